@@ -1,0 +1,127 @@
+package acl
+
+import (
+	"slices"
+	"testing"
+)
+
+var tiers = []Tier{
+	{Name: "production", Aliases: []string{"prod"}, Prefixes: []string{"p-"}},
+	{Name: "quality", Prefixes: []string{"q-", "t-"}},
+}
+
+func user(groups ...Group) User { return User{Login: "ann", Groups: groups} }
+
+func TestScopeOwnsWhatTierAndUserBothName(t *testing.T) {
+	team1 := Group{Prefixes: []string{"p-team1-", "q-team1-"}}
+	for _, tc := range []struct {
+		name           string
+		groups         []Group
+		tier, ns, root string
+		want           bool
+	}{
+		{"own", []Group{team1}, "production", "default", "p-team1-web", true},
+		{"any namespace", []Group{team1}, "production", "other", "p-team1-web", true},
+		{"longer team name", []Group{team1}, "production", "default", "p-team10-web", false},
+		{"other team", []Group{team1}, "production", "default", "p-team2-web", false},
+		{"own name on the wrong tier", []Group{team1}, "quality", "default", "p-team1-web", false},
+		{"unknown tier", []Group{team1}, "nope", "default", "p-team1-web", false},
+		{"prefix shorter than the tier's", []Group{{Prefixes: []string{"p"}}}, "production", "default", "p-x", true},
+		{"shorter prefix stays within the tier's", []Group{{Prefixes: []string{"p"}}}, "production", "default", "px", false},
+		{"every job", []Group{{Prefixes: []string{""}}}, "quality", "default", "t-x", true},
+		{"every job of the tier only", []Group{{Prefixes: []string{""}}}, "quality", "default", "p-x", false},
+		{"namespace granted", []Group{{Prefixes: []string{"p-"}, Namespaces: []string{"a"}}}, "production", "a", "p-x", true},
+		{"namespace not granted", []Group{{Prefixes: []string{"p-"}, Namespaces: []string{"a"}}}, "production", "b", "p-x", false},
+		{"no namespace at all", []Group{{Prefixes: []string{"p-"}, Namespaces: []string{}}}, "production", "default", "p-x", false},
+		{"namespaces do not mix between groups", []Group{
+			{Prefixes: []string{"p-a-"}, Namespaces: []string{"a"}}, {Prefixes: []string{"p-b-"}},
+		}, "production", "b", "p-a-x", false},
+		{"no group", nil, "production", "default", "p-x", false},
+		{"the grant raw is no prefix", []Group{{Raw: true}}, "production", "default", "raw-job", false},
+		{"other case", []Group{team1}, "production", "default", "P-team1-web", false},
+		{"empty", []Group{team1}, "production", "default", "", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if got := user(tc.groups...).Scope("ps", tiers).Owns(tc.tier, tc.ns, tc.root); got != tc.want {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestScopeIsOfOneCommand(t *testing.T) {
+	u := user(
+		Group{Prefixes: []string{"p-a-"}, Commands: []string{"ps"}},
+		Group{Prefixes: []string{"p-b-"}},
+	)
+	if !u.Scope("ps", tiers).Owns("production", "default", "p-a-x") {
+		t.Error("ps on p-a-x: got no, want yes")
+	}
+	if u.Scope("stop", tiers).Owns("production", "default", "p-a-x") {
+		t.Error("stop on p-a-x: got yes, want no")
+	}
+	if !u.Scope("stop", tiers).Owns("production", "default", "p-b-x") {
+		t.Error("stop on p-b-x: got no, want yes")
+	}
+}
+
+func TestScopeAsksForNoMoreThanItMust(t *testing.T) {
+	s := user(Group{Prefixes: []string{"p-team1-", "p-team1-web", "p-team2-", "t-x"}}, Group{Prefixes: []string{"p-team1-"}}).Scope("ps", tiers)
+	if got, want := s.Prefixes("production"), []string{"p-team1-", "p-team2-"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := s.Tiers(), []string{"production", "quality"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	only := user(Group{Prefixes: []string{"t-x"}}).Scope("ps", tiers)
+	if got, want := only.Tiers(), []string{"quality"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if _, ok := only.Tier("prod"); ok {
+		t.Error("a tier without anything of the user's answered to its name")
+	}
+	if name, ok := s.Tier("prod"); !ok || name != "production" {
+		t.Errorf("alias prod: got %q, want production", name)
+	}
+}
+
+func TestGrants(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		group   Group
+		command string
+		want    bool
+	}{
+		{"all but raw by default", Group{}, "stop", true},
+		{"raw is not", Group{}, "raw", false},
+		{"raw by the grant", Group{Raw: true}, "raw", true},
+		{"raw by name", Group{Commands: []string{"raw"}}, "raw", true},
+		{"named", Group{Commands: []string{"ps"}}, "ps", true},
+		{"not named", Group{Commands: []string{"ps"}}, "stop", false},
+		{"nothing named", Group{Commands: []string{}}, "ps", false},
+	} {
+		if got := user(tc.group).May(tc.command); got != tc.want {
+			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestLoginAndKeyMustBothFit(t *testing.T) {
+	d := NewDirectory()
+	d.Add(User{Login: "ann", Groups: []Group{{}}}, "key a", "key b")
+	d.Add(User{Login: "bob", Groups: []Group{{}}}, "key c")
+	d.Add(User{Login: "nobody"}, "key d")
+	for _, tc := range []struct {
+		login, key string
+		want       bool
+	}{
+		{"ann", "key a", true}, {"ann", "key b", true}, {"bob", "key c", true},
+		{"ann", "key c", false}, {"bob", "key a", false}, {"eve", "key a", false},
+		{"ann", "", false}, {"", "key a", false}, {"Ann", "key a", false},
+		{"nobody", "key d", false}, // owns nothing
+	} {
+		if u, got := d.Find(tc.login, tc.key); got != tc.want || got && u.Login != tc.login {
+			t.Errorf("Find(%q, %q) = %q, %v, want %v", tc.login, tc.key, u.Login, got, tc.want)
+		}
+	}
+}

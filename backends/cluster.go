@@ -1,0 +1,42 @@
+package backends
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Cluster is what a command may ask of the tiers a user can reach. A failure of one tier is a *TierError; where
+// several tiers are asked, what the others answered comes along with the joined errors.
+type Cluster interface {
+	// Jobs returns the jobs that s selects, by ID, then tier, then namespace.
+	Jobs(ctx context.Context, s Selection) ([]Job, error)
+
+	// Usage returns what the running tasks of the allocations use, by exec ID. It is best effort: what does not
+	// answer before the context ends, or at all, is missing.
+	Usage(ctx context.Context, allocations []Allocation) map[string]Usage
+}
+
+// Selection says which jobs and allocations are wanted. The zero value is every job of every tier with its
+// running, pending and failed allocations.
+type Selection struct {
+	Tier      string   // empty: every tier
+	Namespace string   // empty: every namespace
+	Prefixes  []string // of job IDs; nil: all. Set by the scope, never by a command
+	Finished  bool     // complete, lost and unknown allocations too
+}
+
+// ErrForbidden is a token that Nomad refused; ErrUnreachable a cluster that gave no answer.
+var (
+	ErrForbidden   = errors.New("the gateway's token is refused")
+	ErrUnreachable = errors.New("no answer")
+)
+
+// TierError is a failure of one tier.
+type TierError struct {
+	Tier string
+	Err  error
+}
+
+func (e *TierError) Error() string { return fmt.Sprintf("tier %s: %v", e.Tier, e.Err) }
+func (e *TierError) Unwrap() error { return e.Err }

@@ -1,0 +1,105 @@
+// Package backends says what a gateway shows of a cluster, in Nomad's words, and the small interfaces through
+// which it is reached. The clients that speak to real daemons live below it.
+package backends
+
+import (
+	"strings"
+	"time"
+)
+
+// Job is one job of a tier, with the allocations that were asked for.
+type Job struct {
+	Tier      string
+	Namespace string
+	ID        string
+	Type      string // service, batch, system or sysbatch
+	Status    string // pending, running or dead
+
+	// Root is the ID of the job that decides whose this one is: the parent of a periodic or dispatched child,
+	// else the job itself.
+	Root string
+
+	// Deployment is the status of the job's latest deployment in Nomad's words (running, successful, failed,
+	// cancelled...); empty when it has none.
+	Deployment string
+
+	Unplaced    []Unplaced   // by group name
+	Allocations []Allocation // by group, index in the group, then newest first
+}
+
+// Unplaced is a task group for which no node could be found.
+type Unplaced struct {
+	Group   string
+	Reasons []string // sorted; each one clause, such as "memory exhausted on 2 nodes"
+}
+
+// Allocation is one instance of a task group.
+type Allocation struct {
+	Tier      string
+	Namespace string
+	JobID     string
+	Root      string // of its job
+	ID        string
+	Name      string // job.group[index]
+	Group     string
+	Node      string // the node's name; empty before placement
+	NodeID    string
+	Status    string // the client's: pending, running, complete, failed, lost or unknown
+	Desired   string // run, stop or evict
+	Created   time.Time
+	Modified  time.Time
+	Tasks     []Task // by name
+}
+
+// Finished reports whether nothing of the allocation runs any more or will.
+func (a Allocation) Finished() bool {
+	switch a.Status {
+	case "running", "pending", "failed":
+		return false
+	}
+	return true
+}
+
+// Task is one task of an allocation.
+type Task struct {
+	Name     string
+	ExecID   string
+	State    string // pending, running or dead
+	Failed   bool
+	Started  time.Time // zero before the first start
+	Finished time.Time // zero while it runs
+	Restarts int
+	Events   []Event // oldest first; Nomad keeps the last 10
+}
+
+// Event is something Nomad's client recorded about a task.
+type Event struct {
+	Time    time.Time
+	Type    string
+	Message string // Nomad's display message; may hold several lines
+	Details map[string]string
+}
+
+// Usage is what a task uses now. A nil figure was not measured.
+type Usage struct {
+	CPU       *float64 // MHz
+	Memory    *uint64  // bytes
+	MemoryMax *uint64  // bytes, the peak
+}
+
+// Children have IDs of their own below their parent's; these are the markers Nomad puts between.
+var childMarkers = []string{"/periodic-", "/dispatch-"}
+
+// RootID returns the ID of the job that owns the job id: parent when Nomad names one. Without (a job that was
+// purged while its allocations still run) it is read from the ID.
+func RootID(id, parent string) string {
+	if parent != "" {
+		return parent
+	}
+	for _, marker := range childMarkers {
+		if i := strings.LastIndex(id, marker); i > 0 {
+			return id[:i]
+		}
+	}
+	return id
+}

@@ -1,0 +1,62 @@
+package nomad
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/backends"
+)
+
+// passing reports whether the same read may work a moment later: a cluster that elects a leader, a connection
+// that was refused or cut for being one too many. A host that did not answer at all has taken its time already.
+func passing(err error) bool {
+	var answer api.UnexpectedResponseError
+	if errors.As(err, &answer) && answer.HasStatusCode() {
+		return answer.StatusCode() == http.StatusTooManyRequests || answer.StatusCode() >= 500
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	var network net.Error
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return dns.IsTemporary
+	}
+	return errors.As(err, &network) && !network.Timeout()
+}
+
+// explain returns err in words for a user: what is wrong, without the URL that was asked.
+func explain(err error) error {
+	var answer api.UnexpectedResponseError
+	if errors.As(err, &answer) && answer.HasStatusCode() {
+		body := firstLine(answer.Body())
+		if answer.StatusCode() == http.StatusForbidden {
+			return fmt.Errorf("%w by Nomad (403 %s)", backends.ErrForbidden, body)
+		}
+		return fmt.Errorf("Nomad answered %d %s", answer.StatusCode(), body) //nolint: a name
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w within %s", backends.ErrUnreachable, listTimeout)
+	}
+	var request *url.Error
+	if errors.As(err, &request) {
+		return fmt.Errorf("%w: %w", backends.ErrUnreachable, request.Err)
+	}
+	return fmt.Errorf("Nomad's answer cannot be read: %w", err)
+}
+
+func firstLine(body string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(body), "\n")
+	const most = 200
+	if len(line) > most {
+		line = line[:most] + "..."
+	}
+	return line
+}

@@ -1,0 +1,154 @@
+package nomad
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+	"golang.org/x/sync/errgroup"
+
+	"nomadctld/backends"
+)
+
+// unfinished selects the allocations that are shown without being asked for.
+const unfinished = `ClientStatus == "running" or ClientStatus == "pending" or ClientStatus == "failed"`
+
+// jobKey names a job within a tier.
+type jobKey struct{ namespace, id string }
+
+// Jobs lists the jobs, their allocations and their deployments side by side, each filtered by Nomad to the
+// selection's prefixes; and, if some job waits for a place, the blocked evaluations that say why.
+func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	namespace := cmp.Or(s.Namespace, "*")
+	ofJobs := matching("JobID", s.Prefixes)
+	var (
+		stubs       []*api.JobListStub
+		allocations []*api.AllocationListStub
+		deployments []*api.Deployment
+		blocked     []*api.Evaluation
+	)
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		stubs, err = list(gctx, c, namespace, matching("ID", s.Prefixes), c.api.Jobs().List)
+		if err == nil && slices.ContainsFunc(stubs, waits) {
+			blocked, err = list(gctx, c, namespace, both(`Status == "blocked"`, ofJobs), c.api.Evaluations().List)
+		}
+		return err
+	})
+	g.Go(func() (err error) {
+		filter := ofJobs
+		if !s.Finished {
+			filter = both(filter, unfinished)
+		}
+		allocations, err = list(gctx, c, namespace, filter, c.api.Allocations().List)
+		return err
+	})
+	g.Go(func() (err error) {
+		deployments, err = list(gctx, c, namespace, ofJobs, c.api.Deployments().List)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return assemble(c.tier.Name, stubs, allocations, deployments, blocked), nil
+}
+
+// waits reports whether some group of the job has allocations for which there is no place yet.
+func waits(stub *api.JobListStub) bool {
+	if stub.JobSummary == nil {
+		return false
+	}
+	for _, group := range stub.JobSummary.Summary {
+		if group.Queued > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// assemble puts together what the listings said.
+func assemble(tier string, stubs []*api.JobListStub, allocations []*api.AllocationListStub, deployments []*api.Deployment, blocked []*api.Evaluation) []backends.Job {
+	jobs := make(map[jobKey]*backends.Job, len(stubs))
+	created := make(map[jobKey]uint64, len(stubs))
+	for _, stub := range stubs {
+		key := jobKey{stub.Namespace, stub.ID}
+		created[key] = stub.CreateIndex
+		jobs[key] = &backends.Job{
+			Tier: tier, Namespace: stub.Namespace, ID: stub.ID, Type: stub.Type, Status: stub.Status,
+			Root: backends.RootID(stub.ID, stub.ParentID),
+		}
+	}
+	for _, stub := range allocations {
+		key := jobKey{stub.Namespace, stub.JobID}
+		if jobs[key] == nil { // purged, while its allocations are still being stopped
+			jobs[key] = &backends.Job{
+				Tier: tier, Namespace: stub.Namespace, ID: stub.JobID, Type: stub.JobType, Status: "dead",
+				Root: backends.RootID(stub.JobID, ""),
+			}
+		}
+		jobs[key].Allocations = append(jobs[key].Allocations, allocation(stub, jobs[key]))
+	}
+	latest := map[jobKey]uint64{}
+	for _, d := range deployments {
+		key := jobKey{d.Namespace, d.JobID}
+		// The index tells a job from an earlier one of the same name, which was purged.
+		if job := jobs[key]; job != nil && d.JobCreateIndex == created[key] && d.CreateIndex > latest[key] {
+			latest[key] = d.CreateIndex
+			job.Deployment = d.Status
+		}
+	}
+	for _, evaluation := range blocked {
+		if job := jobs[jobKey{evaluation.Namespace, evaluation.JobID}]; job != nil {
+			job.Unplaced = unplaced(evaluation)
+		}
+	}
+	all := make([]backends.Job, 0, len(jobs))
+	for _, job := range jobs {
+		slices.SortFunc(job.Allocations, order)
+		all = append(all, *job)
+	}
+	slices.SortFunc(all, func(a, b backends.Job) int {
+		return cmp.Or(strings.Compare(a.ID, b.ID), strings.Compare(a.Namespace, b.Namespace))
+	})
+	return all
+}
+
+// order is by group, index in the group, newest first.
+func order(a, b backends.Allocation) int {
+	return cmp.Or(
+		strings.Compare(a.Group, b.Group),
+		// Names are job.group[index]: of two that differ in length the shorter has the smaller index.
+		cmp.Compare(len(a.Name), len(b.Name)),
+		strings.Compare(a.Name, b.Name),
+		b.Created.Compare(a.Created),
+		strings.Compare(a.ID, b.ID),
+	)
+}
+
+func allocation(stub *api.AllocationListStub, job *backends.Job) backends.Allocation {
+	a := backends.Allocation{
+		Tier: job.Tier, Namespace: stub.Namespace, JobID: stub.JobID, Root: job.Root,
+		ID: stub.ID, Name: stub.Name, Group: stub.TaskGroup, Node: stub.NodeName, NodeID: stub.NodeID,
+		Status: stub.ClientStatus, Desired: stub.DesiredStatus,
+		Created: time.Unix(0, stub.CreateTime).UTC(), Modified: time.Unix(0, stub.ModifyTime).UTC(),
+	}
+	for name, state := range stub.TaskStates {
+		task := backends.Task{
+			Name: name, ExecID: backends.ExecID(name, stub.ID), State: state.State, Failed: state.Failed,
+			Started: state.StartedAt, Finished: state.FinishedAt, Restarts: int(state.Restarts),
+		}
+		for _, e := range state.Events {
+			task.Events = append(task.Events, backends.Event{
+				Time: time.Unix(0, e.Time).UTC(), Type: e.Type, Message: cmp.Or(e.DisplayMessage, e.Message), Details: e.Details,
+			})
+		}
+		a.Tasks = append(a.Tasks, task)
+	}
+	slices.SortFunc(a.Tasks, func(x, y backends.Task) int { return strings.Compare(x.Name, y.Name) })
+	return a
+}

@@ -1,0 +1,26 @@
+package nomad
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// readToken returns the token in the file, without the white space around it. The error does not name the file:
+// it is shown to users.
+func readToken(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return "", fmt.Errorf("the gateway cannot read its token file: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}

@@ -1,0 +1,39 @@
+package commands
+
+import (
+	"strings"
+
+	"nomadctld/backends"
+)
+
+// taskFlags returns what is wrong with a task in the letters of the original nomadctld: first F or P for an
+// allocation that failed or is pending, then one for each telling event, oldest first: T terminated, O the same
+// by running out of memory, NR will not restart, KV killed because of Vault, U unhealthy.
+func taskFlags(a backends.Allocation, t backends.Task) []string {
+	flags := []string{}
+	switch a.Status {
+	case "failed":
+		flags = append(flags, "F")
+	case "pending":
+		flags = append(flags, "P")
+	}
+	for _, e := range t.Events {
+		switch e.Type {
+		case "Terminated":
+			if e.Details["oom_killed"] == "true" || strings.Contains(e.Message, "OOM") {
+				flags = append(flags, "O")
+			} else {
+				flags = append(flags, "T")
+			}
+		case "Not Restarting":
+			flags = append(flags, "NR")
+		case "Killing":
+			if strings.Contains(strings.ToLower(e.Message), "vault") {
+				flags = append(flags, "KV")
+			}
+		case "Alloc Unhealthy":
+			flags = append(flags, "U")
+		}
+	}
+	return flags
+}

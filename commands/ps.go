@@ -1,0 +1,195 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/internal/render"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(ps) }) }
+
+// statsWait is how long the table waits for CPU and memory.
+const statsWait = 2 * time.Second
+
+type ps struct {
+	where
+	json, quiet, noStats, all bool
+}
+
+func (p *ps) Spec() router.Spec {
+	return router.Spec{
+		Name:   "ps",
+		Args:   "[FILTER]",
+		Short:  "List your jobs and their tasks",
+		Target: router.TargetScope,
+		Long: `
+FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?.
+
+A line for each job shows OK or FAIL for its latest deployment, and why it cannot be placed. A line for each task
+shows its exec ID, by which other commands name it, CPU in MHz, memory and its peak, and in Extra what happened to
+it, oldest first:
+
+  F   the allocation failed          P   the allocation is pending
+  T   the task was terminated        O   the task was terminated for running out of memory
+  NR  the task will not restart      KV  the task was killed because of Vault
+  U   the allocation is unhealthy
+
+Running, pending and failed allocations are listed. - is a figure that is not measured or did not come in time.`,
+		Flags: func(f *pflag.FlagSet) {
+			p.bind(f)
+			f.BoolVarP(&p.all, "all", "a", false, "list finished allocations too")
+			f.BoolVar(&p.json, "json", false, "write JSON for scripts")
+			f.BoolVarP(&p.quiet, "quiet", "q", false, "write exec IDs only, one a line")
+			f.BoolVar(&p.noStats, "no-stats", false, "do not ask for CPU and memory")
+		},
+	}
+}
+
+func (p *ps) Run(ctx context.Context, req *router.Request) error {
+	selection := p.selection()
+	selection.Finished = p.all
+	jobs, err := req.Cluster.Jobs(ctx, selection)
+	if ctx.Err() != nil {
+		return err
+	}
+	fits := jobFilter(req.Args)
+	jobs = slices.DeleteFunc(jobs, func(j backends.Job) bool {
+		return !fits(j) || len(j.Allocations) == 0 && len(j.Unplaced) == 0
+	})
+	if werr := p.write(ctx, req, jobs); werr != nil {
+		return werr
+	}
+	return err
+}
+
+func (p *ps) write(ctx context.Context, req *router.Request, jobs []backends.Job) error {
+	if p.quiet {
+		_, err := io.WriteString(req.Stdout, execIDs(jobs))
+		return err
+	}
+	var usage map[string]backends.Usage
+	if !p.noStats {
+		ctx, cancel := context.WithTimeout(ctx, statsWait)
+		defer cancel()
+		var allocations []backends.Allocation
+		for _, job := range jobs {
+			allocations = append(allocations, job.Allocations...)
+		}
+		usage = req.Cluster.Usage(ctx, allocations)
+	}
+	if p.json {
+		return render.JSON(req.Stdout, psJSON(jobs, usage))
+	}
+	_, err := psTable(jobs, usage).WriteTo(req.Stdout)
+	return err
+}
+
+func execIDs(jobs []backends.Job) string {
+	var b strings.Builder
+	for _, job := range jobs {
+		for _, allocation := range job.Allocations {
+			for _, task := range allocation.Tasks {
+				b.WriteString(task.ExecID + "\n")
+			}
+		}
+	}
+	return b.String()
+}
+
+func psTable(jobs []backends.Job, usage map[string]backends.Usage) *render.Table {
+	table := render.NewTable("Exec ID", "Job/Task", "Node", "Uptime", "CPU", "Mem(max)", "Extra")
+	where := distinctions(jobs)
+	for i, job := range jobs {
+		name := job.ID
+		switch job.Deployment {
+		case "successful":
+			name += " OK"
+		case "failed":
+			name += " FAIL"
+		}
+		table.Row("", name, "", "", "", "", strings.Join(slices.Concat(where[i], placement(job)), "; "))
+		for _, a := range job.Allocations {
+			for _, task := range a.Tasks {
+				cpu, memory := figures(task, usage)
+				table.Row(task.ExecID, task.Name, a.Node, humanize.Time(since(a, task)), cpu, memory, strings.Join(taskFlags(a, task), ","))
+			}
+			if len(a.Tasks) == 0 { // its node has not begun yet, so the tasks have no names
+				table.Row("", a.Group, a.Node, humanize.Time(a.Modified), "-", "-", strings.Join(taskFlags(a, backends.Task{}), ","))
+			}
+		}
+	}
+	return table
+}
+
+// distinctions returns for each job what tells it from others of the same name: its namespace, unless it is
+// Nomad's default, and its tier, where there are several.
+func distinctions(jobs []backends.Job) [][]string {
+	tiers := map[string]map[string]bool{}
+	for _, job := range jobs {
+		if tiers[job.ID] == nil {
+			tiers[job.ID] = map[string]bool{}
+		}
+		tiers[job.ID][job.Tier] = true
+	}
+	all := make([][]string, len(jobs))
+	for i, job := range jobs {
+		if job.Namespace != "default" {
+			all[i] = append(all[i], "namespace "+job.Namespace)
+		}
+		if len(tiers[job.ID]) > 1 {
+			all[i] = append(all[i], "tier "+job.Tier)
+		}
+	}
+	return all
+}
+
+// placement returns a clause for each group of the job that waits for a node.
+func placement(job backends.Job) []string {
+	var all []string
+	for _, u := range job.Unplaced {
+		all = append(all, fmt.Sprintf("%s not placed: %s", u.Group, strings.Join(u.Reasons, ", ")))
+	}
+	return all
+}
+
+// since returns the time from which a task's age counts: its start while it runs, else the last change.
+func since(a backends.Allocation, t backends.Task) time.Time {
+	if t.State == "running" && !t.Started.IsZero() {
+		return t.Started
+	}
+	return a.Modified
+}
+
+// figures returns CPU and memory as the table shows them. A task that does not run uses nothing, and is not
+// asked.
+func figures(t backends.Task, usage map[string]backends.Usage) (cpu, memory string) {
+	if t.State != "running" {
+		return "0", "0 B(0 B)"
+	}
+	u, ok := usage[t.ExecID]
+	if !ok {
+		return "-", "-"
+	}
+	cpu = "-"
+	if u.CPU != nil {
+		cpu = fmt.Sprintf("%.0f", math.Floor(*u.CPU))
+	}
+	size := func(n *uint64) string {
+		if n == nil {
+			return "-"
+		}
+		return humanize.IBytes(*n)
+	}
+	return cpu, size(u.Memory) + "(" + size(u.MemoryMax) + ")"
+}

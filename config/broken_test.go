@@ -1,0 +1,71 @@
+package config_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"nomadctld/config"
+)
+
+var update = flag.Bool("update", false, "write the .want files of testdata/config/broken")
+
+// lines is how a list of faults is shown.
+func lines(faults []config.Fault) string {
+	var b strings.Builder
+	for _, f := range faults {
+		b.WriteString(f.String() + "\n")
+	}
+	return b.String()
+}
+
+// Each file in testdata/config/broken is refused with the faults in the .want file beside it.
+func TestBrokenConfigIsRefusedWithAllItsFaults(t *testing.T) {
+	paths, err := filepath.Glob(testdata(t, "broken/*.toml"))
+	if err != nil || len(paths) < 10 {
+		t.Fatalf("got %d broken configs (%v), want at least 10", len(paths), err)
+	}
+	for _, path := range paths {
+		name := filepath.Base(path)
+		t.Run(strings.TrimSuffix(name, ".toml"), func(t *testing.T) {
+			inFixture(t)
+			write(t, name, read(t, path))
+			cfg, faults := config.Load(name, commands)
+			if cfg != nil {
+				t.Errorf("got a config, want none")
+			}
+			got, golden := lines(faults), strings.TrimSuffix(path, ".toml")+".want"
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if want := string(read(t, golden)); got != want {
+				t.Errorf("got:\n%s\nwant (go test ./config -update writes it):\n%s", got, want)
+			}
+			for i, f := range faults {
+				sound(t, f)
+				if i > 0 && f.Line < faults[i-1].Line {
+					t.Errorf("got line %d after line %d, want them sorted", f.Line, faults[i-1].Line)
+				}
+			}
+		})
+	}
+}
+
+// The example in the README of the original lacks a quote; the fault must lead there.
+func TestOriginalReadmePointsAtTheMissingQuote(t *testing.T) {
+	_, faults := config.Load(testdata(t, "broken/original-readme.toml"), commands)
+	if len(faults) != 1 {
+		t.Fatalf("got %d faults, want 1:\n%s", len(faults), lines(faults))
+	}
+	text := strings.Split(string(read(t, testdata(t, "broken/original-readme.toml"))), "\n")[faults[0].Line-1]
+	if want := `prefix=["p-","q-","t-",raw"]`; text != want {
+		t.Errorf("got the line %q, want %q", text, want)
+	}
+	if !strings.Contains(faults[0].Mend, `"raw"`) {
+		t.Errorf("got mend %q, want it to hold %q", faults[0].Mend, `"raw"`)
+	}
+}

@@ -1,0 +1,60 @@
+package config
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// docker reads [docker].
+func (l *loader) docker(t *table) Docker {
+	defer t.done()
+	d := Docker{Exec: "auto"}
+	if v := t.text("exec", `exec = "auto"`); v.ok {
+		d.Exec = v.text
+		if v.text != "auto" && v.text != "docker" && v.text != "nomad" {
+			l.fault(v.at, `write "auto", "docker" or "nomad"`, "%s is %s", v.name, quote(v.text))
+		}
+	}
+	v := t.text("host", `host = "tcp://{address}:2376"`)
+	d.Host = v.text
+	scheme := "tcp"
+	if v.ok && v.text != "" {
+		scheme = l.dockerHost(v)
+	}
+	d.TLS = l.tls(t.sub("tls"), scheme == "tcp" || scheme == "https", "the Docker host is reached by "+scheme+"://")
+	return d
+}
+
+// dockerHost checks an address that may hold placeholders, and returns its scheme.
+func (l *loader) dockerHost(v value) string {
+	plain := strings.NewReplacer("{node}", "node", "{address}", "192.0.2.1").Replace(v.text)
+	u, err := url.Parse(plain)
+	fits := err == nil && u.User == nil && u.RawQuery == "" && u.Fragment == "" && !strings.ContainsAny(plain, "{} ")
+	if fits {
+		switch u.Scheme {
+		case "unix":
+			fits = u.Path != "" && u.Host == ""
+		case "tcp", "http", "https":
+			fits = hasHost(u) && strings.Trim(u.Path, "/") == ""
+		default:
+			fits = false
+		}
+	}
+	if !fits {
+		l.fault(v.at, `write "tcp://{address}:2376" or "unix:///var/run/docker.sock"; {node} and {address} are all that is filled in`,
+			"%s is not the address of a Docker daemon", v.name)
+		return "tcp"
+	}
+	return u.Scheme
+}
+
+// hasHost reports whether u names a host, and a port that exists if any.
+func hasHost(u *url.URL) bool {
+	if u.Port() != "" {
+		if n, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || n == 0 {
+			return false
+		}
+	}
+	return u.Hostname() != ""
+}

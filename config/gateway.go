@@ -1,0 +1,110 @@
+package config
+
+import (
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// general reads [general].
+func (l *loader) general(t *table) General {
+	defer t.done()
+	g := General{
+		HostKeys:    l.hostKeys(t),
+		Bind:        l.listen(t.text("bind", `bind = ":2222"`)),
+		DockerPort:  l.dockerPort(t.textOrNumber("dockerport", `dockerport = "4243"`)),
+		DockerAPI:   l.version(t.text("dockerapi", `dockerapi = "1.24", in quotes`)),
+		NomadBinary: t.text("nomadbinary", `nomadbinary = "/usr/bin/nomad"`).text,
+	}
+	if g.Bind == "" {
+		g.Bind = ":2222"
+	}
+	return g
+}
+
+// listen checks an address to listen on.
+func (l *loader) listen(v value) string {
+	if v.ok && v.text != "" {
+		_, port, err := net.SplitHostPort(v.text)
+		if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil {
+			l.fault(v.at, `write host:port or :port, such as "127.0.0.1:2222"`, "%s is not an address to listen on: %s", v.name, quote(v.text))
+		}
+	}
+	return v.text
+}
+
+// dockerPort checks a TCP port to connect to; an absent one and "" are the same.
+func (l *loader) dockerPort(v value) string {
+	if n, err := strconv.ParseUint(v.text, 10, 16); v.ok && v.text != "" && (err != nil || n == 0) {
+		l.fault(v.at, `write dockerport = "4243"`, "%s is not a port between 1 and 65535: %s", v.name, quote(v.text))
+	}
+	return v.text
+}
+
+var apiVersion = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}$`)
+
+func (l *loader) version(v value) string {
+	if v.ok && v.text != "" && !apiVersion.MatchString(v.text) {
+		l.fault(v.at, `write dockerapi = "1.24", or nothing to negotiate`, "%s is not a version of the Docker API: %s", v.name, quote(v.text))
+	}
+	return v.text
+}
+
+// auth reads [auth].
+func (l *loader) auth(t *table) Auth {
+	defer t.done()
+	v := t.text("userca", `userca = "/etc/nomadctld/user_ca.pub"`)
+	if data, _, ok := l.file(v); ok {
+		for line := range strings.Lines(string(data)) {
+			if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+				continue
+			}
+			if _, bad := publicKey(line); bad != nil {
+				l.fault(v.at, "name the .pub file of the key that signs", "%s: file %s %s", v.name, quote(v.text), bad.why)
+				break
+			}
+		}
+	}
+	return Auth{UserCA: v.text}
+}
+
+// audit reads [audit].
+func (l *loader) audit(t *table) Audit {
+	defer t.done()
+	a := Audit{
+		File:       t.text("file", `file = "/var/log/nomadctld/audit.jsonl"`).text,
+		Recordings: t.text("recordings", `recordings = "/var/lib/nomadctld/recordings"`).text,
+		Required:   t.flag("required"),
+	}
+	if required := t.find("required"); a.Required && a.File == "" && a.Recordings == "" {
+		l.fault(required.key, `write file = "/var/log/nomadctld/audit.jsonl", or "-" for standard output`,
+			"%s is true, but nothing is to be written: no file, no recordings", required.path())
+	}
+	return a
+}
+
+// limits reads [limits].
+func (l *loader) limits(t *table) Limits {
+	defer t.done()
+	lim := Limits{
+		Sessions:        t.number("sessions", 10),
+		Connections:     t.number("connections", 500),
+		Unauthenticated: t.number("unauthenticated", 64),
+	}
+	if v := t.text("idle", `idle = "30m"`); v.ok && v.text != "" {
+		d, err := time.ParseDuration(v.text)
+		if err != nil || d < 0 {
+			l.fault(v.at, `write a time with its unit, such as idle = "30m" or "0s"`, "%s is not a time: %s", v.name, quote(v.text))
+		}
+		lim.Idle = d
+	}
+	return lim
+}
+
+// metrics reads [metrics].
+func (l *loader) metrics(t *table) Metrics {
+	defer t.done()
+	return Metrics{Bind: l.listen(t.text("bind", `bind = "127.0.0.1:9122"`))}
+}

@@ -1,0 +1,76 @@
+package config
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// builtin are the commands that exist whatever this program was built with; beside them a group may name what Load
+// is told of, and classes of commands, which begin with @.
+var builtin = strings.Fields("ps batch pstree info status inspect di logs tail exec attach stop restart raw")
+
+var namespace = regexp.MustCompile(`^[A-Za-z0-9-]{1,128}$`) // what Nomad lets a namespace be called
+
+// groups reads [prefix].
+func (l *loader) groups(t *table) map[string]Group {
+	groups := map[string]Group{}
+	for _, sub := range t.all() {
+		// A name in upper case was refused; that users write it in lower case needs no fault of its own.
+		groups[strings.ToLower(sub.node.name)] = l.group(sub)
+	}
+	return groups
+}
+
+func (l *loader) group(t *table) Group {
+	defer t.done()
+	g := Group{Name: t.node.name}
+	l.name(t.node, "a prefix group")
+	listed := t.texts("prefix", `prefix = ["p-team1-"]`)
+	for _, v := range listed.items {
+		if v.text == "raw" {
+			g.Raw = true
+			continue
+		}
+		l.prefix(v)
+		g.Prefixes = append(g.Prefixes, v.text)
+	}
+	if listed.empty() {
+		l.warn(listed.at, `write prefix = ["p-team1-"]`, "%s is empty, so the group grants nothing", listed.name)
+	}
+	if names := t.texts("commands", `commands = ["ps", "logs"]`); names.given {
+		g.Commands = l.groupCommands(names)
+	}
+	if names := t.texts("namespaces", `namespaces = ["default"]`); names.given {
+		g.Namespaces = []string{} // not nil: that would be all of them
+		for _, v := range names.items {
+			if !namespace.MatchString(v.text) {
+				l.fault(v.at, "write the names of namespaces, or leave namespaces out for every one", "%s is no namespace: %s", v.name, quote(v.text))
+			}
+			g.Namespaces = append(g.Namespaces, v.text)
+		}
+		l.grantsNone(names)
+	}
+	return g
+}
+
+func (l *loader) groupCommands(names list) []string {
+	commands := []string{} // not nil: that would be all of them
+	known := slices.Concat(builtin, l.commands)
+	for _, v := range names.items {
+		class := len(v.text) > 1 && v.text[0] == '@' && oneWord(v.text)
+		if !class && !slices.Contains(known, v.text) {
+			l.fault(v.at, suggest(v.text, slices.Compact(slices.Sorted(slices.Values(known)))), "%s is no command: %s", v.name, quote(v.text))
+		}
+		commands = append(commands, v.text)
+	}
+	l.grantsNone(names)
+	return commands
+}
+
+// grantsNone warns of a list that is there but empty, because an absent one means the opposite.
+func (l *loader) grantsNone(names list) {
+	if names.empty() {
+		l.warn(names.at, "fill the list, or remove it for all of them", "%s is empty, so the group grants nothing", names.name)
+	}
+}

@@ -1,0 +1,334 @@
+package config_test
+
+import (
+	"bytes"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"golang.org/x/crypto/ssh"
+
+	"nomadctld/config"
+)
+
+// good is a config without any fault.
+const good = `[general]
+hostkey = "hostkey"
+[nomad.production]
+url = "http://nomad.example:4646"
+prefix = ["p-"]
+[prefix.lnx]
+prefix = ["p-"]
+[users.wim]
+key = "` + wim + `"
+prefix = ["lnx"]
+`
+
+const (
+	wim = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIADslxyOM3yNpnVBrRO7U4zB9y3C2mVhB1CvWDN/lmgF wim"
+	bob = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID7ih6mXcJPxTHdwigm+XOXC8768Lzfo4S5dAYSunh4R bob"
+)
+
+// sound fails the test for a fault that could not be shown as one line.
+func sound(t testing.TB, f config.Fault) {
+	t.Helper()
+	s := f.String()
+	if strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) || f.Message == "" {
+		t.Errorf("got the fault %q, want one printable line", s)
+	}
+}
+
+// loadText loads text as nomadctld.toml in a fresh fixture.
+func loadText(t *testing.T, text string) (*config.Config, []config.Fault) {
+	t.Helper()
+	inFixture(t)
+	write(t, "nomadctld.toml", []byte(text))
+	return config.Load("nomadctld.toml", commands)
+}
+
+// edit is good with pairs of old and new text replaced.
+func edit(t *testing.T, pairs ...string) string {
+	t.Helper()
+	text := good
+	for i := 0; i < len(pairs); i += 2 {
+		if !strings.Contains(text, pairs[i]) {
+			t.Fatalf("the good config does not hold %q", pairs[i])
+		}
+		text = strings.Replace(text, pairs[i], pairs[i+1], 1)
+	}
+	return text
+}
+
+func TestEveryKeyLoadsWithItsValue(t *testing.T) {
+	text := read(t, testdata(t, "full.toml"))
+	got, faults := loadText(t, string(text))
+	if len(faults) > 0 {
+		t.Fatalf("got faults, want none:\n%s", lines(faults))
+	}
+	tls := config.TLS{CA: "ca.pem", Cert: "client.pem", Key: "client-key.pem", ServerName: "server.global.nomad"}
+	dockerTLS := tls
+	dockerTLS.ServerName = "docker"
+	want := &config.Config{
+		Path: "nomadctld.toml",
+		General: config.General{HostKeys: []string{"hostkey", "hostkey-rsa"}, Bind: "127.0.0.1:2022",
+			DockerPort: "4243", DockerAPI: "1.24", NomadBinary: "/usr/bin/nomad"},
+		Aliases: map[string]string{"psp": "ps --tier production"},
+		Tiers: []config.Tier{{Name: "production", URL: "https://nomad.example:4646", Prefixes: []string{"p-", "q-"},
+			Aliases: []string{"prod", "p"}, TokenFile: "token-p", TLS: tls}},
+		Groups: map[string]config.Group{"lnx": {Name: "lnx", Prefixes: []string{"p-", "q-"}, Raw: true,
+			Commands: []string{"ps", "logs", "@read"}, Namespaces: []string{"default", "team-1"}}},
+		Users:   []config.User{{Name: "wim", FullName: "Wim", Groups: []string{"lnx"}}},
+		Docker:  config.Docker{Exec: "docker", Host: "tcp://{address}:2376", TLS: dockerTLS},
+		Auth:    config.Auth{UserCA: "user_ca.pub"},
+		Audit:   config.Audit{File: "-", Recordings: "recordings", Required: true},
+		Limits:  config.Limits{Sessions: 3, Connections: 50, Unauthenticated: 6, Idle: 90 * time.Minute},
+		Metrics: config.Metrics{Bind: "127.0.0.1:9122"},
+	}
+	// A field that is not set in the wanted value is a key that the file does not test.
+	unset(t, "Config", reflect.ValueOf(*want))
+	if keys := got.Users[0].Keys; len(keys) != 2 || keys[0].Type() != "ssh-ed25519" || keys[1].Type() != "ecdsa-sha2-nistp256" {
+		t.Errorf("got keys %v, want an ed25519 key and an ECDSA key", keys)
+	}
+	got.Users[0].Keys = nil
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func unset(t *testing.T, path string, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			unset(t, path+"."+v.Type().Field(i).Name, v.Field(i))
+		}
+	case reflect.Slice:
+		if v.Type() == reflect.TypeFor[[]ssh.PublicKey]() {
+			return // compared apart
+		}
+		fallthrough
+	case reflect.Map:
+		if v.Len() == 0 {
+			t.Errorf("got no value for %s in full.toml, want one", path)
+		} else if v.Kind() == reflect.Map {
+			unset(t, path, v.MapIndex(v.MapKeys()[0]))
+		} else {
+			unset(t, path, v.Index(0))
+		}
+	default:
+		if v.IsZero() {
+			t.Errorf("got no value for %s in full.toml, want one", path)
+		}
+	}
+}
+
+func TestAbsentKeysReadAsTheirDefaults(t *testing.T) {
+	got, faults := loadText(t, good)
+	if len(faults) > 0 {
+		t.Fatalf("got faults, want none:\n%s", lines(faults))
+	}
+	key, _, _, _, _ := ssh.ParseAuthorizedKey([]byte(wim))
+	want := &config.Config{
+		Path:    "nomadctld.toml",
+		General: config.General{HostKeys: []string{"hostkey"}, Bind: ":2222"},
+		Aliases: map[string]string{},
+		Tiers:   []config.Tier{{Name: "production", URL: "http://nomad.example:4646", Prefixes: []string{"p-"}}},
+		Groups:  map[string]config.Group{"lnx": {Name: "lnx", Prefixes: []string{"p-"}}},
+		Users:   []config.User{{Name: "wim", Keys: []ssh.PublicKey{key}, Groups: []string{"lnx"}}},
+		Docker:  config.Docker{Exec: "auto"},
+		Limits:  config.Limits{Sessions: 10, Connections: 500, Unauthenticated: 64},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// The original's example loads as soon as its quote is mended and what it names exists.
+func TestOriginalExampleLoadsWithTwoWarnings(t *testing.T) {
+	text := strings.NewReplacer(
+		"/etc/ssh/ssh_host_rsa_key", "hostkey-rsa",
+		"/etc/nomadctld/", "",
+		"ssh-ed25519 ABCEC4NzaC1lZDI2NTE5AADAIB3m1na7Lu74koUa5EYPvEk7xCXiwtToar73gl9w9MND", wim,
+		"ssh-ed25519 ABCEC4NzaC1lZDI2NTE5AADAIB3m1na7Lu74koUa5EYPvEk7xCXiwtToar73gl9abcde", bob,
+	).Replace(string(read(t, testdata(t, "original.toml"))))
+	cfg, faults := loadText(t, text)
+	want := `nomadctld.toml:12:1: warning: alias.status shadows a command: the built-in command wins; remove it, or give it another name
+nomadctld.toml:58:9: warning: item 1 of users.user2.prefix, "team2", is no prefix group, so it grants nothing, and the user owns nothing and is refused at login; did you mean "team1"?
+`
+	if got := lines(faults); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	if cfg == nil {
+		t.Fatal("got no config, want one")
+	}
+	if got, want := cfg.Summary(), "3 tiers (production, quality, test), 2 users, 2 prefix groups"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := cfg.Aliases["status"], "raw alles status"; got != want {
+		t.Errorf("got the alias %q, want %q", got, want)
+	}
+	if g := cfg.Groups["lnx"]; !g.Raw || !reflect.DeepEqual(g.Prefixes, []string{"p-", "q-", "t-"}) {
+		t.Errorf("got the group %+v, want raw and three prefixes", g)
+	}
+	if got := cfg.Users[0].Groups; cfg.Users[0].Name != "user2" || got != nil {
+		t.Errorf("got first user %q with groups %v, want user2 with none", cfg.Users[0].Name, got)
+	}
+}
+
+func TestSummaryCountsOne(t *testing.T) {
+	cfg, _ := loadText(t, good)
+	if got, want := cfg.Summary(), "1 tier (production), 1 user, 1 prefix group"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What is harmless, or merely unwise, loads; want is part of the only warning, or empty for none.
+func TestConfigLoadsWithAtMostAWarning(t *testing.T) {
+	for _, test := range []struct {
+		name, old, new, want string
+	}{
+		{"prefix without a dash in a group", `prefix = ["p-"]` + "\n[users", `prefix = ["p-team1"]` + "\n[users",
+			`item 1 of prefix.lnx.prefix, "p-team1", also matches p-team10; write "p-team1-"`},
+		{"raw as the prefix of a tier", `["p-"]`, `["raw"]`, `write "raw-"`},
+		{"raw in a group", "[\"p-\"]\n[users", "[\"raw\"]\n[users", ""},
+		{"every job of a tier", `["p-"]`, `[""]`, "matches every job"},
+		{"every job for a group", "[\"p-\"]\n[users", "[\"\"]\n[users", "matches every job"},
+		{"group that grants nothing", "[\"p-\"]\n[users", "[]\n[users", "the group grants nothing"},
+		{"no commands", "[users.wim]", "commands = []\n[users.wim]", "prefix.lnx.commands is empty"},
+		{"group that does not exist", `["lnx"]`, `["lnx", "LXN"]`, `did you mean "lnx"?`},
+		{"user without a group", `["lnx"]`, `[]`, `"wim" owns nothing`},
+		{"key given twice", `key = "` + wim, `keys = ["` + wim + `"]` + "\nkey = \"" + wim, "a key that the user already has"},
+		{"two users with one key", "[users.wim]", "[users.bob]\nprefix = [\"lnx\"]\nkey = \"" + wim + "\"\n[users.wim]", ""},
+		{"login in another case", "[users.wim]", "[users.Wim]", `the original nomadctld read it as "wim"`},
+		{"open host key", `"hostkey"`, `"hostkey-open"`, `chmod 600 "hostkey-open"`},
+		{"alias that shadows a command", "[nomad", "[alias]\nps = \"ps --tier production\"\n[nomad", "the built-in command wins"},
+		{"certificates instead of users", "[users.wim]\nkey = \"" + wim + "\"\nprefix = [\"lnx\"]\n", "[auth]\nuserca = \"user_ca.pub\"\n", ""},
+		{"certificates instead of a key", `[users.wim]` + "\nkey = \"" + wim + `"`, "[auth]\nuserca = \"user_ca.pub\"\n[users.wim]", ""},
+		{"one cluster, one prefix, two tiers", "[prefix.lnx]", "[nomad.test]\nurl = \"http://NOMAD.example:4646/\"\nprefix = [\"p-\"]\n[prefix.lnx]", ""},
+		{"explicit parent tables", "[prefix.lnx]", "[prefix]\n[prefix.lnx]", ""},
+		{"port as a number", "[nomad", "dockerport = 4243\n[nomad", ""},
+		{"empty versions and hosts", "[nomad", "dockerapi = \"\"\n[docker]\nhost = \"\"\n[nomad", ""},
+		{"unix socket", "[nomad", "[docker]\nhost = \"unix:///run/{node}.sock\"\n[nomad", ""},
+		{"carriage returns", "\n", "\r\n", ""},
+		{"byte order mark", "[general]", "\uFEFF[general]", ""},
+		{"inline table", "[users.wim]", "[limits]\nidle = \"0s\"\n[docker]\ntls = {ca = \"ca.pem\"}\n[users.wim]", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := edit(t, test.old, test.new)
+			cfg, faults := loadText(t, text)
+			if cfg == nil {
+				t.Fatalf("got no config, want one:\n%s", lines(faults))
+			}
+			if test.want == "" {
+				if len(faults) > 0 {
+					t.Errorf("got, want nothing:\n%s", lines(faults))
+				}
+				return
+			}
+			if len(faults) != 1 || !faults[0].Warning || !strings.Contains(lines(faults), test.want) {
+				t.Errorf("got:\n%s\nwant one warning with %q", lines(faults), test.want)
+			}
+		})
+	}
+}
+
+// An empty list permits nothing: it must not read as an absent one, which permits everything.
+func TestEmptyListOfCommandsIsNotAbsent(t *testing.T) {
+	cfg, _ := loadText(t, edit(t, "[users.wim]", "commands = []\nnamespaces = []\n[users.wim]"))
+	if g := cfg.Groups["lnx"]; g.Commands == nil || g.Namespaces == nil {
+		t.Errorf("got %#v, want empty lists that are not nil", g)
+	}
+}
+
+func TestUnreadableConfigIsOneFault(t *testing.T) {
+	inFixture(t)
+	write(t, "large", bytes.Repeat([]byte("#\n"), 2<<20+1))
+	write(t, "latin1", []byte("[users.wim]\nname = \"Jos\xe9\"\n"))
+	write(t, "utf16", []byte("\xff\xfe[\x00g\x00"))
+	write(t, "none", nil)
+	write(t, "closed", []byte(good))
+	if err := os.Chmod("closed", 0); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"missing":         "missing: the config file does not exist; create it, or correct the name",
+		"directory":       "directory: the config file is a directory; name a file in it",
+		"large":           "large: the config file is larger than 4 MiB; check that it is the right file",
+		"latin1":          "latin1:2:12: byte 0xe9 is not UTF-8 text; save the file as UTF-8",
+		"utf16":           "utf16:1:1: byte 0xff is not UTF-8 text; save the file as UTF-8",
+		"none":            "none: the config file holds no settings; copy the example configuration from the README",
+		"closed":          "closed: the config file may not be read; make it readable for the user that nomadctld runs as",
+		"hostkey/no":      "hostkey/no: the config file cannot be read: not a directory; correct the name",
+		"\x1b[31m\n.toml": `\x1b[31m\n.toml: the config file does not exist; create it, or correct the name`,
+	} {
+		if name == "closed" && os.Geteuid() == 0 {
+			continue // root may read it
+		}
+		cfg, faults := config.Load(name, commands)
+		if got := lines(faults); cfg != nil || got != want+"\n" {
+			t.Errorf("%q: got %v and %q, want no config and %q", name, cfg, got, want)
+		}
+	}
+}
+
+// What people paste in the wrong place must not end up in a log.
+func TestSecretsAreNeverShown(t *testing.T) {
+	const token = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+	inFixture(t)
+	private := string(read(t, "hostkey"))
+	body := strings.Split(private, "\n")[1]
+	for name, text := range map[string]string{
+		"token instead of its file":       edit(t, "[prefix.lnx]", "token = \""+token+"\"\n[prefix.lnx]"),
+		"token without quotes":            edit(t, "[prefix.lnx]", "token = "+token+"\n[prefix.lnx]"),
+		"token that begins like a word":   edit(t, "[prefix.lnx]", "token = e"+token[1:]+"\n[prefix.lnx]"),
+		"token in a list":                 edit(t, "[prefix.lnx]", "token = [\""+token+"\"]\n[prefix.lnx]"),
+		"token in the url":                edit(t, "http://", "http://x:"+token+"@"),
+		"token in the query":              edit(t, ":4646", ":4646?"+token),
+		"private key instead of its file": edit(t, `"hostkey"`, `"""`+private+`"""`),
+		"private key instead of its pub":  edit(t, `"`+wim+`"`, `"""`+private+`"""`),
+		"body of a private key":           edit(t, wim, body),
+		"private key as the token":        edit(t, "[prefix.lnx]", "token = \"hostkey\"\n[prefix.lnx]"),
+		"private key as the CA":           edit(t, "[prefix.lnx]", "[auth]\nuserca = \"hostkey-rsa\"\n[prefix.lnx]"),
+		"damaged private key":             edit(t, `"hostkey"`, `"damaged"`),
+	} {
+		write(t, "damaged", []byte(strings.Replace(private, body, "AAAA"+body, 1)))
+		write(t, "nomadctld.toml", []byte(text))
+		cfg, faults := config.Load("nomadctld.toml", commands)
+		if cfg != nil || len(faults) == 0 {
+			t.Errorf("%s: got a config, want a fault", name)
+		}
+		for _, secret := range []string{token[1:], body[4:], "a-token"} {
+			if strings.Contains(lines(faults), secret) {
+				t.Errorf("%s: got the secret shown, want it left out:\n%s", name, lines(faults))
+			}
+		}
+	}
+}
+
+func TestLoadRereadsTheFile(t *testing.T) {
+	if cfg, faults := loadText(t, good); cfg == nil {
+		t.Fatalf("got no config:\n%s", lines(faults))
+	}
+	write(t, "nomadctld.toml", []byte("["))
+	if cfg, faults := config.Load("nomadctld.toml", commands); cfg != nil || len(faults) != 1 {
+		t.Errorf("got %v and %d faults, want none and 1", cfg, len(faults))
+	}
+	write(t, "nomadctld.toml", []byte(good))
+	if cfg, faults := config.Load("nomadctld.toml", commands); cfg == nil || len(faults) != 0 {
+		t.Errorf("got %v and %d faults, want a config and 0", cfg, len(faults))
+	}
+}
+
+func TestFaultIsOneLine(t *testing.T) {
+	for want, f := range map[string]config.Fault{
+		"f.toml:12:3: broken; mend it":     {File: "f.toml", Line: 12, Column: 3, Message: "broken", Mend: "mend it"},
+		"f.toml:12: warning: odd":          {File: "f.toml", Line: 12, Warning: true, Message: "odd"},
+		`f\n.toml: \x1b[2J\u202eevil; \t!`: {File: "f\n.toml", Message: "\x1b[2J\u202eevil", Mend: "\t!"},
+	} {
+		if got := f.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

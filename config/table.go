@@ -1,0 +1,194 @@
+package config
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// A table hands out what one table of the file holds, key by key. A key that is absent, or whose value is of the wrong
+// type, reads as empty; the latter is reported. done then reports the keys nobody asked for.
+type table struct {
+	r     *report
+	node  *node // nil: the file has no such table
+	name  string
+	known []string
+}
+
+// A value is a string of the file.
+type value struct {
+	name  string // the path of its key, for messages
+	text  string
+	at    int  // where it stands, or the table it is missing from
+	given bool // the key is in the file
+	ok    bool // and it is a string
+}
+
+// A list is the strings of a list, or a single string where that may stand for a list of one.
+type list struct {
+	value // where and whether; no text
+	items []value
+}
+
+// empty reports whether the list is absent or has nothing in it, not counting one that was already reported.
+func (l list) empty() bool { return len(l.items) == 0 && (!l.given || l.ok) }
+
+// find is the node under a key, or nil.
+func (t *table) find(key string) *node {
+	if t.node == nil {
+		return nil
+	}
+	return t.node.get(key)
+}
+
+// look is find for a key that belongs here; its case must be right.
+func (t *table) look(key string) *node {
+	t.known = append(t.known, key)
+	n := t.find(key)
+	if n != nil && n.name != key {
+		t.r.fault(n.key, "write "+key, "%s is not in lower case", n.path())
+	}
+	return n
+}
+
+// at is where the table is opened, -1 when it is not.
+func (t *table) at() int {
+	if t.node == nil {
+		return -1
+	}
+	return t.node.key
+}
+
+// missing is the value of a key that is not there.
+func (t *table) missing(key string) value {
+	v := value{name: key, at: t.at()}
+	if t.name != "" {
+		v.name = t.name + "." + key
+	}
+	return v
+}
+
+// is reports whether n is of the kind, and that as a fault if not. example is a line to write instead.
+func (t *table) is(n *node, kind unstable.Kind, name, example string) bool {
+	if n.kind != kind {
+		t.r.fault(n.at, "write "+example, "%s is %s, not %s", name, kinds[n.kind], kinds[kind])
+	}
+	return n.kind == kind
+}
+
+var kinds = map[unstable.Kind]string{
+	unstable.String: "a string", unstable.Integer: "a whole number", unstable.Float: "a number with a point",
+	unstable.Bool: "true or false", unstable.Array: "a list", unstable.Table: "a table",
+	unstable.DateTime: "a date", unstable.LocalDate: "a date", unstable.LocalDateTime: "a date", unstable.LocalTime: "a time",
+}
+
+func (t *table) text(key, example string) value {
+	n := t.look(key)
+	if n == nil {
+		return t.missing(key)
+	}
+	v := value{name: n.path(), text: n.text, at: n.at, given: true}
+	v.ok = t.is(n, unstable.String, v.name, example)
+	return v
+}
+
+// textOrNumber is text, or a whole number as it is written.
+func (t *table) textOrNumber(key, example string) value {
+	if n := t.find(key); n == nil || n.kind != unstable.Integer {
+		return t.text(key, example)
+	}
+	n := t.look(key)
+	return value{name: n.path(), text: n.text, at: n.at, given: true, ok: true}
+}
+
+func (t *table) texts(key, example string) list {
+	n := t.look(key)
+	if n == nil {
+		return list{value: t.missing(key)}
+	}
+	l := list{value: value{name: n.path(), at: n.at, given: true}}
+	l.ok = t.is(n, unstable.Array, l.name, example)
+	for i, item := range n.items {
+		v := value{name: fmt.Sprintf("item %d of %s", i+1, l.name), text: item.text, at: item.at, given: true}
+		if t.is(item, unstable.String, v.name, example) {
+			v.ok = true
+			l.items = append(l.items, v)
+		} else {
+			l.ok = false
+		}
+	}
+	return l
+}
+
+// textOrTexts is texts, or a string that stands for a list of one.
+func (t *table) textOrTexts(key, example string) list {
+	if n := t.find(key); n == nil || n.kind != unstable.String {
+		return t.texts(key, example)
+	}
+	v := t.text(key, example)
+	return list{value: v, items: []value{v}}
+}
+
+// number is a whole number above zero, or otherwise when the key is absent.
+func (t *table) number(key string, otherwise int) int {
+	example := fmt.Sprintf("%s = %d", key, otherwise)
+	n := t.look(key)
+	if n == nil || !t.is(n, unstable.Integer, n.path(), example) {
+		return otherwise
+	}
+	i, err := strconv.ParseInt(n.text, 0, strconv.IntSize)
+	if err != nil || i < 1 || i > 1<<30 {
+		t.r.fault(n.at, "write a number such as "+example, "%s is not between 1 and %d", n.path(), 1<<30)
+		return otherwise
+	}
+	return int(i)
+}
+
+func (t *table) flag(key string) bool {
+	n := t.look(key)
+	return n != nil && t.is(n, unstable.Bool, n.path(), key+" = true") && n.text == "true"
+}
+
+// sub is the table under a key, empty when the file has none.
+func (t *table) sub(key string) *table {
+	s := &table{r: t.r, name: t.missing(key).name}
+	if n := t.look(key); n != nil && t.is(n, unstable.Table, n.path(), "["+s.name+"]") {
+		s.node = n
+	}
+	return s
+}
+
+// all returns the tables of a table whose keys are names, in the order of the file.
+func (t *table) all() []*table {
+	var all []*table
+	if t.node == nil {
+		return nil
+	}
+	for _, n := range t.node.order {
+		if t.is(n, unstable.Table, n.path(), "["+t.name+".NAME] above it, where NAME is yours") {
+			all = append(all, &table{r: t.r, node: n, name: n.path()})
+		}
+	}
+	return all
+}
+
+// done reports the keys that no one asked for.
+func (t *table) done() {
+	if t.node == nil {
+		return
+	}
+	asked := map[string]bool{}
+	for _, key := range t.known {
+		asked[key] = true
+	}
+	for _, n := range t.node.order {
+		if what := "key"; !asked[strings.ToLower(n.name)] {
+			if n.kind == unstable.Table {
+				what = "table"
+			}
+			t.r.fault(n.key, suggest(n.name, t.known), "unknown %s %s", what, n.path())
+		}
+	}
+}

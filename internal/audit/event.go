@@ -1,0 +1,36 @@
+// Package audit records what was asked of the gateway and what came of it: one JSON object a line for each
+// command, written when the command has ended.
+package audit
+
+import "time"
+
+// Event is one command. Every string is as it came from the client or the cluster; Log escapes what could harm.
+type Event struct {
+	Time       time.Time `json:"time"`       // of its beginning, UTC
+	Connection string    `json:"connection"` // the same for all sessions of a connection
+	Session    string    `json:"session"`
+	User       string    `json:"user"`   // the login whose key was proven
+	Key        string    `json:"key"`    // fingerprint of that key
+	Remote     string    `json:"remote"` // address and port
+	Line       string    `json:"line"`   // the command line as received
+	Command    []string  `json:"command"`
+	Tier       string    `json:"tier,omitempty"`
+	Namespace  string    `json:"namespace,omitempty"`
+	Job        string    `json:"job,omitempty"`
+	Allocation string    `json:"allocation,omitempty"`
+	Task       string    `json:"task,omitempty"`
+	Decision   Decision  `json:"decision"`
+	Error      string    `json:"error,omitempty"`
+	ExitCode   int       `json:"exit_code"`
+	Duration   float64   `json:"duration_seconds"`
+}
+
+// Decision is what authorization said.
+type Decision string
+
+// A command line that is wrong (no such command, a bad flag) gets as far as no decision: it is Invalid.
+const (
+	Allowed Decision = "allowed"
+	Denied  Decision = "denied"
+	Invalid Decision = "invalid"
+)

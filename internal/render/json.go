@@ -1,0 +1,17 @@
+package render
+
+import (
+	"io"
+
+	"nomadctld/internal/escape"
+)
+
+// JSON writes v as indented JSON with a newline at the end, in one write. Nothing in it can act on a terminal.
+func JSON(w io.Writer, v any) error {
+	b, err := escape.JSON(v, "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(b, '\n'))
+	return err
+}

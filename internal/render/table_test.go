@@ -1,0 +1,37 @@
+package render
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestTableLooksLikeTheOriginals(t *testing.T) {
+	table := NewTable("Exec ID", "Job/Task", "Extra")
+	table.Row("", "q-lnx-mattermost OK")
+	table.Row("f429aef310", "q-lnx-mattermost", "U,T")
+	var got bytes.Buffer
+	table.WriteTo(&got)
+	want := "Exec ID    |Job/Task            |Extra\n" +
+		"           |q-lnx-mattermost OK |\n" +
+		"f429aef310 |q-lnx-mattermost    |U,T\n"
+	if got.String() != want {
+		t.Errorf("got\n%swant\n%s", got.String(), want)
+	}
+}
+
+func TestTableColumnsStayInLineWithForeignText(t *testing.T) {
+	table := NewTable("A", "B")
+	for _, cell := range []string{"日本語", "x\x1b[2Jy", "\xff", "two\nlines", "plain"} {
+		table.Row(cell, "end")
+	}
+	var got bytes.Buffer
+	table.WriteTo(&got)
+	lines := strings.Split(strings.TrimSuffix(got.String(), "\n"), "\n")
+	if len(lines) != 6 {
+		t.Fatalf("got %d lines, want 6:\n%s", len(lines), got.String())
+	}
+	if strings.ContainsAny(got.String(), "\x1b\xff") {
+		t.Errorf("an escape sequence came through: %q", got.String())
+	}
+}

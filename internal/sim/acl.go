@@ -1,0 +1,111 @@
+package sim
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// failure is an answer other than 200: a status and a plain text.
+type failure struct {
+	status int
+	text   string
+}
+
+func (f failure) Error() string { return f.text }
+
+var denied = failure{http.StatusForbidden, "Permission denied"}
+
+type token struct {
+	secret string
+	rights Rights
+	index  uint64
+	added  time.Time
+}
+
+// AddToken lets a secret do what rights say. The first one turns ACL on. The secret "" is the anonymous token:
+// what a request without a token may do.
+func (c *Cluster) AddToken(secret string, rights Rights) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tokens[secret] = &token{secret, rights, c.step(), time.Now()}
+}
+
+// authenticate returns the token of a request. c.mu is held.
+func (c *Cluster) authenticate(r *http.Request) (*token, error) {
+	if len(c.tokens) == 0 {
+		return &token{rights: Rights{Management: true}}, nil
+	}
+	secret := secret(r)
+	if t := c.tokens[secret]; t != nil {
+		return t, nil
+	}
+	if secret == "" {
+		return &token{}, nil
+	}
+	return nil, denied
+}
+
+func secret(r *http.Request) string {
+	if s := r.Header.Get("X-Nomad-Token"); s != "" {
+		return strings.TrimSpace(s)
+	}
+	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "bearer") {
+		if words := strings.Fields(value); len(words) > 0 {
+			return words[0]
+		}
+	}
+	return ""
+}
+
+// allow reports whether the rights hold a capability in a namespace, or in any one for "*". As in Nomad, the
+// rights of a namespace by its name take the place of those of "*".
+func (r Rights) allow(namespace, capability string) bool {
+	if r.Management {
+		return true
+	}
+	if namespace == "*" {
+		for _, has := range r.Namespaces {
+			if slices.Contains(has, capability) {
+				return true
+			}
+		}
+		return false
+	}
+	has, named := r.Namespaces[namespace]
+	if !named {
+		has = r.Namespaces["*"]
+	}
+	return slices.Contains(has, capability)
+}
+
+// allowAny reports whether the rights hold any capability in a namespace.
+func (r Rights) allowAny(namespace string) bool {
+	has, named := r.Namespaces[namespace]
+	if !named {
+		has = r.Namespaces["*"]
+	}
+	return r.Management || len(has) > 0
+}
+
+// self answers who the token of the request is.
+func self(c *Cluster, q *query) (any, error) {
+	t := q.token
+	id := object{
+		"AccessorID": uuid("accessor", t.secret), "SecretID": t.secret, "Name": "", "Type": "client",
+		"Policies": []string{"sim"}, "Roles": nil, "Global": false, "Hash": nil, "CreateTime": stamp(t.added),
+		"ExpirationTime": nil, "ExpirationTTL": 0, "CreateIndex": t.index, "ModifyIndex": t.index,
+	}
+	switch {
+	case len(c.tokens) == 0:
+		id["AccessorID"], id["Name"], id["Policies"] = "acls-disabled", "ACLs disabled token", nil
+	case t.secret == "":
+		id["AccessorID"], id["Name"], id["Policies"] = "anonymous", "Anonymous Token", []string{"anonymous"}
+	case t.rights.Management:
+		id["Type"], id["Policies"], id["Global"] = "management", nil, true
+	}
+	q.at = max(t.index, 1)
+	return id, nil
+}

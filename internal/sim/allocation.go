@@ -1,0 +1,130 @@
+package sim
+
+import "time"
+
+// allocation is an allocation as it is stored.
+type allocation struct {
+	ID, Namespace, EvalID, Name        string
+	NodeID, NodeName, JobID, TaskGroup string
+	ClientStatus, ClientDescription    string
+	DesiredStatus, DesiredDescription  string
+	DesiredTransition                  transition
+	DeploymentStatus                   *health
+	FollowupEvalID, NextAllocation     string
+	RescheduleTracker                  *struct{}
+	PreemptedAllocations               []string
+	PreemptedByAllocation              string
+	TaskStates                         map[string]*taskState
+	CreateIndex, ModifyIndex           uint64
+	CreateTime, ModifyTime             int64
+
+	Job          *job   `json:"-"`
+	DeploymentID string `json:"-"`
+	group        Group
+	node         *node // as it was when the allocation was placed
+}
+
+func (a *allocation) key() key { return key{a.Namespace, a.ID, a.CreateIndex} }
+
+func (a *allocation) terminal() bool {
+	return a.DesiredStatus != "run" || a.ClientStatus == "complete" || a.ClientStatus == "failed" || a.ClientStatus == "lost"
+}
+
+type transition struct {
+	ForceReschedule, Migrate, MigrateDisablePlacement, NoShutdownDelay, Reschedule *bool
+}
+
+// health is an allocation's health to its deployment.
+type health struct {
+	Canary      bool
+	Healthy     *bool
+	ModifyIndex uint64
+	Timestamp   *time.Time
+}
+
+type taskState struct {
+	State       string
+	Failed      bool
+	StartedAt   *time.Time
+	FinishedAt  *time.Time
+	LastRestart *time.Time
+	Restarts    uint64
+	Paused      string
+	Events      []Event
+
+	measured TaskState // what the client's stats say
+}
+
+// allocationStub is an allocation in a list. Its TaskStates hide those of the record: they are sent on request.
+type allocationStub struct {
+	*allocation
+	JobType            string
+	JobVersion         uint64
+	TaskStates         map[string]*taskState
+	AllocatedResources object `json:",omitempty"`
+}
+
+func (a *allocation) stub(states, withResources bool) allocationStub {
+	s := allocationStub{allocation: a, JobType: a.Job.Type, JobVersion: a.Job.Version}
+	if states {
+		s.TaskStates = a.TaskStates
+	}
+	if withResources {
+		s.AllocatedResources = a.allocated()
+	}
+	return s
+}
+
+// allocated is what the scheduler gave the tasks.
+func (a *allocation) allocated() object {
+	lifecycles, tasks := object{}, object{}
+	for _, t := range a.group.Tasks {
+		lifecycles[t.Name] = t.lifecycle()
+		tasks[t.Name] = object{
+			"Cpu":     object{"CpuShares": t.CPU, "ReservedCores": nil},
+			"Memory":  object{"MemoryMB": t.Memory, "MemoryMaxMB": 0},
+			"Devices": nil, "Networks": nil,
+		}
+	}
+	return object{
+		"Shared":         object{"DiskMB": diskMB, "Networks": nil, "Ports": nil},
+		"TaskLifecycles": lifecycles, "Tasks": tasks,
+	}
+}
+
+// detail is the whole allocation. Nomad leaves out what is empty here, which it does not in lists.
+func (a *allocation) detail() object {
+	perTask, cpu, memory := object{}, 0, 0
+	for _, t := range a.group.Tasks {
+		perTask[t.Name] = resources(t.CPU, t.Memory, 0, 0)
+		cpu += t.CPU
+		memory += t.Memory
+	}
+	placed := *a.Job // the allocation keeps the job as it was when it was placed
+	placed.Status, placed.ModifyIndex = "pending", a.Job.JobModifyIndex
+	d := object{
+		"ID": a.ID, "Namespace": a.Namespace, "EvalID": a.EvalID, "Name": a.Name, "NodeID": a.NodeID,
+		"NodeName": a.NodeName, "JobID": a.JobID, "Job": placed.detail(), "TaskGroup": a.TaskGroup,
+		"ClientStatus": a.ClientStatus, "ClientDescription": a.ClientDescription, "DesiredStatus": a.DesiredStatus,
+		"TaskStates": a.TaskStates, "AllocatedResources": a.allocated(), "TaskResources": perTask,
+		"Resources": resources(cpu, memory, memory, diskMB), "SharedResources": resources(0, 0, 0, diskMB),
+		"NetworkStatus": object{"Address": "", "AddressIPv6": "", "DNS": nil, "InterfaceName": ""},
+		"SigningKeyID":  uuid("signing key"),
+		"Metrics":       a.node.metrics(),
+		"CreateIndex":   a.CreateIndex, "ModifyIndex": a.ModifyIndex, "AllocModifyIndex": a.CreateIndex,
+		"CreateTime": a.CreateTime, "ModifyTime": a.ModifyTime,
+	}
+	if a.DesiredDescription != "" {
+		d["DesiredDescription"] = a.DesiredDescription
+	}
+	if a.DesiredTransition != (transition{}) {
+		d["DesiredTransition"] = a.DesiredTransition
+	}
+	if a.DeploymentID != "" {
+		d["DeploymentID"] = a.DeploymentID
+	}
+	if a.DeploymentStatus != nil {
+		d["DeploymentStatus"] = a.DeploymentStatus
+	}
+	return d
+}

@@ -1,0 +1,228 @@
+package sim
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// The answers to queries. Each runs under the read lock.
+
+func listJobs(c *Cluster, q *query) (any, error) {
+	meta, err := q.flag("meta", false)
+	if err != nil {
+		return nil, err
+	}
+	visible, err := c.visible(q, "list-jobs")
+	if err != nil {
+		return nil, err
+	}
+	rows := c.jobs
+	if q.prefix != "" {
+		rows = slices.DeleteFunc(slices.Clone(rows), func(j *job) bool { return !strings.HasPrefix(j.ID, q.prefix) })
+	}
+	out, err := page(q, rows, pagesByName, visible, func(j *job) jobStub { return j.stub(meta) })
+	if err == nil {
+		q.at = max(c.changedAt[tableJobs], c.changedAt[tableSummaries])
+	}
+	return out, err
+}
+
+func listAllocations(c *Cluster, q *query) (any, error) {
+	resources, err := q.flag("resources", false)
+	if err != nil {
+		return nil, err
+	}
+	states, err := q.flag("task_states", true)
+	if err != nil {
+		return nil, err
+	}
+	return listByID(c, q, c.allocations, tableAllocations, "alloc lookup failed: ", func(a *allocation) allocationStub {
+		return a.stub(states, resources)
+	})
+}
+
+func listEvaluations(c *Cluster, q *query) (any, error) {
+	rows := c.evaluations
+	status, job := q.values.Get("status"), q.values.Get("job")
+	if status != "" || job != "" {
+		if q.filter != "" {
+			return nil, failure{400, "Filter expression cannot be used with other filter parameters"}
+		}
+		rows = slices.DeleteFunc(slices.Clone(rows), func(e *evaluation) bool {
+			return (status != "" && e.Status != status) || (job != "" && e.JobID != job)
+		})
+	}
+	return listByID(c, q, rows, tableEvaluations, "eval lookup failed: ", same)
+}
+
+func listDeployments(c *Cluster, q *query) (any, error) {
+	return listByID(c, q, c.deployments, tableDeployments, "", same)
+}
+
+func same[T any](row T) T { return row }
+
+// listByID lists rows in the order of their creation or, when a beginning of their ID is asked for, of their ID.
+func listByID[T row, S any](c *Cluster, q *query, rows []T, t table, failed string, stub func(T) S) (any, error) {
+	visible, err := c.visible(q, "read-job")
+	if err != nil {
+		return nil, err
+	}
+	pages := pagesByCreation
+	if q.prefix != "" {
+		pages = pagesByID
+		if rows, err = withPrefix(rows, q.prefix); err != nil {
+			return nil, fmt.Errorf("%s%w", failed, err)
+		}
+	}
+	out, err := page(q, rows, pages, visible, stub)
+	if err == nil {
+		q.at = c.changedAt[t]
+	}
+	return out, err
+}
+
+func listNodes(c *Cluster, q *query) (any, error) {
+	if r := q.token.rights; !r.Management && !r.NodeRead {
+		return nil, denied
+	}
+	rows := c.nodes
+	if q.prefix != "" {
+		var err error
+		if rows, err = withPrefix(rows, q.prefix); err != nil {
+			return nil, fmt.Errorf("node lookup failed: %w", err)
+		}
+	}
+	out, err := page(q, rows, pagesByID, func(string) bool { return true }, (*node).stub)
+	if err == nil {
+		q.at = c.changedAt[tableNodes]
+	}
+	return out, err
+}
+
+func listNamespaces(c *Cluster, q *query) (any, error) {
+	out := []*namespace{}
+	for _, n := range c.namespaces {
+		if strings.HasPrefix(n.Name, q.prefix) && q.token.rights.allowAny(n.Name) {
+			out = append(out, n)
+		}
+	}
+	q.at = c.changedAt[tableNamespaces]
+	return out, nil
+}
+
+// leader is the address of the server's RPC port, which nothing listens on.
+func leader(*Cluster, *query) (any, error) { return "127.0.0.1:4647", nil }
+
+// jobOf returns the job that the query names, nil when there is none. It needs the right to read jobs.
+func (c *Cluster) jobOf(q *query) (*job, error) {
+	if !q.token.rights.allow(q.namespace, "read-job") {
+		return nil, denied
+	}
+	return c.job(q.namespace, q.id), nil
+}
+
+var noJob = failure{http.StatusNotFound, "job not found"}
+
+func getJob(c *Cluster, q *query) (any, error) {
+	j, err := c.jobOf(q)
+	if err != nil {
+		return nil, err
+	}
+	if q.at = c.changedAt[tableJobs]; j == nil {
+		return nil, noJob
+	}
+	q.at = j.ModifyIndex
+	return j.detail(), nil
+}
+
+func jobSummary(c *Cluster, q *query) (any, error) {
+	j, err := c.jobOf(q)
+	if err != nil {
+		return nil, err
+	}
+	if q.at = c.changedAt[tableSummaries]; j == nil {
+		return nil, noJob
+	}
+	q.at = j.summary.ModifyIndex
+	return j.summary, nil
+}
+
+func jobAllocations(c *Cluster, q *query) (any, error) {
+	j, err := c.jobOf(q)
+	if err != nil {
+		return nil, err
+	}
+	q.at = c.changedAt[tableAllocations]
+	out := []allocationStub{}
+	if j != nil {
+		for _, a := range j.allocations {
+			out = append(out, a.stub(true, false))
+		}
+	}
+	return out, nil
+}
+
+func jobEvaluations(c *Cluster, q *query) (any, error) {
+	j, err := c.jobOf(q)
+	if err != nil {
+		return nil, err
+	}
+	q.at = c.changedAt[tableEvaluations]
+	if j == nil || j.evaluations == nil {
+		return []*evaluation{}, nil
+	}
+	return j.evaluations, nil
+}
+
+func jobDeployments(c *Cluster, q *query) (any, error) {
+	j, err := c.jobOf(q)
+	if err != nil {
+		return nil, err
+	}
+	q.at = c.changedAt[tableDeployments]
+	if j == nil || j.deployment == nil {
+		return []*deployment{}, nil
+	}
+	return []*deployment{j.deployment}, nil
+}
+
+func jobDeployment(c *Cluster, q *query) (any, error) {
+	j, err := c.jobOf(q)
+	if err != nil {
+		return nil, err
+	}
+	q.at = c.changedAt[tableDeployments]
+	if j == nil {
+		return (*deployment)(nil), nil
+	}
+	return j.deployment, nil
+}
+
+func getAllocation(c *Cluster, q *query) (any, error) {
+	a, err := c.allocation(q.id)
+	if err != nil {
+		return nil, err
+	}
+	if a == nil {
+		q.at = c.changedAt[tableAllocations]
+		return nil, failure{http.StatusNotFound, "alloc not found"}
+	}
+	if !q.token.rights.allow(a.Namespace, "read-job") {
+		return nil, unknownAllocation(q.id) // a 500: Nomad forgets to say 403 here
+	}
+	q.at = a.ModifyIndex
+	return a.detail(), nil
+}
+
+func unknownAllocation(id string) error { return fmt.Errorf("Unknown allocation %q", id) }
+
+// allocation looks an allocation up by its whole ID; nil when there is none.
+func (c *Cluster) allocation(id string) (*allocation, error) {
+	_, err := digits(id, true)
+	if err != nil {
+		return nil, fmt.Errorf("alloc lookup failed: %w", err)
+	}
+	return c.byID[strings.ToLower(id)], nil
+}

@@ -1,0 +1,163 @@
+package sim
+
+import (
+	"slices"
+	"time"
+)
+
+// or returns the first of its arguments that is not empty.
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// complete fills in what the description of a job leaves out, without touching what its caller holds.
+func (j *Job) complete() {
+	j.Namespace = or(j.Namespace, "default")
+	j.Type = or(j.Type, "service")
+	if j.Submitted.IsZero() {
+		j.Submitted = time.Now()
+	}
+	parent := j.Periodic != nil || (j.Parameterized != nil && j.ParentID == "")
+	if j.Groups = slices.Clone(j.Groups); len(j.Groups) == 0 {
+		j.Groups = []Group{{}}
+	}
+	for i := range j.Groups {
+		j.Groups[i].complete(parent, j.Stopped)
+	}
+}
+
+func (g *Group) complete(parent, stopped bool) {
+	g.Name = or(g.Name, "main")
+	if g.Tasks = slices.Clone(g.Tasks); len(g.Tasks) == 0 {
+		g.Tasks = []Task{{Name: g.Name}}
+	}
+	for i := range g.Tasks {
+		g.Tasks[i].complete()
+	}
+	queued := 0
+	if g.Unplaced != nil {
+		u := *g.Unplaced
+		u.Queued = max(u.Queued, 1)
+		g.Unplaced, queued = &u, u.Queued
+	}
+	if parent {
+		g.Count, g.Allocations = max(g.Count, 1), nil
+		return
+	}
+	if g.Allocations == nil {
+		if g.Count == 0 && g.Unplaced == nil {
+			g.Count = 1
+		}
+		g.Allocations = make([]Allocation, max(g.Count-queued, 0))
+		for i := range g.Allocations {
+			if stopped {
+				g.Allocations[i] = Allocation{ClientStatus: "complete", DesiredStatus: "stop"}
+			}
+		}
+	}
+	if g.Count == 0 {
+		g.Count = len(g.Allocations) + queued
+	}
+}
+
+func (t *Task) complete() {
+	t.Driver = or(t.Driver, "docker")
+	if t.CPU == 0 {
+		t.CPU = 100
+	}
+	if t.Memory == 0 {
+		t.Memory = 64
+	}
+	if t.Config == nil && t.Driver == "docker" {
+		t.Config = object{"image": "example/" + t.Name + ":1"}
+	} else if t.Config == nil {
+		t.Config = object{"command": "/usr/bin/" + t.Name}
+	}
+}
+
+func (a *Allocation) complete(j *job) {
+	a.ClientStatus = or(a.ClientStatus, "running")
+	a.DesiredStatus = or(a.DesiredStatus, "run")
+	if a.Created.IsZero() {
+		a.Created = time.Unix(0, j.SubmitTime)
+	}
+	if a.Modified.IsZero() {
+		a.Modified = a.Created
+	}
+}
+
+func (s *TaskState) complete(a Allocation) {
+	if s.State == "" {
+		switch a.ClientStatus {
+		case "pending", "running":
+			s.State = a.ClientStatus
+		case "unknown":
+			s.State = "running"
+		default:
+			s.State = "dead"
+			s.Failed = s.Failed || a.ClientStatus == "failed"
+		}
+	}
+	if s.Finished.IsZero() && s.State == "dead" {
+		s.Finished = a.Modified
+	}
+	given := !s.Started.IsZero()
+	if s.Events == nil {
+		s.Events = s.life(a)
+	}
+	s.Events = slices.Clone(s.Events)
+	for i := range s.Events {
+		e := &s.Events[i]
+		if e.Details == nil {
+			e.Details = map[string]string{}
+		}
+		e.DisplayMessage = or(e.DisplayMessage, e.Message)
+		if e.Type == "Started" && !given {
+			s.Started = time.Unix(0, e.Time)
+		}
+	}
+}
+
+// life is the uneventful one that led to the state.
+func (s *TaskState) life(a Allocation) []Event {
+	events := []Event{Received(a.Created)}
+	if s.State == "pending" {
+		return events
+	}
+	started := s.Started
+	if started.IsZero() {
+		started = a.Created
+	}
+	events = append(events, TaskSetup(a.Created), Started(started))
+	if s.State == "dead" && s.Failed {
+		events = append(events, Terminated(s.Finished, 1, ""), NotRestarting(s.Finished, 2))
+	} else if s.State == "dead" {
+		events = append(events, Terminated(s.Finished, 0, ""))
+	}
+	return events
+}
+
+// record turns the description of a job into what Nomad stores of it before anything is planned.
+func (j *Job) record() *job {
+	r := &job{
+		ID: j.ID, ParentID: j.ParentID, Name: j.ID, Namespace: j.Namespace, Region: "global", Type: j.Type,
+		NodePool: "default", Datacenters: []string{"*"}, Priority: 50, Stop: j.Stopped, Meta: j.Meta,
+		Version: j.Version, SubmitTime: j.Submitted.UnixNano(), groups: j.Groups,
+		Dispatched: j.ParentID != "" && j.Parameterized != nil,
+	}
+	if p := j.Periodic; p != nil {
+		r.Periodic = &periodic{
+			Enabled: true, ProhibitOverlap: p.ProhibitOverlap, Spec: p.Spec, SpecType: "cron",
+			Specs: append([]string{}, p.Specs...), TimeZone: or(p.TimeZone, "UTC"),
+		}
+	}
+	if p := j.Parameterized; p != nil {
+		r.ParameterizedJob = &parameterized{
+			Payload: or(p.Payload, "optional"), MetaRequired: p.MetaRequired, MetaOptional: p.MetaOptional,
+		}
+	}
+	return r
+}

@@ -1,0 +1,86 @@
+package sim
+
+import (
+	"strconv"
+	"time"
+)
+
+// deployment is a deployment as it is stored and listed.
+type deployment struct {
+	ID, Namespace, JobID                                           string
+	JobVersion, JobModifyIndex, JobSpecModifyIndex, JobCreateIndex uint64
+	IsMultiregion                                                  bool
+	TaskGroups                                                     map[string]*deploymentState
+	Status, StatusDescription                                      string
+	EvalPriority                                                   int
+	CreateIndex, ModifyIndex                                       uint64
+	CreateTime, ModifyTime                                         int64
+}
+
+func (d *deployment) key() key { return key{d.Namespace, d.ID, d.CreateIndex} }
+
+func (d *deployment) active() bool {
+	switch d.Status {
+	case "running", "paused", "pending", "blocked", "unblocking":
+		return true
+	}
+	return false
+}
+
+// deploymentState is how far the deployment of one group is.
+type deploymentState struct {
+	AutoRevert, AutoPromote, Promoted            bool
+	ProgressDeadline                             time.Duration
+	RequireProgressBy                            *time.Time
+	PlacedCanaries                               []string
+	DesiredCanaries, DesiredTotal                int
+	PlacedAllocs, HealthyAllocs, UnhealthyAllocs int
+}
+
+const progressDeadline = 10 * time.Minute
+
+// described is what Nomad says of a deployment in that status most often.
+var described = map[string]string{
+	"running":    "Deployment is running",
+	"paused":     "Deployment is paused",
+	"successful": "Deployment completed successfully",
+	"failed":     "Failed due to progress deadline",
+	"cancelled":  "Cancelled due to newer version of job",
+	"pending":    "Deployment is pending, waiting for peer region",
+}
+
+// deploy writes down the job's deployment; its health is counted by settle.
+func (j *job) deploy(d Deployment, created uint64) {
+	if d.Status == "" {
+		return
+	}
+	if d.Description == "" {
+		d.Description = described[d.Status]
+	}
+	j.deployment = &deployment{
+		ID:        uuid("deployment", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10)),
+		Namespace: j.Namespace, JobID: j.ID, JobVersion: j.Version,
+		JobModifyIndex: j.JobModifyIndex, JobSpecModifyIndex: j.JobModifyIndex, JobCreateIndex: j.CreateIndex,
+		Status: d.Status, StatusDescription: d.Description, EvalPriority: j.Priority, CreateIndex: created,
+		CreateTime: j.SubmitTime, TaskGroups: map[string]*deploymentState{},
+	}
+}
+
+// settle counts the health of what was placed.
+func (d *deployment) settle(j *job, index uint64) {
+	d.ModifyIndex, d.ModifyTime = index, j.SubmitTime
+	for _, g := range j.groups {
+		d.TaskGroups[g.Name] = &deploymentState{DesiredTotal: g.Count, ProgressDeadline: progressDeadline}
+	}
+	for _, a := range j.allocations {
+		s := d.TaskGroups[a.TaskGroup]
+		s.PlacedAllocs++
+		s.RequireProgressBy = stamp(time.Unix(0, a.CreateTime).Add(progressDeadline))
+		if h := a.DeploymentStatus; h != nil && *h.Healthy {
+			s.HealthyAllocs++
+		} else if h != nil {
+			s.UnhealthyAllocs++
+		}
+		d.ModifyTime = max(d.ModifyTime, a.ModifyTime)
+	}
+}

@@ -1,0 +1,110 @@
+package sim
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Event is a task event, field for field as Nomad lists it. The functions below make those that Nomad emits most.
+type Event struct {
+	Type             string
+	Time             int64 // Unix nanoseconds
+	Message          string
+	DisplayMessage   string
+	Details          map[string]string
+	FailsTask        bool
+	RestartReason    string
+	SetupError       string
+	DriverError      string
+	DriverMessage    string
+	ExitCode         int
+	Signal           int
+	KillTimeout      time.Duration
+	KillError        string
+	KillReason       string
+	StartDelay       int64
+	DownloadError    string
+	ValidationError  string
+	DiskLimit        int64
+	FailedSibling    string
+	VaultError       string
+	TaskSignalReason string
+	TaskSignal       string
+	GenericSource    string
+}
+
+func event(at time.Time, kind, display string, details map[string]string) Event {
+	if details == nil {
+		details = map[string]string{}
+	}
+	return Event{Type: kind, Time: at.UnixNano(), DisplayMessage: display, Details: details}
+}
+
+// message is an event that shows the message it carries.
+func message(at time.Time, kind, msg string) Event {
+	e := event(at, kind, msg, map[string]string{"message": msg})
+	e.Message = msg
+	return e
+}
+
+// Received is a task's first event.
+func Received(at time.Time) Event { return event(at, "Received", "Task received by client", nil) }
+
+// TaskSetup follows Received.
+func TaskSetup(at time.Time) Event { return message(at, "Task Setup", "Building Task Directory") }
+
+// Started is a start of the task's program, the first or a later one.
+func Started(at time.Time) Event { return event(at, "Started", "Task started by client", nil) }
+
+// Terminated is the end of the task's program; msg "" is what the docker driver says of that exit code.
+func Terminated(at time.Time, exit int, msg string) Event {
+	if msg == "" && exit != 0 {
+		msg = fmt.Sprintf("Docker container exited with non-zero exit code: %d", exit)
+	}
+	e := event(at, "Terminated", fmt.Sprintf("Exit Code: %d", exit), map[string]string{
+		"exit_code": strconv.Itoa(exit), "signal": "0", "oom_killed": "false",
+	})
+	e.ExitCode = exit
+	if msg != "" {
+		e.Message = msg
+		e.Details["exit_message"] = msg
+		e.DisplayMessage += fmt.Sprintf(", Exit Message: %q", msg)
+	}
+	return e
+}
+
+// OOMKilled is a Terminated for want of memory.
+func OOMKilled(at time.Time) Event {
+	e := Terminated(at, 137, "OOM Killed")
+	e.Details["oom_killed"] = "true"
+	return e
+}
+
+// Restarting announces the next start, within the group's restart policy.
+func Restarting(at time.Time, in time.Duration) Event {
+	const reason = "Restart within policy"
+	e := event(at, "Restarting", fmt.Sprintf("Task restarting in %v", in), map[string]string{
+		"restart_reason": reason, "start_delay": strconv.FormatInt(int64(in), 10),
+	})
+	e.RestartReason, e.StartDelay = reason, int64(in)
+	return e
+}
+
+// NotRestarting is the end of the restarts, after that many attempts.
+func NotRestarting(at time.Time, attempts int) Event {
+	reason := fmt.Sprintf(`Exceeded allowed attempts %d in interval 5m0s and mode is "fail"`, attempts)
+	e := event(at, "Not Restarting", reason, map[string]string{"restart_reason": reason, "fails_task": "true"})
+	e.RestartReason, e.FailsTask = reason, true
+	return e
+}
+
+// Unhealthy says that the allocation is unhealthy to its deployment, and why.
+func Unhealthy(at time.Time, msg string) Event { return message(at, "Alloc Unhealthy", msg) }
+
+// Killing says that Nomad ends the task itself, and why.
+func Killing(at time.Time, reason string) Event {
+	e := event(at, "Killing", reason, map[string]string{"kill_reason": reason})
+	e.KillReason = reason
+	return e
+}

@@ -1,0 +1,156 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+)
+
+// Examples returns the cluster of one tier of the original nomadctld's README, "production", "quality" or "test",
+// with the jobs shown there in the states shown there, seen at now, and with the jobs of a few more teams. It panics
+// for another name.
+func Examples(name string, now time.Time) *Cluster {
+	e := examples{New(), now}
+	switch name {
+	case "production":
+		e.nodes("p-node-", 9)
+		e.production()
+	case "quality":
+		e.nodes("q-node-", 11)
+		e.quality()
+	case "test":
+		e.nodes("t-node-", 3)
+		e.test()
+	default:
+		panic("sim: no examples for " + name)
+	}
+	return e.c
+}
+
+type examples struct {
+	c   *Cluster
+	now time.Time
+}
+
+func (e examples) nodes(prefix string, n int) {
+	for i := range n {
+		e.c.AddNode(Node{
+			Name: fmt.Sprintf("%s%d", prefix, i+1), Address: fmt.Sprintf("10.0.0.%d", i+1), Drivers: []string{"docker", "raw_exec"},
+		})
+	}
+}
+
+func (e examples) ago(d time.Duration) time.Time { return e.now.Add(-d) }
+
+const (
+	day  = 24 * time.Hour
+	week = 7 * day
+	mib  = 1 << 20
+)
+
+var successful = Deployment{Status: "successful"}
+
+// single runs a service with one allocation of one task, named as in the README.
+func (e examples) single(id, node string, age time.Duration, d Deployment, s TaskState, a Allocation) {
+	at := e.ago(age)
+	a.Node, a.Created, a.Modified = node, at.Add(-30*time.Second), at
+	a.Tasks = map[string]TaskState{id: s}
+	e.c.Run(Job{ID: id, Deployment: d, Submitted: a.Created, Groups: []Group{{
+		Name: id + "-main", Tasks: []Task{{Name: id, CPU: 500, Memory: 2048}}, Allocations: []Allocation{a},
+	}}})
+}
+
+// team runs a healthy service with made-up numbers.
+func (e examples) team(id string, count int, age time.Duration, tasks ...Task) {
+	e.c.Run(Job{ID: id, Deployment: successful, Submitted: e.ago(age), Groups: []Group{{Name: "web", Count: count, Tasks: tasks}}})
+}
+
+const vaultError = `vault: server error deriving vault token: Error making API request.
+
+URL: POST https://vault.service.consul:8200/v1/auth/token/create/nomad-cluster
+Code: 400. Errors:
+
+* token policies ([default p-lnx-ros]) must be subset of the role's allowed policies ([default p-es-ro p-lnx-ro])`
+
+func (e examples) production() {
+	e.single("p-lnx-mattermost", "p-node-2", week, successful, TaskState{CPU: 4, RSS: 56 * mib, MaxRSS: 201 * mib}, Allocation{})
+
+	at := e.ago(time.Hour)
+	e.single("p-lnx-helloworld2", "p-node-5", time.Hour, Deployment{"failed", "Failed due to unhealthy allocations"}, TaskState{
+		Events: []Event{Received(at), TaskSetup(at), Killing(at, vaultError), Unhealthy(at, "Unhealthy because of failed task")},
+	}, Allocation{ClientStatus: "failed", Unhealthy: true})
+
+	at = e.ago(14 * time.Hour)
+	out := TaskState{CPU: 4, RSS: 1900 * mib, MaxRSS: 2048 * mib}
+	out.Events = []Event{Received(at.Add(-time.Hour)), TaskSetup(at.Add(-time.Hour)), Started(at.Add(-time.Hour))}
+	for _, before := range []time.Duration{40 * time.Minute, 20 * time.Minute, 20 * time.Second} {
+		killed := at.Add(-before)
+		out.Events = append(out.Events, OOMKilled(killed), Restarting(killed, 16*time.Second), Started(killed.Add(20*time.Second)))
+	}
+	e.single("p-es-iss-cluster1-frontend", "p-node-9", 14*time.Hour, successful, out, Allocation{})
+
+	e.c.Run(Job{
+		ID: "p-es-log-curator", Type: "batch", Submitted: e.ago(12 * week),
+		Periodic: &Periodic{Specs: []string{"52 6,15,18 * * * *"}, ProhibitOverlap: true},
+	})
+	e.c.Run(Job{
+		ID: "p-iss-frontend-sync", Type: "batch", Submitted: e.ago(9 * week),
+		Periodic: &Periodic{Spec: "11/15 * * * * *", TimeZone: "Europe/Brussels"},
+	})
+	launched := e.ago(15 * time.Minute)
+	e.c.Run(Job{
+		ID: fmt.Sprintf("p-iss-frontend-sync/periodic-%d", launched.Unix()), ParentID: "p-iss-frontend-sync", Type: "batch",
+		Submitted: launched, Groups: []Group{{Allocations: []Allocation{{
+			ClientStatus: "complete", Created: launched, Modified: launched.Add(42 * time.Second),
+		}}}},
+	})
+
+	e.team("p-team1-web", 2, 2*week)
+	e.team("p-team1-api", 1, 3*day, Task{Name: "app", Memory: 256}, Task{Name: "sidecar", Driver: "raw_exec", Sidecar: true})
+	e.team("p-team10-web", 1, 5*day)
+	e.team("p-team2-shop", 3, 6*week)
+}
+
+func (e examples) quality() {
+	e.single("q-lnx-mattermost", "q-node-10", 3*week, successful, TaskState{CPU: 2, RSS: 34 * mib, MaxRSS: 79 * mib}, Allocation{})
+
+	at := e.ago(day)
+	e.single("q-fii-lamp", "q-node-11", day, Deployment{"failed", "Failed due to progress deadline"}, TaskState{
+		RSS: 39 * mib, MaxRSS: 67 * mib,
+		Events: []Event{
+			Received(at.Add(-20 * time.Minute)), TaskSetup(at.Add(-20 * time.Minute)), Started(at.Add(-20 * time.Minute)),
+			Unhealthy(at.Add(-15*time.Minute), "Task not running for min_healthy_time of 10s by healthy_deadline of 5m0s"),
+			Terminated(at.Add(-17*time.Second), 137, ""), Restarting(at.Add(-17*time.Second), 17*time.Second), Started(at),
+		},
+	}, Allocation{Unhealthy: true})
+
+	at = e.ago(17 * time.Hour)
+	e.single("q-fii-monitoring-wmsmonitor", "q-node-11", 17*time.Hour, successful, TaskState{
+		RSS: 22 * mib, MaxRSS: 43 * mib,
+		Events: []Event{
+			Received(at.Add(-2 * day)), TaskSetup(at.Add(-2 * day)), Started(at.Add(-2 * day)),
+			Terminated(at.Add(-16*time.Second), 1, ""), Restarting(at.Add(-16*time.Second), 16*time.Second), Started(at),
+		},
+	}, Allocation{})
+
+	e.team("q-team1-web", 1, 4*day)
+}
+
+func (e examples) test() {
+	e.team("t-team1-web", 1, 2*day)
+	e.c.Run(Job{ID: "t-team1-batch", Type: "batch", Submitted: e.ago(3 * time.Hour), Groups: []Group{
+		{Name: "windows", Unplaced: &Unplaced{ConstraintFiltered: map[string]int{"${attr.kernel.name} = windows": 3}}},
+		{Name: "memory", Tasks: []Task{{Name: "memory", Memory: 65536}}, Unplaced: &Unplaced{
+			Queued: 2, DimensionExhausted: map[string]int{"memory": 3},
+		}},
+	}})
+	plan := &Parameterized{Payload: "optional", MetaRequired: []string{"file"}}
+	e.c.Run(Job{ID: "t-team2-import", Type: "batch", Parameterized: plan, Submitted: e.ago(week)})
+	dispatched := e.ago(2 * time.Hour)
+	e.c.Run(Job{
+		ID: fmt.Sprintf("t-team2-import/dispatch-%d-fcf70557", dispatched.Unix()), ParentID: "t-team2-import", Type: "batch",
+		Parameterized: plan, Meta: map[string]string{"file": "a.csv"}, Submitted: dispatched,
+		Groups: []Group{{Allocations: []Allocation{{
+			ClientStatus: "complete", Created: dispatched, Modified: dispatched.Add(3 * time.Second),
+		}}}},
+	})
+}

@@ -1,0 +1,126 @@
+package sim
+
+// job is a job as it is stored, with what belongs to it.
+type job struct {
+	ID, ParentID, Name, Namespace, Region    string
+	Type, NodePool                           string
+	Datacenters                              []string
+	Priority                                 int
+	Periodic                                 *periodic
+	ParameterizedJob                         *parameterized
+	Dispatched, Stop                         bool
+	Status, StatusDescription                string
+	Meta                                     map[string]string
+	Version                                  uint64
+	CreateIndex, ModifyIndex, JobModifyIndex uint64
+	SubmitTime                               int64
+
+	groups      []Group
+	summary     *summary
+	allocations []*allocation // by ID
+	evaluations []*evaluation // by status and ID
+	deployment  *deployment   // nil: none
+}
+
+func (j *job) key() key { return key{namespace: j.Namespace, id: j.ID} }
+
+type periodic struct {
+	Enabled         bool
+	ProhibitOverlap bool
+	Spec, SpecType  string
+	Specs           []string
+	TimeZone        string
+}
+
+type parameterized struct {
+	MetaOptional, MetaRequired []string
+	Payload                    string
+}
+
+// isParent reports whether the job only ever launches children.
+func (j *job) isParent() bool {
+	return j.Periodic != nil || (j.ParameterizedJob != nil && !j.Dispatched)
+}
+
+// status is what Nomad derives from everything that belongs to the job.
+func (j *job) status() string {
+	switch {
+	case j.Stop:
+		return "dead"
+	case j.Type == "system", j.isParent():
+		return "running"
+	case j.deployment != nil && j.deployment.active():
+		return "running"
+	}
+	for _, a := range j.allocations {
+		if !a.terminal() {
+			return "running"
+		}
+	}
+	for _, e := range j.evaluations {
+		if e.Status == "blocked" {
+			return "pending"
+		}
+	}
+	return "dead"
+}
+
+// summary counts a job's allocations by group and its children.
+type summary struct {
+	JobID, Namespace         string
+	Children                 children
+	Summary                  map[string]*tally
+	CreateIndex, ModifyIndex uint64
+}
+
+type children struct{ Dead, Pending, Running int }
+
+type tally struct{ Complete, Failed, Lost, Queued, Running, Starting, Unknown int }
+
+func (t *tally) add(clientStatus string) {
+	switch clientStatus {
+	case "complete":
+		t.Complete++
+	case "failed":
+		t.Failed++
+	case "lost":
+		t.Lost++
+	case "running":
+		t.Running++
+	case "pending":
+		t.Starting++
+	case "unknown":
+		t.Unknown++
+	}
+}
+
+// jobStub is a job in a list.
+type jobStub struct {
+	ID, ParentID, Name, Namespace            string
+	Datacenters                              []string
+	NodePool                                 string
+	Multiregion                              *struct{}
+	Type                                     string
+	Priority                                 int
+	Periodic, ParameterizedJob, Stop         bool
+	Status, StatusDescription                string
+	JobSummary                               *summary
+	CreateIndex, ModifyIndex, JobModifyIndex uint64
+	SubmitTime                               int64
+	Meta                                     map[string]string `json:",omitempty"`
+}
+
+func (j *job) stub(withMeta bool) jobStub {
+	s := jobStub{
+		ID: j.ID, ParentID: j.ParentID, Name: j.Name, Namespace: j.Namespace,
+		Datacenters: j.Datacenters, NodePool: j.NodePool, Type: j.Type, Priority: j.Priority,
+		Periodic: j.Periodic != nil, ParameterizedJob: j.ParameterizedJob != nil && !j.Dispatched, Stop: j.Stop,
+		Status: j.Status, StatusDescription: j.StatusDescription, JobSummary: j.summary,
+		CreateIndex: j.CreateIndex, ModifyIndex: j.ModifyIndex, JobModifyIndex: j.JobModifyIndex,
+		SubmitTime: j.SubmitTime,
+	}
+	if withMeta {
+		s.Meta = j.Meta
+	}
+	return s
+}

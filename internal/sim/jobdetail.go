@@ -1,0 +1,104 @@
+package sim
+
+import "time"
+
+// detail is the whole job, with the defaults that Nomad fills in. What the description has no word for is null.
+func (j *job) detail() object {
+	groups := []object{}
+	for _, g := range j.groups {
+		groups = append(groups, j.groupDetail(g))
+	}
+	parallel, stagger := 0, time.Duration(0)
+	if j.Type != "batch" {
+		parallel, stagger = 1, 30*time.Second
+	}
+	return object{
+		"ID": j.ID, "Name": j.Name, "Namespace": j.Namespace, "ParentID": j.ParentID, "Region": j.Region,
+		"Type": j.Type, "Priority": j.Priority, "Datacenters": j.Datacenters, "NodePool": j.NodePool,
+		"Status": j.Status, "StatusDescription": j.StatusDescription, "Stop": j.Stop, "Meta": j.Meta,
+		"Periodic": j.Periodic, "ParameterizedJob": j.ParameterizedJob, "Dispatched": j.Dispatched,
+		"CreateIndex": j.CreateIndex, "ModifyIndex": j.ModifyIndex, "JobModifyIndex": j.JobModifyIndex,
+		"SubmitTime": j.SubmitTime, "Version": j.Version, "VersionTag": nil,
+		"Stable":       j.deployment != nil && j.deployment.Status == "successful",
+		"NomadTokenID": "", "DispatchIdempotencyToken": "", "ConsulNamespace": "", "VaultNamespace": "",
+		"Affinities": nil, "AllAtOnce": false, "Constraints": nil, "Multiregion": nil, "Payload": nil,
+		"Spreads": nil, "UI": nil,
+		"TaskGroups": groups,
+		"Update": object{
+			"AutoPromote": false, "AutoRevert": false, "Canary": 0, "HealthCheck": "", "HealthyDeadline": 0,
+			"MaxParallel": parallel, "MinHealthyTime": 0, "ProgressDeadline": 0, "Stagger": stagger,
+		},
+	}
+}
+
+func (j *job) groupDetail(g Group) object {
+	restart := object{
+		"Attempts": 2, "Delay": 15 * time.Second, "Interval": 30 * time.Minute, "Mode": "fail", "RenderTemplates": false,
+	}
+	reschedule := object{
+		"Attempts": 0, "Delay": 30 * time.Second, "DelayFunction": "exponential", "Interval": 0,
+		"MaxDelay": time.Hour, "Unlimited": true,
+	}
+	var migrate, update any
+	if j.Type == "service" {
+		migrate = object{
+			"HealthCheck": "checks", "HealthyDeadline": 5 * time.Minute, "MaxParallel": 1, "MinHealthyTime": 10 * time.Second,
+		}
+		update = object{
+			"AutoPromote": false, "AutoRevert": false, "Canary": 0, "HealthCheck": "checks",
+			"HealthyDeadline": 5 * time.Minute, "MaxParallel": 1, "MinHealthyTime": 10 * time.Second,
+			"ProgressDeadline": progressDeadline, "Stagger": 30 * time.Second,
+		}
+	} else {
+		restart["Attempts"], restart["Interval"] = 3, 24*time.Hour
+		reschedule = object{
+			"Attempts": 1, "Delay": 5 * time.Second, "DelayFunction": "constant", "Interval": 24 * time.Hour,
+			"MaxDelay": 0, "Unlimited": false,
+		}
+	}
+	tasks := []object{}
+	for _, t := range g.Tasks {
+		tasks = append(tasks, t.detail(restart))
+	}
+	return object{
+		"Name": g.Name, "Count": g.Count, "Tasks": tasks,
+		"EphemeralDisk": object{"Migrate": false, "SizeMB": diskMB, "Sticky": false},
+		"Migrate":       migrate, "Update": update, "RestartPolicy": restart, "ReschedulePolicy": reschedule,
+		"Affinities": nil, "Constraints": nil, "Consul": nil, "Disconnect": nil, "MaxClientDisconnect": nil,
+		"MaxRunDuration": nil, "Meta": nil, "Networks": nil, "PreventRescheduleOnLost": false, "Scaling": nil,
+		"Services": nil, "ShutdownDelay": nil, "Spreads": nil, "StopAfterClientDisconnect": nil, "Volumes": nil,
+	}
+}
+
+func (t Task) detail(restart object) object {
+	return object{
+		"Name": t.Name, "Driver": t.Driver, "Config": t.Config, "Lifecycle": t.lifecycle(),
+		"Resources": resources(t.CPU, t.Memory, 0, 0), "RestartPolicy": restart,
+		"Identity": object{
+			"Audience": []string{"nomadproject.io"}, "ChangeMode": "", "ChangeSignal": "", "Env": false,
+			"ExtraClaims": nil, "File": false, "Filepath": "", "Name": "default", "ServiceName": "", "TTL": 0,
+		},
+		"LogConfig":  object{"Disabled": false, "MaxFileSizeMB": 10, "MaxFiles": 10},
+		"KillSignal": "", "KillTimeout": 5 * time.Second, "Kind": "", "Leader": false, "ShutdownDelay": 0, "User": "",
+		"Actions": nil, "Affinities": nil, "Artifacts": nil, "CSIPluginConfig": nil, "Constraints": nil, "Consul": nil,
+		"DispatchPayload": nil, "Env": nil, "Identities": nil, "Meta": nil, "ScalingPolicies": nil, "Schedule": nil,
+		"Secrets": nil, "Services": nil, "Templates": nil, "Vault": nil, "VolumeMounts": nil,
+	}
+}
+
+func (t Task) lifecycle() any {
+	if !t.Sidecar {
+		return nil
+	}
+	return object{"Hook": "poststart", "Sidecar": true}
+}
+
+// diskMB is the disk that Nomad gives a group that asks for none.
+const diskMB = 300
+
+func resources(cpu, memory, memoryMax, disk int) object {
+	return object{
+		"CPU": cpu, "MemoryMB": memory, "MemoryMaxMB": memoryMax, "DiskMB": disk, "IOPS": 0, "Cores": 0,
+		"SecretsMB": 0, "Devices": nil, "NUMA": nil, "Networks": nil,
+	}
+}

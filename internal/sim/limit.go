@@ -1,0 +1,115 @@
+package sim
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// limiter allows each client address so many open connections, loopback too, as Nomad does by default.
+type limiter struct {
+	mu            sync.Mutex
+	max           int
+	open          map[net.Conn]string // the address of each
+	peak, refused int
+	answers       *rate.Limiter
+	server        *http.Server
+}
+
+// Start listens on a free port of 127.0.0.1, with the limit on connections, until Close. It returns the URL.
+func (c *Cluster) Start() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("start the simulated cluster: %w", err)
+	}
+	l := &c.limiter
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.server != nil {
+		ln.Close()
+		return "", fmt.Errorf("start the simulated cluster: it was started before")
+	}
+	l.open = make(map[net.Conn]string)
+	l.answers = rate.NewLimiter(10, 100) // Nomad's own numbers
+	l.server = &http.Server{Handler: c, ConnState: l.track}
+	go l.server.Serve(ln)
+	return "http://" + ln.Addr().String(), nil
+}
+
+// LimitConnections sets how many connections a client address may have open; 0 is any number.
+func (c *Cluster) LimitConnections(n int) {
+	c.limiter.mu.Lock()
+	defer c.limiter.mu.Unlock()
+	c.limiter.max = n
+}
+
+// Connections returns how many connections were open at once at most and how many were refused for the limit.
+func (c *Cluster) Connections() (peak, refused int) {
+	c.limiter.mu.Lock()
+	defer c.limiter.mu.Unlock()
+	return c.limiter.peak, c.limiter.refused
+}
+
+func (l *limiter) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.peak, l.refused = len(l.open), 0
+}
+
+func (l *limiter) stop() {
+	l.mu.Lock()
+	server := l.server
+	l.mu.Unlock()
+	if server != nil {
+		server.Close()
+	}
+}
+
+// track admits and forgets connections. One over the limit is answered 429 at once, before it asks, ten times a
+// second, and only closed beyond that. A client that has already sent its request may see a reset instead of the
+// 429, as with Nomad.
+func (l *limiter) track(conn net.Conn, state http.ConnState) {
+	l.mu.Lock()
+	switch state {
+	case http.StateNew:
+		if !l.admit(conn) {
+			l.refused++
+			answer := l.answers.Allow()
+			l.mu.Unlock()
+			if answer {
+				conn.SetDeadline(time.Now().Add(10 * time.Millisecond))
+				conn.Write([]byte(tooMany))
+			}
+			conn.Close()
+			return
+		}
+	case http.StateClosed, http.StateHijacked:
+		delete(l.open, conn)
+	}
+	l.mu.Unlock()
+}
+
+func (l *limiter) admit(conn net.Conn) bool {
+	address, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
+	n := 0
+	for _, a := range l.open {
+		if a == address {
+			n++
+		}
+	}
+	if l.max > 0 && n >= l.max {
+		return false
+	}
+	l.open[conn] = address
+	l.peak = max(l.peak, len(l.open))
+	return true
+}
+
+const tooManyText = "Your IP is issuing too many concurrent connections, please rate limit your calls\n"
+
+var tooMany = fmt.Sprintf("HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\n"+
+	"Content-Length: %d\r\nConnection: close\r\n\r\n%s", len(tooManyText), tooManyText)

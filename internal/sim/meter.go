@@ -1,0 +1,79 @@
+package sim
+
+import (
+	"net/http"
+	"sync"
+)
+
+// Traffic is what was asked of an endpoint since the last reset, and the bytes of the answers' bodies as sent.
+type Traffic struct {
+	Requests int
+	Bytes    int64
+}
+
+type meter struct {
+	mu    sync.Mutex
+	by    map[string]*Traffic // by pattern
+	total Traffic
+}
+
+func (m *meter) reset() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.total, m.by = Traffic{}, make(map[string]*Traffic)
+	for _, r := range routes {
+		m.by[r.pattern] = &Traffic{}
+	}
+}
+
+// count notes a request and returns a writer that notes the bytes of its answer.
+func (m *meter) count(w http.ResponseWriter, pattern string) http.ResponseWriter {
+	m.add(pattern, Traffic{Requests: 1})
+	return meteredWriter{w, m, pattern}
+}
+
+func (m *meter) add(pattern string, t Traffic) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.total.Requests += t.Requests
+	m.total.Bytes += t.Bytes
+	if by := m.by[pattern]; by != nil {
+		by.Requests += t.Requests
+		by.Bytes += t.Bytes
+	}
+}
+
+type meteredWriter struct {
+	http.ResponseWriter
+	meter   *meter
+	pattern string
+}
+
+func (w meteredWriter) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.meter.add(w.pattern, Traffic{Bytes: int64(n)})
+	return n, err
+}
+
+func (w meteredWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Traffic returns the traffic of one endpoint, named by the pattern of its route such as
+// "/v1/client/allocation/{id}/stats", or of all for "". It panics when there is no such route.
+func (c *Cluster) Traffic(pattern string) Traffic {
+	c.meter.mu.Lock()
+	defer c.meter.mu.Unlock()
+	if pattern == "" {
+		return c.meter.total
+	}
+	by := c.meter.by[pattern]
+	if by == nil {
+		panic("sim: no route has the pattern " + pattern)
+	}
+	return *by
+}
+
+// ResetTraffic starts all counts anew, those of the connections too.
+func (c *Cluster) ResetTraffic() {
+	c.meter.reset()
+	c.limiter.reset()
+}

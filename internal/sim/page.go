@@ -1,0 +1,107 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/go-bexpr"
+)
+
+// order says how the pages of a list are cut: the token of a row, and on which side of a token the row lies.
+type order struct {
+	token   func(k key) string
+	compare func(k key, token string) int
+}
+
+var (
+	pagesByName = order{
+		token:   func(k key) string { return k.namespace + "." + k.id },
+		compare: func(k key, token string) int { return cmp.Compare(k.namespace+"."+k.id, token) },
+	}
+	pagesByID = order{
+		token:   func(k key) string { return k.id },
+		compare: func(k key, token string) int { return cmp.Compare(k.id, token) },
+	}
+	pagesByCreation = order{
+		token: func(k key) string { return fmt.Sprintf("%d.%s", k.created, k.id) },
+		compare: func(k key, token string) int {
+			index, id, _ := strings.Cut(token, ".")
+			created, err := strconv.Atoi(index)
+			if err != nil {
+				return cmp.Compare(fmt.Sprintf("%d.%s", k.created, k.id), token)
+			}
+			return cmp.Or(cmp.Compare(k.created, uint64(created)), cmp.Compare(k.id, id))
+		},
+	}
+)
+
+// page answers one page of the rows of the namespace that the filter lets through and the token may see, and notes
+// where the next begins. The filter comes before the rights, as in Nomad.
+func page[T row, S any](q *query, rows []T, o order, visible func(namespace string) bool, stub func(T) S) ([]S, error) {
+	var filter *bexpr.Evaluator
+	if q.filter != "" {
+		var err error
+		if filter, err = bexpr.CreateEvaluator(q.filter); err != nil {
+			return nil, failure{400, "failed to create result paginator: failed to read filter expression: " + err.Error()}
+		}
+	}
+	each := slices.Values(rows)
+	if q.reverse {
+		each = func(yield func(T) bool) {
+			for _, r := range slices.Backward(rows) {
+				if !yield(r) {
+					return
+				}
+			}
+		}
+	}
+	out, begun := []S{}, q.nextToken == ""
+	q.next = ""
+	for r := range each {
+		k := r.key()
+		if k.namespace != "" && q.namespace != "*" && q.namespace != k.namespace {
+			continue
+		}
+		if !begun {
+			if side := o.compare(k, q.nextToken); (side < 0 && !q.reverse) || (side > 0 && q.reverse) {
+				continue
+			}
+		}
+		if filter != nil {
+			fits, err := filter.Evaluate(r)
+			if err != nil {
+				return nil, failure{400, "failed to read result page: " + err.Error()}
+			}
+			if !fits {
+				continue
+			}
+		}
+		if !visible(k.namespace) {
+			continue
+		}
+		begun = true
+		if q.perPage > 0 && len(out) == q.perPage {
+			q.next = o.token(k)
+			break
+		}
+		out = append(out, stub(r))
+	}
+	return out, nil
+}
+
+// visible returns which namespaces the token may see in a list that needs the capability. Without it in the
+// namespace asked for, or in any for "*", the list is denied.
+func (c *Cluster) visible(q *query, capability string) (func(namespace string) bool, error) {
+	rights := q.token.rights
+	if !rights.allow(q.namespace, capability) {
+		return nil, denied
+	}
+	allowed := make(map[string]bool)
+	for _, n := range c.namespaces {
+		allowed[n.Name] = rights.allow(n.Name, capability)
+	}
+	return func(namespace string) bool { return allowed[namespace] }, nil
+}

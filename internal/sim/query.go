@@ -1,0 +1,78 @@
+package sim
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// query is a read request: what it asks, who asks, and what the answer's headers are to say.
+type query struct {
+	id                string // what {id} of the route stands for
+	values            url.Values
+	namespace, prefix string
+	filter, nextToken string
+	perPage           int
+	reverse           bool
+	index             uint64 // answer when what is asked has passed it
+	wait              time.Duration
+	token             *token
+
+	at   uint64 // index of the answer; 0: the answer has no headers about the cluster
+	next string // token of the next page
+}
+
+// longestWait is the time after which Nomad answers a blocking query at the latest.
+const longestWait = 5 * time.Minute
+
+func parse(r *http.Request, id string) (*query, error) {
+	v := r.URL.Query()
+	q := &query{
+		id: id, values: v, namespace: or(v.Get("namespace"), "default"), prefix: v.Get("prefix"),
+		filter: v.Get("filter"), nextToken: v.Get("next_token"), reverse: v.Get("reverse") == "true",
+		wait: longestWait,
+	}
+	if s := v.Get("stale"); s != "" {
+		if _, err := strconv.ParseBool(s); err != nil {
+			return nil, failure{400, "Expect `true` or `false` for `stale` query string parameter"}
+		}
+	}
+	if s := v.Get("per_page"); s != "" {
+		n, err := strconv.ParseInt(s, 10, 32)
+		if err != nil {
+			return nil, failure{400, "Expect a number for `per_page` query string parameter"}
+		}
+		q.perPage = int(n)
+	}
+	if s := v.Get("wait"); s != "" {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return nil, failure{400, "Invalid wait time"}
+		}
+		if d > 0 {
+			q.wait = min(d, longestWait)
+		}
+	}
+	if s := v.Get("index"); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			return nil, failure{400, "Invalid index"}
+		}
+		q.index = n
+	}
+	return q, nil
+}
+
+// flag returns a boolean parameter, otherwise when it is not there.
+func (q *query) flag(name string, otherwise bool) (bool, error) {
+	s := q.values.Get(name)
+	if s == "" {
+		return otherwise, nil
+	}
+	b, err := strconv.ParseBool(s)
+	if err != nil {
+		return false, failure{500, "Failed to parse value of " + strconv.Quote(name) + " (" + s + ") as a bool: " + err.Error()}
+	}
+	return b, nil
+}

@@ -1,0 +1,183 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// handler answers a request; id is what {id} of its route stands for.
+type handler func(c *Cluster, w http.ResponseWriter, r *http.Request, id string)
+
+// route is one endpoint. In a pattern {id} stands for one part of the path and {id...} for one or more: job IDs
+// may contain slashes.
+type route struct {
+	method, pattern string
+	handle          handler
+}
+
+// routes are tried in order, so that what follows a job ID is not taken for a part of it. Faults and counts name
+// their endpoint by these patterns.
+var routes = []route{
+	{"GET", "/v1/jobs", read(listJobs)},
+	{"GET", "/v1/job/{id...}/allocations", read(jobAllocations)},
+	{"GET", "/v1/job/{id...}/evaluations", read(jobEvaluations)},
+	{"GET", "/v1/job/{id...}/summary", read(jobSummary)},
+	{"GET", "/v1/job/{id...}/deployments", read(jobDeployments)},
+	{"GET", "/v1/job/{id...}/deployment", read(jobDeployment)},
+	{"GET", "/v1/job/{id...}", read(getJob)},
+	{"GET", "/v1/allocations", read(listAllocations)},
+	{"GET", "/v1/allocation/{id}", read(getAllocation)},
+	{"GET", "/v1/client/allocation/{id}/stats", stats},
+	{"GET", "/v1/deployments", read(listDeployments)},
+	{"GET", "/v1/evaluations", read(listEvaluations)},
+	{"GET", "/v1/nodes", read(listNodes)},
+	{"GET", "/v1/namespaces", read(listNamespaces)},
+	{"GET", "/v1/status/leader", read(leader)},
+	{"GET", "/v1/acl/token/self", read(self)},
+}
+
+// match reports whether a path fits a pattern, and what its {id} stands for.
+func match(pattern, path string) (id string, fits bool) {
+	before, after, open := strings.Cut(pattern, "{id")
+	if !open {
+		return "", pattern == path
+	}
+	deep := strings.HasPrefix(after, "...")
+	after = strings.TrimPrefix(strings.TrimPrefix(after, "..."), "}")
+	rest, ok := strings.CutPrefix(path, before)
+	if !ok {
+		return "", false
+	}
+	id, ok = strings.CutSuffix(rest, after)
+	return id, ok && id != "" && (deep || !strings.Contains(id, "/"))
+}
+
+// findRoute returns the route of a request: the one of its path and method, or one of its path for another method.
+func findRoute(method, path string) (found route, id string) {
+	for _, r := range routes {
+		if s, fits := match(r.pattern, path); fits && found.method != method {
+			if found.pattern == "" || (r.pattern == found.pattern && r.method == method) {
+				found, id = r, s
+			}
+		}
+	}
+	return found, id
+}
+
+// ServeHTTP answers like the HTTP API of a Nomad server.
+func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
+
+func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
+	found, id := findRoute(r.Method, r.URL.Path)
+	w = c.meter.count(w, found.pattern)
+	if c.strike(w, r) {
+		return
+	}
+	w, finish := compress(w, r)
+	switch {
+	case found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/allocation/"),
+		found.pattern == "" && strings.HasPrefix(r.URL.Path, "/v1/client/allocation/"):
+		refuse(w, failure{http.StatusNotFound, "resource not found"})
+	case found.pattern == "":
+		w.WriteHeader(http.StatusNotFound)
+	case found.method != r.Method:
+		refuse(w, failure{http.StatusMethodNotAllowed, "Invalid method"})
+	default:
+		found.handle(c, w, r, id)
+	}
+	finish() // not deferred: a request that is cut has no end
+}
+
+// read makes the handler of a query that is answered from the cluster's state and may block until that changes.
+// answer runs under the read lock, and must return only records or what it made itself.
+func read(answer func(c *Cluster, q *query) (any, error)) handler {
+	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
+		q, err := parse(r, id)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), q.wait)
+		defer cancel()
+		for {
+			var body any
+			c.mu.RLock()
+			if q.token, err = c.authenticate(r); err == nil {
+				body, err = answer(c, q)
+			}
+			changed := c.changed
+			c.mu.RUnlock()
+			// What is missing has an index too: such an answer waits like any other, as in Nomad.
+			if q.index > 0 && q.at > 0 && q.at <= q.index {
+				select {
+				case <-changed:
+					continue
+				case <-ctx.Done():
+				case <-c.closed:
+				}
+			}
+			if r.Context().Err() != nil {
+				return
+			}
+			q.setHeaders(w.Header())
+			if err != nil {
+				refuse(w, err)
+				return
+			}
+			respond(w, r, body)
+			return
+		}
+	}
+}
+
+func (q *query) setHeaders(h http.Header) {
+	if q.at == 0 {
+		return
+	}
+	h.Set("X-Nomad-Index", strconv.FormatUint(q.at, 10))
+	h.Set("X-Nomad-KnownLeader", "true")
+	h.Set("X-Nomad-LastContact", "0")
+	if q.next != "" {
+		h.Set("X-Nomad-NextToken", q.next)
+	}
+}
+
+// refuse answers with a failure; any other error is a 500, as in Nomad.
+func refuse(w http.ResponseWriter, err error) {
+	status := http.StatusInternalServerError
+	if f, ok := errors.AsType[failure](err); ok {
+		status = f.status
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	w.Write([]byte(err.Error()))
+}
+
+// respond answers with JSON.
+func respond(w http.ResponseWriter, r *http.Request, body any) {
+	pretty := false
+	if v, asked := r.URL.Query()["pretty"]; asked {
+		pretty = v[0] != "0"
+	}
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if pretty {
+		enc.SetIndent("", "    ")
+	}
+	if err := enc.Encode(body); err != nil {
+		refuse(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if pretty {
+		w.Write(buf.Bytes())
+	} else {
+		w.Write(bytes.TrimSuffix(buf.Bytes(), []byte("\n")))
+	}
+}

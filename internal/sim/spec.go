@@ -1,0 +1,109 @@
+package sim
+
+import "time"
+
+// Job describes a job and the state it is in. Only ID is needed: what is left out becomes a healthy service in
+// the namespace "default" with one group and one task, submitted now.
+type Job struct {
+	Namespace, ID string
+	Type          string // "service", "batch", "system" or "sysbatch"
+	ParentID      string // of the periodic or parameterized job that this one is a child of
+	Stopped       bool
+	Version       uint64
+	Meta          map[string]string
+	Periodic      *Periodic
+	Parameterized *Parameterized // also on a dispatched child, as in Nomad
+	Groups        []Group
+	Deployment    Deployment
+	Submitted     time.Time
+}
+
+// Periodic is a launch plan: Spec is `cron = "..."` and Specs is `crons = [...]` of the job file.
+type Periodic struct {
+	Spec            string
+	Specs           []string
+	TimeZone        string // "" is UTC
+	ProhibitOverlap bool
+}
+
+// Parameterized says what a dispatch must and may bring.
+type Parameterized struct {
+	Payload                    string // "optional", "required" or "forbidden"; "" is optional
+	MetaRequired, MetaOptional []string
+}
+
+// Deployment is a job's latest deployment; without a Status the job has none. Description "" is what Nomad says
+// of that status most often.
+type Deployment struct{ Status, Description string }
+
+// Group is a task group.
+type Group struct {
+	Name  string
+	Count int // 0 is the number of Allocations and unplaced ones, or else 1
+	Tasks []Task
+	// Allocations nil: Count running ones, on the nodes in turn. Empty: none.
+	Allocations []Allocation
+	Unplaced    *Unplaced
+}
+
+// Task is one task of a group.
+type Task struct {
+	Name    string
+	Driver  string // "" is docker
+	CPU     int    // MHz; 0 is 100
+	Memory  int    // MiB; 0 is 64
+	Sidecar bool
+	Config  map[string]any // nil: an image or a command, as the driver needs
+}
+
+// Unplaced says why Nomad cannot place what is left of a group: it becomes a blocked evaluation and the group's
+// queue. The numbers count nodes.
+type Unplaced struct {
+	Queued             int            // 0 is 1
+	ConstraintFiltered map[string]int // "${attr.kernel.name} = windows": 3
+	DimensionExhausted map[string]int // "memory": 3
+}
+
+// Allocation is one instance of a group. Its ID is made up from the names around it and its place in the list,
+// so that it stays the same from run to run, unless one is given.
+type Allocation struct {
+	ID                 string
+	Node               string // by name; one that is not there joins the cluster
+	ClientStatus       string // "running" when empty; also "pending", "complete", "failed", "lost", "unknown"
+	DesiredStatus      string // "run" when empty; also "stop", "evict"
+	DesiredDescription string
+	Created, Modified  time.Time // Submitted and Created when zero
+	Unhealthy          bool      // to its deployment
+	Tasks              map[string]TaskState
+}
+
+// TaskState is the state of one task of an allocation. What is zero follows from its Events, or else from the
+// allocation's status. Events nil are those of an uneventful life, empty are none. Its restarts are counted there.
+type TaskState struct {
+	State             string // "pending", "running" or "dead"
+	Failed            bool
+	Started, Finished time.Time
+	Events            []Event
+	CPU               float64 // MHz now used
+	RSS, MaxRSS       uint64  // bytes
+	Unmeasured        bool    // the client has no numbers of it yet
+}
+
+// Node is a client of the cluster.
+type Node struct {
+	Name                             string
+	ID                               string   // made up from the name when empty
+	Address, Datacenter, Class, Pool string   // "127.0.0.1", "dc1", "", "default" when empty
+	Drivers                          []string // docker when nil
+	Down                             bool     // status down, and no path to it
+	Unreachable                      bool     // still ready, yet the servers have no path to it
+	Hangs                            bool     // takes a request and never answers
+	Slow                             time.Duration
+}
+
+// Rights is what a token may do. The zero value may do nothing.
+type Rights struct {
+	Management bool
+	Namespaces map[string][]string // namespace, or "*" for those not named, to capabilities such as "read-job"
+	NodeRead   bool
+}

@@ -1,0 +1,117 @@
+package sim
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// usage is what a client measured, of a task or of a whole allocation. The fields are the recorded ones.
+type usage struct {
+	CpuStats struct {
+		TotalTicks, Percent, SystemMode, UserMode float64
+		ThrottledPeriods, ThrottledTime           uint64
+		Measured                                  []string
+	}
+	MemoryStats struct {
+		RSS, Cache, Swap, MappedFile, Usage, MaxUsage, KernelUsage, KernelMaxUsage uint64
+		Measured                                                                   []string
+	}
+	DeviceStats []struct{}
+}
+
+func (u *usage) add(t usage) {
+	c, m := &u.CpuStats, &u.MemoryStats
+	c.TotalTicks += t.CpuStats.TotalTicks
+	c.Percent += t.CpuStats.Percent
+	m.RSS += t.MemoryStats.RSS
+	m.Usage += t.MemoryStats.Usage
+	m.MaxUsage += t.MemoryStats.MaxUsage
+	c.Measured = union(c.Measured, t.CpuStats.Measured)
+	m.Measured = union(m.Measured, t.MemoryStats.Measured)
+}
+
+func union(a, b []string) []string {
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			a = append(a, s)
+		}
+	}
+	return a
+}
+
+// usage is what the client of the task's driver can say: docker knows the peak, the others know processes.
+func (s TaskState) usage(driver string) (total usage, processes map[string]usage) {
+	u := usage{}
+	u.CpuStats.TotalTicks, u.CpuStats.Percent = s.CPU, s.CPU/26 // of cores with 2,600 MHz
+	u.MemoryStats.RSS = s.RSS
+	if driver == "docker" {
+		u.CpuStats.Measured = []string{"Throttled Periods", "Throttled Time", "Percent"}
+		u.MemoryStats.Measured = []string{"RSS", "Cache", "Swap", "Usage", "Max Usage"}
+		u.MemoryStats.Usage, u.MemoryStats.MaxUsage = s.RSS, s.MaxRSS
+		return u, nil
+	}
+	u.CpuStats.Measured = []string{"System Mode", "User Mode", "Percent"}
+	u.MemoryStats.Measured = []string{"RSS", "Swap"}
+	return u, map[string]usage{"14307": u}
+}
+
+// stats answers an allocation's resource usage. It is the client of the allocation that knows, so the answer
+// depends on the node; a task that no longer runs keeps its last numbers, and does not count in the total.
+func stats(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
+	a, n, err := c.reach(r, id)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	if n.spec.Hangs {
+		c.hang(r)
+	}
+	c.pause(r, n.spec.Slow)
+	total, latest, tasks := usage{DeviceStats: []struct{}{}}, int64(0), object{}
+	for _, t := range a.group.Tasks {
+		state := a.TaskStates[t.Name]
+		if only := r.URL.Query().Get("task"); (only != "" && only != t.Name) || state.measured.Unmeasured || state.State == "pending" {
+			continue
+		}
+		taken := time.Now().UnixNano()
+		used, processes := state.measured.usage(t.Driver)
+		if state.State == "running" {
+			total.add(used)
+			latest = taken
+		}
+		tasks[t.Name] = object{"ResourceUsage": used, "Pids": processes, "Timestamp": taken}
+	}
+	respond(w, r, object{"ResourceUsage": total, "Tasks": tasks, "Timestamp": latest})
+}
+
+// reach returns an allocation that the request may read and the node that it is on, when the servers have a path
+// to that node.
+func (c *Cluster) reach(r *http.Request, id string) (*allocation, *node, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	t, err := c.authenticate(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := c.allocation(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	if a == nil {
+		return nil, nil, failure{http.StatusNotFound, unknownAllocation(id).Error()}
+	}
+	if !t.rights.allow(a.Namespace, "read-job") {
+		return nil, nil, denied
+	}
+	i, found := find(c.nodes, key{id: a.NodeID}, byName)
+	if !found {
+		return nil, nil, failure{http.StatusNotFound, fmt.Sprintf("Unknown node %s", a.NodeID)}
+	}
+	n := c.nodes[i]
+	if n.spec.Down || n.spec.Unreachable {
+		return nil, nil, failure{http.StatusNotFound, "No path to node"}
+	}
+	return a, n, nil
+}

@@ -1,0 +1,86 @@
+package sshd
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/gliderlabs/ssh"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// The names under which the proven identity lies in the connection's Permissions. They are written in one place,
+// proven, and read in one place, identity; nothing that the library remembers of offers is ever looked at.
+const (
+	provenLogin = "nomadctld-login"
+	provenKey   = "nomadctld-key"
+)
+
+// offered says whether a key that a client says it has would be accepted. It grants nothing.
+func (s *Server) offered(ctx ssh.Context, key ssh.PublicKey) bool {
+	defer s.recovered("login", ctx.RemoteAddr().String())
+	_, ok := s.Users.Find(ctx.User(), string(key.Marshal()))
+	return ok
+}
+
+// serverConfig allows the algorithms without known weaknesses, and takes the identity from the key with which
+// the client has signed.
+func (s *Server) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
+	good := gossh.SupportedAlgorithms()
+	return &gossh.ServerConfig{
+		Config:                    gossh.Config{Ciphers: good.Ciphers, MACs: good.MACs, KeyExchanges: good.KeyExchanges},
+		PublicKeyAuthAlgorithms:   good.PublicKeyAuths,
+		VerifiedPublicKeyCallback: s.proven(connectionOf(ctx)),
+	}
+}
+
+var errUnknown = errors.New("no such user with that key")
+
+func (s *Server) proven(c *connection) func(gossh.ConnMetadata, gossh.PublicKey, *gossh.Permissions, string) (*gossh.Permissions, error) {
+	return func(meta gossh.ConnMetadata, key gossh.PublicKey, _ *gossh.Permissions, _ string) (perms *gossh.Permissions, err error) {
+		err = errUnknown
+		defer s.recovered("login", meta.RemoteAddr().String())
+		wire := string(key.Marshal())
+		if _, ok := s.Users.Find(meta.User(), wire); !ok {
+			return nil, errUnknown
+		}
+		c.grownUp()
+		return &gossh.Permissions{Extensions: map[string]string{provenLogin: meta.User(), provenKey: wire}}, nil
+	}
+}
+
+// identity returns the login and the key (SSH wire format) that the client of conn has proven.
+func identity(conn *gossh.ServerConn) (login, key string, err error) {
+	if conn.Permissions == nil {
+		return "", "", errUnknown
+	}
+	login, key = conn.Permissions.Extensions[provenLogin], conn.Permissions.Extensions[provenKey]
+	if login == "" || key == "" || login != conn.User() {
+		return "", "", errUnknown
+	}
+	return login, key, nil
+}
+
+func fingerprint(wire string) string {
+	key, err := gossh.ParsePublicKey([]byte(wire))
+	if err != nil {
+		return ""
+	}
+	return gossh.FingerprintSHA256(key)
+}
+
+// ParseHostKeys returns signers for private keys in PEM. Of an RSA key only the SHA-2 signatures are offered;
+// x/crypto sees to that.
+func ParseHostKeys(files ...[]byte) ([]gossh.Signer, error) {
+	var keys []gossh.Signer
+	for _, pem := range files {
+		key, err := gossh.ParsePrivateKey(pem)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(keys, func(k gossh.Signer) bool { return k.PublicKey().Type() == key.PublicKey().Type() }) {
+			return nil, errors.New("two host keys are of the type " + key.PublicKey().Type())
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}

@@ -1,0 +1,167 @@
+package sshd
+
+import (
+	"context"
+	"sync"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"nomadctld/router"
+)
+
+// channel is the SSH channel of one session. It answers the channel's requests itself, so that of everything a
+// client can send there only one well-formed exec or shell reaches gliderlabs/ssh: the library's own handling
+// panics on a malformed pty-req and stops for good when nobody reads its window changes or signals.
+type channel struct {
+	gossh.NewChannel
+	gossh.Channel // after Accept
+	conn          *connection
+	server        *gossh.ServerConn
+	id            string
+	ctx           context.Context // ends with the channel
+	cancel        context.CancelCauseFunc
+	handled       chan struct{} // closed when the command has ended
+
+	mu       sync.Mutex
+	started  bool
+	terminal *router.Terminal
+}
+
+// Accept accepts the channel and returns it with the requests that are left for the library. The channel
+// returned is the raw one with its activity noted.
+func (c *channel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
+	raw, requests, err := c.NewChannel.Accept()
+	if err != nil {
+		return nil, nil, err
+	}
+	c.Channel = raw
+	left := make(chan *gossh.Request, 1)
+	go c.answer(requests, left)
+	return noting{raw, c.conn}, left, nil
+}
+
+// answer deals with the channel's requests until the client closes the channel or the connection ends; both
+// cancel the session's context.
+func (c *channel) answer(requests <-chan *gossh.Request, left chan<- *gossh.Request) {
+	defer close(left)
+	defer c.cancel(router.ErrClientGone)
+	for req := range requests {
+		switch req.Type {
+		case "exec", "shell":
+			if !c.start(req) {
+				req.Reply(false, nil)
+				continue
+			}
+			left <- req
+		case "pty-req":
+			req.Reply(c.pty(req.Payload), nil)
+		case "window-change":
+			req.Reply(c.resize(req.Payload), nil)
+		case "signal":
+			req.Reply(c.signal(req.Payload), nil)
+		default: // env, subsystem, agent and X11 forwarding, break: nothing here uses them
+			req.Reply(false, nil)
+		}
+	}
+}
+
+// start reports whether req may start the session's command: it is well-formed and the first.
+func (c *channel) start(req *gossh.Request) bool {
+	var exec struct{ Command string }
+	if req.Type == "exec" && gossh.Unmarshal(req.Payload, &exec) != nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.started {
+		return false
+	}
+	c.started = true
+	return true
+}
+
+func (c *channel) hasStarted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.started
+}
+
+// maxTerm is how long a TERM may be; the longest names in terminfo have about 40 bytes.
+const maxTerm = 128
+
+func (c *channel) pty(payload []byte) bool {
+	var pty struct {
+		Term                          string
+		Width, Height, XPixel, YPixel uint32
+		Modes                         string
+	}
+	if gossh.Unmarshal(payload, &pty) != nil || len(pty.Term) > maxTerm {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.started || c.terminal != nil {
+		return false
+	}
+	c.terminal = &router.Terminal{Name: pty.Term, Width: size(pty.Width), Height: size(pty.Height)}
+	return true
+}
+
+func (c *channel) resize(payload []byte) bool {
+	var window struct{ Width, Height, XPixel, YPixel uint32 }
+	if gossh.Unmarshal(payload, &window) != nil {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.terminal == nil {
+		return false
+	}
+	c.terminal.Width, c.terminal.Height = size(window.Width), size(window.Height)
+	return true
+}
+
+// size keeps a number of columns or rows within what a terminal can have.
+func size(n uint32) int { return int(min(n, 1<<15)) }
+
+// Terminal returns a copy of the terminal as it is now; nil without one.
+func (c *channel) Terminal() *router.Terminal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.terminal == nil {
+		return nil
+	}
+	t := *c.terminal
+	return &t
+}
+
+// signal ends the command for the signals that would end a program.
+func (c *channel) signal(payload []byte) bool {
+	var signal struct{ Name string }
+	if gossh.Unmarshal(payload, &signal) != nil {
+		return false
+	}
+	switch signal.Name {
+	case "INT", "TERM", "HUP", "QUIT", "KILL":
+		c.cancel(router.ErrInterrupted)
+		return true
+	}
+	return false
+}
+
+// noting notes on the connection that data has moved.
+type noting struct {
+	gossh.Channel
+	conn *connection
+}
+
+func (n noting) Read(p []byte) (int, error) {
+	count, err := n.Channel.Read(p)
+	n.conn.active()
+	return count, err
+}
+
+func (n noting) Write(p []byte) (int, error) {
+	n.conn.active()
+	return n.Channel.Write(p)
+}

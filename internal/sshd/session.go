@@ -1,0 +1,110 @@
+package sshd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/gliderlabs/ssh"
+	gossh "golang.org/x/crypto/ssh"
+
+	"nomadctld/internal/escape"
+	"nomadctld/router"
+)
+
+// session serves one session channel and returns when its command has ended.
+func (s *Server) session(srv *ssh.Server, conn *gossh.ServerConn, newChannel gossh.NewChannel, ctx ssh.Context) {
+	defer s.recovered("session", conn.RemoteAddr().String())
+	s.running.Add(1)
+	defer s.running.Add(-1)
+	c := connectionOf(ctx)
+	defer c.sessions.Add(-1)
+	if int(c.sessions.Add(1)) > s.Limits.Sessions {
+		newChannel.Reject(gossh.ResourceShortage, "too many sessions on one connection")
+		return
+	}
+	c.watch.Do(func() { go keepAlive(conn, s.Limits.Keepalive) })
+	ch := &channel{NewChannel: newChannel, conn: c, server: conn, id: c.nextSession(), handled: make(chan struct{})}
+	ch.ctx, ch.cancel = context.WithCancelCause(ctx)
+	defer ch.cancel(nil)
+	ssh.DefaultSessionHandler(srv, conn, ch, sessionContext{ctx, ch})
+	if ch.hasStarted() {
+		<-ch.handled
+	}
+}
+
+// sessionContext is the connection's context with the channel of one session in it: the library has no place of
+// its own for what belongs to a session.
+type sessionContext struct {
+	ssh.Context
+	channel *channel
+}
+
+// handle runs the command of a session, prints what went wrong and sends the exit code.
+func (s *Server) handle(sess ssh.Session) {
+	ch := sess.Context().(sessionContext).channel
+	defer close(ch.handled)
+	terminal := ch.Terminal()
+	stderr := &textWriter{w: sess.Stderr(), crlf: terminal != nil}
+	err := s.answer(ch, &router.Request{
+		Connection: ch.conn.id, Session: ch.id, Remote: sess.RemoteAddr().String(),
+		Line:  sess.RawCommand(),
+		Stdin: sess, Stdout: &textWriter{w: sess, crlf: terminal != nil}, Stderr: stderr, Terminal: terminal,
+	})
+	for _, line := range lines(err) {
+		io.WriteString(stderr, "nomadctld: "+escape.Text(line)+"\n")
+	}
+	sess.Exit(router.Code(err))
+}
+
+// answer puts the proven identity on the request and hands it on. Were a panic to leave it, the library would
+// report success.
+func (s *Server) answer(ch *channel, req *router.Request) (err error) {
+	err = errors.New("internal error")
+	defer s.recovered("session", ch.id)
+	login, key, unproven := identity(ch.server)
+	if unproven != nil {
+		return unproven
+	}
+	req.Login, req.Key, req.Fingerprint = login, key, fingerprint(key)
+	return s.Handler(ch.ctx, req)
+}
+
+// lines returns one line for each of the errors that were joined in err.
+func lines(err error) []string {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case interface{ Unwrap() []error }:
+		var all []string
+		for _, one := range e.Unwrap() {
+			all = append(all, lines(one)...)
+		}
+		return all
+	case *router.ExitError:
+		return lines(e.Err)
+	}
+	return []string{err.Error()}
+}
+
+// textWriter writes text to one stream of a session. Two goroutines that write an SSH channel at the same time
+// corrupt it, so each stream has its lock.
+type textWriter struct {
+	mu   sync.Mutex
+	w    io.Writer
+	crlf bool // the client's terminal is in raw mode: a newline alone would not go back to the first column
+}
+
+func (t *textWriter) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.crlf {
+		return t.w.Write(p)
+	}
+	if _, err := t.w.Write(bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n"))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}

@@ -1,0 +1,598 @@
+package sshd
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"nomadctld/acl"
+	"nomadctld/router"
+)
+
+func newKey(t *testing.T) gossh.Signer {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := gossh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer
+}
+
+// testServer is a Server on loopback with the users ann and bob.
+type testServer struct {
+	*Server
+	addr     string
+	ann, bob gossh.Signer
+	stop     context.CancelFunc
+	stopped  chan struct{}
+}
+
+func start(t *testing.T, limits Limits, handler router.Handler) *testServer {
+	t.Helper()
+	s := &testServer{ann: newKey(t), bob: newKey(t), stopped: make(chan struct{})}
+	users := acl.NewDirectory()
+	users.Add(acl.User{Login: "ann", Groups: []acl.Group{{}}}, string(s.ann.PublicKey().Marshal()))
+	users.Add(acl.User{Login: "bob", Groups: []acl.Group{{}}}, string(s.bob.PublicKey().Marshal()))
+	s.Server = &Server{
+		HostKeys: []gossh.Signer{newKey(t)}, Users: users, Handler: handler, Limits: limits,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = l.Addr().String()
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	go func() {
+		s.Serve(ctx, l, 2*time.Second)
+		close(s.stopped)
+	}()
+	t.Cleanup(func() { stop(); <-s.stopped })
+	return s
+}
+
+func (s *testServer) dial(t *testing.T, user string, keys ...gossh.Signer) (*gossh.Client, error) {
+	t.Helper()
+	client, err := gossh.Dial("tcp", s.addr, &gossh.ClientConfig{
+		User: user, Auth: []gossh.AuthMethod{gossh.PublicKeys(keys...)},
+		HostKeyCallback: gossh.InsecureIgnoreHostKey(), Timeout: 5 * time.Second,
+	})
+	if err == nil {
+		t.Cleanup(func() { client.Close() })
+	}
+	return client, err
+}
+
+func (s *testServer) annsClient(t *testing.T) *gossh.Client {
+	t.Helper()
+	client, err := s.dial(t, "ann", s.ann)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// alive fails the test unless the server still answers somebody new.
+func (s *testServer) alive(t *testing.T) {
+	t.Helper()
+	client, err := s.dial(t, "bob", s.bob)
+	if err != nil {
+		t.Fatalf("the server does not answer any more: %v", err)
+	}
+	defer client.Close()
+	run(t, client, "x")
+}
+
+func run(t *testing.T, client *gossh.Client, line string) string {
+	t.Helper()
+	session, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	out, err := session.Output(line)
+	if err != nil {
+		t.Fatalf("%q: %v", line, err)
+	}
+	return string(out)
+}
+
+// who answers with the identity and the line it was given.
+func who(_ context.Context, req *router.Request) error {
+	fmt.Fprintf(req.Stdout, "%s %s\n", req.Login, req.Line)
+	return nil
+}
+
+// offering is a signer that shows one key and signs with another.
+type offering struct{ shown, signs gossh.Signer }
+
+func (o offering) PublicKey() gossh.PublicKey { return o.shown.PublicKey() }
+func (o offering) Sign(rand io.Reader, data []byte) (*gossh.Signature, error) {
+	return o.signs.Sign(rand, data)
+}
+
+func TestIdentityIsTheProvenKeys(t *testing.T) {
+	s := start(t, Limits{}, who)
+	mallory := newKey(t)
+	for _, tc := range []struct {
+		name string
+		user string
+		keys []gossh.Signer
+		want string // the login; empty: refused
+	}{
+		{"own key", "ann", []gossh.Signer{s.ann}, "ann"},
+		{"somebody else's name", "bob", []gossh.Signer{s.ann}, ""},
+		{"unknown key", "ann", []gossh.Signer{mallory}, ""},
+		{"unknown user", "eve", []gossh.Signer{s.ann}, ""},
+		{"offer ann's key, sign with mallory's", "ann", []gossh.Signer{offering{s.ann, mallory}}, ""},
+		{"offer ann's key, sign with bob's", "ann", []gossh.Signer{offering{s.ann, s.bob}}, ""},
+		{"offer ann's key, then prove mallory's", "ann", []gossh.Signer{offering{s.ann, mallory}, mallory}, ""},
+		{"a wrong key first", "ann", []gossh.Signer{mallory, s.ann}, "ann"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			client, err := s.dial(t, tc.user, tc.keys...)
+			if tc.want == "" {
+				if err == nil {
+					got := run(t, client, "whoami")
+					t.Fatalf("got in as %q, want a refusal", got)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := run(t, client, "whoami"); !strings.HasPrefix(got, tc.want+" ") {
+				t.Errorf("got %q, want %s", got, tc.want)
+			}
+		})
+	}
+	s.alive(t)
+}
+
+func TestNobodyGetsInWithoutAKey(t *testing.T) {
+	s := start(t, Limits{}, who)
+	for name, auth := range map[string][]gossh.AuthMethod{
+		"none":     nil,
+		"password": {gossh.Password("")},
+		"keyboard": {gossh.KeyboardInteractive(func(string, string, []string, []bool) ([]string, error) { return nil, nil })},
+	} {
+		client, err := gossh.Dial("tcp", s.addr, &gossh.ClientConfig{User: "ann", Auth: auth, HostKeyCallback: gossh.InsecureIgnoreHostKey()})
+		if err == nil {
+			client.Close()
+			t.Errorf("%s: got in", name)
+		}
+	}
+}
+
+// openSession opens a session channel and sends requests by hand.
+func openSession(t *testing.T, client *gossh.Client) (gossh.Channel, <-chan *gossh.Request) {
+	t.Helper()
+	ch, requests, err := client.OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ch.Close() })
+	return ch, requests
+}
+
+func ptyRequest(term string, w, h uint32) []byte {
+	return gossh.Marshal(struct {
+		Term       string
+		W, H, X, Y uint32
+		Modes      string
+	}{term, w, h, 0, 0, ""})
+}
+
+func windowChange(width uint32) []byte {
+	return gossh.Marshal(struct{ W, H, X, Y uint32 }{width, 24, 0, 0})
+}
+
+func exec(line string) []byte { return gossh.Marshal(struct{ Command string }{line}) }
+
+func TestMalformedRequestsHarmNobody(t *testing.T) {
+	s := start(t, Limits{}, who)
+	client := s.annsClient(t)
+	huge := binary.BigEndian.AppendUint32(nil, 0xFFFFFFFF)
+	for _, tc := range []struct {
+		kind    string
+		payload []byte
+	}{
+		{"pty-req", huge},
+		{"pty-req", nil},
+		{"pty-req", ptyRequest(strings.Repeat("x", 1000), 80, 24)},
+		{"pty-req", ptyRequest("xterm", 80, 24)[:12]},
+		{"window-change", huge},
+		{"window-change", nil},
+		{"signal", huge},
+		{"signal", nil},
+		{"exec", huge},
+		{"exec", nil},
+		{"env", huge},
+		{"break", huge},
+		{"subsystem", exec("sftp")},
+		{"auth-agent-req@openssh.com", nil},
+		{"x11-req", huge},
+		{"nonsense", huge},
+	} {
+		ch, _ := openSession(t, client)
+		if ok, err := ch.SendRequest(tc.kind, true, tc.payload); err != nil || ok {
+			t.Errorf("%s % x: got %v, %v, want a refusal", tc.kind, tc.payload, ok, err)
+		}
+		if ok, err := ch.SendRequest("exec", true, exec("after")); err != nil || !ok {
+			t.Errorf("exec after %s: got %v, %v", tc.kind, ok, err)
+		}
+		if got, _ := io.ReadAll(ch); string(got) != "ann after\n" {
+			t.Errorf("after %s: got %q", tc.kind, got)
+		}
+		ch.Close()
+	}
+	s.alive(t)
+}
+
+func TestATerminalWithoutSizeIsATerminal(t *testing.T) {
+	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+		fmt.Fprintf(req.Stdout, "%v\n", *req.Terminal)
+		return nil
+	})
+	ch, _ := openSession(t, s.annsClient(t))
+	for _, step := range []struct {
+		kind    string
+		payload []byte
+	}{{"pty-req", ptyRequest("xterm", 0, 0)}, {"exec", exec("x")}} {
+		if ok, err := ch.SendRequest(step.kind, true, step.payload); err != nil || !ok {
+			t.Fatalf("%s: got %v, %v", step.kind, ok, err)
+		}
+	}
+	if got, _ := io.ReadAll(ch); string(got) != "{xterm 0 0}\r\n" {
+		t.Errorf("got %q, want a terminal of 0x0 and a newline for one in raw mode", got)
+	}
+}
+
+func TestUnreadWindowChangesAndSignalsBlockNothing(t *testing.T) {
+	release := make(chan struct{})
+	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+		if req.Line == "wait" {
+			<-release
+		}
+		return who(ctx, req)
+	})
+	client := s.annsClient(t)
+	ch, _ := openSession(t, client)
+	ch.SendRequest("pty-req", true, ptyRequest("xterm", 80, 24))
+	ch.SendRequest("window-change", true, windowChange(100)) // before exec
+	ch.SendRequest("exec", true, exec("wait"))
+	for i := range 500 {
+		if _, err := ch.SendRequest("window-change", false, windowChange(uint32(i))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ch.SendRequest("signal", false, gossh.Marshal(struct{ Name string }{"USR1"})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := run(t, client, "meanwhile"); got != "ann meanwhile\n" {
+		t.Errorf("another session of the connection: got %q", got)
+	}
+	close(release)
+	if got, _ := io.ReadAll(ch); string(got) != "ann wait\r\n" {
+		t.Errorf("got %q", got)
+	}
+	s.alive(t)
+}
+
+func TestTenSessionsOfOneConnectionRunAtOnce(t *testing.T) {
+	var together atomic.Int32
+	all := make(chan struct{})
+	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+		if req.Line == "x" {
+			return nil
+		}
+		if together.Add(1) == 10 {
+			close(all)
+		}
+		<-all
+		io.WriteString(req.Stdout, req.Line)
+		return nil
+	})
+	client := s.annsClient(t)
+	var wg sync.WaitGroup
+	var sessions []*gossh.Session
+	for range 10 {
+		session, err := client.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sessions = append(sessions, session)
+	}
+	if _, err := client.NewSession(); err == nil {
+		t.Error("an eleventh session was let in")
+	}
+	for i, session := range sessions {
+		wg.Go(func() {
+			want := fmt.Sprint("session ", i)
+			if got, err := session.Output(want); err != nil || string(got) != want {
+				t.Errorf("got %q, %v, want %q", got, err, want)
+			}
+		})
+	}
+	wg.Wait()
+	eventually(t, "an ended session's place is free", func() bool {
+		_, err := client.NewSession()
+		return err == nil
+	})
+	s.alive(t)
+}
+
+func TestASessionsContextEndsWithItsChannel(t *testing.T) {
+	causes := make(chan error, 1)
+	running := make(chan struct{})
+	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+		if req.Line != "wait" {
+			return nil
+		}
+		close(running)
+		<-ctx.Done()
+		causes <- context.Cause(ctx)
+		return nil
+	})
+	client := s.annsClient(t)
+	ch, _ := openSession(t, client)
+	ch.SendRequest("exec", true, exec("wait"))
+	<-running
+	ch.Close()
+	select {
+	case cause := <-causes:
+		if !errors.Is(cause, router.ErrClientGone) {
+			t.Errorf("got %v, want %v", cause, router.ErrClientGone)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("the command goes on although its session was closed")
+	}
+	run(t, client, "the connection lives on")
+}
+
+func TestSignalsInterrupt(t *testing.T) {
+	s := start(t, Limits{}, func(ctx context.Context, _ *router.Request) error {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	})
+	session, err := s.annsClient(t).NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Start("wait"); err != nil {
+		t.Fatal(err)
+	}
+	session.Signal(gossh.SIGINT)
+	var exit *gossh.ExitError
+	if err := session.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 130 {
+		t.Errorf("got %v, want the exit code 130", err)
+	}
+}
+
+func TestErrorsAreOneSafeLineEach(t *testing.T) {
+	s := start(t, Limits{}, func(context.Context, *router.Request) error {
+		return router.Exit(2, errors.Join(errors.New("first\nline \x1b[31m"), router.Exit(7, errors.New("second"))))
+	})
+	session, err := s.annsClient(t).NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	session.Stdout, session.Stderr = &stdout, &stderr
+	err = session.Run("x")
+	var exit *gossh.ExitError
+	if !errors.As(err, &exit) || exit.ExitStatus() != 2 {
+		t.Errorf("got %v, want the exit code 2", err)
+	}
+	want := "nomadctld: first\\nline \\x1b[31m\nnomadctld: second\n"
+	if stdout.String() != "" || stderr.String() != want {
+		t.Errorf("got %q and %q, want %q on stderr alone", stdout.String(), stderr.String(), want)
+	}
+}
+
+func TestAPanicEndsOneSessionOnly(t *testing.T) {
+	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+		if req.Line == "panic" {
+			panic("boom")
+		}
+		return who(ctx, req)
+	})
+	client := s.annsClient(t)
+	session, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Run("panic"); err == nil {
+		t.Error("a command that panicked ended well")
+	}
+	if got := run(t, client, "go on"); got != "ann go on\n" {
+		t.Errorf("got %q", got)
+	}
+	s.alive(t)
+}
+
+func TestSilentConnectionsAreClosed(t *testing.T) {
+	s := start(t, Limits{Unauthenticated: 2, Handshake: 300 * time.Millisecond}, who)
+	var silent []net.Conn
+	for range 2 {
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.Read(make([]byte, 1)) // the server has begun to serve it
+		silent = append(silent, conn)
+	}
+	if _, err := s.dial(t, "ann", s.ann); err == nil {
+		t.Error("a third connection got in while two had not proven a key")
+	}
+	for _, conn := range silent {
+		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
+			t.Error("a silent connection was not closed")
+		}
+	}
+	client := s.annsClient(t)
+	time.Sleep(400 * time.Millisecond) // longer than the handshake may take
+	run(t, client, "still here")
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+func TestConnectionsAreLimited(t *testing.T) {
+	s := start(t, Limits{Connections: 2}, who)
+	first := s.annsClient(t)
+	s.annsClient(t)
+	if _, err := s.dial(t, "ann", s.ann); err == nil {
+		t.Error("a third connection was let in")
+	}
+	first.Close()
+	eventually(t, "a place became free", func() bool {
+		_, err := s.dial(t, "ann", s.ann)
+		return err == nil
+	})
+}
+
+func TestAnIdleConnectionIsClosed(t *testing.T) {
+	s := start(t, Limits{Idle: 300 * time.Millisecond, Keepalive: 50 * time.Millisecond}, who)
+	client := s.annsClient(t)
+	run(t, client, "x")
+	done := make(chan struct{})
+	go func() { client.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Error("the connection is still open: keepalives must not count")
+	}
+}
+
+func TestAClientThatDoesNotAnswerIsGivenUp(t *testing.T) {
+	gone := make(chan struct{})
+	s := start(t, Limits{Keepalive: 50 * time.Millisecond}, func(ctx context.Context, _ *router.Request) error {
+		<-ctx.Done()
+		close(gone)
+		return nil
+	})
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	frozen := &freezable{Conn: conn}
+	c, chans, reqs, err := gossh.NewClientConn(frozen, s.addr, &gossh.ClientConfig{
+		User: "ann", Auth: []gossh.AuthMethod{gossh.PublicKeys(s.ann)}, HostKeyCallback: gossh.InsecureIgnoreHostKey(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := gossh.NewClient(c, chans, reqs).NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Start("wait"); err != nil {
+		t.Fatal(err)
+	}
+	frozen.frozen.Store(true)
+	select {
+	case <-gone:
+	case <-time.After(5 * time.Second):
+		t.Error("the command goes on although the client answers nothing")
+	}
+}
+
+// freezable is a connection that says it has written and has not.
+type freezable struct {
+	net.Conn
+	frozen atomic.Bool
+}
+
+func (f *freezable) Write(p []byte) (int, error) {
+	if f.frozen.Load() {
+		return len(p), nil
+	}
+	return f.Conn.Write(p)
+}
+
+func TestStoppingGivesCommandsTheirGrace(t *testing.T) {
+	running := make(chan struct{})
+	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+		close(running)
+		time.Sleep(200 * time.Millisecond)
+		io.WriteString(req.Stdout, "done")
+		return nil
+	})
+	idle, err := s.dial(t, "bob", s.bob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := s.annsClient(t).NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	session.Stdout = &out
+	if err := session.Start("x"); err != nil {
+		t.Fatal(err)
+	}
+	<-running
+	s.stop()
+	if err := session.Wait(); err != nil || out.String() != "done" {
+		t.Errorf("got %q, %v, want the command's end", out.String(), err)
+	}
+	idle.Wait()
+	select {
+	case <-s.stopped:
+	case <-time.After(5 * time.Second):
+		t.Error("Serve does not return")
+	}
+}
+
+func TestNothingIsLeftAfterManySessions(t *testing.T) {
+	s := start(t, Limits{}, who)
+	s.alive(t)
+	before := runtime.NumGoroutine()
+	for range 20 {
+		client, err := s.dial(t, "ann", s.ann)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			run(t, client, "x")
+		}
+		client.Close()
+	}
+	eventually(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for range 250 {
+		if holds() {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("waited in vain until %s", what)
+}

@@ -1,0 +1,33 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// alias splits the command line and, when its first word is an alias, puts the alias's own words in its place:
+// once, so that an alias cannot lead to another. A command of the same name wins.
+func alias(aliases map[string]string) Middleware {
+	return func(next Handler) Handler {
+		return func(ctx context.Context, req *Request) error {
+			words, err := Split(req.Line)
+			if err != nil {
+				return Exit(2, err)
+			}
+			if len(words) == 0 {
+				words = []string{"help"}
+			}
+			if line, ok := aliases[words[0]]; ok && registry[words[0]] == nil {
+				expansion, err := Split(line)
+				if err != nil || len(expansion) == 0 {
+					return Exit(2, fmt.Errorf("alias %s of the gateway's configuration is no command line", words[0]))
+				}
+				words = slices.Concat(expansion, words[1:])
+			}
+			req.Words = words
+			req.Event.Command = words
+			return next(ctx, req)
+		}
+	}
+}

@@ -1,0 +1,48 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"nomadctld/internal/audit"
+)
+
+// audited writes one event for each request, whatever becomes of it. When required is set, a request that could
+// not be recorded is not begun.
+func audited(log *audit.Log, required bool, problems *slog.Logger) Middleware {
+	return func(next Handler) Handler {
+		return func(ctx context.Context, req *Request) (err error) {
+			if required {
+				if err := log.Ready(); err != nil {
+					problems.Error("audit log cannot be written; command refused", "session", req.Session, "error", err)
+					return errors.New("nothing is done while the gateway cannot write its audit log; tell its operator")
+				}
+			}
+			req.Event = audit.Event{
+				Time: time.Now().UTC(), Connection: req.Connection, Session: req.Session, Remote: req.Remote,
+				User: req.Login, Key: req.Fingerprint, Line: req.Line, Command: []string{}, Decision: audit.Invalid,
+			}
+			panicked := true
+			defer func() {
+				event := req.Event
+				event.Duration = time.Since(event.Time).Seconds()
+				event.ExitCode = Code(err)
+				switch {
+				case panicked:
+					event.ExitCode, event.Error = 1, "panic"
+				case err != nil:
+					event.Error = err.Error()
+				}
+				if werr := log.Write(event); werr != nil {
+					problems.Error("audit event lost", "session", req.Session, "error", werr, "event", fmt.Sprintf("%+v", event))
+				}
+			}()
+			err = next(ctx, req)
+			panicked = false
+			return err
+		}
+	}
+}

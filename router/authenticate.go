@@ -1,0 +1,25 @@
+package router
+
+import (
+	"context"
+	"errors"
+
+	"nomadctld/acl"
+	"nomadctld/internal/audit"
+)
+
+// authenticate finds the user of the proven key. It does so for each command, not once for the connection: a
+// user who has been taken out of the configuration loses open connections too.
+func authenticate(users *acl.Directory) Middleware {
+	return func(next Handler) Handler {
+		return func(ctx context.Context, req *Request) error {
+			user, ok := users.Find(req.Login, req.Key)
+			if !ok {
+				req.Event.Decision = audit.Denied
+				return errors.New("your key is no longer accepted; ask the gateway's operator")
+			}
+			req.User = user
+			return next(ctx, req)
+		}
+	}
+}

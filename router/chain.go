@@ -1,0 +1,47 @@
+package router
+
+import (
+	"context"
+	"log/slog"
+
+	"nomadctld/acl"
+	"nomadctld/backends"
+	"nomadctld/internal/audit"
+)
+
+// Handler answers a request. What it returns is printed once, by sshd, and sets the exit code.
+type Handler func(ctx context.Context, req *Request) error
+
+// Middleware wraps a Handler.
+type Middleware func(next Handler) Handler
+
+// Chain returns h wrapped in mw; the first listed is the outermost.
+func Chain(h Handler, mw ...Middleware) Handler {
+	for i := len(mw) - 1; i >= 0; i-- {
+		h = mw[i](h)
+	}
+	return h
+}
+
+// Gateway is what the middleware needs to know of the world.
+type Gateway struct {
+	Users    *acl.Directory
+	Tiers    []acl.Tier
+	Clusters map[string]backends.Cluster // by tier
+	Aliases  map[string]string           // name to command line
+	Audit    *audit.Log
+	Required bool // a command whose audit event cannot be written is refused
+	Log      *slog.Logger
+}
+
+// Handler returns the whole way of a request.
+func (g Gateway) Handler() Handler {
+	return Chain(run,
+		recovered(g.Log),
+		audited(g.Audit, g.Required, g.Log),
+		authenticate(g.Users),
+		alias(g.Aliases),
+		route,
+		authorize(g.Tiers, g.Clusters),
+	)
+}

@@ -1,0 +1,90 @@
+// Package router takes a command line from a proven user to the command that answers it. The command table and
+// the request live here, and the middleware that every request passes in one order: recover, audit,
+// authenticate, alias, route, authorize.
+package router
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// Command answers one kind of request. Each request gets a fresh value, so flags are plain fields.
+type Command interface {
+	Spec() Spec
+	Run(ctx context.Context, req *Request) error
+}
+
+// Spec describes a command to the router, to help and to the generated docs.
+type Spec struct {
+	Name  string
+	Args  string // as in a usage line: "[FILTER]"; brackets mean optional, "..." at the end any number
+	Short string // one line without a full stop
+	Long  string // more, for --help; may be empty
+	// Target is what the command reaches; the zero value is invalid.
+	Target Target
+	Flags  func(*pflag.FlagSet) // binds the command's own fields; may be nil
+}
+
+// Target is what a command reaches, and so what authorize puts on its request.
+type Target int
+
+// The zero Target is invalid, so that no command can forget to say.
+const (
+	_           Target = iota
+	TargetNone         // nothing of a cluster; allowed to everybody
+	TargetScope        // all that the user owns: req.Cluster
+)
+
+var registry = map[string]func() Command{}
+
+// Register enters a command into the table. It is called from the init of the command's own file and panics,
+// naming the culprit, when the name is missing or taken or no Target is set.
+func Register(create func() Command) {
+	spec := create().Spec()
+	switch {
+	case spec.Name == "":
+		panic(fmt.Sprintf("router: %T has no name", create()))
+	case registry[spec.Name] != nil:
+		panic("router: command " + spec.Name + " is registered twice")
+	case spec.Target == 0:
+		panic("router: command " + spec.Name + " has no Target")
+	}
+	registry[spec.Name] = create
+}
+
+// Specs returns the Spec of every registered command, by name.
+func Specs() []Spec {
+	specs := make([]Spec, 0, len(registry))
+	for _, create := range registry {
+		specs = append(specs, create().Spec())
+	}
+	slices.SortFunc(specs, func(a, b Spec) int { return strings.Compare(a.Name, b.Name) })
+	return specs
+}
+
+// Names returns the name of every registered command, sorted.
+func Names() []string {
+	var names []string
+	for _, spec := range Specs() {
+		names = append(names, spec.Name)
+	}
+	return names
+}
+
+// arity returns how many arguments the usage line in Args allows; most is -1 where it ends in "...".
+func (s Spec) arity() (least, most int) {
+	for _, word := range strings.Fields(s.Args) {
+		most++
+		if !strings.HasPrefix(word, "[") {
+			least++
+		}
+	}
+	if strings.HasSuffix(strings.TrimRight(s.Args, "]"), "...") {
+		most = -1
+	}
+	return least, most
+}

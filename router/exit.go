@@ -1,0 +1,34 @@
+package router
+
+import "errors"
+
+// ExitError is an error with the exit code that the client is to see.
+type ExitError struct {
+	Code int
+	Err  error
+}
+
+func (e *ExitError) Error() string { return e.Err.Error() }
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// Exit returns err with an exit code.
+func Exit(code int, err error) error { return &ExitError{code, err} }
+
+// Code returns the exit code for err: 0 for none, its own when it has one, else 1.
+func Code(err error) int {
+	var exit *ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.Code
+	}
+	return 1
+}
+
+// ErrClientGone and ErrInterrupted are the causes for which a command's context ends: the client closed its
+// session or lost its connection; it pressed Ctrl-C or sent a signal.
+var (
+	ErrClientGone  = errors.New("the client went away")
+	ErrInterrupted = Exit(130, errors.New("interrupted"))
+)

@@ -1,0 +1,47 @@
+package router
+
+import (
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// Usage returns the usage line: name, flags and arguments.
+func (s Spec) Usage() string {
+	usage := s.Name
+	if s.flagSet().HasFlags() {
+		usage += " [FLAGS]"
+	}
+	if s.Args != "" {
+		usage += " " + s.Args
+	}
+	return usage
+}
+
+// Help returns what --help shows: usage, what the command does, its flags.
+func (s Spec) Help() string {
+	var b strings.Builder
+	b.WriteString("usage: " + s.Usage() + "\n\n" + s.Short + ".\n")
+	if s.Long != "" {
+		b.WriteString("\n" + strings.TrimSpace(s.Long) + "\n")
+	}
+	if flags := s.FlagUsages(); flags != "" {
+		b.WriteString("\nflags:\n" + flags)
+	}
+	return b.String()
+}
+
+// FlagUsages returns a line for each flag; empty when there are none.
+func (s Spec) FlagUsages() string { return s.flagSet().FlagUsages() }
+
+func (s Spec) flagSet() *pflag.FlagSet {
+	flags := pflag.NewFlagSet(s.Name, pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	flags.SortFlags = true
+	if s.Flags != nil {
+		s.Flags(flags)
+	}
+	return flags
+}

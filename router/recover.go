@@ -1,0 +1,23 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+)
+
+// recovered turns a panic anywhere below into an error of this one request.
+func recovered(log *slog.Logger) Middleware {
+	return func(next Handler) Handler {
+		return func(ctx context.Context, req *Request) (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					log.Error("panic", "session", req.Session, "line", req.Line, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+					err = fmt.Errorf("internal error; the gateway's log tells more under session %s", req.Session)
+				}
+			}()
+			return next(ctx, req)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/pflag"
+)
+
+// route finds the command that the first word names, makes a fresh one and parses its flags. It answers --help.
+func route(next Handler) Handler {
+	return func(ctx context.Context, req *Request) error {
+		name := req.Words[0]
+		create := registry[name]
+		if create == nil {
+			return UnknownCommand(name, req.Allowed())
+		}
+		command := create()
+		spec := command.Spec()
+		flags := spec.flagSet()
+		err := flags.Parse(req.Words[1:])
+		if errors.Is(err, pflag.ErrHelp) {
+			_, err := io.WriteString(req.Stdout, spec.Help())
+			return err
+		}
+		if err == nil {
+			err = spec.checkArgs(flags.Args())
+		}
+		if err != nil {
+			return Exit(2, fmt.Errorf("%s: %w (usage: %s; more: %s --help)", name, suggestFlag(err, flags), spec.Usage(), name))
+		}
+		req.Command, req.Args = command, flags.Args()
+		return next(ctx, req)
+	}
+}
+
+func (s Spec) checkArgs(args []string) error {
+	least, most := s.arity()
+	switch {
+	case len(args) < least:
+		return errors.New("an argument is missing")
+	case most >= 0 && len(args) > most:
+		return fmt.Errorf("one argument too many: %q", args[most])
+	}
+	return nil
+}
+
+// UnknownCommand returns the error for a command that is not there, with the nearest of those allowed.
+func UnknownCommand(name string, allowed []Spec) error {
+	return Exit(2, fmt.Errorf("no command %s%s (see: help)", name, didYouMean(name, names(allowed))))
+}
+
+func suggestFlag(err error, flags *pflag.FlagSet) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
+		return err
+	}
+	var names []string
+	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if best := nearest(unknown.GetSpecifiedName(), names); best != "" {
+		return fmt.Errorf("%w: did you mean --%s?", err, best)
+	}
+	return err
+}

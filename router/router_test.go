@@ -1,0 +1,392 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/acl"
+	"nomadctld/backends"
+	"nomadctld/internal/audit"
+)
+
+// probe is a command that lets a test look at the request.
+type probe struct {
+	spec Spec
+	run  func(context.Context, *Request) error
+}
+
+func (p probe) Spec() Spec                                  { return p.spec }
+func (p probe) Run(ctx context.Context, req *Request) error { return p.run(ctx, req) }
+
+// register enters a command for the time of the test.
+func register(t *testing.T, spec Spec, run func(context.Context, *Request) error) {
+	t.Helper()
+	before := maps.Clone(registry)
+	Register(func() Command { return probe{spec, run} })
+	t.Cleanup(func() { registry = before })
+}
+
+// cluster answers with what it holds, whatever it is asked for.
+type cluster struct {
+	jobs  []backends.Job
+	err   error
+	asked []backends.Selection
+	usage []backends.Allocation
+}
+
+func (c *cluster) Jobs(_ context.Context, s backends.Selection) ([]backends.Job, error) {
+	c.asked = append(c.asked, s)
+	return slices.Clone(c.jobs), c.err
+}
+
+func (c *cluster) Usage(_ context.Context, all []backends.Allocation) map[string]backends.Usage {
+	c.usage = append(c.usage, all...)
+	usage := map[string]backends.Usage{}
+	for _, a := range all {
+		usage[a.ID] = backends.Usage{}
+	}
+	return usage
+}
+
+// world is a gateway with one user, ann of team 1, and two tiers.
+type world struct {
+	Gateway
+	production, quality *cluster
+	events              bytes.Buffer
+	stdout, stderr      bytes.Buffer
+}
+
+func newWorld(groups ...acl.Group) *world {
+	if groups == nil {
+		groups = []acl.Group{{Prefixes: []string{"p-team1-", "q-team1-"}}}
+	}
+	w := &world{production: &cluster{}, quality: &cluster{}}
+	users := acl.NewDirectory()
+	users.Add(acl.User{Login: "ann", Name: "Ann", Groups: groups}, "key")
+	w.Gateway = Gateway{
+		Users:    users,
+		Tiers:    []acl.Tier{{Name: "production", Aliases: []string{"prod"}, Prefixes: []string{"p-"}}, {Name: "quality", Prefixes: []string{"q-"}}},
+		Clusters: map[string]backends.Cluster{"production": w.production, "quality": w.quality},
+		Aliases:  map[string]string{"hi": "probe 'a b' -n 3", "probe": "other", "loop": "loop x", "broken": "a 'b"},
+		Audit:    audit.NewLog(&w.events),
+		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	return w
+}
+
+func (w *world) do(line string) error {
+	return w.Handler()(context.Background(), &Request{
+		Login: "ann", Key: "key", Fingerprint: "SHA256:x", Connection: "c", Session: "c-1", Remote: "192.0.2.1:5",
+		Line: line, Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr,
+	})
+}
+
+func (w *world) event(t *testing.T) audit.Event {
+	t.Helper()
+	var e audit.Event
+	if err := json.Unmarshal(w.events.Bytes(), &e); err != nil {
+		t.Fatalf("not one event: %v in %s", err, w.events.String())
+	}
+	w.events.Reset()
+	return e
+}
+
+func job(tier, namespace, id string) backends.Job {
+	root := backends.RootID(id, "")
+	return backends.Job{Tier: tier, Namespace: namespace, ID: id, Root: root, Allocations: []backends.Allocation{
+		{Tier: tier, Namespace: namespace, JobID: id, Root: root, ID: "alloc of " + id, Status: "running"},
+	}}
+}
+
+func ids(jobs []backends.Job) (ids []string) {
+	for _, j := range jobs {
+		ids = append(ids, j.ID)
+	}
+	return ids
+}
+
+func TestACommandSeesOnlyItsUsersJobs(t *testing.T) {
+	w := newWorld()
+	w.production.jobs = []backends.Job{
+		job("production", "default", "p-team1-web"), job("production", "default", "p-team10-web"),
+		job("production", "default", "p-team2-web"), job("production", "default", "q-team1-lost"),
+		job("production", "default", "p-team1-web/periodic-1"), job("production", "default", "x/p-team1-web"),
+		{Tier: "production", Namespace: "default", ID: "p-team1-web/periodic-2", Root: "p-team2-web"},
+	}
+	w.quality.jobs = []backends.Job{job("quality", "default", "q-team1-api"), job("quality", "default", "p-team1-web")}
+	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
+		jobs, err := req.Cluster.Jobs(ctx, backends.Selection{Prefixes: []string{""}})
+		if got, want := ids(jobs), []string{"p-team1-web", "p-team1-web/periodic-1", "q-team1-api"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		foreign := w.production.jobs[1].Allocations
+		if got := req.Cluster.Usage(ctx, append(foreign, jobs[0].Allocations...)); len(got) != 1 || len(w.production.usage) != 1 {
+			t.Errorf("usage of %d allocations asked, %d told, want 1 of the user's own", len(w.production.usage), len(got))
+		}
+		return err
+	})
+	if err := w.do("probe"); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := w.production.asked[0].Prefixes, []string{"p-team1-"}; !slices.Equal(got, want) {
+		t.Errorf("asked for the prefixes %q, want %q", got, want)
+	}
+}
+
+func TestOneTierDownHidesNoOther(t *testing.T) {
+	w := newWorld()
+	w.production.err = backends.ErrUnreachable
+	w.quality.jobs = []backends.Job{job("quality", "default", "q-team1-api")}
+	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
+		jobs, err := req.Cluster.Jobs(ctx, backends.Selection{})
+		if got, want := ids(jobs), []string{"q-team1-api"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		return err
+	})
+	err := w.do("probe")
+	var tier *backends.TierError
+	if !errors.As(err, &tier) || tier.Tier != "production" || Code(err) != 1 {
+		t.Errorf("got %v with code %d, want an error of the tier production with code 1", err, Code(err))
+	}
+}
+
+func TestTierIsFoundByNameAliasOrAll(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		asked int
+		err   string
+	}{
+		{"", 2, ""}, {"all", 2, ""}, {"alles", 2, ""}, {"production", 1, ""}, {"prod", 1, ""},
+		{"productoin", 0, "did you mean production?"}, {"zzz", 0, "no tier zzz (yours: production, quality)"},
+	} {
+		w := newWorld()
+		register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
+			_, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: tc.name})
+			return err
+		})
+		err := w.do("probe")
+		if got := len(w.production.asked) + len(w.quality.asked); got != tc.asked {
+			t.Errorf("%q: %d tiers asked, want %d", tc.name, got, tc.asked)
+		}
+		if tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err) || Code(err) != 2) {
+			t.Errorf("%q: got %v with code %d, want %q with code 2", tc.name, err, Code(err), tc.err)
+		}
+		delete(registry, "probe")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for _, tc := range []struct {
+		name, line string
+		groups     []acl.Group
+		code       int
+		decision   audit.Decision
+		says       string
+	}{
+		{"unknown command", "prob", nil, 2, audit.Invalid, "did you mean probe?"},
+		{"a suggestion is among one's own", "prob", []acl.Group{{Commands: []string{"ps"}}}, 2, audit.Invalid, "no command prob (see: help)"},
+		{"command not granted", "probe", []acl.Group{{Commands: []string{"ps"}}}, 1, audit.Denied, "probe is not among your commands"},
+		{"unknown flag", "probe --nmber 3", nil, 2, audit.Invalid, "did you mean --number?"},
+		{"bad flag value", "probe -n x", nil, 2, audit.Invalid, "invalid argument"},
+		{"too many arguments", "probe a b", nil, 2, audit.Invalid, `one argument too many: "b"`},
+		{"unclosed quote", "probe 'a", nil, 2, audit.Invalid, "inside a quote"},
+		{"alias of an alias", "loop", nil, 2, audit.Invalid, "no command loop"},
+		{"broken alias", "broken", nil, 2, audit.Invalid, "alias broken"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(tc.groups...)
+			var n int
+			register(t, Spec{Name: "probe", Args: "[A]", Target: TargetScope, Flags: func(f *pflag.FlagSet) { f.IntVarP(&n, "number", "n", 0, "") }},
+				func(context.Context, *Request) error { t.Error("the command ran"); return nil })
+			err := w.do(tc.line)
+			if Code(err) != tc.code || err == nil || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("got %v with code %d, want %q with code %d", err, Code(err), tc.says, tc.code)
+			}
+			if e := w.event(t); e.Decision != tc.decision || e.ExitCode != tc.code || e.Line != tc.line {
+				t.Errorf("got the event %+v, want %s with code %d", e, tc.decision, tc.code)
+			}
+		})
+	}
+}
+
+func TestAUserTakenOutIsRefusedOnAnOpenConnection(t *testing.T) {
+	w := newWorld()
+	w.Users = acl.NewDirectory()
+	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
+	if err := w.do("probe"); err == nil || !strings.Contains(err.Error(), "no longer accepted") {
+		t.Errorf("got %v", err)
+	}
+	if e := w.event(t); e.Decision != audit.Denied {
+		t.Errorf("got the decision %q, want denied", e.Decision)
+	}
+}
+
+func TestAliasExpandsOnceWithItsQuotes(t *testing.T) {
+	w := newWorld()
+	var n int
+	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetNone, Flags: func(f *pflag.FlagSet) { f.IntVarP(&n, "number", "n", 0, "") }},
+		func(_ context.Context, req *Request) error {
+			if want := []string{"a b", "c d"}; !slices.Equal(req.Args, want) || n != 3 {
+				t.Errorf("got %q and %d, want %q and 3", req.Args, n, want)
+			}
+			return nil
+		})
+	if err := w.do("hi 'c d'"); err != nil {
+		t.Fatal(err)
+	}
+	if e := w.event(t); e.Line != "hi 'c d'" || !slices.Equal(e.Command, []string{"probe", "a b", "-n", "3", "c d"}) {
+		t.Errorf("got line %q and command %q", e.Line, e.Command)
+	}
+}
+
+func TestACommandWinsOverAnAlias(t *testing.T) {
+	w := newWorld()
+	ran := false
+	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { ran = true; return nil })
+	if err := w.do("probe"); err != nil || !ran {
+		t.Errorf("ran %v with %v, want the command and not the alias", ran, err)
+	}
+}
+
+func TestAPanicIsAnErrorOfOneRequestAndOnRecord(t *testing.T) {
+	w := newWorld()
+	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { panic("boom") })
+	err := w.do("probe")
+	if err == nil || !strings.Contains(err.Error(), "c-1") || strings.Contains(err.Error(), "boom") {
+		t.Errorf("got %v, want an internal error that names the session and no more", err)
+	}
+	if e := w.event(t); e.ExitCode != 1 || e.Error != "panic" {
+		t.Errorf("got the event %+v", e)
+	}
+}
+
+func TestEventsTellWhoDidWhat(t *testing.T) {
+	w := newWorld()
+	register(t, Spec{Name: "probe", Target: TargetScope, Args: "[A]"}, func(ctx context.Context, req *Request) error {
+		_, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: "prod", Namespace: "other"})
+		return err
+	})
+	if err := w.do("probe 'x\x1b[2J\u202e'"); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(w.events.String(), "\x1b\u202e") || strings.Count(w.events.String(), "\n") != 1 {
+		t.Errorf("not one safe line: %q", w.events.String())
+	}
+	e := w.event(t)
+	if time.Since(e.Time) > time.Minute || e.Duration < 0 {
+		t.Errorf("got time %v and duration %v", e.Time, e.Duration)
+	}
+	e.Time, e.Duration = time.Time{}, 0
+	want := audit.Event{
+		Connection: "c", Session: "c-1", User: "ann", Key: "SHA256:x", Remote: "192.0.2.1:5",
+		Line: "probe 'x\x1b[2J\u202e'", Command: []string{"probe", "x\x1b[2J\u202e"},
+		Tier: "production", Namespace: "other", Decision: audit.Allowed,
+	}
+	if got, want := asJSON(e), asJSON(want); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func asJSON(v any) string { b, _ := json.Marshal(v); return string(b) }
+
+func TestNothingIsDoneThatCannotBeRecorded(t *testing.T) {
+	w := newWorld()
+	log, err := audit.Open(t.TempDir() + "/audit.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Audit, w.Required = log, true
+	ran := 0
+	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { ran++; return nil })
+	if err := w.do("probe"); err != nil || ran != 1 {
+		t.Fatalf("with a log: ran %d times, %v", ran, err)
+	}
+	w.Audit = unwritable(t)
+	if err := w.do("probe"); err == nil || ran != 1 {
+		t.Errorf("without a log: ran %d times, %v, want a refusal", ran, err)
+	}
+	w.Required = false
+	if err := w.do("probe"); err != nil || ran != 2 {
+		t.Errorf("not required: ran %d times, %v", ran, err)
+	}
+}
+
+// unwritable returns a log whose folder has gone.
+func unwritable(t *testing.T) *audit.Log {
+	t.Helper()
+	dir := t.TempDir() + "/gone"
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	log, err := audit.Open(dir + "/audit.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+func TestAnEmptyLineIsHelp(t *testing.T) {
+	w := newWorld()
+	ran := false
+	register(t, Spec{Name: "help", Target: TargetNone}, func(context.Context, *Request) error { ran = true; return nil })
+	if err := w.do(""); err != nil || !ran {
+		t.Errorf("ran %v with %v", ran, err)
+	}
+}
+
+func TestHelpFlagTellsInsteadOfDoing(t *testing.T) {
+	w := newWorld()
+	register(t, Spec{Name: "probe", Args: "[A]", Short: "Probe it", Target: TargetScope}, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
+	if err := w.do("probe --help"); err != nil || !strings.HasPrefix(w.stdout.String(), "usage: probe [A]\n\nProbe it.\n") {
+		t.Errorf("got %v and %q", err, w.stdout.String())
+	}
+}
+
+func TestMisregistrationPanicsByName(t *testing.T) {
+	before := maps.Clone(registry)
+	t.Cleanup(func() { registry = before })
+	create := func(spec Spec) func() Command { return func() Command { return probe{spec, nil} } }
+	Register(create(Spec{Name: "twice", Target: TargetNone}))
+	for name, spec := range map[string]Spec{
+		"router.probe": {Target: TargetNone},
+		"twice":        {Name: "twice", Target: TargetNone},
+		"targetless":   {Name: "targetless"},
+	} {
+		func() {
+			defer func() {
+				if p, _ := recover().(string); !strings.Contains(p, name) {
+					t.Errorf("panicked with %q, want one that names %s", p, name)
+				}
+			}()
+			Register(create(spec))
+		}()
+	}
+}
+
+func TestCtrlCEndsACommand(t *testing.T) {
+	w := newWorld()
+	register(t, Spec{Name: "probe", Target: TargetNone}, func(ctx context.Context, _ *Request) error { <-ctx.Done(); return ctx.Err() })
+	err := w.Handler()(context.Background(), &Request{
+		Login: "ann", Key: "key", Line: "probe", Terminal: &Terminal{},
+		Stdin: strings.NewReader("abc\x03"), Stdout: io.Discard, Stderr: io.Discard,
+	})
+	if !errors.Is(err, ErrInterrupted) || Code(err) != 130 {
+		t.Errorf("got %v with code %d, want interrupted with 130", err, Code(err))
+	}
+}
