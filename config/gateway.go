@@ -57,17 +57,25 @@ func (l *loader) auth(t *table) Auth {
 	defer t.done()
 	v := t.text("userca", `userca = "/etc/nomadctld/user_ca.pub"`)
 	if data, _, ok := l.file(v); ok {
-		for line := range strings.Lines(string(data)) {
-			if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
-				continue
-			}
-			if _, bad := publicKey(line); bad != nil {
-				l.fault(v.at, "name the .pub file of the key that signs", "%s: file %s %s", v.name, quote(v.text), bad.why)
-				break
-			}
+		if bad := signers(string(data)); bad != nil {
+			l.fault(v.at, "name the .pub file of the key that signs", "%s: file %s %s", v.name, quote(v.text), bad.why)
 		}
 	}
 	return Auth{UserCA: v.text}
+}
+
+// signers says what is wrong with a file of public keys, one on each line; empty lines and comments are none.
+func signers(text string) *unreadable {
+	bad := &unreadable{why: "holds no SSH key"}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		if _, bad = publicKey(line); bad != nil {
+			return bad
+		}
+	}
+	return bad
 }
 
 // audit reads [audit].

@@ -6,10 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
-
-	"golang.org/x/crypto/ssh"
 
 	"nomadctld/config"
 )
@@ -60,89 +57,6 @@ func edit(t *testing.T, pairs ...string) string {
 		text = strings.Replace(text, pairs[i], pairs[i+1], 1)
 	}
 	return text
-}
-
-func TestEveryKeyLoadsWithItsValue(t *testing.T) {
-	text := read(t, testdata(t, "full.toml"))
-	got, faults := loadText(t, string(text))
-	if len(faults) > 0 {
-		t.Fatalf("got faults, want none:\n%s", lines(faults))
-	}
-	tls := config.TLS{CA: "ca.pem", Cert: "client.pem", Key: "client-key.pem", ServerName: "server.global.nomad"}
-	dockerTLS := tls
-	dockerTLS.ServerName = "docker"
-	want := &config.Config{
-		Path: "nomadctld.toml",
-		General: config.General{HostKeys: []string{"hostkey", "hostkey-rsa"}, Bind: "127.0.0.1:2022",
-			DockerPort: "4243", DockerAPI: "1.24", NomadBinary: "/usr/bin/nomad"},
-		Aliases: map[string]string{"psp": "ps --tier production"},
-		Tiers: []config.Tier{{Name: "production", URL: "https://nomad.example:4646", Prefixes: []string{"p-", "q-"},
-			Aliases: []string{"prod", "p"}, TokenFile: "token-p", TLS: tls}},
-		Groups: map[string]config.Group{"lnx": {Name: "lnx", Prefixes: []string{"p-", "q-"}, Raw: true,
-			Commands: []string{"ps", "logs", "@read"}, Namespaces: []string{"default", "team-1"}}},
-		Users:   []config.User{{Name: "wim", FullName: "Wim", Groups: []string{"lnx"}}},
-		Docker:  config.Docker{Exec: "docker", Host: "tcp://{address}:2376", TLS: dockerTLS},
-		Auth:    config.Auth{UserCA: "user_ca.pub"},
-		Audit:   config.Audit{File: "-", Recordings: "recordings", Required: true},
-		Limits:  config.Limits{Sessions: 3, Connections: 50, Unauthenticated: 6, Idle: 90 * time.Minute},
-		Metrics: config.Metrics{Bind: "127.0.0.1:9122"},
-	}
-	// A field that is not set in the wanted value is a key that the file does not test.
-	unset(t, "Config", reflect.ValueOf(*want))
-	if keys := got.Users[0].Keys; len(keys) != 2 || keys[0].Type() != "ssh-ed25519" || keys[1].Type() != "ecdsa-sha2-nistp256" {
-		t.Errorf("got keys %v, want an ed25519 key and an ECDSA key", keys)
-	}
-	got.Users[0].Keys = nil
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
-}
-
-func unset(t *testing.T, path string, v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			unset(t, path+"."+v.Type().Field(i).Name, v.Field(i))
-		}
-	case reflect.Slice:
-		if v.Type() == reflect.TypeFor[[]ssh.PublicKey]() {
-			return // compared apart
-		}
-		fallthrough
-	case reflect.Map:
-		if v.Len() == 0 {
-			t.Errorf("got no value for %s in full.toml, want one", path)
-		} else if v.Kind() == reflect.Map {
-			unset(t, path, v.MapIndex(v.MapKeys()[0]))
-		} else {
-			unset(t, path, v.Index(0))
-		}
-	default:
-		if v.IsZero() {
-			t.Errorf("got no value for %s in full.toml, want one", path)
-		}
-	}
-}
-
-func TestAbsentKeysReadAsTheirDefaults(t *testing.T) {
-	got, faults := loadText(t, good)
-	if len(faults) > 0 {
-		t.Fatalf("got faults, want none:\n%s", lines(faults))
-	}
-	key, _, _, _, _ := ssh.ParseAuthorizedKey([]byte(wim))
-	want := &config.Config{
-		Path:    "nomadctld.toml",
-		General: config.General{HostKeys: []string{"hostkey"}, Bind: ":2222"},
-		Aliases: map[string]string{},
-		Tiers:   []config.Tier{{Name: "production", URL: "http://nomad.example:4646", Prefixes: []string{"p-"}}},
-		Groups:  map[string]config.Group{"lnx": {Name: "lnx", Prefixes: []string{"p-"}}},
-		Users:   []config.User{{Name: "wim", Keys: []ssh.PublicKey{key}, Groups: []string{"lnx"}}},
-		Docker:  config.Docker{Exec: "auto"},
-		Limits:  config.Limits{Sessions: 10, Connections: 500, Unauthenticated: 64},
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
 }
 
 // The original's example loads as soon as its quote is mended and what it names exists.
@@ -213,6 +127,8 @@ func TestConfigLoadsWithAtMostAWarning(t *testing.T) {
 		{"unix socket", "[nomad", "[docker]\nhost = \"unix:///run/{node}.sock\"\n[nomad", ""},
 		{"carriage returns", "\n", "\r\n", ""},
 		{"byte order mark", "[general]", "\uFEFF[general]", ""},
+		{"tables in any order", "[users.wim]", "[docker.tls]\nca = \"ca.pem\"\n[docker]\nexec = \"auto\"\n[users]\n[users.wim]", ""},
+		{"dotted keys", "[users.wim]", "[docker]\ntls.ca = \"ca.pem\"\ntls . 'servername' = \"x\"\n[users.wim]", ""},
 		{"inline table", "[users.wim]", "[limits]\nidle = \"0s\"\n[docker]\ntls = {ca = \"ca.pem\"}\n[users.wim]", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -273,40 +189,6 @@ func TestUnreadableConfigIsOneFault(t *testing.T) {
 	}
 }
 
-// What people paste in the wrong place must not end up in a log.
-func TestSecretsAreNeverShown(t *testing.T) {
-	const token = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
-	inFixture(t)
-	private := string(read(t, "hostkey"))
-	body := strings.Split(private, "\n")[1]
-	for name, text := range map[string]string{
-		"token instead of its file":       edit(t, "[prefix.lnx]", "token = \""+token+"\"\n[prefix.lnx]"),
-		"token without quotes":            edit(t, "[prefix.lnx]", "token = "+token+"\n[prefix.lnx]"),
-		"token that begins like a word":   edit(t, "[prefix.lnx]", "token = e"+token[1:]+"\n[prefix.lnx]"),
-		"token in a list":                 edit(t, "[prefix.lnx]", "token = [\""+token+"\"]\n[prefix.lnx]"),
-		"token in the url":                edit(t, "http://", "http://x:"+token+"@"),
-		"token in the query":              edit(t, ":4646", ":4646?"+token),
-		"private key instead of its file": edit(t, `"hostkey"`, `"""`+private+`"""`),
-		"private key instead of its pub":  edit(t, `"`+wim+`"`, `"""`+private+`"""`),
-		"body of a private key":           edit(t, wim, body),
-		"private key as the token":        edit(t, "[prefix.lnx]", "token = \"hostkey\"\n[prefix.lnx]"),
-		"private key as the CA":           edit(t, "[prefix.lnx]", "[auth]\nuserca = \"hostkey-rsa\"\n[prefix.lnx]"),
-		"damaged private key":             edit(t, `"hostkey"`, `"damaged"`),
-	} {
-		write(t, "damaged", []byte(strings.Replace(private, body, "AAAA"+body, 1)))
-		write(t, "nomadctld.toml", []byte(text))
-		cfg, faults := config.Load("nomadctld.toml", commands)
-		if cfg != nil || len(faults) == 0 {
-			t.Errorf("%s: got a config, want a fault", name)
-		}
-		for _, secret := range []string{token[1:], body[4:], "a-token"} {
-			if strings.Contains(lines(faults), secret) {
-				t.Errorf("%s: got the secret shown, want it left out:\n%s", name, lines(faults))
-			}
-		}
-	}
-}
-
 func TestLoadRereadsTheFile(t *testing.T) {
 	if cfg, faults := loadText(t, good); cfg == nil {
 		t.Fatalf("got no config:\n%s", lines(faults))
@@ -318,6 +200,24 @@ func TestLoadRereadsTheFile(t *testing.T) {
 	write(t, "nomadctld.toml", []byte(good))
 	if cfg, faults := config.Load("nomadctld.toml", commands); cfg == nil || len(faults) != 0 {
 		t.Errorf("got %v and %d faults, want a config and 0", cfg, len(faults))
+	}
+}
+
+func TestCertificateAuthorityFileMustHoldKeys(t *testing.T) {
+	inFixture(t)
+	write(t, "comments.pub", []byte("# none yet\n"))
+	write(t, "options.pub", []byte("cert-authority "+wim+"\n"))
+	for name, want := range map[string]string{
+		"comments.pub": "holds no SSH key",
+		"options.pub":  "has options before the key",
+		"two-lines":    "is not an SSH key",
+		"hostkey":      "is a private key",
+	} {
+		write(t, "nomadctld.toml", []byte(good+"[auth]\nuserca = \""+name+"\"\n"))
+		cfg, faults := config.Load("nomadctld.toml", commands)
+		if cfg != nil || len(faults) != 1 || !strings.Contains(lines(faults), want) {
+			t.Errorf("%s: got %v and:\n%s\nwant no config and one fault with %q", name, cfg, lines(faults), want)
+		}
 	}
 }
 

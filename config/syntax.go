@@ -137,6 +137,7 @@ func plain(parser string) (message, mend string) {
 		{"unicode", `a \u in "..." is not followed by the number of a character`, `write \\ for each \, or use '...'`},
 		{"control characters", "there is a control character", "remove it, or write it as \\u0000 in \"...\""},
 		{"array is incomplete", "the list that begins here is never closed", "close it with ]"},
+		{"nested more", "brackets are nested too deeply here", "close them"},
 		{"inline table", "the table in { } is not closed or lacks a comma", "write { one = 1, two = 2 }"},
 	} {
 		if strings.Contains(parser, p.has) {

@@ -8,32 +8,38 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"nomadctld/config"
 	"nomadctld/internal/gateway"
 	"nomadctld/internal/sim"
+	"nomadctld/internal/sshfiles"
 )
 
-// Tiers are the names of the demo's tiers.
-var Tiers = []string{"production", "quality", "test"}
+// hostKey is the name of the host key's file; the users' are named for them.
+const hostKey = "hostkey"
+
+var (
+	tiers = []string{"production", "quality", "test"}
+	users = []string{"wim", "ann"} // one who owns every job, one of a team
+)
 
 // Demo is a running demo.
 type Demo struct {
-	Dir     string // its files: configuration, keys, ssh_config
 	Address string
-	clients map[string]client
+	dir     sshfiles.Dir // configuration, keys, audit log, ssh_config
+	keys    map[string]ssh.Signer
 	stop    func()
 }
 
-// Start starts the simulated tiers and the gateway. The port is 2222, or any when that is taken.
+// Start starts the simulated tiers and the gateway, with its files in dir. The port is 2222, or any when that is taken.
 func Start(dir string) (*Demo, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	d := &Demo{Dir: dir, clients: map[string]client{}}
+	d := &Demo{dir: sshfiles.Dir(dir), keys: map[string]ssh.Signer{}}
 	var clusters []*sim.Cluster
 	stopClusters := func() {
 		for _, c := range clusters {
@@ -42,7 +48,7 @@ func Start(dir string) (*Demo, error) {
 	}
 	d.stop = func() { cancel(); stopClusters() }
 	urls := map[string]string{}
-	for _, tier := range Tiers {
+	for _, tier := range tiers {
 		cluster := sim.Examples(tier, time.Now())
 		clusters = append(clusters, cluster)
 		url, err := cluster.Start()
@@ -58,7 +64,7 @@ func Start(dir string) (*Demo, error) {
 		return nil, err
 	}
 	d.Address = g.Addr().String()
-	if err := d.writeSSHConfig(); err != nil {
+	if err := d.dir.WriteConfig(d.Address, d.keys[hostKey], users...); err != nil {
 		d.stop()
 		return nil, err
 	}
@@ -73,13 +79,17 @@ func (d *Demo) Close() { d.stop() }
 
 // gateway writes the demo's keys and configuration and listens on what it says.
 func (d *Demo) gateway(urls map[string]string) (*gateway.Gateway, error) {
-	if err := d.writeKeys(); err != nil {
+	for _, name := range append(users, hostKey) {
+		key, err := d.dir.NewKey(name)
+		if err != nil {
+			return nil, err
+		}
+		d.keys[name] = key
+	}
+	if err := os.WriteFile(d.dir.Path("nomadctld.toml"), []byte(d.config(urls)), 0o600); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(d.path("nomadctld.toml"), []byte(d.config(urls)), 0o600); err != nil {
-		return nil, err
-	}
-	c, faults := config.Load(d.path("nomadctld.toml"), gateway.Commands())
+	c, faults := config.Load(d.dir.Path("nomadctld.toml"), gateway.Commands())
 	if c == nil {
 		return nil, fmt.Errorf("the demo's configuration: %v", faults)
 	}
@@ -92,38 +102,17 @@ func (d *Demo) gateway(urls map[string]string) (*gateway.Gateway, error) {
 	return g, err
 }
 
-func (d *Demo) path(name string) string { return filepath.Join(d.Dir, name) }
-
 // config returns the text of the demo's configuration.
 func (d *Demo) config(urls map[string]string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "[general]\nhostkey = %q\nbind = \"127.0.0.1:2222\"\n\n", d.path("hostkey"))
-	fmt.Fprintf(&b, "[audit]\nfile = %q\n\n[alias]\npsp = \"ps --tier production\"\n\n", d.path("audit.jsonl"))
-	for _, tier := range Tiers {
+	fmt.Fprintf(&b, "[general]\nhostkey = %q\nbind = \"127.0.0.1:2222\"\n\n", d.dir.Path(hostKey))
+	fmt.Fprintf(&b, "[audit]\nfile = %q\n\n[alias]\npsp = \"ps --tier production\"\n\n", d.dir.Path("audit.jsonl"))
+	for _, tier := range tiers {
 		fmt.Fprintf(&b, "[nomad.%s]\nurl = %q\nprefix = [\"%c-\"]\n\n", tier, urls[tier], tier[0])
 	}
 	b.WriteString("[prefix.lnx]\nprefix = [\"p-\", \"q-\", \"t-\", \"raw\"]\n\n")
 	b.WriteString("[prefix.team1]\nprefix = [\"p-team1-\", \"q-team1-\", \"t-team1-\"]\n\n")
-	fmt.Fprintf(&b, "[users.wim]\nname = \"Wim\"\nkey = %q\nprefix = [\"lnx\"]\n\n", d.clients["wim"].public())
-	fmt.Fprintf(&b, "[users.ann]\nname = \"Ann of team 1\"\nkey = %q\nprefix = [\"team1\"]\n", d.clients["ann"].public())
+	fmt.Fprintf(&b, "[users.wim]\nname = \"Wim\"\nkey = %q\nprefix = [\"lnx\"]\n\n", sshfiles.PublicLine(d.keys["wim"]))
+	fmt.Fprintf(&b, "[users.ann]\nname = \"Ann of team 1\"\nkey = %q\nprefix = [\"team1\"]\n", sshfiles.PublicLine(d.keys["ann"]))
 	return b.String()
-}
-
-// writeSSHConfig writes an ssh_config in which each user is a host of that name.
-func (d *Demo) writeSSHConfig() error {
-	host, port, err := net.SplitHostPort(d.Address)
-	if err != nil {
-		return err
-	}
-	known := fmt.Sprintf("[%s]:%s %s\n", host, port, d.clients["host"].public())
-	if err := os.WriteFile(d.path("known_hosts"), []byte(known), 0o600); err != nil {
-		return err
-	}
-	var b strings.Builder
-	for _, user := range Users {
-		fmt.Fprintf(&b, "Host %s\n  User %s\n  IdentityFile %q\n\n", user, user, d.path(user))
-	}
-	fmt.Fprintf(&b, "Host *\n  HostName %s\n  Port %s\n  IdentitiesOnly yes\n  IdentityAgent none\n", host, port)
-	fmt.Fprintf(&b, "  UserKnownHostsFile %q\n  GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n  LogLevel ERROR\n", d.path("known_hosts"))
-	return os.WriteFile(d.path("ssh_config"), []byte(b.String()), 0o600)
 }

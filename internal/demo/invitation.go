@@ -7,7 +7,7 @@ import (
 
 // Invitation returns the lines to paste into another terminal.
 func (d *Demo) Invitation() string {
-	ssh := "ssh -F " + d.path("ssh_config")
+	ssh := "ssh -F " + d.dir.Path("ssh_config")
 	return fmt.Sprintf(`A gateway to three simulated clusters is listening on %s.
 Paste into another terminal:
 

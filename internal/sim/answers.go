@@ -115,46 +115,37 @@ func listNamespaces(c *Cluster, q *query) (any, error) {
 // leader is the address of the server's RPC port, which nothing listens on.
 func leader(*Cluster, *query) (any, error) { return "127.0.0.1:4647", nil }
 
-// jobOf returns the job that the query names, nil when there is none. It needs the right to read jobs.
-func (c *Cluster) jobOf(q *query) (*job, error) {
-	if !q.token.rights.allow(q.namespace, "read-job") {
-		return nil, denied
-	}
-	return c.job(q.namespace, q.id), nil
-}
-
 var noJob = failure{http.StatusNotFound, "job not found"}
 
-func getJob(c *Cluster, q *query) (any, error) {
-	j, err := c.jobOf(q)
-	if err != nil {
-		return nil, err
+// ofJob makes the answer to a query about one job, nil when there is none, whose index is that of the table unless
+// the answer knows better.
+func ofJob(t table, answer func(q *query, j *job) (any, error)) func(*Cluster, *query) (any, error) {
+	return func(c *Cluster, q *query) (any, error) {
+		if !q.token.rights.allow(q.namespace, "read-job") {
+			return nil, denied
+		}
+		q.at = c.changedAt[t]
+		return answer(q, c.job(q.namespace, q.id))
 	}
-	if q.at = c.changedAt[tableJobs]; j == nil {
+}
+
+func getJob(q *query, j *job) (any, error) {
+	if j == nil {
 		return nil, noJob
 	}
 	q.at = j.ModifyIndex
 	return j.detail(), nil
 }
 
-func jobSummary(c *Cluster, q *query) (any, error) {
-	j, err := c.jobOf(q)
-	if err != nil {
-		return nil, err
-	}
-	if q.at = c.changedAt[tableSummaries]; j == nil {
+func jobSummary(q *query, j *job) (any, error) {
+	if j == nil {
 		return nil, noJob
 	}
 	q.at = j.summary.ModifyIndex
 	return j.summary, nil
 }
 
-func jobAllocations(c *Cluster, q *query) (any, error) {
-	j, err := c.jobOf(q)
-	if err != nil {
-		return nil, err
-	}
-	q.at = c.changedAt[tableAllocations]
+func jobAllocations(_ *query, j *job) (any, error) {
 	out := []allocationStub{}
 	if j != nil {
 		for _, a := range j.allocations {
@@ -164,38 +155,23 @@ func jobAllocations(c *Cluster, q *query) (any, error) {
 	return out, nil
 }
 
-func jobEvaluations(c *Cluster, q *query) (any, error) {
-	j, err := c.jobOf(q)
-	if err != nil {
-		return nil, err
-	}
-	q.at = c.changedAt[tableEvaluations]
+func jobEvaluations(_ *query, j *job) (any, error) {
 	if j == nil || j.evaluations == nil {
 		return []*evaluation{}, nil
 	}
 	return j.evaluations, nil
 }
 
-func jobDeployments(c *Cluster, q *query) (any, error) {
-	j, err := c.jobOf(q)
-	if err != nil {
-		return nil, err
-	}
-	q.at = c.changedAt[tableDeployments]
+func jobDeployments(_ *query, j *job) (any, error) {
 	if j == nil || j.deployment == nil {
 		return []*deployment{}, nil
 	}
 	return []*deployment{j.deployment}, nil
 }
 
-func jobDeployment(c *Cluster, q *query) (any, error) {
-	j, err := c.jobOf(q)
-	if err != nil {
-		return nil, err
-	}
-	q.at = c.changedAt[tableDeployments]
+func jobDeployment(_ *query, j *job) (any, error) {
 	if j == nil {
-		return (*deployment)(nil), nil
+		return nil, nil
 	}
 	return j.deployment, nil
 }
@@ -220,8 +196,7 @@ func unknownAllocation(id string) error { return fmt.Errorf("Unknown allocation 
 
 // allocation looks an allocation up by its whole ID; nil when there is none.
 func (c *Cluster) allocation(id string) (*allocation, error) {
-	_, err := digits(id, true)
-	if err != nil {
+	if _, err := digits(id, true); err != nil {
 		return nil, fmt.Errorf("alloc lookup failed: %w", err)
 	}
 	return c.byID[strings.ToLower(id)], nil

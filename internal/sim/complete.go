@@ -1,22 +1,15 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
-// or returns the first of its arguments that is not empty.
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
 // complete fills in what the description of a job leaves out, without touching what its caller holds.
 func (j *Job) complete() {
-	j.Namespace = or(j.Namespace, "default")
-	j.Type = or(j.Type, "service")
+	j.Namespace = cmp.Or(j.Namespace, "default")
+	j.Type = cmp.Or(j.Type, "service")
 	if j.Submitted.IsZero() {
 		j.Submitted = time.Now()
 	}
@@ -30,7 +23,7 @@ func (j *Job) complete() {
 }
 
 func (g *Group) complete(parent, stopped bool) {
-	g.Name = or(g.Name, "main")
+	g.Name = cmp.Or(g.Name, "main")
 	if g.Tasks = slices.Clone(g.Tasks); len(g.Tasks) == 0 {
 		g.Tasks = []Task{{Name: g.Name}}
 	}
@@ -64,7 +57,7 @@ func (g *Group) complete(parent, stopped bool) {
 }
 
 func (t *Task) complete() {
-	t.Driver = or(t.Driver, "docker")
+	t.Driver = cmp.Or(t.Driver, "docker")
 	if t.CPU == 0 {
 		t.CPU = 100
 	}
@@ -79,8 +72,8 @@ func (t *Task) complete() {
 }
 
 func (a *Allocation) complete(j *job) {
-	a.ClientStatus = or(a.ClientStatus, "running")
-	a.DesiredStatus = or(a.DesiredStatus, "run")
+	a.ClientStatus = cmp.Or(a.ClientStatus, "running")
+	a.DesiredStatus = cmp.Or(a.DesiredStatus, "run")
 	if a.Created.IsZero() {
 		a.Created = time.Unix(0, j.SubmitTime)
 	}
@@ -114,7 +107,7 @@ func (s *TaskState) complete(a Allocation) {
 		if e.Details == nil {
 			e.Details = map[string]string{}
 		}
-		e.DisplayMessage = or(e.DisplayMessage, e.Message)
+		e.DisplayMessage = cmp.Or(e.DisplayMessage, e.Message, e.DriverError, e.SetupError, e.KillReason)
 		if e.Type == "Started" && !given {
 			s.Started = time.Unix(0, e.Time)
 		}
@@ -151,12 +144,12 @@ func (j *Job) record() *job {
 	if p := j.Periodic; p != nil {
 		r.Periodic = &periodic{
 			Enabled: true, ProhibitOverlap: p.ProhibitOverlap, Spec: p.Spec, SpecType: "cron",
-			Specs: append([]string{}, p.Specs...), TimeZone: or(p.TimeZone, "UTC"),
+			Specs: append([]string{}, p.Specs...), TimeZone: cmp.Or(p.TimeZone, "UTC"),
 		}
 	}
 	if p := j.Parameterized; p != nil {
 		r.ParameterizedJob = &parameterized{
-			Payload: or(p.Payload, "optional"), MetaRequired: p.MetaRequired, MetaOptional: p.MetaOptional,
+			Payload: cmp.Or(p.Payload, "optional"), MetaRequired: p.MetaRequired, MetaOptional: p.MetaOptional,
 		}
 	}
 	return r

@@ -14,7 +14,7 @@ type Fault struct {
 	Delay  time.Duration
 	Status int // answer with this and Body
 	Body   string
-	Cut    bool // cut the connection without an answer
+	Cut    bool // cut the connection without an answer; without a connection, ServeHTTP panics with http.ErrAbortHandler
 	Hang   bool // do not answer until the client leaves
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -31,9 +32,9 @@ func (c *Cluster) addNode(n Node) *node {
 	if n.ID == "" {
 		n.ID = uuid("node", n.Name)
 	}
-	n.Address = or(n.Address, "127.0.0.1")
-	n.Datacenter = or(n.Datacenter, "dc1")
-	n.Pool = or(n.Pool, "default")
+	n.Address = cmp.Or(n.Address, "127.0.0.1")
+	n.Datacenter = cmp.Or(n.Datacenter, "dc1")
+	n.Pool = cmp.Or(n.Pool, "default")
 	if n.Drivers == nil {
 		n.Drivers = []string{"docker"}
 	}

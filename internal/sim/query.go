@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -29,7 +30,7 @@ const longestWait = 5 * time.Minute
 func parse(r *http.Request, id string) (*query, error) {
 	v := r.URL.Query()
 	q := &query{
-		id: id, values: v, namespace: or(v.Get("namespace"), "default"), prefix: v.Get("prefix"),
+		id: id, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), prefix: v.Get("prefix"),
 		filter: v.Get("filter"), nextToken: v.Get("next_token"), reverse: v.Get("reverse") == "true",
 		wait: longestWait,
 	}

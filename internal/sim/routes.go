@@ -24,12 +24,12 @@ type route struct {
 // their endpoint by these patterns.
 var routes = []route{
 	{"GET", "/v1/jobs", read(listJobs)},
-	{"GET", "/v1/job/{id...}/allocations", read(jobAllocations)},
-	{"GET", "/v1/job/{id...}/evaluations", read(jobEvaluations)},
-	{"GET", "/v1/job/{id...}/summary", read(jobSummary)},
-	{"GET", "/v1/job/{id...}/deployments", read(jobDeployments)},
-	{"GET", "/v1/job/{id...}/deployment", read(jobDeployment)},
-	{"GET", "/v1/job/{id...}", read(getJob)},
+	{"GET", "/v1/job/{id...}/allocations", read(ofJob(tableAllocations, jobAllocations))},
+	{"GET", "/v1/job/{id...}/evaluations", read(ofJob(tableEvaluations, jobEvaluations))},
+	{"GET", "/v1/job/{id...}/summary", read(ofJob(tableSummaries, jobSummary))},
+	{"GET", "/v1/job/{id...}/deployments", read(ofJob(tableDeployments, jobDeployments))},
+	{"GET", "/v1/job/{id...}/deployment", read(ofJob(tableDeployments, jobDeployment))},
+	{"GET", "/v1/job/{id...}", read(ofJob(tableJobs, getJob))},
 	{"GET", "/v1/allocations", read(listAllocations)},
 	{"GET", "/v1/allocation/{id}", read(getAllocation)},
 	{"GET", "/v1/client/allocation/{id}/stats", stats},
@@ -119,10 +119,8 @@ func read(answer func(c *Cluster, q *query) (any, error)) handler {
 					continue
 				case <-ctx.Done():
 				case <-c.closed:
+					panic(http.ErrAbortHandler)
 				}
-			}
-			if r.Context().Err() != nil {
-				return
 			}
 			q.setHeaders(w.Header())
 			if err != nil {

@@ -12,7 +12,8 @@ import (
 
 // Run puts a job into the cluster in the state described, in three steps of the index as in a real cluster: it is
 // registered, it is planned, its clients report. A job with the same namespace and ID is replaced; what stays of
-// it, allocations with the same ID too, keeps its CreateIndex. Namespaces and nodes that it names are added.
+// it, allocations with the same ID too, keeps its CreateIndex. Namespaces and nodes that it names are added. The maps
+// of the description belong to the cluster from then on.
 func (c *Cluster) Run(spec Job) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -151,7 +152,7 @@ func (c *Cluster) place(j *job, g Group, planned uint64) {
 		n := c.nodeFor(spec.Node, i+int(turn.Sum32()))
 		spec.complete(j)
 		a := &allocation{
-			ID: or(spec.ID, uuid("allocation", j.Namespace, j.ID, g.Name, strconv.Itoa(i))), Namespace: j.Namespace,
+			ID: cmp.Or(spec.ID, uuid("allocation", j.Namespace, j.ID, g.Name, strconv.Itoa(i))), Namespace: j.Namespace,
 			EvalID: uuid("evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10)),
 			Name:   fmt.Sprintf("%s.%s[%d]", j.ID, g.Name, i), NodeID: n.ID, NodeName: n.Name, JobID: j.ID,
 			TaskGroup: g.Name, ClientStatus: spec.ClientStatus, ClientDescription: clientSays[spec.ClientStatus],
@@ -160,6 +161,9 @@ func (c *Cluster) place(j *job, g Group, planned uint64) {
 			CreateTime: spec.Created.UnixNano(), ModifyTime: spec.Modified.UnixNano(), Job: j, group: g, node: n,
 		}
 		if same := c.byID[a.ID]; same != nil {
+			if same.JobID != j.ID || same.Namespace != j.Namespace {
+				panic("sim: the allocations of two jobs have the ID " + a.ID)
+			}
 			a.CreateIndex = same.CreateIndex
 		}
 		for _, t := range g.Tasks {
@@ -221,8 +225,7 @@ var clientSays = map[string]string{
 func (s TaskState) record(a Allocation) *taskState {
 	s.complete(a)
 	r := &taskState{
-		State: s.State, Failed: s.Failed, StartedAt: stamp(s.Started), FinishedAt: stamp(s.Finished),
-		Events: s.Events, measured: s,
+		State: s.State, Failed: s.Failed, StartedAt: stamp(s.Started), FinishedAt: stamp(s.Finished), measured: s,
 	}
 	for _, e := range s.Events {
 		if e.Type == "Restarting" {
@@ -230,5 +233,7 @@ func (s TaskState) record(a Allocation) *taskState {
 			r.LastRestart = stamp(time.Unix(0, e.Time))
 		}
 	}
+	r.Restarts = cmp.Or(s.Restarts, r.Restarts)
+	r.Events = s.Events[max(len(s.Events)-10, 0):]
 	return r
 }

@@ -78,11 +78,13 @@ type Allocation struct {
 }
 
 // TaskState is the state of one task of an allocation. What is zero follows from its Events, or else from the
-// allocation's status. Events nil are those of an uneventful life, empty are none. Its restarts are counted there.
+// allocation's status. Events nil are those of an uneventful life, empty are none; of more than ten Nomad keeps the
+// last ten.
 type TaskState struct {
 	State             string // "pending", "running" or "dead"
 	Failed            bool
 	Started, Finished time.Time
+	Restarts          uint64 // 0 is as many as Events has
 	Events            []Event
 	CPU               float64 // MHz now used
 	RSS, MaxRSS       uint64  // bytes

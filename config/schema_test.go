@@ -1,0 +1,94 @@
+package config_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"nomadctld/config"
+)
+
+func TestEveryKeyLoadsWithItsValue(t *testing.T) {
+	text := read(t, testdata(t, "full.toml"))
+	got, faults := loadText(t, string(text))
+	if len(faults) > 0 {
+		t.Fatalf("got faults, want none:\n%s", lines(faults))
+	}
+	tls := config.TLS{CA: "ca.pem", Cert: "client.pem", Key: "client-key.pem", ServerName: "server.global.nomad"}
+	dockerTLS := tls
+	dockerTLS.ServerName = "docker"
+	want := &config.Config{
+		Path: "nomadctld.toml",
+		General: config.General{HostKeys: []string{"hostkey", "hostkey-rsa"}, Bind: "127.0.0.1:2022",
+			DockerPort: "4243", DockerAPI: "1.24", NomadBinary: "/usr/bin/nomad"},
+		Aliases: map[string]string{"psp": "ps --tier production"},
+		Tiers: []config.Tier{{Name: "production", URL: "https://nomad.example:4646", Prefixes: []string{"p-", "q-"},
+			Aliases: []string{"prod", "p"}, TokenFile: "token-p", TLS: tls}},
+		Groups: map[string]config.Group{"lnx": {Name: "lnx", Prefixes: []string{"p-", "q-"}, Raw: true,
+			Commands: []string{"ps", "logs", "@read"}, Namespaces: []string{"default", "team-1"}}},
+		Users:   []config.User{{Name: "wim", FullName: "Wim", Groups: []string{"lnx"}}},
+		Docker:  config.Docker{Exec: "docker", Host: "tcp://{address}:2376", TLS: dockerTLS},
+		Auth:    config.Auth{UserCA: "user_ca.pub"},
+		Audit:   config.Audit{File: "-", Recordings: "recordings", Required: true},
+		Limits:  config.Limits{Sessions: 3, Connections: 50, Unauthenticated: 6, Idle: 90 * time.Minute},
+		Metrics: config.Metrics{Bind: "127.0.0.1:9122"},
+	}
+	// A field that is not set in the wanted value is a key that the file does not test.
+	unset(t, "Config", reflect.ValueOf(*want))
+	if keys := got.Users[0].Keys; len(keys) != 2 || keys[0].Type() != "ssh-ed25519" || keys[1].Type() != "ecdsa-sha2-nistp256" {
+		t.Errorf("got keys %v, want an ed25519 key and an ECDSA key", keys)
+	}
+	got.Users[0].Keys = nil
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func unset(t *testing.T, path string, v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			unset(t, path+"."+v.Type().Field(i).Name, v.Field(i))
+		}
+	case reflect.Slice:
+		if v.Type() == reflect.TypeFor[[]ssh.PublicKey]() {
+			return // compared apart
+		}
+		fallthrough
+	case reflect.Map:
+		if v.Len() == 0 {
+			t.Errorf("got no value for %s in full.toml, want one", path)
+		} else if v.Kind() == reflect.Map {
+			unset(t, path, v.MapIndex(v.MapKeys()[0]))
+		} else {
+			unset(t, path, v.Index(0))
+		}
+	default:
+		if v.IsZero() {
+			t.Errorf("got no value for %s in full.toml, want one", path)
+		}
+	}
+}
+
+func TestAbsentKeysReadAsTheirDefaults(t *testing.T) {
+	got, faults := loadText(t, good)
+	if len(faults) > 0 {
+		t.Fatalf("got faults, want none:\n%s", lines(faults))
+	}
+	key, _, _, _, _ := ssh.ParseAuthorizedKey([]byte(wim))
+	want := &config.Config{
+		Path:    "nomadctld.toml",
+		General: config.General{HostKeys: []string{"hostkey"}, Bind: ":2222"},
+		Aliases: map[string]string{},
+		Tiers:   []config.Tier{{Name: "production", URL: "http://nomad.example:4646", Prefixes: []string{"p-"}}},
+		Groups:  map[string]config.Group{"lnx": {Name: "lnx", Prefixes: []string{"p-"}}},
+		Users:   []config.User{{Name: "wim", Keys: []ssh.PublicKey{key}, Groups: []string{"lnx"}}},
+		Docker:  config.Docker{Exec: "auto"},
+		Limits:  config.Limits{Sessions: 10, Connections: 500, Unauthenticated: 64},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}

@@ -1,0 +1,166 @@
+package nomadtest
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+// Binary returns the path of a nomad binary, or "".
+func Binary() string {
+	if path := os.Getenv("NOMADCTLD_TEST_NOMAD"); path != "" {
+		return path
+	}
+	path, _ := exec.LookPath("nomad")
+	return path
+}
+
+var agent struct {
+	once    sync.Once
+	url     string
+	err     error
+	process *os.Process
+	dir     string
+	ended   chan struct{}
+}
+
+// realAgent returns the URL of a development agent that holds Scenario, started the first time.
+func realAgent(t *testing.T, binary string) string {
+	t.Helper()
+	agent.once.Do(func() { agent.err = startAgent(t, binary) })
+	if agent.err != nil {
+		log, _ := os.ReadFile(filepath.Join(agent.dir, "log"))
+		t.Fatalf("nomad agent: %v\n%s", agent.err, log[max(0, len(log)-4000):])
+	}
+	return agent.url
+}
+
+// StopAgent ends the agent, if one was started, and with it the tasks it runs. Call it at the end of TestMain.
+func StopAgent() {
+	if agent.process == nil {
+		return
+	}
+	agent.process.Signal(syscall.SIGINT)
+	select {
+	case <-agent.ended:
+	case <-time.After(20 * time.Second):
+		agent.process.Kill()
+		<-agent.ended
+	}
+	os.RemoveAll(agent.dir)
+}
+
+func startAgent(t *testing.T, binary string) error {
+	dir, err := os.MkdirTemp("", "nomadctld-nomad-")
+	if err != nil {
+		return err
+	}
+	agent.dir = dir
+	ports, err := freePorts(3)
+	if err != nil {
+		return err
+	}
+	settings := fmt.Sprintf(`
+bind_addr = "127.0.0.1"
+name = "node-1"
+data_dir = %q
+disable_update_check = true
+ports {
+  http = %d
+  rpc = %d
+  serf = %d
+}
+acl {
+  enabled = true
+}
+client {
+  network_interface = "lo"
+  options = {
+    "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean"
+  }
+}
+plugin "raw_exec" {
+  config {
+    enabled = true
+  }
+}
+`, filepath.Join(dir, "data"), ports[0], ports[1], ports[2])
+	if err := os.WriteFile(filepath.Join(dir, "agent.hcl"), []byte(settings), 0o600); err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(binary, "agent", "-dev", "-log-level=WARN", "-bind=127.0.0.1", "-config="+filepath.Join(dir, "agent.hcl"))
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	agent.process, agent.ended = cmd.Process, make(chan struct{})
+	go func() { cmd.Wait(); close(agent.ended) }()
+	agent.url = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
+	client, err := api.NewClient(&api.Config{Address: agent.url, SecretID: Token, HttpClient: &http.Client{Timeout: 10 * time.Second}})
+	if err != nil {
+		return err
+	}
+	if err := wait(30*time.Second, "the agent is ready", func() error {
+		_, _, err := client.ACLTokens().BootstrapOpts(Token, nil)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := wait(30*time.Second, "the node is ready", func() error {
+		nodes, _, err := client.Nodes().List(nil)
+		if err == nil && (len(nodes) != 1 || nodes[0].Status != "ready") {
+			err = fmt.Errorf("%d nodes", len(nodes))
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	return runScenario(client)
+}
+
+// freePorts returns n ports that nobody listens on.
+func freePorts(n int) ([]int, error) {
+	ports := make([]int, n)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() // after all are chosen, so that they differ
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+	}
+	return ports, nil
+}
+
+// wait calls check until it returns nil, which it must within d.
+func wait(d time.Duration, what string, check func() error) error {
+	for end := time.Now().Add(d); ; time.Sleep(100 * time.Millisecond) {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-agent.ended:
+			return fmt.Errorf("the agent has ended before %s: %w", what, err)
+		default:
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("waited in vain until %s: %w", what, err)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+// Package nomadtest gives tests the same jobs on two kinds of cluster: a simulated one, always, and a real Nomad
+// agent where there is a binary. What holds for one has to hold for the other.
+package nomadtest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"nomadctld/internal/sim"
+)
+
+// Token is the management token of every cluster here.
+const Token = "6f7c9f3e-3a5b-4a52-9d51-52c7e2ac9c21"
+
+// Cluster is a cluster that holds the jobs of Scenario.
+type Cluster struct {
+	Kind string // sim or real
+	URL  string
+	Sim  *sim.Cluster // nil for a real one
+}
+
+// Clusters returns a simulated cluster and, where NOMADCTLD_TEST_NOMAD or PATH leads to a nomad binary, a real one.
+// The real one is started once for all tests of a process and ended by StopAgent.
+func Clusters(t *testing.T) []Cluster {
+	t.Helper()
+	clusters := []Cluster{simulated(t)}
+	if binary := Binary(); binary != "" {
+		clusters = append(clusters, Cluster{Kind: "real", URL: realAgent(t, binary)})
+	} else {
+		t.Log("no real Nomad: set NOMADCTLD_TEST_NOMAD to a nomad binary, or put one on PATH, to test against it too")
+	}
+	return clusters
+}
+
+func simulated(t *testing.T) Cluster {
+	t.Helper()
+	c := sim.New()
+	c.AddToken(Token, sim.Rights{Management: true})
+	simScenario(c, time.Now())
+	url, err := c.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return Cluster{Kind: "sim", URL: url, Sim: c}
+}
+
+// TokenFile writes Token to a file and returns its path.
+func TokenFile(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(Token+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}

@@ -1,0 +1,96 @@
+package sim
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+// flags are the letters by which the original nomadctld sums up an allocation.
+func flags(a *api.AllocationListStub) string {
+	var f []string
+	if a.ClientStatus == "failed" {
+		f = append(f, "F")
+	}
+	for _, s := range a.TaskStates {
+		for _, e := range s.Events {
+			switch {
+			case e.Type == "Terminated" && strings.Contains(e.DisplayMessage, "OOM"):
+				f = append(f, "O")
+			case e.Type == "Terminated":
+				f = append(f, "T")
+			case e.Type == "Not Restarting":
+				f = append(f, "NR")
+			case e.Type == "Killing" && strings.Contains(e.DisplayMessage, "vault"):
+				f = append(f, "KV")
+			case e.Type == "Alloc Unhealthy":
+				f = append(f, "U")
+			}
+		}
+	}
+	return strings.Join(f, ",")
+}
+
+func TestExamplesAreThoseOfTheReadme(t *testing.T) {
+	now := time.Date(2018, 7, 12, 15, 46, 36, 0, time.UTC)
+	for _, want := range []struct {
+		tier, job, node string
+		age             time.Duration
+		cpu, rss, peak  float64 // MHz, MiB
+		flags, deployed string
+	}{
+		{"quality", "q-lnx-mattermost", "q-node-10", 3 * week, 2, 34, 79, "", "successful"},
+		{"production", "p-lnx-mattermost", "p-node-2", week, 4, 56, 201, "", "successful"},
+		{"production", "p-lnx-helloworld2", "p-node-5", time.Hour, 0, 0, 0, "F,KV,U", "failed"},
+		{"production", "p-es-iss-cluster1-frontend", "p-node-9", 14 * time.Hour, 4, 1900, 2048, "O,O,O", "successful"},
+		{"quality", "q-fii-lamp", "q-node-11", day, 0, 39, 67, "U,T", "failed"},
+		{"quality", "q-fii-monitoring-wmsmonitor", "q-node-11", 17 * time.Hour, 0, 22, 43, "T", "successful"},
+	} {
+		n := dial(t, Examples(want.tier, now), "")
+		allocs, _, err := n.Jobs().Allocations(want.job, true, nil)
+		if err != nil || len(allocs) != 1 {
+			t.Errorf("%s: got %d allocations, %v, want 1", want.job, len(allocs), err)
+			continue
+		}
+		a := allocs[0]
+		age := now.Sub(time.Unix(0, a.ModifyTime))
+		if a.NodeName != want.node || age != want.age || flags(a) != want.flags {
+			t.Errorf("%s: got %s, %v, %s, want %s, %v, %s", want.job, a.NodeName, age, flags(a), want.node, want.age, want.flags)
+		}
+		u, err := n.Allocations().Stats(&api.Allocation{ID: a.ID}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cpu, m := math.Floor(u.ResourceUsage.CpuStats.TotalTicks), u.ResourceUsage.MemoryStats
+		if cpu != want.cpu || float64(m.RSS/mib) != want.rss || float64(m.MaxUsage/mib) != want.peak {
+			t.Errorf("%s: got %v, %d, %d, want %v, %v, %v", want.job, cpu, m.RSS/mib, m.MaxUsage/mib, want.cpu, want.rss, want.peak)
+		}
+		d, _, err := n.Jobs().LatestDeployment(want.job, nil)
+		if err != nil || d == nil || d.Status != want.deployed {
+			t.Errorf("%s: got deployment %v, %v, want %s", want.job, d, err, want.deployed)
+		}
+	}
+}
+
+func TestExamplesKeepTheirPrefixAndTheirIDs(t *testing.T) {
+	now := time.Now()
+	for tier, jobs := range map[string]int{"production": 10, "quality": 4, "test": 4} {
+		c := Examples(tier, now)
+		list, _, err := dial(t, c, "").Jobs().List(nil)
+		if err != nil || len(list) != jobs {
+			t.Errorf("%s: got %d jobs, %v, want %d", tier, len(list), err, jobs)
+		}
+		for _, j := range list {
+			if !strings.HasPrefix(j.ID, tier[:1]+"-") {
+				t.Errorf("%s: got job %s, want only %s-", tier, j.ID, tier[:1])
+			}
+		}
+		const path = "/v1/allocations"
+		if again := Examples(tier, now); get(c, path).Body.String() != get(again, path).Body.String() {
+			t.Errorf("%s: got other allocations the second time, want the same", tier)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+// Package sshfiles writes the files that an OpenSSH client needs to reach a gateway without a question: keys,
+// known_hosts and an ssh_config in which each user is a host. The demo and the tests live on it.
+package sshfiles
+
+import (
+	"crypto/ed25519"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Dir is a folder of such files.
+type Dir string
+
+// Path returns the path of a file in the folder.
+func (d Dir) Path(name string) string { return filepath.Join(string(d), name) }
+
+// NewKey makes a key pair and writes NAME and NAME.pub. It returns the private key.
+func (d Dir) NewKey(name string) (ssh.Signer, error) {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, err
+	}
+	block, err := ssh.MarshalPrivateKey(private, name)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(d.Path(name+".pub"), []byte(PublicLine(signer)+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	return signer, os.WriteFile(d.Path(name), pem.EncodeToMemory(block), 0o600)
+}
+
+// PublicLine returns the key's public half as a line of an authorized_keys file.
+func PublicLine(key ssh.Signer) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))
+}
+
+// WriteConfig writes ssh_config and known_hosts for a gateway at address with the given host key. Each of the
+// users is a host of that name whose key is the file of that name.
+func (d Dir) WriteConfig(address string, host ssh.Signer, users ...string) error {
+	ip, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	known := fmt.Sprintf("[%s]:%s %s\n", ip, port, PublicLine(host))
+	if err := os.WriteFile(d.Path("known_hosts"), []byte(known), 0o600); err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, user := range users {
+		fmt.Fprintf(&b, "Host %s\n  User %s\n  IdentityFile %q\n\n", user, user, d.Path(user))
+	}
+	fmt.Fprintf(&b, "Host *\n  HostName %s\n  Port %s\n  IdentitiesOnly yes\n  IdentityAgent none\n", ip, port)
+	fmt.Fprintf(&b, "  UserKnownHostsFile %q\n  GlobalKnownHostsFile /dev/null\n", d.Path("known_hosts"))
+	b.WriteString("  StrictHostKeyChecking yes\n  LogLevel ERROR\n")
+	return os.WriteFile(d.Path("ssh_config"), []byte(b.String()), 0o600)
+}
