@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -60,7 +61,8 @@ func (p *ps) Run(ctx context.Context, req *router.Request) error {
 	selection := p.selection()
 	selection.Finished = p.all
 	jobs, err := req.Cluster.Jobs(ctx, selection)
-	if ctx.Err() != nil {
+	var tier *backends.TierError
+	if err != nil && !errors.As(err, &tier) || ctx.Err() != nil {
 		return err
 	}
 	fits := jobFilter(req.Args)

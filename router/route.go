@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/spf13/pflag"
+
+	"nomadctld/internal/nearest"
 )
 
 // route finds the command that the first word names, makes a fresh one and parses its flags. It answers --help.
@@ -54,12 +56,12 @@ func UnknownCommand(name string, allowed []Spec) error {
 
 func suggestFlag(err error, flags *pflag.FlagSet) error {
 	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
+	if !errors.As(err, &unknown) {
 		return err
 	}
 	var names []string
 	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if best := nearest(unknown.GetSpecifiedName(), names); best != "" {
+	if best := nearest.Name(unknown.GetSpecifiedName(), names); best != "" {
 		return fmt.Errorf("%w: did you mean --%s?", err, best)
 	}
 	return err

@@ -1,0 +1,21 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"nomadctld/internal/nearest"
+)
+
+// suggest says which of the known words was probably meant, or lists them when none is near.
+func suggest(word string, known []string) string {
+	if best := nearest.Name(word, known); best != "" {
+		return fmt.Sprintf("did you mean %s?", quote(best))
+	}
+	if len(known) == 0 {
+		return "remove it"
+	}
+	all := slices.Sorted(slices.Values(known))
+	return "known here: " + strings.Join(all, ", ")
+}

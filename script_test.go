@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/crypto/ssh"
+
+	"nomadctld/config"
+	"nomadctld/internal/gateway"
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sshfiles"
+)
+
+// scriptUsers have a key each, $WORK/keys/NAME.
+var scriptUsers = []string{"wim", "ann", "bob", "mallory"}
+
+// standardConfig is what the script command gateway uses without a file. wim owns every job, ann those of team 1,
+// bob may use no command but help; mallory is nobody.
+const standardConfig = `
+[general]
+hostkey = "$KEYS/hostkey"
+bind = "127.0.0.1:0"
+
+[alias]
+psp = "ps --tier production"
+ps = "help"
+
+[audit]
+file = "$WORK/audit.jsonl"
+
+[nomad.production]
+url = "$NOMAD"
+prefix = ["p-"]
+token = "$KEYS/token"
+alias = ["prod"]
+
+[nomad.quality]
+url = "$NOMAD"
+prefix = ["q-"]
+token = "$KEYS/token"
+
+[prefix.all]
+prefix = ["p-", "q-", "raw"]
+
+[prefix.team1]
+prefix = ["p-team1-", "q-team1-"]
+
+[prefix.none]
+prefix = ["p-team1-"]
+commands = []
+
+[users.wim]
+name = "Wim"
+prefix = ["all"]
+key = "$KEY_wim"
+
+[users.ann]
+name = "Ann"
+prefix = ["team1"]
+key = "$KEY_ann"
+
+[users.bob]
+name = "Bob"
+prefix = ["none"]
+key = "$KEY_bob"
+`
+
+// setUp gives each script keys, a token file and the cluster's URL: $KEYS, $KEY_NAME, $NOMAD and, for ssh -F, $SSH.
+func setUp(env *testscript.Env, cluster nomadtest.Cluster) error {
+	dir := sshfiles.Dir(filepath.Join(env.WorkDir, ".keys"))
+	if err := os.Mkdir(string(dir), 0o700); err != nil {
+		return err
+	}
+	env.Setenv("KEYS", string(dir))
+	env.Setenv("SSH", dir.Path("ssh_config"))
+	env.Setenv("NOMAD", cluster.URL)
+	source, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	env.Setenv("SRC", source)
+	host, err := dir.NewKey("hostkey")
+	if err != nil {
+		return err
+	}
+	env.Values["host"] = host
+	env.Values["cluster"] = cluster
+	for _, user := range scriptUsers {
+		key, err := dir.NewKey(user)
+		if err != nil {
+			return err
+		}
+		env.Setenv("KEY_"+user, sshfiles.PublicLine(key))
+	}
+	return os.WriteFile(dir.Path("token"), []byte(nomadtest.Token+"\n"), 0o600)
+}
+
+// expand FILE puts the environment's values in the place of each $NAME in the file.
+func expand(ts *testscript.TestScript, _ bool, args []string) {
+	for _, file := range args {
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(os.Expand(ts.ReadFile(file), ts.Getenv)), 0o600))
+	}
+}
+
+// startGateway [FILE] starts a gateway with the configuration in FILE, in which $NAME is the environment's, or with
+// standardConfig. It ends with the script.
+func startGateway(ts *testscript.TestScript, neg bool, args []string) {
+	text := standardConfig
+	if len(args) == 1 {
+		text = ts.ReadFile(args[0])
+	}
+	file := ts.MkAbs("nomadctld.toml")
+	ts.Check(os.WriteFile(file, []byte(os.Expand(text, ts.Getenv)), 0o600))
+	c, faults := config.Load(file, gateway.Commands())
+	if c == nil {
+		ts.Fatalf("the script's configuration: %v", faults)
+	}
+	log, err := os.Create(ts.MkAbs("gateway.log"))
+	ts.Check(err)
+	g, err := gateway.Listen(c, slog.New(slog.NewTextHandler(io.Writer(log), nil)))
+	ts.Check(err)
+	dir := sshfiles.Dir(ts.Getenv("KEYS"))
+	ts.Check(dir.WriteConfig(g.Addr().String(), ts.Value("host").(ssh.Signer), scriptUsers...))
+	host, port, _ := strings.Cut(g.Addr().String(), ":")
+	ts.Setenv("HOST", host)
+	ts.Setenv("PORT", port)
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- g.Serve(ctx) }()
+	ts.Defer(func() {
+		stop()
+		if err := <-served; err != nil {
+			fmt.Fprintln(os.Stderr, "gateway:", err)
+		}
+		log.Close()
+	})
+}
