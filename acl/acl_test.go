@@ -115,9 +115,15 @@ func TestLoginAndKeyMustBothFit(t *testing.T) {
 		login, key string
 		want       bool
 	}{
-		{"ann", "key a", true}, {"ann", "key b", true}, {"bob", "key c", true},
-		{"ann", "key c", false}, {"bob", "key a", false}, {"eve", "key a", false},
-		{"ann", "", false}, {"", "key a", false}, {"Ann", "key a", false},
+		{"ann", "key a", true},
+		{"ann", "key b", true},
+		{"bob", "key c", true},
+		{"ann", "key c", false},
+		{"bob", "key a", false},
+		{"eve", "key a", false},
+		{"ann", "", false},
+		{"", "key a", false},
+		{"Ann", "key a", false},
 		{"nobody", "key d", false}, // owns nothing
 	} {
 		if u, got := d.Find(tc.login, tc.key); got != tc.want || got && u.Login != tc.login {

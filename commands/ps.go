@@ -34,6 +34,7 @@ func (p *ps) Spec() router.Spec {
 		Args:   "[FILTER]",
 		Short:  "List your jobs and their tasks",
 		Target: router.TargetScope,
+		JSON:   psOutput{},
 		Long: `
 FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?.
 

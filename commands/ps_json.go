@@ -9,32 +9,32 @@ import (
 // The fields of ps --json are an interface: scripts read them. Add; never rename.
 type (
 	psOutput struct {
-		Jobs []psJob `json:"jobs"`
+		Jobs []psJob `json:"jobs" doc:"by ID, tier and namespace"`
 	}
 	psJob struct {
 		Tier       string   `json:"tier"`
 		Namespace  string   `json:"namespace"`
-		Job        string   `json:"job"`
-		Type       string   `json:"type"`
-		Status     string   `json:"status"`
-		Deployment string   `json:"deployment"` // of the latest, in Nomad's words; empty: none
-		NotPlaced  []string `json:"not_placed"`
-		Tasks      []psTask `json:"tasks"`
+		Job        string   `json:"job" doc:"the job's ID"`
+		Type       string   `json:"type" doc:"service, batch, system or sysbatch"`
+		Status     string   `json:"status" doc:"pending, running or dead"`
+		Deployment string   `json:"deployment" doc:"status of the latest in Nomad's words; empty: there is none"`
+		NotPlaced  []string `json:"not_placed" doc:"why groups wait for a node, a clause for each"`
+		Tasks      []psTask `json:"tasks" doc:"by group, index, age of the allocation, name"`
 	}
 	psTask struct {
-		ExecID     string    `json:"exec_id"` // empty while the allocation's node has not begun
-		Allocation string    `json:"allocation"`
+		ExecID     string    `json:"exec_id" doc:"empty while the allocation's node has not begun"`
+		Allocation string    `json:"allocation" doc:"its ID"`
 		Group      string    `json:"group"`
 		Task       string    `json:"task"`
-		Node       string    `json:"node"`
-		Status     string    `json:"status"` // the allocation's
-		State      string    `json:"state"`  // the task's
-		Since      time.Time `json:"since"`
+		Node       string    `json:"node" doc:"its name"`
+		Status     string    `json:"status" doc:"the allocation's: pending, running, complete, failed, lost or unknown"`
+		State      string    `json:"state" doc:"the task's: pending, running or dead"`
+		Since      time.Time `json:"since" doc:"start of a running task, last change of another; RFC 3339, UTC"`
 		Restarts   int       `json:"restarts"`
-		CPU        *float64  `json:"cpu_mhz"` // null: not measured, as the next two
-		Memory     *uint64   `json:"memory_bytes"`
-		MemoryMax  *uint64   `json:"memory_max_bytes"`
-		Flags      []string  `json:"flags"`
+		CPU        *float64  `json:"cpu_mhz" doc:"null: not measured"`
+		Memory     *uint64   `json:"memory_bytes" doc:"null: not measured"`
+		MemoryMax  *uint64   `json:"memory_max_bytes" doc:"the peak; null: not measured"`
+		Flags      []string  `json:"flags" doc:"as in Extra"`
 	}
 )
 

@@ -103,8 +103,10 @@ func TestConfigLoadsWithAtMostAWarning(t *testing.T) {
 	for _, test := range []struct {
 		name, old, new, want string
 	}{
-		{"prefix without a dash in a group", `prefix = ["p-"]` + "\n[users", `prefix = ["p-team1"]` + "\n[users",
-			`item 1 of prefix.lnx.prefix, "p-team1", also matches p-team10; write "p-team1-"`},
+		{
+			"prefix without a dash in a group", `prefix = ["p-"]` + "\n[users", `prefix = ["p-team1"]` + "\n[users",
+			`item 1 of prefix.lnx.prefix, "p-team1", also matches p-team10; write "p-team1-"`,
+		},
 		{"raw as the prefix of a tier", `["p-"]`, `["raw"]`, `write "raw-"`},
 		{"raw in a group", "[\"p-\"]\n[users", "[\"raw\"]\n[users", ""},
 		{"every job of a tier", `["p-"]`, `[""]`, "matches every job"},

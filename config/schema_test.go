@@ -21,13 +21,19 @@ func TestEveryKeyLoadsWithItsValue(t *testing.T) {
 	dockerTLS.ServerName = "docker"
 	want := &config.Config{
 		Path: "nomadctld.toml",
-		General: config.General{HostKeys: []string{"hostkey", "hostkey-rsa"}, Bind: "127.0.0.1:2022",
-			DockerPort: "4243", DockerAPI: "1.24", NomadBinary: "/usr/bin/nomad"},
+		General: config.General{
+			HostKeys: []string{"hostkey", "hostkey-rsa"}, Bind: "127.0.0.1:2022",
+			DockerPort: "4243", DockerAPI: "1.24", NomadBinary: "/usr/bin/nomad",
+		},
 		Aliases: map[string]string{"psp": "ps --tier production"},
-		Tiers: []config.Tier{{Name: "production", URL: "https://nomad.example:4646", Prefixes: []string{"p-", "q-"},
-			Aliases: []string{"prod", "p"}, TokenFile: "token-p", TLS: tls}},
-		Groups: map[string]config.Group{"lnx": {Name: "lnx", Prefixes: []string{"p-", "q-"}, Raw: true,
-			Commands: []string{"ps", "logs", "@read"}, Namespaces: []string{"default", "team-1"}}},
+		Tiers: []config.Tier{{
+			Name: "production", URL: "https://nomad.example:4646", Prefixes: []string{"p-", "q-"},
+			Aliases: []string{"prod", "p"}, TokenFile: "token-p", TLS: tls,
+		}},
+		Groups: map[string]config.Group{"lnx": {
+			Name: "lnx", Prefixes: []string{"p-", "q-"}, Raw: true,
+			Commands: []string{"ps", "logs", "@read"}, Namespaces: []string{"default", "team-1"},
+		}},
 		Users:   []config.User{{Name: "wim", FullName: "Wim", Groups: []string{"lnx"}}},
 		Docker:  config.Docker{Exec: "docker", Host: "tcp://{address}:2376", TLS: dockerTLS},
 		Auth:    config.Auth{UserCA: "user_ca.pub"},

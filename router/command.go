@@ -27,6 +27,8 @@ type Spec struct {
 	// Target is what the command reaches; the zero value is invalid.
 	Target Target
 	Flags  func(*pflag.FlagSet) // binds the command's own fields; may be nil
+	// JSON is a zero value of what --json writes, for the docs: they are made from its fields' json and doc tags.
+	JSON any
 }
 
 // Target is what a command reaches, and so what authorize puts on its request.

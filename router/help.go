@@ -32,8 +32,11 @@ func (s Spec) Help() string {
 	return b.String()
 }
 
-// FlagUsages returns a line for each flag; empty when there are none.
-func (s Spec) FlagUsages() string { return s.flagSet().FlagUsages() }
+// FlagUsages returns a line for each flag, by name; empty when there are none. --help is not among them.
+func (s Spec) FlagUsages() string {
+	// pflag's own lines offer --json[=true|false], which nobody types.
+	return strings.ReplaceAll(s.flagSet().FlagUsages(), "[=true|false]", "             ")
+}
 
 func (s Spec) flagSet() *pflag.FlagSet {
 	flags := pflag.NewFlagSet(s.Name, pflag.ContinueOnError)

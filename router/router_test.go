@@ -169,8 +169,13 @@ func TestTierIsFoundByNameAliasOrAll(t *testing.T) {
 		asked int
 		err   string
 	}{
-		{"", 2, ""}, {"all", 2, ""}, {"alles", 2, ""}, {"production", 1, ""}, {"prod", 1, ""},
-		{"productoin", 0, "did you mean production?"}, {"zzz", 0, "no tier zzz (yours: production, quality)"},
+		{"", 2, ""},
+		{"all", 2, ""},
+		{"alles", 2, ""},
+		{"production", 1, ""},
+		{"prod", 1, ""},
+		{"productoin", 0, "did you mean production?"},
+		{"zzz", 0, "no tier zzz (yours: production, quality)"},
 	} {
 		w := newWorld()
 		register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {

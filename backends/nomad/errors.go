@@ -40,7 +40,7 @@ func explain(err error) error {
 		if answer.StatusCode() == http.StatusForbidden {
 			return fmt.Errorf("%w by Nomad (403 %s)", backends.ErrForbidden, body)
 		}
-		return fmt.Errorf("Nomad answered %d %s", answer.StatusCode(), body) //nolint: a name
+		return fmt.Errorf("Nomad answered %d %s", answer.StatusCode(), body)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w within %s", backends.ErrUnreachable, listTimeout)

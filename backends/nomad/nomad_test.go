@@ -68,6 +68,22 @@ func TestARefusedTokenIsForbidden(t *testing.T) {
 	}
 }
 
+// The README names these capabilities.
+func TestReadingJobsNeedsTwoCapabilities(t *testing.T) {
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			client := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "list-jobs", "read-job")})
+			jobs, err := client.Jobs(context.Background(), backends.Selection{Prefixes: []string{"p-team1-web"}})
+			if err != nil || len(jobs) != 2 || len(jobs[0].Allocations) != 2 {
+				t.Fatalf("got %+v, %v", jobs, err)
+			}
+			if usage := client.Usage(context.Background(), jobs[0].Allocations); len(usage) != 2 {
+				t.Errorf("got the usage of %d tasks, want 2", len(usage))
+			}
+		})
+	}
+}
+
 func TestATokenFileIsReadAgain(t *testing.T) {
 	cluster := nomadtest.Clusters(t)[0]
 	file := filepath.Join(t.TempDir(), "token")

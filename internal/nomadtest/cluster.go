@@ -3,10 +3,14 @@
 package nomadtest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/internal/sim"
 )
@@ -52,6 +56,35 @@ func TokenFile(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte(Token+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// Token makes a token with these capabilities in every namespace, and returns a file that holds it.
+func (c Cluster) Token(t *testing.T, capabilities ...string) string {
+	t.Helper()
+	var secret string
+	if c.Sim != nil {
+		secret = "limited " + t.Name()
+		c.Sim.AddToken(secret, sim.Rights{Namespaces: map[string][]string{"*": capabilities}})
+	} else {
+		client, err := api.NewClient(&api.Config{Address: c.URL, SecretID: Token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules := fmt.Sprintf(`namespace "*" { capabilities = [%s] }`, `"`+strings.Join(capabilities, `","`)+`"`)
+		if _, err := client.ACLPolicies().Upsert(&api.ACLPolicy{Name: "limited", Rules: rules}, nil); err != nil {
+			t.Fatal(err)
+		}
+		token, _, err := client.ACLTokens().Create(&api.ACLToken{Name: "limited", Type: "client", Policies: []string{"limited"}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secret = token.SecretID
+	}
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file

@@ -150,6 +150,18 @@ func inState(client *api.Client) error {
 		if a.ClientStatus != status {
 			return fmt.Errorf("an allocation of %q is %s, not yet %s", a.JobID, a.ClientStatus, status)
 		}
+		if status != "running" {
+			continue
+		}
+		stats, err := client.Allocations().Stats(&api.Allocation{ID: a.ID}, everywhere)
+		if err != nil {
+			return err
+		}
+		for name := range a.TaskStates {
+			if task := stats.Tasks[name]; task == nil || len(task.ResourceUsage.MemoryStats.Measured) == 0 {
+				return fmt.Errorf("task %s of %q has not been measured yet", name, a.JobID)
+			}
+		}
 	}
 	const allocated = 11
 	if len(deployments) < 9 || len(allocations) < allocated {

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mayImport says which packages of this project each package may import; anything may be imported by main. A
+// package that is missing here may import nothing, and a test of a package may import what it likes.
+//
+// The point of it: commands can import neither acl nor a client of a cluster, so a command can neither decide a
+// permission nor reach anything that the scope does not give it.
+var mayImport = map[string][]string{
+	"acl":                  {"backends"},
+	"backends/backendtest": {"backends"},
+	"backends/nomad":       {"backends"},
+	"commands":             {"backends", "internal/escape", "internal/render", "router"},
+	"config":               {"internal/nearest"},
+	"internal/audit":       {"internal/escape"},
+	"internal/demo":        {"config", "internal/gateway", "internal/sim", "internal/sshfiles"},
+	"internal/docs":        {"commands", "router"},
+	"internal/gateway":     {"acl", "backends/nomad", "commands", "config", "internal/audit", "internal/sshd", "router"},
+	"internal/nomadtest":   {"internal/sim"},
+	"internal/render":      {"internal/escape"},
+	"internal/sshd":        {"acl", "internal/escape", "router"},
+	"router":               {"acl", "backends", "internal/audit", "internal/nearest"},
+}
+
+// onlyIn says which packages alone may import a library.
+var onlyIn = map[string][]string{
+	"github.com/gliderlabs/ssh":      {"internal/sshd"},
+	"github.com/hashicorp/nomad/api": {"backends/nomad", "internal/nomadtest"},
+}
+
+func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
+	for _, fault := range importFaults(t, os.DirFS("."), mayImport) {
+		t.Error(fault)
+	}
+}
+
+func TestAForbiddenImportIsFound(t *testing.T) {
+	strict := map[string][]string{}
+	for _, want := range []string{"commands imports nomadctld/router", "internal/sshd imports nomadctld/acl"} {
+		if !slices.ContainsFunc(importFaults(t, os.DirFS("."), strict), func(f string) bool { return strings.HasPrefix(f, want) }) {
+			t.Errorf("with nothing allowed: no fault %q", want)
+		}
+	}
+	if len(importFaults(t, fixture(t, "commands/evil.go", `package commands; import "nomadctld/backends/nomad"`), mayImport)) != 1 {
+		t.Error("a command that imports backends/nomad passes")
+	}
+	if len(importFaults(t, fixture(t, "router/evil.go", `package router; import "github.com/gliderlabs/ssh"`), mayImport)) != 1 {
+		t.Error("a router that imports gliderlabs/ssh passes")
+	}
+}
+
+func importFaults(t *testing.T, files fs.FS, allowed map[string][]string) (faults []string) {
+	t.Helper()
+	err := fs.WalkDir(files, ".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		dir := path.Dir(file)
+		source, err := fs.ReadFile(files, file)
+		if err != nil {
+			return err
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, source, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			own, isOwn := strings.CutPrefix(imported, "nomadctld/")
+			if isOwn && dir != "." && !slices.Contains(allowed[dir], own) {
+				faults = append(faults, dir+" imports "+imported+" in "+file)
+			}
+			if where := onlyIn[imported]; where != nil && !slices.Contains(where, dir) {
+				faults = append(faults, dir+" imports "+imported+" in "+file)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return faults
+}
+
+func fixture(t *testing.T, name, text string) fs.FS {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return os.DirFS(dir)
+}
