@@ -62,6 +62,7 @@ func scriptParams(dir string, cluster nomadtest.Cluster) testscript.Params {
 			"gateway": startGateway,
 			"expand":  expand,
 			"eqlines": eqlines,
+			"hang":    hang,
 		},
 	}
 }

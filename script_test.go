@@ -15,6 +15,7 @@ import (
 	"nomadctld/config"
 	"nomadctld/internal/gateway"
 	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
 	"nomadctld/internal/sshfiles"
 )
 
@@ -107,6 +108,11 @@ func expand(ts *testscript.TestScript, _ bool, args []string) {
 	for _, file := range args {
 		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(os.Expand(ts.ReadFile(file), ts.Getenv)), 0o600))
 	}
+}
+
+// hang NODE makes a node of the simulated cluster take requests and never answer.
+func hang(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Value("cluster").(nomadtest.Cluster).Sim.AddNode(sim.Node{Name: args[0], Hangs: true})
 }
 
 // startGateway [FILE] starts a gateway with the configuration in FILE, in which $NAME is the environment's, or with

@@ -61,7 +61,9 @@ Running, pending and failed allocations are listed. - is a figure that is not me
 func (p *ps) Run(ctx context.Context, req *router.Request) error {
 	selection := p.selection()
 	selection.Finished = p.all
+	done := progress(req, "waiting for the clusters")
 	jobs, err := req.Cluster.Jobs(ctx, selection)
+	done()
 	var tier *backends.TierError
 	if err != nil && !errors.As(err, &tier) || ctx.Err() != nil {
 		return err
@@ -89,7 +91,9 @@ func (p *ps) write(ctx context.Context, req *router.Request, jobs []backends.Job
 		for _, job := range jobs {
 			allocations = append(allocations, job.Allocations...)
 		}
+		done := progress(req, "waiting for CPU and memory")
 		usage = req.Cluster.Usage(ctx, allocations)
+		done()
 	}
 	if p.json {
 		return render.JSON(req.Stdout, psJSON(jobs, usage))

@@ -1,0 +1,32 @@
+package commands
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"nomadctld/router"
+)
+
+func TestProgressIsShownLateAndTakenAway(t *testing.T) {
+	for name, tc := range map[string]struct {
+		terminal *router.Terminal
+		wait     time.Duration
+		want     string
+	}{
+		"quick":       {&router.Terminal{}, 0, ""},
+		"slow":        {&router.Terminal{}, 1100 * time.Millisecond, "waiting...\r\x1b[K"},
+		"no terminal": {nil, 1100 * time.Millisecond, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var stderr bytes.Buffer
+			done := progress(&router.Request{Stderr: &stderr, Terminal: tc.terminal}, "waiting")
+			time.Sleep(tc.wait)
+			done()
+			if stderr.String() != tc.want {
+				t.Errorf("got %q, want %q", stderr.String(), tc.want)
+			}
+		})
+	}
+}
