@@ -15,10 +15,14 @@ const (
 	provenKey   = "nomadctld-key"
 )
 
-// offered says whether a key that a client says it has would be accepted. It grants nothing.
+// offered says whether a client may go on to prove a key that it says it has. It grants nothing. The library tells
+// it the user name of the connection's first attempt: who tries several is refused here.
 func (s *Server) offered(ctx ssh.Context, key ssh.PublicKey) bool {
 	defer s.recovered("login", ctx.RemoteAddr().String())
 	_, ok := s.Users.Find(ctx.User(), string(key.Marshal()))
+	if !ok {
+		connectionOf(ctx).refuse(ctx.User(), gossh.FingerprintSHA256(key))
+	}
 	return ok
 }
 

@@ -2,6 +2,7 @@ package sshd
 
 import (
 	"context"
+	"io"
 	"sync"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -14,13 +15,13 @@ import (
 // panics on a malformed pty-req and stops for good when nobody reads its window changes or signals.
 type channel struct {
 	gossh.NewChannel
-	gossh.Channel // after Accept
-	conn          *connection
-	server        *gossh.ServerConn
-	id            string
-	ctx           context.Context // ends with the channel
-	cancel        context.CancelCauseFunc
-	handled       chan struct{} // closed when the command has ended
+	conn      *connection
+	server    *gossh.ServerConn
+	id        string
+	ctx       context.Context // ends with the channel
+	cancel    context.CancelCauseFunc
+	recovered func(what, who string) // for the goroutine that answers requests
+	handled   chan struct{}          // closed when the command has ended
 
 	mu       sync.Mutex
 	started  bool
@@ -34,7 +35,6 @@ func (c *channel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c.Channel = raw
 	left := make(chan *gossh.Request, 1)
 	go c.answer(requests, left)
 	return noting{raw, c.conn}, left, nil
@@ -45,6 +45,7 @@ func (c *channel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 func (c *channel) answer(requests <-chan *gossh.Request, left chan<- *gossh.Request) {
 	defer close(left)
 	defer c.cancel(router.ErrClientGone)
+	defer c.recovered("requests", c.id)
 	for req := range requests {
 		switch req.Type {
 		case "exec", "shell":
@@ -77,6 +78,7 @@ func (c *channel) start(req *gossh.Request) bool {
 		return false
 	}
 	c.started = true
+	c.conn.active()
 	return true
 }
 
@@ -164,4 +166,16 @@ func (n noting) Read(p []byte) (int, error) {
 func (n noting) Write(p []byte) (int, error) {
 	n.conn.active()
 	return n.Channel.Write(p)
+}
+
+func (n noting) Stderr() io.ReadWriter { return notingStderr{n.Channel.Stderr(), n.conn} }
+
+type notingStderr struct {
+	io.ReadWriter
+	conn *connection
+}
+
+func (n notingStderr) Write(p []byte) (int, error) {
+	n.conn.active()
+	return n.ReadWriter.Write(p)
 }

@@ -1,10 +1,12 @@
 package sshd
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,38 +19,111 @@ import (
 type connection struct {
 	net.Conn
 	id       string
-	grownUp  func()       // ends the handshake's time limit and gives its place back; may be called again
 	watch    sync.Once    // begins keepAlive
-	sessions atomic.Int32 // open now
+	sessions atomic.Int32 // open now, those about to be refused included
 	numbered atomic.Int32 // opened so far
-	idle     *time.Timer  // closes the connection; nil: it may be idle for ever
-	idleTime time.Duration
+	proven   atomic.Bool  // the client has proven a key
+	unheard  atomic.Int32 // bytes read since the gateway last wrote
+
+	mu       sync.Mutex
+	closed   bool
+	deadline *time.Timer   // of the handshake
+	idle     *time.Timer   // nil: it may be idle for ever
+	idleTime time.Duration // that idle is set to
+	refused  []string      // what the client tried to log in with: user and fingerprint
 }
 
-// newConnection wraps conn and closes it unless grownUp is called within the handshake's time. The time is a
-// timer and no deadline, because gliderlabs/ssh resets the deadlines of its connections with every read.
-func newConnection(conn net.Conn, limits Limits, free func()) *connection {
+func newConnection(conn net.Conn, limits Limits) *connection {
 	var id [4]byte
 	rand.Read(id[:])
 	c := &connection{Conn: conn, id: hex.EncodeToString(id[:]), idleTime: limits.Idle}
-	timer := time.AfterFunc(limits.Handshake, func() { conn.Close() })
+	c.mu.Lock() // against a timer that strikes at once
+	defer c.mu.Unlock()
+	// A timer and no deadline: gliderlabs/ssh resets the deadlines of its connections with every read.
+	c.deadline = time.AfterFunc(limits.Handshake, func() { c.Close() })
 	if limits.Idle > 0 {
-		c.idle = time.AfterFunc(limits.Idle, func() { conn.Close() })
+		c.idle = time.AfterFunc(limits.Idle, func() { c.Close() })
 	}
-	c.grownUp = sync.OnceFunc(func() {
-		timer.Stop()
-		free()
-	})
 	return c
 }
 
 func (c *connection) nextSession() string { return fmt.Sprintf("%s-%d", c.id, c.numbered.Add(1)) }
 
-// active notes that a session has moved data. Keepalives do not count.
+// grownUp ends the handshake's time limit.
+func (c *connection) grownUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.proven.Store(true)
+	c.deadline.Stop()
+}
+
+// active notes that a session has begun or moved data. Keepalives do not count.
 func (c *connection) active() {
-	if c.idle != nil {
+	if c.idle == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
 		c.idle.Reset(c.idleTime)
 	}
+}
+
+// Close closes the connection; once is enough, more does no harm.
+func (c *connection) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.closed = true
+		c.deadline.Stop()
+		if c.idle != nil {
+			c.idle.Stop()
+		}
+	}
+	return c.Conn.Close()
+}
+
+const (
+	burst = 400 // bytes
+	pause = time.Millisecond
+)
+
+// Read holds back a client that has not proven a key and talks on without waiting for answers. x/crypto queues 16
+// packets (of 28 bytes or more) and never gives up its goroutines when the handshake fails while the queue is full.
+// An honest client feels it in its first packet, by a few milliseconds.
+func (c *connection) Read(p []byte) (int, error) {
+	if c.proven.Load() {
+		return c.Conn.Read(p)
+	}
+	if c.unheard.Load() >= burst {
+		time.Sleep(pause)
+		c.unheard.Store(0)
+	}
+	n, err := c.Conn.Read(p[:min(len(p), burst)])
+	c.unheard.Add(int32(n))
+	return n, err
+}
+
+func (c *connection) Write(p []byte) (int, error) {
+	c.unheard.Store(0)
+	return c.Conn.Write(p)
+}
+
+// maxRefused is how many attempts to log in are remembered; x/crypto allows 6.
+const maxRefused = 8
+
+func (c *connection) refuse(user, fingerprint string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if attempt := user + " " + fingerprint; len(c.refused) < maxRefused && !slices.Contains(c.refused, attempt) {
+		c.refused = append(c.refused, attempt)
+	}
+}
+
+func (c *connection) attempts() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.refused)
 }
 
 type connectionKey struct{}
@@ -62,22 +137,22 @@ func remember(ctx ssh.Context, conn net.Conn) net.Conn {
 func connectionOf(ctx ssh.Context) *connection { return ctx.Value(connectionKey{}).(*connection) }
 
 // keepAlive asks the client every interval whether it is there, and closes the connection when a question has
-// stayed unanswered for three intervals: a laptop that was closed must not leave a command behind for hours.
-func keepAlive(conn *gossh.ServerConn, interval time.Duration) {
-	gone := make(chan struct{})
-	go func() { conn.Wait(); close(gone) }()
+// stayed unanswered for three intervals: a laptop that was closed must not leave a command behind for hours. It ends
+// with the connection's context.
+func (s *Server) keepAlive(ctx context.Context, conn *gossh.ServerConn) {
 	answers := make(chan struct{}, 1)
 	waited := 0
 	for {
 		select {
-		case <-gone:
+		case <-ctx.Done():
 			return
 		case <-answers:
 			waited = 0
-		case <-time.After(interval):
+		case <-time.After(s.Limits.Keepalive):
 			switch waited {
 			case 0:
 				go func() {
+					defer s.recovered("keepalive", conn.RemoteAddr().String())
 					if _, _, err := conn.SendRequest("keepalive@openssh.com", true, nil); err == nil {
 						answers <- struct{}{}
 					}

@@ -39,7 +39,7 @@ type Server struct {
 type Limits struct {
 	Sessions        int           // at a time on one connection [10]
 	Connections     int           // [500]
-	Unauthenticated int           // connections still in the handshake [64]
+	Unauthenticated int           // connections still in the handshake; a quarter of it from one address [64]
 	Handshake       time.Duration // to prove a key [30s]
 	Keepalive       time.Duration // between questions whether the client is there [30s]; three unanswered ones end the connection
 	Idle            time.Duration // without a byte in either direction; 0: never
@@ -64,10 +64,9 @@ func (l *Limits) setDefaults() {
 
 // Serve accepts connections on l until ctx ends. Then it closes the connections on which nothing runs, gives the
 // others' commands a grace period to end, and cuts what is left. It returns nil after that, or the error that
-// made accepting impossible.
+// made accepting impossible. A command that does not end although it was cut is left behind, and logged.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	s.Limits.setDefaults()
-	s.young = make(chan struct{}, s.Limits.Unauthenticated)
 	s.conns = map[*connection]struct{}{}
 	s.ssh = s.newSSH()
 	stop := context.AfterFunc(ctx, func() { l.Close() })
@@ -75,11 +74,18 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	if err := s.accept(l); ctx.Err() == nil {
 		return err
 	}
-	const step = 20 * time.Millisecond
-	for waited := time.Duration(0); s.closeIdle(waited >= grace) > 0; waited += step {
+	const step, patience = 20 * time.Millisecond, 2 * time.Second
+	for waited := time.Duration(0); ; waited += step {
+		left := s.closeIdle(waited >= grace)
+		if left == 0 {
+			return nil
+		}
+		if waited >= grace+patience {
+			s.Log.Error("stopped with sessions that do not end", "left", left)
+			return nil
+		}
 		time.Sleep(step)
 	}
-	return nil
 }
 
 // closeIdle closes the connections without a session, or all of them, and returns how many connections and
@@ -106,31 +112,42 @@ func (s *Server) accept(l net.Listener) error {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		if !s.admit(conn) {
+		if why := s.admit(conn); why != "" {
+			s.Log.Warn("connection refused", "why", why, "remote", conn.RemoteAddr().String())
 			conn.Close()
 		}
 	}
 }
 
-// admit serves the connection in the background, unless there are too many.
-func (s *Server) admit(conn net.Conn) bool {
-	remote := conn.RemoteAddr().String()
+// admit serves the connection in the background, or returns why not.
+func (s *Server) admit(conn net.Conn) (why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.conns) >= s.Limits.Connections {
-		s.Log.Warn("connection refused: too many", "remote", remote, "limit", s.Limits.Connections)
-		return false
+		return "too many connections"
 	}
-	select {
-	case s.young <- struct{}{}:
-	default:
-		s.Log.Warn("connection refused: too many that have not proven a key", "remote", remote, "limit", s.Limits.Unauthenticated)
-		return false
+	unproven, near := 0, 0
+	for c := range s.conns {
+		if !c.proven.Load() {
+			unproven++
+			if address(c) == address(conn) {
+				near++
+			}
+		}
 	}
-	c := newConnection(conn, s.Limits, func() { <-s.young })
+	if unproven >= s.Limits.Unauthenticated || near >= (s.Limits.Unauthenticated+3)/4 {
+		return "too many that have not proven a key"
+	}
+	c := newConnection(conn, s.Limits)
 	s.conns[c] = struct{}{}
 	go s.serve(c)
-	return true
+	return ""
+}
+
+// address returns where a connection comes from, without the port.
+func address(conn net.Conn) string {
+	host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
+	return host
 }
 
 func (s *Server) serve(c *connection) {
@@ -139,9 +156,12 @@ func (s *Server) serve(c *connection) {
 		defer s.mu.Unlock()
 		delete(s.conns, c)
 	}()
-	defer c.grownUp()
+	defer c.Close()
 	defer s.recovered("connection", c.RemoteAddr().String())
 	s.ssh.HandleConn(c)
+	if !c.proven.Load() {
+		s.Log.Info("login failed", "remote", c.RemoteAddr().String(), "tried", c.attempts())
+	}
 }
 
 func (s *Server) newSSH() *ssh.Server {
@@ -153,11 +173,8 @@ func (s *Server) newSSH() *ssh.Server {
 		PublicKeyHandler:     s.offered,
 		ServerConfigCallback: s.serverConfig,
 		ConnCallback:         remember,
-		ConnectionFailedCallback: func(conn net.Conn, err error) {
-			s.Log.Info("login failed", "remote", conn.RemoteAddr().String(), "error", err)
-		},
-		ChannelHandlers: map[string]ssh.ChannelHandler{"session": s.session},
-		RequestHandlers: map[string]ssh.RequestHandler{}, // each is answered with a refusal, keepalives too, as OpenSSH does
+		ChannelHandlers:      map[string]ssh.ChannelHandler{"session": s.session},
+		RequestHandlers:      map[string]ssh.RequestHandler{}, // each is answered with a refusal, keepalives too, as OpenSSH does
 	}
 	for _, key := range s.HostKeys {
 		srv.AddHostKey(key)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/gliderlabs/ssh"
@@ -21,13 +22,26 @@ func (s *Server) session(srv *ssh.Server, conn *gossh.ServerConn, newChannel gos
 	defer s.running.Add(-1)
 	c := connectionOf(ctx)
 	defer c.sessions.Add(-1)
-	if int(c.sessions.Add(1)) > s.Limits.Sessions {
+	if open := int(c.sessions.Add(1)); open > s.Limits.Sessions {
+		// Refusing waits for a client that does not read, and the library takes requests on meanwhile.
+		if open > 2*s.Limits.Sessions+10 {
+			c.Close()
+		}
 		newChannel.Reject(gossh.ResourceShortage, "too many sessions on one connection")
 		return
 	}
-	c.watch.Do(func() { go keepAlive(conn, s.Limits.Keepalive) })
-	ch := &channel{NewChannel: newChannel, conn: c, server: conn, id: c.nextSession(), handled: make(chan struct{})}
-	ch.ctx, ch.cancel = context.WithCancelCause(ctx)
+	c.watch.Do(func() {
+		go func() {
+			defer s.recovered("keepalive", conn.RemoteAddr().String())
+			s.keepAlive(ctx, conn)
+		}()
+	})
+	ch := &channel{
+		NewChannel: newChannel, conn: c, server: conn, id: c.nextSession(),
+		recovered: s.recovered, handled: make(chan struct{}),
+	}
+	// Not the connection's context: that ends without a cause, and the channel's requests end with the connection.
+	ch.ctx, ch.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer ch.cancel(nil)
 	ssh.DefaultSessionHandler(srv, conn, ch, sessionContext{ctx, ch})
 	if ch.hasStarted() {
@@ -46,6 +60,7 @@ type sessionContext struct {
 func (s *Server) handle(sess ssh.Session) {
 	ch := sess.Context().(sessionContext).channel
 	defer close(ch.handled)
+	defer s.recovered("session", ch.id)
 	terminal := ch.Terminal()
 	stderr := &textWriter{w: sess.Stderr(), crlf: terminal != nil}
 	err := s.answer(ch, &router.Request{
@@ -77,14 +92,16 @@ func lines(err error) []string {
 	switch e := err.(type) {
 	case nil:
 		return nil
+	case *router.ExitError:
+		return lines(e.Err)
 	case interface{ Unwrap() []error }:
 		var all []string
 		for _, one := range e.Unwrap() {
 			all = append(all, lines(one)...)
 		}
-		return all
-	case *router.ExitError:
-		return lines(e.Err)
+		if strings.Join(all, "\n") == err.Error() { // else it is a sentence of its own around several errors
+			return all
+		}
 	}
 	return []string{err.Error()}
 }

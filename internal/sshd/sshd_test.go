@@ -390,7 +390,7 @@ func TestSignalsInterrupt(t *testing.T) {
 
 func TestErrorsAreOneSafeLineEach(t *testing.T) {
 	s := start(t, Limits{}, func(context.Context, *router.Request) error {
-		return router.Exit(2, errors.Join(errors.New("first\nline \x1b[31m"), router.Exit(7, errors.New("second"))))
+		return router.Exit(2, errors.Join(errors.New("first \x1b[31m"), router.Exit(7, errors.New("second"))))
 	})
 	session, err := s.annsClient(t).NewSession()
 	if err != nil {
@@ -403,7 +403,7 @@ func TestErrorsAreOneSafeLineEach(t *testing.T) {
 	if !errors.As(err, &exit) || exit.ExitStatus() != 2 {
 		t.Errorf("got %v, want the exit code 2", err)
 	}
-	want := "nomadctld: first\\nline \\x1b[31m\nnomadctld: second\n"
+	want := "nomadctld: first \\x1b[31m\nnomadctld: second\n"
 	if stdout.String() != "" || stderr.String() != want {
 		t.Errorf("got %q and %q, want %q on stderr alone", stdout.String(), stderr.String(), want)
 	}
@@ -431,7 +431,7 @@ func TestAPanicEndsOneSessionOnly(t *testing.T) {
 }
 
 func TestSilentConnectionsAreClosed(t *testing.T) {
-	s := start(t, Limits{Unauthenticated: 2, Handshake: 300 * time.Millisecond}, who)
+	s := start(t, Limits{Unauthenticated: 8, Handshake: 300 * time.Millisecond}, who)
 	var silent []net.Conn
 	for range 2 {
 		conn, err := net.Dial("tcp", s.addr)
@@ -533,6 +533,108 @@ func (f *freezable) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	return f.Conn.Write(p)
+}
+
+func TestAnIdleTimeDoesNotCutWhatMoves(t *testing.T) {
+	s := start(t, Limits{Idle: 400 * time.Millisecond}, func(_ context.Context, req *router.Request) error {
+		if req.Line == "short" {
+			time.Sleep(200 * time.Millisecond)
+		}
+		for range 8 {
+			io.WriteString(req.Stderr, ".")
+			time.Sleep(100 * time.Millisecond)
+		}
+		return nil
+	})
+	client := s.annsClient(t)
+	time.Sleep(300 * time.Millisecond)
+	for _, line := range []string{"short", "long"} {
+		session, err := client.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := session.Run(line); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
+func TestTheCauseOfALostConnectionIsTheClient(t *testing.T) {
+	causes, running := make(chan error, 1), make(chan struct{})
+	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+		close(running)
+		<-ctx.Done()
+		causes <- context.Cause(ctx)
+		return nil
+	})
+	client := s.annsClient(t)
+	session, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Start("wait"); err != nil {
+		t.Fatal(err)
+	}
+	<-running
+	client.Close()
+	if cause := <-causes; !errors.Is(cause, router.ErrClientGone) {
+		t.Errorf("got %v, want %v", cause, router.ErrClientGone)
+	}
+}
+
+func TestStoppingDoesNotWaitForever(t *testing.T) {
+	running, release := make(chan struct{}), make(chan struct{})
+	s := start(t, Limits{}, func(context.Context, *router.Request) error {
+		close(running)
+		<-release
+		return nil
+	})
+	t.Cleanup(func() { close(release) })
+	session, err := s.annsClient(t).NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Start("x"); err != nil {
+		t.Fatal(err)
+	}
+	<-running
+	s.stop()
+	select {
+	case <-s.stopped:
+	case <-time.After(10 * time.Second):
+		t.Error("Serve waits for a command that does not end")
+	}
+}
+
+// TestFailedHandshakesLeaveNothing sends what x/crypto queues without end: more packets than its queue holds behind
+// one that makes the handshake fail.
+func TestFailedHandshakesLeaveNothing(t *testing.T) {
+	s := start(t, Limits{}, who)
+	s.alive(t)
+	before := runtime.NumGoroutine()
+	for range 20 {
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Before encryption a packet is a length, a padding length, a type and padding. The wrong first message of a
+		// key exchange (a service request) is followed by many more.
+		packet := []byte{0, 0, 0, 12, 10, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+		conn.Write(append([]byte("SSH-2.0-x\r\n"), bytes.Repeat(packet, 200)...))
+		io.Copy(io.Discard, conn)
+		conn.Close()
+	}
+	eventually(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
+}
+
+func TestSentencesAroundSeveralErrorsStayWhole(t *testing.T) {
+	both := fmt.Errorf("stop web: %w: %w", errors.New("no answer"), errors.New("refused"))
+	if got := lines(router.Exit(3, both)); len(got) != 1 || got[0] != "stop web: no answer: refused" {
+		t.Errorf("got %q", got)
+	}
+	if got := lines(errors.Join(both, errors.New("second"))); len(got) != 2 {
+		t.Errorf("got %q", got)
+	}
 }
 
 func TestStoppingGivesCommandsTheirGrace(t *testing.T) {
