@@ -96,6 +96,7 @@ func serve(file string) int {
 	log.Info("serving", "address", g.Addr().String(), "config", c.Path, "loaded", c.Summary(), "version", version())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := g.Serve(ctx); err != nil {
 		return complain(1, "%v", err)
 	}
@@ -111,13 +112,14 @@ func runDemo(command []string) int {
 	defer os.RemoveAll(dir)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	d, err := demo.Start(dir)
 	if err != nil {
 		return complain(1, "demo: %v", err)
 	}
 	defer d.Close()
 	if len(command) > 0 {
-		code, err := d.Run(demo.Quote(command), os.Stdin, os.Stdout, os.Stderr)
+		code, err := d.Run(ctx, demo.Quote(command), os.Stdin, os.Stdout, os.Stderr)
 		if err != nil {
 			return complain(1, "demo: %v", err)
 		}

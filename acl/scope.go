@@ -80,6 +80,19 @@ func (s Scope) Prefixes(tier string) []string {
 	return reduce(all)
 }
 
+// Namespaces returns the namespaces of a tier in which something may be owned, sorted; nil: every one.
+func (s Scope) Namespaces(tier string) []string {
+	all := []string{}
+	for _, g := range s.grants[tier] {
+		if g.namespaces == nil {
+			return nil
+		}
+		all = append(all, g.namespaces...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // meet returns the prefixes of what begins with one of a and with one of b.
 func meet(a, b []string) []string {
 	var met []string

@@ -59,14 +59,20 @@ Running, pending and failed allocations are listed. - is a figure that is not me
 }
 
 func (p *ps) Run(ctx context.Context, req *router.Request) error {
+	if p.quiet && p.json {
+		return router.Exit(2, errors.New("ps: --quiet and --json exclude each other"))
+	}
 	selection := p.selection()
 	selection.Finished = p.all
 	done := progress(req, "waiting for the clusters")
 	jobs, err := req.Cluster.Jobs(ctx, selection)
 	done()
 	var tier *backends.TierError
-	if err != nil && !errors.As(err, &tier) || ctx.Err() != nil {
+	if err != nil && !errors.As(err, &tier) {
 		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	fits := jobFilter(req.Args)
 	jobs = slices.DeleteFunc(jobs, func(j backends.Job) bool {
@@ -85,15 +91,18 @@ func (p *ps) write(ctx context.Context, req *router.Request, jobs []backends.Job
 	}
 	var usage map[string]backends.Usage
 	if !p.noStats {
-		ctx, cancel := context.WithTimeout(ctx, statsWait)
+		inTime, cancel := context.WithTimeout(ctx, statsWait)
 		defer cancel()
 		var allocations []backends.Allocation
 		for _, job := range jobs {
 			allocations = append(allocations, job.Allocations...)
 		}
 		done := progress(req, "waiting for CPU and memory")
-		usage = req.Cluster.Usage(ctx, allocations)
+		usage = req.Cluster.Usage(inTime, allocations)
 		done()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
 	if p.json {
 		return render.JSON(req.Stdout, psJSON(jobs, usage))

@@ -48,7 +48,7 @@ func psJSON(jobs []backends.Job, usage map[string]backends.Usage) psOutput {
 		for _, a := range job.Allocations {
 			tasks := a.Tasks
 			if len(tasks) == 0 {
-				tasks = []backends.Task{{State: "pending"}}
+				tasks = []backends.Task{{State: taskless(a)}}
 			}
 			for _, task := range tasks {
 				u := usage[task.ExecID]
@@ -62,4 +62,13 @@ func psJSON(jobs []backends.Job, usage map[string]backends.Usage) psOutput {
 		out.Jobs = append(out.Jobs, j)
 	}
 	return out
+}
+
+// taskless returns the state of the tasks of an allocation that has none to tell of: its node has not begun, or it
+// ended before that.
+func taskless(a backends.Allocation) string {
+	if a.Finished() || a.Status == "failed" {
+		return "dead"
+	}
+	return "pending"
 }

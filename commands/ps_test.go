@@ -1,10 +1,13 @@
 package commands
 
 import (
+	"bytes"
+	"context"
 	"slices"
 	"testing"
 
 	"nomadctld/backends"
+	"nomadctld/router"
 )
 
 func TestFlagsAreInTheOrderOfEvents(t *testing.T) {
@@ -84,11 +87,54 @@ func TestFiguresThatAreMissingAreNotZero(t *testing.T) {
 
 func TestJobsOfOneNameAreToldApart(t *testing.T) {
 	got := distinctions([]backends.Job{
-		{ID: "a", Tier: "t1", Namespace: "default"}, {ID: "a", Tier: "t2", Namespace: "default"},
-		{ID: "b", Tier: "t1", Namespace: "default"}, {ID: "b", Tier: "t1", Namespace: "other"},
+		{ID: "a", Tier: "t1", Namespace: "default"},
+		{ID: "a", Tier: "t2", Namespace: "default"},
+		{ID: "b", Tier: "t1", Namespace: "default"},
+		{ID: "b", Tier: "t1", Namespace: "other"},
 	})
 	want := [][]string{{"tier t1"}, {"tier t2"}, nil, {"namespace other"}}
 	if !slices.EqualFunc(got, want, slices.Equal) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// interrupted is a cluster on which Ctrl-C is pressed during Jobs, or during Usage.
+type interrupted struct {
+	backends.Cluster
+	jobs, usage func()
+}
+
+func (i interrupted) Jobs(context.Context, backends.Selection) ([]backends.Job, error) {
+	i.jobs()
+	return []backends.Job{{ID: "a", Allocations: []backends.Allocation{{Tasks: []backends.Task{{Name: "t", State: "running"}}}}}}, nil
+}
+
+func (i interrupted) Usage(context.Context, []backends.Allocation) map[string]backends.Usage {
+	i.usage()
+	return nil
+}
+
+func TestAnInterruptedListingIsNone(t *testing.T) {
+	for _, during := range []string{"jobs", "usage"} {
+		ctx, cancel := context.WithCancel(context.Background())
+		cluster := interrupted{jobs: func() {}, usage: func() {}}
+		if during == "jobs" {
+			cluster.jobs = cancel
+		} else {
+			cluster.usage = cancel
+		}
+		var stdout bytes.Buffer
+		if err := new(ps).Run(ctx, &router.Request{Cluster: cluster, Stdout: &stdout}); err == nil || stdout.Len() > 0 {
+			t.Errorf("during %s: got %v and %q, want an error and no table", during, err, stdout.String())
+		}
+	}
+}
+
+func TestTasksWithoutANameHaveAState(t *testing.T) {
+	for status, want := range map[string]string{"pending": "pending", "running": "pending", "failed": "dead", "lost": "dead"} {
+		out := psJSON([]backends.Job{{Allocations: []backends.Allocation{{Status: status}}}}, nil)
+		if got := out.Jobs[0].Tasks[0].State; got != want {
+			t.Errorf("%s: got %s, want %s", status, got, want)
+		}
 	}
 }

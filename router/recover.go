@@ -2,9 +2,12 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+
+	"nomadctld/backends"
 )
 
 // recovered turns a panic anywhere below into an error of this one request.
@@ -17,7 +20,12 @@ func recovered(log *slog.Logger) Middleware {
 					err = fmt.Errorf("internal error; the gateway's log tells more under session %s", req.Session)
 				}
 			}()
-			return next(ctx, req)
+			err = next(ctx, req)
+			var caught *backends.PanicError
+			if errors.As(err, &caught) {
+				log.Error("panic", "session", req.Session, "line", req.Line, "panic", caught.String())
+			}
+			return err
 		}
 	}
 }

@@ -8,10 +8,12 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"nomadctld/internal/audit"
 	"nomadctld/internal/nearest"
 )
 
-// route finds the command that the first word names, makes a fresh one and parses its flags. It answers --help.
+// route finds the command that the first word names, makes a fresh one and parses its flags. It answers --help. Who
+// may not use the command learns nothing of its flags.
 func route(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		name := req.Words[0]
@@ -21,9 +23,13 @@ func route(next Handler) Handler {
 		}
 		command := create()
 		spec := command.Spec()
+		if err := permit(req, spec); err != nil {
+			return err
+		}
 		flags := spec.flagSet()
 		err := flags.Parse(req.Words[1:])
 		if errors.Is(err, pflag.ErrHelp) {
+			req.Event.Decision = audit.Allowed
 			_, err := io.WriteString(req.Stdout, spec.Help())
 			return err
 		}

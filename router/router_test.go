@@ -40,18 +40,25 @@ func register(t *testing.T, spec Spec, run func(context.Context, *Request) error
 
 // cluster answers with what it holds, whatever it is asked for.
 type cluster struct {
-	jobs  []backends.Job
-	err   error
-	asked []backends.Selection
-	usage []backends.Allocation
+	panics bool
+	jobs   []backends.Job
+	err    error
+	asked  []backends.Selection
+	usage  []backends.Allocation
 }
 
 func (c *cluster) Jobs(_ context.Context, s backends.Selection) ([]backends.Job, error) {
+	if c.panics {
+		panic("boom")
+	}
 	c.asked = append(c.asked, s)
 	return slices.Clone(c.jobs), c.err
 }
 
 func (c *cluster) Usage(_ context.Context, all []backends.Allocation) map[string]backends.Usage {
+	if c.panics {
+		panic("boom")
+	}
 	c.usage = append(c.usage, all...)
 	usage := map[string]backends.Usage{}
 	for _, a := range all {
@@ -160,6 +167,55 @@ func TestOneTierDownHidesNoOther(t *testing.T) {
 	var tier *backends.TierError
 	if !errors.As(err, &tier) || tier.Tier != "production" || Code(err) != 1 {
 		t.Errorf("got %v with code %d, want an error of the tier production with code 1", err, Code(err))
+	}
+}
+
+func TestANamespaceThatIsNotTheUsersIsNotAskedFor(t *testing.T) {
+	for _, tc := range []struct {
+		granted []string
+		asks    string
+		want    []string // namespaces asked for
+	}{
+		{nil, "", []string{""}},
+		{nil, "secret", []string{"secret"}},
+		{[]string{"a", "b"}, "", []string{"a", "b"}},
+		{[]string{"a", "b"}, "b", []string{"b"}},
+		{[]string{"a", "b"}, "secret", nil},
+		{[]string{}, "", nil},
+	} {
+		w := newWorld(acl.Group{Prefixes: []string{"p-"}, Namespaces: tc.granted})
+		register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
+			_, err := req.Cluster.Jobs(ctx, backends.Selection{Namespace: tc.asks})
+			return err
+		})
+		if err := w.do("probe"); err != nil {
+			t.Error(err)
+		}
+		var got []string
+		for _, s := range w.production.asked {
+			got = append(got, s.Namespace)
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("granted %q, asks for %q: asked Nomad for %q, want %q", tc.granted, tc.asks, got, tc.want)
+		}
+		delete(registry, "probe")
+	}
+}
+
+func TestAPanicOfOneTierIsItsError(t *testing.T) {
+	w := newWorld()
+	w.production.panics = true
+	w.quality.jobs = []backends.Job{job("quality", "default", "q-team1-api")}
+	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
+		jobs, err := req.Cluster.Jobs(ctx, backends.Selection{})
+		if got, want := ids(jobs), []string{"q-team1-api"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		req.Cluster.Usage(ctx, []backends.Allocation{{Tier: "production", Root: "p-team1-web"}})
+		return err
+	})
+	if err := w.do("probe"); err == nil || err.Error() != "tier production: internal error" {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -360,6 +416,15 @@ func TestHelpFlagTellsInsteadOfDoing(t *testing.T) {
 	register(t, Spec{Name: "probe", Args: "[A]", Short: "Probe it", Target: TargetScope}, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
 	if err := w.do("probe --help"); err != nil || !strings.HasPrefix(w.stdout.String(), "usage: probe [A]\n\nProbe it.\n") {
 		t.Errorf("got %v and %q", err, w.stdout.String())
+	}
+	if e := w.event(t); e.Decision != audit.Allowed || e.ExitCode != 0 {
+		t.Errorf("got the event %+v, want allowed", e)
+	}
+	denied := newWorld(acl.Group{Commands: []string{}})
+	for _, line := range []string{"probe --help", "probe --nosuch"} {
+		if err := denied.do(line); err == nil || denied.stdout.Len() > 0 || denied.event(t).Decision != audit.Denied {
+			t.Errorf("%s without the right: got %v and %q", line, err, denied.stdout.String())
+		}
 	}
 }
 

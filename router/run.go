@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// run runs the command. When its context has ended, what it says is only a consequence: the cause is returned.
+// run runs the command. When that fails because its context has ended, the cause is returned.
 func run(ctx context.Context, req *Request) error {
 	if req.Terminal != nil {
 		var cancel context.CancelCauseFunc

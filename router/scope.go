@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -35,15 +36,13 @@ func (s *scope) Jobs(ctx context.Context, sel backends.Selection) ([]backends.Jo
 	var wg sync.WaitGroup
 	for i, tier := range tiers {
 		wg.Go(func() {
-			sel := sel
-			sel.Tier, sel.Prefixes = tier, s.owned.Prefixes(tier)
-			jobs, err := s.clusters[tier].Jobs(ctx, sel)
+			err := backends.Protect(func() (err error) {
+				answers[i], err = s.jobs(ctx, tier, sel)
+				return err
+			})
 			if err != nil {
 				errs[i] = &backends.TierError{Tier: tier, Err: err}
 			}
-			answers[i] = slices.DeleteFunc(jobs, func(j backends.Job) bool {
-				return !s.owned.Owns(tier, j.Namespace, j.Root)
-			})
 		})
 	}
 	wg.Wait()
@@ -52,6 +51,30 @@ func (s *scope) Jobs(ctx context.Context, sel backends.Selection) ([]backends.Jo
 		return cmp.Or(strings.Compare(a.ID, b.ID), strings.Compare(a.Tier, b.Tier), strings.Compare(a.Namespace, b.Namespace))
 	})
 	return jobs, errors.Join(errs...)
+}
+
+// jobs asks one tier. Where the user has only some namespaces, each is asked for by itself, and another is not: what
+// is not theirs must not show in the time an answer takes either.
+func (s *scope) jobs(ctx context.Context, tier string, sel backends.Selection) ([]backends.Job, error) {
+	sel.Tier, sel.Prefixes = tier, s.owned.Prefixes(tier)
+	namespaces := s.owned.Namespaces(tier)
+	switch {
+	case namespaces == nil:
+		namespaces = []string{sel.Namespace}
+	case sel.Namespace != "" && !slices.Contains(namespaces, sel.Namespace):
+		return nil, nil
+	case sel.Namespace != "":
+		namespaces = []string{sel.Namespace}
+	}
+	var all []backends.Job
+	for _, sel.Namespace = range namespaces {
+		jobs, err := s.clusters[tier].Jobs(ctx, sel)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, jobs...)
+	}
+	return slices.DeleteFunc(all, func(j backends.Job) bool { return !s.owned.Owns(tier, j.Namespace, j.Root) }), nil
 }
 
 func (s *scope) Usage(ctx context.Context, allocations []backends.Allocation) map[string]backends.Usage {
@@ -66,12 +89,13 @@ func (s *scope) Usage(ctx context.Context, allocations []backends.Allocation) ma
 	var wg sync.WaitGroup
 	for tier, allocations := range byTier {
 		wg.Go(func() {
-			usage := s.clusters[tier].Usage(ctx, allocations)
-			mu.Lock()
-			defer mu.Unlock()
-			for id, u := range usage {
-				all[id] = u
-			}
+			_ = backends.Protect(func() error { // best effort
+				usage := s.clusters[tier].Usage(ctx, allocations)
+				mu.Lock()
+				defer mu.Unlock()
+				maps.Copy(all, usage)
+				return nil
+			})
 		})
 	}
 	wg.Wait()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/hashicorp/nomad/api"
@@ -21,18 +22,24 @@ func passing(err error) bool {
 	if errors.As(err, &answer) && answer.HasStatusCode() {
 		return answer.StatusCode() == http.StatusTooManyRequests || answer.StatusCode() >= 500
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return false
-	}
-	var network net.Error
+	var request *url.Error
 	var dns *net.DNSError
-	if errors.As(err, &dns) {
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), !errors.As(err, &request), request.Timeout():
+		return false
+	case errors.As(err, &dns):
 		return dns.IsTemporary
 	}
-	return errors.As(err, &network) && !network.Timeout()
+	return true
 }
 
-// explain returns err in words for a user: what is wrong, without the URL that was asked.
+// crowded reports whether Nomad refused a request only because there were too many.
+func crowded(err error) bool {
+	var answer api.UnexpectedResponseError
+	return errors.As(err, &answer) && answer.StatusCode() == http.StatusTooManyRequests
+}
+
+// explain returns err in words for a user: what is wrong, without addresses.
 func explain(err error) error {
 	var answer api.UnexpectedResponseError
 	if errors.As(err, &answer) && answer.HasStatusCode() {
@@ -46,10 +53,22 @@ func explain(err error) error {
 		return fmt.Errorf("%w within %s", backends.ErrUnreachable, listTimeout)
 	}
 	var request *url.Error
-	if errors.As(err, &request) {
-		return fmt.Errorf("%w: %w", backends.ErrUnreachable, request.Err)
+	if !errors.As(err, &request) {
+		return fmt.Errorf("Nomad's answer cannot be read: %w", err)
 	}
-	return fmt.Errorf("Nomad's answer cannot be read: %w", err)
+	reason := request.Err
+	var dns *net.DNSError
+	var dial *net.OpError
+	var system *os.SyscallError
+	switch {
+	case errors.As(err, &dns):
+		reason = errors.New("its name cannot be resolved: " + dns.Err)
+	case errors.As(err, &system):
+		reason = system.Err
+	case errors.As(err, &dial):
+		reason = dial.Err
+	}
+	return fmt.Errorf("%w: %w", backends.ErrUnreachable, reason)
 }
 
 func firstLine(body string) string {

@@ -33,14 +33,15 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 		blocked     []*api.Evaluation
 	)
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) {
+	protected := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
+	protected(func() (err error) {
 		stubs, err = list(gctx, c, namespace, matching("ID", s.Prefixes), c.api.Jobs().List)
 		if err == nil && slices.ContainsFunc(stubs, waits) {
 			blocked, err = list(gctx, c, namespace, both(`Status == "blocked"`, ofJobs), c.api.Evaluations().List)
 		}
 		return err
 	})
-	g.Go(func() (err error) {
+	protected(func() (err error) {
 		filter := ofJobs
 		if !s.Finished {
 			filter = both(filter, unfinished)
@@ -48,7 +49,7 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 		allocations, err = list(gctx, c, namespace, filter, c.api.Allocations().List)
 		return err
 	})
-	g.Go(func() (err error) {
+	protected(func() (err error) {
 		deployments, err = list(gctx, c, namespace, ofJobs, c.api.Deployments().List)
 		return err
 	})
@@ -102,8 +103,11 @@ func assemble(tier string, stubs []*api.JobListStub, allocations []*api.Allocati
 			job.Deployment = d.Status
 		}
 	}
+	clear(latest)
 	for _, evaluation := range blocked {
-		if job := jobs[jobKey{evaluation.Namespace, evaluation.JobID}]; job != nil {
+		key := jobKey{evaluation.Namespace, evaluation.JobID}
+		if job := jobs[key]; job != nil && evaluation.CreateIndex > latest[key] {
+			latest[key] = evaluation.CreateIndex
 			job.Unplaced = unplaced(evaluation)
 		}
 	}
@@ -138,6 +142,9 @@ func allocation(stub *api.AllocationListStub, job *backends.Job) backends.Alloca
 		Created: time.Unix(0, stub.CreateTime).UTC(), Modified: time.Unix(0, stub.ModifyTime).UTC(),
 	}
 	for name, state := range stub.TaskStates {
+		if state == nil {
+			continue
+		}
 		task := backends.Task{
 			Name: name, ExecID: backends.ExecID(name, stub.ID), State: state.State, Failed: state.Failed,
 			Started: state.StartedAt, Finished: state.FinishedAt, Restarts: int(state.Restarts),

@@ -23,7 +23,7 @@ func list[T any](ctx context.Context, c *Client, namespace, filter string, fetch
 	q.Filter, q.PerPage = filter, perPage
 	var all []T
 	for {
-		page, meta, err := retry(ctx, func() ([]T, *api.QueryMeta, error) { return fetch(q) })
+		page, meta, err := retry(ctx, func() ([]T, *api.QueryMeta, error) { return fetch(q) }, passing)
 		if err != nil {
 			return nil, explain(err)
 		}
@@ -35,12 +35,12 @@ func list[T any](ctx context.Context, c *Client, namespace, filter string, fetch
 	}
 }
 
-// retry repeats a read that failed in a way that may pass. The pauses are random, so that many gateways do not
+// retry repeats a read that failed with an error that may pass. The pauses are random, so that many gateways do not
 // come back in step.
-func retry[T any](ctx context.Context, read func() (T, *api.QueryMeta, error)) (T, *api.QueryMeta, error) {
+func retry[T any](ctx context.Context, read func() (T, *api.QueryMeta, error), mayPass func(error) bool) (T, *api.QueryMeta, error) {
 	for attempt := 1; ; attempt++ {
 		value, meta, err := read()
-		if err == nil || attempt == attempts || !passing(err) {
+		if err == nil || attempt == attempts || !mayPass(err) {
 			return value, meta, err
 		}
 		pause := backoff << (attempt - 1)

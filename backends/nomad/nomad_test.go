@@ -242,6 +242,37 @@ func TestANodeThatHangsHidesNoOther(t *testing.T) {
 	}
 }
 
+func TestOneFailingAllocationHidesNoOther(t *testing.T) {
+	for _, fault := range []sim.Fault{{Status: 500, Body: "boom"}, {Status: 404}, {Status: 429}} {
+		c, client := simulated(t)
+		c.Run(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Count: 100}}})
+		jobs, err := client.Jobs(context.Background(), backends.Selection{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fault.Path, fault.Times = "/v1/client/allocation/{id}/stats", 1
+		c.Inject(fault)
+		if got := len(client.Usage(context.Background(), jobs[0].Allocations)); got < 99 {
+			t.Errorf("status %d for one of 100: got the usage of %d tasks", fault.Status, got)
+		}
+	}
+}
+
+func TestWhatMakesNoSenseIsAnError(t *testing.T) {
+	c, client := simulated(t)
+	for _, body := range []string{`[null,null]`, `[{"ID":1}]`, `"x"`, ``} {
+		c.Inject(sim.Fault{Path: "/v1/allocations", Status: 200, Body: body})
+		if _, err := client.Jobs(context.Background(), backends.Selection{}); err == nil {
+			t.Errorf("%q: got none", body)
+		}
+		c.Heal()
+	}
+	c.Inject(sim.Fault{Path: "/v1/allocations", Status: 200, Body: `[{"ID":"a","JobID":"j","TaskStates":{"web":null}}]`})
+	if jobs, err := client.Jobs(context.Background(), backends.Selection{}); err != nil || len(jobs) != 1 {
+		t.Errorf("a task without a state: got %+v, %v", jobs, err)
+	}
+}
+
 func TestADeploymentOfAnEarlierJobOfTheNameIsNotThisOnes(t *testing.T) {
 	c, client := simulated(t)
 	c.Run(sim.Job{ID: "a", Deployment: sim.Deployment{Status: "failed"}})

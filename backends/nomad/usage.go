@@ -3,8 +3,9 @@ package nomad
 import (
 	"context"
 	"errors"
-	"net/http"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/nomad/api"
@@ -18,7 +19,7 @@ const (
 )
 
 // Usage asks for the statistics of each running allocation. Nomad passes the question on to the allocation's
-// node; after a node has failed to answer once it is left alone.
+// node; a node that could not be asked once is left alone.
 func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) map[string]backends.Usage {
 	usage := map[string]backends.Usage{}
 	q, err := c.query(ctx, "")
@@ -57,11 +58,7 @@ func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) m
 						return
 					}
 					mu.Lock()
-					for _, task := range a.Tasks {
-						if resources := stats.Tasks[task.Name]; resources != nil && task.State == "running" {
-							usage[task.ExecID] = measured(resources.ResourceUsage)
-						}
-					}
+					maps.Copy(usage, tasksUsage(a, stats))
 					mu.Unlock()
 				}
 			})
@@ -72,15 +69,38 @@ func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) m
 	return usage
 }
 
-// stats returns no tasks for an allocation that the node does not know, or no longer.
-func (c *Client) stats(ctx context.Context, q api.QueryOptions, a backends.Allocation) (*api.AllocResourceUsage, error) {
+// stats returns nothing for an allocation of which Nomad has none. An error means that its node cannot be asked.
+func (c *Client) stats(ctx context.Context, q api.QueryOptions, a backends.Allocation) (stats *api.AllocResourceUsage, err error) {
 	q.Namespace = a.Namespace
-	stats, err := c.api.Allocations().Stats(&api.Allocation{ID: a.ID}, q.WithContext(ctx))
+	err = backends.Protect(func() error {
+		stats, _, err = retry(ctx, func() (*api.AllocResourceUsage, *api.QueryMeta, error) {
+			stats, err := c.api.Allocations().Stats(&api.Allocation{ID: a.ID}, q.WithContext(ctx))
+			return stats, nil, err
+		}, crowded)
+		return err
+	})
 	var answer api.UnexpectedResponseError
-	if errors.As(err, &answer) && answer.StatusCode() == http.StatusNotFound {
-		return &api.AllocResourceUsage{}, nil
+	if errors.As(err, &answer) && answer.HasStatusCode() && !strings.Contains(answer.Body(), noPath) {
+		return nil, nil
 	}
 	return stats, err
+}
+
+// noPath is in Nomad's answer when its servers have no connection to the node.
+const noPath = "No path to node"
+
+// tasksUsage returns the usage of the allocation's running tasks, by exec ID.
+func tasksUsage(a backends.Allocation, stats *api.AllocResourceUsage) map[string]backends.Usage {
+	usage := map[string]backends.Usage{}
+	if stats == nil {
+		return usage
+	}
+	for _, task := range a.Tasks {
+		if resources := stats.Tasks[task.Name]; resources != nil && task.State == "running" {
+			usage[task.ExecID] = measured(resources.ResourceUsage)
+		}
+	}
+	return usage
 }
 
 // measured leaves out the figures that the task's driver does not measure: Nomad sends them as 0.

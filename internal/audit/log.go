@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 
 	"nomadctld/internal/escape"
@@ -12,8 +13,10 @@ import (
 // Log writes events. Its methods may be called at the same time.
 type Log struct {
 	path string // empty when out is used
-	mu   sync.Mutex
 	out  io.Writer
+
+	mu   sync.Mutex
+	torn bool // the last event could not be written, or only a part of it
 }
 
 // Open returns a log that writes to the file at path, created for its owner alone if need be; "-" is standard
@@ -33,8 +36,14 @@ func Open(path string) (*Log, error) {
 // NewLog returns a log that writes to w.
 func NewLog(w io.Writer) *Log { return &Log{out: w} }
 
-// Ready returns an error when an event could not be written now.
+// Ready returns an error when an event could not be written now. After a failed write it tries, and thereby ends
+// the torn line.
 func (l *Log) Ready() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.torn {
+		return l.append(nil)
+	}
 	if l.path == "" {
 		return nil
 	}
@@ -45,28 +54,61 @@ func (l *Log) Ready() error {
 	return f.Close()
 }
 
-// Write appends the event as one line, in one write.
+// Write appends the event as one line, in one write. Texts beyond maxText are cut.
 func (l *Log) Write(e Event) error {
+	e.Line, e.Error = cut(e.Line), cut(e.Error)
+	e.Command = cutAll(e.Command)
 	line, err := escape.JSON(e, "")
 	if err != nil {
 		return fmt.Errorf("audit event: %w", err)
 	}
-	line = append(line, '\n')
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.path == "" {
-		_, err = l.out.Write(line)
-		return err
+	return l.append(append(line, '\n'))
+}
+
+// append writes b, after the end of a line that was torn. l.mu is held.
+func (l *Log) append(b []byte) (err error) {
+	if l.torn {
+		b = append([]byte("\n"), b...)
 	}
-	f, err := l.open()
-	if err != nil {
-		return err
+	l.torn = true
+	out := l.out
+	if l.path != "" {
+		f, err := l.open()
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		out = f
 	}
-	if _, err := f.Write(line); err != nil {
-		f.Close()
-		return err
+	if _, err = out.Write(b); err == nil {
+		l.torn = false
 	}
-	return f.Close()
+	return err
+}
+
+// maxText is how much of a text an event holds, in bytes. A command line may be longer, and escaped it grows.
+const maxText = 4 << 10
+
+// cut returns s, or its beginning and its length.
+func cut(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return fmt.Sprintf("%s... (%d bytes)", strings.ToValidUTF8(s[:maxText], ""), len(s))
+}
+
+// cutAll returns the words that fit into maxText together, the last of them cut.
+func cutAll(words []string) []string {
+	kept, left := []string{}, maxText
+	for i, word := range words {
+		if left -= len(word) + 1; left < 0 {
+			return append(kept, cut(word), fmt.Sprintf("... (%d words)", len(words)-i-1))
+		}
+		kept = append(kept, word)
+	}
+	return kept
 }
 
 func (l *Log) open() (*os.File, error) {

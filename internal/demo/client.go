@@ -1,16 +1,16 @@
 package demo
 
 import (
+	"context"
 	"errors"
 	"io"
-	"os"
-	"os/signal"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// Run runs one command line as wim, through a real SSH connection, and returns its exit code.
-func (d *Demo) Run(line string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
+// Run runs one command line as wim, through a real SSH connection, and returns its exit code. When ctx ends the
+// command is interrupted.
+func (d *Demo) Run(ctx context.Context, line string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
 	conn, err := ssh.Dial("tcp", d.Address, &ssh.ClientConfig{
 		User:            "wim",
 		Auth:            []ssh.AuthMethod{ssh.PublicKeys(d.keys["wim"])},
@@ -33,14 +33,8 @@ func (d *Demo) Run(line string, stdin io.Reader, stdout, stderr io.Writer) (int,
 		io.Copy(input, stdin)
 		input.Close()
 	}()
-	interrupts := make(chan os.Signal, 1)
-	signal.Notify(interrupts, os.Interrupt)
-	defer signal.Stop(interrupts)
-	go func() {
-		if _, ok := <-interrupts; ok {
-			session.Signal(ssh.SIGINT)
-		}
-	}()
+	stop := context.AfterFunc(ctx, func() { session.Signal(ssh.SIGINT) })
+	defer stop()
 	err = session.Run(line)
 	var exit *ssh.ExitError
 	if errors.As(err, &exit) {

@@ -25,8 +25,12 @@ func NewTable(header ...string) *Table { return &Table{header: header} }
 func (t *Table) Row(cells ...string) {
 	row := make([]string, len(t.header))
 	for i := range row {
-		if i < len(cells) {
-			row[i] = escape.Text(cells[i])
+		if i >= len(cells) {
+			break
+		}
+		row[i] = escape.Text(cells[i])
+		if i < len(row)-1 { // a name must not pass for two columns
+			row[i] = strings.ReplaceAll(row[i], "|", `\x7c`)
 		}
 	}
 	t.rows = append(t.rows, row)

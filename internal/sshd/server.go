@@ -26,8 +26,7 @@ type Server struct {
 	Limits   Limits
 	Log      *slog.Logger
 
-	ssh   *ssh.Server
-	young chan struct{} // a place for each connection that has not proven a key
+	ssh *ssh.Server
 
 	running atomic.Int32 // sessions, those of connections that have ended included
 
