@@ -27,4 +27,4 @@ generate: ## the docs that are made from the commands; formatting
 	$(TOOL) gofumpt -w .
 
 bench: ## ratios to a peer in the same run
-	go test -run '^$$' -bench . -benchtime 1x ./internal/bench
+	go test -run '^$$' -bench . -benchtime 1x .

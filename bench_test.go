@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+	"golang.org/x/crypto/ssh"
+
+	"nomadctld/config"
+	"nomadctld/internal/gateway"
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
+	"nomadctld/internal/sshfiles"
+)
+
+// BenchmarkPs measures ps through a real SSH connection, login included, beside what a peer takes on the same cluster
+// of 5,000 allocations, in the same run. Medians of 5; the metrics are milliseconds and, for the peers, how many times
+// the time of a team's ps.
+func BenchmarkPs(b *testing.B) {
+	const jobs, perJob = 1000, 5
+	cluster := sim.New()
+	defer cluster.Close()
+	for i := range 20 {
+		cluster.AddNode(sim.Node{Name: fmt.Sprintf("node-%d", i)})
+	}
+	for i := range jobs {
+		team := "team2"
+		if i%50 == 0 { // 20 jobs with 100 allocations
+			team = "team1"
+		}
+		cluster.Run(sim.Job{ID: fmt.Sprintf("p-%s-%d", team, i), Deployment: sim.Deployment{Status: "successful"}, Groups: []sim.Group{{Name: "g", Count: perJob}}})
+	}
+	url, err := cluster.Start()
+	if err != nil {
+		b.Fatal(err)
+	}
+	run := benchGateway(b, url)
+	team := median(b, func() { run("ann", "ps") })
+	report := func(name string, took time.Duration) {
+		b.ReportMetric(float64(took.Microseconds())/1000, name+"-ms")
+		if took != team {
+			b.ReportMetric(float64(took)/float64(team), name+"/ps-of-a-team")
+		}
+	}
+	report("ps-of-a-team", team)
+	report("ps-of-all", median(b, func() { run("wim", "ps") }))
+	report("ps-of-all-no-stats", median(b, func() { run("wim", "ps --no-stats") }))
+	client, err := api.NewClient(&api.Config{Address: url})
+	if err != nil {
+		b.Fatal(err)
+	}
+	report("all-allocations-over-http", median(b, func() {
+		if _, _, err := client.Allocations().List(nil); err != nil {
+			b.Fatal(err)
+		}
+	}))
+	if binary := nomadtest.Binary(); binary != "" {
+		report("nomad-job-status", median(b, func() {
+			if out, err := exec.Command(binary, "job", "status", "-address="+url).CombinedOutput(); err != nil {
+				b.Fatalf("%v: %s", err, out)
+			}
+		}))
+	}
+	b.ReportMetric(0, "ns/op") // the metrics above are what counts
+}
+
+// benchGateway starts a gateway before the cluster and returns a function that logs in as wim, who owns everything,
+// or ann of team 1, and runs a command line.
+func benchGateway(b *testing.B, url string) func(user, line string) {
+	b.Helper()
+	dir := sshfiles.Dir(b.TempDir())
+	keys := map[string]ssh.Signer{}
+	for _, name := range []string{"hostkey", "wim", "ann"} {
+		key, err := dir.NewKey(name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		keys[name] = key
+	}
+	text := fmt.Sprintf(`
+general = { hostkey = %q, bind = "127.0.0.1:0" }
+audit = { file = %q }
+nomad.production = { url = %q, prefix = ["p-"] }
+prefix.all.prefix = ["p-"]
+prefix.team1.prefix = ["p-team1-"]
+users.wim = { prefix = ["all"], key = %q }
+users.ann = { prefix = ["team1"], key = %q }
+`, dir.Path("hostkey"), dir.Path("audit"), url, sshfiles.PublicLine(keys["wim"]), sshfiles.PublicLine(keys["ann"]))
+	if err := os.WriteFile(dir.Path("nomadctld.toml"), []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	c, faults := config.Load(dir.Path("nomadctld.toml"), gateway.Commands())
+	if c == nil {
+		b.Fatal(faults)
+	}
+	g, err := gateway.Listen(c, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan struct{})
+	go func() { g.Serve(ctx); close(served) }()
+	b.Cleanup(func() { stop(); <-served })
+	return func(user, line string) {
+		client, err := ssh.Dial("tcp", g.Addr().String(), &ssh.ClientConfig{
+			User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(keys[user])},
+			HostKeyCallback: ssh.FixedHostKey(keys["hostkey"].PublicKey()),
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer client.Close()
+		session, err := client.NewSession()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := session.Output(line); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func median(b *testing.B, f func()) time.Duration {
+	b.Helper()
+	var all []time.Duration
+	for range 5 {
+		begin := time.Now()
+		f()
+		all = append(all, time.Since(begin))
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
