@@ -21,13 +21,14 @@ import (
 var mayImport = map[string][]string{
 	"acl":                  {"backends"},
 	"backends/backendtest": {"backends"},
+	"backends/docker":      {"backends"},
 	"backends/nomad":       {"backends"},
 	"commands":             {"backends", "internal/escape", "internal/render", "router"},
 	"config":               {"internal/nearest"},
 	"internal/audit":       {"internal/escape"},
 	"internal/demo":        {"config", "internal/gateway", "internal/sim", "internal/sshfiles"},
 	"internal/docs":        {"commands", "router"},
-	"internal/gateway":     {"acl", "backends/nomad", "commands", "config", "internal/audit", "internal/sshd", "router"},
+	"internal/gateway":     {"acl", "backends", "backends/docker", "backends/nomad", "commands", "config", "internal/audit", "internal/sshd", "router"},
 	"internal/nomadtest":   {"internal/sim"},
 	"internal/render":      {"internal/escape"},
 	"internal/sshd":        {"acl", "internal/escape", "router"},
@@ -36,8 +37,9 @@ var mayImport = map[string][]string{
 
 // onlyIn says which packages alone may import a library.
 var onlyIn = map[string][]string{
-	"github.com/gliderlabs/ssh":      {"internal/sshd"},
-	"github.com/hashicorp/nomad/api": {"backends/nomad", "internal/nomadtest"},
+	"github.com/fsouza/go-dockerclient": {"backends/docker", "internal/dockertest"},
+	"github.com/gliderlabs/ssh":         {"internal/sshd"},
+	"github.com/hashicorp/nomad/api":    {"backends/nomad", "internal/nomadtest"},
 }
 
 func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {

@@ -63,6 +63,7 @@ func scriptParams(dir string, cluster nomadtest.Cluster) testscript.Params {
 			"expand":  expand,
 			"eqlines": eqlines,
 			"hang":    hang,
+			"huge":    huge,
 		},
 	}
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 
 	"nomadctld/config"
+	"nomadctld/internal/demo"
 	"nomadctld/internal/gateway"
 	"nomadctld/internal/sshfiles"
 )
@@ -33,7 +35,7 @@ func TestTheReadmesConfigurationLoads(t *testing.T) {
 	}
 	text := strings.ReplaceAll(string(block[1]), "/etc/nomadctld/", dir.Path("")+"/")
 	text = strings.ReplaceAll(text, "ssh-ed25519 AAAA...", sshfiles.PublicLine(key))
-	text = regexp.MustCompile(`(?m)^ca = .*$`).ReplaceAllString(text, "")
+	text = regexp.MustCompile(`(?m)^(ca|cert|key) = "/.*$`).ReplaceAllString(text, "")
 	if err := os.WriteFile(dir.Path("nomadctld.toml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -43,5 +45,33 @@ func TestTheReadmesConfigurationLoads(t *testing.T) {
 	}
 	if c != nil && c.Summary() != "2 tiers (production, quality), 2 users, 2 prefix groups" {
 		t.Errorf("got %s", c.Summary())
+	}
+}
+
+// TestTheDocumentedOutputsAreTheDemos runs each command of docs/outputs.md and compares what it prints, but for the
+// white space at the ends of lines and for the dates, which move on.
+func TestTheDocumentedOutputsAreTheDemos(t *testing.T) {
+	text, err := os.ReadFile("docs/outputs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := demo.Start(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	dates := regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|(?m) +$`)
+	blocks := regexp.MustCompile("(?s)```text\n\\$ nomadctld demo ([^\n]*)\n(.*?)```").FindAllSubmatch(text, -1)
+	if len(blocks) < 8 {
+		t.Fatalf("only %d outputs", len(blocks))
+	}
+	for _, block := range blocks {
+		var stdout, stderr bytes.Buffer
+		if _, err := d.Run(t.Context(), string(block[1]), strings.NewReader(""), &stdout, &stderr); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := dates.ReplaceAllString(stdout.String(), ""), dates.ReplaceAllString(string(block[2]), ""); got != want {
+			t.Errorf("%s prints\n%s%sand docs/outputs.md says\n%s", block[1], got, stderr.String(), want)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/crypto/ssh"
@@ -108,6 +109,18 @@ func expand(ts *testscript.TestScript, _ bool, args []string) {
 	for _, file := range args {
 		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(os.Expand(ts.ReadFile(file), ts.Getenv)), 0o600))
 	}
+}
+
+// huge runs two jobs in the simulated cluster: p-team1-many with 10,000 tasks, and p-team1-loud with an event whose
+// message is a megabyte of lines that would act on a terminal.
+func huge(ts *testscript.TestScript, _ bool, _ []string) {
+	c := ts.Value("cluster").(nomadtest.Cluster).Sim
+	c.Run(sim.Job{ID: "p-team1-many", Groups: []sim.Group{{Name: "g", Count: 10000}}})
+	loud := sim.Killing(time.Now(), strings.Repeat("\x1b[2J\u202e loud\n", 1<<16))
+	c.Run(sim.Job{ID: "p-team1-loud", Groups: []sim.Group{{
+		Name: "g", Tasks: []sim.Task{{Name: "t"}},
+		Allocations: []sim.Allocation{{Node: "node-1", Tasks: map[string]sim.TaskState{"t": {Events: []sim.Event{loud}}}}},
+	}}})
 }
 
 // hang NODE makes a node of the simulated cluster take requests and never answer.

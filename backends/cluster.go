@@ -2,6 +2,7 @@ package backends
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -11,6 +12,26 @@ import (
 type Cluster interface {
 	// Jobs returns the jobs that s selects, by ID, then tier, then namespace.
 	Jobs(ctx context.Context, s Selection) ([]Job, error)
+
+	// Job returns the whole state of a job that Jobs has returned. ErrGone: it has been purged since.
+	Job(ctx context.Context, job Job) (JobDetail, error)
+
+	// Schedules returns when the periodic and parameterized ones among the jobs launch, in the order of jobs.
+	Schedules(ctx context.Context, jobs []Job) ([]Schedule, error)
+
+	// Definition returns the job as Nomad stores it, in JSON, byte for byte: the version given, or the current one.
+	// ErrGone: there is none.
+	Definition(ctx context.Context, job Job, version *uint64) (json.RawMessage, error)
+
+	// Allocation returns what only the whole allocation tells. ErrGone: Nomad has forgotten it.
+	Allocation(ctx context.Context, a Allocation) (AllocationDetail, error)
+
+	// Checks returns the results of the running allocations' service checks, by allocation ID. It is best effort as
+	// Usage is.
+	Checks(ctx context.Context, allocations []Allocation) map[string][]Check
+
+	// NodeAddress returns the IP address of the allocation's node.
+	NodeAddress(ctx context.Context, a Allocation) (string, error)
 
 	// Usage returns what the running tasks of the allocations use, by exec ID. It is best effort: what does not
 	// answer before the context ends, or at all, is missing.
@@ -26,8 +47,10 @@ type Selection struct {
 	Finished  bool     // complete, lost and unknown allocations too
 }
 
-// ErrForbidden is a token that Nomad refused; ErrUnreachable a cluster that gave no answer.
+// ErrForbidden is a token that Nomad refused; ErrUnreachable a cluster that gave no answer; ErrGone what is not there
+// any more.
 var (
+	ErrGone        = errors.New("it is not there any more")
 	ErrForbidden   = errors.New("the gateway's token is refused")
 	ErrUnreachable = errors.New("no answer")
 )

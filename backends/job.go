@@ -19,6 +19,13 @@ type Job struct {
 	// else the job itself.
 	Root string
 
+	Parent        string    // ID of the job of which this one is a launch; empty for others
+	Submitted     time.Time // when this version was registered
+	Periodic      bool
+	Parameterized bool
+	Stopped       bool
+	Counts        Counts // of all groups together
+
 	// Deployment is the status of the job's latest deployment in Nomad's words (running, successful, failed,
 	// cancelled...); empty when it has none.
 	Deployment string
@@ -26,6 +33,9 @@ type Job struct {
 	Unplaced    []Unplaced   // by group name
 	Allocations []Allocation // by group, index in the group, then newest first
 }
+
+// Counts is how many allocations are in which state.
+type Counts struct{ Queued, Starting, Running, Failed, Complete, Lost, Unknown int }
 
 // Unplaced is a task group for which no node could be found.
 type Unplaced struct {
@@ -46,9 +56,17 @@ type Allocation struct {
 	NodeID    string
 	Status    string // the client's: pending, running, complete, failed, lost or unknown
 	Desired   string // run, stop or evict
+	Version   uint64 // of the job
 	Created   time.Time
 	Modified  time.Time
-	Tasks     []Task // by name
+	Next      string // the allocation that replaces this one; empty: none
+
+	// Rescheduled are the failed allocations that this one replaces, oldest first, as far as Nomad keeps them.
+	Rescheduled []Reschedule
+
+	Healthy *bool // to its deployment; nil: not known, or not yet
+	Canary  bool
+	Tasks   []Task // by name
 }
 
 // Finished reports whether nothing of the allocation runs any more or will.

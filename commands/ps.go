@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,11 +21,8 @@ import (
 
 func init() { router.Register(func() router.Command { return new(ps) }) }
 
-// statsWait is how long the table waits for CPU and memory.
-const statsWait = 2 * time.Second
-
 type ps struct {
-	where
+	watch
 	json, quiet, noStats, all bool
 }
 
@@ -49,7 +47,7 @@ it, oldest first:
 
 Running, pending and failed allocations are listed. - is a figure that is not measured or did not come in time.`,
 		Flags: func(f *pflag.FlagSet) {
-			p.bind(f)
+			p.watch.bind(f)
 			f.BoolVarP(&p.all, "all", "a", false, "list finished allocations too")
 			f.BoolVar(&p.json, "json", false, "write JSON for scripts")
 			f.BoolVarP(&p.quiet, "quiet", "q", false, "write exec IDs only, one a line")
@@ -62,53 +60,30 @@ func (p *ps) Run(ctx context.Context, req *router.Request) error {
 	if p.quiet && p.json {
 		return router.Exit(2, errors.New("ps: --quiet and --json exclude each other"))
 	}
-	selection := p.selection()
-	selection.Finished = p.all
-	done := progress(req, "waiting for the clusters")
-	jobs, err := req.Cluster.Jobs(ctx, selection)
-	done()
-	var tier *backends.TierError
-	if err != nil && !errors.As(err, &tier) {
-		return err
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	fits := jobFilter(req.Args)
-	jobs = slices.DeleteFunc(jobs, func(j backends.Job) bool {
-		return !fits(j) || len(j.Allocations) == 0 && len(j.Unplaced) == 0
-	})
-	if werr := p.write(ctx, req, jobs); werr != nil {
-		return werr
-	}
-	return err
+	return p.watch.run(ctx, req, func(ctx context.Context, out io.Writer) error { return p.draw(ctx, req, out) })
 }
 
-func (p *ps) write(ctx context.Context, req *router.Request, jobs []backends.Job) error {
-	if p.quiet {
-		_, err := io.WriteString(req.Stdout, execIDs(jobs))
+func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error {
+	jobs, err := listed(ctx, req, p.all)
+	if !partial(err) {
 		return err
+	}
+	jobs = slices.DeleteFunc(filtered(req, jobs), func(j backends.Job) bool { return len(j.Allocations) == 0 && len(j.Unplaced) == 0 })
+	if p.quiet {
+		_, werr := io.WriteString(out, execIDs(jobs))
+		return cmp.Or(werr, err)
 	}
 	var usage map[string]backends.Usage
 	if !p.noStats {
-		inTime, cancel := context.WithTimeout(ctx, statsWait)
-		defer cancel()
-		var allocations []backends.Allocation
-		for _, job := range jobs {
-			allocations = append(allocations, job.Allocations...)
-		}
-		done := progress(req, "waiting for CPU and memory")
-		usage = req.Cluster.Usage(inTime, allocations)
-		done()
-		if ctx.Err() != nil {
-			return ctx.Err()
+		var gone error
+		if usage, gone = used(ctx, req, jobs); gone != nil {
+			return gone
 		}
 	}
 	if p.json {
-		return render.JSON(req.Stdout, psJSON(jobs, usage))
+		return cmp.Or(render.JSON(out, psJSON(jobs, usage)), err)
 	}
-	_, err := psTable(jobs, usage).WriteTo(req.Stdout)
-	return err
+	return cmp.Or(psTable(jobs, usage).Write(out, look(req)), err)
 }
 
 func execIDs(jobs []backends.Job) string {
@@ -124,7 +99,7 @@ func execIDs(jobs []backends.Job) string {
 }
 
 func psTable(jobs []backends.Job, usage map[string]backends.Usage) *render.Table {
-	table := render.NewTable("Exec ID", "Job/Task", "Node", "Uptime", "CPU", "Mem(max)", "Extra")
+	table := render.NewTable("Exec ID", "Job/Task", "Node", "Uptime", "CPU", "Mem(max)", "Extra").Yield(2, 3, 4, 5).Paint(psColor)
 	where := distinctions(jobs)
 	for i, job := range jobs {
 		name := job.ID
@@ -146,6 +121,18 @@ func psTable(jobs []backends.Job, usage map[string]backends.Usage) *render.Table
 		}
 	}
 	return table
+}
+
+func psColor(column int, text string) render.Color {
+	switch {
+	case column == 1 && strings.HasSuffix(text, " OK"):
+		return render.Good
+	case column == 1 && strings.HasSuffix(text, " FAIL"), column == 6 && (strings.HasPrefix(text, "F") || strings.Contains(text, "O")):
+		return render.Bad
+	case column == 6:
+		return render.Odd
+	}
+	return ""
 }
 
 // distinctions returns for each job what tells it from others of the same name: its namespace, unless it is
@@ -197,15 +184,19 @@ func figures(t backends.Task, usage map[string]backends.Usage) (cpu, memory stri
 	if !ok {
 		return "-", "-"
 	}
-	cpu = "-"
-	if u.CPU != nil {
-		cpu = fmt.Sprintf("%.0f", math.Floor(*u.CPU))
+	return megahertz(u.CPU), size(u.Memory) + "(" + size(u.MemoryMax) + ")"
+}
+
+func megahertz(mhz *float64) string {
+	if mhz == nil {
+		return "-"
 	}
-	size := func(n *uint64) string {
-		if n == nil {
-			return "-"
-		}
-		return humanize.IBytes(*n)
+	return fmt.Sprintf("%.0f", math.Floor(*mhz))
+}
+
+func size(bytes *uint64) string {
+	if bytes == nil {
+		return "-"
 	}
-	return cpu, size(u.Memory) + "(" + size(u.MemoryMax) + ")"
+	return humanize.IBytes(*bytes)
 }

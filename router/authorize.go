@@ -19,15 +19,27 @@ func permit(req *Request, spec Spec) error {
 	return fmt.Errorf("%s is not among your commands: %s", spec.Name, strings.Join(names(req.Allowed()), ", "))
 }
 
-// authorize puts the part of the clusters on the request on which the user may run the command. Nothing else does.
-func authorize(tiers []acl.Tier, clusters map[string]backends.Cluster) Middleware {
+// authorize puts the part of the clusters on the request on which the user may run the command, and the job or task
+// that it is about. Nothing else does.
+func authorize(tiers []acl.Tier, clusters map[string]*backends.Shared, containers backends.Containers) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
 			spec := req.Command.Spec()
-			req.Event.Decision = audit.Allowed
-			if spec.Target != TargetNone {
-				req.Cluster = &scope{owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event}
+			if spec.Target == TargetNone {
+				req.Event.Decision = audit.Allowed
+				return next(ctx, req)
 			}
+			req.Cluster = &scope{owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event}
+			if spec.Target >= TargetJob {
+				req.Event.Decision = audit.Denied // until it is found among what is theirs
+				if err := resolve(ctx, req, spec.Target); err != nil {
+					return err
+				}
+				if req.Task != nil {
+					req.Container = container{containers, req.Cluster, *req.Allocation, req.Task.Name}
+				}
+			}
+			req.Event.Decision = audit.Allowed
 			return next(ctx, req)
 		}
 	}

@@ -25,13 +25,14 @@ func Chain(h Handler, mw ...Middleware) Handler {
 
 // Gateway is what the middleware needs to know of the world.
 type Gateway struct {
-	Users    *acl.Directory
-	Tiers    []acl.Tier
-	Clusters map[string]backends.Cluster // by tier
-	Aliases  map[string]string           // name to command line
-	Audit    *audit.Log
-	Required bool // a command whose audit event cannot be written is refused
-	Log      *slog.Logger
+	Users      *acl.Directory
+	Tiers      []acl.Tier
+	Clusters   map[string]*backends.Shared // by tier
+	Containers backends.Containers
+	Aliases    map[string]string // name to command line
+	Audit      *audit.Log
+	Required   bool // a command whose audit event cannot be written is refused
+	Log        *slog.Logger
 }
 
 // Handler returns the whole way of a request.
@@ -42,6 +43,6 @@ func (g Gateway) Handler() Handler {
 		authenticate(g.Users),
 		alias(g.Aliases),
 		route,
-		authorize(g.Tiers, g.Clusters),
+		authorize(g.Tiers, g.Clusters, g.Containers),
 	)
 }

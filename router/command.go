@@ -36,9 +36,12 @@ type Target int
 
 // The zero Target is invalid, so that no command can forget to say.
 const (
-	_           Target = iota
-	TargetNone         // nothing of a cluster; allowed to everybody
-	TargetScope        // all that the user owns: req.Cluster
+	_               Target = iota
+	TargetNone             // nothing of a cluster; allowed to everybody
+	TargetScope            // all that the user owns: req.Cluster
+	TargetJob              // a job, named by the first argument: req.Job
+	TargetTask             // a task: req.Job, req.Allocation and req.Task
+	TargetJobOrTask        // either; req.Task is nil for a job
 )
 
 var registry = map[string]func() Command{}
@@ -54,6 +57,8 @@ func Register(create func() Command) {
 		panic("router: command " + spec.Name + " is registered twice")
 	case spec.Target == 0:
 		panic("router: command " + spec.Name + " has no Target")
+	case spec.Target >= TargetJob && !strings.HasPrefix(spec.Args, "JOB") && !strings.HasPrefix(spec.Args, "SELECTOR"):
+		panic("router: command " + spec.Name + " reaches a job or a task and its first argument is neither JOB nor SELECTOR")
 	}
 	registry[spec.Name] = create
 }

@@ -10,7 +10,7 @@ import (
 // Usage returns the usage line: name, flags and arguments.
 func (s Spec) Usage() string {
 	usage := s.Name
-	if s.flagSet().HasFlags() {
+	if s.FlagUsages() != "" {
 		usage += " [FLAGS]"
 	}
 	if s.Args != "" {
@@ -35,7 +35,19 @@ func (s Spec) Help() string {
 // FlagUsages returns a line for each flag, by name; empty when there are none. --help is not among them.
 func (s Spec) FlagUsages() string {
 	// pflag's own lines offer --json[=true|false], which nobody types.
-	return strings.ReplaceAll(s.flagSet().FlagUsages(), "[=true|false]", "             ")
+	flags := s.flagSet()
+	s.commonFlags(flags, new(Request))
+	return strings.ReplaceAll(flags.FlagUsages(), "[=true|false]", "             ")
+}
+
+// commonFlags binds the flags that every command of a cluster has.
+func (s Spec) commonFlags(flags *pflag.FlagSet, req *Request) {
+	if s.Target == TargetNone {
+		return
+	}
+	flags.StringVar(&req.Tier, "tier", "", "only this `TIER`")
+	flags.StringVar(&req.Namespace, "namespace", "", "only this `NAMESPACE` of Nomad")
+	flags.BoolVar(&req.NoColor, "no-color", req.NoColor, "no colours on a terminal")
 }
 
 func (s Spec) flagSet() *pflag.FlagSet {

@@ -1,7 +1,10 @@
 package router
 
 import (
+	"context"
+	"encoding/json"
 	"io"
+	"time"
 
 	"nomadctld/acl"
 	"nomadctld/backends"
@@ -30,12 +33,32 @@ type Request struct {
 	Command Command          // route
 	Args    []string         // route: what is left of Words after the name and the flags
 	Cluster backends.Cluster // authorize: what is the user's, and nothing else; nil for TargetNone
+
+	Tier, Namespace string // route: --tier and --namespace, for every command that reaches a cluster; empty: all
+	NoColor         bool   // route: --no-color
+
+	Job        backends.Job         // authorize: what the first argument names
+	Allocation *backends.Allocation // likewise
+	Task       *backends.Task       // likewise
+	Container  Container            // authorize: that of Task
 }
 
-// Terminal is the client's terminal.
-type Terminal struct {
-	Name          string // TERM
-	Width, Height int    // columns and rows at the beginning; 0 when unknown
+// Container is the container of the one task that a request is about.
+type Container interface {
+	// Inspect returns what the container runtime says of it, in JSON, byte for byte.
+	Inspect(ctx context.Context) (json.RawMessage, error)
+}
+
+// Selection returns which jobs the request's --tier and --namespace allow.
+func (r *Request) Selection() backends.Selection {
+	return backends.Selection{Tier: r.Tier, Namespace: r.Namespace}
+}
+
+// Share says that answers up to maxAge old will do: the clusters are asked once for all who watch the same thing.
+func (r *Request) Share(maxAge time.Duration) {
+	if s, ok := r.Cluster.(*scope); ok {
+		s.maxAge = maxAge
+	}
 }
 
 // Allowed returns the commands the request's user may use, by name.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/spf13/pflag"
 
@@ -27,7 +28,8 @@ func route(next Handler) Handler {
 			return err
 		}
 		flags := spec.flagSet()
-		err := flags.Parse(req.Words[1:])
+		spec.commonFlags(flags, req)
+		err := flags.Parse(joinOptional(req.Words[1:], flags))
 		if errors.Is(err, pflag.ErrHelp) {
 			req.Event.Decision = audit.Allowed
 			_, err := io.WriteString(req.Stdout, spec.Help())
@@ -71,4 +73,25 @@ func suggestFlag(err error, flags *pflag.FlagSet) error {
 		return fmt.Errorf("%w: did you mean --%s?", err, best)
 	}
 	return err
+}
+
+// joinOptional makes --watch=5 of --watch 5: of flags whose value may be missing, pflag takes only the first form.
+// It does so when the next word is a number and nothing else could be meant.
+func joinOptional(words []string, flags *pflag.FlagSet) []string {
+	watch := flags.Lookup("watch")
+	if watch == nil {
+		return words
+	}
+	var joined []string
+	for i := 0; i < len(words); i++ {
+		word := words[i]
+		if (word == "--watch" || word == "-w") && i+1 < len(words) {
+			if _, err := strconv.ParseFloat(words[i+1], 64); err == nil {
+				word = "--watch=" + words[i+1]
+				i++
+			}
+		}
+		joined = append(joined, word)
+	}
+	return joined
 }

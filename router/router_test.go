@@ -40,11 +40,13 @@ func register(t *testing.T, spec Spec, run func(context.Context, *Request) error
 
 // cluster answers with what it holds, whatever it is asked for.
 type cluster struct {
-	panics bool
-	jobs   []backends.Job
-	err    error
-	asked  []backends.Selection
-	usage  []backends.Allocation
+	backends.Cluster
+	panics          bool
+	honourNamespace bool
+	jobs            []backends.Job
+	err             error
+	asked           []backends.Selection
+	usage           []backends.Allocation
 }
 
 func (c *cluster) Jobs(_ context.Context, s backends.Selection) ([]backends.Job, error) {
@@ -52,7 +54,11 @@ func (c *cluster) Jobs(_ context.Context, s backends.Selection) ([]backends.Job,
 		panic("boom")
 	}
 	c.asked = append(c.asked, s)
-	return slices.Clone(c.jobs), c.err
+	jobs := slices.Clone(c.jobs)
+	if c.honourNamespace && s.Namespace != "" {
+		jobs = slices.DeleteFunc(jobs, func(j backends.Job) bool { return j.Namespace != s.Namespace })
+	}
+	return jobs, c.err
 }
 
 func (c *cluster) Usage(_ context.Context, all []backends.Allocation) map[string]backends.Usage {
@@ -85,7 +91,7 @@ func newWorld(groups ...acl.Group) *world {
 	w.Gateway = Gateway{
 		Users:    users,
 		Tiers:    []acl.Tier{{Name: "production", Aliases: []string{"prod"}, Prefixes: []string{"p-"}}, {Name: "quality", Prefixes: []string{"q-"}}},
-		Clusters: map[string]backends.Cluster{"production": w.production, "quality": w.quality},
+		Clusters: map[string]*backends.Shared{"production": backends.Share(w.production), "quality": backends.Share(w.quality)},
 		Aliases:  map[string]string{"hi": "probe 'a b' -n 3", "probe": "other", "loop": "loop x", "broken": "a 'b"},
 		Audit:    audit.NewLog(&w.events),
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -414,7 +420,7 @@ func TestAnEmptyLineIsHelp(t *testing.T) {
 func TestHelpFlagTellsInsteadOfDoing(t *testing.T) {
 	w := newWorld()
 	register(t, Spec{Name: "probe", Args: "[A]", Short: "Probe it", Target: TargetScope}, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
-	if err := w.do("probe --help"); err != nil || !strings.HasPrefix(w.stdout.String(), "usage: probe [A]\n\nProbe it.\n") {
+	if err := w.do("probe --help"); err != nil || !strings.HasPrefix(w.stdout.String(), "usage: probe [FLAGS] [A]\n\nProbe it.\n") {
 		t.Errorf("got %v and %q", err, w.stdout.String())
 	}
 	if e := w.event(t); e.Decision != audit.Allowed || e.ExitCode != 0 {

@@ -3,12 +3,14 @@ package router
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"nomadctld/acl"
 	"nomadctld/backends"
@@ -20,7 +22,8 @@ import (
 // that is added to backends.Cluster does not compile until it is scoped here.
 type scope struct {
 	owned    acl.Scope
-	clusters map[string]backends.Cluster
+	clusters map[string]*backends.Shared
+	maxAge   time.Duration // of the clusters' answers
 	event    *audit.Event
 }
 
@@ -68,7 +71,7 @@ func (s *scope) jobs(ctx context.Context, tier string, sel backends.Selection) (
 	}
 	var all []backends.Job
 	for _, sel.Namespace = range namespaces {
-		jobs, err := s.clusters[tier].Jobs(ctx, sel)
+		jobs, err := s.cluster(tier).Jobs(ctx, sel)
 		if err != nil {
 			return nil, err
 		}
@@ -77,29 +80,107 @@ func (s *scope) jobs(ctx context.Context, tier string, sel backends.Selection) (
 	return slices.DeleteFunc(all, func(j backends.Job) bool { return !s.owned.Owns(tier, j.Namespace, j.Root) }), nil
 }
 
+func (s *scope) cluster(tier string) backends.Cluster { return s.clusters[tier].Within(s.maxAge) }
+
 func (s *scope) Usage(ctx context.Context, allocations []backends.Allocation) map[string]backends.Usage {
+	return gather(s, allocations, func(c backends.Cluster, own []backends.Allocation) map[string]backends.Usage {
+		return c.Usage(ctx, own)
+	})
+}
+
+func (s *scope) Checks(ctx context.Context, allocations []backends.Allocation) map[string][]backends.Check {
+	return gather(s, allocations, func(c backends.Cluster, own []backends.Allocation) map[string][]backends.Check {
+		return c.Checks(ctx, own)
+	})
+}
+
+// gather asks each tier about its allocations, of those that are the user's, and puts the answers together.
+func gather[T any](s *scope, allocations []backends.Allocation, ask func(backends.Cluster, []backends.Allocation) map[string]T) map[string]T {
 	byTier := map[string][]backends.Allocation{}
 	for _, a := range allocations {
-		if s.owned.Owns(a.Tier, a.Namespace, a.Root) {
+		if s.owns(a) {
 			byTier[a.Tier] = append(byTier[a.Tier], a)
 		}
 	}
 	var mu sync.Mutex
-	all := map[string]backends.Usage{}
+	all := map[string]T{}
 	var wg sync.WaitGroup
-	for tier, allocations := range byTier {
+	for tier, own := range byTier {
 		wg.Go(func() {
 			_ = backends.Protect(func() error { // best effort
-				usage := s.clusters[tier].Usage(ctx, allocations)
+				answer := ask(s.cluster(tier), own)
 				mu.Lock()
 				defer mu.Unlock()
-				maps.Copy(all, usage)
+				maps.Copy(all, answer)
 				return nil
 			})
 		})
 	}
 	wg.Wait()
 	return all
+}
+
+func (s *scope) owns(a backends.Allocation) bool { return s.owned.Owns(a.Tier, a.Namespace, a.Root) }
+
+// errForeign is what a command gets that asks for something it was not given. No user sees it.
+var errForeign = errors.New("not in the user's scope")
+
+// one asks a tier about one job or allocation, if that is the user's.
+func one[T any](s *scope, tier, namespace, root string, ask func(backends.Cluster) (T, error)) (answer T, err error) {
+	if !s.owned.Owns(tier, namespace, root) {
+		return answer, errForeign
+	}
+	err = backends.Protect(func() (err error) {
+		answer, err = ask(s.cluster(tier))
+		return err
+	})
+	if err != nil {
+		return answer, &backends.TierError{Tier: tier, Err: err}
+	}
+	return answer, nil
+}
+
+func (s *scope) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {
+	return one(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) (backends.JobDetail, error) { return c.Job(ctx, job) })
+}
+
+func (s *scope) Definition(ctx context.Context, job backends.Job, version *uint64) (json.RawMessage, error) {
+	return one(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) (json.RawMessage, error) { return c.Definition(ctx, job, version) })
+}
+
+func (s *scope) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
+	return one(s, a.Tier, a.Namespace, a.Root, func(c backends.Cluster) (backends.AllocationDetail, error) { return c.Allocation(ctx, a) })
+}
+
+func (s *scope) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {
+	return one(s, a.Tier, a.Namespace, a.Root, func(c backends.Cluster) (string, error) { return c.NodeAddress(ctx, a) })
+}
+
+// Schedules asks each tier about its jobs. The order is that of jobs; those of a tier that fails have none.
+func (s *scope) Schedules(ctx context.Context, jobs []backends.Job) ([]backends.Schedule, error) {
+	schedules := make([]backends.Schedule, len(jobs))
+	places := map[string][]int{}
+	for i, job := range jobs {
+		if s.owned.Owns(job.Tier, job.Namespace, job.Root) {
+			places[job.Tier] = append(places[job.Tier], i)
+		}
+	}
+	var errs []error
+	for _, tier := range slices.Sorted(maps.Keys(places)) {
+		var own []backends.Job
+		for _, i := range places[tier] {
+			own = append(own, jobs[i])
+		}
+		answers, err := one(s, tier, own[0].Namespace, own[0].Root, func(c backends.Cluster) ([]backends.Schedule, error) { return c.Schedules(ctx, own) })
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for n, i := range places[tier] {
+			schedules[i] = answers[n]
+		}
+	}
+	return schedules, errors.Join(errs...)
 }
 
 // tiers returns the tiers that name means: its own or an alias's, all of the scope's when it is empty, "all" or

@@ -60,16 +60,30 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 }
 
 // waits reports whether some group of the job has allocations for which there is no place yet.
-func waits(stub *api.JobListStub) bool {
-	if stub.JobSummary == nil {
-		return false
+func waits(stub *api.JobListStub) bool { return total(stub.JobSummary).Queued > 0 }
+
+// total adds up the groups of a summary, which may be missing.
+func total(summary *api.JobSummary) (c backends.Counts) {
+	if summary == nil {
+		return c
 	}
-	for _, group := range stub.JobSummary.Summary {
-		if group.Queued > 0 {
-			return true
-		}
+	for _, g := range summary.Summary {
+		one := counts(g)
+		c.Queued += one.Queued
+		c.Starting += one.Starting
+		c.Running += one.Running
+		c.Failed += one.Failed
+		c.Complete += one.Complete
+		c.Lost += one.Lost
+		c.Unknown += one.Unknown
 	}
-	return false
+	return c
+}
+
+func counts(g api.TaskGroupSummary) backends.Counts {
+	return backends.Counts{
+		Queued: g.Queued, Starting: g.Starting, Running: g.Running, Failed: g.Failed, Complete: g.Complete, Lost: g.Lost, Unknown: g.Unknown,
+	}
 }
 
 // assemble puts together what the listings said.
@@ -81,7 +95,10 @@ func assemble(tier string, stubs []*api.JobListStub, allocations []*api.Allocati
 		created[key] = stub.CreateIndex
 		jobs[key] = &backends.Job{
 			Tier: tier, Namespace: stub.Namespace, ID: stub.ID, Type: stub.Type, Status: stub.Status,
-			Root: backends.RootID(stub.ID, stub.ParentID),
+			Root: backends.RootID(stub.ID, stub.ParentID), Parent: stub.ParentID,
+			Submitted: time.Unix(0, stub.SubmitTime).UTC(),
+			Periodic:  stub.Periodic, Parameterized: stub.ParameterizedJob, Stopped: stub.Stop,
+			Counts: total(stub.JobSummary),
 		}
 	}
 	for _, stub := range allocations {
@@ -138,8 +155,16 @@ func allocation(stub *api.AllocationListStub, job *backends.Job) backends.Alloca
 	a := backends.Allocation{
 		Tier: job.Tier, Namespace: stub.Namespace, JobID: stub.JobID, Root: job.Root,
 		ID: stub.ID, Name: stub.Name, Group: stub.TaskGroup, Node: stub.NodeName, NodeID: stub.NodeID,
-		Status: stub.ClientStatus, Desired: stub.DesiredStatus,
+		Status: stub.ClientStatus, Desired: stub.DesiredStatus, Version: stub.JobVersion, Next: stub.NextAllocation,
 		Created: time.Unix(0, stub.CreateTime).UTC(), Modified: time.Unix(0, stub.ModifyTime).UTC(),
+	}
+	if d := stub.DeploymentStatus; d != nil {
+		a.Healthy, a.Canary = d.Healthy, d.Canary
+	}
+	if r := stub.RescheduleTracker; r != nil {
+		for _, e := range r.Events {
+			a.Rescheduled = append(a.Rescheduled, backends.Reschedule{Time: time.Unix(0, e.RescheduleTime).UTC(), Previous: e.PrevAllocID})
+		}
 	}
 	for name, state := range stub.TaskStates {
 		if state == nil {

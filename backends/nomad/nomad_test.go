@@ -35,7 +35,9 @@ func open(t *testing.T, tier Tier) backends.Cluster {
 func TestConformance(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			backendtest.Jobs(t, open(t, Tier{URL: cluster.URL, TokenFile: nomadtest.TokenFile(t)}), nomadtest.Evil)
+			client := open(t, Tier{URL: cluster.URL, TokenFile: nomadtest.TokenFile(t)})
+			backendtest.Jobs(t, client, nomadtest.Evil)
+			backendtest.Details(t, client)
 		})
 	}
 }
@@ -80,6 +82,13 @@ func TestReadingJobsNeedsTwoCapabilities(t *testing.T) {
 			if usage := client.Usage(context.Background(), jobs[0].Allocations); len(usage) != 2 {
 				t.Errorf("got the usage of %d tasks, want 2", len(usage))
 			}
+			if _, err := client.Job(context.Background(), jobs[0]); err != nil {
+				t.Error(err)
+			}
+			if _, err := client.Allocation(context.Background(), jobs[0].Allocations[0]); err != nil {
+				t.Error(err)
+			}
+			client.Checks(context.Background(), jobs[0].Allocations)
 		})
 	}
 }

@@ -14,27 +14,44 @@ import (
 )
 
 const (
-	usageAtOnce        = 48 // requests to a cluster for one command; the rest of maxConns is for others
-	usageAtOncePerNode = 4  // of these, so that a node that does not answer cannot hold them all
+	askedAtOnce        = 48 // requests to a cluster for one command; the rest of maxConns is for others
+	askedAtOncePerNode = 4  // of these, so that a node that does not answer cannot hold them all
 )
 
-// Usage asks for the statistics of each running allocation. Nomad passes the question on to the allocation's
-// node; a node that could not be asked once is left alone.
+// Usage asks for the statistics of each running allocation.
 func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) map[string]backends.Usage {
 	usage := map[string]backends.Usage{}
 	q, err := c.query(ctx, "")
 	if err != nil {
 		return usage
 	}
+	var mu sync.Mutex
+	c.askNodes(ctx, allocations, func(ctx context.Context, a backends.Allocation) error {
+		own := *q
+		own.Namespace = a.Namespace
+		stats, err := c.api.Allocations().Stats(&api.Allocation{ID: a.ID}, own.WithContext(ctx))
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		maps.Copy(usage, tasksUsage(a, stats))
+		return nil
+	})
+	return usage
+}
+
+// askNodes calls ask for each running allocation. Nomad passes such questions on to the allocation's node: some nodes
+// are asked at the same time, each a few questions, and one that cannot be asked is left alone after that.
+func (c *Client) askNodes(ctx context.Context, allocations []backends.Allocation, ask func(context.Context, backends.Allocation) error) {
 	byNode := map[string][]backends.Allocation{}
 	for _, a := range allocations {
 		if a.Status == "running" {
 			byNode[a.NodeID] = append(byNode[a.NodeID], a)
 		}
 	}
-	var mu sync.Mutex
 	var wg sync.WaitGroup
-	places := make(chan struct{}, usageAtOnce)
+	places := make(chan struct{}, askedAtOnce)
 	for _, asked := range byNode {
 		queue := make(chan backends.Allocation, len(asked))
 		for _, a := range asked {
@@ -43,7 +60,7 @@ func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) m
 		close(queue)
 		ctx, giveUp := context.WithCancel(ctx)
 		var workers sync.WaitGroup
-		for range min(usageAtOncePerNode, len(asked)) {
+		for range min(askedAtOncePerNode, len(asked)) {
 			workers.Go(func() {
 				for a := range queue {
 					select {
@@ -51,50 +68,34 @@ func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) m
 					case <-ctx.Done():
 						return
 					}
-					stats, err := c.stats(ctx, *q, a)
+					_, _, err := retry(ctx, func() (any, *api.QueryMeta, error) {
+						return nil, nil, backends.Protect(func() error { return ask(ctx, a) })
+					}, crowded)
 					<-places
-					if err != nil {
+					if err != nil && !answered(err) {
 						giveUp()
 						return
 					}
-					mu.Lock()
-					maps.Copy(usage, tasksUsage(a, stats))
-					mu.Unlock()
 				}
 			})
 		}
 		wg.Go(func() { workers.Wait(); giveUp() })
 	}
 	wg.Wait()
-	return usage
-}
-
-// stats returns nothing for an allocation of which Nomad has none. An error means that its node cannot be asked.
-func (c *Client) stats(ctx context.Context, q api.QueryOptions, a backends.Allocation) (stats *api.AllocResourceUsage, err error) {
-	q.Namespace = a.Namespace
-	err = backends.Protect(func() error {
-		stats, _, err = retry(ctx, func() (*api.AllocResourceUsage, *api.QueryMeta, error) {
-			stats, err := c.api.Allocations().Stats(&api.Allocation{ID: a.ID}, q.WithContext(ctx))
-			return stats, nil, err
-		}, crowded)
-		return err
-	})
-	var answer api.UnexpectedResponseError
-	if errors.As(err, &answer) && answer.HasStatusCode() && !strings.Contains(answer.Body(), noPath) {
-		return nil, nil
-	}
-	return stats, err
 }
 
 // noPath is in Nomad's answer when its servers have no connection to the node.
 const noPath = "No path to node"
 
+// answered reports whether an error is about one allocation only: Nomad, or the node, has answered.
+func answered(err error) bool {
+	var answer api.UnexpectedResponseError
+	return errors.As(err, &answer) && answer.HasStatusCode() && !strings.Contains(answer.Body(), noPath)
+}
+
 // tasksUsage returns the usage of the allocation's running tasks, by exec ID.
 func tasksUsage(a backends.Allocation, stats *api.AllocResourceUsage) map[string]backends.Usage {
 	usage := map[string]backends.Usage{}
-	if stats == nil {
-		return usage
-	}
 	for _, task := range a.Tasks {
 		if resources := stats.Tasks[task.Name]; resources != nil && task.State == "running" {
 			usage[task.ExecID] = measured(resources.ResourceUsage)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"nomadctld/acl"
+	"nomadctld/backends"
+	"nomadctld/backends/docker"
 	"nomadctld/backends/nomad"
 	_ "nomadctld/commands" // they register themselves
 	"nomadctld/config"
@@ -41,6 +43,16 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	containers, err := docker.Open(docker.Settings{
+		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: docker.TLS(c.Docker.TLS),
+	})
+	if err != nil {
+		return nil, err
+	}
+	shared := map[string]*backends.Shared{}
+	for tier, cluster := range clusters {
+		shared[tier] = backends.Share(cluster)
+	}
 	var keys [][]byte
 	for _, file := range c.General.HostKeys {
 		pem, err := os.ReadFile(file)
@@ -55,7 +67,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	users := directory(c)
 	handler := router.Gateway{
-		Users: users, Tiers: ownedTiers(c.Tiers), Clusters: clusters, Aliases: c.Aliases,
+		Users: users, Tiers: ownedTiers(c.Tiers), Clusters: shared, Containers: containers, Aliases: c.Aliases,
 		Audit: events, Required: c.Audit.Required, Log: log,
 	}.Handler()
 	listener, err := net.Listen("tcp", c.General.Bind)

@@ -82,6 +82,9 @@ ports {
 acl {
   enabled = true
 }
+limits {
+  http_max_conns_per_client = %d
+}
 client {
   network_interface = "lo"
   options = {
@@ -93,7 +96,7 @@ plugin "raw_exec" {
     enabled = true
   }
 }
-`, filepath.Join(dir, "data"), ports[0], ports[1], ports[2])
+`, filepath.Join(dir, "data"), ports[0], ports[1], ports[2], connections)
 	if err := os.WriteFile(filepath.Join(dir, "agent.hcl"), []byte(settings), 0o600); err != nil {
 		return err
 	}
@@ -130,7 +133,7 @@ plugin "raw_exec" {
 	}); err != nil {
 		return err
 	}
-	return runScenario(client)
+	return runScenario(client, filepath.Join(dir, "moved"), ports[0])
 }
 
 // freePorts returns n ports that nobody listens on.

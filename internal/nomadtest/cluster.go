@@ -18,6 +18,10 @@ import (
 // Token is the management token of every cluster here.
 const Token = "6f7c9f3e-3a5b-4a52-9d51-52c7e2ac9c21"
 
+// connections is how many a cluster allows from one address. Nomad's 100 would be too few: each test has a gateway of its
+// own, a gateway uses most of the 100, and here all of them come from one address.
+const connections = 2000
+
 // Cluster is a cluster that holds the jobs of Scenario.
 type Cluster struct {
 	Kind string // sim or real
@@ -41,6 +45,7 @@ func Clusters(t *testing.T) []Cluster {
 func simulated(t *testing.T) Cluster {
 	t.Helper()
 	c := sim.New()
+	c.LimitConnections(connections)
 	c.AddToken(Token, sim.Rights{Management: true})
 	simScenario(c, time.Now())
 	url, err := c.Start()

@@ -1,5 +1,5 @@
-// Package render lays out what commands show: tables and JSON. It is the only place where strings of a cluster
-// become terminal text, and it escapes them before it measures them.
+// Package render lays out what commands show: tables, trees and JSON. It is the only place where strings of a
+// cluster become terminal text, and it escapes them before it measures them.
 package render
 
 import (
@@ -11,15 +11,36 @@ import (
 	"nomadctld/internal/escape"
 )
 
+// Look is how something is to be shown. The zero value is for a pipe: nothing is cut, nothing coloured.
+type Look struct {
+	Width int // columns of the terminal; 0: any
+	Color bool
+}
+
 // Table is a header and rows of cells, written with a column separator of "|" as the original nomadctld's
 // tables, which people's scripts cut apart.
 type Table struct {
 	header []string
 	rows   [][]string
+	yields []int
+	paint  func(column int, text string) Color
 }
 
 // NewTable returns a table with one column for each header.
 func NewTable(header ...string) *Table { return &Table{header: header} }
+
+// Yield names the columns that give way on a narrow terminal, the least important first: they are shortened, then left
+// out. The others are shortened at last.
+func (t *Table) Yield(columns ...int) *Table {
+	t.yields = columns
+	return t
+}
+
+// Paint sets how cells are coloured, where colours are wanted.
+func (t *Table) Paint(paint func(column int, text string) Color) *Table {
+	t.paint = paint
+	return t
+}
 
 // Row adds a line. Cells are foreign text as it came; missing ones are empty.
 func (t *Table) Row(cells ...string) {
@@ -36,27 +57,76 @@ func (t *Table) Row(cells ...string) {
 	t.rows = append(t.rows, row)
 }
 
-// WriteTo writes the header and the rows in one write. Each column is as wide as its widest cell and a space;
-// the last one is not padded.
-func (t *Table) WriteTo(w io.Writer) (int64, error) {
-	widths := make([]int, len(t.header))
+// Write writes the header and the rows in one write. Each column is as wide as its widest cell and a space; the last
+// one is not padded.
+func (t *Table) Write(w io.Writer, look Look) error {
 	lines := append([][]string{t.header}, t.rows...)
+	widths := make([]int, len(t.header))
 	for _, line := range lines {
 		for i, cell := range line {
 			widths[i] = max(widths[i], runewidth.StringWidth(cell))
 		}
 	}
+	if look.Width > 0 {
+		t.fit(widths, look.Width)
+	}
+	last := len(widths) - 1
+	for widths[last] == gone {
+		last--
+	}
 	var b strings.Builder
-	for _, line := range lines {
+	for n, line := range lines {
 		for i, cell := range line {
-			b.WriteString(cell)
-			if i < len(line)-1 {
+			if widths[i] == gone {
+				continue
+			}
+			cell = runewidth.Truncate(cell, max(widths[i], 0), "…")
+			if look.Color && t.paint != nil && n > 0 {
+				b.WriteString(t.paint(i, line[i]).wrap(cell))
+			} else {
+				b.WriteString(cell)
+			}
+			if i < last {
 				b.WriteString(strings.Repeat(" ", widths[i]+1-runewidth.StringWidth(cell)))
 				b.WriteByte('|')
 			}
 		}
 		b.WriteByte('\n')
 	}
-	n, err := io.WriteString(w, b.String())
-	return int64(n), err
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+const (
+	gone     = -1
+	shortest = 6 // columns a shortened cell keeps
+)
+
+// fit makes the widths small enough for a line of width columns, as far as that goes.
+func (t *Table) fit(widths []int, width int) {
+	tooWide := func() int {
+		line := -2 // the last column has neither space nor separator
+		for _, w := range widths {
+			if w != gone {
+				line += w + 2
+			}
+		}
+		return line - width
+	}
+	shorten := func(column int) {
+		if over := tooWide(); over > 0 && widths[column] > shortest {
+			widths[column] = max(widths[column]-over, shortest)
+		}
+	}
+	for _, column := range t.yields {
+		shorten(column)
+	}
+	for _, column := range t.yields {
+		if tooWide() > 0 {
+			widths[column] = gone
+		}
+	}
+	for column := len(widths) - 1; column > 0; column-- {
+		shorten(column)
+	}
 }

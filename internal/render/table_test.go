@@ -11,7 +11,7 @@ func TestTableLooksLikeTheOriginals(t *testing.T) {
 	table.Row("", "q-lnx-mattermost OK")
 	table.Row("f429aef310", "q-lnx-mattermost", "U,T")
 	var got bytes.Buffer
-	table.WriteTo(&got)
+	table.Write(&got, Look{})
 	want := "Exec ID    |Job/Task            |Extra\n" +
 		"           |q-lnx-mattermost OK |\n" +
 		"f429aef310 |q-lnx-mattermost    |U,T\n"
@@ -26,7 +26,7 @@ func TestTableColumnsStayInLineWithForeignText(t *testing.T) {
 		table.Row(cell, "end")
 	}
 	var got bytes.Buffer
-	table.WriteTo(&got)
+	table.Write(&got, Look{})
 	lines := strings.Split(strings.TrimSuffix(got.String(), "\n"), "\n")
 	if strings.Count(got.String(), "|") != 6 || len(lines) != 6 {
 		t.Fatalf("got %d lines, want 6 of two columns:\n%s", len(lines), got.String())

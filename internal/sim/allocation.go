@@ -11,17 +11,19 @@ type allocation struct {
 	DesiredTransition                  transition
 	DeploymentStatus                   *health
 	FollowupEvalID, NextAllocation     string
-	RescheduleTracker                  *struct{}
+	RescheduleTracker                  *tracker
 	PreemptedAllocations               []string
 	PreemptedByAllocation              string
 	TaskStates                         map[string]*taskState
 	CreateIndex, ModifyIndex           uint64
 	CreateTime, ModifyTime             int64
 
-	Job          *job   `json:"-"`
-	DeploymentID string `json:"-"`
-	group        Group
-	node         *node // as it was when the allocation was placed
+	Job                *job   `json:"-"` // the version that it is of
+	DeploymentID       string `json:"-"`
+	PreviousAllocation string `json:"-"`
+	group              Group
+	node               *node // as it was when the allocation was placed
+	failing            map[string]CheckFailure
 }
 
 func (a *allocation) key() key { return key{a.Namespace, a.ID, a.CreateIndex} }
@@ -87,7 +89,7 @@ func (a *allocation) allocated() object {
 		}
 	}
 	return object{
-		"Shared":         object{"DiskMB": diskMB, "Networks": nil, "Ports": nil},
+		"Shared":         object{"DiskMB": diskMB, "Networks": a.given(), "Ports": a.ports()},
 		"TaskLifecycles": lifecycles, "Tasks": tasks,
 	}
 }
@@ -101,13 +103,15 @@ func (a *allocation) detail() object {
 		memory += t.Memory
 	}
 	placed := *a.Job // the allocation keeps the job as it was when it was placed
-	placed.Status, placed.ModifyIndex = "pending", a.Job.JobModifyIndex
+	placed.Status, placed.ModifyIndex, placed.deployment = "pending", a.Job.JobModifyIndex, nil
+	whole, shared := resources(cpu, memory, memory, diskMB), resources(0, 0, 0, diskMB)
+	whole["Networks"], shared["Networks"] = a.given(), a.given()
 	d := object{
 		"ID": a.ID, "Namespace": a.Namespace, "EvalID": a.EvalID, "Name": a.Name, "NodeID": a.NodeID,
 		"NodeName": a.NodeName, "JobID": a.JobID, "Job": placed.detail(), "TaskGroup": a.TaskGroup,
 		"ClientStatus": a.ClientStatus, "ClientDescription": a.ClientDescription, "DesiredStatus": a.DesiredStatus,
 		"TaskStates": a.TaskStates, "AllocatedResources": a.allocated(), "TaskResources": perTask,
-		"Resources": resources(cpu, memory, memory, diskMB), "SharedResources": resources(0, 0, 0, diskMB),
+		"Resources": whole, "SharedResources": shared,
 		"NetworkStatus": object{"Address": "", "AddressIPv6": "", "DNS": nil, "InterfaceName": ""},
 		"SigningKeyID":  uuid("signing key"),
 		"Metrics":       a.node.metrics(),
@@ -125,6 +129,16 @@ func (a *allocation) detail() object {
 	}
 	if a.DeploymentStatus != nil {
 		d["DeploymentStatus"] = a.DeploymentStatus
+	}
+	for name, id := range map[string]string{
+		"PreviousAllocation": a.PreviousAllocation, "NextAllocation": a.NextAllocation, "FollowupEvalID": a.FollowupEvalID,
+	} {
+		if id != "" {
+			d[name] = id
+		}
+	}
+	if a.RescheduleTracker != nil {
+		d["RescheduleTracker"] = a.RescheduleTracker
 	}
 	return d
 }

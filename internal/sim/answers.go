@@ -163,17 +163,19 @@ func jobEvaluations(_ *query, j *job) (any, error) {
 }
 
 func jobDeployments(_ *query, j *job) (any, error) {
-	if j == nil || j.deployment == nil {
+	if j == nil || len(j.deployments()) == 0 {
 		return []*deployment{}, nil
 	}
-	return []*deployment{j.deployment}, nil
+	all := j.deployments()
+	slices.SortFunc(all, func(a, b *deployment) int { return strings.Compare(a.ID, b.ID) })
+	return all, nil
 }
 
 func jobDeployment(_ *query, j *job) (any, error) {
-	if j == nil {
+	if j == nil || len(j.deployments()) == 0 {
 		return nil, nil
 	}
-	return j.deployment, nil
+	return j.deployments()[0], nil
 }
 
 func getAllocation(c *Cluster, q *query) (any, error) {

@@ -35,6 +35,9 @@ func TestBadQueriesAreRefusedInNomadsWords(t *testing.T) {
 		{"/v1/client" + id[3:] + "0/stats", 404, `Unknown allocation "00000000-0000-0000-0000-000000000000"`},
 		{"/v1/nothing", 404, ""},
 		{"/v1/job/nope/summary", 404, "job not found"},
+		{"/v1/job/nope/versions", 404, "job versions not found"},
+		{"/v1/job/p-team1-web/versions?diffs=x", 500, `Failed to parse value of "diffs" (x) as a bool: strconv.ParseBool: parsing "x": invalid syntax`},
+		{"/v1/node/abc", 500, "node lookup failed: index error: UUID must be 36 characters"},
 		{"/v1/job/nope/deployment", 200, "null"},
 		{"/v1/job/nope/evaluations", 200, "[]"},
 	} {

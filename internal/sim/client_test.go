@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http/httptest"
 	"slices"
@@ -81,4 +82,12 @@ func mixed() *Cluster {
 	c.Run(Job{ID: "q-fail", Groups: []Group{{Allocations: []Allocation{{ClientStatus: "failed"}}}}})
 	c.Run(Job{Namespace: "other", ID: "p-team1-web"})
 	return c
+}
+
+func decode[T any](t *testing.T, w *httptest.ResponseRecorder) (v T) {
+	t.Helper()
+	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
+		t.Fatalf("got %d %.200s, want JSON: %v", w.Code, w.Body, err)
+	}
+	return v
 }

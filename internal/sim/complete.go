@@ -13,12 +13,19 @@ func (j *Job) complete() {
 	if j.Submitted.IsZero() {
 		j.Submitted = time.Now()
 	}
+	if j.Version == 0 {
+		j.Version = uint64(len(j.Versions))
+	}
 	parent := j.Periodic != nil || (j.Parameterized != nil && j.ParentID == "")
 	if j.Groups = slices.Clone(j.Groups); len(j.Groups) == 0 {
 		j.Groups = []Group{{}}
 	}
 	for i := range j.Groups {
 		j.Groups[i].complete(parent, j.Stopped)
+	}
+	j.Versions = slices.Clone(j.Versions)
+	for i := range j.Versions {
+		j.Versions[i].precede(j, uint64(len(j.Versions)-i))
 	}
 }
 
@@ -75,7 +82,7 @@ func (a *Allocation) complete(j *job) {
 	a.ClientStatus = cmp.Or(a.ClientStatus, "running")
 	a.DesiredStatus = cmp.Or(a.DesiredStatus, "run")
 	if a.Created.IsZero() {
-		a.Created = time.Unix(0, j.SubmitTime)
+		a.Created = time.Unix(0, j.version(a.Behind).SubmitTime)
 	}
 	if a.Modified.IsZero() {
 		a.Modified = a.Created
@@ -139,11 +146,11 @@ func (j *Job) record() *job {
 		ID: j.ID, ParentID: j.ParentID, Name: j.ID, Namespace: j.Namespace, Region: "global", Type: j.Type,
 		NodePool: "default", Datacenters: []string{"*"}, Priority: 50, Stop: j.Stopped, Meta: j.Meta,
 		Version: j.Version, SubmitTime: j.Submitted.UnixNano(), groups: j.Groups,
-		Dispatched: j.ParentID != "" && j.Parameterized != nil,
+		Dispatched: j.ParentID != "" && j.Parameterized != nil, constraints: j.Constraints, extra: j.Extra,
 	}
 	if p := j.Periodic; p != nil {
 		r.Periodic = &periodic{
-			Enabled: true, ProhibitOverlap: p.ProhibitOverlap, Spec: p.Spec, SpecType: "cron",
+			Enabled: !p.Disabled, ProhibitOverlap: p.ProhibitOverlap, Spec: p.Spec, SpecType: "cron",
 			Specs: append([]string{}, p.Specs...), TimeZone: cmp.Or(p.TimeZone, "UTC"),
 		}
 	}
@@ -152,5 +159,22 @@ func (j *Job) record() *job {
 			Payload: cmp.Or(p.Payload, "optional"), MetaRequired: p.MetaRequired, MetaOptional: p.MetaOptional,
 		}
 	}
+	return r
+}
+
+// record turns a task's description into what Nomad stores of it.
+func (s TaskState) record(a Allocation) *taskState {
+	s.complete(a)
+	r := &taskState{
+		State: s.State, Failed: s.Failed, StartedAt: stamp(s.Started), FinishedAt: stamp(s.Finished), measured: s,
+	}
+	for _, e := range s.Events {
+		if e.Type == "Restarting" {
+			r.Restarts++
+			r.LastRestart = stamp(time.Unix(0, e.Time))
+		}
+	}
+	r.Restarts = cmp.Or(s.Restarts, r.Restarts)
+	r.Events = s.Events[max(len(s.Events)-10, 0):]
 	return r
 }

@@ -66,14 +66,20 @@ func (j *job) deploy(d Deployment, created uint64) {
 	}
 }
 
-// settle counts the health of what was placed.
-func (d *deployment) settle(j *job, index uint64) {
+// settle counts the health of what was placed of it: allocations are those of all versions of the job. Those of an
+// earlier version that nobody described are gone, as in Nomad, and were healthy if the deployment was successful.
+func (d *deployment) settle(j *job, allocations []*allocation, index uint64) {
 	d.ModifyIndex, d.ModifyTime = index, j.SubmitTime
 	for _, g := range j.groups {
 		d.TaskGroups[g.Name] = &deploymentState{DesiredTotal: g.Count, ProgressDeadline: progressDeadline}
 	}
-	for _, a := range j.allocations {
+	placed := false
+	for _, a := range allocations {
 		s := d.TaskGroups[a.TaskGroup]
+		if s == nil || a.DeploymentID != d.ID {
+			continue
+		}
+		placed = true
 		s.PlacedAllocs++
 		s.RequireProgressBy = stamp(time.Unix(0, a.CreateTime).Add(progressDeadline))
 		if h := a.DeploymentStatus; h != nil && *h.Healthy {
@@ -82,5 +88,11 @@ func (d *deployment) settle(j *job, index uint64) {
 			s.UnhealthyAllocs++
 		}
 		d.ModifyTime = max(d.ModifyTime, a.ModifyTime)
+	}
+	for _, s := range d.TaskGroups {
+		if !placed && d.Status == "successful" {
+			s.PlacedAllocs, s.HealthyAllocs = s.DesiredTotal, s.DesiredTotal
+			s.RequireProgressBy = stamp(time.Unix(0, d.CreateTime).Add(progressDeadline))
+		}
 	}
 }

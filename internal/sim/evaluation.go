@@ -1,6 +1,10 @@
 package sim
 
-import "strconv"
+import (
+	"cmp"
+	"strconv"
+	"time"
+)
 
 // evaluation is an evaluation as it is stored and listed: Nomad leaves out what is empty.
 type evaluation struct {
@@ -11,12 +15,14 @@ type evaluation struct {
 	StatusDescription          string             `json:",omitempty"`
 	JobModifyIndex             uint64             `json:",omitempty"`
 	DeploymentID               string             `json:",omitempty"`
+	NextEval                   string             `json:",omitempty"`
 	PreviousEval               string             `json:",omitempty"`
 	BlockedEval                string             `json:",omitempty"`
 	FailedTGAllocs             map[string]metrics `json:",omitempty"`
 	PlanAnnotations            object             `json:",omitempty"`
 	ClassEligibility           map[string]bool    `json:",omitempty"`
 	QueuedAllocations          map[string]int     `json:",omitempty"`
+	WaitUntil                  *time.Time         `json:",omitempty"`
 	SnapshotIndex              uint64
 	CreateIndex, ModifyIndex   uint64
 	CreateTime, ModifyTime     int64
@@ -54,48 +60,94 @@ func (u *Unplaced) metrics(nodes []*node) metrics {
 	return m
 }
 
-// evaluate writes down the evaluations that led to the job's state: the one of its registration and, when a group
-// is not placed, the blocked one that waits to place the rest. The indexes are those of both steps.
-func (j *job) evaluate(nodes []*node, registered, planned uint64) {
-	trigger := "job-register"
-	if j.ParentID != "" && !j.Dispatched {
-		trigger = "periodic-job"
-	}
-	version := strconv.FormatUint(j.Version, 10)
-	first := &evaluation{
-		ID: uuid("evaluation", j.Namespace, j.ID, version), Namespace: j.Namespace, JobID: j.ID, Type: j.Type,
-		Priority: j.Priority, TriggeredBy: trigger, Status: "complete", JobModifyIndex: j.JobModifyIndex,
-		QueuedAllocations: map[string]int{}, SnapshotIndex: registered, CreateIndex: registered, ModifyIndex: planned,
-		CreateTime: j.SubmitTime, ModifyTime: j.SubmitTime,
+// registration is the ID of the evaluation of the version's registration.
+func (j *job) registration() string {
+	return uuid("evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10))
+}
+
+// evaluation makes one that is complete and has changed nothing; names tell it from others of that version.
+func (j *job) evaluation(trigger, description string, created int64, index uint64, names ...string) *evaluation {
+	e := &evaluation{
+		ID:        uuid(append([]string{"evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10)}, names...)...),
+		Namespace: j.Namespace, JobID: j.ID, Type: j.Type, Priority: j.Priority, TriggeredBy: trigger, Status: "complete",
+		StatusDescription: description, QueuedAllocations: map[string]int{}, SnapshotIndex: index, CreateIndex: index,
+		ModifyIndex: index, CreateTime: created, ModifyTime: created,
 	}
 	if j.deployment != nil {
-		first.DeploymentID = j.deployment.ID
+		e.DeploymentID = j.deployment.ID
 	}
-	updates, failed, eligible := object{}, map[string]metrics{}, map[string]bool{}
+	updates := object{}
 	for _, g := range j.groups {
-		first.QueuedAllocations[g.Name] = j.summary.Summary[g.Name].Queued
-		updates[g.Name] = object{
-			"Place": g.Count, "Canary": 0, "DestructiveUpdate": 0, "Disconnect": 0, "Ignore": 0, "InPlaceUpdate": 0,
-			"Migrate": 0, "Preemptions": 0, "Reconnect": 0, "RescheduleLater": 0, "RescheduleNow": 0, "Stop": 0,
-		}
+		e.QueuedAllocations[g.Name] = j.summary.Summary[g.Name].Queued
+		updates[g.Name] = updatesOf(0)
+	}
+	e.PlanAnnotations = object{"DesiredTGUpdates": updates, "PreemptedAllocs": nil}
+	return e
+}
+
+func updatesOf(placed int) object {
+	return object{
+		"Place": placed, "Canary": 0, "DestructiveUpdate": 0, "Disconnect": 0, "Ignore": 0, "InPlaceUpdate": 0,
+		"Migrate": 0, "Preemptions": 0, "Reconnect": 0, "RescheduleLater": 0, "RescheduleNow": 0, "Stop": 0,
+	}
+}
+
+// evaluate writes down the evaluations that led to the job's state: those of the registrations of its versions and,
+// when a group is not placed, the blocked one that waits to place the rest.
+func (j *job) evaluate(nodes []*node) {
+	for _, v := range j.earlier {
+		j.evaluations = append(append(j.evaluations, v.evaluations...), v.registered())
+		v.evaluations = nil
+	}
+	first := j.registered()
+	j.evaluations = append(j.evaluations, first)
+	failed, eligible := map[string]metrics{}, map[string]bool{}
+	for _, g := range j.groups {
 		if g.Unplaced != nil {
 			failed[g.Name] = g.Unplaced.metrics(nodes)
 			eligible["v1:16605075123686014587"] = len(g.Unplaced.ConstraintFiltered) == 0
 		}
 	}
-	first.PlanAnnotations = object{"DesiredTGUpdates": updates, "PreemptedAllocs": nil}
 	if len(failed) == 0 {
-		j.evaluations = []*evaluation{first}
 		return
 	}
 	blocked := *first
-	blocked.ID = uuid("blocked evaluation", j.Namespace, j.ID, version)
+	blocked.ID = uuid("blocked evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10))
 	blocked.Status, blocked.TriggeredBy = "blocked", "queued-allocs"
 	blocked.StatusDescription = "created to place remaining allocations"
-	blocked.PreviousEval, blocked.CreateIndex = first.ID, planned
+	blocked.PreviousEval, blocked.CreateIndex = first.ID, j.planned
 	blocked.FailedTGAllocs, blocked.ClassEligibility = failed, eligible
 	blocked.DeploymentID, blocked.JobModifyIndex = "", 0
 	blocked.PlanAnnotations, blocked.QueuedAllocations = nil, nil
 	first.BlockedEval, first.FailedTGAllocs = blocked.ID, failed
-	j.evaluations = []*evaluation{&blocked, first} // by status: blocked before complete
+	j.evaluations = append(j.evaluations, &blocked)
+}
+
+// registered is the evaluation of the version's registration.
+func (j *job) registered() *evaluation {
+	trigger := "job-register"
+	if j.ParentID != "" && !j.Dispatched {
+		trigger = "periodic-job"
+	}
+	e := j.evaluation(trigger, "", j.SubmitTime, j.JobModifyIndex)
+	e.JobModifyIndex, e.ModifyIndex = j.JobModifyIndex, j.planned
+	updates := object{}
+	for _, g := range j.groups {
+		updates[g.Name] = updatesOf(g.Count)
+	}
+	e.PlanAnnotations["DesiredTGUpdates"] = updates
+	return e
+}
+
+// evaluateMore writes down the evaluations that the description names.
+func (j *job) evaluateMore(all []Evaluation) {
+	for i, spec := range all {
+		created := j.SubmitTime
+		if !spec.Created.IsZero() {
+			created = spec.Created.UnixNano()
+		}
+		e := j.evaluation(spec.TriggeredBy, spec.Description, created, j.planned, "more", strconv.Itoa(i))
+		e.Status = cmp.Or(spec.Status, e.Status)
+		j.evaluations = append(j.evaluations, e)
+	}
 }

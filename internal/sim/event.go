@@ -91,9 +91,12 @@ func Restarting(at time.Time, in time.Duration) Event {
 	return e
 }
 
-// NotRestarting is the end of the restarts, after that many attempts.
+// NotRestarting is the end of the restarts, after that many attempts; 0 is where none is allowed.
 func NotRestarting(at time.Time, attempts int) Event {
 	reason := fmt.Sprintf(`Exceeded allowed attempts %d in interval 5m0s and mode is "fail"`, attempts)
+	if attempts == 0 {
+		reason = "Policy allows no restarts"
+	}
 	e := event(at, "Not Restarting", reason, map[string]string{"restart_reason": reason, "fails_task": "true"})
 	e.RestartReason, e.FailsTask = reason, true
 	return e

@@ -88,24 +88,9 @@ func (e examples) production() {
 	}
 	e.single("p-es-iss-cluster1-frontend", "p-node-9", 14*time.Hour, successful, out, Allocation{})
 
-	e.c.Run(Job{
-		ID: "p-es-log-curator", Type: "batch", Submitted: e.ago(12 * week),
-		Periodic: &Periodic{Specs: []string{"52 6,15,18 * * * *"}, ProhibitOverlap: true},
-	})
-	e.c.Run(Job{
-		ID: "p-iss-frontend-sync", Type: "batch", Submitted: e.ago(9 * week),
-		Periodic: &Periodic{Spec: "11/15 * * * * *", TimeZone: "Europe/Brussels"},
-	})
-	launched := e.ago(15 * time.Minute)
-	e.c.Run(Job{
-		ID: fmt.Sprintf("p-iss-frontend-sync/periodic-%d", launched.Unix()), ParentID: "p-iss-frontend-sync", Type: "batch",
-		Submitted: launched, Groups: []Group{{Allocations: []Allocation{{
-			ClientStatus: "complete", Created: launched, Modified: launched.Add(42 * time.Second),
-		}}}},
-	})
-
-	e.team("p-team1-web", 2, 2*week)
-	e.team("p-team1-api", 1, 3*day, Task{Name: "app", Memory: 256}, Task{Name: "sidecar", Driver: "raw_exec", Sidecar: true})
+	e.productionBatch()
+	e.team1Web()
+	e.team1API()
 	e.team("p-team10-web", 1, 5*day)
 	e.team("p-team2-shop", 3, 6*week)
 }
@@ -132,7 +117,7 @@ func (e examples) quality() {
 		},
 	}, Allocation{})
 
-	e.team("q-team1-web", 1, 4*day)
+	e.team1Moved()
 }
 
 func (e examples) test() {
@@ -143,14 +128,5 @@ func (e examples) test() {
 			Queued: 2, DimensionExhausted: map[string]int{"memory": 3},
 		}},
 	}})
-	plan := &Parameterized{Payload: "optional", MetaRequired: []string{"file"}}
-	e.c.Run(Job{ID: "t-team2-import", Type: "batch", Parameterized: plan, Submitted: e.ago(week)})
-	dispatched := e.ago(2 * time.Hour)
-	e.c.Run(Job{
-		ID: fmt.Sprintf("t-team2-import/dispatch-%d-fcf70557", dispatched.Unix()), ParentID: "t-team2-import", Type: "batch",
-		Parameterized: plan, Meta: map[string]string{"file": "a.csv"}, Submitted: dispatched,
-		Groups: []Group{{Allocations: []Allocation{{
-			ClientStatus: "complete", Created: dispatched, Modified: dispatched.Add(3 * time.Second),
-		}}}},
-	})
+	e.testBatch()
 }

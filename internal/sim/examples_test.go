@@ -1,7 +1,10 @@
 package sim
 
 import (
+	"cmp"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +80,7 @@ func TestExamplesAreThoseOfTheReadme(t *testing.T) {
 
 func TestExamplesKeepTheirPrefixAndTheirIDs(t *testing.T) {
 	now := time.Now()
-	for tier, jobs := range map[string]int{"production": 10, "quality": 4, "test": 4} {
+	for tier, jobs := range map[string]int{"production": 17, "quality": 4, "test": 5} {
 		c := Examples(tier, now)
 		list, _, err := dial(t, c, "").Jobs().List(nil)
 		if err != nil || len(list) != jobs {
@@ -92,5 +95,57 @@ func TestExamplesKeepTheirPrefixAndTheirIDs(t *testing.T) {
 		if again := Examples(tier, now); get(c, path).Body.String() != get(again, path).Body.String() {
 			t.Errorf("%s: got other allocations the second time, want the same", tier)
 		}
+	}
+}
+
+func TestExamplesHaveSomethingToShowForEveryCommand(t *testing.T) {
+	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	production, quality := dial(t, Examples("production", now), ""), dial(t, Examples("quality", now), "")
+	d, _, err := production.Jobs().LatestDeployment("p-team1-api", nil)
+	if err != nil || d.Status != "running" || d.TaskGroups["web"].HealthyAllocs != 2 || d.TaskGroups["web"].DesiredTotal != 3 {
+		t.Errorf("deployment of p-team1-api: got %+v, %v, want 2 of 3 healthy", d, err)
+	}
+	checks := func(n *api.Client, job string) map[string]int {
+		allocs, _, err := n.Jobs().Allocations(job, false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count := map[string]int{}
+		for _, a := range allocs {
+			results, err := n.Allocations().Checks(a.ID, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range results {
+				count[c.Check+" "+c.Status]++
+			}
+		}
+		return count
+	}
+	if got, want := checks(production, "p-team1-web"), (map[string]int{"alive success": 2, "ready success": 2}); !maps.Equal(got, want) {
+		t.Errorf("checks of p-team1-web: got %v, want %v", got, want)
+	}
+	if got, want := checks(quality, "q-team1-web"), (map[string]int{"alive success": 1, "ready failure": 1}); !maps.Equal(got, want) {
+		t.Errorf("checks of q-team1-web: got %v, want %v", got, want)
+	}
+	allocs, _, err := quality.Jobs().Allocations("q-team1-web", false, nil)
+	if err != nil || len(allocs) != 2 || allocs[0].NodeID == allocs[1].NodeID {
+		t.Errorf("allocations of q-team1-web: got %v, %v, want two on two nodes", allocs, err)
+	}
+	last := map[string]string{}
+	list, _, err := production.Allocations().List(&api.QueryOptions{Filter: `JobID contains "/"`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(list, func(a, b *api.AllocationListStub) int { return cmp.Compare(a.CreateTime, b.CreateTime) })
+	for _, a := range list {
+		parent, _, _ := strings.Cut(a.JobID, "/")
+		last[parent] = a.ClientStatus
+		if a.CreateTime > now.UnixNano() {
+			t.Errorf("%s: launched at %v, want it before %v", a.JobID, time.Unix(0, a.CreateTime), now)
+		}
+	}
+	if want := (map[string]string{"p-es-log-curator": "complete", "p-iss-frontend-sync": "failed", "p-team1-import": "failed"}); !maps.Equal(last, want) {
+		t.Errorf("last launches: got %v, want %v", last, want)
 	}
 }

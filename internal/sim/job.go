@@ -16,10 +16,14 @@ type job struct {
 	SubmitTime                               int64
 
 	groups      []Group
+	constraints []Constraint
+	extra       object
 	summary     *summary
-	allocations []*allocation // by ID
-	evaluations []*evaluation // by status and ID
-	deployment  *deployment   // nil: none
+	allocations []*allocation // of all versions, by ID
+	evaluations []*evaluation // of all versions, by status and ID
+	deployment  *deployment   // of this version; nil: none
+	earlier     []*job        // the versions before, latest first
+	planned     uint64        // index of this version's plan
 }
 
 func (j *job) key() key { return key{namespace: j.Namespace, id: j.ID} }

@@ -1,6 +1,10 @@
 package sim
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // detail is the whole job, with the defaults that Nomad fills in. What the description has no word for is null.
 func (j *job) detail() object {
@@ -12,7 +16,7 @@ func (j *job) detail() object {
 	if j.Type != "batch" {
 		parallel, stagger = 1, 30*time.Second
 	}
-	return object{
+	all := object{
 		"ID": j.ID, "Name": j.Name, "Namespace": j.Namespace, "ParentID": j.ParentID, "Region": j.Region,
 		"Type": j.Type, "Priority": j.Priority, "Datacenters": j.Datacenters, "NodePool": j.NodePool,
 		"Status": j.Status, "StatusDescription": j.StatusDescription, "Stop": j.Stop, "Meta": j.Meta,
@@ -21,7 +25,7 @@ func (j *job) detail() object {
 		"SubmitTime": j.SubmitTime, "Version": j.Version, "VersionTag": nil,
 		"Stable":       j.deployment != nil && j.deployment.Status == "successful",
 		"NomadTokenID": "", "DispatchIdempotencyToken": "", "ConsulNamespace": "", "VaultNamespace": "",
-		"Affinities": nil, "AllAtOnce": false, "Constraints": nil, "Multiregion": nil, "Payload": nil,
+		"Affinities": nil, "AllAtOnce": false, "Constraints": constraints(j.constraints), "Multiregion": nil, "Payload": nil,
 		"Spreads": nil, "UI": nil,
 		"TaskGroups": groups,
 		"Update": object{
@@ -29,6 +33,8 @@ func (j *job) detail() object {
 			"MaxParallel": parallel, "MinHealthyTime": 0, "ProgressDeadline": 0, "Stagger": stagger,
 		},
 	}
+	maps.Copy(all, j.extra)
+	return all
 }
 
 func (j *job) groupDetail(g Group) object {
@@ -56,21 +62,27 @@ func (j *job) groupDetail(g Group) object {
 			"MaxDelay": 0, "Unlimited": false,
 		}
 	}
+	if g.Restart != nil {
+		restart = g.Restart.detail()
+	}
+	if g.Reschedule != nil {
+		reschedule = g.Reschedule.detail()
+	}
 	tasks := []object{}
 	for _, t := range g.Tasks {
-		tasks = append(tasks, t.detail(restart))
+		tasks = append(tasks, t.detail(j, restart))
 	}
 	return object{
 		"Name": g.Name, "Count": g.Count, "Tasks": tasks,
 		"EphemeralDisk": object{"Migrate": false, "SizeMB": diskMB, "Sticky": false},
 		"Migrate":       migrate, "Update": update, "RestartPolicy": restart, "ReschedulePolicy": reschedule,
-		"Affinities": nil, "Constraints": nil, "Consul": nil, "Disconnect": nil, "MaxClientDisconnect": nil,
-		"MaxRunDuration": nil, "Meta": nil, "Networks": nil, "PreventRescheduleOnLost": false, "Scaling": nil,
-		"Services": nil, "ShutdownDelay": nil, "Spreads": nil, "StopAfterClientDisconnect": nil, "Volumes": nil,
+		"Affinities": nil, "Constraints": constraints(slices.Concat(g.Constraints, g.implied())), "Consul": nil, "Disconnect": nil,
+		"MaxClientDisconnect": nil, "MaxRunDuration": nil, "Meta": g.Meta, "Networks": asked(g.Networks),
+		"PreventRescheduleOnLost": false, "Scaling": nil, "Services": services(j, "", g.Services), "ShutdownDelay": nil, "Spreads": nil, "StopAfterClientDisconnect": nil, "Volumes": nil,
 	}
 }
 
-func (t Task) detail(restart object) object {
+func (t Task) detail(j *job, restart object) object {
 	return object{
 		"Name": t.Name, "Driver": t.Driver, "Config": t.Config, "Lifecycle": t.lifecycle(),
 		"Resources": resources(t.CPU, t.Memory, 0, 0), "RestartPolicy": restart,
@@ -80,9 +92,10 @@ func (t Task) detail(restart object) object {
 		},
 		"LogConfig":  object{"Disabled": false, "MaxFileSizeMB": 10, "MaxFiles": 10},
 		"KillSignal": "", "KillTimeout": 5 * time.Second, "Kind": "", "Leader": false, "ShutdownDelay": 0, "User": "",
-		"Actions": nil, "Affinities": nil, "Artifacts": nil, "CSIPluginConfig": nil, "Constraints": nil, "Consul": nil,
-		"DispatchPayload": nil, "Env": nil, "Identities": nil, "Meta": nil, "ScalingPolicies": nil, "Schedule": nil,
-		"Secrets": nil, "Services": nil, "Templates": nil, "Vault": nil, "VolumeMounts": nil,
+		"Actions": nil, "Affinities": nil, "Artifacts": nil, "CSIPluginConfig": nil, "Constraints": constraints(t.Constraints),
+		"Consul": nil, "DispatchPayload": nil, "Env": t.Env, "Identities": nil, "Meta": t.Meta, "ScalingPolicies": nil,
+		"Schedule": nil, "Secrets": nil, "Services": services(j, t.Name, t.Services), "Templates": templates(t.Templates),
+		"Vault": nil, "VolumeMounts": nil,
 	}
 }
 
@@ -101,4 +114,11 @@ func resources(cpu, memory, memoryMax, disk int) object {
 		"CPU": cpu, "MemoryMB": memory, "MemoryMaxMB": memoryMax, "DiskMB": disk, "IOPS": 0, "Cores": 0,
 		"SecretsMB": 0, "Devices": nil, "NUMA": nil, "Networks": nil,
 	}
+}
+
+func constraints(all []Constraint) (rows []object) {
+	for _, c := range all {
+		rows = append(rows, object{"LTarget": c.Left, "RTarget": c.Right, "Operand": c.Operator})
+	}
+	return rows
 }

@@ -9,13 +9,27 @@ type Job struct {
 	Type          string // "service", "batch", "system" or "sysbatch"
 	ParentID      string // of the periodic or parameterized job that this one is a child of
 	Stopped       bool
-	Version       uint64
+	Version       uint64 // 0 is as many as Versions has
 	Meta          map[string]string
+	Constraints   []Constraint
 	Periodic      *Periodic
 	Parameterized *Parameterized // also on a dispatched child, as in Nomad
 	Groups        []Group
 	Deployment    Deployment
 	Submitted     time.Time
+	Versions      []Job          // what the job was before, oldest first; what belongs to the job itself is ignored
+	Evaluations   []Evaluation   // beside those that registering, rescheduling and waiting for a place leave
+	Extra         map[string]any // more fields of the job, such as a later Nomad may have; they win over known ones
+}
+
+// Constraint is what a node has to be: Left "${attr.kernel.name}", Operator "=", Right "linux".
+type Constraint struct{ Left, Operator, Right string }
+
+// Evaluation is one more evaluation of a job.
+type Evaluation struct {
+	TriggeredBy         string // "deployment-watcher", "alloc-failure", "node-update" and so on
+	Status, Description string // "complete" and none when empty
+	Created             time.Time
 }
 
 // Periodic is a launch plan: Spec is `cron = "..."` and Specs is `crons = [...]` of the job file.
@@ -24,6 +38,7 @@ type Periodic struct {
 	Specs           []string
 	TimeZone        string // "" is UTC
 	ProhibitOverlap bool
+	Disabled        bool
 }
 
 // Parameterized says what a dispatch must and may bring.
@@ -44,7 +59,28 @@ type Group struct {
 	// Allocations nil: Count running ones, on the nodes in turn. Empty: none.
 	Allocations []Allocation
 	Unplaced    *Unplaced
+	Constraints []Constraint
+	Networks    []Network
+	Services    []Service
+	Restart     *Restart    // nil is Nomad's default for the type of the job
+	Reschedule  *Reschedule // the same
+	Meta        map[string]string
 }
+
+// Restart is what a client does with a task that ends, Reschedule what the servers do with an allocation that failed.
+type (
+	Restart struct {
+		Attempts        int
+		Interval, Delay time.Duration
+		Mode            string // "fail" when empty; also "delay"
+	}
+	Reschedule struct {
+		Attempts                  int
+		Interval, Delay, MaxDelay time.Duration
+		DelayFunction             string // "constant" when empty; also "exponential", "fibonacci"
+		Unlimited                 bool
+	}
+)
 
 // Task is one task of a group.
 type Task struct {
@@ -54,6 +90,11 @@ type Task struct {
 	Memory  int    // MiB; 0 is 64
 	Sidecar bool
 	Config  map[string]any // nil: an image or a command, as the driver needs
+
+	Env, Meta   map[string]string
+	Templates   []Template
+	Constraints []Constraint
+	Services    []Service
 }
 
 // Unplaced says why Nomad cannot place what is left of a group: it becomes a blocked evaluation and the group's
@@ -75,6 +116,14 @@ type Allocation struct {
 	Created, Modified  time.Time // Submitted and Created when zero
 	Unhealthy          bool      // to its deployment
 	Tasks              map[string]TaskState
+
+	Undecided bool // running, and not yet healthy or unhealthy to its deployment
+	// Behind is how many versions of the job the allocation is behind: 0 is of the job as it is.
+	Behind int
+	// Previous is the allocation that this one took the place of. Of an earlier version it is complete when it does not
+	// say otherwise, and was stopped for the update. Of the same version it is failed, and this one is its rescheduling.
+	Previous *Allocation
+	Failing  map[string]CheckFailure // the checks of its services that fail on it, by name
 }
 
 // TaskState is the state of one task of an allocation. What is zero follows from its Events, or else from the
@@ -101,6 +150,7 @@ type Node struct {
 	Unreachable                      bool     // still ready, yet the servers have no path to it
 	Hangs                            bool     // takes a request and never answers
 	Slow                             time.Duration
+	Attributes, Meta                 map[string]string // beside those that every node has
 }
 
 // Rights is what a token may do. The zero value may do nothing.

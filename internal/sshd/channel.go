@@ -26,6 +26,7 @@ type channel struct {
 	mu       sync.Mutex
 	started  bool
 	terminal *router.Terminal
+	noColor  bool
 }
 
 // Accept accepts the channel and returns it with the requests that are left for the library. The channel
@@ -60,7 +61,9 @@ func (c *channel) answer(requests <-chan *gossh.Request, left chan<- *gossh.Requ
 			req.Reply(c.resize(req.Payload), nil)
 		case "signal":
 			req.Reply(c.signal(req.Payload), nil)
-		default: // env, subsystem, agent and X11 forwarding, break: nothing here uses them
+		case "env":
+			req.Reply(c.env(req.Payload), nil)
+		default: // subsystem, agent and X11 forwarding, break: nothing here uses them
 			req.Reply(false, nil)
 		}
 	}
@@ -105,7 +108,7 @@ func (c *channel) pty(payload []byte) bool {
 	if c.started || c.terminal != nil {
 		return false
 	}
-	c.terminal = &router.Terminal{Name: pty.Term, Width: size(pty.Width), Height: size(pty.Height)}
+	c.terminal = router.NewTerminal(pty.Term, size(pty.Width), size(pty.Height))
 	return true
 }
 
@@ -119,22 +122,31 @@ func (c *channel) resize(payload []byte) bool {
 	if c.terminal == nil {
 		return false
 	}
-	c.terminal.Width, c.terminal.Height = size(window.Width), size(window.Height)
+	c.terminal.Resize(size(window.Width), size(window.Height))
 	return true
 }
 
 // size keeps a number of columns or rows within what a terminal can have.
 func size(n uint32) int { return int(min(n, 1<<15)) }
 
-// Terminal returns a copy of the terminal as it is now; nil without one.
-func (c *channel) Terminal() *router.Terminal {
+// settings returns what the client asked for before its command: its terminal, nil without one, and whether it
+// wants no colours.
+func (c *channel) settings() (terminal *router.Terminal, noColor bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.terminal == nil {
-		return nil
+	return c.terminal, c.noColor
+}
+
+// env takes NO_COLOR and refuses all else: nothing else of a client's environment means anything here.
+func (c *channel) env(payload []byte) bool {
+	var env struct{ Name, Value string }
+	if gossh.Unmarshal(payload, &env) != nil || env.Name != "NO_COLOR" || env.Value == "" {
+		return false
 	}
-	t := *c.terminal
-	return &t
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.noColor = true
+	return true
 }
 
 // signal ends the command for the signals that would end a program.

@@ -61,12 +61,12 @@ func (s *Server) handle(sess ssh.Session) {
 	ch := sess.Context().(sessionContext).channel
 	defer close(ch.handled)
 	defer s.recovered("session", ch.id)
-	terminal := ch.Terminal()
+	terminal, noColor := ch.settings()
 	stderr := &textWriter{w: sess.Stderr(), crlf: terminal != nil}
 	err := s.answer(ch, &router.Request{
 		Connection: ch.conn.id, Session: ch.id, Remote: sess.RemoteAddr().String(),
 		Line:  sess.RawCommand(),
-		Stdin: sess, Stdout: &textWriter{w: sess, crlf: terminal != nil}, Stderr: stderr, Terminal: terminal,
+		Stdin: sess, Stdout: &textWriter{w: sess, crlf: terminal != nil}, Stderr: stderr, Terminal: terminal, NoColor: noColor,
 	})
 	for _, line := range lines(err) {
 		io.WriteString(stderr, "nomadctld: "+escape.Text(line)+"\n")

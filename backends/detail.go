@@ -1,0 +1,99 @@
+package backends
+
+import "time"
+
+// JobDetail is a job with all there is to know of its state. Its Allocations include the finished ones.
+type JobDetail struct {
+	Job
+	Name        string
+	Version     uint64
+	Priority    int
+	Datacenters []string
+	NodePool    string
+	Description string // of the status; mostly empty
+	Groups      []Group
+	Rollout     *Deployment  // the latest; nil: none
+	Evaluations []Evaluation // newest first
+	Children    *Children    // of a periodic or parameterized job; nil for others
+	Schedule    Schedule
+}
+
+// Group is a task group as the job defines it.
+type Group struct {
+	Name    string
+	Count   int
+	Counts  Counts
+	Tasks   map[string]string // name to driver
+	Restart Restart
+}
+
+// Restart is how often a task is restarted where it is before it fails.
+type Restart struct {
+	Attempts int
+	Interval time.Duration
+	Mode     string // fail, or delay: try again in the next interval
+}
+
+// Children counts the launches of a job.
+type Children struct{ Pending, Running, Dead int }
+
+// Deployment is a rollout of one version of a job.
+type Deployment struct {
+	ID          string
+	Version     uint64
+	Status      string // in Nomad's words
+	Description string
+	Groups      []Rollout // by name
+}
+
+// Rollout is how far a deployment is with one group.
+type Rollout struct {
+	Group                               string
+	Desired, Placed, Healthy, Unhealthy int
+	Canaries                            int // desired
+	Promoted                            bool
+	ProgressBy                          time.Time // zero: no deadline
+}
+
+// Evaluation is one time that Nomad's scheduler looked at a job.
+type Evaluation struct {
+	ID          string
+	Priority    int
+	Trigger     string
+	Status      string
+	Description string
+	Created     time.Time
+	Unplaced    []Unplaced // by group: those it found no place for
+}
+
+// Schedule says when a job launches. The zero value is a job that is just there.
+type Schedule struct {
+	Specs        []string // cron expressions; empty: not periodic
+	TimeZone     string   // empty: UTC
+	Disabled     bool
+	Next         time.Time // zero: never, or not known
+	Dispatched   bool      // parameterized
+	MetaRequired []string
+	MetaOptional []string
+	Payload      string // of a dispatch: optional, required or forbidden
+}
+
+// Check is the latest result of a service check that Nomad itself runs.
+type Check struct {
+	Service, Name string
+	Task          string // empty: of the group
+	Status        string // success, failure or pending
+	Output        string
+	Time          time.Time
+}
+
+// Reschedule is one time that a failed allocation was replaced.
+type Reschedule struct {
+	Time     time.Time
+	Previous string // allocation
+}
+
+// AllocationDetail is what only the whole allocation tells.
+type AllocationDetail struct {
+	Drivers map[string]string // task to driver
+}

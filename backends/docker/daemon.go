@@ -1,0 +1,139 @@
+package docker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+
+	dockerclient "github.com/fsouza/go-dockerclient"
+)
+
+// daemon is one Docker daemon, with the connections to it that are open.
+type daemon struct {
+	endpoint *url.URL
+	http     *http.Client
+	tls      *tls.Config // nil: not encrypted
+
+	agreed atomic.Pointer[speaker] // nil until a version has been agreed on
+}
+
+// speaker speaks one version of the API with a daemon.
+type speaker struct {
+	daemon  *daemon
+	version string
+	client  *dockerclient.Client
+}
+
+func newDaemon(endpoint string, config *tls.Config) (*daemon, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: connectTimeout}
+	transport := &http.Transport{
+		DialContext:         dialer.DialContext,
+		TLSHandshakeTimeout: connectTimeout,
+		MaxIdleConnsPerHost: idlePerDaemon,
+		IdleConnTimeout:     idleTimeout,
+	}
+	d := &daemon{endpoint: u, http: newHTTP(transport)}
+	switch u.Scheme {
+	case "unix":
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", u.Path)
+		}
+	case "https":
+		d.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+		if config != nil {
+			d.tls = config.Clone()
+		}
+		if d.tls.ServerName == "" {
+			// Named here because go-dockerclient, where it has to add the name for a stream, makes a copy of the
+			// configuration that lacks the client certificate.
+			d.tls.ServerName = u.Hostname()
+		}
+		transport.TLSClientConfig = d.tls
+	}
+	return d, nil
+}
+
+// speak returns a client for a version of the API; empty: for questions that are asked without one.
+func (d *daemon) speak(version string) (*speaker, error) {
+	client, err := dockerclient.NewVersionedClient(d.endpoint.String(), version)
+	if err != nil {
+		return nil, err
+	}
+	client.SkipServerVersionCheck = true // it would ask the daemon before the first request, without a context
+	client.HTTPClient, client.TLSConfig = d.http, d.tls
+	client.Dialer = &net.Dialer{Timeout: connectTimeout}
+	return &speaker{daemon: d, version: version, client: client}, nil
+}
+
+// ask lets f speak with the daemon of a node, in time. f may be called again after the daemon has answered
+// 400 Bad Request. What f returns comes back as an error for users.
+func (d *Docker) ask(ctx context.Context, node Node, f func(context.Context, *speaker) error) error {
+	daemon, err := d.daemon(node)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.answer)
+	defer cancel()
+	return explain(ctx, node, daemon.ask(ctx, d.pinned, f))
+}
+
+func (d *daemon) ask(ctx context.Context, pinned dockerclient.APIVersion, f func(context.Context, *speaker) error) error {
+	if s := d.agreed.Load(); s != nil {
+		err := f(ctx, s)
+		if !hasStatus(err, http.StatusBadRequest) {
+			return err
+		}
+		// Most likely it was replaced by one that does not speak this version.
+	}
+	s, err := d.negotiate(ctx, pinned)
+	if err != nil {
+		return err
+	}
+	d.agreed.Store(s)
+	return f(ctx, s)
+}
+
+// most is far more than Docker says of a container.
+const most = 16 << 20
+
+// get returns the body of the answer to a GET. go-dockerclient parses all answers into types of its own, and has no
+// way around them that is exported; so the request is made here, on the connections that it uses too.
+func (s *speaker) get(ctx context.Context, path string) ([]byte, error) {
+	base := *s.daemon.endpoint
+	if base.Scheme == "unix" {
+		base = url.URL{Scheme: "http", Host: "docker"}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base.String()+"/v"+s.version+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := s.daemon.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, most+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case answer.StatusCode != http.StatusOK:
+		return nil, &dockerclient.Error{Status: answer.StatusCode, Message: message(body)}
+	case len(body) > most:
+		return nil, errUnreadable
+	}
+	return body, nil
+}
+
+func hasStatus(err error, status int) bool {
+	var answer *dockerclient.Error
+	return errors.As(err, &answer) && answer.Status == status
+}

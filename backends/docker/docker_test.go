@@ -1,0 +1,133 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func mustOpen(t *testing.T, s Settings) *Docker {
+	t.Helper()
+	d, err := Open(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func inspect(t *testing.T, s Settings, task, allocation string) (json.RawMessage, error) {
+	t.Helper()
+	return inspectAt(t, s, Node{Name: "node-1", Address: "127.0.0.1"}, task, allocation)
+}
+
+func inspectAt(t *testing.T, s Settings, node Node, task, allocation string) (json.RawMessage, error) {
+	t.Helper()
+	d := mustOpen(t, s)
+	defer func() { // the servers of the tests wait for idle connections
+		for _, known := range d.daemons {
+			known.http.CloseIdleConnections()
+		}
+	}()
+	return d.Inspect(t.Context(), node, task, allocation)
+}
+
+func TestADaemonThatIsDownIsSaidWithoutItsAddress(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	for host, want := range map[string]string{
+		"tcp://" + closed.Addr().String():                     "connection refused",
+		"unix://" + filepath.Join(t.TempDir(), "docker.sock"): "no such file or directory",
+		"tcp://{node}.invalid":                                "its name cannot be resolved",
+	} {
+		_, err := inspect(t, Settings{Host: host}, "web", "1")
+		want := "the docker daemon of node node-1 cannot be reached: " + want
+		if !errors.Is(err, ErrUnreachable) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", host, err, want)
+		}
+	}
+}
+
+// silent accepts connections and says nothing.
+func silent(t *testing.T) Settings {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	return Settings{Host: "tcp://" + listener.Addr().String()}
+}
+
+func TestADaemonThatHangsIsGivenUp(t *testing.T) {
+	const want = "the docker daemon of node node-1 cannot be reached: no answer in time"
+	for name, hurry := range map[string]func(*Docker) (context.Context, context.CancelFunc){
+		"by itself": func(d *Docker) (context.Context, context.CancelFunc) {
+			d.answer = 50 * time.Millisecond
+			return context.WithCancel(t.Context())
+		},
+		"by the caller": func(*Docker) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(t.Context(), 50*time.Millisecond)
+		},
+	} {
+		d := mustOpen(t, silent(t))
+		ctx, cancel := hurry(d)
+		defer cancel()
+		begin := time.Now()
+		_, err := d.Inspect(ctx, Node{Name: "node-1"}, "web", "1")
+		if took := time.Since(begin); took > 2*time.Second || !errors.Is(err, ErrUnreachable) || err.Error() != want {
+			t.Errorf("%s: got %v after %s, want %s", name, err, took, want)
+		}
+	}
+}
+
+func TestACancelledQuestionReturnsWhy(t *testing.T) {
+	why := errors.New("the session has ended")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(50*time.Millisecond, func() { cancel(why) })
+	begin := time.Now()
+	_, err := mustOpen(t, silent(t)).Inspect(ctx, Node{Name: "node-1"}, "web", "1")
+	if took := time.Since(begin); !errors.Is(err, why) || took > 2*time.Second {
+		t.Errorf("got %v after %s, want %v", err, took, why)
+	}
+}
+
+func TestAContainerBelongsToATaskByNameAndLabel(t *testing.T) {
+	for _, c := range []struct {
+		name, allocation, label, task string
+		want                          bool
+	}{
+		{"/web-1", "1", "", "web", true},
+		{"/web-1", "2", "", "web", false},
+		{"/web-1", "", "", "web", false},
+		{"/web-1", "1", "db", "web", true},       // a job may set the label to anything
+		{"/sidecar-1", "1", "web", "web", false}, // and here pretends to be another task
+		{"/web-12", "1", "", "web", false},
+		{"/old-web-1", "1", "", "web", false},
+		{"/renamed", "1", "web", "web", true},
+		{"/renamed", "1", "", "web", false},
+		{"/renamed", "2", "web", "web", false},
+		{"/nomad_init_1", "1", "", "web", false},
+		{"/a_b-1", "1", "", "a/b", true},
+	} {
+		var is identity
+		is.Name = c.name
+		is.Config.Labels = map[string]string{}
+		if c.allocation != "" {
+			is.Config.Labels[allocationLabel] = c.allocation
+		}
+		if c.label != "" {
+			is.Config.Labels[taskLabel] = c.label
+		}
+		if got := is.of(c.task, "1"); got != c.want {
+			t.Errorf("%+v: got %v", c, got)
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package docker
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	dockerclient "github.com/fsouza/go-dockerclient"
+)
+
+// ErrNoContainer is a task of which Docker has no container; ErrUnreachable a daemon that gave no answer.
+var (
+	ErrNoContainer = errors.New("docker has no container")
+	ErrUnreachable = errors.New("cannot be reached")
+)
+
+// fault is what is wrong with a daemon that answers, as a predicate.
+type fault string
+
+func (f fault) Error() string { return string(f) }
+
+func faultf(format string, args ...any) error { return fault(fmt.Sprintf(format, args...)) }
+
+const errUnreadable = fault("gives an answer that cannot be read")
+
+// explain returns err in words for users, on one line and without addresses. A cancelled question returns why it was.
+func explain(ctx context.Context, node Node, err error) error {
+	var known fault
+	var answer *dockerclient.Error
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case err == nil, errors.Is(err, ErrNoContainer):
+		return err
+	case errors.Is(ctx.Err(), context.Canceled):
+		return context.Cause(ctx)
+	case errors.As(err, &known):
+	case errors.As(err, &answer):
+		known = fault(strings.TrimSpace(fmt.Sprintf("answers %d %s", answer.Status, firstLine(answer.Message))))
+	case errors.As(err, &syntax), errors.As(err, &kind):
+		known = errUnreadable
+	case ctx.Err() != nil:
+		return unreachable(node, errTooLate)
+	default:
+		return unreachable(node, reason(err))
+	}
+	return fmt.Errorf("the docker daemon of node %s %w", shown(node.Name), known)
+}
+
+func unreachable(node Node, why error) error {
+	return fmt.Errorf("the docker daemon of node %s %w: %w", shown(node.Name), ErrUnreachable, why)
+}
+
+var errTooLate = errors.New("no answer in time")
+
+// reason returns the innermost cause that says something, without the addresses that net puts around it.
+func reason(err error) error {
+	var dns *net.DNSError
+	var name x509.HostnameError
+	var slow net.Error
+	var system *os.SyscallError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return errors.New("its name cannot be resolved")
+	case errors.As(err, &dns):
+		return errors.New("its name cannot be resolved now")
+	case errors.As(err, &name):
+		return errors.New("its certificate is for another host")
+	case errors.As(err, &slow) && slow.Timeout():
+		return errTooLate
+	case errors.Is(err, dockerclient.ErrConnectionRefused):
+		return errors.New("connection refused")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the connection was closed")
+	case errors.As(err, &system):
+		return system.Err
+	}
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return errors.New(firstLine(err.Error()))
+		}
+		err = inner
+	}
+}
+
+// shown is a name from the cluster; one that is more than a line of printable text is quoted.
+func shown(name string) string {
+	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
+		return quoted
+	}
+	return name
+}
+
+// message returns the text of an error: JSON, or plain where the daemon did not understand the request at all.
+func message(body []byte) string {
+	var said struct{ Message string }
+	if json.Unmarshal(body, &said) == nil && said.Message != "" {
+		return said.Message
+	}
+	return string(body)
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	const longest = 200
+	if len(line) > longest {
+		line = line[:longest] + "..."
+	}
+	return line
+}

@@ -1,0 +1,100 @@
+package docker
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"nomadctld/internal/dockertest"
+)
+
+// secured is a daemon behind TLS, as an address on loopback.
+func secured(t *testing.T, paths map[string]string) (host string, files dockertest.Certificates) {
+	t.Helper()
+	addr, files := dockertest.TLS(t, answers(t, paths).Host)
+	return "tcp://" + addr, files
+}
+
+var oneContainer = map[string]string{"/version": `{"ApiVersion":"1.41"}`, "/v1.41/containers/web-1/json": anyContainer}
+
+func TestOnlyADaemonOfTheCAIsSpokenToAndOnlyWithACertificate(t *testing.T) {
+	host, files := secured(t, oneContainer)
+	byName := strings.Replace(host, "127.0.0.1", "{node}", 1)
+	for name, c := range map[string]struct {
+		settings Settings
+		want     string // in the error; empty: it works
+	}{
+		"as it should be":     {Settings{Host: host, TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
+		"by name":             {Settings{Host: byName, TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
+		"another server name": {Settings{Host: host, TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName}}, ""},
+		"https":               {Settings{Host: strings.Replace(host, "tcp", "https", 1), TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
+		"another CA":          {Settings{Host: host, TLS: TLS{CA: files.OtherCA, Cert: files.Cert, Key: files.Key}}, "certificate signed by unknown authority"},
+		"the system's CAs":    {Settings{Host: host, TLS: TLS{Cert: files.Cert, Key: files.Key}}, "certificate signed by unknown authority"},
+		"another name":        {Settings{Host: host, TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "else"}}, "its certificate is for another host"},
+		"no certificate":      {Settings{Host: host, TLS: TLS{CA: files.CA}}, "certificate required"},
+		"not encrypted":       {Settings{Host: host}, "cannot be reached"},
+	} {
+		_, err := inspectAt(t, c.settings, Node{Name: "localhost"}, "web", "1")
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "127.0.0.1") {
+			t.Errorf("%s: an address is shown: %v", name, err)
+		}
+	}
+}
+
+func TestCertificateFilesThatDoNotServeAreRefused(t *testing.T) {
+	_, files := secured(t, nil)
+	_, others := secured(t, nil)
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(t.TempDir(), "missing.pem")
+	for _, settings := range []TLS{
+		{CA: missing},
+		{CA: empty},
+		{CA: files.Key}, // PEM, but no certificate
+		{CA: files.CA, Cert: files.Cert},
+		{CA: files.CA, Key: files.Key},
+		{Cert: files.Cert, Key: missing},
+		{Cert: missing, Key: files.Key},
+		{Cert: empty, Key: empty},
+		{Cert: files.Cert, Key: others.Key},
+	} {
+		if _, err := Open(Settings{TLS: settings}); err == nil {
+			t.Errorf("%+v is taken", settings)
+		}
+	}
+}
+
+func TestAClientCertificateIsReadForEachConnection(t *testing.T) {
+	host, files := secured(t, oneContainer)
+	d := mustOpen(t, Settings{Host: host, TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
+	ask := func() error {
+		for _, known := range d.daemons {
+			known.http.CloseIdleConnections()
+		}
+		_, err := d.Inspect(t.Context(), Node{Name: "node-1"}, "web", "1")
+		return err
+	}
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(files.Key, files.Key+".away"); err != nil {
+		t.Fatal(err)
+	}
+	want := "the docker daemon of node node-1 cannot be reached: the gateway's certificate for docker cannot be read"
+	if err := ask(); err == nil || err.Error() != want {
+		t.Errorf("without the file: got %v, want %s", err, want)
+	}
+	if err := os.Rename(files.Key+".away", files.Key); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(); err != nil {
+		t.Error("with the file again:", err)
+	}
+}

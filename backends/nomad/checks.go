@@ -1,0 +1,44 @@
+package nomad
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"nomadctld/backends"
+)
+
+// Checks asks for the checks of each running allocation.
+func (c *Client) Checks(ctx context.Context, allocations []backends.Allocation) map[string][]backends.Check {
+	results := map[string][]backends.Check{}
+	q, err := c.query(ctx, "")
+	if err != nil {
+		return results
+	}
+	var mu sync.Mutex
+	c.askNodes(ctx, allocations, func(ctx context.Context, a backends.Allocation) error {
+		own := *q
+		own.Namespace = a.Namespace
+		checks, err := c.api.Allocations().Checks(a.ID, own.WithContext(ctx))
+		if err != nil {
+			return err
+		}
+		var all []backends.Check
+		for _, check := range checks {
+			all = append(all, backends.Check{
+				Service: check.Service, Name: check.Check, Task: check.Task, Status: check.Status, Output: check.Output,
+				Time: time.Unix(check.Timestamp, 0).UTC(),
+			})
+		}
+		slices.SortFunc(all, func(x, y backends.Check) int {
+			return strings.Compare(x.Service+"\x00"+x.Name, y.Service+"\x00"+y.Name)
+		})
+		mu.Lock()
+		defer mu.Unlock()
+		results[a.ID] = all
+		return nil
+	})
+	return results
+}

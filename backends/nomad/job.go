@@ -1,0 +1,249 @@
+package nomad
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+	"golang.org/x/sync/errgroup"
+
+	"nomadctld/backends"
+)
+
+// read returns one object, asked for up to attempts times. ErrGone is Nomad's 404.
+func read[T any](ctx context.Context, c *Client, namespace string, fetch func(*api.QueryOptions) (T, *api.QueryMeta, error)) (T, error) {
+	q, err := c.query(ctx, namespace)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	value, _, err := retry(ctx, func() (T, *api.QueryMeta, error) { return fetch(q) }, passing)
+	var answer api.UnexpectedResponseError
+	switch {
+	case err == nil:
+		return value, nil
+	case errors.As(err, &answer) && answer.HasStatusCode() && answer.StatusCode() == http.StatusNotFound:
+		return value, backends.ErrGone
+	}
+	return value, explain(err)
+}
+
+// Job reads the job, its summary, allocations, deployment and evaluations side by side.
+func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	var (
+		definition  *api.Job
+		summary     *api.JobSummary
+		allocations []*api.AllocationListStub
+		deployment  *api.Deployment
+		evaluations []*api.Evaluation
+	)
+	g, gctx := errgroup.WithContext(ctx)
+	protected := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
+	protected(func() (err error) {
+		definition, err = c.definition(gctx, job)
+		return err
+	})
+	protected(func() (err error) {
+		summary, err = read(gctx, c, job.Namespace, func(q *api.QueryOptions) (*api.JobSummary, *api.QueryMeta, error) {
+			return c.api.Jobs().Summary(job.ID, q)
+		})
+		return err
+	})
+	protected(func() (err error) {
+		allocations, err = read(gctx, c, job.Namespace, func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
+			return c.api.Jobs().Allocations(job.ID, false, q)
+		})
+		return err
+	})
+	protected(func() (err error) {
+		deployment, err = read(gctx, c, job.Namespace, func(q *api.QueryOptions) (*api.Deployment, *api.QueryMeta, error) {
+			return c.api.Jobs().LatestDeployment(job.ID, q)
+		})
+		return err
+	})
+	protected(func() (err error) {
+		evaluations, err = read(gctx, c, job.Namespace, func(q *api.QueryOptions) ([]*api.Evaluation, *api.QueryMeta, error) {
+			return c.api.Jobs().Evaluations(job.ID, q)
+		})
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return backends.JobDetail{}, err
+	}
+	return detail(job, definition, summary, allocations, deployment, evaluations), nil
+}
+
+func (c *Client) definition(ctx context.Context, job backends.Job) (*api.Job, error) {
+	return read(ctx, c, job.Namespace, func(q *api.QueryOptions) (*api.Job, *api.QueryMeta, error) {
+		return c.api.Jobs().Info(job.ID, q)
+	})
+}
+
+func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, allocations []*api.AllocationListStub, deployment *api.Deployment, evaluations []*api.Evaluation) backends.JobDetail {
+	definition.Canonicalize()
+	d := backends.JobDetail{
+		Job: job, Name: *definition.Name, Version: *definition.Version, Priority: *definition.Priority,
+		Datacenters: definition.Datacenters, NodePool: value(definition.NodePool), Description: value(definition.StatusDescription),
+		Schedule: schedule(definition), Rollout: rollout(deployment),
+	}
+	d.Type, d.Status, d.Stopped = *definition.Type, *definition.Status, *definition.Stop
+	d.Submitted = time.Unix(0, value(definition.SubmitTime)).UTC()
+	d.Counts = total(summary)
+	d.Allocations = nil
+	for _, stub := range allocations {
+		d.Allocations = append(d.Allocations, allocation(stub, &d.Job))
+	}
+	slices.SortFunc(d.Allocations, order)
+	for _, g := range definition.TaskGroups {
+		group := backends.Group{Name: *g.Name, Count: *g.Count, Tasks: map[string]string{}, Restart: restart(g.RestartPolicy)}
+		if summary != nil {
+			group.Counts = counts(summary.Summary[*g.Name])
+		}
+		for _, task := range g.Tasks {
+			group.Tasks[task.Name] = task.Driver
+		}
+		d.Groups = append(d.Groups, group)
+	}
+	slices.SortFunc(d.Groups, func(a, b backends.Group) int { return strings.Compare(a.Name, b.Name) })
+	if summary != nil && summary.Children != nil && (d.Periodic || d.Parameterized) {
+		d.Children = &backends.Children{
+			Pending: int(summary.Children.Pending), Running: int(summary.Children.Running), Dead: int(summary.Children.Dead),
+		}
+	}
+	slices.SortFunc(evaluations, func(a, b *api.Evaluation) int { return cmp.Compare(b.CreateIndex, a.CreateIndex) })
+	d.Unplaced = nil
+	for _, e := range evaluations {
+		d.Evaluations = append(d.Evaluations, backends.Evaluation{
+			ID: e.ID, Priority: e.Priority, Trigger: e.TriggeredBy, Status: e.Status, Description: e.StatusDescription,
+			Created: time.Unix(0, e.CreateTime).UTC(), Unplaced: unplaced(e),
+		})
+		if e.Status == "blocked" && d.Unplaced == nil {
+			d.Unplaced = unplaced(e)
+		}
+	}
+	d.Deployment = ""
+	if d.Rollout != nil {
+		d.Deployment = d.Rollout.Status
+	}
+	return d
+}
+
+func rollout(deployment *api.Deployment) *backends.Deployment {
+	if deployment == nil {
+		return nil
+	}
+	d := &backends.Deployment{ID: deployment.ID, Version: deployment.JobVersion, Status: deployment.Status, Description: deployment.StatusDescription}
+	for name, g := range deployment.TaskGroups {
+		d.Groups = append(d.Groups, backends.Rollout{
+			Group: name, Desired: g.DesiredTotal, Placed: g.PlacedAllocs, Healthy: g.HealthyAllocs, Unhealthy: g.UnhealthyAllocs,
+			Canaries: g.DesiredCanaries, Promoted: g.Promoted, ProgressBy: g.RequireProgressBy,
+		})
+	}
+	slices.SortFunc(d.Groups, func(a, b backends.Rollout) int { return strings.Compare(a.Group, b.Group) })
+	return d
+}
+
+func restart(policy *api.RestartPolicy) backends.Restart {
+	if policy == nil {
+		return backends.Restart{}
+	}
+	return backends.Restart{Attempts: value(policy.Attempts), Interval: value(policy.Interval), Mode: value(policy.Mode)}
+}
+
+// value returns what p points to, or the zero value.
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+// Definition asks for the job, or for its versions, and hands on Nomad's own bytes.
+func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint64) (json.RawMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	path := "/v1/job/" + url.PathEscape(job.ID)
+	if version == nil {
+		return read(ctx, c, job.Namespace, func(q *api.QueryOptions) (raw json.RawMessage, meta *api.QueryMeta, err error) {
+			meta, err = c.api.Raw().Query(path, &raw, q)
+			return raw, meta, err
+		})
+	}
+	var answer struct{ Versions []json.RawMessage }
+	_, err := read(ctx, c, job.Namespace, func(q *api.QueryOptions) (any, *api.QueryMeta, error) {
+		meta, err := c.api.Raw().Query(path+"/versions?diffs=false", &answer, q)
+		return nil, meta, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var kept []string
+	for _, raw := range answer.Versions {
+		var head struct{ Version uint64 }
+		if err := json.Unmarshal(raw, &head); err != nil {
+			return nil, explain(err)
+		}
+		if head.Version == *version {
+			return raw, nil
+		}
+		kept = append(kept, strconv.FormatUint(head.Version, 10))
+	}
+	return nil, &NoVersionError{Version: *version, Kept: kept}
+}
+
+// NoVersionError is a version of a job that Nomad does not have.
+type NoVersionError struct {
+	Version uint64
+	Kept    []string // those it has, newest first
+}
+
+func (e *NoVersionError) Error() string {
+	return "there is no version " + strconv.FormatUint(e.Version, 10) + " (Nomad has: " + strings.Join(e.Kept, ", ") + ")"
+}
+
+// Allocation reads the whole allocation, with the job as it was for it.
+func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	full, err := read(ctx, c, a.Namespace, func(q *api.QueryOptions) (*api.Allocation, *api.QueryMeta, error) {
+		return c.api.Allocations().Info(a.ID, q)
+	})
+	if err != nil {
+		return backends.AllocationDetail{}, err
+	}
+	d := backends.AllocationDetail{Drivers: map[string]string{}}
+	if full.Job == nil {
+		return d, nil
+	}
+	if g := full.Job.LookupTaskGroup(a.Group); g != nil {
+		for _, task := range g.Tasks {
+			d.Drivers[task.Name] = task.Driver
+		}
+	}
+	return d, nil
+}
+
+// NodeAddress reads it from the node's fingerprint, or from the address its agent answers on.
+func (c *Client) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	node, err := read(ctx, c, "", func(q *api.QueryOptions) (*api.Node, *api.QueryMeta, error) { return c.api.Nodes().Info(a.NodeID, q) })
+	if err != nil {
+		return "", err
+	}
+	if address := node.Attributes["unique.network.ip-address"]; address != "" {
+		return address, nil
+	}
+	host, _, _ := strings.Cut(node.HTTPAddr, ":")
+	return host, nil
+}

@@ -1,0 +1,71 @@
+package nomad
+
+import (
+	"context"
+	"slices"
+	"time"
+	_ "time/tzdata" // job files name time zones that the gateway's machine may not know
+
+	"github.com/hashicorp/nomad/api"
+	"golang.org/x/sync/errgroup"
+
+	"nomadctld/backends"
+)
+
+// definitionsAtOnce is how many job definitions are read at a time; the listing does not hold schedules.
+const definitionsAtOnce = 16
+
+// Schedules reads the definition of each periodic or parameterized job.
+func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends.Schedule, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	schedules := make([]backends.Schedule, len(jobs))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(definitionsAtOnce)
+	for i, job := range jobs {
+		if !job.Periodic && !job.Parameterized {
+			continue
+		}
+		g.Go(func() error {
+			return backends.Protect(func() error {
+				definition, err := c.definition(ctx, job)
+				if err != nil {
+					return err
+				}
+				schedules[i] = schedule(definition)
+				return nil
+			})
+		})
+	}
+	return schedules, g.Wait()
+}
+
+// schedule returns when the job launches next, as Nomad itself works it out: in the job's own time zone, by the
+// earliest of its expressions.
+func schedule(job *api.Job) backends.Schedule {
+	var s backends.Schedule
+	if p := job.ParameterizedJob; p != nil && !job.Dispatched {
+		s.Dispatched, s.MetaRequired, s.MetaOptional, s.Payload = true, p.MetaRequired, p.MetaOptional, p.Payload
+	}
+	p := job.Periodic
+	if p == nil {
+		return s
+	}
+	p.Canonicalize()
+	s.Specs = slices.Clone(p.Specs)
+	if *p.Spec != "" {
+		s.Specs = []string{*p.Spec}
+	}
+	if *p.TimeZone != "UTC" {
+		s.TimeZone = *p.TimeZone
+	}
+	s.Disabled = !*p.Enabled || value(job.Stop)
+	zone, err := p.GetLocation()
+	if err != nil || s.Disabled {
+		return s
+	}
+	if next, err := p.Next(time.Now().In(zone)); err == nil {
+		s.Next = next
+	}
+	return s
+}

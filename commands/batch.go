@@ -1,0 +1,185 @@
+package commands
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/internal/render"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(batch) }) }
+
+type batch struct {
+	watch
+	json bool
+}
+
+func (b *batch) Spec() router.Spec {
+	return router.Spec{
+		Name:   "batch",
+		Args:   "[FILTER]",
+		Short:  "List your periodic and parameterized jobs",
+		Target: router.TargetScope,
+		JSON:   batchOutput{},
+		Long: `
+FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?.
+
+For a periodic job: how long until its next launch, when that is, and its cron expressions, with their time zone when
+that is not UTC. For a parameterized job: the meta that a dispatch has to bring, and may bring in brackets. Last is the
+latest launch that Nomad still knows, and how it ended.`,
+		Flags: func(f *pflag.FlagSet) {
+			b.watch.bind(f)
+			f.BoolVar(&b.json, "json", false, "write JSON for scripts")
+		},
+	}
+}
+
+func (b *batch) Run(ctx context.Context, req *router.Request) error {
+	return b.watch.run(ctx, req, func(ctx context.Context, out io.Writer) error { return b.draw(ctx, req, out) })
+}
+
+func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) error {
+	jobs, err := listed(ctx, req, false)
+	if !partial(err) {
+		return err
+	}
+	last := launches(jobs)
+	jobs = slices.DeleteFunc(filtered(req, jobs), func(j backends.Job) bool { return j.Parent != "" || !j.Periodic && !j.Parameterized })
+	schedules, serr := req.Cluster.Schedules(ctx, jobs)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	err = cmp.Or(err, serr)
+	if b.json {
+		return cmp.Or(render.JSON(out, batchJSON(jobs, schedules, last)), err)
+	}
+	table := render.NewTable("Job ID", "Next", "", "Config", "Last").Yield(2, 4)
+	where := distinctions(jobs)
+	now := time.Now()
+	for i, job := range jobs {
+		s := schedules[i]
+		until, at := "", ""
+		switch {
+		case job.Stopped:
+			until = "stopped"
+		case s.Disabled:
+			until = "disabled"
+		case s.Dispatched:
+			until = "dispatch"
+		case !s.Next.IsZero():
+			until = s.Next.Truncate(time.Second).Sub(now.Truncate(time.Second)).String()
+			at = s.Next.Format(time.RFC3339)
+		}
+		name := strings.Join(append([]string{job.ID}, where[i]...), ", ")
+		table.Row(name, until, at, config(s), outcome(last[keyOf(job)]))
+	}
+	return cmp.Or(table.Write(out, look(req)), err)
+}
+
+// config returns the schedule as a person wrote it.
+func config(s backends.Schedule) string {
+	if s.Dispatched {
+		words := slices.Clone(s.MetaRequired)
+		for _, name := range s.MetaOptional {
+			words = append(words, "["+name+"]")
+		}
+		if s.Payload == "required" {
+			words = append(words, "payload")
+		}
+		return "meta: " + cmp.Or(strings.Join(words, " "), "none")
+	}
+	specs := strings.Join(s.Specs, ", ")
+	if s.TimeZone != "" {
+		specs += " " + s.TimeZone
+	}
+	return specs
+}
+
+type jobKey struct{ tier, namespace, id string }
+
+func keyOf(j backends.Job) jobKey { return jobKey{j.Tier, j.Namespace, j.ID} }
+
+// launches returns the latest child of each job.
+func launches(jobs []backends.Job) map[jobKey]*backends.Job {
+	last := map[jobKey]*backends.Job{}
+	for _, job := range jobs {
+		key := jobKey{job.Tier, job.Namespace, job.Parent}
+		if job.Parent != "" && (last[key] == nil || job.Submitted.After(last[key].Submitted)) {
+			last[key] = &job
+		}
+	}
+	return last
+}
+
+// ended returns how a launch stands: running, pending, failed, lost or complete.
+func ended(job *backends.Job) string {
+	switch c := job.Counts; {
+	case job.Status != "dead":
+		return job.Status
+	case c.Failed > 0:
+		return "failed"
+	case c.Lost > 0:
+		return "lost"
+	case job.Stopped:
+		return "stopped"
+	}
+	return "complete"
+}
+
+func outcome(launch *backends.Job) string {
+	if launch == nil {
+		return "-"
+	}
+	return ended(launch) + " " + humanize.Time(launch.Submitted)
+}
+
+// The fields of batch --json are an interface: scripts read them. Add; never rename.
+type (
+	batchOutput struct {
+		Jobs []batchJob `json:"jobs" doc:"by ID, tier and namespace"`
+	}
+	batchJob struct {
+		Tier          string     `json:"tier"`
+		Namespace     string     `json:"namespace"`
+		Job           string     `json:"job" doc:"the job's ID"`
+		Parameterized bool       `json:"parameterized"`
+		Disabled      bool       `json:"disabled" doc:"the job, or its schedule, is switched off"`
+		Next          *time.Time `json:"next" doc:"null: no launch is planned"`
+		Cron          []string   `json:"cron"`
+		TimeZone      string     `json:"time_zone"`
+		MetaRequired  []string   `json:"meta_required"`
+		MetaOptional  []string   `json:"meta_optional"`
+		Payload       string     `json:"payload" doc:"optional, required, forbidden; empty for a periodic job"`
+		LastLaunch    *time.Time `json:"last_launch" doc:"null: Nomad knows of none"`
+		LastOutcome   string     `json:"last_outcome" doc:"complete, failed, lost, stopped, running or pending"`
+	}
+)
+
+func batchJSON(jobs []backends.Job, schedules []backends.Schedule, last map[jobKey]*backends.Job) batchOutput {
+	out := batchOutput{Jobs: []batchJob{}}
+	for i, job := range jobs {
+		s := schedules[i]
+		one := batchJob{
+			Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Parameterized: s.Dispatched, Disabled: s.Disabled || job.Stopped,
+			Cron: append([]string{}, s.Specs...), TimeZone: cmp.Or(s.TimeZone, "UTC"),
+			MetaRequired: append([]string{}, s.MetaRequired...), MetaOptional: append([]string{}, s.MetaOptional...), Payload: s.Payload,
+		}
+		if !s.Next.IsZero() {
+			one.Next = &s.Next
+		}
+		if launch := last[keyOf(job)]; launch != nil {
+			one.LastLaunch, one.LastOutcome = &launch.Submitted, ended(launch)
+		}
+		out.Jobs = append(out.Jobs, one)
+	}
+	return out
+}

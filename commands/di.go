@@ -1,0 +1,41 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"nomadctld/internal/render"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(di) }) }
+
+type di struct{}
+
+func (di) Spec() router.Spec {
+	return router.Spec{
+		Name:   "di",
+		Args:   "SELECTOR",
+		Short:  "Show the container of a task as docker inspect does, in JSON",
+		Target: router.TargetTask,
+		Long:   selectorHelp + "\n\nA container that has stopped is shown too, as long as Docker keeps it.",
+	}
+}
+
+func (di) Run(ctx context.Context, req *router.Request) error {
+	done := progress(req, "waiting for the node")
+	defer done()
+	detail, err := req.Cluster.Allocation(ctx, *req.Allocation)
+	if err != nil {
+		return err
+	}
+	if driver := detail.Drivers[req.Task.Name]; driver != "docker" {
+		return fmt.Errorf("task %s of %s has no container of docker: its driver is %s", req.Task.Name, req.Allocation.Name, driver)
+	}
+	raw, err := req.Container.Inspect(ctx)
+	if err != nil {
+		return err
+	}
+	done()
+	return render.JSON(req.Stdout, raw)
+}

@@ -1,0 +1,194 @@
+package commands
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/internal/render"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(info) }) }
+
+type info struct{ json bool }
+
+func (i *info) Spec() router.Spec {
+	return router.Spec{
+		Name:   "info",
+		Args:   "SELECTOR",
+		Short:  "Show what happened to a job's tasks, and why it is as it is",
+		Target: router.TargetJobOrTask,
+		JSON:   jobOutput{},
+		Long: `
+SELECTOR is a job, or anything that names one of its tasks: an exec ID or the beginning of one, an allocation ID or the
+beginning of one, JOB/GROUP or JOB/GROUP/TASK.
+
+First the job: its latest deployment group by group, and the groups for which there is no place, with the reason. Then
+each task of each allocation: exec ID, the allocation's status, age, group and task; node, CPU, memory and its peak;
+restarts used and left, the last exit, what it replaces, service checks that Nomad runs; and every event that Nomad still
+has, with messages as they are. Finished allocations are left out unless one is named.`,
+		Flags: func(f *pflag.FlagSet) { f.BoolVar(&i.json, "json", false, "write JSON for scripts") },
+	}
+}
+
+func (i *info) Run(ctx context.Context, req *router.Request) error {
+	done := progress(req, "waiting for the cluster")
+	defer done()
+	job, err := req.Cluster.Job(ctx, req.Job)
+	if err != nil {
+		return err
+	}
+	job.Allocations = chosen(job.Allocations, req.Allocation, req.Task)
+	inTime, cancel := context.WithTimeout(ctx, statsWait)
+	defer cancel()
+	usage := req.Cluster.Usage(inTime, job.Allocations)
+	checks := req.Cluster.Checks(inTime, job.Allocations)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	done()
+	if i.json {
+		return render.JSON(req.Stdout, jobJSON(job, usage, checks))
+	}
+	var head string
+	if req.Task == nil {
+		head = aboutJob(job, look(req))
+	}
+	text := render.NewNotes(look(req))
+	for _, a := range job.Allocations {
+		restart := restartOf(job, a.Group)
+		for _, task := range a.Tasks {
+			aboutTask(text, a, task, usage[task.ExecID], restart, checks[a.ID])
+		}
+		if len(a.Tasks) == 0 {
+			aboutTask(text, a, backends.Task{}, backends.Usage{}, restart, nil)
+		}
+	}
+	if _, err := io.WriteString(req.Stdout, head+text.String()); err != nil {
+		return err
+	}
+	if len(job.Allocations) == 0 && len(job.Unplaced) == 0 {
+		return errors.New("nothing of " + req.Job.ID + " runs or waits (see: ps --all " + req.Job.ID + ")")
+	}
+	return nil
+}
+
+// chosen returns the one allocation with the one task, where they are named, else those that are not finished.
+func chosen(all []backends.Allocation, allocation *backends.Allocation, task *backends.Task) (kept []backends.Allocation) {
+	for _, a := range all {
+		switch {
+		case allocation == nil && !a.Finished():
+			kept = append(kept, a)
+		case allocation != nil && a.ID == allocation.ID:
+			var tasks []backends.Task
+			for _, t := range a.Tasks {
+				if t.Name == task.Name {
+					tasks = append(tasks, t)
+				}
+			}
+			a.Tasks = tasks
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}
+
+func restartOf(job backends.JobDetail, group string) backends.Restart {
+	for _, g := range job.Groups {
+		if g.Name == group {
+			return g.Restart
+		}
+	}
+	return backends.Restart{}
+}
+
+func aboutJob(job backends.JobDetail, look render.Look) string {
+	text := render.NewNotes(look)
+	state := job.Status
+	if job.Stopped {
+		state = "stopped"
+	}
+	text.Line(job.ID, state, fmt.Sprintf("version %d", job.Version), fmt.Sprintf("%s, namespace %s, tier %s, submitted %s", job.Type, job.Namespace, job.Tier, humanize.Time(job.Submitted)))
+	if d := job.Rollout; d != nil {
+		text.Line("deployment", d.Status, short(d.ID), d.Description)
+		for _, g := range d.Groups {
+			progress := fmt.Sprintf("%d desired, %d placed, %d healthy, %d unhealthy", g.Desired, g.Placed, g.Healthy, g.Unhealthy)
+			if g.Canaries > 0 {
+				progress += fmt.Sprintf(", %d canaries, promoted: %t", g.Canaries, g.Promoted)
+			}
+			text.Line("", "", g.Group, progress)
+		}
+	}
+	for _, u := range job.Unplaced {
+		for i, reason := range u.Reasons {
+			heading := "not placed"
+			if i > 0 {
+				heading = ""
+			}
+			text.Line(heading, "blocked", u.Group, reason)
+		}
+	}
+	text.Blank()
+	return text.String()
+}
+
+func aboutTask(text *render.Notes, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.Restart, checks []backends.Check) {
+	text.Line(t.ExecID, a.Status, humanize.Time(since(a, t)), strings.Trim(a.Group+"/"+t.Name, "/"))
+	cpu, memory := figures(t, map[string]backends.Usage{t.ExecID: u})
+	text.Line("", cmp.Or(a.Node, "no node yet"), cpu+" Mhz", memory)
+	if restart.Mode != "" {
+		text.Line("", "Restarts", fmt.Sprintf("%d so far", t.Restarts), restartsLeft(t, restart))
+	}
+	if exit, ok := lastExit(t); ok {
+		text.Line("", "Last Exit", humanize.Time(exit.Time), exit.Message)
+	}
+	for _, r := range a.Rescheduled {
+		text.Line("", humanize.Time(r.Time), "Rescheduled", "replaces the failed allocation "+short(r.Previous))
+	}
+	if a.Next != "" {
+		text.Line("", "Replaced By", short(a.Next), "")
+	}
+	for _, check := range checks {
+		if check.Task == "" || check.Task == t.Name {
+			text.Line("", "Check", check.Status, fmt.Sprintf("%s %s: %s", check.Service, check.Name, strings.TrimSpace(check.Output)))
+		}
+	}
+	for _, event := range t.Events {
+		text.Line("", humanize.Time(event.Time), event.Type, event.Message)
+	}
+	text.Blank()
+}
+
+// restartsLeft returns how often the task may still be restarted where it is. Nomad keeps the last ten events, so of a
+// policy that allows more some may be counted as left that are used.
+func restartsLeft(t backends.Task, policy backends.Restart) string {
+	if t.State == "dead" {
+		return fmt.Sprintf("no more; allowed were %d in %s, then %s", policy.Attempts, policy.Interval, policy.Mode)
+	}
+	left := policy.Attempts
+	for _, event := range t.Events {
+		if event.Type == "Restarting" && time.Since(event.Time) < policy.Interval {
+			left--
+		}
+	}
+	return fmt.Sprintf("%d left of %d in %s, then %s", max(left, 0), policy.Attempts, policy.Interval, policy.Mode)
+}
+
+// lastExit returns the event of the task's latest end.
+func lastExit(t backends.Task) (last backends.Event, ok bool) {
+	for _, event := range t.Events {
+		if event.Type == "Terminated" {
+			last, ok = event, true
+		}
+	}
+	return last, ok
+}

@@ -1,0 +1,52 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"nomadctld/backends"
+	"nomadctld/router"
+)
+
+// listed returns the jobs that the request's --tier and --namespace keep. Where tiers did not answer, the
+// others' jobs come along with the error.
+func listed(ctx context.Context, req *router.Request, finished bool) ([]backends.Job, error) {
+	defer progress(req, "waiting for the clusters")()
+	selection := req.Selection()
+	selection.Finished = finished
+	jobs, err := req.Cluster.Jobs(ctx, selection)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return jobs, err
+}
+
+// filtered returns the jobs that FILTER keeps.
+func filtered(req *router.Request, jobs []backends.Job) []backends.Job {
+	fits := jobFilter(req.Args)
+	return slices.DeleteFunc(jobs, func(j backends.Job) bool { return !fits(j) })
+}
+
+// partial reports whether there is something to show beside err: none, or some tiers that failed.
+func partial(err error) bool {
+	var tier *backends.TierError
+	return err == nil || errors.As(err, &tier)
+}
+
+// statsWait is how long a listing waits for what nodes have to tell.
+const statsWait = 2 * time.Second
+
+// used returns what the jobs' running tasks use, by exec ID, as far as it comes in time. The error is that the request
+// has ended.
+func used(ctx context.Context, req *router.Request, jobs []backends.Job) (map[string]backends.Usage, error) {
+	defer progress(req, "waiting for CPU and memory")()
+	inTime, cancel := context.WithTimeout(ctx, statsWait)
+	defer cancel()
+	var allocations []backends.Allocation
+	for _, job := range jobs {
+		allocations = append(allocations, job.Allocations...)
+	}
+	return req.Cluster.Usage(inTime, allocations), ctx.Err()
+}

@@ -1,0 +1,16 @@
+package commands
+
+import (
+	"nomadctld/internal/render"
+	"nomadctld/router"
+)
+
+// look returns how the client wants to be shown things: as wide as its terminal and in colours, or, without one,
+// plain and whole.
+func look(req *router.Request) render.Look {
+	if req.Terminal == nil {
+		return render.Look{}
+	}
+	width, _ := req.Terminal.Size()
+	return render.Look{Width: width, Color: !req.NoColor}
+}

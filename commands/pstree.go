@@ -1,0 +1,87 @@
+package commands
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/internal/render"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(pstree) }) }
+
+type pstree struct {
+	watch
+	json, noStats bool
+}
+
+func (p *pstree) Spec() router.Spec {
+	return router.Spec{
+		Name:   "pstree",
+		Args:   "[FILTER]",
+		Short:  "Show your jobs, groups and tasks as a tree",
+		Target: router.TargetScope,
+		JSON:   psOutput{},
+		Long: `
+FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?. A task shows its exec ID, name, age and
+the most memory it has used.`,
+		Flags: func(f *pflag.FlagSet) {
+			p.watch.bind(f)
+			f.BoolVar(&p.json, "json", false, "write JSON for scripts, as ps --json")
+			f.BoolVar(&p.noStats, "no-stats", false, "do not ask for memory")
+		},
+	}
+}
+
+func (p *pstree) Run(ctx context.Context, req *router.Request) error {
+	return p.watch.run(ctx, req, func(ctx context.Context, out io.Writer) error { return p.draw(ctx, req, out) })
+}
+
+func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) error {
+	jobs, err := listed(ctx, req, false)
+	if !partial(err) {
+		return err
+	}
+	jobs = filtered(req, jobs)
+	var usage map[string]backends.Usage
+	if !p.noStats {
+		var gone error
+		if usage, gone = used(ctx, req, jobs); gone != nil {
+			return gone
+		}
+	}
+	if p.json {
+		return cmp.Or(render.JSON(out, psJSON(jobs, usage)), err)
+	}
+	return cmp.Or(jobTree(jobs, usage).Write(out, look(req)), err)
+}
+
+func jobTree(jobs []backends.Job, usage map[string]backends.Usage) *render.Tree {
+	root := &render.Tree{Text: "."}
+	for _, job := range jobs {
+		if len(job.Allocations) == 0 {
+			continue
+		}
+		branch := root.Add(job.ID)
+		groups := map[string]*render.Tree{}
+		for _, a := range job.Allocations {
+			if groups[a.Group] == nil {
+				groups[a.Group] = branch.Add(a.Group)
+			}
+			for _, task := range a.Tasks {
+				memory := "-"
+				if u := usage[task.ExecID]; u.MemoryMax != nil {
+					memory = humanize.IBytes(*u.MemoryMax)
+				}
+				groups[a.Group].Add(fmt.Sprintf("[%s]  %s (%s) %s", task.ExecID, task.Name, humanize.Time(since(a, task)), memory))
+			}
+		}
+	}
+	return root
+}

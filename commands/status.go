@@ -1,0 +1,191 @@
+package commands
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/internal/escape"
+	"nomadctld/internal/render"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(status) }) }
+
+type status struct {
+	watch
+	json bool
+}
+
+func (s *status) Spec() router.Spec {
+	return router.Spec{
+		Name:   "status",
+		Args:   "JOB",
+		Short:  "Show the state of a job as nomad job status does",
+		Target: router.TargetJob,
+		JSON:   jobOutput{},
+		Long:   "Summary, groups, launches, latest deployment, what is not placed and why, recent evaluations, allocations.",
+		Flags: func(f *pflag.FlagSet) {
+			s.watch.bind(f)
+			f.BoolVar(&s.json, "json", false, "write JSON for scripts")
+		},
+	}
+}
+
+func (s *status) Run(ctx context.Context, req *router.Request) error {
+	return s.watch.run(ctx, req, func(ctx context.Context, out io.Writer) error {
+		defer progress(req, "waiting for the cluster")()
+		job, err := req.Cluster.Job(ctx, req.Job)
+		if err != nil {
+			return err
+		}
+		if s.json {
+			return render.JSON(out, jobJSON(job, nil, nil))
+		}
+		_, err = io.WriteString(out, statusText(job, look(req)))
+		return err
+	})
+}
+
+// short is as much of an ID as Nomad's own output shows.
+func short(id string) string { return id[:min(8, len(id))] }
+
+// recent is how many evaluations and finished allocations status shows.
+const recent = 10
+
+func statusText(job backends.JobDetail, look render.Look) string {
+	var b strings.Builder
+	facts := func(pairs ...string) {
+		width := 0
+		for i := 0; i < len(pairs); i += 2 {
+			width = max(width, len(pairs[i]))
+		}
+		for i := 0; i < len(pairs); i += 2 {
+			text := escape.Text(pairs[i+1])
+			if pairs[i] == "Status" {
+				text = look.Paint(render.State(pairs[i+1]), text)
+			}
+			fmt.Fprintf(&b, "%-*s = %s\n", width, pairs[i], text)
+		}
+	}
+	state := job.Status
+	if job.Stopped {
+		state += " (stopped)"
+	}
+	pairs := []string{
+		"ID", job.ID, "Name", job.Name, "Submit Date", job.Submitted.Format(time.RFC3339), "Type", job.Type,
+		"Priority", fmt.Sprint(job.Priority), "Datacenters", strings.Join(job.Datacenters, ","), "Namespace", job.Namespace,
+		"Node Pool", job.NodePool, "Tier", job.Tier, "Version", fmt.Sprint(job.Version), "Status", state,
+		"Periodic", fmt.Sprint(job.Periodic), "Parameterized", fmt.Sprint(job.Parameterized),
+	}
+	if job.Periodic {
+		next := "never"
+		if !job.Schedule.Next.IsZero() {
+			next = job.Schedule.Next.Format(time.RFC3339)
+		}
+		pairs = append(pairs, "Cron", config(job.Schedule), "Next Periodic Launch", next)
+	}
+	facts(pairs...)
+	if job.Children != nil {
+		section(&b, "Children Job Summary", look, [][]string{
+			{"Pending", "Running", "Dead"},
+			{fmt.Sprint(job.Children.Pending), fmt.Sprint(job.Children.Running), fmt.Sprint(job.Children.Dead)},
+		})
+	} else {
+		rows := [][]string{{"Task Group", "Queued", "Starting", "Running", "Failed", "Complete", "Lost", "Unknown"}}
+		for _, g := range job.Groups {
+			c := g.Counts
+			rows = append(rows, append([]string{g.Name}, numbers(c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown)...))
+		}
+		section(&b, "Summary", look, rows)
+	}
+	if len(job.Unplaced) > 0 {
+		b.WriteString("\nPlacement Failure\n")
+		for _, u := range job.Unplaced {
+			fmt.Fprintf(&b, "Task Group %q:\n", escape.Text(u.Group))
+			for _, reason := range u.Reasons {
+				b.WriteString("  * " + escape.Text(reason) + "\n")
+			}
+		}
+	}
+	if d := job.Rollout; d != nil {
+		b.WriteString("\nLatest Deployment\n")
+		facts("ID", short(d.ID), "Status", d.Status, "Description", d.Description)
+		rows := [][]string{{"Task Group", "Desired", "Placed", "Healthy", "Unhealthy", "Progress Deadline"}}
+		for _, g := range d.Groups {
+			deadline := "N/A"
+			if !g.ProgressBy.IsZero() {
+				deadline = g.ProgressBy.Format(time.RFC3339)
+			}
+			rows = append(rows, append(append([]string{g.Group}, numbers(g.Desired, g.Placed, g.Healthy, g.Unhealthy)...), deadline))
+		}
+		section(&b, "Deployed", look, rows)
+	}
+	if len(job.Evaluations) > 0 {
+		rows := [][]string{{"ID", "Priority", "Triggered By", "Status", "Placement Failures", "Created"}}
+		for _, e := range job.Evaluations[:min(recent, len(job.Evaluations))] {
+			failures := fmt.Sprint(len(e.Unplaced) > 0)
+			if e.Status == "blocked" {
+				failures = "N/A - In Progress"
+			}
+			rows = append(rows, []string{short(e.ID), fmt.Sprint(e.Priority), e.Trigger, e.Status, failures, ago(e.Created)})
+		}
+		section(&b, "Evaluations", look, rows)
+	}
+	rows := [][]string{{"ID", "Node", "Task Group", "Version", "Desired", "Status", "Created", "Modified"}}
+	finished := 0
+	for _, a := range job.Allocations {
+		if a.Finished() {
+			if finished++; finished > recent {
+				continue
+			}
+		}
+		rows = append(rows, []string{short(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status, ago(a.Created), ago(a.Modified)})
+	}
+	if len(rows) == 1 {
+		b.WriteString("\nAllocations\nNo allocations placed\n")
+	} else {
+		section(&b, "Allocations", look, rows)
+	}
+	if finished > recent {
+		fmt.Fprintf(&b, "... and %d finished ones (see: ps --all)\n", finished-recent)
+	}
+	return b.String()
+}
+
+func numbers(ns ...int) []string {
+	words := make([]string, len(ns))
+	for i, n := range ns {
+		words[i] = fmt.Sprint(n)
+	}
+	return words
+}
+
+// ago returns how long ago t was in two units, as Nomad's own output does: 3h12m ago.
+func ago(t time.Time) string {
+	d := time.Since(t).Round(time.Second)
+	days := d / (24 * time.Hour)
+	switch {
+	case d < 0:
+		return "0s ago"
+	case days > 0:
+		return fmt.Sprintf("%dd%dh ago", days, d%(24*time.Hour)/time.Hour)
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh%dm ago", d/time.Hour, d%time.Hour/time.Minute)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm%ds ago", d/time.Minute, d%time.Minute/time.Second)
+	}
+	return fmt.Sprintf("%ds ago", d/time.Second)
+}
+
+// section writes a heading and a table under it whose columns two spaces part.
+func section(b *strings.Builder, heading string, look render.Look, rows [][]string) {
+	b.WriteString("\n" + heading + "\n")
+	render.Columns(b, rows, look)
+}

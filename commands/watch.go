@@ -1,0 +1,82 @@
+package commands
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/internal/escape"
+	"nomadctld/router"
+)
+
+// watch is the flag --watch of commands that show a state.
+type watch struct{ seconds float64 }
+
+func (w *watch) bind(flags *pflag.FlagSet) {
+	flags.Float64VarP(&w.seconds, "watch", "w", 0, "show it anew every `SECONDS` (2), until Ctrl-C")
+	flags.Lookup("watch").NoOptDefVal = "2"
+}
+
+// run draws once, or, with --watch, again and again: in place on a terminal, else one block after the other. A failure
+// is shown and the watch goes on, unless the command line is what is wrong.
+func (w *watch) run(ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error) error {
+	if w.seconds == 0 {
+		return draw(ctx, req.Stdout)
+	}
+	if w.seconds < 1 || w.seconds > 3600 {
+		return router.Exit(2, errors.New("--watch takes 1 to 3600 seconds"))
+	}
+	interval := time.Duration(w.seconds * float64(time.Second))
+	req.Share(interval * 9 / 10)
+	for first := true; ; first = false {
+		var block bytes.Buffer
+		err := draw(ctx, &block)
+		if ctx.Err() == nil && err != nil {
+			if router.Code(err) == 2 {
+				return err
+			}
+			fmt.Fprintf(&block, "nomadctld: %s\n", escape.Text(err.Error()))
+		}
+		if ctx.Err() == nil {
+			if err := w.show(req, block.String(), first); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-time.After(interval):
+		case <-ctx.Done():
+			if errors.Is(context.Cause(ctx), router.ErrInterrupted) {
+				return nil // the way a watch ends
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+func (w *watch) show(req *router.Request, block string, first bool) error {
+	if req.Terminal == nil {
+		if !first {
+			block = "\n" + block
+		}
+		_, err := io.WriteString(req.Stdout, block)
+		return err
+	}
+	lines := strings.Split(strings.TrimSuffix(block, "\n"), "\n")
+	lines = append([]string{fmt.Sprintf("every %gs: %s  %s", w.seconds, escape.Text(strings.Join(req.Words, " ")), time.Now().Format(time.TimeOnly)), ""}, lines...)
+	if _, height := req.Terminal.Size(); height > 2 && len(lines) > height {
+		more := len(lines) - height + 1
+		lines = append(lines[:height-1], fmt.Sprintf("... %d more lines; a filter shows fewer", more))
+	}
+	frame := "\x1b[H" + strings.Join(lines, "\x1b[K\n") + "\x1b[K\x1b[J"
+	if first {
+		frame = "\x1b[2J" + frame
+	}
+	_, err := io.WriteString(req.Stdout, frame)
+	return err
+}

@@ -1,0 +1,93 @@
+// Package dockertest gives tests a real Docker daemon, containers in it, and ways to it over TCP and TLS. Tests that
+// need one are skipped where there is none, with a line that says what is missing.
+package dockertest
+
+import (
+	"context"
+	"maps"
+	"os"
+	"testing"
+	"time"
+
+	docker "github.com/fsouza/go-dockerclient"
+)
+
+// Daemon returns the address of the daemon: DOCKER_HOST, or Docker's usual socket. The test is skipped if none answers.
+func Daemon(t testing.TB) (host string) {
+	t.Helper()
+	host, err := answering()
+	if err != nil {
+		t.Skipf("no Docker daemon answers (%v): apt-get install docker.io, start dockerd, or set DOCKER_HOST", err)
+	}
+	return host
+}
+
+// Client returns a client of Daemon, for what this package does not do.
+func Client(t testing.TB) *docker.Client {
+	t.Helper()
+	client, err := docker.NewClient(Daemon(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+func answering() (string, error) {
+	host := os.Getenv("DOCKER_HOST")
+	if host == "" {
+		host = "unix:///var/run/docker.sock"
+	}
+	client, err := docker.NewClient(host)
+	if err != nil {
+		return host, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return host, client.PingWithContext(ctx)
+}
+
+// Mark is a label of every container that Run makes, to find what an interrupted test left behind:
+// docker ps --all --filter label=nomadctld-test
+const Mark = "nomadctld-test"
+
+// Run starts a container of Image and returns its ID. It is removed with the test, if it is still there.
+func Run(t testing.TB, name string, labels map[string]string, cmd ...string) (id string) {
+	t.Helper()
+	client := Client(t)
+	marked := map[string]string{Mark: ""}
+	maps.Copy(marked, labels)
+	container, err := client.CreateContainer(docker.CreateContainerOptions{
+		Name:   name,
+		Config: &docker.Config{Image: Image(t), Cmd: cmd, Labels: marked},
+	})
+	if err != nil {
+		t.Fatalf("container %s: %v", name, err)
+	}
+	t.Cleanup(func() { Remove(t, container.ID) })
+	if err := client.StartContainer(container.ID, nil); err != nil {
+		t.Fatalf("container %s: %v", name, err)
+	}
+	return container.ID
+}
+
+// Stopped is Run with a command that has ended; the exit code is the command's.
+func Stopped(t testing.TB, name string, labels map[string]string, cmd ...string) (id string, code int) {
+	t.Helper()
+	id = Run(t, name, labels, cmd...)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	code, err := Client(t).WaitContainerWithContext(id, ctx)
+	if err != nil {
+		t.Fatalf("container %s does not end: %v", name, err)
+	}
+	return id, code
+}
+
+// Remove kills and removes a container; one that is gone already is no failure.
+func Remove(t testing.TB, id string) {
+	t.Helper()
+	err := Client(t).RemoveContainer(docker.RemoveContainerOptions{ID: id, Force: true, RemoveVolumes: true})
+	if _, gone := err.(*docker.NoSuchContainer); err != nil && !gone {
+		t.Errorf("container %s is left behind: %v", id, err)
+	}
+}

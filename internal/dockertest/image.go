@@ -1,0 +1,129 @@
+package dockertest
+
+import (
+	"archive/tar"
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	docker "github.com/fsouza/go-dockerclient"
+)
+
+const (
+	repository = "nomadctld-test/busybox"
+	tag        = "1" // count up with every change of what archive packs
+)
+
+// Image returns the name of an image that holds busybox with all its applets on PATH. It is made of the machine's own
+// busybox, so that no registry is needed, and stays in the daemon for the next test.
+func Image(t testing.TB) string {
+	t.Helper()
+	client := Client(t)
+	err := imported(client)
+	if errors.Is(err, errNoBusybox) {
+		t.Skipf("%v: apt-get install busybox-static", err)
+	}
+	if err != nil {
+		t.Fatalf("image %s: %v", repository, err)
+	}
+	return repository + ":" + tag
+}
+
+var (
+	errNoBusybox = errors.New("no statically linked busybox")
+	importing    sync.Mutex
+)
+
+func imported(client *docker.Client) error {
+	importing.Lock()
+	defer importing.Unlock()
+	_, err := client.InspectImage(repository + ":" + tag)
+	if !errors.Is(err, docker.ErrNoSuchImage) {
+		return err
+	}
+	path, err := busybox()
+	if err != nil {
+		return err
+	}
+	content, err := archive(path)
+	if err != nil {
+		return err
+	}
+	return client.ImportImage(docker.ImportImageOptions{
+		Repository: repository, Tag: tag, Source: "-", InputStream: content, OutputStream: io.Discard,
+	})
+}
+
+// busybox returns the path of one that runs without the machine's libraries.
+func busybox() (string, error) {
+	candidates := []string{"/bin/busybox"}
+	if path, err := exec.LookPath("busybox"); err == nil {
+		candidates = append(candidates, path)
+	}
+	for _, path := range candidates {
+		if static(path) {
+			return path, nil
+		}
+	}
+	return "", errNoBusybox
+}
+
+func static(path string) bool {
+	file, err := elf.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	for _, part := range file.Progs {
+		if part.Type == elf.PT_INTERP {
+			return false
+		}
+	}
+	return true
+}
+
+// archive packs busybox, a link to it for each applet, and the few files that programs look for.
+func archive(busybox string) (io.Reader, error) {
+	program, err := os.ReadFile(busybox)
+	if err != nil {
+		return nil, err
+	}
+	applets, err := exec.Command(busybox, "--list").Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s --list: %w", busybox, err)
+	}
+	var packed bytes.Buffer
+	w := tar.NewWriter(&packed)
+	add := func(h tar.Header, content []byte) {
+		h.Size = int64(len(content))
+		if err == nil {
+			err = w.WriteHeader(&h)
+		}
+		if err == nil {
+			_, err = w.Write(content)
+		}
+	}
+	for name, mode := range map[string]int64{"bin/": 0o755, "etc/": 0o755, "root/": 0o700, "tmp/": 0o1777} {
+		add(tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: mode}, nil)
+	}
+	add(tar.Header{Name: "bin/busybox", Typeflag: tar.TypeReg, Mode: 0o755}, program)
+	for _, applet := range strings.Fields(string(applets)) {
+		if applet != "busybox" {
+			add(tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox", Mode: 0o777}, nil)
+		}
+	}
+	add(tar.Header{Name: "etc/passwd", Typeflag: tar.TypeReg, Mode: 0o644},
+		[]byte("root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"))
+	add(tar.Header{Name: "etc/group", Typeflag: tar.TypeReg, Mode: 0o644}, []byte("root:x:0:\nnogroup:x:65534:\n"))
+	if err == nil {
+		err = w.Close()
+	}
+	return &packed, err
+}

@@ -1,0 +1,93 @@
+package nomadtest
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+func service(namespace, id string, groups ...*api.TaskGroup) *api.Job {
+	job := api.NewServiceJob(id, id, "global", 50)
+	job.Namespace = &namespace
+	job.TaskGroups = groups
+	return job
+}
+
+// versions returns p-team1-versions, of which every change of mode replaces the allocations.
+func versions(count int, mode string) *api.Job {
+	t := task("web", []string{"/bin/sleep", "3600"})
+	t.Env = map[string]string{"MODE": mode}
+	return service("default", "p-team1-versions", group("web", count, t))
+}
+
+// moved returns p-team1-moved, whose first allocation fails and leaves a marker, by which the second knows to run.
+func moved(marker string) *api.Job {
+	g := group("web", 1, task("web", []string{
+		"/bin/sh", "-c", `test -e "$0" && exec /bin/sleep 3600; touch "$0"; exit 1`, marker,
+	}))
+	g.RestartPolicy.Attempts = pointer(0)
+	g.ReschedulePolicy = &api.ReschedulePolicy{
+		Attempts: pointer(1), Interval: pointer(time.Hour), Delay: pointer(5 * time.Second), DelayFunction: pointer("constant"),
+		Unlimited: pointer(false),
+	}
+	return service("default", "p-team1-moved", g)
+}
+
+// checked returns p-team1-checked, whose checks ask the agent itself, the one listener that is sure to be there. Its
+// health to the deployment is that of its task, or the check that fails would fail the deployment.
+func checked(port int) *api.Job {
+	check := func(name, kind, path string) api.ServiceCheck {
+		return api.ServiceCheck{Name: name, Type: kind, Path: path, Interval: 2 * time.Second, Timeout: time.Second}
+	}
+	g := group("api", 1, task("web", []string{"/bin/sleep", "3600"}))
+	g.Update.HealthCheck = pointer("task_states")
+	g.Services = []*api.Service{{
+		Name: "team1-checked", Provider: "nomad", Address: "127.0.0.1", PortLabel: strconv.Itoa(port),
+		Checks: []api.ServiceCheck{check("alive", "tcp", ""), check("ready", "http", "/not/ready")},
+	}}
+	return service("default", "p-team1-checked", g)
+}
+
+// batch returns a batch job that ends at once.
+func batch(id string) *api.Job {
+	g := group("run", 1, task("run", []string{"/bin/true"}))
+	g.Update = nil
+	job := service("default", id, g)
+	job.Type = pointer("batch")
+	return job
+}
+
+func periodic(id string, plan *api.PeriodicConfig) *api.Job {
+	job := batch(id)
+	plan.SpecType = pointer(api.PeriodicSpecCron)
+	job.Periodic = plan
+	return job
+}
+
+func parameterized(id string, required ...string) *api.Job {
+	job := batch(id)
+	job.ParameterizedJob = &api.ParameterizedJobConfig{MetaRequired: required}
+	return job
+}
+
+// group returns a group whose tasks are restarted twice and whose failed allocations are not replaced.
+func group(name string, count int, tasks ...*api.Task) *api.TaskGroup {
+	g := api.NewTaskGroup(name, count)
+	g.RestartPolicy = &api.RestartPolicy{Attempts: pointer(2), Interval: pointer(5 * time.Minute), Delay: pointer(time.Second), Mode: pointer("fail")}
+	g.ReschedulePolicy = &api.ReschedulePolicy{Attempts: pointer(0), Unlimited: pointer(false)}
+	g.Update = &api.UpdateStrategy{
+		MinHealthyTime: pointer(time.Second), HealthyDeadline: pointer(30 * time.Second), ProgressDeadline: pointer(time.Minute),
+	}
+	g.Tasks = tasks
+	return g
+}
+
+func task(name string, argv []string) *api.Task {
+	t := api.NewTask(name, "raw_exec")
+	t.Config = map[string]any{"command": argv[0], "args": argv[1:]}
+	t.Resources = &api.Resources{CPU: pointer(20), MemoryMB: pointer(16)}
+	return t
+}
+
+func pointer[T any](v T) *T { return &v }

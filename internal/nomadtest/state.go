@@ -1,0 +1,112 @@
+package nomadtest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+// wantDeployments are the states of the jobs' deployments, of all versions.
+var wantDeployments = map[string]string{
+	"p-team1-web": "successful successful", Evil: "successful", "p-team2-shop": "successful", "p-team10-web": "successful",
+	"q-team2-db": "successful", "p-team1-fail": "failed", "p-team1-slow": "failed", "p-team1-moved": "successful",
+	"p-team1-versions": "successful successful", "p-team1-checked": "successful",
+}
+
+// wantAllocations are the states of the allocations of the jobs and their children, in all namespaces.
+var wantAllocations = map[string]string{
+	"p-team1-web": "running running running", Evil: "running", "p-team2-shop": "running", "p-team10-web": "running",
+	"q-team2-db": "running", "p-team1-multi": "running", "p-team1-fail": "failed", "p-team1-slow": "running",
+	"p-team1-done": "complete", "p-team1-cron": "complete", "p-team1-import": "complete",
+	"p-team1-versions": "complete running running", "p-team1-moved": "failed running", "p-team1-checked": "running",
+}
+
+var everywhere = &api.QueryOptions{Namespace: "*"}
+
+// inState returns what is still missing.
+func inState(client *api.Client) error {
+	if err := deployed(client, wantDeployments); err != nil {
+		return err
+	}
+	allocations, _, err := client.Allocations().List(everywhere)
+	if err != nil {
+		return err
+	}
+	got := map[string][]string{}
+	for _, a := range allocations {
+		root, _, _ := strings.Cut(a.JobID, "/")
+		got[root] = append(got[root], a.ClientStatus)
+	}
+	if err := compare("allocations", got, wantAllocations); err != nil {
+		return err
+	}
+	for _, a := range allocations {
+		if a.ClientStatus != "running" {
+			continue
+		}
+		if err := measured(client, a); err != nil {
+			return err
+		}
+		if a.JobID == "p-team1-checked" {
+			if err := haveChecks(client, a.ID, map[string]string{"alive": "success", "ready": "failure"}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// deployed returns which of these jobs' deployments are in other states.
+func deployed(client *api.Client, want map[string]string) error {
+	deployments, _, err := client.Deployments().List(everywhere)
+	if err != nil {
+		return err
+	}
+	got := map[string][]string{}
+	for _, d := range deployments {
+		got[d.JobID] = append(got[d.JobID], d.Status)
+	}
+	return compare("deployments", got, want)
+}
+
+func compare(what string, got map[string][]string, want map[string]string) error {
+	for job, states := range want {
+		slices.Sort(got[job])
+		if now := strings.Join(got[job], " "); now != states {
+			return fmt.Errorf("the %s of %q are %q, not yet %q", what, job, now, states)
+		}
+	}
+	return nil
+}
+
+func measured(client *api.Client, a *api.AllocationListStub) error {
+	stats, err := client.Allocations().Stats(&api.Allocation{ID: a.ID}, everywhere)
+	if err != nil {
+		return err
+	}
+	for name := range a.TaskStates {
+		if task := stats.Tasks[name]; task == nil || len(task.ResourceUsage.MemoryStats.Measured) == 0 {
+			return fmt.Errorf("task %s of %q has not been measured yet", name, a.JobID)
+		}
+	}
+	return nil
+}
+
+func haveChecks(client *api.Client, allocation string, want map[string]string) error {
+	checks, err := client.Allocations().Checks(allocation, everywhere)
+	if err != nil {
+		return err
+	}
+	got := map[string]string{}
+	for _, check := range checks {
+		got[check.Check] = check.Status
+	}
+	for name, status := range want {
+		if got[name] != status {
+			return fmt.Errorf("check %s is %q, not yet %s", name, got[name], status)
+		}
+	}
+	return nil
+}

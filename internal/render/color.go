@@ -1,0 +1,41 @@
+package render
+
+import "strings"
+
+// Color is a colour of text on a terminal. The zero value is the terminal's own.
+type Color string
+
+// The colours, by what they mean.
+const (
+	Good Color = "\x1b[32m"
+	Bad  Color = "\x1b[31m"
+	Odd  Color = "\x1b[33m"
+)
+
+func (c Color) wrap(text string) string {
+	if c == "" || text == "" {
+		return text
+	}
+	return string(c) + text + "\x1b[0m"
+}
+
+// State returns the colour for a state in Nomad's words.
+func State(word string) Color {
+	switch strings.ToLower(word) {
+	case "running", "successful", "complete", "success", "ready", "ok":
+		return Good
+	case "failed", "lost", "failure", "fail", "dead (failed)":
+		return Bad
+	case "pending", "unknown", "blocked", "paused", "cancelled", "canceled", "unhealthy":
+		return Odd
+	}
+	return ""
+}
+
+// Paint returns text, escaped, in a colour where colours are wanted.
+func (l Look) Paint(c Color, text string) string {
+	if !l.Color {
+		return text
+	}
+	return c.wrap(text)
+}

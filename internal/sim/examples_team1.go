@@ -1,0 +1,73 @@
+package sim
+
+import "time"
+
+// public asks for a port "http" and announces it, with a check that it is open and one that somebody answers there.
+func public(name string, g Group) Group {
+	g.Networks = []Network{{Ports: []Port{{Label: "http"}}}}
+	g.Services = []Service{{Name: name, Port: "http", Tags: []string{"public"}, Checks: []Check{
+		{Name: "alive"}, {Name: "ready", Type: "http", Path: "/health"},
+	}}}
+	return g
+}
+
+// team1Web runs a service whose checks pass.
+func (e examples) team1Web() {
+	g := public("team1-web", Group{Name: "web", Count: 2, Tasks: []Task{{Name: "web", Env: map[string]string{"LOG_LEVEL": "info"}}}})
+	e.c.Run(Job{ID: "p-team1-web", Deployment: successful, Submitted: e.ago(2 * week), Groups: []Group{g}})
+}
+
+// team1API runs a service in the middle of an update: the third of its allocations has just been replaced.
+func (e examples) team1API() {
+	version := func(image, level string) Group {
+		return public("team1-api", Group{Name: "web", Count: 3, Tasks: []Task{
+			{
+				Name: "app", Memory: 256, Config: object{"image": image, "ports": []string{"http"}},
+				Env: map[string]string{"LOG_LEVEL": level}, Meta: map[string]string{"language": "go"},
+				Templates: []Template{{
+					Text: "DATABASE={{ key \"team1/api/database\" }}\n", Destination: "secrets/api.env", ChangeMode: "restart", Env: true,
+				}},
+			},
+			{Name: "sidecar", Driver: "raw_exec", Sidecar: true},
+		}})
+	}
+	first, second := e.ago(3*day), e.ago(6*time.Minute)
+	now := version("example/app:2", "debug")
+	for i, after := range []time.Duration{0, 2 * time.Minute, 4 * time.Minute} {
+		placed := second.Add(after)
+		now.Allocations = append(now.Allocations, Allocation{
+			Created: placed, Undecided: i == 2,
+			Previous: &Allocation{Behind: 1, Created: first, Modified: placed},
+		})
+	}
+	job := Job{
+		Meta: map[string]string{"owner": "team1"}, Constraints: []Constraint{{"${attr.kernel.name}", "=", "linux"}},
+	}
+	before := job
+	before.Submitted, before.Deployment, before.Groups = first, successful, []Group{version("example/app:1", "info")}
+	job.ID, job.Submitted, job.Deployment = "p-team1-api", second, Deployment{Status: "running"}
+	job.Groups, job.Versions = []Group{now}, []Job{before}
+	job.Evaluations = []Evaluation{
+		{TriggeredBy: "deployment-watcher", Created: second.Add(2 * time.Minute)},
+		{TriggeredBy: "deployment-watcher", Created: second.Add(4 * time.Minute)},
+	}
+	e.c.Run(job)
+}
+
+// team1Moved runs a service that ran out of memory, went to another node, and is not well there either.
+func (e examples) team1Moved() {
+	begun, out := e.ago(4*day), e.ago(26*time.Hour)
+	g := public("team1-web", Group{Name: "web", Tasks: []Task{{Name: "web"}}})
+	g.Restart = &Restart{Attempts: 2, Interval: 5 * time.Minute, Delay: 15 * time.Second}
+	life := []Event{Received(begun), TaskSetup(begun), Started(begun)}
+	for _, before := range []time.Duration{3 * time.Minute, time.Minute} {
+		killed := out.Add(-before)
+		life = append(life, OOMKilled(killed), Restarting(killed, 17*time.Second), Started(killed.Add(18*time.Second)))
+	}
+	life = append(life, OOMKilled(out), NotRestarting(out, 2))
+	g.Allocations = []Allocation{{
+		Failing:  map[string]CheckFailure{"ready": {StatusCode: 503, Output: "database is not reachable"}},
+		Previous: &Allocation{Created: begun, Modified: out, Tasks: map[string]TaskState{"web": {Events: life}}},
+	}}
+	e.c.Run(Job{ID: "q-team1-web", Deployment: successful, Submitted: begun, Groups: []Group{g}})
+}

@@ -1,0 +1,103 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"time"
+)
+
+// getNode answers a whole node.
+func getNode(c *Cluster, q *query) (any, error) {
+	if r := q.token.rights; !r.Management && !r.NodeRead {
+		return nil, denied
+	}
+	if _, err := digits(q.id, true); err != nil {
+		return nil, fmt.Errorf("node lookup failed: index error: %w", err)
+	}
+	i, found := find(c.nodes, key{id: q.id}, byName)
+	if !found {
+		q.at = c.changedAt[tableNodes]
+		return nil, failure{http.StatusNotFound, "node not found"}
+	}
+	q.at = c.nodes[i].ModifyIndex
+	return c.nodes[i].detail(), nil
+}
+
+// The size of every node.
+const (
+	nodeCores  = 8
+	nodeMHz    = 2600
+	nodeMemory = 32768  // MiB
+	nodeDisk   = 102400 // MiB
+)
+
+func (n *node) attributes() map[string]string {
+	address := n.spec.Address
+	all := map[string]string{
+		"cpu.arch": "amd64", "cpu.frequency": fmt.Sprint(nodeMHz), "cpu.modelname": "simulated", "cpu.numcores": fmt.Sprint(nodeCores),
+		"cpu.totalcompute": fmt.Sprint(nodeCores * nodeMHz), "cpu.usablecompute": fmt.Sprint(nodeCores * nodeMHz),
+		"kernel.arch": "x86_64", "kernel.name": "linux", "kernel.version": "6.1.0", "memory.totalbytes": fmt.Sprint(nodeMemory << 20),
+		"nomad.service_discovery": "true", "nomad.version": "2.0.5", "os.name": "debian", "os.version": "12.11",
+		"unique.advertise.address": address + ":4646", "unique.hostname": n.Name, "unique.network.ip-address": address,
+		"unique.storage.bytestotal": fmt.Sprint(nodeDisk << 20),
+	}
+	for _, d := range n.spec.Drivers {
+		all["driver."+d] = "1"
+	}
+	maps.Copy(all, n.spec.Attributes)
+	return all
+}
+
+// detail is the whole node.
+func (n *node) detail() object {
+	meta := map[string]string{"connect.log_level": "info", "connect.proxy_concurrency": "1"}
+	maps.Copy(meta, n.spec.Meta)
+	d := n.stub()
+	for _, only := range []string{"Address", "Version"} { // of the list
+		delete(d, only)
+	}
+	maps.Copy(d, object{
+		"HTTPAddr": n.spec.Address + ":4646", "TLSEnabled": false, "Attributes": n.attributes(), "Meta": meta, "Links": object{},
+		"SecretID": "", "CgroupParent": "nomad.slice", "ComputedClass": "v1:16605075123686014587",
+		"CSIControllerPlugins": object{}, "CSINodePlugins": object{}, "GCVolumesOnNodeGC": false, "HostNetworks": nil,
+		"DrainStrategy": nil, "LastAllocUpdateIndex": n.ModifyIndex, "LastMissedHeartbeatIndex": 0, "NodeMaxAllocs": 0,
+		"IdentitySigningKeyID": uuid("signing key"), "StatusUpdatedAt": n.joined.Unix(),
+		"Events": []object{{
+			"CreateIndex": 0, "Details": nil, "Message": "Node registered", "Subsystem": "Cluster",
+			"Timestamp": stamp(n.joined.Truncate(time.Second)),
+		}},
+		"NodeResources": n.resources(),
+		"ReservedResources": object{
+			"Cpu": object{"CpuShares": 0, "ReservedCpuCores": nil}, "Disk": object{"DiskMB": 0},
+			"Memory": object{"MemoryMB": 0}, "Networks": object{"ReservedHostPorts": ""},
+		},
+	})
+	return d
+}
+
+func (n *node) resources() object {
+	var numbers []int
+	var cores []object
+	for i := range nodeCores {
+		numbers = append(numbers, i)
+		cores = append(cores, object{
+			"ID": i, "BaseSpeed": nodeMHz, "Disable": false, "Grade": true, "GuessSpeed": 0, "MaxSpeed": 0, "NodeID": 0, "SocketID": 0,
+		})
+	}
+	address := n.spec.Address
+	return object{
+		"Cpu":    object{"CpuShares": nodeCores * nodeMHz, "ReservableCpuCores": numbers, "TotalCpuCores": nodeCores},
+		"Memory": object{"MemoryMB": nodeMemory}, "Disk": object{"DiskMB": nodeDisk}, "Devices": nil,
+		"MinDynamicPort": 20000, "MaxDynamicPort": 32000,
+		"Networks": []object{{"CIDR": address + "/32", "Device": "eth0", "IP": address, "MBits": 1000, "Mode": "host"}},
+		"NodeNetworks": []object{{
+			"Device": "eth0", "MacAddress": "", "Mode": "host", "Speed": 1000, "Addresses": []object{{
+				"Address": address, "Alias": "default", "Family": "ipv4", "Gateway": "", "ReservedPorts": "",
+			}},
+		}},
+		"Processors": object{"Topology": object{
+			"Cores": cores, "Distances": nil, "Nodes": []int{0}, "OverrideTotalCompute": 0, "OverrideWitholdCompute": 0,
+		}},
+	}
+}

@@ -1,0 +1,34 @@
+package sim
+
+import (
+	"cmp"
+	"math"
+	"time"
+)
+
+func (r *Restart) detail() object {
+	return object{
+		"Attempts": r.Attempts, "Delay": r.Delay, "Interval": r.Interval, "Mode": cmp.Or(r.Mode, "fail"),
+		"RenderTemplates": false,
+	}
+}
+
+func (r *Reschedule) detail() object {
+	return object{
+		"Attempts": r.Attempts, "Delay": r.Delay, "DelayFunction": cmp.Or(r.DelayFunction, "constant"),
+		"Interval": r.Interval, "MaxDelay": cmp.Or(r.MaxDelay, time.Hour), "Unlimited": r.Unlimited,
+	}
+}
+
+// delay is how long a failed allocation waits to be replaced when that many before it were. The fibonacci function
+// is not simulated: it counts as exponential.
+func (g Group) delay(jobType string, before int) time.Duration {
+	if g.Reschedule == nil && jobType != "service" {
+		return 5 * time.Second
+	}
+	r := cmp.Or(g.Reschedule, &Reschedule{Delay: 30 * time.Second, DelayFunction: "exponential"})
+	if cmp.Or(r.DelayFunction, "constant") == "constant" {
+		return r.Delay
+	}
+	return min(time.Duration(float64(r.Delay)*math.Pow(2, float64(before))), cmp.Or(r.MaxDelay, time.Hour))
+}

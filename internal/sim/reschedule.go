@@ -1,0 +1,84 @@
+package sim
+
+import (
+	"cmp"
+	"time"
+)
+
+// tracker remembers from where an allocation came.
+type tracker struct {
+	Events         []rescheduleEvent
+	LastReschedule string
+}
+
+type rescheduleEvent struct {
+	RescheduleTime          int64
+	PrevAllocID, PrevNodeID string
+	Delay                   time.Duration
+}
+
+// updating is what Nomad says of an allocation that makes room for a later version of its job.
+const updating = "alloc is being updated due to job update"
+
+// preceding returns the description of the allocation before this one, with what follows from there being a later one.
+func (a Allocation) preceding() Allocation {
+	p := *a.Previous
+	p.DesiredStatus = cmp.Or(p.DesiredStatus, "stop")
+	if p.Behind == a.Behind {
+		p.ClientStatus = cmp.Or(p.ClientStatus, "failed")
+	} else {
+		p.ClientStatus = cmp.Or(p.ClientStatus, "complete")
+		p.DesiredDescription = cmp.Or(p.DesiredDescription, updating)
+	}
+	return p
+}
+
+// nextAt is when an allocation that has failed is replaced.
+func (a *allocation) nextAt() time.Time {
+	return time.Unix(0, a.ModifyTime).Add(a.group.delay(a.Job.Type, a.rescheduled()))
+}
+
+// rescheduled counts how often the allocation was.
+func (a *allocation) rescheduled() int {
+	if a.RescheduleTracker == nil {
+		return 0
+	}
+	return len(a.RescheduleTracker.Events)
+}
+
+// replace lets next take the place of previous: for a later version of the job or, of the same one, because previous
+// failed, which leaves the evaluation of the failure and the one that waited for its time.
+func (c *Cluster) replace(previous, next *allocation) {
+	previous.NextAllocation, next.PreviousAllocation = next.ID, previous.ID
+	if previous.Job != next.Job {
+		return
+	}
+	t := &tracker{LastReschedule: "ok"}
+	if previous.RescheduleTracker != nil {
+		t.Events = append(t.Events, previous.RescheduleTracker.Events...)
+	}
+	t.Events = append(t.Events, rescheduleEvent{
+		RescheduleTime: next.CreateTime, PrevAllocID: previous.ID, PrevNodeID: previous.NodeID,
+		Delay: previous.group.delay(previous.Job.Type, len(t.Events)),
+	})
+	next.RescheduleTracker = t
+	failed := c.step(tableEvaluations)
+	next.CreateIndex = c.step(tableAllocations, tableEvaluations)
+	if previous.DeploymentStatus != nil {
+		again := true
+		previous.DesiredTransition.Reschedule = &again
+	}
+	previous.FollowupEvalID = previous.Job.reschedule(previous, next, failed)
+	next.EvalID = previous.FollowupEvalID
+}
+
+// reschedule writes down the evaluations of a rescheduling and returns the ID of the second.
+func (j *job) reschedule(previous, next *allocation, failed uint64) string {
+	noticed := j.evaluation("alloc-failure", "", previous.ModifyTime, failed, "failure", previous.ID)
+	again := j.evaluation("alloc-reschedule", "", previous.ModifyTime, failed, "reschedule", previous.ID)
+	again.ModifyIndex, again.ModifyTime, again.WaitUntil = next.CreateIndex, next.CreateTime, stamp(previous.nextAt())
+	again.JobModifyIndex = j.JobModifyIndex
+	noticed.NextEval, again.PreviousEval = again.ID, noticed.ID
+	j.evaluations = append(j.evaluations, noticed, again)
+	return again.ID
+}

@@ -1,0 +1,77 @@
+package sim
+
+import (
+	"cmp"
+	"net/http"
+	"strconv"
+)
+
+// precede makes j what its job was that many versions ago.
+func (j *Job) precede(now *Job, versions uint64) {
+	j.Namespace, j.ID, j.Type, j.ParentID, j.Stopped = now.Namespace, now.ID, now.Type, now.ParentID, false
+	j.Version, j.Versions, j.Evaluations = now.Version-versions, nil, nil
+	if j.Submitted.IsZero() {
+		j.Submitted = now.Submitted
+	}
+	j.complete()
+	for i := range j.Groups {
+		g := &j.Groups[i]
+		g.Count, g.Allocations, g.Unplaced = max(g.Count, 1), nil, nil
+	}
+}
+
+// version returns the job as it was that many versions ago.
+func (j *job) version(ago int) *job {
+	if ago == 0 {
+		return j
+	}
+	if ago > len(j.earlier) {
+		panic("sim: an allocation of " + j.ID + " is " + strconv.Itoa(ago) + " versions behind: there are not so many")
+	}
+	return j.earlier[ago-1]
+}
+
+// versions returns the job as it is and as it was, latest first.
+func (j *job) versions() []*job { return append([]*job{j}, j.earlier...) }
+
+// deployments are those of all versions, latest first.
+func (j *job) deployments() (all []*deployment) {
+	for _, v := range j.versions() {
+		if v.deployment != nil {
+			all = append(all, v.deployment)
+		}
+	}
+	return all
+}
+
+// group returns the group with that name in this version or, if it has none, the one that took its place.
+func (j *job) group(now Group) Group {
+	for _, g := range j.groups {
+		if g.Name == now.Name {
+			return g
+		}
+	}
+	return now
+}
+
+// jobVersions answers what a job is and was. How the versions differ, nobody here can say.
+func jobVersions(q *query, j *job) (any, error) {
+	diffs, err := q.flag("diffs", false)
+	if err != nil {
+		return nil, err
+	}
+	if diffs {
+		return nil, failure{http.StatusNotImplemented, "the simulated cluster does not compare versions"}
+	}
+	if j == nil {
+		return nil, failure{http.StatusNotFound, "job versions not found"}
+	}
+	q.at = cmp.Or(j.ModifyIndex, q.at)
+	versions := []object{}
+	for _, v := range j.versions() {
+		versions = append(versions, v.detail())
+	}
+	return object{
+		"Versions": versions, "Diffs": nil, "Index": q.at, "KnownLeader": true, "LastContact": 0, "NextToken": "",
+	}, nil
+}

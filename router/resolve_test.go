@@ -1,0 +1,148 @@
+package router
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"nomadctld/acl"
+	"nomadctld/backends"
+	"nomadctld/internal/audit"
+)
+
+// owned returns a job of one group "g" with an allocation whose tasks have the states given.
+func owned(tier, namespace, id, allocation string, states map[string]string) backends.Job {
+	j := job(tier, namespace, id)
+	a := &j.Allocations[0]
+	a.ID, a.Group, a.Name, a.Node = allocation, "g", id+".g[0]", "node-1"
+	for _, name := range slices.Sorted(func(yield func(string) bool) {
+		for name := range states {
+			if !yield(name) {
+				return
+			}
+		}
+	}) {
+		a.Tasks = append(a.Tasks, backends.Task{Name: name, State: states[name], ExecID: backends.ExecID(name, allocation)})
+	}
+	return j
+}
+
+func TestSelectors(t *testing.T) {
+	running := map[string]string{"web": "running"}
+	w := newWorld()
+	w.production.jobs = []backends.Job{
+		owned("production", "default", "p-team1-web", "aaaa1111-0000", running),
+		owned("production", "other", "p-team1-twice", "bbbb1111-0000", running),
+		owned("production", "default", "p-team1-twice", "cccc1111-0000", running),
+		owned("production", "default", "p-team1-pair", "dddd1111-0000", map[string]string{"app": "running", "sidecar": "running"}),
+		owned("production", "default", "p-team1-done", "eeee1111-0000", map[string]string{"t": "dead"}),
+		owned("production", "default", "p-team1-pair/g", "ffff1111-0000", running),
+		owned("production", "default", "p-team1-web/periodic-1", "aaaa2222-0000", running),
+		owned("production", "default", "p-team2-shop", "99991111-0000", running),
+	}
+	id := func(task, allocation string) string { return backends.ExecID(task, allocation) }
+	for _, tc := range []struct {
+		target Target
+		word   string
+		want   string // job, allocation and task
+		err    string
+	}{
+		{TargetJob, "p-team1-web", "p-team1-web", ""},
+		{TargetJob, "p-team1-web/periodic-1", "p-team1-web/periodic-1", ""},
+		{TargetJob, "p-team1-wbe", "", "no job p-team1-wbe: did you mean p-team1-web? (see: ps --all)"},
+		{TargetJob, "p-team1-twice", "", "p-team1-twice fits 2; choose with --namespace and --tier:"},
+		{TargetJob, "p-team1-twice --namespace other", "p-team1-twice", ""},
+		{TargetJob, id("web", "aaaa1111-0000"), "", "no job"},
+		{TargetJob, "p-team2-shop", "", "no job p-team2-shop"},
+		{TargetTask, id("web", "aaaa1111-0000"), "p-team1-web aaaa1111-0000 web", ""},
+		{TargetTask, strings.ToUpper(id("web", "aaaa1111-0000")), "p-team1-web aaaa1111-0000 web", ""},
+		{TargetTask, id("web", "aaaa1111-0000")[:6], "p-team1-web aaaa1111-0000 web", ""},
+		{TargetTask, id("web", "aaaa1111-0000")[:3], "", "no task"},
+		{TargetTask, "aaaa1111", "p-team1-web aaaa1111-0000 web", ""},
+		{TargetTask, "aaaa", "", "aaaa fits 2; name one:"},
+		{TargetTask, "dddd1111-0000", "", "dddd1111-0000 fits 2; name one:"},
+		{TargetTask, "p-team1-web", "p-team1-web aaaa1111-0000 web", ""},
+		{TargetTask, "p-team1-web/g", "p-team1-web aaaa1111-0000 web", ""},
+		{TargetTask, "p-team1-web/g/web", "p-team1-web aaaa1111-0000 web", ""},
+		{TargetTask, "p-team1-pair/g/app", "p-team1-pair dddd1111-0000 app", ""},
+		{TargetTask, "p-team1-pair/g", "p-team1-pair/g ffff1111-0000 web", ""}, // the exact job comes first
+		{TargetTask, "p-team1-pair", "", "p-team1-pair fits 2; name one:"},
+		{TargetTask, "p-team1-done", "", "no task of p-team1-done is running (see: ps --all p-team1-done)"},
+		{TargetTask, id("t", "eeee1111-0000"), "p-team1-done eeee1111-0000 t", ""}, // a finished one by its own ID
+		{TargetTask, id("web", "99991111-0000"), "", "no task " + id("web", "99991111-0000") + " (see: ps)"},
+		{TargetTask, "9999999999", "", "no task 9999999999 (see: ps)"},
+		{TargetTask, "p-team2-shop/g/web", "", "no task p-team2-shop/g/web (see: ps)"},
+		{TargetJobOrTask, "p-team1-web", "p-team1-web", ""},
+		{TargetJobOrTask, "aaaa1111", "p-team1-web aaaa1111-0000 web", ""},
+		{TargetJobOrTask, "p-team1-pair/g/app", "p-team1-pair dddd1111-0000 app", ""},
+		{TargetJobOrTask, "p-team2-shop", "", "no job p-team2-shop"},
+		{TargetJobOrTask, "", "", "no job"},
+	} {
+		got := ""
+		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: tc.target}, func(_ context.Context, req *Request) error {
+			got = req.Job.ID
+			if req.Task != nil {
+				got += " " + req.Allocation.ID + " " + req.Task.Name
+			}
+			return nil
+		})
+		w.production.honourNamespace = true
+		word := tc.word
+		if word == "" {
+			word = "''"
+		}
+		err := w.do("probe " + word)
+		e := w.event(t)
+		delete(registry, "probe")
+		if tc.err == "" {
+			if err != nil || got != tc.want || e.Decision != audit.Allowed || !strings.HasPrefix(got, e.Job) || e.Job == "" {
+				t.Errorf("%d %q: got %q, %v and the event %+v, want %q", tc.target, tc.word, got, err, e, tc.want)
+			}
+			continue
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), tc.err) || got != "" || Code(err) != 1 || e.Decision != audit.Denied {
+			t.Errorf("%d %q: got %q, %v, %s, want %q", tc.target, tc.word, got, err, e.Decision, tc.err)
+		}
+		if strings.Contains(strings.ReplaceAll(err.Error(), tc.word, ""), "team2") {
+			t.Errorf("%q: the error names somebody else's: %v", tc.word, err)
+		}
+	}
+}
+
+func TestForeignAndMissingTakeTheSameWork(t *testing.T) {
+	w := newWorld()
+	w.production.jobs = []backends.Job{owned("production", "default", "p-team2-shop", "99991111-0000", map[string]string{"web": "running"})}
+	register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(context.Context, *Request) error { return nil })
+	var asked [2]int
+	var texts [2]string
+	for i, selector := range []string{backends.ExecID("web", "99991111-0000"), "0123456789"} {
+		w.production.asked, w.quality.asked = nil, nil
+		texts[i] = strings.ReplaceAll(w.do("probe "+selector).Error(), selector, "X")
+		asked[i] = len(w.production.asked) + len(w.quality.asked)
+	}
+	if asked[0] != asked[1] || texts[0] != texts[1] {
+		t.Errorf("foreign: %d requests and %q; missing: %d and %q", asked[0], texts[0], asked[1], texts[1])
+	}
+}
+
+func TestAMissingJobMayBeInATierThatIsDown(t *testing.T) {
+	w := newWorld()
+	w.quality.err = backends.ErrUnreachable
+	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(context.Context, *Request) error { return nil })
+	err := w.do("probe q-team1-db")
+	if err == nil || !strings.Contains(err.Error(), "no job q-team1-db") || !strings.Contains(err.Error(), "tier quality: no answer") {
+		t.Errorf("got %v, want both", err)
+	}
+}
+
+func TestCandidatesAreNotListedWithoutEnd(t *testing.T) {
+	w := newWorld(acl.Group{Prefixes: []string{"p-"}})
+	for range 1000 {
+		w.production.jobs = append(w.production.jobs, owned("production", "default", "p-many", "abcd1111-0000", map[string]string{"t": "running"}))
+	}
+	register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(context.Context, *Request) error { return nil })
+	if err := w.do("probe p-many"); err == nil || strings.Count(err.Error(), "\n") != mostListed+1 || !strings.Contains(err.Error(), "and 990 more") {
+		t.Errorf("got %v", err)
+	}
+}

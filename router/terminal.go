@@ -1,0 +1,30 @@
+package router
+
+import "sync"
+
+// Terminal is the client's terminal. Its methods may be called at the same time.
+type Terminal struct {
+	Name string // TERM
+
+	mu            sync.Mutex
+	width, height int
+}
+
+// NewTerminal returns a terminal of width columns and height rows; 0 is unknown.
+func NewTerminal(name string, width, height int) *Terminal {
+	return &Terminal{Name: name, width: width, height: height}
+}
+
+// Size returns columns and rows as they are now; 0 is unknown.
+func (t *Terminal) Size() (width, height int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.width, t.height
+}
+
+// Resize notes a new size.
+func (t *Terminal) Resize(width, height int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.width, t.height = width, height
+}
