@@ -13,7 +13,7 @@ import (
 // TestDockerScripts runs testdata/docker: tasks of a simulated cluster whose containers are real.
 func TestDockerScripts(t *testing.T) {
 	host := dockertest.Daemon(t)
-	cluster := nomadtest.Clusters(t)[0]
+	cluster := nomadtest.Simulated(t)
 	const running, stopped = "d0c4e400-0000-4000-8000-000000000001", "d0c4e400-0000-4000-8000-000000000002"
 	docker := []sim.Task{{Name: "box", Driver: "docker"}}
 	for id, allocation := range map[string]sim.Allocation{
@@ -26,7 +26,7 @@ func TestDockerScripts(t *testing.T) {
 	}
 	dockertest.Run(t, "box-"+running, map[string]string{"com.hashicorp.nomad.alloc_id": running}, "sleep", "600")
 	dockertest.Stopped(t, "box-"+stopped, map[string]string{"com.hashicorp.nomad.alloc_id": stopped}, "false")
-	params := scriptParams("testdata/docker", cluster)
+	params := scriptParams("testdata/docker", func() nomadtest.Cluster { return cluster })
 	setUp := params.Setup
 	params.Setup = func(env *testscript.Env) error {
 		env.Setenv("DOCKER", host)

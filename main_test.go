@@ -39,7 +39,7 @@ func TestScripts(t *testing.T) {
 	}
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			testscript.Run(t, scriptParams("testdata/script", cluster))
+			testscript.Run(t, scriptParams("testdata/script", func() nomadtest.Cluster { return cluster }))
 		})
 	}
 }
@@ -49,15 +49,16 @@ func TestSimScripts(t *testing.T) {
 	if _, err := exec.LookPath("ssh"); err != nil {
 		t.Skip("no ssh client on PATH: apt-get install openssh-client")
 	}
-	testscript.Run(t, scriptParams("testdata/sim", nomadtest.Clusters(t)[0]))
+	testscript.Run(t, scriptParams("testdata/sim", func() nomadtest.Cluster { return nomadtest.Simulated(t) }))
 }
 
-func scriptParams(dir string, cluster nomadtest.Cluster) testscript.Params {
+// scriptParams returns how the scripts in dir are run, each with the cluster that choose returns for it.
+func scriptParams(dir string, choose func() nomadtest.Cluster) testscript.Params {
 	return testscript.Params{
 		Dir:                 dir,
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
-		Setup:               func(env *testscript.Env) error { return setUp(env, cluster) },
+		Setup:               func(env *testscript.Env) error { return setUp(env, choose()) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"gateway": startGateway,
 			"expand":  expand,

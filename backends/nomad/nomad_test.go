@@ -94,7 +94,7 @@ func TestReadingJobsNeedsTwoCapabilities(t *testing.T) {
 }
 
 func TestATokenFileIsReadAgain(t *testing.T) {
-	cluster := nomadtest.Clusters(t)[0]
+	cluster := nomadtest.Simulated(t)
 	file := filepath.Join(t.TempDir(), "token")
 	write := func(token string) {
 		if err := os.WriteFile(file, []byte(token), 0o600); err != nil {

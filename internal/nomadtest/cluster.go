@@ -33,7 +33,7 @@ type Cluster struct {
 // The real one is started once for all tests of a process and ended by StopAgent.
 func Clusters(t *testing.T) []Cluster {
 	t.Helper()
-	clusters := []Cluster{simulated(t)}
+	clusters := []Cluster{Simulated(t)}
 	if binary := Binary(); binary != "" {
 		clusters = append(clusters, Cluster{Kind: "real", URL: realAgent(t, binary)})
 	} else {
@@ -42,7 +42,8 @@ func Clusters(t *testing.T) []Cluster {
 	return clusters
 }
 
-func simulated(t *testing.T) Cluster {
+// Simulated returns a simulated cluster of its own for each call.
+func Simulated(t *testing.T) Cluster {
 	t.Helper()
 	c := sim.New()
 	c.LimitConnections(connections)
