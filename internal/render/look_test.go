@@ -20,7 +20,7 @@ func TestANarrowTerminalCostsTheLeastImportantColumnsFirst(t *testing.T) {
 		var got bytes.Buffer
 		sample().Write(&got, Look{Width: width})
 		for _, line := range strings.Split(strings.TrimSuffix(got.String(), "\n"), "\n") {
-			if w := runewidth.StringWidth(line); w > max(width, 32) {
+			if w := runewidth.StringWidth(line); w > max(width, 26) {
 				t.Errorf("width %d: a line of %d columns: %q", width, w, line)
 			}
 		}
@@ -30,6 +30,16 @@ func TestANarrowTerminalCostsTheLeastImportantColumnsFirst(t *testing.T) {
 		if width == 50 && !strings.Contains(got.String(), "a-task-with-a-long-name") {
 			t.Errorf("width %d: the task gave way before node and uptime:\n%s", width, got.String())
 		}
+	}
+}
+
+func TestALongRemarkCostsNoColumn(t *testing.T) {
+	table := sample()
+	table.Row("", "p-team1-batch", "", "", strings.Repeat("not placed ", 20))
+	var got bytes.Buffer
+	table.Write(&got, Look{Width: 110})
+	if !strings.Contains(got.String(), "3 weeks ago") || !strings.Contains(got.String(), "node-10.example.org") || !strings.Contains(got.String(), "…") {
+		t.Errorf("got\n%s", got.String())
 	}
 }
 

@@ -4,6 +4,7 @@ package render
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -29,8 +30,7 @@ type Table struct {
 // NewTable returns a table with one column for each header.
 func NewTable(header ...string) *Table { return &Table{header: header} }
 
-// Yield names the columns that give way on a narrow terminal, the least important first: they are shortened, then left
-// out. The others are shortened at last.
+// Yield names the columns that are left out on a narrow terminal, the least important first.
 func (t *Table) Yield(columns ...int) *Table {
 	t.yields = columns
 	return t
@@ -99,11 +99,15 @@ func (t *Table) Write(w io.Writer, look Look) error {
 
 const (
 	gone     = -1
-	shortest = 6 // columns a shortened cell keeps
+	shortest = 6  // columns that a shortened cell keeps at the least
+	name     = 24 // and before a column is left out for it
+	remark   = 18 // likewise in the last column, where long texts stand
 )
 
-// fit makes the widths small enough for a line of width columns, as far as that goes.
+// fit makes the widths small enough for a line of width columns, as far as that goes: first by shortening the long
+// cells a bit, then by leaving out columns, then by shortening what is left.
 func (t *Table) fit(widths []int, width int) {
+	natural := slices.Clone(widths)
 	tooWide := func() int {
 		line := -2 // the last column has neither space nor separator
 		for _, w := range widths {
@@ -113,20 +117,26 @@ func (t *Table) fit(widths []int, width int) {
 		}
 		return line - width
 	}
-	shorten := func(column int) {
-		if over := tooWide(); over > 0 && widths[column] > shortest {
-			widths[column] = max(widths[column]-over, shortest)
+	shorten := func(column, least int) {
+		if over := tooWide(); over > 0 && widths[column] > least {
+			widths[column] = max(widths[column]-over, least)
 		}
 	}
-	for _, column := range t.yields {
-		shorten(column)
-	}
-	for _, column := range t.yields {
-		if tooWide() > 0 {
+	last := len(widths) - 1
+	for left := range len(t.yields) + 1 {
+		copy(widths, natural)
+		for _, column := range t.yields[:left] {
 			widths[column] = gone
 		}
+		shorten(last, remark)
+		for column := 1; column < last; column++ {
+			shorten(column, name)
+		}
+		if tooWide() <= 0 {
+			return
+		}
 	}
-	for column := len(widths) - 1; column > 0; column-- {
-		shorten(column)
+	for column := last; column > 0; column-- {
+		shorten(column, shortest)
 	}
 }
