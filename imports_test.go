@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"internal/nomadtest":   {"internal/sim"},
 	"internal/render":      {"internal/escape"},
 	"internal/sshd":        {"acl", "internal/escape", "router"},
-	"router":               {"acl", "backends", "internal/audit", "internal/nearest"},
+	"router":               {"acl", "backends", "internal/audit", "internal/escape", "internal/nearest"},
 }
 
 // onlyIn says which packages alone may import a library.

@@ -18,8 +18,8 @@ type Shared struct {
 }
 
 type answer struct {
-	mu    sync.Mutex // held while it is asked for
-	asked time.Time
+	done  chan struct{} // closed when the rest is set
+	came  time.Time
 	value any
 	err   error
 }
@@ -39,41 +39,60 @@ func (s *Shared) Within(maxAge time.Duration) Cluster {
 // patience is how long the cluster may take to answer for all viewers, whoever of them leaves meanwhile.
 const patience = 15 * time.Second
 
-// share returns the answer to what key names, by asking when there is none that is young enough.
+// share returns the answer to what key names: one that is being waited for, one that is young enough, or a new one. A
+// viewer who leaves leaves the others their answer.
 func share[T any](ctx context.Context, v view, key string, ask func(context.Context) (T, error)) (T, error) {
-	a := v.answer(key)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if time.Since(a.asked) > v.maxAge {
-		deadline, ok := ctx.Deadline()
-		if !ok {
-			deadline = time.Now().Add(patience)
+	a := v.answer(key, func(a *answer) {
+		within := patience
+		if deadline, ok := ctx.Deadline(); ok {
+			within = time.Until(deadline) * 9 / 10 // so that what has come by then reaches the viewers in time
 		}
-		ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 		defer cancel()
-		a.asked = time.Now()
-		a.value, a.err = ask(ctx)
+		a.err = Protect(func() (err error) {
+			a.value, err = ask(ctx)
+			return err
+		})
+		a.came = time.Now()
+		close(a.done)
+	})
+	var none T
+	select {
+	case <-a.done:
+	case <-ctx.Done():
+		return none, ctx.Err()
 	}
 	value, _ := a.value.(T)
 	return value, a.err
 }
 
-// answer returns the place for an answer, and forgets those that nobody has asked for lately.
-func (v view) answer(key string) *answer {
+// answer returns the answer for key, begun anew in the background when there is none, and forgets those that are too
+// old for anybody.
+func (v view) answer(key string, begin func(*answer)) *answer {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for k, a := range v.answers {
-		if a.mu.TryLock() {
-			if time.Since(a.asked) > 2*v.maxAge+patience {
-				delete(v.answers, k)
-			}
-			a.mu.Unlock()
+		if a.olderThan(time.Hour) {
+			delete(v.answers, k)
 		}
 	}
-	if v.answers[key] == nil {
-		v.answers[key] = new(answer)
+	a := v.answers[key]
+	if a == nil || a.olderThan(v.maxAge) {
+		a = &answer{done: make(chan struct{})}
+		v.answers[key] = a
+		go begin(a)
 	}
-	return v.answers[key]
+	return a
+}
+
+// olderThan reports whether the answer has come, and longer than age ago.
+func (a *answer) olderThan(age time.Duration) bool {
+	select {
+	case <-a.done:
+		return time.Since(a.came) > age
+	default:
+		return false
+	}
 }
 
 // view is a Shared for viewers who are content with a certain age. It embeds no Cluster: a method that is added has to

@@ -89,6 +89,39 @@ func TestAViewerWhoLeavesTakesNothingFromTheOthers(t *testing.T) {
 	}
 }
 
+func TestASlowClusterIsStillAskedOnce(t *testing.T) {
+	c := &counted{takes: 200 * time.Millisecond}
+	shared := Share(c)
+	begin := time.Now()
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() { shared.Within(50*time.Millisecond).Jobs(context.Background(), Selection{}) })
+	}
+	wg.Wait()
+	if c.jobs.Load() != 1 || time.Since(begin) > time.Second {
+		t.Errorf("asked %d times in %v, want once", c.jobs.Load(), time.Since(begin))
+	}
+}
+
+func TestAViewerNeedNotWaitForTheAnswer(t *testing.T) {
+	c := &counted{takes: 2 * time.Second}
+	ctx, leave := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer leave()
+	begin := time.Now()
+	if _, err := Share(c).Within(time.Minute).Jobs(ctx, Selection{}); err == nil || time.Since(begin) > time.Second {
+		t.Errorf("got %v after %v", err, time.Since(begin))
+	}
+}
+
+func TestAPanicIsEverybodysError(t *testing.T) {
+	view := Share(nil).Within(time.Minute) // a nil cluster panics
+	for range 2 {
+		if _, err := view.Jobs(context.Background(), Selection{}); err == nil {
+			t.Error("got none")
+		}
+	}
+}
+
 func TestWithoutAnAgeNothingIsShared(t *testing.T) {
 	c := &counted{}
 	for range 2 {

@@ -3,6 +3,7 @@ package commands
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -58,7 +59,7 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	err = cmp.Or(err, serr)
+	err = errors.Join(err, serr)
 	if b.json {
 		return cmp.Or(render.JSON(out, batchJSON(jobs, schedules, last)), err)
 	}
@@ -125,15 +126,18 @@ func ended(job *backends.Job) string {
 	switch c := job.Counts; {
 	case job.Status != "dead":
 		return job.Status
-	case c.Failed > 0:
+	case slices.ContainsFunc(job.Allocations, failedForGood), c.Failed > 0 && c.Complete == 0:
 		return "failed"
-	case c.Lost > 0:
+	case c.Lost > 0 && c.Complete == 0:
 		return "lost"
 	case job.Stopped:
 		return "stopped"
 	}
 	return "complete"
 }
+
+// failedForGood reports whether an allocation failed and none was put in its place.
+func failedForGood(a backends.Allocation) bool { return a.Status == "failed" && a.Next == "" }
 
 func outcome(launch *backends.Job) string {
 	if launch == nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/spf13/pflag"
+
 	"nomadctld/internal/render"
 	"nomadctld/router"
 )
@@ -19,11 +21,12 @@ func (di) Spec() router.Spec {
 		Short:  "Show the container of a task as docker inspect does, in JSON",
 		Target: router.TargetTask,
 		Long:   selectorHelp + "\n\nA container that has stopped is shown too, as long as Docker keeps it.",
+		Flags:  func(f *pflag.FlagSet) { f.Bool("json", true, "as it is anyway") },
 	}
 }
 
 func (di) Run(ctx context.Context, req *router.Request) error {
-	done := progress(req, "waiting for the node")
+	done := req.Progress("waiting for the node")
 	defer done()
 	detail, err := req.Cluster.Allocation(ctx, *req.Allocation)
 	if err != nil {

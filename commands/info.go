@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -41,17 +43,20 @@ has, with messages as they are. Finished allocations are left out unless one is 
 }
 
 func (i *info) Run(ctx context.Context, req *router.Request) error {
-	done := progress(req, "waiting for the cluster")
+	done := req.Progress("waiting for the cluster")
 	defer done()
 	job, err := req.Cluster.Job(ctx, req.Job)
-	if err != nil {
-		return err
+	if err != nil && (req.Task == nil || !errors.Is(err, backends.ErrGone)) {
+		return ofJob(req.Job, err)
 	}
 	job.Allocations = chosen(job.Allocations, req.Allocation, req.Task)
 	inTime, cancel := context.WithTimeout(ctx, statsWait)
 	defer cancel()
+	var checks map[string][]backends.Check
+	var wg sync.WaitGroup
+	wg.Go(func() { checks = req.Cluster.Checks(inTime, job.Allocations) })
 	usage := req.Cluster.Usage(inTime, job.Allocations)
-	checks := req.Cluster.Checks(inTime, job.Allocations)
+	wg.Wait()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -73,33 +78,22 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 			aboutTask(text, a, backends.Task{}, backends.Usage{}, restart, nil)
 		}
 	}
-	if _, err := io.WriteString(req.Stdout, head+text.String()); err != nil {
-		return err
-	}
-	if len(job.Allocations) == 0 && len(job.Unplaced) == 0 {
-		return errors.New("nothing of " + req.Job.ID + " runs or waits (see: ps --all " + req.Job.ID + ")")
-	}
-	return nil
+	_, err = io.WriteString(req.Stdout, head+text.String())
+	return err
 }
 
-// chosen returns the one allocation with the one task, where they are named, else those that are not finished.
-func chosen(all []backends.Allocation, allocation *backends.Allocation, task *backends.Task) (kept []backends.Allocation) {
-	for _, a := range all {
-		switch {
-		case allocation == nil && !a.Finished():
-			kept = append(kept, a)
-		case allocation != nil && a.ID == allocation.ID:
-			var tasks []backends.Task
-			for _, t := range a.Tasks {
-				if t.Name == task.Name {
-					tasks = append(tasks, t)
-				}
-			}
-			a.Tasks = tasks
-			kept = append(kept, a)
-		}
+// chosen returns those of all that are not finished; or, where one is named, that one with the task named alone. It may
+// be missing in all: of a job that was purged, or registered anew, since the allocation began.
+func chosen(all []backends.Allocation, allocation *backends.Allocation, task *backends.Task) []backends.Allocation {
+	if allocation == nil {
+		return slices.DeleteFunc(slices.Clone(all), backends.Allocation.Finished)
 	}
-	return kept
+	one := *allocation
+	if i := slices.IndexFunc(all, func(a backends.Allocation) bool { return a.ID == allocation.ID }); i >= 0 {
+		one = all[i]
+	}
+	one.Tasks = slices.DeleteFunc(slices.Clone(one.Tasks), func(t backends.Task) bool { return t.Name != task.Name })
+	return []backends.Allocation{one}
 }
 
 func restartOf(job backends.JobDetail, group string) backends.Restart {

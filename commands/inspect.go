@@ -30,6 +30,7 @@ func (i *inspect) Spec() router.Spec {
 It is the form that nomad job inspect prints and nomad job run -json takes: {"Job": ...}, with every field that Nomad
 sent. The values of the job's environment and templates are in it as they are.`,
 		Flags: func(f *pflag.FlagSet) {
+			f.Bool("json", true, "as it is anyway")
 			i.flags = f
 			f.Uint64Var(&i.version, "version", 0, "that `VERSION` of the job, instead of the current one")
 		},
@@ -37,7 +38,8 @@ sent. The values of the job's environment and templates are in it as they are.`,
 }
 
 func (i *inspect) Run(ctx context.Context, req *router.Request) error {
-	defer progress(req, "waiting for the cluster")()
+	done := req.Progress("waiting for the cluster")
+	defer done()
 	var version *uint64
 	if i.flags.Changed("version") {
 		version = &i.version
@@ -49,5 +51,6 @@ func (i *inspect) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
+	done()
 	return render.JSON(req.Stdout, struct{ Job json.RawMessage }{raw})
 }

@@ -13,7 +13,7 @@ import (
 // listed returns the jobs that the request's --tier and --namespace keep. Where tiers did not answer, the
 // others' jobs come along with the error.
 func listed(ctx context.Context, req *router.Request, finished bool) ([]backends.Job, error) {
-	defer progress(req, "waiting for the clusters")()
+	defer req.Progress("waiting for the clusters")()
 	selection := req.Selection()
 	selection.Finished = finished
 	jobs, err := req.Cluster.Jobs(ctx, selection)
@@ -41,7 +41,7 @@ const statsWait = 2 * time.Second
 // used returns what the jobs' running tasks use, by exec ID, as far as it comes in time. The error is that the request
 // has ended.
 func used(ctx context.Context, req *router.Request, jobs []backends.Job) (map[string]backends.Usage, error) {
-	defer progress(req, "waiting for CPU and memory")()
+	defer req.Progress("waiting for CPU and memory")()
 	inTime, cancel := context.WithTimeout(ctx, statsWait)
 	defer cancel()
 	var allocations []backends.Allocation

@@ -3,8 +3,10 @@ package commands
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,17 +42,35 @@ func (s *status) Spec() router.Spec {
 
 func (s *status) Run(ctx context.Context, req *router.Request) error {
 	return s.watch.run(ctx, req, func(ctx context.Context, out io.Writer) error {
-		defer progress(req, "waiting for the cluster")()
+		done := req.Progress("waiting for the cluster")
+		defer done()
 		job, err := req.Cluster.Job(ctx, req.Job)
 		if err != nil {
-			return err
+			return ofJob(req.Job, err)
 		}
+		var launched []backends.Job
+		if job.Children != nil {
+			jobs, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: job.Tier, Namespace: job.Namespace})
+			if err != nil {
+				return err
+			}
+			launched = slices.DeleteFunc(jobs, func(j backends.Job) bool { return j.Parent != job.ID })
+		}
+		done()
 		if s.json {
 			return render.JSON(out, jobJSON(job, nil, nil))
 		}
-		_, err = io.WriteString(out, statusText(job, look(req)))
+		_, err = io.WriteString(out, statusText(job, launched, look(req)))
 		return err
 	})
+}
+
+// ofJob returns err with the job's name where it would not say which is meant.
+func ofJob(job backends.Job, err error) error {
+	if errors.Is(err, backends.ErrGone) {
+		return fmt.Errorf("job %s: %w", job.ID, backends.ErrGone)
+	}
+	return err
 }
 
 // short is as much of an ID as Nomad's own output shows.
@@ -59,7 +79,7 @@ func short(id string) string { return id[:min(8, len(id))] }
 // recent is how many evaluations and finished allocations status shows.
 const recent = 10
 
-func statusText(job backends.JobDetail, look render.Look) string {
+func statusText(job backends.JobDetail, launched []backends.Job, look render.Look) string {
 	var b strings.Builder
 	facts := func(pairs ...string) {
 		width := 0
@@ -67,7 +87,7 @@ func statusText(job backends.JobDetail, look render.Look) string {
 			width = max(width, len(pairs[i]))
 		}
 		for i := 0; i < len(pairs); i += 2 {
-			text := escape.Text(pairs[i+1])
+			text := look.Cut(escape.Text(pairs[i+1]), width+3)
 			if pairs[i] == "Status" {
 				text = look.Paint(render.State(pairs[i+1]), text)
 			}
@@ -92,11 +112,27 @@ func statusText(job backends.JobDetail, look render.Look) string {
 		pairs = append(pairs, "Cron", config(job.Schedule), "Next Periodic Launch", next)
 	}
 	facts(pairs...)
+	if s := job.Schedule; s.Dispatched {
+		b.WriteString("\nParameterized Job\n")
+		facts("Payload", s.Payload, "Required Metadata", cmp.Or(strings.Join(s.MetaRequired, ", "), "<none>"), "Optional Metadata", cmp.Or(strings.Join(s.MetaOptional, ", "), "<none>"))
+	}
 	if job.Children != nil {
 		section(&b, "Children Job Summary", look, [][]string{
 			{"Pending", "Running", "Dead"},
 			{fmt.Sprint(job.Children.Pending), fmt.Sprint(job.Children.Running), fmt.Sprint(job.Children.Dead)},
 		})
+		heading := "Previously Launched Jobs"
+		if job.Parameterized {
+			heading = "Dispatched Jobs"
+		}
+		rows := [][]string{{"ID", "Status", "Outcome"}}
+		for _, launch := range launched {
+			rows = append(rows, []string{launch.ID, launch.Status, outcome(&launch)})
+		}
+		if len(rows) == 1 {
+			rows = [][]string{{"No launches that Nomad still knows"}}
+		}
+		section(&b, heading, look, rows)
 	} else {
 		rows := [][]string{{"Task Group", "Queued", "Starting", "Running", "Failed", "Complete", "Lost", "Unknown"}}
 		for _, g := range job.Groups {
@@ -108,9 +144,9 @@ func statusText(job backends.JobDetail, look render.Look) string {
 	if len(job.Unplaced) > 0 {
 		b.WriteString("\nPlacement Failure\n")
 		for _, u := range job.Unplaced {
-			fmt.Fprintf(&b, "Task Group %q:\n", escape.Text(u.Group))
+			fmt.Fprintf(&b, "Task Group \"%s\":\n", escape.Text(u.Group))
 			for _, reason := range u.Reasons {
-				b.WriteString("  * " + escape.Text(reason) + "\n")
+				b.WriteString("  * " + look.Cut(escape.Text(reason), 4) + "\n")
 			}
 		}
 	}
@@ -138,23 +174,33 @@ func statusText(job backends.JobDetail, look render.Look) string {
 		}
 		section(&b, "Evaluations", look, rows)
 	}
+	if job.Children == nil {
+		b.WriteString(allocationsText(job.Allocations, look))
+	}
+	return b.String()
+}
+
+// allocationsText lists the allocations that are not finished and the newest of the others.
+func allocationsText(all []backends.Allocation, look render.Look) string {
+	var b strings.Builder
+	finished := slices.DeleteFunc(slices.Clone(all), func(a backends.Allocation) bool { return !a.Finished() })
+	slices.SortFunc(finished, func(x, y backends.Allocation) int { return y.Created.Compare(x.Created) })
+	old := map[string]bool{}
+	for _, a := range finished[min(recent, len(finished)):] {
+		old[a.ID] = true
+	}
 	rows := [][]string{{"ID", "Node", "Task Group", "Version", "Desired", "Status", "Created", "Modified"}}
-	finished := 0
-	for _, a := range job.Allocations {
-		if a.Finished() {
-			if finished++; finished > recent {
-				continue
-			}
+	for _, a := range all {
+		if !old[a.ID] {
+			rows = append(rows, []string{short(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status, ago(a.Created), ago(a.Modified)})
 		}
-		rows = append(rows, []string{short(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status, ago(a.Created), ago(a.Modified)})
 	}
 	if len(rows) == 1 {
-		b.WriteString("\nAllocations\nNo allocations placed\n")
-	} else {
-		section(&b, "Allocations", look, rows)
+		return "\nAllocations\nNo allocations placed\n"
 	}
-	if finished > recent {
-		fmt.Fprintf(&b, "... and %d finished ones (see: ps --all)\n", finished-recent)
+	section(&b, "Allocations", look, rows)
+	if len(old) > 0 {
+		fmt.Fprintf(&b, "... and %d finished ones before them (see: ps --all)\n", len(old))
 	}
 	return b.String()
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/pflag"
 
 	"nomadctld/internal/escape"
@@ -16,20 +17,24 @@ import (
 )
 
 // watch is the flag --watch of commands that show a state.
-type watch struct{ seconds float64 }
+type watch struct {
+	seconds float64
+	flag    *pflag.Flag
+}
 
 func (w *watch) bind(flags *pflag.FlagSet) {
 	flags.Float64VarP(&w.seconds, "watch", "w", 0, "show it anew every `SECONDS` (2), until Ctrl-C")
-	flags.Lookup("watch").NoOptDefVal = "2"
+	w.flag = flags.Lookup("watch")
+	w.flag.NoOptDefVal = "2"
 }
 
 // run draws once, or, with --watch, again and again: in place on a terminal, else one block after the other. A failure
 // is shown and the watch goes on, unless the command line is what is wrong.
 func (w *watch) run(ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error) error {
-	if w.seconds == 0 {
+	if w.flag == nil || !w.flag.Changed {
 		return draw(ctx, req.Stdout)
 	}
-	if w.seconds < 1 || w.seconds > 3600 {
+	if !(w.seconds >= 1 && w.seconds <= 3600) { // not the other way round: NaN is neither
 		return router.Exit(2, errors.New("--watch takes 1 to 3600 seconds"))
 	}
 	interval := time.Duration(w.seconds * float64(time.Second))
@@ -37,20 +42,20 @@ func (w *watch) run(ctx context.Context, req *router.Request, draw func(context.
 	for first := true; ; first = false {
 		var block bytes.Buffer
 		err := draw(ctx, &block)
-		if ctx.Err() == nil && err != nil {
-			if router.Code(err) == 2 {
-				return err
-			}
-			fmt.Fprintf(&block, "nomadctld: %s\n", escape.Text(err.Error()))
+		if router.Code(err) == 2 {
+			return err
 		}
 		if ctx.Err() == nil {
-			if err := w.show(req, block.String(), first); err != nil {
+			if err := w.show(req, block.String(), router.Lines(err), first); err != nil {
 				return err
 			}
 		}
 		select {
 		case <-time.After(interval):
 		case <-ctx.Done():
+			if req.Terminal != nil {
+				io.WriteString(req.Stdout, "\n")
+			}
 			if errors.Is(context.Cause(ctx), router.ErrInterrupted) {
 				return nil // the way a watch ends
 			}
@@ -59,19 +64,33 @@ func (w *watch) run(ctx context.Context, req *router.Request, draw func(context.
 	}
 }
 
-func (w *watch) show(req *router.Request, block string, first bool) error {
+// show writes what was drawn and what went wrong: on a terminal as one frame, else to the two streams.
+func (w *watch) show(req *router.Request, block string, problems []string, first bool) error {
 	if req.Terminal == nil {
+		for _, problem := range problems {
+			fmt.Fprintf(req.Stderr, "nomadctld: %s\n", escape.Text(problem))
+		}
 		if !first {
 			block = "\n" + block
 		}
 		_, err := io.WriteString(req.Stdout, block)
 		return err
 	}
-	lines := strings.Split(strings.TrimSuffix(block, "\n"), "\n")
-	lines = append([]string{fmt.Sprintf("every %gs: %s  %s", w.seconds, escape.Text(strings.Join(req.Words, " ")), time.Now().Format(time.TimeOnly)), ""}, lines...)
-	if _, height := req.Terminal.Size(); height > 2 && len(lines) > height {
+	width, height := req.Terminal.Size()
+	cut := func(line string) string {
+		if width > 0 {
+			return runewidth.Truncate(line, width, "…")
+		}
+		return line
+	}
+	title := fmt.Sprintf("every %gs: %s  %s", w.seconds, escape.Text(strings.Join(req.Words, " ")), time.Now().Format(time.TimeOnly))
+	lines := append([]string{cut(title), ""}, strings.Split(strings.TrimSuffix(block, "\n"), "\n")...)
+	for _, problem := range problems {
+		lines = append(lines, cut("nomadctld: "+escape.Text(problem)))
+	}
+	if height > 2 && len(lines) > height {
 		more := len(lines) - height + 1
-		lines = append(lines[:height-1], fmt.Sprintf("... %d more lines; a filter shows fewer", more))
+		lines = append(lines[:height-1], cut(fmt.Sprintf("... %d more lines", more)))
 	}
 	frame := "\x1b[H" + strings.Join(lines, "\x1b[K\n") + "\x1b[K\x1b[J"
 	if first {

@@ -43,6 +43,7 @@ func (g Gateway) Handler() Handler {
 		authenticate(g.Users),
 		alias(g.Aliases),
 		route,
+		interruptible,
 		authorize(g.Tiers, g.Clusters, g.Containers),
 	)
 }

@@ -1,6 +1,9 @@
 package router
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // ExitError is an error with the exit code that the client is to see.
 type ExitError struct {
@@ -24,6 +27,25 @@ func Code(err error) int {
 		return exit.Code
 	}
 	return 1
+}
+
+// Lines returns one line for each of the errors that were joined in err.
+func Lines(err error) []string {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case *ExitError:
+		return Lines(e.Err)
+	case interface{ Unwrap() []error }:
+		var all []string
+		for _, one := range e.Unwrap() {
+			all = append(all, Lines(one)...)
+		}
+		if strings.Join(all, "\n") == err.Error() { // else it is a sentence of its own around several errors
+			return all
+		}
+	}
+	return []string{err.Error()}
 }
 
 // ErrClientGone and ErrInterrupted are the causes for which a command's context ends: the client closed its

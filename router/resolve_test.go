@@ -136,6 +136,34 @@ func TestAMissingJobMayBeInATierThatIsDown(t *testing.T) {
 	}
 }
 
+func TestATierThatIsDownMakesABeginningAmbiguous(t *testing.T) {
+	running := map[string]string{"web": "running"}
+	for _, tc := range []struct {
+		tiers    []acl.Tier
+		selector string
+		ok       bool
+	}{
+		{nil, backends.ExecID("web", "aaaa1111-0000"), true},
+		{nil, "aaaa1111-0000", true},
+		{nil, "p-team1-web", true}, // the tier that is down holds no such names
+		{nil, backends.ExecID("web", "aaaa1111-0000")[:6], false},
+		{nil, "aaaa", false},
+		{[]acl.Tier{{Name: "production", Prefixes: []string{"p-"}}, {Name: "quality", Prefixes: []string{"p-team1-"}}}, "p-team1-web", false},
+	} {
+		w := newWorld()
+		if tc.tiers != nil {
+			w.Tiers = tc.tiers
+		}
+		w.production.jobs = []backends.Job{owned("production", "default", "p-team1-web", "aaaa1111-0000", running)}
+		w.quality.err = backends.ErrUnreachable
+		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(context.Context, *Request) error { return nil })
+		if err := w.do("probe " + tc.selector); (err == nil) != tc.ok {
+			t.Errorf("%s: got %v", tc.selector, err)
+		}
+		delete(registry, "probe")
+	}
+}
+
 func TestCandidatesAreNotListedWithoutEnd(t *testing.T) {
 	w := newWorld(acl.Group{Prefixes: []string{"p-"}})
 	for range 1000 {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -86,8 +86,8 @@ func joinOptional(words []string, flags *pflag.FlagSet) []string {
 	for i := 0; i < len(words); i++ {
 		word := words[i]
 		if (word == "--watch" || word == "-w") && i+1 < len(words) {
-			if _, err := strconv.ParseFloat(words[i+1], 64); err == nil {
-				word = "--watch=" + words[i+1]
+			if seconds := words[i+1]; seconds != "" && strings.Trim(seconds, "0123456789.") == "" {
+				word = "--watch=" + seconds
 				i++
 			}
 		}

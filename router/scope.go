@@ -165,21 +165,23 @@ func (s *scope) Schedules(ctx context.Context, jobs []backends.Job) ([]backends.
 			places[job.Tier] = append(places[job.Tier], i)
 		}
 	}
-	var errs []error
-	for _, tier := range slices.Sorted(maps.Keys(places)) {
+	tiers := slices.Sorted(maps.Keys(places))
+	errs := make([]error, len(tiers))
+	var wg sync.WaitGroup
+	for n, tier := range tiers {
 		var own []backends.Job
 		for _, i := range places[tier] {
 			own = append(own, jobs[i])
 		}
-		answers, err := one(s, tier, own[0].Namespace, own[0].Root, func(c backends.Cluster) ([]backends.Schedule, error) { return c.Schedules(ctx, own) })
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		for n, i := range places[tier] {
-			schedules[i] = answers[n]
-		}
+		wg.Go(func() {
+			var answers []backends.Schedule
+			answers, errs[n] = one(s, tier, own[0].Namespace, own[0].Root, func(c backends.Cluster) ([]backends.Schedule, error) { return c.Schedules(ctx, own) })
+			for n, answer := range answers {
+				schedules[places[tier][n]] = answer
+			}
+		})
 	}
+	wg.Wait()
 	return schedules, errors.Join(errs...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -174,10 +175,16 @@ func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint
 	defer cancel()
 	path := "/v1/job/" + url.PathEscape(job.ID)
 	if version == nil {
-		return read(ctx, c, job.Namespace, func(q *api.QueryOptions) (raw json.RawMessage, meta *api.QueryMeta, err error) {
+		raw, err := read(ctx, c, job.Namespace, func(q *api.QueryOptions) (raw json.RawMessage, meta *api.QueryMeta, err error) {
 			meta, err = c.api.Raw().Query(path, &raw, q)
 			return raw, meta, err
 		})
+		// Nomad takes the end of a path such as /v1/job/a/versions for a question about another job.
+		var head struct{ ID string }
+		if err == nil && (json.Unmarshal(raw, &head) != nil || head.ID != job.ID) {
+			return nil, fmt.Errorf("Nomad answers another question for a job of the name %s", job.ID)
+		}
+		return raw, err
 	}
 	var answer struct{ Versions []json.RawMessage }
 	_, err := read(ctx, c, job.Namespace, func(q *api.QueryOptions) (any, *api.QueryMeta, error) {
@@ -198,16 +205,16 @@ func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint
 		}
 		kept = append(kept, strconv.FormatUint(head.Version, 10))
 	}
-	return nil, &NoVersionError{Version: *version, Kept: kept}
+	return nil, &noVersionError{Version: *version, Kept: kept}
 }
 
-// NoVersionError is a version of a job that Nomad does not have.
-type NoVersionError struct {
+// noVersionError is a version of a job that Nomad does not have.
+type noVersionError struct {
 	Version uint64
 	Kept    []string // those it has, newest first
 }
 
-func (e *NoVersionError) Error() string {
+func (e *noVersionError) Error() string {
 	return "there is no version " + strconv.FormatUint(e.Version, 10) + " (Nomad has: " + strings.Join(e.Kept, ", ") + ")"
 }
 

@@ -2,6 +2,7 @@ package nomad
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 	_ "time/tzdata" // job files name time zones that the gateway's machine may not know
@@ -29,6 +30,9 @@ func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends
 		g.Go(func() error {
 			return backends.Protect(func() error {
 				definition, err := c.definition(ctx, job)
+				if errors.Is(err, backends.ErrGone) {
+					return nil // purged since it was listed; the others are not
+				}
 				if err != nil {
 					return err
 				}

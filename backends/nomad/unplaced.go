@@ -33,11 +33,16 @@ func reasons(m *api.AllocationMetric) []string {
 	add("constraint %q filtered", m.ConstraintFiltered)
 	add("class %q filtered", m.ClassFiltered)
 	add("%s exhausted on", m.DimensionExhausted)
+	add("class %q exhausted on", m.ClassExhausted)
 	for _, quota := range m.QuotaExhausted {
 		all = append(all, fmt.Sprintf("quota %s exhausted", quota))
 	}
-	if len(all) == 0 && m.NodesEvaluated == 0 {
+	switch {
+	case len(all) > 0:
+	case m.NodesEvaluated == 0:
 		all = append(all, "no node is eligible")
+	default:
+		all = append(all, "the scheduler names no reason")
 	}
 	return all
 }

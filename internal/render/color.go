@@ -1,6 +1,10 @@
 package render
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+)
 
 // Color is a colour of text on a terminal. The zero value is the terminal's own.
 type Color string
@@ -22,20 +26,28 @@ func (c Color) wrap(text string) string {
 // State returns the colour for a state in Nomad's words.
 func State(word string) Color {
 	switch strings.ToLower(word) {
-	case "running", "successful", "complete", "success", "ready", "ok":
+	case "running", "successful", "complete", "success":
 		return Good
-	case "failed", "lost", "failure", "fail", "dead (failed)":
+	case "failed", "lost", "failure":
 		return Bad
-	case "pending", "unknown", "blocked", "paused", "cancelled", "canceled", "unhealthy":
+	case "pending", "unknown", "blocked", "paused":
 		return Odd
 	}
 	return ""
 }
 
-// Paint returns text, escaped, in a colour where colours are wanted.
+// Paint returns text, which has to be harmless already, in a colour where colours are wanted.
 func (l Look) Paint(c Color, text string) string {
 	if !l.Color {
 		return text
 	}
 	return c.wrap(text)
+}
+
+// Cut returns text as far as it fits into a line of the terminal behind indent columns.
+func (l Look) Cut(text string, indent int) string {
+	if l.Width == 0 {
+		return text
+	}
+	return runewidth.Truncate(text, max(l.Width-indent, 1), "…")
 }

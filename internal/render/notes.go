@@ -19,19 +19,23 @@ func NewNotes(look Look) *Notes { return &Notes{look: look} }
 
 // Line adds a line of foreign text as it came. Newlines in text are kept; whatever else it holds is made harmless.
 func (n *Notes) Line(first, second, third, text string) {
-	n.lines = append(n.lines, [4]string{escape.Text(first), escape.Text(second), escape.Text(third), text})
+	n.lines = append(n.lines, [4]string{cell(first), cell(second), cell(third), text})
 }
 
 // Blank adds a blank line.
 func (n *Notes) Blank() { n.lines = append(n.lines, [4]string{}) }
 
-// String returns the notes. The columns are as wide as their widest cell; further lines of a text begin at the margin,
+// String returns the notes. The columns are as wide as their widest cell, but on a terminal no wider than a quarter of
+// it; the text goes on in the terminal's next line where it is longer, because it is what one came for. Further lines of a text begin at the margin,
 // so that what was several lines can be read, and copied, as it was.
 func (n *Notes) String() string {
 	var widths [3]int
 	for _, line := range n.lines {
 		for i := range widths {
 			widths[i] = max(widths[i], runewidth.StringWidth(line[i]))
+			if n.look.Width > 0 {
+				widths[i] = min(widths[i], max(n.look.Width/4, shortest))
+			}
 		}
 	}
 	var b strings.Builder
@@ -41,6 +45,7 @@ func (n *Notes) String() string {
 			continue
 		}
 		for i, cell := range line[:3] {
+			cell = runewidth.Truncate(cell, widths[i], "…")
 			pad := strings.Repeat(" ", widths[i]+1-runewidth.StringWidth(cell))
 			b.WriteString(n.look.Paint(State(cell), cell) + pad + "|")
 		}

@@ -50,12 +50,15 @@ func (t *Table) Row(cells ...string) {
 			break
 		}
 		row[i] = escape.Text(cells[i])
-		if i < len(row)-1 { // a name must not pass for two columns
-			row[i] = strings.ReplaceAll(row[i], "|", `\x7c`)
+		if i < len(row)-1 {
+			row[i] = cell(cells[i])
 		}
 	}
 	t.rows = append(t.rows, row)
 }
+
+// cell returns foreign text for a column that a "|" ends: a name must not pass for two columns.
+func cell(text string) string { return strings.ReplaceAll(escape.Text(text), "|", `\x7c`) }
 
 // Write writes the header and the rows in one write. Each column is as wide as its widest cell and a space; the last
 // one is not padded.

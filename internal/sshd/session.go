@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"sync"
 
 	"github.com/gliderlabs/ssh"
@@ -68,7 +67,7 @@ func (s *Server) handle(sess ssh.Session) {
 		Line:  sess.RawCommand(),
 		Stdin: sess, Stdout: &textWriter{w: sess, crlf: terminal != nil}, Stderr: stderr, Terminal: terminal, NoColor: noColor,
 	})
-	for _, line := range lines(err) {
+	for _, line := range router.Lines(err) {
 		io.WriteString(stderr, "nomadctld: "+escape.Text(line)+"\n")
 	}
 	sess.Exit(router.Code(err))
@@ -85,25 +84,6 @@ func (s *Server) answer(ch *channel, req *router.Request) (err error) {
 	}
 	req.Login, req.Key, req.Fingerprint = login, key, fingerprint(key)
 	return s.Handler(ch.ctx, req)
-}
-
-// lines returns one line for each of the errors that were joined in err.
-func lines(err error) []string {
-	switch e := err.(type) {
-	case nil:
-		return nil
-	case *router.ExitError:
-		return lines(e.Err)
-	case interface{ Unwrap() []error }:
-		var all []string
-		for _, one := range e.Unwrap() {
-			all = append(all, lines(one)...)
-		}
-		if strings.Join(all, "\n") == err.Error() { // else it is a sentence of its own around several errors
-			return all
-		}
-	}
-	return []string{err.Error()}
 }
 
 // textWriter writes text to one stream of a session. Two goroutines that write an SSH channel at the same time

@@ -630,10 +630,10 @@ func TestFailedHandshakesLeaveNothing(t *testing.T) {
 
 func TestSentencesAroundSeveralErrorsStayWhole(t *testing.T) {
 	both := fmt.Errorf("stop web: %w: %w", errors.New("no answer"), errors.New("refused"))
-	if got := lines(router.Exit(3, both)); len(got) != 1 || got[0] != "stop web: no answer: refused" {
+	if got := router.Lines(router.Exit(3, both)); len(got) != 1 || got[0] != "stop web: no answer: refused" {
 		t.Errorf("got %q", got)
 	}
-	if got := lines(errors.Join(both, errors.New("second"))); len(got) != 2 {
+	if got := router.Lines(errors.Join(both, errors.New("second"))); len(got) != 2 {
 		t.Errorf("got %q", got)
 	}
 }

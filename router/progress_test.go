@@ -1,27 +1,25 @@
-package commands
+package router
 
 import (
 	"bytes"
 	"testing"
 	"time"
-
-	"nomadctld/router"
 )
 
 func TestProgressIsShownLateAndTakenAway(t *testing.T) {
 	for name, tc := range map[string]struct {
-		terminal *router.Terminal
+		terminal *Terminal
 		wait     time.Duration
 		want     string
 	}{
-		"quick":       {&router.Terminal{}, 0, ""},
-		"slow":        {&router.Terminal{}, 1100 * time.Millisecond, "waiting...\r\x1b[K"},
+		"quick":       {&Terminal{}, 0, ""},
+		"slow":        {&Terminal{}, 1100 * time.Millisecond, "waiting...\r\x1b[K"},
 		"no terminal": {nil, 1100 * time.Millisecond, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var stderr bytes.Buffer
-			done := progress(&router.Request{Stderr: &stderr, Terminal: tc.terminal}, "waiting")
+			done := (&Request{Stderr: &stderr, Terminal: tc.terminal}).Progress("waiting")
 			time.Sleep(tc.wait)
 			done()
 			if stderr.String() != tc.want {

@@ -1,18 +1,16 @@
-package commands
+package router
 
 import (
 	"io"
 	"sync"
 	"time"
-
-	"nomadctld/router"
 )
 
-// progress shows what is being waited for when it takes longer than a second, and only on a terminal: anywhere else
+// Progress shows what is being waited for when it takes longer than a second, and only on a terminal: anywhere else
 // it would be a line too many. done takes it away again and returns after that;
 // it may be called twice.
-func progress(req *router.Request, what string) (done func()) {
-	if req.Terminal == nil {
+func (r *Request) Progress(what string) (done func()) {
+	if r.Terminal == nil {
 		return func() {}
 	}
 	var mu sync.Mutex
@@ -22,7 +20,7 @@ func progress(req *router.Request, what string) (done func()) {
 		defer mu.Unlock()
 		if !over {
 			shown = true
-			io.WriteString(req.Stderr, what+"...")
+			io.WriteString(r.Stderr, what+"...")
 		}
 	})
 	return sync.OnceFunc(func() {
@@ -30,7 +28,7 @@ func progress(req *router.Request, what string) (done func()) {
 		mu.Lock()
 		defer mu.Unlock()
 		if shown {
-			io.WriteString(req.Stderr, "\r\x1b[K")
+			io.WriteString(r.Stderr, "\r\x1b[K")
 		}
 		over = true
 	})
