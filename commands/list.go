@@ -38,9 +38,12 @@ func partial(err error) bool {
 // statsWait is how long a listing waits for what nodes have to tell.
 const statsWait = 2 * time.Second
 
-// used returns what the jobs' running tasks use, by exec ID, as far as it comes in time. The error is that the request
-// has ended.
-func used(ctx context.Context, req *router.Request, jobs []backends.Job) (map[string]backends.Usage, error) {
+// used returns what the jobs' running tasks use, by exec ID, as far as it comes in time; nothing when unwanted. The
+// error is that the request has ended.
+func used(ctx context.Context, req *router.Request, jobs []backends.Job, unwanted bool) (map[string]backends.Usage, error) {
+	if unwanted {
+		return nil, nil
+	}
 	defer req.Progress("waiting for CPU and memory")()
 	inTime, cancel := context.WithTimeout(ctx, statsWait)
 	defer cancel()

@@ -49,12 +49,9 @@ func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) e
 		return err
 	}
 	jobs = filtered(req, jobs)
-	var usage map[string]backends.Usage
-	if !p.noStats {
-		var gone error
-		if usage, gone = used(ctx, req, jobs); gone != nil {
-			return gone
-		}
+	usage, gone := used(ctx, req, jobs, p.noStats)
+	if gone != nil {
+		return gone
 	}
 	if p.json {
 		return cmp.Or(render.JSON(out, psJSON(jobs, usage)), err)

@@ -20,9 +20,9 @@ type Settings struct {
 	// Empty: tcp://{node}.
 	Host string
 
-	Port string // of a tcp Host that names none; empty: Docker's own, 2375, or 2376 with TLS
-	API  string // the version to speak, such as 1.24; empty: the newest that both sides know
-	TLS  TLS    // for tcp and https. With the zero value tcp is not encrypted
+	Port string       // of a tcp Host that names none; empty: Docker's own, 2375, or 2376 with TLS
+	API  string       // the version to speak, such as 1.24; empty: the newest that both sides know
+	TLS  backends.TLS // for tcp and https. With the zero value tcp is not encrypted
 }
 
 // Node is a client node of Nomad. Address may be empty unless NeedsAddress.
@@ -55,7 +55,7 @@ var _ backends.Containers = (*Docker)(nil)
 // Open returns the daemons that the settings describe. It contacts nobody. Certificate files are read here, and it is
 // an error if one is missing, holds no certificate or key, does not fit the other, or would not be used.
 func Open(s Settings) (*Docker, error) {
-	config, err := s.TLS.load()
+	config, err := s.TLS.Load()
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
 	}

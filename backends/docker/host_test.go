@@ -4,12 +4,14 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"nomadctld/backends"
 )
 
 func TestTheEndpointIsMadeOfTheSettingsAndTheNode(t *testing.T) {
 	node := Node{Name: "node-1.dc1", Address: "192.0.2.7"}
 	v6 := Node{Name: "node-2", Address: "fd00::1"}
-	ca := TLS{ServerName: "docker"}
+	ca := backends.TLS{ServerName: "docker"}
 	for _, c := range []struct {
 		settings Settings
 		node     Node
@@ -63,8 +65,8 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		{Port: "80/x"},
 		{API: "newest"},
 		{API: "1.x"},
-		{Host: "http://{node}", TLS: TLS{ServerName: "docker"}},
-		{Host: "unix:///var/run/docker.sock", TLS: TLS{ServerName: "docker"}},
+		{Host: "http://{node}", TLS: backends.TLS{ServerName: "docker"}},
+		{Host: "unix:///var/run/docker.sock", TLS: backends.TLS{ServerName: "docker"}},
 	} {
 		if _, err := Open(s); err == nil {
 			t.Errorf("%+v is taken", s)

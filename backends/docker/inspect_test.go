@@ -17,6 +17,8 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 
 	"nomadctld/internal/dockertest"
+
+	"nomadctld/backends"
 )
 
 // newAllocation returns an ID as Nomad gives them, so that tests do not meet each other's containers.
@@ -187,7 +189,7 @@ func TestADaemonIsReachedInEveryWay(t *testing.T) {
 		{Host: "tcp://" + plain},
 		{Host: "tcp://{address}:" + port},
 		{Host: "tcp://{address}", Port: port},
-		{Host: "tcp://" + encrypted, TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}},
+		{Host: "tcp://" + encrypted, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}},
 	} {
 		wantID(t, s, "web", allocation, id)
 	}
@@ -208,7 +210,7 @@ func TestTheLibrarysStreamsGoTheSameWay(t *testing.T) {
 	t.Parallel()
 	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
 	id := dockertest.Run(t, "web-"+newAllocation(), nil, "sleep", "600")
-	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
+	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
 	var said bytes.Buffer
 	err := d.ask(t.Context(), Node{Name: "node-1"}, func(ctx context.Context, s *speaker) error {
 		created, err := s.client.CreateExec(dockerclient.CreateExecOptions{

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"nomadctld/internal/dockertest"
+
+	"nomadctld/backends"
 )
 
 // secured is a daemon behind TLS, as an address on loopback.
@@ -26,14 +28,14 @@ func TestOnlyADaemonOfTheCAIsSpokenToAndOnlyWithACertificate(t *testing.T) {
 		settings Settings
 		want     string // in the error; empty: it works
 	}{
-		"as it should be":     {Settings{Host: host, TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
-		"by name":             {Settings{Host: byName, TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
-		"another server name": {Settings{Host: host, TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName}}, ""},
-		"https":               {Settings{Host: strings.Replace(host, "tcp", "https", 1), TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
-		"another CA":          {Settings{Host: host, TLS: TLS{CA: files.OtherCA, Cert: files.Cert, Key: files.Key}}, "certificate signed by unknown authority"},
-		"the system's CAs":    {Settings{Host: host, TLS: TLS{Cert: files.Cert, Key: files.Key}}, "certificate signed by unknown authority"},
-		"another name":        {Settings{Host: host, TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "else"}}, "its certificate is for another host"},
-		"no certificate":      {Settings{Host: host, TLS: TLS{CA: files.CA}}, "certificate required"},
+		"as it should be":     {Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
+		"by name":             {Settings{Host: byName, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
+		"another server name": {Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName}}, ""},
+		"https":               {Settings{Host: strings.Replace(host, "tcp", "https", 1), TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
+		"another CA":          {Settings{Host: host, TLS: backends.TLS{CA: files.OtherCA, Cert: files.Cert, Key: files.Key}}, "certificate signed by unknown authority"},
+		"the system's CAs":    {Settings{Host: host, TLS: backends.TLS{Cert: files.Cert, Key: files.Key}}, "certificate signed by unknown authority"},
+		"another name":        {Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "else"}}, "its certificate is for another host"},
+		"no certificate":      {Settings{Host: host, TLS: backends.TLS{CA: files.CA}}, "certificate required"},
 		"not encrypted":       {Settings{Host: host}, "cannot be reached"},
 	} {
 		_, err := inspectAt(t, c.settings, Node{Name: "localhost"}, "web", "1")
@@ -54,7 +56,7 @@ func TestCertificateFilesThatDoNotServeAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	missing := filepath.Join(t.TempDir(), "missing.pem")
-	for _, settings := range []TLS{
+	for _, settings := range []backends.TLS{
 		{CA: missing},
 		{CA: empty},
 		{CA: files.Key}, // PEM, but no certificate
@@ -73,7 +75,7 @@ func TestCertificateFilesThatDoNotServeAreRefused(t *testing.T) {
 
 func TestAClientCertificateIsReadForEachConnection(t *testing.T) {
 	host, files := secured(t, oneContainer)
-	d := mustOpen(t, Settings{Host: host, TLS: TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
+	d := mustOpen(t, Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
 	ask := func() error {
 		for _, known := range d.daemons {
 			known.http.CloseIdleConnections()
@@ -87,7 +89,7 @@ func TestAClientCertificateIsReadForEachConnection(t *testing.T) {
 	if err := os.Rename(files.Key, files.Key+".away"); err != nil {
 		t.Fatal(err)
 	}
-	want := "the docker daemon of node node-1 cannot be reached: the gateway's certificate for docker cannot be read"
+	want := "the docker daemon of node node-1 cannot be reached: the gateway's certificate cannot be read"
 	if err := ask(); err == nil || err.Error() != want {
 		t.Errorf("without the file: got %v, want %s", err, want)
 	}

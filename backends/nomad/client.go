@@ -18,7 +18,7 @@ type Tier struct {
 	Name      string
 	URL       string
 	TokenFile string // read for every command, so that it can be rotated; empty: no token
-	TLS       TLS
+	TLS       backends.TLS
 }
 
 const (
@@ -43,7 +43,7 @@ var _ backends.Cluster = (*Client)(nil)
 func Open(tiers ...Tier) (map[string]backends.Cluster, error) {
 	type address struct {
 		url string
-		tls TLS
+		tls backends.TLS
 	}
 	transports := map[address]*http.Transport{}
 	clients := map[string]backends.Cluster{}
@@ -65,8 +65,8 @@ func Open(tiers ...Tier) (map[string]backends.Cluster, error) {
 	return clients, nil
 }
 
-func newTransport(settings TLS) (*http.Transport, error) {
-	config, err := settings.load()
+func newTransport(settings backends.TLS) (*http.Transport, error) {
+	config, err := settings.Load()
 	if err != nil {
 		return nil, err
 	}

@@ -295,7 +295,7 @@ func TestADeploymentOfAnEarlierJobOfTheNameIsNotThisOnes(t *testing.T) {
 
 func TestAMissingCertificateIsAnError(t *testing.T) {
 	gone := filepath.Join(t.TempDir(), "gone.pem")
-	for name, settings := range map[string]TLS{"ca": {CA: gone}, "cert": {Cert: gone, Key: gone}, "cert alone": {Cert: gone}} {
+	for name, settings := range map[string]backends.TLS{"ca": {CA: gone}, "cert": {Cert: gone, Key: gone}, "cert alone": {Cert: gone}} {
 		if _, err := Open(Tier{Name: "a", URL: "https://127.0.0.1:1", TLS: settings}); err == nil {
 			t.Errorf("%s: opened", name)
 		}

@@ -50,12 +50,13 @@ func certificates(t testing.TB) (Certificates, *tls.Config) {
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.cert)
-	return Certificates{
+	files := Certificates{
 		CA:      write("ca.pem", "CERTIFICATE", ca.cert.Raw),
 		Cert:    write("client.pem", "CERTIFICATE", client.Certificate[0]),
 		Key:     write("client-key.pem", "PRIVATE KEY", key),
 		OtherCA: write("other-ca.pem", "CERTIFICATE", other.cert.Raw),
-	}, &tls.Config{
+	}
+	return files, &tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{server},
 		ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
 	}

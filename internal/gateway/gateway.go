@@ -44,7 +44,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		return nil, err
 	}
 	containers, err := docker.Open(docker.Settings{
-		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: docker.TLS(c.Docker.TLS),
+		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: backends.TLS(c.Docker.TLS),
 	})
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (g *Gateway) Serve(ctx context.Context) error { return g.server.Serve(ctx, 
 func clusterTiers(tiers []config.Tier) []nomad.Tier {
 	var all []nomad.Tier
 	for _, t := range tiers {
-		all = append(all, nomad.Tier{Name: t.Name, URL: t.URL, TokenFile: t.TokenFile, TLS: nomad.TLS(t.TLS)})
+		all = append(all, nomad.Tier{Name: t.Name, URL: t.URL, TokenFile: t.TokenFile, TLS: backends.TLS(t.TLS)})
 	}
 	return all
 }

@@ -1,4 +1,4 @@
-package docker
+package backends
 
 import (
 	"crypto/tls"
@@ -12,14 +12,15 @@ import (
 type TLS struct {
 	CA         string // certificates to trust instead of the system's
 	Cert, Key  string // to show; read anew for each connection
-	ServerName string // to expect in the daemon's certificate instead of the host
+	ServerName string // to expect in the other side's certificate instead of the host
 }
 
-var errClientCertificate = errors.New("the gateway's certificate for docker cannot be read")
+// ErrClientCertificate is a certificate or key that could be read when the gateway began, and cannot any more.
+var ErrClientCertificate = errors.New("the gateway's certificate cannot be read")
 
-// load reads the files; nil without any setting. go-dockerclient's own way is not used: there a missing CA turns
-// verification off and a missing key is ignored.
-func (t TLS) load() (*tls.Config, error) {
+// Load reads the files; nil without any setting. One that is missing is an error, and never a connection that is not
+// verified, as it is in some clients' own ways of reading them.
+func (t TLS) Load() (*tls.Config, error) {
 	if t == (TLS{}) {
 		return nil, nil
 	}
@@ -48,7 +49,7 @@ func (t TLS) load() (*tls.Config, error) {
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
 		if err != nil {
-			return nil, errClientCertificate // users read it, and no path is theirs to know
+			return nil, ErrClientCertificate // users read it, and no path is theirs to know
 		}
 		return &cert, nil
 	}
