@@ -81,7 +81,7 @@ type Auth struct {
 
 // Audit says where events and recordings go.
 type Audit struct {
-	File       string // "-" is standard output; empty: no events
+	File       string // "-" is standard output; empty: standard error
 	Recordings string // a directory; empty: no recordings
 	Required   bool   // refuse the command when they cannot be written
 }

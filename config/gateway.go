@@ -88,7 +88,7 @@ func (l *loader) audit(t *table) Audit {
 	}
 	if required := t.find("required"); a.Required && a.File == "" && a.Recordings == "" {
 		l.fault(required.key, `write file = "/var/log/nomadctld/audit.jsonl", or "-" for standard output`,
-			"%s is true, but nothing is to be written: no file, no recordings", required.path())
+			"%s is true, but events would only go to standard error, where nothing keeps them", required.path())
 	}
 	return a
 }
