@@ -537,18 +537,18 @@ func (f *freezable) Write(p []byte) (int, error) {
 }
 
 func TestAnIdleTimeDoesNotCutWhatMoves(t *testing.T) {
-	s := start(t, Limits{Idle: 400 * time.Millisecond}, func(_ context.Context, req *router.Request) error {
+	s := start(t, Limits{Idle: 2 * time.Second}, func(_ context.Context, req *router.Request) error {
 		if req.Line == "short" {
-			time.Sleep(200 * time.Millisecond)
+			time.Sleep(time.Second)
 		}
 		for range 8 {
 			io.WriteString(req.Stderr, ".")
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(400 * time.Millisecond)
 		}
 		return nil
 	})
 	client := s.annsClient(t)
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(1200 * time.Millisecond)
 	for _, line := range []string{"short", "long"} {
 		session, err := client.NewSession()
 		if err != nil {
