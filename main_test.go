@@ -60,6 +60,7 @@ func scriptParams(dir string, choose func() nomadtest.Cluster) testscript.Params
 		RequireExplicitExec: true,
 		Setup:               func(env *testscript.Env) error { return setUp(env, choose()) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"asked":   asked,
 			"gateway": startGateway,
 			"expand":  expand,
 			"eqlines": eqlines,

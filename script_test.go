@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -121,6 +122,16 @@ func huge(ts *testscript.TestScript, _ bool, _ []string) {
 		Name: "g", Tasks: []sim.Task{{Name: "t"}},
 		Allocations: []sim.Allocation{{Node: "node-1", Tasks: map[string]sim.TaskState{"t": {Events: []sim.Event{loud}}}}},
 	}}})
+}
+
+// asked PATTERN MOST fails unless the simulated cluster was asked for the route at least once and at most MOST times.
+func asked(ts *testscript.TestScript, _ bool, args []string) {
+	got := ts.Value("cluster").(nomadtest.Cluster).Sim.Traffic(args[0]).Requests
+	most, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if got < 1 || got > most {
+		ts.Fatalf("asked for %s %d times, want 1 to %d", args[0], got, most)
+	}
 }
 
 // hang NODE makes a node of the simulated cluster take requests and never answer.

@@ -10,7 +10,6 @@ type JobDetail struct {
 	Priority    int
 	Datacenters []string
 	NodePool    string
-	Description string // of the status; mostly empty
 	Groups      []Group
 	Rollout     *Deployment  // the latest; nil: none
 	Evaluations []Evaluation // newest first

@@ -3,8 +3,10 @@ package commands
 import (
 	"bytes"
 	"context"
+	"io"
 	"slices"
 	"testing"
+	"time"
 
 	"nomadctld/backends"
 	"nomadctld/router"
@@ -136,5 +138,28 @@ func TestTasksWithoutANameHaveAState(t *testing.T) {
 		if got := out.Jobs[0].Tasks[0].State; got != want {
 			t.Errorf("%s: got %s, want %s", status, got, want)
 		}
+	}
+}
+
+// bounded is a cluster that tells how long its statistics are waited for.
+type bounded struct {
+	interrupted
+	wait *time.Duration
+}
+
+func (b bounded) Usage(ctx context.Context, _ []backends.Allocation) map[string]backends.Usage {
+	deadline, _ := ctx.Deadline()
+	*b.wait = time.Until(deadline)
+	return nil
+}
+
+func TestTheTableWaitsTwoSecondsForStatistics(t *testing.T) {
+	var wait time.Duration
+	cluster := bounded{interrupted{jobs: func() {}}, &wait}
+	if err := new(ps).Run(context.Background(), &router.Request{Cluster: cluster, Stdout: io.Discard}); err != nil {
+		t.Fatal(err)
+	}
+	if wait <= 0 || wait > 2*time.Second {
+		t.Errorf("waits %v, want at most 2 s", wait)
 	}
 }

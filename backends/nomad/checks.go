@@ -7,21 +7,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/nomad/api"
+
 	"nomadctld/backends"
 )
 
 // Checks asks for the checks of each running allocation.
 func (c *Client) Checks(ctx context.Context, allocations []backends.Allocation) map[string][]backends.Check {
 	results := map[string][]backends.Check{}
-	q, err := c.query(ctx, "")
-	if err != nil {
-		return results
-	}
 	var mu sync.Mutex
-	c.askNodes(ctx, allocations, func(ctx context.Context, a backends.Allocation) error {
-		own := *q
-		own.Namespace = a.Namespace
-		checks, err := c.api.Allocations().Checks(a.ID, own.WithContext(ctx))
+	c.askNodes(ctx, allocations, func(a backends.Allocation, q *api.QueryOptions) error {
+		checks, err := c.api.Allocations().Checks(a.ID, q)
 		if err != nil {
 			return err
 		}

@@ -94,7 +94,7 @@ func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, allo
 	definition.Canonicalize()
 	d := backends.JobDetail{
 		Job: job, Name: *definition.Name, Version: *definition.Version, Priority: *definition.Priority,
-		Datacenters: definition.Datacenters, NodePool: value(definition.NodePool), Description: value(definition.StatusDescription),
+		Datacenters: definition.Datacenters, NodePool: value(definition.NodePool),
 		Schedule: schedule(definition), Rollout: rollout(deployment),
 	}
 	d.Type, d.Status, d.Stopped = *definition.Type, *definition.Status, *definition.Stop

@@ -21,15 +21,9 @@ const (
 // Usage asks for the statistics of each running allocation.
 func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) map[string]backends.Usage {
 	usage := map[string]backends.Usage{}
-	q, err := c.query(ctx, "")
-	if err != nil {
-		return usage
-	}
 	var mu sync.Mutex
-	c.askNodes(ctx, allocations, func(ctx context.Context, a backends.Allocation) error {
-		own := *q
-		own.Namespace = a.Namespace
-		stats, err := c.api.Allocations().Stats(&api.Allocation{ID: a.ID}, own.WithContext(ctx))
+	c.askNodes(ctx, allocations, func(a backends.Allocation, q *api.QueryOptions) error {
+		stats, err := c.api.Allocations().Stats(&api.Allocation{ID: a.ID}, q)
 		if err != nil {
 			return err
 		}
@@ -43,7 +37,11 @@ func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) m
 
 // askNodes calls ask for each running allocation. Nomad passes such questions on to the allocation's node: some nodes
 // are asked at the same time, each a few questions, and one that cannot be asked is left alone after that.
-func (c *Client) askNodes(ctx context.Context, allocations []backends.Allocation, ask func(context.Context, backends.Allocation) error) {
+func (c *Client) askNodes(ctx context.Context, allocations []backends.Allocation, ask func(backends.Allocation, *api.QueryOptions) error) {
+	shared, err := c.query(ctx, "")
+	if err != nil {
+		return
+	}
 	byNode := map[string][]backends.Allocation{}
 	for _, a := range allocations {
 		if a.Status == "running" {
@@ -69,7 +67,9 @@ func (c *Client) askNodes(ctx context.Context, allocations []backends.Allocation
 						return
 					}
 					_, _, err := retry(ctx, func() (any, *api.QueryMeta, error) {
-						return nil, nil, backends.Protect(func() error { return ask(ctx, a) })
+						q := *shared
+						q.Namespace = a.Namespace
+						return nil, nil, backends.Protect(func() error { return ask(a, q.WithContext(ctx)) })
 					}, crowded)
 					<-places
 					if err != nil && !answered(err) {

@@ -72,8 +72,7 @@ func fingerprint(wire string) string {
 	return gossh.FingerprintSHA256(key)
 }
 
-// ParseHostKeys returns signers for private keys in PEM. Of an RSA key only the SHA-2 signatures are offered;
-// x/crypto sees to that.
+// ParseHostKeys returns signers for private keys in PEM, one of each type. An RSA key signs with SHA-2 alone.
 func ParseHostKeys(files ...[]byte) ([]gossh.Signer, error) {
 	var keys []gossh.Signer
 	for _, pem := range files {
@@ -83,6 +82,13 @@ func ParseHostKeys(files ...[]byte) ([]gossh.Signer, error) {
 		}
 		if slices.ContainsFunc(keys, func(k gossh.Signer) bool { return k.PublicKey().Type() == key.PublicKey().Type() }) {
 			return nil, errors.New("two host keys are of the type " + key.PublicKey().Type())
+		}
+		if signer, ok := key.(gossh.AlgorithmSigner); ok && key.PublicKey().Type() == gossh.KeyAlgoRSA {
+			// x/crypto would offer signatures with SHA-1 too.
+			key, err = gossh.NewSignerWithAlgorithms(signer, []string{gossh.KeyAlgoRSASHA512, gossh.KeyAlgoRSASHA256})
+			if err != nil {
+				return nil, err
+			}
 		}
 		keys = append(keys, key)
 	}
