@@ -1,24 +1,16 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"log/slog"
-	"os"
 	"os/exec"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
-	"golang.org/x/crypto/ssh"
 
-	"nomadctld/config"
-	"nomadctld/internal/gateway"
 	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sim"
-	"nomadctld/internal/sshfiles"
 )
 
 // BenchmarkPs measures ps through a real SSH connection, login included, beside what a peer takes on the same cluster
@@ -42,7 +34,7 @@ func BenchmarkPs(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	run := benchGateway(b, url)
+	run := runner(b, startTestGateway(b, url, ""))
 	team := median(b, func() { run("ann", "ps") })
 	report := func(name string, took time.Duration) {
 		b.ReportMetric(float64(took.Microseconds())/1000, name+"-ms")
@@ -72,51 +64,11 @@ func BenchmarkPs(b *testing.B) {
 	b.ReportMetric(0, "ns/op") // the metrics above are what counts
 }
 
-// benchGateway starts a gateway before the cluster and returns a function that logs in as wim, who owns everything,
-// or ann of team 1, and runs a command line.
-func benchGateway(b *testing.B, url string) func(user, line string) {
-	b.Helper()
-	dir := sshfiles.Dir(b.TempDir())
-	keys := map[string]ssh.Signer{}
-	for _, name := range []string{"hostkey", "wim", "ann"} {
-		key, err := dir.NewKey(name)
-		if err != nil {
-			b.Fatal(err)
-		}
-		keys[name] = key
-	}
-	text := fmt.Sprintf(`
-general = { hostkey = %q, bind = "127.0.0.1:0" }
-audit = { file = %q }
-nomad.production = { url = %q, prefix = ["p-"] }
-prefix.all.prefix = ["p-"]
-prefix.team1.prefix = ["p-team1-"]
-users.wim = { prefix = ["all"], key = %q }
-users.ann = { prefix = ["team1"], key = %q }
-`, dir.Path("hostkey"), dir.Path("audit"), url, sshfiles.PublicLine(keys["wim"]), sshfiles.PublicLine(keys["ann"]))
-	if err := os.WriteFile(dir.Path("nomadctld.toml"), []byte(text), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	c, faults := config.Load(dir.Path("nomadctld.toml"), gateway.Commands())
-	if c == nil {
-		b.Fatal(faults)
-	}
-	g, err := gateway.Listen(c, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
-		b.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	served := make(chan struct{})
-	go func() { g.Serve(ctx); close(served) }()
-	b.Cleanup(func() { stop(); <-served })
+// runner returns a function that logs in as a user and runs a command line.
+func runner(b *testing.B, g *testGateway) func(user, line string) {
 	return func(user, line string) {
-		client, err := ssh.Dial("tcp", g.Addr().String(), &ssh.ClientConfig{
-			User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(keys[user])},
-			HostKeyCallback: ssh.FixedHostKey(keys["hostkey"].PublicKey()),
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
+		b.Helper()
+		client := g.dial(b, user)
 		defer client.Close()
 		session, err := client.NewSession()
 		if err != nil {
@@ -136,6 +88,10 @@ func median(b *testing.B, f func()) time.Duration {
 		f()
 		all = append(all, time.Since(begin))
 	}
+	return middle(all)
+}
+
+func middle(all []time.Duration) time.Duration {
 	slices.Sort(all)
 	return all[len(all)/2]
 }

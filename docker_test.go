@@ -3,6 +3,7 @@ package main
 import (
 	"testing"
 
+	docker "github.com/fsouza/go-dockerclient"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"nomadctld/internal/dockertest"
@@ -14,19 +15,31 @@ import (
 func TestDockerScripts(t *testing.T) {
 	host := dockertest.Daemon(t)
 	cluster := nomadtest.Simulated(t)
-	const running, stopped = "d0c4e400-0000-4000-8000-000000000001", "d0c4e400-0000-4000-8000-000000000002"
-	docker := []sim.Task{{Name: "box", Driver: "docker"}}
+	const (
+		running = "d0c4e400-0000-4000-8000-000000000001"
+		stopped = "d0c4e400-0000-4000-8000-000000000002"
+		talking = "d0c4e400-0000-4000-8000-000000000003" // has written, and sleeps
+		typed   = "d0c4e400-0000-4000-8000-000000000004" // does what is typed, on a terminal of its own
+	)
+	tasks := []sim.Task{{Name: "box", Driver: "docker"}}
 	for id, allocation := range map[string]sim.Allocation{
 		"p-team1-box":  {ID: running, Node: "node-1"},
 		"p-team1-off":  {ID: stopped, Node: "node-1", ClientStatus: "complete"},
 		"p-team1-gone": {Node: "node-1"},
 		"p-team2-box":  {Node: "node-1"},
+		"p-team1-talk": {ID: talking, Node: "node-1"},
+		"p-team1-keys": {ID: typed, Node: "node-1"},
 	} {
-		cluster.Sim.Run(sim.Job{ID: id, Groups: []sim.Group{{Name: "g", Tasks: docker, Allocations: []sim.Allocation{allocation}}}})
+		cluster.Sim.Run(sim.Job{ID: id, Groups: []sim.Group{{Name: "g", Tasks: tasks, Allocations: []sim.Allocation{allocation}}}})
 	}
 	dockertest.Run(t, "box-"+running, map[string]string{"com.hashicorp.nomad.alloc_id": running}, "sleep", "600")
 	dockertest.Stopped(t, "box-"+stopped, map[string]string{"com.hashicorp.nomad.alloc_id": stopped}, "false")
-	params := scriptParams("testdata/docker", func() nomadtest.Cluster { return cluster })
+	dockertest.Run(t, "box-"+talking, map[string]string{"com.hashicorp.nomad.alloc_id": talking}, "sh", "-c",
+		"for i in 1 2 3; do echo out $i; sleep 0.01; echo err $i >&2; sleep 0.01; done; while sleep 1; do echo on; done")
+	dockertest.RunWith(t, "box-"+typed, docker.Config{
+		Labels: map[string]string{"com.hashicorp.nomad.alloc_id": typed}, Cmd: []string{"sh"}, OpenStdin: true, Tty: true,
+	}, nil)
+	params := scriptParams("testdata/docker", "sim", func(*testscript.Env) (nomadtest.Cluster, error) { return cluster, nil })
 	setUp := params.Setup
 	params.Setup = func(env *testscript.Env) error {
 		env.Setenv("DOCKER", host)

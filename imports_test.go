@@ -23,16 +23,17 @@ var mayImport = map[string][]string{
 	"backends/backendtest": {"backends"},
 	"backends/docker":      {"backends"},
 	"backends/nomad":       {"backends"},
-	"commands":             {"backends", "internal/escape", "internal/render", "router"},
+	"commands":             {"backends", "internal/escape", "internal/ops", "internal/render", "router"},
 	"config":               {"internal/nearest"},
 	"internal/audit":       {"internal/escape"},
 	"internal/demo":        {"config", "internal/gateway", "internal/sim", "internal/sshfiles"},
-	"internal/docs":        {"commands", "router"},
-	"internal/gateway":     {"acl", "backends", "backends/docker", "backends/nomad", "commands", "config", "internal/audit", "internal/sshd", "router"},
+	"internal/docs":        {"commands", "config", "router"},
+	"internal/gateway":     {"acl", "backends", "backends/docker", "backends/nomad", "commands", "config", "internal/audit", "internal/nomadcli", "internal/ops", "internal/sshd", "router"},
 	"internal/nomadtest":   {"internal/sim"},
+	"internal/picture":     {"internal/demo"},
 	"internal/render":      {"internal/escape"},
 	"internal/sshd":        {"acl", "internal/escape", "router"},
-	"router":               {"acl", "backends", "internal/audit", "internal/escape", "internal/nearest"},
+	"router":               {"acl", "backends", "internal/audit", "internal/escape", "internal/nearest", "internal/nomadcli", "internal/ops"},
 }
 
 // onlyIn says which packages alone may import a library.

@@ -12,16 +12,20 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"nomadctld/config"
 	"nomadctld/internal/demo"
 	"nomadctld/internal/gateway"
+	"nomadctld/internal/health"
 )
 
 const usage = `usage: nomadctld [-config FILE]            serve
        nomadctld [-config FILE] check      say what is wrong with the configuration, or that nothing is
+       nomadctld [-config FILE] health     say whether the gateway of this configuration answers on this machine
        nomadctld demo [COMMAND...]         try it: a gateway to three simulated clusters; COMMAND runs just that
        nomadctld version
 
@@ -49,6 +53,8 @@ func run(args []string) int {
 		return serve(*file)
 	case command == "check":
 		return check(*file)
+	case command == "health":
+		return healthy(*file)
 	case command == "version":
 		fmt.Println("nomadctld", version())
 		return 0
@@ -64,7 +70,7 @@ func run(args []string) int {
 func load(file string) *config.Config {
 	path, err := config.Find(file)
 	if err != nil {
-		complain(1, "%v", err)
+		complain(1, "%v%s", err, mount())
 		return nil
 	}
 	c, faults := config.Load(path, gateway.Commands())
@@ -72,6 +78,33 @@ func load(file string) *config.Config {
 		fmt.Fprintln(os.Stderr, fault)
 	}
 	return c
+}
+
+// mount is the next step in a container of the project's image, which has no file to copy anything to.
+func mount() string {
+	if os.Getenv("NOMADCTLD_CONTAINER") == "" { // the Dockerfile sets it
+		return ""
+	}
+	return "\nthis is a container, so instead: mount a folder with nomadctld.toml and the keys and tokens that it names, readable for user " +
+		strconv.Itoa(os.Getuid()) + ":\n  docker run -v /etc/nomadctld:/etc/nomadctld:ro -p 2222:2222 IMAGE"
+}
+
+// healthy says in one line whether the gateway answers.
+func healthy(file string) int {
+	path, err := config.Find(file)
+	if err != nil {
+		return complain(1, "%v", err)
+	}
+	c, faults := config.Load(path, gateway.Commands())
+	if c == nil {
+		return complain(1, "%s", faults[slices.IndexFunc(faults, func(f config.Fault) bool { return !f.Warning })])
+	}
+	address, banner, err := health.Check(context.Background(), c.General.Bind)
+	if err != nil {
+		return complain(1, "%v", err)
+	}
+	fmt.Println(address, "answers:", banner)
+	return 0
 }
 
 func check(file string) int {
@@ -94,7 +127,11 @@ func serve(file string) int {
 		return complain(1, "%v", err)
 	}
 	log.Info("serving", "address", g.Addr().String(), "config", c.Path, "loaded", c.Summary(), "version", version())
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := g.Serve(ctx); err != nil {
@@ -110,9 +147,8 @@ func runDemo(command []string) int {
 		return complain(1, "demo: %v", err)
 	}
 	defer os.RemoveAll(dir)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop() // not before: a second signal must not leave the tasks and keys behind
 	d, err := demo.Start(dir)
 	if err != nil {
 		return complain(1, "demo: %v", err)
@@ -136,16 +172,29 @@ func complain(code int, format string, args ...any) int {
 	return code
 }
 
-// version is the module's version, or the commit that it was built from.
+// stamp is the version that a release was built from, put in by the Makefile: git describe.
+var stamp string
+
+// version is the stamp, the module's version, or the commit that it was built from, with "dirty" if files had been
+// changed since.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
-	if !ok {
+	switch {
+	case stamp != "":
+		return stamp
+	case !ok:
 		return "unknown"
+	case info.Main.Version != "(devel)":
+		return info.Main.Version // go build makes one of the last tag and the commit, with +dirty
 	}
+	var revision, dirty string
 	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" && info.Main.Version == "(devel)" {
-			return "devel " + setting.Value[:min(12, len(setting.Value))]
+		switch {
+		case setting.Key == "vcs.revision":
+			revision = " " + setting.Value[:min(12, len(setting.Value))]
+		case setting.Key == "vcs.modified" && setting.Value == "true":
+			dirty = " dirty"
 		}
 	}
-	return info.Main.Version
+	return "devel" + revision + dirty
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"os"
-	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -27,45 +29,82 @@ func TestMain(m *testing.M) {
 type stopping struct{ m *testing.M }
 
 func (s stopping) Run() int {
+	// What this process ignores, under nohup or in a shell's background, its tasks and clients would ignore for good: what
+	// is handled here is back to normal there.
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 	defer nomadtest.StopAgent()
 	return s.m.Run()
 }
 
-// TestScripts runs testdata/script against a simulated cluster and, where there is one, against a real Nomad: the
-// OpenSSH client speaks to a gateway that the script command gateway starts.
+// TestScripts runs testdata/script against simulated clusters and, where there is one, against a real Nomad: the OpenSSH
+// client speaks to a gateway that the script command gateway starts.
 func TestScripts(t *testing.T) {
-	if _, err := exec.LookPath("ssh"); err != nil {
-		t.Skip("no ssh client on PATH: apt-get install openssh-client")
+	needSSH(t)
+	t.Run("sim", func(t *testing.T) { testscript.Run(t, scriptParams("testdata/script", "sim", simulatedFor)) })
+	if nomadtest.Binary() == "" {
+		t.Log(nomadtest.NoBinary)
+		return
 	}
-	for _, cluster := range nomadtest.Clusters(t) {
-		t.Run(cluster.Kind, func(t *testing.T) {
-			testscript.Run(t, scriptParams("testdata/script", func() nomadtest.Cluster { return cluster }))
-		})
-	}
+	t.Run("real", func(t *testing.T) {
+		cluster := nomadtest.Real(t)
+		testscript.Run(t, scriptParams("testdata/script", "real", func(*testscript.Env) (nomadtest.Cluster, error) { return cluster, nil }))
+	})
 }
 
 // TestSimScripts runs testdata/sim: scripts that need a cluster which fails on demand, or golden output.
 func TestSimScripts(t *testing.T) {
-	if _, err := exec.LookPath("ssh"); err != nil {
-		t.Skip("no ssh client on PATH: apt-get install openssh-client")
-	}
-	testscript.Run(t, scriptParams("testdata/sim", func() nomadtest.Cluster { return nomadtest.Simulated(t) }))
+	needSSH(t)
+	testscript.Run(t, scriptParams("testdata/sim", "sim", simulatedFor))
 }
 
-// scriptParams returns how the scripts in dir are run, each with the cluster that choose returns for it.
-func scriptParams(dir string, choose func() nomadtest.Cluster) testscript.Params {
+// simulatedFor returns a simulated cluster of the script's own, in which no other script's jobs come and go.
+func simulatedFor(env *testscript.Env) (nomadtest.Cluster, error) {
+	cluster, err := nomadtest.Simulate()
+	if err == nil {
+		env.Defer(cluster.Sim.Close)
+	}
+	return cluster, err
+}
+
+// scriptParams returns how the scripts in dir are run, each with the cluster, of this kind, that choose returns for it.
+func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Cluster, error)) testscript.Params {
 	return testscript.Params{
 		Dir:                 dir,
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
-		Setup:               func(env *testscript.Env) error { return setUp(env, choose()) },
+		Setup: func(env *testscript.Env) error {
+			cluster, err := choose(env)
+			if err != nil {
+				return err
+			}
+			return setUp(env, cluster)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"alloc":   allocation,
+			"api":     request,
 			"asked":   asked,
-			"gateway": startGateway,
-			"expand":  expand,
+			"crash":   crash,
 			"eqlines": eqlines,
+			"expand":  expand,
+			"fault":   fault,
+			"gateway": startGateway,
 			"hang":    hang,
 			"huge":    huge,
+			"job":     registerJob,
+			"same":    same,
+			"serve":   startProcess,
+			"until":   until,
+			"wrote":   wrote,
+		},
+		Condition: func(condition string) (bool, error) {
+			if condition != "sim" && condition != "real" {
+				return false, fmt.Errorf("no such condition: %s", condition)
+			}
+			return condition == kind, nil
 		},
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,10 +21,10 @@ import (
 )
 
 // scriptUsers have a key each, $WORK/keys/NAME.
-var scriptUsers = []string{"wim", "ann", "bob", "mallory"}
+var scriptUsers = []string{"wim", "ann", "bob", "mallory", "ada", "eve"}
 
-// standardConfig is what the script command gateway uses without a file. wim owns every job, ann those of team 1,
-// bob may use no command but help; mallory is nobody.
+// standardConfig is what the script command gateway uses without a file, and where a file says $STANDARD. wim owns every
+// job, ann those of team 1, bob may use no command but help; mallory, ada and eve are nobody.
 const standardConfig = `
 [general]
 hostkey = "$KEYS/hostkey"
@@ -34,6 +33,7 @@ bind = "127.0.0.1:0"
 [alias]
 psp = "ps --tier production"
 ps = "help"
+shell = "exec p-team3-shell"
 
 [audit]
 file = "$WORK/audit.jsonl"
@@ -75,7 +75,8 @@ prefix = ["none"]
 key = "$KEY_bob"
 `
 
-// setUp gives each script keys, a token file and the cluster's URL: $KEYS, $KEY_NAME, $NOMAD and, for ssh -F, $SSH.
+// setUp gives each script keys, a token file and the cluster's URL: $KEYS, $KEY_NAME, $NOMAD and, for ssh -F, $SSH;
+// $NOMAD_BINARY where there is one.
 func setUp(env *testscript.Env, cluster nomadtest.Cluster) error {
 	dir := sshfiles.Dir(filepath.Join(env.WorkDir, ".keys"))
 	if err := os.Mkdir(string(dir), 0o700); err != nil {
@@ -84,6 +85,7 @@ func setUp(env *testscript.Env, cluster nomadtest.Cluster) error {
 	env.Setenv("KEYS", string(dir))
 	env.Setenv("SSH", dir.Path("ssh_config"))
 	env.Setenv("NOMAD", cluster.URL)
+	env.Setenv("NOMAD_BINARY", nomadtest.Binary())
 	source, err := os.Getwd()
 	if err != nil {
 		return err
@@ -95,6 +97,7 @@ func setUp(env *testscript.Env, cluster nomadtest.Cluster) error {
 	}
 	env.Values["host"] = host
 	env.Values["cluster"] = cluster
+	env.Values["process"] = &process{}
 	for _, user := range scriptUsers {
 		key, err := dir.NewKey(user)
 		if err != nil {
@@ -124,30 +127,40 @@ func huge(ts *testscript.TestScript, _ bool, _ []string) {
 	}}})
 }
 
-// asked PATTERN MOST fails unless the simulated cluster was asked for the route at least once and at most MOST times.
-func asked(ts *testscript.TestScript, _ bool, args []string) {
-	got := ts.Value("cluster").(nomadtest.Cluster).Sim.Traffic(args[0]).Requests
-	most, err := strconv.Atoi(args[1])
-	ts.Check(err)
-	if got < 1 || got > most {
-		ts.Fatalf("asked for %s %d times, want 1 to %d", args[0], got, most)
-	}
-}
-
 // hang NODE makes a node of the simulated cluster take requests and never answer.
 func hang(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Value("cluster").(nomadtest.Cluster).Sim.AddNode(sim.Node{Name: args[0], Hangs: true})
 }
 
-// startGateway [FILE] starts a gateway with the configuration in FILE, in which $NAME is the environment's, or with
-// standardConfig. It ends with the script.
-func startGateway(ts *testscript.TestScript, neg bool, args []string) {
+// writeConfig writes the configuration in the file that is the first argument, in which $NAME is the environment's, or
+// standardConfig, and returns the file to load.
+func writeConfig(ts *testscript.TestScript, args []string) string {
 	text := standardConfig
 	if len(args) == 1 {
-		text = ts.ReadFile(args[0])
+		text = os.Expand(ts.ReadFile(args[0]), func(name string) string {
+			if name == "STANDARD" {
+				return standardConfig
+			}
+			return "$" + name
+		})
 	}
 	file := ts.MkAbs("nomadctld.toml")
 	ts.Check(os.WriteFile(file, []byte(os.Expand(text, ts.Getenv)), 0o600))
+	return file
+}
+
+// useGateway lets the script's ssh reach the gateway at an address.
+func useGateway(ts *testscript.TestScript, address string) {
+	dir := sshfiles.Dir(ts.Getenv("KEYS"))
+	ts.Check(dir.WriteConfig(address, ts.Value("host").(ssh.Signer), scriptUsers...))
+	host, port, _ := strings.Cut(address, ":")
+	ts.Setenv("HOST", host)
+	ts.Setenv("PORT", port)
+}
+
+// startGateway [FILE] starts a gateway with the configuration of writeConfig. It ends with the script.
+func startGateway(ts *testscript.TestScript, neg bool, args []string) {
+	file := writeConfig(ts, args)
 	c, faults := config.Load(file, gateway.Commands())
 	if c == nil {
 		ts.Fatalf("the script's configuration: %v", faults)
@@ -156,11 +169,7 @@ func startGateway(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	g, err := gateway.Listen(c, slog.New(slog.NewTextHandler(io.Writer(log), nil)))
 	ts.Check(err)
-	dir := sshfiles.Dir(ts.Getenv("KEYS"))
-	ts.Check(dir.WriteConfig(g.Addr().String(), ts.Value("host").(ssh.Signer), scriptUsers...))
-	host, port, _ := strings.Cut(g.Addr().String(), ":")
-	ts.Setenv("HOST", host)
-	ts.Setenv("PORT", port)
+	useGateway(ts, g.Addr().String())
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- g.Serve(ctx) }()

@@ -10,7 +10,15 @@ var tiers = []Tier{
 	{Name: "quality", Prefixes: []string{"q-", "t-"}},
 }
 
-func user(groups ...Group) User { return User{Login: "ann", Groups: groups} }
+// user returns a user whose groups grant ps and stop unless they say what.
+func user(groups ...Group) User {
+	for i := range groups {
+		if groups[i].Rights == nil {
+			groups[i].Rights = []string{"ps", "stop"}
+		}
+	}
+	return User{Login: "ann", Groups: groups}
+}
 
 func TestScopeOwnsWhatTierAndUserBothName(t *testing.T) {
 	team1 := Group{Prefixes: []string{"p-team1-", "q-team1-"}}
@@ -37,7 +45,7 @@ func TestScopeOwnsWhatTierAndUserBothName(t *testing.T) {
 			{Prefixes: []string{"p-a-"}, Namespaces: []string{"a"}}, {Prefixes: []string{"p-b-"}},
 		}, "production", "b", "p-a-x", false},
 		{"no group", nil, "production", "default", "p-x", false},
-		{"the grant raw is no prefix", []Group{{Raw: true}}, "production", "default", "raw-job", false},
+		{"the grant raw is no prefix", []Group{{Rights: []string{"raw"}}}, "production", "default", "raw-job", false},
 		{"other case", []Group{team1}, "production", "default", "P-team1-web", false},
 		{"empty", []Group{team1}, "production", "default", "", false},
 	} {
@@ -51,7 +59,7 @@ func TestScopeOwnsWhatTierAndUserBothName(t *testing.T) {
 
 func TestScopeIsOfOneCommand(t *testing.T) {
 	u := user(
-		Group{Prefixes: []string{"p-a-"}, Commands: []string{"ps"}},
+		Group{Prefixes: []string{"p-a-"}, Rights: []string{"ps"}},
 		Group{Prefixes: []string{"p-b-"}},
 	)
 	if !u.Scope("ps", tiers).Owns("production", "default", "p-a-x") {
@@ -85,23 +93,46 @@ func TestScopeAsksForNoMoreThanItMust(t *testing.T) {
 	}
 }
 
-func TestGrants(t *testing.T) {
+func TestARightIsGrantedByNameAlone(t *testing.T) {
+	u := User{Groups: []Group{{Rights: []string{"ps"}}, {Rights: []string{"logs"}}}}
+	for right, want := range map[string]bool{"ps": true, "logs": true, "stop": false, "": false, "p": false} {
+		if got := u.May(right); got != want {
+			t.Errorf("%q: got %v, want %v", right, got, want)
+		}
+	}
+}
+
+func TestARulingNamesTheRuleThatDecided(t *testing.T) {
+	u := User{Groups: []Group{
+		{Name: "team1", Prefixes: []string{"p-team1-", "t-"}, Rights: []string{"ps", "logs"}, Granted: []string{"@read"}},
+		{Name: "shop", Prefixes: []string{"p-shop-"}, Rights: []string{"ps", "stop"}, Namespaces: []string{"eu"}},
+		{Name: "none", Prefixes: []string{"q-"}, Granted: []string{}},
+	}}
 	for _, tc := range []struct {
-		name    string
-		group   Group
-		command string
-		want    bool
+		right, root, namespace string
+		want                   Ruling
 	}{
-		{"all but raw by default", Group{}, "stop", true},
-		{"raw is not", Group{}, "raw", false},
-		{"raw by the grant", Group{Raw: true}, "raw", true},
-		{"raw by name", Group{Commands: []string{"raw"}}, "raw", true},
-		{"named", Group{Commands: []string{"ps"}}, "ps", true},
-		{"not named", Group{Commands: []string{"ps"}}, "stop", false},
-		{"nothing named", Group{Commands: []string{}}, "ps", false},
+		{"ps", "p-team1-web", "", Ruling{true, "production", "group team1 grants @read on jobs that begin with p-team1-"}},
+		{"stop", "p-team1-web", "", Ruling{Reason: "of your groups with a prefix that fits, team1 grants @read"}},
+		{"stop", "p-shop-web", "", Ruling{true, "production", "group shop grants everything but what is of @admin on jobs that begin with p-shop- in eu"}},
+		{"stop", "p-shop-web", "us", Ruling{Reason: "of your groups with a prefix that fits, shop is for eu only"}},
+		{"ps", "p-other", "", Ruling{Reason: "none of your prefixes fits its name"}},
+		{"ps", "q-x", "", Ruling{Reason: "of your groups with a prefix that fits, none grants nothing"}},
+		{"ps", "x-y", "", Ruling{Reason: "no tier has jobs whose name begins so"}},
+		{"ps", "t-web", "", Ruling{true, "quality", "group team1 grants @read on jobs that begin with t-"}},
 	} {
-		if got := user(tc.group).May(tc.command); got != tc.want {
-			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
+		if got := u.Rule(tc.right, tc.root, tc.namespace, tiers); len(got) != 1 || got[0] != tc.want {
+			t.Errorf("%s %s %s: got %+v, want %+v", tc.right, tc.root, tc.namespace, got, tc.want)
+		}
+		// What is ruled is what is so.
+		if tc.namespace != "" || tc.want.Allowed {
+			tier := "production"
+			if tc.want.Allowed {
+				tier = tc.want.Tier
+			}
+			if got := u.Scope(tc.right, tiers).Owns(tier, max(tc.namespace, "eu"), tc.root); got != tc.want.Allowed {
+				t.Errorf("%s %s: the ruling is %v, the scope says %v", tc.right, tc.root, tc.want.Allowed, got)
+			}
 		}
 	}
 }

@@ -12,7 +12,7 @@ type Tier struct {
 	Prefixes []string // of the jobs that live there
 }
 
-// Scope is the set of jobs on which a user may run one command.
+// Scope is the set of jobs on which a user has one right.
 type Scope struct {
 	grants map[string][]grant // by tier
 	tiers  []Tier             // those with a grant, in the order given
@@ -23,13 +23,13 @@ type grant struct {
 	namespaces []string // nil: every one
 }
 
-// Scope returns where the user may run command: for each tier the prefixes that both the tier and one of the
-// groups granting the command allow.
-func (u User) Scope(command string, tiers []Tier) Scope {
+// Scope returns where the user has a right: for each tier the prefixes that both the tier and one of the groups granting
+// it allow.
+func (u User) Scope(right string, tiers []Tier) Scope {
 	s := Scope{grants: map[string][]grant{}}
 	for _, tier := range tiers {
 		for _, group := range u.Groups {
-			if !group.grants(command) {
+			if !group.grants(right) {
 				continue
 			}
 			if met := meet(tier.Prefixes, group.Prefixes); len(met) > 0 {

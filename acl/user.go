@@ -9,9 +9,10 @@ import (
 
 // Group is a set of job-name prefixes with what may be done to the jobs they name.
 type Group struct {
+	Name       string
 	Prefixes   []string
-	Raw        bool     // the raw command
-	Commands   []string // nil: every command but raw
+	Rights     []string // names of commands, and of what else needs a right
+	Granted    []string // how the configuration says Rights: names and sets; nil: it says nothing
 	Namespaces []string // nil: every namespace
 }
 
@@ -22,9 +23,9 @@ type User struct {
 	Groups []Group
 }
 
-// May reports whether some group of the user grants the command, for at least some jobs.
-func (u User) May(command string) bool {
-	return slices.ContainsFunc(u.Groups, func(g Group) bool { return g.grants(command) })
+// May reports whether some group of the user grants the right, for at least some jobs.
+func (u User) May(right string) bool {
+	return slices.ContainsFunc(u.Groups, func(g Group) bool { return g.grants(right) })
 }
 
 // Prefixes returns the job-name prefixes of all groups, sorted, each once.
@@ -37,12 +38,7 @@ func (u User) Prefixes() []string {
 	return slices.Compact(all)
 }
 
-func (g Group) grants(command string) bool {
-	if command == "raw" {
-		return g.Raw || slices.Contains(g.Commands, "raw")
-	}
-	return g.Commands == nil || slices.Contains(g.Commands, command)
-}
+func (g Group) grants(right string) bool { return slices.Contains(g.Rights, right) }
 
 // Directory finds users by login and proven key.
 type Directory struct{ users map[string]entry }

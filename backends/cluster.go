@@ -23,6 +23,12 @@ type Cluster interface {
 	// ErrGone: there is none.
 	Definition(ctx context.Context, job Job, version *uint64) (json.RawMessage, error)
 
+	// Versions returns the versions of a job that Nomad keeps, newest first, each with what it changed.
+	Versions(ctx context.Context, job Job) ([]Version, error)
+
+	// Deployments returns a job's deployments, newest first.
+	Deployments(ctx context.Context, job Job) ([]Deployment, error)
+
 	// Allocation returns what only the whole allocation tells. ErrGone: Nomad has forgotten it.
 	Allocation(ctx context.Context, a Allocation) (AllocationDetail, error)
 

@@ -7,6 +7,8 @@ import (
 
 // Containers is the container runtime of all nodes.
 type Containers interface {
+	Runtime
+
 	// Inspect returns the newest container of a task as the runtime gives it, byte for byte, stopped ones included.
 	Inspect(ctx context.Context, node Node, task, allocation string) (json.RawMessage, error)
 

@@ -23,8 +23,13 @@ type Group struct {
 	Count   int
 	Counts  Counts
 	Tasks   map[string]string // name to driver
+	After   []string          // of Tasks, those that begin when the others have ended
 	Restart Restart
+	Scaling *Scaling // nil: any count
 }
+
+// Scaling is the range of a group's count that its job allows.
+type Scaling struct{ Min, Max int }
 
 // Restart is how often a task is restarted where it is before it fails.
 type Restart struct {
@@ -49,8 +54,8 @@ type Deployment struct {
 type Rollout struct {
 	Group                               string
 	Desired, Placed, Healthy, Unhealthy int
-	Canaries                            int // desired
-	Promoted                            bool
+	Canaries                            int       // desired
+	Promoted, Promotes                  bool      // Promotes: by itself, once the canaries are healthy
 	ProgressBy                          time.Time // zero: no deadline
 }
 
@@ -70,6 +75,7 @@ type Schedule struct {
 	Specs        []string // cron expressions; empty: not periodic
 	TimeZone     string   // empty: UTC
 	Disabled     bool
+	NoOverlap    bool      // not while an earlier launch runs
 	Next         time.Time // zero: never, or not known
 	Dispatched   bool      // parameterized
 	MetaRequired []string
@@ -83,6 +89,7 @@ type Check struct {
 	Task          string // empty: of the group
 	Status        string // success, failure or pending
 	Output        string
+	Readiness     bool // says whether to send traffic, not whether it is well
 	Time          time.Time
 }
 

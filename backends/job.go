@@ -21,6 +21,7 @@ type Job struct {
 
 	Parent        string    // ID of the job of which this one is a launch; empty for others
 	Submitted     time.Time // when this version was registered
+	Index         uint64    // Nomad's JobModifyIndex: who asks to change the job says what it was
 	Periodic      bool
 	Parameterized bool
 	Stopped       bool
@@ -49,6 +50,7 @@ type Allocation struct {
 	Namespace string
 	JobID     string
 	Root      string // of its job
+	JobType   string // service, batch, system or sysbatch
 	ID        string
 	Name      string // job.group[index]
 	Group     string
@@ -60,6 +62,7 @@ type Allocation struct {
 	Created   time.Time
 	Modified  time.Time
 	Next      string // the allocation that replaces this one; empty: none
+	Awaited   bool   // one that has failed is to be replaced later
 
 	// Rescheduled are the failed allocations that this one replaces, oldest first, as far as Nomad keeps them.
 	Rescheduled []Reschedule
@@ -76,6 +79,13 @@ func (a Allocation) Finished() bool {
 		return false
 	}
 	return true
+}
+
+// SamePlace reports whether another allocation of the job is, or was, in the place of this one: of a system job all have one
+// name, and a node each.
+func (a Allocation) SamePlace(b Allocation) bool {
+	everywhere := a.JobType == "system" || a.JobType == "sysbatch"
+	return a.Name == b.Name && (!everywhere || a.NodeID == b.NodeID)
 }
 
 // Task is one task of an allocation.

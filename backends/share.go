@@ -134,6 +134,14 @@ func (v view) Definition(ctx context.Context, job Job, version *uint64) (json.Ra
 	return v.cluster.Definition(ctx, job, version)
 }
 
+func (v view) Versions(ctx context.Context, job Job) ([]Version, error) {
+	return v.cluster.Versions(ctx, job)
+}
+
+func (v view) Deployments(ctx context.Context, job Job) ([]Deployment, error) {
+	return v.cluster.Deployments(ctx, job)
+}
+
 func (v view) Allocation(ctx context.Context, a Allocation) (AllocationDetail, error) {
 	return v.cluster.Allocation(ctx, a)
 }

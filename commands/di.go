@@ -20,6 +20,7 @@ func (di) Spec() router.Spec {
 		Args:   "SELECTOR",
 		Short:  "Show the container of a task as docker inspect does, in JSON",
 		Target: router.TargetTask,
+		Set:    router.Read,
 		Long:   selectorHelp + "\n\nA container that has stopped is shown too, as long as Docker keeps it.",
 		Flags:  func(f *pflag.FlagSet) { f.Bool("json", true, "as it is anyway") },
 	}
@@ -35,7 +36,7 @@ func (di) Run(ctx context.Context, req *router.Request) error {
 	if driver := detail.Drivers[req.Task.Name]; driver != "docker" {
 		return fmt.Errorf("task %s of %s has no container of docker: its driver is %s", req.Task.Name, req.Allocation.Name, driver)
 	}
-	raw, err := req.Container.Inspect(ctx)
+	raw, err := req.Runtime.Inspect(ctx)
 	if err != nil {
 		return err
 	}

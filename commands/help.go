@@ -21,6 +21,7 @@ func (help) Spec() router.Spec {
 		Args:   "[COMMAND]",
 		Short:  "List the commands you may use, or explain one",
 		Target: router.TargetNone,
+		Set:    router.Public,
 	}
 }
 

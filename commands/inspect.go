@@ -26,6 +26,7 @@ func (i *inspect) Spec() router.Spec {
 		Args:   "JOB",
 		Short:  "Show a job as Nomad stores it, in JSON",
 		Target: router.TargetJob,
+		Set:    router.Read,
 		Long: `
 It is the form that nomad job inspect prints and nomad job run -json takes: {"Job": ...}, with every field that Nomad
 sent. The values of the job's environment and templates are in it as they are.`,

@@ -123,10 +123,7 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 		out.Groups = append(out.Groups, groupOutput{g.Name, g.Count, c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown})
 	}
 	if d := job.Rollout; d != nil {
-		out.Deployment.ID, out.Deployment.Version, out.Deployment.Status, out.Deployment.Description = d.ID, d.Version, d.Status, d.Description
-		for _, g := range d.Groups {
-			out.Deployment.Groups = append(out.Deployment.Groups, rolloutOutput{g.Group, g.Desired, g.Placed, g.Healthy, g.Unhealthy, g.Canaries, g.Promoted})
-		}
+		out.Deployment = deployJSON(*d)
 	}
 	for _, u := range job.Unplaced {
 		out.NotPlaced = append(out.NotPlaced, placeOutput{u.Group, append([]string{}, u.Reasons...)})
@@ -157,6 +154,14 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 			one.Tasks = append(one.Tasks, task)
 		}
 		out.Allocations = append(out.Allocations, one)
+	}
+	return out
+}
+
+func deployJSON(d backends.Deployment) deployOutput {
+	out := deployOutput{d.ID, d.Version, d.Status, d.Description, []rolloutOutput{}}
+	for _, g := range d.Groups {
+		out.Groups = append(out.Groups, rolloutOutput{g.Group, g.Desired, g.Placed, g.Healthy, g.Unhealthy, g.Canaries, g.Promoted})
 	}
 	return out
 }

@@ -27,12 +27,14 @@ type status struct {
 
 func (s *status) Spec() router.Spec {
 	return router.Spec{
-		Name:   "status",
-		Args:   "JOB",
-		Short:  "Show the state of a job as nomad job status does",
-		Target: router.TargetJob,
-		JSON:   jobOutput{},
-		Long:   "Summary, groups, launches, latest deployment, what is not placed and why, recent evaluations, allocations.",
+		Name:     "status",
+		Args:     "JOB",
+		Short:    "Show the state of a job as nomad job status does",
+		Target:   router.TargetJob,
+		Set:      router.Read,
+		Terminal: true,
+		JSON:     jobOutput{},
+		Long:     "Summary, groups, launches, latest deployment, what is not placed and why, recent evaluations, allocations.",
 		Flags: func(f *pflag.FlagSet) {
 			s.watch.bind(f)
 			f.BoolVar(&s.json, "json", false, "write JSON for scripts")
@@ -65,10 +67,14 @@ func (s *status) Run(ctx context.Context, req *router.Request) error {
 	})
 }
 
-// ofJob returns err with the job's name where it would not say which is meant.
+// ofJob returns err with the job's name where it would not say which is meant, and with what to do where it would not say
+// that.
 func ofJob(job backends.Job, err error) error {
 	if errors.Is(err, backends.ErrGone) {
 		return fmt.Errorf("job %s: %w", job.ID, backends.ErrGone)
+	}
+	if refused, ok := errors.AsType[*backends.RefusedError](err); ok && strings.Contains(refused.Reason, "active deployment") {
+		return fmt.Errorf("%w; wait for its end, or end it (see: deployment %s, fail %s)", err, job.ID, job.ID)
 	}
 	return err
 }

@@ -24,6 +24,7 @@ type Config struct {
 	Audit   Audit             // [audit]
 	Limits  Limits            // [limits]
 	Metrics Metrics           // [metrics]
+	Raw     Raw               // [raw]
 }
 
 // General holds the settings of the original nomadctld.
@@ -55,7 +56,7 @@ type Group struct {
 	Name       string
 	Prefixes   []string // of job IDs, without "raw"
 	Raw        bool     // "raw" was among the prefixes
-	Commands   []string // nil: all but raw
+	Commands   []string // names and sets; nil: all but those of @admin
 	Namespaces []string // nil: every namespace
 }
 
@@ -84,6 +85,13 @@ type Audit struct {
 	File       string // "-" is standard output; empty: standard error
 	Recordings string // a directory; empty: no recordings
 	Required   bool   // refuse the command when they cannot be written
+	Jobs       string // a directory for the definitions of jobs that restart --full stops; empty: none
+}
+
+// Raw confines the nomad binary that the command raw runs.
+type Raw struct {
+	User  string   // whom it runs as when the gateway is root; "" is nobody
+	Allow []string // beginnings of its command lines; nil: all that are safe
 }
 
 // Limits bound what the clients together may take.

@@ -9,7 +9,7 @@ import (
 // docker reads [docker].
 func (l *loader) docker(t *table) Docker {
 	defer t.done()
-	d := Docker{Exec: "auto"}
+	d := Docker{Exec: defaultExec}
 	if v := t.text("exec", `exec = "auto"`); v.ok {
 		d.Exec = v.text
 		if v.text != "auto" && v.text != "docker" && v.text != "nomad" {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ func (l *loader) general(t *table) General {
 		NomadBinary: t.text("nomadbinary", `nomadbinary = "/usr/bin/nomad"`).text,
 	}
 	if g.Bind == "" {
-		g.Bind = ":2222"
+		g.Bind = defaultBind
 	}
 	return g
 }
@@ -52,6 +53,14 @@ func (l *loader) version(v value) string {
 	return v.text
 }
 
+// later warns of a setting that belongs to the schema and has no effect yet.
+func (l *loader) later(v value, so string) value {
+	if v.ok {
+		l.warn(v.at, "remove it", "%s has no effect in this version: %s", v.name, so)
+	}
+	return v
+}
+
 // auth reads [auth].
 func (l *loader) auth(t *table) Auth {
 	defer t.done()
@@ -59,6 +68,8 @@ func (l *loader) auth(t *table) Auth {
 	if data, _, ok := l.file(v); ok {
 		if bad := signers(string(data)); bad != nil {
 			l.fault(v.at, "name the .pub file of the key that signs", "%s: file %s %s", v.name, quote(v.text), bad.why)
+		} else {
+			l.later(v, "certificates prove nobody, and who has no key cannot log in")
 		}
 	}
 	return Auth{UserCA: v.text}
@@ -83,10 +94,14 @@ func (l *loader) audit(t *table) Audit {
 	defer t.done()
 	a := Audit{
 		File:       t.text("file", `file = "/var/log/nomadctld/audit.jsonl"`).text,
-		Recordings: t.text("recordings", `recordings = "/var/lib/nomadctld/recordings"`).text,
+		Recordings: l.later(t.text("recordings", `recordings = "/var/lib/nomadctld/recordings"`), "sessions are not recorded").text,
 		Required:   t.flag("required"),
+		Jobs:       t.text("jobs", `jobs = "/var/lib/nomadctld/jobs"`).text,
 	}
-	if required := t.find("required"); a.Required && a.File == "" && a.Recordings == "" {
+	if a.Jobs == "" && a.File != "" && a.File != "-" {
+		a.Jobs = filepath.Join(filepath.Dir(a.File), "jobs")
+	}
+	if required := t.find("required"); a.Required && a.File == "" {
 		l.fault(required.key, `write file = "/var/log/nomadctld/audit.jsonl", or "-" for standard output`,
 			"%s is true, but events would only go to standard error, where nothing keeps them", required.path())
 	}
@@ -97,9 +112,9 @@ func (l *loader) audit(t *table) Audit {
 func (l *loader) limits(t *table) Limits {
 	defer t.done()
 	lim := Limits{
-		Sessions:        t.number("sessions", 10),
-		Connections:     t.number("connections", 500),
-		Unauthenticated: t.number("unauthenticated", 64),
+		Sessions:        t.number("sessions", defaultSessions),
+		Connections:     t.number("connections", defaultConnections),
+		Unauthenticated: t.number("unauthenticated", defaultUnauthenticated),
 	}
 	if v := t.text("idle", `idle = "30m"`); v.ok && v.text != "" {
 		d, err := time.ParseDuration(v.text)
@@ -111,8 +126,36 @@ func (l *loader) limits(t *table) Limits {
 	return lim
 }
 
+// raw reads [raw].
+func (l *loader) raw(t *table) Raw {
+	defer t.done()
+	r := Raw{User: defaultRawUser}
+	if v := t.text("user", `user = "nobody"`); v.ok {
+		r.User = v.text
+	}
+	if allowed := t.texts("allow", `allow = ["job status", "node status"]`); allowed.given {
+		r.Allow = []string{} // not nil: that would be all
+		for _, v := range allowed.items {
+			if strings.Join(strings.Fields(v.text), " ") != v.text || v.text == "" || strings.HasPrefix(v.text, "-") {
+				l.fault(v.at, `write the words of a nomad command, such as "job status"`, "%s is no command: %s", v.name, quote(v.text))
+			}
+			r.Allow = append(r.Allow, v.text)
+		}
+		if allowed.empty() {
+			l.warn(allowed.at, "fill the list, or remove it for all that are safe", "%s is empty, so raw can do nothing", allowed.name)
+		}
+	}
+	return r
+}
+
 // metrics reads [metrics].
 func (l *loader) metrics(t *table) Metrics {
 	defer t.done()
-	return Metrics{Bind: l.listen(t.text("bind", `bind = "127.0.0.1:9122"`))}
+	v := t.text("bind", `bind = "127.0.0.1:9122"`)
+	before := len(l.faults)
+	m := Metrics{Bind: l.listen(v)}
+	if len(l.faults) == before {
+		l.later(v, "no metrics are served")
+	}
+	return m
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// builtin are the commands that exist whatever this program was built with; beside them a group may name what Load
-// is told of, and classes of commands, which begin with @.
-var builtin = strings.Fields("ps batch pstree info status inspect di logs tail exec attach stop restart raw")
+// builtin are the rights that exist whatever this program was built with, the sets of rights among them; beside them a
+// group may name the commands that Load is told of.
+var builtin = strings.Fields("ps batch pstree info status inspect di logs tail exec attach stop restart raw purge @read @enter @operate @admin")
 
 var namespace = regexp.MustCompile(`^[A-Za-z0-9-]{1,128}$`) // what Nomad lets a namespace be called
 
@@ -58,9 +58,8 @@ func (l *loader) groupCommands(names list) []string {
 	commands := []string{} // not nil: that would be all of them
 	known := slices.Concat(builtin, l.commands)
 	for _, v := range names.items {
-		class := len(v.text) > 1 && v.text[0] == '@' && oneWord(v.text)
-		if !class && !slices.Contains(known, v.text) {
-			l.fault(v.at, suggest(v.text, slices.Compact(slices.Sorted(slices.Values(known)))), "%s is no command: %s", v.name, quote(v.text))
+		if !slices.Contains(known, v.text) {
+			l.fault(v.at, suggest(v.text, slices.Compact(slices.Sorted(slices.Values(known)))), "%s is no command and no set of them: %s", v.name, quote(v.text))
 		}
 		commands = append(commands, v.text)
 	}

@@ -83,6 +83,7 @@ func (l *loader) load(t *table) {
 	c.Audit = l.audit(t.sub("audit"))
 	c.Limits = l.limits(t.sub("limits"))
 	c.Metrics = l.metrics(t.sub("metrics"))
+	c.Raw = l.raw(t.sub("raw"))
 	t.done()
 	slices.SortFunc(c.Tiers, func(a, b Tier) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(c.Users, func(a, b User) int { return strings.Compare(a.Name, b.Name) })

@@ -2,6 +2,8 @@ package config_test
 
 import (
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,8 +15,9 @@ import (
 func TestEveryKeyLoadsWithItsValue(t *testing.T) {
 	text := read(t, testdata(t, "full.toml"))
 	got, faults := loadText(t, string(text))
-	if len(faults) > 0 {
-		t.Fatalf("got faults, want none:\n%s", lines(faults))
+	later := slices.DeleteFunc(slices.Clone(faults), func(f config.Fault) bool { return !strings.Contains(f.Message, "has no effect in this version") })
+	if len(later) != 3 || len(faults) != 3 {
+		t.Fatalf("got faults, want three warnings of what has no effect yet:\n%s", lines(faults))
 	}
 	tls := config.TLS{CA: "ca.pem", Cert: "client.pem", Key: "client-key.pem", ServerName: "server.global.nomad"}
 	dockerTLS := tls
@@ -37,9 +40,10 @@ func TestEveryKeyLoadsWithItsValue(t *testing.T) {
 		Users:   []config.User{{Name: "wim", FullName: "Wim", Groups: []string{"lnx"}}},
 		Docker:  config.Docker{Exec: "docker", Host: "tcp://{address}:2376", TLS: dockerTLS},
 		Auth:    config.Auth{UserCA: "user_ca.pub"},
-		Audit:   config.Audit{File: "-", Recordings: "recordings", Required: true},
+		Audit:   config.Audit{File: "-", Recordings: "recordings", Required: true, Jobs: "jobs"},
 		Limits:  config.Limits{Sessions: 3, Connections: 50, Unauthenticated: 6, Idle: 90 * time.Minute},
 		Metrics: config.Metrics{Bind: "127.0.0.1:9122"},
+		Raw:     config.Raw{User: "nomad", Allow: []string{"job status", "node"}},
 	}
 	// A field that is not set in the wanted value is a key that the file does not test.
 	unset(t, "Config", reflect.ValueOf(*want))
@@ -93,6 +97,7 @@ func TestAbsentKeysReadAsTheirDefaults(t *testing.T) {
 		Users:   []config.User{{Name: "wim", Keys: []ssh.PublicKey{key}, Groups: []string{"lnx"}}},
 		Docker:  config.Docker{Exec: "auto"},
 		Limits:  config.Limits{Sessions: 10, Connections: 500, Unauthenticated: 64},
+		Raw:     config.Raw{User: "nobody"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

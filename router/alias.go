@@ -11,14 +11,20 @@ import (
 func alias(aliases map[string]string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
-			words, err := Split(req.Line)
+			req.line = req.Line
+			words, err := Split(req.line)
 			if err != nil {
 				return Exit(2, err)
 			}
 			if len(words) == 0 {
-				words = []string{"help"}
+				req.line, words = "help", []string{"help"}
 			}
 			if line, ok := aliases[words[0]]; ok && registry[words[0]] == nil {
+				rest, err := from(req.line, 1)
+				if err != nil {
+					return Exit(2, err)
+				}
+				req.line = line + " " + rest
 				expansion, err := Split(line)
 				if err != nil || len(expansion) == 0 {
 					return Exit(2, fmt.Errorf("alias %s of the gateway's configuration is no command line", words[0]))

@@ -27,22 +27,32 @@ func audited(log *audit.Log, required bool, problems *slog.Logger) Middleware {
 			}
 			panicked := true
 			defer func() {
-				event := req.Event
-				event.Duration = time.Since(event.Time).Seconds()
-				event.ExitCode = Code(err)
-				switch {
-				case panicked:
+				event := ended(req.Event, err)
+				if panicked {
 					event.ExitCode, event.Error = 1, "panic"
-				case err != nil:
-					event.Error = err.Error()
 				}
-				if werr := log.Write(event); werr != nil {
-					problems.Error("audit event lost", "session", req.Session, "error", werr, "event", fmt.Sprintf("%+v", event))
-				}
+				record(log, problems, event)
 			}()
 			err = next(ctx, req)
 			panicked = false
 			return err
 		}
+	}
+}
+
+// ended returns the event of something that has ended with err now.
+func ended(event audit.Event, err error) audit.Event {
+	event.Duration = time.Since(event.Time).Seconds()
+	event.ExitCode = Code(err)
+	if len(Lines(err)) > 0 {
+		event.Error = err.Error()
+	}
+	return event
+}
+
+// record writes an event, or, where that cannot be done, tells the operator what would have been written.
+func record(log *audit.Log, problems *slog.Logger, event audit.Event) {
+	if err := log.Write(event); err != nil {
+		problems.Error("audit event lost", "session", event.Session, "error", err, "event", fmt.Sprintf("%+v", event))
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // permit returns an error when the user may not use the command on any job.
 func permit(req *Request, spec Spec) error {
-	if spec.Target == TargetNone || req.User.May(spec.Name) {
+	if spec.Set == Public || req.User.May(spec.Name) {
 		return nil
 	}
 	req.Event.Decision = audit.Denied
@@ -21,22 +21,31 @@ func permit(req *Request, spec Spec) error {
 
 // authorize puts the part of the clusters on the request on which the user may run the command, and the job or task
 // that it is about. Nothing else does.
-func authorize(tiers []acl.Tier, clusters map[string]*backends.Shared, containers backends.Containers) Middleware {
+func authorize(tiers []acl.Tier, clusters map[string]*backends.Shared, runtimes *Runtimes, background *background, raw *Raw) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
 			spec := req.Command.Spec()
+			req.tiers, req.clusters = tiers, clusters
 			if spec.Target == TargetNone {
 				req.Event.Decision = audit.Allowed
 				return next(ctx, req)
 			}
-			req.Cluster = &scope{owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event}
+			scope := &scope{owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event}
+			req.Cluster, req.runtimes = scope, runtimes
+			if spec.Set == Operate || spec.Set == Admin {
+				req.Operations = &operations{owned: scope.owned, tiers: background.tiers, event: &req.Event}
+				req.background = background
+			}
+			if spec.Set == Admin {
+				req.raw = raw
+			}
 			if spec.Target >= TargetJob {
 				req.Event.Decision = audit.Denied // until it is found among what is theirs
 				if err := resolve(ctx, req, spec.Target); err != nil {
 					return err
 				}
 				if req.Task != nil {
-					req.Container = container{containers, req.Cluster, *req.Allocation, req.Task.Name}
+					req.Runtime = runtimes.of(scope, *req.Allocation, req.Task.Name)
 				}
 			}
 			req.Event.Decision = audit.Allowed

@@ -7,6 +7,7 @@ import (
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/ops"
 )
 
 // Handler answers a request. What it returns is printed once, by sshd, and sets the exit code.
@@ -28,7 +29,10 @@ type Gateway struct {
 	Users      *acl.Directory
 	Tiers      []acl.Tier
 	Clusters   map[string]*backends.Shared // by tier
-	Containers backends.Containers
+	Runtimes   *Runtimes
+	Operations map[string]backends.Operations // by tier
+	Ops        *ops.Registry
+	Raw        *Raw
 	Aliases    map[string]string // name to command line
 	Audit      *audit.Log
 	Required   bool // a command whose audit event cannot be written is refused
@@ -44,6 +48,6 @@ func (g Gateway) Handler() Handler {
 		alias(g.Aliases),
 		route,
 		interruptible,
-		authorize(g.Tiers, g.Clusters, g.Containers),
+		authorize(g.Tiers, g.Clusters, g.Runtimes, &background{g.Ops, g.Audit, g.Log, g.Operations}, g.Raw),
 	)
 }

@@ -26,6 +26,17 @@ type Spec struct {
 	Long  string // more, for --help; may be empty
 	// Target is what the command reaches; the zero value is invalid.
 	Target Target
+	// Set is the set of rights that the command's own is in; the zero value is invalid.
+	Set Set
+	// Rights are further ones, for what some of the flags do: name to set. See Request.May.
+	Rights map[string]Set
+	// Program says that the command runs a program: what follows its first argument is the program's, flags too, and
+	// the exit code is the program's, so that 125 means a failure before it could run.
+	Program bool
+	// Terminal says that a client with a terminal should ask for one: there is something to type, to colour or to fit.
+	Terminal bool
+	// Hidden commands are for programs: neither help nor the docs list them.
+	Hidden bool
 	Flags  func(*pflag.FlagSet) // binds the command's own fields; may be nil
 	// JSON is a zero value of what --json writes, for the docs: they are made from its fields' json and doc tags.
 	JSON any
@@ -42,12 +53,13 @@ const (
 	TargetJob              // a job, named by the first argument: req.Job
 	TargetTask             // a task: req.Job, req.Allocation and req.Task
 	TargetJobOrTask        // either; req.Task is nil for a job
+	TargetPart             // a job, JOB/GROUP, JOB/GROUP/TASK (req.Part says which) or, by an ID, an allocation or a task
 )
 
 var registry = map[string]func() Command{}
 
 // Register enters a command into the table. It is called from the init of the command's own file and panics,
-// naming the culprit, when the name is missing or taken or no Target is set.
+// naming the culprit, when the name is missing or taken, or Target or Set is.
 func Register(create func() Command) {
 	spec := create().Spec()
 	switch {
@@ -57,13 +69,14 @@ func Register(create func() Command) {
 		panic("router: command " + spec.Name + " is registered twice")
 	case spec.Target == 0:
 		panic("router: command " + spec.Name + " has no Target")
-	case spec.Target >= TargetJob && !strings.HasPrefix(spec.Args, "JOB") && !strings.HasPrefix(spec.Args, "SELECTOR"):
-		panic("router: command " + spec.Name + " reaches a job or a task and its first argument is neither JOB nor SELECTOR")
+	case spec.Target >= TargetJob && !strings.HasPrefix(spec.Args, "JOB") && !strings.HasPrefix(spec.Args, "SELECTOR") && !strings.HasPrefix(spec.Args, "PART"):
+		panic("router: command " + spec.Name + " reaches a job or a task and its first argument is neither JOB nor PART nor SELECTOR")
 	}
+	spec.checkRights()
 	registry[spec.Name] = create
 }
 
-// Specs returns the Spec of every registered command, by name.
+// Specs returns the Spec of every registered command, by name, hidden ones too.
 func Specs() []Spec {
 	specs := make([]Spec, 0, len(registry))
 	for _, create := range registry {

@@ -2,20 +2,36 @@ package router
 
 import (
 	"errors"
+	"fmt"
 	"strings"
+
+	"nomadctld/backends"
 )
 
-// ExitError is an error with the exit code that the client is to see.
+// ExitError is an exit code that the client is to see, with the error that it is for.
 type ExitError struct {
 	Code int
-	Err  error
+	Err  error // nil: nothing of ours has failed, the code is that of a program
 }
 
-func (e *ExitError) Error() string { return e.Err.Error() }
+func (e *ExitError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit code %d", e.Code)
+	}
+	return e.Err.Error()
+}
 func (e *ExitError) Unwrap() error { return e.Err }
 
 // Exit returns err with an exit code.
 func Exit(code int, err error) error { return &ExitError{code, err} }
+
+// Exited returns the end of a user's program: nil for the code 0.
+func Exited(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &ExitError{Code: code}
+}
 
 // Code returns the exit code for err: 0 for none, its own when it has one, else 1.
 func Code(err error) int {
@@ -48,9 +64,20 @@ func Lines(err error) []string {
 	return []string{err.Error()}
 }
 
-// ErrClientGone and ErrInterrupted are the causes for which a command's context ends: the client closed its
-// session or lost its connection; it pressed Ctrl-C or sent a signal.
+// IsQuiet reports whether an error is for the record only: whoever pipes into head wants to read nothing of that, unless a
+// program may still run, or it is not known what became of an order.
+func IsQuiet(err error) bool {
+	var left *backends.LeftError
+	return errors.Is(err, ErrOutputClosed) && !errors.As(err, &left) && !errors.Is(err, backends.ErrUncertain)
+}
+
+// The causes for which a command's context ends: the client closed its session or lost its connection; it pressed Ctrl-C
+// or sent a signal; it takes no more of stdout; the gateway stops.
 var (
 	ErrClientGone  = errors.New("the client went away")
+	ErrStopping    = errors.New("the gateway is being stopped")
 	ErrInterrupted = Exit(130, errors.New("interrupted"))
+
+	// ErrOutputClosed has the code of a program that wrote into a closed pipe. Nobody is told.
+	ErrOutputClosed = Exit(141, errors.New("the client takes no more output"))
 )

@@ -35,9 +35,15 @@ func (s Spec) Help() string {
 // FlagUsages returns a line for each flag, by name; empty when there are none. --help is not among them.
 func (s Spec) FlagUsages() string {
 	// pflag's own lines offer --json[=true|false], which nobody types.
-	flags := s.flagSet()
-	s.commonFlags(flags, new(Request))
+	flags := s.FlagSet(new(Request))
 	return strings.ReplaceAll(flags.FlagUsages(), "[=true|false]", "             ")
+}
+
+// FlagSet returns the flags of a command line; those that every command has are bound to req.
+func (s Spec) FlagSet(req *Request) *pflag.FlagSet {
+	flags := s.flagSet()
+	s.commonFlags(flags, req)
+	return flags
 }
 
 // commonFlags binds the flags that every command of a cluster has.
@@ -55,6 +61,7 @@ func (s Spec) flagSet() *pflag.FlagSet {
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}
 	flags.SortFlags = true
+	flags.SetInterspersed(!s.Program)
 	if s.Flags != nil {
 		s.Flags(flags)
 	}

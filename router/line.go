@@ -30,38 +30,66 @@ func Split(line string) ([]string, error) {
 	return words, nil
 }
 
-// escapeComments puts a backslash before each # that would begin a word. shlex takes such a word for a comment
-// and drops the rest of the line, which is right in a shell script and wrong in a command.
+// escapeComments puts a backslash before each # that begins a word. shlex takes such a word for a comment and drops the
+// rest of the line, which is right in a shell script and wrong in a command.
 func escapeComments(line string) string {
 	if !strings.Contains(line, "#") {
 		return line
 	}
 	var b strings.Builder
-	var quote rune // the open quote; 0 outside
-	between, escaped := true, false
-	for _, r := range line {
-		if r == '#' && between && quote == 0 && !escaped {
-			b.WriteByte('\\')
-		}
-		b.WriteRune(r)
-		switch {
-		case escaped:
-			escaped, between = false, false
-		case quote == '\'':
-			if r == '\'' {
-				quote = 0
-			}
-		case r == '\\':
-			escaped, between = true, false
-		case quote == '"':
-			if r == '"' {
-				quote = 0
-			}
-		case r == '\'' || r == '"':
-			quote, between = r, false
-		default:
-			between = strings.ContainsRune(" \t\r\n", r)
+	done := 0
+	for _, start := range starts(line) {
+		if line[start] == '#' {
+			b.WriteString(line[done:start] + `\`)
+			done = start
 		}
 	}
-	return b.String()
+	return b.String() + line[done:]
+}
+
+// from returns the line from its n-th word on, as it stands there; empty when there are no more words.
+func from(line string, n int) (string, error) {
+	words, err := Split(line)
+	if err != nil {
+		return "", err
+	}
+	begins := starts(line)
+	switch {
+	case len(begins) != len(words):
+		return "", errors.New("the command line cannot be cut into words")
+	case n >= len(begins):
+		return "", nil
+	}
+	return line[begins[n]:], nil
+}
+
+// starts returns where the words of a line begin, by the rules of Split.
+func starts(line string) (begins []int) {
+	var quote byte // the open quote; 0 outside
+	between, escaped := true, false
+	for i := range len(line) {
+		c := line[i]
+		space := quote == 0 && !escaped && strings.IndexByte(" \t\r\n", c) >= 0
+		if between && !space {
+			begins = append(begins, i)
+		}
+		between = space
+		switch {
+		case escaped:
+			escaped = false
+		case quote == '\'':
+			if c == quote {
+				quote = 0
+			}
+		case c == '\\':
+			escaped = true
+		case quote == '"':
+			if c == quote {
+				quote = 0
+			}
+		case c == '\'' || c == '"':
+			quote = c
+		}
+	}
+	return begins
 }

@@ -1,9 +1,8 @@
 package router
 
 import (
-	"context"
-	"encoding/json"
 	"io"
+	"sync"
 	"time"
 
 	"nomadctld/acl"
@@ -25,7 +24,9 @@ type Request struct {
 	Stdin    io.Reader
 	Stdout   io.Writer // text: \n becomes \r\n where the client has a terminal
 	Stderr   io.Writer // likewise
+	Bytes    Bytes     // the same streams for what is to arrive as it is
 	Terminal *Terminal // nil when the client asked for none
+	Signals  *Signals  // what the client sends; they interrupt the command unless it takes them
 
 	Event   audit.Event      // audit starts it, everybody adds to it
 	User    acl.User         // authenticate
@@ -34,19 +35,78 @@ type Request struct {
 	Args    []string         // route: what is left of Words after the name and the flags
 	Cluster backends.Cluster // authorize: what is the user's, and nothing else; nil for TargetNone
 
+	// authorize: how to change what is the user's; nil unless the command is of Operate or Admin
+	Operations backends.Operations
+
 	Tier, Namespace string // route: --tier and --namespace, for every command that reaches a cluster; empty: all
 	NoColor         bool   // route: --no-color
 
 	Job        backends.Job         // authorize: what the first argument names
 	Allocation *backends.Allocation // likewise
 	Task       *backends.Task       // likewise
-	Container  Container            // authorize: that of Task
+	Part       Part                 // likewise, for TargetPart: of Job
+	Runtime    Runtime              // authorize: that of Task
+
+	line       string                      // alias: the command line after its expansion; Words are its words
+	runtimes   *Runtimes                   // authorize
+	clusters   map[string]*backends.Shared // authorize
+	tiers      []acl.Tier                  // likewise
+	background *background                 // likewise
+	raw        *Raw                        // likewise
 }
 
-// Container is the container of the one task that a request is about.
-type Container interface {
-	// Inspect returns what the container runtime says of it, in JSON, byte for byte.
-	Inspect(ctx context.Context) (json.RawMessage, error)
+// Part is a group of a job, or a task of all allocations of a group. They are as the user wrote them: whether the job has
+// them is not looked up. The zero value is the whole job.
+type Part struct{ Group, Task string }
+
+// Bytes is the output streams of a session, untouched.
+type Bytes struct{ Stdout, Stderr io.Writer }
+
+// RuntimeOf returns the way into a task of an allocation of req.Job. Nothing can be done with it that is not the user's.
+func (r *Request) RuntimeOf(a backends.Allocation, task string) Runtime {
+	if a.Tier != r.Job.Tier || a.Namespace != r.Job.Namespace || a.JobID != r.Job.ID {
+		a = backends.Allocation{} // nobody's
+	}
+	return r.runtimes.of(r.Cluster.(*scope), a, task)
+}
+
+// Rest returns the command line from Args[i] on, untouched: quotes and spaces as they were sent.
+func (r *Request) Rest(i int) (string, error) { return from(r.line, len(r.Words)-len(r.Args)+i) }
+
+// Take gives a command what it needs to let a program have the session: what the user types, the signals that the client
+// sends, and the streams for output. Until the program first reads or writes, which is when it has begun, Ctrl-C and the
+// signals still interrupt the command; who answers to what a program has written reaches the program.
+func (r *Request) Take() (stdin io.Reader, signals <-chan string, out Bytes) {
+	take := sync.OnceFunc(func() {
+		r.Signals.take()
+		if keys, ok := r.Stdin.(*keyboard); ok {
+			keys.take()
+		}
+	})
+	out = Bytes{takingWriter{r.Bytes.Stdout, take}, takingWriter{r.Bytes.Stderr, take}}
+	return takingReader{r.Stdin, take}, r.Signals.channel, out
+}
+
+// takingReader calls take before it reads.
+type takingReader struct {
+	io.Reader
+	take func()
+}
+
+func (t takingReader) Read(p []byte) (int, error) {
+	t.take()
+	return t.Reader.Read(p)
+}
+
+// takingWriter calls take before it writes.
+type takingWriter struct {
+	io.Writer
+	take func()
+}
+
+func (t takingWriter) Write(p []byte) (int, error) {
+	t.take()
+	return t.Writer.Write(p)
 }
 
 // Selection returns which jobs the request's --tier and --namespace allow.
@@ -61,11 +121,19 @@ func (r *Request) Share(maxAge time.Duration) {
 	}
 }
 
+// As returns what of the clusters the user may use a command on, whichever command this is; nil if none.
+func (r *Request) As(command string) backends.Cluster {
+	if !r.User.May(command) {
+		return nil
+	}
+	return &scope{owned: r.User.Scope(command, r.tiers), clusters: r.clusters, event: &r.Event, maxAge: time.Second}
+}
+
 // Allowed returns the commands the request's user may use, by name.
 func (r *Request) Allowed() []Spec {
 	var specs []Spec
 	for _, spec := range Specs() {
-		if spec.Target == TargetNone || r.User.May(spec.Name) {
+		if !spec.Hidden && (spec.Set == Public || r.User.May(spec.Name)) {
 			specs = append(specs, spec)
 		}
 	}

@@ -28,6 +28,8 @@ func resolve(ctx context.Context, req *Request, target Target) error {
 		return err
 	}
 	switch found := find(jobs, selector, target); {
+	case len(found) == 0 && err != nil && mayHold(req.Cluster.(*scope).owned, err, selector):
+		return err // that it is not there cannot be said
 	case len(found) == 0:
 		return errors.Join(missing(jobs, selector, target), err) // it may be in a tier that did not answer
 	case len(found) > 1:
@@ -42,12 +44,13 @@ func resolve(ctx context.Context, req *Request, target Target) error {
 
 // choose puts what was found on the request and on its event.
 func (req *Request) choose(c candidate) {
-	req.Job, req.Allocation, req.Task = c.Job, c.Allocation, c.Task
+	req.Job, req.Part, req.Allocation, req.Task = c.Job, c.Part, c.Allocation, c.Task
 	e := &req.Event
 	e.Tier, e.Namespace, e.Job = req.Job.Tier, req.Job.Namespace, req.Job.ID
 	if req.Allocation != nil {
 		e.Allocation = req.Allocation.ID
 	}
+	e.Group, e.Task = req.Part.Group, req.Part.Task
 	if req.Task != nil {
 		e.Task = req.Task.Name
 	}
@@ -56,13 +59,17 @@ func (req *Request) choose(c candidate) {
 // candidate is something that a selector may mean: a job, or a task of one of its allocations.
 type candidate struct {
 	Job        backends.Job
+	Part       Part
 	Allocation *backends.Allocation
 	Task       *backends.Task
 }
 
 func (c candidate) String() string {
-	if c.Task == nil {
+	if c.Allocation == nil {
 		return fmt.Sprintf("%s in namespace %s of tier %s", c.Job.ID, c.Job.Namespace, c.Job.Tier)
+	}
+	if c.Task == nil {
+		return fmt.Sprintf("%s %s on %s, in namespace %s of tier %s", c.Allocation.ID, c.Allocation.Name, c.Allocation.Node, c.Job.Namespace, c.Job.Tier)
 	}
 	return fmt.Sprintf("%s %s/%s on %s, %s, in namespace %s of tier %s",
 		c.Task.ExecID, c.Allocation.Name, c.Task.Name, c.Allocation.Node, c.Allocation.Status, c.Job.Namespace, c.Job.Tier)
@@ -70,7 +77,7 @@ func (c candidate) String() string {
 
 // isNamed reports whether the selector is a whole name of the candidate, and no beginning of an ID.
 func (c candidate) isNamed(selector string) bool {
-	return strings.HasPrefix(selector, c.Job.ID) || selector == c.Allocation.ID || selector == c.Task.ExecID
+	return strings.HasPrefix(selector, c.Job.ID) || c.Allocation != nil && selector == c.Allocation.ID || c.Task != nil && selector == c.Task.ExecID
 }
 
 // find returns what selector means. The exact ID of a job comes first, because a job's ID may look like anything else.
@@ -84,24 +91,68 @@ func find(jobs []backends.Job, selector string, target Target) (found []candidat
 			return found
 		}
 	}
+	if target == TargetPart {
+		if found = parts(jobs, selector); len(found) > 0 {
+			return found
+		}
+		return wholeAllocation(byID(jobs, selector), selector)
+	}
 	if len(named) > 0 {
 		return running(named, func(backends.Allocation, backends.Task) bool { return true })
 	}
-	if found = running(jobs, func(a backends.Allocation, t backends.Task) bool {
+	fits := func(a backends.Allocation, t backends.Task) bool {
 		return selector == a.JobID+"/"+a.Group || selector == a.JobID+"/"+a.Group+"/"+t.Name
-	}); len(found) > 0 {
+	}
+	found = running(jobs, fits)
+	if len(found) == 0 && target == TargetJobOrTask {
+		found = latest(jobs, fits)
+	}
+	if len(found) > 0 {
 		return found
 	}
 	return byID(jobs, selector)
 }
 
+// parts returns the jobs of which selector names a part. The job's own ID may hold slashes, so the longest ID is the one
+// that is meant.
+func parts(jobs []backends.Job, selector string) (found []candidate) {
+	for _, job := range jobs {
+		rest, ok := strings.CutPrefix(selector, job.ID+"/")
+		group, task, _ := strings.Cut(rest, "/")
+		if !ok || group == "" || strings.Contains(task, "/") {
+			continue
+		}
+		if len(found) > 0 && len(job.ID) > len(found[0].Job.ID) {
+			found = nil
+		}
+		if len(found) == 0 || len(job.ID) == len(found[0].Job.ID) {
+			found = append(found, candidate{Job: job, Part: Part{group, task}})
+		}
+	}
+	return found
+}
+
+// wholeAllocation returns one candidate without a task for tasks that were found by the ID of their allocation.
+func wholeAllocation(found []candidate, id string) []candidate {
+	if len(found) == 0 || !strings.HasPrefix(found[0].Allocation.ID, strings.ToLower(id)) ||
+		slices.ContainsFunc(found, func(c candidate) bool { return c.Allocation.ID != found[0].Allocation.ID }) {
+		return found
+	}
+	return []candidate{{Job: found[0].Job, Allocation: found[0].Allocation}}
+}
+
 // missing returns the error for a selector that means nothing.
 func missing(jobs []backends.Job, selector string, target Target) error {
+	for _, j := range jobs {
+		switch part := strings.HasPrefix(selector, j.ID+"/"); {
+		case target == TargetTask && j.ID == selector, target == TargetTask && part && has(j, selector):
+			return fmt.Errorf("no task of %s is running (see: ps --all %s)", selector, j.ID)
+		case target == TargetJobOrTask && part:
+			return fmt.Errorf("no task of %s is %s (see: ps --all %s)", j.ID, selector, j.ID)
+		}
+	}
 	if target != TargetTask {
 		return noJob(selector, jobs)
-	}
-	if slices.ContainsFunc(jobs, func(j backends.Job) bool { return j.ID == selector }) {
-		return fmt.Errorf("no task of %s is running (see: ps --all %s)", selector, selector)
 	}
 	return fmt.Errorf("no task %s (see: ps)", selector)
 }
@@ -122,12 +173,37 @@ func running(jobs []backends.Job, fits func(backends.Allocation, backends.Task) 
 			a := &job.Allocations[i]
 			for j := range a.Tasks {
 				if a.Tasks[j].State == "running" && fits(*a, a.Tasks[j]) {
-					found = append(found, candidate{job, a, &a.Tasks[j]})
+					found = append(found, candidate{Job: job, Allocation: a, Task: &a.Tasks[j]})
 				}
 			}
 		}
 	}
 	return found
+}
+
+// latest returns the tasks that fit of the newest allocation in each place of a job.
+func latest(jobs []backends.Job, fits func(backends.Allocation, backends.Task) bool) (found []candidate) {
+	for _, job := range jobs {
+		for i := range job.Allocations { // newest first within each name
+			a := &job.Allocations[i]
+			if slices.ContainsFunc(job.Allocations[:i], a.SamePlace) {
+				continue
+			}
+			for j := range a.Tasks {
+				if fits(*a, a.Tasks[j]) {
+					found = append(found, candidate{Job: job, Allocation: a, Task: &a.Tasks[j]})
+				}
+			}
+		}
+	}
+	return found
+}
+
+// has reports whether an allocation of the job has the group, or the task of a group, that selector names.
+func has(job backends.Job, selector string) bool {
+	return slices.ContainsFunc(job.Allocations, func(a backends.Allocation) bool {
+		return selector == a.JobID+"/"+a.Group || slices.ContainsFunc(a.Tasks, func(t backends.Task) bool { return selector == a.JobID+"/"+a.Group+"/"+t.Name })
+	})
 }
 
 // shortest is how many characters of an ID are enough to look for it.
@@ -145,10 +221,10 @@ func byID(jobs []backends.Job, id string) (found []candidate) {
 			for j := range a.Tasks {
 				task := &a.Tasks[j]
 				if task.ExecID == id {
-					return []candidate{{job, a, task}}
+					return []candidate{{Job: job, Allocation: a, Task: task}}
 				}
 				if strings.HasPrefix(task.ExecID, id) || strings.HasPrefix(a.ID, id) {
-					found = append(found, candidate{job, a, task})
+					found = append(found, candidate{Job: job, Allocation: a, Task: task})
 				}
 			}
 		}
@@ -171,7 +247,7 @@ const mostListed = 10
 func ambiguous(selector string, found []candidate) error {
 	hint := "name one"
 	first := found[0].Job
-	if found[0].Task == nil || slices.ContainsFunc(found, func(c candidate) bool { return c.Job.Tier != first.Tier || c.Job.Namespace != first.Namespace }) {
+	if found[0].Allocation == nil || slices.ContainsFunc(found, func(c candidate) bool { return c.Job.Tier != first.Tier || c.Job.Namespace != first.Namespace }) {
 		hint = "choose with --namespace and --tier"
 	}
 	errs := []error{fmt.Errorf("%s fits %d; %s:", selector, len(found), hint)}

@@ -55,6 +55,20 @@ func TestSelectors(t *testing.T) {
 		{TargetJob, "p-team1-twice --namespace other", "p-team1-twice", ""},
 		{TargetJob, id("web", "aaaa1111-0000"), "", "no job"},
 		{TargetJob, "p-team2-shop", "", "no job p-team2-shop"},
+		{TargetPart, "p-team1-web", "p-team1-web", ""},
+		{TargetPart, "p-team1-web/g", "p-team1-web g", ""},
+		{TargetPart, "p-team1-web/nosuch/t", "p-team1-web nosuch/t", ""}, // whether it has one, the command finds out
+		{TargetPart, "p-team1-web/g/t/u", "", "no job p-team1-web/g/t/u"},
+		{TargetPart, "p-team1-web/", "", "no job p-team1-web/"},
+		{TargetPart, "p-team1-web/periodic-1/g", "p-team1-web/periodic-1 g", ""}, // the longest job
+		{TargetPart, "p-team1-pair/g", "p-team1-pair/g", ""},                     // the exact job
+		{TargetPart, "p-team1-twice/g", "", "p-team1-twice/g fits 2; choose with --namespace and --tier:"},
+		{TargetPart, "p-team2-shop/g", "", "no job p-team2-shop/g"},
+		{TargetPart, id("app", "dddd1111-0000"), "p-team1-pair dddd1111-0000 app", ""},
+		{TargetPart, "dddd1111-0000", "p-team1-pair dddd1111-0000", ""}, // all its tasks
+		{TargetPart, "dddd", "p-team1-pair dddd1111-0000", ""},
+		{TargetPart, "aaaa", "", "aaaa fits 2; name one:"},
+		{TargetPart, "99991111-0000", "", "no job 99991111-0000"},
 		{TargetTask, id("web", "aaaa1111-0000"), "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, strings.ToUpper(id("web", "aaaa1111-0000")), "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, id("web", "aaaa1111-0000")[:6], "p-team1-web aaaa1111-0000 web", ""},
@@ -76,14 +90,25 @@ func TestSelectors(t *testing.T) {
 		{TargetJobOrTask, "p-team1-web", "p-team1-web", ""},
 		{TargetJobOrTask, "aaaa1111", "p-team1-web aaaa1111-0000 web", ""},
 		{TargetJobOrTask, "p-team1-pair/g/app", "p-team1-pair dddd1111-0000 app", ""},
+		{TargetJobOrTask, "p-team1-done/g/t", "p-team1-done eeee1111-0000 t", ""}, // the newest, if none runs
+		{TargetJobOrTask, "p-team1-done/g", "p-team1-done eeee1111-0000 t", ""},
+		{TargetJobOrTask, "p-team1-done/g/x", "", "no task of p-team1-done is p-team1-done/g/x (see: ps --all p-team1-done)"},
+		{TargetJobOrTask, "p-team2-shop/g/web", "", "no job p-team2-shop/g/web"},
+		{TargetTask, "p-team1-done/g/t", "", "no task of p-team1-done/g/t is running (see: ps --all p-team1-done)"},
 		{TargetJobOrTask, "p-team2-shop", "", "no job p-team2-shop"},
 		{TargetJobOrTask, "", "", "no job"},
 	} {
 		got := ""
 		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: tc.target}, func(_ context.Context, req *Request) error {
 			got = req.Job.ID
+			if req.Part.Group != "" {
+				got += " " + strings.TrimSuffix(req.Part.Group+"/"+req.Part.Task, "/")
+			}
+			if req.Allocation != nil {
+				got += " " + req.Allocation.ID
+			}
 			if req.Task != nil {
-				got += " " + req.Allocation.ID + " " + req.Task.Name
+				got += " " + req.Task.Name
 			}
 			return nil
 		})
@@ -131,8 +156,12 @@ func TestAMissingJobMayBeInATierThatIsDown(t *testing.T) {
 	w.quality.err = backends.ErrUnreachable
 	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(context.Context, *Request) error { return nil })
 	err := w.do("probe q-team1-db")
-	if err == nil || !strings.Contains(err.Error(), "no job q-team1-db") || !strings.Contains(err.Error(), "tier quality: no answer") {
-		t.Errorf("got %v, want both", err)
+	if err == nil || err.Error() != "tier quality: no answer" {
+		t.Errorf("its tier is down: got %v, want no more than that", err)
+	}
+	err = w.do("probe p-team1-db")
+	if err == nil || !strings.Contains(err.Error(), "no job p-team1-db") || !strings.Contains(err.Error(), "tier quality: no answer") {
+		t.Errorf("another one is down: got %v, want both", err)
 	}
 }
 

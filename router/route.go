@@ -25,10 +25,9 @@ func route(next Handler) Handler {
 		command := create()
 		spec := command.Spec()
 		if err := permit(req, spec); err != nil {
-			return err
+			return spec.failure(err)
 		}
-		flags := spec.flagSet()
-		spec.commonFlags(flags, req)
+		flags := spec.FlagSet(req)
 		err := flags.Parse(joinOptional(req.Words[1:], flags))
 		if errors.Is(err, pflag.ErrHelp) {
 			req.Event.Decision = audit.Allowed
@@ -42,8 +41,20 @@ func route(next Handler) Handler {
 			return Exit(2, fmt.Errorf("%s: %w (usage: %s; more: %s --help)", name, suggestFlag(err, flags), spec.Usage(), name))
 		}
 		req.Command, req.Args = command, flags.Args()
-		return next(ctx, req)
+		return spec.failure(next(ctx, req))
 	}
+}
+
+// notRun is the exit code of a command that runs a program and could not: docker's convention.
+const notRun = 125
+
+// failure gives an error of a command that runs a program an exit code that is not taken for the program's.
+func (s Spec) failure(err error) error {
+	var exit *ExitError
+	if err == nil || !s.Program || errors.As(err, &exit) {
+		return err
+	}
+	return Exit(notRun, err)
 }
 
 func (s Spec) checkArgs(args []string) error {

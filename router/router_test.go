@@ -34,6 +34,9 @@ func (p probe) Run(ctx context.Context, req *Request) error { return p.run(ctx, 
 func register(t *testing.T, spec Spec, run func(context.Context, *Request) error) {
 	t.Helper()
 	before := maps.Clone(registry)
+	if spec.Set = Read; spec.Target == TargetNone {
+		spec.Set = Public
+	}
 	Register(func() Command { return probe{spec, run} })
 	t.Cleanup(func() { registry = before })
 }
@@ -85,6 +88,11 @@ func newWorld(groups ...acl.Group) *world {
 	if groups == nil {
 		groups = []acl.Group{{Prefixes: []string{"p-team1-", "q-team1-"}}}
 	}
+	for i := range groups {
+		if groups[i].Rights == nil {
+			groups[i].Rights = []string{"probe", "help"}
+		}
+	}
 	w := &world{production: &cluster{}, quality: &cluster{}}
 	users := acl.NewDirectory()
 	users.Add(acl.User{Login: "ann", Name: "Ann", Groups: groups}, "key")
@@ -102,7 +110,7 @@ func newWorld(groups ...acl.Group) *world {
 func (w *world) do(line string) error {
 	return w.Handler()(context.Background(), &Request{
 		Login: "ann", Key: "key", Fingerprint: "SHA256:x", Connection: "c", Session: "c-1", Remote: "192.0.2.1:5",
-		Line: line, Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr,
+		Line: line, Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr, Signals: NewSignals(func() {}),
 	})
 }
 
@@ -264,8 +272,8 @@ func TestRefusals(t *testing.T) {
 		says       string
 	}{
 		{"unknown command", "prob", nil, 2, audit.Invalid, "did you mean probe?"},
-		{"a suggestion is among one's own", "prob", []acl.Group{{Commands: []string{"ps"}}}, 2, audit.Invalid, "no command prob (see: help)"},
-		{"command not granted", "probe", []acl.Group{{Commands: []string{"ps"}}}, 1, audit.Denied, "probe is not among your commands"},
+		{"a suggestion is among one's own", "prob", []acl.Group{{Rights: []string{"ps"}}}, 2, audit.Invalid, "no command prob (see: help)"},
+		{"command not granted", "probe", []acl.Group{{Rights: []string{"ps"}}}, 1, audit.Denied, "probe is not among your commands"},
 		{"unknown flag", "probe --nmber 3", nil, 2, audit.Invalid, "did you mean --number?"},
 		{"bad flag value", "probe -n x", nil, 2, audit.Invalid, "invalid argument"},
 		{"too many arguments", "probe a b", nil, 2, audit.Invalid, `one argument too many: "b"`},
@@ -426,7 +434,7 @@ func TestHelpFlagTellsInsteadOfDoing(t *testing.T) {
 	if e := w.event(t); e.Decision != audit.Allowed || e.ExitCode != 0 {
 		t.Errorf("got the event %+v, want allowed", e)
 	}
-	denied := newWorld(acl.Group{Commands: []string{}})
+	denied := newWorld(acl.Group{Rights: []string{}})
 	for _, line := range []string{"probe --help", "probe --nosuch"} {
 		if err := denied.do(line); err == nil || denied.stdout.Len() > 0 || denied.event(t).Decision != audit.Denied {
 			t.Errorf("%s without the right: got %v and %q", line, err, denied.stdout.String())
@@ -438,11 +446,15 @@ func TestMisregistrationPanicsByName(t *testing.T) {
 	before := maps.Clone(registry)
 	t.Cleanup(func() { registry = before })
 	create := func(spec Spec) func() Command { return func() Command { return probe{spec, nil} } }
-	Register(create(Spec{Name: "twice", Target: TargetNone}))
+	Register(create(Spec{Name: "twice", Target: TargetNone, Set: Public}))
 	for name, spec := range map[string]Spec{
-		"router.probe": {Target: TargetNone},
-		"twice":        {Name: "twice", Target: TargetNone},
-		"targetless":   {Name: "targetless"},
+		"router.probe": {Target: TargetNone, Set: Public},
+		"twice":        {Name: "twice", Target: TargetNone, Set: Public},
+		"targetless":   {Name: "targetless", Set: Read},
+		"setless":      {Name: "setless", Target: TargetScope},
+		"mistaken":     {Name: "mistaken", Target: TargetScope, Set: "@raed"},
+		"open":         {Name: "open", Target: TargetScope, Set: Public},
+		"purge":        {Name: "flagged", Target: TargetScope, Set: Read, Rights: map[string]Set{"purge": ""}},
 	} {
 		func() {
 			defer func() {
@@ -460,7 +472,7 @@ func TestCtrlCEndsACommand(t *testing.T) {
 	register(t, Spec{Name: "probe", Target: TargetNone}, func(ctx context.Context, _ *Request) error { <-ctx.Done(); return ctx.Err() })
 	err := w.Handler()(context.Background(), &Request{
 		Login: "ann", Key: "key", Line: "probe", Terminal: &Terminal{},
-		Stdin: strings.NewReader("abc\x03"), Stdout: io.Discard, Stderr: io.Discard,
+		Stdin: strings.NewReader("abc\x03"), Stdout: io.Discard, Stderr: io.Discard, Signals: NewSignals(func() {}),
 	})
 	if !errors.Is(err, ErrInterrupted) || Code(err) != 130 {
 		t.Errorf("got %v with code %d, want interrupted with 130", err, Code(err))

@@ -148,6 +148,14 @@ func (s *scope) Definition(ctx context.Context, job backends.Job, version *uint6
 	return one(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) (json.RawMessage, error) { return c.Definition(ctx, job, version) })
 }
 
+func (s *scope) Versions(ctx context.Context, job backends.Job) ([]backends.Version, error) {
+	return one(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) ([]backends.Version, error) { return c.Versions(ctx, job) })
+}
+
+func (s *scope) Deployments(ctx context.Context, job backends.Job) ([]backends.Deployment, error) {
+	return one(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) ([]backends.Deployment, error) { return c.Deployments(ctx, job) })
+}
+
 func (s *scope) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
 	return one(s, a.Tier, a.Namespace, a.Root, func(c backends.Cluster) (backends.AllocationDetail, error) { return c.Allocation(ctx, a) })
 }

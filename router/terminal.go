@@ -6,13 +6,14 @@ import "sync"
 type Terminal struct {
 	Name string // TERM
 
+	resized       chan struct{}
 	mu            sync.Mutex
 	width, height int
 }
 
 // NewTerminal returns a terminal of width columns and height rows; 0 is unknown.
 func NewTerminal(name string, width, height int) *Terminal {
-	return &Terminal{Name: name, width: width, height: height}
+	return &Terminal{Name: name, width: width, height: height, resized: make(chan struct{}, 1)}
 }
 
 // Size returns columns and rows as they are now; 0 is unknown.
@@ -25,6 +26,13 @@ func (t *Terminal) Size() (width, height int) {
 // Resize notes a new size.
 func (t *Terminal) Resize(width, height int) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.width, t.height = width, height
+	t.mu.Unlock()
+	select {
+	case t.resized <- struct{}{}:
+	default: // one is waiting already; Size tells the latest
+	}
 }
+
+// Resized gets a value after a change of size; several may come as one. It is for one reader.
+func (t *Terminal) Resized() <-chan struct{} { return t.resized }

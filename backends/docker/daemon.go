@@ -105,18 +105,36 @@ func (d *daemon) ask(ctx context.Context, pinned dockerclient.APIVersion, f func
 // most is far more than Docker says of a container.
 const most = 16 << 20
 
-// get returns the body of the answer to a GET. go-dockerclient parses all answers into types of its own, and has no
-// way around them that is exported; so the request is made here, on the connections that it uses too.
-func (s *speaker) get(ctx context.Context, path string) ([]byte, error) {
+// request sends a request without a body. go-dockerclient parses all answers into types of its own, takes no context for
+// some, and has no way around that which is exported; so these requests are made here, on the connections that it uses
+// too. The caller closes the answer's body; an answer that is no success is an error.
+func (s *speaker) request(ctx context.Context, method, path string) (*http.Response, error) {
 	base := *s.daemon.endpoint
 	if base.Scheme == "unix" {
 		base = url.URL{Scheme: "http", Host: "docker"}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base.String()+"/v"+s.version+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, base.String()+"/v"+s.version+path, nil)
 	if err != nil {
 		return nil, err
 	}
 	answer, err := s.daemon.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode/100 == 2 {
+		return answer, nil
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, most))
+	if err != nil {
+		return nil, err
+	}
+	return nil, &dockerclient.Error{Status: answer.StatusCode, Message: message(body)}
+}
+
+// get returns the body of the answer to a GET.
+func (s *speaker) get(ctx context.Context, path string) ([]byte, error) {
+	answer, err := s.request(ctx, http.MethodGet, path)
 	if err != nil {
 		return nil, err
 	}
@@ -125,15 +143,24 @@ func (s *speaker) get(ctx context.Context, path string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case answer.StatusCode != http.StatusOK:
-		return nil, &dockerclient.Error{Status: answer.StatusCode, Message: message(body)}
 	case len(body) > most:
 		return nil, errUnreadable
 	}
 	return body, nil
 }
 
+// knows reports whether the version of the API that is spoken is at least this one.
+func (s *speaker) knows(major, minor int) bool {
+	version, err := dockerclient.NewAPIVersion(s.version)
+	return err == nil && version.GreaterThanOrEqualTo(dockerclient.APIVersion{major, minor})
+}
+
 func hasStatus(err error, status int) bool {
 	var answer *dockerclient.Error
 	return errors.As(err, &answer) && answer.Status == status
+}
+
+func hasAnyStatus(err error) bool {
+	var answer *dockerclient.Error
+	return errors.As(err, &answer)
 }

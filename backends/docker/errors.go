@@ -11,15 +11,35 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	dockerclient "github.com/fsouza/go-dockerclient"
+
+	"nomadctld/backends"
 )
 
 // ErrNoContainer is a task of which Docker has no container; ErrUnreachable a daemon that gave no answer.
 var (
 	ErrNoContainer = errors.New("docker has no container")
-	ErrUnreachable = errors.New("cannot be reached")
+	ErrUnreachable = kindOf("cannot be reached", backends.ErrUnreachable)
 )
+
+// kind is an error with words of its own that counts as another one too.
+type kind struct {
+	error
+	of error
+}
+
+func (k *kind) Unwrap() []error { return []error{k.error, k.of} }
+
+func kindOf(text string, of error) error { return &kind{errors.New(text), of} }
+
+// said is an error that is in words for users already.
+type said struct{ error }
+
+func (s said) Unwrap() error { return s.error }
+
+func sayf(format string, args ...any) error { return said{fmt.Errorf(format, args...)} }
 
 // fault is what is wrong with a daemon that answers, as a predicate.
 type fault string
@@ -35,16 +55,19 @@ func explain(ctx context.Context, node Node, err error) error {
 	var known fault
 	var answer *dockerclient.Error
 	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
+	var other *json.UnmarshalTypeError
+	var ready said
 	switch {
 	case err == nil, errors.Is(err, ErrNoContainer):
 		return err
 	case errors.Is(ctx.Err(), context.Canceled):
 		return context.Cause(ctx)
+	case errors.As(err, &ready):
+		return ready.error
 	case errors.As(err, &known):
 	case errors.As(err, &answer):
 		known = fault(strings.TrimSpace(fmt.Sprintf("answers %d %s", answer.Status, firstLine(answer.Message))))
-	case errors.As(err, &syntax), errors.As(err, &kind):
+	case errors.As(err, &syntax), errors.As(err, &other):
 		known = errUnreadable
 	case ctx.Err() != nil:
 		return unreachable(node, errTooLate)
@@ -115,4 +138,10 @@ func firstLine(text string) string {
 		line = line[:longest] + "..."
 	}
 	return line
+}
+
+// isReset reports whether a connection was closed while something sent to it was not read yet, as the daemon does when
+// a program ends without reading all of its input.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -22,9 +22,12 @@ type Tier struct {
 }
 
 const (
-	// maxConns stays below the 100 connections that Nomad allows from one address by default, and leaves room
-	// for a second gateway process while one replaces the other. What exceeds it waits.
-	maxConns = 80
+	// maxConns is how many connections answer questions; what exceeds it waits. With the streams and the orders it stays
+	// below the 100 that Nomad allows from one address by default.
+	maxConns = 34
+
+	maxOrders     = 3 // the same, of orders to the servers: a moment each
+	maxNodeOrders = 5 // and to the nodes: as long as a task may take to end
 
 	dialTimeout = 3 * time.Second
 	listTimeout = 10 * time.Second // for all that a listing asks of a cluster
@@ -32,37 +35,79 @@ const (
 
 // Client is one tier.
 type Client struct {
-	tier Tier
-	api  *api.Client
+	tier       Tier
+	api        *api.Client // asks
+	orders     *api.Client
+	nodeOrders *api.Client
+	streams    *streams
+	limits     limits // of orders
 }
 
-var _ backends.Cluster = (*Client)(nil)
+var (
+	_ backends.Cluster    = (*Client)(nil)
+	_ backends.Runtime    = (*Client)(nil)
+	_ backends.Operations = (*Client)(nil)
+)
 
 // Open returns a client for each tier, by name. It contacts nobody. Tiers with the same URL and TLS settings are
 // one cluster and share its connections. Certificate files are read here; one that is missing is an error.
-func Open(tiers ...Tier) (map[string]backends.Cluster, error) {
+func Open(tiers ...Tier) (map[string]*Client, error) {
 	type address struct {
 		url string
 		tls backends.TLS
 	}
-	transports := map[address]*http.Transport{}
-	clients := map[string]backends.Cluster{}
+	type transport struct{ answers, orders, nodeOrders *http.Transport }
+	transports := map[address]transport{}
+	shared := map[address]*streams{}
+	clients := map[string]*Client{}
 	for _, tier := range tiers {
 		at := address{tier.URL, tier.TLS}
-		if transports[at] == nil {
-			transport, err := newTransport(tier.TLS)
+		if _, known := transports[at]; !known {
+			answers, err := newTransport(tier.TLS)
 			if err != nil {
 				return nil, fmt.Errorf("tier %s: %w", tier.Name, err)
 			}
-			transports[at] = transport
+			transports[at] = transport{answers, forOrders(answers, maxOrders), forOrders(answers, maxNodeOrders)}
+			shared[at] = newStreams(tier.URL, answers.TLSClientConfig)
 		}
-		client, err := api.NewClient(&api.Config{Address: tier.URL, HttpClient: &http.Client{Transport: transports[at]}})
-		if err != nil {
-			return nil, fmt.Errorf("tier %s: %w", tier.Name, err)
+		client := &Client{tier: tier, streams: shared[at], limits: defaultLimits}
+		for _, way := range []struct {
+			client   **api.Client
+			through  *http.Transport
+			redirect func(*http.Request, []*http.Request) error
+		}{
+			{&client.api, transports[at].answers, sameHost},
+			{&client.orders, transports[at].orders, noRedirect},
+			{&client.nodeOrders, transports[at].nodeOrders, noRedirect},
+		} {
+			var err error
+			*way.client, err = api.NewClient(&api.Config{Address: tier.URL, HttpClient: &http.Client{Transport: way.through, CheckRedirect: way.redirect}})
+			if err != nil {
+				return nil, fmt.Errorf("tier %s: %w", tier.Name, err)
+			}
 		}
-		clients[tier.Name] = &Client{tier: tier, api: client}
+		clients[tier.Name] = client
 	}
 	return clients, nil
+}
+
+// sameHost follows redirects, which Nomad answers for paths such as /v1/job/a//b, but not with the token to another host.
+func sameHost(request *http.Request, via []*http.Request) error {
+	if request.URL.Host != via[0].URL.Host || request.URL.Scheme != via[0].URL.Scheme || len(via) > 3 {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// noRedirect follows none: an order is for the job that it names, and a redirect makes a GET of it.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// forOrders returns a transport of which every request has a connection of its own: on one that was kept, a request that
+// crosses its end could not be told from one that was lost.
+func forOrders(answers *http.Transport, most int) *http.Transport {
+	orders := answers.Clone()
+	orders.DisableKeepAlives, orders.MaxConnsPerHost = true, most
+	return orders
 }
 
 func newTransport(settings backends.TLS) (*http.Transport, error) {

@@ -19,8 +19,9 @@ import (
 	"nomadctld/backends"
 )
 
-// read returns one object, asked for up to attempts times. ErrGone is Nomad's 404.
-func read[T any](ctx context.Context, c *Client, namespace string, fetch func(*api.QueryOptions) (T, *api.QueryMeta, error)) (T, error) {
+// read returns one object, asked for up to attempts times. ErrGone is Nomad's 404. right is the capability that it needs;
+// empty: one that is not of a namespace.
+func read[T any](ctx context.Context, c *Client, namespace, right string, fetch func(*api.QueryOptions) (T, *api.QueryMeta, error)) (T, error) {
 	q, err := c.query(ctx, namespace)
 	if err != nil {
 		var none T
@@ -33,6 +34,8 @@ func read[T any](ctx context.Context, c *Client, namespace string, fetch func(*a
 		return value, nil
 	case errors.As(err, &answer) && answer.HasStatusCode() && answer.StatusCode() == http.StatusNotFound:
 		return value, backends.ErrGone
+	case isForbidden(err):
+		return value, c.forbidden(ctx, namespace, right, err)
 	}
 	return value, explain(err)
 }
@@ -55,27 +58,25 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 		return err
 	})
 	protected(func() (err error) {
-		summary, err = read(gctx, c, job.Namespace, func(q *api.QueryOptions) (*api.JobSummary, *api.QueryMeta, error) {
+		summary, err = read(gctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (*api.JobSummary, *api.QueryMeta, error) {
 			return c.api.Jobs().Summary(job.ID, q)
 		})
 		return err
 	})
 	protected(func() (err error) {
-		allocations, err = read(gctx, c, job.Namespace, func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
+		allocations, err = read(gctx, c, job.Namespace, readJob, func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
 			return c.api.Jobs().Allocations(job.ID, false, q)
 		})
 		return err
 	})
 	protected(func() (err error) {
-		deployment, err = read(gctx, c, job.Namespace, func(q *api.QueryOptions) (*api.Deployment, *api.QueryMeta, error) {
+		deployment, err = read(gctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (*api.Deployment, *api.QueryMeta, error) {
 			return c.api.Jobs().LatestDeployment(job.ID, q)
 		})
 		return err
 	})
 	protected(func() (err error) {
-		evaluations, err = read(gctx, c, job.Namespace, func(q *api.QueryOptions) ([]*api.Evaluation, *api.QueryMeta, error) {
-			return c.api.Jobs().Evaluations(job.ID, q)
-		})
+		evaluations, err = c.evaluations(gctx, job)
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -85,8 +86,14 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 }
 
 func (c *Client) definition(ctx context.Context, job backends.Job) (*api.Job, error) {
-	return read(ctx, c, job.Namespace, func(q *api.QueryOptions) (*api.Job, *api.QueryMeta, error) {
+	return read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (*api.Job, *api.QueryMeta, error) {
 		return c.api.Jobs().Info(job.ID, q)
+	})
+}
+
+func (c *Client) evaluations(ctx context.Context, job backends.Job) ([]*api.Evaluation, error) {
+	return read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) ([]*api.Evaluation, *api.QueryMeta, error) {
+		return c.api.Jobs().Evaluations(job.ID, q)
 	})
 }
 
@@ -99,6 +106,7 @@ func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, allo
 	}
 	d.Type, d.Status, d.Stopped = *definition.Type, *definition.Status, *definition.Stop
 	d.Submitted = time.Unix(0, value(definition.SubmitTime)).UTC()
+	d.Index = value(definition.JobModifyIndex)
 	d.Counts = total(summary)
 	d.Allocations = nil
 	for _, stub := range allocations {
@@ -107,11 +115,22 @@ func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, allo
 	slices.SortFunc(d.Allocations, order)
 	for _, g := range definition.TaskGroups {
 		group := backends.Group{Name: *g.Name, Count: *g.Count, Tasks: map[string]string{}, Restart: restart(g.RestartPolicy)}
+		if p := g.Scaling; p != nil {
+			group.Scaling = &backends.Scaling{Min: int(value(p.Min)), Max: int(value(p.Max))}
+		}
 		if summary != nil {
 			group.Counts = counts(summary.Summary[*g.Name])
 		}
 		for _, task := range g.Tasks {
 			group.Tasks[task.Name] = task.Driver
+			if l := task.Lifecycle; l != nil && l.Hook == api.TaskLifecycleHookPoststop {
+				group.After = append(group.After, task.Name)
+			}
+		}
+		if u := g.Update; u != nil && value(u.AutoPromote) && d.Rollout != nil {
+			for i := range d.Rollout.Groups {
+				d.Rollout.Groups[i].Promotes = d.Rollout.Groups[i].Promotes || d.Rollout.Groups[i].Group == *g.Name
+			}
 		}
 		d.Groups = append(d.Groups, group)
 	}
@@ -175,7 +194,7 @@ func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint
 	defer cancel()
 	path := "/v1/job/" + url.PathEscape(job.ID)
 	if version == nil {
-		raw, err := read(ctx, c, job.Namespace, func(q *api.QueryOptions) (raw json.RawMessage, meta *api.QueryMeta, err error) {
+		raw, err := read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (raw json.RawMessage, meta *api.QueryMeta, err error) {
 			meta, err = c.api.Raw().Query(path, &raw, q)
 			return raw, meta, err
 		})
@@ -187,7 +206,7 @@ func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint
 		return raw, err
 	}
 	var answer struct{ Versions []json.RawMessage }
-	_, err := read(ctx, c, job.Namespace, func(q *api.QueryOptions) (any, *api.QueryMeta, error) {
+	_, err := read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (any, *api.QueryMeta, error) {
 		meta, err := c.api.Raw().Query(path+"/versions?diffs=false", &answer, q)
 		return nil, meta, err
 	})
@@ -222,7 +241,7 @@ func (e *noVersionError) Error() string {
 func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	full, err := read(ctx, c, a.Namespace, func(q *api.QueryOptions) (*api.Allocation, *api.QueryMeta, error) {
+	full, err := read(ctx, c, a.Namespace, readJob, func(q *api.QueryOptions) (*api.Allocation, *api.QueryMeta, error) {
 		return c.api.Allocations().Info(a.ID, q)
 	})
 	if err != nil {
@@ -244,7 +263,7 @@ func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backend
 func (c *Client) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	node, err := read(ctx, c, "", func(q *api.QueryOptions) (*api.Node, *api.QueryMeta, error) { return c.api.Nodes().Info(a.NodeID, q) })
+	node, err := read(ctx, c, "", "", func(q *api.QueryOptions) (*api.Node, *api.QueryMeta, error) { return c.api.Nodes().Info(a.NodeID, q) })
 	if err != nil {
 		return "", err
 	}

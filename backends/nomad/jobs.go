@@ -35,9 +35,9 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 	g, gctx := errgroup.WithContext(ctx)
 	protected := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
 	protected(func() (err error) {
-		stubs, err = list(gctx, c, namespace, matching("ID", s.Prefixes), c.api.Jobs().List)
+		stubs, err = list(gctx, c, namespace, matching("ID", s.Prefixes), listJobs, c.api.Jobs().List)
 		if err == nil && slices.ContainsFunc(stubs, waits) {
-			blocked, err = list(gctx, c, namespace, both(`Status == "blocked"`, ofJobs), c.api.Evaluations().List)
+			blocked, err = list(gctx, c, namespace, both(`Status == "blocked"`, ofJobs), readJob, c.api.Evaluations().List)
 		}
 		return err
 	})
@@ -46,11 +46,11 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 		if !s.Finished {
 			filter = both(filter, unfinished)
 		}
-		allocations, err = list(gctx, c, namespace, filter, c.api.Allocations().List)
+		allocations, err = list(gctx, c, namespace, filter, readJob, c.api.Allocations().List)
 		return err
 	})
 	protected(func() (err error) {
-		deployments, err = list(gctx, c, namespace, ofJobs, c.api.Deployments().List)
+		deployments, err = list(gctx, c, namespace, ofJobs, readJob, c.api.Deployments().List)
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -96,8 +96,8 @@ func assemble(tier string, stubs []*api.JobListStub, allocations []*api.Allocati
 		jobs[key] = &backends.Job{
 			Tier: tier, Namespace: stub.Namespace, ID: stub.ID, Type: stub.Type, Status: stub.Status,
 			Root: backends.RootID(stub.ID, stub.ParentID), Parent: stub.ParentID,
-			Submitted: time.Unix(0, stub.SubmitTime).UTC(),
-			Periodic:  stub.Periodic, Parameterized: stub.ParameterizedJob, Stopped: stub.Stop,
+			Submitted: time.Unix(0, stub.SubmitTime).UTC(), Index: stub.JobModifyIndex,
+			Periodic: stub.Periodic, Parameterized: stub.ParameterizedJob, Stopped: stub.Stop,
 			Counts: total(stub.JobSummary),
 		}
 	}
@@ -155,7 +155,7 @@ func allocation(stub *api.AllocationListStub, job *backends.Job) backends.Alloca
 	a := backends.Allocation{
 		Tier: job.Tier, Namespace: stub.Namespace, JobID: stub.JobID, Root: job.Root,
 		ID: stub.ID, Name: stub.Name, Group: stub.TaskGroup, Node: stub.NodeName, NodeID: stub.NodeID,
-		Status: stub.ClientStatus, Desired: stub.DesiredStatus, Version: stub.JobVersion, Next: stub.NextAllocation,
+		Status: stub.ClientStatus, Desired: stub.DesiredStatus, Version: stub.JobVersion, Next: stub.NextAllocation, JobType: stub.JobType, Awaited: stub.FollowupEvalID != "",
 		Created: time.Unix(0, stub.CreateTime).UTC(), Modified: time.Unix(0, stub.ModifyTime).UTC(),
 	}
 	if d := stub.DeploymentStatus; d != nil {

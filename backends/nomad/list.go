@@ -14,8 +14,8 @@ const (
 	backoff  = 100 * time.Millisecond // before the second attempt; twice that before the third
 )
 
-// list returns all pages of a listing, each read up to attempts times.
-func list[T any](ctx context.Context, c *Client, namespace, filter string, fetch func(*api.QueryOptions) ([]T, *api.QueryMeta, error)) ([]T, error) {
+// list returns all pages of a listing, each read up to attempts times. right is the capability that it needs.
+func list[T any](ctx context.Context, c *Client, namespace, filter, right string, fetch func(*api.QueryOptions) ([]T, *api.QueryMeta, error)) ([]T, error) {
 	q, err := c.query(ctx, namespace)
 	if err != nil {
 		return nil, err
@@ -24,7 +24,10 @@ func list[T any](ctx context.Context, c *Client, namespace, filter string, fetch
 	var all []T
 	for {
 		page, meta, err := retry(ctx, func() ([]T, *api.QueryMeta, error) { return fetch(q) }, passing)
-		if err != nil {
+		switch {
+		case isForbidden(err):
+			return nil, c.forbidden(ctx, namespace, right, err)
+		case err != nil:
 			return nil, explain(err)
 		}
 		all = append(all, page...)

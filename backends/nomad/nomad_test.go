@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func open(t *testing.T, tier Tier) backends.Cluster {
+func open(t *testing.T, tier Tier) *Client {
 	t.Helper()
 	tier.Name = "production"
 	clients, err := Open(tier)
@@ -63,8 +63,13 @@ func TestARefusedTokenIsForbidden(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := open(t, Tier{URL: cluster.URL, TokenFile: wrong}).Jobs(context.Background(), backends.Selection{})
-			if !errors.Is(err, backends.ErrForbidden) {
-				t.Errorf("got %v, want %v", err, backends.ErrForbidden)
+			if !errors.Is(err, backends.ErrForbidden) || !strings.HasSuffix(err.Error(), "it is not known there, or has expired") {
+				t.Errorf("got %v, want %v: it is not known", err, backends.ErrForbidden)
+			}
+			weak := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "list-jobs")})
+			_, err = weak.Jobs(context.Background(), backends.Selection{})
+			if !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), `lacks "read-job" in namespace *`) {
+				t.Errorf("with list-jobs only: got %v, want that read-job is missing", err)
 			}
 		})
 	}

@@ -63,6 +63,7 @@ func schedule(job *api.Job) backends.Schedule {
 	if *p.TimeZone != "UTC" {
 		s.TimeZone = *p.TimeZone
 	}
+	s.NoOverlap = value(p.ProhibitOverlap)
 	s.Disabled = !*p.Enabled || value(job.Stop)
 	zone, err := p.GetLocation()
 	if err != nil || s.Disabled {

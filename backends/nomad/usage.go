@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	askedAtOnce        = 48 // requests to a cluster for one command; the rest of maxConns is for others
+	askedAtOnce        = 24 // requests to a cluster for one command; the rest of maxConns is for others
 	askedAtOncePerNode = 4  // of these, so that a node that does not answer cannot hold them all
 )
 

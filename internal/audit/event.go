@@ -19,10 +19,17 @@ type Event struct {
 	Job        string    `json:"job,omitempty"`
 	Allocation string    `json:"allocation,omitempty"`
 	Task       string    `json:"task,omitempty"`
-	Decision   Decision  `json:"decision"`
-	Error      string    `json:"error,omitempty"`
-	ExitCode   int       `json:"exit_code"`
-	Duration   float64   `json:"duration_seconds"`
+	Group      string    `json:"group,omitempty"`
+
+	Confirmed   string   `json:"confirmed,omitempty"`   // yes or no, where the user was asked; by -y: unasked
+	Evaluations []string `json:"evaluations,omitempty"` // IDs that Nomad gave, in the order of what was done
+	Deployment  string   `json:"deployment,omitempty"`  // likewise, the last
+	Operation   string   `json:"operation,omitempty"`   // ID of the work that goes on, or went on, without the session
+
+	Decision Decision `json:"decision"`
+	Error    string   `json:"error,omitempty"`
+	ExitCode int      `json:"exit_code"`
+	Duration float64  `json:"duration_seconds"`
 }
 
 // Decision is what authorization said.

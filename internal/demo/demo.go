@@ -5,6 +5,7 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,8 +21,11 @@ import (
 	"nomadctld/internal/sshfiles"
 )
 
-// hostKey is the name of the host key's file; the users' are named for them.
-const hostKey = "hostkey"
+// The names of the files; those of the users' keys are named for them.
+const (
+	hostKey   = "hostkey"
+	tokenFile = "token"
+)
 
 var (
 	tiers = []string{"production", "quality", "test"}
@@ -48,9 +52,16 @@ func Start(dir string) (*Demo, error) {
 	}
 	d.stop = func() { cancel(); stopClusters() }
 	urls := map[string]string{}
+	// Whoever may speak to a simulated cluster can run programs as whoever runs the demo.
+	token := rand.Text()
+	if err := os.WriteFile(d.dir.Path(tokenFile), []byte(token), 0o600); err != nil {
+		return nil, err
+	}
 	for _, tier := range tiers {
 		cluster := sim.Examples(tier, time.Now())
 		clusters = append(clusters, cluster)
+		cluster.AddToken(token, sim.Rights{Management: true})
+		cluster.RunTasks()
 		url, err := cluster.Start()
 		if err != nil {
 			d.stop()
@@ -108,8 +119,9 @@ func (d *Demo) config(urls map[string]string) string {
 	fmt.Fprintf(&b, "[general]\nhostkey = %q\nbind = \"127.0.0.1:2222\"\n\n", d.dir.Path(hostKey))
 	fmt.Fprintf(&b, "[audit]\nfile = %q\n\n[alias]\npsp = \"ps --tier production\"\n\n", d.dir.Path("audit.jsonl"))
 	for _, tier := range tiers {
-		fmt.Fprintf(&b, "[nomad.%s]\nurl = %q\nprefix = [\"%c-\"]\n\n", tier, urls[tier], tier[0])
+		fmt.Fprintf(&b, "[nomad.%s]\nurl = %q\nprefix = [\"%c-\"]\ntoken = %q\n\n", tier, urls[tier], tier[0], d.dir.Path(tokenFile))
 	}
+	b.WriteString("[docker]\nexec = \"nomad\"\n\n") // its containers are processes
 	b.WriteString("[prefix.lnx]\nprefix = [\"p-\", \"q-\", \"t-\", \"raw\"]\n\n")
 	b.WriteString("[prefix.team1]\nprefix = [\"p-team1-\", \"q-team1-\", \"t-team1-\"]\n\n")
 	fmt.Fprintf(&b, "[users.wim]\nname = \"Wim\"\nkey = %q\nprefix = [\"lnx\"]\n\n", sshfiles.PublicLine(d.keys["wim"]))

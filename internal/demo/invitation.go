@@ -7,18 +7,19 @@ import (
 
 // Invitation returns the lines to paste into another terminal.
 func (d *Demo) Invitation() string {
-	ssh := "ssh -F " + d.dir.Path("ssh_config")
+	file := d.dir.Path("ssh_config")
 	return fmt.Sprintf(`A gateway to three simulated clusters is listening on %s.
 Paste into another terminal:
 
-  %[2]s wim                    # what wim may do, who owns every job
-  %[2]s wim ps                 # list jobs and tasks
-  %[2]s wim ps mattermost      # those whose name contains mattermost
-  %[2]s ann ps                 # what team 1 sees of the same clusters
-  %[2]s wim ps --json | head   # the same for scripts
+  ssh -F %[2]s wim                         # what wim may do, who owns every job
+  ssh -F %[2]s wim ps                      # list jobs and tasks
+  ssh -F %[2]s ann ps                      # what team 1 sees of the same clusters
+  ssh -t -F %[2]s wim exec 45fed1138a      # a shell in a task: a process on this machine, as you
+  ssh -t -F %[2]s ann tail p-team1-web     # the logs of all tasks of a job, until Ctrl-C
+  ssh -F %[2]s wim ps --json | head        # for scripts
 
 Ctrl-C ends the demo and removes its keys.
-`, d.Address, ssh)
+`, d.Address, file)
 }
 
 // Quote returns the words as one command line that the gateway splits into the same words.

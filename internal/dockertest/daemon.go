@@ -53,13 +53,20 @@ const Mark = "nomadctld-test"
 // Run starts a container of Image and returns its ID. It is removed with the test, if it is still there.
 func Run(t testing.TB, name string, labels map[string]string, cmd ...string) (id string) {
 	t.Helper()
+	return RunWith(t, name, docker.Config{Labels: labels, Cmd: cmd}, nil)
+}
+
+// RunWith is Run for a container that is more special. Without an image it gets Image.
+func RunWith(t testing.TB, name string, config docker.Config, host *docker.HostConfig) (id string) {
+	t.Helper()
 	client := Client(t)
 	marked := map[string]string{Mark: ""}
-	maps.Copy(marked, labels)
-	container, err := client.CreateContainer(docker.CreateContainerOptions{
-		Name:   name,
-		Config: &docker.Config{Image: Image(t), Cmd: cmd, Labels: marked},
-	})
+	maps.Copy(marked, config.Labels)
+	config.Labels = marked
+	if config.Image == "" {
+		config.Image = Image(t)
+	}
+	container, err := client.CreateContainer(docker.CreateContainerOptions{Name: name, Config: &config, HostConfig: host})
 	if err != nil {
 		t.Fatalf("container %s: %v", name, err)
 	}

@@ -21,6 +21,39 @@ const (
 	tag        = "1" // count up with every change of what archive packs
 )
 
+// Bare returns the name of an image that holds nothing but /bin/busybox: no shell, no other applet.
+func Bare(t testing.TB) string {
+	t.Helper()
+	Image(t) // skips without a busybox
+	client := Client(t)
+	const bare = "nomadctld-test/bare"
+	importing.Lock()
+	defer importing.Unlock()
+	if _, err := client.InspectImage(bare + ":" + tag); err == nil {
+		return bare + ":" + tag
+	}
+	path, err := busybox()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	w := tar.NewWriter(&packed)
+	w.WriteHeader(&tar.Header{Name: "bin/busybox", Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(program))})
+	w.Write(program)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err = client.ImportImage(docker.ImportImageOptions{Repository: bare, Tag: tag, Source: "-", InputStream: &packed, OutputStream: io.Discard})
+	if err != nil {
+		t.Fatalf("image %s: %v", bare, err)
+	}
+	return bare + ":" + tag
+}
+
 // Image returns the name of an image that holds busybox with all its applets on PATH. It is made of the machine's own
 // busybox, so that no registry is needed, and stays in the daemon for the next test.
 func Image(t testing.TB) string {

@@ -12,6 +12,13 @@ import (
 // TCP lets the daemon at host be reached on a port of loopback while the test runs, and returns its address.
 func TCP(t testing.TB, host string) (addr string) {
 	t.Helper()
+	addr, _ = proxy(t, host, nil)
+	return addr
+}
+
+// Cut is TCP with a cable that can be cut: cut closes all connections that are open. New ones are let through again.
+func Cut(t testing.TB, host string) (addr string, cut func()) {
+	t.Helper()
 	return proxy(t, host, nil)
 }
 
@@ -19,10 +26,11 @@ func TCP(t testing.TB, host string) (addr string) {
 func TLS(t testing.TB, host string) (addr string, files Certificates) {
 	t.Helper()
 	files, config := certificates(t)
-	return proxy(t, host, config), files
+	addr, _ = proxy(t, host, config)
+	return addr, files
 }
 
-func proxy(t testing.TB, host string, config *tls.Config) string {
+func proxy(t testing.TB, host string, config *tls.Config) (addr string, cut func()) {
 	t.Helper()
 	target, err := url.Parse(host)
 	if err != nil {
@@ -65,10 +73,10 @@ func proxy(t testing.TB, host string, config *tls.Config) string {
 	})
 	t.Cleanup(func() {
 		listener.Close()
-		open.close()
+		open.close(true)
 		conversations.Wait()
 	})
-	return listener.Addr().String()
+	return listener.Addr().String(), func() { open.close(false) }
 }
 
 // tracked is connections that are closed together; one that comes too late is closed at once.
@@ -87,13 +95,14 @@ func (t *tracked) add(conn net.Conn) {
 	}
 }
 
-func (t *tracked) close() {
+func (t *tracked) close(forever bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.closed = true
+	t.closed = forever
 	for _, conn := range t.conns {
 		conn.Close()
 	}
+	t.conns = nil
 }
 
 // converse copies both ways and passes on the end of each, as streams of exec and attach need it.

@@ -1,15 +1,18 @@
-// Command docs writes what the documentation says about commands from the commands themselves: docs/commands.md
-// and the table in README.md. make generate runs it; its test fails where a file is not what it would write.
+// Command docs writes what the documentation says about commands and settings from those themselves: docs/commands.md,
+// docs/config.md, the example in deploy, the tables in README.md, the manual pages, and what the script nomadctl knows of the
+// commands. make generate runs it; its test fails where a file is not what it would write.
 package main
 
 import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	_ "nomadctld/commands"
+	"nomadctld/config"
 	"nomadctld/router"
 )
 
@@ -41,28 +44,74 @@ var files = []struct {
 	write func(before string) (string, error)
 }{
 	{"docs/commands.md", func(string) (string, error) { return reference(), nil }},
+	{"docs/config.md", func(string) (string, error) { return settings(), nil }},
+	{"deploy/nomadctld.toml", func(string) (string, error) { return config.Example(), nil }},
 	{"README.md", readme},
+	{"nomadctl", client},
+	{"docs/man/nomadctl.1", func(string) (string, error) { return clientPage(), nil }},
+	{"docs/man/nomadctld.8", func(string) (string, error) { return serverPage(), nil }},
 }
 
-const (
-	begin = "<!-- commands: written by make generate -->\n"
-	end   = "<!-- end of commands -->\n"
-)
+// shown returns the commands that are for people.
+func shown() []router.Spec {
+	return slices.DeleteFunc(router.Specs(), func(s router.Spec) bool { return s.Hidden })
+}
 
-// readme puts the table of commands between its marks.
+// settings returns a table for each section of the configuration.
+func settings() string {
+	var b strings.Builder
+	b.WriteString("# Configuration\n\nWritten by `make generate` from what the gateway knows of its settings. deploy/nomadctld.toml holds the same as a file.\n")
+	for _, s := range config.Reference {
+		fmt.Fprintf(&b, "\n## [%s]\n\n", s.Table)
+		if s.About != "" {
+			b.WriteString(s.About + "\n\n")
+		}
+		b.WriteString("| setting | |\n| --- | --- |\n")
+		for _, k := range s.Keys {
+			fmt.Fprintf(&b, "| `%s` | %s |\n", k.Example, strings.ReplaceAll(k.About, "|", "\\|"))
+		}
+	}
+	return b.String()
+}
+
+// readme puts the tables of commands and of rights between their marks.
 func readme(before string) (string, error) {
+	after, err := between(before, "commands", table())
+	if err != nil {
+		return "", err
+	}
+	return between(after, "rights", rights())
+}
+
+// between puts a table between the marks that bear its name.
+func between(before, name, table string) (string, error) {
+	return marked(before, name, table, "<!-- "+name+": written by make generate -->\n", "<!-- end of "+name+" -->\n")
+}
+
+// marked puts a text between two lines.
+func marked(before, name, text, begin, end string) (string, error) {
 	head, rest, ok := strings.Cut(before, begin)
 	_, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return "", fmt.Errorf("the marks around the table of commands are missing")
+		return "", fmt.Errorf("the marks around the table of %s are missing", name)
 	}
-	return head + begin + table() + end + tail, nil
+	return head + begin + text + end + tail, nil
+}
+
+// rights returns a table of the sets and the rights in them.
+func rights() string {
+	var b strings.Builder
+	b.WriteString("| set | to | rights |\n| --- | --- | --- |\n")
+	for _, s := range router.Sets {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Set, s.About, strings.Join(router.Grant([]string{string(s.Set)}), ", "))
+	}
+	return b.String()
 }
 
 func table() string {
 	var b strings.Builder
 	b.WriteString("| command | |\n| --- | --- |\n")
-	for _, spec := range router.Specs() {
+	for _, spec := range shown() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", strings.TrimSpace(spec.Name+" "+spec.Args), spec.Short)
 	}
 	return b.String()
@@ -71,8 +120,8 @@ func table() string {
 // reference returns a section for each command with the text of its --help.
 func reference() string {
 	var b strings.Builder
-	b.WriteString("# Commands\n\nWritten by `make generate` from the commands themselves.\n\n" + table())
-	for _, spec := range router.Specs() {
+	b.WriteString("# Commands\n\nWritten by `make generate` from the commands themselves.\n\n" + table() + "\n## Rights\n\n" + rights())
+	for _, spec := range shown() {
 		fmt.Fprintf(&b, "\n## %s\n\n```text\n%s```\n", spec.Name, spec.Help())
 		if spec.JSON != nil {
 			b.WriteString("\nThe fields of `--json`:\n\n| field | type | |\n| --- | --- | --- |\n")

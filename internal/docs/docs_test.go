@@ -2,7 +2,12 @@ package main
 
 import (
 	"os"
+	"os/exec"
+	"slices"
+	"strings"
 	"testing"
+
+	"nomadctld/router"
 )
 
 func TestGeneratedFilesAreCurrent(t *testing.T) {
@@ -19,7 +24,10 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 		if string(got) != want {
 			t.Errorf("%s is not what the commands say: run make generate", file.name)
 		}
-		if stale, err := file.write(begin + end); err != nil || stale == begin+end {
+		const empty = "<!-- commands: written by make generate -->\n<!-- end of commands -->\n" +
+			"<!-- rights: written by make generate -->\n<!-- end of rights -->\n" +
+			"# commands: written by make generate\n# end of commands\n"
+		if stale, err := file.write(empty); err != nil || stale == empty {
 			t.Errorf("%s: a stale text would pass: %v", file.name, err)
 		}
 	}
@@ -28,5 +36,57 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 func TestAReadmeWithoutMarksIsAnError(t *testing.T) {
 	if _, err := readme("no marks"); err == nil {
 		t.Error("got none")
+	}
+}
+
+func TestAScriptWithoutMarksIsAnError(t *testing.T) {
+	if _, err := client("no marks"); err == nil {
+		t.Error("got none")
+	}
+}
+
+func TestHiddenCommandsAreInNoDocument(t *testing.T) {
+	hidden := slices.DeleteFunc(router.Specs(), func(s router.Spec) bool { return !s.Hidden })
+	if len(hidden) == 0 {
+		t.Fatal("there are none, so this test cannot fail")
+	}
+	t.Chdir("../..")
+	for _, file := range files {
+		before, err := os.ReadFile(file.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := file.write(string(before))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range hidden {
+			if strings.Contains(after, spec.Short) {
+				t.Errorf("%s explains %s", file.name, spec.Name)
+			}
+		}
+	}
+}
+
+// TestTheManualPagesAreWellFormed asks mandoc and groff, where they are installed.
+func TestTheManualPagesAreWellFormed(t *testing.T) {
+	t.Chdir("../..")
+	checks := [][]string{{"mandoc", "-Tlint", "-W", "warning"}, {"groff", "-man", "-ww", "-Tutf8", "-z"}}
+	for _, check := range checks {
+		if _, err := exec.LookPath(check[0]); err != nil {
+			t.Logf("not checked with %s: apt-get install %[1]s", check[0])
+			continue
+		}
+		for _, page := range []string{"docs/man/nomadctl.1", "docs/man/nomadctld.8"} {
+			if out, err := exec.Command(check[0], append(check[1:], page)...).CombinedOutput(); err != nil || len(out) > 0 {
+				t.Errorf("%s %s: %v\n%s", check[0], page, err, out)
+			}
+		}
+	}
+}
+
+func TestForeignSignsAreNoRoff(t *testing.T) {
+	if got, want := roff(`.a\b-c'd`), `\&.a\eb\-c\(aqd`; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -49,6 +50,44 @@ func Text(s string) string {
 	}
 	return b.String()
 }
+
+// Line is Text for a line of a program's own output: tabs stay, a carriage return at the end goes, and the sequences that
+// set colours stay if colours are wanted, with a reset at the end; without, they are left out.
+func Line(s string, colours bool) string {
+	s = strings.TrimSuffix(s, "\r")
+	if printable(s) {
+		return s
+	}
+	var b strings.Builder
+	coloured := false
+	for s != "" {
+		text, rest, tab := strings.Cut(s, "\t")
+		for text != "" {
+			at := colour.FindStringIndex(text)
+			if at == nil {
+				b.WriteString(Text(text))
+				break
+			}
+			b.WriteString(Text(text[:at[0]]))
+			if colours {
+				b.WriteString(text[at[0]:at[1]])
+				coloured = true
+			}
+			text = text[at[1]:]
+		}
+		if tab {
+			b.WriteByte('\t')
+		}
+		s = rest
+	}
+	if coloured {
+		b.WriteString("\x1b[0m")
+	}
+	return b.String()
+}
+
+// colour is a sequence that does nothing but set colours and weights.
+var colour = regexp.MustCompile("\x1b\\[[0-9;:]*m")
 
 func printable(s string) bool {
 	for _, r := range s {

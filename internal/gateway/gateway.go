@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"nomadctld/acl"
@@ -17,6 +19,8 @@ import (
 	_ "nomadctld/commands" // they register themselves
 	"nomadctld/config"
 	"nomadctld/internal/audit"
+	"nomadctld/internal/nomadcli"
+	"nomadctld/internal/ops"
 	"nomadctld/internal/sshd"
 	"nomadctld/router"
 )
@@ -29,6 +33,7 @@ func Commands() []string { return router.Names() }
 
 // Gateway is ready to serve.
 type Gateway struct {
+	ops      *ops.Registry
 	server   *sshd.Server
 	listener net.Listener
 }
@@ -37,9 +42,9 @@ type Gateway struct {
 func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	events, err := audit.Open(c.Audit.File)
 	if err != nil {
-		return nil, fmt.Errorf("audit log: %w", err)
+		return nil, fmt.Errorf("audit log: %w (its folder has to be there, writable for the user that nomadctld runs as)", err)
 	}
-	clusters, err := nomad.Open(clusterTiers(c.Tiers)...)
+	clients, err := nomad.Open(clusterTiers(c.Tiers)...)
 	if err != nil {
 		return nil, err
 	}
@@ -50,8 +55,24 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		return nil, err
 	}
 	shared := map[string]*backends.Shared{}
-	for tier, cluster := range clusters {
-		shared[tier] = backends.Share(cluster)
+	operations := map[string]backends.Operations{}
+	runtimes := &router.Runtimes{Docker: containers, Nomad: map[string]backends.Runtime{}, Way: router.Way(c.Docker.Exec)}
+	for tier, client := range clients {
+		shared[tier] = backends.Share(client)
+		runtimes.Nomad[tier] = client
+		operations[tier] = client
+	}
+	raw, err := rawBinary(c)
+	if err != nil {
+		return nil, err
+	}
+	registry, problems := ops.Open(c.Audit.Jobs)
+	for _, problem := range problems {
+		log.Error("a definition that was kept cannot be read", "error", problem)
+	}
+	for _, k := range registry.Kept() {
+		log.Warn("a job was stopped for a restart that did not finish; bring it back with: ops "+k.ID+" --restore",
+			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}
 	var keys [][]byte
 	for _, file := range c.General.HostKeys {
@@ -67,15 +88,16 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	users := directory(c)
 	handler := router.Gateway{
-		Users: users, Tiers: ownedTiers(c.Tiers), Clusters: shared, Containers: containers, Aliases: c.Aliases,
-		Audit: events, Required: c.Audit.Required, Log: log,
+		Users: users, Tiers: ownedTiers(c.Tiers), Clusters: shared, Runtimes: runtimes, Operations: operations, Ops: registry, Raw: raw,
+		Aliases: c.Aliases,
+		Audit:   events, Required: c.Audit.Required, Log: log,
 	}.Handler()
 	listener, err := net.Listen("tcp", c.General.Bind)
 	if err != nil {
 		return nil, err
 	}
 	return &Gateway{
-		listener: listener,
+		listener: listener, ops: registry,
 		server: &sshd.Server{
 			HostKeys: hostKeys, Users: users, Handler: handler, Log: log,
 			Limits: sshd.Limits{
@@ -89,8 +111,24 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 // Addr returns the address that the gateway listens on.
 func (g *Gateway) Addr() net.Addr { return g.listener.Addr() }
 
-// Serve answers until ctx ends and running commands had their grace.
-func (g *Gateway) Serve(ctx context.Context) error { return g.server.Serve(ctx, g.listener, Grace) }
+// Serve answers until ctx ends and running commands, and what goes on without a session, had their grace.
+func (g *Gateway) Serve(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		<-ctx.Done()
+		g.ops.Close("the gateway is being stopped")
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), Grace)
+		defer cancel()
+		g.ops.Wait(patience)
+	}()
+	err := g.server.Serve(ctx, g.listener, Grace)
+	stop()
+	<-ended
+	return err
+}
 
 func clusterTiers(tiers []config.Tier) []nomad.Tier {
 	var all []nomad.Tier
@@ -100,12 +138,45 @@ func clusterTiers(tiers []config.Tier) []nomad.Tier {
 	return all
 }
 
+// rawBinary returns how the command raw runs the nomad binary.
+func rawBinary(c *config.Config) (*router.Raw, error) {
+	for _, begin := range c.Raw.Allow {
+		if !nomadcli.Known(begin) {
+			return nil, fmt.Errorf("raw.allow: %q is no command of nomad that raw could run", begin)
+		}
+	}
+	return &router.Raw{
+		Binary: nomadcli.Binary{Path: c.General.NomadBinary, Allow: c.Raw.Allow, User: c.Raw.User},
+		Cluster: func(name string) (nomadcli.Cluster, error) {
+			i := slices.IndexFunc(c.Tiers, func(t config.Tier) bool { return t.Name == name })
+			t := c.Tiers[i]
+			cluster := nomadcli.Cluster{URL: t.URL, CAFile: t.TLS.CA, CertFile: t.TLS.Cert, KeyFile: t.TLS.Key, ServerName: t.TLS.ServerName}
+			if t.TokenFile != "" {
+				token, err := os.ReadFile(t.TokenFile)
+				if err != nil {
+					return cluster, fmt.Errorf("the token of tier %s cannot be read; tell the gateway's operator", name)
+				}
+				cluster.Token = strings.TrimSpace(string(token))
+			}
+			return cluster, nil
+		},
+	}, nil
+}
+
 func ownedTiers(tiers []config.Tier) []acl.Tier {
 	var all []acl.Tier
 	for _, t := range tiers {
 		all = append(all, acl.Tier{Name: t.Name, Aliases: t.Aliases, Prefixes: t.Prefixes})
 	}
 	return all
+}
+
+func group(g config.Group) acl.Group {
+	rights := router.Grant(g.Commands)
+	if g.Raw && !slices.Contains(rights, "raw") {
+		rights = append(rights, "raw")
+	}
+	return acl.Group{Name: g.Name, Prefixes: g.Prefixes, Rights: rights, Granted: g.Commands, Namespaces: g.Namespaces}
 }
 
 func directory(c *config.Config) *acl.Directory {
@@ -117,7 +188,7 @@ func directory(c *config.Config) *acl.Directory {
 		}
 		for _, name := range u.Groups {
 			g := c.Groups[name]
-			user.Groups = append(user.Groups, acl.Group{Prefixes: g.Prefixes, Raw: g.Raw, Commands: g.Commands, Namespaces: g.Namespaces})
+			user.Groups = append(user.Groups, group(g))
 		}
 		var keys []string
 		for _, key := range u.Keys {

@@ -34,7 +34,7 @@ var agent struct {
 }
 
 // realAgent returns the URL of a development agent that holds Scenario, started the first time.
-func realAgent(t *testing.T, binary string) string {
+func realAgent(t testing.TB, binary string) string {
 	t.Helper()
 	agent.once.Do(func() { agent.err = startAgent(t, binary) })
 	if agent.err != nil {
@@ -59,7 +59,7 @@ func StopAgent() {
 	os.RemoveAll(agent.dir)
 }
 
-func startAgent(t *testing.T, binary string) error {
+func startAgent(t testing.TB, binary string) error {
 	dir, err := os.MkdirTemp("", "nomadctld-nomad-")
 	if err != nil {
 		return err
@@ -94,6 +94,16 @@ client {
 plugin "raw_exec" {
   config {
     enabled = true
+  }
+}
+# It would remove the containers of other tests, which are nobody's to it.
+plugin "docker" {
+  config {
+    gc {
+      dangling_containers {
+        enabled = false
+      }
+    }
   }
 }
 `, filepath.Join(dir, "data"), ports[0], ports[1], ports[2], connections)

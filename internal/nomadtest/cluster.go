@@ -22,6 +22,9 @@ const Token = "6f7c9f3e-3a5b-4a52-9d51-52c7e2ac9c21"
 // own, a gateway uses most of the 100, and here all of them come from one address.
 const connections = 2000
 
+// NoBinary says what is missing where there is no Binary.
+const NoBinary = "no real Nomad: set NOMADCTLD_TEST_NOMAD to a nomad binary, or put one on PATH, to test against it too"
+
 // Cluster is a cluster that holds the jobs of Scenario.
 type Cluster struct {
 	Kind string // sim or real
@@ -34,27 +37,39 @@ type Cluster struct {
 func Clusters(t *testing.T) []Cluster {
 	t.Helper()
 	clusters := []Cluster{Simulated(t)}
-	if binary := Binary(); binary != "" {
-		clusters = append(clusters, Cluster{Kind: "real", URL: realAgent(t, binary)})
+	if Binary() != "" {
+		clusters = append(clusters, Real(t))
 	} else {
-		t.Log("no real Nomad: set NOMADCTLD_TEST_NOMAD to a nomad binary, or put one on PATH, to test against it too")
+		t.Log(NoBinary)
 	}
 	return clusters
+}
+
+// Real returns the real cluster; there has to be a Binary.
+func Real(t testing.TB) Cluster {
+	t.Helper()
+	return Cluster{Kind: "real", URL: realAgent(t, Binary())}
 }
 
 // Simulated returns a simulated cluster of its own for each call.
 func Simulated(t *testing.T) Cluster {
 	t.Helper()
+	cluster, err := Simulate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Sim.Close)
+	return cluster
+}
+
+// Simulate is Simulated for whoever closes Sim.
+func Simulate() (Cluster, error) {
 	c := sim.New()
 	c.LimitConnections(connections)
 	c.AddToken(Token, sim.Rights{Management: true})
 	simScenario(c, time.Now())
 	url, err := c.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return Cluster{Kind: "sim", URL: url, Sim: c}
+	return Cluster{Kind: "sim", URL: url, Sim: c}, err
 }
 
 // TokenFile writes Token to a file and returns its path.
@@ -70,28 +85,34 @@ func TokenFile(t *testing.T) string {
 // Token makes a token with these capabilities in every namespace, and returns a file that holds it.
 func (c Cluster) Token(t *testing.T, capabilities ...string) string {
 	t.Helper()
-	var secret string
-	if c.Sim != nil {
-		secret = "limited " + t.Name()
-		c.Sim.AddToken(secret, sim.Rights{Namespaces: map[string][]string{"*": capabilities}})
-	} else {
-		client, err := api.NewClient(&api.Config{Address: c.URL, SecretID: Token})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rules := fmt.Sprintf(`namespace "*" { capabilities = [%s] }`, `"`+strings.Join(capabilities, `","`)+`"`)
-		if _, err := client.ACLPolicies().Upsert(&api.ACLPolicy{Name: "limited", Rules: rules}, nil); err != nil {
-			t.Fatal(err)
-		}
-		token, _, err := client.ACLTokens().Create(&api.ACLToken{Name: "limited", Type: "client", Policies: []string{"limited"}}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		secret = token.SecretID
-	}
 	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(tokenOf(t, c, capabilities...)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// tokenOf makes such a token and returns its secret. The policy of a real one is named for its capabilities, because a
+// policy is for ever what its last version says.
+func tokenOf(t *testing.T, c Cluster, capabilities ...string) string {
+	t.Helper()
+	name := "limited-" + strings.Join(capabilities, "-")
+	if c.Sim != nil {
+		secret := name + " " + t.Name()
+		c.Sim.AddToken(secret, sim.Rights{Namespaces: map[string][]string{"*": capabilities}})
+		return secret
+	}
+	client, err := api.NewClient(&api.Config{Address: c.URL, SecretID: Token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := fmt.Sprintf(`namespace "*" { capabilities = [%s] }`, `"`+strings.Join(capabilities, `","`)+`"`)
+	if _, err := client.ACLPolicies().Upsert(&api.ACLPolicy{Name: name, Rules: rules}, nil); err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := client.ACLTokens().Create(&api.ACLToken{Name: name, Type: "client", Policies: []string{name}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.SecretID
 }

@@ -58,6 +58,25 @@ func batch(id string) *api.Job {
 	return job
 }
 
+// What the tasks of p-team3-talker, p-team3-finished and p-team3-crashed run.
+var (
+	talk  = []string{"/bin/sh", "-c", `i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo "out $i"; echo "err $i" >&2; done; exec /bin/sleep 3600`}
+	once  = []string{"/bin/sh", "-c", "echo hello from once; echo bye >&2"}
+	crash = []string{"/bin/sh", "-c", "echo attempt; exit 7"}
+)
+
+func finished() *api.Job {
+	job := batch("p-team3-finished")
+	job.TaskGroups[0].Tasks = []*api.Task{task("once", once)}
+	return job
+}
+
+func crashed() *api.Job {
+	g := group("crash", 1, task("crash", crash))
+	g.RestartPolicy.Attempts = pointer(1)
+	return service("default", "p-team3-crashed", g)
+}
+
 func periodic(id string, plan *api.PeriodicConfig) *api.Job {
 	job := batch(id)
 	plan.SpecType = pointer(api.PeriodicSpecCron)

@@ -38,6 +38,9 @@ func runScenario(client *api.Client, marker string, port int) error {
 		periodic("p-team1-crons", &api.PeriodicConfig{Specs: []string{cron, cronLater}}),
 		periodic("p-team1-off", &api.PeriodicConfig{Spec: pointer(cron), Enabled: pointer(false)}),
 		parameterized("p-team1-import", "file"),
+		service("default", "p-team3-shell", group("shell", 1, task("box", sleep))),
+		service("default", "p-team3-talker", group("talk", 2, task("talk", talk))),
+		finished(), crashed(),
 	} {
 		if err := register(client, job); err != nil {
 			return err

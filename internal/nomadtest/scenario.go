@@ -18,9 +18,13 @@ const Evil = "p-team1-\x1b[31mevil\nline\u202e"
 //	p-team1-moved     its first allocation failed and was rescheduled, once; the second runs and is healthy
 //	p-team1-checked   a service of Nomad's with a TCP check "alive" that passes and an HTTP check "ready" that fails
 //	Evil              runs
+//	p-team3-shell     a task "box" that sleeps, to run programs in
+//	p-team3-talker    two allocations whose task "talk" writes "out 1" to "out 150" and "err 1" to "err 150", and sleeps
+//	p-team3-finished  a batch job whose task "once" wrote "hello from once" and, to stderr, "bye"
+//	p-team3-crashed   its task "crash" wrote "attempt" and exited with 7, twice, and failed
 //	p-team10-web, p-team2-shop, q-team2-db   other teams': run
 //
-// The periodic ones would launch by themselves only on the 29th of February.
+// All tasks are of the driver raw_exec. The periodic ones would launch by themselves only on the 29th of February.
 const (
 	cron      = "0 5 29 2 *"
 	cronLater = "30 16 29 2 *"

@@ -2,6 +2,7 @@ package nomadtest
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"nomadctld/internal/sim"
@@ -76,6 +77,7 @@ func simScenario(c *sim.Cluster, now time.Time) {
 	})
 	simLaunched(c, started)
 	simReplaced(c, started)
+	simTalking(c, started)
 	c.Run(sim.Job{
 		ID: "p-team1-checked", Submitted: started, Deployment: sim.Deployment{Status: "successful"},
 		Groups: []sim.Group{{
@@ -89,6 +91,49 @@ func simScenario(c *sim.Cluster, now time.Time) {
 			}},
 		}},
 	})
+}
+
+// simTalking describes the jobs to run programs in and to read the logs of. Only what goes on running is a process, and
+// what was written is described: every test has it at once.
+func simTalking(c *sim.Cluster, started time.Time) {
+	deployed := sim.Deployment{Status: "successful"}
+	sleep := []string{"/bin/sleep", "3600"}
+	run := func(j sim.Job, g sim.Group, wrote map[string]string) {
+		g.Tasks[0].Driver = "raw_exec"
+		j.Submitted, j.Groups = started, []sim.Group{g}
+		c.Run(j)
+		for _, id := range c.Allocations("default", j.ID) {
+			for stream, text := range wrote {
+				c.Log(id, g.Tasks[0].Name, stream, []byte(text))
+			}
+		}
+	}
+	run(sim.Job{ID: "p-team3-shell", Deployment: deployed}, sim.Group{
+		Name: "shell", Tasks: []sim.Task{{Name: "box", Command: sleep}},
+	}, nil)
+	var out, err strings.Builder
+	for i := range 150 {
+		fmt.Fprintln(&out, "out", i+1)
+		fmt.Fprintln(&err, "err", i+1)
+	}
+	run(sim.Job{ID: "p-team3-talker", Deployment: deployed}, sim.Group{
+		Name: "talk", Count: 2, Tasks: []sim.Task{{Name: "talk", Command: sleep}},
+	}, map[string]string{"stdout": out.String(), "stderr": err.String()})
+	run(sim.Job{ID: "p-team3-finished", Type: "batch"}, sim.Group{
+		Name: "run", Tasks: []sim.Task{{Name: "once"}},
+		Allocations: []sim.Allocation{{Node: "node-1", ClientStatus: "complete", Created: started}},
+	}, map[string]string{"stdout": "hello from once\n", "stderr": "bye\n"})
+	exit := func(after time.Duration) sim.Event { return sim.Exited(started.Add(after), 7, 0) }
+	run(sim.Job{ID: "p-team3-crashed", Deployment: sim.Deployment{Status: "failed", Description: "Failed due to unhealthy allocations"}}, sim.Group{
+		Name: "crash", Tasks: []sim.Task{{Name: "crash"}}, Restart: &sim.Restart{Attempts: 1, Interval: 5 * time.Minute, Delay: time.Second},
+		Allocations: []sim.Allocation{{
+			Node: "node-1", ClientStatus: "failed", Created: started, Modified: started.Add(2 * time.Second), Unhealthy: true,
+			Tasks: map[string]sim.TaskState{"crash": {State: "dead", Failed: true, Events: []sim.Event{
+				sim.Received(started), sim.TaskSetup(started), sim.Started(started), exit(0), sim.Restarting(started, time.Second),
+				sim.Started(started.Add(time.Second)), exit(time.Second), sim.NotRestarting(started.Add(time.Second), 1),
+			}}},
+		}},
+	}, map[string]string{"stdout": "attempt\nattempt\n"})
 }
 
 // simLaunched describes the jobs that launch others, and these.

@@ -12,7 +12,8 @@ import (
 var wantDeployments = map[string]string{
 	"p-team1-web": "successful successful", Evil: "successful", "p-team2-shop": "successful", "p-team10-web": "successful",
 	"q-team2-db": "successful", "p-team1-fail": "failed", "p-team1-slow": "failed", "p-team1-moved": "successful",
-	"p-team1-versions": "successful successful", "p-team1-checked": "successful",
+	"p-team1-versions": "successful successful", "p-team1-checked": "successful", "p-team3-shell": "successful", "p-team3-talker": "successful",
+	"p-team3-crashed": "failed",
 }
 
 // wantAllocations are the states of the allocations of the jobs and their children, in all namespaces.
@@ -21,6 +22,7 @@ var wantAllocations = map[string]string{
 	"q-team2-db": "running", "p-team1-multi": "running", "p-team1-fail": "failed", "p-team1-slow": "running",
 	"p-team1-done": "complete", "p-team1-cron": "complete", "p-team1-import": "complete",
 	"p-team1-versions": "complete running running", "p-team1-moved": "failed running", "p-team1-checked": "running",
+	"p-team3-shell": "running", "p-team3-talker": "running running", "p-team3-finished": "complete", "p-team3-crashed": "failed",
 }
 
 var everywhere = &api.QueryOptions{Namespace: "*"}

@@ -1,6 +1,8 @@
 package render
 
 import (
+	"hash/fnv"
+	"io"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
@@ -34,6 +36,15 @@ func State(word string) Color {
 		return Odd
 	}
 	return ""
+}
+
+// Distinct returns a colour for a name, the same each time; names that differ mostly have different ones. It means
+// nothing, so it is none of the colours above.
+func Distinct(name string) Color {
+	colors := []Color{"\x1b[36m", "\x1b[35m", "\x1b[34m", "\x1b[96m", "\x1b[95m", "\x1b[94m"}
+	hash := fnv.New32a()
+	io.WriteString(hash, name)
+	return colors[hash.Sum32()%uint32(len(colors))]
 }
 
 // Paint returns text, which has to be harmless already, in a colour where colours are wanted.

@@ -17,6 +17,9 @@ func (f failure) Error() string { return f.text }
 
 var denied = failure{http.StatusForbidden, "Permission denied"}
 
+// deniedRPC is what the streams of a client say of a token that nobody knows.
+const deniedRPC = "rpc error: Permission denied"
+
 type token struct {
 	secret string
 	rights Rights
@@ -45,6 +48,14 @@ func (c *Cluster) authenticate(r *http.Request) (*token, error) {
 		return &token{}, nil
 	}
 	return nil, denied
+}
+
+// unknownToken reports whether the request has a token that nobody knows.
+func (c *Cluster) unknownToken(r *http.Request) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	_, err := c.authenticate(r)
+	return err != nil
 }
 
 func secret(r *http.Request) string {

@@ -24,6 +24,8 @@ type allocation struct {
 	group              Group
 	node               *node // as it was when the allocation was placed
 	failing            map[string]CheckFailure
+	placed             bool // by the scheduler, not described
+	due                bool // failed, and is to be replaced now
 }
 
 func (a *allocation) key() key { return key{a.Namespace, a.ID, a.CreateIndex} }
@@ -141,4 +143,16 @@ func (a *allocation) detail() object {
 		d["RescheduleTracker"] = a.RescheduleTracker
 	}
 	return d
+}
+
+// Allocations returns the IDs of a job's allocations, in the order of the IDs; none when there is no such job.
+func (c *Cluster) Allocations(namespace, job string) (ids []string) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if j := c.job(namespace, job); j != nil {
+		for _, a := range j.allocations {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
 }

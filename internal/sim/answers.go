@@ -125,7 +125,11 @@ func ofJob(t table, answer func(q *query, j *job) (any, error)) func(*Cluster, *
 			return nil, denied
 		}
 		q.at = c.changedAt[t]
-		return answer(q, c.job(q.namespace, q.id))
+		j := c.job(q.namespace, q.id)
+		if j == nil {
+			q.left = c // whoever purged it
+		}
+		return answer(q, j)
 	}
 }
 
@@ -145,21 +149,38 @@ func jobSummary(q *query, j *job) (any, error) {
 	return j.summary, nil
 }
 
-func jobAllocations(_ *query, j *job) (any, error) {
-	out := []allocationStub{}
+// jobAllocations answers those of the job as it is and, with all or once it was purged, of those with its ID before.
+func jobAllocations(q *query, j *job) (any, error) {
+	all, err := q.flag("all", false)
+	if err != nil {
+		return nil, err
+	}
+	rows := []*allocation(nil)
 	if j != nil {
-		for _, a := range j.allocations {
+		rows = j.allocations
+	} else {
+		rows, _ = q.left.orphans(q.namespace, q.id)
+	}
+	out := []allocationStub{}
+	for _, a := range rows {
+		if all || j == nil || a.Job.CreateIndex == j.CreateIndex {
 			out = append(out, a.stub(true, false))
 		}
 	}
 	return out, nil
 }
 
-func jobEvaluations(_ *query, j *job) (any, error) {
-	if j == nil || j.evaluations == nil {
+func jobEvaluations(q *query, j *job) (any, error) {
+	rows := []*evaluation(nil)
+	if j != nil {
+		rows = j.evaluations
+	} else {
+		_, rows = q.left.orphans(q.namespace, q.id)
+	}
+	if rows == nil {
 		return []*evaluation{}, nil
 	}
-	return j.evaluations, nil
+	return rows, nil
 }
 
 func jobDeployments(_ *query, j *job) (any, error) {
@@ -199,7 +220,7 @@ func unknownAllocation(id string) error { return fmt.Errorf("Unknown allocation 
 // allocation looks an allocation up by its whole ID; nil when there is none.
 func (c *Cluster) allocation(id string) (*allocation, error) {
 	if _, err := digits(id, true); err != nil {
-		return nil, fmt.Errorf("alloc lookup failed: %w", err)
+		return nil, fmt.Errorf("alloc lookup failed: index error: %w", err)
 	}
 	return c.byID[strings.ToLower(id)], nil
 }

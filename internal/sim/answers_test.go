@@ -30,7 +30,7 @@ func TestBadQueriesAreRefusedInNomadsWords(t *testing.T) {
 		{"/v1/allocations?prefix=abc", 500, "alloc lookup failed: Input (without hyphens) must be even length"},
 		{"/v1/allocations?prefix=zz", 500, "alloc lookup failed: Invalid UUID: encoding/hex: invalid byte: U+007A 'z'"},
 		{"/v1/evaluations?status=blocked&filter=ID+==+1", 400, "Filter expression cannot be used with other filter parameters"},
-		{id, 500, "alloc lookup failed: UUID must be 36 characters"},
+		{id, 500, "alloc lookup failed: index error: UUID must be 36 characters"},
 		{id + "0/x/y", 404, "resource not found"},
 		{"/v1/client" + id[3:] + "0/stats", 404, `Unknown allocation "00000000-0000-0000-0000-000000000000"`},
 		{"/v1/nothing", 404, ""},

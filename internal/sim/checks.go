@@ -28,7 +28,7 @@ type checkResult struct {
 // checks answers what the client of an allocation last saw of its checks, by their IDs. Like Nomad it answers null
 // where there is none, and where the allocation no longer runs.
 func checks(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	a, n, err := c.reach(r, id)
+	a, n, err := c.reach(r, id, "read-job")
 	if err != nil {
 		refuse(w, err)
 		return

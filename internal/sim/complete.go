@@ -71,8 +71,13 @@ func (t *Task) complete() {
 	if t.Memory == 0 {
 		t.Memory = 64
 	}
+	if t.Command != nil && len(t.Command) == 0 {
+		panic("sim: the command of task " + t.Name + " has no words")
+	}
 	if t.Config == nil && t.Driver == "docker" {
 		t.Config = object{"image": "example/" + t.Name + ":1"}
+	} else if t.Config == nil && t.Command != nil {
+		t.Config = object{"command": t.Command[0], "args": t.Command[1:]}
 	} else if t.Config == nil {
 		t.Config = object{"command": "/usr/bin/" + t.Name}
 	}
@@ -144,7 +149,7 @@ func (s *TaskState) life(a Allocation) []Event {
 func (j *Job) record() *job {
 	r := &job{
 		ID: j.ID, ParentID: j.ParentID, Name: j.ID, Namespace: j.Namespace, Region: "global", Type: j.Type,
-		NodePool: "default", Datacenters: []string{"*"}, Priority: 50, Stop: j.Stopped, Meta: j.Meta,
+		NodePool: "default", Datacenters: []string{"*"}, Priority: defaultPriority, Stop: j.Stopped, Meta: j.Meta,
 		Version: j.Version, SubmitTime: j.Submitted.UnixNano(), groups: j.Groups,
 		Dispatched: j.ParentID != "" && j.Parameterized != nil, constraints: j.Constraints, extra: j.Extra,
 	}

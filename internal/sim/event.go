@@ -74,6 +74,19 @@ func Terminated(at time.Time, exit int, msg string) Event {
 	return e
 }
 
+// Exited is the end of a program as the drivers exec and raw_exec tell it, by a signal unless that is 0.
+func Exited(at time.Time, exit, signal int) Event {
+	display := fmt.Sprintf("Exit Code: %d", exit)
+	if signal != 0 {
+		display += fmt.Sprintf(", Signal: %d", signal)
+	}
+	e := event(at, "Terminated", display, map[string]string{
+		"exit_code": strconv.Itoa(exit), "signal": strconv.Itoa(signal), "oom_killed": "false",
+	})
+	e.ExitCode, e.Signal = exit, signal
+	return e
+}
+
 // OOMKilled is a Terminated for want of memory.
 func OOMKilled(at time.Time) Event {
 	e := Terminated(at, 137, "OOM Killed")

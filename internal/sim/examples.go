@@ -7,9 +7,10 @@ import (
 
 // Examples returns the cluster of one tier of the original nomadctld's README, "production", "quality" or "test",
 // with the jobs shown there in the states shown there, seen at now, and with the jobs of a few more teams. It panics
-// for another name.
+// for another name. Its tasks are processes only once RunTasks is called.
 func Examples(name string, now time.Time) *Cluster {
 	e := examples{New(), now}
+	e.c.held = true
 	switch name {
 	case "production":
 		e.nodes("p-node-", 9)
@@ -54,14 +55,14 @@ func (e examples) single(id, node string, age time.Duration, d Deployment, s Tas
 	at := e.ago(age)
 	a.Node, a.Created, a.Modified = node, at.Add(-30*time.Second), at
 	a.Tasks = map[string]TaskState{id: s}
-	e.c.Run(Job{ID: id, Deployment: d, Submitted: a.Created, Groups: []Group{{
+	e.run(Job{ID: id, Deployment: d, Submitted: a.Created, Groups: []Group{{
 		Name: id + "-main", Tasks: []Task{{Name: id, CPU: 500, Memory: 2048}}, Allocations: []Allocation{a},
 	}}})
 }
 
 // team runs a healthy service with made-up numbers.
 func (e examples) team(id string, count int, age time.Duration, tasks ...Task) {
-	e.c.Run(Job{ID: id, Deployment: successful, Submitted: e.ago(age), Groups: []Group{{Name: "web", Count: count, Tasks: tasks}}})
+	e.run(Job{ID: id, Deployment: successful, Submitted: e.ago(age), Groups: []Group{{Name: "web", Count: count, Tasks: tasks}}})
 }
 
 const vaultError = `vault: server error deriving vault token: Error making API request.
@@ -122,7 +123,7 @@ func (e examples) quality() {
 
 func (e examples) test() {
 	e.team("t-team1-web", 1, 2*day)
-	e.c.Run(Job{ID: "t-team1-batch", Type: "batch", Submitted: e.ago(3 * time.Hour), Groups: []Group{
+	e.run(Job{ID: "t-team1-batch", Type: "batch", Submitted: e.ago(3 * time.Hour), Groups: []Group{
 		{Name: "windows", Unplaced: &Unplaced{ConstraintFiltered: map[string]int{"${attr.kernel.name} = windows": 3}}},
 		{Name: "memory", Tasks: []Task{{Name: "memory", Memory: 65536}}, Unplaced: &Unplaced{
 			Queued: 2, DimensionExhausted: map[string]int{"memory": 3},

@@ -44,7 +44,7 @@ func imports() *Parameterized {
 
 func (e examples) batch(j Job) {
 	j.Type = "batch"
-	e.c.Run(j)
+	e.run(j)
 }
 
 // launched runs a child of a periodic job, which began at and took a while.

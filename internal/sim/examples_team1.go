@@ -14,7 +14,7 @@ func public(name string, g Group) Group {
 // team1Web runs a service whose checks pass.
 func (e examples) team1Web() {
 	g := public("team1-web", Group{Name: "web", Count: 2, Tasks: []Task{{Name: "web", Env: map[string]string{"LOG_LEVEL": "info"}}}})
-	e.c.Run(Job{ID: "p-team1-web", Deployment: successful, Submitted: e.ago(2 * week), Groups: []Group{g}})
+	e.run(Job{ID: "p-team1-web", Deployment: successful, Submitted: e.ago(2 * week), Groups: []Group{g}})
 }
 
 // team1API runs a service in the middle of an update: the third of its allocations has just been replaced.
@@ -51,7 +51,7 @@ func (e examples) team1API() {
 		{TriggeredBy: "deployment-watcher", Created: second.Add(2 * time.Minute)},
 		{TriggeredBy: "deployment-watcher", Created: second.Add(4 * time.Minute)},
 	}
-	e.c.Run(job)
+	e.run(job)
 }
 
 // team1Moved runs a service that ran out of memory, went to another node, and is not well there either.
@@ -69,5 +69,5 @@ func (e examples) team1Moved() {
 		Failing:  map[string]CheckFailure{"ready": {StatusCode: 503, Output: "database is not reachable"}},
 		Previous: &Allocation{Created: begun, Modified: out, Tasks: map[string]TaskState{"web": {Events: life}}},
 	}}
-	e.c.Run(Job{ID: "q-team1-web", Deployment: successful, Submitted: begun, Groups: []Group{g}})
+	e.run(Job{ID: "q-team1-web", Deployment: successful, Submitted: begun, Groups: []Group{g}})
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -10,17 +11,20 @@ import (
 // Fault is what goes wrong with requests. Delay comes first and, alone, is only a delay.
 type Fault struct {
 	Path   string // a pattern of a route or a path; "" is every one
+	Method string // "GET", "PUT", which is also POST, or "DELETE"; "" is every one
 	Times  int    // of how many requests; 0 is all
 	Delay  time.Duration
 	Status int // answer with this and Body
 	Body   string
 	Cut    bool // cut the connection without an answer; without a connection, ServeHTTP panics with http.ErrAbortHandler
 	Hang   bool // do not answer until the client leaves
+	Lose   bool // carry the request out, and cut the connection in place of its answer
 }
 
 type faults struct {
-	mu     sync.Mutex
-	active []*activeFault
+	mu       sync.Mutex
+	active   []*activeFault
+	noLeader time.Time // until then
 }
 
 type activeFault struct {
@@ -46,31 +50,52 @@ func (c *Cluster) Inject(f Fault) {
 func (c *Cluster) Heal() {
 	c.faults.mu.Lock()
 	defer c.faults.mu.Unlock()
-	c.faults.active = nil
+	c.faults.active, c.faults.noLeader = nil, time.Time{}
+}
+
+// LoseLeader lets the servers be without a leader for so long, or until Heal when it is 0: what needs one is answered
+// with a 500. A stale read needs none, and neither does what a client of the cluster answers.
+func (c *Cluster) LoseLeader(d time.Duration) {
+	c.faults.mu.Lock()
+	defer c.faults.mu.Unlock()
+	c.faults.noLeader = time.Now().Add(d)
+	if d == 0 {
+		c.faults.noLeader = time.Now().AddDate(100, 0, 0)
+	}
+}
+
+var noLeader = failure{http.StatusInternalServerError, "No cluster leader"}
+
+func (f *faults) leaderless(r *http.Request) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, stale := r.URL.Query()["stale"]
+	return time.Now().Before(f.noLeader) && !strings.HasPrefix(r.URL.Path, "/v1/client/") && (!stale || r.Method != "GET")
 }
 
 // take returns the faults of a request in the order they were injected, and uses them up.
-func (f *faults) take(path string) []Fault {
+func (f *faults) take(method, path string) []Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var hit []Fault
 	for _, a := range f.active {
 		_, fits := match(a.Path, path)
-		if (a.Path != "" && !fits) || (a.Times > 0 && a.struck == a.Times) {
+		if (a.Path != "" && !fits) || (a.Method != "" && a.Method != method) || (a.Times > 0 && a.struck == a.Times) {
 			continue
 		}
 		a.struck++
 		hit = append(hit, a.Fault)
-		if a.Status != 0 || a.Cut || a.Hang {
+		if a.Status != 0 || a.Cut || a.Hang || a.Lose {
 			break
 		}
 	}
 	return hit
 }
 
-// strike lets the faults of a request happen and reports whether that was all of its answer.
-func (c *Cluster) strike(w http.ResponseWriter, r *http.Request) bool {
-	for _, f := range c.faults.take(r.URL.Path) {
+// strike lets the faults of a request happen and reports whether that was all of its answer, or else whether the answer
+// is to be lost.
+func (c *Cluster) strike(w http.ResponseWriter, r *http.Request) (answered, lost bool) {
+	for _, f := range c.faults.take(r.Method, r.URL.Path) {
 		c.pause(r, f.Delay)
 		switch {
 		case f.Hang:
@@ -79,10 +104,16 @@ func (c *Cluster) strike(w http.ResponseWriter, r *http.Request) bool {
 			panic(http.ErrAbortHandler)
 		case f.Status != 0:
 			refuse(w, failure{f.Status, f.Body})
-			return true
+			return true, false
+		case f.Lose:
+			return false, true
 		}
 	}
-	return false
+	if c.faults.leaderless(r) {
+		refuse(w, noLeader)
+		return true, false
+	}
+	return false, false
 }
 
 // pause waits for d. When the client leaves or the cluster is closed before that, the request ends there, as that

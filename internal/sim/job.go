@@ -1,5 +1,7 @@
 package sim
 
+import "slices"
+
 // job is a job as it is stored, with what belongs to it.
 type job struct {
 	ID, ParentID, Name, Namespace, Region    string
@@ -24,6 +26,15 @@ type job struct {
 	deployment  *deployment   // of this version; nil: none
 	earlier     []*job        // the versions before, latest first
 	planned     uint64        // index of this version's plan
+
+	// Of what was registered over HTTP.
+	definition  object // the job but for its state; nil: the job was described
+	submission  object // the job file; nil: none was sent
+	scalings    map[string][]scalingEvent
+	stable      bool   // already as a copy of an earlier version
+	tokenID     string // of who registered it
+	payload     any    // of a dispatched job
+	idempotency string
 }
 
 func (j *job) key() key { return key{namespace: j.Namespace, id: j.ID} }
@@ -49,8 +60,9 @@ func (j *job) isParent() bool {
 // status is what Nomad derives from everything that belongs to the job.
 func (j *job) status() string {
 	switch {
-	case j.Stop:
+	case j.Stop && !j.awaits("pending"):
 		return "dead"
+	case j.Stop:
 	case j.Type == "system", j.isParent():
 		return "running"
 	case j.deployment != nil && j.deployment.active():
@@ -61,12 +73,15 @@ func (j *job) status() string {
 			return "running"
 		}
 	}
-	for _, e := range j.evaluations {
-		if e.Status == "blocked" {
-			return "pending"
-		}
+	if j.awaits("pending") || j.awaits("blocked") {
+		return "pending"
 	}
 	return "dead"
+}
+
+// awaits reports whether an evaluation of the job has that status.
+func (j *job) awaits(status string) bool {
+	return slices.ContainsFunc(j.evaluations, func(e *evaluation) bool { return e.Status == status })
 }
 
 // summary counts a job's allocations by group and its children.

@@ -6,8 +6,39 @@ import (
 	"time"
 )
 
-// detail is the whole job, with the defaults that Nomad fills in. What the description has no word for is null.
+// detail is the whole job: as it was registered, or else as it was described, with the defaults that Nomad fills in.
+// What a description has no word for is null.
 func (j *job) detail() object {
+	if j.definition != nil {
+		all := maps.Clone(j.definition)
+		maps.Copy(all, j.state())
+		return all
+	}
+	all := j.described()
+	maps.Copy(all, j.state())
+	maps.Copy(all, j.extra)
+	return all
+}
+
+// state is what of a job belongs to this registration of it.
+func (j *job) state() object {
+	return object{
+		"ID": j.ID, "Name": j.Name, "Namespace": j.Namespace, "ParentID": j.ParentID,
+		"Status": j.Status, "StatusDescription": j.StatusDescription, "Stop": j.Stop, "Meta": j.Meta,
+		"Periodic": j.Periodic, "Dispatched": j.Dispatched, "Priority": j.Priority, "Payload": j.payload,
+		"CreateIndex": j.CreateIndex, "ModifyIndex": j.ModifyIndex, "JobModifyIndex": j.JobModifyIndex,
+		"SubmitTime": j.SubmitTime, "Version": j.Version, "VersionTag": nil, "Stable": j.isStable(),
+		"NomadTokenID": j.tokenID, "DispatchIdempotencyToken": j.idempotency,
+	}
+}
+
+// isStable reports whether this version, or the one that it is a copy of, was deployed.
+func (j *job) isStable() bool {
+	return j.stable || (j.deployment != nil && j.deployment.Status == "successful")
+}
+
+// described is the definition of a job that was described.
+func (j *job) described() object {
 	groups := []object{}
 	for _, g := range j.groups {
 		groups = append(groups, j.groupDetail(g))
@@ -16,16 +47,10 @@ func (j *job) detail() object {
 	if j.Type != "batch" {
 		parallel, stagger = 1, 30*time.Second
 	}
-	all := object{
-		"ID": j.ID, "Name": j.Name, "Namespace": j.Namespace, "ParentID": j.ParentID, "Region": j.Region,
-		"Type": j.Type, "Priority": j.Priority, "Datacenters": j.Datacenters, "NodePool": j.NodePool,
-		"Status": j.Status, "StatusDescription": j.StatusDescription, "Stop": j.Stop, "Meta": j.Meta,
-		"Periodic": j.Periodic, "ParameterizedJob": j.ParameterizedJob, "Dispatched": j.Dispatched,
-		"CreateIndex": j.CreateIndex, "ModifyIndex": j.ModifyIndex, "JobModifyIndex": j.JobModifyIndex,
-		"SubmitTime": j.SubmitTime, "Version": j.Version, "VersionTag": nil,
-		"Stable":       j.deployment != nil && j.deployment.Status == "successful",
-		"NomadTokenID": "", "DispatchIdempotencyToken": "", "ConsulNamespace": "", "VaultNamespace": "",
-		"Affinities": nil, "AllAtOnce": false, "Constraints": constraints(j.constraints), "Multiregion": nil, "Payload": nil,
+	return object{
+		"Region": j.Region, "Type": j.Type, "Datacenters": j.Datacenters, "NodePool": j.NodePool,
+		"ParameterizedJob": j.ParameterizedJob, "ConsulNamespace": "", "VaultNamespace": "",
+		"Affinities": nil, "AllAtOnce": false, "Constraints": constraints(j.constraints), "Multiregion": nil,
 		"Spreads": nil, "UI": nil,
 		"TaskGroups": groups,
 		"Update": object{
@@ -33,8 +58,6 @@ func (j *job) detail() object {
 			"MaxParallel": parallel, "MinHealthyTime": 0, "ProgressDeadline": 0, "Stagger": stagger,
 		},
 	}
-	maps.Copy(all, j.extra)
-	return all
 }
 
 func (j *job) groupDetail(g Group) object {
@@ -50,11 +73,7 @@ func (j *job) groupDetail(g Group) object {
 		migrate = object{
 			"HealthCheck": "checks", "HealthyDeadline": 5 * time.Minute, "MaxParallel": 1, "MinHealthyTime": 10 * time.Second,
 		}
-		update = object{
-			"AutoPromote": false, "AutoRevert": false, "Canary": 0, "HealthCheck": "checks",
-			"HealthyDeadline": 5 * time.Minute, "MaxParallel": 1, "MinHealthyTime": 10 * time.Second,
-			"ProgressDeadline": progressDeadline, "Stagger": 30 * time.Second,
-		}
+		update = g.Update.detail()
 	} else {
 		restart["Attempts"], restart["Interval"] = 3, 24*time.Hour
 		reschedule = object{
@@ -78,7 +97,7 @@ func (j *job) groupDetail(g Group) object {
 		"Migrate":       migrate, "Update": update, "RestartPolicy": restart, "ReschedulePolicy": reschedule,
 		"Affinities": nil, "Constraints": constraints(slices.Concat(g.Constraints, g.implied())), "Consul": nil, "Disconnect": nil,
 		"MaxClientDisconnect": nil, "MaxRunDuration": nil, "Meta": g.Meta, "Networks": asked(g.Networks),
-		"PreventRescheduleOnLost": false, "Scaling": nil, "Services": services(j, "", g.Services), "ShutdownDelay": nil, "Spreads": nil, "StopAfterClientDisconnect": nil, "Volumes": nil,
+		"PreventRescheduleOnLost": false, "Scaling": g.Scaling.detail(j, g.Name), "Services": services(j, "", g.Services), "ShutdownDelay": nil, "Spreads": nil, "StopAfterClientDisconnect": nil, "Volumes": nil,
 	}
 }
 

@@ -87,10 +87,18 @@ func (l *limiter) track(conn net.Conn, state http.ConnState) {
 			conn.Close()
 			return
 		}
-	case http.StateClosed, http.StateHijacked:
+	case http.StateClosed:
 		delete(l.open, conn)
 	}
 	l.mu.Unlock()
+}
+
+// forget is for a connection that was taken over from the server, which no longer tells when it is closed. Until then
+// it counts, as with Nomad.
+func (l *limiter) forget(conn net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.open, conn)
 }
 
 func (l *limiter) admit(conn net.Conn) bool {

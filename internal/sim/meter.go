@@ -1,11 +1,15 @@
 package sim
 
 import (
+	"bufio"
+	"errors"
+	"net"
 	"net/http"
 	"sync"
 )
 
-// Traffic is what was asked of an endpoint since the last reset, and the bytes of the answers' bodies as sent.
+// Traffic is what was asked of an endpoint since the last reset, and the bytes of the answers' bodies as sent, or of
+// all that was sent on a connection that was upgraded.
 type Traffic struct {
 	Requests int
 	Bytes    int64
@@ -27,9 +31,9 @@ func (m *meter) reset() {
 }
 
 // count notes a request and returns a writer that notes the bytes of its answer.
-func (m *meter) count(w http.ResponseWriter, pattern string) http.ResponseWriter {
-	m.add(pattern, Traffic{Requests: 1})
-	return meteredWriter{w, m, pattern}
+func (c *Cluster) count(w http.ResponseWriter, pattern string) http.ResponseWriter {
+	c.meter.add(pattern, Traffic{Requests: 1})
+	return meteredWriter{w, &c.meter, &c.limiter, pattern}
 }
 
 func (m *meter) add(pattern string, t Traffic) {
@@ -46,6 +50,7 @@ func (m *meter) add(pattern string, t Traffic) {
 type meteredWriter struct {
 	http.ResponseWriter
 	meter   *meter
+	limiter *limiter
 	pattern string
 }
 
@@ -53,6 +58,40 @@ func (w meteredWriter) Write(p []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(p)
 	w.meter.add(w.pattern, Traffic{Bytes: int64(n)})
 	return n, err
+}
+
+// Hijack hands the connection over, still metered and still counted by the limiter until it is closed.
+func (w meteredWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	return meteredConn{conn, w}, buf, nil
+}
+
+type meteredConn struct {
+	net.Conn
+	w meteredWriter
+}
+
+func (c meteredConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.w.meter.add(c.w.pattern, Traffic{Bytes: int64(n)})
+	return n, err
+}
+
+func (c meteredConn) CloseWrite() error {
+	half, can := c.Conn.(interface{ CloseWrite() error })
+	if !can {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}
+
+func (c meteredConn) Close() error {
+	err := c.Conn.Close()
+	c.w.limiter.forget(c.Conn)
+	return err
 }
 
 func (w meteredWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -10,22 +10,22 @@ import (
 	"github.com/hashicorp/go-bexpr"
 )
 
-// order says how the pages of a list are cut: the token of a row, and on which side of a token the row lies.
-type order struct {
+// paging says how the pages of a list are cut: the token of a row, and on which side of a token the row lies.
+type paging struct {
 	token   func(k key) string
 	compare func(k key, token string) int
 }
 
 var (
-	pagesByName = order{
+	pagesByName = paging{
 		token:   func(k key) string { return k.namespace + "." + k.id },
 		compare: func(k key, token string) int { return cmp.Compare(k.namespace+"."+k.id, token) },
 	}
-	pagesByID = order{
+	pagesByID = paging{
 		token:   func(k key) string { return k.id },
 		compare: func(k key, token string) int { return cmp.Compare(k.id, token) },
 	}
-	pagesByCreation = order{
+	pagesByCreation = paging{
 		token: func(k key) string { return fmt.Sprintf("%d.%s", k.created, k.id) },
 		compare: func(k key, token string) int {
 			index, id, _ := strings.Cut(token, ".")
@@ -40,7 +40,7 @@ var (
 
 // page answers one page of the rows of the namespace that the filter lets through and the token may see, and notes
 // where the next begins. The filter comes before the rights, as in Nomad.
-func page[T row, S any](q *query, rows []T, o order, visible func(namespace string) bool, stub func(T) S) ([]S, error) {
+func page[T row, S any](q *query, rows []T, o paging, visible func(namespace string) bool, stub func(T) S) ([]S, error) {
 	var filter *bexpr.Evaluator
 	if q.filter != "" {
 		var err error

@@ -20,6 +20,28 @@ func (r *Reschedule) detail() object {
 	}
 }
 
+// detail takes nil for Nomad's defaults.
+func (u *Update) detail() object {
+	u = cmp.Or(u, &Update{})
+	return object{
+		"AutoPromote": u.AutoPromote, "AutoRevert": u.AutoRevert, "Canary": u.Canary, "HealthCheck": "checks",
+		"HealthyDeadline": cmp.Or(u.HealthyDeadline, 5*time.Minute), "MaxParallel": cmp.Or(u.MaxParallel, 1),
+		"MinHealthyTime": cmp.Or(u.MinHealthyTime, 10*time.Second), "ProgressDeadline": cmp.Or(u.ProgressDeadline, progressDeadline),
+		"Stagger": 30 * time.Second,
+	}
+}
+
+func (s *Scaling) detail(j *job, group string) any {
+	if s == nil {
+		return nil
+	}
+	return object{
+		"ID": uuid("scaling policy", j.Namespace, j.ID, group), "Type": "horizontal", "Min": s.Min, "Max": s.Max,
+		"Enabled": !s.Disabled && !j.Stop, "Policy": nil, "CreateIndex": j.CreateIndex, "ModifyIndex": j.JobModifyIndex,
+		"Target": object{"Namespace": j.Namespace, "Job": j.ID, "Group": group},
+	}
+}
+
 // delay is how long a failed allocation waits to be replaced when that many before it were. The fibonacci function
 // is not simulated: it counts as exponential.
 func (g Group) delay(jobType string, before int) time.Duration {

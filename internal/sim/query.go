@@ -19,6 +19,7 @@ type query struct {
 	index             uint64 // answer when what is asked has passed it
 	wait              time.Duration
 	token             *token
+	left              *Cluster // where to find what a job left that is gone; nil: it is there
 
 	at   uint64 // index of the answer; 0: the answer has no headers about the cluster
 	next string // token of the next page

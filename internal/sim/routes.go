@@ -20,23 +20,47 @@ type route struct {
 	handle          handler
 }
 
-// routes are tried in order, so that what follows a job ID is not taken for a part of it. Faults and counts name
+// PUT stands for POST too. routes are tried in order, so that what follows a job ID is not taken for a part of it. Faults and counts name
 // their endpoint by these patterns.
 var routes = []route{
 	{"GET", "/v1/jobs", read(listJobs)},
+	{"PUT", "/v1/jobs", write(registerJob)},
 	{"GET", "/v1/job/{id...}/allocations", read(ofJob(tableAllocations, jobAllocations))},
 	{"GET", "/v1/job/{id...}/evaluations", read(ofJob(tableEvaluations, jobEvaluations))},
 	{"GET", "/v1/job/{id...}/summary", read(ofJob(tableSummaries, jobSummary))},
 	{"GET", "/v1/job/{id...}/versions", read(ofJob(tableJobs, jobVersions))},
 	{"GET", "/v1/job/{id...}/deployments", read(ofJob(tableDeployments, jobDeployments))},
 	{"GET", "/v1/job/{id...}/deployment", read(ofJob(tableDeployments, jobDeployment))},
+	{"GET", "/v1/job/{id...}/scale", read(scaleStatus)},
+	{"PUT", "/v1/job/{id...}/scale", write(scaleJob)},
+	{"GET", "/v1/job/{id...}/submission", read(ofJob(tableJobs, jobSubmission))},
+	{"PUT", "/v1/job/{id...}/revert", write(revertJob)},
+	{"PUT", "/v1/job/{id...}/periodic/force", write(forceJob)},
+	{"PUT", "/v1/job/{id...}/dispatch", write(dispatchJob)},
 	{"GET", "/v1/job/{id...}", read(ofJob(tableJobs, getJob))},
+	{"PUT", "/v1/job/{id...}", write(registerJob)},
+	{"DELETE", "/v1/job/{id...}", write(deregisterJob)},
 	{"GET", "/v1/allocations", read(listAllocations)},
 	{"GET", "/v1/allocation/{id}", read(getAllocation)},
+	{"PUT", "/v1/allocation/{id}/stop", write(stopAllocation)},
+	{"PUT", "/v1/client/allocation/{id}/restart", onClient(restartAllocation)},
+	{"PUT", "/v1/client/allocation/{id}/signal", onClient(signalAllocation)},
 	{"GET", "/v1/client/allocation/{id}/stats", stats},
 	{"GET", "/v1/client/allocation/{id}/checks", checks},
+	{"GET", "/v1/client/allocation/{id}/exec", execute},
+	{"GET", "/v1/client/fs/logs/{id}", logs},
+	{"GET", "/v1/client/fs/ls/{id}", ofFile(listFiles)},
+	{"GET", "/v1/client/fs/stat/{id}", ofFile(statFile)},
+	{"GET", "/v1/client/fs/cat/{id}", ofContent(catFile)},
+	{"GET", "/v1/client/fs/readat/{id}", ofContent(readFile)},
 	{"GET", "/v1/deployments", read(listDeployments)},
+	{"GET", "/v1/deployment/allocations/{id}", read(deploymentAllocations)},
+	{"PUT", "/v1/deployment/promote/{id}", write(promoteDeployment)},
+	{"PUT", "/v1/deployment/pause/{id}", write(pauseDeployment)},
+	{"PUT", "/v1/deployment/fail/{id}", write(failDeployment)},
+	{"GET", "/v1/deployment/{id}", read(getDeployment)},
 	{"GET", "/v1/evaluations", read(listEvaluations)},
+	{"GET", "/v1/evaluation/{id}", read(getEvaluation)},
 	{"GET", "/v1/nodes", read(listNodes)},
 	{"GET", "/v1/node/{id}", read(getNode)},
 	{"GET", "/v1/namespaces", read(listNamespaces)},
@@ -76,10 +100,27 @@ func findRoute(method, path string) (found route, id string) {
 func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
 
 func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		r = r.Clone(r.Context())
+		r.Method = http.MethodPut // Nomad tells them nowhere apart
+	}
 	found, id := findRoute(r.Method, r.URL.Path)
-	w = c.meter.count(w, found.pattern)
-	if c.strike(w, r) {
+	w = c.count(w, found.pattern)
+	noted := &notedWriter{}
+	if found.method == r.Method && r.Method != http.MethodGet {
+		noted = c.journal.note(w, r)
+		w = noted
+	}
+	answered, lost := c.strike(w, r)
+	if answered {
 		return
+	}
+	if noted.taken, noted.lost = true, lost; lost {
+		w = &notedWriter{ResponseWriter: w, lost: true, done: true}
+		if noted.j != nil {
+			w = noted
+		}
+		defer panic(http.ErrAbortHandler)
 	}
 	w, finish := compress(w, r)
 	switch {

@@ -9,8 +9,11 @@ import (
 // Run puts a job into the cluster in the state described, in steps of the index as in a real cluster: it is
 // registered and planned, once for each of its versions, what failed is rescheduled, its clients report. A job with the
 // same namespace and ID is replaced; what stays of it, allocations with the same ID too, keeps its CreateIndex.
-// Namespaces and nodes that it names are added. The maps of the description belong to the cluster from then on.
-func (c *Cluster) Run(spec Job) {
+// Namespaces and nodes that it names are added. The maps of the description belong to the cluster from then on. Tasks
+// with a Command that are described as running are started, and those that ran and are not, are killed.
+func (c *Cluster) Run(spec Job) { waitFor(c.run(spec)) }
+
+func (c *Cluster) run(spec Job) (ending []*life) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if spec.ID == "" {
@@ -36,10 +39,13 @@ func (c *Cluster) Run(spec Job) {
 	for _, v := range j.earlier {
 		v.Status = "running" // as it was when it was replaced
 	}
+	affected := j.allocations
 	if old != nil {
 		c.remove(old)
+		affected = slices.Concat(old.allocations, affected)
 	}
 	c.store(j)
+	return c.reconcile(affected)
 }
 
 // register stores the next version of a job and plans it: before is the one before it, old what has its place in the
@@ -88,20 +94,29 @@ func (c *Cluster) report(j *job) {
 // sort orders what belongs to a job as Nomad lists it.
 func (j *job) sort() {
 	slices.SortFunc(j.allocations, func(a, b *allocation) int { return cmp.Compare(a.ID, b.ID) })
+	j.sortEvaluations()
+}
+
+func (j *job) sortEvaluations() {
 	slices.SortFunc(j.evaluations, func(a, b *evaluation) int {
 		return cmp.Or(cmp.Compare(a.Status, b.Status), cmp.Compare(a.ID, b.ID))
 	})
 }
 
-// Purge takes a job and all that belongs to it out of the cluster, if it is there.
-func (c *Cluster) Purge(namespace, id string) {
+// Purge takes a job and all that belongs to it out of the cluster, if it is there. What ran of it is killed.
+func (c *Cluster) Purge(namespace, id string) { waitFor(c.purge(namespace, id)) }
+
+func (c *Cluster) purge(namespace, id string) []*life {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if j := c.job(namespace, id); j != nil {
-		c.step(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
-		c.remove(j)
-		c.countChildren(namespace, j.ParentID)
+	j := c.job(namespace, id)
+	if j == nil {
+		return nil
 	}
+	c.step(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
+	c.remove(j)
+	c.countChildren(namespace, j.ParentID)
+	return c.reconcile(j.allocations)
 }
 
 func (c *Cluster) job(namespace, id string) *job {

@@ -7,6 +7,7 @@ package sim
 import (
 	"net/http"
 	"sync"
+	"time"
 )
 
 // The tables whose last change X-Nomad-Index reports, as in Nomad's state store.
@@ -26,7 +27,7 @@ const (
 // Cluster is one simulated Nomad region with one server. It is safe for concurrent use. Everything stored in it
 // is a record that is replaced and never changed, so that an answer can be written after the lock is released.
 type Cluster struct {
-	mu          sync.RWMutex // guards all down to tokens
+	mu          sync.RWMutex // guards all down to tries
 	index       uint64
 	changedAt   [tableCount]uint64
 	changed     chan struct{} // closed and replaced by every change, which wakes blocking queries
@@ -38,6 +39,13 @@ type Cluster struct {
 	deployments []*deployment // by creation
 	byID        map[string]*allocation
 	tokens      map[string]*token // empty: ACL is off
+	runs        map[string]*run   // what runs, by allocation
+	held        bool              // nothing is started
+	pace        time.Duration     // how long a step of an order takes
+	failing     map[key]int       // how many starts of a job's allocations are still to fail
+	doomed      map[string]int    // exit codes of allocations that do not come up, by ID
+	tries       map[string]*restarts
+	journal     journal
 
 	mux     *http.ServeMux
 	closed  chan struct{}
@@ -45,6 +53,7 @@ type Cluster struct {
 	faults  faults
 	meter   meter
 	limiter limiter
+	host    host
 }
 
 // New returns a cluster with the namespace "default", no node and no job, at index 1, with ACL off and 100
@@ -55,6 +64,11 @@ func New() *Cluster {
 		changed: make(chan struct{}),
 		byID:    make(map[string]*allocation),
 		tokens:  make(map[string]*token),
+		runs:    make(map[string]*run),
+		pace:    usualPace,
+		failing: make(map[key]int),
+		doomed:  make(map[string]int),
+		tries:   make(map[string]*restarts),
 		closed:  make(chan struct{}),
 		mux:     http.NewServeMux(),
 	}
@@ -65,15 +79,18 @@ func New() *Cluster {
 	c.mux.HandleFunc("/", c.serve)
 	c.limiter.max = 100
 	c.meter.reset()
+	c.host.open()
 	c.addNamespace("default", "Default shared namespace")
 	return c
 }
 
-// Close cuts every connection, ends every request that waits, and stops listening.
+// Close cuts every connection, ends every request that waits, and stops listening. When it returns, no process that the
+// cluster has started runs any more, and no file of them is left.
 func (c *Cluster) Close() {
 	c.close.Do(func() {
 		close(c.closed)
 		c.limiter.stop()
+		c.host.close()
 	})
 }
 

@@ -64,7 +64,23 @@ type Group struct {
 	Services    []Service
 	Restart     *Restart    // nil is Nomad's default for the type of the job
 	Reschedule  *Reschedule // the same
+	Update      *Update     // nil is Nomad's default for a service; other jobs have none
+	Scaling     *Scaling
 	Meta        map[string]string
+}
+
+// Update is how the allocations of a service are replaced by those of another version. Times that are zero are
+// Nomad's defaults; MaxParallel 0 is 1.
+type Update struct {
+	MaxParallel, Canary                               int
+	AutoRevert, AutoPromote                           bool
+	MinHealthyTime, HealthyDeadline, ProgressDeadline time.Duration
+}
+
+// Scaling is how far a group may be scaled.
+type Scaling struct {
+	Min, Max int
+	Disabled bool
 }
 
 // Restart is what a client does with a task that ends, Reschedule what the servers do with an allocation that failed.
@@ -90,6 +106,11 @@ type Task struct {
 	Memory  int    // MiB; 0 is 64
 	Sidecar bool
 	Config  map[string]any // nil: an image or a command, as the driver needs
+	// Command is run on this machine, as a process of its own in a temporary directory, for as long as the task runs; when
+	// it ends, the task goes the way of the group's restart policy. nil: nothing runs.
+	Command     []string
+	LogFileSize int64 // bytes of each file of its logs; 0 is 10 MiB
+	LogFiles    int   // that are kept; 0 is 10
 
 	Env, Meta   map[string]string
 	Templates   []Template

@@ -60,7 +60,7 @@ func (s TaskState) usage(driver string) (total usage, processes map[string]usage
 // stats answers an allocation's resource usage. It is the client of the allocation that knows, so the answer
 // depends on the node; a task that no longer runs keeps its last numbers, and does not count in the total.
 func stats(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	a, n, err := c.reach(r, id)
+	a, n, err := c.reach(r, id, "read-job")
 	if err != nil {
 		refuse(w, err)
 		return
@@ -86,11 +86,16 @@ func stats(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	respond(w, r, object{"ResourceUsage": total, "Tasks": tasks, "Timestamp": latest})
 }
 
-// reach returns an allocation that the request may read and the node that it is on, when the servers have a path
-// to that node.
-func (c *Cluster) reach(r *http.Request, id string) (*allocation, *node, error) {
+// reach returns an allocation for which the token of the request has one of the capabilities and the node that it is
+// on, when the servers have a path to that node.
+func (c *Cluster) reach(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
+	return c.reached(r, id, capabilities...)
+}
+
+// reached is reach for who holds c.mu.
+func (c *Cluster) reached(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
 	t, err := c.authenticate(r)
 	if err != nil {
 		return nil, nil, err
@@ -102,7 +107,7 @@ func (c *Cluster) reach(r *http.Request, id string) (*allocation, *node, error) 
 	if a == nil {
 		return nil, nil, failure{http.StatusNotFound, unknownAllocation(id).Error()}
 	}
-	if !t.rights.allow(a.Namespace, "read-job") {
+	if !slices.ContainsFunc(capabilities, func(s string) bool { return t.rights.allow(a.Namespace, s) }) {
 		return nil, nil, denied
 	}
 	i, found := find(c.nodes, key{id: a.NodeID}, byName)

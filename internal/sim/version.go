@@ -54,24 +54,25 @@ func (j *job) group(now Group) Group {
 	return now
 }
 
-// jobVersions answers what a job is and was. How the versions differ, nobody here can say.
+// jobVersions answers what a job is and was and, on request, how each version differs from the one before it.
 func jobVersions(q *query, j *job) (any, error) {
 	diffs, err := q.flag("diffs", false)
 	if err != nil {
 		return nil, err
 	}
-	if diffs {
-		return nil, failure{http.StatusNotImplemented, "the simulated cluster does not compare versions"}
-	}
 	if j == nil {
 		return nil, failure{http.StatusNotFound, "job versions not found"}
 	}
 	q.at = cmp.Or(j.ModifyIndex, q.at)
-	versions := []object{}
-	for _, v := range j.versions() {
+	versions, differences := []object{}, []jobDiff(nil)
+	all := j.versions()
+	for i, v := range all {
 		versions = append(versions, v.detail())
+		if diffs && i+1 < len(all) {
+			differences = append(differences, v.diff(all[i+1]))
+		}
 	}
 	return object{
-		"Versions": versions, "Diffs": nil, "Index": q.at, "KnownLeader": true, "LastContact": 0, "NextToken": "",
+		"Versions": versions, "Diffs": differences, "Index": q.at, "KnownLeader": true, "LastContact": 0, "NextToken": "",
 	}, nil
 }

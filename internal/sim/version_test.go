@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -56,8 +55,12 @@ func TestJobKeepsItsEarlierVersions(t *testing.T) {
 	if err != nil || *current.Version != 2 {
 		t.Errorf("job: got %v, %v, want version 2", current, err)
 	}
-	if got := get(c, "/v1/job/p-web/versions?diffs=true").Code; got != http.StatusNotImplemented {
-		t.Errorf("differences: got %d, want a refusal rather than none", got)
+	_, diffs, _, err := n.Jobs().Versions("p-web", true, nil)
+	if err != nil || len(diffs) != 2 {
+		t.Fatalf("differences: got %d, %v, want those of two versions", len(diffs), err)
+	}
+	if f := diffs[1].TaskGroups[0].Fields; len(f) != 1 || f[0].Name != "Count" || f[0].Old != "1" || f[0].New != "2" {
+		t.Errorf("difference: got %+v, want the count from 1 to 2", f)
 	}
 }
 

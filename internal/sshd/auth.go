@@ -31,7 +31,7 @@ func (s *Server) offered(ctx ssh.Context, key ssh.PublicKey) bool {
 func (s *Server) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
 	good := gossh.SupportedAlgorithms()
 	return &gossh.ServerConfig{
-		Config:                    gossh.Config{Ciphers: good.Ciphers, MACs: good.MACs, KeyExchanges: good.KeyExchanges},
+		Config:                    gossh.Config{Ciphers: s.ciphers(connectionOf(ctx)), MACs: good.MACs, KeyExchanges: good.KeyExchanges},
 		PublicKeyAuthAlgorithms:   good.PublicKeyAuths,
 		VerifiedPublicKeyCallback: s.proven(connectionOf(ctx)),
 	}

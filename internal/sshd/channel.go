@@ -22,8 +22,12 @@ type channel struct {
 	cancel    context.CancelCauseFunc
 	recovered func(what, who string) // for the goroutine that answers requests
 	handled   chan struct{}          // closed when the command has ended
+	signals   *router.Signals
 
 	mu       sync.Mutex
+	raw      gossh.Channel
+	stdout   *stream // of the command; nil before it begins
+	deaf     bool    // the client takes no more of stdout
 	started  bool
 	terminal *router.Terminal
 	noColor  bool
@@ -36,6 +40,7 @@ func (c *channel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	c.raw = raw
 	left := make(chan *gossh.Request, 1)
 	go c.answer(requests, left)
 	return noting{raw, c.conn}, left, nil
@@ -63,9 +68,36 @@ func (c *channel) answer(requests <-chan *gossh.Request, left chan<- *gossh.Requ
 			req.Reply(c.signal(req.Payload), nil)
 		case "env":
 			req.Reply(c.env(req.Payload), nil)
+		case "eow@openssh.com":
+			c.deafen()
 		default: // subsystem, agent and X11 forwarding, break: nothing here uses them
 			req.Reply(false, nil)
 		}
+	}
+}
+
+// deafen notes that the client takes no more of stdout, as OpenSSH says when its own is closed: ssh gw ... | head. What is
+// written after that, or is being written, ends the command, as a closed pipe would. A write that waits for the client to
+// make room would wait for ever, so for it the channel is closed.
+func (c *channel) deafen() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deaf = true
+	if c.stdout == nil || !c.stdout.close() {
+		return
+	}
+	c.cancel(router.ErrOutputClosed)
+	c.raw.SendRequest("exit-status", false, gossh.Marshal(struct{ Status uint32 }{uint32(router.Code(router.ErrOutputClosed))}))
+	c.raw.Close()
+}
+
+// writes makes the stream the one that is closed when the client takes no more of stdout.
+func (c *channel) writes(stdout *stream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	stdout.leave = func() { c.cancel(router.ErrOutputClosed) }
+	if c.stdout = stdout; c.deaf {
+		stdout.close()
 	}
 }
 
@@ -149,18 +181,10 @@ func (c *channel) env(payload []byte) bool {
 	return true
 }
 
-// signal ends the command for the signals that would end a program.
+// signal passes a signal on to the command.
 func (c *channel) signal(payload []byte) bool {
 	var signal struct{ Name string }
-	if gossh.Unmarshal(payload, &signal) != nil {
-		return false
-	}
-	switch signal.Name {
-	case "INT", "TERM", "HUP", "QUIT", "KILL":
-		c.cancel(router.ErrInterrupted)
-		return true
-	}
-	return false
+	return gossh.Unmarshal(payload, &signal) == nil && c.signals.Deliver(signal.Name)
 }
 
 // noting notes on the connection that data has moved.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ type connection struct {
 	numbered atomic.Int32 // opened so far
 	proven   atomic.Bool  // the client has proven a key
 	unheard  atomic.Int32 // bytes read since the gateway last wrote
+	greeting []byte       // read, and not yet read by the library
 
 	mu       sync.Mutex
 	closed   bool
@@ -92,6 +94,11 @@ const (
 // packets (of 28 bytes or more) and never gives up its goroutines when the handshake fails while the queue is full.
 // An honest client feels it in its first packet, by a few milliseconds.
 func (c *connection) Read(p []byte) (int, error) {
+	if len(c.greeting) > 0 {
+		n := copy(p, c.greeting)
+		c.greeting = c.greeting[n:]
+		return n, nil
+	}
 	if c.proven.Load() {
 		return c.Conn.Read(p)
 	}
@@ -102,6 +109,27 @@ func (c *connection) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p[:min(len(p), burst)])
 	c.unheard.Add(int32(n))
 	return n, err
+}
+
+// version returns the line with which the client says what it is, if that comes in time, and leaves it to be read. It is
+// called before anything is read.
+func (c *connection) version() string {
+	const inTime, most = 300 * time.Millisecond, 255 // clients may wait for ours; no line is longer
+	c.Conn.SetReadDeadline(time.Now().Add(inTime))
+	defer c.Conn.SetReadDeadline(time.Time{})
+	buf := make([]byte, most)
+	for n := 0; n < most; {
+		read, err := c.Conn.Read(buf[n:])
+		n += read
+		c.greeting = buf[:n]
+		if line, _, whole := strings.Cut(string(c.greeting), "\n"); whole {
+			return strings.TrimSuffix(line, "\r")
+		}
+		if err != nil {
+			break
+		}
+	}
+	return ""
 }
 
 func (c *connection) Write(p []byte) (int, error) {

@@ -26,12 +26,14 @@ type Server struct {
 	Limits   Limits
 	Log      *slog.Logger
 
-	ssh *ssh.Server
+	ssh  *ssh.Server
+	life context.Context // ends when commands have to
 
 	running atomic.Int32 // sessions, those of connections that have ended included
 
 	mu    sync.Mutex
 	conns map[*connection]struct{}
+	picky map[string]time.Time // addresses whose client knew none of the ciphers it was offered
 }
 
 // Limits bounds what clients can take. Zero values mean the defaults in brackets.
@@ -42,6 +44,7 @@ type Limits struct {
 	Handshake       time.Duration // to prove a key [30s]
 	Keepalive       time.Duration // between questions whether the client is there [30s]; three unanswered ones end the connection
 	Idle            time.Duration // without a byte in either direction; 0: never
+	Ending          time.Duration // for commands that were cut when the server stops; a program that is ended gets 10 s [12s]
 }
 
 func (l *Limits) setDefaults() {
@@ -59,27 +62,40 @@ func (l *Limits) setDefaults() {
 	if l.Keepalive == 0 {
 		l.Keepalive = 30 * time.Second
 	}
+	if l.Ending == 0 {
+		l.Ending = 12 * time.Second
+	}
 }
 
 // Serve accepts connections on l until ctx ends. Then it closes the connections on which nothing runs, gives the
-// others' commands a grace period to end, and cuts what is left. It returns nil after that, or the error that
-// made accepting impossible. A command that does not end although it was cut is left behind, and logged.
+// others' commands a grace period to end, ends them with router.ErrStopping, and at last cuts what is left. It returns nil
+// after that, or the error that made accepting impossible. A command that does not end although it was cut is left behind,
+// and logged.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	s.Limits.setDefaults()
 	s.conns = map[*connection]struct{}{}
 	s.ssh = s.newSSH()
+	var end context.CancelCauseFunc
+	s.life, end = context.WithCancelCause(context.Background())
+	defer end(nil)
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	if err := s.accept(l); ctx.Err() == nil {
 		return err
 	}
-	const step, patience = 20 * time.Millisecond, 2 * time.Second
+	const (
+		step = 20 * time.Millisecond
+		last = time.Second // for commands whose connection was cut
+	)
 	for waited := time.Duration(0); ; waited += step {
-		left := s.closeIdle(waited >= grace)
+		if waited >= grace {
+			end(router.ErrStopping)
+		}
+		left := s.closeIdle(waited >= grace+s.Limits.Ending)
 		if left == 0 {
 			return nil
 		}
-		if waited >= grace+patience {
+		if waited >= grace+s.Limits.Ending+last {
 			s.Log.Error("stopped with sessions that do not end", "left", left)
 			return nil
 		}
@@ -158,22 +174,25 @@ func (s *Server) serve(c *connection) {
 	defer c.Close()
 	defer s.recovered("connection", c.RemoteAddr().String())
 	s.ssh.HandleConn(c)
-	if !c.proven.Load() {
-		s.Log.Info("login failed", "remote", c.RemoteAddr().String(), "tried", c.attempts())
+	if tried := c.attempts(); !c.proven.Load() && len(tried) > 0 { // who tries no key looks whether anybody is there
+		s.Log.Info("login failed", "remote", c.RemoteAddr().String(), "tried", tried)
 	}
 }
 
 func (s *Server) newSSH() *ssh.Server {
 	srv := &ssh.Server{
-		Version: "nomadctld",
+		// Only to servers of this name OpenSSH says that its output is closed: see channel.deafen.
+		Version: "OpenSSH_nomadctld",
 		Handler: s.handle,
 		// With no handler of its own the library would let everybody in. What this one sees is only an offer:
 		// the proof comes with the callback in serverConfig.
 		PublicKeyHandler:     s.offered,
 		ServerConfigCallback: s.serverConfig,
 		ConnCallback:         remember,
-		ChannelHandlers:      map[string]ssh.ChannelHandler{"session": s.session},
-		RequestHandlers:      map[string]ssh.RequestHandler{}, // each is answered with a refusal, keepalives too, as OpenSSH does
+
+		ConnectionFailedCallback: s.failed,
+		ChannelHandlers:          map[string]ssh.ChannelHandler{"session": s.session},
+		RequestHandlers:          map[string]ssh.RequestHandler{}, // each is answered with a refusal, keepalives too, as OpenSSH does
 	}
 	for _, key := range s.HostKeys {
 		srv.AddHostKey(key)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gliderlabs/ssh"
 	gossh "golang.org/x/crypto/ssh"
@@ -42,6 +43,8 @@ func (s *Server) session(srv *ssh.Server, conn *gossh.ServerConn, newChannel gos
 	// Not the connection's context: that ends without a cause, and the channel's requests end with the connection.
 	ch.ctx, ch.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer ch.cancel(nil)
+	defer context.AfterFunc(s.life, func() { ch.cancel(context.Cause(s.life)) })()
+	ch.signals = router.NewSignals(func() { ch.cancel(router.ErrInterrupted) })
 	ssh.DefaultSessionHandler(srv, conn, ch, sessionContext{ctx, ch})
 	if ch.hasStarted() {
 		<-ch.handled
@@ -61,14 +64,19 @@ func (s *Server) handle(sess ssh.Session) {
 	defer close(ch.handled)
 	defer s.recovered("session", ch.id)
 	terminal, noColor := ch.settings()
-	stderr := &textWriter{w: sess.Stderr(), crlf: terminal != nil}
+	stdout, stderr := &stream{w: sess}, &stream{w: sess.Stderr()}
+	ch.writes(stdout)
+	text := textWriter{stderr, terminal != nil}
 	err := s.answer(ch, &router.Request{
 		Connection: ch.conn.id, Session: ch.id, Remote: sess.RemoteAddr().String(),
 		Line:  sess.RawCommand(),
-		Stdin: sess, Stdout: &textWriter{w: sess, crlf: terminal != nil}, Stderr: stderr, Terminal: terminal, NoColor: noColor,
+		Stdin: sess, Stdout: textWriter{stdout, terminal != nil}, Stderr: text, Bytes: router.Bytes{Stdout: stdout, Stderr: stderr},
+		Terminal: terminal, Signals: ch.signals, NoColor: noColor,
 	})
-	for _, line := range router.Lines(err) {
-		io.WriteString(stderr, "nomadctld: "+escape.Text(line)+"\n")
+	if !router.IsQuiet(err) {
+		for _, line := range router.Lines(err) {
+			io.WriteString(text, "nomadctld: "+escape.Text(line)+"\n")
+		}
 	}
 	sess.Exit(router.Code(err))
 }
@@ -86,21 +94,50 @@ func (s *Server) answer(ch *channel, req *router.Request) (err error) {
 	return s.Handler(ch.ctx, req)
 }
 
-// textWriter writes text to one stream of a session. Two goroutines that write an SSH channel at the same time
-// corrupt it, so each stream has its lock.
+// stream is one output stream of a session. Two goroutines that write an SSH channel at the same time corrupt it, so
+// each stream has its lock.
+type stream struct {
+	mu sync.Mutex
+	w  io.Writer
+
+	closed  atomic.Bool
+	writing atomic.Bool
+	leave   func() // called by who writes to a stream that is closed
+}
+
+func (s *stream) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writing.Store(true) // before closed is looked at: close does it the other way round
+	defer s.writing.Store(false)
+	if s.closed.Load() {
+		s.leave()
+		return 0, router.ErrOutputClosed
+	}
+	n, err := s.w.Write(p)
+	if err != nil && s.closed.Load() {
+		err = router.ErrOutputClosed
+	}
+	return n, err
+}
+
+// close lets nothing more through, and reports whether something is being written.
+func (s *stream) close() (writing bool) {
+	s.closed.Store(true)
+	return s.writing.Load()
+}
+
+// textWriter writes text to a stream.
 type textWriter struct {
-	mu   sync.Mutex
-	w    io.Writer
+	*stream
 	crlf bool // the client's terminal is in raw mode: a newline alone would not go back to the first column
 }
 
-func (t *textWriter) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (t textWriter) Write(p []byte) (int, error) {
 	if !t.crlf {
-		return t.w.Write(p)
+		return t.stream.Write(p)
 	}
-	if _, err := t.w.Write(bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n"))); err != nil {
+	if _, err := t.stream.Write(bytes.ReplaceAll(p, []byte("\n"), []byte("\r\n"))); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -436,7 +436,7 @@ func TestAPanicEndsOneSessionOnly(t *testing.T) {
 }
 
 func TestSilentConnectionsAreClosed(t *testing.T) {
-	s := start(t, Limits{Unauthenticated: 8, Handshake: 300 * time.Millisecond}, who)
+	s := start(t, Limits{Unauthenticated: 8, Handshake: time.Second}, who)
 	var silent []net.Conn
 	for range 2 {
 		conn, err := net.Dial("tcp", s.addr)
@@ -457,7 +457,7 @@ func TestSilentConnectionsAreClosed(t *testing.T) {
 		}
 	}
 	client := s.annsClient(t)
-	time.Sleep(400 * time.Millisecond) // longer than the handshake may take
+	time.Sleep(1100 * time.Millisecond) // longer than the handshake may take
 	run(t, client, "still here")
 }
 
@@ -589,7 +589,7 @@ func TestTheCauseOfALostConnectionIsTheClient(t *testing.T) {
 
 func TestStoppingDoesNotWaitForever(t *testing.T) {
 	running, release := make(chan struct{}), make(chan struct{})
-	s := start(t, Limits{}, func(context.Context, *router.Request) error {
+	s := start(t, Limits{Ending: 100 * time.Millisecond}, func(context.Context, *router.Request) error {
 		close(running)
 		<-release
 		return nil

@@ -1,0 +1,527 @@
+package backendtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"nomadctld/backends"
+)
+
+// Features are what not every runtime offers.
+type Features struct {
+	User, Env, Dir bool // of backends.Program
+	Signals        bool // to a program without a terminal
+	Separate       bool // stderr is apart from stdout
+	Status         bool // a program ended by signal n returns 128+n
+}
+
+// patience is for what takes no time on a machine that has nothing else to do.
+const patience = 60 * time.Second
+
+// Runtime tests running programs in a task that has a POSIX shell and the usual programs beside it. open returns a task
+// that runs for as long as its test does.
+func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.Place), can Features) {
+	t.Helper()
+	for name, test := range map[string]func(*place){
+		"arguments arrive as they are":                arguments,
+		"every byte comes and goes":                   everyByte,
+		"stdout and stderr are apart":                 apart,
+		"megabytes come and go":                       megabytes,
+		"the last byte comes":                         lastByte,
+		"the exit code is the program's":              exitCodes,
+		"a signal is 128 and more":                    exitSignals,
+		"the end of input is passed on":               endOfInput,
+		"a program may leave its input":               leftInput,
+		"a program that is not there":                 noProgram,
+		"a terminal has a size":                       terminalSize,
+		"a terminal is resized":                       terminalResized,
+		"sizes come in a storm":                       resizeStorm,
+		"keys reach the program":                      keys,
+		"the end of input ends a terminal's program":  terminalEnd,
+		"signals reach the program":                   programSignals,
+		"who handles HUP ends with it":                endsWithHUP,
+		"who handles nothing is killed":               endsWithKILL,
+		"a terminal's program is ended too":           endsTerminal,
+		"a child in the background is not waited for": background,
+		"environment, directory and user":             surroundings,
+		"a task that is not there":                    noTask,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			runtime, in := open(t)
+			test(&place{t, runtime, in, can})
+		})
+	}
+}
+
+// place is where a test runs programs.
+type place struct {
+	*testing.T
+	runtime backends.Runtime
+	in      backends.Place
+	can     Features
+}
+
+// result is what came of a program.
+type result struct {
+	stdout, stderr string
+	code           int
+	err            error
+}
+
+func newSession() string { return "test" + strings.ToLower(rand.Text()) }
+
+// exec runs a program that ends by itself.
+func (p *place) exec(program backends.Program) result {
+	p.Helper()
+	ctx, cancel := context.WithTimeoutCause(p.Context(), 2*patience, errors.New("the program does not end"))
+	defer cancel()
+	var stdout, stderr collected
+	if program.Stdin == nil {
+		program.Stdin = strings.NewReader("")
+	}
+	if program.Stdout == nil {
+		program.Stdout = &stdout
+	}
+	program.Stderr = &stderr
+	program.Session = newSession()
+	code, err := p.runtime.Exec(ctx, p.in, program)
+	return result{stdout.String(), stderr.String(), code, err}
+}
+
+func (p *place) sh(script string, args ...string) result {
+	p.Helper()
+	return p.exec(backends.Program{Argv: append([]string{"sh", "-c", script, "sh"}, args...)})
+}
+
+// want fails unless the program has ended with this code, and with this on stdout.
+func (p *place) want(r result, code int, stdout string) {
+	p.Helper()
+	if r.err != nil || r.code != code || r.stdout != stdout {
+		p.Errorf("got code %d, %v, %s, stderr %s, want code %d, %s", r.code, r.err, brief(r.stdout), brief(r.stderr), code, brief(stdout))
+	}
+}
+
+func brief(s string) string {
+	if len(s) > 200 {
+		return fmt.Sprintf("%q... (%d bytes)", s[:200], len(s))
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+func arguments(p *place) {
+	var bytes []byte
+	for c := 1; c < 256; c++ {
+		bytes = append(bytes, byte(c))
+	}
+	args := []string{"", " ", "a b", `"`, `'`, `\`, "$HOME", "`id`", "*", "new\nline", "\t", "é日本", "-n", "--", "#x", ";", "&", "|", "%s", "{}"}
+	if p.can.Separate { // others pass them on in JSON, which has no place for bytes that are not UTF-8
+		args = append(args, string(bytes[:127]))
+	}
+	p.want(p.sh(`for a; do printf '[%s]' "$a"; done`, args...), 0, "["+strings.Join(args, "][")+"]")
+}
+
+func everyByte(p *place) {
+	var all []byte
+	for c := range 256 {
+		all = append(all, byte(c), byte(255-c))
+	}
+	p.want(p.exec(backends.Program{Argv: []string{"cat"}, Stdin: bytes.NewReader(all)}), 0, string(all))
+}
+
+func apart(p *place) {
+	r := p.sh("echo out; echo err >&2; echo out; echo err >&2")
+	if !p.can.Separate {
+		p.Skip("this runtime does not keep them apart")
+	}
+	p.want(r, 0, "out\nout\n")
+	if r.stderr != "err\nerr\n" {
+		p.Errorf("stderr: got %q", r.stderr)
+	}
+}
+
+func megabytes(p *place) {
+	content := make([]byte, 3<<20)
+	rand.Read(content)
+	r := p.exec(backends.Program{Argv: []string{"cat"}, Stdin: bytes.NewReader(content)})
+	p.want(r, 0, string(content))
+	sum := fmt.Sprintf("%x  -\n", sha256.Sum256(content))
+	p.want(p.exec(backends.Program{Argv: []string{"sha256sum"}, Stdin: bytes.NewReader(content)}), 0, sum)
+	const zeros = 8<<20 + 1
+	p.want(p.sh(fmt.Sprintf("head -c %d /dev/zero", zeros)), 0, strings.Repeat("\x00", zeros))
+}
+
+func lastByte(p *place) {
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for i := range 10 {
+				p.want(p.sh(`printf %s "$1"`, fmt.Sprint(i)), 0, fmt.Sprint(i))
+			}
+		})
+	}
+	all.Wait()
+}
+
+func exitCodes(p *place) {
+	for _, code := range []int{0, 1, 77, 126, 127, 255} {
+		p.want(p.sh(fmt.Sprintf("echo x; exit %d", code)), code, "x\n")
+	}
+}
+
+func exitSignals(p *place) {
+	if !p.can.Status {
+		p.Skip("this runtime does not tell")
+	}
+	for signal, code := range map[string]int{"KILL": 137, "TERM": 143} {
+		p.want(p.sh("echo x; kill -s "+signal+" $$; sleep 60"), code, "x\n")
+	}
+}
+
+func endOfInput(p *place) {
+	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "cat; echo end"}, Stdin: strings.NewReader("input")}), 0, "inputend\n")
+	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "cat; echo end"}}), 0, "end\n")
+}
+
+func leftInput(p *place) {
+	in, end := io.Pipe()
+	defer end.Close()
+	go func() {
+		line := bytes.Repeat([]byte("y\n"), 1<<10)
+		for {
+			if _, err := end.Write(line); err != nil {
+				return
+			}
+		}
+	}()
+	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "read line; echo $line; exit 3"}, Stdin: in}), 3, "y\n")
+	waiting, never := io.Pipe()
+	defer never.Close()
+	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "exit 4"}, Stdin: waiting}), 4, "")
+}
+
+func noProgram(p *place) {
+	for argv0, want := range map[string]error{
+		"no-such-program": backends.ErrNoProgram, "/no/such/program": backends.ErrNoProgram,
+		"/etc": backends.ErrNotExecutable, "/etc/passwd": backends.ErrNotExecutable,
+	} {
+		r := p.exec(backends.Program{Argv: []string{argv0}})
+		if !errors.Is(r.err, want) || r.stdout != "" || r.stderr != "" || !strings.Contains(r.err.Error(), argv0) || strings.Contains(r.err.Error(), "\n") {
+			p.Errorf("%s: got %v, %q, %q, want %v", argv0, r.err, r.stdout, r.stderr, want)
+		}
+	}
+	if r := p.exec(backends.Program{Argv: []string{"no-such-program"}, Terminal: newTerminal(80, 24)}); !errors.Is(r.err, backends.ErrNoProgram) || r.stdout != "" {
+		p.Errorf("with a terminal: got %v, %q", r.err, r.stdout)
+	}
+}
+
+func surroundings(p *place) {
+	if p.can.Env {
+		r := p.exec(backends.Program{Argv: []string{"sh", "-c", `printf '%s|' "$A" "$B" "$TERM"`}, Env: []string{"A=1 2", "B=x=\ny", "TERM=vt52"}})
+		p.want(r, 0, "1 2|x=\ny|vt52|")
+		r = p.exec(backends.Program{Argv: []string{"sh", "-c", "echo $TERM"}, Terminal: newTerminal(80, 24), Env: []string{"TERM=vt52"}})
+		p.want(r, 0, "vt52\r\n")
+	}
+	if p.can.Dir {
+		p.want(p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/tmp"}), 0, "/tmp\n")
+		if r := p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/no/such/dir"}); r.err == nil || r.stdout != "" || errors.Is(r.err, backends.ErrNoProgram) {
+			p.Errorf("a directory that is not there: got %v, %q", r.err, r.stdout)
+		}
+	}
+	if p.can.User {
+		p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "id -u; id -g"}, User: "65534:0"}), 0, "65534\n0\n")
+		if r := p.exec(backends.Program{Argv: []string{"id"}, User: "no-such-user"}); r.err == nil || r.stdout != "" {
+			p.Errorf("a user who is not there: got %v, %q", r.err, r.stdout)
+		}
+	}
+}
+
+func noTask(p *place) {
+	p.in.Task = "no-such-task"
+	if r := p.sh("echo x"); r.err == nil || r.stdout != "" {
+		p.Errorf("got %v, %q", r.err, r.stdout)
+	}
+}
+
+func background(p *place) {
+	begin := time.Now()
+	p.want(p.sh("echo x; sleep 300 & exit 5"), 5, "x\n")
+	if took := time.Since(begin); took > patience {
+		p.Errorf("took %s", took)
+	}
+}
+
+// collected is output that may be looked at while it comes.
+type collected struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (c *collected) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.text.Write(p)
+}
+
+func (c *collected) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.text.String()
+}
+
+// terminal is a user's, whose size the test changes.
+type terminal struct {
+	mu            sync.Mutex
+	columns, rows int
+	changed       chan struct{}
+}
+
+func newTerminal(columns, rows int) *terminal {
+	return &terminal{columns: columns, rows: rows, changed: make(chan struct{}, 1)}
+}
+
+func (t *terminal) Size() (columns, rows int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.columns, t.rows
+}
+
+func (t *terminal) Resized() <-chan struct{} { return t.changed }
+
+func (t *terminal) resize(columns, rows int) {
+	t.mu.Lock()
+	t.columns, t.rows = columns, rows
+	t.mu.Unlock()
+	select {
+	case t.changed <- struct{}{}:
+	default:
+	}
+}
+
+// running is a program that the test talks to.
+type running struct {
+	t       *testing.T
+	in      *io.PipeWriter
+	out     *collected
+	signals chan string
+	cancel  context.CancelCauseFunc
+	done    chan result
+}
+
+// start runs a program until the test ends at the latest.
+func (p *place) start(program backends.Program) *running {
+	p.Helper()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	in, out := io.Pipe()
+	r := &running{t: p.T, in: out, out: &collected{}, signals: make(chan string, 4), cancel: cancel, done: make(chan result, 1)}
+	var stderr collected
+	program.Stdin, program.Stdout, program.Stderr, program.Session = in, r.out, &stderr, newSession()
+	program.Signals = r.signals
+	go func() {
+		code, err := p.runtime.Exec(ctx, p.in, program)
+		r.done <- result{r.out.String(), stderr.String(), code, err}
+	}()
+	p.Cleanup(func() {
+		cancel(errors.New("the test has ended"))
+		out.Close()
+	})
+	return r
+}
+
+// says waits until the program has written this.
+func (r *running) says(want string) {
+	r.t.Helper()
+	for begin := time.Now(); !strings.Contains(r.out.String(), want); time.Sleep(20 * time.Millisecond) {
+		select {
+		case ended := <-r.done:
+			r.done <- ended
+			if !strings.Contains(r.out.String(), want) {
+				r.t.Fatalf("ended with %d, %v, %s, want %q", ended.code, ended.err, brief(ended.stdout), want)
+			}
+			return
+		default:
+		}
+		if time.Since(begin) > patience {
+			r.t.Fatalf("got %s, want %q", brief(r.out.String()), want)
+		}
+	}
+}
+
+func (r *running) types(text string) {
+	r.t.Helper()
+	if _, err := io.WriteString(r.in, text); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// ends waits until the program has ended.
+func (r *running) ends() result {
+	r.t.Helper()
+	select {
+	case ended := <-r.done:
+		return ended
+	case <-time.After(patience):
+		r.t.Fatalf("it does not end; it wrote %s", brief(r.out.String()))
+		return result{}
+	}
+}
+
+// sizeScript says the size whenever it has changed.
+const sizeScript = `while :; do new=$(stty size); [ "$new" = "$old" ] || echo "<$new>"; old=$new; sleep 0.1; done`
+
+func terminalSize(p *place) {
+	for _, c := range []struct {
+		columns, rows int
+		want          string
+	}{{132, 43, "<43 132>"}, {1000, 1000, "<1000 1000>"}, {2, 3, "<3 2>"}} {
+		r := p.start(backends.Program{Argv: []string{"sh", "-c", sizeScript}, Terminal: newTerminal(c.columns, c.rows)})
+		r.says(c.want)
+		r.cancel(nil)
+	}
+	r := p.start(backends.Program{Argv: []string{"sh", "-c", "read x; echo got $x"}, Terminal: newTerminal(0, 0)})
+	r.types("x\n")
+	r.says("got x")
+}
+
+func terminalResized(p *place) {
+	size := newTerminal(80, 24)
+	r := p.start(backends.Program{Argv: []string{"sh", "-c", sizeScript}, Terminal: size})
+	for _, columns := range []int{80, 81, 200} {
+		size.resize(columns, 30)
+		r.says(fmt.Sprintf("<30 %d>", columns))
+	}
+}
+
+func resizeStorm(p *place) {
+	size := newTerminal(80, 24)
+	r := p.start(backends.Program{Argv: []string{"sh", "-c", sizeScript}, Terminal: size})
+	r.says("<24 80>")
+	for i := range 2000 {
+		size.resize(100+i%50, 50)
+		if i%5 == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	size.resize(99, 49)
+	r.says("<49 99>")
+}
+
+func keys(p *place) {
+	r := p.start(backends.Program{Argv: []string{"sh", "-c", "stty raw -echo; echo ready; dd bs=1 count=8 2>/dev/null | od -An -tx1; stty sane"}, Terminal: newTerminal(80, 24)})
+	r.says("ready")
+	for _, key := range []string{"\x03", "\x10", "\x11", "\x1a", "\x1c", "\x10", "x", "\x04"} {
+		r.types(key)
+		time.Sleep(10 * time.Millisecond)
+	}
+	r.says("03 10 11 1a 1c 10 78 04")
+	if ended := r.ends(); ended.code != 0 || ended.err != nil {
+		p.Errorf("got %d, %v", ended.code, ended.err)
+	}
+	// Each key comes by itself, and does not wait for the next one.
+	r = p.start(backends.Program{Argv: []string{"sh", "-c", `stty raw -echo; echo ready; while c=$(dd bs=1 count=1 2>/dev/null | od -An -tx1); do echo "$c"; done`}, Terminal: newTerminal(80, 24)})
+	r.says("ready")
+	for _, key := range []string{"\x10", "\x11", "\x03", "\x1a", "\x1b", "\x1d", "\x1e", "\x1f", "\x01"} {
+		r.types(key)
+		r.says(fmt.Sprintf("%02x", key))
+	}
+	// And without raw, what a terminal makes of them.
+	r = p.start(backends.Program{Argv: []string{"sh", "-c", "trap 'echo interrupted; exit 9' INT; echo ready; while :; do sleep 0.1; done"}, Terminal: newTerminal(80, 24)})
+	r.says("ready")
+	r.types("\x03")
+	if ended := r.ends(); ended.code != 9 || ended.err != nil || !strings.Contains(ended.stdout, "interrupted") {
+		p.Errorf("^C: got %d, %v, %q", ended.code, ended.err, ended.stdout)
+	}
+}
+
+func terminalEnd(p *place) {
+	for _, input := range []string{"a\n", "a"} {
+		r := p.exec(backends.Program{Argv: []string{"sh", "-c", "stty -echo; cat; sleep 0.2; echo; echo end; exit 3"}, Stdin: strings.NewReader(input), Terminal: newTerminal(80, 24)})
+		if r.code != 3 || r.err != nil || !strings.HasSuffix(r.stdout, "end\r\n") {
+			p.Errorf("%q: got %d, %v, %q", input, r.code, r.err, r.stdout)
+		}
+	}
+}
+
+const trapScript = `for s in HUP INT QUIT TERM USR1 USR2; do trap "echo got $s" $s; done; echo ready; while :; do sleep 0.1; done`
+
+func programSignals(p *place) {
+	if !p.can.Signals {
+		p.Skip("this runtime has no signals")
+	}
+	r := p.start(backends.Program{Argv: []string{"sh", "-c", trapScript}})
+	r.says("ready")
+	for _, name := range []string{"USR1", "INT", "NONSENSE", "$(echo TERM)", "USR2", "HUP", "TERM"} {
+		r.signals <- name
+	}
+	for _, name := range []string{"USR1", "INT", "USR2", "HUP", "TERM"} {
+		r.says("got " + name)
+	}
+	if strings.Index(r.out.String(), "USR1") > strings.Index(r.out.String(), "USR2") {
+		p.Errorf("not in order: %q", r.out.String())
+	}
+	r.signals <- "KILL"
+	if ended := r.ends(); ended.code != 137 || ended.err != nil {
+		p.Errorf("KILL: got %d, %v", ended.code, ended.err)
+	}
+}
+
+var errOver = errors.New("the session is over")
+
+// isEnded fails unless the program was ended because of errOver and nothing of it is left.
+func (p *place) isEnded(r *running, marker string) {
+	p.Helper()
+	if ended := r.ends(); ended.err != errOver {
+		p.Errorf("got %d, %v, want %v", ended.code, ended.err, errOver)
+	}
+	// What has begun the program may take a moment longer than it.
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		left := p.sh("ps -o args 2>/dev/null || ps")
+		if !strings.Contains(left.stdout, marker) {
+			return
+		}
+		if time.Now().After(end) {
+			p.Errorf("left: %s", left.stdout)
+			return
+		}
+	}
+}
+
+func endsWithHUP(p *place) {
+	marker := newSession()
+	r := p.start(backends.Program{Argv: []string{"sh", "-c", "trap 'echo bye; exit 0' HUP; echo ready; while :; do sleep 0.1; done", marker}})
+	r.says("ready")
+	r.cancel(errOver)
+	p.isEnded(r, marker)
+	if said := r.out.String(); said != "ready\nbye\n" {
+		p.Errorf("got %q", said)
+	}
+}
+
+func endsWithKILL(p *place) {
+	marker := newSession()
+	r := p.start(backends.Program{Argv: []string{"sh", "-c", "trap '' HUP TERM; sh -c 'while :; do sleep 0.1; done' " + marker + " & echo ready; while :; do sleep 0.1; done", marker}})
+	r.says("ready")
+	begin := time.Now()
+	r.cancel(errOver)
+	p.isEnded(r, marker)
+	if took := time.Since(begin); took > patience/2 {
+		p.Errorf("took %s", took)
+	}
+}
+
+func endsTerminal(p *place) {
+	marker := newSession()
+	r := p.start(backends.Program{Argv: []string{"sh", "-c", "echo ready; sleep 300; echo " + marker, marker}, Terminal: newTerminal(80, 24)})
+	r.says("ready")
+	r.cancel(errOver)
+	p.isEnded(r, marker)
+}

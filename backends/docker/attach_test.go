@@ -1,0 +1,179 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	dockerclient "github.com/fsouza/go-dockerclient"
+
+	"nomadctld/internal/dockertest"
+
+	"nomadctld/backends"
+)
+
+// shared is a buffer that is read while it is written.
+type shared struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *shared) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *shared) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func (s *shared) wait(t *testing.T, want string) {
+	t.Helper()
+	for begin := time.Now(); !strings.Contains(s.String(), want); time.Sleep(20 * time.Millisecond) {
+		if time.Since(begin) > 20*time.Second {
+			t.Fatalf("got %q, want %q", s.String(), want)
+		}
+	}
+}
+
+// special starts a task's container as config says.
+func special(t *testing.T, config dockerclient.Config, host *dockerclient.HostConfig) (backends.Place, string) {
+	t.Helper()
+	in := backends.Place{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
+	config.Labels = labels(in.Allocation.ID)
+	return in, dockertest.RunWith(t, "web-"+in.Allocation.ID, config, host)
+}
+
+type attached struct {
+	out, err shared
+	in       *io.PipeWriter
+	cancel   context.CancelCauseFunc
+	done     chan ending
+}
+
+func attach(t *testing.T, d *Docker, in backends.Place, a backends.Attachment, input bool) *attached {
+	t.Helper()
+	at := &attached{done: make(chan ending, 1)}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	at.cancel = cancel
+	if input {
+		a.Stdin, at.in = io.Pipe()
+	}
+	a.Stdout, a.Stderr = &at.out, &at.err
+	go func() {
+		code, err := d.Attach(ctx, in, a)
+		at.done <- ending{code, err}
+	}()
+	t.Cleanup(func() { cancel(nil) })
+	return at
+}
+
+func (a *attached) ends(t *testing.T) (int, error) {
+	t.Helper()
+	select {
+	case e := <-a.done:
+		return e.code, e.err
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not end")
+		return 0, nil
+	}
+}
+
+const loop = "while :; do echo out; echo err >&2; sleep 0.1; done"
+
+func TestAttachShowsWhatATaskWritesAndItsEnd(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in, id := task(t, "sh", "-c", "trap 'echo bye; exit 7' TERM; "+loop)
+	a := attach(t, d, in, backends.Attachment{}, false)
+	a.out.wait(t, "out\nout\n")
+	a.err.wait(t, "err\nerr\n")
+	go dockertest.Client(t).StopContainer(id, 10)
+	if code, err := a.ends(t); code != 7 || err != nil || !strings.HasSuffix(a.out.String(), "bye\n") || strings.Contains(a.out.String(), "err") {
+		t.Errorf("got %d, %v, %q", code, err, a.out.String())
+	}
+	if _, err := d.Attach(t.Context(), in, backends.Attachment{}); !errors.Is(err, backends.ErrNoTask) {
+		t.Errorf("afterwards: got %v", err)
+	}
+}
+
+func TestATaskGoesOnWithoutWhoAttached(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	why := errors.New("left")
+	in, _ := special(t, dockerclient.Config{Cmd: []string{"cat"}, OpenStdin: true}, nil)
+	for range 2 {
+		a := attach(t, d, in, backends.Attachment{}, true)
+		io.WriteString(a.in, "hello\n")
+		a.out.wait(t, "hello\n")
+		a.in.Close()
+		time.Sleep(100 * time.Millisecond)
+		a.cancel(why)
+		if _, err := a.ends(t); err != why {
+			t.Errorf("got %v, want %v", err, why)
+		}
+	}
+}
+
+func TestInputIsRefusedWhereItCannotBe(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in, _ := task(t, "sleep", "600")
+	if _, err := d.Attach(t.Context(), in, backends.Attachment{Stdin: strings.NewReader("")}); !errors.Is(err, backends.ErrUnsupported) || !strings.Contains(err.Error(), "interactive") {
+		t.Errorf("closed: got %v", err)
+	}
+	in, _ = special(t, dockerclient.Config{Cmd: []string{"cat"}, OpenStdin: true, StdinOnce: true}, nil)
+	if _, err := d.Attach(t.Context(), in, backends.Attachment{Stdin: strings.NewReader("")}); !errors.Is(err, backends.ErrUnsupported) {
+		t.Errorf("once: got %v", err)
+	}
+}
+
+func TestKeysDetachFromATerminalOnlyIfAskedFor(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in, id := special(t, dockerclient.Config{Cmd: []string{"sh", "-c", "stty raw -echo; echo ready; while :; do dd bs=1 count=1 2>/dev/null | od -An -tx1; done"}, OpenStdin: true, Tty: true}, nil)
+	time.Sleep(300 * time.Millisecond)
+	a := attach(t, d, in, backends.Attachment{Terminal: size{123, 45}}, true)
+	for key, want := range map[string]string{"\x10": "10", "\x11": "11", "\x03": "03", "q": "71"} {
+		io.WriteString(a.in, key)
+		a.out.wait(t, want)
+	}
+	a.cancel(io.EOF)
+	a.ends(t)
+	a = attach(t, d, in, backends.Attachment{Terminal: size{123, 45}, DetachKeys: "ctrl-p,ctrl-q"}, true)
+	io.WriteString(a.in, "x")
+	a.out.wait(t, "78")
+	io.WriteString(a.in, "\x10")
+	time.Sleep(50 * time.Millisecond)
+	io.WriteString(a.in, "\x11")
+	if _, err := a.ends(t); !errors.Is(err, backends.ErrDetached) {
+		t.Errorf("got %v", err)
+	}
+	if said, err := dockertest.Client(t).InspectContainerWithOptions(dockerclient.InspectContainerOptions{ID: id}); err != nil || !said.State.Running {
+		t.Errorf("the task does not go on: %+v, %v", said, err)
+	}
+	if out, _, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c", "stty size </proc/1/fd/0"}}); out != "45 123\n" || err != nil {
+		t.Errorf("size: got %q, %v", out, err)
+	}
+}
+
+func TestAnAttachmentThatBreaksIsSaid(t *testing.T) {
+	t.Parallel()
+	addr, cut := dockertest.Cut(t, dockertest.Daemon(t))
+	d := mustOpen(t, Settings{Host: "tcp://" + addr})
+	in, _ := task(t, "sh", "-c", loop)
+	a := attach(t, d, in, backends.Attachment{}, false)
+	a.out.wait(t, "out")
+	cut()
+	if _, err := a.ends(t); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,270 @@
+package docker
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	dockerclient "github.com/fsouza/go-dockerclient"
+
+	"nomadctld/backends"
+)
+
+// execution is one program that runs in a container.
+type execution struct {
+	docker    *Docker
+	place     backends.Place
+	program   backends.Program
+	speaker   *speaker
+	container string
+	id        string
+
+	stream *stream
+	input  *input // nil: none
+}
+
+// Exec implements backends.Runtime.
+func (d *Docker) Exec(ctx context.Context, in backends.Place, p backends.Program) (code int, err error) {
+	if len(p.Argv) == 0 {
+		return 0, errors.New("no program is named")
+	}
+	if p.Session == "" {
+		p.Session = rand.Text()
+	}
+	e := &execution{docker: d, place: in, program: p}
+	if err := e.create(ctx); err != nil {
+		return 0, err
+	}
+	return e.run(ctx)
+}
+
+// create finds the container and makes the exec in it, which runs nothing yet.
+func (e *execution) create(ctx context.Context) error {
+	return e.docker.ask(ctx, e.place.Node, func(ctx context.Context, s *speaker) error {
+		at, err := s.running(ctx, e.place)
+		if err != nil {
+			return err
+		}
+		options, err := s.options(e.program)
+		if err != nil {
+			return err
+		}
+		options.Context, options.Container = ctx, at.ID
+		client := *s.client // the library notes the daemon's version in it, and not for several at a time
+		created, err := client.CreateExec(options)
+		if err != nil {
+			return notRunning(e.place.Task, err)
+		}
+		e.speaker, e.container, e.id = s, at.ID, created.ID
+		return nil
+	})
+}
+
+// options are those of CreateExec, as far as this version of the API has what the program asks for.
+func (s *speaker) options(p backends.Program) (dockerclient.CreateExecOptions, error) {
+	options := dockerclient.CreateExecOptions{
+		Cmd: p.Argv, User: p.User, WorkingDir: p.Dir,
+		AttachStdin: p.Stdin != nil, AttachStdout: true, AttachStderr: true, Tty: p.Terminal != nil,
+	}
+	if p.Terminal != nil {
+		options.DetachKeys = noKeys
+	}
+	if p.Dir != "" && !s.knows(1, 35) {
+		return options, s.tooOld("a directory for the program", "1.35")
+	}
+	if s.knows(1, 25) {
+		options.Env = append(p.Env[:len(p.Env):len(p.Env)], backends.SessionVariable+"="+p.Session)
+		return options, nil
+	}
+	for _, v := range p.Env {
+		if !strings.HasPrefix(v, "TERM=") { // which comes with every terminal, asked for or not
+			return options, s.tooOld("environment variables for the program", "1.25")
+		}
+	}
+	return options, nil
+}
+
+func (s *speaker) tooOld(what, needed string) error {
+	return sayf("%s: this %w: it takes Docker API %s, and %s is spoken (the setting dockerapi may pin an older one than the daemon knows)",
+		what, backends.ErrUnsupported, needed, s.version)
+}
+
+// noKeys would detach from a terminal if they came one by one. Docker has no way to say that none do, holds back a
+// first key that comes alone until the next one, and takes ASCII only; so it is the one whose effect is seen least.
+const noKeys = "ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^"
+
+const (
+	idleFirst = 500 * time.Millisecond // after which it is asked whether the program has ended
+	idleMost  = 2 * time.Second
+
+	// How much later than its streams a program may end for the daemon.
+	lateMost = 2 * time.Second
+	latePoll = 50 * time.Millisecond
+)
+
+// run starts the exec and stays until it has ended.
+func (e *execution) run(ctx context.Context) (int, error) {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var side sync.WaitGroup
+	defer side.Wait()
+	defer cancel()
+
+	if err := e.start(ctx, own); err != nil {
+		return 0, explain(ctx, e.place.Node, err)
+	}
+	out := e.stream.out
+	if e.program.Terminal != nil {
+		side.Go(func() { e.speaker.follow(own, "/exec/"+e.id+"/resize", e.program.Terminal) })
+	}
+	signals, queue := e.program.Signals, make(chan string, 16)
+	if signals != nil {
+		side.Go(func() { e.deliver(own, queue) })
+	}
+	wait := idleFirst
+	idle := time.NewTimer(wait)
+	defer idle.Stop()
+	for {
+		select {
+		case <-e.stream.done:
+			return e.finish(ctx)
+		case <-ctx.Done():
+			return 0, e.end(context.Cause(ctx))
+		case <-out.broken:
+			return 0, e.end(out.failure)
+		case name, more := <-signals:
+			if !more {
+				signals = nil
+			}
+			select {
+			case queue <- name:
+			default: // the program has more to do than this
+			}
+		case <-idle.C:
+			// What a child in the background holds open, or writes to, would go on after the program.
+			if e.hasEnded(ctx) {
+				out.drain()
+			}
+			if wait = min(wait*2, idleMost); out.idle() < idleFirst {
+				wait = idleFirst
+			}
+			idle.Reset(wait)
+		}
+	}
+}
+
+// start opens the stream, which begins to run the program.
+func (e *execution) start(ctx, own context.Context) error {
+	p := e.program
+	out := newOutput(p.Stdout, p.Stderr, p.Terminal != nil)
+	out.admit = func() bool {
+		is, err := e.speaker.execution(own, e.id)
+		return err != nil || is.started()
+	}
+	options := dockerclient.StartExecOptions{OutputStream: out, ErrorStream: out, Tty: p.Terminal != nil, RawTerminal: true}
+	if p.Stdin != nil {
+		e.input = &input{from: p.Stdin, terminal: p.Terminal != nil}
+		options.InputStream = e.input
+	}
+	// A terminal whose input ends is closed by Docker, with output still in it.
+	keep := p.Terminal != nil || p.Stdin == nil
+	var err error
+	e.stream, err = e.speaker.open(ctx, out, keep, e.docker.answer, func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
+		return client.StartExecNonBlocking(e.id, options)
+	})
+	return err
+}
+
+// execState is what the daemon says of an exec.
+type execState struct {
+	Running  bool
+	ExitCode *int
+	Pid      int // on the node
+}
+
+// started reports whether it was ever running. The daemon writes the reason why not into the stream.
+func (s execState) started() bool { return s.Running || s.Pid != 0 }
+
+func (s *speaker) execution(ctx context.Context, id string) (is execState, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	body, err := s.get(ctx, "/exec/"+id+"/json")
+	if err == nil {
+		err = json.Unmarshal(body, &is)
+	}
+	return is, err
+}
+
+// hasEnded reports whether the program is known to have ended.
+func (e *execution) hasEnded(ctx context.Context) bool {
+	is, err := e.speaker.execution(ctx, e.id)
+	return err == nil && !is.Running && is.started()
+}
+
+// finish says what came of the program when the stream has ended.
+func (e *execution) finish(ctx context.Context) (int, error) {
+	out, node := e.stream.out, e.place.Node
+	switch {
+	case ctx.Err() != nil:
+		return 0, e.end(context.Cause(ctx))
+	case out.wire.status.Load() == 0:
+		if is, err := e.speaker.execution(ctx, e.id); err == nil && is.Running {
+			return 0, e.end(e.lost()) // it was begun all the same
+		}
+		return 0, explain(ctx, node, cmp.Or(out.end, io.EOF))
+	case !out.wire.accepted():
+		err := &dockerclient.Error{Status: int(out.wire.status.Load()), Message: message(out.text)}
+		return 0, explain(ctx, node, notRunning(e.place.Task, err))
+	}
+	// A program that ends without reading all of its input resets the connection. Apart from that Docker's streams have
+	// no mark at their end; but they end after the program, so one that still runs has lost its stream.
+	whole := out.end == nil || isReset(out.end) && e.input != nil && e.input.sent.Load() && out.complete()
+	is, err := e.speaker.execution(ctx, e.id)
+	for since := time.Now(); whole && err == nil && is.Running && time.Since(since) < lateMost; time.Sleep(latePoll) {
+		is, err = e.speaker.execution(ctx, e.id)
+	}
+	if ctx.Err() != nil {
+		return 0, e.end(context.Cause(ctx))
+	}
+	switch {
+	case err == nil && is.Running:
+		return 0, e.end(e.lost())
+	case err != nil, !whole:
+		return 0, e.lost()
+	case !is.started():
+		return 0, notStarted(e.program, string(out.text))
+	case is.ExitCode == nil:
+		return 0, explain(ctx, node, errUnreadable)
+	}
+	return *is.ExitCode, nil
+}
+
+// lost is a stream that broke.
+func (e *execution) lost() error {
+	return fmt.Errorf("the docker daemon of node %s %w: the connection was closed, and what became of %s is not known",
+		shown(e.place.Node.Name), ErrUnreachable, shown(e.program.Argv[0]))
+}
+
+// notRunning puts an answer about a container that is gone or does not run in words.
+func notRunning(task string, err error) error {
+	var gone *dockerclient.NoSuchContainer
+	var answer *dockerclient.Error
+	switch {
+	case errors.As(err, &gone), hasStatus(err, http.StatusNotFound):
+		return sayf("the container of task %s %w (any more)", shown(task), backends.ErrNoTask)
+	case errors.As(err, &answer) && answer.Status == http.StatusConflict && strings.Contains(answer.Message, "paused"):
+		return errPaused(task)
+	case hasStatus(err, http.StatusConflict):
+		return sayf("the container of task %s %w", shown(task), backends.ErrNoTask)
+	}
+	return err
+}
+
+func errPaused(task string) error { return sayf("the container of task %s is paused", shown(task)) }

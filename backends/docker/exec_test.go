@@ -1,0 +1,254 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	dockerclient "github.com/fsouza/go-dockerclient"
+
+	"nomadctld/internal/dockertest"
+
+	"nomadctld/backends"
+)
+
+// run runs a program to its end and returns what it wrote to stdout.
+func run(t testing.TB, d *Docker, in backends.Place, p backends.Program) (stdout string, code int, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var out, stderr bytes.Buffer
+	p.Session, p.Stdout, p.Stderr = newAllocation(), &out, &stderr
+	code, err = d.Exec(ctx, in, p)
+	return out.String(), code, err
+}
+
+func TestAContainerThatCannotRunAnythingIsSaid(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	client := dockertest.Client(t)
+	program := backends.Program{Argv: []string{"echo", "x"}}
+
+	in, id := task(t, "sleep", "600")
+	if err := client.PauseContainer(id); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, err := run(t, d, in, program); out != "" || err == nil || err.Error() != "the container of task web is paused" {
+		t.Errorf("paused: got %q, %v", out, err)
+	}
+	if err := client.UnpauseContainer(id); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.StopContainer(id, 0); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrNoTask) || err.Error() != "the container of task web is not running" {
+		t.Errorf("stopped: got %q, %v", out, err)
+	}
+	dockertest.Remove(t, id)
+	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrNoTask) || !errors.Is(err, ErrNoContainer) {
+		t.Errorf("gone: got %q, %v", out, err)
+	}
+}
+
+func TestAProgramWhoseContainerEndsEndsToo(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in, id := task(t, "sleep", "600")
+	time.AfterFunc(500*time.Millisecond, func() { dockertest.Client(t).StopContainer(id, 0) })
+	if _, code, err := run(t, d, in, backends.Program{Argv: []string{"sleep", "300"}}); err == nil && code == 0 {
+		t.Errorf("got %d, %v", code, err)
+	}
+}
+
+func TestABrokenConnectionIsNeverASuccess(t *testing.T) {
+	t.Parallel()
+	addr, cut := dockertest.Cut(t, dockertest.Daemon(t))
+	d := mustOpen(t, Settings{Host: "tcp://" + addr})
+	in, _ := task(t, "sleep", "600")
+	for _, argv := range [][]string{{"sleep", "20"}, {"cat", "/dev/zero"}, {"sh", "-c", "cat; sleep 20"}} {
+		waiting, end := io.Pipe()
+		defer end.Close()
+		time.AfterFunc(time.Second, cut)
+		begin := time.Now()
+		code, err := d.Exec(t.Context(), in, backends.Program{Argv: argv, Stdin: waiting, Stdout: io.Discard, Stderr: io.Discard, Session: newAllocation()})
+		if took := time.Since(begin); !errors.Is(err, ErrUnreachable) || !errors.Is(err, backends.ErrUnreachable) || took > 15*time.Second {
+			t.Errorf("%q: got %d, %v after %s", argv, code, err, took)
+		} else if !strings.HasPrefix(err.Error(), "the docker daemon of node node-1 cannot be reached: the connection was closed, and what became of ") {
+			t.Errorf("%q: got %v", argv, err)
+		}
+	}
+}
+
+func TestWithoutAShellAProgramThatGoesOnIsSaid(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in := backends.Place{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
+	dockertest.RunWith(t, "web-"+in.Allocation.ID, dockerclient.Config{
+		Image: dockertest.Bare(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
+	}, nil)
+	why := errors.New("the session is over")
+	for name, c := range map[string]struct {
+		argv     []string
+		terminal backends.Terminal
+		left     bool
+	}{
+		"ends with its input":  {[]string{"/bin/busybox", "cat"}, nil, false},
+		"ends with ^C":         {[]string{"/bin/busybox", "sleep", "300"}, size{80, 24}, false},
+		"goes on without both": {[]string{"/bin/busybox", "sleep", "301"}, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(500*time.Millisecond, func() { cancel(why) })
+			waiting, end := io.Pipe()
+			defer end.Close()
+			_, err := d.Exec(ctx, in, backends.Program{Argv: c.argv, Terminal: c.terminal, Stdin: waiting, Stdout: io.Discard, Stderr: io.Discard, Session: newAllocation()})
+			var left *backends.LeftError
+			switch {
+			case !errors.Is(err, why), errors.As(err, &left) != c.left:
+				t.Errorf("got %v", err)
+			case c.left && (!strings.Contains(err.Error(), "there is no shell in the container: /bin/busybox is process ") || !strings.Contains(err.Error(), "of node node-1")):
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// size is a terminal that keeps its size.
+type size struct{ columns, rows int }
+
+func (s size) Size() (int, int)         { return s.columns, s.rows }
+func (s size) Resized() <-chan struct{} { return nil }
+
+func TestAnOldAPIRunsWhatItCan(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t), API: "1.24"})
+	in, _ := task(t, "sleep", "600")
+	if out, code, err := run(t, d, in, backends.Program{Argv: []string{"echo", "x"}, Env: []string{"TERM=vt100"}}); out != "x\n" || code != 0 || err != nil {
+		t.Errorf("got %q, %d, %v", out, code, err)
+	}
+	for want, p := range map[string]backends.Program{"1.25": {Env: []string{"A=b"}}, "1.35": {Dir: "/tmp"}} {
+		p.Argv = []string{"true"}
+		if _, _, err := run(t, d, in, p); !errors.Is(err, backends.ErrUnsupported) || !strings.Contains(err.Error(), "Docker API "+want) || !strings.Contains(err.Error(), "dockerapi") {
+			t.Errorf("%s: got %v", want, err)
+		}
+	}
+}
+
+func TestExecGoesThroughTLS(t *testing.T) {
+	t.Parallel()
+	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
+	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
+	in, _ := task(t, "sleep", "600")
+	content := strings.Repeat("0123456789abcdef", 1<<17)
+	out, code, err := run(t, d, in, backends.Program{Argv: []string{"cat"}, Stdin: strings.NewReader(content)})
+	if out != content || code != 0 || err != nil {
+		t.Errorf("got %d bytes, %d, %v", len(out), code, err)
+	}
+	if out, code, err = run(t, d, in, backends.Program{Argv: []string{"sh", "-c", "printf x; exit 3"}, Stdin: strings.NewReader("")}); out != "x" || code != 3 || err != nil {
+		t.Errorf("got %q, %d, %v", out, code, err)
+	}
+}
+
+// failing is an output that somebody has left.
+type failing struct{ after int }
+
+var errGone = errors.New("gone")
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.after -= len(p); f.after < 0 {
+		return 0, errGone
+	}
+	return len(p), nil
+}
+
+func TestAProgramWhoseReaderIsGoneIsEnded(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in, _ := task(t, "sleep", "600")
+	p := backends.Program{Argv: []string{"sh", "-c", "while :; do echo y; sleep 0.1; done"}, Stdout: &failing{20}, Stderr: io.Discard, Session: newAllocation()}
+	if _, err := d.Exec(t.Context(), in, p); !errors.Is(err, errGone) {
+		t.Errorf("got %v, want %v", err, errGone)
+	}
+	if left, _, err := run(t, d, in, backends.Program{Argv: []string{"ps"}}); err != nil || strings.Contains(left, "echo y") {
+		t.Errorf("left: %s, %v", left, err)
+	}
+}
+
+// TestNothingIsLeftOfManyPrograms counts what belongs to the whole process, so nothing else may run beside it.
+func TestNothingIsLeftOfManyPrograms(t *testing.T) {
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in, _ := task(t, "sleep", "600")
+	all := func(n int) {
+		var running sync.WaitGroup
+		for worker := range 4 {
+			running.Go(func() {
+				for i := range n {
+					p := backends.Program{Argv: []string{"cat"}, Stdin: strings.NewReader("x")}
+					if worker == 1 {
+						p.Terminal = size{80, 24}
+					}
+					if worker == 2 && i%50 == 0 {
+						p.Argv = []string{"nope"}
+					} else if out, code, err := run(t, d, in, p); code != 0 || err != nil || !strings.HasPrefix(out, "x") {
+						t.Errorf("got %q, %d, %v", out, code, err)
+					}
+				}
+			})
+		}
+		running.Wait()
+		for _, known := range d.daemons {
+			known.http.CloseIdleConnections()
+		}
+	}
+	all(2)
+	time.Sleep(200 * time.Millisecond)
+	goroutines, files := runtime.NumGoroutine(), openFiles(t)
+	all(75)
+	for begin := time.Now(); runtime.NumGoroutine() > goroutines || openFiles(t) > files; time.Sleep(50 * time.Millisecond) {
+		if time.Since(begin) > 10*time.Second {
+			stacks := make([]byte, 1<<20)
+			t.Fatalf("goroutines: %d, were %d; files: %d, were %d\n%s", runtime.NumGoroutine(), goroutines, openFiles(t), files, stacks[:runtime.Stack(stacks, true)])
+		}
+	}
+}
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("it is not known which files are open:", err)
+	}
+	return len(files)
+}
+
+func TestAProgramThatClosesItsOutputIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in, _ := task(t, "sleep", "600")
+	for _, input := range []io.Reader{nil, strings.NewReader("x")} {
+		out, code, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c", "echo x; exec >&- 2>&-; sleep 2; exit 5"}, Stdin: input})
+		if out != "x\n" || code != 5 || err != nil {
+			t.Errorf("got %q, %d, %v", out, code, err)
+		}
+	}
+}
+
+func TestABusyChildInTheBackgroundIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in, _ := task(t, "sleep", "600")
+	begin := time.Now()
+	_, code, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c", "while :; do echo y; sleep 0.05; done & exit 5"}})
+	if took := time.Since(begin); code != 5 || err != nil || took > 30*time.Second {
+		t.Errorf("got %d, %v after %s", code, err, took)
+	}
+}

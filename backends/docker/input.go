@@ -1,0 +1,62 @@
+package docker
+
+import (
+	"io"
+	"sync/atomic"
+)
+
+// input is what goes into a stream. It has no Close method, which go-dockerclient would call.
+type input struct {
+	from     io.Reader
+	terminal bool // the end is typed, because a terminal has no other
+	sent     atomic.Bool
+}
+
+// Read is for the interface only: io.Copy prefers WriteTo.
+func (i *input) Read(p []byte) (int, error) { return i.from.Read(p) }
+
+const endOfTransmission = 4
+
+// WriteTo copies until the end of either side. The buffer is small as long as little comes.
+func (i *input) WriteTo(w io.Writer) (written int64, err error) {
+	buffers := &smallBuffers
+	buffer := buffers.Get().(*[]byte)
+	defer func() { buffers.Put(buffer) }()
+	last := byte('\n')
+	for {
+		n, err := i.from.Read(*buffer)
+		if n > 0 {
+			i.sent.Store(true)
+			last = (*buffer)[n-1]
+			m, err := w.Write((*buffer)[:n])
+			written += int64(m)
+			if err != nil {
+				return written, err
+			}
+		}
+		if err == io.EOF {
+			return written, i.typeEnd(w, last)
+		}
+		if err != nil {
+			return written, err
+		}
+		if wanted := sized(n, len(*buffer)); wanted != buffers {
+			buffers.Put(buffer)
+			buffers = wanted
+			buffer = buffers.Get().(*[]byte)
+		}
+	}
+}
+
+// typeEnd types ^D, which at the beginning of a line is the end, and in the middle of one only passes that line on.
+func (i *input) typeEnd(w io.Writer, last byte) error {
+	if !i.terminal {
+		return nil
+	}
+	end := []byte{endOfTransmission, endOfTransmission}
+	if last == '\n' || last == '\r' || last == endOfTransmission {
+		end = end[:1]
+	}
+	_, err := w.Write(end)
+	return err
+}

@@ -1,0 +1,208 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"nomadctld/backends"
+)
+
+// Log implements backends.Runtime. The log is that of the task's newest container.
+func (d *Docker) Log(ctx context.Context, in backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
+	l := &log{docker: d, place: in, query: q, each: each}
+	if err := l.find(ctx); err != nil {
+		return err
+	}
+	if !q.Stdout && !q.Stderr {
+		return nil
+	}
+	return l.read(ctx)
+}
+
+// log is one reading of a container's log.
+type log struct {
+	docker  *Docker
+	place   backends.Place
+	query   backends.LogQuery
+	each    func(backends.Piece) error
+	speaker *speaker
+	at      described
+
+	asked time.Time // the daemon's time of the first answer
+	done  delivered
+}
+
+// find finds the container, and then, when it is known, asks how it is.
+func (l *log) find(ctx context.Context) error {
+	err := l.docker.ask(ctx, l.place.Node, func(ctx context.Context, s *speaker) error {
+		is, err := s.describe(ctx, l.place)
+		if err != nil {
+			return err
+		}
+		if l.at.ID != "" && is.ID != l.at.ID {
+			return sayf("%w of task %s any more: its container was replaced", backends.ErrNoLog, shown(l.place.Task))
+		}
+		l.speaker, l.at = s, is
+		return nil
+	})
+	if errors.Is(err, ErrNoContainer) {
+		return &kind{err, backends.ErrNoLog}
+	}
+	return err
+}
+
+const (
+	again      = 30 * time.Second // how long a source that was interrupted is asked again
+	againPause = 100 * time.Millisecond
+	againLater = 2 * time.Second
+)
+
+// read reads the log, and if it is followed goes on where it was interrupted.
+func (l *log) read(ctx context.Context) error {
+	wanted := request{
+		stdout: l.query.Stdout, stderr: l.query.Stderr, follow: l.query.Follow,
+		times: l.query.Times || l.query.Follow, since: l.query.Since, tail: -1,
+	}
+	skip := 0
+	if l.query.Lines == 0 {
+		wanted.tail = 0
+	} else if l.query.Lines > 0 {
+		var err error
+		if skip, err = l.measure(ctx, &wanted); err != nil {
+			return l.failed(ctx, err)
+		}
+	}
+	var refused error // by the caller
+	deliver := func(p backends.Piece, _ bool) error {
+		if p.Stderr && !l.query.Stderr || !p.Stderr && !l.query.Stdout {
+			return nil
+		}
+		if skip > 0 {
+			skip -= dropLines(&p, skip)
+		}
+		if p = l.done.news(p); len(p.Data) == 0 {
+			return nil
+		}
+		refused = l.each(p)
+		return refused
+	}
+	pause, until := againPause, time.Time{}
+	for {
+		before, begun := l.done.count, time.Now()
+		err := l.fetch(ctx, wanted, deliver)
+		switch {
+		case refused != nil:
+			return refused
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err == nil && !wanted.follow, !l.query.Follow, err != nil && !interrupted(err):
+			return l.failed(ctx, err)
+		}
+		if l.done.count > before || until.IsZero() || time.Since(begun) > againLater {
+			pause, until = againPause, time.Now().Add(again)
+		}
+		found := l.find(ctx)
+		switch {
+		case err == nil && errors.Is(found, backends.ErrNoLog):
+			return nil
+		case err == nil && found == nil && !l.at.State.Running:
+			// The daemon may end the stream before it has read the last that the container wrote.
+			wanted, skip = l.rest(wanted), 0
+			wanted.follow = false
+			continue
+		case found != nil && !errors.Is(found, ErrUnreachable), time.Now().After(until):
+			if found == nil {
+				return l.failed(ctx, err)
+			}
+			return found
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		pause = min(2*pause, againLater)
+		wanted, skip = l.rest(wanted), 0
+	}
+}
+
+// rest is what is asked for after an interruption.
+func (l *log) rest(r request) request {
+	r.tail = -1
+	if from := l.done.resume(); !from.IsZero() {
+		r.since = from
+	} else if l.asked.After(r.since) {
+		r.since = l.asked
+	}
+	return r
+}
+
+// interrupted reports whether the source may go on after err. What it says itself is final.
+func interrupted(err error) bool {
+	var known fault
+	return !errors.As(err, &known) && !hasAnyStatus(err) && !errors.Is(err, backends.ErrNoLog)
+}
+
+// failed puts an error of the source in words.
+func (l *log) failed(ctx context.Context, err error) error {
+	return explain(ctx, l.place.Node, err)
+}
+
+// request is what is asked of the daemon.
+type request struct {
+	stdout, stderr, follow, times bool
+	since                         time.Time
+	tail                          int // entries of both streams; negative: all
+}
+
+func (r request) query() string {
+	v := url.Values{"tail": {"all"}}
+	for name, set := range map[string]bool{"stdout": r.stdout, "stderr": r.stderr, "follow": r.follow, "timestamps": r.times} {
+		if set {
+			v.Set(name, "1")
+		}
+	}
+	if !r.since.IsZero() {
+		v.Set("since", fmt.Sprintf("%d.%09d", r.since.Unix(), r.since.Nanosecond()))
+	}
+	if r.tail >= 0 {
+		v.Set("tail", strconv.Itoa(r.tail))
+	}
+	return v.Encode()
+}
+
+// fetch calls f with what the daemon answers. Only the beginning of the answer has to come in time.
+func (l *log) fetch(ctx context.Context, r request, f func(backends.Piece, bool) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	late := time.AfterFunc(l.docker.answer, func() { cancel(errTooLate) })
+	answer, err := l.speaker.request(ctx, http.MethodGet, "/containers/"+l.at.ID+"/logs?"+r.query())
+	if !late.Stop() && errors.Is(context.Cause(ctx), errTooLate) {
+		return errTooLate
+	}
+	if err != nil {
+		return l.noLog(err)
+	}
+	defer answer.Body.Close()
+	if l.asked.IsZero() {
+		l.asked, _ = http.ParseTime(answer.Header.Get("Date"))
+	}
+	return newEntries(answer.Body, l.at.Config.Tty, r.times).each(f)
+}
+
+// noLog recognizes the answers that there is no log.
+func (l *log) noLog(err error) error {
+	switch {
+	case hasStatus(err, http.StatusNotFound), hasStatus(err, http.StatusConflict): // removed, or about to be
+		return sayf("%w of task %s any more: its container is gone", backends.ErrNoLog, shown(l.place.Task))
+	case hasAnyStatus(err) && strings.Contains(err.Error(), "does not support reading"):
+		return sayf("%w of task %s that docker could read: its log driver does not keep one", backends.ErrNoLog, shown(l.place.Task))
+	}
+	return err
+}

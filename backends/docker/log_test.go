@@ -1,0 +1,214 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	dockerclient "github.com/fsouza/go-dockerclient"
+
+	"nomadctld/internal/dockertest"
+
+	"nomadctld/backends"
+)
+
+// read returns a log's two streams as they came.
+func read(t *testing.T, d *Docker, in backends.Place, q backends.LogQuery) (stdout, stderr string, err error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var text [2]bytes.Buffer
+	err = d.Log(ctx, in, q, func(p backends.Piece) error {
+		of := 0
+		if p.Stderr {
+			of = 1
+		}
+		text[of].Write(p.Data)
+		if q.Times && (p.Time.IsZero() || bytes.Count(p.Data, newline) > 1) {
+			t.Errorf("a piece of time %s: %q", p.Time, p.Data)
+		}
+		return nil
+	})
+	return text[0].String(), text[1].String(), err
+}
+
+func finished(t *testing.T, config dockerclient.Config, host *dockerclient.HostConfig) backends.Place {
+	t.Helper()
+	in, id := special(t, config, host)
+	if _, err := dockertest.Client(t).WaitContainerWithContext(id, t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+func TestTheLastLinesOfAStreamAreItsLast(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	// Few lines of stdout among many of stderr, and one that Docker cuts in parts.
+	script := `i=0; while [ $i -lt 5 ]; do echo out $i; i=$((i+1)); done; head -c 50000 /dev/zero | tr '\0' x; echo
+		sleep 0.2; i=0; while [ $i -lt 500 ]; do echo err $i >&2; i=$((i+1)); done; sleep 0.2; echo last`
+	long := strings.Repeat("x", 50000) + "\n"
+	whole := "out 0\nout 1\nout 2\nout 3\nout 4\n" + long + "last\n"
+	for _, tty := range []bool{false, true} {
+		in := finished(t, dockerclient.Config{Cmd: []string{"sh", "-c", script}, Tty: tty}, nil)
+		for _, times := range []bool{false, true} {
+			for lines, want := range map[int]string{-1: whole, 0: "", 1: "last\n", 2: long + "last\n", 4: "out 3\nout 4\n" + long + "last\n", 7: whole, 100: whole} {
+				if tty && lines > 1 {
+					continue // there all is one stream
+				}
+				got, stderr, err := read(t, d, in, backends.LogQuery{Stdout: true, Lines: lines, Times: times})
+				if tty {
+					got = strings.ReplaceAll(got, "\r\n", "\n")
+					if lines < 0 {
+						var rest []string
+						for line := range strings.Lines(got) {
+							if !strings.HasPrefix(line, "err ") {
+								rest = append(rest, line)
+							}
+						}
+						got = strings.Join(rest, "")
+					}
+				}
+				if got != want || stderr != "" || err != nil {
+					t.Errorf("tty %v, times %v, %d lines: got %d bytes %.100q, %.100q, %v, want %d", tty, times, lines, len(got), got, stderr, err, len(want))
+				}
+			}
+		}
+		if !tty {
+			if out, errors, err := read(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: 3}); out != "last\n" || errors != "err 498\nerr 499\n" || err != nil {
+				t.Errorf("both: got %q, %q, %v", out, errors, err)
+			}
+			if out, errors, err := read(t, d, in, backends.LogQuery{Stderr: true, Lines: 1}); out != "" || errors != "err 499\n" || err != nil {
+				t.Errorf("stderr: got %q, %q, %v", out, errors, err)
+			}
+		}
+	}
+}
+
+func TestALogSinceATimeBeginsThere(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in := finished(t, dockerclient.Config{Cmd: []string{"sh", "-c", "echo 1; sleep 0.3; echo 2; sleep 0.3; echo 3"}}, nil)
+	var times []time.Time
+	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Lines: -1, Times: true}, func(p backends.Piece) error {
+		times = append(times, p.Time)
+		return nil
+	})
+	if err != nil || len(times) != 3 {
+		t.Fatal(times, err)
+	}
+	for want, since := range map[string]time.Time{"1\n2\n3\n": times[0], "2\n3\n": times[1], "3\n": times[1].Add(1)} {
+		if got, _, err := read(t, d, in, backends.LogQuery{Stdout: true, Lines: -1, Since: since}); got != want || err != nil {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+}
+
+func TestAFollowedLogEndsWithItsContainer(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	for _, tty := range []bool{false, true} {
+		in, _ := special(t, dockerclient.Config{Cmd: []string{"sh", "-c", "for i in 1 2 3 4 5; do echo $i; sleep 0.3; done; printf end"}, Tty: tty}, nil)
+		got, _, err := read(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true})
+		if got = strings.ReplaceAll(got, "\r", ""); got != "1\n2\n3\n4\n5\nend" || err != nil {
+			t.Errorf("tty %v: got %q, %v", tty, got, err)
+		}
+	}
+	stop, why := context.WithCancelCause(t.Context())
+	in, _ := task(t, "sh", "-c", loop)
+	err := d.Log(stop, in, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(backends.Piece) error {
+		why(errGone)
+		return nil
+	})
+	if err != errGone {
+		t.Errorf("got %v, want %v", err, errGone)
+	}
+	if err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Lines: -1, Follow: true}, func(backends.Piece) error { return errGone }); err != errGone {
+		t.Errorf("refused: got %v, want %v", err, errGone)
+	}
+}
+
+func TestAnInterruptedLogGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	addr, cut := dockertest.Cut(t, dockertest.Daemon(t))
+	d := mustOpen(t, Settings{Host: "tcp://" + addr})
+	const count = 400
+	in, _ := special(t, dockerclient.Config{Cmd: []string{"sh", "-c", fmt.Sprintf(
+		"i=0; while [ $i -lt %d ]; do echo out $i; echo err $i >&2; i=$((i+1)); [ $((i%%10)) = 0 ] && sleep 0.1; done", count)}}, nil)
+	cutting, stop := context.WithCancel(t.Context())
+	defer stop()
+	go func() {
+		for cutting.Err() == nil {
+			time.Sleep(400 * time.Millisecond)
+			cut()
+		}
+	}()
+	stdout, stderr, err := read(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true})
+	var wantOut, wantErr strings.Builder
+	for i := range count {
+		fmt.Fprintf(&wantOut, "out %d\n", i)
+		fmt.Fprintf(&wantErr, "err %d\n", i)
+	}
+	if stdout != wantOut.String() || stderr != wantErr.String() || err != nil {
+		t.Errorf("got %d and %d bytes, %v, want %d and %d\n%s", len(stdout), len(stderr), err, wantOut.Len(), wantErr.Len(), stdout)
+	}
+}
+
+func TestALogThatIsNotKeptIsSaid(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in, id := special(t, dockerclient.Config{Cmd: []string{"sleep", "600"}}, &dockerclient.HostConfig{LogConfig: dockerclient.LogConfig{Type: "none"}})
+	for _, q := range []backends.LogQuery{{Stdout: true, Lines: 5}, {Stderr: true, Lines: -1, Follow: true}} {
+		if _, _, err := read(t, d, in, q); !errors.Is(err, backends.ErrNoLog) {
+			t.Errorf("%+v: got %v", q, err)
+		}
+	}
+	dockertest.Remove(t, id)
+	if _, _, err := read(t, d, in, backends.LogQuery{Stdout: true, Lines: 5}); !errors.Is(err, backends.ErrNoLog) || !errors.Is(err, ErrNoContainer) {
+		t.Errorf("gone: got %v", err)
+	}
+}
+
+// With NOMADCTLD_TEST_LOG the line has so many bytes.
+func TestALogLineOfAnyLengthTakesLittleMemory(t *testing.T) {
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	size := 100 << 20
+	if text := os.Getenv("NOMADCTLD_TEST_LOG"); text != "" {
+		var err error
+		if size, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, tty := range []bool{false, true} {
+		in := finished(t, dockerclient.Config{Cmd: []string{"sh", "-c", fmt.Sprintf("head -c %d /dev/zero | tr '\\0' x", size)}, Tty: tty}, nil)
+		for _, q := range []backends.LogQuery{{Stdout: true, Lines: -1}, {Stdout: true, Lines: 10, Times: true}} {
+			var before, now runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			var most uint64
+			var got int
+			pieces := 0
+			err := d.Log(t.Context(), in, q, func(p backends.Piece) error {
+				got += len(p.Data)
+				if pieces++; pieces%2000 == 0 {
+					runtime.ReadMemStats(&now)
+					most = max(most, now.HeapAlloc)
+				}
+				return nil
+			})
+			if got != size || err != nil {
+				t.Errorf("tty %v, %+v: got %d bytes, %v", tty, q, got, err)
+			}
+			if most > before.HeapAlloc+32<<20 {
+				t.Errorf("tty %v, %+v: %d MiB", tty, q, (most-before.HeapAlloc)>>20)
+			}
+		}
+	}
+}

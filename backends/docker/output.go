@@ -1,0 +1,150 @@
+package docker
+
+import (
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// output takes what comes on a stream, and writes it to where it belongs.
+type output struct {
+	frames
+	admit  func() bool   // asked once, before the first byte is written; false: all of it is an error's text. May be nil
+	broken chan struct{} // closed when stdout or stderr failed, with the reason in failure
+	wire   *wire
+
+	waiting  atomic.Int64 // since when nothing comes, in Unix nanoseconds; 0: something is being written
+	draining atomic.Bool
+
+	asked   bool
+	text    []byte // an error's
+	failure error
+	end     error // why nothing more comes; nil: the stream has ended, or was drained
+}
+
+const (
+	smallRead = 8 << 10
+	largeRead = 256 << 10
+
+	longestText = 4 << 10
+
+	drainIdle = time.Second      // without a byte: all that was underway has come
+	drainTime = 30 * time.Second // spent waiting, in all
+	drainSize = 16 << 20         // more than can be underway
+)
+
+var (
+	smallBuffers = sync.Pool{New: func() any { b := make([]byte, smallRead); return &b }}
+	largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeRead); return &b }}
+)
+
+func newOutput(stdout, stderr io.Writer, raw bool) *output {
+	o := &output{broken: make(chan struct{})}
+	o.raw, o.to = raw, [2]io.Writer{stdout, stderr}
+	return o
+}
+
+// Write takes what the library has read together with the head of the answer.
+func (o *output) Write(p []byte) (int, error) {
+	o.take(p)
+	return len(p), nil
+}
+
+// ReadFrom reads r to its end, also after the outputs have failed: the program shall not wait for a reader that is gone.
+// The buffer is small as long as little comes, because most streams are idle most of the time.
+func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
+	buffers := &smallBuffers
+	buffer := buffers.Get().(*[]byte)
+	defer func() { buffers.Put(buffer) }()
+	var waited time.Duration
+	var drained int
+	for {
+		begin := time.Now()
+		o.waiting.Store(begin.UnixNano())
+		draining := o.draining.Load()
+		if draining {
+			o.wire.SetReadDeadline(begin.Add(drainIdle))
+		}
+		n, err := r.Read(*buffer)
+		o.waiting.Store(0)
+		read += int64(n)
+		o.take((*buffer)[:n])
+		if draining {
+			waited, drained = waited+time.Since(begin), drained+n
+		}
+		switch {
+		case err != nil && o.draining.Load() && errors.Is(err, os.ErrDeadlineExceeded):
+			if !o.complete() {
+				o.end = io.ErrUnexpectedEOF
+			}
+			return read, nil
+		case waited > drainTime, drained > drainSize: // a child in the background writes and writes
+			return read, nil
+		case err == io.EOF:
+			if !o.complete() {
+				o.end = io.ErrUnexpectedEOF
+			}
+			return read, nil
+		case err != nil:
+			o.end = err
+			return read, err
+		}
+		if wanted := sized(n, len(*buffer)); wanted != buffers {
+			buffers.Put(buffer)
+			buffers = wanted
+			buffer = buffers.Get().(*[]byte)
+		}
+	}
+}
+
+func sized(read, size int) *sync.Pool {
+	if read == size || size == largeRead && read > smallRead {
+		return &largeBuffers
+	}
+	return &smallBuffers
+}
+
+// idle returns for how long nothing has come.
+func (o *output) idle() time.Duration {
+	since := o.waiting.Load()
+	if since == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, since))
+}
+
+// drain lets the stream end as soon as nothing comes any more.
+func (o *output) drain() {
+	o.draining.Store(true)
+	o.wire.SetReadDeadline(time.Now().Add(drainIdle))
+}
+
+func (o *output) take(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if !o.asked {
+		o.asked = true
+		if !o.wire.accepted() {
+			o.raw, o.to = true, [2]io.Writer{(*refusal)(o), nil}
+		} else if o.admit != nil && !o.admit() {
+			o.to = [2]io.Writer{(*refusal)(o), (*refusal)(o)}
+		}
+	}
+	if err := o.split(p); err != nil && o.failure == nil {
+		o.failure = err
+		o.to = [2]io.Writer{io.Discard, io.Discard}
+		close(o.broken)
+	}
+}
+
+// refusal collects the text of an error.
+type refusal output
+
+func (r *refusal) Write(p []byte) (int, error) {
+	r.text = append(r.text, p[:min(len(p), longestText-len(r.text))]...)
+	return len(p), nil
+}

@@ -1,0 +1,124 @@
+package docker
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	dockerclient "github.com/fsouza/go-dockerclient"
+)
+
+// signalScript sends a signal to a program in its container.
+//
+//go:embed signal.sh
+var signalScript string
+
+// Exit codes of signalScript.
+const (
+	signalSent    = 0
+	signalNobody  = 3
+	signalRefused = 4
+)
+
+// signals are those that may be sent.
+var signals = map[string]bool{
+	"ABRT": true, "ALRM": true, "CONT": true, "FPE": true, "HUP": true, "ILL": true, "INT": true, "KILL": true, "PIPE": true,
+	"QUIT": true, "SEGV": true, "STOP": true, "TERM": true, "TSTP": true, "USR1": true, "USR2": true, "WINCH": true,
+}
+
+var (
+	errNoShell = errors.New("there is no shell in the container")
+	errNobody  = errors.New("it was not found in the container")
+	errRefused = errors.New("the container does not let it be signalled")
+)
+
+// deliver sends the signals of a queue in their order until ctx ends. Docker can signal no program but a container's
+// first, and nobody is told when a signal has no effect, just as with kill.
+func (e *execution) deliver(ctx context.Context, queue <-chan string) {
+	for {
+		select {
+		case name := <-queue:
+			e.signal(ctx, name)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+const (
+	signalTries = 10 // a program that has only just been started may not be itself yet
+	signalPause = 50 * time.Millisecond
+)
+
+// signal sends one signal to the program and to all that it runs in its session: as the user that it runs as, or if
+// that does not help as root, which the user of a container may be in any case.
+func (e *execution) signal(ctx context.Context, name string) (err error) {
+	if !signals[name] {
+		return nil
+	}
+	for range signalTries {
+		err = e.signalAs(ctx, e.program.User, name)
+		if err == nil || errors.Is(err, errNoShell) {
+			return err
+		}
+		if other := e.signalAs(ctx, "0", name); other == nil {
+			return nil
+		}
+		if !errors.Is(err, errNobody) || e.hasEnded(ctx) {
+			return err
+		}
+		select {
+		case <-time.After(signalPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+	return err
+}
+
+func (e *execution) signalAs(ctx context.Context, user, name string) error {
+	s := e.speaker
+	options := dockerclient.CreateExecOptions{
+		Context: ctx, Container: e.container, User: user,
+		Cmd: []string{"/bin/sh", "-c", signalScript, "sh", e.program.Session, name},
+	}
+	if s.knows(1, 35) {
+		options.WorkingDir = "/"
+	}
+	client := *s.client // see create
+	created, err := client.CreateExec(options)
+	if err != nil {
+		return notRunning(e.place.Task, err)
+	}
+	err = s.client.StartExec(created.ID, dockerclient.StartExecOptions{Detach: true, Context: ctx})
+	is, asked := s.execution(ctx, created.ID)
+	switch {
+	case asked != nil:
+		return asked
+	case !is.started():
+		if err != nil && !hasStatus(err, http.StatusConflict) && strings.Contains(err.Error(), "/bin/sh") {
+			return errNoShell
+		}
+		return notRunning(e.place.Task, err)
+	}
+	for pause := time.Millisecond; is.Running; pause = min(2*pause, signalPause) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if is, err = s.execution(ctx, created.ID); err != nil {
+			return err
+		}
+	}
+	switch {
+	case is.ExitCode != nil && *is.ExitCode == signalSent:
+		return nil
+	case is.ExitCode != nil && *is.ExitCode == signalNobody:
+		return errNobody
+	}
+	return errRefused
+}

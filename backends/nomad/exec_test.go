@@ -1,0 +1,406 @@
+package nomad
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"nomadctld/backends"
+	"nomadctld/internal/dockertest"
+	"nomadctld/internal/nomadtest"
+)
+
+// run runs a program without input.
+func run(ctx context.Context, c *Client, in backends.Place, argv ...string) (int, string, error) {
+	out := &answer{}
+	code, err := c.Exec(ctx, in, backends.Program{Argv: argv, Session: random(), Stdin: strings.NewReader(""), Stdout: out, Stderr: out})
+	return code, out.String(), err
+}
+
+func TestProgramsRunOverTLSOnlyWithTheRightCertificates(t *testing.T) {
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			_, in := task(t, cluster, "p-team3-shell", "box")
+			addr, files := dockertest.TLS(t, cluster.URL)
+			byName := "https://localhost" + addr[strings.LastIndex(addr, ":"):]
+			for name, tc := range map[string]struct {
+				url string
+				tls backends.TLS
+				ok  bool
+			}{
+				"as it should be":     {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
+				"by name":             {byName, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
+				"another server name": {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName}, true},
+				"another CA":          {"https://" + addr, backends.TLS{CA: files.OtherCA, Cert: files.Cert, Key: files.Key}, false},
+				"the system's CAs":    {"https://" + addr, backends.TLS{Cert: files.Cert, Key: files.Key}, false},
+				"another name":        {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "else"}, false},
+				"no certificate":      {"https://" + addr, backends.TLS{CA: files.CA}, false},
+				"not encrypted":       {"http://" + addr, backends.TLS{}, false},
+			} {
+				c := open(t, Tier{URL: tc.url, TLS: tc.tls, TokenFile: nomadtest.TokenFile(t)})
+				code, out, err := run(context.Background(), c, in, "echo", "hi")
+				if tc.ok && (err != nil || code != 0 || out != "hi\n") || !tc.ok && (!errors.Is(err, backends.ErrUnreachable) || out != "") {
+					t.Errorf("%s: got %d, %q, %v", name, code, out, err)
+				}
+				if err != nil && strings.Contains(err.Error(), "127.0.0.1:") {
+					t.Errorf("%s: an address is shown: %v", name, err)
+				}
+				_, err = readLog(t, c, in, backends.LogQuery{Stdout: true, Lines: -1})
+				if tc.ok != (err == nil) {
+					t.Errorf("%s: the log: %v", name, err)
+				}
+			}
+		})
+	}
+}
+
+// The library would look the node up first, and dial it.
+func TestAProgramIsOneRequestToTheCluster(t *testing.T) {
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			_, in := task(t, cluster, "p-team3-shell", "box")
+			target, _ := url.Parse(cluster.URL)
+			var mu sync.Mutex
+			var asked []string
+			proxy := httputil.NewSingleHostReverseProxy(target)
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				mu.Lock()
+				asked = append(asked, r.URL.Path)
+				mu.Unlock()
+				proxy.ServeHTTP(w, r)
+			}))
+			defer server.Close()
+			c := open(t, Tier{URL: server.URL, TokenFile: nomadtest.TokenFile(t)})
+			if code, _, err := run(context.Background(), c, in, "sh", "-c", "exit 3"); err != nil || code != 3 {
+				t.Fatalf("got %d, %v", code, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if want := "/v1/client/allocation/" + in.Allocation.ID + "/exec"; len(asked) != 1 || asked[0] != want {
+				t.Errorf("asked for %q, want %q", asked, want)
+			}
+		})
+	}
+}
+
+func TestALostConnectionIsAnErrorAtOnce(t *testing.T) {
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			_, in := task(t, cluster, "p-team3-shell", "box")
+			addr, cut := dockertest.Cut(t, cluster.URL)
+			c := open(t, Tier{URL: "http://" + addr, TokenFile: nomadtest.TokenFile(t)})
+			for _, terminal := range []backends.Terminal{nil, fixed{}} {
+				read, write := io.Pipe()
+				done := make(chan error, 1)
+				go func() {
+					_, err := c.Exec(context.Background(), in, backends.Program{
+						Argv: []string{"sh", "-c", "echo ready; read x; echo $x"}, Session: random(), Terminal: terminal, Stdin: read, Stderr: io.Discard,
+						Stdout: writer(func(b []byte) (int, error) {
+							if bytes.Contains(b, []byte("ready")) {
+								cut()
+							}
+							return len(b), nil
+						}),
+					})
+					done <- err
+				}()
+				select {
+				case err := <-done:
+					if !errors.Is(err, backends.ErrUnreachable) || !strings.Contains(err.Error(), "how the program ended is not known") {
+						t.Errorf("got %v", err)
+					}
+				case <-time.After(10 * time.Second):
+					t.Error("it hangs")
+				}
+				write.Close()
+			}
+		})
+	}
+}
+
+func TestAClusterThatIsNotThereIsUnreachable(t *testing.T) {
+	_, in := task(t, nomadtest.Simulated(t), "p-team3-shell", "box")
+	for _, gone := range []string{closedPort(t), silentPort(t)} {
+		c := open(t, Tier{URL: "http://" + gone})
+		begin := time.Now()
+		if _, _, err := run(context.Background(), c, in, "true"); !errors.Is(err, backends.ErrUnreachable) || time.Since(begin) > handshakeTimeout+5*time.Second {
+			t.Errorf("got %v after %s", err, time.Since(begin))
+		}
+	}
+}
+
+// fixed is a terminal that does not change.
+type fixed struct{}
+
+func (fixed) Size() (int, int)         { return 80, 24 }
+func (fixed) Resized() <-chan struct{} { return nil }
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
+
+func closedPort(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// silentPort takes connections and says nothing.
+func silentPort(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
+}
+
+func TestStreamsHaveABudget(t *testing.T) {
+	cluster := nomadtest.Simulated(t)
+	file := nomadtest.TokenFile(t)
+	tiers, err := Open(Tier{Name: "a", URL: cluster.URL, TokenFile: file}, Tier{Name: "b", URL: cluster.URL, TokenFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, in := taskOf(t, tiers["a"], "p-team3-shell", "box")
+	b := tiers["b"]
+	ctx, cancel := context.WithCancelCause(context.Background())
+	begun := make(chan struct{}, maxPrograms)
+	over := errors.New("over")
+	var all sync.WaitGroup
+	for range maxPrograms {
+		all.Go(func() {
+			_, err := a.Exec(ctx, in, backends.Program{
+				Argv: []string{"sh", "-c", "echo ready; exec sleep 300"}, Session: random(), Stdin: strings.NewReader(""), Stderr: io.Discard,
+				Stdout: writer(func(b []byte) (int, error) { begun <- struct{}{}; return len(b), nil }),
+			})
+			if err != over {
+				t.Errorf("got %v, want %v", err, over)
+			}
+		})
+	}
+	for range maxPrograms {
+		<-begun
+	}
+	begin := time.Now()
+	if _, _, err := run(context.Background(), b, in, "true"); !errors.Is(err, errCrowded) || time.Since(begin) > 10*time.Second {
+		t.Errorf("one more program: got %v after %s", err, time.Since(begin))
+	}
+	if _, err := readLog(t, b, in, backends.LogQuery{Stdout: true}); err != nil {
+		t.Errorf("a log, which has places of its own: got %v", err)
+	}
+	cancel(over) // their signals have places of their own
+	all.Wait()
+	if code, _, err := run(context.Background(), b, in, "true"); code != 0 || err != nil {
+		t.Errorf("afterwards: got %d, %v", code, err)
+	}
+	for range maxLogs {
+		b.streams.reading <- struct{}{}
+	}
+	if _, err := readLog(t, a, in, backends.LogQuery{Stdout: true}); !errors.Is(err, backends.ErrBusy) {
+		t.Errorf("one more log: got %v", err)
+	}
+	if peak, refused := cluster.Sim.Connections(); peak > 99 || refused > 0 {
+		t.Errorf("%d connections at a time, %d refused", peak, refused)
+	}
+}
+
+func TestNothingStaysBehind(t *testing.T) {
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			c, in := task(t, cluster, "p-team3-shell", "box")
+			run(context.Background(), c, in, "true")
+			before := ours()
+			var all sync.WaitGroup
+			for i := range 8 {
+				all.Go(func() {
+					for range 25 {
+						ctx, cancel := context.WithCancel(context.Background())
+						argv := [][]string{{"true"}, {"nope"}, {"sh", "-c", "echo x; exit 4"}, {"cat"}}[i%4]
+						if i == 7 { // in the middle of it
+							argv = []string{"sleep", "300"}
+							time.AfterFunc(30*time.Millisecond, cancel)
+						}
+						run(ctx, c, in, argv...)
+						cancel()
+					}
+				})
+			}
+			all.Wait()
+			for begin := time.Now(); ours() > before; time.Sleep(20 * time.Millisecond) {
+				if time.Since(begin) > 10*time.Second {
+					buffer := make([]byte, 1<<20)
+					t.Fatalf("%d goroutines, %d before:\n%s", ours(), before, buffer[:runtime.Stack(buffer, true)])
+				}
+			}
+			if len(c.streams.programs) != 0 || len(c.streams.signals) != 0 {
+				t.Errorf("%d and %d places are still taken", len(c.streams.programs), len(c.streams.signals))
+			}
+		})
+	}
+}
+
+// ours is how many goroutines of this package and of the library there are.
+func ours() (n int) {
+	buffer := make([]byte, 8<<20)
+	for stack := range strings.SplitSeq(string(buffer[:runtime.Stack(buffer, true)]), "\n\n") {
+		if strings.Contains(stack, "backends/nomad.(*") || strings.Contains(stack, "nomad/api.") {
+			n++
+		}
+	}
+	return n
+}
+
+// flood never ends and never waits.
+type flood struct{}
+
+func (flood) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = "y\n"[i%2]
+	}
+	return len(b), nil
+}
+
+func TestInputThatNobodyReadsCostsNoOutput(t *testing.T) {
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			c, in := task(t, cluster, "p-team3-shell", "box")
+			session := random()
+			for range 30 {
+				out := &answer{}
+				code, err := c.Exec(context.Background(), in, backends.Program{
+					Argv: []string{"sh", "-c", "read x; echo $x; exit 3"}, Session: session, Stdin: flood{}, Stdout: out, Stderr: out,
+				})
+				if code != 3 || err != nil || out.String() != "y\n" {
+					t.Errorf("got %d, %v, %q", code, err, out.String())
+				}
+			}
+			_, out, err := run(context.Background(), c, in, "sh", "-c", "ps -eo args | grep -c [S]ESSION="+session)
+			if err != nil || out != "0\n" {
+				t.Errorf("shells that still wait for input: %s, %v", out, err)
+			}
+		})
+	}
+}
+
+func TestAWriterThatFailsEndsTheProgram(t *testing.T) {
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			c, in := task(t, cluster, "p-team3-shell", "box")
+			full := errors.New("full")
+			_, err := c.Exec(context.Background(), in, backends.Program{
+				Argv: []string{"sh", "-c", "echo x; exec sleep 300"}, Session: random(), Stdin: strings.NewReader(""), Stderr: io.Discard,
+				Stdout: writer(func([]byte) (int, error) { return 0, full }),
+			})
+			if !errors.Is(err, full) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestAWriterThatIsStuckKeepsNobodyFromLeaving(t *testing.T) {
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			c, in := task(t, cluster, "p-team3-shell", "box")
+			ctx, cancel := context.WithCancelCause(context.Background())
+			over, stuck := errors.New("over"), make(chan struct{})
+			defer close(stuck)
+			done := make(chan error, 1)
+			go func() {
+				_, err := c.Exec(ctx, in, backends.Program{
+					Argv: []string{"sh", "-c", "while :; do echo x; done"}, Session: random(), Stdin: strings.NewReader(""), Stderr: io.Discard,
+					Stdout: writer(func(b []byte) (int, error) { cancel(over); <-stuck; return len(b), nil }),
+				})
+				done <- err
+			}()
+			select {
+			case err := <-done:
+				if err != over {
+					t.Errorf("got %v", err)
+				}
+			case <-time.After(15 * time.Second):
+				t.Error("it hangs")
+			}
+		})
+	}
+}
+
+func TestWhatNomadCannotDoIsSaid(t *testing.T) {
+	c, in := task(t, nomadtest.Simulated(t), "p-team3-shell", "box")
+	for name, p := range map[string]backends.Program{
+		"user":     {Argv: []string{"id"}, User: "0"},
+		"variable": {Argv: []string{"id"}, Env: []string{"a.b=c"}},
+		"empty":    {},
+	} {
+		if _, err := c.Exec(context.Background(), in, p); !errors.Is(err, backends.ErrUnsupported) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if _, err := c.Attach(context.Background(), in, backends.Attachment{}); !errors.Is(err, backends.ErrUnsupported) || !strings.Contains(err.Error(), "Docker") {
+		t.Errorf("attach: got %v", err)
+	}
+}
+
+func TestNobodyIsToldThatAllOutputCameWhenSomeIsMissing(t *testing.T) {
+	r := &running{began: make(chan struct{}), runs: make(chan struct{}), ended: make(chan struct{}), state: 'R'}
+	p := backends.Program{Argv: []string{"x"}}
+	if _, err := r.verdict(p, outputs{}, &shell{}, 0, nil); err == nil {
+		t.Error("no mark at all: got no error")
+	}
+	close(r.began)
+	if _, err := r.verdict(p, outputs{}, &shell{}, 0, nil); err == nil || !strings.Contains(err.Error(), "lost") {
+		t.Errorf("no last mark: got %v", err)
+	}
+	if code, err := r.verdict(p, outputs{}, &shell{}, 137, nil); code != 137 || err != nil {
+		t.Errorf("the shell was killed: got %d, %v", code, err)
+	}
+	close(r.ended)
+	r.code = 5
+	if code, err := r.verdict(p, outputs{}, &shell{}, 0, errors.New("EOF")); code != 5 || err != nil {
+		t.Errorf("both marks: got %d, %v", code, err)
+	}
+}
+
+func TestWhatDockerSaysInPlaceOfAProgramIsNoOutput(t *testing.T) {
+	for _, tc := range []struct {
+		output string
+		code   int
+		err    error
+	}{
+		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: unknown\r\n", 126, backends.ErrNoProgram},
+		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/x\": permission denied: unknown\r\n", 126, backends.ErrNotExecutable},
+		{"OCI runtime exec failed", 0, nil},
+		{"OCI", 127, nil},
+		{"", 126, nil},
+	} {
+		for i := range len(tc.output) + 1 {
+			got := &answer{}
+			out := &plain{to: got, failed: func(error) {}}
+			out.Write([]byte(tc.output[:i]))
+			out.Write([]byte(tc.output[i:]))
+			code, err := plainVerdict(backends.Program{Argv: []string{"x"}}, outputs{plain: out}, tc.code, nil)
+			want := tc.output
+			if tc.err != nil {
+				want = ""
+			}
+			if !errors.Is(err, tc.err) || err == nil && code != tc.code || got.String() != want {
+				t.Errorf("%q: got %d, %v, %q", tc.output, code, err, got.String())
+			}
+		}
+	}
+}

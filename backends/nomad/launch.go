@@ -1,0 +1,46 @@
+package nomad
+
+import (
+	"context"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/backends"
+)
+
+// Force is not tried again when its answer was lost: it would launch the job twice.
+func (c *Client) Force(ctx context.Context, job backends.Job) (backends.Outcome, error) {
+	var answer struct{ EvalID string }
+	err := c.operate(ctx, write{job: job, right: dispatchJob, path: jobPath(job, "/periodic/force"), answer: &answer})
+	if err != nil {
+		return backends.Outcome{}, err
+	}
+	o := backends.Outcome{Evaluation: answer.EvalID}
+	// Nomad does not name the child, but its evaluation does.
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	e, err := read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (*api.Evaluation, *api.QueryMeta, error) {
+		return c.api.Evaluations().Info(answer.EvalID, q)
+	})
+	if err == nil && e.JobID != job.ID {
+		o.Child = e.JobID
+	}
+	return o, nil
+}
+
+// Dispatch gives each order a key, by which Nomad knows one that it has taken already as long as it keeps the child.
+func (c *Client) Dispatch(ctx context.Context, job backends.Job, meta map[string]string, payload []byte) (backends.Outcome, error) {
+	var answer api.JobDispatchResponse
+	err := c.operate(ctx, write{
+		job: job, right: dispatchJob, path: jobPath(job, "/dispatch"), answer: &answer, key: random(),
+		body: &api.JobDispatchRequest{JobID: job.ID, Meta: meta, Payload: payload},
+	})
+	if err != nil {
+		return backends.Outcome{}, err
+	}
+	o := backends.Outcome{Evaluation: answer.EvalID, Child: answer.DispatchedJobID}
+	if o.Evaluation == "" { // of an order that had been taken already, Nomad tells the child only
+		o.Evaluation = c.evaluation(ctx, backends.Job{Namespace: job.Namespace, ID: o.Child}, answer.JobCreateIndex)
+	}
+	return o, nil
+}

@@ -1,0 +1,280 @@
+package nomad
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"nomadctld/backends"
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
+)
+
+func readLog(t *testing.T, c *Client, in backends.Place, q backends.LogQuery) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := c.Log(context.Background(), in, q, func(p backends.Piece) error {
+		out.Write(p.Data)
+		return nil
+	})
+	return out.String(), err
+}
+
+func TestLogsOfEveryCluster(t *testing.T) {
+	numbered := func(word string, from, to int) string {
+		var all strings.Builder
+		for i := from; i <= to; i++ {
+			fmt.Fprintf(&all, "%s %d\n", word, i)
+		}
+		return all.String()
+	}
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			c, talker := task(t, cluster, "p-team3-talker", "talk")
+			_, once := task(t, cluster, "p-team3-finished", "once")
+			_, crash := task(t, cluster, "p-team3-crashed", "crash")
+			both := backends.LogQuery{Stdout: true, Stderr: true, Lines: -1}
+			for _, tc := range []struct {
+				in   backends.Place
+				q    backends.LogQuery
+				want string
+			}{
+				{talker, both, numbered("out", 1, 150) + numbered("err", 1, 150)},
+				{talker, backends.LogQuery{Stderr: true, Lines: -1}, numbered("err", 1, 150)},
+				{talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 3}, numbered("out", 148, 150) + numbered("err", 148, 150)},
+				{talker, backends.LogQuery{Stdout: true, Lines: 150}, numbered("out", 1, 150)},
+				{talker, backends.LogQuery{Stdout: true, Lines: 1000}, numbered("out", 1, 150)},
+				{talker, backends.LogQuery{Stdout: true, Lines: 0}, ""},
+				{once, both, "hello from once\nbye\n"},
+				{crash, both, "attempt\nattempt\n"},
+			} {
+				if got, err := readLog(t, c, tc.in, tc.q); err != nil || got != tc.want {
+					t.Errorf("%s %+v: got %q, %v, want %q", tc.in.Task, tc.q, got, err, tc.want)
+				}
+			}
+			ctx, cancel := context.WithCancelCause(context.Background())
+			over := errors.New("over")
+			var got bytes.Buffer
+			err := c.Log(ctx, talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 2, Follow: true}, func(p backends.Piece) error {
+				if got.Write(p.Data); got.Len() == len("out 149\nout 150\nerr 149\nerr 150\n") {
+					time.AfterFunc(1500*time.Millisecond, func() { cancel(over) })
+				}
+				return nil
+			})
+			if err != over || len(got.String()) != 32 || !strings.Contains(got.String(), numbered("err", 149, 150)) {
+				t.Errorf("followed: got %q, %v", got.String(), err)
+			}
+			stop := errors.New("stop")
+			if err := c.Log(context.Background(), talker, both, func(backends.Piece) error { return stop }); err != stop {
+				t.Errorf("got %v, want each's own error", err)
+			}
+			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Times: true}); !errors.Is(err, backends.ErrNoTimes) {
+				t.Errorf("times: got %v", err)
+			}
+			talker.Allocation.ID = "11111111-2222-3333-4444-555555555555"
+			for _, follow := range []bool{false, true} {
+				if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Follow: follow}); !errors.Is(err, backends.ErrNoLog) {
+					t.Errorf("forgotten: got %v, want %v", err, backends.ErrNoLog)
+				}
+			}
+		})
+	}
+}
+
+func TestTheLogNeedsOneCapability(t *testing.T) {
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			_, talker := task(t, cluster, "p-team3-talker", "talk")
+			c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-logs")})
+			if got, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Lines: 1}); err != nil || got != "out 150\n" {
+				t.Errorf("got %q, %v", got, err)
+			}
+			if _, err := c.Exec(context.Background(), talker, backends.Program{Argv: []string{"true"}, Stdout: io.Discard, Stderr: io.Discard}); !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), "alloc-exec") {
+				t.Errorf("exec: got %v", err)
+			}
+		})
+		t.Run(cluster.Kind+" without", func(t *testing.T) {
+			_, talker := task(t, cluster, "p-team3-talker", "talk")
+			c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-job")})
+			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Lines: 1}); !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), "read-logs") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestTheLastLines(t *testing.T) {
+	for name, text := range map[string]string{
+		"nothing": "", "one": "a\n", "unfinished": "a\nb", "empty lines": "\n\n\n", "short": strings.Repeat("a line\n", 500),
+		"many files": strings.Repeat("a line that is a bit longer\n", 20_000), "long lines": strings.Repeat(strings.Repeat("x", 300_000)+"\n", 5),
+		"a long line": "a\nb\n" + strings.Repeat("x", 1<<20), "no newline": strings.Repeat("x", 200_000),
+		"a frame": strings.Repeat("x", frameSize-1) + "\n", "two frames": strings.Repeat(strings.Repeat("x", frameSize-1)+"\n", 2),
+	} {
+		k := &kept{most: 100_000}
+		c, in := logOf(t, k)
+		k.write([]byte(text))
+		lines := strings.SplitAfter(text, "\n")
+		if lines[len(lines)-1] == "" {
+			lines = lines[:len(lines)-1]
+		}
+		for _, n := range []int{-1, 0, 1, 2, 3, 5, 10_000, 1_000_000} {
+			want := text
+			if n >= 0 {
+				want = strings.Join(lines[max(0, len(lines)-n):], "")
+			}
+			got, err := readLog(t, c, in, backends.LogQuery{Stdout: true, Lines: n})
+			if err != nil || got != want {
+				t.Errorf("%s, %d lines: got %d bytes, %v, want %d", name, n, len(got), err, len(want))
+			}
+		}
+	}
+}
+
+func TestAFollowedLogGoesOnExactlyWhereItWasCut(t *testing.T) {
+	var asked int
+	for name, k := range map[string]*kept{
+		"cut":                   {most: 50_000, cut: 4},
+		"ended in good order":   {most: 50_000, cut: 4, clean: true},
+		"cut in one small file": {most: 1 << 30, cut: 5},
+		"never cut":             {most: 3_000},
+	} {
+		for _, lines := range []int{-1, 0, 7} {
+			t.Run(fmt.Sprint(name, lines), func(t *testing.T) {
+				k := &kept{most: k.most, cut: k.cut, clean: k.clean}
+				c, in := logOf(t, k)
+				line := func(i int) string { return fmt.Sprintf("line %d %s\n", i, strings.Repeat("x", rand.IntN(200))) }
+				var all bytes.Buffer
+				for i := range 300 {
+					text := line(i)
+					all.WriteString(text)
+					k.write([]byte(text))
+				}
+				want := all.String()
+				if before := strings.SplitAfter(want, "\n"); lines >= 0 {
+					want = strings.Join(before[len(before)-1-lines:], "")
+				}
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				var mu sync.Mutex
+				var got bytes.Buffer
+				done := make(chan error, 1)
+				looked := make(chan struct{})
+				go func() {
+					close(looked)
+					done <- c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: lines, Follow: true}, func(p backends.Piece) error {
+						mu.Lock()
+						defer mu.Unlock()
+						got.Write(p.Data)
+						return nil
+					})
+				}()
+				<-looked
+				received := func() int { mu.Lock(); defer mu.Unlock(); return got.Len() }
+				for begin := time.Now(); received() < len(want) || lines == 0 && time.Since(begin) < time.Second; time.Sleep(time.Millisecond) {
+					if time.Since(begin) > 20*time.Second {
+						t.Fatalf("got %d of %d bytes before anything was added", received(), len(want))
+					}
+				}
+				for i := range 1500 {
+					text := line(300 + i)
+					want += text
+					k.write([]byte(text))
+					if i%10 == 0 {
+						time.Sleep(time.Millisecond)
+					}
+				}
+				for begin := time.Now(); received() < len(want); time.Sleep(5 * time.Millisecond) {
+					if time.Since(begin) > 30*time.Second {
+						break
+					}
+				}
+				time.Sleep(20 * time.Millisecond)
+				cancel()
+				if err := <-done; !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v", err)
+				}
+				if got.String() != want {
+					same := 0
+					for same < min(got.Len(), len(want)) && got.String()[same] == want[same] {
+						same++
+					}
+					t.Errorf("got %d bytes, want %d, different at %d, asked %d times", got.Len(), len(want), same, k.asked)
+				}
+				asked += k.asked
+			})
+		}
+	}
+	if asked < 40 {
+		t.Errorf("asked only %d times: nothing was cut", asked)
+	}
+}
+
+// What Nomad has deleted is missing, and nothing else.
+func TestALogGoesOnWhenItsOldestFilesGo(t *testing.T) {
+	k := &kept{most: 1000, keep: 3}
+	c, in := logOf(t, k)
+	for i := range 1000 {
+		k.write(fmt.Appendf(nil, "line %05d\n", i))
+	}
+	got, err := readLog(t, c, in, backends.LogQuery{Stdout: true, Lines: -1})
+	if err != nil || !strings.HasSuffix(got, "line 00999\n") || len(got) < 2000 || len(got) > 3000 {
+		t.Errorf("got %d bytes, %v", len(got), err)
+	}
+}
+
+func TestAHugeLineIsNotHeld(t *testing.T) {
+	const size = 48 << 20
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var back int64 = size
+		if r.URL.Query().Get("origin") == "end" {
+			fmt.Sscan(r.URL.Query().Get("offset"), &back)
+		}
+		back = min(back, size)
+		frame := `{"Data":"` + strings.Repeat("AAAA", 16<<10) + `","File":"alloc/logs/web.stdout.0","Offset":%d}` // 48 KiB
+		for at := size - back; at < size; at += 48 << 10 {
+			fmt.Fprintf(w, frame, at+48<<10)
+		}
+	}))
+	defer server.Close()
+	c := open(t, Tier{URL: server.URL})
+	var passed int64
+	var most uint64
+	err := c.Log(context.Background(), backends.Place{Task: "web"}, backends.LogQuery{Stdout: true, Lines: 10}, func(p backends.Piece) error {
+		if passed += int64(len(p.Data)); passed%(4<<20) < 48<<10 {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			most = max(most, m.HeapInuse)
+		}
+		return nil
+	})
+	if err != nil || passed != size || most > 32<<20 {
+		t.Errorf("got %d bytes, %v, with %d MiB in use", passed, err, most>>20)
+	}
+}
+
+func TestAFollowedLogWaitsForItsTask(t *testing.T) {
+	cluster := nomadtest.Simulated(t)
+	c, talker := task(t, cluster, "p-team3-talker", "talk")
+	cluster.Sim.Inject(sim.Fault{Path: "/v1/client/fs/logs/{id}", Status: 404, Body: `task "talk" not started yet. No logs available`, Times: 2})
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	var got bytes.Buffer
+	c.Log(ctx, talker, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(p backends.Piece) error {
+		got.Write(p.Data)
+		cancel()
+		return nil
+	})
+	if got.String() != "out 150\n" {
+		t.Errorf("got %q", got.String())
+	}
+}

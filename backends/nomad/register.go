@@ -1,0 +1,141 @@
+package nomad
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/backends"
+)
+
+// registration is what registers a job. The definition stays the bytes that Nomad has sent: the library's type for it
+// would lose what a newer Nomad has in its jobs.
+type registration struct {
+	Job            json.RawMessage
+	EnforceIndex   bool
+	JobModifyIndex uint64
+}
+
+// Register sends the definition as it is, running.
+func (c *Client) Register(ctx context.Context, job backends.Job, definition json.RawMessage, index uint64) (backends.Outcome, error) {
+	running, err := runningJob(job, definition)
+	if err != nil {
+		return backends.Outcome{}, err
+	}
+	var answer api.JobRegisterResponse
+	err = c.operate(ctx, write{
+		job: job, right: submitJob, path: "/v1/jobs", answer: &answer, limit: c.limits.register,
+		body: registration{Job: running, EnforceIndex: true, JobModifyIndex: index},
+		look: func(ctx context.Context) (bool, error) {
+			h, err := c.head(ctx, job)
+			switch {
+			case errors.Is(err, backends.ErrGone) && index == 0:
+				return false, nil
+			case err != nil:
+				return false, err
+			case h.JobModifyIndex == index:
+				return false, nil
+			case h.Stop || !same(h.raw, definition):
+				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
+			}
+			answer = c.found(ctx, job, h)
+			return true, nil
+		},
+	})
+	if err != nil {
+		return backends.Outcome{}, err
+	}
+	return c.registered(ctx, job, answer), nil
+}
+
+// nowhere is an index that no job has.
+const nowhere = math.MaxUint64
+
+// Registrable sends the definition with an index that cannot be the job's. Nomad looks at that after everything else that
+// could be wrong with a registration, save Sentinel's policies.
+func (c *Client) Registrable(ctx context.Context, job backends.Job, definition json.RawMessage) error {
+	running, err := runningJob(job, definition)
+	if err != nil {
+		return err
+	}
+	err = c.operate(ctx, write{
+		job: job, right: submitJob, path: "/v1/jobs", answer: new(api.JobRegisterResponse),
+		body: registration{Job: running, EnforceIndex: true, JobModifyIndex: nowhere},
+		look: func(context.Context) (bool, error) { return false, nil }, // it changes nothing, so it can be asked again
+	})
+	var changed *backends.ChangedError
+	switch {
+	case errors.As(err, &changed):
+		return nil
+	case err == nil:
+		return errors.New("Nomad took a registration that it should have refused") // it does not enforce indexes
+	}
+	return err
+}
+
+// found is the answer that was lost, of an order that has made the job what it is.
+func (c *Client) found(ctx context.Context, job backends.Job, h head) api.JobRegisterResponse {
+	return api.JobRegisterResponse{
+		EvalID: c.evaluation(ctx, job, h.JobModifyIndex), EvalCreateIndex: h.JobModifyIndex, JobModifyIndex: h.JobModifyIndex,
+	}
+}
+
+// registered is the outcome of a registration. When that was of what the job had been already, Nomad tells the index of
+// something else, and only the job knows its own.
+func (c *Client) registered(ctx context.Context, job backends.Job, answer api.JobRegisterResponse) backends.Outcome {
+	o := outcome(answer)
+	if answer.EvalID == "" || answer.EvalCreateIndex != answer.JobModifyIndex {
+		h, _ := c.head(ctx, job)
+		o.Index = h.JobModifyIndex
+	}
+	return o
+}
+
+func outcome(answer api.JobRegisterResponse) backends.Outcome {
+	return backends.Outcome{Evaluation: answer.EvalID, Index: answer.JobModifyIndex, Warnings: answer.Warnings}
+}
+
+// notKept are the fields of a definition that are registered otherwise.
+var notKept = map[string]string{"stop": "false", "versiontag": "null"}
+
+// runningJob returns the definition with Stop set to false, and without the name that this version has, which would then be
+// that of two; everything else stays as it is.
+func runningJob(job backends.Job, definition json.RawMessage) (json.RawMessage, error) {
+	var of struct{ ID, Namespace string }
+	if err := json.Unmarshal(definition, &of); err != nil {
+		return nil, fmt.Errorf("the definition of %s cannot be read: %w", job.ID, err)
+	}
+	if of.ID != job.ID || of.Namespace != "" && of.Namespace != job.Namespace {
+		return nil, fmt.Errorf("the definition is of another job: %s in namespace %s", of.ID, of.Namespace)
+	}
+	running := append(json.RawMessage{}, definition...)
+	d := json.NewDecoder(bytes.NewReader(definition))
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	longer := 0
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		var was json.RawMessage
+		if err := d.Decode(&was); err != nil {
+			return nil, err
+		}
+		// Nomad, too, takes any case for the name of a field.
+		name, _ := key.(string)
+		if becomes, ok := notKept[strings.ToLower(name)]; ok {
+			end := int(d.InputOffset()) + longer
+			running = append(running[:end-len(was):end-len(was)], append([]byte(becomes), running[end:]...)...)
+			longer += len(becomes) - len(was)
+		}
+	}
+	return running, nil
+}

@@ -1,0 +1,38 @@
+package nomad
+
+import (
+	"context"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/backends"
+)
+
+// Revert lets Nomad compare the job's version too, for what happens after it was read.
+func (c *Client) Revert(ctx context.Context, job backends.Job, version uint64) (backends.Outcome, error) {
+	was, err := c.unchanged(ctx, job)
+	if err != nil {
+		return backends.Outcome{}, err
+	}
+	var answer api.JobRegisterResponse
+	err = c.operate(ctx, write{
+		job: job, right: submitJob, path: jobPath(job, "/revert"), answer: &answer,
+		body: &api.JobRevertRequest{JobID: job.ID, JobVersion: version, EnforcePriorVersion: &was.Version},
+		look: func(ctx context.Context) (bool, error) {
+			h, err := c.head(ctx, job)
+			if err != nil || h.JobModifyIndex == was.JobModifyIndex {
+				return false, err
+			}
+			earlier, err := c.Definition(ctx, job, &version)
+			if err != nil || !same(h.raw, earlier) {
+				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
+			}
+			answer = c.found(ctx, job, h)
+			return true, nil
+		},
+	})
+	if err != nil {
+		return backends.Outcome{}, err
+	}
+	return c.registered(ctx, job, answer), nil
+}

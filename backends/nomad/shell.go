@@ -1,0 +1,103 @@
+package nomad
+
+import (
+	"crypto/rand"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"nomadctld/backends"
+)
+
+// wrapper runs a program below the task's shell. Nomad cannot pass an environment, a directory or a signal, loses the
+// end of what some drivers' programs write without a word, and reports an end only when nobody holds the streams any
+// more. So the shell sets what is asked for, and marks on each stream where the program's output begins and ends; the
+// last mark holds its exit code.
+//
+// Parameters: the mark, 1 with a terminal, the directory, rows and columns, 1 if the input may come in frames, K=V..., --,
+// the program and its arguments.
+// Values come as parameters, never as text of the script. Its variables have names that no task has in its environment,
+// for they would change there too. It needs what is built into dash, ash and bash, and nothing else.
+//
+//   - The subshell becomes the program: names are looked up in PATH only, and builtins do not hide programs.
+//   - The shell's own stderr is nobody's: some shells announce there what killed a program. A signal for the whole process
+//     group must not end the shell before it has told the end. HUP is not kept from it with a terminal: it is the
+//     session's leader, and its end is what lets the kernel pass a hangup on.
+//   - Input that arrives when nobody reads any more makes Nomad drop output that is on its way. So the shell reads what the
+//     program left, to the end that the gateway makes of it once it has seen the last mark.
+//   - Some drivers never pass on the end of input. For them the input comes in frames, its length in a line before each, 0
+//     for the end, and goes to the program through a pipe. dd takes a frame and not a byte more; where there is none that
+//     can, the input comes as it is. The first mark then has two processes: the one that has the program, and the shell.
+//   - Docker takes a terminal's size once the program runs, and may be asked for it too early. stty is there mostly.
+//
+//go:embed wrapper.sh
+var wrapper string
+
+// shell is what it takes to run a program below the task's shell.
+type shell struct {
+	mark    string
+	session string
+	command []string
+}
+
+// endless reports whether the driver of a task may not pass on the end of a program's input, and leave behind what waits for
+// it. That of podman does so; those of Nomad itself do not, and of others nothing is known. Empty: the driver is not known.
+func endless(driver string) bool {
+	switch driver {
+	case "", "docker", "exec", "exec2", "java", "qemu", "raw_exec":
+		return false
+	}
+	return true
+}
+
+// wrap returns the command that runs p in a task of a driver.
+func wrap(p backends.Program, driver string) (shell, error) {
+	s := shell{mark: random(), session: p.Session}
+	if s.session == "" {
+		s.session = random()
+	}
+	terminal, rows, columns, frames := "0", "", "", ""
+	if p.Terminal != nil {
+		terminal = "1"
+		if x, y := p.Terminal.Size(); x > 0 && y > 0 {
+			rows, columns = strconv.Itoa(y), strconv.Itoa(x)
+		}
+	} else if endless(driver) {
+		frames = "1"
+	}
+	dir := p.Dir
+	if dir != "" && !strings.HasPrefix(dir, "/") {
+		dir = "./" + dir // - and options mean something to cd
+	}
+	s.command = []string{"/bin/sh", "-c", wrapper, "sh", s.mark, terminal, dir, rows, columns, frames}
+	for _, variable := range p.Env {
+		name, _, ok := strings.Cut(variable, "=")
+		if !ok || !isName(name) {
+			return s, fmt.Errorf("%q is no environment variable that a shell can set: it %w through Nomad", name, backends.ErrUnsupported)
+		}
+		s.command = append(s.command, variable)
+	}
+	s.command = append(s.command, backends.SessionVariable+"="+s.session, "--")
+	s.command = append(s.command, p.Argv...)
+	return s, nil
+}
+
+// isName reports whether a shell can export a variable of this name.
+func isName(name string) bool {
+	for i, r := range name {
+		switch {
+		case r == '_', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', i > 0 && '0' <= r && r <= '9':
+		default:
+			return false
+		}
+	}
+	return name != ""
+}
+
+func random() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,54 @@
+package nomad
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/backends"
+)
+
+// Stop reads the job first: Nomad would stop whatever has its ID by now, and is content when nothing has.
+func (c *Client) Stop(ctx context.Context, job backends.Job, purge bool) (backends.Outcome, error) {
+	was, err := c.unchanged(ctx, job)
+	if err != nil {
+		return backends.Outcome{}, err
+	}
+	var answer api.JobDeregisterResponse
+	err = c.operate(ctx, write{
+		job: job, right: submitJob, method: http.MethodDelete, path: jobPath(job, "?purge="+strconv.FormatBool(purge)), answer: &answer,
+		again: func(ctx context.Context) error {
+			var changed *backends.ChangedError
+			if _, err := c.unchanged(ctx, job); errors.As(err, &changed) || errors.Is(err, backends.ErrGone) {
+				return err
+			}
+			return nil // who cannot be asked now is asked to stop it all the same
+		},
+		look: func(ctx context.Context) (bool, error) {
+			h, err := c.head(ctx, job)
+			switch {
+			case purge && errors.Is(err, backends.ErrGone):
+				return true, nil
+			case err != nil:
+				return false, err
+			case h.JobModifyIndex == was.JobModifyIndex:
+				return false, nil
+			case purge || !h.Stop:
+				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
+			}
+			answer = api.JobDeregisterResponse{JobModifyIndex: h.JobModifyIndex, EvalID: c.evaluation(ctx, job, h.JobModifyIndex)}
+			return true, nil
+		},
+	})
+	if err != nil {
+		return backends.Outcome{}, err
+	}
+	o := backends.Outcome{Evaluation: answer.EvalID, Index: answer.JobModifyIndex}
+	if purge {
+		o.Index = 0
+	}
+	return o, nil
+}

@@ -1,0 +1,157 @@
+package nomad
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+
+	"nomadctld/backends"
+)
+
+// errNoShell is a task in which there is no /bin/sh; nothing has been run then.
+var errNoShell = errors.New("the task has no /bin/sh")
+
+// verdict says what has come of a program after Nomad ended its stream with this code or error.
+func (r *running) verdict(p backends.Program, out outputs, s *shell, code int, err error) (int, error) {
+	if s == nil {
+		return plainVerdict(p, out, code, err)
+	}
+	if !r.hasBegun() {
+		junk := out.junk()
+		switch {
+		case err != nil && noShell(err.Error()), noShell(string(junk)):
+			return 0, errNoShell
+		case err != nil:
+			return 0, refusal(err, "begun")
+		}
+		return 0, fmt.Errorf("the task's shell has ended with %d before %s began: %s", code, p.Argv[0], firstLine(string(junk)))
+	}
+	switch r.state {
+	case 'N':
+		return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNoProgram)
+	case 'X':
+		return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
+	case 'D':
+		return 0, fmt.Errorf("the directory %s: no such directory, or not for the task's user", p.Dir)
+	}
+	select {
+	case <-r.ended:
+		return r.code, nil
+	default:
+	}
+	switch {
+	case err != nil:
+		return 0, refusal(err, "ended")
+	case code > 128: // the shell itself was killed, with all of the task for one; else it ends with 0
+		return code, nil
+	}
+	return 0, errors.New("it has ended, but the end of its output was lost in Nomad, and its exit code with it")
+}
+
+func plainVerdict(p backends.Program, out outputs, code int, err error) (int, error) {
+	if err != nil {
+		out.plain.finish(0)
+		switch text := err.Error(); {
+		case missing(text):
+			return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNoProgram)
+		case strings.Contains(text, "failed to start command"):
+			return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
+		}
+		return 0, refusal(err, "ended")
+	}
+	switch why := string(out.plain.finish(code)); {
+	case why == "":
+		return code, nil
+	case missing(why):
+		return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNoProgram)
+	}
+	return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
+}
+
+// noShell reports whether a driver says that there is no shell.
+func noShell(text string) bool { return strings.Contains(text, "/bin/sh") && missing(text) }
+
+// missing reports whether a driver says that there is no such program.
+func missing(text string) bool {
+	return strings.Contains(text, "no such file or directory") || strings.Contains(text, "executable file not found")
+}
+
+// asks reports whether p wants what only the shell can give. A terminal's type is not missed.
+func asks(p backends.Program) bool {
+	for _, variable := range p.Env {
+		if !strings.HasPrefix(variable, "TERM=") {
+			return true
+		}
+	}
+	return p.Dir != ""
+}
+
+// refusals are what Nomad says about streams, and what it means. The status is in the text only: a websocket is open by
+// then, and errors that come from a node are 500 whatever they are.
+var refusals = []struct {
+	says, means string
+	err         error
+}{
+	{"permission denied", "by Nomad: this needs the capability alloc-exec, and alloc-node-exec in raw_exec tasks", backends.ErrForbidden},
+	{"acl token not found", "by Nomad: it is not known there", backends.ErrForbidden},
+	{"acl token expired", "by Nomad: it has expired", backends.ErrForbidden},
+	{"unknown allocation", "", backends.ErrGone},
+	{"alloc not found", "", backends.ErrGone},
+	{"alloc lookup failed", "", backends.ErrGone},
+	{"task not found", "", backends.ErrNoTask},
+	{"unknown task", "", backends.ErrNoTask},
+	{"not started yet", "", backends.ErrNoTask},
+	{"is not running", "", backends.ErrNoTask},
+	{"no path to node", "from the allocation's node", backends.ErrUnreachable},
+	{"node is down", "from the allocation's node", backends.ErrUnreachable},
+}
+
+// refusal returns in words for a user why a program has not begun, or why its end is not known.
+func refusal(err error, what string) error {
+	text := strings.ToLower(err.Error())
+	for _, r := range refusals {
+		switch {
+		case !strings.Contains(text, r.says):
+		case r.err == backends.ErrNoTask:
+			return fmt.Errorf("the task %w", r.err)
+		case r.means == "":
+			return r.err
+		default:
+			return fmt.Errorf("%w %s", r.err, r.means)
+		}
+	}
+	if answered(err) {
+		return explain(err)
+	}
+	var network net.Error
+	switch {
+	case errors.As(err, &network) && network.Timeout():
+		return fmt.Errorf("%w in time", backends.ErrUnreachable)
+	case what == "begun":
+		return fmt.Errorf("%w: %s", backends.ErrUnreachable, bare(err))
+	}
+	return fmt.Errorf("%w any more: the connection to Nomad was lost, and how the program ended is not known (%s)", backends.ErrUnreachable, bare(err))
+}
+
+// bare is err without addresses.
+func bare(err error) string {
+	var system *os.SyscallError
+	var request *url.Error
+	switch {
+	case errors.As(err, &system):
+		return system.Err.Error()
+	case errors.As(err, &request):
+		return bare(request.Err)
+	case strings.HasPrefix(err.Error(), "websocket: close"), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		return "the connection was closed"
+	}
+	var dial *net.OpError
+	if errors.As(err, &dial) {
+		return dial.Err.Error()
+	}
+	return firstLine(err.Error())
+}

@@ -1,0 +1,88 @@
+package nomad
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/backends"
+)
+
+// Versions reads them with the differences that Nomad itself finds.
+func (c *Client) Versions(ctx context.Context, job backends.Job) ([]backends.Version, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	answer, err := read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (a api.JobVersionsResponse, meta *api.QueryMeta, err error) {
+		a.Versions, a.Diffs, meta, err = c.api.Jobs().Versions(job.ID, true, q)
+		return a, meta, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	versions := make([]backends.Version, len(answer.Versions))
+	for i, v := range answer.Versions {
+		versions[i] = backends.Version{
+			Number: value(v.Version), Stable: value(v.Stable), Stopped: value(v.Stop), Submitted: time.Unix(0, value(v.SubmitTime)).UTC(),
+		}
+		if v.VersionTag != nil {
+			versions[i].Tag = v.VersionTag.Name
+		}
+		if i < len(answer.Diffs) && answer.Diffs[i] != nil { // there is one less of them
+			versions[i].Changes = changes(answer.Diffs[i])
+		}
+	}
+	slices.SortFunc(versions, func(a, b backends.Version) int { return cmp.Compare(b.Number, a.Number) })
+	return versions, nil
+}
+
+// changes lists the fields that differ, by path.
+func changes(d *api.JobDiff) []backends.Change {
+	all := []backends.Change{} // nil is for a version that is compared with none
+	all = appendFields(all, "", d.Fields)
+	all = appendObjects(all, "", d.Objects)
+	for _, g := range d.TaskGroups {
+		all = appendFields(all, g.Name, g.Fields)
+		all = appendObjects(all, g.Name, g.Objects)
+		for _, t := range g.Tasks {
+			path := below(g.Name, "task "+t.Name)
+			all = appendFields(all, path, t.Fields)
+			all = appendObjects(all, path, t.Objects)
+		}
+	}
+	slices.SortFunc(all, func(a, b backends.Change) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Old, b.Old), strings.Compare(a.New, b.New))
+	})
+	return all
+}
+
+func appendFields(all []backends.Change, path string, fields []*api.FieldDiff) []backends.Change {
+	for _, f := range fields {
+		if f.Type == "None" || f.Old == f.New || path == "" && f.Name != "Stop" && ofNomad[f.Name] {
+			continue
+		}
+		all = append(all, backends.Change{Path: below(path, f.Name), Old: f.Old, New: f.New})
+	}
+	return all
+}
+
+func appendObjects(all []backends.Change, path string, objects []*api.ObjectDiff) []backends.Change {
+	for _, o := range objects {
+		if path == "" && ofNomad[o.Name] {
+			continue
+		}
+		all = appendFields(all, below(path, o.Name), o.Fields)
+		all = appendObjects(all, below(path, o.Name), o.Objects)
+	}
+	return all
+}
+
+func below(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + " > " + name
+}

@@ -1,0 +1,104 @@
+package backends
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Operations change jobs. Each returns when Nomad has taken the order, not when it is carried out. What Nomad certainly
+// has not taken, because it had no leader, is tried again for a while. ErrGone: the job or allocation is not there any
+// more. *ChangedError: somebody else has changed the job since it was looked up; nothing was done. *MissingRightError: the
+// gateway's token is too weak. *RefusedError: Nomad says why not.
+type Operations interface {
+	// Stop deregisters a job; with purge Nomad forgets it.
+	Stop(ctx context.Context, job Job, purge bool) (Outcome, error)
+
+	// Registrable returns an error if Nomad would refuse to register a definition, for whatever the token lacks or the
+	// servers do not allow just now, as far as it tells without taking it.
+	Registrable(ctx context.Context, job Job, definition json.RawMessage) error
+
+	// Register makes a definition, as Definition returns it, the newest version of its job, running. The job must have
+	// the index given, or not exist if that is 0. When it cannot be known whether Nomad took it, it is looked up.
+	Register(ctx context.Context, job Job, definition json.RawMessage, index uint64) (Outcome, error)
+
+	// Scale sets how many allocations a group is to have.
+	Scale(ctx context.Context, job Job, group string, count int) (Outcome, error)
+
+	// StopAllocation stops an allocation; Nomad replaces it, unless it is of a system job.
+	StopAllocation(ctx context.Context, a Allocation) (Outcome, error)
+
+	// RestartTask restarts a running task of an allocation where it is; all of them if task is empty.
+	RestartTask(ctx context.Context, a Allocation, task string) error
+
+	// SignalTask sends a signal, such as SIGHUP, to a running task of an allocation.
+	SignalTask(ctx context.Context, a Allocation, task, signal string) error
+
+	// Promote lets the canaries of a deployment take over, Fail ends it, Pause and Resume hold it up.
+	Promote(ctx context.Context, job Job, deployment string) (Outcome, error)
+	Fail(ctx context.Context, job Job, deployment string) (Outcome, error)
+	Pause(ctx context.Context, job Job, deployment string) (Outcome, error)
+	Resume(ctx context.Context, job Job, deployment string) (Outcome, error)
+
+	// Revert makes an earlier version of a job the newest one.
+	Revert(ctx context.Context, job Job, version uint64) (Outcome, error)
+
+	// Force launches a periodic job now.
+	Force(ctx context.Context, job Job) (Outcome, error)
+
+	// Dispatch launches a parameterized job.
+	Dispatch(ctx context.Context, job Job, meta map[string]string, payload []byte) (Outcome, error)
+}
+
+// Outcome is what Nomad made of an order. What an operation has not is empty.
+type Outcome struct {
+	Evaluation string // ID
+	Deployment string // ID
+	Child      string // ID of the job that was launched, where Nomad tells
+	Index      uint64 // the job's Index from now on; 0: as it was, or not told
+	Warnings   string // Nomad's; may hold several lines
+}
+
+// Version is one version of a job.
+type Version struct {
+	Number    uint64
+	Stable    bool // a deployment of it succeeded
+	Stopped   bool // it is the version that stopping the job made
+	Submitted time.Time
+	Tag       string   // its name; empty: none
+	Changes   []Change // from the version before; nil for the oldest that is kept
+}
+
+// Change is one field that differs between two versions.
+type Change struct {
+	Path     string // "web > task nginx > Config > image"
+	Old, New string // Old is empty for what was added, New for what was removed
+}
+
+// ChangedError is a job that is not any more what it was when it was looked up.
+type ChangedError struct {
+	Job     string
+	Version uint64 // that it has now
+}
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("%s was changed by somebody else meanwhile, to version %d; nothing was done (see: history %s)", e.Job, e.Version, e.Job)
+}
+
+// MissingRightError is an order for which the gateway's token lacks a capability. It is an ErrForbidden.
+type MissingRightError struct{ Capability, Namespace string }
+
+func (e *MissingRightError) Error() string {
+	return fmt.Sprintf("the gateway's token may not do this: its policy lacks %q in namespace %s; tell the gateway's operator", e.Capability, e.Namespace)
+}
+func (e *MissingRightError) Unwrap() error { return ErrForbidden }
+
+// RefusedError is an order that Nomad refuses, in its words.
+type RefusedError struct{ Reason string }
+
+func (e *RefusedError) Error() string { return "Nomad refuses: " + e.Reason }
+
+// ErrUncertain is an order of which nobody knows whether Nomad has taken it, because the answer was lost.
+var ErrUncertain = errors.New("it is not known whether Nomad has taken this: its answer was lost; look before you try again")

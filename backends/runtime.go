@@ -1,0 +1,120 @@
+package backends
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Runtime reaches into tasks: through the container runtime of their node, or through Nomad. Its methods may be called
+// at the same time. An error names what is wrong in words for users.
+type Runtime interface {
+	// Exec runs a program in a running task. It returns the exit code, 128+n for one that signal n ended, once the
+	// program has ended and all that it wrote has been written to p.Stdout and p.Stderr. What a child that it leaves in
+	// the background still writes is not waited for.
+	//
+	// When ctx ends first, the program gets HUP, then TERM, then KILL within 10 seconds, and the error is the cause of
+	// ctx; a *LeftError around it says that the program could not be ended.
+	//
+	// Other errors: ErrNoTask, ErrNoProgram, ErrNotExecutable, ErrUnreachable, ErrUnsupported, ErrBusy, and what else kept the
+	// program from being started or its end from being known.
+	Exec(ctx context.Context, in Place, p Program) (code int, err error)
+
+	// Attach connects to the main process of a running task's container and returns its exit code when it has ended.
+	// When ctx ends first the process goes on, and the error is the cause of ctx. ErrDetached: the keys were pressed.
+	Attach(ctx context.Context, in Place, a Attachment) (code int, err error)
+
+	// Log calls each with the log in pieces, in the order of the source, and returns its error if it has one. Without
+	// q.Follow it returns at the end of what there is. With it, it goes on until the task's container has stopped, or
+	// until ctx ends where a source does not tell that; an interrupted source is asked again, and then nothing comes
+	// twice and nothing is missing. ErrNoLog: there is none, or none any more. ErrNoTimes: the source has no times, and
+	// q asks for some.
+	Log(ctx context.Context, in Place, q LogQuery, each func(Piece) error) error
+}
+
+// Place is a task of an allocation, and where it is.
+type Place struct {
+	Allocation Allocation
+	Task       string
+	Driver     string // of the task; empty: not known
+	Node       Node
+}
+
+// Program is what is run in a task.
+type Program struct {
+	Argv    []string // Argv[0] is looked up in the task's PATH
+	User    string   // name or ID, with :GROUP if need be; empty: that of the task
+	Dir     string   // empty: that of the task
+	Env     []string // K=V, added to that of the task
+	Session string   // in the program's environment as NOMADCTLD_SESSION, by which it is found again
+
+	// Stdin is read until its end, which is passed on, or until the program has ended; the last Read may then still
+	// wait, and ends when the caller ends Stdin. It is never closed.
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Terminal       Terminal      // nil: none; with one all output goes to Stdout
+	Signals        <-chan string // for the program, as SSH names them: INT, TERM, HUP...; may be nil
+}
+
+// SessionVariable is the name of the environment variable that holds Program.Session.
+const SessionVariable = "NOMADCTLD_SESSION"
+
+// Terminal is the size of a user's terminal.
+type Terminal interface {
+	Size() (columns, rows int) // 0: unknown
+	Resized() <-chan struct{}  // gets a value after a change; several may come as one
+}
+
+// Attachment is how a user attaches to a task.
+type Attachment struct {
+	Stdin          io.Reader // nil: read-only. Its end is not passed on
+	Stdout, Stderr io.Writer
+	Terminal       Terminal // nil: none, or read-only
+	DetachKeys     string   // in Docker's notation; empty: none
+
+	// Where the task has no terminal of its own these, if not nil, take its output in place of Stdout and Stderr.
+	Lines, ErrLines io.Writer
+}
+
+// LogQuery says what of a log is wanted.
+type LogQuery struct {
+	Stdout, Stderr bool
+	Lines          int       // the last so many; negative: all. Nomad's files count each of the two streams
+	Since          time.Time // zero: from the beginning
+	Times          bool      // Piece.Time is wanted
+	Follow         bool
+}
+
+// Piece is a part of a log. Data is valid during the call only and may end anywhere, in the middle of a line too.
+type Piece struct {
+	Stderr bool
+	Time   time.Time // when it was written; zero: not known. Where times are wanted, a piece is of one line
+	Data   []byte
+	// Skipped is how many lines, in whole or in part, a viewer of a shared stream has missed here; Data is empty then.
+	Skipped int
+}
+
+// What can be wrong with a task, a program or a log.
+var (
+	ErrNoTask        = errors.New("is not running")
+	ErrNoProgram     = errors.New("not found")
+	ErrNotExecutable = errors.New("cannot be executed")
+	ErrUnsupported   = errors.New("cannot be done")
+	ErrDetached      = errors.New("detached")
+	ErrNoLog         = errors.New("there is no log")
+	ErrNoTimes       = errors.New("the log has no times")
+	ErrBusy          = errors.New("too many tasks are being entered or read")
+)
+
+// LeftError is a program that runs on although it should have been ended.
+type LeftError struct {
+	Cause error // why it should
+	Err   error // why it could not
+}
+
+func (e *LeftError) Error() string {
+	return fmt.Sprintf("%v; its program may still run: %v", e.Cause, e.Err)
+}
+func (e *LeftError) Unwrap() error { return e.Cause }

@@ -1,0 +1,195 @@
+package backends
+
+import (
+	"bytes"
+	"context"
+	"sync"
+)
+
+// Viewers lets all who follow the same log share one stream of it. A viewer who is slow holds up neither the stream nor
+// the others: what has gone meanwhile is skipped, and the viewer told so. The zero value is ready.
+type Viewers struct {
+	mu      sync.Mutex
+	streams map[LogKey]*stream
+}
+
+// LogKey names what viewers follow.
+type LogKey struct {
+	Tier, Allocation, Task string
+	Query                  LogQuery
+}
+
+// Follow calls each with the pieces of a log until it ends, or ctx does, whose cause is returned then. The first viewer
+// of key begins the stream with open, which goes on until the last one has left.
+func (v *Viewers) Follow(ctx context.Context, key LogKey, open func(ctx context.Context, each func(Piece) error) error, each func(Piece) error) error {
+	s, at := v.join(ctx, key, open)
+	defer v.leave(key, s)
+	for {
+		pieces, moved, err := s.next(&at)
+		if !key.Query.Times {
+			pieces = merged(pieces)
+		}
+		for _, p := range pieces {
+			if err := each(p); err != nil {
+				return err
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+		}
+		switch {
+		case len(pieces) > 0:
+		case moved == nil:
+			return err
+		default:
+			select {
+			case <-moved:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+}
+
+// join returns the stream of key and where a new viewer begins in it. One that is over, or keeps too little for a new
+// viewer, is replaced; it goes on for those who have it.
+func (v *Viewers) join(ctx context.Context, key LogKey, open func(context.Context, func(Piece) error) error) (*stream, position) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s := v.streams[key]; s != nil {
+		if at, ok := s.begin(key.Query.Lines); ok {
+			s.viewers++
+			return s, at
+		}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s := &stream{cancel: cancel, viewers: 1}
+	if v.streams == nil {
+		v.streams = map[LogKey]*stream{}
+	}
+	v.streams[key] = s
+	go func() {
+		err := Protect(func() error { return open(ctx, s.put) })
+		v.forget(key, s)
+		s.end(err)
+	}()
+	return s, position{}
+}
+
+func (v *Viewers) leave(key LogKey, s *stream) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s.viewers--; s.viewers > 0 {
+		return
+	}
+	if v.streams[key] == s {
+		delete(v.streams, key)
+	}
+	s.cancel()
+}
+
+func (v *Viewers) forget(key LogKey, s *stream) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.streams[key] == s {
+		delete(v.streams, key)
+	}
+}
+
+// stream is a log on its way to its viewers, with the newest part of it.
+type stream struct {
+	cancel  context.CancelFunc
+	viewers int // guarded by Viewers.mu
+
+	mu     sync.Mutex
+	number int     // of the next chunk
+	kept   [2]kept // of stdout and of stderr
+	moved  chan struct{}
+	ended  bool
+	err    error
+}
+
+// kept is the newest chunks of one of the two outputs. Each has its own room, so that a talkative one leaves the other's
+// lines alone.
+type kept struct {
+	chunks []chunk
+	size   int
+	gone   int  // number of the newest chunk that had to go, plus 1
+	lines  int  // ends of lines in what is gone
+	ragged bool // what is gone ends within a line
+}
+
+// chunk is a piece that nobody changes any more.
+type chunk struct {
+	Piece
+	number int
+}
+
+const (
+	room     = 1 << 20 // bytes that are kept of each output
+	overhead = 128     // what a chunk costs beside its data
+)
+
+func (s *stream) put(p Piece) error {
+	p.Data = bytes.Clone(p.Data)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := &s.kept[output(p)]
+	k.chunks = append(k.chunks, chunk{p, s.number})
+	s.number++
+	k.size += len(p.Data) + overhead
+	gone := 0
+	for ; k.size > room && gone < len(k.chunks)-1; gone++ {
+		old := k.chunks[gone]
+		k.size -= len(old.Data) + overhead
+		k.gone = old.number + 1
+		k.lines += bytes.Count(old.Data, newline)
+		k.ragged = !bytes.HasSuffix(old.Data, newline)
+		k.chunks[gone] = chunk{}
+	}
+	k.chunks = k.chunks[gone:]
+	s.wake()
+	return nil
+}
+
+func (s *stream) end(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended, s.err = true, err
+	s.wake()
+}
+
+func (s *stream) wake() {
+	if s.moved != nil {
+		close(s.moved)
+		s.moved = nil
+	}
+}
+
+// merged puts neighbouring pieces of one output together, so that a burst of short lines is written as one.
+func merged(pieces []Piece) []Piece {
+	var all []Piece
+	ours := false // the data of the last one is ours to append to; that of chunks is everybody's
+	for _, p := range pieces {
+		n := len(all) - 1
+		if n < 0 || all[n].Stderr != p.Stderr || all[n].Skipped > 0 || p.Skipped > 0 {
+			all, ours = append(all, p), false
+			continue
+		}
+		if !ours {
+			all[n].Data, ours = bytes.Clone(all[n].Data), true
+		}
+		all[n].Data, all[n].Time = append(all[n].Data, p.Data...), p.Time
+	}
+	return all
+}
+
+var newline = []byte{'\n'}
+
+// output returns 0 for stdout and 1 for stderr.
+func output(p Piece) int {
+	if p.Stderr {
+		return 1
+	}
+	return 0
+}

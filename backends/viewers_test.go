@@ -1,0 +1,226 @@
+package backends
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// source is a log that a test writes.
+type source struct {
+	opened atomic.Int32
+	pieces chan Piece
+	gone   chan struct{}
+}
+
+func newSource() *source { return &source{pieces: make(chan Piece), gone: make(chan struct{}, 10)} }
+
+func (s *source) open(ctx context.Context, each func(Piece) error) error {
+	s.opened.Add(1)
+	defer func() { s.gone <- struct{}{} }()
+	for {
+		select {
+		case p, more := <-s.pieces:
+			if !more {
+				return errors.New("the end")
+			}
+			each(p)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *source) write(text string) { s.pieces <- Piece{Data: []byte(text)} }
+
+// viewer is one of several who follow a source. What it gets goes to its channel, which holds nothing.
+type viewer struct {
+	got   chan Piece
+	ended chan error
+	leave context.CancelFunc
+}
+
+func view1(v *Viewers, s *source, lines int) viewer {
+	ctx, leave := context.WithCancel(context.Background())
+	w := viewer{make(chan Piece), make(chan error, 1), leave}
+	key := LogKey{Task: "web", Query: LogQuery{Lines: lines, Follow: true}}
+	go func() {
+		w.ended <- v.Follow(ctx, key, s.open, func(p Piece) error {
+			select {
+			case w.got <- p:
+			case <-ctx.Done():
+			}
+			return nil
+		})
+	}()
+	return w
+}
+
+func (w viewer) wants(t *testing.T, want string) {
+	t.Helper()
+	got := ""
+	for got != want {
+		select {
+		case p := <-w.got:
+			if p.Skipped > 0 {
+				got += fmt.Sprintf("<%d>", p.Skipped)
+			}
+			got += string(p.Data)
+		case <-time.After(5 * time.Second):
+			t.Fatalf("got %.80q, want %.80q", got, want)
+		}
+		if !strings.HasPrefix(want, got) {
+			t.Fatalf("got %.200q (%d bytes), want %.200q (%d bytes)", got, len(got), want, len(want))
+		}
+	}
+}
+
+func TestViewersShareOneStreamAndALateOneGetsTheLastLines(t *testing.T) {
+	var v Viewers
+	s := newSource()
+	first := view1(&v, s, 2)
+	s.write("a\nb\n")
+	first.wants(t, "a\nb\n")
+	second := view1(&v, s, 2)
+	second.wants(t, "a\nb\n")
+	s.write("c\nd")
+	first.wants(t, "c\nd")
+	second.wants(t, "c\nd")
+	late := view1(&v, s, 2)
+	late.wants(t, "c\nd")
+	other := view1(&v, s, 3) // who wants more has a stream of their own
+	s.write("x")
+	for other.leave != nil && s.opened.Load() < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	for _, w := range []viewer{first, second, late, other} {
+		w.leave()
+		if err := <-w.ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	}
+	for range 2 {
+		<-s.gone // the streams end with their last viewers
+	}
+	if n := s.opened.Load(); n != 2 || len(v.streams) != 0 {
+		t.Errorf("%d streams were opened, %d are left", n, len(v.streams))
+	}
+}
+
+func TestWhoIsSlowMissesLinesAndIsToldAndNobodyElseIs(t *testing.T) {
+	var v Viewers
+	s := newSource()
+	fast, slow := view1(&v, s, -1), view1(&v, s, -1)
+	s.write("begin\n")
+	fast.wants(t, "begin\n")
+	slow.wants(t, "begin\n")
+	text := strings.Repeat("x", 1000)
+	const lines = 3000 // three megabytes: more than is kept
+	for i := range lines {
+		line := fmt.Sprintf("%d %s\n", i, text)
+		s.write(line)
+		fast.wants(t, line)
+	}
+	s.pieces <- Piece{Stderr: true, Data: []byte("other\n")}
+	fast.wants(t, "other\n")
+	next, skipped := 0, 0
+	for next < lines {
+		p := <-slow.got
+		if p.Skipped > 0 {
+			skipped += p.Skipped
+			next += p.Skipped
+			continue
+		}
+		for line := range strings.Lines(string(p.Data)) {
+			if want := fmt.Sprintf("%d %s\n", next, text); line != want {
+				t.Fatalf("after %d skipped: got %.20q, want %.20q", skipped, line, want)
+			}
+			next++
+		}
+	}
+	slow.wants(t, "other\n") // the other output has room of its own
+	if skipped == 0 || skipped > lines-room/2000 {
+		t.Errorf("%d of %d lines skipped", skipped, lines)
+	}
+	close(s.pieces)
+	for _, w := range []viewer{fast, slow} {
+		if err := <-w.ended; err == nil || err.Error() != "the end" {
+			t.Errorf("got %v, want the stream's own error", err)
+		}
+	}
+}
+
+func TestALineWithoutEndIsSkippedInPart(t *testing.T) {
+	var v Viewers
+	s := newSource()
+	w := view1(&v, s, -1)
+	s.write("begin\n")
+	w.wants(t, "begin\n")
+	for range 100 {
+		s.write(strings.Repeat("x", 32<<10))
+	}
+	s.write("\nend\n")
+	skipped := 0
+	for {
+		p := <-w.got
+		skipped += p.Skipped
+		if len(p.Data) > 0 && p.Data[0] != 'x' {
+			if string(p.Data) != "end\n" || skipped != 1 {
+				t.Errorf("got %q after %d lines skipped, want the line after the one that was cut", p.Data, skipped)
+			}
+			break
+		}
+	}
+	w.leave()
+}
+
+func TestWhatIsWrittenTogetherIsCountedTogether(t *testing.T) {
+	s := &stream{}
+	at := time.Unix(1, 0)
+	for i, text := range []string{"a\n", "b\n", "c\n", "d\n"} {
+		s.put(Piece{Stderr: i%2 == 1, Time: at, Data: []byte(text)})
+	}
+	begin := func(lines int) string {
+		at, ok := s.begin(lines)
+		if !ok {
+			t.Fatal("not enough is kept")
+		}
+		got := ""
+		for _, p := range at.history {
+			got += string(p.Data)
+		}
+		return got
+	}
+	for lines, want := range map[int]string{0: "", 1: "d\n", 3: "b\nc\nd\n", 9: "a\nb\nc\nd\n", -1: "a\nb\nc\nd\n"} {
+		if got := begin(lines); got != want {
+			t.Errorf("the last %d lines: got %q, want %q", lines, got, want)
+		}
+	}
+	s = &stream{}
+	for i, text := range []string{"a\n", "b\n", "c\n", "d\n"} {
+		s.put(Piece{Stderr: i%2 == 1, Data: []byte(text)})
+	}
+	if got := begin(1); got != "c\nd\n" {
+		t.Errorf("the last line of each: got %q", got)
+	}
+}
+
+// TestNothingIsLostBehindALineThatIsSkippedInManyPieces has more pieces of one line than a viewer gets at a time.
+func TestNothingIsLostBehindALineThatIsSkippedInManyPieces(t *testing.T) {
+	s := &stream{}
+	s.put(Piece{Data: []byte("begin\n")})
+	at := position{number: 1, torn: [2]bool{true, false}}
+	for range 5 * atOnce {
+		s.put(Piece{Data: []byte(".")})
+	}
+	s.put(Piece{Data: []byte("\nend\n")})
+	s.end(nil)
+	pieces, moved, _ := s.next(&at)
+	if len(pieces) != 1 || string(pieces[0].Data) != "end\n" || moved != nil {
+		t.Errorf("got %v", pieces)
+	}
+}

@@ -1,0 +1,67 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"regexp"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(attach) }) }
+
+type attach struct {
+	stdin bool
+	keys  string
+}
+
+func (a *attach) Spec() router.Spec {
+	return router.Spec{
+		Name:     "attach",
+		Args:     "SELECTOR",
+		Short:    "See what the main process of a task writes, from now on, and type to it if you ask for that",
+		Target:   router.TargetTask,
+		Set:      router.Enter,
+		Terminal: true,
+		Program:  true,
+		Long: selectorHelp + `
+
+It shows what is written from now on; what was before is in logs. Without --stdin Ctrl-C leaves. With it everything you
+type reaches the process, Ctrl-C too, which may end the task; leave with --detach-keys, or with ssh's own Enter ~ .
+The task goes on when you leave. Only tasks that run in Docker can be attached to.
+
+The exit code is the task's when it ends; 125 if it could not be attached to.`,
+		Flags: func(f *pflag.FlagSet) {
+			f.BoolVar(&a.stdin, "stdin", false, "pass on what you type; the task's job has to keep its stdin open")
+			f.StringVar(&a.keys, "detach-keys", "", "leave with these `KEYS`, as docker writes them: ctrl-p,ctrl-q")
+		},
+	}
+}
+
+var detachKeys = regexp.MustCompile(`^(([!-~]|ctrl-[a-zA-Z@\[\]\\^_])(,([!-~]|ctrl-[a-zA-Z@\[\]\\^_]))*)?$`)
+
+func (a *attach) Run(ctx context.Context, req *router.Request) error {
+	if a.keys != "" && !a.stdin {
+		return router.Exit(2, errors.New("attach: --detach-keys is of use only with --stdin; without it Ctrl-C leaves"))
+	}
+	if !detachKeys.MatchString(a.keys) {
+		return router.Exit(2, errors.New("attach: --detach-keys takes keys as docker writes them, such as ctrl-p,ctrl-q"))
+	}
+	at := backends.Attachment{
+		Stdout: req.Bytes.Stdout, Stderr: req.Bytes.Stderr, DetachKeys: a.keys, Lines: req.Stdout, ErrLines: req.Stderr,
+	}
+	if a.stdin {
+		at.Stdin = req.Stdin
+		if req.Terminal != nil {
+			at.Terminal = req.Terminal
+		}
+	}
+	code, err := req.Runtime.Attach(ctx, at)
+	if errors.Is(err, backends.ErrDetached) {
+		return nil
+	}
+	return programEnd(code, err)
+}

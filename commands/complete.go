@@ -1,0 +1,358 @@
+package commands
+
+import (
+	"context"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/internal/escape"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(complete) }) }
+
+type complete struct{}
+
+func (complete) Spec() router.Spec {
+	return router.Spec{
+		Name:   "complete",
+		Args:   "[WORD...]",
+		Short:  "Say how the last word of a command line can go on",
+		Target: router.TargetNone,
+		Set:    router.Public,
+		Hidden: true,
+		Long: `
+For the completion of nomadctl. The words stand after --, the last one is what is being typed and may be empty. A line for
+each candidate; what is behind a tab describes it. It says nothing where there is nothing to say, failures included.`,
+	}
+}
+
+// completionWait is how long the clusters have: whoever presses Tab waits.
+const completionWait = 1500 * time.Millisecond
+
+func (complete) Run(ctx context.Context, req *router.Request) error {
+	ctx, cancel := context.WithTimeout(ctx, completionWait)
+	defer cancel()
+	var b strings.Builder
+	seen := map[string]bool{}
+	prefix, last, all := candidates(ctx, req)
+	for _, c := range all {
+		if seen[c.word] || !strings.HasPrefix(c.word, last) || !typeable.MatchString(c.word) || c.word[0] == '-' && last == "" {
+			continue
+		}
+		seen[c.word] = true
+		b.WriteString(prefix + c.word + "\t" + escape.Text(c.about) + "\n")
+	}
+	_, err := io.WriteString(req.Stdout, b.String())
+	return err
+}
+
+// typeable are words that mean themselves in every shell, unquoted. Others are not offered: job IDs may hold anything. Nor is
+// what begins with - where no flag is meant: it would be taken for one.
+var typeable = regexp.MustCompile(`^[\pL\pN_./-][\pL\pN_./@%+,:=-]*$`)
+
+type candidate struct{ word, about string }
+
+// candidates returns what may stand in the place of last, the end of the last word. prefix is what stands before that:
+// --tier= of --tier=pro.
+func candidates(ctx context.Context, req *router.Request) (prefix, last string, all []candidate) {
+	allowed := req.Allowed()
+	if len(req.Args) < 2 {
+		return "", strings.Join(req.Args, ""), commandNames(allowed)
+	}
+	i := slices.IndexFunc(allowed, func(s router.Spec) bool { return s.Name == req.Args[0] })
+	if i < 0 {
+		return "", "", nil
+	}
+	t := newTyped(allowed[i])
+	words := req.Args[1:]
+	last = words[len(words)-1]
+	t.read(words[:len(words)-1])
+	switch {
+	case t.value != nil:
+		return "", last, t.values(ctx, req, t.value)
+	case !t.literal && strings.HasPrefix(last, "--") && strings.Contains(last, "="):
+		flag, value, _ := t.flag(last)
+		if flag == nil {
+			return "", "", nil
+		}
+		return strings.TrimSuffix(last, value), value, t.values(ctx, req, flag)
+	case !t.literal && strings.HasPrefix(last, "-"):
+		return "", last, t.flagNames()
+	}
+	return "", last, t.arguments(ctx, req, last)
+}
+
+func commandNames(specs []router.Spec) (all []candidate) {
+	for _, spec := range specs {
+		all = append(all, candidate{spec.Name, spec.Short})
+	}
+	return all
+}
+
+// typed is what is whole of a command line that is being typed.
+type typed struct {
+	spec    router.Spec
+	flags   *pflag.FlagSet
+	args    []string
+	value   *pflag.Flag    // what comes next is its value
+	literal bool           // what comes next is no flag
+	line    router.Request // its --tier and --namespace
+}
+
+func newTyped(spec router.Spec) *typed {
+	t := &typed{spec: spec}
+	t.flags = spec.FlagSet(&t.line)
+	t.flags.Bool("help", false, "tell more about the command")
+	return t
+}
+
+// read takes the whole words behind the command's name, as the router would.
+func (t *typed) read(words []string) {
+	for i := 0; i < len(words); i++ {
+		word := words[i]
+		switch {
+		case t.literal || word == "-" || !strings.HasPrefix(word, "-"):
+			t.args = append(t.args, word)
+			t.literal = t.literal || t.spec.Program // the rest is the program's
+			continue
+		case word == "--":
+			t.literal = true
+			continue
+		}
+		flag, value, whole := t.flag(word)
+		switch {
+		case flag == nil:
+		case whole:
+			flag.Value.Set(value)
+		case flag.NoOptDefVal == "" && i+1 == len(words):
+			t.value = flag
+		case flag.NoOptDefVal == "":
+			i++
+			flag.Value.Set(words[i])
+		case flag.Name == "watch" && i+1 < len(words) && words[i+1] != "" && strings.Trim(words[i+1], "0123456789.") == "":
+			i++
+		}
+	}
+}
+
+// flag returns the flag whose value is in the word, when whole, or follows it; nil where there is no such flag.
+func (t *typed) flag(word string) (flag *pflag.Flag, value string, whole bool) {
+	if name, long := strings.CutPrefix(word, "--"); long {
+		name, value, whole = strings.Cut(name, "=")
+		return t.flags.Lookup(name), value, whole
+	}
+	for i := 1; i < len(word) && word[i] < 0x80; i++ { // several letters may stand together
+		flag = t.flags.ShorthandLookup(word[i : i+1])
+		if flag == nil {
+			return nil, "", false
+		}
+		if flag.NoOptDefVal == "" {
+			value = strings.TrimPrefix(word[i+1:], "=")
+			return flag, value, value != ""
+		}
+	}
+	return flag, "", false
+}
+
+func (t *typed) flagNames() (all []candidate) {
+	t.flags.VisitAll(func(f *pflag.Flag) {
+		_, about := pflag.UnquoteUsage(f)
+		if f.Hidden {
+			return
+		}
+		all = append(all, candidate{"--" + f.Name, about})
+		if f.Shorthand != "" {
+			all = append(all, candidate{"-" + f.Shorthand, about})
+		}
+	})
+	return all
+}
+
+// values returns what a flag may be given.
+func (t *typed) values(ctx context.Context, req *router.Request, flag *pflag.Flag) (all []candidate) {
+	switch name, _ := pflag.UnquoteUsage(flag); name {
+	case "TIER":
+		return tiersOf(req, t.command())
+	case "NAMESPACE":
+		for _, job := range t.jobs(ctx, req, backends.Selection{Tier: t.line.Tier}) {
+			all = append(all, candidate{job.Namespace, ""})
+		}
+	}
+	return all
+}
+
+// command is the one on whose jobs the arguments are.
+func (t *typed) command() string {
+	if t.spec.Target == router.TargetNone && len(t.args) > 0 { // can-i COMMAND JOB
+		return t.args[0]
+	}
+	return t.spec.Name
+}
+
+// tiersOf returns the tiers in which the user may use the command somewhere.
+func tiersOf(req *router.Request, command string) (all []candidate) {
+	for _, reach := range req.Reaches() {
+		if slices.Contains(reach.Rights, command) {
+			for _, tier := range reach.Tiers {
+				all = append(all, candidate{tier, ""})
+			}
+		}
+	}
+	return all
+}
+
+// arguments returns what the next argument may be, by its name in the usage line.
+func (t *typed) arguments(ctx context.Context, req *router.Request, last string) (all []candidate) {
+	names := strings.Fields(t.spec.Args)
+	if len(t.args) >= len(names) || t.spec.Program && len(t.args) > 0 {
+		return nil
+	}
+	jobs := func() []backends.Job {
+		return t.jobs(ctx, req, backends.Selection{Tier: t.line.Tier, Namespace: t.line.Namespace})
+	}
+	switch strings.Trim(names[len(t.args)], "[].") {
+	case "COMMAND":
+		return commandNames(req.Allowed())
+	case "TIER":
+		return tiersOf(req, t.spec.Name)
+	case "SIGNAL":
+		for _, name := range signals {
+			all = append(all, candidate{strings.TrimPrefix(name, "SIG"), ""}, candidate{name, ""})
+		}
+	case "FILTER", "JOB":
+		return jobNames(slices.DeleteFunc(jobs(), func(j backends.Job) bool { return !t.fits(j) }))
+	case "SELECTOR":
+		return t.selectors(jobs(), last)
+	case "PART":
+		return t.parts(jobs(), last)
+	}
+	return all
+}
+
+// jobs returns those that the user may use the command on; none if the clusters do not answer in time.
+func (t *typed) jobs(ctx context.Context, req *router.Request, selection backends.Selection) []backends.Job {
+	cluster := req.As(t.command())
+	if cluster == nil {
+		return nil
+	}
+	jobs, _ := cluster.Jobs(ctx, selection)
+	return jobs
+}
+
+// fits reports whether the command can do something with the job, where that can be seen from afar.
+func (t *typed) fits(j backends.Job) bool {
+	switch t.spec.Name {
+	case "dispatch":
+		return j.Parameterized && j.ID == j.Root
+	case "run":
+		return j.Periodic && j.ID == j.Root
+	case "start":
+		return j.Stopped
+	}
+	return true
+}
+
+func jobNames(jobs []backends.Job) (all []candidate) {
+	for _, job := range jobs {
+		all = append(all, candidate{job.ID, job.Type + " job, " + job.Status + ", " + job.Tier})
+	}
+	return all
+}
+
+// selectors returns what means a task, or a job where the command takes one. The longer of two names for the same is
+// offered to those who have begun to type it.
+func (t *typed) selectors(jobs []backends.Job, last string) (all []candidate) {
+	running := map[string]int{} // by JOB, JOB/GROUP and JOB/GROUP/TASK
+	each(jobs, func(a backends.Allocation, task backends.Task) {
+		if task.State == "running" {
+			for _, name := range namesOf(a, task) {
+				running[name]++
+			}
+		}
+	})
+	if t.spec.Target == router.TargetJobOrTask {
+		all = jobNames(jobs)
+	}
+	each(jobs, func(a backends.Allocation, task backends.Task) {
+		wanted := t.spec.Target == router.TargetTask // the shortest that is unique; for others that is the job
+		for i, name := range namesOf(a, task) {
+			begun := i > 0 && strings.HasPrefix(last, namesOf(a, task)[i-1]+"/")
+			if running[name] == 1 && task.State == "running" && (wanted || begun) {
+				all = append(all, candidate{name, task.ExecID + " on " + a.Node})
+				wanted = false
+			}
+		}
+	})
+	return append(all, execIDsOf(jobs, t.spec.Target == router.TargetTask)...)
+}
+
+func namesOf(a backends.Allocation, task backends.Task) [3]string {
+	group := a.JobID + "/" + a.Group
+	return [3]string{a.JobID, group, group + "/" + task.Name}
+}
+
+func each(jobs []backends.Job, f func(backends.Allocation, backends.Task)) {
+	for _, job := range jobs {
+		for _, a := range job.Allocations {
+			for _, task := range a.Tasks {
+				f(a, task)
+			}
+		}
+	}
+}
+
+func execIDsOf(jobs []backends.Job, running bool) (all []candidate) {
+	each(jobs, func(a backends.Allocation, task backends.Task) {
+		if !running || task.State == "running" {
+			all = append(all, candidate{task.ExecID, a.JobID + "/" + task.Name + " on " + a.Node})
+		}
+	})
+	return all
+}
+
+// parts returns jobs and what is part of them. The groups of a job are offered to those who have typed the job and a slash
+// or, where there are several, as soon as no other job fits; so one sees that there are any.
+func (t *typed) parts(jobs []backends.Job, last string) []candidate {
+	all := jobNames(jobs)
+	groups := map[string]map[string]bool{} // by job; of the jobs that fit
+	for _, job := range jobs {
+		if !strings.HasPrefix(job.ID, last) && !strings.HasPrefix(last, job.ID+"/") {
+			continue
+		}
+		if groups[job.ID] == nil {
+			groups[job.ID] = map[string]bool{}
+		}
+		for _, a := range job.Allocations {
+			groups[job.ID][a.Group] = true
+		}
+		for _, u := range job.Unplaced {
+			groups[job.ID][u.Group] = true
+		}
+	}
+	for job, names := range groups {
+		if strings.HasPrefix(last, job+"/") || len(groups) == 1 && len(names) > 1 {
+			for _, group := range slices.Sorted(maps.Keys(names)) {
+				all = append(all, candidate{job + "/" + group, "group of " + job})
+			}
+		}
+	}
+	if t.spec.Name == "restart" {
+		each(jobs, func(a backends.Allocation, task backends.Task) {
+			if strings.HasPrefix(last, a.JobID+"/"+a.Group+"/") {
+				all = append(all, candidate{namesOf(a, task)[2], "task of " + a.Group})
+			}
+		})
+	}
+	if t.spec.Name != "scale" { // there an ID means nothing
+		all = append(all, execIDsOf(jobs, true)...)
+	}
+	return all
+}

@@ -1,0 +1,102 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/internal/render"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(deployment) }) }
+
+type deployment struct{ json bool }
+
+func (d *deployment) Spec() router.Spec {
+	return router.Spec{
+		Name:     "deployment",
+		Args:     "JOB",
+		Short:    "List the deployments of a job and how far they are",
+		Target:   router.TargetJob,
+		Set:      router.Read,
+		Terminal: true,
+		JSON:     deploymentsOutput{},
+		Long:     "Newest first, a line for each group. See also: promote, fail, pause, resume, revert.",
+		Flags:    func(f *pflag.FlagSet) { f.BoolVar(&d.json, "json", false, "write JSON for scripts") },
+	}
+}
+
+type deploymentsOutput struct {
+	Deployments []deployOutput `json:"deployments" doc:"newest first"`
+}
+
+func (d *deployment) Run(ctx context.Context, req *router.Request) error {
+	done := req.Progress("waiting for the cluster")
+	all, err := req.Cluster.Deployments(ctx, req.Job)
+	done()
+	if err != nil {
+		return ofJob(req.Job, err)
+	}
+	if d.json {
+		return render.JSON(req.Stdout, deploymentsJSON(all))
+	}
+	if len(all) == 0 {
+		return already(req, "%s has no deployments", req.Job.ID)
+	}
+	rows := [][]string{{"ID", "Version", "Status", "Group", "Desired", "Placed", "Healthy", "Unhealthy", "Canaries", "Description"}}
+	for _, d := range all {
+		row := []string{short(d.ID), fmt.Sprint(d.Version), d.Status}
+		for _, g := range d.Groups {
+			canaries := "-"
+			if g.Canaries > 0 {
+				canaries = fmt.Sprint(g.Canaries)
+				if g.Promoted {
+					canaries += " promoted"
+				}
+			}
+			rows = append(rows, append(row, g.Group, fmt.Sprint(g.Desired), fmt.Sprint(g.Placed), fmt.Sprint(g.Healthy), fmt.Sprint(g.Unhealthy), canaries, d.Description))
+			row = []string{"", "", ""}
+			d.Description = ""
+		}
+	}
+	var b strings.Builder
+	render.Columns(&b, rows, look(req))
+	_, err = io.WriteString(req.Stdout, b.String())
+	return err
+}
+
+func deploymentsJSON(all []backends.Deployment) deploymentsOutput {
+	out := deploymentsOutput{Deployments: []deployOutput{}}
+	for _, d := range all {
+		out.Deployments = append(out.Deployments, deployJSON(d))
+	}
+	return out
+}
+
+// active returns the job's deployment that goes on.
+func active(ctx context.Context, req *router.Request) (backends.Deployment, error) {
+	all, err := req.Cluster.Deployments(ctx, req.Job)
+	switch {
+	case err != nil:
+		return backends.Deployment{}, ofJob(req.Job, err)
+	case len(all) == 0:
+		return backends.Deployment{}, fmt.Errorf("%s has no deployments", req.Job.ID)
+	case !isActive(all[0]):
+		return backends.Deployment{}, fmt.Errorf("no deployment of %s goes on: the latest, %s of version %d, is %s (see: deployment %s)",
+			req.Job.ID, short(all[0].ID), all[0].Version, all[0].Status, req.Job.ID)
+	}
+	return all[0], nil
+}
+
+func isActive(d backends.Deployment) bool {
+	switch d.Status {
+	case "successful", "failed", "cancelled":
+		return false
+	}
+	return true
+}

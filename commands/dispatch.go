@@ -1,0 +1,162 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(dispatch) }) }
+
+type dispatch struct {
+	meta      []string
+	noPayload bool
+}
+
+const (
+	caller      = "dispatched_by" // the meta that says who
+	mostPayload = 16 << 10        // bytes; Nomad's own limit
+)
+
+func (d *dispatch) Spec() router.Spec {
+	return router.Spec{
+		Name:   "dispatch",
+		Args:   "JOB",
+		Short:  "Launch a parameterized job",
+		Target: router.TargetJob,
+		Set:    router.Operate,
+		Long: `
+The payload, up to 16 KiB, is read from standard input to its end, unless the job forbids one or the client has a terminal
+(ssh -t). With a job that takes one and nothing to send: --no-payload, or ssh -n.
+
+Where the job permits a meta called ` + caller + `, it gets your login. It writes the ID of the launch and does not wait for
+its end (see: tail).`,
+		Flags: func(f *pflag.FlagSet) {
+			f.StringArrayVarP(&d.meta, "meta", "m", nil, "set a meta of the launch, as `KEY=VALUE`; may be given again")
+			f.BoolVar(&d.noPayload, "no-payload", false, "read nothing from standard input")
+		},
+	}
+}
+
+func (d *dispatch) Run(ctx context.Context, req *router.Request) error {
+	meta, err := metaOf(d.meta)
+	if err != nil {
+		return router.Exit(2, fmt.Errorf("dispatch: %w", err))
+	}
+	job, err := current(ctx, req)
+	switch {
+	case err != nil:
+		return err
+	case !job.Parameterized:
+		return fmt.Errorf("%s is not parameterized: it is a %s job that is %s", job.ID, job.Type, job.Status)
+	case job.Stopped:
+		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
+	}
+	if err := fillMeta(job, meta, req.User.Login); err != nil {
+		return router.Exit(2, err)
+	}
+	payload, err := d.payload(ctx, req, job)
+	if err != nil {
+		return err
+	}
+	outcome, err := req.Operations.Dispatch(ctx, job.Job, meta, payload)
+	if err != nil {
+		return ofJob(job.Job, err)
+	}
+	return finished(req, "%s", outcome.Child)
+}
+
+// metaOf returns what KEY=VALUE pairs say.
+func metaOf(pairs []string) (map[string]string, error) {
+	meta := map[string]string{}
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if _, twice := meta[key]; !ok || key == "" {
+			return nil, fmt.Errorf("--meta takes KEY=VALUE, not %q", pair)
+		} else if twice {
+			return nil, fmt.Errorf("--meta %s is given twice", key)
+		}
+		meta[key] = value
+	}
+	return meta, nil
+}
+
+// fillMeta checks meta against what the job requires and permits, and adds who the caller is.
+func fillMeta(job backends.JobDetail, meta map[string]string, login string) error {
+	required, optional := job.Schedule.MetaRequired, job.Schedule.MetaOptional
+	if _, ok := meta[caller]; ok {
+		return fmt.Errorf("the meta %s is set by the gateway, to your login", caller)
+	}
+	if slices.Contains(required, caller) || slices.Contains(optional, caller) {
+		meta[caller] = login
+	}
+	var unknown, missing []string
+	for key := range meta {
+		if !slices.Contains(required, key) && !slices.Contains(optional, key) {
+			unknown = append(unknown, key)
+		}
+	}
+	for _, key := range required {
+		if _, ok := meta[key]; !ok {
+			missing = append(missing, key)
+		}
+	}
+	slices.Sort(unknown)
+	takes := fmt.Sprintf("it requires %s and permits %s", listOr(required), listOr(optional))
+	switch {
+	case len(missing) > 0:
+		return fmt.Errorf("%s needs -m %s=VALUE; %s", job.ID, strings.Join(missing, "=VALUE -m "), takes)
+	case len(unknown) > 0:
+		return fmt.Errorf("%s takes no meta %s; %s", job.ID, strings.Join(unknown, ", "), takes)
+	}
+	return nil
+}
+
+func listOr(words []string) string {
+	if len(words) == 0 {
+		return "none"
+	}
+	return strings.Join(words, ", ")
+}
+
+// payload reads standard input where the job takes a payload.
+func (d *dispatch) payload(ctx context.Context, req *router.Request, job backends.JobDetail) ([]byte, error) {
+	if job.Schedule.Payload == "forbidden" || d.noPayload || req.Terminal != nil {
+		if job.Schedule.Payload == "required" {
+			return nil, router.Exit(2, fmt.Errorf("%s requires a payload on standard input, without a terminal", job.ID))
+		}
+		return nil, nil
+	}
+	type read struct {
+		payload []byte
+		err     error
+	}
+	done := make(chan read, 1)
+	go func() { // a client may neither send nor end
+		payload, err := io.ReadAll(io.LimitReader(req.Stdin, mostPayload+1))
+		done <- read{payload, err}
+	}()
+	select {
+	case r := <-done:
+		switch {
+		case r.err != nil:
+			return nil, fmt.Errorf("the payload: %w", r.err)
+		case len(r.payload) > mostPayload:
+			return nil, fmt.Errorf("the payload is larger than the %s that Nomad takes", humanize.IBytes(mostPayload))
+		case len(r.payload) == 0 && job.Schedule.Payload == "required":
+			return nil, router.Exit(2, errors.New(job.ID+" requires a payload on standard input, and there is none"))
+		}
+		return r.payload, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}

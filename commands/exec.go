@@ -1,0 +1,125 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/internal/escape"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(exec) }) }
+
+type exec struct {
+	shell, user, dir string
+	env              []string
+}
+
+func (e *exec) Spec() router.Spec {
+	return router.Spec{
+		Name:     "exec",
+		Args:     "SELECTOR [COMMAND...]",
+		Short:    "Run a program in a task, or a shell",
+		Target:   router.TargetTask,
+		Set:      router.Enter,
+		Terminal: true,
+		Program:  true,
+		Long: selectorHelp + `
+
+The words after the selector reach the program as they are; flags of exec stand before it. After -c comes a line for the
+shell, untouched: exec ID -c 'ls | wc -l'. With a terminal (ssh -t) it is as at a local shell, Ctrl-C, Ctrl-P and Ctrl-Z
+included; without, stdin, stdout and stderr are kept apart, byte for byte. When you go away the program gets HUP, then
+TERM, then KILL. The environment variable ` + backends.SessionVariable + ` is added to the program's, to find it by.
+
+The exit code is the program's, 128+n if signal n ended it; 125 if it could not be started or what became of it is not
+known, 126 if it cannot be executed, 127 if it is not there.`,
+		Flags: func(f *pflag.FlagSet) {
+			f.StringVar(&e.shell, "shell", "/bin/sh", "the `SHELL` to run, alone or for -c")
+			f.StringVarP(&e.user, "user", "u", "", "run as this `USER`, name or ID, with :GROUP if need be (through Docker)")
+			f.StringVarP(&e.dir, "workdir", "w", "", "run in this `DIR` of the task")
+			f.StringArrayVarP(&e.env, "env", "e", nil, "add `K=V` to the environment; may be repeated")
+		},
+	}
+}
+
+func (e *exec) Run(ctx context.Context, req *router.Request) error {
+	argv, err := e.argv(req)
+	if err != nil {
+		return router.Exit(2, err)
+	}
+	p := backends.Program{
+		Argv: argv, User: e.user, Dir: e.dir, Session: req.Session, Env: e.env,
+	}
+	var out router.Bytes
+	p.Stdin, p.Signals, out = req.Take()
+	p.Stdout, p.Stderr = out.Stdout, out.Stderr
+	if t := req.Terminal; t != nil {
+		greet(req)
+		p.Terminal = t
+		if t.Name != "" {
+			p.Env = append([]string{"TERM=" + t.Name}, p.Env...)
+		}
+	}
+	return programEnd(req.Runtime.Exec(ctx, p))
+}
+
+// argv returns the program's words.
+func (e *exec) argv(req *router.Request) ([]string, error) {
+	for _, pair := range e.env {
+		if name, _, ok := strings.Cut(pair, "="); !ok || name == "" {
+			return nil, fmt.Errorf("exec: --env %s is not of the form K=V", escape.Text(pair))
+		}
+	}
+	words := req.Args[1:]
+	switch {
+	case len(words) == 0:
+		return []string{e.shell}, nil
+	case words[0] == "-c":
+		line, err := shellLine(req, words[1:])
+		return []string{e.shell, "-c", line}, err
+	case words[0] == "--" && len(words) > 1:
+		return words[1:], nil
+	case strings.HasPrefix(words[0], "-"):
+		return nil, fmt.Errorf("exec: flags stand before the selector: exec %s %s (a program of that name: exec %s -- %s)",
+			words[0], req.Args[0], req.Args[0], words[0])
+	}
+	return words, nil
+}
+
+// shellLine returns what stands behind -c. One word, which is how it comes from those who quote for the gateway too, is
+// taken out of its quotes.
+func shellLine(req *router.Request, words []string) (string, error) {
+	switch len(words) {
+	case 0:
+		return "", errors.New("exec: a line for the shell is missing after -c")
+	case 1:
+		return words[0], nil
+	}
+	return req.Rest(2)
+}
+
+// greet tells a user with a terminal who they are and where, in the words of the original.
+func greet(req *router.Request) {
+	fmt.Fprintf(req.Stderr, "Welcome %s (%s, %s)\nYou have access to %s\nwelcome to %s of %s on %s\n",
+		escape.Text(req.User.Name), escape.Text(req.User.Login), req.Fingerprint, escape.Text(strings.Join(req.User.Prefixes(), " ")),
+		escape.Text(req.Task.Name), escape.Text(req.Allocation.Name), escape.Text(req.Allocation.Node))
+}
+
+// programEnd returns the end of a program as the client is to see it.
+func programEnd(code int, err error) error {
+	const notExecutable, notFound = 126, 127
+	switch {
+	case err == nil:
+		return router.Exited(code)
+	case errors.Is(err, backends.ErrNotExecutable):
+		return router.Exit(notExecutable, err)
+	case errors.Is(err, backends.ErrNoProgram):
+		return router.Exit(notFound, err)
+	}
+	return err
+}

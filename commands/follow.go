@@ -1,0 +1,273 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"nomadctld/backends"
+	"nomadctld/internal/escape"
+	"nomadctld/router"
+)
+
+// follower follows the logs of a job's tasks.
+type follower struct {
+	req     *router.Request
+	query   backends.LogQuery
+	printer *logPrinter
+	job     atomic.Pointer[backends.JobDetail] // as it was last seen; nil: it has been purged
+}
+
+const (
+	pollEvery  = 2 * time.Second
+	retryEvery = time.Second
+	quiet      = 1500 * time.Millisecond // after a task's end: what it wrote is still on its way through files
+)
+
+// follow shows the logs that the request is about until all of them have ended for good.
+func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
+	q, pattern, err := flags.query(time.Now())
+	if err != nil {
+		return err
+	}
+	q.Follow = true
+	f := &follower{req: req, query: q, printer: &logPrinter{req: req, pattern: pattern, times: flags.times}}
+	f.job.Store(&backends.JobDetail{Job: req.Job})
+	req.Share(pollEvery * 9 / 10)
+	polling, stop := context.WithCancel(ctx)
+	var polled sync.WaitGroup
+	polled.Go(func() {
+		_ = backends.Protect(func() error { f.poll(polling); return nil })
+	})
+	defer polled.Wait()
+	defer stop()
+	if req.Task != nil {
+		err = f.task(ctx, logTask{*req.Allocation, *req.Task}, f.query, f.printer.task(""))
+	} else {
+		err = f.all(ctx)
+	}
+	if errors.Is(context.Cause(ctx), router.ErrInterrupted) {
+		return nil // the way it ends
+	}
+	return err
+}
+
+// poll keeps the job's state up to date. A cluster that does not answer changes nothing: the logs go on.
+func (f *follower) poll(ctx context.Context) {
+	said := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pollEvery):
+		}
+		detail, err := f.req.Cluster.Job(ctx, f.req.Job)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			f.job.Store(&detail)
+			said = false
+		case errors.Is(err, backends.ErrGone):
+			f.job.Store(nil)
+			return
+		case !said:
+			f.printer.task("").note("%s; following goes on", escape.Text(err.Error()))
+			said = true
+		}
+	}
+}
+
+// now returns a task as it was last seen, and whether Nomad still knows it.
+func (f *follower) now(t logTask) (logTask, bool) {
+	job := f.job.Load()
+	if job == nil {
+		return t, false
+	}
+	for _, a := range job.Allocations {
+		if a.ID != t.ID {
+			continue
+		}
+		for _, task := range a.Tasks {
+			if task.Name == t.task.Name {
+				return logTask{a, task}, true
+			}
+		}
+		return t, true // it has no state yet
+	}
+	return t, false
+}
+
+// over reports whether a task has finished for good. One on a node that Nomad has lost sight of may come back.
+func (f *follower) over(t logTask) bool {
+	now, known := f.now(t)
+	return !known || now.task.State == "dead" || now.Finished() && now.Status != "unknown"
+}
+
+// all follows every task of the job, those that come later too.
+func (f *follower) all(ctx context.Context) error {
+	var failed atomic.Bool
+	var running sync.WaitGroup
+	var open atomic.Int32
+	known := map[string]bool{}
+	begin := func(t logTask, q backends.LogQuery) {
+		key := t.ID + "/" + t.task.Name
+		if known[key] {
+			return
+		}
+		known[key] = true
+		log := f.printer.task(t.prefix(look(f.req)))
+		open.Add(1)
+		running.Go(func() {
+			defer open.Add(-1)
+			err := backends.Protect(func() error { return f.task(ctx, t, q, log) })
+			if err != nil && ctx.Err() == nil {
+				log.note("%s", escape.Text(err.Error()))
+				failed.Store(true)
+			}
+		})
+	}
+	tasks, err := wantedTasks(f.req)
+	job := f.req.Job
+	switch {
+	case err == nil:
+	case job.Status == "dead", job.Periodic, job.Parameterized:
+		return err
+	default:
+		f.printer.task("").note("%s; waiting for one", escape.Text(err.Error()))
+	}
+	for _, t := range tasks {
+		begin(t, f.query)
+	}
+	for _, t := range tasksOf(job.Allocations) {
+		if f.over(t) {
+			known[t.ID+"/"+t.task.Name] = true // what ended before is not what is followed
+		} else {
+			begin(t, f.query)
+		}
+	}
+	whole := f.query
+	whole.Lines, whole.Since = -1, time.Time{}
+	for ctx.Err() == nil {
+		job := f.job.Load()
+		if job == nil {
+			break
+		}
+		for _, t := range tasksOf(job.Allocations) {
+			begin(t, whole)
+		}
+		if job.Status == "dead" && open.Load() == 0 {
+			break
+		}
+		select {
+		case <-time.After(pollEvery / 4):
+		case <-ctx.Done():
+		}
+	}
+	running.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if failed.Load() {
+		return router.Exit(1, nil) // what has failed is said already, where it happened
+	}
+	return nil
+}
+
+// task follows one task until it has finished for good, and says how.
+func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log *taskLog) error {
+	defer log.flush()
+	runtime := f.req.RuntimeOf(t.Allocation, t.task.Name)
+	if f.over(t) {
+		q.Follow = false
+		err := runtime.Log(ctx, q, log.print)
+		if err == nil || errors.Is(err, backends.ErrNoLog) {
+			f.finished(t, log)
+		}
+		return explainLog(err, t.name())
+	}
+	if t.task.State == "pending" && t.task.Restarts == 0 {
+		q.Lines = -1 // all of it is yet to come
+	}
+	begun, busy := time.Now(), false
+	for resumed := false; ; resumed = true {
+		last, err := f.stream(ctx, runtime, t, q, log)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case f.over(t):
+			f.finished(t, log)
+			return nil
+		case err == nil, errors.Is(err, backends.ErrNoLog), resumed && errors.Is(err, backends.ErrNoTimes):
+			// The container has stopped, and there is another one soon, or Nomad says that the task is over.
+		case errors.Is(err, backends.ErrBusy):
+			if !busy {
+				log.note("%s; waiting for a place", escape.Text(explainLog(err, t.name()).Error()))
+			}
+			busy = true
+		default:
+			return explainLog(err, t.name())
+		}
+		switch {
+		case !last.IsZero():
+			q.Lines, q.Since = -1, last.Add(1)
+		case err == nil && q.Since.IsZero(): // it was silent, or nothing of the past was wanted
+			q.Lines, q.Since = -1, begun
+		}
+		select {
+		case <-time.After(retryEvery):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// stream follows a task's log until it ends, or until the task is over and nothing comes any more. It returns the time of
+// the last piece.
+func (f *follower) stream(ctx context.Context, runtime router.Runtime, t logTask, q backends.LogQuery, log *taskLog) (last time.Time, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var moved atomic.Int64
+	var printing atomic.Bool
+	go func() {
+		tick := time.NewTicker(quiet / 3)
+		defer tick.Stop()
+		moved.Store(time.Now().UnixNano())
+		for ctx.Err() == nil {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			}
+			if !f.over(t) || printing.Load() {
+				moved.Store(time.Now().UnixNano())
+			} else if time.Since(time.Unix(0, moved.Load())) > quiet {
+				stop()
+			}
+		}
+	}()
+	err = runtime.Log(ctx, q, func(p backends.Piece) error {
+		printing.Store(true)
+		defer printing.Store(false)
+		defer func() { moved.Store(time.Now().UnixNano()) }()
+		if !p.Time.IsZero() {
+			last = p.Time
+		}
+		return log.print(p)
+	})
+	return last, err
+}
+
+// finished says how a task has ended, and where it goes on if it does.
+func (f *follower) finished(t logTask, log *taskLog) {
+	log.flush()
+	now, known := f.now(t)
+	switch {
+	case !known:
+		log.note("%s is gone", t.name())
+	case now.Next != "" && f.req.Task != nil:
+		log.note("%s %s; Nomad has replaced it (see: ps --all %s)", t.name(), now.end(), escape.Text(t.JobID))
+	default:
+		log.note("%s %s", t.name(), now.end())
+	}
+}

@@ -1,0 +1,179 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"nomadctld/backends"
+	"nomadctld/internal/ops"
+	"nomadctld/router"
+)
+
+const (
+	fullPatience = 5 * time.Minute // for Nomad to answer, until the definition is given back to the user
+	fullPause    = 3 * time.Second
+
+	stillOnItsWay = 30 * time.Second // an order whose answer was lost may come so late
+)
+
+// restartFull stops a job and registers it again. From before it is stopped until Nomad has it again, its definition is on
+// disk.
+func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.JobDetail) error {
+	definition, err := w.Cluster.Definition(ctx, job.Job, nil)
+	if err != nil {
+		return ofJob(job.Job, err)
+	}
+	if err := unchanged(job, definition); err != nil {
+		return err
+	}
+	if err := w.Operations.Registrable(ctx, job.Job, definition); err != nil {
+		return fmt.Errorf("%s is not stopped, because it could not be registered again: %w", job.ID, err)
+	}
+	if err := w.Halted(); err != nil {
+		return fmt.Errorf("%s is not stopped: %w", job.ID, err)
+	}
+	switch err := w.Keep(definition, job.Version); {
+	case errors.Is(err, ops.ErrNoFolder):
+		return fmt.Errorf("%w, so --full is not safe: the gateway's operator has to set audit.jobs", err)
+	case err != nil:
+		return fmt.Errorf("the job's definition cannot be kept, so it is not stopped: %w", err)
+	}
+	_, err = w.Operations.Stop(ctx, job.Job, false)
+	is, err := afterStop(ctx, w, job, err)
+	switch {
+	case errors.Is(err, errUnknown):
+		return lost(w, job, definition, err)
+	case err != nil:
+		return errors.Join(ofJob(job.Job, err), w.Release())
+	}
+	version := job.Version
+	if is.Version > version+1 { // a version that came between the look and the stop
+		version = is.Version - 1
+		newer, err := w.Cluster.Definition(ctx, job.Job, &version)
+		if err != nil {
+			return fmt.Errorf("%s was changed to version %d meanwhile and is stopped; that version cannot be read (%w), so it is not registered again: bring it back with: start %s", job.ID, version, err, job.ID)
+		}
+		if err := w.Keep(newer, version); err != nil { // no reason to leave the job stopped
+			w.Note("version %d of %s cannot be kept: %v", version, job.ID, err)
+		}
+		w.Note("%s was changed meanwhile: what is registered again is version %d", job.ID, version)
+		definition = newer
+	}
+	w.Note("stopped %s as it was in version %d", job.ID, version)
+	r.drain(ctx, w, job.Job)
+	again, err := registerAgain(ctx, w, job.Job, definition, is.Index)
+	if err != nil {
+		return lost(w, job, definition, err)
+	}
+	if err := w.Release(); err != nil {
+		w.Note("the kept definition of %s cannot be removed from %s: %v", job.ID, w.KeptIn(), err)
+	}
+	w.Note("registered %s again", job.ID)
+	waiting, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("not everything runs after %s; Nomad goes on with it", r.timeout))
+	defer cancel()
+	waiting, halt := untilHalted(waiting, w)
+	defer halt()
+	if err := rolledOut(waiting, w.Cluster, job.Job, again, w.Progress); err != nil {
+		return fmt.Errorf("%s is registered again, but: %w", job.ID, err)
+	}
+	w.Note("restarted %s", job.ID)
+	return nil
+}
+
+// unchanged returns an error unless a definition is the one of the job as it was looked at: what is kept is what is stopped.
+func unchanged(job backends.JobDetail, definition json.RawMessage) error {
+	var is struct {
+		Stop                    bool
+		Version, JobModifyIndex uint64
+	}
+	if err := json.Unmarshal(definition, &is); err != nil {
+		return fmt.Errorf("the definition of %s cannot be read: %w", job.ID, err)
+	}
+	if is.Stop || is.JobModifyIndex != job.Index {
+		return &backends.ChangedError{Job: job.ID, Version: is.Version}
+	}
+	return nil
+}
+
+// errUnknown is a stop of which it cannot be found out whether Nomad has taken it.
+var errUnknown = errors.New("it cannot be found out whether it is stopped")
+
+// afterStop returns the job as it is after it was told to stop, or why that was not done. Whatever the order has come to,
+// the job itself is looked at until it tells.
+func afterStop(ctx context.Context, w router.Work, job backends.JobDetail, failed error) (is backends.JobDetail, err error) {
+	begin := time.Now()
+	until := begin.Add(fullPatience)
+	uncertain := errors.Is(failed, backends.ErrUncertain)
+	for {
+		is, err = w.Cluster.Job(ctx, job.Job)
+		switch {
+		case err == nil && is.Stopped && failed != nil && !uncertain: // by somebody else: this order was not taken
+			return is, failed
+		case err == nil && is.Stopped:
+			return is, nil
+		case err == nil && is.Index > job.Index:
+			return is, &backends.ChangedError{Job: job.ID, Version: is.Version}
+		case errors.Is(err, backends.ErrGone) && (failed == nil || uncertain): // stopped, and collected already
+			is.Version = job.Version + 1
+			return is, nil
+		case errors.Is(err, backends.ErrGone):
+			return is, err
+		case err == nil && failed != nil && (!uncertain || time.Since(begin) > stillOnItsWay):
+			return is, fmt.Errorf("%s is not stopped: %w", job.ID, failed)
+		case time.Now().After(until):
+			return is, fmt.Errorf("%w: %w", errUnknown, errors.Join(failed, err))
+		}
+		w.Progress("looking whether %s is stopped", job.ID)
+		if err := pause(ctx, fullPause); err != nil {
+			return is, fmt.Errorf("%w: %w", errUnknown, err)
+		}
+	}
+}
+
+// drain waits until nothing of a stopped job runs any more, or somebody wants the work to end: then there is no time for it.
+func (r *restart) drain(ctx context.Context, w router.Work, job backends.Job) {
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errTimeout)
+	defer cancel()
+	ctx, halt := untilHalted(ctx, w)
+	defer halt()
+	if err := stopped(ctx, w.Cluster, job, "", w.Progress); err != nil {
+		w.Note("not all of it has stopped (%v); it is registered all the same", err)
+	}
+}
+
+// registerAgain registers a definition until Nomad takes it or says that the job is not any more as it was stopped.
+func registerAgain(ctx context.Context, w router.Work, job backends.Job, definition json.RawMessage, index uint64) (backends.Outcome, error) {
+	until := time.Now().Add(fullPatience)
+	for {
+		outcome, err := w.Operations.Register(ctx, job, definition, index)
+		var changed *backends.ChangedError
+		switch {
+		case err == nil, time.Now().After(until):
+			return outcome, err
+		case errors.As(err, &changed):
+			return outcome, err
+		case errors.Is(err, backends.ErrGone): // Nomad collects what is stopped
+			index = 0
+		}
+		w.Progress("%v; trying again", err)
+		if err := pause(ctx, fullPause); err != nil {
+			return outcome, err
+		}
+	}
+}
+
+// lost returns what to do about a job that could not be registered again, and prints its definition, unless the job
+// is not stopped.
+func lost(w router.Work, job backends.JobDetail, definition json.RawMessage, err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), lookEvery*10)
+	defer cancel()
+	if is, lookErr := w.Cluster.Job(ctx, job.Job); lookErr == nil && !is.Stopped {
+		return errors.Join(fmt.Errorf("%s is not stopped, it is at version %d now, but who made it that is not known (see: history %s): %w", job.ID, is.Version, job.ID, err), w.Release())
+	}
+	w.Note("the definition of %s, which is kept in %s:", job.ID, w.KeptIn())
+	w.Note("%s", definition)
+	return fmt.Errorf("%s may be stopped now, and could not be registered again: %w; bring it back with: ops %s --restore", job.ID, err, w.ID)
+}

@@ -1,0 +1,116 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/internal/escape"
+	"nomadctld/internal/render"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(history) }) }
+
+type history struct{ json bool }
+
+func (h *history) Spec() router.Spec {
+	return router.Spec{
+		Name:     "history",
+		Args:     "JOB",
+		Short:    "List the versions of a job and what each of them changed",
+		Target:   router.TargetJob,
+		Set:      router.Read,
+		Terminal: true,
+		JSON:     historyOutput{},
+		Long: `
+Newest first, as far as Nomad keeps them. Under each version stands what differs from the one before: ~ what is
+different, + what is new, - what is gone. The values of the job's environment and templates are shown as they are.`,
+		Flags: func(f *pflag.FlagSet) { f.BoolVar(&h.json, "json", false, "write JSON for scripts") },
+	}
+}
+
+type historyOutput struct {
+	Versions []versionOutput `json:"versions" doc:"newest first"`
+}
+
+type versionOutput struct {
+	Version   uint64         `json:"version" doc:""`
+	Stable    bool           `json:"stable" doc:"a deployment of it succeeded"`
+	Stopped   bool           `json:"stopped" doc:"the stopping of the job"`
+	Tag       string         `json:"tag" doc:"its name, or empty"`
+	Submitted time.Time      `json:"submitted" doc:""`
+	Changes   []changeOutput `json:"changes" doc:"from the version before; empty for the oldest"`
+}
+
+type changeOutput struct {
+	Path string `json:"path" doc:"which field"`
+	Old  string `json:"old" doc:"empty: it was not there"`
+	New  string `json:"new" doc:"empty: it is not there any more"`
+}
+
+func (h *history) Run(ctx context.Context, req *router.Request) error {
+	done := req.Progress("waiting for the cluster")
+	versions, err := req.Cluster.Versions(ctx, req.Job)
+	done()
+	if err != nil {
+		return ofJob(req.Job, err)
+	}
+	if h.json {
+		return render.JSON(req.Stdout, historyJSON(versions))
+	}
+	_, err = io.WriteString(req.Stdout, historyText(versions, look(req)))
+	return err
+}
+
+func historyJSON(versions []backends.Version) historyOutput {
+	out := historyOutput{Versions: []versionOutput{}}
+	for _, v := range versions {
+		one := versionOutput{v.Number, v.Stable, v.Stopped, v.Tag, v.Submitted, []changeOutput{}}
+		for _, c := range v.Changes {
+			one.Changes = append(one.Changes, changeOutput(c))
+		}
+		out.Versions = append(out.Versions, one)
+	}
+	return out
+}
+
+func historyText(versions []backends.Version, look render.Look) string {
+	var b strings.Builder
+	for i, v := range versions {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "version %d, %s", v.Number, v.Submitted.UTC().Format("2006-01-02T15:04:05Z"))
+		if v.Stable {
+			b.WriteString(", " + look.Paint(render.Good, "stable"))
+		}
+		if v.Stopped {
+			b.WriteString(", " + look.Paint(render.Bad, "stopped"))
+		}
+		if v.Tag != "" {
+			b.WriteString(", " + escape.Text(v.Tag))
+		}
+		b.WriteString("\n")
+		for _, c := range v.Changes {
+			b.WriteString("  " + changeText(c, look) + "\n")
+		}
+	}
+	return b.String()
+}
+
+func changeText(c backends.Change, look render.Look) string {
+	path, before, after := escape.Text(c.Path), escape.Text(c.Old), escape.Text(c.New)
+	switch {
+	case c.Old == "":
+		return look.Paint(render.Good, "+ "+path+": "+after)
+	case c.New == "":
+		return look.Paint(render.Bad, "- "+path+": "+before)
+	}
+	return look.Paint(render.Odd, "~ "+path+": "+before+" -> "+after)
+}

@@ -1,0 +1,92 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/internal/escape"
+	"nomadctld/router"
+)
+
+// logFlags are the flags of logs and tail.
+type logFlags struct {
+	lines          string
+	stdout, stderr bool
+	since          string
+	times          bool
+	grep           string
+	set            *pflag.FlagSet
+}
+
+func (l *logFlags) bind(f *pflag.FlagSet) {
+	f.StringVarP(&l.lines, "lines", "n", "100", "the last `N` lines, or all")
+	f.BoolVar(&l.stdout, "stdout", false, "only stdout")
+	f.BoolVar(&l.stderr, "stderr", false, "only stderr")
+	f.StringVar(&l.since, "since", "", "only what is younger than this `TIME`: 10m, 2h, 3d, or 2026-11-22 14:05 in UTC")
+	f.BoolVarP(&l.times, "timestamps", "t", false, "the time before each line, where the source has it")
+	f.StringVar(&l.grep, "grep", "", "of those only lines that this `REGEXP` matches")
+	l.set = f
+}
+
+// query returns what the flags ask of a log and which lines are shown; a nil pattern is all. Its errors have the exit
+// code 2.
+func (l *logFlags) query(now time.Time) (q backends.LogQuery, pattern *regexp.Regexp, err error) {
+	q = backends.LogQuery{Stdout: l.stdout || !l.stderr, Stderr: l.stderr || !l.stdout, Times: l.times, Lines: -1}
+	if l.grep != "" {
+		if pattern, err = regexp.Compile(l.grep); err != nil {
+			return q, nil, router.Exit(2, fmt.Errorf("--grep: %w", err))
+		}
+	}
+	if l.since != "" {
+		if q.Since, err = moment(l.since, now); err != nil {
+			return q, nil, router.Exit(2, fmt.Errorf("--since: %w", err))
+		}
+	}
+	// With a time all of what is younger is meant, unless a number is given too.
+	if l.lines != "all" && (l.since == "" || l.set.Changed("lines")) {
+		if q.Lines, err = strconv.Atoi(l.lines); err != nil || q.Lines < 0 {
+			return q, nil, router.Exit(2, fmt.Errorf("--lines takes a number or all, not %q", l.lines))
+		}
+	}
+	return q, pattern, nil
+}
+
+var timeLayouts = []string{
+	time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
+}
+
+// moment returns the time that text means: a time in UTC, or so long before now.
+func moment(text string, now time.Time) (time.Time, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return now.AddDate(0, 0, -int(n)), nil
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	for _, layout := range timeLayouts {
+		if t, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no time: write 10m, 2h, 3d, or 2026-11-22 14:05", text)
+}
+
+// explainLog says what to do about an error of a log.
+func explainLog(err error, task string) error {
+	switch {
+	case errors.Is(err, backends.ErrNoTimes):
+		return fmt.Errorf("the log of %s is read from files of Nomad, which hold no times: leave out -t and --since", escape.Text(task))
+	case err != nil:
+		return fmt.Errorf("log of %s: %w", escape.Text(task), err)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package commands
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"regexp"
+	"sync"
+	"time"
+
+	"nomadctld/backends"
+	"nomadctld/internal/escape"
+	"nomadctld/router"
+)
+
+// logPrinter shows the logs of one or several tasks on one client's streams.
+type logPrinter struct {
+	req     *router.Request
+	pattern *regexp.Regexp // nil: every line
+	times   bool
+
+	mu sync.Mutex // a line is written as one
+}
+
+// taskLog shows the log of one task.
+type taskLog struct {
+	*logPrinter
+	prefix string // of each line; harmless text
+	lines  [2]line
+}
+
+// line is the beginning of a line whose end has not come yet.
+type line struct {
+	text  []byte
+	begun bool // a part of it has been written
+	time  time.Time
+}
+
+func (p *logPrinter) task(prefix string) *taskLog { return &taskLog{logPrinter: p, prefix: prefix} }
+
+// mostOfLine is how much of a line is looked at as one: for --grep, a prefix or a terminal longer lines are cut up.
+const mostOfLine = 64 << 10
+
+// print shows a piece.
+func (t *taskLog) print(p backends.Piece) error {
+	out, l := t.req.Bytes.Stdout, &t.lines[0]
+	if p.Stderr {
+		out, l = t.req.Bytes.Stderr, &t.lines[1]
+	}
+	if p.Skipped > 0 {
+		return t.skipped(p, l)
+	}
+	if t.req.Terminal == nil && t.prefix == "" && t.pattern == nil && !t.times {
+		l.begun = !bytes.HasSuffix(p.Data, []byte{'\n'})
+		_, err := out.Write(p.Data)
+		return err
+	}
+	for data := p.Data; len(data) > 0; {
+		if len(l.text) == 0 {
+			l.time = p.Time
+		}
+		end := bytes.IndexByte(data, '\n') + 1
+		if end == 0 {
+			end = len(data)
+		}
+		end = min(end, mostOfLine-len(l.text))
+		l.text = append(l.text, data[:end]...)
+		data = data[end:]
+		if l.text[len(l.text)-1] == '\n' || len(l.text) == mostOfLine {
+			if err := t.write(p.Stderr, l); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// flush shows what has no end of a line and will get none.
+func (t *taskLog) flush() error {
+	for i := range t.lines {
+		if len(t.lines[i].text) == 0 {
+			continue
+		}
+		if t.prefix != "" || t.req.Terminal != nil {
+			t.lines[i].text = append(t.lines[i].text, '\n')
+		}
+		if err := t.write(i == 1, &t.lines[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write shows a line, or a part of a long one.
+func (t *taskLog) write(stderr bool, l *line) error {
+	text, whole := bytes.CutSuffix(l.text, []byte{'\n'})
+	defer func() { l.text = l.text[:0] }()
+	if t.pattern != nil && !l.begun && !t.pattern.Match(bytes.TrimSuffix(text, []byte{'\r'})) {
+		return nil
+	}
+	var shown []byte
+	if !l.begun || t.prefix != "" {
+		shown = append(shown, t.prefix...)
+		if t.times && !l.time.IsZero() {
+			shown = append(l.time.UTC().AppendFormat(shown, "2006-01-02T15:04:05.000000000Z07:00"), ' ')
+		}
+	}
+	if t.req.Terminal != nil {
+		shown = append(shown, escape.Line(string(text), !t.req.NoColor)...)
+	} else {
+		shown = append(shown, text...)
+	}
+	if whole || t.prefix != "" {
+		shown = append(shown, '\n')
+	}
+	l.begun = !whole
+	out := t.req.Stdout
+	if stderr {
+		out = t.req.Stderr
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, err := out.Write(shown)
+	return err
+}
+
+// skipped says that lines are missing where they would be.
+func (t *taskLog) skipped(p backends.Piece, l *line) error {
+	noun := "lines"
+	if p.Skipped == 1 {
+		noun = "line"
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l.begun && t.prefix == "" {
+		out := t.req.Stdout
+		if p.Stderr {
+			out = t.req.Stderr
+		}
+		if _, err := io.WriteString(out, "\n"); err != nil {
+			return err
+		}
+	}
+	l.text, l.begun = l.text[:0], false
+	_, err := fmt.Fprintf(t.req.Stderr, "nomadctld: %s%d %s skipped here: they came faster than this client reads\n", t.prefix, p.Skipped, noun)
+	return err
+}
+
+// note says something of ours about a log.
+func (t *taskLog) note(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(t.req.Stderr, "nomadctld: "+format+"\n", args...)
+}

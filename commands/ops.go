@@ -1,0 +1,232 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/internal/ops"
+	"nomadctld/internal/render"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(operations) }) }
+
+type operations struct{ cancel, restore, forget, json bool }
+
+func (o *operations) Spec() router.Spec {
+	return router.Spec{
+		Name:     "ops",
+		Args:     "[ID]",
+		Short:    "List restarts that go on or have ended, or follow one",
+		Target:   router.TargetScope,
+		Set:      router.Operate,
+		Terminal: true,
+		JSON:     opsOutput{},
+		Long: `
+Those of your jobs, whoever began them, that go on or ended lately. With an ID, or a unique beginning of one, what it told
+so far and will tell; leaving does not end it.
+
+interrupted is a restart --full that the gateway could not finish before it ended: the job may be stopped. --restore
+registers it again as it was.`,
+		Flags: func(f *pflag.FlagSet) {
+			f.BoolVar(&o.cancel, "cancel", false, "let it end after the batch that it is about")
+			f.BoolVar(&o.restore, "restore", false, "register the job again whose definition was kept")
+			f.BoolVar(&o.forget, "forget", false, "remove a definition that was kept and is not needed")
+			f.BoolVar(&o.json, "json", false, "write JSON for scripts")
+		},
+	}
+}
+
+type opsOutput struct {
+	Operations []opOutput `json:"operations" doc:"oldest first"`
+}
+
+type opOutput struct {
+	ID        string     `json:"id" doc:""`
+	Tier      string     `json:"tier" doc:""`
+	Namespace string     `json:"namespace" doc:""`
+	Job       string     `json:"job" doc:""`
+	State     string     `json:"state" doc:"running, ending, done, failed or interrupted"`
+	User      string     `json:"user" doc:"login of who began it"`
+	Began     time.Time  `json:"began" doc:""`
+	Ended     *time.Time `json:"ended" doc:"null: it goes on"`
+	Command   string     `json:"command" doc:"that began it"`
+	Last      string     `json:"last" doc:"what it told last"`
+}
+
+func (o *operations) Run(ctx context.Context, req *router.Request) error {
+	all := o.list(req)
+	if len(req.Args) == 0 {
+		if o.cancel || o.restore || o.forget {
+			return router.Exit(2, errors.New("ops: --cancel, --restore and --forget need the ID of an operation"))
+		}
+		return o.show(req, all)
+	}
+	one, err := opByID(all, req.Args[0])
+	if err != nil {
+		return err
+	}
+	switch op := begun(req, one.ID); {
+	case o.restore, o.forget:
+		return o.useKept(ctx, req, one)
+	case op == nil:
+		return fmt.Errorf("operation %s on %s was interrupted by the end of the gateway (bring the job back: ops %s --restore)", one.ID, one.Job, one.ID)
+	case o.cancel:
+		return cancelled(req, op)
+	default:
+		report := newReport(req)
+		defer report.end()
+		return op.Follow(ctx, report.note)
+	}
+}
+
+// list returns the operations on the user's jobs, those that are known only by what they kept among them.
+func (o *operations) list(req *router.Request) (all []opOutput) {
+	fits := func(tier, namespace string) bool {
+		return (req.Tier == "" || req.Tier == tier) && (req.Namespace == "" || req.Namespace == namespace)
+	}
+	for _, op := range req.Begun() {
+		if !fits(op.Job.Tier, op.Job.Namespace) {
+			continue
+		}
+		one := opOutput{op.ID, op.Job.Tier, op.Job.Namespace, op.Job.ID, "running", op.User, op.Began.UTC(), nil, op.Command, op.Last().Text}
+		switch at, err := op.Ended(); {
+		case !at.IsZero():
+			at = at.UTC()
+			one.Ended, one.State = &at, "done"
+			if err != nil {
+				one.State, one.Last = "failed", err.Error()
+			}
+		case op.Halted() != nil:
+			one.State = "ending"
+		}
+		all = append(all, one)
+	}
+	for _, k := range req.Kept() {
+		known := slices.ContainsFunc(all, func(one opOutput) bool { return one.ID == k.ID })
+		if !known && fits(k.Job.Tier, k.Job.Namespace) {
+			all = append(all, opOutput{k.ID, k.Job.Tier, k.Job.Namespace, k.Job.ID, "interrupted", k.User, k.Time, nil, k.Command, "bring it back: ops " + k.ID + " --restore"})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b opOutput) int { return a.Began.Compare(b.Began) })
+	return all
+}
+
+func (o *operations) show(req *router.Request, all []opOutput) error {
+	if o.json {
+		return render.JSON(req.Stdout, opsOutput{append([]opOutput{}, all...)})
+	}
+	rows := [][]string{{"ID", "State", "Began", "User", "Tier", "Job", "Last"}}
+	for _, one := range all {
+		rows = append(rows, []string{one.ID, one.State, one.Began.Format("2006-01-02T15:04:05Z"), one.User, one.Tier, one.Job, one.Last})
+	}
+	var b strings.Builder
+	render.Columns(&b, rows, look(req))
+	_, err := io.WriteString(req.Stdout, b.String())
+	return err
+}
+
+func opByID(all []opOutput, id string) (opOutput, error) {
+	found := slices.DeleteFunc(slices.Clone(all), func(one opOutput) bool { return !strings.HasPrefix(one.ID, strings.ToLower(id)) })
+	switch len(found) {
+	case 0:
+		return opOutput{}, fmt.Errorf("no operation %s (see: ops)", id)
+	case 1:
+		return found[0], nil
+	}
+	return opOutput{}, fmt.Errorf("%s fits %d operations (see: ops)", id, len(found))
+}
+
+func begun(req *router.Request, id string) *ops.Op {
+	for _, op := range req.Begun() {
+		if op.ID == id {
+			return op
+		}
+	}
+	return nil
+}
+
+func cancelled(req *router.Request, op *ops.Op) error {
+	if at, _ := op.Ended(); !at.IsZero() {
+		return already(req, "operation %s has ended already", op.ID)
+	}
+	op.Halt("cancelled by " + req.User.Login)
+	return finished(req, "operation %s on %s ends after what it is about (see: ops %s)", op.ID, op.Job.ID, op.ID)
+}
+
+// useKept registers the job again whose definition an operation has kept, unless somebody has, or forgets the definition.
+func (o *operations) useKept(ctx context.Context, req *router.Request, one opOutput) error {
+	if op := begun(req, one.ID); op != nil {
+		if at, _ := op.Ended(); at.IsZero() {
+			return fmt.Errorf("operation %s goes on (see: ops %s)", one.ID, one.ID)
+		}
+	}
+	kept := req.Kept()
+	i := slices.IndexFunc(kept, func(k ops.Kept) bool { return k.ID == one.ID })
+	if i < 0 {
+		return fmt.Errorf("operation %s keeps no definition: %s was registered again", one.ID, one.Job)
+	}
+	k := kept[i]
+	job := backends.Job{Tier: k.Job.Tier, Namespace: k.Job.Namespace, ID: k.Job.ID, Root: k.Job.Root}
+	req.Event.Tier, req.Event.Namespace, req.Event.Job, req.Event.Operation = job.Tier, job.Namespace, job.ID, k.ID
+	if o.forget {
+		if err := req.Drop(k); err != nil {
+			return err
+		}
+		return finished(req, "forgot version %d of %s", k.Version, job.ID)
+	}
+	index, err := stoppedIndex(ctx, req, job, k)
+	if err == nil {
+		var outcome backends.Outcome
+		if outcome, err = req.Operations.Register(ctx, job, k.Definition, index); err == nil {
+			err = finished(req, "registered %s again as it was%s", job.ID, evaluation(outcome))
+		}
+	}
+	switch {
+	case errors.Is(err, errRuns):
+		already(req, "%s was registered again already", job.ID)
+	case err != nil:
+		return err
+	}
+	return req.Drop(k)
+}
+
+var errRuns = errors.New("it is not stopped")
+
+// stoppedIndex returns the index of a stopped job, 0 if Nomad has none of this name, and errRuns if it is not stopped. It
+// has to be stopped as the operation left it: what is kept must not take the place of something newer.
+func stoppedIndex(ctx context.Context, req *router.Request, job backends.Job, k ops.Kept) (uint64, error) {
+	text, err := req.Cluster.Definition(ctx, job, nil)
+	if errors.Is(err, backends.ErrGone) {
+		return 0, nil
+	}
+	var definition struct {
+		Stop                                 bool
+		Version, JobModifyIndex, CreateIndex uint64
+	}
+	var kept struct{ CreateIndex uint64 }
+	if err == nil {
+		err = errors.Join(json.Unmarshal(text, &definition), json.Unmarshal(k.Definition, &kept))
+	}
+	switch {
+	case err != nil:
+	case !definition.Stop:
+		err = errRuns
+	case definition.CreateIndex != kept.CreateIndex:
+		err = fmt.Errorf("what is kept of %s is of a job that was purged since; there is another one of its name, which is stopped (bring that back: start %s; forget what is kept: ops %s --forget)",
+			job.ID, job.ID, k.ID)
+	case definition.Version > k.Version+1:
+		err = fmt.Errorf("what is kept of %s is version %d, and it was changed since, to version %d that is stopped (bring that back: start %s; forget what is kept: ops %s --forget)",
+			job.ID, k.Version, definition.Version, job.ID, k.ID)
+	}
+	return definition.JobModifyIndex, err
+}

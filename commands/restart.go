@@ -1,0 +1,219 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/internal/ops"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(restart) }) }
+
+type restart struct {
+	batch                             string
+	wait, timeout                     time.Duration
+	reschedule, full, background, yes bool
+	ignoreChecks                      bool
+}
+
+func (r *restart) Spec() router.Spec {
+	return router.Spec{
+		Name:     "restart",
+		Args:     "PART",
+		Short:    "Restart a job, a group, a task or an allocation, a batch at a time",
+		Target:   router.TargetPart,
+		Set:      router.Operate,
+		Terminal: true,
+		Long: `
+PART is JOB, JOB/GROUP, JOB/GROUP/TASK or an ID: an exec ID restarts that task, an allocation's ID all tasks of it. Tasks
+are restarted where they are, in one allocation after the other or in batches; the next batch begins when all tasks of the
+one before run and their service checks pass. At the first batch that does not come up it stops, and says what is restarted
+and what is not.
+
+If you leave, the running batch is finished and the restart stops there. With --background it goes on; ops shows it.
+
+--full stops the whole job and registers it again as it was. What it was is written to a file first, and it is registered
+again until Nomad takes it; if that does not succeed, the definition is printed, with the command that brings it back.`,
+		Flags: func(f *pflag.FlagSet) {
+			f.StringVarP(&r.batch, "batch", "b", "1", "restart so many allocations at a time: `N` or N%")
+			f.DurationVar(&r.wait, "wait", 0, "pause so long between batches")
+			f.DurationVar(&r.timeout, "timeout", 5*time.Minute, "how long a batch may take to come up")
+			f.BoolVar(&r.ignoreChecks, "ignore-checks", false, "do not wait for service checks: for a restart that they fail before and after")
+			f.BoolVar(&r.reschedule, "reschedule", false, "stop the allocations instead, so that Nomad replaces them")
+			f.BoolVar(&r.full, "full", false, "stop the job and register it again")
+			f.BoolVar(&r.background, "background", false, "write the operation's ID and go on without you")
+			f.BoolVarP(&r.yes, "yes", "y", false, "do not ask before --full, where several allocations are hit")
+		},
+	}
+}
+
+func (r *restart) Run(ctx context.Context, req *router.Request) error {
+	if err := r.check(req); err != nil {
+		return router.Exit(2, fmt.Errorf("restart: %w", err))
+	}
+	job, err := current(ctx, req)
+	if err != nil {
+		return err
+	}
+	if _, err := groupOf(job, req.Part); err != nil {
+		return err
+	}
+	if err := req.Busy(); err != nil { // the other one may have stopped it for a moment
+		return err
+	}
+	if err := restartable(job); err != nil {
+		return err
+	}
+	work := func(ctx context.Context, w router.Work) error { return r.restartFull(ctx, w, job) }
+	if r.full {
+		if hit := live(job, ""); len(hit) > 1 {
+			if err := confirm(ctx, req, r.yes, "Stop and start %s in tier %s: %s?", job.ID, job.Tier, counted(len(hit), "running allocation")); err != nil {
+				return err
+			}
+		}
+	} else {
+		targets := r.targets(req, job)
+		if len(targets) == 0 {
+			return fmt.Errorf("nothing of %s runs (see: status %s)", req.Args[0], job.ID)
+		}
+		size, err := batchSize(r.batch, len(targets))
+		if err != nil {
+			return router.Exit(2, fmt.Errorf("restart: %w", err))
+		}
+		work = (&rolling{job: job, targets: targets, size: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule, ignoreChecks: r.ignoreChecks}).run
+	}
+	op, err := req.Begin(ctx, work)
+	if err != nil {
+		return err
+	}
+	if r.background {
+		fmt.Fprintf(req.Stderr, "it goes on in the background (see: ops %s)\n", op.ID)
+		return finished(req, "%s", op.ID)
+	}
+	return attend(ctx, req, op)
+}
+
+func (r *restart) check(req *router.Request) error {
+	switch {
+	case r.full && (req.Part != router.Part{} || req.Allocation != nil):
+		return errors.New("--full is for a whole job")
+	case r.full && r.reschedule:
+		return errors.New("--full and --reschedule exclude each other")
+	case r.reschedule && (req.Part.Task != "" || req.Task != nil):
+		return errors.New("--reschedule replaces allocations, with all their tasks: name the group or the allocation")
+	case r.reschedule && (req.Job.Type == "system" || req.Job.Type == "sysbatch"):
+		return fmt.Errorf("Nomad does not replace an allocation of a %s job that is stopped: restart it in place", req.Job.Type)
+	case r.wait < 0 || r.timeout <= 0:
+		return errors.New("--wait and --timeout take times, such as 30s")
+	}
+	_, err := batchSize(r.batch, 1)
+	return err
+}
+
+// restartable returns an error for a job whose restart makes no sense now.
+func restartable(job backends.JobDetail) error {
+	switch {
+	case job.Periodic, job.Parameterized:
+		return fmt.Errorf("%s only launches others: restart one of those (see: ps %s)", job.ID, job.ID)
+	case job.Stopped:
+		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
+	case job.Rollout != nil && isActive(*job.Rollout):
+		return fmt.Errorf("%s is being deployed: deployment %s of version %d is %s; wait for its end, or end it (see: deployment %s, fail %s)",
+			job.ID, short(job.Rollout.ID), job.Rollout.Version, job.Rollout.Status, job.ID, job.ID)
+	}
+	return nil
+}
+
+// batchSize returns how many allocations of all are a batch: at least one.
+func batchSize(text string, all int) (int, error) {
+	number, percent := strings.CutSuffix(text, "%")
+	n, err := strconv.Atoi(number)
+	switch {
+	case err != nil || n < 1 || percent && n > 100:
+		return 0, fmt.Errorf("--batch takes a number above 0, or a percentage such as 25%%, not %q", text)
+	case percent:
+		return max(1, all*n/100), nil
+	}
+	return n, nil
+}
+
+// target is what is to be restarted of one allocation.
+type target struct {
+	backends.Allocation
+	task string // empty: all
+}
+
+func (r *restart) targets(req *router.Request, job backends.JobDetail) (all []target) {
+	task := req.Part.Task
+	if req.Task != nil {
+		task = req.Task.Name
+	}
+	for _, a := range live(job, req.Part.Group) {
+		if a.Desired != "run" || a.Status != "running" || req.Allocation != nil && a.ID != req.Allocation.ID {
+			continue
+		}
+		if task == "" || slices.ContainsFunc(a.Tasks, func(t backends.Task) bool { return t.Name == task && t.State == "running" }) {
+			all = append(all, target{a, task})
+		}
+	}
+	return all
+}
+
+// attend shows an operation that the session has begun until it ends. If the session ends first, the operation is asked to
+// end after what it is about; so it is by Ctrl-C, and a second one leaves it alone.
+func attend(ctx context.Context, req *router.Request, op *ops.Op) error {
+	report := newReport(req)
+	defer report.end()
+	shown := 0 // of the notes that last
+	err := op.Follow(ctx, func(n ops.Note) error {
+		if !n.Passing {
+			shown++
+		}
+		return report.note(n)
+	})
+	if ended, _ := op.Ended(); !ended.IsZero() {
+		return err
+	}
+	if req.Terminal == nil || !errors.Is(err, router.ErrInterrupted) {
+		op.Halt("its client has left")
+		return err
+	}
+	op.Halt("interrupted")
+	report.say("it ends after what it is about; Ctrl-C again leaves it alone (see: ops %s)", op.ID)
+	ctx, leave := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer leave(nil)
+	go func() {
+		for presses := 0; presses < 2; { // the first one is still to be read
+			key, err := req.Ask(ctx)
+			if err != nil {
+				break
+			}
+			if key == ctrlC {
+				presses++
+			}
+		}
+		leave(router.ErrInterrupted)
+	}()
+	err = op.Follow(ctx, func(n ops.Note) error {
+		if !n.Passing && shown > 0 {
+			shown--
+			return nil
+		}
+		return report.note(n)
+	})
+	if err != nil {
+		return router.Exit(130, err)
+	}
+	return nil
+}
+
+const ctrlC = 3

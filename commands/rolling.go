@@ -1,0 +1,352 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"nomadctld/backends"
+	"nomadctld/router"
+)
+
+// rolling restarts allocations of a job, a batch at a time.
+type rolling struct {
+	job           backends.JobDetail
+	targets       []target
+	size          int
+	wait, timeout time.Duration
+	replace       bool // by other allocations
+	ignoreChecks  bool // do not wait for what services say of themselves
+
+	done  []target // that came up again
+	begun []target // that were told to restart, of the batch at hand
+
+	next int // of the targets: the first of the batch at hand
+}
+
+const (
+	steady     = 2 * time.Second // tasks have to run so long to count as come up
+	checksWait = 5 * time.Second
+
+	ordersAtOnce = 4 // each takes as long as its tasks take to end, and a connection to the cluster
+)
+
+func (r *rolling) run(ctx context.Context, w router.Work) error {
+	w.Note("restarting %s of %s, %d at a time", counted(len(r.targets), "allocation"), r.job.ID, min(r.size, len(r.targets)))
+	for batch := range slices.Chunk(r.targets, r.size) {
+		r.begun = nil
+		now, err := r.between(ctx, w)
+		if err == nil {
+			batch = r.refreshed(w, now, batch)
+			err = r.one(ctx, w, batch)
+		}
+		if err != nil {
+			return r.stopped(w, err)
+		}
+		r.next += r.size
+		if len(batch) > 0 {
+			r.done = append(r.done, batch...)
+			w.Note("%d of %d restarted: %s", len(r.done), len(r.targets), names(batch))
+		}
+	}
+	w.Note("restarted %s of %s", counted(len(r.done), "allocation"), r.job.ID)
+	return nil
+}
+
+// stopped says what is restarted and what is not, and returns err.
+func (r *rolling) stopped(w router.Work, err error) error {
+	w.Note("restarted: %s", names(r.done))
+	if len(r.begun) > 0 {
+		w.Note("not come up, or not known to have: %s", names(r.begun))
+	}
+	w.Note("not restarted: %s", names(slices.DeleteFunc(slices.Clone(r.targets[r.next:]), func(t target) bool {
+		return slices.ContainsFunc(r.begun, func(b target) bool { return b.ID == t.ID })
+	})))
+	return fmt.Errorf("the restart of %s stopped after %d of %d allocations: %w", r.job.ID, len(r.done), len(r.targets), err)
+}
+
+// between waits before a batch, unless it is the first one, and returns the job as it is then: still what it was.
+func (r *rolling) between(ctx context.Context, w router.Work) (now backends.JobDetail, err error) {
+	ctx, cancel := untilHalted(ctx, w)
+	defer cancel()
+	if len(r.done) > 0 && r.wait > 0 {
+		w.Progress("waiting %s before the next batch", r.wait)
+		if err := pause(ctx, r.wait); err != nil {
+			return now, err
+		}
+	}
+	err = watchJob(ctx, w.Cluster, r.job.Job, w.Progress, func(is backends.JobDetail) (bool, error) {
+		if now = is; now.Index != r.job.Index {
+			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
+		}
+		return true, restartable(now)
+	})
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return now, err
+}
+
+// untilHalted returns ctx with the end that somebody asks of the work.
+func untilHalted(ctx context.Context, w router.Work) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-w.Halting():
+			cancel(w.Halted())
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// one restarts a batch and waits until it has come up.
+func (r *rolling) one(ctx context.Context, w router.Work, batch []target) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	w.Progress("restarting %s", names(batch))
+	if err := r.order(ctx, w, batch); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("a batch did not come up within %s", r.timeout))
+	defer cancel()
+	up := map[string]upSince{} // by allocation
+	waits := ""
+	err := watchJob(ctx, w.Cluster, r.job.Job, w.Progress, func(now backends.JobDetail) (bool, error) {
+		checks := r.checks(ctx, w, now, batch)
+		if ctx.Err() != nil { // what the checks say is not known then: waits stays what was seen last
+			return true, context.Cause(ctx)
+		}
+		var missing []string
+		for _, t := range batch {
+			why, err := r.missing(now, t, checks)
+			switch {
+			case err != nil:
+				return true, err
+			case why != "":
+				missing = append(missing, short(t.ID)+" "+why)
+				delete(up, t.ID)
+			default:
+				a, _ := r.successor(now, t)
+				if last := lastStart(a, t.task); up[t.ID].seen.IsZero() || !up[t.ID].started.Equal(last) {
+					up[t.ID] = upSince{time.Now(), last}
+				}
+			}
+		}
+		if waits = strings.Join(missing, ", "); waits != "" {
+			w.Progress("%d of %d restarted; %s", len(r.done), len(r.targets), waits)
+			return false, nil
+		}
+		return !slices.ContainsFunc(batch, func(t target) bool { return time.Since(up[t.ID].seen) < steady }), nil
+	})
+	if err != nil && ctx.Err() != nil && waits != "" {
+		err = fmt.Errorf("%w: %s", err, waits)
+	}
+	return err
+}
+
+// upSince is when a target was first seen up, after its tasks were last started: what ends and is started again and again
+// has not come up.
+type upSince struct{ seen, started time.Time }
+
+// lastStart returns when a task of an allocation was last started, or the latest of all for "".
+func lastStart(a backends.Allocation, task string) (last time.Time) {
+	for _, t := range a.Tasks {
+		if at := startedAt(t); (task == "" || task == t.Name) && at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// refreshed returns the targets as they are now, without those that need no restart any more because they have ended or
+// were replaced since the beginning.
+func (r *rolling) refreshed(w router.Work, now backends.JobDetail, batch []target) (left []target) {
+	for _, t := range batch {
+		i := slices.IndexFunc(now.Allocations, func(a backends.Allocation) bool { return a.ID == t.ID })
+		switch {
+		case i < 0:
+			w.Note("allocation %s is not there any more", short(t.ID))
+		case now.Allocations[i].Next != "":
+			w.Note("allocation %s was replaced by %s meanwhile", short(t.ID), short(now.Allocations[i].Next))
+		case now.Allocations[i].Status != "running" || now.Allocations[i].Desired != "run":
+			w.Note("allocation %s does not run any more: it is %s", short(t.ID), now.Allocations[i].Status)
+		default:
+			left = append(left, target{now.Allocations[i], t.task})
+		}
+	}
+	return left
+}
+
+// order tells the allocations to restart, all of the batch at a time. Of one whose answer was lost, what becomes of it
+// will tell.
+func (r *rolling) order(ctx context.Context, w router.Work, batch []target) error {
+	errs := make([]error, len(batch))
+	var orders errgroup.Group
+	orders.SetLimit(ordersAtOnce)
+	for i, t := range batch {
+		orders.Go(func() error {
+			errs[i] = backends.Protect(func() (err error) {
+				if r.replace {
+					_, err = w.Operations.StopAllocation(ctx, t.Allocation)
+				} else {
+					err = w.Operations.RestartTask(ctx, t.Allocation, t.task)
+				}
+				return err
+			})
+			return nil
+		})
+	}
+	orders.Wait()
+	for i, t := range batch {
+		if errs[i] == nil || errors.Is(errs[i], backends.ErrUncertain) {
+			r.begun = append(r.begun, t)
+			errs[i] = nil
+		} else {
+			errs[i] = fmt.Errorf("allocation %s: %w", short(t.ID), errs[i])
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checks asks for the service checks of what the batch has become.
+func (r *rolling) checks(ctx context.Context, w router.Work, now backends.JobDetail, batch []target) map[string][]backends.Check {
+	if r.ignoreChecks {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, checksWait)
+	defer cancel()
+	var of []backends.Allocation
+	for _, t := range batch {
+		if a, ok := r.successor(now, t); ok && a.Status == "running" {
+			of = append(of, a)
+		}
+	}
+	return w.Cluster.Checks(ctx, of)
+}
+
+// missing says what a target that was told to restart still lacks; empty: nothing. What will not come is an error.
+func (r *rolling) missing(now backends.JobDetail, t target, checks map[string][]backends.Check) (string, error) {
+	a, ok := r.successor(now, t)
+	switch {
+	case !ok && r.replace:
+		if text := unplacedText(now.Unplaced); text != "" {
+			return "is not placed: " + text, nil
+		}
+		return "is being replaced", nil
+	case !ok:
+		return "", fmt.Errorf("allocation %s is not there any more", short(t.ID))
+	case a.Status == "failed" || a.Status == "lost":
+		return "", fmt.Errorf("allocation %s is %s (see: info %s)", short(a.ID), a.Status, short(a.ID))
+	case a.Status == "complete" && a.Desired == "run": // its work is done
+		return "", nil
+	case a.Status == "pending":
+		return "is pending", nil
+	case a.Status == "unknown":
+		return "is on a node that Nomad does not hear of", nil
+	case a.Finished() || a.Desired != "run":
+		return "", fmt.Errorf("allocation %s was stopped by somebody else, it is %s", short(a.ID), a.Status)
+	case a.Healthy != nil && !*a.Healthy && r.replace:
+		return "", fmt.Errorf("allocation %s is unhealthy (see: info %s)", short(a.ID), short(a.ID))
+	}
+	why, started, err := r.tasks(a, t)
+	if why != "" || err != nil {
+		return why, err
+	}
+	results, known := checks[a.ID]
+	if !known && !r.ignoreChecks {
+		return "has checks that are not known", nil
+	}
+	for _, c := range results {
+		switch {
+		case c.Readiness: // it is not to hold anything up, as Nomad sees it
+		case c.Status == "failure" || c.Status == "pending":
+			return "check " + c.Name + " is in " + c.Status, nil
+		case !r.replace && !c.Time.After(started): // Nomad keeps the result from before the restart
+			return "check " + c.Name + " has not run again", nil
+		}
+	}
+	return "", nil
+}
+
+// tasks says what the tasks of an allocation lack that were to restart: those that ran before. started is when the last of
+// them did.
+func (r *rolling) tasks(a backends.Allocation, t target) (why string, started time.Time, err error) {
+	for _, task := range a.Tasks {
+		before := t.before(task.Name)
+		told := before != nil && before.State == "running" && (r.replace || t.task == "" || t.task == task.Name)
+		switch {
+		case task.Failed:
+			return "", started, fmt.Errorf("task %s of allocation %s has failed (see: logs %s)", task.Name, short(a.ID), task.ExecID)
+		case !told, task.State == "dead": // one that prepares others ends
+		case task.State != "running":
+			return task.Name + " is " + task.State, started, nil
+		case !r.replace && !startedAt(task).After(startedAt(*before)):
+			return task.Name + " is being stopped", started, nil
+		case startedAt(task).After(started):
+			started = startedAt(task)
+		}
+	}
+	return "", started, nil
+}
+
+// successor returns the allocation as it is now: the target's own, or the one that takes its place.
+func (r *rolling) successor(now backends.JobDetail, t target) (backends.Allocation, bool) {
+	id := t.ID
+	for range len(now.Allocations) {
+		i := slices.IndexFunc(now.Allocations, func(a backends.Allocation) bool { return a.ID == id })
+		if i < 0 {
+			break
+		}
+		a := now.Allocations[i]
+		if !r.replace || a.ID != t.ID && a.Next == "" {
+			return a, true
+		}
+		if a.Next == "" {
+			break
+		}
+		id = a.Next
+	}
+	for _, a := range now.Allocations { // those of a batch job do not name each other
+		if r.replace && a.Name == t.Name && a.Desired == "run" && a.Created.After(t.Created) && a.ID != t.ID {
+			return a, true
+		}
+	}
+	return backends.Allocation{}, false
+}
+
+// before returns the task of this name as it was before the restart.
+func (t target) before(name string) *backends.Task {
+	for i := range t.Tasks {
+		if t.Tasks[i].Name == name {
+			return &t.Tasks[i]
+		}
+	}
+	return nil
+}
+
+// startedAt returns when a task was last started, as far as its state or its events tell.
+func startedAt(t backends.Task) time.Time {
+	at := t.Started
+	for _, e := range t.Events {
+		if e.Type == "Started" && e.Time.After(at) {
+			at = e.Time
+		}
+	}
+	return at
+}
+
+// names lists targets by their allocations' places in the job and IDs.
+func names(targets []target) string {
+	var all []string
+	for _, t := range targets {
+		all = append(all, strings.TrimPrefix(t.Name, t.JobID+".")+" "+short(t.ID))
+	}
+	return listOr(all)
+}

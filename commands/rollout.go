@@ -1,0 +1,177 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"nomadctld/backends"
+)
+
+// rolledOut waits until the job is what its newest version says: deployed, or running in the number wanted.
+func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, order backends.Outcome, progress teller) error {
+	var idle time.Time // since when Nomad does nothing about what is missing
+	return watchJob(ctx, cluster, job, progress, func(now backends.JobDetail) (bool, error) {
+		switch {
+		case now.Index < order.Index || !evaluated(now, order.Evaluation):
+			return false, nil // a server that is behind, or nothing decided yet
+		case order.Index != 0 && now.Index > order.Index:
+			return true, overtaken(now)
+		}
+		if len(now.Unplaced) > 0 {
+			progress("no place for %s", unplacedText(now.Unplaced))
+		}
+		if d := now.Rollout; d != nil && d.Version == now.Version {
+			return deployed(now, *d, progress)
+		}
+		want, have, surplus := wanted(now)
+		if have < want && len(now.Unplaced) == 0 {
+			progress("%d of %s running", have, counted(want, "allocation"))
+		}
+		if have >= want && surplus > 0 {
+			progress("%s still to be stopped", counted(surplus, "allocation"))
+		}
+		switch {
+		case have >= want || !isIdle(now):
+			idle = time.Time{}
+		case idle.IsZero():
+			idle = time.Now()
+		case time.Since(idle) > idleMost:
+			return true, fmt.Errorf("%d of %s running, and Nomad starts no more: what failed before may not be rescheduled (see: info %s)", have, counted(want, "allocation"), now.ID)
+		}
+		return have >= want && surplus == 0, failedSince(now)
+	})
+}
+
+// idleMost is how long Nomad may seem to do nothing: what it decides and what comes of it are not seen at the same time.
+const idleMost = 5 * time.Second
+
+// isIdle reports whether nothing is about to happen to a job by itself.
+func isIdle(job backends.JobDetail) bool {
+	after := lateTasks(job)
+	return len(job.Unplaced) == 0 &&
+		!slices.ContainsFunc(job.Evaluations, func(e backends.Evaluation) bool { return e.Status == "pending" || e.Status == "blocked" }) &&
+		!slices.ContainsFunc(job.Allocations, func(a backends.Allocation) bool {
+			return a.Status == "pending" || a.Status == "unknown" || a.Awaited && a.Next == "" || a.Status == "running" && (a.Desired != "run" || !isStarted(a, after))
+		})
+}
+
+// overtaken is the error for a job that has become something newer than what was ordered.
+func overtaken(job backends.JobDetail) error {
+	why := ""
+	if d := job.Rollout; d != nil && d.Description != "" {
+		why = ": " + d.Description
+	}
+	return fmt.Errorf("%s is at version %d meanwhile: Nomad went back, or somebody has changed it%s (see: history %s, deployment %s)", job.ID, job.Version, why, job.ID, job.ID)
+}
+
+// evaluated reports whether Nomad has decided what an evaluation leads to. One that is not known any more was decided.
+func evaluated(job backends.JobDetail, id string) bool {
+	return !slices.ContainsFunc(job.Evaluations, func(e backends.Evaluation) bool { return e.ID == id && e.Status == "pending" })
+}
+
+// deployed reports whether a deployment has ended well, and what there is to say until then.
+func deployed(job backends.JobDetail, d backends.Deployment, progress teller) (bool, error) {
+	healthy, desired, canaries, waits := 0, 0, 0, 0 // canaries that are waited for, and that wait to be promoted
+	for _, g := range d.Groups {
+		healthy, desired = healthy+g.Healthy, desired+g.Desired
+		switch {
+		case g.Canaries == 0 || g.Promoted || g.Promotes:
+		case g.Healthy < g.Canaries:
+			canaries += g.Canaries
+		default:
+			waits += g.Canaries
+		}
+	}
+	name := "deployment " + short(d.ID)
+	switch d.Status {
+	case "successful":
+		return true, nil
+	case "running", "pending", "initializing", "unblocking", "blocked":
+		if waits > 0 && canaries == 0 {
+			return true, fmt.Errorf("%s waits: %s healthy (promote %s, or fail %s)", name, areCanaries(waits), job.ID, job.ID)
+		}
+		if len(job.Unplaced) == 0 {
+			progress("%s of version %d: %d of %d healthy", name, d.Version, healthy, desired)
+		}
+		return false, nil
+	case "paused":
+		return true, fmt.Errorf("%s is paused (see: resume %s)", name, job.ID)
+	}
+	return true, fmt.Errorf("%s of version %d: %s: %s", name, d.Version, d.Status, d.Description)
+}
+
+func areCanaries(n int) string {
+	if n == 1 {
+		return "1 canary is"
+	}
+	return fmt.Sprintf("%d canaries are", n)
+}
+
+// wanted returns how many allocations the job's groups are to have, how many of the newest version there are, which those of
+// a batch job may have ended well, and how many others still run. Nomad decides how many a system job has.
+func wanted(job backends.JobDetail) (want, have, surplus int) {
+	if job.Stopped || job.Periodic || job.Parameterized {
+		return 0, 0, len(live(job, ""))
+	}
+	batch := job.Type == "batch" || job.Type == "sysbatch"
+	after := lateTasks(job)
+	for _, g := range job.Groups {
+		want += g.Count
+	}
+	placed := 0
+	for _, a := range job.Allocations {
+		current := a.Version == job.Version
+		if current && a.Desired == "run" {
+			placed++
+		}
+		switch {
+		case current && a.Status == "running" && a.Desired == "run" && isStarted(a, after), current && batch && a.Status == "complete":
+			have++
+		case a.Status == "running" && a.Desired != "run":
+			surplus++
+		}
+	}
+	if job.Type == "system" || job.Type == "sysbatch" {
+		want = max(placed, min(1, want))
+	}
+	return want, have, surplus
+}
+
+// lateTasks are the tasks, by group, that begin when the others have ended.
+func lateTasks(job backends.JobDetail) map[string]bool {
+	after := map[string]bool{}
+	for _, g := range job.Groups {
+		for _, task := range g.After {
+			after[g.Name+"\x00"+task] = true
+		}
+	}
+	return after
+}
+
+func isStarted(a backends.Allocation, after map[string]bool) bool {
+	return !slices.ContainsFunc(a.Tasks, func(t backends.Task) bool { return t.State == "pending" && !after[a.Group+"\x00"+t.Name] })
+}
+
+// failedSince returns an error when an allocation of the newest version has failed and Nomad does not replace it.
+func failedSince(job backends.JobDetail) error {
+	if slices.ContainsFunc(job.Evaluations, func(e backends.Evaluation) bool { return e.Status == "pending" }) {
+		return nil // that may be about it
+	}
+	for _, a := range job.Allocations {
+		if a.Version == job.Version && a.Status == "failed" && a.Next == "" && !a.Awaited && a.Created.After(job.Submitted) {
+			return fmt.Errorf("allocation %s of %s has failed (see: logs %s, info %s)", short(a.ID), a.Group, short(a.ID), short(a.ID))
+		}
+	}
+	return nil
+}
+
+func unplacedText(all []backends.Unplaced) string {
+	var groups []string
+	for _, u := range all {
+		groups = append(groups, u.Group+": "+strings.Join(u.Reasons, ", "))
+	}
+	return strings.Join(groups, "; ")
+}

@@ -1,0 +1,55 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(run) }) }
+
+type run struct{ force bool }
+
+func (r *run) Spec() router.Spec {
+	return router.Spec{
+		Name:     "run",
+		Args:     "JOB",
+		Short:    "Launch a periodic job now",
+		Target:   router.TargetJob,
+		Set:      router.Operate,
+		Terminal: true,
+		Long: `
+Nomad itself would launch it beside an earlier launch that still runs, also where the job says prohibit_overlap; here
+that takes --force. It writes the ID of the launch, where Nomad tells it, and does not wait for its end (see: tail).`,
+		Flags: func(f *pflag.FlagSet) {
+			f.BoolVar(&r.force, "force", false, "also while an earlier launch runs, though the job prohibits overlap")
+		},
+	}
+}
+
+func (r *run) Run(ctx context.Context, req *router.Request) error {
+	job, err := current(ctx, req)
+	switch {
+	case err != nil:
+		return err
+	case !job.Periodic && job.Parameterized:
+		return fmt.Errorf("%s is parameterized (see: dispatch %s)", job.ID, job.ID)
+	case !job.Periodic:
+		return fmt.Errorf("%s is not periodic: it is a %s job that is %s", job.ID, job.Type, job.Status)
+	case job.Stopped:
+		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
+	case job.Schedule.NoOverlap && !r.force && job.Children != nil && job.Children.Running+job.Children.Pending > 0:
+		return fmt.Errorf("an earlier launch of %s still runs, and it prohibits overlap (see: ps %s); --force launches it all the same", job.ID, job.ID)
+	}
+	outcome, err := req.Operations.Force(ctx, job.Job)
+	if err != nil {
+		return ofJob(job.Job, err)
+	}
+	if outcome.Child != "" {
+		return finished(req, "%s", outcome.Child)
+	}
+	return finished(req, "launched %s%s", job.ID, evaluation(outcome))
+}

@@ -1,0 +1,88 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(scale) }) }
+
+type scale struct{ settle }
+
+func (s *scale) Spec() router.Spec {
+	return router.Spec{
+		Name:     "scale",
+		Args:     "PART COUNT",
+		Short:    "Set how many allocations a group has",
+		Target:   router.TargetPart,
+		Set:      router.Operate,
+		Terminal: true,
+		Long: `
+PART is JOB/GROUP, or JOB where that has one group. COUNT has to be within what the group's scaling block in the job
+allows, if there is one. It waits until as many run.`,
+		Flags: func(f *pflag.FlagSet) { s.settle.bind(f) },
+	}
+}
+
+func (s *scale) Run(ctx context.Context, req *router.Request) error {
+	if err := s.settle.check(); err != nil {
+		return err
+	}
+	count, err := strconv.Atoi(req.Args[1])
+	if err != nil || count < 0 {
+		return router.Exit(2, fmt.Errorf("scale: COUNT is a number of allocations, not %q", req.Args[1]))
+	}
+	if req.Allocation != nil || req.Part.Task != "" {
+		return router.Exit(2, errors.New("scale: name a group: JOB/GROUP"))
+	}
+	job, err := current(ctx, req)
+	if err != nil {
+		return err
+	}
+	if req.Part.Group == "" && len(job.Groups) == 1 {
+		req.Part.Group = job.Groups[0].Name
+		req.Event.Group = req.Part.Group
+	}
+	group, err := groupOf(job, req.Part)
+	if err != nil {
+		return err
+	}
+	if err := mayScale(job, group, count); err != nil {
+		return err
+	}
+	if group.Count == count {
+		return already(req, "%s/%s has a count of %d already", job.ID, group.Name, count)
+	}
+	outcome, err := req.Operations.Scale(ctx, job.Job, group.Name, count)
+	if err != nil {
+		return ofJob(job.Job, err)
+	}
+	if s.detach {
+		return s.detached(req, outcome)
+	}
+	if err := s.scaled(ctx, req, job.Job, group.Name, count, outcome); err != nil {
+		return err
+	}
+	return finished(req, "scaled %s/%s from %d to %d%s", job.ID, group.Name, group.Count, count, evaluation(outcome))
+}
+
+func mayScale(job backends.JobDetail, group *backends.Group, count int) error {
+	switch {
+	case group == nil:
+		return router.Exit(2, fmt.Errorf("scale: %s has %s; name one: %s/GROUP", job.ID, counted(len(job.Groups), "group"), job.ID))
+	case job.Stopped:
+		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
+	case job.Type == "system" || job.Type == "sysbatch":
+		return fmt.Errorf("%s is a %s job: it has one allocation on each node that fits", job.ID, job.Type)
+	case group.Scaling != nil && (count < group.Scaling.Min || count > group.Scaling.Max):
+		return fmt.Errorf("the scaling block of %s/%s allows %d to %d, not %d", job.ID, group.Name, group.Scaling.Min, group.Scaling.Max, count)
+	}
+	return nil
+}

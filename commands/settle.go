@@ -1,0 +1,155 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/backends"
+	"nomadctld/router"
+)
+
+// settle is the flags of commands that give Nomad an order and wait until it is carried out.
+type settle struct {
+	detach  bool
+	timeout time.Duration
+}
+
+func (s *settle) bind(f *pflag.FlagSet) {
+	f.BoolVarP(&s.detach, "detach", "d", false, "do not wait until it is done; write the evaluation's ID")
+	f.DurationVar(&s.timeout, "timeout", 5*time.Minute, "wait so long at most")
+}
+
+func (s *settle) check() error {
+	if s.timeout <= 0 {
+		return router.Exit(2, errors.New("--timeout takes a time above 0, such as 5m"))
+	}
+	return nil
+}
+
+const (
+	lookEvery  = 500 * time.Millisecond
+	mostSilent = 2 * time.Minute // without an answer of the cluster
+)
+
+// teller hears how something goes: a report, or an operation.
+type teller func(format string, args ...any)
+
+// watchJob looks at a job again and again until look says that it is done or an error. While the cluster does not answer
+// it goes on, for two minutes. When ctx ends it returns the cause.
+func watchJob(ctx context.Context, cluster backends.Cluster, job backends.Job, tell teller, look func(backends.JobDetail) (done bool, err error)) error {
+	var silent time.Time // since when
+	for {
+		detail, err := cluster.Job(ctx, job)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err == nil:
+			silent = time.Time{}
+			if done, err := look(detail); done || err != nil {
+				return err
+			}
+		case errors.Is(err, backends.ErrGone), errors.Is(err, backends.ErrForbidden):
+			return ofJob(job, err)
+		case silent.IsZero():
+			silent = time.Now()
+			tell("%v; trying again", err)
+		case time.Since(silent) > mostSilent:
+			return fmt.Errorf("the cluster has not answered for %s: %w", mostSilent, err)
+		}
+		if err := pause(ctx, lookEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits, and returns the cause when ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// errTimeout ends a wait; what was waited for goes on.
+var errTimeout = errors.New("it was not done in time")
+
+// within returns ctx with the end of the wait.
+func (s *settle) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, s.timeout, errTimeout)
+}
+
+// left returns the error for somebody who leaves, or whose time is over, while Nomad carries an order out.
+func (s *settle) left(err error, job backends.Job) error {
+	switch {
+	case errors.Is(err, errTimeout):
+		return fmt.Errorf("not done within %s; Nomad goes on with it (see: status %s)", s.timeout, job.ID)
+	case errors.Is(err, router.ErrStopping):
+		return router.Exit(1, fmt.Errorf("%w; Nomad goes on with it (see: status %s)", err, job.ID))
+	case errors.Is(err, router.ErrInterrupted):
+		return router.Exit(130, fmt.Errorf("Nomad goes on with it (see: status %s)", job.ID))
+	}
+	return err
+}
+
+// live returns the allocations of a group, or of all for "", that run or are about to.
+func live(job backends.JobDetail, group string) []backends.Allocation {
+	return slices.DeleteFunc(slices.Clone(job.Allocations), func(a backends.Allocation) bool {
+		return a.Status != "running" && a.Status != "pending" || group != "" && a.Group != group
+	})
+}
+
+// stopped waits until nothing of a group, or of the whole job for "", runs any more.
+func stopped(ctx context.Context, cluster backends.Cluster, job backends.Job, group string, progress teller) error {
+	first := -1
+	err := watchJob(ctx, cluster, job, progress, func(now backends.JobDetail) (bool, error) {
+		left := len(live(now, group))
+		if first = max(first, left); left > 0 {
+			progress("%d of %s stopped", first-left, counted(first, "allocation"))
+		}
+		return left == 0, nil
+	})
+	if errors.Is(err, backends.ErrGone) {
+		return nil
+	}
+	return err
+}
+
+// up waits until what was ordered runs.
+func (s *settle) up(ctx context.Context, req *router.Request, job backends.Job, outcome backends.Outcome) error {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	report := newReport(req)
+	err := rolledOut(ctx, req.Cluster, job, outcome, report.progress)
+	report.end()
+	return s.left(err, job)
+}
+
+// scaled waits until a group has as many allocations as it is to have.
+func (s *settle) scaled(ctx context.Context, req *router.Request, job backends.Job, group string, count int, outcome backends.Outcome) error {
+	if count > 0 {
+		return s.up(ctx, req, job, outcome)
+	}
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	report := newReport(req)
+	err := stopped(ctx, req.Cluster, job, group, report.progress)
+	report.end()
+	return s.left(err, job)
+}
+
+// counted returns "1 allocation", "2 allocations".
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

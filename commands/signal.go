@@ -1,0 +1,48 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(signal) }) }
+
+type signal struct{}
+
+// signals are those that Nomad's drivers know.
+var signals = strings.Fields(`SIGABRT SIGALRM SIGBUS SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGIOT SIGKILL
+	SIGPIPE SIGPROF SIGQUIT SIGSEGV SIGSTOP SIGSYS SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGUSR1 SIGUSR2
+	SIGWINCH SIGXCPU SIGXFSZ`)
+
+func (signal) Spec() router.Spec {
+	return router.Spec{
+		Name:     "signal",
+		Args:     "SELECTOR SIGNAL",
+		Short:    "Send a signal to a task",
+		Target:   router.TargetTask,
+		Set:      router.Operate,
+		Terminal: true,
+		Long:     "SIGNAL is a name, such as HUP or SIGUSR1. What the task makes of it, and Nomad of its end, is theirs.",
+	}
+}
+
+func (signal) Run(ctx context.Context, req *router.Request) error {
+	name := strings.ToUpper(req.Args[1])
+	if !strings.HasPrefix(name, "SIG") {
+		name = "SIG" + name
+	}
+	if !slices.Contains(signals, name) {
+		return router.Exit(2, fmt.Errorf("signal: no signal %s (there are %s)", req.Args[1], strings.ReplaceAll(strings.Join(signals, ", "), "SIG", "")))
+	}
+	if req.Task.State != "running" {
+		return fmt.Errorf("task %s of %s does not run: it is %s", req.Task.Name, req.Allocation.Name, req.Task.State)
+	}
+	if err := req.Operations.SignalTask(ctx, *req.Allocation, req.Task.Name, name); err != nil {
+		return ofJob(req.Job, err)
+	}
+	return finished(req, "sent %s to %s of %s", name, req.Task.Name, req.Allocation.Name)
+}

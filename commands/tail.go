@@ -1,0 +1,41 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(tail) }) }
+
+type tail struct {
+	logFlags
+	follow bool // it does so anyway
+}
+
+func (t *tail) Spec() router.Spec {
+	return router.Spec{
+		Name:     "tail",
+		Args:     "SELECTOR",
+		Short:    "Follow what a task, or each task of a job, writes",
+		Target:   router.TargetJobOrTask,
+		Set:      router.Read,
+		Terminal: true,
+		Long: selectorHelp + `
+
+It is logs --follow: it goes on when the task is restarted and ends, saying how, when it has finished for good. With a job
+every task of every allocation is followed, new ones too, until the job has ended. Ctrl-C ends it. Who follows the same
+log shares one stream of it; a client that reads too slowly is told how many lines it has missed.`,
+		Flags: func(f *pflag.FlagSet) {
+			t.bind(f)
+			f.BoolVarP(&t.follow, "follow", "f", true, "as it does")
+			f.MarkHidden("follow")
+		},
+	}
+}
+
+func (t *tail) Run(ctx context.Context, req *router.Request) error {
+	return follow(ctx, req, &t.logFlags)
+}

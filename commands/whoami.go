@@ -1,0 +1,89 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/internal/escape"
+	"nomadctld/internal/render"
+	"nomadctld/router"
+)
+
+func init() { router.Register(func() router.Command { return new(whoami) }) }
+
+type whoami struct{ json bool }
+
+func (w *whoami) Spec() router.Spec {
+	return router.Spec{
+		Name:   "whoami",
+		Short:  "Show who you are and what you may do where",
+		Target: router.TargetNone,
+		Set:    router.Public,
+		JSON:   whoamiOutput{},
+		Flags:  func(f *pflag.FlagSet) { f.BoolVar(&w.json, "json", false, "write JSON for scripts") },
+	}
+}
+
+type whoamiOutput struct {
+	Login  string         `json:"login" doc:"the ssh user name"`
+	Name   string         `json:"name" doc:"for people to read"`
+	Key    string         `json:"key" doc:"fingerprint of the key that you have proven"`
+	Groups []router.Reach `json:"groups" doc:"what each of your groups grants"`
+}
+
+func (w *whoami) Run(_ context.Context, req *router.Request) error {
+	reaches := req.Reaches()
+	if w.json {
+		return render.JSON(req.Stdout, whoamiOutput{req.User.Login, req.User.Name, req.Fingerprint, reaches})
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s (%s)\nkey %s\n", escape.Text(req.User.Login), escape.Text(req.User.Name), escape.Text(req.Fingerprint))
+	for _, r := range reaches {
+		fmt.Fprintf(&b, "\ngroup %s\n", escape.Text(r.Group))
+		line := func(what, text string) { fmt.Fprintf(&b, "  %-11s %s\n", what, escape.Text(text)) }
+		line("jobs", anyPrefix(r.Prefixes))
+		if r.Namespaces != nil {
+			line("namespaces", listOr(r.Namespaces))
+		}
+		line("tiers", listOr(r.Tiers))
+		line("rights", setsOf(r.Rights))
+	}
+	_, err := io.WriteString(req.Stdout, b.String())
+	return err
+}
+
+func anyPrefix(prefixes []string) string {
+	var begins []string
+	for _, p := range prefixes {
+		begins = append(begins, p+"*")
+	}
+	return listOr(begins)
+}
+
+// setsOf says which rights these are: sets where all of one is there, names where it is not.
+func setsOf(rights []string) string {
+	has := map[string]bool{}
+	for _, r := range rights {
+		has[r] = true
+	}
+	var parts []string
+	for _, s := range router.Sets {
+		all, some := true, []string(nil)
+		for _, right := range router.Grant([]string{string(s.Set)}) {
+			if has[right] {
+				some = append(some, right)
+			} else {
+				all = false
+			}
+		}
+		if all {
+			some = []string{string(s.Set)}
+		}
+		parts = append(parts, some...)
+	}
+	return listOr(parts)
+}

@@ -1,0 +1,138 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// What holds where the file says nothing.
+const (
+	defaultBind            = ":2222"
+	defaultExec            = "auto"
+	defaultSessions        = 10
+	defaultConnections     = 500
+	defaultUnauthenticated = 64
+	defaultRawUser         = "nobody"
+)
+
+// Section is a table of the configuration as people read of it. A name in its path that is theirs to choose is an example.
+type Section struct {
+	Table string
+	About string
+	Keys  []Key
+}
+
+// Key is a setting.
+type Key struct {
+	Example  string // a line of TOML
+	Optional bool   // the example may be left out, and is not what holds then
+	About    string // may be empty where the line before says it
+}
+
+// Reference explains every setting that there is, in the order in which one meets them. The example of deploy and
+// docs/config.md are made from it; a test compares it with the settings that are read.
+var Reference = []Section{
+	{Table: "general", About: "", Keys: []Key{
+		{`hostkey = ["/etc/nomadctld/hostkey"]`, false, "The gateway's own SSH keys, one file or a list: ssh-keygen -t ed25519 -N '' -f /etc/nomadctld/hostkey. Keep them: whoever has been here before is warned when they change."},
+		{fmt.Sprintf("bind = %q", defaultBind), false, fmt.Sprintf("Where it listens. Without: %q, which is every address.", defaultBind)},
+		{`dockerport = "2375"`, true, "The port of the nodes' Docker daemons where docker.host does not name one."},
+		{`dockerapi = "1.41"`, true, "The version of Docker's API. Without: the highest that both speak."},
+		{`nomadbinary = "/usr/local/bin/nomad"`, true, "The nomad binary that the command raw runs."},
+	}},
+	{Table: "alias", About: "Command lines with a name of their own: ssh gw psp. A command of the same name wins.", Keys: []Key{
+		{`psp = "ps --tier production"`, false, ""},
+	}},
+	{Table: "nomad.production", About: "A tier is a Nomad cluster, or a part of one. Tiers may share a cluster.", Keys: []Key{
+		{`url = "https://nomad.service.consul:4646"`, false, ""},
+		{`prefix = ["p-"]`, false, "The names of the jobs that live there begin with one of these."},
+		{`alias = ["prod"]`, true, "Other names of the tier, for --tier and raw."},
+		{`token = "/etc/nomadctld/token-production"`, false, "A file with a token; nomadctld-policy.hcl is what it has to be allowed. It is read for every command, so it can be changed at any time. Without: no token."},
+	}},
+	{Table: "nomad.production.tls", About: "For https. Without ca: the CAs that the system trusts.", Keys: []Key{
+		{`ca = "/etc/nomadctld/nomad-ca.pem"`, true, ""},
+		{`cert = "/etc/nomadctld/nomad-cert.pem"`, true, "A certificate of the gateway's, where Nomad insists on one."},
+		{`key = "/etc/nomadctld/nomad-key.pem"`, true, ""},
+		{`servername = "server.global.nomad"`, true, "The name in Nomad's certificate, if it is not that of the url: server.REGION.nomad in Nomad's own."},
+	}},
+	{Table: "prefix.team1", About: "A prefix group is a share of the jobs, and what may be done with them.", Keys: []Key{
+		{`prefix = ["p-team1-"]`, false, `Jobs whose names begin so. End it with a dash: "p-team1" is also p-team10. "raw" among them grants the command raw.`},
+		{`commands = ["@read", "@enter", "restart"]`, false, "Commands, or the sets @read, @enter, @operate and @admin. Without: all but @admin. [] is none."},
+		{`namespaces = ["default"]`, true, "Nomad's namespaces. Without: every one."},
+	}},
+	{Table: "users.ann", About: "A user logs in by this name, ssh ann@gw, and a key.", Keys: []Key{
+		{`name = "Ann"`, false, "For people to read, in whoami and the audit log."},
+		{`key = "ssh-ed25519 AAAA..."`, false, "The line of a .pub file; or several with keys."},
+		{`keys = ["ssh-ed25519 AAAA..."]`, true, ""},
+		{`prefix = ["team1"]`, false, "The prefix groups that the user is in."},
+	}},
+	{Table: "docker", About: "How tasks are reached by exec, logs, tail, attach and di.", Keys: []Key{
+		{fmt.Sprintf("exec = %q", defaultExec), false, `"auto": through the Docker daemon of the node if it answers, else through Nomad; "docker" or "nomad": only so.`},
+		{`host = "tcp://{node}:2376"`, true, `The daemon: {node} is the node's name, {address} its address, which takes node { policy = "read" } in the policy. Also unix:///var/run/docker.sock. Without: tcp://NODE:dockerport.`},
+	}},
+	{Table: "docker.tls", About: "For the daemons' TLS, as above for Nomad's.", Keys: []Key{
+		{`ca = "/etc/nomadctld/docker-ca.pem"`, true, ""},
+		{`cert = "/etc/nomadctld/docker-cert.pem"`, true, ""},
+		{`key = "/etc/nomadctld/docker-key.pem"`, true, ""},
+		{`servername = "docker"`, true, ""},
+	}},
+	{Table: "auth", About: "", Keys: []Key{
+		{`userca = "/etc/nomadctld/user_ca.pub"`, true, "Public keys of CAs, one on each line, whose SSH certificates prove a user. Checked, and without effect yet."},
+	}},
+	{Table: "audit", About: "", Keys: []Key{
+		{`file = "/var/log/nomadctld/audit.jsonl"`, false, `One line of JSON for each command. "-" is standard output; without: standard error.`},
+		{"required = true", false, "Refuse a command that cannot be recorded."},
+		{`jobs = "/var/lib/nomadctld/jobs"`, false, "A folder for the definitions that restart --full must not lose. Keep it over restarts of the gateway. Without: the folder jobs beside file."},
+		{`recordings = "/var/lib/nomadctld/recordings"`, true, "A folder for what is seen in interactive sessions. Checked, and without effect yet."},
+	}},
+	{Table: "limits", About: "What clients may take. The numbers are those that hold without.", Keys: []Key{
+		{fmt.Sprintf("sessions = %d", defaultSessions), false, "Sessions at a time on one connection."},
+		{fmt.Sprintf("connections = %d", defaultConnections), false, "Connections in all, and those that have not proven a key yet."},
+		{fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false, ""},
+		{`idle = "1h"`, true, `Close a connection on which nothing moves for so long. Without, or "0s": never.`},
+	}},
+	{Table: "raw", About: "The nomad binary, for those who are granted raw.", Keys: []Key{
+		{fmt.Sprintf("user = %q", defaultRawUser), false, "Whom it runs as if the gateway is root."},
+		{`allow = ["job status", "node status"]`, true, "The commands that are allowed. Without: all that are known to be safe."},
+	}},
+	{Table: "metrics", About: "", Keys: []Key{
+		{`bind = "127.0.0.1:9122"`, true, "Where metrics are served over HTTP. Without: nowhere. Checked, and without effect yet."},
+	}},
+}
+
+// Example returns a configuration with every setting, explained; those that may be left out are commented out.
+func Example() string {
+	var b strings.Builder
+	comment(&b, "An example of /etc/nomadctld/nomadctld.toml with every key there is. Lines that begin with # and a key are settings that may be left out. `nomadctld check` says what is wrong with a file, and what to write instead.")
+	for _, s := range Reference {
+		b.WriteString("\n")
+		comment(&b, s.About)
+		fmt.Fprintf(&b, "[%s]\n", s.Table)
+		for i, k := range s.Keys {
+			if i > 0 && k.About != "" {
+				b.WriteString("\n")
+			}
+			comment(&b, k.About)
+			if k.Optional {
+				b.WriteString("#")
+			}
+			b.WriteString(k.Example + "\n")
+		}
+	}
+	return b.String()
+}
+
+// comment writes text as a comment of lines that are not too long.
+func comment(b *strings.Builder, text string) {
+	const width = 118
+	line := "#"
+	for _, word := range strings.Fields(text) {
+		if len(line)+1+len(word) > width {
+			b.WriteString(line + "\n")
+			line = "#"
+		}
+		line += " " + word
+	}
+	if line != "#" {
+		b.WriteString(line + "\n")
+	}
+}

@@ -1,0 +1,33 @@
+# What the Nomad token of a tier has to be allowed, and no more:
+#
+#   nomad acl policy apply nomadctld nomadctld-policy.hcl
+#   nomad acl token create -name nomadctld -policy nomadctld
+#
+# Who of its users may do what with it is decided by the gateway. A command for which a capability is missing says which;
+# so take away what nobody is to do.
+
+namespace "*" {
+  capabilities = [
+    # @read: ps, batch, pstree, info, status, inspect, history, deployment, logs, tail.
+    "list-jobs",
+    "read-job",
+    "read-logs",
+
+    # @enter: exec through Nomad. The second one only for tasks without isolation: raw_exec.
+    "alloc-exec",
+    "alloc-node-exec",
+
+    # @operate: stop, start, restart --full, revert, promote, fail, pause, resume; scale and run too, for which scale-job
+    # and dispatch-job would be enough.
+    "submit-job",
+    # dispatch.
+    "dispatch-job",
+    # restart, signal, and stop of one allocation.
+    "alloc-lifecycle",
+  ]
+}
+
+# Only if the Docker daemons are named by {address} in docker.host, which is looked up in the node.
+# node {
+#   policy = "read"
+# }

@@ -1,0 +1,359 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/nomad/api"
+	"github.com/pelletier/go-toml/v2"
+	"golang.org/x/crypto/ssh"
+
+	"nomadctld/config"
+	"nomadctld/internal/gateway"
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
+	"nomadctld/internal/sshfiles"
+	"nomadctld/router"
+)
+
+// Tests of what is in deploy, with the programs that it is for.
+
+func TestDeployConfigurationHasEveryKey(t *testing.T) {
+	t.Parallel()
+	example := readFile(t, "deploy/nomadctld.toml")
+	every := regexp.MustCompile(`(?m)^#([a-z]+ = )`).ReplaceAllString(example, "$1")
+	// The package config holds that full.toml has every key of the schema.
+	want, got := keysIn(t, readFile(t, "testdata/config/full.toml")), keysIn(t, every)
+	if !slices.Equal(got, want) {
+		t.Errorf("got the keys\n%q, want\n%q", got, want)
+	}
+	if len(keysIn(t, example)) == len(want) {
+		t.Error("without what is commented out no key is missing: the check cannot fail")
+	}
+}
+
+// Where an instance is named, as in nomad.NAME.url, the name is left out.
+func keysIn(t *testing.T, text string) []string {
+	t.Helper()
+	var tree map[string]any
+	if err := toml.Unmarshal([]byte(text), &tree); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	var walk func(path string, value any)
+	walk = func(path string, value any) {
+		table, ok := value.(map[string]any)
+		if !ok {
+			found[path] = true
+			return
+		}
+		for name, value := range table {
+			switch path {
+			case "alias", "nomad", "prefix", "users":
+				name = "NAME"
+			}
+			walk(strings.TrimPrefix(path+"."+name, "."), value)
+		}
+	}
+	walk("", tree)
+	return slices.Sorted(maps.Keys(found))
+}
+
+func TestDeployConfigurationLoads(t *testing.T) {
+	t.Parallel()
+	for name, uncomment := range map[string]string{"as it is": "", "with every key": "$1"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := sshfiles.Dir(t.TempDir())
+			key, err := dir.NewKey("hostkey")
+			if err != nil {
+				t.Fatal(err)
+			}
+			other, err := dir.NewKey("user_ca")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(dir.Path("token-production"), []byte("x"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			text := readFile(t, "deploy/nomadctld.toml")
+			if uncomment != "" {
+				text = regexp.MustCompile(`(?m)^#([a-z]+ = )`).ReplaceAllString(text, uncomment)
+			}
+			// No certificates here; the key that is a PEM file is one of those.
+			text = regexp.MustCompile(`(?m)^(ca|cert|key) = "/.*$`).ReplaceAllString(text, "")
+			text = strings.ReplaceAll(text, "/etc/nomadctld/", dir.Path("")+"/")
+			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`, fmt.Sprintf("key = %q", sshfiles.PublicLine(key)), 1)
+			text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.PublicLine(other), 1)
+			if err := os.WriteFile(dir.Path("nomadctld.toml"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c, faults := config.Load(dir.Path("nomadctld.toml"), gateway.Commands())
+			for _, fault := range faults {
+				if uncomment != "" && strings.Contains(fault.Message, "has no effect in this version") {
+					continue
+				}
+				t.Error(fault)
+			}
+			if want := "1 tier (production), 1 user, 1 prefix group"; c != nil && c.Summary() != want {
+				t.Errorf("got %s, want %s", c.Summary(), want)
+			}
+		})
+	}
+}
+
+func TestDeployUnitIsValidAndTight(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("no systemd-analyze on PATH: apt-get install systemd")
+	}
+	// It looks for the program that the unit starts, and takes this one.
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := filepath.Join(t.TempDir(), "nomadctld.service")
+	text := strings.ReplaceAll(readFile(t, "deploy/nomadctld.service"), "/usr/local/bin/nomadctld", program)
+	verify := func(text string) (string, error) {
+		if err := os.WriteFile(unit, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		said, err := exec.Command("systemd-analyze", "verify", "--man=no", unit).CombinedOutput()
+		return string(said), err
+	}
+	if said, err := verify(text); err != nil || strings.Contains(said, "nomadctld.service") {
+		t.Errorf("got %v: %s", err, said)
+	}
+	if said, err := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=20", unit).CombinedOutput(); err != nil {
+		if strings.Contains(string(said), "unrecognized option") {
+			t.Skip("this systemd-analyze cannot rate a unit that is not installed")
+		}
+		t.Errorf("more exposed than 2.0 of 10: %v: %s", err, said[max(0, len(said)-200):])
+	}
+	if said, _ := verify(text + "\n[Service]\nNoSuchKey=yes\n"); !strings.Contains(said, "NoSuchKey") {
+		t.Errorf("a key that does not exist passes: %s", said)
+	}
+}
+
+func TestDeployJobIsValid(t *testing.T) {
+	t.Parallel()
+	if nomadtest.Binary() == "" {
+		t.Skip("no nomad binary: set NOMADCTLD_TEST_NOMAD, or put one on PATH")
+	}
+	cluster := nomadtest.Real(t)
+	validate := func(file string) (string, error) {
+		cmd := exec.Command(nomadtest.Binary(), "job", "validate", "-var", "image=nomadctld:test", file)
+		cmd.Env = append(os.Environ(), "NOMAD_ADDR="+cluster.URL, "NOMAD_TOKEN="+nomadtest.Token)
+		said, err := cmd.CombinedOutput()
+		return string(said), err
+	}
+	if said, err := validate("deploy/nomadctld.nomad.hcl"); err != nil || strings.Contains(said, "arning") || !strings.Contains(said, "validation successful") {
+		t.Errorf("got %v: %s", err, said)
+	}
+	broken := filepath.Join(t.TempDir(), "broken.nomad.hcl")
+	text := strings.Replace(readFile(t, "deploy/nomadctld.nomad.hcl"), "kill_timeout", "no_such_key", 1)
+	if err := os.WriteFile(broken, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := validate(broken); err == nil {
+		t.Errorf("a key that does not exist passes: %s", said)
+	}
+	if out, err := exec.Command(nomadtest.Binary(), "fmt", "-check", "deploy").CombinedOutput(); err != nil {
+		t.Errorf("not as nomad fmt has it: %s", out)
+	}
+}
+
+// policyCases are a line for each command. For those that need a token, what is missing without a capability is in
+// policyGaps.
+var policyCases = []struct{ line, want string }{
+	{"whoami", "wim"},
+	{"help", "ps"},
+	{"can-i stop p-deploy-web", ""},
+	{"ops", ""},
+	{"ps p-deploy-web", "p-deploy-web"},
+	{"batch p-deploy", "p-deploy-cron"},
+	{"pstree p-deploy-web", "p-deploy-web"},
+	{"info p-deploy-web", "p-deploy-web"},
+	{"status p-deploy-web", "p-deploy-web"},
+	{"inspect p-deploy-web", `"p-deploy-web"`},
+	{"history p-deploy-web", "MODE"},
+	{"deployment p-deploy-web", "successful"},
+	{"logs p-team3-finished", "hello from once"},
+	{"tail p-team3-finished", "hello from once"},
+	{"exec p-team3-shell/shell/box -c 'echo inside'", "inside"},
+	{"signal p-deploy-web/web/web HUP", ""},
+	{"restart -y p-deploy-web", ""},
+	{"scale p-deploy-web 2", ""},
+	{"revert p-deploy-web 0", ""},
+	{"stop -y p-deploy-web", ""},
+	{"start p-deploy-web", ""},
+	{"restart -y --full p-deploy-web", ""},
+	{"pause p-deploy-canary", ""},
+	{"resume p-deploy-canary", ""},
+	{"promote p-deploy-canary", ""},
+	{"fail p-deploy-fail", ""},
+	{"run p-deploy-cron", "p-deploy-cron/periodic-"},
+	{"dispatch -m file=a --no-payload p-deploy-import", "p-deploy-import/dispatch-"},
+}
+
+// policyNeedless says of the other commands why the policy has nothing for them.
+var policyNeedless = map[string]string{
+	"attach":   "needs the Docker daemon of a node",
+	"di":       "needs the Docker daemon of a node",
+	"raw":      "does what the token may, whatever that is",
+	"complete": "lists what the others list",
+}
+
+// policyGaps are, for each capability of the policy, lines that fail without it and name it.
+var policyGaps = map[string][]string{
+	"list-jobs":       {"ps", "batch", "pstree", "status p-deploy-web"},
+	"read-job":        {"ps", "status p-deploy-web", "info p-deploy-web", "inspect p-deploy-web", "history p-deploy-web", "deployment p-deploy-web"},
+	"read-logs":       {"logs p-team3-finished", "tail p-team3-finished"},
+	"alloc-exec":      {"exec p-team3-shell/shell/box true"},
+	"alloc-node-exec": {"exec p-team3-shell/shell/box true"},
+	"submit-job": {
+		"stop -y p-deploy-web", "restart -y --full p-deploy-web", "revert p-deploy-web 0", "pause p-deploy-canary", "resume p-deploy-paused",
+		"promote p-deploy-canary", "fail p-deploy-canary", "start p-deploy-stopped",
+	},
+	"dispatch-job":    {"dispatch -m file=a --no-payload p-deploy-import"},
+	"alloc-lifecycle": {"signal p-deploy-web/web/web HUP", "restart -y p-deploy-web"},
+}
+
+// TestDeployPolicyIsWhatTheCommandsNeed: with it every command works, and it holds nothing that is not missed. It is not
+// parallel to other tests, whose listings of the real cluster would show its jobs.
+func TestDeployPolicyIsWhatTheCommandsNeed(t *testing.T) {
+	covered := map[string]bool{}
+	for _, c := range policyCases {
+		covered[strings.Fields(c.line)[0]] = true
+	}
+	for _, spec := range router.Specs() {
+		if why := policyNeedless[spec.Name]; covered[spec.Name] == (why != "") {
+			t.Errorf("%s: needs a case, or a reason why it has none (%q), and not both", spec.Name, why)
+		}
+	}
+	policy := readFile(t, "deploy/nomadctld-policy.hcl")
+	var capabilities []string
+	for _, match := range regexp.MustCompile(`(?m)^\s+"([a-z-]+)",\n`).FindAllStringSubmatch(policy, -1) {
+		capabilities = append(capabilities, match[1])
+	}
+	if got, want := slices.Sorted(slices.Values(capabilities)), slices.Sorted(maps.Keys(policyGaps)); !slices.Equal(got, want) {
+		t.Fatalf("got the capabilities %q, want those that are missed, %q", got, want)
+	}
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			t.Parallel()
+			policyJobs(t, cluster)
+			g := startTestGateway(t, cluster.URL, "")
+			client := g.dial(t, "wim")
+			// The gateway reads its token anew for every command.
+			use := func(name, rules string, capabilities []string) {
+				secret := policyToken(t, cluster, name, rules, capabilities)
+				if err := os.WriteFile(g.dir.Path("token"), []byte(secret), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i, missing := range capabilities {
+				rest := slices.Delete(slices.Clone(capabilities), i, i+1)
+				use("deploy-without-"+missing, strings.Replace(policy, `"`+missing+`",`, "", 1), rest)
+				for _, line := range policyGaps[missing] {
+					if stdout, stderr, err := runLine(t, client, line); err == nil || !strings.Contains(stderr, missing) {
+						t.Errorf("%s without %s: got %q, %q, %v, want a failure that names it", line, missing, stdout, stderr, err)
+					}
+				}
+			}
+			use("deploy", policy, capabilities)
+			for _, c := range policyCases {
+				if stdout, stderr, err := runLine(t, client, c.line); err != nil || !strings.Contains(stdout, c.want) {
+					t.Errorf("%s: got %q, %q, %v, want %q", c.line, stdout, stderr, err, c.want)
+				}
+			}
+		})
+	}
+}
+
+// policyJobs registers the jobs of policyCases and policyGaps, and waits until they are as far as they get by themselves.
+func policyJobs(t *testing.T, cluster nomadtest.Cluster) {
+	t.Helper()
+	client, err := api.NewClient(&api.Config{Address: cluster.URL, SecretID: nomadtest.Token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	rounds := [][]*api.Job{
+		{
+			nomadtest.Scalable("p-deploy-web", "a"), nomadtest.Canary("p-deploy-canary", "a"), nomadtest.Canary("p-deploy-fail", "a"),
+			nomadtest.Canary("p-deploy-paused", "a"), nomadtest.Scalable("p-deploy-stopped", "a"),
+			nomadtest.Periodic("p-deploy-cron"), nomadtest.Parameterized("p-deploy-import"),
+		},
+		{
+			nomadtest.Scalable("p-deploy-web", "b"), nomadtest.Canary("p-deploy-canary", "b"), nomadtest.Canary("p-deploy-fail", "b"),
+			nomadtest.Canary("p-deploy-paused", "b"),
+		},
+	}
+	for _, jobs := range rounds {
+		for _, job := range jobs {
+			cluster.Register(t, job)
+		}
+		for _, job := range jobs {
+			eventually(t, *job.ID+" is settled", func() bool { return unsettled(client, *job.ID) == nil })
+		}
+	}
+	if _, _, err := client.Jobs().Deregister("p-deploy-stopped", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	paused, _, err := client.Jobs().LatestDeployment("p-deploy-paused", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := client.Deployments().Pause(paused.ID, true, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// policyToken makes a token of a policy: of its text on a real cluster, and of its capabilities on a simulated one.
+func policyToken(t *testing.T, cluster nomadtest.Cluster, name, rules string, capabilities []string) (secret string) {
+	t.Helper()
+	if cluster.Sim != nil {
+		cluster.Sim.AddToken(name, sim.Rights{Namespaces: map[string][]string{"*": capabilities}})
+		return name
+	}
+	client, err := api.NewClient(&api.Config{Address: cluster.URL, SecretID: nomadtest.Token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.ACLPolicies().Upsert(&api.ACLPolicy{Name: name, Rules: rules}, nil); err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := client.ACLTokens().Create(&api.ACLToken{Name: name, Type: "client", Policies: []string{name}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.SecretID
+}
+
+// runLine runs a command line to its end. err is nil when its exit code is 0.
+func runLine(t *testing.T, client *ssh.Client, line string) (stdout, stderr string, err error) {
+	t.Helper()
+	session, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	var out, errs bytes.Buffer
+	session.Stdout, session.Stderr = &out, &errs
+	err = session.Run(line)
+	if exit := (*ssh.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%s: %v", line, err)
+	}
+	return out.String(), errs.String(), err
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestDistIsReproducible builds a release twice, in folders of different names, as two people would. What builds is not
+// parallel to other tests, which would wait for a compiler.
+func TestDistIsReproducible(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds twice: left out by -short")
+	}
+	for _, tool := range []string{"make", "go", "sha256sum"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("no %s on PATH", tool)
+		}
+	}
+	var sums []string
+	for _, name := range []string{"a", "another folder"} {
+		dir := filepath.Join(t.TempDir(), name)
+		copySource(t, dir)
+		makeIn(t, dir, "dist", "ARCHES=amd64", "VERSION=v1.2.3-test")
+		sums = append(sums, readFile(t, filepath.Join(dir, "dist/SHA256SUMS")))
+		if got, want := output(t, filepath.Join(dir, "dist/nomadctld-linux-amd64"), "version"), "nomadctld v1.2.3-test"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if text := readFile(t, filepath.Join(dir, "dist/nomadctld-linux-amd64")); strings.Contains(text, dir) {
+			t.Errorf("%s is in the binary that was built there", dir)
+		}
+	}
+	if sums[0] != sums[1] || !strings.HasSuffix(sums[0], "  nomadctld-linux-amd64\n") {
+		t.Errorf("got\n%sand\n%swant the same", sums[0], sums[1])
+	}
+}
+
+// TestVersionSaysWhatItWasBuiltFrom holds for make build, in a repository of its own.
+func TestVersionSaysWhatItWasBuiltFrom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds twice: left out by -short")
+	}
+	for _, tool := range []string{"make", "go", "git"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("no %s on PATH", tool)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "clone")
+	copySource(t, dir)
+	git := func(args ...string) string {
+		return output(t, "git", append([]string{"-C", dir, "-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"}, args...)...)
+	}
+	git("init", "--quiet")
+	git("add", "--all")
+	git("commit", "--quiet", "--message=all")
+	git("tag", "v0.9.0")
+	version := func() string {
+		makeIn(t, dir, "build")
+		return output(t, filepath.Join(dir, "nomadctld"), "version")
+	}
+	if got, want := version(), "nomadctld v0.9.0"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "LICENSE"), []byte("none"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := version(), "nomadctld v0.9.0-dirty"; got != want {
+		t.Errorf("after a change: got %q, want %q", got, want)
+	}
+	// Without the Makefile it is what Go notes by itself.
+	build := exec.Command("go", "build", "-buildvcs=true", "-o", "nomadctld", ".")
+	build.Dir = dir
+	if said, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	if got := output(t, filepath.Join(dir, "nomadctld"), "version"); !strings.HasPrefix(got, "nomadctld v0.9.0") || !strings.Contains(got, "dirty") {
+		t.Errorf("go build: got %q, want the tag and that it is dirty", got)
+	}
+}
+
+func makeIn(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	cmd := exec.Command("make", args...)
+	cmd.Dir = dir
+	// The settings of the make that runs the tests are not for this one.
+	for _, setting := range os.Environ() {
+		if name, _, _ := strings.Cut(setting, "="); !strings.HasPrefix(name, "MAKE") && name != "VERSION" && name != "MFLAGS" {
+			cmd.Env = append(cmd.Env, setting)
+		}
+	}
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("make %s: %v: %s", strings.Join(args, " "), err, said)
+	}
+}
+
+// copySource copies what a release is built from.
+func copySource(t *testing.T, to string) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			switch path {
+			case ".git", "bin", "dist", "testdata", "tools":
+				return fs.SkipDir
+			}
+			return os.MkdirAll(filepath.Join(to, path), 0o700)
+		}
+		if path == "nomadctld" || strings.HasSuffix(path, "_test.go") || !entry.Type().IsRegular() {
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, path), content, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"nomadctld/internal/sshfiles"
+)
+
+// shellBlock is a shell block of a document, and the reason that stands above it why it is not run.
+var shellBlock = regexp.MustCompile("(?s)(<!-- not run: ([^\n]+) -->\n)?```sh\n(.*?)```")
+
+// TestEveryShellBlockRunsOrSaysWhyNot runs the shell blocks of the documents in the project's folder, with a folder of
+// the test's in the place of /etc/nomadctld.
+func TestEveryShellBlockRunsOrSaysWhyNot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: they build the binary")
+	}
+	files, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := sshfiles.Dir(t.TempDir())
+	key, err := dir.NewKey("hostkey")
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := "general = { hostkey = \"" + dir.Path("hostkey") + "\", bind = \"127.0.0.1:0\" }\n" +
+		"nomad.production = { url = \"http://127.0.0.1:1\", prefix = [\"p-\"] }\nprefix.all.prefix = [\"p-\"]\n" +
+		"users.wim = { prefix = [\"all\"], key = \"" + sshfiles.PublicLine(key) + "\" }\n"
+	if err := os.WriteFile(dir.Path("nomadctld.toml"), []byte(settings), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for _, file := range append(files, "README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range shellBlock.FindAllStringSubmatch(string(text), -1) {
+			if block[2] != "" {
+				continue
+			}
+			ran++
+			script := strings.ReplaceAll(block[3], "/etc/nomadctld/", string(dir)+"/")
+			if out, err := exec.Command("sh", "-euc", script).CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s\n%s", file, err, script, out)
+			}
+		}
+	}
+	if ran == 0 {
+		t.Error("none was run: the test does not find them")
+	}
+}

@@ -1,0 +1,328 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/internal/dockertest"
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
+)
+
+// moved is how many bytes the benchmarks of exec move each way.
+const moved = 512 << 20
+
+// BenchmarkExec measures exec into a real container beside docker exec, beside an OpenSSH sshd that runs docker exec, and,
+// where there is a nomad binary, beside nomad alloc exec into a process. Medians of 5; the ratios are times of ours, so
+// that a peer's above 1 is a peer that is slower.
+func BenchmarkExec(b *testing.B) {
+	needSSH(b)
+	host := dockertest.Daemon(b)
+	cluster := sim.New()
+	defer cluster.Close()
+	allocation := newAllocation()
+	cluster.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+	url, err := cluster.Start()
+	if err != nil {
+		b.Fatal(err)
+	}
+	container := dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sleep", "86400")
+	g := startTestGateway(b, url, fmt.Sprintf("docker.host = %q\n", host))
+	ours := func(words ...string) *exec.Cmd {
+		return g.ssh("wim", append([]string{"exec", "p-team1-box"}, words...)...)
+	}
+	docker := func(words ...string) *exec.Cmd {
+		return exec.Command("docker", append([]string{"-H", host, "exec", "-i", container}, words...)...)
+	}
+	peers := map[string]func(...string) *exec.Cmd{"docker-exec": docker}
+	if sshd := startSSHD(b, g); sshd != nil {
+		peers["sshd-running-docker-exec"] = func(words ...string) *exec.Cmd { return sshd(docker(words...).Args...) }
+	}
+	b.Run("out", func(b *testing.B) {
+		compare(b, moved, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+			return out(b, run("dd", "if=/dev/zero", "bs=1M", fmt.Sprintf("count=%d", size>>20)), size)
+		})
+	})
+	b.Run("in", func(b *testing.B) {
+		compare(b, moved, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+			return in(b, run("dd", "of=/dev/null", "bs=64k"), size)
+		})
+	})
+	b.Run("sha256", func(b *testing.B) { sameBothWays(b, ours) })
+	b.Run("true", func(b *testing.B) {
+		timed := func(cmd func() *exec.Cmd) time.Duration {
+			return median(b, func() {
+				if out, err := cmd().CombinedOutput(); err != nil {
+					b.Fatalf("%v: %s", err, out)
+				}
+			})
+		}
+		whole := timed(func() *exec.Cmd { return ours("true") })
+		plain := timed(func() *exec.Cmd { return docker("true") })
+		handshake := timed(func() *exec.Cmd { return g.ssh("wim", "help") })
+		b.ReportMetric(ms(whole), "ms")
+		b.ReportMetric(ms(plain), "docker-exec-ms")
+		b.ReportMetric(ms(handshake), "ssh-handshake-ms")
+		b.ReportMetric(ms(whole-plain-handshake), "ms-beyond-both")
+		b.ReportMetric(0, "ns/op")
+	})
+	if nomadtest.Binary() != "" {
+		b.Run("nomad", benchNomadExec)
+	}
+}
+
+// benchNomadExec compares with nomad alloc exec: into a container, which we reach through Docker, and into a process, which
+// both reach through Nomad.
+func benchNomadExec(b *testing.B) {
+	agent := nomadtest.Real(b)
+	g := startTestGateway(b, agent.URL, fmt.Sprintf("docker.host = %q\n", dockertest.Daemon(b)))
+	runContainer(b, agent.URL)
+	for name, job := range map[string]string{"container": "p-team4-box", "process": "p-team3-shell"} {
+		size := moved
+		if name == "process" {
+			size /= 4
+		}
+		nomad := func(words ...string) *exec.Cmd {
+			cmd := exec.Command(nomadtest.Binary(), append([]string{"alloc", "exec", "-job", "-i=true", "-t=false", job}, words...)...)
+			cmd.Env = append(os.Environ(), "NOMAD_ADDR="+agent.URL, "NOMAD_TOKEN="+nomadtest.Token)
+			return cmd
+		}
+		ours := func(words ...string) *exec.Cmd { return g.ssh("wim", append([]string{"exec", job}, words...)...) }
+		b.Run(name, func(b *testing.B) {
+			compare(b, size, ours, map[string]func(...string) *exec.Cmd{"nomad-alloc-exec": nomad}, func(run func(...string) *exec.Cmd, size int) time.Duration {
+				return out(b, run("dd", "if=/dev/zero", "bs=1M", fmt.Sprintf("count=%d", size>>20)), size)
+			})
+		})
+		b.Run(name+"-in", func(b *testing.B) {
+			compare(b, size, ours, map[string]func(...string) *exec.Cmd{"nomad-alloc-exec": nomad}, func(run func(...string) *exec.Cmd, size int) time.Duration {
+				return in(b, run("dd", "of=/dev/null", "bs=64k"), size)
+			})
+		})
+	}
+}
+
+// runContainer registers p-team4-box, a task of the docker driver, with a real Nomad and waits until it runs.
+func runContainer(b *testing.B, url string) {
+	b.Helper()
+	client, err := api.NewClient(&api.Config{Address: url, SecretID: nomadtest.Token})
+	if err != nil {
+		b.Fatal(err)
+	}
+	task := api.NewTask("box", "docker")
+	task.Config = map[string]any{"image": dockertest.Image(b), "force_pull": false, "command": "sleep", "args": []string{"86400"}}
+	group := api.NewTaskGroup("g", 1)
+	group.Tasks = []*api.Task{task}
+	job := api.NewServiceJob("p-team4-box", "p-team4-box", "global", 50)
+	job.TaskGroups = []*api.TaskGroup{group}
+	if _, _, err := client.Jobs().Register(job, nil); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { client.Jobs().Deregister("p-team4-box", true, nil) })
+	eventually(b, "p-team4-box runs", func() bool {
+		allocations, _, err := client.Jobs().Allocations("p-team4-box", false, nil)
+		return err == nil && len(allocations) == 1 && allocations[0].ClientStatus == "running"
+	})
+}
+
+// compare reports ours in MB/s and each peer's time as a multiple of it. They take turns, so that what else the machine
+// does hits all of them.
+func compare(b *testing.B, size int, ours func(...string) *exec.Cmd, peers map[string]func(...string) *exec.Cmd, move func(func(...string) *exec.Cmd, int) time.Duration) {
+	times := map[string][]time.Duration{}
+	for range 5 {
+		times[""] = append(times[""], move(ours, size))
+		for name, peer := range peers {
+			times[name] = append(times[name], move(peer, size))
+		}
+	}
+	own := middle(times[""])
+	b.ReportMetric(float64(size)/1e6/own.Seconds(), "MB/s")
+	for name := range peers {
+		b.ReportMetric(float64(middle(times[name]))/float64(own), name+"/ours")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// out returns how long a command takes to write size bytes.
+func out(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
+	b.Helper()
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	begun := time.Now()
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	got, _ := io.CopyBuffer(struct{ io.Writer }{io.Discard}, pipe, make([]byte, 256<<10))
+	err = cmd.Wait()
+	took := time.Since(begun)
+	if got != int64(size) || err != nil {
+		b.Logf("%s: %d of %d bytes, %v %s", strings.Join(cmd.Args, " "), got, size, err, stderr.String())
+	}
+	return took
+}
+
+// in returns how long a command takes to read size bytes.
+func in(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
+	b.Helper()
+	zero, err := os.Open("/dev/zero")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer zero.Close()
+	head := exec.Command("head", "-c", fmt.Sprint(size))
+	head.Stdin = zero
+	pipe, err := head.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd.Stdin = pipe
+	begun := time.Now()
+	if err := head.Start(); err != nil {
+		b.Fatal(err)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%s: %v %s", strings.Join(cmd.Args, " "), err, out)
+	}
+	head.Wait()
+	return time.Since(begun)
+}
+
+// sameBothWays moves random bytes in and out and compares what arrived.
+func sameBothWays(b *testing.B, ours func(...string) *exec.Cmd) {
+	source := func() io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte{7}), moved) }
+	want := sha256.New()
+	io.Copy(want, source())
+	sum := hex.EncodeToString(want.Sum(nil))
+	in := ours("sha256sum")
+	in.Stdin = source()
+	if got, err := in.Output(); err != nil || !strings.HasPrefix(string(got), sum) {
+		b.Errorf("in: got %s, %v, want %s", got, err, sum)
+	}
+	through := ours("cat")
+	through.Stdin = source()
+	pipe, err := through.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := through.Start(); err != nil {
+		b.Fatal(err)
+	}
+	back := sha256.New()
+	io.Copy(back, pipe)
+	if err := through.Wait(); err != nil || hex.EncodeToString(back.Sum(nil)) != sum {
+		b.Errorf("in and out: got %x, %v, want %s", back.Sum(nil), err, sum)
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// startSSHD starts an OpenSSH server for the same user key, and returns how a command is run through it; nil where there
+// is none.
+func startSSHD(b *testing.B, g *testGateway) func(words ...string) *exec.Cmd {
+	path := "/usr/sbin/sshd"
+	me, err := user.Current()
+	if _, missing := os.Stat(path); missing != nil || err != nil || me.Uid != "0" {
+		b.Log("no sshd to compare with: apt-get install openssh-server, and run as root")
+		return nil
+	}
+	dir := b.TempDir()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	listener.Close()
+	os.MkdirAll("/run/sshd", 0o755)
+	settings := fmt.Sprintf("ListenAddress 127.0.0.1\nPort %s\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nPidFile none\nUsePAM no\nPermitRootLogin yes\n",
+		port, g.dir.Path("hostkey"), g.dir.Path("wim.pub"))
+	if err := os.WriteFile(filepath.Join(dir, "sshd_config"), []byte(settings), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	server := exec.Command(path, "-D", "-f", filepath.Join(dir, "sshd_config"))
+	if err := server.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { server.Process.Kill(); server.Wait() })
+	eventually(b, "sshd listens", func() bool {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	return func(words ...string) *exec.Cmd {
+		return exec.Command("ssh", append([]string{
+			"-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+			"-i", g.dir.Path("wim"), "-p", port, me.Username + "@127.0.0.1",
+		}, words...)...)
+	}
+}
+
+// BenchmarkTails measures what 300 viewers of one log cost in memory beyond what their SSH sessions cost anyway.
+func BenchmarkTails(b *testing.B) {
+	const viewers, perConnection = 300, 10
+	host := dockertest.Daemon(b)
+	cluster := sim.New()
+	defer cluster.Close()
+	allocation := newAllocation()
+	cluster.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+	url, err := cluster.Start()
+	if err != nil {
+		b.Fatal(err)
+	}
+	dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sh", "-c", "while :; do echo a line of a log, as long as such lines are; sleep 0.1; done")
+	g := startTestGateway(b, url, fmt.Sprintf("docker.host = %q\n", host))
+	heap := func(line string) float64 {
+		var stop []io.Closer
+		defer func() {
+			for _, c := range stop {
+				c.Close()
+			}
+			time.Sleep(2 * time.Second)
+		}()
+		for range viewers / perConnection {
+			client := g.dial(b, "wim")
+			stop = append(stop, client)
+			for range perConnection {
+				session, err := client.NewSession()
+				if err != nil {
+					b.Fatal(err)
+				}
+				session.Stdout = io.Discard
+				if err := session.Start(line); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		time.Sleep(5 * time.Second)
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapInuse) / viewers / 1024
+	}
+	idle := heap("ps --watch 3600 no-such-job")
+	tails := heap("tail p-team1-box/g/box")
+	b.ReportMetric(idle, "KiB/idle-session")
+	b.ReportMetric(tails, "KiB/tail")
+	b.ReportMetric(tails-idle, "KiB-beyond-an-idle-session")
+	b.ReportMetric(0, "ns/op")
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,0 +1,506 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/crypto/ssh"
+
+	"nomadctld/internal/sim"
+)
+
+// Tests of exec as people meet it: through SSH clients, into a real container and into a process of a simulated Nomad.
+
+func TestExecIsExact(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	ways(t, func(t *testing.T, w way) {
+		var every []byte
+		for i := range 4 << 10 {
+			every = append(every, byte(i), byte(i>>8))
+		}
+		for _, c := range []struct {
+			line, stdin, stdout, stderr string
+			code                        int
+		}{
+			{"exec p-team1-box cat", string(every), string(every), "", 0},
+			{"exec p-team1-box -c cat >&2; exit 7", string(every), "", string(every), 7},
+			{`exec p-team1-box -c printf '<%s>' "a  b" 'c"d' | tr a-z A-Z`, "", `<A  B><C"D>`, "", 0},
+			{`exec p-team1-box printf '<%s>' "a  b" '' 'c"d' '#'`, "", `<a  b><><c"d><#>`, "", 0},
+			{`exec p-team1-box -- sh -c 'exit 255'`, "", "", "", 255},
+			{`exec p-team1-box`, "echo one; exit 3\n", "one\n", "", 3},
+			{`exec --shell /bin/sh p-team1-box -c 'echo $0'`, "", "/bin/sh\n", "", 0},
+			{`exec p-team1-box sh -c 'kill -TERM $$'`, "", "", "", 143},
+			{`exec p-team1-box sh -c 'exec 0<&-; sleep 0.2; echo done'`, strings.Repeat("x", 1<<20), "done\n", "", 0},
+			{`exec p-team1-box sh -c '(sleep 60; echo late) & echo early'`, "", "early\n", "", 0},
+			{`exec p-team1-box nope`, "", "", "nomadctld: nope: not found", 127},
+			{`exec p-team1-box /bin`, "", "", "nomadctld: /bin: ", 126},
+			{`exec -u root`, "", "", "nomadctld: exec: an argument is missing", 2},
+			{`exec p-team1-box -x`, "", "", "nomadctld: exec: flags stand before the selector", 2},
+			{`exec -e nope p-team1-box env`, "", "", "nomadctld: exec: --env nope is not of the form K=V", 2},
+			{`exec p-team1-box -c`, "", "", "nomadctld: exec: a line for the shell is missing after -c", 2},
+			{`exec nothing sh`, "", "", "nomadctld: no task nothing (see: ps)", 125},
+			{`exec -e A=1 -e 'B=b  c' -w /tmp p-team1-box sh -c 'echo "$A $B"; pwd'`, "", "1 b  c\n/tmp\n", "", 0},
+			{`exec -w /nope p-team1-box pwd`, "", "", "nomadctld: ", 125},
+		} {
+			cmd := w.ssh("wim", c.line)
+			cmd.Stdin = strings.NewReader(c.stdin)
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			begun := time.Now()
+			cmd.Run()
+			got := stderr.String()
+			if strings.HasPrefix(c.stderr, "nomadctld: ") && strings.HasPrefix(got, c.stderr) && strings.Count(got, "\n") == 1 {
+				got = c.stderr
+			}
+			if code := cmd.ProcessState.ExitCode(); stdout.String() != c.stdout || got != c.stderr || code != c.code {
+				t.Errorf("%s: got %.200q, %.200q, %d, want %.200q, %.200q, %d", c.line, stdout.String(), stderr.String(), code, c.stdout, c.stderr, c.code)
+			}
+			if took := time.Since(begun); took > 30*time.Second {
+				t.Errorf("%s took %v", c.line, took)
+			}
+		}
+	})
+}
+
+// TestMegabytesBothWaysArriveWhole moves what is many times the size of every window and buffer on the way.
+func TestMegabytesBothWaysArriveWhole(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	ways(t, func(t *testing.T, w way) {
+		content := make([]byte, 16<<20+1)
+		rand.NewChaCha8([32]byte{1}).Read(content)
+		cmd := w.ssh("wim", "exec", "p-team1-box", "cat")
+		cmd.Stdin = bytes.NewReader(content)
+		out, err := cmd.Output()
+		if err != nil || sha256.Sum256(out) != sha256.Sum256(content) {
+			t.Errorf("%d of %d bytes came back, %v", len(out), len(content), err)
+		}
+	})
+}
+
+func TestAClientThatStopsReadingLosesNothing(t *testing.T) {
+	t.Parallel()
+	ways(t, func(t *testing.T, w way) {
+		session, err := w.dial(t, "wim").NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := session.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said bytes.Buffer
+		session.Stderr = &said
+		if err := session.Start("exec p-team1-box -c 'yes 0123456789 | head -n 1000000'"); err != nil {
+			t.Fatal(err)
+		}
+		pause := 3 * time.Second
+		if text := os.Getenv("NOMADCTLD_TEST_PAUSE"); text != "" {
+			if pause, err = time.ParseDuration(text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(pause)
+		all, err := io.ReadAll(out)
+		if len(all) != 11_000_000 || err != nil {
+			t.Errorf("got %d bytes, %v", len(all), err)
+		}
+		if err := session.Wait(); err != nil {
+			t.Errorf("%v: %s", err, said.String())
+		}
+	})
+}
+
+// terminal is a program on a pseudo-terminal, as a person would have it.
+type terminal struct {
+	*exec.Cmd
+	t    *testing.T
+	file *os.File
+	seen bytes.Buffer
+}
+
+func onTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *terminal {
+	t.Helper()
+	file, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: columns, Rows: rows})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait(); file.Close() })
+	return &terminal{Cmd: cmd, t: t, file: file}
+}
+
+func (c *terminal) types(keys string) { io.WriteString(c.file, keys) }
+
+// shows waits until the terminal has shown text, after what was waited for before.
+func (c *terminal) shows(text string) {
+	c.t.Helper()
+	c.file.SetReadDeadline(time.Now().Add(20 * time.Second))
+	buf := make([]byte, 4<<10)
+	for {
+		if _, after, found := strings.Cut(c.seen.String(), text); found {
+			c.seen.Reset()
+			c.seen.WriteString(after)
+			return
+		}
+		n, err := c.file.Read(buf)
+		c.seen.Write(buf[:n])
+		if err != nil {
+			if strings.Contains(c.seen.String(), text) {
+				continue
+			}
+			c.t.Fatalf("%v; want %q, the terminal shows %q", err, text, c.seen.String())
+		}
+	}
+}
+
+// ends returns the exit code, and what was shown to the end.
+func (c *terminal) ends() (code int, rest string) {
+	c.file.SetReadDeadline(time.Now().Add(20 * time.Second))
+	io.Copy(&c.seen, c.file)
+	c.Wait()
+	return c.ProcessState.ExitCode(), c.seen.String()
+}
+
+func TestATerminalIsThePrograms(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	ways(t, func(t *testing.T, w way) {
+		cmd := w.ssh("wim", "exec p-team1-box")
+		cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
+		cmd.Env = append(os.Environ(), "TERM=xterm-256color")
+		c := onTerminal(t, cmd, 91, 33)
+		c.shows("Welcome wim (wim, SHA256:")
+		c.shows("You have access to p-\r\n")
+		c.shows("welcome to box of p-team1-box.g[0] on node-1\r\n")
+		c.types("sleep 0.2; stty size; echo T=$TERM\n")
+		c.shows("33 91\r\n")
+		c.shows("T=xterm-256color\r\n")
+		if err := pty.Setsize(c.file, &pty.Winsize{Cols: 120, Rows: 50}); err != nil {
+			t.Fatal(err)
+		}
+		c.types("sleep 0.3; stty size\n")
+		c.shows("50 120\r\n")
+		c.types("sleep 60; echo code=$?\n")
+		c.shows("code=$?")
+		time.Sleep(300 * time.Millisecond)
+		c.types("\x03")
+		c.types("\necho af''ter\n")
+		c.shows("after\r\n")
+		c.types("stty raw -echo; echo read''y; head -c 6 | od -An -tx1; stty sane\n")
+		c.shows("ready")
+		c.types("\x10\x11\x1a\x03\x04\x1c") // Ctrl-P, Ctrl-Q, Ctrl-Z, Ctrl-C, Ctrl-D, Ctrl-\
+		c.shows("10 11 1a 03 04 1c")
+		c.types("\nexit 5\n")
+		if code, rest := c.ends(); code != 5 {
+			t.Errorf("got %d, want 5: %q", code, rest)
+		}
+	})
+}
+
+func TestTheGreetingIsNotOnStdout(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	ways(t, func(t *testing.T, w way) {
+		cmd := w.ssh("wim", "exec p-team1-box echo only this")
+		cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		if string(out) != "only this\r\n" || err != nil || !strings.Contains(stderr.String(), "welcome to box of") {
+			t.Errorf("got %q, %q, %v", out, stderr.String(), err)
+		}
+	})
+}
+
+func TestEveryTerminalSizeWorks(t *testing.T) {
+	t.Parallel()
+	ways(t, func(t *testing.T, w way) {
+		client := w.dial(t, "wim")
+		for _, size := range [][2]int{{0, 0}, {1000, 1000}, {3, 2}} {
+			session, err := client.NewSession()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := session.RequestPty("xterm", size[0], size[1], nil); err != nil {
+				t.Fatal(err)
+			}
+			size := fmt.Sprintf("%d %d", size[0], size[1])
+			// The size comes just after the start.
+			out, err := session.Output("exec p-team1-box -c 'test -t 0 || exit 1; for i in $(seq 100); do test \"$(stty size)\" = \"" + size + "\" && break; sleep 0.05; done; stty size'")
+			want := size + "\r\n"
+			if err != nil || size != "0 0" && !strings.HasSuffix(string(out), want) {
+				t.Errorf("%v: got %q, %v, want %q", size, out, err, want)
+			}
+		}
+		// A storm of sizes: the last one holds.
+		session, err := client.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := session.RequestPty("xterm", 10, 10, nil); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		session.Stdout = &out
+		in, _ := session.StdinPipe()
+		if err := session.Start("exec p-team1-box -c 'read x; sleep 0.5; stty size'"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3000 {
+			if err := session.WindowChange(20+i%7, 80+i%11); err != nil {
+				t.Fatal(err)
+			}
+		}
+		session.WindowChange(44, 155)
+		io.WriteString(in, "\n")
+		if err := session.Wait(); err != nil || !strings.HasSuffix(out.String(), "44 155\r\n") {
+			t.Errorf("after a storm of sizes: got %q, %v", out.String(), err)
+		}
+	})
+}
+
+func TestSSHSignalsReachTheProgram(t *testing.T) {
+	t.Parallel()
+	ways(t, func(t *testing.T, w way) {
+		for _, signal := range []ssh.Signal{ssh.SIGINT, ssh.SIGTERM, ssh.SIGHUP, ssh.SIGUSR1} {
+			session, err := w.dial(t, "wim").NewSession()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, _ := session.StdoutPipe()
+			line := fmt.Sprintf("exec p-team1-box -c 'trap \"echo got it; exit 9\" %s; echo ready; while :; do sleep 0.1; done'", signal)
+			if err := session.Start(line); err != nil {
+				t.Fatal(err)
+			}
+			ready := make([]byte, len("ready\n"))
+			if _, err := io.ReadFull(out, ready); err != nil {
+				t.Fatal(err)
+			}
+			if err := session.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			rest, _ := io.ReadAll(out)
+			var exit *ssh.ExitError
+			if err := session.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 9 || string(rest) != "got it\n" {
+				t.Errorf("%s: got %q, %v", signal, rest, err)
+			}
+		}
+	})
+}
+
+// TestNothingIsLeftBehind lets clients go away in every manner and looks for their programs from inside.
+func TestNothingIsLeftBehind(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	ways(t, func(t *testing.T, w way) {
+		for _, c := range []struct {
+			manner, trap string
+			leave        func(cmd *exec.Cmd)
+		}{
+			{"killed", "", func(cmd *exec.Cmd) { cmd.Process.Kill() }},
+			{"interrupted", "", func(cmd *exec.Cmd) { cmd.Process.Signal(syscall.SIGINT) }},
+			{"ignored", "trap : HUP TERM;", func(cmd *exec.Cmd) { cmd.Process.Kill() }},
+		} {
+			name := "left" + newAllocation()[:8]
+			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'", c.trap, name))
+			w.abandon(t, cmd, name, c.manner, func() { c.leave(cmd) })
+			tty := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'", c.trap, name))
+			tty.Args = append([]string{"ssh", "-tt"}, tty.Args[1:]...)
+			w.abandon(t, tty, name, c.manner+", with a terminal", func() { c.leave(tty) })
+		}
+		name := "left" + newAllocation()[:8]
+		cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; while :; do sleep 0.1; done; : %s'", name))
+		second := startTestGateway(t, w.url, w.settings)
+		cmd.Args[2] = second.dir.Path("ssh_config")
+		w.abandon(t, cmd, name, "the gateway stops", second.stop)
+		for _, e := range append(w.events(t), second.events(t)...) {
+			if strings.Contains(e.Error, "may still run") {
+				t.Errorf("%q: %s", e.Line, e.Error)
+			}
+		}
+	})
+}
+
+// TestAClosedOutputEndsTheCommand is ssh gw ... | head. OpenSSH says that it takes no more and waits for the other side.
+func TestAClosedOutputEndsTheCommand(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	ways(t, func(t *testing.T, w way) {
+		const script = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); echo line $i; done"
+		w.Cluster.Run(sim.Job{ID: "p-team1-long", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
+			Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", script + "; exec sleep 600"},
+		}}}}})
+		for _, c := range []struct {
+			line, want string
+			code       int
+		}{
+			{"exec p-team1-box yes", "y\n", 141},
+			{"exec p-team1-box -c '" + script + "; sleep 60'", "line 1\n", 141},
+			{"exec p-team1-box -c 'echo a; sleep 0.3; echo b; sleep 1; exit 3'", "a\n", 3}, // it writes no more, and may end
+			{"logs -n all p-team1-long/g/t", "line 1\n", 141},
+			{"tail -n all p-team1-long/g/t", "line [0-9]+\n", 141}, // it may be told that lines were skipped
+		} {
+			before := len(w.events(t))
+			cmd := exec.Command("sh", "-c", `{ "$@"; echo $? >&2; } | head -n 1`, "sh")
+			cmd.Args = append(cmd.Args, w.ssh("wim", c.line).Args...)
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			if err := cmd.Run(); err != nil {
+				t.Fatal(err)
+			}
+			want := regexp.MustCompile(fmt.Sprintf("^%s(nomadctld: [0-9]+ lines skipped here: .*\n)?%d\n$", c.want, c.code))
+			if got := stdout.String() + stderr.String(); !want.MatchString(got) {
+				t.Errorf("%s: got %q, want %s", c.line, got, want)
+			}
+			eventually(t, "the event is written", func() bool { return len(w.events(t)) > before })
+			if e := last(w.events(t)); e.ExitCode != c.code {
+				t.Errorf("%s: got the event %+v", c.line, e)
+			}
+		}
+		left := "exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | grep -q \"^ye[s] \" && echo $p; done; :'"
+		if out, err := w.ssh("wim", left).Output(); err != nil || len(out) > 0 {
+			t.Errorf("left: %s, %v", out, err)
+		}
+	})
+}
+
+// TestAGatewayThatStopsSaysSo also on the clients' side: a program's own 255 would look like a lost connection.
+func TestAGatewayThatStopsSaysSo(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	ways(t, func(t *testing.T, w way) {
+		g := startTestGateway(t, w.url, w.settings)
+		cmd := g.ssh("wim", "exec p-team1-box -c 'echo ready; exec sleep 60'")
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		begun(t, cmd, "ready\n")
+		g.stop()
+		cmd.Wait()
+		const want = "the gateway is being stopped"
+		if code := cmd.ProcessState.ExitCode(); code != 125 || stderr.String() != "nomadctld: "+want+"\n" {
+			t.Errorf("got %d, %q", code, stderr.String())
+		}
+		if e := last(g.events(t)); e.Error != want || e.ExitCode != 125 {
+			t.Errorf("got the event %+v", e)
+		}
+	})
+}
+
+// begun starts a command, waits until it has written what it begins with, and returns what else it writes.
+func begun(t *testing.T, cmd *exec.Cmd, with string) (rest io.Reader) {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(with))
+	if _, err := io.ReadFull(out, got); err != nil || string(got) != with {
+		t.Fatalf("%q: got %q, %v, want %q", cmd.Args, got, err, with)
+	}
+	return out
+}
+
+// abandon starts a program whose command line holds name, calls leave when it runs, and waits until it has gone.
+func (w way) abandon(t *testing.T, cmd *exec.Cmd, name, manner string, leave func()) {
+	t.Helper()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	begun(t, cmd, "ready")
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	leave()
+	// The bracket keeps the pattern from finding itself.
+	look := fmt.Sprintf("exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | grep -q \"[l]%s\" && echo $p; done; :'", name[1:])
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		found, err := w.ssh("wim", look).Output()
+		if err != nil {
+			t.Fatalf("%s: %v", manner, err)
+		}
+		if len(found) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Errorf("%s: %s is left", manner, found)
+			return
+		}
+	}
+}
+
+func TestAnotherClientThanOpenSSHWorksToo(t *testing.T) {
+	t.Parallel()
+	for _, tool := range []string{"dbclient", "dropbearconvert", "ssh"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("no %s on PATH: apt-get install dropbear-bin openssh-client", tool)
+		}
+	}
+	ways(t, func(t *testing.T, w way) {
+		key := w.dir.Path("wim.dropbear")
+		if out, err := exec.Command("dropbearconvert", "openssh", "dropbear", w.dir.Path("wim"), key).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		host, port, _ := strings.Cut(w.Address, ":")
+		dbclient := func(words ...string) *exec.Cmd {
+			cmd := exec.Command("dbclient", append([]string{"-y", "-y", "-i", key, "-p", port, "wim@" + host}, words...)...)
+			cmd.Env = append(os.Environ(), "HOME="+t.TempDir(), "TERM=vt100")
+			return cmd
+		}
+		cmd := dbclient("exec p-team1-box -c 'cat; echo err >&2; exit 7'")
+		cmd.Stdin = strings.NewReader("a\x00b\xff\n")
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		cmd.Run()
+		if code := cmd.ProcessState.ExitCode(); stdout.String() != "a\x00b\xff\n" || !strings.HasSuffix(stderr.String(), "err\n") || code != 7 {
+			t.Errorf("got %q, %q, %d", stdout.String(), stderr.String(), code)
+		}
+		interactive := dbclient("exec p-team1-box")
+		interactive.Args = append([]string{"dbclient", "-t"}, interactive.Args[1:]...)
+		c := onTerminal(t, interactive, 77, 22)
+		c.shows("welcome to box")
+		c.types("sleep 0.2; stty size; exit 4\n")
+		c.shows("22 77")
+		if code, rest := c.ends(); code != 4 {
+			t.Errorf("got %d, want 4: %q", code, rest)
+		}
+	})
+}
+
+func needSSH(t testing.TB) {
+	t.Helper()
+	if _, err := exec.LookPath("ssh"); err != nil {
+		t.Skip("no ssh client on PATH: apt-get install openssh-client")
+	}
+}
+
+// eventually waits until f returns true.
+func eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for !f() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not so after 20 s: %s", what)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}

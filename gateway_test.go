@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"nomadctld/config"
+	"nomadctld/internal/audit"
+	"nomadctld/internal/dockertest"
+	"nomadctld/internal/gateway"
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
+	"nomadctld/internal/sshfiles"
+)
+
+// testGateway is a gateway for one test. wim owns every job, ann those of team 1.
+type testGateway struct {
+	Address string
+	dir     sshfiles.Dir
+	keys    map[string]ssh.Signer
+	stop    func() // as a signal would; returns when it has stopped
+}
+
+// startTestGateway starts a gateway before the cluster. settings are more lines of its configuration, in which $KEY is the
+// public key of wim, for other users who have it too.
+func startTestGateway(t testing.TB, url, settings string) *testGateway {
+	t.Helper()
+	g := &testGateway{dir: sshfiles.Dir(t.TempDir()), keys: map[string]ssh.Signer{}}
+	for _, name := range []string{"hostkey", "wim", "ann"} {
+		key, err := g.dir.NewKey(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.keys[name] = key
+	}
+	if err := os.WriteFile(g.dir.Path("token"), []byte(nomadtest.Token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf(`
+general = { hostkey = %q, bind = "127.0.0.1:0" }
+audit = { file = %q }
+nomad.production = { url = %q, prefix = ["p-"], token = %q }
+prefix.all.prefix = ["p-"]
+prefix.team1.prefix = ["p-team1-"]
+users.wim = { prefix = ["all"], key = %q }
+users.ann = { prefix = ["team1"], key = %q }
+`, g.dir.Path("hostkey"), g.dir.Path("audit"), url, g.dir.Path("token"), sshfiles.PublicLine(g.keys["wim"]), sshfiles.PublicLine(g.keys["ann"]))
+	if err := os.WriteFile(g.dir.Path("nomadctld.toml"), []byte(text+strings.ReplaceAll(settings, "$KEY", sshfiles.PublicLine(g.keys["wim"]))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, faults := config.Load(g.dir.Path("nomadctld.toml"), gateway.Commands())
+	if c == nil {
+		t.Fatal(faults)
+	}
+	listening, err := gateway.Listen(c, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Address = listening.Addr().String()
+	if err := g.dir.WriteConfig(g.Address, g.keys["hostkey"], "wim", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan struct{})
+	go func() { listening.Serve(ctx); close(served) }()
+	g.stop = func() { cancel(); <-served }
+	t.Cleanup(g.stop)
+	g.watch(t)
+	return g
+}
+
+// watch stops the gateway when a test hangs: with that its sessions end, and the test fails by its name where it waited.
+func (g *testGateway) watch(t testing.TB) {
+	if _, isTest := t.(*testing.T); !isTest || os.Getenv("NOMADCTLD_TEST_EXECS") != "" {
+		return // these take as long as they take
+	}
+	const patience = 5 * time.Minute
+	watchdog := time.AfterFunc(patience, func() {
+		stacks := make([]byte, 1<<20)
+		t.Errorf("the test has not ended after %s; its gateway is stopped\n%s", patience, stacks[:runtime.Stack(stacks, true)])
+		g.stop()
+	})
+	t.Cleanup(func() { watchdog.Stop() })
+}
+
+// ssh returns an OpenSSH client's command.
+func (g *testGateway) ssh(user string, words ...string) *exec.Cmd {
+	return exec.Command("ssh", append([]string{"-F", g.dir.Path("ssh_config"), user}, words...)...)
+}
+
+// dial logs in with the Go client.
+func (g *testGateway) dial(t testing.TB, user string) *ssh.Client {
+	t.Helper()
+	client, err := ssh.Dial("tcp", g.Address, &ssh.ClientConfig{
+		User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(g.keys[user])},
+		HostKeyCallback: ssh.FixedHostKey(g.keys["hostkey"].PublicKey()),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// events returns the audit events so far.
+func (g *testGateway) events(t testing.TB) (events []audit.Event) {
+	t.Helper()
+	text, err := os.ReadFile(g.dir.Path("audit"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		var e audit.Event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			t.Fatalf("%s: %v", lines.Text(), err)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// way is a gateway with a task that is reached in one of the two ways, by the selector "p-team1-box".
+type way struct {
+	*testGateway
+	Name          string
+	Cluster       *sim.Cluster
+	url, settings string // for another gateway before the same cluster
+}
+
+// ways calls test for a task whose container is a real one of Docker, if there is a daemon, and for one that is a process
+// reached through the simulated Nomad.
+func ways(t *testing.T, test func(t *testing.T, w way)) {
+	t.Run("docker", func(t *testing.T) {
+		host := dockertest.Daemon(t)
+		cluster := nomadtest.Simulated(t)
+		allocation := newAllocation()
+		cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+		dockertest.Run(t, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sleep", "3600")
+		settings := fmt.Sprintf("docker.host = %q\n", host)
+		test(t, way{startTestGateway(t, cluster.URL, settings), "docker", cluster.Sim, cluster.URL, settings})
+	})
+	t.Run("nomad", func(t *testing.T) {
+		cluster := nomadtest.Simulated(t)
+		cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+		test(t, way{startTestGateway(t, cluster.URL, ""), "nomad", cluster.Sim, cluster.URL, ""})
+	})
+}
+
+func boxJob(task sim.Task, allocation string) sim.Job {
+	return sim.Job{ID: "p-team1-box", Groups: []sim.Group{{
+		Name: "g", Tasks: []sim.Task{task}, Allocations: []sim.Allocation{{ID: allocation, Node: "node-1"}},
+	}}}
+}
+
+func newAllocation() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

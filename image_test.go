@@ -1,0 +1,315 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	docker "github.com/fsouza/go-dockerclient"
+
+	"nomadctld/internal/dockertest"
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sshfiles"
+)
+
+// TestImage builds the Dockerfile without a network and runs what comes of it as it is meant to be run: not as root, with
+// a root file system that is read-only, with the configuration and keys mounted. It is not parallel to other tests, which
+// would wait for a compiler.
+func TestImage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds images, which takes a minute: left out by -short")
+	}
+	needSSH(t)
+	if host := dockertest.Daemon(t); !strings.HasPrefix(host, "unix://") {
+		t.Skipf("the daemon at %s sees neither this machine's files nor its ports", host)
+	}
+	client := dockertest.Client(t)
+	golang := goImage(t, client)
+	const name = "nomadctld-test/nomadctld:"
+	bare, full, tool := name+newAllocation(), name+newAllocation(), name+newAllocation()
+	build := func(name string, args ...docker.BuildArg) {
+		t.Helper()
+		args = append(args, docker.BuildArg{Name: "GO_IMAGE", Value: golang}, docker.BuildArg{Name: "GOPROXY", Value: "file:///proxy"},
+			docker.BuildArg{Name: "VERSION", Value: "v1.2.3-test"})
+		made := buildImage(t, client, docker.BuildImageOptions{Name: name, ContextDir: ".", BuildArgs: args, NetworkMode: "none"})
+		t.Cleanup(func() { removeImages(t, client, append([]string{name}, made...)) })
+	}
+	build(bare)
+
+	t.Run("without a configuration it says what to mount", func(t *testing.T) {
+		code, said := runImage(t, client, docker.Config{Image: bare}, docker.HostConfig{NetworkMode: "none"})
+		if code, said := runImage(t, client, docker.Config{Image: bare, Cmd: []string{"health"}}, docker.HostConfig{NetworkMode: "none"}); code != 1 || strings.Count(said, "\n") != 1 {
+			t.Errorf("health: got %d %q, want 1 and one line", code, said)
+		}
+		for _, want := range []string{"no config file", "/etc/nomadctld/nomadctld.toml", "docker run -v /etc/nomadctld:/etc/nomadctld:ro", "user 65532"} {
+			if code != 1 || !strings.Contains(said, want) {
+				t.Errorf("got %d %q, want 1 and %q", code, said, want)
+			}
+		}
+	})
+	t.Run("it holds what it needs and says what it is", func(t *testing.T) {
+		image, err := client.InspectImage(bare)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := image.Config; c.User != "65532:65532" || c.Labels["org.opencontainers.image.version"] != "v1.2.3-test" || c.Healthcheck == nil {
+			t.Errorf("got %+v", c)
+		}
+		code, said := runImage(t, client, docker.Config{Image: bare, Cmd: []string{"version"}}, docker.HostConfig{NetworkMode: "none"})
+		if code != 0 || said != "nomadctld v1.2.3-test\n" {
+			t.Errorf("version: got %d %q", code, said)
+		}
+		files := imageFiles(t, client, bare)
+		for _, want := range []string{"usr/local/bin/nomadctld", "etc/ssl/certs/ca-certificates.crt"} {
+			if !slices.Contains(files, want) {
+				t.Errorf("got no %s in %q", want, files)
+			}
+		}
+		if slices.Contains(files, "usr/local/bin/nomad") || len(files) > 20 { // Docker adds a few of its own
+			t.Errorf("got %d files, want little more than the binary: %q", len(files), files)
+		}
+	})
+	t.Run("it serves", func(t *testing.T) {
+		g := serveImage(t, client, bare)
+		g.want("wim", "p-team1-web", "ps")
+		g.want("wim", "inside 3\n", "exec p-team3-shell/shell/box -c 'echo inside $((1+2))'")
+		g.want("wim", "hello from once\n", "tail --stdout p-team3-finished")
+		g.refuse("wim", "nomad", "raw production job status p-team1-web")
+		eventually(t, "the container is healthy", func() bool { return g.state(t).Health.Status == "healthy" })
+		if err := client.StopContainer(g.id, 20); err != nil {
+			t.Fatal(err)
+		}
+		if state := g.state(t); state.ExitCode != 0 {
+			t.Errorf("got exit code %d after SIGTERM, want 0", state.ExitCode)
+		}
+		g.config.Cmd = []string{"health"}
+		if code, said := runImage(t, client, g.config, g.host); code != 1 || !strings.Contains(said, "connection refused") || strings.Count(said, "\n") != 1 {
+			t.Errorf("health of a gateway that has ended: got %d %q, want 1 and one line", code, said)
+		}
+	})
+	t.Run("with another base and a nomad binary there is raw", func(t *testing.T) {
+		// The program tells what it is asked, and by which environment.
+		const dockerfile = "FROM %s\nRUN printf '#!/bin/sh\\necho \"nomad $* at $NOMAD_ADDR\"\\n' >/bin/nomad && chmod 755 /bin/nomad\n"
+		made := buildImage(t, client, docker.BuildImageOptions{
+			Name: tool, NetworkMode: "none", InputStream: archiveOf(t, map[string]string{"Dockerfile": fmt.Sprintf(dockerfile, dockertest.Image(t))}),
+		})
+		t.Cleanup(func() { removeImages(t, client, append([]string{tool}, made...)) })
+		build(full, docker.BuildArg{Name: "NOMAD_IMAGE", Value: tool}, docker.BuildArg{Name: "BASE_IMAGE", Value: dockertest.Image(t)})
+		g := serveImage(t, client, full)
+		g.want("wim", "job status p-team1-web at "+g.cluster.URL, "raw production job status p-team1-web")
+	})
+}
+
+// served is a container of the image that serves a simulated cluster. wim owns every job.
+type served struct {
+	t       *testing.T
+	dir     sshfiles.Dir
+	cluster nomadtest.Cluster
+	client  *docker.Client
+	config  docker.Config
+	host    docker.HostConfig
+	id      string
+}
+
+func serveImage(t *testing.T, client *docker.Client, image string) *served {
+	t.Helper()
+	// The test's own folder is not for others. This one is mounted, keys and all.
+	g := &served{t: t, dir: sshfiles.Dir(t.TempDir()), cluster: nomadtest.Simulated(t), client: client}
+	mounted := sshfiles.Dir(t.TempDir())
+	host, err := mounted.NewKey("hostkey")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wim, err := g.dir.NewKey("wim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := freeAddress(t)
+	write := func(name, text string) {
+		if err := os.WriteFile(mounted.Path(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("token", nomadtest.Token)
+	write("nomadctld.toml", fmt.Sprintf(`
+general = { hostkey = "/etc/nomadctld/hostkey", bind = %q, nomadbinary = "/usr/local/bin/nomad" }
+audit = { file = "-", jobs = "/var/lib/nomadctld/jobs", required = true }
+nomad.production = { url = %q, prefix = ["p-"], token = "/etc/nomadctld/token" }
+prefix.all.prefix = ["p-", "raw"]
+users.wim = { prefix = ["all"], key = %q }
+`, address, g.cluster.URL, sshfiles.PublicLine(wim)))
+	if err := g.dir.WriteConfig(address, host, "wim"); err != nil {
+		t.Fatal(err)
+	}
+	g.config = docker.Config{Image: image, Healthcheck: &docker.HealthConfig{Interval: 300 * time.Millisecond}}
+	if os.Geteuid() != 0 {
+		g.config.User = strconv.Itoa(os.Geteuid()) // who has written the files
+	} else {
+		for _, name := range []string{"", "hostkey", "token", "nomadctld.toml"} {
+			if err := os.Chown(mounted.Path(name), 65532, 65532); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	g.host = docker.HostConfig{
+		ReadonlyRootfs: true, NetworkMode: "host", CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"},
+		Binds: []string{string(mounted) + ":/etc/nomadctld:ro"}, Tmpfs: map[string]string{"/tmp": ""},
+	}
+	g.id = dockertest.RunWith(t, "", g.config, &g.host)
+	eventually(t, "the container listens", func() bool {
+		if state := g.state(t); !state.Running {
+			t.Fatalf("the container has ended with %d: %s", state.ExitCode, containerLog(t, client, g.id))
+		}
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	return g
+}
+
+func (g *served) state(t *testing.T) docker.State {
+	t.Helper()
+	container, err := g.client.InspectContainerWithOptions(docker.InspectContainerOptions{ID: g.id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return container.State
+}
+
+func (g *served) ssh(user, line string) (stdout, stderr string, err error) {
+	cmd := exec.Command("ssh", "-n", "-F", g.dir.Path("ssh_config"), user, line)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	return out.String(), errs.String(), err
+}
+
+// want runs a command line, which has to succeed and write what contains want.
+func (g *served) want(user, want, line string) {
+	g.t.Helper()
+	if stdout, stderr, err := g.ssh(user, line); err != nil || !strings.Contains(stdout, want) {
+		g.t.Errorf("%s: got %q, %q, %v, want %q\n%s", line, stdout, stderr, err, want, containerLog(g.t, g.client, g.id))
+	}
+}
+
+// refuse runs a command line that has to fail with a message that contains want.
+func (g *served) refuse(user, want, line string) {
+	g.t.Helper()
+	if stdout, stderr, err := g.ssh(user, line); err == nil || !strings.Contains(stderr, want) {
+		g.t.Errorf("%s: got %q, %q, %v, want a failure with %q", line, stdout, stderr, err, want)
+	}
+}
+
+// runImage runs a container to its end and returns its exit code and all that it wrote.
+func runImage(t *testing.T, client *docker.Client, config docker.Config, host docker.HostConfig) (code int, said string) {
+	t.Helper()
+	host.ReadonlyRootfs = true
+	id := dockertest.RunWith(t, "", config, &host)
+	code, err := client.WaitContainerWithContext(id, t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code, containerLog(t, client, id)
+}
+
+func containerLog(t *testing.T, client *docker.Client, id string) string {
+	t.Helper()
+	var said bytes.Buffer
+	if err := client.Logs(docker.LogsOptions{Container: id, OutputStream: &said, ErrorStream: &said, Stdout: true, Stderr: true}); err != nil {
+		t.Fatal(err)
+	}
+	return said.String()
+}
+
+// buildImage builds an image, or fails the test with what the builder said, and returns the IDs of all that it made.
+func buildImage(t *testing.T, client *docker.Client, options docker.BuildImageOptions) (made []string) {
+	t.Helper()
+	var said bytes.Buffer
+	options.OutputStream, options.RmTmpContainer, options.ForceRmTmpContainer = &said, true, true
+	err := client.BuildImage(options)
+	for _, match := range regexp.MustCompile(`(?m)^ ---> ([0-9a-f]{12})$`).FindAllStringSubmatch(said.String(), -1) {
+		made = append(made, match[1])
+	}
+	if err != nil {
+		removeImages(t, client, made)
+		t.Fatalf("build %s: %v\n%s", options.Name, err, said.Bytes()[max(0, said.Len()-3000):])
+	}
+	return made
+}
+
+// removeImages removes a name and then layers, the last first. What others use stays, such as the images that a build
+// began with: a layer with a name is never among those that are removed.
+func removeImages(t *testing.T, client *docker.Client, made []string) {
+	t.Helper()
+	for _, id := range slices.Backward(made) {
+		image, err := client.InspectImage(id)
+		if err != nil || len(image.RepoTags) > 0 && !slices.Contains(made, image.RepoTags[0]) {
+			continue // gone with another, or another's
+		}
+		client.RemoveImage(id) // refused where another image is made of it
+	}
+}
+
+// imageFiles returns the paths of an image's files.
+func imageFiles(t *testing.T, client *docker.Client, image string) (files []string) {
+	t.Helper()
+	container, err := client.CreateContainer(docker.CreateContainerOptions{Config: &docker.Config{Image: image}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dockertest.Remove(t, container.ID) })
+	content, exporting := io.Pipe()
+	go func() {
+		exporting.CloseWithError(client.ExportContainer(docker.ExportContainerOptions{ID: container.ID, OutputStream: exporting}))
+	}()
+	for r := tar.NewReader(content); ; {
+		header, err := r.Next()
+		if err == io.EOF {
+			return files
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if header.Typeflag == tar.TypeReg {
+			files = append(files, header.Name)
+		}
+	}
+}
+
+// archiveOf packs files.
+func archiveOf(t *testing.T, files map[string]string) io.Reader {
+	t.Helper()
+	var packed bytes.Buffer
+	w := tar.NewWriter(&packed)
+	for name, text := range files {
+		w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(text))})
+		io.WriteString(w, text)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return &packed
+}
+
+// freeAddress returns an address of loopback that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

@@ -1,0 +1,96 @@
+package health
+
+import (
+	"context"
+	"io"
+	"net"
+	"strings"
+	"testing"
+)
+
+func TestOnlyAnSSHServersLineIsHealthy(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, answer, banner, fault string }{
+		{"a gateway", "SSH-2.0-OpenSSH_nomadctld\r\n", "SSH-2.0-OpenSSH_nomadctld", ""},
+		{"a web server", "HTTP/1.1 400 Bad Request\r\n", "", `is no SSH server: it answers "HTTP/1.1 400 Bad Request\r\n"`},
+		{"an old SSH server", "SSH-1.5-old\r\n", "", "is no SSH server"},
+		{"a line without an end", strings.Repeat("x", 1<<16), "", "is no SSH server"},
+		{"one that hangs up", "", "", "closes the connection at once"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			address, banner, err := Check(t.Context(), answers(t, test.answer))
+			if banner != test.banner || (err == nil) != (test.fault == "") || err != nil && !strings.Contains(err.Error(), address+" "+test.fault) {
+				t.Errorf("got %q, %v, want %q, %q", banner, err, test.banner, test.fault)
+			}
+		})
+	}
+}
+
+func TestSilenceEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	l := listen(t)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		cancel()
+		io.Copy(io.Discard, conn)
+	}()
+	_, _, err := Check(ctx, l.Addr().String())
+	if err == nil {
+		t.Error("got no error of a server that says nothing")
+	}
+}
+
+func TestNobodyListening(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	l.Close()
+	if _, _, err := Check(t.Context(), l.Addr().String()); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("got %v, want that the connection is refused", err)
+	}
+}
+
+func TestEveryAddressIsReachedOnLoopback(t *testing.T) {
+	t.Parallel()
+	for bind, want := range map[string]string{
+		":2222": "127.0.0.1:2222", "0.0.0.0:22": "127.0.0.1:22", "[::]:22": "[::1]:22", "192.0.2.1:22": "192.0.2.1:22", "gw:22": "gw:22",
+	} {
+		if got, err := local(bind); got != want || err != nil {
+			t.Errorf("%s: got %s, %v, want %s", bind, got, err, want)
+		}
+	}
+	if _, err := local(":0"); err == nil {
+		t.Error("got no error of a port that is not known")
+	}
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// answers returns the address of a server that hears the client's line, answers and hangs up.
+func answers(t *testing.T, text string) string {
+	t.Helper()
+	l := listen(t)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		conn.Read(make([]byte, 255))
+		io.WriteString(conn, text)
+	}()
+	return l.Addr().String()
+}

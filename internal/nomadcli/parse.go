@@ -1,0 +1,193 @@
+package nomadcli
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/template"
+	"unicode/utf8"
+)
+
+// command is a command line as Nomad takes it apart.
+type command struct {
+	path   string // the full name, such as "job status"; empty: Nomad's own help
+	rule   rule
+	values map[string][]string // of each flag that was given; "" for -flag without a value of its own
+	words  []string            // the words that are neither flags nor values
+	help   bool                // Nomad shows the command's help and does nothing
+}
+
+// parse takes a command line apart and returns the reason if it may not be run.
+//
+// Nomad's own way is followed where it is plain, and refused where it is not. A command is as many of the first words as
+// are one; flags follow, with one dash or two, and end at the first other word or at "--". Nomad finds commands also in
+// words that only begin or end like one; here each has to be exactly one.
+func parse(args []string) (command, error) {
+	c := command{values: map[string][]string{}}
+	for _, arg := range args {
+		if !utf8.ValidString(arg) || strings.ContainsRune(arg, 0) {
+			return c, fmt.Errorf("the argument %s is not text", quoted(arg))
+		}
+	}
+	if len(args) == 0 {
+		return c, errors.New("which command of nomad? -help lists them")
+	}
+	if len(args) == 1 {
+		switch args[0] {
+		case "-h", "-help", "--help":
+			c.help = true
+			return c, nil
+		case "-v", "-version", "--version":
+			c.path, c.rule = "version", table["version"]
+			return c, nil
+		}
+	}
+	rest, err := c.name(args)
+	if err != nil {
+		return c, err
+	}
+	if c.rule.refused != "" {
+		return c, fmt.Errorf("nomad %s is not run here: %s", c.path, c.rule.refused)
+	}
+	if err := c.flags(rest); err != nil {
+		return c, err
+	}
+	if c.rule.group && len(c.words) > 0 {
+		return c, fmt.Errorf("nomad %s %s is not known to be safe", c.path, quoted(c.words[0]))
+	}
+	if c.rule.words != nil {
+		return c, c.rule.words(c)
+	}
+	return c, nil
+}
+
+// name finds the command and returns the words behind it.
+func (c *command) name(args []string) (rest []string, err error) {
+	if strings.HasPrefix(args[0], "-") {
+		if why, ok := notYours[flagName(args[0])]; ok {
+			return nil, refusedFlag(args[0], why)
+		}
+		return nil, fmt.Errorf("the command of nomad comes first, before %s", quoted(args[0]))
+	}
+	n := 0
+	for n < len(args) && !strings.ContainsRune(args[n], ' ') {
+		path := strings.Join(args[:n+1], " ")
+		if _, ok := table[path]; !ok {
+			break
+		}
+		c.path = path
+		n++
+	}
+	if n == 0 {
+		return nil, fmt.Errorf("nomad %s is not known to be safe", quoted(args[0]))
+	}
+	c.rule = table[c.path]
+	if as := c.rule.as; as != "" {
+		c.path, c.rule = as, table[as]
+	}
+	return args[n:], nil
+}
+
+// flags fills values and words. A refused name is refused wherever it begins a word, until a "--" that Nomad takes for
+// the end of the flags or that stands behind it.
+func (c *command) flags(args []string) error {
+	known := kinds(c.rule.flags + " " + common)
+	for len(args) > 0 {
+		word := args[0]
+		if word == "--" {
+			c.words = args[1:]
+			return nil
+		}
+		if word == "" || word == "-" || word[0] != '-' {
+			c.words = args
+			return refusedName(args)
+		}
+		args = args[1:]
+		name, value, given := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(word, "-"), "-"), "=")
+		if why, ok := notYours[flagName(word)]; ok {
+			return refusedFlag(word, why)
+		}
+		kind, ok := known[name]
+		if !ok {
+			if why, ok := refusedFlags[name]; ok {
+				return refusedFlag(word, why)
+			}
+			return fmt.Errorf("the flag %s of nomad %s is not known to be safe", quoted(word), c.path)
+		}
+		if kind == "" {
+			c.values[name] = append(c.values[name], value)
+			if given && value == "" {
+				return fmt.Errorf("the flag %s needs true or false behind =", quoted(word))
+			}
+			c.help = c.help || name == "h" || name == "help"
+			continue
+		}
+		if !given {
+			if len(args) == 0 {
+				return fmt.Errorf("the flag %s needs a value", quoted(word))
+			}
+			value, args = args[0], args[1:]
+			if why, ok := notYours[flagName(value)]; ok {
+				return refusedFlag(value, why)
+			}
+		}
+		if kind == "template" {
+			// Nomad adds functions that print environment variables, and the token is one.
+			if _, err := template.New("").Parse(value); err != nil {
+				return fmt.Errorf("the template of %s may use Go's own functions only: %s", quoted(word), quoted(err.Error()))
+			}
+		}
+		c.values[name] = append(c.values[name], value)
+	}
+	return nil
+}
+
+// refusedName looks for refused flags among words that Nomad takes for something else, up to "--".
+func refusedName(words []string) error {
+	for _, word := range words {
+		if word == "--" {
+			return nil
+		}
+		if why, ok := notYours[flagName(word)]; ok {
+			return refusedFlag(word, why+`; behind "--" such a word is let through`)
+		}
+	}
+	return nil
+}
+
+// flagName returns the name of a flag in any spelling; empty if the word begins with no dash.
+func flagName(word string) string {
+	if !strings.HasPrefix(word, "-") {
+		return ""
+	}
+	name, _, _ := strings.Cut(strings.TrimLeft(word, "-"), "=")
+	return strings.ToLower(strings.TrimSpace(name))
+}
+
+// kinds returns "" for a flag that is true or false, and what its value is for any other.
+func kinds(flags string) map[string]string {
+	kinds := map[string]string{}
+	for _, f := range strings.Fields(flags) {
+		name, kind, value := strings.Cut(f, "=")
+		if value && kind == "" {
+			kind = "value"
+		}
+		kinds[name] = kind
+	}
+	return kinds
+}
+
+// refusedFlag leaves the value out: it may be a secret, and the line is recorded.
+func refusedFlag(word, why string) error {
+	name, _, _ := strings.Cut(word, "=")
+	return fmt.Errorf("the flag %s is refused: %s", quoted(name), why)
+}
+
+// quoted is a word as it can stand in a line; it is cut if it is long.
+func quoted(s string) string {
+	if len(s) > 80 {
+		s = strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return strconv.Quote(s)
+}

@@ -1,0 +1,133 @@
+//go:build linux
+
+package nomadcli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long HUP, TERM and, at the end, output that is not taken are given, each.
+type patience = time.Duration
+
+const usualPatience patience = 2 * time.Second
+
+// run is Run without the checks.
+func (b Binary) run(ctx context.Context, c Cluster, args []string, stdin io.Reader, stdout, stderr io.Writer, t *Terminal) (code int, err error) {
+	if ctx.Err() != nil {
+		return -1, context.Cause(ctx)
+	}
+	if b.patience == 0 {
+		b.patience = usualPatience
+	}
+	as, err := b.user()
+	if err != nil {
+		return -1, err
+	}
+	room, err := newRoom(as)
+	if err != nil {
+		return -1, err
+	}
+	defer func() {
+		if left := room.remove(); left != nil {
+			err = errors.Join(err, left)
+		}
+	}()
+	env, err := room.environment(c, t)
+	if err != nil {
+		return -1, err
+	}
+	if err := room.handOver(); err != nil {
+		return -1, err
+	}
+	s, err := openStreams(t)
+	if err != nil {
+		return -1, err
+	}
+	defer s.close()
+
+	cmd := exec.Cmd{Path: b.Path, Args: append([]string{"nomad"}, args...), Env: env, Dir: room.dir}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.child[0], s.child[1], s.child[2]
+	// A session of its own is what the signals go to, and what a terminal belongs to.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: t != nil, Credential: as.credential()}
+	if err := inheritNothing(); err != nil {
+		return -1, err
+	}
+	if err := cmd.Start(); err != nil {
+		return -1, fmt.Errorf("nomad was not started: %w", err)
+	}
+	s.copy(stdin, stdout, stderr, t)
+
+	exited := make(chan struct{})
+	go func() {
+		awaitExit(cmd.Process.Pid)
+		close(exited)
+	}()
+	cause := b.await(ctx, cmd.Process.Pid, exited)
+
+	// The program is not yet reaped, so its number is still that of its group.
+	unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+	cmd.Wait() // its error says only how the program ended
+	return exitCode(cmd.ProcessState), errors.Join(cause, s.drain(ctx, b.patience))
+}
+
+// await returns when the program has ended, and why it was made to.
+func (b Binary) await(ctx context.Context, pid int, exited <-chan struct{}) error {
+	select {
+	case <-exited:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGTERM} {
+		unix.Kill(-pid, sig)
+		select {
+		case <-exited:
+			return context.Cause(ctx)
+		case <-time.After(b.patience):
+		}
+	}
+	unix.Kill(-pid, unix.SIGKILL)
+	<-exited // nothing withstands it
+	return context.Cause(ctx)
+}
+
+// awaitExit returns when the process has ended, and leaves it to be reaped.
+func awaitExit(pid int) {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return
+		}
+	}
+}
+
+// inheritNothing has the files that the gateway itself inherited close on exec, as all that it opens do.
+var inheritNothing = sync.OnceValue(func() error {
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("which files nomad must not inherit: %w", err)
+	}
+	for _, f := range files {
+		if fd, err := strconv.Atoi(f.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
+})
+
+func exitCode(state *os.ProcessState) int {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return state.ExitCode()
+}

@@ -1,0 +1,16 @@
+//go:build !linux
+
+package nomadcli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+type patience = time.Duration
+
+func (b Binary) run(context.Context, Cluster, []string, io.Reader, io.Writer, io.Writer, *Terminal) (int, error) {
+	return -1, errors.New("the gateway runs the nomad binary on Linux only")
+}

@@ -1,0 +1,335 @@
+//go:build linux
+
+package nomadcli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// sh runs a script in place of nomad.
+func sh(t *testing.T, ctx context.Context, b Binary, c Cluster, script string, stdin io.Reader, term *Terminal) (code int, stdout, stderr string, err error) {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	b.Path = "/bin/sh"
+	code, err = b.run(ctx, c, []string{"-c", script}, stdin, &out, &errOut, term)
+	return code, out.String(), errOut.String(), err
+}
+
+// endless is a stdin that never ends.
+func endless(t *testing.T) io.Reader {
+	r, w := io.Pipe()
+	t.Cleanup(func() { w.Close() })
+	return r
+}
+
+func TestStreamsStayApartAndExact(t *testing.T) {
+	t.Parallel()
+	in := make([]byte, 1<<20)
+	for i := range in {
+		in[i] = byte(i ^ i>>8)
+	}
+	code, stdout, stderr, err := sh(t, t.Context(), Binary{}, Cluster{}, `cat; printf 'e\r\n\000' >&2; exit 3`, bytes.NewReader(in), nil)
+	if code != 3 || err != nil || stdout != string(in) || stderr != "e\r\n\x00" {
+		t.Errorf("got %d, %v, %d bytes and %q; want 3, the %d bytes of stdin and %q", code, err, len(stdout), stderr, len(in), "e\r\n\x00")
+	}
+}
+
+func TestASignalIsAnExitCode(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []unix.Signal{unix.SIGKILL, unix.SIGTERM} {
+		code, _, _, err := sh(t, t.Context(), Binary{}, Cluster{}, fmt.Sprintf("kill -%d $$", int(sig)), nil, nil)
+		if want := 128 + int(sig); code != want || err != nil {
+			t.Errorf("got %d, %v; want %d", code, err, want)
+		}
+	}
+}
+
+func TestTheEndDoesNotWaitForStdin(t *testing.T) {
+	t.Parallel()
+	for name, stdin := range map[string]io.Reader{"silent": endless(t), "full": zeros{}, "none": nil} {
+		for _, term := range []*Terminal{nil, {Name: "xterm"}} {
+			if code, stdout, _, err := sh(t, t.Context(), Binary{}, Cluster{}, `echo x; exit 5`, stdin, term); code != 5 || err != nil || !strings.Contains(stdout, "x") {
+				t.Errorf("%s, terminal %t: got %d, %q, %v; want 5, x", name, term != nil, code, stdout, err)
+			}
+		}
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestTheEnvironmentIsMadeFromNothing(t *testing.T) {
+	t.Setenv("NOMADCTLD_TEST_SECRET", "x")
+	t.Setenv("NOMAD_REGION", "x")
+	c := Cluster{URL: "https://n:1", Token: "tok", Namespace: "ns", CAFile: "/ca", CertFile: "/crt", KeyFile: "key", ServerName: "sn"}
+	_, stdout, _, err := sh(t, t.Context(), Binary{}, c, `pwd; exec env`, nil, nil)
+	pwd, env, _ := strings.Cut(strings.TrimSpace(stdout), "\n")
+	wd, _ := os.Getwd()
+	want := []string{
+		"HOME=" + pwd, "LANG=C.UTF-8", "NOMAD_ADDR=https://n:1", "NOMAD_CACERT=/ca", "NOMAD_CLIENT_CERT=/crt", "NOMAD_CLIENT_KEY=" + filepath.Join(wd, "key"),
+		"NOMAD_CLI_NO_COLOR=1", "NOMAD_NAMESPACE=ns", "NOMAD_TLS_SERVER_NAME=sn", "NOMAD_TOKEN=tok", "PATH=/usr/bin:/bin", "PWD=" + pwd, "TMPDIR=" + pwd,
+	}
+	got := slices.Sorted(slices.Values(strings.Split(env, "\n")))
+	got = slices.DeleteFunc(got, func(s string) bool { return strings.HasPrefix(s, "_=") || strings.HasPrefix(s, "OLDPWD") }) // the shell's own
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+}
+
+func TestTheDirectoryIsEmptyPrivateAndGoneAfterwards(t *testing.T) {
+	t.Parallel()
+	_, stdout, stderr, err := sh(t, t.Context(), Binary{}, Cluster{}, `stat -c %a .; ls -A | wc -l; pwd; mkdir a; echo x >a/b; chmod 500 a`, nil, nil)
+	lines := strings.Fields(stdout)
+	if err != nil || len(lines) != 3 || lines[0] != "700" || lines[1] != "0" {
+		t.Fatalf("got %q, %q, %v; want 700 and 0", stdout, stderr, err)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root removes what is not writable")
+	}
+	if _, err := os.Stat(lines[2]); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory: got %v, want it gone", err)
+	}
+}
+
+func TestTheTokenIsNotInTheArguments(t *testing.T) {
+	t.Parallel()
+	_, stdout, _, _ := sh(t, t.Context(), Binary{}, Cluster{Token: "hidden"}, `tr '\000' ' ' </proc/$$/cmdline`, nil, nil)
+	if !strings.HasPrefix(stdout, "nomad -c ") || strings.Contains(stdout, "hidden") {
+		t.Errorf("got %q, want the arguments without the token", stdout)
+	}
+}
+
+func TestNoFileOfTheGatewayIsInherited(t *testing.T) {
+	t.Parallel()
+	for _, term := range []*Terminal{nil, {}} {
+		// 3 is the directory that ls reads
+		if _, stdout, _, err := sh(t, t.Context(), Binary{}, Cluster{}, `exec ls /proc/self/fd`, nil, term); strings.Join(strings.Fields(stdout), " ") != "0 1 2 3" {
+			t.Errorf("got %q, %v; want 0 1 2 3", stdout, err)
+		}
+	}
+}
+
+func TestATerminalHasTheClientsNameAndSize(t *testing.T) {
+	t.Parallel()
+	term := &Terminal{Name: "xterm-256color", Size: func() (int, int) { return 100, 40 }}
+	code, stdout, stderr, err := sh(t, t.Context(), Binary{}, Cluster{}, `stty size; echo $TERM $NOMAD_CLI_NO_COLOR; tty -s <&2; echo $? >&2; : </dev/tty && echo own`, endless(t), term)
+	if want := "40 100\r\nxterm-256color\r\n0\r\nown\r\n"; stdout != want || stderr != "" || code != 0 || err != nil {
+		t.Errorf("got %q, %q, %d, %v; want %q", stdout, stderr, code, err, want)
+	}
+	for name, want := range map[string]string{"": "dumb", "../../etc/x": "dumb", "a b": "dumb", "-x": "dumb", "vt100\n": "dumb", "screen.xterm": "screen.xterm"} {
+		if got := terminalName(name); got != want {
+			t.Errorf("terminalName(%q): got %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestATerminalFollowsTheClientsSizeAndKeys(t *testing.T) {
+	t.Parallel()
+	var stdout shared
+	resized := make(chan struct{}, 1)
+	size := make(chan [2]int, 1)
+	size <- [2]int{80, 24}
+	term := &Terminal{Name: "xterm", Resized: resized, Size: func() (int, int) { s := <-size; return s[0], s[1] }}
+	keys, typed := io.Pipe()
+	stdout.when = map[string]func(){
+		"ready":  func() { size <- [2]int{132, 50}; resized <- struct{}{} },
+		"50 132": func() { go typed.Write([]byte("hello\r")) },
+	}
+	script := `trap 'stty size' WINCH; echo ready; while ! read -r line; do :; done; echo got $line`
+	code, err := Binary{Path: "/bin/sh"}.run(t.Context(), Cluster{}, []string{"-c", script}, keys, &stdout, io.Discard, term)
+	if got := stdout.buf.String(); code != 0 || err != nil || !strings.HasSuffix(got, "got hello\r\n") {
+		t.Errorf("got %q, %d, %v; want the new size, then got hello", got, code, err)
+	}
+}
+
+// shared does something when a text was written.
+type shared struct {
+	buf  bytes.Buffer
+	when map[string]func()
+}
+
+func (s *shared) Write(p []byte) (int, error) {
+	s.buf.Write(p)
+	for text, do := range s.when {
+		if strings.Contains(s.buf.String(), text) {
+			delete(s.when, text)
+			do()
+		}
+	}
+	return len(p), nil
+}
+
+func TestTheEndOfTheContextEndsWhatIgnoresSignals(t *testing.T) {
+	t.Parallel()
+	for _, term := range []*Terminal{nil, {Name: "xterm"}} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		gone := errors.New("the client is gone")
+		stdout := shared{when: map[string]func(){"both": func() { cancel(gone) }}}
+		script := `trap '' HUP TERM; sh -c 'trap "" HUP TERM; echo $$ both; while :; do sleep 1; done' & echo $$ one; while :; do sleep 1; done`
+		code, err := Binary{Path: "/bin/sh", patience: 50 * time.Millisecond}.run(ctx, Cluster{}, []string{"-c", script}, endless(t), &stdout, io.Discard, term)
+		if code != 128+9 || !errors.Is(err, gone) {
+			t.Errorf("got %d, %v; want 137, %v", code, err, gone)
+		}
+		for _, line := range strings.Split(strings.TrimSpace(stdout.buf.String()), "\n") {
+			if pid, _, _ := strings.Cut(line, " "); !ended(pid) {
+				t.Errorf("process %s: got it running, want it ended", pid)
+			}
+		}
+	}
+}
+
+// ended also takes the dead, whom nobody may have buried yet.
+func ended(pid string) bool {
+	stat, err := os.ReadFile("/proc/" + pid + "/stat")
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return err != nil || strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
+}
+
+func TestHangingUpComesFirst(t *testing.T) {
+	t.Parallel()
+	for sig, want := range map[string]int{"HUP": 3, "TERM": 4} {
+		ctx, cancel := context.WithCancel(t.Context())
+		stdout := shared{when: map[string]func(){"ready": cancel}}
+		script := map[string]string{
+			"HUP":  `trap 'exit 3' HUP; trap 'exit 4' TERM; echo ready; while :; do sleep 0.05; done`,
+			"TERM": `trap '' HUP; trap 'exit 4' TERM; echo ready; while :; do sleep 0.05; done`,
+		}[sig]
+		// HUP ends the sleep as well, of which the shell then says so
+		code, err := Binary{Path: "/bin/sh"}.run(ctx, Cluster{}, []string{"-c", script}, nil, &stdout, io.Discard, nil)
+		if code != want || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %d, %v; want %d, canceled", sig, code, err, want)
+		}
+	}
+}
+
+func TestChildrenDoNotOutliveTheProgram(t *testing.T) {
+	t.Parallel()
+	code, stdout, _, err := sh(t, t.Context(), Binary{}, Cluster{}, `sleep 1000 & echo $!; exit 2`, endless(t), nil)
+	if pid := strings.TrimSpace(stdout); code != 2 || err != nil || pid == "" || !ended(pid) {
+		t.Errorf("got %d, %v, and that %q has ended: %t; want 2 and ended", code, err, pid, ended(pid))
+	}
+}
+
+func TestAProcessThatLeftTheSessionDoesNotHoldTheEnd(t *testing.T) {
+	t.Parallel()
+	code, stdout, _, err := sh(t, t.Context(), Binary{}, Cluster{}, `setsid sh -c 'echo $$; exec sleep 1000' & while [ -z "$(pgrep -P $$ -x sleep)" ]; do :; done; exit 2`, nil, nil)
+	if pid := strings.TrimSpace(stdout); pid != "" {
+		defer exec.Command("kill", pid).Run()
+	}
+	if code != 2 || err != nil || stdout == "" {
+		t.Errorf("got %d, %q, %v; want 2 and a number", code, stdout, err)
+	}
+}
+
+func TestOutputThatIsNotTakenIsAnError(t *testing.T) {
+	t.Parallel()
+	full := errors.New("no more")
+	code, err := Binary{Path: "/bin/sh"}.run(t.Context(), Cluster{}, []string{"-c", "exec yes"}, nil, failing{full}, io.Discard, nil)
+	if code != 128+int(unix.SIGPIPE) || !errors.Is(err, full) {
+		t.Errorf("got %d, %v; want 141, %v", code, err, full)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+func TestNothingRunsAfterTheEndOrARefusal(t *testing.T) {
+	t.Parallel()
+	mark := filepath.Join(t.TempDir(), "ran")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if code, _, _, err := sh(t, ctx, Binary{}, Cluster{}, "touch "+mark, nil, nil); code != -1 || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %d, %v; want -1, canceled", code, err)
+	}
+	if code, err := (Binary{Path: "/bin/sh"}).Run(t.Context(), Cluster{}, []string{"-c", "touch " + mark}, nil, io.Discard, io.Discard, nil); code != -1 || err == nil {
+		t.Errorf("got %d, %v; want -1 and a refusal", code, err)
+	}
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("got a program that ran, want none")
+	}
+	if code, err := (Binary{Path: "/nonexistent/nomad"}).Run(t.Context(), Cluster{}, []string{"status"}, nil, io.Discard, io.Discard, nil); code != -1 || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %d, %v; want -1 and that it does not exist", code, err)
+	}
+}
+
+func TestRootRunsItAsAnotherUser(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	if _, err := (Binary{User: "nobody"}).user(); err != nil {
+		t.Skip(err)
+	}
+	key := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(key, []byte("KEY"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	script := `id -un; id -G | wc -w; stat -c '%U %a' . "$NOMAD_CLIENT_KEY"; cat "$NOMAD_CLIENT_KEY"; cat ` + key
+	_, stdout, stderr, err := sh(t, t.Context(), Binary{User: "nobody"}, Cluster{KeyFile: key}, script, nil, nil)
+	if want := "nobody\n1\nnobody 700\nnobody 400\nKEY"; stdout != want || !strings.Contains(stderr, "denied") || err != nil {
+		t.Errorf("got %q, %q, %v; want %q and that the original is denied", stdout, stderr, err, want)
+	}
+	for name, want := range map[string]string{"no-such-user": "no user", "root": "unprivileged"} {
+		if _, _, _, err := sh(t, t.Context(), Binary{User: name}, Cluster{}, "", nil, nil); err == nil || !strings.Contains(err.Error(), "raw.user") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want raw.user and %q", name, err, want)
+		}
+	}
+}
+
+// It needs a process of its own: other tests have files and goroutines too.
+func TestNothingIsLeftOpen(t *testing.T) {
+	t.Parallel()
+	const alone = "NOMADCTLD_TEST_ALONE"
+	if os.Getenv(alone) == "" {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestNothingIsLeftOpen$", "-test.timeout=60s")
+		cmd.Env = append(os.Environ(), alone+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("got %v, want nothing left\n%s", err, out)
+		}
+		return
+	}
+	count := func() (files, goroutines int) {
+		entries, _ := os.ReadDir("/proc/self/fd")
+		return len(entries), runtime.NumGoroutine()
+	}
+	once := func() {
+		for _, term := range []*Terminal{nil, {Name: "xterm", Resized: make(chan struct{})}} {
+			sh(t, t.Context(), Binary{}, Cluster{}, "cat; exit 3", strings.NewReader("x\n\x04"), term)
+			sh(t, t.Context(), Binary{}, Cluster{}, "exit 3", zeros{}, term)
+			ctx, cancel := context.WithCancel(t.Context())
+			stdout := shared{when: map[string]func(){"x": cancel}}
+			Binary{Path: "/bin/sh", patience: time.Millisecond}.run(ctx, Cluster{}, []string{"-c", "trap '' HUP TERM; echo x; while :; do sleep 1; done"}, zeros{}, &stdout, io.Discard, term)
+			Binary{Path: "/nonexistent"}.run(t.Context(), Cluster{}, nil, nil, io.Discard, io.Discard, term)
+		}
+	}
+	once()
+	files, goroutines := count()
+	for range 5 {
+		once()
+	}
+	for range 500 {
+		if f, g := count(); f <= files && g <= goroutines {
+			return
+		}
+		time.Sleep(10 * time.Millisecond) // the last goroutines see that their files are closed
+	}
+	f, g := count()
+	stacks := make([]byte, 1<<16)
+	t.Errorf("got %d files and %d goroutines, want at most %d and %d\n%s", f, g, files, goroutines, stacks[:runtime.Stack(stacks, true)])
+}

@@ -1,0 +1,142 @@
+//go:build linux
+
+package nomadcli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// streams are both ends of what a program reads and writes.
+type streams struct {
+	child    [3]*os.File // the program's
+	in       *os.File    // ours, as are these; all three are the terminal if there is one
+	out, err *os.File    // err is nil with a terminal
+	terminal bool
+
+	ended   chan struct{} // closed when nobody watches for a change of size any more
+	copying sync.WaitGroup
+	mu      sync.Mutex
+	failed  error // the first output that did not arrive
+}
+
+func openStreams(t *Terminal) (*streams, error) {
+	s := &streams{terminal: t != nil, ended: make(chan struct{})}
+	var err error
+	if t != nil {
+		s.in, s.child[0], err = openTerminal(t)
+		s.out, s.child[1], s.child[2] = s.in, s.child[0], s.child[0]
+	} else {
+		pipe := func(r, w **os.File) {
+			if err == nil {
+				*r, *w, err = os.Pipe()
+			}
+		}
+		pipe(&s.child[0], &s.in)
+		pipe(&s.out, &s.child[1])
+		pipe(&s.err, &s.child[2])
+	}
+	if err != nil {
+		s.close()
+		return nil, fmt.Errorf("streams for nomad: %w", err)
+	}
+	return s, nil
+}
+
+// copy begins to copy, once the program has its ends.
+func (s *streams) copy(stdin io.Reader, stdout, stderr io.Writer, t *Terminal) {
+	for _, f := range s.child {
+		f.Close() // what the program holds is its own
+	}
+	go func() {
+		if stdin != nil {
+			io.Copy(s.in, stdin) // ends with stdin, or when in is closed; a program need not read
+		}
+		if !s.terminal {
+			s.in.Close()
+		}
+	}()
+	s.copying.Go(func() { s.deliver(stdout, s.out) })
+	if s.err != nil {
+		s.copying.Go(func() { s.deliver(stderr, s.err) })
+	}
+	if t != nil {
+		s.copying.Go(func() { followSize(s.in, t, s.ended) })
+	}
+}
+
+// deliver copies until all that could write has ended. A deadline that passes twice in a row means that somebody who is
+// not the program's holds the other end.
+func (s *streams) deliver(to io.Writer, from *os.File) {
+	buf := make([]byte, 32<<10)
+	for late := 0; late < 2; {
+		n, err := from.Read(buf)
+		if n > 0 {
+			late = 0
+			if _, err := to.Write(buf[:n]); err != nil {
+				s.fail(err)
+				if !s.terminal {
+					from.Close() // the program is to notice
+				}
+				return
+			}
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			late++
+			from.SetReadDeadline(time.Now().Add(usualPatience / 2))
+		default: // the end; of a terminal it is an error
+			return
+		}
+	}
+}
+
+func (s *streams) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil {
+		s.failed = fmt.Errorf("the output of nomad was not taken: %w", err)
+	}
+}
+
+// drain waits, after the program's end, until its output has arrived; after the end of ctx only as long as patience.
+func (s *streams) drain(ctx context.Context, patience patience) error {
+	close(s.ended)
+	for _, f := range []*os.File{s.out, s.err} {
+		if f != nil {
+			f.SetReadDeadline(time.Now().Add(usualPatience / 2))
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		s.copying.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		select {
+		case <-done:
+		case <-time.After(patience):
+			s.fail(context.Cause(ctx))
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// close may be called again.
+func (s *streams) close() {
+	for _, f := range append(s.child[:], s.in, s.out, s.err) {
+		if f != nil {
+			f.Close()
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package ops
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var web = Job{Tier: "production", Namespace: "default", ID: "p-team1-web", Root: "p-team1-web"}
+
+func open(t *testing.T, folder string) *Registry {
+	t.Helper()
+	r, problems := Open(folder)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	return r
+}
+
+func begin(t *testing.T, r *Registry, job Job) *Op {
+	t.Helper()
+	o, err := r.Begin(job, "wim", "restart "+job.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func TestTwoOperationsOnOneJobExcludeEachOther(t *testing.T) {
+	r := open(t, "")
+	first := begin(t, r, web)
+	_, err := r.Begin(web, "ann", "restart p-team1-web --batch 2")
+	var busy *BusyError
+	if !errors.As(err, &busy) || busy.Other != first || !strings.Contains(err.Error(), "by wim (operation "+first.ID+"): restart p-team1-web (see: ops "+first.ID) {
+		t.Errorf("got %v, want one that names the first", err)
+	}
+	other := web
+	other.Namespace = "other"
+	begin(t, r, other)
+	first.End(nil)
+	begin(t, r, web)
+	if got := len(r.Ops()); got != 3 {
+		t.Errorf("got %d operations, want 3", got)
+	}
+}
+
+func TestWhoFollowsGetsAllThatLastsAndTheEnd(t *testing.T) {
+	o := begin(t, open(t, ""), web)
+	o.Progress("0 of 2")
+	o.Note("one")
+	o.Progress("1 of 2")
+	var late []string
+	gone, cancel := context.WithCancelCause(context.Background())
+	cancel(errors.New("left"))
+	if err := o.Follow(gone, func(n Note) error { late = append(late, n.Text); return nil }); err == nil || err.Error() != "left" {
+		t.Errorf("got %v, want the cause", err)
+	}
+	if want := []string{"one", "1 of 2"}; !slices.Equal(late, want) {
+		t.Errorf("got %q, want %q", late, want)
+	}
+	failure := errors.New("no")
+	var seen []string
+	err := o.Follow(context.Background(), func(n Note) error {
+		if seen = append(seen, n.Text); n.Text == "1 of 2" {
+			o.Note("two")
+			o.Progress("2 of 2")
+			o.Progress("2 of 2")
+			o.End(failure)
+			o.End(nil)
+		}
+		return nil
+	})
+	if want := []string{"one", "1 of 2", "two", "2 of 2"}; !slices.Equal(seen, want) || err != failure {
+		t.Errorf("got %q and %v, want %q and the end's error", seen, err, want)
+	}
+}
+
+func TestTheFirstReasonToHaltCounts(t *testing.T) {
+	r := open(t, "")
+	o := begin(t, r, web)
+	if o.Halted() != nil {
+		t.Error("halted before anybody asked")
+	}
+	o.Halt("cancelled by ann")
+	r.Close("the gateway is being stopped")
+	if _, err := r.Begin(Job{ID: "another"}, "wim", "restart another"); !errors.Is(err, ErrClosed) {
+		t.Errorf("got %v, want %v", err, ErrClosed)
+	}
+	<-o.Halting()
+	if err := o.Halted(); !errors.Is(err, ErrHalted) || err.Error() != "halted: cancelled by ann" {
+		t.Errorf("got %v", err)
+	}
+	o.End(o.Halted())
+	r.Wait(context.Background())
+}
+
+func TestWhatGoesOnAtTheEndIsAbandonedOnRecord(t *testing.T) {
+	r := open(t, "")
+	o := begin(t, r, web)
+	var recorded []error
+	o.OnEnd(func(err error) { recorded = append(recorded, err) })
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	r.Wait(over)
+	o.End(nil)
+	if _, err := o.Ended(); err != ErrAbandoned || len(recorded) != 1 || recorded[0] != ErrAbandoned {
+		t.Errorf("got %v and on record %v, want %v once", err, recorded, ErrAbandoned)
+	}
+}
+
+func TestOnlyTheLatestEndedOperationsAreRemembered(t *testing.T) {
+	r := open(t, "")
+	running := begin(t, r, Job{ID: "running"})
+	for range 2 * mostEnded {
+		begin(t, r, web).End(nil)
+	}
+	all := r.Ops()
+	if len(all) > mostEnded+2 || all[0] != running {
+		t.Errorf("got %d, of which the first is %s; want about %d, the one that runs among them", len(all), all[0].Job.ID, mostEnded)
+	}
+}
+
+func TestAKeptDefinitionOutlivesTheGateway(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "jobs")
+	r := open(t, folder)
+	o := begin(t, r, web)
+	definition := json.RawMessage(`{"ID":"p-team1-web","Extra":{"new":[1,2.50,"<&>"]}}`)
+	if err := r.Keep(o, definition, 3); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(r.Path(o.ID))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v, want a file for its owner alone", info, err)
+	}
+	again := open(t, folder)
+	kept := again.Kept()
+	if len(kept) != 1 || kept[0].ID != o.ID || kept[0].Job != web || kept[0].User != "wim" || kept[0].Version != 3 {
+		t.Fatalf("got %+v", kept)
+	}
+	var got, want any
+	json.Unmarshal(kept[0].Definition, &got)
+	json.Unmarshal(definition, &want)
+	if g, _ := json.Marshal(got); string(g) == "null" || !slices.Equal(g, must(json.Marshal(want))) {
+		t.Errorf("got %s, want %s", g, definition)
+	}
+	if err := again.Drop(o.ID); err != nil {
+		t.Fatal(err)
+	}
+	if left := open(t, folder).Kept(); len(left) != 0 {
+		t.Errorf("dropped, and still there: %+v", left)
+	}
+	if files, _ := os.ReadDir(folder); len(files) != 0 {
+		t.Errorf("left behind: %v", files)
+	}
+}
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func TestATornFileIsAProblemAndStays(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "abcd.json")
+	if err := os.WriteFile(file, []byte(`{"id":"abcd","job":{"id":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, problems := Open(folder)
+	if len(problems) != 1 || !strings.Contains(problems[0].Error(), file) || len(r.Kept()) != 0 {
+		t.Errorf("got %v and %+v", problems, r.Kept())
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWithoutAFolderNothingIsKept(t *testing.T) {
+	r := open(t, "")
+	if err := r.Keep(begin(t, r, web), json.RawMessage(`{}`), 0); !errors.Is(err, ErrNoFolder) {
+		t.Errorf("got %v, want %v", err, ErrNoFolder)
+	}
+}
+
+func TestAFolderThatCannotBeWrittenIsAnError(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(folder, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := &Registry{folder: folder, kept: map[string]Kept{}}
+	if err := r.Keep(begin(t, r, web), json.RawMessage(`{}`), 0); err == nil || len(r.Kept()) != 0 {
+		t.Errorf("got %v and %+v, want an error and nothing kept", err, r.Kept())
+	}
+}

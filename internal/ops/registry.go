@@ -1,0 +1,142 @@
+package ops
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Registry knows the operations of a gateway: those that go on, those that ended lately, and those of which only a kept
+// definition tells because the gateway ended before they did.
+type Registry struct {
+	folder string // of the kept definitions; empty: none
+
+	mu     sync.Mutex
+	closed bool
+	ops    []*Op // oldest first
+	kept   map[string]Kept
+}
+
+// mostEnded is how many operations are remembered after their end.
+const mostEnded = 200
+
+// BusyError is an operation on a job that another one is about already.
+type BusyError struct{ Other *Op }
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("%s is being worked on already, since %s by %s (operation %s): %s (see: ops %s; end it: ops %s --cancel)",
+		e.Other.Job.ID, e.Other.Began.UTC().Format(time.TimeOnly+"Z"), e.Other.User, e.Other.ID, e.Other.Command, e.Other.ID, e.Other.ID)
+}
+
+// ErrClosed is an operation that begins when the gateway is about to end.
+var ErrClosed = errors.New("the gateway is being stopped; nothing was done")
+
+// Begin enters an operation. One on a job that has one is a *BusyError.
+func (r *Registry) Begin(job Job, user, command string) (*Op, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, ErrClosed
+	}
+	if err := r.busy(job); err != nil {
+		return nil, err
+	}
+	r.forget()
+	o := newOp(newID(), job, user, command)
+	r.ops = append(r.ops, o)
+	return o, nil
+}
+
+// Busy returns a *BusyError if there is an operation on a job.
+func (r *Registry) Busy(job Job) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.busy(job)
+}
+
+// busy is Busy. r.mu is held.
+func (r *Registry) busy(job Job) error {
+	for _, o := range r.ops {
+		if ended, _ := o.Ended(); ended.IsZero() && o.Job == job {
+			return &BusyError{o}
+		}
+	}
+	return nil
+}
+
+// forget drops the oldest of those that have ended, when there are many. r.mu is held.
+func (r *Registry) forget() {
+	surplus := len(r.ops) - mostEnded
+	r.ops = slices.DeleteFunc(r.ops, func(o *Op) bool {
+		ended, _ := o.Ended()
+		if surplus <= 0 || ended.IsZero() {
+			return false
+		}
+		surplus--
+		return true
+	})
+}
+
+// Ops returns the operations, oldest first.
+func (r *Registry) Ops() []*Op {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.ops)
+}
+
+// Close asks all that go on to end, and lets no other begin.
+func (r *Registry) Close(why string) {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	for _, o := range r.Ops() {
+		o.Halt(why)
+	}
+}
+
+// ErrAbandoned is how an operation ends that goes on when its gateway does not any more.
+var ErrAbandoned = errors.New("interrupted by the end of the gateway")
+
+// Wait returns when no operation goes on any more. Those that do when ctx ends are ended as abandoned.
+func (r *Registry) Wait(ctx context.Context) {
+	for _, o := range r.Ops() {
+		o.Follow(ctx, func(Note) error { return nil })
+		err := ErrAbandoned
+		if r.keeps(o.ID) {
+			err = fmt.Errorf("%w; %s may be stopped: bring it back with: ops %s --restore", err, o.Job.ID, o.ID)
+		}
+		o.End(err)
+	}
+}
+
+func (r *Registry) keeps(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.kept[id]
+	return ok
+}
+
+// Kept returns the definitions that are kept, oldest first.
+func (r *Registry) Kept() []Kept {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []Kept
+	for _, k := range r.kept {
+		all = append(all, k)
+	}
+	slices.SortFunc(all, func(a, b Kept) int { return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID)) })
+	return all
+}
+
+func newID() string {
+	var b [4]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}

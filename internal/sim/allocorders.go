@@ -1,0 +1,177 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// stopAllocation has an allocation replaced by another one.
+func stopAllocation(c *Cluster, o *order) (any, error) {
+	old, err := c.allocation(o.id)
+	if err != nil {
+		return nil, err
+	}
+	if old == nil {
+		return nil, failure{http.StatusNotFound, "allocation not found"}
+	}
+	if err := o.may(old.Namespace, "alloc-lifecycle"); err != nil {
+		return nil, err
+	}
+	noDelay, err := o.flag("no_shutdown_delay")
+	if err != nil {
+		return nil, err
+	}
+	reschedule, err := o.flag("reschedule")
+	if err != nil {
+		return nil, err
+	}
+	o.index = c.step(tableJobs, tableAllocations, tableEvaluations)
+	migrate := true
+	a := old.copy()
+	a.DesiredTransition.Migrate, a.DesiredTransition.NoShutdownDelay, a.DesiredTransition.Reschedule = &migrate, &noDelay, &reschedule
+	c.amend(o.index, a)
+	j := c.job(a.Namespace, a.JobID)
+	if j == nil {
+		j = a.Job
+	}
+	e := c.evaluate(j, "alloc-stop", o.index, j.JobModifyIndex)
+	return object{"EvalID": e.ID, "Index": o.index}, nil
+}
+
+// onClient makes the handler of an order that the client of an allocation carries out.
+func onClient(take func(c *Cluster, o *order, a *allocation) error) handler {
+	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
+		if _, n, err := c.reach(r, id, "alloc-lifecycle"); err == nil {
+			if n.spec.Hangs {
+				c.hang(r)
+			}
+			c.pause(r, n.spec.Slow)
+		}
+		write(func(c *Cluster, o *order) (any, error) {
+			a, _, err := c.reached(r, id, "alloc-lifecycle")
+			if err != nil {
+				return nil, err
+			}
+			if err := take(c, o, a); err != nil {
+				return nil, err
+			}
+			o.plain = true
+			return object{"Index": 0}, nil
+		})(c, w, r, id)
+	}
+}
+
+var errNotRunning = errors.New("Task not running")
+
+// restartAllocation restarts one task, those that run, or all of an allocation, where it is.
+func restartAllocation(c *Cluster, o *order, a *allocation) error {
+	var sent struct {
+		TaskName string
+		AllTasks bool
+	}
+	if len(o.body) > 0 {
+		if err := o.read(&sent); err != nil {
+			return errors.New(err.Error())
+		}
+	}
+	why, names := "User requested running tasks to restart", []string{}
+	switch {
+	case sent.AllTasks && sent.TaskName != "":
+		return errors.New("task name cannot be set when restarting all tasks")
+	case sent.TaskName != "":
+		if _, found := a.task(sent.TaskName); !found {
+			return fmt.Errorf("Could not find task runner for task: %s", sent.TaskName)
+		}
+		if s := a.TaskStates[sent.TaskName]; s == nil || s.State != "running" {
+			return errNotRunning
+		}
+		why, names = "User requested task to restart", []string{sent.TaskName}
+	case a.terminal():
+		return errors.New("restart of an alloc that should not run")
+	case sent.AllTasks:
+		why = "User requested all tasks to restart"
+	}
+	var tasks []Task
+	for _, t := range a.group.Tasks {
+		s := a.TaskStates[t.Name]
+		if len(names) > 0 && !slices.Contains(names, t.Name) || s == nil {
+			continue
+		}
+		if s.State == "running" || (sent.AllTasks && s.State == "dead") {
+			tasks = append(tasks, t)
+		}
+	}
+	c.restart(a, tasks, why)
+	return nil
+}
+
+// restart ends tasks and starts them again a step later.
+func (c *Cluster) restart(old *allocation, tasks []Task, why string) {
+	if len(tasks) == 0 {
+		return
+	}
+	now := time.Now()
+	c.doom(old)
+	c.change(old, func(a *allocation) {
+		for _, t := range tasks {
+			signaled := event(now, "Restart Signaled", why, map[string]string{"restart_reason": why})
+			signaled.RestartReason = why
+			events := []Event{signaled}
+			if a.TaskStates[t.Name].State == "running" {
+				events = append(events, killed(now, t))
+			}
+			again := event(now, "Restarting", "Task restarting in 0s", map[string]string{"restart_reason": "", "start_delay": "0"})
+			a.setTask(t.Name, func(s *taskState) {
+				s.State, s.Failed, s.FinishedAt, s.LastRestart = "pending", false, nil, stamp(now)
+				s.Restarts++
+			}, append(events, again)...)
+		}
+		a.settle()
+	})
+	for _, t := range tasks {
+		c.later(func() { c.startAgain(old.ID, t) }, c.kill(old.ID, t.Name)...)
+	}
+}
+
+// signalAllocation signals a task, or all of them.
+func signalAllocation(c *Cluster, o *order, a *allocation) error {
+	var sent struct{ Task, Signal string }
+	if err := o.read(&sent); err != nil {
+		return failure{http.StatusBadRequest, "Failed to decode body: " + err.Error()}
+	}
+	tasks := a.group.Tasks
+	if sent.Task != "" {
+		t, found := a.task(sent.Task)
+		if !found {
+			return errors.New("Task not found")
+		}
+		tasks = []Task{t}
+	}
+	var failed []string
+	for _, t := range tasks {
+		if s := a.TaskStates[t.Name]; s == nil || s.State != "running" {
+			failed = append(failed, "Failed to signal task: "+t.Name+", err: "+errNotRunning.Error())
+		}
+	}
+	switch {
+	case len(failed) > 0 && sent.Task != "":
+		return errNotRunning
+	case len(failed) > 0:
+		return errorList(failed...)
+	}
+	c.change(a, func(a *allocation) {
+		for _, t := range tasks {
+			// Nomad 2.0.5 writes down neither which signal it was nor why.
+			a.setTask(t.Name, func(*taskState) {}, event(time.Now(), "Signaling", "Task being sent a signal", nil))
+		}
+	})
+	for _, t := range tasks {
+		if r := c.runs[a.ID]; r != nil && r.tasks[t.Name] != nil && r.tasks[t.Name].process != nil {
+			r.tasks[t.Name].process.signal(sent.Signal)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,293 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// The differences between two versions of a job, in the shape in which Nomad answers them. What follows from the
+// definitions alone is simulated: every field and object of jobs, groups and tasks that both versions say in the same
+// place. Objects in lists are compared by what they are, not by their place, as Nomad does.
+
+// fieldDiff is one value that differs, or that is shown beside one.
+type fieldDiff struct {
+	Type, Name, Old, New string
+	Annotations          []string
+}
+
+type objectDiff struct {
+	Type, Name string
+	Fields     []fieldDiff
+	Objects    []objectDiff
+}
+
+type taskDiff struct {
+	objectDiff
+	Annotations []string
+}
+
+type groupDiff struct {
+	objectDiff
+	Tasks   []taskDiff
+	Updates map[string]int
+}
+
+type jobDiff struct {
+	Type, ID   string
+	Fields     []fieldDiff
+	Objects    []objectDiff
+	TaskGroups []groupDiff
+}
+
+// diff compares a version with the one before it.
+func (j *job) diff(before *job) jobDiff {
+	old, now := plain(before.detail()).(object), plain(j.detail()).(object)
+	for _, o := range []object{old, now} {
+		for _, k := range []string{
+			"ID", "Status", "StatusDescription", "Version", "Stable", "CreateIndex", "ModifyIndex", "JobModifyIndex", "Update",
+			"SubmitTime", "NomadTokenID", "VersionTag", "Payload",
+		} {
+			delete(o, k)
+		}
+	}
+	d := jobDiff{ID: j.ID}
+	whole := compare("", old, now, "TaskGroups")
+	d.Type, d.Fields, d.Objects = whole.Type, whole.Fields, whole.Objects
+	pairs(old["TaskGroups"], now["TaskGroups"], func(name string, old, now object) {
+		g := diffGroup(name, old, now)
+		d.TaskGroups = append(d.TaskGroups, g)
+		if g.Type != "None" && d.Type == "None" {
+			d.Type = "Edited"
+		}
+	})
+	return d
+}
+
+func diffGroup(name string, old, now object) groupDiff {
+	g := groupDiff{objectDiff: compare(name, old, now, "Tasks", "Name", "Stagger")}
+	pairs(old["Tasks"], now["Tasks"], func(name string, old, now object) {
+		t := taskDiff{objectDiff: compare(name, old, now, "Name", "RestartPolicy")}
+		g.Tasks = append(g.Tasks, t)
+		if t.Type != "None" && g.Type == "None" {
+			g.Type = "Edited"
+		}
+	})
+	return g
+}
+
+// pairs calls do for the objects of two lists that have the same name, in the order of the names; one may be nil.
+func pairs(old, now any, do func(name string, old, now object)) {
+	both := map[string][2]object{}
+	for i, list := range []any{old, now} {
+		all, _ := list.([]any)
+		for _, v := range all {
+			pair := both[nameIn(v)]
+			pair[i] = v.(object)
+			both[nameIn(v)] = pair
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(both)) {
+		do(name, both[name][0], both[name][1])
+	}
+}
+
+// compare compares two jobs, groups or tasks, one of which may be nil, but for some of their keys.
+func compare(name string, old, now object, but ...string) objectDiff {
+	d := objectDiff{Name: name, Type: kind(old == nil, now == nil)}
+	d.Fields = fields(old, now, false, but, false)
+	keys := map[string]bool{}
+	for _, o := range []object{old, now} {
+		for k := range o {
+			keys[k] = !slices.Contains(but, k)
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		if keys[k] && !flat(k) {
+			d.Objects = append(d.Objects, nested(k, old[k], now[k])...)
+		}
+	}
+	if d.Type == "" {
+		d.Type = "None"
+		if len(d.Fields)+len(d.Objects) > 0 {
+			d.Type = "Edited"
+		}
+	}
+	return d
+}
+
+// flat reports whether the entries of an object count as fields of what it is in.
+func flat(key string) bool { return key == "Env" || key == "Meta" }
+
+func kind(added, deleted bool) string {
+	switch {
+	case added:
+		return "Added"
+	case deleted:
+		return "Deleted"
+	}
+	return ""
+}
+
+// nested compares what is no field: an object, a list of them, or a list of words.
+func nested(key string, old, now any) (all []objectDiff) {
+	a, isA := old.(object)
+	b, isB := now.(object)
+	if isA || isB {
+		d := objectDiff{Name: key, Type: kind(!isA, !isB)}
+		if d.within(key, a, b); !changed(d.Fields) && d.Objects == nil {
+			return nil
+		}
+		d.Type = cmp.Or(d.Type, "Edited")
+		return []objectDiff{d}
+	}
+	before, after := entries(old), entries(now)
+	for _, text := range slices.Sorted(maps.Keys(after)) {
+		if before[text] == nil {
+			all = append(all, one(key, nil, after[text]))
+		}
+	}
+	for _, text := range slices.Sorted(maps.Keys(before)) {
+		if after[text] == nil {
+			all = append(all, one(key, before[text], nil))
+		}
+	}
+	if _, words := cmp.Or(first(before), first(after)).(object); words || len(all) == 0 {
+		return all
+	}
+	d := objectDiff{Name: key, Type: "Edited"}
+	switch {
+	case len(before) == 0:
+		d.Type = "Added"
+	case len(after) == 0:
+		d.Type = "Deleted"
+	}
+	for _, o := range all {
+		d.Fields = append(d.Fields, o.Fields...)
+	}
+	return []objectDiff{d}
+}
+
+// one is an entry of a list that was added or deleted.
+func one(key string, old, now any) objectDiff {
+	a, isA := old.(object)
+	b, isB := now.(object)
+	d := objectDiff{Name: single(key), Type: kind(old == nil, now == nil)}
+	if isA || isB {
+		d.within(key, a, b)
+		return d
+	}
+	f := fieldDiff{Type: d.Type, Name: key}
+	if old != nil {
+		f.Old = fmt.Sprint(old)
+	} else {
+		f.New = fmt.Sprint(now)
+	}
+	d.Fields = []fieldDiff{f}
+	return d
+}
+
+// within compares what is in two objects, one of which may be nil: a task's Config down to its values, of others what is
+// in it as objects again.
+func (d *objectDiff) within(key string, old, now object) {
+	if key == "Scaling" { // without what Nomad writes into it, and without what is the same
+		own := []string{"ID", "Type", "Target", "CreateIndex", "ModifyIndex"}
+		d.Fields, d.Objects = fields(old, now, false, own, false), compare("", old, now, own...).Objects
+		return
+	}
+	d.Fields = fields(old, now, true, []string{"Stagger"}, key == "Config")
+	if key == "Config" {
+		return
+	}
+	d.Objects = compare("", old, now).Objects
+}
+
+// single is what Nomad calls one entry of a list.
+func single(key string) string {
+	switch key {
+	case "DynamicPorts":
+		return "Dynamic Port"
+	case "ReservedPorts":
+		return "Static Port"
+	case "Affinities":
+		return "Affinity"
+	case "Identities":
+		return "Identity"
+	}
+	if l := len(key); l > 1 && key[l-1] == 's' {
+		return key[:l-1]
+	}
+	return key
+}
+
+func entries(list any) map[string]any {
+	out := map[string]any{}
+	all, _ := list.([]any)
+	for _, v := range all {
+		out[fmt.Sprint(v)] = v
+	}
+	return out
+}
+
+func first(m map[string]any) any {
+	for _, v := range m {
+		return v
+	}
+	return nil
+}
+
+// fields compares the values of two objects, those of what is in them too if deep; with context also those are shown that
+// are the same.
+func fields(old, now object, context bool, but []string, deep bool) (all []fieldDiff) {
+	a, b := map[string]string{}, map[string]string{}
+	values(old, "", deep, but, a)
+	values(now, "", deep, but, b)
+	names := maps.Clone(a)
+	maps.Copy(names, b)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		f := fieldDiff{Name: name, Old: a[name], New: b[name], Type: "Edited"}
+		switch {
+		case f.Old == f.New:
+			f.Type = "None"
+		case f.Old == "":
+			f.Type = "Added"
+		case f.New == "":
+			f.Type = "Deleted"
+		}
+		if f.Type != "None" || context {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func changed(all []fieldDiff) bool {
+	return slices.ContainsFunc(all, func(f fieldDiff) bool { return f.Type != "None" })
+}
+
+// values writes down the values of an object by their names, those of what is in it too if deep.
+func values(o object, prefix string, deep bool, but []string, out map[string]string) {
+	for k, v := range o {
+		name := k
+		if prefix != "" {
+			name = prefix + "[" + k + "]"
+		}
+		switch v := v.(type) {
+		case object:
+			if deep || flat(k) {
+				values(v, name, true, nil, out)
+			}
+		case []any:
+			for i := range v {
+				if deep {
+					values(object{fmt.Sprint(i): v[i]}, name, true, nil, out)
+				}
+			}
+		default:
+			if v != nil && !slices.Contains(but, k) {
+				out[name] = fmt.Sprint(v)
+			}
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// longestPayload is how many bytes a dispatch may bring.
+const longestPayload = 16 * 1024
+
+// dispatchJob registers a child of a parameterized job. Its payload is kept as it was sent: Nomad compresses it, which
+// nobody sees.
+func dispatchJob(c *Cluster, o *order) (any, error) {
+	var sent struct {
+		JobID, IdPrefixTemplate string
+		Payload                 []byte
+		Meta                    map[string]string
+		Priority                int
+	}
+	if err := o.read(&sent); err != nil {
+		return nil, err
+	}
+	if sent.JobID != "" && sent.JobID != o.id {
+		return nil, failure{http.StatusBadRequest, "Job ID does not match"}
+	}
+	if err := o.may(o.namespace, "dispatch-job"); err != nil {
+		return nil, err
+	}
+	parent := c.job(o.namespace, o.id)
+	switch {
+	case parent == nil:
+		return nil, fmt.Errorf("parameterized job not found")
+	case parent.ParameterizedJob == nil || parent.Dispatched:
+		return nil, fmt.Errorf("Specified job %q is not a parameterized job", o.id)
+	case parent.Stop:
+		return nil, fmt.Errorf("Specified job %q is stopped", o.id)
+	}
+	if err := parent.ParameterizedJob.accepts(sent.Payload, sent.Meta); err != nil {
+		return nil, err
+	}
+	if sent.Priority == 0 {
+		sent.Priority = parent.Priority
+	}
+	if sent.Priority < lowestPriority || sent.Priority > highestPriority {
+		return nil, fmt.Errorf("dispatch job priority must be between [%d, %d]", lowestPriority, highestPriority)
+	}
+	token := o.values.Get("idempotency_token")
+	if token != "" {
+		for _, j := range c.jobs {
+			if j.Namespace == o.namespace && j.ParentID == o.id && j.idempotency == token {
+				o.index = j.ModifyIndex
+				return object{"DispatchedJobID": j.ID, "EvalID": "", "EvalCreateIndex": 0, "JobCreateIndex": j.CreateIndex, "Index": o.index}, nil
+			}
+		}
+	}
+	o.index = c.step(tableJobs, tableSummaries, tableEvaluations)
+	prefix := sent.IdPrefixTemplate
+	if prefix != "" {
+		prefix += "-"
+	}
+	now := time.Now()
+	child := parent.child(fmt.Sprintf("%s/dispatch-%s%d-%s", parent.ID, prefix, now.Unix(), uuid("dispatch", parent.ID, fmt.Sprint(o.index))[:8]))
+	child.Dispatched, child.Priority, child.idempotency = true, sent.Priority, token
+	if len(sent.Payload) > 0 {
+		child.payload = sent.Payload
+	}
+	if len(sent.Meta) > 0 {
+		meta := map[string]string{}
+		maps.Copy(meta, child.Meta)
+		maps.Copy(meta, sent.Meta)
+		child.Meta = meta
+	}
+	child = c.storeVersion(nil, child, o.index)
+	e := c.evaluate(child, "job-register", o.index, o.index)
+	return object{
+		"DispatchedJobID": child.ID, "EvalID": e.ID, "EvalCreateIndex": o.index, "JobCreateIndex": o.index, "Index": o.index,
+	}, nil
+}
+
+// accepts refuses what the job does not let a dispatch bring, and one that does not bring what it must.
+func (p *parameterized) accepts(payload []byte, meta map[string]string) error {
+	switch {
+	case p.Payload == "required" && len(payload) == 0:
+		return fmt.Errorf("Payload is not provided but required by parameterized job")
+	case p.Payload == "forbidden" && len(payload) > 0:
+		return fmt.Errorf("Payload provided but forbidden by parameterized job")
+	case len(payload) > longestPayload:
+		return fmt.Errorf("Payload exceeds maximum size; %d > %d", len(payload), longestPayload)
+	}
+	var unknown, missing []string
+	for _, k := range slices.Sorted(maps.Keys(meta)) {
+		if !slices.Contains(p.MetaRequired, k) && !slices.Contains(p.MetaOptional, k) {
+			unknown = append(unknown, k)
+		}
+	}
+	for _, k := range p.MetaRequired {
+		if _, there := meta[k]; !there {
+			missing = append(missing, k)
+		}
+	}
+	switch {
+	case unknown != nil:
+		return fmt.Errorf("Dispatch request included unpermitted metadata keys: %v", unknown)
+	case missing != nil:
+		return fmt.Errorf("Dispatch did not provide required meta keys: %v", missing)
+	}
+	return nil
+}
+
+// child returns a job that is launched by this one, to be stored.
+func (j *job) child(id string) *job {
+	n := *j
+	n.ID, n.Name, n.ParentID, n.Periodic = id, id, j.ID, nil
+	n.groups, n.extra, n.scalings = slices.Clone(j.groups), maps.Clone(j.extra), nil
+	n.Status, n.StatusDescription, n.submission = "", "", nil
+	return &n
+}
+
+// forceJob launches a periodic job now, whatever its plan and its children say.
+func forceJob(c *Cluster, o *order) (any, error) {
+	if err := o.may(o.namespace, "dispatch-job", "submit-job", "force-periodic-job"); err != nil {
+		return nil, err
+	}
+	j := c.job(o.namespace, o.id)
+	switch {
+	case j == nil:
+		return nil, fmt.Errorf("job not found")
+	case j.Periodic == nil:
+		return nil, fmt.Errorf("can't force launch non-periodic job")
+	case j.Stop || !j.Periodic.Enabled || (j.ParameterizedJob != nil && !j.Dispatched):
+		return nil, fmt.Errorf("force launch for job %q failed: can't force run non-tracked job %q (%s)", j.ID, j.ID, j.Namespace)
+	}
+	id := fmt.Sprintf("%s/periodic-%d", j.ID, time.Now().Unix())
+	o.index = c.step(tableJobs, tableSummaries, tableEvaluations)
+	child := c.storeVersion(c.job(o.namespace, id), j.child(id), o.index)
+	e := c.evaluate(child, "periodic-job", o.index, o.index)
+	return object{"EvalID": e.ID, "EvalCreateIndex": o.index, "Index": o.index}, nil
+}

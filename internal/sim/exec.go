@@ -1,0 +1,148 @@
+package sim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/gorilla/websocket"
+)
+
+// execution is what a request asks to run, and in which task.
+type execution struct {
+	command []string
+	tty     bool
+	a       *allocation
+	task    Task
+	node    *node
+}
+
+// closing is why an exec ends before its program: the code and the text of the websocket's close message. Nomad knows
+// 1011 for what it calls a 500, and 1008 for every other status.
+type closing struct {
+	code int
+	text string
+}
+
+func (c closing) Error() string { return c.text }
+
+func policy(format string, args ...any) error {
+	return closing{websocket.ClosePolicyViolation, fmt.Sprintf(format, args...)}
+}
+
+// execute runs a program in a task. Like Nomad's agent it upgrades the connection first, so that refusals are close
+// messages. But nothing here isolates a task: whoever may call this can do on this machine what its user can. So only
+// who brings a token may, whatever a Nomad without ACL or with an anonymous policy would allow.
+func execute(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
+	if !c.host.enter() {
+		panic(http.ErrAbortHandler)
+	}
+	defer c.host.leave()
+	if !c.trusts(r) {
+		refuse(w, failure{http.StatusForbidden, "the simulated cluster runs commands only for requests with a token"})
+		return
+	}
+	e, err := parseExec(r)
+	if !websocket.IsWebSocketUpgrade(r) {
+		if err == nil {
+			err = errors.New("websocket connection not found in context")
+		}
+		refuse(w, err)
+		return
+	}
+	var upgrader websocket.Upgrader
+	conn, upgradeErr := upgrader.Upgrade(w, r, nil)
+	if upgradeErr != nil {
+		return // it has answered
+	}
+	s := newExecStream(c.host.ctx, conn)
+	defer s.end()
+	if err == nil {
+		err = c.mayExec(r, id, e)
+	}
+	if err == nil {
+		err = s.run(c, e)
+	}
+	if err != nil {
+		s.close(err)
+	}
+}
+
+// trusts reports whether the request has a token of its own, on a cluster that asks for one. It may still be a wrong one.
+func (c *Cluster) trusts(r *http.Request) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	_, anonymous := c.tokens[""]
+	return len(c.tokens) > 0 && (secret(r) != "" || !anonymous)
+}
+
+func parseExec(r *http.Request) (*execution, error) {
+	q := r.URL.Query()
+	e := &execution{task: Task{Name: q.Get("task")}}
+	if err := json.Unmarshal([]byte(q.Get("command")), &e.command); err != nil {
+		return nil, fmt.Errorf("failed to marshal command into json: %v", err)
+	}
+	if tty := q.Get("tty"); tty != "" {
+		var err error
+		if e.tty, err = strconv.ParseBool(tty); err != nil {
+			return nil, fmt.Errorf("tty value is not a boolean: %v", err)
+		}
+	}
+	return e, nil
+}
+
+// mayExec looks up what the request asks for, in the order of Nomad's client.
+func (c *Cluster) mayExec(r *http.Request, id string, e *execution) (err error) {
+	if c.unknownToken(r) {
+		return policy(deniedRPC)
+	}
+	e.a, e.node, err = c.reach(r, id, "alloc-exec")
+	switch f, _ := errors.AsType[failure](err); {
+	case err == error(denied):
+		return errors.New(denied.text) // which Nomad takes for a 500
+	case f.status != 0:
+		return policy("%s", f.text)
+	case err != nil:
+		return err
+	case e.task.Name == "":
+		return policy("must provide task name")
+	case len(e.command) == 0:
+		return policy("command is not present")
+	}
+	name, found := e.task.Name, false
+	if e.task, found = e.a.task(name); !found {
+		return errors.New("task not found")
+	}
+	// A task of this driver is not isolated, and neither is what runs in it.
+	if e.task.Driver == "raw_exec" {
+		if _, _, err := c.reach(r, id, "alloc-node-exec"); err != nil {
+			return errors.New(err.Error())
+		}
+	}
+	switch s := e.a.TaskStates[name]; {
+	case s.StartedAt == nil:
+		return policy("task %q not started yet.", name)
+	case s.State != "running":
+		return policy("task %q is not running.", name)
+	}
+	return nil
+}
+
+// untilTaskEnds returns when the task no longer runs, or ctx has ended.
+func (c *Cluster) untilTaskEnds(ctx context.Context, e *execution) {
+	for ctx.Err() == nil {
+		c.mu.RLock()
+		a, changed := c.byID[e.a.ID], c.changed
+		c.mu.RUnlock()
+		if a == nil || a.TaskStates[e.task.Name] == nil || a.TaskStates[e.task.Name].State != "running" {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+}

@@ -1,0 +1,250 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+const execPath = "/v1/client/allocation/{id}/exec"
+
+// execCluster is a cluster whose token is "root", with a described task "t" and a process "p".
+func execCluster(t *testing.T) (c *Cluster, address, allocation string) {
+	c = New()
+	c.AddToken("root", Rights{Management: true})
+	c.Run(Job{ID: "j", Groups: []Group{{Tasks: []Task{{Name: "t", Driver: "raw_exec"}, shell("p", busy), {Name: "d"}}}}})
+	address, err := c.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c, address, c.Allocations("default", "j")[0]
+}
+
+// execute begins an exec as the real client does.
+func begin(t *testing.T, address, allocation, task string, tty bool, command ...string) *websocket.Conn {
+	t.Helper()
+	words, _ := json.Marshal(command)
+	query := url.Values{"task": {task}, "tty": {fmt.Sprint(tty)}, "command": {string(words)}}
+	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(address, "http")+"/v1/client/allocation/"+allocation+"/exec?"+query.Encode(),
+		http.Header{"X-Nomad-Token": {"root"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	return conn
+}
+
+func say(t *testing.T, conn *websocket.Conn, frames ...string) {
+	t.Helper()
+	for _, f := range frames {
+		if err := conn.WriteMessage(websocket.TextMessage, []byte(f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// hear returns the frames until the end, and how it ended. What follows each other on stdout is one frame.
+func hear(conn *websocket.Conn) (frames []string) {
+	var said []byte
+	for {
+		_, m, err := conn.ReadMessage()
+		var out execOutput
+		if err == nil && json.Unmarshal(m, &out) == nil && out.Stdout != nil && !out.Stdout.Close {
+			said = append(said, out.Stdout.Data...)
+			continue
+		}
+		if len(said) > 0 {
+			text, _ := json.Marshal(execOutput{Stdout: &stream{Data: said}})
+			frames, said = append(frames, string(text)), nil
+		}
+		if err != nil {
+			return append(frames, err.Error())
+		}
+		frames = append(frames, strings.TrimSpace(string(m)))
+	}
+}
+
+const (
+	hello  = `{"stdin":{"data":"aGVsbG8K"}}`
+	eof    = `{"stdin":{"close":true}}`
+	noMore = "websocket: close 1006 (abnormal closure): unexpected EOF"
+)
+
+func TestExecSpeaksInRecordedFrames(t *testing.T) {
+	_, address, id := execCluster(t)
+	for _, test := range []struct {
+		task    string
+		tty     bool
+		command string
+		say     []string
+		hear    []string // the streams end in any order
+	}{
+		{"t", false, "cat; exit 4", []string{hello, eof}, []string{
+			`{"stdout":{"data":"aGVsbG8K"}}`, `{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{"exit_code":4}}`, noMore,
+		}},
+		{"p", false, "true", []string{"{}", eof}, []string{
+			`{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{}}`, noMore,
+		}},
+		{"t", true, "stty -echo; tty >/dev/null && echo yes; exit 3", []string{`{"tty_size":{"height":24,"width":80}}`}, []string{
+			`{"stdout":{"data":"eWVzDQo="}}`, `{"stdout":{"close":true}}`, `{"exited":true,"result":{"exit_code":3}}`, noMore,
+		}},
+	} {
+		conn := begin(t, address, id, test.task, test.tty, "/bin/sh", "-c", test.command)
+		say(t, conn, test.say...)
+		got := hear(conn)
+		slices.Sort(got[:len(got)-2])
+		slices.Sort(test.hear[:len(test.hear)-2])
+		wantList(t, test.command, got, test.hear)
+	}
+	conn := begin(t, address, id, "d", false, "/nope")
+	say(t, conn, eof)
+	text := `{"stdout":{"data":"T0NJIHJ1bnRpbWUgZXhlYyBmYWlsZWQ6IGV4ZWMgZmFpbGVkOiB1bmFibGUgdG8gc3RhcnQgY29udGFpbmVyIHByb2Nlc3M6IGV4ZWM6ICIvbm9wZSI6IHN0YXQgL25vcGU6IG5vIHN1Y2ggZmlsZSBvciBkaXJlY3Rvcnk6IHVua25vd24NCg=="}}`
+	wantList(t, "not found in a container", hear(conn), []string{text, `{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{"exit_code":126}}`, noMore})
+}
+
+func TestExecWithoutATokenIsRefused(t *testing.T) {
+	open := New()
+	anonymous := New()
+	anonymous.AddToken("", Rights{Management: true})
+	for name, c := range map[string]*Cluster{"ACL off": open, "anonymous": anonymous} {
+		defer c.Close()
+		c.Run(Job{ID: "j"})
+		path := "/v1/client/allocation/" + c.Allocations("default", "j")[0] + "/exec?task=main&command=%5B%22true%22%5D"
+		if w := get(c, path, "Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13", "Sec-Websocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="); w.Code != 403 {
+			t.Errorf("%s: got %d %s, want 403", name, w.Code, w.Body)
+		}
+		if c.host.root != "" {
+			t.Errorf("%s: got a directory, want none", name)
+		}
+	}
+}
+
+func TestAnExecWaitsForTheEndOfStdin(t *testing.T) {
+	_, address, id := execCluster(t)
+	conn := begin(t, address, id, "t", false, "true")
+	frames := make(chan []string, 1)
+	go func() { frames <- hear(conn) }()
+	select {
+	case got := <-frames:
+		t.Fatalf("with stdin open: got %q, want nothing", got)
+	case <-time.After(300 * time.Millisecond):
+	}
+	say(t, conn, eof)
+	if got := <-frames; got[len(got)-2] != `{"exited":true,"result":{}}` {
+		t.Errorf("with stdin closed: got %q, want the exit", got)
+	}
+}
+
+func TestClosingStdinClosesTheTerminal(t *testing.T) {
+	_, address, id := execCluster(t)
+	conn := begin(t, address, id, "t", true, "/bin/sh", "-c", "echo a; sleep 0.4; echo b; exit 4")
+	if _, m, err := conn.ReadMessage(); err != nil || strings.TrimSpace(string(m)) != `{"stdout":{"data":"YQ0K"}}` {
+		t.Fatalf("got %s, %v, want a", m, err)
+	}
+	say(t, conn, eof)
+	got := hear(conn)
+	// With its terminal gone, the shell may be hung up before it exits.
+	if got[1] == `{"exited":true,"result":{"exit_code":129}}` {
+		got[1] = `{"exited":true,"result":{"exit_code":4}}`
+	}
+	wantList(t, "after the close", got, []string{`{"stdout":{"data":"Yg0K"}}`, `{"exited":true,"result":{"exit_code":4}}`, noMore})
+}
+
+func TestTheTerminalIsResized(t *testing.T) {
+	_, address, id := execCluster(t)
+	conn := begin(t, address, id, "t", true, "/bin/sh", "-c", `while [ "$(stty size)" != "50 132" ]; do sleep 0.05; done; echo big`)
+	say(t, conn, `{"tty_size":{"height":24,"width":80}}`, `{"tty_size":{"height":50,"width":132}}`)
+	if got := hear(conn); got[0] != `{"stdout":{"data":"YmlnDQo="}}` {
+		t.Errorf("got %q, want big", got)
+	}
+}
+
+// pidOf reads the process ID that a program says first.
+func pidOf(t *testing.T, conn *websocket.Conn) (pid int) {
+	t.Helper()
+	var out execOutput
+	if err := conn.ReadJSON(&out); err != nil || out.Stdout == nil {
+		t.Fatalf("got %+v, %v, want a process ID", out, err)
+	}
+	fmt.Sscan(string(out.Stdout.Data), &pid)
+	return pid
+}
+
+func TestAClientIsMissedAtTheNextOutput(t *testing.T) {
+	for name, tty := range map[string]bool{"pipes": false, "terminal": true} {
+		t.Run(name, func(t *testing.T) {
+			c, address, id := execCluster(t)
+			silent := begin(t, address, id, "t", tty, "/bin/sh", "-c", busy)
+			loud := begin(t, address, id, "t", tty, "/bin/sh", "-c", "echo $$; sleep 0.3; while echo x; do sleep 0.1; done; sleep 600")
+			one, other := pidOf(t, silent), pidOf(t, loud)
+			silent.Close()
+			loud.Close()
+			until(t, "the loud program is killed", func() bool { return !alive(other) })
+			if !alive(one) {
+				t.Error("the silent program is dead, want it to go on as with Nomad")
+			}
+			c.Close()
+			if alive(one) {
+				t.Error("the silent program is alive after Close")
+			}
+		})
+	}
+}
+
+func TestCloseKillsWhatAShellHasStarted(t *testing.T) {
+	c, address, id := execCluster(t)
+	conn := begin(t, address, id, "t", true, "/bin/sh", "-c", "set -m; trap '' HUP; nohup sleep 602 >/dev/null 2>&1 & echo $!; wait")
+	pid := pidOf(t, conn)
+	c.Close()
+	until(t, "the job of the shell is killed", func() bool { return !alive(pid) })
+}
+
+func TestAnExecEndsWithItsTask(t *testing.T) {
+	c, address, id := execCluster(t)
+	conn := begin(t, address, id, "p", false, "/bin/sh", "-c", busy)
+	pid := pidOf(t, conn)
+	c.Purge("default", "j")
+	got := hear(conn)
+	if want := "websocket: close 1011 (internal server error): plugin is shut down"; got[len(got)-1] != want {
+		t.Errorf("got %q, want %s", got, want)
+	}
+	until(t, "the program is killed", func() bool { return !alive(pid) })
+}
+
+func TestAnUpgradedConnectionCountsUntilItIsClosed(t *testing.T) {
+	c, address, id := execCluster(t)
+	c.LimitConnections(1)
+	c.ResetTraffic()
+	conn := begin(t, address, id, "t", false, "/bin/sh", "-c", "echo $$; sleep 600")
+	pidOf(t, conn)
+	if b := c.Traffic(execPath).Bytes; b < 30 {
+		t.Errorf("traffic: got %d bytes, want those of the frame", b)
+	}
+	ask := func() string {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(address, "http://"))
+		if err != nil {
+			return err.Error()
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "GET /v1/jobs HTTP/1.0\r\nX-Nomad-Token: root\r\n\r\n")
+		answer, _ := io.ReadAll(conn)
+		return string(answer)
+	}
+	if answer := ask(); strings.Contains(answer, " 200 ") {
+		t.Errorf("a second connection: got %s, want it refused", answer)
+	}
+	c.Purge("default", "j")
+	hear(conn)
+	until(t, "the connection no longer counts", func() bool { return strings.Contains(ask(), " 200 ") })
+}

@@ -1,0 +1,63 @@
+package sim
+
+import (
+	"errors"
+	"os"
+
+	"github.com/creack/pty"
+)
+
+// feed takes the client's frames to the program: without a terminal until stdin is closed or nobody reads it any more,
+// with one until the program has ended.
+func (x *execRun) feed(stdin *os.File, terminal bool) {
+	var over <-chan struct{}
+	if terminal {
+		over = x.exited
+	}
+	input := x.input
+	for {
+		select {
+		case in, ok := <-input:
+			switch {
+			case !ok:
+				input, over = nil, x.exited // stdin stays open, see send
+			case in.Stdin != nil:
+				_, err := stdin.Write(in.Stdin.Data)
+				ends := in.Stdin.Close
+				if ends && x.endless {
+					ends, input, over = false, nil, x.exited
+				}
+				if ends {
+					stdin.Close()
+				}
+				if !terminal && (err != nil || ends) {
+					return
+				}
+			case in.Size != nil && terminal:
+				pty.Setsize(stdin, &pty.Winsize{Rows: in.Size.Height, Cols: in.Size.Width})
+			}
+		case <-over:
+			return
+		case <-x.ctx.Done():
+			return
+		}
+	}
+}
+
+// drain sends what the program writes, and kills it when there is no client.
+func (x *execRun) drain(r *os.File, frame func(*stream) execOutput) {
+	buf := make([]byte, 4096)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 && x.send(frame(&stream{Data: buf[:n]})) != nil {
+			x.kill()
+			return
+		}
+		if err != nil {
+			if !errors.Is(err, os.ErrClosed) {
+				x.send(frame(&stream{Close: true}))
+			}
+			return
+		}
+	}
+}

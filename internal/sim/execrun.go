@@ -1,0 +1,156 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// errShutDown is how an exec ends when its task does.
+var errShutDown = errors.New("plugin is shut down")
+
+// run runs the program until it ends, or its task, or the cluster. nil: the client knows how it ended, or left.
+func (s *execStream) run(c *Cluster, e *execution) error {
+	pause := time.NewTimer(e.node.spec.Slow)
+	defer pause.Stop()
+	hang := pause.C
+	if e.node.spec.Hangs {
+		hang = nil
+	}
+	select {
+	case <-hang:
+	case <-s.ctx.Done():
+		return nil
+	}
+	d, err := c.host.dir(e.a)
+	if err != nil {
+		return err
+	}
+	ctx, kill := context.WithCancel(s.ctx)
+	var ended atomic.Bool
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		c.untilTaskEnds(ctx, e)
+		ended.Store(ctx.Err() == nil)
+		kill()
+	})
+	defer watch.Wait()
+	defer kill()
+	cmd := d.command(ctx, e.a, e.task, e.command)
+	x := &execRun{s, ctx, kill, cmd, make(chan struct{}), e.task.Driver == "podman"}
+	if e.tty {
+		err = x.terminal()
+	} else {
+		err = x.pipes()
+	}
+	switch failed, notStarted := errors.AsType[startError](err); {
+	case ended.Load():
+		return errShutDown
+	case notStarted && e.task.Driver == "docker":
+		// It is a program in the container that fails to become the one asked for.
+		var path *fs.PathError
+		if reason := failed.error; errors.Is(reason, fs.ErrNotExist) && errors.As(reason, &path) {
+			failed.error = fmt.Errorf("exec: %q: stat %s: %w", path.Path, path.Path, path.Err)
+		} else if errors.As(reason, &path) {
+			failed.error = fmt.Errorf("exec: %q: %w", path.Path, path.Err)
+		}
+		text := fmt.Sprintf("OCI runtime exec failed: exec failed: unable to start container process: %v: unknown\r\n", failed.error)
+		s.send(execOutput{Stdout: &stream{Data: []byte(text)}})
+		s.send(execOutput{Stdout: &stream{Close: true}})
+		s.send(execOutput{Stderr: &stream{Close: true}})
+		return s.send(execOutput{Exited: true, Result: &execResult{126}})
+	case notStarted:
+		return fmt.Errorf("rpc error: code = Unknown desc = failed to start command: %w", failed.error)
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return s.lost()
+	}
+	code, _ := exitCode(cmd.ProcessState)
+	return s.send(execOutput{Exited: true, Result: &execResult{code}})
+}
+
+type startError struct{ error }
+
+// execRun is the program of an exec and what goes in and out of it.
+type execRun struct {
+	*execStream
+	ctx    context.Context // kills the program
+	kill   context.CancelFunc
+	cmd    *exec.Cmd
+	exited chan struct{}
+
+	endless bool // the driver does not pass on the end of input
+}
+
+// pipes runs the program without a terminal. As with Nomad, one that has ended is only done once the client has closed
+// stdin, or sent more of it than anybody takes: a client that keeps stdin open waits for ever.
+func (x *execRun) pipes() error {
+	var ours, theirs []*os.File
+	defer func() { closeAll(ours) }()
+	for range 3 {
+		r, w, err := os.Pipe()
+		if err != nil {
+			closeAll(theirs)
+			return err
+		}
+		if len(ours) == 0 {
+			r, w = w, r
+		}
+		ours, theirs = append(ours, r), append(theirs, w)
+	}
+	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = theirs[0], theirs[1], theirs[2]
+	err := x.cmd.Start()
+	closeAll(theirs)
+	if err != nil {
+		return startError{err}
+	}
+	// What left the session of the program may hold the other ends for ever.
+	defer context.AfterFunc(x.ctx, func() { closeAll(ours) })()
+	var io sync.WaitGroup
+	io.Go(func() { x.feed(ours[0], false) })
+	io.Go(func() { x.drain(ours[1], func(o *stream) execOutput { return execOutput{Stdout: o} }) })
+	io.Go(func() { x.drain(ours[2], func(o *stream) execOutput { return execOutput{Stderr: o} }) })
+	x.cmd.Wait()
+	close(x.exited)
+	io.Wait()
+	return nil
+}
+
+// terminal runs the program on a terminal. Closing stdin closes this side of it, which the program does not notice; what
+// it writes after that is lost but for its next output, and its stdout is not closed.
+func (x *execRun) terminal() error {
+	master, slave, err := pty.Open()
+	if err != nil {
+		return fmt.Errorf("failed to open a tty: %w", err)
+	}
+	defer master.Close()
+	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = slave, slave, slave
+	ownSession(x.cmd, true)
+	if err := x.cmd.Start(); err != nil {
+		slave.Close()
+		return startError{err}
+	}
+	var io sync.WaitGroup
+	io.Go(func() { x.feed(master, true) })
+	io.Go(func() { x.drain(master, func(o *stream) execOutput { return execOutput{Stdout: o} }) })
+	x.cmd.Wait()
+	slave.Close()
+	close(x.exited)
+	io.Wait()
+	return nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}

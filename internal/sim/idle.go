@@ -1,0 +1,18 @@
+package sim
+
+// Idle reports whether nothing more comes of the orders for a job by itself: no evaluation is pending, no allocation
+// waits for its client, no deployment is active and no task is about to restart. There is no such job: false.
+func (c *Cluster) Idle(namespace, id string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	j := c.job(namespace, id)
+	if j == nil || j.awaits("pending") || (j.deployment != nil && j.deployment.active()) {
+		return false
+	}
+	for _, a := range j.allocations {
+		if a.ClientStatus == "pending" || (a.DesiredStatus != "run" && a.ClientStatus == "running") {
+			return false
+		}
+	}
+	return true
+}

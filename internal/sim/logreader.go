@@ -1,0 +1,183 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// logReader reads a log through all of its files.
+type logReader struct {
+	ctx       context.Context
+	dir       *allocDir
+	q         *logQuery
+	out       *framer
+	look      *time.Ticker // whether there is more
+	batch     *time.Ticker // what was read so far is sent
+	heartbeat *time.Ticker
+}
+
+func newLogReader(ctx context.Context, d *allocDir, q *logQuery, w http.ResponseWriter) *logReader {
+	return &logReader{
+		ctx: ctx, dir: d, q: q, out: &framer{w: w, plain: q.plain},
+		look: time.NewTicker(50 * time.Millisecond), batch: time.NewTicker(200 * time.Millisecond), heartbeat: time.NewTicker(time.Second),
+	}
+}
+
+// logPart is one file of a log.
+type logPart struct {
+	index int
+	size  int64
+}
+
+// read sends the log until its end or, when it is followed, until the client leaves.
+func (r *logReader) read() error {
+	defer r.look.Stop()
+	defer r.batch.Stop()
+	defer r.heartbeat.Stop()
+	next, offset := 0, r.q.offset
+	if r.q.fromEnd {
+		next = math.MaxInt
+	}
+	last := math.MaxInt
+	for {
+		parts, err := r.parts()
+		if err != nil {
+			return err
+		}
+		if !r.q.follow && last == math.MaxInt {
+			last = parts[len(parts)-1].index
+		}
+		part, from := closest(parts, next, offset)
+		if part > last {
+			return r.out.finish()
+		}
+		err = r.file(part, from, part == last)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it was rotated away
+		}
+		if err != nil || r.ctx.Err() != nil {
+			return err
+		}
+		if part == last {
+			return r.out.finish()
+		}
+		next, offset = part+1, 0
+	}
+}
+
+// parts returns the files of the log in their order, at least one.
+func (r *logReader) parts() (parts []logPart, err error) {
+	entries, err := os.ReadDir(filepath.Join(r.dir.path, logDir))
+	if err != nil {
+		return nil, fmt.Errorf("failed to list entries: %w", err)
+	}
+	for _, e := range entries {
+		number, of := strings.CutPrefix(e.Name(), r.q.task+"."+r.q.stream+".")
+		index, err := strconv.Atoi(number)
+		if !of || err != nil {
+			continue
+		}
+		if info, err := e.Info(); err == nil {
+			parts = append(parts, logPart{index, info.Size()})
+		}
+	}
+	if len(parts) == 0 {
+		return nil, failure{http.StatusNotFound, fmt.Sprintf("log entry for task %q and log type %q not found", r.q.task, r.q.stream)}
+	}
+	slices.SortFunc(parts, func(a, b logPart) int { return cmp.Compare(a.index, b.index) })
+	return parts, nil
+}
+
+// closest returns the part from which to read, and where: offset counts from the beginning of the first part with that
+// index or a later one, or from the end of the last part when there is none; below zero it goes back from the end of it.
+func closest(parts []logPart, index int, offset int64) (part int, from int64) {
+	i := slices.IndexFunc(parts, func(p logPart) bool { return p.index >= index })
+	if i < 0 {
+		i = len(parts) - 1
+	}
+	for offset < 0 && parts[i].size+offset < 0 && i > 0 {
+		offset += parts[i].size
+		i--
+	}
+	if offset < 0 {
+		return parts[i].index, max(parts[i].size+offset, 0)
+	}
+	for offset > parts[i].size && i < len(parts)-1 {
+		offset -= parts[i].size
+		i++
+	}
+	return parts[i].index, min(offset, parts[i].size)
+}
+
+// file sends one file from an offset on, and returns at its end if that is the end of all that is asked for, or if there
+// is a later file or this one is gone.
+func (r *logReader) file(index int, offset int64, last bool) error {
+	name := fmt.Sprintf("%s/%s.%s.%d", logDir, r.q.task, r.q.stream, index)
+	path := filepath.Join(r.dir.path, name)
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		return err
+	}
+	buf := make([]byte, frameSize)
+	complete := false // nothing more will be written to it
+	for {
+		n, err := f.Read(buf)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		offset += int64(n)
+		if n > 0 {
+			if err := r.out.send(name, "", buf[:n], offset); err != nil {
+				return err
+			}
+			continue
+		}
+		if last || complete {
+			return nil
+		}
+		if complete = r.later(index); complete {
+			continue // what was written before the later one began
+		}
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return r.out.send(name, "file deleted", nil, offset)
+		}
+		if err := r.wait(); err != nil || r.ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (r *logReader) later(index int) bool {
+	parts, err := r.parts()
+	return err == nil && parts[len(parts)-1].index > index
+}
+
+// wait waits a moment for more, and sends what is due.
+func (r *logReader) wait() error {
+	select {
+	case <-r.look.C:
+		return nil
+	case <-r.batch.C:
+		return r.out.flush()
+	case <-r.heartbeat.C:
+		return r.out.heartbeat()
+	case <-r.ctx.Done():
+		return nil
+	}
+}

@@ -1,0 +1,162 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// processes are the IDs of what runs of a job, by allocation and task.
+func (c *Cluster) processes(job string) map[string]int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	all := map[string]int{}
+	for id, r := range c.runs {
+		for name, l := range r.tasks {
+			if c.byID[id].JobID == job && l.process != nil {
+				all[id+"/"+name] = l.process.cmd.Process.Pid
+			}
+		}
+	}
+	return all
+}
+
+// asProcess is a cluster of jobs whose tasks are processes, and what has run there.
+type asProcess struct {
+	*testing.T
+	c    *Cluster
+	seen []int
+}
+
+// order sends an order and waits until the job has so many processes. Of those that it had before only these may go on.
+func (p *asProcess) order(job string, want int, method, path, body string) {
+	p.Helper()
+	before := p.c.processes(job)
+	p.seen = append(p.seen, slices.Collect(maps.Values(before))...)
+	if w := ask(p.c, method, path, body, "X-Nomad-Token", "root"); w.Code != http.StatusOK {
+		p.Fatalf("%s %s: got %d %s", method, path, w.Code, w.Body)
+	}
+	until(p.T, fmt.Sprintf("%s has %d processes after %s %s", job, want, method, path), func() bool {
+		return len(p.c.processes(job)) == want && p.c.quiet(job)
+	})
+	now := slices.Collect(maps.Values(p.c.processes(job)))
+	for _, pid := range before {
+		if !slices.Contains(now, pid) && alive(pid) {
+			p.Errorf("%s: process %d goes on after %s %s", job, pid, method, path)
+		}
+	}
+	p.seen = append(p.seen, now...)
+}
+
+// quiet is Idle for jobs whose deployment was described to be running.
+func (c *Cluster) quiet(job string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	j := c.job("default", job)
+	return !j.awaits("pending") && !slices.ContainsFunc(j.allocations, func(a *allocation) bool {
+		return a.ClientStatus == "pending" || a.DesiredStatus != "run" && a.ClientStatus == "running"
+	})
+}
+
+// through takes a job through a restart, a stop, a start from its definition and, where it has one group, a scaling up
+// and down.
+func (p *asProcess) through(job string) {
+	p.Helper()
+	had := p.c.processes(job)
+	path := "/v1/job/" + job
+	for _, id := range p.c.Allocations("default", job) {
+		if p.c.statusOf(id) != "running" {
+			continue
+		}
+		p.order(job, len(had), "PUT", "/v1/client/allocation/"+id+"/restart", `{"AllTasks":true}`)
+		for name, pid := range p.c.processes(job) {
+			if strings.HasPrefix(name, id) && pid == had[name] {
+				p.Errorf("%s: %s: got process %d again after a restart", job, name, pid)
+			}
+		}
+	}
+	p.order(job, 0, "DELETE", path, "")
+	var definition map[string]any
+	if err := json.Unmarshal(get(p.c, path, "X-Nomad-Token", "root").Body.Bytes(), &definition); err != nil {
+		p.Fatal(err)
+	}
+	definition["Stop"] = false
+	body, _ := json.Marshal(map[string]any{"Job": definition})
+	p.order(job, len(had), "PUT", "/v1/jobs", string(body))
+	groups := definition["TaskGroups"].([]any)
+	count := int(groups[0].(map[string]any)["Count"].(float64))
+	if len(groups) > 1 || len(had)%count != 0 {
+		return
+	}
+	until(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
+	for _, n := range []int{count + 1, count} {
+		p.order(job, len(had)/count*n, "PUT", path+"/scale", fmt.Sprintf(`{"Count":%d,"Target":{"Group":%q}}`, n, nameIn(groups[0])))
+		until(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
+	}
+}
+
+// close ends the cluster, and nothing that ever ran there may be left.
+func (p *asProcess) close() {
+	p.Helper()
+	p.c.Close()
+	for _, pid := range p.seen {
+		if alive(pid) {
+			p.Errorf("process %d goes on after the end of the cluster", pid)
+		}
+	}
+}
+
+func TestTheExamplesFollowOrdersAsProcesses(t *testing.T) {
+	t.Parallel()
+	for _, tier := range []string{"production", "quality", "test"} {
+		c := Examples(tier, time.Now())
+		defer c.Close()
+		c.Pace(5 * time.Millisecond)
+		c.AddToken("root", Rights{Management: true})
+		c.RunTasks()
+		p := &asProcess{T: t, c: c}
+		ordered := 0
+		c.mu.RLock()
+		jobs := slices.Clone(c.jobs)
+		c.mu.RUnlock()
+		for _, j := range jobs {
+			if j.Status != "running" || j.isParent() {
+				continue
+			}
+			want := 0
+			for _, a := range j.allocations {
+				want += len(a.running())
+			}
+			until(t, j.ID+" runs", func() bool { return len(c.processes(j.ID)) == want })
+			p.through(j.ID)
+			ordered++
+		}
+		if ordered == 0 {
+			t.Errorf("%s: got no job that runs", tier)
+		}
+		p.close()
+	}
+}
+
+func TestADescribedJobFollowsOrdersAsProcesses(t *testing.T) {
+	t.Parallel()
+	c := New()
+	defer c.Close()
+	c.Pace(5 * time.Millisecond)
+	c.AddToken("root", Rights{Management: true})
+	side := Task{Name: "side", Command: shell("", "sleep 600 & wait").Command} // whose definition shows an image
+	odd := shell("odd", busy)
+	odd.Config = map[string]any{"command": "/usr/bin/odd"} // which is not there
+	c.Run(Job{ID: "web", Deployment: successful, Groups: []Group{{Name: "g", Count: 2, Tasks: []Task{shell("main", busy), side, odd}}}})
+	until(t, "all of it runs", func() bool { return len(c.processes("web")) == 6 })
+	p := &asProcess{T: t, c: c}
+	p.through("web")
+	p.order("web", 6, "PUT", "/v1/job/web/revert", `{"JobID":"web","JobVersion":0}`)
+	p.order("web", 6, "PUT", "/v1/allocation/"+c.Allocations("default", "web")[0]+"/stop", "")
+	p.close()
+}

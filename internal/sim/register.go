@@ -1,0 +1,171 @@
+package sim
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"time"
+)
+
+// registered is the answer to an order that registers a version of a job.
+func (o *order) registered(evaluation string, created, jobModified uint64) object {
+	return object{
+		"EvalID": evaluation, "EvalCreateIndex": created, "JobModifyIndex": jobModified, "Index": o.index, "Warnings": "",
+		"KnownLeader": false, "LastContact": 0, "NextToken": "",
+	}
+}
+
+// registerJob stores a job, or the next version of it, and has it evaluated. What is the same as before is only
+// evaluated.
+func registerJob(c *Cluster, o *order) (any, error) {
+	var sent struct {
+		Job                          json.RawMessage
+		Submission                   object
+		Namespace                    string
+		EnforceIndex, PreserveCounts bool
+		JobModifyIndex               json.Number
+		EvalPriority                 int
+	}
+	if err := o.read(&sent); err != nil {
+		return nil, err
+	}
+	f, err := parseJob(sent.Job)
+	if err != nil {
+		return nil, err
+	}
+	if o.id != "" && *f.ID != o.id {
+		return nil, failure{http.StatusBadRequest, "Job ID does not match name"}
+	}
+	namespace := cmp.Or(o.values.Get("namespace"), sent.Namespace, f.Namespace, "default")
+	if err := o.may(namespace, "submit-job", "register-job"); err != nil {
+		return nil, err
+	}
+	if _, there := find(c.namespaces, key{id: namespace}, byName); !there {
+		return nil, errorList(fmt.Sprintf("job %q is in nonexistent namespace %q", *f.ID, namespace))
+	}
+	before := c.job(namespace, *f.ID)
+	if sent.EnforceIndex {
+		enforced, _ := sent.JobModifyIndex.Int64()
+		if err := before.enforce(uint64(enforced)); err != nil {
+			return nil, err
+		}
+	}
+	if err := before.mayBecome(f); err != nil {
+		return nil, err
+	}
+	raw, _ := plain(sent.Job).(object)
+	j := f.define(raw, namespace, o.trusted, before)
+	j.tokenID, j.submission = c.accessor(o.token), sent.Submission
+	if before != nil && sent.PreserveCounts {
+		for _, g := range before.groups {
+			if j.hasGroup(g.Name) {
+				j.setCount(g.Name, g.Count)
+			}
+		}
+	}
+	return c.submit(o, before, j), nil
+}
+
+// submit stores j as the next version of before, unless it is the same, and answers the order.
+func (c *Cluster) submit(o *order, before, j *job) object {
+	if before != nil && before.Stop == j.Stop && reflect.DeepEqual(before.spec(), j.spec()) {
+		if before.isParent() {
+			o.index = before.ModifyIndex
+			return o.registered("", 0, before.ModifyIndex)
+		}
+		o.index = c.step(tableEvaluations)
+		e := c.evaluate(before, "job-register", o.index, 0)
+		return o.registered(e.ID, o.index, before.ModifyIndex)
+	}
+	o.index = c.step(tableJobs, tableSummaries, tableEvaluations)
+	j = c.storeVersion(before, j, o.index)
+	if j.isParent() {
+		return o.registered("", 0, o.index)
+	}
+	e := c.evaluate(j, "job-register", o.index, o.index)
+	return o.registered(e.ID, o.index, o.index)
+}
+
+// storeVersion stores a new job or, of one that is there, the next version.
+func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
+	j.SubmitTime, j.stable, j.deployment = time.Now().UnixNano(), false, nil
+	if before == nil {
+		j.CreateIndex, j.Version, j.earlier = index, 0, nil
+		j.summary = &summary{JobID: j.ID, Namespace: j.Namespace, Summary: map[string]*tally{}, CreateIndex: index}
+		j.allocations, j.evaluations = c.orphans(j.Namespace, j.ID)
+	} else {
+		n := before.next(index)
+		j.CreateIndex, j.Version, j.earlier = before.CreateIndex, n.Version, n.earlier
+		j.summary, j.allocations, j.evaluations, j.scalings = before.summary, before.allocations, before.evaluations, before.scalings
+		if j.submission == nil {
+			j.submission = before.submission
+		}
+	}
+	j.ModifyIndex, j.JobModifyIndex, j.planned = index, index, index
+	j.summary = j.count(index)
+	for _, g := range j.groups {
+		if j.summary.Summary[g.Name] == nil {
+			j.summary.Summary[g.Name] = &tally{}
+		}
+	}
+	c.restate(j, index)
+	if j.isParent() {
+		c.countChildren(j.Namespace, j.ID)
+	}
+	return c.job(j.Namespace, j.ID)
+}
+
+func (j *job) hasGroup(name string) bool {
+	for _, g := range j.groups {
+		if g.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// accessor is the ID that Nomad writes down of who registered a job.
+func (c *Cluster) accessor(t *token) string {
+	if len(c.tokens) == 0 {
+		return ""
+	}
+	return uuid("accessor", t.secret)
+}
+
+// enforce refuses an order that counts on another state of the job, which is nil when there is none.
+func (j *job) enforce(index uint64) error {
+	switch {
+	case j == nil && index != 0:
+		return fmt.Errorf("Enforcing job modify index %d: job does not exist", index)
+	case j != nil && index == 0:
+		return fmt.Errorf("Enforcing job modify index 0: job already exists")
+	case j != nil && index != j.JobModifyIndex:
+		return fmt.Errorf("Enforcing job modify index %d: job exists with conflicting job modify index: %d", index, j.JobModifyIndex)
+	}
+	return nil
+}
+
+// mayBecome refuses what a later version of a job cannot be.
+func (j *job) mayBecome(f *jobFile) error {
+	parameterized := f.ParameterizedJob != nil && !f.Dispatched
+	switch {
+	case j == nil && f.Dispatched:
+		return fmt.Errorf("job can't be submitted with 'Dispatched' set")
+	case j == nil:
+	case j.Type != f.Type:
+		return fmt.Errorf("cannot update job from type %q to %q", j.Type, f.Type)
+	case j.Periodic != nil && f.Periodic == nil:
+		return fmt.Errorf("cannot update periodic job to being non-periodic")
+	case j.Periodic == nil && f.Periodic != nil:
+		return fmt.Errorf("cannot update non-periodic job to being periodic")
+	case j.ParameterizedJob != nil && !j.Dispatched && !parameterized:
+		return fmt.Errorf("cannot update parameterized job to being non-parameterized")
+	case (j.ParameterizedJob == nil || j.Dispatched) && parameterized:
+		return fmt.Errorf("cannot update non-parameterized job to being parameterized")
+	case j.Dispatched != f.Dispatched:
+		return fmt.Errorf("field 'Dispatched' is read-only")
+	}
+	return nil
+}

@@ -1,0 +1,273 @@
+package sim
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// number is the one in an allocation's name.
+func (a *allocation) number() int {
+	n, _ := strconv.Atoi(strings.TrimSuffix(a.Name[strings.LastIndex(a.Name, "[")+1:], "]"))
+	return n
+}
+
+func (a *allocation) canary() bool { return a.DeploymentStatus != nil && a.DeploymentStatus.Canary }
+
+func (a *allocation) healthy() bool {
+	return a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil && *a.DeploymentStatus.Healthy
+}
+
+// group plans one group of a service or batch job; all are the allocations that it has and had.
+func (p *plan) group(g Group, all []*allocation) {
+	d := p.deployment()
+	var current, old, done []*allocation
+	for _, a := range all {
+		switch {
+		case a.Job.CreateIndex != p.j.CreateIndex && !a.terminal(): // of a job with this ID that was purged
+			p.stop(a, notNeeded)
+		case a.due && a.DesiredStatus == "run":
+			p.again(g, a)
+		case a.DesiredStatus == "run" && a.ClientStatus == "complete" && p.j.Type == "batch" && a.Job.Version == p.j.Version,
+			a.DesiredStatus == "run" && a.ClientStatus == "failed" && a.NextAllocation == "" && a.Job.Version == p.j.Version:
+			done = append(done, a) // done, or waiting to be rescheduled, or given up
+		case a.terminal():
+		case a.canary() && (d == nil || a.DeploymentID != d.ID || d.Status == "failed"):
+			p.stop(a, notNeeded)
+		case a.DesiredTransition.Migrate != nil && *a.DesiredTransition.Migrate:
+			p.migrate(g, a)
+			current = append(current, a)
+		case a.Job.Version == p.j.Version:
+			current = append(current, a)
+		case p.j.runsAs(a.Job, g):
+			current = append(current, p.adopt(g, a))
+		default:
+			old = append(old, a)
+		}
+	}
+	byNumber := func(a, b *allocation) int { return cmp.Compare(a.number(), b.number()) }
+	slices.SortFunc(current, byNumber)
+	slices.SortFunc(old, byNumber)
+	canaries := slices.DeleteFunc(slices.Clone(current), func(a *allocation) bool { return !a.canary() })
+	state, canaryWanted := p.state(g), 0
+	if u := p.j.update(g); u != nil && u.Canary > 0 && (len(old) > 0 || len(canaries) > 0) && (state == nil || !state.Promoted) {
+		canaryWanted = u.Canary
+	}
+	missing := g.Count - len(current) - len(old) - len(done) + len(canaries)*min(canaryWanted, 1)
+	if (missing > 0 || len(old) > 0 || len(canaries) > 0) && p.j.update(g) != nil {
+		p.deploy()
+		state = p.state(g)
+	}
+	d = p.deployment()
+	if d != nil && d.active() && state != nil && canaryWanted > 0 {
+		state.DesiredCanaries = canaryWanted
+	}
+	holds := d != nil && (d.Status == "paused" || d.Status == "failed")
+	for ; missing < 0; missing++ {
+		old, current = p.surplus(old, current, canaryWanted > 0)
+	}
+	if holds {
+		return
+	}
+	if canaryWanted > 0 {
+		for i := len(canaries); i < canaryWanted; i++ {
+			number := g.Count + i
+			if i < len(old) {
+				number = old[i].number()
+			}
+			if a := p.placeDeployed(p.j, g, number, nil); a != nil {
+				a.DeploymentStatus = &health{Canary: true}
+			}
+		}
+		return
+	}
+	used := map[int]bool{}
+	for _, a := range slices.Concat(current, old, done) {
+		used[a.number()] = true
+	}
+	for number := 0; missing > 0; number++ {
+		if !used[number] {
+			p.placeDeployed(p.j, g, number, nil)
+			missing--
+		}
+	}
+	for _, a := range old[:min(p.parallel(g, current), len(old))] {
+		if a := p.placeDeployed(p.j, g, a.number(), p.stop(a, updating)); a == nil {
+			break
+		}
+	}
+}
+
+// parallel is how many allocations may be replaced now.
+func (p *plan) parallel(g Group, current []*allocation) int {
+	u, d := p.j.update(g), p.deployment()
+	if u == nil || d == nil {
+		return g.Count + len(current) + 1
+	}
+	n := cmp.Or(u.MaxParallel, 1)
+	for _, a := range slices.Concat(current, p.placed) {
+		if a.TaskGroup == g.Name && a.DeploymentID == d.ID && !a.healthy() {
+			n--
+		}
+	}
+	return max(n, 0)
+}
+
+// surplus stops one allocation too many: of an earlier version one whose name is taken twice, or else the one with the
+// highest number.
+func (p *plan) surplus(old, current []*allocation, sparing bool) (left, leftCurrent []*allocation) {
+	for i, a := range old {
+		if slices.ContainsFunc(current, func(b *allocation) bool { return a.Name == b.Name }) && !sparing {
+			p.stop(a, notNeeded)
+			return slices.Delete(slices.Clone(old), i, i+1), current
+		}
+	}
+	if len(old) > 0 {
+		p.stop(old[len(old)-1], notNeeded)
+		return old[:len(old)-1], current
+	}
+	for i := len(current) - 1; i >= 0; i-- {
+		if a := current[i]; !p.stops(a) && !(sparing && a.canary()) {
+			p.drop(a)
+			p.stop(a, notNeeded)
+			return old, slices.Delete(slices.Clone(current), i, i+1)
+		}
+	}
+	return old, current
+}
+
+// stops reports whether the plan already stops an allocation.
+func (p *plan) stops(a *allocation) bool {
+	return slices.ContainsFunc(p.changed, func(b *allocation) bool { return a.ID == b.ID && b.DesiredStatus != "run" })
+}
+
+// drop takes a change that is no longer wanted out of the plan.
+func (p *plan) drop(a *allocation) {
+	p.changed = slices.DeleteFunc(p.changed, func(b *allocation) bool { return a.ID == b.ID })
+}
+
+// adopt lets an allocation go on as one of the new version, because its tasks are the same there.
+func (p *plan) adopt(g Group, a *allocation) *allocation {
+	b := a.copy()
+	b.Job, b.group, b.EvalID, b.FollowupEvalID, b.placed = p.j, g, p.e.ID, "", true
+	if p.j.update(g) != nil {
+		p.deploy()
+		if d := p.deployment(); d.active() {
+			b.DeploymentID, b.DeploymentStatus = d.ID, nil
+		}
+	}
+	p.changed = append(p.changed, b)
+	p.count(g.Name, "InPlaceUpdate")
+	return b
+}
+
+// migrate replaces an allocation that somebody stopped. Before a deployment is promoted that is one of the version it
+// was of.
+func (p *plan) migrate(g Group, a *allocation) {
+	of := p.j
+	if s := p.state(g); s != nil && s.DesiredCanaries > 0 && !s.Promoted {
+		of = a.Job
+	}
+	p.count(g.Name, "Migrate")
+	p.placeDeployed(of, g, a.number(), p.stop(a, migrating))
+}
+
+// again replaces an allocation that failed and has waited long enough.
+func (p *plan) again(g Group, a *allocation) {
+	s := p.stop(a, rescheduled)
+	next := p.placeDeployed(p.j, g, a.number(), s)
+	if next == nil {
+		return
+	}
+	t := &tracker{LastReschedule: "ok"}
+	if a.RescheduleTracker != nil {
+		t.Events = append(t.Events, a.RescheduleTracker.Events...)
+	}
+	t.Events = append(t.Events, rescheduleEvent{
+		RescheduleTime: next.CreateTime, PrevAllocID: a.ID, PrevNodeID: a.NodeID, Delay: a.group.delay(a.Job.Type, len(t.Events)),
+	})
+	next.RescheduleTracker = t
+}
+
+// placeDeployed places an allocation that counts for the deployment, if that is still active.
+func (p *plan) placeDeployed(of *job, g Group, number int, previous *allocation) *allocation {
+	a := p.place(of, g, number, previous)
+	if d := p.deployment(); a != nil && of == p.j && d != nil && d.active() && p.j.update(g) != nil {
+		a.DeploymentID = d.ID
+	}
+	return a
+}
+
+// everywhere plans a group of a system job: one allocation on each node that it fits on.
+func (p *plan) everywhere(g Group, all []*allocation) {
+	nodes, why := p.c.candidates(p.j, g)
+	if len(nodes) == 0 && g.Count > 0 {
+		p.failed[g.Name], p.queued[g.Name] = why, len(p.c.nodes)
+	}
+	has := map[string]bool{}
+	for _, a := range all {
+		finished := p.j.Type == "sysbatch" && a.ClientStatus == "complete" && a.DesiredStatus == "run" && a.Job.Version == p.j.Version
+		switch {
+		case finished:
+			has[a.NodeID] = true
+		case a.terminal():
+		case g.Count == 0:
+			p.stop(a, notNeeded)
+		case a.DesiredTransition.Migrate != nil && *a.DesiredTransition.Migrate:
+			p.stop(a, migrating)
+		case a.Job.Version == p.j.Version:
+			has[a.NodeID] = true
+		case p.j.runsAs(a.Job, g):
+			p.adopt(g, a)
+			has[a.NodeID] = true
+		default:
+			p.stop(a, updating)
+		}
+	}
+	for _, n := range nodes {
+		if !has[n.ID] && g.Count > 0 {
+			p.placeOn(n, p.j, g, 0, nil)
+		}
+	}
+}
+
+// runsAs reports whether the group's allocations of another version can go on as they are.
+func (j *job) runsAs(other *job, g Group) bool {
+	if j == other {
+		return true
+	}
+	return reflect.DeepEqual(j.essence(g.Name), other.essence(g.Name))
+}
+
+// essence is what of a group cannot be changed while it runs.
+func (j *job) essence(group string) any {
+	spec := j.spec()
+	groups, _ := spec["TaskGroups"].([]any)
+	for _, g := range groups {
+		g := g.(object)
+		if g["Name"] != group {
+			continue
+		}
+		for _, k := range []string{"Count", "Update", "RestartPolicy", "ReschedulePolicy", "Services", "Constraints", "Migrate", "Scaling"} {
+			delete(g, k)
+		}
+		tasks, _ := g["Tasks"].([]any)
+		for _, t := range tasks {
+			for _, k := range []string{"RestartPolicy", "Services", "Constraints", "KillTimeout", "LogConfig", "Identity"} {
+				delete(t.(object), k)
+			}
+		}
+		return []any{g, spec["Meta"]}
+	}
+	return nil
+}
+
+// update is how a group is deployed; nil: it is not.
+func (j *job) update(g Group) *Update {
+	if j.Type != "service" {
+		return nil
+	}
+	return cmp.Or(g.Update, &Update{})
+}

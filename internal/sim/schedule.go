@@ -1,0 +1,261 @@
+package sim
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// plan is what processing an evaluation changes, in one step of the index.
+type plan struct {
+	c        *Cluster
+	e        *evaluation
+	j        *job // nil: purged
+	index    uint64
+	changed  []*allocation // copies
+	placed   []*allocation
+	deployed *deployment // new, or a copy
+	updates  map[string]object
+	failed   map[string]metrics // of the groups of which not everything could be placed
+	queued   map[string]int
+}
+
+// process brings the allocations of a job closer to what the job wants: what it no longer wants is stopped, what is
+// missing is placed, and what is of an earlier version is replaced as fast as its deployment lets it. c.mu is held.
+func (c *Cluster) process(e *evaluation) {
+	p := &plan{c: c, e: e, j: c.job(e.Namespace, e.JobID), updates: map[string]object{}, failed: map[string]metrics{}, queued: map[string]int{}}
+	mine, _ := c.allOf(p.j, e)
+	p.index = c.step(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
+	groups := map[string]bool{}
+	if p.j != nil && !p.j.Stop {
+		p.supersede()
+		for _, g := range p.j.groups {
+			groups[g.Name] = true
+			of := slices.DeleteFunc(slices.Clone(mine), func(a *allocation) bool { return a.TaskGroup != g.Name })
+			if p.j.Type == "system" || p.j.Type == "sysbatch" {
+				p.everywhere(g, of)
+			} else {
+				p.group(g, of)
+			}
+		}
+	} else {
+		p.cancel("Cancelled because job is stopped", nil)
+	}
+	for _, a := range mine {
+		if !groups[a.TaskGroup] && !a.terminal() {
+			p.stop(a, notNeeded)
+		}
+	}
+	p.apply()
+	c.later(func() { c.complete(p) })
+}
+
+// allOf are the allocations of a job or, when it was purged, those that it left.
+func (c *Cluster) allOf(j *job, e *evaluation) ([]*allocation, []*evaluation) {
+	if j != nil {
+		return j.allocations, j.evaluations
+	}
+	return c.orphans(e.Namespace, e.JobID)
+}
+
+// Why an allocation is stopped, in Nomad's words.
+const (
+	notNeeded   = "alloc not needed due to job update"
+	migrating   = "alloc is being migrated"
+	rescheduled = "alloc was rescheduled because it failed"
+)
+
+func (p *plan) stop(a *allocation, why string) *allocation {
+	s := a.copy()
+	s.DesiredStatus, s.DesiredDescription, s.EvalID = "stop", why, p.e.ID
+	p.changed = append(p.changed, s)
+	p.count(a.TaskGroup, "Stop")
+	return s
+}
+
+func (p *plan) count(group, what string) {
+	if p.updates[group] == nil {
+		p.updates[group] = updatesOf(0)
+	}
+	p.updates[group][what] = p.updates[group][what].(int) + 1
+}
+
+// place creates an allocation of a version with a name's number, in the place of previous unless that is nil.
+func (p *plan) place(of *job, g Group, number int, previous *allocation) *allocation {
+	g = of.group(g)
+	nodes, why := p.c.candidates(of, g)
+	if len(nodes) == 0 {
+		p.queued[g.Name]++
+		p.failed[g.Name] = why
+		return nil
+	}
+	turn := len(p.placed) + number
+	if previous != nil {
+		turn = number
+	}
+	n := nodes[turn%len(nodes)]
+	return p.placeOn(n, of, g, number, previous)
+}
+
+func (p *plan) placeOn(n *node, of *job, g Group, number int, previous *allocation) *allocation {
+	now := time.Now().UnixNano()
+	a := &allocation{
+		ID:        uuid("allocation", of.Namespace, of.ID, g.Name, strconv.Itoa(number), strconv.FormatUint(p.index, 10), strconv.Itoa(len(p.placed))),
+		Namespace: of.Namespace, EvalID: p.e.ID, Name: fmt.Sprintf("%s.%s[%d]", of.ID, g.Name, number), NodeID: n.ID,
+		NodeName: n.Name, JobID: of.ID, TaskGroup: g.Name, ClientStatus: "pending", DesiredStatus: "run",
+		CreateIndex: p.index, CreateTime: now, Job: of, group: g, node: n, placed: true,
+	}
+	if previous != nil {
+		a.PreviousAllocation, previous.NextAllocation = previous.ID, a.ID
+	}
+	p.placed = append(p.placed, a)
+	p.count(g.Name, "Place")
+	return a
+}
+
+// apply stores the plan and tells the clients.
+func (p *plan) apply() {
+	c := p.c
+	p.plot()
+	if p.deployed != nil && reflect.DeepEqual(p.deployed, c.deploymentByID(p.deployed.ID)) {
+		p.deployed = nil
+	}
+	if p.deployed != nil {
+		c.storeDeployment(p.deployed, p.index)
+	}
+	c.amend(p.index, append(p.changed, p.placed...)...)
+	for _, a := range p.changed {
+		if a.DesiredStatus != "run" {
+			c.later(func() { c.stopped(a.ID) }, c.kill(a.ID, "")...)
+		} else if a.DeploymentStatus == nil && a.DeploymentID != "" {
+			c.later(func() { c.judge(a.ID) })
+		}
+	}
+	for _, a := range p.placed {
+		c.later(func() { c.receive(a.ID) })
+	}
+	if j := c.job(p.e.Namespace, p.e.JobID); j != nil {
+		k := *j
+		k.summary = k.count(p.index)
+		for name, tally := range k.summary.Summary {
+			tally.Queued = p.queued[name]
+		}
+		c.restate(&k, p.index)
+	}
+	// Also one that the plan has left as it was: after a promotion all that it wants may be there already.
+	if p.j != nil {
+		if d := p.deployment(); d != nil {
+			c.watch(d.ID)
+		}
+	}
+}
+
+// complete writes down what came of an evaluation: with what could not be placed waits another.
+func (c *Cluster) complete(p *plan) {
+	e := *p.e
+	e.Status, e.ModifyTime = "complete", time.Now().UnixNano()
+	e.ModifyIndex = c.step(tableEvaluations, tableJobs)
+	e.SnapshotIndex, e.QueuedAllocations = max(p.index-1, e.CreateIndex), map[string]int{}
+	if p.j != nil {
+		for _, g := range p.j.groups {
+			e.QueuedAllocations[g.Name] = p.queued[g.Name]
+			if p.updates[g.Name] == nil {
+				p.updates[g.Name] = updatesOf(0)
+			}
+		}
+		if d := p.j.deployment; d != nil {
+			e.DeploymentID = d.ID
+		}
+	}
+	if p.deployed != nil {
+		e.DeploymentID = p.deployed.ID
+	}
+	e.PlanAnnotations = object{"DesiredTGUpdates": p.updates, "PreemptedAllocs": nil}
+	c.unblock(e.Namespace, e.JobID, e.ModifyIndex)
+	if len(p.failed) > 0 {
+		blocked := *p.e
+		blocked.ID, blocked.Status, blocked.TriggeredBy = uuid("blocked", e.ID), "blocked", "queued-allocs"
+		blocked.StatusDescription, blocked.PreviousEval = "created to place remaining allocations", e.ID
+		blocked.FailedTGAllocs, blocked.ClassEligibility, blocked.JobModifyIndex = p.failed, map[string]bool{}, 0
+		blocked.CreateIndex, blocked.ModifyIndex = e.ModifyIndex, e.ModifyIndex
+		e.BlockedEval, e.FailedTGAllocs = blocked.ID, p.failed
+		c.record(&blocked)
+	}
+	c.record(&e)
+}
+
+// unblock ends the evaluations of a job that wait for a place: a later one knows better.
+func (c *Cluster) unblock(namespace, id string, index uint64) {
+	j := c.job(namespace, id)
+	if j == nil {
+		return
+	}
+	for _, old := range j.evaluations {
+		if old.Status == "blocked" {
+			e := *old
+			e.Status, e.ModifyIndex = "cancelled", index
+			e.StatusDescription = "cancelled due to a newer evaluation" // which Nomad says with its ID
+			c.record(&e)
+		}
+	}
+}
+
+// candidates are the nodes that a group fits on or, if there is none, why.
+func (c *Cluster) candidates(j *job, g Group) (fit []*node, why metrics) {
+	if len(c.nodes) == 0 {
+		c.nodeFor("", 0)
+	}
+	var memory, cpu int
+	rules := slices.Concat(j.constraints, g.Constraints)
+	for _, t := range g.Tasks {
+		memory, cpu, rules = memory+t.Memory, cpu+t.CPU, slices.Concat(rules, t.Constraints)
+	}
+	u := Unplaced{ConstraintFiltered: map[string]int{}, DimensionExhausted: map[string]int{}}
+	for _, n := range c.nodes {
+		broken := slices.IndexFunc(rules, func(r Constraint) bool { return !n.meets(r) })
+		switch {
+		case n.Status != "ready" || n.SchedulingEligibility != "eligible":
+		case broken >= 0:
+			r := rules[broken]
+			u.ConstraintFiltered[r.Left+" "+r.Operator+" "+r.Right]++
+		case memory > nodeMemory:
+			u.DimensionExhausted["memory"]++
+		case cpu > nodeCores*nodeMHz:
+			u.DimensionExhausted["cpu"]++
+		default:
+			fit = append(fit, n)
+		}
+	}
+	return fit, u.metrics(c.nodes)
+}
+
+// meets reports whether a node is as a constraint wants it. Only equality of attributes and of the names of a node is
+// simulated: every other constraint is met.
+func (n *node) meets(r Constraint) bool {
+	name := strings.TrimSuffix(strings.TrimPrefix(r.Left, "${"), "}")
+	value, known := n.attributes()[strings.TrimPrefix(name, "attr.")]
+	for key, v := range map[string]string{
+		"node.unique.name": n.Name, "node.datacenter": n.Datacenter, "node.class": n.NodeClass, "node.unique.id": n.ID,
+	} {
+		if name == key {
+			value, known = v, true
+		}
+	}
+	if meta, is := strings.CutPrefix(name, "meta."); is {
+		value, known = n.spec.Meta[meta], true
+	}
+	if !known && !strings.HasPrefix(name, "attr.") {
+		return true
+	}
+	switch cmp.Or(r.Operator, "=") {
+	case "=", "==", "is":
+		return value == r.Right
+	case "!=", "not":
+		return value != r.Right
+	}
+	return true
+}

@@ -1,0 +1,162 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// What becomes of deployments while their allocations become healthy or fail.
+
+// judge finds an allocation that runs healthy to its deployment, unless it was judged before.
+func (c *Cluster) judge(id string) {
+	a := c.byID[id]
+	if a == nil || a.terminal() || a.ClientStatus != "running" || a.DeploymentID == "" || a.verdict() {
+		return
+	}
+	c.judged(a, true)
+}
+
+func (a *allocation) verdict() bool {
+	return a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil
+}
+
+// judged writes an allocation's health down and looks what follows for its deployment.
+func (c *Cluster) judged(a *allocation, healthy bool) {
+	b := a.copy()
+	index := c.step(tableJobs, tableSummaries, tableAllocations, tableDeployments)
+	b.DeploymentStatus = &health{Canary: a.canary(), Healthy: &healthy, ModifyIndex: index}
+	if healthy {
+		b.DeploymentStatus.Timestamp = stamp(time.Now())
+	}
+	c.amend(index, b)
+	i := slices.IndexFunc(c.deployments, func(d *deployment) bool { return d.ID == a.DeploymentID })
+	if i < 0 {
+		return
+	}
+	d := c.deployments[i].copy()
+	c.tally(d, nil)
+	c.storeDeployment(d, index)
+	if c.watch(d.ID) {
+		c.evaluate(c.job(d.Namespace, d.JobID), "deployment-watcher", c.step(tableEvaluations), 0)
+	}
+}
+
+// watch lets a running deployment fail or succeed, as the health of its allocations wants it, and reports whether it
+// still goes on.
+func (c *Cluster) watch(id string) (goesOn bool) {
+	d := c.deploymentByID(id)
+	if d == nil || d.Status != "running" {
+		return false
+	}
+	j := c.job(d.Namespace, d.JobID)
+	if j == nil || j.deployment == nil || j.deployment.ID != id {
+		return false
+	}
+	complete, promotable, automatic := true, true, false
+	for _, s := range d.TaskGroups {
+		if s.UnhealthyAllocs > 0 {
+			c.failDeployment(d, "Failed due to unhealthy allocations")
+			return false
+		}
+		waits := s.DesiredCanaries > 0 && !s.Promoted
+		complete = complete && !waits && s.HealthyAllocs >= max(s.DesiredTotal, s.DesiredCanaries)
+		promotable = promotable && (!waits || s.HealthyAllocs >= s.DesiredCanaries)
+		automatic = automatic || waits && s.AutoPromote
+	}
+	switch {
+	case complete:
+		c.later(func() { c.succeed(id) })
+	case automatic && promotable:
+		c.later(func() { c.promoteItself(id) })
+	default:
+		return true
+	}
+	return false
+}
+
+func (c *Cluster) deploymentByID(id string) *deployment {
+	i := slices.IndexFunc(c.deployments, func(d *deployment) bool { return d.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return c.deployments[i]
+}
+
+// promoteItself promotes a deployment, unless it was promoted or ended meanwhile.
+func (c *Cluster) promoteItself(id string) {
+	d := c.deploymentByID(id)
+	if d == nil || d.Status != "running" {
+		return
+	}
+	for _, s := range d.TaskGroups {
+		if s.DesiredCanaries > 0 && !s.Promoted {
+			c.promote(id, nil)
+			return
+		}
+	}
+}
+
+// succeed ends a deployment that is complete, unless it was ended otherwise meanwhile.
+func (c *Cluster) succeed(id string) {
+	old := c.deploymentByID(id)
+	if old == nil {
+		return
+	}
+	j := c.job(old.Namespace, old.JobID)
+	if old.Status != "running" || j == nil || j.deployment == nil || j.deployment.ID != id {
+		return
+	}
+	d := old.copy()
+	d.Status, d.StatusDescription = "successful", described["successful"]
+	c.storeDeployment(d, c.step(tableJobs, tableDeployments))
+}
+
+// failDeployment ends a deployment and, where a group wants that, goes back to the newest version that was deployed. It
+// returns the evaluation of it and the version it went back to.
+func (c *Cluster) failDeployment(old *deployment, why string) (e *evaluation, reverted *uint64) {
+	d := old.copy()
+	d.Status, d.StatusDescription = "failed", why
+	index := c.step(tableJobs, tableSummaries, tableDeployments, tableEvaluations)
+	j := c.job(d.Namespace, d.JobID)
+	revert := false
+	for _, s := range d.TaskGroups {
+		revert = revert || s.AutoRevert
+	}
+	if !revert || j == nil {
+		c.storeDeployment(d, index)
+		return c.evaluateAny(d, index), nil
+	}
+	var stable *job
+	for _, v := range j.versions() {
+		if v.isStable() && v.Version != d.JobVersion && (stable == nil || v.Version > stable.Version) {
+			stable = v
+		}
+	}
+	switch {
+	case stable == nil:
+		d.StatusDescription += " - no stable job version to auto revert to"
+		c.storeDeployment(d, index)
+	case j.runsTheSame(stable):
+		d.StatusDescription += fmt.Sprintf(" - not rolling back to stable job version %d as current job has same specification", stable.Version)
+		c.storeDeployment(d, index)
+	default:
+		d.StatusDescription += fmt.Sprintf(" - rolling back to job version %d", stable.Version)
+		c.storeDeployment(d, index)
+		back := *stable
+		c.storeVersion(c.job(d.Namespace, d.JobID), &back, index)
+		reverted = &stable.Version
+	}
+	return c.evaluateAny(d, index), reverted
+}
+
+func (c *Cluster) evaluateAny(d *deployment, index uint64) *evaluation {
+	j := c.job(d.Namespace, d.JobID)
+	if j == nil {
+		j = &job{Namespace: d.Namespace, ID: d.JobID, Type: "service", Priority: d.EvalPriority}
+	}
+	e := j.pending("deployment-watcher", index, 0)
+	e.DeploymentID = d.ID
+	c.queue(e)
+	return e
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"nomadctld/internal/dockertest"
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
+)
+
+// Tests of logs and tail as people meet them, where time or Docker has a part in it.
+
+// nomadLabels are those by which Nomad marks the containers of an allocation.
+func nomadLabels(allocation string) map[string]string {
+	return map[string]string{"com.hashicorp.nomad.alloc_id": allocation}
+}
+
+func TestTailGoesOnInTheNextContainerAndEndsWithTheTask(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	host := dockertest.Daemon(t)
+	cluster := nomadtest.Simulated(t)
+	allocation := newAllocation()
+	task := sim.Task{Name: "box", Driver: "docker"}
+	cluster.Sim.Run(boxJob(task, allocation))
+	run := func(script string) string {
+		return dockertest.Run(t, "box-"+allocation, nomadLabels(allocation), "sh", "-c", script)
+	}
+	first := run("echo one; sleep 3; echo two; echo err >&2; exec sleep 600")
+	g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
+	tail := g.ssh("wim", "tail", "p-team1-box/g/box")
+	var stderr bytes.Buffer
+	tail.Stderr = &stderr
+	pipe, err := tail.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tail.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(pipe)
+	next := func(want string) {
+		t.Helper()
+		if got, err := lines.ReadString('\n'); got != want+"\n" {
+			t.Fatalf("got %q, %v, want %q; stderr %q", got, err, want, stderr.String())
+		}
+	}
+	next("one")
+	next("two")
+	dockertest.Remove(t, first)
+	run("echo three; sleep 1; echo four; exit 3") // as Nomad restarts a task: another container of the same name
+	next("three")
+	next("four")
+	job := boxJob(task, allocation)
+	at := time.Now()
+	job.Groups[0].Allocations[0].ClientStatus = "failed"
+	job.Groups[0].Allocations[0].Tasks = map[string]sim.TaskState{"box": {
+		State: "dead", Failed: true, Events: []sim.Event{sim.Started(at), sim.Terminated(at, 3, "")},
+	}}
+	cluster.Sim.Run(job)
+	rest, _ := io.ReadAll(lines)
+	if err := tail.Wait(); err != nil || len(rest) > 0 {
+		t.Errorf("got %v and %q after the end", err, rest)
+	}
+	if !strings.HasPrefix(stderr.String(), "err\nnomadctld: box of p-team1-box.g[0] has finished at 20") || !strings.HasSuffix(stderr.String(), " with exit code 3\n") {
+		t.Errorf("stderr: got %q", stderr.String())
+	}
+}
+
+func TestTailOfAProcessGoesOnAfterARestartAndEndsWithTheTask(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	job := boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "echo begin; sleep 3; echo end; exit 3"}}, newAllocation())
+	job.Groups[0].Restart = &sim.Restart{Attempts: 1, Interval: time.Hour, Delay: time.Second, Mode: "fail"}
+	cluster.Sim.Run(job)
+	g := startTestGateway(t, cluster.URL, "")
+	tail := g.ssh("wim", "tail p-team1-box/g/box")
+	var stderr bytes.Buffer
+	tail.Stderr = &stderr
+	out, err := tail.Output()
+	if string(out) != "begin\nend\nbegin\nend\n" || err != nil || !strings.HasSuffix(stderr.String(), " with exit code 3\n") {
+		t.Errorf("got %q, %q, %v", out, stderr.String(), err)
+	}
+}
+
+func TestNewAllocationsJoinTheTailOfAJob(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "echo from $NOMAD_ALLOC_INDEX; exec sleep 600"}}
+	job := boxJob(task, newAllocation())
+	cluster.Sim.Run(job)
+	g := startTestGateway(t, cluster.URL, "")
+	tail := g.ssh("wim", "tail p-team1-box")
+	tail.Args = append([]string{"ssh", "-tt"}, tail.Args[1:]...)
+	c := onTerminal(t, tail, 80, 24)
+	c.shows("g[0]/box |\x1b[0m from 0\r\n") // in a colour
+	more := job
+	more.Groups[0].Count = 2
+	more.Groups[0].Allocations = append(more.Groups[0].Allocations[:1:1], sim.Allocation{ID: newAllocation(), Node: "node-1"})
+	cluster.Sim.Run(more)
+	c.shows("g[1]/box |\x1b[0m from 1\r\n")
+	c.types("\x03")
+	if code, rest := c.ends(); code != 0 {
+		t.Errorf("Ctrl-C: got %d, %q", code, rest)
+	}
+}
+
+func TestASlowViewerIsToldAndHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	host := dockertest.Daemon(t)
+	cluster := nomadtest.Simulated(t)
+	allocation := newAllocation()
+	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+	dockertest.Run(t, "box-"+allocation, nomadLabels(allocation), "sh", "-c",
+		"echo ready; sleep 3; i=0; while [ $i -lt 1000 ]; do i=$((i+1)); head -c 20000 /dev/zero | tr '\\0' x; echo $i; sleep 0.01; done; echo last; exec sleep 600")
+	g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
+	view := func() (*bufio.Reader, *lockedBuffer) {
+		session, err := g.dial(t, "wim").NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := session.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stderr := new(lockedBuffer)
+		session.Stderr = stderr
+		if err := session.Start("tail p-team1-box/g/box"); err != nil {
+			t.Fatal(err)
+		}
+		return bufio.NewReaderSize(out, 64<<10), stderr
+	}
+	slow, said := view()
+	fast, silent := view()
+	count := func(r *bufio.Reader) (lines int) {
+		for {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				t.Fatalf("after %d lines: %v", lines, err)
+			}
+			if strings.HasSuffix(line, "last\n") {
+				return lines
+			}
+			lines++
+		}
+	}
+	if lines := count(fast); lines != 1001 {
+		t.Errorf("the fast one saw %d lines, want 1001; %s", lines, silent)
+	}
+	if lines := count(slow); lines > 900 || !strings.Contains(said.String(), " skipped here: they came faster than this client reads\n") {
+		t.Errorf("the slow one saw %d lines; %q", lines, said)
+	}
+	if silent.String() != "" {
+		t.Errorf("the fast one was told %q", silent)
+	}
+}
+
+func TestLogsWaitsForASlowReader(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	host := dockertest.Daemon(t)
+	cluster := nomadtest.Simulated(t)
+	allocation := newAllocation()
+	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+	dockertest.Stopped(t, "box-"+allocation, nomadLabels(allocation), "sh", "-c", "yes 0123456789 | head -n 1000000")
+	g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
+	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
+	pipe, err := logs.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := logs.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Second)
+	n, err := io.Copy(io.Discard, pipe)
+	if n != 11_000_000 || err != nil {
+		t.Errorf("got %d bytes, %v", n, err)
+	}
+	if err := logs.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOnATerminalALogCanColourAndNothingElse(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	allocation := newAllocation()
+	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec"}, allocation))
+	const evil = "\x1b[31mred\x1b[0m \x1b]0;title\a \x1b[2J\u202e\r\nprogress\rbar\n"
+	cluster.Sim.Log(allocation, "box", "stdout", []byte(evil))
+	g := startTestGateway(t, cluster.URL, "")
+	if out, err := g.ssh("wim", "logs p-team1-box/g/box").Output(); string(out) != evil || err != nil {
+		t.Errorf("without a terminal: got %q, %v", out, err)
+	}
+	logs := g.ssh("wim", "logs p-team1-box/g/box")
+	logs.Args = append([]string{"ssh", "-tt"}, logs.Args[1:]...)
+	want := "\x1b[31mred\x1b[0m \\x1b]0;title\\x07 \\x1b[2J\\u202e\x1b[0m\r\nprogress\\rbar\r\n"
+	if out, err := logs.Output(); string(out) != want || err != nil {
+		t.Errorf("with one: got %q, %v, want %q", out, err, want)
+	}
+}
+
+func TestAKilledTailLeavesNoStream(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "echo on; exec sleep 600"}}, newAllocation()))
+	g := startTestGateway(t, cluster.URL, "")
+	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGTERM} {
+		tail := g.ssh("wim", "tail p-team1-box/g/box")
+		begun(t, tail, "on\n")
+		done := len(g.events(t))
+		tail.Process.Signal(signal)
+		tail.Wait()
+		eventually(t, "the event of the tail is written", func() bool { return len(g.events(t)) > done })
+	}
+}
+
+// lockedBuffer may be read while it is written.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

@@ -1,0 +1,721 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
+	"nomadctld/router"
+)
+
+// Tests of the script nomadctl, run by each shell that is here, against a real gateway.
+
+// client is a person's machine: a home, and an environment that leads to a gateway.
+type client struct {
+	t     *testing.T
+	shell []string
+	home  string
+	env   map[string]string
+}
+
+// clients calls test for each shell that is installed.
+func clients(t *testing.T, test func(t *testing.T, c *client)) {
+	for _, shell := range []string{"dash", "bash", "busybox"} {
+		t.Run(shell, func(t *testing.T) {
+			if _, err := exec.LookPath(shell); err != nil {
+				t.Skipf("no %s: apt-get install %[1]s", shell)
+			}
+			argv := []string{shell}
+			if shell == "busybox" {
+				argv = append(argv, "sh")
+			}
+			test(t, newClient(t, argv...))
+		})
+	}
+}
+
+func newClient(t *testing.T, shell ...string) *client {
+	t.Helper()
+	needSSH(t)
+	if _, err := os.Stat("nomadctl"); err != nil { // also so that go test does not take an older script's result from its cache
+		t.Fatal(err)
+	}
+	home, err := os.MkdirTemp("", "nc") // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(home) })
+	c := &client{t: t, shell: shell, home: home, env: map[string]string{
+		"HOME": home, "XDG_RUNTIME_DIR": home, "XDG_CONFIG_HOME": filepath.Join(home, "config"), "PATH": os.Getenv("PATH"),
+		"TERM": "xterm", "NOMADCTL_SSH_OPTIONS": "-F /dev/null -o GlobalKnownHostsFile=/dev/null -o IdentityAgent=none",
+	}}
+	t.Cleanup(func() { // the connections that stay open
+		sockets, _ := filepath.Glob(filepath.Join(home, "nomadctl", "*"))
+		for _, socket := range sockets {
+			exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+socket, "-O", "exit", "x").Run()
+		}
+	})
+	return c
+}
+
+// use leads the client's environment to a gateway, as a user.
+func (c *client) use(g *testGateway, user string) {
+	host, port, _ := net.SplitHostPort(g.Address)
+	c.env["NOMADCTL_HOST"], c.env["NOMADCTL_PORT"], c.env["NOMADCTL_USER"] = host, port, user
+	c.env["NOMADCTL_KEY"] = g.dir.Path(user)
+	known, err := os.ReadFile(g.dir.Path("known_hosts"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.write("config/nomadctl/known_hosts", string(known))
+}
+
+func (c *client) write(name, text string) {
+	c.t.Helper()
+	file := filepath.Join(c.home, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *client) read(name string) string {
+	text, err := os.ReadFile(filepath.Join(c.home, name))
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+func (c *client) command(words ...string) *exec.Cmd {
+	script, err := filepath.Abs("nomadctl")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	argv := slices.Concat(c.shell, []string{script}, words)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = c.home
+	for name, value := range c.env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	return cmd
+}
+
+func (c *client) run(stdin string, words ...string) (stdout, stderr string, code int) {
+	cmd := c.command(words...)
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	cmd.Run()
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// fakeSSH puts a program before ssh that writes its arguments, a line for each.
+func (c *client) fakeSSH() {
+	c.write("bin/ssh", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+	if err := os.Chmod(filepath.Join(c.home, "bin/ssh"), 0o700); err != nil {
+		c.t.Fatal(err)
+	}
+	c.env["PATH"] = filepath.Join(c.home, "bin") + ":" + c.env["PATH"]
+}
+
+// boxGateway is a gateway with a task in which programs are processes: p-team1-box.
+func boxGateway(t *testing.T) *testGateway {
+	t.Helper()
+	cluster := nomadtest.Simulated(t)
+	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+	return startTestGateway(t, cluster.URL, "")
+}
+
+func TestNomadctlArgumentsArriveAsTyped(t *testing.T) {
+	g := boxGateway(t)
+	words := []string{
+		"a  b", "", "#comment", "a#b", "~", "~root", "it's", "''", `"q"`, "two\nlines", "ends\n", "\n", "\ttab ", `back\slash\`, `\'`,
+		"$HOME", "`id`", "$(id)", "*", "?", "-e", "--", "--help", ";", "a;b", "|", "&", ">x", "{a,b}", "!!", "=x", "é", "%s", strings.Repeat("'", 50),
+	}
+	clients(t, func(t *testing.T, c *client) {
+		c.use(g, "wim")
+		out, errs, code := c.run("", append([]string{"exec", "p-team1-box", "printf", `%s\0`}, words...)...)
+		if want := strings.Join(words, "\x00") + "\x00"; out != want || errs != "" || code != 0 {
+			t.Errorf("got %q, %q, %d, want %q", out, errs, code, want)
+		}
+		out, errs, code = c.run("", "exec", "p-team1-box", "sh", "-c", `printf '<%s>' a "b  c" "$0"`, "d  e")
+		if want := "<a><b  c><d  e>"; out != want || errs != "" || code != 0 {
+			t.Errorf("got %q, %q, %d, want %q", out, errs, code, want)
+		}
+		out, _, _ = c.run("", "exec", "p-team1-box", "-c", `echo "x  y" | tr a-z A-Z`)
+		if want := "X  Y\n"; out != want {
+			t.Errorf("got %q, want %q", out, want)
+		}
+		_, errs, code = c.run("", "exec", "p-team1-box", "echo", strings.Repeat("x", 100_000), strings.Repeat("x", 100_000))
+		if want := "nomadctl: the arguments are too long"; !strings.HasPrefix(errs, want) || code != 2 {
+			t.Errorf("too long: got %.200q, %d, want %q, 2", errs, code, want)
+		}
+	})
+}
+
+func TestNomadctlPassesStreamsAndExitCodes(t *testing.T) {
+	g := boxGateway(t)
+	clients(t, func(t *testing.T, c *client) {
+		c.use(g, "wim")
+		for _, tc := range []struct {
+			words               []string
+			stdin, out, stderrs string
+			code                int
+		}{
+			{[]string{"exec", "p-team1-box", "cat"}, "in\x00\xff\r\n", "in\x00\xff\r\n", "", 0},
+			{[]string{"exec", "p-team1-box", "sh", "-c", "echo o; echo e >&2; exit 7"}, "", "o\n", "e\n", 7},
+			{[]string{"exec", "p-team1-box", "--", "sh", "-c", "exit 255"}, "", "", "", 255}, // no connection would say so
+			{[]string{"exec", "p-team1-box", "sh", "-c", "kill -TERM $$"}, "", "", "", 143},
+			{[]string{"inspect", "nothing"}, "", "", "nomadctld: no job nothing (see: ps --all)\n", 1},
+			{[]string{"sp"}, "", "", "nomadctld: no command sp: did you mean ps? (see: help)\n", 2},
+			{[]string{"--", "can-i", "ps", "x"}, "", "no: no tier has jobs whose name begins so (ps is of @read)\n", "", 1},
+		} {
+			out, errs, code := c.run(tc.stdin, tc.words...)
+			if out != tc.out || errs != tc.stderrs || code != tc.code {
+				t.Errorf("%q: got %q, %q, %d, want %q, %q, %d", tc.words, out, errs, code, tc.out, tc.stderrs, tc.code)
+			}
+		}
+	})
+}
+
+func TestNomadctlSharesOneConnection(t *testing.T) {
+	clients(t, func(t *testing.T, c *client) {
+		g := boxGateway(t)
+		c.use(g, "wim")
+		for range 5 {
+			if _, errs, code := c.run("", "whoami"); code != 0 {
+				t.Fatal(errs)
+			}
+		}
+		c.run("", "__complete", "--", "ps", "p")
+		connections, commands := map[string]bool{}, 0
+		for _, e := range g.events(t) {
+			connections[e.Connection] = true
+			commands++
+		}
+		if len(connections) != 1 || commands != 7 { // one more opens the connection
+			t.Errorf("%d commands on %d connections, want 7 on 1", commands, len(connections))
+		}
+		info, err := os.Stat(filepath.Join(c.home, "nomadctl"))
+		if err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("the folder of sockets: %v, %v", info.Mode(), err)
+		}
+		c.env["NOMADCTL_USER"] = "ann"
+		c.env["NOMADCTL_KEY"] = g.dir.Path("ann")
+		if out, _, _ := c.run("", "whoami"); !strings.HasPrefix(out, "ann ") {
+			t.Errorf("another user got %q: the connection of wim", out)
+		}
+	})
+}
+
+func TestNomadctlSurvivesADeadSocket(t *testing.T) {
+	clients(t, func(t *testing.T, c *client) {
+		g := boxGateway(t)
+		c.use(g, "wim")
+		c.run("", "whoami")
+		sockets, _ := filepath.Glob(filepath.Join(c.home, "nomadctl", "*"))
+		if len(sockets) != 1 {
+			t.Fatalf("got sockets %q, want one", sockets)
+		}
+		exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "-O", "exit", "x").Run()
+		eventually(t, "the connection has ended", func() bool { _, err := os.Stat(sockets[0]); return err != nil })
+		listener, err := net.Listen("unix", sockets[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener.(*net.UnixListener).SetUnlinkOnClose(false)
+		listener.Close()
+		if out, errs, code := c.run("", "whoami"); !strings.HasPrefix(out, "wim ") || errs != "" || code != 0 {
+			t.Errorf("got %q, %q, %d", out, errs, code)
+		}
+	})
+}
+
+// TestNomadctlCompletionDoesNotWaitForADeadConnection stops the process that holds the connection, which is how one looks
+// whose network has gone.
+func TestNomadctlCompletionDoesNotWaitForADeadConnection(t *testing.T) {
+	g := boxGateway(t)
+	clients(t, func(t *testing.T, c *client) {
+		c.use(g, "wim")
+		c.run("", "whoami")
+		sockets, _ := filepath.Glob(filepath.Join(c.home, "nomadctl", "*"))
+		if len(sockets) != 1 {
+			t.Fatalf("got sockets %q, want one", sockets)
+		}
+		out, err := exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "-O", "check", "x").CombinedOutput()
+		found := regexp.MustCompile(`pid=(\d+)`).FindSubmatch(out)
+		if found == nil {
+			t.Fatalf("%s %v", out, err)
+		}
+		pid, _ := strconv.Atoi(string(found[1]))
+		syscall.Kill(pid, syscall.SIGSTOP)
+		t.Cleanup(func() { syscall.Kill(pid, syscall.SIGCONT) })
+		if out, errs, code := c.run("", "__complete", "--", "ps", "p"); out+errs != "" || code != 0 {
+			t.Errorf("got %q, %q, %d, want nothing", out, errs, code)
+		}
+		syscall.Kill(pid, syscall.SIGCONT)
+		if out, _, _ := c.run("", "__complete", "--", "ps", "p-team1-bo"); !strings.HasPrefix(out, "p-team1-box\t") {
+			t.Errorf("with the connection alive again: got %q", out)
+		}
+		if left, _ := filepath.Glob(filepath.Join(c.home, "nomadctl", "*")); len(left) != 1 {
+			t.Errorf("left behind: %q", left)
+		}
+	})
+}
+
+func TestNomadctlAsksForATerminalWhereItIsWanted(t *testing.T) {
+	g := boxGateway(t)
+	clients(t, func(t *testing.T, c *client) {
+		c.use(g, "wim")
+		probe := "if test -t 0; then echo is a ter''minal; else echo is no'ne'; fi"
+		on := onTerminal(t, c.command("exec", "p-team1-box", "-c", probe), 80, 24)
+		on.shows("is a terminal\r\n")
+		on.ends()
+		on = onTerminal(t, c.command("-T", "exec", "p-team1-box", "-c", probe), 80, 24)
+		on.shows("is none\r\n")
+		on.ends()
+		if out, _, _ := c.run("", "exec", "p-team1-box", "-c", probe); out != "is none\n" {
+			t.Errorf("without a terminal here: got %q", out)
+		}
+		// With the output in a pipe, a terminal would spoil it.
+		piped := c.command("exec", "p-team1-box", "-c", probe)
+		piped.Args = append([]string{"sh", "-c", `"$@" | od -c`, "sh"}, piped.Args...)
+		piped.Path, _ = exec.LookPath("sh")
+		on = onTerminal(t, piped, 80, 24)
+		on.shows(`n   o   n   e  \n`)
+		on.ends()
+		// Colours, unless they are not wanted here.
+		for value, want := range map[string]bool{"": true, "1": false} {
+			c.env["NO_COLOR"] = value
+			on = onTerminal(t, c.command("ps", "team1-fail"), 120, 24)
+			if _, got := on.ends(); strings.Contains(got, "\x1b[") != want || !strings.Contains(got, "p-team1-fail FAIL") {
+				t.Errorf("NO_COLOR=%s: got %q, want colours: %v", value, got, want)
+			}
+		}
+
+		c.fakeSSH()
+		for _, spec := range router.Specs() {
+			if spec.Hidden {
+				continue
+			}
+			want := "-T\r\n"
+			if spec.Terminal {
+				want = "-t\r\n"
+			}
+			on := onTerminal(t, c.command(spec.Name, "x"), 80, 24)
+			if _, got := on.ends(); !strings.HasPrefix(got, want) {
+				t.Errorf("%s: got %.20q, want %q", spec.Name, got, want)
+			}
+		}
+	})
+}
+
+func TestNomadctlFindsItsGateway(t *testing.T) {
+	const two = "# mine\n\n[work]\n host=gw.example.org\r\nport = 2222 \nuser= ann\nkey = ~/.ssh/k e y\n" +
+		"ssh_options = -o ProxyJump=bastion -4\n; other\n[home-2]\nhost = ::1\n"
+	clients(t, func(t *testing.T, c *client) {
+		c.fakeSSH()
+		home := c.home
+		for _, tc := range []struct {
+			name, config string
+			env          map[string]string
+			words        []string
+			want         string // in the arguments of ssh, joined by spaces, or in the error
+			code         int
+		}{
+			{"the first", two, nil, []string{"ps"}, "-p 2222 -l ann -o IdentitiesOnly=yes -o IdentityFile=\"" + home + "/.ssh/k e y\" ", 0},
+			{"its options come first", two, nil, []string{"ps"}, "-T -o ProxyJump=bastion -4 ", 0},
+			{"no end of line", "[a]\nhost = h", nil, []string{"ps"}, " -- h ps", 0},
+			{"by name", two, nil, []string{"-s", "home-2", "ps"}, " -- ::1 ps", 0},
+			{"by name in one word", two, nil, []string{"-shome-2", "ps"}, " -- ::1 ps", 0},
+			{"default wins", two + "[default]\nhost = d\n", nil, []string{"ps"}, " -- d ps", 0},
+			{"nothing of the first is left in default", two + "[default]\nhost = d\n", nil, []string{"ps"}, "ControlPersist=10m", 0},
+			{"environment", two, map[string]string{"NOMADCTL_USER": "eve"}, []string{"ps"}, "-p 2222 -l eve ", 0},
+			{"environment alone", "", map[string]string{"NOMADCTL_HOST": "e", "NOMADCTL_PORT": "7"}, []string{"ps"}, "-p 7 ", 0},
+			{"environment beside", two, map[string]string{"NOMADCTL_HOST": "e"}, []string{"ps"}, " -- e ps", 0},
+			{"a name wins over it", two, map[string]string{"NOMADCTL_HOST": "e", "NOMADCTL_USER": "u"}, []string{"-s", "work", "ps"}, "-l ann ", 0},
+			{"no option is a file name", "[a]\nhost = h\nssh_options = -4 * -6\n", nil, []string{"ps"}, "-4 * -6 ", 0},
+			{"nothing is run", "[a]\nhost = h\nssh_options = $(touch x) `touch x`\n", nil, []string{"ps"}, "$(touch x) `touch x` ", 0},
+			{"no colours", two, nil, []string{"ps"}, "-o SendEnv=NO_COLOR", 0},
+			{"unknown name", two, nil, []string{"-s", "nope", "ps"}, "nomadctl: no gateway nope (there are: work home-2)\n", 2},
+			{"none", "", nil, []string{"ps"}, "nomadctl: no gateway is set up. Do it with: nomadctl setup NAME HOST[:PORT], or set NOMADCTL_HOST", 2},
+			{"none by that name", "", nil, []string{"-s", "x", "ps"}, "nomadctl: no gateway x, and no other: set it up with: nomadctl setup x HOST", 2},
+			{"a port in the host", "[a]\nhost = h:22\n", nil, []string{"ps"}, "this is no host: h:22; its port is a setting of its own: port, or NOMADCTL_PORT", 2},
+			{"no host", "[a]\nport = 1\n", nil, []string{"ps"}, "[a] has no host", 2},
+			{"no setting", "[a]\nhots = h\n", nil, []string{"ps"}, "config: line 2: no setting hots (there are host,", 2},
+			{"no section", "host = h\n", nil, []string{"ps"}, "config: line 1: a [NAME] has to come first", 2},
+			{"no line", "[a]\nhost h\n", nil, []string{"ps"}, "config: line 2: neither [NAME] nor KEY = VALUE", 2},
+			{"twice", "[a]\nhost = h\n[a]\n", nil, []string{"ps"}, "config: line 3: [a] is there twice", 2},
+			{"no name", "[a b]\n", nil, []string{"ps"}, "config: line 1: a name has letters", 2},
+			{"an option for a host", "[a]\nhost = -oProxyCommand=x\n", nil, []string{"ps"}, "this is no host: -oProxyCommand=x", 2},
+			{"no port", "[a]\nhost = h\nport = x\n", nil, []string{"ps"}, "this is no port: x", 2},
+			{"an option for a user", "[a]\nhost = h\nuser = -v\n", nil, []string{"ps"}, "this is no user: -v", 2},
+			{"no such option", two, nil, []string{"--json", "ps"}, "nomadctl: no option --json; those of a command come after its name", 2},
+			{"-s alone", two, nil, []string{"-s"}, "nomadctl: -s takes the name of a gateway", 2},
+			{"help", "", nil, []string{"--help"}, "usage: nomadctl [-s NAME]", 0},
+			{"version", "", nil, []string{"--version"}, "nomadctl 1", 0},
+			{"completion of what", "", nil, []string{"completion", "csh"}, "usage: nomadctl completion bash|zsh|fish", 2},
+		} {
+			c.write("config/nomadctl/config", tc.config)
+			delete(c.env, "NOMADCTL_SSH_OPTIONS")
+			for name, value := range tc.env {
+				c.env[name] = value
+			}
+			out, errs, code := c.run("", tc.words...)
+			for name := range tc.env {
+				delete(c.env, name)
+			}
+			got := strings.ReplaceAll(strings.TrimSuffix(out, "\n"), "\n", " ") + " " + errs
+			if !strings.Contains(got, tc.want) || code != tc.code {
+				t.Errorf("%s: got %q, %d, want %q, %d", tc.name, got, code, tc.want, tc.code)
+			}
+			if tc.name == "nothing of the first is left in default" && strings.Contains(got, "ann") {
+				t.Errorf("%s: got %q", tc.name, got)
+			}
+			if code == 2 && strings.Count(errs, "\n") != 1 {
+				t.Errorf("%s: got %q, want one line", tc.name, errs)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(home, "x")); err == nil {
+			t.Error("a command of the configuration was run")
+		}
+	})
+}
+
+func TestNomadctlSaysWhyThereIsNoConnection(t *testing.T) {
+	g := boxGateway(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, closed, _ := net.SplitHostPort(listener.Addr().String())
+	listener.Close()
+	clients(t, func(t *testing.T, c *client) {
+		c.use(g, "wim")
+		want := func(what string, code int, text string, words ...string) {
+			t.Helper()
+			out, errs, got := c.run("", words...)
+			if !regexp.MustCompile(text).MatchString(errs) || got != code {
+				t.Errorf("%s: got %q, %q, %d, want %s, %d", what, out, errs, got, text, code)
+			}
+		}
+		port := c.env["NOMADCTL_PORT"]
+		c.env["NOMADCTL_PORT"] = closed
+		want("down", 255, `^nomadctl: no connection to 127\.0\.0\.1: connect to host 127\.0\.0\.1 port \d+: Connection refused\n$`, "ps")
+		out, errs, code := c.run("")
+		if !strings.Contains(out, "\n  ps [FILTER] ") || !strings.Contains(errs, "nomadctl: without a gateway, this is the list that came with this script\n") || code != 255 {
+			t.Errorf("no command, no gateway: got %q, %q, %d", out, errs, code)
+		}
+		if out, errs, code := c.run("", "__complete", "--", "ps", ""); out+errs != "" || code != 0 {
+			t.Errorf("completion is not silent: got %q, %q, %d", out, errs, code)
+		}
+		if out, errs, code := c.run("", "__complete", "--", ""); out+errs != "" || code != 0 {
+			t.Errorf("completion is not silent: got %q, %q, %d", out, errs, code)
+		}
+		c.env["NOMADCTL_PORT"] = port
+
+		c.env["NOMADCTL_USER"] = "ann"
+		want("wrong key", 255, `^nomadctl: no connection to 127\.0\.0\.1: ann@127\.0\.0\.1: Permission denied \(publickey\)\.\n$`, "ps")
+		c.env["NOMADCTL_USER"] = "wim"
+
+		other, err := g.dir.NewKey("other")
+		if err != nil {
+			t.Fatal(err)
+		}
+		known := c.read("config/nomadctl/known_hosts")
+		c.write("config/nomadctl/known_hosts", fmt.Sprintf("[127.0.0.1]:%s %s", port, ssh.MarshalAuthorizedKey(other.PublicKey())))
+		want("changed host key", 255, `(?s)REMOTE HOST IDENTIFICATION HAS CHANGED.*\nnomadctl: no connection to 127\.0\.0\.1: its host key is not the one that is known\n$`, "ps")
+		c.write("config/nomadctl/known_hosts", known)
+
+		folder := filepath.Join(c.home, "nomadctl")
+		if err := os.Chmod(folder, 0o770); err != nil {
+			t.Fatal(err)
+		}
+		want("others can write the folder", 2, `^nomadctl: others can write .*/nomadctl, or it is a link: .*\n$`, "ps")
+		os.RemoveAll(folder)
+		os.Symlink(t.TempDir(), folder)
+		want("the folder is a link", 2, `^nomadctl: others can write .*/nomadctl, or it is a link: .*\n$`, "ps")
+		os.Remove(folder)
+		want("as it should be", 0, `^$`, "ps")
+
+		// A path that is too long for a socket: no sharing, and all else as ever.
+		c.env["XDG_RUNTIME_DIR"] = filepath.Join(t.TempDir(), strings.Repeat("x", 80))
+		os.Mkdir(c.env["XDG_RUNTIME_DIR"], 0o700)
+		want("too long for a socket", 0, `^$`, "ps")
+
+		if len(c.shell) == 1 {
+			c.shell[0], _ = exec.LookPath(c.shell[0])
+			c.env["PATH"] = "/nowhere"
+			want("no ssh", 255, `^nomadctl: there is no ssh on PATH: install an OpenSSH client\n$`, "ps")
+		}
+	})
+}
+
+func TestNomadctlSetup(t *testing.T) {
+	g := boxGateway(t)
+	fingerprint := ssh.FingerprintSHA256(g.keys["hostkey"].PublicKey())
+	host := g.Address
+	clients(t, func(t *testing.T, c *client) {
+		if _, err := exec.LookPath("ssh-keyscan"); err != nil {
+			t.Skip("no ssh-keyscan: apt-get install openssh-client")
+		}
+		setup := func(words ...string) (string, string, int) {
+			return c.run("", append([]string{"setup", "--user", "wim", "--key", g.dir.Path("wim")}, words...)...)
+		}
+		const file, known = "config/nomadctl/config", "config/nomadctl/known_hosts"
+
+		// A fingerprint that does not fit: nothing.
+		_, errs, code := setup("--accept", "SHA256:nope", "work", host)
+		if !strings.Contains(errs, "nothing is written. It has: "+fingerprint) || code != 1 || c.read(file)+c.read(known) != "" {
+			t.Errorf("wrong fingerprint: got %q, %d, %q", errs, code, c.read(file))
+		}
+		// Nobody to ask: the key is shown, and not recorded.
+		out, errs, code := setup("work", host)
+		if !strings.Contains(out, fingerprint) || !strings.Contains(errs, "the host key is not recorded") || code != 1 || c.read(known) != "" {
+			t.Errorf("no terminal: got %q, %q, %d, %q", out, errs, code, c.read(known))
+		}
+		_, port, _ := net.SplitHostPort(host)
+		want := "[work]\nhost = 127.0.0.1\nport = " + port + "\nuser = wim\nkey = " + g.dir.Path("wim") + "\n"
+		if got := c.read(file); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		c.env["NOMADCTL_SSH_OPTIONS"] += " -o BatchMode=yes"
+		if _, errs, code := c.run("", "whoami"); !strings.Contains(errs, "Host key verification failed") || code != 255 {
+			t.Errorf("a host key that is not known: got %q, %d", errs, code)
+		}
+		if _, errs, code := setup("work", host); !strings.HasPrefix(errs, "nomadctl: work is set up already") || code != 2 {
+			t.Errorf("twice: got %q, %d", errs, code)
+		}
+		// A yes on a terminal, or anything else.
+		argv := []string{"setup", "--replace", "--user", "wim", "--key", g.dir.Path("wim"), "work", host}
+		on := onTerminal(t, c.command(argv...), 200, 24)
+		on.shows(fingerprint)
+		on.shows("Is this it?")
+		on.types("no\n")
+		if code, rest := on.ends(); code != 1 || !strings.Contains(rest, "nothing is written") || c.read(known) != "" {
+			t.Errorf("no: got %d, %q, %q", code, rest, c.read(known))
+		}
+		on = onTerminal(t, c.command(argv...), 200, 24)
+		on.shows("Is this it?")
+		on.types("yes\n")
+		if code, rest := on.ends(); code != 0 || !strings.Contains(c.read(known), "ssh-ed25519 ") {
+			t.Errorf("yes: got %d, %q, %q", code, rest, c.read(known))
+		}
+		if out, errs, code := c.run("", "whoami"); !strings.HasPrefix(out, "wim ") || code != 0 {
+			t.Errorf("set up: got %q, %q, %d", out, errs, code)
+		}
+		// Another one, with what is there left as it is; the host key is replaced.
+		c.write(file, "# mine\n"+c.read(file)+"ssh_options = -v\n")
+		if _, errs, code := setup("--accept="+fingerprint, "more", host); errs != "" || code != 0 {
+			t.Errorf("another: got %q, %d", errs, code)
+		}
+		before := "# mine\n" + want + "ssh_options = -v\n"
+		if got, want := c.read(file), before+"\n"+strings.Replace(want, "work", "more", 1); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if n := strings.Count(c.read(known), "\n"); n != 1 {
+			t.Errorf("got %d host keys, want 1", n)
+		}
+		for _, tc := range []struct {
+			want  string
+			words []string
+		}{
+			{"usage: nomadctl setup", []string{"x"}},
+			{"one argument too many: z", []string{"x", "y", "z"}},
+			{"no flag --nope", []string{"--nope", "x", "y"}},
+			{"a name has letters", []string{"a b", "y"}},
+			{"this is no port", []string{"x", "y:"}},
+			{"this is no port: 22x", []string{"x", "y:22x"}},
+			{"this is no host: a b", []string{"x", "a b"}},
+			{"there is no key nope", []string{"--key", "nope", "x", "y"}},
+			{"this is no user: a b", []string{"--user", "a b", "x", "y"}},
+			{"--user takes a value", []string{"x", "y", "--user"}},
+		} {
+			if _, errs, code := c.run("", append([]string{"setup"}, tc.words...)...); !strings.Contains(errs, tc.want) || code != 2 {
+				t.Errorf("%q: got %q, %d, want %q, 2", tc.words, errs, code, tc.want)
+			}
+		}
+	})
+}
+
+// TestNomadctlCompletesWhatIsTheCallers asks the script as the shells' completions do.
+func TestNomadctlCompletesWhatIsTheCallers(t *testing.T) {
+	g := boxGateway(t)
+	clients(t, func(t *testing.T, c *client) {
+		for _, tc := range []struct {
+			user       string
+			words      []string
+			want, none string // regular expressions; none: nothing like this
+		}{
+			{"wim", []string{""}, `(?m)^ps\t(.|\n)*^setup\t`, `complete\t`},
+			{"wim", []string{"com"}, `^completion\t.*\n$`, ``},
+			{"wim", []string{"completion", ""}, `^bash\t.*\nzsh\t.*\nfish\t.*\n$`, ``},
+			{"wim", []string{"-T", "ps", "--js"}, `^--json\t.*\n$`, ``},
+			{"wim", []string{"status", "p-team"}, `(?m)^p-team2-shop\t`, `evil`},
+			{"wim", []string{"raw", "p"}, `^$`, ``}, // not granted
+			{"wim", []string{"status", "it's", "\n"}, `^$`, ``},
+			{"ann", []string{"status", ""}, `(?m)^p-team1-box\t`, `team2|team10|team3`},
+			{"ann", []string{"exec", ""}, `(?m)^p-team1-box\t`, `team2|team10|team3`},
+			{"ann", []string{"exec", "p-team2"}, `^$`, ``},
+			{"ann", []string{"ps", "--tier", ""}, `^production\t\n$`, ``},
+			{"ann", []string{"--"}, `^--help\t.*\n--version\t.*\n$`, ``},
+		} {
+			c.use(g, tc.user)
+			out, errs, code := c.run("", append([]string{"__complete", "--"}, tc.words...)...)
+			if !regexp.MustCompile(tc.want).MatchString(out) || errs != "" || code != 0 || tc.none != "" && regexp.MustCompile(tc.none).MatchString(out) {
+				t.Errorf("%s, %q: got %q, %q, %d, want %s and not %s", tc.user, tc.words, out, errs, code, tc.want, tc.none)
+			}
+		}
+		delete(c.env, "NOMADCTL_HOST")
+		c.write("config/nomadctl/config", "[work]\nhost = a\n[more]\nhost = b\n")
+		if out, errs, _ := c.run("", "__complete", "--", "-s", "m"); out != "more\ta gateway\n" || errs != "" {
+			t.Errorf("-s: got %q, %q", out, errs)
+		}
+		c.write("config/nomadctl/config", "nonsense\n")
+		if out, errs, code := c.run("", "__complete", "--", "ps", ""); out+errs != "" {
+			t.Errorf("a wrong configuration: got %q, %q, %d", out, errs, code)
+		}
+	})
+}
+
+// completions are what is typed before Tab, and what the line is after it.
+var completions = []struct{ typed, line string }{
+	{"who", "whoami"},
+	{"inspect p-team1-bo", "inspect p-team1-box"},
+	{"ps --tier=prod", "ps --tier=production"},
+	{"ps --tier prod", "ps --tier production"},
+	{"exec p-team1-box/g/", "exec p-team1-box/g/box"},
+	{"status 'p-team1-bo", "status 'p-team1-box'"},
+	{"status p-team1-col", "status p-team1-colon:x"},
+	{"status p-team1-colon:", "status p-team1-colon:x"},
+	{"status p-team2", "status p-team2"}, // ann's it is not
+}
+
+// shellClient is ann's machine, with nomadctl on its PATH and a connection that is open.
+func shellClient(t *testing.T, shell string) *client {
+	t.Helper()
+	if _, err := exec.LookPath(shell); err != nil {
+		t.Skipf("no %s: apt-get install %[1]s", shell)
+	}
+	cluster := nomadtest.Simulated(t)
+	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+	colon := boxJob(sim.Task{Name: "box"}, newAllocation())
+	colon.ID = "p-team1-colon:x"
+	cluster.Sim.Run(colon)
+	c := newClient(t, "sh")
+	c.use(startTestGateway(t, cluster.URL, ""), "ann")
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.env["PATH"] = here + ":" + c.env["PATH"]
+	if _, errs, code := c.run("", "whoami"); code != 0 {
+		t.Fatal(errs)
+	}
+	return c
+}
+
+// TestNomadctlCompletesInBashAndZsh presses Tab.
+func TestNomadctlCompletesInBashAndZsh(t *testing.T) {
+	for _, tc := range []struct {
+		shell []string
+		load  string
+	}{
+		{[]string{"bash", "--norc", "-i"}, "bind 'set bell-style none'; source <(nomadctl completion bash)"},
+		{[]string{"zsh", "-f", "-i"}, "autoload -U compinit && compinit -u -D && source <(nomadctl completion zsh)"},
+	} {
+		t.Run(tc.shell[0], func(t *testing.T) {
+			c := shellClient(t, tc.shell[0])
+			cmd := c.command()
+			cmd.Path, _ = exec.LookPath(tc.shell[0])
+			cmd.Args = tc.shell
+			on := onTerminal(t, cmd, 200, 50)
+			on.types("PS1='> '; " + tc.load + "; echo re''ady\n")
+			on.shows("ready\r\n")
+			for _, completion := range completions {
+				// Then echo is put before the line, which shows it without the quotes.
+				on.types("nomadctl " + completion.typed + "\t\x01echo 'got:' \x05 :end\n")
+				on.shows("got: nomadctl " + strings.ReplaceAll(completion.line, "'", "") + " :end\r\n")
+			}
+			on.types("exit\n")
+			on.ends()
+		})
+	}
+}
+
+// TestNomadctlCompletesInFish asks fish what it would offer, which takes no terminal.
+func TestNomadctlCompletesInFish(t *testing.T) {
+	c := shellClient(t, "fish")
+	cmd := c.command()
+	cmd.Path, _ = exec.LookPath("fish")
+	c.write("ask.fish", "nomadctl completion fish | source\nfor line in $argv; complete -C $line; echo; end\n")
+	cmd.Args = []string{"fish", "--private", filepath.Join(c.home, "ask.fish")}
+	want := ""
+	for _, completion := range completions {
+		cmd.Args = append(cmd.Args, "nomadctl "+completion.typed)
+		words := strings.Fields(completion.line)
+		if completion.line != completion.typed {
+			want += strings.Trim(words[len(words)-1], "'") + "\n"
+		}
+		want += "\n"
+	}
+	out, err := cmd.Output()
+	if got := regexp.MustCompile("\t.*").ReplaceAllString(string(out), ""); got != want || err != nil {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
+// TestCompleteOffersEveryFlag compares with what --help shows: the router adds flags of its own.
+func TestCompleteOffersEveryFlag(t *testing.T) {
+	g := boxGateway(t)
+	conn := g.dial(t, "wim")
+	for _, spec := range router.Specs() {
+		if spec.Hidden || spec.Set == router.Admin {
+			continue
+		}
+		session, err := conn.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := session.Output("complete -- " + spec.Name + " --")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, flag := range regexp.MustCompile(`(?m)^ +(?:-\w, )?(--[\w-]+)`).FindAllStringSubmatch(spec.FlagUsages(), -1) {
+			if !strings.Contains("\n"+string(out), "\n"+flag[1]+"\t") {
+				t.Errorf("%s: %s is not offered among %q", spec.Name, flag[1], out)
+			}
+		}
+	}
+}
+
+func TestNomadctlPassesShellcheck(t *testing.T) {
+	if _, err := exec.LookPath("shellcheck"); err != nil {
+		t.Skip("no shellcheck: apt-get install shellcheck")
+	}
+	script, err := os.Open("nomadctl") // here, so that go test knows that the result hangs on it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer script.Close()
+	cmd := exec.Command("shellcheck", "-")
+	cmd.Stdin = script
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

@@ -1,0 +1,340 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
+)
+
+// registered registers a job of one of the kinds of the scripts, or a new version of it, and waits until it is settled.
+func registered(t *testing.T, cluster nomadtest.Cluster, kind, id, mode string) *api.Client {
+	t.Helper()
+	client, err := api.NewClient(&api.Config{Address: cluster.URL, SecretID: nomadtest.Token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	cluster.Register(t, scriptJobs[kind](id, mode))
+	eventually(t, id+" is settled", func() bool { return unsettled(client, id) == nil })
+	return client
+}
+
+// asks runs a command of wim on a terminal until it asks.
+func (g *testGateway) asks(t *testing.T, line, question string) *terminal {
+	t.Helper()
+	cmd := g.ssh("wim", line)
+	cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
+	c := onTerminal(t, cmd, 120, 30)
+	c.shows(question)
+	return c
+}
+
+// orders returns the requests to change something whose path or body names the job.
+func orders(c *sim.Cluster, job string) (all []sim.Write) {
+	for _, w := range c.Writes() {
+		if strings.Contains(w.Path+" ", "/"+job+" ") || strings.Contains(w.Path, "/"+job+"/") || strings.Contains(string(w.Body), `"`+job+`"`) {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+func TestSeveralAllocationsAreStoppedOnlyAfterAYes(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	registered(t, cluster, "three", "p-team5-ask", "a")
+	cluster.Sim.ForgetWrites()
+	for _, tc := range []struct {
+		line, question, keys, confirmed string
+		code                            int
+	}{
+		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "n", "no", 1},
+		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "\r", "no", 1},
+		{"stop p-team5-ask/web", "Stop p-team5-ask/web in tier production: 3 running allocations? [y/N] ", "x", "no", 1},
+		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "\x03", "no", 130},
+		{"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ", "n", "no", 1},
+		{"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ", "\x03", "no", 130},
+		{"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ", "Y", "yes", 0},
+		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "y", "yes", 0},
+	} {
+		c := g.asks(t, tc.line, tc.question)
+		if got := orders(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 {
+			t.Fatalf("%s: %+v before an answer, want nothing", tc.line, got)
+		}
+		c.types(tc.keys)
+		code, rest := c.ends()
+		if tc.confirmed == "no" && !strings.Contains(rest, "nothing was done") || code != tc.code {
+			t.Errorf("%s, %q: got %d and %q, want %d", tc.line, tc.keys, code, rest, tc.code)
+		}
+		if got := orders(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 || tc.confirmed == "yes" && len(got) == 0 {
+			t.Errorf("%s, %q: the cluster received %+v", tc.line, tc.keys, got)
+		}
+		e := last(g.events(t))
+		if e.Confirmed != tc.confirmed || e.ExitCode != tc.code || e.Job != "p-team5-ask" || (len(e.Evaluations) > 0) != (tc.line == "stop p-team5-ask" && tc.confirmed == "yes") && tc.confirmed == "no" {
+			t.Errorf("%s, %q: got the event %+v, want it confirmed: %s", tc.line, tc.keys, e, tc.confirmed)
+		}
+	}
+	if e := last(g.events(t)); len(e.Evaluations) != 1 {
+		t.Errorf("got %q, want the evaluation of the stop", e.Evaluations)
+	}
+}
+
+func TestAJobThatChangesWhileTheQuestionStandsIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	const question = "3 running allocations? [y/N] "
+	for _, line := range []string{"stop p-team5-meanwhile", "stop p-team5-meanwhile/web", "restart --full p-team5-meanwhile"} {
+		client := registered(t, cluster, "three", "p-team5-meanwhile", "a")
+		before, _, err := client.Jobs().Info("p-team5-meanwhile", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := g.asks(t, line, question)
+		registered(t, cluster, "three", "p-team5-meanwhile", "b")
+		cluster.Sim.ForgetWrites()
+		c.types("y")
+		code, rest := c.ends()
+		want := regexp.MustCompile(`p-team5-meanwhile was changed by somebody else meanwhile, to version [0-9]+; nothing was done \(see: history p-team5-meanwhile\)`)
+		if code != 1 || !want.MatchString(rest) {
+			t.Errorf("%s: got %d and %q, want that it was changed", line, code, rest)
+		}
+		for _, w := range cluster.Sim.Writes() {
+			if w.Applied {
+				t.Errorf("%s: the cluster took %+v", line, w)
+			}
+		}
+		now, _, err := client.Jobs().Info("p-team5-meanwhile", nil)
+		if err != nil || *now.Stop || *now.Version != *before.Version+1 {
+			t.Errorf("%s: got version %d of %d, stopped: %v, %v", line, *now.Version, *before.Version, *now.Stop, err)
+		}
+
+		c = g.asks(t, line, question)
+		if _, _, err := client.Jobs().Deregister("p-team5-meanwhile", true, nil); err != nil {
+			t.Fatal(err)
+		}
+		c.types("y")
+		if code, rest := c.ends(); code != 1 || !strings.Contains(rest, "it is not there any more") {
+			t.Errorf("%s: got %d and %q, want that it is gone", line, code, rest)
+		}
+	}
+}
+
+// TestAFullRestartBringsBackNothingThatSomebodyElseStopped, and least of all without its scaling, which Nomad disables then.
+func TestAFullRestartBringsBackNothingThatSomebodyElseStopped(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	client := registered(t, cluster, "three", "p-team5-theirs", "a")
+	c := g.asks(t, "restart --full p-team5-theirs", "3 running allocations? [y/N] ")
+	if _, _, err := client.Jobs().Deregister("p-team5-theirs", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	c.types("y")
+	if code, rest := c.ends(); code != 1 || !strings.Contains(rest, "p-team5-theirs was changed by somebody else meanwhile, to version 1; nothing was done") {
+		t.Errorf("got %d and %q, want that it was changed", code, rest)
+	}
+	if now, _, err := client.Jobs().Info("p-team5-theirs", nil); err != nil || !*now.Stop {
+		t.Errorf("it is not stopped any more: %v", err)
+	}
+}
+
+// TestAnOrderOnItsWayIsHeardOf lets a user leave while Nomad has the order and has not answered.
+func TestAnOrderOnItsWayIsHeardOf(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	registered(t, cluster, "three", "p-team5-onway", "a")
+	cluster.Sim.Inject(sim.Fault{Method: "DELETE", Path: "/v1/job/p-team5-onway", Delay: 5 * time.Second, Times: 1})
+	c := g.asks(t, "stop p-team5-onway", "3 running allocations? [y/N] ")
+	c.types("y")
+	time.Sleep(2 * time.Second) // for the order to be on its way
+	c.types("\x03")
+	if code, rest := c.ends(); code != 130 || !strings.Contains(rest, "Nomad goes on with it (see: status p-team5-onway)") {
+		t.Errorf("got %d and %q, want that Nomad has it", code, rest)
+	}
+	if e := last(g.events(t)); len(e.Evaluations) != 1 {
+		t.Errorf("got the event %+v, want it with the evaluation", e)
+	}
+}
+
+func TestARestartAndAStartAreToldOfAFullRestart(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	client := registered(t, cluster, "three", "p-team5-twice", "a")
+	cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/jobs", Delay: 3 * time.Second})
+	first := g.ssh("wim", "restart --full -y p-team5-twice")
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer first.Wait()
+	eventually(t, "it is stopped", func() bool {
+		job, _, err := client.Jobs().Info("p-team5-twice", nil)
+		return err == nil && *job.Stop
+	})
+	for _, line := range []string{"restart p-team5-twice", "start p-team5-twice"} {
+		if code, _, stderr := g.run("wim", line); code != 1 || !strings.HasPrefix(stderr, "nomadctld: p-team5-twice is being worked on already, since ") {
+			t.Errorf("%s: got %d, %q, want that it is worked on", line, code, stderr)
+		}
+	}
+}
+
+func TestCtrlCEndsARestartAfterItsBatchAndASecondOneLeavesItAlone(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	registered(t, cluster, "three", "p-team5-ctrlc", "a")
+	c := g.asks(t, "restart --wait 1h p-team5-ctrlc", "waiting 1h0m0s before the next batch")
+	c.types("\x03")
+	code, rest := c.ends()
+	if code != 130 || !strings.Contains(rest, "it ends after what it is about; Ctrl-C again leaves it alone") ||
+		!strings.Contains(rest, "the restart of p-team5-ctrlc stopped after 1 of 3 allocations: halted: interrupted") {
+		t.Errorf("got %d and %q", code, rest)
+	}
+	// The batch that is begun does not come up while nothing is started: the first Ctrl-C waits for it, the second does not.
+	cluster.Sim.FailNext("default", "p-team5-ctrlc", 0)
+	for _, id := range cluster.Sim.Allocations("default", "p-team5-ctrlc") {
+		cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/client/allocation/" + id + "/restart", Hang: true})
+	}
+	c = g.asks(t, "restart p-team5-ctrlc", "restarting web[0]")
+	c.types("\x03")
+	c.shows("Ctrl-C again leaves it alone")
+	c.types("\x03")
+	if code, rest := c.ends(); code != 130 {
+		t.Errorf("got %d and %q, want 130", code, rest)
+	}
+	out, err := g.ssh("wim", "ops", "--json").Output()
+	if err != nil || strings.Count(string(out), `"state": "ending"`) != 1 {
+		t.Errorf("got %s, %v, want one that ends", out, err)
+	}
+}
+
+// TestAFullRestartRegistersExactlyWhatItStopped looks at what Nomad gets.
+func TestAFullRestartRegistersExactlyWhatItStopped(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	client := registered(t, cluster, "groups", "p-team5-exact", "a <&> \u00e9")
+	var before any
+	if _, err := client.Raw().Query("/v1/job/p-team5-exact", &before, nil); err != nil {
+		t.Fatal(err)
+	}
+	cluster.Sim.ForgetWrites()
+	if out, err := g.ssh("wim", "restart --full -y p-team5-exact").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var stops, registrations []sim.Write
+	for i, w := range cluster.Sim.Writes() {
+		switch {
+		case w.Method == "DELETE":
+			stops = append(stops, w)
+		case w.Path == "/v1/jobs" && w.Applied:
+			registrations = append(registrations, w)
+			if len(stops) != 1 {
+				t.Errorf("request %d registers before the stop", i)
+			}
+		case w.Applied:
+			t.Errorf("got %+v, want nothing else", w)
+		}
+	}
+	if len(stops) != 1 || len(registrations) != 1 || stops[0].Path != "/v1/job/p-team5-exact" || strings.Contains(stops[0].Query, "purge=true") {
+		t.Fatalf("got the stops %+v and %d registrations, want one of each and no purge", stops, len(registrations))
+	}
+	var sent struct {
+		Job            any
+		EnforceIndex   bool
+		JobModifyIndex uint64
+	}
+	if err := json.Unmarshal(registrations[0].Body, &sent); err != nil {
+		t.Fatal(err)
+	}
+	versions, _, _, err := client.Jobs().Versions("p-team5-exact", false, nil)
+	if err != nil || len(versions) != 3 || !*versions[1].Stop {
+		t.Fatalf("got %d versions, %v, want that the second is the stop", len(versions), err)
+	}
+	if !sent.EnforceIndex || sent.JobModifyIndex != *versions[1].JobModifyIndex {
+		t.Errorf("got the index %d, enforced: %v, want that of the stop, %d", sent.JobModifyIndex, sent.EnforceIndex, *versions[1].JobModifyIndex)
+	}
+	if stop := sent.Job.(map[string]any)["Stop"]; stop != false {
+		t.Errorf("got Stop %v, want false", stop)
+	}
+	if !reflect.DeepEqual(sent.Job, before) {
+		t.Errorf("got the definition\n%v\nwant\n%v", sent.Job, before)
+	}
+}
+
+// TestAWeakTokenIsSaidWithTheCapabilityThatItLacks holds for every order.
+func TestAWeakTokenIsSaidWithTheCapabilityThatItLacks(t *testing.T) {
+	needSSH(t)
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			g := startTestGateway(t, cluster.URL, "")
+			for kind, id := range map[string]string{
+				"three": "p-team5-weak", "canary": "p-team5-weak-canary", "periodic": "p-team5-weak-cron", "parameterized": "p-team5-weak-import",
+				"scalable": "p-team5-weak-off",
+			} {
+				registered(t, cluster, kind, id, "a")
+			}
+			registered(t, cluster, "canary", "p-team5-weak-canary", "b")
+			registered(t, cluster, "scalable", "p-team5-weak-off", "b")
+			if out, err := g.ssh("wim", "stop p-team5-weak-off").CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			weak, err := os.ReadFile(cluster.Token(t, "list-jobs", "read-job"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(g.dir.Path("token"), weak, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for line, capability := range map[string]string{
+				"stop p-team5-weak":                                   "submit-job",
+				"start p-team5-weak-off":                              "submit-job",
+				"scale p-team5-weak 2":                                "scale-job",
+				"stop p-team5-weak/web":                               "scale-job",
+				"restart p-team5-weak":                                "alloc-lifecycle",
+				"restart --reschedule p-team5-weak":                   "alloc-lifecycle",
+				"restart --full p-team5-weak":                         "submit-job",
+				"signal p-team5-weak-canary HUP":                      "alloc-lifecycle",
+				"promote p-team5-weak-canary":                         "submit-job",
+				"pause p-team5-weak-canary":                           "submit-job",
+				"fail p-team5-weak-canary":                            "submit-job",
+				"revert p-team5-weak-off 0":                           "submit-job",
+				"run p-team5-weak-cron":                               "dispatch-job",
+				"dispatch --no-payload -m file=x p-team5-weak-import": "dispatch-job",
+			} {
+				if strings.HasPrefix(line, "signal") {
+					if id, err := g.ssh("wim", "ps -q p-team5-weak-canary").Output(); err == nil {
+						line = "signal " + strings.Fields(string(id))[0] + " HUP"
+					}
+				}
+				code, stdout, stderr := g.run("wim", line)
+				want := `the gateway's token may not do this: its policy lacks "` + capability + `" in namespace default; tell the gateway's operator`
+				if code != 1 || stdout != "" || !strings.Contains(stderr, want) {
+					t.Errorf("%s: got %d, %q, %q, want 1 and that %s is missing", line, code, stdout, stderr, capability)
+				}
+				if e := last(g.events(t)); e.ExitCode != 1 || !strings.Contains(e.Error, capability) || len(e.Evaluations) > 0 {
+					t.Errorf("%s: got the event %+v", line, e)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,90 @@
+package router
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"nomadctld/backends"
+	"nomadctld/internal/audit"
+	"nomadctld/internal/ops"
+)
+
+// background is the work of all sessions that does not end with them.
+type background struct {
+	registry *ops.Registry
+	audit    *audit.Log
+	log      *slog.Logger
+	tiers    map[string]backends.Operations
+}
+
+// Work is what an operation may use: the part of the clusters that is the user's who began it.
+type Work struct {
+	*ops.Op
+	Cluster    backends.Cluster
+	Operations backends.Operations
+
+	background *background
+}
+
+// Keep writes the definition of the operation's job, of that version, down where no end of the gateway loses it.
+func (w Work) Keep(definition json.RawMessage, version uint64) error {
+	return w.background.registry.Keep(w.Op, definition, version)
+}
+
+// Release drops what Keep has written: the job is safe.
+func (w Work) Release() error { return w.background.registry.Drop(w.ID) }
+
+// KeptIn returns the file that Keep writes.
+func (w Work) KeptIn() string { return w.background.registry.Path(w.ID) }
+
+// Begin lets work go on whatever becomes of the session, as the operation that it returns; work's end is an event of its
+// own. It is about req.Job: one that is worked on already gives an *ops.BusyError. ctx only lends its values.
+func (r *Request) Begin(ctx context.Context, work func(context.Context, Work) error) (*ops.Op, error) {
+	b := r.background
+	op, err := b.registry.Begin(r.opsJob(), r.User.Login, strings.Join(r.Words, " "))
+	if err != nil {
+		return nil, err
+	}
+	r.Event.Operation = op.ID
+	event := r.Event
+	event.Decision = audit.Allowed
+	event.Evaluations = slices.Clone(event.Evaluations)
+	theirs := r.Cluster.(*scope)
+	orders := &operations{owned: theirs.owned, tiers: b.tiers, event: &event}
+	op.OnEnd(func(err error) { record(b.audit, b.log, orders.noted(err)) })
+	w := Work{op, &scope{owned: theirs.owned, clusters: theirs.clusters, event: new(audit.Event)}, orders, b}
+	go func() { op.End(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
+	return op, nil
+}
+
+// Busy returns an *ops.BusyError if there is an operation on req.Job.
+func (r *Request) Busy() error { return r.background.registry.Busy(r.opsJob()) }
+
+func (r *Request) opsJob() ops.Job {
+	return ops.Job{Tier: r.Job.Tier, Namespace: r.Job.Namespace, ID: r.Job.ID, Root: r.Job.Root}
+}
+
+// Begun returns the operations on jobs that are the user's, oldest first.
+func (r *Request) Begun() []*ops.Op {
+	return slices.DeleteFunc(r.background.registry.Ops(), func(o *ops.Op) bool { return !r.ownsJob(o.Job) })
+}
+
+// Kept returns the kept definitions of jobs that are the user's, oldest first.
+func (r *Request) Kept() []ops.Kept {
+	return slices.DeleteFunc(r.background.registry.Kept(), func(k ops.Kept) bool { return !r.ownsJob(k.Job) })
+}
+
+// Drop removes a kept definition that is the user's.
+func (r *Request) Drop(kept ops.Kept) error {
+	if !r.ownsJob(kept.Job) {
+		return errForeign
+	}
+	return r.background.registry.Drop(kept.ID)
+}
+
+func (r *Request) ownsJob(job ops.Job) bool {
+	return r.Cluster.(*scope).owned.Owns(job.Tier, job.Namespace, job.Root)
+}

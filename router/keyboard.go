@@ -1,0 +1,124 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"sync"
+)
+
+// keyboard is what a user types on a terminal. Ctrl-C interrupts the command until it reads what is typed; what was typed
+// before that is kept for it.
+type keyboard struct {
+	interrupt func()
+
+	mu    sync.Mutex
+	moved sync.Cond // something of the following has changed
+	typed []byte
+	err   error
+	taken bool
+	over  bool // nobody will read any more
+}
+
+// mostTyped is how much is kept of what nobody has read yet.
+const mostTyped = 64 << 10
+
+// newKeyboard reads from until it ends.
+func newKeyboard(from io.Reader, interrupt func()) *keyboard {
+	k := &keyboard{interrupt: interrupt}
+	k.moved.L = &k.mu
+	go k.pump(from)
+	return k
+}
+
+func (k *keyboard) pump(from io.Reader) {
+	buf := make([]byte, 4<<10)
+	for {
+		n, err := from.Read(buf)
+		if !k.put(buf[:n], err) {
+			return
+		}
+	}
+}
+
+// put keeps what was typed, and reports whether there may be more.
+func (k *keyboard) put(typed []byte, err error) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.taken && bytes.IndexByte(typed, ctrlC) >= 0 {
+		k.interrupt()
+	}
+	for k.taken && len(k.typed) >= mostTyped && !k.over {
+		k.moved.Wait()
+	}
+	if len(k.typed) < mostTyped {
+		k.typed = append(k.typed, typed...)
+	}
+	k.err = err
+	k.moved.Broadcast()
+	return err == nil
+}
+
+const ctrlC = 3
+
+// close says that nobody will read any more. Reading goes on until from ends, which it does with the session.
+func (k *keyboard) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.over = true
+	k.moved.Broadcast()
+}
+
+// Read waits for something to be typed.
+func (k *keyboard) Read(p []byte) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.taken = true
+	for len(k.typed) == 0 && k.err == nil && !k.over {
+		k.moved.Wait()
+	}
+	n := copy(p, k.typed)
+	k.typed = append(k.typed[:0], k.typed[n:]...)
+	k.moved.Broadcast()
+	switch {
+	case n > 0:
+		return n, nil
+	case k.err != nil:
+		return 0, k.err
+	}
+	return 0, io.EOF
+}
+
+// take lets Ctrl-C be a key like any other from now on.
+func (k *keyboard) take() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.taken = true
+}
+
+// release lets Ctrl-C interrupt again, after something was read.
+func (k *keyboard) release() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.taken = false
+}
+
+// Ask returns the next key that is typed on the terminal. Ctrl-C is a key like any other while it waits, and interrupts
+// the command again after that.
+func (r *Request) Ask(ctx context.Context) (byte, error) {
+	key := make([]byte, 1)
+	typed := make(chan error, 1)
+	go func() {
+		_, err := io.ReadFull(r.Stdin, key)
+		typed <- err
+	}()
+	select {
+	case err := <-typed:
+		if keys, ok := r.Stdin.(*keyboard); ok {
+			keys.release()
+		}
+		return key[0], err
+	case <-ctx.Done(): // the reader ends with the session
+		return 0, context.Cause(ctx)
+	}
+}

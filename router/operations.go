@@ -1,0 +1,133 @@
+package router
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+
+	"nomadctld/acl"
+	"nomadctld/backends"
+	"nomadctld/internal/audit"
+)
+
+// operations change the jobs of all tiers as one user may for one command. What Nomad makes of an order goes into the
+// event. It embeds nothing, so a method that is added to backends.Operations does not compile until it is scoped here.
+type operations struct {
+	owned acl.Scope
+	tiers map[string]backends.Operations
+
+	mu    sync.Mutex // several allocations may be restarted at a time
+	event *audit.Event
+}
+
+var _ backends.Operations = (*operations)(nil)
+
+// ask lets a tier do something to a job, if that is the user's.
+func ask[T any](o *operations, tier, namespace, root string, do func(backends.Operations) (T, error)) (answer T, err error) {
+	if !o.owned.Owns(tier, namespace, root) {
+		return answer, errForeign
+	}
+	err = backends.Protect(func() (err error) {
+		answer, err = do(o.tiers[tier])
+		return err
+	})
+	if err != nil {
+		return answer, &backends.TierError{Tier: tier, Err: err}
+	}
+	return answer, nil
+}
+
+// order gives an order about a job and notes what came of it.
+func (o *operations) order(job backends.Job, do func(backends.Operations) (backends.Outcome, error)) (backends.Outcome, error) {
+	return o.note(ask(o, job.Tier, job.Namespace, job.Root, do))
+}
+
+func (o *operations) note(outcome backends.Outcome, err error) (backends.Outcome, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if outcome.Evaluation != "" {
+		o.event.Evaluations = append(o.event.Evaluations, outcome.Evaluation)
+	}
+	if outcome.Deployment != "" {
+		o.event.Deployment = outcome.Deployment
+	}
+	return outcome, err
+}
+
+// noted returns the event as it is after all that was done, which has ended with err.
+func (o *operations) noted(err error) audit.Event {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	event := *o.event
+	event.Evaluations = slices.Clone(event.Evaluations)
+	return ended(event, err)
+}
+
+func (o *operations) Stop(ctx context.Context, job backends.Job, purge bool) (backends.Outcome, error) {
+	return o.order(job, func(c backends.Operations) (backends.Outcome, error) { return c.Stop(ctx, job, purge) })
+}
+
+func (o *operations) Registrable(ctx context.Context, job backends.Job, definition json.RawMessage) error {
+	_, err := ask(o, job.Tier, job.Namespace, job.Root, func(c backends.Operations) (struct{}, error) {
+		return struct{}{}, c.Registrable(ctx, job, definition)
+	})
+	return err
+}
+
+func (o *operations) Register(ctx context.Context, job backends.Job, definition json.RawMessage, index uint64) (backends.Outcome, error) {
+	// What is registered is the job that was authorized, whatever the definition says.
+	var names struct{ ID, Namespace string }
+	if err := json.Unmarshal(definition, &names); err != nil || names.ID != job.ID || names.Namespace != job.Namespace {
+		return backends.Outcome{}, errForeign
+	}
+	return o.order(job, func(c backends.Operations) (backends.Outcome, error) { return c.Register(ctx, job, definition, index) })
+}
+
+func (o *operations) Scale(ctx context.Context, job backends.Job, group string, count int) (backends.Outcome, error) {
+	return o.order(job, func(c backends.Operations) (backends.Outcome, error) { return c.Scale(ctx, job, group, count) })
+}
+
+func (o *operations) StopAllocation(ctx context.Context, a backends.Allocation) (backends.Outcome, error) {
+	return o.note(ask(o, a.Tier, a.Namespace, a.Root, func(c backends.Operations) (backends.Outcome, error) { return c.StopAllocation(ctx, a) }))
+}
+
+func (o *operations) RestartTask(ctx context.Context, a backends.Allocation, task string) error {
+	_, err := ask(o, a.Tier, a.Namespace, a.Root, func(c backends.Operations) (struct{}, error) { return struct{}{}, c.RestartTask(ctx, a, task) })
+	return err
+}
+
+func (o *operations) SignalTask(ctx context.Context, a backends.Allocation, task, signal string) error {
+	_, err := ask(o, a.Tier, a.Namespace, a.Root, func(c backends.Operations) (struct{}, error) {
+		return struct{}{}, c.SignalTask(ctx, a, task, signal)
+	})
+	return err
+}
+
+func (o *operations) Promote(ctx context.Context, job backends.Job, deployment string) (backends.Outcome, error) {
+	return o.order(job, func(c backends.Operations) (backends.Outcome, error) { return c.Promote(ctx, job, deployment) })
+}
+
+func (o *operations) Fail(ctx context.Context, job backends.Job, deployment string) (backends.Outcome, error) {
+	return o.order(job, func(c backends.Operations) (backends.Outcome, error) { return c.Fail(ctx, job, deployment) })
+}
+
+func (o *operations) Pause(ctx context.Context, job backends.Job, deployment string) (backends.Outcome, error) {
+	return o.order(job, func(c backends.Operations) (backends.Outcome, error) { return c.Pause(ctx, job, deployment) })
+}
+
+func (o *operations) Resume(ctx context.Context, job backends.Job, deployment string) (backends.Outcome, error) {
+	return o.order(job, func(c backends.Operations) (backends.Outcome, error) { return c.Resume(ctx, job, deployment) })
+}
+
+func (o *operations) Revert(ctx context.Context, job backends.Job, version uint64) (backends.Outcome, error) {
+	return o.order(job, func(c backends.Operations) (backends.Outcome, error) { return c.Revert(ctx, job, version) })
+}
+
+func (o *operations) Force(ctx context.Context, job backends.Job) (backends.Outcome, error) {
+	return o.order(job, func(c backends.Operations) (backends.Outcome, error) { return c.Force(ctx, job) })
+}
+
+func (o *operations) Dispatch(ctx context.Context, job backends.Job, meta map[string]string, payload []byte) (backends.Outcome, error) {
+	return o.order(job, func(c backends.Operations) (backends.Outcome, error) { return c.Dispatch(ctx, job, meta, payload) })
+}

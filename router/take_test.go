@@ -1,0 +1,46 @@
+package router
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"testing/synctest"
+)
+
+// A client that signals as soon as it has seen output means the program, whether or not that has been given any input yet.
+func TestAProgramHasTheSessionFromItsFirstByteOn(t *testing.T) {
+	for name, first := range map[string]func(stdin io.Reader, out Bytes){
+		"stdin":  func(stdin io.Reader, _ Bytes) { stdin.Read(make([]byte, 1)) },
+		"stdout": func(_ io.Reader, out Bytes) { io.WriteString(out.Stdout, "x") },
+		"stderr": func(_ io.Reader, out Bytes) { io.WriteString(out.Stderr, "x") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				interrupted := 0
+				typed, typing := io.Pipe()
+				defer typing.Close()
+				keys := newKeyboard(typed, func() { interrupted++ })
+				defer keys.close()
+				var output bytes.Buffer
+				req := &Request{
+					Stdin: keys, Bytes: Bytes{&output, &output}, Signals: NewSignals(func() { interrupted++ }),
+				}
+				stdin, signals, out := req.Take()
+				req.Signals.Deliver("INT")
+				io.WriteString(typing, "a\x03")
+				synctest.Wait()
+				if interrupted != 2 || len(signals) != 0 {
+					t.Errorf("before: %d interruptions and %d signals, want 2 and 0", interrupted, len(signals))
+				}
+				first(stdin, out)
+				req.Signals.Deliver("INT")
+				req.Signals.Deliver("USR1")
+				io.WriteString(typing, "\x03")
+				synctest.Wait()
+				if interrupted != 2 || len(signals) != 2 {
+					t.Errorf("after: %d interruptions and %d signals, want 2 and 2", interrupted, len(signals))
+				}
+			})
+		})
+	}
+}

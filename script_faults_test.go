@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
+)
+
+func simOf(ts *testscript.TestScript) *sim.Cluster {
+	c := ts.Value("cluster").(nomadtest.Cluster).Sim
+	if c == nil {
+		ts.Fatalf("this is for a simulated cluster only")
+	}
+	return c
+}
+
+// wrote is wrote PATTERN: it waits until the simulated cluster has received a request to change something that fits, as
+// METHOD PATH?QUERY STATUS BODY. ! wrote looks once.
+func wrote(ts *testscript.TestScript, neg bool, args []string) {
+	c := simOf(ts)
+	pattern := regexp.MustCompile(args[0])
+	look := func() error {
+		var all strings.Builder
+		for _, w := range c.Writes() {
+			path := w.Path
+			if w.Query != "" {
+				path += "?" + w.Query
+			}
+			line := fmt.Sprintf("%s %s %d %s", w.Method, path, w.Status, bytes.TrimSpace(w.Body))
+			if pattern.MatchString(line) {
+				return nil
+			}
+			fmt.Fprintln(&all, line)
+		}
+		return fmt.Errorf("it has received only:\n%s", all.String())
+	}
+	if neg {
+		if look() == nil {
+			ts.Fatalf("the cluster has received %s", args[0])
+		}
+		return
+	}
+	poll(ts, "the cluster has received "+args[0], look)
+}
+
+// fault lets the simulated cluster fail:
+//
+//	fault leader DURATION                       no leader for so long
+//	fault cut METHOD PATH TIMES                 the connection is cut before the order is carried out
+//	fault lose METHOD PATH TIMES                the same after it, so that the answer is lost
+//	fault answer METHOD PATH TIMES STATUS BODY  the answer is this, and nothing is carried out
+//	fault fail JOB TIMES                        allocations that start do not come up
+//	fault heal                                  none of the above any more
+//
+// TIMES 0 is always.
+func fault(ts *testscript.TestScript, _ bool, args []string) {
+	c := simOf(ts)
+	number := func(text string) int {
+		n, err := strconv.Atoi(text)
+		ts.Check(err)
+		return n
+	}
+	if args[0] == "heal" {
+		c.Heal()
+		return
+	}
+	if args[0] == "leader" {
+		d, err := time.ParseDuration(args[1])
+		ts.Check(err)
+		c.LoseLeader(d)
+		return
+	}
+	if args[0] == "fail" {
+		c.FailNext("default", args[1], number(args[2]))
+		return
+	}
+	f := sim.Fault{Method: args[1], Path: args[2], Times: number(args[3])}
+	switch args[0] {
+	case "cut":
+		f.Cut = true
+	case "lose":
+		f.Lose = true
+	case "answer":
+		f.Status, f.Body = number(args[4]), args[5]
+	default:
+		ts.Fatalf("no fault %s", args[0])
+	}
+	c.Inject(f)
+}
+
+// asked PATTERN MOST fails unless the simulated cluster was asked for the route at least once and at most MOST times.
+func asked(ts *testscript.TestScript, _ bool, args []string) {
+	got := simOf(ts).Traffic(args[0]).Requests
+	most, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if got < 1 || got > most {
+		ts.Fatalf("asked for %s %d times, want 1 to %d", args[0], got, most)
+	}
+}
+
+// process is the gateway that serve has started; kill is nil before that.
+type process struct{ kill func() }
+
+var serving = regexp.MustCompile(`msg=serving address=(\S+)`)
+
+// startProcess is serve [FILE]: a gateway as that of the command gateway, but a process of its own, which crash kills.
+func startProcess(ts *testscript.TestScript, _ bool, args []string) {
+	file := writeConfig(ts, args)
+	log, err := os.OpenFile(ts.MkAbs("gateway.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	ts.Check(err)
+	defer log.Close()
+	before, err := os.ReadFile(log.Name())
+	ts.Check(err)
+	cmd := exec.Command("nomadctld", "-config", file)
+	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, ts.Getenv("WORK")
+	ts.Check(cmd.Start())
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
+	p := ts.Value("process").(*process)
+	p.kill = func() { cmd.Process.Kill(); <-ended }
+	ts.Defer(p.kill)
+	var address string
+	poll(ts, "the process serves", func() error {
+		text, err := os.ReadFile(log.Name())
+		m := serving.FindSubmatch(text[len(before):])
+		if m == nil {
+			return fmt.Errorf("its log is %s, %v", bytes.TrimSpace(text), err)
+		}
+		address = string(m[1])
+		return nil
+	})
+	useGateway(ts, address)
+}
+
+// crash kills the process that serve has started, as a loss of power would.
+func crash(ts *testscript.TestScript, _ bool, _ []string) { ts.Value("process").(*process).kill() }

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"nomadctld/internal/nomadtest"
+)
+
+// scriptJobs are the kinds of jobs that a script can have for itself.
+var scriptJobs = map[string]func(id, mode string) *api.Job{
+	"scalable":      nomadtest.Scalable,
+	"canary":        nomadtest.Canary,
+	"ended":         func(id, _ string) *api.Job { return nomadtest.Ended(id) },
+	"periodic":      func(id, _ string) *api.Job { return nomadtest.Periodic(id) },
+	"parameterized": func(id, _ string) *api.Job { return nomadtest.Parameterized(id) },
+
+	// Three allocations.
+	"three": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, mode)
+		job.TaskGroups[0].Count = new(3)
+		sleeps(job.TaskGroups[0].Tasks[0])
+		return job
+	},
+	// A group "web" of two tasks, web and side, and a group "db", both without limits to their counts.
+	"groups": func(id, mode string) *api.Job {
+		job := nomadtest.Canary(id, mode)
+		web := job.TaskGroups[0]
+		web.Update.Canary = new(0)
+		sleeps(web.Tasks[0])
+		side := *web.Tasks[0]
+		side.Name = "side"
+		db := *web
+		db.Name = new("db")
+		db.Tasks = []*api.Task{web.Tasks[0]}
+		web.Tasks = []*api.Task{web.Tasks[0], &side}
+		job.TaskGroups = append(job.TaskGroups, &db)
+		return job
+	},
+	// A periodic job whose launches go on.
+	"busy": func(id, _ string) *api.Job {
+		job := nomadtest.Periodic(id)
+		sleeps(job.TaskGroups[0].Tasks[0])
+		return job
+	},
+	// A parameterized job that says how it takes payloads: mode is optional, required or forbidden. Nothing is required.
+	"payload": func(id, mode string) *api.Job {
+		job := nomadtest.Parameterized(id)
+		job.ParameterizedJob.MetaRequired, job.ParameterizedJob.MetaOptional = nil, []string{"color", "dispatched_by"}
+		job.ParameterizedJob.Payload = mode
+		return job
+	},
+}
+
+func sleeps(t *api.Task) {
+	t.Config = map[string]any{"command": "/bin/sleep", "args": []string{"3600"}}
+}
+
+// registerJob is job KIND ID [MODE]: it registers a job, or a new version of it, with the script's cluster and waits
+// until it is as far as it gets by itself: deployed, waiting for promotion, ended. At the script's end it is purged with
+// its children. One cluster serves all scripts, so the ID is the script's own.
+func registerJob(ts *testscript.TestScript, _ bool, args []string) {
+	kind, ok := scriptJobs[args[0]]
+	if !ok {
+		ts.Fatalf("no kind %s of jobs (there are %s)", args[0], strings.Join(slices.Sorted(maps.Keys(scriptJobs)), ", "))
+	}
+	id, mode := args[1], "a"
+	if len(args) > 2 {
+		mode = args[2]
+	}
+	client := clusterClient(ts)
+	ts.Defer(func() { purge(ts, client, id) })
+	_, _, err := client.Jobs().Register(kind(id, mode), nil)
+	ts.Check(err)
+	poll(ts, id+" is settled", func() error { return unsettled(client, id) })
+}
+
+func clusterClient(ts *testscript.TestScript) *api.Client {
+	client, err := api.NewClient(&api.Config{Address: ts.Getenv("NOMAD"), SecretID: nomadtest.Token})
+	ts.Check(err)
+	return client
+}
+
+// unsettled returns what a job still lacks.
+func unsettled(client *api.Client, id string) error {
+	job, _, err := client.Jobs().Info(id, nil)
+	if err != nil || job.IsPeriodic() || job.IsParameterized() {
+		return err
+	}
+	allocations, _, err := client.Jobs().Allocations(id, true, nil)
+	if err != nil {
+		return err
+	}
+	if *job.Type == "batch" {
+		if len(allocations) == 0 || allocations[0].ClientStatus != "complete" {
+			return fmt.Errorf("it has not ended: %d allocations", len(allocations))
+		}
+		return nil
+	}
+	d, _, err := client.Jobs().LatestDeployment(id, nil)
+	switch {
+	case err != nil:
+		return err
+	case d == nil || d.JobVersion != *job.Version:
+		return fmt.Errorf("version %d has no deployment", *job.Version)
+	case d.Status == "successful" || d.Status == "failed":
+	case d.Status == "running" && waitsForPromotion(d.TaskGroups["web"]):
+	default:
+		return fmt.Errorf("its deployment is %s", d.Status)
+	}
+	for _, a := range allocations {
+		if (a.DesiredStatus == "run") != (a.ClientStatus == "running") && a.ClientStatus != "complete" && a.ClientStatus != "failed" {
+			return fmt.Errorf("allocation %s is %s", a.ID, a.ClientStatus)
+		}
+	}
+	return nil
+}
+
+func waitsForPromotion(g *api.DeploymentState) bool {
+	return g.DesiredCanaries > 0 && !g.Promoted && g.HealthyAllocs >= g.DesiredCanaries
+}
+
+func purge(ts *testscript.TestScript, client *api.Client, id string) {
+	defer client.Close()
+	all, _, err := client.Jobs().PrefixList(id)
+	if err != nil {
+		ts.Logf("purge %s: %v", id, err)
+	}
+	for _, job := range all {
+		if job.ID != id && !strings.HasPrefix(job.ID, id+"/") {
+			continue
+		}
+		if _, _, err := client.Jobs().Deregister(job.ID, true, nil); err != nil {
+			ts.Logf("purge %s: %v", job.ID, err)
+		}
+	}
+}
+
+// allocation is alloc NAME JOB [GROUP]: it waits until an allocation runs and makes its ID the value of $NAME. Of several
+// it is the one that comes first by its name.
+func allocation(ts *testscript.TestScript, _ bool, args []string) {
+	client := clusterClient(ts)
+	defer client.Close()
+	poll(ts, args[1]+" has an allocation that runs", func() error {
+		all, _, err := client.Jobs().Allocations(args[1], true, nil)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(all, func(a, b *api.AllocationListStub) int { return strings.Compare(a.Name, b.Name) })
+		for _, a := range all {
+			if a.DesiredStatus == "run" && a.ClientStatus == "running" && (len(args) < 3 || a.TaskGroup == args[2]) {
+				ts.Setenv(args[0], a.ID)
+				return nil
+			}
+		}
+		return fmt.Errorf("of %d none does", len(all))
+	})
+}
+
+// patience is how long scripts wait for what a cluster does by itself.
+const patience = 60 * time.Second
+
+func poll(ts *testscript.TestScript, what string, missing func() error) {
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		err := missing()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("waited in vain until %s: %v", what, err)
+		}
+	}
+}
+
+// until is until COMMAND ARG...: it runs a program again and again until it succeeds, for what takes its time.
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	poll(ts, strings.Join(args, " ")+" succeeds", func() error { return ts.Exec(args[0], args[1:]...) })
+}
+
+// same is same FILE FILE: two definitions of a job that ask for the same, apart from whether it is stopped.
+func same(ts *testscript.TestScript, neg bool, args []string) {
+	a, b := ordered(ts, args[0]), ordered(ts, args[1])
+	if (a == b) == neg {
+		ts.Fatalf("that they are the same is %v:\n%s\n%s", !neg, a, b)
+	}
+}
+
+// ordered returns a definition without what Nomad writes itself; the ID of a scaling policy is another one after a stop.
+func ordered(ts *testscript.TestScript, file string) string {
+	var job map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &job))
+	if inner, ok := job["Job"].(map[string]any); ok {
+		job = inner
+	}
+	for _, field := range strings.Fields("CreateIndex ModifyIndex JobModifyIndex Version Status StatusDescription Stable SubmitTime NomadTokenID Stop") {
+		delete(job, field)
+	}
+	groups, _ := job["TaskGroups"].([]any)
+	for _, g := range groups {
+		if policy, ok := g.(map[string]any)["Scaling"].(map[string]any); ok {
+			for _, field := range strings.Fields("ID CreateIndex ModifyIndex") {
+				delete(policy, field)
+			}
+		}
+	}
+	text, err := json.Marshal(job)
+	ts.Check(err)
+	if job["ID"] == nil || len(groups) == 0 {
+		ts.Fatalf("%s holds no definition: %s", file, text)
+	}
+	return string(text)
+}
+
+// request is api METHOD PATH [BODY]: it asks the cluster for something as somebody else than the gateway would.
+func request(ts *testscript.TestScript, _ bool, args []string) {
+	body := ""
+	if len(args) > 2 {
+		body = args[2]
+	}
+	req, err := http.NewRequest(args[0], ts.Getenv("NOMAD")+args[1], strings.NewReader(body))
+	ts.Check(err)
+	req.Header.Set("X-Nomad-Token", nomadtest.Token)
+	answer, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	ts.Check(err)
+	if answer.StatusCode != http.StatusOK {
+		ts.Fatalf("%s %s: %s: %s", args[0], args[1], answer.Status, text)
+	}
+	fmt.Fprintf(ts.Stdout(), "%s\n", text)
+}
