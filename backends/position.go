@@ -32,7 +32,12 @@ func (s *stream) next(at *position) (pieces []Piece, moved <-chan struct{}, err 
 			if k.ragged {
 				lines++
 			}
-			pieces = append(pieces, Piece{Stderr: i == 1, Skipped: lines})
+			if at.torn[i] {
+				lines-- // that end is the one of a line already told of
+			}
+			if lines > 0 {
+				pieces = append(pieces, Piece{Stderr: i == 1, Skipped: lines})
+			}
 			at.lines[i], at.missed[i], at.torn[i] = k.lines, k.gone, k.ragged
 		}
 	}

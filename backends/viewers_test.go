@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -222,5 +223,64 @@ func TestNothingIsLostBehindALineThatIsSkippedInManyPieces(t *testing.T) {
 	pieces, moved, _ := s.next(&at)
 	if len(pieces) != 1 || string(pieces[0].Data) != "end\n" || moved != nil {
 		t.Errorf("got %v", pieces)
+	}
+}
+
+// TestEveryLineIsEitherSeenOrCounted has a viewer fall behind again and again, also before the line that it was first cut
+// off in has ended.
+func TestEveryLineIsEitherSeenOrCounted(t *testing.T) {
+	skips := 0
+	for range 20 {
+		s, at := &stream{}, position{}
+		const lines = 20_000
+		var all strings.Builder
+		for i := range lines {
+			fmt.Fprintf(&all, "%d %s\n", i, strings.Repeat("x", rand.IntN(400)))
+		}
+		next, cut := 0, false
+		look := func() {
+			for {
+				pieces, _, _ := s.next(&at)
+				if len(pieces) == 0 {
+					return
+				}
+				for _, p := range pieces {
+					if p.Skipped > 0 {
+						skips++
+						next += p.Skipped
+						cut = false
+						continue
+					}
+					for line := range strings.Lines(string(p.Data)) {
+						if want := fmt.Sprintf("%d ", next); !cut && len(line) > len(want) && !strings.HasPrefix(line, want) {
+							t.Fatalf("got %.20q, want line %d", line, next)
+						}
+						if cut = !strings.HasSuffix(line, "\n"); !cut {
+							next++
+						}
+					}
+				}
+				if rand.IntN(3) == 0 {
+					return
+				}
+			}
+		}
+		for text := all.String(); len(text) > 0; {
+			n := min(len(text), 1+rand.IntN(32<<10))
+			s.put(Piece{Data: []byte(text[:n])})
+			if text = text[n:]; rand.IntN(200) == 0 {
+				look()
+			}
+		}
+		s.end(nil)
+		for range 1000 {
+			look()
+		}
+		if next != lines {
+			t.Errorf("saw or was told of %d lines of %d", next, lines)
+		}
+	}
+	if skips < 20 {
+		t.Errorf("skipped only %d times", skips)
 	}
 }

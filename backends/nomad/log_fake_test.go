@@ -30,7 +30,13 @@ type kept struct {
 	clean bool
 	asked int
 	sent  int64
+
+	cuts     int   // since something new was sent
+	furthest int64 // the end of what was sent, from the log's beginning
 }
+
+// mostCuts is how often a log is cut before something new is sent, so that chance cannot use up the reader's patience.
+const mostCuts = 3
 
 func (k *kept) write(b []byte) {
 	k.mu.Lock()
@@ -47,6 +53,14 @@ func (k *kept) write(b []byte) {
 		delete(k.files, k.first)
 		k.first++
 	}
+}
+
+// cutNow reports whether the log may be cut once more.
+func (k *kept) cutNow() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.cuts++
+	return k.cuts <= mostCuts
 }
 
 // from returns where a request begins.
@@ -76,13 +90,13 @@ func (k *kept) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	k.mu.Unlock()
 	var data []byte
 	var name string
-	var mark int64
+	var mark, end int64 // end is that of data, from the log's beginning
 	out := http.NewResponseController(w)
 	flush := func(n int) bool {
 		if n == 0 {
 			return true
 		}
-		if k.cut > 0 && follow && rand.IntN(k.cut) == 0 {
+		if k.cut > 0 && follow && rand.IntN(k.cut) == 0 && k.cutNow() {
 			if !k.clean {
 				panic(http.ErrAbortHandler)
 			}
@@ -94,6 +108,9 @@ func (k *kept) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		data, mark = data[n:], mark+int64(n)
 		k.mu.Lock()
 		k.sent += int64(n)
+		if sent := end - int64(len(data)); sent > k.furthest {
+			k.furthest, k.cuts = sent, 0
+		}
 		k.mu.Unlock()
 		return true
 	}
@@ -114,7 +131,7 @@ func (k *kept) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				}
 				name, mark = this, at
 			}
-			data = append(data, piece...)
+			data, end = append(data, piece...), int64(file)*int64(k.most)+at
 			for len(data) >= frameSize {
 				if !flush(frameSize) {
 					return

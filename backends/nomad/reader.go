@@ -153,9 +153,7 @@ func (r *reader) pass(ctx context.Context) error {
 					return err
 				}
 			}
-			if r.back < 0 {
-				r.back = frameSize
-			}
+			r.back = frameSize
 		}
 		if !r.follow && !r.next.before(until) {
 			return nil
