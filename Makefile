@@ -19,7 +19,7 @@ demo: ## a gateway to three simulated clusters, to try out; ARGS="ps mattermost"
 	@go run . demo $(ARGS)
 
 test: ## all tests; against a real Nomad too where NOMADCTLD_TEST_NOMAD or PATH leads to one
-	go test -p 1 -timeout 15m ./...
+	go test -p 1 -timeout 30m ./...
 
 check: lint ## what CI checks
 	go test -p 1 -parallel 2 -race -short -timeout 40m ./... # few at a time: the detector is slow, and they speak to real daemons

@@ -23,9 +23,9 @@ func versions(count int, mode string) *api.Job {
 
 // moved returns p-team1-moved, whose first allocation fails and leaves a marker, by which the second knows to run.
 func moved(marker string) *api.Job {
-	g := group("web", 1, task("web", []string{
+	g := failing(group("web", 1, task("web", []string{
 		"/bin/sh", "-c", `test -e "$0" && exec /bin/sleep 3600; touch "$0"; exit 1`, marker,
-	}))
+	})))
 	g.RestartPolicy.Attempts = pointer(0)
 	g.ReschedulePolicy = &api.ReschedulePolicy{
 		Attempts: pointer(1), Interval: pointer(time.Hour), Delay: pointer(5 * time.Second), DelayFunction: pointer("constant"),
@@ -72,7 +72,7 @@ func finished() *api.Job {
 }
 
 func crashed() *api.Job {
-	g := group("crash", 1, task("crash", crash))
+	g := failing(group("crash", 1, task("crash", crash)))
 	g.RestartPolicy.Attempts = pointer(1)
 	return service("default", "p-team3-crashed", g)
 }
@@ -99,6 +99,12 @@ func group(name string, count int, tasks ...*api.Task) *api.TaskGroup {
 		MinHealthyTime: pointer(time.Second), HealthyDeadline: pointer(30 * time.Second), ProgressDeadline: pointer(time.Minute),
 	}
 	g.Tasks = tasks
+	return g
+}
+
+// failing makes sure that a task which ends at once is not taken for healthy by a machine that is slow to notice it.
+func failing(g *api.TaskGroup) *api.TaskGroup {
+	g.Update.MinHealthyTime = pointer(10 * time.Second)
 	return g
 }
 

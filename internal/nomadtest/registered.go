@@ -17,7 +17,7 @@ func runScenario(client *api.Client, marker string, port int) error {
 	windows := api.NewConstraint("${attr.kernel.name}", "=", "windows")
 	multi := service("default", "p-team1-multi", group("api", 1, task("app", sleep), task("sidecar", sleep)), group("pend", 1, task("never", sleep)))
 	multi.TaskGroups[1].Constraints = []*api.Constraint{windows}
-	fail := service("default", "p-team1-fail", group("fail", 1, task("fail", []string{"/bin/sh", "-c", "exit 3"})))
+	fail := service("default", "p-team1-fail", failing(group("fail", 1, task("fail", []string{"/bin/sh", "-c", "exit 3"}))))
 	slow := service("default", "p-team1-slow", group("slow", 1, task("slow", sleep)))
 	// Starting a process takes longer than what is left of the deadline.
 	slow.TaskGroups[0].Update.MinHealthyTime = pointer(2999 * time.Millisecond)
