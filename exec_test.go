@@ -175,6 +175,12 @@ func (c *terminal) ends() (code int, rest string) {
 	return c.ProcessState.ExitCode(), c.seen.String()
 }
 
+// untilSize is a line for a shell that waits until its terminal has a size, and says which it has in the end: Docker hears
+// of it only once the shell runs.
+func untilSize(want string) string {
+	return `i=0; while [ $i -lt 100 ] && [ "$(stty size)" != "` + want + `" ]; do sleep 0.1; i=$((i+1)); done; stty size`
+}
+
 func TestATerminalIsThePrograms(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -186,13 +192,13 @@ func TestATerminalIsThePrograms(t *testing.T) {
 		c.shows("Welcome wim (wim, SHA256:")
 		c.shows("You have access to p-\r\n")
 		c.shows("welcome to box of p-team1-box.g[0] on node-1\r\n")
-		c.types("sleep 0.2; stty size; echo T=$TERM\n")
+		c.types(untilSize("33 91") + "; echo T=$TERM\n")
 		c.shows("33 91\r\n")
 		c.shows("T=xterm-256color\r\n")
 		if err := pty.Setsize(c.file, &pty.Winsize{Cols: 120, Rows: 50}); err != nil {
 			t.Fatal(err)
 		}
-		c.types("sleep 0.3; stty size\n")
+		c.types(untilSize("50 120") + "\n")
 		c.shows("50 120\r\n")
 		c.types("sleep 60; echo code=$?\n")
 		c.shows("code=$?")
@@ -257,7 +263,7 @@ func TestEveryTerminalSizeWorks(t *testing.T) {
 		var out bytes.Buffer
 		session.Stdout = &out
 		in, _ := session.StdinPipe()
-		if err := session.Start("exec p-team1-box -c 'read x; sleep 0.5; stty size'"); err != nil {
+		if err := session.Start("exec p-team1-box -c 'read x; " + untilSize("44 155") + "'"); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 3000 {
@@ -476,8 +482,8 @@ func TestAnotherClientThanOpenSSHWorksToo(t *testing.T) {
 		interactive.Args = append([]string{"dbclient", "-t"}, interactive.Args[1:]...)
 		c := onTerminal(t, interactive, 77, 22)
 		c.shows("welcome to box")
-		c.types("sleep 0.2; stty size; exit 4\n")
-		c.shows("22 77")
+		c.types(untilSize("22 77") + "; exit 4\n")
+		c.shows("22 77\r\n")
 		if code, rest := c.ends(); code != 4 {
 			t.Errorf("got %d, want 4: %q", code, rest)
 		}

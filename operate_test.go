@@ -159,10 +159,10 @@ func TestAnOrderOnItsWayIsHeardOf(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	registered(t, cluster, "three", "p-team5-onway", "a")
-	cluster.Sim.Inject(sim.Fault{Method: "DELETE", Path: "/v1/job/p-team5-onway", Delay: 5 * time.Second, Times: 1})
+	struck := cluster.Sim.Inject(sim.Fault{Method: "DELETE", Path: "/v1/job/p-team5-onway", Delay: 5 * time.Second, Times: 1})
 	c := g.asks(t, "stop p-team5-onway", "3 running allocations? [y/N] ")
 	c.types("y")
-	time.Sleep(2 * time.Second) // for the order to be on its way
+	eventually(t, "the order is on its way", func() bool { return struck() > 0 })
 	c.types("\x03")
 	if code, rest := c.ends(); code != 130 || !strings.Contains(rest, "Nomad goes on with it (see: status p-team5-onway)") {
 		t.Errorf("got %d and %q, want that Nomad has it", code, rest)
@@ -172,26 +172,29 @@ func TestAnOrderOnItsWayIsHeardOf(t *testing.T) {
 	}
 }
 
-func TestARestartAndAStartAreToldOfAFullRestart(t *testing.T) {
+func TestWhoeverComesDuringAFullRestartIsToldOfIt(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	client := registered(t, cluster, "three", "p-team5-twice", "a")
-	cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/jobs", Delay: 3 * time.Second})
+	cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/jobs", Status: 500, Body: "not now"})
 	first := g.ssh("wim", "restart --full -y p-team5-twice")
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer first.Wait()
 	eventually(t, "it is stopped", func() bool {
 		job, _, err := client.Jobs().Info("p-team5-twice", nil)
 		return err == nil && *job.Stop
 	})
-	for _, line := range []string{"restart p-team5-twice", "start p-team5-twice"} {
+	for _, line := range []string{"restart p-team5-twice", "start p-team5-twice", "stop p-team5-twice", "stop --purge p-team5-twice"} {
 		if code, _, stderr := g.run("wim", line); code != 1 || !strings.HasPrefix(stderr, "nomadctld: p-team5-twice is being worked on already, since ") {
 			t.Errorf("%s: got %d, %q, want that it is worked on", line, code, stderr)
 		}
+	}
+	cluster.Sim.Heal()
+	if err := first.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

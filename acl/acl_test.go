@@ -118,7 +118,7 @@ func TestARulingNamesTheRuleThatDecided(t *testing.T) {
 		{"stop", "p-shop-web", "us", Ruling{Reason: "of your groups with a prefix that fits, shop is for eu only"}},
 		{"ps", "p-other", "", Ruling{Reason: "none of your prefixes fits its name"}},
 		{"ps", "q-x", "", Ruling{Reason: "of your groups with a prefix that fits, none grants nothing"}},
-		{"ps", "x-y", "", Ruling{Reason: "no tier has jobs whose name begins so"}},
+		{"ps", "x-y", "", Ruling{Reason: "none of your prefixes fits its name"}},
 		{"ps", "t-web", "", Ruling{true, "quality", "group team1 grants @read on jobs that begin with t-"}},
 	} {
 		if got := u.Rule(tc.right, tc.root, tc.namespace, tiers); len(got) != 1 || got[0] != tc.want {

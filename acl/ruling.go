@@ -14,22 +14,26 @@ type Ruling struct {
 }
 
 // Rule says whether the user has right on the job whose root ID is root: a ruling for each tier whose prefixes the ID fits,
-// in the order of tiers, or one that says that none does. An empty namespace is any. No cluster is asked, so that nobody
-// learns from it which jobs exist.
+// in the order of tiers, where it also fits one of the user's; else a single one. An empty namespace is any. No cluster is
+// asked, so that nobody learns from it which jobs exist, nor which tiers there are for others' jobs.
 func (u User) Rule(right, root, namespace string, tiers []Tier) []Ruling {
 	var rulings []Ruling
 	for _, tier := range tiers {
-		if longest(tier.Prefixes, root) != "" || slices.Contains(tier.Prefixes, "") {
-			rulings = append(rulings, u.rule(right, root, namespace, tier))
+		if longest(tier.Prefixes, root) == "" && !slices.Contains(tier.Prefixes, "") {
+			continue
+		}
+		if ruling, fits := u.rule(right, root, namespace, tier); fits {
+			rulings = append(rulings, ruling)
 		}
 	}
 	if len(rulings) == 0 {
-		return []Ruling{{Reason: "no tier has jobs whose name begins so"}}
+		return []Ruling{{Reason: "none of your prefixes fits its name"}}
 	}
 	return rulings
 }
 
-func (u User) rule(right, root, namespace string, tier Tier) Ruling {
+// rule is Rule for one tier, and whether the ID fits a prefix of the user's.
+func (u User) rule(right, root, namespace string, tier Tier) (ruling Ruling, fits bool) {
 	var own []string // groups with a prefix that fits, and what they grant
 	for _, g := range u.Groups {
 		fits := slices.ContainsFunc(g.Prefixes, func(p string) bool { return strings.HasPrefix(root, p) })
@@ -45,26 +49,27 @@ func (u User) rule(right, root, namespace string, tier Tier) Ruling {
 			if g.Namespaces != nil {
 				where += " in " + strings.Join(g.Namespaces, ", ")
 			}
-			return Ruling{true, tier.Name, where}
+			return Ruling{true, tier.Name, where}, true
 		}
 	}
-	if len(own) == 0 {
-		return Ruling{Reason: "none of your prefixes fits its name"}
-	}
-	return Ruling{Reason: "of your groups with a prefix that fits, " + strings.Join(own, "; ")}
+	return Ruling{Reason: "of your groups with a prefix that fits, " + strings.Join(own, "; ")}, len(own) > 0
 }
 
 // grant says what a group grants, as the configuration does.
 func (g Group) grant() string {
-	switch {
-	case g.Granted == nil && g.grants("raw"):
-		return "everything but what is of @admin, and raw"
-	case g.Granted == nil:
-		return "everything but what is of @admin"
-	case len(g.Granted) == 0:
+	granted := strings.Join(g.Granted, ", ")
+	if g.Granted == nil {
+		granted = "everything but what is of @admin"
+	}
+	switch asPrefix := g.grants("raw") && !slices.Contains(g.Granted, "raw") && !slices.Contains(g.Granted, "@admin"); {
+	case asPrefix && granted == "":
+		return "raw"
+	case asPrefix:
+		return granted + ", and raw"
+	case granted == "":
 		return "nothing"
 	}
-	return strings.Join(g.Granted, ", ")
+	return granted
 }
 
 // longest returns the longest of the prefixes that s begins with; empty: none.

@@ -48,7 +48,7 @@ type Program struct {
 	User    string   // name or ID, with :GROUP if need be; empty: that of the task
 	Dir     string   // empty: that of the task
 	Env     []string // K=V, added to that of the task
-	Session string   // in the program's environment as NOMADCTLD_SESSION, by which it is found again
+	Session string   // in the program's environment as NOMADCTLD_SESSION, by which it is found again; no other's may begin with it
 
 	// Stdin is read until its end, which is passed on, or until the program has ended; the last Read may then still
 	// wait, and ends when the caller ends Stdin. It is never closed.

@@ -53,7 +53,7 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, err)
 	}
 	p := backends.Program{
-		Argv: argv, User: e.user, Dir: e.dir, Session: req.Session, Env: e.env,
+		Argv: argv, User: e.user, Dir: e.dir, Session: req.Session + sessionEnd, Env: e.env,
 	}
 	var out router.Bytes
 	p.Stdin, p.Signals, out = req.Take()
@@ -67,6 +67,10 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 	}
 	return programEnd(req.Runtime.Exec(ctx, p))
 }
+
+// sessionEnd keeps the name of a session from being the beginning of another's: programs are found by what their environment
+// contains.
+const sessionEnd = "."
 
 // argv returns the program's words.
 func (e *exec) argv(req *router.Request) ([]string, error) {

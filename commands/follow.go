@@ -23,7 +23,8 @@ type follower struct {
 const (
 	pollEvery  = 2 * time.Second
 	retryEvery = time.Second
-	quiet      = 1500 * time.Millisecond // after a task's end: what it wrote is still on its way through files
+	quiet      = 3 * time.Second // after a task's end: what it wrote is still on its way through files
+	hiccup     = time.Minute     // how long a log that was shown already is asked for again, whatever fails
 )
 
 // follow shows the logs that the request is about until all of them have ended for good.
@@ -192,6 +193,7 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 		q.Lines = -1 // all of it is yet to come
 	}
 	begun, busy := time.Now(), false
+	var failing time.Time // zero: it does not
 	for resumed := false; ; resumed = true {
 		last, err := f.stream(ctx, runtime, t, q, log)
 		switch {
@@ -207,8 +209,14 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 				log.note("%s; waiting for a place", escape.Text(explainLog(err, t.name()).Error()))
 			}
 			busy = true
-		default:
+		case !resumed, errors.Is(err, backends.ErrForbidden), !failing.IsZero() && time.Since(failing) > hiccup:
 			return explainLog(err, t.name())
+		case failing.IsZero():
+			failing = time.Now()
+			log.note("%s; following goes on", escape.Text(explainLog(err, t.name()).Error()))
+		}
+		if err == nil || !last.IsZero() {
+			failing = time.Time{}
 		}
 		switch {
 		case !last.IsZero():

@@ -41,7 +41,7 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 	case err != nil:
 		return fmt.Errorf("the job's definition cannot be kept, so it is not stopped: %w", err)
 	}
-	_, err = w.Operations.Stop(ctx, job.Job, false)
+	outcome, err := w.Operations.Stop(ctx, job.Job, false)
 	is, err := afterStop(ctx, w, job, err)
 	switch {
 	case errors.Is(err, errUnknown):
@@ -50,7 +50,10 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 		return errors.Join(ofJob(job.Job, err), w.Release())
 	}
 	version := job.Version
-	if is.Version > version+1 { // a version that came between the look and the stop
+	switch {
+	case is.Version > version+1 && outcome.Index != 0 && is.Index > outcome.Index:
+		return errors.Join(fmt.Errorf("%s was stopped by somebody else too, after this restart had stopped it, so it is not registered again: bring it back with: start %s", job.ID, job.ID), w.Release())
+	case is.Version > version+1: // a version that came between the look and the stop
 		version = is.Version - 1
 		newer, err := w.Cluster.Definition(ctx, job.Job, &version)
 		if err != nil {

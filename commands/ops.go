@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/audit"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/render"
 	"nomadctld/router"
@@ -36,7 +37,7 @@ Those of your jobs, whoever began them, that go on or ended lately. With an ID, 
 so far and will tell; leaving does not end it.
 
 interrupted is a restart --full that the gateway could not finish before it ended: the job may be stopped. --restore
-registers it again as it was.`,
+registers it again as it was. With an ID the right to restart the job is needed.`,
 		Flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&o.cancel, "cancel", false, "let it end after the batch that it is about")
 			f.BoolVar(&o.restore, "restore", false, "register the job again whose definition was kept")
@@ -61,23 +62,52 @@ type opOutput struct {
 	Ended     *time.Time `json:"ended" doc:"null: it goes on"`
 	Command   string     `json:"command" doc:"that began it"`
 	Last      string     `json:"last" doc:"what it told last"`
+
+	root string // the job that decides whose it is
 }
 
 func (o *operations) Run(ctx context.Context, req *router.Request) error {
-	all := o.list(req)
-	if len(req.Args) == 0 {
-		if o.cancel || o.restore || o.forget {
-			return router.Exit(2, errors.New("ops: --cancel, --restore and --forget need the ID of an operation"))
+	actions := 0
+	for _, wanted := range []bool{o.cancel, o.restore, o.forget} {
+		if wanted {
+			actions++
 		}
+	}
+	switch {
+	case len(req.Args) == 0 && actions > 0:
+		return router.Exit(2, errors.New("ops: --cancel, --restore and --forget need the ID of an operation"))
+	case actions > 1:
+		return router.Exit(2, errors.New("ops: only one of --cancel, --restore and --forget at a time"))
+	case len(req.Args) > 0 && o.json:
+		return router.Exit(2, errors.New("ops: --json is for the list, without an ID"))
+	}
+	begun, kept, err := req.Begun()
+	if err != nil {
+		return err
+	}
+	all := list(begun, kept)
+	if len(req.Args) == 0 {
 		return o.show(req, all)
 	}
 	one, err := opByID(all, req.Args[0])
 	if err != nil {
+		req.Event.Decision = audit.Denied
 		return err
 	}
-	switch op := begun(req, one.ID); {
+	req.Job = backends.Job{Tier: one.Tier, Namespace: one.Namespace, ID: one.Job, Root: one.root}
+	req.Event.Tier, req.Event.Namespace, req.Event.Job, req.Event.Operation = one.Tier, one.Namespace, one.Job, one.ID
+	if err := req.Need("restart"); err != nil {
+		return err
+	}
+	switch op := opOf(begun, one.ID); {
+	case op != nil && (o.restore || o.forget) && !hasEnded(op):
+		return fmt.Errorf("operation %s goes on (see: ops %s)", one.ID, one.ID)
 	case o.restore, o.forget:
-		return o.useKept(ctx, req, one)
+		i := slices.IndexFunc(kept, func(k ops.Kept) bool { return k.ID == one.ID })
+		if i < 0 {
+			return fmt.Errorf("operation %s keeps no definition: %s was registered again", one.ID, one.Job)
+		}
+		return o.useKept(ctx, req, kept[i])
 	case op == nil:
 		return fmt.Errorf("operation %s on %s was interrupted by the end of the gateway (bring the job back: ops %s --restore)", one.ID, one.Job, one.ID)
 	case o.cancel:
@@ -89,16 +119,10 @@ func (o *operations) Run(ctx context.Context, req *router.Request) error {
 	}
 }
 
-// list returns the operations on the user's jobs, those that are known only by what they kept among them.
-func (o *operations) list(req *router.Request) (all []opOutput) {
-	fits := func(tier, namespace string) bool {
-		return (req.Tier == "" || req.Tier == tier) && (req.Namespace == "" || req.Namespace == namespace)
-	}
-	for _, op := range req.Begun() {
-		if !fits(op.Job.Tier, op.Job.Namespace) {
-			continue
-		}
-		one := opOutput{op.ID, op.Job.Tier, op.Job.Namespace, op.Job.ID, "running", op.User, op.Began.UTC(), nil, op.Command, op.Last().Text}
+// list returns the operations, those that are known only by what they kept among them.
+func list(begun []*ops.Op, kept []ops.Kept) (all []opOutput) {
+	for _, op := range begun {
+		one := opOutput{op.ID, op.Job.Tier, op.Job.Namespace, op.Job.ID, "running", op.User, op.Began.UTC(), nil, op.Command, op.Last().Text, op.Job.Root}
 		switch at, err := op.Ended(); {
 		case !at.IsZero():
 			at = at.UTC()
@@ -111,10 +135,9 @@ func (o *operations) list(req *router.Request) (all []opOutput) {
 		}
 		all = append(all, one)
 	}
-	for _, k := range req.Kept() {
-		known := slices.ContainsFunc(all, func(one opOutput) bool { return one.ID == k.ID })
-		if !known && fits(k.Job.Tier, k.Job.Namespace) {
-			all = append(all, opOutput{k.ID, k.Job.Tier, k.Job.Namespace, k.Job.ID, "interrupted", k.User, k.Time, nil, k.Command, "bring it back: ops " + k.ID + " --restore"})
+	for _, k := range kept {
+		if !slices.ContainsFunc(all, func(one opOutput) bool { return one.ID == k.ID }) {
+			all = append(all, opOutput{k.ID, k.Job.Tier, k.Job.Namespace, k.Job.ID, "interrupted", k.User, k.Time, nil, k.Command, "bring it back: ops " + k.ID + " --restore", k.Job.Root})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b opOutput) int { return a.Began.Compare(b.Began) })
@@ -146,8 +169,8 @@ func opByID(all []opOutput, id string) (opOutput, error) {
 	return opOutput{}, fmt.Errorf("%s fits %d operations (see: ops)", id, len(found))
 }
 
-func begun(req *router.Request, id string) *ops.Op {
-	for _, op := range req.Begun() {
+func opOf(begun []*ops.Op, id string) *ops.Op {
+	for _, op := range begun {
 		if op.ID == id {
 			return op
 		}
@@ -155,29 +178,22 @@ func begun(req *router.Request, id string) *ops.Op {
 	return nil
 }
 
+func hasEnded(op *ops.Op) bool {
+	at, _ := op.Ended()
+	return !at.IsZero()
+}
+
 func cancelled(req *router.Request, op *ops.Op) error {
-	if at, _ := op.Ended(); !at.IsZero() {
+	if hasEnded(op) {
 		return already(req, "operation %s has ended already", op.ID)
 	}
 	op.Halt("cancelled by " + req.User.Login)
 	return finished(req, "operation %s on %s ends after what it is about (see: ops %s)", op.ID, op.Job.ID, op.ID)
 }
 
-// useKept registers the job again whose definition an operation has kept, unless somebody has, or forgets the definition.
-func (o *operations) useKept(ctx context.Context, req *router.Request, one opOutput) error {
-	if op := begun(req, one.ID); op != nil {
-		if at, _ := op.Ended(); at.IsZero() {
-			return fmt.Errorf("operation %s goes on (see: ops %s)", one.ID, one.ID)
-		}
-	}
-	kept := req.Kept()
-	i := slices.IndexFunc(kept, func(k ops.Kept) bool { return k.ID == one.ID })
-	if i < 0 {
-		return fmt.Errorf("operation %s keeps no definition: %s was registered again", one.ID, one.Job)
-	}
-	k := kept[i]
-	job := backends.Job{Tier: k.Job.Tier, Namespace: k.Job.Namespace, ID: k.Job.ID, Root: k.Job.Root}
-	req.Event.Tier, req.Event.Namespace, req.Event.Job, req.Event.Operation = job.Tier, job.Namespace, job.ID, k.ID
+// useKept registers req.Job again, whose definition an operation has kept, unless somebody has, or forgets the definition.
+func (o *operations) useKept(ctx context.Context, req *router.Request, k ops.Kept) error {
+	job := req.Job
 	if o.forget {
 		if err := req.Drop(k); err != nil {
 			return err

@@ -49,6 +49,9 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := req.Held(); err != nil { // what has stopped it starts it again
+		return err
+	}
 	if req.Allocation != nil {
 		return s.allocation(ctx, req, job)
 	}

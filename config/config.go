@@ -90,7 +90,7 @@ type Audit struct {
 
 // Raw confines the nomad binary that the command raw runs.
 type Raw struct {
-	User  string   // whom it runs as when the gateway is root; "" is nobody
+	User  string   // whom it runs as when the gateway is root; empty: the gateway's own
 	Allow []string // beginnings of its command lines; nil: all that are safe
 }
 

@@ -132,6 +132,9 @@ func (l *loader) raw(t *table) Raw {
 	r := Raw{User: defaultRawUser}
 	if v := t.text("user", `user = "nobody"`); v.ok {
 		r.User = v.text
+		if v.text == "" {
+			l.warn(v.at, `write user = "nobody", or the name of an account of its own`, "%s is empty: if the gateway is root, nomad runs as root", v.name)
+		}
 	}
 	if allowed := t.texts("allow", `allow = ["job status", "node status"]`); allowed.given {
 		r.Allow = []string{} // not nil: that would be all

@@ -38,6 +38,9 @@ func (l *loader) group(t *table) Group {
 	if listed.empty() {
 		l.warn(listed.at, `write prefix = ["p-team1-"]`, "%s is empty, so the group grants nothing", listed.name)
 	}
+	if g.Raw && len(g.Prefixes) == 0 {
+		l.warn(listed.at, `write the prefixes of the tiers too, such as prefix = ["p-", "raw"]`, "%s has raw and no prefix of jobs, so the group grants nothing", listed.name)
+	}
 	if names := t.texts("commands", `commands = ["ps", "logs"]`); names.given {
 		g.Commands = l.groupCommands(names)
 	}

@@ -91,7 +91,7 @@ var Reference = []Section{
 		{`idle = "1h"`, true, `Close a connection on which nothing moves for so long. Without, or "0s": never.`},
 	}},
 	{Table: "raw", About: "The nomad binary, for those who are granted raw.", Keys: []Key{
-		{fmt.Sprintf("user = %q", defaultRawUser), false, "Whom it runs as if the gateway is root."},
+		{fmt.Sprintf("user = %q", defaultRawUser), false, "Whom it runs as if the gateway is root. What else runs as the same user can read the token; an account of its own is best."},
 		{`allow = ["job status", "node status"]`, true, "The commands that are allowed. Without: all that are known to be safe."},
 	}},
 	{Table: "metrics", About: "", Keys: []Key{

@@ -63,18 +63,26 @@ func (r *Request) Begin(ctx context.Context, work func(context.Context, Work) er
 // Busy returns an *ops.BusyError if there is an operation on req.Job.
 func (r *Request) Busy() error { return r.background.registry.Busy(r.opsJob()) }
 
+// Held returns an *ops.BusyError if there is an operation on req.Job that stops it and will bring it back.
+func (r *Request) Held() error { return r.background.registry.Holds(r.opsJob()) }
+
 func (r *Request) opsJob() ops.Job {
 	return ops.Job{Tier: r.Job.Tier, Namespace: r.Job.Namespace, ID: r.Job.ID, Root: r.Job.Root}
 }
 
-// Begun returns the operations on jobs that are the user's, oldest first.
-func (r *Request) Begun() []*ops.Op {
-	return slices.DeleteFunc(r.background.registry.Ops(), func(o *ops.Op) bool { return !r.ownsJob(o.Job) })
-}
-
-// Kept returns the kept definitions of jobs that are the user's, oldest first.
-func (r *Request) Kept() []ops.Kept {
-	return slices.DeleteFunc(r.background.registry.Kept(), func(k ops.Kept) bool { return !r.ownsJob(k.Job) })
+// Begun returns the operations on jobs that are the user's, and the kept definitions of such jobs, of the tier and
+// namespace that the command is about, each oldest first.
+func (r *Request) Begun() (all []*ops.Op, kept []ops.Kept, err error) {
+	tiers, err := r.Cluster.(*scope).tiers(r.Tier)
+	if err != nil {
+		return nil, nil, err
+	}
+	other := func(j ops.Job) bool {
+		return !r.ownsJob(j) || !slices.Contains(tiers, j.Tier) || r.Namespace != "" && r.Namespace != j.Namespace
+	}
+	all = slices.DeleteFunc(r.background.registry.Ops(), func(o *ops.Op) bool { return other(o.Job) })
+	kept = slices.DeleteFunc(r.background.registry.Kept(), func(k ops.Kept) bool { return other(k.Job) })
+	return all, kept, nil
 }
 
 // Drop removes a kept definition that is the user's.

@@ -11,6 +11,7 @@ import (
 // before that is kept for it.
 type keyboard struct {
 	interrupt func()
+	input     bool // it is a program's input, of which nothing may be lost
 
 	mu    sync.Mutex
 	moved sync.Cond // something of the following has changed
@@ -23,9 +24,10 @@ type keyboard struct {
 // mostTyped is how much is kept of what nobody has read yet.
 const mostTyped = 64 << 10
 
-// newKeyboard reads from until it ends.
-func newKeyboard(from io.Reader, interrupt func()) *keyboard {
-	k := &keyboard{interrupt: interrupt}
+// newKeyboard reads from until it ends. What is no program's input is dropped when there is too much that nobody reads, so
+// that Ctrl-C is heard behind it.
+func newKeyboard(from io.Reader, input bool, interrupt func()) *keyboard {
+	k := &keyboard{interrupt: interrupt, input: input}
 	k.moved.L = &k.mu
 	go k.pump(from)
 	return k
@@ -48,7 +50,7 @@ func (k *keyboard) put(typed []byte, err error) bool {
 	if !k.taken && bytes.IndexByte(typed, ctrlC) >= 0 {
 		k.interrupt()
 	}
-	for k.taken && len(k.typed) >= mostTyped && !k.over {
+	for (k.taken || k.input) && len(k.typed) >= mostTyped && !k.over {
 		k.moved.Wait()
 	}
 	if len(k.typed) < mostTyped {

@@ -20,8 +20,12 @@ type Raw struct {
 // exit code. "alles" and "all" are the tier whose jobs are named as the one among args. Only a tier in which the user has
 // the right to raw can be named; there the binary may do what the tier's token may.
 func (r *Request) Raw(ctx context.Context, name string, args []string) (code int, err error) {
+	if r.Tier != "" {
+		return 0, Exit(2, errors.New("raw: the tier is the first argument; there is no --tier"))
+	}
 	tier, err := r.rawTier(name, args)
 	if err != nil {
+		r.Event.Decision = audit.Denied
 		return 0, err
 	}
 	r.Event.Tier = tier

@@ -17,12 +17,16 @@ func interruptible(next Handler) Handler {
 			var cancel context.CancelCauseFunc
 			ctx, cancel = context.WithCancelCause(ctx)
 			defer cancel(nil)
-			keys := newKeyboard(req.Stdin, func() { cancel(ErrInterrupted) })
+			keys := newKeyboard(req.Stdin, req.Command.Spec().Program, func() { cancel(ErrInterrupted) })
 			defer keys.close()
 			req.Stdin = keys
 		}
 		err := next(ctx, req)
 		var exit *ExitError
+		var left *backends.LeftError
+		if errors.As(err, &left) { // it tells of the cause, and of what still runs
+			return err
+		}
 		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.As(err, &exit) {
 			if errors.Is(err, backends.ErrUncertain) { // what became of an order is not to be lost
 				return Exit(Code(cause), errors.Join(cause, err))

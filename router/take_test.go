@@ -19,7 +19,7 @@ func TestAProgramHasTheSessionFromItsFirstByteOn(t *testing.T) {
 				interrupted := 0
 				typed, typing := io.Pipe()
 				defer typing.Close()
-				keys := newKeyboard(typed, func() { interrupted++ })
+				keys := newKeyboard(typed, true, func() { interrupted++ })
 				defer keys.close()
 				var output bytes.Buffer
 				req := &Request{
@@ -43,4 +43,28 @@ func TestAProgramHasTheSessionFromItsFirstByteOn(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestNothingIsLostOfWhatIsTypedBeforeAProgramReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		text := bytes.Repeat([]byte("0123456789abcde\n"), 20_000)
+		keys := newKeyboard(bytes.NewReader(text), true, func() {})
+		synctest.Wait()
+		if got, err := io.ReadAll(keys); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("got %d bytes of %d, %v", len(got), len(text), err)
+		}
+	})
+}
+
+// A command that reads nothing still hears Ctrl-C, however much was typed before it.
+func TestCtrlCIsHeardBehindWhatNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		interrupted := 0
+		keys := newKeyboard(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<20), ctrlC)), false, func() { interrupted++ })
+		defer keys.close()
+		synctest.Wait()
+		if interrupted != 1 {
+			t.Errorf("%d interruptions, want 1", interrupted)
+		}
+	})
 }

@@ -140,7 +140,9 @@ func TestKeysDetachFromATerminalOnlyIfAskedFor(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, id := special(t, dockerclient.Config{Cmd: []string{"sh", "-c", "stty raw -echo; echo ready; while :; do dd bs=1 count=1 2>/dev/null | od -An -tx1; done"}, OpenStdin: true, Tty: true}, nil)
-	time.Sleep(300 * time.Millisecond)
+	for out := ""; !strings.Contains(out, "ready"); time.Sleep(50 * time.Millisecond) {
+		out, _, _ = read(t, d, in, backends.LogQuery{Stdout: true, Lines: -1})
+	}
 	a := attach(t, d, in, backends.Attachment{Terminal: size{123, 45}}, true)
 	for key, want := range map[string]string{"\x10": "10", "\x11": "11", "\x03": "03", "q": "71"} {
 		io.WriteString(a.in, key)

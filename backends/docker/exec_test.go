@@ -68,17 +68,22 @@ func TestAProgramWhoseContainerEndsEndsToo(t *testing.T) {
 	}
 }
 
+type writer func([]byte) (int, error)
+
+func (w writer) Write(b []byte) (int, error) { return w(b) }
+
 func TestABrokenConnectionIsNeverASuccess(t *testing.T) {
 	t.Parallel()
 	addr, cut := dockertest.Cut(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	in, _ := task(t, "sleep", "600")
-	for _, argv := range [][]string{{"sleep", "20"}, {"cat", "/dev/zero"}, {"sh", "-c", "cat; sleep 20"}} {
+	for _, argv := range [][]string{{"sh", "-c", "echo; exec sleep 20"}, {"cat", "/dev/zero"}, {"sh", "-c", "echo; cat; sleep 20"}} {
 		waiting, end := io.Pipe()
 		defer end.Close()
-		time.AfterFunc(time.Second, cut)
 		begin := time.Now()
-		code, err := d.Exec(t.Context(), in, backends.Program{Argv: argv, Stdin: waiting, Stdout: io.Discard, Stderr: io.Discard, Session: newAllocation()})
+		begun := sync.OnceFunc(func() { time.AfterFunc(200*time.Millisecond, cut) })
+		output := writer(func(b []byte) (int, error) { begun(); return len(b), nil })
+		code, err := d.Exec(t.Context(), in, backends.Program{Argv: argv, Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation()})
 		if took := time.Since(begin); !errors.Is(err, ErrUnreachable) || !errors.Is(err, backends.ErrUnreachable) || took > 15*time.Second {
 			t.Errorf("%q: got %d, %v after %s", argv, code, err, took)
 		} else if !strings.HasPrefix(err.Error(), "the docker daemon of node node-1 cannot be reached: the connection was closed, and what became of ") {
@@ -107,7 +112,7 @@ func TestWithoutAShellAProgramThatGoesOnIsSaid(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancelCause(t.Context())
-			time.AfterFunc(500*time.Millisecond, func() { cancel(why) })
+			time.AfterFunc(3*time.Second, func() { cancel(why) }) // it has begun
 			waiting, end := io.Pipe()
 			defer end.Close()
 			_, err := d.Exec(ctx, in, backends.Program{Argv: c.argv, Terminal: c.terminal, Stdin: waiting, Stdout: io.Discard, Stderr: io.Discard, Session: newAllocation()})

@@ -53,7 +53,7 @@ func TestTheLastLinesOfAStreamAreItsLast(t *testing.T) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	// Few lines of stdout among many of stderr, and one that Docker cuts in parts.
 	script := `i=0; while [ $i -lt 5 ]; do echo out $i; i=$((i+1)); done; head -c 50000 /dev/zero | tr '\0' x; echo
-		sleep 0.2; i=0; while [ $i -lt 500 ]; do echo err $i >&2; i=$((i+1)); done; sleep 0.2; echo last`
+		sleep 0.5; i=0; while [ $i -lt 500 ]; do echo err $i >&2; i=$((i+1)); done; sleep 0.5; echo last`
 	long := strings.Repeat("x", 50000) + "\n"
 	whole := "out 0\nout 1\nout 2\nout 3\nout 4\n" + long + "last\n"
 	for _, tty := range []bool{false, true} {
@@ -145,8 +145,8 @@ func TestAnInterruptedLogGoesOnWhereItWas(t *testing.T) {
 	cutting, stop := context.WithCancel(t.Context())
 	defer stop()
 	go func() {
-		for cutting.Err() == nil {
-			time.Sleep(400 * time.Millisecond)
+		for wait := 400 * time.Millisecond; cutting.Err() == nil; wait += 50 * time.Millisecond {
+			time.Sleep(wait)
 			cut()
 		}
 	}()

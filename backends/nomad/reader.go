@@ -18,8 +18,9 @@ const (
 	// patience is how long an interrupted log is asked for again: for an agent to be restarted.
 	patience = time.Minute
 
-	mostPause = 5 * time.Second
-	notYet    = time.Second // between questions for a log that has not begun
+	mostPause = time.Second     // a task's end that is told meanwhile does not cut the log short: followers wait longer
+	longTry   = 5 * time.Second // one that fails after that has worked in between
+	notYet    = time.Second     // between questions for a log that has not begun
 )
 
 // reader reads one of the two logs of a task.
@@ -69,7 +70,7 @@ func (r *reader) again(ctx context.Context, began bool, ask func() error) error 
 			continue
 		}
 		reason, later := logRefusal(err)
-		if before.before(r.next) || time.Since(begin) > mostPause || r.lost.IsZero() { // it has worked in between
+		if before.before(r.next) || time.Since(begin) > longTry || r.lost.IsZero() { // it has worked in between
 			r.lost, attempt = time.Now(), 0
 		}
 		pause := min(backoff<<min(attempt, 8), mostPause)

@@ -64,7 +64,7 @@ func (b Binary) run(ctx context.Context, c Cluster, args []string, stdin io.Read
 		return -1, err
 	}
 	if err := cmd.Start(); err != nil {
-		return -1, fmt.Errorf("nomad was not started: %w", err)
+		return -1, fmt.Errorf("nomad was not started (general.nomadbinary): %w", err)
 	}
 	s.copy(stdin, stdout, stderr, t)
 

@@ -194,10 +194,17 @@ func TestTheEndOfTheContextEndsWhatIgnoresSignals(t *testing.T) {
 }
 
 // ended also takes the dead, whom nobody may have buried yet.
+// ended reports whether a process ends within some seconds: one that is killed closes its files before it is gone.
 func ended(pid string) bool {
-	stat, err := os.ReadFile("/proc/" + pid + "/stat")
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	return err != nil || strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
+	for range 100 {
+		stat, err := os.ReadFile("/proc/" + pid + "/stat")
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		if err != nil || strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X") {
+			return true
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return false
 }
 
 func TestHangingUpComesFirst(t *testing.T) {

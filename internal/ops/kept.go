@@ -25,7 +25,10 @@ type Kept struct {
 // ErrNoFolder is a registry that cannot keep anything.
 var ErrNoFolder = errors.New("there is no folder to keep a job's definition in")
 
-const suffix = ".json"
+const (
+	suffix     = ".json"
+	unfinished = ".new-" // begins the name of a file that is being written
+)
 
 // Open returns a registry that keeps definitions in a folder, and what it finds there: what the last gateway could not
 // finish. A file that cannot be read is an error among problems, and stays. Without a folder nothing can be kept.
@@ -41,6 +44,9 @@ func Open(folder string) (r *Registry, problems []error) {
 	for _, file := range files {
 		id, ok := strings.CutSuffix(file.Name(), suffix)
 		if !ok {
+			if strings.HasPrefix(file.Name(), unfinished) {
+				os.Remove(filepath.Join(folder, file.Name())) // the gateway ended while it wrote
+			}
 			continue
 		}
 		var k Kept
@@ -98,7 +104,7 @@ func (r *Registry) Path(id string) string { return filepath.Join(r.folder, id+su
 
 // write makes a file that is there as a whole or not at all, for its owner alone.
 func write(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := os.CreateTemp(filepath.Dir(path), unfinished+"*")
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,19 @@ func (r *Registry) Busy(job Job) error {
 	return r.busy(job)
 }
 
+// Holds returns a *BusyError if there is an operation on a job that has stopped it, or is about to, and will bring it back.
+func (r *Registry) Holds(job Job) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var busy *BusyError
+	if err := r.busy(job); errors.As(err, &busy) {
+		if _, keeps := r.kept[busy.Other.ID]; keeps {
+			return err
+		}
+	}
+	return nil
+}
+
 // busy is Busy. r.mu is held.
 func (r *Registry) busy(job Job) error {
 	for _, o := range r.ops {

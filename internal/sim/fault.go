@@ -32,8 +32,9 @@ type activeFault struct {
 	struck int
 }
 
-// Inject adds a fault. It panics when no route fits its path: a fault that never strikes hides a mistake.
-func (c *Cluster) Inject(f Fault) {
+// Inject adds a fault, and returns how to ask how many requests it has struck. It panics when no route fits its path: a
+// fault that never strikes hides a mistake.
+func (c *Cluster) Inject(f Fault) (struck func() int) {
 	known := func(r route) bool {
 		_, fits := match(r.pattern, f.Path)
 		return fits || r.pattern == f.Path
@@ -43,7 +44,13 @@ func (c *Cluster) Inject(f Fault) {
 	}
 	c.faults.mu.Lock()
 	defer c.faults.mu.Unlock()
-	c.faults.active = append(c.faults.active, &activeFault{Fault: f})
+	added := &activeFault{Fault: f}
+	c.faults.active = append(c.faults.active, added)
+	return func() int {
+		c.faults.mu.Lock()
+		defer c.faults.mu.Unlock()
+		return added.struck
+	}
 }
 
 // Heal takes all faults away; requests that hang stay as they are.
