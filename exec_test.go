@@ -43,6 +43,7 @@ func TestExecIsExact(t *testing.T) {
 			{`exec p-team1-box -- sh -c 'exit 255'`, "", "", "", 255},
 			{`exec p-team1-box`, "echo one; exit 3\n", "one\n", "", 3},
 			{`exec --shell /bin/sh p-team1-box -c 'echo $0'`, "", "/bin/sh\n", "", 0},
+			{`exec p-team1-box sh -c 'echo ${NOMADCTLD_SESSION#*-}'`, "", "1.\n", "", 0}, // not the beginning of the tenth's
 			{`exec p-team1-box sh -c 'kill -TERM $$'`, "", "", "", 143},
 			{`exec p-team1-box sh -c 'exec 0<&-; sleep 0.2; echo done'`, strings.Repeat("x", 1<<20), "done\n", "", 0},
 			{`exec p-team1-box sh -c '(sleep 60; echo late) & echo early'`, "", "early\n", "", 0},

@@ -107,6 +107,8 @@ func TestARulingNamesTheRuleThatDecided(t *testing.T) {
 		{Name: "team1", Prefixes: []string{"p-team1-", "t-"}, Rights: []string{"ps", "logs"}, Granted: []string{"@read"}},
 		{Name: "shop", Prefixes: []string{"p-shop-"}, Rights: []string{"ps", "stop"}, Namespaces: []string{"eu"}},
 		{Name: "none", Prefixes: []string{"q-"}, Granted: []string{}},
+		{Name: "rawer", Prefixes: []string{"p-raw-"}, Rights: []string{"ps", "raw"}, Granted: []string{"@read"}},
+		{Name: "onlyraw", Prefixes: []string{"p-only-"}, Rights: []string{"raw"}, Granted: []string{}},
 	}}
 	for _, tc := range []struct {
 		right, root, namespace string
@@ -118,6 +120,8 @@ func TestARulingNamesTheRuleThatDecided(t *testing.T) {
 		{"stop", "p-shop-web", "us", Ruling{Reason: "of your groups with a prefix that fits, shop is for eu only"}},
 		{"ps", "p-other", "", Ruling{Reason: "none of your prefixes fits its name"}},
 		{"ps", "q-x", "", Ruling{Reason: "of your groups with a prefix that fits, none grants nothing"}},
+		{"raw", "p-raw-x", "", Ruling{true, "production", "group rawer grants @read, and raw on jobs that begin with p-raw-"}},
+		{"raw", "p-only-x", "", Ruling{true, "production", "group onlyraw grants raw on jobs that begin with p-only-"}},
 		{"ps", "x-y", "", Ruling{Reason: "none of your prefixes fits its name"}},
 		{"ps", "t-web", "", Ruling{true, "quality", "group team1 grants @read on jobs that begin with t-"}},
 	} {

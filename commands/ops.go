@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
-	"nomadctld/internal/audit"
 	"nomadctld/internal/ops"
 	"nomadctld/internal/render"
 	"nomadctld/router"
@@ -91,11 +90,13 @@ func (o *operations) Run(ctx context.Context, req *router.Request) error {
 	}
 	one, err := opByID(all, req.Args[0])
 	if err != nil {
-		req.Event.Decision = audit.Denied
-		return err
+		return req.Denied(err)
 	}
 	req.Job = backends.Job{Tier: one.Tier, Namespace: one.Namespace, ID: one.Job, Root: one.root}
-	req.Event.Tier, req.Event.Namespace, req.Event.Job, req.Event.Operation = one.Tier, one.Namespace, one.Job, one.ID
+	req.Event.Tier, req.Event.Namespace, req.Event.Job = one.Tier, one.Namespace, one.Job
+	if actions > 0 {
+		req.Event.Operation = one.ID
+	}
 	if err := req.Need("restart"); err != nil {
 		return err
 	}

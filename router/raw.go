@@ -25,8 +25,7 @@ func (r *Request) Raw(ctx context.Context, name string, args []string) (code int
 	}
 	tier, err := r.rawTier(name, args)
 	if err != nil {
-		r.Event.Decision = audit.Denied
-		return 0, err
+		return 0, r.Denied(err)
 	}
 	r.Event.Tier = tier
 	if err := r.raw.Binary.Check(args); err != nil {

@@ -19,8 +19,13 @@ func (r *Request) Need(right string) error {
 	if r.May(right) {
 		return nil
 	}
+	return r.Denied(fmt.Errorf("%s is not among your rights on %s (see: can-i %s %s)", right, r.Job.ID, right, r.Job.ID))
+}
+
+// Denied puts on record that err is a refusal, and returns it.
+func (r *Request) Denied(err error) error {
 	r.Event.Decision = audit.Denied
-	return fmt.Errorf("%s is not among your rights on %s (see: can-i %s %s)", right, r.Job.ID, right, r.Job.ID)
+	return err
 }
 
 // Rule says whether the user has a right on a job of this name, with the rule that decides; see acl.User.Rule. No cluster
