@@ -59,7 +59,7 @@ func (s *stream) next(at *position) (pieces []Piece, moved <-chan struct{}, err 
 
 // past moves the position past a chunk, and returns what of it is to be seen, if anything.
 func (at *position) past(c chunk) (p Piece, any bool) {
-	i := output(c.Piece)
+	i := c.Output()
 	at.lines[i] += bytes.Count(c.Data, newline)
 	at.number = c.number + 1
 	if at.torn[i] {
@@ -107,7 +107,7 @@ func (s *stream) begin(lines int) (at position, enough bool) {
 	var cut, seen [2]bool
 	for i := len(all) - 1; i >= 0; i-- {
 		p := all[i].Piece
-		o := output(p)
+		o := p.Output()
 		if !p.Time.IsZero() {
 			o = 0
 		}

@@ -81,7 +81,7 @@ type Attachment struct {
 // LogQuery says what of a log is wanted.
 type LogQuery struct {
 	Stdout, Stderr bool
-	Lines          int       // the last so many; negative: all. Nomad's files count each of the two streams
+	Lines          int       // the last so many of stdout and of stderr each; negative: all
 	Since          time.Time // zero: from the beginning
 	Times          bool      // Piece.Time is wanted
 	Follow         bool
@@ -94,6 +94,14 @@ type Piece struct {
 	Data   []byte
 	// Skipped is how many lines, in whole or in part, a viewer of a shared stream has missed here; Data is empty then.
 	Skipped int
+}
+
+// Output returns 0 for a piece of stdout and 1 for one of stderr.
+func (p Piece) Output() int {
+	if p.Stderr {
+		return 1
+	}
+	return 0
 }
 
 // What can be wrong with a task, a program or a log.

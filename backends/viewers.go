@@ -134,7 +134,7 @@ func (s *stream) put(p Piece) error {
 	p.Data = bytes.Clone(p.Data)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := &s.kept[output(p)]
+	k := &s.kept[p.Output()]
 	k.chunks = append(k.chunks, chunk{p, s.number})
 	s.number++
 	k.size += len(p.Data) + overhead
@@ -185,11 +185,3 @@ func merged(pieces []Piece) []Piece {
 }
 
 var newline = []byte{'\n'}
-
-// output returns 0 for stdout and 1 for stderr.
-func output(p Piece) int {
-	if p.Stderr {
-		return 1
-	}
-	return 0
-}

@@ -69,7 +69,7 @@ func (l *log) read(ctx context.Context) error {
 		stdout: l.query.Stdout, stderr: l.query.Stderr, follow: l.query.Follow,
 		times: l.query.Times || l.query.Follow, since: l.query.Since, tail: -1,
 	}
-	skip := 0
+	var skip [2]int
 	if l.query.Lines == 0 {
 		wanted.tail = 0
 	} else if l.query.Lines > 0 {
@@ -83,8 +83,8 @@ func (l *log) read(ctx context.Context) error {
 		if p.Stderr && !l.query.Stderr || !p.Stderr && !l.query.Stdout {
 			return nil
 		}
-		if skip > 0 {
-			skip -= dropLines(&p, skip)
+		if most := &skip[p.Output()]; *most > 0 {
+			*most -= dropLines(&p, *most)
 		}
 		if p = l.done.news(p); len(p.Data) == 0 {
 			return nil
@@ -113,7 +113,7 @@ func (l *log) read(ctx context.Context) error {
 			return nil
 		case err == nil && found == nil && !l.at.State.Running:
 			// The daemon may end the stream before it has read the last that the container wrote.
-			wanted, skip = l.rest(wanted), 0
+			wanted, skip = l.rest(wanted), [2]int{}
 			wanted.follow = false
 			continue
 		case found != nil && !errors.Is(found, ErrUnreachable), time.Now().After(until):
@@ -128,7 +128,7 @@ func (l *log) read(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		pause = min(2*pause, againLater)
-		wanted, skip = l.rest(wanted), 0
+		wanted, skip = l.rest(wanted), [2]int{}
 	}
 }
 

@@ -82,12 +82,34 @@ func TestTheLastLinesOfAStreamAreItsLast(t *testing.T) {
 			}
 		}
 		if !tty {
-			if out, errors, err := read(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: 3}); out != "last\n" || errors != "err 498\nerr 499\n" || err != nil {
-				t.Errorf("both: got %q, %q, %v", out, errors, err)
+			if out, errors, err := read(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: 3}); out != "out 4\n"+long+"last\n" || errors != "err 497\nerr 498\nerr 499\n" || err != nil {
+				t.Errorf("both: got %.100q, %q, %v", out, errors, err)
 			}
 			if out, errors, err := read(t, d, in, backends.LogQuery{Stderr: true, Lines: 1}); out != "" || errors != "err 499\n" || err != nil {
 				t.Errorf("stderr: got %q, %q, %v", out, errors, err)
 			}
+		}
+	}
+}
+
+// TestARareOutputIsNotLookedForInAllOfALongLog unless it alone is wanted.
+func TestARareOutputIsNotLookedForInAllOfALongLog(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	// The daemon reads each output by itself; so one waits until the other has been read.
+	script := fmt.Sprintf("echo early >&2; sleep 1; seq %d; sleep 5; echo late >&2; sleep 1; seq %d", 3*farBack, farBack/4)
+	in := finished(t, dockerclient.Config{Cmd: []string{"sh", "-c", script}}, nil)
+	for q, want := range map[backends.LogQuery]string{
+		{Stdout: true, Stderr: true, Lines: 10}: "late\n",
+		{Stderr: true, Lines: 10}:               "early\nlate\n",
+		{Stderr: true, Stdout: true, Lines: -1}: "early\nlate\n",
+	} {
+		stdout, stderr, err := read(t, d, in, q)
+		if stderr != want || err != nil {
+			t.Errorf("%+v: got %q, %v, want %q", q, stderr, err, want)
+		}
+		if n := strings.Count(stdout, "\n"); q.Stdout && q.Lines > 0 && n != q.Lines {
+			t.Errorf("%+v: got %d lines of stdout", q, n)
 		}
 	}
 }

@@ -8,25 +8,27 @@ import (
 	"nomadctld/backends"
 )
 
-// tailMore is by how much more is asked for when there were too few lines.
-const tailMore = 4
+const (
+	tailMore = 4      // by how much more is asked for when there were too few lines
+	farBack  = 20_000 // entries; farther back no lines are looked for of an output that is written to rarely
+)
 
-// measure finds out how much to ask for, and how many lines of that to skip, so that the last query.Lines remain. The
-// daemon counts entries, which are of both streams and may be parts of a line; so they are counted before.
-func (l *log) measure(ctx context.Context, wanted *request) (skip int, err error) {
-	r := *wanted
-	r.stdout, r.stderr, r.follow, r.times = true, true, false, true
+// measure finds out how much to ask for, and how many lines of that to skip of each output, so that the last query.Lines
+// of each remain. The daemon counts entries, which are of both outputs and may be parts of a line; so they are counted
+// before. While the other output has enough, one that is written to rarely is not looked for in all of a long log.
+func (l *log) measure(ctx context.Context, wanted *request) (skip [2]int, err error) {
 	if l.query.Lines > mostEntries {
 		wanted.tail = -1
-		return 0, nil
+		return skip, nil
 	}
-	r.tail = l.query.Lines + 1 // the first may be the end of a line
-	if !l.query.Stdout || !l.query.Stderr {
-		r.tail *= tailMore
-	}
-	for {
+	r := *wanted
+	r.stdout, r.stderr, r.follow, r.times = true, true, false, true
+	asks := [2]bool{l.query.Stdout, l.query.Stderr}
+	for r.tail = l.query.Lines + 1; ; r.tail *= tailMore { // one more, as the first may be the end of a line
 		var begin time.Time
-		lines, count, open := 0, 0, false
+		var lines [2]int
+		var open [2]bool
+		count := 0
 		err := l.fetch(ctx, r, func(p backends.Piece, first bool) error {
 			if count == 0 {
 				begin = p.Time
@@ -34,31 +36,37 @@ func (l *log) measure(ctx context.Context, wanted *request) (skip int, err error
 			if first {
 				count++
 			}
-			if (p.Stderr && l.query.Stderr || !p.Stderr && l.query.Stdout) && len(p.Data) > 0 {
-				lines += bytes.Count(p.Data, newline)
-				open = p.Data[len(p.Data)-1] != '\n'
+			if len(p.Data) > 0 {
+				lines[p.Output()] += bytes.Count(p.Data, newline)
+				open[p.Output()] = p.Data[len(p.Data)-1] != '\n'
 			}
 			return nil
 		})
 		if err != nil {
-			return 0, err
+			return skip, err
 		}
-		if open {
-			lines++
+		all, enough, some := count < r.tail, true, false
+		for i := range asks {
+			if open[i] {
+				lines[i]++
+			}
+			if asks[i] {
+				skip[i] = max(0, lines[i]-l.query.Lines)
+				enough = enough && lines[i] > l.query.Lines
+				some = some || lines[i] > l.query.Lines
+			}
 		}
-		all := count < r.tail
-		if lines <= l.query.Lines && !all {
-			r.tail *= tailMore
-			continue
-		}
-		if all {
+		switch {
+		case all:
 			wanted.tail = -1
-		} else {
+		case enough, some && r.tail >= max(farBack, tailMore*l.query.Lines):
 			// Counted from the end again, but with a margin for what is written meanwhile; the time is what counts.
 			wanted.tail = 2*r.tail + 10_000
 			wanted.since = begin
+		default:
+			continue
 		}
-		return max(0, lines-l.query.Lines), nil
+		return skip, nil
 	}
 }
 
