@@ -7,25 +7,47 @@ import (
 
 // position is how far a viewer is in a stream.
 type position struct {
-	history []Piece // to be seen before anything else
-	number  int     // of the next chunk
-	lines   [2]int  // ends of lines that the viewer is past, of each output
-	missed  [2]int  // stream.kept.gone when the viewer was last told
-	torn    [2]bool // the rest of a line is still to be skipped
+	container string  // that the viewer knows of
+	history   []Piece // to be seen before anything else
+	number    int     // of the next chunk
+	unwanted  [2]bool // outputs
+	lines     [2]int  // ends of lines that the viewer is past, of each output
+	missed    [2]int  // stream.kept.gone when the viewer was last told
+	torn      [2]bool // the rest of a line is still to be skipped
 }
 
-// atOnce is how many chunks a viewer gets at a time, so that a slow one does not hold on to much.
-const atOnce = 64
+func unwanted(q LogQuery) [2]bool { return [2]bool{!q.Stdout, !q.Stderr} }
+
+// How many chunks, and about how many bytes, a viewer gets at a time, so that a slow one does not hold on to much.
+const (
+	atOnce      = 64
+	bytesAtOnce = 64 << 10
+)
+
+// portion returns how many pieces a viewer gets at a time.
+func portion(pieces []Piece) int {
+	size := 0
+	for n, p := range pieces {
+		if size += len(p.Data); n == atOnce || size > bytesAtOnce && n > 0 {
+			return n
+		}
+	}
+	return len(pieces)
+}
 
 // next returns what is next and moves the position on. When there is nothing yet, moved is closed once there is more;
 // when there will be nothing any more it is nil, and err why.
 func (s *stream) next(at *position) (pieces []Piece, moved <-chan struct{}, err error) {
-	if len(at.history) > 0 {
-		pieces, at.history = at.history, nil
-		return pieces, nil, nil
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.container != at.container {
+		at.container = s.container
+		return []Piece{{Container: s.container}}, nil, nil
+	}
+	if n := portion(at.history); n > 0 {
+		pieces, at.history = at.history[:n], at.history[n:]
+		return pieces, nil, nil
+	}
 	for i := range s.kept {
 		if k := &s.kept[i]; k.gone > max(at.number, at.missed[i]) {
 			lines := k.lines - at.lines[i]
@@ -35,7 +57,7 @@ func (s *stream) next(at *position) (pieces []Piece, moved <-chan struct{}, err 
 			if at.torn[i] {
 				lines-- // that end is the one of a line already told of
 			}
-			if lines > 0 {
+			if lines > 0 && !at.unwanted[i] {
 				pieces = append(pieces, Piece{Stderr: i == 1, Skipped: lines})
 			}
 			at.lines[i], at.missed[i], at.torn[i] = k.lines, k.gone, k.ragged
@@ -62,6 +84,9 @@ func (at *position) past(c chunk) (p Piece, any bool) {
 	i := c.Output()
 	at.lines[i] += bytes.Count(c.Data, newline)
 	at.number = c.number + 1
+	if at.unwanted[i] {
+		return p, false
+	}
 	if at.torn[i] {
 		end := bytes.IndexByte(c.Data, '\n')
 		if end < 0 {
@@ -80,60 +105,78 @@ func (s *stream) since(number int) []chunk {
 		first, _ := slices.BinarySearchFunc(chunks, number, func(c chunk, n int) int { return c.number - n })
 		found = append(found, chunks[first:min(first+atOnce, len(chunks))]...)
 	}
-	slices.SortFunc(found, func(a, b chunk) int { return a.number - b.number })
-	return found[:min(atOnce, len(found))]
+	sortChunks(found)
+	return found[:portion(piecesOf(found))]
 }
 
-// begin returns where a viewer begins who wants the last lines, negative for all, and whether enough is kept for that.
-// Where the pieces have times the source counts both outputs together, else each for itself.
-func (s *stream) begin(lines int) (at position, enough bool) {
+func sortChunks(chunks []chunk) {
+	slices.SortFunc(chunks, func(a, b chunk) int { return a.number - b.number })
+}
+
+func piecesOf(chunks []chunk) []Piece {
+	var pieces []Piece
+	for _, c := range chunks {
+		pieces = append(pieces, c.Piece)
+	}
+	return pieces
+}
+
+// begin returns where a viewer begins who wants q, and whether enough is kept for that.
+func (s *stream) begin(q LogQuery) (at position, enough bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return at, false
 	}
-	at.number = s.number
-	var all []chunk
+	at.number, at.unwanted = s.number, unwanted(q)
+	var history []chunk
 	for i := range s.kept {
 		k := &s.kept[i]
-		all = append(all, k.chunks...)
 		at.lines[i] = k.lines
 		for _, c := range k.chunks {
 			at.lines[i] += bytes.Count(c.Data, newline)
 		}
-	}
-	slices.SortFunc(all, func(a, b chunk) int { return a.number - b.number })
-	left := [2]int{lines, lines}
-	var cut, seen [2]bool
-	for i := len(all) - 1; i >= 0; i-- {
-		p := all[i].Piece
-		o := p.Output()
-		if !p.Time.IsZero() {
-			o = 0
-		}
-		if !seen[o] && !bytes.HasSuffix(p.Data, newline) {
-			left[o]-- // a last line that has no end yet
-		}
-		seen[o] = true
-		if cut[o] || lines == 0 {
-			cut[o] = true
+		if at.unwanted[i] {
 			continue
 		}
-		if lines >= 0 {
-			p.Data, cut[o] = lastLines(p.Data, &left[o])
-		}
-		if len(p.Data) > 0 {
-			at.history = append(at.history, p)
-		}
-	}
-	slices.Reverse(at.history)
-	for i, k := range s.kept {
-		together := len(all) > 0 && !all[0].Time.IsZero()
-		if k.gone > 0 && !cut[i] && !(together && cut[0]) {
+		chunks, more := k.last(q)
+		if !more && (k.gone > 0 || !s.query.covers(q)) {
 			return at, false
 		}
+		history = append(history, chunks...)
 	}
+	sortChunks(history)
+	at.history = piecesOf(history)
 	return at, true
+}
+
+// covers reports whether a log that was asked for with q goes as far back as one asked for with other would.
+func (q LogQuery) covers(other LogQuery) bool {
+	return (q.Lines < 0 || other.Lines >= 0 && other.Lines <= q.Lines) && !q.Since.After(other.Since)
+}
+
+// last returns what q wants of what is kept, and whether there is more, which it does not want.
+func (k *kept) last(q LogQuery) (chunks []chunk, more bool) {
+	left := q.Lines
+	for i, c := range slices.Backward(k.chunks) {
+		if left == 0 && q.Lines == 0 || !c.Time.IsZero() && c.Time.Before(q.Since) {
+			more = true
+			break
+		}
+		if i == len(k.chunks)-1 && !bytes.HasSuffix(c.Data, newline) {
+			left-- // a last line that has no end yet
+		}
+		if q.Lines >= 0 {
+			c.Data, more = lastLines(c.Data, &left)
+		}
+		if len(c.Data) > 0 {
+			chunks = append(chunks, c)
+		}
+		if more {
+			break
+		}
+	}
+	return chunks, more || q.Lines == 0
 }
 
 // lastLines returns the part of data that belongs to the last lines, reading from the end, and whether they begin in

@@ -29,8 +29,8 @@ type Runtime interface {
 	// Log calls each with the log in pieces, in the order of the source, and returns its error if it has one. Without
 	// q.Follow it returns at the end of what there is. With it, it goes on until the task's container has stopped, or
 	// until ctx ends where a source does not tell that; an interrupted source is asked again, and then nothing comes
-	// twice and nothing is missing. ErrNoLog: there is none, or none any more. ErrNoTimes: the source has no times, and
-	// q asks for some.
+	// twice and nothing is missing. ErrNoLog: there is none, or none any more. ErrNoTimes: the source has no times or no
+	// containers, and q asks for some.
 	Log(ctx context.Context, in Place, q LogQuery, each func(Piece) error) error
 }
 
@@ -85,16 +85,22 @@ type LogQuery struct {
 	Since          time.Time // zero: from the beginning
 	Times          bool      // Piece.Time is wanted
 	Follow         bool
+	After          string // a container, of which no log is wanted, but of the one that takes its place; empty: any
 }
 
-// Piece is a part of a log. Data is valid during the call only and may end anywhere, in the middle of a line too.
+// Piece is a part of a log. Data is valid during the call only and may end anywhere, in the middle of a line too. It is
+// empty in the first piece of a container's log that is followed, which names the container.
 type Piece struct {
-	Stderr bool
-	Time   time.Time // when it was written; zero: not known. Where times are wanted, a piece is of one line
-	Data   []byte
+	Container string
+	Stderr    bool
+	Time      time.Time // when it was written; zero: not known. Where times are wanted, a piece is of one line
+	Data      []byte
 	// Skipped is how many lines, in whole or in part, a viewer of a shared stream has missed here; Data is empty then.
 	Skipped int
 }
+
+// OfContainers reports whether q asks for what only a container's log has: times, and its being another's.
+func (q LogQuery) OfContainers() bool { return q.Times || !q.Since.IsZero() || q.After != "" }
 
 // Output returns 0 for a piece of stdout and 1 for one of stderr.
 func (p Piece) Output() int {

@@ -13,20 +13,22 @@ type Viewers struct {
 	streams map[LogKey]*stream
 }
 
-// LogKey names what viewers follow.
+// LogKey names what viewers follow. How much of its past each of them wants, and which of the two outputs, may differ.
 type LogKey struct {
-	Tier, Allocation, Task string
-	Query                  LogQuery
+	Runtime          Runtime
+	Allocation, Task string
+	After            string // see LogQuery
 }
 
-// Follow calls each with the pieces of a log until it ends, or ctx does, whose cause is returned then. The first viewer
-// of key begins the stream with open, which goes on until the last one has left.
-func (v *Viewers) Follow(ctx context.Context, key LogKey, open func(ctx context.Context, each func(Piece) error) error, each func(Piece) error) error {
-	s, at := v.join(ctx, key, open)
+// Follow calls each with what q wants of a log until the log ends, or ctx does, whose cause is returned then. The first
+// viewer begins the stream, which goes on until the last one has left. Who wants more of the past than is kept begins a
+// new one for themselves and for those who come after.
+func (v *Viewers) Follow(ctx context.Context, in Place, key LogKey, q LogQuery, each func(Piece) error) error {
+	s, at := v.join(ctx, in, key, q)
 	defer v.leave(key, s)
 	for {
 		pieces, moved, err := s.next(&at)
-		if !key.Query.Times {
+		if !q.Times {
 			pieces = merged(pieces)
 		}
 		for _, p := range pieces {
@@ -53,27 +55,28 @@ func (v *Viewers) Follow(ctx context.Context, key LogKey, open func(ctx context.
 
 // join returns the stream of key and where a new viewer begins in it. One that is over, or keeps too little for a new
 // viewer, is replaced; it goes on for those who have it.
-func (v *Viewers) join(ctx context.Context, key LogKey, open func(context.Context, func(Piece) error) error) (*stream, position) {
+func (v *Viewers) join(ctx context.Context, in Place, key LogKey, q LogQuery) (*stream, position) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if s := v.streams[key]; s != nil {
-		if at, ok := s.begin(key.Query.Lines); ok {
+		if at, ok := s.begin(q); ok {
 			s.viewers++
 			return s, at
 		}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &stream{cancel: cancel, viewers: 1}
+	s := &stream{query: q, cancel: cancel, viewers: 1}
+	s.query.Stdout, s.query.Stderr = true, true
 	if v.streams == nil {
 		v.streams = map[LogKey]*stream{}
 	}
 	v.streams[key] = s
 	go func() {
-		err := Protect(func() error { return open(ctx, s.put) })
+		err := Protect(func() error { return key.Runtime.Log(ctx, in, s.query, s.put) })
 		v.forget(key, s)
 		s.end(err)
 	}()
-	return s, position{}
+	return s, position{unwanted: unwanted(q)}
 }
 
 func (v *Viewers) leave(key LogKey, s *stream) {
@@ -98,15 +101,17 @@ func (v *Viewers) forget(key LogKey, s *stream) {
 
 // stream is a log on its way to its viewers, with the newest part of it.
 type stream struct {
+	query   LogQuery
 	cancel  context.CancelFunc
 	viewers int // guarded by Viewers.mu
 
-	mu     sync.Mutex
-	number int     // of the next chunk
-	kept   [2]kept // of stdout and of stderr
-	moved  chan struct{}
-	ended  bool
-	err    error
+	mu        sync.Mutex
+	container string
+	number    int     // of the next chunk
+	kept      [2]kept // of stdout and of stderr
+	moved     chan struct{}
+	ended     bool
+	err       error
 }
 
 // kept is the newest chunks of one of the two outputs. Each has its own room, so that a talkative one leaves the other's
@@ -134,6 +139,11 @@ func (s *stream) put(p Piece) error {
 	p.Data = bytes.Clone(p.Data)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if p.Container != "" {
+		s.container = p.Container
+		s.wake()
+		return nil
+	}
 	k := &s.kept[p.Output()]
 	k.chunks = append(k.chunks, chunk{p, s.number})
 	s.number++

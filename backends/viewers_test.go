@@ -11,8 +11,10 @@ import (
 	"time"
 )
 
-// source is a log that a test writes.
+// source is the log of every task, which a test writes.
 type source struct {
+	Runtime
+	asked  atomic.Pointer[LogQuery] // last
 	opened atomic.Int32
 	pieces chan Piece
 	gone   chan struct{}
@@ -20,7 +22,8 @@ type source struct {
 
 func newSource() *source { return &source{pieces: make(chan Piece), gone: make(chan struct{}, 10)} }
 
-func (s *source) open(ctx context.Context, each func(Piece) error) error {
+func (s *source) Log(ctx context.Context, _ Place, q LogQuery, each func(Piece) error) error {
+	s.asked.Store(&q)
 	s.opened.Add(1)
 	defer func() { s.gone <- struct{}{} }()
 	for {
@@ -46,11 +49,14 @@ type viewer struct {
 }
 
 func view1(v *Viewers, s *source, lines int) viewer {
+	return viewOf(v, s, LogQuery{Stdout: true, Stderr: true, Lines: lines, Follow: true})
+}
+
+func viewOf(v *Viewers, s *source, q LogQuery) viewer {
 	ctx, leave := context.WithCancel(context.Background())
 	w := viewer{make(chan Piece), make(chan error, 1), leave}
-	key := LogKey{Task: "web", Query: LogQuery{Lines: lines, Follow: true}}
 	go func() {
-		w.ended <- v.Follow(ctx, key, s.open, func(p Piece) error {
+		w.ended <- v.Follow(ctx, Place{}, LogKey{Runtime: s, Task: "web"}, q, func(p Piece) error {
 			select {
 			case w.got <- p:
 			case <-ctx.Done():
@@ -69,6 +75,9 @@ func (w viewer) wants(t *testing.T, want string) {
 		case p := <-w.got:
 			if p.Skipped > 0 {
 				got += fmt.Sprintf("<%d>", p.Skipped)
+			}
+			if p.Container != "" {
+				got += "[" + p.Container + "]"
 			}
 			got += string(p.Data)
 		case <-time.After(5 * time.Second):
@@ -179,34 +188,115 @@ func TestALineWithoutEndIsSkippedInPart(t *testing.T) {
 	w.leave()
 }
 
-func TestWhatIsWrittenTogetherIsCountedTogether(t *testing.T) {
+// TestViewersOfOneLogShareItWhateverOfItEachWants as long as what they want of its past is kept.
+func TestViewersOfOneLogShareItWhateverOfItEachWants(t *testing.T) {
+	var v Viewers
+	s := newSource()
+	at := func(second int) time.Time { return time.Unix(1000+int64(second), 0) }
+	first := viewOf(&v, s, LogQuery{Stderr: true, Lines: 3, Follow: true})
+	s.pieces <- Piece{Container: "c1"}
+	first.wants(t, "[c1]")
+	for i := range 6 {
+		s.pieces <- Piece{Stderr: i%2 == 1, Time: at(i), Data: fmt.Appendf(nil, "%d\n", i)}
+	}
+	first.wants(t, "1\n3\n5\n")
+	if q := s.asked.Load(); !q.Stdout || !q.Stderr || q.Lines != 3 {
+		t.Errorf("asked for %+v", *q)
+	}
+	both := LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}
+	var others []viewer
+	for _, c := range []struct {
+		change func(q *LogQuery)
+		want   string
+	}{
+		{func(q *LogQuery) { q.Lines = 0 }, ""},
+		{func(q *LogQuery) { q.Lines = 1 }, "4\n5\n"}, // of each
+		{func(q *LogQuery) { q.Lines = 3 }, "0\n1\n2\n3\n4\n5\n"},
+		{func(q *LogQuery) { q.Lines, q.Stderr = 2, false }, "2\n4\n"},
+		{func(q *LogQuery) { q.Lines, q.Times = 2, true }, "2\n3\n4\n5\n"},
+		{func(q *LogQuery) { q.Since = at(2) }, "2\n3\n4\n5\n"},
+		{func(q *LogQuery) { q.Since, q.Lines = at(2), 1 }, "4\n5\n"},
+		{func(q *LogQuery) { q.Since, q.Stdout = at(9), false }, ""},
+	} {
+		q := both
+		c.change(&q)
+		w := viewOf(&v, s, q)
+		w.wants(t, "[c1]"+c.want)
+		others = append(others, w)
+	}
+	if n := s.opened.Load(); n != 1 {
+		t.Errorf("%d streams were opened", n)
+	}
+	s.pieces <- Piece{Data: []byte("out\n")}
+	s.pieces <- Piece{Stderr: true, Data: []byte("err\n")}
+	for i, want := range []string{"out\nerr\n", "out\nerr\n", "out\nerr\n", "out\n", "out\nerr\n", "out\nerr\n", "out\nerr\n", "err\n"} {
+		others[i].wants(t, want)
+	}
+	first.wants(t, "err\n")
+	for _, q := range []LogQuery{{Stdout: true, Lines: 9}, {Stdout: true, Lines: -1}, {Stderr: true, Lines: -1, Since: at(1)}} {
+		if _, enough := v.streams[LogKey{Runtime: s, Task: "web"}].begin(q); enough {
+			t.Errorf("%+v: what came before the stream was not needed", q)
+		}
+	}
+	for _, w := range append(others, first) {
+		w.leave()
+		<-w.ended
+	}
+	if len(v.streams) != 0 {
+		t.Errorf("%d streams are left", len(v.streams))
+	}
+}
+
+// TestASlowViewerOfOneOutputIsNotToldOfTheOther, which came faster than it reads.
+func TestASlowViewerOfOneOutputIsNotToldOfTheOther(t *testing.T) {
 	s := &stream{}
-	at := time.Unix(1, 0)
-	for i, text := range []string{"a\n", "b\n", "c\n", "d\n"} {
-		s.put(Piece{Stderr: i%2 == 1, Time: at, Data: []byte(text)})
+	at := position{unwanted: unwanted(LogQuery{Stdout: true})}
+	s.put(Piece{Data: []byte("out\n")})
+	for range 3000 {
+		s.put(Piece{Stderr: true, Data: []byte(strings.Repeat("x", 1000) + "\n")})
 	}
-	begin := func(lines int) string {
-		at, ok := s.begin(lines)
-		if !ok {
-			t.Fatal("not enough is kept")
-		}
-		got := ""
-		for _, p := range at.history {
-			got += string(p.Data)
-		}
-		return got
-	}
-	for lines, want := range map[int]string{0: "", 1: "d\n", 3: "b\nc\nd\n", 9: "a\nb\nc\nd\n", -1: "a\nb\nc\nd\n"} {
-		if got := begin(lines); got != want {
-			t.Errorf("the last %d lines: got %q, want %q", lines, got, want)
+	s.end(nil)
+	for range 2 {
+		pieces, _, _ := s.next(&at)
+		for _, p := range pieces {
+			if p.Stderr || string(p.Data) != "out\n" {
+				t.Errorf("got %+v", p)
+			}
 		}
 	}
-	s = &stream{}
-	for i, text := range []string{"a\n", "b\n", "c\n", "d\n"} {
-		s.put(Piece{Stderr: i%2 == 1, Data: []byte(text)})
+}
+
+// TestAViewerHoldsLittleAtATime also of a log that comes in large pieces, and of its past.
+func TestAViewerHoldsLittleAtATime(t *testing.T) {
+	s := &stream{}
+	for range 20 {
+		s.put(Piece{Data: []byte(strings.Repeat("x", 32<<10-1) + "\n")})
 	}
-	if got := begin(1); got != "c\nd\n" {
-		t.Errorf("the last line of each: got %q", got)
+	late, ok := s.begin(LogQuery{Stdout: true, Lines: 15})
+	if !ok {
+		t.Fatal("not enough is kept")
+	}
+	for _, c := range []struct {
+		at   position
+		want int
+	}{{position{}, 20}, {late, 15}} {
+		lines := 0
+		for {
+			pieces, moved, _ := s.next(&c.at)
+			if moved != nil {
+				break
+			}
+			size := 0
+			for _, p := range pieces {
+				size += len(p.Data)
+			}
+			if lines += size >> 15; size > bytesAtOnce {
+				t.Errorf("%d bytes at once", size)
+			}
+		}
+		if lines != c.want {
+			t.Errorf("got %d lines, want %d", lines, c.want)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ const (
 	pollEvery  = 2 * time.Second
 	retryEvery = time.Second
 	quiet      = 3 * time.Second // after a task's end: what it wrote is still on its way through files
-	hiccup     = time.Minute     // how long a log that was shown already is asked for again, whatever fails
+	hiccup     = time.Minute     // how long the log of a task's next container is asked for, whatever fails
 )
 
 // follow shows the logs that the request is about until all of them have ended for good.
@@ -192,37 +192,33 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 	if t.task.State == "pending" && t.task.Restarts == 0 {
 		q.Lines = -1 // all of it is yet to come
 	}
-	begun, busy := time.Now(), false
+	busy := false
 	var failing time.Time // zero: it does not
-	for resumed := false; ; resumed = true {
-		last, err := f.stream(ctx, runtime, t, q, log)
+	for {
+		container, err := f.stream(ctx, runtime, t, q, log)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case f.over(t):
 			f.finished(t, log)
 			return nil
-		case err == nil, errors.Is(err, backends.ErrNoLog), resumed && errors.Is(err, backends.ErrNoTimes):
-			// The container has stopped, and there is another one soon, or Nomad says that the task is over.
+		case container != "" && err == nil:
+			// It has stopped, and there is another one soon, or Nomad says that the task is over.
+			q.Lines, q.Since, q.After = -1, time.Time{}, container
+			failing, busy = time.Time{}, false
+		case errors.Is(err, backends.ErrNoLog):
+			failing = time.Time{}
+		case q.After != "" && errors.Is(err, backends.ErrNoTimes): // Docker has not answered, and in Nomad's files it cannot be told what is new
 		case errors.Is(err, backends.ErrBusy):
 			if !busy {
 				log.note("%s; waiting for a place", escape.Text(explainLog(err, t.name()).Error()))
 			}
 			busy = true
-		case !resumed, errors.Is(err, backends.ErrForbidden), !failing.IsZero() && time.Since(failing) > hiccup:
+		case q.After == "", container != "", errors.Is(err, backends.ErrForbidden), !failing.IsZero() && time.Since(failing) > hiccup:
 			return explainLog(err, t.name())
 		case failing.IsZero():
 			failing = time.Now()
 			log.note("%s; following goes on", escape.Text(explainLog(err, t.name()).Error()))
-		}
-		if err == nil || !last.IsZero() {
-			failing = time.Time{}
-		}
-		switch {
-		case !last.IsZero():
-			q.Lines, q.Since = -1, last.Add(1)
-		case err == nil && q.Since.IsZero(): // it was silent, or nothing of the past was wanted
-			q.Lines, q.Since = -1, begun
 		}
 		select {
 		case <-time.After(retryEvery):
@@ -231,9 +227,9 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 	}
 }
 
-// stream follows a task's log until it ends, or until the task is over and nothing comes any more. It returns the time of
-// the last piece.
-func (f *follower) stream(ctx context.Context, runtime router.Runtime, t logTask, q backends.LogQuery, log *taskLog) (last time.Time, err error) {
+// stream follows a task's log until it ends, or until the task is over and nothing comes any more. It returns the container
+// whose log it was; empty: it was that of no container, or could not be read.
+func (f *follower) stream(ctx context.Context, runtime router.Runtime, t logTask, q backends.LogQuery, log *taskLog) (container string, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var moved atomic.Int64
@@ -258,12 +254,13 @@ func (f *follower) stream(ctx context.Context, runtime router.Runtime, t logTask
 		printing.Store(true)
 		defer printing.Store(false)
 		defer func() { moved.Store(time.Now().UnixNano()) }()
-		if !p.Time.IsZero() {
-			last = p.Time
+		if p.Container != "" {
+			container = p.Container
+			return nil
 		}
 		return log.print(p)
 	})
-	return last, err
+	return container, err
 }
 
 // finished says how a task has ended, and where it goes on if it does.

@@ -94,7 +94,7 @@ func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(ba
 	if !begun && errors.Is(err, backends.ErrNoLog) && runtime == backends.Runtime(t.Docker) && t.Way != WithDocker {
 		inFiles := t.log(ctx, t.Nomad[place.Allocation.Tier], place, q, each)
 		if q.Follow && errors.Is(inFiles, backends.ErrNoTimes) {
-			return err // there will be a container, which has times
+			return err // there will be a container
 		}
 		return inFiles
 	}
@@ -102,13 +102,11 @@ func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(ba
 }
 
 func (t *taskRuntime) log(ctx context.Context, runtime backends.Runtime, place backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
-	if !q.Follow {
+	if !q.Follow || runtime != backends.Runtime(t.Docker) && q.OfContainers() {
 		return runtime.Log(ctx, place, q, each)
 	}
-	key := backends.LogKey{Tier: place.Allocation.Tier, Allocation: place.Allocation.ID, Task: place.Task, Query: q}
-	return t.viewers.Follow(ctx, key, func(ctx context.Context, each func(backends.Piece) error) error {
-		return runtime.Log(ctx, place, q, each)
-	}, each)
+	key := backends.LogKey{Runtime: runtime, Allocation: place.Allocation.ID, Task: place.Task, After: q.After}
+	return t.viewers.Follow(ctx, place, key, q, each)
 }
 
 // choose returns the runtime that reaches the task.

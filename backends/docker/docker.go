@@ -31,6 +31,7 @@ type Node = backends.Node
 const (
 	connectTimeout = 3 * time.Second
 	answerTimeout  = 10 * time.Second // for all that one question asks of a daemon
+	logPatience    = time.Minute      // for how long a log that was interrupted is asked for again
 
 	idlePerDaemon = 2
 	idleTimeout   = time.Minute
@@ -41,10 +42,11 @@ const (
 
 // Docker is the daemons of all nodes. It may be used by many at the same time.
 type Docker struct {
-	hosts  template
-	pinned dockerclient.APIVersion // nil: negotiate
-	tls    *tls.Config             // nil: not encrypted
-	answer time.Duration
+	hosts    template
+	pinned   dockerclient.APIVersion // nil: negotiate
+	tls      *tls.Config             // nil: not encrypted
+	answer   time.Duration
+	patience time.Duration
 
 	mu      sync.Mutex
 	daemons map[string]*daemon // by endpoint
@@ -63,7 +65,7 @@ func Open(s Settings) (*Docker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
 	}
-	d := &Docker{hosts: hosts, tls: config, answer: answerTimeout, daemons: map[string]*daemon{}}
+	d := &Docker{hosts: hosts, tls: config, answer: answerTimeout, patience: logPatience, daemons: map[string]*daemon{}}
 	if s.API != "" {
 		if d.pinned, err = dockerclient.NewAPIVersion(s.API); err != nil {
 			return nil, fmt.Errorf("docker: dockerapi: %w", err)

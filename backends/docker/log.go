@@ -19,6 +19,9 @@ func (d *Docker) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 	if err := l.find(ctx); err != nil {
 		return err
 	}
+	if l.at.ID == q.After {
+		return sayf("%w of task %s yet: its next container has not been made", backends.ErrNoLog, shown(in.Task))
+	}
 	if !q.Stdout && !q.Stderr {
 		return nil
 	}
@@ -34,6 +37,7 @@ type log struct {
 	speaker *speaker
 	at      described
 
+	named bool      // to the caller
 	asked time.Time // the daemon's time of the first answer
 	done  delivered
 }
@@ -58,7 +62,6 @@ func (l *log) find(ctx context.Context) error {
 }
 
 const (
-	again      = 30 * time.Second // how long a source that was interrupted is asked again
 	againPause = 100 * time.Millisecond
 	againLater = 2 * time.Second
 )
@@ -80,14 +83,16 @@ func (l *log) read(ctx context.Context) error {
 	}
 	var refused error // by the caller
 	deliver := func(p backends.Piece, _ bool) error {
-		if p.Stderr && !l.query.Stderr || !p.Stderr && !l.query.Stdout {
-			return nil
-		}
-		if most := &skip[p.Output()]; *most > 0 {
-			*most -= dropLines(&p, *most)
-		}
-		if p = l.done.news(p); len(p.Data) == 0 {
-			return nil
+		if p.Container == "" {
+			if p.Stderr && !l.query.Stderr || !p.Stderr && !l.query.Stdout {
+				return nil
+			}
+			if most := &skip[p.Output()]; *most > 0 {
+				*most -= dropLines(&p, *most)
+			}
+			if p = l.done.news(p); len(p.Data) == 0 {
+				return nil
+			}
 		}
 		refused = l.each(p)
 		return refused
@@ -105,7 +110,7 @@ func (l *log) read(ctx context.Context) error {
 			return l.failed(ctx, err)
 		}
 		if l.done.count > before || until.IsZero() || time.Since(begun) > againLater {
-			pause, until = againPause, time.Now().Add(again)
+			pause, until = againPause, time.Now().Add(l.docker.patience)
 		}
 		found := l.find(ctx)
 		switch {
@@ -192,6 +197,12 @@ func (l *log) fetch(ctx context.Context, r request, f func(backends.Piece, bool)
 	defer answer.Body.Close()
 	if l.asked.IsZero() {
 		l.asked, _ = http.ParseTime(answer.Header.Get("Date"))
+	}
+	if r.follow && !l.named {
+		l.named = true
+		if err := f(backends.Piece{Container: l.at.ID}, false); err != nil {
+			return err
+		}
 	}
 	return newEntries(answer.Body, l.at.Config.Tty, r.times).each(f)
 }

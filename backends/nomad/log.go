@@ -13,7 +13,7 @@ import (
 // Log reads the files in which Nomad keeps what a task wrote. It needs no more than the capability read-logs. Their end
 // cannot be told from a pause, so a followed log goes on until ctx ends.
 func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
-	if q.Times || !q.Since.IsZero() {
+	if q.OfContainers() {
 		return fmt.Errorf("%w: Nomad's files hold none", backends.ErrNoTimes)
 	}
 	if _, err := c.query(ctx, ""); err != nil {
