@@ -75,6 +75,112 @@ func TestTailGoesOnInTheNextContainerAndEndsWithTheTask(t *testing.T) {
 	}
 }
 
+// TestTheNextContainersLogIsWholeAndNothingComesTwice also where the container before was silent while it was followed,
+// and stays stopped for a while before its successor comes.
+func TestTheNextContainersLogIsWholeAndNothingComesTwice(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	host := dockertest.Daemon(t)
+	cluster := nomadtest.Simulated(t)
+	allocation := newAllocation()
+	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+	run := func(script string) string {
+		return dockertest.Run(t, "box-"+allocation, nomadLabels(allocation), "sh", "-c", script)
+	}
+	container := run("echo old; exec sleep 600")
+	g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
+	tails := map[string]string{"tail": "old\n", "tail -n 0": "", "tail --stdout": "old\n", "tail -n all": "old\n", "tail --since 0s": ""}
+	got := map[string]*lockedBuffer{}
+	for line := range tails {
+		cmd := g.ssh("wim", line+" p-team1-box/g/box")
+		got[line] = new(lockedBuffer)
+		cmd.Stdout = got[line]
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	}
+	shown := func(more string) {
+		t.Helper()
+		for line, before := range tails {
+			tails[line] = before + more
+			for until := time.Now().Add(20 * time.Second); got[line].String() != tails[line]; time.Sleep(50 * time.Millisecond) {
+				if time.Now().After(until) {
+					t.Fatalf("%s shows %q, want %q", line, got[line], tails[line])
+				}
+			}
+		}
+	}
+	shown("")
+	for i := range 2 {
+		dockertest.Kill(t, container)
+		time.Sleep(3 * time.Second)
+		dockertest.Remove(t, container)
+		time.Sleep(2 * time.Second)
+		container = run(fmt.Sprintf("echo new %d; exec sleep 600", i))
+		shown(fmt.Sprintf("new %d\n", i))
+	}
+}
+
+// TestTailsOfOneLogShareAStreamWhateverOfItTheyWant counts the questions for it that reach the cluster.
+func TestTailsOfOneLogShareAStreamWhateverOfItTheyWant(t *testing.T) {
+	t.Parallel()
+	cluster := nomadtest.Simulated(t)
+	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "seq 200; seq 200 >&2; exec sleep 600"}}, newAllocation()))
+	g := startTestGateway(t, cluster.URL, "")
+	asked := 0
+	for i, c := range []struct{ flags, last string }{
+		{"", "200\n"}, {"", "200\n"}, {"-n 3", "198\n199\n200\n"}, {"--stdout", "200\n"}, {"-n 1 --stdout --grep 2", "200\n"},
+	} {
+		session, err := g.dial(t, "wim").NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := new(lockedBuffer)
+		session.Stdout = out
+		if err := session.Start("tail " + c.flags + " p-team1-box/g/box"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the last lines are shown", func() bool { return strings.HasSuffix(out.String(), c.last) })
+		requests := cluster.Sim.Traffic("/v1/client/fs/logs/{id}").Requests
+		if i == 0 {
+			asked = requests
+		} else if requests != asked || asked == 0 {
+			t.Errorf("%q: %d questions, the first alone needed %d", c.flags, requests, asked)
+		}
+	}
+}
+
+// TestALogWhoseContainerIsGoneComesFromNomadsFiles as long as Nomad keeps them.
+func TestALogWhoseContainerIsGoneComesFromNomadsFiles(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	host := dockertest.Daemon(t)
+	cluster := nomadtest.Simulated(t)
+	allocation := newAllocation()
+	job := boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation)
+	at := time.Now()
+	job.Groups[0].Allocations[0].ClientStatus = "complete"
+	job.Groups[0].Allocations[0].Tasks = map[string]sim.TaskState{"box": {
+		State: "dead", Events: []sim.Event{sim.Started(at), sim.Terminated(at, 0, "")},
+	}}
+	cluster.Sim.Run(job)
+	cluster.Sim.Log(allocation, "box", "stdout", []byte("kept\n"))
+	auto := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
+	for _, line := range []string{"logs " + allocation, "tail " + allocation} {
+		if out, err := auto.ssh("wim", line).Output(); string(out) != "kept\n" || err != nil {
+			t.Errorf("%s: got %q, %v", line, out, err)
+		}
+	}
+	only := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\ndocker.exec = \"docker\"\n", host))
+	logs := only.ssh("wim", "logs", allocation)
+	var stderr bytes.Buffer
+	logs.Stderr = &stderr
+	if out, err := logs.Output(); len(out) > 0 || err == nil || !strings.Contains(stderr.String(), "container") {
+		t.Errorf("with docker alone: got %q, %v, %q", out, err, stderr.String())
+	}
+}
+
 func TestTailOfAProcessGoesOnAfterARestartAndEndsWithTheTask(t *testing.T) {
 	t.Parallel()
 	needSSH(t)

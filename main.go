@@ -155,7 +155,7 @@ func runDemo(command []string) int {
 	}
 	defer d.Close()
 	if len(command) > 0 {
-		code, err := d.Run(ctx, demo.Quote(command), os.Stdin, os.Stdout, os.Stderr)
+		code, err := d.Run(ctx, command, os.Stdin, os.Stdout, os.Stderr)
 		if err != nil {
 			return complain(1, "demo: %v", err)
 		}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/shlex"
+
 	"nomadctld/config"
 	"nomadctld/internal/demo"
 	"nomadctld/internal/gateway"
@@ -67,7 +69,11 @@ func TestTheDocumentedOutputsAreTheDemos(t *testing.T) {
 	}
 	for _, block := range blocks {
 		var stdout, stderr bytes.Buffer
-		if _, err := d.Run(t.Context(), string(block[1]), strings.NewReader(""), &stdout, &stderr); err != nil {
+		words, err := shlex.Split(string(block[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Run(t.Context(), words, strings.NewReader(""), &stdout, &stderr); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := dates.ReplaceAllString(stdout.String(), ""), dates.ReplaceAllString(string(block[2]), ""); got != want {

@@ -7,13 +7,13 @@ import (
 
 // position is how far a viewer is in a stream.
 type position struct {
-	container string  // that the viewer knows of
-	history   []Piece // to be seen before anything else
-	number    int     // of the next chunk
-	unwanted  [2]bool // outputs
-	lines     [2]int  // ends of lines that the viewer is past, of each output
-	missed    [2]int  // stream.kept.gone when the viewer was last told
-	torn      [2]bool // the rest of a line is still to be skipped
+	live     bool    // the viewer knows that the stream is
+	history  []Piece // to be seen before anything else
+	number   int     // of the next chunk
+	unwanted [2]bool // outputs
+	lines    [2]int  // ends of lines that the viewer is past, of each output
+	missed   [2]int  // stream.kept.gone when the viewer was last told
+	torn     [2]bool // the rest of a line is still to be skipped
 }
 
 func unwanted(q LogQuery) [2]bool { return [2]bool{!q.Stdout, !q.Stderr} }
@@ -40,13 +40,13 @@ func portion(pieces []Piece) int {
 func (s *stream) next(at *position) (pieces []Piece, moved <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.container != at.container {
-		at.container = s.container
-		return []Piece{{Container: s.container}}, nil, nil
-	}
 	if n := portion(at.history); n > 0 {
 		pieces, at.history = at.history[:n], at.history[n:]
 		return pieces, nil, nil
+	}
+	if s.live && !at.live {
+		at.live = true
+		return []Piece{{Live: true, Container: s.container}}, nil, nil
 	}
 	for i := range s.kept {
 		if k := &s.kept[i]; k.gone > max(at.number, at.missed[i]) {
@@ -125,7 +125,7 @@ func piecesOf(chunks []chunk) []Piece {
 func (s *stream) begin(q LogQuery) (at position, enough bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
+	if s.ended || !s.live && (q.Lines != s.query.Lines || !q.Since.Equal(s.query.Since)) {
 		return at, false
 	}
 	at.number, at.unwanted = s.number, unwanted(q)

@@ -88,15 +88,18 @@ type LogQuery struct {
 	After          string // a container, of which no log is wanted, but of the one that takes its place; empty: any
 }
 
-// Piece is a part of a log. Data is valid during the call only and may end anywhere, in the middle of a line too. It is
-// empty in the first piece of a container's log that is followed, which names the container.
+// Piece is a part of a log. Data is valid during the call only and may end anywhere, in the middle of a line too.
 type Piece struct {
-	Container string
-	Stderr    bool
-	Time      time.Time // when it was written; zero: not known. Where times are wanted, a piece is of one line
-	Data      []byte
+	Stderr bool
+	Time   time.Time // when it was written; zero: not known. Where times are wanted, a piece is of one line
+	Data   []byte
 	// Skipped is how many lines, in whole or in part, a viewer of a shared stream has missed here; Data is empty then.
 	Skipped int
+
+	// In a log that is followed one piece is Live, without Data: what there was has been passed on, and now comes what is
+	// new. It names the Container whose log it is; empty: that of no container.
+	Live      bool
+	Container string
 }
 
 // OfContainers reports whether q asks for what only a container's log has: times, and its being another's.

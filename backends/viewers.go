@@ -106,7 +106,8 @@ type stream struct {
 	viewers int // guarded by Viewers.mu
 
 	mu        sync.Mutex
-	container string
+	live      bool    // what there was when it was asked for is here
+	container string  // see Piece
 	number    int     // of the next chunk
 	kept      [2]kept // of stdout and of stderr
 	moved     chan struct{}
@@ -139,8 +140,8 @@ func (s *stream) put(p Piece) error {
 	p.Data = bytes.Clone(p.Data)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.Container != "" {
-		s.container = p.Container
+	if p.Live {
+		s.live, s.container = true, p.Container
 		s.wake()
 		return nil
 	}

@@ -76,7 +76,7 @@ func (w viewer) wants(t *testing.T, want string) {
 			if p.Skipped > 0 {
 				got += fmt.Sprintf("<%d>", p.Skipped)
 			}
-			if p.Container != "" {
+			if p.Live {
 				got += "[" + p.Container + "]"
 			}
 			got += string(p.Data)
@@ -194,12 +194,16 @@ func TestViewersOfOneLogShareItWhateverOfItEachWants(t *testing.T) {
 	s := newSource()
 	at := func(second int) time.Time { return time.Unix(1000+int64(second), 0) }
 	first := viewOf(&v, s, LogQuery{Stderr: true, Lines: 3, Follow: true})
-	s.pieces <- Piece{Container: "c1"}
-	first.wants(t, "[c1]")
 	for i := range 6 {
 		s.pieces <- Piece{Stderr: i%2 == 1, Time: at(i), Data: fmt.Appendf(nil, "%d\n", i)}
 	}
 	first.wants(t, "1\n3\n5\n")
+	key := LogKey{Runtime: s, Task: "web"}
+	if _, enough := v.streams[key].begin(LogQuery{Stdout: true, Stderr: true}); enough {
+		t.Error("joined by one who wants less of the past while more of it may come")
+	}
+	s.pieces <- Piece{Live: true, Container: "c1"}
+	first.wants(t, "[c1]")
 	if q := s.asked.Load(); !q.Stdout || !q.Stderr || q.Lines != 3 {
 		t.Errorf("asked for %+v", *q)
 	}
@@ -221,7 +225,7 @@ func TestViewersOfOneLogShareItWhateverOfItEachWants(t *testing.T) {
 		q := both
 		c.change(&q)
 		w := viewOf(&v, s, q)
-		w.wants(t, "[c1]"+c.want)
+		w.wants(t, c.want+"[c1]")
 		others = append(others, w)
 	}
 	if n := s.opened.Load(); n != 1 {
@@ -234,7 +238,7 @@ func TestViewersOfOneLogShareItWhateverOfItEachWants(t *testing.T) {
 	}
 	first.wants(t, "err\n")
 	for _, q := range []LogQuery{{Stdout: true, Lines: 9}, {Stdout: true, Lines: -1}, {Stderr: true, Lines: -1, Since: at(1)}} {
-		if _, enough := v.streams[LogKey{Runtime: s, Task: "web"}].begin(q); enough {
+		if _, enough := v.streams[key].begin(q); enough {
 			t.Errorf("%+v: what came before the stream was not needed", q)
 		}
 	}
@@ -272,6 +276,7 @@ func TestAViewerHoldsLittleAtATime(t *testing.T) {
 	for range 20 {
 		s.put(Piece{Data: []byte(strings.Repeat("x", 32<<10-1) + "\n")})
 	}
+	s.put(Piece{Live: true})
 	late, ok := s.begin(LogQuery{Stdout: true, Lines: 15})
 	if !ok {
 		t.Fatal("not enough is kept")

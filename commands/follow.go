@@ -254,7 +254,7 @@ func (f *follower) stream(ctx context.Context, runtime router.Runtime, t logTask
 		printing.Store(true)
 		defer printing.Store(false)
 		defer func() { moved.Store(time.Now().UnixNano()) }()
-		if p.Container != "" {
+		if p.Live {
 			container = p.Container
 			return nil
 		}

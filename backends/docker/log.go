@@ -19,8 +19,8 @@ func (d *Docker) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 	if err := l.find(ctx); err != nil {
 		return err
 	}
-	if l.at.ID == q.After {
-		return sayf("%w of task %s yet: its next container has not been made", backends.ErrNoLog, shown(in.Task))
+	if l.at.ID == q.After || q.Follow && l.at.State.StartedAt.IsZero() {
+		return sayf("%w of task %s yet: its next container has not been started", backends.ErrNoLog, shown(in.Task))
 	}
 	if !q.Stdout && !q.Stderr {
 		return nil
@@ -37,9 +37,11 @@ type log struct {
 	speaker *speaker
 	at      described
 
-	named bool      // to the caller
-	asked time.Time // the daemon's time of the first answer
-	done  delivered
+	newest  time.Time // of what there was when the log was asked for; zero: nothing
+	skip    [2]int    // lines of each output that are not wanted
+	done    delivered
+	live    bool // the caller knows that it has all that there was
+	refused error
 }
 
 // find finds the container, and then, when it is known, asks how it is.
@@ -72,41 +74,36 @@ func (l *log) read(ctx context.Context) error {
 		stdout: l.query.Stdout, stderr: l.query.Stderr, follow: l.query.Follow,
 		times: l.query.Times || l.query.Follow, since: l.query.Since, tail: -1,
 	}
-	var skip [2]int
+	var err error
+	switch {
+	case l.query.Lines > 0 && l.query.Lines <= mostEntries:
+		err = l.measure(ctx, &wanted)
+	case l.query.Follow:
+		err = l.last(ctx)
+	}
+	if err != nil {
+		return l.failed(ctx, err)
+	}
 	if l.query.Lines == 0 {
 		wanted.tail = 0
-	} else if l.query.Lines > 0 {
-		var err error
-		if skip, err = l.measure(ctx, &wanted); err != nil {
-			return l.failed(ctx, err)
-		}
 	}
-	var refused error // by the caller
-	deliver := func(p backends.Piece, _ bool) error {
-		if p.Container == "" {
-			if p.Stderr && !l.query.Stderr || !p.Stderr && !l.query.Stdout {
-				return nil
-			}
-			if most := &skip[p.Output()]; *most > 0 {
-				*most -= dropLines(&p, *most)
-			}
-			if p = l.done.news(p); len(p.Data) == 0 {
-				return nil
-			}
+	if l.newest.IsZero() || l.query.Lines == 0 || l.newest.Before(wanted.since) {
+		if err := l.passed(); err != nil {
+			return err
 		}
-		refused = l.each(p)
-		return refused
 	}
 	pause, until := againPause, time.Time{}
 	for {
 		before, begun := l.done.count, time.Now()
-		err := l.fetch(ctx, wanted, deliver)
+		err := l.fetch(ctx, wanted, l.pass)
 		switch {
-		case refused != nil:
-			return refused
+		case l.refused != nil:
+			return l.refused
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case err == nil && !wanted.follow, !l.query.Follow, err != nil && !interrupted(err):
+		case err == nil && !wanted.follow:
+			return l.passed()
+		case !l.query.Follow, err != nil && !interrupted(err):
 			return l.failed(ctx, err)
 		}
 		if l.done.count > before || until.IsZero() || time.Since(begun) > againLater {
@@ -115,10 +112,10 @@ func (l *log) read(ctx context.Context) error {
 		found := l.find(ctx)
 		switch {
 		case err == nil && errors.Is(found, backends.ErrNoLog):
-			return nil
+			return l.passed()
 		case err == nil && found == nil && !l.at.State.Running:
 			// The daemon may end the stream before it has read the last that the container wrote.
-			wanted, skip = l.rest(wanted), [2]int{}
+			wanted = l.rest(wanted)
 			wanted.follow = false
 			continue
 		case found != nil && !errors.Is(found, ErrUnreachable), time.Now().After(until):
@@ -133,17 +130,42 @@ func (l *log) read(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		pause = min(2*pause, againLater)
-		wanted, skip = l.rest(wanted), [2]int{}
+		wanted = l.rest(wanted)
 	}
+}
+
+// pass passes on what of a piece is wanted and not known yet.
+func (l *log) pass(p backends.Piece, _ bool) error {
+	if p.Stderr && l.query.Stderr || !p.Stderr && l.query.Stdout {
+		if most := &l.skip[p.Output()]; *most > 0 {
+			*most -= dropLines(&p, *most)
+		}
+		if p = l.done.news(p); len(p.Data) > 0 {
+			l.refused = l.each(p)
+		}
+	}
+	if l.refused != nil || p.Time.Before(l.newest) {
+		return l.refused
+	}
+	return l.passed()
+}
+
+// passed says, once, that what there was has been passed on.
+func (l *log) passed() error {
+	if l.query.Follow && !l.live {
+		l.live = true
+		l.refused = l.each(backends.Piece{Live: true, Container: l.at.ID})
+	}
+	return l.refused
 }
 
 // rest is what is asked for after an interruption.
 func (l *log) rest(r request) request {
-	r.tail = -1
+	r.tail, l.skip = -1, [2]int{}
 	if from := l.done.resume(); !from.IsZero() {
 		r.since = from
-	} else if l.asked.After(r.since) {
-		r.since = l.asked
+	} else if !l.newest.IsZero() && !l.newest.Before(r.since) {
+		r.since = l.newest.Add(1)
 	}
 	return r
 }
@@ -195,15 +217,6 @@ func (l *log) fetch(ctx context.Context, r request, f func(backends.Piece, bool)
 		return l.noLog(err)
 	}
 	defer answer.Body.Close()
-	if l.asked.IsZero() {
-		l.asked, _ = http.ParseTime(answer.Header.Get("Date"))
-	}
-	if r.follow && !l.named {
-		l.named = true
-		if err := f(backends.Piece{Container: l.at.ID}, false); err != nil {
-			return err
-		}
-	}
 	return newEntries(answer.Body, l.at.Config.Tty, r.times).each(f)
 }
 

@@ -16,11 +16,7 @@ const (
 // measure finds out how much to ask for, and how many lines of that to skip of each output, so that the last query.Lines
 // of each remain. The daemon counts entries, which are of both outputs and may be parts of a line; so they are counted
 // before. While the other output has enough, one that is written to rarely is not looked for in all of a long log.
-func (l *log) measure(ctx context.Context, wanted *request) (skip [2]int, err error) {
-	if l.query.Lines > mostEntries {
-		wanted.tail = -1
-		return skip, nil
-	}
+func (l *log) measure(ctx context.Context, wanted *request) error {
 	r := *wanted
 	r.stdout, r.stderr, r.follow, r.times = true, true, false, true
 	asks := [2]bool{l.query.Stdout, l.query.Stderr}
@@ -36,6 +32,7 @@ func (l *log) measure(ctx context.Context, wanted *request) (skip [2]int, err er
 			if first {
 				count++
 			}
+			l.newest = p.Time
 			if len(p.Data) > 0 {
 				lines[p.Output()] += bytes.Count(p.Data, newline)
 				open[p.Output()] = p.Data[len(p.Data)-1] != '\n'
@@ -43,7 +40,7 @@ func (l *log) measure(ctx context.Context, wanted *request) (skip [2]int, err er
 			return nil
 		})
 		if err != nil {
-			return skip, err
+			return err
 		}
 		all, enough, some := count < r.tail, true, false
 		for i := range asks {
@@ -51,7 +48,7 @@ func (l *log) measure(ctx context.Context, wanted *request) (skip [2]int, err er
 				lines[i]++
 			}
 			if asks[i] {
-				skip[i] = max(0, lines[i]-l.query.Lines)
+				l.skip[i] = max(0, lines[i]-l.query.Lines)
 				enough = enough && lines[i] > l.query.Lines
 				some = some || lines[i] > l.query.Lines
 			}
@@ -66,8 +63,17 @@ func (l *log) measure(ctx context.Context, wanted *request) (skip [2]int, err er
 		default:
 			continue
 		}
-		return skip, nil
+		return nil
 	}
+}
+
+// last finds out when the newest entry was written.
+func (l *log) last(ctx context.Context) error {
+	r := request{stdout: true, stderr: true, times: true, tail: 1}
+	return l.fetch(ctx, r, func(p backends.Piece, _ bool) error {
+		l.newest = p.Time
+		return nil
+	})
 }
 
 // mostEntries is more than are counted; of more lines than that, all come.

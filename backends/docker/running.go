@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"nomadctld/backends"
 )
@@ -13,6 +14,7 @@ type described struct {
 	ID    string
 	State struct {
 		Running, Paused, Restarting bool
+		StartedAt                   time.Time // zero: never
 		ExitCode                    int
 	}
 	Config struct {

@@ -48,6 +48,7 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 		leaves = append(leaves, leave)
 	}
 	var mu sync.Mutex
+	behind := len(kinds) // those of which something that there was is still to come
 	group, ctx2 := errgroup.WithContext(ctx)
 	if !q.Follow {
 		group.SetLimit(1) // stdout first
@@ -61,6 +62,14 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 				return context.Cause(ctx2)
 			}
 			return each(backends.Piece{Stderr: kind == "stderr", Data: data})
+		}
+		r.live = func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			if behind--; behind > 0 || !q.Follow {
+				return nil
+			}
+			return each(backends.Piece{Live: true})
 		}
 		group.Go(func() error {
 			return backends.Protect(func() error { return r.read(ctx2, q.Lines) })

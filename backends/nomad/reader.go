@@ -31,12 +31,14 @@ type reader struct {
 	kind   string
 	follow bool
 	each   func([]byte) error
+	live   func() error // called once all that there was when the section was looked for has been passed on
 
 	section section
+	isLive  bool
 	next    place // what comes next
 	back    int64 // how much to ask for, to get it
 	lost    time.Time
-	failed  error // of each
+	failed  error // of each or live
 }
 
 // read passes on the last lines of the log, or all if lines is negative, and what follows if that is wanted.
@@ -51,6 +53,9 @@ func (r *reader) read(ctx context.Context, lines int) error {
 	r.next, r.back = r.section.begin, frameSize
 	if r.next.file < 0 {
 		r.back = -1
+	}
+	if err := r.passed(); err != nil {
+		return err
 	}
 	return r.again(ctx, true, func() error { return r.pass(ctx) })
 }
@@ -155,11 +160,23 @@ func (r *reader) pass(ctx context.Context) error {
 				}
 			}
 			r.back = frameSize
+			if err := r.passed(); err != nil {
+				return err
+			}
 		}
 		if !r.follow && !r.next.before(until) {
 			return nil
 		}
 	}
+}
+
+// passed notes that the log has been passed on up to next.
+func (r *reader) passed() error {
+	if !r.isLive && !r.next.before(r.section.end) {
+		r.isLive = true
+		r.failed = r.live()
+	}
+	return r.failed
 }
 
 // skipped leaves out the lines that come before those that are wanted.

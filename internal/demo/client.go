@@ -8,9 +8,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Run runs one command line as wim, through a real SSH connection, and returns its exit code. When ctx ends the
-// command is interrupted.
-func (d *Demo) Run(ctx context.Context, line string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
+// Run runs one command as wim, through a real SSH connection, and returns its exit code. When ctx ends the
+// command is interrupted. Where the command wants a terminal and there is one, it gets it.
+func (d *Demo) Run(ctx context.Context, command []string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
 	conn, err := ssh.Dial("tcp", d.Address, &ssh.ClientConfig{
 		User:            "wim",
 		Auth:            []ssh.AuthMethod{ssh.PublicKeys(d.keys["wim"])},
@@ -24,6 +24,13 @@ func (d *Demo) Run(ctx context.Context, line string, stdin io.Reader, stdout, st
 	if err != nil {
 		return 1, err
 	}
+	if wantsTerminal(command[0]) {
+		restore, err := passTerminal(session, stdin, stdout)
+		if err != nil {
+			return 1, err
+		}
+		defer restore()
+	}
 	session.Stdout, session.Stderr = stdout, stderr
 	input, err := session.StdinPipe() // with session.Stdin, Run would wait for the end of stdin too
 	if err != nil {
@@ -35,7 +42,7 @@ func (d *Demo) Run(ctx context.Context, line string, stdin io.Reader, stdout, st
 	}()
 	stop := context.AfterFunc(ctx, func() { session.Signal(ssh.SIGINT) })
 	defer stop()
-	err = session.Run(line)
+	err = session.Run(quote(command))
 	var exit *ssh.ExitError
 	if errors.As(err, &exit) {
 		return exit.ExitStatus(), nil

@@ -22,8 +22,8 @@ Ctrl-C ends the demo and removes its keys.
 `, d.Address, file)
 }
 
-// Quote returns the words as one command line that the gateway splits into the same words.
-func Quote(words []string) string {
+// quote returns the words as one command line that the gateway splits into the same words.
+func quote(words []string) string {
 	quoted := make([]string, len(words))
 	for i, word := range words {
 		quoted[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"

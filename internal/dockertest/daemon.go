@@ -90,6 +90,14 @@ func Stopped(t testing.TB, name string, labels map[string]string, cmd ...string)
 	return id, code
 }
 
+// Kill ends a container, which stays there.
+func Kill(t testing.TB, id string) {
+	t.Helper()
+	if err := Client(t).KillContainer(docker.KillContainerOptions{ID: id}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Remove kills and removes a container; one that is gone already is no failure.
 func Remove(t testing.TB, id string) {
 	t.Helper()

@@ -19,7 +19,15 @@ func TCP(t testing.TB, host string) (addr string) {
 // Cut is TCP with a cable that can be cut: cut closes all connections that are open. New ones are let through again.
 func Cut(t testing.TB, host string) (addr string, cut func()) {
 	t.Helper()
-	return proxy(t, host, nil)
+	addr, end := proxy(t, host, nil)
+	return addr, func() { end(false) }
+}
+
+// Killed is TCP until kill: from then on no connection lasts.
+func Killed(t testing.TB, host string) (addr string, kill func()) {
+	t.Helper()
+	addr, end := proxy(t, host, nil)
+	return addr, func() { end(true) }
 }
 
 // TLS is TCP with encryption: only clients that show a certificate of the returned CA are let in.
@@ -30,7 +38,7 @@ func TLS(t testing.TB, host string) (addr string, files Certificates) {
 	return addr, files
 }
 
-func proxy(t testing.TB, host string, config *tls.Config) (addr string, cut func()) {
+func proxy(t testing.TB, host string, config *tls.Config) (addr string, end func(forever bool)) {
 	t.Helper()
 	target, err := url.Parse(host)
 	if err != nil {
@@ -76,7 +84,7 @@ func proxy(t testing.TB, host string, config *tls.Config) (addr string, cut func
 		open.close(true)
 		conversations.Wait()
 	})
-	return listener.Addr().String(), func() { open.close(false) }
+	return listener.Addr().String(), open.close
 }
 
 // tracked is connections that are closed together; one that comes too late is closed at once.
