@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,5 +98,61 @@ func TestWhatRunsATaskGoesAwayInTheMiddle(t *testing.T) {
 				t.Errorf("got %v, %q and %q, want the code 125 and one line", err, rest, stderr.String())
 			}
 		})
+	}
+}
+
+// TestTasksAreReachedTheWayThatIsConfigured with a daemon that nobody may speak to but for a docker task.
+func TestTasksAreReachedTheWayThatIsConfigured(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	daemon, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer daemon.Close()
+	var asked atomic.Int32
+	go func() {
+		for {
+			conn, err := daemon.Accept()
+			if err != nil {
+				return
+			}
+			asked.Add(1)
+			conn.Close()
+		}
+	}()
+	cluster := nomadtest.Simulated(t)
+	for driver, job := range map[string]string{"docker": "p-team1-docker", "raw_exec": "p-team1-process"} {
+		cluster.Sim.Run(sim.Job{ID: job, Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
+			Name: "box", Driver: driver, Command: []string{"/bin/sh", "-c", "echo logged; exec sleep 3600"},
+		}}}}})
+	}
+	for _, c := range []struct {
+		way, job string
+		docker   bool // is asked
+		code     int
+	}{
+		{"auto", "p-team1-process", false, 0},
+		{"auto", "p-team1-docker", true, 0}, // it does not answer, so Nomad is asked
+		{"nomad", "p-team1-process", false, 0},
+		{"nomad", "p-team1-docker", false, 0},
+		{"docker", "p-team1-process", true, 125},
+		{"docker", "p-team1-docker", true, 125},
+	} {
+		g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\ndocker.exec = %q\n", daemon.Addr(), c.way))
+		asked.Store(0)
+		cmd := g.ssh("wim", "exec", c.job, "echo", "hello")
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, _ := cmd.Output()
+		if code := cmd.ProcessState.ExitCode(); code != c.code || string(out) == "hello\n" != (c.code == 0) || strings.Count(stderr.String(), "\n") != min(code, 1) {
+			t.Errorf("%+v: got %d, %q, %q", c, code, out, stderr.String())
+		}
+		if (asked.Load() > 0) != c.docker {
+			t.Errorf("%+v: the daemon was spoken to %d times", c, asked.Load())
+		}
+		if out, err := g.ssh("wim", "logs", c.job+"/g/box").Output(); string(out) == "logged\n" != (c.code == 0) || (err == nil) != (c.code == 0) {
+			t.Errorf("%+v: logs: got %q, %v", c, out, err)
+		}
 	}
 }

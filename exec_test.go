@@ -213,6 +213,8 @@ func TestATerminalIsThePrograms(t *testing.T) {
 		c.shows("ready")
 		c.types("\x10\x11\x1a\x03\x04\x1c") // Ctrl-P, Ctrl-Q, Ctrl-Z, Ctrl-C, Ctrl-D, Ctrl-\
 		c.shows("10 11 1a 03 04 1c")
+		c.types("stty raw -echo; printf '[\\n\\377\\000\\r\\033]'; stty sane\n")
+		c.shows("[\n\xff\x00\r\x1b]")
 		c.types("\nexit 5\n")
 		if code, rest := c.ends(); code != 5 {
 			t.Errorf("got %d, want 5: %q", code, rest)
@@ -311,6 +313,30 @@ func TestSSHSignalsReachTheProgram(t *testing.T) {
 	})
 }
 
+func TestTheShellIsTheOneAskedFor(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	ways(t, func(t *testing.T, w way) {
+		shell := map[string]string{"docker": "/bin/ash", "nomad": "/bin/bash"}[w.Name]
+		if _, err := os.Stat(shell); err != nil && w.Name == "nomad" {
+			t.Skip(err)
+		}
+		for line, want := range map[string]string{
+			"exec p-team1-box -c 'echo $0'":                       "/bin/sh\n",
+			"exec --shell " + shell + " p-team1-box -c 'echo $0'": shell + "\n",
+		} {
+			if out, err := w.ssh("wim", line).Output(); string(out) != want || err != nil {
+				t.Errorf("%s: got %q, %v, want %q", line, out, err, want)
+			}
+		}
+		alone := w.ssh("wim", "exec --shell "+shell+" p-team1-box")
+		alone.Stdin = strings.NewReader("echo $0\n")
+		if out, err := alone.Output(); string(out) != shell+"\n" || err != nil {
+			t.Errorf("without a command: got %q, %v", out, err)
+		}
+	})
+}
+
 // TestNothingIsLeftBehind lets clients go away in every manner and looks for their programs from inside.
 func TestNothingIsLeftBehind(t *testing.T) {
 	t.Parallel()
@@ -331,7 +357,16 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			tty.Args = append([]string{"ssh", "-tt"}, tty.Args[1:]...)
 			w.abandon(t, tty, name, c.manner+", with a terminal", func() { c.leave(tty) })
 		}
+		// HUP first, then TERM: what a program does then it has the time for.
+		file := "/tmp/" + newAllocation()
 		name := "left" + newAllocation()[:8]
+		ordered := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'trap \"echo hup >>%[1]s\" HUP; trap \"echo term >>%[1]s; exit\" TERM; echo ready; while :; do sleep 0.1; done; : %[2]s'", file, name))
+		w.abandon(t, ordered, name, "in order", func() { ordered.Process.Kill() })
+		if out, err := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'cat %[1]s; rm %[1]s'", file)).Output(); string(out) != "hup\nterm\n" || err != nil {
+			t.Errorf("got the signals %q, %v", out, err)
+		}
+
+		name = "left" + newAllocation()[:8]
 		cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; while :; do sleep 0.1; done; : %s'", name))
 		second := startTestGateway(t, w.url, w.settings)
 		cmd.Args[2] = second.dir.Path("ssh_config")

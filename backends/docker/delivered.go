@@ -1,6 +1,8 @@
 package docker
 
 import (
+	"bytes"
+	"slices"
 	"time"
 
 	"nomadctld/backends"
@@ -9,6 +11,7 @@ import (
 // delivered is what of a log has been passed on, so that it can be gone on with. The times of each stream do not go
 // back, but those of both may be mixed up a little, and the parts of a long line have the same.
 type delivered struct {
+	follow  bool  // the log is followed, and pieces may come again
 	count   int64 // bytes
 	first   time.Time
 	streams [2]struct {
@@ -16,8 +19,16 @@ type delivered struct {
 		same int64     // bytes that have this time
 		edge time.Time // pieces up to this time, and so many bytes of it, are known already
 		skip int64
+
+		recent []int64 // times of the newest pieces, a ring
+		oldest int     // of recent
+		newest []byte  // data of the newest piece
 	}
 }
+
+// recentTimes is of how many pieces the times are remembered. Docker up to 20.10 sends some lines again when the log that
+// it follows is rotated; by their times they are told from new ones of a clock that was set back.
+const recentTimes = 4096
 
 // overlap is by how much the times of two streams may be mixed up.
 const overlap = 2 * time.Second
@@ -47,6 +58,13 @@ func (d *delivered) news(p backends.Piece) backends.Piece {
 	if p.Stderr {
 		s = &d.streams[1]
 	}
+	switch {
+	case !d.follow || !s.edge.IsZero():
+	case p.Time.Before(s.last) && slices.Contains(s.recent, p.Time.UnixNano()):
+		s.edge, s.skip = s.last, s.same
+	case p.Time.Equal(s.last) && bytes.HasSuffix(p.Data, newline) && bytes.Equal(p.Data, s.newest):
+		p.Data = nil
+	}
 	if !s.edge.IsZero() {
 		switch {
 		case p.Time.Before(s.edge):
@@ -66,6 +84,15 @@ func (d *delivered) news(p backends.Piece) backends.Piece {
 	}
 	if !p.Time.Equal(s.last) {
 		s.last, s.same = p.Time, 0
+		if len(s.recent) < recentTimes {
+			s.recent = append(s.recent, p.Time.UnixNano())
+		} else {
+			s.recent[s.oldest] = p.Time.UnixNano()
+			s.oldest = (s.oldest + 1) % recentTimes
+		}
+	}
+	if d.follow {
+		s.newest = append(s.newest[:0], p.Data...)
 	}
 	s.same += int64(len(p.Data))
 	d.count += int64(len(p.Data))

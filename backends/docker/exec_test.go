@@ -257,3 +257,15 @@ func TestABusyChildInTheBackgroundIsNotWaitedFor(t *testing.T) {
 		t.Errorf("got %d, %v after %s", code, err, took)
 	}
 }
+
+// TestAProgramIsTheImagesUserUnlessAnotherIsWanted: not always root, as the original's were.
+func TestAProgramIsTheImagesUserUnlessAnotherIsWanted(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in, _ := special(t, dockerclient.Config{Cmd: []string{"sleep", "600"}, User: "nobody"}, nil)
+	for user, want := range map[string]string{"": "65534\n", "0": "0\n"} {
+		if out, code, err := run(t, d, in, backends.Program{Argv: []string{"id", "-u"}, User: user}); out != want || code != 0 || err != nil {
+			t.Errorf("user %q: got %q, %d, %v, want %q", user, out, code, err, want)
+		}
+	}
+}

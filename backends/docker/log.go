@@ -15,7 +15,7 @@ import (
 
 // Log implements backends.Runtime. The log is that of the task's newest container.
 func (d *Docker) Log(ctx context.Context, in backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
-	l := &log{docker: d, place: in, query: q, each: each}
+	l := &log{docker: d, place: in, query: q, each: each, done: delivered{follow: q.Follow}}
 	if err := l.find(ctx); err != nil {
 		return err
 	}

@@ -183,6 +183,48 @@ func TestAnInterruptedLogGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
+func TestAFollowedLogEndsInTimeWhenItsDaemonStaysAway(t *testing.T) {
+	t.Parallel()
+	addr, kill := dockertest.Killed(t, dockertest.Daemon(t))
+	d := mustOpen(t, Settings{Host: "tcp://" + addr})
+	d.patience = time.Second
+	in, _ := task(t, "sh", "-c", "echo on; exec sleep 600")
+	got := ""
+	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.Piece) error {
+		if got += string(p.Data); p.Live {
+			kill()
+		}
+		return nil
+	})
+	if got != "on\n" || !errors.Is(err, backends.ErrUnreachable) {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// TestARotatedLogIsFollowedWithoutALoss as fast as it is written.
+func TestARotatedLogIsFollowedWithoutALoss(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	const count = 3000
+	in, _ := special(t, dockerclient.Config{Cmd: []string{"sh", "-c", fmt.Sprintf(
+		"sleep 1; i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); [ $((i%%20)) = 0 ] && sleep 0.02; done; sleep 1", count)}},
+		&dockerclient.HostConfig{LogConfig: dockerclient.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "20k", "max-file": "3"}}})
+	got, _, err := read(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true})
+	next := 0
+	for line := range strings.Lines(got) {
+		if want := fmt.Sprintf("line %d\n", next); line != want {
+			t.Fatalf("got %q, want %q", line, want)
+		}
+		next++
+	}
+	if next != count || err != nil {
+		t.Errorf("got %d lines of %d, %v", next, count, err)
+	}
+	if kept, _, _ := read(t, d, in, backends.LogQuery{Stdout: true, Lines: -1}); len(kept) > len(got)/2 {
+		t.Errorf("%d bytes of %d are kept: it has not been rotated", len(kept), len(got))
+	}
+}
+
 func TestALogThatIsNotKeptIsSaid(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
