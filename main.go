@@ -112,6 +112,9 @@ func check(file string) int {
 	if c == nil {
 		return 1
 	}
+	if err := gateway.Check(c); err != nil {
+		return complain(1, "%s: %v", c.Path, err)
+	}
 	fmt.Printf("%s: %s\n", c.Path, c.Summary())
 	return 0
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"nomadctld/acl"
 	"nomadctld/backends"
 	"nomadctld/backends/docker"
@@ -38,33 +40,65 @@ type Gateway struct {
 	listener net.Listener
 }
 
-// Listen builds the gateway that c describes and begins to listen. It contacts no cluster.
-func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
-	events, err := audit.Open(c.Audit.File)
-	if err != nil {
-		return nil, fmt.Errorf("audit log: %w (its folder has to be there, writable for the user that nomadctld runs as)", err)
-	}
+// parts are what a gateway is built from and c alone decides.
+type parts struct {
+	clusters   map[string]*backends.Shared
+	operations map[string]backends.Operations
+	runtimes   *router.Runtimes
+	raw        *router.Raw
+	hostKeys   []ssh.Signer
+}
+
+// Check returns what of c, though well-formed, no gateway could be built from. It contacts nobody and leaves no trace.
+func Check(c *config.Config) error {
+	_, err := build(c)
+	return err
+}
+
+func build(c *config.Config) (p parts, err error) {
 	clients, err := nomad.Open(clusterTiers(c.Tiers)...)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	containers, err := docker.Open(docker.Settings{
 		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: backends.TLS(c.Docker.TLS),
 	})
 	if err != nil {
-		return nil, err
+		return p, err
 	}
-	shared := map[string]*backends.Shared{}
-	operations := map[string]backends.Operations{}
-	runtimes := &router.Runtimes{Docker: containers, Nomad: map[string]backends.Runtime{}, Way: router.Way(c.Docker.Exec)}
+	p.clusters, p.operations = map[string]*backends.Shared{}, map[string]backends.Operations{}
+	p.runtimes = &router.Runtimes{Docker: containers, Nomad: map[string]backends.Runtime{}, Way: router.Way(c.Docker.Exec)}
 	for tier, client := range clients {
-		shared[tier] = backends.Share(client)
-		runtimes.Nomad[tier] = client
-		operations[tier] = client
+		p.clusters[tier] = backends.Share(client)
+		p.runtimes.Nomad[tier] = client
+		p.operations[tier] = client
 	}
-	raw, err := rawBinary(c)
+	if p.raw, err = rawBinary(c); err != nil {
+		return p, err
+	}
+	var keys [][]byte
+	for _, file := range c.General.HostKeys {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return p, fmt.Errorf("host key: %w", err)
+		}
+		keys = append(keys, pem)
+	}
+	if p.hostKeys, err = sshd.ParseHostKeys(keys...); err != nil {
+		return p, fmt.Errorf("host key: %w", err)
+	}
+	return p, nil
+}
+
+// Listen builds the gateway that c describes and begins to listen. It contacts no cluster.
+func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
+	p, err := build(c)
 	if err != nil {
 		return nil, err
+	}
+	events, err := audit.Open(c.Audit.File)
+	if err != nil {
+		return nil, fmt.Errorf("audit log: %w (its folder has to be there, writable for the user that nomadctld runs as)", err)
 	}
 	registry, problems := ops.Open(c.Audit.Jobs)
 	for _, problem := range problems {
@@ -74,21 +108,9 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		log.Warn("a job was stopped for a restart that did not finish; bring it back with: ops "+k.ID+" --restore",
 			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}
-	var keys [][]byte
-	for _, file := range c.General.HostKeys {
-		pem, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("host key: %w", err)
-		}
-		keys = append(keys, pem)
-	}
-	hostKeys, err := sshd.ParseHostKeys(keys...)
-	if err != nil {
-		return nil, fmt.Errorf("host key: %w", err)
-	}
 	users := directory(c)
 	handler := router.Gateway{
-		Users: users, Tiers: ownedTiers(c.Tiers), Clusters: shared, Runtimes: runtimes, Operations: operations, Ops: registry, Raw: raw,
+		Users: users, Tiers: ownedTiers(c.Tiers), Clusters: p.clusters, Runtimes: p.runtimes, Operations: p.operations, Ops: registry, Raw: p.raw,
 		Aliases: c.Aliases,
 		Audit:   events, Required: c.Audit.Required, Log: log,
 	}.Handler()
@@ -99,7 +121,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	return &Gateway{
 		listener: listener, ops: registry,
 		server: &sshd.Server{
-			HostKeys: hostKeys, Users: users, Handler: handler, Log: log,
+			HostKeys: p.hostKeys, Users: users, Handler: handler, Log: log,
 			Limits: sshd.Limits{
 				Sessions: c.Limits.Sessions, Connections: c.Limits.Connections,
 				Unauthenticated: c.Limits.Unauthenticated, Idle: c.Limits.Idle,
