@@ -110,7 +110,7 @@ func newWorld(groups ...acl.Group) *world {
 func (w *world) do(line string) error {
 	return w.Handler()(context.Background(), &Request{
 		Login: "ann", Key: "key", Fingerprint: "SHA256:x", Connection: "c", Session: "c-1", Remote: "192.0.2.1:5",
-		Line: line, Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr, Signals: NewSignals(func() {}),
+		Line: line, Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr, Signals: NewSignals(func(error) {}),
 	})
 }
 
@@ -472,7 +472,7 @@ func TestCtrlCEndsACommand(t *testing.T) {
 	register(t, Spec{Name: "probe", Target: TargetNone}, func(ctx context.Context, _ *Request) error { <-ctx.Done(); return ctx.Err() })
 	err := w.Handler()(context.Background(), &Request{
 		Login: "ann", Key: "key", Line: "probe", Terminal: &Terminal{},
-		Stdin: strings.NewReader("abc\x03"), Stdout: io.Discard, Stderr: io.Discard, Signals: NewSignals(func() {}),
+		Stdin: strings.NewReader("abc\x03"), Stdout: io.Discard, Stderr: io.Discard, Signals: NewSignals(func(error) {}),
 	})
 	if !errors.Is(err, ErrInterrupted) || Code(err) != 130 {
 		t.Errorf("got %v with code %d, want interrupted with 130", err, Code(err))

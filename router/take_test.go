@@ -23,7 +23,7 @@ func TestAProgramHasTheSessionFromItsFirstByteOn(t *testing.T) {
 				defer keys.close()
 				var output bytes.Buffer
 				req := &Request{
-					Stdin: keys, Bytes: Bytes{&output, &output}, Signals: NewSignals(func() { interrupted++ }),
+					Stdin: keys, Bytes: Bytes{&output, &output}, Signals: NewSignals(func(error) { interrupted++ }),
 				}
 				stdin, signals, out := req.Take()
 				req.Signals.Deliver("INT")

@@ -44,7 +44,7 @@ func (s *Server) session(srv *ssh.Server, conn *gossh.ServerConn, newChannel gos
 	ch.ctx, ch.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer ch.cancel(nil)
 	defer context.AfterFunc(s.life, func() { ch.cancel(context.Cause(s.life)) })()
-	ch.signals = router.NewSignals(func() { ch.cancel(router.ErrInterrupted) })
+	ch.signals = router.NewSignals(ch.cancel)
 	ssh.DefaultSessionHandler(srv, conn, ch, sessionContext{ctx, ch})
 	if ch.hasStarted() {
 		<-ch.handled

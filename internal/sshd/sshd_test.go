@@ -379,17 +379,19 @@ func TestSignalsInterrupt(t *testing.T) {
 		<-ctx.Done()
 		return context.Cause(ctx)
 	})
-	session, err := s.annsClient(t).NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := session.Start("wait"); err != nil {
-		t.Fatal(err)
-	}
-	session.Signal(gossh.SIGINT)
-	var exit *gossh.ExitError
-	if err := session.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != 130 {
-		t.Errorf("got %v, want the exit code 130", err)
+	for signal, code := range map[gossh.Signal]int{gossh.SIGINT: 130, gossh.SIGTERM: 143, gossh.SIGHUP: 129} {
+		session, err := s.annsClient(t).NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := session.Start("wait"); err != nil {
+			t.Fatal(err)
+		}
+		session.Signal(signal)
+		var exit *gossh.ExitError
+		if err := session.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != code {
+			t.Errorf("%s: got %v, want the exit code %d", signal, err, code)
+		}
 	}
 }
 
