@@ -148,16 +148,16 @@ func onTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *terminal {
 
 func (c *terminal) types(keys string) { io.WriteString(c.file, keys) }
 
-// shows waits until the terminal has shown text, after what was waited for before.
-func (c *terminal) shows(text string) {
+// shows waits until the terminal has shown text, and returns what it has shown before that since it was last waited for.
+func (c *terminal) shows(text string) (before string) {
 	c.t.Helper()
 	c.file.SetReadDeadline(time.Now().Add(20 * time.Second))
 	buf := make([]byte, 4<<10)
 	for {
-		if _, after, found := strings.Cut(c.seen.String(), text); found {
+		if before, after, found := strings.Cut(c.seen.String(), text); found {
 			c.seen.Reset()
 			c.seen.WriteString(after)
-			return
+			return before
 		}
 		n, err := c.file.Read(buf)
 		c.seen.Write(buf[:n])

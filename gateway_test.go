@@ -88,7 +88,7 @@ func (g *testGateway) watch(t testing.TB) {
 	if _, isTest := t.(*testing.T); !isTest || os.Getenv("NOMADCTLD_TEST_EXECS") != "" {
 		return // these take as long as they take
 	}
-	const patience = 5 * time.Minute
+	const patience = 20 * time.Minute
 	watchdog := time.AfterFunc(patience, func() {
 		stacks := make([]byte, 1<<20)
 		t.Errorf("the test has not ended after %s; its gateway is stopped\n%s", patience, stacks[:runtime.Stack(stacks, true)])

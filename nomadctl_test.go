@@ -576,7 +576,12 @@ func TestNomadctlCompletesWhatIsTheCallers(t *testing.T) {
 			{"ann", []string{"--"}, `^--help\t.*\n--version\t.*\n$`, ``},
 		} {
 			c.use(g, tc.user)
-			out, errs, code := c.run("", append([]string{"__complete", "--"}, tc.words...)...)
+			c.run("", "whoami") // opens the connection
+			var out, errs string
+			var code int
+			for try := 0; out == "" && (try == 0 || tc.want != `^$` && try < 3); try++ { // nothing if the gateway takes its time
+				out, errs, code = c.run("", append([]string{"__complete", "--"}, tc.words...)...)
+			}
 			if !regexp.MustCompile(tc.want).MatchString(out) || errs != "" || code != 0 || tc.none != "" && regexp.MustCompile(tc.none).MatchString(out) {
 				t.Errorf("%s, %q: got %q, %q, %d, want %s and not %s", tc.user, tc.words, out, errs, code, tc.want, tc.none)
 			}
@@ -648,9 +653,16 @@ func TestNomadctlCompletesInBashAndZsh(t *testing.T) {
 			on.types("PS1='> '; " + tc.load + "; echo re''ady\n")
 			on.shows("ready\r\n")
 			for _, completion := range completions {
-				// Then echo is put before the line, which shows it without the quotes.
-				on.types("nomadctl " + completion.typed + "\t\x01echo 'got:' \x05 :end\n")
-				on.shows("got: nomadctl " + strings.ReplaceAll(completion.line, "'", "") + " :end\r\n")
+				want, got := strings.ReplaceAll(completion.line, "'", ""), ""
+				for try := 0; got != want && try < 3; try++ { // nothing is offered if the gateway takes its time
+					// Then echo is put before the line, which shows it without the quotes.
+					on.types("nomadctl " + completion.typed + "\t\x01echo 'got:' \x05 :end\n")
+					on.shows("got: nomadctl ")
+					got = on.shows(" :end\r\n")
+				}
+				if got != want {
+					t.Errorf("%s: got %q, want %q", completion.typed, got, want)
+				}
 			}
 			on.types("exit\n")
 			on.ends()

@@ -159,7 +159,7 @@ func TestAnOrderOnItsWayIsHeardOf(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	registered(t, cluster, "three", "p-team5-onway", "a")
-	struck := cluster.Sim.Inject(sim.Fault{Method: "DELETE", Path: "/v1/job/p-team5-onway", Delay: 5 * time.Second, Times: 1})
+	struck := cluster.Sim.Inject(sim.Fault{Method: "DELETE", Path: "/v1/job/p-team5-onway", Delay: 2 * time.Second, Times: 1})
 	c := g.asks(t, "stop p-team5-onway", "3 running allocations? [y/N] ")
 	c.types("y")
 	eventually(t, "the order is on its way", func() bool { return struck() > 0 })

@@ -108,6 +108,27 @@ func asked(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// askedIn is askedin TIME every TIME PATH N...: while the first time passes, clients ask for each path at most N times in
+// every second time, and at least N times in all.
+func askedIn(ts *testscript.TestScript, _ bool, args []string) {
+	span, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	every, err := time.ParseDuration(args[2])
+	ts.Check(err)
+	cluster := simOf(ts)
+	cluster.ResetTraffic()
+	begin := time.Now()
+	time.Sleep(span)
+	for i := 3; i < len(args); i += 2 {
+		each, err := strconv.Atoi(args[i+1])
+		ts.Check(err)
+		got := cluster.Traffic(args[i]).Requests
+		if most := each * (int(time.Since(begin)/every) + 2); got < each || got > most {
+			ts.Fatalf("asked for %s %d times, want %d to %d", args[i], got, each, most)
+		}
+	}
+}
+
 // process is the gateway that serve has started; kill is nil before that.
 type process struct{ kill func() }
 

@@ -6,6 +6,10 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -184,6 +188,45 @@ func poll(ts *testscript.TestScript, what string, missing func() error) {
 // until is until COMMAND ARG...: it runs a program again and again until it succeeds, for what takes its time.
 func until(ts *testscript.TestScript, _ bool, args []string) {
 	poll(ts, strings.Join(args, " ")+" succeeds", func() error { return ts.Exec(args[0], args[1:]...) })
+}
+
+// goesOn is goeson OUT ERR COMMAND ARG...: it runs a program until the regular expressions match what it has written to
+// stdout and to stderr, sees that it goes on for two seconds, and ends it. What it wrote is in went.out and went.err.
+func goesOn(ts *testscript.TestScript, _ bool, args []string) {
+	var written [2]*os.File
+	for i, name := range []string{"went.out", "went.err"} {
+		file, err := os.Create(ts.MkAbs(name))
+		ts.Check(err)
+		defer file.Close()
+		written[i] = file
+	}
+	cmd := exec.Command(args[2], args[3:]...)
+	cmd.Stdout, cmd.Stderr, cmd.Dir = written[0], written[1], ts.MkAbs(".")
+	for _, name := range []string{"PATH", "HOME", "SSH", "WORK"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	ts.Check(cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	defer cmd.Process.Kill()
+	poll(ts, "it has written "+args[0]+" and "+args[1], func() error {
+		select {
+		case err := <-ended:
+			ts.Fatalf("it ended, %v: %s", err, ts.ReadFile("went.err"))
+		default:
+		}
+		for i, file := range written {
+			if text := ts.ReadFile(filepath.Base(file.Name())); !regexp.MustCompile(args[i]).MatchString(text) {
+				return fmt.Errorf("so far %q", text)
+			}
+		}
+		return nil
+	})
+	select {
+	case err := <-ended:
+		ts.Fatalf("it ended, %v: %s", err, ts.ReadFile("went.err"))
+	case <-time.After(2 * time.Second):
+	}
 }
 
 // same is same FILE FILE: two definitions of a job that ask for the same, apart from whether it is stopped.

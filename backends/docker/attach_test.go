@@ -153,9 +153,14 @@ func TestKeysDetachFromATerminalOnlyIfAskedFor(t *testing.T) {
 	a = attach(t, d, in, backends.Attachment{Terminal: size{123, 45}, DetachKeys: "ctrl-p,ctrl-q"}, true)
 	io.WriteString(a.in, "x")
 	a.out.wait(t, "78")
-	io.WriteString(a.in, "\x10")
-	time.Sleep(50 * time.Millisecond)
-	io.WriteString(a.in, "\x11")
+	go func() { // the daemon knows the keys only if each comes alone
+		for key := 0; ; key = 1 - key {
+			if _, err := io.WriteString(a.in, []string{"\x10", "\x11"}[key]); err != nil {
+				return
+			}
+			time.Sleep(time.Second)
+		}
+	}()
 	if _, err := a.ends(t); !errors.Is(err, backends.ErrDetached) {
 		t.Errorf("got %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"maps"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,19 +82,17 @@ func RunWith(t testing.TB, name string, config docker.Config, host *docker.HostC
 func Stopped(t testing.TB, name string, labels map[string]string, cmd ...string) (id string, code int) {
 	t.Helper()
 	id = Run(t, name, labels, cmd...)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	code, err := Client(t).WaitContainerWithContext(id, ctx)
+	code, err := Client(t).WaitContainerWithContext(id, t.Context())
 	if err != nil {
 		t.Fatalf("container %s does not end: %v", name, err)
 	}
 	return id, code
 }
 
-// Kill ends a container, which stays there.
-func Kill(t testing.TB, id string) {
+// Signal sends a signal to the main process of a container.
+func Signal(t testing.TB, id string, signal syscall.Signal) {
 	t.Helper()
-	if err := Client(t).KillContainer(docker.KillContainerOptions{ID: id}); err != nil {
+	if err := Client(t).KillContainer(docker.KillContainerOptions{ID: id, Signal: docker.Signal(signal)}); err != nil {
 		t.Fatal(err)
 	}
 }

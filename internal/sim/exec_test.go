@@ -148,7 +148,7 @@ func TestAnExecWaitsForTheEndOfStdin(t *testing.T) {
 
 func TestClosingStdinClosesTheTerminal(t *testing.T) {
 	_, address, id := execCluster(t)
-	conn := begin(t, address, id, "t", true, "/bin/sh", "-c", "echo a; sleep 0.4; echo b; exit 4")
+	conn := begin(t, address, id, "t", true, "/bin/sh", "-c", "echo a; sleep 3; echo b; exit 4")
 	if _, m, err := conn.ReadMessage(); err != nil || strings.TrimSpace(string(m)) != `{"stdout":{"data":"YQ0K"}}` {
 		t.Fatalf("got %s, %v, want a", m, err)
 	}

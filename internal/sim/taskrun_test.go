@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,10 +132,14 @@ func TestABatchTaskThatSucceedsIsComplete(t *testing.T) {
 func TestASignalAndASiblingEndTasks(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
-	g := Group{Name: "g", Restart: &Restart{}, Tasks: []Task{shell("killed", "sleep 0.2; kill -9 $$"), shell("other", busy), {Name: "described"}}}
+	sign := filepath.Join(t.TempDir(), "now")
+	g := Group{Name: "g", Restart: &Restart{}, Tasks: []Task{shell("killed", "until [ -e "+sign+" ]; do sleep 0.05; done; kill -9 $$"), shell("other", busy), {Name: "described"}}}
 	c.Run(Job{ID: "two", Groups: []Group{g}})
 	id := c.Allocations("default", "two")[0]
 	pid := processOf(t, c, id, "other")
+	if err := os.WriteFile(sign, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	a := ended(t, n, id, "failed")
 	killed, other := a.TaskStates["killed"], a.TaskStates["other"]
 	if e := killed.Events[3]; e.DisplayMessage != "Exit Code: 137, Signal: 9" || killed.Events[4].DisplayMessage != "Policy allows no restarts" {

@@ -438,7 +438,7 @@ func TestAPanicEndsOneSessionOnly(t *testing.T) {
 }
 
 func TestSilentConnectionsAreClosed(t *testing.T) {
-	s := start(t, Limits{Unauthenticated: 8, Handshake: time.Second}, who)
+	s := start(t, Limits{Unauthenticated: 8, Handshake: 5 * time.Second}, who)
 	var silent []net.Conn
 	for range 2 {
 		conn, err := net.Dial("tcp", s.addr)
@@ -453,13 +453,13 @@ func TestSilentConnectionsAreClosed(t *testing.T) {
 		t.Error("a third connection got in while two had not proven a key")
 	}
 	for _, conn := range silent {
-		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 		if _, err := io.Copy(io.Discard, conn); errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
 			t.Error("a silent connection was not closed")
 		}
 	}
 	client := s.annsClient(t)
-	time.Sleep(1100 * time.Millisecond) // longer than the handshake may take
+	time.Sleep(5100 * time.Millisecond) // longer than the handshake may take
 	run(t, client, "still here")
 }
 
@@ -543,18 +543,18 @@ func (f *freezable) Write(p []byte) (int, error) {
 }
 
 func TestAnIdleTimeDoesNotCutWhatMoves(t *testing.T) {
-	s := start(t, Limits{Idle: 2 * time.Second}, func(_ context.Context, req *router.Request) error {
+	s := start(t, Limits{Idle: 8 * time.Second}, func(_ context.Context, req *router.Request) error {
 		if req.Line == "short" {
-			time.Sleep(time.Second)
+			time.Sleep(5 * time.Second)
 		}
 		for range 8 {
 			io.WriteString(req.Stderr, ".")
-			time.Sleep(400 * time.Millisecond)
+			time.Sleep(1500 * time.Millisecond)
 		}
 		return nil
 	})
 	client := s.annsClient(t)
-	time.Sleep(1200 * time.Millisecond)
+	time.Sleep(4 * time.Second)
 	for _, line := range []string{"short", "long"} {
 		session, err := client.NewSession()
 		if err != nil {
