@@ -41,7 +41,9 @@ func (s *stream) next(at *position) (pieces []Piece, moved <-chan struct{}, err 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := portion(at.history); n > 0 {
-		pieces, at.history = at.history[:n], at.history[n:]
+		pieces = slices.Clone(at.history[:n])
+		clear(at.history[:n]) // so that nothing holds on to what has been seen
+		at.history = at.history[n:]
 		return pieces, nil, nil
 	}
 	if s.live && !at.live {
@@ -125,7 +127,10 @@ func piecesOf(chunks []chunk) []Piece {
 func (s *stream) begin(q LogQuery) (at position, enough bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended || !s.live && (q.Lines != s.query.Lines || !q.Since.Equal(s.query.Since)) {
+	switch {
+	case s.ended,
+		!s.live && (q.Lines != s.query.Lines || !q.Since.Equal(s.query.Since) || q.After != s.query.After),
+		s.live && q.After != "" && (s.container == "" || s.container == q.After):
 		return at, false
 	}
 	at.number, at.unwanted = s.number, unwanted(q)

@@ -13,11 +13,10 @@ type Viewers struct {
 	streams map[LogKey]*stream
 }
 
-// LogKey names what viewers follow. How much of its past each of them wants, and which of the two outputs, may differ.
+// LogKey names what viewers follow. What of it each of them wants may differ.
 type LogKey struct {
 	Runtime          Runtime
 	Allocation, Task string
-	After            string // see LogQuery
 }
 
 // Follow calls each with what q wants of a log until the log ends, or ctx does, whose cause is returned then. The first

@@ -24,7 +24,7 @@ const (
 	pollEvery  = 2 * time.Second
 	retryEvery = time.Second
 	quiet      = 3 * time.Second // after a task's end: what it wrote is still on its way through files
-	hiccup     = time.Minute     // how long the log of a task's next container is asked for, whatever fails
+	hiccup     = time.Minute     // how long a container's log may take for its end, and is asked for, whatever fails
 )
 
 // follow shows the logs that the request is about until all of them have ended for good.
@@ -192,28 +192,38 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 	if t.task.State == "pending" && t.task.Restarts == 0 {
 		q.Lines = -1 // all of it is yet to come
 	}
-	busy := false
-	var failing time.Time // zero: it does not
+	said, failing := "", time.Time{} // zero: it does not
+	waits := func(err error, why string) {
+		if said != why {
+			log.note("%s; %s", escape.Text(explainLog(err, t.name()).Error()), why)
+		}
+		said = why
+	}
 	for {
 		container, err := f.stream(ctx, runtime, t, q, log)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case f.over(t):
+			if container != "" && err != nil {
+				log.note("the last lines of %s may be missing: its container's log broke off", escape.Text(t.name()))
+			}
 			f.finished(t, log)
 			return nil
-		case container != "" && err == nil:
+		case container != "" && (err == nil || errors.Is(err, backends.ErrNoLog)):
+			if err != nil {
+				log.note("the last lines of a container of %s may be missing: it went while its log could not be read", escape.Text(t.name()))
+			}
 			// It has stopped, and there is another one soon, or Nomad says that the task is over.
 			q.Lines, q.Since, q.After = -1, time.Time{}, container
-			failing, busy = time.Time{}, false
+			said, failing = "", time.Time{}
 		case errors.Is(err, backends.ErrNoLog):
+			waits(err, "waiting for one")
+		case q.After != "" && errors.Is(err, backends.ErrNoTimes): // in Nomad's files it cannot be told what is new
+			waits(errors.New("docker does not answer"), "waiting for it")
 			failing = time.Time{}
-		case q.After != "" && errors.Is(err, backends.ErrNoTimes): // Docker has not answered, and in Nomad's files it cannot be told what is new
 		case errors.Is(err, backends.ErrBusy):
-			if !busy {
-				log.note("%s; waiting for a place", escape.Text(explainLog(err, t.name()).Error()))
-			}
-			busy = true
+			waits(err, "waiting for a place")
 		case q.After == "", container != "", errors.Is(err, backends.ErrForbidden), !failing.IsZero() && time.Since(failing) > hiccup:
 			return explainLog(err, t.name())
 		case failing.IsZero():
@@ -233,7 +243,7 @@ func (f *follower) stream(ctx context.Context, runtime router.Runtime, t logTask
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var moved atomic.Int64
-	var printing atomic.Bool
+	var printing, tellsItsEnd atomic.Bool
 	go func() {
 		tick := time.NewTicker(quiet / 3)
 		defer tick.Stop()
@@ -245,7 +255,7 @@ func (f *follower) stream(ctx context.Context, runtime router.Runtime, t logTask
 			}
 			if !f.over(t) || printing.Load() {
 				moved.Store(time.Now().UnixNano())
-			} else if time.Since(time.Unix(0, moved.Load())) > quiet {
+			} else if still := time.Since(time.Unix(0, moved.Load())); still > hiccup || still > quiet && !tellsItsEnd.Load() {
 				stop()
 			}
 		}
@@ -256,6 +266,7 @@ func (f *follower) stream(ctx context.Context, runtime router.Runtime, t logTask
 		defer func() { moved.Store(time.Now().UnixNano()) }()
 		if p.Live {
 			container = p.Container
+			tellsItsEnd.Store(container != "")
 			return nil
 		}
 		return log.print(p)

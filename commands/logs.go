@@ -31,8 +31,8 @@ func (l *logs) Spec() router.Spec {
 What the task wrote to stdout comes on stdout, what it wrote to stderr on stderr, and the number of lines counts for each.
 With a job each line begins with group[index]/task. The log is that of the container if Docker can read it, else the files
 that Nomad keeps, which hold no times. In a container's log that is long and of which one output is rarely written to,
-lines of that output are looked for among the last 20,000; in all of it with --stdout or --stderr. On a terminal (ssh -t)
-colours in a log are shown, and whatever else could act on a terminal is made visible.`,
+lines of that output are looked for among the last 20,000; in all of it with --stdout or --stderr, unless it is followed.
+On a terminal (ssh -t) colours in a log are shown, and whatever else could act on a terminal is made visible.`,
 		Flags: func(f *pflag.FlagSet) {
 			l.bind(f)
 			f.BoolVarP(&l.follow, "follow", "f", false, "go on with what comes, as tail does")

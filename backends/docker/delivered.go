@@ -11,7 +11,7 @@ import (
 // delivered is what of a log has been passed on, so that it can be gone on with. The times of each stream do not go
 // back, but those of both may be mixed up a little, and the parts of a long line have the same.
 type delivered struct {
-	follow  bool  // the log is followed, and pieces may come again
+	repeats bool  // the log is followed in files that are rotated, and pieces may come again
 	count   int64 // bytes
 	first   time.Time
 	streams [2]struct {
@@ -59,7 +59,7 @@ func (d *delivered) news(p backends.Piece) backends.Piece {
 		s = &d.streams[1]
 	}
 	switch {
-	case !d.follow || !s.edge.IsZero():
+	case !d.repeats || !s.edge.IsZero():
 	case p.Time.Before(s.last) && slices.Contains(s.recent, p.Time.UnixNano()):
 		s.edge, s.skip = s.last, s.same
 	case p.Time.Equal(s.last) && bytes.HasSuffix(p.Data, newline) && bytes.Equal(p.Data, s.newest):
@@ -91,7 +91,7 @@ func (d *delivered) news(p backends.Piece) backends.Piece {
 			s.oldest = (s.oldest + 1) % recentTimes
 		}
 	}
-	if d.follow {
+	if d.repeats {
 		s.newest = append(s.newest[:0], p.Data...)
 	}
 	s.same += int64(len(p.Data))

@@ -15,13 +15,30 @@ import (
 
 // Log implements backends.Runtime. The log is that of the task's newest container.
 func (d *Docker) Log(ctx context.Context, in backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
-	l := &log{docker: d, place: in, query: q, each: each, done: delivered{follow: q.Follow}}
-	if err := l.find(ctx); err != nil {
-		return err
+	l := &log{docker: d, place: in, query: q, each: each}
+	for begun := time.Now(); ; {
+		err := l.find(ctx)
+		if err == nil && (l.at.ID == q.After || q.Follow && l.at.State.StartedAt.IsZero()) {
+			err = sayf("%w of task %s yet: its container has not been started", backends.ErrNoLog, shown(in.Task))
+		}
+		if err == nil {
+			break
+		}
+		if q.After == "" || !errors.Is(err, backends.ErrNoLog) {
+			return err
+		}
+		l.at = described{}
+		pause := nextSoon
+		if time.Since(begun) > time.Minute {
+			pause = nextLate
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	if l.at.ID == q.After || q.Follow && l.at.State.StartedAt.IsZero() {
-		return sayf("%w of task %s yet: its next container has not been started", backends.ErrNoLog, shown(in.Task))
-	}
+	l.done.repeats = q.Follow && (l.at.HostConfig.LogConfig.Type == "json-file" || l.at.HostConfig.LogConfig.Type == "local")
 	if !q.Stdout && !q.Stderr {
 		return nil
 	}
@@ -37,8 +54,9 @@ type log struct {
 	speaker *speaker
 	at      described
 
-	newest  time.Time // of what there was when the log was asked for; zero: nothing
-	skip    [2]int    // lines of each output that are not wanted
+	newest  time.Time    // of what there was when the log was asked for; zero: nothing
+	from    [2]time.Time // of the first entry of each output that was counted
+	skip    [2]int       // lines of each output from there on that are not wanted
 	done    delivered
 	live    bool // the caller knows that it has all that there was
 	refused error
@@ -64,6 +82,8 @@ func (l *log) find(ctx context.Context) error {
 }
 
 const (
+	nextSoon   = 200 * time.Millisecond // between questions for a container that is to come: it may live for an instant
+	nextLate   = time.Second
 	againPause = 100 * time.Millisecond
 	againLater = 2 * time.Second
 )
@@ -101,7 +121,7 @@ func (l *log) read(ctx context.Context) error {
 			return l.refused
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case err == nil && !wanted.follow:
+		case err == nil && !wanted.follow, l.query.Follow && !wanted.follow && errors.Is(err, backends.ErrNoLog): // it was removed
 			return l.passed()
 		case !l.query.Follow, err != nil && !interrupted(err):
 			return l.failed(ctx, err)
@@ -119,10 +139,13 @@ func (l *log) read(ctx context.Context) error {
 			wanted.follow = false
 			continue
 		case found != nil && !errors.Is(found, ErrUnreachable), time.Now().After(until):
-			if found == nil {
-				return l.failed(ctx, err)
+			switch {
+			case found != nil:
+				return found
+			case err == nil:
+				err = fault("ends the log of a container that runs, again and again")
 			}
-			return found
+			return l.failed(ctx, err)
 		}
 		select {
 		case <-time.After(pause):
@@ -136,11 +159,12 @@ func (l *log) read(ctx context.Context) error {
 
 // pass passes on what of a piece is wanted and not known yet.
 func (l *log) pass(p backends.Piece, _ bool) error {
-	if p.Stderr && l.query.Stderr || !p.Stderr && l.query.Stdout {
+	if (p.Stderr && l.query.Stderr || !p.Stderr && l.query.Stdout) && (p.Time.IsZero() || !p.Time.Before(l.from[p.Output()])) {
+		p = l.done.news(p)
 		if most := &l.skip[p.Output()]; *most > 0 {
 			*most -= dropLines(&p, *most)
 		}
-		if p = l.done.news(p); len(p.Data) > 0 {
+		if len(p.Data) > 0 {
 			l.refused = l.each(p)
 		}
 	}
@@ -161,11 +185,14 @@ func (l *log) passed() error {
 
 // rest is what is asked for after an interruption.
 func (l *log) rest(r request) request {
-	r.tail, l.skip = -1, [2]int{}
-	if from := l.done.resume(); !from.IsZero() {
-		r.since = from
-	} else if !l.newest.IsZero() && !l.newest.Before(r.since) {
-		r.since = l.newest.Add(1)
+	switch from := l.done.resume(); {
+	case !from.IsZero():
+		r.tail, r.since = -1, from
+	case l.query.Lines == 0:
+		r.tail = -1
+		if !l.newest.IsZero() && !l.newest.Before(r.since) {
+			r.since = l.newest.Add(1)
+		}
 	}
 	return r
 }

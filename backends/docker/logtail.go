@@ -21,13 +21,13 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 	r.stdout, r.stderr, r.follow, r.times = true, true, false, true
 	asks := [2]bool{l.query.Stdout, l.query.Stderr}
 	for r.tail = l.query.Lines + 1; ; r.tail *= tailMore { // one more, as the first may be the end of a line
-		var begin time.Time
+		var begins [2]time.Time
 		var lines [2]int
 		var open [2]bool
 		count := 0
 		err := l.fetch(ctx, r, func(p backends.Piece, first bool) error {
-			if count == 0 {
-				begin = p.Time
+			if begins[p.Output()].IsZero() {
+				begins[p.Output()] = p.Time
 			}
 			if first {
 				count++
@@ -59,7 +59,10 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 		case enough, some && r.tail >= max(farBack, tailMore*l.query.Lines):
 			// Counted from the end again, but with a margin for what is written meanwhile; the time is what counts.
 			wanted.tail = 2*r.tail + 10_000
-			wanted.since = begin
+			l.from = begins
+			if wanted.since = begins[0]; begins[0].IsZero() || !begins[1].IsZero() && begins[1].Before(begins[0]) {
+				wanted.since = begins[1]
+			}
 		default:
 			continue
 		}

@@ -20,6 +20,9 @@ type described struct {
 	Config struct {
 		Tty, OpenStdin, StdinOnce bool
 	}
+	HostConfig struct {
+		LogConfig struct{ Type string }
+	}
 }
 
 // describe returns the newest container of a task, running or not.
