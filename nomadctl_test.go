@@ -268,6 +268,19 @@ func TestNomadctlCompletionDoesNotWaitForADeadConnection(t *testing.T) {
 		if out, errs, code := c.run("", "__complete", "--", "ps", "p"); out+errs != "" || code != 0 {
 			t.Errorf("got %q, %q, %d, want nothing", out, errs, code)
 		}
+		// Also where the connection is one of the user's own.
+		options := c.env["NOMADCTL_SSH_OPTIONS"]
+		c.env["NOMADCTL_SSH_OPTIONS"] += " -o ControlPath=" + sockets[0]
+		if out, errs, code := c.run("", "__complete", "--", "ps", "p"); out+errs != "" || code != 0 {
+			t.Errorf("the user's own: got %q, %q, %d, want nothing", out, errs, code)
+		}
+		c.env["NOMADCTL_SSH_OPTIONS"] = options
+		processes, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, file := range processes {
+			if text, _ := os.ReadFile(file); bytes.Contains(text, []byte(sockets[0])) && bytes.Contains(text, []byte("complete")) {
+				t.Errorf("a process is left: %q", text)
+			}
+		}
 		syscall.Kill(pid, syscall.SIGCONT)
 		if out, _, _ := c.run("", "__complete", "--", "ps", "p-team1-bo"); !strings.HasPrefix(out, "p-team1-box\t") {
 			t.Errorf("with the connection alive again: got %q", out)
