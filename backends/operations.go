@@ -87,10 +87,14 @@ func (e *ChangedError) Error() string {
 	return fmt.Sprintf("%s was changed by somebody else meanwhile, to version %d; nothing was done (see: history %s)", e.Job, e.Version, e.Job)
 }
 
-// MissingRightError is an order for which the gateway's token lacks a capability. It is an ErrForbidden.
+// MissingRightError is something for which the gateway's token lacks a capability in a namespace, or, without one, a rule of
+// its policy. It is an ErrForbidden.
 type MissingRightError struct{ Capability, Namespace string }
 
 func (e *MissingRightError) Error() string {
+	if e.Namespace == "" {
+		return fmt.Sprintf("the gateway's token may not do this: its policy lacks %s; tell the gateway's operator", e.Capability)
+	}
 	return fmt.Sprintf("the gateway's token may not do this: its policy lacks %q in namespace %s; tell the gateway's operator", e.Capability, e.Namespace)
 }
 func (e *MissingRightError) Unwrap() error { return ErrForbidden }

@@ -263,7 +263,7 @@ func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backend
 func (c *Client) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	node, err := read(ctx, c, "", "", func(q *api.QueryOptions) (*api.Node, *api.QueryMeta, error) { return c.api.Nodes().Info(a.NodeID, q) })
+	node, err := read(ctx, c, "", readNode, func(q *api.QueryOptions) (*api.Node, *api.QueryMeta, error) { return c.api.Nodes().Info(a.NodeID, q) })
 	if err != nil {
 		return "", err
 	}

@@ -1,8 +1,10 @@
 package nomad
 
 import (
+	"errors"
 	"testing"
 
+	"nomadctld/backends"
 	"nomadctld/backends/backendtest"
 	"nomadctld/internal/nomadtest"
 )
@@ -23,6 +25,32 @@ func TestOperationsConformance(t *testing.T) {
 				Periodic:      func(t *testing.T, id string) { cluster.Register(t, nomadtest.Periodic(id)) },
 				Parameterized: func(t *testing.T, id string) { cluster.Register(t, nomadtest.Parameterized(id)) },
 			})
+		})
+	}
+}
+
+// TestAPolicyWithoutNodesIsNamed where the address of a node is looked up.
+func TestAPolicyWithoutNodesIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			t.Parallel()
+			limited := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "list-jobs", "read-job")})
+			jobs, err := limited.Jobs(t.Context(), backends.Selection{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, job := range jobs {
+				for _, a := range job.Allocations {
+					_, err := limited.NodeAddress(t.Context(), a)
+					const want = `the gateway's token may not do this: its policy lacks node { policy = "read" }; tell the gateway's operator`
+					if err == nil || err.Error() != want || !errors.Is(err, backends.ErrForbidden) {
+						t.Errorf("got %v, want %s", err, want)
+					}
+					return
+				}
+			}
+			t.Error("no allocation")
 		})
 	}
 }

@@ -19,10 +19,12 @@ const (
 	scaleJob       = "scale-job"
 	dispatchJob    = "dispatch-job"
 	allocLifecycle = "alloc-lifecycle"
+
+	readNode = `node { policy = "read" }`
 )
 
 // forbidden says why Nomad has answered 403. It says the same of a token that is not known and of one that is too weak,
-// so it is asked about the token. right is the capability that it needs; empty: it cannot be named.
+// so it is asked about the token. right is the capability that it needs, or a rule; empty: it cannot be named.
 func (c *Client) forbidden(ctx context.Context, namespace, right string, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
