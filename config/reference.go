@@ -26,7 +26,7 @@ type Section struct {
 type Key struct {
 	Example  string // a line of TOML
 	Optional bool   // the example may be left out, and is not what holds then
-	About    string // may be empty where the line before says it
+	About    string // what it is, for people
 }
 
 // Reference explains every setting that there is, in the order in which one meets them. The example of deploy and
@@ -40,18 +40,18 @@ var Reference = []Section{
 		{`nomadbinary = "/usr/local/bin/nomad"`, true, "The nomad binary that the command raw runs."},
 	}},
 	{Table: "alias", About: "Command lines with a name of their own: ssh gw psp. A command of the same name wins.", Keys: []Key{
-		{`psp = "ps --tier production"`, false, ""},
+		{`psp = "ps --tier production"`, false, "What psp stands for; what follows it on the line is added."},
 	}},
 	{Table: "nomad.production", About: "A tier is a Nomad cluster, or a part of one. Tiers may share a cluster.", Keys: []Key{
-		{`url = "https://nomad.service.consul:4646"`, false, ""},
+		{`url = "https://nomad.service.consul:4646"`, false, "The address of Nomad's HTTP API."},
 		{`prefix = ["p-"]`, false, "The names of the jobs that live there begin with one of these."},
 		{`alias = ["prod"]`, true, "Other names of the tier, for --tier and raw."},
 		{`token = "/etc/nomadctld/token-production"`, false, "A file with a token; nomadctld-policy.hcl is what it has to be allowed. It is read for every command, so it can be changed at any time. Without: no token."},
 	}},
 	{Table: "nomad.production.tls", About: "For https. Without ca: the CAs that the system trusts.", Keys: []Key{
-		{`ca = "/etc/nomadctld/nomad-ca.pem"`, true, ""},
+		{`ca = "/etc/nomadctld/nomad-ca.pem"`, true, "The CA of Nomad's certificate, as PEM."},
 		{`cert = "/etc/nomadctld/nomad-cert.pem"`, true, "A certificate of the gateway's, where Nomad insists on one."},
-		{`key = "/etc/nomadctld/nomad-key.pem"`, true, ""},
+		{`key = "/etc/nomadctld/nomad-key.pem"`, true, "The private key to cert."},
 		{`servername = "server.global.nomad"`, true, "The name in Nomad's certificate, if it is not that of the url: server.REGION.nomad in Nomad's own."},
 	}},
 	{Table: "prefix.team1", About: "A prefix group is a share of the jobs, and what may be done with them.", Keys: []Key{
@@ -62,7 +62,7 @@ var Reference = []Section{
 	{Table: "users.ann", About: "A user logs in by this name, ssh ann@gw, and a key.", Keys: []Key{
 		{`name = "Ann"`, false, "For people to read, in whoami and the audit log."},
 		{`key = "ssh-ed25519 AAAA..."`, false, "The line of a .pub file; or several with keys."},
-		{`keys = ["ssh-ed25519 AAAA..."]`, true, ""},
+		{`keys = ["ssh-ed25519 AAAA..."]`, true, "Several lines as that of key; each of them gets in."},
 		{`prefix = ["team1"]`, false, "The prefix groups that the user is in."},
 	}},
 	{Table: "docker", About: "How tasks are reached by exec, logs, tail, attach and di.", Keys: []Key{
@@ -70,10 +70,10 @@ var Reference = []Section{
 		{`host = "tcp://{node}:2376"`, true, `The daemon: {node} is the node's name, {address} its address, which takes node { policy = "read" } in the policy. Also unix:///var/run/docker.sock. Without: tcp://NODE:dockerport.`},
 	}},
 	{Table: "docker.tls", About: "For the daemons' TLS, as above for Nomad's.", Keys: []Key{
-		{`ca = "/etc/nomadctld/docker-ca.pem"`, true, ""},
-		{`cert = "/etc/nomadctld/docker-cert.pem"`, true, ""},
-		{`key = "/etc/nomadctld/docker-key.pem"`, true, ""},
-		{`servername = "docker"`, true, ""},
+		{`ca = "/etc/nomadctld/docker-ca.pem"`, true, "The CA of the daemons' certificates."},
+		{`cert = "/etc/nomadctld/docker-cert.pem"`, true, "A certificate of the gateway's that the daemons accept."},
+		{`key = "/etc/nomadctld/docker-key.pem"`, true, "The private key to cert."},
+		{`servername = "docker"`, true, "The name in their certificates, if it is not that of host."},
 	}},
 	{Table: "auth", About: "", Keys: []Key{
 		{`userca = "/etc/nomadctld/user_ca.pub"`, true, "Public keys of CAs, one on each line, whose SSH certificates prove a user. Checked, and without effect yet."},
@@ -86,8 +86,8 @@ var Reference = []Section{
 	}},
 	{Table: "limits", About: "What clients may take. The numbers are those that hold without.", Keys: []Key{
 		{fmt.Sprintf("sessions = %d", defaultSessions), false, "Sessions at a time on one connection."},
-		{fmt.Sprintf("connections = %d", defaultConnections), false, "Connections in all, and those that have not proven a key yet."},
-		{fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false, ""},
+		{fmt.Sprintf("connections = %d", defaultConnections), false, "Connections in all."},
+		{fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false, "Connections that have not proven a key yet."},
 		{`idle = "1h"`, true, `Close a connection on which nothing moves for so long. Without, or "0s": never.`},
 	}},
 	{Table: "raw", About: "The nomad binary, for those who are granted raw.", Keys: []Key{

@@ -103,3 +103,13 @@ func TestAbsentKeysReadAsTheirDefaults(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
+
+func TestEverySettingIsExplained(t *testing.T) {
+	for _, section := range config.Reference {
+		for _, key := range section.Keys {
+			if key.About == "" {
+				t.Errorf("[%s] %s: nothing says what it is", section.Table, key.Example)
+			}
+		}
+	}
+}
