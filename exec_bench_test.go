@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+	"golang.org/x/sys/unix"
 
 	"nomadctld/internal/dockertest"
 	"nomadctld/internal/nomadtest"
@@ -166,11 +167,15 @@ func out(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
+	// A small pipe would measure how often this process is woken.
+	if raw, err := pipe.(*os.File).SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { unix.FcntlInt(fd, unix.F_SETPIPE_SZ, 1<<20) })
+	}
 	begun := time.Now()
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	got, _ := io.CopyBuffer(struct{ io.Writer }{io.Discard}, pipe, make([]byte, 256<<10))
+	got, _ := io.CopyBuffer(struct{ io.Writer }{io.Discard}, pipe, make([]byte, 1<<20))
 	err = cmd.Wait()
 	took := time.Since(begun)
 	if got != int64(size) || err != nil {
