@@ -319,7 +319,7 @@ func TestTheShellIsTheOneAskedFor(t *testing.T) {
 	ways(t, func(t *testing.T, w way) {
 		shell := map[string]string{"docker": "/bin/ash", "nomad": "/bin/bash"}[w.Name]
 		if _, err := os.Stat(shell); err != nil && w.Name == "nomad" {
-			t.Skip(err)
+			t.Skipf("no %s, the other shell of this test", shell)
 		}
 		for line, want := range map[string]string{
 			"exec p-team1-box -c 'echo $0'":                       "/bin/sh\n",

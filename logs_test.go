@@ -27,19 +27,32 @@ func nomadLabels(allocation string) map[string]string {
 	return map[string]string{"com.hashicorp.nomad.alloc_id": allocation}
 }
 
+// box is p-team1-box, a task of the docker driver in a simulated cluster, and a gateway before it.
+type box struct {
+	*testGateway
+	cluster    *sim.Cluster
+	allocation string
+}
+
+func dockerBox(t *testing.T) box {
+	t.Helper()
+	host := dockertest.Daemon(t)
+	cluster, allocation := nomadtest.Simulated(t), newAllocation()
+	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+	return box{startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host)), cluster.Sim, allocation}
+}
+
+// run starts a container of the task, as Nomad does for each restart: another one of the same name.
+func (b box) run(t *testing.T, script string) (container string) {
+	t.Helper()
+	return dockertest.Run(t, "box-"+b.allocation, nomadLabels(b.allocation), "sh", "-c", script)
+}
+
 func TestTailGoesOnInTheNextContainerAndEndsWithTheTask(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	host := dockertest.Daemon(t)
-	cluster := nomadtest.Simulated(t)
-	allocation := newAllocation()
-	task := sim.Task{Name: "box", Driver: "docker"}
-	cluster.Sim.Run(boxJob(task, allocation))
-	run := func(script string) string {
-		return dockertest.Run(t, "box-"+allocation, nomadLabels(allocation), "sh", "-c", script)
-	}
-	first := run("echo one; sleep 3; echo two; echo err >&2; exec sleep 600")
-	g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
+	g := dockerBox(t)
+	first := g.run(t, "echo one; sleep 3; echo two; echo err >&2; exec sleep 600")
 	tail := g.ssh("wim", "tail", "p-team1-box/g/box")
 	var stderr bytes.Buffer
 	tail.Stderr = &stderr
@@ -60,16 +73,16 @@ func TestTailGoesOnInTheNextContainerAndEndsWithTheTask(t *testing.T) {
 	next("one")
 	next("two")
 	dockertest.Remove(t, first)
-	run("echo three; sleep 1; echo four; exit 3") // as Nomad restarts a task: another container of the same name
+	g.run(t, "echo three; sleep 1; echo four; exit 3")
 	next("three")
 	next("four")
-	job := boxJob(task, allocation)
+	job := boxJob(sim.Task{Name: "box", Driver: "docker"}, g.allocation)
 	at := time.Now()
 	job.Groups[0].Allocations[0].ClientStatus = "failed"
 	job.Groups[0].Allocations[0].Tasks = map[string]sim.TaskState{"box": {
 		State: "dead", Failed: true, Events: []sim.Event{sim.Started(at), sim.Terminated(at, 3, "")},
 	}}
-	cluster.Sim.Run(job)
+	g.cluster.Run(job)
 	rest, _ := io.ReadAll(lines)
 	if err := tail.Wait(); err != nil || len(rest) > 0 {
 		t.Errorf("got %v and %q after the end", err, rest)
@@ -84,15 +97,8 @@ func TestTailGoesOnInTheNextContainerAndEndsWithTheTask(t *testing.T) {
 func TestTheNextContainersLogIsWholeAndNothingComesTwice(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	host := dockertest.Daemon(t)
-	cluster := nomadtest.Simulated(t)
-	allocation := newAllocation()
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
-	run := func(script string) string {
-		return dockertest.Run(t, "box-"+allocation, nomadLabels(allocation), "sh", "-c", script)
-	}
-	container := run("trap \"echo tick\" HUP; echo old; while :; do sleep 0.1; done")
-	g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
+	g := dockerBox(t)
+	container := g.run(t, "trap \"echo tick\" HUP; echo old; while :; do sleep 0.1; done")
 	got := map[string]*lockedBuffer{}
 	for _, line := range []string{"tail", "tail -n 0", "tail --stdout", "tail -n all", "tail --since 0s"} {
 		cmd := g.ssh("wim", line+" p-team1-box/g/box")
@@ -122,7 +128,7 @@ func TestTheNextContainersLogIsWholeAndNothingComesTwice(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		dockertest.Remove(t, container)
 		time.Sleep(2 * time.Second)
-		container = run(fmt.Sprintf("echo new %d; exec sleep 600", i))
+		container = g.run(t, fmt.Sprintf("echo new %d; exec sleep 600", i))
 		all("the next one's log", fmt.Sprintf("new %d\n$", i))
 	}
 	for line, out := range got {
@@ -233,13 +239,9 @@ func TestNewAllocationsJoinTheTailOfAJob(t *testing.T) {
 
 func TestASlowViewerIsToldAndHoldsUpNobody(t *testing.T) {
 	t.Parallel()
-	host := dockertest.Daemon(t)
-	cluster := nomadtest.Simulated(t)
-	allocation := newAllocation()
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
-	container := dockertest.Run(t, "box-"+allocation, nomadLabels(allocation), "sh", "-c",
+	g := dockerBox(t)
+	container := g.run(t,
 		"trap go=1 HUP; echo ready; while [ -z \"$go\" ]; do sleep 0.1; done; i=0; while [ $i -lt 1000 ]; do i=$((i+1)); head -c 20000 /dev/zero | tr '\\0' x; echo $i; sleep 0.01; done; echo last; exec sleep 600")
-	g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
 	view := func() (*bufio.Reader, *lockedBuffer) {
 		session, err := g.dial(t, "wim").NewSession()
 		if err != nil {
@@ -295,12 +297,8 @@ func TestASlowViewerIsToldAndHoldsUpNobody(t *testing.T) {
 func TestLogsWaitsForASlowReader(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	host := dockertest.Daemon(t)
-	cluster := nomadtest.Simulated(t)
-	allocation := newAllocation()
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
-	dockertest.Stopped(t, "box-"+allocation, nomadLabels(allocation), "sh", "-c", "yes $(head -c 999 /dev/zero | tr '\\0' x) | head -n 11000")
-	g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
+	g := dockerBox(t)
+	dockertest.Stopped(t, "box-"+g.allocation, nomadLabels(g.allocation), "sh", "-c", "yes $(head -c 999 /dev/zero | tr '\\0' x) | head -n 11000")
 	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
 	pipe, err := logs.StdoutPipe()
 	if err != nil {

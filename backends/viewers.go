@@ -10,20 +10,21 @@ import (
 // the others: what has gone meanwhile is skipped, and the viewer told so. The zero value is ready.
 type Viewers struct {
 	mu      sync.Mutex
-	streams map[LogKey]*stream
+	streams map[logKey]*stream
 }
 
-// LogKey names what viewers follow. What of it each of them wants may differ.
-type LogKey struct {
-	Runtime          Runtime
-	Allocation, Task string
+// logKey names what viewers follow. What of it each of them wants may differ.
+type logKey struct {
+	runtime          Runtime
+	allocation, task string
 }
 
 // Follow calls each with what q wants of a log until the log ends, or ctx does, whose cause is returned then. The first
 // viewer begins the stream, which goes on until the last one has left. Who wants more of the past than is kept begins a
 // new one for themselves and for those who come after.
-func (v *Viewers) Follow(ctx context.Context, in Place, key LogKey, q LogQuery, each func(Piece) error) error {
-	s, at := v.join(ctx, in, key, q)
+func (v *Viewers) Follow(ctx context.Context, runtime Runtime, in Place, q LogQuery, each func(Piece) error) error {
+	key := logKey{runtime, in.Allocation.ID, in.Task}
+	s, at := v.join(ctx, key, in, q)
 	defer v.leave(key, s)
 	for {
 		pieces, moved, err := s.next(&at)
@@ -54,7 +55,7 @@ func (v *Viewers) Follow(ctx context.Context, in Place, key LogKey, q LogQuery, 
 
 // join returns the stream of key and where a new viewer begins in it. One that is over, or keeps too little for a new
 // viewer, is replaced; it goes on for those who have it.
-func (v *Viewers) join(ctx context.Context, in Place, key LogKey, q LogQuery) (*stream, position) {
+func (v *Viewers) join(ctx context.Context, key logKey, in Place, q LogQuery) (*stream, position) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if s := v.streams[key]; s != nil {
@@ -67,18 +68,18 @@ func (v *Viewers) join(ctx context.Context, in Place, key LogKey, q LogQuery) (*
 	s := &stream{query: q, cancel: cancel, viewers: 1}
 	s.query.Stdout, s.query.Stderr = true, true
 	if v.streams == nil {
-		v.streams = map[LogKey]*stream{}
+		v.streams = map[logKey]*stream{}
 	}
 	v.streams[key] = s
 	go func() {
-		err := Protect(func() error { return key.Runtime.Log(ctx, in, s.query, s.put) })
+		err := Protect(func() error { return key.runtime.Log(ctx, in, s.query, s.put) })
 		v.forget(key, s)
 		s.end(err)
 	}()
 	return s, position{unwanted: unwanted(q)}
 }
 
-func (v *Viewers) leave(key LogKey, s *stream) {
+func (v *Viewers) leave(key logKey, s *stream) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if s.viewers--; s.viewers > 0 {
@@ -90,7 +91,7 @@ func (v *Viewers) leave(key LogKey, s *stream) {
 	s.cancel()
 }
 
-func (v *Viewers) forget(key LogKey, s *stream) {
+func (v *Viewers) forget(key logKey, s *stream) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.streams[key] == s {

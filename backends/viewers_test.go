@@ -56,7 +56,7 @@ func viewOf(v *Viewers, s *source, q LogQuery) viewer {
 	ctx, leave := context.WithCancel(context.Background())
 	w := viewer{make(chan Piece), make(chan error, 1), leave}
 	go func() {
-		w.ended <- v.Follow(ctx, Place{}, LogKey{Runtime: s, Task: "web"}, q, func(p Piece) error {
+		w.ended <- v.Follow(ctx, s, Place{Task: "web"}, q, func(p Piece) error {
 			select {
 			case w.got <- p:
 			case <-ctx.Done():
@@ -198,7 +198,7 @@ func TestViewersOfOneLogShareItWhateverOfItEachWants(t *testing.T) {
 		s.pieces <- Piece{Stderr: i%2 == 1, Time: at(i), Data: fmt.Appendf(nil, "%d\n", i)}
 	}
 	first.wants(t, "1\n3\n5\n")
-	key := LogKey{Runtime: s, Task: "web"}
+	key := logKey{runtime: s, task: "web"}
 	if _, enough := v.streams[key].begin(LogQuery{Stdout: true, Stderr: true}); enough {
 		t.Error("joined by one who wants less of the past while more of it may come")
 	}

@@ -105,8 +105,7 @@ func (t *taskRuntime) log(ctx context.Context, runtime backends.Runtime, place b
 	if !q.Follow || runtime != backends.Runtime(t.Docker) && q.OfContainers() {
 		return runtime.Log(ctx, place, q, each)
 	}
-	key := backends.LogKey{Runtime: runtime, Allocation: place.Allocation.ID, Task: place.Task}
-	return t.viewers.Follow(ctx, place, key, q, each)
+	return t.viewers.Follow(ctx, runtime, place, q, each)
 }
 
 // choose returns the runtime that reaches the task.

@@ -84,9 +84,11 @@ func (d *delivered) news(p backends.Piece) backends.Piece {
 	}
 	if !p.Time.Equal(s.last) {
 		s.last, s.same = p.Time, 0
-		if len(s.recent) < recentTimes {
+		switch {
+		case !d.repeats:
+		case len(s.recent) < recentTimes:
 			s.recent = append(s.recent, p.Time.UnixNano())
-		} else {
+		default:
 			s.recent[s.oldest] = p.Time.UnixNano()
 			s.oldest = (s.oldest + 1) % recentTimes
 		}

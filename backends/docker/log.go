@@ -16,27 +16,8 @@ import (
 // Log implements backends.Runtime. The log is that of the task's newest container.
 func (d *Docker) Log(ctx context.Context, in backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
 	l := &log{docker: d, place: in, query: q, each: each}
-	for begun := time.Now(); ; {
-		err := l.find(ctx)
-		if err == nil && (l.at.ID == q.After || q.Follow && l.at.State.StartedAt.IsZero()) {
-			err = sayf("%w of task %s yet: its container has not been started", backends.ErrNoLog, shown(in.Task))
-		}
-		if err == nil {
-			break
-		}
-		if q.After == "" || !errors.Is(err, backends.ErrNoLog) {
-			return err
-		}
-		l.at = described{}
-		pause := nextSoon
-		if time.Since(begun) > time.Minute {
-			pause = nextLate
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	if err := l.await(ctx); err != nil {
+		return err
 	}
 	l.done.repeats = q.Follow && (l.at.HostConfig.LogConfig.Type == "json-file" || l.at.HostConfig.LogConfig.Type == "local")
 	if !q.Stdout && !q.Stderr {
@@ -60,6 +41,29 @@ type log struct {
 	done    delivered
 	live    bool // the caller knows that it has all that there was
 	refused error
+}
+
+// await finds the container, and waits for it if it is to be another one than query.After.
+func (l *log) await(ctx context.Context) error {
+	for begun := time.Now(); ; {
+		err := l.find(ctx)
+		if err == nil && (l.at.ID == l.query.After || l.query.Follow && l.at.State.StartedAt.IsZero()) {
+			err = sayf("%w of task %s yet: its container has not been started", backends.ErrNoLog, shown(l.place.Task))
+		}
+		if err == nil || l.query.After == "" || !errors.Is(err, backends.ErrNoLog) {
+			return err
+		}
+		l.at = described{}
+		pause := nextSoon
+		if time.Since(begun) > time.Minute {
+			pause = nextLate
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // find finds the container, and then, when it is known, asks how it is.
