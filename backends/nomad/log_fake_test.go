@@ -26,11 +26,13 @@ type kept struct {
 	last  int
 	most  int // bytes of a file
 	keep  int // files; 0: all
-	cut   int // each so many frames on average a followed log is cut; 0: never
+	cut   int // each so many frames on average, and within twice as many, a followed log is cut; 0: never
 	clean bool
 	asked int
 	sent  int64
 
+	frames   int   // until the next cut
+	made     int   // cuts that were made
 	cuts     int   // since something new was sent
 	furthest int64 // the end of what was sent, from the log's beginning
 }
@@ -55,12 +57,19 @@ func (k *kept) write(b []byte) {
 	}
 }
 
-// cutNow reports whether the log may be cut once more.
+// cutNow reports, once for each frame, whether the log is cut instead of it.
 func (k *kept) cutNow() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.cuts++
-	return k.cuts <= mostCuts
+	if k.frames--; k.frames > 0 {
+		return false
+	}
+	k.frames = 1 + rand.IntN(2*k.cut-1)
+	if k.cuts++; k.cuts > mostCuts {
+		return false
+	}
+	k.made++
+	return true
 }
 
 // from returns where a request begins.
@@ -96,7 +105,7 @@ func (k *kept) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if n == 0 {
 			return true
 		}
-		if k.cut > 0 && follow && rand.IntN(k.cut) == 0 && k.cutNow() {
+		if k.cut > 0 && follow && k.cutNow() {
 			if !k.clean {
 				panic(http.ErrAbortHandler)
 			}
