@@ -545,12 +545,12 @@ func needSSH(t testing.TB) {
 // eventually waits until f returns true.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for !f() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("not so after 20 s: %s", what)
+			t.Fatalf("not so after a minute: %s", what)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -80,7 +80,7 @@ func (w viewer) wants(t *testing.T, want string) {
 				got += "[" + p.Container + "]"
 			}
 			got += string(p.Data)
-		case <-time.After(5 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("got %.80q, want %.80q", got, want)
 		}
 		if !strings.HasPrefix(want, got) {

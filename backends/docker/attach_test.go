@@ -38,7 +38,7 @@ func (s *shared) String() string {
 func (s *shared) wait(t *testing.T, want string) {
 	t.Helper()
 	for begin := time.Now(); !strings.Contains(s.String(), want); time.Sleep(20 * time.Millisecond) {
-		if time.Since(begin) > 20*time.Second {
+		if time.Since(begin) > time.Minute {
 			t.Fatalf("got %q, want %q", s.String(), want)
 		}
 	}
@@ -81,7 +81,7 @@ func (a *attached) ends(t *testing.T) (int, error) {
 	select {
 	case e := <-a.done:
 		return e.code, e.err
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("it does not end")
 		return 0, nil
 	}

@@ -120,7 +120,7 @@ func TestALostConnectionIsAnErrorAtOnce(t *testing.T) {
 					if !errors.Is(err, backends.ErrUnreachable) || !strings.Contains(err.Error(), "how the program ended is not known") {
 						t.Errorf("got %v", err)
 					}
-				case <-time.After(10 * time.Second):
+				case <-time.After(time.Minute):
 					t.Error("it hangs")
 				}
 				write.Close()
@@ -134,7 +134,7 @@ func TestAClusterThatIsNotThereIsUnreachable(t *testing.T) {
 	for _, gone := range []string{closedPort(t), silentPort(t)} {
 		c := open(t, Tier{URL: "http://" + gone})
 		begin := time.Now()
-		if _, _, err := run(context.Background(), c, in, "true"); !errors.Is(err, backends.ErrUnreachable) || time.Since(begin) > handshakeTimeout+5*time.Second {
+		if _, _, err := run(context.Background(), c, in, "true"); !errors.Is(err, backends.ErrUnreachable) || time.Since(begin) > handshakeTimeout+time.Minute {
 			t.Errorf("got %v after %s", err, time.Since(begin))
 		}
 	}
@@ -197,7 +197,7 @@ func TestStreamsHaveABudget(t *testing.T) {
 		<-begun
 	}
 	begin := time.Now()
-	if _, _, err := run(context.Background(), b, in, "true"); !errors.Is(err, errCrowded) || time.Since(begin) > 10*time.Second {
+	if _, _, err := run(context.Background(), b, in, "true"); !errors.Is(err, errCrowded) || time.Since(begin) > time.Minute {
 		t.Errorf("one more program: got %v after %s", err, time.Since(begin))
 	}
 	if _, err := readLog(t, b, in, backends.LogQuery{Stdout: true}); err != nil {
@@ -242,7 +242,7 @@ func TestNothingStaysBehind(t *testing.T) {
 			}
 			all.Wait()
 			for begin := time.Now(); ours() > before; time.Sleep(20 * time.Millisecond) {
-				if time.Since(begin) > 10*time.Second {
+				if time.Since(begin) > time.Minute {
 					buffer := make([]byte, 1<<20)
 					t.Fatalf("%d goroutines, %d before:\n%s", ours(), before, buffer[:runtime.Stack(buffer, true)])
 				}
@@ -333,7 +333,7 @@ func TestAWriterThatIsStuckKeepsNobodyFromLeaving(t *testing.T) {
 				if err != over {
 					t.Errorf("got %v", err)
 				}
-			case <-time.After(15 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("it hangs")
 			}
 		})

@@ -268,7 +268,7 @@ func TestAFollowedLogWaitsForItsTask(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	c, talker := task(t, cluster, "p-team3-talker", "talk")
 	cluster.Sim.Inject(sim.Fault{Path: "/v1/client/fs/logs/{id}", Status: 404, Body: `task "talk" not started yet. No logs available`, Times: 2})
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var got bytes.Buffer
 	c.Log(ctx, talker, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(p backends.Piece) error {

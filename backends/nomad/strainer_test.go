@@ -72,7 +72,7 @@ func TestAByteThatLooksLikeAMarkIsNotHeldForLong(t *testing.T) {
 		s.Write([]byte(piece))
 		want := []string{"question\x01", "question\x01\x01ma"}[i]
 		for begin := time.Now(); out.String() != want; time.Sleep(5 * time.Millisecond) {
-			if time.Since(begin) > 10*time.Second {
+			if time.Since(begin) > time.Minute {
 				t.Fatalf("got %q, want %q", out.String(), want)
 			}
 		}

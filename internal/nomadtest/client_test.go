@@ -47,7 +47,7 @@ func get(t *testing.T, cluster Cluster, token, path string) (int, string) {
 
 func ask(t *testing.T, cluster Cluster, token, path string) *http.Response {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	req, err := http.NewRequestWithContext(ctx, "GET", cluster.URL+path, nil)
 	if err != nil {

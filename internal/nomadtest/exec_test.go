@@ -36,7 +36,7 @@ func TestExecIsTheSameOnEveryCluster(t *testing.T) {
 			{name: "nothing", code: -2, fault: "command is not present"},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
 				command := append([]string{}, test.command...)
 				sizes := make(chan api.TerminalSize, 1)
@@ -97,7 +97,7 @@ func TestExecIsRefusedInTheSameWords(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			_, err = c.Allocations().Exec(ctx, test.a, test.task, false, []string{"true"}, open(ctx), io.Discard, io.Discard, nil, nil)
 			cancel()
 			if fault(err) != test.want {

@@ -86,7 +86,7 @@ func TestCloseEndsBlockingQueries(t *testing.T) {
 	c := mixed()
 	n := dial(t, c, "")
 	time.AfterFunc(30*time.Millisecond, c.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if _, _, err := n.Jobs().List((&api.QueryOptions{WaitIndex: 1000}).WithContext(ctx)); err == nil || ctx.Err() != nil {
 		t.Errorf("got error %v, context %v, want the connection cut", err, ctx.Err())

@@ -80,7 +80,7 @@ func TestABlockingQueryWakesOnAnOrder(t *testing.T) {
 	t.Parallel()
 	c, n := fast(t, "")
 	registered(t, n, c, sleeper("web", 1))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, meta, err := n.Jobs().Allocations("web", false, nil)
 	if err != nil {

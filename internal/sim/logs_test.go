@@ -71,7 +71,7 @@ func TestFollowingGoesOnAcrossRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	req, _ := http.NewRequestWithContext(ctx, "GET", url+"/v1/client/fs/logs/"+id+"?follow=true&task=t&type=stdout", nil)
 	resp, err := http.DefaultClient.Do(req)

@@ -26,7 +26,7 @@ const busy = "echo $$; exec sleep 600"
 // until waits until check holds.
 func until(t *testing.T, what string, check func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !check(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !check(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain until %s", what)
 		}
@@ -59,7 +59,7 @@ func alive(pid int) bool {
 // ended waits, in blocking queries, until an allocation has this status, and returns it.
 func ended(t *testing.T, n *api.Client, id, status string) *api.Allocation {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for index := uint64(0); ; {
 		a, meta, err := n.Allocations().Info(id, (&api.QueryOptions{WaitIndex: index, Namespace: "*"}).WithContext(ctx))

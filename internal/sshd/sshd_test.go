@@ -368,7 +368,7 @@ func TestASessionsContextEndsWithItsChannel(t *testing.T) {
 		if !errors.Is(cause, router.ErrClientGone) {
 			t.Errorf("got %v, want %v", cause, router.ErrClientGone)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the command goes on although its session was closed")
 	}
 	run(t, client, "the connection lives on")
@@ -490,7 +490,7 @@ func TestAnIdleConnectionIsClosed(t *testing.T) {
 	go func() { client.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the connection is still open: keepalives must not count")
 	}
 }
@@ -524,7 +524,7 @@ func TestAClientThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	frozen.frozen.Store(true)
 	select {
 	case <-gone:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the command goes on although the client answers nothing")
 	}
 }
@@ -608,7 +608,7 @@ func TestStoppingDoesNotWaitForever(t *testing.T) {
 	s.stop()
 	select {
 	case <-s.stopped:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("Serve waits for a command that does not end")
 	}
 }
@@ -673,7 +673,7 @@ func TestStoppingGivesCommandsTheirGrace(t *testing.T) {
 	idle.Wait()
 	select {
 	case <-s.stopped:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("Serve does not return")
 	}
 }
@@ -697,7 +697,7 @@ func TestNothingIsLeftAfterManySessions(t *testing.T) {
 
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for range 250 {
+	for range 3000 {
 		if holds() {
 			return
 		}
