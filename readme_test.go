@@ -50,12 +50,13 @@ func TestTheReadmesConfigurationLoads(t *testing.T) {
 	}
 }
 
-// TestTheDocumentedOutputsAreTheDemos runs each command of docs/outputs.md and compares what it prints, but for the
-// white space at the ends of lines and for the dates, which move on.
+// TestTheDocumentedOutputsAreTheDemos runs each command of docs/outputs.md, and that of README.md, and compares what it
+// prints, but for the white space at the ends of lines and for the dates, which move on.
 func TestTheDocumentedOutputsAreTheDemos(t *testing.T) {
-	text, err := os.ReadFile("docs/outputs.md")
-	if err != nil {
-		t.Fatal(err)
+	text := readFile(t, "docs/outputs.md")
+	inReadme := strings.ReplaceAll(readFile(t, "README.md"), `$ make demo ARGS="ps mattermost"`, "$ nomadctld demo ps mattermost")
+	if inReadme == readFile(t, "README.md") {
+		t.Error("README.md shows no output of the demo")
 	}
 	d, err := demo.Start(t.TempDir())
 	if err != nil {
@@ -63,17 +64,17 @@ func TestTheDocumentedOutputsAreTheDemos(t *testing.T) {
 	}
 	defer d.Close()
 	dates := regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|(?m) +$`)
-	blocks := regexp.MustCompile("(?s)```text\n\\$ nomadctld demo ([^\n]*)\n(.*?)```").FindAllSubmatch(text, -1)
-	if len(blocks) < 8 {
+	blocks := regexp.MustCompile("(?s)```text\n\\$ nomadctld demo ([^\n]*)\n(.*?)```").FindAllStringSubmatch(text+inReadme, -1)
+	if len(blocks) < 9 {
 		t.Fatalf("only %d outputs", len(blocks))
 	}
 	for _, block := range blocks {
 		var stdout, stderr bytes.Buffer
-		words, err := shlex.Split(string(block[1]))
+		words, err := shlex.Split(block[1])
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, want := "", dates.ReplaceAllString(string(block[2]), "")
+		got, want := "", dates.ReplaceAllString(block[2], "")
 		for try := 0; got != want && try < 5; try++ { // a figure may be missing while the machine is busy
 			stdout.Reset()
 			stderr.Reset()
@@ -83,7 +84,7 @@ func TestTheDocumentedOutputsAreTheDemos(t *testing.T) {
 			got = dates.ReplaceAllString(stdout.String(), "")
 		}
 		if got != want {
-			t.Errorf("%s prints\n%s%sand docs/outputs.md says\n%s", block[1], got, stderr.String(), want)
+			t.Errorf("%s prints\n%s%sand is documented to print\n%s", block[1], got, stderr.String(), want)
 		}
 	}
 }

@@ -68,6 +68,31 @@ func TestHiddenCommandsAreInNoDocument(t *testing.T) {
 	}
 }
 
+// TestTheManualPagesSayWhyTheirShellLinesAreNotRun holds for every block that is not the flags of a command.
+func TestTheManualPagesSayWhyTheirShellLinesAreNotRun(t *testing.T) {
+	t.Chdir("../..")
+	found := 0
+	for _, page := range []string{"docs/man/nomadctl.1", "docs/man/nomadctld.8"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := ""
+		for block := range strings.SplitSeq(string(text), ".nf\n") {
+			if before != "" && !strings.HasPrefix(block, "  ") {
+				found++
+				if !strings.Contains(before[strings.LastIndex(before[:len(before)-1], "\n"):], `\" not run: `) {
+					t.Errorf("%s: %.60q is neither run nor marked", page, block)
+				}
+			}
+			before = block
+		}
+	}
+	if found == 0 {
+		t.Error("found no block: this test cannot fail")
+	}
+}
+
 // TestTheManualPagesAreWellFormed asks mandoc and groff, where they are installed.
 func TestTheManualPagesAreWellFormed(t *testing.T) {
 	t.Chdir("../..")

@@ -142,18 +142,21 @@ it writes over a gateway of that name.
 .B nomadctl completion
 writes what makes a shell complete commands, flags, and your own jobs and tasks. In ~/.bashrc:
 .PP
+.\" not run: it is for the file of an interactive shell; nomadctl_test.go completes in each of them
 .nf
 source <(nomadctl completion bash)
 .fi
 .PP
 In ~/.zshrc, after compinit:
 .PP
+.\" not run: as above
 .nf
 source <(nomadctl completion zsh)
 .fi
 .PP
 For fish, once:
 .PP
+.\" not run: as above
 .nf
 nomadctl completion fish > ~/.config/fish/completions/nomadctl.fish
 .fi
@@ -195,6 +198,7 @@ That of the command: 0; 1 when it was tried and failed; 2 when the command line 
 that is the only end (tail, \-\-watch); that of a
 program that it ran. 2 also when the configuration is wrong; 255 when there is no connection.
 .SH EXAMPLES
+.\" not run: the gateway is one of yours; nomadctl_test.go does the same with its own
 .nf
 nomadctl setup \-\-user ann work gateway.example.org:2222
 nomadctl ps
