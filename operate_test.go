@@ -90,6 +90,64 @@ func TestSeveralAllocationsAreStoppedOnlyAfterAYes(t *testing.T) {
 	}
 }
 
+// TestAStopThatIsSaidYesToAsksNothingAndCountsOnOneLine is on a terminal.
+func TestAStopThatIsSaidYesToAsksNothingAndCountsOnOneLine(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	registered(t, cluster, "three", "p-team5-line", "a")
+	const passing = `(?:\r[^\r\n]*\x1b\[K)+\r\x1b\[K` // written over, and taken away in the end
+	for _, tc := range []struct{ line, want string }{
+		{"restart -y --wait 1s p-team5-line", `restarting 3 allocations of p-team5-line, 1 at a time\r\n` +
+			`(?:` + passing + `\d of 3 restarted: web\[\d\] [0-9a-f]{8}\r\n){3}restarted 3 allocations of p-team5-line\r\n`},
+		{"stop -y p-team5-line", passing + `stopped p-team5-line: 3 allocations \(evaluation [0-9a-f]{8}\)\r\n`},
+	} {
+		if code, shown := g.asks(t, tc.line, "").ends(); code != 0 || !regexp.MustCompile("^"+tc.want+"$").MatchString(shown) {
+			t.Errorf("%s: got %d and %q, want %s", tc.line, code, shown, tc.want)
+		}
+	}
+}
+
+// TestABatchIsFinishedAfterItsClientHasLeft kills the client while the first of three allocations restarts.
+func TestABatchIsFinishedAfterItsClientHasLeft(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	registered(t, cluster, "three", "p-team5-left", "a")
+	struck := cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/client/allocation/{id}/restart", Delay: 2 * time.Second})
+	cluster.Sim.ForgetWrites()
+	client := g.ssh("wim", "restart p-team5-left")
+	if err := client.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the first is restarting", func() bool { return struck() > 0 })
+	client.Process.Kill()
+	client.Wait()
+	eventually(t, "it has ended", func() bool {
+		out, err := g.ssh("wim", "ops", "--json").Output()
+		return err == nil && strings.Contains(string(out), `"state": "failed"`)
+	})
+	const want = "the restart of p-team5-left stopped after 1 of 3 allocations: halted: its client has left"
+	found := false
+	for _, e := range g.events(t) {
+		found = found || e.Error == want
+	}
+	if !found {
+		t.Errorf("got the events %+v, want one that says: %s", g.events(t), want)
+	}
+	applied := 0
+	for _, w := range cluster.Sim.Writes() {
+		if strings.HasSuffix(w.Path, "/restart") && w.Applied {
+			applied++
+		}
+	}
+	if applied != 1 || struck() != 1 {
+		t.Errorf("the cluster restarted %d allocations, and was asked to for %d, want the one that was begun", applied, struck())
+	}
+}
+
 func TestAJobThatChangesWhileTheQuestionStandsIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -298,6 +356,11 @@ func TestAWeakTokenIsSaidWithTheCapabilityThatItLacks(t *testing.T) {
 			} {
 				registered(t, cluster, kind, id, "a")
 			}
+			registered(t, cluster, "canary", "p-team5-weak-paused", "a")
+			registered(t, cluster, "canary", "p-team5-weak-paused", "b")
+			if out, err := g.ssh("wim", "pause p-team5-weak-paused").CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
 			registered(t, cluster, "canary", "p-team5-weak-canary", "b")
 			registered(t, cluster, "scalable", "p-team5-weak-off", "b")
 			if out, err := g.ssh("wim", "stop p-team5-weak-off").CombinedOutput(); err != nil {
@@ -321,15 +384,25 @@ func TestAWeakTokenIsSaidWithTheCapabilityThatItLacks(t *testing.T) {
 				"signal p-team5-weak-canary HUP":                      "alloc-lifecycle",
 				"promote p-team5-weak-canary":                         "submit-job",
 				"pause p-team5-weak-canary":                           "submit-job",
+				"resume p-team5-weak-paused":                          "submit-job",
+				"stop one of p-team5-weak":                            "alloc-lifecycle",
 				"fail p-team5-weak-canary":                            "submit-job",
 				"revert p-team5-weak-off 0":                           "submit-job",
 				"run p-team5-weak-cron":                               "dispatch-job",
 				"dispatch --no-payload -m file=x p-team5-weak-import": "dispatch-job",
 			} {
-				if strings.HasPrefix(line, "signal") {
-					if id, err := g.ssh("wim", "ps -q p-team5-weak-canary").Output(); err == nil {
-						line = "signal " + strings.Fields(string(id))[0] + " HUP"
+				one := func(job string) string {
+					out, err := g.ssh("wim", "ps -q "+job).Output()
+					ids := strings.Fields(string(out))
+					if err != nil || len(ids) == 0 {
+						t.Fatalf("%s: got %q, %v, want its tasks", job, out, err)
 					}
+					return ids[0]
+				}
+				if strings.HasPrefix(line, "signal") {
+					line = "signal " + one("p-team5-weak-canary") + " HUP"
+				} else if job, ok := strings.CutPrefix(line, "stop one of "); ok {
+					line = "stop " + one(job)
 				}
 				code, stdout, stderr := g.run("wim", line)
 				want := `the gateway's token may not do this: its policy lacks "` + capability + `" in namespace default; tell the gateway's operator`

@@ -19,15 +19,14 @@ func confirm(ctx context.Context, req *router.Request, unasked bool, format stri
 		req.Event.Confirmed = "unasked"
 		return nil
 	}
-	fmt.Fprintf(req.Stderr, "%s [y/N] ", escape.Text(fmt.Sprintf(format, args...)))
 	req.Event.Confirmed = "no"
-	key, err := req.Ask(ctx)
+	key, err := req.Ask(ctx, escape.Text(fmt.Sprintf(format, args...))+" [y/N] ")
 	if err == nil && (key == 'y' || key == 'Y') {
 		req.Event.Confirmed = "yes"
-		io.WriteString(req.Stderr, "y\n")
+		io.WriteString(req.Screen(), "y\n")
 		return nil
 	}
-	io.WriteString(req.Stderr, "n\n")
+	io.WriteString(req.Screen(), "n\n")
 	if key == ctrlC {
 		return router.Exit(130, errUnconfirmed)
 	}

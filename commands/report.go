@@ -11,7 +11,7 @@ import (
 	"nomadctld/router"
 )
 
-// report tells on stderr how something goes. What is passing stands on one line that is written anew on a terminal, and
+// report tells how something goes. What is passing stands on one line that is written anew on a terminal, and
 // on lines of its own elsewhere.
 type report struct {
 	out      io.Writer
@@ -19,7 +19,7 @@ type report struct {
 	passing  string // what was shown last, if it was passing
 }
 
-func newReport(req *router.Request) *report { return &report{out: req.Stderr, terminal: req.Terminal} }
+func newReport(req *router.Request) *report { return &report{out: req.Screen(), terminal: req.Terminal} }
 
 // note shows a note; its text is foreign.
 func (r *report) note(n ops.Note) error {

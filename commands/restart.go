@@ -193,7 +193,7 @@ func attend(ctx context.Context, req *router.Request, op *ops.Op) error {
 	defer leave(nil)
 	go func() {
 		for presses := 0; presses < 2; { // the first one is still to be read
-			key, err := req.Ask(ctx)
+			key, err := req.Ask(ctx, "")
 			if err != nil {
 				break
 			}

@@ -105,9 +105,14 @@ func (k *keyboard) release() {
 	k.taken = false
 }
 
-// Ask returns the next key that is typed on the terminal. Ctrl-C is a key like any other while it waits, and interrupts
-// the command again after that.
-func (r *Request) Ask(ctx context.Context) (byte, error) {
+// Ask shows a question on the terminal and returns the next key that is typed. Ctrl-C is a key like any other from before
+// the question is seen, and interrupts the command again after that.
+func (r *Request) Ask(ctx context.Context, question string) (byte, error) {
+	if keys, ok := r.Stdin.(*keyboard); ok {
+		keys.take()
+		defer keys.release()
+	}
+	io.WriteString(r.Screen(), question)
 	key := make([]byte, 1)
 	typed := make(chan error, 1)
 	go func() {
@@ -116,9 +121,6 @@ func (r *Request) Ask(ctx context.Context) (byte, error) {
 	}()
 	select {
 	case err := <-typed:
-		if keys, ok := r.Stdin.(*keyboard); ok {
-			keys.release()
-		}
 		return key[0], err
 	case <-ctx.Done(): // the reader ends with the session
 		return 0, context.Cause(ctx)

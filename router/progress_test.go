@@ -18,12 +18,12 @@ func TestProgressIsShownLateAndTakenAway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var stderr bytes.Buffer
-			done := (&Request{Stderr: &stderr, Terminal: tc.terminal}).Progress("waiting")
+			var screen, other bytes.Buffer
+			done := (&Request{Stdout: &screen, Stderr: &other, Terminal: tc.terminal}).Progress("waiting")
 			time.Sleep(tc.wait)
 			done()
-			if stderr.String() != tc.want {
-				t.Errorf("got %q, want %q", stderr.String(), tc.want)
+			if screen.String() != tc.want || other.Len() > 0 {
+				t.Errorf("got %q, and %q on stderr, want %q", screen.String(), other.String(), tc.want)
 			}
 		})
 	}

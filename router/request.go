@@ -62,6 +62,15 @@ type Part struct{ Group, Task string }
 // Bytes is the output streams of a session, untouched.
 type Bytes struct{ Stdout, Stderr io.Writer }
 
+// Screen is the stream of what a person follows while a command goes on. On a terminal that is the one of the results: ssh
+// keeps no order between its two streams, and what is written over, or taken away, has to be the line that was meant.
+func (r *Request) Screen() io.Writer {
+	if r.Terminal != nil {
+		return r.Stdout
+	}
+	return r.Stderr
+}
+
 // RuntimeOf returns the way into a task of an allocation of req.Job. Nothing can be done with it that is not the user's.
 func (r *Request) RuntimeOf(a backends.Allocation, task string) Runtime {
 	if a.Tier != r.Job.Tier || a.Namespace != r.Job.Namespace || a.JobID != r.Job.ID {

@@ -39,7 +39,7 @@ func (c *Cluster) Inject(f Fault) (struck func() int) {
 		_, fits := match(r.pattern, f.Path)
 		return fits || r.pattern == f.Path
 	}
-	if f.Path != "" && !slices.ContainsFunc(routes, known) {
+	if strings.Contains(f.Path, "*") || f.Path != "" && !slices.ContainsFunc(routes, known) {
 		panic("sim: no route fits the path " + f.Path)
 	}
 	c.faults.mu.Lock()
