@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -51,7 +52,8 @@ func startTestGateway(t testing.TB, url, settings string) *testGateway {
 		t.Fatal(err)
 	}
 	text := fmt.Sprintf(`
-general = { hostkey = %q, bind = "127.0.0.1:0" }
+general.hostkey = %q
+general.bind = "127.0.0.1:0"
 audit = { file = %q }
 nomad.production = { url = %q, prefix = ["p-"], token = %q }
 prefix.all.prefix = ["p-"]
@@ -170,4 +172,28 @@ func newAllocation() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// TestRawRunsAsTheUserOfItsSetting has a program in the place of nomad, which says who runs it.
+func TestRawRunsAsTheUserOfItsSetting(t *testing.T) {
+	needSSH(t)
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	binary := filepath.Join(t.TempDir(), "nomad")
+	if err := os.WriteFile(binary, []byte("#!/bin/sh\nexec id -un\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for dir := filepath.Dir(binary); dir != os.TempDir(); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil { // nobody has to get there
+			t.Fatal(err)
+		}
+	}
+	for setting, want := range map[string]string{"": "nobody", "raw.user = \"daemon\"\n": "daemon", "raw.user = \"\"\n": "root"} {
+		g := startTestGateway(t, "http://127.0.0.1:1", fmt.Sprintf("general.nomadbinary = %q\n", binary)+setting+
+			"prefix.admin = { prefix = [\"p-\", \"raw\"] }\nusers.ada = { prefix = [\"admin\"], key = \"$KEY\" }\n")
+		if code, stdout, stderr := g.run("ada", "raw production status"); code != 0 || stdout != want+"\n" {
+			t.Errorf("%q: got %d, %q, %q, want %s", setting, code, stdout, stderr, want)
+		}
+	}
 }

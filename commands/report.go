@@ -19,7 +19,9 @@ type report struct {
 	passing  string // what was shown last, if it was passing
 }
 
-func newReport(req *router.Request) *report { return &report{out: req.Screen(), terminal: req.Terminal} }
+func newReport(req *router.Request) *report {
+	return &report{out: req.Screen(), terminal: req.Terminal}
+}
 
 // note shows a note; its text is foreign.
 func (r *report) note(n ops.Note) error {
