@@ -91,7 +91,21 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if s.purge {
 		done = "stopped and purged"
 	}
-	return finished(req, "%s %s: %s%s", done, req.Args[0], counted(len(hit), "allocation"), evaluation(outcome))
+	return finished(req, "%s %s: %s%s%s", done, req.Args[0], counted(len(hit), "allocation"), unreached(job, req.Part.Group), evaluation(outcome))
+}
+
+// unreached tells of allocations on nodes that have lost touch with Nomad: they may run on there.
+func unreached(job backends.JobDetail, group string) string {
+	n := 0
+	for _, a := range job.Allocations {
+		if a.Status == "unknown" && (group == "" || a.Group == group) {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; beyond reach, until Nomad hears of the node again: %s", counted(n, "allocation"))
 }
 
 func (s *stop) check(req *router.Request) error {
