@@ -192,6 +192,10 @@ var policyCases = []struct{ line, want string }{
 	{"exec p-team3-shell/shell/box -c 'echo inside'", "inside"},
 	{"signal p-deploy-web/web/web HUP", ""},
 	{"restart -y p-deploy-web", ""},
+	{"restart -y p-deploy-web/web", ""},
+	{"restart -y p-deploy-web/web/web", ""},
+	{"restart -y --reschedule p-deploy-web", ""},
+	{"stop $(ps -q p-deploy-web)", "Nomad replaces it"},
 	{"scale p-deploy-web 2", ""},
 	{"revert p-deploy-web 0", ""},
 	{"stop -y p-deploy-web", ""},
@@ -272,6 +276,13 @@ func TestDeployPolicyIsWhatTheCommandsNeed(t *testing.T) {
 			}
 			use("deploy", policy, capabilities)
 			for _, c := range policyCases {
+				if command, query, ok := strings.Cut(strings.TrimSuffix(c.line, ")"), "$("); ok {
+					ids, stderr, err := runLine(t, client, query)
+					if err != nil || ids == "" {
+						t.Fatalf("%s: got %q, %q, %v, want an ID", query, ids, stderr, err)
+					}
+					c.line = command + strings.Fields(ids)[0]
+				}
 				if stdout, stderr, err := runLine(t, client, c.line); err != nil || !strings.Contains(stdout, c.want) {
 					t.Errorf("%s: got %q, %q, %v, want %q", c.line, stdout, stderr, err, c.want)
 				}
