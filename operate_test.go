@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +132,169 @@ func TestAStopTellsOfAllocationsBeyondReach(t *testing.T) {
 	}
 }
 
+// restarted returns how many restarts of allocations the cluster has carried out.
+func restarted(c *sim.Cluster) (n int) {
+	for _, w := range c.Writes() {
+		if strings.HasSuffix(w.Path, "/restart") && w.Applied {
+			n++
+		}
+	}
+	return n
+}
+
+// TestABatchWaitsForTheOneBefore looks again and again at how many of six allocations run while two at a time restart, and
+// at what the cluster has received when the first two do not come up.
+func TestABatchWaitsForTheOneBefore(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	client := registered(t, cluster, "three", "p-team5-six", "a")
+	six := scriptJobs["three"]("p-team5-six", "a")
+	six.TaskGroups[0].Count, six.TaskGroups[0].Scaling = new(6), nil
+	cluster.Register(t, six)
+	running := func() (n int) {
+		allocations, _, err := client.Jobs().Allocations("p-team5-six", false, nil)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, a := range allocations {
+			if a.ClientStatus == "running" && a.TaskStates["web"].State == "running" {
+				n++
+			}
+		}
+		return n
+	}
+	eventually(t, "six run", func() bool { return unsettled(client, "p-team5-six") == nil && running() == 6 })
+	cluster.Sim.ForgetWrites()
+	cmd := g.ssh("wim", "restart --batch 2 p-team5-six")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	fewest := 6
+	for over := false; !over; time.Sleep(time.Millisecond) {
+		fewest = min(fewest, running())
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Error(err)
+			}
+			over = true
+		default:
+		}
+	}
+	if fewest != 4 || restarted(cluster.Sim) != 6 {
+		t.Errorf("%d allocations ran at least, of %d that were restarted; want 4 of 6", fewest, restarted(cluster.Sim))
+	}
+	cluster.Sim.ForgetWrites()
+	cluster.Sim.FailNext("default", "p-team5-six", 2)
+	if code, _, stderr := g.run("wim", "restart --batch 2 p-team5-six"); code != 1 || restarted(cluster.Sim) != 2 {
+		t.Errorf("got %d and %d restarts, want 1 and the 2 of the first batch: %s", code, restarted(cluster.Sim), stderr)
+	}
+}
+
+// TestOneJobIsWorkedOnOnceWhateverTierItIsReachedThrough has two tiers of one cluster.
+func TestOneJobIsWorkedOnOnceWhateverTierItIsReachedThrough(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(nomadtest.Token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := startTestGateway(t, cluster.URL, fmt.Sprintf("nomad.again = { url = %q, prefix = [\"p-\"], token = %q }\n", cluster.URL, token))
+	registered(t, cluster, "three", "p-team5-tiers", "a")
+	if code, _, stderr := g.run("wim", "restart --tier production --background --wait 1h p-team5-tiers"); code != 0 {
+		t.Fatal(stderr)
+	}
+	for _, line := range []string{"restart --tier again p-team5-tiers", "restart --tier production p-team5-tiers"} {
+		if code, _, stderr := g.run("wim", line); code != 1 || !strings.HasPrefix(stderr, "nomadctld: p-team5-tiers is being worked on already, since ") {
+			t.Errorf("%s: got %d, %q, want that it is worked on", line, code, stderr)
+		}
+	}
+}
+
+// TestWhatHasBecomeOfTheJobMeanwhileIsSaid changes it while an order on it is waited for.
+func TestWhatHasBecomeOfTheJobMeanwhileIsSaid(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	for _, tc := range []struct{ kind, id, line, applied string }{
+		{"three", "p-team5-mean1", "stop p-team5-mean1", "/v1/job/p-team5-mean1"},
+		{"groups", "p-team5-mean2", "stop p-team5-mean2/web", "/v1/job/p-team5-mean2/scale"},
+		{"canary", "p-team5-mean3", "promote p-team5-mean3", "/v1/deployment/promote/"},
+	} {
+		t.Run(tc.line, func(t *testing.T) {
+			t.Parallel()
+			client := registered(t, cluster, tc.kind, tc.id, "a")
+			if tc.kind == "canary" {
+				registered(t, cluster, tc.kind, tc.id, "b")
+			}
+			// The job is looked at only after it was changed: the cluster takes its time before it answers.
+			cluster.Sim.Inject(sim.Fault{Method: "GET", Path: "/v1/job/" + tc.id, Delay: 3 * time.Second})
+			before := len(cluster.Sim.Writes())
+			cmd := g.ssh("wim", tc.line)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the order is carried out", func() bool {
+				return slices.ContainsFunc(cluster.Sim.Writes()[before:], func(w sim.Write) bool {
+					return strings.HasPrefix(w.Path, tc.applied) && w.Applied
+				})
+			})
+			if _, _, err := client.Jobs().Register(scriptJobs[tc.kind](tc.id, "c"), nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Wait(); err == nil || !regexp.MustCompile(tc.id+` is at version \d meanwhile: Nomad went back, or somebody has changed it`).Match(stderr.Bytes()) {
+				t.Errorf("got %v, %q, want that it is another version meanwhile", err, &stderr)
+			}
+		})
+	}
+}
+
+// TestWhatWasTypedBeforeAQuestionIsNoAnswer types ahead.
+func TestWhatWasTypedBeforeAQuestionIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	registered(t, cluster, "three", "p-team5-ahead", "a")
+	cluster.Sim.ForgetWrites()
+	struck := cluster.Sim.Inject(sim.Fault{Method: "GET", Path: "/v1/job/p-team5-ahead", Delay: 2 * time.Second})
+	c := g.asks(t, "stop p-team5-ahead", "")
+	eventually(t, "it is looked up", func() bool { return struck() > 0 })
+	c.types("yum update\n")
+	c.shows("3 running allocations? [y/N] ")
+	c.types("n")
+	if code, rest := c.ends(); code != 1 || !strings.Contains(rest, "nothing was done") || len(orders(cluster.Sim, "p-team5-ahead")) > 0 {
+		t.Errorf("got %d, %q, %+v", code, rest, orders(cluster.Sim, "p-team5-ahead"))
+	}
+}
+
+// TestAGroupIsScaledWithoutWaitingForTheOthers has another one that cannot be placed.
+func TestAGroupIsScaledWithoutWaitingForTheOthers(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	job := scriptJobs["groups"]("p-team5-stuck", "a")
+	for _, group := range job.TaskGroups {
+		group.Update = nil
+	}
+	job.Update = nil
+	job.Type = new("batch")
+	job.TaskGroups[1].Constraints = []*api.Constraint{{LTarget: "${attr.kernel.name}", RTarget: "plan9", Operand: "="}}
+	cluster.Register(t, job)
+	if code, stdout, stderr := g.run("wim", "scale --timeout 30s p-team5-stuck/web 2"); code != 0 || !strings.HasPrefix(stdout, "scaled p-team5-stuck/web from 1 to 2") {
+		t.Errorf("got %d, %q, %q", code, stdout, stderr)
+	}
+}
+
 // TestABatchIsFinishedAfterItsClientHasLeft kills the client while the first of three allocations restarts.
 func TestABatchIsFinishedAfterItsClientHasLeft(t *testing.T) {
 	t.Parallel()
@@ -156,14 +323,8 @@ func TestABatchIsFinishedAfterItsClientHasLeft(t *testing.T) {
 	if !found {
 		t.Errorf("got the events %+v, want one that says: %s", g.events(t), want)
 	}
-	applied := 0
-	for _, w := range cluster.Sim.Writes() {
-		if strings.HasSuffix(w.Path, "/restart") && w.Applied {
-			applied++
-		}
-	}
-	if applied != 1 || struck() != 1 {
-		t.Errorf("the cluster restarted %d allocations, and was asked to for %d, want the one that was begun", applied, struck())
+	if got := restarted(cluster.Sim); got != 1 || struck() != 1 {
+		t.Errorf("the cluster restarted %d allocations, and was asked to for %d, want the one that was begun", got, struck())
 	}
 }
 

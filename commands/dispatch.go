@@ -29,11 +29,12 @@ const (
 
 func (d *dispatch) Spec() router.Spec {
 	return router.Spec{
-		Name:   "dispatch",
-		Args:   "JOB",
-		Short:  "Launch a parameterized job",
-		Target: router.TargetJob,
-		Set:    router.Operate,
+		Name:     "dispatch",
+		Args:     "JOB",
+		Short:    "Launch a parameterized job",
+		Target:   router.TargetJob,
+		Set:      router.Operate,
+		Terminal: true, // so that what is typed is not waited for as a payload
 		Long: `
 The payload, up to 16 KiB, is read from standard input to its end, unless the job forbids one or the client has a terminal
 (ssh -t). With a job that takes one and nothing to send: --no-payload, or ssh -n.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/escape"
 	"nomadctld/internal/ops"
 	"nomadctld/router"
 )
@@ -66,7 +67,7 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 		definition = newer
 	}
 	w.Note("stopped %s as it was in version %d", job.ID, version)
-	r.drain(ctx, w, job.Job)
+	r.drain(ctx, w, job.Job, is.Index)
 	again, err := registerAgain(ctx, w, job.Job, definition, is.Index)
 	if err != nil {
 		return lost(w, job, definition, err)
@@ -79,7 +80,7 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 	defer cancel()
 	waiting, halt := untilHalted(waiting, w)
 	defer halt()
-	if err := rolledOut(waiting, w.Cluster, job.Job, again, w.Progress); err != nil {
+	if err := rolledOut(waiting, w.Cluster, job.Job, "", again, w.Progress); err != nil {
 		return fmt.Errorf("%s is registered again, but: %w", job.ID, err)
 	}
 	w.Note("restarted %s", job.ID)
@@ -88,12 +89,9 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 
 // unchanged returns an error unless a definition is the one of the job as it was looked at: what is kept is what is stopped.
 func unchanged(job backends.JobDetail, definition json.RawMessage) error {
-	var is struct {
-		Stop                    bool
-		Version, JobModifyIndex uint64
-	}
-	if err := json.Unmarshal(definition, &is); err != nil {
-		return fmt.Errorf("the definition of %s cannot be read: %w", job.ID, err)
+	is, err := identify(definition)
+	if err != nil {
+		return fmt.Errorf("%s: %w", job.ID, err)
 	}
 	if is.Stop || is.JobModifyIndex != job.Index {
 		return &backends.ChangedError{Job: job.ID, Version: is.Version}
@@ -117,6 +115,8 @@ func afterStop(ctx context.Context, w router.Work, job backends.JobDetail, faile
 			return is, failed
 		case err == nil && is.Stopped:
 			return is, nil
+		case err == nil && is.Index > job.Index && failed == nil:
+			return is, fmt.Errorf("%s was stopped by this restart, and somebody else has brought it back already, as version %d (see: history %s)", job.ID, is.Version, job.ID)
 		case err == nil && is.Index > job.Index:
 			return is, &backends.ChangedError{Job: job.ID, Version: is.Version}
 		case errors.Is(err, backends.ErrGone) && (failed == nil || uncertain): // stopped, and collected already
@@ -137,12 +137,12 @@ func afterStop(ctx context.Context, w router.Work, job backends.JobDetail, faile
 }
 
 // drain waits until nothing of a stopped job runs any more, or somebody wants the work to end: then there is no time for it.
-func (r *restart) drain(ctx context.Context, w router.Work, job backends.Job) {
+func (r *restart) drain(ctx context.Context, w router.Work, job backends.Job, index uint64) {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errTimeout)
 	defer cancel()
 	ctx, halt := untilHalted(ctx, w)
 	defer halt()
-	if err := stopped(ctx, w.Cluster, job, "", w.Progress); err != nil {
+	if err := stopped(ctx, w.Cluster, job, "", backends.Outcome{Index: index}, w.Progress); err != nil {
 		w.Note("not all of it has stopped (%v); it is registered all the same", err)
 	}
 }
@@ -169,14 +169,27 @@ func registerAgain(ctx context.Context, w router.Work, job backends.Job, definit
 }
 
 // lost returns what to do about a job that could not be registered again, and prints its definition, unless the job
-// is not stopped.
+// itself, and not another one of its name, is not stopped.
 func lost(w router.Work, job backends.JobDetail, definition json.RawMessage, err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lookEvery*10)
 	defer cancel()
-	if is, lookErr := w.Cluster.Job(ctx, job.Job); lookErr == nil && !is.Stopped {
+	text, lookErr := w.Cluster.Definition(ctx, job.Job, nil)
+	var is, was identity
+	if lookErr == nil {
+		is, lookErr = identify(text)
+		was, _ = identify(definition)
+	}
+	if lookErr == nil && !is.Stop && is.CreateIndex == was.CreateIndex {
 		return errors.Join(fmt.Errorf("%s is not stopped, it is at version %d now, but who made it that is not known (see: history %s): %w", job.ID, is.Version, job.ID, err), w.Release())
 	}
 	w.Note("the definition of %s, which is kept in %s:", job.ID, w.KeptIn())
+	// As JSON that a terminal can show too: it may be the only copy.
+	if safe, err := escape.JSON(definition, ""); err == nil {
+		definition = safe
+	}
 	w.Note("%s", definition)
+	if lookErr == nil && !is.Stop {
+		return fmt.Errorf("%s was stopped, and there is another job of its name now, which runs: %w; what was stopped is kept until: ops %s --forget", job.ID, err, w.ID)
+	}
 	return fmt.Errorf("%s may be stopped now, and could not be registered again: %w; bring it back with: ops %s --restore", job.ID, err, w.ID)
 }

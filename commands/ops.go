@@ -89,6 +89,9 @@ func (o *operations) Run(ctx context.Context, req *router.Request) error {
 		return o.show(req, all)
 	}
 	one, err := opByID(all, req.Args[0])
+	if exit := (*router.ExitError)(nil); errors.As(err, &exit) {
+		return err
+	}
 	if err != nil {
 		return req.Denied(err)
 	}
@@ -131,6 +134,9 @@ func list(begun []*ops.Op, kept []ops.Kept) (all []opOutput) {
 			if err != nil {
 				one.State, one.Last = "failed", err.Error()
 			}
+			if back := restoring(op.ID); !strings.Contains(one.Last, back) && slices.ContainsFunc(kept, func(k ops.Kept) bool { return k.ID == op.ID }) {
+				one.Last += "; bring it back with: " + back
+			}
 		case op.Halted() != nil:
 			one.State = "ending"
 		}
@@ -138,12 +144,15 @@ func list(begun []*ops.Op, kept []ops.Kept) (all []opOutput) {
 	}
 	for _, k := range kept {
 		if !slices.ContainsFunc(all, func(one opOutput) bool { return one.ID == k.ID }) {
-			all = append(all, opOutput{k.ID, k.Job.Tier, k.Job.Namespace, k.Job.ID, "interrupted", k.User, k.Time, nil, k.Command, "bring it back: ops " + k.ID + " --restore", k.Job.Root})
+			all = append(all, opOutput{k.ID, k.Job.Tier, k.Job.Namespace, k.Job.ID, "interrupted", k.User, k.Time, nil, k.Command, "bring it back: " + restoring(k.ID), k.Job.Root})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b opOutput) int { return a.Began.Compare(b.Began) })
 	return all
 }
+
+// restoring is the command that registers again what an operation has kept.
+func restoring(id string) string { return "ops " + id + " --restore" }
 
 func (o *operations) show(req *router.Request, all []opOutput) error {
 	if o.json {
@@ -159,7 +168,13 @@ func (o *operations) show(req *router.Request, all []opOutput) error {
 	return err
 }
 
+// shortestID keeps a variable that is empty, or a slip of the finger, from naming the only operation that there is.
+const shortestID = 4
+
 func opByID(all []opOutput, id string) (opOutput, error) {
+	if len(id) < shortestID {
+		return opOutput{}, router.Exit(2, fmt.Errorf("ops: an ID has %d digits or more, not %q (see: ops)", shortestID, id))
+	}
 	found := slices.DeleteFunc(slices.Clone(all), func(one opOutput) bool { return !strings.HasPrefix(one.ID, strings.ToLower(id)) })
 	switch len(found) {
 	case 0:
@@ -202,48 +217,74 @@ func (o *operations) useKept(ctx context.Context, req *router.Request, k ops.Kep
 		return finished(req, "forgot version %d of %s", k.Version, job.ID)
 	}
 	index, err := stoppedIndex(ctx, req, job, k)
-	if err == nil {
-		var outcome backends.Outcome
-		if outcome, err = req.Operations.Register(ctx, job, k.Definition, index); err == nil {
-			err = finished(req, "registered %s again as it was%s", job.ID, evaluation(outcome))
-		}
-	}
+	var runs runsError
 	switch {
-	case errors.Is(err, errRuns):
-		already(req, "%s was registered again already", job.ID)
+	case errors.As(err, &runs):
+		already(req, "%s", runs)
+		return req.Drop(k)
 	case err != nil:
+		return err
+	}
+	outcome, err := req.Operations.Register(ctx, job, k.Definition, index)
+	if err != nil {
+		return err
+	}
+	if err := finished(req, "registered %s again as it was%s", job.ID, evaluation(outcome)); err != nil {
 		return err
 	}
 	return req.Drop(k)
 }
 
-var errRuns = errors.New("it is not stopped")
+// runsError says that a job is not stopped, and that what is kept of it is not needed: it is among its versions.
+type runsError string
 
-// stoppedIndex returns the index of a stopped job, 0 if Nomad has none of this name, and errRuns if it is not stopped. It
-// has to be stopped as the operation left it: what is kept must not take the place of something newer.
+func (e runsError) Error() string { return string(e) }
+
+// stoppedIndex returns the index of a stopped job, 0 if Nomad has none of this name, and a runsError if it is not stopped.
+// It has to be stopped as the operation left it: what is kept must not take the place of something newer, and is the only
+// copy of a job that was purged.
 func stoppedIndex(ctx context.Context, req *router.Request, job backends.Job, k ops.Kept) (uint64, error) {
 	text, err := req.Cluster.Definition(ctx, job, nil)
 	if errors.Is(err, backends.ErrGone) {
 		return 0, nil
 	}
-	var definition struct {
-		Stop                                 bool
-		Version, JobModifyIndex, CreateIndex uint64
+	if err != nil {
+		return 0, err
 	}
-	var kept struct{ CreateIndex uint64 }
-	if err == nil {
-		err = errors.Join(json.Unmarshal(text, &definition), json.Unmarshal(k.Definition, &kept))
+	is, err := identify(text)
+	kept, err2 := identify(k.Definition)
+	if err := errors.Join(err, err2); err != nil {
+		return 0, err
 	}
 	switch {
-	case err != nil:
-	case !definition.Stop:
-		err = errRuns
-	case definition.CreateIndex != kept.CreateIndex:
-		err = fmt.Errorf("what is kept of %s is of a job that was purged since; there is another one of its name, which is stopped (bring that back: start %s; forget what is kept: ops %s --forget)",
-			job.ID, job.ID, k.ID)
-	case definition.Version > k.Version+1:
-		err = fmt.Errorf("what is kept of %s is version %d, and it was changed since, to version %d that is stopped (bring that back: start %s; forget what is kept: ops %s --forget)",
-			job.ID, k.Version, definition.Version, job.ID, k.ID)
+	case is.CreateIndex != kept.CreateIndex:
+		state, then := "runs", ""
+		if is.Stop {
+			state, then = "is stopped", fmt.Sprintf("bring that back: start %s; ", job.ID)
+		}
+		return 0, fmt.Errorf("what is kept of %s is of a job that was purged since; there is another one of its name, which %s (%sforget what is kept: ops %s --forget)",
+			job.ID, state, then, k.ID)
+	case !is.Stop && is.Version == k.Version:
+		return 0, runsError(fmt.Sprintf("%s is not stopped: it is still in version %d", job.ID, is.Version))
+	case !is.Stop:
+		return 0, runsError(fmt.Sprintf("%s was registered again already, as version %d", job.ID, is.Version))
+	case is.Version > k.Version+1:
+		return 0, fmt.Errorf("what is kept of %s is version %d, and it was changed since, to version %d that is stopped (bring that back: start %s; forget what is kept: ops %s --forget)",
+			job.ID, k.Version, is.Version, job.ID, k.ID)
 	}
-	return definition.JobModifyIndex, err
+	return is.JobModifyIndex, nil
+}
+
+// identity is what tells versions of jobs, and jobs of one name, apart.
+type identity struct {
+	Stop                                 bool
+	Version, JobModifyIndex, CreateIndex uint64
+}
+
+// identify returns the identity of a definition.
+func identify(definition json.RawMessage) (is identity, err error) {
+	if err = json.Unmarshal(definition, &is); err != nil {
+		err = fmt.Errorf("the definition cannot be read: %w", err)
+	}
+	return is, err
 }

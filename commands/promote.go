@@ -46,7 +46,7 @@ func (p *promote) Run(ctx context.Context, req *router.Request) error {
 	if p.detach {
 		return p.detached(req, outcome)
 	}
-	if err := p.up(ctx, req, req.Job, outcome); err != nil {
+	if err := p.up(ctx, req, req.Job, "", outcome); err != nil {
 		return err
 	}
 	return finished(req, "promoted deployment %s of %s%s", short(d.ID), req.Job.ID, evaluation(outcome))

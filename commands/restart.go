@@ -187,6 +187,7 @@ func attend(ctx context.Context, req *router.Request, op *ops.Op) error {
 		op.Halt("its client has left")
 		return err
 	}
+	code := router.Code(err)
 	op.Halt("interrupted")
 	report.say("it ends after what it is about; Ctrl-C again leaves it alone (see: ops %s)", op.ID)
 	ctx, leave := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -211,7 +212,7 @@ func attend(ctx context.Context, req *router.Request, op *ops.Op) error {
 		return report.note(n)
 	})
 	if err != nil {
-		return router.Exit(130, err)
+		return router.Exit(code, err)
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	if r.detach {
 		return r.detached(req, outcome)
 	}
-	if err := r.up(ctx, req, job.Job, outcome); err != nil {
+	if err := r.up(ctx, req, job.Job, "", outcome); err != nil {
 		return err
 	}
 	return finished(req, "reverted %s from version %d to what it was in version %d%s", job.ID, job.Version, version, evaluation(outcome))

@@ -10,8 +10,9 @@ import (
 	"nomadctld/backends"
 )
 
-// rolledOut waits until the job is what its newest version says: deployed, or running in the number wanted.
-func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, order backends.Outcome, progress teller) error {
+// rolledOut waits until a group, or the whole job for "", is what the job's newest version says: deployed, or running in the
+// number wanted. A deployment is one of the whole job.
+func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, group string, order backends.Outcome, progress teller) error {
 	var idle time.Time // since when Nomad does nothing about what is missing
 	return watchJob(ctx, cluster, job, progress, func(now backends.JobDetail) (bool, error) {
 		switch {
@@ -19,6 +20,11 @@ func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, 
 			return false, nil // a server that is behind, or nothing decided yet
 		case order.Index != 0 && now.Index > order.Index:
 			return true, overtaken(now)
+		case order.Deployment != "" && (now.Rollout == nil || now.Rollout.ID != order.Deployment || now.Rollout.Version != now.Version):
+			return true, overtaken(now)
+		}
+		if d := now.Rollout; group != "" && (d == nil || d.Version != now.Version) {
+			now = part(now, group)
 		}
 		if len(now.Unplaced) > 0 {
 			progress("no place for %s", unplacedText(now.Unplaced))
@@ -43,6 +49,14 @@ func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, 
 		}
 		return have >= want && surplus == 0, failedSince(now)
 	})
+}
+
+// part returns a job with nothing but one of its groups.
+func part(job backends.JobDetail, group string) backends.JobDetail {
+	job.Groups = slices.DeleteFunc(slices.Clone(job.Groups), func(g backends.Group) bool { return g.Name != group })
+	job.Allocations = slices.DeleteFunc(slices.Clone(job.Allocations), func(a backends.Allocation) bool { return a.Group != group })
+	job.Unplaced = slices.DeleteFunc(slices.Clone(job.Unplaced), func(u backends.Unplaced) bool { return u.Group != group })
+	return job
 }
 
 // idleMost is how long Nomad may seem to do nothing: what it decides and what comes of it are not seen at the same time.

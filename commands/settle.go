@@ -95,7 +95,7 @@ func (s *settle) left(err error, job backends.Job) error {
 	case errors.Is(err, router.ErrStopping):
 		return router.Exit(1, fmt.Errorf("%w; Nomad goes on with it (see: status %s)", err, job.ID))
 	case errors.Is(err, router.ErrInterrupted):
-		return router.Exit(130, fmt.Errorf("Nomad goes on with it (see: status %s)", job.ID))
+		return router.Exit(router.Code(err), fmt.Errorf("Nomad goes on with it (see: status %s)", job.ID))
 	}
 	return err
 }
@@ -108,9 +108,12 @@ func live(job backends.JobDetail, group string) []backends.Allocation {
 }
 
 // stopped waits until nothing of a group, or of the whole job for "", runs any more.
-func stopped(ctx context.Context, cluster backends.Cluster, job backends.Job, group string, progress teller) error {
+func stopped(ctx context.Context, cluster backends.Cluster, job backends.Job, group string, order backends.Outcome, progress teller) error {
 	first := -1
 	err := watchJob(ctx, cluster, job, progress, func(now backends.JobDetail) (bool, error) {
+		if order.Index != 0 && now.Index > order.Index {
+			return true, overtaken(now)
+		}
 		left := len(live(now, group))
 		if first = max(first, left); left > 0 {
 			progress("%d of %s stopped", first-left, counted(first, "allocation"))
@@ -123,12 +126,12 @@ func stopped(ctx context.Context, cluster backends.Cluster, job backends.Job, gr
 	return err
 }
 
-// up waits until what was ordered runs.
-func (s *settle) up(ctx context.Context, req *router.Request, job backends.Job, outcome backends.Outcome) error {
+// up waits until what was ordered runs: a group, or the whole job for "".
+func (s *settle) up(ctx context.Context, req *router.Request, job backends.Job, group string, outcome backends.Outcome) error {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	report := newReport(req)
-	err := rolledOut(ctx, req.Cluster, job, outcome, report.progress)
+	err := rolledOut(ctx, req.Cluster, job, group, outcome, report.progress)
 	report.end()
 	return s.left(err, job)
 }
@@ -136,12 +139,12 @@ func (s *settle) up(ctx context.Context, req *router.Request, job backends.Job, 
 // scaled waits until a group has as many allocations as it is to have.
 func (s *settle) scaled(ctx context.Context, req *router.Request, job backends.Job, group string, count int, outcome backends.Outcome) error {
 	if count > 0 {
-		return s.up(ctx, req, job, outcome)
+		return s.up(ctx, req, job, group, outcome)
 	}
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	report := newReport(req)
-	err := stopped(ctx, req.Cluster, job, group, report.progress)
+	err := stopped(ctx, req.Cluster, job, group, outcome, report.progress)
 	report.end()
 	return s.left(err, job)
 }

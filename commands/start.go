@@ -59,7 +59,7 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if s.detach {
 		return s.detached(req, outcome)
 	}
-	if err := s.up(ctx, req, job.Job, outcome); err != nil {
+	if err := s.up(ctx, req, job.Job, "", outcome); err != nil {
 		return err
 	}
 	return finished(req, "started %s as it was in version %d%s", job.ID, version, evaluation(outcome))

@@ -84,12 +84,11 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if s.detach {
 		return s.detached(req, outcome)
 	}
-	if err := s.scaled(ctx, req, job.Job, req.Part.Group, 0, outcome); err != nil {
-		return err
-	}
 	done := "stopped"
 	if s.purge {
 		done = "stopped and purged"
+	} else if err := s.scaled(ctx, req, job.Job, req.Part.Group, 0, outcome); err != nil {
+		return err
 	}
 	return finished(req, "%s %s: %s%s%s", done, req.Args[0], counted(len(hit), "allocation"), unreached(job, req.Part.Group), evaluation(outcome))
 }

@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -54,7 +55,12 @@ func (r *Request) Begin(ctx context.Context, work func(context.Context, Work) er
 	event.Evaluations = slices.Clone(event.Evaluations)
 	theirs := r.Cluster.(*scope)
 	orders := &operations{owned: theirs.owned, tiers: b.tiers, event: &event}
-	op.OnEnd(func(err error) { record(b.audit, b.log, orders.noted(err)) })
+	op.OnEnd(func(err error) {
+		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
+			b.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
+		}
+		record(b.audit, b.log, orders.noted(err))
+	})
 	w := Work{op, &scope{owned: theirs.owned, clusters: theirs.clusters, event: new(audit.Event)}, orders, b}
 	go func() { op.End(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil

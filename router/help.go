@@ -52,6 +52,9 @@ func (s Spec) commonFlags(flags *pflag.FlagSet, req *Request) {
 		return
 	}
 	flags.StringVar(&req.Tier, "tier", "", "only this `TIER`")
+	if strings.HasPrefix(s.Args, "TIER") { // the command says so, to whoever tries it
+		flags.MarkHidden("tier")
+	}
 	flags.StringVar(&req.Namespace, "namespace", "", "only this `NAMESPACE` of Nomad")
 	flags.BoolVar(&req.NoColor, "no-color", req.NoColor, "no colours on a terminal")
 }

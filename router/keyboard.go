@@ -98,6 +98,14 @@ func (k *keyboard) take() {
 	k.taken = true
 }
 
+// forget drops what was typed and not read.
+func (k *keyboard) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.typed = k.typed[:0]
+	k.moved.Broadcast()
+}
+
 // release lets Ctrl-C interrupt again, after something was read.
 func (k *keyboard) release() {
 	k.mu.Lock()
@@ -105,12 +113,16 @@ func (k *keyboard) release() {
 	k.taken = false
 }
 
-// Ask shows a question on the terminal and returns the next key that is typed. Ctrl-C is a key like any other from before
-// the question is seen, and interrupts the command again after that.
+// Ask shows a question, if it is one, on the terminal and returns the next key that is typed. What was typed before a
+// question was seen is no answer to it. Ctrl-C is a key like any other from then on, and interrupts the command again after
+// that.
 func (r *Request) Ask(ctx context.Context, question string) (byte, error) {
 	if keys, ok := r.Stdin.(*keyboard); ok {
 		keys.take()
 		defer keys.release()
+		if question != "" {
+			keys.forget()
+		}
 	}
 	io.WriteString(r.Screen(), question)
 	key := make([]byte, 1)

@@ -41,7 +41,7 @@ func (r *Request) Raw(ctx context.Context, name string, args []string) (code int
 	cluster.Namespace = r.Namespace
 	var terminal *nomadcli.Terminal
 	if t := r.Terminal; t != nil {
-		terminal = &nomadcli.Terminal{Name: t.Name, Size: t.Size, Resized: t.Resized()}
+		terminal = &nomadcli.Terminal{Name: t.Name, NoColor: r.NoColor, Size: t.Size, Resized: t.Resized()}
 	}
 	return r.raw.Binary.Run(ctx, cluster, args, r.Stdin, r.Bytes.Stdout, r.Bytes.Stderr, terminal)
 }

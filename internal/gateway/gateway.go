@@ -101,6 +101,13 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		return nil, fmt.Errorf("audit log: %w (its folder has to be there, writable for the user that nomadctld runs as)", err)
 	}
 	registry, problems := ops.Open(c.Audit.Jobs)
+	registry.Cluster = func(tier string) string {
+		i := slices.IndexFunc(c.Tiers, func(t config.Tier) bool { return t.Name == tier })
+		if i < 0 { // of a definition that was kept for a tier which is not configured any more
+			return tier
+		}
+		return c.Tiers[i].URL
+	}
 	for _, problem := range problems {
 		log.Error("a definition that was kept cannot be read", "error", problem)
 	}

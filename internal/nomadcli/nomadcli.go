@@ -38,6 +38,7 @@ type Terminal struct {
 	Name    string                     // TERM; one that cannot be a terminal's name becomes dumb
 	Size    func() (columns, rows int) // 0: unknown
 	Resized <-chan struct{}            // gets a value after a change of size. Run reads from it until it returns
+	NoColor bool
 }
 
 // Check says why a command may not be run, in one line; nil: it may. Nothing is run for it.

@@ -69,8 +69,11 @@ func (r room) environment(c Cluster, t *Terminal) ([]string, error) {
 		}
 		env = append(env, f.name+"="+path)
 	}
+	if t == nil || t.NoColor {
+		env = append(env, "NOMAD_CLI_NO_COLOR=1")
+	}
 	if t == nil {
-		return append(env, "NOMAD_CLI_NO_COLOR=1"), nil
+		return env, nil
 	}
 	return append(env, "TERM="+terminalName(t.Name)), nil
 }

@@ -127,9 +127,13 @@ func TestNoFileOfTheGatewayIsInherited(t *testing.T) {
 func TestATerminalHasTheClientsNameAndSize(t *testing.T) {
 	t.Parallel()
 	term := &Terminal{Name: "xterm-256color", Size: func() (int, int) { return 100, 40 }}
-	code, stdout, stderr, err := sh(t, t.Context(), Binary{}, Cluster{}, `stty size; echo $TERM $NOMAD_CLI_NO_COLOR; tty -s <&2; echo $? >&2; : </dev/tty && echo own`, endless(t), term)
+	code, stdout, stderr, err := sh(t, t.Context(), Binary{}, Cluster{}, `stty size; echo $TERM${NOMAD_CLI_NO_COLOR+ no colour}; tty -s <&2; echo $? >&2; : </dev/tty && echo own`, endless(t), term)
 	if want := "40 100\r\nxterm-256color\r\n0\r\nown\r\n"; stdout != want || stderr != "" || code != 0 || err != nil {
 		t.Errorf("got %q, %q, %d, %v; want %q", stdout, stderr, code, err, want)
+	}
+	term.NoColor = true
+	if _, stdout, _, err := sh(t, t.Context(), Binary{}, Cluster{}, `echo $NOMAD_CLI_NO_COLOR`, endless(t), term); stdout != "1\r\n" || err != nil {
+		t.Errorf("without colours: got %q, %v, want 1", stdout, err)
 	}
 	for name, want := range map[string]string{"": "dumb", "../../etc/x": "dumb", "a b": "dumb", "-x": "dumb", "vt100\n": "dumb", "screen.xterm": "screen.xterm"} {
 		if got := terminalName(name); got != want {

@@ -16,6 +16,9 @@ import (
 // Registry knows the operations of a gateway: those that go on, those that ended lately, and those of which only a kept
 // definition tells because the gateway ended before they did.
 type Registry struct {
+	// Cluster returns what tells the clusters of two tiers apart; nil: each tier has one of its own.
+	Cluster func(tier string) string
+
 	folder string // of the kept definitions; empty: none
 
 	mu     sync.Mutex
@@ -77,11 +80,16 @@ func (r *Registry) Holds(job Job) error {
 // busy is Busy. r.mu is held.
 func (r *Registry) busy(job Job) error {
 	for _, o := range r.ops {
-		if ended, _ := o.Ended(); ended.IsZero() && o.Job == job {
+		if ended, _ := o.Ended(); ended.IsZero() && r.same(o.Job, job) {
 			return &BusyError{o}
 		}
 	}
 	return nil
+}
+
+// same reports whether two jobs are one, which may be reached through several tiers.
+func (r *Registry) same(a, b Job) bool {
+	return a.ID == b.ID && a.Namespace == b.Namespace && (a.Tier == b.Tier || r.Cluster != nil && r.Cluster(a.Tier) == r.Cluster(b.Tier))
 }
 
 // forget drops the oldest of those that have ended, when there are many. r.mu is held.
