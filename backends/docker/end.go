@@ -67,9 +67,12 @@ func (e *execution) ended(ctx context.Context) error {
 		cancel()
 		var gone *dockerclient.Error
 		switch {
-		case errors.As(failed, &gone) && gone.Status == 404: // with its container
-			return nil
-		case failed == nil && !is.Running && is.started():
+		case errors.As(failed, &gone) && gone.Status == 404:
+			if e.isForgotten(ctx) {
+				return nil
+			}
+			err = fmt.Errorf("%s may go on in its container on node %s, whose daemon does not know it any more", name, node)
+		case failed == nil && is.ended():
 			return nil
 		case failed == nil && !is.Running && e.isDone():
 			return nil // it was never started
@@ -84,6 +87,19 @@ func (e *execution) ended(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// isForgotten reports whether a program that the daemon does not know is not there any more. It went with its container,
+// unless the daemon was restarted and has let containers run meanwhile.
+func (e *execution) isForgotten(ctx context.Context) bool {
+	body, err := e.speaker.inspect(ctx, e.container, e.place.Task, e.place.Allocation.ID)
+	if err != nil {
+		return false
+	}
+	if is, err := parse(body); body == nil || err == nil && !is.State.Running {
+		return true
+	}
+	return errors.Is(e.signalAs(ctx, "0", "0"), errNobody)
 }
 
 func (e *execution) isDone() bool {

@@ -102,8 +102,13 @@ func (s *speaker) tooOld(what, needed string) error {
 const noKeys = "ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^"
 
 const (
-	idleFirst = 500 * time.Millisecond // after which it is asked whether the program has ended
-	idleMost  = 2 * time.Second
+	watchEvery = 500 * time.Millisecond
+	idleFirst  = 500 * time.Millisecond // after which it is asked whether the program has ended
+	idleMost   = 2 * time.Second
+	briefly    = 300 * time.Millisecond // for the answer: a daemon gives none while it waits for a reader
+
+	// A daemon closes the stream itself two seconds after the program's end, since Docker 20.10 whoever holds it open.
+	lateEnd = 10 * time.Second
 
 	// How much later than its streams a program may end for the daemon.
 	lateMost = 2 * time.Second
@@ -128,9 +133,7 @@ func (e *execution) run(ctx context.Context) (int, error) {
 	if signals != nil {
 		side.Go(func() { e.deliver(own, queue) })
 	}
-	wait := idleFirst
-	idle := time.NewTimer(wait)
-	defer idle.Stop()
+	side.Go(func() { e.watch(own) })
 	for {
 		select {
 		case <-e.stream.done:
@@ -147,16 +150,45 @@ func (e *execution) run(ctx context.Context) (int, error) {
 			case queue <- name:
 			default: // the program has more to do than this
 			}
-		case <-idle.C:
-			// What a child in the background holds open, or writes to, would go on after the program.
-			if e.hasEnded(ctx) {
-				out.drain()
-			}
-			if wait = min(wait*2, idleMost); out.idle() < idleFirst {
-				wait = idleFirst
-			}
-			idle.Reset(wait)
 		}
+	}
+}
+
+// watch looks again and again whether the program has ended, until ctx ends. What a child in the background holds open, or
+// writes to, would go on after it; and what the client does not take then is lost unless it is read all the same.
+func (e *execution) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	out, asked, wait, patience := e.stream.out, time.Now(), idleFirst, briefly
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		stuck := out.stuck()
+		if out.idle() < idleFirst {
+			wait = idleFirst
+		}
+		if stuck {
+			patience = briefly
+		} else if time.Since(asked) < wait {
+			continue
+		}
+		asking, cancel := context.WithTimeout(ctx, patience)
+		is, err := e.speaker.execution(asking, e.id)
+		late := asking.Err() != nil
+		cancel()
+		if err == nil && is.ended() {
+			out.drain()
+		}
+		if stuck && (late || err == nil && is.ended()) {
+			out.readAhead()
+		}
+		if patience = min(2*patience, answerTimeout); !late {
+			patience = briefly
+		}
+		asked, wait = time.Now(), min(2*wait, idleMost)
 	}
 }
 
@@ -164,6 +196,9 @@ func (e *execution) run(ctx context.Context) (int, error) {
 func (e *execution) start(ctx, own context.Context) error {
 	p := e.program
 	out := newOutput(p.Stdout, p.Stderr, p.Terminal != nil)
+	if e.speaker.knows(1, 41) {
+		out.patience = lateEnd
+	}
 	out.admit = func() bool {
 		is, err := e.speaker.execution(own, e.id)
 		return err != nil || is.started()
@@ -189,6 +224,9 @@ type execState struct {
 	Pid      int // on the node
 }
 
+// ended reports whether it is known to have ended.
+func (s execState) ended() bool { return !s.Running && s.started() }
+
 // started reports whether it was ever running. The daemon writes the reason why not into the stream.
 func (s execState) started() bool { return s.Running || s.Pid != 0 }
 
@@ -205,7 +243,7 @@ func (s *speaker) execution(ctx context.Context, id string) (is execState, err e
 // hasEnded reports whether the program is known to have ended.
 func (e *execution) hasEnded(ctx context.Context) bool {
 	is, err := e.speaker.execution(ctx, e.id)
-	return err == nil && !is.Running && is.started()
+	return err == nil && is.ended()
 }
 
 // finish says what came of the program when the stream has ended.
@@ -234,9 +272,9 @@ func (e *execution) finish(ctx context.Context) (int, error) {
 		return 0, e.end(context.Cause(ctx))
 	}
 	switch {
-	case err == nil && is.Running:
+	case err == nil && is.Running, err != nil: // or it may go on
 		return 0, e.end(e.lost())
-	case err != nil, !whole:
+	case !whole:
 		return 0, e.lost()
 	case !is.started():
 		return 0, notStarted(e.program, string(out.text))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -91,6 +92,34 @@ func TestABrokenConnectionIsNeverASuccess(t *testing.T) {
 			t.Errorf("%q: got %v", argv, err)
 		}
 	}
+}
+
+// TestAClientThatPausesAtTheEndLosesNothing has programs that end while what they wrote last is still on its way, in all
+// the places between them and a client that takes nothing: Docker drops what is in some of them two seconds later.
+func TestAClientThatPausesAtTheEndLosesNothing(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in, _ := task(t, "sleep", "600")
+	var all sync.WaitGroup
+	for kib := 1100; kib <= 1500; kib += 25 {
+		all.Go(func() {
+			got := 0
+			paused := writer(func(b []byte) (int, error) {
+				if got == 0 {
+					time.Sleep(5 * time.Second)
+				}
+				got += len(b)
+				return len(b), nil
+			})
+			code, err := d.Exec(t.Context(), in, backends.Program{
+				Argv: []string{"sh", "-c", fmt.Sprintf("dd if=/dev/zero bs=1k count=%d 2>/dev/null; exit 3", kib)}, Stdout: paused, Stderr: io.Discard, Session: newAllocation(),
+			})
+			if got != kib<<10 || code != 3 || err != nil {
+				t.Errorf("%d KiB: got %d bytes less, %d, %v", kib, kib<<10-got, code, err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestWithoutAShellAProgramThatGoesOnIsSaid(t *testing.T) {

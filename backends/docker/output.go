@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -17,7 +18,13 @@ type output struct {
 	wire   *wire
 
 	waiting  atomic.Int64 // since when nothing comes, in Unix nanoseconds; 0: something is being written
+	writing  atomic.Int64 // since when something is being written, likewise; 0: nothing
 	draining atomic.Bool
+	patience time.Duration // without a byte, while it is drained: all that was underway has come
+
+	reading  sync.Mutex   // held by who reads the stream
+	ahead    bytes.Buffer // what was read before it could be written
+	aheadEnd error        // how the stream ended behind that; nil: it has not
 
 	asked   bool
 	text    []byte // an error's
@@ -31,9 +38,11 @@ const (
 
 	longestText = 4 << 10
 
-	drainIdle = time.Second      // without a byte: all that was underway has come
 	drainTime = 30 * time.Second // spent waiting, in all
 	drainSize = 16 << 20         // more than can be underway
+
+	stuckAfter = 200 * time.Millisecond // of a write: the client takes nothing
+	aheadStep  = 100 * time.Millisecond // for which a read may hold up who could write again
 )
 
 var (
@@ -42,7 +51,7 @@ var (
 )
 
 func newOutput(stdout, stderr io.Writer, raw bool) *output {
-	o := &output{broken: make(chan struct{})}
+	o := &output{broken: make(chan struct{}), patience: time.Second}
 	o.raw, o.to = raw, [2]io.Writer{stdout, stderr}
 	return o
 }
@@ -65,10 +74,7 @@ func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
 		begin := time.Now()
 		o.waiting.Store(begin.UnixNano())
 		draining := o.draining.Load()
-		if draining {
-			o.wire.SetReadDeadline(begin.Add(drainIdle))
-		}
-		n, err := r.Read(*buffer)
+		n, err := o.next(r, *buffer)
 		o.waiting.Store(0)
 		read += int64(n)
 		o.take((*buffer)[:n])
@@ -100,6 +106,48 @@ func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
 	}
 }
 
+// next reads what comes next: what was read ahead, then r.
+func (o *output) next(r io.Reader, p []byte) (int, error) {
+	o.reading.Lock()
+	defer o.reading.Unlock()
+	switch {
+	case o.ahead.Len() > 0:
+		return o.ahead.Read(p)
+	case o.aheadEnd != nil:
+		return 0, o.aheadEnd
+	case o.draining.Load():
+		o.wire.SetReadDeadline(time.Now().Add(o.patience))
+	}
+	return r.Read(p)
+}
+
+// readAhead reads what comes while something is being written, up to drainSize: two seconds after a program's end Docker
+// drops what nobody has taken.
+func (o *output) readAhead() {
+	for o.writing.Load() != 0 && o.reading.TryLock() {
+		if o.aheadEnd != nil || o.ahead.Len() > drainSize {
+			o.reading.Unlock()
+			return
+		}
+		buffer := smallBuffers.Get().(*[]byte)
+		o.wire.SetReadDeadline(time.Now().Add(aheadStep))
+		n, err := o.wire.Read(*buffer)
+		o.wire.SetReadDeadline(time.Time{})
+		o.ahead.Write((*buffer)[:n])
+		smallBuffers.Put(buffer)
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			o.aheadEnd = err
+		}
+		o.reading.Unlock()
+	}
+}
+
+// stuck reports whether the client has taken nothing for a while.
+func (o *output) stuck() bool {
+	since := o.writing.Load()
+	return since != 0 && time.Since(time.Unix(0, since)) > stuckAfter
+}
+
 func sized(read, size int) *sync.Pool {
 	if read == size || size == largeRead && read > smallRead {
 		return &largeBuffers
@@ -119,13 +167,15 @@ func (o *output) idle() time.Duration {
 // drain lets the stream end as soon as nothing comes any more.
 func (o *output) drain() {
 	o.draining.Store(true)
-	o.wire.SetReadDeadline(time.Now().Add(drainIdle))
+	o.wire.SetReadDeadline(time.Now().Add(o.patience))
 }
 
 func (o *output) take(p []byte) {
 	if len(p) == 0 {
 		return
 	}
+	o.writing.Store(time.Now().UnixNano())
+	defer o.writing.Store(0)
 	if !o.asked {
 		o.asked = true
 		if !o.wire.accepted() {
