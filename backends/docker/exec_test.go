@@ -6,7 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -122,6 +129,99 @@ func TestAClientThatPausesAtTheEndLosesNothing(t *testing.T) {
 	all.Wait()
 }
 
+// forgetful is a daemon that forgets its programs, as one does that was restarted and has let the containers run: what it
+// is asked of them from then on is answered with a 404.
+func forgetful(t *testing.T) (host string, forget func()) {
+	target, err := url.Parse(dockertest.Daemon(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "docker" },
+		Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return net.Dial(target.Scheme, target.Host+target.Path)
+		}},
+		FlushInterval: -1,
+	}
+	var mu sync.Mutex
+	known, forgotten := map[string]bool{}, map[string]bool{}
+	ofExec := regexp.MustCompile(`/exec/([0-9a-f]+)/`)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if found := ofExec.FindStringSubmatch(r.URL.Path); found != nil {
+			mu.Lock()
+			known[found[1]] = true
+			gone := forgotten[found[1]]
+			mu.Unlock()
+			if gone {
+				http.Error(w, `{"message":"No such exec instance"}`, http.StatusNotFound)
+				return
+			}
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	addr, cut := dockertest.Cut(t, "tcp://"+server.Listener.Addr().String())
+	return "tcp://" + addr, func() {
+		mu.Lock()
+		forgotten = maps.Clone(known)
+		mu.Unlock()
+		cut()
+	}
+}
+
+func TestAProgramThatItsDaemonHasForgottenIsEnded(t *testing.T) {
+	t.Parallel()
+	client := dockertest.Client(t)
+	host, forget := forgetful(t)
+	d := mustOpen(t, Settings{Host: host})
+	in, id := task(t, "sleep", "600")
+	why := errors.New("the session is over")
+	for name, c := range map[string]struct {
+		script string
+		leave  bool
+	}{
+		"its stream broke":                   {"echo; exec sleep 301", false},
+		"its client has left":                {"echo; exec sleep 302", true},
+		"it does not want to, and is killed": {"trap '' HUP TERM; echo; while :; do sleep 0.3; done; : 303", false},
+	} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		waiting, end := io.Pipe()
+		defer end.Close()
+		begun := sync.OnceFunc(func() {
+			if c.leave {
+				defer cancel(why)
+			}
+			forget()
+		})
+		output := writer(func(b []byte) (int, error) { begun(); return len(b), nil })
+		_, err := d.Exec(ctx, in, backends.Program{Argv: []string{"sh", "-c", c.script}, Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation()})
+		var left *backends.LeftError
+		if want := map[bool]error{true: why, false: ErrUnreachable}[c.leave]; !errors.Is(err, want) || errors.As(err, &left) {
+			t.Errorf("%s: got %v, want %v", name, err, want)
+		}
+		if left := inContainer(t, client, id); len(left) != 1 {
+			t.Errorf("%s: got %q, want nothing but the first program", name, left)
+		}
+	}
+}
+
+func TestAProgramWhoseDaemonStaysAwayMayBeLeft(t *testing.T) {
+	t.Parallel()
+	addr, kill := dockertest.Killed(t, dockertest.Daemon(t))
+	d := mustOpen(t, Settings{Host: "tcp://" + addr})
+	in, _ := task(t, "sleep", "600")
+	waiting, end := io.Pipe()
+	defer end.Close()
+	begun := sync.OnceFunc(func() { go kill() })
+	output := writer(func(b []byte) (int, error) { begun(); return len(b), nil })
+	_, err := d.Exec(t.Context(), in, backends.Program{Argv: []string{"sh", "-c", "echo; exec sleep 20"}, Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation()})
+	var left *backends.LeftError
+	if !errors.Is(err, ErrUnreachable) || !errors.As(err, &left) {
+		t.Errorf("got %v, want that the daemon cannot be reached and the program may be left", err)
+	}
+}
+
 func TestWithoutAShellAProgramThatGoesOnIsSaid(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
@@ -144,7 +244,7 @@ func TestWithoutAShellAProgramThatGoesOnIsSaid(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			go func() {
 				defer cancel(why)
-				for ctx.Err() == nil && !inContainer(client, id, strings.Join(c.argv, " ")) {
+				for ctx.Err() == nil && !slices.Contains(inContainer(t, client, id), strings.Join(c.argv, " ")) {
 					time.Sleep(100 * time.Millisecond)
 				}
 				time.Sleep(500 * time.Millisecond) // Docker has its stream by then
@@ -163,10 +263,16 @@ func TestWithoutAShellAProgramThatGoesOnIsSaid(t *testing.T) {
 	}
 }
 
-// inContainer reports whether a command runs in a container; of one that has ended it says so too, as nothing will come.
-func inContainer(client *dockerclient.Client, id, command string) bool {
-	top, err := client.TopContainer(id, "-eo pid,args")
-	return err != nil || slices.ContainsFunc(top.Processes, func(p []string) bool { return p[len(p)-1] == command })
+// inContainer returns the command lines of what runs in a container.
+func inContainer(t *testing.T, client *dockerclient.Client, id string) (commands []string) {
+	top, err := client.TopContainer(id, "-eo%20pid,args") // the library does not encode it
+	if err != nil {
+		t.Errorf("what runs in the container is not known: %v", err)
+	}
+	for _, p := range top.Processes {
+		commands = append(commands, strings.Join(p[1:], " "))
+	}
+	return commands
 }
 
 // size is a terminal that keeps its size.
