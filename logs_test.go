@@ -139,6 +139,27 @@ func TestTheNextContainersLogIsWholeAndNothingComesTwice(t *testing.T) {
 }
 
 // TestTailsOfOneLogShareAStreamWhateverOfItTheyWant counts the questions for it that reach the cluster.
+// TestALineIsOfOneContainer where the last line of one has no end.
+func TestALineIsOfOneContainer(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	g := dockerBox(t)
+	container := g.run(t, "echo begun; printf half; exec sleep 600")
+	tail := g.ssh("wim", "tail -t p-team1-box/g/box")
+	out := new(lockedBuffer)
+	tail.Stdout = out
+	if err := tail.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tail.Process.Kill(); tail.Wait() })
+	eventually(t, "it follows", func() bool { return strings.HasSuffix(out.String(), " begun\n") })
+	dockertest.Signal(t, container, syscall.SIGKILL)
+	eventually(t, "the last line of the first container", func() bool { return strings.HasSuffix(out.String(), "Z half\n") })
+	dockertest.Remove(t, container)
+	g.run(t, "echo whole; exec sleep 600")
+	eventually(t, "the first line of the next", func() bool { return regexp.MustCompile(`\n\S+Z half\n\S+Z whole\n$`).MatchString(out.String()) })
+}
+
 func TestTailsOfOneLogShareAStreamWhateverOfItTheyWant(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)

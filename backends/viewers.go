@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // Viewers lets all who follow the same log share one stream of it. A viewer who is slow holds up neither the stream nor
@@ -11,6 +12,7 @@ import (
 type Viewers struct {
 	mu      sync.Mutex
 	streams map[logKey]*stream
+	open    atomic.Int64 // streams with viewers
 }
 
 // logKey names what viewers follow. What of it each of them wants may differ.
@@ -65,7 +67,8 @@ func (v *Viewers) join(ctx context.Context, key logKey, in Place, q LogQuery) (*
 		}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &stream{query: q, cancel: cancel, viewers: 1}
+	s := &stream{query: q, cancel: cancel, viewers: 1, room: v.room}
+	v.open.Add(1)
 	s.query.Stdout, s.query.Stderr = true, true
 	if v.streams == nil {
 		v.streams = map[logKey]*stream{}
@@ -85,6 +88,7 @@ func (v *Viewers) leave(key logKey, s *stream) {
 	if s.viewers--; s.viewers > 0 {
 		return
 	}
+	v.open.Add(-1)
 	if v.streams[key] == s {
 		delete(v.streams, key)
 	}
@@ -103,7 +107,8 @@ func (v *Viewers) forget(key logKey, s *stream) {
 type stream struct {
 	query   LogQuery
 	cancel  context.CancelFunc
-	viewers int // guarded by Viewers.mu
+	viewers int        // guarded by Viewers.mu
+	room    func() int // bytes that may be kept of each output
 
 	mu        sync.Mutex
 	live      bool    // what there was when it was asked for is here
@@ -132,9 +137,16 @@ type chunk struct {
 }
 
 const (
-	room     = 1 << 20 // bytes that are kept of each output
-	overhead = 128     // what a chunk costs beside its data
+	mostRoom  = 1 << 20 // bytes that are kept of each output, where there are few streams
+	leastRoom = 64 << 10
+	allRoom   = 256 << 20 // of all streams, while leastRoom for each is not more
+	overhead  = 128       // what a chunk costs beside its data
 )
+
+// room returns how many bytes each stream keeps of each of its outputs.
+func (v *Viewers) room() int {
+	return min(mostRoom, max(leastRoom, allRoom/2/int(max(v.open.Load(), 1))))
+}
 
 func (s *stream) put(p Piece) error {
 	p.Data = bytes.Clone(p.Data)
@@ -149,7 +161,7 @@ func (s *stream) put(p Piece) error {
 	k.chunks = append(k.chunks, chunk{p, s.number})
 	s.number++
 	k.size += len(p.Data) + overhead
-	gone := 0
+	gone, room := 0, s.room()
 	for ; k.size > room && gone < len(k.chunks)-1; gone++ {
 		old := k.chunks[gone]
 		k.size -= len(old.Data) + overhead

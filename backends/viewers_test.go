@@ -153,7 +153,7 @@ func TestWhoIsSlowMissesLinesAndIsToldAndNobodyElseIs(t *testing.T) {
 		}
 	}
 	slow.wants(t, "other\n") // the other output has room of its own
-	if skipped == 0 || skipped > lines-room/2000 {
+	if skipped == 0 || skipped > lines-mostRoom/2000 {
 		t.Errorf("%d of %d lines skipped", skipped, lines)
 	}
 	close(s.pieces)
@@ -253,7 +253,7 @@ func TestViewersOfOneLogShareItWhateverOfItEachWants(t *testing.T) {
 
 // TestASlowViewerOfOneOutputIsNotToldOfTheOther, which came faster than it reads.
 func TestASlowViewerOfOneOutputIsNotToldOfTheOther(t *testing.T) {
-	s := &stream{}
+	s := &stream{room: new(Viewers).room}
 	at := position{unwanted: unwanted(LogQuery{Stdout: true})}
 	s.put(Piece{Data: []byte("out\n")})
 	for range 3000 {
@@ -272,7 +272,7 @@ func TestASlowViewerOfOneOutputIsNotToldOfTheOther(t *testing.T) {
 
 // TestAViewerHoldsLittleAtATime also of a log that comes in large pieces, and of its past.
 func TestAViewerHoldsLittleAtATime(t *testing.T) {
-	s := &stream{}
+	s := &stream{room: new(Viewers).room}
 	for range 20 {
 		s.put(Piece{Data: []byte(strings.Repeat("x", 32<<10-1) + "\n")})
 	}
@@ -307,7 +307,7 @@ func TestAViewerHoldsLittleAtATime(t *testing.T) {
 
 // TestNothingIsLostBehindALineThatIsSkippedInManyPieces has more pieces of one line than a viewer gets at a time.
 func TestNothingIsLostBehindALineThatIsSkippedInManyPieces(t *testing.T) {
-	s := &stream{}
+	s := &stream{room: new(Viewers).room}
 	s.put(Piece{Data: []byte("begin\n")})
 	at := position{number: 1, torn: [2]bool{true, false}}
 	for range 5 * atOnce {
@@ -326,7 +326,7 @@ func TestNothingIsLostBehindALineThatIsSkippedInManyPieces(t *testing.T) {
 func TestEveryLineIsEitherSeenOrCounted(t *testing.T) {
 	skips := 0
 	for range 20 {
-		s, at := &stream{}, position{}
+		s, at := &stream{room: new(Viewers).room}, position{}
 		const lines = 20_000
 		var all strings.Builder
 		for i := range lines {
@@ -377,5 +377,33 @@ func TestEveryLineIsEitherSeenOrCounted(t *testing.T) {
 	}
 	if skips < 20 {
 		t.Errorf("skipped only %d times", skips)
+	}
+}
+
+func TestManyStreamsShareTheRoom(t *testing.T) {
+	for streams, want := range map[int64]int{0: 1 << 20, 1: 1 << 20, 128: 1 << 20, 256: 512 << 10, 1024: 128 << 10, 100_000: 64 << 10} {
+		var v Viewers
+		v.open.Store(streams)
+		if got := v.room(); got != want {
+			t.Errorf("%d streams: got %d bytes each, want %d", streams, got, want)
+		}
+	}
+	var v Viewers
+	var viewers []viewer
+	for range 3 { // of different runtimes
+		source := newSource()
+		viewers = append(viewers, view1(&v, source, 1))
+		source.write("a\n")
+		viewers[len(viewers)-1].wants(t, "a\n")
+	}
+	if got := v.open.Load(); got != 3 {
+		t.Errorf("got %d streams, want 3", got)
+	}
+	for _, w := range viewers {
+		w.leave()
+		<-w.ended
+	}
+	if got := v.open.Load(); got != 0 {
+		t.Errorf("got %d streams after all have left, want none", got)
 	}
 }

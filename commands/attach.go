@@ -53,7 +53,9 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 	at := backends.Attachment{
 		Stdout: req.Bytes.Stdout, Stderr: req.Bytes.Stderr, DetachKeys: a.keys, Lines: req.Stdout, ErrLines: req.Stderr,
 	}
-	if a.stdin {
+	if !a.stdin {
+		req.Unread()
+	} else {
 		at.Stdin = req.Stdin
 		if req.Terminal != nil {
 			at.Terminal = req.Terminal

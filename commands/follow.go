@@ -217,6 +217,10 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 			// It has stopped, and there is another one soon, or Nomad says that the task is over.
 			q.Lines, q.Since, q.After = -1, time.Time{}, container
 			said, failing = "", time.Time{}
+			if err := log.next(); err != nil {
+				return err
+			}
+			continue // what comes may not live long
 		case errors.Is(err, backends.ErrNoLog):
 			waits(err, "waiting for one")
 		case q.After != "" && errors.Is(err, backends.ErrNoTimes): // in Nomad's files it cannot be told what is new

@@ -50,7 +50,7 @@ func (t *taskLog) print(p backends.Piece) error {
 	if p.Skipped > 0 {
 		return t.skipped(p, l)
 	}
-	if t.req.Terminal == nil && t.prefix == "" && t.pattern == nil && !t.times {
+	if t.isPlain() {
 		l.begun = !bytes.HasSuffix(p.Data, []byte{'\n'})
 		_, err := out.Write(p.Data)
 		return err
@@ -71,6 +71,29 @@ func (t *taskLog) print(p backends.Piece) error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// isPlain reports whether what comes is shown as it is, whatever its lines.
+func (t *taskLog) isPlain() bool {
+	return t.req.Terminal == nil && t.prefix == "" && t.pattern == nil && !t.times
+}
+
+// next ends the lines that a container has left without an end: those of the next one are others.
+func (t *taskLog) next() error {
+	if t.isPlain() {
+		return nil
+	}
+	for i := range t.lines {
+		l := &t.lines[i]
+		if len(l.text) > 0 || l.begun && t.prefix == "" {
+			l.text = append(l.text, '\n')
+			if err := t.write(i == 1, l); err != nil {
+				return err
+			}
+		}
+		l.begun = false
 	}
 	return nil
 }

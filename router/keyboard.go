@@ -11,10 +11,10 @@ import (
 // before that is kept for it.
 type keyboard struct {
 	interrupt func()
-	input     bool // it is a program's input, of which nothing may be lost
 
 	mu    sync.Mutex
 	moved sync.Cond // something of the following has changed
+	input bool      // it is a program's input, of which nothing may be lost
 	typed []byte
 	err   error
 	taken bool
@@ -89,6 +89,14 @@ func (k *keyboard) Read(p []byte) (int, error) {
 		return 0, k.err
 	}
 	return 0, io.EOF
+}
+
+// ignore lets what nobody reads be dropped although it is a program's input.
+func (k *keyboard) ignore() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.input = false
+	k.moved.Broadcast()
 }
 
 // take lets Ctrl-C be a key like any other from now on.

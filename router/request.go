@@ -96,6 +96,13 @@ func (r *Request) Take() (stdin io.Reader, signals <-chan string, out Bytes) {
 	return takingReader{r.Stdin, take}, r.Signals.channel, out
 }
 
+// Unread says that the command does not read what the user types: Ctrl-C is heard however much that is.
+func (r *Request) Unread() {
+	if keys, ok := r.Stdin.(*keyboard); ok {
+		keys.ignore()
+	}
+}
+
 // takingReader calls take before it reads.
 type takingReader struct {
 	io.Reader

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 )
 
@@ -62,6 +63,20 @@ func TestCtrlCIsHeardBehindWhatNobodyReads(t *testing.T) {
 		interrupted := 0
 		keys := newKeyboard(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<20), ctrlC)), false, func() { interrupted++ })
 		defer keys.close()
+		synctest.Wait()
+		if interrupted != 1 {
+			t.Errorf("%d interruptions, want 1", interrupted)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // a program's input, until it is known that none is read
+		interrupted := 0
+		keys := newKeyboard(iotest.OneByteReader(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<17), ctrlC))), true, func() { interrupted++ })
+		defer keys.close()
+		synctest.Wait()
+		if interrupted != 0 {
+			t.Errorf("%d interruptions before that, want none", interrupted)
+		}
+		(&Request{Stdin: keys}).Unread()
 		synctest.Wait()
 		if interrupted != 1 {
 			t.Errorf("%d interruptions, want 1", interrupted)

@@ -38,10 +38,22 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 		code, err := s.client.WaitContainerWithContext(at.ID, own)
 		end <- ending{code, err}
 	})
-	if !at.Config.Tty && a.Lines != nil && a.ErrLines != nil {
-		a.Stdout, a.Stderr = a.Lines, a.ErrLines
+	notes := a.Stderr
+	if a.Lines != nil && a.ErrLines != nil {
+		if notes = a.ErrLines; !at.Config.Tty {
+			a.Stdout, a.Stderr = a.Lines, a.ErrLines
+		}
 	}
-	out := newOutput(a.Stdout, a.Stderr, at.Config.Tty)
+	// What an attached client does not take would hold up the task, and everybody else who follows it.
+	lag := newLagging(notes)
+	defer func() {
+		lag.close()
+		select {
+		case <-lag.done:
+		case <-ctx.Done():
+		}
+	}()
+	out := newOutput(lag.writer(a.Stdout), lag.writer(a.Stderr), at.Config.Tty)
 	st, err := s.open(ctx, out, true, d.answer, func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
 		return client.AttachToContainerNonBlocking(attachOptions(at, a, out))
 	})

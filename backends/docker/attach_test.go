@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -102,6 +103,55 @@ func TestAttachShowsWhatATaskWritesAndItsEnd(t *testing.T) {
 	}
 	if _, err := d.Attach(t.Context(), in, backends.Attachment{}); !errors.Is(err, backends.ErrNoTask) {
 		t.Errorf("afterwards: got %v", err)
+	}
+}
+
+// TestASlowClientHoldsUpNoTask attaches a client that takes nothing until the task has written all of its 12 MB.
+func TestASlowClientHoldsUpNoTask(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	const megabytes = 12
+	in, _ := task(t, "sh", "-c", "while [ ! -e /go ]; do sleep 0.1; done; i=0; "+
+		fmt.Sprintf("while [ $i -lt %d ]; do head -c 999999 /dev/zero | tr '\\0' x; echo; i=$((i+1)); done; ", megabytes)+
+		"touch /done; while [ ! -e /end ]; do sleep 0.1; done; echo bye; exit 4")
+	does := func(line string) bool {
+		_, code, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c", line}})
+		return code == 0 && err == nil
+	}
+	taking := make(chan struct{})
+	var got, notes bytes.Buffer
+	done := make(chan ending, 1)
+	go func() {
+		code, err := d.Attach(t.Context(), in, backends.Attachment{
+			Stdout: io.Discard, Stderr: io.Discard, ErrLines: &notes,
+			Lines: writer(func(b []byte) (int, error) { <-taking; return got.Write(b) }),
+		})
+		done <- ending{code, err}
+	}()
+	time.Sleep(time.Second) // for what must not be missed: it has attached
+	if !does("touch /go; i=0; while [ ! -e /done ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done; [ -e /done ]") {
+		t.Error("the task waits for a client that takes nothing")
+	}
+	close(taking)
+	does("touch /end")
+	select {
+	case e := <-done:
+		if e.code != 4 || e.err != nil {
+			t.Errorf("got %d, %v", e.code, e.err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("it does not end")
+	}
+	skipped := 0
+	for note := range strings.SplitSeq(strings.TrimSpace(notes.String()), "\n") {
+		n := 0
+		if fmt.Sscanf(note, "nomadctld: %d bytes skipped here: they came faster than this client reads", &n); n == 0 && note != "" {
+			t.Errorf("got the note %q", note)
+		}
+		skipped += n
+	}
+	if whole := got.Len() + skipped; skipped == 0 || whole != megabytes*1_000_000+len("bye\n") || !strings.HasSuffix(got.String(), "bye\n") {
+		t.Errorf("got %d bytes and %q, want the rest of them said to be skipped", got.Len(), notes.String())
 	}
 }
 
