@@ -29,7 +29,7 @@ type Runtime interface {
 	// Log calls each with the log in pieces, in the order of the source, and returns its error if it has one. Without
 	// q.Follow it returns at the end of what there is. With it, it goes on until the task's container has stopped, or
 	// until ctx ends where a source does not tell that; an interrupted source is asked again, and then nothing comes
-	// twice and nothing is missing. ErrNoLog: there is none, or none any more. ErrNoTimes: the source has no times or no
+	// twice and nothing is missing, but for what a Piece says is Gone. ErrNoLog: there is none, or none any more. ErrNoTimes: the source has no times or no
 	// containers, and q asks for some.
 	Log(ctx context.Context, in Place, q LogQuery, each func(Piece) error) error
 }
@@ -93,6 +93,8 @@ type Piece struct {
 	Stderr bool
 	Time   time.Time // when it was written; zero: not known. Where times are wanted, a piece is of one line
 	Data   []byte
+	// Gone says that the source has deleted something here before it was read, or may have; Data is empty then.
+	Gone bool
 	// Skipped is how many lines, in whole or in part, a viewer of a shared stream has missed here; Data is empty then.
 	Skipped int
 

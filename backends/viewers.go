@@ -195,7 +195,7 @@ func merged(pieces []Piece) []Piece {
 	ours := false // the data of the last one is ours to append to; that of chunks is everybody's
 	for _, p := range pieces {
 		n := len(all) - 1
-		if n < 0 || all[n].Stderr != p.Stderr || all[n].Skipped > 0 || p.Skipped > 0 {
+		if n < 0 || all[n].Stderr != p.Stderr || all[n].Skipped > 0 || p.Skipped > 0 || all[n].Gone || p.Gone {
 			all, ours = append(all, p), false
 			continue
 		}

@@ -27,6 +27,7 @@ type taskLog struct {
 	*logPrinter
 	prefix string // of each line; harmless text
 	lines  [2]line
+	gone   bool // something is missing that was deleted before it was read
 }
 
 // line is the beginning of a line whose end has not come yet.
@@ -47,8 +48,16 @@ func (t *taskLog) print(p backends.Piece) error {
 	if p.Stderr {
 		out, l = t.req.Bytes.Stderr, &t.lines[1]
 	}
-	if p.Skipped > 0 {
-		return t.skipped(p, l)
+	switch {
+	case p.Skipped > 0:
+		noun := "lines"
+		if p.Skipped == 1 {
+			noun = "line"
+		}
+		return t.gap(p.Stderr, l, fmt.Sprintf("%d %s skipped here: they came faster than this client reads", p.Skipped, noun))
+	case p.Gone:
+		t.gone = true
+		return t.gap(p.Stderr, l, "lines may be missing here: the log was rotated before they were read")
 	}
 	if t.isPlain() {
 		l.begun = !bytes.HasSuffix(p.Data, []byte{'\n'})
@@ -147,17 +156,13 @@ func (t *taskLog) write(stderr bool, l *line) error {
 	return err
 }
 
-// skipped says that lines are missing where they would be.
-func (t *taskLog) skipped(p backends.Piece, l *line) error {
-	noun := "lines"
-	if p.Skipped == 1 {
-		noun = "line"
-	}
+// gap says that lines are missing where they would be.
+func (t *taskLog) gap(stderr bool, l *line, what string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if l.begun && t.prefix == "" {
 		out := t.req.Stdout
-		if p.Stderr {
+		if stderr {
 			out = t.req.Stderr
 		}
 		if _, err := io.WriteString(out, "\n"); err != nil {
@@ -165,7 +170,7 @@ func (t *taskLog) skipped(p backends.Piece, l *line) error {
 		}
 	}
 	l.text, l.begun = l.text[:0], false
-	_, err := fmt.Fprintf(t.req.Stderr, "nomadctld: %s%d %s skipped here: they came faster than this client reads\n", t.prefix, p.Skipped, noun)
+	_, err := fmt.Fprintf(t.req.Stderr, "nomadctld: %s%s\n", t.prefix, what)
 	return err
 }
 

@@ -79,6 +79,9 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 			return ctx.Err()
 		}
 		errs = append(errs, explainLog(err, t.name()))
+		if log.gone {
+			errs = append(errs, router.Exit(1, nil)) // it is said where it is
+		}
 	}
 	return errors.Join(errs...)
 }

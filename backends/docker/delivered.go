@@ -19,6 +19,7 @@ type delivered struct {
 		same int64     // bytes that have this time
 		edge time.Time // pieces up to this time, and so many bytes of it, are known already
 		skip int64
+		due  bool // the piece of that time was asked for again, and has not come yet
 
 		recent []int64 // times of the newest pieces, a ring
 		oldest int     // of recent
@@ -47,13 +48,18 @@ func (d *delivered) resume() time.Time {
 		}
 	}
 	if from = from.Add(-overlap); from.Before(d.first) {
-		return d.first
+		from = d.first
+	}
+	for i := range d.streams {
+		s := &d.streams[i]
+		s.due = !s.edge.IsZero() && !s.edge.Before(from)
 	}
 	return from
 }
 
-// news returns what of a piece is not known yet.
-func (d *delivered) news(p backends.Piece) backends.Piece {
+// news returns what of a piece is not known yet. gone: something before it is missing, or may be, because it was asked for
+// again from a piece on that was not there any more.
+func (d *delivered) news(p backends.Piece) (_ backends.Piece, gone bool) {
 	s := &d.streams[0]
 	if p.Stderr {
 		s = &d.streams[1]
@@ -72,12 +78,14 @@ func (d *delivered) news(p backends.Piece) backends.Piece {
 		case p.Time.Equal(s.edge):
 			n := min(s.skip, int64(len(p.Data)))
 			p.Data, s.skip = p.Data[n:], s.skip-n
+			s.due = false
 		default:
 			s.edge = time.Time{}
+			gone, s.due = s.due, false
 		}
 	}
 	if len(p.Data) == 0 {
-		return p
+		return p, gone
 	}
 	if d.count == 0 {
 		d.first = p.Time
@@ -98,5 +106,5 @@ func (d *delivered) news(p backends.Piece) backends.Piece {
 	}
 	s.same += int64(len(p.Data))
 	d.count += int64(len(p.Data))
-	return p
+	return p, gone
 }

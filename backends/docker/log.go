@@ -164,7 +164,12 @@ func (l *log) read(ctx context.Context) error {
 // pass passes on what of a piece is wanted and not known yet.
 func (l *log) pass(p backends.Piece, _ bool) error {
 	if (p.Stderr && l.query.Stderr || !p.Stderr && l.query.Stdout) && (p.Time.IsZero() || !p.Time.Before(l.from[p.Output()])) {
-		p = l.done.news(p)
+		var gone bool
+		if p, gone = l.done.news(p); gone {
+			if l.refused = l.each(backends.Piece{Stderr: p.Stderr, Gone: true}); l.refused != nil {
+				return l.refused
+			}
+		}
 		if most := &l.skip[p.Output()]; *most > 0 {
 			*most -= dropLines(&p, *most)
 		}

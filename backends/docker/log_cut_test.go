@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -17,10 +18,12 @@ import (
 )
 
 // logDaemon is a daemon with one container that has written 3 lines to stdout and then 100 to stderr. Of the first
-// answer to who follows its log it cuts the connection after some entries; then it has stopped, or is gone.
+// answer to who follows its log it cuts the connection after some entries; then it has stopped, or is gone, or its log
+// was rotated and begins with another line.
 type logDaemon struct {
 	cutAfter int
 	gone     bool
+	rotated  int
 
 	followed atomic.Int32
 }
@@ -57,7 +60,7 @@ func (d *logDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if i >= 3 {
 				stream, line = 2, fmt.Sprintf("err %d\n", i-3)
 			}
-			if at.Before(since) {
+			if at.Before(since) || i < d.rotated && d.followed.Load() > 0 && !cut {
 				continue
 			}
 			text := at.Format(timeFormat) + " " + line
@@ -67,6 +70,27 @@ func (d *logDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.(http.Flusher).Flush()
 		if cut {
 			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// TestWhatWasRotatedAwayIsSaidToBeMissing when it was not read yet; and what was read may go.
+func TestWhatWasRotatedAwayIsSaidToBeMissing(t *testing.T) {
+	t.Parallel()
+	for rotated, want := range map[int]int{0: 0, 10: 0, 49: 0, 50: 1, 70: 1} {
+		server := httptest.NewServer(&logDaemon{cutAfter: 50, rotated: rotated})
+		defer server.Close()
+		d := mustOpen(t, Settings{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")})
+		gaps, lines := 0, 0
+		err := d.Log(t.Context(), backends.Place{Allocation: backends.Allocation{ID: "alloc"}, Task: "web"}, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.Piece) error {
+			if p.Gone {
+				gaps++
+			}
+			lines += bytes.Count(p.Data, newline)
+			return nil
+		})
+		if missing := max(0, rotated-50); gaps != want || lines != 103-missing || err != nil {
+			t.Errorf("from %d on: got %d gaps and %d lines, %v, want %d and %d", rotated, gaps, lines, err, want, 103-missing)
 		}
 	}
 }
@@ -85,6 +109,9 @@ func TestAFollowedLogIsExactWhereverItIsCut(t *testing.T) {
 				err := d.Log(t.Context(), backends.Place{Allocation: backends.Allocation{ID: "alloc"}, Task: "web"}, q, func(p backends.Piece) error {
 					if p.Live {
 						container += p.Container
+					}
+					if p.Gone {
+						t.Errorf("gone %v, %d lines, cut after %d: something is said to be missing", gone, lines, cutAfter)
 					}
 					if p.Stderr {
 						errs += string(p.Data)

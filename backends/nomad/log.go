@@ -63,6 +63,11 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 			}
 			return each(backends.Piece{Stderr: kind == "stderr", Data: data})
 		}
+		r.gone = func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			return each(backends.Piece{Stderr: kind == "stderr", Gone: true})
+		}
 		r.live = func() error {
 			mu.Lock()
 			defer mu.Unlock()

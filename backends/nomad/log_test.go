@@ -176,6 +176,9 @@ func TestAFollowedLogGoesOnExactlyWhereItWasCut(t *testing.T) {
 						if got.Write(p.Data); p.Live {
 							close(live)
 						}
+						if p.Gone {
+							t.Error("something is said to be missing")
+						}
 						return nil
 					})
 				}()
@@ -231,6 +234,47 @@ func TestALogGoesOnWhenItsOldestFilesGo(t *testing.T) {
 	got, err := readLog(t, c, in, backends.LogQuery{Stdout: true, Lines: -1})
 	if err != nil || !strings.HasSuffix(got, "line 00999\n") || len(got) < 2000 || len(got) > 3000 {
 		t.Errorf("got %d bytes, %v", len(got), err)
+	}
+}
+
+// TestWhatNomadDeletesBeforeItIsReadIsSaidToBeMissing has a reader who pauses at the first piece while files go.
+func TestWhatNomadDeletesBeforeItIsReadIsSaidToBeMissing(t *testing.T) {
+	line := func(i int) []byte { return fmt.Appendf(nil, "line %06d\n", i) }
+	const size = 12
+	for name, tc := range map[string]struct {
+		follow bool
+		cut    int
+	}{"logs": {}, "tail": {follow: true}, "a tail that was cut": {true, 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := &kept{most: 1 << 20, keep: 16, cut: tc.cut}
+			c, in := logOf(t, k)
+			for i := range 16 << 20 / size {
+				k.write(line(i))
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			var got []byte
+			gaps, paused, last := 0, false, 40<<20/size-1
+			err := c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: -1, Follow: tc.follow}, func(p backends.Piece) error {
+				if got = append(got, p.Data...); len(got) > 0 && !paused {
+					paused = true
+					for i := 16 << 20 / size; i <= last; i++ {
+						k.write(line(i))
+					}
+				}
+				if p.Gone {
+					gaps++
+				}
+				if bytes.HasSuffix(got, line(last)) {
+					cancel()
+				}
+				return nil
+			})
+			if all := (last + 1) * size; len(got) >= 16<<20 && !tc.follow || len(got) >= all || gaps == 0 || tc.follow == (err == nil) {
+				t.Errorf("got %d bytes of %d and %d gaps, %v", len(got), all, gaps, err)
+			}
+		})
 	}
 }
 

@@ -31,6 +31,7 @@ type reader struct {
 	kind   string
 	follow bool
 	each   func([]byte) error
+	gone   func() error // called where Nomad has deleted, or may have, what was not read
 	live   func() error // called once all that there was when the section was looked for has been passed on
 
 	section section
@@ -38,7 +39,7 @@ type reader struct {
 	next    place // what comes next
 	back    int64 // how much to ask for, to get it
 	lost    time.Time
-	failed  error // of each or live
+	failed  error // of each, gone or live
 }
 
 // read passes on the last lines of the log, or all if lines is negative, and what follows if that is wanted.
@@ -134,6 +135,11 @@ func (r *reader) pass(ctx context.Context) error {
 			r.back *= 8
 			return errFurther
 		}
+		if r.isGap(begin, first) {
+			if r.failed = r.gone(); r.failed != nil {
+				return r.failed
+			}
+		}
 		first = false
 		end := f.end
 		if !r.follow {
@@ -168,6 +174,20 @@ func (r *reader) pass(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// isGap reports whether something is missing, or may be, between what was passed on and what begins there. In a stream one
+// file follows another where that ends; after an interruption that is not known.
+func (r *reader) isGap(begin place, first bool) bool {
+	switch {
+	case r.next.file < 0: // wherever the log begins
+		return false
+	case begin.file == r.next.file:
+		return begin.at > r.next.at
+	case begin.file == r.next.file+1:
+		return first || begin.at > 0
+	}
+	return begin.file > r.next.file
 }
 
 // passed notes that the log has been passed on up to next.
