@@ -32,7 +32,7 @@ func publicKey(line string) (ssh.PublicKey, *unreadable) {
 		return nil, &unreadable{"has options before the key, which would not be obeyed", "begin with the type, such as ssh-ed25519"}
 	}
 	if _, ok := key.(*ssh.Certificate); ok {
-		return nil, &unreadable{"is a certificate, not a key", "paste the key it was made for, or trust its signer by userca in [auth]"}
+		return nil, &unreadable{"is a certificate, not a key", "paste the key it was made for: certificates prove nobody in this version"}
 	}
 	if why := weak(key); why != "" {
 		return nil, &unreadable{why, "make a new one: ssh-keygen -t ed25519"}

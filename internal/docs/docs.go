@@ -135,32 +135,42 @@ func reference() string {
 func fields(b *strings.Builder, path string, t reflect.Type) {
 	for i := range t.NumField() {
 		field := t.Field(i)
+		if !field.IsExported() {
+			continue
+		}
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		kind, inner := describe(field.Type)
+		kind, inner, below := describe(field.Type)
 		fmt.Fprintf(b, "| `%s%s` | %s | %s |\n", path, name, kind, field.Tag.Get("doc"))
 		if inner != nil {
-			fields(b, path+name+"[].", inner)
+			fields(b, path+name+below, inner)
 		}
 	}
 }
 
-// describe returns what a Go type is in JSON, and the struct inside a list of structs.
-func describe(t reflect.Type) (kind string, inner reflect.Type) {
+// describe returns what a Go type is in JSON, and the struct inside it with how its fields are written below it.
+func describe(t reflect.Type) (kind string, inner reflect.Type, below string) {
 	switch {
 	case t == reflect.TypeFor[time.Time]():
-		return "time", nil
+		return "time", nil, ""
 	case t.Kind() == reflect.Pointer:
-		kind, inner = describe(t.Elem())
-		return kind + " or null", inner
+		kind, inner, below = describe(t.Elem())
+		return kind + " or null", inner, below
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
-		return "list", t.Elem()
+		return "list", t.Elem(), "[]."
 	case t.Kind() == reflect.Slice:
-		kind, _ = describe(t.Elem())
-		return "list of " + kind + "s", nil
+		kind, _, _ = describe(t.Elem())
+		return "list of " + kind + "s", nil, ""
+	case t.Kind() == reflect.Map:
+		kind, _, _ = describe(t.Elem())
+		return "object of " + kind + "s", nil, ""
+	case t.Kind() == reflect.Struct:
+		return "object", t, "."
 	case t.Kind() == reflect.String:
-		return "string", nil
+		return "string", nil, ""
 	case t.Kind() == reflect.Bool:
-		return "boolean", nil
+		return "boolean", nil, ""
+	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Float64:
+		return "number", nil, ""
 	}
-	return "number", nil
+	panic("a field of --json is of a kind that is not described: " + t.String())
 }
