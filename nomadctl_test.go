@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -161,9 +163,16 @@ func TestNomadctlArgumentsArriveAsTyped(t *testing.T) {
 		if want := "X  Y\n"; out != want {
 			t.Errorf("got %q, want %q", out, want)
 		}
-		_, errs, code = c.run("", "exec", "p-team1-box", "echo", strings.Repeat("x", 100_000), strings.Repeat("x", 100_000))
-		if want := "nomadctl: the arguments are too long"; !strings.HasPrefix(errs, want) || code != 2 {
-			t.Errorf("too long: got %.200q, %d, want %q, 2", errs, code, want)
+		c.env["LC_ALL"] = "C.UTF-8"
+		for _, long := range []string{strings.Repeat("x", 100_000), strings.Repeat("é", 50_000)} {
+			_, errs, code = c.run("", "exec", "p-team1-box", "echo", long, long)
+			if want := "nomadctl: the arguments are too long for one command line: 200"; !strings.HasPrefix(errs, want) || code != 2 {
+				t.Errorf("too long: got %.200q, %d, want %q, 2", errs, code, want)
+			}
+		}
+		half := strings.Repeat("é", 30_000)
+		if out, errs, code = c.run("", "exec", "p-team1-box", "echo", half, half); out != half+" "+half+"\n" || code != 0 {
+			t.Errorf("not too long: got %d bytes, %.200q, %d", len(out), errs, code)
 		}
 	})
 }
@@ -221,6 +230,76 @@ func TestNomadctlSharesOneConnection(t *testing.T) {
 			t.Errorf("another user got %q: the connection of wim", out)
 		}
 	})
+}
+
+// TestNomadctlLeavesNothingWhenItIsEndedWhileItConnects has a gateway that accepts and says nothing.
+func TestNomadctlLeavesNothingWhenItIsEndedWhileItConnects(t *testing.T) {
+	g := boxGateway(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	clients(t, func(t *testing.T, c *client) {
+		c.use(g, "wim")
+		_, c.env["NOMADCTL_PORT"], _ = net.SplitHostPort(silent.Addr().String())
+		for signal, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGHUP: 129, syscall.SIGINT: 130} {
+			cmd := c.command("whoami")
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			conn, err := silent.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Process.Signal(signal)
+			cmd.Wait()
+			if got := cmd.ProcessState.ExitCode(); got != want {
+				t.Errorf("%s: got %d, want %d", signal, got, want)
+			}
+			conn.SetReadDeadline(time.Now().Add(time.Minute))
+			if _, err := io.Copy(io.Discard, conn); err != nil { // its end is that of ssh
+				t.Errorf("%s: ssh goes on: %v", signal, err)
+			}
+			conn.Close()
+			if left, _ := filepath.Glob(filepath.Join(c.home, "nomadctl", "*")); len(left) > 0 {
+				t.Errorf("%s: left behind: %q", signal, left)
+			}
+		}
+	})
+}
+
+// TestNomadctlKnowsAHostByItsAlias where ssh has another name for its key.
+func TestNomadctlKnowsAHostByItsAlias(t *testing.T) {
+	g := boxGateway(t)
+	host, port, _ := net.SplitHostPort(g.Address)
+	clients(t, func(t *testing.T, c *client) {
+		if _, err := exec.LookPath("ssh-keyscan"); err != nil {
+			t.Skip("no ssh-keyscan: apt-get install openssh-client")
+		}
+		// ssh takes its own configuration from the home of the account, and not from HOME.
+		c.write("bin/ssh", fmt.Sprintf("#!/bin/sh\nexec %s -F %s/ssh_config \"$@\"\n", lookPath(t, "ssh"), c.home))
+		os.Chmod(filepath.Join(c.home, "bin/ssh"), 0o700)
+		c.env["PATH"] = filepath.Join(c.home, "bin") + ":" + c.env["PATH"]
+		c.env["NOMADCTL_SSH_OPTIONS"] = "-o GlobalKnownHostsFile=/dev/null -o IdentityAgent=none -o BatchMode=yes"
+		c.write("ssh_config", fmt.Sprintf("Host gwa\n HostName %s\n Port %s\n HostKeyAlias my-gateway\n", host, port))
+		fingerprint := ssh.FingerprintSHA256(g.keys["hostkey"].PublicKey())
+		if _, errs, code := c.run("", "setup", "--user", "wim", "--key", g.dir.Path("wim"), "--accept", fingerprint, "gwa", "gwa"); errs != "" || code != 0 {
+			t.Fatalf("got %q, %d", errs, code)
+		}
+		if out, errs, code := c.run("", "whoami"); !strings.HasPrefix(out, "wim ") || code != 0 {
+			t.Errorf("got %q, %q, %d", out, errs, code)
+		}
+	})
+}
+
+func lookPath(t *testing.T, program string) string {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Skip(err)
+	}
+	return path
 }
 
 func TestNomadctlSurvivesADeadSocket(t *testing.T) {
@@ -364,6 +443,7 @@ func TestNomadctlFindsItsGateway(t *testing.T) {
 			{"a name wins over it", two, map[string]string{"NOMADCTL_HOST": "e", "NOMADCTL_USER": "u"}, []string{"-s", "work", "ps"}, "-l ann ", 0},
 			{"no option is a file name", "[a]\nhost = h\nssh_options = -4 * -6\n", nil, []string{"ps"}, "-4 * -6 ", 0},
 			{"nothing is run", "[a]\nhost = h\nssh_options = $(touch x) `touch x`\n", nil, []string{"ps"}, "$(touch x) `touch x` ", 0},
+			{"a jump host of that name", "[a]\nhost = h\nssh_options = -J controls.example.org\n", nil, []string{"ps"}, "ControlPersist=10m", 0},
 			{"no colours", two, nil, []string{"ps"}, "-o SendEnv=NO_COLOR", 0},
 			{"unknown name", two, nil, []string{"-s", "nope", "ps"}, "nomadctl: no gateway nope (there are: work home-2)\n", 2},
 			{"none", "", nil, []string{"ps"}, "nomadctl: no gateway is set up. Do it with: nomadctl setup NAME HOST[:PORT], or set NOMADCTL_HOST", 2},
@@ -544,6 +624,23 @@ func TestNomadctlSetup(t *testing.T) {
 		if n := strings.Count(c.read(known), "\n"); n != 1 {
 			t.Errorf("got %d host keys, want 1", n)
 		}
+		// One that is replaced stays where it is, so that the first one stays the first, with what is not said anew.
+		c.write(file, "# mine\n[work]\n# a bastion\nhost = old\nuser = wim\nkey = "+g.dir.Path("wim")+"\nssh_options = -o ServerAliveInterval=5\n\n[home]\nhost = h\n")
+		if _, errs, code := c.run("", "setup", "--replace", "--accept", fingerprint, "work", host); errs != "" || code != 0 {
+			t.Errorf("replaced: got %q, %d", errs, code)
+		}
+		replaced := "# mine\n[work]\nhost = 127.0.0.1\nport = " + port + "\nuser = wim\nkey = " + g.dir.Path("wim") +
+			"\nssh_options = -o ServerAliveInterval=5\n# a bastion\n\n[home]\nhost = h\n"
+		if got := c.read(file); got != replaced {
+			t.Errorf("replaced: got %q, want %q", got, replaced)
+		}
+		if out, errs, code := c.run("", "whoami"); !strings.HasPrefix(out, "wim ") || code != 0 {
+			t.Errorf("the first, replaced: got %q, %q, %d", out, errs, code)
+		}
+		if _, errs, code := c.run("", "setup", "--replace", "--user", "ann", "--accept", fingerprint, "work", host); errs != "" || code != 0 || c.read(file) != strings.Replace(replaced, "wim", "ann", 1) {
+			t.Errorf("another user: got %q, %d, %q", errs, code, c.read(file))
+		}
+
 		for _, tc := range []struct {
 			want  string
 			words []string
@@ -675,6 +772,15 @@ func TestNomadctlCompletesInBashAndZsh(t *testing.T) {
 				}
 				if got != want {
 					t.Errorf("%s: got %q, want %q", completion.typed, got, want)
+				}
+			}
+			// What is no argument, or names a file, is completed as one.
+			c.write("payload.csv", "x")
+			for _, typed := range []string{"dispatch p-team1-import < pay", "ps > pay", "setup --key pay"} {
+				on.types("nomadctl " + typed + "\t\x01echo 'got:' '\x05' :end\n")
+				on.shows("got: nomadctl ")
+				if got := on.shows(" :end\r\n"); !strings.Contains(got, "payload.csv") {
+					t.Errorf("%s: got %q, want the file", typed, got)
 				}
 			}
 			on.types("exit\n")
