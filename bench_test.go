@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -77,6 +79,47 @@ func runner(b *testing.B, g *testGateway) func(user, line string) {
 		if _, err := session.Output(line); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkComplete measures what Tab takes on an open connection, with each shell that nomadctl may run in, beside the same
+// question asked by ssh alone over that connection. Medians of 5.
+func BenchmarkComplete(b *testing.B) {
+	for _, shell := range [][]string{{"dash"}, {"bash"}, {"busybox", "sh"}} {
+		if _, err := exec.LookPath(shell[0]); err != nil {
+			continue
+		}
+		b.Run(shell[0], func(b *testing.B) {
+			cluster := sim.New()
+			defer cluster.Close()
+			for i := range 100 {
+				cluster.Run(sim.Job{ID: fmt.Sprintf("p-team1-%d", i)})
+			}
+			url, err := cluster.Start()
+			if err != nil {
+				b.Fatal(err)
+			}
+			c := newClient(b, shell...)
+			c.use(startTestGateway(b, url, ""), "ann")
+			c.run("", "whoami") // opens the connection
+			sockets, _ := filepath.Glob(filepath.Join(c.home, "nomadctl", "*"))
+			if len(sockets) != 1 {
+				b.Fatalf("got the sockets %q, want one", sockets)
+			}
+			ask := func(cmd *exec.Cmd) func() {
+				return func() {
+					again := *cmd
+					if out, err := again.Output(); err != nil || bytes.Count(out, []byte("\n")) != 11 {
+						b.Fatalf("got %q, %v, want 11 jobs", out, err)
+					}
+				}
+			}
+			whole := median(b, ask(c.command("__complete", "--", "status", "p-team1-1")))
+			plain := median(b, ask(exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "x", "complete -- status p-team1-1")))
+			b.ReportMetric(ms(whole), "ms")
+			b.ReportMetric(float64(plain)/float64(whole), "ssh-alone/ours")
+			b.ReportMetric(0, "ns/op")
+		})
 	}
 }
 

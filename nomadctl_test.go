@@ -27,7 +27,7 @@ import (
 
 // client is a person's machine: a home, and an environment that leads to a gateway.
 type client struct {
-	t     *testing.T
+	t     testing.TB
 	shell []string
 	home  string
 	env   map[string]string
@@ -49,7 +49,7 @@ func clients(t *testing.T, test func(t *testing.T, c *client)) {
 	}
 }
 
-func newClient(t *testing.T, shell ...string) *client {
+func newClient(t testing.TB, shell ...string) *client {
 	t.Helper()
 	needSSH(t)
 	if _, err := os.Stat("nomadctl"); err != nil { // also so that go test does not take an older script's result from its cache
