@@ -5,11 +5,45 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"nomadctld/internal/sshfiles"
 )
+
+// fence begins a block of a document.
+var fence = regexp.MustCompile("(?m)^```([a-z]+)$")
+
+// TestNoShellLineHidesFromTheTests: a block is of a language that is looked at, and the commands at the head of a file in
+// deploy stand below the reason why they are not run.
+func TestNoShellLineHidesFromTheTests(t *testing.T) {
+	documents, _ := filepath.Glob("docs/*.md")
+	for _, file := range append(documents, "README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md") {
+		for _, found := range fence.FindAllStringSubmatch(readFile(t, file), -1) {
+			if !slices.Contains([]string{"sh", "text", "toml"}, found[1]) {
+				t.Errorf("%s has a block of %s, which no test looks at", file, found[1])
+			}
+		}
+	}
+	deployed, _ := filepath.Glob("deploy/*")
+	commands := 0
+	for _, file := range deployed {
+		why := false
+		for line := range strings.SplitSeq(readFile(t, file), "\n") {
+			why = why || strings.HasPrefix(line, "# not run: ")
+			if strings.HasPrefix(line, "#   ") {
+				commands++
+				if !why {
+					t.Errorf("%s: %q is neither run nor marked", file, line)
+				}
+			}
+		}
+	}
+	if commands == 0 {
+		t.Error("found no commands in deploy: this test cannot fail")
+	}
+}
 
 // shellBlock is a shell block of a document, and the reason that stands above it why it is not run.
 var shellBlock = regexp.MustCompile("(?s)(<!-- not run: ([^\n]+) -->\n)?```sh\n(.*?)```")

@@ -1,4 +1,6 @@
-# What the Nomad token of a tier has to be allowed, and no more:
+# What the Nomad token of a tier has to be allowed, and no more.
+#
+# not run: a cluster of yours takes it; deploy_test.go makes policy and token in its own
 #
 #   nomad acl policy apply nomadctld nomadctld-policy.hcl
 #   nomad acl token create -name nomadctld -policy nomadctld

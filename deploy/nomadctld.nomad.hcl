@@ -1,5 +1,7 @@
 # Two gateways beside the Nomad servers. What they need is in one Nomad variable, which a task of this job may read
-# without a token; -force where there is one already:
+# without a token; -force where there is one already.
+#
+# not run: the image and the cluster are yours; deploy_test.go has the job validated
 #
 #   nomad acl policy apply nomadctld nomadctld-policy.hcl
 #   ssh-keygen -t ed25519 -N '' -f hostkey

@@ -158,7 +158,7 @@ For fish, once:
 .PP
 .\" not run: as above
 .nf
-nomadctl completion fish > ~/.config/fish/completions/nomadctl.fish
+mkdir \-p ~/.config/fish/completions && nomadctl completion fish > ~/.config/fish/completions/nomadctl.fish
 .fi
 `
 
@@ -194,8 +194,8 @@ names.
 .B NO_COLOR
 Passed on to the gateway: no colours.
 .SH EXIT STATUS
-That of the command: 0; 1 when it was tried and failed; 2 when the command line is wrong; 130 after Ctrl\-C, 0 where
-that is the only end (tail, \-\-watch); that of a
+That of the command: 0; 1 when it was tried and failed; 2 when the command line is wrong; 130 after Ctrl\-C on a
+terminal, 0 where that is the only end (tail, \-\-watch); 255 when Ctrl\-C ends ssh, which it does without one; that of a
 program that it ran. 2 also when the configuration is wrong; 255 when there is no connection.
 .SH EXAMPLES
 .\" not run: the gateway is one of yours; nomadctl_test.go does the same with its own
