@@ -257,6 +257,39 @@ func TestWhatHasBecomeOfTheJobMeanwhileIsSaid(t *testing.T) {
 	}
 }
 
+// TestAJobThatIsStoppedOnceMoreStaysSo has somebody bring it back and stop it, while a restart waits to look.
+func TestAJobThatIsStoppedOnceMoreStaysSo(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	g := startTestGateway(t, cluster.URL, "")
+	client := registered(t, cluster, "three", "p-team5-again", "a")
+	cluster.Sim.Inject(sim.Fault{Method: "GET", Path: "/v1/job/p-team5-again", Delay: 3 * time.Second})
+	before := len(cluster.Sim.Writes())
+	cmd := g.ssh("wim", "restart --full -y p-team5-again")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is stopped", func() bool {
+		return slices.ContainsFunc(cluster.Sim.Writes()[before:], func(w sim.Write) bool { return w.Method == "DELETE" && w.Applied })
+	})
+	if _, _, err := client.Jobs().Register(scriptJobs["three"]("p-team5-again", "b"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := client.Jobs().Deregister("p-team5-again", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	const want = "nomadctld: p-team5-again was stopped by somebody else too, after this restart had stopped it, so it is not registered again: bring it back with: start p-team5-again\n"
+	if err := cmd.Wait(); err == nil || !strings.HasSuffix(stderr.String(), want) {
+		t.Errorf("got %v, %q, want %q", err, &stderr, want)
+	}
+	if now, _, err := client.Jobs().Info("p-team5-again", nil); err != nil || !*now.Stop {
+		t.Errorf("it is not stopped any more: %v", err)
+	}
+}
+
 // TestWhatWasTypedBeforeAQuestionIsNoAnswer types ahead.
 func TestWhatWasTypedBeforeAQuestionIsNoAnswer(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,142 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"nomadctld/backends"
+	"nomadctld/internal/ops"
+	"nomadctld/router"
+)
+
+// Tests of the ends of restart --full that take minutes, in the time of a bubble.
+
+// stubborn is a cluster that answers what it is told to.
+type stubborn struct {
+	backends.Cluster
+	backends.Operations
+	job      func(asked int) (backends.JobDetail, error)
+	register func(asked int, index uint64) error
+	asked    int
+}
+
+func (s *stubborn) Job(context.Context, backends.Job) (backends.JobDetail, error) {
+	s.asked++
+	return s.job(s.asked)
+}
+
+func (s *stubborn) Register(_ context.Context, _ backends.Job, _ json.RawMessage, index uint64) (backends.Outcome, error) {
+	s.asked++
+	return backends.Outcome{}, s.register(s.asked, index)
+}
+
+func (s *stubborn) work(t *testing.T) router.Work {
+	t.Helper()
+	registry, _ := ops.Open("")
+	op, err := registry.Begin(ops.Job{ID: "web"}, "wim", "restart --full web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return router.Work{Op: op, Cluster: s, Operations: s}
+}
+
+var (
+	errAway    = errors.New("No cluster leader")
+	errWeak    = errors.New("Permission denied")
+	errChanged = &backends.ChangedError{Job: "web", Version: 9}
+)
+
+func TestAJobIsRegisteredAgainForMinutesUnlessItIsAnotherOneByThen(t *testing.T) {
+	for name, tc := range map[string]struct {
+		register func(asked int, index uint64) error
+		want     error
+		least    time.Duration
+		most     time.Duration
+	}{
+		"at once":    {func(int, uint64) error { return nil }, nil, 0, 0},
+		"never":      {func(int, uint64) error { return errAway }, errAway, fullPatience, fullPatience + 2*fullPause},
+		"never, 403": {func(int, uint64) error { return errWeak }, errWeak, fullPatience, fullPatience + 2*fullPause},
+		"in the end": {func(asked int, _ uint64) error {
+			if asked < 50 {
+				return errAway
+			}
+			return nil
+		}, nil, 49 * fullPause, 49 * fullPause},
+		"changed": {func(int, uint64) error { return errChanged }, errChanged, 0, 0},
+		"collected meanwhile": {func(_ int, index uint64) error {
+			if index != 0 {
+				return backends.ErrGone
+			}
+			return nil
+		}, nil, fullPause, fullPause},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &stubborn{register: tc.register}
+				begun := time.Now()
+				_, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7)
+				if took := time.Since(begun); !errors.Is(err, tc.want) || took < tc.least || took > tc.most {
+					t.Errorf("got %v after %s, want %v after %s", err, took, tc.want, tc.least)
+				}
+			})
+		})
+	}
+}
+
+func TestWhetherAJobIsStoppedIsFoundOut(t *testing.T) {
+	is := func(stopped bool, index uint64) func(int) (backends.JobDetail, error) {
+		return func(int) (backends.JobDetail, error) {
+			var job backends.JobDetail
+			job.ID, job.Stopped, job.Index, job.Version = "web", stopped, index, index
+			return job, nil
+		}
+	}
+	away := func(int) (backends.JobDetail, error) { return backends.JobDetail{}, errAway }
+	gone := func(int) (backends.JobDetail, error) { return backends.JobDetail{}, backends.ErrGone }
+	lost := backends.ErrUncertain
+	for name, tc := range map[string]struct {
+		failed error // what became of the order
+		job    func(int) (backends.JobDetail, error)
+		want   string // "": it is stopped
+		after  time.Duration
+	}{
+		"stopped":                           {nil, is(true, 8), "", 0},
+		"collected":                         {nil, gone, "", 0},
+		"stopped, the answer was lost":      {lost, is(true, 8), "", 0},
+		"stopped by somebody else":          {errWeak, is(true, 8), "Permission denied", 0},
+		"purged by somebody else":           {errWeak, gone, backends.ErrGone.Error(), 0},
+		"refused":                           {errWeak, is(false, 7), "web is not stopped: Permission denied", 0},
+		"changed before":                    {errWeak, is(false, 8), "web was changed by somebody else meanwhile, to version 8", 0},
+		"brought back since":                {nil, is(false, 9), "web was stopped by this restart, and somebody else has brought it back already, as version 9", 0},
+		"not taken, as far as can be known": {lost, is(false, 7), "web is not stopped: ", stillOnItsWay},
+		"no answer":                         {lost, away, errUnknown.Error(), fullPatience},
+		"no answer after it was taken":      {nil, away, errUnknown.Error(), fullPatience},
+		"a late answer": {lost, func(asked int) (backends.JobDetail, error) {
+			if asked < 20 {
+				return away(asked)
+			}
+			return is(true, 8)(asked)
+		}, "", 19 * fullPause},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &stubborn{job: tc.job}
+				before, _ := is(false, 7)(0)
+				begun := time.Now()
+				_, err := afterStop(t.Context(), s.work(t), before, tc.failed)
+				took := time.Since(begun)
+				if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
+					t.Errorf("got %v, want %q", err, tc.want)
+				}
+				if took < tc.after || took > tc.after+2*fullPause {
+					t.Errorf("after %s, want %s", took, tc.after)
+				}
+			})
+		})
+	}
+}
