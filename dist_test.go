@@ -1,10 +1,14 @@
 package main
 
 import (
+	"debug/elf"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -24,16 +28,30 @@ func TestDistIsReproducible(t *testing.T) {
 	for _, name := range []string{"a", "another folder"} {
 		dir := filepath.Join(t.TempDir(), name)
 		copySource(t, dir)
-		makeIn(t, dir, "dist", "ARCHES=amd64", "VERSION=v1.2.3-test")
+		makeIn(t, dir, "dist", "VERSION=v1.2.3-test")
 		sums = append(sums, readFile(t, filepath.Join(dir, "dist/SHA256SUMS")))
-		if got, want := output(t, filepath.Join(dir, "dist/nomadctld-linux-amd64"), "version"), "nomadctld v1.2.3-test"; got != want {
-			t.Errorf("got %q, want %q", got, want)
+		for arch, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
+			file := filepath.Join(dir, "dist/nomadctld-linux-"+arch)
+			binary, err := elf.Open(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dynamic, _ := binary.ImportedLibraries()
+			if binary.Machine != machine || len(dynamic) > 0 || slices.ContainsFunc(binary.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+				t.Errorf("%s: got a binary for %s that needs %q, want a static one for %s", arch, binary.Machine, dynamic, machine)
+			}
+			binary.Close()
+			if text := readFile(t, file); strings.Contains(text, dir) {
+				t.Errorf("%s is in the binary that was built there", dir)
+			}
 		}
-		if text := readFile(t, filepath.Join(dir, "dist/nomadctld-linux-amd64")); strings.Contains(text, dir) {
-			t.Errorf("%s is in the binary that was built there", dir)
+		if runtime.GOOS == "linux" {
+			if got, want := output(t, filepath.Join(dir, "dist/nomadctld-linux-"+runtime.GOARCH), "version"), "nomadctld v1.2.3-test"; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
 		}
 	}
-	if sums[0] != sums[1] || !strings.HasSuffix(sums[0], "  nomadctld-linux-amd64\n") {
+	if sums[0] != sums[1] || !regexp.MustCompile(`^[0-9a-f]{64}  nomadctld-linux-amd64\n[0-9a-f]{64}  nomadctld-linux-arm64\n$`).MatchString(sums[0]) {
 		t.Errorf("got\n%sand\n%swant the same", sums[0], sums[1])
 	}
 }
