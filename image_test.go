@@ -80,8 +80,12 @@ func TestImage(t *testing.T) {
 		}
 	})
 	t.Run("it serves", func(t *testing.T) {
-		g := serveImage(t, client, bare)
+		g := serveImage(t, client, bare, "/var/lib/nomadctld")
 		g.want("wim", "p-team1-web", "ps")
+		registered(t, g.cluster, "three", "p-team5-volume", "a")
+		if os.Geteuid() == 0 { // else the user is not that of the image, whose folder it is
+			g.want("wim", "", "restart --full -y p-team5-volume")
+		}
 		g.want("wim", "inside 3\n", "exec p-team3-shell/shell/box -c 'echo inside $((1+2))'")
 		g.want("wim", "hello from once\n", "tail --stdout p-team3-finished")
 		g.refuse("wim", "nomad", "raw production job status p-team1-web")
@@ -106,11 +110,13 @@ func TestImage(t *testing.T) {
 		t.Cleanup(func() { removeImages(t, client, append([]string{tool}, made...)) })
 		build(full, docker.BuildArg{Name: "NOMAD_IMAGE", Value: tool}, docker.BuildArg{Name: "BASE_IMAGE", Value: dockertest.Image(t)})
 		g := serveImage(t, client, full)
+		registered(t, g.cluster, "three", "p-team5-volume", "a")
+		g.refuse("wim", "the job's definition cannot be kept, so it is not stopped", "restart --full -y p-team5-volume")
 		g.want("wim", "job status p-team1-web at "+g.cluster.URL, "raw production job status p-team1-web")
 	})
 }
 
-// served is a container of the image that serves a simulated cluster. wim owns every job.
+// served is a container of the image, with volumes, that serves a simulated cluster. wim owns every job.
 type served struct {
 	t       *testing.T
 	dir     sshfiles.Dir
@@ -121,7 +127,7 @@ type served struct {
 	id      string
 }
 
-func serveImage(t *testing.T, client *docker.Client, image string) *served {
+func serveImage(t *testing.T, client *docker.Client, image string, volumes ...string) *served {
 	t.Helper()
 	// The test's own folder is not for others. This one is mounted, keys and all.
 	g := &served{t: t, dir: sshfiles.Dir(t.TempDir()), cluster: nomadtest.Simulated(t), client: client}
@@ -151,7 +157,10 @@ users.wim = { prefix = ["all"], key = %q }
 	if err := g.dir.WriteConfig(address, host, "wim"); err != nil {
 		t.Fatal(err)
 	}
-	g.config = docker.Config{Image: image, Healthcheck: &docker.HealthConfig{Interval: 300 * time.Millisecond}}
+	g.config = docker.Config{Image: image, Healthcheck: &docker.HealthConfig{Interval: 300 * time.Millisecond}, Volumes: map[string]struct{}{}}
+	for _, volume := range volumes {
+		g.config.Volumes[volume] = struct{}{}
+	}
 	if os.Geteuid() != 0 {
 		g.config.User = strconv.Itoa(os.Geteuid()) // who has written the files
 	} else {
