@@ -184,7 +184,7 @@ func TestRawRunsAsTheUserOfItsSetting(t *testing.T) {
 	if err := os.WriteFile(binary, []byte("#!/bin/sh\nexec id -un\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for dir := filepath.Dir(binary); dir != os.TempDir(); dir = filepath.Dir(dir) {
+	for dir := filepath.Dir(binary); strings.HasPrefix(dir, filepath.Clean(os.TempDir())+"/"); dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil { // nobody has to get there
 			t.Fatal(err)
 		}

@@ -138,7 +138,6 @@ func TestTheNextContainersLogIsWholeAndNothingComesTwice(t *testing.T) {
 	}
 }
 
-// TestTailsOfOneLogShareAStreamWhateverOfItTheyWant counts the questions for it that reach the cluster.
 // TestALineIsOfOneContainer where the last line of one has no end.
 func TestALineIsOfOneContainer(t *testing.T) {
 	t.Parallel()
@@ -160,6 +159,7 @@ func TestALineIsOfOneContainer(t *testing.T) {
 	eventually(t, "the first line of the next", func() bool { return regexp.MustCompile(`\n\S+Z half\n\S+Z whole\n$`).MatchString(out.String()) })
 }
 
+// TestTailsOfOneLogShareAStreamWhateverOfItTheyWant counts the questions for it that reach the cluster.
 func TestTailsOfOneLogShareAStreamWhateverOfItTheyWant(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)

@@ -101,6 +101,7 @@ func TestAStopThatIsSaidYesToAsksNothingAndCountsOnOneLine(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	registered(t, cluster, "three", "p-team5-line", "a")
+	cluster.Sim.Pace(300 * time.Millisecond)          // so that there is a progress to see
 	const passing = `(?:\r[^\r\n]*\x1b\[K)+\r\x1b\[K` // written over, and taken away in the end
 	for _, tc := range []struct{ line, want string }{
 		{"restart -y --wait 1s p-team5-line", `restarting 3 allocations of p-team5-line, 1 at a time\r\n` +
@@ -166,6 +167,7 @@ func TestABatchWaitsForTheOneBefore(t *testing.T) {
 		return n
 	}
 	eventually(t, "six run", func() bool { return unsettled(client, "p-team5-six") == nil && running() == 6 })
+	cluster.Sim.Pace(300 * time.Millisecond) // so that none that is down is overlooked
 	cluster.Sim.ForgetWrites()
 	cmd := g.ssh("wim", "restart --batch 2 p-team5-six")
 	if err := cmd.Start(); err != nil {

@@ -58,6 +58,7 @@ func wrote(ts *testscript.TestScript, neg bool, args []string) {
 //	fault leader DURATION                       no leader for so long
 //	fault cut METHOD PATH TIMES                 the connection is cut before the order is carried out
 //	fault lose METHOD PATH TIMES                the same after it, so that the answer is lost
+//	fault hang METHOD PATH TIMES                there is no answer
 //	fault answer METHOD PATH TIMES STATUS BODY  the answer is this, and nothing is carried out
 //	fault fail JOB TIMES                        allocations that start do not come up
 //	fault heal                                  none of the above any more
@@ -90,6 +91,8 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 		f.Cut = true
 	case "lose":
 		f.Lose = true
+	case "hang":
+		f.Hang = true
 	case "answer":
 		f.Status, f.Body = number(args[4]), args[5]
 	default:

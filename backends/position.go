@@ -89,6 +89,10 @@ func (at *position) past(c chunk) (p Piece, any bool) {
 	if at.unwanted[i] {
 		return p, false
 	}
+	if c.Gone {
+		at.torn[i] = false
+		return c.Piece, true
+	}
 	if at.torn[i] {
 		end := bytes.IndexByte(c.Data, '\n')
 		if end < 0 {
@@ -164,17 +168,17 @@ func (q LogQuery) covers(other LogQuery) bool {
 func (k *kept) last(q LogQuery) (chunks []chunk, more bool) {
 	left := q.Lines
 	for i, c := range slices.Backward(k.chunks) {
-		if left == 0 && q.Lines == 0 || !c.Time.IsZero() && c.Time.Before(q.Since) {
+		if left == 0 && (q.Lines == 0 || c.Gone) || !c.Time.IsZero() && c.Time.Before(q.Since) {
 			more = true
 			break
 		}
-		if i == len(k.chunks)-1 && !bytes.HasSuffix(c.Data, newline) {
+		if i == len(k.chunks)-1 && !c.Gone && !bytes.HasSuffix(c.Data, newline) {
 			left-- // a last line that has no end yet
 		}
 		if q.Lines >= 0 {
 			c.Data, more = lastLines(c.Data, &left)
 		}
-		if len(c.Data) > 0 {
+		if len(c.Data) > 0 || c.Gone {
 			chunks = append(chunks, c)
 		}
 		if more {

@@ -69,6 +69,9 @@ func (v *Viewers) join(ctx context.Context, key logKey, in Place, q LogQuery) (*
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s := &stream{query: q, cancel: cancel, viewers: 1, room: v.room}
 	v.open.Add(1)
+	for _, other := range v.streams {
+		other.trim()
+	}
 	s.query.Stdout, s.query.Stderr = true, true
 	if v.streams == nil {
 		v.streams = map[logKey]*stream{}
@@ -161,18 +164,33 @@ func (s *stream) put(p Piece) error {
 	k.chunks = append(k.chunks, chunk{p, s.number})
 	s.number++
 	k.size += len(p.Data) + overhead
-	gone, room := 0, s.room()
+	k.trim(s.room())
+	s.wake()
+	return nil
+}
+
+// trim lets the oldest chunks go for which there is no room.
+func (k *kept) trim(room int) {
+	gone := 0
 	for ; k.size > room && gone < len(k.chunks)-1; gone++ {
 		old := k.chunks[gone]
 		k.size -= len(old.Data) + overhead
 		k.gone = old.number + 1
 		k.lines += bytes.Count(old.Data, newline)
-		k.ragged = !bytes.HasSuffix(old.Data, newline)
+		if !old.Gone {
+			k.ragged = !bytes.HasSuffix(old.Data, newline)
+		}
 		k.chunks[gone] = chunk{}
 	}
 	k.chunks = k.chunks[gone:]
-	s.wake()
-	return nil
+}
+
+func (s *stream) trim() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.kept {
+		s.kept[i].trim(s.room())
+	}
 }
 
 func (s *stream) end(err error) {

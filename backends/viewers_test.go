@@ -407,3 +407,37 @@ func TestManyStreamsShareTheRoom(t *testing.T) {
 		t.Errorf("got %d streams after all have left, want none", got)
 	}
 }
+
+// TestWhatIsGoneIsToldToEveryViewer also to one who comes later, and costs nobody a line.
+func TestWhatIsGoneIsToldToEveryViewer(t *testing.T) {
+	s := &stream{room: new(Viewers).room, query: LogQuery{Lines: -1}, live: true}
+	at := position{}
+	for _, p := range []Piece{{Data: []byte("a\n")}, {Gone: true}, {Data: []byte("b\n")}, {Stderr: true, Gone: true}} {
+		s.put(p)
+	}
+	late, ok := s.begin(LogQuery{Stdout: true, Stderr: true, Lines: 1, Follow: true})
+	if !ok {
+		t.Fatal("not enough is kept")
+	}
+	s.end(nil)
+	for name, tc := range map[string]struct {
+		at   *position
+		want string
+	}{"the first": {&at, "a\n<gone>b\n<gone>"}, "a later one": {&late, "b\n<gone>"}} {
+		got := ""
+		for {
+			pieces, _, _ := s.next(tc.at)
+			if len(pieces) == 0 {
+				break
+			}
+			for _, p := range merged(pieces) {
+				if got += string(p.Data); p.Gone {
+					got += "<gone>"
+				}
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}

@@ -58,7 +58,7 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 		version = is.Version - 1
 		newer, err := w.Cluster.Definition(ctx, job.Job, &version)
 		if err != nil {
-			return fmt.Errorf("%s was changed to version %d meanwhile and is stopped; that version cannot be read (%w), so it is not registered again: bring it back with: start %s", job.ID, version, err, job.ID)
+			return errors.Join(fmt.Errorf("%s was changed to version %d meanwhile and is stopped; that version cannot be read (%w), so it is not registered again: bring it back with: start %s", job.ID, version, err, job.ID), w.Release())
 		}
 		if err := w.Keep(newer, version); err != nil { // no reason to leave the job stopped
 			w.Note("version %d of %s cannot be kept: %v", version, job.ID, err)

@@ -63,6 +63,7 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 	}
 	printer := &logPrinter{req: req, pattern: pattern, times: l.times}
 	var errs []error
+	gone := false
 	for _, t := range tasks {
 		log := printer.task("")
 		if req.Task == nil {
@@ -79,11 +80,12 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 			return ctx.Err()
 		}
 		errs = append(errs, explainLog(err, t.name()))
-		if log.gone {
-			errs = append(errs, router.Exit(1, nil)) // it is said where it is
-		}
+		gone = gone || log.gone
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil || !gone {
+		return err
+	}
+	return router.Exit(1, nil) // what is missing is said where it is
 }
 
 // previous returns for each task the one before it.

@@ -134,8 +134,9 @@ func list(begun []*ops.Op, kept []ops.Kept) (all []opOutput) {
 			if err != nil {
 				one.State, one.Last = "failed", err.Error()
 			}
-			if back := restoring(op.ID); !strings.Contains(one.Last, back) && slices.ContainsFunc(kept, func(k ops.Kept) bool { return k.ID == op.ID }) {
-				one.Last += "; bring it back with: " + back
+			// One that ended without having seen to it.
+			if caught := (*backends.PanicError)(nil); errors.As(err, &caught) && slices.ContainsFunc(kept, func(k ops.Kept) bool { return k.ID == op.ID }) {
+				one.Last += "; bring it back with: " + restoring(op.ID)
 			}
 		case op.Halted() != nil:
 			one.State = "ending"

@@ -50,7 +50,15 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 		lag.close()
 		select {
 		case <-lag.done:
+			if err == nil {
+				err = lag.failure
+			}
 		case <-ctx.Done():
+			lag.drop()
+			<-lag.done
+			if err == nil {
+				err = context.Cause(ctx)
+			}
 		}
 	}()
 	out := newOutput(lag.writer(a.Stdout), lag.writer(a.Stderr), at.Config.Tty)

@@ -78,7 +78,11 @@ func (d *delivered) news(p backends.Piece) (_ backends.Piece, gone bool) {
 		case p.Time.Equal(s.edge):
 			n := min(s.skip, int64(len(p.Data)))
 			p.Data, s.skip = p.Data[n:], s.skip-n
-			s.due = false
+			for i := range d.streams { // what is older may go
+				if !d.streams[i].edge.After(p.Time) {
+					d.streams[i].due = false
+				}
+			}
 		default:
 			s.edge = time.Time{}
 			gone, s.due = s.due, false

@@ -107,6 +107,9 @@ const (
 	idleMost   = 2 * time.Second
 	briefly    = 300 * time.Millisecond // for the answer: a daemon gives none while it waits for a reader
 
+	dropped    = 3 * time.Second // and by then a daemon has dropped what nobody has read of a program that has ended
+	aheadPause = 5 * time.Millisecond
+
 	// A daemon closes the stream itself two seconds after the program's end, since Docker 20.10 whoever holds it open.
 	lateEnd = 10 * time.Second
 
@@ -166,12 +169,8 @@ func (e *execution) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		stuck := out.stuck()
 		if out.idle() < idleFirst {
-			wait = idleFirst
-		}
-		if stuck {
-			patience = briefly
+			wait, patience = idleFirst, briefly
 		} else if time.Since(asked) < wait {
 			continue
 		}
@@ -179,11 +178,14 @@ func (e *execution) watch(ctx context.Context) {
 		is, err := e.speaker.execution(asking, e.id)
 		late := asking.Err() != nil
 		cancel()
-		if err == nil && is.ended() {
+		ended := err == nil && is.ended()
+		if ended {
 			out.drain()
 		}
-		if stuck && (late || err == nil && is.ended()) {
-			out.readAhead()
+		if late || ended {
+			for until := time.Now().Add(dropped); time.Now().Before(until) && ctx.Err() == nil; time.Sleep(aheadPause) {
+				out.readAhead()
+			}
 		}
 		if patience = min(2*patience, answerTimeout); !late {
 			patience = briefly

@@ -101,25 +101,36 @@ func TestABrokenConnectionIsNeverASuccess(t *testing.T) {
 	}
 }
 
-// TestAClientThatPausesAtTheEndLosesNothing has programs that end while what they wrote last is still on its way, in all
-// the places between them and a client that takes nothing: Docker drops what is in some of them two seconds later.
-func TestAClientThatPausesAtTheEndLosesNothing(t *testing.T) {
+// TestASlowClientLosesNothingAtTheEnd has programs that end while what they wrote last is still on its way, in all the
+// places between them and a client that takes nothing for a while, or little all the time: Docker drops what is in some of
+// them two seconds later. TLS hands it on in small pieces.
+func TestASlowClientLosesNothingAtTheEnd(t *testing.T) {
 	t.Parallel()
+	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	secured := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
 	in, _ := task(t, "sleep", "600")
 	var all sync.WaitGroup
 	for kib := 1100; kib <= 1500; kib += 25 {
 		all.Go(func() {
-			got := 0
-			paused := writer(func(b []byte) (int, error) {
+			got, d := 0, d
+			slow := writer(func(b []byte) (int, error) {
 				if got == 0 {
 					time.Sleep(5 * time.Second)
 				}
 				got += len(b)
 				return len(b), nil
 			})
+			if kib%50 == 0 {
+				d = secured
+				slow = func(b []byte) (int, error) {
+					time.Sleep(time.Duration(len(b)) * time.Second / 300_000)
+					got += len(b)
+					return len(b), nil
+				}
+			}
 			code, err := d.Exec(t.Context(), in, backends.Program{
-				Argv: []string{"sh", "-c", fmt.Sprintf("dd if=/dev/zero bs=1k count=%d 2>/dev/null; exit 3", kib)}, Stdout: paused, Stderr: io.Discard, Session: newAllocation(),
+				Argv: []string{"sh", "-c", fmt.Sprintf("dd if=/dev/zero bs=1k count=%d 2>/dev/null; exit 3", kib)}, Stdout: slow, Stderr: io.Discard, Session: newAllocation(),
 			})
 			if got != kib<<10 || code != 3 || err != nil {
 				t.Errorf("%d KiB: got %d bytes less, %d, %v", kib, kib<<10-got, code, err)

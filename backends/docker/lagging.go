@@ -29,7 +29,10 @@ type late struct {
 	data []byte
 }
 
-const mostLag = 1 << 20
+const (
+	mostLag     = 1 << 20
+	lagOverhead = 64 // what a piece costs beside its data
+)
 
 func newLagging(notes io.Writer) *lagging {
 	l := &lagging{notes: notes, done: make(chan struct{})}
@@ -52,7 +55,7 @@ func (w lagWriter) Write(p []byte) (int, error) {
 	if w.failure != nil {
 		return 0, w.failure
 	}
-	if w.size+len(p) > mostLag || w.dropped > 0 && w.size > mostLag/2 { // one gap instead of many
+	if w.size+len(p)+lagOverhead > mostLag || w.dropped > 0 && w.size > mostLag/2 { // one gap instead of many
 		w.dropped += len(p)
 		return len(p), nil
 	}
@@ -64,7 +67,7 @@ func (w lagWriter) Write(p []byte) (int, error) {
 
 func (l *lagging) add(to io.Writer, data []byte) {
 	l.queue = append(l.queue, late{to, data})
-	l.size += len(data)
+	l.size += len(data) + lagOverhead
 	l.moved.Signal()
 }
 
@@ -96,11 +99,19 @@ func (l *lagging) pass() {
 		l.mu.Unlock()
 		err := write(next.to, next.data)
 		l.mu.Lock()
-		l.queue, l.size = l.queue[1:], l.size-len(next.data)
+		l.queue, l.size = l.queue[1:], l.size-len(next.data)-lagOverhead
 		if err != nil {
 			l.failure = err
 		}
 	}
+}
+
+// drop lets what has not been taken go.
+func (l *lagging) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = l.queue[:min(1, len(l.queue))] // the first one may be being written
+	l.moved.Signal()
 }
 
 // close says that nothing more is written; done is closed when all has been taken.

@@ -18,7 +18,7 @@ type output struct {
 	wire   *wire
 
 	waiting  atomic.Int64 // since when nothing comes, in Unix nanoseconds; 0: something is being written
-	writing  atomic.Int64 // since when something is being written, likewise; 0: nothing
+	writing  atomic.Bool
 	draining atomic.Bool
 	patience time.Duration // without a byte, while it is drained: all that was underway has come
 
@@ -41,8 +41,7 @@ const (
 	drainTime = 30 * time.Second // spent waiting, in all
 	drainSize = 16 << 20         // more than can be underway
 
-	stuckAfter = 200 * time.Millisecond // of a write: the client takes nothing
-	aheadStep  = 100 * time.Millisecond // for which a read may hold up who could write again
+	aheadStep = 100 * time.Millisecond // for which a read may hold up who could write again
 )
 
 var (
@@ -74,13 +73,13 @@ func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
 		begin := time.Now()
 		o.waiting.Store(begin.UnixNano())
 		draining := o.draining.Load()
-		n, err := o.next(r, *buffer)
+		n, fresh, err := o.next(r, *buffer)
 		o.waiting.Store(0)
 		read += int64(n)
-		o.take((*buffer)[:n])
-		if draining {
+		if draining && fresh { // what was read ahead, and the client's own time, are no child's
 			waited, drained = waited+time.Since(begin), drained+n
 		}
+		o.take((*buffer)[:n])
 		switch {
 		case err != nil && o.draining.Load() && errors.Is(err, os.ErrDeadlineExceeded):
 			if !o.complete() {
@@ -106,25 +105,27 @@ func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
 	}
 }
 
-// next reads what comes next: what was read ahead, then r.
-func (o *output) next(r io.Reader, p []byte) (int, error) {
+// next reads what comes next: what was read ahead, then, fresh, r.
+func (o *output) next(r io.Reader, p []byte) (n int, fresh bool, err error) {
 	o.reading.Lock()
 	defer o.reading.Unlock()
 	switch {
 	case o.ahead.Len() > 0:
-		return o.ahead.Read(p)
+		n, err = o.ahead.Read(p)
+		return n, false, err
 	case o.aheadEnd != nil:
-		return 0, o.aheadEnd
+		return 0, false, o.aheadEnd
 	case o.draining.Load():
 		o.wire.SetReadDeadline(time.Now().Add(o.patience))
 	}
-	return r.Read(p)
+	n, err = r.Read(p)
+	return n, true, err
 }
 
 // readAhead reads what comes while something is being written, up to drainSize: two seconds after a program's end Docker
 // drops what nobody has taken.
 func (o *output) readAhead() {
-	for o.writing.Load() != 0 && o.reading.TryLock() {
+	for o.writing.Load() && o.reading.TryLock() {
 		if o.aheadEnd != nil || o.ahead.Len() > drainSize {
 			o.reading.Unlock()
 			return
@@ -140,12 +141,6 @@ func (o *output) readAhead() {
 		}
 		o.reading.Unlock()
 	}
-}
-
-// stuck reports whether the client has taken nothing for a while.
-func (o *output) stuck() bool {
-	since := o.writing.Load()
-	return since != 0 && time.Since(time.Unix(0, since)) > stuckAfter
 }
 
 func sized(read, size int) *sync.Pool {
@@ -174,8 +169,8 @@ func (o *output) take(p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	o.writing.Store(time.Now().UnixNano())
-	defer o.writing.Store(0)
+	o.writing.Store(true)
+	defer o.writing.Store(false)
 	if !o.asked {
 		o.asked = true
 		if !o.wire.accepted() {

@@ -137,7 +137,8 @@ after
 .BR \-\-accept ;
 that key alone is recorded then. With
 .B \-\-replace
-it writes over a gateway of that name.
+it changes a gateway of that name: host and port, and user and key if they are given; given as \(aq\(aq they are
+forgotten. What else is said of it stays, ssh_options too.
 .SH COMPLETION
 .B nomadctl completion
 writes what makes a shell complete commands, flags, and your own jobs and tasks. In ~/.bashrc:
