@@ -106,6 +106,7 @@ const (
 	idleFirst  = 500 * time.Millisecond // after which it is asked whether the program has ended
 	idleMost   = 2 * time.Second
 	briefly    = 300 * time.Millisecond // for the answer: a daemon gives none while it waits for a reader
+	longer     = time.Second            // where one is slow anyway, and what it says may still be of use
 
 	dropped    = 3 * time.Second // and by then a daemon has dropped what nobody has read of a program that has ended
 	aheadPause = 5 * time.Millisecond
@@ -170,7 +171,7 @@ func (e *execution) watch(ctx context.Context) {
 			return
 		}
 		if out.idle() < idleFirst {
-			wait, patience = idleFirst, briefly
+			wait, patience = idleFirst, min(patience, longer)
 		} else if time.Since(asked) < wait {
 			continue
 		}
