@@ -29,8 +29,8 @@ type Runtime interface {
 	// Log calls each with the log in pieces, in the order of the source, and returns its error if it has one. Without
 	// q.Follow it returns at the end of what there is. With it, it goes on until the task's container has stopped, or
 	// until ctx ends where a source does not tell that; an interrupted source is asked again, and then nothing comes
-	// twice and nothing is missing, but for what a Piece says is Gone. ErrNoLog: there is none, or none any more. ErrNoTimes: the source has no times or no
-	// containers, and q asks for some.
+	// twice and nothing is missing, but for what a Piece says is Gone. ErrNoLog: there is none, or none any more.
+	// ErrNoTimes: the source has no times or no containers, and q asks for some.
 	Log(ctx context.Context, in Place, q LogQuery, each func(Piece) error) error
 }
 

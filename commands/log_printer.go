@@ -50,11 +50,7 @@ func (t *taskLog) print(p backends.Piece) error {
 	}
 	switch {
 	case p.Skipped > 0:
-		noun := "lines"
-		if p.Skipped == 1 {
-			noun = "line"
-		}
-		return t.gap(p.Stderr, l, fmt.Sprintf("%d %s skipped here: they came faster than this client reads", p.Skipped, noun))
+		return t.gap(p.Stderr, l, counted(p.Skipped, "line")+" skipped here: they came faster than this client reads")
 	case p.Gone:
 		t.gone = true
 		return t.gap(p.Stderr, l, "lines may be missing here: the log was rotated before they were read")

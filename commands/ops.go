@@ -77,6 +77,8 @@ func (o *operations) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, errors.New("ops: --cancel, --restore and --forget need the ID of an operation"))
 	case actions > 1:
 		return router.Exit(2, errors.New("ops: only one of --cancel, --restore and --forget at a time"))
+	case len(req.Args) > 0 && len(req.Args[0]) < shortestID:
+		return router.Exit(2, fmt.Errorf("ops: an ID has %d digits or more, not %q (see: ops)", shortestID, req.Args[0]))
 	case len(req.Args) > 0 && o.json:
 		return router.Exit(2, errors.New("ops: --json is for the list, without an ID"))
 	}
@@ -89,9 +91,6 @@ func (o *operations) Run(ctx context.Context, req *router.Request) error {
 		return o.show(req, all)
 	}
 	one, err := opByID(all, req.Args[0])
-	if exit := (*router.ExitError)(nil); errors.As(err, &exit) {
-		return err
-	}
 	if err != nil {
 		return req.Denied(err)
 	}
@@ -173,9 +172,6 @@ func (o *operations) show(req *router.Request, all []opOutput) error {
 const shortestID = 4
 
 func opByID(all []opOutput, id string) (opOutput, error) {
-	if len(id) < shortestID {
-		return opOutput{}, router.Exit(2, fmt.Errorf("ops: an ID has %d digits or more, not %q (see: ops)", shortestID, id))
-	}
 	found := slices.DeleteFunc(slices.Clone(all), func(one opOutput) bool { return !strings.HasPrefix(one.ID, strings.ToLower(id)) })
 	switch len(found) {
 	case 0:

@@ -99,7 +99,7 @@ func (e *execution) isForgotten(ctx context.Context) bool {
 	if is, err := parse(body); body == nil || err == nil && !is.State.Running {
 		return true
 	}
-	return errors.Is(e.signalAs(ctx, "0", "0"), errNobody)
+	return errors.Is(e.signalAs(ctx, "0", "0"), errNobody) // as root, and signal 0 reaches nobody
 }
 
 func (e *execution) isDone() bool {

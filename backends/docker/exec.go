@@ -275,7 +275,7 @@ func (e *execution) finish(ctx context.Context) (int, error) {
 		return 0, e.end(context.Cause(ctx))
 	}
 	switch {
-	case err == nil && is.Running, err != nil: // or it may go on
+	case err != nil || is.Running: // or it may go on
 		return 0, e.end(e.lost())
 	case !whole:
 		return 0, e.lost()
