@@ -122,6 +122,12 @@ func (w *wire) accepted() bool {
 	return status == http.StatusSwitchingProtocols || status == http.StatusOK
 }
 
+// encrypted reports whether no read returns more than a record of TLS, which is 16 KiB.
+func (w *wire) encrypted() bool {
+	_, is := w.Conn.(*tls.Conn)
+	return is
+}
+
 // CloseWrite is called by the library at the end of the input.
 func (w *wire) CloseWrite() error {
 	if w.keep {

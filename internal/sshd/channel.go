@@ -199,10 +199,7 @@ func (n noting) Read(p []byte) (int, error) {
 	return count, err
 }
 
-func (n noting) Write(p []byte) (int, error) {
-	n.conn.active()
-	return n.Channel.Write(p)
-}
+func (n noting) Write(p []byte) (int, error) { return n.conn.send(n.Channel, p) }
 
 func (n noting) Stderr() io.ReadWriter { return notingStderr{n.Channel.Stderr(), n.conn} }
 
@@ -211,7 +208,4 @@ type notingStderr struct {
 	conn *connection
 }
 
-func (n notingStderr) Write(p []byte) (int, error) {
-	n.conn.active()
-	return n.ReadWriter.Write(p)
-}
+func (n notingStderr) Write(p []byte) (int, error) { return n.conn.send(n.ReadWriter, p) }

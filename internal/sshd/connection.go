@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 // connection is a client's TCP connection with what the gateway knows of it.
 type connection struct {
 	net.Conn
+	out      sender
 	id       string
 	watch    sync.Once    // begins keepAlive
 	sessions atomic.Int32 // open now, those about to be refused included
@@ -38,7 +40,7 @@ type connection struct {
 func newConnection(conn net.Conn, limits Limits) *connection {
 	var id [4]byte
 	rand.Read(id[:])
-	c := &connection{Conn: conn, id: hex.EncodeToString(id[:]), idleTime: limits.Idle}
+	c := &connection{Conn: conn, out: sender{conn: conn}, id: hex.EncodeToString(id[:]), idleTime: limits.Idle}
 	c.mu.Lock() // against a timer that strikes at once
 	defer c.mu.Unlock()
 	// A timer and no deadline: gliderlabs/ssh resets the deadlines of its connections with every read.
@@ -134,7 +136,21 @@ func (c *connection) version() string {
 
 func (c *connection) Write(p []byte) (int, error) {
 	c.unheard.Store(0)
-	return c.Conn.Write(p)
+	return c.out.Write(p)
+}
+
+// send writes what a session says to w, which writes it to the connection, and notes that data has moved.
+func (c *connection) send(w io.Writer, p []byte) (int, error) {
+	c.active()
+	if len(p) <= onePiece {
+		return w.Write(p)
+	}
+	c.out.begin()
+	n, err := w.Write(p)
+	if failure := c.out.end(); err == nil {
+		err = failure
+	}
+	return n, err
 }
 
 // maxRefused is how many attempts to log in are remembered; x/crypto allows 6.

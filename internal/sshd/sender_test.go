@@ -1,0 +1,123 @@
+package sshd
+
+import (
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// noted is a connection that notes what is written to it.
+type noted struct {
+	net.Conn
+	writes []string
+	broken error
+}
+
+func (n *noted) Write(p []byte) (int, error) {
+	if n.broken != nil {
+		return 0, n.broken
+	}
+	n.writes = append(n.writes, string(p))
+	return len(p), nil
+}
+
+func (n *noted) want(t *testing.T, want ...string) {
+	t.Helper()
+	if !slices.Equal(n.writes, want) {
+		t.Errorf("written %d times, want %d: %.60q", len(n.writes), len(want), n.writes)
+	}
+	n.writes = nil
+}
+
+func say(t *testing.T, s *sender, words ...string) {
+	t.Helper()
+	for _, word := range words {
+		if n, err := s.Write([]byte(word)); n != len(word) || err != nil {
+			t.Errorf("%.20q: %d, %v", word, n, err)
+		}
+	}
+}
+
+func TestWhatASessionWritesIsSentInOnePiece(t *testing.T) {
+	conn := &noted{}
+	s := &sender{conn: conn}
+	say(t, s, "hello ", "world")
+	conn.want(t, "hello ", "world")
+
+	s.begin()
+	say(t, s, "a", "b", "c")
+	conn.want(t)
+	if err := s.end(); err != nil {
+		t.Error(err)
+	}
+	conn.want(t, "abc")
+	say(t, s, "d")
+	conn.want(t, "d")
+}
+
+func TestWhatIsHeldBackIsBounded(t *testing.T) {
+	conn := &noted{}
+	s := &sender{conn: conn}
+	half, huge := strings.Repeat("x", heldMost/2), strings.Repeat("y", heldMost+1)
+	s.begin()
+	say(t, s, "1", half, half, huge, "2")
+	s.end()
+	conn.want(t, "1"+half, half, huge, "2")
+}
+
+func TestSessionsDoNotHoldEachOtherBack(t *testing.T) {
+	conn := &noted{}
+	s := &sender{conn: conn}
+	s.begin()
+	s.begin()
+	say(t, s, "a", "b")
+	s.end()
+	conn.want(t, "ab")
+	say(t, s, "c")
+	conn.want(t)
+	s.end()
+	conn.want(t, "c")
+}
+
+func TestAWriteThatWaitsForTheClientHoldsNothingBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := &noted{}
+		s := &sender{conn: conn}
+		s.begin()
+		say(t, s, "part")
+		time.Sleep(heldLongest - time.Millisecond)
+		conn.want(t)
+		time.Sleep(2 * time.Millisecond)
+		conn.want(t, "part")
+
+		say(t, s, "more") // nor what comes in the next moments
+		s.end()
+		s.begin()
+		say(t, s, "and", "more")
+		conn.want(t, "more", "and", "more")
+		s.end()
+
+		time.Sleep(restAfter)
+		s.begin()
+		say(t, s, "to", "gether")
+		s.end()
+		conn.want(t, "together")
+	})
+}
+
+func TestAConnectionThatBreaksFailsTheWriteThatItSent(t *testing.T) {
+	conn := &noted{broken: errors.New("broken")}
+	s := &sender{conn: conn}
+	s.begin()
+	say(t, s, "a")
+	if err := s.end(); !errors.Is(err, conn.broken) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := s.Write([]byte("b")); !errors.Is(err, conn.broken) {
+		t.Errorf("got %v", err)
+	}
+}
