@@ -40,8 +40,8 @@ const (
 
 	// Whoever takes each piece as it comes has the daemon, the container's shim and the program woken for each. Of a stream
 	// that is busy some more is let come, by far less than a daemon holds back, and after less than a person sees.
-	gatherAfter = 128 << 10 // bytes since the last time
-	gatherBelow = 64 << 10  // what is read at once when nothing has piled up
+	gatherAfter = 32 << 10 // bytes since the last time
+	gatherBelow = 64 << 10 // what is read at once when nothing has piled up
 	gatherTime  = 2 * time.Millisecond
 
 	drainTime = 30 * time.Second // spent waiting, in all
