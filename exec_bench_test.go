@@ -43,7 +43,7 @@ func BenchmarkExec(b *testing.B) {
 		b.Fatal(err)
 	}
 	container := dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sleep", "86400")
-	g := startTestGateway(b, url, fmt.Sprintf("docker.host = %q\n", host))
+	g := startGatewayProcess(b, url, fmt.Sprintf("docker.host = %q\n", host))
 	ours := func(words ...string) *exec.Cmd {
 		return g.ssh("wim", append([]string{"exec", "p-team1-box"}, words...)...)
 	}
@@ -91,7 +91,7 @@ func BenchmarkExec(b *testing.B) {
 // both reach through Nomad.
 func benchNomadExec(b *testing.B) {
 	agent := nomadtest.Real(b)
-	g := startTestGateway(b, agent.URL, fmt.Sprintf("docker.host = %q\n", dockertest.Daemon(b)))
+	g := startGatewayProcess(b, agent.URL, fmt.Sprintf("docker.host = %q\n", dockertest.Daemon(b)))
 	runContainer(b, agent.URL)
 	for name, job := range map[string]string{"container": "p-team4-box", "process": "p-team3-shell"} {
 		size := moved

@@ -40,6 +40,55 @@ type testGateway struct {
 // public key of wim, for other users who have it too.
 func startTestGateway(t testing.TB, url, settings string) *testGateway {
 	t.Helper()
+	g := newTestGateway(t, url, settings)
+	c, faults := config.Load(g.configFile(), gateway.Commands())
+	if c == nil {
+		t.Fatal(faults)
+	}
+	listening, err := gateway.Listen(c, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.at(t, listening.Addr().String())
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan struct{})
+	go func() { listening.Serve(ctx); close(served) }()
+	g.stop = func() { cancel(); <-served }
+	t.Cleanup(g.stop)
+	g.watch(t)
+	return g
+}
+
+// startGatewayProcess is startTestGateway, but the gateway is a process of its own, as it is in use.
+func startGatewayProcess(b *testing.B, url, settings string) *testGateway {
+	b.Helper()
+	g := newTestGateway(b, url, settings)
+	log, err := os.Create(g.dir.Path("log"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.Command("nomadctld", "-config", g.configFile())
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	g.stop = func() { cmd.Process.Signal(os.Interrupt); cmd.Wait() }
+	b.Cleanup(g.stop)
+	eventually(b, "the gateway serves", func() bool {
+		text, err := os.ReadFile(log.Name())
+		m := serving.FindSubmatch(text)
+		if err == nil && m != nil {
+			g.at(b, string(m[1]))
+		}
+		return g.Address != ""
+	})
+	return g
+}
+
+// newTestGateway writes the files of a gateway that has still to be started.
+func newTestGateway(t testing.TB, url, settings string) *testGateway {
+	t.Helper()
 	g := &testGateway{dir: sshfiles.Dir(t.TempDir()), keys: map[string]ssh.Signer{}}
 	for _, name := range []string{"hostkey", "wim", "ann"} {
 		key, err := g.dir.NewKey(name)
@@ -61,28 +110,21 @@ prefix.team1.prefix = ["p-team1-"]
 users.wim = { prefix = ["all"], key = %q }
 users.ann = { prefix = ["team1"], key = %q }
 `, g.dir.Path("hostkey"), g.dir.Path("audit"), url, g.dir.Path("token"), sshfiles.PublicLine(g.keys["wim"]), sshfiles.PublicLine(g.keys["ann"]))
-	if err := os.WriteFile(g.dir.Path("nomadctld.toml"), []byte(text+strings.ReplaceAll(settings, "$KEY", sshfiles.PublicLine(g.keys["wim"]))), 0o600); err != nil {
+	if err := os.WriteFile(g.configFile(), []byte(text+strings.ReplaceAll(settings, "$KEY", sshfiles.PublicLine(g.keys["wim"]))), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, faults := config.Load(g.dir.Path("nomadctld.toml"), gateway.Commands())
-	if c == nil {
-		t.Fatal(faults)
-	}
-	listening, err := gateway.Listen(c, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.Address = listening.Addr().String()
-	if err := g.dir.WriteConfig(g.Address, g.keys["hostkey"], "wim", "ann"); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan struct{})
-	go func() { listening.Serve(ctx); close(served) }()
-	g.stop = func() { cancel(); <-served }
-	t.Cleanup(g.stop)
-	g.watch(t)
 	return g
+}
+
+func (g *testGateway) configFile() string { return g.dir.Path("nomadctld.toml") }
+
+// at notes where the gateway listens, for clients.
+func (g *testGateway) at(t testing.TB, address string) {
+	t.Helper()
+	g.Address = address
+	if err := g.dir.WriteConfig(address, g.keys["hostkey"], "wim", "ann"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // watch stops the gateway when a test hangs: with that its sessions end, and the test fails by its name where it waited.
