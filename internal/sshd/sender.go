@@ -12,9 +12,9 @@ type sender struct {
 	conn net.Conn
 
 	mu      sync.Mutex
-	writers int     // sessions that write now
-	held    *[]byte // from heldBuffers; nil: nothing is held back
-	late    *time.Timer
+	writers int         // sessions that write now
+	held    *[]byte     // from heldBuffers; nil: nothing is held back
+	late    *time.Timer // runs while something is
 	rest    time.Time // nothing is held back before
 	failure error
 }
@@ -35,20 +35,13 @@ func (s *sender) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writers++
-	if s.late == nil {
-		s.late = time.AfterFunc(heldLongest, s.overdue)
-	} else {
-		s.late.Reset(heldLongest)
-	}
 }
 
 // end sends what is held back.
 func (s *sender) end() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.writers--; s.writers == 0 {
-		s.late.Stop()
-	}
+	s.writers--
 	s.send()
 	return s.failure
 }
@@ -77,16 +70,26 @@ func (s *sender) Write(p []byte) (int, error) {
 		return s.conn.Write(p)
 	}
 	if s.held == nil {
-		s.held = heldBuffers.Get().(*[]byte)
+		s.hold()
 	}
 	*s.held = append(*s.held, p...)
 	return len(p), nil
+}
+
+func (s *sender) hold() {
+	s.held = heldBuffers.Get().(*[]byte)
+	if s.late == nil {
+		s.late = time.AfterFunc(heldLongest, s.overdue)
+	} else {
+		s.late.Reset(heldLongest)
+	}
 }
 
 func (s *sender) send() {
 	if s.held == nil {
 		return
 	}
+	s.late.Stop()
 	_, s.failure = s.conn.Write(*s.held)
 	*s.held = (*s.held)[:0]
 	heldBuffers.Put(s.held)

@@ -109,6 +109,22 @@ func TestAWriteThatWaitsForTheClientHoldsNothingBack(t *testing.T) {
 	})
 }
 
+func TestAWriteThatWaitsAgainHoldsNothingBackEither(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := &noted{}
+		s := &sender{conn: conn}
+		s.begin()
+		defer s.end()
+		for range 3 {
+			say(t, s, "part")
+			conn.want(t)
+			time.Sleep(heldLongest + time.Millisecond)
+			conn.want(t, "part")
+			time.Sleep(restAfter)
+		}
+	})
+}
+
 func TestAConnectionThatBreaksFailsTheWriteThatItSent(t *testing.T) {
 	conn := &noted{broken: errors.New("broken")}
 	s := &sender{conn: conn}
