@@ -15,7 +15,7 @@ type sender struct {
 	writers int         // sessions that write now
 	held    *[]byte     // from heldBuffers; nil: nothing is held back
 	late    *time.Timer // runs while something is
-	rest    time.Time // nothing is held back before
+	rest    time.Time   // nothing is held back before
 	failure error
 }
 
