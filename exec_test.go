@@ -523,6 +523,11 @@ func TestAnotherClientThanOpenSSHWorksToo(t *testing.T) {
 		if code := cmd.ProcessState.ExitCode(); stdout.String() != "a\x00b\xff\n" || !strings.HasSuffix(stderr.String(), "err\n") || code != 7 {
 			t.Errorf("got %q, %q, %d", stdout.String(), stderr.String(), code)
 		}
+		// Its window is smaller than what is sent to others in one piece.
+		const size = 8 << 20
+		if out, err := dbclient(fmt.Sprintf("exec p-team1-box head -c %d /dev/zero", size)).Output(); err != nil || !bytes.Equal(out, make([]byte, size)) {
+			t.Errorf("%d bytes, want %d zeros: %v", len(out), size, err)
+		}
 		interactive := dbclient("exec p-team1-box")
 		interactive.Args = append([]string{"dbclient", "-t"}, interactive.Args[1:]...)
 		c := onTerminal(t, interactive, 77, 22)
