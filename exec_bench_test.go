@@ -91,8 +91,9 @@ func BenchmarkExec(b *testing.B) {
 // both reach through Nomad.
 func benchNomadExec(b *testing.B) {
 	agent := nomadtest.Real(b)
-	g := startGatewayProcess(b, agent.URL, fmt.Sprintf("docker.host = %q\n", dockertest.Daemon(b)))
-	runContainer(b, agent.URL)
+	host := dockertest.Daemon(b)
+	g := startGatewayProcess(b, agent.URL, fmt.Sprintf("docker.host = %q\n", host))
+	container := runContainer(b, agent.URL)
 	for name, job := range map[string]string{"container": "p-team4-box", "process": "p-team3-shell"} {
 		size := moved
 		if name == "process" {
@@ -104,21 +105,28 @@ func benchNomadExec(b *testing.B) {
 			return cmd
 		}
 		ours := func(words ...string) *exec.Cmd { return g.ssh("wim", append([]string{"exec", job}, words...)...) }
+		peers := map[string]func(...string) *exec.Cmd{"nomad-alloc-exec": nomad}
+		if name == "container" { // beside Docker itself, through which we reach it
+			peers["docker-exec"] = func(words ...string) *exec.Cmd {
+				return exec.Command("docker", append([]string{"-H", host, "exec", "-i", container}, words...)...)
+			}
+		}
 		b.Run(name, func(b *testing.B) {
-			compare(b, size, ours, map[string]func(...string) *exec.Cmd{"nomad-alloc-exec": nomad}, func(run func(...string) *exec.Cmd, size int) time.Duration {
+			compare(b, size, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
 				return out(b, run("dd", "if=/dev/zero", "bs=1M", fmt.Sprintf("count=%d", size>>20)), size)
 			})
 		})
 		b.Run(name+"-in", func(b *testing.B) {
-			compare(b, size, ours, map[string]func(...string) *exec.Cmd{"nomad-alloc-exec": nomad}, func(run func(...string) *exec.Cmd, size int) time.Duration {
+			compare(b, size, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
 				return in(b, run("dd", "of=/dev/null", "bs=64k"), size)
 			})
 		})
 	}
 }
 
-// runContainer registers p-team4-box, a task of the docker driver, with a real Nomad and waits until it runs.
-func runContainer(b *testing.B, url string) {
+// runContainer registers p-team4-box, a task of the docker driver, with a real Nomad, waits until it runs, and returns its
+// container.
+func runContainer(b *testing.B, url string) (container string) {
 	b.Helper()
 	client, err := api.NewClient(&api.Config{Address: url, SecretID: nomadtest.Token})
 	if err != nil {
@@ -136,8 +144,13 @@ func runContainer(b *testing.B, url string) {
 	b.Cleanup(func() { client.Jobs().Deregister("p-team4-box", true, nil) })
 	eventually(b, "p-team4-box runs", func() bool {
 		allocations, _, err := client.Jobs().Allocations("p-team4-box", false, nil)
-		return err == nil && len(allocations) == 1 && allocations[0].ClientStatus == "running"
+		if err != nil || len(allocations) != 1 || allocations[0].ClientStatus != "running" {
+			return false
+		}
+		container = "box-" + allocations[0].ID
+		return true
 	})
+	return container
 }
 
 // compare reports ours in MB/s and each peer's time as a multiple of it. They take turns, so that what else the machine
