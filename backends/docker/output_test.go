@@ -30,9 +30,9 @@ func TestABusyStreamIsLetPileUp(t *testing.T) {
 		conn net.Conn
 		want time.Duration
 	}{
-		"busy, taken as it comes":  {pieces{64 + 1, 32 << 10}, nil, 16 * gatherTime}, // the first is read with the small buffer
+		"busy, taken as it comes":  {pieces{64 + 1, gatherAfter}, nil, 64 * gatherTime}, // the first is read with the small buffer
 		"busy, and piles up":       {pieces{64, 128 << 10}, nil, 0},
-		"lines":                    {pieces{1000, 100}, nil, 0},
+		"lines":                    {pieces{1000, 100}, nil, 100_000 / gatherAfter * gatherTime},
 		"the records of TLS":       {pieces{64, 16 << 10}, &tls.Conn{}, 0},
 		"an answer that was short": {pieces{1, 100 << 10}, nil, 0},
 	} {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,20 +14,26 @@ import (
 // noted is a connection that notes what is written to it.
 type noted struct {
 	net.Conn
-	writes []string
 	broken error
+
+	mu     sync.Mutex
+	writes []string
 }
 
 func (n *noted) Write(p []byte) (int, error) {
 	if n.broken != nil {
 		return 0, n.broken
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.writes = append(n.writes, string(p))
 	return len(p), nil
 }
 
 func (n *noted) want(t *testing.T, want ...string) {
 	t.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if !slices.Equal(n.writes, want) {
 		t.Errorf("written %d times, want %d: %.60q", len(n.writes), len(want), n.writes)
 	}
@@ -90,8 +97,10 @@ func TestAWriteThatWaitsForTheClientHoldsNothingBack(t *testing.T) {
 		s.begin()
 		say(t, s, "part")
 		time.Sleep(heldLongest - time.Millisecond)
+		synctest.Wait()
 		conn.want(t)
 		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
 		conn.want(t, "part")
 
 		say(t, s, "more") // nor what comes in the next moments
@@ -119,6 +128,7 @@ func TestAWriteThatWaitsAgainHoldsNothingBackEither(t *testing.T) {
 			say(t, s, "part")
 			conn.want(t)
 			time.Sleep(heldLongest + time.Millisecond)
+			synctest.Wait()
 			conn.want(t, "part")
 			time.Sleep(restAfter)
 		}
