@@ -38,12 +38,6 @@ const (
 
 	longestText = 4 << 10
 
-	// Whoever takes each piece as it comes has the daemon, the container's shim and the program woken for each. Of a stream
-	// that is busy some more is let come, by far less than a daemon holds back, and after less than a person sees.
-	gatherAfter = 32 << 10 // bytes since the last time
-	gatherBelow = 64 << 10 // what is read at once when nothing has piled up
-	gatherTime  = 2 * time.Millisecond
-
 	drainTime = 30 * time.Second // spent waiting, in all
 	drainSize = 16 << 20         // more than can be underway
 
@@ -74,7 +68,8 @@ func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
 	buffer := buffers.Get().(*[]byte)
 	defer func() { buffers.Put(buffer) }()
 	var waited time.Duration
-	var drained, gathered int
+	var drained int
+	gathering := gathering{since: time.Now()}
 	for {
 		begin := time.Now()
 		o.waiting.Store(begin.UnixNano())
@@ -103,9 +98,8 @@ func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
 			o.end = err
 			return read, err
 		}
-		if gathered += n; gathered >= gatherAfter && n < gatherBelow && !o.wire.encrypted() {
-			time.Sleep(gatherTime)
-			gathered = 0
+		if !o.wire.encrypted() {
+			time.Sleep(gathering.pause(n, len(*buffer), o.wire.lastSent()))
 		}
 		if wanted := sized(n, len(*buffer)); wanted != buffers {
 			buffers.Put(buffer)

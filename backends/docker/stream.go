@@ -83,6 +83,7 @@ type wire struct {
 	stop   func() bool // lets go of the context, which is for the time until the answer
 	head   []byte      // the beginning of the answer; 12 bytes when it is complete
 	status atomic.Int32
+	sent   atomic.Int64 // when something was last sent, in Unix nanoseconds
 }
 
 const statusLine = len("HTTP/1.1 200")
@@ -100,6 +101,13 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+func (w *wire) Write(p []byte) (int, error) {
+	w.sent.Store(time.Now().UnixNano())
+	return w.Conn.Write(p)
+}
+
+func (w *wire) lastSent() time.Time { return time.Unix(0, w.sent.Load()) }
 
 func (w *wire) answered() {
 	w.stop()
