@@ -255,6 +255,8 @@ func (e *execution) finish(ctx context.Context) (int, error) {
 	switch {
 	case ctx.Err() != nil:
 		return 0, e.end(context.Cause(ctx))
+	case errors.Is(out.failure, errFrame):
+		return 0, e.end(out.failure)
 	case out.wire.status.Load() == 0:
 		if is, err := e.speaker.execution(ctx, e.id); err == nil && is.Running {
 			return 0, e.end(e.lost()) // it was begun all the same

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -36,12 +37,12 @@ func (f *frames) split(p []byte) error {
 			}
 			f.have = 0
 			if f.head[0] > 2 || f.head[1]|f.head[2]|f.head[3] != 0 {
-				return errFrame
+				return cmp.Or(f.flush(stream, p[from:to]), errFrame)
 			}
 			f.rest = binary.BigEndian.Uint32(f.head[4:])
 			continue
 		}
-		n := min(int(f.rest), len(p)-at)
+		n := int(min(uint64(f.rest), uint64(len(p)-at)))
 		of := 0
 		if f.head[0] == 2 {
 			of = 1

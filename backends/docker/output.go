@@ -98,10 +98,14 @@ func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
 			o.end = err
 			return read, err
 		}
-		if !o.wire.encrypted() {
-			time.Sleep(gathering.pause(n, len(*buffer), o.wire.lastSent()))
+		wanted := sized(n, len(*buffer))
+		if !o.wire.encrypted() && !draining {
+			if pause := gathering.pause(n, len(*buffer), o.wire.lastSent()); pause > 0 {
+				time.Sleep(pause)
+				wanted = &largeBuffers
+			}
 		}
-		if wanted := sized(n, len(*buffer)); wanted != buffers {
+		if wanted != buffers {
 			buffers.Put(buffer)
 			buffers = wanted
 			buffer = buffers.Get().(*[]byte)

@@ -27,19 +27,24 @@ func (p *pieces) Read(b []byte) (int, error) {
 	return min(p.size, len(b)), nil
 }
 
+// sink takes what is written to it.
+type sink struct{ net.Conn }
+
+func (sink) Write(p []byte) (int, error) { return len(p), nil }
+
 func TestABusyStreamIsLetGather(t *testing.T) {
 	const each = 100 * time.Microsecond
 	for name, c := range map[string]struct {
 		pieces
 		conn net.Conn
-		sent time.Duration // before it begins
+		ask  bool          // the program something before it begins
 		want time.Duration // what is waited beyond what the pieces take
 	}{
-		"busy":                  {pieces{64, 4 << 10, each}, nil, time.Hour, 4 * gatherTime},
-		"has gathered":          {pieces{64, 32 << 10, each}, nil, time.Hour, 0},
-		"what is shown at once": {pieces{15, 4 << 10, each}, nil, time.Hour, 0},
-		"an answer":             {pieces{64, 4 << 10, each}, nil, 0, 0},
-		"the records of TLS":    {pieces{64, 8 << 10, each}, &tls.Conn{}, time.Hour, 0},
+		"busy":                  {pieces{64, 4 << 10, each}, sink{}, false, 4 * gatherTime},
+		"has gathered":          {pieces{64, 32 << 10, each}, sink{}, false, 0},
+		"what is shown at once": {pieces{15, 4 << 10, each}, sink{}, false, 0},
+		"an answer":             {pieces{64, 4 << 10, each}, sink{}, true, 0},
+		"the records of TLS":    {pieces{64, 8 << 10, each}, &tls.Conn{}, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -47,7 +52,9 @@ func TestABusyStreamIsLetGather(t *testing.T) {
 				o := newOutput(&got, nil, true)
 				o.wire = &wire{Conn: c.conn}
 				o.wire.status.Store(http.StatusOK)
-				o.wire.sent.Store(time.Now().Add(-c.sent).UnixNano())
+				if c.ask {
+					o.wire.Write([]byte("question"))
+				}
 				begin, pieces := time.Now(), time.Duration(c.count)*c.every
 				read, err := o.ReadFrom(&c.pieces)
 				if waited := time.Since(begin) - pieces; err != nil || int64(got.Len()) != read || waited != c.want {

@@ -143,6 +143,7 @@ func (c *connection) Write(p []byte) (int, error) {
 func (c *connection) send(w io.Writer, p []byte) (int, error) {
 	c.active()
 	if len(p) <= onePiece {
+		defer c.out.flush() // another session may be writing more, and its client be slow
 		return w.Write(p)
 	}
 	c.out.begin()

@@ -20,7 +20,7 @@ type sender struct {
 }
 
 const (
-	onePiece = 4 << 10 // bytes, which x/crypto writes at once anyway
+	onePiece = 4<<10 - 64 // bytes, which with what belongs to a packet x/crypto writes at once anyway
 	heldMost = 256 << 10
 
 	// A session's write waits while the client's window is used up, and the client may be waiting for what is held back.
@@ -46,6 +46,13 @@ func (s *sender) end() error {
 	return s.failure
 }
 
+// flush sends what is held back now.
+func (s *sender) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.send()
+}
+
 // overdue sends what is held back although a session still writes: it is the client that it waits for.
 func (s *sender) overdue() {
 	s.mu.Lock()
@@ -67,7 +74,9 @@ func (s *sender) Write(p []byte) (int, error) {
 		return 0, s.failure
 	}
 	if s.writers == 0 || len(p) > heldMost || time.Now().Before(s.rest) {
-		return s.conn.Write(p)
+		var n int
+		n, s.failure = s.conn.Write(p)
+		return n, s.failure
 	}
 	if s.held == nil {
 		s.hold()

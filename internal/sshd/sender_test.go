@@ -50,44 +50,50 @@ func say(t *testing.T, s *sender, words ...string) {
 }
 
 func TestWhatASessionWritesIsSentInOnePiece(t *testing.T) {
-	conn := &noted{}
-	s := &sender{conn: conn}
-	say(t, s, "hello ", "world")
-	conn.want(t, "hello ", "world")
+	synctest.Test(t, func(t *testing.T) {
+		conn := &noted{}
+		s := &sender{conn: conn}
+		say(t, s, "hello ", "world")
+		conn.want(t, "hello ", "world")
 
-	s.begin()
-	say(t, s, "a", "b", "c")
-	conn.want(t)
-	if err := s.end(); err != nil {
-		t.Error(err)
-	}
-	conn.want(t, "abc")
-	say(t, s, "d")
-	conn.want(t, "d")
+		s.begin()
+		say(t, s, "a", "b", "c")
+		conn.want(t)
+		if err := s.end(); err != nil {
+			t.Error(err)
+		}
+		conn.want(t, "abc")
+		say(t, s, "d")
+		conn.want(t, "d")
+	})
 }
 
 func TestWhatIsHeldBackIsBounded(t *testing.T) {
-	conn := &noted{}
-	s := &sender{conn: conn}
-	half, huge := strings.Repeat("x", heldMost/2), strings.Repeat("y", heldMost+1)
-	s.begin()
-	say(t, s, "1", half, half, huge, "2")
-	s.end()
-	conn.want(t, "1"+half, half, huge, "2")
+	synctest.Test(t, func(t *testing.T) {
+		conn := &noted{}
+		s := &sender{conn: conn}
+		half, huge := strings.Repeat("x", heldMost/2), strings.Repeat("y", heldMost+1)
+		s.begin()
+		say(t, s, "1", half, half, huge, "2")
+		s.end()
+		conn.want(t, "1"+half, half, huge, "2")
+	})
 }
 
 func TestSessionsDoNotHoldEachOtherBack(t *testing.T) {
-	conn := &noted{}
-	s := &sender{conn: conn}
-	s.begin()
-	s.begin()
-	say(t, s, "a", "b")
-	s.end()
-	conn.want(t, "ab")
-	say(t, s, "c")
-	conn.want(t)
-	s.end()
-	conn.want(t, "c")
+	synctest.Test(t, func(t *testing.T) {
+		conn := &noted{}
+		s := &sender{conn: conn}
+		s.begin()
+		s.begin()
+		say(t, s, "a", "b")
+		s.end()
+		conn.want(t, "ab")
+		say(t, s, "c")
+		conn.want(t)
+		s.end()
+		conn.want(t, "c")
+	})
 }
 
 func TestAWriteThatWaitsForTheClientHoldsNothingBack(t *testing.T) {
@@ -136,14 +142,40 @@ func TestAWriteThatWaitsAgainHoldsNothingBackEither(t *testing.T) {
 }
 
 func TestAConnectionThatBreaksFailsTheWriteThatItSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := &noted{broken: errors.New("broken")}
+		s := &sender{conn: conn}
+		s.begin()
+		say(t, s, "a")
+		if err := s.end(); !errors.Is(err, conn.broken) {
+			t.Errorf("got %v", err)
+		}
+		if _, err := s.Write([]byte("b")); !errors.Is(err, conn.broken) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestAKeyIsNotHeldBackByWhatAnotherSessionWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := &noted{}
+		c := &connection{Conn: conn, out: sender{conn: conn}}
+		c.out.begin()
+		defer c.out.end()
+		say(t, &c.out, "much")
+		if n, err := c.send(&c.out, []byte("k")); n != 1 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		conn.want(t, "muchk")
+	})
+}
+
+func TestAConnectionThatBreaksFailsWhatIsNotHeldBack(t *testing.T) {
 	conn := &noted{broken: errors.New("broken")}
-	s := &sender{conn: conn}
+	s := &sender{conn: conn, rest: time.Now().Add(time.Hour)}
 	s.begin()
-	say(t, s, "a")
+	s.Write([]byte("a")) // x/crypto keeps the error to itself
 	if err := s.end(); !errors.Is(err, conn.broken) {
-		t.Errorf("got %v", err)
-	}
-	if _, err := s.Write([]byte("b")); !errors.Is(err, conn.broken) {
 		t.Errorf("got %v", err)
 	}
 }
