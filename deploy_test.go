@@ -195,8 +195,8 @@ var policyCases = []struct{ line, want string }{
 	{"restart -y p-deploy-web/web", ""},
 	{"restart -y p-deploy-web/web/web", ""},
 	{"restart -y --reschedule p-deploy-web", ""},
+	{"scale p-deploy-web 2", ""}, // not after stop: Nomad may never see an allocation healthy that it updates while it starts
 	{"stop $(ps -q p-deploy-web)", "Nomad replaces it"},
-	{"scale p-deploy-web 2", ""},
 	{"revert p-deploy-web 0", ""},
 	{"stop -y p-deploy-web", ""},
 	{"start p-deploy-web", ""},
