@@ -88,14 +88,25 @@ func TestADaemonThatHangsIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestACancelledQuestionReturnsWhy(t *testing.T) {
+func TestAQuestionThatIsEndedReturnsWhy(t *testing.T) {
 	why := errors.New("the session has ended")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	time.AfterFunc(50*time.Millisecond, func() { cancel(why) })
-	begin := time.Now()
-	_, err := mustOpen(t, silent(t)).Inspect(ctx, Node{Name: "node-1"}, "web", "1")
-	if took := time.Since(begin); !errors.Is(err, why) || took > 30*time.Second {
-		t.Errorf("got %v after %s, want %v", err, took, why)
+	for name, end := range map[string]func() (context.Context, context.CancelFunc){
+		"cancelled": func() (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(50*time.Millisecond, func() { cancel(why) })
+			return ctx, func() { cancel(nil) }
+		},
+		"too late": func() (context.Context, context.CancelFunc) {
+			return context.WithTimeoutCause(t.Context(), 50*time.Millisecond, why)
+		},
+	} {
+		ctx, cancel := end()
+		defer cancel()
+		begin := time.Now()
+		_, err := mustOpen(t, silent(t)).Inspect(ctx, Node{Name: "node-1"}, "web", "1")
+		if took := time.Since(begin); !errors.Is(err, why) || errors.Is(err, ErrUnreachable) || took > 30*time.Second {
+			t.Errorf("%s: got %v after %s, want %v", name, err, took, why)
+		}
 	}
 }
 

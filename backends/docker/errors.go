@@ -50,7 +50,8 @@ func faultf(format string, args ...any) error { return fault(fmt.Sprintf(format,
 
 const errUnreadable = fault("gives an answer that cannot be read")
 
-// explain returns err in words for users, on one line and without addresses. A cancelled question returns why it was.
+// explain returns err in words for users, on one line and without addresses. A question that the caller ended returns
+// why it was ended.
 func explain(ctx context.Context, node Node, err error) error {
 	var known fault
 	var answer *dockerclient.Error
@@ -60,7 +61,7 @@ func explain(ctx context.Context, node Node, err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrNoContainer):
 		return err
-	case errors.Is(ctx.Err(), context.Canceled):
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		return context.Cause(ctx)
 	case errors.As(err, &ready):
 		return ready.error
