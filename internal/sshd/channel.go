@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
@@ -95,10 +96,30 @@ func (c *channel) deafen() {
 func (c *channel) writes(stdout *stream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	stdout.leave = func() { c.cancel(router.ErrOutputClosed) }
 	if c.stdout = stdout; c.deaf {
 		stdout.close()
 	}
+}
+
+// end returns what the end of the client's input was: io.EOF if the client is still there, which it is asked, and otherwise
+// why it is not.
+func (c *channel) end() error {
+	const inTime = 5 * time.Second // the question fails at once where the channel is gone: one that waits is only not answered
+	asked := make(chan error, 1)
+	go func() {
+		_, err := c.raw.SendRequest("keepalive@openssh.com", true, nil)
+		asked <- err
+	}()
+	select {
+	case err := <-asked:
+		if err != nil {
+			return router.ErrClientGone
+		}
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
+	case <-time.After(inTime):
+	}
+	return io.EOF
 }
 
 // start reports whether req may start the session's command: it is well-formed and the first.

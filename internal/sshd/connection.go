@@ -143,8 +143,11 @@ func (c *connection) Write(p []byte) (int, error) {
 func (c *connection) send(w io.Writer, p []byte) (int, error) {
 	c.active()
 	if len(p) <= onePiece {
-		defer c.out.flush() // another session may be writing more, and its client be slow
-		return w.Write(p)
+		n, err := w.Write(p)
+		if failure := c.out.flush(); err == nil { // another session may be writing more, and its client be slow
+			err = failure
+		}
+		return n, err
 	}
 	c.out.begin()
 	n, err := w.Write(p)

@@ -47,10 +47,11 @@ func (s *sender) end() error {
 }
 
 // flush sends what is held back now.
-func (s *sender) flush() {
+func (s *sender) flush() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.send()
+	return s.failure
 }
 
 // overdue sends what is held back although a session still writes: it is the client that it waits for.

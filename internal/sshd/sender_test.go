@@ -179,3 +179,15 @@ func TestAConnectionThatBreaksFailsWhatIsNotHeldBack(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestAConnectionThatBreaksFailsASmallWriteBesideAnotherSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := &noted{broken: errors.New("broken")}
+		c := &connection{Conn: conn, out: sender{conn: conn}}
+		c.out.begin()
+		defer c.out.end()
+		if _, err := c.send(&c.out, []byte("k")); !errors.Is(err, conn.broken) {
+			t.Errorf("got %v", err)
+		}
+	})
+}

@@ -64,13 +64,13 @@ func (s *Server) handle(sess ssh.Session) {
 	defer close(ch.handled)
 	defer s.recovered("session", ch.id)
 	terminal, noColor := ch.settings()
-	stdout, stderr := &stream{w: sess}, &stream{w: sess.Stderr()}
+	stdout, stderr := &stream{w: sess, leave: ch.cancel}, &stream{w: sess.Stderr(), leave: ch.cancel}
 	ch.writes(stdout)
 	text := textWriter{stderr, terminal != nil}
 	err := s.answer(ch, &router.Request{
 		Connection: ch.conn.id, Session: ch.id, Remote: sess.RemoteAddr().String(),
 		Line:  sess.RawCommand(),
-		Stdin: sess, Stdout: textWriter{stdout, terminal != nil}, Stderr: text, Bytes: router.Bytes{Stdout: stdout, Stderr: stderr},
+		Stdin: input{sess, ch}, Stdout: textWriter{stdout, terminal != nil}, Stderr: text, Bytes: router.Bytes{Stdout: stdout, Stderr: stderr},
 		Terminal: terminal, Signals: ch.signals, NoColor: noColor,
 	})
 	if !router.IsQuiet(err) {
@@ -94,6 +94,21 @@ func (s *Server) answer(ch *channel, req *router.Request) (err error) {
 	return s.Handler(ch.ctx, req)
 }
 
+// input is what the client sends. To the library its end looks the same whether the client has said so or the connection
+// broke in the middle, and half an upload must not pass for a whole one. Where it broke, Read returns why.
+type input struct {
+	io.Reader
+	channel *channel
+}
+
+func (in input) Read(p []byte) (int, error) {
+	n, err := in.Reader.Read(p)
+	if err == io.EOF {
+		err = in.channel.end()
+	}
+	return n, err
+}
+
 // stream is one output stream of a session. Two goroutines that write an SSH channel at the same time corrupt it, so
 // each stream has its lock.
 type stream struct {
@@ -102,7 +117,7 @@ type stream struct {
 
 	closed  atomic.Bool
 	writing atomic.Bool
-	leave   func() // called by who writes to a stream that is closed
+	leave   context.CancelCauseFunc // called before a write that failed returns: by then the session's context has ended
 }
 
 func (s *stream) Write(p []byte) (int, error) {
@@ -111,12 +126,15 @@ func (s *stream) Write(p []byte) (int, error) {
 	s.writing.Store(true) // before closed is looked at: close does it the other way round
 	defer s.writing.Store(false)
 	if s.closed.Load() {
-		s.leave()
+		s.leave(router.ErrOutputClosed)
 		return 0, router.ErrOutputClosed
 	}
 	n, err := s.w.Write(p)
-	if err != nil && s.closed.Load() {
-		err = router.ErrOutputClosed
+	if err != nil {
+		if err = router.ErrClientGone; s.closed.Load() {
+			err = router.ErrOutputClosed
+		}
+		s.leave(err)
 	}
 	return n, err
 }

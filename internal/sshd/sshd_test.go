@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"runtime"
 	"strings"
@@ -586,6 +587,93 @@ func TestTheCauseOfALostConnectionIsTheClient(t *testing.T) {
 	client.Close()
 	if cause := <-causes; !errors.Is(cause, router.ErrClientGone) {
 		t.Errorf("got %v, want %v", cause, router.ErrClientGone)
+	}
+}
+
+// leaving are the ways in which a client goes away in the middle.
+var leaving = map[string]func(*gossh.Client, gossh.Channel){
+	"its connection ends": func(client *gossh.Client, _ gossh.Channel) { client.Close() },
+	"its channel ends":    func(_ *gossh.Client, ch gossh.Channel) { ch.Close() },
+}
+
+func TestAnUploadThatIsCutDoesNotPassForAWholeOne(t *testing.T) {
+	type upload struct {
+		text string
+		err  error
+	}
+	uploads, begun := make(chan upload, 1), make(chan struct{}, 1)
+	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+		first := make([]byte, len("begun"))
+		_, err := io.ReadFull(req.Stdin, first)
+		begun <- struct{}{}
+		rest, failed := io.ReadAll(req.Stdin)
+		uploads <- upload{string(first) + string(rest), errors.Join(err, failed)}
+		return nil
+	})
+	ends := maps.Clone(leaving)
+	ends["it says so"] = func(_ *gossh.Client, ch gossh.Channel) { ch.CloseWrite() }
+	for name, end := range ends {
+		var want error
+		if _, cut := leaving[name]; cut {
+			want = router.ErrClientGone
+		}
+		for range 50 {
+			client := s.annsClient(t)
+			ch, requests := openSession(t, client)
+			go gossh.DiscardRequests(requests)
+			ch.SendRequest("exec", true, exec("read"))
+			io.WriteString(ch, "begun")
+			<-begun
+			end(client, ch)
+			if got := <-uploads; got.text != "begun" || !errors.Is(got.err, want) || (want == nil) != (got.err == nil) {
+				t.Fatalf("%s: got %+v, want %v", name, got, want)
+			}
+			client.Close()
+		}
+	}
+}
+
+func TestAnUploadOfAClientThatAnswersNothingIsWhole(t *testing.T) {
+	uploads := make(chan error, 1)
+	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+		_, err := io.ReadAll(req.Stdin)
+		uploads <- err
+		return nil
+	})
+	ch, _ := openSession(t, s.annsClient(t))
+	ch.SendRequest("exec", true, exec("read"))
+	ch.CloseWrite()
+	if err := <-uploads; err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAWriteThatFailsSaysThatTheClientIsGone(t *testing.T) {
+	ends := make(chan error, 1)
+	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+		for {
+			if _, err := req.Bytes.Stdout.Write(make([]byte, 1000)); err != nil {
+				if ctx.Err() == nil {
+					err = fmt.Errorf("the session goes on after %w", err)
+				}
+				ends <- err
+				return nil
+			}
+		}
+	})
+	for name, leave := range leaving {
+		for range 50 {
+			client := s.annsClient(t)
+			ch, requests := openSession(t, client)
+			go gossh.DiscardRequests(requests)
+			ch.SendRequest("exec", true, exec("write"))
+			ch.Read(make([]byte, 3000))
+			leave(client, ch)
+			if err := <-ends; err != router.ErrClientGone {
+				t.Fatalf("%s: got %v, want %v", name, err, router.ErrClientGone)
+			}
+			client.Close()
+		}
 	}
 }
 
