@@ -51,7 +51,8 @@ type Program struct {
 	Session string   // in the program's environment as NOMADCTLD_SESSION, by which it is found again; no other's may begin with it
 
 	// Stdin is read until its end, which is passed on, or until the program has ended; the last Read may then still
-	// wait, and ends when the caller ends Stdin. It is never closed.
+	// wait, and ends when the caller ends Stdin. It is never closed. An error of it is no end: the program waits for more,
+	// and it is for the caller to end it.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Terminal       Terminal      // nil: none; with one all output goes to Stdout

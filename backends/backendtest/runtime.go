@@ -40,6 +40,7 @@ func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.P
 		"the exit code is the program's":              exitCodes,
 		"a signal is 128 and more":                    exitSignals,
 		"the end of input is passed on":               endOfInput,
+		"input that breaks off does not end":          brokenInput,
 		"a program may leave its input":               leftInput,
 		"a program that is not there":                 noProgram,
 		"a terminal has a size":                       terminalSize,
@@ -190,6 +191,22 @@ func exitSignals(p *place) {
 func endOfInput(p *place) {
 	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "cat; echo end"}, Stdin: strings.NewReader("input")}), 0, "inputend\n")
 	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "cat; echo end"}}), 0, "end\n")
+}
+
+func brokenInput(p *place) {
+	for _, terminal := range []backends.Terminal{nil, newTerminal(80, 24)} {
+		marker := newSession()
+		r := p.start(backends.Program{Argv: []string{"sh", "-c", "echo ready; cat >/dev/null && echo whole", marker}, Terminal: terminal})
+		r.says("ready")
+		r.types("half\n")
+		r.in.CloseWithError(errors.New("the connection broke"))
+		time.Sleep(500 * time.Millisecond) // for what must not come
+		r.cancel(errOver)
+		p.isEnded(r, marker)
+		if said := r.out.String(); strings.Contains(said, "whole") {
+			p.Errorf("got %q", said)
+		}
+	}
 }
 
 func leftInput(p *place) {
@@ -483,7 +500,7 @@ func (p *place) isEnded(r *running, marker string) {
 		p.Errorf("got %d, %v, want %v", ended.code, ended.err, errOver)
 	}
 	// What has begun the program may take a moment longer than it.
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		left := p.sh("ps -o args 2>/dev/null || ps")
 		if !strings.Contains(left.stdout, marker) {
 			return

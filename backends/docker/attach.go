@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strings"
 	"sync"
 
 	dockerclient "github.com/fsouza/go-dockerclient"
@@ -62,8 +63,13 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 		}
 	}()
 	out := newOutput(lag.writer(a.Stdout), lag.writer(a.Stderr), at.Config.Tty)
+	out.patience = lateEnd // the daemon closes the stream with the container
+	to := &attachment{docker: d, speaker: s, place: in, container: at.ID, out: out, end: end}
+	if a.Stdin != nil {
+		to.input = &input{from: a.Stdin, over: own.Done(), keys: keysOf(a.DetachKeys)}
+	}
 	st, err := s.open(ctx, out, true, d.answer, func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
-		return client.AttachToContainerNonBlocking(attachOptions(at, a, out))
+		return client.AttachToContainerNonBlocking(to.options(a.DetachKeys))
 	})
 	if err != nil {
 		return 0, explain(ctx, in.Node, err)
@@ -77,22 +83,31 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 	}
 	select {
 	case <-ctx.Done():
-		return 0, context.Cause(ctx)
 	case <-out.broken:
-		return 0, out.failure
+	case <-st.done:
 	case ended := <-end:
+		end <- ended
 		if ended.err == nil {
-			end <- ended
 			out.drain()
 		}
 		select {
-		case <-st.done:
 		case <-ctx.Done():
-			return 0, context.Cause(ctx)
+		case <-out.broken:
+		case <-st.done:
 		}
-	case <-st.done:
 	}
-	return d.detached(ctx, in, s, at, a, out, end)
+	return to.finish(ctx)
+}
+
+// attachment is a user's to a container.
+type attachment struct {
+	docker    *Docker
+	speaker   *speaker
+	place     backends.Place
+	container string
+	input     *input // nil: none
+	out       *output
+	end       chan ending // of the container
 }
 
 // ending is how a container has ended, or why that is not known.
@@ -101,46 +116,65 @@ type ending struct {
 	err  error
 }
 
-// detached says why an attached stream has ended.
-func (d *Docker) detached(ctx context.Context, in backends.Place, s *speaker, at described, a backends.Attachment, out *output, end <-chan ending) (int, error) {
-	switch status := out.wire.status.Load(); {
-	case ctx.Err() != nil:
+// finish says what came of the attachment when the stream has ended, or is not wanted any more.
+func (a *attachment) finish(ctx context.Context) (int, error) {
+	out, node := a.out, a.place.Node
+	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
+	}
+	select {
+	case <-out.broken:
+		return 0, out.failure
+	default:
+	}
+	switch status := out.wire.status.Load(); {
 	case status == 0:
-		return 0, explain(ctx, in.Node, errors.Join(out.end, io.EOF))
+		return 0, explain(ctx, node, errors.Join(out.end, io.EOF))
 	case !out.wire.accepted():
 		err := &dockerclient.Error{Status: int(status), Message: message(out.text)}
-		return 0, explain(ctx, in.Node, notRunning(in.Task, err))
+		return 0, explain(ctx, node, notRunning(a.place.Task, err))
+	case !out.whole(a.input):
+		return 0, a.lost()
 	}
-	lost := fmt.Errorf("the docker daemon of node %s %w: the connection was closed, the task may go on", shown(in.Node.Name), ErrUnreachable)
 	// The stream of a container that has ended is closed before its end is told.
 	known, cancel := context.WithTimeout(ctx, lateMost)
 	defer cancel()
-	if out.end == nil && a.DetachKeys != "" {
-		// After the keys the container goes on, which can be asked.
-		body, err := s.inspect(known, at.ID, in.Task, in.Allocation.ID)
-		if err == nil && body != nil {
-			if is, err := parse(body); err == nil && is.State.Running {
-				return 0, backends.ErrDetached
-			}
+	if a.input != nil && a.input.pressed.Load() { // after the keys the container goes on
+		if is, err := a.state(known); err == nil && is.State.Running {
+			return 0, backends.ErrDetached
 		}
 	}
 	select {
-	case ended := <-end:
+	case ended := <-a.end:
 		if ended.err == nil {
 			return ended.code, nil
 		}
-		if body, err := s.inspect(known, at.ID, in.Task, in.Allocation.ID); err == nil && body != nil && out.end == nil {
-			if is, err := parse(body); err == nil && !is.State.Running {
-				return is.State.ExitCode, nil
-			}
+		if is, err := a.state(known); err == nil && !is.State.Running {
+			return is.State.ExitCode, nil
 		}
 	case <-known.Done():
 	}
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	return 0, lost
+	return 0, a.lost()
+}
+
+// state asks how the container is.
+func (a *attachment) state(ctx context.Context) (is described, err error) {
+	body, err := a.speaker.inspect(ctx, a.container, a.place.Task, a.place.Allocation.ID)
+	switch {
+	case err != nil:
+		return is, err
+	case body == nil:
+		return is, ErrNoContainer
+	}
+	return parse(body)
+}
+
+// lost is a stream that broke.
+func (a *attachment) lost() error {
+	return fmt.Errorf("the docker daemon of node %s %w: the connection was closed, the task may go on", shown(a.place.Node.Name), ErrUnreachable)
 }
 
 // attachable says why a container cannot be attached to as asked.
@@ -156,20 +190,34 @@ func attachable(task string, at described, a backends.Attachment) error {
 	return nil
 }
 
-func attachOptions(at described, a backends.Attachment, out *output) dockerclient.AttachToContainerOptions {
-	keys := a.DetachKeys
+func (a *attachment) options(detachKeys string) dockerclient.AttachToContainerOptions {
+	keys := detachKeys
 	if keys == "" {
 		keys = noKeys
 	}
 	options := dockerclient.AttachToContainerOptions{
 		// The library writes detachkeys, which the daemon does not know; so the path already ends here, in a parameter
 		// that swallows that one, the first of the library's own.
-		Container:  at.ID + "/attach?detachKeys=" + url.QueryEscape(keys) + "&path=",
-		DetachKeys: keys, RawTerminal: true, OutputStream: out, ErrorStream: out,
-		Stream: true, Stdout: true, Stderr: true, Stdin: a.Stdin != nil,
+		Container:  a.container + "/attach?detachKeys=" + url.QueryEscape(keys) + "&path=",
+		DetachKeys: keys, RawTerminal: true, OutputStream: a.out, ErrorStream: a.out,
+		Stream: true, Stdout: true, Stderr: true, Stdin: a.input != nil,
 	}
-	if a.Stdin != nil {
-		options.InputStream = &input{from: a.Stdin}
+	if a.input != nil {
+		options.InputStream = a.input
 	}
 	return options
+}
+
+// keysOf returns the bytes of keys in Docker's notation: x or ctrl-x, with commas between them.
+func keysOf(notation string) (keys []byte) {
+	for key := range strings.SplitSeq(notation, ",") {
+		switch {
+		case key == "":
+		case len(key) == 1:
+			keys = append(keys, key[0])
+		default:
+			keys = append(keys, key[len(key)-1]&0x1f)
+		}
+	}
+	return keys
 }

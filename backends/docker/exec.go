@@ -208,7 +208,7 @@ func (e *execution) start(ctx, own context.Context) error {
 	}
 	options := dockerclient.StartExecOptions{OutputStream: out, ErrorStream: out, Tty: p.Terminal != nil, RawTerminal: true}
 	if p.Stdin != nil {
-		e.input = &input{from: p.Stdin, terminal: p.Terminal != nil}
+		e.input = &input{from: p.Stdin, terminal: p.Terminal != nil, over: own.Done()}
 		options.InputStream = e.input
 	}
 	// A terminal whose input ends is closed by Docker, with output still in it.
@@ -255,7 +255,7 @@ func (e *execution) finish(ctx context.Context) (int, error) {
 	switch {
 	case ctx.Err() != nil:
 		return 0, e.end(context.Cause(ctx))
-	case errors.Is(out.failure, errFrame):
+	case out.failure != nil:
 		return 0, e.end(out.failure)
 	case out.wire.status.Load() == 0:
 		if is, err := e.speaker.execution(ctx, e.id); err == nil && is.Running {
@@ -266,11 +266,10 @@ func (e *execution) finish(ctx context.Context) (int, error) {
 		err := &dockerclient.Error{Status: int(out.wire.status.Load()), Message: message(out.text)}
 		return 0, explain(ctx, node, notRunning(e.place.Task, err))
 	}
-	// A program that ends without reading all of its input resets the connection. Apart from that Docker's streams have
-	// no mark at their end; but they end after the program, so one that still runs has lost its stream.
-	whole := out.end == nil || isReset(out.end) && e.input != nil && e.input.sent.Load() && out.complete()
+	// Docker's streams have no mark at their end; but they end after the program, so one that still runs has lost its stream.
+	whole := out.whole(e.input)
 	is, err := e.speaker.execution(ctx, e.id)
-	for since := time.Now(); whole && err == nil && is.Running && time.Since(since) < lateMost; time.Sleep(latePoll) {
+	for since := time.Now(); whole && (err != nil || is.Running) && ctx.Err() == nil && time.Since(since) < lateMost; time.Sleep(latePoll) {
 		is, err = e.speaker.execution(ctx, e.id)
 	}
 	if ctx.Err() != nil {

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"bytes"
 	"io"
 	"sync/atomic"
 )
@@ -8,8 +9,13 @@ import (
 // input is what goes into a stream. It has no Close method, which go-dockerclient would call.
 type input struct {
 	from     io.Reader
-	terminal bool // the end is typed, because a terminal has no other
+	terminal bool            // the end is typed, because a terminal has no other
+	over     <-chan struct{} // closed when the stream is not needed any more
 	sent     atomic.Bool
+
+	keys    []byte      // with which Docker lets go of it; nil: none
+	typed   []byte      // the last that was sent, as many as there are keys
+	pressed atomic.Bool // the keys have been sent
 }
 
 // Read is for the interface only: io.Copy prefers WriteTo.
@@ -17,7 +23,8 @@ func (i *input) Read(p []byte) (int, error) { return i.from.Read(p) }
 
 const endOfTransmission = 4
 
-// WriteTo copies until the end of either side. The buffer is small as long as little comes.
+// WriteTo copies until the end of either side. The buffer is small as long as little comes. go-dockerclient passes on the end
+// of the input whatever it returns; so where the input broke off it stays until the stream is over.
 func (i *input) WriteTo(w io.Writer) (written int64, err error) {
 	buffers := &smallBuffers
 	buffer := buffers.Get().(*[]byte)
@@ -28,6 +35,7 @@ func (i *input) WriteTo(w io.Writer) (written int64, err error) {
 		if n > 0 {
 			i.sent.Store(true)
 			last = (*buffer)[n-1]
+			i.press((*buffer)[:n])
 			m, err := w.Write((*buffer)[:n])
 			written += int64(m)
 			if err != nil {
@@ -38,6 +46,7 @@ func (i *input) WriteTo(w io.Writer) (written int64, err error) {
 			return written, i.typeEnd(w, last)
 		}
 		if err != nil {
+			<-i.over
 			return written, err
 		}
 		if wanted := sized(n, len(*buffer)); wanted != buffers {
@@ -59,4 +68,16 @@ func (i *input) typeEnd(w io.Writer, last byte) error {
 	}
 	_, err := w.Write(end)
 	return err
+}
+
+// press looks for the keys in what is sent.
+func (i *input) press(p []byte) {
+	for _, key := range p {
+		if len(i.keys) == 0 || i.pressed.Load() {
+			return
+		}
+		i.typed = append(i.typed, key)
+		i.typed = i.typed[max(0, len(i.typed)-len(i.keys)):]
+		i.pressed.Store(bytes.Equal(i.typed, i.keys))
+	}
 }

@@ -158,6 +158,12 @@ func sized(read, size int) *sync.Pool {
 	return &smallBuffers
 }
 
+// whole reports whether the stream has ended as one does that has brought all; in is what was sent into it, nil if nothing
+// can have been. A program that ends without reading all of its input resets the connection.
+func (o *output) whole(in *input) bool {
+	return o.end == nil || isReset(o.end) && in != nil && in.sent.Load() && o.complete()
+}
+
 // idle returns for how long nothing has come.
 func (o *output) idle() time.Duration {
 	since := o.waiting.Load()

@@ -58,9 +58,6 @@ func (c *Client) Exec(ctx context.Context, in backends.Place, p backends.Program
 		}
 		code, err = c.run(ctx, in, p, nil)
 	}
-	if ctx.Err() != nil {
-		return code, err
-	}
 	stdout.flush(ctx)
 	stderr.flush(ctx)
 	if err == nil && ctx.Err() != nil {

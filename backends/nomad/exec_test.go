@@ -313,6 +313,29 @@ func TestAWriterThatFailsEndsTheProgram(t *testing.T) {
 	}
 }
 
+// TestAWriterThatFailsAfterTheProgramIsAFailureToo while the shell is ended that still reads for a child in the background.
+func TestAWriterThatFailsAfterTheProgramIsAFailureToo(t *testing.T) {
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			c, in := task(t, cluster, "p-team3-shell", "box")
+			full := errors.New("full")
+			open, end := io.Pipe()
+			defer end.Close()
+			code, err := c.Exec(context.Background(), in, backends.Program{
+				Argv: []string{"sh", "-c", "sleep 2 & echo x"}, Session: random(), Stdin: open, Stderr: io.Discard,
+				Stdout: writer(func([]byte) (int, error) {
+					for begin := time.Now(); len(c.streams.signals) == 0 && time.Since(begin) < 10*time.Second; time.Sleep(100 * time.Microsecond) {
+					}
+					return 0, full
+				}),
+			})
+			if !errors.Is(err, full) {
+				t.Errorf("got %d, %v", code, err)
+			}
+		})
+	}
+}
+
 func TestAWriterThatIsStuckKeepsNobodyFromLeaving(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {

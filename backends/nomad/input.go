@@ -111,11 +111,8 @@ func (in *input) endOfFile() []byte {
 
 // pump reads stdin. It is what may still wait there after the program has ended.
 func (in *input) pump() {
-	defer func() {
-		in.complete.Store(true)
-		close(in.chunks)
-	}()
 	if in.from == nil {
+		in.end()
 		return
 	}
 	for {
@@ -128,7 +125,10 @@ func (in *input) pump() {
 				return
 			}
 		}
-		if err != nil {
+		if err == io.EOF {
+			in.end()
+		}
+		if err != nil { // input that broke off has no end
 			return
 		}
 		select {
@@ -137,4 +137,10 @@ func (in *input) pump() {
 		default:
 		}
 	}
+}
+
+// end says that all of the input has been read.
+func (in *input) end() {
+	in.complete.Store(true)
+	close(in.chunks)
 }

@@ -1,0 +1,239 @@
+package docker
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"nomadctld/backends"
+)
+
+// scripted is a daemon with one container, and one program in it, whose streams end as a test has it.
+type scripted struct {
+	terminal bool
+	stream   func(*net.TCPConn)                       // speaks once it is open; has to close it
+	wait     func(http.ResponseWriter, *http.Request) // answers who waits for the container; nil: never
+
+	code    atomic.Int32
+	ended   atomic.Bool
+	refuses atomic.Int32 // so many questions after the program are answered with an error
+}
+
+func (d *scripted) end(code int32) {
+	d.code.Store(code)
+	d.ended.Store(true)
+}
+
+func (d *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	switch {
+	case strings.HasSuffix(path, "/version"):
+		io.WriteString(w, `{"ApiVersion":"1.41","MinAPIVersion":"1.24"}`)
+	case strings.HasSuffix(path, "/containers/A/exec"):
+		w.WriteHeader(http.StatusCreated)
+		io.WriteString(w, `{"Id":"P"}`)
+	case strings.HasSuffix(path, "/exec/P/json"):
+		if d.refuses.Add(-1) >= 0 {
+			http.Error(w, `{"message":"busy"}`, http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprintf(w, `{"Running":%v,"ExitCode":%d,"Pid":42}`, !d.ended.Load(), d.code.Load())
+	case strings.HasSuffix(path, "/wait"):
+		if d.wait == nil {
+			<-r.Context().Done()
+			return
+		}
+		d.wait(w, r)
+	case strings.HasSuffix(path, "/containers/web-1/json"), strings.HasSuffix(path, "/containers/A/json"):
+		fmt.Fprintf(w, `{"Id":"A","Name":"/web-1","State":{"Running":%v,"ExitCode":%d,"StartedAt":"2026-11-01T00:00:00Z"},
+			"Config":{"Tty":%v,"OpenStdin":true,"Labels":{"com.hashicorp.nomad.alloc_id":"1"}}}`, !d.ended.Load(), d.code.Load(), d.terminal)
+	case strings.HasSuffix(path, "/start"), strings.HasSuffix(path, "/attach"):
+		io.Copy(io.Discard, r.Body)
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		io.WriteString(conn, "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+		d.stream(conn.(*net.TCPConn))
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (d *scripted) open(t *testing.T) (*Docker, backends.Place) {
+	t.Helper()
+	server := httptest.NewServer(d)
+	t.Cleanup(server.Close)
+	in := backends.Place{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: "1"}}
+	return mustOpen(t, Settings{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")}), in
+}
+
+func framed(text string) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{1, 0, 0, 0}, uint32(len(text))), text...)
+}
+
+// reset closes a connection so that the other side hears that something was lost.
+func reset(conn *net.TCPConn) {
+	time.Sleep(50 * time.Millisecond) // what was written is read before it
+	conn.SetLinger(0)
+	conn.Close()
+}
+
+// TestOutputThatCannotBePassedOnIsNeverASuccess while signals keep the program's loop busy, so that the failure of the output
+// and the end of the stream are there together.
+func TestOutputThatCannotBePassedOnIsNeverASuccess(t *testing.T) {
+	t.Parallel()
+	for range 100 {
+		d := &scripted{}
+		d.stream = func(conn *net.TCPConn) {
+			d.end(0)
+			conn.Write(framed("hello\n"))
+			conn.Close()
+		}
+		docker, in := d.open(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		signals := make(chan string)
+		var sending sync.WaitGroup
+		sending.Go(func() {
+			for ctx.Err() == nil {
+				select {
+				case signals <- "WINCH":
+				case <-ctx.Done():
+				}
+			}
+		})
+		code, err := docker.Exec(ctx, in, backends.Program{
+			Argv: []string{"x"}, Session: newAllocation(), Signals: signals, Stderr: io.Discard,
+			Stdout: writer(func([]byte) (int, error) { return 0, errGone }),
+		})
+		cancel()
+		sending.Wait()
+		if !errors.Is(err, errGone) {
+			t.Fatalf("got %d, %v, want %v", code, err, errGone)
+		}
+	}
+}
+
+func TestAnAnswerThatFailsOnceDoesNotLoseTheExitCode(t *testing.T) {
+	t.Parallel()
+	d := &scripted{}
+	d.stream = func(conn *net.TCPConn) {
+		d.end(7)
+		d.refuses.Store(2)
+		conn.Write(framed("hello\n"))
+		conn.Close()
+	}
+	docker, in := d.open(t)
+	out, code, err := run(t, docker, in, backends.Program{Argv: []string{"x"}})
+	if out != "hello\n" || code != 7 || err != nil {
+		t.Errorf("got %q, %d, %v", out, code, err)
+	}
+}
+
+// TestAnAttachmentWhoseStreamBrokeIsNeverASuccess although its container has ended with 0, whichever is told first.
+func TestAnAttachmentWhoseStreamBrokeIsNeverASuccess(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*net.TCPConn){
+		"half a frame":             func(conn *net.TCPConn) { conn.Write(framed("hello\n")[:10]); conn.Close() },
+		"a frame and a reset":      func(conn *net.TCPConn) { conn.Write(framed("hello\n")); reset(conn) },
+		"no frames":                func(conn *net.TCPConn) { io.WriteString(conn, "hello, there are no frames here"); conn.Close() },
+		"half a frame and a reset": func(conn *net.TCPConn) { conn.Write(framed("hello\n")[:10]); reset(conn) },
+	} {
+		for _, containerFirst := range []bool{false, true} {
+			told := make(chan struct{})
+			d := &scripted{wait: func(w http.ResponseWriter, _ *http.Request) { <-told; io.WriteString(w, `{"StatusCode":0}`) }}
+			d.stream = func(conn *net.TCPConn) {
+				d.end(0)
+				if containerFirst {
+					close(told)
+					time.Sleep(100 * time.Millisecond)
+				}
+				end(conn)
+				if !containerFirst {
+					close(told)
+				}
+			}
+			docker, in := d.open(t)
+			code, err := docker.Attach(t.Context(), in, backends.Attachment{Stdout: io.Discard, Stderr: io.Discard})
+			if err == nil {
+				t.Errorf("%s, the container first: %v: got %d", name, containerFirst, code)
+			}
+		}
+	}
+}
+
+func TestTheLastOutputOfAnAttachedTaskMayBeLate(t *testing.T) {
+	t.Parallel()
+	told := make(chan struct{})
+	d := &scripted{wait: func(w http.ResponseWriter, _ *http.Request) { <-told; io.WriteString(w, `{"StatusCode":3}`) }}
+	d.stream = func(conn *net.TCPConn) {
+		conn.Write(framed("first\n"))
+		d.end(3)
+		close(told)
+		time.Sleep(3 * time.Second)
+		conn.Write(framed("last\n"))
+		conn.Close()
+	}
+	docker, in := d.open(t)
+	var out shared
+	code, err := docker.Attach(t.Context(), in, backends.Attachment{Stdout: &out, Stderr: io.Discard})
+	if code != 3 || err != nil || out.String() != "first\nlast\n" {
+		t.Errorf("got %d, %v, %q", code, err, out.String())
+	}
+}
+
+func TestAnAttachedTasksExitCodeIsAskedForWhereWaitingForItBroke(t *testing.T) {
+	t.Parallel()
+	broke := make(chan struct{})
+	d := &scripted{wait: func(http.ResponseWriter, *http.Request) { close(broke); panic(http.ErrAbortHandler) }}
+	d.stream = func(conn *net.TCPConn) {
+		conn.Write(framed("hello\n"))
+		<-broke
+		time.Sleep(500 * time.Millisecond) // by then it has been heard of
+		d.end(7)
+		conn.Close()
+	}
+	docker, in := d.open(t)
+	code, err := docker.Attach(t.Context(), in, backends.Attachment{Stdout: io.Discard, Stderr: io.Discard})
+	if code != 7 || err != nil {
+		t.Errorf("got %d, %v", code, err)
+	}
+}
+
+// TestOnlyTheKeysDetach where the stream ends and the container goes on, as at a restart of a daemon that lets it live.
+func TestOnlyTheKeysDetach(t *testing.T) {
+	t.Parallel()
+	for typed, detaches := range map[string]bool{"": false, "x": false, "\x10": false, "\x11\x10": false, "x\x10\x11": true} {
+		d := &scripted{terminal: true}
+		d.stream = func(conn *net.TCPConn) {
+			io.ReadFull(conn, make([]byte, len(typed)))
+			conn.Close()
+		}
+		docker, in := d.open(t)
+		stdin, typing := io.Pipe()
+		defer typing.Close()
+		go io.WriteString(typing, typed)
+		_, err := docker.Attach(t.Context(), in, backends.Attachment{Stdin: stdin, DetachKeys: "ctrl-p,ctrl-q", Stdout: io.Discard, Stderr: io.Discard})
+		if err == nil || errors.Is(err, backends.ErrDetached) != detaches {
+			t.Errorf("%q: got %v", typed, err)
+		}
+	}
+}
+
+func TestDetachKeysAreTheBytesThatTheyType(t *testing.T) {
+	for notation, want := range map[string]string{"": "", "x": "x", "ctrl-p,ctrl-q": "\x10\x11", "a,ctrl-@,ctrl-[,ctrl-_": "a\x00\x1b\x1f", "ctrl-A": "\x01"} {
+		if got := string(keysOf(notation)); got != want {
+			t.Errorf("%s: got %q, want %q", notation, got, want)
+		}
+	}
+}
