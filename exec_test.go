@@ -379,6 +379,24 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	})
 }
 
+// TestAnUploadThatIsCutIsNotTakenForAWholeOne by the program: the end of its input never comes.
+func TestAnUploadThatIsCutIsNotTakenForAWholeOne(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	ways(t, func(t *testing.T, w way) {
+		for range 3 {
+			name := "left" + newAllocation()[:8]
+			file := "/tmp/" + name
+			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; cat >%[1]s.new && mv %[1]s.new %[1]s; : %[2]s'", file, name))
+			w.abandon(t, cmd, name, "killed", func() { cmd.Process.Kill() })
+			look := fmt.Sprintf("exec p-team1-box -c 'test -e %[1]s.new && test ! -e %[1]s; code=$?; rm -f %[1]s.new %[1]s; exit $code'", file)
+			if out, err := w.ssh("wim", look).CombinedOutput(); err != nil {
+				t.Errorf("%s, %v", out, err)
+			}
+		}
+	})
+}
+
 // TestAClosedOutputEndsTheCommand is ssh gw ... | head. OpenSSH says that it takes no more and waits for the other side.
 func TestAClosedOutputEndsTheCommand(t *testing.T) {
 	t.Parallel()

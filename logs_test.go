@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/dockertest"
 	"nomadctld/internal/nomadtest"
@@ -157,6 +160,31 @@ func TestALineIsOfOneContainer(t *testing.T) {
 	dockertest.Remove(t, container)
 	g.run(t, "echo whole; exec sleep 600")
 	eventually(t, "the first line of the next", func() bool { return regexp.MustCompile(`\n\S+Z half\n\S+Z whole\n$`).MatchString(out.String()) })
+}
+
+// TestALastLineThatIsNotTakenIsNoSuccess where it has no end, so that it is written only when the task has ended.
+func TestALastLineThatIsNotTakenIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	cluster := nomadtest.Simulated(t)
+	cluster.Sim.Run(sim.Job{ID: "p-team1-short", Type: "batch", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
+		Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "sleep 3; printf half"},
+	}}}}})
+	g := startTestGateway(t, cluster.URL, "")
+	channel, requests, err := g.dial(t, "wim").OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	channel.SendRequest("exec", true, ssh.Marshal(struct{ Line string }{"tail --grep half p-team1-short/g/t"}))
+	channel.SendRequest("eow@openssh.com", false, nil) // its stdout is closed
+	code := -1
+	for request := range requests {
+		if request.Type == "exit-status" {
+			code = int(binary.BigEndian.Uint32(request.Payload))
+		}
+	}
+	if code != 141 {
+		t.Errorf("got %d", code)
+	}
 }
 
 // TestTailsOfOneLogShareAStreamWhateverOfItTheyWant counts the questions for it that reach the cluster.

@@ -178,14 +178,18 @@ func (f *follower) all(ctx context.Context) error {
 }
 
 // task follows one task until it has finished for good, and says how.
-func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log *taskLog) error {
-	defer log.flush()
+func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log *taskLog) (err error) {
+	defer func() {
+		if flushed := log.flush(); err == nil {
+			err = flushed
+		}
+	}()
 	runtime := f.req.RuntimeOf(t.Allocation, t.task.Name)
 	if f.over(t) {
 		q.Follow = false
 		err := runtime.Log(ctx, q, log.print)
 		if err == nil || errors.Is(err, backends.ErrNoLog) {
-			f.finished(t, log)
+			err = errors.Join(err, f.finished(t, log))
 		}
 		return explainLog(err, t.name())
 	}
@@ -205,11 +209,14 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case f.over(t):
-			if container != "" && err != nil {
+			switch {
+			case err == nil:
+			case container != "":
 				log.note("the last lines of %s may be missing: its container's log broke off", escape.Text(t.name()))
+			case !errors.Is(err, context.Canceled) && !errors.Is(err, backends.ErrNoLog): // else nothing came any more
+				log.note("the last lines of %s may be missing: %s", escape.Text(t.name()), escape.Text(err.Error()))
 			}
-			f.finished(t, log)
-			return nil
+			return f.finished(t, log)
 		case container != "" && (err == nil || errors.Is(err, backends.ErrNoLog)):
 			if err != nil {
 				log.note("the last lines of a container of %s may be missing: it went while its log could not be read", escape.Text(t.name()))
@@ -279,8 +286,10 @@ func (f *follower) stream(ctx context.Context, runtime router.Runtime, t logTask
 }
 
 // finished says how a task has ended, and where it goes on if it does.
-func (f *follower) finished(t logTask, log *taskLog) {
-	log.flush()
+func (f *follower) finished(t logTask, log *taskLog) error {
+	if err := log.flush(); err != nil {
+		return err
+	}
 	now, known := f.now(t)
 	switch {
 	case !known:
@@ -290,4 +299,5 @@ func (f *follower) finished(t logTask, log *taskLog) {
 	default:
 		log.note("%s %s", t.name(), now.end())
 	}
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -65,6 +66,19 @@ func TestTheEndDoesNotWaitForStdin(t *testing.T) {
 			if code, stdout, _, err := sh(t, t.Context(), Binary{}, Cluster{}, `echo x; exit 5`, stdin, term); code != 5 || err != nil || !strings.Contains(stdout, "x") {
 				t.Errorf("%s, terminal %t: got %d, %q, %v; want 5, x", name, term != nil, code, stdout, err)
 			}
+		}
+	}
+}
+
+func TestInputThatBreaksOffDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	for _, term := range []*Terminal{nil, {Name: "xterm"}} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		gone := errors.New("gone")
+		time.AfterFunc(500*time.Millisecond, func() { cancel(gone) }) // for what must not come
+		in := io.MultiReader(strings.NewReader("half\n"), iotest.ErrReader(gone))
+		if _, stdout, _, err := sh(t, ctx, Binary{}, Cluster{}, `cat; echo whole`, in, term); !errors.Is(err, gone) || strings.Contains(stdout, "whole") {
+			t.Errorf("terminal %t: got %q, %v", term != nil, stdout, err)
 		}
 	}
 }

@@ -55,7 +55,9 @@ func (s *streams) copy(stdin io.Reader, stdout, stderr io.Writer, t *Terminal) {
 	}
 	go func() {
 		if stdin != nil {
-			io.Copy(s.in, stdin) // ends with stdin, or when in is closed; a program need not read
+			if _, err := io.Copy(s.in, stdin); err != nil {
+				return // input that broke off has no end; else nobody reads, or in is closed already
+			}
 		}
 		if !s.terminal {
 			s.in.Close()
