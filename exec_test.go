@@ -181,7 +181,7 @@ func (c *terminal) ends() (code int, rest string) {
 // untilSize is a line for a shell that waits until its terminal has a size, and says which it has in the end: Docker hears
 // of it only once the shell runs.
 func untilSize(want string) string {
-	return `i=0; while [ $i -lt 100 ] && [ "$(stty size)" != "` + want + `" ]; do sleep 0.1; i=$((i+1)); done; stty size`
+	return `i=0; while [ $i -lt 300 ] && [ "$(stty size)" != "` + want + `" ]; do sleep 0.1; i=$((i+1)); done; stty size`
 }
 
 func TestATerminalIsThePrograms(t *testing.T) {
@@ -203,9 +203,8 @@ func TestATerminalIsThePrograms(t *testing.T) {
 		}
 		c.types(untilSize("50 120") + "\n")
 		c.shows("50 120\r\n")
-		c.types("sleep 60; echo code=$?\n")
-		c.shows("code=$?")
-		time.Sleep(300 * time.Millisecond)
+		c.types("sh -c 'echo beg\"\"un; exec sleep 60'; echo code=$?\n")
+		c.shows("begun\r\n")
 		c.types("\x03")
 		c.types("\necho af''ter\n")
 		c.shows("after\r\n")
@@ -251,7 +250,7 @@ func TestEveryTerminalSizeWorks(t *testing.T) {
 			}
 			size := fmt.Sprintf("%d %d", size[0], size[1])
 			// The size comes just after the start.
-			out, err := session.Output("exec p-team1-box -c 'test -t 0 || exit 1; for i in $(seq 100); do test \"$(stty size)\" = \"" + size + "\" && break; sleep 0.05; done; stty size'")
+			out, err := session.Output("exec p-team1-box -c 'test -t 0 || exit 1; for i in $(seq 600); do test \"$(stty size)\" = \"" + size + "\" && break; sleep 0.05; done; stty size'")
 			want := size + "\r\n"
 			if err != nil || size != "0 0" && !strings.HasSuffix(string(out), want) {
 				t.Errorf("%v: got %q, %v, want %q", size, out, err, want)
@@ -406,6 +405,10 @@ func TestAClosedOutputEndsTheCommand(t *testing.T) {
 		w.Cluster.Run(sim.Job{ID: "p-team1-long", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
 			Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", script + "; exec sleep 600"},
 		}}}}})
+		eventually(t, "its log is more than is sent to a client that reads nothing", func() bool {
+			out, _ := w.ssh("wim", "logs -n 1 p-team1-long/g/t").Output()
+			return string(out) == "line 400000\n"
+		})
 		for _, c := range []struct {
 			line, want string
 			codes      []int

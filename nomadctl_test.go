@@ -336,10 +336,10 @@ func TestNomadctlCompletionDoesNotWaitForADeadConnection(t *testing.T) {
 		if len(sockets) != 1 {
 			t.Fatalf("got sockets %q, want one", sockets)
 		}
-		out, err := exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "-O", "check", "x").CombinedOutput()
-		found := regexp.MustCompile(`pid=(\d+)`).FindSubmatch(out)
+		said, err := exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "-O", "check", "x").CombinedOutput()
+		found := regexp.MustCompile(`pid=(\d+)`).FindSubmatch(said)
 		if found == nil {
-			t.Fatalf("%s %v", out, err)
+			t.Fatalf("%s %v", said, err)
 		}
 		pid, _ := strconv.Atoi(string(found[1]))
 		syscall.Kill(pid, syscall.SIGSTOP)
@@ -361,7 +361,11 @@ func TestNomadctlCompletionDoesNotWaitForADeadConnection(t *testing.T) {
 			}
 		}
 		syscall.Kill(pid, syscall.SIGCONT)
-		if out, _, _ := c.run("", "__complete", "--", "ps", "p-team1-bo"); !strings.HasPrefix(out, "p-team1-box\t") {
+		out, _, _ := c.run("", "__complete", "--", "ps", "p-team1-bo")
+		for try := 1; out == "" && try < 3; try++ { // nothing if the gateway takes its time
+			out, _, _ = c.run("", "__complete", "--", "ps", "p-team1-bo")
+		}
+		if !strings.HasPrefix(out, "p-team1-box\t") {
 			t.Errorf("with the connection alive again: got %q", out)
 		}
 		if left, _ := filepath.Glob(filepath.Join(c.home, "nomadctl", "*")); len(left) != 1 {
@@ -805,9 +809,17 @@ func TestNomadctlCompletesInFish(t *testing.T) {
 		}
 		want += "\n"
 	}
-	out, err := cmd.Output()
-	if got := regexp.MustCompile("\t.*").ReplaceAllString(string(out), ""); got != want || err != nil {
-		t.Errorf("got %q, %v, want %q", got, err, want)
+	var got string
+	for try := 0; got != want && try < 3; try++ { // nothing is offered if the gateway takes its time
+		again := *cmd
+		out, err := again.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = regexp.MustCompile("\t.*").ReplaceAllString(string(out), "")
+	}
+	if got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -64,18 +65,20 @@ func TestDifferentThingsAreAskedForApart(t *testing.T) {
 }
 
 func TestAnswersGrowOld(t *testing.T) {
-	c := &counted{err: errors.New("down")}
-	view := Share(c).Within(50 * time.Millisecond)
-	for range 2 {
-		if _, err := view.Jobs(context.Background(), Selection{}); !errors.Is(err, c.err) {
-			t.Errorf("got %v, want %v: errors are shared too", err, c.err)
+	synctest.Test(t, func(t *testing.T) {
+		c := &counted{err: errors.New("down")}
+		view := Share(c).Within(50 * time.Millisecond)
+		for range 2 {
+			if _, err := view.Jobs(context.Background(), Selection{}); !errors.Is(err, c.err) {
+				t.Errorf("got %v, want %v: errors are shared too", err, c.err)
+			}
 		}
-	}
-	time.Sleep(60 * time.Millisecond)
-	view.Jobs(context.Background(), Selection{})
-	if c.jobs.Load() != 2 {
-		t.Errorf("asked %d times, want 2", c.jobs.Load())
-	}
+		time.Sleep(60 * time.Millisecond)
+		view.Jobs(context.Background(), Selection{})
+		if c.jobs.Load() != 2 {
+			t.Errorf("asked %d times, want 2", c.jobs.Load())
+		}
+	})
 }
 
 func TestAViewerWhoLeavesTakesNothingFromTheOthers(t *testing.T) {

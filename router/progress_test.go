@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -16,14 +17,13 @@ func TestProgressIsShownLateAndTakenAway(t *testing.T) {
 		"slow":        {&Terminal{}, 1100 * time.Millisecond, "waiting...\r\x1b[K"},
 		"no terminal": {nil, 1100 * time.Millisecond, ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
 			var screen, other bytes.Buffer
 			done := (&Request{Stdout: &screen, Stderr: &other, Terminal: tc.terminal}).Progress("waiting")
 			time.Sleep(tc.wait)
 			done()
 			if screen.String() != tc.want || other.Len() > 0 {
-				t.Errorf("got %q, and %q on stderr, want %q", screen.String(), other.String(), tc.want)
+				t.Errorf("%s: got %q, and %q on stderr, want %q", name, screen.String(), other.String(), tc.want)
 			}
 		})
 	}

@@ -111,24 +111,29 @@ func TestASlowClientHoldsUpNoTask(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	const megabytes = 12
-	in, _ := task(t, "sh", "-c", "while [ ! -e /go ]; do sleep 0.1; done; i=0; "+
+	in, _ := task(t, "sh", "-c", "while [ ! -e /go ]; do echo ready; sleep 0.1; done; i=0; "+
 		fmt.Sprintf("while [ $i -lt %d ]; do head -c 999999 /dev/zero | tr '\\0' x; echo; i=$((i+1)); done; ", megabytes)+
 		"touch /done; while [ ! -e /end ]; do sleep 0.1; done; echo bye; exit 4")
 	does := func(line string) bool {
 		_, code, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c", line}})
 		return code == 0 && err == nil
 	}
-	taking := make(chan struct{})
+	attached, taking := make(chan struct{}), make(chan struct{})
+	begun := sync.OnceFunc(func() { close(attached) })
 	var got, notes bytes.Buffer
 	done := make(chan ending, 1)
 	go func() {
 		code, err := d.Attach(t.Context(), in, backends.Attachment{
 			Stdout: io.Discard, Stderr: io.Discard, ErrLines: &notes,
-			Lines: writer(func(b []byte) (int, error) { <-taking; return got.Write(b) }),
+			Lines: writer(func(b []byte) (int, error) { begun(); <-taking; return got.Write(b) }),
 		})
 		done <- ending{code, err}
 	}()
-	time.Sleep(time.Second) // for what must not be missed: it has attached
+	select {
+	case <-attached: // nothing of what comes then is to be missed
+	case e := <-done:
+		t.Fatalf("got %d, %v", e.code, e.err)
+	}
 	if !does("touch /go; i=0; while [ ! -e /done ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done; [ -e /done ]") {
 		t.Error("the task waits for a client that takes nothing")
 	}
@@ -149,6 +154,9 @@ func TestASlowClientHoldsUpNoTask(t *testing.T) {
 			t.Errorf("got the note %q", note)
 		}
 		skipped += n
+	}
+	for bytes.HasPrefix(got.Bytes(), []byte("ready\n")) {
+		got.Next(len("ready\n"))
 	}
 	if whole := got.Len() + skipped; skipped == 0 || whole != megabytes*1_000_000+len("bye\n") || !strings.HasSuffix(got.String(), "bye\n") {
 		t.Errorf("got %d bytes and %q, want the rest of them said to be skipped", got.Len(), notes.String())

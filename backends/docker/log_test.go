@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -167,13 +168,24 @@ func TestAnInterruptedLogGoesOnWhereItWas(t *testing.T) {
 		"i=0; while [ $i -lt %d ]; do echo out $i; echo err $i >&2; i=$((i+1)); [ $((i%%10)) = 0 ] && sleep 0.1; done", count)}}, nil)
 	cutting, stop := context.WithCancel(t.Context())
 	defer stop()
-	go func() {
-		for wait := 400 * time.Millisecond; cutting.Err() == nil; wait += 50 * time.Millisecond {
-			time.Sleep(wait)
-			cut()
+	begun := sync.OnceFunc(func() { // what is asked before is not asked again
+		go func() {
+			for wait := 400 * time.Millisecond; cutting.Err() == nil; wait += 50 * time.Millisecond {
+				time.Sleep(wait)
+				cut()
+			}
+		}()
+	})
+	var stdout, stderr string
+	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.Piece) error {
+		begun()
+		if p.Stderr {
+			stderr += string(p.Data)
+		} else {
+			stdout += string(p.Data)
 		}
-	}()
-	stdout, stderr, err := read(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true})
+		return nil
+	})
 	var wantOut, wantErr strings.Builder
 	for i := range count {
 		fmt.Fprintf(&wantOut, "out %d\n", i)
@@ -190,9 +202,10 @@ func TestAFollowedLogEndsInTimeWhenItsDaemonStaysAway(t *testing.T) {
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	d.patience = time.Second
 	in, _ := task(t, "sh", "-c", "echo on; exec sleep 600")
-	got := ""
+	got, live := "", false
 	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.Piece) error {
-		if got += string(p.Data); p.Live {
+		got += string(p.Data)
+		if live = live || p.Live; live && got != "" {
 			kill()
 		}
 		return nil
@@ -208,15 +221,17 @@ func TestARotatedLogIsFollowedWithoutALoss(t *testing.T) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	const count = 1200
 	in, id := special(t, dockerclient.Config{Cmd: []string{"sh", "-c", fmt.Sprintf(
-		"trap go=1 HUP; while [ -z \"$go\" ]; do sleep 0.1; done; i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); [ $((i%%10)) = 0 ] && sleep 0.05; done; sleep 1", count)}},
+		"trap go=1 HUP; echo ready; while [ -z \"$go\" ]; do sleep 0.1; done; i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); [ $((i%%10)) = 0 ] && sleep 0.05; done; sleep 1", count)}},
 		&dockerclient.HostConfig{LogConfig: dockerclient.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "20k", "max-file": "3"}}})
 	got := ""
+	ready := sync.OnceFunc(func() { dockertest.Signal(t, id, syscall.SIGHUP) })
 	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.Piece) error {
-		if got += string(p.Data); p.Live {
-			dockertest.Signal(t, id, syscall.SIGHUP)
+		if got += string(p.Data); got != "" {
+			ready()
 		}
 		return nil
 	})
+	got, begun := strings.CutPrefix(got, "ready\n")
 	next := 0
 	for line := range strings.Lines(got) {
 		if want := fmt.Sprintf("line %d\n", next); line != want {
@@ -224,7 +239,7 @@ func TestARotatedLogIsFollowedWithoutALoss(t *testing.T) {
 		}
 		next++
 	}
-	if next != count || err != nil {
+	if next != count || err != nil || !begun {
 		t.Errorf("got %d lines of %d, %v", next, count, err)
 	}
 	if kept, _, _ := read(t, d, in, backends.LogQuery{Stdout: true, Lines: -1}); len(kept) >= len(got) {

@@ -80,10 +80,13 @@ func TestFollowingGoesOnAcrossRotation(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	var want, got strings.Builder
-	go func() {
+	read := make(chan struct{}, 40)
+	go func() { // a file that nobody has read in time is deleted
 		for i := range 40 {
 			c.Log(id, "t", "stdout", fmt.Appendf(nil, "line %03d\n", i))
-			time.Sleep(10 * time.Millisecond)
+			if i > 5 {
+				<-read
+			}
 		}
 	}()
 	for i := range 40 {
@@ -97,6 +100,9 @@ func TestFollowingGoesOnAcrossRotation(t *testing.T) {
 		}
 		got.Write(f.Data)
 		files[f.File] = true
+		for range strings.Count(string(f.Data), "\n") {
+			read <- struct{}{}
+		}
 	}
 	if got.String() != want.String() || !files["alloc/logs/t.stdout.0"] || !files["alloc/logs/t.stdout.3"] {
 		t.Errorf("got %q from %v, want all lines from four files", got.String(), files)
