@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -630,34 +629,5 @@ func TestAWeakTokenIsSaidWithTheCapabilityThatItLacks(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestAPayloadThatIsCutIsNotDispatched because half a payload is not what the job was to have.
-func TestAPayloadThatIsCutIsNotDispatched(t *testing.T) {
-	t.Parallel()
-	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
-	client := g.dial(t, "wim")
-	session, err := client.NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdin, err := session.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := session.Start("dispatch -m file=a p-team1-import"); err != nil {
-		t.Fatal(err)
-	}
-	io.WriteString(stdin, "half")
-	time.Sleep(500 * time.Millisecond) // it reads it
-	client.Close()
-	eventually(t, "the event is written", func() bool { return len(g.events(t)) == 1 })
-	if e := g.events(t)[0]; e.ExitCode == 0 || !strings.Contains(e.Error, "the client went away") {
-		t.Errorf("got the event %+v", e)
-	}
-	if sent := cluster.Sim.Traffic("/v1/job/{id...}/dispatch").Requests; sent != 0 {
-		t.Errorf("%d dispatched", sent)
 	}
 }

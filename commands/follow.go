@@ -189,7 +189,9 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 		q.Follow = false
 		err := runtime.Log(ctx, q, log.print)
 		if err == nil || errors.Is(err, backends.ErrNoLog) {
-			err = errors.Join(err, f.finished(t, log))
+			if failed := f.finished(t, log); failed != nil {
+				return failed
+			}
 		}
 		return explainLog(err, t.name())
 	}

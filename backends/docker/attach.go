@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	dockerclient "github.com/fsouza/go-dockerclient"
 
@@ -64,9 +65,12 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 	}()
 	out := newOutput(lag.writer(a.Stdout), lag.writer(a.Stderr), at.Config.Tty)
 	out.patience = lateEnd // the daemon closes the stream with the container
-	to := &attachment{docker: d, speaker: s, place: in, container: at.ID, out: out, end: end}
+	to := &attachment{speaker: s, place: in, container: at.ID, out: out, end: end}
 	if a.Stdin != nil {
-		to.input = &input{from: a.Stdin, over: own.Done(), keys: keysOf(a.DetachKeys)}
+		to.input = &input{from: a.Stdin, over: own.Done()}
+		if at.Config.Tty { // only there does Docker look for them
+			to.input.keys = keysOf(a.DetachKeys)
+		}
 	}
 	st, err := s.open(ctx, out, true, d.answer, func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
 		return client.AttachToContainerNonBlocking(to.options(a.DetachKeys))
@@ -81,27 +85,25 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 	if at.Config.Tty && a.Stdin != nil && a.Terminal != nil {
 		side.Go(func() { s.follow(own, "/containers/"+at.ID+"/resize", a.Terminal) })
 	}
-	select {
-	case <-ctx.Done():
-	case <-out.broken:
-	case <-st.done:
-	case ended := <-end:
-		end <- ended
-		if ended.err == nil {
-			out.drain()
-		}
+	for told := end; ; {
 		select {
+		case ended := <-told:
+			told = nil
+			end <- ended
+			if ended.err == nil {
+				out.drain()
+			}
+			continue
 		case <-ctx.Done():
 		case <-out.broken:
 		case <-st.done:
 		}
+		return to.finish(ctx)
 	}
-	return to.finish(ctx)
 }
 
 // attachment is a user's to a container.
 type attachment struct {
-	docker    *Docker
 	speaker   *speaker
 	place     backends.Place
 	container string
@@ -149,8 +151,10 @@ func (a *attachment) finish(ctx context.Context) (int, error) {
 		if ended.err == nil {
 			return ended.code, nil
 		}
-		if is, err := a.state(known); err == nil && !is.State.Running {
-			return is.State.ExitCode, nil
+		for ; known.Err() == nil; time.Sleep(latePoll) {
+			if is, err := a.state(known); err == nil && !is.State.Running {
+				return is.State.ExitCode, nil
+			}
 		}
 	case <-known.Done():
 	}

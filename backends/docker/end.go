@@ -128,7 +128,9 @@ func (e *execution) tell(ctx context.Context) (err error) {
 		if failed != nil {
 			is, _ := e.speaker.execution(ctx, e.id)
 			err = fmt.Errorf("%w: %s is process %d of node %s", failed, shown(e.program.Argv[0]), is.Pid, shown(e.place.Node.Name))
-			e.hangUp(ending.key)
+			if isDeaf(failed) || ending.signal == "KILL" { // else the next signal may reach it
+				e.hangUp(ending.key)
+			}
 		}
 	}
 	return err

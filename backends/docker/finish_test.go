@@ -26,6 +26,8 @@ type scripted struct {
 
 	code    atomic.Int32
 	ended   atomic.Bool
+	deaf    bool // nothing but the program can be started, not even what would signal it
+	created atomic.Int32
 	refuses atomic.Int32 // so many questions after the program are answered with an error
 }
 
@@ -40,6 +42,10 @@ func (d *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(path, "/version"):
 		io.WriteString(w, `{"ApiVersion":"1.41","MinAPIVersion":"1.24"}`)
 	case strings.HasSuffix(path, "/containers/A/exec"):
+		if d.created.Add(1) > 1 && d.deaf {
+			http.Error(w, `{"message":"busy"}`, http.StatusInternalServerError)
+			return
+		}
 		w.WriteHeader(http.StatusCreated)
 		io.WriteString(w, `{"Id":"P"}`)
 	case strings.HasSuffix(path, "/exec/P/json"):
@@ -140,6 +146,36 @@ func TestAnAnswerThatFailsOnceDoesNotLoseTheExitCode(t *testing.T) {
 	}
 }
 
+// TestASignalThatFailsDoesNotEndTheInput because the next one may reach the program. The last is a matter of seconds.
+func TestASignalThatFailsDoesNotEndTheInput(t *testing.T) {
+	t.Parallel()
+	d := &scripted{deaf: true}
+	ended := make(chan time.Time, 1)
+	d.stream = func(conn *net.TCPConn) {
+		conn.Write(framed("begun\n"))
+		conn.Read(make([]byte, 1))
+		ended <- time.Now()
+		d.end(129)
+		conn.Close()
+	}
+	docker, in := d.open(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var left time.Time
+	leaves := writer(func(p []byte) (int, error) {
+		left = time.Now()
+		cancel(errGone)
+		return len(p), nil
+	})
+	stdin, typing := io.Pipe()
+	defer typing.Close()
+	if _, err := docker.Exec(ctx, in, backends.Program{Argv: []string{"x"}, Session: newAllocation(), Stdin: stdin, Stdout: leaves, Stderr: io.Discard}); !errors.Is(err, errGone) {
+		t.Errorf("got %v", err)
+	}
+	if after := (<-ended).Sub(left); after < 5*time.Second {
+		t.Errorf("its input ended after %s", after)
+	}
+}
+
 // TestAnAttachmentWhoseStreamBrokeIsNeverASuccess although its container has ended with 0, whichever is told first.
 func TestAnAttachmentWhoseStreamBrokeIsNeverASuccess(t *testing.T) {
 	t.Parallel()
@@ -200,8 +236,8 @@ func TestAnAttachedTasksExitCodeIsAskedForWhereWaitingForItBroke(t *testing.T) {
 		conn.Write(framed("hello\n"))
 		<-broke
 		time.Sleep(500 * time.Millisecond) // by then it has been heard of
-		d.end(7)
 		conn.Close()
+		time.AfterFunc(300*time.Millisecond, func() { d.end(7) })
 	}
 	docker, in := d.open(t)
 	code, err := docker.Attach(t.Context(), in, backends.Attachment{Stdout: io.Discard, Stderr: io.Discard})
@@ -213,19 +249,24 @@ func TestAnAttachedTasksExitCodeIsAskedForWhereWaitingForItBroke(t *testing.T) {
 // TestOnlyTheKeysDetach where the stream ends and the container goes on, as at a restart of a daemon that lets it live.
 func TestOnlyTheKeysDetach(t *testing.T) {
 	t.Parallel()
-	for typed, detaches := range map[string]bool{"": false, "x": false, "\x10": false, "\x11\x10": false, "x\x10\x11": true} {
-		d := &scripted{terminal: true}
-		d.stream = func(conn *net.TCPConn) {
-			io.ReadFull(conn, make([]byte, len(typed)))
-			conn.Close()
-		}
-		docker, in := d.open(t)
-		stdin, typing := io.Pipe()
-		defer typing.Close()
-		go io.WriteString(typing, typed)
-		_, err := docker.Attach(t.Context(), in, backends.Attachment{Stdin: stdin, DetachKeys: "ctrl-p,ctrl-q", Stdout: io.Discard, Stderr: io.Discard})
-		if err == nil || errors.Is(err, backends.ErrDetached) != detaches {
-			t.Errorf("%q: got %v", typed, err)
+	for _, terminal := range []bool{false, true} {
+		for typed, detaches := range map[string]bool{"": false, "x": false, "\x10": false, "\x11\x10": false, "\x10\x10\x11": false, "x\x10\x11": terminal} {
+			t.Run(fmt.Sprintf("terminal %v, %q", terminal, typed), func(t *testing.T) {
+				t.Parallel()
+				d := &scripted{terminal: terminal}
+				d.stream = func(conn *net.TCPConn) {
+					io.ReadFull(conn, make([]byte, len(typed)))
+					conn.Close()
+				}
+				docker, in := d.open(t)
+				stdin, typing := io.Pipe()
+				defer typing.Close()
+				go io.WriteString(typing, typed)
+				_, err := docker.Attach(t.Context(), in, backends.Attachment{Stdin: stdin, DetachKeys: "ctrl-p,ctrl-q", Stdout: io.Discard, Stderr: io.Discard})
+				if err == nil || errors.Is(err, backends.ErrDetached) != detaches {
+					t.Errorf("got %v", err)
+				}
+			})
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package docker
 
 import (
-	"bytes"
 	"io"
 	"sync/atomic"
 )
@@ -14,8 +13,8 @@ type input struct {
 	sent     atomic.Bool
 
 	keys    []byte      // with which Docker lets go of it; nil: none
-	typed   []byte      // the last that was sent, as many as there are keys
-	pressed atomic.Bool // the keys have been sent
+	typed   int         // so many of them were the last that was sent
+	pressed atomic.Bool // all of them have been
 }
 
 // Read is for the interface only: io.Copy prefers WriteTo.
@@ -70,14 +69,16 @@ func (i *input) typeEnd(w io.Writer, last byte) error {
 	return err
 }
 
-// press looks for the keys in what is sent.
+// press looks for the keys in what is sent, as Docker does: one that breaks off the keys is not looked at as their first.
 func (i *input) press(p []byte) {
 	for _, key := range p {
-		if len(i.keys) == 0 || i.pressed.Load() {
+		if i.typed == len(i.keys) {
 			return
 		}
-		i.typed = append(i.typed, key)
-		i.typed = i.typed[max(0, len(i.typed)-len(i.keys)):]
-		i.pressed.Store(bytes.Equal(i.typed, i.keys))
+		if key != i.keys[i.typed] {
+			i.typed = 0
+		} else if i.typed++; i.typed == len(i.keys) {
+			i.pressed.Store(true)
+		}
 	}
 }

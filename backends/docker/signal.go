@@ -35,6 +35,11 @@ var (
 	errRefused = errors.New("the container does not let it be signalled")
 )
 
+// isDeaf reports whether err means that signals do not reach the program, and not only that this one has not.
+func isDeaf(err error) bool {
+	return errors.Is(err, errNoShell) || errors.Is(err, errNobody) || errors.Is(err, errRefused)
+}
+
 // deliver sends the signals of a queue in their order until ctx ends. Docker can signal no program but a container's
 // first, and nobody is told when a signal has no effect, just as with kill.
 func (e *execution) deliver(ctx context.Context, queue <-chan string) {

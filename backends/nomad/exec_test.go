@@ -329,7 +329,11 @@ func TestAWriterThatFailsAfterTheProgramIsAFailureToo(t *testing.T) {
 			code, err := c.Exec(context.Background(), in, backends.Program{
 				Argv: []string{"sh", "-c", "sleep 2 & echo x"}, Session: random(), Stdin: open, Stderr: io.Discard,
 				Stdout: writer(func([]byte) (int, error) {
-					for begin := time.Now(); len(c.streams.signals) == 0 && time.Since(begin) < 10*time.Second; time.Sleep(100 * time.Microsecond) {
+					for begin := time.Now(); len(c.streams.signals) == 0; time.Sleep(100 * time.Microsecond) {
+						if time.Since(begin) > 30*time.Second {
+							t.Error("the shell is not ended")
+							break
+						}
 					}
 					return 0, full
 				}),

@@ -107,13 +107,15 @@ func (c *channel) end() error {
 	const inTime = 5 * time.Second // the question fails at once where the channel is gone: one that waits is only not answered
 	asked := make(chan error, 1)
 	go func() {
+		defer c.recovered("end of input", c.id)
 		_, err := c.raw.SendRequest("keepalive@openssh.com", true, nil)
 		asked <- err
 	}()
 	select {
 	case err := <-asked:
 		if err != nil {
-			return router.ErrClientGone
+			c.cancel(router.ErrClientGone) // before the command hears of it
+			return context.Cause(c.ctx)
 		}
 	case <-c.ctx.Done():
 		return context.Cause(c.ctx)

@@ -70,7 +70,7 @@ func (s *Server) handle(sess ssh.Session) {
 	err := s.answer(ch, &router.Request{
 		Connection: ch.conn.id, Session: ch.id, Remote: sess.RemoteAddr().String(),
 		Line:  sess.RawCommand(),
-		Stdin: input{sess, ch}, Stdout: textWriter{stdout, terminal != nil}, Stderr: text, Bytes: router.Bytes{Stdout: stdout, Stderr: stderr},
+		Stdin: input{sess, sync.OnceValue(ch.end)}, Stdout: textWriter{stdout, terminal != nil}, Stderr: text, Bytes: router.Bytes{Stdout: stdout, Stderr: stderr},
 		Terminal: terminal, Signals: ch.signals, NoColor: noColor,
 	})
 	if !router.IsQuiet(err) {
@@ -98,13 +98,13 @@ func (s *Server) answer(ch *channel, req *router.Request) (err error) {
 // broke in the middle, and half an upload must not pass for a whole one. Where it broke, Read returns why.
 type input struct {
 	io.Reader
-	channel *channel
+	end func() error
 }
 
 func (in input) Read(p []byte) (int, error) {
 	n, err := in.Reader.Read(p)
 	if err == io.EOF {
-		err = in.channel.end()
+		err = in.end()
 	}
 	return n, err
 }

@@ -1,0 +1,23 @@
+package commands
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"nomadctld/backends"
+	"nomadctld/router"
+)
+
+func TestAPayloadThatIsCutIsNotDispatched(t *testing.T) {
+	cut := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(router.ErrClientGone))
+	for _, kind := range []string{"optional", "required"} {
+		var job backends.JobDetail
+		job.Schedule.Payload = kind
+		if payload, err := new(dispatch).payload(t.Context(), &router.Request{Stdin: cut}, job); !errors.Is(err, router.ErrClientGone) {
+			t.Errorf("%s: got %q, %v", kind, payload, err)
+		}
+	}
+}
