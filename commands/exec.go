@@ -34,7 +34,7 @@ func (e *exec) Spec() router.Spec {
 The words after the selector reach the program as they are; flags of exec stand before it. After -c comes a line for the
 shell, untouched: exec ID -c 'ls | wc -l'. With a terminal (ssh -t) it is as at a local shell, Ctrl-C, Ctrl-P and Ctrl-Z
 included; without, stdin, stdout and stderr are kept apart, byte for byte. When you go away the program gets HUP, then
-TERM, then KILL, and no end of input that you have not sent. The environment variable
+TERM, then KILL and, if these reach it, no end of input that you have not sent. The environment variable
 ` + backends.SessionVariable + ` is added to the program's, to find it by.
 
 The exit code is the program's, 128+n if signal n ended it; 125 if it could not be started or what became of it is not

@@ -121,15 +121,11 @@ type ending struct {
 // finish says what came of the attachment when the stream has ended, or is not wanted any more.
 func (a *attachment) finish(ctx context.Context) (int, error) {
 	out, node := a.out, a.place.Node
-	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
-	}
-	select {
-	case <-out.broken:
-		return 0, out.failure
-	default:
-	}
 	switch status := out.wire.status.Load(); {
+	case ctx.Err() != nil:
+		return 0, context.Cause(ctx)
+	case out.failure != nil:
+		return 0, out.failure
 	case status == 0:
 		return 0, explain(ctx, node, errors.Join(out.end, io.EOF))
 	case !out.wire.accepted():

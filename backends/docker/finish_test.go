@@ -84,8 +84,8 @@ func (d *scripted) open(t *testing.T) (*Docker, backends.Place) {
 	return mustOpen(t, Settings{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")}), in
 }
 
-func framed(text string) []byte {
-	return append(binary.BigEndian.AppendUint32([]byte{1, 0, 0, 0}, uint32(len(text))), text...)
+func framed(stream byte, text string) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{stream, 0, 0, 0}, uint32(len(text))), text...)
 }
 
 // reset closes a connection so that the other side hears that something was lost.
@@ -103,7 +103,7 @@ func TestOutputThatCannotBePassedOnIsNeverASuccess(t *testing.T) {
 		d := &scripted{}
 		d.stream = func(conn *net.TCPConn) {
 			d.end(0)
-			conn.Write(framed("hello\n"))
+			conn.Write(framed(1, "hello\n"))
 			conn.Close()
 		}
 		docker, in := d.open(t)
@@ -136,7 +136,7 @@ func TestAnAnswerThatFailsOnceDoesNotLoseTheExitCode(t *testing.T) {
 	d.stream = func(conn *net.TCPConn) {
 		d.end(7)
 		d.refuses.Store(2)
-		conn.Write(framed("hello\n"))
+		conn.Write(framed(1, "hello\n"))
 		conn.Close()
 	}
 	docker, in := d.open(t)
@@ -152,7 +152,7 @@ func TestASignalThatFailsDoesNotEndTheInput(t *testing.T) {
 	d := &scripted{deaf: true}
 	ended := make(chan time.Time, 1)
 	d.stream = func(conn *net.TCPConn) {
-		conn.Write(framed("begun\n"))
+		conn.Write(framed(1, "begun\n"))
 		conn.Read(make([]byte, 1))
 		ended <- time.Now()
 		d.end(129)
@@ -180,10 +180,10 @@ func TestASignalThatFailsDoesNotEndTheInput(t *testing.T) {
 func TestAnAttachmentWhoseStreamBrokeIsNeverASuccess(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*net.TCPConn){
-		"half a frame":             func(conn *net.TCPConn) { conn.Write(framed("hello\n")[:10]); conn.Close() },
-		"a frame and a reset":      func(conn *net.TCPConn) { conn.Write(framed("hello\n")); reset(conn) },
+		"half a frame":             func(conn *net.TCPConn) { conn.Write(framed(1, "hello\n")[:10]); conn.Close() },
+		"a frame and a reset":      func(conn *net.TCPConn) { conn.Write(framed(1, "hello\n")); reset(conn) },
 		"no frames":                func(conn *net.TCPConn) { io.WriteString(conn, "hello, there are no frames here"); conn.Close() },
-		"half a frame and a reset": func(conn *net.TCPConn) { conn.Write(framed("hello\n")[:10]); reset(conn) },
+		"half a frame and a reset": func(conn *net.TCPConn) { conn.Write(framed(1, "hello\n")[:10]); reset(conn) },
 	} {
 		for _, containerFirst := range []bool{false, true} {
 			told := make(chan struct{})
@@ -213,11 +213,11 @@ func TestTheLastOutputOfAnAttachedTaskMayBeLate(t *testing.T) {
 	told := make(chan struct{})
 	d := &scripted{wait: func(w http.ResponseWriter, _ *http.Request) { <-told; io.WriteString(w, `{"StatusCode":3}`) }}
 	d.stream = func(conn *net.TCPConn) {
-		conn.Write(framed("first\n"))
+		conn.Write(framed(1, "first\n"))
 		d.end(3)
 		close(told)
 		time.Sleep(3 * time.Second)
-		conn.Write(framed("last\n"))
+		conn.Write(framed(1, "last\n"))
 		conn.Close()
 	}
 	docker, in := d.open(t)
@@ -233,7 +233,7 @@ func TestAnAttachedTasksExitCodeIsAskedForWhereWaitingForItBroke(t *testing.T) {
 	broke := make(chan struct{})
 	d := &scripted{wait: func(http.ResponseWriter, *http.Request) { close(broke); panic(http.ErrAbortHandler) }}
 	d.stream = func(conn *net.TCPConn) {
-		conn.Write(framed("hello\n"))
+		conn.Write(framed(1, "hello\n"))
 		<-broke
 		time.Sleep(500 * time.Millisecond) // by then it has been heard of
 		conn.Close()

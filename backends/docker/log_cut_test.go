@@ -3,7 +3,6 @@ package docker
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -64,7 +63,7 @@ func (d *logDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				continue
 			}
 			text := at.Format(timeFormat) + " " + line
-			w.Write(append(binary.BigEndian.AppendUint32([]byte{stream, 0, 0, 0}, uint32(len(text))), text...))
+			w.Write(framed(stream, text))
 			sent++
 		}
 		w.(http.Flusher).Flush()
