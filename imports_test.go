@@ -32,7 +32,7 @@ var mayImport = map[string][]string{
 	"internal/nomadtest":   {"internal/sim"},
 	"internal/picture":     {"internal/demo"},
 	"internal/render":      {"internal/escape"},
-	"internal/sshd":        {"acl", "internal/escape", "router"},
+	"internal/sshd":        {"acl", "internal/audit", "internal/escape", "router"},
 	"router":               {"acl", "backends", "internal/audit", "internal/escape", "internal/nearest", "internal/nomadcli", "internal/ops"},
 }
 

@@ -42,6 +42,7 @@ func audited(log *audit.Log, required bool, problems *slog.Logger) Middleware {
 
 // ended returns the event of something that has ended with err now.
 func ended(event audit.Event, err error) audit.Event {
+	event.Kind = audit.End
 	event.Duration = time.Since(event.Time).Seconds()
 	event.ExitCode = Code(err)
 	if len(Lines(err)) > 0 {

@@ -4,8 +4,22 @@ package audit
 
 import "time"
 
+// Kind is what an event records.
+type Kind string
+
+// A command has a start event before it does anything and an end event when it is over, joined by Event.Session.
+const (
+	Start        Kind = "start"         // a command is about to run
+	End          Kind = "end"           // a command has finished
+	Login        Kind = "login"         // a client proved its key
+	LoginRefused Kind = "login_refused" // a client failed to prove a key that some user has, or offered only unknown keys
+	Disconnect   Kind = "disconnect"    // a connection that had logged in was closed
+	Killed       Kind = "killed"        // the gateway killed a program whose session had no end event
+)
+
 // Event is one command. Every string is as it came from the client or the cluster; Log escapes what could harm.
 type Event struct {
+	Kind       Kind      `json:"event"`
 	Time       time.Time `json:"time"`       // of its beginning, UTC
 	Connection string    `json:"connection"` // the same for all sessions of a connection
 	Session    string    `json:"session"`

@@ -15,6 +15,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"nomadctld/acl"
+	"nomadctld/internal/audit"
 	"nomadctld/router"
 )
 
@@ -25,6 +26,7 @@ type Server struct {
 	Handler  router.Handler
 	Limits   Limits
 	Log      *slog.Logger
+	Record   func(audit.Event) // logins, refused logins and disconnects; nil: they are not recorded
 
 	ssh  *ssh.Server
 	life context.Context // ends when commands have to
