@@ -450,9 +450,11 @@ func TestSilentConnectionsAreClosed(t *testing.T) {
 		conn.Read(make([]byte, 1)) // the server has begun to serve it
 		silent = append(silent, conn)
 	}
-	if _, err := s.dial(t, "ann", s.ann); err == nil {
-		t.Error("a third connection got in while two had not proven a key")
+	first, err := s.dial(t, "ann", s.ann) // a quarter of the slots is for one network, so this takes the oldest one's
+	if err != nil {
+		t.Fatalf("while two connections were silent: %v", err)
 	}
+	first.Close()
 	for _, conn := range silent {
 		conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 		if _, err := io.Copy(io.Discard, conn); errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
