@@ -53,8 +53,6 @@ type connection struct {
 // attempt is a login and the fingerprint of a key, as a client that has proven nothing sent them.
 type attempt struct{ login, key string }
 
-func (a attempt) String() string { return a.login + " " + a.key }
-
 func newConnection(conn net.Conn, limits Limits) *connection {
 	var id [4]byte
 	rand.Read(id[:])

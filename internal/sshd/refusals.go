@@ -83,7 +83,10 @@ func (r *refusals) failed(c *connection, err error) {
 	case len(tried) > 0:
 		words := make([]string, len(tried))
 		for i, a := range tried {
-			words[i] = a.String()
+			words[i] = a.key
+			if a.login != tried[0].login {
+				words[i] += " as " + a.login
+			}
 		}
 		r.login(c, r.refused, "login failed", tried[0], errors.New("no such user with that key: "+strings.Join(words, ", ")))
 	case errors.As(err, &none):
@@ -124,11 +127,12 @@ func leftEarly(err error) bool {
 		strings.HasPrefix(err.Error(), "ssh: disconnect")
 }
 
+const maxErrorText = 600 // bytes
+
 // cutText returns the beginning of a text that may hold what an unknown client sent.
 func cutText(text string) string {
-	const most = 1000
-	if len(text) > most {
-		return strings.ToValidUTF8(text[:most], "") + "..."
+	if len(text) > maxErrorText {
+		return strings.ToValidUTF8(text[:maxErrorText], "") + "..."
 	}
 	return text
 }
