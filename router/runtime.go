@@ -38,6 +38,10 @@ type Runtimes struct {
 	Nomad  map[string]backends.Runtime // by tier
 	Way    Way
 
+	// What each user may have at a time on one cluster, which Cluster returns for a tier; nil: any number, and a tier is one.
+	Programs, Logs *backends.Quota
+	Cluster        func(tier string) string
+
 	viewers backends.Viewers
 
 	mu     sync.Mutex
@@ -65,6 +69,11 @@ func (t *taskRuntime) Inspect(ctx context.Context) (json.RawMessage, error) {
 }
 
 func (t *taskRuntime) Exec(ctx context.Context, p backends.Program) (int, error) {
+	leave, err := t.Programs.Take(ctx, t.cluster())
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
 	runtime, place, err := t.choose(ctx)
 	if err != nil {
 		return 0, err
@@ -73,6 +82,11 @@ func (t *taskRuntime) Exec(ctx context.Context, p backends.Program) (int, error)
 }
 
 func (t *taskRuntime) Attach(ctx context.Context, a backends.Attachment) (int, error) {
+	leave, err := t.Programs.Take(ctx, t.cluster())
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
 	runtime, place, err := t.choose(ctx)
 	if err != nil {
 		return 0, err
@@ -82,6 +96,11 @@ func (t *taskRuntime) Attach(ctx context.Context, a backends.Attachment) (int, e
 
 // Log takes Docker's log driver where it can be read, else Nomad's files, which outlive the container.
 func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error {
+	leave, err := t.Logs.Take(ctx, t.cluster())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	runtime, place, err := t.choose(ctx)
 	if err != nil {
 		return err
@@ -106,6 +125,13 @@ func (t *taskRuntime) log(ctx context.Context, runtime backends.Runtime, place b
 		return runtime.Log(ctx, place, q, each)
 	}
 	return t.viewers.Follow(ctx, runtime, place, q, each)
+}
+
+func (t *taskRuntime) cluster() string {
+	if t.Cluster == nil {
+		return t.place.Allocation.Tier
+	}
+	return t.Cluster(t.place.Allocation.Tier)
 }
 
 // choose returns the runtime that reaches the task.
