@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -141,6 +142,39 @@ func TestDeployUnitIsValidAndTight(t *testing.T) {
 	}
 	if said, _ := verify(text + "\n[Service]\nNoSuchKey=yes\n"); !strings.Contains(said, "NoSuchKey") {
 		t.Errorf("a key that does not exist passes: %s", said)
+	}
+}
+
+// TestDeployMemory: both bound the memory, and GOMEMLIMIT is below the bound at which the kernel kills, with room for what is
+// not Go's heap.
+func TestDeployMemory(t *testing.T) {
+	t.Parallel()
+	for file, patterns := range map[string][3]string{
+		"deploy/nomadctld.service":   {`(?m)^MemoryMax=(\d+)M$`, `(?m)^Environment=GOMEMLIMIT=(\d+)MiB$`, `(?m)^TasksMax=(\d+)$`},
+		"deploy/nomadctld.nomad.hcl": {`(?m)^\s+memory = (\d+)$`, `(?m)^\s+GOMEMLIMIT = "(\d+)MiB"$`, `(?m)^\s+pids_limit += (\d+)$`},
+	} {
+		var numbers [3]int
+		for i, pattern := range patterns {
+			found := regexp.MustCompile(pattern).FindAllStringSubmatch(readFile(t, file), -1)
+			if len(found) != 1 {
+				t.Fatalf("%s: got %q for %s, want one", file, found, pattern)
+			}
+			numbers[i], _ = strconv.Atoi(found[0][1])
+		}
+		if memory, limit := numbers[0], numbers[1]; limit*10 > memory*8 || limit*2 < memory {
+			t.Errorf("%s: got GOMEMLIMIT %d of %d MiB, want half to four fifths", file, limit, memory)
+		}
+	}
+}
+
+// TestDeploySignals: nothing stops a gateway with a signal that is not meant for that, or that does nothing.
+func TestDeploySignals(t *testing.T) {
+	t.Parallel()
+	for file, stop := range map[string]string{"deploy/nomadctld.service": "KillSignal=SIGTERM", "deploy/nomadctld.nomad.hcl": `kill_signal  = "SIGTERM"`, "Dockerfile": "STOPSIGNAL SIGTERM"} {
+		text := readFile(t, file)
+		if !strings.Contains(text, stop) || regexp.MustCompile(`HUP|ExecReload|change_signal`).MatchString(text) {
+			t.Errorf("%s: want %q, and no other signal", file, stop)
+		}
 	}
 }
 
