@@ -37,7 +37,7 @@ var Reference = []Section{
 		{fmt.Sprintf("bind = %q", defaultBind), false, fmt.Sprintf("Where it listens. Without: %q, which is every address.", defaultBind)},
 		{`dockerport = "2375"`, true, "The port of the nodes' Docker daemons where docker.host does not name one."},
 		{`dockerapi = "1.41"`, true, "The version of Docker's API. Without: the highest that both speak."},
-		{`nomadbinary = "/usr/local/bin/nomad"`, true, "The nomad binary that the command raw runs."},
+		{`nomadbinary = "/usr/local/bin/nomad"`, true, "The nomad binary that the command raw runs, Nomad 1.7 or newer."},
 	}},
 	{Table: "alias", About: "Command lines with a name of their own: ssh gw psp. A command of the same name wins.", Keys: []Key{
 		{`psp = "ps --tier production"`, false, "What psp stands for; what follows it on the line is added."},
@@ -91,7 +91,7 @@ var Reference = []Section{
 		{`idle = "1h"`, true, `Close a connection on which nothing moves for so long. Without, or "0s": never.`},
 	}},
 	{Table: "raw", About: "The nomad binary, for those who are granted raw.", Keys: []Key{
-		{fmt.Sprintf("user = %q", defaultRawUser), false, "Whom it runs as if the gateway is root. What else runs as the same user can read the token; an account of its own is best."},
+		{fmt.Sprintf("user = %q", defaultRawUser), false, "Whom it runs as if the gateway is root. While it runs, other programs of the same user can send requests with the token; give it an account of its own: useradd --system --shell /usr/sbin/nologin nomadctld-raw."},
 		{`allow = ["job status", "node status"]`, true, "The commands that are allowed. Without: all that are known to be safe."},
 	}},
 	{Table: "metrics", About: "", Keys: []Key{
