@@ -19,6 +19,10 @@ func authenticate(users *acl.Directory) Middleware {
 				return errors.New("your key is no longer accepted; ask the gateway's operator")
 			}
 			req.User = user
+			if req.Refused != nil {
+				req.Event.Decision = audit.Denied
+				return req.Refused
+			}
 			return next(ctx, req)
 		}
 	}

@@ -20,6 +20,7 @@ type Request struct {
 	Session     string // ID
 	Remote      string // address and port
 	Line        string // the command line as received
+	Refused     error  // why a limit of the connection's user lets no command begin; nil: it does
 
 	Stdin    io.Reader
 	Stdout   io.Writer // text: \n becomes \r\n where the client has a terminal

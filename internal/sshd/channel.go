@@ -3,6 +3,7 @@ package sshd
 import (
 	"context"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -136,7 +137,7 @@ func (c *channel) start(req *gossh.Request) bool {
 		return false
 	}
 	c.started = true
-	c.conn.active()
+	c.conn.commanded()
 	return true
 }
 
@@ -204,10 +205,16 @@ func (c *channel) env(payload []byte) bool {
 	return true
 }
 
-// signal passes a signal on to the command.
+// signals are those that RFC 4254 names, and those of Linux that OpenSSH has no word for: a program may want them.
+var signals = []string{
+	"ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2",
+	"BUS", "CHLD", "CONT", "IO", "PROF", "PWR", "STOP", "SYS", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "VTALRM", "WINCH", "XCPU", "XFSZ",
+}
+
+// signal passes a signal on to the command. A name that is none could be of any length, and would wait in memory.
 func (c *channel) signal(payload []byte) bool {
 	var signal struct{ Name string }
-	return gossh.Unmarshal(payload, &signal) == nil && c.signals.Deliver(signal.Name)
+	return gossh.Unmarshal(payload, &signal) == nil && slices.Contains(signals, signal.Name) && c.signals.Deliver(signal.Name)
 }
 
 // noting notes on the connection that data has moved.
