@@ -329,6 +329,8 @@ func notRunning(task string, err error) error {
 	var gone *dockerclient.NoSuchContainer
 	var answer *dockerclient.Error
 	switch {
+	case errors.As(err, &answer) && declines(answer):
+		return err
 	case errors.As(err, &gone), hasStatus(err, http.StatusNotFound):
 		return sayf("the container of task %s %w (any more)", shown(task), backends.ErrNoTask)
 	case errors.As(err, &answer) && answer.Status == http.StatusConflict && strings.Contains(answer.Message, "paused"):
