@@ -27,6 +27,7 @@ func (e *exec) Spec() router.Spec {
 		Short:    "Run a program in a task, or a shell",
 		Target:   router.TargetTask,
 		Set:      router.Enter,
+		Rights:   map[string]router.Set{userRight: router.Admin},
 		Terminal: true,
 		Program:  true,
 		Long: selectorHelp + `
@@ -41,17 +42,25 @@ The exit code is the program's, 128+n if signal n ended it; 125 if it could not 
 known, 126 if it cannot be executed, 127 if it is not there.`,
 		Flags: func(f *pflag.FlagSet) {
 			f.StringVar(&e.shell, "shell", "/bin/sh", "the `SHELL` to run, alone or for -c")
-			f.StringVarP(&e.user, "user", "u", "", "run as this `USER`, name or ID, with :GROUP if need be (through Docker)")
+			f.StringVarP(&e.user, "user", "u", "", "run as this `USER`, name or ID, with :GROUP if need be (through Docker); needs the right exec-user")
 			f.StringVarP(&e.dir, "workdir", "w", "", "run in this `DIR` of the task")
 			f.StringArrayVarP(&e.env, "env", "e", nil, "add `K=V` to the environment; may be repeated")
 		},
 	}
 }
 
+// userRight is what it takes to run a program as another user than the task's, who may be root.
+const userRight = "exec-user"
+
 func (e *exec) Run(ctx context.Context, req *router.Request) error {
 	argv, err := e.argv(req)
 	if err != nil {
 		return router.Exit(2, err)
+	}
+	if e.user != "" {
+		if err := req.Need(userRight); err != nil {
+			return err
+		}
 	}
 	p := backends.Program{
 		Argv: argv, User: e.user, Dir: e.dir, Session: req.Session + sessionEnd, Env: e.env,

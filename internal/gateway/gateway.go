@@ -52,23 +52,24 @@ type parts struct {
 
 // Check returns what of c, though well-formed, no gateway could be built from. It contacts nobody and leaves no trace.
 func Check(c *config.Config) error {
-	_, err := build(c)
+	_, err := build(c, nil)
 	return err
 }
 
-func build(c *config.Config) (p parts, err error) {
+// build contacts nobody. log, which may be nil, hears of what shows later.
+func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 	clients, err := nomad.Open(clusterTiers(c.Tiers)...)
 	if err != nil {
 		return p, err
 	}
 	containers, err := docker.Open(docker.Settings{
-		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: backends.TLS(c.Docker.TLS),
+		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: backends.TLS(c.Docker.TLS), Log: log,
 	})
 	if err != nil {
 		return p, err
 	}
 	p.clusters, p.operations = map[string]*backends.Shared{}, map[string]backends.Operations{}
-	p.runtimes = &router.Runtimes{Docker: containers, Nomad: map[string]backends.Runtime{}, Way: router.Way(c.Docker.Exec)}
+	p.runtimes = &router.Runtimes{Docker: containers, Nomad: map[string]backends.Runtime{}, Way: router.Way(c.Docker.Exec), Refuse: c.Docker.Refuse}
 	for tier, client := range clients {
 		p.clusters[tier] = backends.Share(client)
 		p.runtimes.Nomad[tier] = client
@@ -98,7 +99,7 @@ func build(c *config.Config) (p parts, err error) {
 
 // Listen builds the gateway that c describes and begins to listen. It contacts no cluster.
 func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
-	p, err := build(c)
+	p, err := build(c, log)
 	if err != nil {
 		return nil, err
 	}
