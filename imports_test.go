@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"backends/backendtest": {"backends"},
 	"backends/docker":      {"backends"},
 	"backends/nomad":       {"backends"},
-	"commands":             {"backends", "internal/escape", "internal/ops", "internal/render", "router"},
+	"commands":             {"backends", "internal/escape", "internal/ops", "internal/pattern", "internal/render", "router"},
 	"config":               {"internal/nearest"},
 	"internal/audit":       {"internal/escape"},
 	"internal/demo":        {"config", "internal/gateway", "internal/sim", "internal/sshfiles", "router"},

@@ -48,6 +48,7 @@ func (g Gateway) Handler() Handler {
 		alias(g.Aliases),
 		route,
 		interruptible,
+		bounded(new(inMemory)),
 		authorize(g.Tiers, g.Clusters, g.Runtimes, &background{g.Ops, g.Audit, g.Log, g.Operations}, g.Raw),
 	)
 }

@@ -12,6 +12,9 @@ import (
 // maxLine is how long a command line may be, in bytes: Linux's limit for one argument of a program.
 const maxLine = 128 << 10
 
+// maxWords is how many words a command line may have. Each takes up many times its own length in memory.
+const maxWords = 10_000
+
 // Split returns the words of a command line by the rules of a POSIX shell's quoting. Nothing is expanded and
 // nothing is a comment. A line that is too long, is not text or does not end its quotes is an error.
 func Split(line string) ([]string, error) {
@@ -22,6 +25,11 @@ func Split(line string) ([]string, error) {
 		return nil, errors.New("the command line is not valid UTF-8")
 	case strings.ContainsRune(line, 0):
 		return nil, errors.New("the command line holds a NUL byte")
+	}
+	if len(line) > maxWords { // a word has a byte, and a space before it
+		if n := len(starts(line)); n > maxWords {
+			return nil, fmt.Errorf("the command line has too many words: %d, at most %d", n, maxWords)
+		}
 	}
 	words, err := shlex.Split(escapeComments(line))
 	if err != nil {

@@ -48,6 +48,7 @@ type Request struct {
 	Part       Part                 // likewise, for TargetPart: of Job
 	Runtime    Runtime              // authorize: that of Task
 
+	found      func()                      // bounded: to be called when authorize has found what the command is about; may be nil
 	line       string                      // alias: the command line after its expansion; Words are its words
 	runtimes   *Runtimes                   // authorize
 	clusters   map[string]*backends.Shared // authorize
