@@ -67,7 +67,7 @@ func psJSON(jobs []backends.Job, usage map[string]backends.Usage) psOutput {
 // taskless returns the state of the tasks of an allocation that has none to tell of: its node has not begun, or it
 // ended before that.
 func taskless(a backends.Allocation) string {
-	if a.Finished() || a.Status == "failed" {
+	if a.Terminal() {
 		return "dead"
 	}
 	return "pending"
