@@ -15,7 +15,7 @@ func TestReasonsAreTheSchedulersFigures(t *testing.T) {
 		DimensionExhausted: map[string]int{"memory": 2},
 		ClassExhausted:     map[string]int{"big": 2},
 		QuotaExhausted:     []string{"cpu"},
-	})
+	}, where{})
 	want := []string{
 		`constraint "${attr.kernel.name} = windows" filtered 1 node`, `constraint "${node.class} = b" filtered 2 nodes`,
 		`class "small" filtered 3 nodes`, "memory exhausted on 2 nodes", `class "big" exhausted on 2 nodes`, "quota cpu exhausted",
@@ -23,10 +23,10 @@ func TestReasonsAreTheSchedulersFigures(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := reasons(&api.AllocationMetric{}); !slices.Equal(got, []string{"no node is eligible"}) {
+	if got := reasons(&api.AllocationMetric{}, where{}); !slices.Equal(got, []string{"no node is eligible"}) {
 		t.Errorf("no nodes: got %q", got)
 	}
-	if got := reasons(nil); got != nil {
+	if got := reasons(nil, where{}); got != nil {
 		t.Errorf("nothing: got %q", got)
 	}
 }
