@@ -76,7 +76,7 @@ func (in where) missing(m *api.AllocationMetric) []string {
 	}
 	var empty []string
 	for _, name := range slices.Sorted(maps.Keys(m.NodesAvailable)) {
-		if m.NodesAvailable[name] == 0 { // Nomad before 1.5
+		if m.NodesAvailable[name] == 0 { // an older Nomad
 			empty = append(empty, name)
 		}
 	}
@@ -113,7 +113,7 @@ const sameClass = "computed class ineligible"
 func filtered(what, nodes string) string {
 	switch {
 	case what == sameClass:
-		return nodes + " ruled out with another of the same kind"
+		return nodes + " of the same kind as one that does not fit"
 	case strings.HasPrefix(what, "missing "), strings.HasPrefix(what, "invalid host network "), strings.HasPrefix(what, "CSI "),
 		what == "did not meet topology requirement":
 		return what + " on " + nodes
