@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,7 +66,8 @@ func (t *taskRuntime) Inspect(ctx context.Context) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.Docker.Inspect(ctx, place.Node, place.Task, place.Allocation.ID)
+	raw, err := t.Docker.Inspect(ctx, place.Node, place.Task, place.Allocation.ID)
+	return raw, t.withState(err)
 }
 
 func (t *taskRuntime) Exec(ctx context.Context, p backends.Program) (int, error) {
@@ -97,7 +99,22 @@ func (t *taskRuntime) enter(ctx context.Context, f func(backends.Runtime, backen
 	if r.without != nil && (errors.Is(err, backends.ErrUnsupported) || errors.Is(err, backends.ErrForbidden)) {
 		err = fmt.Errorf("%w (%w)", err, r.without)
 	}
-	return code, err
+	return code, t.withState(err)
+}
+
+// withState returns err with why a task cannot be reached, where the state of its allocation tells.
+func (t *taskRuntime) withState(err error) error {
+	if !errors.Is(err, backends.ErrUnreachable) {
+		return err
+	}
+	node := cmp.Or(t.place.Allocation.Node, "its node")
+	switch t.place.Allocation.Status {
+	case "unknown":
+		return fmt.Errorf("%w: %s is disconnected from Nomad, and the task may still be running there", err, node)
+	case "lost":
+		return fmt.Errorf("%w: the allocation was lost with %s", err, node)
+	}
+	return err
 }
 
 // admit refuses to let a program run in a task whose driver the configuration excludes.
@@ -141,16 +158,16 @@ func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(ba
 		return each(p)
 	})
 	if !begun && t.declined(ctx, r, err) {
-		return t.log(ctx, t.Nomad[place.Allocation.Tier], place, q, each)
+		return t.withState(t.log(ctx, t.Nomad[place.Allocation.Tier], place, q, each))
 	}
 	if !begun && errors.Is(err, backends.ErrNoLog) && runtime == backends.Runtime(t.Docker) && t.Way != WithDocker {
 		inFiles := t.log(ctx, t.Nomad[place.Allocation.Tier], place, q, each)
 		if q.Follow && errors.Is(inFiles, backends.ErrNoTimes) {
 			return err // there will be a container
 		}
-		return inFiles
+		return t.withState(inFiles)
 	}
-	return err
+	return t.withState(err)
 }
 
 func (t *taskRuntime) log(ctx context.Context, runtime backends.Runtime, place backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
