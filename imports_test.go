@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"backends/nomad":       {"backends"},
 	"commands":             {"backends", "internal/escape", "internal/ops", "internal/pattern", "internal/render", "router"},
 	"config":               {"internal/nearest"},
-	"internal/audit":       {"internal/escape"},
+	"internal/audit":       {"internal/escape", "internal/linequeue"},
 	"internal/demo":        {"config", "internal/gateway", "internal/sim", "internal/sshfiles", "router"},
 	"internal/docs":        {"commands", "config", "router"},
 	"internal/gateway":     {"acl", "backends", "backends/docker", "backends/nomad", "commands", "config", "internal/audit", "internal/nomadcli", "internal/ops", "internal/sshd", "router"},

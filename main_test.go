@@ -97,6 +97,7 @@ func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Clus
 			"gc":       garbageCollect,
 			"goeson":   goesOn,
 			"hang":     hang,
+			"hangup":   hangup,
 			"huge":     huge,
 			"job":      registerJob,
 			"same":     same,

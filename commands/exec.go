@@ -30,6 +30,7 @@ func (e *exec) Spec() router.Spec {
 		Rights:   map[string]router.Set{userRight: router.Admin},
 		Terminal: true,
 		Program:  true,
+		Spawns:   true,
 		Long: selectorHelp + `
 
 The words after the selector reach the program as they are; flags of exec stand before it. After -c comes a line for the
@@ -45,6 +46,7 @@ known, 126 if it cannot be executed, 127 if it is not there.`,
 			f.StringVarP(&e.user, "user", "u", "", "run as this `USER`, name or ID, with :GROUP if need be (through Docker); needs the right exec-user")
 			f.StringVarP(&e.dir, "workdir", "w", "", "run in this `DIR` of the task")
 			f.StringArrayVarP(&e.env, "env", "e", nil, "add `K=V` to the environment; may be repeated")
+			router.Secret(f, "env")
 		},
 	}
 }
@@ -63,7 +65,7 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		}
 	}
 	p := backends.Program{
-		Argv: argv, User: e.user, Dir: e.dir, Session: req.Session + sessionEnd, Env: e.env,
+		Argv: argv, User: e.user, Dir: e.dir, Session: req.ProgramSession(), Env: e.env,
 	}
 	var out router.Bytes
 	p.Stdin, p.Signals, out = req.Take()
@@ -77,10 +79,6 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 	}
 	return programEnd(req.Runtime.Exec(ctx, p))
 }
-
-// sessionEnd keeps the name of a session from being the beginning of another's: programs are found by what their environment
-// contains.
-const sessionEnd = "."
 
 // argv returns the program's words.
 func (e *exec) argv(req *router.Request) ([]string, error) {

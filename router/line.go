@@ -73,13 +73,24 @@ func from(line string, n int) (string, error) {
 
 // starts returns where the words of a line begin, by the rules of Split.
 func starts(line string) (begins []int) {
+	for _, span := range spans(line) {
+		begins = append(begins, span[0])
+	}
+	return begins
+}
+
+// spans returns where the words of a line begin and end, by the rules of Split, also of one that Split refuses.
+func spans(line string) (spans [][2]int) {
 	var quote byte // the open quote; 0 outside
 	between, escaped := true, false
 	for i := range len(line) {
 		c := line[i]
 		space := quote == 0 && !escaped && strings.IndexByte(" \t\r\n", c) >= 0
-		if between && !space {
-			begins = append(begins, i)
+		switch {
+		case between && !space:
+			spans = append(spans, [2]int{i, len(line)})
+		case !between && space:
+			spans[len(spans)-1][1] = i
 		}
 		between = space
 		switch {
@@ -99,5 +110,5 @@ func starts(line string) (begins []int) {
 			quote = c
 		}
 	}
-	return begins
+	return spans
 }

@@ -30,12 +30,16 @@ import (
 // Grace is how long running commands get to end when the gateway is stopped.
 const Grace = 5 * time.Second
 
+// auditTimeout is how long the gateway waits, before it exits, for whoever reads the audit log from a pipe.
+const auditTimeout = time.Second
+
 // Commands returns the names of the built-in commands, which an alias in a configuration cannot replace.
 func Commands() []string { return router.Names() }
 
 // Gateway is ready to serve.
 type Gateway struct {
 	ops      *ops.Registry
+	audit    *audit.Log
 	server   *sshd.Server
 	listener net.Listener
 }
@@ -103,7 +107,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	events, err := audit.Open(c.Audit.File)
+	events, err := audit.Open(c.Audit.File, log)
 	if err != nil {
 		return nil, fmt.Errorf("audit log: %w (its folder has to be there, writable for the user that nomadctld runs as)", err)
 	}
@@ -133,9 +137,9 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		return nil, err
 	}
 	return &Gateway{
-		listener: listener, ops: registry,
+		listener: listener, ops: registry, audit: events,
 		server: &sshd.Server{
-			HostKeys: p.hostKeys, Users: users, Handler: handler, Log: log,
+			HostKeys: p.hostKeys, Users: users, Handler: handler, Log: log, Record: events.Record,
 			Limits: sshd.Limits{
 				Sessions: c.Limits.Sessions, Connections: c.Limits.Connections,
 				Unauthenticated: c.Limits.Unauthenticated, Idle: c.Limits.Idle,
@@ -163,6 +167,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	err := g.server.Serve(ctx, g.listener, Grace)
 	stop()
 	<-ended
+	g.audit.Close(auditTimeout)
 	return err
 }
 
