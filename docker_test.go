@@ -1,6 +1,12 @@
 package main
 
 import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"testing"
 
 	docker "github.com/fsouza/go-dockerclient"
@@ -43,7 +49,31 @@ func TestDockerScripts(t *testing.T) {
 	setUp := params.Setup
 	params.Setup = func(env *testscript.Env) error {
 		env.Setenv("DOCKER", host)
+		env.Setenv("DOCKER_READONLY", readOnlyDocker(t, host))
 		return setUp(env)
 	}
 	testscript.Run(t, params)
+}
+
+// readOnlyDocker is a proxy before a daemon that lets nothing be changed, as docker-socket-proxy is with POST=0.
+func readOnlyDocker(t *testing.T, host string) string {
+	target, err := url.Parse(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "docker" },
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, target.Scheme, target.Host+target.Path)
+		}},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			http.Error(w, "Forbidden by the proxy", http.StatusForbidden)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }

@@ -61,6 +61,7 @@ func wrote(ts *testscript.TestScript, neg bool, args []string) {
 //	fault hang METHOD PATH TIMES                there is no answer
 //	fault answer METHOD PATH TIMES STATUS BODY  the answer is this, and nothing is carried out
 //	fault fail JOB TIMES                        allocations that start do not come up
+//	fault drift JOB PENDING RUNNING DEAD QUEUED the job's summary counts so many more children of each status, and queued allocations
 //	fault heal                                  none of the above any more
 //
 // TIMES 0 is always.
@@ -85,6 +86,12 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 		c.FailNext("default", args[1], number(args[2]))
 		return
 	}
+	if args[0] == "drift" {
+		if !c.Drift("default", args[1], number(args[2]), number(args[3]), number(args[4]), number(args[5])) {
+			ts.Fatalf("there is no job %s", args[1])
+		}
+		return
+	}
 	f := sim.Fault{Method: args[1], Path: args[2], Times: number(args[3])}
 	switch args[0] {
 	case "cut":
@@ -99,6 +106,37 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no fault %s", args[0])
 	}
 	c.Inject(f)
+}
+
+// clientAgent is client kill NODE and client start NODE. The first kills the client agent of a node of the simulated
+// cluster, and waits until the servers have noticed: the node is down or, where a group with disconnect { lost_after } runs
+// on it, disconnected. Its programs go on. The second starts the agent again, or that of a new node, and waits until the
+// node is ready and its client has reported what became of its allocations. The scenario has one node, node-1.
+func clientAgent(ts *testscript.TestScript, _ bool, args []string) {
+	c := simOf(ts)
+	if len(args) != 2 {
+		ts.Fatalf("usage: client kill|start NODE")
+	}
+	switch args[0] {
+	case "kill":
+		c.KillClient(args[1])
+		poll(ts, args[1]+" is no longer ready", func() error {
+			if status := c.NodeStatus(args[1]); status == "ready" {
+				return fmt.Errorf("it is %s", status)
+			}
+			return nil
+		})
+	case "start":
+		c.StartClient(args[1])
+		poll(ts, args[1]+" has reported", func() error {
+			if !c.Reported(args[1]) {
+				return fmt.Errorf("it is %s", c.NodeStatus(args[1]))
+			}
+			return nil
+		})
+	default:
+		ts.Fatalf("no client %s", args[0])
+	}
 }
 
 // asked PATTERN MOST fails unless the simulated cluster was asked for the route at least once and at most MOST times.
@@ -133,12 +171,20 @@ func askedIn(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // process is the gateway that serve has started; kill is nil before that.
-type process struct{ kill func() }
+type process struct {
+	kill   func()
+	stdout *os.File // the end of its standard output from which nobody reads, or nil
+}
 
 var serving = regexp.MustCompile(`msg=serving address=(\S+)`)
 
-// startProcess is serve [FILE]: a gateway as that of the command gateway, but a process of its own, which crash kills.
+// startProcess is serve [-unread] [FILE]: a gateway as that of the command gateway, but a process of its own, which crash
+// kills. With -unread its standard output is a pipe from which nobody reads, and which hangup closes.
 func startProcess(ts *testscript.TestScript, _ bool, args []string) {
+	unread := len(args) > 0 && args[0] == "-unread"
+	if unread {
+		args = args[1:]
+	}
 	file := writeConfig(ts, args)
 	log, err := os.OpenFile(ts.MkAbs("gateway.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
@@ -147,10 +193,17 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	cmd := exec.Command("nomadctld", "-config", file)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, ts.Getenv("WORK")
+	p := ts.Value("process").(*process)
+	if unread {
+		reader, writer, err := os.Pipe()
+		ts.Check(err)
+		p.stdout, cmd.Stdout = reader, writer
+		defer writer.Close()
+		ts.Defer(func() { reader.Close() })
+	}
 	ts.Check(cmd.Start())
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
-	p := ts.Value("process").(*process)
 	p.kill = func() { cmd.Process.Kill(); <-ended }
 	ts.Defer(p.kill)
 	var address string
@@ -164,6 +217,11 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 		return nil
 	})
 	useGateway(ts, address)
+}
+
+// hangup closes the pipe of serve -unread.
+func hangup(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(ts.Value("process").(*process).stdout.Close())
 }
 
 // crash kills the process that serve has started, as a loss of power would.

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,12 +32,7 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 	"parameterized": func(id, _ string) *api.Job { return nomadtest.Parameterized(id) },
 
 	// Three allocations.
-	"three": func(id, mode string) *api.Job {
-		job := nomadtest.Scalable(id, mode)
-		job.TaskGroups[0].Count = new(3)
-		sleeps(job.TaskGroups[0].Tasks[0])
-		return job
-	},
+	"three": three,
 	// A group "web" of two tasks, web and side, and a group "db", both without limits to their counts.
 	"groups": func(id, mode string) *api.Job {
 		job := nomadtest.Canary(id, mode)
@@ -50,6 +48,38 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		job.TaskGroups = append(job.TaskGroups, &db)
 		return job
 	},
+	// A service of one allocation that is unknown for an hour when its node disconnects, and is not replaced.
+	"disconnect": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, mode)
+		job.TaskGroups[0].Scaling = nil
+		job.TaskGroups[0].Disconnect = &api.DisconnectStrategy{LostAfter: new(time.Hour), Replace: new(false)}
+		return job
+	},
+	// Two allocations that are not restarted and not rescheduled when they fail.
+	"given-up": func(id, mode string) *api.Job {
+		return unrestarted(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
+	},
+	// Two allocations that are not restarted, and rescheduled an hour after they fail.
+	"rescheduled": func(id, mode string) *api.Job {
+		return unrestarted(id, mode, &api.ReschedulePolicy{
+			Unlimited: new(true), Delay: new(time.Hour), DelayFunction: new("constant"), MaxDelay: new(time.Hour),
+		})
+	},
+	// A service that only a node in the datacenter MODE, such as dc9, could run. It is settled at once.
+	"elsewhere": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, "a")
+		job.Datacenters = []string{mode}
+		return job
+	},
+	// A system job.
+	"system": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, mode)
+		job.Type = new("system")
+		g := job.TaskGroups[0]
+		g.Count, g.Scaling, g.Update = nil, nil, nil
+		sleeps(g.Tasks[0])
+		return job
+	},
 	// A periodic job whose launches go on.
 	"busy": func(id, _ string) *api.Job {
 		job := nomadtest.Periodic(id)
@@ -63,6 +93,22 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		job.ParameterizedJob.Payload = mode
 		return job
 	},
+}
+
+func three(id, mode string) *api.Job {
+	job := nomadtest.Scalable(id, mode)
+	job.TaskGroups[0].Count = new(3)
+	sleeps(job.TaskGroups[0].Tasks[0])
+	return job
+}
+
+// unrestarted returns a service of two allocations without limits to their count, which are not restarted where they are.
+func unrestarted(id, mode string, reschedule *api.ReschedulePolicy) *api.Job {
+	job := three(id, mode)
+	g := job.TaskGroups[0]
+	g.Count, g.Scaling, g.ReschedulePolicy = new(2), nil, reschedule
+	g.RestartPolicy = &api.RestartPolicy{Attempts: new(0), Mode: new("fail")}
+	return job
 }
 
 func sleeps(t *api.Task) {
@@ -110,10 +156,26 @@ func unsettled(client *api.Client, id string) error {
 		}
 		return nil
 	}
+	if *job.Type == "system" {
+		for _, a := range allocations {
+			if a.DesiredStatus == "run" && a.ClientStatus == "running" && a.JobVersion == *job.Version {
+				return nil
+			}
+		}
+		return fmt.Errorf("of its %d allocations none runs", len(allocations))
+	}
 	d, _, err := client.Jobs().LatestDeployment(id, nil)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	evaluations, _, err := client.Jobs().Evaluations(id, nil)
+	if err != nil {
+		return err
+	}
+	blocked := func(e *api.Evaluation) bool { return e.Status == "blocked" }
+	switch {
+	case slices.ContainsFunc(evaluations, blocked):
+		return nil
 	case d == nil || d.JobVersion != *job.Version:
 		return fmt.Errorf("version %d has no deployment", *job.Version)
 	case d.Status == "successful" || d.Status == "failed":
@@ -131,6 +193,59 @@ func unsettled(client *api.Client, id string) error {
 
 func waitsForPromotion(g *api.DeploymentState) bool {
 	return g.DesiredCanaries > 0 && !g.Promoted && g.HealthyAllocs >= g.DesiredCanaries
+}
+
+// garbageCollect is gc JOB...: it waits until jobs are dead, with all of their allocations, and lets the cluster
+// garbage-collect them with their versions, as when their time has come. A job with a tagged version is an error. A real
+// Nomad would collect the jobs of all scripts, so the jobs are purged there instead. ! gc JOB... looks once at each job,
+// which has to be one that Nomad would not collect.
+func garbageCollect(ts *testscript.TestScript, neg bool, args []string) {
+	client := clusterClient(ts)
+	defer client.Close()
+	simulated := ts.Value("cluster").(nomadtest.Cluster).Sim
+	collect := func(id string) error {
+		if simulated != nil {
+			return simulated.Collect("default", id)
+		}
+		if err := kept(client, id); err != nil {
+			return err
+		}
+		_, _, err := client.Jobs().Deregister(id, true, nil)
+		return err
+	}
+	for _, id := range args {
+		if !neg {
+			poll(ts, id+" is garbage-collected", func() error { return collect(id) })
+		} else if collect(id) == nil {
+			ts.Fatalf("%s was garbage-collected", id)
+		}
+	}
+}
+
+// kept returns why Nomad would not garbage-collect a job.
+func kept(client *api.Client, id string) error {
+	versions, _, _, err := client.Jobs().Versions(id, false, nil)
+	if err != nil {
+		return err
+	}
+	for _, v := range versions {
+		if v.VersionTag != nil {
+			return fmt.Errorf("version %d is tagged %s", *v.Version, v.VersionTag.Name)
+		}
+	}
+	if j := versions[0]; *j.Status != "dead" || !*j.Stop && *j.Type != "batch" && *j.Type != "sysbatch" {
+		return fmt.Errorf("it is %s, and stopped: %v", *j.Status, *j.Stop)
+	}
+	allocations, _, err := client.Jobs().Allocations(id, true, nil)
+	if err != nil {
+		return err
+	}
+	for _, a := range allocations {
+		if a.ClientStatus == "running" || a.ClientStatus == "pending" {
+			return fmt.Errorf("allocation %s is %s", a.ID, a.ClientStatus)
+		}
+	}
+	return nil
 }
 
 func purge(ts *testscript.TestScript, client *api.Client, id string) {
@@ -281,4 +396,33 @@ func request(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s %s: %s: %s", args[0], args[1], answer.Status, text)
 	}
 	fmt.Fprintf(ts.Stdout(), "%s\n", text)
+}
+
+// upstream starts a server in the place of a cluster and sets UPSTREAM to its address. It answers with the token of the
+// request and the path; for /v1/redirect it sends the client to itself under another name.
+func upstream(ts *testscript.TestScript, _ bool, _ []string) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/redirect" {
+			_, port, _ := net.SplitHostPort(r.Host)
+			http.Redirect(w, r, "http://localhost:"+port+"/v1/other", http.StatusTemporaryRedirect)
+			return
+		}
+		fmt.Fprintf(w, "token: %s path: %s\n", r.Header.Get("X-Nomad-Token"), r.URL.Path)
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("UPSTREAM", server.URL)
+}
+
+// viaSocket is viasocket PATH: a program that asks as nomad does, through the socket of NOMAD_ADDR.
+func viaSocket() {
+	socket, _ := strings.CutPrefix(os.Getenv("NOMAD_ADDR"), "unix://")
+	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return net.Dial("unix", socket)
+	}}}
+	response, err := client.Get("http://127.0.0.1" + os.Args[1])
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	io.Copy(os.Stdout, response.Body)
 }

@@ -18,8 +18,8 @@ type Runtime interface {
 	// When ctx ends first, the program gets HUP, then TERM, then KILL within 10 seconds, and the error is the cause of
 	// ctx; a *LeftError around it says that the program could not be ended.
 	//
-	// Other errors: ErrNoTask, ErrNoProgram, ErrNotExecutable, ErrUnreachable, ErrUnsupported, ErrBusy, and what else kept the
-	// program from being started or its end from being known.
+	// Other errors: ErrNoTask, ErrNoProgram, ErrNotExecutable, ErrUnreachable, ErrUnsupported, ErrBusy, ErrDeclined, and what
+	// else kept the program from being started or its end from being known.
 	Exec(ctx context.Context, in Place, p Program) (code int, err error)
 
 	// Attach connects to the main process of a running task's container and returns its exit code when it has ended.
@@ -126,6 +126,10 @@ var (
 	ErrNoLog         = errors.New("there is no log")
 	ErrNoTimes       = errors.New("the log has no times")
 	ErrBusy          = errors.New("too many tasks are being entered or read")
+
+	// ErrDeclined: the runtime has answered that it does not serve such requests. It has started nothing and read no input,
+	// so another runtime may be asked.
+	ErrDeclined = errors.New("the runtime declines the request")
 )
 
 // LeftError is a program that runs on although it should have been ended.

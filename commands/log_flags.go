@@ -12,6 +12,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/pattern"
 	"nomadctld/router"
 )
 
@@ -35,12 +36,12 @@ func (l *logFlags) bind(f *pflag.FlagSet) {
 	l.set = f
 }
 
-// query returns what the flags ask of a log and which lines are shown; a nil pattern is all. Its errors have the exit
+// query returns what the flags ask of a log and which lines are shown; a nil re is all. Its errors have the exit
 // code 2.
-func (l *logFlags) query(now time.Time) (q backends.LogQuery, pattern *regexp.Regexp, err error) {
+func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp, err error) {
 	q = backends.LogQuery{Stdout: l.stdout || !l.stderr, Stderr: l.stderr || !l.stdout, Times: l.times, Lines: -1}
 	if l.grep != "" {
-		if pattern, err = regexp.Compile(l.grep); err != nil {
+		if re, err = pattern.Compile(l.grep); err != nil {
 			return q, nil, router.Exit(2, fmt.Errorf("--grep: %w", err))
 		}
 	}
@@ -51,11 +52,12 @@ func (l *logFlags) query(now time.Time) (q backends.LogQuery, pattern *regexp.Re
 	}
 	// With a time all of what is younger is meant, unless a number is given too.
 	if l.lines != "all" && (l.since == "" || l.set.Changed("lines")) {
-		if q.Lines, err = strconv.Atoi(l.lines); err != nil || q.Lines < 0 {
-			return q, nil, router.Exit(2, fmt.Errorf("--lines takes a number or all, not %q", l.lines))
+		// Atoi accepts a sign: -n +5 means from line 5 on in tail(1), which this is not.
+		if q.Lines, err = strconv.Atoi(l.lines); err != nil || q.Lines < 0 || l.lines[0] == '+' || l.lines[0] == '-' {
+			return q, nil, router.Exit(2, fmt.Errorf("--lines takes a number or all, not %.100q", l.lines))
 		}
 	}
-	return q, pattern, nil
+	return q, re, nil
 }
 
 var timeLayouts = []string{
@@ -77,7 +79,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time: write 10m, 2h, 3d, or 2026-11-22 14:05", text)
+	return time.Time{}, fmt.Errorf("%.100q is no time: write 10m, 2h, 3d, or 2026-11-22 14:05", text)
 }
 
 // explainLog says what to do about an error of a log.

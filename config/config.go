@@ -32,7 +32,7 @@ type General struct {
 	HostKeys    []string // files with a private key each; at least one
 	Bind        string   // host:port, ":2222" when the file has none
 	DockerPort  string   // 1 to 65535, or empty
-	DockerAPI   string   // such as 1.24; empty: negotiate
+	DockerAPI   string   // such as 1.44, spoken with the daemons that know it; empty: negotiate
 	NomadBinary string   // not checked: only raw needs it
 }
 
@@ -70,9 +70,10 @@ type User struct {
 
 // Docker says how a task is reached.
 type Docker struct {
-	Exec string // auto, docker or nomad
-	Host string // may contain {node} and {address}; empty: tcp://<node>:<dockerport>
-	TLS  TLS
+	Exec   string   // auto, docker or nomad
+	Host   string   // may contain {node} and {address}; empty: tcp://<node>:<dockerport>
+	Refuse []string // drivers of tasks that nobody may run programs in or attach to
+	TLS    TLS
 }
 
 // Auth names what else than a listed key proves a user.

@@ -60,7 +60,7 @@ func edit(t *testing.T, pairs ...string) string {
 }
 
 // The original's example loads as soon as its quote is mended and what it names exists.
-func TestOriginalExampleLoadsWithTwoWarnings(t *testing.T) {
+func TestOriginalExampleLoadsWithThreeWarnings(t *testing.T) {
 	text := strings.NewReplacer(
 		"/etc/ssh/ssh_host_rsa_key", "hostkey-rsa",
 		"/etc/nomadctld/", "",
@@ -68,7 +68,8 @@ func TestOriginalExampleLoadsWithTwoWarnings(t *testing.T) {
 		"ssh-ed25519 ABCEC4NzaC1lZDI2NTE5AADAIB3m1na7Lu74koUa5EYPvEk7xCXiwtToar73gl9abcde", bob,
 	).Replace(string(read(t, testdata(t, "original.toml"))))
 	cfg, faults := loadText(t, text)
-	want := `nomadctld.toml:12:1: warning: alias.status shadows a command: the built-in command wins; remove it, or give it another name
+	want := `nomadctld.toml:6:11: warning: general.dockerapi is "1.24", but Docker 29 and newer speak only 1.44 and newer: with such daemons the gateway negotiates; remove the line to negotiate a version with every daemon
+nomadctld.toml:12:1: warning: alias.status shadows a command: the built-in command wins; remove it, or give it another name
 nomadctld.toml:58:9: warning: item 1 of users.user2.prefix, "team2", is no prefix group, so it grants nothing, and the user owns nothing and is refused at login; did you mean "team1"?
 `
 	if got := lines(faults); got != want {
@@ -128,6 +129,12 @@ func TestConfigLoadsWithAtMostAWarning(t *testing.T) {
 		{"explicit parent tables", "[prefix.lnx]", "[prefix]\n[prefix.lnx]", ""},
 		{"port as a number", "[nomad", "dockerport = 4243\n[nomad", ""},
 		{"empty versions and hosts", "[nomad", "dockerapi = \"\"\n[docker]\nhost = \"\"\n[nomad", ""},
+		{"a version that Docker 29 speaks", "[nomad", "dockerapi = \"1.44\"\n[nomad", ""},
+		{"a version that Docker 29 does not speak", "[nomad", "dockerapi = \"1.24\"\n[nomad", `general.dockerapi is "1.24", but Docker 29`},
+		{"drivers of Nomad", "[nomad", "[docker]\nrefuse = [\"raw_exec\", \"exec\"]\n[nomad", ""},
+		{"driver of somebody else", "[nomad", "[docker]\nrefuse = [\"firecracker-task-driver\"]\n[nomad", "not a task driver of Nomad itself"},
+		{"misspelt driver", "[nomad", "[docker]\nrefuse = [\"raw-exec\"]\n[nomad", `did you mean "raw_exec"?`},
+		{"no drivers", "[nomad", "[docker]\nrefuse = []\n[nomad", "refused for no driver"},
 		{"unix socket", "[nomad", "[docker]\nhost = \"unix:///run/{node}.sock\"\n[nomad", ""},
 		{"carriage returns", "\n", "\r\n", ""},
 		{"byte order mark", "[general]", "\uFEFF[general]", ""},

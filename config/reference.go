@@ -42,8 +42,8 @@ var Reference = []Section{
 		{`hostkey = ["/etc/nomadctld/hostkey"]`, false, "The gateway's own SSH keys, one file or a list: ssh-keygen -t ed25519 -N '' -f /etc/nomadctld/hostkey. Keep them: whoever has been here before is warned when they change."},
 		{fmt.Sprintf("bind = %q", defaultBind), false, fmt.Sprintf("Where it listens. Without: %q, which is every address.", defaultBind)},
 		{`dockerport = "2375"`, true, "The port of the nodes' Docker daemons where docker.host does not name one."},
-		{`dockerapi = "1.41"`, true, "The version of Docker's API. Without: the highest that both speak."},
-		{`nomadbinary = "/usr/local/bin/nomad"`, true, "The nomad binary that the command raw runs."},
+		{`dockerapi = "1.44"`, true, "The version of Docker's API, with the daemons that speak it. With others, and without the setting: the newest that both speak."},
+		{`nomadbinary = "/usr/local/bin/nomad"`, true, "The nomad binary that the command raw runs, Nomad 1.7 or newer."},
 	}},
 	{Table: "alias", About: "Command lines with a name of their own: ssh gw psp. A command of the same name wins.", Keys: []Key{
 		{`psp = "ps --tier production"`, false, "What psp stands for; what follows it on the line is added."},
@@ -74,6 +74,7 @@ var Reference = []Section{
 	{Table: "docker", About: "How tasks are reached by exec, logs, tail, attach and di.", Keys: []Key{
 		{fmt.Sprintf("exec = %q", defaultExec), false, `"auto": through the Docker daemon of the node if it answers, else through Nomad; "docker" or "nomad": only so.`},
 		{`host = "tcp://{node}:2376"`, true, `The daemon: {node} is the node's name, {address} its address, which takes node { policy = "read" } in the policy. Also unix:///var/run/docker.sock. Without: tcp://NODE:dockerport.`},
+		{`refuse = ["raw_exec"]`, true, "Task drivers for which exec and attach are refused, whoever asks. A program in a raw_exec task runs on the node, as the user that the Nomad client runs as. The command raw is not covered: see raw.allow."},
 	}},
 	{Table: "docker.tls", About: "For the daemons' TLS, as above for Nomad's.", Keys: []Key{
 		{`ca = "/etc/nomadctld/docker-ca.pem"`, true, "The CA of the daemons' certificates."},
@@ -103,7 +104,7 @@ var Reference = []Section{
 		{fmt.Sprintf("logs = %d", defaultUserLogs), false, "Logs of tasks, on one cluster. Through Nomad it has 28 slots for the outputs of tasks, shared out in the same way; a log has two outputs."},
 	}},
 	{Table: "raw", About: "The nomad binary, for those who are granted raw.", Keys: []Key{
-		{fmt.Sprintf("user = %q", defaultRawUser), false, "Whom it runs as if the gateway is root. What else runs as the same user can read the token; an account of its own is best."},
+		{fmt.Sprintf("user = %q", defaultRawUser), false, "Whom it runs as if the gateway is root. While it runs, other programs of the same user can send requests with the token; give it an account of its own: useradd --system --shell /usr/sbin/nologin nomadctld-raw."},
 		{`allow = ["job status", "node status"]`, true, "The commands that are allowed. Without: all that are known to be safe."},
 	}},
 	{Table: "metrics", About: "", Keys: []Key{

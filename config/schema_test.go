@@ -26,7 +26,7 @@ func TestEveryKeyLoadsWithItsValue(t *testing.T) {
 		Path: "nomadctld.toml",
 		General: config.General{
 			HostKeys: []string{"hostkey", "hostkey-rsa"}, Bind: "127.0.0.1:2022",
-			DockerPort: "4243", DockerAPI: "1.24", NomadBinary: "/usr/bin/nomad",
+			DockerPort: "4243", DockerAPI: "1.44", NomadBinary: "/usr/bin/nomad",
 		},
 		Aliases: map[string]string{"psp": "ps --tier production"},
 		Tiers: []config.Tier{{
@@ -38,7 +38,7 @@ func TestEveryKeyLoadsWithItsValue(t *testing.T) {
 			Commands: []string{"ps", "logs", "@read"}, Namespaces: []string{"default", "team-1"},
 		}},
 		Users:  []config.User{{Name: "wim", FullName: "Wim", Groups: []string{"lnx"}}},
-		Docker: config.Docker{Exec: "docker", Host: "tcp://{address}:2376", TLS: dockerTLS},
+		Docker: config.Docker{Exec: "docker", Host: "tcp://{address}:2376", Refuse: []string{"raw_exec"}, TLS: dockerTLS},
 		Auth:   config.Auth{UserCA: "user_ca.pub"},
 		Audit:  config.Audit{File: "-", Recordings: "recordings", Required: true, Jobs: "jobs"},
 		Limits: config.Limits{

@@ -32,7 +32,7 @@ func alias(aliases map[string]string) Middleware {
 				words = slices.Concat(expansion, words[1:])
 			}
 			req.Words = words
-			req.Event.Command = words
+			req.Event.Command = req.recorded.words
 			return next(ctx, req)
 		}
 	}

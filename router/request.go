@@ -29,7 +29,7 @@ type Request struct {
 	Terminal *Terminal // nil when the client asked for none
 	Signals  *Signals  // what the client sends; they interrupt the command unless it takes them
 
-	Event   audit.Event      // audit starts it, everybody adds to it
+	Event   audit.Event      // audited starts it, everybody adds to it
 	User    acl.User         // authenticate
 	Words   []string         // alias: the command line split, aliases expanded; not empty
 	Command Command          // route
@@ -48,6 +48,9 @@ type Request struct {
 	Part       Part                 // likewise, for TargetPart: of Job
 	Runtime    Runtime              // authorize: that of Task
 
+	found      func()                      // bounded: to be called when authorize has found what the command is about; may be nil
+	recorded   recorded                    // audited: the command line without secrets
+	begin      func(durable bool) error    // audited: writes the start event
 	line       string                      // alias: the command line after its expansion; Words are its words
 	runtimes   *Runtimes                   // authorize
 	clusters   map[string]*backends.Shared // authorize
@@ -62,6 +65,10 @@ type Part struct{ Group, Task string }
 
 // Bytes is the output streams of a session, untouched.
 type Bytes struct{ Stdout, Stderr io.Writer }
+
+// ProgramSession is what Program.Session is to be for a program that the request runs: the name of the session, ended so that
+// it is not the beginning of another's. Programs are found by what their environment contains.
+func (r *Request) ProgramSession() string { return r.Session + "." }
 
 // Screen is the stream of what a person follows while a command goes on. On a terminal that is the one of the results: ssh
 // keeps no order between its two streams, and what is written over, or taken away, has to be the line that was meant.

@@ -31,6 +31,9 @@ func route(next Handler) Handler {
 		err := flags.Parse(joinOptional(req.Words[1:], flags))
 		if errors.Is(err, pflag.ErrHelp) {
 			req.Event.Decision = audit.Allowed
+			if err := req.begin(false); err != nil {
+				return err
+			}
 			_, err := io.WriteString(req.Stdout, spec.Help())
 			return err
 		}

@@ -57,15 +57,27 @@ func (e *execution) create(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		options.Context, options.Container = ctx, at.ID
-		client := *s.client // the library notes the daemon's version in it, and not for several at a time
-		created, err := client.CreateExec(options)
+		id, err := s.createExec(ctx, at.ID, options)
 		if err != nil {
 			return notRunning(e.place.Task, err)
 		}
-		e.speaker, e.container, e.id = s, at.ID, created.ID
+		e.speaker, e.container, e.id = s, at.ID, id
 		return nil
 	})
+}
+
+// createExec makes an exec, which runs nothing yet, and returns its ID. go-dockerclient's own takes every 404 for a missing
+// container.
+func (s *speaker) createExec(ctx context.Context, container string, options dockerclient.CreateExecOptions) (id string, err error) {
+	var created struct{ ID string }
+	body, err := s.body(ctx, http.MethodPost, "/containers/"+container+"/exec", options)
+	if err == nil {
+		err = json.Unmarshal(body, &created)
+	}
+	if err == nil && created.ID == "" {
+		err = errUnreadable
+	}
+	return created.ID, err
 }
 
 // options are those of CreateExec, as far as this version of the API has what the program asks for.
@@ -202,13 +214,19 @@ func (e *execution) start(ctx, own context.Context) error {
 	if e.speaker.knows(1, 41) {
 		out.patience = lateEnd
 	}
-	out.admit = func() bool {
+	out.admit = func() admission {
 		is, err := e.speaker.execution(own, e.id)
-		return err != nil || is.started()
+		switch {
+		case err == nil && !is.started():
+			return itsReason
+		case err == nil && is.doubtful():
+			return doubtful
+		}
+		return itsOutput
 	}
 	options := dockerclient.StartExecOptions{OutputStream: out, ErrorStream: out, Tty: p.Terminal != nil, RawTerminal: true}
 	if p.Stdin != nil {
-		e.input = &input{from: p.Stdin, terminal: p.Terminal != nil, over: own.Done()}
+		e.input = &input{from: p.Stdin, terminal: p.Terminal != nil, over: own.Done(), refused: func() bool { return !out.wire.accepted() }}
 		options.InputStream = e.input
 	}
 	// A terminal whose input ends is closed by Docker, with output still in it.
@@ -222,16 +240,26 @@ func (e *execution) start(ctx, own context.Context) error {
 
 // execState is what the daemon says of an exec.
 type execState struct {
-	Running  bool
-	ExitCode *int
-	Pid      int // on the node
+	Running   bool
+	ExitCode  *int
+	Pid       int  // on the node; for Podman 0 once the program has ended
+	CanRemove bool // for Podman: it has ended, or could not be started. Docker sets it for purposes of its own
+
+	podman bool
 }
 
 // ended reports whether it is known to have ended.
 func (s execState) ended() bool { return !s.Running && s.started() }
 
-// started reports whether it was ever running. The daemon writes the reason why not into the stream.
-func (s execState) started() bool { return s.Running || s.Pid != 0 }
+// started reports whether it was ever running, or for Podman whether that was tried. The daemon writes the reason why not into
+// the stream.
+func (s execState) started() bool { return s.Running || s.Pid != 0 || s.podman && s.CanRemove }
+
+// doubtful reports whether Podman may have failed to start the program: only the output tells that from a program that
+// ended with such a code itself.
+func (s execState) doubtful() bool {
+	return s.podman && !s.Running && s.ExitCode != nil && *s.ExitCode >= 125 && *s.ExitCode <= 127
+}
 
 func (s *speaker) execution(ctx context.Context, id string) (is execState, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
@@ -240,6 +268,7 @@ func (s *speaker) execution(ctx context.Context, id string) (is execState, err e
 	if err == nil {
 		err = json.Unmarshal(body, &is)
 	}
+	is.podman = s.podman
 	return is, err
 }
 
@@ -252,6 +281,7 @@ func (e *execution) hasEnded(ctx context.Context) bool {
 // finish says what came of the program when the stream has ended.
 func (e *execution) finish(ctx context.Context) (int, error) {
 	out, node := e.stream.out, e.place.Node
+	out.settle()
 	switch {
 	case ctx.Err() != nil:
 		return 0, e.end(context.Cause(ctx))
@@ -280,7 +310,7 @@ func (e *execution) finish(ctx context.Context) (int, error) {
 		return 0, e.end(e.lost())
 	case !whole:
 		return 0, e.lost()
-	case !is.started():
+	case !is.started(), out.reason:
 		return 0, notStarted(e.program, string(out.text))
 	case is.ExitCode == nil:
 		return 0, explain(ctx, node, errUnreadable)
@@ -299,6 +329,8 @@ func notRunning(task string, err error) error {
 	var gone *dockerclient.NoSuchContainer
 	var answer *dockerclient.Error
 	switch {
+	case errors.As(err, &answer) && declines(answer):
+		return err
 	case errors.As(err, &gone), hasStatus(err, http.StatusNotFound):
 		return sayf("the container of task %s %w (any more)", shown(task), backends.ErrNoTask)
 	case errors.As(err, &answer) && answer.Status == http.StatusConflict && strings.Contains(answer.Message, "paused"):

@@ -10,6 +10,7 @@ type input struct {
 	from     io.Reader
 	terminal bool            // the end is typed, because a terminal has no other
 	over     <-chan struct{} // closed when the stream is not needed any more
+	refused  func() bool     // asked before anything is read: the daemon has not agreed to the stream. May be nil
 	sent     atomic.Bool
 
 	keys    []byte      // with which Docker lets go of it; nil: none
@@ -25,6 +26,9 @@ const endOfTransmission = 4
 // WriteTo copies until the end of either side. The buffer is small as long as little comes. go-dockerclient passes on the end
 // of the input whatever it returns; so where the input broke off it stays until the stream is over.
 func (i *input) WriteTo(w io.Writer) (written int64, err error) {
+	if i.refused != nil && i.refused() {
+		return 0, nil
+	}
 	buffers := &smallBuffers
 	buffer := buffers.Get().(*[]byte)
 	defer func() { buffers.Put(buffer) }()

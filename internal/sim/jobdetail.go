@@ -27,7 +27,7 @@ func (j *job) state() object {
 		"Status": j.Status, "StatusDescription": j.StatusDescription, "Stop": j.Stop, "Meta": j.Meta,
 		"Periodic": j.Periodic, "Dispatched": j.Dispatched, "Priority": j.Priority, "Payload": j.payload,
 		"CreateIndex": j.CreateIndex, "ModifyIndex": j.ModifyIndex, "JobModifyIndex": j.JobModifyIndex,
-		"SubmitTime": j.SubmitTime, "Version": j.Version, "VersionTag": nil, "Stable": j.isStable(),
+		"SubmitTime": j.SubmitTime, "Version": j.Version, "VersionTag": j.tag, "Stable": j.isStable(),
 		"NomadTokenID": j.tokenID, "DispatchIdempotencyToken": j.idempotency,
 	}
 }
@@ -95,7 +95,7 @@ func (j *job) groupDetail(g Group) object {
 		"Name": g.Name, "Count": g.Count, "Tasks": tasks,
 		"EphemeralDisk": object{"Migrate": false, "SizeMB": diskMB, "Sticky": false},
 		"Migrate":       migrate, "Update": update, "RestartPolicy": restart, "ReschedulePolicy": reschedule,
-		"Affinities": nil, "Constraints": constraints(slices.Concat(g.Constraints, g.implied())), "Consul": nil, "Disconnect": nil,
+		"Affinities": nil, "Constraints": constraints(slices.Concat(g.Constraints, g.implied())), "Consul": nil, "Disconnect": g.Disconnect.detail(),
 		"MaxClientDisconnect": nil, "MaxRunDuration": nil, "Meta": g.Meta, "Networks": asked(g.Networks),
 		"PreventRescheduleOnLost": false, "Scaling": g.Scaling.detail(j, g.Name), "Services": services(j, "", g.Services), "ShutdownDelay": nil, "Spreads": nil, "StopAfterClientDisconnect": nil, "Volumes": nil,
 	}

@@ -11,7 +11,7 @@ import (
 // judge finds an allocation that runs healthy to its deployment, unless it was judged before.
 func (c *Cluster) judge(id string) {
 	a := c.byID[id]
-	if a == nil || a.terminal() || a.ClientStatus != "running" || a.DeploymentID == "" || a.verdict() {
+	if a == nil || a.terminal() || c.dead(a) || a.ClientStatus != "running" || a.DeploymentID == "" && a.Job.Type != "service" || a.verdict() {
 		return
 	}
 	c.judged(a, true)
@@ -144,6 +144,7 @@ func (c *Cluster) failDeployment(old *deployment, why string) (e *evaluation, re
 		d.StatusDescription += fmt.Sprintf(" - rolling back to job version %d", stable.Version)
 		c.storeDeployment(d, index)
 		back := *stable
+		back.tag = nil
 		c.storeVersion(c.job(d.Namespace, d.JobID), &back, index)
 		reverted = &stable.Version
 	}
