@@ -132,7 +132,7 @@ func hostileJobs(c *sim.Cluster) {
 // startConfinedGateway is startTestGateway for a process that has so much memory. memory returns the most that it has used.
 func startConfinedGateway(t *testing.T, url string, limit int64) (g *testGateway, memory func() int64) {
 	t.Helper()
-	g = newTestGateway(t, url, "")
+	g = newTestGateway(t, url, "limits.user = { sessions = 1000, logs = 1000 }\n") // what they cost, not how many there may be
 	cmd := exec.Command("nomadctld", "-config", g.configFile())
 	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", limit*8/10))
 	group := memoryGroup(t, limit)

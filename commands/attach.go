@@ -33,7 +33,8 @@ It shows what is written from now on; what was before is in logs. Without --stdi
 type reaches the process, Ctrl-C too, which may end the task; leave with --detach-keys, or with ssh's own Enter ~ .
 The task goes on when you leave. Only tasks that run in Docker can be attached to.
 
-The exit code is the task's when it ends; 125 if it could not be attached to.`,
+The exit code is the task's when it ends; 75 if a limit of the gateway refuses it (try again
+later), 125 if it could not be attached to.`,
 		Flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&a.stdin, "stdin", false, "pass on what you type; the task's job has to keep its stdin open")
 			f.StringVar(&a.keys, "detach-keys", "", "leave with these `KEYS`, as docker writes them: ctrl-p,ctrl-q")

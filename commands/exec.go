@@ -39,8 +39,8 @@ included; without, stdin, stdout and stderr are kept apart, byte for byte. When 
 TERM, then KILL and, if these reach it, no end of input that you have not sent. The environment variable
 ` + backends.SessionVariable + ` is added to the program's, to find it by.
 
-The exit code is the program's, 128+n if signal n ended it; 125 if it could not be started or what became of it is not
-known, 126 if it cannot be executed, 127 if it is not there.`,
+The exit code is the program's, 128+n if signal n ended it; 75 if a limit of the gateway refuses it (try again later),
+125 if it could not be started or what became of it is not known, 126 if it cannot be executed, 127 if it is not there.`,
 		Flags: func(f *pflag.FlagSet) {
 			f.StringVar(&e.shell, "shell", "/bin/sh", "the `SHELL` to run, alone or for -c")
 			f.StringVarP(&e.user, "user", "u", "", "run as this `USER`, name or ID, with :GROUP if need be (through Docker); needs the right exec-user")

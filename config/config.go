@@ -95,12 +95,21 @@ type Raw struct {
 	Allow []string // beginnings of its command lines; nil: all that are safe
 }
 
-// Limits bound what the clients together may take.
+// Limits bound what clients may take.
 type Limits struct {
 	Sessions        int           // per connection
 	Connections     int           // in all
 	Unauthenticated int           // connections still in the handshake
 	Idle            time.Duration // 0: never ended
+	User            UserLimits    // [limits.user]
+}
+
+// UserLimits bound what one user may take at a time.
+type UserLimits struct {
+	Connections int
+	Sessions    int // over all connections
+	Programs    int // on one cluster
+	Logs        int // likewise
 }
 
 // Metrics is the plain HTTP listener.

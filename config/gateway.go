@@ -130,6 +130,8 @@ func (l *loader) limits(t *table) Limits {
 		Sessions:        t.number("sessions", defaultSessions),
 		Connections:     t.number("connections", defaultConnections),
 		Unauthenticated: t.number("unauthenticated", defaultUnauthenticated),
+		Idle:            defaultIdle,
+		User:            l.userLimits(t.sub("user")),
 	}
 	if v := t.text("idle", `idle = "30m"`); v.ok && v.text != "" {
 		d, err := time.ParseDuration(v.text)
@@ -139,6 +141,17 @@ func (l *loader) limits(t *table) Limits {
 		lim.Idle = d
 	}
 	return lim
+}
+
+// userLimits reads [limits.user].
+func (l *loader) userLimits(t *table) UserLimits {
+	defer t.done()
+	return UserLimits{
+		Connections: t.number("connections", defaultUserConnections),
+		Sessions:    t.number("sessions", defaultUserSessions),
+		Programs:    t.number("programs", defaultUserPrograms),
+		Logs:        t.number("logs", defaultUserLogs),
+	}
 }
 
 // raw reads [raw].

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // What holds where the file says nothing.
@@ -11,7 +12,12 @@ const (
 	defaultExec            = "auto"
 	defaultSessions        = 10
 	defaultConnections     = 500
-	defaultUnauthenticated = 64
+	defaultUnauthenticated = 100
+	defaultIdle            = time.Hour
+	defaultUserConnections = 20
+	defaultUserSessions    = 40
+	defaultUserPrograms    = 20
+	defaultUserLogs        = 100
 	defaultRawUser         = "nobody"
 )
 
@@ -87,9 +93,15 @@ var Reference = []Section{
 	}},
 	{Table: "limits", About: "What clients may take. The numbers are those that hold without.", Keys: []Key{
 		{fmt.Sprintf("sessions = %d", defaultSessions), false, "Sessions at a time on one connection."},
-		{fmt.Sprintf("connections = %d", defaultConnections), false, "Connections in all."},
-		{fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false, "Connections that have not proven a key yet."},
-		{`idle = "1h"`, true, `Close a connection on which nothing moves for so long. Without, or "0s": never.`},
+		{fmt.Sprintf("connections = %d", defaultConnections), false, "Connections of all users that have logged in."},
+		{fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false, "Connections whose client has not proven a key yet; from one address, or one /64 of IPv6, a quarter of them. A newcomer closes one that stalls: from a tenth of this number on sometimes, at this number always. A quarter is reserved for addresses from which somebody has logged in within 12 hours."},
+		{`idle = "1h"`, false, `Close a connection on which nothing moves for so long. A command without a terminal that still runs keeps its connection open, however silent it is. A command with a terminal does not: it is ended, and a program gets HUP. "0s": never.`},
+	}},
+	{Table: "limits.user", About: "What one user may take at a time. A command that one of these refuses exits with 75.", Keys: []Key{
+		{fmt.Sprintf("connections = %d", defaultUserConnections), false, "Connections."},
+		{fmt.Sprintf("sessions = %d", defaultUserSessions), false, "Commands that run, over all connections."},
+		{fmt.Sprintf("programs = %d", defaultUserPrograms), false, "Programs, and tasks attached to, on one cluster. Through Nomad a cluster has 24 slots for programs: a user always gets a third of them, and more while a third stays free. Who waits is served in turn by user, for up to 5 seconds."},
+		{fmt.Sprintf("logs = %d", defaultUserLogs), false, "Logs of tasks, on one cluster. Through Nomad it has 28 slots for the outputs of tasks, shared out in the same way; a log has two outputs."},
 	}},
 	{Table: "raw", About: "The nomad binary, for those who are granted raw.", Keys: []Key{
 		{fmt.Sprintf("user = %q", defaultRawUser), false, "Whom it runs as if the gateway is root. While it runs, other programs of the same user can send requests with the token; give it an account of its own: useradd --system --shell /usr/sbin/nologin nomadctld-raw."},

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"nomadctld/acl"
+	"nomadctld/backends"
 	"nomadctld/internal/audit"
 )
 
@@ -23,7 +24,7 @@ func authenticate(users *acl.Directory) Middleware {
 				req.Event.Decision = audit.Denied
 				return req.Refused
 			}
-			return next(ctx, req)
+			return next(backends.WithUser(ctx, user.Login), req)
 		}
 	}
 }

@@ -43,6 +43,10 @@ type Runtimes struct {
 	Way    Way
 	Refuse []string // drivers, in whose tasks no program is run and to which nobody attaches
 
+	// What each user may have at a time on one cluster, which Cluster returns for a tier; nil: any number, and a tier is one.
+	Programs, Logs *backends.Quota
+	Cluster        func(tier string) string
+
 	viewers backends.Viewers
 
 	mu     sync.Mutex
@@ -87,6 +91,11 @@ func (t *taskRuntime) enter(ctx context.Context, f func(backends.Runtime, backen
 	if err := t.admit(ctx); err != nil {
 		return 0, err
 	}
+	leave, err := t.Programs.Take(ctx, t.cluster())
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
 	r, err := t.choose(ctx)
 	if err != nil {
 		return 0, err
@@ -147,6 +156,11 @@ func (t *taskRuntime) declined(ctx context.Context, r taskRoute, err error) bool
 
 // Log takes Docker's log driver where it can be read, else Nomad's files, which outlive the container.
 func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error {
+	leave, err := t.Logs.Take(ctx, t.cluster())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	r, err := t.choose(ctx)
 	if err != nil {
 		return err
@@ -175,6 +189,13 @@ func (t *taskRuntime) log(ctx context.Context, runtime backends.Runtime, place b
 		return runtime.Log(ctx, place, q, each)
 	}
 	return t.viewers.Follow(ctx, runtime, place, q, each)
+}
+
+func (t *taskRuntime) cluster() string {
+	if t.Cluster == nil {
+		return t.place.Allocation.Tier
+	}
+	return t.Cluster(t.place.Allocation.Tier)
 }
 
 // taskRoute is how a task is reached.

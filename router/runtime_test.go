@@ -127,3 +127,108 @@ func TestRuntime_RefusedDriver(t *testing.T) {
 		}
 	}
 }
+
+// TestRuntime_QuotaOfAUser takes what a user may have on one cluster, of which production and backup are tiers.
+func TestRuntime_QuotaOfAUser(t *testing.T) {
+	w := newWorld()
+	nomad := &fakeRuntime{}
+	r := &Runtimes{
+		Nomad: map[string]backends.Runtime{"production": nomad, "backup": nomad, "test": nomad}, Way: WithNomad,
+		Programs: backends.NewQuota("programs", 1), Logs: backends.NewQuota("logs", 1),
+		Cluster: func(tier string) string {
+			if tier == "backup" {
+				return "production"
+			}
+			return tier
+		},
+	}
+	runtimeIn := func(tier string) Runtime {
+		task, _ := taskOf(w, r, "web")
+		task.(*taskRuntime).place.Allocation.Tier = tier
+		return task
+	}
+	ann, bob := backends.WithUser(t.Context(), "ann"), backends.WithUser(t.Context(), "bob")
+	leaveProgram, err := r.Programs.Take(ann, "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaveLog, err := r.Logs.Take(ann, "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	do := map[string]func(context.Context, string) error{
+		"exec": func(ctx context.Context, tier string) error {
+			_, err := runtimeIn(tier).Exec(ctx, backends.Program{})
+			return err
+		},
+		"attach": func(ctx context.Context, tier string) error {
+			_, err := runtimeIn(tier).Attach(ctx, backends.Attachment{})
+			return err
+		},
+		"log": func(ctx context.Context, tier string) error {
+			return runtimeIn(tier).Log(ctx, backends.LogQuery{}, func(backends.Piece) error { return nil })
+		},
+	}
+	for name, f := range do {
+		for _, tier := range []string{"production", "backup"} {
+			if err := f(ann, tier); !errors.Is(err, backends.ErrBusy) || Code(err) != CodeTryLater {
+				t.Errorf("%s in %s: got %v, code %d", name, tier, err, Code(err))
+			}
+		}
+		if err := f(ann, "test"); errors.Is(err, backends.ErrBusy) {
+			t.Errorf("%s in another cluster: got %v", name, err)
+		}
+		if err := f(bob, "production"); err != nil {
+			t.Errorf("%s of another user: got %v", name, err)
+		}
+	}
+	leaveProgram()
+	leaveLog()
+	for name, f := range do { // and again: each gives back what it took
+		for range 2 {
+			if err := f(ann, "production"); err != nil {
+				t.Errorf("%s: got %v", name, err)
+			}
+		}
+	}
+}
+
+// TestBusy_Exits75 although a program's command has another code for what goes wrong before the program.
+func TestBusy_Exits75(t *testing.T) {
+	for name, program := range map[string]bool{"a command": false, "a program": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe"}})
+			register(t, Spec{Name: "probe", Target: TargetNone, Program: program}, func(ctx context.Context, _ *Request) error {
+				if user := backends.UserOf(ctx); user != "ann" {
+					t.Errorf("it is done for %q, want ann", user)
+				}
+				return fmt.Errorf("%w: try again", backends.ErrBusy)
+			})
+			if err := w.do("probe"); Code(err) != 75 {
+				t.Errorf("got the code %d", Code(err))
+			}
+			if e := w.event(t); e.ExitCode != 75 {
+				t.Errorf("got %+v", e)
+			}
+		})
+	}
+}
+
+// TestRefused_IsOnRecord and runs nothing.
+func TestRefused_IsOnRecord(t *testing.T) {
+	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe"}})
+	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error {
+		t.Error("it runs")
+		return nil
+	})
+	err := w.Handler()(context.Background(), &Request{
+		Login: "ann", Key: "key", Session: "c-1", Line: "probe", Refused: Exit(CodeTryLater, errors.New("too many")),
+		Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr, Signals: NewSignals(func(error) {}),
+	})
+	if Code(err) != 75 {
+		t.Errorf("got %v", err)
+	}
+	if e := w.event(t); e.Decision != audit.Denied || e.ExitCode != 75 || e.Error != "too many" || e.Line != "probe" {
+		t.Errorf("got %+v", e)
+	}
+}

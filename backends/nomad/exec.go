@@ -39,7 +39,7 @@ func (c *Client) Exec(ctx context.Context, in backends.Place, p backends.Program
 	if _, err := c.query(ctx, ""); err != nil {
 		return 0, err
 	}
-	leave, err := take(ctx, c.streams.programs)
+	leave, err := c.streams.programs.Take(ctx, 1)
 	if err != nil {
 		return 0, err
 	}

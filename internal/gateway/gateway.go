@@ -73,7 +73,10 @@ func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 		return p, err
 	}
 	p.clusters, p.operations = map[string]*backends.Shared{}, map[string]backends.Operations{}
-	p.runtimes = &router.Runtimes{Docker: containers, Nomad: map[string]backends.Runtime{}, Way: router.Way(c.Docker.Exec), Refuse: c.Docker.Refuse}
+	p.runtimes = &router.Runtimes{
+		Docker: containers, Nomad: map[string]backends.Runtime{}, Way: router.Way(c.Docker.Exec), Refuse: c.Docker.Refuse,
+		Programs: backends.NewQuota("programs", c.Limits.User.Programs), Logs: backends.NewQuota("logs", c.Limits.User.Logs), Cluster: clusterOf(c.Tiers),
+	}
 	for tier, client := range clients {
 		p.clusters[tier] = backends.Share(client)
 		p.runtimes.Nomad[tier] = client
@@ -112,13 +115,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		return nil, fmt.Errorf("audit log: %w (its folder has to be there, writable for the user that nomadctld runs as)", err)
 	}
 	registry, problems := ops.Open(c.Audit.Jobs, p.jobKeys...)
-	registry.Cluster = func(tier string) string {
-		i := slices.IndexFunc(c.Tiers, func(t config.Tier) bool { return t.Name == tier })
-		if i < 0 { // of a definition that was kept for a tier which is not configured any more
-			return tier
-		}
-		return c.Tiers[i].URL
-	}
+	registry.Cluster = clusterOf(c.Tiers)
 	for _, problem := range problems {
 		log.Error("a kept job definition is refused", "error", problem)
 	}
@@ -143,6 +140,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 			Limits: sshd.Limits{
 				Sessions: c.Limits.Sessions, Connections: c.Limits.Connections,
 				Unauthenticated: c.Limits.Unauthenticated, Idle: c.Limits.Idle,
+				User: sshd.UserLimits{Connections: c.Limits.User.Connections, Sessions: c.Limits.User.Sessions},
 			},
 		},
 	}, nil
@@ -177,6 +175,17 @@ func clusterTiers(tiers []config.Tier) []nomad.Tier {
 		all = append(all, nomad.Tier{Name: t.Name, URL: t.URL, TokenFile: t.TokenFile, TLS: backends.TLS(t.TLS)})
 	}
 	return all
+}
+
+// clusterOf returns what names the cluster of a tier: tiers may share one.
+func clusterOf(tiers []config.Tier) func(tier string) string {
+	return func(tier string) string {
+		i := slices.IndexFunc(tiers, func(t config.Tier) bool { return t.Name == tier })
+		if i < 0 { // of a definition that was kept for a tier which is not configured any more
+			return tier
+		}
+		return tiers[i].URL
+	}
 }
 
 // rawBinary returns how the command raw runs the nomad binary.
