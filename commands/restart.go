@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -45,8 +44,8 @@ If you leave, the running batch is finished and the restart stops there. With --
 again until Nomad takes it; if that does not succeed, the definition is printed, with the command that brings it back.`,
 		Flags: func(f *pflag.FlagSet) {
 			f.StringVarP(&r.batch, "batch", "b", "1", "restart so many allocations at a time: `N` or N%")
-			f.DurationVar(&r.wait, "wait", 0, "pause so long between batches")
-			f.DurationVar(&r.timeout, "timeout", 5*time.Minute, "how long a batch may take to come up")
+			duration(f, &r.wait, "wait", 0, "pause so long between batches")
+			duration(f, &r.timeout, "timeout", 5*time.Minute, "how long a batch may take to come up")
 			f.BoolVar(&r.ignoreChecks, "ignore-checks", false, "do not wait for service checks: for a restart that they fail before and after")
 			f.BoolVar(&r.reschedule, "reschedule", false, "stop the allocations instead, so that Nomad replaces them")
 			f.BoolVar(&r.full, "full", false, "stop the job and register it again")
@@ -136,9 +135,9 @@ func restartable(job backends.JobDetail) error {
 // batchSize returns how many allocations of all are a batch: at least one.
 func batchSize(text string, all int) (int, error) {
 	number, percent := strings.CutSuffix(text, "%")
-	n, err := strconv.Atoi(number)
+	n, ok := parseNumber(number)
 	switch {
-	case err != nil || n < 1 || percent && n > 100:
+	case !ok || n < 1 || percent && n > 100:
 		return 0, fmt.Errorf("--batch takes a number above 0, or a percentage such as 25%%, not %q", text)
 	case percent:
 		return max(1, all*n/100), nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/spf13/pflag"
 
@@ -73,9 +72,10 @@ func revertTo(job backends.JobDetail, versions []backends.Version, args []string
 		}
 		return 0, fmt.Errorf("Nomad keeps no version of %s before %d", job.ID, job.Version)
 	}
-	version, err := strconv.ParseUint(args[0], 10, 64)
+	number, ok := parseNumber(args[0])
+	version := uint64(number)
 	switch {
-	case err != nil:
+	case !ok:
 		return 0, router.Exit(2, fmt.Errorf("revert: VERSION is a number, not %q (see: history %s)", args[0], job.ID))
 	case version == job.Version:
 		return 0, fmt.Errorf("%s is at version %d", job.ID, version)
