@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"internal/docs":        {"commands", "config", "router"},
 	"internal/gateway":     {"acl", "backends", "backends/docker", "backends/nomad", "commands", "config", "internal/audit", "internal/nomadcli", "internal/ops", "internal/sshd", "router"},
 	"internal/nomadtest":   {"internal/sim"},
+	"internal/ops":         {"backends"},
 	"internal/picture":     {"internal/demo"},
 	"internal/render":      {"internal/escape"},
 	"internal/sshd":        {"acl", "internal/audit", "internal/escape", "router"},

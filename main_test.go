@@ -92,6 +92,7 @@ func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Clus
 			"eqlines": eqlines,
 			"expand":  expand,
 			"fault":   fault,
+			"gc":      garbageCollect,
 			"gateway": startGateway,
 			"goeson":  goesOn,
 			"hang":    hang,

@@ -61,6 +61,7 @@ func wrote(ts *testscript.TestScript, neg bool, args []string) {
 //	fault hang METHOD PATH TIMES                there is no answer
 //	fault answer METHOD PATH TIMES STATUS BODY  the answer is this, and nothing is carried out
 //	fault fail JOB TIMES                        allocations that start do not come up
+//	fault drift JOB PENDING RUNNING DEAD QUEUED the job's summary counts so many more children of each status, and queued allocations
 //	fault heal                                  none of the above any more
 //
 // TIMES 0 is always.
@@ -83,6 +84,12 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if args[0] == "fail" {
 		c.FailNext("default", args[1], number(args[2]))
+		return
+	}
+	if args[0] == "drift" {
+		if !c.Drift("default", args[1], number(args[2]), number(args[3]), number(args[4]), number(args[5])) {
+			ts.Fatalf("there is no job %s", args[1])
+		}
 		return
 	}
 	f := sim.Fault{Method: args[1], Path: args[2], Times: number(args[3])}

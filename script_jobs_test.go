@@ -133,6 +133,59 @@ func waitsForPromotion(g *api.DeploymentState) bool {
 	return g.DesiredCanaries > 0 && !g.Promoted && g.HealthyAllocs >= g.DesiredCanaries
 }
 
+// garbageCollect is gc JOB...: it waits until jobs are dead, with all of their allocations, and lets the cluster
+// garbage-collect them with their versions, as when their time has come. A job with a tagged version is an error. A real
+// Nomad would collect the jobs of all scripts, so the jobs are purged there instead. ! gc JOB... looks once at each job,
+// which has to be one that Nomad would not collect.
+func garbageCollect(ts *testscript.TestScript, neg bool, args []string) {
+	client := clusterClient(ts)
+	defer client.Close()
+	simulated := ts.Value("cluster").(nomadtest.Cluster).Sim
+	collect := func(id string) error {
+		if simulated != nil {
+			return simulated.Collect("default", id)
+		}
+		if err := kept(client, id); err != nil {
+			return err
+		}
+		_, _, err := client.Jobs().Deregister(id, true, nil)
+		return err
+	}
+	for _, id := range args {
+		if !neg {
+			poll(ts, id+" is garbage-collected", func() error { return collect(id) })
+		} else if collect(id) == nil {
+			ts.Fatalf("%s was garbage-collected", id)
+		}
+	}
+}
+
+// kept returns why Nomad would not garbage-collect a job.
+func kept(client *api.Client, id string) error {
+	versions, _, _, err := client.Jobs().Versions(id, false, nil)
+	if err != nil {
+		return err
+	}
+	for _, v := range versions {
+		if v.VersionTag != nil {
+			return fmt.Errorf("version %d is tagged %s", *v.Version, v.VersionTag.Name)
+		}
+	}
+	if j := versions[0]; *j.Status != "dead" || !*j.Stop && *j.Type != "batch" && *j.Type != "sysbatch" {
+		return fmt.Errorf("it is %s, and stopped: %v", *j.Status, *j.Stop)
+	}
+	allocations, _, err := client.Jobs().Allocations(id, true, nil)
+	if err != nil {
+		return err
+	}
+	for _, a := range allocations {
+		if a.ClientStatus == "running" || a.ClientStatus == "pending" {
+			return fmt.Errorf("allocation %s is %s", a.ID, a.ClientStatus)
+		}
+	}
+	return nil
+}
+
 func purge(ts *testscript.TestScript, client *api.Client, id string) {
 	defer client.Close()
 	all, _, err := client.Jobs().PrefixList(id)

@@ -45,12 +45,12 @@ type Cluster interface {
 }
 
 // Selection says which jobs and allocations are wanted. The zero value is every job of every tier with its
-// running, pending and failed allocations.
+// running, pending, failed and unknown allocations.
 type Selection struct {
 	Tier      string   // empty: every tier
 	Namespace string   // empty: every namespace
 	Prefixes  []string // of job IDs; nil: all. Set by the scope, never by a command
-	Finished  bool     // complete, lost and unknown allocations too
+	Finished  bool     // complete and lost allocations too
 }
 
 // ErrForbidden is a token that Nomad refused; ErrUnreachable a cluster that gave no answer; ErrGone what is not there

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"nomadctld/backends"
 	"nomadctld/router"
 )
 
@@ -69,7 +70,7 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 		if req.Task == nil {
 			log = printer.task(t.prefix(look(req)))
 		}
-		if t.task.State == "dead" {
+		if t.TaskState(t.task) == backends.StateDead {
 			log.note("%s %s", t.name(), t.end())
 		}
 		err := req.RuntimeOf(t.Allocation, t.task.Name).Log(ctx, q, log.print)

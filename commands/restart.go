@@ -160,7 +160,7 @@ func (r *restart) targets(req *router.Request, job backends.JobDetail) (all []ta
 		if a.Desired != "run" || a.Status != "running" || req.Allocation != nil && a.ID != req.Allocation.ID {
 			continue
 		}
-		if task == "" || slices.ContainsFunc(a.Tasks, func(t backends.Task) bool { return t.Name == task && t.State == "running" }) {
+		if task == "" || slices.ContainsFunc(a.Tasks, func(t backends.Task) bool { return t.Name == task && a.Runs(t) }) {
 			all = append(all, target{a, task})
 		}
 	}

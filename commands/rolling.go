@@ -250,7 +250,7 @@ func (r *rolling) missing(now backends.JobDetail, t target, checks map[string][]
 		return "is pending", nil
 	case a.Status == "unknown":
 		return "is on a node that Nomad does not hear of", nil
-	case a.Finished() || a.Desired != "run":
+	case a.Terminal() || a.Desired != "run":
 		return "", fmt.Errorf("allocation %s was stopped by somebody else, it is %s", short(a.ID), a.Status)
 	case a.Healthy != nil && !*a.Healthy && r.replace:
 		return "", fmt.Errorf("allocation %s is unhealthy (see: info %s)", short(a.ID), short(a.ID))
@@ -280,7 +280,7 @@ func (r *rolling) missing(now backends.JobDetail, t target, checks map[string][]
 func (r *rolling) tasks(a backends.Allocation, t target) (why string, started time.Time, err error) {
 	for _, task := range a.Tasks {
 		before := t.before(task.Name)
-		told := before != nil && before.State == "running" && (r.replace || t.task == "" || t.task == task.Name)
+		told := before != nil && t.Runs(*before) && (r.replace || t.task == "" || t.task == task.Name)
 		switch {
 		case task.Failed:
 			return "", started, fmt.Errorf("task %s of allocation %s has failed (see: logs %s)", task.Name, short(a.ID), task.ExecID)

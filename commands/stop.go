@@ -125,7 +125,7 @@ func (s *stop) check(req *router.Request) error {
 // allocation stops one allocation, all tasks of it.
 func (s *stop) allocation(ctx context.Context, req *router.Request, job backends.JobDetail) error {
 	a := *req.Allocation
-	if a.Finished() || a.Status == "failed" {
+	if a.Terminal() {
 		return fmt.Errorf("allocation %s of %s does not run: it is %s", short(a.ID), job.ID, a.Status)
 	}
 	outcome, err := req.Operations.StopAllocation(ctx, a)

@@ -1,9 +1,11 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -61,7 +63,8 @@ func (t *taskRuntime) Inspect(ctx context.Context) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.Docker.Inspect(ctx, place.Node, place.Task, place.Allocation.ID)
+	raw, err := t.Docker.Inspect(ctx, place.Node, place.Task, place.Allocation.ID)
+	return raw, t.withState(err)
 }
 
 func (t *taskRuntime) Exec(ctx context.Context, p backends.Program) (int, error) {
@@ -69,7 +72,8 @@ func (t *taskRuntime) Exec(ctx context.Context, p backends.Program) (int, error)
 	if err != nil {
 		return 0, err
 	}
-	return runtime.Exec(ctx, place, p)
+	code, err := runtime.Exec(ctx, place, p)
+	return code, t.withState(err)
 }
 
 func (t *taskRuntime) Attach(ctx context.Context, a backends.Attachment) (int, error) {
@@ -77,7 +81,23 @@ func (t *taskRuntime) Attach(ctx context.Context, a backends.Attachment) (int, e
 	if err != nil {
 		return 0, err
 	}
-	return runtime.Attach(ctx, place, a)
+	code, err := runtime.Attach(ctx, place, a)
+	return code, t.withState(err)
+}
+
+// withState returns err with why a task cannot be reached, where the state of its allocation tells.
+func (t *taskRuntime) withState(err error) error {
+	if !errors.Is(err, backends.ErrUnreachable) {
+		return err
+	}
+	node := cmp.Or(t.place.Allocation.Node, "its node")
+	switch t.place.Allocation.Status {
+	case "unknown":
+		return fmt.Errorf("%w: %s is disconnected from Nomad, and the task may still be running there", err, node)
+	case "lost":
+		return fmt.Errorf("%w: the allocation was lost with %s", err, node)
+	}
+	return err
 }
 
 // Log takes Docker's log driver where it can be read, else Nomad's files, which outlive the container.
@@ -96,9 +116,9 @@ func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(ba
 		if q.Follow && errors.Is(inFiles, backends.ErrNoTimes) {
 			return err // there will be a container
 		}
-		return inFiles
+		return t.withState(inFiles)
 	}
-	return err
+	return t.withState(err)
 }
 
 func (t *taskRuntime) log(ctx context.Context, runtime backends.Runtime, place backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {

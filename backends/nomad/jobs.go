@@ -13,8 +13,9 @@ import (
 	"nomadctld/backends"
 )
 
-// unfinished selects the allocations that are shown without being asked for.
-const unfinished = `ClientStatus == "running" or ClientStatus == "pending" or ClientStatus == "failed"`
+// unfinished selects the allocations that are shown without being asked for, as backends.Allocation.Finished does. Those on
+// disconnected nodes, which are unknown, may still be running.
+const unfinished = `ClientStatus == "running" or ClientStatus == "pending" or ClientStatus == "failed" or ClientStatus == "unknown"`
 
 // jobKey names a job within a tier.
 type jobKey struct{ namespace, id string }

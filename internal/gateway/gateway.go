@@ -47,6 +47,7 @@ type parts struct {
 	runtimes   *router.Runtimes
 	raw        *router.Raw
 	hostKeys   []ssh.Signer
+	jobKeys    []ops.Key // one of each host key
 }
 
 // Check returns what of c, though well-formed, no gateway could be built from. It contacts nobody and leaves no trace.
@@ -83,6 +84,11 @@ func build(c *config.Config) (p parts, err error) {
 			return p, fmt.Errorf("host key: %w", err)
 		}
 		keys = append(keys, pem)
+		jobKey, err := ops.NewKey(pem)
+		if err != nil {
+			return p, fmt.Errorf("host key: %w", err)
+		}
+		p.jobKeys = append(p.jobKeys, jobKey)
 	}
 	if p.hostKeys, err = sshd.ParseHostKeys(keys...); err != nil {
 		return p, fmt.Errorf("host key: %w", err)
@@ -100,7 +106,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit log: %w (its folder has to be there, writable for the user that nomadctld runs as)", err)
 	}
-	registry, problems := ops.Open(c.Audit.Jobs)
+	registry, problems := ops.Open(c.Audit.Jobs, p.jobKeys...)
 	registry.Cluster = func(tier string) string {
 		i := slices.IndexFunc(c.Tiers, func(t config.Tier) bool { return t.Name == tier })
 		if i < 0 { // of a definition that was kept for a tier which is not configured any more
@@ -109,7 +115,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		return c.Tiers[i].URL
 	}
 	for _, problem := range problems {
-		log.Error("a definition that was kept cannot be read", "error", problem)
+		log.Error("a kept job definition is refused", "error", problem)
 	}
 	for _, k := range registry.Kept() {
 		log.Warn("a job was stopped for a restart that did not finish; bring it back with: ops "+k.ID+" --restore",

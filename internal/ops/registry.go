@@ -20,6 +20,7 @@ type Registry struct {
 	Cluster func(tier string) string
 
 	folder string // of the kept definitions; empty: none
+	keys   []Key  // of the kept definitions: the first one signs, and any of them is accepted
 
 	mu     sync.Mutex
 	closed bool

@@ -53,11 +53,12 @@ func (c *Cluster) amend(index uint64, all ...*allocation) {
 
 // restate stores a changed copy of a job with the status that follows from all that belongs to it.
 func (c *Cluster) restate(j *job, index uint64) {
-	if status := j.status(); status != j.Status {
+	before := j.Status
+	if status := j.status(); status != before {
 		j.Status, j.ModifyIndex = status, index
 	}
 	c.jobs = put(c.jobs, j, byName)
-	c.countChildren(j.Namespace, j.ParentID)
+	c.passed(j.Namespace, j.ParentID, before, j.Status, index)
 }
 
 // count sums the job's allocations up anew.
@@ -65,7 +66,9 @@ func (j *job) count(index uint64) *summary {
 	sum := *j.summary
 	sum.ModifyIndex, sum.Summary = index, map[string]*tally{}
 	for name, before := range j.summary.Summary {
-		sum.Summary[name] = &tally{Queued: before.Queued}
+		t := j.collected[name]
+		t.Queued = before.Queued
+		sum.Summary[name] = &t
 	}
 	for _, a := range j.allocations {
 		if a.Job.CreateIndex != j.CreateIndex {

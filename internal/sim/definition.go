@@ -141,6 +141,9 @@ func (j *job) spec() object {
 	}
 	all["Name"], all["Meta"], all["Periodic"], all["Priority"], all["Stop"] = j.Name, j.Meta, j.Periodic, j.Priority, j.Stop
 	all["ParameterizedJob"] = j.ParameterizedJob
+	if j.tag != nil {
+		all["VersionTag"] = j.tag // to Nomad, who registers a tagged version without its tag changes it
+	}
 	return prune(plain(all)).(object)
 }
 
@@ -178,17 +181,14 @@ func prune(v any) any {
 func (j *job) next(index uint64) *job {
 	n := *j
 	n.earlier = j.versions()
-	n.earlier = slices.Clone(n.earlier[:min(len(n.earlier), trackedVersions-1)])
 	n.Version++
 	n.JobModifyIndex, n.ModifyIndex, n.planned = index, index, index
 	n.SubmitTime = time.Now().UnixNano()
 	n.stable, n.deployment = j.isStable(), nil
 	n.groups = slices.Clone(j.groups)
+	n.trim()
 	return &n
 }
-
-// trackedVersions is how many versions of a job Nomad remembers.
-const trackedVersions = 6
 
 // setCount changes how many allocations a group is to have.
 func (j *job) setCount(group string, count int) {

@@ -32,7 +32,7 @@ func deregisterJob(c *Cluster, o *order) (any, error) {
 		j.disableScaling()
 		if purge {
 			c.jobs = drop(c.jobs, before, byName)
-			c.countChildren(before.Namespace, before.ParentID)
+			c.removed(before, o.index)
 		} else {
 			c.restate(j, o.index)
 		}
@@ -83,7 +83,7 @@ func revertJob(c *Cluster, o *order) (any, error) {
 		return nil, fmt.Errorf("Current job has version %d; enforcing version %d", now.Version, *p)
 	}
 	j := *old
-	j.tokenID = c.accessor(o.token)
+	j.tokenID, j.tag = c.accessor(o.token), nil
 	answer := c.submit(o, now, &j)
 	o.known = "false"
 	return answer, nil

@@ -32,6 +32,8 @@ type job struct {
 	submission  object // the job file; nil: none was sent
 	scalings    map[string][]scalingEvent
 	stable      bool   // already as a copy of an earlier version
+	tag         *versionTag
+	collected   map[string]tally // allocations that were garbage-collected, which the summary still counts
 	tokenID     string // of who registered it
 	payload     any    // of a dispatched job
 	idempotency string
@@ -91,8 +93,6 @@ type summary struct {
 	Summary                  map[string]*tally
 	CreateIndex, ModifyIndex uint64
 }
-
-type children struct{ Dead, Pending, Running int }
 
 type tally struct{ Complete, Failed, Lost, Queued, Running, Starting, Unknown int }
 

@@ -27,7 +27,7 @@ func (j *job) state() object {
 		"Status": j.Status, "StatusDescription": j.StatusDescription, "Stop": j.Stop, "Meta": j.Meta,
 		"Periodic": j.Periodic, "Dispatched": j.Dispatched, "Priority": j.Priority, "Payload": j.payload,
 		"CreateIndex": j.CreateIndex, "ModifyIndex": j.ModifyIndex, "JobModifyIndex": j.JobModifyIndex,
-		"SubmitTime": j.SubmitTime, "Version": j.Version, "VersionTag": nil, "Stable": j.isStable(),
+		"SubmitTime": j.SubmitTime, "Version": j.Version, "VersionTag": j.tag, "Stable": j.isStable(),
 		"NomadTokenID": j.tokenID, "DispatchIdempotencyToken": j.idempotency,
 	}
 }

@@ -54,7 +54,9 @@ func write(take func(c *Cluster, o *order) (any, error)) handler {
 			w.Header().Set("X-Nomad-KnownLeader", o.known)
 			w.Header().Set("X-Nomad-LastContact", "0")
 		}
-		respond(w, r, answer)
+		if answer != nil {
+			respond(w, r, answer)
+		}
 	}
 }
 

@@ -70,7 +70,7 @@ func registerJob(c *Cluster, o *order) (any, error) {
 
 // submit stores j as the next version of before, unless it is the same, and answers the order.
 func (c *Cluster) submit(o *order, before, j *job) object {
-	if before != nil && before.Stop == j.Stop && reflect.DeepEqual(before.spec(), j.spec()) {
+	if before != nil && before.Stop == j.Stop && before.registeredAs(j) {
 		if before.isParent() {
 			o.index = before.ModifyIndex
 			return o.registered("", 0, before.ModifyIndex)
@@ -88,17 +88,24 @@ func (c *Cluster) submit(o *order, before, j *job) object {
 	return o.registered(e.ID, o.index, o.index)
 }
 
+// registeredAs reports whether two definitions are the same to Nomad, which also compares who registered them. A job
+// that was described was registered by nobody.
+func (j *job) registeredAs(other *job) bool {
+	return reflect.DeepEqual(j.spec(), other.spec()) && (j.tokenID == "" || other.tokenID == "" || j.tokenID == other.tokenID)
+}
+
 // storeVersion stores a new job or, of one that is there, the next version.
 func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
 	j.SubmitTime, j.stable, j.deployment = time.Now().UnixNano(), false, nil
 	if before == nil {
-		j.CreateIndex, j.Version, j.earlier = index, 0, nil
+		j.CreateIndex, j.Version, j.earlier, j.Status = index, 0, nil, ""
 		j.summary = &summary{JobID: j.ID, Namespace: j.Namespace, Summary: map[string]*tally{}, CreateIndex: index}
 		j.allocations, j.evaluations = c.orphans(j.Namespace, j.ID)
 	} else {
-		n := before.next(index)
-		j.CreateIndex, j.Version, j.earlier = before.CreateIndex, n.Version, n.earlier
+		j.CreateIndex, j.Version, j.earlier = before.CreateIndex, before.Version+1, before.versions()
+		j.trim()
 		j.summary, j.allocations, j.evaluations, j.scalings = before.summary, before.allocations, before.evaluations, before.scalings
+		j.collected, j.Status = before.collected, before.Status
 		if j.submission == nil {
 			j.submission = before.submission
 		}
@@ -111,9 +118,6 @@ func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
 		}
 	}
 	c.restate(j, index)
-	if j.isParent() {
-		c.countChildren(j.Namespace, j.ID)
-	}
 	return c.job(j.Namespace, j.ID)
 }
 

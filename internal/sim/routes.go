@@ -35,6 +35,8 @@ var routes = []route{
 	{"PUT", "/v1/job/{id...}/scale", write(scaleJob)},
 	{"GET", "/v1/job/{id...}/submission", read(ofJob(tableJobs, jobSubmission))},
 	{"PUT", "/v1/job/{id...}/revert", write(revertJob)},
+	{"PUT", "/v1/job/{id...}/tag", write(tagVersion)},
+	{"DELETE", "/v1/job/{id...}/tag", write(untagVersion)},
 	{"PUT", "/v1/job/{id...}/periodic/force", write(forceJob)},
 	{"PUT", "/v1/job/{id...}/dispatch", write(dispatchJob)},
 	{"GET", "/v1/job/{id...}", read(ofJob(tableJobs, getJob))},
@@ -66,6 +68,7 @@ var routes = []route{
 	{"GET", "/v1/namespaces", read(listNamespaces)},
 	{"GET", "/v1/status/leader", read(leader)},
 	{"GET", "/v1/acl/token/self", read(self)},
+	{"PUT", "/v1/system/gc", write(collectGarbage)},
 }
 
 // match reports whether a path fits a pattern, and what its {id} stands for.
@@ -100,9 +103,9 @@ func findRoute(method, path string) (found route, id string) {
 func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
 
 func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodPost {
+	if r.Method == http.MethodPost && !postToCollect(r) {
 		r = r.Clone(r.Context())
-		r.Method = http.MethodPut // Nomad tells them nowhere apart
+		r.Method = http.MethodPut // Nomad tells them apart nowhere else
 	}
 	found, id := findRoute(r.Method, r.URL.Path)
 	w = c.count(w, found.pattern)

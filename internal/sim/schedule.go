@@ -197,7 +197,7 @@ func (c *Cluster) unblock(namespace, id string, index uint64) {
 	for _, old := range j.evaluations {
 		if old.Status == "blocked" {
 			e := *old
-			e.Status, e.ModifyIndex = "cancelled", index
+			e.Status, e.ModifyIndex = "canceled", index
 			e.StatusDescription = "cancelled due to a newer evaluation" // which Nomad says with its ID
 			c.record(&e)
 		}

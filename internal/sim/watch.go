@@ -144,6 +144,7 @@ func (c *Cluster) failDeployment(old *deployment, why string) (e *evaluation, re
 		d.StatusDescription += fmt.Sprintf(" - rolling back to job version %d", stable.Version)
 		c.storeDeployment(d, index)
 		back := *stable
+		back.tag = nil
 		c.storeVersion(c.job(d.Namespace, d.JobID), &back, index)
 		reverted = &stable.Version
 	}

@@ -1,0 +1,67 @@
+package sim
+
+import "slices"
+
+// children counts the children of a job. Nomad keeps these numbers by adding and subtracting as children change, and
+// starts at zero when their parent is registered, so they drift, even below zero: children outlive a parent that is
+// stopped and garbage-collected, and a deleted child stays counted as dead.
+type children struct{ Dead, Pending, Running int }
+
+// add counts n children with that status.
+func (k *children) add(status string, n int) {
+	switch status {
+	case "pending":
+		k.Pending += n
+	case "running":
+		k.Running += n
+	case "dead":
+		k.Dead += n
+	}
+}
+
+// passed moves a child from one status to another in the summary of its parent, if there is one. From "" it is new.
+func (c *Cluster) passed(namespace, parent, from, to string, index uint64) {
+	if parent == "" || from == to {
+		return
+	}
+	i, found := find(c.jobs, key{namespace: namespace, id: parent}, byName)
+	if !found {
+		return
+	}
+	j := *c.jobs[i]
+	sum := *j.summary
+	sum.Children.add(from, -1)
+	sum.Children.add(to, 1)
+	sum.ModifyIndex = index
+	j.summary = &sum
+	c.jobs[i] = &j
+}
+
+// removed counts a deleted child as dead in the summary of its parent.
+func (c *Cluster) removed(j *job, index uint64) {
+	c.passed(j.Namespace, j.ParentID, j.Status, "dead", index)
+}
+
+// Drift makes the summary of a job wrong, as it becomes in a real cluster over time: so many children more of each
+// status, and so many more allocations queued in each group. Negative numbers are less.
+func (c *Cluster) Drift(namespace, id string, pending, running, dead, queued int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.jobs, func(j *job) bool { return j.Namespace == namespace && j.ID == id })
+	if i < 0 {
+		return false
+	}
+	j := *c.jobs[i]
+	sum := *j.summary
+	sum.ModifyIndex = c.step(tableSummaries, tableJobs)
+	sum.Children = children{sum.Children.Dead + dead, sum.Children.Pending + pending, sum.Children.Running + running}
+	sum.Summary = map[string]*tally{}
+	for name, t := range j.summary.Summary {
+		u := *t
+		u.Queued += queued
+		sum.Summary[name] = &u
+	}
+	j.summary = &sum
+	c.jobs[i] = &j
+	return true
+}

@@ -1,0 +1,189 @@
+package sim
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+)
+
+// collectGarbage deletes what no longer runs, as if all of Nomad's thresholds had passed.
+func collectGarbage(c *Cluster, o *order) (any, error) {
+	if !o.token.rights.Management {
+		return nil, denied
+	}
+	o.plain = true
+	c.later(func() { c.collect(nil) })
+	return nil, nil
+}
+
+// Collect garbage-collects one job with its versions, as Nomad does when the job's time has come: job_gc_threshold after
+// it was stopped or, for a batch job, has run. A job that may not be collected yet is an error.
+func (c *Cluster) Collect(namespace, id string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	j := c.job(namespace, id)
+	if j == nil {
+		return fmt.Errorf("there is no job %s", id)
+	}
+	if !c.collectable(j) {
+		return fmt.Errorf("Nomad keeps job %s: it is %s, with %d allocations", id, j.Status, len(j.allocations))
+	}
+	c.collect(j)
+	return nil
+}
+
+// collect deletes one job, or for nil all that can be deleted: jobs, evaluations, allocations, deployments and nodes.
+// c.mu is held.
+func (c *Cluster) collect(only *job) {
+	index := c.step(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments, tableNodes)
+	for _, j := range slices.Clone(c.jobs) {
+		if (only == nil || j == only) && c.collectable(j) {
+			c.remove(j)
+			c.forget(j.allocations)
+			c.removed(j, index)
+		}
+	}
+	if only != nil {
+		return
+	}
+	for _, e := range slices.Clone(c.evaluations) {
+		if !e.terminal() {
+			continue
+		}
+		j, all := c.job(e.Namespace, e.JobID), true
+		for _, a := range slices.Clone(c.allocations) {
+			if a.EvalID != e.ID {
+				continue
+			}
+			if a.collectable(j) {
+				c.collectAllocation(a)
+			} else {
+				all = false
+			}
+		}
+		if all {
+			c.collectEvaluation(e)
+		}
+	}
+	for _, d := range slices.Clone(c.deployments) {
+		running := func(a *allocation) bool { return a.DeploymentID == d.ID && !a.terminal() }
+		if !d.active() && !slices.ContainsFunc(c.allocations, running) {
+			c.collectDeployment(d)
+		}
+	}
+	for _, n := range slices.Clone(c.nodes) {
+		on := func(a *allocation) bool { return a.NodeID == n.ID && !a.terminal() }
+		if n.Status == "down" && !slices.ContainsFunc(c.allocations, on) {
+			c.nodes = drop(c.nodes, n, byName)
+		}
+	}
+}
+
+// collectable reports whether a job can be deleted: it is dead, all that belongs to it is over, and no version is tagged.
+func (c *Cluster) collectable(j *job) bool {
+	over := j.Status == "dead" && (j.Stop || j.Type == "batch" || j.Type == "sysbatch")
+	if j.isParent() && (j.Periodic == nil || j.Periodic.Enabled) {
+		over = j.Stop
+	}
+	if !over || slices.ContainsFunc(j.versions(), func(v *job) bool { return v.tag != nil }) {
+		return false
+	}
+	if slices.ContainsFunc(j.evaluations, func(e *evaluation) bool { return !e.terminal() }) {
+		return false
+	}
+	return !slices.ContainsFunc(j.allocations, func(a *allocation) bool { return !a.collectable(j) })
+}
+
+func (e *evaluation) terminal() bool { return e.Status != "pending" && e.Status != "blocked" }
+
+// collectable reports whether an allocation of j, which is nil when the job is deleted, can be deleted. One that failed
+// is needed until it has been rescheduled, and one of a batch job tells that the job has run.
+func (a *allocation) collectable(j *job) bool {
+	if !a.terminal() || a.ClientStatus == "running" {
+		return false
+	}
+	if j == nil || j.Stop {
+		return true
+	}
+	if j.Type == "batch" {
+		return j.Status == "dead" || a.CreateIndex < j.JobModifyIndex
+	}
+	if j.Status == "dead" || a.DesiredStatus != "run" || a.ClientStatus != "failed" || a.NextAllocation != "" {
+		return true
+	}
+	return !a.group.reschedules(j.Type)
+}
+
+// reschedules reports whether a group's policy lets failed allocations be rescheduled.
+func (g Group) reschedules(jobType string) bool {
+	if g.Reschedule == nil {
+		return jobType == "service" || jobType == "batch"
+	}
+	return g.Reschedule.Unlimited || g.Reschedule.Attempts > 0
+}
+
+// collectAllocation deletes an allocation. The summary of its job still counts it.
+func (c *Cluster) collectAllocation(a *allocation) {
+	c.allocations = drop(c.allocations, a, byCreation)
+	delete(c.byID, a.ID)
+	c.forget([]*allocation{a})
+	before := c.job(a.Namespace, a.JobID)
+	if before == nil || a.Job.CreateIndex != before.CreateIndex {
+		return
+	}
+	j := *before
+	j.allocations = slices.DeleteFunc(slices.Clone(j.allocations), func(b *allocation) bool { return a.ID == b.ID })
+	j.collected = map[string]tally{}
+	for name, t := range before.collected {
+		j.collected[name] = t
+	}
+	t := j.collected[a.TaskGroup]
+	t.add(a.ClientStatus)
+	j.collected[a.TaskGroup] = t
+	c.jobs = put(c.jobs, &j, byName)
+}
+
+func (c *Cluster) collectEvaluation(e *evaluation) {
+	c.evaluations = drop(c.evaluations, e, byCreation)
+	if before := c.job(e.Namespace, e.JobID); before != nil {
+		j := *before
+		j.evaluations = slices.DeleteFunc(slices.Clone(j.evaluations), func(f *evaluation) bool { return e.ID == f.ID })
+		c.jobs = put(c.jobs, &j, byName)
+	}
+}
+
+// collectDeployment deletes a deployment. Its version stays stable.
+func (c *Cluster) collectDeployment(d *deployment) {
+	c.deployments = drop(c.deployments, d, byCreation)
+	before := c.job(d.Namespace, d.JobID)
+	if before == nil {
+		return
+	}
+	without := func(v *job) *job {
+		if v.deployment == nil || v.deployment.ID != d.ID {
+			return v
+		}
+		w := *v
+		w.stable, w.deployment = v.isStable(), nil
+		return &w
+	}
+	j := *before
+	j.earlier = slices.Clone(j.earlier)
+	for i, v := range j.earlier {
+		j.earlier[i] = without(v)
+	}
+	c.jobs = put(c.jobs, without(&j), byName)
+}
+
+// forget drops the directories of allocations that are deleted.
+func (c *Cluster) forget(all []*allocation) {
+	for _, a := range all {
+		c.kill(a.ID, "")
+		c.host.forget(a.ID)
+	}
+}
+
+// postToCollect reports a request to the one path where Nomad tells a POST from a PUT.
+func postToCollect(r *http.Request) bool {
+	return r.Method == http.MethodPost && r.URL.Path == "/v1/system/gc"
+}

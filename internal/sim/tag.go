@@ -1,0 +1,125 @@
+package sim
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// versionTag is a name for a version of a job. Nomad keeps a tagged version, and a job that has one.
+type versionTag struct {
+	Name, Description string
+	TaggedTime        int64
+}
+
+// tagVersion tags a version of a job.
+func tagVersion(c *Cluster, o *order) (any, error) {
+	var sent struct {
+		Version     uint64
+		Latest      bool
+		Description string
+	}
+	id, name, err := o.tagged()
+	if err != nil {
+		return nil, err
+	}
+	if err := o.read(&sent); err != nil {
+		return nil, err
+	}
+	if err := o.may(o.namespace, "submit-job", "tag-job-version"); err != nil {
+		return nil, err
+	}
+	if sent.Latest && sent.Version > 0 {
+		return nil, fmt.Errorf("version must be zero when tagging latest, got: %d", sent.Version)
+	}
+	j := c.job(o.namespace, id)
+	if j == nil {
+		return nil, fmt.Errorf("job %q version %d not found", id, sent.Version)
+	}
+	if sent.Latest {
+		sent.Version = j.Version
+	}
+	for _, v := range j.versions() {
+		if v.tag != nil && v.tag.Name == name && v.Version != sent.Version {
+			return nil, fmt.Errorf("tag %q already exists on a different version of job %q", name, id)
+		}
+	}
+	if j.numbered(sent.Version) == nil {
+		return nil, fmt.Errorf("job %q version %d not found", id, sent.Version)
+	}
+	tag := &versionTag{Name: name, Description: sent.Description, TaggedTime: time.Now().UnixNano()}
+	return o.tag(c, j, sent.Version, tag), nil
+}
+
+// untagVersion takes a tag away. A version that was kept for its tag alone is dropped.
+func untagVersion(c *Cluster, o *order) (any, error) {
+	id, name, err := o.tagged()
+	if err != nil {
+		return nil, err
+	}
+	if err := o.may(o.namespace, "submit-job", "tag-job-version"); err != nil {
+		return nil, err
+	}
+	if j := c.job(o.namespace, id); j != nil {
+		for _, v := range j.versions() {
+			if v.tag != nil && v.tag.Name == name {
+				return o.tag(c, j, v.Version, nil), nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("tag %q not found on job %q", name, id)
+}
+
+// tagged splits the path into the job and the name of the tag.
+func (o *order) tagged() (id, name string, err error) {
+	i := strings.LastIndex(o.id, "/versions/")
+	if i < 0 || strings.Contains(o.id[:i]+o.id[i+len("/versions/"):], "/") {
+		return "", "", failure{http.StatusNotFound, "invalid job tag endpoint"}
+	}
+	return o.id[:i], o.id[i+len("/versions/"):], nil
+}
+
+// tag stores a version with another tag, or none, and answers the request.
+func (o *order) tag(c *Cluster, before *job, version uint64, tag *versionTag) object {
+	o.index, o.plain = c.step(tableJobs), true
+	j := *before
+	j.earlier = slices.Clone(j.earlier)
+	if j.Version == version {
+		j.tag, j.ModifyIndex = tag, o.index
+	}
+	for i, v := range j.earlier {
+		if v.Version == version {
+			w := *v
+			w.tag, w.ModifyIndex = tag, o.index
+			j.earlier[i] = &w
+		}
+	}
+	j.trim()
+	c.restate(&j, o.index)
+	if tag == nil {
+		tag = &versionTag{}
+	}
+	return object{
+		"Name": tag.Name, "Description": tag.Description, "TaggedTime": tag.TaggedTime,
+		"Index": o.index, "KnownLeader": false, "LastContact": 0, "NextToken": "",
+	}
+}
+
+// trackedVersions is how many versions of a job Nomad keeps beside the tagged ones.
+const trackedVersions = 6
+
+// trim drops the oldest version when there is one too many. A tagged one does not count, and the newest stable one stays.
+// j.earlier must not be shared.
+func (j *job) trim() {
+	counted := slices.DeleteFunc(j.versions(), func(v *job) bool { return v.tag != nil })
+	if len(counted) <= trackedVersions {
+		return
+	}
+	drop := counted[trackedVersions]
+	if slices.IndexFunc(counted, (*job).isStable) == trackedVersions {
+		drop = counted[trackedVersions-1]
+	}
+	j.earlier = slices.DeleteFunc(j.earlier, func(v *job) bool { return v == drop })
+}
