@@ -68,7 +68,11 @@ type Version struct {
 	Stopped   bool // it is the version that stopping the job made
 	Submitted time.Time
 	Tag       string   // its name; empty: none
+	Created   uint64   // Nomad's CreateIndex: tells the job from an earlier one of the same name
+	Release   Release  // what it asks for
 	Changes   []Change // from the version before; nil for the oldest that is kept
+
+	Definition json.RawMessage // as Nomad stores it
 }
 
 // Change is one field that differs between two versions.

@@ -35,6 +35,8 @@ type Spec struct {
 	Program bool
 	// Signed says that a word such as -1 is an argument, not flags.
 	Signed bool
+	// Saved says that the command also finds stopped jobs that Nomad has deleted and the gateway has saved.
+	Saved bool
 	// Terminal says that a client with a terminal should ask for one: there is something to type, to colour or to fit.
 	Terminal bool
 	// Hidden commands are for programs: neither help nor the docs list them.

@@ -27,6 +27,9 @@ func resolve(ctx context.Context, req *Request, target Target) error {
 	if err != nil && !errors.As(err, &down) {
 		return err
 	}
+	if req.Command.Spec().Saved {
+		jobs = append(jobs, req.savedJobs(jobs)...)
+	}
 	switch found := find(jobs, selector, target); {
 	case len(found) == 0 && err != nil && mayHold(req.Cluster.(*scope).owned, err, selector):
 		return err // that it is not there cannot be said
