@@ -45,6 +45,10 @@ type Operations interface {
 	// Revert makes an earlier version of a job the newest one.
 	Revert(ctx context.Context, job Job, version uint64) (Outcome, error)
 
+	// Evaluate lets Nomad look at a job again now. It replaces failed allocations of groups that may be rescheduled,
+	// whatever they have to wait for, and allocations of a system job that were stopped or have failed.
+	Evaluate(ctx context.Context, job Job) (Outcome, error)
+
 	// Force launches a periodic job now.
 	Force(ctx context.Context, job Job) (Outcome, error)
 

@@ -13,7 +13,10 @@ import (
 
 func init() { router.Register(func() router.Command { return new(scale) }) }
 
-type scale struct{ settle }
+type scale struct {
+	settle
+	yes bool
+}
 
 func (s *scale) Spec() router.Spec {
 	return router.Spec{
@@ -28,7 +31,10 @@ func (s *scale) Spec() router.Spec {
 PART is JOB/GROUP, or JOB where that has one group. COUNT is the new count. With a sign it is relative: +1 means one more, -1
 one fewer. It has to be within what the group's scaling block in the job allows, if there is one. The command prints the old
 and the new count, and waits until as many run.`,
-		Flags: func(f *pflag.FlagSet) { s.settle.bind(f) },
+		Flags: func(f *pflag.FlagSet) {
+			s.settle.bind(f)
+			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask if an earlier release would be lost")
+		},
 	}
 }
 
@@ -66,6 +72,13 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	}
 	if group.Count == count {
 		return already(req, "%s/%s has a count of %d already", job.ID, group.Name, count)
+	}
+	warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
+	if err != nil {
+		return err
+	}
+	if err := warned(ctx, req, s.yes, warning); err != nil {
+		return err
 	}
 	outcome, err := req.Operations.Scale(ctx, job.Job, group.Name, count)
 	if err != nil {

@@ -115,6 +115,9 @@ func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, allo
 	slices.SortFunc(d.Allocations, order)
 	for _, g := range definition.TaskGroups {
 		group := backends.Group{Name: *g.Name, Count: *g.Count, Tasks: map[string]string{}, Restart: restart(g.RestartPolicy)}
+		if p := g.ReschedulePolicy; p != nil {
+			group.Reschedules = value(p.Attempts) > 0 || value(p.Unlimited)
+		}
 		if p := g.Scaling; p != nil {
 			group.Scaling = &backends.Scaling{Min: int(value(p.Min)), Max: int(value(p.Max))}
 		}
