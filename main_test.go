@@ -87,6 +87,7 @@ func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Clus
 			"alloc":   allocation,
 			"api":     request,
 			"asked":   asked,
+			"client":  clientAgent,
 			"askedin": askedIn,
 			"crash":   crash,
 			"eqlines": eqlines,

@@ -108,6 +108,37 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 	c.Inject(f)
 }
 
+// clientAgent is client kill NODE and client start NODE. The first kills the client agent of a node of the simulated
+// cluster, and waits until the servers have noticed: the node is down or, where a group with disconnect { lost_after } runs
+// on it, disconnected. Its programs go on. The second starts the agent again, or that of a new node, and waits until the
+// node is ready and its client has reported what became of its allocations. The scenario has one node, node-1.
+func clientAgent(ts *testscript.TestScript, _ bool, args []string) {
+	c := simOf(ts)
+	if len(args) != 2 {
+		ts.Fatalf("usage: client kill|start NODE")
+	}
+	switch args[0] {
+	case "kill":
+		c.KillClient(args[1])
+		poll(ts, args[1]+" is no longer ready", func() error {
+			if status := c.NodeStatus(args[1]); status == "ready" {
+				return fmt.Errorf("it is %s", status)
+			}
+			return nil
+		})
+	case "start":
+		c.StartClient(args[1])
+		poll(ts, args[1]+" has reported", func() error {
+			if !c.Reported(args[1]) {
+				return fmt.Errorf("it is %s", c.NodeStatus(args[1]))
+			}
+			return nil
+		})
+	default:
+		ts.Fatalf("no client %s", args[0])
+	}
+}
+
 // asked PATTERN MOST fails unless the simulated cluster was asked for the route at least once and at most MOST times.
 func asked(ts *testscript.TestScript, _ bool, args []string) {
 	got := simOf(ts).Traffic(args[0]).Requests

@@ -29,12 +29,7 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 	"parameterized": func(id, _ string) *api.Job { return nomadtest.Parameterized(id) },
 
 	// Three allocations.
-	"three": func(id, mode string) *api.Job {
-		job := nomadtest.Scalable(id, mode)
-		job.TaskGroups[0].Count = new(3)
-		sleeps(job.TaskGroups[0].Tasks[0])
-		return job
-	},
+	"three": three,
 	// A group "web" of two tasks, web and side, and a group "db", both without limits to their counts.
 	"groups": func(id, mode string) *api.Job {
 		job := nomadtest.Canary(id, mode)
@@ -50,6 +45,38 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		job.TaskGroups = append(job.TaskGroups, &db)
 		return job
 	},
+	// A service of one allocation that is unknown for an hour when its node disconnects, and is not replaced.
+	"disconnect": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, mode)
+		job.TaskGroups[0].Scaling = nil
+		job.TaskGroups[0].Disconnect = &api.DisconnectStrategy{LostAfter: new(time.Hour), Replace: new(false)}
+		return job
+	},
+	// Two allocations that are not restarted and not rescheduled when they fail.
+	"given-up": func(id, mode string) *api.Job {
+		return unrestarted(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
+	},
+	// Two allocations that are not restarted, and rescheduled an hour after they fail.
+	"rescheduled": func(id, mode string) *api.Job {
+		return unrestarted(id, mode, &api.ReschedulePolicy{
+			Unlimited: new(true), Delay: new(time.Hour), DelayFunction: new("constant"), MaxDelay: new(time.Hour),
+		})
+	},
+	// A service that only a node in the datacenter MODE, such as dc9, could run. It is settled at once.
+	"elsewhere": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, "a")
+		job.Datacenters = []string{mode}
+		return job
+	},
+	// A system job.
+	"system": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, mode)
+		job.Type = new("system")
+		g := job.TaskGroups[0]
+		g.Count, g.Scaling, g.Update = nil, nil, nil
+		sleeps(g.Tasks[0])
+		return job
+	},
 	// A periodic job whose launches go on.
 	"busy": func(id, _ string) *api.Job {
 		job := nomadtest.Periodic(id)
@@ -63,6 +90,22 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		job.ParameterizedJob.Payload = mode
 		return job
 	},
+}
+
+func three(id, mode string) *api.Job {
+	job := nomadtest.Scalable(id, mode)
+	job.TaskGroups[0].Count = new(3)
+	sleeps(job.TaskGroups[0].Tasks[0])
+	return job
+}
+
+// unrestarted returns a service of two allocations without limits to their count, which are not restarted where they are.
+func unrestarted(id, mode string, reschedule *api.ReschedulePolicy) *api.Job {
+	job := three(id, mode)
+	g := job.TaskGroups[0]
+	g.Count, g.Scaling, g.ReschedulePolicy = new(2), nil, reschedule
+	g.RestartPolicy = &api.RestartPolicy{Attempts: new(0), Mode: new("fail")}
+	return job
 }
 
 func sleeps(t *api.Task) {
@@ -110,10 +153,26 @@ func unsettled(client *api.Client, id string) error {
 		}
 		return nil
 	}
+	if *job.Type == "system" {
+		for _, a := range allocations {
+			if a.DesiredStatus == "run" && a.ClientStatus == "running" && a.JobVersion == *job.Version {
+				return nil
+			}
+		}
+		return fmt.Errorf("of its %d allocations none runs", len(allocations))
+	}
 	d, _, err := client.Jobs().LatestDeployment(id, nil)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	evaluations, _, err := client.Jobs().Evaluations(id, nil)
+	if err != nil {
+		return err
+	}
+	blocked := func(e *api.Evaluation) bool { return e.Status == "blocked" }
+	switch {
+	case slices.ContainsFunc(evaluations, blocked):
+		return nil
 	case d == nil || d.JobVersion != *job.Version:
 		return fmt.Errorf("version %d has no deployment", *job.Version)
 	case d.Status == "successful" || d.Status == "failed":

@@ -25,7 +25,9 @@ type allocation struct {
 	node               *node // as it was when the allocation was placed
 	failing            map[string]CheckFailure
 	placed             bool // by the scheduler, not described
-	due                bool // failed, and is to be replaced now
+	due                bool // failed or unknown, and is to be replaced now
+	states             []allocState
+	planned            uint64 // index of the last plan that changed it; 0: the one that placed it
 }
 
 func (a *allocation) key() key { return key{a.Namespace, a.ID, a.CreateIndex} }
@@ -117,7 +119,7 @@ func (a *allocation) detail() object {
 		"NetworkStatus": object{"Address": "", "AddressIPv6": "", "DNS": nil, "InterfaceName": ""},
 		"SigningKeyID":  uuid("signing key"),
 		"Metrics":       a.node.metrics(),
-		"CreateIndex":   a.CreateIndex, "ModifyIndex": a.ModifyIndex, "AllocModifyIndex": a.CreateIndex,
+		"CreateIndex":   a.CreateIndex, "ModifyIndex": a.ModifyIndex, "AllocModifyIndex": max(a.CreateIndex, a.planned),
 		"CreateTime": a.CreateTime, "ModifyTime": a.ModifyTime,
 	}
 	if a.DesiredDescription != "" {
@@ -125,6 +127,9 @@ func (a *allocation) detail() object {
 	}
 	if a.DesiredTransition != (transition{}) {
 		d["DesiredTransition"] = a.DesiredTransition
+	}
+	if len(a.states) > 0 {
+		d["AllocStates"] = a.states
 	}
 	if a.DeploymentID != "" {
 		d["DeploymentID"] = a.DeploymentID

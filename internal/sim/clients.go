@@ -10,7 +10,7 @@ import (
 // receive starts an allocation that was placed.
 func (c *Cluster) receive(id string) {
 	old := c.byID[id]
-	if old == nil || old.terminal() || len(old.TaskStates) > 0 {
+	if old == nil || old.terminal() || len(old.TaskStates) > 0 || c.dead(old) {
 		return
 	}
 	c.doom(old)
@@ -70,7 +70,7 @@ func (c *Cluster) FailNext(namespace, job string, allocations int) {
 // exits ends a task that is no process, and starts it again where its policy wants that.
 func (c *Cluster) exits(id string, t Task, code int) {
 	old := c.byID[id]
-	if old == nil || old.terminal() || old.TaskStates[t.Name] == nil || old.TaskStates[t.Name].State != "running" {
+	if old == nil || old.terminal() || old.TaskStates[t.Name] == nil || old.TaskStates[t.Name].State != "running" || c.dead(old) {
 		return
 	}
 	r := c.tries[id+"/"+t.Name]
@@ -96,7 +96,7 @@ func (c *Cluster) exits(id string, t Task, code int) {
 // startAgain starts a task that waits for a restart.
 func (c *Cluster) startAgain(id string, t Task) {
 	old := c.byID[id]
-	if old == nil || old.terminal() || old.TaskStates[t.Name].State != "pending" {
+	if old == nil || old.terminal() || old.TaskStates[t.Name].State != "pending" || c.dead(old) {
 		return
 	}
 	c.change(old, func(a *allocation) {
@@ -125,13 +125,14 @@ func (c *Cluster) settled(before, now *allocation) {
 	}
 	index := c.step(tableEvaluations, tableAllocations)
 	noticed := j.pending("alloc-failure", index, 0)
-	c.queue(noticed)
 	again := j.pending("alloc-reschedule", index, j.JobModifyIndex)
 	delay := c.delayed(now.group.delay(j.Type, now.rescheduled()))
 	again.WaitUntil, again.PreviousEval = stamp(time.Now().Add(delay)), noticed.ID
+	again.StatusDescription, noticed.NextEval = "created for delayed rescheduling", again.ID
+	c.queue(noticed)
 	c.record(again)
 	marked := now.copy()
-	marked.FollowupEvalID = again.ID
+	marked.FollowupEvalID, marked.planned = again.ID, index
 	c.amend(index, marked)
 	c.after(delay, func() {
 		a := c.byID[now.ID]
@@ -141,7 +142,9 @@ func (c *Cluster) settled(before, now *allocation) {
 		b := a.copy()
 		b.due = true
 		c.amend(c.step(tableAllocations), b)
-		c.process(again)
+		fired := *again
+		fired.StatusDescription = ""
+		c.process(&fired)
 	})
 }
 
@@ -160,7 +163,7 @@ func (a *allocation) mayBeRescheduled() bool {
 // stopped ends an allocation that is to stop.
 func (c *Cluster) stopped(id string) {
 	old := c.byID[id]
-	if old == nil || old.ClientStatus == "complete" || old.ClientStatus == "failed" || old.ClientStatus == "lost" {
+	if old == nil || old.ClientStatus == "complete" || old.ClientStatus == "failed" || c.dead(old) {
 		return
 	}
 	delete(c.doomed, id)

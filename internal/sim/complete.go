@@ -99,7 +99,7 @@ func (s *TaskState) complete(a Allocation) {
 		switch a.ClientStatus {
 		case "pending", "running":
 			s.State = a.ClientStatus
-		case "unknown":
+		case "unknown", "lost": // as the client has reported it last
 			s.State = "running"
 		default:
 			s.State = "dead"

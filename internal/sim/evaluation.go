@@ -14,6 +14,8 @@ type evaluation struct {
 	Status                     string
 	StatusDescription          string             `json:",omitempty"`
 	JobModifyIndex             uint64             `json:",omitempty"`
+	NodeID                     string             `json:",omitempty"`
+	NodeModifyIndex            uint64             `json:",omitempty"`
 	DeploymentID               string             `json:",omitempty"`
 	NextEval                   string             `json:",omitempty"`
 	PreviousEval               string             `json:",omitempty"`
@@ -21,6 +23,7 @@ type evaluation struct {
 	FailedTGAllocs             map[string]metrics `json:",omitempty"`
 	PlanAnnotations            object             `json:",omitempty"`
 	ClassEligibility           map[string]bool    `json:",omitempty"`
+	EscapedComputedClass       bool               `json:",omitempty"`
 	QueuedAllocations          map[string]int     `json:",omitempty"`
 	WaitUntil                  *time.Time         `json:",omitempty"`
 	SnapshotIndex              uint64
@@ -48,8 +51,13 @@ type metrics struct {
 // metrics says why nothing more of a group can be placed.
 func (u *Unplaced) metrics(nodes []*node) metrics {
 	m := metrics{
-		NodesEvaluated: len(nodes), NodesInPool: len(nodes), NodesAvailable: available(nodes), NodePool: "default",
-		ConstraintFiltered: u.ConstraintFiltered, DimensionExhausted: u.DimensionExhausted, AllocationTime: 9083,
+		NodesEvaluated: len(nodes), NodesInPool: len(nodes), NodesAvailable: available(nodes), NodePool: "default", AllocationTime: 9083,
+	}
+	if len(u.ConstraintFiltered) > 0 {
+		m.ConstraintFiltered = u.ConstraintFiltered
+	}
+	if len(u.DimensionExhausted) > 0 {
+		m.DimensionExhausted = u.DimensionExhausted
 	}
 	for _, n := range u.ConstraintFiltered {
 		m.NodesFiltered += n
@@ -105,7 +113,7 @@ func (j *job) evaluate(nodes []*node) {
 	for _, g := range j.groups {
 		if g.Unplaced != nil {
 			failed[g.Name] = g.Unplaced.metrics(nodes)
-			eligible["v1:16605075123686014587"] = len(g.Unplaced.ConstraintFiltered) == 0
+			eligible[computedClass] = len(g.Unplaced.ConstraintFiltered) == 0
 		}
 	}
 	if len(failed) == 0 {

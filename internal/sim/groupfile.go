@@ -39,6 +39,14 @@ func (g groupFile) describe(f *jobFile, trusted bool) Group {
 	if s := g.Scaling; s != nil {
 		d.Scaling = &Scaling{Min: s.Min, Max: s.Max, Disabled: s.Enabled != nil && !*s.Enabled}
 	}
+	if p := g.Disconnect; p != nil {
+		d.Disconnect = &Disconnect{Keep: p.Replace != nil && !*p.Replace}
+		if p.LostAfter != nil {
+			d.Disconnect.LostAfter = *p.LostAfter
+		}
+	} else if after := g.MaxClientDisconnect; after != nil {
+		d.Disconnect = &Disconnect{LostAfter: *after}
+	}
 	for _, n := range g.Networks {
 		network := Network{Mode: n.Mode}
 		for _, p := range append(n.ReservedPorts, n.DynamicPorts...) {

@@ -31,11 +31,11 @@ type job struct {
 	definition  object // the job but for its state; nil: the job was described
 	submission  object // the job file; nil: none was sent
 	scalings    map[string][]scalingEvent
-	stable      bool   // already as a copy of an earlier version
+	stable      bool // already as a copy of an earlier version
 	tag         *versionTag
 	collected   map[string]tally // allocations that were garbage-collected, which the summary still counts
-	tokenID     string // of who registered it
-	payload     any    // of a dispatched job
+	tokenID     string           // of who registered it
+	payload     any              // of a dispatched job
 	idempotency string
 }
 

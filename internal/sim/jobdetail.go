@@ -95,7 +95,7 @@ func (j *job) groupDetail(g Group) object {
 		"Name": g.Name, "Count": g.Count, "Tasks": tasks,
 		"EphemeralDisk": object{"Migrate": false, "SizeMB": diskMB, "Sticky": false},
 		"Migrate":       migrate, "Update": update, "RestartPolicy": restart, "ReschedulePolicy": reschedule,
-		"Affinities": nil, "Constraints": constraints(slices.Concat(g.Constraints, g.implied())), "Consul": nil, "Disconnect": nil,
+		"Affinities": nil, "Constraints": constraints(slices.Concat(g.Constraints, g.implied())), "Consul": nil, "Disconnect": g.Disconnect.detail(),
 		"MaxClientDisconnect": nil, "MaxRunDuration": nil, "Meta": g.Meta, "Networks": asked(g.Networks),
 		"PreventRescheduleOnLost": false, "Scaling": g.Scaling.detail(j, g.Name), "Services": services(j, "", g.Services), "ShutdownDelay": nil, "Spreads": nil, "StopAfterClientDisconnect": nil, "Volumes": nil,
 	}

@@ -65,9 +65,14 @@ type groupFile struct {
 		Min, Max int
 		Enabled  *bool
 	}
-	Networks []networkFile
-	Services []serviceFile
-	Tasks    []taskFile
+	Disconnect *struct {
+		LostAfter *time.Duration
+		Replace   *bool
+	}
+	MaxClientDisconnect *time.Duration // the older name of lost_after
+	Networks            []networkFile
+	Services            []serviceFile
+	Tasks               []taskFile
 }
 
 type networkFile struct {

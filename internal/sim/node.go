@@ -12,8 +12,10 @@ type node struct {
 	Status, SchedulingEligibility             string
 	CreateIndex, ModifyIndex                  uint64
 
-	spec   Node
-	joined time.Time
+	spec            Node
+	joined, updated time.Time // updated: when the status changed last; zero: never
+	dead            bool      // its client agent does not run, whatever the servers know
+	missed          []missedHeartbeat
 }
 
 func (n *node) key() key { return key{id: n.ID} }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"time"
 )
 
 // getNode answers a whole node.
@@ -23,6 +22,9 @@ func getNode(c *Cluster, q *query) (any, error) {
 	q.at = c.nodes[i].ModifyIndex
 	return c.nodes[i].detail(), nil
 }
+
+// computedClass is what every node is to the scheduler.
+const computedClass = "v1:16605075123686014587"
 
 // The size of every node.
 const (
@@ -59,14 +61,11 @@ func (n *node) detail() object {
 	}
 	maps.Copy(d, object{
 		"HTTPAddr": n.spec.Address + ":4646", "TLSEnabled": false, "Attributes": n.attributes(), "Meta": meta, "Links": object{},
-		"SecretID": "", "CgroupParent": "nomad.slice", "ComputedClass": "v1:16605075123686014587",
+		"SecretID": "", "CgroupParent": "nomad.slice", "ComputedClass": computedClass,
 		"CSIControllerPlugins": object{}, "CSINodePlugins": object{}, "GCVolumesOnNodeGC": false, "HostNetworks": nil,
-		"DrainStrategy": nil, "LastAllocUpdateIndex": n.ModifyIndex, "LastMissedHeartbeatIndex": 0, "NodeMaxAllocs": 0,
-		"IdentitySigningKeyID": uuid("signing key"), "StatusUpdatedAt": n.joined.Unix(),
-		"Events": []object{{
-			"CreateIndex": 0, "Details": nil, "Message": "Node registered", "Subsystem": "Cluster",
-			"Timestamp": stamp(n.joined.Truncate(time.Second)),
-		}},
+		"DrainStrategy": nil, "LastAllocUpdateIndex": n.ModifyIndex, "LastMissedHeartbeatIndex": n.lastMissed(), "NodeMaxAllocs": 0,
+		"IdentitySigningKeyID": uuid("signing key"), "StatusUpdatedAt": n.since().Unix(),
+		"Events":        n.events(),
 		"NodeResources": n.resources(),
 		"ReservedResources": object{
 			"Cpu": object{"CpuShares": 0, "ReservedCpuCores": nil}, "Disk": object{"DiskMB": 0},

@@ -31,6 +31,13 @@ func (u *Update) detail() object {
 	}
 }
 
+func (d *Disconnect) detail() any {
+	if d == nil {
+		return nil
+	}
+	return object{"LostAfter": d.LostAfter, "Reconcile": "best_score", "Replace": !d.Keep, "StopOnClientAfter": nil}
+}
+
 func (s *Scaling) detail(j *job, group string) any {
 	if s == nil {
 		return nil

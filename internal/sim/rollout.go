@@ -24,12 +24,20 @@ func (a *allocation) healthy() bool {
 func (p *plan) group(g Group, all []*allocation) {
 	d := p.deployment()
 	var current, old, done []*allocation
+	replaced, used := 0, map[int]bool{}
 	for _, a := range all {
 		switch {
 		case a.Job.CreateIndex != p.j.CreateIndex && !a.terminal(): // of a job with this ID that was purged
 			p.stop(a, notNeeded)
-		case a.due && a.DesiredStatus == "run":
+		case a.due && a.DesiredStatus == "run" && a.ClientStatus == "unknown":
+			p.standIn(g, a)
+			replaced++
+			used[a.number()] = true
+		case a.ClientStatus == "unknown" && a.NextAllocation != "" && a.DesiredStatus == "run": // the next one counts
+		case a.due && a.DesiredStatus == "run", a.forced(d):
 			p.again(g, a)
+			replaced++
+			used[a.number()] = true
 		case a.DesiredStatus == "run" && a.ClientStatus == "complete" && p.j.Type == "batch" && a.Job.Version == p.j.Version,
 			a.DesiredStatus == "run" && a.ClientStatus == "failed" && a.NextAllocation == "" && a.Job.Version == p.j.Version:
 			done = append(done, a) // done, or waiting to be rescheduled, or given up
@@ -55,7 +63,7 @@ func (p *plan) group(g Group, all []*allocation) {
 	if u := p.j.update(g); u != nil && u.Canary > 0 && (len(old) > 0 || len(canaries) > 0) && (state == nil || !state.Promoted) {
 		canaryWanted = u.Canary
 	}
-	missing := g.Count - len(current) - len(old) - len(done) + len(canaries)*min(canaryWanted, 1)
+	missing := g.Count - replaced - len(current) - len(old) - len(done) + len(canaries)*min(canaryWanted, 1)
 	if (missing > 0 || len(old) > 0 || len(canaries) > 0) && p.j.update(g) != nil {
 		p.deploy()
 		state = p.state(g)
@@ -64,6 +72,7 @@ func (p *plan) group(g Group, all []*allocation) {
 	if d != nil && d.active() && state != nil && canaryWanted > 0 {
 		state.DesiredCanaries = canaryWanted
 	}
+	missing = p.takePlaces(g, missing, canaryWanted > 0, used)
 	holds := d != nil && (d.Status == "paused" || d.Status == "failed")
 	for ; missing < 0; missing++ {
 		old, current = p.surplus(old, current, canaryWanted > 0)
@@ -83,7 +92,6 @@ func (p *plan) group(g Group, all []*allocation) {
 		}
 		return
 	}
-	used := map[int]bool{}
 	for _, a := range slices.Concat(current, old, done) {
 		used[a.number()] = true
 	}
@@ -176,11 +184,17 @@ func (p *plan) migrate(g Group, a *allocation) {
 
 // again replaces an allocation that failed and has waited long enough.
 func (p *plan) again(g Group, a *allocation) {
-	s := p.stop(a, rescheduled)
+	s := p.stop(a, "")
 	next := p.placeDeployed(p.j, g, a.number(), s)
 	if next == nil {
+		p.drop(s)
 		return
 	}
+	next.RescheduleTracker = a.tracked(next)
+}
+
+// tracked remembers in next that it takes the place of an allocation.
+func (a *allocation) tracked(next *allocation) *tracker {
 	t := &tracker{LastReschedule: "ok"}
 	if a.RescheduleTracker != nil {
 		t.Events = append(t.Events, a.RescheduleTracker.Events...)
@@ -188,7 +202,7 @@ func (p *plan) again(g Group, a *allocation) {
 	t.Events = append(t.Events, rescheduleEvent{
 		RescheduleTime: next.CreateTime, PrevAllocID: a.ID, PrevNodeID: a.NodeID, Delay: a.group.delay(a.Job.Type, len(t.Events)),
 	})
-	next.RescheduleTracker = t
+	return t
 }
 
 // placeDeployed places an allocation that counts for the deployment, if that is still active.
@@ -203,10 +217,17 @@ func (p *plan) placeDeployed(of *job, g Group, number int, previous *allocation)
 // everywhere plans a group of a system job: one allocation on each node that it fits on.
 func (p *plan) everywhere(g Group, all []*allocation) {
 	nodes, why := p.c.candidates(p.j, g)
-	if len(nodes) == 0 && g.Count > 0 {
-		p.failed[g.Name], p.queued[g.Name] = why, len(p.c.nodes)
+	if len(nodes) == 0 && g.Count > 0 && why.NodesEvaluated > 0 {
+		// Of a system job Nomad reports neither the nodes that there are nor their pool.
+		why.NodesAvailable, why.NodesInPool, why.NodePool, why.ClassFiltered = nil, 0, "", map[string]int{}
+		p.failed[g.Name] = why
 	}
-	has := map[string]bool{}
+	has, previous := map[string]bool{}, map[string]*allocation{}
+	for _, a := range all {
+		if old := previous[a.NodeID]; a.terminal() && a.NextAllocation == "" && (old == nil || old.CreateIndex < a.CreateIndex) {
+			previous[a.NodeID] = a
+		}
+	}
 	for _, a := range all {
 		finished := p.j.Type == "sysbatch" && a.ClientStatus == "complete" && a.DesiredStatus == "run" && a.Job.Version == p.j.Version
 		switch {
@@ -216,7 +237,8 @@ func (p *plan) everywhere(g Group, all []*allocation) {
 		case g.Count == 0:
 			p.stop(a, notNeeded)
 		case a.DesiredTransition.Migrate != nil && *a.DesiredTransition.Migrate:
-			p.stop(a, migrating)
+			p.stop(a, tainted)
+			has[a.NodeID] = true // until the next evaluation
 		case a.Job.Version == p.j.Version:
 			has[a.NodeID] = true
 		case p.j.runsAs(a.Job, g):
@@ -228,9 +250,19 @@ func (p *plan) everywhere(g Group, all []*allocation) {
 	}
 	for _, n := range nodes {
 		if !has[n.ID] && g.Count > 0 {
-			p.placeOn(n, p.j, g, 0, nil)
+			p.placeOn(n, p.j, g, 0, p.editable(previous[n.ID]))
 		}
 	}
+}
+
+// editable is a copy of an allocation that the plan stores; nil for nil.
+func (p *plan) editable(a *allocation) *allocation {
+	if a == nil || slices.Contains(p.changed, a) {
+		return a
+	}
+	b := a.copy()
+	p.changed = append(p.changed, b)
+	return b
 }
 
 // runsAs reports whether the group's allocations of another version can go on as they are.

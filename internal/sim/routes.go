@@ -35,6 +35,7 @@ var routes = []route{
 	{"PUT", "/v1/job/{id...}/scale", write(scaleJob)},
 	{"GET", "/v1/job/{id...}/submission", read(ofJob(tableJobs, jobSubmission))},
 	{"PUT", "/v1/job/{id...}/revert", write(revertJob)},
+	{"PUT", "/v1/job/{id...}/evaluate", write(evaluateJob)},
 	{"PUT", "/v1/job/{id...}/tag", write(tagVersion)},
 	{"DELETE", "/v1/job/{id...}/tag", write(untagVersion)},
 	{"PUT", "/v1/job/{id...}/periodic/force", write(forceJob)},

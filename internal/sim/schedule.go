@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"reflect"
 	"slices"
 	"strconv"
@@ -22,14 +23,18 @@ type plan struct {
 	updates  map[string]object
 	failed   map[string]metrics // of the groups of which not everything could be placed
 	queued   map[string]int
+	lost     map[string][]*allocation // by group: copies whose places are to be taken
+
+	followups []*evaluation // that the plan leaves for later
 }
 
 // process brings the allocations of a job closer to what the job wants: what it no longer wants is stopped, what is
 // missing is placed, and what is of an earlier version is replaced as fast as its deployment lets it. c.mu is held.
 func (c *Cluster) process(e *evaluation) {
-	p := &plan{c: c, e: e, j: c.job(e.Namespace, e.JobID), updates: map[string]object{}, failed: map[string]metrics{}, queued: map[string]int{}}
+	p := &plan{c: c, e: e, j: c.job(e.Namespace, e.JobID), updates: map[string]object{}, failed: map[string]metrics{}, queued: map[string]int{}, lost: map[string][]*allocation{}}
 	mine, _ := c.allOf(p.j, e)
 	p.index = c.step(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
+	mine = p.triage(mine)
 	groups := map[string]bool{}
 	if p.j != nil && !p.j.Stop {
 		p.supersede()
@@ -64,14 +69,14 @@ func (c *Cluster) allOf(j *job, e *evaluation) ([]*allocation, []*evaluation) {
 
 // Why an allocation is stopped, in Nomad's words.
 const (
-	notNeeded   = "alloc not needed due to job update"
-	migrating   = "alloc is being migrated"
-	rescheduled = "alloc was rescheduled because it failed"
+	notNeeded = "alloc not needed due to job update"
+	migrating = "alloc is being migrated"
+	tainted   = "alloc not needed as node is tainted" // also of one of a system job that somebody stopped
 )
 
 func (p *plan) stop(a *allocation, why string) *allocation {
 	s := a.copy()
-	s.DesiredStatus, s.DesiredDescription, s.EvalID = "stop", why, p.e.ID
+	s.DesiredStatus, s.DesiredDescription = "stop", why
 	p.changed = append(p.changed, s)
 	p.count(a.TaskGroup, "Stop")
 	return s
@@ -93,12 +98,7 @@ func (p *plan) place(of *job, g Group, number int, previous *allocation) *alloca
 		p.failed[g.Name] = why
 		return nil
 	}
-	turn := len(p.placed) + number
-	if previous != nil {
-		turn = number
-	}
-	n := nodes[turn%len(nodes)]
-	return p.placeOn(n, of, g, number, previous)
+	return p.placeOn(nodes[number%len(nodes)], of, g, number, previous)
 }
 
 func (p *plan) placeOn(n *node, of *job, g Group, number int, previous *allocation) *allocation {
@@ -127,8 +127,17 @@ func (p *plan) apply() {
 	if p.deployed != nil {
 		c.storeDeployment(p.deployed, p.index)
 	}
+	for _, e := range p.followups {
+		c.record(e)
+	}
+	for _, a := range p.changed {
+		a.planned = p.index
+	}
 	c.amend(p.index, append(p.changed, p.placed...)...)
 	for _, a := range p.changed {
+		if c.dead(a) {
+			continue
+		}
 		if a.DesiredStatus != "run" {
 			c.later(func() { c.stopped(a.ID) }, c.kill(a.ID, "")...)
 		} else if a.DeploymentStatus == nil && a.DeploymentID != "" {
@@ -174,18 +183,42 @@ func (c *Cluster) complete(p *plan) {
 	if p.deployed != nil {
 		e.DeploymentID = p.deployed.ID
 	}
+	if len(p.followups) > 0 {
+		e.NextEval = p.followups[len(p.followups)-1].ID
+	}
 	e.PlanAnnotations = object{"DesiredTGUpdates": p.updates, "PreemptedAllocs": nil}
 	c.unblock(e.Namespace, e.JobID, e.ModifyIndex)
 	if len(p.failed) > 0 {
 		blocked := *p.e
 		blocked.ID, blocked.Status, blocked.TriggeredBy = uuid("blocked", e.ID), "blocked", "queued-allocs"
 		blocked.StatusDescription, blocked.PreviousEval = "created to place remaining allocations", e.ID
-		blocked.FailedTGAllocs, blocked.ClassEligibility, blocked.JobModifyIndex = p.failed, map[string]bool{}, 0
+		blocked.FailedTGAllocs, blocked.JobModifyIndex = p.failed, 0
+		blocked.NodeID, blocked.NodeModifyIndex = "", 0
+		blocked.ClassEligibility, blocked.EscapedComputedClass = eligible(p.failed)
 		blocked.CreateIndex, blocked.ModifyIndex = e.ModifyIndex, e.ModifyIndex
-		e.BlockedEval, e.FailedTGAllocs = blocked.ID, p.failed
-		c.record(&blocked)
+		e.FailedTGAllocs = p.failed
+		if len(p.queued) > 0 {
+			e.BlockedEval = blocked.ID
+			c.record(&blocked)
+		}
 	}
 	c.record(&e)
+}
+
+// eligible tells which classes of nodes an evaluation waits for. A constraint on a single node escapes the classes.
+func eligible(failed map[string]metrics) (classes map[string]bool, escaped bool) {
+	for _, m := range failed {
+		for constraint := range m.ConstraintFiltered {
+			escaped = escaped || strings.Contains(constraint, "unique.")
+		}
+		if m.NodesEvaluated > 0 && !escaped {
+			classes = map[string]bool{computedClass: len(m.ConstraintFiltered) == 0}
+		}
+	}
+	if escaped {
+		return nil, true
+	}
+	return classes, false
 }
 
 // unblock ends the evaluations of a job that wait for a place: a later one knows better.
@@ -204,6 +237,16 @@ func (c *Cluster) unblock(namespace, id string, index uint64) {
 	}
 }
 
+// suits reports whether a node takes the allocations of a job at all: the scheduler looks at no other.
+func (n *node) suits(j *job) bool {
+	in := func(pattern string) bool {
+		fits, err := path.Match(pattern, n.Datacenter)
+		return fits && err == nil
+	}
+	return n.Status == "ready" && n.SchedulingEligibility == "eligible" && slices.ContainsFunc(j.Datacenters, in) &&
+		(j.NodePool == "all" || cmp.Or(j.NodePool, "default") == n.NodePool)
+}
+
 // candidates are the nodes that a group fits on or, if there is none, why.
 func (c *Cluster) candidates(j *job, g Group) (fit []*node, why metrics) {
 	if len(c.nodes) == 0 {
@@ -215,22 +258,37 @@ func (c *Cluster) candidates(j *job, g Group) (fit []*node, why metrics) {
 		memory, cpu, rules = memory+t.Memory, cpu+t.CPU, slices.Concat(rules, t.Constraints)
 	}
 	u := Unplaced{ConstraintFiltered: map[string]int{}, DimensionExhausted: map[string]int{}}
+	exhausted, looked := map[string]object{}, []*node{}
 	for _, n := range c.nodes {
+		if !n.suits(j) {
+			continue
+		}
+		looked = append(looked, n)
 		broken := slices.IndexFunc(rules, func(r Constraint) bool { return !n.meets(r) })
 		switch {
-		case n.Status != "ready" || n.SchedulingEligibility != "eligible":
 		case broken >= 0:
 			r := rules[broken]
 			u.ConstraintFiltered[r.Left+" "+r.Operator+" "+r.Right]++
 		case memory > nodeMemory:
 			u.DimensionExhausted["memory"]++
+			for _, t := range g.Tasks {
+				exhausted[t.Name] = resources(0, t.Memory, 0, 0)
+			}
 		case cpu > nodeCores*nodeMHz:
 			u.DimensionExhausted["cpu"]++
+			for _, t := range g.Tasks {
+				exhausted[t.Name] = resources(t.CPU, 0, 0, 0)
+			}
 		default:
 			fit = append(fit, n)
 		}
 	}
-	return fit, u.metrics(c.nodes)
+	why = u.metrics(looked)
+	why.NodePool = cmp.Or(j.NodePool, "default")
+	if len(exhausted) > 0 {
+		why.ResourcesExhausted = exhausted
+	}
+	return fit, why
 }
 
 // meets reports whether a node is as a constraint wants it. Only equality of attributes and of the names of a node is

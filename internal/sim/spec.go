@@ -66,6 +66,7 @@ type Group struct {
 	Reschedule  *Reschedule // the same
 	Update      *Update     // nil is Nomad's default for a service; other jobs have none
 	Scaling     *Scaling
+	Disconnect  *Disconnect
 	Meta        map[string]string
 }
 
@@ -75,6 +76,12 @@ type Update struct {
 	MaxParallel, Canary                               int
 	AutoRevert, AutoPromote                           bool
 	MinHealthyTime, HealthyDeadline, ProgressDeadline time.Duration
+}
+
+// Disconnect is what becomes of the allocations of a group whose client does not answer.
+type Disconnect struct {
+	LostAfter time.Duration // until then they are unknown; 0: they are lost at once
+	Keep      bool          // not replaced while they are unknown: replace = false
 }
 
 // Scaling is how far a group may be scaled.

@@ -165,6 +165,10 @@ func (l *life) report(change func(a *allocation)) {
 	if old == nil || r == nil || r.tasks[l.task.Name] != l {
 		return
 	}
+	if c.dead(old) { // nobody is there to report it
+		c.kill(l.allocation, l.task.Name)
+		return
+	}
 	c.change(old, func(a *allocation) {
 		change(a)
 		a.endSiblings()

@@ -11,7 +11,7 @@ import (
 // judge finds an allocation that runs healthy to its deployment, unless it was judged before.
 func (c *Cluster) judge(id string) {
 	a := c.byID[id]
-	if a == nil || a.terminal() || a.ClientStatus != "running" || a.DeploymentID == "" || a.verdict() {
+	if a == nil || a.terminal() || c.dead(a) || a.ClientStatus != "running" || a.DeploymentID == "" && a.Job.Type != "service" || a.verdict() {
 		return
 	}
 	c.judged(a, true)

@@ -1,0 +1,64 @@
+package sim
+
+import (
+	"errors"
+	"net/http"
+)
+
+// evaluateJob has a job evaluated. With ForceReschedule, allocations that failed are rescheduled at once, whatever is left
+// of their attempts, but only where the group has a policy that reschedules at all.
+func evaluateJob(c *Cluster, o *order) (any, error) {
+	var sent struct {
+		JobID       string
+		EvalOptions struct{ ForceReschedule bool }
+	}
+	if len(o.body) > 0 {
+		if err := o.read(&sent); err != nil {
+			return nil, err
+		}
+		switch {
+		case sent.JobID == "":
+			return nil, failure{http.StatusBadRequest, "Job ID must be specified"}
+		case sent.JobID != o.id:
+			return nil, failure{http.StatusBadRequest, "JobID not same as job name"}
+		}
+	}
+	if err := o.may(o.namespace, "submit-job", "evaluate-job"); err != nil {
+		return nil, err
+	}
+	j := c.job(o.namespace, o.id)
+	switch {
+	case j == nil:
+		return nil, errors.New("job not found")
+	case j.Periodic != nil:
+		return nil, errors.New("can't evaluate periodic job")
+	case j.isParent():
+		return nil, errors.New("can't evaluate parameterized job")
+	}
+	o.index = c.step(tableEvaluations, tableAllocations)
+	var forced []*allocation
+	for _, a := range j.allocations {
+		if !sent.EvalOptions.ForceReschedule || a.ClientStatus != "failed" || a.NextAllocation != "" || a.Job.CreateIndex != j.CreateIndex {
+			continue
+		}
+		if j.hasGroup(a.TaskGroup) && j.group(a.group).reschedules(j.Type) {
+			b := a.copy()
+			b.DesiredTransition.ForceReschedule = new(true)
+			forced = append(forced, b)
+		}
+	}
+	c.amend(o.index, forced...)
+	j = c.job(o.namespace, o.id)
+	e := c.evaluate(j, "job-register", o.index, j.ModifyIndex)
+	return o.registered(e.ID, o.index, j.ModifyIndex), nil
+}
+
+// forced reports whether a failed allocation is to be rescheduled at once. One of a deployment that still goes on is not,
+// unless the deployment wants it.
+func (a *allocation) forced(d *deployment) bool {
+	t := a.DesiredTransition
+	if t.ForceReschedule == nil || !*t.ForceReschedule || a.ClientStatus != "failed" || a.DesiredStatus != "run" {
+		return false
+	}
+	return d == nil || a.DeploymentID != d.ID || !d.active() || t.Reschedule != nil && *t.Reschedule
+}
