@@ -93,6 +93,7 @@ func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Clus
 			"eqlines": eqlines,
 			"expand":  expand,
 			"fault":   fault,
+			"token":   tokenFor,
 			"gc":      garbageCollect,
 			"gateway": startGateway,
 			"goeson":  goesOn,

@@ -10,13 +10,15 @@ import (
 // Cluster is what a command may ask of the tiers a user can reach. A failure of one tier is a *TierError; where
 // several tiers are asked, what the others answered comes along with the joined errors.
 type Cluster interface {
-	// Jobs returns the jobs that s selects, by ID, then tier, then namespace.
+	// Jobs returns the jobs that s selects, by ID, then tier, then namespace. Of namespaces that cannot be read there is a
+	// *NamespaceError each, and the jobs of the others.
 	Jobs(ctx context.Context, s Selection) ([]Job, error)
 
 	// Job returns the whole state of a job that Jobs has returned. ErrGone: it has been purged since.
 	Job(ctx context.Context, job Job) (JobDetail, error)
 
-	// Schedules returns when the periodic and parameterized ones among the jobs launch, in the order of jobs.
+	// Schedules returns when the periodic and parameterized ones among the jobs launch, in the order of jobs; what could be read
+	// of them comes along with an error.
 	Schedules(ctx context.Context, jobs []Job) ([]Schedule, error)
 
 	// Definition returns the job as Nomad stores it, in JSON, byte for byte: the version given, or the current one.
@@ -60,6 +62,17 @@ var (
 	ErrForbidden   = errors.New("the gateway's token is refused")
 	ErrUnreachable = errors.New("no answer")
 )
+
+// NamespaceError is a namespace that the gateway's token may not read. What the others of the tier hold comes along with it.
+type NamespaceError struct {
+	Namespace string
+	Err       error // an ErrForbidden
+}
+
+func (e *NamespaceError) Error() string {
+	return fmt.Sprintf("namespace %s is not shown: %v", e.Namespace, e.Err)
+}
+func (e *NamespaceError) Unwrap() error { return e.Err }
 
 // TierError is a failure of one tier.
 type TierError struct {

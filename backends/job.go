@@ -35,13 +35,14 @@ type Job struct {
 	Allocations []Allocation // by group, index in the group, then newest first
 }
 
-// Counts is how many allocations are in which state.
+// Counts is how many allocations are in which state. Failed, Complete and Lost count those too that Nomad has forgotten.
 type Counts struct{ Queued, Starting, Running, Failed, Complete, Lost, Unknown int }
 
 // Unplaced is a task group for which no node could be found.
 type Unplaced struct {
-	Group   string
-	Reasons []string // sorted; each one clause, such as "memory exhausted on 2 nodes"
+	Group       string
+	Allocations int      // that wait
+	Reasons     []string // sorted; each one clause, such as "memory exhausted on 2 nodes"
 }
 
 // Allocation is one instance of a task group.

@@ -126,7 +126,7 @@ func launches(jobs []backends.Job) map[jobKey]*backends.Job {
 // ended returns how a launch stands: running, pending, unknown, failed, lost or complete.
 func ended(job *backends.Job) string {
 	switch c := job.Counts; {
-	case job.Status == backends.StateRunning && disconnected(job.Allocations):
+	case job.Status != "dead" && disconnected(job.Allocations):
 		return backends.StateUnknown
 	case job.Status != "dead":
 		return job.Status

@@ -30,14 +30,18 @@ func resolve(ctx context.Context, req *Request, target Target) error {
 	if req.Command.Spec().Saved {
 		jobs = append(jobs, req.savedJobs(jobs)...)
 	}
+	silent := err // of tiers, or namespaces, that may hold what fits and cannot be asked
+	if err != nil && unreadable(err) {
+		silent = nil
+	}
 	switch found := find(jobs, selector, target); {
-	case len(found) == 0 && err != nil && mayHold(req.Cluster.(*scope).owned, err, selector):
+	case len(found) == 0 && silent != nil && mayHold(req.Cluster.(*scope).owned, silent, selector):
 		return err // that it is not there cannot be said
 	case len(found) == 0:
-		return errors.Join(missing(jobs, selector, target), err) // it may be in a tier that did not answer
+		return errors.Join(missing(jobs, selector, target), err) // it may be where there was no answer
 	case len(found) > 1:
 		return ambiguous(selector, found)
-	case err != nil && (!found[0].isNamed(selector) || mayHold(req.Cluster.(*scope).owned, err, selector)):
+	case silent != nil && (!found[0].isNamed(selector) || mayHold(req.Cluster.(*scope).owned, silent, selector)):
 		return errors.Join(fmt.Errorf("%s fits %s, and may fit more where there is no answer; write the whole ID, or --tier", selector, found[0]), err)
 	default:
 		req.choose(found[0])
@@ -95,7 +99,7 @@ func find(jobs []backends.Job, selector string, target Target) (found []candidat
 		}
 	}
 	if target == TargetPart {
-		if found = parts(jobs, selector); len(found) > 0 {
+		if found = partsOf(jobs, selector); len(found) > 0 {
 			return found
 		}
 		return wholeAllocation(byID(jobs, selector), selector)
@@ -125,9 +129,9 @@ func find(jobs []backends.Job, selector string, target Target) (found []candidat
 	return found
 }
 
-// parts returns the jobs of which selector names a part. The job's own ID may hold slashes, so the longest ID is the one
+// partsOf returns the jobs of which selector names a part. The job's own ID may hold slashes, so the longest ID is the one
 // that is meant.
-func parts(jobs []backends.Job, selector string) (found []candidate) {
+func partsOf(jobs []backends.Job, selector string) (found []candidate) {
 	for _, job := range jobs {
 		rest, ok := strings.CutPrefix(selector, job.ID+"/")
 		group, task, _ := strings.Cut(rest, "/")

@@ -48,6 +48,7 @@ type cluster struct {
 	honourNamespace bool
 	jobs            []backends.Job
 	err             error
+	refuses         map[string]error // by namespace
 	asked           []backends.Selection
 	usage           []backends.Allocation
 }
@@ -60,6 +61,9 @@ func (c *cluster) Jobs(_ context.Context, s backends.Selection) ([]backends.Job,
 	jobs := slices.Clone(c.jobs)
 	if c.honourNamespace && s.Namespace != "" {
 		jobs = slices.DeleteFunc(jobs, func(j backends.Job) bool { return j.Namespace != s.Namespace })
+	}
+	if err := c.refuses[s.Namespace]; err != nil {
+		return nil, err
 	}
 	return jobs, c.err
 }
