@@ -33,7 +33,8 @@ type testGateway struct {
 	Address string
 	dir     sshfiles.Dir
 	keys    map[string]ssh.Signer
-	stop    func() // as a signal would; returns when it has stopped
+	stop    func()    // as a signal would; returns when it has stopped
+	process *exec.Cmd // of startGatewayProcess
 }
 
 // startTestGateway starts a gateway before the cluster. settings are more lines of its configuration, in which $KEY is the
@@ -60,7 +61,7 @@ func startTestGateway(t testing.TB, url, settings string) *testGateway {
 }
 
 // startGatewayProcess is startTestGateway, but the gateway is a process of its own, as it is in use.
-func startGatewayProcess(b *testing.B, url, settings string) *testGateway {
+func startGatewayProcess(b testing.TB, url, settings string) *testGateway {
 	b.Helper()
 	g := newTestGateway(b, url, settings)
 	log, err := os.Create(g.dir.Path("log"))
@@ -73,6 +74,7 @@ func startGatewayProcess(b *testing.B, url, settings string) *testGateway {
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
+	g.process = cmd
 	g.stop = func() { cmd.Process.Signal(os.Interrupt); cmd.Wait() }
 	b.Cleanup(g.stop)
 	eventually(b, "the gateway serves", func() bool {

@@ -125,16 +125,13 @@ func serve(file string) int {
 		return 1
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	surviveHangups(log)
 	g, err := gateway.Listen(c, log)
 	if err != nil {
 		return complain(1, "%v", err)
 	}
 	log.Info("serving", "address", g.Addr().String(), "config", c.Path, "loaded", c.Summary(), "version", version())
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
-		signals = append(signals, syscall.SIGHUP)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := g.Serve(ctx); err != nil {
@@ -142,6 +139,21 @@ func serve(file string) int {
 	}
 	log.Info("stopped")
 	return 0
+}
+
+// surviveHangups lets SIGHUP end nothing: to operators it means that the configuration is to be read again, and everybody's
+// sessions hang on this process.
+func surviveHangups(log *slog.Logger) {
+	if signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+		return
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			log.Warn("got SIGHUP: reload is not supported yet; restart to apply changes")
+		}
+	}()
 }
 
 func runDemo(command []string) int {

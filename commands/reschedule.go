@@ -37,7 +37,7 @@ func (r *rolling) reschedule(ctx context.Context, w router.Work) error {
 	if len(r.failed) == 0 {
 		return nil
 	}
-	w.Note("replacing %s of %s: %s", counted(len(r.failed), "failed allocation"), r.job.ID, places(r.failed))
+	w.Note("replacing %s of %s: %s", endedText(r.failed), r.job.ID, places(r.failed))
 	all, _ := failedOf(r.job, func(backends.Allocation) bool { return true })
 	others := slices.DeleteFunc(all, func(a backends.Allocation) bool {
 		return slices.ContainsFunc(r.failed, func(b backends.Allocation) bool { return a.ID == b.ID })
@@ -60,8 +60,20 @@ func (r *rolling) reschedule(ctx context.Context, w router.Work) error {
 	if err != nil {
 		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.job.ID, err)
 	}
-	w.Note("replaced %s: %s", counted(len(back), "failed allocation"), replacements(r.failed, back))
+	w.Note("replaced %s of %s: %s", endedText(r.failed), r.job.ID, replacements(r.failed, back))
 	return nil
+}
+
+// endedText counts allocations that have failed or, of a system job, were stopped.
+func endedText(ended []backends.Allocation) string {
+	how := "failed"
+	if slices.ContainsFunc(ended, func(a backends.Allocation) bool { return a.Status != "failed" }) {
+		how = "stopped"
+		if slices.ContainsFunc(ended, func(a backends.Allocation) bool { return a.Status == "failed" }) {
+			how = "failed or stopped"
+		}
+	}
+	return counted(len(ended), how+" allocation")
 }
 
 // skippedError is the error for failed allocations that Nomad does not replace; nil for none.

@@ -164,7 +164,7 @@ func namedVersion(job backends.JobDetail, now backends.Version, versions []backe
 	switch i := slices.IndexFunc(versions, func(v backends.Version) bool { return v.Number == version }); {
 	case i >= 0:
 		then = versions[i]
-	case isSaved && saved.Number == version && saved.Created == now.Created:
+	case isSaved && saved.Number == version:
 		then, deleted = saved, true
 	default:
 		return now, false, fmt.Errorf("Nomad keeps no version %d of %s (see: history %s)", version, job.ID, job.ID)

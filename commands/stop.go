@@ -280,6 +280,9 @@ func (s *stop) allocation(ctx context.Context, req *router.Request, job backends
 	switch {
 	case job.Type == "system" || job.Type == "sysbatch":
 		replaced = "of a " + job.Type + " job Nomad does not replace it until the job or its node changes"
+		if job.Type == "system" {
+			replaced += fmt.Sprintf(" (bring it back: start %s)", job.ID)
+		}
 	case next != "":
 		replaced += " by " + short(next)
 	}

@@ -37,7 +37,7 @@ var Reference = []Section{
 		{fmt.Sprintf("bind = %q", defaultBind), false, fmt.Sprintf("Where it listens. Without: %q, which is every address.", defaultBind)},
 		{`dockerport = "2375"`, true, "The port of the nodes' Docker daemons where docker.host does not name one."},
 		{`dockerapi = "1.41"`, true, "The version of Docker's API. Without: the highest that both speak."},
-		{`nomadbinary = "/usr/local/bin/nomad"`, true, "The nomad binary that the command raw runs."},
+		{`nomadbinary = "/usr/local/bin/nomad"`, true, "The nomad binary that the command raw runs, Nomad 1.7 or newer."},
 	}},
 	{Table: "alias", About: "Command lines with a name of their own: ssh gw psp. A command of the same name wins.", Keys: []Key{
 		{`psp = "ps --tier production"`, false, "What psp stands for; what follows it on the line is added."},
@@ -67,10 +67,10 @@ var Reference = []Section{
 	}},
 	{Table: "docker", About: "How tasks are reached by exec, logs, tail, attach and di.", Keys: []Key{
 		{fmt.Sprintf("exec = %q", defaultExec), false, `"auto": through the Docker daemon of the node if it answers, else through Nomad; "docker" or "nomad": only so.`},
-		{`host = "tcp://{node}:2376"`, true, `The daemon: {node} is the node's name, {address} its address, which takes node { policy = "read" } in the policy. Also unix:///var/run/docker.sock. Without: tcp://NODE:dockerport.`},
+		{`host = "tcp://{node}:2376"`, false, `The daemon: {node} is the node's name, {address} its address, which takes node { policy = "read" } in the policy. Also unix:///var/run/docker.sock. Without: tcp://NODE:dockerport, which is root on the node for anyone who can reach that port.`},
 	}},
 	{Table: "docker.tls", About: "For the daemons' TLS, as above for Nomad's.", Keys: []Key{
-		{`ca = "/etc/nomadctld/docker-ca.pem"`, true, "The CA of the daemons' certificates."},
+		{`ca = "/etc/nomadctld/docker-ca.pem"`, false, "The CA of the daemons' certificates."},
 		{`cert = "/etc/nomadctld/docker-cert.pem"`, true, "A certificate of the gateway's that the daemons accept."},
 		{`key = "/etc/nomadctld/docker-key.pem"`, true, "The private key to cert."},
 		{`servername = "docker"`, true, "The name in their certificates, if it is not that of host."},
@@ -81,7 +81,7 @@ var Reference = []Section{
 	{Table: "audit", About: "", Keys: []Key{
 		{`file = "/var/log/nomadctld/audit.jsonl"`, false, `One line of JSON for each command. "-" is standard output; without: standard error.`},
 		{"required = true", false, "Refuse a command that cannot be recorded."},
-		{`jobs = "/var/lib/nomadctld/jobs"`, false, "A folder for the definitions that restart --full must not lose. Keep it over restarts of the gateway. Without: the folder jobs beside file."},
+		{`jobs = "/var/lib/nomadctld/jobs"`, false, "A folder for the definitions that restart --full must not lose. Keep it over restarts of the gateway. It belongs to the gateway's user, and nobody else may write to it. The files are signed with a key that is derived from the first host key: before you replace that key, bring jobs back that were interrupted (ops), or list the old key behind the new one for one start. Without: the folder jobs beside file."},
 		{`recordings = "/var/lib/nomadctld/recordings"`, true, "A folder for what is seen in interactive sessions. Checked, and without effect yet."},
 	}},
 	{Table: "limits", About: "What clients may take. The numbers are those that hold without.", Keys: []Key{
@@ -91,7 +91,7 @@ var Reference = []Section{
 		{`idle = "1h"`, true, `Close a connection on which nothing moves for so long. Without, or "0s": never.`},
 	}},
 	{Table: "raw", About: "The nomad binary, for those who are granted raw.", Keys: []Key{
-		{fmt.Sprintf("user = %q", defaultRawUser), false, "Whom it runs as if the gateway is root. What else runs as the same user can read the token; an account of its own is best."},
+		{`user = "nomadctld-raw"`, true, "Whom it runs as if the gateway is root. Without: " + defaultRawUser + ". While it runs, other programs of the same user can send requests with the token; give it an account of its own: useradd --system --shell /usr/sbin/nologin nomadctld-raw."},
 		{`allow = ["job status", "node status"]`, true, "The commands that are allowed. Without: all that are known to be safe."},
 	}},
 	{Table: "metrics", About: "", Keys: []Key{

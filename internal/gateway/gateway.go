@@ -185,7 +185,11 @@ func rawBinary(c *config.Config) (*router.Raw, error) {
 		Cluster: func(name string) (nomadcli.Cluster, error) {
 			i := slices.IndexFunc(c.Tiers, func(t config.Tier) bool { return t.Name == name })
 			t := c.Tiers[i]
-			cluster := nomadcli.Cluster{URL: t.URL, CAFile: t.TLS.CA, CertFile: t.TLS.Cert, KeyFile: t.TLS.Key, ServerName: t.TLS.ServerName}
+			cluster := nomadcli.Cluster{URL: t.URL}
+			var err error
+			if cluster.TLS, err = backends.TLS(t.TLS).Load(); err != nil {
+				return cluster, fmt.Errorf("the certificates of tier %s cannot be read; tell the gateway's operator", name)
+			}
 			if t.TokenFile != "" {
 				token, err := os.ReadFile(t.TokenFile)
 				if err != nil {

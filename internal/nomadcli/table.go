@@ -7,9 +7,10 @@ type rule struct {
 	as      string // the command of which this is another name; everything else is then empty
 
 	// flags, apart by spaces: "name" is true or false, "name=" takes a value, "name=template" a template of Go.
-	flags string
-	words func(c command) error // what the other words may be; nil: anything
-	job   naming                // where the job is
+	flags     string
+	asksNodes bool                  // connects to the node of an allocation itself, if it learns the address
+	words     func(c command) error // what the other words may be; nil: anything
+	job       naming                // where the job is
 }
 
 // naming is where a command names the job that it is about.
@@ -84,9 +85,9 @@ var table = map[string]rule{
 	"agent-info":                {flags: "json t=template"},
 	"alloc":                     {group: true},
 	"alloc checks":              {flags: statusFlags},
-	"alloc exec":                {flags: execFlags, job: ifJobFlag},
-	"alloc fs":                  {flags: fsFlags, job: ifJobFlag},
-	"alloc logs":                {flags: logsFlags, job: ifJobFlag},
+	"alloc exec":                {flags: execFlags, asksNodes: true, job: ifJobFlag},
+	"alloc fs":                  {flags: fsFlags, asksNodes: true, job: ifJobFlag},
+	"alloc logs":                {flags: logsFlags, asksNodes: true, job: ifJobFlag},
 	"alloc pause":               {flags: "state= status task= verbose"},
 	"alloc restart":             {flags: "all-tasks task= verbose"},
 	"alloc signal":              {flags: "s= task= verbose"},
@@ -118,7 +119,7 @@ var table = map[string]rule{
 	"init":                      {as: "job init"},
 	"inspect":                   {as: "job inspect"},
 	"job":                       {group: true},
-	"job action":                {flags: "alloc= job= i t e= task= group=", job: jobFlag},
+	"job action":                {flags: "alloc= job= i t e= task= group=", asksNodes: true, job: jobFlag},
 	"job allocs":                {flags: "all " + statusFlags, job: firstWord},
 	"job deployments":           {flags: "all latest " + statusFlags, job: firstWord},
 	"job dispatch":              {flags: "wait idempotency-token= meta= id-prefix-template= priority= " + waitFlags, words: stdinSecond, job: firstWord},
