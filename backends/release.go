@@ -56,6 +56,9 @@ func ReleaseOf(definition json.RawMessage) (r Release, err error) {
 	if err := d.Decode(&job); err != nil {
 		return r, fmt.Errorf("the definition cannot be read: %w", err)
 	}
+	if job == nil {
+		return r, errors.New("the definition cannot be read: it is null")
+	}
 	for field := range SetByNomad {
 		delete(job, field)
 	}
