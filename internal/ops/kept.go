@@ -22,6 +22,9 @@ type Kept struct {
 	Time       time.Time       `json:"time"`
 	Version    uint64          `json:"version"`    // of the job, that the definition is of
 	Definition json.RawMessage `json:"definition"` // as Nomad gave it
+
+	Kind Kind   `json:"kind,omitempty"` // see Save; empty: of an operation
+	Of   uint64 `json:"of,omitempty"`   // see Save
 }
 
 // ErrNoFolder is a registry that cannot keep anything.
@@ -118,16 +121,19 @@ func belongs(job Job, definition json.RawMessage) error {
 // Keep writes the definition of an operation's job down. When it returns nil, a loss of power does not lose it either, and
 // the gateway that starts then accepts it.
 func (r *Registry) Keep(o *Op, definition json.RawMessage, version uint64) error {
+	return r.keep(Kept{ID: o.ID, Job: o.Job, User: o.User, Command: o.Command, Time: o.Began.UTC(), Version: version, Definition: definition})
+}
+
+func (r *Registry) keep(k Kept) error {
 	if r.folder == "" {
 		return ErrNoFolder
 	}
 	if len(r.keys) == 0 {
 		return errors.New("there is no key to sign the definition with")
 	}
-	if err := belongs(o.Job, definition); err != nil {
+	if err := belongs(k.Job, k.Definition); err != nil {
 		return err
 	}
-	k := Kept{o.ID, o.Job, o.User, o.Command, o.Began.UTC(), version, definition}
 	record, err := json.Marshal(k)
 	if err != nil {
 		return err
@@ -139,12 +145,12 @@ func (r *Registry) Keep(o *Op, definition json.RawMessage, version uint64) error
 	if err := r.makeFolder(); err != nil {
 		return err
 	}
-	if err := write(r.Path(o.ID), content); err != nil {
+	if err := write(r.Path(k.ID), content); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.kept[o.ID] = k
+	r.kept[k.ID] = k
 	return nil
 }
 
