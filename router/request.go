@@ -27,6 +27,7 @@ type Request struct {
 	Bytes    Bytes     // the same streams for what is to arrive as it is
 	Terminal *Terminal // nil when the client asked for none
 	Signals  *Signals  // what the client sends; they interrupt the command unless it takes them
+	Locale   []string  // K=V: LANG and LC_* as the client sent them
 
 	Event   audit.Event      // audit starts it, everybody adds to it
 	User    acl.User         // authenticate
