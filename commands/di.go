@@ -25,7 +25,7 @@ func (di) Spec() router.Spec {
 
 The environment of the container is among it, with the secrets that the job gets there. A container that has stopped is
 shown too, as long as Docker keeps it.`,
-		Flags:  func(f *pflag.FlagSet) { f.Bool("json", true, "as it is anyway") },
+		Flags: func(f *pflag.FlagSet) { f.Bool("json", true, "as it is anyway") },
 	}
 }
 

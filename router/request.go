@@ -20,6 +20,7 @@ type Request struct {
 	Session     string // ID
 	Remote      string // address and port
 	Line        string // the command line as received
+	Subsystem   bool   // Line is the name of an SSH subsystem
 
 	Stdin    io.Reader
 	Stdout   io.Writer // text: \n becomes \r\n where the client has a terminal

@@ -33,6 +33,7 @@ type channel struct {
 	stdout   *stream // of the command; nil before it begins
 	deaf     bool    // the client takes no more of stdout
 	started  bool
+	named    bool // by the name of a subsystem
 	terminal *router.Terminal
 	noColor  bool
 	locale   []string // LANG and LC_* of the client, K=V
@@ -65,6 +66,12 @@ func (c *channel) answer(requests <-chan *gossh.Request, left chan<- *gossh.Requ
 				continue
 			}
 			left <- req
+		case "subsystem":
+			if !c.subsystem(req) {
+				req.Reply(false, nil)
+				continue
+			}
+			left <- req
 		case "pty-req":
 			req.Reply(c.pty(req.Payload), nil)
 		case "window-change":
@@ -75,7 +82,7 @@ func (c *channel) answer(requests <-chan *gossh.Request, left chan<- *gossh.Requ
 			req.Reply(c.env(req.Payload), nil)
 		case "eow@openssh.com":
 			c.deafen()
-		default: // subsystem, agent and X11 forwarding, break: nothing here uses them
+		default: // agent and X11 forwarding, break: nothing here uses them
 			req.Reply(false, nil)
 		}
 	}
@@ -144,6 +151,22 @@ func (c *channel) start(req *gossh.Request) bool {
 	return true
 }
 
+var subsystemName = regexp.MustCompile(`^[A-Za-z0-9@._-]{1,64}$`)
+
+// subsystem makes a request for a subsystem one for a command, so that the user reads what to do instead: OpenSSH alone
+// would say that the request failed.
+func (c *channel) subsystem(req *gossh.Request) bool {
+	var subsystem struct{ Name string }
+	if gossh.Unmarshal(req.Payload, &subsystem) != nil || !subsystemName.MatchString(subsystem.Name) || !c.start(req) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.named = true
+	req.Type, req.Payload = "exec", gossh.Marshal(struct{ Command string }{subsystem.Name})
+	return true
+}
+
 func (c *channel) hasStarted() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -198,6 +221,13 @@ func (c *channel) settings() (terminal *router.Terminal, locale []string, noColo
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.terminal, c.locale, c.noColor
+}
+
+// isSubsystem reports whether the session's command is the name of a subsystem.
+func (c *channel) isSubsystem() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.named
 }
 
 // A locale is named by LANG and LC_*, which OpenSSH sends where its configuration says so. glibc takes a path for a locale

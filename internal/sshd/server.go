@@ -193,7 +193,7 @@ func (s *Server) newSSH() *ssh.Server {
 		ConnCallback:         remember,
 
 		ConnectionFailedCallback: s.failed,
-		ChannelHandlers:          map[string]ssh.ChannelHandler{"session": s.session},
+		ChannelHandlers:          s.channels(),
 		RequestHandlers:          map[string]ssh.RequestHandler{}, // each is answered with a refusal, keepalives too, as OpenSSH does
 	}
 	for _, key := range s.HostKeys {

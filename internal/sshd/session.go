@@ -69,7 +69,7 @@ func (s *Server) handle(sess ssh.Session) {
 	text := textWriter{stderr, terminal != nil}
 	err := s.answer(ch, &router.Request{
 		Connection: ch.conn.id, Session: ch.id, Remote: sess.RemoteAddr().String(),
-		Line:  sess.RawCommand(),
+		Line: sess.RawCommand(), Subsystem: ch.isSubsystem(),
 		Stdin: input{sess, sync.OnceValue(ch.end)}, Stdout: textWriter{stdout, terminal != nil}, Stderr: text, Bytes: router.Bytes{Stdout: stdout, Stderr: stderr},
 		Terminal: terminal, Locale: locale, Signals: ch.signals, NoColor: noColor,
 	})
