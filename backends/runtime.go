@@ -77,8 +77,10 @@ type Attachment struct {
 	Terminal       Terminal // nil: none, or read-only
 	DetachKeys     string   // in Docker's notation; empty: none
 
-	// Where the task has no terminal of its own these, if not nil, take its output in place of Stdout and Stderr.
+	// Where the task has no terminal of its own these, if not nil, take its output in place of Stdout and Stderr, and give its
+	// input in place of Stdin.
 	Lines, ErrLines io.Writer
+	LineInput       io.Reader
 }
 
 // LogQuery says what of a log is wanted.
