@@ -21,6 +21,9 @@ func route(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		name := req.Words[0]
 		create := registry[name]
+		if req.Subsystem {
+			return unknownSubsystem(name)
+		}
 		if create == nil {
 			return UnknownCommand(name, req.Allowed())
 		}
@@ -117,9 +120,13 @@ func (s Spec) checkArgs(args []string) error {
 	return nil
 }
 
-// UnknownCommand returns the error for a command that is not there, with the nearest of those allowed.
+// UnknownCommand returns the error for a command that is not there, with what to do instead or the nearest of those allowed
+// that change nothing.
 func UnknownCommand(name string, allowed []Spec) error {
-	return Exit(2, fmt.Errorf("no command %s%s (see: help)", name, didYouMean(name, names(allowed))))
+	if hint := Instead(name); hint != "" {
+		return Exit(2, fmt.Errorf("no command %s: %s (see: help)", name, hint))
+	}
+	return Exit(2, fmt.Errorf("no command %s%s (see: help)", name, didYouMean(name, names(harmless(allowed)))))
 }
 
 func suggestFlag(err error, flags *pflag.FlagSet) error {
