@@ -95,6 +95,7 @@ func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Clus
 			"gateway": startGateway,
 			"goeson":  goesOn,
 			"hang":    hang,
+			"hangup":  hangup,
 			"huge":    huge,
 			"job":     registerJob,
 			"same":    same,
