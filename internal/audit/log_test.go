@@ -115,7 +115,7 @@ func TestEvent_FieldsOfItsKind(t *testing.T) {
 		Login:        `"user":"ann","key":"k","remote":"r"}`,
 		LoginRefused: `"user":"ann","key":"k","remote":"r"}`,
 		Disconnect:   `"user":"ann","key":"k","remote":"r"}`,
-		Killed:       `"user":"ann","key":"k","remote":"r","session":"c-1","line":"ps","command":["ps"],"decision":"allowed"}`,
+		Killed:       `"session":"c-1","user":"ann","key":"k","remote":"r","decision":"allowed","line":"ps","command":["ps"]}`,
 	} {
 		e := full
 		if strings.HasPrefix(string(kind), "login") || kind == Disconnect {
@@ -334,16 +334,16 @@ func TestLog_Unfinished(t *testing.T) {
 	}
 	unfinished := func() string {
 		t.Helper()
-		kill, err := log.Unfinished()
+		left, err := log.Unfinished()
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer kill.Release()
+		defer left.Release()
 		if _, err := log.Unfinished(); !errors.Is(err, ErrInUse) {
 			t.Errorf("while another gateway runs: got %v, want ErrInUse", err)
 		}
 		var sessions []string
-		for _, e := range kill.Events {
+		for _, e := range left.Events {
 			if e.Program != e.Session+"." || e.Job != "p-web" {
 				t.Errorf("got %+v", e)
 			}
