@@ -16,8 +16,13 @@ var kills = []struct {
 	after  time.Duration
 	signal string
 }{
-	{0, "HUP"}, {time.Second, "0"}, {3 * time.Second, "TERM"}, {4 * time.Second, "0"},
-	{6 * time.Second, "KILL"}, {7 * time.Second, "KILL"}, {8 * time.Second, "0"},
+	{0, "HUP"},
+	{time.Second, "0"},
+	{3 * time.Second, "TERM"},
+	{4 * time.Second, "0"},
+	{6 * time.Second, "KILL"},
+	{7 * time.Second, "KILL"},
+	{8 * time.Second, "0"},
 }
 
 // Kill implements backends.Killer.
@@ -48,5 +53,5 @@ func (d *Docker) Kill(ctx context.Context, in backends.Place, session string) (f
 		}
 		found = true
 	}
-	return found, fmt.Errorf("the program does not exit after KILL")
+	return found, errors.New("the program does not exit after KILL")
 }
