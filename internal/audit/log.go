@@ -115,8 +115,8 @@ func (l *Log) write(e Event, line []byte) error {
 		return l.file.append(line, "")
 	}
 	err := l.file.append(line, e.Session)
-	if err == nil {
-		return nil
+	if err == nil || !l.file.hasBegun(e.Session) {
+		return err
 	}
 	short, failed := e.encodeShort()
 	if failed != nil || l.file.append(short, e.Session) != nil {

@@ -252,9 +252,20 @@ func TestLog_LostEventIsReportedAsJSON(t *testing.T) {
 
 func TestLog_EndIsShortIfTheWholeDoesNotFit(t *testing.T) {
 	var problems bytes.Buffer
-	d := &disk{truncates: true, left: 1000}
+	d := &disk{truncates: true, left: 10000}
 	log := logOn(d, &problems)
 	end := Event{Kind: End, Session: "c-1", Line: strings.Repeat("x", 2000), Decision: Allowed, Error: "no", ExitCode: 7}
+	if err := log.Begin(end, false, true); err != nil {
+		t.Fatal(err)
+	}
+	d.content, d.left = nil, 1000
+	refused := end
+	refused.Session = "c-2" // has no start event, which would have the line
+	log.Record(refused)
+	if len(d.content) > 0 || !strings.Contains(problems.String(), `"msg":"audit event lost","session":"c-2"`) {
+		t.Errorf("without a start event: got %q and the problems %s", d.content, problems.String())
+	}
+	problems.Reset()
 	log.Record(end)
 	if got := eventsIn(t, d.content); len(got) != 1 || got[0].Session != "c-1" || got[0].ExitCode != 7 || got[0].Line != "" || got[0].Error != "no" {
 		t.Errorf("got %s", d.content)
