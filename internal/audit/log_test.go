@@ -94,10 +94,13 @@ func TestEvent_CommandLineIsWhole(t *testing.T) {
 	log := NewLog(&out)
 	line := strings.Repeat("x", maxLine-4) + "EVIL"
 	words := strings.Fields(strings.Repeat("word ", 20000) + "EVIL")
-	log.Record(Event{Kind: End, Line: line, Command: words, Error: strings.Repeat("\x00", 1<<20)})
+	log.Record(Event{Kind: End, Line: line, Command: words, Error: strings.Repeat("\x00", 1<<20), User: line})
 	got := eventsIn(t, out.Bytes())[0]
 	if got.Line != line || len(got.Command) != len(words) || got.Command[len(words)-1] != "EVIL" {
 		t.Errorf("got a line of %d bytes and %d words, want %d and %d", len(got.Line), len(got.Command), len(line), len(words))
+	}
+	if len(got.User) > maxUser+100 {
+		t.Errorf("got a user of %d bytes, want it cut", len(got.User))
 	}
 	if len(got.Error) > maxError+100 || !strings.HasSuffix(got.Error, "... (1048576 bytes)") {
 		t.Errorf("got an error of %d bytes, want it cut", len(got.Error))
