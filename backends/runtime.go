@@ -146,3 +146,11 @@ func (e *LeftError) Error() string {
 	return fmt.Sprintf("%v; its program may still run: %v", e.Cause, e.Err)
 }
 func (e *LeftError) Unwrap() error { return e.Cause }
+
+// Killer ends programs to which nobody has a connection any more.
+type Killer interface {
+	// Kill ends the program whose Program.Session is session, in a running task: it gets HUP, then TERM, then KILL within
+	// 10 seconds. found is false if no such program runs. ErrNoTask: the task does not run either. ErrUnsupported: programs
+	// cannot be found in this task.
+	Kill(ctx context.Context, in Place, session string) (found bool, err error)
+}

@@ -86,8 +86,8 @@ var Reference = []Section{
 		{`userca = "/etc/nomadctld/user_ca.pub"`, true, "Public keys of CAs, one on each line, whose SSH certificates prove a user. Checked, and without effect yet."},
 	}},
 	{Table: "audit", About: "", Keys: []Key{
-		{`file = "/var/log/nomadctld/audit.jsonl"`, false, `One line of JSON for each command. "-" is standard output; without: standard error.`},
-		{"required = true", false, "Refuse a command that cannot be recorded."},
+		{`file = "/var/log/nomadctld/audit.jsonl"`, false, `One line of JSON when a command starts and one when it has finished. "-" is standard output; without: standard error. Only in a file the next gateway finds programs that a killed gateway left running.`},
+		{"required = true", false, "Run no command whose start event cannot be written. With a file, the event is on disk before anything is changed."},
 		{`jobs = "/var/lib/nomadctld/jobs"`, false, "A folder for the definitions that restart --full must not lose. Keep it over restarts of the gateway. It belongs to the gateway's user, and nobody else may write to it. The files are signed with a key that is derived from the first host key: before you replace that key, bring jobs back that were interrupted (ops), or list the old key behind the new one for one start. Without: the folder jobs beside file."},
 		{`recordings = "/var/lib/nomadctld/recordings"`, true, "A folder for what is seen in interactive sessions. Checked, and without effect yet."},
 	}},

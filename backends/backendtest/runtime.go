@@ -55,6 +55,7 @@ func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.P
 		"who handles nothing is killed":               endsWithKILL,
 		"a terminal's program is ended too":           endsTerminal,
 		"a child in the background is not waited for": background,
+		"a program that was left is killed":           leftProgram,
 		"environment, directory and user":             surroundings,
 		"a task that is not there":                    noTask,
 	} {
@@ -350,7 +351,10 @@ func (p *place) start(program backends.Program) *running {
 	in, out := io.Pipe()
 	r := &running{t: p.T, in: out, out: &collected{}, signals: make(chan string, 4), cancel: cancel, done: make(chan result, 1)}
 	var stderr collected
-	program.Stdin, program.Stdout, program.Stderr, program.Session = in, r.out, &stderr, newSession()
+	program.Stdin, program.Stdout, program.Stderr = in, r.out, &stderr
+	if program.Session == "" {
+		program.Session = newSession()
+	}
 	program.Signals = r.signals
 	go func() {
 		code, err := p.runtime.Exec(ctx, p.in, program)
