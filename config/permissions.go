@@ -150,6 +150,12 @@ func (l *loader) guardJobs(at int, name, path string) {
 
 // guardAudit is guard for a file that may still have to be made.
 func (l *loader) guardAudit(at int, name, path string) {
+	dir := filepath.Dir(path)
+	if info, err := os.Stat(dir); err == nil {
+		if _, write := l.machine.others(dir, info); write != "" && write != everybody {
+			l.warn(at, "chmod g-w "+quote(dir)+", or chown it to root or the gateway's user", "%s: folder %s, and so the log in it, can be changed by %s", name, quote(dir), write)
+		}
+	}
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() {
 		l.guard(at, name, path, info, true)

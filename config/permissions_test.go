@@ -140,6 +140,9 @@ nomadctld.toml:17:8: warning: audit.file: file "log/audit.jsonl" can be changed 
 nomadctld.toml:17:8: audit.file: every user of this machine can put another file in the place of "log/audit.jsonl", because they can write to "DIR/log"; chmod o-w "DIR/log"
 nomadctld.toml:18:8: audit.jobs: others can write to folder "jobs"; chmod 700 "jobs"
 `},
+		"a folder of another group": {chown(0, 4713, map[string]os.FileMode{"log": 0o770}), machine{uid: 0}, `
+nomadctld.toml:17:8: warning: audit.file: folder "log", and so the log in it, can be changed by group 4713; chmod g-w "log", or chown it to root or the gateway's user
+`},
 		"open folders with the sticky bit": {chmod(map[string]os.FileMode{"log": 0o777 | os.ModeSticky}), me(), ""},
 		"jobs for the group":               {chmod(map[string]os.FileMode{"jobs": 0o770}), me(), `nomadctld.toml:18:8: audit.jobs: others can write to folder "jobs"; chmod 700 "jobs"` + "\n"},
 		"jobs is a link": {func(t *testing.T) {
