@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +15,8 @@ import (
 // number wanted. A deployment is one of the whole job.
 func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, group string, order backends.Outcome, progress teller) error {
 	var idle time.Time // since when Nomad does nothing about what is missing
-	return watchJob(ctx, cluster, job, progress, func(now backends.JobDetail) (bool, error) {
+	var unplaced string
+	err := watchJob(ctx, cluster, job, progress, func(now backends.JobDetail) (bool, error) {
 		switch {
 		case now.Index < order.Index || !evaluated(now, order.Evaluation):
 			return false, nil // a server that is behind, or nothing decided yet
@@ -26,8 +28,8 @@ func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, 
 		if d := now.Rollout; group != "" && (d == nil || d.Version != now.Version) {
 			now = part(now, group)
 		}
-		if len(now.Unplaced) > 0 {
-			progress("no place for %s", unplacedText(now.Unplaced))
+		if unplaced = unplacedText(now.Unplaced); unplaced != "" {
+			progress("no place for %s", unplaced)
 		}
 		if d := now.Rollout; d != nil && d.Version == now.Version {
 			return deployed(now, *d, progress)
@@ -49,6 +51,10 @@ func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, 
 		}
 		return have >= want && surplus == 0, failedSince(now)
 	})
+	if unplaced != "" && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%w: no place for %s", err, unplaced)
+	}
+	return err
 }
 
 // part returns a job with nothing but one of its groups.
