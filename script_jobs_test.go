@@ -76,7 +76,7 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		job := nomadtest.Scalable(id, mode)
 		job.Type = new("system")
 		g := job.TaskGroups[0]
-		g.Count, g.Scaling, g.Update = nil, nil, nil
+		g.Count, g.Scaling, g.Update, g.ReschedulePolicy = nil, nil, nil, nil
 		sleeps(g.Tasks[0])
 		return job
 	},
