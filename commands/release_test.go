@@ -213,3 +213,32 @@ func TestGivenUp_ADeploymentMaySucceedWithout(t *testing.T) {
 		t.Errorf("to be replaced later: got %v", err)
 	}
 }
+
+func TestGaps_OnlyWhereNomadIsIdle(t *testing.T) {
+	running := backends.Allocation{ID: "b2", JobID: "web", Name: "web.web[1]", Group: "web", Status: "running", Desired: "run", Created: time.Unix(2, 0)}
+	unknown := running
+	unknown.Status = "unknown"
+	lost := running
+	lost.Status = "lost"
+	for name, tc := range map[string]struct {
+		change func(*backends.JobDetail)
+		group  string
+		want   int
+	}{
+		"one is missing":                   {func(*backends.JobDetail) {}, "", 1},
+		"of another group":                 {func(*backends.JobDetail) {}, "db", 0},
+		"all are there":                    {func(j *backends.JobDetail) { j.Groups[0].Count = 2 }, "", 0},
+		"an evaluation is pending":         {func(j *backends.JobDetail) { j.Evaluations = []backends.Evaluation{{Status: "pending"}} }, "", 0},
+		"one waits for a place":            {func(j *backends.JobDetail) { j.Unplaced = []backends.Unplaced{{Group: "web"}} }, "", 0},
+		"a system job":                     {func(j *backends.JobDetail) { j.Type = "system" }, "", 0},
+		"one is on a disconnected node":    {func(j *backends.JobDetail) { j.Allocations[1] = unknown }, "", 0},
+		"one more is lost, and not placed": {func(j *backends.JobDetail) { j.Allocations[1] = lost }, "", 2},
+	} {
+		job := failedJob(7, running) // the failed one is in its place too
+		job.Groups[0].Count = 3
+		tc.change(&job)
+		if got := gaps(job, tc.group); got["web"] != tc.want || tc.want == 0 && len(got) > 0 {
+			t.Errorf("%s: got %v, want %d", name, got, tc.want)
+		}
+	}
+}

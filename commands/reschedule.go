@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"nomadctld/backends"
 	"nomadctld/router"
@@ -123,6 +124,72 @@ func (r *rolling) allowing(ctx context.Context, w router.Work, replace func(back
 		r.job = now
 		return true, nil
 	})
+}
+
+// gaps returns how many allocations of a group, or of all for "", are missing although nothing is about to happen: Nomad
+// has deleted a failed allocation that it had given up, and has not looked at the job since.
+func gaps(job backends.JobDetail, group string) map[string]int {
+	if job.Type != "service" && job.Type != "batch" || !isIdle(job) {
+		return nil
+	}
+	missing := map[string]int{}
+	for _, g := range job.Groups {
+		n := g.Count
+		for _, a := range job.Allocations {
+			done := job.Type == "batch" && a.Status == "complete" && a.Version == job.Version
+			if a.Group == g.Name && (a.Desired == "run" && a.Status != "lost" && isNewest(job, a) || done) {
+				n--
+			}
+		}
+		if n > 0 && (group == "" || g.Name == group) {
+			missing[g.Name] = n
+		}
+	}
+	return missing
+}
+
+// fill lets Nomad place the allocations that are missing, and waits until they run.
+func (r *rolling) fill(ctx context.Context, w router.Work) error {
+	if len(r.gaps) == 0 {
+		return nil
+	}
+	total := 0
+	for _, n := range r.gaps {
+		total += n
+	}
+	w.Note("placing %s of %s", counted(total, "missing allocation"), r.job.ID)
+	order, err := w.Operations.Evaluate(ctx, r.job.Job)
+	if err != nil {
+		return ofJob(r.job.Job, err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("not placed within %s; Nomad is still working on it (see: status %s)", r.timeout, r.job.ID))
+	defer cancel()
+	ctx, halt := untilHalted(ctx, w)
+	defer halt()
+	var idle time.Time // since when Nomad has decided, and nothing has come of it
+	err = watchJob(ctx, w.Cluster, r.job.Job, w.Progress, func(now backends.JobDetail) (bool, error) {
+		want, have, _ := wanted(now)
+		switch {
+		case now.Index != r.job.Index:
+			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
+		case len(now.Unplaced) > 0:
+			return true, fmt.Errorf("no place for %s", unplacedText(now.Unplaced))
+		case len(gaps(now, "")) == 0 && isIdle(now):
+			return true, failedSince(now)
+		case !evaluated(now, order.Evaluation) || !isIdle(now):
+			idle = time.Time{}
+		case idle.IsZero():
+			idle = time.Now()
+		case time.Since(idle) > placeGrace:
+			return true, fmt.Errorf("Nomad has evaluated %s and placed nothing: %d of %s running (see: info %s)", now.ID, have, counted(want, "allocation"), now.ID)
+		}
+		w.Progress("%d of %s running", have, counted(want, "allocation"))
+		return false, nil
+	})
+	if err == nil {
+		w.Note("placed %s of %s", counted(total, "missing allocation"), r.job.ID)
+	}
+	return err
 }
 
 // endedText counts allocations that have failed or, of a system job, were stopped.

@@ -93,7 +93,11 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	} else {
 		targets := r.targets(req, job)
 		failed, given := failedOf(job, r.named(req))
-		if len(targets)+len(failed)+len(given) == 0 {
+		missing := gaps(job, req.Part.Group)
+		if req.Allocation != nil || req.Part.Task != "" {
+			missing = nil
+		}
+		if len(targets)+len(failed)+len(given)+len(missing) == 0 {
 			return fmt.Errorf("nothing of %s runs (see: status %s)", req.Args[0], job.ID)
 		}
 		if len(given) > 0 {
@@ -112,7 +116,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 		if err != nil {
 			return router.Exit(2, fmt.Errorf("restart: %w", err))
 		}
-		work = (&rolling{job: job, targets: targets, size: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule, ignoreChecks: r.ignoreChecks, failed: failed, given: given}).run
+		work = (&rolling{job: job, targets: targets, size: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule, ignoreChecks: r.ignoreChecks, failed: failed, given: given, gaps: missing}).run
 	}
 	op, err := req.Begin(ctx, work)
 	if err != nil {

@@ -25,6 +25,7 @@ type rolling struct {
 
 	failed []backends.Allocation // to be replaced before anything is restarted
 	given  []backends.Allocation // likewise, of groups in which Nomad may replace none
+	gaps   map[string]int        // by group: allocations that are missing, and that Nomad does nothing about
 
 	done  []target // that came up again
 	begun []target // that were told to restart, of the batch at hand
@@ -42,6 +43,9 @@ const (
 func (r *rolling) run(ctx context.Context, w router.Work) error {
 	if err := r.reschedule(ctx, w); err != nil {
 		return err
+	}
+	if err := r.fill(ctx, w); err != nil {
+		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.job.ID, err)
 	}
 	if len(r.targets) == 0 {
 		return nil
