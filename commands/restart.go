@@ -40,7 +40,8 @@ and what is not.
 
 Allocations that have failed are replaced at once, before the others are restarted, whatever Nomad makes them wait for. So
 is a stopped allocation of a system job, named by its ID. If the reschedule block of their group allows no attempt, Nomad
-does not replace them: the job is then registered with one attempt, and again as it was when they are replaced.
+does not replace them: the job is then registered with one attempt, and again as it was when they are replaced. Allocations
+that are missing although Nomad has nothing left to do are placed.
 
 If you leave, the running batch is finished and the restart stops there. With --background it goes on; ops shows it.
 

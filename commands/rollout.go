@@ -71,7 +71,7 @@ func givenUp(job backends.JobDetail, group string) error {
 		return a.Status == "failed" && !a.Awaited && (group == "" || a.Group == group)
 	})
 	if all := append(failed, given...); len(all) > 0 {
-		return fmt.Errorf("it is deployed, but Nomad does not replace %s: %s (see: info %s; replace: restart %s)", counted(len(all), "failed allocation"), places(all), job.ID, short(all[0].ID))
+		return fmt.Errorf("Nomad does not replace %s: %s (see: info %s; replace: restart %s)", counted(len(all), "failed allocation"), places(all), job.ID, short(all[0].ID))
 	}
 	return nil
 }
