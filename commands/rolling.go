@@ -23,6 +23,9 @@ type rolling struct {
 	replace       bool // by other allocations
 	ignoreChecks  bool // do not wait for what services say of themselves
 
+	failed  []backends.Allocation // to be replaced before anything is restarted
+	skipped []backends.Allocation // failed ones that Nomad does not replace
+
 	done  []target // that came up again
 	begun []target // that were told to restart, of the batch at hand
 
@@ -37,6 +40,12 @@ const (
 )
 
 func (r *rolling) run(ctx context.Context, w router.Work) error {
+	if err := r.reschedule(ctx, w); err != nil {
+		return err
+	}
+	if len(r.targets) == 0 {
+		return skippedError(r.job, r.skipped)
+	}
 	w.Note("restarting %s of %s, %d at a time", counted(len(r.targets), "allocation"), r.job.ID, min(r.size, len(r.targets)))
 	for batch := range slices.Chunk(r.targets, r.size) {
 		r.begun = nil
@@ -55,7 +64,7 @@ func (r *rolling) run(ctx context.Context, w router.Work) error {
 		}
 	}
 	w.Note("restarted %s of %s", counted(len(r.done), "allocation"), r.job.ID)
-	return nil
+	return skippedError(r.job, r.skipped)
 }
 
 // stopped says what is restarted and what is not, and returns err.

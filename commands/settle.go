@@ -22,7 +22,7 @@ type settle struct {
 
 func (s *settle) bind(f *pflag.FlagSet) {
 	f.BoolVarP(&s.detach, "detach", "d", false, "do not wait until it is done; write the evaluation's ID")
-	f.DurationVar(&s.timeout, "timeout", 5*time.Minute, "wait so long at most")
+	duration(f, &s.timeout, "timeout", 5*time.Minute, "wait so long at most")
 }
 
 func (s *settle) check() error {

@@ -194,7 +194,7 @@ func (p *plan) triage(all []*allocation) (now []*allocation) {
 // lose gives up an allocation. The states of its tasks stay as its client has reported them last.
 func (p *plan) lose(a *allocation) *allocation {
 	s := p.stop(a, "alloc is lost since its node is down")
-	s.ClientStatus = "lost"
+	s.ClientStatus, s.states = "lost", nil
 	return s
 }
 
