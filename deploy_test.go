@@ -2,9 +2,14 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 	"github.com/pelletier/go-toml/v2"
@@ -90,8 +96,7 @@ func TestDeployConfigurationLoads(t *testing.T) {
 			if uncomment != "" {
 				text = regexp.MustCompile(`(?m)^#([a-z]+ = )`).ReplaceAllString(text, uncomment)
 			}
-			// No certificates here; the key that is a PEM file is one of those.
-			text = regexp.MustCompile(`(?m)^(ca|cert|key) = "/.*$`).ReplaceAllString(text, "")
+			writePEM(t, dir, "nomad", "docker")
 			text = strings.ReplaceAll(text, "/etc/nomadctld/", dir.Path("")+"/")
 			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`, fmt.Sprintf("key = %q", sshfiles.PublicLine(key)), 1)
 			text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.PublicLine(other), 1)
@@ -109,6 +114,31 @@ func TestDeployConfigurationLoads(t *testing.T) {
 				t.Errorf("got %s, want %s", c.Summary(), want)
 			}
 		})
+	}
+}
+
+// writePEM writes NAME-ca.pem, NAME-cert.pem and NAME-key.pem.
+func writePEM(t *testing.T, dir sshfiles.Dir, names ...string) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		for suffix, block := range map[string]*pem.Block{"ca": {Type: "CERTIFICATE", Bytes: cert}, "cert": {Type: "CERTIFICATE", Bytes: cert}, "key": {Type: "PRIVATE KEY", Bytes: key}} {
+			if err := os.WriteFile(dir.Path(name+"-"+suffix+".pem"), pem.EncodeToMemory(block), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 

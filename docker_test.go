@@ -26,6 +26,7 @@ func TestDockerScripts(t *testing.T) {
 		stopped = "d0c4e400-0000-4000-8000-000000000002"
 		talking = "d0c4e400-0000-4000-8000-000000000003" // has written, and sleeps
 		typed   = "d0c4e400-0000-4000-8000-000000000004" // does what is typed, on a terminal of its own
+		lines   = "d0c4e400-0000-4000-8000-000000000005" // reads lines, without a terminal
 	)
 	tasks := []sim.Task{{Name: "box", Driver: "docker"}}
 	for id, allocation := range map[string]sim.Allocation{
@@ -35,6 +36,7 @@ func TestDockerScripts(t *testing.T) {
 		"p-team2-box":  {Node: "node-1"},
 		"p-team1-talk": {ID: talking, Node: "node-1"},
 		"p-team1-keys": {ID: typed, Node: "node-1"},
+		"p-team1-line": {ID: lines, Node: "node-1"},
 	} {
 		cluster.Sim.Run(sim.Job{ID: id, Groups: []sim.Group{{Name: "g", Tasks: tasks, Allocations: []sim.Allocation{allocation}}}})
 	}
@@ -44,6 +46,9 @@ func TestDockerScripts(t *testing.T) {
 		"for i in 1 2 3; do echo out $i; sleep 0.01; echo err $i >&2; sleep 0.01; done; while sleep 1; do echo on; done")
 	dockertest.RunWith(t, "box-"+typed, docker.Config{
 		Labels: map[string]string{"com.hashicorp.nomad.alloc_id": typed}, Cmd: []string{"sh"}, OpenStdin: true, Tty: true,
+	}, nil)
+	dockertest.RunWith(t, "box-"+lines, docker.Config{
+		Labels: map[string]string{"com.hashicorp.nomad.alloc_id": lines}, Cmd: []string{"sh", "-c", `while read -r x; do echo "<$x>"; done; echo end; exit 3`}, OpenStdin: true,
 	}, nil)
 	params := scriptParams("testdata/docker", "sim", func(*testscript.Env) (nomadtest.Cluster, error) { return cluster, nil })
 	setUp := params.Setup

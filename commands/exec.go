@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -65,19 +66,31 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		}
 	}
 	p := backends.Program{
-		Argv: argv, User: e.user, Dir: e.dir, Session: req.ProgramSession(), Env: e.env,
+		Argv: argv, User: e.user, Dir: e.dir, Session: req.ProgramSession(), Env: e.env, Hints: req.Locale,
 	}
 	var out router.Bytes
 	p.Stdin, p.Signals, out = req.Take()
 	p.Stdout, p.Stderr = out.Stdout, out.Stderr
 	if t := req.Terminal; t != nil {
 		greet(req)
-		p.Terminal = t
+		p.Terminal, p.Modes = t, t.Modes
 		if t.Name != "" {
-			p.Env = append([]string{"TERM=" + t.Name}, p.Env...)
+			p.Hints = slices.Concat(p.Hints, []string{"TERM=" + t.Name})
 		}
 	}
+	p.Hints = without(p.Hints, p.Env)
 	return programEnd(req.Runtime.Exec(ctx, p))
+}
+
+// without returns the variables of all that have another name than those of env.
+func without(all, env []string) (rest []string) {
+	for _, v := range all {
+		name, _, _ := strings.Cut(v, "=")
+		if !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, name+"=") }) {
+			rest = append(rest, v)
+		}
+	}
+	return rest
 }
 
 // argv returns the program's words.

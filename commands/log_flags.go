@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -52,8 +51,8 @@ func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp,
 	}
 	// With a time all of what is younger is meant, unless a number is given too.
 	if l.lines != "all" && (l.since == "" || l.set.Changed("lines")) {
-		// Atoi accepts a sign: -n +5 means from line 5 on in tail(1), which this is not.
-		if q.Lines, err = strconv.Atoi(l.lines); err != nil || q.Lines < 0 || l.lines[0] == '+' || l.lines[0] == '-' {
+		var ok bool
+		if q.Lines, ok = parseNumber(l.lines); !ok {
 			return q, nil, router.Exit(2, fmt.Errorf("--lines takes a number or all, not %.100q", l.lines))
 		}
 	}
@@ -64,14 +63,17 @@ var timeLayouts = []string{
 	time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
 }
 
+// maxDays is more than any log goes back.
+const maxDays = 36500
+
 // moment returns the time that text means: a time in UTC, or so long before now.
 func moment(text string, now time.Time) (time.Time, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return now.AddDate(0, 0, -int(n)), nil
+		if n, ok := parseNumber(days); ok && n <= maxDays {
+			return now.AddDate(0, 0, -n), nil
 		}
 	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+	if d, ok := parseDuration(text); ok {
 		return now.Add(-d), nil
 	}
 	for _, layout := range timeLayouts {

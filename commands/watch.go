@@ -23,7 +23,7 @@ type watch struct {
 }
 
 func (w *watch) bind(flags *pflag.FlagSet) {
-	flags.Float64VarP(&w.seconds, "watch", "w", 0, "show it anew every `SECONDS` (2), until Ctrl-C")
+	flags.VarP((*secondsFlag)(&w.seconds), "watch", "w", "show it anew every `SECONDS` (2), until Ctrl-C")
 	w.flag = flags.Lookup("watch")
 	w.flag.NoOptDefVal = "2"
 }

@@ -27,6 +27,14 @@ func (l *loader) docker(t *table) Docker {
 	}
 	d.Refuse = l.refusedDrivers(t.texts("refuse", `refuse = ["raw_exec"]`))
 	d.TLS = l.tls(t.sub("tls"), scheme == "tcp" || scheme == "https", "the Docker host is reached by "+scheme+"://")
+	if d.Exec != "nomad" && d.TLS == (TLS{}) && (scheme == "tcp" || scheme == "http") && elsewhere(dockerSample(d.Host)) {
+		subject := v.name
+		if d.Host == "" {
+			subject += " is missing, so it is tcp://NODE:dockerport"
+		}
+		l.warn(v.at, `write host = "tcp://{node}:2376" and [docker.tls], or exec = "nomad"`,
+			"%s: the Docker daemons are reached without TLS, and anyone who can reach their port is root on the node", subject)
+	}
 	return d
 }
 
@@ -55,9 +63,17 @@ func (l *loader) refusedDrivers(refused list) (names []string) {
 	return names
 }
 
+// dockerSample is an address as it could be for one node.
+func dockerSample(host string) string {
+	if host == "" {
+		host = "tcp://{node}"
+	}
+	return strings.NewReplacer("{node}", "node", "{address}", "192.0.2.1").Replace(host)
+}
+
 // dockerHost checks an address that may hold placeholders, and returns its scheme.
 func (l *loader) dockerHost(v value) string {
-	plain := strings.NewReplacer("{node}", "node", "{address}", "192.0.2.1").Replace(v.text)
+	plain := dockerSample(v.text)
 	u, err := url.Parse(plain)
 	fits := err == nil && u.User == nil && u.RawQuery == "" && u.Fragment == "" && !strings.ContainsAny(plain, "{} ")
 	if fits {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -22,6 +23,12 @@ func (l *loader) general(t *table) General {
 	}
 	if g.Bind == "" {
 		g.Bind = defaultBind
+	}
+	if binary := t.find("nomadbinary"); binary != nil && g.NomadBinary != "" {
+		l.binary = binary.at
+		if info, err := os.Stat(g.NomadBinary); err == nil && info.Mode().IsRegular() {
+			l.guard(binary.at, binary.path(), g.NomadBinary, info, false)
+		}
 	}
 	return g
 }
@@ -80,7 +87,7 @@ func (l *loader) later(v value, so string) value {
 func (l *loader) auth(t *table) Auth {
 	defer t.done()
 	v := t.text("userca", `userca = "/etc/nomadctld/user_ca.pub"`)
-	if data, _, ok := l.file(v); ok {
+	if data, ok := l.file(v, false); ok {
 		if bad := signers(string(data)); bad != nil {
 			l.fault(v.at, "name the .pub file of the key that signs", "%s: file %s %s", v.name, quote(v.text), bad.why)
 		} else {
@@ -115,6 +122,14 @@ func (l *loader) audit(t *table) Audit {
 	}
 	if a.Jobs == "" && a.File != "" && a.File != "-" {
 		a.Jobs = filepath.Join(filepath.Dir(a.File), "jobs")
+	}
+	if file := t.find("file"); file != nil && a.File != "" && a.File != "-" {
+		l.guardAudit(file.at, file.path(), a.File)
+	}
+	if jobs := t.find("jobs"); jobs != nil && a.Jobs != "" {
+		l.guardJobs(jobs.at, jobs.path(), a.Jobs)
+	} else if file := t.find("file"); file != nil && a.Jobs != "" {
+		l.guardJobs(file.at, t.name+".jobs", a.Jobs)
 	}
 	if required := t.find("required"); a.Required && a.File == "" {
 		l.fault(required.key, `write file = "/var/log/nomadctld/audit.jsonl", or "-" for standard output`,
@@ -158,11 +173,20 @@ func (l *loader) userLimits(t *table) UserLimits {
 func (l *loader) raw(t *table) Raw {
 	defer t.done()
 	r := Raw{User: defaultRawUser}
-	if v := t.text("user", `user = "nobody"`); v.ok {
+	v := t.text("user", `user = "nobody"`)
+	if v.ok {
 		r.User = v.text
 		if v.text == "" {
 			l.warn(v.at, `write user = "nobody", or the name of an account of its own`, "%s is empty: if the gateway is root, nomad runs as root", v.name)
 		}
+	}
+	if r.User == defaultRawUser && l.cfg.General.NomadBinary != "" && l.machine.uid == 0 && !l.machine.container {
+		at := v.at
+		if !v.given {
+			at = l.binary
+		}
+		l.warn(at, `make an account of its own, useradd --system --shell /usr/sbin/nologin nomadctld-raw, and write user = "nomadctld-raw"`,
+			`%s is "nobody": if the gateway is root, nomad runs as nobody, and any other program of nobody can use the token meanwhile`, v.name)
 	}
 	if allowed := t.texts("allow", `allow = ["job status", "node status"]`); allowed.given {
 		r.Allow = []string{} // not nil: that would be all

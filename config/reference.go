@@ -73,11 +73,11 @@ var Reference = []Section{
 	}},
 	{Table: "docker", About: "How tasks are reached by exec, logs, tail, attach and di.", Keys: []Key{
 		{fmt.Sprintf("exec = %q", defaultExec), false, `"auto": through the Docker daemon of the node if it answers, else through Nomad; "docker" or "nomad": only so.`},
-		{`host = "tcp://{node}:2376"`, true, `The daemon: {node} is the node's name, {address} its address, which takes node { policy = "read" } in the policy. Also unix:///var/run/docker.sock. Without: tcp://NODE:dockerport.`},
+		{`host = "tcp://{node}:2376"`, false, `The daemon: {node} is the node's name, {address} its address, which takes node { policy = "read" } in the policy. Also unix:///var/run/docker.sock. Without: tcp://NODE:dockerport, which is root on the node for anyone who can reach that port.`},
 		{`refuse = ["raw_exec"]`, true, "Task drivers for which exec and attach are refused, whoever asks. A program in a raw_exec task runs on the node, as the user that the Nomad client runs as. The command raw is not covered: see raw.allow."},
 	}},
 	{Table: "docker.tls", About: "For the daemons' TLS, as above for Nomad's.", Keys: []Key{
-		{`ca = "/etc/nomadctld/docker-ca.pem"`, true, "The CA of the daemons' certificates."},
+		{`ca = "/etc/nomadctld/docker-ca.pem"`, false, "The CA of the daemons' certificates."},
 		{`cert = "/etc/nomadctld/docker-cert.pem"`, true, "A certificate of the gateway's that the daemons accept."},
 		{`key = "/etc/nomadctld/docker-key.pem"`, true, "The private key to cert."},
 		{`servername = "docker"`, true, "The name in their certificates, if it is not that of host."},
@@ -86,9 +86,9 @@ var Reference = []Section{
 		{`userca = "/etc/nomadctld/user_ca.pub"`, true, "Public keys of CAs, one on each line, whose SSH certificates prove a user. Checked, and without effect yet."},
 	}},
 	{Table: "audit", About: "", Keys: []Key{
-		{`file = "/var/log/nomadctld/audit.jsonl"`, false, `One line of JSON for each command. "-" is standard output; without: standard error.`},
-		{"required = true", false, "Refuse a command that cannot be recorded."},
-		{`jobs = "/var/lib/nomadctld/jobs"`, false, "A folder for the definitions that restart --full must not lose. Keep it over restarts of the gateway. Without: the folder jobs beside file."},
+		{`file = "/var/log/nomadctld/audit.jsonl"`, false, `One line of JSON when a command starts and one when it has finished. "-" is standard output; without: standard error. Only in a file the next gateway finds programs that a killed gateway left running.`},
+		{"required = true", false, "Run no command whose start event cannot be written. With a file, the event is on disk before anything is changed."},
+		{`jobs = "/var/lib/nomadctld/jobs"`, false, "A folder for the definitions that restart --full must not lose. Keep it over restarts of the gateway. It belongs to the gateway's user, and nobody else may write to it. The files are signed with a key that is derived from the first host key: before you replace that key, bring jobs back that were interrupted (ops), or list the old key behind the new one for one start. Beside it, in a folder with -saved behind its name, the gateway saves stopped jobs and earlier releases for 30 days. Without: the folder jobs beside file."},
 		{`recordings = "/var/lib/nomadctld/recordings"`, true, "A folder for what is seen in interactive sessions. Checked, and without effect yet."},
 	}},
 	{Table: "limits", About: "What clients may take. The numbers are those that hold without.", Keys: []Key{
@@ -104,7 +104,7 @@ var Reference = []Section{
 		{fmt.Sprintf("logs = %d", defaultUserLogs), false, "Logs of tasks, on one cluster. Through Nomad it has 28 slots for the outputs of tasks, shared out in the same way; a log has two outputs."},
 	}},
 	{Table: "raw", About: "The nomad binary, for those who are granted raw.", Keys: []Key{
-		{fmt.Sprintf("user = %q", defaultRawUser), false, "Whom it runs as if the gateway is root. While it runs, other programs of the same user can send requests with the token; give it an account of its own: useradd --system --shell /usr/sbin/nologin nomadctld-raw."},
+		{`user = "nomadctld-raw"`, true, "Whom it runs as if the gateway is root. Without: " + defaultRawUser + ". While it runs, other programs of the same user can send requests with the token; give it an account of its own: useradd --system --shell /usr/sbin/nologin nomadctld-raw."},
 		{`allow = ["job status", "node status"]`, true, "The commands that are allowed. Without: all that are known to be safe."},
 	}},
 	{Table: "metrics", About: "", Keys: []Key{

@@ -33,6 +33,10 @@ type Spec struct {
 	// Program says that the command runs a program: what follows its first argument is the program's, flags too, and
 	// the exit code is the program's, so that 125 means a failure before it could run.
 	Program bool
+	// Signed says that a word such as -1 is an argument, not flags.
+	Signed bool
+	// Saved says that the command also finds stopped jobs that Nomad has deleted and the gateway has saved.
+	Saved bool
 	// Terminal says that a client with a terminal should ask for one: there is something to type, to colour or to fit.
 	Terminal bool
 	// Spawns says that the command runs a program in a task, with Request.ProgramSession in its environment. If the gateway is

@@ -101,6 +101,24 @@ func TestNamespaces_MissingJobMayBeInUnreadableOne(t *testing.T) {
 	}
 }
 
+// denied: the name of a namespace in which nothing is the user's.
+func TestNamespaces_ForeignOneIsNotNamed(t *testing.T) {
+	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}})
+	running := map[string]string{"web": "running"}
+	w.production.jobs = []backends.Job{owned("production", "half", "p-team1-web", "aaaa1111-0000", running), owned("production", "theirs", "p-team2-web", "bbbb1111-0000", running)}
+	w.production.err = errors.Join(&backends.NamespaceError{Namespace: "half", Err: lacks("half")}, &backends.NamespaceError{Namespace: "theirs", Err: lacks("theirs")})
+	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
+		jobs, err := req.Cluster.Jobs(ctx, backends.Selection{})
+		if len(jobs) != 1 {
+			t.Errorf("got %d jobs, want 1", len(jobs))
+		}
+		return err
+	})
+	if lines := Lines(w.do("probe")); len(lines) != 1 || !strings.Contains(lines[0], "namespace half is not shown") {
+		t.Errorf("got %q", lines)
+	}
+}
+
 func TestParts_SentenceAroundSeveralErrorsIsOne(t *testing.T) {
 	a, b := errors.New("a"), errors.New("b")
 	sentence := fmt.Errorf("%w: %w", a, b)

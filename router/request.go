@@ -21,6 +21,7 @@ type Request struct {
 	Remote      string // address and port
 	Line        string // the command line as received
 	Refused     error  // why a limit of the connection's user lets no command begin; nil: it does
+	Subsystem   bool   // Line is the name of an SSH subsystem
 
 	Stdin    io.Reader
 	Stdout   io.Writer // text: \n becomes \r\n where the client has a terminal
@@ -28,6 +29,7 @@ type Request struct {
 	Bytes    Bytes     // the same streams for what is to arrive as it is
 	Terminal *Terminal // nil when the client asked for none
 	Signals  *Signals  // what the client sends; they interrupt the command unless it takes them
+	Locale   []string  // K=V: LANG and LC_* as the client sent them
 
 	Event   audit.Event      // audited starts it, everybody adds to it
 	User    acl.User         // authenticate

@@ -27,6 +27,9 @@ func resolve(ctx context.Context, req *Request, target Target) error {
 	if err != nil && !errors.As(err, &down) {
 		return err
 	}
+	if req.Command.Spec().Saved {
+		jobs = append(jobs, req.savedJobs(jobs)...)
+	}
 	silent := err // of tiers, or namespaces, that may hold what fits and cannot be asked
 	if err != nil && unreadable(err) {
 		silent = nil

@@ -70,6 +70,9 @@ func ofTier(tier string, err error) error {
 
 // parts returns the errors that were joined in err, or err alone: one that is a sentence around several errors is one.
 func parts(err error) []error {
+	if err == nil {
+		return nil
+	}
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || err.Error() != errors.Join(joined.Unwrap()...).Error() {
 		return []error{err}
@@ -126,7 +129,14 @@ func (s *scope) jobs(ctx context.Context, tier string, sel backends.Selection) (
 	if refused > 0 && refused == len(namespaces) {
 		errs = []error{errors.Unwrap(errs[0])}
 	}
-	return slices.DeleteFunc(all, func(j backends.Job) bool { return !s.owned.Owns(tier, j.Namespace, j.Root) }), flat(errs)
+	all = slices.DeleteFunc(all, func(j backends.Job) bool { return !s.owned.Owns(tier, j.Namespace, j.Root) })
+	if s.owned.Namespaces(tier) == nil && sel.Namespace == "" {
+		errs = slices.DeleteFunc(parts(flat(errs)), func(err error) bool { // a namespace in which nothing is theirs is not named
+			n, ok := errors.AsType[*backends.NamespaceError](err)
+			return ok && !slices.ContainsFunc(all, func(j backends.Job) bool { return j.Namespace == n.Namespace })
+		})
+	}
+	return all, flat(errs)
 }
 
 // unreadable reports whether err is about namespaces that the gateway's token may not read, and nothing else. What is in them

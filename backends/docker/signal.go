@@ -86,10 +86,9 @@ func (e *execution) signal(ctx context.Context, name string) (err error) {
 
 func (e *execution) signalAs(ctx context.Context, user, name string) error {
 	s := e.speaker
-	options := dockerclient.CreateExecOptions{
-		User: user,
-		Cmd:  []string{"/bin/sh", "-c", signalScript, "sh", e.program.Session, name},
-	}
+	options := execOptions{CreateExecOptions: dockerclient.CreateExecOptions{
+		User: user, Cmd: []string{"/bin/sh", "-c", signalScript, "sh", e.program.Session, name},
+	}}
 	if s.knows(1, 35) {
 		options.WorkingDir = "/"
 	}

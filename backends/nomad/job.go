@@ -147,6 +147,9 @@ func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, chil
 	d.Counts = backends.Counts{}
 	for _, g := range definition.TaskGroups {
 		group := backends.Group{Name: *g.Name, Count: *g.Count, Tasks: map[string]string{}, Restart: restart(g.RestartPolicy)}
+		if p := g.ReschedulePolicy; p != nil {
+			group.Reschedules = value(p.Attempts) > 0 || value(p.Unlimited)
+		}
 		if p := g.Scaling; p != nil {
 			group.Scaling = &backends.Scaling{Min: int(value(p.Min)), Max: int(value(p.Max))}
 		}

@@ -27,7 +27,7 @@ type Event struct {
 	Kind       Kind      `json:"event"`
 	Time       time.Time `json:"time"`       // UTC; of an end event, when the command started
 	Connection string    `json:"connection"` // the same for all sessions of a connection
-	Session    string    `json:"session"`
+	Session    string    `json:"session,omitempty"`
 	User       string    `json:"user"`   // the login whose key was proven
 	Key        string    `json:"key"`    // fingerprint of that key
 	Remote     string    `json:"remote"` // address and port
@@ -46,7 +46,7 @@ type Event struct {
 	Deployment  string   `json:"deployment,omitempty"`  // likewise, the last
 	Operation   string   `json:"operation,omitempty"`   // ID of the work that goes on, or went on, without the session
 
-	Decision Decision `json:"decision"`
+	Decision Decision `json:"decision,omitempty"`
 	Error    string   `json:"error,omitempty"`
 	ExitCode int      `json:"exit_code"`        // of end events only
 	Duration float64  `json:"duration_seconds"` // likewise
@@ -63,10 +63,8 @@ func (e Event) encode() ([]byte, error) {
 	}
 	type brief struct {
 		unfinished
-		Session  string   `json:"session,omitempty"`
-		Line     string   `json:"line,omitempty"`
-		Command  []string `json:"command,omitempty"`
-		Decision Decision `json:"decision,omitempty"`
+		Line    string   `json:"line,omitempty"`
+		Command []string `json:"command,omitempty"`
 	}
 	var fields any
 	switch e.Kind {
@@ -75,7 +73,7 @@ func (e Event) encode() ([]byte, error) {
 	case Start:
 		fields = unfinished{event: event(e)}
 	default:
-		fields = brief{unfinished: unfinished{event: event(e)}, Session: e.Session, Line: e.Line, Command: e.Command, Decision: e.Decision}
+		fields = brief{unfinished: unfinished{event: event(e)}, Line: e.Line, Command: e.Command}
 	}
 	line, err := escape.JSON(fields, "")
 	return append(line, '\n'), err

@@ -114,6 +114,13 @@ func (f *file) append(line []byte, session string) error {
 	return nil
 }
 
+// hasBegun reports whether a session has a start event without an end event.
+func (f *file) hasBegun(session string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.running[session] > 0
+}
+
 // appendTo appends a line so that space for others is left, or nothing. f.mu is held.
 func (f *file) appendTo(h handle, line []byte, others int64) error {
 	defer lock(h)() // against another gateway with the same file

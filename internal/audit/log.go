@@ -115,8 +115,8 @@ func (l *Log) write(e Event, line []byte) error {
 		return l.file.append(line, "")
 	}
 	err := l.file.append(line, e.Session)
-	if err == nil {
-		return nil
+	if err == nil || !l.file.hasBegun(e.Session) {
+		return err
 	}
 	short, failed := e.encodeShort()
 	if failed != nil || l.file.append(short, e.Session) != nil {
@@ -163,6 +163,7 @@ func (l *Log) problems() *slog.Logger {
 const (
 	maxLine  = 128 << 10 // as long as a command line may be; what is longer never runs
 	maxError = 4 << 10
+	maxUser  = 256 // a client that has proven nothing may claim any name
 
 	// Bounds of the event that encodeShort returns.
 	maxShortError       = 512
@@ -171,7 +172,7 @@ const (
 
 // prepare bounds what of an event is not bounded otherwise. What a command line may hold is never cut.
 func prepare(e Event) Event {
-	e.Line, e.Error = cutTo(e.Line, maxLine), cutTo(e.Error, maxError)
+	e.User, e.Line, e.Error = cutTo(e.User, maxUser), cutTo(e.Line, maxLine), cutTo(e.Error, maxError)
 	if e.Command == nil {
 		e.Command = []string{}
 	}

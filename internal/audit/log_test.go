@@ -94,10 +94,13 @@ func TestEvent_CommandLineIsWhole(t *testing.T) {
 	log := NewLog(&out)
 	line := strings.Repeat("x", maxLine-4) + "EVIL"
 	words := strings.Fields(strings.Repeat("word ", 20000) + "EVIL")
-	log.Record(Event{Kind: End, Line: line, Command: words, Error: strings.Repeat("\x00", 1<<20)})
+	log.Record(Event{Kind: End, Line: line, Command: words, Error: strings.Repeat("\x00", 1<<20), User: line})
 	got := eventsIn(t, out.Bytes())[0]
 	if got.Line != line || len(got.Command) != len(words) || got.Command[len(words)-1] != "EVIL" {
 		t.Errorf("got a line of %d bytes and %d words, want %d and %d", len(got.Line), len(got.Command), len(line), len(words))
+	}
+	if len(got.User) > maxUser+100 {
+		t.Errorf("got a user of %d bytes, want it cut", len(got.User))
 	}
 	if len(got.Error) > maxError+100 || !strings.HasSuffix(got.Error, "... (1048576 bytes)") {
 		t.Errorf("got an error of %d bytes, want it cut", len(got.Error))
@@ -115,7 +118,7 @@ func TestEvent_FieldsOfItsKind(t *testing.T) {
 		Login:        `"user":"ann","key":"k","remote":"r"}`,
 		LoginRefused: `"user":"ann","key":"k","remote":"r"}`,
 		Disconnect:   `"user":"ann","key":"k","remote":"r"}`,
-		Killed:       `"user":"ann","key":"k","remote":"r","session":"c-1","line":"ps","command":["ps"],"decision":"allowed"}`,
+		Killed:       `"session":"c-1","user":"ann","key":"k","remote":"r","decision":"allowed","line":"ps","command":["ps"]}`,
 	} {
 		e := full
 		if strings.HasPrefix(string(kind), "login") || kind == Disconnect {
@@ -252,9 +255,20 @@ func TestLog_LostEventIsReportedAsJSON(t *testing.T) {
 
 func TestLog_EndIsShortIfTheWholeDoesNotFit(t *testing.T) {
 	var problems bytes.Buffer
-	d := &disk{truncates: true, left: 1000}
+	d := &disk{truncates: true, left: 10000}
 	log := logOn(d, &problems)
 	end := Event{Kind: End, Session: "c-1", Line: strings.Repeat("x", 2000), Decision: Allowed, Error: "no", ExitCode: 7}
+	if err := log.Begin(end, false, true); err != nil {
+		t.Fatal(err)
+	}
+	d.content, d.left = nil, 1000
+	refused := end
+	refused.Session = "c-2" // has no start event, which would have the line
+	log.Record(refused)
+	if len(d.content) > 0 || !strings.Contains(problems.String(), `"msg":"audit event lost","session":"c-2"`) {
+		t.Errorf("without a start event: got %q and the problems %s", d.content, problems.String())
+	}
+	problems.Reset()
 	log.Record(end)
 	if got := eventsIn(t, d.content); len(got) != 1 || got[0].Session != "c-1" || got[0].ExitCode != 7 || got[0].Line != "" || got[0].Error != "no" {
 		t.Errorf("got %s", d.content)
@@ -334,16 +348,16 @@ func TestLog_Unfinished(t *testing.T) {
 	}
 	unfinished := func() string {
 		t.Helper()
-		kill, err := log.Unfinished()
+		left, err := log.Unfinished()
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer kill.Release()
+		defer left.Release()
 		if _, err := log.Unfinished(); !errors.Is(err, ErrInUse) {
 			t.Errorf("while another gateway runs: got %v, want ErrInUse", err)
 		}
 		var sessions []string
-		for _, e := range kill.Events {
+		for _, e := range left.Events {
 			if e.Program != e.Session+"." || e.Job != "p-web" {
 				t.Errorf("got %+v", e)
 			}

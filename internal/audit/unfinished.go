@@ -11,10 +11,10 @@ import (
 	"slices"
 )
 
-// Kill is what the gateway must do about programs that an earlier gateway left running.
-type Kill struct {
+// Left is what an earlier gateway left running when it was killed.
+type Left struct {
 	Events  []Event // start events of commands that run a program in a task, without an end event, oldest first
-	Release func()  // to be called when the gateway ends: another may take over then
+	Release func()  // called when the gateway stops: another gateway may take over then
 }
 
 // ErrInUse says that another gateway writes this log: what has no end event may be running under it.
@@ -26,8 +26,8 @@ const maxScan = 256 << 20
 // Unfinished returns the start events of commands that run a program and have neither an end event nor one that settles
 // it. It reads the file and the one before it, if that was renamed to end in ".1". It must be called before the gateway
 // serves. Only a log in a file can be read; for others there are no events.
-func (l *Log) Unfinished() (Kill, error) {
-	none := Kill{Release: func() {}}
+func (l *Log) Unfinished() (Left, error) {
+	none := Left{Release: func() {}}
 	if l.file == nil {
 		return none, nil
 	}
@@ -45,12 +45,12 @@ func (l *Log) Unfinished() (Kill, error) {
 			return none, fmt.Errorf("audit log: %w", err)
 		}
 	}
-	kill := Kill{Release: release}
+	left := Left{Release: release}
 	for _, e := range open {
-		kill.Events = append(kill.Events, e)
+		left.Events = append(left.Events, e)
 	}
-	slices.SortFunc(kill.Events, func(a, b Event) int { return a.Time.Compare(b.Time) })
-	return kill, nil
+	slices.SortFunc(left.Events, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	return left, nil
 }
 
 // scan adds the start events in the last limit bytes of a file to open, by session, and removes those that were settled.

@@ -40,6 +40,8 @@ func Commands() []string { return router.Names() }
 type Gateway struct {
 	ops      *ops.Registry
 	audit    *audit.Log
+	requests router.Gateway
+	left     audit.Left // what an earlier gateway left running
 	server   *sshd.Server
 	listener net.Listener
 }
@@ -124,19 +126,23 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}
 	users := directory(c)
-	handler := router.Gateway{
+	requests := router.Gateway{
 		Users: users, Tiers: ownedTiers(c.Tiers), Clusters: p.clusters, Runtimes: p.runtimes, Operations: p.operations, Ops: registry, Raw: p.raw,
 		Aliases: c.Aliases,
 		Audit:   events, Required: c.Audit.Required, Log: log,
-	}.Handler()
+	}
 	listener, err := net.Listen("tcp", c.General.Bind)
 	if err != nil {
 		return nil, err
 	}
+	left, err := events.Unfinished()
+	if err != nil {
+		log.Warn("programs that an earlier gateway may have left running are not looked for", "error", err)
+	}
 	return &Gateway{
-		listener: listener, ops: registry, audit: events,
+		listener: listener, ops: registry, audit: events, requests: requests, left: left,
 		server: &sshd.Server{
-			HostKeys: p.hostKeys, Users: users, Handler: handler, Log: log, Record: events.Record,
+			HostKeys: p.hostKeys, Users: users, Handler: requests.Handler(), Log: log, Record: events.Record,
 			Limits: sshd.Limits{
 				Sessions: c.Limits.Sessions, Connections: c.Limits.Connections,
 				Unauthenticated: c.Limits.Unauthenticated, Idle: c.Limits.Idle,
@@ -153,6 +159,8 @@ func (g *Gateway) Addr() net.Addr { return g.listener.Addr() }
 func (g *Gateway) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	defer g.left.Release()
+	go g.requests.KillLeft(ctx, g.left.Events)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -125,13 +125,14 @@ func (c *Cluster) settled(before, now *allocation) {
 	}
 	index := c.step(tableEvaluations, tableAllocations)
 	noticed := j.pending("alloc-failure", index, 0)
-	c.queue(noticed)
 	again := j.pending("alloc-reschedule", index, j.JobModifyIndex)
 	delay := c.delayed(now.group.delay(j.Type, now.rescheduled()))
 	again.WaitUntil, again.PreviousEval = stamp(time.Now().Add(delay)), noticed.ID
+	again.StatusDescription, noticed.NextEval = "created for delayed rescheduling", again.ID
+	c.queue(noticed)
 	c.record(again)
 	marked := now.copy()
-	marked.FollowupEvalID = again.ID
+	marked.FollowupEvalID, marked.planned = again.ID, index
 	c.amend(index, marked)
 	c.after(delay, func() {
 		a := c.byID[now.ID]
@@ -141,7 +142,9 @@ func (c *Cluster) settled(before, now *allocation) {
 		b := a.copy()
 		b.due = true
 		c.amend(c.step(tableAllocations), b)
-		c.process(again)
+		fired := *again
+		fired.StatusDescription = ""
+		c.process(&fired)
 	})
 }
 
@@ -164,6 +167,7 @@ func (c *Cluster) stopped(id string) {
 		return
 	}
 	delete(c.doomed, id)
+	c.reported(old)
 	now := time.Now()
 	c.change(old, func(a *allocation) {
 		for _, t := range a.group.Tasks {

@@ -42,5 +42,11 @@ func (c *Cluster) after(d time.Duration, do func(), ending ...*life) {
 	}()
 }
 
-// delayed is a policy's delay, cut to what a simulated failure waits at most.
-func (c *Cluster) delayed(d time.Duration) time.Duration { return min(d, longestDelay*c.pace) }
+// delayed is a policy's delay, cut to what a simulated failure waits at most. An hour is meant: who sets it wants to see
+// the failure.
+func (c *Cluster) delayed(d time.Duration) time.Duration {
+	if d >= time.Hour {
+		return d
+	}
+	return min(d, longestDelay*c.pace)
+}

@@ -23,6 +23,10 @@ func getNode(c *Cluster, q *query) (any, error) {
 	return c.nodes[i].detail(), nil
 }
 
+// clientPort is where the client agents of nodes say that they listen. Nothing does: the client library asks a node
+// itself first, and the servers when that is refused. At Nomad's own port, 4646, it might find a real agent.
+const clientPort = ":1"
+
 // computedClass is what every node is to the scheduler.
 const computedClass = "v1:16605075123686014587"
 
@@ -41,7 +45,7 @@ func (n *node) attributes() map[string]string {
 		"cpu.totalcompute": fmt.Sprint(nodeCores * nodeMHz), "cpu.usablecompute": fmt.Sprint(nodeCores * nodeMHz),
 		"kernel.arch": "x86_64", "kernel.name": "linux", "kernel.version": "6.1.0", "memory.totalbytes": fmt.Sprint(nodeMemory << 20),
 		"nomad.service_discovery": "true", "nomad.version": "2.0.5", "os.name": "debian", "os.version": "12.11",
-		"unique.advertise.address": address + ":4646", "unique.hostname": n.Name, "unique.network.ip-address": address,
+		"unique.advertise.address": address + clientPort, "unique.hostname": n.Name, "unique.network.ip-address": address,
 		"unique.storage.bytestotal": fmt.Sprint(nodeDisk << 20),
 	}
 	for _, d := range n.spec.Drivers {
@@ -60,7 +64,7 @@ func (n *node) detail() object {
 		delete(d, only)
 	}
 	maps.Copy(d, object{
-		"HTTPAddr": n.spec.Address + ":4646", "TLSEnabled": false, "Attributes": n.attributes(), "Meta": meta, "Links": object{},
+		"HTTPAddr": n.spec.Address + clientPort, "TLSEnabled": false, "Attributes": n.attributes(), "Meta": meta, "Links": object{},
 		"SecretID": "", "CgroupParent": "nomad.slice", "ComputedClass": computedClass,
 		"CSIControllerPlugins": object{}, "CSINodePlugins": object{}, "GCVolumesOnNodeGC": false, "HostNetworks": nil,
 		"DrainStrategy": nil, "LastAllocUpdateIndex": n.ModifyIndex, "LastMissedHeartbeatIndex": n.lastMissed(), "NodeMaxAllocs": 0,

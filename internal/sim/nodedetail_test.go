@@ -19,7 +19,7 @@ func TestNodeTellsItsAddressAndDrivers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Name != "node-1" || got.HTTPAddr != "10.0.0.7:4646" || got.Status != "down" || len(got.Drivers) != 2 || got.Meta["rack"] != "4" {
+	if got.Name != "node-1" || got.HTTPAddr != "10.0.0.7"+clientPort || got.Status != "down" || len(got.Drivers) != 2 || got.Meta["rack"] != "4" {
 		t.Errorf("node: got %+v", got)
 	}
 	for name, want := range map[string]string{

@@ -218,6 +218,8 @@ func (p *plan) placeDeployed(of *job, g Group, number int, previous *allocation)
 func (p *plan) everywhere(g Group, all []*allocation) {
 	nodes, why := p.c.candidates(p.j, g)
 	if len(nodes) == 0 && g.Count > 0 && why.NodesEvaluated > 0 {
+		// Of a system job Nomad reports neither the nodes that there are nor their pool.
+		why.NodesAvailable, why.NodesInPool, why.NodePool, why.ClassFiltered = nil, 0, "", map[string]int{}
 		p.failed[g.Name] = why
 	}
 	has, previous := map[string]bool{}, map[string]*allocation{}

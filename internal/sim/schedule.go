@@ -98,12 +98,7 @@ func (p *plan) place(of *job, g Group, number int, previous *allocation) *alloca
 		p.failed[g.Name] = why
 		return nil
 	}
-	turn := len(p.placed) + number
-	if previous != nil {
-		turn = number
-	}
-	n := nodes[turn%len(nodes)]
-	return p.placeOn(n, of, g, number, previous)
+	return p.placeOn(nodes[number%len(nodes)], of, g, number, previous)
 }
 
 func (p *plan) placeOn(n *node, of *job, g Group, number int, previous *allocation) *allocation {
@@ -198,6 +193,7 @@ func (c *Cluster) complete(p *plan) {
 		blocked.ID, blocked.Status, blocked.TriggeredBy = uuid("blocked", e.ID), "blocked", "queued-allocs"
 		blocked.StatusDescription, blocked.PreviousEval = "created to place remaining allocations", e.ID
 		blocked.FailedTGAllocs, blocked.JobModifyIndex = p.failed, 0
+		blocked.NodeID, blocked.NodeModifyIndex = "", 0
 		blocked.ClassEligibility, blocked.EscapedComputedClass = eligible(p.failed)
 		blocked.CreateIndex, blocked.ModifyIndex = e.ModifyIndex, e.ModifyIndex
 		e.FailedTGAllocs = p.failed

@@ -163,7 +163,7 @@ func (c *connection) expire() {
 	c.mu.Unlock()
 	var running []*channel
 	for _, ch := range channels {
-		if terminal, _ := ch.settings(); ch.hasStarted() {
+		if terminal, _, _ := ch.settings(); ch.hasStarted() {
 			if terminal == nil {
 				c.active()
 				return

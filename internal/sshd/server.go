@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -189,11 +190,14 @@ func (s *Server) serve(c *connection, login *pendingLogin) {
 	s.background("keepalive", c, func() { s.keepAlive(ctx, c, conn) })
 	s.background("requests", c, func() { gossh.DiscardRequests(requests) }) // keepalives are refused too, as by OpenSSH
 	for channel := range channels {
-		if channel.ChannelType() != "session" {
+		switch kind := channel.ChannelType(); {
+		case kind == "session":
+			s.background("session", c, func() { s.session(ctx, c, conn, channel) })
+		case slices.Contains(forwards, kind):
+			channel.Reject(gossh.Prohibited, noForwards)
+		default:
 			channel.Reject(gossh.UnknownChannelType, "unsupported channel type")
-			continue
 		}
-		s.background("session", c, func() { s.session(ctx, c, conn, channel) })
 	}
 }
 

@@ -51,15 +51,15 @@ func (s *Server) handle(sess ssh.Session) {
 	defer close(ch.handled)
 	defer ch.input.drop()
 	defer s.recovered("session", ch.id)
-	terminal, noColor := ch.settings()
+	terminal, locale, noColor := ch.settings()
 	stdout, stderr := &stream{w: sess, leave: ch.cancel}, &stream{w: sess.Stderr(), leave: ch.cancel}
 	ch.writes(stdout)
 	text := textWriter{stderr, terminal != nil}
 	err := s.answer(ch, &router.Request{
 		Connection: ch.conn.id, Session: ch.id, Remote: sess.RemoteAddr().String(),
-		Line:  sess.RawCommand(),
+		Line: sess.RawCommand(), Subsystem: ch.isSubsystem(),
 		Stdin: input{sess, sync.OnceValue(ch.end)}, Stdout: textWriter{stdout, terminal != nil}, Stderr: text, Bytes: router.Bytes{Stdout: stdout, Stderr: stderr},
-		Terminal: terminal, Signals: ch.signals, NoColor: noColor,
+		Terminal: terminal, Locale: locale, Signals: ch.signals, NoColor: noColor,
 	})
 	if !router.IsQuiet(err) {
 		for _, line := range router.Lines(err) {

@@ -1,0 +1,347 @@
+package sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// lossStep is what a real Nomad 2.0.6-dev with two clients, c1 and c2, answered at one step, trimmed to what matters:
+// fields have Nomad's names, AllocStates has only values, Tasks the last event of each task.
+type lossStep struct {
+	Step  string
+	Nodes []lossNode
+	Jobs  map[string]lossJob
+}
+
+type lossNode struct {
+	Name, Status, SchedulingEligibility string
+	Missed                              bool // a heartbeat, as the events of the node say
+}
+
+type lossJob struct {
+	Status      string
+	Summary     map[string]int
+	Allocations []lossAllocation
+	Evaluations []lossEvaluation
+}
+
+type lossAllocation struct {
+	ID, EvalID, Name, NodeName                                         string
+	ClientStatus, ClientDescription, DesiredStatus, DesiredDescription string
+	FollowupEvalID, NextAllocation, PreviousAllocation                 string
+	RescheduleTracker                                                  *tracker
+	AllocStates                                                        []string
+	ForceReschedule                                                    *bool
+	Replanned                                                          bool // a plan has changed it: AllocModifyIndex
+	Tasks                                                              map[string]struct {
+		State, Last string
+		Failed      bool
+	}
+}
+
+type lossEvaluation struct {
+	ID, TriggeredBy, Status, StatusDescription, NodeID string
+	WaitUntil                                          *time.Time
+}
+
+func lossSteps(t *testing.T) map[string]lossStep {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/clientloss.ndjson")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]lossStep{}
+	for line := range bytes.Lines(raw) {
+		var s lossStep
+		if err := json.Unmarshal(line, &s); err != nil {
+			t.Fatal(err)
+		}
+		all[s.Step] = s
+	}
+	return all
+}
+
+// answered asks the cluster for the same.
+func answered(t *testing.T, c *Cluster, jobs []string) (s lossStep) {
+	t.Helper()
+	for _, n := range decode[[]lossNode](t, get(c, "/v1/nodes")) {
+		id := c.nodeNamed(n.Name).ID
+		n.Missed = strings.Contains(get(c, "/v1/node/"+id).Body.String(), "Node heartbeat missed")
+		s.Nodes = append(s.Nodes, n)
+	}
+	slices.SortFunc(s.Nodes, func(a, b lossNode) int { return strings.Compare(a.Name, b.Name) })
+	s.Jobs = map[string]lossJob{}
+	for _, id := range jobs {
+		j := decode[lossJob](t, get(c, "/v1/job/"+id))
+		j.Summary = decode[struct{ Summary map[string]map[string]int }](t, get(c, "/v1/job/"+id+"/summary")).Summary["web"]
+		j.Evaluations = decode[[]lossEvaluation](t, get(c, "/v1/job/"+id+"/evaluations"))
+		for _, row := range decode[[]struct{ ID string }](t, get(c, "/v1/job/"+id+"/allocations")) {
+			j.Allocations = append(j.Allocations, allocationAnswered(t, get(c, "/v1/allocation/"+row.ID)))
+		}
+		s.Jobs[id] = j
+	}
+	return s
+}
+
+func allocationAnswered(t *testing.T, w *httptest.ResponseRecorder) lossAllocation {
+	t.Helper()
+	whole := decode[struct {
+		lossAllocation
+		AllocStates                   []allocState
+		DesiredTransition             transition
+		TaskStates                    map[string]taskState
+		AllocModifyIndex, CreateIndex uint64
+	}](t, w)
+	a := whole.lossAllocation
+	for _, s := range whole.AllocStates {
+		a.AllocStates = append(a.AllocStates, s.Value)
+	}
+	a.ForceReschedule, a.Replanned = whole.DesiredTransition.ForceReschedule, whole.AllocModifyIndex != whole.CreateIndex
+	a.Tasks = nil
+	raw, _ := json.Marshal(whole.TaskStates)
+	json.Unmarshal(raw, &a.Tasks)
+	for name, s := range whole.TaskStates {
+		task := a.Tasks[name]
+		if n := len(s.Events); n > 0 {
+			task.Last = s.Events[n-1].DisplayMessage
+		}
+		a.Tasks[name] = task
+	}
+	return a
+}
+
+// lines describes the allocations without IDs: what they refer to is named by what it is. located says whether it matters
+// on which node they are.
+func (j lossJob) lines(located bool) (all []string) {
+	trigger := func(id string) string {
+		for _, e := range j.Evaluations {
+			if e.ID == id {
+				return e.TriggeredBy
+			}
+		}
+		return ""
+	}
+	where := func(a lossAllocation) string {
+		if !located {
+			return a.Name
+		}
+		return a.Name + "@" + a.NodeName
+	}
+	other := func(id string) string {
+		for _, a := range j.Allocations {
+			if a.ID == id {
+				return where(a)
+			}
+		}
+		return ""
+	}
+	for _, a := range j.Allocations {
+		var tasks []string
+		for name, s := range a.Tasks {
+			last := s.Last
+			if a.ClientStatus == "complete" {
+				last = "" // how the program ended is another matter
+			}
+			tasks = append(tasks, fmt.Sprintf("%s %s %v %q", name, s.State, s.Failed, last))
+		}
+		rescheduled, last := 0, ""
+		if t := a.RescheduleTracker; t != nil {
+			rescheduled, last = len(t.Events), t.LastReschedule
+		}
+		all = append(all, fmt.Sprintf("%s %s %q %s %q, followed up by %q, next %q, previous %q, rescheduled %d %s, states %q, forced %v, replanned %v, tasks %q",
+			where(a), a.ClientStatus, a.ClientDescription, a.DesiredStatus, a.DesiredDescription, trigger(a.FollowupEvalID), other(a.NextAllocation),
+			other(a.PreviousAllocation), rescheduled, last, a.AllocStates, a.ForceReschedule != nil && *a.ForceReschedule, a.Replanned, tasks))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// evaluated describes the evaluations that are about allocations that fail or are lost.
+func (j lossJob) evaluated() map[string]bool {
+	all := map[string]bool{}
+	for _, e := range j.Evaluations {
+		switch e.TriggeredBy {
+		case "node-update", "max-disconnect-timeout", "alloc-failure", "alloc-reschedule", "queued-allocs":
+			all[fmt.Sprintf("%s %s %q of a node: %v, waits: %v", e.TriggeredBy, e.Status, e.StatusDescription, e.NodeID != "", e.WaitUntil != nil)] = true
+		}
+	}
+	return all
+}
+
+// wantStep compares the cluster with a recorded step.
+func wantStep(t *testing.T, c *Cluster, want lossStep, located, counted bool) {
+	t.Helper()
+	got := answered(t, c, slices.Sorted(maps.Keys(want.Jobs)))
+	if located && !slices.Equal(got.Nodes, want.Nodes) {
+		t.Errorf("%s: got the nodes %+v, want %+v", want.Step, got.Nodes, want.Nodes)
+	}
+	for id, recorded := range want.Jobs {
+		j := got.Jobs[id]
+		if a, b := strings.Join(j.lines(located), "\n"), strings.Join(recorded.lines(located), "\n"); a != b {
+			t.Errorf("%s: %s: got\n%s\nwant\n%s", want.Step, id, a, b)
+		}
+		if j.Status != recorded.Status || counted && !maps.Equal(j.Summary, recorded.Summary) {
+			t.Errorf("%s: %s: got %s, %v, want %s, %v", want.Step, id, j.Status, j.Summary, recorded.Status, recorded.Summary)
+		}
+		seen, expected := j.evaluated(), recorded.evaluated()
+		for e := range expected {
+			if !seen[e] {
+				t.Errorf("%s: %s: got the evaluations %q, want %s too", want.Step, id, slices.Sorted(maps.Keys(seen)), e)
+			}
+		}
+		for e := range seen { // those that are over may have been garbage-collected
+			if !expected[e] && !strings.Contains(e, " complete ") {
+				t.Errorf("%s: %s: got the evaluation %s, want only %q", want.Step, id, e, slices.Sorted(maps.Keys(expected)))
+			}
+		}
+	}
+}
+
+// pair is a cluster of two nodes, of which the first gets the first allocation of each job.
+func pair() *Cluster {
+	c := New()
+	c.AddNode(Node{Name: "c1", ID: "00000000-0000-0000-0000-000000000001", Drivers: []string{"raw_exec"}})
+	c.AddNode(Node{Name: "c2", ID: "00000000-0000-0000-0000-000000000002", Drivers: []string{"raw_exec"}})
+	return c
+}
+
+// put registers a job with a group "web" and waits until it is settled.
+func (c *Cluster) registered(t *testing.T, id, kind, group string) {
+	t.Helper()
+	job := fmt.Sprintf(`{"Job":{"ID":%q,"Type":%q,"TaskGroups":[{"Name":"web","Tasks":[{"Name":"web","Driver":"raw_exec","Config":{"command":"/bin/true"}}]%s}]}}`, id, kind, group)
+	if w := ask(c, "PUT", "/v1/jobs", job); w.Code != 200 {
+		t.Fatalf("register %s: got %d %s", id, w.Code, w.Body)
+	}
+	time.Sleep(time.Second)
+}
+
+func (c *Cluster) only(id, node string) string {
+	for _, a := range versionOf(c, id).allocations {
+		if a.NodeName == node && a.DesiredStatus == "run" {
+			return a.ID
+		}
+	}
+	return ""
+}
+
+func TestClientLoss_DisconnectedNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, steps := pair(), lossSteps(t)
+		defer c.Close()
+		c.registered(t, "p-lost", "service", "")
+		c.registered(t, "p-two", "service", `,"Count":2`)
+		c.registered(t, "p-gap", "service", `,"Disconnect":{"LostAfter":3600000000000,"Replace":false}`)
+		c.registered(t, "p-rep", "service", `,"Disconnect":{"LostAfter":3600000000000,"Replace":true},"ReschedulePolicy":{"Delay":3600000000000,"Unlimited":true}`)
+		c.registered(t, "p-short", "service", `,"Disconnect":{"LostAfter":20000000000,"Replace":false}`)
+		c.registered(t, "p-sys", "system", "")
+		c.Run(Job{ID: "p-batch", Type: "batch", Groups: []Group{{Name: "web", Tasks: []Task{{Name: "web", Driver: "raw_exec"}}, Allocations: []Allocation{{Node: "c1"}}}}})
+		c.KillClient("c1")
+		time.Sleep(5 * time.Second)
+		if w := get(c, "/v1/client/allocation/"+c.only("p-gap", "c1")+"/stats"); w.Code != 404 || w.Body.String() != "No path to node" {
+			t.Errorf("stats of an unknown allocation: got %d %s, want no path", w.Code, w.Body)
+		}
+		batch := steps["disconnected"].Jobs["p-batch"]
+		delete(steps["disconnected"].Jobs, "p-batch")
+		wantStep(t, c, steps["disconnected"], true, true)
+		if j := answered(t, c, []string{"p-batch"}).Jobs["p-batch"]; len(j.Allocations) != len(batch.Allocations) || j.Summary["Lost"] != 1 {
+			t.Errorf("p-batch: got %+v, want one lost and replaced", j)
+		}
+		time.Sleep(25 * time.Second)
+		delete(steps["expired"].Jobs, "p-batch")
+		wantStep(t, c, steps["expired"], true, true)
+		c.StartClient("c1")
+		time.Sleep(time.Second)
+		delete(steps["reconnected"].Jobs, "p-batch")
+		wantStep(t, c, steps["reconnected"], true, true)
+	})
+}
+
+func TestClientLoss_DownNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, steps := pair(), lossSteps(t)
+		defer c.Close()
+		c.registered(t, "p-lost", "service", "")
+		c.registered(t, "p-sys", "system", "")
+		c.registered(t, "p-pin", "service", `,"Constraints":[{"LTarget":"${node.unique.name}","Operand":"=","RTarget":"c1"}]`)
+		c.KillClient("c1")
+		time.Sleep(5 * time.Second)
+		delete(steps["down"].Jobs, "p-batch")
+		wantStep(t, c, steps["down"], true, true)
+
+		if w := ask(c, "PUT", "/v1/system/gc", ""); w.Code != 200 {
+			t.Fatalf("gc: got %d", w.Code)
+		}
+		time.Sleep(time.Second)
+		if c.NodeStatus("c1") != "" {
+			t.Errorf("after a garbage collection the node is %s, want it gone", c.NodeStatus("c1"))
+		}
+		c.StartClient("c1")
+		time.Sleep(time.Second)
+		if c.only("p-pin", "c1") == "" || c.only("p-sys", "c1") == "" {
+			t.Error("what waited for the node was not placed when it came back")
+		}
+		if w := ask(c, "PUT", "/v1/allocation/"+c.only("p-sys", "c1")+"/stop", ""); w.Code != 200 {
+			t.Fatalf("stop: got %d %s", w.Code, w.Body)
+		}
+		time.Sleep(time.Second)
+		wantStep(t, c, steps["system-stopped"], true, false)
+		if w := ask(c, "PUT", "/v1/job/p-sys/evaluate", `{"JobID":"p-sys","EvalOptions":{"ForceReschedule":true}}`); w.Code != 200 {
+			t.Fatalf("evaluate: got %d %s", w.Code, w.Body)
+		}
+		time.Sleep(time.Second)
+		wantStep(t, c, steps["system-evaluated"], true, false)
+	})
+}
+
+func TestEvaluate_ForcesRescheduling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, steps := pair(), lossSteps(t)
+		defer c.Close()
+		const once = `,"RestartPolicy":{"Attempts":0,"Mode":"fail"},"ReschedulePolicy":`
+		policies := map[string]string{
+			"p-none": `{"Attempts":0,"Unlimited":false}`, "p-one": `{"Attempts":1,"Interval":3600000000000,"Delay":5000000000,"Unlimited":false}`,
+			"p-later": `{"Delay":3600000000000,"Unlimited":true}`,
+		}
+		for id, policy := range policies {
+			c.registered(t, id, "service", `,"Count":2`+once+policy)
+		}
+		c.registered(t, "p-batch0", "batch", once+`{"Attempts":0,"Unlimited":false}`)
+		fail := func(id string) {
+			t.Helper()
+			for _, a := range versionOf(c, id).allocations {
+				if a.number() == 1 && !a.terminal() {
+					c.FailNext("default", id, 1)
+					if w := ask(c, "PUT", "/v1/client/allocation/"+a.ID+"/restart", "{}"); w.Code != 200 {
+						t.Fatalf("%s: got %d %s", id, w.Code, w.Body)
+					}
+				}
+			}
+		}
+		for id := range policies {
+			fail(id)
+		}
+		time.Sleep(100 * time.Millisecond)
+		delete(steps["failed"].Jobs, "p-batch0")
+		delete(steps["forced"].Jobs, "p-batch0")
+		wantStep(t, c, steps["failed"], false, true)
+		time.Sleep(time.Second)
+		fail("p-one")
+		time.Sleep(time.Second)
+		for id := range policies {
+			if w := ask(c, "PUT", "/v1/job/"+id+"/evaluate", fmt.Sprintf(`{"JobID":%q,"EvalOptions":{"ForceReschedule":true}}`, id)); w.Code != 200 {
+				t.Fatalf("evaluate %s: got %d %s", id, w.Code, w.Body)
+			}
+		}
+		time.Sleep(time.Second)
+		wantStep(t, c, steps["forced"], false, true)
+	})
+}
