@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -162,19 +161,21 @@ func (g *testGateway) dial(t testing.TB, user string) *ssh.Client {
 	return client
 }
 
-// events returns the audit events so far.
+// events returns the end events of commands so far.
 func (g *testGateway) events(t testing.TB) (events []audit.Event) {
 	t.Helper()
 	text, err := os.ReadFile(g.dir.Path("audit"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+	for line := range bytes.Lines(text) {
 		var e audit.Event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			t.Fatalf("%s: %v", lines.Text(), err)
+		if err := json.Unmarshal(line, &e); err != nil {
+			t.Fatalf("%s: %v", line, err)
 		}
-		events = append(events, e)
+		if e.Kind == audit.End {
+			events = append(events, e)
+		}
 	}
 	return events
 }

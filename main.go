@@ -16,11 +16,13 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"nomadctld/config"
 	"nomadctld/internal/demo"
 	"nomadctld/internal/gateway"
 	"nomadctld/internal/health"
+	"nomadctld/internal/linequeue"
 )
 
 const usage = `usage: nomadctld [-config FILE]            serve
@@ -124,7 +126,12 @@ func serve(file string) int {
 	if c == nil {
 		return 1
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	// A write to a pipe that nobody reads any more fails; it does not end the gateway. Not Ignore, which children inherit.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	stream := linequeue.Stderr()
+	stream.Lost = lostLines
+	defer stream.Flush(time.Second)
+	log := slog.New(slog.NewTextHandler(stream, nil))
 	surviveHangups(log)
 	g, err := gateway.Listen(c, log)
 	if err != nil {
@@ -154,6 +161,12 @@ func surviveHangups(log *slog.Logger) {
 			log.Warn("got SIGHUP: reload is not supported yet; restart to apply changes")
 		}
 	}()
+}
+
+// lostLines is the log line that reports lines which nobody read in time.
+func lostLines(n int) []byte {
+	return fmt.Appendf(nil, "time=%s level=ERROR msg=\"log lines were lost: the reader of standard error did not read\" lines=%d\n",
+		time.Now().Format(time.RFC3339Nano), n)
 }
 
 func runDemo(command []string) int {

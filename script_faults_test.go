@@ -184,12 +184,20 @@ func askedIn(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // process is the gateway that serve has started; kill is nil before that.
-type process struct{ kill func() }
+type process struct {
+	kill   func()
+	stdout *os.File // the end of its standard output from which nobody reads, or nil
+}
 
 var serving = regexp.MustCompile(`msg=serving address=(\S+)`)
 
-// startProcess is serve [FILE]: a gateway as that of the command gateway, but a process of its own, which crash kills.
+// startProcess is serve [-unread] [FILE]: a gateway as that of the command gateway, but a process of its own, which crash
+// kills. With -unread its standard output is a pipe from which nobody reads, and which hangup closes.
 func startProcess(ts *testscript.TestScript, _ bool, args []string) {
+	unread := len(args) > 0 && args[0] == "-unread"
+	if unread {
+		args = args[1:]
+	}
 	file := writeConfig(ts, args)
 	log, err := os.OpenFile(ts.MkAbs("gateway.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
@@ -198,10 +206,17 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	cmd := exec.Command("nomadctld", "-config", file)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, ts.Getenv("WORK")
+	p := ts.Value("process").(*process)
+	if unread {
+		reader, writer, err := os.Pipe()
+		ts.Check(err)
+		p.stdout, cmd.Stdout = reader, writer
+		defer writer.Close()
+		ts.Defer(func() { reader.Close() })
+	}
 	ts.Check(cmd.Start())
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
-	p := ts.Value("process").(*process)
 	p.kill = func() { cmd.Process.Kill(); <-ended }
 	ts.Defer(p.kill)
 	var address string
@@ -215,6 +230,11 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 		return nil
 	})
 	useGateway(ts, address)
+}
+
+// hangup closes the pipe of serve -unread.
+func hangup(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(ts.Value("process").(*process).stdout.Close())
 }
 
 // crash kills the process that serve has started, as a loss of power would.

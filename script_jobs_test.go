@@ -285,6 +285,21 @@ func allocation(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
+// makeToken is token FILE [node] NAMESPACE=CAPABILITY,...: it makes a token of the cluster that has these capabilities in
+// each namespace, * for those that are not named, and may read nodes if that is said, and writes its secret to $WORK/FILE.
+func makeToken(ts *testscript.TestScript, _ bool, args []string) {
+	rights, nodes := map[string][]string{}, false
+	for _, arg := range args[1:] {
+		namespace, capabilities, granted := strings.Cut(arg, "=")
+		if nodes = nodes || arg == "node"; granted {
+			rights[namespace] = strings.Split(capabilities, ",")
+		}
+	}
+	secret, err := ts.Value("cluster").(nomadtest.Cluster).NewToken(rights, nodes, ts.Name()+" "+args[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(secret+"\n"), 0o600))
+}
+
 // patience is how long scripts wait for what a cluster does by itself.
 const patience = 60 * time.Second
 

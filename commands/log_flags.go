@@ -11,6 +11,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/pattern"
 	"nomadctld/router"
 )
 
@@ -34,12 +35,12 @@ func (l *logFlags) bind(f *pflag.FlagSet) {
 	l.set = f
 }
 
-// query returns what the flags ask of a log and which lines are shown; a nil pattern is all. Its errors have the exit
+// query returns what the flags ask of a log and which lines are shown; a nil re is all. Its errors have the exit
 // code 2.
-func (l *logFlags) query(now time.Time) (q backends.LogQuery, pattern *regexp.Regexp, err error) {
+func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp, err error) {
 	q = backends.LogQuery{Stdout: l.stdout || !l.stderr, Stderr: l.stderr || !l.stdout, Times: l.times, Lines: -1}
 	if l.grep != "" {
-		if pattern, err = regexp.Compile(l.grep); err != nil {
+		if re, err = pattern.Compile(l.grep); err != nil {
 			return q, nil, router.Exit(2, fmt.Errorf("--grep: %w", err))
 		}
 	}
@@ -52,10 +53,10 @@ func (l *logFlags) query(now time.Time) (q backends.LogQuery, pattern *regexp.Re
 	if l.lines != "all" && (l.since == "" || l.set.Changed("lines")) {
 		var ok bool
 		if q.Lines, ok = parseNumber(l.lines); !ok {
-			return q, nil, router.Exit(2, fmt.Errorf("--lines takes a number or all, not %q", l.lines))
+			return q, nil, router.Exit(2, fmt.Errorf("--lines takes a number or all, not %.100q", l.lines))
 		}
 	}
-	return q, pattern, nil
+	return q, re, nil
 }
 
 var timeLayouts = []string{
@@ -80,7 +81,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time: write 10m, 2h, 3d, or 2026-11-22 14:05", text)
+	return time.Time{}, fmt.Errorf("%.100q is no time: write 10m, 2h, 3d, or 2026-11-22 14:05", text)
 }
 
 // explainLog says what to do about an error of a log.

@@ -42,6 +42,9 @@ On a terminal (ssh -t) colours in a log are shown, and whatever else could act o
 	}
 }
 
+// Follows implements router.Follower: lines are passed on as they are read.
+func (l *logs) Follows() bool { return true }
+
 func (l *logs) Run(ctx context.Context, req *router.Request) error {
 	if l.follow {
 		if l.previous {

@@ -19,6 +19,7 @@ func (raw) Spec() router.Spec {
 		Set:      router.Admin,
 		Terminal: true,
 		Program:  true,
+		Hide:     router.HideRaw,
 		Long: `
 TIER is the name of a tier, or all (alles) for the tier in which jobs are named as the one that the command is about. The
 gateway adds the token of that tier to the binary's requests: what raw can do is not confined to your prefixes. Requests go to

@@ -28,6 +28,9 @@ func (w *watch) bind(flags *pflag.FlagSet) {
 	w.flag.NoOptDefVal = "2"
 }
 
+// Follows reports whether the command goes on until Ctrl-C.
+func (w *watch) Follows() bool { return w.flag != nil && w.flag.Changed }
+
 // run draws once, or, with --watch, again and again: in place on a terminal, else one block after the other. A failure
 // is shown and the watch goes on, unless the command line is what is wrong.
 func (w *watch) run(ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error) error {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,7 +18,7 @@ func (l *loader) general(t *table) General {
 		HostKeys:    l.hostKeys(t),
 		Bind:        l.listen(t.text("bind", `bind = ":2222"`)),
 		DockerPort:  l.dockerPort(t.textOrNumber("dockerport", `dockerport = "4243"`)),
-		DockerAPI:   l.version(t.text("dockerapi", `dockerapi = "1.24", in quotes`)),
+		DockerAPI:   l.version(t.text("dockerapi", `dockerapi = "1.44", in quotes`)),
 		NomadBinary: t.text("nomadbinary", `nomadbinary = "/usr/bin/nomad"`).text,
 	}
 	if g.Bind == "" {
@@ -55,9 +56,23 @@ var apiVersion = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}$`)
 
 func (l *loader) version(v value) string {
 	if v.ok && v.text != "" && !apiVersion.MatchString(v.text) {
-		l.fault(v.at, `write dockerapi = "1.24", or nothing to negotiate`, "%s is not a version of the Docker API: %s", v.name, quote(v.text))
+		l.fault(v.at, `write dockerapi = "1.44", or nothing to negotiate`, "%s is not a version of the Docker API: %s", v.name, quote(v.text))
+	} else if v.ok && v.text != "" && older(v.text, oldestDockerAPI) {
+		l.warn(v.at, "remove the line to negotiate a version with every daemon",
+			"%s is %s, but Docker 29 and newer speak only %s and newer: with such daemons the gateway negotiates", v.name, quote(v.text), oldestDockerAPI)
 	}
 	return v.text
+}
+
+// oldestDockerAPI is the oldest version of the API that Docker 29 speaks.
+const oldestDockerAPI = "1.44"
+
+// older reports whether version a of the API is older than b.
+func older(a, b string) bool {
+	var major, minor, otherMajor, otherMinor int
+	fmt.Sscanf(a, "%d.%d", &major, &minor)
+	fmt.Sscanf(b, "%d.%d", &otherMajor, &otherMinor)
+	return major < otherMajor || major == otherMajor && minor < otherMinor
 }
 
 // later warns of a setting that belongs to the schema and has no effect yet.
@@ -130,6 +145,8 @@ func (l *loader) limits(t *table) Limits {
 		Sessions:        t.number("sessions", defaultSessions),
 		Connections:     t.number("connections", defaultConnections),
 		Unauthenticated: t.number("unauthenticated", defaultUnauthenticated),
+		Idle:            defaultIdle,
+		User:            l.userLimits(t.sub("user")),
 	}
 	if v := t.text("idle", `idle = "30m"`); v.ok && v.text != "" {
 		d, err := time.ParseDuration(v.text)
@@ -139,6 +156,17 @@ func (l *loader) limits(t *table) Limits {
 		lim.Idle = d
 	}
 	return lim
+}
+
+// userLimits reads [limits.user].
+func (l *loader) userLimits(t *table) UserLimits {
+	defer t.done()
+	return UserLimits{
+		Connections: t.number("connections", defaultUserConnections),
+		Sessions:    t.number("sessions", defaultUserSessions),
+		Programs:    t.number("programs", defaultUserPrograms),
+		Logs:        t.number("logs", defaultUserLogs),
+	}
 }
 
 // raw reads [raw].

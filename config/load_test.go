@@ -79,7 +79,8 @@ func TestOriginalExample_LoadsWithWarnings(t *testing.T) {
 	).Replace(string(read(t, testdata(t, "original.toml"))))
 	cfg, faults := loadText(t, text)
 	const token = "the token is sent to another machine without TLS, and anyone on the network path can read it; write https://"
-	want := `nomadctld.toml:12:1: warning: alias.status shadows a command: the built-in command wins; remove it, or give it another name
+	want := `nomadctld.toml:6:11: warning: general.dockerapi is "1.24", but Docker 29 and newer speak only 1.44 and newer: with such daemons the gateway negotiates; remove the line to negotiate a version with every daemon
+nomadctld.toml:12:1: warning: alias.status shadows a command: the built-in command wins; remove it, or give it another name
 nomadctld.toml:16:5: warning: nomad.production.url: ` + token + `
 nomadctld.toml:23:5: warning: nomad.quality.url: ` + token + `
 nomadctld.toml:30:5: warning: nomad.test.url: ` + token + `
@@ -141,6 +142,12 @@ func TestConfigLoadsWithAtMostAWarning(t *testing.T) {
 		{"explicit parent tables", "[prefix.lnx]", "[prefix]\n[prefix.lnx]", ""},
 		{"port as a number", "[nomad", "dockerport = 4243\n[nomad", ""},
 		{"empty versions and hosts", "[nomad", "dockerapi = \"\"\n[docker]\nhost = \"\"\n[nomad", ""},
+		{"a version that Docker 29 speaks", "[nomad", "dockerapi = \"1.44\"\n[nomad", ""},
+		{"a version that Docker 29 does not speak", "[nomad", "dockerapi = \"1.24\"\n[nomad", `general.dockerapi is "1.24", but Docker 29`},
+		{"drivers of Nomad", "[nomad", "[docker]\nrefuse = [\"raw_exec\", \"exec\"]\n[nomad", ""},
+		{"driver of somebody else", "[nomad", "[docker]\nrefuse = [\"firecracker-task-driver\"]\n[nomad", "not a task driver of Nomad itself"},
+		{"misspelt driver", "[nomad", "[docker]\nrefuse = [\"raw-exec\"]\n[nomad", `did you mean "raw_exec"?`},
+		{"no drivers", "[nomad", "[docker]\nrefuse = []\n[nomad", "refused for no driver"},
 		{"unix socket", "[nomad", "[docker]\nhost = \"unix:///run/{node}.sock\"\n[nomad", ""},
 		{"carriage returns", "\n", "\r\n", ""},
 		{"byte order mark", "[general]", "\uFEFF[general]", ""},

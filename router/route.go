@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/nearest"
 )
@@ -20,6 +21,9 @@ func route(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		name := req.Words[0]
 		create := registry[name]
+		if req.Subsystem {
+			return unknownSubsystem(name)
+		}
 		if create == nil {
 			return UnknownCommand(name, req.Allowed())
 		}
@@ -33,6 +37,9 @@ func route(next Handler) Handler {
 		err := flags.Parse(joinOptional(words, flags))
 		if errors.Is(err, pflag.ErrHelp) {
 			req.Event.Decision = audit.Allowed
+			if err := req.begin(false); err != nil {
+				return err
+			}
 			_, err := io.WriteString(req.Stdout, spec.Help())
 			return err
 		}
@@ -96,7 +103,7 @@ const notRun = 125
 // failure gives an error of a command that runs a program an exit code that is not taken for the program's.
 func (s Spec) failure(err error) error {
 	var exit *ExitError
-	if err == nil || !s.Program || errors.As(err, &exit) {
+	if err == nil || !s.Program || errors.As(err, &exit) || errors.Is(err, backends.ErrBusy) {
 		return err
 	}
 	return Exit(notRun, err)
@@ -113,9 +120,13 @@ func (s Spec) checkArgs(args []string) error {
 	return nil
 }
 
-// UnknownCommand returns the error for a command that is not there, with the nearest of those allowed.
+// UnknownCommand returns the error for a command that is not there, with what to do instead or the nearest of those allowed
+// that change nothing.
 func UnknownCommand(name string, allowed []Spec) error {
-	return Exit(2, fmt.Errorf("no command %s%s (see: help)", name, didYouMean(name, names(allowed))))
+	if hint := Instead(name); hint != "" {
+		return Exit(2, fmt.Errorf("no command %s: %s (see: help)", name, hint))
+	}
+	return Exit(2, fmt.Errorf("no command %s%s (see: help)", name, didYouMean(name, names(harmless(allowed)))))
 }
 
 func suggestFlag(err error, flags *pflag.FlagSet) error {

@@ -6,11 +6,14 @@ type rule struct {
 	group   bool   // only leads to other commands, and shows their help
 	as      string // the command of which this is another name; everything else is then empty
 
-	// flags, apart by spaces: "name" is true or false, "name=" takes a value, "name=template" a template of Go.
-	flags     string
-	asksNodes bool                  // connects to the node of an allocation itself, if it learns the address
-	words     func(c command) error // what the other words may be; nil: anything
-	job       naming                // where the job is
+	// flags, apart by spaces: "name" is true or false, "name=" takes a value, "name=template" a template of Go,
+	// "name=secret" a value that is not recorded.
+	flags string
+
+	asksNodes   bool                  // connects to the node of an allocation itself, if it learns the address
+	secretWords bool                  // KEY=VALUE behind the first word is not recorded
+	words       func(c command) error // what the other words may be; nil: anything
+	job         naming                // where the job is
 }
 
 // naming is where a command names the job that it is about.
@@ -122,7 +125,7 @@ var table = map[string]rule{
 	"job action":                {flags: "alloc= job= i t e= task= group=", asksNodes: true, job: jobFlag},
 	"job allocs":                {flags: "all " + statusFlags, job: firstWord},
 	"job deployments":           {flags: "all latest " + statusFlags, job: firstWord},
-	"job dispatch":              {flags: "wait idempotency-token= meta= id-prefix-template= priority= " + waitFlags, words: stdinSecond, job: firstWord},
+	"job dispatch":              {flags: "wait idempotency-token= meta=secret id-prefix-template= priority= " + waitFlags, words: stdinSecond, job: firstWord},
 	"job eval":                  {flags: "force-reschedule " + waitFlags, job: firstWord},
 	"job history":               {flags: "p full json version= t=template diff-tag= diff-version=", job: firstWord},
 	"job init":                  {refused: writesFile},
@@ -261,9 +264,9 @@ var table = map[string]rule{
 	"var get":                {flags: "item= template=template out="},
 	"var init":               {refused: writesFile},
 	"var list":               {flags: "template=template out= filter= per-page= page-token="},
-	"var lock":               {refused: "it runs a command on the gateway's machine"},
+	"var lock":               {refused: "it runs a command on the gateway's machine", secretWords: true},
 	"var purge":              {flags: "check-index="},
-	"var put":                {flags: "force verbose check-index= in= out= template=template", words: noFileReference},
+	"var put":                {flags: "force verbose check-index= in= out= template=template", words: noFileReference, secretWords: true},
 	"version":                {words: noWords},
 	"volume":                 {group: true},
 	"volume claim":           {group: true},

@@ -130,18 +130,21 @@ func tokenOf(t *testing.T, c Cluster, capabilities ...string) string {
 // tokenIn makes a token with these capabilities in one namespace alone, or "*".
 func tokenIn(t *testing.T, c Cluster, namespace string, capabilities ...string) string {
 	t.Helper()
-	secret, err := c.NewToken(map[string][]string{namespace: capabilities}, t.Name())
+	secret, err := c.NewToken(map[string][]string{namespace: capabilities}, false, t.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return secret
 }
 
-// NewToken makes a token with these capabilities in namespaces, "*" for those that are not named, and returns its secret,
-// which has to differ from that of other tokens by its purpose. The policy of a real one is named for what it grants,
+// NewToken makes a token with these capabilities in namespaces, "*" for those that are not named, that may also read nodes
+// or not, and returns its secret, which differs from that of other tokens by what it is for. The policy of a real one is named for what it grants,
 // because a policy is for ever what its last version says.
-func (c Cluster) NewToken(rights map[string][]string, purpose string) (string, error) {
+func (c Cluster) NewToken(rights map[string][]string, nodes bool, purpose string) (string, error) {
 	name, rules := "limited", ""
+	if nodes {
+		name, rules = "limited-node", "node { policy = \"read\" }\n"
+	}
 	for _, namespace := range slices.Sorted(maps.Keys(rights)) {
 		capabilities := rights[namespace]
 		name += "-" + strings.Join(capabilities, "-")
@@ -152,7 +155,7 @@ func (c Cluster) NewToken(rights map[string][]string, purpose string) (string, e
 	}
 	if c.Sim != nil {
 		secret := name + " " + purpose
-		c.Sim.AddToken(secret, sim.Rights{Namespaces: rights})
+		c.Sim.AddToken(secret, sim.Rights{Namespaces: rights, NodeRead: nodes})
 		return secret, nil
 	}
 	client, err := api.NewClient(&api.Config{Address: c.URL, SecretID: Token})
