@@ -30,6 +30,7 @@ type channel struct {
 
 	mu       sync.Mutex
 	raw      gossh.Channel
+	input    *clientInput
 	stdout   *stream // of the command; nil before it begins
 	deaf     bool    // the client takes no more of stdout
 	started  bool
@@ -47,15 +48,24 @@ func (c *channel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 		return nil, nil, err
 	}
 	c.raw = raw
+	c.input = newClientInput(raw, c.conn.meter.Load())
 	left := make(chan *gossh.Request, 1)
 	go c.answer(requests, left)
-	return noting{raw, c.conn}, left, nil
+	go c.takeIn("input", func() { c.input.run(c.conn.active) })
+	go c.takeIn("input", c.input.discardStderr)
+	return noting{raw, c.conn, c.input}, left, nil
+}
+
+func (c *channel) takeIn(what string, f func()) {
+	defer c.recovered(what, c.id)
+	f()
 }
 
 // answer deals with the channel's requests until the client closes the channel or the connection ends; both
 // cancel the session's context.
 func (c *channel) answer(requests <-chan *gossh.Request, left chan<- *gossh.Request) {
 	defer close(left)
+	defer c.input.leave()
 	defer c.cancel(router.ErrClientGone)
 	defer c.recovered("requests", c.id)
 	for req := range requests {
@@ -274,14 +284,11 @@ func (c *channel) signal(payload []byte) bool {
 // noting notes on the connection that data has moved.
 type noting struct {
 	gossh.Channel
-	conn *connection
+	conn  *connection
+	input *clientInput
 }
 
-func (n noting) Read(p []byte) (int, error) {
-	count, err := n.Channel.Read(p)
-	n.conn.active()
-	return count, err
-}
+func (n noting) Read(p []byte) (int, error) { return n.input.Read(p) }
 
 func (n noting) Write(p []byte) (int, error) { return n.conn.send(n.Channel, p) }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -26,10 +27,12 @@ type connection struct {
 	network  netip.Prefix
 	begun    time.Time
 	limits   Limits
-	sessions atomic.Int32 // open now, those about to be refused included
-	numbered atomic.Int32 // opened so far
-	proven   atomic.Bool  // the client has proven a key
-	unheard  atomic.Int32 // bytes read since the gateway last wrote
+	sessions atomic.Int32          // open now, those about to be refused included
+	numbered atomic.Int32          // opened so far
+	proven   atomic.Bool           // the client has proven a key
+	unheard  atomic.Int32          // bytes read since the gateway last wrote
+	backlog  *backlog              // of all connections
+	meter    atomic.Pointer[meter] // nil until the client has proven a key
 
 	// Of the handshake; for the goroutine that reads.
 	greeting []byte        // read, and not yet read by the library
@@ -58,7 +61,7 @@ func newConnection(conn net.Conn, limits Limits) *connection {
 	rand.Read(id[:])
 	c := &connection{
 		Conn: conn, out: sender{conn: conn}, id: hex.EncodeToString(id[:]), network: networkOf(conn.RemoteAddr()),
-		begun: time.Now(), limits: limits, channels: map[*channel]struct{}{},
+		begun: time.Now(), limits: limits, channels: map[*channel]struct{}{}, backlog: newBacklog(),
 	}
 	c.mu.Lock() // against a timer that strikes at once
 	defer c.mu.Unlock()
@@ -85,8 +88,10 @@ func (c *connection) prove(login string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.owner = login
+	c.meter.Store(newMeter(c.backlog, login))
 	c.proven.Store(true)
 	if c.closed {
+		c.meter.Load().end()
 		return
 	}
 	c.deadline.Reset(c.limits.FirstCommand)
@@ -190,6 +195,9 @@ func (c *connection) Close() error {
 		if c.idle != nil {
 			c.idle.Stop()
 		}
+		if m := c.meter.Load(); m != nil {
+			m.end()
+		}
 	}
 	return c.Conn.Close()
 }
@@ -203,8 +211,14 @@ const (
 // packets (of 28 bytes or more) and never gives up its goroutines when the handshake fails while the queue is full.
 // An honest client feels it in its first packet, by a few milliseconds.
 func (c *connection) Read(p []byte) (int, error) {
-	if c.proven.Load() && len(c.greeting) == 0 {
-		return c.Conn.Read(p)
+	if m := c.meter.Load(); m != nil && len(c.greeting) == 0 {
+		m.await()
+		n, err := c.Conn.Read(p)
+		if !m.received(n) {
+			c.Close()
+			return 0, errInput
+		}
+		return n, err
 	}
 	n, err := c.readUnproven(p)
 	if before := c.packets.whole; c.exchange != nil {
@@ -246,9 +260,14 @@ func (c *connection) Write(p []byte) (int, error) {
 	return c.out.Write(p)
 }
 
+var errInput = errors.New("the client sends more after the end of a session's input")
+
 // send writes what a session says to w, which writes it to the connection, and notes that data has moved.
 func (c *connection) send(w io.Writer, p []byte) (int, error) {
 	c.active()
+	if m := c.meter.Load(); m != nil {
+		m.sent(len(p))
+	}
 	if len(p) <= onePiece {
 		n, err := w.Write(p)
 		if failure := c.out.flush(); err == nil { // another session may be writing more, and its client be slow
@@ -309,9 +328,11 @@ func (c *connection) attempts() (refused []attempt, accepted *attempt) {
 }
 
 // keepAlive asks the client every interval whether it is there, and closes the connection when a question has
-// stayed unanswered for three intervals: a laptop that was closed must not leave a command behind for hours. It ends
-// with the connection's context.
-func (s *Server) keepAlive(ctx context.Context, conn *gossh.ServerConn) {
+// stayed unanswered for three intervals: a laptop that was closed must not leave a command behind for hours. Where nothing
+// is read from the client, which may have answered, it is only looked whether its connection holds. It ends with the
+// connection's context.
+func (s *Server) keepAlive(ctx context.Context, c *connection, conn *gossh.ServerConn) {
+	const question = "keepalive@openssh.com"
 	answers := make(chan struct{}, 1)
 	waited := 0
 	for {
@@ -321,19 +342,25 @@ func (s *Server) keepAlive(ctx context.Context, conn *gossh.ServerConn) {
 		case <-answers:
 			waited = 0
 		case <-time.After(s.Limits.Keepalive):
-			switch waited {
-			case 0:
-				go func() {
-					defer s.recovered("keepalive", conn.RemoteAddr().String())
-					if _, _, err := conn.SendRequest("keepalive@openssh.com", true, nil); err == nil {
+			switch {
+			case waited == 0:
+				waited++
+				s.background("keepalive", c, func() {
+					if _, _, err := conn.SendRequest(question, true, nil); err == nil {
 						answers <- struct{}{}
 					}
-				}()
-			case 3:
+				})
+			case waited < 3:
+				waited++
+			case c.meter.Load().paused.Load():
+				if _, _, err := conn.SendRequest(question, false, nil); err != nil {
+					conn.Close()
+					return
+				}
+			default:
 				conn.Close()
 				return
 			}
-			waited++
 		}
 	}
 }

@@ -35,6 +35,7 @@ type Server struct {
 	running   atomic.Int32 // sessions, those of connections that have ended included
 	admission *admission
 	refusals  refusals
+	backlog   *backlog
 
 	mu       sync.Mutex
 	conns    map[*connection]struct{}
@@ -90,6 +91,7 @@ func set[T comparable](v *T, value T) {
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	s.Limits.setDefaults()
 	s.conns, s.accounts = map[*connection]struct{}{}, map[string]*account{}
+	s.backlog = newBacklog()
 	s.admission = newAdmission(s.Limits.Unauthenticated)
 	s.refusals = newRefusals(s)
 	defer s.refusals.flush()
@@ -153,6 +155,7 @@ func (s *Server) accept(l net.Listener) error {
 // admit serves the connection in the background, unless there are too many already.
 func (s *Server) admit(conn net.Conn) {
 	c := newConnection(conn, s.Limits)
+	c.backlog = s.backlog
 	s.mu.Lock()
 	full := s.loggedIn() >= s.Limits.Connections
 	if !full {
@@ -184,7 +187,7 @@ func (s *Server) serve(c *connection, login *pendingLogin) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	defer s.recordLogin(c, conn)()
-	s.background("keepalive", c, func() { s.keepAlive(ctx, conn) })
+	s.background("keepalive", c, func() { s.keepAlive(ctx, c, conn) })
 	s.background("requests", c, func() { gossh.DiscardRequests(requests) }) // keepalives are refused too, as by OpenSSH
 	for channel := range channels {
 		switch kind := channel.ChannelType(); {

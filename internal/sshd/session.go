@@ -49,6 +49,7 @@ func (s *Server) session(ctx context.Context, c *connection, conn *gossh.ServerC
 func (s *Server) handle(sess ssh.Session) {
 	ch := sess.Context().(*sessionContext).channel
 	defer close(ch.handled)
+	defer ch.input.drop()
 	defer s.recovered("session", ch.id)
 	terminal, locale, noColor := ch.settings()
 	stdout, stderr := &stream{w: sess, leave: ch.cancel}, &stream{w: sess.Stderr(), leave: ch.cancel}

@@ -24,13 +24,18 @@ import (
 	"nomadctld/router"
 )
 
-func newKey(t *testing.T) gossh.Signer {
+func newPrivateKey(t *testing.T) ed25519.PrivateKey {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	signer, err := gossh.NewSignerFromKey(private)
+	return private
+}
+
+func newKey(t *testing.T) gossh.Signer {
+	t.Helper()
+	signer, err := gossh.NewSignerFromKey(newPrivateKey(t))
 	if err != nil {
 		t.Fatal(err)
 	}
