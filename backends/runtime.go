@@ -16,7 +16,7 @@ type Runtime interface {
 	// the background still writes is not waited for.
 	//
 	// When ctx ends first, the program gets HUP, then TERM, then KILL within 10 seconds, and the error is the cause of
-	// ctx; a *LeftError around it says that the program could not be ended.
+	// ctx; a *LeftError around it says that the program could not be ended, a *ZombiesError that it was and left zombies.
 	//
 	// Other errors: ErrNoTask, ErrNoProgram, ErrNotExecutable, ErrUnreachable, ErrUnsupported, ErrBusy, ErrDeclined, and what
 	// else kept the program from being started or its end from being known.
@@ -154,3 +154,14 @@ type Killer interface {
 	// cannot be found in this task.
 	Kill(ctx context.Context, in Place, session string) (found bool, err error)
 }
+
+// ZombiesError is a program that was ended, in a task whose first process does not reap what it inherits.
+type ZombiesError struct {
+	Cause error // why it was ended
+	Count int   // ended processes that stay in the task, those of other programs included
+}
+
+func (e *ZombiesError) Error() string {
+	return fmt.Sprintf("%v; ended processes that stay in the task as zombies: %d, because its first process does not reap them (init = true in the job's docker config does)", e.Cause, e.Count)
+}
+func (e *ZombiesError) Unwrap() error { return e.Cause }
