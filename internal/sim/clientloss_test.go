@@ -265,6 +265,20 @@ func TestClientLoss_DisconnectedNode(t *testing.T) {
 	})
 }
 
+func TestClientLoss_ReplacedWhileUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, steps := pair(), lossSteps(t)
+		defer c.Close()
+		c.registered(t, "p-rep2", "service", `,"Disconnect":{"LostAfter":3600000000000,"Replace":true},"ReschedulePolicy":{"Delay":5000000000,"Unlimited":true}`)
+		c.KillClient("c1")
+		time.Sleep(12 * time.Second)
+		wantStep(t, c, steps["replaced"], false, true)
+		c.StartClient("c1")
+		time.Sleep(time.Second)
+		wantStep(t, c, steps["replaced-reconnected"], false, true)
+	})
+}
+
 func TestClientLoss_DownNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, steps := pair(), lossSteps(t)
