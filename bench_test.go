@@ -2,14 +2,20 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sim"
@@ -80,6 +86,103 @@ func runner(b *testing.B, g *testGateway) func(user, line string) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkHalfOpen measures a user's ps, login included, while up to 2,000 clients from 200 addresses connect and prove
+// nothing, beside the same on an idle gateway. Half of them send nothing, half their version. The gateway closes
+// most of them, and each of them comes back five seconds later. The ratios are the metrics: for a user whose address has
+// logged in before, and for one whose has not. Medians of 21.
+func BenchmarkHalfOpen(b *testing.B) {
+	const clients, addresses, pause = 2000, 200, 5 * time.Second
+	cluster := sim.New()
+	defer cluster.Close()
+	for i := range 20 {
+		cluster.Run(sim.Job{ID: fmt.Sprintf("p-team1-%d", i)})
+	}
+	url, err := cluster.Start()
+	if err != nil {
+		b.Fatal(err)
+	}
+	g := startGatewayProcess(b, url, "")
+	fresh := 0
+	ps := func(known bool) func() {
+		return func() {
+			from := net.IPv4(127, 0, 0, 1)
+			if !known {
+				fresh++
+				from = net.IPv4(127, 2, byte(fresh>>8), byte(fresh))
+			}
+			conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}).Dial("tcp", g.Address)
+			if err != nil {
+				b.Fatal(err)
+			}
+			c, channels, requests, err := ssh.NewClientConn(conn, g.Address, &ssh.ClientConfig{
+				User: "ann", Auth: []ssh.AuthMethod{ssh.PublicKeys(g.keys["ann"])}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			client := ssh.NewClient(c, channels, requests)
+			defer client.Close()
+			session, err := client.NewSession()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := session.Output("ps"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	measure := func(known bool) time.Duration {
+		var all []time.Duration
+		for range 21 {
+			begin := time.Now()
+			ps(known)()
+			all = append(all, time.Since(begin))
+			time.Sleep(50 * time.Millisecond)
+		}
+		return middle(all)
+	}
+	measure(true) // what is made once
+	idle := measure(true)
+
+	ctx, stop := context.WithCancel(context.Background())
+	var attackers sync.WaitGroup
+	var open, opened atomic.Int64
+	for i := range clients {
+		from := &net.TCPAddr{IP: net.IPv4(127, 1, 0, byte(1+i%addresses))}
+		attackers.Go(func() {
+			time.Sleep(pause * time.Duration(i) / clients)
+			for ctx.Err() == nil {
+				if conn, err := (&net.Dialer{LocalAddr: from}).DialContext(ctx, "tcp", g.Address); err == nil {
+					opened.Add(1)
+					open.Add(1)
+					cut := context.AfterFunc(ctx, func() { conn.Close() })
+					if i%2 == 0 {
+						io.WriteString(conn, "SSH-2.0-OpenSSH_9.2\r\n")
+					}
+					io.Copy(io.Discard, conn)
+					cut()
+					conn.Close()
+					open.Add(-1)
+				}
+				select {
+				case <-time.After(pause):
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	time.Sleep(pause)
+	known, stranger := measure(true), measure(false)
+	b.ReportMetric(float64(open.Load()), "half-open-at-the-end")
+	b.ReportMetric(float64(opened.Load()), "connections-of-theirs")
+	stop()
+	attackers.Wait()
+	b.ReportMetric(ms(idle), "ms-idle")
+	b.ReportMetric(float64(known)/float64(idle), "known/idle")
+	b.ReportMetric(float64(stranger)/float64(idle), "stranger/idle")
+	b.ReportMetric(0, "ns/op")
 }
 
 // BenchmarkComplete measures what Tab takes on an open connection, with each shell that nomadctl may run in, beside the same

@@ -2,16 +2,23 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 	"github.com/pelletier/go-toml/v2"
@@ -89,8 +96,7 @@ func TestDeployConfigurationLoads(t *testing.T) {
 			if uncomment != "" {
 				text = regexp.MustCompile(`(?m)^#([a-z]+ = )`).ReplaceAllString(text, uncomment)
 			}
-			// No certificates here; the key that is a PEM file is one of those.
-			text = regexp.MustCompile(`(?m)^(ca|cert|key) = "/.*$`).ReplaceAllString(text, "")
+			writePEM(t, dir, "nomad", "docker")
 			text = strings.ReplaceAll(text, "/etc/nomadctld/", dir.Path("")+"/")
 			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`, fmt.Sprintf("key = %q", sshfiles.PublicLine(key)), 1)
 			text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.PublicLine(other), 1)
@@ -108,6 +114,31 @@ func TestDeployConfigurationLoads(t *testing.T) {
 				t.Errorf("got %s, want %s", c.Summary(), want)
 			}
 		})
+	}
+}
+
+// writePEM writes NAME-ca.pem, NAME-cert.pem and NAME-key.pem.
+func writePEM(t *testing.T, dir sshfiles.Dir, names ...string) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		for suffix, block := range map[string]*pem.Block{"ca": {Type: "CERTIFICATE", Bytes: cert}, "cert": {Type: "CERTIFICATE", Bytes: cert}, "key": {Type: "PRIVATE KEY", Bytes: key}} {
+			if err := os.WriteFile(dir.Path(name+"-"+suffix+".pem"), pem.EncodeToMemory(block), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
@@ -141,6 +172,39 @@ func TestDeployUnitIsValidAndTight(t *testing.T) {
 	}
 	if said, _ := verify(text + "\n[Service]\nNoSuchKey=yes\n"); !strings.Contains(said, "NoSuchKey") {
 		t.Errorf("a key that does not exist passes: %s", said)
+	}
+}
+
+// TestDeployMemory: both bound the memory, and GOMEMLIMIT is below the bound at which the kernel kills, with room for what is
+// not Go's heap.
+func TestDeployMemory(t *testing.T) {
+	t.Parallel()
+	for file, patterns := range map[string][3]string{
+		"deploy/nomadctld.service":   {`(?m)^MemoryMax=(\d+)M$`, `(?m)^Environment=GOMEMLIMIT=(\d+)MiB$`, `(?m)^TasksMax=(\d+)$`},
+		"deploy/nomadctld.nomad.hcl": {`(?m)^\s+memory = (\d+)$`, `(?m)^\s+GOMEMLIMIT = "(\d+)MiB"$`, `(?m)^\s+pids_limit += (\d+)$`},
+	} {
+		var numbers [3]int
+		for i, pattern := range patterns {
+			found := regexp.MustCompile(pattern).FindAllStringSubmatch(readFile(t, file), -1)
+			if len(found) != 1 {
+				t.Fatalf("%s: got %q for %s, want one", file, found, pattern)
+			}
+			numbers[i], _ = strconv.Atoi(found[0][1])
+		}
+		if memory, limit := numbers[0], numbers[1]; limit*10 > memory*8 || limit*2 < memory {
+			t.Errorf("%s: got GOMEMLIMIT %d of %d MiB, want half to four fifths", file, limit, memory)
+		}
+	}
+}
+
+// TestDeploySignals: nothing stops a gateway with a signal that is not meant for that, or that does nothing.
+func TestDeploySignals(t *testing.T) {
+	t.Parallel()
+	for file, stop := range map[string]string{"deploy/nomadctld.service": "KillSignal=SIGTERM", "deploy/nomadctld.nomad.hcl": `kill_signal  = "SIGTERM"`, "Dockerfile": "STOPSIGNAL SIGTERM"} {
+		text := readFile(t, file)
+		if !strings.Contains(text, stop) || regexp.MustCompile(`HUP|ExecReload|change_signal`).MatchString(text) {
+			t.Errorf("%s: want %q, and no other signal", file, stop)
+		}
 	}
 }
 
@@ -189,7 +253,6 @@ var policyCases = []struct{ line, want string }{
 	{"deployment p-deploy-web", "successful"},
 	{"logs p-team3-finished", "hello from once"},
 	{"tail p-team3-finished", "hello from once"},
-	{"exec p-team3-shell/shell/box -c 'echo inside'", "inside"},
 	{"signal p-deploy-web/web/web HUP", ""},
 	{"restart -y p-deploy-web", ""},
 	{"restart -y p-deploy-web/web", ""},
@@ -209,6 +272,9 @@ var policyCases = []struct{ line, want string }{
 	{"dispatch -m file=a --no-payload p-deploy-import", "p-deploy-import/dispatch-"},
 }
 
+// policyExtended is the case of exec. The task is one of raw_exec, which runs on every machine.
+var policyExtended = struct{ line, want string }{"exec p-team3-shell/shell/box -c 'echo inside'", "inside"}
+
 // policyNeedless says of the other commands why the policy has nothing for them.
 var policyNeedless = map[string]string{
 	"attach":   "needs the Docker daemon of a node",
@@ -217,13 +283,18 @@ var policyNeedless = map[string]string{
 	"complete": "lists what the others list",
 }
 
-// policyGaps are, for each capability of the policy, lines that fail without it and name it.
-var policyGaps = map[string][]string{
-	"list-jobs":       {"ps", "batch", "pstree", "status p-deploy-web"},
-	"read-job":        {"ps", "status p-deploy-web", "info p-deploy-web", "inspect p-deploy-web", "history p-deploy-web", "deployment p-deploy-web"},
-	"read-logs":       {"logs p-team3-finished", "tail p-team3-finished"},
-	"alloc-exec":      {"exec p-team3-shell/shell/box true"},
+// policyOptional are capabilities that the policy leaves out, in a comment that says what they mean, and lines that fail
+// without them and name them.
+var policyOptional = map[string][]string{
 	"alloc-node-exec": {"exec p-team3-shell/shell/box true"},
+}
+
+// policyGaps are, for each other capability of the policy, lines that fail without it and name it.
+var policyGaps = map[string][]string{
+	"list-jobs":  {"ps", "batch", "pstree", "status p-deploy-web"},
+	"read-job":   {"ps", "status p-deploy-web", "info p-deploy-web", "inspect p-deploy-web", "history p-deploy-web", "deployment p-deploy-web"},
+	"read-logs":  {"logs p-team3-finished", "tail p-team3-finished"},
+	"alloc-exec": {"exec p-team3-shell/shell/box true"},
 	"submit-job": {
 		"stop -y p-deploy-web", "restart -y --full p-deploy-web", "revert p-deploy-web 0", "pause p-deploy-canary", "resume p-deploy-paused",
 		"promote p-deploy-canary", "fail p-deploy-canary", "start p-deploy-stopped",
@@ -232,10 +303,11 @@ var policyGaps = map[string][]string{
 	"alloc-lifecycle": {"signal p-deploy-web/web/web HUP", "restart -y p-deploy-web"},
 }
 
-// TestDeployPolicyIsWhatTheCommandsNeed: with it every command works, and it holds nothing that is not missed. It is not
-// parallel to other tests, whose listings of the real cluster would show its jobs.
+// TestDeployPolicyIsWhatTheCommandsNeed: with it every command works, and it holds nothing that is not missed. What it leaves
+// out is missed only where that is meant. It is not parallel to other tests, whose listings of the real cluster would show
+// its jobs.
 func TestDeployPolicyIsWhatTheCommandsNeed(t *testing.T) {
-	covered := map[string]bool{}
+	covered := map[string]bool{"exec": true} // policyExtended
 	for _, c := range policyCases {
 		covered[strings.Fields(c.line)[0]] = true
 	}
@@ -244,13 +316,20 @@ func TestDeployPolicyIsWhatTheCommandsNeed(t *testing.T) {
 			t.Errorf("%s: needs a case, or a reason why it has none (%q), and not both", spec.Name, why)
 		}
 	}
-	policy := readFile(t, "deploy/nomadctld-policy.hcl")
-	var capabilities []string
-	for _, match := range regexp.MustCompile(`(?m)^\s+"([a-z-]+)",\n`).FindAllStringSubmatch(policy, -1) {
-		capabilities = append(capabilities, match[1])
+	shipped := readFile(t, "deploy/nomadctld-policy.hcl")
+	extended := regexp.MustCompile(`(?m)^(\s+)# ("[a-z-]+",\n)`).ReplaceAllString(shipped, "$1$2")
+	capabilitiesOf := func(policy string) (capabilities []string) {
+		for _, match := range regexp.MustCompile(`(?m)^\s+"([a-z-]+)",\n`).FindAllStringSubmatch(policy, -1) {
+			capabilities = append(capabilities, match[1])
+		}
+		return capabilities
 	}
+	capabilities, all := capabilitiesOf(shipped), capabilitiesOf(extended)
 	if got, want := slices.Sorted(slices.Values(capabilities)), slices.Sorted(maps.Keys(policyGaps)); !slices.Equal(got, want) {
 		t.Fatalf("got the capabilities %q, want those that are missed, %q", got, want)
+	}
+	if got, want := len(all), len(policyGaps)+len(policyOptional); got != want {
+		t.Fatalf("with those in comments: got the capabilities %q, want %d", all, want)
 	}
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
@@ -265,16 +344,28 @@ func TestDeployPolicyIsWhatTheCommandsNeed(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for i, missing := range capabilities {
-				rest := slices.Delete(slices.Clone(capabilities), i, i+1)
-				use("deploy-without-"+missing, strings.Replace(policy, `"`+missing+`",`, "", 1), rest)
-				for _, line := range policyGaps[missing] {
+			for i, missing := range all {
+				rest := slices.Delete(slices.Clone(all), i, i+1)
+				use("deploy-without-"+missing, strings.Replace(extended, `"`+missing+`",`, "", 1), rest)
+				for _, line := range slices.Concat(policyGaps[missing], policyOptional[missing]) {
 					if stdout, stderr, err := runLine(t, client, line); err == nil || !strings.Contains(stderr, missing) {
 						t.Errorf("%s without %s: got %q, %q, %v, want a failure that names it", line, missing, stdout, stderr, err)
 					}
 				}
 			}
-			use("deploy", policy, capabilities)
+			use("deploy", shipped, capabilities)
+			for missing, lines := range policyOptional {
+				for _, line := range lines {
+					if stdout, stderr, err := runLine(t, client, line); err == nil || !strings.Contains(stderr, missing) {
+						t.Errorf("%s as it is shipped: got %q, %q, %v, want a failure that names %s", line, stdout, stderr, err, missing)
+					}
+				}
+			}
+			use("deploy-extended", extended, all)
+			if stdout, stderr, err := runLine(t, client, policyExtended.line); err != nil || !strings.Contains(stdout, policyExtended.want) {
+				t.Errorf("%s: got %q, %q, %v, want %q", policyExtended.line, stdout, stderr, err, policyExtended.want)
+			}
+			use("deploy", shipped, capabilities)
 			for _, c := range policyCases {
 				if command, query, ok := strings.Cut(strings.TrimSuffix(c.line, ")"), "$("); ok {
 					ids, stderr, err := runLine(t, client, query)

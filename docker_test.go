@@ -1,6 +1,12 @@
 package main
 
 import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"testing"
 
 	docker "github.com/fsouza/go-dockerclient"
@@ -20,6 +26,7 @@ func TestDockerScripts(t *testing.T) {
 		stopped = "d0c4e400-0000-4000-8000-000000000002"
 		talking = "d0c4e400-0000-4000-8000-000000000003" // has written, and sleeps
 		typed   = "d0c4e400-0000-4000-8000-000000000004" // does what is typed, on a terminal of its own
+		lines   = "d0c4e400-0000-4000-8000-000000000005" // reads lines, without a terminal
 	)
 	tasks := []sim.Task{{Name: "box", Driver: "docker"}}
 	for id, allocation := range map[string]sim.Allocation{
@@ -29,6 +36,7 @@ func TestDockerScripts(t *testing.T) {
 		"p-team2-box":  {Node: "node-1"},
 		"p-team1-talk": {ID: talking, Node: "node-1"},
 		"p-team1-keys": {ID: typed, Node: "node-1"},
+		"p-team1-line": {ID: lines, Node: "node-1"},
 	} {
 		cluster.Sim.Run(sim.Job{ID: id, Groups: []sim.Group{{Name: "g", Tasks: tasks, Allocations: []sim.Allocation{allocation}}}})
 	}
@@ -39,11 +47,38 @@ func TestDockerScripts(t *testing.T) {
 	dockertest.RunWith(t, "box-"+typed, docker.Config{
 		Labels: map[string]string{"com.hashicorp.nomad.alloc_id": typed}, Cmd: []string{"sh"}, OpenStdin: true, Tty: true,
 	}, nil)
+	dockertest.RunWith(t, "box-"+lines, docker.Config{
+		Labels: map[string]string{"com.hashicorp.nomad.alloc_id": lines}, Cmd: []string{"sh", "-c", `while read -r x; do echo "<$x>"; done; echo end; exit 3`}, OpenStdin: true,
+	}, nil)
 	params := scriptParams("testdata/docker", "sim", func(*testscript.Env) (nomadtest.Cluster, error) { return cluster, nil })
 	setUp := params.Setup
 	params.Setup = func(env *testscript.Env) error {
 		env.Setenv("DOCKER", host)
+		env.Setenv("DOCKER_READONLY", readOnlyDocker(t, host))
 		return setUp(env)
 	}
 	testscript.Run(t, params)
+}
+
+// readOnlyDocker is a proxy before a daemon that lets nothing be changed, as docker-socket-proxy is with POST=0.
+func readOnlyDocker(t *testing.T, host string) string {
+	target, err := url.Parse(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "docker" },
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, target.Scheme, target.Host+target.Path)
+		}},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			http.Error(w, "Forbidden by the proxy", http.StatusForbidden)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
 }

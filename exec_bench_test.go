@@ -334,7 +334,7 @@ func BenchmarkTails(b *testing.B) {
 		b.Fatal(err)
 	}
 	dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sh", "-c", "while :; do echo a line of a log, as long as such lines are; sleep 0.1; done")
-	g := startTestGateway(b, url, fmt.Sprintf("docker.host = %q\n", host))
+	g := startTestGateway(b, url, fmt.Sprintf("docker.host = %q\nlimits.user = { connections = 100, sessions = 1000, logs = 1000 }\n", host))
 	heap := func(line string) float64 {
 		var stop []io.Closer
 		defer func() {

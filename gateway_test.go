@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -33,7 +32,8 @@ type testGateway struct {
 	Address string
 	dir     sshfiles.Dir
 	keys    map[string]ssh.Signer
-	stop    func() // as a signal would; returns when it has stopped
+	stop    func()    // as a signal would; returns when it has stopped
+	process *exec.Cmd // of startGatewayProcess
 }
 
 // startTestGateway starts a gateway before the cluster. settings are more lines of its configuration, in which $KEY is the
@@ -60,7 +60,7 @@ func startTestGateway(t testing.TB, url, settings string) *testGateway {
 }
 
 // startGatewayProcess is startTestGateway, but the gateway is a process of its own, as it is in use.
-func startGatewayProcess(b *testing.B, url, settings string) *testGateway {
+func startGatewayProcess(b testing.TB, url, settings string) *testGateway {
 	b.Helper()
 	g := newTestGateway(b, url, settings)
 	log, err := os.Create(g.dir.Path("log"))
@@ -73,6 +73,7 @@ func startGatewayProcess(b *testing.B, url, settings string) *testGateway {
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
+	g.process = cmd
 	g.stop = func() { cmd.Process.Signal(os.Interrupt); cmd.Wait() }
 	b.Cleanup(g.stop)
 	eventually(b, "the gateway serves", func() bool {
@@ -160,19 +161,21 @@ func (g *testGateway) dial(t testing.TB, user string) *ssh.Client {
 	return client
 }
 
-// events returns the audit events so far.
+// events returns the end events of commands so far.
 func (g *testGateway) events(t testing.TB) (events []audit.Event) {
 	t.Helper()
 	text, err := os.ReadFile(g.dir.Path("audit"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+	for line := range bytes.Lines(text) {
 		var e audit.Event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			t.Fatalf("%s: %v", lines.Text(), err)
+		if err := json.Unmarshal(line, &e); err != nil {
+			t.Fatalf("%s: %v", line, err)
 		}
-		events = append(events, e)
+		if e.Kind == audit.End {
+			events = append(events, e)
+		}
 	}
 	return events
 }

@@ -112,7 +112,7 @@ func TestImage(t *testing.T) {
 		g := serveImage(t, client, full)
 		registered(t, g.cluster, "three", "p-team5-volume", "a")
 		g.refuse("wim", "the job's definition cannot be kept, so it is not stopped", "restart --full -y p-team5-volume")
-		g.want("wim", "job status p-team1-web at "+g.cluster.URL, "raw production job status p-team1-web")
+		g.want("wim", "job status p-team1-web at unix:///tmp/nomadctld-raw-", "raw production job status p-team1-web")
 	})
 }
 

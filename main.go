@@ -16,11 +16,13 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"nomadctld/config"
 	"nomadctld/internal/demo"
 	"nomadctld/internal/gateway"
 	"nomadctld/internal/health"
+	"nomadctld/internal/linequeue"
 )
 
 const usage = `usage: nomadctld [-config FILE]            serve
@@ -124,17 +126,19 @@ func serve(file string) int {
 	if c == nil {
 		return 1
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	// A write to a pipe that nobody reads any more fails; it does not end the gateway. Not Ignore, which children inherit.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	stream := linequeue.Stderr()
+	stream.Lost = lostLines
+	defer stream.Flush(time.Second)
+	log := slog.New(slog.NewTextHandler(stream, nil))
+	surviveHangups(log)
 	g, err := gateway.Listen(c, log)
 	if err != nil {
 		return complain(1, "%v", err)
 	}
 	log.Info("serving", "address", g.Addr().String(), "config", c.Path, "loaded", c.Summary(), "version", version())
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
-		signals = append(signals, syscall.SIGHUP)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := g.Serve(ctx); err != nil {
@@ -142,6 +146,27 @@ func serve(file string) int {
 	}
 	log.Info("stopped")
 	return 0
+}
+
+// surviveHangups lets SIGHUP end nothing: to operators it means that the configuration is to be read again, and everybody's
+// sessions hang on this process.
+func surviveHangups(log *slog.Logger) {
+	if signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+		return
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			log.Warn("got SIGHUP: reload is not supported yet; restart to apply changes")
+		}
+	}()
+}
+
+// lostLines is the log line that reports lines which nobody read in time.
+func lostLines(n int) []byte {
+	return fmt.Appendf(nil, "time=%s level=ERROR msg=\"log lines were lost: the reader of standard error did not read\" lines=%d\n",
+		time.Now().Format(time.RFC3339Nano), n)
 }
 
 func runDemo(command []string) int {

@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write what came out into the scripts' e
 
 func TestMain(m *testing.M) {
 	// testscript.Main would run this program as nomadctld inside the scripts, and leave no room to stop the agent.
-	testscript.Main(stopping{m}, map[string]func(){"nomadctld": main})
+	testscript.Main(stopping{m}, map[string]func(){"nomadctld": main, "viasocket": viaSocket})
 }
 
 // stopping ends the real Nomad agent after the tests, if one was started.
@@ -84,26 +84,28 @@ func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Clus
 			return setUp(env, cluster)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"alloc":   allocation,
-			"api":     request,
-			"asked":   asked,
-			"client":  clientAgent,
-			"askedin": askedIn,
-			"crash":   crash,
-			"eqlines": eqlines,
-			"expand":  expand,
-			"fault":   fault,
-			"gc":      garbageCollect,
-			"gateway": startGateway,
-			"goeson":  goesOn,
-			"hang":    hang,
-			"huge":    huge,
-			"job":     registerJob,
-			"same":    same,
-			"serve":   startProcess,
-			"token":   makeToken,
-			"until":   until,
-			"wrote":   wrote,
+			"alloc":    allocation,
+			"api":      request,
+			"asked":    asked,
+			"askedin":  askedIn,
+			"client":   clientAgent,
+			"crash":    crash,
+			"eqlines":  eqlines,
+			"expand":   expand,
+			"fault":    fault,
+			"gateway":  startGateway,
+			"gc":       garbageCollect,
+			"goeson":   goesOn,
+			"hang":     hang,
+			"hangup":   hangup,
+			"huge":     huge,
+			"job":      registerJob,
+			"same":     same,
+			"serve":    startProcess,
+			"token":    makeToken,
+			"until":    until,
+			"upstream": upstream,
+			"wrote":    wrote,
 		},
 		Condition: func(condition string) (bool, error) {
 			if condition != "sim" && condition != "real" {

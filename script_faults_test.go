@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -139,6 +140,18 @@ func clientAgent(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// tokenFor is token FILE NAMESPACE...: it writes a token of the simulated cluster, which may do everything in these namespaces
+// and nothing in others, to $KEYS/FILE.
+func tokenFor(ts *testscript.TestScript, _ bool, args []string) {
+	rights := sim.Rights{Namespaces: map[string][]string{}}
+	for _, namespace := range args[1:] {
+		rights.Namespaces[namespace] = []string{"list-jobs", "read-job", "submit-job", "alloc-exec", "alloc-lifecycle", "read-logs"}
+	}
+	secret := "token " + strings.Join(args, " ")
+	simOf(ts).AddToken(secret, rights)
+	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("KEYS"), args[0]), []byte(secret), 0o600))
+}
+
 // asked PATTERN MOST fails unless the simulated cluster was asked for the route at least once and at most MOST times.
 func asked(ts *testscript.TestScript, _ bool, args []string) {
 	got := simOf(ts).Traffic(args[0]).Requests
@@ -171,12 +184,20 @@ func askedIn(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // process is the gateway that serve has started; kill is nil before that.
-type process struct{ kill func() }
+type process struct {
+	kill   func()
+	stdout *os.File // the end of its standard output from which nobody reads, or nil
+}
 
 var serving = regexp.MustCompile(`msg=serving address=(\S+)`)
 
-// startProcess is serve [FILE]: a gateway as that of the command gateway, but a process of its own, which crash kills.
+// startProcess is serve [-unread] [FILE]: a gateway as that of the command gateway, but a process of its own, which crash
+// kills. With -unread its standard output is a pipe from which nobody reads, and which hangup closes.
 func startProcess(ts *testscript.TestScript, _ bool, args []string) {
+	unread := len(args) > 0 && args[0] == "-unread"
+	if unread {
+		args = args[1:]
+	}
 	file := writeConfig(ts, args)
 	log, err := os.OpenFile(ts.MkAbs("gateway.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
@@ -185,10 +206,17 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	cmd := exec.Command("nomadctld", "-config", file)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, ts.Getenv("WORK")
+	p := ts.Value("process").(*process)
+	if unread {
+		reader, writer, err := os.Pipe()
+		ts.Check(err)
+		p.stdout, cmd.Stdout = reader, writer
+		defer writer.Close()
+		ts.Defer(func() { reader.Close() })
+	}
 	ts.Check(cmd.Start())
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
-	p := ts.Value("process").(*process)
 	p.kill = func() { cmd.Process.Kill(); <-ended }
 	ts.Defer(p.kill)
 	var address string
@@ -202,6 +230,11 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 		return nil
 	})
 	useGateway(ts, address)
+}
+
+// hangup closes the pipe of serve -unread.
+func hangup(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(ts.Value("process").(*process).stdout.Close())
 }
 
 // crash kills the process that serve has started, as a loss of power would.

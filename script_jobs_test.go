@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -408,4 +411,33 @@ func request(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s %s: %s: %s", args[0], args[1], answer.Status, text)
 	}
 	fmt.Fprintf(ts.Stdout(), "%s\n", text)
+}
+
+// upstream starts a server in the place of a cluster and sets UPSTREAM to its address. It answers with the token of the
+// request and the path; for /v1/redirect it sends the client to itself under another name.
+func upstream(ts *testscript.TestScript, _ bool, _ []string) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/redirect" {
+			_, port, _ := net.SplitHostPort(r.Host)
+			http.Redirect(w, r, "http://localhost:"+port+"/v1/other", http.StatusTemporaryRedirect)
+			return
+		}
+		fmt.Fprintf(w, "token: %s path: %s\n", r.Header.Get("X-Nomad-Token"), r.URL.Path)
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("UPSTREAM", server.URL)
+}
+
+// viaSocket is viasocket PATH: a program that asks as nomad does, through the socket of NOMAD_ADDR.
+func viaSocket() {
+	socket, _ := strings.CutPrefix(os.Getenv("NOMAD_ADDR"), "unix://")
+	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return net.Dial("unix", socket)
+	}}}
+	response, err := client.Get("http://127.0.0.1" + os.Args[1])
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	io.Copy(os.Stdout, response.Body)
 }

@@ -10,13 +10,15 @@ import (
 // Cluster is what a command may ask of the tiers a user can reach. A failure of one tier is a *TierError; where
 // several tiers are asked, what the others answered comes along with the joined errors.
 type Cluster interface {
-	// Jobs returns the jobs that s selects, by ID, then tier, then namespace.
+	// Jobs returns the jobs that s selects, by ID, then tier, then namespace. Of namespaces that cannot be read there is a
+	// *NamespaceError each, and the jobs of the others.
 	Jobs(ctx context.Context, s Selection) ([]Job, error)
 
 	// Job returns the whole state of a job that Jobs has returned. ErrGone: it has been purged since.
 	Job(ctx context.Context, job Job) (JobDetail, error)
 
-	// Schedules returns when the periodic and parameterized ones among the jobs launch, in the order of jobs.
+	// Schedules returns when the periodic and parameterized ones among the jobs launch, in the order of jobs; what could be read
+	// of them comes along with an error.
 	Schedules(ctx context.Context, jobs []Job) ([]Schedule, error)
 
 	// Definition returns the job as Nomad stores it, in JSON, byte for byte: the version given, or the current one.
@@ -45,12 +47,12 @@ type Cluster interface {
 }
 
 // Selection says which jobs and allocations are wanted. The zero value is every job of every tier with its
-// running, pending and failed allocations.
+// running, pending, failed and unknown allocations.
 type Selection struct {
 	Tier      string   // empty: every tier
 	Namespace string   // empty: every namespace
 	Prefixes  []string // of job IDs; nil: all. Set by the scope, never by a command
-	Finished  bool     // complete, lost and unknown allocations too
+	Finished  bool     // complete and lost allocations too
 }
 
 // ErrForbidden is a token that Nomad refused; ErrUnreachable a cluster that gave no answer; ErrGone what is not there
@@ -60,6 +62,17 @@ var (
 	ErrForbidden   = errors.New("the gateway's token is refused")
 	ErrUnreachable = errors.New("no answer")
 )
+
+// NamespaceError is a namespace that the gateway's token may not read. What the others of the tier hold comes along with it.
+type NamespaceError struct {
+	Namespace string
+	Err       error // an ErrForbidden
+}
+
+func (e *NamespaceError) Error() string {
+	return fmt.Sprintf("namespace %s is not shown: %v", e.Namespace, e.Err)
+}
+func (e *NamespaceError) Unwrap() error { return e.Err }
 
 // TierError is a failure of one tier.
 type TierError struct {

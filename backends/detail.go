@@ -26,6 +26,8 @@ type Group struct {
 	After   []string          // of Tasks, those that begin when the others have ended
 	Restart Restart
 	Scaling *Scaling // nil: any count
+
+	Reschedules bool // Nomad may replace failed allocations
 }
 
 // Scaling is the range of a group's count that its job allows.

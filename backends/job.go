@@ -35,13 +35,14 @@ type Job struct {
 	Allocations []Allocation // by group, index in the group, then newest first
 }
 
-// Counts is how many allocations are in which state.
+// Counts is how many allocations are in which state. Failed, Complete and Lost count those too that Nomad has forgotten.
 type Counts struct{ Queued, Starting, Running, Failed, Complete, Lost, Unknown int }
 
 // Unplaced is a task group for which no node could be found.
 type Unplaced struct {
-	Group   string
-	Reasons []string // sorted; each one clause, such as "memory exhausted on 2 nodes"
+	Group       string
+	Allocations int      // that wait
+	Reasons     []string // sorted; each one clause, such as "memory exhausted on 2 nodes"
 }
 
 // Allocation is one instance of a task group.
@@ -56,7 +57,7 @@ type Allocation struct {
 	Group     string
 	Node      string // the node's name; empty before placement
 	NodeID    string
-	Status    string // the client's: pending, running, complete, failed, lost or unknown
+	Status    string // the client's: pending, running, complete, failed, lost or unknown (its node is disconnected)
 	Desired   string // run, stop or evict
 	Version   uint64 // of the job
 	Created   time.Time
@@ -72,15 +73,6 @@ type Allocation struct {
 	Tasks   []Task // by name
 }
 
-// Finished reports whether nothing of the allocation runs any more or will.
-func (a Allocation) Finished() bool {
-	switch a.Status {
-	case "running", "pending", "failed":
-		return false
-	}
-	return true
-}
-
 // SamePlace reports whether another allocation of the job is, or was, in the place of this one: of a system job all have one
 // name, and a node each.
 func (a Allocation) SamePlace(b Allocation) bool {
@@ -92,7 +84,7 @@ func (a Allocation) SamePlace(b Allocation) bool {
 type Task struct {
 	Name     string
 	ExecID   string
-	State    string // pending, running or dead
+	State    string // that the client agent reported last: pending, running or dead. See Allocation.TaskState
 	Failed   bool
 	Started  time.Time // zero before the first start
 	Finished time.Time // zero while it runs

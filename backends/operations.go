@@ -45,6 +45,10 @@ type Operations interface {
 	// Revert makes an earlier version of a job the newest one.
 	Revert(ctx context.Context, job Job, version uint64) (Outcome, error)
 
+	// Evaluate lets Nomad look at a job again now. It replaces failed allocations of groups that may be rescheduled,
+	// whatever they have to wait for, and allocations of a system job that were stopped or have failed.
+	Evaluate(ctx context.Context, job Job) (Outcome, error)
+
 	// Force launches a periodic job now.
 	Force(ctx context.Context, job Job) (Outcome, error)
 
@@ -68,7 +72,11 @@ type Version struct {
 	Stopped   bool // it is the version that stopping the job made
 	Submitted time.Time
 	Tag       string   // its name; empty: none
+	Created   uint64   // Nomad's CreateIndex: tells the job from an earlier one of the same name
+	Release   Release  // what it asks for
 	Changes   []Change // from the version before; nil for the oldest that is kept
+
+	Definition json.RawMessage // as Nomad stores it
 }
 
 // Change is one field that differs between two versions.

@@ -18,8 +18,8 @@ type Runtime interface {
 	// When ctx ends first, the program gets HUP, then TERM, then KILL within 10 seconds, and the error is the cause of
 	// ctx; a *LeftError around it says that the program could not be ended.
 	//
-	// Other errors: ErrNoTask, ErrNoProgram, ErrNotExecutable, ErrUnreachable, ErrUnsupported, ErrBusy, and what else kept the
-	// program from being started or its end from being known.
+	// Other errors: ErrNoTask, ErrNoProgram, ErrNotExecutable, ErrUnreachable, ErrUnsupported, ErrBusy, ErrDeclined, and what
+	// else kept the program from being started or its end from being known.
 	Exec(ctx context.Context, in Place, p Program) (code int, err error)
 
 	// Attach connects to the main process of a running task's container and returns its exit code when it has ended.
@@ -48,6 +48,7 @@ type Program struct {
 	User    string   // name or ID, with :GROUP if need be; empty: that of the task
 	Dir     string   // empty: that of the task
 	Env     []string // K=V, added to that of the task
+	Hints   []string // K=V, added to that of the task where a runtime can: TERM, and the user's language. No name is in Env too
 	Session string   // in the program's environment as NOMADCTLD_SESSION, by which it is found again; no other's may begin with it
 
 	// Stdin is read until its end, which is passed on, or until the program has ended; the last Read may then still
@@ -56,6 +57,7 @@ type Program struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Terminal       Terminal      // nil: none; with one all output goes to Stdout
+	Modes          TerminalModes // for Terminal, before the program starts; where the task has no shell or no stty they are not set
 	Signals        <-chan string // for the program, as SSH names them: INT, TERM, HUP...; may be nil
 }
 
@@ -75,8 +77,10 @@ type Attachment struct {
 	Terminal       Terminal // nil: none, or read-only
 	DetachKeys     string   // in Docker's notation; empty: none
 
-	// Where the task has no terminal of its own these, if not nil, take its output in place of Stdout and Stderr.
+	// Where the task has no terminal of its own these, if not nil, take its output in place of Stdout and Stderr, and give its
+	// input in place of Stdin.
 	Lines, ErrLines io.Writer
+	LineInput       io.Reader
 }
 
 // LogQuery says what of a log is wanted.
@@ -126,6 +130,10 @@ var (
 	ErrNoLog         = errors.New("there is no log")
 	ErrNoTimes       = errors.New("the log has no times")
 	ErrBusy          = errors.New("too many tasks are being entered or read")
+
+	// ErrDeclined: the runtime has answered that it does not serve such requests. It has started nothing and read no input,
+	// so another runtime may be asked.
+	ErrDeclined = errors.New("the runtime declines the request")
 )
 
 // LeftError is a program that runs on although it should have been ended.
@@ -138,3 +146,11 @@ func (e *LeftError) Error() string {
 	return fmt.Sprintf("%v; its program may still run: %v", e.Cause, e.Err)
 }
 func (e *LeftError) Unwrap() error { return e.Cause }
+
+// Killer ends programs to which nobody has a connection any more.
+type Killer interface {
+	// Kill ends the program whose Program.Session is session, in a running task: it gets HUP, then TERM, then KILL within
+	// 10 seconds. found is false if no such program runs. ErrNoTask: the task does not run either. ErrUnsupported: programs
+	// cannot be found in this task.
+	Kill(ctx context.Context, in Place, session string) (found bool, err error)
+}

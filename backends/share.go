@@ -15,6 +15,8 @@ type Shared struct {
 
 	mu      sync.Mutex
 	answers map[string]*answer
+
+	turns turns
 }
 
 type answer struct {
@@ -28,10 +30,11 @@ type answer struct {
 func Share(c Cluster) *Shared { return &Shared{cluster: c, answers: map[string]*answer{}} }
 
 // Within returns a view of the cluster in which what is listed may be as old as maxAge: the cluster is asked once for
-// all viewers of the same thing. Nobody may change what it returns. With 0 it is the cluster itself.
+// all viewers of the same thing. Nobody may change what it returns. With 0 nothing is older than the call, and calls that
+// come at the same time share a read.
 func (s *Shared) Within(maxAge time.Duration) Cluster {
 	if maxAge <= 0 {
-		return s.cluster
+		return current{s}
 	}
 	return view{s, maxAge}
 }

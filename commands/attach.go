@@ -29,11 +29,15 @@ func (a *attach) Spec() router.Spec {
 		Program:  true,
 		Long: selectorHelp + `
 
-It shows what is written from now on; what was before is in logs. Without --stdin Ctrl-C leaves. With it everything you
-type reaches the process, Ctrl-C too, which may end the task; leave with --detach-keys, or with ssh's own Enter ~ .
-The task goes on when you leave. Only tasks that run in Docker can be attached to.
+It shows what is written from now on; what was before is in logs. Without --stdin Ctrl-C leaves.
 
-The exit code is the task's when it ends; 125 if it could not be attached to.`,
+With --stdin what you type reaches the process. If the task has a terminal (tty in its job), it gets every key, and Ctrl-C
+may end the task; leave with --detach-keys, or with ssh's own Enter ~ . If it has none and you have one (ssh -t), you edit
+lines here, and Enter sends them: Ctrl-C and the detach keys leave, and Ctrl-D ends your input. The task keeps running when
+you leave, and its standard input stays open. Only tasks that run in Docker can be attached to.
+
+The exit code is the task's when it ends; 75 if a limit of the gateway refuses it (try again
+later), 125 if it could not be attached to.`,
 		Flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&a.stdin, "stdin", false, "pass on what you type; the task's job has to keep its stdin open")
 			f.StringVar(&a.keys, "detach-keys", "", "leave with these `KEYS`, as docker writes them: ctrl-p,ctrl-q")
@@ -59,6 +63,10 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 		at.Stdin = req.Stdin
 		if req.Terminal != nil {
 			at.Terminal = req.Terminal
+			var leave context.CancelCauseFunc
+			ctx, leave = context.WithCancelCause(ctx)
+			defer leave(nil)
+			at.LineInput = req.LineInput(backends.Keys(a.keys), leave)
 		}
 	}
 	code, err := req.Runtime.Attach(ctx, at)

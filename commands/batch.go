@@ -38,7 +38,7 @@ FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?
 
 For a periodic job: how long until its next launch, when that is, and its cron expressions, with their time zone when
 that is not UTC. For a parameterized job: the meta that a dispatch has to bring, and may bring in brackets. Last is the
-latest launch that Nomad still knows, and how it ended.`,
+latest launch that Nomad still knows, and how it ended; unknown is one that may still be running on a disconnected node.`,
 		Flags: func(f *pflag.FlagSet) {
 			b.watch.bind(f)
 			f.BoolVar(&b.json, "json", false, "write JSON for scripts")
@@ -123,9 +123,11 @@ func launches(jobs []backends.Job) map[jobKey]*backends.Job {
 	return last
 }
 
-// ended returns how a launch stands: running, pending, failed, lost or complete.
+// ended returns how a launch stands: running, pending, unknown, failed, lost or complete.
 func ended(job *backends.Job) string {
 	switch c := job.Counts; {
+	case job.Status != "dead" && disconnected(job.Allocations):
+		return backends.StateUnknown
 	case job.Status != "dead":
 		return job.Status
 	case slices.ContainsFunc(job.Allocations, failedForGood), c.Failed > 0 && c.Complete == 0:
@@ -136,6 +138,18 @@ func ended(job *backends.Job) string {
 		return "stopped"
 	}
 	return "complete"
+}
+
+// disconnected reports whether all allocations that have not ended are on disconnected nodes.
+func disconnected(all []backends.Allocation) bool {
+	unknown := false
+	for _, a := range all {
+		if !a.Terminal() && a.Status != "unknown" {
+			return false
+		}
+		unknown = unknown || a.Status == "unknown"
+	}
+	return unknown
 }
 
 // failedForGood reports whether an allocation failed and none was put in its place.
@@ -166,7 +180,7 @@ type (
 		MetaOptional  []string   `json:"meta_optional"`
 		Payload       string     `json:"payload" doc:"optional, required, forbidden; empty for a periodic job"`
 		LastLaunch    *time.Time `json:"last_launch" doc:"null: Nomad knows of none"`
-		LastOutcome   string     `json:"last_outcome" doc:"complete, failed, lost, stopped, running or pending"`
+		LastOutcome   string     `json:"last_outcome" doc:"complete, failed, lost, stopped, running, pending or unknown (it may still be running on a disconnected node)"`
 	}
 )
 

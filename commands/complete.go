@@ -270,11 +270,19 @@ func jobNames(jobs []backends.Job) (all []candidate) {
 // selectors returns what means a task, or a job where the command takes one. The longer of two names for the same is
 // offered to those who have begun to type it.
 func (t *typed) selectors(jobs []backends.Job, last string) (all []candidate) {
-	running := map[string]int{} // by JOB, JOB/GROUP and JOB/GROUP/TASK
+	type fit struct{ rank, tasks int } // the best rank, and how many tasks have it
+	best := map[string]fit{}           // by JOB, JOB/GROUP and JOB/GROUP/TASK
 	each(jobs, func(a backends.Allocation, task backends.Task) {
-		if task.State == "running" {
-			for _, name := range namesOf(a, task) {
-				running[name]++
+		rank, named := a.Rank(task)
+		if !named {
+			return
+		}
+		for _, name := range namesOf(a, task) {
+			switch f, known := best[name]; {
+			case !known || rank < f.rank:
+				best[name] = fit{rank, 1}
+			case rank == f.rank:
+				best[name] = fit{rank, f.tasks + 1}
 			}
 		}
 	})
@@ -282,10 +290,11 @@ func (t *typed) selectors(jobs []backends.Job, last string) (all []candidate) {
 		all = jobNames(jobs)
 	}
 	each(jobs, func(a backends.Allocation, task backends.Task) {
+		rank, named := a.Rank(task)
 		wanted := t.spec.Target == router.TargetTask // the shortest that is unique; for others that is the job
 		for i, name := range namesOf(a, task) {
 			begun := i > 0 && strings.HasPrefix(last, namesOf(a, task)[i-1]+"/")
-			if running[name] == 1 && task.State == "running" && (wanted || begun) {
+			if named && best[name] == (fit{rank, 1}) && (wanted || begun) {
 				all = append(all, candidate{name, task.ExecID + " on " + a.Node})
 				wanted = false
 			}
@@ -309,10 +318,16 @@ func each(jobs []backends.Job, f func(backends.Allocation, backends.Task)) {
 	}
 }
 
+// execIDsOf returns the exec IDs of the tasks, or only of those that run or may still be running. What is said of one that
+// does not run begins with its state.
 func execIDsOf(jobs []backends.Job, running bool) (all []candidate) {
 	each(jobs, func(a backends.Allocation, task backends.Task) {
-		if !running || task.State == "running" {
-			all = append(all, candidate{task.ExecID, a.JobID + "/" + task.Name + " on " + a.Node})
+		about := a.JobID + "/" + task.Name + " on " + a.Node
+		if state := notRunning(a, task); state != "" {
+			about = state + ": " + about
+		}
+		if _, named := a.Rank(task); named || !running {
+			all = append(all, candidate{task.ExecID, about})
 		}
 	})
 	return all

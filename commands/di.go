@@ -20,9 +20,12 @@ func (di) Spec() router.Spec {
 		Args:   "SELECTOR",
 		Short:  "Show the container of a task as docker inspect does, in JSON",
 		Target: router.TargetTask,
-		Set:    router.Read,
-		Long:   selectorHelp + "\n\nA container that has stopped is shown too, as long as Docker keeps it.",
-		Flags:  func(f *pflag.FlagSet) { f.Bool("json", true, "as it is anyway") },
+		Set:    router.Enter, // it shows the environment, with what Nomad and Vault put there
+		Long: selectorHelp + `
+
+The environment of the container is among it, with the secrets that the job gets there. A container that has stopped is
+shown too, as long as Docker keeps it.`,
+		Flags: func(f *pflag.FlagSet) { f.Bool("json", true, "as it is anyway") },
 	}
 }
 

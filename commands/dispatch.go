@@ -43,6 +43,7 @@ Where the job permits a meta called ` + caller + `, it gets your login. It write
 its end (see: tail).`,
 		Flags: func(f *pflag.FlagSet) {
 			f.StringArrayVarP(&d.meta, "meta", "m", nil, "set a meta of the launch, as `KEY=VALUE`; may be given again")
+			router.Secret(f, "meta")
 			f.BoolVar(&d.noPayload, "no-payload", false, "read nothing from standard input")
 		},
 	}

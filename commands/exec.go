@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -27,8 +28,10 @@ func (e *exec) Spec() router.Spec {
 		Short:    "Run a program in a task, or a shell",
 		Target:   router.TargetTask,
 		Set:      router.Enter,
+		Rights:   map[string]router.Set{userRight: router.Admin},
 		Terminal: true,
 		Program:  true,
+		Spawns:   true,
 		Long: selectorHelp + `
 
 The words after the selector reach the program as they are; flags of exec stand before it. After -c comes a line for the
@@ -37,41 +40,58 @@ included; without, stdin, stdout and stderr are kept apart, byte for byte. When 
 TERM, then KILL and, if these reach it, no end of input that you have not sent. The environment variable
 ` + backends.SessionVariable + ` is added to the program's, to find it by.
 
-The exit code is the program's, 128+n if signal n ended it; 125 if it could not be started or what became of it is not
-known, 126 if it cannot be executed, 127 if it is not there.`,
+The exit code is the program's, 128+n if signal n ended it; 75 if a limit of the gateway refuses it (try again later),
+125 if it could not be started or what became of it is not known, 126 if it cannot be executed, 127 if it is not there.`,
 		Flags: func(f *pflag.FlagSet) {
 			f.StringVar(&e.shell, "shell", "/bin/sh", "the `SHELL` to run, alone or for -c")
-			f.StringVarP(&e.user, "user", "u", "", "run as this `USER`, name or ID, with :GROUP if need be (through Docker)")
+			f.StringVarP(&e.user, "user", "u", "", "run as this `USER`, name or ID, with :GROUP if need be (through Docker); needs the right exec-user")
 			f.StringVarP(&e.dir, "workdir", "w", "", "run in this `DIR` of the task")
 			f.StringArrayVarP(&e.env, "env", "e", nil, "add `K=V` to the environment; may be repeated")
+			router.Secret(f, "env")
 		},
 	}
 }
+
+// userRight is what it takes to run a program as another user than the task's, who may be root.
+const userRight = "exec-user"
 
 func (e *exec) Run(ctx context.Context, req *router.Request) error {
 	argv, err := e.argv(req)
 	if err != nil {
 		return router.Exit(2, err)
 	}
+	if e.user != "" {
+		if err := req.Need(userRight); err != nil {
+			return err
+		}
+	}
 	p := backends.Program{
-		Argv: argv, User: e.user, Dir: e.dir, Session: req.Session + sessionEnd, Env: e.env,
+		Argv: argv, User: e.user, Dir: e.dir, Session: req.ProgramSession(), Env: e.env, Hints: req.Locale,
 	}
 	var out router.Bytes
 	p.Stdin, p.Signals, out = req.Take()
 	p.Stdout, p.Stderr = out.Stdout, out.Stderr
 	if t := req.Terminal; t != nil {
 		greet(req)
-		p.Terminal = t
+		p.Terminal, p.Modes = t, t.Modes
 		if t.Name != "" {
-			p.Env = append([]string{"TERM=" + t.Name}, p.Env...)
+			p.Hints = slices.Concat(p.Hints, []string{"TERM=" + t.Name})
 		}
 	}
+	p.Hints = without(p.Hints, p.Env)
 	return programEnd(req.Runtime.Exec(ctx, p))
 }
 
-// sessionEnd keeps the name of a session from being the beginning of another's: programs are found by what their environment
-// contains.
-const sessionEnd = "."
+// without returns the variables of all that have another name than those of env.
+func without(all, env []string) (rest []string) {
+	for _, v := range all {
+		name, _, _ := strings.Cut(v, "=")
+		if !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, name+"=") }) {
+			rest = append(rest, v)
+		}
+	}
+	return rest
+}
 
 // argv returns the program's words.
 func (e *exec) argv(req *router.Request) ([]string, error) {

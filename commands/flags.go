@@ -7,8 +7,8 @@ import (
 )
 
 // taskFlags returns what is wrong with a task in the letters of the original nomadctld: first F or P for an
-// allocation that failed or is pending, then one for each telling event, oldest first: T terminated, O the same
-// by running out of memory, NR will not restart, KV killed because of Vault, U unhealthy.
+// allocation that failed or is pending, or lost, complete or unknown, then one for each telling event, oldest first: T
+// terminated, O the same by running out of memory, NR will not restart, KV killed because of Vault, U unhealthy.
 func taskFlags(a backends.Allocation, t backends.Task) []string {
 	flags := []string{}
 	switch a.Status {
@@ -16,6 +16,8 @@ func taskFlags(a backends.Allocation, t backends.Task) []string {
 		flags = append(flags, "F")
 	case "pending":
 		flags = append(flags, "P")
+	case "lost", "complete", "unknown":
+		flags = append(flags, a.Status)
 	}
 	for _, e := range t.Events {
 		switch e.Type {

@@ -104,7 +104,7 @@ func (f *follower) now(t logTask) (logTask, bool) {
 // over reports whether a task has finished for good. One on a node that Nomad has lost sight of may come back.
 func (f *follower) over(t logTask) bool {
 	now, known := f.now(t)
-	return !known || now.task.State == "dead" || now.Finished() && now.Status != "unknown"
+	return !known || now.TaskState(now.task) == backends.StateDead
 }
 
 // all follows every task of the job, those that come later too.

@@ -139,10 +139,13 @@ func aboutJob(job backends.JobDetail, look render.Look) string {
 
 func aboutTask(text *render.Notes, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.Restart, checks []backends.Check) {
 	text.Line(t.ExecID, a.Status, humanize.Time(since(a, t)), strings.Trim(a.Group+"/"+t.Name, "/"))
-	cpu, memory := figures(t, map[string]backends.Usage{t.ExecID: u})
+	cpu, memory := figures(a, t, map[string]backends.Usage{t.ExecID: u})
 	text.Line("", cmp.Or(a.Node, "no node yet"), cpu+" Mhz", memory)
+	if a.Status == "unknown" {
+		text.Line("", "Disconnected", humanize.Time(a.Modified), "the node has lost its connection to Nomad; the task may still be running")
+	}
 	if restart.Mode != "" {
-		text.Line("", "Restarts", fmt.Sprintf("%d so far", t.Restarts), restartsLeft(t, restart))
+		text.Line("", "Restarts", fmt.Sprintf("%d so far", t.Restarts), restartsLeft(a, t, restart))
 	}
 	if exit, ok := lastExit(t); ok {
 		text.Line("", "Last Exit", humanize.Time(exit.Time), exit.Message)
@@ -166,8 +169,8 @@ func aboutTask(text *render.Notes, a backends.Allocation, t backends.Task, u bac
 
 // restartsLeft returns how often the task may still be restarted where it is. Nomad keeps the last ten events, so of a
 // policy that allows more some may be counted as left that are used.
-func restartsLeft(t backends.Task, policy backends.Restart) string {
-	if t.State == "dead" {
+func restartsLeft(a backends.Allocation, t backends.Task, policy backends.Restart) string {
+	if a.TaskState(t) == backends.StateDead {
 		return fmt.Sprintf("no more; allowed were %d in %s, then %s", policy.Attempts, policy.Interval, policy.Mode)
 	}
 	left := policy.Attempts

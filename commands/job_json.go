@@ -70,7 +70,7 @@ type (
 		ID         string        `json:"id"`
 		Group      string        `json:"group"`
 		Node       string        `json:"node" doc:"its name"`
-		Status     string        `json:"status" doc:"pending, running, complete, failed, lost or unknown"`
+		Status     string        `json:"status" doc:"pending, running, complete, failed, lost or unknown (its node is disconnected)"`
 		Desired    string        `json:"desired" doc:"run, stop or evict"`
 		Version    uint64        `json:"version" doc:"of the job"`
 		Created    time.Time     `json:"created"`
@@ -92,7 +92,9 @@ type (
 	taskOutput struct {
 		ExecID    string        `json:"exec_id"`
 		Task      string        `json:"task"`
-		State     string        `json:"state" doc:"pending, running or dead"`
+		State     string        `json:"state" doc:"pending, running, dead or unknown (it may still be running)"`
+		Started   *time.Time    `json:"started" doc:"the last start; null: it has not started"`
+		Ended     *time.Time    `json:"ended" doc:"null: it has not ended, or may still be running"`
 		Restarts  int           `json:"restarts"`
 		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured, or not asked for"`
 		Memory    *uint64       `json:"memory_bytes" doc:"likewise"`
@@ -145,7 +147,7 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 		for _, t := range a.Tasks {
 			u := usage[t.ExecID]
 			task := taskOutput{
-				ExecID: t.ExecID, Task: t.Name, State: t.State, Restarts: t.Restarts,
+				ExecID: t.ExecID, Task: t.Name, State: taskState(a, t), Started: timeOrNull(t.Started), Ended: timeOrNull(a.Ended(t)), Restarts: t.Restarts,
 				CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: taskFlags(a, t), Events: []eventOutput{},
 			}
 			for _, e := range t.Events {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
+	"nomadctld/internal/pattern"
 	"nomadctld/router"
 )
 
@@ -35,12 +35,12 @@ func (l *logFlags) bind(f *pflag.FlagSet) {
 	l.set = f
 }
 
-// query returns what the flags ask of a log and which lines are shown; a nil pattern is all. Its errors have the exit
+// query returns what the flags ask of a log and which lines are shown; a nil re is all. Its errors have the exit
 // code 2.
-func (l *logFlags) query(now time.Time) (q backends.LogQuery, pattern *regexp.Regexp, err error) {
+func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp, err error) {
 	q = backends.LogQuery{Stdout: l.stdout || !l.stderr, Stderr: l.stderr || !l.stdout, Times: l.times, Lines: -1}
 	if l.grep != "" {
-		if pattern, err = regexp.Compile(l.grep); err != nil {
+		if re, err = pattern.Compile(l.grep); err != nil {
 			return q, nil, router.Exit(2, fmt.Errorf("--grep: %w", err))
 		}
 	}
@@ -51,25 +51,29 @@ func (l *logFlags) query(now time.Time) (q backends.LogQuery, pattern *regexp.Re
 	}
 	// With a time all of what is younger is meant, unless a number is given too.
 	if l.lines != "all" && (l.since == "" || l.set.Changed("lines")) {
-		if q.Lines, err = strconv.Atoi(l.lines); err != nil || q.Lines < 0 {
-			return q, nil, router.Exit(2, fmt.Errorf("--lines takes a number or all, not %q", l.lines))
+		var ok bool
+		if q.Lines, ok = parseNumber(l.lines); !ok {
+			return q, nil, router.Exit(2, fmt.Errorf("--lines takes a number or all, not %.100q", l.lines))
 		}
 	}
-	return q, pattern, nil
+	return q, re, nil
 }
 
 var timeLayouts = []string{
 	time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
 }
 
+// maxDays is more than any log goes back.
+const maxDays = 36500
+
 // moment returns the time that text means: a time in UTC, or so long before now.
 func moment(text string, now time.Time) (time.Time, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return now.AddDate(0, 0, -int(n)), nil
+		if n, ok := parseNumber(days); ok && n <= maxDays {
+			return now.AddDate(0, 0, -n), nil
 		}
 	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+	if d, ok := parseDuration(text); ok {
 		return now.Add(-d), nil
 	}
 	for _, layout := range timeLayouts {
@@ -77,7 +81,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time: write 10m, 2h, 3d, or 2026-11-22 14:05", text)
+	return time.Time{}, fmt.Errorf("%.100q is no time: write 10m, 2h, 3d, or 2026-11-22 14:05", text)
 }
 
 // explainLog says what to do about an error of a log.

@@ -78,6 +78,9 @@ func (l logTask) before(job backends.Job) (found logTask, ok bool) {
 // end says how a task has finished: when Nomad saw it and the exit code, as far as it tells.
 func (l logTask) end() string {
 	text := "has finished"
+	if l.Status == "lost" {
+		return "was lost: its node is down"
+	}
 	if !l.task.Finished.IsZero() {
 		text += " at " + l.task.Finished.UTC().Format("2006-01-02T15:04:05Z")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"nomadctld/backends"
 	"nomadctld/router"
 )
 
@@ -41,6 +42,9 @@ On a terminal (ssh -t) colours in a log are shown, and whatever else could act o
 	}
 }
 
+// Follows implements router.Follower: lines are passed on as they are read.
+func (l *logs) Follows() bool { return true }
+
 func (l *logs) Run(ctx context.Context, req *router.Request) error {
 	if l.follow {
 		if l.previous {
@@ -69,7 +73,7 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 		if req.Task == nil {
 			log = printer.task(t.prefix(look(req)))
 		}
-		if t.task.State == "dead" {
+		if t.TaskState(t.task) == backends.StateDead {
 			log.note("%s %s", t.name(), t.end())
 		}
 		err := req.RuntimeOf(t.Allocation, t.task.Name).Log(ctx, q, log.print)

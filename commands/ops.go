@@ -274,7 +274,7 @@ func stoppedIndex(ctx context.Context, req *router.Request, job backends.Job, k 
 
 // identity is what tells versions of jobs, and jobs of one name, apart.
 type identity struct {
-	Stop                                 bool
+	Stop, Stable                         bool
 	Version, JobModifyIndex, CreateIndex uint64
 }
 

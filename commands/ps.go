@@ -47,7 +47,13 @@ it, oldest first:
   NR  the task will not restart      KV  the task was killed because of Vault
   U   the allocation is unhealthy
 
-Running, pending and failed allocations are listed. - is a figure that is not measured or did not come in time.`,
+  lost      Nomad gave the allocation up, because its node is down
+  complete  the allocation has ended, and did not fail
+  unknown   the node is disconnected: the task may still be running
+
+Running, pending, failed and unknown allocations are listed; --all adds complete and lost ones. Uptime is the time since a
+running task started; a task that does not run shows when it ended, or when its node was last seen. - is a figure that is
+not measured or did not come in time.`,
 		Flags: func(f *pflag.FlagSet) {
 			p.watch.bind(f)
 			f.BoolVarP(&p.all, "all", "a", false, "list finished allocations too")
@@ -111,8 +117,8 @@ func psTable(jobs []backends.Job, usage map[string]backends.Usage) *render.Table
 		table.Row("", name, "", "", "", "", strings.Join(slices.Concat(where[i], placement(job)), "; "))
 		for _, a := range job.Allocations {
 			for _, task := range a.Tasks {
-				cpu, memory := figures(task, usage)
-				table.Row(task.ExecID, task.Name, a.Node, humanize.Time(since(a, task)), cpu, memory, strings.Join(taskFlags(a, task), ","))
+				cpu, memory := figures(a, task, usage)
+				table.Row(task.ExecID, task.Name, a.Node, uptime(a, task), cpu, memory, strings.Join(taskFlags(a, task), ","))
 			}
 			if len(a.Tasks) == 0 { // its node has not begun yet, so the tasks have no names
 				table.Row("", a.Group, a.Node, humanize.Time(a.Modified), "-", "-", strings.Join(taskFlags(a, backends.Task{}), ","))
@@ -126,9 +132,9 @@ func psColor(column int, text string) render.Color {
 	switch {
 	case column == 1 && strings.HasSuffix(text, " OK"):
 		return render.Good
-	case column == 1 && strings.HasSuffix(text, " FAIL"), column == 6 && (strings.HasPrefix(text, "F") || strings.Contains(text, "O")):
+	case column == 1 && strings.HasSuffix(text, " FAIL"), column == 6 && (strings.HasPrefix(text, "F") || strings.HasPrefix(text, "lost") || strings.Contains(text, "O")):
 		return render.Bad
-	case column == 6:
+	case column == 6 && text != "complete":
 		return render.Odd
 	}
 	return ""
@@ -165,18 +171,36 @@ func placement(job backends.Job) []string {
 	return all
 }
 
-// since returns the time from which a task's age counts: its start while it runs, else the last change.
+// since returns the time from which a task's age counts: the start of a running task, the end of one that has ended, else the
+// last change.
 func since(a backends.Allocation, t backends.Task) time.Time {
-	if t.State == "running" && !t.Started.IsZero() {
+	switch ended := a.Ended(t); {
+	case a.Runs(t) && !t.Started.IsZero():
 		return t.Started
+	case !ended.IsZero():
+		return ended
 	}
 	return a.Modified
 }
 
+// uptime returns how long a running task runs, in words. Of another that has run it says so: what has ended is not up, and
+// what may still be running on a disconnected node is not known to be.
+func uptime(a backends.Allocation, t backends.Task) string {
+	age := humanize.Time(since(a, t))
+	switch {
+	case t.Started.IsZero():
+	case a.TaskState(t) == backends.StateDead:
+		return "ended " + age
+	case a.TaskState(t) == backends.StateUnknown:
+		return "last seen " + age
+	}
+	return age
+}
+
 // figures returns CPU and memory as the table shows them. A task that does not run uses nothing, and is not
-// asked.
-func figures(t backends.Task, usage map[string]backends.Usage) (cpu, memory string) {
-	if t.State != "running" {
+// asked; what one on a disconnected node uses is not known.
+func figures(a backends.Allocation, t backends.Task, usage map[string]backends.Usage) (cpu, memory string) {
+	if !a.MayRun(t) {
 		return "0", "0 B(0 B)"
 	}
 	u, ok := usage[t.ExecID]

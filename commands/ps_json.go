@@ -22,19 +22,21 @@ type (
 		Tasks      []psTask `json:"tasks" doc:"by group, index, age of the allocation, name"`
 	}
 	psTask struct {
-		ExecID     string    `json:"exec_id" doc:"empty while the allocation's node has not begun"`
-		Allocation string    `json:"allocation" doc:"its ID"`
-		Group      string    `json:"group"`
-		Task       string    `json:"task"`
-		Node       string    `json:"node" doc:"its name"`
-		Status     string    `json:"status" doc:"the allocation's: pending, running, complete, failed, lost or unknown"`
-		State      string    `json:"state" doc:"the task's: pending, running or dead"`
-		Since      time.Time `json:"since" doc:"start of a running task, last change of another; RFC 3339, UTC"`
-		Restarts   int       `json:"restarts"`
-		CPU        *float64  `json:"cpu_mhz" doc:"null: not measured"`
-		Memory     *uint64   `json:"memory_bytes" doc:"null: not measured"`
-		MemoryMax  *uint64   `json:"memory_max_bytes" doc:"the peak; null: not measured"`
-		Flags      []string  `json:"flags" doc:"as in Extra"`
+		ExecID     string     `json:"exec_id" doc:"empty while the allocation's node has not begun"`
+		Allocation string     `json:"allocation" doc:"its ID"`
+		Group      string     `json:"group"`
+		Task       string     `json:"task"`
+		Node       string     `json:"node" doc:"its name"`
+		Status     string     `json:"status" doc:"the allocation's: pending, running, complete, failed, lost or unknown (its node is disconnected)"`
+		State      string     `json:"state" doc:"the task's: pending, running, dead or unknown (it may still be running); the tasks of a lost allocation are dead"`
+		Since      time.Time  `json:"since" doc:"start of a running task, end of a dead one, last change of another; RFC 3339, UTC"`
+		Started    *time.Time `json:"started" doc:"the last start; null: it has not started"`
+		Ended      *time.Time `json:"ended" doc:"null: it has not ended, or may still be running"`
+		Restarts   int        `json:"restarts"`
+		CPU        *float64   `json:"cpu_mhz" doc:"null: not measured"`
+		Memory     *uint64    `json:"memory_bytes" doc:"null: not measured"`
+		MemoryMax  *uint64    `json:"memory_max_bytes" doc:"the peak; null: not measured"`
+		Flags      []string   `json:"flags" doc:"as in Extra"`
 	}
 )
 
@@ -48,13 +50,14 @@ func psJSON(jobs []backends.Job, usage map[string]backends.Usage) psOutput {
 		for _, a := range job.Allocations {
 			tasks := a.Tasks
 			if len(tasks) == 0 {
-				tasks = []backends.Task{{State: taskless(a)}}
+				tasks = []backends.Task{{}}
 			}
 			for _, task := range tasks {
 				u := usage[task.ExecID]
 				j.Tasks = append(j.Tasks, psTask{
 					ExecID: task.ExecID, Allocation: a.ID, Group: a.Group, Task: task.Name, Node: a.Node,
-					Status: a.Status, State: task.State, Since: since(a, task).UTC(), Restarts: task.Restarts,
+					Status: a.Status, State: taskState(a, task), Since: since(a, task).UTC(), Restarts: task.Restarts,
+					Started: timeOrNull(task.Started), Ended: timeOrNull(a.Ended(task)),
 					CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: taskFlags(a, task),
 				})
 			}
@@ -64,11 +67,23 @@ func psJSON(jobs []backends.Job, usage map[string]backends.Usage) psOutput {
 	return out
 }
 
-// taskless returns the state of the tasks of an allocation that has none to tell of: its node has not begun, or it
-// ended before that.
-func taskless(a backends.Allocation) string {
-	if a.Finished() || a.Status == "failed" {
-		return "dead"
+// taskState returns the state of a task; also of the tasks of an allocation that has none to tell of, because its node has
+// not begun, or it ended before that.
+func taskState(a backends.Allocation, t backends.Task) string {
+	switch state := a.TaskState(t); {
+	case state != "":
+		return state
+	case a.Terminal():
+		return backends.StateDead
 	}
 	return "pending"
+}
+
+// timeOrNull returns nil for a time that is not known.
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
 }

@@ -81,7 +81,7 @@ func TestFiguresThatAreMissingAreNotZero(t *testing.T) {
 		{"none", "running", "-", "-"},
 		{"none", "dead", "0", "0 B(0 B)"},
 	} {
-		if cpu, memory := figures(backends.Task{ExecID: tc.id, State: tc.state}, usage); cpu != tc.cpu || memory != tc.memory {
+		if cpu, memory := figures(backends.Allocation{Status: "running"}, backends.Task{ExecID: tc.id, State: tc.state}, usage); cpu != tc.cpu || memory != tc.memory {
 			t.Errorf("%s %s: got %s and %s, want %s and %s", tc.state, tc.id, cpu, memory, tc.cpu, tc.memory)
 		}
 	}

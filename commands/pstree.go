@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/pflag"
@@ -31,8 +32,9 @@ func (p *pstree) Spec() router.Spec {
 		Terminal: true,
 		JSON:     psOutput{},
 		Long: `
-FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?. A task shows its exec ID, name, age and
-the most memory it has used.`,
+FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?. A task shows its exec ID, name, age, the
+most memory it has used and, unless it runs, its state: pending, failed, or unknown, which may still be running on a
+disconnected node.`,
 		Flags: func(f *pflag.FlagSet) {
 			p.watch.bind(f)
 			f.BoolVar(&p.json, "json", false, "write JSON for scripts, as ps --json")
@@ -61,6 +63,19 @@ func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) e
 	return cmp.Or(jobTree(jobs, usage).Write(out, look(req)), err)
 }
 
+// notRunning returns the state of a task that does not run: that of its allocation, unless only the task has ended. It is
+// empty for one that runs.
+func notRunning(a backends.Allocation, t backends.Task) string {
+	switch state := a.TaskState(t); {
+	case state == backends.StateRunning:
+		return ""
+	case a.Terminal():
+		return a.Status
+	default:
+		return state
+	}
+}
+
 func jobTree(jobs []backends.Job, usage map[string]backends.Usage) *render.Tree {
 	root := &render.Tree{Text: "."}
 	for _, job := range jobs {
@@ -78,7 +93,10 @@ func jobTree(jobs []backends.Job, usage map[string]backends.Usage) *render.Tree 
 				if u := usage[task.ExecID]; u.MemoryMax != nil {
 					memory = humanize.IBytes(*u.MemoryMax)
 				}
-				groups[a.Group].Add(fmt.Sprintf("[%s]  %s (%s) %s", task.ExecID, task.Name, humanize.Time(since(a, task)), memory))
+				groups[a.Group].Add(strings.TrimSpace(fmt.Sprintf("[%s]  %s (%s) %s %s", task.ExecID, task.Name, uptime(a, task), memory, notRunning(a, task))))
+			}
+			if len(a.Tasks) == 0 { // its node has not begun yet, so the tasks have no names
+				groups[a.Group].Add(fmt.Sprintf("allocation %s (%s) %s", short(a.ID), humanize.Time(a.Modified), a.Status))
 			}
 		}
 	}

@@ -19,9 +19,11 @@ func (raw) Spec() router.Spec {
 		Set:      router.Admin,
 		Terminal: true,
 		Program:  true,
+		Hide:     router.HideRaw,
 		Long: `
 TIER is the name of a tier, or all (alles) for the tier in which jobs are named as the one that the command is about. The
-gateway's token of that tier is in the binary's environment: what raw can do is not confined to your prefixes.
+gateway adds the token of that tier to the binary's requests: what raw can do is not confined to your prefixes. Requests go to
+the tier's own address alone, and redirects are not followed.
 
 Commands that could reach the gateway's host, another cluster or the token are refused, as are flags for addresses,
 tokens and certificates. Jobs are read from standard input, in JSON: raw TIER job run -json -.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -39,19 +38,24 @@ are restarted where they are, in one allocation after the other or in batches; t
 one before run and their service checks pass. At the first batch that does not come up it stops, and says what is restarted
 and what is not.
 
+Allocations that have failed are replaced at once, before the others are restarted, whatever Nomad makes them wait for. So
+is a stopped allocation of a system job, named by its ID. If the reschedule block of their group allows no attempt, Nomad
+does not replace them: the job is then registered with one attempt, and again as it was when they are replaced. Allocations
+that are missing although Nomad has nothing left to do are placed.
+
 If you leave, the running batch is finished and the restart stops there. With --background it goes on; ops shows it.
 
 --full stops the whole job and registers it again as it was. What it was is written to a file first, and it is registered
 again until Nomad takes it; if that does not succeed, the definition is printed, with the command that brings it back.`,
 		Flags: func(f *pflag.FlagSet) {
 			f.StringVarP(&r.batch, "batch", "b", "1", "restart so many allocations at a time: `N` or N%")
-			f.DurationVar(&r.wait, "wait", 0, "pause so long between batches")
-			f.DurationVar(&r.timeout, "timeout", 5*time.Minute, "how long a batch may take to come up")
+			duration(f, &r.wait, "wait", 0, "pause so long between batches")
+			duration(f, &r.timeout, "timeout", 5*time.Minute, "how long a batch may take to come up")
 			f.BoolVar(&r.ignoreChecks, "ignore-checks", false, "do not wait for service checks: for a restart that they fail before and after")
 			f.BoolVar(&r.reschedule, "reschedule", false, "stop the allocations instead, so that Nomad replaces them")
 			f.BoolVar(&r.full, "full", false, "stop the job and register it again")
 			f.BoolVar(&r.background, "background", false, "write the operation's ID and go on without you")
-			f.BoolVarP(&r.yes, "yes", "y", false, "do not ask before --full, where several allocations are hit")
+			f.BoolVarP(&r.yes, "yes", "y", false, "do not ask before --full, where several allocations are hit, or before the job is registered to replace failed ones")
 		},
 	}
 }
@@ -75,6 +79,13 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	}
 	work := func(ctx context.Context, w router.Work) error { return r.restartFull(ctx, w, job) }
 	if r.full {
+		warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 2) // the stop is a version too
+		if err != nil {
+			return err
+		}
+		if err := warned(ctx, req, r.yes, warning); err != nil {
+			return err
+		}
 		if hit := live(job, ""); len(hit) > 1 {
 			if err := confirm(ctx, req, r.yes, "Stop and start %s in tier %s: %s?", job.ID, job.Tier, counted(len(hit), "running allocation")); err != nil {
 				return err
@@ -82,14 +93,31 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 		}
 	} else {
 		targets := r.targets(req, job)
-		if len(targets) == 0 {
+		failed, given := failedOf(job, r.named(req))
+		missing := gaps(job, req.Part.Group)
+		if req.Allocation != nil || req.Part.Task != "" {
+			missing = nil
+		}
+		if len(targets)+len(failed)+len(given)+len(missing) == 0 {
 			return fmt.Errorf("nothing of %s runs (see: status %s)", req.Args[0], job.ID)
+		}
+		if len(given) > 0 {
+			warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 2)
+			if err != nil {
+				return err
+			}
+			if err := warned(ctx, req, r.yes, warning); err != nil {
+				return err
+			}
+			if err := confirm(ctx, req, r.yes, "Nomad may not replace %s of %s. Allow it once, and then register the job as it was (2 versions)?", endedText(given), job.ID); err != nil {
+				return err
+			}
 		}
 		size, err := batchSize(r.batch, len(targets))
 		if err != nil {
 			return router.Exit(2, fmt.Errorf("restart: %w", err))
 		}
-		work = (&rolling{job: job, targets: targets, size: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule, ignoreChecks: r.ignoreChecks}).run
+		work = (&rolling{job: job, targets: targets, size: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule, ignoreChecks: r.ignoreChecks, failed: failed, given: given, gaps: missing}).run
 	}
 	op, err := req.Begin(ctx, work)
 	if err != nil {
@@ -136,14 +164,24 @@ func restartable(job backends.JobDetail) error {
 // batchSize returns how many allocations of all are a batch: at least one.
 func batchSize(text string, all int) (int, error) {
 	number, percent := strings.CutSuffix(text, "%")
-	n, err := strconv.Atoi(number)
+	n, ok := parseNumber(number)
 	switch {
-	case err != nil || n < 1 || percent && n > 100:
+	case !ok || n < 1 || percent && n > 100:
 		return 0, fmt.Errorf("--batch takes a number above 0, or a percentage such as 25%%, not %q", text)
 	case percent:
 		return max(1, all*n/100), nil
 	}
 	return n, nil
+}
+
+// named reports whether an allocation is among those that the command is about, as a whole.
+func (r *restart) named(req *router.Request) func(backends.Allocation) bool {
+	return func(a backends.Allocation) bool {
+		if req.Allocation != nil {
+			return a.ID == req.Allocation.ID
+		}
+		return a.Status == "failed" && (req.Part.Group == "" || a.Group == req.Part.Group)
+	}
 }
 
 // target is what is to be restarted of one allocation.
@@ -161,7 +199,7 @@ func (r *restart) targets(req *router.Request, job backends.JobDetail) (all []ta
 		if a.Desired != "run" || a.Status != "running" || req.Allocation != nil && a.ID != req.Allocation.ID {
 			continue
 		}
-		if task == "" || slices.ContainsFunc(a.Tasks, func(t backends.Task) bool { return t.Name == task && t.State == "running" }) {
+		if task == "" || slices.ContainsFunc(a.Tasks, func(t backends.Task) bool { return t.Name == task && a.Runs(t) }) {
 			all = append(all, target{a, task})
 		}
 	}

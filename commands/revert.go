@@ -2,19 +2,24 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/ops"
 	"nomadctld/router"
 )
 
 func init() { router.Register(func() router.Command { return new(revert) }) }
 
-type revert struct{ settle }
+type revert struct {
+	settle
+	keepCounts, yes bool
+}
 
 func (r *revert) Spec() router.Spec {
 	return router.Spec{
@@ -25,9 +30,20 @@ func (r *revert) Spec() router.Spec {
 		Set:      router.Operate,
 		Terminal: true,
 		Long: `
-Without VERSION it is the newest stable one before the current one, or, if none is known to be stable, the one before
-(see: history JOB). It becomes the newest version, and is waited for until it runs.`,
-		Flags: func(f *pflag.FlagSet) { r.settle.bind(f) },
+Without VERSION the job goes back to its last release: the newest stable version that runs something else than the current
+one (see: history JOB). Versions that differ only in counts are the same release. The version becomes the newest one, and
+the command waits until it runs.
+
+If the version has other counts or another scaling block, the command shows them and, on a terminal, asks what to do.
+Without a terminal it keeps the current counts. --keep-counts and --yes choose without asking.
+
+If Nomad has deleted the last release because of restart --full, stop, start or scale, the gateway uses the definition that
+it saved.`,
+		Flags: func(f *pflag.FlagSet) {
+			r.settle.bind(f)
+			f.BoolVar(&r.keepCounts, "keep-counts", false, "keep the current counts of all groups")
+			f.BoolVarP(&r.yes, "yes", "y", false, "take the counts and the scaling of the version, and do not ask")
+		},
 	}
 }
 
@@ -35,21 +51,49 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	if err := r.settle.check(); err != nil {
 		return err
 	}
+	if r.keepCounts && r.yes {
+		return router.Exit(2, errors.New("revert: --keep-counts and --yes exclude each other"))
+	}
 	job, err := current(ctx, req)
 	if err != nil {
+		return err
+	}
+	if err := req.Held(); err != nil { // what has stopped it starts it again
 		return err
 	}
 	versions, err := req.Cluster.Versions(ctx, job.Job)
 	if err != nil {
 		return ofJob(job.Job, err)
 	}
-	version, err := revertTo(job, versions, req.Args[1:])
+	now, err := currentVersion(job, versions)
 	if err != nil {
 		return err
 	}
-	outcome, err := req.Operations.Revert(ctx, job.Job, version)
+	then, saved, err := r.target(job, now, versions, req)
 	if err != nil {
+		return err
+	}
+	keep, err := r.counts(ctx, req, now, then)
+	if err != nil {
+		return err
+	}
+	var outcome backends.Outcome
+	if keep || saved {
+		definition := then.Definition
+		if keep {
+			if definition, err = withCountsOf(now, then); err != nil {
+				return fmt.Errorf("%s: %w", job.ID, err)
+			}
+		}
+		outcome, err = req.Operations.Register(ctx, job.Job, definition, job.Index)
+	} else {
+		outcome, err = req.Operations.Revert(ctx, job.Job, then.Number)
+	}
+	switch {
+	case err != nil:
 		return ofJob(job.Job, err)
+	case outcome.Index == job.Index:
+		return fmt.Errorf("Nomad changed nothing: to it, version %d of %s is what the job is now", then.Number, job.ID)
 	}
 	warn(req, outcome)
 	if r.detach {
@@ -58,31 +102,126 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	if err := r.up(ctx, req, job.Job, "", outcome); err != nil {
 		return err
 	}
-	return finished(req, "reverted %s from version %d to what it was in version %d%s", job.ID, job.Version, version, evaluation(outcome))
+	from := ""
+	if saved {
+		from = ", as the gateway saved it"
+	}
+	return finished(req, "reverted %s from version %d to what it was in version %d%s%s", job.ID, job.Version, then.Number, from, evaluation(outcome))
 }
 
-// revertTo returns the version that is meant; versions are newest first.
-func revertTo(job backends.JobDetail, versions []backends.Version, args []string) (uint64, error) {
-	earlier := slices.DeleteFunc(slices.Clone(versions), func(v backends.Version) bool { return v.Number >= job.Version || v.Stopped })
-	if len(args) == 0 {
-		if i := slices.IndexFunc(earlier, func(v backends.Version) bool { return v.Stable }); i >= 0 {
-			return earlier[i].Number, nil
-		}
-		if len(earlier) > 0 {
-			return earlier[0].Number, nil
-		}
-		return 0, fmt.Errorf("Nomad keeps no version of %s before %d", job.ID, job.Version)
+// target returns the version to go back to, and whether only the gateway has it.
+func (r *revert) target(job backends.JobDetail, now backends.Version, versions []backends.Version, req *router.Request) (backends.Version, bool, error) {
+	saved, isSaved := savedRelease(req, now)
+	if len(req.Args) > 1 {
+		return namedVersion(job, now, versions, saved, isSaved, req.Args[1])
 	}
-	version, err := strconv.ParseUint(args[0], 10, 64)
+	if job.Stopped {
+		return now, false, fmt.Errorf("%s is stopped: start %s brings it back, revert %s VERSION an earlier version (see: history %s)", job.ID, job.ID, job.ID, job.ID)
+	}
+	all := earlierReleases(now, versions)
+	deleted := isSaved && saved.Release.ID != now.Release.ID && !slices.ContainsFunc(all, func(v backends.Version) bool { return v.Release.ID == saved.Release.ID })
+	if deleted {
+		all = append(all, saved)
+	}
+	then, ok := lastRelease(all)
+	switch stable := job.Type == "service" || slices.ContainsFunc(versions, func(v backends.Version) bool { return v.Stable }); {
+	case !ok && !slices.ContainsFunc(versions, func(v backends.Version) bool { return v.Number < now.Number }):
+		return now, false, fmt.Errorf("Nomad keeps no version of %s before %d", job.ID, now.Number)
+	case !ok:
+		return now, false, fmt.Errorf("no earlier version of %s runs something else than version %d does (see: history %s)", job.ID, now.Number, job.ID)
+	case stable && !then.Stable:
+		return now, false, fmt.Errorf("no stable version of %s runs something else than version %d does; go to one that is not known to be stable with: revert %s %d (see: history %s)", job.ID, now.Number, job.ID, then.Number, job.ID)
+	}
+	return then, deleted && then.Release.ID == saved.Release.ID, nil
+}
+
+// savedRelease returns the release that the gateway has saved of the job.
+func savedRelease(req *router.Request, now backends.Version) (backends.Version, bool) {
+	k, ok := req.Saved().Get(ops.Released)
+	if !ok || k.Of != now.Created {
+		return backends.Version{}, false
+	}
+	is, err := identify(k.Definition)
+	if err != nil {
+		return backends.Version{}, false
+	}
+	release, err := backends.ReleaseOf(k.Definition)
+	return backends.Version{Number: k.Version, Stable: is.Stable, Created: is.CreateIndex, Release: release, Definition: k.Definition}, err == nil
+}
+
+// namedVersion returns the version with a number, and whether only the gateway has it.
+func namedVersion(job backends.JobDetail, now backends.Version, versions []backends.Version, saved backends.Version, isSaved bool, number string) (backends.Version, bool, error) {
+	n, ok := parseNumber(number)
+	version := uint64(n)
+	if !ok {
+		return now, false, router.Exit(2, fmt.Errorf("revert: VERSION is a number, not %q (see: history %s)", number, job.ID))
+	}
+	if version == job.Version {
+		return now, false, fmt.Errorf("%s is at version %d", job.ID, version)
+	}
+	var then backends.Version
+	deleted := false
+	switch i := slices.IndexFunc(versions, func(v backends.Version) bool { return v.Number == version }); {
+	case i >= 0:
+		then = versions[i]
+	case isSaved && saved.Number == version:
+		then, deleted = saved, true
+	default:
+		return now, false, fmt.Errorf("Nomad keeps no version %d of %s (see: history %s)", version, job.ID, job.ID)
+	}
 	switch {
-	case err != nil:
-		return 0, router.Exit(2, fmt.Errorf("revert: VERSION is a number, not %q (see: history %s)", args[0], job.ID))
-	case version == job.Version:
-		return 0, fmt.Errorf("%s is at version %d", job.ID, version)
-	case !slices.ContainsFunc(versions, func(v backends.Version) bool { return v.Number == version }):
-		return 0, fmt.Errorf("Nomad keeps no version %d of %s (see: history %s)", version, job.ID, job.ID)
-	case !slices.ContainsFunc(earlier, func(v backends.Version) bool { return v.Number == version }):
-		return 0, fmt.Errorf("version %d of %s is the stopping of it (see: history %s)", version, job.ID, job.ID)
+	case then.Stopped:
+		return now, false, fmt.Errorf("version %d of %s is the stopping of it (see: history %s)", version, job.ID, job.ID)
+	case then.Release.Same(now.Release) && job.Stopped:
+		return now, false, fmt.Errorf("%s is stopped, and version %d is what it was then: start %s brings it back", job.ID, version, job.ID)
+	case then.Release.Same(now.Release):
+		return now, false, fmt.Errorf("version %d of %s is the same as version %d, which is the current one: there is nothing to revert (see: history %s)", version, job.ID, now.Number, job.ID)
 	}
-	return version, nil
+	return then, deleted, nil
+}
+
+// counts decides whether the current counts are kept. It asks on a terminal.
+func (r *revert) counts(ctx context.Context, req *router.Request, now, then backends.Version) (keep bool, err error) {
+	counts, scaling := countChanges(now.Release, then.Release)
+	onlyCounts := then.Release.ID == now.Release.ID
+	text := changesText(counts, scaling)
+	switch {
+	case text == "" || r.yes:
+		if r.yes {
+			req.Event.Confirmed = "unasked"
+		}
+		return false, nil
+	case onlyCounts && (r.keepCounts || req.Terminal == nil):
+		return false, fmt.Errorf("version %d of %s differs from the current one only in its counts (%s): take them with --yes", then.Number, req.Job.ID, strings.Join(counts, ", "))
+	case r.keepCounts || req.Terminal == nil:
+		if len(counts) > 0 {
+			newReport(req).say("keeping the current counts; version %d has others (%s)", then.Number, strings.Join(counts, ", "))
+		}
+		if len(scaling) > 0 {
+			newReport(req).say("version %d changes the scaling too: %s", then.Number, strings.Join(scaling, ", "))
+		}
+		return len(counts) > 0, nil
+	}
+	newReport(req).say("version %d of %s also changes %s", then.Number, req.Job.ID, text)
+	if onlyCounts || len(counts) == 0 {
+		return false, confirm(ctx, req, false, "Revert %s in tier %s to version %d?", req.Job.ID, req.Job.Tier, then.Number)
+	}
+	key, err := choose(ctx, req, "yk", "Revert %s in tier %s: (y)es, with these counts, (k)eep the current counts, or (N)o? [y/k/N] ", req.Job.ID, req.Job.Tier)
+	return key == 'k', err
+}
+
+// withCountsOf returns the definition of a version with the counts of the current one.
+func withCountsOf(now, then backends.Version) ([]byte, error) {
+	counts := map[string]int{}
+	for _, g := range then.Release.Groups {
+		is, ok := now.Release.Group(g.Name)
+		if !ok {
+			continue
+		}
+		if s := g.Range; s != nil && (is.Count < s.Min || is.Count > s.Max) {
+			return nil, fmt.Errorf("version %d allows %d to %d of group %s, and the current count is %d: take the counts of that version with --yes, or scale first", then.Number, s.Min, s.Max, g.Name, is.Count)
+		}
+		counts[g.Name] = is.Count
+	}
+	return backends.WithCounts(then.Definition, counts)
 }

@@ -23,6 +23,10 @@ type rolling struct {
 	replace       bool // by other allocations
 	ignoreChecks  bool // do not wait for what services say of themselves
 
+	failed []backends.Allocation // to be replaced before anything is restarted
+	given  []backends.Allocation // likewise, of groups in which Nomad may replace none
+	gaps   map[string]int        // by group: allocations that are missing, and that Nomad does nothing about
+
 	done  []target // that came up again
 	begun []target // that were told to restart, of the batch at hand
 
@@ -37,6 +41,15 @@ const (
 )
 
 func (r *rolling) run(ctx context.Context, w router.Work) error {
+	if err := r.reschedule(ctx, w); err != nil {
+		return err
+	}
+	if err := r.fill(ctx, w); err != nil {
+		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.job.ID, err)
+	}
+	if len(r.targets) == 0 {
+		return nil
+	}
 	w.Note("restarting %s of %s, %d at a time", counted(len(r.targets), "allocation"), r.job.ID, min(r.size, len(r.targets)))
 	for batch := range slices.Chunk(r.targets, r.size) {
 		r.begun = nil
@@ -250,7 +263,7 @@ func (r *rolling) missing(now backends.JobDetail, t target, checks map[string][]
 		return "is pending", nil
 	case a.Status == "unknown":
 		return "is on a node that Nomad does not hear of", nil
-	case a.Finished() || a.Desired != "run":
+	case a.Terminal() || a.Desired != "run":
 		return "", fmt.Errorf("allocation %s was stopped by somebody else, it is %s", short(a.ID), a.Status)
 	case a.Healthy != nil && !*a.Healthy && r.replace:
 		return "", fmt.Errorf("allocation %s is unhealthy (see: info %s)", short(a.ID), short(a.ID))
@@ -280,7 +293,7 @@ func (r *rolling) missing(now backends.JobDetail, t target, checks map[string][]
 func (r *rolling) tasks(a backends.Allocation, t target) (why string, started time.Time, err error) {
 	for _, task := range a.Tasks {
 		before := t.before(task.Name)
-		told := before != nil && before.State == "running" && (r.replace || t.task == "" || t.task == task.Name)
+		told := before != nil && t.Runs(*before) && (r.replace || t.task == "" || t.task == task.Name)
 		switch {
 		case task.Failed:
 			return "", started, fmt.Errorf("task %s of allocation %s has failed (see: logs %s)", task.Name, short(a.ID), task.ExecID)

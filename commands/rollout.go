@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +15,8 @@ import (
 // number wanted. A deployment is one of the whole job.
 func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, group string, order backends.Outcome, progress teller) error {
 	var idle time.Time // since when Nomad does nothing about what is missing
-	return watchJob(ctx, cluster, job, progress, func(now backends.JobDetail) (bool, error) {
+	var unplaced string
+	err := watchJob(ctx, cluster, job, progress, func(now backends.JobDetail) (bool, error) {
 		switch {
 		case now.Index < order.Index || !evaluated(now, order.Evaluation):
 			return false, nil // a server that is behind, or nothing decided yet
@@ -26,11 +28,15 @@ func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, 
 		if d := now.Rollout; group != "" && (d == nil || d.Version != now.Version) {
 			now = part(now, group)
 		}
-		if len(now.Unplaced) > 0 {
-			progress("no place for %s", unplacedText(now.Unplaced))
+		if unplaced = unplacedText(now.Unplaced); unplaced != "" {
+			progress("no place for %s", unplaced)
 		}
 		if d := now.Rollout; d != nil && d.Version == now.Version {
-			return deployed(now, *d, progress)
+			done, err := deployed(now, *d, progress)
+			if done && err == nil {
+				err = givenUp(now, group)
+			}
+			return done, err
 		}
 		want, have, surplus := wanted(now)
 		if have < want && len(now.Unplaced) == 0 {
@@ -49,6 +55,25 @@ func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, 
 		}
 		return have >= want && surplus == 0, failedSince(now)
 	})
+	if unplaced != "" && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%w: no place for %s", err, unplaced)
+	}
+	return err
+}
+
+// givenUp returns an error for allocations that have failed and that Nomad does not replace. A deployment does not count
+// them: it may succeed without.
+func givenUp(job backends.JobDetail, group string) error {
+	if slices.ContainsFunc(job.Evaluations, func(e backends.Evaluation) bool { return e.Status == "pending" }) {
+		return nil // that may be about it
+	}
+	failed, given := failedOf(job, func(a backends.Allocation) bool {
+		return a.Status == "failed" && !a.Awaited && (group == "" || a.Group == group)
+	})
+	if all := append(failed, given...); len(all) > 0 {
+		return fmt.Errorf("Nomad does not replace %s: %s (see: info %s; replace: restart %s)", counted(len(all), "failed allocation"), places(all), job.ID, short(all[0].ID))
+	}
+	return nil
 }
 
 // part returns a job with nothing but one of its groups.

@@ -41,8 +41,15 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 		return fmt.Errorf("%s is not periodic: it is a %s job that is %s", job.ID, job.Type, job.Status)
 	case job.Stopped:
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
-	case job.Schedule.NoOverlap && !r.force && job.Children != nil && job.Children.Running+job.Children.Pending > 0:
-		return fmt.Errorf("an earlier launch of %s still runs, and it prohibits overlap (see: ps %s); --force launches it all the same", job.ID, job.ID)
+	}
+	if job.Schedule.NoOverlap && !r.force {
+		children, err := runningChildren(ctx, req, job)
+		switch {
+		case err != nil:
+			return err
+		case len(children) > 0:
+			return fmt.Errorf("an earlier launch of %s still runs, and it prohibits overlap (see: ps %s); --force launches it all the same", job.ID, job.ID)
+		}
 	}
 	outcome, err := req.Operations.Force(ctx, job.Job)
 	if err != nil {

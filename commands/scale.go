@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/spf13/pflag"
 
@@ -14,20 +13,28 @@ import (
 
 func init() { router.Register(func() router.Command { return new(scale) }) }
 
-type scale struct{ settle }
+type scale struct {
+	settle
+	yes bool
+}
 
 func (s *scale) Spec() router.Spec {
 	return router.Spec{
 		Name:     "scale",
 		Args:     "PART COUNT",
+		Signed:   true,
 		Short:    "Set how many allocations a group has",
 		Target:   router.TargetPart,
 		Set:      router.Operate,
 		Terminal: true,
 		Long: `
-PART is JOB/GROUP, or JOB where that has one group. COUNT has to be within what the group's scaling block in the job
-allows, if there is one. It waits until as many run.`,
-		Flags: func(f *pflag.FlagSet) { s.settle.bind(f) },
+PART is JOB/GROUP, or JOB where that has one group. COUNT is the new count. With a sign it is relative: +1 means one more, -1
+one fewer. It has to be within what the group's scaling block in the job allows, if there is one. The command prints the old
+and the new count, and waits until as many run.`,
+		Flags: func(f *pflag.FlagSet) {
+			s.settle.bind(f)
+			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask if an earlier release would be lost")
+		},
 	}
 }
 
@@ -35,8 +42,7 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if err := s.settle.check(); err != nil {
 		return err
 	}
-	count, err := strconv.Atoi(req.Args[1])
-	if err != nil || count < 0 {
+	if _, _, ok := splitCount(req.Args[1]); !ok {
 		return router.Exit(2, fmt.Errorf("scale: COUNT is a number of allocations, not %q", req.Args[1]))
 	}
 	if req.Allocation != nil || req.Part.Task != "" {
@@ -54,11 +60,25 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := mayScale(job, group, count); err != nil {
+	if err := mayScale(job, group); err != nil {
 		return err
+	}
+	count, err := parseCount(req.Args[1], group.Count)
+	if err != nil {
+		return fmt.Errorf("%s/%s: %w", job.ID, group.Name, err)
+	}
+	if s := group.Scaling; s != nil && (count < s.Min || count > s.Max) {
+		return fmt.Errorf("the scaling block of %s/%s allows %d to %d, not %d", job.ID, group.Name, s.Min, s.Max, count)
 	}
 	if group.Count == count {
 		return already(req, "%s/%s has a count of %d already", job.ID, group.Name, count)
+	}
+	warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
+	if err != nil {
+		return err
+	}
+	if err := warned(ctx, req, s.yes, warning); err != nil {
+		return err
 	}
 	outcome, err := req.Operations.Scale(ctx, job.Job, group.Name, count)
 	if err != nil {
@@ -73,7 +93,7 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	return finished(req, "scaled %s/%s from %d to %d%s", job.ID, group.Name, group.Count, count, evaluation(outcome))
 }
 
-func mayScale(job backends.JobDetail, group *backends.Group, count int) error {
+func mayScale(job backends.JobDetail, group *backends.Group) error {
 	switch {
 	case group == nil:
 		return router.Exit(2, fmt.Errorf("scale: %s has %s; name one: %s/GROUP", job.ID, counted(len(job.Groups), "group"), job.ID))
@@ -81,8 +101,6 @@ func mayScale(job backends.JobDetail, group *backends.Group, count int) error {
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
 	case job.Type == "system" || job.Type == "sysbatch":
 		return fmt.Errorf("%s is a %s job: it has one allocation on each node that fits", job.ID, job.Type)
-	case group.Scaling != nil && (count < group.Scaling.Min || count > group.Scaling.Max):
-		return fmt.Errorf("the scaling block of %s/%s allows %d to %d, not %d", job.ID, group.Name, group.Scaling.Min, group.Scaling.Max, count)
 	}
 	return nil
 }

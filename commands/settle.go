@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -21,7 +22,7 @@ type settle struct {
 
 func (s *settle) bind(f *pflag.FlagSet) {
 	f.BoolVarP(&s.detach, "detach", "d", false, "do not wait until it is done; write the evaluation's ID")
-	f.DurationVar(&s.timeout, "timeout", 5*time.Minute, "wait so long at most")
+	duration(f, &s.timeout, "timeout", 5*time.Minute, "wait so long at most")
 }
 
 func (s *settle) check() error {
@@ -91,7 +92,8 @@ func (s *settle) within(ctx context.Context) (context.Context, context.CancelFun
 func (s *settle) left(err error, job backends.Job) error {
 	switch {
 	case errors.Is(err, errTimeout):
-		return fmt.Errorf("not done within %s; Nomad goes on with it (see: status %s)", s.timeout, job.ID)
+		why := strings.TrimPrefix(err.Error(), errTimeout.Error()) // such as ": no place for web: ..."
+		return fmt.Errorf("not done within %s%s; Nomad goes on with it (see: status %s)", s.timeout, why, job.ID)
 	case errors.Is(err, router.ErrStopping):
 		return router.Exit(1, fmt.Errorf("%w; Nomad goes on with it (see: status %s)", err, job.ID))
 	case errors.Is(err, router.ErrInterrupted):

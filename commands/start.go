@@ -2,17 +2,25 @@ package commands
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/ops"
 	"nomadctld/router"
 )
 
 func init() { router.Register(func() router.Command { return new(start) }) }
 
-type start struct{ settle }
+type start struct {
+	settle
+	yes bool
+}
 
 func (s *start) Spec() router.Spec {
 	return router.Spec{
@@ -22,10 +30,19 @@ func (s *start) Spec() router.Spec {
 		Target:   router.TargetJob,
 		Set:      router.Operate,
 		Terminal: true,
+		Saved:    true,
 		Long: `
-It is registered as its last version was that ran, with the counts and everything else of that version, and waited for
-until it runs.`,
-		Flags: func(f *pflag.FlagSet) { s.settle.bind(f) },
+The job is registered again as its last version that ran, with the counts and everything else of that version. The command
+waits until it runs. If Nomad has deleted the stopped job, the gateway registers the definition that it saved when stop
+stopped the job. It saves definitions for 30 days, on this gateway only. A job that somebody has registered since then is
+left alone.
+
+Of a system job that is not stopped, start brings back the allocations that were stopped or have failed. If a group of a
+running job has a count of 0, use scale.`,
+		Flags: func(f *pflag.FlagSet) {
+			s.settle.bind(f)
+			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask if an earlier release would be lost")
+		},
 	}
 }
 
@@ -34,47 +51,261 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	job, err := current(ctx, req)
-	if err != nil {
-		return err
-	}
 	if err := req.Busy(); err != nil { // what has stopped it starts it again
 		return err
 	}
-	if !job.Stopped {
-		return fmt.Errorf("%s is not stopped: version %d is %s (see: status %s)", job.ID, job.Version, job.Status, job.ID)
+	if errors.Is(err, backends.ErrGone) {
+		return s.saved(ctx, req, err)
 	}
-	version, err := lastThatRan(ctx, req, job)
 	if err != nil {
 		return err
 	}
-	definition, err := req.Cluster.Definition(ctx, job.Job, &version)
+	if !job.Stopped {
+		return s.running(ctx, req, job)
+	}
+	versions, err := req.Cluster.Versions(ctx, job.Job)
 	if err != nil {
 		return ofJob(job.Job, err)
+	}
+	version, definition, err := lastThatRan(job, versions)
+	if err != nil {
+		return err
+	}
+	warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
+	if err != nil {
+		return err
+	}
+	if err := warned(ctx, req, s.yes, warning); err != nil {
+		return err
 	}
 	outcome, err := req.Operations.Register(ctx, job.Job, definition, job.Index)
+	if errors.Is(err, backends.ErrGone) { // Nomad has deleted it since
+		outcome, err = s.register(ctx, req, job.Job, definition)
+	}
 	if err != nil {
 		return ofJob(job.Job, err)
 	}
+	return s.started(ctx, req, job.Job, outcome, fmt.Sprintf("as it was in version %d", version))
+}
+
+// saved starts a job that Nomad has deleted.
+func (s *start) saved(ctx context.Context, req *router.Request, gone error) error {
+	k, ok := req.Saved().Get(ops.Stopped)
+	if !ok {
+		return gone
+	}
+	outcome, err := s.register(ctx, req, req.Job, k.Definition)
+	if err != nil {
+		return err
+	}
+	return s.started(ctx, req, req.Job, outcome, fmt.Sprintf("as it was in version %d, which %s stopped on %s; Nomad had deleted it", k.Version, k.User, k.Time.UTC().Format("2006-01-02 15:04Z")))
+}
+
+// register registers a job that Nomad has not any more, and lets the saved release belong to the new job.
+func (s *start) register(ctx context.Context, req *router.Request, job backends.Job, definition json.RawMessage) (backends.Outcome, error) {
+	job.Index = 0
+	outcome, err := req.Operations.Register(ctx, job, definition, 0)
+	var changed *backends.ChangedError
+	if errors.As(err, &changed) {
+		return outcome, fmt.Errorf("somebody has registered %s again, as version %d: what the gateway saved does not replace it (see: status %s)", job.ID, changed.Version, job.ID)
+	}
+	if err != nil {
+		return outcome, err
+	}
+	k, ok := req.Saved().Get(ops.Released)
+	if !ok {
+		return outcome, nil
+	}
+	now, err := req.Cluster.Definition(ctx, job, nil)
+	if err == nil {
+		is, _ := identify(now)
+		err = req.Saved().Save(ops.Released, k.Definition, k.Version, is.CreateIndex)
+	}
+	if err != nil {
+		newReport(req).say("warning: revert %s cannot use the release that the gateway saved: %v", job.ID, err)
+	}
+	return outcome, nil
+}
+
+// started waits until the job runs. From then on Nomad has its definition.
+func (s *start) started(ctx context.Context, req *router.Request, job backends.Job, outcome backends.Outcome, how string) error {
 	warn(req, outcome)
+	if err := req.Saved().Drop(ops.Stopped); err != nil {
+		newReport(req).say("warning: the gateway cannot remove the definition that it saved: %v", err)
+	}
 	if s.detach {
 		return s.detached(req, outcome)
 	}
-	if err := s.up(ctx, req, job.Job, "", outcome); err != nil {
+	if err := s.up(ctx, req, job, "", outcome); err != nil {
 		return err
 	}
-	return finished(req, "started %s as it was in version %d%s", job.ID, version, evaluation(outcome))
+	return finished(req, "started %s %s%s", job.ID, how, evaluation(outcome))
 }
 
-// lastThatRan returns the newest version of a job that was not the stopping of it.
-func lastThatRan(ctx context.Context, req *router.Request, job backends.JobDetail) (uint64, error) {
+// running is for a job that is not stopped. A group of it may be, or allocations of a system job.
+func (s *start) running(ctx context.Context, req *router.Request, job backends.JobDetail) error {
+	if stopped := stoppedOfSystem(job); len(stopped) > 0 {
+		return s.allocations(ctx, req, job, stopped)
+	}
+	var hints []string
+	for _, g := range job.Groups {
+		if g.Count == 0 && job.Type != "system" && job.Type != "sysbatch" {
+			count, err := lastCount(ctx, req, job, g.Name)
+			if err != nil {
+				return err
+			}
+			hints = append(hints, fmt.Sprintf("group %s has a count of 0: scale %s/%s %d", g.Name, job.ID, g.Name, count))
+		}
+	}
+	if len(hints) > 0 {
+		return fmt.Errorf("%s is not stopped, but %s", job.ID, strings.Join(hints, "; "))
+	}
+	return fmt.Errorf("%s is not stopped: version %d is %s (see: status %s)", job.ID, job.Version, job.Status, job.ID)
+}
+
+// lastCount returns the count that a group had before it became 0, as far as Nomad knows; else 1.
+func lastCount(ctx context.Context, req *router.Request, job backends.JobDetail, group string) (int, error) {
 	versions, err := req.Cluster.Versions(ctx, job.Job)
 	if err != nil {
 		return 0, ofJob(job.Job, err)
 	}
 	for _, v := range versions {
-		if !v.Stopped {
-			return v.Number, nil
+		if g, ok := v.Release.Group(group); ok && g.Count > 0 {
+			return g.Count, nil
 		}
 	}
-	return job.Version, nil // all that is kept of it is how it was stopped
+	return 1, nil
+}
+
+// allocations brings back allocations of a system job.
+func (s *start) allocations(ctx context.Context, req *router.Request, job backends.JobDetail, stopped []backends.Allocation) error {
+	outcome, err := req.Operations.Evaluate(ctx, job.Job)
+	if err != nil {
+		return ofJob(job.Job, err)
+	}
+	if s.detach {
+		return s.detached(req, outcome)
+	}
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	report := newReport(req)
+	back, err := rescheduled(ctx, req.Cluster, job, stopped, outcome, report.progress)
+	report.end()
+	if err != nil {
+		return s.left(err, job.Job)
+	}
+	return finished(req, "started %s of %s: %s%s", counted(len(back), "allocation"), job.ID, replacements(stopped, back), evaluation(outcome))
+}
+
+// lastThatRan returns the newest version of a job that was not the stopping of it.
+func lastThatRan(job backends.JobDetail, versions []backends.Version) (uint64, json.RawMessage, error) {
+	for _, v := range versions {
+		if !v.Stopped {
+			return v.Number, v.Definition, nil
+		}
+	}
+	now, err := currentVersion(job, versions) // all that Nomad keeps of it is how it was stopped
+	return now.Number, now.Definition, err
+}
+
+// stoppedOfSystem returns the allocations of a system job, newest in their place, that were stopped or have failed. Nomad
+// places them again only when it evaluates the job.
+func stoppedOfSystem(job backends.JobDetail) (stopped []backends.Allocation) {
+	if job.Type != "system" {
+		return nil
+	}
+	for _, a := range job.Allocations {
+		if a.Version == job.Version && (a.Status == "complete" || a.Status == "failed") && isNewest(job, a) {
+			stopped = append(stopped, a)
+		}
+	}
+	return stopped
+}
+
+// isNewest reports whether no allocation has taken the place of this one.
+func isNewest(job backends.JobDetail, a backends.Allocation) bool {
+	for _, b := range job.Allocations {
+		if b.ID != a.ID && b.SamePlace(a) && b.Group == a.Group && b.Created.After(a.Created) {
+			return false
+		}
+	}
+	return a.Next == ""
+}
+
+// placeGrace is how long Nomad may seem to do nothing about an evaluation: what it decides and what comes of it are not
+// seen at the same time.
+const placeGrace = 5 * time.Second
+
+// rescheduled waits until others run in the place of allocations that have ended, in their order.
+func rescheduled(ctx context.Context, cluster backends.Cluster, job backends.JobDetail, ended []backends.Allocation, order backends.Outcome, progress teller) (back []backends.Allocation, err error) {
+	var idle time.Time // since when Nomad has decided, and nothing has come of it
+	err = watchJob(ctx, cluster, job.Job, progress, func(now backends.JobDetail) (bool, error) {
+		if now.Index != job.Index {
+			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
+		}
+		back = nil
+		var missing []string
+		waiting := 0
+		late := lateTasks(now)
+		for _, a := range ended {
+			b, ok := successorOf(now, a)
+			switch {
+			case !ok:
+				missing = append(missing, placeOf(a))
+			case b.Status == "failed" || b.Status == "lost":
+				return true, fmt.Errorf("allocation %s, which replaces %s, is %s (see: info %s, logs %s)", short(b.ID), short(a.ID), b.Status, short(b.ID), short(b.ID))
+			case b.Status == "running" && isStarted(b, late), b.Status == "complete" && b.Desired == "run":
+				back = append(back, b)
+			default:
+				waiting++
+			}
+		}
+		switch {
+		case len(missing) == 0 && waiting == 0:
+			return true, nil
+		case len(missing) == 0 || !evaluated(now, order.Evaluation) || len(now.Unplaced) > 0:
+			idle = time.Time{}
+		case idle.IsZero():
+			idle = time.Now()
+		case time.Since(idle) > placeGrace:
+			return true, fmt.Errorf("Nomad has evaluated %s and replaced nothing of: %s (see: info %s)", job.ID, strings.Join(missing, ", "), job.ID)
+		}
+		if len(now.Unplaced) > 0 {
+			progress("no place for %s", unplacedText(now.Unplaced))
+		} else {
+			progress("%d of %s running again", len(back), counted(len(ended), "allocation"))
+		}
+		return false, nil
+	})
+	return back, err
+}
+
+// successorOf returns the newest allocation that took the place of another one.
+func successorOf(job backends.JobDetail, a backends.Allocation) (newest backends.Allocation, ok bool) {
+	for _, b := range job.Allocations {
+		if b.ID != a.ID && (b.ID == a.Next || b.SamePlace(a) && b.Group == a.Group && b.Created.After(a.Created)) && (!ok || b.Created.After(newest.Created)) {
+			newest, ok = b, true
+		}
+	}
+	return newest, ok
+}
+
+// placeOf names an allocation by its index, or its node, and its ID.
+func placeOf(a backends.Allocation) string {
+	name := strings.TrimPrefix(a.Name, a.JobID+".")
+	if a.JobType == "system" || a.JobType == "sysbatch" {
+		name = a.Group + " on " + a.Node
+	}
+	return name + " " + short(a.ID)
+}
+
+// replacements lists which allocation replaces which.
+func replacements(ended, back []backends.Allocation) string {
+	var all []string
+	for i, a := range ended {
+		if i < len(back) {
+			all = append(all, placeOf(a)+" by "+short(back[i].ID))
+		}
+	}
+	return strings.Join(all, ", ")
 }

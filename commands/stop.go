@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
+	"nomadctld/internal/ops"
 	"nomadctld/router"
 )
 
@@ -16,7 +17,8 @@ func init() { router.Register(func() router.Command { return new(stop) }) }
 
 type stop struct {
 	settle
-	purge, yes bool
+	purge, yes             bool
+	children, keepChildren bool
 }
 
 func (s *stop) Spec() router.Spec {
@@ -27,16 +29,23 @@ func (s *stop) Spec() router.Spec {
 		Target:   router.TargetPart,
 		Set:      router.Operate,
 		Terminal: true,
+		Saved:    true,
 		Rights:   map[string]router.Set{"purge": router.Admin},
 		Long: `
-PART is JOB, JOB/GROUP or an ID. A job is stopped and kept (see: start); a group is scaled to 0; an allocation, named by
-its ID or by the exec ID of one of its tasks, is stopped, and Nomad replaces it.
+PART is JOB, JOB/GROUP or an ID. A job is stopped, and start brings it back. Nomad deletes a stopped job after some hours, so
+the gateway saves its definition for 30 days. A group is scaled to 0 (see: scale). An allocation, named by its ID or by the
+exec ID of one of its tasks, is stopped, and Nomad replaces it. With --purge nothing is saved.
 
-It waits until nothing of it runs any more. Nomad goes on with it also if you leave.`,
+If child jobs of a periodic or parameterized job are running, the command asks on a terminal whether to stop them too.
+Without a terminal they keep running unless you give --children. The command reports how many are still running.
+
+It waits until nothing of it runs any more. Nomad continues if you disconnect.`,
 		Flags: func(f *pflag.FlagSet) {
 			s.settle.bind(f)
 			f.BoolVar(&s.purge, "purge", false, "let Nomad forget the job as well, without waiting; needs the right to purge")
 			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask, where several allocations are hit")
+			f.BoolVar(&s.children, "children", false, "stop the running child jobs of a periodic or parameterized job too")
+			f.BoolVar(&s.keepChildren, "keep-children", false, "keep the running child jobs running, and do not ask")
 		},
 	}
 }
@@ -46,6 +55,9 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	job, err := current(ctx, req)
+	if errors.Is(err, backends.ErrGone) {
+		return s.deleted(req, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -59,21 +71,26 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	hit := live(job, req.Part.Group)
+	if group == nil {
+		return s.job(ctx, req, job)
+	}
+	hit := live(job, group.Name)
+	if (group.Count == 0 || job.Stopped) && len(hit) == 0 {
+		return already(req, "%s is stopped already", req.Args[0])
+	}
 	if len(hit) > 1 {
 		if err := confirm(ctx, req, s.yes, "Stop %s in tier %s: %s?", req.Args[0], job.Tier, counted(len(hit), "running allocation")); err != nil {
 			return err
 		}
 	}
-	var outcome backends.Outcome
-	switch {
-	case group != nil && group.Count == 0 && len(hit) == 0, job.Stopped && len(hit) == 0 && !s.purge:
-		return already(req, "%s is stopped already", req.Args[0])
-	case group != nil:
-		outcome, err = req.Operations.Scale(ctx, job.Job, group.Name, 0)
-	default:
-		outcome, err = req.Operations.Stop(ctx, job.Job, s.purge)
+	warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
+	if err != nil {
+		return err
 	}
+	if err := warned(ctx, req, s.yes, warning); err != nil {
+		return err
+	}
+	outcome, err := req.Operations.Scale(ctx, job.Job, group.Name, 0)
 	var refused *backends.RefusedError
 	if errors.As(err, &refused) && strings.Contains(refused.Reason, "scaling policy minimum") && group.Scaling != nil {
 		return fmt.Errorf("the scaling block of %s/%s allows no less than %d: stop the job, or scale %s %d", job.ID, group.Name, group.Scaling.Min, req.Args[0], group.Scaling.Min)
@@ -84,13 +101,115 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if s.detach {
 		return s.detached(req, outcome)
 	}
-	done := "stopped"
-	if s.purge {
-		done = "stopped and purged"
-	} else if err := s.scaled(ctx, req, job.Job, req.Part.Group, 0, outcome); err != nil {
+	if err := s.scaled(ctx, req, job.Job, group.Name, 0, outcome); err != nil {
 		return err
 	}
-	return finished(req, "%s %s: %s%s%s", done, req.Args[0], counted(len(hit), "allocation"), unreached(job, req.Part.Group), evaluation(outcome))
+	return finished(req, "stopped %s: %s%s%s", req.Args[0], counted(len(hit), "allocation"), unreached(job, group.Name), evaluation(outcome))
+}
+
+// job stops a whole job.
+func (s *stop) job(ctx context.Context, req *router.Request, job backends.JobDetail) error {
+	children, err := runningChildren(ctx, req, job)
+	if err != nil {
+		return err
+	}
+	if err := s.askChildren(ctx, req, children); err != nil {
+		return err
+	}
+	hit := live(job, "")
+	if job.Stopped && len(hit) == 0 && !s.purge {
+		already(req, "%s is stopped already", req.Args[0])
+		left, err := s.stopChildren(ctx, req, job)
+		reportChildren(req, job, left)
+		return err
+	}
+	if len(hit) > 1 {
+		if err := confirm(ctx, req, s.yes, "Stop %s in tier %s: %s?", req.Args[0], job.Tier, counted(len(hit), "running allocation")); err != nil {
+			return err
+		}
+	}
+	outcome, saved, err := s.stop(ctx, req, job)
+	if err != nil {
+		return ofJob(job.Job, err)
+	}
+	if saved {
+		defer already(req, "%s", startableText(job))
+	}
+	if s.detach {
+		err = s.detached(req, outcome)
+	} else if !s.purge {
+		err = s.scaled(ctx, req, job.Job, "", 0, outcome)
+	}
+	within, cancel := s.within(ctx)
+	defer cancel()
+	left, childErr := s.stopChildren(within, req, job)
+	reportChildren(req, job, left)
+	if err := errors.Join(err, s.left(childErr, job.Job)); err != nil || s.detach {
+		return err
+	}
+	done, running := "stopped", ""
+	if s.purge {
+		done = "stopped and purged"
+	}
+	if len(left) > 0 {
+		running = "; " + areChildren(len(left)) + " still running"
+	}
+	return finished(req, "%s %s: %s%s%s%s", done, req.Args[0], counted(len(hit), "allocation"), running, unreached(job, ""), evaluation(outcome))
+}
+
+// stop stops a job that is saved before, so that start can bring it back, or purges it and what is saved of it.
+func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDetail) (outcome backends.Outcome, saved bool, err error) {
+	if s.purge {
+		outcome, err = req.Operations.Stop(ctx, job.Job, true)
+		if err == nil {
+			err = s.forget(req)
+		}
+		return outcome, false, err
+	}
+	if job.Stopped { // by somebody else, and something of it still runs
+		outcome, err = req.Operations.Stop(ctx, job.Job, false)
+		return outcome, false, err
+	}
+	lost, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
+	if err != nil {
+		return outcome, false, err
+	}
+	unsaved, err := saveStopped(ctx, req, job)
+	if err != nil {
+		return outcome, false, err
+	}
+	err = warned(ctx, req, s.yes, lost, unsaved)
+	if err == nil {
+		outcome, err = req.Operations.Stop(ctx, job.Job, false)
+	}
+	if err != nil && !errors.Is(err, backends.ErrUncertain) {
+		err = errors.Join(err, req.Saved().Drop(ops.Stopped))
+	}
+	return outcome, unsaved == "", err
+}
+
+// deleted is for a job that Nomad has deleted and the gateway may have saved.
+func (s *stop) deleted(req *router.Request, gone error) error {
+	k, ok := req.Saved().Get(ops.Stopped)
+	switch {
+	case !ok:
+		return gone
+	case !s.purge:
+		return already(req, "%s is stopped already, and Nomad has deleted it; start %s brings it back until %s", req.Job.ID, req.Job.ID, k.Time.Add(ops.SavedFor).Format("2006-01-02 15:04Z"))
+	}
+	if err := s.forget(req); err != nil {
+		return err
+	}
+	return finished(req, "purged %s: the gateway has forgotten its definition", req.Job.ID)
+}
+
+// forget drops what the gateway has saved of a job.
+func (s *stop) forget(req *router.Request) error {
+	err := errors.Join(req.Saved().Drop(ops.Stopped), req.Saved().Drop(ops.Released))
+	if err != nil {
+		return fmt.Errorf("%s is purged, but the gateway cannot remove the definition that it saved: %w", req.Job.ID, err)
+	}
+	return nil
 }
 
 // unreached tells of allocations on nodes that have lost touch with Nomad: they may run on there.
@@ -114,6 +233,10 @@ func (s *stop) check(req *router.Request) error {
 	switch {
 	case req.Part.Task != "":
 		return router.Exit(2, errors.New("stop: a task cannot be stopped by itself: stop its group, or restart the task"))
+	case s.children && s.keepChildren:
+		return router.Exit(2, errors.New("stop: --children and --keep-children exclude each other"))
+	case (s.children || s.keepChildren) && (req.Allocation != nil || req.Part.Group != ""):
+		return router.Exit(2, errors.New("stop: only a whole job has child jobs"))
 	case s.purge && (req.Allocation != nil || req.Part.Group != ""):
 		return router.Exit(2, errors.New("stop: only a whole job can be purged"))
 	case s.purge:
@@ -125,7 +248,7 @@ func (s *stop) check(req *router.Request) error {
 // allocation stops one allocation, all tasks of it.
 func (s *stop) allocation(ctx context.Context, req *router.Request, job backends.JobDetail) error {
 	a := *req.Allocation
-	if a.Finished() || a.Status == "failed" {
+	if a.Terminal() {
 		return fmt.Errorf("allocation %s of %s does not run: it is %s", short(a.ID), job.ID, a.Status)
 	}
 	outcome, err := req.Operations.StopAllocation(ctx, a)
@@ -157,6 +280,9 @@ func (s *stop) allocation(ctx context.Context, req *router.Request, job backends
 	switch {
 	case job.Type == "system" || job.Type == "sysbatch":
 		replaced = "of a " + job.Type + " job Nomad does not replace it until the job or its node changes"
+		if job.Type == "system" {
+			replaced += fmt.Sprintf(" (bring it back: start %s)", job.ID)
+		}
 	case next != "":
 		replaced += " by " + short(next)
 	}

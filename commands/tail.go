@@ -36,6 +36,9 @@ log shares one stream of it; a client that reads too slowly is told how many lin
 	}
 }
 
+// Follows implements router.Follower.
+func (t *tail) Follows() bool { return true }
+
 func (t *tail) Run(ctx context.Context, req *router.Request) error {
 	return follow(ctx, req, &t.logFlags)
 }

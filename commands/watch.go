@@ -23,10 +23,13 @@ type watch struct {
 }
 
 func (w *watch) bind(flags *pflag.FlagSet) {
-	flags.Float64VarP(&w.seconds, "watch", "w", 0, "show it anew every `SECONDS` (2), until Ctrl-C")
+	flags.VarP((*secondsFlag)(&w.seconds), "watch", "w", "show it anew every `SECONDS` (2), until Ctrl-C")
 	w.flag = flags.Lookup("watch")
 	w.flag.NoOptDefVal = "2"
 }
+
+// Follows reports whether the command goes on until Ctrl-C.
+func (w *watch) Follows() bool { return w.flag != nil && w.flag.Changed }
 
 // run draws once, or, with --watch, again and again: in place on a terminal, else one block after the other. A failure
 // is shown and the watch goes on, unless the command line is what is wrong.

@@ -32,7 +32,7 @@ type General struct {
 	HostKeys    []string // files with a private key each; at least one
 	Bind        string   // host:port, ":2222" when the file has none
 	DockerPort  string   // 1 to 65535, or empty
-	DockerAPI   string   // such as 1.24; empty: negotiate
+	DockerAPI   string   // such as 1.44, spoken with the daemons that know it; empty: negotiate
 	NomadBinary string   // not checked: only raw needs it
 }
 
@@ -70,9 +70,10 @@ type User struct {
 
 // Docker says how a task is reached.
 type Docker struct {
-	Exec string // auto, docker or nomad
-	Host string // may contain {node} and {address}; empty: tcp://<node>:<dockerport>
-	TLS  TLS
+	Exec   string   // auto, docker or nomad
+	Host   string   // may contain {node} and {address}; empty: tcp://<node>:<dockerport>
+	Refuse []string // drivers of tasks that nobody may run programs in or attach to
+	TLS    TLS
 }
 
 // Auth names what else than a listed key proves a user.
@@ -94,12 +95,21 @@ type Raw struct {
 	Allow []string // beginnings of its command lines; nil: all that are safe
 }
 
-// Limits bound what the clients together may take.
+// Limits bound what clients may take.
 type Limits struct {
 	Sessions        int           // per connection
 	Connections     int           // in all
 	Unauthenticated int           // connections still in the handshake
 	Idle            time.Duration // 0: never ended
+	User            UserLimits    // [limits.user]
+}
+
+// UserLimits bound what one user may take at a time.
+type UserLimits struct {
+	Connections int
+	Sessions    int // over all connections
+	Programs    int // on one cluster
+	Logs        int // likewise
 }
 
 // Metrics is the plain HTTP listener.

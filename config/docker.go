@@ -2,8 +2,11 @@ package config
 
 import (
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
+
+	"nomadctld/internal/nearest"
 )
 
 // docker reads [docker].
@@ -22,13 +25,55 @@ func (l *loader) docker(t *table) Docker {
 	if v.ok && v.text != "" {
 		scheme = l.dockerHost(v)
 	}
+	d.Refuse = l.refusedDrivers(t.texts("refuse", `refuse = ["raw_exec"]`))
 	d.TLS = l.tls(t.sub("tls"), scheme == "tcp" || scheme == "https", "the Docker host is reached by "+scheme+"://")
+	if d.Exec != "nomad" && d.TLS == (TLS{}) && (scheme == "tcp" || scheme == "http") && elsewhere(dockerSample(d.Host)) {
+		subject := v.name
+		if d.Host == "" {
+			subject += " is missing, so it is tcp://NODE:dockerport"
+		}
+		l.warn(v.at, `write host = "tcp://{node}:2376" and [docker.tls], or exec = "nomad"`,
+			"%s: the Docker daemons are reached without TLS, and anyone who can reach their port is root on the node", subject)
+	}
 	return d
+}
+
+// drivers are the task drivers of Nomad and its makers, by which a misspelt one is recognized.
+var drivers = []string{"docker", "exec", "exec2", "java", "podman", "qemu", "raw_exec", "virt"}
+
+var driverName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+
+// refusedDrivers checks the drivers for which exec and attach are refused.
+func (l *loader) refusedDrivers(refused list) (names []string) {
+	for _, v := range refused.items {
+		switch best := nearest.Name(v.text, drivers); {
+		case !driverName.MatchString(v.text):
+			l.fault(v.at, `write the name of a task driver, such as "raw_exec"`, "%s is not the name of a task driver: %s", v.name, quote(v.text))
+		case best == v.text:
+		case best != "":
+			l.warn(v.at, "did you mean "+quote(best)+"?", "%s is %s, which is not a task driver of Nomad itself", v.name, quote(v.text))
+		default:
+			l.warn(v.at, "check that the job files write it so", "%s is %s, which is not a task driver of Nomad itself", v.name, quote(v.text))
+		}
+		names = append(names, v.text)
+	}
+	if refused.given && refused.empty() {
+		l.warn(refused.at, "fill the list, or remove it", "%s is empty, so exec and attach are refused for no driver", refused.name)
+	}
+	return names
+}
+
+// dockerSample is an address as it could be for one node.
+func dockerSample(host string) string {
+	if host == "" {
+		host = "tcp://{node}"
+	}
+	return strings.NewReplacer("{node}", "node", "{address}", "192.0.2.1").Replace(host)
 }
 
 // dockerHost checks an address that may hold placeholders, and returns its scheme.
 func (l *loader) dockerHost(v value) string {
-	plain := strings.NewReplacer("{node}", "node", "{address}", "192.0.2.1").Replace(v.text)
+	plain := dockerSample(v.text)
 	u, err := url.Parse(plain)
 	fits := err == nil && u.User == nil && u.RawQuery == "" && u.Fragment == "" && !strings.ContainsAny(plain, "{} ")
 	if fits {

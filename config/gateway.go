@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -16,11 +18,17 @@ func (l *loader) general(t *table) General {
 		HostKeys:    l.hostKeys(t),
 		Bind:        l.listen(t.text("bind", `bind = ":2222"`)),
 		DockerPort:  l.dockerPort(t.textOrNumber("dockerport", `dockerport = "4243"`)),
-		DockerAPI:   l.version(t.text("dockerapi", `dockerapi = "1.24", in quotes`)),
+		DockerAPI:   l.version(t.text("dockerapi", `dockerapi = "1.44", in quotes`)),
 		NomadBinary: t.text("nomadbinary", `nomadbinary = "/usr/bin/nomad"`).text,
 	}
 	if g.Bind == "" {
 		g.Bind = defaultBind
+	}
+	if binary := t.find("nomadbinary"); binary != nil && g.NomadBinary != "" {
+		l.binary = binary.at
+		if info, err := os.Stat(g.NomadBinary); err == nil && info.Mode().IsRegular() {
+			l.guard(binary.at, binary.path(), g.NomadBinary, info, false)
+		}
 	}
 	return g
 }
@@ -48,9 +56,23 @@ var apiVersion = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}$`)
 
 func (l *loader) version(v value) string {
 	if v.ok && v.text != "" && !apiVersion.MatchString(v.text) {
-		l.fault(v.at, `write dockerapi = "1.24", or nothing to negotiate`, "%s is not a version of the Docker API: %s", v.name, quote(v.text))
+		l.fault(v.at, `write dockerapi = "1.44", or nothing to negotiate`, "%s is not a version of the Docker API: %s", v.name, quote(v.text))
+	} else if v.ok && v.text != "" && older(v.text, oldestDockerAPI) {
+		l.warn(v.at, "remove the line to negotiate a version with every daemon",
+			"%s is %s, but Docker 29 and newer speak only %s and newer: with such daemons the gateway negotiates", v.name, quote(v.text), oldestDockerAPI)
 	}
 	return v.text
+}
+
+// oldestDockerAPI is the oldest version of the API that Docker 29 speaks.
+const oldestDockerAPI = "1.44"
+
+// older reports whether version a of the API is older than b.
+func older(a, b string) bool {
+	var major, minor, otherMajor, otherMinor int
+	fmt.Sscanf(a, "%d.%d", &major, &minor)
+	fmt.Sscanf(b, "%d.%d", &otherMajor, &otherMinor)
+	return major < otherMajor || major == otherMajor && minor < otherMinor
 }
 
 // later warns of a setting that belongs to the schema and has no effect yet.
@@ -65,7 +87,7 @@ func (l *loader) later(v value, so string) value {
 func (l *loader) auth(t *table) Auth {
 	defer t.done()
 	v := t.text("userca", `userca = "/etc/nomadctld/user_ca.pub"`)
-	if data, _, ok := l.file(v); ok {
+	if data, ok := l.file(v, false); ok {
 		if bad := signers(string(data)); bad != nil {
 			l.fault(v.at, "name the .pub file of the key that signs", "%s: file %s %s", v.name, quote(v.text), bad.why)
 		} else {
@@ -101,6 +123,14 @@ func (l *loader) audit(t *table) Audit {
 	if a.Jobs == "" && a.File != "" && a.File != "-" {
 		a.Jobs = filepath.Join(filepath.Dir(a.File), "jobs")
 	}
+	if file := t.find("file"); file != nil && a.File != "" && a.File != "-" {
+		l.guardAudit(file.at, file.path(), a.File)
+	}
+	if jobs := t.find("jobs"); jobs != nil && a.Jobs != "" {
+		l.guardJobs(jobs.at, jobs.path(), a.Jobs)
+	} else if file := t.find("file"); file != nil && a.Jobs != "" {
+		l.guardJobs(file.at, t.name+".jobs", a.Jobs)
+	}
 	if required := t.find("required"); a.Required && a.File == "" {
 		l.fault(required.key, `write file = "/var/log/nomadctld/audit.jsonl", or "-" for standard output`,
 			"%s is true, but events would only go to standard error, where nothing keeps them", required.path())
@@ -115,6 +145,8 @@ func (l *loader) limits(t *table) Limits {
 		Sessions:        t.number("sessions", defaultSessions),
 		Connections:     t.number("connections", defaultConnections),
 		Unauthenticated: t.number("unauthenticated", defaultUnauthenticated),
+		Idle:            defaultIdle,
+		User:            l.userLimits(t.sub("user")),
 	}
 	if v := t.text("idle", `idle = "30m"`); v.ok && v.text != "" {
 		d, err := time.ParseDuration(v.text)
@@ -126,15 +158,35 @@ func (l *loader) limits(t *table) Limits {
 	return lim
 }
 
+// userLimits reads [limits.user].
+func (l *loader) userLimits(t *table) UserLimits {
+	defer t.done()
+	return UserLimits{
+		Connections: t.number("connections", defaultUserConnections),
+		Sessions:    t.number("sessions", defaultUserSessions),
+		Programs:    t.number("programs", defaultUserPrograms),
+		Logs:        t.number("logs", defaultUserLogs),
+	}
+}
+
 // raw reads [raw].
 func (l *loader) raw(t *table) Raw {
 	defer t.done()
 	r := Raw{User: defaultRawUser}
-	if v := t.text("user", `user = "nobody"`); v.ok {
+	v := t.text("user", `user = "nobody"`)
+	if v.ok {
 		r.User = v.text
 		if v.text == "" {
 			l.warn(v.at, `write user = "nobody", or the name of an account of its own`, "%s is empty: if the gateway is root, nomad runs as root", v.name)
 		}
+	}
+	if r.User == defaultRawUser && l.cfg.General.NomadBinary != "" && l.machine.uid == 0 && !l.machine.container {
+		at := v.at
+		if !v.given {
+			at = l.binary
+		}
+		l.warn(at, `make an account of its own, useradd --system --shell /usr/sbin/nologin nomadctld-raw, and write user = "nomadctld-raw"`,
+			`%s is "nobody": if the gateway is root, nomad runs as nobody, and any other program of nobody can use the token meanwhile`, v.name)
 	}
 	if allowed := t.texts("allow", `allow = ["job status", "node status"]`); allowed.given {
 		r.Allow = []string{} // not nil: that would be all

@@ -8,7 +8,7 @@ import (
 
 // builtin are the rights that exist whatever this program was built with, the sets of rights among them; beside them a
 // group may name the commands that Load is told of.
-var builtin = strings.Fields("ps batch pstree info status inspect di logs tail exec attach stop restart raw purge @read @enter @operate @admin")
+var builtin = strings.Fields("ps batch pstree info status inspect di logs tail exec exec-user attach stop restart raw purge @read @enter @operate @admin")
 
 var namespace = regexp.MustCompile(`^[A-Za-z0-9-]{1,128}$`) // what Nomad lets a namespace be called
 

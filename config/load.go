@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -13,12 +14,19 @@ type loader struct {
 	*report
 	commands []string // the built-in ones
 	cfg      *Config
+	machine  machine
+	binary   int              // where general.nomadbinary stands
+	owners   map[string]owner // by public key
 }
 
 // Load reads the file at path and every file it refers to. The Config is nil when a fault is an error; warnings come
 // with a Config. Faults are sorted by line. commands are the names of the built-in commands, to tell which alias
 // shadows one. Load keeps nothing between calls.
 func Load(path string, commands []string) (cfg *Config, faults []Fault) {
+	return load(path, commands, thisMachine())
+}
+
+func load(path string, commands []string, m machine) (cfg *Config, faults []Fault) {
 	r := &report{file: path}
 	// The TOML parser in use is declared unstable by its authors: a panic in it, at a reload, must read as a refused
 	// file instead of ending everybody's sessions.
@@ -28,10 +36,11 @@ func Load(path string, commands []string) (cfg *Config, faults []Fault) {
 			cfg, faults = nil, r.sorted()
 		}
 	}()
-	if src, ok := r.text(path); ok {
+	if src, info, ok := r.text(path); ok {
 		r.read(src)
+		l := &loader{report: r, commands: commands, cfg: &Config{Path: path}, machine: m, owners: map[string]owner{}}
+		l.guardItself(path, info)
 		if root := r.parse(); root != nil {
-			l := &loader{report: r, commands: commands, cfg: &Config{Path: path}}
 			l.load(&table{r: r, node: root})
 			cfg = l.cfg
 		}
@@ -43,11 +52,11 @@ func Load(path string, commands []string) (cfg *Config, faults []Fault) {
 }
 
 // text returns the text of the config file, without a byte order mark.
-func (r *report) text(path string) ([]byte, bool) {
-	src, _, err := readFile(path)
+func (r *report) text(path string) ([]byte, fs.FileInfo, bool) {
+	src, info, err := readFile(path)
 	if err != nil {
 		r.fault(-1, err.mend, "the config file %s", err.why)
-		return nil, false
+		return nil, nil, false
 	}
 	src = bytes.TrimPrefix(src, []byte("\uFEFF")) // Windows editors write one
 	if !utf8.Valid(src) {
@@ -61,9 +70,9 @@ func (r *report) text(path string) ([]byte, bool) {
 			at += size
 		}
 		r.fault(at, "save the file as UTF-8", "byte 0x%02x is not UTF-8 text", src[at])
-		return nil, false
+		return nil, nil, false
 	}
-	return src, true
+	return src, info, true
 }
 
 // load fills the Config; later sections look at what earlier ones found.

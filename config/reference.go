@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // What holds where the file says nothing.
@@ -11,7 +12,12 @@ const (
 	defaultExec            = "auto"
 	defaultSessions        = 10
 	defaultConnections     = 500
-	defaultUnauthenticated = 64
+	defaultUnauthenticated = 100
+	defaultIdle            = time.Hour
+	defaultUserConnections = 20
+	defaultUserSessions    = 40
+	defaultUserPrograms    = 20
+	defaultUserLogs        = 100
 	defaultRawUser         = "nobody"
 )
 
@@ -36,8 +42,8 @@ var Reference = []Section{
 		{`hostkey = ["/etc/nomadctld/hostkey"]`, false, "The gateway's own SSH keys, one file or a list: ssh-keygen -t ed25519 -N '' -f /etc/nomadctld/hostkey. Keep them: whoever has been here before is warned when they change."},
 		{fmt.Sprintf("bind = %q", defaultBind), false, fmt.Sprintf("Where it listens. Without: %q, which is every address.", defaultBind)},
 		{`dockerport = "2375"`, true, "The port of the nodes' Docker daemons where docker.host does not name one."},
-		{`dockerapi = "1.41"`, true, "The version of Docker's API. Without: the highest that both speak."},
-		{`nomadbinary = "/usr/local/bin/nomad"`, true, "The nomad binary that the command raw runs."},
+		{`dockerapi = "1.44"`, true, "The version of Docker's API, with the daemons that speak it. With others, and without the setting: the newest that both speak."},
+		{`nomadbinary = "/usr/local/bin/nomad"`, true, "The nomad binary that the command raw runs, Nomad 1.7 or newer."},
 	}},
 	{Table: "alias", About: "Command lines with a name of their own: ssh gw psp. A command of the same name wins.", Keys: []Key{
 		{`psp = "ps --tier production"`, false, "What psp stands for; what follows it on the line is added."},
@@ -67,10 +73,11 @@ var Reference = []Section{
 	}},
 	{Table: "docker", About: "How tasks are reached by exec, logs, tail, attach and di.", Keys: []Key{
 		{fmt.Sprintf("exec = %q", defaultExec), false, `"auto": through the Docker daemon of the node if it answers, else through Nomad; "docker" or "nomad": only so.`},
-		{`host = "tcp://{node}:2376"`, true, `The daemon: {node} is the node's name, {address} its address, which takes node { policy = "read" } in the policy. Also unix:///var/run/docker.sock. Without: tcp://NODE:dockerport.`},
+		{`host = "tcp://{node}:2376"`, false, `The daemon: {node} is the node's name, {address} its address, which takes node { policy = "read" } in the policy. Also unix:///var/run/docker.sock. Without: tcp://NODE:dockerport, which is root on the node for anyone who can reach that port.`},
+		{`refuse = ["raw_exec"]`, true, "Task drivers for which exec and attach are refused, whoever asks. A program in a raw_exec task runs on the node, as the user that the Nomad client runs as. The command raw is not covered: see raw.allow."},
 	}},
 	{Table: "docker.tls", About: "For the daemons' TLS, as above for Nomad's.", Keys: []Key{
-		{`ca = "/etc/nomadctld/docker-ca.pem"`, true, "The CA of the daemons' certificates."},
+		{`ca = "/etc/nomadctld/docker-ca.pem"`, false, "The CA of the daemons' certificates."},
 		{`cert = "/etc/nomadctld/docker-cert.pem"`, true, "A certificate of the gateway's that the daemons accept."},
 		{`key = "/etc/nomadctld/docker-key.pem"`, true, "The private key to cert."},
 		{`servername = "docker"`, true, "The name in their certificates, if it is not that of host."},
@@ -79,19 +86,25 @@ var Reference = []Section{
 		{`userca = "/etc/nomadctld/user_ca.pub"`, true, "Public keys of CAs, one on each line, whose SSH certificates prove a user. Checked, and without effect yet."},
 	}},
 	{Table: "audit", About: "", Keys: []Key{
-		{`file = "/var/log/nomadctld/audit.jsonl"`, false, `One line of JSON for each command. "-" is standard output; without: standard error.`},
-		{"required = true", false, "Refuse a command that cannot be recorded."},
-		{`jobs = "/var/lib/nomadctld/jobs"`, false, "A folder for the definitions that restart --full must not lose. Keep it over restarts of the gateway. Without: the folder jobs beside file."},
+		{`file = "/var/log/nomadctld/audit.jsonl"`, false, `One line of JSON when a command starts and one when it has finished. "-" is standard output; without: standard error. Only in a file the next gateway finds programs that a killed gateway left running.`},
+		{"required = true", false, "Run no command whose start event cannot be written. With a file, the event is on disk before anything is changed."},
+		{`jobs = "/var/lib/nomadctld/jobs"`, false, "A folder for the definitions that restart --full must not lose. Keep it over restarts of the gateway. It belongs to the gateway's user, and nobody else may write to it. The files are signed with a key that is derived from the first host key: before you replace that key, bring jobs back that were interrupted (ops), or list the old key behind the new one for one start. Beside it, in a folder with -saved behind its name, the gateway saves stopped jobs and earlier releases for 30 days. Without: the folder jobs beside file."},
 		{`recordings = "/var/lib/nomadctld/recordings"`, true, "A folder for what is seen in interactive sessions. Checked, and without effect yet."},
 	}},
 	{Table: "limits", About: "What clients may take. The numbers are those that hold without.", Keys: []Key{
 		{fmt.Sprintf("sessions = %d", defaultSessions), false, "Sessions at a time on one connection."},
-		{fmt.Sprintf("connections = %d", defaultConnections), false, "Connections in all."},
-		{fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false, "Connections that have not proven a key yet."},
-		{`idle = "1h"`, true, `Close a connection on which nothing moves for so long. Without, or "0s": never.`},
+		{fmt.Sprintf("connections = %d", defaultConnections), false, "Connections of all users that have logged in."},
+		{fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false, "Connections whose client has not proven a key yet; from one address, or one /64 of IPv6, a quarter of them. A newcomer closes one that stalls: from a tenth of this number on sometimes, at this number always. A quarter is reserved for addresses from which somebody has logged in within 12 hours."},
+		{`idle = "1h"`, false, `Close a connection on which nothing moves for so long. A command without a terminal that still runs keeps its connection open, however silent it is. A command with a terminal does not: it is ended, and a program gets HUP. "0s": never.`},
+	}},
+	{Table: "limits.user", About: "What one user may take at a time. A command that one of these refuses exits with 75.", Keys: []Key{
+		{fmt.Sprintf("connections = %d", defaultUserConnections), false, "Connections."},
+		{fmt.Sprintf("sessions = %d", defaultUserSessions), false, "Commands that run, over all connections."},
+		{fmt.Sprintf("programs = %d", defaultUserPrograms), false, "Programs, and tasks attached to, on one cluster. Through Nomad a cluster has 24 slots for programs: a user always gets a third of them, and more while a third stays free. Who waits is served in turn by user, for up to 5 seconds."},
+		{fmt.Sprintf("logs = %d", defaultUserLogs), false, "Logs of tasks, on one cluster. Through Nomad it has 28 slots for the outputs of tasks, shared out in the same way; a log has two outputs."},
 	}},
 	{Table: "raw", About: "The nomad binary, for those who are granted raw.", Keys: []Key{
-		{fmt.Sprintf("user = %q", defaultRawUser), false, "Whom it runs as if the gateway is root. What else runs as the same user can read the token; an account of its own is best."},
+		{`user = "nomadctld-raw"`, true, "Whom it runs as if the gateway is root. Without: " + defaultRawUser + ". While it runs, other programs of the same user can send requests with the token; give it an account of its own: useradd --system --shell /usr/sbin/nologin nomadctld-raw."},
 		{`allow = ["job status", "node status"]`, true, "The commands that are allowed. Without: all that are known to be safe."},
 	}},
 	{Table: "metrics", About: "", Keys: []Key{

@@ -26,7 +26,7 @@ func TestEveryKeyLoadsWithItsValue(t *testing.T) {
 		Path: "nomadctld.toml",
 		General: config.General{
 			HostKeys: []string{"hostkey", "hostkey-rsa"}, Bind: "127.0.0.1:2022",
-			DockerPort: "4243", DockerAPI: "1.24", NomadBinary: "/usr/bin/nomad",
+			DockerPort: "4243", DockerAPI: "1.44", NomadBinary: "/usr/bin/nomad",
 		},
 		Aliases: map[string]string{"psp": "ps --tier production"},
 		Tiers: []config.Tier{{
@@ -37,11 +37,14 @@ func TestEveryKeyLoadsWithItsValue(t *testing.T) {
 			Name: "lnx", Prefixes: []string{"p-", "q-"}, Raw: true,
 			Commands: []string{"ps", "logs", "@read"}, Namespaces: []string{"default", "team-1"},
 		}},
-		Users:   []config.User{{Name: "wim", FullName: "Wim", Groups: []string{"lnx"}}},
-		Docker:  config.Docker{Exec: "docker", Host: "tcp://{address}:2376", TLS: dockerTLS},
-		Auth:    config.Auth{UserCA: "user_ca.pub"},
-		Audit:   config.Audit{File: "-", Recordings: "recordings", Required: true, Jobs: "jobs"},
-		Limits:  config.Limits{Sessions: 3, Connections: 50, Unauthenticated: 6, Idle: 90 * time.Minute},
+		Users:  []config.User{{Name: "wim", FullName: "Wim", Groups: []string{"lnx"}}},
+		Docker: config.Docker{Exec: "docker", Host: "tcp://{address}:2376", Refuse: []string{"raw_exec"}, TLS: dockerTLS},
+		Auth:   config.Auth{UserCA: "user_ca.pub"},
+		Audit:  config.Audit{File: "-", Recordings: "recordings", Required: true, Jobs: "jobs"},
+		Limits: config.Limits{
+			Sessions: 3, Connections: 50, Unauthenticated: 6, Idle: 90 * time.Minute,
+			User: config.UserLimits{Connections: 4, Sessions: 7, Programs: 5, Logs: 8},
+		},
 		Metrics: config.Metrics{Bind: "127.0.0.1:9122"},
 		Raw:     config.Raw{User: "nomad", Allow: []string{"job status", "node"}},
 	}
@@ -96,8 +99,11 @@ func TestAbsentKeysReadAsTheirDefaults(t *testing.T) {
 		Groups:  map[string]config.Group{"lnx": {Name: "lnx", Prefixes: []string{"p-"}}},
 		Users:   []config.User{{Name: "wim", Keys: []ssh.PublicKey{key}, Groups: []string{"lnx"}}},
 		Docker:  config.Docker{Exec: "auto"},
-		Limits:  config.Limits{Sessions: 10, Connections: 500, Unauthenticated: 64},
-		Raw:     config.Raw{User: "nobody"},
+		Limits: config.Limits{
+			Sessions: 10, Connections: 500, Unauthenticated: 100, Idle: time.Hour,
+			User: config.UserLimits{Connections: 20, Sessions: 40, Programs: 20, Logs: 100},
+		},
+		Raw: config.Raw{User: "nobody"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

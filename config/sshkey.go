@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"strings"
+	"syscall"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -24,6 +25,8 @@ func publicKey(line string) (ssh.PublicKey, *unreadable) {
 	}
 	key, _, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	switch {
+	case err != nil && kind == "ssh-dss":
+		return nil, &unreadable{weakDSA, mendWeak}
 	case err != nil && strings.HasPrefix(kind, "ssh-") && strings.Contains(line, " "):
 		return nil, &unreadable{"is a damaged SSH key: a part of it is missing or altered", mend}
 	case err != nil:
@@ -35,15 +38,20 @@ func publicKey(line string) (ssh.PublicKey, *unreadable) {
 		return nil, &unreadable{"is a certificate, not a key", "paste the key it was made for: certificates prove nobody in this version"}
 	}
 	if why := weak(key); why != "" {
-		return nil, &unreadable{why, "make a new one: ssh-keygen -t ed25519"}
+		return nil, &unreadable{why, mendWeak}
 	}
 	return key, nil
 }
 
+const (
+	weakDSA  = "is a DSA key, which is no longer safe"
+	mendWeak = "make a new one: ssh-keygen -t ed25519"
+)
+
 // weak says why a key is not safe to use; empty when it is.
 func weak(key ssh.PublicKey) string {
 	if key.Type() == "ssh-dss" {
-		return "is a DSA key, which is no longer safe"
+		return weakDSA
 	}
 	if c, ok := key.(ssh.CryptoPublicKey); ok {
 		if r, ok := c.CryptoPublicKey().(*rsa.PublicKey); ok && r.N.BitLen() < 2048 {
@@ -64,14 +72,17 @@ func (l *loader) hostKeys(t *table) []string {
 	var files []string
 	for _, v := range listed.items {
 		files = append(files, v.text)
-		data, mode, ok := l.file(v)
+		data, info, ok := l.content(v)
 		if !ok {
 			continue
 		}
+		stat, _ := info.Sys().(*syscall.Stat_t)
 		if why, mend := privateKey(data); why != "" {
 			l.fault(v.at, mend, "%s: file %s %s", v.name, quote(v.text), why)
-		} else if mode.Perm()&0o077 != 0 {
-			l.warn(v.at, "chmod 600 "+quote(v.text), "%s: file %s is a private key that others on this machine may read", v.name, quote(v.text))
+		} else if stat != nil && int(stat.Uid) == l.machine.uid && info.Mode().Perm()&0o077 != 0 { // as sshd
+			l.fault(v.at, "chmod 600 "+quote(v.text), "%s: file %s is a private key with mode %04o, which is open to others; sshd refuses it too", v.name, quote(v.text), info.Mode().Perm())
+		} else {
+			l.guard(v.at, v.name, v.text, info, true)
 		}
 	}
 	return files

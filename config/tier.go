@@ -2,8 +2,11 @@ package config
 
 import (
 	"bytes"
+	"maps"
+	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -42,7 +45,8 @@ func (l *loader) tier(t *table, prefixes, names map[string]place) Tier {
 	l.name(t.node, "a tier")
 	l.reserved(tier.Name, t.name, t.node.key)
 	var scheme string
-	tier.URL, scheme = l.address(t.text("url", `url = "http://nomad.service.consul:4646"`))
+	address := t.text("url", `url = "http://nomad.service.consul:4646"`)
+	tier.URL, scheme = l.address(address)
 	listed := t.texts("prefix", `prefix = ["p-"]`)
 	for _, v := range listed.items {
 		l.prefix(v)
@@ -50,6 +54,7 @@ func (l *loader) tier(t *table, prefixes, names map[string]place) Tier {
 		if other, taken := prefixes[v.text]; tier.URL == "" {
 			continue
 		} else if !taken {
+			l.overlap(v, tier.URL, prefixes)
 			prefixes[v.text] = place{tier.Name, tier.URL, v.at}
 		} else if other.url != tier.URL {
 			l.fault(v.at, "give each cluster prefixes of its own", "%s, %s, is also on another cluster: nomad.%s, line %d",
@@ -71,8 +76,32 @@ func (l *loader) tier(t *table, prefixes, names map[string]place) Tier {
 		tier.Aliases = append(tier.Aliases, v.text)
 	}
 	tier.TokenFile = l.token(t.text("token", `token = "/etc/nomadctld/token"`))
+	if scheme == "http" && tier.TokenFile != "" && elsewhere(tier.URL) {
+		l.warn(address.at, "write https://", "%s: the token is sent to another machine without TLS, and anyone on the network path can read it", address.name)
+	}
 	tier.TLS = l.tls(t.sub("tls"), scheme != "http", "the url begins with http://")
 	return tier
+}
+
+// overlap warns of a prefix that begins with one of another cluster, or the other way round: a job can then be in both.
+func (l *loader) overlap(v value, url string, prefixes map[string]place) {
+	for _, prefix := range slices.Sorted(maps.Keys(prefixes)) {
+		if other := prefixes[prefix]; other.url != url && (strings.HasPrefix(prefix, v.text) || strings.HasPrefix(v.text, prefix)) {
+			l.warn(v.at, "give each cluster prefixes of its own", "%s, %s, overlaps with %s of nomad.%s, line %d, which is another cluster: commands for jobs that fit both need --tier",
+				v.name, quote(v.text), quote(prefix), other.tier, l.line(other.at))
+			return
+		}
+	}
+}
+
+// elsewhere reports whether an address may be that of another machine.
+func elsewhere(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "localhost" {
+		return err != nil
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return err != nil || !ip.Unmap().IsLoopback()
 }
 
 // name checks the name of a tier or group, which people type on the command line.
@@ -124,7 +153,7 @@ func (l *loader) prefix(v value) {
 
 // token checks a token file. Neither its content nor what looks like a token is shown.
 func (l *loader) token(v value) string {
-	if data, _, ok := l.file(v); ok && bytes.ContainsAny(bytes.TrimSpace(data), "\r\n") {
+	if data, ok := l.file(v, true); ok && bytes.ContainsAny(bytes.TrimSpace(data), "\r\n") {
 		l.fault(v.at, "leave only the token in it", "%s: file %s has more than one line", v.name, quote(v.text))
 	}
 	return v.text

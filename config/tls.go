@@ -15,11 +15,11 @@ func (l *loader) tls(t *table, encrypted bool, why string) TLS {
 	if t.node != nil && len(t.node.order) > 0 && !encrypted {
 		l.fault(t.node.key, "write https://, or remove the table", "%s has no effect, because %s", t.name, why)
 	}
-	if data, _, ok := l.file(ca); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
+	if data, ok := l.file(ca, false); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
 		l.fault(ca.at, "name a PEM file, with BEGIN CERTIFICATE in it", "%s: file %s holds no certificate", ca.name, quote(ca.text))
 	}
-	certPEM, _, haveCert := l.file(cert)
-	keyPEM, _, haveKey := l.file(key)
+	certPEM, haveCert := l.file(cert, false)
+	keyPEM, haveKey := l.file(key, true)
 	switch {
 	case cert.given && !key.given:
 		l.fault(cert.at, "write the key too", "%s is set, but %s is not", cert.name, key.name)

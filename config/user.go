@@ -10,6 +10,12 @@ import (
 // login is what a user may be called: it is typed after ssh -l, and is part of the names of recordings.
 var login = regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{N}._+-]{0,63}$`)
 
+// owner is whose a key is, and where the file says so.
+type owner struct {
+	user string // the path of the table
+	at   int
+}
+
 // users reads [users]; groups and auth have been read.
 func (l *loader) users(t *table) []User {
 	var users []User
@@ -35,10 +41,10 @@ func (l *loader) user(t *table) User {
 	one := t.text("key", example)
 	many := t.texts("keys", `keys = ["ssh-ed25519 AAAA...", "ssh-ed25519 AAAA..."]`)
 	if one.ok {
-		l.userKey(&u, one)
+		l.userKey(&u, t.name, one)
 	}
 	for _, v := range many.items {
-		l.userKey(&u, v)
+		l.userKey(&u, t.name, v)
 	}
 	if !one.given && many.empty() && l.cfg.Auth.UserCA == "" {
 		l.fault(t.node.key, "write "+example, "%s has no key, so nobody can log in as %s", t.name, quote(u.Name))
@@ -48,7 +54,7 @@ func (l *loader) user(t *table) User {
 	return u
 }
 
-func (l *loader) userKey(u *User, v value) {
+func (l *loader) userKey(u *User, t string, v value) {
 	key, bad := publicKey(v.text)
 	if bad != nil {
 		l.fault(v.at, bad.mend, "%s %s", v.name, bad.why)
@@ -59,6 +65,11 @@ func (l *loader) userKey(u *User, v value) {
 			l.warn(v.at, "remove one of the two", "%s is a key that the user already has", v.name)
 			return
 		}
+	}
+	if other, shared := l.owners[string(key.Marshal())]; shared {
+		l.warn(v.at, "give each user a key of their own", "%s is also a key of %s, line %d: its holder chooses which of the two names is in the audit log", v.name, other.user, l.line(other.at))
+	} else {
+		l.owners[string(key.Marshal())] = owner{t, v.at}
 	}
 	u.Keys = append(u.Keys, key)
 }

@@ -15,9 +15,13 @@ namespace "*" {
     "read-job",
     "read-logs",
 
-    # @enter: exec through Nomad. The second one only for tasks without isolation: raw_exec.
+    # @enter: exec through Nomad.
     "alloc-exec",
-    "alloc-node-exec",
+
+    # exec into tasks that nothing isolates from their node, those of raw_exec. Such a shell runs as the user of Nomad's
+    # client agent: it is root on the node. It reads the files and tokens of every other job there, whosever they are. The
+    # prefixes of the gateway end where a job of a user has such a task. Without this, Nomad refuses that exec.
+    # "alloc-node-exec",
 
     # @operate: stop, start, restart --full, revert, promote, fail, pause, resume; scale and run too, for which scale-job
     # and dispatch-job would be enough.

@@ -103,6 +103,7 @@ job "nomadctld" {
         readonly_rootfs = true
         cap_drop        = ["all"]
         security_opt    = ["no-new-privileges"]
+        pids_limit      = 1000
         # For raw.
         mount {
           type   = "tmpfs"
@@ -142,6 +143,11 @@ job "nomadctld" {
         uid         = 65532
         gid         = 65532
         change_mode = "noop"
+      }
+
+      # Below resources.memory, at which the kernel kills: from here on the gateway collects garbage harder.
+      env {
+        GOMEMLIMIT = "200MiB"
       }
 
       resources {

@@ -19,7 +19,7 @@ func alias(aliases map[string]string) Middleware {
 			if len(words) == 0 {
 				req.line, words = "help", []string{"help"}
 			}
-			if line, ok := aliases[words[0]]; ok && registry[words[0]] == nil {
+			if line, ok := aliases[words[0]]; ok && registry[words[0]] == nil && !req.Subsystem {
 				rest, err := from(req.line, 1)
 				if err != nil {
 					return Exit(2, err)
@@ -32,7 +32,7 @@ func alias(aliases map[string]string) Middleware {
 				words = slices.Concat(expansion, words[1:])
 			}
 			req.Words = words
-			req.Event.Command = words
+			req.Event.Command = req.recorded.words
 			return next(ctx, req)
 		}
 	}

@@ -4,34 +4,41 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"nomadctld/internal/audit"
 )
 
-// audited writes one event for each request, whatever becomes of it. When required is set, a request that could
-// not be recorded is not begun.
-func audited(log *audit.Log, required bool, problems *slog.Logger) Middleware {
+// audited writes the end event of each request, and one event for a request that is refused before it does anything.
+// started writes the start event. When required is set, nothing is done without that.
+func audited(log *audit.Log, required bool, aliases map[string]string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) (err error) {
-			if required {
-				if err := log.Ready(); err != nil {
-					problems.Error("audit log cannot be written; command refused", "session", req.Session, "error", err)
-					return errors.New("nothing is done while the gateway cannot write its audit log; tell its operator")
-				}
-			}
+			req.recorded = record(req.Line, aliases)
 			req.Event = audit.Event{
 				Time: time.Now().UTC(), Connection: req.Connection, Session: req.Session, Remote: req.Remote,
-				User: req.Login, Key: req.Fingerprint, Line: req.Line, Command: []string{}, Decision: audit.Invalid,
+				User: req.Login, Key: req.Fingerprint, Line: req.recorded.line, Command: []string{}, Decision: audit.Invalid,
+			}
+			if required { // no cluster is asked for what cannot run
+				if err := log.Ready(); err != nil {
+					log.Refused(req.Event, err)
+					return errUnrecorded(err)
+				}
+			}
+			req.begin = func(durable bool) error {
+				if err := log.Begin(req.Event, durable, required); err != nil {
+					return errUnrecorded(err)
+				}
+				return nil
 			}
 			panicked := true
 			defer func() {
 				event := ended(req.Event, err)
+				event.Error = req.recorded.clean(event.Error)
 				if panicked {
 					event.ExitCode, event.Error = 1, "panic"
 				}
-				record(log, problems, event)
+				log.Record(event)
 			}()
 			err = next(ctx, req)
 			panicked = false
@@ -39,6 +46,33 @@ func audited(log *audit.Log, required bool, problems *slog.Logger) Middleware {
 		}
 	}
 }
+
+// started writes the start event of a command: its target and the decision are known, and nothing has been done yet. It is
+// synced to the disk before a command that may change something or run a program.
+func started(next Handler) Handler {
+	return func(ctx context.Context, req *Request) error {
+		spec := req.Command.Spec()
+		if spec.Spawns {
+			req.Event.Program = req.ProgramSession()
+		}
+		if err := req.begin(spec.Set == Enter || spec.Set == Operate || spec.Set == Admin); err != nil {
+			return err
+		}
+		return next(ctx, req)
+	}
+}
+
+// errUnrecorded is the error of a command that was not run because its start event could not be written. Its exit code is
+// not taken for that of a program.
+func errUnrecorded(err error) error {
+	return Exit(1, fmt.Errorf("nothing was run: %w; tell the gateway's operator", &unrecordedError{err}))
+}
+
+// unrecordedError keeps the reason, which names files of the gateway, from the user.
+type unrecordedError struct{ err error }
+
+func (e *unrecordedError) Error() string { return "the gateway cannot write its audit log" }
+func (e *unrecordedError) Unwrap() error { return e.err }
 
 // ended returns the event of something that has ended with err now.
 func ended(event audit.Event, err error) audit.Event {
@@ -48,12 +82,9 @@ func ended(event audit.Event, err error) audit.Event {
 	if len(Lines(err)) > 0 {
 		event.Error = err.Error()
 	}
-	return event
-}
-
-// record writes an event, or, where that cannot be done, tells the operator what would have been written.
-func record(log *audit.Log, problems *slog.Logger, event audit.Event) {
-	if err := log.Write(event); err != nil {
-		problems.Error("audit event lost", "session", event.Session, "error", err, "event", fmt.Sprintf("%+v", event))
+	var unrecorded *unrecordedError
+	if errors.As(err, &unrecorded) {
+		event.Error += ": " + unrecorded.err.Error()
 	}
+	return event
 }

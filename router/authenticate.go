@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"nomadctld/acl"
+	"nomadctld/backends"
 	"nomadctld/internal/audit"
 )
 
@@ -19,7 +20,11 @@ func authenticate(users *acl.Directory) Middleware {
 				return errors.New("your key is no longer accepted; ask the gateway's operator")
 			}
 			req.User = user
-			return next(ctx, req)
+			if req.Refused != nil {
+				req.Event.Decision = audit.Denied
+				return req.Refused
+			}
+			return next(backends.WithUser(ctx, user.Login), req)
 		}
 	}
 }

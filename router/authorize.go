@@ -48,6 +48,9 @@ func authorize(tiers []acl.Tier, clusters map[string]*backends.Shared, runtimes 
 					req.Runtime = runtimes.of(scope, *req.Allocation, req.Task.Name)
 				}
 			}
+			if req.found != nil {
+				req.found()
+			}
 			req.Event.Decision = audit.Allowed
 			return next(ctx, req)
 		}

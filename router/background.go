@@ -19,6 +19,7 @@ type background struct {
 	audit    *audit.Log
 	log      *slog.Logger
 	tiers    map[string]backends.Operations
+	required bool // no operation starts without its start event
 }
 
 // Work is what an operation may use: the part of the clusters that is the user's who began it.
@@ -45,13 +46,18 @@ func (w Work) KeptIn() string { return w.background.registry.Path(w.ID) }
 // own. It is about req.Job: one that is worked on already gives an *ops.BusyError. ctx only lends its values.
 func (r *Request) Begin(ctx context.Context, work func(context.Context, Work) error) (*ops.Op, error) {
 	b := r.background
-	op, err := b.registry.Begin(r.opsJob(), r.User.Login, strings.Join(r.Words, " "))
+	op, err := b.registry.Begin(r.opsJob(), r.User.Login, strings.Join(r.recorded.words, " "))
 	if err != nil {
 		return nil, err
 	}
 	r.Event.Operation = op.ID
 	event := r.Event
 	event.Decision = audit.Allowed
+	if err := b.audit.Begin(event, true, b.required); err != nil {
+		err = errUnrecorded(err)
+		op.End(err)
+		return nil, err
+	}
 	event.Evaluations = slices.Clone(event.Evaluations)
 	theirs := r.Cluster.(*scope)
 	orders := &operations{owned: theirs.owned, tiers: b.tiers, event: &event}
@@ -59,7 +65,9 @@ func (r *Request) Begin(ctx context.Context, work func(context.Context, Work) er
 		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
 			b.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
 		}
-		record(b.audit, b.log, orders.noted(err))
+		event := orders.noted(err)
+		event.Error = r.recorded.clean(event.Error)
+		b.audit.Record(event)
 	})
 	w := Work{op, &scope{owned: theirs.owned, clusters: theirs.clusters, event: new(audit.Event)}, orders, b}
 	go func() { op.End(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()

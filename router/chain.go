@@ -43,11 +43,13 @@ type Gateway struct {
 func (g Gateway) Handler() Handler {
 	return Chain(run,
 		recovered(g.Log),
-		audited(g.Audit, g.Required, g.Log),
+		audited(g.Audit, g.Required, g.Aliases),
 		authenticate(g.Users),
 		alias(g.Aliases),
 		route,
 		interruptible,
-		authorize(g.Tiers, g.Clusters, g.Runtimes, &background{g.Ops, g.Audit, g.Log, g.Operations}, g.Raw),
+		bounded(new(inMemory)),
+		authorize(g.Tiers, g.Clusters, g.Runtimes, &background{g.Ops, g.Audit, g.Log, g.Operations, g.Required}, g.Raw),
+		started,
 	)
 }

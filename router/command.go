@@ -33,8 +33,18 @@ type Spec struct {
 	// Program says that the command runs a program: what follows its first argument is the program's, flags too, and
 	// the exit code is the program's, so that 125 means a failure before it could run.
 	Program bool
+	// Signed says that a word such as -1 is an argument, not flags.
+	Signed bool
+	// Saved says that the command also finds stopped jobs that Nomad has deleted and the gateway has saved.
+	Saved bool
 	// Terminal says that a client with a terminal should ask for one: there is something to type, to colour or to fit.
 	Terminal bool
+	// Spawns says that the command runs a program in a task, with Request.ProgramSession in its environment. If the gateway is
+	// killed meanwhile, the next one finds the program by that and kills it.
+	Spawns bool
+	// Hide returns the command's words, as many as it gets, with the secrets in them hidden, where Secret cannot say which
+	// flags have them. nil: Secret says it.
+	Hide func(args []string) []string
 	// Hidden commands are for programs: neither help nor the docs list them.
 	Hidden bool
 	Flags  func(*pflag.FlagSet) // binds the command's own fields; may be nil

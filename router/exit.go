@@ -22,6 +22,9 @@ func (e *ExitError) Error() string {
 }
 func (e *ExitError) Unwrap() error { return e.Err }
 
+// CodeTryLater is the exit code of what a limit refuses: EX_TEMPFAIL of sysexits.
+const CodeTryLater = 75
+
 // Exit returns err with an exit code.
 func Exit(code int, err error) error { return &ExitError{code, err} }
 
@@ -33,7 +36,7 @@ func Exited(code int) error {
 	return &ExitError{Code: code}
 }
 
-// Code returns the exit code for err: 0 for none, its own when it has one, else 1.
+// Code returns the exit code for err: 0 for none, its own when it has one, CodeTryLater for backends.ErrBusy, else 1.
 func Code(err error) int {
 	var exit *ExitError
 	switch {
@@ -41,6 +44,8 @@ func Code(err error) int {
 		return 0
 	case errors.As(err, &exit):
 		return exit.Code
+	case errors.Is(err, backends.ErrBusy):
+		return CodeTryLater
 	}
 	return 1
 }

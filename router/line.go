@@ -12,6 +12,9 @@ import (
 // maxLine is how long a command line may be, in bytes: Linux's limit for one argument of a program.
 const maxLine = 128 << 10
 
+// maxWords is how many words a command line may have. Each takes up many times its own length in memory.
+const maxWords = 10_000
+
 // Split returns the words of a command line by the rules of a POSIX shell's quoting. Nothing is expanded and
 // nothing is a comment. A line that is too long, is not text or does not end its quotes is an error.
 func Split(line string) ([]string, error) {
@@ -22,6 +25,11 @@ func Split(line string) ([]string, error) {
 		return nil, errors.New("the command line is not valid UTF-8")
 	case strings.ContainsRune(line, 0):
 		return nil, errors.New("the command line holds a NUL byte")
+	}
+	if len(line) > maxWords { // a word has a byte, and a space before it
+		if n := len(starts(line)); n > maxWords {
+			return nil, fmt.Errorf("the command line has too many words: %d, at most %d", n, maxWords)
+		}
 	}
 	words, err := shlex.Split(escapeComments(line))
 	if err != nil {
@@ -65,13 +73,24 @@ func from(line string, n int) (string, error) {
 
 // starts returns where the words of a line begin, by the rules of Split.
 func starts(line string) (begins []int) {
+	for _, span := range spans(line) {
+		begins = append(begins, span[0])
+	}
+	return begins
+}
+
+// spans returns where the words of a line begin and end, by the rules of Split, also of one that Split refuses.
+func spans(line string) (spans [][2]int) {
 	var quote byte // the open quote; 0 outside
 	between, escaped := true, false
 	for i := range len(line) {
 		c := line[i]
 		space := quote == 0 && !escaped && strings.IndexByte(" \t\r\n", c) >= 0
-		if between && !space {
-			begins = append(begins, i)
+		switch {
+		case between && !space:
+			spans = append(spans, [2]int{i, len(line)})
+		case !between && space:
+			spans[len(spans)-1][1] = i
 		}
 		between = space
 		switch {
@@ -91,5 +110,5 @@ func starts(line string) (begins []int) {
 			quote = c
 		}
 	}
-	return begins
+	return spans
 }

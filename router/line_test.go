@@ -35,12 +35,13 @@ func TestSplit(t *testing.T) {
 
 func TestSplitRefusesWhatItCannotRead(t *testing.T) {
 	for line, want := range map[string]string{
-		"ps 'a":                        "inside a quote",
-		`ps "a`:                        "inside a quote",
-		`ps \`:                         "backslash",
-		"ps \xff":                      "UTF-8",
-		"ps a\x00b":                    "NUL",
-		strings.Repeat("a", maxLine+1): "too long",
+		"ps 'a":                          "inside a quote",
+		`ps "a`:                          "inside a quote",
+		`ps \`:                           "backslash",
+		"ps \xff":                        "UTF-8",
+		"ps a\x00b":                      "NUL",
+		strings.Repeat("a", maxLine+1):   "too long",
+		strings.Repeat("a ", maxWords+1): "too many words: 10001, at most 10000",
 	} {
 		if got, err := Split(line); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Split(%.20q) = %q, %v, want an error with %q", line, got, err, want)

@@ -124,6 +124,10 @@ func (o *operations) Revert(ctx context.Context, job backends.Job, version uint6
 	return o.order(job, func(c backends.Operations) (backends.Outcome, error) { return c.Revert(ctx, job, version) })
 }
 
+func (o *operations) Evaluate(ctx context.Context, job backends.Job) (backends.Outcome, error) {
+	return o.order(job, func(c backends.Operations) (backends.Outcome, error) { return c.Evaluate(ctx, job) })
+}
+
 func (o *operations) Force(ctx context.Context, job backends.Job) (backends.Outcome, error) {
 	return o.order(job, func(c backends.Operations) (backends.Outcome, error) { return c.Force(ctx, job) })
 }

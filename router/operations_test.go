@@ -77,6 +77,10 @@ func (o *orders) Revert(_ context.Context, job backends.Job, _ uint64) (backends
 	return o.take("revert", job.ID)
 }
 
+func (o *orders) Evaluate(_ context.Context, job backends.Job) (backends.Outcome, error) {
+	return o.take("evaluate", job.ID)
+}
+
 func (o *orders) Force(_ context.Context, job backends.Job) (backends.Outcome, error) {
 	return o.take("force", job.ID)
 }
@@ -101,13 +105,14 @@ func everyOrder(ctx context.Context, o backends.Operations, job backends.Job) (e
 	keep(o.Pause(ctx, job, "d"))
 	keep(o.Resume(ctx, job, "d"))
 	keep(o.Revert(ctx, job, 0))
+	keep(o.Evaluate(ctx, job))
 	keep(o.Force(ctx, job))
 	keep(o.Dispatch(ctx, job, nil, nil))
 	return errs
 }
 
 func TestNoOrderReachesAJobThatIsNotTheUsers(t *testing.T) {
-	const methods = 14
+	const methods = 15
 	for _, tc := range []struct {
 		job  backends.Job
 		mine bool

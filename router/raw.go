@@ -16,6 +16,14 @@ type Raw struct {
 	Cluster func(tier string) (nomadcli.Cluster, error) // with the token as it is now
 }
 
+// HideRaw is Spec.Hide of the command whose words are a tier and those of the nomad binary.
+func HideRaw(args []string) []string {
+	if len(args) == 0 {
+		return args
+	}
+	return append(args[:1:1], nomadcli.Hide(args[1:], hideValue)...)
+}
+
 // Raw runs the nomad binary against the tier that name means, with the session's streams and terminal, and returns its
 // exit code. "alles" and "all" are the tier whose jobs are named as the one among args. Only a tier in which the user has
 // the right to raw can be named; there the binary may do what the tier's token may.

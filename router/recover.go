@@ -16,14 +16,14 @@ func recovered(log *slog.Logger) Middleware {
 		return func(ctx context.Context, req *Request) (err error) {
 			defer func() {
 				if p := recover(); p != nil {
-					log.Error("panic", "session", req.Session, "line", req.Line, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+					log.Error("panic", "session", req.Session, "line", req.Event.Line, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 					err = fmt.Errorf("internal error; the gateway's log tells more under session %s", req.Session)
 				}
 			}()
 			err = next(ctx, req)
 			var caught *backends.PanicError
 			if errors.As(err, &caught) {
-				log.Error("panic", "session", req.Session, "line", req.Line, "panic", caught.String())
+				log.Error("panic", "session", req.Session, "line", req.Event.Line, "panic", caught.String())
 			}
 			return err
 		}

@@ -20,6 +20,8 @@ type Request struct {
 	Session     string // ID
 	Remote      string // address and port
 	Line        string // the command line as received
+	Refused     error  // why a limit of the connection's user lets no command begin; nil: it does
+	Subsystem   bool   // Line is the name of an SSH subsystem
 
 	Stdin    io.Reader
 	Stdout   io.Writer // text: \n becomes \r\n where the client has a terminal
@@ -27,8 +29,9 @@ type Request struct {
 	Bytes    Bytes     // the same streams for what is to arrive as it is
 	Terminal *Terminal // nil when the client asked for none
 	Signals  *Signals  // what the client sends; they interrupt the command unless it takes them
+	Locale   []string  // K=V: LANG and LC_* as the client sent them
 
-	Event   audit.Event      // audit starts it, everybody adds to it
+	Event   audit.Event      // audited starts it, everybody adds to it
 	User    acl.User         // authenticate
 	Words   []string         // alias: the command line split, aliases expanded; not empty
 	Command Command          // route
@@ -47,6 +50,9 @@ type Request struct {
 	Part       Part                 // likewise, for TargetPart: of Job
 	Runtime    Runtime              // authorize: that of Task
 
+	found      func()                      // bounded: to be called when authorize has found what the command is about; may be nil
+	recorded   recorded                    // audited: the command line without secrets
+	begin      func(durable bool) error    // audited: writes the start event
 	line       string                      // alias: the command line after its expansion; Words are its words
 	runtimes   *Runtimes                   // authorize
 	clusters   map[string]*backends.Shared // authorize
@@ -61,6 +67,10 @@ type Part struct{ Group, Task string }
 
 // Bytes is the output streams of a session, untouched.
 type Bytes struct{ Stdout, Stderr io.Writer }
+
+// ProgramSession is what Program.Session is to be for a program that the request runs: the name of the session, ended so that
+// it is not the beginning of another's. Programs are found by what their environment contains.
+func (r *Request) ProgramSession() string { return r.Session + "." }
 
 // Screen is the stream of what a person follows while a command goes on. On a terminal that is the one of the results: ssh
 // keeps no order between its two streams, and what is written over, or taken away, has to be the line that was meant.

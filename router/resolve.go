@@ -27,14 +27,21 @@ func resolve(ctx context.Context, req *Request, target Target) error {
 	if err != nil && !errors.As(err, &down) {
 		return err
 	}
+	if req.Command.Spec().Saved {
+		jobs = append(jobs, req.savedJobs(jobs)...)
+	}
+	silent := err // of tiers, or namespaces, that may hold what fits and cannot be asked
+	if err != nil && unreadable(err) {
+		silent = nil
+	}
 	switch found := find(jobs, selector, target); {
-	case len(found) == 0 && err != nil && mayHold(req.Cluster.(*scope).owned, err, selector):
+	case len(found) == 0 && silent != nil && mayHold(req.Cluster.(*scope).owned, silent, selector):
 		return err // that it is not there cannot be said
 	case len(found) == 0:
-		return errors.Join(missing(jobs, selector, target), err) // it may be in a tier that did not answer
+		return errors.Join(missing(jobs, selector, target), err) // it may be where there was no answer
 	case len(found) > 1:
 		return ambiguous(selector, found)
-	case err != nil && (!found[0].isNamed(selector) || mayHold(req.Cluster.(*scope).owned, err, selector)):
+	case silent != nil && (!found[0].isNamed(selector) || mayHold(req.Cluster.(*scope).owned, silent, selector)):
 		return errors.Join(fmt.Errorf("%s fits %s, and may fit more where there is no answer; write the whole ID, or --tier", selector, found[0]), err)
 	default:
 		req.choose(found[0])
@@ -92,30 +99,39 @@ func find(jobs []backends.Job, selector string, target Target) (found []candidat
 		}
 	}
 	if target == TargetPart {
-		if found = parts(jobs, selector); len(found) > 0 {
+		if found = partsOf(jobs, selector); len(found) > 0 {
 			return found
 		}
 		return wholeAllocation(byID(jobs, selector), selector)
 	}
 	if len(named) > 0 {
-		return running(named, func(backends.Allocation, backends.Task) bool { return true })
+		return best(named, func(backends.Allocation, backends.Task) bool { return true })
 	}
 	fits := func(a backends.Allocation, t backends.Task) bool {
 		return selector == a.JobID+"/"+a.Group || selector == a.JobID+"/"+a.Group+"/"+t.Name
 	}
-	found = running(jobs, fits)
+	found = best(jobs, fits)
 	if len(found) == 0 && target == TargetJobOrTask {
 		found = latest(jobs, fits)
 	}
 	if len(found) > 0 {
 		return found
 	}
-	return byID(jobs, selector)
+	found = byID(jobs, selector)
+	if target != TargetTask || len(found) < 2 {
+		return found
+	}
+	// A program can be run only in what runs: of an allocation's tasks, the ones that have ended are not meant.
+	running := slices.DeleteFunc(slices.Clone(found), func(c candidate) bool { return !c.Allocation.MayRun(*c.Task) })
+	if len(running) > 0 {
+		return running
+	}
+	return found
 }
 
-// parts returns the jobs of which selector names a part. The job's own ID may hold slashes, so the longest ID is the one
+// partsOf returns the jobs of which selector names a part. The job's own ID may hold slashes, so the longest ID is the one
 // that is meant.
-func parts(jobs []backends.Job, selector string) (found []candidate) {
+func partsOf(jobs []backends.Job, selector string) (found []candidate) {
 	for _, job := range jobs {
 		rest, ok := strings.CutPrefix(selector, job.ID+"/")
 		group, task, _ := strings.Cut(rest, "/")
@@ -166,15 +182,22 @@ func mayHold(owned acl.Scope, err error, selector string) bool {
 	return errors.As(err, &tier) && slices.ContainsFunc(owned.Prefixes(tier.Tier), func(p string) bool { return strings.HasPrefix(selector, p) })
 }
 
-// running returns the running tasks that fit.
-func running(jobs []backends.Job, fits func(backends.Allocation, backends.Task) bool) (found []candidate) {
+// best returns those of the tasks that fit which a name means: the running ones, or, without any, those that are being
+// stopped, or, without any, those that may still be running on a disconnected node.
+func best(jobs []backends.Job, fits func(backends.Allocation, backends.Task) bool) (found []candidate) {
+	least := 0
 	for _, job := range jobs {
 		for i := range job.Allocations {
 			a := &job.Allocations[i]
 			for j := range a.Tasks {
-				if a.Tasks[j].State == "running" && fits(*a, a.Tasks[j]) {
-					found = append(found, candidate{Job: job, Allocation: a, Task: &a.Tasks[j]})
+				rank, named := a.Rank(a.Tasks[j])
+				if !named || len(found) > 0 && rank > least || !fits(*a, a.Tasks[j]) {
+					continue
 				}
+				if rank < least || len(found) == 0 {
+					found, least = nil, rank
+				}
+				found = append(found, candidate{Job: job, Allocation: a, Task: &a.Tasks[j]})
 			}
 		}
 	}
@@ -209,25 +232,34 @@ func has(job backends.Job, selector string) bool {
 // shortest is how many characters of an ID are enough to look for it.
 const shortest = 4
 
-// byID returns the tasks whose exec ID, or whose allocation's ID, is or begins with id.
+// byID returns the tasks whose exec ID, or whose allocation's ID, is or begins with id. A whole ID means what has it, in any
+// state. The beginning of an ID means terminal allocations only if no other allocation fits.
 func byID(jobs []backends.Job, id string) (found []candidate) {
 	if len(id) < shortest {
 		return nil
 	}
 	id = strings.ToLower(id)
+	var ended []candidate
 	for _, job := range jobs {
 		for i := range job.Allocations {
 			a := &job.Allocations[i]
 			for j := range a.Tasks {
 				task := &a.Tasks[j]
-				if task.ExecID == id {
-					return []candidate{{Job: job, Allocation: a, Task: task}}
-				}
-				if strings.HasPrefix(task.ExecID, id) || strings.HasPrefix(a.ID, id) {
-					found = append(found, candidate{Job: job, Allocation: a, Task: task})
+				c := candidate{Job: job, Allocation: a, Task: task}
+				switch {
+				case task.ExecID == id:
+					return []candidate{c}
+				case !strings.HasPrefix(task.ExecID, id) && !strings.HasPrefix(a.ID, id):
+				case a.ID != id && a.Terminal():
+					ended = append(ended, c)
+				default:
+					found = append(found, c)
 				}
 			}
 		}
+	}
+	if len(found) == 0 {
+		return ended
 	}
 	return found
 }

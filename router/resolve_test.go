@@ -135,6 +135,87 @@ func TestSelectors(t *testing.T) {
 	}
 }
 
+// stateOf gives the first allocation of a job a state in Nomad's words, and returns the job with the second one's allocations
+// added.
+func stateOf(j backends.Job, status, desired string, more ...backends.Job) backends.Job {
+	j.Allocations[0].Status, j.Allocations[0].Desired = status, desired
+	for _, other := range more {
+		j.Allocations = append(j.Allocations, other.Allocations...)
+	}
+	return j
+}
+
+func TestSelectors_StateOfAllocations(t *testing.T) {
+	running := map[string]string{"web": "running"} // also of what is lost: Nomad keeps the last state that it heard
+	allocation := func(job, id, status, desired string) backends.Job {
+		return stateOf(owned("production", "default", job, id, running), status, desired)
+	}
+	with := func(jobs ...backends.Job) backends.Job {
+		return stateOf(jobs[0], jobs[0].Allocations[0].Status, jobs[0].Allocations[0].Desired, jobs[1:]...)
+	}
+	w := newWorld()
+	w.production.jobs = []backends.Job{
+		with(allocation("p-team1-lost", "aaaa1111-0000", "running", "run"), allocation("p-team1-lost", "aaaa2222-0000", "lost", "stop")),
+		with(allocation("p-team1-mixed", "bbbb1111-0000", "complete", "stop"), allocation("p-team1-mixed", "bbbb2222-0000", "failed", "run"), allocation("p-team1-mixed", "bbbb3333-0000", "running", "run")),
+		with(allocation("p-team1-cut", "cccc1111-0000", "unknown", "run")),
+		with(allocation("p-team1-replaced", "dddd1111-0000", "unknown", "run"), allocation("p-team1-replaced", "dddd2222-0000", "running", "run")),
+		with(allocation("p-team1-rolling", "eeee1111-0000", "running", "stop"), allocation("p-team1-rolling", "eeee2222-0000", "running", "run")),
+		with(allocation("p-team1-ending", "ffff1111-0000", "running", "stop")),
+		with(allocation("p-team1-gone", "12341111-0000", "lost", "stop")),
+		with(stateOf(owned("production", "default", "p-team1-prepared", "56781111-0000", map[string]string{"init": "dead", "web": "running"}), "running", "run")),
+	}
+	id := func(allocation string) string { return backends.ExecID("web", allocation) }
+	for _, tc := range []struct {
+		target Target
+		word   string
+		want   string // the allocation, or the job
+		err    string
+	}{
+		{TargetTask, "p-team1-lost", "aaaa1111-0000", ""},
+		{TargetTask, "p-team1-lost/g", "aaaa1111-0000", ""},
+		{TargetTask, "p-team1-lost/g/web", "aaaa1111-0000", ""},
+		{TargetTask, "aaaa", "aaaa1111-0000", ""}, // fits the lost one too
+		{TargetTask, "aaaa2", "aaaa2222-0000", ""},
+		{TargetTask, "aaaa2222-0000", "aaaa2222-0000", ""},
+		{TargetTask, id("aaaa2222-0000"), "aaaa2222-0000", ""},
+		{TargetTask, id("aaaa2222-0000")[:6], "aaaa2222-0000", ""},
+		{TargetTask, "p-team1-mixed", "bbbb3333-0000", ""},
+		{TargetTask, "p-team1-cut", "cccc1111-0000", ""}, // it may still be running
+		{TargetTask, "p-team1-replaced", "dddd2222-0000", ""},
+		{TargetTask, "dddd", "", "dddd fits 2; name one:"}, // both may be running
+		{TargetTask, "p-team1-rolling", "eeee2222-0000", ""},
+		{TargetTask, "p-team1-ending", "ffff1111-0000", ""},
+		{TargetTask, "p-team1-gone", "", "no task of p-team1-gone is running (see: ps --all p-team1-gone)"},
+		{TargetTask, "p-team1-gone/g", "", "no task of p-team1-gone/g is running (see: ps --all p-team1-gone)"},
+		{TargetTask, id("12341111-0000"), "12341111-0000", ""},
+		{TargetTask, "56781111", "56781111-0000", ""}, // the task that has ended is not meant
+		{TargetJobOrTask, "p-team1-lost/g", "aaaa1111-0000", ""},
+		{TargetJobOrTask, "p-team1-lost", "p-team1-lost", ""},
+		{TargetJobOrTask, "aaaa", "aaaa1111-0000", ""},
+		{TargetJobOrTask, "aaaa2222-0000", "aaaa2222-0000", ""},
+		{TargetJobOrTask, "p-team1-cut/g", "cccc1111-0000", ""},
+		{TargetPart, "aaaa", "aaaa1111-0000", ""},
+		{TargetPart, "aaaa2222-0000", "aaaa2222-0000", ""},
+		{TargetPart, "56781111-0000", "56781111-0000", ""},
+	} {
+		got := ""
+		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: tc.target}, func(_ context.Context, req *Request) error {
+			if got = req.Job.ID; req.Allocation != nil {
+				got = req.Allocation.ID
+			}
+			return nil
+		})
+		err := w.do("probe " + tc.word)
+		delete(registry, "probe")
+		if tc.err == "" && (err != nil || got != tc.want) {
+			t.Errorf("%d %q: got %q, %v, want %q", tc.target, tc.word, got, err, tc.want)
+		}
+		if tc.err != "" && (err == nil || !strings.HasPrefix(err.Error(), tc.err)) {
+			t.Errorf("%d %q: got %q, %v, want %q", tc.target, tc.word, got, err, tc.err)
+		}
+	}
+}
+
 func TestForeignAndMissingTakeTheSameWork(t *testing.T) {
 	w := newWorld()
 	w.production.jobs = []backends.Job{owned("production", "default", "p-team2-shop", "99991111-0000", map[string]string{"web": "running"})}

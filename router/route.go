@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
+	"nomadctld/backends"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/nearest"
 )
@@ -19,6 +21,9 @@ func route(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		name := req.Words[0]
 		create := registry[name]
+		if req.Subsystem {
+			return unknownSubsystem(name)
+		}
 		if create == nil {
 			return UnknownCommand(name, req.Allowed())
 		}
@@ -28,21 +33,68 @@ func route(next Handler) Handler {
 			return spec.failure(err)
 		}
 		flags := spec.FlagSet(req)
-		err := flags.Parse(joinOptional(req.Words[1:], flags))
+		words, restore := spec.signed(req.Words[1:], flags)
+		err := flags.Parse(joinOptional(words, flags))
 		if errors.Is(err, pflag.ErrHelp) {
 			req.Event.Decision = audit.Allowed
+			if err := req.begin(false); err != nil {
+				return err
+			}
 			_, err := io.WriteString(req.Stdout, spec.Help())
 			return err
 		}
 		if err == nil {
-			err = spec.checkArgs(flags.Args())
+			err = spec.checkArgs(restore(flags.Args()))
 		}
 		if err != nil {
 			return Exit(2, fmt.Errorf("%s: %w (usage: %s; more: %s --help)", name, suggestFlag(err, flags), spec.Usage(), name))
 		}
-		req.Command, req.Args = command, flags.Args()
+		req.Command, req.Args = command, restore(flags.Args())
 		return spec.failure(next(ctx, req))
 	}
+}
+
+// signed hides the minus of arguments such as -1 from pflag, which takes them for flags, and returns what makes them visible
+// again. The value of a flag stays as it is.
+func (s Spec) signed(words []string, flags *pflag.FlagSet) (hidden []string, restore func([]string) []string) {
+	restore = func(args []string) []string { return args }
+	if !s.Signed {
+		return words, restore
+	}
+	hidden = slices.Clone(words)
+	for i, word := range words {
+		if word == "--" {
+			break
+		}
+		if digits, ok := strings.CutPrefix(word, "-"); ok && digits != "" && strings.Trim(digits, "0123456789") == "" && (i == 0 || !takesValue(words[i-1], flags)) {
+			hidden[i] = hiddenMinus + digits
+		}
+	}
+	return hidden, func(args []string) []string {
+		shown := slices.Clone(args)
+		for i, arg := range shown {
+			if digits, ok := strings.CutPrefix(arg, hiddenMinus); ok {
+				shown[i] = "-" + digits
+			}
+		}
+		return shown
+	}
+}
+
+// hiddenMinus cannot begin a word: a command line has no NUL.
+const hiddenMinus = "\x00"
+
+// takesValue reports whether a word is a flag whose value is the next word.
+func takesValue(word string, flags *pflag.FlagSet) bool {
+	if name, ok := strings.CutPrefix(word, "--"); ok {
+		f := flags.Lookup(name)
+		return f != nil && f.NoOptDefVal == ""
+	}
+	if !strings.HasPrefix(word, "-") || len(word) < 2 {
+		return false
+	}
+	f := flags.ShorthandLookup(word[len(word)-1:])
+	return f != nil && f.NoOptDefVal == ""
 }
 
 // notRun is the exit code of a command that runs a program and could not: docker's convention.
@@ -51,7 +103,7 @@ const notRun = 125
 // failure gives an error of a command that runs a program an exit code that is not taken for the program's.
 func (s Spec) failure(err error) error {
 	var exit *ExitError
-	if err == nil || !s.Program || errors.As(err, &exit) {
+	if err == nil || !s.Program || errors.As(err, &exit) || errors.Is(err, backends.ErrBusy) {
 		return err
 	}
 	return Exit(notRun, err)
@@ -68,9 +120,13 @@ func (s Spec) checkArgs(args []string) error {
 	return nil
 }
 
-// UnknownCommand returns the error for a command that is not there, with the nearest of those allowed.
+// UnknownCommand returns the error for a command that is not there, with what to do instead or the nearest of those allowed
+// that change nothing.
 func UnknownCommand(name string, allowed []Spec) error {
-	return Exit(2, fmt.Errorf("no command %s%s (see: help)", name, didYouMean(name, names(allowed))))
+	if hint := Instead(name); hint != "" {
+		return Exit(2, fmt.Errorf("no command %s: %s (see: help)", name, hint))
+	}
+	return Exit(2, fmt.Errorf("no command %s%s (see: help)", name, didYouMean(name, names(harmless(allowed)))))
 }
 
 func suggestFlag(err error, flags *pflag.FlagSet) error {

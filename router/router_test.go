@@ -48,6 +48,7 @@ type cluster struct {
 	honourNamespace bool
 	jobs            []backends.Job
 	err             error
+	refuses         map[string]error // by namespace
 	asked           []backends.Selection
 	usage           []backends.Allocation
 }
@@ -60,6 +61,9 @@ func (c *cluster) Jobs(_ context.Context, s backends.Selection) ([]backends.Job,
 	jobs := slices.Clone(c.jobs)
 	if c.honourNamespace && s.Namespace != "" {
 		jobs = slices.DeleteFunc(jobs, func(j backends.Job) bool { return j.Namespace != s.Namespace })
+	}
+	if err := c.refuses[s.Namespace]; err != nil {
+		return nil, err
 	}
 	return jobs, c.err
 }
@@ -114,14 +118,30 @@ func (w *world) do(line string) error {
 	})
 }
 
+// event returns the end event of the one command since it was called last.
 func (w *world) event(t *testing.T) audit.Event {
 	t.Helper()
-	var e audit.Event
-	if err := json.Unmarshal(w.events.Bytes(), &e); err != nil {
-		t.Fatalf("not one event: %v in %s", err, w.events.String())
+	events := w.allEvents(t)
+	e := events[len(events)-1]
+	ends := slices.DeleteFunc(slices.Clone(events), func(e audit.Event) bool { return e.Kind == audit.Start })
+	if e.Kind != audit.End || len(ends) != 1 {
+		t.Fatalf("not the events of one command: %+v", events)
+	}
+	return e
+}
+
+// allEvents returns the events since it was called last.
+func (w *world) allEvents(t *testing.T) (events []audit.Event) {
+	t.Helper()
+	for line := range bytes.Lines(w.events.Bytes()) {
+		var e audit.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			t.Fatalf("not an event: %v in %s", err, line)
+		}
+		events = append(events, e)
 	}
 	w.events.Reset()
-	return e
+	return events
 }
 
 func job(tier, namespace, id string) backends.Job {
@@ -357,8 +377,8 @@ func TestEventsTellWhoDidWhat(t *testing.T) {
 	if err := w.do("probe 'x\x1b[2J\u202e'"); err != nil {
 		t.Fatal(err)
 	}
-	if strings.ContainsAny(w.events.String(), "\x1b\u202e") || strings.Count(w.events.String(), "\n") != 1 {
-		t.Errorf("not one safe line: %q", w.events.String())
+	if strings.ContainsAny(w.events.String(), "\x1b\u202e") || strings.Count(w.events.String(), "\n") != 2 {
+		t.Errorf("not two safe lines: %q", w.events.String())
 	}
 	e := w.event(t)
 	if time.Since(e.Time) > time.Minute || e.Duration < 0 {
@@ -366,7 +386,7 @@ func TestEventsTellWhoDidWhat(t *testing.T) {
 	}
 	e.Time, e.Duration = time.Time{}, 0
 	want := audit.Event{
-		Connection: "c", Session: "c-1", User: "ann", Key: "SHA256:x", Remote: "192.0.2.1:5",
+		Kind: audit.End, Connection: "c", Session: "c-1", User: "ann", Key: "SHA256:x", Remote: "192.0.2.1:5",
 		Line: "probe 'x\x1b[2J\u202e'", Command: []string{"probe", "x\x1b[2J\u202e"},
 		Tier: "production", Namespace: "other", Decision: audit.Allowed,
 	}
@@ -379,7 +399,7 @@ func asJSON(v any) string { b, _ := json.Marshal(v); return string(b) }
 
 func TestNothingIsDoneThatCannotBeRecorded(t *testing.T) {
 	w := newWorld()
-	log, err := audit.Open(t.TempDir() + "/audit.jsonl")
+	log, err := audit.Open(t.TempDir()+"/audit.jsonl", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,7 +426,7 @@ func unwritable(t *testing.T) *audit.Log {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	log, err := audit.Open(dir + "/audit.jsonl")
+	log, err := audit.Open(dir+"/audit.jsonl", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

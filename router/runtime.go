@@ -1,13 +1,17 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/audit"
 )
 
 // Runtime reaches into the one task that it was made for.
@@ -37,11 +41,16 @@ type Runtimes struct {
 	Docker backends.Containers
 	Nomad  map[string]backends.Runtime // by tier
 	Way    Way
+	Refuse []string // drivers, in whose tasks no program is run and to which nobody attaches
+
+	// What each user may have at a time on one cluster, which Cluster returns for a tier; nil: any number, and a tier is one.
+	Programs, Logs *backends.Quota
+	Cluster        func(tier string) string
 
 	viewers backends.Viewers
 
 	mu     sync.Mutex
-	silent map[string]time.Time // node ID to when its daemon did not answer
+	silent map[string]silent // by node ID
 }
 
 // of returns the runtime of a task, which has to be the user's.
@@ -61,44 +70,118 @@ func (t *taskRuntime) Inspect(ctx context.Context) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.Docker.Inspect(ctx, place.Node, place.Task, place.Allocation.ID)
+	raw, err := t.Docker.Inspect(ctx, place.Node, place.Task, place.Allocation.ID)
+	return raw, t.withState(err)
 }
 
 func (t *taskRuntime) Exec(ctx context.Context, p backends.Program) (int, error) {
-	runtime, place, err := t.choose(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return runtime.Exec(ctx, place, p)
+	return t.enter(ctx, func(runtime backends.Runtime, place backends.Place) (int, error) {
+		return runtime.Exec(ctx, place, p)
+	})
 }
 
 func (t *taskRuntime) Attach(ctx context.Context, a backends.Attachment) (int, error) {
-	runtime, place, err := t.choose(ctx)
+	return t.enter(ctx, func(runtime backends.Runtime, place backends.Place) (int, error) {
+		return runtime.Attach(ctx, place, a)
+	})
+}
+
+// enter calls f with the runtime that reaches the task, and with Nomad once Docker has declined.
+func (t *taskRuntime) enter(ctx context.Context, f func(backends.Runtime, backends.Place) (int, error)) (int, error) {
+	if err := t.admit(ctx); err != nil {
+		return 0, err
+	}
+	leave, err := t.Programs.Take(ctx, t.cluster())
 	if err != nil {
 		return 0, err
 	}
-	return runtime.Attach(ctx, place, a)
+	defer leave()
+	r, err := t.choose(ctx)
+	if err != nil {
+		return 0, err
+	}
+	code, err := f(r.runtime, r.place)
+	if t.declined(ctx, r, err) {
+		r.runtime, r.without = t.Nomad[r.place.Allocation.Tier], err
+		code, err = f(r.runtime, r.place)
+	}
+	if r.without != nil && (errors.Is(err, backends.ErrUnsupported) || errors.Is(err, backends.ErrForbidden)) {
+		err = fmt.Errorf("%w (%w)", err, r.without)
+	}
+	return code, t.withState(err)
+}
+
+// withState returns err with why a task cannot be reached, where the state of its allocation tells.
+func (t *taskRuntime) withState(err error) error {
+	if !errors.Is(err, backends.ErrUnreachable) {
+		return err
+	}
+	node := cmp.Or(t.place.Allocation.Node, "its node")
+	switch t.place.Allocation.Status {
+	case "unknown":
+		return fmt.Errorf("%w: %s is disconnected from Nomad, and the task may still be running there", err, node)
+	case "lost":
+		return fmt.Errorf("%w: the allocation was lost with %s", err, node)
+	}
+	return err
+}
+
+// admit refuses to let a program run in a task whose driver the configuration excludes.
+func (t *taskRuntime) admit(ctx context.Context) error {
+	if len(t.Refuse) == 0 {
+		return nil
+	}
+	if !t.scope.owns(t.place.Allocation) {
+		return errForeign
+	}
+	detail, err := t.scope.Allocation(ctx, t.place.Allocation)
+	if err != nil {
+		return err
+	}
+	driver := detail.Drivers[t.place.Task]
+	if driver != "" && !slices.Contains(t.Refuse, driver) {
+		return nil
+	}
+	t.scope.event.Decision = audit.Denied
+	if driver == "" {
+		return fmt.Errorf("the driver of task %s of %s is not known, and this gateway refuses exec and attach for some drivers", t.place.Task, t.place.Allocation.Name)
+	}
+	return fmt.Errorf("task %s of %s uses the driver %s, for which this gateway refuses exec and attach (its setting docker.refuse)", t.place.Task, t.place.Allocation.Name, driver)
+}
+
+// declined reports whether Docker has declined what Nomad may do.
+func (t *taskRuntime) declined(ctx context.Context, r taskRoute, err error) bool {
+	return t.Way == Auto && r.runtime == backends.Runtime(t.Docker) && errors.Is(err, backends.ErrDeclined) && ctx.Err() == nil
 }
 
 // Log takes Docker's log driver where it can be read, else Nomad's files, which outlive the container.
 func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error {
-	runtime, place, err := t.choose(ctx)
+	leave, err := t.Logs.Take(ctx, t.cluster())
 	if err != nil {
 		return err
 	}
+	defer leave()
+	r, err := t.choose(ctx)
+	if err != nil {
+		return err
+	}
+	runtime, place := r.runtime, r.place
 	begun := false
 	err = t.log(ctx, runtime, place, q, func(p backends.Piece) error {
 		begun = true
 		return each(p)
 	})
+	if !begun && t.declined(ctx, r, err) {
+		return t.withState(t.log(ctx, t.Nomad[place.Allocation.Tier], place, q, each))
+	}
 	if !begun && errors.Is(err, backends.ErrNoLog) && runtime == backends.Runtime(t.Docker) && t.Way != WithDocker {
 		inFiles := t.log(ctx, t.Nomad[place.Allocation.Tier], place, q, each)
 		if q.Follow && errors.Is(inFiles, backends.ErrNoTimes) {
 			return err // there will be a container
 		}
-		return inFiles
+		return t.withState(inFiles)
 	}
-	return err
+	return t.withState(err)
 }
 
 func (t *taskRuntime) log(ctx context.Context, runtime backends.Runtime, place backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
@@ -108,35 +191,55 @@ func (t *taskRuntime) log(ctx context.Context, runtime backends.Runtime, place b
 	return t.viewers.Follow(ctx, runtime, place, q, each)
 }
 
-// choose returns the runtime that reaches the task.
-func (t *taskRuntime) choose(ctx context.Context) (backends.Runtime, backends.Place, error) {
+func (t *taskRuntime) cluster() string {
+	if t.Cluster == nil {
+		return t.place.Allocation.Tier
+	}
+	return t.Cluster(t.place.Allocation.Tier)
+}
+
+// taskRoute is how a task is reached.
+type taskRoute struct {
+	runtime backends.Runtime
+	place   backends.Place
+	without error // why it is not Docker, which would have been first; nil: it is, or would not
+}
+
+// choose returns the route to the task.
+func (t *taskRuntime) choose(ctx context.Context) (r taskRoute, err error) {
 	nomad := t.Nomad[t.place.Allocation.Tier]
 	if !t.scope.owns(t.place.Allocation) {
-		return nil, t.place, errForeign
+		return r, errForeign
 	}
 	if t.Way != WithDocker {
 		detail, err := t.scope.Allocation(ctx, t.place.Allocation)
 		if err != nil {
-			return nil, t.place, err
+			return r, err
 		}
 		t.place.Driver = detail.Drivers[t.place.Task]
-		if t.Way == WithNomad || t.place.Driver != "docker" || t.isSilent() {
-			return nomad, t.place, nil
+		if t.Way == WithNomad || t.place.Driver != "docker" {
+			return taskRoute{runtime: nomad, place: t.place}, nil
+		}
+		if err := t.isSilent(); err != nil {
+			return taskRoute{nomad, t.place, err}, nil
 		}
 	}
 	place, err := t.forDocker(ctx)
 	if err != nil {
-		return nil, place, err
+		return r, err
 	}
 	if t.Way == Auto {
 		// Whether it answers has to be known before anything is begun that cannot be begun twice.
 		_, err := t.Docker.Inspect(ctx, place.Node, place.Task, place.Allocation.ID)
-		if errors.Is(err, backends.ErrUnreachable) && ctx.Err() == nil {
-			t.fellSilent()
-			return nomad, place, nil
+		unreachable := errors.Is(err, backends.ErrUnreachable)
+		if (unreachable || errors.Is(err, backends.ErrDeclined)) && ctx.Err() == nil {
+			if unreachable {
+				t.fellSilent(err)
+			}
+			return taskRoute{nomad, place, err}, nil
 		}
 	}
-	return t.Docker, place, nil
+	return taskRoute{runtime: t.Docker, place: place}, nil
 }
 
 // forDocker returns the place with what Docker needs to reach it.
@@ -158,22 +261,32 @@ func (t *taskRuntime) forDocker(ctx context.Context) (backends.Place, error) {
 // silence is how long a daemon that did not answer is not asked: waiting for one behind a firewall takes seconds.
 const silence = 30 * time.Second
 
-func (t *taskRuntime) isSilent() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return time.Since(t.silent[t.place.Allocation.NodeID]) < silence
+// silent is a daemon that did not answer.
+type silent struct {
+	since time.Time
+	err   error
 }
 
-func (t *taskRuntime) fellSilent() {
+// isSilent returns the error of a daemon that did not answer a short while ago.
+func (t *taskRuntime) isSilent() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.silent[t.place.Allocation.NodeID]; time.Since(s.since) < silence {
+		return s.err
+	}
+	return nil
+}
+
+func (t *taskRuntime) fellSilent(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.silent == nil {
-		t.silent = map[string]time.Time{}
+		t.silent = map[string]silent{}
 	}
-	for node, since := range t.silent {
-		if time.Since(since) > silence {
+	for node, s := range t.silent {
+		if time.Since(s.since) > silence {
 			delete(t.silent, node)
 		}
 	}
-	t.silent[t.place.Allocation.NodeID] = time.Now()
+	t.silent[t.place.Allocation.NodeID] = silent{time.Now(), err}
 }

@@ -39,13 +39,10 @@ func (s *scope) Jobs(ctx context.Context, sel backends.Selection) ([]backends.Jo
 	var wg sync.WaitGroup
 	for i, tier := range tiers {
 		wg.Go(func() {
-			err := backends.Protect(func() (err error) {
+			errs[i] = ofTier(tier, backends.Protect(func() (err error) {
 				answers[i], err = s.jobs(ctx, tier, sel)
 				return err
-			})
-			if err != nil {
-				errs[i] = &backends.TierError{Tier: tier, Err: err}
-			}
+			}))
 		})
 	}
 	wg.Wait()
@@ -53,11 +50,51 @@ func (s *scope) Jobs(ctx context.Context, sel backends.Selection) ([]backends.Jo
 	slices.SortFunc(jobs, func(a, b backends.Job) int {
 		return cmp.Or(strings.Compare(a.ID, b.ID), strings.Compare(a.Tier, b.Tier), strings.Compare(a.Namespace, b.Namespace))
 	})
-	return jobs, errors.Join(errs...)
+	return jobs, flat(errs)
+}
+
+// ofTier returns err, or each of the errors that were joined in it, with the name of the tier.
+func ofTier(tier string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var all []error
+	for _, one := range parts(err) {
+		all = append(all, &backends.TierError{Tier: tier, Err: one})
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return errors.Join(all...)
+}
+
+// parts returns the errors that were joined in err, or err alone: one that is a sentence around several errors is one.
+func parts(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || err.Error() != errors.Join(joined.Unwrap()...).Error() {
+		return []error{err}
+	}
+	var all []error
+	for _, one := range joined.Unwrap() {
+		all = append(all, parts(one)...)
+	}
+	return all
+}
+
+// flat joins errors, of which some may be joined ones themselves; nil if there are none.
+func flat(errs []error) error {
+	joined := errors.Join(errs...)
+	if joined == nil {
+		return nil
+	}
+	return errors.Join(parts(joined)...)
 }
 
 // jobs asks one tier. Where the user has only some namespaces, each is asked for by itself, and another is not: what
-// is not theirs must not show in the time an answer takes either.
+// is not theirs must not show in the time an answer takes either. One that the gateway's token may not read hides no other.
 func (s *scope) jobs(ctx context.Context, tier string, sel backends.Selection) ([]backends.Job, error) {
 	sel.Tier, sel.Prefixes = tier, s.owned.Prefixes(tier)
 	namespaces := s.owned.Namespaces(tier)
@@ -70,14 +107,47 @@ func (s *scope) jobs(ctx context.Context, tier string, sel backends.Selection) (
 		namespaces = []string{sel.Namespace}
 	}
 	var all []backends.Job
+	var errs []error
+	refused := 0 // namespaces for which the token as such was refused
 	for _, sel.Namespace = range namespaces {
 		jobs, err := s.cluster(tier).Jobs(ctx, sel)
-		if err != nil {
-			return nil, err
-		}
 		all = append(all, jobs...)
+		if len(namespaces) > 1 && errors.Is(err, backends.ErrForbidden) {
+			if _, ok := errors.AsType[*backends.MissingRightError](err); !ok {
+				refused++
+			}
+			errs = append(errs, &backends.NamespaceError{Namespace: sel.Namespace, Err: err})
+			continue
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if err != nil && !unreadable(err) {
+			break // it does not answer, and would not the next time
+		}
 	}
-	return slices.DeleteFunc(all, func(j backends.Job) bool { return !s.owned.Owns(tier, j.Namespace, j.Root) }), nil
+	if refused > 0 && refused == len(namespaces) {
+		errs = []error{errors.Unwrap(errs[0])}
+	}
+	all = slices.DeleteFunc(all, func(j backends.Job) bool { return !s.owned.Owns(tier, j.Namespace, j.Root) })
+	if s.owned.Namespaces(tier) == nil && sel.Namespace == "" {
+		errs = slices.DeleteFunc(parts(flat(errs)), func(err error) bool { // a namespace in which nothing is theirs is not named
+			n, ok := errors.AsType[*backends.NamespaceError](err)
+			return ok && !slices.ContainsFunc(all, func(j backends.Job) bool { return j.Namespace == n.Namespace })
+		})
+	}
+	return all, flat(errs)
+}
+
+// unreadable reports whether err is about namespaces that the gateway's token may not read, and nothing else. What is in them
+// cannot be used either, so it makes no name ambiguous.
+func unreadable(err error) bool {
+	for _, one := range parts(err) {
+		if _, ok := errors.AsType[*backends.NamespaceError](one); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *scope) cluster(tier string) backends.Cluster { return s.clusters[tier].Within(s.maxAge) }
@@ -134,10 +204,7 @@ func one[T any](s *scope, tier, namespace, root string, ask func(backends.Cluste
 		answer, err = ask(s.cluster(tier))
 		return err
 	})
-	if err != nil {
-		return answer, &backends.TierError{Tier: tier, Err: err}
-	}
-	return answer, nil
+	return answer, ofTier(tier, err)
 }
 
 func (s *scope) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {

@@ -1,10 +1,15 @@
 package router
 
-import "sync"
+import (
+	"sync"
+
+	"nomadctld/backends"
+)
 
 // Terminal is the client's terminal. Its methods may be called at the same time.
 type Terminal struct {
-	Name string // TERM
+	Name  string // TERM
+	Modes backends.TerminalModes
 
 	resized       chan struct{}
 	mu            sync.Mutex
@@ -14,6 +19,12 @@ type Terminal struct {
 // NewTerminal returns a terminal of width columns and height rows; 0 is unknown.
 func NewTerminal(name string, width, height int) *Terminal {
 	return &Terminal{Name: name, width: width, height: height, resized: make(chan struct{}, 1)}
+}
+
+// SetModes notes the modes of the client's terminal, as SSH encodes them. It is called before anybody else has the terminal.
+func (t *Terminal) SetModes(encoded string) (err error) {
+	t.Modes, err = backends.ParseTerminalModes(encoded)
+	return err
 }
 
 // Size returns columns and rows as they are now; 0 is unknown.

@@ -176,6 +176,7 @@ func rights(t *testing.T, g Ground) {
 			_, err = c.Fail(ctx, job, all[0].ID)
 			return err
 		}},
+		{"evaluate", "submit-job", func(c Operator) error { _, err := c.Evaluate(ctx, g.job(t, job.ID)); return err }},
 		{"revert", "submit-job", func(c Operator) error { _, err := c.Revert(ctx, job, 0); return err }},
 		{"register", "submit-job", func(c Operator) error {
 			_, err := c.Register(ctx, job, definition, g.job(t, job.ID).Index)

@@ -44,6 +44,8 @@ func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.P
 		"a program may leave its input":               leftInput,
 		"a program that is not there":                 noProgram,
 		"a terminal has a size":                       terminalSize,
+		"a terminal is set up before the program":     terminalSetUp,
+		"a terminal's program is as it is without":    terminalProgram,
 		"a terminal is resized":                       terminalResized,
 		"sizes come in a storm":                       resizeStorm,
 		"keys reach the program":                      keys,
@@ -53,6 +55,7 @@ func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.P
 		"who handles nothing is killed":               endsWithKILL,
 		"a terminal's program is ended too":           endsTerminal,
 		"a child in the background is not waited for": background,
+		"a program that was left is killed":           leftProgram,
 		"environment, directory and user":             surroundings,
 		"a task that is not there":                    noTask,
 	} {
@@ -247,6 +250,13 @@ func surroundings(p *place) {
 		p.want(r, 0, "1 2|x=\ny|vt52|")
 		r = p.exec(backends.Program{Argv: []string{"sh", "-c", "echo $TERM"}, Terminal: newTerminal(80, 24), Env: []string{"TERM=vt52"}})
 		p.want(r, 0, "vt52\r\n")
+		for _, terminal := range []backends.Terminal{nil, newTerminal(80, 24)} {
+			r = p.exec(backends.Program{
+				Argv: []string{"sh", "-c", `printf '%s|' "$TERM" "$LC_ALL" "$nomadctld_p" "$nomadctld_m" "$nomadctld_w"`}, Terminal: terminal,
+				Hints: []string{"TERM=vt52", "LC_ALL=de_DE.UTF-8"}, Env: []string{"nomadctld_p=x", "nomadctld_m=y", "nomadctld_w=z"},
+			})
+			p.want(r, 0, "vt52|de_DE.UTF-8|x|y|z|")
+		}
 	}
 	if p.can.Dir {
 		p.want(p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/tmp"}), 0, "/tmp\n")
@@ -341,7 +351,10 @@ func (p *place) start(program backends.Program) *running {
 	in, out := io.Pipe()
 	r := &running{t: p.T, in: out, out: &collected{}, signals: make(chan string, 4), cancel: cancel, done: make(chan result, 1)}
 	var stderr collected
-	program.Stdin, program.Stdout, program.Stderr, program.Session = in, r.out, &stderr, newSession()
+	program.Stdin, program.Stdout, program.Stderr = in, r.out, &stderr
+	if program.Session == "" {
+		program.Session = newSession()
+	}
 	program.Signals = r.signals
 	go func() {
 		code, err := p.runtime.Exec(ctx, p.in, program)
@@ -407,6 +420,61 @@ func terminalSize(p *place) {
 	r := p.start(backends.Program{Argv: []string{"sh", "-c", "read x; echo got $x"}, Terminal: newTerminal(0, 0)})
 	r.types("x\n")
 	r.says("got x")
+}
+
+// terminalSetUp has programs that look at their terminal at once.
+func terminalSetUp(p *place) {
+	for range 20 {
+		p.want(p.exec(backends.Program{Argv: []string{"stty", "size"}, Terminal: newTerminal(132, 43)}), 0, "43 132\r\n")
+	}
+	modes := backends.TerminalModes{
+		1: 7, 2: 0x1c, backends.ModeErase: 8, backends.ModeKill: '@', backends.ModeEOF: 4, 6: 255, 7: 0, 8: 0x11, 9: 0x13, 10: 0x1a, 11: 0x19,
+		12: 0x12, 13: 0x17, 14: 0x16, 15: 0x0f, 18: 0x0f, 30: 0, 36: 1, 38: 0, 39: 1, 41: 1, backends.ModeIUTF8: 1, 50: 1, 51: 1, backends.ModeEcho: 1,
+		54: 1, 55: 0, 56: 0, 60: 0, 62: 0, 70: 1, 72: 1, 90: 1, 91: 1, 92: 0, 128: 38400, 129: 38400,
+	}
+	r := p.exec(backends.Program{Argv: []string{"stty", "-a"}, Terminal: newTerminal(80, 24), Modes: modes})
+	for _, want := range []string{
+		"intr = ^G;", "quit = ^\\;", "erase = ^H;", "kill = @;", "eof = ^D;", "eol = <undef>;", "eol2 = <undef>;", "rprnt = ^R;", "werase = ^W;", "lnext = ^V;", " iutf8", " icrnl", " -ixon", " ixany",
+		" imaxbel", " -echok ", "-echoctl ", " echoe", " cs8", "24", "80",
+	} {
+		if !strings.Contains(r.stdout, want) || r.code != 0 || r.err != nil {
+			p.Errorf("got %d, %v, %q, want %q in it", r.code, r.err, r.stdout, want)
+		}
+	}
+	// A character of two bytes is erased whole, and the user's own key ends the input.
+	r = p.exec(backends.Program{
+		Argv: []string{"cat"}, Terminal: newTerminal(80, 24), Stdin: strings.NewReader("\u00e9\bx\n"),
+		Modes: backends.TerminalModes{backends.ModeErase: 8, backends.ModeIUTF8: 1, backends.ModeEcho: 0, backends.ModeEOF: 5},
+	})
+	p.want(r, 0, "x\r\n")
+}
+
+// terminalProgram has a program with all that is special about a terminal find the same as without.
+func terminalProgram(p *place) {
+	modes := backends.TerminalModes{backends.ModeIUTF8: 1}
+	with := func(argv ...string) backends.Program {
+		return backends.Program{Argv: argv, Terminal: newTerminal(80, 24), Modes: modes}
+	}
+	p.want(p.exec(with("sh", "-c", `printf '[%s]' "$0" "$@"`, "", "a  b", "*", "$x", "", "-e", "é")), 0, "[][a  b][*][$x][][-e][é]")
+	for _, code := range []int{0, 1, 125, 126, 127, 255} {
+		p.want(p.exec(with("sh", "-c", fmt.Sprintf("exit %d", code))), code, "")
+	}
+	for argv0, want := range map[string]error{
+		"no-such-program": backends.ErrNoProgram, "/no/such/program": backends.ErrNoProgram,
+		"/etc": backends.ErrNotExecutable, "/etc/passwd": backends.ErrNotExecutable,
+	} {
+		if r := p.exec(with(argv0)); !errors.Is(r.err, want) || r.stdout != "" || !strings.HasPrefix(r.err.Error(), argv0+": ") {
+			p.Errorf("%s: got %v, %q, want %v", argv0, r.err, r.stdout, want)
+		}
+	}
+	if p.can.Status {
+		p.want(p.exec(with("sh", "-c", "kill -s TERM $$; sleep 60")), 143, "")
+	}
+	if p.can.Dir {
+		program := with("sh", "-c", "pwd; ps -o ppid= -p $$ 2>/dev/null | tr -d ' ' | head -c 0")
+		program.Dir = "/tmp"
+		p.want(p.exec(program), 0, "/tmp\r\n")
+	}
 }
 
 func terminalResized(p *place) {

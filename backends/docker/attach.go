@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -67,9 +66,12 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 	out.patience = lateEnd // the daemon closes the stream with the container
 	to := &attachment{speaker: s, place: in, container: at.ID, out: out, end: end}
 	if a.Stdin != nil {
-		to.input = &input{from: a.Stdin, over: own.Done()}
+		to.input = &input{from: a.Stdin, over: own.Done(), refused: func() bool { return !out.wire.accepted() }}
+		if a.LineInput != nil && !at.Config.Tty {
+			to.input.from = a.LineInput
+		}
 		if at.Config.Tty { // only there does Docker look for them
-			to.input.keys = keysOf(a.DetachKeys)
+			to.input.keys = backends.Keys(a.DetachKeys)
 		}
 	}
 	st, err := s.open(ctx, out, true, d.answer, func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
@@ -206,18 +208,4 @@ func (a *attachment) options(detachKeys string) dockerclient.AttachToContainerOp
 		options.InputStream = a.input
 	}
 	return options
-}
-
-// keysOf returns the bytes of keys in Docker's notation: x or ctrl-x, with commas between them.
-func keysOf(notation string) (keys []byte) {
-	for key := range strings.SplitSeq(notation, ",") {
-		switch {
-		case key == "":
-		case len(key) == 1:
-			keys = append(keys, key[0])
-		default:
-			keys = append(keys, key[len(key)-1]&0x1f)
-		}
-	}
-	return keys
 }

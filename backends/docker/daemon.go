@@ -1,16 +1,21 @@
 package docker
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"sync/atomic"
 
 	dockerclient "github.com/fsouza/go-dockerclient"
+
+	"nomadctld/backends"
 )
 
 // daemon is one Docker daemon, with the connections to it that are open.
@@ -18,6 +23,7 @@ type daemon struct {
 	endpoint *url.URL
 	http     *http.Client
 	tls      *tls.Config // nil: not encrypted
+	log      *slog.Logger
 
 	agreed atomic.Pointer[speaker] // nil until a version has been agreed on
 }
@@ -27,9 +33,10 @@ type speaker struct {
 	daemon  *daemon
 	version string
 	client  *dockerclient.Client
+	podman  bool // it is Podman that speaks Docker's API
 }
 
-func newDaemon(endpoint string, config *tls.Config) (*daemon, error) {
+func newDaemon(endpoint string, config *tls.Config, log *slog.Logger) (*daemon, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return nil, err
@@ -41,7 +48,7 @@ func newDaemon(endpoint string, config *tls.Config) (*daemon, error) {
 		MaxIdleConnsPerHost: idlePerDaemon,
 		IdleConnTimeout:     idleTimeout,
 	}
-	d := &daemon{endpoint: u, http: newHTTP(transport)}
+	d := &daemon{endpoint: u, http: newHTTP(transport), log: log}
 	switch u.Scheme {
 	case "unix":
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -74,8 +81,8 @@ func (d *daemon) speak(version string) (*speaker, error) {
 	return &speaker{daemon: d, version: version, client: client}, nil
 }
 
-// ask lets f speak with the daemon of a node, in time. f may be called again after the daemon has answered
-// 400 Bad Request. What f returns comes back as an error for users.
+// ask lets f speak with the daemon of a node, in time. f starts nothing, and may be called again after the daemon has
+// answered 400 Bad Request. What f returns comes back as an error for users.
 func (d *Docker) ask(ctx context.Context, node Node, f func(context.Context, *speaker) error) error {
 	daemon, err := d.daemon(node)
 	if err != nil {
@@ -83,7 +90,12 @@ func (d *Docker) ask(ctx context.Context, node Node, f func(context.Context, *sp
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.answer)
 	defer cancel()
-	return explain(ctx, node, daemon.ask(ctx, d.pinned, f))
+	err = daemon.ask(ctx, d.pinned, f)
+	explained := explain(ctx, node, err)
+	if declinesQuestion(err) && !errors.Is(explained, backends.ErrUnreachable) && ctx.Err() == nil {
+		return &kind{explained, backends.ErrDeclined}
+	}
+	return explained
 }
 
 func (d *daemon) ask(ctx context.Context, pinned dockerclient.APIVersion, f func(context.Context, *speaker) error) error {
@@ -105,17 +117,28 @@ func (d *daemon) ask(ctx context.Context, pinned dockerclient.APIVersion, f func
 // most is far more than Docker says of a container.
 const most = 16 << 20
 
-// request sends a request without a body. go-dockerclient parses all answers into types of its own, takes no context for
-// some, and has no way around that which is exported; so these requests are made here, on the connections that it uses
-// too. The caller closes the answer's body; an answer that is no success is an error.
-func (s *speaker) request(ctx context.Context, method, path string) (*http.Response, error) {
+// send sends a request, with a body in JSON unless it is nil. go-dockerclient parses all answers into types of its own,
+// takes no context for some, and has no way around that which is exported; so these requests are made here, on the
+// connections that it uses too. The caller closes the answer's body; an answer that is no success is an error.
+func (s *speaker) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var content io.Reader
+	if body != nil {
+		encoded, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		content = bytes.NewReader(encoded)
+	}
 	base := *s.daemon.endpoint
 	if base.Scheme == "unix" {
 		base = url.URL{Scheme: "http", Host: "docker"}
 	}
-	request, err := http.NewRequestWithContext(ctx, method, base.String()+"/v"+s.version+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, base.String()+"/v"+s.version+path, content)
 	if err != nil {
 		return nil, err
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	answer, err := s.daemon.http.Do(request)
 	if err != nil {
@@ -125,16 +148,26 @@ func (s *speaker) request(ctx context.Context, method, path string) (*http.Respo
 		return answer, nil
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, most))
+	text, err := io.ReadAll(io.LimitReader(answer.Body, most))
 	if err != nil {
 		return nil, err
 	}
-	return nil, &dockerclient.Error{Status: answer.StatusCode, Message: message(body)}
+	return nil, &dockerclient.Error{Status: answer.StatusCode, Message: message(text)}
+}
+
+// request sends a request without a body.
+func (s *speaker) request(ctx context.Context, method, path string) (*http.Response, error) {
+	return s.send(ctx, method, path, nil)
 }
 
 // get returns the body of the answer to a GET.
 func (s *speaker) get(ctx context.Context, path string) ([]byte, error) {
-	answer, err := s.request(ctx, http.MethodGet, path)
+	return s.body(ctx, http.MethodGet, path, nil)
+}
+
+// body returns the body of the answer to a request.
+func (s *speaker) body(ctx context.Context, method, path string, content any) ([]byte, error) {
+	answer, err := s.send(ctx, method, path, content)
 	if err != nil {
 		return nil, err
 	}

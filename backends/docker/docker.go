@@ -5,6 +5,7 @@ package docker
 import (
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -21,8 +22,9 @@ type Settings struct {
 	Host string
 
 	Port string       // of a tcp Host that names none; empty: Docker's own, 2375, or 2376 with TLS
-	API  string       // the version to speak, such as 1.24; empty: the newest that both sides know
+	API  string       // the version to speak where the daemon does, such as 1.24; empty: the newest that both sides know
 	TLS  backends.TLS // for tcp and https. With the zero value tcp is not encrypted
+	Log  *slog.Logger // for the operator; nil: none
 }
 
 // Node is a client node of Nomad. Address may be empty unless NeedsAddress.
@@ -47,6 +49,7 @@ type Docker struct {
 	tls      *tls.Config             // nil: not encrypted
 	answer   time.Duration
 	patience time.Duration
+	log      *slog.Logger
 
 	mu      sync.Mutex
 	daemons map[string]*daemon // by endpoint
@@ -65,7 +68,10 @@ func Open(s Settings) (*Docker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
 	}
-	d := &Docker{hosts: hosts, tls: config, answer: answerTimeout, patience: logPatience, daemons: map[string]*daemon{}}
+	d := &Docker{hosts: hosts, tls: config, answer: answerTimeout, patience: logPatience, log: s.Log, daemons: map[string]*daemon{}}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
 	if s.API != "" {
 		if d.pinned, err = dockerclient.NewAPIVersion(s.API); err != nil {
 			return nil, fmt.Errorf("docker: dockerapi: %w", err)
@@ -95,7 +101,7 @@ func (d *Docker) daemon(node Node) (*daemon, error) {
 		forgotten.http.CloseIdleConnections()
 		delete(d.daemons, other)
 	}
-	fresh, err := newDaemon(endpoint, d.tls)
+	fresh, err := newDaemon(endpoint, d.tls, d.log)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -50,13 +51,44 @@ func faultf(format string, args ...any) error { return fault(fmt.Sprintf(format,
 
 const errUnreadable = fault("gives an answer that cannot be read")
 
+// declines reports whether a status is of a daemon, or of a proxy before it, that does not serve such requests: nothing has
+// been started then. Docker's own 404 names what it lacks, as does Podman's.
+func declines(answer *dockerclient.Error) bool {
+	switch answer.Status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	case http.StatusNotFound:
+		return !strings.Contains(strings.ToLower(answer.Message), "no such")
+	}
+	return false
+}
+
+// declinesQuestion reports whether err, of a request that starts nothing, means that no such requests are served: also
+// where a proxy does not reach the daemon, where it speaks no common version of the API, or where it is not Docker's.
+func declinesQuestion(err error) bool {
+	var known fault
+	var answer *dockerclient.Error
+	if errors.As(err, &answer) {
+		switch answer.Status {
+		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			return true
+		}
+		return declines(answer)
+	}
+	return errors.As(err, &known) || isUnreadable(err)
+}
+
+func isUnreadable(err error) bool {
+	var syntax *json.SyntaxError
+	var other *json.UnmarshalTypeError
+	return errors.As(err, &syntax) || errors.As(err, &other)
+}
+
 // explain returns err in words for users, on one line and without addresses. A question that the caller ended returns
 // why it was ended.
 func explain(ctx context.Context, node Node, err error) error {
 	var known fault
 	var answer *dockerclient.Error
-	var syntax *json.SyntaxError
-	var other *json.UnmarshalTypeError
 	var ready said
 	switch {
 	case err == nil, errors.Is(err, ErrNoContainer):
@@ -67,15 +99,23 @@ func explain(ctx context.Context, node Node, err error) error {
 		return ready.error
 	case errors.As(err, &known):
 	case errors.As(err, &answer):
-		known = fault(strings.TrimSpace(fmt.Sprintf("answers %d %s", answer.Status, firstLine(answer.Message))))
-	case errors.As(err, &syntax), errors.As(err, &other):
+		text := firstLine(answer.Message)
+		if text == "" || text[0] == '<' { // a proxy's page for browsers
+			text = http.StatusText(answer.Status)
+		}
+		known = fault(strings.TrimSpace(fmt.Sprintf("answers %d %s", answer.Status, text)))
+	case isUnreadable(err):
 		known = errUnreadable
 	case ctx.Err() != nil:
 		return unreachable(node, errTooLate)
 	default:
 		return unreachable(node, reason(err))
 	}
-	return fmt.Errorf("the docker daemon of node %s %w", shown(node.Name), known)
+	err = fmt.Errorf("the docker daemon of node %s %w", shown(node.Name), known)
+	if answer != nil && declines(answer) {
+		err = &kind{err, backends.ErrDeclined}
+	}
+	return err
 }
 
 func unreachable(node Node, why error) error {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type execution struct {
 	docker    *Docker
 	place     backends.Place
 	program   backends.Program
+	prelude   *prelude // nil: none
 	speaker   *speaker
 	container string
 	id        string
@@ -39,7 +41,16 @@ func (d *Docker) Exec(ctx context.Context, in backends.Place, p backends.Program
 	if p.Session == "" {
 		p.Session = rand.Text()
 	}
-	e := &execution{docker: d, place: in, program: p}
+	if first := newPrelude(p); first != nil {
+		code, err := d.exec(ctx, &execution{docker: d, place: in, program: p, prelude: first})
+		if !errors.Is(err, errNoPrelude) {
+			return code, err
+		}
+	}
+	return d.exec(ctx, &execution{docker: d, place: in, program: p})
+}
+
+func (d *Docker) exec(ctx context.Context, e *execution) (code int, err error) {
 	if err := e.create(ctx); err != nil {
 		return 0, err
 	}
@@ -57,37 +68,59 @@ func (e *execution) create(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		options.Context, options.Container = ctx, at.ID
-		client := *s.client // the library notes the daemon's version in it, and not for several at a time
-		created, err := client.CreateExec(options)
+		if e.prelude != nil {
+			options.Cmd = e.prelude.argv
+		}
+		id, err := s.createExec(ctx, at.ID, options)
 		if err != nil {
 			return notRunning(e.place.Task, err)
 		}
-		e.speaker, e.container, e.id = s, at.ID, created.ID
+		e.speaker, e.container, e.id = s, at.ID, id
 		return nil
 	})
 }
 
-// options are those of CreateExec, as far as this version of the API has what the program asks for.
-func (s *speaker) options(p backends.Program) (dockerclient.CreateExecOptions, error) {
-	options := dockerclient.CreateExecOptions{
+// createExec makes an exec, which runs nothing yet, and returns its ID. go-dockerclient's own takes every 404 for a missing
+// container.
+func (s *speaker) createExec(ctx context.Context, container string, options execOptions) (id string, err error) {
+	var created struct{ ID string }
+	body, err := s.body(ctx, http.MethodPost, "/containers/"+container+"/exec", options)
+	if err == nil {
+		err = json.Unmarshal(body, &created)
+	}
+	if err == nil && created.ID == "" {
+		err = errUnreadable
+	}
+	return created.ID, err
+}
+
+// execOptions are those of an exec.
+type execOptions struct {
+	dockerclient.CreateExecOptions
+	ConsoleSize *[2]int `json:",omitempty"` // rows and columns; since API 1.42
+}
+
+// options are those of an exec, as far as this version of the API has what the program asks for.
+func (s *speaker) options(p backends.Program) (execOptions, error) {
+	options := execOptions{CreateExecOptions: dockerclient.CreateExecOptions{
 		Cmd: p.Argv, User: p.User, WorkingDir: p.Dir,
 		AttachStdin: p.Stdin != nil, AttachStdout: true, AttachStderr: true, Tty: p.Terminal != nil,
-	}
+	}}
 	if p.Terminal != nil {
 		options.DetachKeys = noKeys
+		if columns, rows := p.Terminal.Size(); columns > 0 && rows > 0 && s.knows(1, 42) {
+			options.ConsoleSize = &[2]int{rows, columns}
+		}
 	}
 	if p.Dir != "" && !s.knows(1, 35) {
 		return options, s.tooOld("a directory for the program", "1.35")
 	}
 	if s.knows(1, 25) {
-		options.Env = append(p.Env[:len(p.Env):len(p.Env)], backends.SessionVariable+"="+p.Session)
+		options.Env = slices.Concat(p.Hints, p.Env, []string{backends.SessionVariable + "=" + p.Session})
 		return options, nil
 	}
-	for _, v := range p.Env {
-		if !strings.HasPrefix(v, "TERM=") { // which comes with every terminal, asked for or not
-			return options, s.tooOld("environment variables for the program", "1.25")
-		}
+	if len(p.Env) > 0 {
+		return options, s.tooOld("environment variables for the program", "1.25")
 	}
 	return options, nil
 }
@@ -131,7 +164,17 @@ func (e *execution) run(ctx context.Context) (int, error) {
 	}
 	out := e.stream.out
 	if e.program.Terminal != nil {
-		side.Go(func() { e.speaker.follow(own, "/exec/"+e.id+"/resize", e.program.Terminal) })
+		resize := "/exec/" + e.id + "/resize"
+		side.Go(func() { e.speaker.follow(own, resize, e.program.Terminal) })
+		if e.prelude != nil {
+			side.Go(func() {
+				select {
+				case <-e.prelude.began: // it may have undone what was told meanwhile
+					e.speaker.fit(own, resize, e.program.Terminal)
+				case <-own.Done():
+				}
+			})
+		}
 	}
 	signals, queue := e.program.Signals, make(chan string, 16)
 	if signals != nil {
@@ -198,17 +241,33 @@ func (e *execution) watch(ctx context.Context) {
 // start opens the stream, which begins to run the program.
 func (e *execution) start(ctx, own context.Context) error {
 	p := e.program
-	out := newOutput(p.Stdout, p.Stderr, p.Terminal != nil)
+	stdout := p.Stdout
+	if e.prelude != nil {
+		stdout = e.prelude
+	}
+	out := newOutput(stdout, p.Stderr, p.Terminal != nil)
 	if e.speaker.knows(1, 41) {
 		out.patience = lateEnd
 	}
-	out.admit = func() bool {
+	out.admit = func() admission {
 		is, err := e.speaker.execution(own, e.id)
-		return err != nil || is.started()
+		switch {
+		case err == nil && !is.started():
+			return itsReason
+		case err == nil && is.doubtful():
+			return doubtful
+		}
+		return itsOutput
 	}
 	options := dockerclient.StartExecOptions{OutputStream: out, ErrorStream: out, Tty: p.Terminal != nil, RawTerminal: true}
 	if p.Stdin != nil {
-		e.input = &input{from: p.Stdin, terminal: p.Terminal != nil, over: own.Done()}
+		e.input = &input{from: p.Stdin, terminal: p.Terminal != nil, eof: ctrlD, over: own.Done(), refused: func() bool { return !out.wire.accepted() }}
+		if e.prelude != nil { // before, the terminal would show what is typed before the mark
+			e.input.begin = e.prelude.began
+			if eof, ok := p.Modes.Char(backends.ModeEOF); ok {
+				e.input.eof = eof
+			}
+		}
 		options.InputStream = e.input
 	}
 	// A terminal whose input ends is closed by Docker, with output still in it.
@@ -222,16 +281,26 @@ func (e *execution) start(ctx, own context.Context) error {
 
 // execState is what the daemon says of an exec.
 type execState struct {
-	Running  bool
-	ExitCode *int
-	Pid      int // on the node
+	Running   bool
+	ExitCode  *int
+	Pid       int  // on the node; for Podman 0 once the program has ended
+	CanRemove bool // for Podman: it has ended, or could not be started. Docker sets it for purposes of its own
+
+	podman bool
 }
 
 // ended reports whether it is known to have ended.
 func (s execState) ended() bool { return !s.Running && s.started() }
 
-// started reports whether it was ever running. The daemon writes the reason why not into the stream.
-func (s execState) started() bool { return s.Running || s.Pid != 0 }
+// started reports whether it was ever running, or for Podman whether that was tried. The daemon writes the reason why not into
+// the stream.
+func (s execState) started() bool { return s.Running || s.Pid != 0 || s.podman && s.CanRemove }
+
+// doubtful reports whether Podman may have failed to start the program: only the output tells that from a program that
+// ended with such a code itself.
+func (s execState) doubtful() bool {
+	return s.podman && !s.Running && s.ExitCode != nil && *s.ExitCode >= 125 && *s.ExitCode <= 127
+}
 
 func (s *speaker) execution(ctx context.Context, id string) (is execState, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
@@ -240,6 +309,7 @@ func (s *speaker) execution(ctx context.Context, id string) (is execState, err e
 	if err == nil {
 		err = json.Unmarshal(body, &is)
 	}
+	is.podman = s.podman
 	return is, err
 }
 
@@ -252,6 +322,7 @@ func (e *execution) hasEnded(ctx context.Context) bool {
 // finish says what came of the program when the stream has ended.
 func (e *execution) finish(ctx context.Context) (int, error) {
 	out, node := e.stream.out, e.place.Node
+	out.settle()
 	switch {
 	case ctx.Err() != nil:
 		return 0, e.end(context.Cause(ctx))
@@ -280,7 +351,9 @@ func (e *execution) finish(ctx context.Context) (int, error) {
 		return 0, e.end(e.lost())
 	case !whole:
 		return 0, e.lost()
-	case !is.started():
+	case e.prelude != nil && (e.prelude.state != preludeRuns || !is.started() || out.reason):
+		return 0, e.prelude.verdict(e.program.Argv[0])
+	case !is.started(), out.reason:
 		return 0, notStarted(e.program, string(out.text))
 	case is.ExitCode == nil:
 		return 0, explain(ctx, node, errUnreadable)
@@ -299,6 +372,8 @@ func notRunning(task string, err error) error {
 	var gone *dockerclient.NoSuchContainer
 	var answer *dockerclient.Error
 	switch {
+	case errors.As(err, &answer) && declines(answer):
+		return err
 	case errors.As(err, &gone), hasStatus(err, http.StatusNotFound):
 		return sayf("the container of task %s %w (any more)", shown(task), backends.ErrNoTask)
 	case errors.As(err, &answer) && answer.Status == http.StatusConflict && strings.Contains(answer.Message, "paused"):

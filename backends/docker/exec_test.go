@@ -332,7 +332,7 @@ func TestAnOldAPIRunsWhatItCan(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t), API: "1.24"})
 	in, _ := task(t, "sleep", "600")
-	if out, code, err := run(t, d, in, backends.Program{Argv: []string{"echo", "x"}, Env: []string{"TERM=vt100"}}); out != "x\n" || code != 0 || err != nil {
+	if out, code, err := run(t, d, in, backends.Program{Argv: []string{"echo", "x"}, Hints: []string{"TERM=vt100", "LANG=C.UTF-8"}}); out != "x\n" || code != 0 || err != nil {
 		t.Errorf("got %q, %d, %v", out, code, err)
 	}
 	for want, p := range map[string]backends.Program{"1.25": {Env: []string{"A=b"}}, "1.35": {Dir: "/tmp"}} {

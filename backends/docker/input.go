@@ -9,7 +9,10 @@ import (
 type input struct {
 	from     io.Reader
 	terminal bool            // the end is typed, because a terminal has no other
+	eof      byte            // with what; 0: nothing
+	begin    <-chan struct{} // closed when the input may be read; nil: it may
 	over     <-chan struct{} // closed when the stream is not needed any more
+	refused  func() bool     // asked before anything is read: the daemon has not agreed to the stream. May be nil
 	sent     atomic.Bool
 
 	keys    []byte      // with which Docker lets go of it; nil: none
@@ -20,11 +23,21 @@ type input struct {
 // Read is for the interface only: io.Copy prefers WriteTo.
 func (i *input) Read(p []byte) (int, error) { return i.from.Read(p) }
 
-const endOfTransmission = 4
+const ctrlD = 4
 
 // WriteTo copies until the end of either side. The buffer is small as long as little comes. go-dockerclient passes on the end
 // of the input whatever it returns; so where the input broke off it stays until the stream is over.
 func (i *input) WriteTo(w io.Writer) (written int64, err error) {
+	if i.refused != nil && i.refused() {
+		return 0, nil
+	}
+	if i.begin != nil {
+		select {
+		case <-i.begin:
+		case <-i.over:
+			return 0, nil
+		}
+	}
 	buffers := &smallBuffers
 	buffer := buffers.Get().(*[]byte)
 	defer func() { buffers.Put(buffer) }()
@@ -56,13 +69,13 @@ func (i *input) WriteTo(w io.Writer) (written int64, err error) {
 	}
 }
 
-// typeEnd types ^D, which at the beginning of a line is the end, and in the middle of one only passes that line on.
+// typeEnd types the key for it, ^D mostly, which at the beginning of a line is the end, and in the middle of one only passes that line on.
 func (i *input) typeEnd(w io.Writer, last byte) error {
-	if !i.terminal {
+	if !i.terminal || i.eof == 0 {
 		return nil
 	}
-	end := []byte{endOfTransmission, endOfTransmission}
-	if last == '\n' || last == '\r' || last == endOfTransmission {
+	end := []byte{i.eof, i.eof}
+	if last == '\n' || last == '\r' || last == i.eof {
 		end = end[:1]
 	}
 	_, err := w.Write(end)

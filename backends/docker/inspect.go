@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -58,6 +59,13 @@ func (s *speaker) container(ctx context.Context, task, allocation string) (json.
 	return nil, none
 }
 
+// isName reports whether a container can have this name. For others Docker may not find the endpoint either.
+func isName(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool {
+		return r != '_' && r != '.' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
+}
+
 // containerName is the name that Nomad's docker driver gives to the container of a task.
 func containerName(task, allocation string) string {
 	return strings.ReplaceAll(task, "/", "_") + "-" + allocation
@@ -66,7 +74,8 @@ func containerName(task, allocation string) string {
 // inspect returns the JSON of the container with that name or ID; nil if there is none or it is not the task's.
 func (s *speaker) inspect(ctx context.Context, container, task, allocation string) (json.RawMessage, error) {
 	body, err := s.get(ctx, "/containers/"+url.PathEscape(container)+"/json")
-	if hasStatus(err, http.StatusNotFound) {
+	var answer *dockerclient.Error
+	if errors.As(err, &answer) && answer.Status == http.StatusNotFound && (!declines(answer) || !isName(container)) {
 		return nil, nil
 	}
 	if err != nil {

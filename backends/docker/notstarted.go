@@ -11,17 +11,18 @@ import (
 // differ between versions; the kernel's at the end of them do not.
 func notStarted(p backends.Program, text string) error {
 	text = firstLine(strings.TrimSuffix(firstLine(text), ": unknown"))
-	for _, around := range []string{"OCI runtime exec failed: ", "exec failed: ", "unable to start container process: "} {
+	for _, around := range []string{"OCI runtime exec failed: ", "Error: ", "runc: ", "crun: ", "exec failed: ", "unable to start container process: "} {
 		text = strings.TrimPrefix(text, around)
 	}
 	name := shown(p.Argv[0])
-	has := func(part string) bool { return strings.Contains(text, part) }
+	lower := strings.ToLower(text)
+	has := func(part string) bool { return strings.Contains(lower, part) }
 	switch {
 	case text == "":
 		return fmt.Errorf("%s was not started, and docker does not say why", name)
 	case has("chdir to cwd"):
 		return fmt.Errorf("%s was not started: %s", name, text)
-	case has("executable file not found"), has("exec") && has("no such file or directory"):
+	case has("executable file") && has("not found"), has("exec") && has("no such file or directory"):
 		return fmt.Errorf("%s: %w in the container", name, backends.ErrNoProgram)
 	}
 	for _, why := range []string{"permission denied", "is a directory", "exec format error"} {

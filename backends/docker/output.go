@@ -13,8 +13,8 @@ import (
 // output takes what comes on a stream, and writes it to where it belongs.
 type output struct {
 	frames
-	admit  func() bool   // asked once, before the first byte is written; false: all of it is an error's text. May be nil
-	broken chan struct{} // closed when stdout or stderr failed, with the reason in failure
+	admit  func() admission // asked once, before the first byte is written. May be nil
+	broken chan struct{}    // closed when stdout or stderr failed, with the reason in failure
 	wire   *wire
 
 	waiting  atomic.Int64 // since when nothing comes, in Unix nanoseconds; 0: something is being written
@@ -27,6 +27,8 @@ type output struct {
 	aheadEnd error        // how the stream ended behind that; nil: it has not
 
 	asked   bool
+	doubts  []byte // what came while it was doubtful; nil: it is not
+	reason  bool   // the output was the reason why the program was not started
 	text    []byte // an error's
 	failure error
 	end     error // why nothing more comes; nil: the stream has ended, or was drained
@@ -189,15 +191,68 @@ func (o *output) take(p []byte) {
 		o.asked = true
 		if !o.wire.accepted() {
 			o.raw, o.to = true, [2]io.Writer{(*refusal)(o), nil}
-		} else if o.admit != nil && !o.admit() {
-			o.to = [2]io.Writer{(*refusal)(o), (*refusal)(o)}
+		} else if o.admit != nil {
+			switch o.admit() {
+			case itsReason:
+				o.isReason()
+			case doubtful:
+				o.doubts = []byte{}
+			}
 		}
 	}
+	if o.doubts != nil {
+		if o.doubts = append(o.doubts, p...); len(o.doubts) > mostDoubts { // a reason is short
+			o.resolve(false)
+		}
+		return
+	}
+	o.pass(p)
+}
+
+// pass writes p to where it belongs.
+func (o *output) pass(p []byte) {
 	if err := o.split(p); err != nil && o.failure == nil {
 		o.failure = err
 		o.to = [2]io.Writer{io.Discard, io.Discard}
 		close(o.broken)
 	}
+}
+
+// admission says what a stream brings.
+type admission int
+
+const (
+	itsOutput admission = iota // the program's
+	itsReason                  // why the program was not started
+	doubtful                   // one of them
+)
+
+const mostDoubts = 64 << 10
+
+// settle decides what a doubtful stream that has ended has brought. Podman's reason is a line of its own.
+func (o *output) settle() {
+	if o.doubts != nil {
+		text := o.doubts
+		if !o.raw && len(text) >= len(o.head) {
+			text = text[len(o.head):]
+		}
+		line, _, _ := bytes.Cut(text, []byte("\n"))
+		o.resolve(bytes.HasPrefix(line, []byte("Error: ")) && bytes.Contains(line, []byte(": OCI ")))
+	}
+}
+
+func (o *output) resolve(reason bool) {
+	if reason {
+		o.isReason()
+	}
+	doubts := o.doubts
+	o.doubts = nil
+	o.pass(doubts)
+}
+
+func (o *output) isReason() {
+	o.reason = true
+	o.to = [2]io.Writer{(*refusal)(o), (*refusal)(o)}
 }
 
 // refusal collects the text of an error.

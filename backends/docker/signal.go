@@ -86,27 +86,24 @@ func (e *execution) signal(ctx context.Context, name string) (err error) {
 
 func (e *execution) signalAs(ctx context.Context, user, name string) error {
 	s := e.speaker
-	options := dockerclient.CreateExecOptions{
-		Context: ctx, Container: e.container, User: user,
-		Cmd: []string{"/bin/sh", "-c", signalScript, "sh", e.program.Session, name},
-	}
+	options := execOptions{CreateExecOptions: dockerclient.CreateExecOptions{
+		User: user, Cmd: []string{"/bin/sh", "-c", signalScript, "sh", e.program.Session, name},
+	}}
 	if s.knows(1, 35) {
 		options.WorkingDir = "/"
 	}
-	client := *s.client // see create
-	created, err := client.CreateExec(options)
+	id, err := s.createExec(ctx, e.container, options)
 	if err != nil {
 		return notRunning(e.place.Task, err)
 	}
-	err = s.client.StartExec(created.ID, dockerclient.StartExecOptions{Detach: true, Context: ctx})
-	is, asked := s.execution(ctx, created.ID)
+	err = s.client.StartExec(id, dockerclient.StartExecOptions{Detach: true, Context: ctx})
+	is, asked := s.execution(ctx, id)
 	switch {
 	case asked != nil:
 		return asked
+	case err != nil && !is.Running && is.Pid == 0 && !hasStatus(err, http.StatusConflict) && strings.Contains(err.Error(), "/bin/sh"):
+		return errNoShell
 	case !is.started():
-		if err != nil && !hasStatus(err, http.StatusConflict) && strings.Contains(err.Error(), "/bin/sh") {
-			return errNoShell
-		}
 		return notRunning(e.place.Task, err)
 	}
 	for pause := time.Millisecond; is.Running; pause = min(2*pause, signalPause) {
@@ -115,7 +112,7 @@ func (e *execution) signalAs(ctx context.Context, user, name string) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if is, err = s.execution(ctx, created.ID); err != nil {
+		if is, err = s.execution(ctx, id); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"strings"
 
 	dockerclient "github.com/fsouza/go-dockerclient"
 )
@@ -9,7 +10,8 @@ import (
 // newest is the newest version of the API whose changes have been read for what is asked here: that of Docker 29.
 var newest = dockerclient.APIVersion{1, 52}
 
-// negotiate asks the daemon what it speaks, which go-dockerclient does not. pinned, if any, is spoken or nothing.
+// negotiate asks the daemon what it speaks, which go-dockerclient does not. A daemon that does not speak pinned, if there
+// is one, gets the newest common version, and the log says so.
 func (d *daemon) negotiate(ctx context.Context, pinned dockerclient.APIVersion) (*speaker, error) {
 	plain, err := d.speak("")
 	if err != nil {
@@ -33,26 +35,29 @@ func (d *daemon) negotiate(ctx context.Context, pinned dockerclient.APIVersion) 
 	if err != nil {
 		return nil, err
 	}
-	return d.speak(version.String())
+	s, err := d.speak(version.String())
+	if err != nil {
+		return nil, err
+	}
+	s.podman = strings.Contains(answer.Get("Components"), `"Podman Engine"`)
+	if before := d.agreed.Load(); pinned != nil && version.String() != pinned.String() && (before == nil || before.version != s.version) {
+		d.log.Warn("the Docker daemon does not speak the API version that the setting dockerapi asks for; remove the setting to negotiate one with every daemon",
+			"daemon", d.endpoint.Redacted(), "dockerapi", pinned.String(), "oldest", oldest.String(), "newest", latest.String(), "speaking", version.String())
+	}
+	return s, nil
 }
 
-// choose returns pinned, or without one the newest version that both sides speak.
+// choose returns pinned if the daemon speaks it, and else the newest version that both sides speak.
 func choose(oldest, latest, pinned dockerclient.APIVersion) (dockerclient.APIVersion, error) {
-	if pinned == nil {
-		version := newest
-		if latest.LessThan(version) {
-			version = latest
-		}
-		if version.LessThan(oldest) {
-			return nil, faultf("speaks API %s and newer, the gateway only up to %s", oldest, newest)
-		}
-		return version, nil
+	if pinned != nil && pinned.GreaterThanOrEqualTo(oldest) && latest.GreaterThanOrEqualTo(pinned) {
+		return pinned, nil
 	}
-	switch {
-	case pinned.LessThan(oldest):
-		return nil, faultf("speaks API %s and newer, not %s, which the setting dockerapi asks for", oldest, pinned)
-	case latest.LessThan(pinned):
-		return nil, faultf("speaks API %s and older, not %s, which the setting dockerapi asks for", latest, pinned)
+	version := newest
+	if latest.LessThan(version) {
+		version = latest
 	}
-	return pinned, nil
+	if version.LessThan(oldest) {
+		return nil, faultf("speaks API %s and newer, the gateway only up to %s", oldest, newest)
+	}
+	return version, nil
 }

@@ -1,6 +1,8 @@
 package docker
 
 import (
+	"bytes"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -20,9 +22,11 @@ func TestTheNewestCommonVersionIsChosenOrThePinnedOne(t *testing.T) {
 		{"1.12", "1.41", "1.24", "1.24", ""},
 		{"1.12", "1.41", "1.41", "1.41", ""},
 		{"1.44", "1.99", "1.60", "1.60", ""},
-		{"1.44", "1.52", "1.24", "", "speaks API 1.44 and newer, not 1.24, which the setting dockerapi asks for"},
-		{"1.12", "1.41", "1.44", "", "speaks API 1.41 and older, not 1.44, which the setting dockerapi asks for"},
-		{"1.9", "1.10", "1.8", "", "speaks API 1.9 and newer, not 1.8, which the setting dockerapi asks for"},
+		{"1.40", "1.52", "1.24", "1.52", ""},
+		{"1.40", "1.99", "1.24", "1.52", ""},
+		{"1.12", "1.41", "1.44", "1.41", ""},
+		{"1.9", "1.10", "1.8", "1.10", ""},
+		{"1.53", "1.99", "1.24", "", "speaks API 1.53 and newer, the gateway only up to 1.52"},
 	} {
 		got, err := choose(parsed(t, c.oldest), parsed(t, c.latest), parsed(t, c.pinned))
 		if got.String() != c.want || (err == nil) != (c.fault == "") || err != nil && err.Error() != c.fault {
@@ -41,6 +45,24 @@ func parsed(t *testing.T, text string) dockerclient.APIVersion {
 		t.Fatal(err)
 	}
 	return version
+}
+
+func TestPinnedVersion_DaemonDoesNotSpeakIt(t *testing.T) {
+	settings := answers(t, map[string]string{
+		"/version":                     `{"ApiVersion":"1.52","MinAPIVersion":"1.40"}`,
+		"/v1.52/containers/web-1/json": anyContainer,
+	})
+	var log bytes.Buffer
+	settings.API, settings.Log = "1.24", slog.New(slog.NewTextHandler(&log, nil))
+	d := mustOpen(t, settings)
+	for range 3 {
+		if got, err := d.Inspect(t.Context(), Node{Name: "node-1"}, "web", "1"); string(got) != anyContainer || err != nil {
+			t.Errorf("got %s, %v", got, err)
+		}
+	}
+	if said := log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "level=WARN") || !strings.Contains(said, "dockerapi=1.24 oldest=1.40 newest=1.52 speaking=1.52") {
+		t.Errorf("logged %q", said)
+	}
 }
 
 // answers is a daemon that answers each path with a status and a body; paths it does not know with 404.

@@ -39,7 +39,7 @@ func (c *Client) Exec(ctx context.Context, in backends.Place, p backends.Program
 	if _, err := c.query(ctx, ""); err != nil {
 		return 0, err
 	}
-	leave, err := take(ctx, c.streams.programs)
+	leave, err := c.streams.programs.Take(ctx, 1)
 	if err != nil {
 		return 0, err
 	}
@@ -97,7 +97,7 @@ func (c *Client) run(ctx context.Context, in backends.Place, p backends.Program,
 	}
 	// The connection lives on when ctx ends: the program has to be ended first.
 	wire, cut := context.WithCancel(context.WithoutCancel(ctx))
-	stdin := newInput(p, r, done)
+	stdin := newInput(p, r, done, s != nil)
 	results := make(chan error, 1)
 	var told int // by Nomad; it may be read once results has given something
 	answered := false

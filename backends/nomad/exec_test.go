@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -182,9 +183,9 @@ func TestStreamsHaveABudget(t *testing.T) {
 	begun := make(chan struct{}, maxPrograms)
 	over := errors.New("over")
 	var all sync.WaitGroup
-	for range maxPrograms {
+	for i := range maxPrograms {
 		all.Go(func() {
-			_, err := a.Exec(ctx, in, backends.Program{
+			_, err := a.Exec(backends.WithUser(ctx, fmt.Sprint("user", i%3)), in, backends.Program{
 				Argv: []string{"sh", "-c", "echo ready; exec sleep 300"}, Session: random(), Stdin: strings.NewReader(""), Stderr: io.Discard,
 				Stdout: writer(func(b []byte) (int, error) { begun <- struct{}{}; return len(b), nil }),
 			})
@@ -197,7 +198,7 @@ func TestStreamsHaveABudget(t *testing.T) {
 		<-begun
 	}
 	begin := time.Now()
-	if _, _, err := run(context.Background(), b, in, "true"); !errors.Is(err, errCrowded) || time.Since(begin) > time.Minute {
+	if _, _, err := run(context.Background(), b, in, "true"); !errors.Is(err, backends.ErrBusy) || time.Since(begin) > time.Minute {
 		t.Errorf("one more program: got %v after %s", err, time.Since(begin))
 	}
 	if _, err := readLog(t, b, in, backends.LogQuery{Stdout: true}); err != nil {
@@ -208,8 +209,10 @@ func TestStreamsHaveABudget(t *testing.T) {
 	if code, _, err := run(context.Background(), b, in, "true"); code != 0 || err != nil {
 		t.Errorf("afterwards: got %d, %v", code, err)
 	}
-	for range maxLogs {
-		b.streams.reading <- struct{}{}
+	for i := range maxLogs {
+		if _, err := b.streams.reading.Take(backends.WithUser(context.Background(), fmt.Sprint("user", i%4)), 1); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := readLog(t, a, in, backends.LogQuery{Stdout: true}); !errors.Is(err, backends.ErrBusy) {
 		t.Errorf("one more log: got %v", err)
@@ -247,8 +250,8 @@ func TestNothingStaysBehind(t *testing.T) {
 					t.Fatalf("%d goroutines, %d before:\n%s", ours(), before, buffer[:runtime.Stack(buffer, true)])
 				}
 			}
-			if len(c.streams.programs) != 0 || len(c.streams.signals) != 0 {
-				t.Errorf("%d and %d places are still taken", len(c.streams.programs), len(c.streams.signals))
+			if c.streams.programs.Taken() != 0 || c.streams.signals.Taken() != 0 {
+				t.Errorf("%d and %d places are still taken", c.streams.programs.Taken(), c.streams.signals.Taken())
 			}
 		})
 	}
@@ -329,7 +332,7 @@ func TestAWriterThatFailsAfterTheProgramIsAFailureToo(t *testing.T) {
 			code, err := c.Exec(context.Background(), in, backends.Program{
 				Argv: []string{"sh", "-c", "sleep 2 & echo x"}, Session: random(), Stdin: open, Stderr: io.Discard,
 				Stdout: writer(func([]byte) (int, error) {
-					for begin := time.Now(); len(c.streams.signals) == 0; time.Sleep(100 * time.Microsecond) {
+					for begin := time.Now(); c.streams.signals.Taken() == 0; time.Sleep(100 * time.Microsecond) {
 						if time.Since(begin) > 30*time.Second {
 							t.Error("the shell is not ended")
 							break

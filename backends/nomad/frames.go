@@ -149,6 +149,8 @@ func logRefusal(err error) (reason error, later bool) {
 		return fmt.Errorf("%w: %w", backends.ErrNoLog, errNotStarted), true
 	case strings.Contains(text, "log entry for task"), strings.Contains(text, "failed to list entries"):
 		return backends.ErrNoLog, true
+	case strings.Contains(text, strings.ToLower(noPath)): // a 404 as well, and the log may be on the node
+		return fmt.Errorf("%w from the allocation's node", backends.ErrUnreachable), true
 	case answer.StatusCode() == http.StatusNotFound, strings.Contains(text, "unknown allocation"):
 		return fmt.Errorf("%w any more", backends.ErrNoLog), true
 	case answer.StatusCode() == http.StatusBadRequest:

@@ -14,6 +14,7 @@ import (
 type input struct {
 	from     io.Reader
 	terminal bool
+	endKey   byte // what a terminal takes for the end of input; 0: nothing
 	program  *running
 	begin    <-chan struct{} // closed: the program runs
 	ended    <-chan struct{} // closed: it has ended; that is passed on as the end of input
@@ -27,8 +28,13 @@ type input struct {
 	closed   bool // the last frame has been made
 }
 
-func newInput(p backends.Program, r *running, done <-chan struct{}) *input {
-	return &input{from: p.Stdin, terminal: p.Terminal != nil, program: r, begin: r.runs, ended: r.ended, done: done, last: '\n'}
+// newInput returns p's input; shell says that a shell has set the modes of p's terminal.
+func newInput(p backends.Program, r *running, done <-chan struct{}, shell bool) *input {
+	in := &input{from: p.Stdin, terminal: p.Terminal != nil, endKey: ctrlD, program: r, begin: r.runs, ended: r.ended, done: done, last: '\n'}
+	if key, ok := p.Modes.Char(backends.ModeEOF); ok && shell {
+		in.endKey = key
+	}
+	return in
 }
 
 func (in *input) Read(b []byte) (int, error) {
@@ -97,16 +103,17 @@ func (in *input) over(b []byte) (int, error) {
 	return 0, io.EOF
 }
 
+const ctrlD = 4
+
 // endOfFile is what a terminal takes for the end of input: at the beginning of a line one Ctrl-D, elsewhere two.
 func (in *input) endOfFile() []byte {
-	const ctrlD = 4
 	switch {
-	case !in.terminal:
+	case !in.terminal || in.endKey == 0:
 		return nil
 	case in.last == '\n' || in.last == '\r':
-		return []byte{ctrlD}
+		return []byte{in.endKey}
 	}
-	return []byte{ctrlD, ctrlD}
+	return []byte{in.endKey, in.endKey}
 }
 
 // pump reads stdin. It is what may still wait there after the program has ended.

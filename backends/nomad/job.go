@@ -47,6 +47,7 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 	var (
 		definition  *api.Job
 		summary     *api.JobSummary
+		children    []*api.JobListStub
 		allocations []*api.AllocationListStub
 		deployment  *api.Deployment
 		evaluations []*api.Evaluation
@@ -55,6 +56,9 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 	protected := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
 	protected(func() (err error) {
 		definition, err = c.definition(gctx, job)
+		if err == nil && launches(definition) {
+			children, err = c.children(gctx, job)
+		}
 		return err
 	})
 	protected(func() (err error) {
@@ -82,7 +86,23 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 	if err := g.Wait(); err != nil {
 		return backends.JobDetail{}, err
 	}
-	return detail(job, definition, summary, allocations, deployment, evaluations), nil
+	return detail(job, definition, summary, children, allocations, deployment, evaluations), nil
+}
+
+// launches reports whether a job is one that launches others.
+func launches(definition *api.Job) bool {
+	return definition.Periodic != nil || definition.ParameterizedJob != nil && !definition.Dispatched
+}
+
+// children returns the jobs that a job has launched, as far as Nomad still knows them. Their number in the job's summary is
+// not to be relied on: it drifts, even below zero.
+func (c *Client) children(ctx context.Context, job backends.Job) ([]*api.JobListStub, error) {
+	below := func(q *api.QueryOptions) ([]*api.JobListStub, *api.QueryMeta, error) {
+		q.Prefix = job.ID + "/" // as a parameter: a filter could not be escaped
+		return c.api.Jobs().List(q)
+	}
+	stubs, err := list(ctx, c, job.Namespace, "", listJobs, below)
+	return slices.DeleteFunc(stubs, func(s *api.JobListStub) bool { return s.ParentID != job.ID || s.Namespace != job.Namespace }), err
 }
 
 func (c *Client) definition(ctx context.Context, job backends.Job) (*api.Job, error) {
@@ -97,7 +117,7 @@ func (c *Client) evaluations(ctx context.Context, job backends.Job) ([]*api.Eval
 	})
 }
 
-func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, allocations []*api.AllocationListStub, deployment *api.Deployment, evaluations []*api.Evaluation) backends.JobDetail {
+func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, children []*api.JobListStub, allocations []*api.AllocationListStub, deployment *api.Deployment, evaluations []*api.Evaluation) backends.JobDetail {
 	definition.Canonicalize()
 	d := backends.JobDetail{
 		Job: job, Name: *definition.Name, Version: *definition.Version, Priority: *definition.Priority,
@@ -107,20 +127,37 @@ func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, allo
 	d.Type, d.Status, d.Stopped = *definition.Type, *definition.Status, *definition.Stop
 	d.Submitted = time.Unix(0, value(definition.SubmitTime)).UTC()
 	d.Index = value(definition.JobModifyIndex)
-	d.Counts = total(summary)
 	d.Allocations = nil
 	for _, stub := range allocations {
 		d.Allocations = append(d.Allocations, allocation(stub, &d.Job))
 	}
 	slices.SortFunc(d.Allocations, order)
+	slices.SortFunc(evaluations, func(a, b *api.Evaluation) int { return cmp.Compare(b.CreateIndex, a.CreateIndex) })
+	in := where{d.Datacenters, d.NodePool}
+	d.Unplaced = nil
+	for _, e := range evaluations {
+		d.Evaluations = append(d.Evaluations, backends.Evaluation{
+			ID: e.ID, Priority: e.Priority, Trigger: e.TriggeredBy, Status: e.Status, Description: e.StatusDescription,
+			Created: time.Unix(0, e.CreateTime).UTC(), Unplaced: unplaced(e, in),
+		})
+		if e.Status == "blocked" && d.Unplaced == nil {
+			d.Unplaced = unplaced(e, in)
+		}
+	}
+	d.Counts = backends.Counts{}
 	for _, g := range definition.TaskGroups {
 		group := backends.Group{Name: *g.Name, Count: *g.Count, Tasks: map[string]string{}, Restart: restart(g.RestartPolicy)}
+		if p := g.ReschedulePolicy; p != nil {
+			group.Reschedules = value(p.Attempts) > 0 || value(p.Unlimited)
+		}
 		if p := g.Scaling; p != nil {
 			group.Scaling = &backends.Scaling{Min: int(value(p.Min)), Max: int(value(p.Max))}
 		}
 		if summary != nil {
 			group.Counts = counts(summary.Summary[*g.Name])
 		}
+		group.Counts = counted(group.Counts, group.Name, d.Allocations, d.Unplaced)
+		d.Counts = sum(d.Counts, group.Counts)
 		for _, task := range g.Tasks {
 			group.Tasks[task.Name] = task.Driver
 			if l := task.Lifecycle; l != nil && l.Hook == api.TaskLifecycleHookPoststop {
@@ -135,20 +172,18 @@ func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, allo
 		d.Groups = append(d.Groups, group)
 	}
 	slices.SortFunc(d.Groups, func(a, b backends.Group) int { return strings.Compare(a.Name, b.Name) })
-	if summary != nil && summary.Children != nil && (d.Periodic || d.Parameterized) {
-		d.Children = &backends.Children{
-			Pending: int(summary.Children.Pending), Running: int(summary.Children.Running), Dead: int(summary.Children.Dead),
-		}
-	}
-	slices.SortFunc(evaluations, func(a, b *api.Evaluation) int { return cmp.Compare(b.CreateIndex, a.CreateIndex) })
-	d.Unplaced = nil
-	for _, e := range evaluations {
-		d.Evaluations = append(d.Evaluations, backends.Evaluation{
-			ID: e.ID, Priority: e.Priority, Trigger: e.TriggeredBy, Status: e.Status, Description: e.StatusDescription,
-			Created: time.Unix(0, e.CreateTime).UTC(), Unplaced: unplaced(e),
-		})
-		if e.Status == "blocked" && d.Unplaced == nil {
-			d.Unplaced = unplaced(e)
+	d.Children = nil
+	if launches(definition) {
+		d.Children = &backends.Children{}
+		for _, child := range children {
+			switch child.Status {
+			case "pending":
+				d.Children.Pending++
+			case "running":
+				d.Children.Running++
+			default:
+				d.Children.Dead++
+			}
 		}
 	}
 	d.Deployment = ""
@@ -156,6 +191,39 @@ func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, allo
 		d.Deployment = d.Rollout.Status
 	}
 	return d
+}
+
+// counted returns the counts of a group with what its allocations themselves tell: the figures of Nomad's summary drift.
+func counted(c backends.Counts, group string, allocations []backends.Allocation, unplaced []backends.Unplaced) backends.Counts {
+	c.Queued, c.Starting, c.Running, c.Unknown = 0, 0, 0, 0
+	for _, u := range unplaced {
+		if u.Group == group {
+			c.Queued += u.Allocations
+		}
+	}
+	var failed, complete, lost int
+	for _, a := range allocations {
+		if a.Group != group {
+			continue
+		}
+		switch a.Status {
+		case "pending":
+			c.Starting++
+		case "running":
+			c.Running++
+		case "unknown":
+			c.Unknown++
+		case "failed":
+			failed++
+		case "complete":
+			complete++
+		case "lost":
+			lost++
+		}
+	}
+	// The summary counts those that Nomad has forgotten, too.
+	c.Failed, c.Complete, c.Lost = max(c.Failed, failed), max(c.Complete, complete), max(c.Lost, lost)
+	return c
 }
 
 func rollout(deployment *api.Deployment) *backends.Deployment {

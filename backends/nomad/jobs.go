@@ -3,6 +3,8 @@ package nomad
 import (
 	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,14 +15,16 @@ import (
 	"nomadctld/backends"
 )
 
-// unfinished selects the allocations that are shown without being asked for.
-const unfinished = `ClientStatus == "running" or ClientStatus == "pending" or ClientStatus == "failed"`
+// unfinished selects the allocations that are shown without being asked for, as backends.Allocation.Finished does. Those on
+// disconnected nodes, which are unknown, may still be running.
+const unfinished = `ClientStatus == "running" or ClientStatus == "pending" or ClientStatus == "failed" or ClientStatus == "unknown"`
 
 // jobKey names a job within a tier.
 type jobKey struct{ namespace, id string }
 
-// Jobs lists the jobs, their allocations and their deployments side by side, each filtered by Nomad to the
-// selection's prefixes; and, if some job waits for a place, the blocked evaluations that say why.
+// Jobs lists the jobs, their allocations, their deployments and the blocked evaluations side by side, each filtered by Nomad to
+// the selection's prefixes. Whether a job waits for a place is not read from its summary, which drifts: a blocked evaluation
+// says so.
 func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -36,9 +40,10 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 	protected := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
 	protected(func() (err error) {
 		stubs, err = list(gctx, c, namespace, matching("ID", s.Prefixes), listJobs, c.api.Jobs().List)
-		if err == nil && slices.ContainsFunc(stubs, waits) {
-			blocked, err = list(gctx, c, namespace, both(`Status == "blocked"`, ofJobs), readJob, c.api.Evaluations().List)
-		}
+		return err
+	})
+	protected(func() (err error) {
+		blocked, err = list(gctx, c, namespace, both(`Status == "blocked"`, ofJobs), readJob, c.api.Evaluations().List)
 		return err
 	})
 	protected(func() (err error) {
@@ -56,33 +61,62 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	return assemble(c.tier.Name, stubs, allocations, deployments, blocked), nil
+	jobs := assemble(c.tier.Name, stubs, allocations, deployments, blocked)
+	if s.Namespace != "" {
+		return jobs, nil
+	}
+	return jobs, c.unreadable(ctx, jobs)
 }
 
-// waits reports whether some group of the job has allocations for which there is no place yet.
-func waits(stub *api.JobListStub) bool { return total(stub.JobSummary).Queued > 0 }
+// unreadable returns an error for each namespace of which Nomad lists jobs and, because the token may not read them, leaves the
+// allocations out. It asks only about namespaces of whose jobs something should run.
+func (c *Client) unreadable(ctx context.Context, jobs []backends.Job) error {
+	suspect := map[string]bool{}
+	for _, job := range jobs {
+		if _, known := suspect[job.Namespace]; !known && job.Counts.Running+job.Counts.Starting+job.Counts.Unknown > 0 {
+			suspect[job.Namespace] = true
+		}
+		if len(job.Allocations) > 0 {
+			suspect[job.Namespace] = false
+		}
+	}
+	var errs []error
+	for _, namespace := range slices.Sorted(maps.Keys(suspect)) {
+		if !suspect[namespace] {
+			continue
+		}
+		_, err := read(ctx, c, namespace, readJob, func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
+			q.PerPage = 1
+			return c.api.Allocations().List(q)
+		})
+		if errors.Is(err, backends.ErrForbidden) {
+			errs = append(errs, &backends.NamespaceError{Namespace: namespace, Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // total adds up the groups of a summary, which may be missing.
 func total(summary *api.JobSummary) (c backends.Counts) {
-	if summary == nil {
-		return c
-	}
-	for _, g := range summary.Summary {
-		one := counts(g)
-		c.Queued += one.Queued
-		c.Starting += one.Starting
-		c.Running += one.Running
-		c.Failed += one.Failed
-		c.Complete += one.Complete
-		c.Lost += one.Lost
-		c.Unknown += one.Unknown
+	if summary != nil {
+		for _, g := range summary.Summary {
+			c = sum(c, counts(g))
+		}
 	}
 	return c
 }
 
+func sum(a, b backends.Counts) backends.Counts {
+	return backends.Counts{
+		Queued: a.Queued + b.Queued, Starting: a.Starting + b.Starting, Running: a.Running + b.Running, Failed: a.Failed + b.Failed,
+		Complete: a.Complete + b.Complete, Lost: a.Lost + b.Lost, Unknown: a.Unknown + b.Unknown,
+	}
+}
+
+// counts leaves out how many wait for a place: that figure drifts, even below zero.
 func counts(g api.TaskGroupSummary) backends.Counts {
 	return backends.Counts{
-		Queued: g.Queued, Starting: g.Starting, Running: g.Running, Failed: g.Failed, Complete: g.Complete, Lost: g.Lost, Unknown: g.Unknown,
+		Starting: g.Starting, Running: g.Running, Failed: g.Failed, Complete: g.Complete, Lost: g.Lost, Unknown: g.Unknown,
 	}
 }
 
@@ -90,9 +124,10 @@ func counts(g api.TaskGroupSummary) backends.Counts {
 func assemble(tier string, stubs []*api.JobListStub, allocations []*api.AllocationListStub, deployments []*api.Deployment, blocked []*api.Evaluation) []backends.Job {
 	jobs := make(map[jobKey]*backends.Job, len(stubs))
 	created := make(map[jobKey]uint64, len(stubs))
+	datacenters := make(map[jobKey][]string, len(stubs))
 	for _, stub := range stubs {
 		key := jobKey{stub.Namespace, stub.ID}
-		created[key] = stub.CreateIndex
+		created[key], datacenters[key] = stub.CreateIndex, stub.Datacenters
 		jobs[key] = &backends.Job{
 			Tier: tier, Namespace: stub.Namespace, ID: stub.ID, Type: stub.Type, Status: stub.Status,
 			Root: backends.RootID(stub.ID, stub.ParentID), Parent: stub.ParentID,
@@ -125,7 +160,10 @@ func assemble(tier string, stubs []*api.JobListStub, allocations []*api.Allocati
 		key := jobKey{evaluation.Namespace, evaluation.JobID}
 		if job := jobs[key]; job != nil && evaluation.CreateIndex > latest[key] {
 			latest[key] = evaluation.CreateIndex
-			job.Unplaced = unplaced(evaluation)
+			job.Unplaced = unplaced(evaluation, where{datacenters: datacenters[key]})
+			for _, u := range job.Unplaced {
+				job.Counts.Queued += u.Allocations
+			}
 		}
 	}
 	all := make([]backends.Job, 0, len(jobs))

@@ -30,23 +30,15 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 	if err != nil {
 		return err
 	}
-	var leaves []func()
-	defer func() {
-		for _, leave := range leaves {
-			leave()
-		}
-	}()
 	need := min(len(kinds), 1)
 	if q.Follow {
 		need = len(kinds)
 	}
-	for range need {
-		leave, err := take(ctx, c.streams.reading)
-		if err != nil {
-			return err
-		}
-		leaves = append(leaves, leave)
+	leave, err := c.streams.reading.Take(ctx, need)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	var mu sync.Mutex
 	behind := len(kinds) // those of which something that there was is still to come
 	group, ctx2 := errgroup.WithContext(ctx)

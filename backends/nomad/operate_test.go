@@ -90,6 +90,21 @@ func TestAnOrderWhoseAnswerIsLostIsLookedUp(t *testing.T) {
 	}
 }
 
+func TestEvaluate_SentAgainAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	for fate, want := range map[string]int{"": 1, "after": 2, "before": 2, "500 No cluster leader": 2} {
+		f, c, job := fakeNomad(t, fate)
+		if o, err := c.Evaluate(context.Background(), job); err != nil || o.Evaluation != "e1" || len(f.now().seen) != want {
+			t.Errorf("%q: got %+v, %v, sent %q, want %d times", fate, o, err, f.now().seen, want)
+		}
+	}
+	f, c, job := fakeNomad(t)
+	job.Index = 6
+	if _, err := c.Evaluate(context.Background(), job); err == nil || len(f.now().seen) != 0 {
+		t.Errorf("of a job that was changed: got %v, sent %q", err, f.now().seen)
+	}
+}
+
 func TestAChangeBySomebodyElseIsSeenAfterALostAnswer(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"stop", "purge", "register", "scale", "revert"} {

@@ -3,7 +3,9 @@ package nomad
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 	_ "time/tzdata" // job files name time zones that the gateway's machine may not know
 
@@ -21,6 +23,8 @@ func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	schedules := make([]backends.Schedule, len(jobs))
+	var mu sync.Mutex
+	refused := map[string]error{} // by namespace
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(definitionsAtOnce)
 	for i, job := range jobs {
@@ -33,6 +37,12 @@ func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends
 				if errors.Is(err, backends.ErrGone) {
 					return nil // purged since it was listed; the others are not
 				}
+				if errors.Is(err, backends.ErrForbidden) {
+					mu.Lock()
+					defer mu.Unlock()
+					refused[job.Namespace] = err
+					return nil // of another namespace it may be read
+				}
 				if err != nil {
 					return err
 				}
@@ -41,7 +51,11 @@ func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends
 			})
 		})
 	}
-	return schedules, g.Wait()
+	err := g.Wait()
+	for _, namespace := range slices.Sorted(maps.Keys(refused)) {
+		err = errors.Join(err, &backends.NamespaceError{Namespace: namespace, Err: refused[namespace]})
+	}
+	return schedules, err
 }
 
 // schedule returns when the job launches next, as Nomad itself works it out: in the job's own time zone, by the

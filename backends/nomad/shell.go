@@ -5,7 +5,7 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"fmt"
-	"strconv"
+	"math/big"
 	"strings"
 
 	"nomadctld/backends"
@@ -16,9 +16,9 @@ import (
 // more. So the shell sets what is asked for, and marks on each stream where the program's output begins and ends; the
 // last mark holds its exit code.
 //
-// Parameters: the mark, 1 with a terminal, the directory, rows and columns, 1 if the input may come in frames, K=V..., --,
-// the program and its arguments.
-// Values come as parameters, never as text of the script. Its variables have names that no task has in its environment,
+// Parameters: the mark, 1 with a terminal, the directory, a size, control characters and switches as stty takes them, 1 if
+// the input may come in frames, K=V..., --, the program and its arguments.
+// Values come as parameters, never as text of the script. Its variables get names that are in nobody's environment (named),
 // for they would change there too. It needs what is built into dash, ash and bash, and nothing else.
 //
 //   - The subshell becomes the program: names are looked up in PATH only, and builtins do not hide programs.
@@ -30,7 +30,8 @@ import (
 //   - Some drivers never pass on the end of input. For them the input comes in frames, its length in a line before each, 0
 //     for the end, and goes to the program through a pipe. dd takes a frame and not a byte more; where there is none that
 //     can, the input comes as it is. The first mark then has two processes: the one that has the program, and the shell.
-//   - Docker takes a terminal's size once the program runs, and may be asked for it too early. stty is there mostly.
+//   - Docker takes a terminal's size once the program runs, may be asked for it too early, and takes no modes. stty is there
+//     mostly; one that does not know some of the modes gets them one by one.
 //
 //go:embed wrapper.sh
 var wrapper string
@@ -54,16 +55,17 @@ func endless(driver string) bool {
 
 // wrap returns the command that runs p in a task of a driver.
 func wrap(p backends.Program, driver string) (shell, error) {
-	s := shell{mark: random(), session: p.Session}
+	s := shell{mark: digits(), session: p.Session}
 	if s.session == "" {
 		s.session = random()
 	}
-	terminal, rows, columns, frames := "0", "", "", ""
+	terminal, size, chars, flags, frames := "0", "", "", "", ""
 	if p.Terminal != nil {
 		terminal = "1"
-		if x, y := p.Terminal.Size(); x > 0 && y > 0 {
-			rows, columns = strconv.Itoa(y), strconv.Itoa(x)
+		if columns, rows := p.Terminal.Size(); columns > 0 && rows > 0 {
+			size = fmt.Sprintf("rows %d cols %d", rows, columns)
 		}
+		chars, flags = p.Modes.Stty()
 	} else if endless(driver) {
 		frames = "1"
 	}
@@ -71,7 +73,12 @@ func wrap(p backends.Program, driver string) (shell, error) {
 	if dir != "" && !strings.HasPrefix(dir, "/") {
 		dir = "./" + dir // - and options mean something to cd
 	}
-	s.command = []string{"/bin/sh", "-c", wrapper, "sh", s.mark, terminal, dir, rows, columns, frames}
+	s.command = []string{"/bin/sh", "-c", named(wrapper), "sh", s.mark, terminal, dir, size, chars, flags, frames}
+	for _, hint := range p.Hints {
+		if name, _, ok := strings.Cut(hint, "="); ok && isName(name) {
+			s.command = append(s.command, hint)
+		}
+	}
 	for _, variable := range p.Env {
 		name, _, ok := strings.Cut(variable, "=")
 		if !ok || !isName(name) {
@@ -94,6 +101,19 @@ func isName(name string) bool {
 		}
 	}
 	return name != ""
+}
+
+// named returns a script whose variables have names that nobody can know, so that neither a task nor a user has them in
+// an environment.
+func named(script string) string {
+	return strings.ReplaceAll(script, "nomadctld_", "nomadctld"+random()[:8]+"_")
+}
+
+// digits is a random mark. Letters may come out of a terminal as others.
+func digits() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return new(big.Int).SetBytes(b[:]).String()
 }
 
 func random() string {

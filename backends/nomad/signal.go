@@ -42,7 +42,7 @@ func (c *Client) signal(ctx context.Context, in backends.Place, name, pid, sessi
 	if !isName(name) && name != "0" {
 		return 0, fmt.Errorf("%q is no signal", name)
 	}
-	leave, err := take(ctx, c.streams.signals)
+	leave, err := c.streams.signals.Take(ctx, 1)
 	if err != nil {
 		return 0, err
 	}

@@ -1,14 +1,11 @@
 package nomad
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -21,7 +18,7 @@ const (
 	maxLogs     = 28 // the same; of a task they are two, for stdout and stderr
 	maxSignals  = 4  // a program has to end also while no other could begin
 
-	streamWait       = 1500 * time.Millisecond // for a place
+	streamWait       = 5 * time.Second // for a slot
 	handshakeTimeout = 10 * time.Second
 )
 
@@ -30,41 +27,22 @@ const (
 type streams struct {
 	url                        string
 	tls                        *tls.Config
-	programs, reading, signals chan struct{} // places, one for each connection
+	programs, reading, signals *backends.Slots // one for each connection
 
-	logs *http.Transport // for those that hold a place in reading
+	logs *http.Transport // for those that hold a slot in reading
 }
 
 func newStreams(url string, config *tls.Config) *streams {
 	return &streams{
 		url: url, tls: config,
-		programs: make(chan struct{}, maxPrograms), reading: make(chan struct{}, maxLogs), signals: make(chan struct{}, maxSignals),
+		programs: backends.NewSlots("through Nomad", maxPrograms, streamWait),
+		reading:  backends.NewSlots("through Nomad", maxLogs, streamWait),
+		signals:  backends.NewSlots("through Nomad", maxSignals, 0), // the context of each has a deadline
 		logs: &http.Transport{
 			DialContext: newDialer().DialContext, TLSClientConfig: config.Clone(), TLSHandshakeTimeout: dialTimeout,
-			ResponseHeaderTimeout: silence, DisableKeepAlives: true, // a place is a connection
+			ResponseHeaderTimeout: silence, DisableKeepAlives: true, // a slot is a connection
 		},
 	}
-}
-
-// errCrowded is what those read who come when all places are taken.
-var errCrowded = fmt.Errorf("%w through Nomad (at most %d programs and %d outputs of tasks): try again later", backends.ErrBusy, maxPrograms, maxLogs)
-
-// take returns a function that gives the place back.
-func take(ctx context.Context, places chan struct{}) (func(), error) {
-	select {
-	case places <- struct{}{}:
-	default:
-		timer := time.NewTimer(streamWait)
-		defer timer.Stop()
-		select {
-		case places <- struct{}{}:
-		case <-timer.C:
-			return nil, errCrowded
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-	return sync.OnceFunc(func() { <-places }), nil
 }
 
 // errNoLookup is never seen: the library ignores it.
@@ -120,7 +98,7 @@ func newDialer() *net.Dialer {
 	}
 }
 
-// logClient returns a client of the library for logs whose readers hold a place.
+// logClient returns a client of the library for logs whose readers hold a slot.
 func (s *streams) logClient() (*api.Client, error) {
 	return api.NewClient(&api.Config{Address: s.url, HttpClient: &http.Client{Transport: s.logs, CheckRedirect: sameHost}})
 }

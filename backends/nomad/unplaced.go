@@ -1,50 +1,137 @@
 package nomad
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/nomad/api"
 
 	"nomadctld/backends"
 )
 
+// where is where a job asks to be placed. A scheduler that finds no node there does not say where it has looked.
+type where struct {
+	datacenters []string // patterns
+	pool        string   // empty: not known
+}
+
 // unplaced returns what a blocked evaluation says of the groups it could not place, by group.
-func unplaced(evaluation *api.Evaluation) []backends.Unplaced {
+func unplaced(evaluation *api.Evaluation, in where) []backends.Unplaced {
 	var all []backends.Unplaced
 	for _, group := range slices.Sorted(maps.Keys(evaluation.FailedTGAllocs)) {
-		all = append(all, backends.Unplaced{Group: group, Reasons: reasons(evaluation.FailedTGAllocs[group])})
+		m := evaluation.FailedTGAllocs[group]
+		u := backends.Unplaced{Group: group, Allocations: 1, Reasons: reasons(m, in)}
+		if m != nil {
+			u.Allocations += m.CoalescedFailures
+		}
+		all = append(all, u)
 	}
 	return all
 }
 
 // reasons returns the scheduler's figures in words, one clause each.
-func reasons(m *api.AllocationMetric) []string {
-	var all []string
-	add := func(format string, counts map[string]int) {
-		for _, what := range slices.Sorted(maps.Keys(counts)) {
-			all = append(all, fmt.Sprintf(format, what)+" "+nodes(counts[what]))
-		}
-	}
+func reasons(m *api.AllocationMetric, in where) []string {
 	if m == nil {
 		return nil
 	}
-	add("constraint %q filtered", m.ConstraintFiltered)
-	add("class %q filtered", m.ClassFiltered)
-	add("%s exhausted on", m.DimensionExhausted)
-	add("class %q exhausted on", m.ClassExhausted)
+	var all []string
+	add := func(counts map[string]int, say func(what, nodes string) string) {
+		for _, what := range slices.Sorted(maps.Keys(counts)) {
+			all = append(all, say(what, nodes(counts[what])))
+		}
+	}
+	in.pool = cmp.Or(m.NodePool, in.pool)
+	all = append(all, in.missing(m)...)
+	add(m.ConstraintFiltered, filtered)
+	add(m.ClassFiltered, func(class, n string) string { return fmt.Sprintf("class %q filtered %s", class, n) })
+	add(m.DimensionExhausted, exhausted)
+	add(m.ClassExhausted, func(class, n string) string { return fmt.Sprintf("class %q exhausted on %s", class, n) })
 	for _, quota := range m.QuotaExhausted {
 		all = append(all, fmt.Sprintf("quota %s exhausted", quota))
 	}
 	switch {
 	case len(all) > 0:
+	case m.NodesExhausted > 0:
+		all = append(all, "resources exhausted on "+nodes(m.NodesExhausted))
+	case m.NodesFiltered > 0:
+		all = append(all, nodes(m.NodesFiltered)+" filtered")
 	case m.NodesEvaluated == 0:
 		all = append(all, "no node is eligible")
 	default:
 		all = append(all, "the scheduler names no reason")
 	}
 	return all
+}
+
+// missing returns a clause for the datacenters of the job in which there are no nodes that are ready, of the job's node pool.
+func (in where) missing(m *api.AllocationMetric) []string {
+	of := ""
+	switch in.pool {
+	case "", api.NodePoolDefault, api.NodePoolAll:
+	default:
+		of = " of node pool " + in.pool
+	}
+	var empty []string
+	for _, name := range slices.Sorted(maps.Keys(m.NodesAvailable)) {
+		if m.NodesAvailable[name] == 0 { // an older Nomad
+			empty = append(empty, name)
+		}
+	}
+	everywhere := len(in.datacenters) == 0
+	for _, name := range in.datacenters {
+		everywhere = everywhere || name == "*"
+		_, known := m.NodesAvailable[name]
+		pattern := strings.Contains(name, "*") && len(m.NodesAvailable) > 0 // which of them it means is not looked up
+		if !known && !pattern && !slices.Contains(empty, name) {
+			empty = append(empty, name)
+		}
+	}
+	none := m.NodesEvaluated == 0 && m.NodesInPool == 0 && len(m.NodesAvailable) == 0
+	switch {
+	case len(m.NodesAvailable) == 0 && !none: // it does not say where its nodes are
+		return nil
+	case none && everywhere && of != "":
+		return []string{"no nodes in node pool " + in.pool + " are ready"}
+	case none && everywhere && len(in.datacenters) > 0:
+		return []string{"no nodes are ready"}
+	case everywhere, len(empty) == 0:
+		return nil
+	case len(empty) == 1:
+		return []string{"no nodes in datacenter " + empty[0] + of + " are ready"}
+	}
+	return []string{"no nodes in datacenters " + strings.Join(empty, ", ") + of + " are ready"}
+}
+
+// sameClass is what the scheduler says of a node that it has not looked at, because one of the same computed class has been
+// ruled out.
+const sameClass = "computed class ineligible"
+
+// filtered says why nodes do not fit. What the scheduler gives is a constraint of the job, or a phrase of its own.
+func filtered(what, nodes string) string {
+	switch {
+	case what == sameClass:
+		return nodes + " of the same kind as one that does not fit"
+	case strings.HasPrefix(what, "missing "), strings.HasPrefix(what, "invalid host network "), strings.HasPrefix(what, "CSI "),
+		what == "did not meet topology requirement":
+		return what + " on " + nodes
+	}
+	return fmt.Sprintf("constraint %q filtered %s", what, nodes)
+}
+
+// exhausted says what nodes lack. What the scheduler gives is a resource, or what has kept it from finding one.
+func exhausted(what, nodes string) string {
+	for _, kind := range []string{"network: ", "devices: "} {
+		if problem, ok := strings.CutPrefix(what, kind); ok {
+			return problem + " on " + nodes
+		}
+	}
+	if strings.Contains(what, " ") {
+		return what + " on " + nodes
+	}
+	return what + " exhausted on " + nodes
 }
 
 func nodes(n int) string {

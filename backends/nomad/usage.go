@@ -97,7 +97,7 @@ func answered(err error) bool {
 func tasksUsage(a backends.Allocation, stats *api.AllocResourceUsage) map[string]backends.Usage {
 	usage := map[string]backends.Usage{}
 	for _, task := range a.Tasks {
-		if resources := stats.Tasks[task.Name]; resources != nil && task.State == "running" {
+		if resources := stats.Tasks[task.Name]; resources != nil && a.Runs(task) {
 			usage[task.ExecID] = measured(resources.ResourceUsage)
 		}
 	}

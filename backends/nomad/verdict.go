@@ -80,15 +80,8 @@ func missing(text string) bool {
 	return strings.Contains(text, "no such file or directory") || strings.Contains(text, "executable file not found")
 }
 
-// asks reports whether p wants what only the shell can give. A terminal's type is not missed.
-func asks(p backends.Program) bool {
-	for _, variable := range p.Env {
-		if !strings.HasPrefix(variable, "TERM=") {
-			return true
-		}
-	}
-	return p.Dir != ""
-}
+// asks reports whether p wants what only the shell can give.
+func asks(p backends.Program) bool { return len(p.Env) > 0 || p.Dir != "" }
 
 // refusals are what Nomad says about streams, and what it means. The status is in the text only: a websocket is open by
 // then, and errors that come from a node are 500 whatever they are.

@@ -3,6 +3,8 @@ package nomad
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -16,20 +18,21 @@ import (
 func (c *Client) Versions(ctx context.Context, job backends.Job) ([]backends.Version, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	answer, err := read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (a api.JobVersionsResponse, meta *api.QueryMeta, err error) {
-		a.Versions, a.Diffs, meta, err = c.api.Jobs().Versions(job.ID, true, q)
-		return a, meta, err
+	type found struct {
+		Versions []json.RawMessage
+		Diffs    []*api.JobDiff
+	}
+	answer, err := read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (f found, meta *api.QueryMeta, err error) {
+		meta, err = c.api.Raw().Query(jobPath(job, "/versions?diffs=true"), &f, q)
+		return f, meta, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	versions := make([]backends.Version, len(answer.Versions))
-	for i, v := range answer.Versions {
-		versions[i] = backends.Version{
-			Number: value(v.Version), Stable: value(v.Stable), Stopped: value(v.Stop), Submitted: time.Unix(0, value(v.SubmitTime)).UTC(),
-		}
-		if v.VersionTag != nil {
-			versions[i].Tag = v.VersionTag.Name
+	for i, definition := range answer.Versions {
+		if versions[i], err = version(definition); err != nil {
+			return nil, fmt.Errorf("a version of %s: %w", job.ID, err)
 		}
 		if i < len(answer.Diffs) && answer.Diffs[i] != nil { // there is one less of them
 			versions[i].Changes = changes(answer.Diffs[i])
@@ -37,6 +40,32 @@ func (c *Client) Versions(ctx context.Context, job backends.Job) ([]backends.Ver
 	}
 	slices.SortFunc(versions, func(a, b backends.Version) int { return cmp.Compare(b.Number, a.Number) })
 	return versions, nil
+}
+
+func version(definition json.RawMessage) (backends.Version, error) {
+	var v struct {
+		Version     uint64
+		Stable      bool
+		Stop        bool
+		SubmitTime  int64
+		CreateIndex uint64
+		VersionTag  *struct{ Name string }
+	}
+	if err := json.Unmarshal(definition, &v); err != nil {
+		return backends.Version{}, explain(err)
+	}
+	release, err := backends.ReleaseOf(definition)
+	if err != nil {
+		return backends.Version{}, err
+	}
+	one := backends.Version{
+		Number: v.Version, Stable: v.Stable, Stopped: v.Stop, Submitted: time.Unix(0, v.SubmitTime).UTC(),
+		Created: v.CreateIndex, Release: release, Definition: definition,
+	}
+	if v.VersionTag != nil {
+		one.Tag = v.VersionTag.Name
+	}
+	return one, nil
 }
 
 // changes lists the fields that differ, by path.
@@ -61,7 +90,7 @@ func changes(d *api.JobDiff) []backends.Change {
 
 func appendFields(all []backends.Change, path string, fields []*api.FieldDiff) []backends.Change {
 	for _, f := range fields {
-		if f.Type == "None" || f.Old == f.New || path == "" && f.Name != "Stop" && ofNomad[f.Name] {
+		if f.Type == "None" || f.Old == f.New || path == "" && f.Name != "Stop" && backends.SetByNomad[f.Name] {
 			continue
 		}
 		all = append(all, backends.Change{Path: below(path, f.Name), Old: f.Old, New: f.New})
@@ -71,7 +100,7 @@ func appendFields(all []backends.Change, path string, fields []*api.FieldDiff) [
 
 func appendObjects(all []backends.Change, path string, objects []*api.ObjectDiff) []backends.Change {
 	for _, o := range objects {
-		if path == "" && ofNomad[o.Name] {
+		if path == "" && backends.SetByNomad[o.Name] {
 			continue
 		}
 		all = appendFields(all, below(path, o.Name), o.Fields)

@@ -1,7 +1,14 @@
-nomadctld_m=$1 nomadctld_t=$2 nomadctld_d=$3 nomadctld_i=$6
+nomadctld_m=$1 nomadctld_t=$2 nomadctld_d=$3 nomadctld_i=$7
 exec 3>&2 2>/dev/null
-[ -z "$4" ] || stty rows "$4" cols "$5"
-shift 6
+nomadctld_pairs() {
+	while [ $# -gt 1 ]; do stty "$1" "$2"; shift 2; done
+}
+if [ -n "$4$5$6" ] && ! stty $4 $5 $6; then
+	[ -z "$4" ] || stty $4
+	for nomadctld_x in $6; do stty "$nomadctld_x"; done
+	nomadctld_pairs $5
+fi
+shift 7
 nomadctld_say() {
 	printf '\001%s:%s\002' "$nomadctld_m" "$1"
 	[ "$nomadctld_t" = 1 ] || printf '\001%s:%s\002' "$nomadctld_m" "$1" >&3

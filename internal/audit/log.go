@@ -1,116 +1,235 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
+	"time"
 
-	"nomadctld/internal/escape"
+	"nomadctld/internal/linequeue"
 )
 
 // Log writes events. Its methods may be called at the same time.
 type Log struct {
-	path string // empty when out is used
-	out  io.Writer
+	// Problems gets what cannot be written, and why. nil: slog.Default().
+	Problems *slog.Logger
+
+	file  *file            // nil: the log is a stream
+	queue *linequeue.Queue // the stream
 
 	mu   sync.Mutex
-	torn bool // the last event could not be written, or only a part of it
+	lost int // events since the last that was written; guarded by mu
 }
 
 // Open returns a log that writes to the file at path, created for its owner alone if need be; "-" is standard
-// output and the empty path standard error. The file is opened anew for each event, so that it can be rotated
-// by moving it away.
-func Open(path string) (*Log, error) {
+// output and the empty path standard error. The file is opened again for each event, so that it can be rotated
+// by moving it away. A line that a crash left unfinished at its end is removed, and reported to problems.
+func Open(path string, problems *slog.Logger) (*Log, error) {
+	l := &Log{Problems: problems}
 	switch path {
 	case "":
-		return NewLog(os.Stderr), nil
+		l.queue = linequeue.Stderr()
 	case "-":
-		return NewLog(os.Stdout), nil
+		l.queue = linequeue.Stdout()
+	default:
+		l.file = &file{open: func() (handle, error) { return openFile(path) }, path: path, cut: l.cutOff}
+		return l, l.file.check()
 	}
-	l := &Log{path: path}
-	return l, l.Ready()
+	return l, nil
 }
 
-// NewLog returns a log that writes to w.
-func NewLog(w io.Writer) *Log { return &Log{out: w} }
+// NewLog returns a log that writes to a stream.
+func NewLog(w io.Writer) *Log { return &Log{queue: linequeue.New(w)} }
 
-// Ready returns an error when an event could not be written now. After a failed write it tries, and thereby ends
-// the torn line.
+// Ready returns an error if it is known that no event can be written now. nil promises nothing.
 func (l *Log) Ready() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.torn {
-		return l.append(nil)
+	if l.file != nil {
+		return l.file.check()
 	}
-	if l.path == "" {
+	if l.queue.Stalled() {
+		return linequeue.ErrStalled
+	}
+	return nil
+}
+
+// Begin writes the start event of a command and, in a file, reserves space for its end event. If durable, it syncs the
+// event to the disk.
+//
+// If required, Begin returns nil only after all that has succeeded, and the command must not run after an error. Then the
+// log has no start event, unless the sync failed or the reader of the stream stopped in the middle of it, and the end
+// event says that nothing was run. If not required, Begin reports to Problems what cannot be written and returns nil.
+func (l *Log) Begin(e Event, durable, required bool) error {
+	e.Kind = Start
+	line, err := prepare(e).encode()
+	switch {
+	case err != nil:
+	case l.file != nil:
+		err = l.file.begin(line, e.Session, durable)
+	case required:
+		err = l.queue.Commit(line)
+	default:
+		err = l.queue.Deliver(line)
+	}
+	if err = l.note(err); err == nil {
 		return nil
 	}
-	f, err := l.open()
-	if err != nil {
+	if required {
+		l.Refused(e, err)
 		return err
 	}
-	return f.Close()
+	l.lose(e, line, err)
+	return nil
 }
 
-// Write appends the event as one line, in one write. Texts beyond maxText are cut.
-func (l *Log) Write(e Event) error {
-	e.Line, e.Error = cut(e.Line), cut(e.Error)
-	e.Command = cutAll(e.Command)
-	line, err := escape.JSON(e, "")
-	if err != nil {
-		return fmt.Errorf("audit event: %w", err)
+// Refused reports a command that was not run because the audit log cannot be written.
+func (l *Log) Refused(e Event, err error) {
+	l.problems().Error("audit log cannot be written; command refused", "session", e.Session, "user", e.User, "error", err)
+}
+
+// lose reports an event that could not be written.
+func (l *Log) lose(e Event, line []byte, err error) {
+	l.problems().Error("audit event lost", "session", e.Session, "error", err, "event", strings.TrimSuffix(string(line), "\n"))
+}
+
+// Record writes an event. One that cannot be written goes to Problems, whole and as JSON.
+func (l *Log) Record(e Event) {
+	e = prepare(e)
+	line, err := e.encode()
+	if err == nil {
+		err = l.note(l.write(e, line))
 	}
+	if err != nil {
+		l.lose(e, line, err)
+	}
+}
+
+func (l *Log) write(e Event, line []byte) error {
+	if l.file == nil {
+		return l.queue.Deliver(line)
+	}
+	if e.Kind != End {
+		return l.file.append(line, "")
+	}
+	err := l.file.append(line, e.Session)
+	if err == nil || !l.file.hasBegun(e.Session) {
+		return err
+	}
+	short, failed := e.encodeShort()
+	if failed != nil || l.file.append(short, e.Session) != nil {
+		return err
+	}
+	l.problems().Error("audit event written without its command line, which the start event has", "session", e.Session,
+		"error", err, "event", strings.TrimSuffix(string(line), "\n"))
+	return nil
+}
+
+// Close waits until a stream has taken what was written to it, or until the timeout.
+func (l *Log) Close(timeout time.Duration) {
+	if l.queue != nil {
+		l.queue.Flush(timeout)
+	}
+}
+
+// note counts the events that were lost, and reports them once an event is written again.
+func (l *Log) note(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.append(append(line, '\n'))
-}
-
-// append writes b, after the end of a line that was torn. l.mu is held.
-func (l *Log) append(b []byte) (err error) {
-	if l.torn {
-		b = append([]byte("\n"), b...)
-	}
-	l.torn = true
-	out := l.out
-	if l.path != "" {
-		f, err := l.open()
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		out = f
-	}
-	if _, err = out.Write(b); err == nil {
-		l.torn = false
+	switch {
+	case err != nil:
+		l.lost++
+	case l.lost > 0:
+		l.problems().Warn("audit log can be written again", "events_not_written", l.lost)
+		l.lost = 0
 	}
 	return err
 }
 
-// maxText is how much of a text an event holds, in bytes. A command line may be longer, and escaped it grows.
-const maxText = 4 << 10
+// cutOff reports the unfinished line that was removed from the end of the file.
+func (l *Log) cutOff(part []byte) {
+	l.problems().Warn("audit log ended in an unfinished line, which was removed", "line", string(part))
+}
 
-// cut returns s, or its beginning and its length.
-func cut(s string) string {
-	if len(s) <= maxText {
+func (l *Log) problems() *slog.Logger {
+	if l.Problems == nil {
+		return slog.Default()
+	}
+	return l.Problems
+}
+
+const (
+	maxLine  = 128 << 10 // as long as a command line may be; what is longer never runs
+	maxError = 4 << 10
+	maxUser  = 256 // a client that has proven nothing may claim any name
+
+	// Bounds of the event that encodeShort returns.
+	maxShortError       = 512
+	maxShortEvaluations = 8
+)
+
+// prepare bounds what of an event is not bounded otherwise. What a command line may hold is never cut.
+func prepare(e Event) Event {
+	e.User, e.Line, e.Error = cutTo(e.User, maxUser), cutTo(e.Line, maxLine), cutTo(e.Error, maxError)
+	if e.Command == nil {
+		e.Command = []string{}
+	}
+	return e
+}
+
+// cutTo returns s, or its beginning and its length.
+func cutTo(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	return fmt.Sprintf("%s... (%d bytes)", strings.ToValidUTF8(s[:maxText], ""), len(s))
+	return fmt.Sprintf("%s... (%d bytes)", strings.ToValidUTF8(s[:limit], ""), len(s))
 }
 
-// cutAll returns the words that fit into maxText together, the last of them cut.
-func cutAll(words []string) []string {
-	kept, left := []string{}, maxText
-	for i, word := range words {
-		if left -= len(word) + 1; left < 0 {
-			return append(kept, cut(word), fmt.Sprintf("... (%d words)", len(words)-i-1))
+var errNotRegular = errors.New("is not a regular file")
+
+// openFile opens the file at path. A symbolic link could lead anywhere, and a FIFO or a device could block everybody or
+// lose everything, so only regular files are accepted.
+func openFile(path string) (handle, error) {
+	return openRegular(path, os.O_RDWR|os.O_APPEND|os.O_CREATE)
+}
+
+// openForScan opens a file to read it.
+func openForScan(path string) (handle, error) { return openRegular(path, os.O_RDONLY) }
+
+func openRegular(path string, flags int) (handle, error) {
+	f, err := os.OpenFile(path, flags|noFollow, 0o600)
+	if err != nil {
+		if info, failed := os.Lstat(path); failed == nil && !info.Mode().IsRegular() {
+			return nil, notRegular(path, info.Mode())
 		}
-		kept = append(kept, word)
+		return nil, err
 	}
-	return kept
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = notRegular(path, info.Mode())
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
-func (l *Log) open() (*os.File, error) {
-	return os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+func notRegular(path string, mode os.FileMode) error {
+	what := "it"
+	switch {
+	case mode&os.ModeSymlink != 0:
+		what = "a symbolic link"
+	case mode&os.ModeNamedPipe != 0:
+		what = "a FIFO"
+	case mode&os.ModeSocket != 0:
+		what = "a socket"
+	case mode&os.ModeDevice != 0:
+		what = "a device"
+	case mode.IsDir():
+		what = "a directory"
+	}
+	return fmt.Errorf("%s %w but %s: name a file, or \"-\" for standard output", path, errNotRegular, what)
 }

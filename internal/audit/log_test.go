@@ -4,97 +4,376 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
-func TestAFileCanBeRotatedByMovingIt(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "audit.jsonl")
-	log, err := Open(file)
+func openLog(t *testing.T, path string) *Log {
+	t.Helper()
+	log, err := Open(path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return log
+}
+
+// eventsIn returns the events in text, which must be whole lines.
+func eventsIn(t *testing.T, text []byte) (events []Event) {
+	t.Helper()
+	for line := range bytes.Lines(text) {
+		var e Event
+		if err := json.Unmarshal(line, &e); err != nil || !bytes.HasSuffix(line, []byte("\n")) {
+			t.Fatalf("not an event: %q: %v", line, err)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+func TestLog_RotatedByMoving(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	log := openLog(t, path)
 	for range 2 {
-		if err := log.Write(Event{User: "ann"}); err != nil {
+		log.Record(Event{Kind: End, User: "ann"})
+		if err := os.Rename(path, path+".1"); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Rename(file, file+".1"); err != nil {
-			t.Fatal(err)
+	}
+	log.Record(Event{Kind: End, User: "ann"})
+	for _, name := range []string{path, path + ".1"} {
+		text, err := os.ReadFile(name)
+		if err != nil || bytes.Count(text, []byte("\n")) != 1 {
+			t.Errorf("%s: got %q, %v, want one line", name, text, err)
 		}
 	}
-	if err := log.Write(Event{User: "ann"}); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{file, file + ".1"} {
-		b, err := os.ReadFile(name)
-		if err != nil || strings.Count(string(b), "\n") != 1 {
-			t.Errorf("%s: got %q, %v, want one line", name, b, err)
-		}
-	}
-	if info, _ := os.Stat(file); info.Mode().Perm() != 0o600 {
+	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
 		t.Errorf("the file's mode is %v", info.Mode())
 	}
 }
 
-func TestAFileThatCannotBeWrittenIsAnError(t *testing.T) {
-	if _, err := Open(filepath.Join(t.TempDir(), "no", "such", "folder")); err == nil {
-		t.Error("got none")
-	}
-}
-
-func TestHugeTextsAreCut(t *testing.T) {
-	var out bytes.Buffer
-	words := strings.Fields(strings.Repeat("word ", 100000))
-	err := NewLog(&out).Write(Event{Line: strings.Repeat("ü", 1<<20), Command: words, Error: strings.Repeat("\x00", 1<<20)})
-	if err != nil || out.Len() > 16*maxText {
-		t.Errorf("got %d bytes, %v", out.Len(), err)
-	}
-	var e Event
-	if err := json.Unmarshal(out.Bytes(), &e); err != nil {
+func TestOpen_RefusesWhatIsNotAFile(t *testing.T) {
+	dir := t.TempDir()
+	target := filepath.Join(dir, "target")
+	if err := os.WriteFile(target, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasSuffix(e.Line, "... (2097152 bytes)") || !strings.HasSuffix(e.Command[len(e.Command)-1], "words)") {
-		t.Errorf("the cuts do not show: %.20q, %q", e.Line[len(e.Line)-20:], e.Command[len(e.Command)-1])
+	link, fifo := filepath.Join(dir, "link"), filepath.Join(dir, "fifo")
+	if err := errors.Join(os.Symlink(target, link), syscall.Mkfifo(fifo, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		link:                              "a symbolic link",
+		fifo:                              "a FIFO",
+		dir:                               "a directory",
+		"/dev/null":                       "a device",
+		filepath.Join(dir, "no", "where"): "no such file or directory",
+	} {
+		if _, err := Open(path, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", path, err, want)
+		}
+	}
+	// What was a file at the start may be something else later.
+	log := openLog(t, target)
+	if err := errors.Join(os.Remove(target), os.Symlink(filepath.Join(dir, "other"), target)); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Begin(Event{}, false, true); err == nil || !strings.Contains(err.Error(), "a symbolic link") {
+		t.Errorf("a link in place of the file: got %v", err)
 	}
 }
 
-// full is a disk that takes so many bytes.
-type full struct {
-	bytes.Buffer
-	left int
+func TestEvent_CommandLineIsWhole(t *testing.T) {
+	var out bytes.Buffer
+	log := NewLog(&out)
+	line := strings.Repeat("x", maxLine-4) + "EVIL"
+	words := strings.Fields(strings.Repeat("word ", 20000) + "EVIL")
+	log.Record(Event{Kind: End, Line: line, Command: words, Error: strings.Repeat("\x00", 1<<20), User: line})
+	got := eventsIn(t, out.Bytes())[0]
+	if got.Line != line || len(got.Command) != len(words) || got.Command[len(words)-1] != "EVIL" {
+		t.Errorf("got a line of %d bytes and %d words, want %d and %d", len(got.Line), len(got.Command), len(line), len(words))
+	}
+	if len(got.User) > maxUser+100 {
+		t.Errorf("got a user of %d bytes, want it cut", len(got.User))
+	}
+	if len(got.Error) > maxError+100 || !strings.HasSuffix(got.Error, "... (1048576 bytes)") {
+		t.Errorf("got an error of %d bytes, want it cut", len(got.Error))
+	}
 }
 
-func (f *full) Write(p []byte) (int, error) {
-	n := min(len(p), f.left)
-	f.left -= n
-	f.Buffer.Write(p[:n])
+func TestEvent_FieldsOfItsKind(t *testing.T) {
+	full := Event{
+		Connection: "c", Session: "c-1", User: "ann", Key: "k", Remote: "r", Line: "ps", Command: []string{"ps"}, Decision: Allowed,
+	}
+	connection := Event{Connection: "c", User: "ann", Key: "k", Remote: "r"}
+	for kind, want := range map[Kind]string{
+		End:          `"session":"c-1","user":"ann","key":"k","remote":"r","line":"ps","command":["ps"],"decision":"allowed","exit_code":0,"duration_seconds":0}`,
+		Start:        `"session":"c-1","user":"ann","key":"k","remote":"r","line":"ps","command":["ps"],"decision":"allowed"}`,
+		Login:        `"user":"ann","key":"k","remote":"r"}`,
+		LoginRefused: `"user":"ann","key":"k","remote":"r"}`,
+		Disconnect:   `"user":"ann","key":"k","remote":"r"}`,
+		Killed:       `"session":"c-1","user":"ann","key":"k","remote":"r","decision":"allowed","line":"ps","command":["ps"]}`,
+	} {
+		e := full
+		if strings.HasPrefix(string(kind), "login") || kind == Disconnect {
+			e = connection
+		}
+		e.Kind = kind
+		line, err := e.encode()
+		if want = `{"event":"` + string(kind) + `","time":"0001-01-01T00:00:00Z","connection":"c",` + want + "\n"; err != nil || string(line) != want {
+			t.Errorf("got  %s%v\nwant %s", line, err, want)
+		}
+	}
+}
+
+// disk is a file on a disk that has room for so many bytes.
+type disk struct {
+	content   []byte
+	left      int
+	truncates bool // or the file is append-only
+	syncs     int
+	syncErr   error
+}
+
+func (d *disk) open() (handle, error) { return d, nil }
+func (d *disk) Write(p []byte) (int, error) {
+	n := min(len(p), d.left)
+	d.left -= n
+	d.content = append(d.content, p[:n]...)
 	if n < len(p) {
-		return n, errors.New("no space left on device")
+		return n, syscall.ENOSPC
 	}
 	return n, nil
 }
 
-func TestATornLineSpoilsNoOther(t *testing.T) {
-	disk := &full{left: 100}
-	log := NewLog(disk)
-	if log.Write(Event{User: "ann"}) == nil {
-		t.Error("a full disk goes unnoticed")
+func (d *disk) ReadAt(p []byte, at int64) (int, error) {
+	return bytes.NewReader(d.content).ReadAt(p, at)
+}
+
+func (d *disk) Truncate(size int64) error {
+	if !d.truncates {
+		return syscall.EPERM
 	}
-	if log.Ready() == nil {
-		t.Error("ready on a full disk")
+	d.left += len(d.content) - int(size)
+	d.content = d.content[:size]
+	return nil
+}
+func (d *disk) Sync() error                { d.syncs++; return d.syncErr }
+func (d *disk) Close() error               { return nil }
+func (d *disk) Stat() (os.FileInfo, error) { return info{size: int64(len(d.content))}, nil }
+
+type info struct {
+	os.FileInfo
+	size int64
+}
+
+func (i info) Size() int64 { return i.size }
+
+func logOn(d *disk, problems io.Writer) *Log {
+	l := &Log{Problems: slog.New(slog.NewJSONHandler(problems, nil))}
+	l.file = &file{open: d.open, cut: l.cutOff}
+	return l
+}
+
+// TestLog_FullAtEveryOffset lets the disk become full at each byte of an event. The event must be there as a whole or
+// not at all, nothing of it may spoil another, and what Begin returns must say which.
+func TestLog_FullAtEveryOffset(t *testing.T) {
+	first := Event{Kind: Start, Session: "c-1", User: "ann"}
+	line, _ := prepare(first).encode()
+	for _, truncates := range []bool{true, false} {
+		for left := range len(line) + 2 {
+			d := &disk{left: left, truncates: truncates}
+			log := logOn(d, io.Discard)
+			err := log.Begin(first, true, true)
+			if fits := left >= len(line); (err == nil) != fits {
+				t.Fatalf("%d bytes left: Begin returned %v", left, err)
+			}
+			if err != nil && d.syncs > 0 {
+				t.Errorf("%d bytes left: synced what was not written", left)
+			}
+			d.left = 1000 // an operator has made room
+			log.Record(Event{Kind: End, Session: "c-2", User: "bob"})
+			if truncates {
+				events := eventsIn(t, d.content)
+				if last := events[len(events)-1]; len(events) != map[bool]int{true: 2, false: 1}[err == nil] || last.User != "bob" {
+					t.Errorf("%d bytes left: got %s", left, d.content)
+				}
+				continue
+			}
+			lines := strings.Split(strings.TrimSuffix(string(d.content), "\n"), "\n")
+			if e := eventsIn(t, []byte(lines[len(lines)-1]+"\n"))[0]; e.User != "bob" {
+				t.Errorf("%d bytes left, append-only: got %q", left, lines)
+			}
+		}
 	}
-	disk.left = 10000
-	if err := log.Ready(); err != nil {
-		t.Errorf("not ready with space again: %v", err)
+}
+
+func TestLog_BeginSyncsOnlyWhatIsDurable(t *testing.T) {
+	d := &disk{left: 1 << 20, truncates: true}
+	log := logOn(d, io.Discard)
+	if err := log.Begin(Event{Session: "c-1"}, false, true); err != nil || d.syncs != 0 {
+		t.Errorf("not durable: %v, %d syncs", err, d.syncs)
 	}
-	if err := log.Write(Event{User: "bob"}); err != nil {
+	if err := log.Begin(Event{Session: "c-2"}, true, true); err != nil || d.syncs != 1 {
+		t.Errorf("durable: %v, %d syncs", err, d.syncs)
+	}
+	d.syncErr = syscall.EIO
+	if err := log.Begin(Event{Session: "c-3"}, true, true); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a failed sync: got %v", err)
+	}
+}
+
+func TestLog_LostEventIsReportedAsJSON(t *testing.T) {
+	var problems bytes.Buffer
+	d := &disk{truncates: true}
+	log := logOn(d, &problems)
+	want := Event{Kind: End, Session: "c-1", Line: "exec x '<a>'", Command: []string{"exec", "x", "<a>"}, ExitCode: 3}
+	log.Record(want)
+	var report struct {
+		Msg   string
+		Event string
+	}
+	if err := json.Unmarshal(problems.Bytes(), &report); err != nil || report.Msg != "audit event lost" {
+		t.Fatalf("got %s, %v", problems.Bytes(), err)
+	}
+	if got := eventsIn(t, []byte(report.Event+"\n"))[0]; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	d.left = 1000
+	problems.Reset()
+	log.Record(want)
+	if !strings.Contains(problems.String(), `"events_not_written":1`) {
+		t.Errorf("got %s, want the number of events that were lost", problems.String())
+	}
+}
+
+func TestLog_EndIsShortIfTheWholeDoesNotFit(t *testing.T) {
+	var problems bytes.Buffer
+	d := &disk{truncates: true, left: 10000}
+	log := logOn(d, &problems)
+	end := Event{Kind: End, Session: "c-1", Line: strings.Repeat("x", 2000), Decision: Allowed, Error: "no", ExitCode: 7}
+	if err := log.Begin(end, false, true); err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSpace(disk.String()), "\n")
-	var e Event
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &e); err != nil || e.User != "bob" {
-		t.Errorf("got %q, %v", lines, err)
+	d.content, d.left = nil, 1000
+	refused := end
+	refused.Session = "c-2" // has no start event, which would have the line
+	log.Record(refused)
+	if len(d.content) > 0 || !strings.Contains(problems.String(), `"msg":"audit event lost","session":"c-2"`) {
+		t.Errorf("without a start event: got %q and the problems %s", d.content, problems.String())
+	}
+	problems.Reset()
+	log.Record(end)
+	if got := eventsIn(t, d.content); len(got) != 1 || got[0].Session != "c-1" || got[0].ExitCode != 7 || got[0].Line != "" || got[0].Error != "no" {
+		t.Errorf("got %s", d.content)
+	}
+	if !strings.Contains(problems.String(), end.Line) {
+		t.Error("the whole event is not in the problems")
+	}
+	long := end
+	long.Line, long.Error, long.Evaluations = "", strings.Repeat("\x00", 1<<20), make([]string, 100000)
+	for i := range long.Evaluations {
+		long.Evaluations[i] = "4f0a9a0c-8c6d-4f4b-9f33-b0d4b4d1f1a7"
+	}
+	if line, err := prepare(long).encodeShort(); err != nil || len(line) > spaceForEnd {
+		t.Errorf("the short event has %d bytes, %v, want at most %d", len(line), err, spaceForEnd)
+	}
+}
+
+func TestOpen_RemovesAnUnfinishedLine(t *testing.T) {
+	whole := `{"event":"login","user":"ann"}` + "\n"
+	for name, c := range map[string]struct{ before, after string }{
+		"empty":      {"", ""},
+		"whole":      {whole, whole},
+		"half":       {whole + `{"event":"en`, whole},
+		"alone":      {`{"event":"en`, ""},
+		"very long":  {whole + strings.Repeat("x", 200<<10), whole},
+		"at a chunk": {whole + strings.Repeat("x", 64<<10), whole},
+	} {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		if err := os.WriteFile(path, []byte(c.before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var problems bytes.Buffer
+		if _, err := Open(path, slog.New(slog.NewTextHandler(&problems, nil))); err != nil {
+			t.Fatal(err)
+		}
+		after, err := os.ReadFile(path)
+		if err != nil || string(after) != c.after {
+			t.Errorf("%s: got %.200q, %v", name, after, err)
+		}
+		if reported := problems.Len() > 0; reported != (c.before != c.after) {
+			t.Errorf("%s: the problems are %.200q", name, problems.String())
+		}
+	}
+}
+
+func TestLog_Unfinished(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	log := openLog(t, path)
+	program := func(session string) Event {
+		return Event{Time: time.Now().UTC(), Session: session, Program: session + ".", Job: "p-web", Line: `exec x '"session":"c-4"'`}
+	}
+	begin := func(session string) {
+		t.Helper()
+		if err := log.Begin(program(session), true, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	finish := func(kind Kind, session string) {
+		e := program(session)
+		e.Kind = kind
+		log.Record(e)
+	}
+	begin("c-1")
+	begin("c-2")
+	finish(End, "c-1")
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	begin("c-3")
+	begin("c-4")
+	begin("c-5")
+	begin("c-6")
+	finish(Killed, "c-5")
+	finish(Exited, "c-6")
+	if err := log.Begin(Event{Session: "c-7", Line: "ps"}, false, true); err != nil {
+		t.Fatal(err)
+	}
+	unfinished := func() string {
+		t.Helper()
+		left, err := log.Unfinished()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer left.Release()
+		if _, err := log.Unfinished(); !errors.Is(err, ErrInUse) {
+			t.Errorf("while another gateway runs: got %v, want ErrInUse", err)
+		}
+		var sessions []string
+		for _, e := range left.Events {
+			if e.Program != e.Session+"." || e.Job != "p-web" {
+				t.Errorf("got %+v", e)
+			}
+			sessions = append(sessions, e.Session)
+		}
+		return strings.Join(sessions, " ")
+	}
+	if got := unfinished(); got != "c-2 c-3 c-4" {
+		t.Errorf("got %q, want c-2 c-3 c-4", got)
+	}
+	finish(End, "c-3")
+	if got := unfinished(); got != "c-2 c-4" {
+		t.Errorf("got %q, want c-2 c-4", got)
+	}
+	open := map[string]Event{}
+	if err := scan(path, 900, open); err != nil || len(open) != 0 {
+		t.Errorf("a scan of the end alone: got %v, %v", open, err)
 	}
 }

@@ -237,8 +237,9 @@ nomadctld \- an SSH gateway between teams and their Nomad clusters
 is an SSH server. Who has a key in its configuration sees, enters and changes the jobs of the prefixes that go with it,
 and nothing else. No Nomad token leaves it.
 .PP
-Without a command it serves, until SIGTERM, SIGINT or SIGHUP: then it takes no new connections, gives what runs five seconds, and up
-to twelve more until programs have ended.
+Without a command it serves, until SIGTERM or SIGINT: then it takes no new connections, gives what runs five seconds, and up
+to twelve more until programs have ended. A second one of these signals ends it at once. SIGHUP changes nothing: a changed
+configuration needs a restart.
 .TP
 .B check
 Say what is wrong with the configuration, with the line and what to write instead, or that nothing is.

@@ -30,12 +30,18 @@ import (
 // Grace is how long running commands get to end when the gateway is stopped.
 const Grace = 5 * time.Second
 
+// auditTimeout is how long the gateway waits, before it exits, for whoever reads the audit log from a pipe.
+const auditTimeout = time.Second
+
 // Commands returns the names of the built-in commands, which an alias in a configuration cannot replace.
 func Commands() []string { return router.Names() }
 
 // Gateway is ready to serve.
 type Gateway struct {
 	ops      *ops.Registry
+	audit    *audit.Log
+	requests router.Gateway
+	left     audit.Left // what an earlier gateway left running
 	server   *sshd.Server
 	listener net.Listener
 }
@@ -47,27 +53,32 @@ type parts struct {
 	runtimes   *router.Runtimes
 	raw        *router.Raw
 	hostKeys   []ssh.Signer
+	jobKeys    []ops.Key // one of each host key
 }
 
 // Check returns what of c, though well-formed, no gateway could be built from. It contacts nobody and leaves no trace.
 func Check(c *config.Config) error {
-	_, err := build(c)
+	_, err := build(c, nil)
 	return err
 }
 
-func build(c *config.Config) (p parts, err error) {
+// build contacts nobody. log, which may be nil, hears of what shows later.
+func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 	clients, err := nomad.Open(clusterTiers(c.Tiers)...)
 	if err != nil {
 		return p, err
 	}
 	containers, err := docker.Open(docker.Settings{
-		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: backends.TLS(c.Docker.TLS),
+		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: backends.TLS(c.Docker.TLS), Log: log,
 	})
 	if err != nil {
 		return p, err
 	}
 	p.clusters, p.operations = map[string]*backends.Shared{}, map[string]backends.Operations{}
-	p.runtimes = &router.Runtimes{Docker: containers, Nomad: map[string]backends.Runtime{}, Way: router.Way(c.Docker.Exec)}
+	p.runtimes = &router.Runtimes{
+		Docker: containers, Nomad: map[string]backends.Runtime{}, Way: router.Way(c.Docker.Exec), Refuse: c.Docker.Refuse,
+		Programs: backends.NewQuota("programs", c.Limits.User.Programs), Logs: backends.NewQuota("logs", c.Limits.User.Logs), Cluster: clusterOf(c.Tiers),
+	}
 	for tier, client := range clients {
 		p.clusters[tier] = backends.Share(client)
 		p.runtimes.Nomad[tier] = client
@@ -83,6 +94,11 @@ func build(c *config.Config) (p parts, err error) {
 			return p, fmt.Errorf("host key: %w", err)
 		}
 		keys = append(keys, pem)
+		jobKey, err := ops.NewKey(pem)
+		if err != nil {
+			return p, fmt.Errorf("host key: %w", err)
+		}
+		p.jobKeys = append(p.jobKeys, jobKey)
 	}
 	if p.hostKeys, err = sshd.ParseHostKeys(keys...); err != nil {
 		return p, fmt.Errorf("host key: %w", err)
@@ -92,46 +108,45 @@ func build(c *config.Config) (p parts, err error) {
 
 // Listen builds the gateway that c describes and begins to listen. It contacts no cluster.
 func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
-	p, err := build(c)
+	p, err := build(c, log)
 	if err != nil {
 		return nil, err
 	}
-	events, err := audit.Open(c.Audit.File)
+	events, err := audit.Open(c.Audit.File, log)
 	if err != nil {
 		return nil, fmt.Errorf("audit log: %w (its folder has to be there, writable for the user that nomadctld runs as)", err)
 	}
-	registry, problems := ops.Open(c.Audit.Jobs)
-	registry.Cluster = func(tier string) string {
-		i := slices.IndexFunc(c.Tiers, func(t config.Tier) bool { return t.Name == tier })
-		if i < 0 { // of a definition that was kept for a tier which is not configured any more
-			return tier
-		}
-		return c.Tiers[i].URL
-	}
+	registry, problems := ops.Open(c.Audit.Jobs, p.jobKeys...)
+	registry.Cluster = clusterOf(c.Tiers)
 	for _, problem := range problems {
-		log.Error("a definition that was kept cannot be read", "error", problem)
+		log.Error("a kept job definition is refused", "error", problem)
 	}
 	for _, k := range registry.Kept() {
 		log.Warn("a job was stopped for a restart that did not finish; bring it back with: ops "+k.ID+" --restore",
 			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}
 	users := directory(c)
-	handler := router.Gateway{
+	requests := router.Gateway{
 		Users: users, Tiers: ownedTiers(c.Tiers), Clusters: p.clusters, Runtimes: p.runtimes, Operations: p.operations, Ops: registry, Raw: p.raw,
 		Aliases: c.Aliases,
 		Audit:   events, Required: c.Audit.Required, Log: log,
-	}.Handler()
+	}
 	listener, err := net.Listen("tcp", c.General.Bind)
 	if err != nil {
 		return nil, err
 	}
+	left, err := events.Unfinished()
+	if err != nil {
+		log.Warn("programs that an earlier gateway may have left running are not looked for", "error", err)
+	}
 	return &Gateway{
-		listener: listener, ops: registry,
+		listener: listener, ops: registry, audit: events, requests: requests, left: left,
 		server: &sshd.Server{
-			HostKeys: p.hostKeys, Users: users, Handler: handler, Log: log,
+			HostKeys: p.hostKeys, Users: users, Handler: requests.Handler(), Log: log, Record: events.Record,
 			Limits: sshd.Limits{
 				Sessions: c.Limits.Sessions, Connections: c.Limits.Connections,
 				Unauthenticated: c.Limits.Unauthenticated, Idle: c.Limits.Idle,
+				User: sshd.UserLimits{Connections: c.Limits.User.Connections, Sessions: c.Limits.User.Sessions},
 			},
 		},
 	}, nil
@@ -144,6 +159,8 @@ func (g *Gateway) Addr() net.Addr { return g.listener.Addr() }
 func (g *Gateway) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	defer g.left.Release()
+	go g.requests.KillLeft(ctx, g.left.Events)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -156,6 +173,7 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	err := g.server.Serve(ctx, g.listener, Grace)
 	stop()
 	<-ended
+	g.audit.Close(auditTimeout)
 	return err
 }
 
@@ -165,6 +183,17 @@ func clusterTiers(tiers []config.Tier) []nomad.Tier {
 		all = append(all, nomad.Tier{Name: t.Name, URL: t.URL, TokenFile: t.TokenFile, TLS: backends.TLS(t.TLS)})
 	}
 	return all
+}
+
+// clusterOf returns what names the cluster of a tier: tiers may share one.
+func clusterOf(tiers []config.Tier) func(tier string) string {
+	return func(tier string) string {
+		i := slices.IndexFunc(tiers, func(t config.Tier) bool { return t.Name == tier })
+		if i < 0 { // of a definition that was kept for a tier which is not configured any more
+			return tier
+		}
+		return tiers[i].URL
+	}
 }
 
 // rawBinary returns how the command raw runs the nomad binary.
@@ -179,7 +208,11 @@ func rawBinary(c *config.Config) (*router.Raw, error) {
 		Cluster: func(name string) (nomadcli.Cluster, error) {
 			i := slices.IndexFunc(c.Tiers, func(t config.Tier) bool { return t.Name == name })
 			t := c.Tiers[i]
-			cluster := nomadcli.Cluster{URL: t.URL, CAFile: t.TLS.CA, CertFile: t.TLS.Cert, KeyFile: t.TLS.Key, ServerName: t.TLS.ServerName}
+			cluster := nomadcli.Cluster{URL: t.URL}
+			var err error
+			if cluster.TLS, err = backends.TLS(t.TLS).Load(); err != nil {
+				return cluster, fmt.Errorf("the certificates of tier %s cannot be read; tell the gateway's operator", name)
+			}
 			if t.TokenFile != "" {
 				token, err := os.ReadFile(t.TokenFile)
 				if err != nil {

@@ -1,11 +1,13 @@
 // Package nomadcli runs the nomad binary for users who may use it as it is. The binary would go wherever an argument
 // sends it, with a token that is not the user's, and would read and write this machine's files for them. So a table
 // (table.go) says which commands and flags may be run at all, and what is run gets a directory, an environment and
-// a session of its own, and leaves nothing behind.
+// a session of its own, and leaves nothing behind. It reaches the cluster through a proxy (proxy.go), which alone has the
+// token.
 package nomadcli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 )
@@ -22,15 +24,12 @@ type Binary struct {
 	patience patience // 0: the usual
 }
 
-// Cluster is where a command goes, and with what. All of it travels in the environment, never in arguments.
+// Cluster is where a command goes, and with what. The program gets the namespace, in its environment, and nothing else.
 type Cluster struct {
-	URL        string
-	Namespace  string // empty: Nomad's own default
-	Token      string // empty: none
-	CAFile     string
-	CertFile   string
-	KeyFile    string
-	ServerName string // the name in the certificate, where it is not that of URL
+	URL       string
+	Namespace string      // empty: Nomad's own default
+	Token     string      // empty: none
+	TLS       *tls.Config // for https; nil: Go's own
 }
 
 // Terminal is the client's terminal.

@@ -43,10 +43,12 @@ func (b Binary) run(ctx context.Context, c Cluster, args []string, stdin io.Read
 			err = errors.Join(err, left)
 		}
 	}()
-	env, err := room.environment(c, t)
+	line, _ := parse(args)
+	proxy, err := startProxy(room.dir, as, c, line.rule.asksNodes)
 	if err != nil {
 		return -1, err
 	}
+	defer proxy.end()
 	if err := room.handOver(); err != nil {
 		return -1, err
 	}
@@ -56,7 +58,7 @@ func (b Binary) run(ctx context.Context, c Cluster, args []string, stdin io.Read
 	}
 	defer s.close()
 
-	cmd := exec.Cmd{Path: b.Path, Args: append([]string{"nomad"}, args...), Env: env, Dir: room.dir}
+	cmd := exec.Cmd{Path: b.Path, Args: append([]string{"nomad"}, args...), Env: room.environment(proxy.url, c, t), Dir: room.dir}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.child[0], s.child[1], s.child[2]
 	// A session of its own is what the signals go to, and what a terminal belongs to.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: t != nil, Credential: as.credential()}

@@ -90,13 +90,12 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 func TestTheEnvironmentIsMadeFromNothing(t *testing.T) {
 	t.Setenv("NOMADCTLD_TEST_SECRET", "x")
 	t.Setenv("NOMAD_REGION", "x")
-	c := Cluster{URL: "https://n:1", Token: "tok", Namespace: "ns", CAFile: "/ca", CertFile: "/crt", KeyFile: "key", ServerName: "sn"}
+	c := Cluster{URL: "https://n:1", Token: "tok", Namespace: "ns"}
 	_, stdout, _, err := sh(t, t.Context(), Binary{}, c, `pwd; exec env`, nil, nil)
 	pwd, env, _ := strings.Cut(strings.TrimSpace(stdout), "\n")
-	wd, _ := os.Getwd()
 	want := []string{
-		"HOME=" + pwd, "LANG=C.UTF-8", "NOMAD_ADDR=https://n:1", "NOMAD_CACERT=/ca", "NOMAD_CLIENT_CERT=/crt", "NOMAD_CLIENT_KEY=" + filepath.Join(wd, "key"),
-		"NOMAD_CLI_NO_COLOR=1", "NOMAD_NAMESPACE=ns", "NOMAD_TLS_SERVER_NAME=sn", "NOMAD_TOKEN=tok", "PATH=/usr/bin:/bin", "PWD=" + pwd, "TMPDIR=" + pwd,
+		"HOME=" + pwd, "LANG=C.UTF-8", "NOMAD_ADDR=unix://" + pwd + "/nomad.sock", "NOMAD_CLI_NO_COLOR=1", "NOMAD_CLI_SHOW_HINTS=false",
+		"NOMAD_NAMESPACE=ns", "PATH=/usr/bin:/bin", "PWD=" + pwd, "TMPDIR=" + pwd,
 	}
 	got := slices.Sorted(slices.Values(strings.Split(env, "\n")))
 	got = slices.DeleteFunc(got, func(s string) bool { return strings.HasPrefix(s, "_=") || strings.HasPrefix(s, "OLDPWD") }) // the shell's own
@@ -105,12 +104,12 @@ func TestTheEnvironmentIsMadeFromNothing(t *testing.T) {
 	}
 }
 
-func TestTheDirectoryIsEmptyPrivateAndGoneAfterwards(t *testing.T) {
+func TestTheDirectoryIsPrivateAndGoneAfterwards(t *testing.T) {
 	t.Parallel()
-	_, stdout, stderr, err := sh(t, t.Context(), Binary{}, Cluster{}, `stat -c %a .; ls -A | wc -l; pwd; mkdir a; echo x >a/b; chmod 500 a`, nil, nil)
+	_, stdout, stderr, err := sh(t, t.Context(), Binary{}, Cluster{}, `stat -c %a .; ls -A; pwd; mkdir a; echo x >a/b; chmod 500 a`, nil, nil)
 	lines := strings.Fields(stdout)
-	if err != nil || len(lines) != 3 || lines[0] != "700" || lines[1] != "0" {
-		t.Fatalf("got %q, %q, %v; want 700 and 0", stdout, stderr, err)
+	if err != nil || len(lines) != 3 || lines[0] != "700" || lines[1] != "nomad.sock" {
+		t.Fatalf("got %q, %q, %v; want 700 and a socket", stdout, stderr, err)
 	}
 	if os.Geteuid() != 0 {
 		t.Skip("only root removes what is not writable")
@@ -120,11 +119,11 @@ func TestTheDirectoryIsEmptyPrivateAndGoneAfterwards(t *testing.T) {
 	}
 }
 
-func TestTheTokenIsNotInTheArguments(t *testing.T) {
+func TestTheProgramHasNoToken(t *testing.T) {
 	t.Parallel()
-	_, stdout, _, _ := sh(t, t.Context(), Binary{}, Cluster{Token: "hidden"}, `tr '\000' ' ' </proc/$$/cmdline`, nil, nil)
-	if !strings.HasPrefix(stdout, "nomad -c ") || strings.Contains(stdout, "hidden") {
-		t.Errorf("got %q, want the arguments without the token", stdout)
+	_, stdout, _, _ := sh(t, t.Context(), Binary{}, Cluster{Token: "hidden"}, `tr '\000' ' ' </proc/$$/cmdline; env; tr '\000' ' ' </proc/$$/environ; cat * 2>&1`, nil, nil)
+	if !strings.HasPrefix(stdout, "nomad -c ") || !strings.Contains(stdout, "NOMAD_ADDR") || strings.Contains(stdout, "hidden") {
+		t.Errorf("got %q, want arguments and environment without the token", stdout)
 	}
 }
 
@@ -305,10 +304,10 @@ func TestRootRunsItAsAnotherUser(t *testing.T) {
 	if err := os.WriteFile(key, []byte("KEY"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	script := `id -un; id -G | wc -w; stat -c '%U %a' . "$NOMAD_CLIENT_KEY"; cat "$NOMAD_CLIENT_KEY"; cat ` + key
-	_, stdout, stderr, err := sh(t, t.Context(), Binary{User: "nobody"}, Cluster{KeyFile: key}, script, nil, nil)
-	if want := "nobody\n1\nnobody 700\nnobody 400\nKEY"; stdout != want || !strings.Contains(stderr, "denied") || err != nil {
-		t.Errorf("got %q, %q, %v; want %q and that the original is denied", stdout, stderr, err, want)
+	script := `id -un; id -G | wc -w; stat -c '%U %a' . nomad.sock; cat ` + key
+	_, stdout, stderr, err := sh(t, t.Context(), Binary{User: "nobody"}, Cluster{}, script, nil, nil)
+	if want := "nobody\n1\nnobody 700\nnobody 600\n"; stdout != want || !strings.Contains(stderr, "denied") || err != nil {
+		t.Errorf("got %q, %q, %v; want %q and that the key is denied", stdout, stderr, err, want)
 	}
 	for name, want := range map[string]string{"no-such-user": "no user", "root": "unprivileged"} {
 		if _, _, _, err := sh(t, t.Context(), Binary{User: name}, Cluster{}, "", nil, nil); err == nil || !strings.Contains(err.Error(), "raw.user") || !strings.Contains(err.Error(), want) {

@@ -6,10 +6,14 @@ type rule struct {
 	group   bool   // only leads to other commands, and shows their help
 	as      string // the command of which this is another name; everything else is then empty
 
-	// flags, apart by spaces: "name" is true or false, "name=" takes a value, "name=template" a template of Go.
+	// flags, apart by spaces: "name" is true or false, "name=" takes a value, "name=template" a template of Go,
+	// "name=secret" a value that is not recorded.
 	flags string
-	words func(c command) error // what the other words may be; nil: anything
-	job   naming                // where the job is
+
+	asksNodes   bool                  // connects to the node of an allocation itself, if it learns the address
+	secretWords bool                  // KEY=VALUE behind the first word is not recorded
+	words       func(c command) error // what the other words may be; nil: anything
+	job         naming                // where the job is
 }
 
 // naming is where a command names the job that it is about.
@@ -84,9 +88,9 @@ var table = map[string]rule{
 	"agent-info":                {flags: "json t=template"},
 	"alloc":                     {group: true},
 	"alloc checks":              {flags: statusFlags},
-	"alloc exec":                {flags: execFlags, job: ifJobFlag},
-	"alloc fs":                  {flags: fsFlags, job: ifJobFlag},
-	"alloc logs":                {flags: logsFlags, job: ifJobFlag},
+	"alloc exec":                {flags: execFlags, asksNodes: true, job: ifJobFlag},
+	"alloc fs":                  {flags: fsFlags, asksNodes: true, job: ifJobFlag},
+	"alloc logs":                {flags: logsFlags, asksNodes: true, job: ifJobFlag},
 	"alloc pause":               {flags: "state= status task= verbose"},
 	"alloc restart":             {flags: "all-tasks task= verbose"},
 	"alloc signal":              {flags: "s= task= verbose"},
@@ -118,10 +122,10 @@ var table = map[string]rule{
 	"init":                      {as: "job init"},
 	"inspect":                   {as: "job inspect"},
 	"job":                       {group: true},
-	"job action":                {flags: "alloc= job= i t e= task= group=", job: jobFlag},
+	"job action":                {flags: "alloc= job= i t e= task= group=", asksNodes: true, job: jobFlag},
 	"job allocs":                {flags: "all " + statusFlags, job: firstWord},
 	"job deployments":           {flags: "all latest " + statusFlags, job: firstWord},
-	"job dispatch":              {flags: "wait idempotency-token= meta= id-prefix-template= priority= " + waitFlags, words: stdinSecond, job: firstWord},
+	"job dispatch":              {flags: "wait idempotency-token= meta=secret id-prefix-template= priority= " + waitFlags, words: stdinSecond, job: firstWord},
 	"job eval":                  {flags: "force-reschedule " + waitFlags, job: firstWord},
 	"job history":               {flags: "p full json version= t=template diff-tag= diff-version=", job: firstWord},
 	"job init":                  {refused: writesFile},
@@ -260,9 +264,9 @@ var table = map[string]rule{
 	"var get":                {flags: "item= template=template out="},
 	"var init":               {refused: writesFile},
 	"var list":               {flags: "template=template out= filter= per-page= page-token="},
-	"var lock":               {refused: "it runs a command on the gateway's machine"},
+	"var lock":               {refused: "it runs a command on the gateway's machine", secretWords: true},
 	"var purge":              {flags: "check-index="},
-	"var put":                {flags: "force verbose check-index= in= out= template=template", words: noFileReference},
+	"var put":                {flags: "force verbose check-index= in= out= template=template", words: noFileReference, secretWords: true},
 	"version":                {words: noWords},
 	"volume":                 {group: true},
 	"volume claim":           {group: true},

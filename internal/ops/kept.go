@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"nomadctld/backends"
 )
 
 // Kept is the definition of a job that an operation has stopped and is to bring back.
@@ -20,6 +22,9 @@ type Kept struct {
 	Time       time.Time       `json:"time"`
 	Version    uint64          `json:"version"`    // of the job, that the definition is of
 	Definition json.RawMessage `json:"definition"` // as Nomad gave it
+
+	Kind Kind   `json:"kind,omitempty"` // see Save; empty: of an operation
+	Of   uint64 `json:"of,omitempty"`   // see Save
 }
 
 // ErrNoFolder is a registry that cannot keep anything.
@@ -31,15 +36,30 @@ const (
 )
 
 // Open returns a registry that keeps definitions in a folder, and what it finds there: what the last gateway could not
-// finish. A file that cannot be read is an error among problems, and stays. Without a folder nothing can be kept.
-func Open(folder string) (r *Registry, problems []error) {
-	r = &Registry{folder: folder, kept: map[string]Kept{}}
+// finish. A definition is signed with the first key, and accepted when any of the keys has signed it (see NewKey). A file
+// that is not accepted is an error among problems, is not restorable, and stays. Nothing can be kept without a folder, or
+// in a folder that another user owns or may write.
+func Open(folder string, keys ...Key) (r *Registry, problems []error) {
+	r = &Registry{folder: folder, keys: keys, kept: map[string]Kept{}}
 	if folder == "" {
 		return r, nil
 	}
-	files, err := os.ReadDir(folder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return r, []error{fmt.Errorf("kept jobs: %w", err)}
+	return r, append(r.read(""), r.read(Stopped)...)
+}
+
+// read reads the definitions in the folder of a kind.
+func (r *Registry) read(kind Kind) (problems []error) {
+	folder := r.folderOf(kind)
+	err := checkFolder(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var files []fs.DirEntry
+	if err == nil {
+		files, err = os.ReadDir(folder)
+	}
+	if err != nil {
+		return []error{fmt.Errorf("kept jobs: %w", err)}
 	}
 	for _, file := range files {
 		id, ok := strings.CutSuffix(file.Name(), suffix)
@@ -49,54 +69,112 @@ func Open(folder string) (r *Registry, problems []error) {
 			}
 			continue
 		}
-		var k Kept
-		text, err := os.ReadFile(filepath.Join(folder, file.Name()))
-		if err == nil {
-			err = json.Unmarshal(text, &k)
-		}
-		if err == nil && (k.ID != id || k.Job.ID == "") {
-			err = errors.New("it is no kept job")
+		path := filepath.Join(folder, id+suffix)
+		k, err := r.load(id, path)
+		if err == nil && r.folderOf(k.Kind) != folder {
+			err = errors.New("it is in the wrong folder")
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("kept job %s: %w", filepath.Join(folder, file.Name()), err))
+			problems = append(problems, fmt.Errorf("kept job %q: %w", path, err))
 			continue
 		}
 		r.kept[id] = k
 	}
-	return r, problems
+	return problems
 }
 
-// Keep writes the definition of an operation's job down. When it returns nil, a loss of power does not lose it either.
+// load reads the definition that an operation has kept. Nothing of a file is believed before its signature is checked,
+// and whose job it is follows from the definition alone.
+func (r *Registry) load(id, path string) (k Kept, err error) {
+	content, err := readFile(path)
+	if err != nil {
+		return k, err
+	}
+	record, by, err := verify(content, r.keys)
+	if err != nil {
+		return k, err
+	}
+	if err := json.Unmarshal(record, &k); err != nil {
+		return k, err
+	}
+	if k.ID != id {
+		return k, fmt.Errorf("it is the record of operation %q, and not of the one that the file is named after", k.ID)
+	}
+	if err := belongs(k.Job, k.Definition); err != nil {
+		return k, err
+	}
+	if by > 0 { // so that the key can be removed from the configuration
+		if err := write(path, sign(record, r.keys[0])); err != nil {
+			return k, err
+		}
+	}
+	return k, nil
+}
+
+// belongs returns an error if a definition is not that of a job, or of one with another owner.
+func belongs(job Job, definition json.RawMessage) error {
+	var is struct{ ID, ParentID, Namespace string }
+	if err := json.Unmarshal(definition, &is); err != nil {
+		return fmt.Errorf("the definition cannot be read: %w", err)
+	}
+	switch root := backends.RootID(is.ID, is.ParentID); {
+	case is.ID == "" || is.ID != job.ID:
+		return fmt.Errorf("the definition is that of job %q, and not of %q", is.ID, job.ID)
+	case is.Namespace != job.Namespace:
+		return fmt.Errorf("the definition of %q is for namespace %q, and not for %q", job.ID, is.Namespace, job.Namespace)
+	case root != job.Root:
+		return fmt.Errorf("the definition of %q belongs to job %q, and not to %q", job.ID, root, job.Root)
+	}
+	return nil
+}
+
+// Keep writes the definition of an operation's job down. When it returns nil, a loss of power does not lose it either, and
+// the gateway that starts then accepts it.
 func (r *Registry) Keep(o *Op, definition json.RawMessage, version uint64) error {
+	return r.keep(Kept{ID: o.ID, Job: o.Job, User: o.User, Command: o.Command, Time: o.Began.UTC(), Version: version, Definition: definition})
+}
+
+func (r *Registry) keep(k Kept) error {
 	if r.folder == "" {
 		return ErrNoFolder
 	}
-	k := Kept{o.ID, o.Job, o.User, o.Command, o.Began.UTC(), version, definition}
-	text, err := json.Marshal(k)
+	if len(r.keys) == 0 {
+		return errors.New("there is no key to sign the definition with")
+	}
+	if err := belongs(k.Job, k.Definition); err != nil {
+		return err
+	}
+	record, err := json.Marshal(k)
 	if err != nil {
 		return err
 	}
-	if err := r.makeFolder(); err != nil {
+	content := sign(record, r.keys[0])
+	if len(content) > maxFile {
+		return fmt.Errorf("the definition is larger than %d MiB", maxFile>>20)
+	}
+	folder := r.folderOf(k.Kind)
+	if err := makeFolder(folder); err != nil {
 		return err
 	}
-	if err := write(r.Path(o.ID), append(text, '\n')); err != nil {
+	if err := write(filepath.Join(folder, k.ID+suffix), content); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.kept[o.ID] = k
+	r.kept[k.ID] = k
 	return nil
 }
 
-// makeFolder makes the folder, so that it is there after a loss of power too.
-func (r *Registry) makeFolder() error {
-	if _, err := os.Stat(r.folder); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(r.folder, 0o700); err != nil {
+// makeFolder makes the folder, so that it is there after a loss of power too, or checks the one that is there.
+func makeFolder(folder string) error {
+	err := checkFolder(folder)
+	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncFolder(filepath.Dir(r.folder))
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return errors.Join(checkFolder(folder), syncFolder(filepath.Dir(folder)))
 }
 
 // Path returns the file in which the definition of an operation's job is, if it is.
@@ -133,12 +211,14 @@ func syncFolder(path string) error {
 func (r *Registry) Drop(id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, ok := r.kept[id]; !ok {
+	k, ok := r.kept[id]
+	if !ok {
 		return nil
 	}
-	if err := os.Remove(r.Path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	folder := r.folderOf(k.Kind)
+	if err := os.Remove(filepath.Join(folder, id+suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	delete(r.kept, id)
-	return syncFolder(r.folder)
+	return syncFolder(folder)
 }

@@ -15,7 +15,7 @@ var web = Job{Tier: "production", Namespace: "default", ID: "p-team1-web", Root:
 
 func open(t *testing.T, folder string) *Registry {
 	t.Helper()
-	r, problems := Open(folder)
+	r, problems := Open(folder, testKey)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -129,7 +129,7 @@ func TestAKeptDefinitionOutlivesTheGateway(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	r := open(t, folder)
 	o := begin(t, r, web)
-	definition := json.RawMessage(`{"ID":"p-team1-web","Extra":{"new":[1,2.50,"<&>"]}}`)
+	definition := json.RawMessage(`{"ID":"p-team1-web","Namespace":"default","Extra":{"new":[1,2.50,"<&>"]}}`)
 	if err := r.Keep(o, definition, 3); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestATornFileIsAProblemAndStays(t *testing.T) {
 	if err := os.WriteFile(file, []byte(`{"id":"abcd","job":{"id":`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r, problems := Open(folder)
+	r, problems := Open(folder, testKey)
 	if len(problems) != 1 || !strings.Contains(problems[0].Error(), file) || len(r.Kept()) != 0 {
 		t.Errorf("got %v and %+v", problems, r.Kept())
 	}
@@ -193,8 +193,11 @@ func TestAFolderThatCannotBeWrittenIsAnError(t *testing.T) {
 	if err := os.WriteFile(folder, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := &Registry{folder: folder, kept: map[string]Kept{}}
-	if err := r.Keep(begin(t, r, web), json.RawMessage(`{}`), 0); err == nil || len(r.Kept()) != 0 {
+	r, problems := Open(folder, testKey)
+	if len(problems) != 1 {
+		t.Errorf("got %v, want one problem", problems)
+	}
+	if err := r.Keep(begin(t, r, web), webDefinition, 0); err == nil || len(r.Kept()) != 0 {
 		t.Errorf("got %v and %+v, want an error and nothing kept", err, r.Kept())
 	}
 }

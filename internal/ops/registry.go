@@ -20,6 +20,7 @@ type Registry struct {
 	Cluster func(tier string) string
 
 	folder string // of the kept definitions; empty: none
+	keys   []Key  // of the kept definitions: the first one signs, and any of them is accepted
 
 	mu     sync.Mutex
 	closed bool
@@ -144,13 +145,15 @@ func (r *Registry) keeps(id string) bool {
 	return ok
 }
 
-// Kept returns the definitions that are kept, oldest first.
+// Kept returns the definitions that operations have kept, oldest first.
 func (r *Registry) Kept() []Kept {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []Kept
 	for _, k := range r.kept {
-		all = append(all, k)
+		if k.Kind == "" {
+			all = append(all, k)
+		}
 	}
 	slices.SortFunc(all, func(a, b Kept) int { return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID)) })
 	return all

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/gliderlabs/ssh"
 	gossh "golang.org/x/crypto/ssh"
 )
 
@@ -15,30 +14,41 @@ const (
 	provenKey   = "nomadctld-key"
 )
 
-// offered says whether a client may go on to prove a key that it says it has. It grants nothing. The library tells
-// it the user name of the connection's first attempt: who tries several is refused here.
-func (s *Server) offered(ctx ssh.Context, key ssh.PublicKey) bool {
-	defer s.recovered("login", ctx.RemoteAddr().String())
-	_, ok := s.Users.Find(ctx.User(), string(key.Marshal()))
-	if !ok {
-		connectionOf(ctx).refuse(ctx.User(), gossh.FingerprintSHA256(key))
+// serverConfig returns how to shake hands with a client that has these ciphers.
+func (s *Server) serverConfig(c *connection, ciphers []string) *gossh.ServerConfig {
+	config := &gossh.ServerConfig{
+		Config:                    gossh.Config{Ciphers: ciphers, MACs: macs, KeyExchanges: keyExchanges},
+		ServerVersion:             version,
+		PublicKeyAuthAlgorithms:   gossh.SupportedAlgorithms().PublicKeyAuths,
+		PublicKeyCallback:         s.offered(c),
+		VerifiedPublicKeyCallback: s.proven(c),
 	}
-	return ok
-}
-
-// serverConfig allows the algorithms without known weaknesses, and takes the identity from the key with which
-// the client has signed.
-func (s *Server) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
-	good := gossh.SupportedAlgorithms()
-	return &gossh.ServerConfig{
-		Config:                    gossh.Config{Ciphers: s.ciphers(connectionOf(ctx)), MACs: good.MACs, KeyExchanges: good.KeyExchanges},
-		PublicKeyAuthAlgorithms:   good.PublicKeyAuths,
-		VerifiedPublicKeyCallback: s.proven(connectionOf(ctx)),
+	for _, key := range s.HostKeys {
+		config.AddHostKey(key)
 	}
+	return config
 }
 
 var errUnknown = errors.New("no such user with that key")
 
+// offered says whether a client may go on to prove a key that it says it has. It grants nothing. A client that tries a
+// second login is refused, as by sshd.
+func (s *Server) offered(c *connection) func(gossh.ConnMetadata, gossh.PublicKey) (*gossh.Permissions, error) {
+	return func(meta gossh.ConnMetadata, key gossh.PublicKey) (perms *gossh.Permissions, err error) {
+		err = errUnknown
+		defer s.recovered("login", meta.RemoteAddr().String())
+		tried := attempted(meta.User(), gossh.FingerprintSHA256(key))
+		same := c.sameLogin(tried.login)
+		if _, ok := s.Users.Find(meta.User(), string(key.Marshal())); !ok || !same {
+			c.refuse(tried)
+			return nil, errUnknown
+		}
+		c.accept(tried)
+		return &gossh.Permissions{}, nil
+	}
+}
+
+// proven takes the identity from the key with which the client has signed.
 func (s *Server) proven(c *connection) func(gossh.ConnMetadata, gossh.PublicKey, *gossh.Permissions, string) (*gossh.Permissions, error) {
 	return func(meta gossh.ConnMetadata, key gossh.PublicKey, _ *gossh.Permissions, _ string) (perms *gossh.Permissions, err error) {
 		err = errUnknown
@@ -47,7 +57,9 @@ func (s *Server) proven(c *connection) func(gossh.ConnMetadata, gossh.PublicKey,
 		if _, ok := s.Users.Find(meta.User(), wire); !ok {
 			return nil, errUnknown
 		}
-		c.grownUp()
+		if !s.admitted(c, meta.User()) {
+			return nil, errCrowded
+		}
 		return &gossh.Permissions{Extensions: map[string]string{provenLogin: meta.User(), provenKey: wire}}, nil
 	}
 }

@@ -3,6 +3,9 @@ package sshd
 import (
 	"context"
 	"io"
+	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,8 +33,10 @@ type channel struct {
 	stdout   *stream // of the command; nil before it begins
 	deaf     bool    // the client takes no more of stdout
 	started  bool
+	named    bool // by the name of a subsystem
 	terminal *router.Terminal
 	noColor  bool
+	locale   []string // LANG and LC_* of the client, K=V
 }
 
 // Accept accepts the channel and returns it with the requests that are left for the library. The channel
@@ -61,6 +66,12 @@ func (c *channel) answer(requests <-chan *gossh.Request, left chan<- *gossh.Requ
 				continue
 			}
 			left <- req
+		case "subsystem":
+			if !c.subsystem(req) {
+				req.Reply(false, nil)
+				continue
+			}
+			left <- req
 		case "pty-req":
 			req.Reply(c.pty(req.Payload), nil)
 		case "window-change":
@@ -71,7 +82,7 @@ func (c *channel) answer(requests <-chan *gossh.Request, left chan<- *gossh.Requ
 			req.Reply(c.env(req.Payload), nil)
 		case "eow@openssh.com":
 			c.deafen()
-		default: // subsystem, agent and X11 forwarding, break: nothing here uses them
+		default: // agent and X11 forwarding, break: nothing here uses them
 			req.Reply(false, nil)
 		}
 	}
@@ -136,7 +147,23 @@ func (c *channel) start(req *gossh.Request) bool {
 		return false
 	}
 	c.started = true
-	c.conn.active()
+	c.conn.commanded()
+	return true
+}
+
+var subsystemName = regexp.MustCompile(`^[A-Za-z0-9@._-]{1,64}$`)
+
+// subsystem makes a request for a subsystem one for a command, so that the user reads what to do instead: OpenSSH alone
+// would say that the request failed.
+func (c *channel) subsystem(req *gossh.Request) bool {
+	var subsystem struct{ Name string }
+	if gossh.Unmarshal(req.Payload, &subsystem) != nil || !subsystemName.MatchString(subsystem.Name) || !c.start(req) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.named = true
+	req.Type, req.Payload = "exec", gossh.Marshal(struct{ Command string }{subsystem.Name})
 	return true
 }
 
@@ -163,7 +190,11 @@ func (c *channel) pty(payload []byte) bool {
 	if c.started || c.terminal != nil {
 		return false
 	}
-	c.terminal = router.NewTerminal(pty.Term, size(pty.Width), size(pty.Height))
+	terminal := router.NewTerminal(pty.Term, size(pty.Width), size(pty.Height))
+	if terminal.SetModes(pty.Modes) != nil {
+		return false
+	}
+	c.terminal = terminal
 	return true
 }
 
@@ -184,30 +215,60 @@ func (c *channel) resize(payload []byte) bool {
 // size keeps a number of columns or rows within what a terminal can have.
 func size(n uint32) int { return int(min(n, 1<<15)) }
 
-// settings returns what the client asked for before its command: its terminal, nil without one, and whether it
+// settings returns what the client asked for before its command: its terminal, nil without one, its language, and whether it
 // wants no colours.
-func (c *channel) settings() (terminal *router.Terminal, noColor bool) {
+func (c *channel) settings() (terminal *router.Terminal, locale []string, noColor bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.terminal, c.noColor
+	return c.terminal, c.locale, c.noColor
 }
 
-// env takes NO_COLOR and refuses all else: nothing else of a client's environment means anything here.
+// isSubsystem reports whether the session's command is the name of a subsystem.
+func (c *channel) isSubsystem() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.named
+}
+
+// A locale is named by LANG and LC_*, which OpenSSH sends where its configuration says so. glibc takes a path for a locale
+// too, which the client has no business to name here.
+var (
+	localeName  = regexp.MustCompile(`^(LANG|LC_[A-Z]{1,20})$`)
+	localeValue = regexp.MustCompile(`^[A-Za-z0-9_.@-]{1,64}$`)
+)
+
+const maxLocale = 16 // variables; there are 13 categories
+
+// env takes NO_COLOR and the locale, and refuses all else: nothing else of a client's environment means anything here.
 func (c *channel) env(payload []byte) bool {
 	var env struct{ Name, Value string }
-	if gossh.Unmarshal(payload, &env) != nil || env.Name != "NO_COLOR" || env.Value == "" {
+	if gossh.Unmarshal(payload, &env) != nil || env.Value == "" {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.noColor = true
+	switch {
+	case env.Name == "NO_COLOR":
+		c.noColor = true
+	case c.started || len(c.locale) == maxLocale || !localeName.MatchString(env.Name) || !localeValue.MatchString(env.Value):
+		return false
+	default:
+		c.locale = slices.DeleteFunc(c.locale, func(v string) bool { return strings.HasPrefix(v, env.Name+"=") })
+		c.locale = append(c.locale, env.Name+"="+env.Value)
+	}
 	return true
 }
 
-// signal passes a signal on to the command.
+// signals are those that RFC 4254 names, and those of Linux that OpenSSH has no word for: a program may want them.
+var signals = []string{
+	"ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2",
+	"BUS", "CHLD", "CONT", "IO", "PROF", "PWR", "STOP", "SYS", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "VTALRM", "WINCH", "XCPU", "XFSZ",
+}
+
+// signal passes a signal on to the command. A name that is none could be of any length, and would wait in memory.
 func (c *channel) signal(payload []byte) bool {
 	var signal struct{ Name string }
-	return gossh.Unmarshal(payload, &signal) == nil && c.signals.Deliver(signal.Name)
+	return gossh.Unmarshal(payload, &signal) == nil && slices.Contains(signals, signal.Name) && c.signals.Deliver(signal.Name)
 }
 
 // noting notes on the connection that data has moved.

@@ -11,71 +11,181 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-func TestOpenSSHIsOfferedTheFastCiphersOnlyAndOthersAll(t *testing.T) {
+func TestCiphers_Offer(t *testing.T) {
 	if !hasAES() {
 		t.Skip("this processor has no AES built in")
 	}
 	all := gossh.SupportedAlgorithms().Ciphers
-	for client, want := range map[string]int{"SSH-2.0-OpenSSH_9.2p1 Debian": 2, "SSH-2.0-dropbear_2022.83": len(all), "": len(all)} {
-		got := offer(all, client)
-		if len(got) != want || got[0] != gossh.CipherAES128GCM || got[1] != gossh.CipherAES256GCM {
-			t.Errorf("%q: got %v", client, got)
+	has := func(in, out string) *kexInit { return &kexInit{in: []string{in}, out: []string{out}} }
+	const openSSH, chacha = "SSH-2.0-OpenSSH_9.2p1 Debian", gossh.CipherChaCha20Poly1305
+	for _, tc := range []struct {
+		client string
+		init   *kexInit
+		want   int
+	}{
+		{openSSH, &kexInit{in: []string{chacha, gossh.CipherAES256GCM}, out: []string{gossh.CipherAES128GCM, chacha}}, 2},
+		{openSSH, has(chacha, chacha), len(all)},
+		{openSSH, has(gossh.CipherAES128GCM, chacha), len(all)},
+		{openSSH, has(chacha, gossh.CipherAES128GCM), len(all)},
+		{openSSH, nil, len(all)},
+		{"SSH-2.0-dropbear_2022.83", has(gossh.CipherAES128GCM, gossh.CipherAES128GCM), len(all)},
+		{"", nil, len(all)},
+	} {
+		got := offer(all, tc.client, tc.init)
+		if len(got) != tc.want || got[0] != gossh.CipherAES128GCM || got[1] != gossh.CipherAES256GCM {
+			t.Errorf("%q %v: got %v", tc.client, tc.init, got)
 		}
 		for _, cipher := range got {
 			if !slices.Contains(all, cipher) {
-				t.Errorf("%q: %s is not supported", client, cipher)
+				t.Errorf("%q: %s is not supported", tc.client, cipher)
 			}
 		}
 	}
 }
 
-func TestTheClientsVersionIsReadAndLeft(t *testing.T) {
-	for sent, want := range map[string]string{
-		"SSH-2.0-OpenSSH_9.2p1\r\nmore": "SSH-2.0-OpenSSH_9.2p1", "SSH-2.0-x\n": "SSH-2.0-x", "SSH-2.0-half": "", "": "",
+// TestCiphers_FirstTry connects with each cipher alone, as a client that calls itself OpenSSH and as another, with both
+// orders of the first two packets.
+func TestCiphers_FirstTry(t *testing.T) {
+	s := start(t, Limits{}, who)
+	for _, version := range []string{"SSH-2.0-OpenSSH_9.2", "SSH-2.0-Go"} {
+		for _, cipher := range gossh.SupportedAlgorithms().Ciphers {
+			client, err := gossh.Dial("tcp", s.addr, &gossh.ClientConfig{
+				User: "ann", Auth: []gossh.AuthMethod{gossh.PublicKeys(s.ann)}, HostKeyCallback: gossh.InsecureIgnoreHostKey(),
+				ClientVersion: version, Config: gossh.Config{Ciphers: []string{cipher}},
+			})
+			if err != nil {
+				t.Errorf("%s with %s: %v", version, cipher, err)
+				continue
+			}
+			if got := run(t, client, "x"); got != "ann x\n" {
+				t.Errorf("%s with %s: got %q", version, cipher, got)
+			}
+			client.Close()
+		}
+	}
+}
+
+// kexInitPacket returns the first packet of a client with these ciphers.
+func kexInitPacket(ciphers string) []byte {
+	lists := []string{"curve25519-sha256", "ssh-ed25519", ciphers, ciphers, "", "", "none", "none", "", ""}
+	payload := make([]byte, 17)
+	payload[0] = msgKexInit
+	for _, list := range lists {
+		payload = append(payload, gossh.Marshal(struct{ S string }{list})...)
+	}
+	return packetOf(append(payload, 0, 0, 0, 0, 0))
+}
+
+// packetOf returns a packet that is not encrypted.
+func packetOf(payload []byte) []byte {
+	padding := 8 - (5+len(payload))%8 + 4
+	packet := gossh.Marshal(struct {
+		Length  uint32
+		Padding byte
+	}{uint32(1 + len(payload) + padding), byte(padding)})
+	return append(append(packet, payload...), make([]byte, padding)...)
+}
+
+func TestGreet_ReadsAndLeaves(t *testing.T) {
+	first := string(kexInitPacket("aes128-ctr,aes256-ctr"))
+	for _, tc := range []struct {
+		sent    string
+		client  string
+		ciphers int  // in the packet; 0: it was not read
+		fails   bool // the client cannot speak SSH
+	}{
+		{"SSH-2.0-OpenSSH_9.2p1\r\n" + first + "more", "SSH-2.0-OpenSSH_9.2p1", 2, false},
+		{"SSH-2.0-OpenSSH_9.2p1\n" + first, "SSH-2.0-OpenSSH_9.2p1", 2, false},
+		{"SSH-2.0-OpenSSH_9.2p1\r\n", "SSH-2.0-OpenSSH_9.2p1", 0, false},
+		{"SSH-2.0-OpenSSH_9.2p1\r\n" + first[:100], "SSH-2.0-OpenSSH_9.2p1", 0, false},
+		{"SSH-2.0-OpenSSH_9.2p1\r\n" + string(packetOf([]byte{2, 0, 0, 0, 0})) + "more", "SSH-2.0-OpenSSH_9.2p1", 0, false},
+		{"SSH-2.0-x\r\n" + first, "SSH-2.0-x", 0, false},
+		{"SSH-2.0-OpenSSH_9.2p1\r\n\x00\x00\x88\xb8", "", 0, true}, // a packet of 35,004 bytes
+		{"SSH-2.0-OpenSSH_9.2p1\r\n\xff\xff\xff\xff", "", 0, true},
+		{"SSH-2.0-OpenSSH_9.2p1\r\n\x00\x00\x00\x00", "", 0, true},
+		{"GET / HTTP/1.1\r\n", "", 0, true},
+		{string(make([]byte, 300)), "", 0, true},
+		{"SSH-2.0-half", "", 0, true},
+		{"", "", 0, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			server, client := net.Pipe()
-			c := newConnection(server, Limits{Handshake: time.Minute})
+			c := newConnection(server, Limits{Handshake: time.Minute, Greeting: time.Minute})
+			defer c.Close()
 			go func() {
-				for _, b := range []byte(sent) { // in the smallest pieces
+				line := make([]byte, len(version)+2)
+				io.ReadFull(client, line)
+				if string(line) != version+"\r\n" {
+					t.Errorf("got the version %q", line)
+				}
+				for _, b := range []byte(tc.sent) { // in the smallest chunks
 					client.Write([]byte{b})
 				}
-				if want == "" {
-					time.Sleep(time.Second)
+				if tc.ciphers == 0 && !tc.fails {
+					time.Sleep(kexInitWait + time.Second) // it waits for the gateway's packet
 				}
 				client.Close()
 			}()
-			if got := c.version(); got != want {
-				t.Errorf("%q: got %q, want %q", sent, got, want)
+			got, init, err := c.greet()
+			if (err != nil) != tc.fails {
+				t.Fatalf("%.60q: got %v", tc.sent, err)
 			}
-			if all, _ := io.ReadAll(c); string(all) != sent {
-				t.Errorf("%q: %q was left to be read", sent, all)
+			if tc.fails {
+				return
 			}
-			c.Close()
+			if got != tc.client || (init == nil) != (tc.ciphers == 0) || init != nil && (len(init.in) != tc.ciphers || len(init.out) != tc.ciphers) {
+				t.Errorf("%.60q: got %q, %v", tc.sent, got, init)
+			}
+			if all, _ := io.ReadAll(c); string(all) != tc.sent {
+				t.Errorf("%.60q: %q was left to be read", tc.sent, all)
+			}
+			if n, err := c.Write([]byte(version)); n != len(version) || err != nil {
+				t.Errorf("the library's version line: got %d, %v", n, err)
+			}
 		})
 	}
 }
 
-func TestAClientWithoutTheFastCiphersGetsInAtItsSecondAttempt(t *testing.T) {
-	if !hasAES() {
-		t.Skip("this processor has no AES built in")
+func TestKexInit_Strict(t *testing.T) {
+	good := kexInitPacket("a,b")[4:]
+	if init, err := parseKexInit(good); err != nil || len(init.in) != 2 || len(init.out) != 2 {
+		t.Errorf("got %v, %v", init, err)
 	}
-	s := start(t, Limits{}, who)
-	config := &gossh.ClientConfig{
-		User: "ann", Auth: []gossh.AuthMethod{gossh.PublicKeys(s.ann)}, HostKeyCallback: gossh.InsecureIgnoreHostKey(),
-		ClientVersion: "SSH-2.0-OpenSSH_9.2", Config: gossh.Config{Ciphers: []string{gossh.CipherChaCha20Poly1305}},
-	}
-	if _, err := gossh.Dial("tcp", s.addr, config); err == nil {
-		t.Error("the slow cipher is offered to OpenSSH")
-	}
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		client, err := gossh.Dial("tcp", s.addr, config)
-		if err == nil {
-			client.Close()
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal(err)
+	for name, ciphers := range map[string]string{
+		"an empty name": "a,,b", "a comma at the end": "a,", "a space": "a b", "a control character": "a\n", "not ASCII": "\xc3\xa9",
+		"a name of 65 bytes": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+	} {
+		if init, err := parseKexInit(kexInitPacket(ciphers)[4:]); err == nil {
+			t.Errorf("%s: got %v", name, init)
 		}
 	}
+	for n := range good { // each end before the true one
+		if init, err := parseKexInit(good[:n]); err == nil {
+			t.Errorf("the first %d bytes: got %v", n, init)
+		}
+	}
+}
+
+func FuzzParseKexInit(f *testing.F) {
+	f.Add(kexInitPacket("aes128-ctr,chacha20-poly1305@openssh.com")[4:])
+	f.Add([]byte{255})
+	f.Fuzz(func(t *testing.T, packet []byte) {
+		init, err := parseKexInit(packet)
+		if err != nil && (init.in != nil || init.out != nil) {
+			t.Error("an error with names")
+		}
+		for _, name := range slices.Concat(init.in, init.out) {
+			if name == "" || len(name) > maxAlgorithmName {
+				t.Errorf("got the name %q", name)
+			}
+		}
+		var whole, parts packetCounter // no panic, and the same in any chunks
+		whole.add(packet)
+		for _, b := range packet {
+			parts.add([]byte{b})
+		}
+		if whole != parts {
+			t.Errorf("got %+v at once and %+v in parts", whole, parts)
+		}
+	})
 }

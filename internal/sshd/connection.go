@@ -6,14 +6,15 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/gliderlabs/ssh"
 	gossh "golang.org/x/crypto/ssh"
 )
 
@@ -22,54 +23,160 @@ type connection struct {
 	net.Conn
 	out      sender
 	id       string
-	watch    sync.Once    // begins keepAlive
+	network  netip.Prefix
+	begun    time.Time
+	limits   Limits
 	sessions atomic.Int32 // open now, those about to be refused included
 	numbered atomic.Int32 // opened so far
 	proven   atomic.Bool  // the client has proven a key
 	unheard  atomic.Int32 // bytes read since the gateway last wrote
-	greeting []byte       // read, and not yet read by the library
 
-	mu       sync.Mutex
+	// Of the handshake; for the goroutine that reads.
+	greeting []byte        // read, and not yet read by the library
+	skip     int           // bytes of the client's version line in it
+	packets  packetCounter // of what the library has read after that line
+	own      int           // bytes of the gateway's version line that the library has still to write
+	exchange func()        // called once the client has begun to exchange keys
+
+	mu       sync.Mutex // guards what follows
 	closed   bool
-	deadline *time.Timer   // of the handshake
-	idle     *time.Timer   // nil: it may be idle for ever
-	idleTime time.Duration // that idle is set to
-	refused  []string      // what the client tried to log in with: user and fingerprint
+	deadline *time.Timer // of the handshake, then of the first command
+	idle     *time.Timer // nil: it may be idle for ever
+	channels map[*channel]struct{}
+	owner    string    // the login whose key was proven
+	login    string    // of the first attempt to log in
+	refused  []attempt // what the client tried to log in with
+	accepted *attempt  // the last key that it might prove
+	over     error     // why no session of it may run a command
 }
+
+// attempt is a login and the fingerprint of a key, as a client that has proven nothing sent them.
+type attempt struct{ login, key string }
 
 func newConnection(conn net.Conn, limits Limits) *connection {
 	var id [4]byte
 	rand.Read(id[:])
-	c := &connection{Conn: conn, out: sender{conn: conn}, id: hex.EncodeToString(id[:]), idleTime: limits.Idle}
+	c := &connection{
+		Conn: conn, out: sender{conn: conn}, id: hex.EncodeToString(id[:]), network: networkOf(conn.RemoteAddr()),
+		begun: time.Now(), limits: limits, channels: map[*channel]struct{}{},
+	}
 	c.mu.Lock() // against a timer that strikes at once
 	defer c.mu.Unlock()
-	// A timer and no deadline: gliderlabs/ssh resets the deadlines of its connections with every read.
-	c.deadline = time.AfterFunc(limits.Handshake, func() { c.Close() })
-	if limits.Idle > 0 {
-		c.idle = time.AfterFunc(limits.Idle, func() { c.Close() })
-	}
+	c.deadline = time.AfterFunc(min(limits.Greeting, limits.Handshake), func() { c.Close() })
 	return c
 }
 
+func (c *connection) remote() string { return c.RemoteAddr().String() }
+
 func (c *connection) nextSession() string { return fmt.Sprintf("%s-%d", c.id, c.numbered.Add(1)) }
 
-// grownUp ends the handshake's time limit.
-func (c *connection) grownUp() {
+// exchanging gives the client the rest of the time for a handshake, in which a person may have to answer questions.
+func (c *connection) exchanging() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.proven.Store(true)
-	c.deadline.Stop()
+	if !c.closed && !c.proven.Load() {
+		c.deadline.Reset(max(0, c.limits.Handshake-time.Since(c.begun)))
+	}
 }
 
-// active notes that a session has begun or moved data. Keepalives do not count.
-func (c *connection) active() {
-	if c.idle == nil {
+// prove makes the connection a user's and ends the handshake's time limit. From now on the client has to start a command in
+// time.
+func (c *connection) prove(login string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owner = login
+	c.proven.Store(true)
+	if c.closed {
 		return
+	}
+	c.deadline.Reset(c.limits.FirstCommand)
+	if c.limits.Idle > 0 {
+		c.idle = time.AfterFunc(c.limits.Idle, c.expire)
+	}
+}
+
+// user returns the login whose key was proven; empty: none was.
+func (c *connection) user() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owner
+}
+
+// crowd says why no command may run on this connection. It stays open for as long as it takes to say so.
+func (c *connection) crowd(why error) {
+	const toSay = 10 * time.Second
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = why
+	if !c.closed {
+		c.deadline.Reset(toSay)
+	}
+}
+
+func (c *connection) crowded() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
+}
+
+// active notes that a session has begun a command or moved data. Keepalives do not count.
+func (c *connection) active() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.idle != nil && !c.closed {
+		c.idle.Reset(c.limits.Idle)
+	}
+}
+
+// commanded notes that a session has begun a command.
+func (c *connection) commanded() {
+	c.mu.Lock()
+	if c.over == nil && !c.closed {
+		c.deadline.Stop()
+	}
+	c.mu.Unlock()
+	c.active()
+}
+
+func (c *connection) opened(ch *channel) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.channels[ch] = struct{}{}
+}
+
+func (c *connection) ended(ch *channel) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.channels, ch)
+}
+
+// expire closes the connection on which nothing has moved for too long. A command without a terminal may well be silent
+// for hours, so while one runs the connection is not idle. Commands with a terminal are ended, and the user is told.
+func (c *connection) expire() {
+	c.mu.Lock()
+	channels := slices.Collect(maps.Keys(c.channels))
+	c.mu.Unlock()
+	var running []*channel
+	for _, ch := range channels {
+		if terminal, _, _ := ch.settings(); ch.hasStarted() {
+			if terminal == nil {
+				c.active()
+				return
+			}
+			running = append(running, ch)
+		}
+	}
+	if len(running) == 0 {
+		c.Close()
+		return
+	}
+	for _, ch := range running {
+		ch.cancel(fmt.Errorf("closed: nothing was typed or printed for %s (limits.idle)", c.limits.Idle))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {
-		c.idle.Reset(c.idleTime)
+		c.deadline.Reset(c.limits.Ending)
 	}
 }
 
@@ -96,13 +203,28 @@ const (
 // packets (of 28 bytes or more) and never gives up its goroutines when the handshake fails while the queue is full.
 // An honest client feels it in its first packet, by a few milliseconds.
 func (c *connection) Read(p []byte) (int, error) {
+	if c.proven.Load() && len(c.greeting) == 0 {
+		return c.Conn.Read(p)
+	}
+	n, err := c.readUnproven(p)
+	if before := c.packets.whole; c.exchange != nil {
+		line := min(n, c.skip)
+		c.skip -= line
+		c.packets.add(p[line:n])
+		// The first packet is what the client can, the second its share of the key.
+		if before < 2 && c.packets.whole >= 2 {
+			c.exchange()
+			c.exchange = nil
+		}
+	}
+	return n, err
+}
+
+func (c *connection) readUnproven(p []byte) (int, error) {
 	if len(c.greeting) > 0 {
 		n := copy(p, c.greeting)
 		c.greeting = c.greeting[n:]
 		return n, nil
-	}
-	if c.proven.Load() {
-		return c.Conn.Read(p)
 	}
 	if c.unheard.Load() >= burst {
 		time.Sleep(pause)
@@ -113,28 +235,13 @@ func (c *connection) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// version returns the line with which the client says what it is, if that comes in time, and leaves it to be read. It is
-// called before anything is read.
-func (c *connection) version() string {
-	const inTime, most = 300 * time.Millisecond, 255 // clients may wait for ours; no line is longer
-	c.Conn.SetReadDeadline(time.Now().Add(inTime))
-	defer c.Conn.SetReadDeadline(time.Time{})
-	buf := make([]byte, most)
-	for n := 0; n < most; {
-		read, err := c.Conn.Read(buf[n:])
-		n += read
-		c.greeting = buf[:n]
-		if line, _, whole := strings.Cut(string(c.greeting), "\n"); whole {
-			return strings.TrimSuffix(line, "\r")
-		}
-		if err != nil {
-			break
-		}
-	}
-	return ""
-}
-
+// Write writes to the client, but for the gateway's version line, which greet has written already.
 func (c *connection) Write(p []byte) (int, error) {
+	if c.own > 0 {
+		n := min(c.own, len(p))
+		c.own -= n
+		return n, nil
+	}
 	c.unheard.Store(0)
 	return c.out.Write(p)
 }
@@ -157,32 +264,49 @@ func (c *connection) send(w io.Writer, p []byte) (int, error) {
 	return n, err
 }
 
-// maxRefused is how many attempts to log in are remembered; x/crypto allows 6.
-const maxRefused = 8
+const (
+	maxRefused = 8  // attempts to log in that are remembered; x/crypto allows 6
+	maxLogin   = 64 // bytes of a login that are remembered; no user's is longer
+)
 
-func (c *connection) refuse(user, fingerprint string) {
+// attempted returns an attempt of a client that has proven nothing, cut to what can be one.
+func attempted(login, fingerprint string) attempt {
+	if len(login) > maxLogin {
+		login = strings.ToValidUTF8(login[:maxLogin], "") + "..."
+	}
+	return attempt{login, fingerprint}
+}
+
+// sameLogin reports whether a client has tried no other login before.
+func (c *connection) sameLogin(login string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if attempt := user + " " + fingerprint; len(c.refused) < maxRefused && !slices.Contains(c.refused, attempt) {
-		c.refused = append(c.refused, attempt)
+	if c.login == "" {
+		c.login = login
+	}
+	return c.login == login
+}
+
+func (c *connection) refuse(a attempt) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.refused) < maxRefused && !slices.Contains(c.refused, a) {
+		c.refused = append(c.refused, a)
 	}
 }
 
-func (c *connection) attempts() []string {
+func (c *connection) accept(a attempt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.refused)
+	c.accepted = &a
 }
 
-type connectionKey struct{}
-
-// remember puts the connection where the callbacks of the library find it again.
-func remember(ctx ssh.Context, conn net.Conn) net.Conn {
-	ctx.SetValue(connectionKey{}, conn)
-	return conn
+// attempts returns the keys that were refused, and the last one that was accepted for proof; nil: none was.
+func (c *connection) attempts() (refused []attempt, accepted *attempt) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.refused), c.accepted
 }
-
-func connectionOf(ctx ssh.Context) *connection { return ctx.Value(connectionKey{}).(*connection) }
 
 // keepAlive asks the client every interval whether it is there, and closes the connection when a question has
 // stayed unanswered for three intervals: a laptop that was closed must not leave a command behind for hours. It ends

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,41 +32,54 @@ type Server struct {
 	ssh  *ssh.Server
 	life context.Context // ends when commands have to
 
-	running atomic.Int32 // sessions, those of connections that have ended included
+	running   atomic.Int32 // sessions, those of connections that have ended included
+	admission *admission
+	refusals  refusals
 
-	mu    sync.Mutex
-	conns map[*connection]struct{}
-	picky map[string]time.Time // addresses whose client knew none of the ciphers it was offered
+	mu       sync.Mutex
+	conns    map[*connection]struct{}
+	accounts map[string]*account // by login; guarded by mu
 }
 
 // Limits bounds what clients can take. Zero values mean the defaults in brackets.
 type Limits struct {
 	Sessions        int           // at a time on one connection [10]
-	Connections     int           // [500]
-	Unauthenticated int           // connections still in the handshake; a quarter of it from one address [64]
-	Handshake       time.Duration // to prove a key [30s]
+	Connections     int           // of clients that have logged in [500]
+	Unauthenticated int           // connections whose client has not proven a key, a quarter of it from one network; see admission [100]
+	AllSessions     int           // commands that run, of all users [1000]
+	User            UserLimits    // of one user
+	Greeting        time.Duration // for the client's version line and its first packets [5s]
+	Handshake       time.Duration // to prove a key, these included [30s]
+	FirstCommand    time.Duration // from the login to the first command [2m]
 	Keepalive       time.Duration // between questions whether the client is there [30s]; three unanswered ones end the connection
-	Idle            time.Duration // without a byte in either direction; 0: never
+	Idle            time.Duration // without a byte in either direction, and without a command that needs none; 0: never
 	Ending          time.Duration // for commands that were cut when the server stops; a program that is ended gets 10 s [12s]
 }
 
+// UserLimits bounds what one user can take, over all of the user's connections.
+type UserLimits struct {
+	Connections int // [20]
+	Sessions    int // commands that run [40]
+}
+
 func (l *Limits) setDefaults() {
-	set := func(n *int, value int) {
-		if *n == 0 {
-			*n = value
-		}
-	}
 	set(&l.Sessions, 10)
 	set(&l.Connections, 500)
-	set(&l.Unauthenticated, 64)
-	if l.Handshake == 0 {
-		l.Handshake = 30 * time.Second
-	}
-	if l.Keepalive == 0 {
-		l.Keepalive = 30 * time.Second
-	}
-	if l.Ending == 0 {
-		l.Ending = 12 * time.Second
+	set(&l.Unauthenticated, 100)
+	set(&l.AllSessions, 1000)
+	set(&l.User.Connections, 20)
+	set(&l.User.Sessions, 40)
+	set(&l.Greeting, 5*time.Second)
+	set(&l.Handshake, 30*time.Second)
+	set(&l.FirstCommand, 2*time.Minute)
+	set(&l.Keepalive, 30*time.Second)
+	set(&l.Ending, 12*time.Second)
+}
+
+func set[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
 	}
 }
 
@@ -75,8 +89,11 @@ func (l *Limits) setDefaults() {
 // and logged.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	s.Limits.setDefaults()
-	s.conns = map[*connection]struct{}{}
-	s.ssh = s.newSSH()
+	s.conns, s.accounts = map[*connection]struct{}{}, map[string]*account{}
+	s.admission = newAdmission(s.Limits.Unauthenticated)
+	s.refusals = newRefusals(s)
+	defer s.refusals.flush()
+	s.ssh = &ssh.Server{Handler: s.handle} // for the sessions alone
 	var end context.CancelCauseFunc
 	s.life, end = context.WithCancelCause(context.Background())
 	defer end(nil)
@@ -129,77 +146,81 @@ func (s *Server) accept(l net.Listener) error {
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
-		if why := s.admit(conn); why != "" {
-			s.Log.Warn("connection refused", "why", why, "remote", conn.RemoteAddr().String())
-			conn.Close()
-		}
+		s.admit(conn)
 	}
 }
 
-// admit serves the connection in the background, or returns why not.
-func (s *Server) admit(conn net.Conn) (why string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.conns) >= s.Limits.Connections {
-		return "too many connections"
-	}
-	unproven, near := 0, 0
-	for c := range s.conns {
-		if !c.proven.Load() {
-			unproven++
-			if address(c) == address(conn) {
-				near++
-			}
-		}
-	}
-	if unproven >= s.Limits.Unauthenticated || near >= (s.Limits.Unauthenticated+3)/4 {
-		return "too many that have not proven a key"
-	}
+// admit serves the connection in the background, unless there are too many already.
+func (s *Server) admit(conn net.Conn) {
 	c := newConnection(conn, s.Limits)
-	s.conns[c] = struct{}{}
-	go s.serve(c)
-	return ""
+	s.mu.Lock()
+	full := s.loggedIn() >= s.Limits.Connections
+	if !full {
+		s.conns[c] = struct{}{}
+	}
+	s.mu.Unlock()
+	if full {
+		s.refusals.crowded(c)
+		c.Close()
+		return
+	}
+	login := s.admission.arrive(c.network, func() { s.refusals.displaced(c) })
+	c.exchange = func() {
+		s.admission.advance(login)
+		c.exchanging()
+	}
+	go s.serve(c, login)
 }
 
-// address returns where a connection comes from, without the port.
-func address(conn net.Conn) string {
-	host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
-	return host
-}
-
-func (s *Server) serve(c *connection) {
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.conns, c)
-	}()
+// serve serves a connection until it ends.
+func (s *Server) serve(c *connection, login *pendingLogin) {
+	defer s.left(c)
 	defer c.Close()
 	defer s.recovered("connection", c.RemoteAddr().String())
-	s.ssh.HandleConn(c)
-	if tried := c.attempts(); !c.proven.Load() && len(tried) > 0 { // who tries no key looks whether anybody is there
-		s.Log.Info("login failed", "remote", c.RemoteAddr().String(), "tried", tried)
+	conn, channels, requests, err := s.handshake(c, login)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	defer s.recordLogin(c, conn)()
+	s.background("keepalive", c, func() { s.keepAlive(ctx, conn) })
+	s.background("requests", c, func() { gossh.DiscardRequests(requests) }) // keepalives are refused too, as by OpenSSH
+	for channel := range channels {
+		switch kind := channel.ChannelType(); {
+		case kind == "session":
+			s.background("session", c, func() { s.session(ctx, c, conn, channel) })
+		case slices.Contains(forwards, kind):
+			channel.Reject(gossh.Prohibited, noForwards)
+		default:
+			channel.Reject(gossh.UnknownChannelType, "unsupported channel type")
+		}
 	}
 }
 
-func (s *Server) newSSH() *ssh.Server {
-	srv := &ssh.Server{
-		// Only to servers of this name OpenSSH says that its output is closed: see channel.deafen.
-		Version: "OpenSSH_nomadctld",
-		Handler: s.handle,
-		// With no handler of its own the library would let everybody in. What this one sees is only an offer:
-		// the proof comes with the callback in serverConfig.
-		PublicKeyHandler:     s.offered,
-		ServerConfigCallback: s.serverConfig,
-		ConnCallback:         remember,
+// handshake returns the connection once its client has proven a key.
+func (s *Server) handshake(c *connection, login *pendingLogin) (*gossh.ServerConn, <-chan gossh.NewChannel, <-chan *gossh.Request, error) {
+	defer func() {
+		s.admission.leave(login, c.proven.Load())
+	}()
+	client, init, err := c.greet()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	conn, channels, requests, err := gossh.NewServerConn(c, s.serverConfig(c, offer(gossh.SupportedAlgorithms().Ciphers, client, init)))
+	if err != nil {
+		s.refusals.failed(c, err)
+		return nil, nil, nil, err
+	}
+	return conn, channels, requests, nil
+}
 
-		ConnectionFailedCallback: s.failed,
-		ChannelHandlers:          map[string]ssh.ChannelHandler{"session": s.session},
-		RequestHandlers:          map[string]ssh.RequestHandler{}, // each is answered with a refusal, keepalives too, as OpenSSH does
-	}
-	for _, key := range s.HostKeys {
-		srv.AddHostKey(key)
-	}
-	return srv
+// background runs f in a goroutine that no panic leaves.
+func (s *Server) background(what string, c *connection, f func()) {
+	go func() {
+		defer s.recovered(what, c.RemoteAddr().String())
+		f()
+	}()
 }
 
 // recovered keeps a panic inside the goroutine that it is deferred in.

@@ -16,26 +16,18 @@ import (
 )
 
 // session serves one session channel and returns when its command has ended.
-func (s *Server) session(srv *ssh.Server, conn *gossh.ServerConn, newChannel gossh.NewChannel, ctx ssh.Context) {
-	defer s.recovered("session", conn.RemoteAddr().String())
+func (s *Server) session(ctx context.Context, c *connection, conn *gossh.ServerConn, newChannel gossh.NewChannel) {
 	s.running.Add(1)
 	defer s.running.Add(-1)
-	c := connectionOf(ctx)
 	defer c.sessions.Add(-1)
 	if open := int(c.sessions.Add(1)); open > s.Limits.Sessions {
-		// Refusing waits for a client that does not read, and the library takes requests on meanwhile.
+		// Refusing waits for a client that does not read, and requests are taken on meanwhile.
 		if open > 2*s.Limits.Sessions+10 {
 			c.Close()
 		}
 		newChannel.Reject(gossh.ResourceShortage, "too many sessions on one connection")
 		return
 	}
-	c.watch.Do(func() {
-		go func() {
-			defer s.recovered("keepalive", conn.RemoteAddr().String())
-			s.keepAlive(ctx, conn)
-		}()
-	})
 	ch := &channel{
 		NewChannel: newChannel, conn: c, server: conn, id: c.nextSession(),
 		recovered: s.recovered, handled: make(chan struct{}),
@@ -45,33 +37,28 @@ func (s *Server) session(srv *ssh.Server, conn *gossh.ServerConn, newChannel gos
 	defer ch.cancel(nil)
 	defer context.AfterFunc(s.life, func() { ch.cancel(context.Cause(s.life)) })()
 	ch.signals = router.NewSignals(ch.cancel)
-	ssh.DefaultSessionHandler(srv, conn, ch, sessionContext{ctx, ch})
+	c.opened(ch)
+	defer c.ended(ch)
+	ssh.DefaultSessionHandler(s.ssh, conn, ch, &sessionContext{Context: ctx, conn: conn, channel: ch})
 	if ch.hasStarted() {
 		<-ch.handled
 	}
 }
 
-// sessionContext is the connection's context with the channel of one session in it: the library has no place of
-// its own for what belongs to a session.
-type sessionContext struct {
-	ssh.Context
-	channel *channel
-}
-
 // handle runs the command of a session, prints what went wrong and sends the exit code.
 func (s *Server) handle(sess ssh.Session) {
-	ch := sess.Context().(sessionContext).channel
+	ch := sess.Context().(*sessionContext).channel
 	defer close(ch.handled)
 	defer s.recovered("session", ch.id)
-	terminal, noColor := ch.settings()
+	terminal, locale, noColor := ch.settings()
 	stdout, stderr := &stream{w: sess, leave: ch.cancel}, &stream{w: sess.Stderr(), leave: ch.cancel}
 	ch.writes(stdout)
 	text := textWriter{stderr, terminal != nil}
 	err := s.answer(ch, &router.Request{
 		Connection: ch.conn.id, Session: ch.id, Remote: sess.RemoteAddr().String(),
-		Line:  sess.RawCommand(),
+		Line: sess.RawCommand(), Subsystem: ch.isSubsystem(),
 		Stdin: input{sess, sync.OnceValue(ch.end)}, Stdout: textWriter{stdout, terminal != nil}, Stderr: text, Bytes: router.Bytes{Stdout: stdout, Stderr: stderr},
-		Terminal: terminal, Signals: ch.signals, NoColor: noColor,
+		Terminal: terminal, Locale: locale, Signals: ch.signals, NoColor: noColor,
 	})
 	if !router.IsQuiet(err) {
 		for _, line := range router.Lines(err) {
@@ -91,6 +78,9 @@ func (s *Server) answer(ch *channel, req *router.Request) (err error) {
 		return unproven
 	}
 	req.Login, req.Key, req.Fingerprint = login, key, fingerprint(key)
+	leave, refused := s.take(ch.conn, login)
+	defer leave()
+	req.Refused = refused
 	return s.Handler(ch.ctx, req)
 }
 

@@ -1,0 +1,121 @@
+package docker
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	dockerclient "github.com/fsouza/go-dockerclient"
+
+	"nomadctld/backends"
+	"nomadctld/internal/dockertest"
+)
+
+func TestPrelude_MarkInPieces(t *testing.T) {
+	for _, c := range []struct {
+		state, after, want string
+		err                error
+	}{
+		{"0", "out\x01put", "out\x01put", nil},
+		{"0", "", "", nil},
+		{"6", "noise", "", backends.ErrNotExecutable},
+		{"7", "noise", "", backends.ErrNoProgram},
+	} {
+		for size := 1; size < 60; size++ {
+			var out bytes.Buffer
+			p := newPrelude(backends.Program{Argv: []string{"x"}, Terminal: newSize(80, 24), Stdout: &out})
+			text := strings.Repeat("noise\x01", 100) + string(p.mark) + c.state + "\x02" + c.after
+			for len(text) > 0 {
+				piece := text[:min(size, len(text))]
+				if n, err := p.Write([]byte(piece)); n != len(piece) || err != nil {
+					t.Fatalf("got %d, %v", n, err)
+				}
+				text = text[len(piece):]
+			}
+			select {
+			case <-p.began:
+			default:
+				t.Errorf("%q in pieces of %d: it has not begun", c.after, size)
+			}
+			if err := p.verdict("x"); out.String() != c.want || !errors.Is(err, c.err) {
+				t.Errorf("%q in pieces of %d: got %q, %v", c.after, size, out.String(), err)
+			}
+		}
+	}
+	p := newPrelude(backends.Program{Argv: []string{"x"}, Terminal: newSize(80, 24), Stdout: io.Discard})
+	p.Write([]byte("there is no mark here"))
+	if err := p.verdict("x"); !errors.Is(err, errNoPrelude) {
+		t.Errorf("without a mark: got %v", err)
+	}
+}
+
+func newSize(columns, rows int) backends.Terminal { return size{columns, rows} }
+
+func TestPrelude_OnlyWhereItIsOfUse(t *testing.T) {
+	for name, c := range map[string]struct {
+		program backends.Program
+		want    bool
+	}{
+		"no terminal":      {backends.Program{Modes: backends.TerminalModes{42: 1}}, false},
+		"nothing is known": {backends.Program{Terminal: size{}, Modes: backends.TerminalModes{128: 9600}}, false},
+		"a size":           {backends.Program{Terminal: size{80, 24}}, true},
+		"modes":            {backends.Program{Terminal: size{}, Modes: backends.TerminalModes{42: 1}}, true},
+	} {
+		if got := newPrelude(c.program) != nil; got != c.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
+// TestPrelude_EveryShell runs the script in each shell that is here, with an stty that does not know all of the modes. What
+// it is called with comes out of a file.
+func TestPrelude_EveryShell(t *testing.T) {
+	dir := t.TempDir()
+	stty := "#!/bin/sh\nfor w; do [ \"$w\" != iutf8 ] && [ \"$w\" != swtch ] || exit 1; done\necho \"$*\" >>" + dir + "/called\n"
+	if err := os.WriteFile(filepath.Join(dir, "stty"), []byte(stty), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	modes := backends.TerminalModes{3: 8, 16: 1, 42: 1, 53: 0}
+	for _, shell := range [][]string{{"dash"}, {"bash", "--posix"}, {"busybox", "sh"}, {"mksh"}, {"yash"}, {"ksh"}, {"zsh", "--emulate", "sh"}} {
+		if _, err := exec.LookPath(shell[0]); err != nil {
+			continue
+		}
+		os.Remove(filepath.Join(dir, "called"))
+		p := newPrelude(backends.Program{Argv: []string{"printf", "<%s>", "a  b", "", "*"}, Terminal: size{80, 24}, Modes: modes})
+		var out bytes.Buffer
+		p.to = &out
+		cmd := exec.Command(shell[0], append(shell[1:], p.argv[1:]...)...)
+		cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH")}
+		cmd.Stdout, cmd.Stderr = p, p
+		if err := cmd.Run(); err != nil || out.String() != "<a  b><><*>" {
+			t.Errorf("%s: got %q, %v", shell, out.String(), err)
+		}
+		called, _ := os.ReadFile(filepath.Join(dir, "called"))
+		if want := "rows 24 cols 80\n-echo\nerase ^H\n"; string(called) != want && shell[0] != "busybox" { // which may have an stty of its own
+			t.Errorf("%s: stty was called with %q, want %q", shell, called, want)
+		}
+	}
+}
+
+// TestPrelude_NoShell is of an image with nothing but its program: it runs as it is.
+func TestPrelude_NoShell(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in := backends.Place{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
+	dockertest.RunWith(t, "web-"+in.Allocation.ID, dockerclient.Config{
+		Image: dockertest.Bare(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
+	}, nil)
+	program := backends.Program{Argv: []string{"/bin/busybox", "cat"}, Terminal: size{80, 24}, Modes: backends.TerminalModes{42: 1, 53: 0}, Stdin: strings.NewReader("typed\n")}
+	if out, code, err := run(t, d, in, program); !strings.HasSuffix(out, "typed\r\n") || code != 0 || err != nil {
+		t.Errorf("got %q, %d, %v", out, code, err)
+	}
+	program.Argv, program.Stdin = []string{"nope"}, nil
+	if out, code, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrNoProgram) || strings.Contains(err.Error(), "/bin/sh") {
+		t.Errorf("got %q, %d, %v", out, code, err)
+	}
+}

@@ -1,0 +1,26 @@
+package nomad
+
+import (
+	"context"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/backends"
+)
+
+// Evaluate can be sent again when its answer was lost: an allocation that has a replacement gets no other one.
+func (c *Client) Evaluate(ctx context.Context, job backends.Job) (backends.Outcome, error) {
+	if _, err := c.unchanged(ctx, job); err != nil {
+		return backends.Outcome{}, err
+	}
+	var answer api.JobRegisterResponse
+	err := c.operate(ctx, write{
+		job: job, right: submitJob, path: jobPath(job, "/evaluate"), answer: &answer,
+		body: &api.JobEvaluateRequest{JobID: job.ID, EvalOptions: api.EvalOptions{ForceReschedule: true}},
+		look: func(context.Context) (bool, error) { return false, nil },
+	})
+	if err != nil {
+		return backends.Outcome{}, err
+	}
+	return backends.Outcome{Evaluation: answer.EvalID}, nil
+}

@@ -1,0 +1,221 @@
+package backends
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func as(user string) context.Context { return WithUser(context.Background(), user) }
+
+func TestSlots_OneUserLeavesAThird(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSlots("through Nomad", 24, 5*time.Second)
+		var leaves []func()
+		for {
+			begin := time.Now()
+			leave, err := s.Take(as("ann"), 1)
+			if err != nil {
+				if time.Since(begin) != 5*time.Second {
+					t.Errorf("refused after %s, want 5s", time.Since(begin))
+				}
+				want := "too many tasks are being entered or read through Nomad: 16 of 24 slots are taken, 16 of them by you (more than 8 only while 8 stay free): end one of yours, or try again in a minute"
+				if !errors.Is(err, ErrBusy) || err.Error() != want {
+					t.Errorf("got %v, want %s", err, want)
+				}
+				break
+			}
+			leaves = append(leaves, leave)
+		}
+		if len(leaves) != 16 {
+			t.Errorf("ann has %d of 24 slots, want 16", len(leaves))
+		}
+		begin := time.Now()
+		for range 8 {
+			if _, err := s.Take(as("bob"), 1); err != nil {
+				t.Error(err)
+			}
+		}
+		if time.Since(begin) != 0 {
+			t.Errorf("bob waited for %s", time.Since(begin))
+		}
+		if _, err := s.Take(as("eve"), 1); !errors.Is(err, ErrBusy) {
+			t.Errorf("got %v", err)
+		}
+		leaves[0]()
+		leaves[0]() // more than once does no harm
+		if s.Taken() != 23 {
+			t.Errorf("%d are taken, want 23", s.Taken())
+		}
+	})
+}
+
+func TestSlots_RoundRobinByUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSlots("", 3, time.Hour)
+		var first []func()
+		for _, user := range []string{"x", "y", "z"} {
+			leave, err := s.Take(as(user), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first = append(first, leave)
+		}
+		var mu sync.Mutex
+		var order []string
+		var all sync.WaitGroup
+		want := func(user string) {
+			all.Go(func() {
+				leave, err := s.Take(as(user), 1)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				order = append(order, user)
+				mu.Unlock()
+				time.Sleep(time.Second)
+				leave()
+			})
+			synctest.Wait()
+		}
+		for range 5 {
+			want("ann")
+		}
+		want("bob")
+		want("bob")
+		want("eve")
+		first[0]() // one slot for all of them; y and z keep theirs
+		all.Wait()
+		if got := strings.Join(order, " "); got != "ann bob eve ann bob ann ann ann" {
+			t.Errorf("served %s", got)
+		}
+	})
+}
+
+func TestSlots_WaitingIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewSlots("", 1, time.Hour)
+		leave, err := s.Take(as("x"), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancelCause(as("ann"))
+		over := errors.New("over")
+		var all sync.WaitGroup
+		for range maxWaiting {
+			all.Go(func() {
+				if _, err := s.Take(ctx, 1); err != over {
+					t.Errorf("got %v, want %v", err, over)
+				}
+			})
+		}
+		synctest.Wait()
+		if _, err := s.Take(as("ann"), 1); !errors.Is(err, ErrBusy) {
+			t.Errorf("one more: got %v", err)
+		}
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			if leave, err := s.Take(as("bob"), 1); err != nil {
+				t.Errorf("another user: %v", err)
+			} else {
+				leave()
+			}
+		}()
+		synctest.Wait()
+		cancel(over)
+		all.Wait()
+		leave()
+		<-served
+		if s.Taken() != 0 || len(s.queue)+len(s.held)+len(s.served) != 0 {
+			t.Errorf("left over: %d taken, %d waiting, %v, %v", s.Taken(), len(s.queue), s.held, s.served)
+		}
+	})
+}
+
+// TestSlots_NobodyStarves lets users with many and with few requests, of one slot and of two, come and go at random.
+func TestSlots_NobodyStarves(t *testing.T) {
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 1))
+			s := NewSlots("", 6, 0)
+			var all sync.WaitGroup
+			longest := map[string]time.Duration{}
+			var mu sync.Mutex
+			for user := range 4 {
+				for range 1 + user*4 { // the first has one request at a time, the last thirteen
+					n, pause := 1+random.IntN(2), time.Duration(random.IntN(1000))*time.Millisecond
+					name := fmt.Sprint("user", user)
+					all.Go(func() {
+						for range 30 {
+							time.Sleep(pause)
+							begin := time.Now()
+							leave, err := s.Take(as(name), n)
+							if err != nil {
+								t.Error(err)
+								return
+							}
+							mu.Lock()
+							longest[name] = max(longest[name], time.Since(begin))
+							s.mu.Lock()
+							if s.taken > s.size || s.held[name] > s.size-s.share && s.held[name] > s.share {
+								t.Errorf("%d of %d are taken, %d by %s", s.taken, s.size, s.held[name], name)
+							}
+							s.mu.Unlock()
+							mu.Unlock()
+							time.Sleep(time.Second)
+							leave()
+						}
+					})
+				}
+			}
+			all.Wait()
+			if longest["user0"] > 3*time.Second {
+				t.Errorf("seed %d: who wants little waited for up to %s", seed, longest["user0"])
+			}
+			if s.taken != 0 || len(s.held)+len(s.served)+len(s.queue) != 0 {
+				t.Errorf("seed %d: something is left", seed)
+			}
+		})
+	}
+}
+
+func TestQuota(t *testing.T) {
+	q := NewQuota("programs", 2)
+	var leaves []func()
+	for range 2 {
+		leave, err := q.Take(as("ann"), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves = append(leaves, leave)
+	}
+	_, err := q.Take(as("ann"), "a")
+	if want := "too many tasks are being entered or read: 2 programs of user ann at a time on one cluster is the limit: end one, then try again"; !errors.Is(err, ErrBusy) || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	for user, cluster := range map[string]string{"ann": "b", "bob": "a"} {
+		if _, err := q.Take(as(user), cluster); err != nil {
+			t.Errorf("%s on %s: %v", user, cluster, err)
+		}
+	}
+	leaves[0]()
+	leaves[0]()
+	if _, err := q.Take(as("ann"), "a"); err != nil {
+		t.Error(err)
+	}
+	if _, err := q.Take(as("ann"), "a"); err == nil {
+		t.Error("a slot was given back twice")
+	}
+	var none *Quota
+	if _, err := none.Take(as("ann"), "a"); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,170 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"nomadctld/backends"
+	"nomadctld/internal/ops"
+	"nomadctld/router"
+)
+
+// trackedVersions is how many versions of a job Nomad keeps by default, beside tagged ones.
+const trackedVersions = 6
+
+// currentVersion returns the version among versions that the job has now.
+func currentVersion(job backends.JobDetail, versions []backends.Version) (backends.Version, error) {
+	i := slices.IndexFunc(versions, func(v backends.Version) bool { return v.Number == job.Version })
+	if i < 0 {
+		newest := job.Version
+		if len(versions) > 0 {
+			newest = versions[0].Number
+		}
+		return backends.Version{}, &backends.ChangedError{Job: job.ID, Version: newest}
+	}
+	return versions[i], nil
+}
+
+// earlierReleases returns the versions before the current one that run something else, newest first. Stopping a job makes
+// a version that runs nothing.
+func earlierReleases(current backends.Version, versions []backends.Version) (earlier []backends.Version) {
+	for _, v := range versions {
+		if v.Number < current.Number && !v.Stopped && v.Release.ID != current.Release.ID {
+			earlier = append(earlier, v)
+		}
+	}
+	return earlier
+}
+
+// lastRelease returns the newest stable one of earlier releases, or the newest one if none is known to be stable.
+func lastRelease(earlier []backends.Version) (backends.Version, bool) {
+	if i := slices.IndexFunc(earlier, func(v backends.Version) bool { return v.Stable }); i >= 0 {
+		return earlier[i], true
+	}
+	if len(earlier) > 0 {
+		return earlier[0], true
+	}
+	return backends.Version{}, false
+}
+
+// saveRelease saves the last release that differs from the current one, before a command adds versions to the job: Nomad
+// deletes the oldest ones. It returns a warning if that release cannot be saved and would be lost.
+func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.JobDetail, added int) (warning string, err error) {
+	versions, err := cluster.Versions(ctx, job.Job)
+	if err != nil {
+		return "", ofJob(job.Job, err)
+	}
+	current, err := currentVersion(job, versions)
+	if err != nil {
+		return "", err
+	}
+	last, ok := lastRelease(earlierReleases(current, versions))
+	if !ok {
+		return "", nil // what is saved already is the last one
+	}
+	if k, ok := saved.Get(ops.Released); ok && k.Of == current.Created && k.Version == last.Number {
+		if release, err := backends.ReleaseOf(k.Definition); err == nil && release.Same(last.Release) {
+			return "", nil
+		}
+	}
+	err = saved.Save(ops.Released, last.Definition, last.Number, current.Created)
+	if err == nil || !isLost(last, versions, added) {
+		return "", nil
+	}
+	return fmt.Sprintf("Nomad keeps %d versions of a job, so this makes it delete version %d of %s, the release before the current one, and %s", trackedVersions, last.Number, job.ID, whyUnsaved(err)), nil
+}
+
+// isLost reports whether Nomad deletes a version when others are added.
+func isLost(version backends.Version, versions []backends.Version, added int) bool {
+	newer := 0
+	for _, v := range versions {
+		if v.Number > version.Number && v.Tag == "" {
+			newer++
+		}
+	}
+	return version.Tag == "" && newer+added >= trackedVersions
+}
+
+// whyUnsaved says why the gateway saves no definition.
+func whyUnsaved(err error) string {
+	if errors.Is(err, ops.ErrNoFolder) {
+		return "the gateway cannot save it (its operator has to set audit.jobs)"
+	}
+	return fmt.Sprintf("the gateway cannot save it: %v", err)
+}
+
+// warned shows warnings and, on a terminal, asks whether to go on.
+func warned(ctx context.Context, req *router.Request, unasked bool, warnings ...string) error {
+	warnings = slices.DeleteFunc(warnings, func(w string) bool { return w == "" })
+	if len(warnings) == 0 {
+		return nil
+	}
+	for _, w := range warnings {
+		newReport(req).say("warning: %s", w)
+	}
+	return confirm(ctx, req, unasked, "Continue?")
+}
+
+// countChanges lists how the counts and the scaling blocks of groups that both releases have differ.
+func countChanges(now, then backends.Release) (counts, scaling []string) {
+	for _, g := range now.Groups {
+		other, ok := then.Group(g.Name)
+		if !ok {
+			continue
+		}
+		if g.Count != other.Count {
+			counts = append(counts, fmt.Sprintf("%s %d -> %d", g.Name, g.Count, other.Count))
+		}
+		if g.Scaling != other.Scaling {
+			scaling = append(scaling, fmt.Sprintf("%s %s -> %s", g.Name, rangeText(g), rangeText(other)))
+		}
+	}
+	return counts, scaling
+}
+
+func rangeText(g backends.ReleaseGroup) string {
+	if g.Range == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%d to %d", g.Range.Min, g.Range.Max)
+}
+
+// changesText names what changes beside the release.
+func changesText(counts, scaling []string) string {
+	var all []string
+	if len(counts) > 0 {
+		all = append(all, "counts: "+strings.Join(counts, ", "))
+	}
+	if len(scaling) > 0 {
+		all = append(all, "scaling: "+strings.Join(scaling, ", "))
+	}
+	return strings.Join(all, "; ")
+}
+
+// saveStopped saves a job that is about to be stopped, for start. It returns a warning if it cannot.
+func saveStopped(ctx context.Context, req *router.Request, job backends.JobDetail) (warning string, err error) {
+	definition, err := req.Cluster.Definition(ctx, job.Job, nil)
+	if err != nil {
+		return "", ofJob(job.Job, err)
+	}
+	if err := unchanged(job, definition); err != nil {
+		return "", err
+	}
+	is, err := identify(definition)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", job.ID, err)
+	}
+	if err := req.Saved().Save(ops.Stopped, definition, job.Version, is.CreateIndex); err != nil {
+		return fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the stop: %s", job.ID, whyUnsaved(err)), nil
+	}
+	return "", nil
+}
+
+// startableText says how long start brings a job back that was saved now.
+func startableText(job backends.JobDetail) string {
+	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, time.Now().Add(ops.SavedFor).UTC().Format("2006-01-02 15:04Z"))
+}

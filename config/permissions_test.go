@@ -1,0 +1,277 @@
+package config
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// guarded is a configuration that names one file of each kind.
+const guarded = `[general]
+hostkey = "hostkey"
+nomadbinary = "nomad"
+[nomad.production]
+url = "https://127.0.0.1:4646"
+prefix = ["p-"]
+token = "token"
+tls = { ca = "cert.pem", cert = "cert.pem", key = "key.pem" }
+[prefix.all]
+prefix = ["p-"]
+[users.wim]
+key = "KEY"
+prefix = ["all"]
+[docker]
+exec = "nomad"
+[audit]
+file = "log/audit.jsonl"
+jobs = "jobs"
+[raw]
+user = "nomad"
+`
+
+// guardedFiles makes the files of guarded, which only their owner can read, the current folder's.
+func guardedFiles(t *testing.T, text string) {
+	t.Helper()
+	dir := t.TempDir()
+	fatal(t, os.Chmod(filepath.Dir(dir), 0o755)) // Go lets nobody else in
+	fatal(t, os.Chmod(dir, 0o755))
+	t.Chdir(dir)
+	public, private, _ := ed25519.GenerateKey(rand.Reader)
+	block, err := ssh.MarshalPrivateKey(private, "")
+	fatal(t, err)
+	key, err := ssh.NewPublicKey(public)
+	fatal(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	fatal(t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	fatal(t, err)
+	fatal(t, os.Mkdir("log", 0o700))
+	fatal(t, os.Mkdir("jobs", 0o700))
+	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+	for name, content := range map[string][]byte{
+		"nomadctld.toml":  []byte(strings.ReplaceAll(text, "KEY", line)),
+		"hostkey":         pem.EncodeToMemory(block),
+		"nomad":           []byte("#!/bin/sh\n"),
+		"token":           []byte("secret\n"),
+		"cert.pem":        pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		"key.pem":         pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
+		"log/audit.jsonl": nil,
+	} {
+		fatal(t, os.WriteFile(name, content, 0o600))
+	}
+}
+
+func fatal(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func shown(faults []Fault) string {
+	var b strings.Builder
+	for _, f := range faults {
+		b.WriteString(f.String() + "\n")
+	}
+	return b.String()
+}
+
+// me is a gateway that is not root, and owns the files of these tests.
+func me() machine { return machine{uid: os.Geteuid(), groups: []int{os.Getegid()}} }
+
+func chmod(modes map[string]os.FileMode) func(*testing.T) {
+	return func(t *testing.T) {
+		for name, mode := range modes {
+			fatal(t, os.Chmod(name, mode))
+		}
+	}
+}
+
+// chown needs root.
+func chown(uid, gid int, modes map[string]os.FileMode) func(*testing.T) {
+	return func(t *testing.T) {
+		for name := range modes {
+			if err := os.Chown(name, uid, gid); err != nil {
+				t.Skip("this needs root:", err)
+			}
+		}
+		chmod(modes)(t)
+	}
+}
+
+func TestPermissions(t *testing.T) {
+	root, other, container := machine{uid: 0}, machine{uid: 4711, groups: []int{4712}}, machine{uid: 4711, container: true}
+	for name, tc := range map[string]struct {
+		change func(*testing.T)
+		as     machine
+		want   string // every line, of which those without "warning" refuse the configuration
+	}{
+		"nothing is open": {chmod(nil), me(), ""},
+		"everything can be read": {chmod(map[string]os.FileMode{"token": 0o644, "key.pem": 0o644, "cert.pem": 0o644, "nomad": 0o755, "nomadctld.toml": 0o644, "log": 0o755, "log/audit.jsonl": 0o644, "jobs": 0o755}), me(), `
+nomadctld.toml:7:9: warning: nomad.production.token: file "token" is a secret, and every user of this machine can read it; chmod 600 "token", or 640 with a group that only the gateway is in
+nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" is a secret, and every user of this machine can read it; chmod 600 "key.pem", or 640 with a group that only the gateway is in
+nomadctld.toml:17:8: warning: audit.file: file "log/audit.jsonl" is a secret, and every user of this machine can read it; chmod 600 "log/audit.jsonl", or 640 with a group that only the gateway is in
+nomadctld.toml:18:8: warning: audit.jobs: every user of this machine can look into folder "jobs"; chmod 700 "jobs"
+`},
+		"but nobody gets there": {func(t *testing.T) {
+			fatal(t, os.Chmod(".", 0o700))
+			chmod(map[string]os.FileMode{"token": 0o666, "key.pem": 0o666, "nomadctld.toml": 0o666, "log": 0o777, "log/audit.jsonl": 0o666})(t)
+		}, me(), ""},
+		"everything can be written": {chmod(map[string]os.FileMode{"token": 0o602, "key.pem": 0o602, "cert.pem": 0o602, "nomad": 0o702, "nomadctld.toml": 0o602, "log/audit.jsonl": 0o602, "log": 0o755}), me(), `
+nomadctld.toml: the config file can be changed by every user of this machine; chmod go-w "nomadctld.toml"
+nomadctld.toml:3:15: warning: general.nomadbinary: file "nomad" can be changed by every user of this machine; chmod go-w "nomad", or chown it to root or the gateway's user
+nomadctld.toml:7:9: warning: nomad.production.token: file "token" can be changed by every user of this machine; chmod go-w "token", or chown it to root or the gateway's user
+nomadctld.toml:8:14: warning: nomad.production.tls.ca: file "cert.pem" can be changed by every user of this machine; chmod go-w "cert.pem", or chown it to root or the gateway's user
+nomadctld.toml:8:33: warning: nomad.production.tls.cert: file "cert.pem" can be changed by every user of this machine; chmod go-w "cert.pem", or chown it to root or the gateway's user
+nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" can be changed by every user of this machine; chmod go-w "key.pem", or chown it to root or the gateway's user
+nomadctld.toml:17:8: warning: audit.file: file "log/audit.jsonl" can be changed by every user of this machine; chmod go-w "log/audit.jsonl", or chown it to root or the gateway's user
+`},
+		"open folders": {chmod(map[string]os.FileMode{"log": 0o777, "jobs": 0o777}), me(), `
+nomadctld.toml:17:8: audit.file: every user of this machine can put another file in the place of "log/audit.jsonl", because they can write to "DIR/log"; chmod o-w "DIR/log"
+nomadctld.toml:18:8: audit.jobs: others can write to folder "jobs"; chmod 700 "jobs"
+`},
+		"a folder of another group": {chown(0, 4713, map[string]os.FileMode{"log": 0o770}), machine{uid: 0}, `
+nomadctld.toml:17:8: warning: audit.file: folder "log", and so the log in it, can be changed by group 4713; chmod g-w "log", or chown it to root or the gateway's user
+`},
+		"open folders with the sticky bit": {chmod(map[string]os.FileMode{"log": 0o777 | os.ModeSticky}), me(), ""},
+		"jobs for the group":               {chmod(map[string]os.FileMode{"jobs": 0o770}), me(), `nomadctld.toml:18:8: audit.jobs: others can write to folder "jobs"; chmod 700 "jobs"` + "\n"},
+		"jobs is a link": {func(t *testing.T) {
+			fatal(t, os.Rename("jobs", "elsewhere"))
+			fatal(t, os.Symlink("elsewhere", "jobs"))
+		}, me(), `nomadctld.toml:18:8: audit.jobs: "jobs" is not a folder; name a folder, or one that is still to be made` + "\n"},
+		"nothing made yet": {func(t *testing.T) {
+			fatal(t, os.RemoveAll("jobs"))
+			fatal(t, os.RemoveAll("log"))
+		}, me(), ""},
+		"a host key as sshd refuses it": {chmod(map[string]os.FileMode{"hostkey": 0o640}), me(), `
+nomadctld.toml:2:11: general.hostkey: file "hostkey" is a private key with mode 0640, which is open to others; sshd refuses it too; chmod 600 "hostkey"
+`},
+		"root's files for the gateway's group": {chown(0, 4712, map[string]os.FileMode{"hostkey": 0o640, "token": 0o640, "key.pem": 0o440, "cert.pem": 0o644, "nomad": 0o755, "nomadctld.toml": 0o640, "log/audit.jsonl": 0o640}), machine{uid: 4711, groups: []int{4712}}, `
+nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name one that is still to be made
+`},
+		"root's files for another group": {chown(0, 4713, map[string]os.FileMode{"hostkey": 0o640, "token": 0o660, "key.pem": 0o440, "nomadctld.toml": 0o664, "log/audit.jsonl": 0o600, "jobs": 0o700}), other, `
+nomadctld.toml: warning: the config file can be changed by group 4713; chmod go-w "nomadctld.toml", or chown it to root or the gateway's user
+nomadctld.toml:2:11: warning: general.hostkey: file "hostkey" is a secret, and group 4713 can read it; chmod 600 "hostkey", or 640 with a group that only the gateway is in
+nomadctld.toml:7:9: warning: nomad.production.token: file "token" is a secret, and group 4713 can read it; chmod 600 "token", or 640 with a group that only the gateway is in
+nomadctld.toml:7:9: warning: nomad.production.token: file "token" can be changed by group 4713; chmod go-w "token", or chown it to root or the gateway's user
+nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" is a secret, and group 4713 can read it; chmod 600 "key.pem", or 640 with a group that only the gateway is in
+nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name one that is still to be made
+`},
+		"another user's files": {chown(4714, 4714, map[string]os.FileMode{"token": 0o644, "nomadctld.toml": 0o600}), machine{uid: 4711}, `
+nomadctld.toml: warning: the config file can be changed by user 4714; chmod go-w "nomadctld.toml", or chown it to root or the gateway's user
+nomadctld.toml:7:9: warning: nomad.production.token: file "token" is a secret, and user 4714 can read it; chmod 600 "token", or 640 with a group that only the gateway is in
+nomadctld.toml:7:9: warning: nomad.production.token: file "token" can be changed by user 4714; chmod go-w "token", or chown it to root or the gateway's user
+nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name one that is still to be made
+`},
+		"root checks for the gateway": {chown(4711, 4711, map[string]os.FileMode{"hostkey": 0o600, "token": 0o640, "key.pem": 0o600, "nomadctld.toml": 0o640, "log": 0o750, "log/audit.jsonl": 0o640, "jobs": 0o700}), root, ""},
+		// Mounted by Docker, Nomad or Kubernetes, where there are no other users. The folder of jobs is the gateway's own.
+		"a container": {func(t *testing.T) {
+			chown(0, 0, map[string]os.FileMode{"hostkey": 0o444, "token": 0o444, "key.pem": 0o444, "nomadctld.toml": 0o444, "nomad": 0o755, "log": 0o777, "log/audit.jsonl": 0o644})(t)
+			chown(4711, 4711, map[string]os.FileMode{"jobs": 0o755})(t)
+			fatal(t, os.Chmod(".", 0o777))
+		}, container, ""},
+		"a container with another's jobs": {chown(0, 0, map[string]os.FileMode{"hostkey": 0o444, "jobs": 0o777}), container, `nomadctld.toml:18:8: audit.jobs: others can write to folder "jobs"; chmod 700 "jobs"` + "\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			guardedFiles(t, guarded)
+			tc.change(t)
+			dir, err := os.Getwd()
+			fatal(t, err)
+			if dir, err = filepath.EvalSymlinks(dir); err != nil {
+				t.Fatal(err)
+			}
+			cfg, faults := load("nomadctld.toml", nil, tc.as)
+			want := strings.ReplaceAll(strings.TrimPrefix(tc.want, "\n"), "DIR", dir)
+			if got := shown(faults); got != want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, want)
+			}
+			refused := false
+			for _, line := range strings.Split(strings.TrimSpace(want), "\n") {
+				refused = refused || line != "" && !strings.Contains(line, ": warning: ")
+			}
+			if (cfg == nil) != refused {
+				t.Errorf("got a config: %t, want %t", cfg != nil, !refused)
+			}
+		})
+	}
+}
+
+func TestOtherMachines(t *testing.T) {
+	const (
+		token  = "nomad.production.url: the token is sent to another machine without TLS, and anyone on the network path can read it; write https://"
+		docker = "the Docker daemons are reached without TLS, and anyone who can reach their port is root on the node"
+	)
+	for name, tc := range map[string]struct {
+		old, new string
+		want     string // empty: nothing
+	}{
+		"http":                      {"https://127.0.0.1:4646\"", "http://nomad.example:4646\"", token},
+		"http to an address":        {"https://127.0.0.1:4646\"", "http://[2001:db8::1]:4646\"", token},
+		"http on this machine":      {"https://127.0.0.1:4646\"", "http://127.0.0.2:4646\"", ""},
+		"http to localhost":         {"https://127.0.0.1:4646\"", "http://localhost:4646\"", ""},
+		"http to this machine's v6": {"https://127.0.0.1:4646\"", "http://[::1]:4646\"", ""},
+		"docker's default":          {"[docker]\nexec = \"nomad\"\n", "", "nomadctld.toml: warning: docker.host is missing, so it is tcp://NODE:dockerport: " + docker},
+		"docker's default, auto":    {"exec = \"nomad\"", "exec = \"auto\"", "nomadctld.toml:14:2: warning: docker.host is missing, so it is tcp://NODE:dockerport: " + docker},
+		"docker by tcp":             {"exec = \"nomad\"", "host = \"tcp://{address}:2376\"", "nomadctld.toml:15:8: warning: docker.host: " + docker + `; write host = "tcp://{node}:2376" and [docker.tls], or exec = "nomad"`},
+		"docker by http":            {"exec = \"nomad\"", "host = \"http://{node}:2375\"", "docker.host: " + docker},
+		"docker by https":           {"exec = \"nomad\"", "host = \"https://{node}:2375\"", ""},
+		"docker by tcp and TLS":     {"exec = \"nomad\"", "host = \"tcp://{node}:2376\"\ntls.ca = \"cert.pem\"", ""},
+		"docker by a socket":        {"exec = \"nomad\"", "host = \"unix:///var/run/docker.sock\"", ""},
+		"docker on this machine":    {"exec = \"nomad\"", "host = \"tcp://127.0.0.1:2375\"", ""},
+		"overlapping clusters":      {"[prefix.all]", "[nomad.test]\nurl = \"https://127.0.0.1:1\"\nprefix = [\"p-team1-\"]\n[prefix.all]", `item 1 of nomad.test.prefix, "p-team1-", overlaps with "p-" of nomad.production, line 6, which is another cluster: commands for jobs that fit both need --tier; give each cluster prefixes of its own`},
+		"a longer one first":        {"[prefix.all]", "[nomad.test]\nurl = \"https://127.0.0.1:1\"\nprefix = [\"t-\", \"p\"]\n[prefix.all]", `overlaps with "p-" of nomad.production, line 6`},
+		"one cluster":               {"[prefix.all]", "[nomad.test]\nurl = \"https://127.0.0.1:4646/\"\nprefix = [\"p-team1-\"]\n[prefix.all]", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(guarded, tc.old, tc.new, 1)
+			if strings.HasPrefix(tc.new, "http://") {
+				text = strings.Replace(text, "tls = {", "#", 1)
+			}
+			if text == guarded {
+				t.Fatal("nothing was replaced")
+			}
+			guardedFiles(t, text)
+			cfg, faults := load("nomadctld.toml", nil, me())
+			got := shown(faults)
+			if tc.old == "" || cfg == nil || tc.want == "" && got != "" || !strings.Contains(got, tc.want) {
+				t.Errorf("got:\n%s\nwant %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestRawAsNobody(t *testing.T) {
+	for name, tc := range map[string]struct {
+		old, new string
+		as       machine
+		want     string
+	}{
+		"root, nothing said":  {"[raw]\nuser = \"nomad\"\n", "", machine{}, `nomadctld.toml:3:15: warning: raw.user is "nobody": if the gateway is root, nomad runs as nobody, and any other program of nobody can use the token meanwhile; make an account of its own, useradd --system --shell /usr/sbin/nologin nomadctld-raw, and write user = "nomadctld-raw"`},
+		"root, nobody":        {"user = \"nomad\"", "user = \"nobody\"", machine{}, "nomadctld.toml:20:8: warning: raw.user is"},
+		"root, an account":    {"user = \"nomad\"", "user = \"nomad\"", machine{}, ""},
+		"root, no nomad":      {"nomadbinary = \"nomad\"\n", "", machine{}, ""},
+		"not root":            {"user = \"nomad\"", "user = \"nobody\"", me(), ""},
+		"root in a container": {"user = \"nomad\"", "user = \"nobody\"", machine{container: true}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tc.as.uid == os.Geteuid() && name == "not root" {
+				tc.as.uid = 4711
+			}
+			guardedFiles(t, strings.Replace(guarded, tc.old, tc.new, 1))
+			_, faults := load("nomadctld.toml", nil, tc.as)
+			if got := shown(faults); (tc.want != "") != strings.Contains(got, "raw.user") || !strings.Contains(got, tc.want) {
+				t.Errorf("got:\n%s\nwant %q", got, tc.want)
+			}
+		})
+	}
+}

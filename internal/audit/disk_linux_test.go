@@ -1,0 +1,57 @@
+package audit
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"nomadctld/internal/smalldisk"
+)
+
+// TestLog_FullFileSystem fills a real file system while commands run. Each that has started must still get its end event.
+func TestLog_FullFileSystem(t *testing.T) {
+	dir := smalldisk.Mount(t)
+	path := filepath.Join(dir, "audit.jsonl")
+	log, err := Open(path, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := 0
+	for begin := range 100000 {
+		if begin == 5 {
+			smalldisk.Fill(t, dir)
+		}
+		e := Event{Kind: Start, Session: fmt.Sprint("c-", begin), Line: strings.Repeat("x", 100)}
+		if log.Begin(e, begin%10 == 0, true) != nil {
+			break
+		}
+		started++
+	}
+	if started < 5 || started == 100000 {
+		t.Fatalf("%d commands have started", started)
+	}
+	for i := range 30 {
+		if log.Begin(Event{Session: fmt.Sprint("d-", i), Line: strings.Repeat("x", 1<<14)}, true, true) == nil {
+			t.Error("a command started on a full disk")
+		}
+	}
+	smalldisk.Fill(t, dir)
+	for i := range started {
+		log.Record(Event{Kind: End, Session: fmt.Sprint("c-", i), Line: strings.Repeat("x", 100)})
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[Kind]int{}
+	for _, e := range eventsIn(t, text) {
+		kinds[e.Kind]++
+	}
+	if kinds[Start] != started || kinds[End] != started || len(kinds) != 2 {
+		t.Errorf("%d commands have started: got %v", started, kinds)
+	}
+}

@@ -1,0 +1,212 @@
+// Package linequeue writes lines to a stream, such as a pipe, whose reader may stall or exit. Whoever writes a line
+// waits for a bounded time at most, and the lines that nobody reads take a bounded amount of memory. It must not be
+// used for files, where a write returns in any case and a failed one can be undone.
+package linequeue
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Defaults of a Queue.
+const (
+	defaultTimeout = 2 * time.Second
+	defaultMax     = 4 << 20
+)
+
+// ErrStalled is the error for a line that was dropped because the reader of the stream does not read.
+var ErrStalled = errors.New("the reader of the stream does not read")
+
+// Queue writes lines to a stream in their order. Its methods may be called at the same time. The zero value of an
+// exported field means its default.
+type Queue struct {
+	Timeout time.Duration // how long Commit and Deliver wait for a reader that was reading before (2s)
+	Max     int           // bytes that wait to be written (4 MiB)
+
+	// Lost returns a line that reports how many lines were dropped. It is written before the next line that is not
+	// dropped. nil: nothing reports it here.
+	Lost func(n int) []byte
+
+	out io.Writer
+
+	mu      sync.Mutex // guards all below
+	waiting []*line
+	size    int  // of waiting, in bytes
+	busy    bool // a goroutine writes
+	idle    chan struct{}
+	stalled bool // a line has waited for longer than Timeout, and none was written since
+	torn    bool // the last write failed after a part of its line
+	lost    int  // lines that were dropped and not reported yet
+}
+
+type line struct {
+	text  []byte
+	done  chan struct{} // closed: err is final
+	err   error
+	began bool // it is being written, and cannot be withdrawn
+}
+
+// New returns a Queue that writes to out, one call of its Write for each line.
+func New(out io.Writer) *Queue { return &Queue{out: out} }
+
+// Stdout and Stderr return the one queue of each stream of this process, so that all who write to it share its order.
+var (
+	Stdout = sync.OnceValue(func() *Queue { return New(os.Stdout) })
+	Stderr = sync.OnceValue(func() *Queue { return New(os.Stderr) })
+)
+
+// Write queues a line and returns at once. A line that does not fit is dropped and counted. It never fails, so that a
+// logger can write to it.
+func (q *Queue) Write(text []byte) (int, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, _ = q.add(slices.Clone(text))
+	return len(text), nil
+}
+
+// Deliver writes a line. If the reader stalls, the line stays in the queue and Deliver returns nil. The error is
+// ErrStalled if the queue is full, or that of the write.
+func (q *Queue) Deliver(text []byte) error { return q.put(text, true) }
+
+// Commit writes a line and returns nil only after the stream has accepted all of it. While the reader stalls it returns
+// ErrStalled at once. A line for which it returned ErrStalled is written later only if its write had begun.
+func (q *Queue) Commit(text []byte) error { return q.put(text, false) }
+
+// Stalled reports whether the reader does not read, as far as the last lines have shown.
+func (q *Queue) Stalled() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.stalled
+}
+
+// Flush waits until everything was written, or until the timeout.
+func (q *Queue) Flush(timeout time.Duration) {
+	q.mu.Lock()
+	idle := q.idle
+	busy := q.busy
+	q.mu.Unlock()
+	if !busy {
+		return
+	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case <-idle:
+	case <-timer.C:
+	}
+}
+
+func (q *Queue) put(text []byte, keep bool) error {
+	q.mu.Lock()
+	stalled := q.stalled
+	if stalled && !keep {
+		q.mu.Unlock()
+		return ErrStalled
+	}
+	l, err := q.add(slices.Clone(text))
+	q.mu.Unlock()
+	if err != nil || stalled {
+		return err
+	}
+	timer := time.NewTimer(orDefault(q.Timeout, defaultTimeout))
+	defer timer.Stop()
+	select {
+	case <-l.done:
+		return l.err
+	case <-timer.C:
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	select {
+	case <-l.done:
+		return l.err
+	default:
+	}
+	q.stalled = true
+	if keep {
+		return nil
+	}
+	if i := slices.Index(q.waiting, l); i >= 0 && !l.began {
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+		q.size -= len(l.text)
+	}
+	return ErrStalled
+}
+
+// add queues a line and sees to it that somebody writes. q.mu is held.
+func (q *Queue) add(text []byte) (*line, error) {
+	if q.size > 0 && q.size+len(text) > orDefault(q.Max, defaultMax) {
+		q.lost++
+		return nil, ErrStalled
+	}
+	if q.lost > 0 && q.Lost != nil {
+		report := q.Lost(q.lost)
+		q.lost = 0
+		q.waiting = append(q.waiting, &line{text: report, done: make(chan struct{})})
+		q.size += len(report)
+	}
+	l := &line{text: text, done: make(chan struct{})}
+	q.waiting = append(q.waiting, l)
+	q.size += len(text)
+	if !q.busy {
+		q.busy, q.idle = true, make(chan struct{})
+		go q.write()
+	}
+	return l, nil
+}
+
+// write writes what is queued and returns when nothing is left.
+func (q *Queue) write() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.waiting) > 0 {
+		l := q.waiting[0]
+		l.began = true
+		text := l.text
+		if q.torn {
+			text = append([]byte("\n"), text...)
+		}
+		q.mu.Unlock()
+		n, err := q.writeOnce(text)
+		q.mu.Lock()
+		if n > 0 {
+			q.torn = n < len(text)
+		}
+		if err == nil && n < len(text) {
+			err = io.ErrShortWrite
+		}
+		q.waiting = q.waiting[1:]
+		q.size -= len(l.text)
+		q.stalled = false
+		if err != nil {
+			q.lost++
+		}
+		l.err = err
+		close(l.done)
+	}
+	q.waiting, q.busy = nil, false
+	close(q.idle)
+}
+
+// writeOnce keeps a panic of the writer in this line.
+func (q *Queue) writeOnce(text []byte) (n int, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the write panicked: %v", p)
+		}
+	}()
+	return q.out.Write(text)
+}
+
+func orDefault[T comparable](value, byDefault T) T {
+	var zero T
+	if value == zero {
+		return byDefault
+	}
+	return value
+}

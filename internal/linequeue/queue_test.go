@@ -1,0 +1,140 @@
+package linequeue
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// stallingReader is a stream whose reader reads nothing until read is called.
+type stallingReader struct {
+	mu   sync.Mutex
+	free *sync.Cond
+	open bool
+	got  bytes.Buffer
+}
+
+func newStalling() *stallingReader {
+	s := &stallingReader{}
+	s.free = sync.NewCond(&s.mu)
+	return s
+}
+
+func (s *stallingReader) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.open {
+		s.free.Wait()
+	}
+	return s.got.Write(p)
+}
+
+func (s *stallingReader) read() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = true
+	s.free.Broadcast()
+}
+
+func (s *stallingReader) text() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.got.String()
+}
+
+func TestQueue_StalledReaderBlocksNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := newStalling()
+		q := New(out)
+		q.Max = 100
+		q.Lost = func(n int) []byte { return fmt.Appendf(nil, "%d lines lost\n", n) }
+		begin := time.Now()
+		if err := q.Commit([]byte("first\n")); !errors.Is(err, ErrStalled) {
+			t.Errorf("Commit: got %v, want ErrStalled", err)
+		}
+		if waited := time.Since(begin); waited != defaultTimeout {
+			t.Errorf("the first line waited %v, want %v", waited, defaultTimeout)
+		}
+		for i := range 50 {
+			if err := q.Commit([]byte("committed\n")); !errors.Is(err, ErrStalled) {
+				t.Errorf("Commit: got %v, want ErrStalled", err)
+			}
+			_ = q.Deliver(fmt.Appendf(nil, "line %d\n", i))
+			q.Write([]byte("log\n"))
+		}
+		if waited := time.Since(begin); waited != defaultTimeout {
+			t.Errorf("all lines waited %v, want %v: only the first waits", waited, defaultTimeout)
+		}
+		if err := q.Deliver([]byte("does not fit\n")); !errors.Is(err, ErrStalled) {
+			t.Errorf("Deliver to a full queue: got %v, want ErrStalled", err)
+		}
+		out.read()
+		q.Flush(time.Minute)
+		if q.Stalled() {
+			t.Error("still stalled after the reader has read")
+		}
+		if err := q.Commit([]byte("last\n")); err != nil {
+			t.Errorf("Commit: got %v, want nil", err)
+		}
+		text := out.text()
+		if strings.Contains(text, "committed") || !strings.HasPrefix(text, "first\nline 0\nlog\n") || !strings.HasSuffix(text, "lines lost\nlast\n") {
+			t.Errorf("got %q", text)
+		}
+	})
+}
+
+func TestQueue_CommitWithdrawsWhatWasNotWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := newStalling()
+		q := New(out)
+		q.Write([]byte("log\n")) // whose write has begun
+		if err := q.Commit([]byte("never\n")); !errors.Is(err, ErrStalled) {
+			t.Errorf("got %v, want ErrStalled", err)
+		}
+		out.read()
+		q.Flush(time.Minute)
+		if got := out.text(); got != "log\n" {
+			t.Errorf("got %q, want the log's line alone", got)
+		}
+	})
+}
+
+// limited is a stream that accepts a number of bytes.
+type limited struct {
+	bytes.Buffer
+	left int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	n := min(l.left, len(p))
+	l.left -= n
+	l.Buffer.Write(p[:n])
+	if n < len(p) {
+		return n, io.ErrClosedPipe
+	}
+	return n, nil
+}
+
+func TestQueue_CommitFailsAtEveryOffset(t *testing.T) {
+	const text = "a line\n"
+	for left := range len(text) {
+		out := &limited{left: left}
+		q := New(out)
+		if err := q.Commit([]byte(text)); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("%d bytes: got %v, want the error of the write", left, err)
+		}
+		out.left = 1000
+		if err := q.Commit([]byte(text)); err != nil {
+			t.Errorf("%d bytes: got %v, want nil", left, err)
+		}
+		if lines := strings.Split(out.String(), "\n"); lines[len(lines)-2]+"\n" != text {
+			t.Errorf("%d bytes: got %q, want a whole last line", left, out.String())
+		}
+	}
+}

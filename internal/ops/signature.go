@@ -1,0 +1,88 @@
+package ops
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Key signs kept definitions, so that whoever can write a file cannot have it restored.
+type Key [sha256.Size]byte
+
+// purpose keeps the key apart from any other that may be derived from a host key.
+const purpose = "nomadctld kept job definition v1"
+
+// NewKey derives a key from a host key file. It depends on the private key alone: a file that is written again, with
+// another comment or in another format, gives the same.
+func NewKey(hostKey []byte) (k Key, err error) {
+	parsed, err := ssh.ParseRawPrivateKey(hostKey)
+	if err != nil {
+		return k, err
+	}
+	switch private := parsed.(type) {
+	case *ed25519.PrivateKey:
+		parsed = *private
+	case *ecdsa.PrivateKey, *rsa.PrivateKey:
+	default:
+		return k, fmt.Errorf("a host key of type %T is not supported", private)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(parsed)
+	if err != nil {
+		return k, err
+	}
+	derived, err := hkdf.Key(sha256.New, secret, nil, purpose, len(k))
+	copy(k[:], derived)
+	return k, err
+}
+
+// marker begins the last line of a file, which holds the signature of what stands before it.
+var marker = []byte("HMAC-SHA256 ")
+
+// sign returns the content of a file: the record on one line, and its signature on the next.
+func sign(record []byte, key Key) []byte {
+	line := append(bytes.Clone(record), '\n')
+	return fmt.Appendf(line, "%s%x\n", marker, mac(line, key))
+}
+
+func mac(text []byte, key Key) []byte {
+	h := hmac.New(sha256.New, key[:])
+	h.Write(text)
+	return h.Sum(nil)
+}
+
+const byHand = `users cannot restore it: check it, register the job with "head -n 1 FILE | jq .definition | nomad job run -json -", and remove the file`
+
+var (
+	errUnsigned = errors.New("not signed: it was written by an earlier release or not by the gateway; " + byHand)
+	errForged   = errors.New("the signature does not match: the file was changed, or the host key of the gateway that wrote it is not configured; " + byHand)
+)
+
+// verify returns the record of a file and the index of the key that has signed it.
+func verify(content []byte, keys []Key) (record []byte, by int, err error) {
+	end := bytes.IndexByte(content, '\n') + 1
+	line, signature := content[:end], content[end:]
+	if end == 0 || len(signature) == 0 {
+		return nil, 0, errUnsigned
+	}
+	digits, ok := bytes.CutPrefix(bytes.TrimSuffix(signature, []byte("\n")), marker)
+	claimed, err := hex.DecodeString(string(digits))
+	if !ok || err != nil {
+		return nil, 0, errForged
+	}
+	for i, key := range keys {
+		if hmac.Equal(claimed, mac(line, key)) {
+			return line[:end-1], i, nil
+		}
+	}
+	return nil, 0, errForged
+}

@@ -1,0 +1,62 @@
+// Package smalldisk gives a test a small file system that can become full. It needs root and either a loop device with
+// mkfs.ext4 of e2fsprogs or, failing that, tmpfs. Without them the test is skipped.
+package smalldisk
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+const size = 1 << 20
+
+// Mount returns the directory of a file system that holds a megabyte at most. It is unmounted after the test.
+func Mount(t *testing.T) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount a small file system")
+	}
+	dir, image := t.TempDir(), filepath.Join(t.TempDir(), "image")
+	loop := os.WriteFile(image, make([]byte, size), 0o600)
+	for _, command := range [][]string{
+		{"mkfs.ext4", "-q", "-O", "^has_journal", image},
+		{"mount", "-o", "loop", image, dir},
+	} {
+		if loop == nil {
+			loop = exec.Command(command[0], command[1:]...).Run()
+		}
+	}
+	if loop != nil {
+		if err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "none", dir).Run(); err != nil {
+			t.Skipf("no small file system: by a loop device: %v; as tmpfs: %v", loop, err)
+		}
+		t.Logf("tmpfs in place of ext4: %v", loop)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	return dir
+}
+
+// Fill leaves no space in the file system, but at the ends of blocks that a file has already.
+func Fill(t *testing.T, dir string) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(dir, "filler"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for chunk := 4096; chunk > 0; {
+		if _, err := f.Write(make([]byte, chunk)); err != nil {
+			if !errors.Is(err, syscall.ENOSPC) {
+				t.Fatal(err)
+			}
+			chunk /= 2
+		}
+	}
+}

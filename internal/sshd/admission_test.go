@@ -1,0 +1,221 @@
+package sshd
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// arrivals lets clients arrive at an admission and notes whose connection was closed.
+type arrivals struct {
+	*admission
+	closed []string
+	all    map[string]*pendingLogin
+}
+
+func newArrivals(n int, seed uint64) *arrivals {
+	a := &arrivals{admission: newAdmission(n), all: map[string]*pendingLogin{}}
+	a.chance = rand.New(rand.NewPCG(seed, 0)).Float64
+	return a
+}
+
+func (a *arrivals) arrive(name, network string) {
+	p := a.admission.arrive(netip.MustParsePrefix(network), func() { a.closed = append(a.closed, name) })
+	a.all[name] = p
+}
+
+func network(i int) string { return fmt.Sprintf("10.%d.%d.1/32", i/256, i%256) }
+
+func TestAdmission_OldestMakesRoom(t *testing.T) {
+	a := newArrivals(64, 1) // 48 for strangers
+	for i := range 1000 {
+		a.arrive(fmt.Sprint(i), network(i))
+	}
+	if n := len(a.pending[0]); n > 48 || n < 40 {
+		t.Errorf("%d connections are pending, want about 48", n)
+	}
+	if !slices.IsSortedFunc(a.closed, func(x, y string) int { return len(x) - len(y) }) || a.closed[0] != "0" || a.closed[1] != "1" {
+		t.Errorf("closed in the order %v", a.closed)
+	}
+	if slices.Contains(a.closed, "999") {
+		t.Error("the newest was closed")
+	}
+}
+
+func TestAdmission_DropsEarlyAtRandom(t *testing.T) {
+	const tries = 5000
+	for _, tc := range []struct {
+		pending   int
+		low, high float64
+	}{{299, 0, 0}, {300, 0.27, 0.33}, {1650, 0.62, 0.68}, {2999, 0.98, 1}, {3000, 1, 1}} {
+		a := newArrivals(4000, 7) // 3000 for strangers, from 300 on
+		for i := range tc.pending {
+			a.pending[0] = append(a.pending[0], &pendingLogin{network: netip.MustParsePrefix(network(i))})
+		}
+		hits := 0
+		for range tries {
+			if a.victim(&pendingLogin{network: netip.MustParsePrefix("192.0.2.1/32")}) != nil {
+				hits++
+			}
+		}
+		if got := float64(hits) / tries; got < tc.low || got > tc.high {
+			t.Errorf("with %d pending, %.3f of the newcomers close one, want %.2f to %.2f", tc.pending, got, tc.low, tc.high)
+		}
+	}
+}
+
+func TestAdmission_StalledGoFirst(t *testing.T) {
+	a := newArrivals(16, 1) // 12 for strangers, 4 for each network
+	a.chance = func() float64 { return 1 }
+	for i := range 4 {
+		name := fmt.Sprint(i)
+		a.arrive(name, network(1))
+		if i < 2 {
+			a.advance(a.all[name])
+		}
+	}
+	a.arrive("4", network(1))
+	a.arrive("5", network(1))
+	a.advance(a.all["4"])
+	a.advance(a.all["5"])
+	a.arrive("6", network(1))
+	if want := []string{"2", "3", "0"}; !slices.Equal(a.closed, want) {
+		t.Errorf("closed %v, want %v: those who do not go on, then the oldest", a.closed, want)
+	}
+}
+
+func TestAdmission_OneNetworkClosesItsOwn(t *testing.T) {
+	a := newArrivals(64, 1)
+	a.arrive("ann", network(0))
+	for i := range 1000 { // 16 for each network
+		a.arrive("mallory", network(1+i%2))
+	}
+	if slices.Contains(a.closed, "ann") {
+		t.Error("two networks closed the connection of a third")
+	}
+	if n := len(a.pending[0]); n > 33 {
+		t.Errorf("%d connections of two networks are pending", n)
+	}
+}
+
+func TestAdmission_KnownNetworksHaveTheirOwnSlots(t *testing.T) {
+	a := newArrivals(64, 1)
+	a.arrive("login", network(0))
+	a.leave(a.all["login"], true)
+	a.arrive("ann", network(0))
+	for i := range 10000 {
+		a.arrive("mallory", network(1+i))
+	}
+	if slices.Contains(a.closed, "ann") {
+		t.Error("strangers closed the connection of a network that is known")
+	}
+	for i := range 100 { // nor can a network fill more than the reserve
+		a.arrive(fmt.Sprint(i), network(0))
+	}
+	if n := len(a.pending[1]); n != 16 {
+		t.Errorf("%d connections are in the reserve of 16", n)
+	}
+}
+
+func TestAdmission_LeavesNothing(t *testing.T) {
+	a := newArrivals(64, 3)
+	for i := range 500 {
+		a.arrive(fmt.Sprint(i), network(i%40))
+	}
+	for name, p := range a.all { // those that were closed leave too
+		a.leave(p, name == "499")
+	}
+	if len(a.pending[0])+len(a.pending[1]) != 0 {
+		t.Errorf("%d and %d are left", len(a.pending[0]), len(a.pending[1]))
+	}
+}
+
+func TestRecent_IsBoundedAndForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecent(100, time.Hour)
+		for i := range 1000 {
+			r.add(netip.MustParsePrefix(network(i)))
+			time.Sleep(time.Second)
+		}
+		if len(r.seen) != 100 {
+			t.Errorf("%d networks are remembered, want 100", len(r.seen))
+		}
+		newest, gone := netip.MustParsePrefix(network(999)), netip.MustParsePrefix(network(899))
+		if !r.has(newest) || r.has(gone) {
+			t.Error("not the newest are remembered")
+		}
+		time.Sleep(time.Hour)
+		if r.has(newest) {
+			t.Error("a network is remembered for too long")
+		}
+	})
+}
+
+func TestNetworkOf(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.7:4000": "192.0.2.7/32", "[::ffff:192.0.2.7]:4000": "192.0.2.7/32",
+		"[2001:db8:1:2:3:4:5:6]:4000": "2001:db8:1:2::/64", "[fe80::1%eth0]:4000": "fe80::/64",
+	} {
+		if got := networkOf(addr(address)); got.String() != want {
+			t.Errorf("%s: got %s, want %s", address, got, want)
+		}
+	}
+	if got := networkOf(addr("pipe")); got.IsValid() {
+		t.Errorf("pipe: got %s", got)
+	}
+}
+
+type addr string
+
+func (a addr) Network() string { return "tcp" }
+func (a addr) String() string  { return string(a) }
+
+// TestHandshake_TimeLimits watches when a client that stops in the middle is cut.
+func TestHandshake_TimeLimits(t *testing.T) {
+	limits := Limits{Greeting: 5 * time.Second, Handshake: 30 * time.Second}
+	first := kexInitPacket("aes128-ctr")
+	for name, tc := range map[string]struct {
+		sent []string
+		want time.Duration
+	}{
+		"silent":                      {nil, 5 * time.Second},
+		"a version":                   {[]string{"SSH-2.0-OpenSSH_9\r\n"}, 5 * time.Second},
+		"a version and a packet":      {[]string{"SSH-2.0-OpenSSH_9\r\n", string(first)}, 5 * time.Second},
+		"two packets":                 {[]string{"SSH-2.0-OpenSSH_9\r\n", string(first), string(packetOf([]byte{30, 0, 0, 0, 0}))}, 30 * time.Second},
+		"two packets, another client": {[]string{"SSH-2.0-x\r\n", string(first), string(packetOf([]byte{30, 0, 0, 0, 0}))}, 30 * time.Second},
+		"a byte a second":             {[]string{"S", "S", "H", "-", "2", ".", "0", "-", "O"}, 5 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			server, client := net.Pipe()
+			begun, sent := time.Now(), make(chan struct{})
+			defer func() {
+				client.Close()
+				<-sent
+			}()
+			c := newConnection(server, limits)
+			c.exchange = c.exchanging
+			go func() {
+				defer close(sent)
+				for _, s := range tc.sent {
+					client.Write([]byte(s))
+					if len(s) == 1 {
+						time.Sleep(time.Second)
+					}
+				}
+			}()
+			go io.Copy(io.Discard, client)
+			if _, _, err := c.greet(); err == nil {
+				io.Copy(io.Discard, c) // as the library would read
+			}
+			if took := time.Since(begun); took != tc.want {
+				t.Errorf("%s: cut after %s, want %s", name, took, tc.want)
+			}
+		})
+	}
+}

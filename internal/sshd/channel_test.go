@@ -1,0 +1,130 @@
+package sshd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"nomadctld/router"
+)
+
+// modesRequest is a pty-req with these modes.
+func modesRequest(modes string) []byte {
+	return gossh.Marshal(struct {
+		Term                          string
+		Width, Height, XPixel, YPixel uint32
+		Modes                         string
+	}{"xterm", 80, 24, 0, 0, modes})
+}
+
+func environment(name, value string) []byte {
+	return gossh.Marshal(struct{ Name, Value string }{name, value})
+}
+
+func TestPtyModesReachTheCommand(t *testing.T) {
+	got := make(chan map[byte]uint32, 1)
+	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+		got <- req.Terminal.Modes
+		return nil
+	})
+	ch, _ := openSession(t, s.annsClient(t))
+	for _, step := range []struct {
+		kind    string
+		payload []byte
+	}{{"pty-req", modesRequest("\x03\x00\x00\x00\x08\x2a\x00\x00\x00\x01\x00")}, {"exec", exec("x")}} {
+		if ok, err := ch.SendRequest(step.kind, true, step.payload); err != nil || !ok {
+			t.Fatalf("%s: got %v, %v", step.kind, ok, err)
+		}
+	}
+	if modes := <-got; !maps.Equal(modes, map[byte]uint32{3: 8, 42: 1}) {
+		t.Errorf("got %v", modes)
+	}
+}
+
+func TestLocaleReachesTheCommand(t *testing.T) {
+	got := make(chan []string, 1)
+	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+		got <- req.Locale
+		return nil
+	})
+	ch, _ := openSession(t, s.annsClient(t))
+	for _, c := range []struct {
+		name, value string
+		taken       bool
+	}{
+		{"LANG", "de_DE.UTF-8", true},
+		{"LC_CTYPE", "C", true},
+		{"LC_TIME", "ca_ES@valencia", true},
+		{"LANG", "C.UTF-8", true}, // again
+		{"LANG", "", false},
+		{"LANG", "/tmp/evil", false},
+		{"LANG", "a b", false},
+		{"LC_ALL", "x\n", false},
+		{"LC_ALL", strings.Repeat("x", 65), false},
+		{"LC_all", "C", false},
+		{"LC_", "C", false},
+		{"LANGUAGE", "de", false},
+		{"LD_PRELOAD", "x", false},
+		{"PATH", "x", false},
+		{"LANG=x", "C", false},
+	} {
+		if ok, err := ch.SendRequest("env", true, environment(c.name, c.value)); ok != c.taken || err != nil {
+			t.Errorf("%s=%s: got %v, %v, want %v", c.name, c.value, ok, err, c.taken)
+		}
+	}
+	for i := range 30 { // never many
+		ch.SendRequest("env", true, environment(fmt.Sprintf("LC_%s", strings.Repeat("X", 1+i%20)), "C"))
+	}
+	ch.SendRequest("exec", true, exec("x"))
+	locale := <-got
+	if want := []string{"LC_CTYPE=C", "LC_TIME=ca_ES@valencia", "LANG=C.UTF-8"}; len(locale) != maxLocale || !slices.Equal(locale[:3], want) {
+		t.Errorf("got %q, want %q first, and %d in all", locale, want, maxLocale)
+	}
+}
+
+func TestSubsystemIsACommandLine(t *testing.T) {
+	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+		fmt.Fprintf(req.Stdout, "%q %v\n", req.Line, req.Subsystem)
+		return nil
+	})
+	client := s.annsClient(t)
+	ch, _ := openSession(t, client)
+	if ok, err := ch.SendRequest("subsystem", true, exec("sftp")); !ok || err != nil {
+		t.Fatalf("got %v, %v", ok, err)
+	}
+	if ok, _ := ch.SendRequest("exec", true, exec("x")); ok {
+		t.Error("a command after a subsystem was accepted")
+	}
+	if got, _ := io.ReadAll(ch); string(got) != "\"sftp\" true\n" {
+		t.Errorf("got %q", got)
+	}
+	if got := run(t, client, "sftp"); got != "\"sftp\" false\n" {
+		t.Errorf("as a command: got %q", got)
+	}
+}
+
+// TestForwardsAreRefusedWithAWord: whatever they name, nothing is dialled.
+func TestForwardsAreRefusedWithAWord(t *testing.T) {
+	s := start(t, Limits{}, who)
+	client := s.annsClient(t)
+	for _, kind := range forwards {
+		_, _, err := client.OpenChannel(kind, gossh.Marshal(struct {
+			Host string
+			Port uint32
+			From string
+			At   uint32
+		}{"127.0.0.1", 22, "127.0.0.1", 1}))
+		var refused *gossh.OpenChannelError
+		if !errors.As(err, &refused) || refused.Reason != gossh.Prohibited || !strings.Contains(refused.Message, "forwards no ports") {
+			t.Errorf("%s: got %v", kind, err)
+		}
+	}
+	s.alive(t)
+}

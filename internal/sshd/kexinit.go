@@ -1,0 +1,113 @@
+package sshd
+
+import (
+	"encoding/binary"
+	"errors"
+	"strings"
+)
+
+// kexInit is what a client's first packet, SSH_MSG_KEXINIT of RFC 4253, says about the ciphers that it has.
+type kexInit struct {
+	in, out []string // from the client to the server, and back
+}
+
+const (
+	// maxFirstPacket is how long a packet of an unknown client may be (RFC 4253, 6.1).
+	maxFirstPacket = 35000
+
+	msgKexInit       = 20
+	maxAlgorithmName = 64 // RFC 4251, 6
+)
+
+var errKexInit = errors.New("not a KEXINIT message")
+
+// packetLength returns the length of a packet that is not encrypted, without the 4 bytes of the length itself.
+func packetLength(header [4]byte) (int, error) {
+	n := binary.BigEndian.Uint32(header[:])
+	if n < 12 || n > maxFirstPacket-4 { // the smallest has 16 bytes with its length
+		return 0, errors.New("not a packet of SSH")
+	}
+	return int(n), nil
+}
+
+// parseKexInit parses a packet that is not encrypted, without its length.
+func parseKexInit(packet []byte) (kexInit, error) {
+	if len(packet) < 1 || len(packet) > maxFirstPacket {
+		return kexInit{}, errKexInit
+	}
+	padding := int(packet[0])
+	if padding < 4 || 1+padding > len(packet) {
+		return kexInit{}, errKexInit
+	}
+	payload := packet[1 : len(packet)-padding]
+	const cookie = 16
+	if len(payload) < 1+cookie || payload[0] != msgKexInit {
+		return kexInit{}, errKexInit
+	}
+	rest := payload[1+cookie:]
+	var lists [10][]string // see RFC 4253, 7.1
+	for i := range lists {
+		var ok bool
+		if lists[i], rest, ok = nameList(rest); !ok {
+			return kexInit{}, errKexInit
+		}
+	}
+	if len(rest) != 1+4 || rest[0] > 1 || binary.BigEndian.Uint32(rest[1:]) != 0 {
+		return kexInit{}, errKexInit
+	}
+	return kexInit{in: lists[2], out: lists[3]}, nil
+}
+
+// nameList takes a name-list from the beginning of b.
+func nameList(b []byte) (names []string, rest []byte, ok bool) {
+	if len(b) < 4 {
+		return nil, nil, false
+	}
+	n := binary.BigEndian.Uint32(b)
+	b = b[4:]
+	if uint64(n) > uint64(len(b)) {
+		return nil, nil, false
+	}
+	if n == 0 {
+		return nil, b, true
+	}
+	for name := range strings.SplitSeq(string(b[:n]), ",") {
+		if name == "" || len(name) > maxAlgorithmName || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return nil, nil, false
+		}
+		names = append(names, name)
+	}
+	return names, b[n:], true
+}
+
+// packetCounter counts the packets in what a client sends before it encrypts.
+type packetCounter struct {
+	whole  int // packets that have come as a whole
+	broken bool
+	header [4]byte
+	filled int // bytes of header
+	left   int // bytes of the packet that are still to come
+}
+
+func (p *packetCounter) add(b []byte) {
+	for len(b) > 0 && !p.broken {
+		if p.left == 0 {
+			n := copy(p.header[p.filled:], b)
+			b, p.filled = b[n:], p.filled+n
+			if p.filled < len(p.header) {
+				return
+			}
+			p.filled = 0
+			var err error
+			if p.left, err = packetLength(p.header); err != nil {
+				p.broken = true
+			}
+			continue
+		}
+		n := min(p.left, len(b))
+		b = b[n:]
+		if p.left -= n; p.left == 0 {
+			p.whole++
+		}
+	}
+}

@@ -1,0 +1,559 @@
+package sshd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+
+	"nomadctld/internal/audit"
+	"nomadctld/router"
+)
+
+// refusing is a handler that does what the middleware does with what a limit refuses.
+func refusing(next router.Handler) router.Handler {
+	return func(ctx context.Context, req *router.Request) error {
+		if req.Refused != nil {
+			return req.Refused
+		}
+		return next(ctx, req)
+	}
+}
+
+// wantRefused runs a line that a limit refuses.
+func wantRefused(t *testing.T, client *gossh.Client, want string) {
+	t.Helper()
+	session, err := client.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	session.Stderr = &stderr
+	err = session.Run("x")
+	var exit *gossh.ExitError
+	if !errors.As(err, &exit) || exit.ExitStatus() != 75 || stderr.String() != want+"\n" {
+		t.Errorf("got %v and %q, want the exit code 75 and %q", err, stderr.String(), want)
+	}
+}
+
+func TestUserLimits_Connections(t *testing.T) {
+	s := start(t, Limits{User: UserLimits{Connections: 2}}, refusing(who))
+	var clients []*gossh.Client
+	for range 2 {
+		clients = append(clients, s.annsClient(t))
+	}
+	for range 3 {
+		client := s.annsClient(t)
+		wantRefused(t, client, "nomadctld: 2 connections of user ann are open, which is the limit: close one, then try again")
+		client.Close()
+	}
+	s.alive(t) // bob
+	if got := run(t, clients[0], "x"); got != "ann x\n" {
+		t.Errorf("got %q", got)
+	}
+	clients[1].Close()
+	eventually(t, "the slot is free", func() bool {
+		client := s.annsClient(t)
+		defer client.Close()
+		session, err := client.NewSession()
+		return err == nil && session.Run("x") == nil
+	})
+}
+
+// TestUserLimits_ConnectionsAreBounded opens connections that run nothing and are never told of the limit.
+func TestUserLimits_ConnectionsAreBounded(t *testing.T) {
+	s := start(t, Limits{User: UserLimits{Connections: 2}}, refusing(who))
+	in := 0
+	for range 20 {
+		if _, err := s.dial(t, "ann", s.ann); err == nil {
+			in++
+		}
+	}
+	if in != 2+spareConnections {
+		t.Errorf("%d connections are open, want 2 and %d spare ones", in, spareConnections)
+	}
+	s.alive(t)
+}
+
+func TestUserLimits_Sessions(t *testing.T) {
+	release := make(chan struct{})
+	var begun sync.WaitGroup
+	s := start(t, Limits{User: UserLimits{Sessions: 3}}, refusing(func(ctx context.Context, req *router.Request) error {
+		if req.Line == "wait" {
+			begun.Done()
+			<-release
+		}
+		return who(ctx, req)
+	}))
+	begun.Add(3)
+	first, second := s.annsClient(t), s.annsClient(t)
+	var sessions []*gossh.Session
+	for _, client := range []*gossh.Client{first, first, second} {
+		session, err := client.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := session.Start("wait"); err != nil {
+			t.Fatal(err)
+		}
+		sessions = append(sessions, session)
+	}
+	begun.Wait()
+	wantRefused(t, second, "nomadctld: 3 sessions of user ann are open, which is the limit: close one, then try again")
+	s.alive(t) // bob
+	close(release)
+	for _, session := range sessions {
+		if err := session.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+	eventually(t, "the slots are free", func() bool {
+		session, err := second.NewSession()
+		return err == nil && session.Run("x") == nil
+	})
+}
+
+func TestLimits_AllSessions(t *testing.T) {
+	release, begun := make(chan struct{}), make(chan struct{})
+	s := start(t, Limits{AllSessions: 1}, refusing(func(ctx context.Context, req *router.Request) error {
+		if req.Line == "wait" {
+			close(begun)
+			<-release
+		}
+		return who(ctx, req)
+	}))
+	session, err := s.annsClient(t).NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.Start("wait"); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	client, err := s.dial(t, "bob", s.bob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, client, "nomadctld: the gateway is busy with 1 sessions: try again in a minute")
+	close(release)
+}
+
+func TestAccounts_LeaveNothing(t *testing.T) {
+	s := start(t, Limits{}, who)
+	for range 20 {
+		client := s.annsClient(t)
+		run(t, client, "x")
+		client.Close()
+	}
+	eventually(t, "no account is left", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.accounts) == 0 && len(s.conns) == 0
+	})
+}
+
+// provenConnection is a connection of a user, in simulated time.
+func provenConnection(limits Limits) (c *connection, closed func() bool) {
+	limits.setDefaults()
+	server, client := net.Pipe()
+	c = newConnection(server, limits)
+	c.prove("ann")
+	gone := make(chan struct{})
+	go func() {
+		io.Copy(io.Discard, client)
+		close(gone)
+	}()
+	return c, func() bool {
+		synctest.Wait()
+		select {
+		case <-gone:
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+// command is a channel of c on which a command runs.
+func command(c *connection, terminal *router.Terminal) (*channel, context.Context) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	ch := &channel{conn: c, cancel: cancel, started: true, terminal: terminal}
+	c.opened(ch)
+	c.commanded()
+	return ch, ctx
+}
+
+func TestConnection_WithoutACommandIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, closed := provenConnection(Limits{})
+		c.opened(&channel{conn: c}) // a session in which nothing was started does not count
+		time.Sleep(2*time.Minute - time.Second)
+		if closed() {
+			t.Error("closed too early")
+		}
+		time.Sleep(2 * time.Second)
+		if !closed() {
+			t.Error("still open after two minutes")
+		}
+	})
+}
+
+func TestConnection_AfterItsFirstCommandStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, closed := provenConnection(Limits{Idle: time.Hour})
+		ch, _ := command(c, nil)
+		c.ended(ch)
+		time.Sleep(59 * time.Minute)
+		if closed() {
+			t.Error("closed too early")
+		}
+		time.Sleep(2 * time.Minute)
+		if !closed() {
+			t.Error("still open after an idle hour")
+		}
+	})
+}
+
+func TestIdle_ASilentCommandWithoutATerminalIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, closed := provenConnection(Limits{Idle: time.Hour})
+		ch, ctx := command(c, nil)
+		time.Sleep(100 * time.Hour)
+		if closed() || ctx.Err() != nil {
+			t.Fatal("a command that runs was ended")
+		}
+		c.ended(ch)
+		time.Sleep(2 * time.Hour)
+		if !closed() {
+			t.Error("still open after an idle hour")
+		}
+	})
+}
+
+func TestIdle_ATerminalIsToldAndClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, closed := provenConnection(Limits{Idle: time.Hour})
+		_, ctx := command(c, router.NewTerminal("xterm", 80, 24))
+		for range 100 {
+			time.Sleep(59 * time.Minute)
+			c.active()
+		}
+		time.Sleep(59 * time.Minute)
+		if ctx.Err() != nil {
+			t.Error("a terminal on which something moves was ended")
+		}
+		time.Sleep(time.Minute + time.Second)
+		if want := "closed: nothing was typed or printed for 1h0m0s (limits.idle)"; context.Cause(ctx) == nil || context.Cause(ctx).Error() != want {
+			t.Errorf("got %v, want %s", context.Cause(ctx), want)
+		}
+		if closed() {
+			t.Error("closed before its command could end")
+		}
+		time.Sleep(time.Minute)
+		if !closed() {
+			t.Error("still open")
+		}
+	})
+}
+
+func TestSignals_OnlyKnownNames(t *testing.T) {
+	got := make(chan string, 1)
+	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+		_, signals, out := req.Take()
+		io.WriteString(out.Stdout, "begun")
+		got <- <-signals
+		return nil
+	})
+	ch, _ := openSession(t, s.annsClient(t))
+	ch.SendRequest("exec", true, exec("x"))
+	io.ReadFull(ch, make([]byte, 5))
+	for _, name := range []string{"", "sigterm", "SIGTERM", "term", "TERM\n", strings.Repeat("A", 200<<10)} {
+		if ok, err := ch.SendRequest("signal", true, gossh.Marshal(struct{ Name string }{name})); ok || err != nil {
+			t.Errorf("%.20q: got %v, %v, want a refusal", name, ok, err)
+		}
+	}
+	ch.SendRequest("signal", true, gossh.Marshal(struct{ Name string }{"USR2"}))
+	if name := <-got; name != "USR2" {
+		t.Errorf("got %.20q", name)
+	}
+}
+
+// written is what a server logs and records.
+type written struct {
+	mu     sync.Mutex
+	log    bytes.Buffer
+	events []audit.Event
+}
+
+func (w *written) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.Write(p)
+}
+
+func (w *written) record(e audit.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, e)
+}
+
+func (w *written) of(kinds ...audit.Kind) (found []audit.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.events {
+		if slices.Contains(kinds, e.Kind) {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+func (w *written) text() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.String()
+}
+
+func startWritten(t *testing.T) (*testServer, *written) {
+	w := &written{}
+	return startAs(t, Limits{}, who, func(s *Server) {
+		s.Log, s.Record = slog.New(slog.NewTextHandler(w, nil)), w.record
+	}), w
+}
+
+func TestEvents_LoginAndDisconnect(t *testing.T) {
+	s, w := startWritten(t)
+	client := s.annsClient(t)
+	run(t, client, "x")
+	if got := w.of(audit.Login, audit.Disconnect); len(got) != 1 || got[0].Kind != audit.Login {
+		t.Fatalf("got %+v, want one login", got)
+	}
+	client.Close()
+	eventually(t, "the end is recorded", func() bool { return len(w.of(audit.Disconnect)) == 1 })
+	login, end := w.of(audit.Login)[0], w.of(audit.Disconnect)[0]
+	for _, e := range []audit.Event{login, end} {
+		if e.User != "ann" || e.Key != gossh.FingerprintSHA256(s.ann.PublicKey()) || e.Connection == "" || e.Remote == "" || e.Decision != audit.Allowed || e.Time.IsZero() {
+			t.Errorf("got %+v", e)
+		}
+	}
+	if login.Connection != end.Connection || end.Duration <= 0 {
+		t.Errorf("got %+v and %+v", login, end)
+	}
+	if refused := w.of(audit.LoginRefused); len(refused) != 0 {
+		t.Errorf("got %+v", refused)
+	}
+}
+
+func TestEvents_RefusedLogins(t *testing.T) {
+	mallory := newKey(t)
+	for _, tc := range []struct {
+		name  string
+		user  string
+		keys  func(s *testServer) []gossh.Signer
+		event func(s *testServer) (user string, key gossh.Signer, text, line string)
+	}{
+		{
+			"unknown keys", "ann", func(s *testServer) []gossh.Signer { return []gossh.Signer{mallory, s.bob} },
+			func(s *testServer) (string, gossh.Signer, string, string) {
+				return "ann", mallory, "login failed: no such user with that key: " + gossh.FingerprintSHA256(mallory.PublicKey()) + ", " + gossh.FingerprintSHA256(s.bob.PublicKey()), "level=INFO msg=\"login failed\""
+			},
+		},
+		{
+			"a forged signature", "ann", func(s *testServer) []gossh.Signer { return []gossh.Signer{mallory, offering{s.ann, mallory}} },
+			func(s *testServer) (string, gossh.Signer, string, string) {
+				return "ann", s.ann, "login with a forged signature: ssh: signature did not verify", "level=WARN msg=\"login with a forged signature\""
+			},
+		},
+		{
+			"a key that signs nothing", "ann", func(s *testServer) []gossh.Signer { return []gossh.Signer{unsigning{s.ann}} },
+			func(s *testServer) (string, gossh.Signer, string, string) {
+				return "ann", s.ann, "login failed: the client did not prove the key that it offered", "level=INFO msg=\"login failed\""
+			},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s, w := startWritten(t)
+			if _, err := s.dial(t, tc.user, tc.keys(s)...); err == nil {
+				t.Fatal("got in")
+			}
+			eventually(t, "it is recorded", func() bool { return len(w.of(audit.LoginRefused)) == 1 })
+			user, key, text, line := tc.event(s)
+			e := w.of(audit.LoginRefused)[0]
+			if e.User != user || e.Key != gossh.FingerprintSHA256(key.PublicKey()) || e.Error != text || e.Decision != audit.Denied || e.Connection == "" || e.Remote == "" {
+				t.Errorf("got %+v, want the error %q", e, text)
+			}
+			if got := w.text(); strings.Count(got, "\n") != 1 || !strings.Contains(got, line) {
+				t.Errorf("got the log %q, want %s", got, line)
+			}
+			if got := w.of(audit.Login, audit.Disconnect); len(got) != 0 {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+// unsigning has a key and signs nothing.
+type unsigning struct{ gossh.Signer }
+
+func (unsigning) Sign(io.Reader, []byte) (*gossh.Signature, error) { return nil, errors.New("no") }
+
+// TestStrangers_LoginIsCut lets a client try a login of 20 KB with six keys.
+func TestStrangers_LoginIsCut(t *testing.T) {
+	s, w := startWritten(t)
+	var keys []gossh.Signer
+	for range 6 {
+		keys = append(keys, newKey(t))
+	}
+	if _, err := s.dial(t, strings.Repeat("\x1b\x00\xff", 7000), keys...); err == nil {
+		t.Fatal("got in")
+	}
+	eventually(t, "it is recorded", func() bool { return len(w.of(audit.LoginRefused)) == 1 })
+	if e := w.of(audit.LoginRefused)[0]; len(e.User) > maxLogin+3 || len(e.Error) > maxErrorText+3 {
+		t.Errorf("an event with a login of %d bytes and a text of %d", len(e.User), len(e.Error))
+	}
+	if n := len(w.text()); n > 1500 {
+		t.Errorf("%d bytes of log", n)
+	}
+}
+
+// TestStrangers_AreSummedUp lets one address fail again and again, and watches the two logs.
+func TestStrangers_AreSummedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &written{}
+		s := &Server{Log: slog.New(slog.NewTextHandler(w, nil)), Record: w.record}
+		r := newRefusals(s)
+		conn, _ := net.Pipe()
+		for range 40 {
+			c := newConnection(conn, Limits{Greeting: time.Second, Handshake: time.Second})
+			c.refuse(attempted("ann", "SHA256:x"))
+			r.failed(c, &gossh.ServerAuthError{})
+			r.crowded(c)
+			r.displaced(c)
+		}
+		forger := newConnection(conn, Limits{Greeting: time.Second, Handshake: time.Second})
+		forger.accept(attempted("ann", "SHA256:x"))
+		r.failed(forger, errors.New("ssh: signature did not verify"))
+		forger.Close()
+		time.Sleep(reportEvery)
+		synctest.Wait()
+		for _, want := range []string{
+			`msg="login failed" suppressed=34 networks=1`, `msg="connection refused" suppressed=34 networks=1`, `msg="connection closed" suppressed=34 networks=1`,
+		} {
+			if !strings.Contains(w.text(), want) {
+				t.Errorf("no line with %s", want)
+			}
+		}
+		if lines := strings.Count(w.text(), "\n"); lines != 3*(maxPerNetwork+1)+1 {
+			t.Errorf("%d lines of log", lines)
+		}
+		events := w.of(audit.LoginRefused)
+		if len(events) != maxPerNetwork+2 {
+			t.Fatalf("%d events, want %d, the forgery and a summary", len(events), maxPerNetwork)
+		}
+		if got := events[maxPerNetwork].Error; got != "login with a forged signature: ssh: signature did not verify" {
+			t.Errorf("the failures before keep the forgery back: got %q", got)
+		}
+		if got := events[maxPerNetwork+1].Error; got != "login failed: 34 more, from 1 networks, that are not recorded one by one" {
+			t.Errorf("got the summary %q", got)
+		}
+	})
+}
+
+func TestThrottle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type summary struct{ suppressed, networks int }
+		var got []summary
+		th := newThrottle(func(suppressed, networks int) { got = append(got, summary{suppressed, networks}) })
+		allowed := 0
+		try := func(from string) {
+			if th.allow(networkOf(addr(from))) {
+				allowed++
+			}
+		}
+		for range 100 {
+			try("192.0.2.1:1")
+		}
+		if allowed != maxPerNetwork {
+			t.Errorf("%d events of one network, want %d", allowed, maxPerNetwork)
+		}
+		if try("192.0.2.2:1"); allowed != maxPerNetwork+1 {
+			t.Error("one network keeps another's back")
+		}
+		time.Sleep(reportEvery + time.Second)
+		synctest.Wait()
+		if want := []summary{{94, 1}}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		allowed = 0
+		for i := range 5000 { // in no time, from as many networks
+			try(net.JoinHostPort(network(i)[:len(network(i))-3], "1"))
+		}
+		if allowed != maxPerMinute {
+			t.Errorf("%d events of many networks, want %d", allowed, maxPerMinute)
+		}
+		if len(th.networks) > maxThrottled || len(th.from) > maxThrottled {
+			t.Errorf("%d and %d networks are remembered", len(th.networks), len(th.from))
+		}
+		th.flush()
+		if last := got[len(got)-1]; last.suppressed != 5000-maxPerMinute || len(got) != 2 {
+			t.Errorf("got %v", got)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if len(got) != 2 {
+			t.Errorf("got %v: nothing was kept back any more", got)
+		}
+	})
+}
+
+// TestHalfOpen_LoginsGetIn keeps as many silent connections open as there are slots, again and again.
+func TestHalfOpen_LoginsGetIn(t *testing.T) {
+	s := start(t, Limits{Unauthenticated: 16, Greeting: time.Hour, Handshake: time.Hour}, who)
+	before := runtime.NumGoroutine()
+	var silent []net.Conn
+	for i := range 200 {
+		from := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%50))}
+		conn, err := (&net.Dialer{LocalAddr: from}).Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		silent = append(silent, conn)
+		if i%50 == 49 {
+			client, err := s.dial(t, "ann", s.ann)
+			if err != nil {
+				t.Fatalf("after %d silent connections: %v", i+1, err)
+			}
+			run(t, client, "x")
+			client.Close()
+		}
+	}
+	for _, conn := range silent {
+		conn.Close()
+	}
+	eventually(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
+}
+
+func TestLeftEarly(t *testing.T) {
+	for _, err := range []error{io.EOF, net.ErrClosed, &gossh.ServerAuthError{}, &net.OpError{Op: "read", Err: errors.New("reset")}} {
+		if !leftEarly(err) {
+			t.Errorf("%v is taken for a forgery", err)
+		}
+	}
+	for _, err := range []error{errors.New("crypto/rsa: verification error"), errors.New("ssh: signature did not verify")} {
+		if leftEarly(err) {
+			t.Errorf("%v is not taken for a forgery", err)
+		}
+	}
+}

@@ -1,0 +1,432 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"nomadctld/acl"
+	"nomadctld/backends"
+	"nomadctld/internal/audit"
+	"nomadctld/internal/ops"
+	"nomadctld/internal/smalldisk"
+)
+
+// eventsIn returns the events in a file, which must be whole lines.
+func eventsIn(t *testing.T, path string) (events []audit.Event) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(text) {
+		var e audit.Event
+		if err := json.Unmarshal(line, &e); err != nil || !bytes.HasSuffix(line, []byte("\n")) {
+			t.Fatalf("%s: not an event: %v in %q", path, err, line)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+func TestAudit_StartIsRecordedBeforeTheCommandRuns(t *testing.T) {
+	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe", "act"}})
+	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
+	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob, Spawns: true}, func(context.Context, *Request) error {
+		events := w.allEvents(t)
+		if len(events) != 1 {
+			t.Fatalf("got %d events before the command runs, want 1", len(events))
+		}
+		got := events[0]
+		if got.Time.IsZero() {
+			t.Error("the start event has no time")
+		}
+		got.Time = time.Time{}
+		want := audit.Event{
+			Kind: audit.Start, Connection: "c", Session: "c-1", User: "ann", Key: "SHA256:x", Remote: "192.0.2.1:5",
+			Line: "probe p-team1-web", Command: []string{"probe", "p-team1-web"},
+			Tier: "production", Namespace: "default", Job: "p-team1-web", Program: "c-1.", Decision: audit.Allowed,
+		}
+		if got, want := asJSON(got), asJSON(want); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		return Exited(7)
+	})
+	if err := w.do("probe p-team1-web"); Code(err) != 7 {
+		t.Fatal(err)
+	}
+	if e := w.event(t); e.Session != "c-1" || e.ExitCode != 7 || e.Decision != audit.Allowed {
+		t.Errorf("got the end event %+v", e)
+	}
+	for _, refused := range []string{"probe p-team2-web", "probe --nosuch", "nosuch", "probe 'p"} {
+		if err := w.do(refused); err == nil {
+			t.Errorf("%s: not refused", refused)
+		}
+		if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.End || events[0].Decision == audit.Allowed {
+			t.Errorf("%s: got %+v, want one end event", refused, events)
+		}
+	}
+}
+
+// TestAudit_FullDisk counts what runs on a disk that is full, with audit.required: each command that ran has a start
+// event, and each start event is of a command that ran. A newline would fit all the time.
+func TestAudit_FullDisk(t *testing.T) {
+	dir := smalldisk.Mount(t)
+	path := filepath.Join(dir, "audit.jsonl")
+	var problems bytes.Buffer
+	log, err := audit.Open(path, slog.New(slog.NewJSONHandler(&problems, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld()
+	w.Audit, w.Required = log, true
+	ran := 0
+	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetScope, Program: true}, func(context.Context, *Request) error { ran++; return nil })
+	line := "probe " + strings.Repeat("x", 700)
+	do := func() (refused bool) {
+		t.Helper()
+		err := w.do(line)
+		if err == nil {
+			return false
+		}
+		if want := "nothing was run: the gateway cannot write its audit log; tell the gateway's operator"; err.Error() != want || Code(err) != 1 || len(Lines(err)) != 1 {
+			t.Errorf("got %q with code %d, want %q with 1", err, Code(err), want)
+		}
+		return true
+	}
+	check := func(when string) {
+		t.Helper()
+		starts, ends := 0, 0
+		for _, e := range eventsIn(t, path) {
+			switch {
+			case e.Kind == audit.Start:
+				starts++
+			case e.ExitCode == 0:
+				ends++
+			}
+		}
+		if starts != ran || ends != ran {
+			t.Errorf("%s: %d commands ran, %d start events and %d end events", when, ran, starts, ends)
+		}
+	}
+	if do() {
+		t.Fatal("refused on a disk with space")
+	}
+	smalldisk.Fill(t, dir)
+	for range 30 {
+		do()
+	}
+	if ran > 5 {
+		t.Errorf("%d commands ran on a full disk, and none was to be refused", ran)
+	}
+	check("full")
+	if !do() {
+		t.Error("a command ran on a full disk")
+	}
+	if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
+		t.Fatal(err)
+	}
+	if do() {
+		t.Error("refused on a disk that has space again")
+	}
+	check("with space again")
+	if !strings.Contains(problems.String(), `"msg":"audit log cannot be written; command refused"`) {
+		t.Errorf("the operator is not told: %s", problems.String())
+	}
+}
+
+// TestAudit_FullDiskWithoutRequired runs everything, and reports as JSON what is not in the file.
+func TestAudit_FullDiskWithoutRequired(t *testing.T) {
+	dir := smalldisk.Mount(t)
+	path := filepath.Join(dir, "audit.jsonl")
+	var problems bytes.Buffer
+	log, err := audit.Open(path, slog.New(slog.NewJSONHandler(&problems, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld()
+	w.Audit = log
+	smalldisk.Fill(t, dir)
+	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetScope}, func(context.Context, *Request) error { return nil })
+	const commands = 20
+	for range commands {
+		if err := w.do("probe " + strings.Repeat("x", 700)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	events := eventsIn(t, path)
+	for line := range strings.Lines(problems.String()) {
+		var problem struct{ Msg, Event string }
+		var e audit.Event
+		if err := json.Unmarshal([]byte(line), &problem); err != nil {
+			t.Fatal(err)
+		}
+		if problem.Msg == "audit event lost" {
+			if err := json.Unmarshal([]byte(problem.Event), &e); err != nil {
+				t.Errorf("not an event: %v in %q", err, problem.Event)
+			}
+			events = append(events, e)
+		}
+	}
+	if len(events) != 2*commands {
+		t.Errorf("got %d events in the file and among the problems, want %d", len(events), 2*commands)
+	}
+}
+
+// blocked is a pipe that nobody reads.
+type blocked struct{ until chan struct{} }
+
+func (b blocked) Write(p []byte) (int, error) { <-b.until; return len(p), nil }
+
+func TestAudit_StalledReaderBlocksNoCommand(t *testing.T) {
+	for _, required := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			until := make(chan struct{})
+			defer close(until)
+			var problems bytes.Buffer
+			w.Audit, w.Required = audit.NewLog(blocked{until}), required
+			w.Audit.Problems = slog.New(slog.NewTextHandler(&problems, nil))
+			ran := 0
+			register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetNone}, func(context.Context, *Request) error { ran++; return nil })
+			begin := time.Now()
+			const commands = 100
+			for range commands {
+				if err := w.do("probe " + strings.Repeat("x", 64<<10)); (err != nil) != required || required && Code(err) != 1 {
+					t.Fatalf("required %v: got %v", required, err)
+				}
+			}
+			if waited := time.Since(begin); waited > 5*time.Second {
+				t.Errorf("required %v: %d commands waited %v", required, commands, waited)
+			}
+			if want := map[bool]int{false: commands, true: 0}[required]; ran != want {
+				t.Errorf("required %v: %d commands ran, want %d", required, ran, want)
+			}
+			if want := map[bool]string{false: "audit event lost", true: "command refused"}[required]; !strings.Contains(problems.String(), want) {
+				t.Errorf("required %v: nothing of %q", required, want)
+			}
+		})
+	}
+}
+
+func TestAudit_ReaderThatExited(t *testing.T) {
+	reader, writer := io.Pipe()
+	reader.Close()
+	w := newWorld()
+	w.Audit, w.Required = audit.NewLog(writer), true
+	w.Audit.Problems = slog.New(slog.DiscardHandler)
+	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
+	if err := w.do("probe"); !errors.Is(err, io.ErrClosedPipe) || Code(err) != 1 {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAudit_OperationIsRecordedBeforeItRuns(t *testing.T) {
+	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
+	w.Gateway.Operations = map[string]backends.Operations{"production": &orders{}}
+	w.Ops, _ = ops.Open("")
+	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
+	run := false
+	before := registry
+	defer func() { registry = before }()
+	registry = map[string]func() Command{}
+	act := func(ctx context.Context, req *Request) error {
+		w.allEvents(t)
+		_, err := req.Begin(ctx, func(context.Context, Work) error {
+			run = true
+			if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Start || events[0].Operation == "" {
+				t.Errorf("got %+v, want the operation's start event", events)
+			}
+			return nil
+		})
+		if err == nil {
+			w.Ops.Wait(ctx)
+		}
+		return err
+	}
+	Register(func() Command { return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate}, act} })
+	if err := w.do("act p-team1-web"); err != nil || !run {
+		t.Fatal(err, run)
+	}
+	w.allEvents(t)
+	// The command's own start event can be written, and that of the operation cannot.
+	w.Audit, w.Required, run = audit.NewLog(&writes{left: 1}), true, false
+	w.Audit.Problems = slog.New(slog.DiscardHandler)
+	err := w.do("act p-team1-web")
+	if err == nil || run || Code(err) != 1 {
+		t.Errorf("without a start event: ran %v, %v", run, err)
+	}
+}
+
+// writes accepts a number of lines.
+type writes struct{ left int }
+
+func (w *writes) Write(p []byte) (int, error) {
+	if w.left--; w.left < 0 {
+		return 0, errors.New("no space left on device")
+	}
+	return len(p), nil
+}
+
+func TestRecord_HidesSecrets(t *testing.T) {
+	spec := func(name string, program bool) Spec {
+		return Spec{Name: name, Args: "JOB [A...]", Target: TargetJob, Program: program, Flags: func(f *pflag.FlagSet) {
+			f.StringArrayP("env", "e", nil, "")
+			f.StringP("user", "u", "", "")
+			f.BoolP("quick", "q", false, "")
+			Secret(f, "env")
+		}}
+	}
+	nothing := func(context.Context, *Request) error { return nil }
+	register(t, spec("enter", true), nothing)
+	register(t, spec("launch", false), nothing)
+	aliases := map[string]string{"en": "enter -e FIXED=hunter1", "enter": "launch"}
+	for _, tc := range []struct{ line, want, command string }{
+		{"enter -e K=hunter2 web env", "enter -e K=*** web env", ""},
+		{"enter -eK=hunter2 web env", "enter -eK=*** web env", ""},
+		{"enter -e=K=hunter2 web", "enter -e=K=*** web", ""},
+		{"enter --env K=hunter2 web", "enter --env K=*** web", ""},
+		{"enter --env=K=hunter2 web", "enter --env=K=*** web", ""},
+		{"enter -qe K=hunter2 web", "enter -qe K=*** web", ""},
+		{"enter -qeK=hunter2 web", "enter -qeK=*** web", ""},
+		{"enter -xe K=hunter2 web", "enter -xe K=*** web", ""},
+		{"enter -e hunter2 web", "enter -e *** web", ""},
+		{"enter -e =hunter2 web", "enter -e *** web", ""},
+		{"enter -e K= web", "enter -e K=*** web", ""},
+		{"enter -e A=hunter2 -u me -e B=hunter2 web", "enter -e A=*** -u me -e B=*** web", ""},
+		{"enter -u -e web K=hunter2", "enter -u -e web K=hunter2", ""}, // a user called -e
+		{`enter  -e 'K=hunter2 "and" more'   web  'a  b'`, `enter  -e K=***   web  'a  b'`, ""},
+		{`enter -e "K D=hunter2" web`, `enter -e 'K D=***' web`, ""},
+		{`enter -e K=hunt\ er2 web`, `enter -e K=*** web`, ""},
+		{"enter web -e K=hunter2 env", "enter web -e K=*** env", ""},             // refused, and still a secret
+		{"enter web sh -e K=visible", "enter web sh -e K=visible", ""},           // the program's
+		{"enter web -- -e K=visible", "enter web -- -e K=visible", ""},           // likewise
+		{"enter web -c 'x -e K=visible'", "enter web -c 'x -e K=visible'", ""},   // likewise
+		{"enter -q web curl -H K=visible", "enter -q web curl -H K=visible", ""}, // likewise
+		{"launch web -e K=hunter2", "launch web -e K=***", ""},
+		{"launch web -- -e K=visible", "launch web -- -e K=visible", ""},
+		{"launch -e K=hunter2 'web", "launch -e K=*** 'web", ""}, // cannot be split
+		{"launch -e 'K=hunter2 web", "launch -e K=***", ""},
+		{"launch -e K=hunter2\x00 web\xff", "launch -e K=*** web\xff", ""},
+		{"en -e K=hunter2 web", "en -e K=*** web", "enter -e FIXED=*** -e K=*** web"},
+		{"nosuch -e K=visible", "nosuch -e K=visible", ""},
+		{"", "", ""},
+		{"  ", "  ", ""},
+	} {
+		got := record(tc.line, aliases)
+		if got.line != tc.want {
+			t.Errorf("%s\n got %s\nwant %s", tc.line, got.line, tc.want)
+		}
+		if tc.command != "" && strings.Join(got.words, " ") != tc.command {
+			t.Errorf("%s\n got %s\nwant %s", tc.line, got.words, tc.command)
+		}
+		if strings.Contains(strings.Join(got.words, " "), "hunter") && !strings.Contains(tc.want, "hunter") {
+			t.Errorf("%s\n got the command %q", tc.line, got.words)
+		}
+	}
+	long := "launch -e K=hunter2 " + strings.Repeat("'x  y' ", 10000) + "EVIL"
+	if got, want := record(long, nil).line, strings.Replace(long, "hunter2", hidden, 1); got != want {
+		t.Errorf("a long line: got %d bytes, want %d", len(got), len(want))
+	}
+}
+
+func FuzzRecord(f *testing.F) {
+	for _, seed := range []string{"fuzzed -e K=v x", "fuzzed '-eK=v", "other -m a=b", "raw x var put p k=v", "fuzzed --env", "\\"} {
+		f.Add(seed)
+	}
+	before := maps.Clone(registry)
+	f.Cleanup(func() { registry = before })
+	run := func(context.Context, *Request) error { return nil }
+	Register(func() Command {
+		return probe{Spec{Name: "fuzzed", Target: TargetScope, Set: Read, Program: true, Flags: func(f *pflag.FlagSet) {
+			f.StringArrayP("env", "e", nil, "")
+			Secret(f, "env")
+		}}, run}
+	})
+	Register(func() Command { return probe{Spec{Name: "raw", Target: TargetScope, Set: Admin, Hide: HideRaw}, run} })
+	f.Fuzz(func(t *testing.T, line string) {
+		got := record(line, map[string]string{"other": "fuzzed"})
+		if !strings.Contains(line, "=") && !strings.Contains(line, "-") && got.line != line {
+			t.Errorf("got %q, want %q", got.line, line)
+		}
+		if words, err := Split(line); err == nil && len(words) > 0 && words[0] != "other" && len(got.words) != len(words) {
+			t.Errorf("got %d words of %d", len(got.words), len(words))
+		}
+	})
+}
+
+func TestAudit_ErrorsHideSecrets(t *testing.T) {
+	w := newWorld()
+	register(t, Spec{Name: "probe", Args: "[A]", Target: TargetNone, Flags: func(f *pflag.FlagSet) {
+		f.StringArrayP("env", "e", nil, "")
+		Secret(f, "env")
+	}}, func(_ context.Context, req *Request) error {
+		return fmt.Errorf("%s: no: %q, %s", req.Words[2], req.Words[2], strings.TrimPrefix(req.Words[2], "K="))
+	})
+	for line, want := range map[string]string{
+		"probe -e K=hunter2":      `K=***: no: "K=***", ***`,
+		`probe -e 'K="hunter2"'`:  `K=***: no: "K=***", ***`,
+		"probe -e hunter2":        `***: no: "***", ***`,
+		"probe -e K=1":            `K=***: no: "K=***", 1`, // too short to be told from other text
+		"probe -xe K=hunter2 web": `unknown shorthand flag: 'x' in -xe`,
+		"probe -xeK=hunter2 web":  `unknown shorthand flag: 'x' in -xeK=***`,
+	} {
+		if err := w.do(line); err == nil {
+			t.Errorf("%s: no error", line)
+		}
+		if e := w.event(t); !strings.Contains(e.Error, want) {
+			t.Errorf("%s: got %q, want %q", line, e.Error, want)
+		}
+	}
+}
+
+func TestHideRaw(t *testing.T) {
+	for line, want := range map[string]string{
+		"raw prod var put path k=hunter2 n=hunter2":         "raw prod var put path k=*** n=***",
+		"raw prod var put -force -out json path k=hunter2":  "raw prod var put -force -out json path k=***",
+		"raw prod var put path -- k=hunter2":                "raw prod var put path -- k=***",
+		"raw prod job dispatch -meta k=hunter2 web":         "raw prod job dispatch -meta k=*** web",
+		"raw prod job dispatch -meta=k=hunter2 web":         "raw prod job dispatch -meta=k=*** web",
+		"raw prod job dispatch --meta k=hunter2 web":        "raw prod job dispatch --meta k=*** web",
+		"raw prod status -token hunter2":                    "raw prod status -token ***",
+		"raw prod status --token=hunter2":                   "raw prod status --token=***",
+		"raw prod -token hunter2 status":                    "raw prod -token *** status",
+		"raw prod volume delete -secret k=hunter2 x":        "raw prod volume delete -secret k=*** x",
+		"raw prod job run -var k=hunter2 x.nomad":           "raw prod job run -var k=*** x.nomad",
+		"raw prod operator api -H 'X-Nomad-Token: hunter2'": "raw prod operator api -H ***",
+		"raw prod alloc exec -task web id sh -c k=visible":  "raw prod alloc exec -task web id sh -c k=visible",
+		"raw prod alloc exec id tool -var k=visible":        "raw prod alloc exec id tool -var k=visible",
+		"raw prod alloc exec id tool -token hunter2":        "raw prod alloc exec id tool -token ***",
+		"raw prod alloc exec id -- tool -token visible":     "raw prod alloc exec id -- tool -token visible",
+		"raw prod job status -namespace n web":              "raw prod job status -namespace n web",
+		"raw prod var get path":                             "raw prod var get path",
+		"raw prod":                                          "raw prod",
+		"raw":                                               "raw",
+	} {
+		words, err := Split(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec := Spec{Name: "raw", Args: "TIER ARG...", Target: TargetScope, Set: Admin, Program: true, Hide: HideRaw}
+		if got := spec.hide(words); strings.Join(got, " ") != want {
+			t.Errorf("%s\n got %s\nwant %s", line, strings.Join(got, " "), want)
+		}
+		if before, _ := Split(line); !slices.Equal(before, words) {
+			t.Errorf("%s: the words themselves have changed", line)
+		}
+	}
+}

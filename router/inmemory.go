@@ -1,0 +1,90 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// maxInMemory is how many of a user's commands hold results of a cluster at the same time. The result stays in memory
+	// until the client has read it, so this bounds what a user can make the gateway hold.
+	maxInMemory = 4
+
+	inMemoryTimeout = 30 * time.Second // for one of the user's other commands to finish
+)
+
+// Follower is a command that does not hold its result: it passes it on as it comes, for as long as the user likes.
+type Follower interface {
+	// Follows is called after the flags have been parsed.
+	Follows() bool
+}
+
+// inMemory counts the commands that hold results, by user. The zero value is ready.
+type inMemory struct {
+	mu    sync.Mutex
+	users map[string]*userSlots
+}
+
+// userSlots is in the map while somebody has a slot or waits for one. inMemory.mu guards waiting.
+type userSlots struct {
+	slots   chan struct{}
+	waiting int // those that have a slot included
+}
+
+// enter waits for one of the user's slots and returns a function that gives it back, which may be called twice.
+func (m *inMemory) enter(ctx context.Context, user string) (leave func(), err error) {
+	m.mu.Lock()
+	if m.users == nil {
+		m.users = map[string]*userSlots{}
+	}
+	u := m.users[user]
+	if u == nil {
+		u = &userSlots{slots: make(chan struct{}, maxInMemory)}
+		m.users[user] = u
+	}
+	u.waiting++
+	m.mu.Unlock()
+	forget := func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if u.waiting--; u.waiting == 0 {
+			delete(m.users, user)
+		}
+	}
+	timer := time.NewTimer(inMemoryTimeout)
+	defer timer.Stop()
+	select {
+	case u.slots <- struct{}{}:
+		return sync.OnceFunc(func() { <-u.slots; forget() }), nil
+	case <-timer.C:
+		forget()
+		return nil, Exit(75, fmt.Errorf("%d of your commands have not finished yet (does their output wait to be read?): try again later", maxInMemory))
+	case <-ctx.Done():
+		forget()
+		return nil, context.Cause(ctx)
+	}
+}
+
+// bounded gives each command that reaches a cluster one of its user's slots: for all of its time if it only reads and holds
+// its result, else until authorize has found what it is about.
+func bounded(m *inMemory) Middleware {
+	return func(next Handler) Handler {
+		return func(ctx context.Context, req *Request) error {
+			spec := req.Command.Spec()
+			if spec.Target == TargetNone {
+				return next(ctx, req)
+			}
+			leave, err := m.enter(ctx, req.User.Login)
+			if err != nil {
+				return err
+			}
+			defer leave()
+			if f, ok := req.Command.(Follower); spec.Set != Read || ok && f.Follows() {
+				req.found = leave
+			}
+			return next(ctx, req)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestInMemory_BoundsEachUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m inMemory
+		var leaves []func()
+		for range maxInMemory {
+			leave, err := m.enter(t.Context(), "ann")
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaves = append(leaves, leave)
+		}
+		begun := time.Now()
+		if _, err := m.enter(t.Context(), "ann"); Code(err) != 75 || !strings.Contains(err.Error(), "4 of your commands") {
+			t.Errorf("one too many: got %v", err)
+		}
+		if waited := time.Since(begun); waited != inMemoryTimeout {
+			t.Errorf("it waited %s", waited)
+		}
+		leave, err := m.enter(t.Context(), "wim")
+		if err != nil || time.Since(begun) != inMemoryTimeout {
+			t.Errorf("another user: got %v after %s", err, time.Since(begun))
+		}
+		leave()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		gone := errors.New("gone")
+		time.AfterFunc(time.Second, func() { cancel(gone) })
+		if _, err := m.enter(ctx, "ann"); err != gone {
+			t.Errorf("a client that left: got %v", err)
+		}
+		time.AfterFunc(time.Second, leaves[0])
+		again, err := m.enter(t.Context(), "ann")
+		if err != nil {
+			t.Errorf("after one has finished: got %v", err)
+		}
+		leaves[0]() // twice: the slot is another command's by now
+		if n := len(m.users["ann"].slots); n != maxInMemory {
+			t.Errorf("%d slots are taken, want %d", n, maxInMemory)
+		}
+		again()
+		for _, leave := range leaves[1:] {
+			leave()
+		}
+		if len(m.users) > 0 {
+			t.Errorf("got %d users at the end", len(m.users))
+		}
+	})
+}

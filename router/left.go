@@ -1,0 +1,147 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"nomadctld/acl"
+	"nomadctld/backends"
+	"nomadctld/internal/audit"
+)
+
+const (
+	maxKills       = 4 // at a time
+	killAttempt    = time.Minute
+	minKillBackoff = 2 * time.Second
+	maxKillBackoff = 5 * time.Minute
+)
+
+// KillLeft kills the programs that an earlier gateway left running when it was killed, and records what came of it. Their
+// start events are left. It tries again where a cluster does not answer, and returns when all is settled or ctx ends.
+func (g Gateway) KillLeft(ctx context.Context, left []audit.Event) {
+	free := make(chan struct{}, maxKills)
+	var all sync.WaitGroup
+	for _, e := range left {
+		all.Go(func() { g.killUntilSettled(ctx, free, e) })
+	}
+	all.Wait()
+}
+
+func (g Gateway) killUntilSettled(ctx context.Context, free chan struct{}, e audit.Event) {
+	log := g.Log.With("session", e.Session, "user", e.User, "tier", e.Tier, "job", e.Job, "allocation", e.Allocation, "task", e.Task)
+	for backoff := minKillBackoff; ; backoff = min(2*backoff, maxKillBackoff) {
+		select {
+		case free <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		var found bool
+		err := backends.Protect(func() (err error) {
+			attempt, cancel := context.WithTimeout(ctx, killAttempt)
+			defer cancel()
+			found, err = g.killLeft(attempt, e)
+			return err
+		})
+		<-free
+		e.Time = time.Now().UTC()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil && found:
+			log.Warn("killed a program that an earlier gateway left running", "command", e.Line)
+			e.Kind = audit.Killed
+		case err == nil:
+			e.Kind = audit.Exited
+		case errors.Is(err, backends.ErrUnsupported):
+			log.Error("a program that an earlier gateway left running cannot be found, and may still run", "command", e.Line, "error", err)
+			return
+		default:
+			if backoff == minKillBackoff {
+				log.Warn("a program that an earlier gateway left running cannot be killed yet; trying again", "command", e.Line, "error", err)
+			}
+			select {
+			case <-time.After(backoff):
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		e.Decision = ""
+		g.Audit.Record(e)
+		return
+	}
+}
+
+// killLeft kills the program of a start event, and reports whether it was running.
+func (g Gateway) killLeft(ctx context.Context, e audit.Event) (found bool, err error) {
+	if g.Clusters[e.Tier] == nil {
+		return false, fmt.Errorf("finding a program %w: the configuration has no tier %s any more", backends.ErrUnsupported, e.Tier)
+	}
+	a, running, err := g.allocationOf(ctx, e)
+	if err != nil || !running {
+		return false, err
+	}
+	task := g.Runtimes.of(g.scopeOf(e), a, e.Task)
+	r, err := task.(*taskRuntime).choose(ctx)
+	if err != nil {
+		return false, err
+	}
+	runtime, place := r.runtime, r.place
+	// How the program was started is not known: Docker may have been silent then.
+	ways := []backends.Runtime{runtime}
+	if other := g.Runtimes.Nomad[e.Tier]; g.Runtimes.Way == Auto && runtime != other {
+		ways = append(ways, other)
+	}
+	var errs error
+	for _, way := range ways {
+		killer, ok := way.(backends.Killer)
+		if !ok {
+			continue
+		}
+		killed, err := killer.Kill(ctx, place, e.Program)
+		switch {
+		case killed && err == nil:
+			return true, nil
+		case errors.Is(err, backends.ErrNoTask), errors.Is(err, backends.ErrForbidden) && way != runtime:
+			// Nothing runs there, or nothing could be started that way.
+		default:
+			errs = errors.Join(errs, err)
+		}
+	}
+	return false, errs
+}
+
+// allocationOf returns the allocation of an event, and whether anything of it may run.
+func (g Gateway) allocationOf(ctx context.Context, e audit.Event) (a backends.Allocation, running bool, err error) {
+	jobs, err := g.scopeOf(e).Jobs(ctx, backends.Selection{Tier: e.Tier, Namespace: e.Namespace, Finished: true})
+	if err != nil {
+		return a, false, err
+	}
+	for _, job := range jobs {
+		i := slices.IndexFunc(job.Allocations, func(a backends.Allocation) bool { return a.ID == e.Allocation })
+		if i < 0 {
+			continue
+		}
+		switch a = job.Allocations[i]; a.Status {
+		case "running", "pending":
+			return a, true, nil
+		case "unknown":
+			return a, false, errors.New("its node is disconnected")
+		}
+	}
+	return a, false, nil
+}
+
+// scopeOf holds the one job of an event.
+func (g Gateway) scopeOf(e audit.Event) *scope {
+	const right = "exec"
+	root := backends.RootID(e.Job, "")
+	user := acl.User{Groups: []acl.Group{{Prefixes: []string{root}, Rights: []string{right}, Namespaces: []string{e.Namespace}}}}
+	return &scope{
+		owned: user.Scope(right, []acl.Tier{{Name: e.Tier, Prefixes: []string{root}}}), clusters: g.Clusters, event: new(audit.Event),
+	}
+}

@@ -1,0 +1,55 @@
+package router
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"nomadctld/backends"
+)
+
+func TestLineInput(t *testing.T) {
+	for name, c := range map[string]struct {
+		typed, read string
+		err, left   error
+	}{
+		"lines, and the client goes away": {"a\rb\r", "a\nb\n", io.ErrUnexpectedEOF, nil},
+		"a line, and Ctrl-C behind it":    {"a\r\x03", "a\n", ErrInterrupted, ErrInterrupted},
+		"a line, and the detach keys":     {"a\rb\x10\x11", "a\n", backends.ErrDetached, backends.ErrDetached},
+		"the end of input":                {"a\r\x04", "a\n", io.EOF, nil},
+		"the end, and Ctrl-C":             {"a\r\x04x\x03", "a\n", io.EOF, ErrInterrupted},
+		"the end twice, and detaching":    {"\x04\x04\x10\x11", "", io.EOF, backends.ErrDetached},
+	} {
+		keys, typing := io.Pipe()
+		left := make(chan error, 1)
+		req := &Request{Stdin: keys, Terminal: NewTerminal("xterm", 80, 24), Bytes: Bytes{Stdout: new(bytes.Buffer)}}
+		input := req.LineInput(backends.Keys("ctrl-p,ctrl-q"), func(err error) { left <- err })
+		go func() {
+			io.WriteString(typing, c.typed)
+			typing.CloseWithError(io.ErrUnexpectedEOF)
+		}()
+		read, small := "", make([]byte, 1)
+		var err error
+		for err == nil {
+			var n int
+			n, err = input.Read(small)
+			if read += string(small[:n]); n > 0 && len(left) > 0 {
+				t.Errorf("%s: it left before %q was read", name, read)
+			}
+		}
+		if read != c.read || !errors.Is(err, c.err) {
+			t.Errorf("%s: got %q, %v, want %q, %v", name, read, err, c.read, c.err)
+		}
+		if c.left != nil {
+			if why := <-left; !errors.Is(why, c.left) {
+				t.Errorf("%s: left for %v, want %v", name, why, c.left)
+			}
+		} else if len(left) > 0 {
+			t.Errorf("%s: left for %v", name, <-left)
+		}
+	}
+	if (&Request{}).LineInput(nil, nil) != nil {
+		t.Error("without a terminal: got an editor")
+	}
+}

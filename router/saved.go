@@ -1,0 +1,60 @@
+package router
+
+import (
+	"encoding/json"
+	"slices"
+
+	"nomadctld/backends"
+	"nomadctld/internal/ops"
+)
+
+// Saved is what the gateway has saved of one job that is the user's, beside what Nomad keeps.
+type Saved struct {
+	registry      *ops.Registry
+	job           ops.Job
+	user, command string
+}
+
+// Saved returns what is saved of req.Job.
+func (r *Request) Saved() Saved {
+	return Saved{r.background.registry, r.opsJob(), r.User.Login, r.Line}
+}
+
+// Saved returns what is saved of the operation's job.
+func (w Work) Saved() Saved { return Saved{w.background.registry, w.Job, w.User, w.Command} }
+
+// Save writes a definition of the job down; see ops.Registry.Save.
+func (s Saved) Save(kind ops.Kind, definition json.RawMessage, version, of uint64) error {
+	return s.registry.Save(kind, s.job, s.user, s.command, definition, version, of)
+}
+
+// Get returns the definition of a kind that is saved.
+func (s Saved) Get(kind ops.Kind) (ops.Kept, bool) { return s.registry.SavedOf(kind, s.job) }
+
+// Drop removes the definition of a kind; one that is not there is none.
+func (s Saved) Drop(kind ops.Kind) error {
+	if k, ok := s.Get(kind); ok {
+		return s.registry.Drop(k.ID)
+	}
+	return nil
+}
+
+// savedJobs returns the stopped jobs that the gateway has saved and that are not among those that Nomad has listed. They
+// are the user's, and of the tier and namespace that the command is about.
+func (r *Request) savedJobs(listed []backends.Job) (jobs []backends.Job) {
+	tiers, err := r.Cluster.(*scope).tiers(r.Tier)
+	if err != nil || r.background == nil {
+		return nil
+	}
+	registry := r.background.registry
+	for _, k := range registry.Saved(ops.Stopped) {
+		is := func(j backends.Job) bool {
+			return registry.Same(k.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
+		}
+		if !r.ownsJob(k.Job) || !slices.Contains(tiers, k.Job.Tier) || r.Namespace != "" && r.Namespace != k.Job.Namespace || slices.ContainsFunc(listed, is) {
+			continue
+		}
+		jobs = append(jobs, backends.Job{Tier: k.Job.Tier, Namespace: k.Job.Namespace, ID: k.Job.ID, Root: k.Job.Root, Status: "dead", Stopped: true})
+	}
+	return jobs
+}

@@ -1,0 +1,230 @@
+package router
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/pflag"
+)
+
+// hidden stands for a secret value in what the gateway records.
+const hidden = "***"
+
+const secretAnnotation = "nomadctld.secret"
+
+// Secret marks flags whose values are secrets: of a value K=V the audit log shows K=***, of any other ***. It is called
+// from Spec.Flags.
+func Secret(flags *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		if err := flags.SetAnnotation(name, secretAnnotation, []string{"true"}); err != nil {
+			panic("router: " + err.Error())
+		}
+	}
+}
+
+// recorded is a command line as the audit log and others than its user see it: without the values of secrets.
+type recorded struct {
+	line   string
+	words  []string          // after the expansion of an alias
+	errors *strings.Replacer // removes the secrets from an error text; nil: there are none
+}
+
+// clean returns an error text without the secrets.
+func (r recorded) clean(text string) string {
+	if r.errors == nil {
+		return text
+	}
+	return r.errors.Replace(text)
+}
+
+// record hides the secrets in a command line, also in one that cannot be split: what is refused is recorded too.
+func record(line string, aliases map[string]string) recorded {
+	spans := spans(line)
+	words, err := Split(line)
+	if err != nil || len(words) != len(spans) {
+		words = make([]string, len(spans))
+		for i, s := range spans {
+			words[i] = unquote(line[s[0]:s[1]])
+		}
+	}
+	added := 0 // by the expansion
+	if len(words) > 0 && registry[words[0]] == nil {
+		if expansion, err := Split(aliases[words[0]]); err == nil && len(expansion) > 0 {
+			added = len(expansion) - 1
+			words = slices.Concat(expansion, words[1:])
+		}
+	}
+	r := recorded{line: line, words: words}
+	if len(words) == 0 || registry[words[0]] == nil {
+		return r
+	}
+	r.words = registry[words[0]]().Spec().hide(words)
+	var b strings.Builder
+	var pairs []string
+	done := 0
+	for i, word := range r.words {
+		if word == words[i] {
+			continue
+		}
+		pairs = append(pairs, secretsOf(words[i], word)...)
+		if i > added {
+			s := spans[i-added]
+			b.WriteString(line[done:s[0]] + quoteWord(word))
+			done = s[1]
+		}
+	}
+	r.line = b.String() + line[done:]
+	if len(pairs) > 0 {
+		r.errors = strings.NewReplacer(pairs...)
+	}
+	return r
+}
+
+// hide returns the words of a command line, the name first, with the values of secret flags hidden. It follows the rules
+// of pflag, and goes on behind a flag that does not exist.
+func (s Spec) hide(words []string) []string {
+	words = slices.Clone(words)
+	if s.Hide != nil {
+		copy(words[1:], s.Hide(words[1:]))
+		return words
+	}
+	flags := s.FlagSet(new(Request))
+	args := 0
+	for i := 1; i < len(words); i++ {
+		word := words[i]
+		if word == "--" {
+			break
+		}
+		if len(word) < 2 || word[0] != '-' {
+			if args++; s.Program && args > 1 {
+				break // what follows is the program's
+			}
+			continue
+		}
+		if s.Program && args > 0 && !s.knows(flags, word) {
+			break // likewise. A flag of the command there is a mistake, and its value is a secret all the same
+		}
+		at, next := s.secretIn(flags, word)
+		switch {
+		case at >= 0:
+			words[i] = word[:at] + hideValue(word[at:])
+		case next != nil:
+			if i++; i < len(words) && next.Annotations[secretAnnotation] != nil {
+				words[i] = hideValue(words[i])
+			}
+		}
+	}
+	return words
+}
+
+// knows reports whether a word names a flag of the command.
+func (s Spec) knows(flags *pflag.FlagSet, word string) bool {
+	if name, long := strings.CutPrefix(word, "--"); long {
+		name, _, _ = strings.Cut(name, "=")
+		return flags.Lookup(name) != nil
+	}
+	return word[1] < utf8.RuneSelf && flags.ShorthandLookup(word[1:2]) != nil
+}
+
+// secretIn returns where in a word a secret value starts, or -1, and the flag whose value the next word is, if so.
+func (s Spec) secretIn(flags *pflag.FlagSet, word string) (at int, next *pflag.Flag) {
+	isSecret := func(f *pflag.Flag) bool { return f.Annotations[secretAnnotation] != nil }
+	if strings.HasPrefix(word, "--") {
+		name, _, given := strings.Cut(word[2:], "=")
+		switch f := flags.Lookup(name); {
+		case f == nil:
+		case given && isSecret(f):
+			return len("--") + len(name) + len("="), nil
+		case !given && f.NoOptDefVal == "":
+			return -1, f
+		}
+		return -1, nil
+	}
+	for i := 1; i < len(word); i++ {
+		if word[i] >= utf8.RuneSelf {
+			continue
+		}
+		f := flags.ShorthandLookup(word[i : i+1])
+		rest := word[i+1:]
+		switch {
+		case f == nil:
+			continue
+		case len(rest) > 1 && rest[0] == '=':
+			if isSecret(f) {
+				return i + 2, nil
+			}
+			return -1, nil
+		case f.NoOptDefVal != "":
+			continue
+		case rest != "":
+			if isSecret(f) {
+				return i + 1, nil
+			}
+			return -1, nil
+		}
+		return -1, f
+	}
+	return -1, nil
+}
+
+// hideValue hides a value, and of K=V the V.
+func hideValue(value string) string {
+	if key, _, ok := strings.Cut(value, "="); ok && key != "" {
+		return key + "=" + hidden
+	}
+	return hidden
+}
+
+// secretsOf returns, as pairs for a Replacer, how a secret may appear in an error text and what to show instead.
+func secretsOf(word, masked string) (pairs []string) {
+	// A shorter value would hide unrelated text.
+	const minValue = 4
+	add := func(secret, shown string) {
+		if secret != "" {
+			pairs = append(pairs, secret, shown)
+		}
+		if quoted := strconv.Quote(secret); quoted != `"`+secret+`"` {
+			pairs = append(pairs, quoted[1:len(quoted)-1], shown)
+		}
+	}
+	add(word, masked)
+	start := strings.TrimSuffix(masked, hidden)
+	value := word[min(len(start), len(word)):]
+	if key := strings.LastIndexAny(strings.TrimSuffix(start, "="), "=-"); strings.HasSuffix(start, "=") && key >= 0 {
+		add(start[key+1:]+value, start[key+1:]+hidden)
+	}
+	if len(value) >= minValue {
+		add(value, hidden)
+	}
+	return pairs
+}
+
+// quoteWord returns a word as it can stand in a command line.
+func quoteWord(word string) string {
+	if word != "" && !strings.ContainsAny(word, " \t\r\n'\"\\#") {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// unquote returns the word that raw is in a command line, even if its quotes do not end.
+func unquote(raw string) string {
+	var b strings.Builder
+	var quote byte
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case c == '\\' && quote != '\'' && i+1 < len(raw):
+			i++
+			b.WriteByte(raw[i])
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == 0 && (c == '\'' || c == '"'):
+			quote = c
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
