@@ -33,7 +33,7 @@ func (g groupFile) describe(f *jobFile, trusted bool) Group {
 			Unlimited: p.Unlimited,
 		}
 	}
-	if u := cmp.Or(g.Update, f.Update); u != nil && f.Type == "service" {
+	if u := cmp.Or(g.Update, f.Update); u != nil && (f.Type == "service" || f.Type == "system") {
 		d.Update = u.describe()
 	}
 	if s := g.Scaling; s != nil {

@@ -64,7 +64,7 @@ func (j *job) groupDetail(g Group) object {
 	restart := object{
 		"Attempts": 2, "Delay": 15 * time.Second, "Interval": 30 * time.Minute, "Mode": "fail", "RenderTemplates": false,
 	}
-	reschedule := object{
+	var reschedule any = object{
 		"Attempts": 0, "Delay": 30 * time.Second, "DelayFunction": "exponential", "Interval": 0,
 		"MaxDelay": time.Hour, "Unlimited": true,
 	}
@@ -74,11 +74,16 @@ func (j *job) groupDetail(g Group) object {
 			"HealthCheck": "checks", "HealthyDeadline": 5 * time.Minute, "MaxParallel": 1, "MinHealthyTime": 10 * time.Second,
 		}
 		update = g.Update.detail()
+	} else if j.Type == "system" {
+		reschedule, update = nil, g.Update.detail()
 	} else {
 		restart["Attempts"], restart["Interval"] = 3, 24*time.Hour
 		reschedule = object{
 			"Attempts": 1, "Delay": 5 * time.Second, "DelayFunction": "constant", "Interval": 24 * time.Hour,
 			"MaxDelay": 0, "Unlimited": false,
+		}
+		if j.Type == "sysbatch" {
+			reschedule = nil
 		}
 	}
 	if g.Restart != nil {
