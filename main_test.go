@@ -102,7 +102,7 @@ func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Clus
 			"job":      registerJob,
 			"same":     same,
 			"serve":    startProcess,
-			"token":    tokenFor,
+			"token":    makeToken,
 			"until":    until,
 			"upstream": upstream,
 			"wrote":    wrote,

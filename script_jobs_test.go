@@ -76,7 +76,7 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		job := nomadtest.Scalable(id, mode)
 		job.Type = new("system")
 		g := job.TaskGroups[0]
-		g.Count, g.Scaling, g.Update = nil, nil, nil
+		g.Count, g.Scaling, g.Update, g.ReschedulePolicy = nil, nil, nil, nil
 		sleeps(g.Tasks[0])
 		return job
 	},
@@ -283,6 +283,21 @@ func allocation(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		return fmt.Errorf("of %d none does", len(all))
 	})
+}
+
+// makeToken is token FILE [node] NAMESPACE=CAPABILITY,...: it makes a token of the cluster that has these capabilities in
+// each namespace, * for those that are not named, and may read nodes if that is said, and writes its secret to $WORK/FILE.
+func makeToken(ts *testscript.TestScript, _ bool, args []string) {
+	rights, nodes := map[string][]string{}, false
+	for _, arg := range args[1:] {
+		namespace, capabilities, granted := strings.Cut(arg, "=")
+		if nodes = nodes || arg == "node"; granted {
+			rights[namespace] = strings.Split(capabilities, ",")
+		}
+	}
+	secret, err := ts.Value("cluster").(nomadtest.Cluster).NewToken(rights, nodes, ts.Name()+" "+args[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(secret+"\n"), 0o600))
 }
 
 // patience is how long scripts wait for what a cluster does by itself.

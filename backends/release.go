@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Release is what a definition of a job asks for. Two definitions run the same if their IDs are equal. Counts are not part
@@ -114,6 +115,25 @@ func rangeOf(policy map[string]any) *Scaling {
 
 // WithCounts returns a definition with the counts given, by group. Nothing else changes.
 func WithCounts(definition json.RawMessage, counts map[string]int) (json.RawMessage, error) {
+	return withField(definition, "Count", func(group string) (any, bool) {
+		count, ok := counts[group]
+		return count, ok
+	})
+}
+
+// oneAttempt is a reschedule policy that allows Nomad to replace a failed allocation once.
+var oneAttempt = map[string]any{
+	"Attempts": 1, "Interval": time.Hour, "Delay": 5 * time.Second, "DelayFunction": "constant", "MaxDelay": 0, "Unlimited": false,
+}
+
+// WithRescheduling returns a definition in which Nomad may replace a failed allocation of the groups given. Nothing else
+// changes.
+func WithRescheduling(definition json.RawMessage, groups map[string]bool) (json.RawMessage, error) {
+	return withField(definition, "ReschedulePolicy", func(group string) (any, bool) { return oneAttempt, groups[group] })
+}
+
+// withField returns a definition with other values of a field of some groups.
+func withField(definition json.RawMessage, field string, value func(group string) (any, bool)) (json.RawMessage, error) {
 	var job map[string]json.RawMessage
 	var groups []map[string]json.RawMessage
 	if err := json.Unmarshal(definition, &job); err != nil {
@@ -127,8 +147,12 @@ func WithCounts(definition json.RawMessage, counts map[string]int) (json.RawMess
 		if err := json.Unmarshal(group["Name"], &name); err != nil {
 			return nil, fmt.Errorf("the definition cannot be read: %w", err)
 		}
-		if count, ok := counts[name]; ok {
-			group["Count"] = json.RawMessage(fmt.Sprint(count))
+		if v, ok := value(name); ok {
+			text, err := json.Marshal(v)
+			if err != nil {
+				return nil, err
+			}
+			group[field] = text
 		}
 	}
 	text, err := json.Marshal(groups)

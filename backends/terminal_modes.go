@@ -18,8 +18,8 @@ const (
 	ModeErase   = 3
 	ModeKill    = 4
 	ModeEOF     = 5
-	ModeWerase  = 14
-	ModeLnext   = 15
+	ModeWerase  = 13
+	ModeLnext   = 14
 	ModeReprint = 12
 	ModeIUTF8   = 42
 	ModeEcho    = 53
@@ -30,7 +30,7 @@ const (
 var (
 	charModes = map[byte]string{
 		1: "intr", 2: "quit", 3: "erase", 4: "kill", 5: "eof", 6: "eol", 7: "eol2", 8: "start", 9: "stop", 10: "susp",
-		12: "rprnt", 14: "werase", 15: "lnext", 16: "swtch",
+		12: "rprnt", 13: "werase", 14: "lnext", 16: "swtch",
 	}
 	flagModes = map[byte]string{
 		30: "ignpar", 31: "parmrk", 32: "inpck", 33: "istrip", 34: "inlcr", 35: "igncr", 36: "icrnl", 37: "iuclc",

@@ -74,3 +74,16 @@ func TestParseSeconds_PlainDecimals(t *testing.T) {
 		}
 	}
 }
+
+func TestBatchSize_NumberOrPercentage(t *testing.T) {
+	for text, want := range map[string]int{"1": 1, "5": 5, "25%": 2, "1%": 1, "100%": 10} {
+		if n, err := batchSize(text, 10); err != nil || n != want {
+			t.Errorf("%q: got %d, %v, want %d", text, n, err, want)
+		}
+	}
+	for _, text := range append(notNumbers, "0", "0%", "101%", "%", "+25%", "-1", "+1", "25 %", "25%%", "0x5%") {
+		if n, err := batchSize(text, 10); err == nil {
+			t.Errorf("%q: got %d, want it refused", text, n)
+		}
+	}
+}

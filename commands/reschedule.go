@@ -2,17 +2,19 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"nomadctld/backends"
 	"nomadctld/router"
 )
 
 // failedOf returns the allocations of a job, of those that are named, that have failed or were stopped and that no other one
-// has replaced: those that Nomad replaces when it is told to, and those that it does not.
-func failedOf(job backends.JobDetail, named func(backends.Allocation) bool) (failed, skipped []backends.Allocation) {
+// has replaced: those that Nomad replaces when it is told to, and those of groups in which it may replace none.
+func failedOf(job backends.JobDetail, named func(backends.Allocation) bool) (failed, given []backends.Allocation) {
 	groups := map[string]backends.Group{}
 	for _, g := range job.Groups {
 		groups[g.Name] = g
@@ -26,21 +28,23 @@ func failedOf(job backends.JobDetail, named func(backends.Allocation) bool) (fai
 		case system || group.Reschedules:
 			failed = append(failed, a)
 		default:
-			skipped = append(skipped, a)
+			given = append(given, a)
 		}
 	}
-	return failed, skipped
+	return failed, given
 }
 
 // reschedule lets Nomad replace the failed allocations and waits until the others run.
 func (r *rolling) reschedule(ctx context.Context, w router.Work) error {
-	if len(r.failed) == 0 {
+	ended := append(slices.Clone(r.failed), r.given...)
+	if len(ended) == 0 {
 		return nil
 	}
-	w.Note("replacing %s of %s: %s", endedText(r.failed), r.job.ID, places(r.failed))
-	all, _ := failedOf(r.job, func(backends.Allocation) bool { return true })
-	others := slices.DeleteFunc(all, func(a backends.Allocation) bool {
-		return slices.ContainsFunc(r.failed, func(b backends.Allocation) bool { return a.ID == b.ID })
+	w.Note("replacing %s of %s: %s", endedText(ended), r.job.ID, places(ended))
+	failed, given := failedOf(r.job, func(backends.Allocation) bool { return true })
+	others := slices.DeleteFunc(append(failed, given...), func(a backends.Allocation) bool {
+		return slices.ContainsFunc(ended, func(b backends.Allocation) bool { return a.ID == b.ID }) ||
+			slices.ContainsFunc(given, func(b backends.Allocation) bool { return a.ID == b.ID }) && !slices.ContainsFunc(r.given, func(b backends.Allocation) bool { return a.Group == b.Group })
 	})
 	if len(others) > 0 {
 		w.Note("Nomad replaces all failed or stopped ones at once, so also: %s", places(others))
@@ -48,20 +52,144 @@ func (r *rolling) reschedule(ctx context.Context, w router.Work) error {
 	if err := w.Halted(); err != nil {
 		return err
 	}
+	var back []backends.Allocation
+	replace := func(job backends.JobDetail) error {
+		order, err := w.Operations.Evaluate(ctx, job.Job)
+		if err != nil {
+			return ofJob(job.Job, err)
+		}
+		ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("not replaced within %s; Nomad is still working on it (see: status %s)", r.timeout, job.ID))
+		defer cancel()
+		ctx, halt := untilHalted(ctx, w)
+		defer halt()
+		back, err = rescheduled(ctx, w.Cluster, job, ended, order, w.Progress)
+		return err
+	}
+	var err error
+	if len(r.given) > 0 {
+		err = r.allowing(ctx, w, replace)
+	} else {
+		err = replace(r.job)
+	}
+	if err != nil {
+		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.job.ID, err)
+	}
+	w.Note("replaced %s of %s: %s", endedText(ended), r.job.ID, replacements(ended, back))
+	return nil
+}
+
+// allowing registers the job so that Nomad may replace failed allocations, calls replace, and registers the job again as it
+// was, whatever has come of it. Nomad changes the running allocations in place: both versions run the same.
+func (r *rolling) allowing(ctx context.Context, w router.Work, replace func(backends.JobDetail) error) error {
+	definition, err := w.Cluster.Definition(ctx, r.job.Job, nil)
+	if err != nil {
+		return ofJob(r.job.Job, err)
+	}
+	if err := unchanged(r.job, definition); err != nil {
+		return err
+	}
+	groups := map[string]bool{}
+	for _, a := range r.given {
+		groups[a.Group] = true
+	}
+	allowing, err := backends.WithRescheduling(definition, groups)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.job.ID, err)
+	}
+	first, err := w.Operations.Register(ctx, r.job.Job, allowing, r.job.Index)
+	if err != nil {
+		return ofJob(r.job.Job, err)
+	}
+	w.Note("registered %s with one attempt to reschedule in %s", r.job.ID, groupsText(groups))
+	job := r.job
+	job.Index = first.Index
+	replaced := replace(job)
+	again, err := registerAgain(ctx, w, r.job.Job, definition, first.Index)
+	if err != nil {
+		return errors.Join(replaced, fmt.Errorf("%s is registered with one attempt to reschedule in %s, and could not be registered as it was: %w (see: history %s; go back: revert %s %d)",
+			r.job.ID, groupsText(groups), err, r.job.ID, r.job.ID, r.job.Version))
+	}
+	w.Note("registered %s as it was", r.job.ID)
+	if replaced != nil {
+		return replaced
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("not everything runs after %s; Nomad is still working on it", r.timeout))
+	defer cancel()
+	ctx, halt := untilHalted(ctx, w)
+	defer halt()
+	if err := rolledOut(ctx, w.Cluster, r.job.Job, "", again, w.Progress); err != nil {
+		return fmt.Errorf("%s is registered as it was, but: %w", r.job.ID, err)
+	}
+	return watchJob(ctx, w.Cluster, r.job.Job, w.Progress, func(now backends.JobDetail) (bool, error) {
+		r.job = now
+		return true, nil
+	})
+}
+
+// gaps returns how many allocations of a group, or of all for "", are missing although nothing is about to happen: Nomad
+// has deleted a failed allocation that it had given up, and has not looked at the job since.
+func gaps(job backends.JobDetail, group string) map[string]int {
+	if job.Type != "service" && job.Type != "batch" || !isIdle(job) {
+		return nil
+	}
+	missing := map[string]int{}
+	for _, g := range job.Groups {
+		n := g.Count
+		for _, a := range job.Allocations {
+			done := job.Type == "batch" && a.Status == "complete" && a.Version == job.Version
+			if a.Group == g.Name && (a.Desired == "run" && a.Status != "lost" && isNewest(job, a) || done) {
+				n--
+			}
+		}
+		if n > 0 && (group == "" || g.Name == group) {
+			missing[g.Name] = n
+		}
+	}
+	return missing
+}
+
+// fill lets Nomad place the allocations that are missing, and waits until they run.
+func (r *rolling) fill(ctx context.Context, w router.Work) error {
+	if len(r.gaps) == 0 {
+		return nil
+	}
+	total := 0
+	for _, n := range r.gaps {
+		total += n
+	}
+	w.Note("placing %s of %s", counted(total, "missing allocation"), r.job.ID)
 	order, err := w.Operations.Evaluate(ctx, r.job.Job)
 	if err != nil {
 		return ofJob(r.job.Job, err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("not replaced within %s; Nomad is still working on it (see: status %s)", r.timeout, r.job.ID))
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("not placed within %s; Nomad is still working on it (see: status %s)", r.timeout, r.job.ID))
 	defer cancel()
 	ctx, halt := untilHalted(ctx, w)
 	defer halt()
-	back, err := rescheduled(ctx, w.Cluster, r.job, r.failed, order, w.Progress)
-	if err != nil {
-		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.job.ID, err)
+	var idle time.Time // since when Nomad has decided, and nothing has come of it
+	err = watchJob(ctx, w.Cluster, r.job.Job, w.Progress, func(now backends.JobDetail) (bool, error) {
+		want, have, _ := wanted(now)
+		switch {
+		case now.Index != r.job.Index:
+			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
+		case len(now.Unplaced) > 0:
+			return true, fmt.Errorf("no place for %s", unplacedText(now.Unplaced))
+		case len(gaps(now, "")) == 0 && isIdle(now):
+			return true, failedSince(now)
+		case !evaluated(now, order.Evaluation) || !isIdle(now):
+			idle = time.Time{}
+		case idle.IsZero():
+			idle = time.Now()
+		case time.Since(idle) > placeGrace:
+			return true, fmt.Errorf("Nomad has evaluated %s and placed nothing: %d of %s running (see: info %s)", now.ID, have, counted(want, "allocation"), now.ID)
+		}
+		w.Progress("%d of %s running", have, counted(want, "allocation"))
+		return false, nil
+	})
+	if err == nil {
+		w.Note("placed %s of %s", counted(total, "missing allocation"), r.job.ID)
 	}
-	w.Note("replaced %s of %s: %s", endedText(r.failed), r.job.ID, replacements(r.failed, back))
-	return nil
+	return err
 }
 
 // endedText counts allocations that have failed or, of a system job, were stopped.
@@ -74,19 +202,6 @@ func endedText(ended []backends.Allocation) string {
 		}
 	}
 	return counted(len(ended), how+" allocation")
-}
-
-// skippedError is the error for failed allocations that Nomad does not replace; nil for none.
-func skippedError(job backends.JobDetail, skipped []backends.Allocation) error {
-	if len(skipped) == 0 {
-		return nil
-	}
-	groups := map[string]bool{}
-	for _, a := range skipped {
-		groups[a.Group] = true
-	}
-	return fmt.Errorf("skipped %s of %s: %s; Nomad does not replace it, because the reschedule block of %s allows no attempt: use restart --full %s",
-		counted(len(skipped), "failed allocation"), job.ID, places(skipped), groupsText(groups), job.ID)
 }
 
 func groupsText(groups map[string]bool) string {

@@ -39,8 +39,9 @@ one before run and their service checks pass. At the first batch that does not c
 and what is not.
 
 Allocations that have failed are replaced at once, before the others are restarted, whatever Nomad makes them wait for. So
-is a stopped allocation of a system job, named by its ID. Nomad replaces none of a group whose reschedule block forbids it:
-these are reported, and the exit code is 1.
+is a stopped allocation of a system job, named by its ID. If the reschedule block of their group allows no attempt, Nomad
+does not replace them: the job is then registered with one attempt, and again as it was when they are replaced. Allocations
+that are missing although Nomad has nothing left to do are placed.
 
 If you leave, the running batch is finished and the restart stops there. With --background it goes on; ops shows it.
 
@@ -54,7 +55,7 @@ again until Nomad takes it; if that does not succeed, the definition is printed,
 			f.BoolVar(&r.reschedule, "reschedule", false, "stop the allocations instead, so that Nomad replaces them")
 			f.BoolVar(&r.full, "full", false, "stop the job and register it again")
 			f.BoolVar(&r.background, "background", false, "write the operation's ID and go on without you")
-			f.BoolVarP(&r.yes, "yes", "y", false, "do not ask before --full, where several allocations are hit")
+			f.BoolVarP(&r.yes, "yes", "y", false, "do not ask before --full, where several allocations are hit, or before the job is registered to replace failed ones")
 		},
 	}
 }
@@ -92,19 +93,31 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 		}
 	} else {
 		targets := r.targets(req, job)
-		failed, skipped := failedOf(job, r.named(req))
-		switch {
-		case len(targets)+len(failed) > 0:
-		case len(skipped) > 0:
-			return skippedError(job, skipped)
-		default:
+		failed, given := failedOf(job, r.named(req))
+		missing := gaps(job, req.Part.Group)
+		if req.Allocation != nil || req.Part.Task != "" {
+			missing = nil
+		}
+		if len(targets)+len(failed)+len(given)+len(missing) == 0 {
 			return fmt.Errorf("nothing of %s runs (see: status %s)", req.Args[0], job.ID)
+		}
+		if len(given) > 0 {
+			warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 2)
+			if err != nil {
+				return err
+			}
+			if err := warned(ctx, req, r.yes, warning); err != nil {
+				return err
+			}
+			if err := confirm(ctx, req, r.yes, "Nomad may not replace %s of %s. Allow it once, and then register the job as it was (2 versions)?", endedText(given), job.ID); err != nil {
+				return err
+			}
 		}
 		size, err := batchSize(r.batch, len(targets))
 		if err != nil {
 			return router.Exit(2, fmt.Errorf("restart: %w", err))
 		}
-		work = (&rolling{job: job, targets: targets, size: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule, ignoreChecks: r.ignoreChecks, failed: failed, skipped: skipped}).run
+		work = (&rolling{job: job, targets: targets, size: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule, ignoreChecks: r.ignoreChecks, failed: failed, given: given, gaps: missing}).run
 	}
 	op, err := req.Begin(ctx, work)
 	if err != nil {

@@ -23,8 +23,9 @@ type rolling struct {
 	replace       bool // by other allocations
 	ignoreChecks  bool // do not wait for what services say of themselves
 
-	failed  []backends.Allocation // to be replaced before anything is restarted
-	skipped []backends.Allocation // failed ones that Nomad does not replace
+	failed []backends.Allocation // to be replaced before anything is restarted
+	given  []backends.Allocation // likewise, of groups in which Nomad may replace none
+	gaps   map[string]int        // by group: allocations that are missing, and that Nomad does nothing about
 
 	done  []target // that came up again
 	begun []target // that were told to restart, of the batch at hand
@@ -43,8 +44,11 @@ func (r *rolling) run(ctx context.Context, w router.Work) error {
 	if err := r.reschedule(ctx, w); err != nil {
 		return err
 	}
+	if err := r.fill(ctx, w); err != nil {
+		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.job.ID, err)
+	}
 	if len(r.targets) == 0 {
-		return skippedError(r.job, r.skipped)
+		return nil
 	}
 	w.Note("restarting %s of %s, %d at a time", counted(len(r.targets), "allocation"), r.job.ID, min(r.size, len(r.targets)))
 	for batch := range slices.Chunk(r.targets, r.size) {
@@ -64,7 +68,7 @@ func (r *rolling) run(ctx context.Context, w router.Work) error {
 		}
 	}
 	w.Note("restarted %s of %s", counted(len(r.done), "allocation"), r.job.ID)
-	return skippedError(r.job, r.skipped)
+	return nil
 }
 
 // stopped says what is restarted and what is not, and returns err.

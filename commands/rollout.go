@@ -32,7 +32,11 @@ func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, 
 			progress("no place for %s", unplaced)
 		}
 		if d := now.Rollout; d != nil && d.Version == now.Version {
-			return deployed(now, *d, progress)
+			done, err := deployed(now, *d, progress)
+			if done && err == nil {
+				err = givenUp(now, group)
+			}
+			return done, err
 		}
 		want, have, surplus := wanted(now)
 		if have < want && len(now.Unplaced) == 0 {
@@ -55,6 +59,21 @@ func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, 
 		return fmt.Errorf("%w: no place for %s", err, unplaced)
 	}
 	return err
+}
+
+// givenUp returns an error for allocations that have failed and that Nomad does not replace. A deployment does not count
+// them: it may succeed without.
+func givenUp(job backends.JobDetail, group string) error {
+	if slices.ContainsFunc(job.Evaluations, func(e backends.Evaluation) bool { return e.Status == "pending" }) {
+		return nil // that may be about it
+	}
+	failed, given := failedOf(job, func(a backends.Allocation) bool {
+		return a.Status == "failed" && !a.Awaited && (group == "" || a.Group == group)
+	})
+	if all := append(failed, given...); len(all) > 0 {
+		return fmt.Errorf("Nomad does not replace %s: %s (see: info %s; replace: restart %s)", counted(len(all), "failed allocation"), places(all), job.ID, short(all[0].ID))
+	}
+	return nil
 }
 
 // part returns a job with nothing but one of its groups.

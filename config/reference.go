@@ -88,7 +88,7 @@ var Reference = []Section{
 	{Table: "audit", About: "", Keys: []Key{
 		{`file = "/var/log/nomadctld/audit.jsonl"`, false, `One line of JSON when a command starts and one when it has finished. "-" is standard output; without: standard error. Only in a file the next gateway finds programs that a killed gateway left running.`},
 		{"required = true", false, "Run no command whose start event cannot be written. With a file, the event is on disk before anything is changed."},
-		{`jobs = "/var/lib/nomadctld/jobs"`, false, "A folder for the definitions that restart --full must not lose. Keep it over restarts of the gateway. It belongs to the gateway's user, and nobody else may write to it. The files are signed with a key that is derived from the first host key: before you replace that key, bring jobs back that were interrupted (ops), or list the old key behind the new one for one start. Without: the folder jobs beside file."},
+		{`jobs = "/var/lib/nomadctld/jobs"`, false, "A folder for the definitions that restart --full must not lose. Keep it over restarts of the gateway. It belongs to the gateway's user, and nobody else may write to it. The files are signed with a key that is derived from the first host key: before you replace that key, bring jobs back that were interrupted (ops), or list the old key behind the new one for one start. Beside it, in a folder with -saved behind its name, the gateway saves stopped jobs and earlier releases for 30 days. Without: the folder jobs beside file."},
 		{`recordings = "/var/lib/nomadctld/recordings"`, true, "A folder for what is seen in interactive sessions. Checked, and without effect yet."},
 	}},
 	{Table: "limits", About: "What clients may take. The numbers are those that hold without.", Keys: []Key{

@@ -25,7 +25,7 @@ var Sets = []struct {
 	About string
 }{
 	{Read, "look at jobs, their logs and definitions"},
-	{Enter, "run programs in tasks"},
+	{Enter, "run programs in tasks, and see their containers"},
 	{Operate, "stop, start, restart and change what runs"},
 	{Admin, "go beyond one's own jobs, or beyond repair; granted only when it is named"},
 }

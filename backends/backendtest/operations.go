@@ -27,6 +27,9 @@ type Ground struct {
 	Ended         func(t *testing.T, id string)       // a batch job that has run its task "run"
 	Periodic      func(t *testing.T, id string)       // does not overlap and does not launch by itself
 	Parameterized func(t *testing.T, id string)       // requires the meta "file"
+
+	// ScalesStopped: the cluster leaves the scaling policies of a stopped job on, as Nomad 1.6 does.
+	ScalesStopped bool
 }
 
 // Operations tests all that changes jobs, on jobs of its own.

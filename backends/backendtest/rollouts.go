@@ -120,6 +120,9 @@ func versions(t *testing.T, g Ground) {
 		for _, c := range all[i].Changes {
 			got = append(got, c.Path+": "+c.Old+" > "+c.New)
 		}
+		if i == 0 && g.ScalesStopped {
+			want = "Stop: false > true"
+		}
 		if strings.Join(got, "; ") != want {
 			t.Errorf("version %d: got %q, want %q", all[i].Number, got, want)
 		}

@@ -429,12 +429,12 @@ func terminalSetUp(p *place) {
 	}
 	modes := backends.TerminalModes{
 		1: 7, 2: 0x1c, backends.ModeErase: 8, backends.ModeKill: '@', backends.ModeEOF: 4, 6: 255, 7: 0, 8: 0x11, 9: 0x13, 10: 0x1a, 11: 0x19,
-		12: 0x12, 14: 0x17, 15: 0x16, 18: 0x0f, 30: 0, 36: 1, 38: 0, 39: 1, 41: 1, backends.ModeIUTF8: 1, 50: 1, 51: 1, backends.ModeEcho: 1,
+		12: 0x12, 13: 0x17, 14: 0x16, 15: 0x0f, 18: 0x0f, 30: 0, 36: 1, 38: 0, 39: 1, 41: 1, backends.ModeIUTF8: 1, 50: 1, 51: 1, backends.ModeEcho: 1,
 		54: 1, 55: 0, 56: 0, 60: 0, 62: 0, 70: 1, 72: 1, 90: 1, 91: 1, 92: 0, 128: 38400, 129: 38400,
 	}
 	r := p.exec(backends.Program{Argv: []string{"stty", "-a"}, Terminal: newTerminal(80, 24), Modes: modes})
 	for _, want := range []string{
-		"intr = ^G;", "quit = ^\\;", "erase = ^H;", "kill = @;", "eof = ^D;", "eol = <undef>;", "eol2 = <undef>;", " iutf8", " icrnl", " -ixon", " ixany",
+		"intr = ^G;", "quit = ^\\;", "erase = ^H;", "kill = @;", "eof = ^D;", "eol = <undef>;", "eol2 = <undef>;", "rprnt = ^R;", "werase = ^W;", "lnext = ^V;", " iutf8", " icrnl", " -ixon", " ixany",
 		" imaxbel", " -echok ", "-echoctl ", " echoe", " cs8", "24", "80",
 	} {
 		if !strings.Contains(r.stdout, want) || r.code != 0 || r.err != nil {

@@ -99,7 +99,11 @@ func explain(ctx context.Context, node Node, err error) error {
 		return ready.error
 	case errors.As(err, &known):
 	case errors.As(err, &answer):
-		known = fault(strings.TrimSpace(fmt.Sprintf("answers %d %s", answer.Status, firstLine(answer.Message))))
+		text := firstLine(answer.Message)
+		if text == "" || text[0] == '<' { // a proxy's page for browsers
+			text = http.StatusText(answer.Status)
+		}
+		known = fault(strings.TrimSpace(fmt.Sprintf("answers %d %s", answer.Status, text)))
 	case isUnreadable(err):
 		known = errUnreadable
 	case ctx.Err() != nil:

@@ -25,6 +25,7 @@ func TestOperationsConformance(t *testing.T) {
 				Ended:         func(t *testing.T, id string) { cluster.Register(t, nomadtest.Ended(id)) },
 				Periodic:      func(t *testing.T, id string) { cluster.Register(t, nomadtest.Periodic(id)) },
 				Parameterized: func(t *testing.T, id string) { cluster.Register(t, nomadtest.Parameterized(id)) },
+				ScalesStopped: cluster.OlderThan(t, 1, 10),
 			})
 		})
 	}

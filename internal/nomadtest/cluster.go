@@ -4,8 +4,10 @@ package nomadtest
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +32,33 @@ type Cluster struct {
 	Kind string // sim or real
 	URL  string
 	Sim  *sim.Cluster // nil for a real one
+}
+
+// OlderThan reports whether a real cluster runs a Nomad before that version. A simulated one is never too old.
+func (c Cluster) OlderThan(t testing.TB, major, minor int) bool {
+	t.Helper()
+	if c.Sim != nil {
+		return false
+	}
+	client, err := api.NewClient(&api.Config{Address: c.URL, SecretID: Token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	nodes, _, err := client.Nodes().List(nil)
+	if err != nil || len(nodes) == 0 {
+		t.Fatalf("nodes: got %d, %v, want one that tells its version", len(nodes), err)
+	}
+	return before(nodes[0].Version, major, minor)
+}
+
+// before reports whether a version such as 1.10.5 or 2.0.6-dev comes before major.minor.
+func before(version string, major, minor int) bool {
+	var a, b int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &a, &b); n != 2 {
+		return false
+	}
+	return a < major || a == major && b < minor
 }
 
 // Clusters returns a simulated cluster and, where NOMADCTLD_TEST_NOMAD or PATH leads to a nomad binary, a real one.
@@ -92,27 +121,54 @@ func (c Cluster) Token(t *testing.T, capabilities ...string) string {
 	return file
 }
 
-// tokenOf makes such a token and returns its secret. The policy of a real one is named for its capabilities, because a
-// policy is for ever what its last version says.
+// tokenOf makes such a token and returns its secret.
 func tokenOf(t *testing.T, c Cluster, capabilities ...string) string {
 	t.Helper()
-	name := "limited-" + strings.Join(capabilities, "-")
+	return tokenIn(t, c, "*", capabilities...)
+}
+
+// tokenIn makes a token with these capabilities in one namespace alone, or "*".
+func tokenIn(t *testing.T, c Cluster, namespace string, capabilities ...string) string {
+	t.Helper()
+	secret, err := c.NewToken(map[string][]string{namespace: capabilities}, false, t.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret
+}
+
+// NewToken makes a token with these capabilities in namespaces, "*" for those that are not named, that may also read nodes
+// or not, and returns its secret, which differs from that of other tokens by what it is for. The policy of a real one is named for what it grants,
+// because a policy is for ever what its last version says.
+func (c Cluster) NewToken(rights map[string][]string, nodes bool, purpose string) (string, error) {
+	name, rules := "limited", ""
+	if nodes {
+		name, rules = "limited-node", "node { policy = \"read\" }\n"
+	}
+	for _, namespace := range slices.Sorted(maps.Keys(rights)) {
+		capabilities := rights[namespace]
+		name += "-" + strings.Join(capabilities, "-")
+		if namespace != "*" {
+			name += "-in-" + namespace
+		}
+		rules += fmt.Sprintf("namespace %q { capabilities = [%s] }\n", namespace, `"`+strings.Join(capabilities, `","`)+`"`)
+	}
 	if c.Sim != nil {
-		secret := name + " " + t.Name()
-		c.Sim.AddToken(secret, sim.Rights{Namespaces: map[string][]string{"*": capabilities}})
-		return secret
+		secret := name + " " + purpose
+		c.Sim.AddToken(secret, sim.Rights{Namespaces: rights, NodeRead: nodes})
+		return secret, nil
 	}
 	client, err := api.NewClient(&api.Config{Address: c.URL, SecretID: Token})
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	rules := fmt.Sprintf(`namespace "*" { capabilities = [%s] }`, `"`+strings.Join(capabilities, `","`)+`"`)
+	defer client.Close()
 	if _, err := client.ACLPolicies().Upsert(&api.ACLPolicy{Name: name, Rules: rules}, nil); err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	token, _, err := client.ACLTokens().Create(&api.ACLToken{Name: name, Type: "client", Policies: []string{name}}, nil)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	return token.SecretID
+	return token.SecretID, nil
 }

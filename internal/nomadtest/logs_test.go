@@ -54,7 +54,11 @@ func TestLogsAreTheSameOnEveryCluster(t *testing.T) {
 			t.Errorf("frames: got %s", body)
 		}
 		for token, want := range map[string]int{"": 403, "11111111-1111-2222-3333-444444444444": 500, tokenOf(t, cluster, "read-job"): 403, tokenOf(t, cluster, "read-logs"): 200} {
-			if status, body := get(t, cluster, token, logs); status != want {
+			status, body := get(t, cluster, token, logs)
+			if old := want == 403 && cluster.OlderThan(t, 2, 0); old && status == 500 {
+				continue // Nomads 1.6 and 1.10 refuse with the wrong status
+			}
+			if status != want {
 				t.Errorf("token %s: got %d %s, want %d", token, status, body, want)
 			}
 		}

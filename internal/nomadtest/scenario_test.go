@@ -29,6 +29,11 @@ func TestEveryClusterHoldsTheSameJobs(t *testing.T) {
 			t.Errorf("%s: %v", cluster.Kind, err)
 		}
 		got := describe(t, client)
+		if cluster.OlderThan(t, 1, 10) {
+			for job := range got { // Nomad 1.6 also says why
+				got[job] = strings.ReplaceAll(got[job], "stop alloc was rescheduled because it failed healthy", "stop  healthy")
+			}
+		}
 		if first == nil {
 			first = got
 		}

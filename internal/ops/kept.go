@@ -44,16 +44,22 @@ func Open(folder string, keys ...Key) (r *Registry, problems []error) {
 	if folder == "" {
 		return r, nil
 	}
+	return r, append(r.read(""), r.read(Stopped)...)
+}
+
+// read reads the definitions in the folder of a kind.
+func (r *Registry) read(kind Kind) (problems []error) {
+	folder := r.folderOf(kind)
 	err := checkFolder(folder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return r, nil
+		return nil
 	}
 	var files []fs.DirEntry
 	if err == nil {
 		files, err = os.ReadDir(folder)
 	}
 	if err != nil {
-		return r, []error{fmt.Errorf("kept jobs: %w", err)}
+		return []error{fmt.Errorf("kept jobs: %w", err)}
 	}
 	for _, file := range files {
 		id, ok := strings.CutSuffix(file.Name(), suffix)
@@ -63,20 +69,24 @@ func Open(folder string, keys ...Key) (r *Registry, problems []error) {
 			}
 			continue
 		}
-		k, err := r.load(id)
+		path := filepath.Join(folder, id+suffix)
+		k, err := r.load(id, path)
+		if err == nil && r.folderOf(k.Kind) != folder {
+			err = errors.New("it is in the wrong folder")
+		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("kept job %q: %w", r.Path(id), err))
+			problems = append(problems, fmt.Errorf("kept job %q: %w", path, err))
 			continue
 		}
 		r.kept[id] = k
 	}
-	return r, problems
+	return problems
 }
 
 // load reads the definition that an operation has kept. Nothing of a file is believed before its signature is checked,
 // and whose job it is follows from the definition alone.
-func (r *Registry) load(id string) (k Kept, err error) {
-	content, err := readFile(r.Path(id))
+func (r *Registry) load(id, path string) (k Kept, err error) {
+	content, err := readFile(path)
 	if err != nil {
 		return k, err
 	}
@@ -94,7 +104,7 @@ func (r *Registry) load(id string) (k Kept, err error) {
 		return k, err
 	}
 	if by > 0 { // so that the key can be removed from the configuration
-		if err := write(r.Path(id), sign(record, r.keys[0])); err != nil {
+		if err := write(path, sign(record, r.keys[0])); err != nil {
 			return k, err
 		}
 	}
@@ -142,10 +152,11 @@ func (r *Registry) keep(k Kept) error {
 	if len(content) > maxFile {
 		return fmt.Errorf("the definition is larger than %d MiB", maxFile>>20)
 	}
-	if err := r.makeFolder(); err != nil {
+	folder := r.folderOf(k.Kind)
+	if err := makeFolder(folder); err != nil {
 		return err
 	}
-	if err := write(r.Path(k.ID), content); err != nil {
+	if err := write(filepath.Join(folder, k.ID+suffix), content); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -155,15 +166,15 @@ func (r *Registry) keep(k Kept) error {
 }
 
 // makeFolder makes the folder, so that it is there after a loss of power too, or checks the one that is there.
-func (r *Registry) makeFolder() error {
-	err := checkFolder(r.folder)
+func makeFolder(folder string) error {
+	err := checkFolder(folder)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.MkdirAll(r.folder, 0o700); err != nil {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	return errors.Join(checkFolder(r.folder), syncFolder(filepath.Dir(r.folder)))
+	return errors.Join(checkFolder(folder), syncFolder(filepath.Dir(folder)))
 }
 
 // Path returns the file in which the definition of an operation's job is, if it is.
@@ -200,12 +211,14 @@ func syncFolder(path string) error {
 func (r *Registry) Drop(id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, ok := r.kept[id]; !ok {
+	k, ok := r.kept[id]
+	if !ok {
 		return nil
 	}
-	if err := os.Remove(r.Path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	folder := r.folderOf(k.Kind)
+	if err := os.Remove(filepath.Join(folder, id+suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	delete(r.kept, id)
-	return syncFolder(r.folder)
+	return syncFolder(folder)
 }

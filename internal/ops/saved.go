@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,15 @@ const (
 
 // SavedFor is how long the gateway saves a definition of a job that is stopped, or of an earlier release.
 const SavedFor = 30 * 24 * time.Hour
+
+// folderOf returns the folder of the definitions of a kind: that of operations, or the one beside it. What is in the first
+// one is there because something went wrong.
+func (r *Registry) folderOf(kind Kind) string {
+	if kind == "" {
+		return r.folder
+	}
+	return filepath.Clean(r.folder) + "-saved"
+}
 
 // Save writes a definition of a job down, in place of an earlier one of the same kind. of is the CreateIndex of the job that
 // it belongs to. When it returns nil, a loss of power does not lose the definition either.

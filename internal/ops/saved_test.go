@@ -20,8 +20,11 @@ func TestSave_OneOfAKindOutlivesTheGateway(t *testing.T) {
 		}
 	}
 	r = open(t, folder)
-	if files, _ := os.ReadDir(folder); len(files) != 2 {
+	if files, _ := os.ReadDir(folder + "-saved"); len(files) != 2 {
 		t.Errorf("got %d files, want one of each kind", len(files))
+	}
+	if _, err := os.Stat(folder); err == nil {
+		t.Error("something is in the folder of operations")
 	}
 	if kept := r.Kept(); len(kept) != 0 {
 		t.Errorf("an operation keeps %+v", kept)
@@ -53,7 +56,7 @@ func TestSave_OneOfAKindOutlivesTheGateway(t *testing.T) {
 }
 
 func TestSave_TiersOfOneCluster(t *testing.T) {
-	r := open(t, t.TempDir())
+	r := open(t, filepath.Join(t.TempDir(), "jobs"))
 	r.Cluster = func(string) string { return "one" }
 	twin := web
 	twin.Tier = "quality"
@@ -70,7 +73,7 @@ func TestSave_TiersOfOneCluster(t *testing.T) {
 
 func TestSave_ForgottenAfterAMonth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		folder := t.TempDir()
+		folder := filepath.Join(t.TempDir(), "jobs")
 		r := open(t, folder)
 		if err := r.Save(Stopped, web, "wim", "stop", webDefinition, 1, 7); err != nil {
 			t.Fatal(err)
@@ -87,7 +90,7 @@ func TestSave_ForgottenAfterAMonth(t *testing.T) {
 		if err := r.Save(Stopped, other, "wim", "stop", json.RawMessage(`{"ID":"p-team1-db","Namespace":"default"}`), 1, 7); err != nil {
 			t.Fatal(err)
 		}
-		if files, _ := os.ReadDir(folder); len(files) != 1 {
+		if files, _ := os.ReadDir(folder + "-saved"); len(files) != 1 {
 			t.Errorf("got %d files, want the expired one removed", len(files))
 		}
 	})
@@ -98,7 +101,7 @@ func TestSave_Refused(t *testing.T) {
 	if err := r.Save(Stopped, web, "wim", "stop", webDefinition, 1, 7); !errors.Is(err, ErrNoFolder) {
 		t.Errorf("got %v, want %v", err, ErrNoFolder)
 	}
-	r = open(t, t.TempDir())
+	r = open(t, filepath.Join(t.TempDir(), "jobs"))
 	err := r.Save(Stopped, web, "wim", "stop", json.RawMessage(`{"ID":"p-team2-shop","Namespace":"default"}`), 1, 7)
 	if err == nil || !strings.Contains(err.Error(), `is that of job "p-team2-shop"`) {
 		t.Errorf("got %v", err)

@@ -284,7 +284,8 @@ func (c *Cluster) reconnect(id string) {
 // found lets an allocation that was unknown run on, in place of the one that has taken its place meanwhile.
 func (c *Cluster) found(old *allocation) {
 	now := time.Now()
-	followup, next := old.FollowupEvalID, old.NextAllocation
+	next := old.NextAllocation
+	c.reported(old)
 	c.change(old, func(a *allocation) {
 		for _, t := range a.group.Tasks {
 			if s := a.TaskStates[t.Name]; s != nil && s.State == "running" {
@@ -295,19 +296,24 @@ func (c *Cluster) found(old *allocation) {
 		a.states = append(slices.Clone(a.states), allocState{0, a.ClientStatus, now})
 		a.FollowupEvalID, a.due = "", false
 	})
-	for _, e := range c.evaluations {
-		if e.Status == "pending" && (e.ID == followup || e.TriggeredBy == "max-disconnect-timeout" && e.JobID == old.JobID && e.Namespace == old.Namespace) {
-			canceled := *e
-			canceled.Status, canceled.StatusDescription, canceled.ModifyIndex = "canceled", "allocs reconnected", c.step(tableEvaluations)
-			c.record(&canceled)
-			break
-		}
-	}
 	if a := c.byID[next]; a != nil && !a.terminal() {
 		c.change(a, func(a *allocation) {
 			a.DesiredStatus, a.DesiredDescription = "stop", "alloc not needed due to disconnected client reconnect"
 		})
 		c.later(func() { c.stopped(a.ID) }, c.kill(a.ID, "")...)
+	}
+}
+
+// reported cancels the evaluation that waits for an unknown allocation, of which its client has reported something.
+func (c *Cluster) reported(a *allocation) {
+	if n := len(a.states); n == 0 || a.states[n-1].Value != "unknown" {
+		return
+	}
+	i := slices.IndexFunc(c.evaluations, func(e *evaluation) bool { return e.ID == a.FollowupEvalID && e.Status == "pending" })
+	if i >= 0 {
+		canceled := *c.evaluations[i]
+		canceled.Status, canceled.StatusDescription, canceled.ModifyIndex = "canceled", "allocs reconnected", c.step(tableEvaluations)
+		c.record(&canceled)
 	}
 }
 

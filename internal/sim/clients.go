@@ -167,6 +167,7 @@ func (c *Cluster) stopped(id string) {
 		return
 	}
 	delete(c.doomed, id)
+	c.reported(old)
 	now := time.Now()
 	c.change(old, func(a *allocation) {
 		for _, t := range a.group.Tasks {

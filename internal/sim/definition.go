@@ -28,6 +28,12 @@ func (f *jobFile) define(raw object, namespace string, trusted bool, before *job
 		j.Datacenters = f.Datacenters
 	}
 	j.Dispatched = f.Dispatched
+	j.policies = map[string]policyIndexes{}
+	for _, g := range j.groups {
+		if g.Scaling != nil {
+			j.policies[g.Name] = policyIndexes{}
+		}
+	}
 	j.keepCommands(before)
 	template := plain(j.described()).(object)
 	own := maps.Clone(raw)

@@ -30,6 +30,7 @@ func deregisterJob(c *Cluster, o *order) (any, error) {
 		j := before.next(o.index)
 		j.Stop = true
 		j.disableScaling()
+		j.storePolicies(before, o.index)
 		if purge {
 			c.jobs = drop(c.jobs, before, byName)
 			c.removed(before, o.index)

@@ -31,7 +31,9 @@ type job struct {
 	definition  object // the job but for its state; nil: the job was described
 	submission  object // the job file; nil: none was sent
 	scalings    map[string][]scalingEvent
-	stable      bool // already as a copy of an earlier version
+	policies    map[string]policyIndexes // by group; nil: the job was described
+	scaling     map[string]scalingPolicy // of the job as it is, by group
+	stable      bool                     // already as a copy of an earlier version
 	tag         *versionTag
 	collected   map[string]tally // allocations that were garbage-collected, which the summary still counts
 	tokenID     string           // of who registered it

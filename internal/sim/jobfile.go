@@ -141,6 +141,9 @@ func (f *jobFile) check() error {
 		if g.Count != nil && *g.Count < 0 {
 			inGroup = append(inGroup, "Task group count can't be negative")
 		}
+		if g.ReschedulePolicy != nil && (f.Type == "system" || f.Type == "sysbatch") {
+			inGroup = append(inGroup, "System or sysbatch jobs should not have a reschedule policy")
+		}
 		if len(g.Tasks) == 0 {
 			inGroup = append(inGroup, "Missing tasks for task group")
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"time"
@@ -91,7 +92,9 @@ func (c *Cluster) submit(o *order, before, j *job) object {
 // registeredAs reports whether two definitions are the same to Nomad, which also compares who registered them. A job
 // that was described was registered by nobody.
 func (j *job) registeredAs(other *job) bool {
-	return reflect.DeepEqual(j.spec(), other.spec()) && (j.tokenID == "" || other.tokenID == "" || j.tokenID == other.tokenID)
+	described := j.policies == nil || other.policies == nil
+	return reflect.DeepEqual(j.spec(), other.spec()) && (described || maps.Equal(j.policies, other.policies)) &&
+		(j.tokenID == "" || other.tokenID == "" || j.tokenID == other.tokenID)
 }
 
 // storeVersion stores a new job or, of one that is there, the next version.
@@ -110,6 +113,7 @@ func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
 			j.submission = before.submission
 		}
 	}
+	j.storePolicies(before, index)
 	j.ModifyIndex, j.JobModifyIndex, j.planned = index, index, index
 	j.summary = j.count(index)
 	for _, g := range j.groups {

@@ -78,6 +78,7 @@ func scaleJob(c *Cluster, o *order) (any, error) {
 		index := c.step(tableJobs, tableSummaries)
 		j := before.next(index)
 		j.setCount(group, int(*sent.Count))
+		j.storePolicies(before, index)
 		c.restate(j, index)
 		answer = o.registered("", 0, index)
 		if !j.isParent() {

@@ -1,0 +1,244 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"nomadctld/backends"
+)
+
+// versionOf returns a version that runs mode with a count.
+func versionOf(t *testing.T, number uint64, mode string, count int, stable, stopped bool) backends.Version {
+	t.Helper()
+	definition := json.RawMessage(fmt.Sprintf(`{"ID":"web","Version":%d,"Stop":%v,"TaskGroups":[{"Name":"web","Count":%d,"Tasks":[{"Env":{"MODE":%q}}]}]}`, number, stopped, count, mode))
+	release, err := backends.ReleaseOf(definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return backends.Version{Number: number, Stable: stable, Stopped: stopped, Created: 1, Release: release, Definition: definition}
+}
+
+func TestLastRelease_NewestStableThatDiffers(t *testing.T) {
+	v := func(number uint64, mode string, count int, stable bool) backends.Version {
+		return versionOf(t, number, mode, count, stable, false)
+	}
+	for name, tc := range map[string]struct {
+		versions []backends.Version // newest first; the first one is the current one
+		want     int                // -1: none
+	}{
+		"a full restart":       {[]backends.Version{v(3, "b", 1, true), versionOf(t, 2, "b", 1, true, true), v(1, "b", 1, true), v(0, "a", 1, true)}, 0},
+		"scaled":               {[]backends.Version{v(2, "b", 3, true), v(1, "b", 1, true), v(0, "a", 1, true)}, 0},
+		"only scaled":          {[]backends.Version{v(1, "b", 3, true), v(0, "b", 1, true)}, -1},
+		"the stable one":       {[]backends.Version{v(2, "c", 1, true), v(1, "b", 1, false), v(0, "a", 1, true)}, 0},
+		"none is stable":       {[]backends.Version{v(2, "c", 1, false), v(1, "b", 1, false), v(0, "a", 1, false)}, 1},
+		"back and forth":       {[]backends.Version{v(3, "a", 1, true), v(2, "b", 1, true), v(1, "a", 1, true), v(0, "c", 1, true)}, 2},
+		"stopped with another": {[]backends.Version{v(2, "b", 1, true), versionOf(t, 1, "a", 1, true, true)}, -1},
+		"alone":                {[]backends.Version{v(0, "a", 1, true)}, -1},
+	} {
+		got, ok := lastRelease(earlierReleases(tc.versions[0], tc.versions))
+		if ok != (tc.want >= 0) || ok && got.Number != uint64(tc.want) {
+			t.Errorf("%s: got %d, %v, want %d", name, got.Number, ok, tc.want)
+		}
+	}
+}
+
+func TestIsLost_SixUntaggedVersions(t *testing.T) {
+	var versions []backends.Version
+	for n := 5; n >= 0; n-- {
+		versions = append(versions, backends.Version{Number: uint64(n)})
+	}
+	for name, tc := range map[string]struct {
+		number, added int
+		tagged        []int
+		want          bool
+	}{
+		"the oldest of six":           {0, 1, nil, true},
+		"the second":                  {1, 1, nil, false},
+		"the second, two are added":   {1, 2, nil, true},
+		"it is tagged":                {0, 2, []int{0}, false},
+		"a newer one is tagged":       {0, 1, []int{3}, false},
+		"a newer one is tagged, of 2": {0, 2, []int{3}, true},
+	} {
+		all := append([]backends.Version(nil), versions...)
+		for _, n := range tc.tagged {
+			all[5-n].Tag = "x"
+		}
+		if got := isLost(all[5-tc.number], all, tc.added); got != tc.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
+// failing is a cluster whose job has a failed allocation, and that replaces it as it is told to.
+type failing struct {
+	stubborn
+	detail     func() backends.JobDetail
+	definition json.RawMessage
+	evaluate   error
+	registered []string
+	refuse     int // registrations from this one on
+}
+
+func (f *failing) Job(context.Context, backends.Job) (backends.JobDetail, error) {
+	return f.detail(), nil
+}
+
+func (f *failing) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
+	return f.definition, nil
+}
+
+func (f *failing) Evaluate(context.Context, backends.Job) (backends.Outcome, error) {
+	return backends.Outcome{Evaluation: "e1"}, f.evaluate
+}
+
+func (f *failing) Register(_ context.Context, _ backends.Job, definition json.RawMessage, index uint64) (backends.Outcome, error) {
+	if f.refuse > 0 && len(f.registered)+1 >= f.refuse {
+		return backends.Outcome{}, &backends.ChangedError{Job: "web", Version: 9}
+	}
+	f.registered = append(f.registered, string(definition))
+	return backends.Outcome{Index: index + 1}, nil
+}
+
+func failedJob(index uint64, others ...backends.Allocation) backends.JobDetail {
+	var job backends.JobDetail
+	job.ID, job.Type, job.Index = "web", "service", index
+	job.Groups = []backends.Group{{Name: "web", Count: 1}}
+	job.Allocations = append([]backends.Allocation{{ID: "a1a1a1a1", JobID: "web", Name: "web.web[0]", Group: "web", Status: "failed", Desired: "run", Created: time.Unix(1, 0)}}, others...)
+	return job
+}
+
+func TestRescheduled_NothingComesOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		job := failedJob(7)
+		f := &failing{detail: func() backends.JobDetail { return job }}
+		begun := time.Now()
+		_, err := rescheduled(t.Context(), f, job, job.Allocations, backends.Outcome{Evaluation: "e1"}, func(string, ...any) {})
+		if err == nil || err.Error() != "Nomad has evaluated web and replaced nothing of: web[0] a1a1a1a1 (see: info web)" || time.Since(begun) < placeGrace {
+			t.Errorf("got %v after %s", err, time.Since(begun))
+		}
+	})
+}
+
+func TestRescheduled_WhatReplacesItRunsOrFails(t *testing.T) {
+	next := backends.Allocation{ID: "b2b2b2b2", JobID: "web", Name: "web.web[0]", Group: "web", Desired: "run", Created: time.Unix(2, 0)}
+	for status, want := range map[string]string{"running": "", "failed": "allocation b2b2b2b2, which replaces a1a1a1a1, is failed", "lost": "allocation b2b2b2b2, which replaces a1a1a1a1, is lost"} {
+		synctest.Test(t, func(t *testing.T) {
+			job := failedJob(7)
+			f := &failing{detail: func() backends.JobDetail {
+				is := next
+				if f := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); f > 3*time.Second {
+					is.Status = status
+				} else {
+					is.Status = "pending"
+				}
+				return failedJob(7, is)
+			}}
+			back, err := rescheduled(t.Context(), f, job, job.Allocations, backends.Outcome{}, func(string, ...any) {})
+			if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) || err == nil && (len(back) != 1 || back[0].ID != next.ID) {
+				t.Errorf("%s: got %+v, %v", status, back, err)
+			}
+		})
+	}
+	changed := failedJob(8)
+	f := &failing{detail: func() backends.JobDetail { return changed }}
+	if _, err := rescheduled(t.Context(), f, failedJob(7), changed.Allocations, backends.Outcome{}, func(string, ...any) {}); err == nil || !strings.Contains(err.Error(), "was changed by somebody else") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAllowing_TheJobIsAsItWas(t *testing.T) {
+	definition := `{"ID":"web","JobModifyIndex":7,"TaskGroups":[{"Name":"web","Count":1,"ReschedulePolicy":{"Attempts":0}}]}`
+	for name, tc := range map[string]struct {
+		replaced error
+		refuse   int
+		want     string
+	}{
+		"replaced":              {nil, 0, ""},
+		"not replaced":          {errWeak, 0, "Permission denied"},
+		"refused at first":      {nil, 1, "web was changed by somebody else"},
+		"refused in the end":    {nil, 2, "web is registered with one attempt to reschedule in group web, and could not be registered as it was: "},
+		"neither, nor replaced": {errWeak, 2, "Permission denied\nweb is registered with one attempt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				job := failedJob(7)
+				f := &failing{definition: json.RawMessage(definition), refuse: tc.refuse, detail: func() backends.JobDetail {
+					is := failedJob(9)
+					is.Groups[0].Count, is.Allocations = 0, nil
+					return is
+				}}
+				w := f.work(t)
+				w.Cluster, w.Operations = f, f
+				r := &rolling{job: job, given: job.Allocations, timeout: time.Minute}
+				asked := uint64(0)
+				err := r.allowing(t.Context(), w, func(job backends.JobDetail) error { asked = job.Index; return tc.replaced })
+				if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
+					t.Errorf("got %v, want %q", err, tc.want)
+				}
+				if tc.refuse != 1 && asked != 8 {
+					t.Errorf("evaluated with the index %d, want that of the registration", asked)
+				}
+				if tc.refuse == 0 && (len(f.registered) != 2 || !strings.Contains(f.registered[0], `"Attempts":1`) || f.registered[1] != definition) {
+					t.Errorf("registered %q", f.registered)
+				}
+			})
+		})
+	}
+}
+
+func TestGivenUp_ADeploymentMaySucceedWithout(t *testing.T) {
+	job := failedJob(7)
+	if err := givenUp(job, ""); err == nil || !strings.Contains(err.Error(), "Nomad does not replace 1 failed allocation: web[0] a1a1a1a1") {
+		t.Errorf("got %v", err)
+	}
+	if err := givenUp(job, "db"); err != nil {
+		t.Errorf("of another group: got %v", err)
+	}
+	job.Evaluations = []backends.Evaluation{{Status: "pending"}}
+	if err := givenUp(job, ""); err != nil {
+		t.Errorf("Nomad is at it: got %v", err)
+	}
+	replaced := failedJob(7, backends.Allocation{ID: "b2", JobID: "web", Name: "web.web[0]", Group: "web", Status: "running", Desired: "run", Created: time.Unix(2, 0)})
+	if err := givenUp(replaced, ""); err != nil {
+		t.Errorf("replaced: got %v", err)
+	}
+	awaited := failedJob(7)
+	awaited.Allocations[0].Awaited = true
+	if err := givenUp(awaited, ""); err != nil {
+		t.Errorf("to be replaced later: got %v", err)
+	}
+}
+
+func TestGaps_OnlyWhereNomadIsIdle(t *testing.T) {
+	running := backends.Allocation{ID: "b2", JobID: "web", Name: "web.web[1]", Group: "web", Status: "running", Desired: "run", Created: time.Unix(2, 0)}
+	unknown := running
+	unknown.Status = "unknown"
+	lost := running
+	lost.Status = "lost"
+	for name, tc := range map[string]struct {
+		change func(*backends.JobDetail)
+		group  string
+		want   int
+	}{
+		"one is missing":                   {func(*backends.JobDetail) {}, "", 1},
+		"of another group":                 {func(*backends.JobDetail) {}, "db", 0},
+		"all are there":                    {func(j *backends.JobDetail) { j.Groups[0].Count = 2 }, "", 0},
+		"an evaluation is pending":         {func(j *backends.JobDetail) { j.Evaluations = []backends.Evaluation{{Status: "pending"}} }, "", 0},
+		"one waits for a place":            {func(j *backends.JobDetail) { j.Unplaced = []backends.Unplaced{{Group: "web"}} }, "", 0},
+		"a system job":                     {func(j *backends.JobDetail) { j.Type = "system" }, "", 0},
+		"one is on a disconnected node":    {func(j *backends.JobDetail) { j.Allocations[1] = unknown }, "", 0},
+		"one more is lost, and not placed": {func(j *backends.JobDetail) { j.Allocations[1] = lost }, "", 2},
+	} {
+		job := failedJob(7, running) // the failed one is in its place too
+		job.Groups[0].Count = 3
+		tc.change(&job)
+		if got := gaps(job, tc.group); got["web"] != tc.want || tc.want == 0 && len(got) > 0 {
+			t.Errorf("%s: got %v, want %d", name, got, tc.want)
+		}
+	}
+}
