@@ -26,6 +26,11 @@ type Runtime interface {
 	// When ctx ends first the process goes on, and the error is the cause of ctx. ErrDetached: the keys were pressed.
 	Attach(ctx context.Context, in Place, a Attachment) (code int, err error)
 
+	LogSource
+}
+
+// LogSource reads the logs of tasks.
+type LogSource interface {
 	// Log calls each with the log in pieces, in the order of the source, and returns its error if it has one. Without
 	// q.Follow it returns at the end of what there is. With it, it goes on until the task's container has stopped, or
 	// until ctx ends where a source does not tell that; an interrupted source is asked again, and then nothing comes
@@ -94,6 +99,10 @@ type Piece struct {
 	Stderr bool
 	Time   time.Time // when it was written; zero: not known. Where times are wanted, a piece is of one line
 	Data   []byte
+	// Note is a remark for the user, who reads it apart from the log; Data is empty then.
+	Note string
+	// Unordered says that the source does not know the order of stdout and stderr.
+	Unordered bool
 	// Gone says that the source has deleted something here before it was read, or may have; Data is empty then.
 	Gone bool
 	// Skipped is how many lines, in whole or in part, a viewer of a shared stream has missed here; Data is empty then.
@@ -107,6 +116,9 @@ type Piece struct {
 
 // OfContainers reports whether q asks for what only a container's log has: times, and its being another's.
 func (q LogQuery) OfContainers() bool { return q.Times || !q.Since.IsZero() || q.After != "" }
+
+// isRemark reports whether the piece is not a part of the log, but about it.
+func (p Piece) isRemark() bool { return p.Gone || p.Note != "" }
 
 // Output returns 0 for a piece of stdout and 1 for one of stderr.
 func (p Piece) Output() int {
