@@ -92,6 +92,36 @@ type LogQuery struct {
 	Times          bool      // Piece.Time is wanted
 	Follow         bool
 	After          string // a container, of which no log is wanted, but of the one that takes its place; empty: any
+
+	// Older, if not nil, is called before the first piece where q may want more of the past than a source holds. Its error
+	// is that of Log. Sources that keep logs in files do not call it.
+	Older func(context.Context, HeldLog) error
+	// Survey says that Older is to be called in any case, with what there is of all of the log.
+	Survey bool
+}
+
+// HeldLog is what a source holds of a log, where that may not be all of it.
+type HeldLog struct {
+	Start   time.Time // when its first line was written; zero: it holds none
+	Outputs [2]HeldOutput
+	Rotated bool // older lines may have been deleted, to judge by the size
+}
+
+// HeldOutput is what a source holds of stdout or stderr.
+type HeldOutput struct {
+	Bytes int64
+	Lines int
+	Head  []byte // the first bytes, by which others find where it begins
+}
+
+// LogFiles is a source that keeps logs in files, which may go back further than what another source holds.
+type LogFiles interface {
+	LogSource
+
+	// LogBefore calls each with what the files hold from before the newest part of a log: the last lines before it so that
+	// there are q.Lines with it, or all, but no files that were last written to before q.Since where that can be known.
+	// ErrOtherLog: the files do not hold the newest part.
+	LogBefore(ctx context.Context, in Place, newest [2]HeldOutput, q LogQuery, each func(Piece) error) error
 }
 
 // Piece is a part of a log. Data is valid during the call only and may end anywhere, in the middle of a line too.
@@ -136,6 +166,10 @@ var (
 	ErrUnsupported   = errors.New("cannot be done")
 	ErrDetached      = errors.New("detached")
 	ErrNoLog         = errors.New("there is no log")
+	ErrLogDisabled   = errors.New("the job disables logs for this task")
+	ErrNeverLog      = errors.New("no log can be read")
+	ErrOtherLog      = errors.New("the two sources of the log differ")
+	ErrOneLog        = errors.New("Nomad's files hold all runs of a task in one log, without marks between them")
 	ErrNoTimes       = errors.New("the log has no times")
 	ErrBusy          = errors.New("too many tasks are being entered or read")
 )

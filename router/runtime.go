@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,8 +19,11 @@ type Runtime interface {
 	Exec(ctx context.Context, p backends.Program) (code int, err error)
 	Attach(ctx context.Context, a backends.Attachment) (code int, err error)
 
-	// Log is that of backends.Runtime. With q.Follow all viewers of the same share one stream.
+	// Log is that of backends.Runtime. With q.Follow all viewers of the same share one stream. ErrLogDisabled: there is none.
 	Log(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error
+
+	// PreviousLog is Log, but of what the task wrote before it was last restarted. backends.ErrOneLog: nobody can tell.
+	PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error
 }
 
 // Way is how tasks are reached.
@@ -52,8 +56,9 @@ func (r *Runtimes) of(s *scope, a backends.Allocation, task string) Runtime {
 // taskRuntime is the way into one task.
 type taskRuntime struct {
 	*Runtimes
-	scope *scope
-	place backends.Place
+	scope  *scope
+	place  backends.Place
+	detail *backends.AllocationDetail // nil until it is read
 }
 
 func (t *taskRuntime) Inspect(ctx context.Context) (json.RawMessage, error) {
@@ -82,30 +87,50 @@ func (t *taskRuntime) Attach(ctx context.Context, a backends.Attachment) (int, e
 
 // Log takes Docker's log driver where it can be read, else Nomad's files, which outlive the container.
 func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error {
-	runtime, place, err := t.choose(ctx)
+	source, place, err := t.logSource(ctx)
 	if err != nil {
 		return err
 	}
-	begun := false
-	err = t.log(ctx, runtime, place, q, func(p backends.Piece) error {
-		begun = true
-		return each(p)
-	})
-	if !begun && errors.Is(err, backends.ErrNoLog) && runtime == backends.Runtime(t.Docker) && t.Way != WithDocker {
-		inFiles := t.log(ctx, t.Nomad[place.Allocation.Tier], place, q, each)
-		if q.Follow && errors.Is(inFiles, backends.ErrNoTimes) {
-			return err // there will be a container
-		}
-		return inFiles
+	if _, files := source.(backends.LogFiles); !q.Follow || files && q.OfContainers() {
+		return source.Log(ctx, place, q, each)
 	}
-	return err
+	return t.viewers.Follow(ctx, source, place, q, each)
 }
 
-func (t *taskRuntime) log(ctx context.Context, runtime backends.Runtime, place backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
-	if !q.Follow || runtime != backends.Runtime(t.Docker) && q.OfContainers() {
-		return runtime.Log(ctx, place, q, each)
+// logSource returns where the log of the task is read: Docker's and Nomad's together if both can be used.
+func (t *taskRuntime) logSource(ctx context.Context) (backends.LogSource, backends.Place, error) {
+	if t.scope.owns(t.place.Allocation) {
+		detail, err := t.scope.Allocation(ctx, t.place.Allocation)
+		switch {
+		case err != nil && t.Way != WithDocker:
+			return nil, t.place, err
+		case err == nil && slices.Contains(detail.Logless, t.place.Task):
+			return nil, t.place, backends.ErrLogDisabled
+		case err == nil:
+			t.detail = &detail
+		}
 	}
-	return t.viewers.Follow(ctx, runtime, place, q, each)
+	runtime, place, err := t.choose(ctx)
+	if err != nil {
+		return nil, place, err
+	}
+	files, ok := t.Nomad[place.Allocation.Tier].(backends.LogFiles)
+	if !ok || runtime != backends.Runtime(t.Docker) || t.Way == WithDocker {
+		return runtime, place, nil
+	}
+	return backends.JoinedLog{Container: t.Docker, Files: files}, place, nil
+}
+
+// PreviousLog implements Runtime.
+func (t *taskRuntime) PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error {
+	source, place, err := t.logSource(ctx)
+	if err != nil {
+		return err
+	}
+	if joined, ok := source.(backends.JoinedLog); ok {
+		return joined.Previous(ctx, place, q, each)
+	}
+	return backends.ErrOneLog
 }
 
 // choose returns the runtime that reaches the task.
@@ -115,11 +140,14 @@ func (t *taskRuntime) choose(ctx context.Context) (backends.Runtime, backends.Pl
 		return nil, t.place, errForeign
 	}
 	if t.Way != WithDocker {
-		detail, err := t.scope.Allocation(ctx, t.place.Allocation)
-		if err != nil {
-			return nil, t.place, err
+		if t.detail == nil {
+			detail, err := t.scope.Allocation(ctx, t.place.Allocation)
+			if err != nil {
+				return nil, t.place, err
+			}
+			t.detail = &detail
 		}
-		t.place.Driver = detail.Drivers[t.place.Task]
+		t.place.Driver = t.detail.Drivers[t.place.Task]
 		if t.Way == WithNomad || t.place.Driver != "docker" || t.isSilent() {
 			return nomad, t.place, nil
 		}
