@@ -87,6 +87,10 @@ func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog
 	if !held.Rotated && (!known || task.Restarts > 0) {
 		return nil // what the files hold besides is of earlier runs
 	}
+	final := !held.Rotated && !q.Follow
+	for i := range held.Outputs {
+		held.Outputs[i].Final = final
+	}
 	noted := false
 	note := func() error {
 		if noted {
@@ -95,12 +99,26 @@ func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog
 		noted = true
 		return each(Piece{Note: joint(q, held, task)})
 	}
-	err := j.Files.LogBefore(ctx, in, held.Outputs, q, func(p Piece) error {
-		if err := note(); err != nil {
-			return err
+	before := func() error {
+		return j.Files.LogBefore(ctx, in, held.Outputs, q, func(p Piece) error {
+			if err := note(); err != nil {
+				return err
+			}
+			return each(p)
+		})
+	}
+	err := before()
+	if final && !noted && errors.Is(err, ErrOtherLog) {
+		// Either the task has written meanwhile, or the container's log breaks off where it is damaged.
+		now, surveyed := j.survey(ctx, in)
+		if surveyed != nil {
+			return surveyed
 		}
-		return each(p)
-	})
+		for i := range held.Outputs {
+			held.Outputs[i].Final = now.Outputs[i].Bytes == held.Outputs[i].Bytes
+		}
+		err = before()
+	}
 	var other interface{ FilesHoldMore() bool }
 	switch {
 	case err == nil:
@@ -149,22 +167,14 @@ func (j JoinedLog) Previous(ctx context.Context, in Place, q LogQuery, each func
 	if q.OfContainers() {
 		return fmt.Errorf("%w: Nomad's files hold none", ErrNoTimes)
 	}
-	var present *HeldLog
-	all := q
-	all.Stdout, all.Stderr, all.Lines = true, true, -1
-	all.Older = func(_ context.Context, held HeldLog) error {
-		present = &held
-		return errFiles
-	}
-	all.Survey = true
-	err := j.Container.Log(ctx, in, all, func(Piece) error { return errFiles })
+	present, err := j.survey(ctx, in)
 	switch {
 	case errors.Is(err, ErrNoLog):
 		if task, _ := in.task(); task.State == "dead" {
 			return ErrOneLog // the files end with the last run, and the one before is wanted
 		}
 		return j.Files.Log(ctx, in, q, each) // they end with the run before the one that is to start
-	case present == nil:
+	case err != nil:
 		return err
 	case present.Rotated:
 		return errors.New("the output of the run before cannot be told from that of this run, which is too long (see: logs -n all)")
@@ -173,6 +183,20 @@ func (j JoinedLog) Previous(ctx context.Context, in Place, q LogQuery, each func
 		present.Outputs[i].Lines = 0 // q.Lines are those of the run before
 	}
 	return j.Files.LogBefore(ctx, in, present.Outputs, q, each)
+}
+
+// survey returns what the container's log holds.
+func (j JoinedLog) survey(ctx context.Context, in Place) (all HeldLog, err error) {
+	found := false
+	q := LogQuery{Stdout: true, Stderr: true, Lines: -1, Survey: true, Older: func(_ context.Context, held HeldLog) error {
+		all, found = held, true
+		return errFiles
+	}}
+	err = j.Container.Log(ctx, in, q, func(Piece) error { return errFiles })
+	if found {
+		return all, nil
+	}
+	return all, err
 }
 
 // task returns the task as it was when its allocation was read.

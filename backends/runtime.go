@@ -112,6 +112,7 @@ type HeldOutput struct {
 	Bytes int64
 	Lines int
 	Head  []byte // the first bytes, by which others find where it begins
+	Final bool   // nothing has been written after it, so that files that hold more are another log
 }
 
 // LogFiles is a source that keeps logs in files, which may go back further than what another source holds.

@@ -152,9 +152,11 @@ func (c *Client) locate(ctx context.Context, in backends.Place, kind string, new
 		}
 		s.add(data, begin)
 	}
-	switch at, found := s.best(newest.Bytes); {
-	case found:
-		return at, nil
+	switch at, found, ok := s.best(newest.Bytes); {
+	case ok && newest.Final && s.size-at > newest.Bytes:
+		return found, otherLog{more: true}
+	case ok:
+		return found, nil
 	case newest.Bytes == 0:
 		return f.end, nil
 	default:
@@ -233,22 +235,20 @@ func (s *search) add(data []byte, begin place) {
 
 // best returns the place of the match that is so many bytes before the end, or a little more. Where there is none of that
 // kind, the files lack something of the newest part, and the first match after that place is it.
-func (s *search) best(size int64) (place, bool) {
+func (s *search) best(size int64) (at int64, in place, ok bool) {
 	want := s.size - size
 	for _, h := range s.heads {
 		for i, at := range slices.Backward(h.found) {
 			switch {
-			case at <= want:
-				return s.place(at), true
-			case i == 0 && len(h.found) < maxFound:
-				return s.place(at), true
+			case at <= want, i == 0 && len(h.found) < maxFound:
+				return at, s.place(at), true
 			}
 		}
 		if len(h.found) == maxFound && want >= 0 {
-			return s.place(want), true
+			return want, s.place(want), true
 		}
 	}
-	return place{}, false
+	return 0, place{}, false
 }
 
 func (s *search) place(at int64) place {
