@@ -89,7 +89,7 @@ func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog
 	}
 	final := !held.Rotated && !q.Follow
 	for i := range held.Outputs {
-		held.Outputs[i].Final = final
+		held.Outputs[i].Whole, held.Outputs[i].Final = !held.Rotated, final
 	}
 	noted := false
 	note := func() error {

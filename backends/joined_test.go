@@ -85,6 +85,9 @@ func (f files) LogBefore(_ context.Context, _ Place, newest [2]HeldOutput, _ Log
 		if at < 0 || newest[i].Final && at+int(newest[i].Bytes) < len(text) {
 			return other{}
 		}
+		if newest[i].Whole && at > 0 && strings.HasPrefix(text, string(newest[i].Head)) && len(newest[i].Head) > 0 {
+			continue
+		}
 		if at > 0 {
 			if err := each(Piece{Stderr: i == 1, Data: []byte(text[:at])}); err != nil {
 				return err
@@ -114,6 +117,7 @@ func TestJoinedLog(t *testing.T) {
 		"earlier runs":       {container{lines: []string{"o 3"}}, files{stdout: "1\n3\n"}, 1, nil, "3\n", nil},
 		"emptied":            {container{}, files{stdout: "1\n", stderr: "2\n"}, 0, nil, "<the container's log is empty: reading Nomad's files, which hold no times>1\n2\n", nil},
 		"cut at the start":   {container{lines: []string{"o 3"}}, files{stdout: "1\n3\n"}, 0, nil, "<the container's log is damaged or was truncated: " + since + ">1\n3\n", nil},
+		"twice in files":     {container{lines: []string{"o 1", "o 3"}}, files{stdout: "1\n3\n1\n3\n"}, 0, nil, "1\n3\n", nil},
 		"breaks off":         {container{lines: []string{"o 1"}}, files{stdout: "1\n3\n"}, 0, nil, "<the log of the container and Nomad's files differ, and the files hold more: reading the files>1\n3\n", nil},
 		"unreadable":         {container{err: damaged}, files{stdout: "1\n"}, 0, nil, "<" + damaged.Error() + ": reading Nomad's files>1\n", nil},
 		"unreadable, times":  {container{err: damaged}, files{stdout: "1\n"}, 0, func(q *LogQuery) { q.Times = true }, "", damaged},

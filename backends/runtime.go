@@ -112,7 +112,9 @@ type HeldOutput struct {
 	Bytes int64
 	Lines int
 	Head  []byte // the first bytes, by which others find where it begins
-	Final bool   // nothing has been written after it, so that files that hold more are another log
+	Tail  []byte // the last bytes
+	Whole bool   // nothing has been deleted by rotation, so files that begin with it hold nothing older
+	Final bool   // nothing has been written after it, so files that end with something else are another log
 }
 
 // LogFiles is a source that keeps logs in files, which may go back further than what another source holds.

@@ -20,6 +20,7 @@ type held struct {
 
 const (
 	headSize = 4 << 10 // of what is compared with another source
+	tailSize = 256
 
 	maxEntry   = 100 // bytes that an entry of a log file takes up beside its data
 	maxEscaped = 6   // and for each byte of that, which may have to be escaped
@@ -40,6 +41,10 @@ func (h *held) add(p backends.Piece, first bool) {
 	o.Lines += bytes.Count(p.Data, newline)
 	if room := headSize - len(o.Head); room > 0 {
 		o.Head = append(o.Head, p.Data[:min(room, len(p.Data))]...)
+	}
+	o.Tail = append(o.Tail, p.Data[max(0, len(p.Data)-tailSize):]...)
+	if len(o.Tail) > tailSize {
+		o.Tail = append(o.Tail[:0], o.Tail[len(o.Tail)-tailSize:]...)
 	}
 	h.open[p.Output()] = p.Data[len(p.Data)-1] != '\n'
 }

@@ -57,7 +57,9 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 		}
 		switch {
 		case all:
-			wanted.tail = -1
+			// Asked for by number, docker reads from the end, as it has been read here: where the log is damaged that makes a
+			// difference. The margin is for what is written meanwhile.
+			wanted.tail = 2*r.tail + 10_000
 			if wanted.since.IsZero() || !l.mayBeCut() {
 				return l.older(ctx)
 			}

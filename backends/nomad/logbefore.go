@@ -94,8 +94,9 @@ func (c *Client) sectionBefore(ctx context.Context, in backends.Place, kind stri
 	if err != nil {
 		return section{}, err
 	}
-	begin, err := c.beginning(ctx, in, kind)
-	if err != nil || !begin.before(end) {
+	begin, head, err := c.beginning(ctx, in, kind)
+	whole := newest.Whole && begin.file == 0 && len(newest.Head) > 0 && bytes.HasPrefix(head, newest.Head)
+	if err != nil || whole || !begin.before(end) {
 		return section{empty: true, first: begin.file}, err
 	}
 	if lines < 0 {
@@ -118,18 +119,18 @@ func (c *Client) sectionBefore(ctx context.Context, in backends.Place, kind stri
 	}
 }
 
-// beginning returns where a log begins; place{} if it is empty.
-func (c *Client) beginning(ctx context.Context, in backends.Place, kind string) (place, error) {
+// beginning returns where a log begins and its first bytes; place{} if it is empty.
+func (c *Client) beginning(ctx context.Context, in backends.Place, kind string) (begin place, head []byte, err error) {
 	f, err := c.open(ctx, c.api, in, kind, false, -1)
 	if err != nil {
-		return place{}, err
+		return place{}, nil, err
 	}
 	defer f.close()
-	_, begin, err := f.next()
+	head, begin, err = f.next()
 	if errors.Is(err, io.EOF) {
-		return place{}, nil
+		return place{}, nil, nil
 	}
-	return place{begin.file, 0}, err // an offset of all of a log is that of its first file
+	return place{begin.file, 0}, head, err // an offset of all of a log is that of its first file
 }
 
 // locate finds where the newest part of a log begins: so many bytes before the end that the log has now, or, if the task has
@@ -152,8 +153,9 @@ func (c *Client) locate(ctx context.Context, in backends.Place, kind string, new
 		}
 		s.add(data, begin)
 	}
-	switch at, found, ok := s.best(newest.Bytes); {
-	case ok && newest.Final && s.size-at > newest.Bytes:
+	at, found, ok := s.best(newest.Bytes)
+	switch {
+	case ok && newest.Final && s.size-at > newest.Bytes && !bytes.HasSuffix(s.end, newest.Tail):
 		return found, otherLog{more: true}
 	case ok:
 		return found, nil
@@ -175,8 +177,9 @@ func (o otherLog) FilesHoldMore() bool { return o.more }
 
 // search looks for the beginning of the newest part in a stream, of which it keeps no more than it has to.
 type search struct {
-	size  int64 // of what has come
-	tail  []byte
+	size  int64      // of what has come
+	tail  []byte     // of it, which a match may begin in
+	end   []byte     // of it
 	heads []*logHead // the longest first
 	parts []searchPart
 }
@@ -196,6 +199,7 @@ type searchPart struct {
 
 const (
 	maxFound = 4096 // matches that are kept. In a log with more of them all lines are the same, and the size decides
+	maxEnd   = 1024 // bytes of the end that are kept
 	minHead  = 8    // bytes of a first line that are looked for by themselves
 )
 
@@ -231,6 +235,8 @@ func (s *search) add(data []byte, begin place) {
 		s.tail = bytes.Clone(text[max(0, len(text)-len(s.heads[0].text)+1):])
 	}
 	s.size += int64(len(data))
+	s.end = append(s.end, data[max(0, len(data)-maxEnd):]...)
+	s.end = s.end[max(0, len(s.end)-maxEnd):]
 }
 
 // best returns the place of the match that is so many bytes before the end, or a little more. Where there is none of that

@@ -37,7 +37,7 @@ func TestLogBefore(t *testing.T) {
 	c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-logs", "read-job", "list-jobs")})
 	in := backends.Place{Task: "t", Allocation: backends.Allocation{ID: id, Namespace: "default"}}
 	held := func(text string) backends.HeldOutput {
-		return backends.HeldOutput{Bytes: int64(len(text)), Lines: strings.Count(text, "\n"), Head: []byte(text[:min(len(text), 4096)])}
+		return backends.HeldOutput{Bytes: int64(len(text)), Lines: strings.Count(text, "\n"), Head: []byte(text[:min(len(text), 4096)]), Tail: []byte(text[max(0, len(text)-20):])}
 	}
 	before := func(newest string, q backends.LogQuery, change func(*backends.HeldOutput)) (string, string, error) {
 		var out bytes.Buffer
@@ -67,7 +67,8 @@ func TestLogBefore(t *testing.T) {
 		"nothing held":            {"", -1, lines(0, total), nil},
 		"the task wrote since":    {lines(15_000, 19_990), -1, lines(0, 15_000), nil},
 		"it did not, and all fit": {lines(15_000, total), -1, lines(0, 15_000), func(h *backends.HeldOutput) { h.Final = true }},
-		"Nomad lost the middle":   {"line 15000\nline lost\n" + lines(15_000, total), -1, lines(0, 15_000), nil},
+		"it is the whole log, and Nomad has lines twice": {lines(0, total-10), -1, "", func(h *backends.HeldOutput) { h.Whole = true }},
+		"Nomad lost the middle":                          {"line 15000\nline lost\n" + lines(15_000, total), -1, lines(0, 15_000), nil},
 	} {
 		q := stdout
 		q.Lines = tc.lines

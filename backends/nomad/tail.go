@@ -36,7 +36,7 @@ func (c *Client) section(ctx context.Context, in backends.Place, kind string, li
 		case w.size == 0:
 			return section{empty: true}, nil
 		case lines < 0:
-			begin, err := c.beginning(ctx, in, kind)
+			begin, _, err := c.beginning(ctx, in, kind)
 			return section{begin: place{-1, 0}, end: w.end, first: begin.file}, err
 		case lines == 0:
 			return section{begin: w.end, end: w.end, empty: true}, nil
