@@ -87,7 +87,7 @@ func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog
 	if !held.Rotated && (!known || task.Restarts > 0) {
 		return nil // what the files hold besides is of earlier runs
 	}
-	final := !held.Rotated && !q.Follow
+	final := !held.Rotated
 	for i := range held.Outputs {
 		held.Outputs[i].Whole, held.Outputs[i].Final = !held.Rotated, final
 	}
@@ -126,7 +126,7 @@ func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog
 	case noted, ctx.Err() != nil:
 		return err
 	case errors.Is(err, ErrOtherLog) && errors.As(err, &other):
-		if !q.Follow && known && task.Restarts == 0 && other.FilesHoldMore() {
+		if (!q.Follow || final) && known && task.Restarts == 0 && other.FilesHoldMore() {
 			return errFiles
 		}
 	case !held.Rotated: // there is nothing wrong with the container's log as far as anybody knows

@@ -60,11 +60,11 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 			// Asked for by number, docker reads from the end, as it has been read here: where the log is damaged that makes a
 			// difference. The margin is for what is written meanwhile.
 			wanted.tail = 2*r.tail + 10_000
-			if wanted.since.IsZero() || !l.mayBeCut() {
-				return l.older(ctx)
+			if l.query.Older == nil || l.query.After != "" || !wanted.since.IsZero() && !l.mayBeCut() {
+				return nil
 			}
 			l.held = held{}
-			return l.survey(ctx) // what was counted began at that time
+			return l.survey(ctx) // from the start: only so docker reports damage, and what was counted may begin at a time
 		case enough, some && r.tail >= max(farBack, tailMore*l.query.Lines):
 			// Counted from the end again, but with a margin for what is written meanwhile; the time is what counts.
 			wanted.tail = 2*r.tail + 10_000
