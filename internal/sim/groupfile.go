@@ -89,7 +89,7 @@ func (t taskFile) describe(trusted bool) Task {
 		}
 	}
 	if l := t.LogConfig; l != nil {
-		d.LogFileSize, d.LogFiles = int64(l.MaxFileSizeMB)*mib, l.MaxFiles
+		d.LogFileSize, d.LogFiles, d.LogsDisabled = int64(l.MaxFileSizeMB)*mib, l.MaxFiles, l.Disabled
 	}
 	for _, f := range t.Templates {
 		d.Templates = append(d.Templates, Template{

@@ -114,7 +114,7 @@ func (t Task) detail(j *job, restart object) object {
 			"Audience": []string{"nomadproject.io"}, "ChangeMode": "", "ChangeSignal": "", "Env": false,
 			"ExtraClaims": nil, "File": false, "Filepath": "", "Name": "default", "ServiceName": "", "TTL": 0,
 		},
-		"LogConfig":  object{"Disabled": false, "MaxFileSizeMB": 10, "MaxFiles": 10},
+		"LogConfig":  object{"Disabled": t.LogsDisabled, "MaxFileSizeMB": 10, "MaxFiles": 10},
 		"KillSignal": "", "KillTimeout": 5 * time.Second, "Kind": "", "Leader": false, "ShutdownDelay": 0, "User": "",
 		"Actions": nil, "Affinities": nil, "Artifacts": nil, "CSIPluginConfig": nil, "Constraints": constraints(t.Constraints),
 		"Consul": nil, "DispatchPayload": nil, "Env": t.Env, "Identities": nil, "Meta": t.Meta, "ScalingPolicies": nil,
