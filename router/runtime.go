@@ -114,9 +114,12 @@ func (t *taskRuntime) logSource(ctx context.Context) (backends.LogSource, backen
 	if err != nil {
 		return nil, place, err
 	}
-	files, ok := t.Nomad[place.Allocation.Tier].(backends.LogFiles)
-	if !ok || runtime != backends.Runtime(t.Docker) || t.Way == WithDocker {
+	if runtime != backends.Runtime(t.Docker) {
 		return runtime, place, nil
+	}
+	files, _ := t.Nomad[place.Allocation.Tier].(backends.LogFiles)
+	if t.Way == WithDocker {
+		files = nil
 	}
 	return backends.JoinedLog{Container: t.Docker, Files: files}, place, nil
 }
