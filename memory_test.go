@@ -95,12 +95,11 @@ func hostileSession(client *ssh.Client, line string, reads bool, stop chan struc
 		}
 		if reads {
 			session.Stdout, session.Stderr = io.Discard, io.Discard
-			err = session.Start(line)
 		} else {
-			session.StdoutPipe()
+			session.StdoutPipe() // nobody reads them
 			session.StderrPipe()
-			err = session.Start(line)
 		}
+		_ = session.Start(line) // one that is refused ends at once
 		done := make(chan struct{})
 		go func() { session.Wait(); close(done) }()
 		select {
