@@ -12,7 +12,7 @@ import (
 // hold, because a runtime keeps less. It implements LogSource.
 type JoinedLog struct {
 	Container LogSource
-	Files     LogFiles
+	Files     LogFiles // nil: they are not to be read
 }
 
 // errFiles stops reading a container's log: the files hold more, and the two do not fit together.
@@ -28,7 +28,7 @@ func (j JoinedLog) Log(ctx context.Context, in Place, q LogQuery, each func(Piec
 	ofContainer := q
 	ofContainer.Older = func(ctx context.Context, held HeldLog) error { return j.older(ctx, in, q, held, pass) }
 	err := j.Container.Log(ctx, in, ofContainer, pass)
-	if passed || err == nil || ctx.Err() != nil {
+	if passed || err == nil || ctx.Err() != nil || j.Files == nil {
 		return err
 	}
 	why := ""
@@ -83,6 +83,12 @@ func (j JoinedLog) instead(ctx context.Context, in Place, q LogQuery, never erro
 
 // older passes on what only the files hold of a log.
 func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog, each func(Piece) error) error {
+	if j.Files == nil {
+		if held.Rotated {
+			return each(Piece{Note: starts(held) + ": older lines may have been rotated away"})
+		}
+		return nil
+	}
 	task, known := in.task()
 	if !held.Rotated && (!known || task.Restarts > 0) {
 		return nil // what the files hold besides is of earlier runs
@@ -164,7 +170,10 @@ func starts(held HeldLog) string {
 // Previous calls each with what a task wrote before it was last restarted: all but what its present container has written.
 func (j JoinedLog) Previous(ctx context.Context, in Place, q LogQuery, each func(Piece) error) error {
 	q.Follow = false
-	if q.OfContainers() {
+	switch {
+	case j.Files == nil:
+		return ErrOneLog
+	case q.OfContainers():
 		return fmt.Errorf("%w: Nomad's files hold none", ErrNoTimes)
 	}
 	present, err := j.survey(ctx, in)

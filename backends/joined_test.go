@@ -146,6 +146,24 @@ func TestJoinedLog(t *testing.T) {
 	}
 }
 
+// TestJoinedLog_WithoutFiles says where the log starts, if that may not be its start.
+func TestJoinedLog_WithoutFiles(t *testing.T) {
+	for _, rotated := range []bool{false, true} {
+		note := ""
+		err := JoinedLog{Container: container{lines: []string{"o 3"}, rotated: rotated}}.Log(t.Context(), Place{}, LogQuery{Stdout: true, Lines: -1}, func(p Piece) error {
+			note += p.Note
+			return nil
+		})
+		want := ""
+		if rotated {
+			want = "the log starts at 2026-11-30T12:00:00Z: older lines may have been rotated away"
+		}
+		if note != want || err != nil {
+			t.Errorf("rotated %v: got %q, %v", rotated, note, err)
+		}
+	}
+}
+
 func TestJoinedLog_Previous(t *testing.T) {
 	for name, tc := range map[string]struct {
 		container container
@@ -167,6 +185,10 @@ func TestJoinedLog_Previous(t *testing.T) {
 		if got.String() != tc.want || !errors.Is(err, tc.err) {
 			t.Errorf("%s: got %q, %v, want %q, %v", name, got.String(), err, tc.want, tc.err)
 		}
+	}
+	only := JoinedLog{Container: container{lines: []string{"o 3"}}}
+	if err := only.Previous(t.Context(), Place{}, LogQuery{Lines: 1}, nil); !errors.Is(err, ErrOneLog) {
+		t.Errorf("without files: got %v", err)
 	}
 	rotated := JoinedLog{container{lines: []string{"o 3"}, rotated: true}, files{}}
 	if err := rotated.Previous(t.Context(), Place{}, LogQuery{Lines: 1}, nil); err == nil || !strings.Contains(err.Error(), "logs -n all") {

@@ -192,9 +192,12 @@ func (t *taskRuntime) logSource(ctx context.Context) (backends.LogSource, backen
 	if err != nil {
 		return nil, r.place, err
 	}
-	files, ok := t.Nomad[r.place.Allocation.Tier].(backends.LogFiles)
-	if !ok || r.runtime != backends.Runtime(t.Docker) || t.Way == WithDocker {
+	if r.runtime != backends.Runtime(t.Docker) {
 		return r.runtime, r.place, nil
+	}
+	files, _ := t.Nomad[r.place.Allocation.Tier].(backends.LogFiles)
+	if t.Way == WithDocker {
+		files = nil
 	}
 	return backends.JoinedLog{Container: t.Docker, Files: files}, r.place, nil
 }

@@ -16,14 +16,14 @@ type held struct {
 	open    [2]bool // the last line has no end yet
 	start   time.Time
 	entries int
+	size    int64 // of the data as JSON
 }
 
 const (
 	headSize = 4 << 10 // of what is compared with another source
 	tailSize = 256
 
-	maxEntry   = 100 // bytes that an entry of a log file takes up beside its data
-	maxEscaped = 6   // and for each byte of that, which may have to be escaped
+	maxEntry = 80 // bytes that an entry of a log file takes up beside its data
 )
 
 func (h *held) add(p backends.Piece, first bool) {
@@ -35,6 +35,9 @@ func (h *held) add(p backends.Piece, first bool) {
 	}
 	if len(p.Data) == 0 {
 		return
+	}
+	for _, b := range p.Data {
+		h.size += int64(escaped[b])
 	}
 	o := &h.outputs[p.Output()]
 	o.Bytes += int64(len(p.Data))
@@ -48,6 +51,23 @@ func (h *held) add(p backends.Piece, first bool) {
 	}
 	h.open[p.Output()] = p.Data[len(p.Data)-1] != '\n'
 }
+
+// escaped is how many bytes Docker writes for a byte of a log: JSON, in which what is not ASCII stays if it is valid UTF-8.
+var escaped = func() (n [256]uint8) {
+	for b := range n {
+		switch {
+		case b == '"', b == '\\', b == '\n', b == '\r', b == '\t':
+			n[b] = 2
+		case b < ' ', b == '<', b == '>', b == '&':
+			n[b] = 6
+		case b >= 0x80:
+			n[b] = 6 // it may not be valid
+		default:
+			n[b] = 1
+		}
+	}
+	return n
+}()
 
 // survey reads all that Docker holds, and asks the caller for what is older.
 func (l *log) survey(ctx context.Context) error {
@@ -75,9 +95,8 @@ func (l *log) older(ctx context.Context) error {
 			is.Outputs[i].Lines++
 		}
 	}
-	size := h.outputs[0].Bytes + h.outputs[1].Bytes
-	if most := l.leastAfterRotation(); most >= 0 {
-		is.Rotated = size*maxEscaped+int64(h.entries)*maxEntry >= most
+	if least := l.leastAfterRotation(); least >= 0 {
+		is.Rotated = h.size+int64(h.entries)*maxEntry >= least
 	}
 	if err := l.query.Older(ctx, is); err != nil {
 		return &olderError{err}
