@@ -56,7 +56,7 @@ func TestTailGoesOnInTheNextContainerAndEndsWithTheTask(t *testing.T) {
 	needSSH(t)
 	g := dockerBox(t)
 	first := g.run(t, "echo one; sleep 3; echo two; echo err >&2; exec sleep 600")
-	tail := g.ssh("wim", "tail", "p-team1-box/g/box")
+	tail := g.ssh("wim", "tail", "--split", "p-team1-box/g/box")
 	var stderr bytes.Buffer
 	tail.Stderr = &stderr
 	pipe, err := tail.StdoutPipe()
@@ -341,6 +341,7 @@ func TestASlowViewerIsToldAndHoldsUpNobody(t *testing.T) {
 		t.Errorf("the fast one saw %d lines and was told of %d, want 1000 together; %s", seen, missed, silent)
 	}
 	slowly := count(slow)
+	eventually(t, "the slow one is told what it has missed", func() bool { return slowly+skipped(said.String()) >= 1000 }) // stderr has its own goroutine
 	if missed := skipped(said.String()); slowly >= min(seen, 900) || slowly+missed < 1000 {
 		t.Errorf("the slow one saw %d lines, the fast one %d; %q", slowly, seen, said)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -138,18 +137,6 @@ func clientAgent(ts *testscript.TestScript, _ bool, args []string) {
 	default:
 		ts.Fatalf("no client %s", args[0])
 	}
-}
-
-// tokenFor is token FILE NAMESPACE...: it writes a token of the simulated cluster, which may do everything in these namespaces
-// and nothing in others, to $KEYS/FILE.
-func tokenFor(ts *testscript.TestScript, _ bool, args []string) {
-	rights := sim.Rights{Namespaces: map[string][]string{}}
-	for _, namespace := range args[1:] {
-		rights.Namespaces[namespace] = []string{"list-jobs", "read-job", "submit-job", "alloc-exec", "alloc-lifecycle", "read-logs"}
-	}
-	secret := "token " + strings.Join(args, " ")
-	simOf(ts).AddToken(secret, rights)
-	ts.Check(os.WriteFile(filepath.Join(ts.Getenv("KEYS"), args[0]), []byte(secret), 0o600))
 }
 
 // asked PATTERN MOST fails unless the simulated cluster was asked for the route at least once and at most MOST times.

@@ -80,6 +80,19 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		sleeps(g.Tasks[0])
 		return job
 	},
+	// Two tasks: loud writes a line, and the job disables the logs of quiet. With the mode alone there is only quiet.
+	"quiet": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, "a")
+		quiet := job.TaskGroups[0].Tasks[0]
+		quiet.Config = map[string]any{"command": "/bin/sh", "args": []string{"-c", "echo heard; exec sleep 3600"}}
+		loud := *quiet
+		quiet.Name, loud.Name = "quiet", "loud"
+		quiet.LogConfig = &api.LogConfig{Disabled: new(true), MaxFiles: new(1), MaxFileSizeMB: new(1)}
+		if mode != "alone" {
+			job.TaskGroups[0].Tasks = append(job.TaskGroups[0].Tasks, &loud)
+		}
+		return job
+	},
 	// A periodic job whose launches go on.
 	"busy": func(id, _ string) *api.Job {
 		job := nomadtest.Periodic(id)

@@ -104,4 +104,5 @@ type Reschedule struct {
 // AllocationDetail is what only the whole allocation tells.
 type AllocationDetail struct {
 	Drivers map[string]string // task to driver
+	Logless []string          // the tasks whose logs the job disables
 }

@@ -8,8 +8,10 @@ import (
 // position is how far a viewer is in a stream.
 type position struct {
 	live     bool    // the viewer knows that the stream is
-	history  []Piece // to be seen before anything else
+	joined   int     // number of the chunk that was next when the viewer joined: what is older is the past
 	number   int     // of the next chunk
+	from     [2]int  // number of the first chunk that is wanted, of each output
+	skip     [2]int  // bytes of that chunk that are not
 	unwanted [2]bool // outputs
 	lines    [2]int  // ends of lines that the viewer is past, of each output
 	missed   [2]int  // stream.kept.gone when the viewer was last told
@@ -40,18 +42,8 @@ func portion(pieces []Piece) int {
 func (s *stream) next(at *position) (pieces []Piece, moved <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n := portion(at.history); n > 0 {
-		pieces = slices.Clone(at.history[:n])
-		clear(at.history[:n]) // so that nothing holds on to what has been seen
-		at.history = at.history[n:]
-		return pieces, nil, nil
-	}
-	if s.live && !at.live {
-		at.live = true
-		return []Piece{{Live: true, Container: s.container}}, nil, nil
-	}
 	for i := range s.kept {
-		if k := &s.kept[i]; k.gone > max(at.number, at.missed[i]) {
+		if k := &s.kept[i]; k.gone > max(at.number, at.missed[i], at.from[i]) {
 			lines := k.lines - at.lines[i]
 			if k.ragged {
 				lines++
@@ -65,7 +57,19 @@ func (s *stream) next(at *position) (pieces []Piece, moved <-chan struct{}, err 
 			at.lines[i], at.missed[i], at.torn[i] = k.lines, k.gone, k.ragged
 		}
 	}
-	for chunks := s.since(at.number); len(pieces) == 0 && len(chunks) > 0; chunks = s.since(at.number) {
+	for len(pieces) == 0 {
+		chunks := s.since(at.number)
+		if s.live && !at.live {
+			past := max(s.liveAt, at.joined)
+			n, _ := slices.BinarySearchFunc(chunks, past, func(c chunk, n int) int { return c.number - n })
+			if chunks = chunks[:n]; n == 0 {
+				at.live = true
+				return []Piece{{Live: true, Container: s.container}}, nil, nil
+			}
+		}
+		if len(chunks) == 0 {
+			break
+		}
 		for _, c := range chunks {
 			if p, whole := at.past(c); whole {
 				pieces = append(pieces, p)
@@ -84,12 +88,18 @@ func (s *stream) next(at *position) (pieces []Piece, moved <-chan struct{}, err 
 // past moves the position past a chunk, and returns what of it is to be seen, if anything.
 func (at *position) past(c chunk) (p Piece, any bool) {
 	i := c.Output()
-	at.lines[i] += bytes.Count(c.Data, newline)
 	at.number = c.number + 1
+	switch {
+	case c.number < at.from[i]: // the position is past its lines already
+		return p, false
+	case c.number == at.from[i]:
+		c.Data = c.Data[at.skip[i]:]
+	}
+	at.lines[i] += bytes.Count(c.Data, newline)
 	if at.unwanted[i] {
 		return p, false
 	}
-	if c.Gone {
+	if c.isRemark() {
 		at.torn[i] = false
 		return c.Piece, true
 	}
@@ -137,25 +147,29 @@ func (s *stream) begin(q LogQuery) (at position, enough bool) {
 		s.live && q.After != "" && (s.container == "" || s.container == q.After):
 		return at, false
 	}
-	at.number, at.unwanted = s.number, unwanted(q)
-	var history []chunk
+	at.number, at.joined, at.unwanted = s.number, s.number, unwanted(q)
+	at.from = [2]int{s.number, s.number}
 	for i := range s.kept {
 		k := &s.kept[i]
-		at.lines[i] = k.lines
-		for _, c := range k.chunks {
+		at.missed[i], at.lines[i] = k.gone, k.lines
+		first, skip := len(k.chunks), 0
+		if !at.unwanted[i] {
+			var more bool
+			first, skip, more = k.last(q)
+			if !more && (k.gone > 0 || !s.query.covers(q)) {
+				return at, false
+			}
+		}
+		for _, c := range k.chunks[:first] {
 			at.lines[i] += bytes.Count(c.Data, newline)
 		}
-		if at.unwanted[i] {
-			continue
+		if first < len(k.chunks) {
+			c := k.chunks[first]
+			at.lines[i] += bytes.Count(c.Data[:skip], newline)
+			at.from[i], at.skip[i] = c.number, skip
+			at.number = min(at.number, c.number)
 		}
-		chunks, more := k.last(q)
-		if !more && (k.gone > 0 || !s.query.covers(q)) {
-			return at, false
-		}
-		history = append(history, chunks...)
 	}
-	sortChunks(history)
-	at.history = piecesOf(history)
 	return at, true
 }
 
@@ -164,28 +178,31 @@ func (q LogQuery) covers(other LogQuery) bool {
 	return (q.Lines < 0 || other.Lines >= 0 && other.Lines <= q.Lines) && !q.Since.After(other.Since)
 }
 
-// last returns what q wants of what is kept, and whether there is more, which it does not want.
-func (k *kept) last(q LogQuery) (chunks []chunk, more bool) {
+// last returns what q wants of what is kept, from the chunk first on without skip bytes of that, and whether there is more,
+// which it does not want.
+func (k *kept) last(q LogQuery) (first, skip int, more bool) {
+	first = len(k.chunks)
 	left := q.Lines
 	for i, c := range slices.Backward(k.chunks) {
-		if left == 0 && (q.Lines == 0 || c.Gone) || !c.Time.IsZero() && c.Time.Before(q.Since) {
+		if left == 0 && (q.Lines == 0 || c.isRemark()) || !c.Time.IsZero() && c.Time.Before(q.Since) {
 			more = true
 			break
 		}
-		if i == len(k.chunks)-1 && !c.Gone && !bytes.HasSuffix(c.Data, newline) {
+		if i == len(k.chunks)-1 && !c.isRemark() && !bytes.HasSuffix(c.Data, newline) {
 			left-- // a last line that has no end yet
 		}
+		part := c.Data
 		if q.Lines >= 0 {
-			c.Data, more = lastLines(c.Data, &left)
+			part, more = lastLines(c.Data, &left)
 		}
-		if len(c.Data) > 0 || c.Gone {
-			chunks = append(chunks, c)
+		if len(part) > 0 || c.isRemark() {
+			first, skip = i, len(c.Data)-len(part)
 		}
 		if more {
 			break
 		}
 	}
-	return chunks, more || q.Lines == 0
+	return first, skip, more || q.Lines == 0
 }
 
 // lastLines returns the part of data that belongs to the last lines, reading from the end, and whether they begin in

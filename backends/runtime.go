@@ -16,7 +16,7 @@ type Runtime interface {
 	// the background still writes is not waited for.
 	//
 	// When ctx ends first, the program gets HUP, then TERM, then KILL within 10 seconds, and the error is the cause of
-	// ctx; a *LeftError around it says that the program could not be ended.
+	// ctx; a *LeftError around it says that the program could not be ended, a *ZombiesError that it was and left zombies.
 	//
 	// Other errors: ErrNoTask, ErrNoProgram, ErrNotExecutable, ErrUnreachable, ErrUnsupported, ErrBusy, ErrDeclined, and what
 	// else kept the program from being started or its end from being known.
@@ -26,6 +26,11 @@ type Runtime interface {
 	// When ctx ends first the process goes on, and the error is the cause of ctx. ErrDetached: the keys were pressed.
 	Attach(ctx context.Context, in Place, a Attachment) (code int, err error)
 
+	LogSource
+}
+
+// LogSource reads the logs of tasks.
+type LogSource interface {
 	// Log calls each with the log in pieces, in the order of the source, and returns its error if it has one. Without
 	// q.Follow it returns at the end of what there is. With it, it goes on until the task's container has stopped, or
 	// until ctx ends where a source does not tell that; an interrupted source is asked again, and then nothing comes
@@ -91,6 +96,39 @@ type LogQuery struct {
 	Times          bool      // Piece.Time is wanted
 	Follow         bool
 	After          string // a container, of which no log is wanted, but of the one that takes its place; empty: any
+
+	// Older, if not nil, is called before the first piece where q may want more of the past than a source holds. Its error
+	// is that of Log. Sources that keep logs in files do not call it.
+	Older func(context.Context, HeldLog) error
+	// Survey says that Older is to be called in any case, with what there is of all of the log.
+	Survey bool
+}
+
+// HeldLog is what a source holds of a log, where that may not be all of it.
+type HeldLog struct {
+	Start   time.Time // when its first line was written; zero: it holds none
+	Outputs [2]HeldOutput
+	Rotated bool // older lines may have been deleted, to judge by the size
+}
+
+// HeldOutput is what a source holds of stdout or stderr.
+type HeldOutput struct {
+	Bytes int64
+	Lines int
+	Head  []byte // the first bytes, by which others find where it begins
+	Tail  []byte // the last bytes
+	Whole bool   // nothing has been deleted by rotation, so files that begin with it hold nothing older
+	Final bool   // nothing has been written after it, so files that end with something else are another log
+}
+
+// LogFiles is a source that keeps logs in files, which may go back further than what another source holds.
+type LogFiles interface {
+	LogSource
+
+	// LogBefore calls each with what the files hold from before the newest part of a log: the last lines before it so that
+	// there are q.Lines with it, or all, but no files that were last written to before q.Since where that can be known.
+	// ErrOtherLog: the files do not hold the newest part.
+	LogBefore(ctx context.Context, in Place, newest [2]HeldOutput, q LogQuery, each func(Piece) error) error
 }
 
 // Piece is a part of a log. Data is valid during the call only and may end anywhere, in the middle of a line too.
@@ -98,6 +136,10 @@ type Piece struct {
 	Stderr bool
 	Time   time.Time // when it was written; zero: not known. Where times are wanted, a piece is of one line
 	Data   []byte
+	// Note is a remark for the user, who reads it apart from the log; Data is empty then.
+	Note string
+	// Unordered says that the source does not know the order of stdout and stderr.
+	Unordered bool
 	// Gone says that the source has deleted something here before it was read, or may have; Data is empty then.
 	Gone bool
 	// Skipped is how many lines, in whole or in part, a viewer of a shared stream has missed here; Data is empty then.
@@ -111,6 +153,9 @@ type Piece struct {
 
 // OfContainers reports whether q asks for what only a container's log has: times, and its being another's.
 func (q LogQuery) OfContainers() bool { return q.Times || !q.Since.IsZero() || q.After != "" }
+
+// isRemark reports whether the piece is not a part of the log, but about it.
+func (p Piece) isRemark() bool { return p.Gone || p.Note != "" }
 
 // Output returns 0 for a piece of stdout and 1 for one of stderr.
 func (p Piece) Output() int {
@@ -128,6 +173,10 @@ var (
 	ErrUnsupported   = errors.New("cannot be done")
 	ErrDetached      = errors.New("detached")
 	ErrNoLog         = errors.New("there is no log")
+	ErrLogDisabled   = errors.New("the job disables logs for this task")
+	ErrNeverLog      = errors.New("no log can be read")
+	ErrOtherLog      = errors.New("the two sources of the log differ")
+	ErrOneLog        = errors.New("Nomad's files hold all runs of a task in one log, without marks between them")
 	ErrNoTimes       = errors.New("the log has no times")
 	ErrBusy          = errors.New("too many tasks are being entered or read")
 
@@ -154,3 +203,14 @@ type Killer interface {
 	// cannot be found in this task.
 	Kill(ctx context.Context, in Place, session string) (found bool, err error)
 }
+
+// ZombiesError is a program that was ended, in a task whose first process does not reap what it inherits.
+type ZombiesError struct {
+	Cause error // why it was ended
+	Count int   // ended processes that stay in the task, those of other programs included
+}
+
+func (e *ZombiesError) Error() string {
+	return fmt.Sprintf("%v; ended processes that stay in the task as zombies: %d, because its first process does not reap them (init = true in the job's docker config does)", e.Cause, e.Count)
+}
+func (e *ZombiesError) Unwrap() error { return e.Cause }

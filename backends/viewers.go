@@ -3,6 +3,7 @@ package backends
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 )
@@ -17,16 +18,22 @@ type Viewers struct {
 
 // logKey names what viewers follow. What of it each of them wants may differ.
 type logKey struct {
-	runtime          Runtime
+	runtime          LogSource
 	allocation, task string
 }
+
+// errStreams is the error of a viewer who would need one stream too many.
+var errStreams = fmt.Errorf("%w: %d logs are being followed", ErrBusy, maxStreams)
 
 // Follow calls each with what q wants of a log until the log ends, or ctx does, whose cause is returned then. The first
 // viewer begins the stream, which goes on until the last one has left. Who wants more of the past than is kept begins a
 // new one for themselves and for those who come after.
-func (v *Viewers) Follow(ctx context.Context, runtime Runtime, in Place, q LogQuery, each func(Piece) error) error {
+func (v *Viewers) Follow(ctx context.Context, runtime LogSource, in Place, q LogQuery, each func(Piece) error) error {
 	key := logKey{runtime, in.Allocation.ID, in.Task}
-	s, at := v.join(ctx, key, in, q)
+	s, at, err := v.join(ctx, key, in, q)
+	if err != nil {
+		return err
+	}
 	defer v.leave(key, s)
 	for {
 		pieces, moved, err := s.next(&at)
@@ -57,14 +64,17 @@ func (v *Viewers) Follow(ctx context.Context, runtime Runtime, in Place, q LogQu
 
 // join returns the stream of key and where a new viewer begins in it. One that is over, or keeps too little for a new
 // viewer, is replaced; it goes on for those who have it.
-func (v *Viewers) join(ctx context.Context, key logKey, in Place, q LogQuery) (*stream, position) {
+func (v *Viewers) join(ctx context.Context, key logKey, in Place, q LogQuery) (*stream, position, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if s := v.streams[key]; s != nil {
 		if at, ok := s.begin(q); ok {
 			s.viewers++
-			return s, at
+			return s, at, nil
 		}
+	}
+	if v.open.Load() >= maxStreams {
+		return nil, position{}, errStreams
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s := &stream{query: q, cancel: cancel, viewers: 1, room: v.room}
@@ -82,7 +92,7 @@ func (v *Viewers) join(ctx context.Context, key logKey, in Place, q LogQuery) (*
 		v.forget(key, s)
 		s.end(err)
 	}()
-	return s, position{unwanted: unwanted(q)}
+	return s, position{unwanted: unwanted(q)}, nil
 }
 
 func (v *Viewers) leave(key logKey, s *stream) {
@@ -116,6 +126,7 @@ type stream struct {
 	mu        sync.Mutex
 	live      bool    // what there was when it was asked for is here
 	container string  // see Piece
+	liveAt    int     // number of the first chunk after that
 	number    int     // of the next chunk
 	kept      [2]kept // of stdout and of stderr
 	moved     chan struct{}
@@ -140,15 +151,15 @@ type chunk struct {
 }
 
 const (
-	mostRoom  = 1 << 20 // bytes that are kept of each output, where there are few streams
-	leastRoom = 64 << 10
-	allRoom   = 256 << 20 // of all streams, while leastRoom for each is not more
-	overhead  = 128       // what a chunk costs beside its data
+	maxStreams = 300      // each reads its source on a connection of its own, with buffers
+	maxRoom    = 1 << 20  // bytes that are kept of each output, where there are few streams
+	allRoom    = 32 << 20 // of all streams
+	overhead   = 128      // what a chunk costs beside its data
 )
 
 // room returns how many bytes each stream keeps of each of its outputs.
 func (v *Viewers) room() int {
-	return min(mostRoom, max(leastRoom, allRoom/2/int(max(v.open.Load(), 1))))
+	return min(maxRoom, allRoom/2/int(max(v.open.Load(), 1)))
 }
 
 func (s *stream) put(p Piece) error {
@@ -156,7 +167,7 @@ func (s *stream) put(p Piece) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.Live {
-		s.live, s.container = true, p.Container
+		s.live, s.container, s.liveAt = true, p.Container, s.number
 		s.wake()
 		return nil
 	}
@@ -177,7 +188,7 @@ func (k *kept) trim(room int) {
 		k.size -= len(old.Data) + overhead
 		k.gone = old.number + 1
 		k.lines += bytes.Count(old.Data, newline)
-		if !old.Gone {
+		if !old.isRemark() {
 			k.ragged = !bytes.HasSuffix(old.Data, newline)
 		}
 		k.chunks[gone] = chunk{}
@@ -213,7 +224,7 @@ func merged(pieces []Piece) []Piece {
 	ours := false // the data of the last one is ours to append to; that of chunks is everybody's
 	for _, p := range pieces {
 		n := len(all) - 1
-		if n < 0 || all[n].Stderr != p.Stderr || all[n].Skipped > 0 || p.Skipped > 0 || all[n].Gone || p.Gone {
+		if n < 0 || all[n].Stderr != p.Stderr || all[n].Skipped > 0 || p.Skipped > 0 || all[n].isRemark() || p.isRemark() {
 			all, ours = append(all, p), false
 			continue
 		}

@@ -34,7 +34,7 @@ func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
 		return err
 	}
 	q.Follow = true
-	f := &follower{req: req, query: q, printer: &logPrinter{req: req, pattern: pattern, times: flags.times}}
+	f := &follower{req: req, query: q, printer: &logPrinter{req: req, pattern: pattern, times: flags.times, split: flags.split}}
 	f.job.Store(&backends.JobDetail{Job: req.Job})
 	req.Share(pollEvery * 9 / 10)
 	polling, stop := context.WithCancel(ctx)
@@ -110,6 +110,7 @@ func (f *follower) over(t logTask) bool {
 // all follows every task of the job, those that come later too.
 func (f *follower) all(ctx context.Context) error {
 	var failed atomic.Bool
+	var useful, useless atomic.Int32 // tasks that have a log, or may get one, and others
 	var running sync.WaitGroup
 	var open atomic.Int32
 	known := map[string]bool{}
@@ -123,7 +124,12 @@ func (f *follower) all(ctx context.Context) error {
 		open.Add(1)
 		running.Go(func() {
 			defer open.Add(-1)
+			useful.Add(1)
 			err := backends.Protect(func() error { return f.task(ctx, t, q, log) })
+			if errors.Is(err, backends.ErrLogDisabled) || errors.Is(err, backends.ErrNeverLog) {
+				useful.Add(-1)
+				useless.Add(1)
+			}
 			if err != nil && ctx.Err() == nil {
 				log.note("%s", escape.Text(err.Error()))
 				failed.Store(true)
@@ -159,7 +165,7 @@ func (f *follower) all(ctx context.Context) error {
 		for _, t := range tasksOf(job.Allocations) {
 			begin(t, whole)
 		}
-		if job.Status == "dead" && open.Load() == 0 {
+		if open.Load() == 0 && (job.Status == "dead" || useless.Load() > 0 && useful.Load() == 0) {
 			break
 		}
 		select {
@@ -193,7 +199,7 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 				return failed
 			}
 		}
-		return explainLog(err, t.name())
+		return explainLog(err, t)
 	}
 	if t.task.State == "pending" && t.task.Restarts == 0 {
 		q.Lines = -1 // all of it is yet to come
@@ -201,7 +207,7 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 	said, failing := "", time.Time{} // zero: it does not
 	waits := func(err error, why string) {
 		if said != why {
-			log.note("%s; %s", escape.Text(explainLog(err, t.name()).Error()), why)
+			log.note("%s; %s", escape.Text(explainLog(err, t).Error()), why)
 		}
 		said = why
 	}
@@ -238,10 +244,10 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 		case errors.Is(err, backends.ErrBusy):
 			waits(err, "waiting for a place")
 		case q.After == "", container != "", errors.Is(err, backends.ErrForbidden), !failing.IsZero() && time.Since(failing) > hiccup:
-			return explainLog(err, t.name())
+			return explainLog(err, t)
 		case failing.IsZero():
 			failing = time.Now()
-			log.note("%s; following goes on", escape.Text(explainLog(err, t.name()).Error()))
+			log.note("%s; following goes on", escape.Text(explainLog(err, t).Error()))
 		}
 		select {
 		case <-time.After(retryEvery):

@@ -19,6 +19,7 @@ import (
 type logFlags struct {
 	lines          string
 	stdout, stderr bool
+	split          bool
 	since          string
 	times          bool
 	grep           string
@@ -29,6 +30,7 @@ func (l *logFlags) bind(f *pflag.FlagSet) {
 	f.StringVarP(&l.lines, "lines", "n", "100", "the last `N` lines, or all")
 	f.BoolVar(&l.stdout, "stdout", false, "only stdout")
 	f.BoolVar(&l.stderr, "stderr", false, "only stderr")
+	f.BoolVar(&l.split, "split", false, "write the task's stderr to stderr, which loses the order of the two")
 	f.StringVar(&l.since, "since", "", "only what is younger than this `TIME`: 10m, 2h, 3d, or 2026-11-22 14:05 in UTC")
 	f.BoolVarP(&l.times, "timestamps", "t", false, "the time before each line, where the source has it")
 	f.StringVar(&l.grep, "grep", "", "of those only lines that this `REGEXP` matches")
@@ -85,8 +87,13 @@ func moment(text string, now time.Time) (time.Time, error) {
 }
 
 // explainLog says what to do about an error of a log.
-func explainLog(err error, task string) error {
+func explainLog(err error, t logTask) error {
+	task := t.name()
 	switch {
+	case errors.Is(err, backends.ErrOneLog):
+		return fmt.Errorf("log of %s: %w: logs -n all shows all of them, --previous-allocation the allocation before", escape.Text(task), err)
+	case errors.Is(err, backends.ErrNoLog):
+		return fmt.Errorf("log of %s: %w (see: info %s)", escape.Text(task), err, t.task.ExecID)
 	case errors.Is(err, backends.ErrNoTimes):
 		return fmt.Errorf("the log of %s is read from files of Nomad, which hold no times: leave out -t and --since", escape.Text(task))
 	case err != nil:

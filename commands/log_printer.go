@@ -18,6 +18,7 @@ type logPrinter struct {
 	req     *router.Request
 	pattern *regexp.Regexp // nil: every line
 	times   bool
+	split   bool // what is of stderr goes to stderr; else all goes to stdout, in its order
 
 	mu sync.Mutex // a line is written as one
 }
@@ -44,11 +45,11 @@ const mostOfLine = 64 << 10
 
 // print shows a piece.
 func (t *taskLog) print(p backends.Piece) error {
-	out, l := t.req.Bytes.Stdout, &t.lines[0]
-	if p.Stderr {
-		out, l = t.req.Bytes.Stderr, &t.lines[1]
-	}
+	l := &t.lines[p.Output()]
 	switch {
+	case p.Note != "":
+		t.note("%s%s", t.prefix, escape.Text(p.Note))
+		return nil
 	case p.Skipped > 0:
 		return t.gap(p.Stderr, l, counted(p.Skipped, "line")+" skipped here: they came faster than this client reads")
 	case p.Gone:
@@ -56,6 +57,15 @@ func (t *taskLog) print(p backends.Piece) error {
 		return t.gap(p.Stderr, l, "lines may be missing here: the log was rotated before they were read")
 	}
 	if t.isPlain() {
+		out := t.req.Bytes.Stdout
+		if p.Stderr && t.split {
+			out = t.req.Bytes.Stderr
+		}
+		if p.Unordered {
+			if err := t.endOther(p.Stderr, out); err != nil {
+				return err
+			}
+		}
 		l.begun = !bytes.HasSuffix(p.Data, []byte{'\n'})
 		_, err := out.Write(p.Data)
 		return err
@@ -142,13 +152,34 @@ func (t *taskLog) write(stderr bool, l *line) error {
 		shown = append(shown, '\n')
 	}
 	l.begun = !whole
-	out := t.req.Stdout
-	if stderr {
-		out = t.req.Stderr
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, err := out.Write(shown)
+	if t.prefix == "" {
+		if err := t.endOther(stderr, t.out(stderr)); err != nil {
+			return err
+		}
+	}
+	_, err := t.out(stderr).Write(shown)
+	return err
+}
+
+// out returns the stream for text of an output. ssh keeps no order between its two streams, so both outputs go to one, unless
+// that is not wanted; on a terminal they do so anyway.
+func (t *taskLog) out(stderr bool) io.Writer {
+	if stderr && t.split && t.req.Terminal == nil {
+		return t.req.Stderr
+	}
+	return t.req.Stdout
+}
+
+// endOther ends the line of the other output, if that has none yet and both go to one stream.
+func (t *taskLog) endOther(stderr bool, out io.Writer) error {
+	other := &t.lines[backends.Piece{Stderr: !stderr}.Output()]
+	if !other.begun || t.split && t.req.Terminal == nil {
+		return nil
+	}
+	other.begun = false
+	_, err := io.WriteString(out, "\n")
 	return err
 }
 
@@ -157,11 +188,7 @@ func (t *taskLog) gap(stderr bool, l *line, what string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if l.begun && t.prefix == "" {
-		out := t.req.Stdout
-		if stderr {
-			out = t.req.Stderr
-		}
-		if _, err := io.WriteString(out, "\n"); err != nil {
+		if _, err := io.WriteString(t.out(stderr), "\n"); err != nil {
 			return err
 		}
 	}

@@ -32,3 +32,38 @@ func TestWhatIsMissingIsSaidWhereItIs(t *testing.T) {
 		}
 	}
 }
+
+// TestLogPrinter_BothOutputs go to one stream in the order of the source; --split separates them.
+func TestLogPrinter_BothOutputs(t *testing.T) {
+	pieces := []backends.Piece{
+		{Data: []byte("out 1\n")},
+		{Stderr: true, Data: []byte("err 1\n")},
+		{Note: "a note\x1b"},
+		{Data: []byte("prompt: ")},
+		{Stderr: true, Data: []byte("err 2\n"), Unordered: true},
+		{Data: []byte("out 2\n")},
+	}
+	for name, tc := range map[string]struct {
+		printer        *logPrinter
+		stdout, stderr string
+	}{
+		"plain":      {&logPrinter{}, "out 1\nerr 1\nprompt: \nerr 2\nout 2\n", "nomadctld: a note\\x1b\n"},
+		"split":      {&logPrinter{split: true}, "out 1\nprompt: out 2\n", "err 1\nnomadctld: a note\\x1b\nerr 2\n"},
+		"with times": {&logPrinter{times: true}, "out 1\nerr 1\nerr 2\nprompt: out 2\n", "nomadctld: a note\\x1b\n"},
+	} {
+		var out, errs bytes.Buffer
+		tc.printer.req = &router.Request{Stdout: &out, Stderr: &errs, Bytes: router.Bytes{Stdout: &out, Stderr: &errs}}
+		log := tc.printer.task("")
+		for _, p := range pieces {
+			if err := log.print(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := log.flush(); err != nil {
+			t.Fatal(err)
+		}
+		if out.String() != tc.stdout || errs.String() != tc.stderr {
+			t.Errorf("%s: got %q and %q, want %q and %q", name, out.String(), errs.String(), tc.stdout, tc.stderr)
+		}
+	}
+}

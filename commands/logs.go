@@ -16,7 +16,7 @@ func init() { router.Register(func() router.Command { return new(logs) }) }
 
 type logs struct {
 	logFlags
-	follow, previous bool
+	follow, previous, previousAllocation bool
 }
 
 func (l *logs) Spec() router.Spec {
@@ -29,15 +29,24 @@ func (l *logs) Spec() router.Spec {
 		Terminal: true,
 		Long: selectorHelp + `
 
-What the task wrote to stdout comes on stdout, what it wrote to stderr on stderr, and the number of lines counts for each.
-With a job each line begins with group[index]/task. The log is that of the container if Docker can read it, else the files
-that Nomad keeps, which hold no times. In a container's log that is long and of which one output is rarely written to,
+Both outputs of the task come on stdout, in the order in which they were written, and the number of lines counts for each.
+With --split the task's stderr comes on stderr; ssh then keeps no order between the two. With a job each line starts with
+group[index]/task, and the lines of all tasks are merged by their time.
+
+The log is that of the task's container, as far as Docker keeps it. Nomad's docker driver lets Docker keep 2 x 2 MB. What
+is older comes from Nomad's files, and a line on stderr says so: they hold no times, and the order of the two outputs only
+within each. Tasks without a container have these files alone. Where the start of a log is lost, a line on stderr says so.
+
+--previous shows what the task wrote before it was last restarted, or if it was not restarted what the allocation before
+wrote, which --previous-allocation shows in any case. Nomad's files hold all runs of a task one after the other, so runs can
+be told apart only with a container whose log is complete. In a container's log that is long and of which one output is rarely written to,
 lines of that output are looked for among the last 20,000; in all of it with --stdout or --stderr, unless it is followed.
 On a terminal (ssh -t) colours in a log are shown, and whatever else could act on a terminal is made visible.`,
 		Flags: func(f *pflag.FlagSet) {
 			l.bind(f)
 			f.BoolVarP(&l.follow, "follow", "f", false, "go on with what comes, as tail does")
-			f.BoolVar(&l.previous, "previous", false, "of the allocation that this one took the place of")
+			f.BoolVar(&l.previous, "previous", false, "what was written before the last restart, or by the allocation before")
+			f.BoolVar(&l.previousAllocation, "previous-allocation", false, "what the allocation wrote that this one replaced")
 		},
 	}
 }
@@ -47,7 +56,7 @@ func (l *logs) Follows() bool { return true }
 
 func (l *logs) Run(ctx context.Context, req *router.Request) error {
 	if l.follow {
-		if l.previous {
+		if l.previous || l.previousAllocation {
 			return router.Exit(2, errors.New("logs: --previous has ended and cannot be followed: leave out one of them"))
 		}
 		return follow(ctx, req, &l.logFlags)
@@ -60,31 +69,39 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if l.previous {
-		if tasks, err = previous(req, tasks); err != nil {
+	wanted := make([]wantedLog, len(tasks))
+	for i, t := range tasks {
+		wanted[i] = wantedLog{logTask: t, earlier: l.previous && !l.previousAllocation && t.task.Restarts > 0}
+	}
+	if l.previous || l.previousAllocation {
+		if wanted, err = previous(req, wanted); err != nil {
 			return err
 		}
 	}
-	printer := &logPrinter{req: req, pattern: pattern, times: l.times}
-	var errs []error
-	gone := false
-	for _, t := range tasks {
-		log := printer.task("")
+	printer := &logPrinter{req: req, pattern: pattern, times: l.times, split: l.split}
+	for i := range wanted {
+		w := &wanted[i]
+		w.log = printer.task("")
 		if req.Task == nil {
-			log = printer.task(t.prefix(look(req)))
+			w.log = printer.task(w.prefix(look(req)))
 		}
-		if t.TaskState(t.task) == backends.StateDead {
-			log.note("%s %s", t.name(), t.end())
+		if w.TaskState(w.task) == backends.StateDead {
+			w.log.note("%s %s", w.name(), w.end())
 		}
-		err := req.RuntimeOf(t.Allocation, t.task.Name).Log(ctx, q, log.print)
-		if flushed := log.flush(); err == nil {
-			err = flushed
+	}
+	var errs []error
+	if len(wanted) > 1 {
+		wanted, errs = merge(ctx, req, q, wanted)
+	}
+	gone := false
+	for _, w := range wanted {
+		if !w.done {
+			errs = append(errs, w.show(ctx, req, q))
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		errs = append(errs, explainLog(err, t.name()))
-		gone = gone || log.gone
+		gone = gone || w.log.gone
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if err := errors.Join(errs...); err != nil || !gone {
 		return err
@@ -92,11 +109,39 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 	return router.Exit(1, nil) // what is missing is said where it is
 }
 
-// previous returns for each task the one before it.
-func previous(req *router.Request, tasks []logTask) (before []logTask, err error) {
+// wantedLog is a log to be shown.
+type wantedLog struct {
+	logTask
+	log     *taskLog
+	earlier bool // what was written before the last restart
+	done    bool
+}
+
+// read calls each with the log.
+func (w wantedLog) read(ctx context.Context, req *router.Request, q backends.LogQuery, each func(backends.Piece) error) error {
+	runtime := req.RuntimeOf(w.Allocation, w.task.Name)
+	if w.earlier {
+		return runtime.PreviousLog(ctx, q, each)
+	}
+	return runtime.Log(ctx, q, each)
+}
+
+// show shows all of the log.
+func (w wantedLog) show(ctx context.Context, req *router.Request, q backends.LogQuery) error {
+	err := w.read(ctx, req, q, w.log.print)
+	if flushed := w.log.flush(); err == nil {
+		err = flushed
+	}
+	return explainLog(err, w.logTask)
+}
+
+// previous returns for each task that has not been restarted the one before it.
+func previous(req *router.Request, tasks []wantedLog) (before []wantedLog, err error) {
 	for _, t := range tasks {
-		if b, ok := t.before(req.Job); ok {
-			before = append(before, b)
+		if t.earlier {
+			before = append(before, t)
+		} else if b, ok := t.before(req.Job); ok {
+			before = append(before, wantedLog{logTask: b})
 		}
 	}
 	if len(before) == 0 {

@@ -62,6 +62,10 @@ func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.Sav
 	if err != nil {
 		return "", err
 	}
+	// Nomad switches scaling policies off when a job is stopped: what the job is, is what ran last.
+	if i := slices.IndexFunc(versions, func(v backends.Version) bool { return !v.Stopped }); current.Stopped && i >= 0 {
+		current = versions[i]
+	}
 	last, ok := lastRelease(earlierReleases(current, versions))
 	if !ok {
 		return "", nil // what is saved already is the last one

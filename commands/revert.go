@@ -166,6 +166,8 @@ func namedVersion(job backends.JobDetail, now backends.Version, versions []backe
 		then = versions[i]
 	case isSaved && saved.Number == version:
 		then, deleted = saved, true
+	case isSaved && saved.Release.ID != now.Release.ID:
+		return now, false, fmt.Errorf("Nomad keeps no version %d of %s (see: history %s); the gateway has saved version %d", version, job.ID, job.ID, saved.Number)
 	default:
 		return now, false, fmt.Errorf("Nomad keeps no version %d of %s (see: history %s)", version, job.ID, job.ID)
 	}

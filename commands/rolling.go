@@ -297,8 +297,8 @@ func (r *rolling) tasks(a backends.Allocation, t target) (why string, started ti
 		switch {
 		case task.Failed:
 			return "", started, fmt.Errorf("task %s of allocation %s has failed (see: logs %s)", task.Name, short(a.ID), task.ExecID)
-		case !told, task.State == "dead": // one that prepares others ends
-		case task.State != "running":
+		case !told, a.TaskState(task) == backends.StateDead: // one that prepares others ends
+		case !a.Runs(task):
 			return task.Name + " is " + task.State, started, nil
 		case !r.replace && !startedAt(task).After(startedAt(*before)):
 			return task.Name + " is being stopped", started, nil

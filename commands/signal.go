@@ -38,12 +38,8 @@ func (signal) Run(ctx context.Context, req *router.Request) error {
 	if !slices.Contains(signals, name) {
 		return router.Exit(2, fmt.Errorf("signal: no signal %s (there are %s)", req.Args[1], strings.ReplaceAll(strings.Join(signals, ", "), "SIG", "")))
 	}
-	if a := req.Allocation; !a.MayRun(*req.Task) {
-		state := a.TaskState(*req.Task)
-		if a.Status == "lost" {
-			state = a.Status
-		}
-		return fmt.Errorf("task %s of %s does not run: it is %s", req.Task.Name, a.Name, state)
+	if a := *req.Allocation; !a.MayRun(*req.Task) {
+		return fmt.Errorf("task %s of %s does not run: it is %s", req.Task.Name, a.Name, notRunning(a, *req.Task))
 	}
 	if err := req.Operations.SignalTask(ctx, *req.Allocation, req.Task.Name, name); err != nil {
 		return ofJob(req.Job, err)

@@ -144,6 +144,9 @@ func (s *start) started(ctx context.Context, req *router.Request, job backends.J
 
 // running is for a job that is not stopped. A group of it may be, or allocations of a system job.
 func (s *start) running(ctx context.Context, req *router.Request, job backends.JobDetail) error {
+	if err := req.Saved().Drop(ops.Stopped); err != nil { // somebody has registered it since it was saved
+		newReport(req).say("warning: the gateway cannot remove the definition that it saved: %v", err)
+	}
 	if stopped := stoppedOfSystem(job); len(stopped) > 0 {
 		return s.allocations(ctx, req, job, stopped)
 	}

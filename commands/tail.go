@@ -27,7 +27,7 @@ func (t *tail) Spec() router.Spec {
 
 It is logs --follow: it goes on when the task is restarted and ends, saying how, when it has finished for good. With a job
 every task of every allocation is followed, new ones too, until the job has ended. Ctrl-C ends it. Who follows the same
-log shares one stream of it; a client that reads too slowly is told how many lines it has missed.`,
+log shares one stream of it; what comes before that is shown task by task; a client that reads too slowly is told how many lines it has missed.`,
 		Flags: func(f *pflag.FlagSet) {
 			t.bind(f)
 			f.BoolVarP(&t.follow, "follow", "f", true, "as it does")

@@ -14,8 +14,8 @@ type machine struct {
 	uid    int   // of the gateway. 0: not told apart from a root who only checks the file for another user
 	groups []int // of the gateway
 
-	// container is the project's image, or a Nomad allocation: other users of the machine do not get in, and what is mounted
-	// there may have any mode.
+	// container is the project's image, or a task of Nomad with a file system of its own: other users of the machine do not
+	// get in, and what is mounted there may have any mode.
 	container bool
 }
 
@@ -24,7 +24,7 @@ func thisMachine() machine {
 	return machine{
 		uid:       os.Geteuid(),
 		groups:    append(groups, os.Getegid()),
-		container: os.Getenv("NOMADCTLD_CONTAINER") != "" || os.Getenv("NOMAD_ALLOC_DIR") != "",
+		container: os.Getenv("NOMADCTLD_CONTAINER") != "" || os.Getenv("NOMAD_ALLOC_DIR") == "/alloc", // of raw_exec it is a path on the machine
 	}
 }
 

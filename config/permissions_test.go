@@ -250,6 +250,19 @@ func TestOtherMachines(t *testing.T) {
 	}
 }
 
+func TestThisMachine_Container(t *testing.T) {
+	for _, tc := range []struct {
+		image, alloc string
+		want         bool
+	}{{"", "", false}, {"1", "", true}, {"", "/alloc", true}, {"", "/var/lib/nomad/alloc/0a1b/alloc", false}} {
+		t.Setenv("NOMADCTLD_CONTAINER", tc.image)
+		t.Setenv("NOMAD_ALLOC_DIR", tc.alloc)
+		if got := thisMachine().container; got != tc.want {
+			t.Errorf("%q, %q: got %t, want %t", tc.image, tc.alloc, got, tc.want)
+		}
+	}
+}
+
 func TestRawAsNobody(t *testing.T) {
 	for name, tc := range map[string]struct {
 		old, new string

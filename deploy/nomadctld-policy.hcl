@@ -23,8 +23,8 @@ namespace "*" {
     # prefixes of the gateway end where a job of a user has such a task. Without this, Nomad refuses that exec.
     # "alloc-node-exec",
 
-    # @operate: stop, start, restart --full, revert, promote, fail, pause, resume; scale and run too, for which scale-job
-    # and dispatch-job would be enough.
+    # @operate: stop, start, restart --full, restart of failed allocations, revert, promote, fail, pause, resume; scale and
+    # run too, for which scale-job and dispatch-job would be enough.
     "submit-job",
     # dispatch.
     "dispatch-job",

@@ -55,12 +55,16 @@ func started(next Handler) Handler {
 		if spec.Spawns {
 			req.Event.Program = req.ProgramSession()
 		}
-		if err := req.begin(spec.Set == Enter || spec.Set == Operate || spec.Set == Admin); err != nil {
+		if err := req.begin(spec.durable()); err != nil {
 			return err
 		}
 		return next(ctx, req)
 	}
 }
+
+// durable reports whether the start event must be on disk before the command runs: it may change something, run a program
+// or see what others must not. Only commands that look are left out.
+func (s Spec) durable() bool { return s.Set != Public && s.Set != Read }
 
 // errUnrecorded is the error of a command that was not run because its start event could not be written. Its exit code is
 // not taken for that of a program.

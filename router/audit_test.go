@@ -82,6 +82,14 @@ func TestAudit_StartIsRecordedBeforeTheCommandRuns(t *testing.T) {
 	}
 }
 
+func TestSpec_DurableUnlessItOnlyLooks(t *testing.T) {
+	for set, want := range map[Set]bool{Public: false, Read: false, Enter: true, Operate: true, Admin: true} {
+		if got := (Spec{Set: set}).durable(); got != want {
+			t.Errorf("%s: got %v, want %v", set, got, want)
+		}
+	}
+}
+
 // TestAudit_FullDisk counts what runs on a disk that is full, with audit.required: each command that ran has a start
 // event, and each start event is of a command that ran. A newline would fit all the time.
 func TestAudit_FullDisk(t *testing.T) {

@@ -24,7 +24,8 @@ func interruptible(next Handler) Handler {
 		err := next(ctx, req)
 		var exit *ExitError
 		var left *backends.LeftError
-		if errors.As(err, &left) { // it tells of the cause, and of what still runs
+		var zombies *backends.ZombiesError
+		if errors.As(err, &left) || errors.As(err, &zombies) { // it tells of the cause, and of what still runs or stays
 			return err
 		}
 		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.As(err, &exit) {

@@ -20,3 +20,15 @@ func TestAProgramThatIsLeftIsNotForgotten(t *testing.T) {
 		}
 	}
 }
+
+func TestZombies_AreNotForgotten(t *testing.T) {
+	for _, cause := range []error{ErrClientGone, ErrStopping, ErrInterrupted, ErrOutputClosed} {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(cause)
+		zombies := &backends.ZombiesError{Cause: cause, Count: 2}
+		err := interruptible(func(context.Context, *Request) error { return zombies })(ctx, &Request{})
+		if got := new(backends.ZombiesError); !errors.As(err, &got) || !errors.Is(err, cause) || Code(err) != Code(cause) || IsQuiet(err) != IsQuiet(cause) {
+			t.Errorf("%v: got %v, code %d", cause, err, Code(err))
+		}
+	}
+}

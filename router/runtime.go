@@ -22,8 +22,11 @@ type Runtime interface {
 	Exec(ctx context.Context, p backends.Program) (code int, err error)
 	Attach(ctx context.Context, a backends.Attachment) (code int, err error)
 
-	// Log is that of backends.Runtime. With q.Follow all viewers of the same share one stream.
+	// Log is that of backends.Runtime. With q.Follow all viewers of the same share one stream. ErrLogDisabled: there is none.
 	Log(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error
+
+	// PreviousLog is Log, but of what the task wrote before it was last restarted. backends.ErrOneLog: nobody can tell.
+	PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error
 }
 
 // Way is how tasks are reached.
@@ -61,8 +64,9 @@ func (r *Runtimes) of(s *scope, a backends.Allocation, task string) Runtime {
 // taskRuntime is the way into one task.
 type taskRuntime struct {
 	*Runtimes
-	scope *scope
-	place backends.Place
+	scope  *scope
+	place  backends.Place
+	detail *backends.AllocationDetail // nil until it is read
 }
 
 func (t *taskRuntime) Inspect(ctx context.Context) (json.RawMessage, error) {
@@ -161,34 +165,58 @@ func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(ba
 		return err
 	}
 	defer leave()
-	r, err := t.choose(ctx)
+	source, place, err := t.logSource(ctx)
 	if err != nil {
 		return err
 	}
-	runtime, place := r.runtime, r.place
-	begun := false
-	err = t.log(ctx, runtime, place, q, func(p backends.Piece) error {
-		begun = true
-		return each(p)
-	})
-	if !begun && t.declined(ctx, r, err) {
-		return t.withState(t.log(ctx, t.Nomad[place.Allocation.Tier], place, q, each))
+	if _, files := source.(backends.LogFiles); !q.Follow || files && q.OfContainers() {
+		return t.withState(source.Log(ctx, place, q, each))
 	}
-	if !begun && errors.Is(err, backends.ErrNoLog) && runtime == backends.Runtime(t.Docker) && t.Way != WithDocker {
-		inFiles := t.log(ctx, t.Nomad[place.Allocation.Tier], place, q, each)
-		if q.Follow && errors.Is(inFiles, backends.ErrNoTimes) {
-			return err // there will be a container
-		}
-		return t.withState(inFiles)
-	}
-	return t.withState(err)
+	return t.withState(t.viewers.Follow(ctx, source, place, q, each))
 }
 
-func (t *taskRuntime) log(ctx context.Context, runtime backends.Runtime, place backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
-	if !q.Follow || runtime != backends.Runtime(t.Docker) && q.OfContainers() {
-		return runtime.Log(ctx, place, q, each)
+// logSource returns where the log of the task is read: Docker's and Nomad's together if both can be used.
+func (t *taskRuntime) logSource(ctx context.Context) (backends.LogSource, backends.Place, error) {
+	if t.scope.owns(t.place.Allocation) {
+		detail, err := t.scope.Allocation(ctx, t.place.Allocation)
+		switch {
+		case err != nil && t.Way != WithDocker:
+			return nil, t.place, err
+		case err == nil && slices.Contains(detail.Logless, t.place.Task):
+			return nil, t.place, backends.ErrLogDisabled
+		case err == nil:
+			t.detail = &detail
+		}
 	}
-	return t.viewers.Follow(ctx, runtime, place, q, each)
+	r, err := t.choose(ctx)
+	if err != nil {
+		return nil, r.place, err
+	}
+	if r.runtime != backends.Runtime(t.Docker) {
+		return r.runtime, r.place, nil
+	}
+	files, _ := t.Nomad[r.place.Allocation.Tier].(backends.LogFiles)
+	if t.Way == WithDocker {
+		files = nil
+	}
+	return backends.JoinedLog{Container: t.Docker, Files: files}, r.place, nil
+}
+
+// PreviousLog implements Runtime.
+func (t *taskRuntime) PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error {
+	leave, err := t.Logs.Take(ctx, t.cluster())
+	if err != nil {
+		return err
+	}
+	defer leave()
+	source, place, err := t.logSource(ctx)
+	if err != nil {
+		return err
+	}
+	if joined, ok := source.(backends.JoinedLog); ok {
+		return t.withState(joined.Previous(ctx, place, q, each))
+	}
+	return backends.ErrOneLog
 }
 
 func (t *taskRuntime) cluster() string {
@@ -212,11 +240,14 @@ func (t *taskRuntime) choose(ctx context.Context) (r taskRoute, err error) {
 		return r, errForeign
 	}
 	if t.Way != WithDocker {
-		detail, err := t.scope.Allocation(ctx, t.place.Allocation)
-		if err != nil {
-			return r, err
+		if t.detail == nil {
+			detail, err := t.scope.Allocation(ctx, t.place.Allocation)
+			if err != nil {
+				return r, err
+			}
+			t.detail = &detail
 		}
-		t.place.Driver = detail.Drivers[t.place.Task]
+		t.place.Driver = t.detail.Drivers[t.place.Task]
 		if t.Way == WithNomad || t.place.Driver != "docker" {
 			return taskRoute{runtime: nomad, place: t.place}, nil
 		}

@@ -564,7 +564,12 @@ var errOver = errors.New("the session is over")
 // isEnded fails unless the program was ended because of errOver and nothing of it is left.
 func (p *place) isEnded(r *running, marker string) {
 	p.Helper()
-	if ended := r.ends(); ended.err != errOver {
+	ended := r.ends()
+	var zombies *backends.ZombiesError
+	if errors.As(ended.err, &zombies) {
+		ended.err = zombies.Cause
+	}
+	if ended.err != errOver {
 		p.Errorf("got %d, %v, want %v", ended.code, ended.err, errOver)
 	}
 	// What has begun the program may take a moment longer than it.

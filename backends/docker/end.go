@@ -49,6 +49,9 @@ func (e *execution) end(cause error) error {
 	case <-time.After(lastCall): // somebody's Write never returns
 	}
 	if err == nil {
+		if n := e.zombies(); n > 0 {
+			return &backends.ZombiesError{Cause: cause, Count: n}
+		}
 		return cause
 	}
 	if failed == nil {

@@ -38,6 +38,7 @@ type log struct {
 	newest  time.Time    // of what there was when the log was asked for; zero: nothing
 	from    [2]time.Time // of the first entry of each output that was counted
 	skip    [2]int       // lines of each output from there on that are not wanted
+	held    held
 	done    delivered
 	live    bool // the caller knows that it has all that there was
 	refused error
@@ -102,10 +103,16 @@ func (l *log) read(ctx context.Context) error {
 	switch {
 	case l.query.Lines > 0 && l.query.Lines <= mostEntries:
 		err = l.measure(ctx, &wanted)
+	case l.query.Older != nil && l.query.Lines != 0 && l.query.After == "" && (l.query.Survey || l.mayBeCut()):
+		err = l.survey(ctx)
 	case l.query.Follow:
 		err = l.last(ctx)
 	}
-	if err != nil {
+	var refused *olderError
+	switch {
+	case errors.As(err, &refused):
+		return refused.error
+	case err != nil:
 		return l.failed(ctx, err)
 	}
 	if l.query.Lines == 0 {
@@ -262,7 +269,7 @@ func (l *log) noLog(err error) error {
 	case hasStatus(err, http.StatusNotFound), hasStatus(err, http.StatusConflict): // removed, or about to be
 		return sayf("%w of task %s any more: its container is gone", backends.ErrNoLog, shown(l.place.Task))
 	case hasAnyStatus(err) && strings.Contains(err.Error(), "does not support reading"):
-		return sayf("%w of task %s that docker could read: its log driver does not keep one", backends.ErrNoLog, shown(l.place.Task))
+		return sayf("%w of task %s: its log driver %s does not keep one", backends.ErrNeverLog, shown(l.place.Task), shown(l.at.HostConfig.LogConfig.Type))
 	}
 	return err
 }

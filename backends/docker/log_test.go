@@ -101,11 +101,15 @@ func TestARareOutputIsNotLookedForInAllOfALongLog(t *testing.T) {
 	// The daemon reads each output by itself; so one waits until the other has been read.
 	script := fmt.Sprintf("echo early >&2; sleep 1; seq %d; sleep 5; echo late >&2; sleep 1; seq %d", 3*farBack, farBack/4)
 	in := finished(t, dockerclient.Config{Cmd: []string{"sh", "-c", script}}, nil)
-	for q, want := range map[backends.LogQuery]string{
-		{Stdout: true, Stderr: true, Lines: 10}: "late\n",
-		{Stderr: true, Lines: 10}:               "early\nlate\n",
-		{Stderr: true, Stdout: true, Lines: -1}: "early\nlate\n",
+	for _, c := range []struct {
+		q    backends.LogQuery
+		want string
+	}{
+		{backends.LogQuery{Stdout: true, Stderr: true, Lines: 10}, "late\n"},
+		{backends.LogQuery{Stderr: true, Lines: 10}, "early\nlate\n"},
+		{backends.LogQuery{Stderr: true, Stdout: true, Lines: -1}, "early\nlate\n"},
 	} {
+		q, want := c.q, c.want
 		stdout, stderr, err := read(t, d, in, q)
 		if stderr != want || err != nil {
 			t.Errorf("%+v: got %q, %v, want %q", q, stderr, err, want)
@@ -252,7 +256,7 @@ func TestALogThatIsNotKeptIsSaid(t *testing.T) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, id := special(t, dockerclient.Config{Cmd: []string{"sleep", "600"}}, &dockerclient.HostConfig{LogConfig: dockerclient.LogConfig{Type: "none"}})
 	for _, q := range []backends.LogQuery{{Stdout: true, Lines: 5}, {Stderr: true, Lines: -1, Follow: true}} {
-		if _, _, err := read(t, d, in, q); !errors.Is(err, backends.ErrNoLog) {
+		if _, _, err := read(t, d, in, q); !errors.Is(err, backends.ErrNeverLog) {
 			t.Errorf("%+v: got %v", q, err)
 		}
 	}

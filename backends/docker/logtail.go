@@ -21,6 +21,7 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 	r.stdout, r.stderr, r.follow, r.times = true, true, false, true
 	asks := [2]bool{l.query.Stdout, l.query.Stderr}
 	for r.tail = l.query.Lines + 1; ; r.tail *= tailMore { // one more, as the first may be the end of a line
+		l.held = held{}
 		var begins [2]time.Time
 		var lines [2]int
 		var open [2]bool
@@ -33,6 +34,7 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 				count++
 			}
 			l.newest = p.Time
+			l.held.add(p, first)
 			if len(p.Data) > 0 {
 				lines[p.Output()] += bytes.Count(p.Data, newline)
 				open[p.Output()] = p.Data[len(p.Data)-1] != '\n'
@@ -55,7 +57,14 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 		}
 		switch {
 		case all:
-			wanted.tail = -1
+			// Asked for by number, docker reads from the end, as it has been read here: where the log is damaged that makes a
+			// difference. The margin is for what is written meanwhile.
+			wanted.tail = 2*r.tail + 10_000
+			if l.query.Older == nil || l.query.After != "" || !wanted.since.IsZero() && !l.mayBeCut() {
+				return nil
+			}
+			l.held = held{}
+			return l.survey(ctx) // from the start: only so docker reports damage, and what was counted may begin at a time
 		case enough, some && r.tail >= max(farBack, tailMore*l.query.Lines):
 			// Counted from the end again, but with a margin for what is written meanwhile; the time is what counts.
 			wanted.tail = 2*r.tail + 10_000

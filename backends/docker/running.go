@@ -21,7 +21,10 @@ type described struct {
 		Tty, OpenStdin, StdinOnce bool
 	}
 	HostConfig struct {
-		LogConfig struct{ Type string }
+		LogConfig struct {
+			Type   string
+			Config map[string]string
+		}
 	}
 }
 

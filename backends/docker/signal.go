@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	dockerclient "github.com/fsouza/go-dockerclient"
 )
 
 // signalScript sends a signal to a program in its container.
@@ -85,38 +83,16 @@ func (e *execution) signal(ctx context.Context, name string) (err error) {
 }
 
 func (e *execution) signalAs(ctx context.Context, user, name string) error {
-	s := e.speaker
-	options := execOptions{CreateExecOptions: dockerclient.CreateExecOptions{
-		User: user, Cmd: []string{"/bin/sh", "-c", signalScript, "sh", e.program.Session, name},
-	}}
-	if s.knows(1, 35) {
-		options.WorkingDir = "/"
-	}
-	id, err := s.createExec(ctx, e.container, options)
-	if err != nil {
-		return notRunning(e.place.Task, err)
-	}
-	err = s.client.StartExec(id, dockerclient.StartExecOptions{Detach: true, Context: ctx})
-	is, asked := s.execution(ctx, id)
+	is, err := e.runScript(ctx, user, signalScript, e.program.Session, name)
 	switch {
-	case asked != nil:
-		return asked
-	case err != nil && !is.Running && is.Pid == 0 && !hasStatus(err, http.StatusConflict) && strings.Contains(err.Error(), "/bin/sh"):
+	case err != nil && is.Pid == 0 && hasAnyStatus(err) && !hasStatus(err, http.StatusConflict) && strings.Contains(err.Error(), "/bin/sh"):
 		return errNoShell
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil && is.Running: // it may have been sent
+		return err
 	case !is.started():
 		return notRunning(e.place.Task, err)
-	}
-	for pause := time.Millisecond; is.Running; pause = min(2*pause, signalPause) {
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if is, err = s.execution(ctx, id); err != nil {
-			return err
-		}
-	}
-	switch {
 	case is.ExitCode != nil && *is.ExitCode == signalSent:
 		return nil
 	case is.ExitCode != nil && *is.ExitCode == signalNobody:

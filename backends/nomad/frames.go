@@ -42,9 +42,10 @@ type frames struct {
 	watch  *time.Timer
 	silent atomic.Bool
 
-	end       place // of what has been read
-	known     bool  // whether anything has
-	truncated bool  // the file has been emptied since anything was
+	idle      func() error // called for a frame without data; may be nil
+	end       place        // of what has been read
+	known     bool         // whether anything has
+	truncated bool         // the file has been emptied since anything was
 }
 
 // open asks for a log: from back bytes before its end on; all of it with a negative number. Without follow it ends where
@@ -113,6 +114,11 @@ func (f *frames) next() ([]byte, place, error) {
 			f.end.at, f.truncated = 0, true
 		}
 		if len(frame.Data) == 0 {
+			if f.idle != nil {
+				if err := f.idle(); err != nil {
+					return nil, place{}, err
+				}
+			}
 			continue
 		}
 		number, err := strconv.Atoi(frame.File[strings.LastIndexByte(frame.File, '.')+1:])

@@ -322,6 +322,9 @@ func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backend
 	if g := full.Job.LookupTaskGroup(a.Group); g != nil {
 		for _, task := range g.Tasks {
 			d.Drivers[task.Name] = task.Driver
+			if task.LogConfig != nil && value(task.LogConfig.Disabled) {
+				d.Logless = append(d.Logless, task.Name)
+			}
 		}
 	}
 	return d, nil

@@ -1,6 +1,8 @@
 package nomad
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -47,20 +49,31 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 	}
 	for _, kind := range kinds {
 		r := reader{c: c, client: client, in: in, kind: kind, follow: q.Follow}
-		r.each = func(data []byte) error {
+		pass := func(p backends.Piece) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if ctx2.Err() != nil {
 				return context.Cause(ctx2)
 			}
-			return each(backends.Piece{Stderr: kind == "stderr", Data: data})
+			return each(p)
 		}
+		whole := wholeLines{each: func(data []byte) error {
+			return pass(backends.Piece{Stderr: kind == "stderr", Data: data, Unordered: true})
+		}}
+		r.each, r.idle = whole.each, func() error { return nil }
+		if len(kinds) > 1 {
+			r.each, r.idle = whole.pass, whole.flush
+		}
+		r.begins = func(s section) error { return rotated(kind, q, s, pass) }
 		r.gone = func() error {
 			mu.Lock()
 			defer mu.Unlock()
 			return each(backends.Piece{Stderr: kind == "stderr", Gone: true})
 		}
 		r.live = func() error {
+			if err := whole.flush(); err != nil {
+				return err
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			if behind--; behind > 0 || !q.Follow {
@@ -69,7 +82,10 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 			return each(backends.Piece{Live: true})
 		}
 		group.Go(func() error {
-			return backends.Protect(func() error { return r.read(ctx2, q.Lines) })
+			return backends.Protect(func() error {
+				err := r.read(ctx2, q.Lines)
+				return cmp.Or(err, whole.flush())
+			})
 		})
 	}
 	err = group.Wait()
@@ -77,4 +93,39 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// wholeLines passes on whole lines where both outputs of a task go to one reader, so that the line of one does not end up
+// within that of the other. What has no end yet is passed on when the task pauses.
+type wholeLines struct {
+	each func([]byte) error
+	held []byte
+}
+
+func (w *wholeLines) pass(data []byte) error {
+	end := bytes.LastIndexByte(data, '\n') + 1
+	if end == 0 && len(w.held)+len(data) > frameSize {
+		end = len(data)
+	}
+	if end > 0 {
+		text := data[:end]
+		if len(w.held) > 0 {
+			text = append(w.held, text...)
+			w.held = nil
+		}
+		if err := w.each(text); err != nil {
+			return err
+		}
+	}
+	w.held = append(w.held, data[end:]...)
+	return nil
+}
+
+func (w *wholeLines) flush() error {
+	if len(w.held) == 0 {
+		return nil
+	}
+	text := w.held
+	w.held = nil
+	return w.each(text)
 }

@@ -39,7 +39,10 @@ type reader struct {
 	next    place // what comes next
 	back    int64 // how much to ask for, to get it
 	lost    time.Time
-	failed  error // of each, gone or live
+	failed  error // of each, gone, live, idle or begins
+
+	begins func(section) error // called before the first piece; may be nil
+	idle   func() error        // called when the task writes nothing; may be nil
 }
 
 // read passes on the last lines of the log, or all if lines is negative, and what follows if that is wanted.
@@ -51,7 +54,17 @@ func (r *reader) read(ctx context.Context, lines int) error {
 	if err != nil || r.section.empty && !r.follow {
 		return err
 	}
-	r.next, r.back = r.section.begin, frameSize
+	if r.begins != nil {
+		if err := r.begins(r.section); err != nil {
+			return err
+		}
+	}
+	return r.readSection(ctx)
+}
+
+// readSection passes on the section, and what follows if that is wanted.
+func (r *reader) readSection(ctx context.Context) error {
+	r.next, r.back = r.section.begin, max(frameSize, r.section.back)
 	if r.next.file < 0 {
 		r.back = -1
 	}
@@ -74,6 +87,8 @@ func (r *reader) again(ctx context.Context, began bool, ask func() error) error 
 			return context.Cause(ctx)
 		case errors.Is(err, errFurther):
 			continue
+		case errors.Is(err, backends.ErrOtherLog):
+			return err
 		}
 		reason, later := logRefusal(err)
 		if before.before(r.next) || time.Since(begin) > longTry || r.lost.IsZero() { // it has worked in between
@@ -118,6 +133,12 @@ func (r *reader) pass(ctx context.Context) error {
 		return err
 	}
 	defer f.close()
+	f.idle = func() error {
+		if r.idle != nil {
+			r.failed = r.idle()
+		}
+		return r.failed
+	}
 	until := r.section.end
 	first := true
 	for {

@@ -37,7 +37,7 @@ func (d *allocDir) build(a *allocation) error {
 		}
 	}
 	for _, t := range a.group.Tasks {
-		if s := a.TaskStates[t.Name]; s != nil && s.StartedAt != nil {
+		if s := a.TaskStates[t.Name]; s != nil && s.StartedAt != nil && !t.LogsDisabled {
 			for _, stream := range []string{"stdout", "stderr"} {
 				if _, err := d.log(t, stream).Write(nil); err != nil {
 					return err

@@ -299,17 +299,19 @@ func (c *Cluster) found(old *allocation) {
 	if a := c.byID[next]; a != nil && !a.terminal() {
 		c.change(a, func(a *allocation) {
 			a.DesiredStatus, a.DesiredDescription = "stop", "alloc not needed due to disconnected client reconnect"
+			a.planned = c.index + 1
 		})
 		c.later(func() { c.stopped(a.ID) }, c.kill(a.ID, "")...)
 	}
 }
 
-// reported cancels the evaluation that waits for an unknown allocation, of which its client has reported something.
+// reported cancels the evaluation that followed up on an unknown allocation, of which its client has reported something.
+// Nomad does that even when the evaluation was processed.
 func (c *Cluster) reported(a *allocation) {
 	if n := len(a.states); n == 0 || a.states[n-1].Value != "unknown" {
 		return
 	}
-	i := slices.IndexFunc(c.evaluations, func(e *evaluation) bool { return e.ID == a.FollowupEvalID && e.Status == "pending" })
+	i := slices.IndexFunc(c.evaluations, func(e *evaluation) bool { return e.ID == a.FollowupEvalID })
 	if i >= 0 {
 		canceled := *c.evaluations[i]
 		canceled.Status, canceled.StatusDescription, canceled.ModifyIndex = "canceled", "allocs reconnected", c.step(tableEvaluations)

@@ -73,10 +73,12 @@ func lossSteps(t *testing.T) map[string]lossStep {
 // answered asks the cluster for the same.
 func answered(t *testing.T, c *Cluster, jobs []string) (s lossStep) {
 	t.Helper()
-	for _, n := range decode[[]lossNode](t, get(c, "/v1/nodes")) {
-		id := c.nodeNamed(n.Name).ID
-		n.Missed = strings.Contains(get(c, "/v1/node/"+id).Body.String(), "Node heartbeat missed")
-		s.Nodes = append(s.Nodes, n)
+	for _, n := range decode[[]struct {
+		ID string
+		lossNode
+	}](t, get(c, "/v1/nodes")) {
+		n.Missed = strings.Contains(get(c, "/v1/node/"+n.ID).Body.String(), "Node heartbeat missed")
+		s.Nodes = append(s.Nodes, n.lossNode)
 	}
 	slices.SortFunc(s.Nodes, func(a, b lossNode) int { return strings.Compare(a.Name, b.Name) })
 	s.Jobs = map[string]lossJob{}
@@ -214,7 +216,7 @@ func pair() *Cluster {
 	return c
 }
 
-// put registers a job with a group "web" and waits until it is settled.
+// registered registers a job with a group "web" and waits until it is settled.
 func (c *Cluster) registered(t *testing.T, id, kind, group string) {
 	t.Helper()
 	job := fmt.Sprintf(`{"Job":{"ID":%q,"Type":%q,"TaskGroups":[{"Name":"web","Tasks":[{"Name":"web","Driver":"raw_exec","Config":{"command":"/bin/true"}}]%s}]}}`, id, kind, group)
@@ -262,6 +264,20 @@ func TestClientLoss_DisconnectedNode(t *testing.T) {
 		time.Sleep(time.Second)
 		delete(steps["reconnected"].Jobs, "p-batch")
 		wantStep(t, c, steps["reconnected"], true, true)
+	})
+}
+
+func TestClientLoss_ReplacedWhileUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, steps := pair(), lossSteps(t)
+		defer c.Close()
+		c.registered(t, "p-rep2", "service", `,"Disconnect":{"LostAfter":3600000000000,"Replace":true},"ReschedulePolicy":{"Delay":5000000000,"Unlimited":true}`)
+		c.KillClient("c1")
+		time.Sleep(12 * time.Second)
+		wantStep(t, c, steps["replaced"], false, true)
+		c.StartClient("c1")
+		time.Sleep(time.Second)
+		wantStep(t, c, steps["replaced-reconnected"], false, true)
 	})
 }
 

@@ -33,7 +33,7 @@ func (g groupFile) describe(f *jobFile, trusted bool) Group {
 			Unlimited: p.Unlimited,
 		}
 	}
-	if u := cmp.Or(g.Update, f.Update); u != nil && f.Type == "service" {
+	if u := cmp.Or(g.Update, f.Update); u != nil && (f.Type == "service" || f.Type == "system") {
 		d.Update = u.describe()
 	}
 	if s := g.Scaling; s != nil {
@@ -89,7 +89,7 @@ func (t taskFile) describe(trusted bool) Task {
 		}
 	}
 	if l := t.LogConfig; l != nil {
-		d.LogFileSize, d.LogFiles = int64(l.MaxFileSizeMB)*mib, l.MaxFiles
+		d.LogFileSize, d.LogFiles, d.LogsDisabled = int64(l.MaxFileSizeMB)*mib, l.MaxFiles, l.Disabled
 	}
 	for _, f := range t.Templates {
 		d.Templates = append(d.Templates, Template{

@@ -64,7 +64,7 @@ func (j *job) groupDetail(g Group) object {
 	restart := object{
 		"Attempts": 2, "Delay": 15 * time.Second, "Interval": 30 * time.Minute, "Mode": "fail", "RenderTemplates": false,
 	}
-	reschedule := object{
+	var reschedule any = object{
 		"Attempts": 0, "Delay": 30 * time.Second, "DelayFunction": "exponential", "Interval": 0,
 		"MaxDelay": time.Hour, "Unlimited": true,
 	}
@@ -74,11 +74,16 @@ func (j *job) groupDetail(g Group) object {
 			"HealthCheck": "checks", "HealthyDeadline": 5 * time.Minute, "MaxParallel": 1, "MinHealthyTime": 10 * time.Second,
 		}
 		update = g.Update.detail()
+	} else if j.Type == "system" {
+		reschedule, update = nil, g.Update.detail()
 	} else {
 		restart["Attempts"], restart["Interval"] = 3, 24*time.Hour
 		reschedule = object{
 			"Attempts": 1, "Delay": 5 * time.Second, "DelayFunction": "constant", "Interval": 24 * time.Hour,
 			"MaxDelay": 0, "Unlimited": false,
+		}
+		if j.Type == "sysbatch" {
+			reschedule = nil
 		}
 	}
 	if g.Restart != nil {
@@ -109,7 +114,7 @@ func (t Task) detail(j *job, restart object) object {
 			"Audience": []string{"nomadproject.io"}, "ChangeMode": "", "ChangeSignal": "", "Env": false,
 			"ExtraClaims": nil, "File": false, "Filepath": "", "Name": "default", "ServiceName": "", "TTL": 0,
 		},
-		"LogConfig":  object{"Disabled": false, "MaxFileSizeMB": 10, "MaxFiles": 10},
+		"LogConfig":  object{"Disabled": t.LogsDisabled, "MaxFileSizeMB": 10, "MaxFiles": 10},
 		"KillSignal": "", "KillTimeout": 5 * time.Second, "Kind": "", "Leader": false, "ShutdownDelay": 0, "User": "",
 		"Actions": nil, "Affinities": nil, "Artifacts": nil, "CSIPluginConfig": nil, "Constraints": constraints(t.Constraints),
 		"Consul": nil, "DispatchPayload": nil, "Env": t.Env, "Identities": nil, "Meta": t.Meta, "ScalingPolicies": nil,

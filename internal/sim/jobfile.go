@@ -98,10 +98,13 @@ type taskFile struct {
 	Env, Meta    map[string]string
 	Resources    *struct{ CPU, MemoryMB *int }
 	Lifecycle    *struct{ Sidecar bool }
-	LogConfig    *struct{ MaxFiles, MaxFileSizeMB int }
-	Constraints  []constraintFile
-	Services     []serviceFile
-	Templates    []struct {
+	LogConfig    *struct {
+		MaxFiles, MaxFileSizeMB int
+		Disabled                bool
+	}
+	Constraints []constraintFile
+	Services    []serviceFile
+	Templates   []struct {
 		EmbeddedTmpl, SourcePath, DestPath, ChangeMode string
 		Envvars                                        bool
 	}

@@ -43,8 +43,11 @@ func (d *allocDir) start(ctx context.Context, a *allocation, t Task) (*process, 
 			return nil, err
 		}
 		p.output, inherited = append(p.output, r), append(inherited, w)
-		log := d.log(t, stream)
-		log.Write(nil)
+		log := io.Discard
+		if !t.LogsDisabled {
+			log = d.log(t, stream)
+			log.Write(nil)
+		}
 		p.copied.Go(func() { io.Copy(log, r) })
 	}
 	p.cmd.Stdout, p.cmd.Stderr = inherited[0], inherited[1]

@@ -119,6 +119,8 @@ type Task struct {
 	LogFileSize int64 // bytes of each file of its logs; 0 is 10 MiB
 	LogFiles    int   // that are kept; 0 is 10
 
+	LogsDisabled bool // nothing of what it writes is kept
+
 	Env, Meta   map[string]string
 	Templates   []Template
 	Constraints []Constraint
