@@ -43,15 +43,8 @@ func (w *watch) run(ctx context.Context, req *router.Request, draw func(context.
 	interval := time.Duration(w.seconds * float64(time.Second))
 	req.Share(interval * 9 / 10)
 	for first := true; ; first = false {
-		var block bytes.Buffer
-		err := draw(ctx, &block)
-		if router.Code(err) == 2 {
+		if err := w.once(ctx, req, draw, first); err != nil {
 			return err
-		}
-		if ctx.Err() == nil {
-			if err := w.show(req, block.String(), router.Lines(err), first); err != nil {
-				return err
-			}
 		}
 		select {
 		case <-time.After(interval):
@@ -65,6 +58,23 @@ func (w *watch) run(ctx context.Context, req *router.Request, draw func(context.
 			return ctx.Err()
 		}
 	}
+}
+
+// once draws and shows one frame. That is held in memory until the client has read it, so the user has few at a time.
+func (w *watch) once(ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error, first bool) error {
+	var block bytes.Buffer
+	leave, err := req.Hold(ctx)
+	if err == nil {
+		defer leave()
+		err = draw(ctx, &block)
+	}
+	switch {
+	case router.Code(err) == 2:
+		return err
+	case ctx.Err() != nil:
+		return nil
+	}
+	return w.show(req, block.String(), router.Lines(err), first)
 }
 
 // show writes what was drawn and what went wrong: on a terminal as one frame, else to the two streams.

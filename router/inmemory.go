@@ -67,6 +67,14 @@ func (m *inMemory) enter(ctx context.Context, user string) (leave func(), err er
 	}
 }
 
+// Hold waits until a Follower may hold a result for a while. The function that it returns says that it holds it no more.
+func (r *Request) Hold(ctx context.Context) (leave func(), err error) {
+	if r.hold == nil {
+		return func() {}, nil
+	}
+	return r.hold(ctx)
+}
+
 // bounded gives each command that reaches a cluster one of its user's slots: for all of its time if it only reads and holds
 // its result, else until authorize has found what it is about.
 func bounded(m *inMemory) Middleware {
@@ -81,6 +89,7 @@ func bounded(m *inMemory) Middleware {
 				return err
 			}
 			defer leave()
+			req.hold = func(ctx context.Context) (func(), error) { return m.enter(ctx, req.User.Login) }
 			if f, ok := req.Command.(Follower); spec.Set != Read || ok && f.Follows() {
 				req.found = leave
 			}

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"io"
 	"sync"
 	"time"
@@ -50,15 +51,16 @@ type Request struct {
 	Part       Part                 // likewise, for TargetPart: of Job
 	Runtime    Runtime              // authorize: that of Task
 
-	found      func()                      // bounded: to be called when authorize has found what the command is about; may be nil
-	recorded   recorded                    // audited: the command line without secrets
-	begin      func(durable bool) error    // audited: writes the start event
-	line       string                      // alias: the command line after its expansion; Words are its words
-	runtimes   *Runtimes                   // authorize
-	clusters   map[string]*backends.Shared // authorize
-	tiers      []acl.Tier                  // likewise
-	background *background                 // likewise
-	raw        *Raw                        // likewise
+	hold       func(context.Context) (func(), error) // bounded: waits for one of the user's slots; nil: there are none
+	found      func()                                // bounded: to be called when authorize has found what the command is about; may be nil
+	recorded   recorded                              // audited: the command line without secrets
+	begin      func(durable bool) error              // audited: writes the start event
+	line       string                                // alias: the command line after its expansion; Words are its words
+	runtimes   *Runtimes                             // authorize
+	clusters   map[string]*backends.Shared           // authorize
+	tiers      []acl.Tier                            // likewise
+	background *background                           // likewise
+	raw        *Raw                                  // likewise
 }
 
 // Part is a group of a job, or a task of all allocations of a group. They are as the user wrote them: whether the job has
