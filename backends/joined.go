@@ -129,7 +129,7 @@ func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog
 	switch {
 	case err == nil:
 		return nil
-	case noted, ctx.Err() != nil:
+	case noted, ctx.Err() != nil, held.Rotated && errors.Is(err, ErrBusy):
 		return err
 	case errors.Is(err, ErrOtherLog) && errors.As(err, &other):
 		if (!q.Follow || final) && known && task.Restarts == 0 && other.FilesHoldMore() {

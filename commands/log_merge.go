@@ -13,6 +13,11 @@ import (
 const (
 	maxMerged = 32 // logs that are read at the same time to be merged: each has a connection and buffers
 	maxMerges = 4  // commands that do so
+
+	// maxMergedLong is maxMerged where much of each log is wanted: what Docker has rotated away is then read from Nomad's
+	// files, and a log holds one of the slots for them until it is shown.
+	maxMergedLong = 8
+	longLog       = 1000 // lines
 )
 
 // merges are the slots of the commands that merge logs. Without one, logs are shown one after the other.
@@ -29,9 +34,13 @@ func merge(ctx context.Context, req *router.Request, q backends.LogQuery, logs [
 	}
 	asked := q.Times
 	q.Times = true
+	size := maxMerged
+	if q.Lines < 0 || q.Lines > longLog {
+		size = maxMergedLong
+	}
 	var errs []error
-	for begin := 0; begin < len(logs); begin += maxMerged {
-		group := logs[begin:min(begin+maxMerged, len(logs))]
+	for begin := 0; begin < len(logs); begin += size {
+		group := logs[begin:min(begin+size, len(logs))]
 		if begin > 0 {
 			group[0].log.note("more than %d logs: those of the next %d come now", begin, len(group))
 		}

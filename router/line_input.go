@@ -37,7 +37,11 @@ func (l *lineInput) Read(p []byte) (int, error) {
 			return 0, l.err
 		case l.what == typingEnd:
 			l.err = io.EOF
-			go l.watch() // the user may still want to leave
+			go func() { // the user may still want to leave
+				if err := backends.Protect(func() error { l.watch(); return nil }); err != nil {
+					l.leave(err)
+				}
+			}()
 			return 0, io.EOF
 		case l.what != typingOn:
 			l.err = l.left()

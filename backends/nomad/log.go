@@ -66,6 +66,9 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 		}
 		r.begins = func(s section) error { return rotated(kind, q, s, pass) }
 		r.gone = func() error {
+			if err := whole.flush(); err != nil { // what follows does not continue that line
+				return err
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			return each(backends.Piece{Stderr: kind == "stderr", Gone: true})

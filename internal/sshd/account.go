@@ -11,7 +11,7 @@ import (
 type account struct{ connections, sessions int }
 
 // errCrowded ends a handshake. Its client only learns that the login failed.
-var errCrowded = errors.New("too many connections")
+var errCrowded = errors.New("too many connections, of the user or in all (limits.user.connections, limits.connections)")
 
 // spareConnections is how many connections beyond the limit a user may have for the moment in which they are told of it.
 const spareConnections = 5

@@ -12,8 +12,9 @@ import (
 // admission bounds how many clients may be connected without having proven a key. It always lets the newest client in, and
 // closes an older connection in its place: a client that stalls loses its slot, and one that proves its key in a fraction
 // of a second keeps it. From the number start on, a new client closes an older connection with a probability that rises
-// from startRate to 1 at full, as sshd's MaxStartups does. Which one: of the network with the most connections, the oldest
-// whose client has not begun to exchange keys, or else the oldest. A quarter of the slots is reserved for networks from
+// from startRate to 1 at full, as sshd's MaxStartups does; before full, only one that has had earlyGrace, because many
+// clients of an honest user may arrive at once. Which one: of the network with the most connections, the oldest whose client
+// has not begun to exchange keys, or else the oldest. A quarter of the slots is reserved for networks from
 // which somebody has logged in lately, so that strangers cannot close their connections.
 type admission struct {
 	start, full int                // of the connections of strangers
@@ -28,13 +29,15 @@ type admission struct {
 // pendingLogin is a connection whose client has not proven a key.
 type pendingLogin struct {
 	network    netip.Prefix
+	arrived    time.Time
 	known      int    // 1: when it came, its network was known
 	exchanging bool   // its client has begun to exchange keys; guarded by admission.mu
 	cut        func() // closes it
 }
 
 const (
-	startRate = 0.3
+	startRate  = 0.3
+	earlyGrace = time.Second
 
 	maxKnownNetworks = 1024
 	knownFor         = 12 * time.Hour
@@ -52,7 +55,7 @@ func newAdmission(n int) *admission {
 
 // arrive admits a client from a network. It may close an older connection. Every client that arrives has to leave.
 func (a *admission) arrive(network netip.Prefix, cut func()) *pendingLogin {
-	p := &pendingLogin{network: network, cut: cut}
+	p := &pendingLogin{network: network, arrived: time.Now(), cut: cut}
 	if a.known.has(network) {
 		p.known = 1
 	}
@@ -97,13 +100,14 @@ func (a *admission) victim(p *pendingLogin) *pendingLogin {
 		start, full = a.reserved, a.reserved
 	}
 	n := len(all)
-	switch {
-	case n < start:
-		return nil
-	case n < full && a.chance() >= startRate+(1-startRate)*float64(n-start)/float64(full-start):
+	if n < start {
 		return nil
 	}
-	return oldest(all, largest(all))
+	first := oldest(all, largest(all))
+	if n < full && (time.Since(first.arrived) < earlyGrace || a.chance() >= startRate+(1-startRate)*float64(n-start)/float64(full-start)) {
+		return nil
+	}
+	return first
 }
 
 // count returns how many connections come from a network.

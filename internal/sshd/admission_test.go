@@ -70,6 +70,25 @@ func TestAdmission_DropsEarlyAtRandom(t *testing.T) {
 	}
 }
 
+// TestAdmission_ManyAtOnce is a user who starts many clients at the same time, from an address that is not known.
+func TestAdmission_ManyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newArrivals(100, 1) // 75 for strangers, from 7 on
+		a.chance = func() float64 { return 0 }
+		for i := range 20 {
+			a.arrive(fmt.Sprint(i), network(0))
+		}
+		if len(a.closed) > 0 {
+			t.Errorf("closed %v of clients that arrived together", a.closed)
+		}
+		time.Sleep(earlyGrace)
+		a.arrive("newest", network(0))
+		if want := []string{"0"}; !slices.Equal(a.closed, want) {
+			t.Errorf("closed %v once they stalled, want %v", a.closed, want)
+		}
+	})
+}
+
 func TestAdmission_StalledGoFirst(t *testing.T) {
 	a := newArrivals(16, 1) // 12 for strangers, 4 for each network
 	a.chance = func() float64 { return 1 }

@@ -5,13 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
+	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"nomadctld/internal/audit"
 	"nomadctld/router"
 )
 
@@ -127,4 +132,39 @@ func TestForwardsAreRefusedWithAWord(t *testing.T) {
 		}
 	}
 	s.alive(t)
+}
+
+// TestInput_WithoutCommandIsDropped closes a channel on which the client sent input and started no command.
+func TestInput_WithoutCommandIsDropped(t *testing.T) {
+	s := start(t, Limits{}, who)
+	client := s.annsClient(t)
+	for range 5 {
+		ch, _ := openSession(t, client)
+		if _, err := ch.Write(make([]byte, 100<<10)); err != nil {
+			t.Fatal(err)
+		}
+		if err := ch.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client.Close()
+	eventually(t, "unread input is dropped", func() bool {
+		stacks := make([]byte, 4<<20)
+		return !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "(*clientInput).pass")
+	})
+}
+
+// TestEvents_LoginRefusedByALimit is about a client that has proven a key, and whose user has too many connections.
+func TestEvents_LoginRefusedByALimit(t *testing.T) {
+	var events []audit.Event
+	s := &Server{Log: slog.New(slog.DiscardHandler), Record: func(e audit.Event) { events = append(events, e) }}
+	r := newRefusals(s)
+	conn, _ := net.Pipe()
+	c := newConnection(conn, Limits{Greeting: time.Minute, Handshake: time.Minute})
+	defer c.Close()
+	c.accept(attempted("ann", "SHA256:x"))
+	r.failed(c, &gossh.ServerAuthError{Errors: []error{errCrowded}})
+	if len(events) != 1 || events[0].Kind != audit.LoginRefused || events[0].User != "ann" || !strings.Contains(events[0].Error, errCrowded.Error()) {
+		t.Errorf("got %+v, want one refused login of ann", events)
+	}
 }

@@ -76,8 +76,8 @@ func (r *refusals) failed(c *connection, err error) {
 	switch {
 	case accepted != nil && !c.proven.Load() && !leftEarly(err):
 		r.login(c, r.forged, "login with a forged signature", *accepted, err)
-	case lacksRoom(err):
-		r.crowded(c)
+	case lacksRoom(err) && accepted != nil:
+		r.login(c, r.refused, "login refused", *accepted, errCrowded)
 	case accepted != nil:
 		r.login(c, r.refused, "login failed", *accepted, errors.New("the client did not prove the key that it offered"))
 	case len(tried) > 0:

@@ -167,7 +167,11 @@ func (s *Server) admit(conn net.Conn) {
 		c.Close()
 		return
 	}
-	login := s.admission.arrive(c.network, func() { s.refusals.displaced(c) })
+	login := s.admission.arrive(c.network, func() {
+		if !c.proven.Load() {
+			s.refusals.displaced(c)
+		}
+	})
 	c.exchange = func() {
 		s.admission.advance(login)
 		c.exchanging()
@@ -177,16 +181,18 @@ func (s *Server) admit(conn net.Conn) {
 
 // serve serves a connection until it ends.
 func (s *Server) serve(c *connection, login *pendingLogin) {
+	defer s.recovered("connection", c.RemoteAddr().String())
+	disconnected := func() {}
+	defer func() { disconnected() }() // last: an audit log that hangs must not keep the user's slot
 	defer s.left(c)
 	defer c.Close()
-	defer s.recovered("connection", c.RemoteAddr().String())
 	conn, channels, requests, err := s.handshake(c, login)
 	if err != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	defer s.recordLogin(c, conn)()
+	disconnected = s.recordLogin(c, conn)
 	s.background("keepalive", c, func() { s.keepAlive(ctx, c, conn) })
 	s.background("requests", c, func() { gossh.DiscardRequests(requests) }) // keepalives are refused too, as by OpenSSH
 	for channel := range channels {

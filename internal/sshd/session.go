@@ -43,6 +43,9 @@ func (s *Server) session(ctx context.Context, c *connection, conn *gossh.ServerC
 	if ch.hasStarted() {
 		<-ch.handled
 	}
+	if ch.input != nil { // a client may send input and never start a command
+		ch.input.drop()
+	}
 }
 
 // handle runs the command of a session, prints what went wrong and sends the exit code.
@@ -50,6 +53,12 @@ func (s *Server) handle(sess ssh.Session) {
 	ch := sess.Context().(*sessionContext).channel
 	defer close(ch.handled)
 	defer ch.input.drop()
+	finished := false
+	defer func() {
+		if !finished { // after a panic the library would report success
+			sess.Exit(1)
+		}
+	}()
 	defer s.recovered("session", ch.id)
 	terminal, locale, noColor := ch.settings()
 	stdout, stderr := &stream{w: sess, leave: ch.cancel}, &stream{w: sess.Stderr(), leave: ch.cancel}
@@ -66,6 +75,7 @@ func (s *Server) handle(sess ssh.Session) {
 			io.WriteString(text, "nomadctld: "+escape.Text(line)+"\n")
 		}
 	}
+	finished = true
 	sess.Exit(router.Code(err))
 }
 
