@@ -28,7 +28,7 @@ func environment(name, value string) []byte {
 	return gossh.Marshal(struct{ Name, Value string }{name, value})
 }
 
-func TestPtyModesReachTheCommand(t *testing.T) {
+func TestPty_ModesReachCommand(t *testing.T) {
 	got := make(chan map[byte]uint32, 1)
 	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		got <- req.Terminal.Modes
@@ -48,7 +48,7 @@ func TestPtyModesReachTheCommand(t *testing.T) {
 	}
 }
 
-func TestLocaleReachesTheCommand(t *testing.T) {
+func TestEnv_LocaleReachesCommand(t *testing.T) {
 	got := make(chan []string, 1)
 	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		got <- req.Locale
@@ -89,7 +89,7 @@ func TestLocaleReachesTheCommand(t *testing.T) {
 	}
 }
 
-func TestSubsystemIsACommandLine(t *testing.T) {
+func TestSubsystem_RunsAsCommandLine(t *testing.T) {
 	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		fmt.Fprintf(req.Stdout, "%q %v\n", req.Line, req.Subsystem)
 		return nil
@@ -110,8 +110,8 @@ func TestSubsystemIsACommandLine(t *testing.T) {
 	}
 }
 
-// TestForwardsAreRefusedWithAWord: whatever they name, nothing is dialled.
-func TestForwardsAreRefusedWithAWord(t *testing.T) {
+// TestForwards_RefusedWithHint checks that no forward connects anywhere.
+func TestForwards_RefusedWithHint(t *testing.T) {
 	s := start(t, Limits{}, who)
 	client := s.annsClient(t)
 	for _, kind := range forwards {
