@@ -165,7 +165,7 @@ func surviveHangups(log *slog.Logger) {
 
 // lostLines is the log line that reports lines which nobody read in time.
 func lostLines(n int) []byte {
-	return fmt.Appendf(nil, "time=%s level=ERROR msg=\"log lines were lost: the reader of standard error did not read\" lines=%d\n",
+	return fmt.Appendf(nil, "time=%s level=ERROR msg=\"log lines lost: standard error was not read in time\" lines=%d\n",
 		time.Now().Format(time.RFC3339Nano), n)
 }
 

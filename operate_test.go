@@ -438,7 +438,7 @@ func TestAnOrderOnItsWayIsHeardOf(t *testing.T) {
 	c.types("y")
 	eventually(t, "the order is on its way", func() bool { return struck() > 0 })
 	c.types("\x03")
-	if code, rest := c.ends(); code != 130 || !strings.Contains(rest, "Nomad goes on with it (see: status p-team5-onway)") {
+	if code, rest := c.ends(); code != 130 || !strings.Contains(rest, "Nomad is still working on it (see: status p-team5-onway)") {
 		t.Errorf("got %d and %q, want that Nomad has it", code, rest)
 	}
 	if e := last(g.events(t)); len(e.Evaluations) != 1 {

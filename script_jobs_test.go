@@ -27,7 +27,6 @@ import (
 var scriptJobs = map[string]func(id, mode string) *api.Job{
 	"scalable":      nomadtest.Scalable,
 	"canary":        nomadtest.Canary,
-	"ended":         func(id, _ string) *api.Job { return nomadtest.Ended(id) },
 	"periodic":      func(id, _ string) *api.Job { return nomadtest.Periodic(id) },
 	"parameterized": func(id, _ string) *api.Job { return nomadtest.Parameterized(id) },
 

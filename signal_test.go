@@ -18,8 +18,8 @@ func (g *testGateway) log(t testing.TB) string {
 	return string(text)
 }
 
-// TestSighup_EndsNothing is about the real process, with a session that goes on.
-func TestSighup_EndsNothing(t *testing.T) {
+// TestSighup_KeepsServing is about the real process, with an open session.
+func TestSighup_KeepsServing(t *testing.T) {
 	t.Parallel()
 	g := startGatewayProcess(t, nomadtest.Simulated(t).URL, "")
 	client := g.dial(t, "wim")

@@ -67,7 +67,7 @@ func (j JoinedLog) Log(ctx context.Context, in Place, q LogQuery, each func(Piec
 	return inFiles
 }
 
-// instead reads the files of a task whose container keeps no log. That there is nothing in them is no log either.
+// instead reads Nomad's files for a task whose container has no log. Empty files count as no log.
 func (j JoinedLog) instead(ctx context.Context, in Place, q LogQuery, never error, each func(Piece) error) error {
 	follow, any := q.Follow, false
 	q.Follow = false

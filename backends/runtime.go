@@ -178,7 +178,7 @@ var (
 	ErrOtherLog      = errors.New("the two sources of the log differ")
 	ErrOneLog        = errors.New("Nomad's files hold all runs of a task in one log, without marks between them")
 	ErrNoTimes       = errors.New("the log has no times")
-	ErrBusy          = errors.New("too many tasks are being entered or read")
+	ErrBusy          = errors.New("too many programs or logs are open")
 
 	// ErrDeclined: the runtime has answered that it does not serve such requests. It has started nothing and read no input,
 	// so another runtime may be asked.
@@ -211,6 +211,10 @@ type ZombiesError struct {
 }
 
 func (e *ZombiesError) Error() string {
-	return fmt.Sprintf("%v; ended processes that stay in the task as zombies: %d, because its first process does not reap them (init = true in the job's docker config does)", e.Cause, e.Count)
+	left := "1 zombie process is"
+	if e.Count != 1 {
+		left = fmt.Sprintf("%d zombie processes are", e.Count)
+	}
+	return fmt.Sprintf("%v; %s left in the task, because its first process does not reap them (set init = true in the job's docker config)", e.Cause, left)
 }
 func (e *ZombiesError) Unwrap() error { return e.Cause }

@@ -137,8 +137,8 @@ func (s *Slots) forget(user string) {
 	}
 }
 
-// give gives free slots to those who wait. Who is next but wants more than is free is waited for, so that nobody who wants
-// several is passed over for ever. The caller holds mu.
+// give gives free slots to waiting requests. If the next request needs more slots than are free, all others wait too, so
+// that it cannot starve. The caller holds mu.
 func (s *Slots) give() {
 	for {
 		next := s.next()
@@ -177,7 +177,7 @@ func (s *Slots) Taken() int {
 
 // busy is the error for a user who gets no slot. The caller holds mu.
 func (s *Slots) busy(user string) error {
-	return fmt.Errorf("%w %s: %d of %d slots are taken, %d of them by you (more than %d only while %d stay free): end one of yours, or try again in a minute",
+	return fmt.Errorf("%w %s: %d of %d slots are in use, %d of them by you (more than %d only while %d stay free): close one, or try again in a minute",
 		ErrBusy, s.what, s.taken, s.size, s.held[user], s.share, s.share)
 }
 
@@ -205,7 +205,7 @@ func (q *Quota) Take(ctx context.Context, cluster string) (leave func(), err err
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.held[key] >= q.limit {
-		return nil, fmt.Errorf("%w: %d %s of user %s at a time on one cluster is the limit: end one, then try again", ErrBusy, q.limit, q.what, UserOf(ctx))
+		return nil, fmt.Errorf("%w: the limit is %d %s of user %s on one cluster: close one, then try again", ErrBusy, q.limit, q.what, UserOf(ctx))
 	}
 	q.held[key]++
 	return sync.OnceFunc(func() {

@@ -25,7 +25,7 @@ func TestSlots_OneUserLeavesAThird(t *testing.T) {
 				if time.Since(begin) != 5*time.Second {
 					t.Errorf("refused after %s, want 5s", time.Since(begin))
 				}
-				want := "too many tasks are being entered or read through Nomad: 16 of 24 slots are taken, 16 of them by you (more than 8 only while 8 stay free): end one of yours, or try again in a minute"
+				want := "too many programs or logs are open through Nomad: 16 of 24 slots are in use, 16 of them by you (more than 8 only while 8 stay free): close one, or try again in a minute"
 				if !errors.Is(err, ErrBusy) || err.Error() != want {
 					t.Errorf("got %v, want %s", err, want)
 				}
@@ -198,7 +198,7 @@ func TestQuota(t *testing.T) {
 		leaves = append(leaves, leave)
 	}
 	_, err := q.Take(as("ann"), "a")
-	if want := "too many tasks are being entered or read: 2 programs of user ann at a time on one cluster is the limit: end one, then try again"; !errors.Is(err, ErrBusy) || err.Error() != want {
+	if want := "too many programs or logs are open: the limit is 2 programs of user ann on one cluster: close one, then try again"; !errors.Is(err, ErrBusy) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	for user, cluster := range map[string]string{"ann": "b", "bob": "a"} {

@@ -43,7 +43,7 @@ func TestTurns_NoResultIsOlderThanItsCaller(t *testing.T) {
 	})
 }
 
-func TestTurns_AtMostSoManyReads(t *testing.T) {
+func TestTurns_MaxReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns turns
 		var mu sync.Mutex

@@ -442,9 +442,9 @@ func TestWhatIsGoneIsToldToEveryViewer(t *testing.T) {
 	}
 }
 
-// TestViewers_PastIsNotHeld has a viewer who joins and does not read: what it wanted of the past goes with the stream's room,
+// TestViewers_PastIsNotBuffered has a viewer who joins and does not read: what it wanted of the past goes with the stream's room,
 // and the viewer is told how many lines that were.
-func TestViewers_PastIsNotHeld(t *testing.T) {
+func TestViewers_PastIsNotBuffered(t *testing.T) {
 	s := &stream{room: func() int { return 10_000 }, query: LogQuery{Lines: -1}}
 	write := func(from, to int) {
 		for i := from; i < to; i++ {
@@ -480,7 +480,7 @@ func TestViewers_PastIsNotHeld(t *testing.T) {
 	}
 }
 
-func TestViewers_AtMostSoManyStreams(t *testing.T) {
+func TestViewers_MaxStreams(t *testing.T) {
 	var v Viewers
 	v.open.Store(maxStreams)
 	err := v.Follow(t.Context(), newSource(), Place{}, LogQuery{Stdout: true}, nil)

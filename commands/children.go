@@ -42,7 +42,7 @@ func (s *stop) askChildren(ctx context.Context, req *router.Request, children []
 	if len(children) == 0 || s.children || s.keepChildren || s.yes || req.Terminal == nil {
 		return nil
 	}
-	key, err := choose(ctx, req, "yk", "%s running: child jobs of %s in tier %s. Stop them too: (y)es, (k)eep them running, or (N)othing at all? [y/k/N] ", areChildren(len(children)), req.Job.ID, req.Job.Tier)
+	key, err := choose(ctx, req, "yk", "%s running: child jobs of %s in tier %s. Stop them too: (y)es, (k)eep them running, or (N)o, cancel? [y/k/N] ", areChildren(len(children)), req.Job.ID, req.Job.Tier)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (s *stop) stopChildren(ctx context.Context, req *router.Request, job backen
 	if n := len(orders); n > 0 {
 		done := "stopped"
 		if s.detach || len(errs) > 0 {
-			done = "told to stop:"
+			done = "requested a stop for"
 		}
 		already(req, "%s %s of %s", done, childrenText(n), job.ID)
 	}

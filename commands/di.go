@@ -23,8 +23,8 @@ func (di) Spec() router.Spec {
 		Set:    router.Enter, // it shows the environment, with what Nomad and Vault put there
 		Long: selectorHelp + `
 
-The environment of the container is among it, with the secrets that the job gets there. A container that has stopped is
-shown too, as long as Docker keeps it.`,
+The output includes the container's environment and any secrets in it. A container that has stopped is shown too, as long
+as Docker keeps it.`,
 		Flags: func(f *pflag.FlagSet) { f.Bool("json", true, "as it is anyway") },
 	}
 }

@@ -75,7 +75,7 @@ func (f *follower) poll(ctx context.Context) {
 			f.job.Store(nil)
 			return
 		case !said:
-			f.printer.task("").note("%s; following goes on", escape.Text(err.Error()))
+			f.printer.task("").note("%s; still following", escape.Text(err.Error()))
 			said = true
 		}
 	}
@@ -247,7 +247,7 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 			return explainLog(err, t)
 		case failing.IsZero():
 			failing = time.Now()
-			log.note("%s; following goes on", escape.Text(explainLog(err, t).Error()))
+			log.note("%s; still following", escape.Text(explainLog(err, t).Error()))
 		}
 		select {
 		case <-time.After(retryEvery):

@@ -76,7 +76,7 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 		w.Note("the kept definition of %s cannot be removed from %s: %v", job.ID, w.KeptIn(), err)
 	}
 	w.Note("registered %s again", job.ID)
-	waiting, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("not everything runs after %s; Nomad goes on with it", r.timeout))
+	waiting, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("not everything runs after %s; Nomad is still working on it", r.timeout))
 	defer cancel()
 	waiting, halt := untilHalted(waiting, w)
 	defer halt()

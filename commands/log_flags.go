@@ -83,7 +83,7 @@ func moment(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%.100q is no time: write 10m, 2h, 3d, or 2026-11-22 14:05", text)
+	return time.Time{}, fmt.Errorf("not a time: %.100q (write 10m, 2h, 3d, or 2026-11-22 14:05)", text)
 }
 
 // explainLog says what to do about an error of a log.

@@ -29,7 +29,7 @@ func merge(ctx context.Context, req *router.Request, q backends.LogQuery, logs [
 	case merges <- struct{}{}:
 		defer func() { <-merges }()
 	default:
-		logs[0].log.note("too many commands merge logs: these come one after the other")
+		logs[0].log.note("too many commands are merging logs: showing these logs one after the other")
 		return logs, nil
 	}
 	asked := q.Times
@@ -42,7 +42,7 @@ func merge(ctx context.Context, req *router.Request, q backends.LogQuery, logs [
 	for begin := 0; begin < len(logs); begin += size {
 		group := logs[begin:min(begin+size, len(logs))]
 		if begin > 0 {
-			group[0].log.note("more than %d logs: those of the next %d come now", begin, len(group))
+			group[0].log.note("showed %d logs; the next %d follow", begin, len(group))
 		}
 		errs = append(errs, mergeGroup(ctx, req, q, asked, group)...)
 	}

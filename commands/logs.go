@@ -33,20 +33,24 @@ Both outputs of the task come on stdout, in the order in which they were written
 With --split the task's stderr comes on stderr; ssh then keeps no order between the two. With a job each line starts with
 group[index]/task, and the lines of all tasks are merged by their time.
 
-The log is that of the task's container, as far as Docker keeps it. Nomad's docker driver lets Docker keep 2 x 2 MB. What
-is older comes from Nomad's files, and a line on stderr says so: they hold no times, and the order of the two outputs only
-within each. Tasks without a container have these files alone. Where the start of a log is lost, a line on stderr says so.
+The log is that of the task's container, as far as Docker keeps it. Nomad's docker driver lets Docker keep 2 x 2 MB. Older
+lines come from Nomad's files, and a line on stderr reports that. The files have no times and do not record the order of
+the two outputs. Tasks without a container have these files alone. Where the start of a log is lost, a line on stderr
+says so.
 
---previous shows what the task wrote before it was last restarted, or if it was not restarted what the allocation before
-wrote, which --previous-allocation shows in any case. Nomad's files hold all runs of a task one after the other, so runs can
-be told apart only with a container whose log is complete. In a container's log that is long and of which one output is rarely written to,
-lines of that output are looked for among the last 20,000; in all of it with --stdout or --stderr, unless it is followed.
-On a terminal (ssh -t) colours in a log are shown, and whatever else could act on a terminal is made visible.`,
+--previous shows what the task wrote before its last restart. If it was not restarted, it shows the previous allocation.
+--previous-allocation always shows the previous allocation. Nomad's files hold all runs of a task one after the other, so
+runs can be told apart only with a container whose log is complete. In a container's log that is long and of which one
+output is rarely written to, lines of that output are looked for among the last 20,000; in all of it with --stdout or
+--stderr, unless it is followed. On a terminal (ssh -t) colours in a log are shown, and whatever else could act on a
+terminal is made visible.
+
+The exit code is 75 if a limit of the gateway refuses it (try again later).`,
 		Flags: func(f *pflag.FlagSet) {
 			l.bind(f)
 			f.BoolVarP(&l.follow, "follow", "f", false, "go on with what comes, as tail does")
 			f.BoolVar(&l.previous, "previous", false, "what was written before the last restart, or by the allocation before")
-			f.BoolVar(&l.previousAllocation, "previous-allocation", false, "what the allocation wrote that this one replaced")
+			f.BoolVar(&l.previousAllocation, "previous-allocation", false, "log of the allocation that this one replaced")
 		},
 	}
 }

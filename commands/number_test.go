@@ -46,7 +46,7 @@ func TestParseCount_SignsAreRelative(t *testing.T) {
 func TestDurationFlag_NoSignsAndNoNanoseconds(t *testing.T) {
 	var d time.Duration
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
-	duration(f, &d, "timeout", 5*time.Minute, "wait so long at most")
+	duration(f, &d, "timeout", 5*time.Minute, "maximum time to wait")
 	if usage := f.FlagUsages(); !strings.Contains(usage, "--timeout duration") || !strings.Contains(usage, "(default 5m0s)") {
 		t.Errorf("got %q", usage)
 	}

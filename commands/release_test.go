@@ -112,7 +112,7 @@ func failedJob(index uint64, others ...backends.Allocation) backends.JobDetail {
 	return job
 }
 
-func TestRescheduled_NothingComesOfIt(t *testing.T) {
+func TestRescheduled_NothingReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		job := failedJob(7)
 		f := &failing{detail: func() backends.JobDetail { return job }}
@@ -124,7 +124,7 @@ func TestRescheduled_NothingComesOfIt(t *testing.T) {
 	})
 }
 
-func TestRescheduled_WhatReplacesItRunsOrFails(t *testing.T) {
+func TestRescheduled_ReplacementRunsOrFails(t *testing.T) {
 	next := backends.Allocation{ID: "b2b2b2b2", JobID: "web", Name: "web.web[0]", Group: "web", Desired: "run", Created: time.Unix(2, 0)}
 	for status, want := range map[string]string{"running": "", "failed": "allocation b2b2b2b2, which replaces a1a1a1a1, is failed", "lost": "allocation b2b2b2b2, which replaces a1a1a1a1, is lost"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestRescheduled_WhatReplacesItRunsOrFails(t *testing.T) {
 	}
 }
 
-func TestAllowing_TheJobIsAsItWas(t *testing.T) {
+func TestAllowing_RestoresJob(t *testing.T) {
 	definition := `{"ID":"web","JobModifyIndex":7,"TaskGroups":[{"Name":"web","Count":1,"ReschedulePolicy":{"Attempts":0}}]}`
 	for name, tc := range map[string]struct {
 		replaced error
@@ -191,7 +191,7 @@ func TestAllowing_TheJobIsAsItWas(t *testing.T) {
 	}
 }
 
-func TestGivenUp_ADeploymentMaySucceedWithout(t *testing.T) {
+func TestGivenUp_DeploymentSucceedsAnyway(t *testing.T) {
 	job := failedJob(7)
 	if err := givenUp(job, ""); err == nil || !strings.Contains(err.Error(), "Nomad does not replace 1 failed allocation: web[0] a1a1a1a1") {
 		t.Errorf("got %v", err)
@@ -214,7 +214,7 @@ func TestGivenUp_ADeploymentMaySucceedWithout(t *testing.T) {
 	}
 }
 
-func TestGaps_OnlyWhereNomadIsIdle(t *testing.T) {
+func TestGaps_OnlyIfNomadIsIdle(t *testing.T) {
 	running := backends.Allocation{ID: "b2", JobID: "web", Name: "web.web[1]", Group: "web", Status: "running", Desired: "run", Created: time.Unix(2, 0)}
 	unknown := running
 	unknown.Status = "unknown"

@@ -173,7 +173,7 @@ func (r *rolling) fill(ctx context.Context, w router.Work) error {
 		case now.Index != r.job.Index:
 			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
 		case len(now.Unplaced) > 0:
-			return true, fmt.Errorf("no place for %s", unplacedText(now.Unplaced))
+			return true, fmt.Errorf("cannot be placed: %s", unplacedText(now.Unplaced))
 		case len(gaps(now, "")) == 0 && isIdle(now):
 			return true, failedSince(now)
 		case !evaluated(now, order.Evaluation) || !isIdle(now):

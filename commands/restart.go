@@ -38,10 +38,9 @@ are restarted where they are, in one allocation after the other or in batches; t
 one before run and their service checks pass. At the first batch that does not come up it stops, and says what is restarted
 and what is not.
 
-Allocations that have failed are replaced at once, before the others are restarted, whatever Nomad makes them wait for. So
-is a stopped allocation of a system job, named by its ID. If the reschedule block of their group allows no attempt, Nomad
-does not replace them: the job is then registered with one attempt, and again as it was when they are replaced. Allocations
-that are missing although Nomad has nothing left to do are placed.
+Failed allocations are replaced first, without Nomad's reschedule delay. A stopped allocation of a system job is replaced
+too if you name its ID. If the reschedule block allows no attempt, the job is registered with one attempt, and restored
+when the allocations are replaced. If allocations are missing and Nomad has nothing left to do, restart has them placed.
 
 If you leave, the running batch is finished and the restart stops there. With --background it goes on; ops shows it.
 
@@ -49,13 +48,13 @@ If you leave, the running batch is finished and the restart stops there. With --
 again until Nomad takes it; if that does not succeed, the definition is printed, with the command that brings it back.`,
 		Flags: func(f *pflag.FlagSet) {
 			f.StringVarP(&r.batch, "batch", "b", "1", "restart so many allocations at a time: `N` or N%")
-			duration(f, &r.wait, "wait", 0, "pause so long between batches")
-			duration(f, &r.timeout, "timeout", 5*time.Minute, "how long a batch may take to come up")
+			duration(f, &r.wait, "wait", 0, "pause between batches")
+			duration(f, &r.timeout, "timeout", 5*time.Minute, "time a batch may take to become healthy")
 			f.BoolVar(&r.ignoreChecks, "ignore-checks", false, "do not wait for service checks: for a restart that they fail before and after")
 			f.BoolVar(&r.reschedule, "reschedule", false, "stop the allocations instead, so that Nomad replaces them")
 			f.BoolVar(&r.full, "full", false, "stop the job and register it again")
 			f.BoolVar(&r.background, "background", false, "write the operation's ID and go on without you")
-			f.BoolVarP(&r.yes, "yes", "y", false, "do not ask before --full, where several allocations are hit, or before the job is registered to replace failed ones")
+			f.BoolVarP(&r.yes, "yes", "y", false, "do not prompt before --full, if several allocations are affected, or before registering the job to replace failed ones")
 		},
 	}
 }
@@ -109,7 +108,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 			if err := warned(ctx, req, r.yes, warning); err != nil {
 				return err
 			}
-			if err := confirm(ctx, req, r.yes, "Nomad may not replace %s of %s. Allow it once, and then register the job as it was (2 versions)?", endedText(given), job.ID); err != nil {
+			if err := confirm(ctx, req, r.yes, "The reschedule block does not let Nomad replace %s of %s. Register the job with one attempt, then restore it? This adds 2 versions.", endedText(given), job.ID); err != nil {
 				return err
 			}
 		}

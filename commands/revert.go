@@ -42,7 +42,7 @@ it saved.`,
 		Flags: func(f *pflag.FlagSet) {
 			r.settle.bind(f)
 			f.BoolVar(&r.keepCounts, "keep-counts", false, "keep the current counts of all groups")
-			f.BoolVarP(&r.yes, "yes", "y", false, "take the counts and the scaling of the version, and do not ask")
+			f.BoolVarP(&r.yes, "yes", "y", false, "apply the counts and the scaling of the version without a prompt")
 		},
 	}
 }
@@ -93,7 +93,7 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	case err != nil:
 		return ofJob(job.Job, err)
 	case outcome.Index == job.Index:
-		return fmt.Errorf("Nomad changed nothing: to it, version %d of %s is what the job is now", then.Number, job.ID)
+		return fmt.Errorf("Nomad changed nothing: it treats version %d of %s as the same as the current one", then.Number, job.ID)
 	}
 	warn(req, outcome)
 	if r.detach {
@@ -128,9 +128,9 @@ func (r *revert) target(job backends.JobDetail, now backends.Version, versions [
 	case !ok && !slices.ContainsFunc(versions, func(v backends.Version) bool { return v.Number < now.Number }):
 		return now, false, fmt.Errorf("Nomad keeps no version of %s before %d", job.ID, now.Number)
 	case !ok:
-		return now, false, fmt.Errorf("no earlier version of %s runs something else than version %d does (see: history %s)", job.ID, now.Number, job.ID)
+		return now, false, fmt.Errorf("no earlier version of %s differs from version %d in more than counts (see: history %s)", job.ID, now.Number, job.ID)
 	case stable && !then.Stable:
-		return now, false, fmt.Errorf("no stable version of %s runs something else than version %d does; go to one that is not known to be stable with: revert %s %d (see: history %s)", job.ID, now.Number, job.ID, then.Number, job.ID)
+		return now, false, fmt.Errorf("no stable version of %s differs from version %d in more than counts; to go to a version not known to be stable: revert %s %d (see: history %s)", job.ID, now.Number, job.ID, then.Number, job.ID)
 	}
 	return then, deleted && then.Release.ID == saved.Release.ID, nil
 }
@@ -173,9 +173,9 @@ func namedVersion(job backends.JobDetail, now backends.Version, versions []backe
 	}
 	switch {
 	case then.Stopped:
-		return now, false, fmt.Errorf("version %d of %s is the stopping of it (see: history %s)", version, job.ID, job.ID)
+		return now, false, fmt.Errorf("version %d of %s was made by stopping the job (see: history %s)", version, job.ID, job.ID)
 	case then.Release.Same(now.Release) && job.Stopped:
-		return now, false, fmt.Errorf("%s is stopped, and version %d is what it was then: start %s brings it back", job.ID, version, job.ID)
+		return now, false, fmt.Errorf("%s is stopped; version %d is what ran before the stop: start %s brings it back", job.ID, version, job.ID)
 	case then.Release.Same(now.Release):
 		return now, false, fmt.Errorf("version %d of %s is the same as version %d, which is the current one: there is nothing to revert (see: history %s)", version, job.ID, now.Number, job.ID)
 	}
@@ -208,7 +208,7 @@ func (r *revert) counts(ctx context.Context, req *router.Request, now, then back
 	if onlyCounts || len(counts) == 0 {
 		return false, confirm(ctx, req, false, "Revert %s in tier %s to version %d?", req.Job.ID, req.Job.Tier, then.Number)
 	}
-	key, err := choose(ctx, req, "yk", "Revert %s in tier %s: (y)es, with these counts, (k)eep the current counts, or (N)o? [y/k/N] ", req.Job.ID, req.Job.Tier)
+	key, err := choose(ctx, req, "yk", "Revert %s in tier %s: (y)es and apply these counts, (k)eep the current counts, or (N)o? [y/k/N] ", req.Job.ID, req.Job.Tier)
 	return key == 'k', err
 }
 

@@ -29,7 +29,7 @@ func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, 
 			now = part(now, group)
 		}
 		if unplaced = unplacedText(now.Unplaced); unplaced != "" {
-			progress("no place for %s", unplaced)
+			progress("cannot be placed: %s", unplaced)
 		}
 		if d := now.Rollout; d != nil && d.Version == now.Version {
 			done, err := deployed(now, *d, progress)
@@ -56,7 +56,7 @@ func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, 
 		return have >= want && surplus == 0, failedSince(now)
 	})
 	if unplaced != "" && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("%w: no place for %s", err, unplaced)
+		return fmt.Errorf("%w: cannot be placed: %s", err, unplaced)
 	}
 	return err
 }

@@ -4,5 +4,5 @@ package commands
 const selectorHelp = `
 SELECTOR is an exec ID as ps shows it, or the beginning of one (4 digits or more) that fits no other; the ID of an
 allocation or its beginning; or JOB, JOB/GROUP or JOB/GROUP/TASK when exactly one running task fits.
-An allocation that is lost, complete or failed is named by its own ID alone; logs, tail and info take the newest where nothing
-runs.`
+Name a lost, complete or failed allocation by its own ID. If nothing is running, logs, tail and info use the newest
+allocation.`

@@ -22,7 +22,7 @@ type settle struct {
 
 func (s *settle) bind(f *pflag.FlagSet) {
 	f.BoolVarP(&s.detach, "detach", "d", false, "do not wait until it is done; write the evaluation's ID")
-	duration(f, &s.timeout, "timeout", 5*time.Minute, "wait so long at most")
+	duration(f, &s.timeout, "timeout", 5*time.Minute, "maximum time to wait")
 }
 
 func (s *settle) check() error {
@@ -92,12 +92,12 @@ func (s *settle) within(ctx context.Context) (context.Context, context.CancelFun
 func (s *settle) left(err error, job backends.Job) error {
 	switch {
 	case errors.Is(err, errTimeout):
-		why := strings.TrimPrefix(err.Error(), errTimeout.Error()) // such as ": no place for web: ..."
-		return fmt.Errorf("not done within %s%s; Nomad goes on with it (see: status %s)", s.timeout, why, job.ID)
+		why := strings.TrimPrefix(err.Error(), errTimeout.Error()) // such as ": cannot be placed: web: ..."
+		return fmt.Errorf("timed out after %s%s; Nomad is still working on it (see: status %s)", s.timeout, why, job.ID)
 	case errors.Is(err, router.ErrStopping):
-		return router.Exit(1, fmt.Errorf("%w; Nomad goes on with it (see: status %s)", err, job.ID))
+		return router.Exit(1, fmt.Errorf("%w; Nomad is still working on it (see: status %s)", err, job.ID))
 	case errors.Is(err, router.ErrInterrupted):
-		return router.Exit(router.Code(err), fmt.Errorf("Nomad goes on with it (see: status %s)", job.ID))
+		return router.Exit(router.Code(err), fmt.Errorf("Nomad is still working on it (see: status %s)", job.ID))
 	}
 	return err
 }

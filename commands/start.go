@@ -34,11 +34,11 @@ func (s *start) Spec() router.Spec {
 		Long: `
 The job is registered again as its last version that ran, with the counts and everything else of that version. The command
 waits until it runs. If Nomad has deleted the stopped job, the gateway registers the definition that it saved when stop
-stopped the job. It saves definitions for 30 days, on this gateway only. A job that somebody has registered since then is
-left alone.
+stopped the job. The gateway saves definitions for 30 days, on this gateway only. If somebody has registered the job since,
+start does not change it.
 
-Of a system job that is not stopped, start brings back the allocations that were stopped or have failed. If a group of a
-running job has a count of 0, use scale.`,
+If a system job is not stopped, start replaces its stopped and failed allocations. If a group of a running job has a count
+of 0, use scale.`,
 		Flags: func(f *pflag.FlagSet) {
 			s.settle.bind(f)
 			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask if an earlier release would be lost")
@@ -107,7 +107,7 @@ func (s *start) register(ctx context.Context, req *router.Request, job backends.
 	outcome, err := req.Operations.Register(ctx, job, definition, 0)
 	var changed *backends.ChangedError
 	if errors.As(err, &changed) {
-		return outcome, fmt.Errorf("somebody has registered %s again, as version %d: what the gateway saved does not replace it (see: status %s)", job.ID, changed.Version, job.ID)
+		return outcome, fmt.Errorf("%s was registered again, as version %d: the gateway does not replace it with its saved definition (see: status %s)", job.ID, changed.Version, job.ID)
 	}
 	if err != nil {
 		return outcome, err
@@ -274,7 +274,7 @@ func rescheduled(ctx context.Context, cluster backends.Cluster, job backends.Job
 			return true, fmt.Errorf("Nomad has evaluated %s and replaced nothing of: %s (see: info %s)", job.ID, strings.Join(missing, ", "), job.ID)
 		}
 		if len(now.Unplaced) > 0 {
-			progress("no place for %s", unplacedText(now.Unplaced))
+			progress("cannot be placed: %s", unplacedText(now.Unplaced))
 		} else {
 			progress("%d of %s running again", len(back), counted(len(ended), "allocation"))
 		}

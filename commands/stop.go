@@ -200,7 +200,7 @@ func (s *stop) deleted(req *router.Request, gone error) error {
 	if err := s.forget(req); err != nil {
 		return err
 	}
-	return finished(req, "purged %s: the gateway has forgotten its definition", req.Job.ID)
+	return finished(req, "purged %s: deleted the gateway's saved definition", req.Job.ID)
 }
 
 // forget drops what the gateway has saved of a job.

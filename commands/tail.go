@@ -26,8 +26,9 @@ func (t *tail) Spec() router.Spec {
 		Long: selectorHelp + `
 
 It is logs --follow: it goes on when the task is restarted and ends, saying how, when it has finished for good. With a job
-every task of every allocation is followed, new ones too, until the job has ended. Ctrl-C ends it. Who follows the same
-log shares one stream of it; what comes before that is shown task by task; a client that reads too slowly is told how many lines it has missed.`,
+every task of every allocation is followed, new ones too, until the job has ended. Ctrl-C ends it. Past lines are shown
+task by task. Clients that follow the same log share one stream. If a client reads too slowly, tail prints how many lines
+it missed.`,
 		Flags: func(f *pflag.FlagSet) {
 			t.bind(f)
 			f.BoolVarP(&t.follow, "follow", "f", true, "as it does")

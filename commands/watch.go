@@ -23,7 +23,7 @@ type watch struct {
 }
 
 func (w *watch) bind(flags *pflag.FlagSet) {
-	flags.VarP((*secondsFlag)(&w.seconds), "watch", "w", "show it anew every `SECONDS` (2), until Ctrl-C")
+	flags.VarP((*secondsFlag)(&w.seconds), "watch", "w", "refresh every `SECONDS` until Ctrl-C (default 2)")
 	w.flag = flags.Lookup("watch")
 	w.flag.NoOptDefVal = "2"
 }

@@ -56,7 +56,7 @@ var apiVersion = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}$`)
 
 func (l *loader) version(v value) string {
 	if v.ok && v.text != "" && !apiVersion.MatchString(v.text) {
-		l.fault(v.at, `write dockerapi = "1.44", or nothing to negotiate`, "%s is not a version of the Docker API: %s", v.name, quote(v.text))
+		l.fault(v.at, `write dockerapi = "1.44", or remove the line to negotiate`, "%s is not a version of the Docker API: %s", v.name, quote(v.text))
 	} else if v.ok && v.text != "" && older(v.text, oldestDockerAPI) {
 		l.warn(v.at, "remove the line to negotiate a version with every daemon",
 			"%s is %s, but Docker 29 and newer speak only %s and newer: with such daemons the gateway negotiates", v.name, quote(v.text), oldestDockerAPI)

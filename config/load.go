@@ -15,7 +15,7 @@ type loader struct {
 	commands []string // the built-in ones
 	cfg      *Config
 	machine  machine
-	binary   int              // where general.nomadbinary stands
+	binary   int              // offset of general.nomadbinary in the file
 	owners   map[string]owner // by public key
 }
 

@@ -120,7 +120,7 @@ func (l *loader) guardFolders(at int, name, path string) {
 		if err != nil || info.Mode().Perm()&0o002 == 0 || info.Mode()&fs.ModeSticky != 0 || l.machine.container || !reachable(filepath.Join(dir, "x")) {
 			continue
 		}
-		l.fault(at, "chmod o-w "+quote(dir), "%s: every user of this machine can put another file in the place of %s, because they can write to %s", name, quote(path), quote(dir))
+		l.fault(at, "chmod o-w "+quote(dir), "%s: every user of this machine can replace %s, because they can write to %s", name, quote(path), quote(dir))
 		return
 	}
 }
@@ -135,11 +135,11 @@ func (l *loader) guardJobs(at int, name, path string) {
 	stat, _ := info.Sys().(*syscall.Stat_t)
 	switch mode := info.Mode().Perm(); {
 	case !info.IsDir():
-		l.fault(at, "name a folder, or one that is still to be made", "%s: %s is not a folder", name, quote(path))
+		l.fault(at, "name a folder; the gateway creates a missing one", "%s: %s is not a folder", name, quote(path))
 	case mode&0o022 != 0:
 		l.fault(at, "chmod 700 "+quote(path), "%s: others can write to folder %s", name, quote(path))
 	case stat != nil && l.machine.uid != 0 && int(stat.Uid) != l.machine.uid:
-		l.fault(at, "chown it, or name one that is still to be made", "%s: folder %s belongs to user %d, and not to user %d that the gateway runs as", name, quote(path), stat.Uid, l.machine.uid)
+		l.fault(at, "chown it, or name another folder", "%s: folder %s belongs to user %d, and not to user %d that the gateway runs as", name, quote(path), stat.Uid, l.machine.uid)
 	default:
 		if mode&0o005 != 0 && !l.machine.container && reachable(path) {
 			l.warn(at, "chmod 700 "+quote(path), "%s: every user of this machine can look into folder %s", name, quote(path))

@@ -137,7 +137,7 @@ nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" can be ch
 nomadctld.toml:17:8: warning: audit.file: file "log/audit.jsonl" can be changed by every user of this machine; chmod go-w "log/audit.jsonl", or chown it to root or the gateway's user
 `},
 		"open folders": {chmod(map[string]os.FileMode{"log": 0o777, "jobs": 0o777}), me(), `
-nomadctld.toml:17:8: audit.file: every user of this machine can put another file in the place of "log/audit.jsonl", because they can write to "DIR/log"; chmod o-w "DIR/log"
+nomadctld.toml:17:8: audit.file: every user of this machine can replace "log/audit.jsonl", because they can write to "DIR/log"; chmod o-w "DIR/log"
 nomadctld.toml:18:8: audit.jobs: others can write to folder "jobs"; chmod 700 "jobs"
 `},
 		"a folder of another group": {chown(0, 4713, map[string]os.FileMode{"log": 0o770}), machine{uid: 0}, `
@@ -148,7 +148,7 @@ nomadctld.toml:17:8: warning: audit.file: folder "log", and so the log in it, ca
 		"jobs is a link": {func(t *testing.T) {
 			fatal(t, os.Rename("jobs", "elsewhere"))
 			fatal(t, os.Symlink("elsewhere", "jobs"))
-		}, me(), `nomadctld.toml:18:8: audit.jobs: "jobs" is not a folder; name a folder, or one that is still to be made` + "\n"},
+		}, me(), `nomadctld.toml:18:8: audit.jobs: "jobs" is not a folder; name a folder; the gateway creates a missing one` + "\n"},
 		"nothing made yet": {func(t *testing.T) {
 			fatal(t, os.RemoveAll("jobs"))
 			fatal(t, os.RemoveAll("log"))
@@ -157,7 +157,7 @@ nomadctld.toml:17:8: warning: audit.file: folder "log", and so the log in it, ca
 nomadctld.toml:2:11: general.hostkey: file "hostkey" is a private key with mode 0640, which is open to others; sshd refuses it too; chmod 600 "hostkey"
 `},
 		"root's files for the gateway's group": {chown(0, 4712, map[string]os.FileMode{"hostkey": 0o640, "token": 0o640, "key.pem": 0o440, "cert.pem": 0o644, "nomad": 0o755, "nomadctld.toml": 0o640, "log/audit.jsonl": 0o640}), machine{uid: 4711, groups: []int{4712}}, `
-nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name one that is still to be made
+nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name another folder
 `},
 		"root's files for another group": {chown(0, 4713, map[string]os.FileMode{"hostkey": 0o640, "token": 0o660, "key.pem": 0o440, "nomadctld.toml": 0o664, "log/audit.jsonl": 0o600, "jobs": 0o700}), other, `
 nomadctld.toml: warning: the config file can be changed by group 4713; chmod go-w "nomadctld.toml", or chown it to root or the gateway's user
@@ -165,13 +165,13 @@ nomadctld.toml:2:11: warning: general.hostkey: file "hostkey" is a secret, and g
 nomadctld.toml:7:9: warning: nomad.production.token: file "token" is a secret, and group 4713 can read it; chmod 600 "token", or 640 with a group that only the gateway is in
 nomadctld.toml:7:9: warning: nomad.production.token: file "token" can be changed by group 4713; chmod go-w "token", or chown it to root or the gateway's user
 nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" is a secret, and group 4713 can read it; chmod 600 "key.pem", or 640 with a group that only the gateway is in
-nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name one that is still to be made
+nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name another folder
 `},
 		"another user's files": {chown(4714, 4714, map[string]os.FileMode{"token": 0o644, "nomadctld.toml": 0o600}), machine{uid: 4711}, `
 nomadctld.toml: warning: the config file can be changed by user 4714; chmod go-w "nomadctld.toml", or chown it to root or the gateway's user
 nomadctld.toml:7:9: warning: nomad.production.token: file "token" is a secret, and user 4714 can read it; chmod 600 "token", or 640 with a group that only the gateway is in
 nomadctld.toml:7:9: warning: nomad.production.token: file "token" can be changed by user 4714; chmod go-w "token", or chown it to root or the gateway's user
-nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name one that is still to be made
+nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name another folder
 `},
 		"root checks for the gateway": {chown(4711, 4711, map[string]os.FileMode{"hostkey": 0o600, "token": 0o640, "key.pem": 0o600, "nomadctld.toml": 0o640, "log": 0o750, "log/audit.jsonl": 0o640, "jobs": 0o700}), root, ""},
 		// Mounted by Docker, Nomad or Kubernetes, where there are no other users. The folder of jobs is the gateway's own.

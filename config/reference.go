@@ -86,25 +86,25 @@ var Reference = []Section{
 		{`userca = "/etc/nomadctld/user_ca.pub"`, true, "Public keys of CAs, one on each line, whose SSH certificates prove a user. Checked, and without effect yet."},
 	}},
 	{Table: "audit", About: "", Keys: []Key{
-		{`file = "/var/log/nomadctld/audit.jsonl"`, false, `One line of JSON when a command starts and one when it has finished. "-" is standard output; without: standard error. Only in a file the next gateway finds programs that a killed gateway left running.`},
+		{`file = "/var/log/nomadctld/audit.jsonl"`, false, `One line of JSON when a command starts and one when it has finished. "-" is standard output; without: standard error. After a crash, the gateway can find programs left running only if this is a file.`},
 		{"required = true", false, "Run no command whose start event cannot be written. With a file, the event is on disk before anything is changed."},
-		{`jobs = "/var/lib/nomadctld/jobs"`, false, "A folder for the definitions that restart --full must not lose. Keep it over restarts of the gateway. It belongs to the gateway's user, and nobody else may write to it. The files are signed with a key that is derived from the first host key: before you replace that key, bring jobs back that were interrupted (ops), or list the old key behind the new one for one start. Beside it, in a folder with -saved behind its name, the gateway saves stopped jobs and earlier releases for 30 days. Without: the folder jobs beside file."},
+		{`jobs = "/var/lib/nomadctld/jobs"`, false, "A folder for the definitions that restart --full must not lose. Keep it over restarts of the gateway. It belongs to the gateway's user, and nobody else may write to it. The files are signed with a key that is derived from the first host key: restore interrupted jobs (ops) before you replace that key, or list the old key after the new one for one start. The gateway saves stopped jobs and earlier releases for 30 days in a second folder, named after this one with -saved appended. Without: the folder jobs beside file."},
 		{`recordings = "/var/lib/nomadctld/recordings"`, true, "A folder for what is seen in interactive sessions. Checked, and without effect yet."},
 	}},
 	{Table: "limits", About: "What clients may take. The numbers are those that hold without.", Keys: []Key{
 		{fmt.Sprintf("sessions = %d", defaultSessions), false, "Sessions at a time on one connection."},
 		{fmt.Sprintf("connections = %d", defaultConnections), false, "Connections of all users that have logged in."},
-		{fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false, "Connections whose client has not proven a key yet; from one address, or one /64 of IPv6, a quarter of them. A newcomer closes one that stalls: from a tenth of this number on sometimes, at this number always. A quarter is reserved for addresses from which somebody has logged in within 12 hours."},
-		{`idle = "1h"`, false, `Close a connection on which nothing moves for so long. A command without a terminal that still runs keeps its connection open, however silent it is. A command with a terminal does not: it is ended, and a program gets HUP. "0s": never.`},
+		{fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false, "Connections that have not authenticated. One address, or one IPv6 /64, may have a quarter of them. A quarter is reserved for addresses from which a user has logged in within 12 hours. If the other slots are 10% full, a new connection may close an older one, from the address that has the most; if they are full, it always does."},
+		{`idle = "1h"`, false, `Close an idle connection after this time. A running command without a terminal keeps its connection open. A command with a terminal does not: it is closed, and its program gets HUP. "0s": never.`},
 	}},
-	{Table: "limits.user", About: "What one user may take at a time. A command that one of these refuses exits with 75.", Keys: []Key{
-		{fmt.Sprintf("connections = %d", defaultUserConnections), false, "Connections."},
+	{Table: "limits.user", About: "What one user may have at a time. A command beyond a limit exits with 75.", Keys: []Key{
+		{fmt.Sprintf("connections = %d", defaultUserConnections), false, "Connections. Five more can log in, so that their commands report the limit; beyond that the login fails."},
 		{fmt.Sprintf("sessions = %d", defaultUserSessions), false, "Commands that run, over all connections."},
 		{fmt.Sprintf("programs = %d", defaultUserPrograms), false, "Programs, and tasks attached to, on one cluster. Through Nomad a cluster has 24 slots for programs: a user always gets a third of them, and more while a third stays free. Who waits is served in turn by user, for up to 5 seconds."},
 		{fmt.Sprintf("logs = %d", defaultUserLogs), false, "Logs of tasks, on one cluster. Through Nomad it has 28 slots for the outputs of tasks, shared out in the same way; a log has two outputs."},
 	}},
 	{Table: "raw", About: "The nomad binary, for those who are granted raw.", Keys: []Key{
-		{`user = "nomadctld-raw"`, true, "Whom it runs as if the gateway is root. Without: " + defaultRawUser + ". While it runs, other programs of the same user can send requests with the token; give it an account of its own: useradd --system --shell /usr/sbin/nologin nomadctld-raw."},
+		{`user = "nomadctld-raw"`, true, "The user that runs the nomad binary if the gateway is root. Without: " + defaultRawUser + ". While it runs, other programs of the same user can send requests with the token; give it an account of its own: useradd --system --shell /usr/sbin/nologin nomadctld-raw."},
 		{`allow = ["job status", "node status"]`, true, "The commands that are allowed. Without: all that are known to be safe."},
 	}},
 	{Table: "metrics", About: "", Keys: []Key{

@@ -145,7 +145,8 @@ job "nomadctld" {
         change_mode = "noop"
       }
 
-      # Below resources.memory, at which the kernel kills: from here on the gateway collects garbage harder.
+      # GOMEMLIMIT has to be below resources.memory. Beyond GOMEMLIMIT, Go collects garbage more often; at
+      # resources.memory, the kernel kills the gateway.
       env {
         GOMEMLIMIT = "200MiB"
       }

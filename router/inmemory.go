@@ -60,14 +60,14 @@ func (m *inMemory) enter(ctx context.Context, user string) (leave func(), err er
 		return sync.OnceFunc(func() { <-u.slots; forget() }), nil
 	case <-timer.C:
 		forget()
-		return nil, Exit(75, fmt.Errorf("%d of your commands have not finished yet (does their output wait to be read?): try again later", maxInMemory))
+		return nil, Exit(CodeTryLater, fmt.Errorf("%d of your commands are still running, or their output has not been read: try again later", maxInMemory))
 	case <-ctx.Done():
 		forget()
 		return nil, context.Cause(ctx)
 	}
 }
 
-// Hold waits until a Follower may hold a result for a while. The function that it returns says that it holds it no more.
+// Hold waits for one of the user's slots for results in memory. Call leave to release the slot.
 func (r *Request) Hold(ctx context.Context) (leave func(), err error) {
 	if r.hold == nil {
 		return func() {}, nil

@@ -57,7 +57,7 @@ func (g Gateway) killUntilSettled(ctx context.Context, free chan struct{}, e aud
 		case err == nil:
 			e.Kind = audit.Exited
 		case errors.Is(err, backends.ErrUnsupported):
-			log.Error("a program that an earlier gateway left running cannot be found, and may still run", "command", e.Line, "error", err)
+			log.Error("a program that an earlier gateway left running cannot be found and may still be running", "command", e.Line, "error", err)
 			return
 		default:
 			if backoff == minKillBackoff {

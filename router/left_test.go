@@ -64,7 +64,7 @@ func TestKillLeft(t *testing.T) {
 		},
 		{name: "cluster is down", status: "running", running: true, jobsErr: backends.ErrUnreachable, logged: "trying again"},
 		{name: "node is disconnected", status: "unknown", running: true, logged: "its node is disconnected"},
-		{name: "no shell", status: "running", errs: []error{backends.ErrUnsupported}, logged: "may still run", tries: 1},
+		{name: "no shell", status: "running", errs: []error{backends.ErrUnsupported}, logged: "may still be running", tries: 1},
 		{name: "tier removed", tier: "old", status: "running", logged: "no tier old"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestKillLeft(t *testing.T) {
 	}
 }
 
-func TestKillLeft_PanicEndsOneAttempt(t *testing.T) {
+func TestKillLeft_PanicFailsOneAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
 		var log strings.Builder

@@ -88,7 +88,7 @@ func TestNamespaces_UnreadableOneBlocksNoSelector(t *testing.T) {
 }
 
 // denied: what cannot be read is not said to be missing, without a word on where it may be.
-func TestNamespaces_MissingJobMayBeInUnreadableOne(t *testing.T) {
+func TestNamespaces_MissingJobMayBeUnreadable(t *testing.T) {
 	w := threeNamespaces(map[string]error{"secret": lacks("secret")})
 	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(context.Context, *Request) error { return nil })
 	lines := Lines(w.do("probe p-team1-secret"))
@@ -102,7 +102,7 @@ func TestNamespaces_MissingJobMayBeInUnreadableOne(t *testing.T) {
 }
 
 // denied: the name of a namespace in which nothing is the user's.
-func TestNamespaces_ForeignOneIsNotNamed(t *testing.T) {
+func TestNamespaces_NotOwnedIsNotNamed(t *testing.T) {
 	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}})
 	running := map[string]string{"web": "running"}
 	w.production.jobs = []backends.Job{owned("production", "half", "p-team1-web", "aaaa1111-0000", running), owned("production", "theirs", "p-team2-web", "bbbb1111-0000", running)}
@@ -119,7 +119,7 @@ func TestNamespaces_ForeignOneIsNotNamed(t *testing.T) {
 	}
 }
 
-func TestParts_SentenceAroundSeveralErrorsIsOne(t *testing.T) {
+func TestParts_WrapsSeveralErrors(t *testing.T) {
 	a, b := errors.New("a"), errors.New("b")
 	sentence := fmt.Errorf("%w: %w", a, b)
 	if got := parts(errors.Join(sentence, errors.Join(a, b))); len(got) != 3 || got[0] != sentence {

@@ -7,7 +7,7 @@ import (
 	"nomadctld/backends"
 )
 
-func TestLogHeld_LeastAfterRotation(t *testing.T) {
+func TestLogHeld_MinAfterRotation(t *testing.T) {
 	for _, tc := range []struct {
 		driver, size, files string
 		want                int64
@@ -32,7 +32,7 @@ func TestLogHeld_LeastAfterRotation(t *testing.T) {
 	}
 }
 
-func TestLogHeld_KeepsLittle(t *testing.T) {
+func TestLogHeld_MemoryIsBounded(t *testing.T) {
 	var h held
 	text := strings.Repeat("0123456\n", 1000)
 	for range 3 {

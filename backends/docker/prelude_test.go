@@ -16,7 +16,7 @@ import (
 	"nomadctld/internal/dockertest"
 )
 
-func TestPrelude_MarkInPieces(t *testing.T) {
+func TestPrelude_MarkInChunks(t *testing.T) {
 	for _, c := range []struct {
 		state, after, want string
 		err                error
@@ -56,7 +56,7 @@ func TestPrelude_MarkInPieces(t *testing.T) {
 
 func newSize(columns, rows int) backends.Terminal { return size{columns, rows} }
 
-func TestPrelude_OnlyWhereItIsOfUse(t *testing.T) {
+func TestPrelude_OnlyIfUseful(t *testing.T) {
 	for name, c := range map[string]struct {
 		program backends.Program
 		want    bool

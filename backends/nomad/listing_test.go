@@ -180,7 +180,7 @@ func TestJob_CountsChildren(t *testing.T) {
 	}
 }
 
-func TestJobs_WaitsWhateverTheSummarySays(t *testing.T) {
+func TestJobs_IgnoresSummaryForQueued(t *testing.T) {
 	recorded, err := os.ReadFile("testdata/blocked.jsonl")
 	if err != nil {
 		t.Fatal(err)

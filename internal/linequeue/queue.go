@@ -19,8 +19,8 @@ const (
 	defaultMax     = 4 << 20
 )
 
-// ErrStalled is the error for a line that was dropped because the reader of the stream does not read.
-var ErrStalled = errors.New("the reader of the stream does not read")
+// ErrStalled is the error for a line that was dropped because the reader of the stream has stopped reading.
+var ErrStalled = errors.New("the reader of the stream has stopped reading")
 
 // Queue writes lines to a stream in their order. Its methods may be called at the same time. The zero value of an
 // exported field means its default.

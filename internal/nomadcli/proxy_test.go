@@ -271,7 +271,7 @@ func TestProxy_VerifiesTheCluster(t *testing.T) {
 	}
 }
 
-func TestProxy_SaysThatNomadIsAway(t *testing.T) {
+func TestProxy_ReportsNomadUnreachable(t *testing.T) {
 	t.Parallel()
 	client, _ := proxied(t, Cluster{URL: "http://127.0.0.1:1", Token: "secret"}, false)
 	response, err := client.Get("http://x/v1/jobs")
@@ -316,8 +316,8 @@ func fakeNomad(nodeAddr string) http.HandlerFunc {
 	}
 }
 
-// TestARealNomadBringsTheTokenNowhereElse is about a cluster, or somebody on the way to it, that sends the program on.
-func TestARealNomadBringsTheTokenNowhereElse(t *testing.T) {
+// TestProxy_RealNomadKeepsTokenInCluster is about a cluster, or somebody on the way to it, that sends the program on.
+func TestProxy_RealNomadKeepsTokenInCluster(t *testing.T) {
 	t.Parallel()
 	b := Binary{Path: realNomad(t)}
 	run := func(c Cluster, line, stdin string) (int, string) {

@@ -104,7 +104,7 @@ func TestTheEnvironmentIsMadeFromNothing(t *testing.T) {
 	}
 }
 
-func TestTheDirectoryIsPrivateAndGoneAfterwards(t *testing.T) {
+func TestRun_PrivateDirectoryIsRemoved(t *testing.T) {
 	t.Parallel()
 	_, stdout, stderr, err := sh(t, t.Context(), Binary{}, Cluster{}, `stat -c %a .; ls -A; pwd; mkdir a; echo x >a/b; chmod 500 a`, nil, nil)
 	lines := strings.Fields(stdout)
@@ -119,7 +119,7 @@ func TestTheDirectoryIsPrivateAndGoneAfterwards(t *testing.T) {
 	}
 }
 
-func TestTheProgramHasNoToken(t *testing.T) {
+func TestRun_ProgramHasNoToken(t *testing.T) {
 	t.Parallel()
 	_, stdout, _, _ := sh(t, t.Context(), Binary{}, Cluster{Token: "hidden"}, `tr '\000' ' ' </proc/$$/cmdline; env; tr '\000' ' ' </proc/$$/environ; cat * 2>&1`, nil, nil)
 	if !strings.HasPrefix(stdout, "nomad -c ") || !strings.Contains(stdout, "NOMAD_ADDR") || strings.Contains(stdout, "hidden") {

@@ -248,7 +248,7 @@ func TestEvaluate_SameOnEveryCluster(t *testing.T) {
 	})
 }
 
-func TestSystemJob_StoppedAllocationWaitsForAnEvaluation(t *testing.T) {
+func TestSystemJob_StoppedAllocationNotReplaced(t *testing.T) {
 	onEach(t, func(t *testing.T, cluster Cluster, client *api.Client) {
 		job := Scalable("p-team6-system", "a")
 		job.Type = new("system")

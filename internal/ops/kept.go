@@ -98,7 +98,7 @@ func (r *Registry) load(id, path string) (k Kept, err error) {
 		return k, err
 	}
 	if k.ID != id {
-		return k, fmt.Errorf("it is the record of operation %q, and not of the one that the file is named after", k.ID)
+		return k, fmt.Errorf("the file is the record of operation %q, not of the one in its name", k.ID)
 	}
 	if err := belongs(k.Job, k.Definition); err != nil {
 		return k, err
@@ -119,11 +119,11 @@ func belongs(job Job, definition json.RawMessage) error {
 	}
 	switch root := backends.RootID(is.ID, is.ParentID); {
 	case is.ID == "" || is.ID != job.ID:
-		return fmt.Errorf("the definition is that of job %q, and not of %q", is.ID, job.ID)
+		return fmt.Errorf("the definition is for job %q, not %q", is.ID, job.ID)
 	case is.Namespace != job.Namespace:
-		return fmt.Errorf("the definition of %q is for namespace %q, and not for %q", job.ID, is.Namespace, job.Namespace)
+		return fmt.Errorf("the definition of %q is for namespace %q, not %q", job.ID, is.Namespace, job.Namespace)
 	case root != job.Root:
-		return fmt.Errorf("the definition of %q belongs to job %q, and not to %q", job.ID, root, job.Root)
+		return fmt.Errorf("the definition of %q belongs to job %q, not %q", job.ID, root, job.Root)
 	}
 	return nil
 }

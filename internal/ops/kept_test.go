@@ -36,7 +36,7 @@ func TestKept_Refused(t *testing.T) {
 		want    string // in the problem; empty: accepted
 	}{
 		"signed":          {sign(good, testKey), ""},
-		"another's child": {sign(record(job(func(j *Job) { j.ID = "p-team2-x/dispatch-1"; j.Root = "p-team1-web" }), `{"ID":"p-team2-x/dispatch-1","Namespace":"default","ParentID":"p-team2-x"}`), testKey), `belongs to job "p-team2-x", and not to "p-team1-web"`},
+		"another's child": {sign(record(job(func(j *Job) { j.ID = "p-team2-x/dispatch-1"; j.Root = "p-team1-web" }), `{"ID":"p-team2-x/dispatch-1","Namespace":"default","ParentID":"p-team2-x"}`), testKey), `belongs to job "p-team2-x", not "p-team1-web"`},
 		"no signature":    {append(bytes.Clone(good), '\n'), "not signed: it was written by an earlier release or not by the gateway; users cannot restore it: check it, register the job with"},
 		"no line":         {good, "not signed"},
 		"empty":           {nil, "not signed"},
@@ -49,10 +49,10 @@ func TestKept_Refused(t *testing.T) {
 		"forged root":     {bytes.Replace(sign(good, testKey), []byte(`"root":"p-team1-web"`), []byte(`"root":"p-team2-web"`), 1), "the signature does not match"},
 		"another name":    {sign(bytes.Replace(good, []byte(`"abcd"`), []byte(`"ef01"`), 1), testKey), `record of operation "ef01"`},
 		"not JSON":        {sign([]byte("{"), testKey), "unexpected end of JSON input"},
-		"another root":    {sign(record(job(func(j *Job) { j.Root = "p-team2-web" }), string(webDefinition)), testKey), `belongs to job "p-team1-web", and not to "p-team2-web"`},
-		"another job":     {sign(record(web, `{"ID":"p-team2-shop","Namespace":"default"}`), testKey), `is that of job "p-team2-shop", and not of "p-team1-web"`},
-		"another space":   {sign(record(web, `{"ID":"p-team1-web","Namespace":"kube"}`), testKey), `is for namespace "kube", and not for "default"`},
-		"no definition":   {sign(record(web, `null`), testKey), `is that of job "", and not of "p-team1-web"`},
+		"another root":    {sign(record(job(func(j *Job) { j.Root = "p-team2-web" }), string(webDefinition)), testKey), `belongs to job "p-team1-web", not "p-team2-web"`},
+		"another job":     {sign(record(web, `{"ID":"p-team2-shop","Namespace":"default"}`), testKey), `is for job "p-team2-shop", not "p-team1-web"`},
+		"another space":   {sign(record(web, `{"ID":"p-team1-web","Namespace":"kube"}`), testKey), `is for namespace "kube", not "default"`},
+		"no definition":   {sign(record(web, `null`), testKey), `is for job "", not "p-team1-web"`},
 		"too large":       {append(bytes.Repeat([]byte(" "), maxFile), sign(good, testKey)...), "larger than 16 MiB; remove it"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -184,7 +184,7 @@ func TestKept_OnlyOwnFolder(t *testing.T) {
 // Keep must not write what Open refuses: that would be noticed only when it is needed.
 func TestKeep_RefusesWhatOpenRefuses(t *testing.T) {
 	for definition, want := range map[string]string{
-		`{"ID":"p-team2-shop","Namespace":"default"}`:                             "is that of job",
+		`{"ID":"p-team2-shop","Namespace":"default"}`:                             "is for job",
 		`{"ID":"p-team1-web","Namespace":"kube"}`:                                 "is for namespace",
 		`{"ID":"p-team1-web","Namespace":"default","ParentID":"p-team2-x"}`:       "belongs to job",
 		`{"ID":"p-team1-web","Namespace":"default","x":"` + huge() + `"}`:         "larger than 16 MiB",

@@ -103,7 +103,7 @@ func TestSave_Refused(t *testing.T) {
 	}
 	r = open(t, filepath.Join(t.TempDir(), "jobs"))
 	err := r.Save(Stopped, web, "wim", "stop", json.RawMessage(`{"ID":"p-team2-shop","Namespace":"default"}`), 1, 7)
-	if err == nil || !strings.Contains(err.Error(), `is that of job "p-team2-shop"`) {
+	if err == nil || !strings.Contains(err.Error(), `is for job "p-team2-shop"`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -13,7 +13,7 @@ type account struct{ connections, sessions int }
 // errCrowded ends a handshake. Its client only learns that the login failed.
 var errCrowded = errors.New("too many connections, of the user or in all (limits.user.connections, limits.connections)")
 
-// spareConnections is how many connections beyond the limit a user may have for the moment in which they are told of it.
+// spareConnections is how many connections beyond the limit may stay open for a moment, to report the limit.
 const spareConnections = 5
 
 // loggedIn returns how many connections are of users. The caller holds mu.
@@ -24,8 +24,8 @@ func (s *Server) loggedIn() (n int) {
 	return n
 }
 
-// admitted makes a connection one of the user who has proven a key on it, and reports whether it may go on. A connection
-// beyond the user's limit may, to be told so.
+// admitted makes a connection one of the user who has proven a key on it, and reports whether it may go on.
+// A connection beyond the user's limit is admitted, so that its commands can report the limit.
 func (s *Server) admitted(c *connection, login string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -33,7 +33,7 @@ func environment(name, value string) []byte {
 	return gossh.Marshal(struct{ Name, Value string }{name, value})
 }
 
-func TestPtyModesReachTheCommand(t *testing.T) {
+func TestPty_ModesReachCommand(t *testing.T) {
 	got := make(chan map[byte]uint32, 1)
 	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		got <- req.Terminal.Modes
@@ -53,7 +53,7 @@ func TestPtyModesReachTheCommand(t *testing.T) {
 	}
 }
 
-func TestLocaleReachesTheCommand(t *testing.T) {
+func TestEnv_LocaleReachesCommand(t *testing.T) {
 	got := make(chan []string, 1)
 	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		got <- req.Locale
@@ -94,7 +94,7 @@ func TestLocaleReachesTheCommand(t *testing.T) {
 	}
 }
 
-func TestSubsystemIsACommandLine(t *testing.T) {
+func TestSubsystem_RunsAsCommandLine(t *testing.T) {
 	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		fmt.Fprintf(req.Stdout, "%q %v\n", req.Line, req.Subsystem)
 		return nil
@@ -115,8 +115,8 @@ func TestSubsystemIsACommandLine(t *testing.T) {
 	}
 }
 
-// TestForwardsAreRefusedWithAWord: whatever they name, nothing is dialled.
-func TestForwardsAreRefusedWithAWord(t *testing.T) {
+// TestForwards_RefusedWithHint checks that no forward connects anywhere.
+func TestForwards_RefusedWithHint(t *testing.T) {
 	s := start(t, Limits{}, who)
 	client := s.annsClient(t)
 	for _, kind := range forwards {

@@ -225,7 +225,7 @@ func TestConnection_AfterItsFirstCommandStays(t *testing.T) {
 	})
 }
 
-func TestIdle_ASilentCommandWithoutATerminalIsLeftAlone(t *testing.T) {
+func TestIdle_CommandWithoutTerminalStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, closed := provenConnection(Limits{Idle: time.Hour})
 		ch, ctx := command(c, nil)
@@ -241,7 +241,7 @@ func TestIdle_ASilentCommandWithoutATerminalIsLeftAlone(t *testing.T) {
 	})
 }
 
-func TestIdle_ATerminalIsToldAndClosed(t *testing.T) {
+func TestIdle_TerminalIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, closed := provenConnection(Limits{Idle: time.Hour})
 		_, ctx := command(c, router.NewTerminal("xterm", 80, 24))
@@ -464,7 +464,7 @@ func TestStrangers_AreSummedUp(t *testing.T) {
 		if got := events[maxPerNetwork].Error; got != "login with a forged signature: ssh: signature did not verify" {
 			t.Errorf("the failures before keep the forgery back: got %q", got)
 		}
-		if got := events[maxPerNetwork+1].Error; got != "login failed: 34 more, from 1 networks, that are not recorded one by one" {
+		if got := events[maxPerNetwork+1].Error; got != "login failed: 34 more from 1 networks, not recorded individually" {
 			t.Errorf("got the summary %q", got)
 		}
 	})

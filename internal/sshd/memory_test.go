@@ -240,8 +240,8 @@ func TestMemory_UnreadOutputIsBounded(t *testing.T) {
 	}
 }
 
-// TestInput_HeldUpIsWhole sends more than is kept of a user, and then lets the commands read.
-func TestInput_HeldUpIsWhole(t *testing.T) {
+// TestInput_PausedIsComplete sends more than is kept of a user, and then lets the commands read.
+func TestInput_PausedIsComplete(t *testing.T) {
 	const conns, perConn, size = 2, 8, 3 << 20
 	release := make(chan struct{})
 	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {

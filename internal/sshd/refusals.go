@@ -34,7 +34,7 @@ func newRefusals(s *Server) refusals {
 			summary(what)(suppressed, networks)
 			s.record(audit.Event{
 				Kind: audit.LoginRefused, Time: time.Now().UTC(), Command: []string{}, Decision: audit.Denied,
-				Error: fmt.Sprintf("%s: %d more, from %d networks, that are not recorded one by one", what, suppressed, networks),
+				Error: fmt.Sprintf("%s: %d more from %d networks, not recorded individually", what, suppressed, networks),
 			})
 		}
 	}
@@ -64,7 +64,7 @@ func (r *refusals) crowded(c *connection) {
 func (r *refusals) displaced(c *connection) {
 	c.Close()
 	if r.stalled.allow(c.network) {
-		r.server.Log.Warn("connection closed", "why", "too many that have not proven a key (limits.unauthenticated)", "remote", c.remote())
+		r.server.Log.Warn("connection closed", "why", "too many unauthenticated connections (limits.unauthenticated)", "remote", c.remote())
 	}
 }
 
