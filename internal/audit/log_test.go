@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -283,6 +284,45 @@ func TestLog_EndIsShortIfTheWholeDoesNotFit(t *testing.T) {
 	}
 	if line, err := prepare(long).encodeShort(); err != nil || len(line) > spaceForEnd {
 		t.Errorf("the short event has %d bytes, %v, want at most %d", len(line), err, spaceForEnd)
+	}
+}
+
+// stalled is a stream whose reader reads nothing and exits later.
+type stalled struct{ exited chan struct{} }
+
+func (s stalled) Write([]byte) (int, error) { <-s.exited; return 0, io.ErrClosedPipe }
+
+func TestLog_ReaderStallsAndExits(t *testing.T) {
+	for _, exits := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			out := stalled{make(chan struct{})}
+			log := NewLog(out)
+			var problems bytes.Buffer
+			log.Problems = slog.New(slog.NewTextHandler(&problems, nil))
+			const events = 5
+			for i := range events {
+				if err := log.Begin(Event{Session: fmt.Sprint("c-", i)}, false, false); err != nil {
+					t.Fatal(err)
+				}
+				log.Record(Event{Kind: End, Session: fmt.Sprint("c-", i)})
+			}
+			if strings.Contains(problems.String(), "lost") {
+				t.Errorf("reported while they can be written still: %s", problems.String())
+			}
+			if exits {
+				close(out.exited)
+			}
+			log.Close(time.Second)
+			if !exits {
+				close(out.exited)
+			}
+			synctest.Wait()
+			for i := range events {
+				if got := strings.Count(problems.String(), fmt.Sprintf(`msg="audit event lost" session=c-%d `, i)); got != 2 {
+					t.Errorf("reader exits %v: %d events of session %d are reported, want 2:\n%s", exits, got, i, problems.String())
+				}
+			}
+		})
 	}
 }
 
