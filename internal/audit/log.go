@@ -104,6 +104,9 @@ func (l *Log) Record(e Event) {
 	}
 	if err != nil {
 		l.lose(e, line, err)
+		if l.file != nil && e.Kind == End {
+			l.file.release(e.Session)
+		}
 	}
 }
 

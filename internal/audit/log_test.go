@@ -287,6 +287,30 @@ func TestLog_EndIsShortIfTheWholeDoesNotFit(t *testing.T) {
 	}
 }
 
+func TestLog_LostEventReservesNothing(t *testing.T) {
+	d := &disk{truncates: true, left: 10000}
+	log := logOn(d, io.Discard)
+	begin(t, log, Event{Session: "c-1"})
+	begin(t, log, Event{Session: "c-2"})
+	d.left = 0
+	log.Record(Event{Kind: End, Session: "c-1"})
+	log.Record(Event{Kind: Disconnect, Session: "c-2"})
+	if log.file.total != 1 || log.file.running["c-2"] != 1 {
+		t.Errorf("a lost end event: space for %d is reserved: %v", log.file.total, log.file.running)
+	}
+	d.left, d.syncErr = 10000, syscall.EIO
+	if err := log.Begin(Event{Session: "c-3"}, true, true); err == nil {
+		t.Error("a failed sync: got no error")
+	}
+	if log.file.total != 1 || log.file.running["c-2"] != 1 {
+		t.Errorf("a failed sync: space for %d is reserved: %v", log.file.total, log.file.running)
+	}
+	log.Record(Event{Kind: End, Session: "c-2"})
+	if log.file.total != 0 || len(log.file.running) > 0 {
+		t.Errorf("at the end: space for %d is reserved: %v", log.file.total, log.file.running)
+	}
+}
+
 // stalled is a stream whose reader reads nothing and exits later.
 type stalled struct{ exited chan struct{} }
 
