@@ -280,6 +280,70 @@ func TestAudit_OperationIsRecordedBeforeItRuns(t *testing.T) {
 	}
 }
 
+// hookedWriter calls a function before each write.
+type hookedWriter struct {
+	io.Writer
+	before func(line []byte)
+}
+
+func (h hookedWriter) Write(p []byte) (int, error) { h.before(p); return h.Writer.Write(p) }
+
+func TestAudit_OperationAbandonedBeforeItRuns(t *testing.T) {
+	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
+	w.Gateway.Operations = map[string]backends.Operations{"production": &orders{}}
+	w.Ops, _ = ops.Open("")
+	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	w.Audit = audit.NewLog(hookedWriter{&w.events, func(line []byte) {
+		if bytes.Contains(line, []byte(`"event":"start"`)) {
+			w.Ops.Wait(stopped) // the gateway stops while an operation's start event is written
+		}
+	}})
+	before := registry
+	defer func() { registry = before }()
+	registry = map[string]func() Command{}
+	act := func(ctx context.Context, req *Request) error {
+		_, err := req.Begin(ctx, func(context.Context, Work) error { t.Error("the operation runs"); return nil })
+		return err
+	}
+	Register(func() Command { return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate}, act} })
+	if err := w.do("act p-team1-web"); !errors.Is(err, ops.ErrAbandoned) {
+		t.Errorf("got %v, want %v", err, ops.ErrAbandoned)
+	}
+	var got []string
+	for _, e := range w.allEvents(t) {
+		got = append(got, fmt.Sprint(e.Kind, " ", e.Operation != ""))
+	}
+	if want := "[start false start true end true end true]"; fmt.Sprint(got) != want {
+		t.Errorf("got the events %v, want %s", got, want)
+	}
+}
+
+func TestSaved_CommandHidesSecrets(t *testing.T) {
+	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
+	w.Gateway.Operations = map[string]backends.Operations{"production": &orders{}}
+	w.Ops, _ = ops.Open(t.TempDir(), ops.Key{1})
+	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
+	before := registry
+	defer func() { registry = before }()
+	registry = map[string]func() Command{}
+	Register(func() Command {
+		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate, Flags: func(f *pflag.FlagSet) {
+			f.StringP("meta", "m", "", "")
+			Secret(f, "meta")
+		}}, func(_ context.Context, req *Request) error {
+			return req.Saved().Save(ops.Stopped, []byte(`{"ID":"p-team1-web","Namespace":"default"}`), 1, 1)
+		}}
+	})
+	if err := w.do("act -m K=hunter2 p-team1-web"); err != nil {
+		t.Fatal(err)
+	}
+	if saved := w.Ops.Saved(ops.Stopped); len(saved) != 1 || saved[0].Command != "act -m K=*** p-team1-web" {
+		t.Errorf("got %+v", saved)
+	}
+}
+
 // writes accepts a number of lines.
 type writes struct{ left int }
 
