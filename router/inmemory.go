@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"nomadctld/internal/audit"
 )
 
 const (
@@ -60,7 +62,7 @@ func (m *inMemory) enter(ctx context.Context, user string) (leave func(), err er
 		return sync.OnceFunc(func() { <-u.slots; forget() }), nil
 	case <-timer.C:
 		forget()
-		return nil, Exit(75, fmt.Errorf("%d of your commands have not finished yet (does their output wait to be read?): try again later", maxInMemory))
+		return nil, Exit(CodeTryLater, fmt.Errorf("%d of your commands have not finished yet (does their output wait to be read?): try again later", maxInMemory))
 	case <-ctx.Done():
 		forget()
 		return nil, context.Cause(ctx)
@@ -85,6 +87,9 @@ func bounded(m *inMemory) Middleware {
 				return next(ctx, req)
 			}
 			leave, err := m.enter(ctx, req.User.Login)
+			if Code(err) == CodeTryLater {
+				req.Event.Decision = audit.Denied
+			}
 			if err != nil {
 				return err
 			}
