@@ -366,6 +366,7 @@ func TestRecord_HidesSecrets(t *testing.T) {
 	nothing := func(context.Context, *Request) error { return nil }
 	register(t, spec("enter", true), nothing)
 	register(t, spec("launch", false), nothing)
+	register(t, Spec{Name: "raw", Args: "TIER ARG...", Target: TargetScope, Hide: HideRaw}, nothing)
 	aliases := map[string]string{"en": "enter -e FIXED=hunter1", "enter": "launch"}
 	for _, tc := range []struct{ line, want, command string }{
 		{"enter -e K=hunter2 web env", "enter -e K=*** web env", ""},
@@ -395,7 +396,14 @@ func TestRecord_HidesSecrets(t *testing.T) {
 		{"launch -e 'K=hunter2 web", "launch -e K=***", ""},
 		{"launch -e K=hunter2\x00 web\xff", "launch -e K=*** web\xff", ""},
 		{"en -e K=hunter2 web", "en -e K=*** web", "enter -e FIXED=*** -e K=*** web"},
-		{"nosuch -e K=visible", "nosuch -e K=visible", ""},
+		{"enter web -it -e K=hunter2 env", "enter web -it -e K=*** env", ""},             // refused too
+		{"enter web --tty --env=K=hunter2 env", "enter web --tty --env=K=*** env", ""},   // likewise
+		{"enter web -c -e 'K=visible'", "enter web -c -e 'K=visible'", ""},               // a line for the shell
+		{"enter web -it -- x -e K=visible", "enter web -it -- x -e K=visible", ""},       // the program's
+		{"entr -e K=hunter2 web env", "entr -e K=*** web env", ""},                       // no such command
+		{"entr -e K=hunter2 web x -H a=visible", "entr -e K=*** web x -H a=visible", ""}, // likewise
+		{"rwa prod var put path k=hunter2", "rwa prod var put path k=***", ""},           // likewise
+		{"rwa prod job status -token hunter2", "rwa prod job status -toke*** ***", ""},   // likewise
 		{"", "", ""},
 		{"  ", "  ", ""},
 	} {
@@ -471,6 +479,9 @@ func TestHideRaw(t *testing.T) {
 		"raw prod var put path k=hunter2 n=hunter2":         "raw prod var put path k=*** n=***",
 		"raw prod var put -force -out json path k=hunter2":  "raw prod var put -force -out json path k=***",
 		"raw prod var put path -- k=hunter2":                "raw prod var put path -- k=***",
+		"raw prod var put k=hunter2":                        "raw prod var put k=***",
+		"raw prod var put k=hunter/2 n=hunter2":             "raw prod var put k=*** n=***",
+		"raw prod var put a/k=b n=hunter2":                  "raw prod var put a/k=b n=***",
 		"raw prod job dispatch -meta k=hunter2 web":         "raw prod job dispatch -meta k=*** web",
 		"raw prod job dispatch -meta=k=hunter2 web":         "raw prod job dispatch -meta=k=*** web",
 		"raw prod job dispatch --meta k=hunter2 web":        "raw prod job dispatch --meta k=*** web",
