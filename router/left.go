@@ -110,6 +110,7 @@ func (g Gateway) killLeft(ctx context.Context, e audit.Event) (found bool, err e
 		ways = append(ways, other)
 	}
 	var errs error
+	stopped := false // the task
 	for _, way := range ways {
 		killer, ok := way.(backends.Killer)
 		if !ok {
@@ -120,13 +121,17 @@ func (g Gateway) killLeft(ctx context.Context, e audit.Event) (found bool, err e
 		switch {
 		case killed && err == nil:
 			return true, nil
-		case errors.Is(err, backends.ErrNoTask), errors.Is(err, backends.ErrForbidden) && way != runtime, errors.Is(err, backends.ErrDeclined):
-			// Nothing runs there, or nothing could be started that way.
+		case errors.Is(err, backends.ErrNoTask):
+			stopped = true
+		case errors.Is(err, backends.ErrDeclined) && len(ways) == 1:
+			errs = errors.Join(errs, &unprovenError{err})
+		case errors.Is(err, backends.ErrForbidden) && way != runtime, errors.Is(err, backends.ErrDeclined):
+			// Nothing could be started that way.
 		default:
 			errs = errors.Join(errs, err)
 		}
 	}
-	if errs == nil && r.without != nil && !errors.Is(r.without, backends.ErrDeclined) {
+	if errs == nil && !stopped && r.without != nil && !errors.Is(r.without, backends.ErrDeclined) {
 		// Docker may have started it, and Nomad does not find what Docker has started.
 		errs = &unprovenError{r.without}
 	}

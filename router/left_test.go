@@ -1,7 +1,9 @@
 package router
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -143,6 +145,14 @@ func leftProgram() audit.Event {
 type killingDocker struct {
 	*fakeRuntime
 	*killing
+	answers time.Time // from when on; zero: never
+}
+
+func (k killingDocker) Inspect(ctx context.Context, node backends.Node, task, allocation string) (json.RawMessage, error) {
+	if !k.answers.IsZero() && !time.Now().Before(k.answers) {
+		return nil, nil
+	}
+	return k.fakeRuntime.Inspect(ctx, node, task, allocation)
 }
 
 func (k killingDocker) Exec(context.Context, backends.Place, backends.Program) (int, error) {
@@ -176,6 +186,8 @@ func TestKillLeft_ThroughDockerAndNomad(t *testing.T) {
 		inDocker         bool  // the program runs
 		inNomad          bool
 		dockerErr        error // of its first Kill
+		nomadErr         error // likewise
+		way              Way   // empty: Auto
 		want             audit.Kind
 		logged           string
 		minTime, maxTime time.Duration
@@ -187,20 +199,25 @@ func TestKillLeft_ThroughDockerAndNomad(t *testing.T) {
 		{name: "in Nomad, without Docker", inspected: backends.ErrUnreachable, always: true, inNomad: true, want: audit.Killed, logged: "killed a program"},
 		{name: "in neither, without Docker", inspected: backends.ErrUnreachable, always: true, logged: "may still run", minTime: maxUnproven, maxTime: maxUnproven + maxKillBackoff},
 		{name: "in neither, and Docker declines to inspect", inspected: declined, always: true, want: audit.Exited},
+		{name: "task stopped, without Docker", inspected: backends.ErrUnreachable, always: true, nomadErr: backends.ErrNoTask, want: audit.Exited},
+		{name: "Docker alone, which declines at first", way: WithDocker, inDocker: true, dockerErr: declined, want: audit.Killed, logged: "trying again", minTime: minKillBackoff, maxTime: minKillBackoff},
 		{name: "in neither, and Docker declines to kill", dockerErr: declined, want: audit.Exited},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, log := newLeftWorld()
-				docker := killingDocker{&fakeRuntime{inspected: tc.inspected}, &killing{running: map[string]bool{"c-1.": tc.inDocker}}}
+				docker := killingDocker{&fakeRuntime{inspected: tc.inspected}, &killing{running: map[string]bool{"c-1.": tc.inDocker}}, time.Time{}}
+				if !tc.always {
+					docker.answers = time.Now().Add(10 * time.Minute)
+				}
 				if tc.dockerErr != nil {
 					docker.errs = []error{tc.dockerErr}
 				}
 				nomad := &killing{running: map[string]bool{"c-1.": tc.inNomad}}
-				w.Runtimes = &Runtimes{Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad}, Way: Auto}
-				if !tc.always {
-					time.AfterFunc(10*time.Minute, func() { docker.inspected = nil })
+				if tc.nomadErr != nil {
+					nomad.errs = []error{tc.nomadErr}
 				}
+				w.Runtimes = &Runtimes{Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad}, Way: cmp.Or(tc.way, Auto)}
 				ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer stop()
 				begin := time.Now()

@@ -90,6 +90,9 @@ func record(line string, aliases map[string]string) recorded {
 func hideByAll(words []string) []string {
 	all := slices.Clone(words)
 	for _, spec := range Specs() {
+		if !spec.hasSecrets() {
+			continue
+		}
 		for i, word := range spec.hide(words) {
 			if word != words[i] && (all[i] == words[i] || len(word) < len(all[i])) {
 				all[i] = word
@@ -97,6 +100,11 @@ func hideByAll(words []string) []string {
 		}
 	}
 	return all
+}
+
+func (s Spec) hasSecrets() (has bool) {
+	s.FlagSet(new(Request)).VisitAll(func(f *pflag.Flag) { has = has || f.Annotations[secretAnnotation] != nil })
+	return has || s.Hide != nil
 }
 
 // hide returns the words of a command line, the name first, with the values of secret flags hidden. It follows the rules
