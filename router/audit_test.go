@@ -280,6 +280,70 @@ func TestAudit_OperationIsRecordedBeforeItRuns(t *testing.T) {
 	}
 }
 
+// hookedWriter calls a function before each write.
+type hookedWriter struct {
+	io.Writer
+	before func(line []byte)
+}
+
+func (h hookedWriter) Write(p []byte) (int, error) { h.before(p); return h.Writer.Write(p) }
+
+func TestAudit_OperationAbandonedBeforeItRuns(t *testing.T) {
+	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
+	w.Gateway.Operations = map[string]backends.Operations{"production": &orders{}}
+	w.Ops, _ = ops.Open("")
+	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	w.Audit = audit.NewLog(hookedWriter{&w.events, func(line []byte) {
+		if bytes.Contains(line, []byte(`"event":"start"`)) {
+			w.Ops.Wait(stopped) // the gateway stops while an operation's start event is written
+		}
+	}})
+	before := registry
+	defer func() { registry = before }()
+	registry = map[string]func() Command{}
+	act := func(ctx context.Context, req *Request) error {
+		_, err := req.Begin(ctx, func(context.Context, Work) error { t.Error("the operation runs"); return nil })
+		return err
+	}
+	Register(func() Command { return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate}, act} })
+	if err := w.do("act p-team1-web"); !errors.Is(err, ops.ErrAbandoned) {
+		t.Errorf("got %v, want %v", err, ops.ErrAbandoned)
+	}
+	var got []string
+	for _, e := range w.allEvents(t) {
+		got = append(got, fmt.Sprint(e.Kind, " ", e.Operation != ""))
+	}
+	if want := "[start false start true end true end true]"; fmt.Sprint(got) != want {
+		t.Errorf("got the events %v, want %s", got, want)
+	}
+}
+
+func TestSaved_CommandHidesSecrets(t *testing.T) {
+	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
+	w.Gateway.Operations = map[string]backends.Operations{"production": &orders{}}
+	w.Ops, _ = ops.Open(t.TempDir(), ops.Key{1})
+	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
+	before := registry
+	defer func() { registry = before }()
+	registry = map[string]func() Command{}
+	Register(func() Command {
+		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate, Flags: func(f *pflag.FlagSet) {
+			f.StringP("meta", "m", "", "")
+			Secret(f, "meta")
+		}}, func(_ context.Context, req *Request) error {
+			return req.Saved().Save(ops.Stopped, []byte(`{"ID":"p-team1-web","Namespace":"default"}`), 1, 1)
+		}}
+	})
+	if err := w.do("act -m K=hunter2 p-team1-web"); err != nil {
+		t.Fatal(err)
+	}
+	if saved := w.Ops.Saved(ops.Stopped); len(saved) != 1 || saved[0].Command != "act -m K=*** p-team1-web" {
+		t.Errorf("got %+v", saved)
+	}
+}
+
 // writes accepts a number of lines.
 type writes struct{ left int }
 
@@ -302,6 +366,7 @@ func TestRecord_HidesSecrets(t *testing.T) {
 	nothing := func(context.Context, *Request) error { return nil }
 	register(t, spec("enter", true), nothing)
 	register(t, spec("launch", false), nothing)
+	register(t, Spec{Name: "raw", Args: "TIER ARG...", Target: TargetScope, Hide: HideRaw}, nothing)
 	aliases := map[string]string{"en": "enter -e FIXED=hunter1", "enter": "launch"}
 	for _, tc := range []struct{ line, want, command string }{
 		{"enter -e K=hunter2 web env", "enter -e K=*** web env", ""},
@@ -331,7 +396,14 @@ func TestRecord_HidesSecrets(t *testing.T) {
 		{"launch -e 'K=hunter2 web", "launch -e K=***", ""},
 		{"launch -e K=hunter2\x00 web\xff", "launch -e K=*** web\xff", ""},
 		{"en -e K=hunter2 web", "en -e K=*** web", "enter -e FIXED=*** -e K=*** web"},
-		{"nosuch -e K=visible", "nosuch -e K=visible", ""},
+		{"enter web -it -e K=hunter2 env", "enter web -it -e K=*** env", ""},             // refused too
+		{"enter web --tty --env=K=hunter2 env", "enter web --tty --env=K=*** env", ""},   // likewise
+		{"enter web -c -e 'K=visible'", "enter web -c -e 'K=visible'", ""},               // a line for the shell
+		{"enter web -it -- x -e K=visible", "enter web -it -- x -e K=visible", ""},       // the program's
+		{"entr -e K=hunter2 web env", "entr -e K=*** web env", ""},                       // no such command
+		{"entr -e K=hunter2 web x -H a=visible", "entr -e K=*** web x -H a=visible", ""}, // likewise
+		{"rwa prod var put path k=hunter2", "rwa prod var put path k=***", ""},           // likewise
+		{"rwa prod job status -token hunter2", "rwa prod job status -toke*** ***", ""},   // likewise
 		{"", "", ""},
 		{"  ", "  ", ""},
 	} {
@@ -407,6 +479,9 @@ func TestHideRaw(t *testing.T) {
 		"raw prod var put path k=hunter2 n=hunter2":         "raw prod var put path k=*** n=***",
 		"raw prod var put -force -out json path k=hunter2":  "raw prod var put -force -out json path k=***",
 		"raw prod var put path -- k=hunter2":                "raw prod var put path -- k=***",
+		"raw prod var put k=hunter2":                        "raw prod var put k=***",
+		"raw prod var put k=hunter/2 n=hunter2":             "raw prod var put k=*** n=***",
+		"raw prod var put a/k=b n=hunter2":                  "raw prod var put a/k=b n=***",
 		"raw prod job dispatch -meta k=hunter2 web":         "raw prod job dispatch -meta k=*** web",
 		"raw prod job dispatch -meta=k=hunter2 web":         "raw prod job dispatch -meta=k=*** web",
 		"raw prod job dispatch --meta k=hunter2 web":        "raw prod job dispatch --meta k=*** web",

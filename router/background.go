@@ -69,6 +69,9 @@ func (r *Request) Begin(ctx context.Context, work func(context.Context, Work) er
 		event.Error = r.recorded.clean(event.Error)
 		b.audit.Record(event)
 	})
+	if ended, err := op.Ended(); !ended.IsZero() { // the gateway has stopped meanwhile
+		return nil, err
+	}
 	w := Work{op, &scope{owned: theirs.owned, clusters: theirs.clusters, event: new(audit.Event)}, orders, b}
 	go func() { op.End(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil

@@ -1,6 +1,6 @@
 // Package router takes a command line from a proven user to the command that answers it. The command table and
-// the request live here, and the middleware that every request passes in one order: recover, audit,
-// authenticate, alias, route, authorize.
+// the request live here, and the middleware that every request passes in one order: recovered, audited, authenticate,
+// alias, route, interruptible, bounded, authorize, started.
 package router
 
 import (

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"nomadctld/internal/audit"
 )
 
 const (
@@ -85,6 +87,9 @@ func bounded(m *inMemory) Middleware {
 				return next(ctx, req)
 			}
 			leave, err := m.enter(ctx, req.User.Login)
+			if Code(err) == CodeTryLater {
+				req.Event.Decision = audit.Denied
+			}
 			if err != nil {
 				return err
 			}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"nomadctld/internal/audit"
 )
 
 func TestInMemory_BoundsEachUser(t *testing.T) {
@@ -21,7 +23,7 @@ func TestInMemory_BoundsEachUser(t *testing.T) {
 			leaves = append(leaves, leave)
 		}
 		begun := time.Now()
-		if _, err := m.enter(t.Context(), "ann"); Code(err) != 75 || !strings.Contains(err.Error(), "4 of your commands") {
+		if _, err := m.enter(t.Context(), "ann"); Code(err) != CodeTryLater || !strings.Contains(err.Error(), "4 of your commands") {
 			t.Errorf("one too many: got %v", err)
 		}
 		if waited := time.Since(begun); waited != inMemoryTimeout {
@@ -54,5 +56,33 @@ func TestInMemory_BoundsEachUser(t *testing.T) {
 		if len(m.users) > 0 {
 			t.Errorf("got %d users at the end", len(m.users))
 		}
+	})
+}
+
+func TestBounded_RefusalIsDenied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		finish := make(chan struct{})
+		register(t, Spec{Name: "probe", Target: TargetScope}, func(context.Context, *Request) error { <-finish; return nil })
+		handler := w.Handler()
+		do := func() error {
+			return handler(t.Context(), &Request{
+				Login: "ann", Key: "key", Session: "c-1", Line: "probe", Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr,
+				Signals: NewSignals(func(error) {}),
+			})
+		}
+		for range maxInMemory {
+			go do()
+		}
+		synctest.Wait()
+		w.allEvents(t)
+		if err := do(); Code(err) != CodeTryLater {
+			t.Errorf("got %v", err)
+		}
+		if e := w.event(t); e.Decision != audit.Denied {
+			t.Errorf("got the decision %q, want %q", e.Decision, audit.Denied)
+		}
+		close(finish)
+		synctest.Wait()
 	})
 }

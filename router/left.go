@@ -18,7 +18,17 @@ const (
 	killAttempt    = time.Minute
 	minKillBackoff = 2 * time.Second
 	maxKillBackoff = 5 * time.Minute
+
+	// maxUnproven bounds the retries for a program that was not found and has not provably exited. Its node may never come
+	// back, and there may never have been a Docker daemon.
+	maxUnproven = time.Hour
 )
+
+// unprovenError says why a program may run although it was not found.
+type unprovenError struct{ err error }
+
+func (e *unprovenError) Error() string { return e.err.Error() }
+func (e *unprovenError) Unwrap() error { return e.err }
 
 // KillLeft kills the programs that an earlier gateway left running when it was killed, and records what came of it. Their
 // start events are left. It tries again where a cluster does not answer, and returns when all is settled or ctx ends.
@@ -33,30 +43,33 @@ func (g Gateway) KillLeft(ctx context.Context, left []audit.Event) {
 
 func (g Gateway) killUntilSettled(ctx context.Context, free chan struct{}, e audit.Event) {
 	log := g.Log.With("session", e.Session, "user", e.User, "tier", e.Tier, "job", e.Job, "allocation", e.Allocation, "task", e.Task)
+	begun := time.Now()
+	killed := false // something was killed, by any attempt
 	for backoff := minKillBackoff; ; backoff = min(2*backoff, maxKillBackoff) {
 		select {
 		case free <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
-		var found bool
 		err := backends.Protect(func() (err error) {
 			attempt, cancel := context.WithTimeout(ctx, killAttempt)
 			defer cancel()
-			found, err = g.killLeft(attempt, e)
+			found, err := g.killLeft(attempt, e)
+			killed = killed || found
 			return err
 		})
 		<-free
 		e.Time = time.Now().UTC()
+		var unproven *unprovenError
 		switch {
-		case ctx.Err() != nil:
-			return
-		case err == nil && found:
+		case err == nil && killed:
 			log.Warn("killed a program that an earlier gateway left running", "command", e.Line)
 			e.Kind = audit.Killed
 		case err == nil:
 			e.Kind = audit.Exited
-		case errors.Is(err, backends.ErrUnsupported):
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, backends.ErrUnsupported), errors.As(err, &unproven) && time.Since(begun) >= maxUnproven:
 			log.Error("a program that an earlier gateway left running cannot be found and may still be running", "command", e.Line, "error", err)
 			return
 		default:
@@ -76,7 +89,7 @@ func (g Gateway) killUntilSettled(ctx context.Context, free chan struct{}, e aud
 	}
 }
 
-// killLeft kills the program of a start event, and reports whether it was running.
+// killLeft kills the program of a start event, and reports whether it was running. With an error it may still run.
 func (g Gateway) killLeft(ctx context.Context, e audit.Event) (found bool, err error) {
 	if g.Clusters[e.Tier] == nil {
 		return false, fmt.Errorf("finding a program %w: the configuration has no tier %s any more", backends.ErrUnsupported, e.Tier)
@@ -97,22 +110,32 @@ func (g Gateway) killLeft(ctx context.Context, e audit.Event) (found bool, err e
 		ways = append(ways, other)
 	}
 	var errs error
+	stopped := false // the task
 	for _, way := range ways {
 		killer, ok := way.(backends.Killer)
 		if !ok {
 			continue
 		}
 		killed, err := killer.Kill(ctx, place, e.Program)
+		found = found || killed
 		switch {
 		case killed && err == nil:
 			return true, nil
-		case errors.Is(err, backends.ErrNoTask), errors.Is(err, backends.ErrForbidden) && way != runtime:
-			// Nothing runs there, or nothing could be started that way.
+		case errors.Is(err, backends.ErrNoTask):
+			stopped = true
+		case errors.Is(err, backends.ErrDeclined) && len(ways) == 1:
+			errs = errors.Join(errs, &unprovenError{err})
+		case errors.Is(err, backends.ErrForbidden) && way != runtime, errors.Is(err, backends.ErrDeclined):
+			// Nothing could be started that way.
 		default:
 			errs = errors.Join(errs, err)
 		}
 	}
-	return false, errs
+	if errs == nil && !stopped && r.without != nil && !errors.Is(r.without, backends.ErrDeclined) {
+		// Docker may have started it, and Nomad does not find what Docker has started.
+		errs = &unprovenError{r.without}
+	}
+	return found, errs
 }
 
 // allocationOf returns the allocation of an event, and whether anything of it may run.
@@ -131,6 +154,8 @@ func (g Gateway) allocationOf(ctx context.Context, e audit.Event) (a backends.Al
 			return a, true, nil
 		case "unknown":
 			return a, false, errors.New("its node is disconnected")
+		case "lost":
+			return a, false, &unprovenError{errors.New("its node is down")}
 		}
 	}
 	return a, false, nil

@@ -1,7 +1,9 @@
 package router
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +21,7 @@ type killing struct {
 	backends.Runtime
 	running map[string]bool // sessions
 	errs    []error         // of the next calls
+	finds   bool            // the next call finds the program in spite of its error
 	asked   []string
 }
 
@@ -27,7 +30,11 @@ func (k *killing) Kill(_ context.Context, in backends.Place, session string) (bo
 	if len(k.errs) > 0 {
 		err := k.errs[0]
 		k.errs = k.errs[1:]
-		return false, err
+		found := k.finds
+		if k.finds = false; found {
+			delete(k.running, session)
+		}
+		return found, err
 	}
 	found := k.running[session]
 	delete(k.running, session)
@@ -48,6 +55,7 @@ func TestKillLeft(t *testing.T) {
 		status  string // of the allocation; empty: there is none
 		running bool
 		errs    []error
+		finds   bool // the first call finds it in spite of its error
 		jobsErr error
 		want    audit.Kind // empty: none
 		logged  string
@@ -64,6 +72,11 @@ func TestKillLeft(t *testing.T) {
 		},
 		{name: "cluster is down", status: "running", running: true, jobsErr: backends.ErrUnreachable, logged: "trying again"},
 		{name: "node is disconnected", status: "unknown", running: true, logged: "its node is disconnected"},
+		{name: "node is down", status: "lost", running: true, logged: "may still be running"},
+		{
+			name: "exits after an error", status: "running", running: true, errs: []error{backends.ErrUnreachable}, finds: true,
+			want: audit.Killed, logged: "trying again", tries: 2,
+		},
 		{name: "no shell", status: "running", errs: []error{backends.ErrUnsupported}, logged: "may still be running", tries: 1},
 		{name: "tier removed", tier: "old", status: "running", logged: "no tier old"},
 	} {
@@ -73,7 +86,7 @@ func TestKillLeft(t *testing.T) {
 				var log strings.Builder
 				w.Log = slog.New(slog.NewTextHandler(&log, nil))
 				w.Clusters["production"] = backends.Share(answering{w.production})
-				runtime := &killing{running: map[string]bool{"c-1.": tc.running, "c-2.": true}, errs: tc.errs}
+				runtime := &killing{running: map[string]bool{"c-1.": tc.running, "c-2.": true}, errs: tc.errs, finds: tc.finds}
 				w.Runtimes = &Runtimes{Nomad: map[string]backends.Runtime{"production": runtime}, Way: WithNomad}
 				if tc.status != "" {
 					one := job("production", "default", "p-team1-web")
@@ -89,7 +102,7 @@ func TestKillLeft(t *testing.T) {
 				if tc.tier != "" {
 					start.Tier = tc.tier
 				}
-				ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+				ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer stop()
 				w.KillLeft(ctx, []audit.Event{start})
 				events := w.allEvents(t)
@@ -117,6 +130,131 @@ func TestKillLeft(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// leftProgram is a start event of a program in the task of newLeftWorld.
+func leftProgram() audit.Event {
+	return audit.Event{
+		Kind: audit.Start, Session: "c-1", Program: "c-1.", Line: "exec web sh", Tier: "production", Namespace: "default", Job: "p-team1-web",
+		Allocation: "alloc of p-team1-web", Task: "web",
+	}
+}
+
+// killingDocker is Docker for programs that are killed.
+type killingDocker struct {
+	*fakeRuntime
+	*killing
+	answers time.Time // from when on; zero: never
+}
+
+func (k killingDocker) Inspect(ctx context.Context, node backends.Node, task, allocation string) (json.RawMessage, error) {
+	if !k.answers.IsZero() && !time.Now().Before(k.answers) {
+		return nil, nil
+	}
+	return k.fakeRuntime.Inspect(ctx, node, task, allocation)
+}
+
+func (k killingDocker) Exec(context.Context, backends.Place, backends.Program) (int, error) {
+	panic("exec")
+}
+
+func (k killingDocker) Attach(context.Context, backends.Place, backends.Attachment) (int, error) {
+	panic("attach")
+}
+
+func (k killingDocker) Log(context.Context, backends.Place, backends.LogQuery, func(backends.Piece) error) error {
+	panic("log")
+}
+
+func newLeftWorld() (*world, *strings.Builder) {
+	w := newWorld()
+	var log strings.Builder
+	w.Log = slog.New(slog.NewTextHandler(&log, nil))
+	one := job("production", "default", "p-team1-web")
+	one.Allocations[0].Status = "running"
+	w.production.jobs = []backends.Job{one}
+	return w, &log
+}
+
+func TestKillLeft_ThroughDockerAndNomad(t *testing.T) {
+	declined := fmt.Errorf("403 Forbidden: %w", backends.ErrDeclined)
+	for _, tc := range []struct {
+		name             string
+		inspected        error // of Docker, for the first 10 minutes
+		always           bool  // or for ever
+		inDocker         bool  // the program runs
+		inNomad          bool
+		dockerErr        error // of its first Kill
+		nomadErr         error // likewise
+		way              Way   // empty: Auto
+		want             audit.Kind
+		logged           string
+		minTime, maxTime time.Duration
+	}{
+		{name: "in Docker", inDocker: true, want: audit.Killed, logged: "killed a program"},
+		{name: "in Nomad", inNomad: true, want: audit.Killed, logged: "killed a program"},
+		{name: "in neither", want: audit.Exited},
+		{name: "in Docker, which is silent at first", inspected: backends.ErrUnreachable, inDocker: true, want: audit.Killed, logged: "trying again", minTime: 10 * time.Minute, maxTime: 20 * time.Minute},
+		{name: "in Nomad, without Docker", inspected: backends.ErrUnreachable, always: true, inNomad: true, want: audit.Killed, logged: "killed a program"},
+		{name: "in neither, without Docker", inspected: backends.ErrUnreachable, always: true, logged: "may still be running", minTime: maxUnproven, maxTime: maxUnproven + maxKillBackoff},
+		{name: "in neither, and Docker declines to inspect", inspected: declined, always: true, want: audit.Exited},
+		{name: "task stopped, without Docker", inspected: backends.ErrUnreachable, always: true, nomadErr: backends.ErrNoTask, want: audit.Exited},
+		{name: "Docker alone, which declines at first", way: WithDocker, inDocker: true, dockerErr: declined, want: audit.Killed, logged: "trying again", minTime: minKillBackoff, maxTime: minKillBackoff},
+		{name: "in neither, and Docker declines to kill", dockerErr: declined, want: audit.Exited},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, log := newLeftWorld()
+				docker := killingDocker{&fakeRuntime{inspected: tc.inspected}, &killing{running: map[string]bool{"c-1.": tc.inDocker}}, time.Time{}}
+				if !tc.always {
+					docker.answers = time.Now().Add(10 * time.Minute)
+				}
+				if tc.dockerErr != nil {
+					docker.errs = []error{tc.dockerErr}
+				}
+				nomad := &killing{running: map[string]bool{"c-1.": tc.inNomad}}
+				if tc.nomadErr != nil {
+					nomad.errs = []error{tc.nomadErr}
+				}
+				w.Runtimes = &Runtimes{Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad}, Way: cmp.Or(tc.way, Auto)}
+				ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour)
+				defer stop()
+				begin := time.Now()
+				w.KillLeft(ctx, []audit.Event{leftProgram()})
+				if took := time.Since(begin); took < tc.minTime || took > tc.maxTime {
+					t.Errorf("settled after %s, want between %s and %s", took, tc.minTime, tc.maxTime)
+				}
+				events := w.allEvents(t)
+				if tc.want == "" && len(events) > 0 || tc.want != "" && (len(events) != 1 || events[0].Kind != tc.want) {
+					t.Errorf("got %+v, want %q", events, tc.want)
+				}
+				if !strings.Contains(log.String(), tc.logged) || tc.logged == "" && log.Len() > 0 {
+					t.Errorf("got the log %q, want %q", log.String(), tc.logged)
+				}
+			})
+		})
+	}
+}
+
+// stoppingKill kills a program while the gateway is stopped.
+type stoppingKill struct {
+	backends.Runtime
+	stop func()
+}
+
+func (k stoppingKill) Kill(context.Context, backends.Place, string) (bool, error) {
+	k.stop()
+	return true, nil
+}
+
+func TestKillLeft_KilledWhileTheGatewayStops(t *testing.T) {
+	w, _ := newLeftWorld()
+	ctx, stop := context.WithCancel(t.Context())
+	w.Runtimes = &Runtimes{Nomad: map[string]backends.Runtime{"production": stoppingKill{stop: stop}}, Way: WithNomad}
+	w.KillLeft(ctx, []audit.Event{leftProgram()})
+	if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Killed {
+		t.Errorf("got %+v, want one event %s", events, audit.Killed)
 	}
 }
 

@@ -3,6 +3,7 @@ package router
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"nomadctld/backends"
 	"nomadctld/internal/ops"
@@ -17,7 +18,7 @@ type Saved struct {
 
 // Saved returns what is saved of req.Job.
 func (r *Request) Saved() Saved {
-	return Saved{r.background.registry, r.opsJob(), r.User.Login, r.Line}
+	return Saved{r.background.registry, r.opsJob(), r.User.Login, strings.Join(r.recorded.words, " ")}
 }
 
 // Saved returns what is saved of the operation's job.

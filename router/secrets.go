@@ -57,10 +57,14 @@ func record(line string, aliases map[string]string) recorded {
 		}
 	}
 	r := recorded{line: line, words: words}
-	if len(words) == 0 || registry[words[0]] == nil {
+	switch {
+	case len(words) == 0:
 		return r
+	case registry[words[0]] != nil:
+		r.words = registry[words[0]]().Spec().hide(words)
+	default:
+		r.words = hideByAll(words)
 	}
-	r.words = registry[words[0]]().Spec().hide(words)
 	var b strings.Builder
 	var pairs []string
 	done := 0
@@ -80,6 +84,27 @@ func record(line string, aliases map[string]string) recorded {
 		r.errors = strings.NewReplacer(pairs...)
 	}
 	return r
+}
+
+// hideByAll is Spec.hide for a name that may be mistyped: what any command would hide is hidden.
+func hideByAll(words []string) []string {
+	all := slices.Clone(words)
+	for _, spec := range Specs() {
+		if !spec.hasSecrets() {
+			continue
+		}
+		for i, word := range spec.hide(words) {
+			if word != words[i] && (all[i] == words[i] || len(word) < len(all[i])) {
+				all[i] = word
+			}
+		}
+	}
+	return all
+}
+
+func (s Spec) hasSecrets() (has bool) {
+	s.FlagSet(new(Request)).VisitAll(func(f *pflag.Flag) { has = has || f.Annotations[secretAnnotation] != nil })
+	return has || s.Hide != nil
 }
 
 // hide returns the words of a command line, the name first, with the values of secret flags hidden. It follows the rules
@@ -103,8 +128,8 @@ func (s Spec) hide(words []string) []string {
 			}
 			continue
 		}
-		if s.Program && args > 0 && !s.knows(flags, word) {
-			break // likewise. A flag of the command there is a mistake, and its value is a secret all the same
+		if s.Program && args > 0 && word == "-c" {
+			break // likewise, a line for the shell. All other flags there are refused, and their values are secrets all the same
 		}
 		at, next := s.secretIn(flags, word)
 		switch {
@@ -117,15 +142,6 @@ func (s Spec) hide(words []string) []string {
 		}
 	}
 	return words
-}
-
-// knows reports whether a word names a flag of the command.
-func (s Spec) knows(flags *pflag.FlagSet, word string) bool {
-	if name, long := strings.CutPrefix(word, "--"); long {
-		name, _, _ = strings.Cut(name, "=")
-		return flags.Lookup(name) != nil
-	}
-	return word[1] < utf8.RuneSelf && flags.ShorthandLookup(word[1:2]) != nil
 }
 
 // secretIn returns where in a word a secret value starts, or -1, and the flag whose value the next word is, if so.

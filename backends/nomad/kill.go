@@ -56,7 +56,7 @@ func (c *Client) wrappers(ctx context.Context, in backends.Place, session string
 		stdin:   bytes.NewReader(nil), stdout: &out, stderr: &answer{},
 	})
 	if err != nil {
-		return nil, refusal(err, "begun")
+		return nil, findFailure(err)
 	}
 	text := strings.Fields(out.String())
 	if code != 0 || len(text) == 0 || text[0] != "found" {
@@ -72,6 +72,14 @@ func (c *Client) wrappers(ctx context.Context, in backends.Place, session string
 		all = append(all, wrapperIDs{program, shell})
 	}
 	return all, nil
+}
+
+// findFailure returns why the wrappers cannot be found. Some drivers report a missing shell as an error of the stream.
+func findFailure(err error) error {
+	if noShell(strings.ToLower(err.Error())) {
+		return fmt.Errorf("finding a program %w: %w", backends.ErrUnsupported, errNoShell)
+	}
+	return refusal(err, "begun")
 }
 
 // killWrapper ends a program, and the wrapper that runs it.

@@ -52,7 +52,7 @@ func (f *file) check() error {
 	return err
 }
 
-// begin appends the line of a start event, and reserves space for its end event.
+// begin appends the line of a start event, and reserves space for its end event. If the sync fails, nothing is reserved.
 func (f *file) begin(line []byte, session string, durable bool) error {
 	h, err := f.beginLocked(line, session)
 	if err != nil {
@@ -64,6 +64,7 @@ func (f *file) begin(line []byte, session string, durable bool) error {
 	}
 	// Not under the lock: others need not wait for the disk.
 	if err := h.Sync(); err != nil {
+		f.release(session)
 		return fmt.Errorf("sync: %w", err)
 	}
 	return nil
@@ -106,12 +107,25 @@ func (f *file) append(line []byte, session string) error {
 		return err
 	}
 	if ends {
-		f.total--
-		if f.running[session]--; f.running[session] == 0 {
-			delete(f.running, session)
-		}
+		f.releaseLocked(session)
 	}
 	return nil
+}
+
+// release frees the space for the end event of a session, which will not be written. Without a reservation it does nothing.
+func (f *file) release(session string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.running[session] > 0 {
+		f.releaseLocked(session)
+	}
+}
+
+func (f *file) releaseLocked(session string) {
+	f.total--
+	if f.running[session]--; f.running[session] == 0 {
+		delete(f.running, session)
+	}
 }
 
 // hasBegun reports whether a session has a start event without an end event.

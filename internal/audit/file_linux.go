@@ -2,6 +2,7 @@ package audit
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -45,19 +46,52 @@ func lock(h handle) (unlock func()) {
 	return func() {}
 }
 
-// claim takes the lock on the file at path for as long as this process keeps the file open. ok is false if another
-// process has it.
-func claim(path string) (release func(), ok bool, err error) {
+// claim locks the file at path until it is released or this process exits. Locks of open file descriptions are used because
+// they can be shared without being released first, which flock cannot do.
+func claim(path string) (claimed, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
 	if err != nil {
-		return nil, false, err
+		return claimed{}, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = nil
+	set := func(kind int16) error {
+		const setLock = 37 // F_OFD_SETLK
+		for {
+			err := syscall.FcntlFlock(f.Fd(), setLock, &syscall.Flock_t{Type: kind})
+			if !errors.Is(err, syscall.EINTR) {
+				return err
+			}
 		}
-		return nil, false, err
 	}
-	return func() { f.Close() }, true, nil
+	// Another gateway has it exclusively only while it starts.
+	const tries, pause = 500, 10 * time.Millisecond
+	for range tries {
+		for _, kind := range []int16{syscall.F_WRLCK, syscall.F_RDLCK} {
+			if err = set(kind); err == nil {
+				return claimed{
+					alone: kind == syscall.F_WRLCK, share: func() error { return set(syscall.F_RDLCK) }, release: func() { f.Close() },
+				}, nil
+			}
+			if !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EACCES) {
+				f.Close()
+				return claimed{}, err
+			}
+		}
+		time.Sleep(pause)
+	}
+	f.Close()
+	return claimed{}, err
+}
+
+// checkOwner returns an error unless only the gateway's user and root can write a file.
+func checkOwner(info os.FileInfo) error {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return errors.New("its owner is not known")
+	case int(stat.Uid) != os.Geteuid() && stat.Uid != 0:
+		return fmt.Errorf("it belongs to user %d, and the gateway runs as user %d", stat.Uid, os.Geteuid())
+	case info.Mode().Perm()&0o022 != 0:
+		return fmt.Errorf("other users can write it (mode %04o)", info.Mode().Perm())
+	}
+	return nil
 }

@@ -2,7 +2,10 @@
 
 package audit
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 const noFollow = 0
 
@@ -10,6 +13,8 @@ func reserve(handle, int64, int64) error { return nil }
 
 func lock(handle) (unlock func()) { return func() {} }
 
-func claim(string) (release func(), ok bool, err error) {
-	return nil, false, errors.New("file locks are not supported on this system")
+func claim(string) (claimed, error) {
+	return claimed{}, errors.New("file locks are not supported on this system")
 }
+
+func checkOwner(os.FileInfo) error { return errors.New("owners are not checked on this system") }

@@ -72,7 +72,7 @@ func (l *Log) Begin(e Event, durable, required bool) error {
 	case required:
 		err = l.queue.Commit(line)
 	default:
-		err = l.queue.Deliver(line)
+		err = l.deliver(e, line)
 	}
 	if err = l.note(err); err == nil {
 		return nil
@@ -104,12 +104,20 @@ func (l *Log) Record(e Event) {
 	}
 	if err != nil {
 		l.lose(e, line, err)
+		if l.file != nil && e.Kind == End {
+			l.file.release(e.Session)
+		}
 	}
+}
+
+// deliver writes an event to the stream. It reports one that the stream does not accept later either.
+func (l *Log) deliver(e Event, line []byte) error {
+	return l.queue.Deliver(line, func(err error) { l.lose(e, line, l.note(err)) })
 }
 
 func (l *Log) write(e Event, line []byte) error {
 	if l.file == nil {
-		return l.queue.Deliver(line)
+		return l.deliver(e, line)
 	}
 	if e.Kind != End {
 		return l.file.append(line, "")

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -286,6 +287,69 @@ func TestLog_EndIsShortIfTheWholeDoesNotFit(t *testing.T) {
 	}
 }
 
+func TestLog_LostEventReservesNothing(t *testing.T) {
+	d := &disk{truncates: true, left: 10000}
+	log := logOn(d, io.Discard)
+	begin(t, log, Event{Session: "c-1"})
+	begin(t, log, Event{Session: "c-2"})
+	d.left = 0
+	log.Record(Event{Kind: End, Session: "c-1"})
+	log.Record(Event{Kind: Disconnect, Session: "c-2"})
+	if log.file.total != 1 || log.file.running["c-2"] != 1 {
+		t.Errorf("a lost end event: space for %d is reserved: %v", log.file.total, log.file.running)
+	}
+	d.left, d.syncErr = 10000, syscall.EIO
+	if err := log.Begin(Event{Session: "c-3"}, true, true); err == nil {
+		t.Error("a failed sync: got no error")
+	}
+	if log.file.total != 1 || log.file.running["c-2"] != 1 {
+		t.Errorf("a failed sync: space for %d is reserved: %v", log.file.total, log.file.running)
+	}
+	log.Record(Event{Kind: End, Session: "c-2"})
+	if log.file.total != 0 || len(log.file.running) > 0 {
+		t.Errorf("at the end: space for %d is reserved: %v", log.file.total, log.file.running)
+	}
+}
+
+// stalled is a stream whose reader reads nothing and exits later.
+type stalled struct{ exited chan struct{} }
+
+func (s stalled) Write([]byte) (int, error) { <-s.exited; return 0, io.ErrClosedPipe }
+
+func TestLog_ReaderStallsAndExits(t *testing.T) {
+	for _, exits := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			out := stalled{make(chan struct{})}
+			log := NewLog(out)
+			var problems bytes.Buffer
+			log.Problems = slog.New(slog.NewTextHandler(&problems, nil))
+			const events = 5
+			for i := range events {
+				if err := log.Begin(Event{Session: fmt.Sprint("c-", i)}, false, false); err != nil {
+					t.Fatal(err)
+				}
+				log.Record(Event{Kind: End, Session: fmt.Sprint("c-", i)})
+			}
+			if strings.Contains(problems.String(), "lost") {
+				t.Errorf("reported while they can be written still: %s", problems.String())
+			}
+			if exits {
+				close(out.exited)
+			}
+			log.Close(time.Second)
+			if !exits {
+				close(out.exited)
+			}
+			synctest.Wait()
+			for i := range events {
+				if got := strings.Count(problems.String(), fmt.Sprintf(`msg="audit event lost" session=c-%d `, i)); got != 2 {
+					t.Errorf("reader exits %v: %d events of session %d are reported, want 2:\n%s", exits, got, i, problems.String())
+				}
+			}
+		})
+	}
+}
+
 func TestOpen_RemovesAnUnfinishedLine(t *testing.T) {
 	whole := `{"event":"login","user":"ann"}` + "\n"
 	for name, c := range map[string]struct{ before, after string }{
@@ -314,66 +378,172 @@ func TestOpen_RemovesAnUnfinishedLine(t *testing.T) {
 	}
 }
 
+// started is the start event of a session that runs a program.
+func started(session string) Event {
+	return Event{
+		Time: time.Now().UTC(), Session: session, Program: session + ".", Tier: "production", Job: "p-web", Allocation: "a", Task: "web",
+		Line: `exec x '"session":"c-4"'`,
+	}
+}
+
+func begin(t *testing.T, log *Log, e Event) {
+	t.Helper()
+	if err := log.Begin(e, true, true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sessionsLeft returns the sessions of the events of left, which it releases.
+func sessionsLeft(t *testing.T, left Left) string {
+	t.Helper()
+	defer left.Release()
+	events, err := left.Events()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sessions []string
+	for _, e := range events {
+		if e.Program != e.Session+"." || e.Job != "p-web" {
+			t.Errorf("got %+v", e)
+		}
+		sessions = append(sessions, e.Session)
+	}
+	return strings.Join(sessions, " ")
+}
+
+func unfinished(t *testing.T, log *Log) Left {
+	t.Helper()
+	left, err := log.Unfinished()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return left
+}
+
 func TestLog_Unfinished(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	log := openLog(t, path)
-	program := func(session string) Event {
-		return Event{Time: time.Now().UTC(), Session: session, Program: session + ".", Job: "p-web", Line: `exec x '"session":"c-4"'`}
-	}
-	begin := func(session string) {
-		t.Helper()
-		if err := log.Begin(program(session), true, true); err != nil {
-			t.Fatal(err)
-		}
-	}
 	finish := func(kind Kind, session string) {
-		e := program(session)
+		e := started(session)
 		e.Kind = kind
 		log.Record(e)
 	}
-	begin("c-1")
-	begin("c-2")
+	begin(t, log, started("c-1"))
+	begin(t, log, started("c-2"))
 	finish(End, "c-1")
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
-	begin("c-3")
-	begin("c-4")
-	begin("c-5")
-	begin("c-6")
+	begin(t, log, started("c-3"))
+	begin(t, log, started("c-4"))
+	begin(t, log, started("c-5"))
+	begin(t, log, started("c-6"))
 	finish(Killed, "c-5")
 	finish(Exited, "c-6")
-	if err := log.Begin(Event{Session: "c-7", Line: "ps"}, false, true); err != nil {
-		t.Fatal(err)
-	}
-	unfinished := func() string {
-		t.Helper()
-		left, err := log.Unfinished()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer left.Release()
-		if _, err := log.Unfinished(); !errors.Is(err, ErrInUse) {
-			t.Errorf("while another gateway runs: got %v, want ErrInUse", err)
-		}
-		var sessions []string
-		for _, e := range left.Events {
-			if e.Program != e.Session+"." || e.Job != "p-web" {
-				t.Errorf("got %+v", e)
-			}
-			sessions = append(sessions, e.Session)
-		}
-		return strings.Join(sessions, " ")
-	}
-	if got := unfinished(); got != "c-2 c-3 c-4" {
+	begin(t, log, Event{Session: "c-7", Line: "ps"})
+	if got := sessionsLeft(t, unfinished(t, log)); got != "c-2 c-3 c-4" {
 		t.Errorf("got %q, want c-2 c-3 c-4", got)
 	}
 	finish(End, "c-3")
-	if got := unfinished(); got != "c-2 c-4" {
+	left := unfinished(t, log)
+	begin(t, log, started("c-8")) // of this gateway
+	if got := sessionsLeft(t, left); got != "c-2 c-4" {
 		t.Errorf("got %q, want c-2 c-4", got)
 	}
-	open := map[string]Event{}
-	if err := scan(path, 900, open); err != nil || len(open) != 0 {
-		t.Errorf("a scan of the end alone: got %v, %v", open, err)
+}
+
+func TestUnfinished_AnotherGatewayRuns(t *testing.T) {
+	log := openLog(t, filepath.Join(t.TempDir(), "audit.jsonl"))
+	first := unfinished(t, log)
+	second, err := log.Unfinished()
+	if !errors.Is(err, ErrInUse) {
+		t.Errorf("while the first runs: got %v, want ErrInUse", err)
+	}
+	begin(t, log, started("c-1")) // of the second
+	first.Release()
+	third, err := log.Unfinished()
+	if !errors.Is(err, ErrInUse) {
+		t.Errorf("while the second runs: got %v, want ErrInUse", err)
+	}
+	if got := sessionsLeft(t, third); got != "" {
+		t.Errorf("got %q, which the second runs", got)
+	}
+	second.Release()
+	if got := sessionsLeft(t, unfinished(t, log)); got != "c-1" {
+		t.Errorf("after all have stopped: got %q, want c-1", got)
+	}
+}
+
+func TestUnfinished_FileOfOthers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	log := openLog(t, path)
+	begin(t, log, started("c-1"))
+	if err := os.WriteFile(path+".1", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, path + ".1"} {
+		if err := os.Chmod(name, 0o620); err != nil {
+			t.Fatal(err)
+		}
+		left, err := log.Unfinished()
+		if err == nil || !strings.Contains(err.Error(), name+" is not trusted: other users can write it (mode 0620)") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if got := sessionsLeft(t, left); got != "" {
+			t.Errorf("%s: got %q", name, got)
+		}
+		if err := os.Chmod(name, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := sessionsLeft(t, unfinished(t, log)); got != "c-1" {
+		t.Errorf("got %q, want c-1", got)
+	}
+}
+
+func TestUnfinished_IncompleteEvents(t *testing.T) {
+	log := openLog(t, filepath.Join(t.TempDir(), "audit.jsonl"))
+	for i, change := range []func(*Event){
+		func(e *Event) { e.Tier = "" },
+		func(e *Event) { e.Job = "" },
+		func(e *Event) { e.Allocation = "" },
+		func(e *Event) { e.Task = "" },
+		func(e *Event) { e.Program = "c" },
+		func(e *Event) { e.Session, e.Program = "", "." },
+	} {
+		e := started(fmt.Sprint("c-", i))
+		change(&e)
+		begin(t, log, e)
+	}
+	if got := sessionsLeft(t, unfinished(t, log)); got != "" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestScan_SkipsPartsOfLines(t *testing.T) {
+	line := func(session string) string {
+		e := started(session)
+		e.Kind = Start
+		text, err := e.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	long := strings.Repeat("x", 2*maxScanLine) + line("c-9")
+	for name, c := range map[string]struct {
+		text, want string
+		inLine     bool
+	}{
+		"whole":             {line("c-1") + line("c-2"), "2", false},
+		"in the first":      {line("c-1") + line("c-2"), "1", true},
+		"a long line":       {line("c-1") + long + line("c-2"), "2", false},
+		"in a long line":    {long + line("c-2"), "1", true},
+		"an unfinished one": {line("c-1") + strings.TrimSuffix(line("c-2"), "\n"), "1", false},
+	} {
+		open := map[string]Event{}
+		if err := scan(strings.NewReader(c.text), c.inLine, open); err != nil || fmt.Sprint(len(open)) != c.want || open["c-9"].Session != "" {
+			t.Errorf("%s: got %d events, %v, want %s", name, len(open), err, c.want)
+		}
 	}
 }

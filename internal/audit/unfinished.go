@@ -11,84 +11,147 @@ import (
 	"slices"
 )
 
-// Left is what an earlier gateway left running when it was killed.
+// Left is what earlier gateways left running when they were killed.
 type Left struct {
-	Events  []Event // start events of commands that run a program in a task, without an end event, oldest first
-	Release func()  // called when the gateway stops: another gateway may take over then
+	Release func() // called when the gateway stops. Until then no other gateway takes its programs for left ones
+
+	files []section
+}
+
+// section is the end of a file as it was when the gateway started.
+type section struct {
+	file        handle
+	start, size int64
+}
+
+// claimed is a lock on the lock file.
+type claimed struct {
+	alone   bool         // nobody else has it
+	share   func() error // lets others share it
+	release func()
 }
 
 // ErrInUse says that another gateway writes this log: what has no end event may be running under it.
 var ErrInUse = errors.New("another gateway writes this audit log")
 
-// maxScan is how much of the end of a file Unfinished reads. A session that started earlier is not found.
-const maxScan = 256 << 20
+const (
+	maxScan     = 256 << 20 // bytes read from the end of a file. A session that started earlier is not found
+	maxScanLine = 2 << 20   // more than any event has. A longer line is skipped
+)
 
-// Unfinished returns the start events of commands that run a program and have neither an end event nor one that settles
-// it. It reads the file and the one before it, if that was renamed to end in ".1". It must be called before the gateway
-// serves. Only a log in a file can be read; for others there are no events.
+// Unfinished finds out what earlier gateways left running. It looks at the file and the one before it, if that was renamed
+// to end in ".1", as they are now. It must be called before the gateway serves. Only a log in a file can be read; for others
+// there are no events. Left.Release is set whatever the error.
+//
+// Each gateway has a shared lock for as long as it runs. Only one that can have the lock alone first looks for programs: no
+// other gateway is running then, and none starts to serve before the files' sizes are known.
 func (l *Log) Unfinished() (Left, error) {
-	none := Left{Release: func() {}}
+	left := Left{Release: func() {}}
 	if l.file == nil {
-		return none, nil
+		return left, nil
 	}
-	release, ok, err := claim(l.file.path + ".lock")
-	switch {
-	case err != nil:
-		return none, fmt.Errorf("audit log: lock: %w", err)
-	case !ok:
-		return none, ErrInUse
+	lock, err := claim(l.file.path + ".lock")
+	if err != nil {
+		return left, fmt.Errorf("audit log: lock: %w", err)
 	}
-	open := map[string]Event{}
+	left.Release = lock.release
+	if !lock.alone {
+		return left, ErrInUse
+	}
 	for _, path := range []string{l.file.path + ".1", l.file.path} {
-		if err := scan(path, maxScan, open); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			release()
-			return none, fmt.Errorf("audit log: %w", err)
+		var s section
+		if s, err = sectionOf(path); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+			continue
 		}
+		if err != nil {
+			break
+		}
+		left.files = append(left.files, s)
 	}
-	left := Left{Release: release}
-	for _, e := range open {
-		left.Events = append(left.Events, e)
+	if err = errors.Join(err, lock.share()); err != nil {
+		left.close()
+		return left, fmt.Errorf("audit log: %w", err)
 	}
-	slices.SortFunc(left.Events, func(a, b Event) int { return a.Time.Compare(b.Time) })
 	return left, nil
 }
 
-// scan adds the start events in the last limit bytes of a file to open, by session, and removes those that were settled.
-func scan(path string, limit int64, open map[string]Event) error {
+// Events returns the start events of commands that run a program in a task and have neither an end event nor one that
+// settles it, oldest first. It reads much, and may do so while the gateway serves. It can be called once.
+func (l *Left) Events() (events []Event, err error) {
+	defer l.close()
+	open := map[string]Event{}
+	for _, s := range l.files {
+		if err := scan(io.NewSectionReader(s.file, s.start, s.size-s.start), s.start > 0, open); err != nil {
+			return nil, fmt.Errorf("audit log: %w", err)
+		}
+	}
+	for _, e := range open {
+		events = append(events, e)
+	}
+	slices.SortFunc(events, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	return events, nil
+}
+
+func (l *Left) close() {
+	for _, s := range l.files {
+		s.file.Close()
+	}
+	l.files = nil
+}
+
+// sectionOf opens a file for scan. Programs are killed because of what it contains, so nobody else may have written it.
+func sectionOf(path string) (section, error) {
 	f, err := openForScan(path)
 	if err != nil {
-		return err
+		return section{}, err
 	}
-	defer f.Close()
-	size, err := sizeOf(f)
+	info, err := f.Stat()
+	if err == nil {
+		if err = checkOwner(info); err != nil {
+			err = fmt.Errorf("%s is not trusted: %w", path, err)
+		}
+	}
 	if err != nil {
-		return err
+		f.Close()
+		return section{}, err
 	}
-	start := max(0, size-limit)
-	lines := bufio.NewReaderSize(io.NewSectionReader(f, start, size-start), 1<<20)
-	if start > 0 {
-		if _, err := lines.ReadBytes('\n'); err != nil {
-			return nil
-		}
-	}
+	return section{file: f, start: max(0, info.Size()-maxScan), size: info.Size()}, nil
+}
+
+// scan adds the start events in r to open, by session, and removes those that were settled. If r starts in the middle of a
+// line, it skips the rest of that.
+func scan(r io.Reader, inLine bool, open map[string]Event) error {
+	lines := bufio.NewReaderSize(r, maxScanLine)
 	for {
-		line, err := lines.ReadBytes('\n')
-		if err == io.EOF {
+		line, err := lines.ReadSlice('\n')
+		skip := inLine
+		inLine = errors.Is(err, bufio.ErrBufferFull)
+		switch {
+		case inLine:
+			continue
+		case err == io.EOF:
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
+		case skip:
+			continue
 		}
 		switch kindOf(line) {
 		case Start:
 			var e Event
-			if bytes.Contains(line, []byte(`"program":"`)) && json.Unmarshal(line, &e) == nil && e.Program != "" {
+			if bytes.Contains(line, []byte(`"program":"`)) && json.Unmarshal(line, &e) == nil && e.namesProgram() {
 				open[e.Session] = e
 			}
 		case End, Killed, Exited:
 			delete(open, sessionOf(line))
 		}
 	}
+}
+
+// namesProgram reports whether an event says all that it takes to find its program and no other.
+func (e Event) namesProgram() bool {
+	return e.Session != "" && e.Program == e.Session+"." && e.Tier != "" && e.Job != "" && e.Allocation != "" && e.Task != ""
 }
 
 // kindOf returns the kind of the event in a line. It is the line's first field.

@@ -137,7 +137,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	left, err := events.Unfinished()
 	if err != nil {
-		log.Warn("programs that an earlier gateway may have left running are not looked for", "error", err)
+		log.Warn(notLookedFor, "error", err)
 	}
 	return &Gateway{
 		listener: listener, ops: registry, audit: events, requests: requests, left: left,
@@ -160,7 +160,11 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer g.left.Release()
-	go g.requests.KillLeft(ctx, g.left.Events)
+	killed := make(chan struct{})
+	go func() {
+		defer close(killed)
+		g.killLeft(ctx)
+	}()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -173,9 +177,24 @@ func (g *Gateway) Serve(ctx context.Context) error {
 	err := g.server.Serve(ctx, g.listener, Grace)
 	stop()
 	<-ended
+	select { // what was killed until now has to be on record
+	case <-killed:
+	case <-time.After(Grace):
+	}
 	g.audit.Close(auditTimeout)
 	return err
 }
+
+// killLeft kills the programs that an earlier gateway left running.
+func (g *Gateway) killLeft(ctx context.Context) {
+	events, err := g.left.Events()
+	if err != nil {
+		g.requests.Log.Warn(notLookedFor, "error", err)
+	}
+	g.requests.KillLeft(ctx, events)
+}
+
+const notLookedFor = "programs that an earlier gateway may have left running are not looked for"
 
 func clusterTiers(tiers []config.Tier) []nomad.Tier {
 	var all []nomad.Tier

@@ -49,6 +49,9 @@ type line struct {
 	done  chan struct{} // closed: err is final
 	err   error
 	began bool // it is being written, and cannot be withdrawn
+
+	failed func(error) // gets the error of the write; nil: nobody needs it, or who waits for done gets it
+	lost   int         // of a report: the lines that it is about
 }
 
 // New returns a Queue that writes to out, one call of its Write for each line.
@@ -70,12 +73,18 @@ func (q *Queue) Write(text []byte) (int, error) {
 }
 
 // Deliver writes a line. If the reader stalls, the line stays in the queue and Deliver returns nil. The error is
-// ErrStalled if the queue is full, or that of the write.
-func (q *Queue) Deliver(text []byte) error { return q.put(text, true) }
+// ErrStalled if the queue is full, or that of the write. If Deliver has returned nil and the line cannot be written after
+// all, failed is called with the error, once. It may be nil.
+func (q *Queue) Deliver(text []byte, failed func(error)) error {
+	if failed == nil {
+		failed = func(error) {}
+	}
+	return q.put(text, failed)
+}
 
 // Commit writes a line and returns nil only after the stream has accepted all of it. While the reader stalls it returns
 // ErrStalled at once. A line for which it returned ErrStalled is written later only if its write had begun.
-func (q *Queue) Commit(text []byte) error { return q.put(text, false) }
+func (q *Queue) Commit(text []byte) error { return q.put(text, nil) }
 
 // Stalled reports whether the reader does not read, as far as the last lines have shown.
 func (q *Queue) Stalled() bool {
@@ -84,7 +93,7 @@ func (q *Queue) Stalled() bool {
 	return q.stalled
 }
 
-// Flush waits until everything was written, or until the timeout.
+// Flush waits until everything was written, or until the timeout. Delivered lines that were not written by then have failed.
 func (q *Queue) Flush(timeout time.Duration) {
 	q.mu.Lock()
 	idle := q.idle
@@ -97,11 +106,26 @@ func (q *Queue) Flush(timeout time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-idle:
+		return
 	case <-timer.C:
+	}
+	q.mu.Lock()
+	var failed []func(error)
+	for _, l := range q.waiting {
+		if l.failed != nil {
+			failed = append(failed, l.failed)
+			l.failed = nil
+		}
+	}
+	q.mu.Unlock()
+	for _, f := range failed {
+		f(ErrStalled)
 	}
 }
 
-func (q *Queue) put(text []byte, keep bool) error {
+// put writes a line. If the reader stalls, the line stays in the queue if failed is not nil.
+func (q *Queue) put(text []byte, failed func(error)) error {
+	keep := failed != nil
 	q.mu.Lock()
 	stalled := q.stalled
 	if stalled && !keep {
@@ -109,6 +133,9 @@ func (q *Queue) put(text []byte, keep bool) error {
 		return ErrStalled
 	}
 	l, err := q.add(slices.Clone(text))
+	if err == nil && stalled {
+		l.failed = failed
+	}
 	q.mu.Unlock()
 	if err != nil || stalled {
 		return err
@@ -129,6 +156,7 @@ func (q *Queue) put(text []byte, keep bool) error {
 	}
 	q.stalled = true
 	if keep {
+		l.failed = failed
 		return nil
 	}
 	if i := slices.Index(q.waiting, l); i >= 0 && !l.began {
@@ -146,8 +174,8 @@ func (q *Queue) add(text []byte) (*line, error) {
 	}
 	if q.lost > 0 && q.Lost != nil {
 		report := q.Lost(q.lost)
+		q.waiting = append(q.waiting, &line{text: report, done: make(chan struct{}), lost: q.lost})
 		q.lost = 0
-		q.waiting = append(q.waiting, &line{text: report, done: make(chan struct{})})
 		q.size += len(report)
 	}
 	l := &line{text: text, done: make(chan struct{})}
@@ -184,10 +212,16 @@ func (q *Queue) write() {
 		q.size -= len(l.text)
 		q.stalled = false
 		if err != nil {
-			q.lost++
+			q.lost += max(1, l.lost)
 		}
 		l.err = err
 		close(l.done)
+		if failed := l.failed; err != nil && failed != nil {
+			l.failed = nil
+			q.mu.Unlock()
+			failed(err)
+			q.mu.Lock()
+		}
 	}
 	q.waiting, q.busy = nil, false
 	close(q.idle)

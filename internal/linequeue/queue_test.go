@@ -65,13 +65,13 @@ func TestQueue_StalledReaderBlocksNobody(t *testing.T) {
 			if err := q.Commit([]byte("committed\n")); !errors.Is(err, ErrStalled) {
 				t.Errorf("Commit: got %v, want ErrStalled", err)
 			}
-			_ = q.Deliver(fmt.Appendf(nil, "line %d\n", i))
+			_ = q.Deliver(fmt.Appendf(nil, "line %d\n", i), nil)
 			q.Write([]byte("log\n"))
 		}
 		if waited := time.Since(begin); waited != defaultTimeout {
 			t.Errorf("all lines waited %v, want %v: only the first waits", waited, defaultTimeout)
 		}
-		if err := q.Deliver([]byte("does not fit\n")); !errors.Is(err, ErrStalled) {
+		if err := q.Deliver([]byte("does not fit\n"), nil); !errors.Is(err, ErrStalled) {
 			t.Errorf("Deliver to a full queue: got %v, want ErrStalled", err)
 		}
 		out.read()
@@ -136,5 +136,78 @@ func TestQueue_CommitFailsAtEveryOffset(t *testing.T) {
 		if lines := strings.Split(out.String(), "\n"); lines[len(lines)-2]+"\n" != text {
 			t.Errorf("%d bytes: got %q, want a whole last line", left, out.String())
 		}
+	}
+}
+
+// exiting is a stream whose reader exits without having read anything.
+type exiting struct {
+	*stallingReader
+	exited bool
+}
+
+func (e *exiting) Write(p []byte) (int, error) {
+	n, err := e.stallingReader.Write(p)
+	if e.exited {
+		n, err = 0, io.ErrClosedPipe
+	}
+	return n, err
+}
+
+func TestDeliver_FailsAfterItHasReturned(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		exits bool // the reader; or it stalls
+		want  error
+	}{
+		{"the reader exits", true, io.ErrClosedPipe},
+		{"the reader stalls", false, ErrStalled},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			out := &exiting{stallingReader: newStalling(), exited: tc.exits}
+			q := New(out)
+			var failed []string
+			for i := range 3 {
+				if err := q.Deliver(fmt.Appendf(nil, "%d\n", i), func(err error) {
+					if !errors.Is(err, tc.want) {
+						t.Errorf("%s: got %v, want %v", tc.name, err, tc.want)
+					}
+					failed = append(failed, fmt.Sprint(i))
+					q.Write([]byte("log\n")) // it may go to the same stream
+				}); err != nil {
+					t.Errorf("%s: got %v while the line waits", tc.name, err)
+				}
+			}
+			if tc.exits {
+				out.read()
+			}
+			q.Flush(time.Second)
+			out.read()
+			q.Flush(time.Minute)
+			synctest.Wait()
+			if got := strings.Join(failed, " "); got != "0 1 2" {
+				t.Errorf("%s: got the failed lines %q, want 0 1 2", tc.name, got)
+			}
+		})
+	}
+}
+
+func TestDeliver_FailsOnce(t *testing.T) {
+	q := New(&limited{})
+	if err := q.Deliver([]byte("a line\n"), func(error) { t.Error("failed was called too") }); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("got %v, want the error of the write", err)
+	}
+}
+
+func TestQueue_CountsWhatALostReportWasAbout(t *testing.T) {
+	out := &limited{}
+	q := New(out)
+	q.Lost = func(n int) []byte { return fmt.Appendf(nil, "%d lines lost\n", n) }
+	for range 4 {
+		_ = q.Deliver([]byte("a line\n"), nil) // from the second on, each has a report before it
+	}
+	out.left = 1000
+	_ = q.Deliver([]byte("last\n"), nil)
+	if got := out.String(); got != "4 lines lost\nlast\n" {
+		t.Errorf("got %q, want 4 lines lost", got)
 	}
 }

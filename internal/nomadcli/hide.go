@@ -36,7 +36,9 @@ func Hide(args []string, value func(string) string) []string {
 			continue
 		}
 		if word == "" || word == "-" || word[0] != '-' {
-			if words++; c.rule.secretWords && words > 1 && strings.Contains(word, "=") {
+			key, _, pair := strings.Cut(word, "=")
+			// The first word is a path, unless that was forgotten.
+			if words++; c.rule.secretWords && pair && (words > 1 || !strings.Contains(key, "/")) {
 				args[i] = value(word)
 			}
 			continue

@@ -32,8 +32,9 @@ type Op struct {
 	moved   chan struct{} // closed when there is something new
 	once    sync.Once
 	onEnd   func(error)
+	ending  bool      // End has been called, with err
 	ended   time.Time // zero: it goes on
-	err     error     // how it ended
+	err     error     // how it ends or ended
 	halting chan struct{}
 	halted  error // why it is to end
 }
@@ -110,11 +111,16 @@ func (o *Op) Halted() error {
 	return o.halted
 }
 
-// OnEnd lets f know how the operation ends, before anybody else does. It is for whoever begins the operation.
+// OnEnd lets f know how the operation ends, before anybody else does. If it has ended, f is called at once. It is for
+// whoever begins the operation.
 func (o *Op) OnEnd(f func(error)) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	o.onEnd = f
+	ending, err := o.ending, o.err
+	o.mu.Unlock()
+	if ending {
+		f(err)
+	}
 }
 
 // End says that the operation has ended, and how. Only the first time counts.
@@ -122,13 +128,14 @@ func (o *Op) End(err error) {
 	o.once.Do(func() {
 		o.mu.Lock()
 		onEnd := o.onEnd
+		o.ending, o.err = true, err
 		o.mu.Unlock()
 		if onEnd != nil { // not under the lock: a slow disk must not hold up who looks
 			onEnd(err)
 		}
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.ended, o.err = time.Now(), err
+		o.ended = time.Now()
 		o.wake()
 	})
 }
@@ -137,6 +144,9 @@ func (o *Op) End(err error) {
 func (o *Op) Ended() (time.Time, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.ended.IsZero() {
+		return o.ended, nil
+	}
 	return o.ended, o.err
 }
 

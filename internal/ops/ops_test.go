@@ -113,6 +113,17 @@ func TestWhatGoesOnAtTheEndIsAbandonedOnRecord(t *testing.T) {
 	}
 }
 
+func TestOnEnd_CalledAfterTheEnd(t *testing.T) {
+	o := begin(t, open(t, ""), web)
+	o.End(ErrAbandoned)
+	var recorded []error
+	o.OnEnd(func(err error) { recorded = append(recorded, err) })
+	o.End(nil)
+	if len(recorded) != 1 || recorded[0] != ErrAbandoned {
+		t.Errorf("got %v, want %v once", recorded, ErrAbandoned)
+	}
+}
+
 func TestOnlyTheLatestEndedOperationsAreRemembered(t *testing.T) {
 	r := open(t, "")
 	running := begin(t, r, Job{ID: "running"})
