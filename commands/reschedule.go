@@ -36,6 +36,20 @@ func failedOf(job backends.JobDetail, named func(backends.Allocation) bool) (fai
 	return failed, given
 }
 
+// replaceable returns an error for failed allocations that Nomad may not replace if their job is a batch job. Nomad runs the
+// allocations of a batch job that are complete again when it has a new version.
+func replaceable(job backends.JobDetail, given []backends.Allocation) error {
+	if len(given) == 0 || job.Type != "batch" && job.Type != "sysbatch" {
+		return nil
+	}
+	groups := map[string]bool{}
+	for _, a := range given {
+		groups[a.Group] = true
+	}
+	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempt, and if a %s job is registered with one, Nomad runs its complete allocations again (run all of it again: restart --full %s; restart a running allocation: restart ID)",
+		endedText(given), job.ID, groupsText(groups), job.Type, job.ID)
+}
+
 // reschedule lets Nomad replace the failed allocations and waits until the others run.
 func (r *rolling) reschedule(ctx context.Context, w router.Work) error {
 	ended := append(slices.Clone(r.failed), r.given...)

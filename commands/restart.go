@@ -101,6 +101,9 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 		if len(targets)+len(failed)+len(given)+len(missing) == 0 {
 			return fmt.Errorf("nothing of %s runs (see: status %s)", req.Args[0], job.ID)
 		}
+		if err := replaceable(job, given); err != nil {
+			return err
+		}
 		if len(given) > 0 {
 			warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 2)
 			if err != nil {
