@@ -55,6 +55,14 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		job.TaskGroups[0].Disconnect = &api.DisconnectStrategy{LostAfter: new(time.Hour), Replace: new(false)}
 		return job
 	},
+	// Two allocations that are unknown for an hour when their nodes disconnect, and are not replaced.
+	"disconnect-two": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, mode)
+		g := job.TaskGroups[0]
+		g.Count, g.Scaling, g.Disconnect = new(2), nil, &api.DisconnectStrategy{LostAfter: new(time.Hour), Replace: new(false)}
+		sleeps(g.Tasks[0])
+		return job
+	},
 	// Two allocations that are not restarted and not rescheduled when they fail.
 	"given-up": func(id, mode string) *api.Job {
 		return unrestarted(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
