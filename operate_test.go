@@ -115,25 +115,6 @@ func TestAStopThatIsSaidYesToAsksNothingAndCountsOnOneLine(t *testing.T) {
 	}
 }
 
-func TestAStopTellsOfAllocationsBeyondReach(t *testing.T) {
-	t.Parallel()
-	needSSH(t)
-	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "")
-	cluster.Sim.Run(sim.Job{ID: "p-team5-reach", Groups: []sim.Group{
-		{Name: "a", Allocations: []sim.Allocation{{}, {ClientStatus: "unknown"}}},
-		{Name: "b", Allocations: []sim.Allocation{{ClientStatus: "unknown"}}},
-	}})
-	for _, tc := range []struct{ part, want string }{
-		{"p-team5-reach/a", `stopped p-team5-reach/a: 1 allocation; beyond reach, until Nomad hears of the node again: 1 allocation \(evaluation [0-9a-f]{8}\)\n`},
-		{"p-team5-reach", `stopped p-team5-reach: 0 allocations; beyond reach, until Nomad hears of the node again: 1 allocation \(evaluation [0-9a-f]{8}\)\n`},
-	} {
-		if code, stdout, stderr := g.run("wim", "stop "+tc.part); code != 0 || !regexp.MustCompile("^"+tc.want+"$").MatchString(stdout) {
-			t.Errorf("%s: got %d, %q, %q, want %s", tc.part, code, stdout, stderr, tc.want)
-		}
-	}
-}
-
 // restarted returns how many restarts of allocations the cluster has carried out.
 func restarted(c *sim.Cluster) (n int) {
 	for _, w := range c.Writes() {

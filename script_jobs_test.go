@@ -54,9 +54,26 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		job.TaskGroups[0].Disconnect = &api.DisconnectStrategy{LostAfter: new(time.Hour), Replace: new(false)}
 		return job
 	},
+	// Two allocations that are unknown for an hour when their nodes disconnect, and are not replaced.
+	"disconnect-two": func(id, mode string) *api.Job {
+		job := nomadtest.Scalable(id, mode)
+		g := job.TaskGroups[0]
+		g.Count, g.Scaling, g.Disconnect = new(2), nil, &api.DisconnectStrategy{LostAfter: new(time.Hour), Replace: new(false)}
+		sleeps(g.Tasks[0])
+		return job
+	},
 	// Two allocations that are not restarted and not rescheduled when they fail.
 	"given-up": func(id, mode string) *api.Job {
 		return unrestarted(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
+	},
+	// A batch job of three allocations: the first one fails and is not rescheduled, the others complete.
+	"partly-failed": func(id, mode string) *api.Job {
+		job := unrestarted(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
+		job.Type = new("batch")
+		g := job.TaskGroups[0]
+		g.Count, g.Update = new(3), nil
+		g.Tasks[0].Config = map[string]any{"command": "/bin/sh", "args": []string{"-c", `test "$NOMAD_ALLOC_INDEX" != 0`}}
+		return job
 	},
 	// Two allocations that are not restarted, and rescheduled an hour after they fail.
 	"rescheduled": func(id, mode string) *api.Job {
@@ -163,7 +180,10 @@ func unsettled(client *api.Client, id string) error {
 		return err
 	}
 	if *job.Type == "batch" {
-		if len(allocations) == 0 || allocations[0].ClientStatus != "complete" {
+		running := func(a *api.AllocationListStub) bool {
+			return a.ClientStatus != "complete" && a.ClientStatus != "failed"
+		}
+		if len(allocations) == 0 || slices.ContainsFunc(allocations, running) {
 			return fmt.Errorf("it has not ended: %d allocations", len(allocations))
 		}
 		return nil

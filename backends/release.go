@@ -121,15 +121,50 @@ func WithCounts(definition json.RawMessage, counts map[string]int) (json.RawMess
 	})
 }
 
-// oneAttempt is a reschedule policy that allows Nomad to replace a failed allocation once.
-var oneAttempt = map[string]any{
-	"Attempts": 1, "Interval": time.Hour, "Delay": 5 * time.Second, "DelayFunction": "constant", "MaxDelay": 0, "Unlimited": false,
+type reschedulePolicy struct {
+	Attempts        int
+	Interval, Delay time.Duration
+	DelayFunction   string
+	MaxDelay        time.Duration
+	Unlimited       bool
 }
+
+// oneAttempt is a reschedule policy that allows Nomad to replace a failed allocation once.
+var oneAttempt = reschedulePolicy{Attempts: 1, Interval: time.Hour, Delay: 5 * time.Second, DelayFunction: "constant"}
 
 // WithRescheduling returns a definition in which Nomad may replace a failed allocation of the groups given. Nothing else
 // changes.
 func WithRescheduling(definition json.RawMessage, groups map[string]bool) (json.RawMessage, error) {
 	return withField(definition, "ReschedulePolicy", func(group string) (any, bool) { return oneAttempt, groups[group] })
+}
+
+// HasRescheduling reports whether a definition is the result of WithRescheduling on original, for one or more groups.
+func HasRescheduling(definition, original json.RawMessage) bool {
+	var job struct {
+		TaskGroups []struct {
+			Name             string
+			ReschedulePolicy reschedulePolicy
+		}
+	}
+	if json.Unmarshal(definition, &job) != nil {
+		return false
+	}
+	groups := map[string]bool{}
+	for _, g := range job.TaskGroups {
+		if g.ReschedulePolicy == oneAttempt {
+			groups[g.Name] = true
+		}
+	}
+	if len(groups) == 0 {
+		return false
+	}
+	expected, err := WithRescheduling(original, groups)
+	if err != nil {
+		return false
+	}
+	is, err := ReleaseOf(definition)
+	want, err2 := ReleaseOf(expected)
+	return err == nil && err2 == nil && is.Same(want)
 }
 
 // withField returns a definition with other values of a field of some groups.

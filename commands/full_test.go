@@ -37,12 +37,12 @@ func (s *stubborn) Register(_ context.Context, _ backends.Job, _ json.RawMessage
 
 func (s *stubborn) work(t *testing.T) router.Work {
 	t.Helper()
-	registry, _ := ops.Open("")
-	op, err := registry.Begin(ops.Job{ID: "web"}, "wim", "restart --full web")
+	registry, _ := ops.Open(t.TempDir(), ops.Key{1})
+	op, err := registry.Begin(ops.Job{ID: "web", Root: "web"}, "wim", "restart --full web")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return router.Work{Op: op, Cluster: s, Operations: s}
+	return router.NewWork(op, registry, s, s)
 }
 
 var (

@@ -35,8 +35,8 @@ func (o *operations) Spec() router.Spec {
 Those of your jobs, whoever began them, that go on or ended lately. With an ID, or a unique beginning of one, what it told
 so far and will tell; leaving does not end it.
 
-interrupted is a restart --full that the gateway could not finish before it ended: the job may be stopped. --restore
-registers it again as it was. With an ID the right to restart the job is needed.`,
+interrupted is a restart that the gateway could not finish before it exited: the job may be stopped, or registered with one
+attempt to reschedule. --restore registers it again as it was. With an ID the right to restart the job is needed.`,
 		Flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&o.cancel, "cancel", false, "let it end after the batch that it is about")
 			f.BoolVar(&o.restore, "restore", false, "register the job again whose definition was kept")
@@ -237,7 +237,8 @@ type runsError string
 
 func (e runsError) Error() string { return string(e) }
 
-// stoppedIndex returns the index of a stopped job, 0 if Nomad has none of this name, and a runsError if it is not stopped.
+// stoppedIndex returns the index of a stopped job, or of one with one attempt to reschedule that was to be registered as it
+// was. It returns 0 if Nomad has none of this name, and a runsError if it is not stopped.
 // It has to be stopped as the operation left it: what is kept must not take the place of something newer, and is the only
 // copy of a job that was purged.
 func stoppedIndex(ctx context.Context, req *router.Request, job backends.Job, k ops.Kept) (uint64, error) {
@@ -261,6 +262,8 @@ func stoppedIndex(ctx context.Context, req *router.Request, job backends.Job, k 
 		}
 		return 0, fmt.Errorf("what is kept of %s is of a job that was purged since; there is another one of its name, which %s (%sforget what is kept: ops %s --forget)",
 			job.ID, state, then, k.ID)
+	case !is.Stop && is.Version == k.Version+1 && backends.HasRescheduling(text, k.Definition): // as restart has left it
+		return is.JobModifyIndex, nil
 	case !is.Stop && is.Version == k.Version:
 		return 0, runsError(fmt.Sprintf("%s is not stopped: it is still in version %d", job.ID, is.Version))
 	case !is.Stop:

@@ -1,9 +1,11 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -81,7 +83,8 @@ type failing struct {
 	definition json.RawMessage
 	evaluate   error
 	registered []string
-	refuse     int // registrations from this one on
+	refuse     int   // registrations from this one on
+	refusal    error // nil: the job was changed
 }
 
 func (f *failing) Job(context.Context, backends.Job) (backends.JobDetail, error) {
@@ -98,7 +101,7 @@ func (f *failing) Evaluate(context.Context, backends.Job) (backends.Outcome, err
 
 func (f *failing) Register(_ context.Context, _ backends.Job, definition json.RawMessage, index uint64) (backends.Outcome, error) {
 	if f.refuse > 0 && len(f.registered)+1 >= f.refuse {
-		return backends.Outcome{}, &backends.ChangedError{Job: "web", Version: 9}
+		return backends.Outcome{}, cmp.Or[error](f.refusal, &backends.ChangedError{Job: "web", Version: 9})
 	}
 	f.registered = append(f.registered, string(definition))
 	return backends.Outcome{Index: index + 1}, nil
@@ -156,18 +159,22 @@ func TestAllowing_RestoresJob(t *testing.T) {
 	for name, tc := range map[string]struct {
 		replaced error
 		refuse   int
+		refusal  error
 		want     string
+		saved    bool // in the end
 	}{
-		"replaced":              {nil, 0, ""},
-		"not replaced":          {errWeak, 0, "Permission denied"},
-		"refused at first":      {nil, 1, "web was changed by somebody else"},
-		"refused in the end":    {nil, 2, "web is registered with one attempt to reschedule in group web, and could not be registered as it was: "},
-		"neither, nor replaced": {errWeak, 2, "Permission denied\nweb is registered with one attempt"},
+		"replaced":              {nil, 0, nil, "", false},
+		"not replaced":          {errWeak, 0, nil, "Permission denied", false},
+		"purged":                {backends.ErrGone, 0, nil, backends.ErrGone.Error(), false},
+		"refused at first":      {nil, 1, nil, "web was changed by somebody else", false},
+		"refused in the end":    {nil, 2, nil, "web was registered with one attempt to reschedule in group web, and could not be registered as it was: ", false},
+		"neither, nor replaced": {errWeak, 2, nil, "Permission denied\nweb was registered with one attempt", false},
+		"no leader any more":    {nil, 2, errAway, "web is registered with one attempt to reschedule in group web, and could not be registered as it was: No cluster leader (see: history web; restore it: ops ", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				job := failedJob(7)
-				f := &failing{definition: json.RawMessage(definition), refuse: tc.refuse, detail: func() backends.JobDetail {
+				f := &failing{definition: json.RawMessage(definition), refuse: tc.refuse, refusal: tc.refusal, detail: func() backends.JobDetail {
 					is := failedJob(9)
 					is.Groups[0].Count, is.Allocations = 0, nil
 					return is
@@ -176,14 +183,26 @@ func TestAllowing_RestoresJob(t *testing.T) {
 				w.Cluster, w.Operations = f, f
 				r := &rolling{job: job, given: job.Allocations, timeout: time.Minute}
 				asked := uint64(0)
-				err := r.allowing(t.Context(), w, func(job backends.JobDetail) error { asked = job.Index; return tc.replaced })
+				err := r.allowing(t.Context(), w, func(job backends.JobDetail) error {
+					asked = job.Index
+					if _, err := os.Stat(w.KeptIn()); err != nil {
+						t.Errorf("the definition is not saved: %v", err)
+					}
+					return tc.replaced
+				})
 				if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
 					t.Errorf("got %v, want %q", err, tc.want)
 				}
 				if tc.refuse != 1 && asked != 8 {
 					t.Errorf("evaluated with the index %d, want that of the registration", asked)
 				}
-				if tc.refuse == 0 && (len(f.registered) != 2 || !strings.Contains(f.registered[0], `"Attempts":1`) || f.registered[1] != definition) {
+				if _, err := os.Stat(w.KeptIn()); (err == nil) != tc.saved {
+					t.Errorf("saved: got %v, want %v", err == nil, tc.saved)
+				}
+				if tc.replaced == backends.ErrGone && len(f.registered) != 1 {
+					t.Errorf("registered a job that was purged: %q", f.registered)
+				}
+				if tc.refuse == 0 && tc.replaced != backends.ErrGone && (len(f.registered) != 2 || !strings.Contains(f.registered[0], `"Attempts":1`) || f.registered[1] != definition) {
 					t.Errorf("registered %q", f.registered)
 				}
 			})

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"nomadctld/backends"
+	"nomadctld/internal/ops"
 	"nomadctld/router"
 )
 
@@ -32,6 +34,20 @@ func failedOf(job backends.JobDetail, named func(backends.Allocation) bool) (fai
 		}
 	}
 	return failed, given
+}
+
+// replaceable returns an error for failed allocations that Nomad may not replace if their job is a batch job. Nomad runs the
+// allocations of a batch job that are complete again when it has a new version.
+func replaceable(job backends.JobDetail, given []backends.Allocation) error {
+	if len(given) == 0 || job.Type != "batch" && job.Type != "sysbatch" {
+		return nil
+	}
+	groups := map[string]bool{}
+	for _, a := range given {
+		groups[a.Group] = true
+	}
+	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempt, and if a %s job is registered with one, Nomad runs its complete allocations again (run all of it again: restart --full %s; restart a running allocation: restart ID)",
+		endedText(given), job.ID, groupsText(groups), job.Type, job.ID)
 }
 
 // reschedule lets Nomad replace the failed allocations and waits until the others run.
@@ -79,7 +95,8 @@ func (r *rolling) reschedule(ctx context.Context, w router.Work) error {
 }
 
 // allowing registers the job so that Nomad may replace failed allocations, calls replace, and registers the job again as it
-// was, whatever has come of it. Nomad changes the running allocations in place: both versions run the same.
+// was, whatever has come of it. Nomad changes the running allocations in place: both versions run the same. From before the
+// first registration until after the second one, the original definition is on disk, for ops --restore.
 func (r *rolling) allowing(ctx context.Context, w router.Work, replace func(backends.JobDetail) error) error {
 	definition, err := w.Cluster.Definition(ctx, r.job.Job, nil)
 	if err != nil {
@@ -96,18 +113,42 @@ func (r *rolling) allowing(ctx context.Context, w router.Work, replace func(back
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.job.ID, err)
 	}
+	switch err := w.Keep(definition, r.job.Version); {
+	case errors.Is(err, ops.ErrNoFolder):
+		return fmt.Errorf("%w, so registering it with one attempt to reschedule is not safe: the gateway's operator has to set audit.jobs", err)
+	case err != nil:
+		return fmt.Errorf("the definition of %s cannot be saved, so it is not registered with one attempt to reschedule: %w", r.job.ID, err)
+	}
 	first, err := w.Operations.Register(ctx, r.job.Job, allowing, r.job.Index)
-	if err != nil {
-		return ofJob(r.job.Job, err)
+	if errors.Is(err, backends.ErrUncertain) {
+		first.Index, err = r.allowed(ctx, w, definition, err)
+	}
+	switch {
+	case errors.Is(err, errUnreported):
+		return fmt.Errorf("%s may be registered with one attempt to reschedule in %s: %w (see: history %s; restore it: %s)",
+			r.job.ID, groupsText(groups), err, r.job.ID, restoring(w.ID))
+	case err != nil:
+		return errors.Join(ofJob(r.job.Job, err), w.Release())
 	}
 	w.Note("registered %s with one attempt to reschedule in %s", r.job.ID, groupsText(groups))
 	job := r.job
 	job.Index = first.Index
 	replaced := replace(job)
+	if errors.Is(replaced, backends.ErrGone) { // purged by somebody else: nothing to restore
+		return errors.Join(replaced, w.Release())
+	}
 	again, err := registerAgain(ctx, w, r.job.Job, definition, first.Index)
-	if err != nil {
-		return errors.Join(replaced, fmt.Errorf("%s is registered with one attempt to reschedule in %s, and could not be registered as it was: %w (see: history %s; go back: revert %s %d)",
-			r.job.ID, groupsText(groups), err, r.job.ID, r.job.ID, r.job.Version))
+	var changed *backends.ChangedError
+	switch {
+	case errors.As(err, &changed): // Nomad has the original among its versions
+		return errors.Join(replaced, fmt.Errorf("%s was registered with one attempt to reschedule in %s, and could not be registered as it was: %w (see: history %s; go back: revert %s %d)",
+			r.job.ID, groupsText(groups), err, r.job.ID, r.job.ID, r.job.Version), w.Release())
+	case err != nil:
+		return errors.Join(replaced, fmt.Errorf("%s is registered with one attempt to reschedule in %s, and could not be registered as it was: %w (see: history %s; restore it: %s)",
+			r.job.ID, groupsText(groups), err, r.job.ID, restoring(w.ID)))
+	}
+	if err := w.Release(); err != nil {
+		w.Note("the saved definition of %s cannot be removed from %s: %v", r.job.ID, w.KeptIn(), err)
 	}
 	w.Note("registered %s as it was", r.job.ID)
 	if replaced != nil {
@@ -124,6 +165,38 @@ func (r *rolling) allowing(ctx context.Context, w router.Work, replace func(back
 		r.job = now
 		return true, nil
 	})
+}
+
+// errUnreported is a registration that may or may not have been applied.
+var errUnreported = errors.New("Nomad does not report whether it is")
+
+// allowed returns the index of the job with one attempt to reschedule, whose registration may or may not have been applied,
+// or why it is not registered. The error is an errUnreported if that cannot be found out.
+func (r *rolling) allowed(ctx context.Context, w router.Work, original json.RawMessage, uncertain error) (uint64, error) {
+	begin := time.Now()
+	for {
+		text, err := w.Cluster.Definition(ctx, r.job.Job, nil)
+		var is identity
+		if err == nil {
+			is, err = identify(text)
+		}
+		switch {
+		case errors.Is(err, backends.ErrGone):
+			return 0, err
+		case err == nil && !is.Stop && is.Version == r.job.Version+1 && backends.HasRescheduling(text, original):
+			return is.JobModifyIndex, nil
+		case err == nil && is.JobModifyIndex > r.job.Index:
+			return 0, &backends.ChangedError{Job: r.job.ID, Version: is.Version}
+		case err == nil && time.Since(begin) > stillOnItsWay:
+			return 0, fmt.Errorf("%s was not registered with one attempt to reschedule: %w", r.job.ID, uncertain)
+		case time.Since(begin) > fullPatience:
+			return 0, fmt.Errorf("%w: %w", errUnreported, errors.Join(uncertain, err))
+		}
+		w.Progress("checking whether %s is registered", r.job.ID)
+		if err := pause(ctx, fullPause); err != nil {
+			return 0, fmt.Errorf("%w: %w", errUnreported, err)
+		}
+	}
 }
 
 // gaps returns how many allocations of a group, or of all for "", are missing although nothing is about to happen: Nomad

@@ -97,8 +97,15 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 		if req.Allocation != nil || req.Part.Task != "" {
 			missing = nil
 		}
+		left := r.skipped(req, job)
+		if len(targets)+len(failed)+len(given)+len(missing) == 0 && len(left) > 0 {
+			return fmt.Errorf("nothing of %s can be restarted: %s (see: status %s)", req.Args[0], skippedText(left), job.ID)
+		}
 		if len(targets)+len(failed)+len(given)+len(missing) == 0 {
 			return fmt.Errorf("nothing of %s runs (see: status %s)", req.Args[0], job.ID)
+		}
+		if err := replaceable(job, given); err != nil {
+			return err
 		}
 		if len(given) > 0 {
 			warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 2)
@@ -116,7 +123,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 		if err != nil {
 			return router.Exit(2, fmt.Errorf("restart: %w", err))
 		}
-		work = (&rolling{job: job, targets: targets, size: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule, ignoreChecks: r.ignoreChecks, failed: failed, given: given, gaps: missing}).run
+		work = (&rolling{job: job, targets: targets, size: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule, ignoreChecks: r.ignoreChecks, failed: failed, given: given, gaps: missing, skipped: left}).run
 	}
 	op, err := req.Begin(ctx, work)
 	if err != nil {
@@ -203,6 +210,32 @@ func (r *restart) targets(req *router.Request, job backends.JobDetail) (all []ta
 		}
 	}
 	return all
+}
+
+// skipped returns the allocations that the command is about, and that cannot be restarted in their state.
+func (r *restart) skipped(req *router.Request, job backends.JobDetail) (all []backends.Allocation) {
+	for _, a := range job.Allocations {
+		switch {
+		case a.Status != "pending" && a.Status != "unknown" || a.Desired != "run":
+		case req.Part.Group != "" && a.Group != req.Part.Group, req.Allocation != nil && a.ID != req.Allocation.ID:
+		default:
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// skippedText lists allocations with the reason why they are not restarted.
+func skippedText(skipped []backends.Allocation) string {
+	var all []string
+	for _, a := range skipped {
+		why := "is pending"
+		if a.Status == "unknown" {
+			why = "is on a disconnected node and may still be running"
+		}
+		all = append(all, placeOf(a)+" "+why)
+	}
+	return strings.Join(all, ", ")
 }
 
 // attend shows an operation that the session has begun until it ends. If the session ends first, the operation is asked to

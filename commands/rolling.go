@@ -27,6 +27,8 @@ type rolling struct {
 	given  []backends.Allocation // likewise, of groups in which Nomad may replace none
 	gaps   map[string]int        // by group: allocations that are missing, and that Nomad does nothing about
 
+	skipped []backends.Allocation // that cannot be restarted: pending, or on a disconnected node
+
 	done  []target // that came up again
 	begun []target // that were told to restart, of the batch at hand
 
@@ -46,6 +48,9 @@ func (r *rolling) run(ctx context.Context, w router.Work) error {
 	}
 	if err := r.fill(ctx, w); err != nil {
 		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.job.ID, err)
+	}
+	if len(r.skipped) > 0 {
+		w.Note("skipping %s of %s: %s", counted(len(r.skipped), "allocation"), r.job.ID, skippedText(r.skipped))
 	}
 	if len(r.targets) == 0 {
 		return nil
@@ -67,7 +72,11 @@ func (r *rolling) run(ctx context.Context, w router.Work) error {
 			w.Note("%d of %d restarted: %s", len(r.done), len(r.targets), names(batch))
 		}
 	}
-	w.Note("restarted %s of %s", counted(len(r.done), "allocation"), r.job.ID)
+	left := ""
+	if len(r.skipped) > 0 {
+		left = fmt.Sprintf(", skipped %d", len(r.skipped))
+	}
+	w.Note("restarted %s of %s%s", counted(len(r.done), "allocation"), r.job.ID, left)
 	return nil
 }
 

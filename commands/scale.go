@@ -52,6 +52,9 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := req.Held(); err != nil { // what has changed it for the moment registers it again
+		return err
+	}
 	if req.Part.Group == "" && len(job.Groups) == 1 {
 		req.Part.Group = job.Groups[0].Name
 		req.Event.Group = req.Part.Group

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -76,7 +77,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	}
 	hit := live(job, group.Name)
 	if (group.Count == 0 || job.Stopped) && len(hit) == 0 {
-		return already(req, "%s is stopped already", req.Args[0])
+		return already(req, "%s is stopped already%s", req.Args[0], unreached(job, group.Name))
 	}
 	if len(hit) > 1 {
 		if err := confirm(ctx, req, s.yes, "Stop %s in tier %s: %s?", req.Args[0], job.Tier, counted(len(hit), "running allocation")); err != nil {
@@ -104,7 +105,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err := s.scaled(ctx, req, job.Job, group.Name, 0, outcome); err != nil {
 		return err
 	}
-	return finished(req, "stopped %s: %s%s%s", req.Args[0], counted(len(hit), "allocation"), unreached(job, group.Name), evaluation(outcome))
+	return finished(req, "stopped %s: %s%s", req.Args[0], stoppedText(ctx, req, job, group.Name), evaluation(outcome))
 }
 
 // job stops a whole job.
@@ -118,7 +119,7 @@ func (s *stop) job(ctx context.Context, req *router.Request, job backends.JobDet
 	}
 	hit := live(job, "")
 	if job.Stopped && len(hit) == 0 && !s.purge {
-		already(req, "%s is stopped already", req.Args[0])
+		already(req, "%s is stopped already%s", req.Args[0], unreached(job, ""))
 		left, err := s.stopChildren(ctx, req, job)
 		reportChildren(req, job, left)
 		return err
@@ -154,7 +155,7 @@ func (s *stop) job(ctx context.Context, req *router.Request, job backends.JobDet
 	if len(left) > 0 {
 		running = "; " + areChildren(len(left)) + " still running"
 	}
-	return finished(req, "%s %s: %s%s%s%s", done, req.Args[0], counted(len(hit), "allocation"), running, unreached(job, ""), evaluation(outcome))
+	return finished(req, "%s %s: %s%s%s", done, req.Args[0], stoppedText(ctx, req, job, ""), running, evaluation(outcome))
 }
 
 // stop stops a job that is saved before, so that start can bring it back, or purges it and what is saved of it.
@@ -212,7 +213,25 @@ func (s *stop) forget(req *router.Request) error {
 	return nil
 }
 
-// unreached tells of allocations on nodes that have lost touch with Nomad: they may run on there.
+// stoppedText counts the allocations of a job or group that were stopped. job is as it was before. A node may have lost its
+// connection to Nomad since, so the job is read again.
+func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetail, group string) string {
+	n, left := len(live(job, group)), unreached(job, group)
+	if now, err := req.Cluster.Job(ctx, job.Job); err == nil {
+		left = unreached(now, group)
+		for _, a := range live(job, group) {
+			if slices.ContainsFunc(now.Allocations, func(b backends.Allocation) bool { return b.ID == a.ID && b.Status == "unknown" }) {
+				n--
+			}
+		}
+	}
+	if n == 0 && left != "" {
+		return strings.TrimPrefix(left, "; ")
+	}
+	return counted(n, "allocation") + left
+}
+
+// unreached counts the allocations on nodes that have lost their connection to Nomad.
 func unreached(job backends.JobDetail, group string) string {
 	n := 0
 	for _, a := range job.Allocations {
@@ -223,7 +242,7 @@ func unreached(job backends.JobDetail, group string) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; beyond reach, until Nomad hears of the node again: %s", counted(n, "allocation"))
+	return fmt.Sprintf("; %s on a disconnected node may still be running", counted(n, "allocation"))
 }
 
 func (s *stop) check(req *router.Request) error {
@@ -267,7 +286,7 @@ func (s *stop) allocation(ctx context.Context, req *router.Request, job backends
 		for _, b := range now.Allocations {
 			if b.ID == a.ID {
 				next = b.Next
-				return b.Status != "running" && b.Status != "pending", nil
+				return b.Terminal(), outOfReach(b)
 			}
 		}
 		return true, nil
@@ -287,4 +306,15 @@ func (s *stop) allocation(ctx context.Context, req *router.Request, job backends
 		replaced += " by " + short(next)
 	}
 	return finished(req, "stopped allocation %s of %s; %s%s", short(a.ID), job.ID, replaced, evaluation(outcome))
+}
+
+// outOfReach returns an error for an allocation that Nomad is to stop and whose node it cannot reach.
+func outOfReach(a backends.Allocation) error {
+	switch a.Status {
+	case "unknown":
+		return fmt.Errorf("allocation %s is not stopped: its node %s is disconnected from Nomad, and the allocation may still be running there; Nomad stops it when the node reconnects (see: status %s)", short(a.ID), a.Node, a.JobID)
+	case "lost":
+		return fmt.Errorf("allocation %s is lost: its node %s is down, and the allocation may still be running there (see: status %s)", short(a.ID), a.Node, a.JobID)
+	}
+	return nil
 }

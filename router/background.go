@@ -31,6 +31,11 @@ type Work struct {
 	background *background
 }
 
+// NewWork returns the work of an operation of a registry.
+func NewWork(op *ops.Op, registry *ops.Registry, cluster backends.Cluster, operations backends.Operations) Work {
+	return Work{op, cluster, operations, &background{registry: registry}}
+}
+
 // Keep writes the definition of the operation's job, of that version, down where no end of the gateway loses it.
 func (w Work) Keep(definition json.RawMessage, version uint64) error {
 	return w.background.registry.Keep(w.Op, definition, version)

@@ -122,7 +122,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		log.Error("a kept job definition is refused", "error", problem)
 	}
 	for _, k := range registry.Kept() {
-		log.Warn("a job was stopped for a restart that did not finish; bring it back with: ops "+k.ID+" --restore",
+		log.Warn("a restart did not finish, so the job may be stopped or temporarily changed; bring it back with: ops "+k.ID+" --restore",
 			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}
 	users := directory(c)

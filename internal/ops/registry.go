@@ -132,7 +132,7 @@ func (r *Registry) Wait(ctx context.Context) {
 		o.Follow(ctx, func(Note) error { return nil })
 		err := ErrAbandoned
 		if r.keeps(o.ID) {
-			err = fmt.Errorf("%w; %s may be stopped: bring it back with: ops %s --restore", err, o.Job.ID, o.ID)
+			err = fmt.Errorf("%w; %s may be stopped or temporarily changed: bring it back with: ops %s --restore", err, o.Job.ID, o.ID)
 		}
 		o.End(err)
 	}

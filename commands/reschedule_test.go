@@ -1,0 +1,82 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"nomadctld/backends"
+	"nomadctld/internal/ops"
+	"nomadctld/router"
+)
+
+// definitions is a cluster that returns one definition of a job after another, and then the last one again and again.
+type definitions struct {
+	backends.Cluster
+	all []string // an empty one: the cluster does not respond
+}
+
+func (d *definitions) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
+	text := d.all[0]
+	if len(d.all) > 1 {
+		d.all = d.all[1:]
+	}
+	switch text {
+	case "":
+		return nil, errAway
+	case "deleted":
+		return nil, backends.ErrGone
+	}
+	return json.RawMessage(text), nil
+}
+
+func TestRestartGivenUp_ResponseLost(t *testing.T) {
+	at := func(version uint64, attempts int) string {
+		return fmt.Sprintf(`{"ID":"web","Version":%d,"JobModifyIndex":%d,"TaskGroups":[{"Name":"g","ReschedulePolicy":{"Attempts":%d,"Interval":3600000000000,"Delay":5000000000,"DelayFunction":"constant","MaxDelay":0,"Unlimited":false}}]}`,
+			version, version+10, attempts)
+	}
+	original := at(3, 0)
+	for name, tc := range map[string]struct {
+		all   []string
+		index uint64
+		want  string // of the error
+		after time.Duration
+	}{
+		"applied":          {[]string{at(4, 1)}, 14, "", 0},
+		"applied late":     {[]string{original, "", at(4, 1)}, 14, "", 2 * fullPause},
+		"not applied":      {[]string{original}, 0, "web was not registered with one attempt to reschedule: ", stillOnItsWay},
+		"changed":          {[]string{at(4, 2)}, 0, "web was changed by somebody else meanwhile, to version 4", 0},
+		"changed since":    {[]string{at(5, 1)}, 0, "web was changed by somebody else meanwhile, to version 5", 0},
+		"deleted":          {[]string{"deleted"}, 0, backends.ErrGone.Error(), 0},
+		"nothing reported": {[]string{""}, 0, errUnreported.Error(), fullPatience},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				registry, _ := ops.Open("")
+				op, err := registry.Begin(ops.Job{ID: "web"}, "wim", "restart web")
+				if err != nil {
+					t.Fatal(err)
+				}
+				var r rolling
+				r.job.ID, r.job.Version, r.job.Index = "web", 3, 13
+				began := time.Now()
+				index, err := r.allowed(t.Context(), router.Work{Op: op, Cluster: &definitions{all: tc.all}}, json.RawMessage(original), backends.ErrUncertain)
+				took := time.Since(began)
+				if index != tc.index || (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
+					t.Errorf("got %d, %v, want %d, %q", index, err, tc.index, tc.want)
+				}
+				if errors.Is(err, errUnreported) != (name == "nothing reported") {
+					t.Errorf("%v decides wrongly whether the saved definition stays", err)
+				}
+				if took < tc.after || took > tc.after+2*fullPause {
+					t.Errorf("after %s, want %s", took, tc.after)
+				}
+			})
+		})
+	}
+}
