@@ -351,8 +351,13 @@ func (e *execution) finish(ctx context.Context) (int, error) {
 		return 0, e.end(e.lost())
 	case !whole:
 		return 0, e.lost()
-	case e.prelude != nil && (e.prelude.state != preludeRuns || !is.started() || out.reason):
-		return 0, e.prelude.verdict(e.program.Argv[0])
+	}
+	if e.prelude != nil {
+		if err := e.prelude.verdict(e.program.Argv[0], is.started() && !out.reason); err != nil {
+			return 0, err
+		}
+	}
+	switch {
 	case !is.started(), out.reason:
 		return 0, notStarted(e.program, string(out.text))
 	case is.ExitCode == nil:

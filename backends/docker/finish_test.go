@@ -26,6 +26,7 @@ type scripted struct {
 
 	code    atomic.Int32
 	ended   atomic.Bool
+	stays   bool // the container is still running after the program
 	deaf    bool // nothing but the program can be started, not even what would signal it
 	created atomic.Int32
 	refuses atomic.Int32 // so many questions after the program are answered with an error
@@ -62,7 +63,7 @@ func (d *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.wait(w, r)
 	case strings.HasSuffix(path, "/containers/web-1/json"), strings.HasSuffix(path, "/containers/A/json"):
 		fmt.Fprintf(w, `{"Id":"A","Name":"/web-1","State":{"Running":%v,"ExitCode":%d,"StartedAt":"2026-11-01T00:00:00Z"},
-			"Config":{"Tty":%v,"OpenStdin":true,"Labels":{"com.hashicorp.nomad.alloc_id":"1"}}}`, !d.ended.Load(), d.code.Load(), d.terminal)
+			"Config":{"Tty":%v,"OpenStdin":true,"Labels":{"com.hashicorp.nomad.alloc_id":"1"}}}`, d.stays || !d.ended.Load(), d.code.Load(), d.terminal)
 	case strings.HasSuffix(path, "/start"), strings.HasSuffix(path, "/attach"):
 		io.Copy(io.Discard, r.Body)
 		conn, _, err := w.(http.Hijacker).Hijack()

@@ -95,15 +95,20 @@ func (p *prelude) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// verdict returns why the program has not begun; nil: it has. The stream has ended.
-func (p *prelude) verdict(name string) error {
-	switch p.state {
-	case preludeRuns:
-		return nil
-	case preludeNoExecute:
+// verdict returns why the exit code is not that of the program; nil: it is. shell reports whether the shell was started.
+// The stream has ended. Only errNoPrelude allows to start the program again.
+func (p *prelude) verdict(name string, shell bool) error {
+	switch {
+	case p.state == preludeNoExecute:
 		return fmt.Errorf("%s: %w in the container", shown(name), backends.ErrNotExecutable)
-	case preludeNotFound:
+	case p.state == preludeNotFound:
 		return fmt.Errorf("%s: %w in the container", shown(name), backends.ErrNoProgram)
+	case p.state == 0 && !shell:
+		return errNoPrelude
+	case p.state == 0:
+		return fmt.Errorf("the shell in the container did not report that it starts %[1]s: whether %[1]s has run is not known", shown(name))
+	case !shell:
+		return fmt.Errorf("the docker daemon reports that the shell which started %[1]s was not started: what became of %[1]s is not known", shown(name))
 	}
-	return errNoPrelude
+	return nil
 }

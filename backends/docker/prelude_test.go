@@ -1,12 +1,15 @@
 package docker
 
 import (
+	"archive/tar"
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,15 +45,88 @@ func TestPrelude_MarkInPieces(t *testing.T) {
 			default:
 				t.Errorf("%q in pieces of %d: it has not begun", c.after, size)
 			}
-			if err := p.verdict("x"); out.String() != c.want || !errors.Is(err, c.err) {
+			if err := p.verdict("x", true); out.String() != c.want || !errors.Is(err, c.err) {
 				t.Errorf("%q in pieces of %d: got %q, %v", c.after, size, out.String(), err)
 			}
 		}
 	}
 	p := newPrelude(backends.Program{Argv: []string{"x"}, Terminal: newSize(80, 24), Stdout: io.Discard})
 	p.Write([]byte("there is no mark here"))
-	if err := p.verdict("x"); !errors.Is(err, errNoPrelude) {
-		t.Errorf("without a mark: got %v", err)
+	if err := p.verdict("x", false); !errors.Is(err, errNoPrelude) {
+		t.Errorf("without a mark and a shell: got %v", err)
+	}
+	if err := p.verdict("x", true); err == nil || errors.Is(err, errNoPrelude) {
+		t.Errorf("without a mark of the shell: got %v", err)
+	}
+	p.state = preludeRuns
+	if err := p.verdict("x", false); err == nil || errors.Is(err, errNoPrelude) {
+		t.Errorf("a mark without a shell: got %v", err)
+	}
+}
+
+// TestPrelude_MarkMissing has a shell that starts, reports nothing and exits with 0.
+func TestPrelude_MarkMissing(t *testing.T) {
+	t.Parallel()
+	d := &scripted{terminal: true, stays: true}
+	d.stream = func(conn *net.TCPConn) {
+		io.WriteString(conn, "output of the program\r\n")
+		d.end(0)
+		conn.Close()
+	}
+	docker, in := d.open(t)
+	out, code, err := run(t, docker, in, backends.Program{Argv: []string{"x"}, Terminal: size{80, 24}})
+	if err == nil || out != "" || d.created.Load() != 1 {
+		t.Errorf("got %q, %d, %v; %d programs were started", out, code, err, d.created.Load())
+	}
+}
+
+// TestPrelude_NoPrintf runs the script in a shell without printf.
+func TestPrelude_NoPrintf(t *testing.T) {
+	for _, c := range []struct {
+		shell, before, want string
+	}{
+		{"dash", "printf() { return 127; }\n", ""},
+		{"mksh", "", "run\n"},
+		{"oksh", "", "run\n"},
+	} {
+		path, err := exec.LookPath(c.shell)
+		if err != nil {
+			continue
+		}
+		p := newPrelude(backends.Program{Argv: []string{"/bin/echo", "run"}, Terminal: size{80, 24}})
+		var out bytes.Buffer
+		p.to = &out
+		args := slices.Clone(p.argv[1:])
+		args[1] = c.before + args[1]
+		cmd := exec.Command(path, args...)
+		cmd.Env = []string{"PATH=" + t.TempDir()}
+		cmd.Stdout = p
+		if err := cmd.Run(); (err == nil) != (c.want != "") || out.String() != c.want || (p.state == preludeRuns) != (c.want != "") {
+			t.Errorf("%s: got %q, %v, state %q; the last output was %q", c.shell, out.String(), err, p.state, p.held)
+		}
+	}
+}
+
+// TestPrelude_ShellCannotReport has an image whose shell has neither printf nor print.
+func TestPrelude_ShellCannotReport(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in, id := special(t, dockerclient.Config{Image: dockertest.Bare(t), Cmd: []string{"/bin/busybox", "sleep", "600"}}, nil)
+	shell := "#!/bin/busybox sh\nprintf() { return 127; }\nscript=$2\nshift 3\neval \"$script\"\n"
+	var packed bytes.Buffer
+	w := tar.NewWriter(&packed)
+	w.WriteHeader(&tar.Header{Name: "bin/sh", Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(shell))})
+	io.WriteString(w, shell)
+	w.Close()
+	if err := dockertest.Client(t).UploadToContainer(id, dockerclient.UploadToContainerOptions{InputStream: &packed, Path: "/"}); err != nil {
+		t.Fatal(err)
+	}
+	out, code, err := run(t, d, in, backends.Program{Argv: []string{"/bin/busybox", "sh", "-c", "echo run >>/runs"}, Terminal: size{80, 24}})
+	if err == nil || out != "" {
+		t.Errorf("got %q, %d, %v", out, code, err)
+	}
+	if runs, code, err := run(t, d, in, backends.Program{Argv: []string{"/bin/busybox", "cat", "/runs"}}); code == 0 || err != nil {
+		t.Errorf("the program has run: got %q, %v", runs, err)
 	}
 }
 
