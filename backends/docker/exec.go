@@ -24,7 +24,7 @@ type execution struct {
 	docker    *Docker
 	place     backends.Place
 	program   backends.Program
-	prelude   *prelude // nil: none
+	prelude   *prelude // nil: none. create sets it to nil where the shell would drop variables
 	speaker   *speaker
 	container string
 	id        string
@@ -67,6 +67,9 @@ func (e *execution) create(ctx context.Context) error {
 		options, err := s.options(e.program)
 		if err != nil {
 			return err
+		}
+		if !passesOn(at.Config.Env) || !passesOn(options.Env) {
+			e.prelude = nil
 		}
 		if e.prelude != nil {
 			options.Cmd = e.prelude.argv

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"regexp"
+	"slices"
 	"strings"
 
 	"nomadctld/backends"
@@ -111,4 +113,15 @@ func (p *prelude) verdict(name string, shell bool) error {
 		return fmt.Errorf("the docker daemon reports that the shell which started %[1]s was not started: what became of %[1]s is not known", shown(name))
 	}
 	return nil
+}
+
+var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// passesOn reports whether every shell passes all variables (K=V) on to what it starts. dash and busybox drop those
+// whose names are not identifiers, such as spring.profile.
+func passesOn(env []string) bool {
+	return !slices.ContainsFunc(env, func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return !identifier.MatchString(name)
+	})
 }

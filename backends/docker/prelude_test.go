@@ -130,6 +130,61 @@ func TestPrelude_ShellCannotReport(t *testing.T) {
 	}
 }
 
+func TestPassesOn_Identifiers(t *testing.T) {
+	for variable, want := range map[string]bool{
+		"A=b": true, "_a9=x.y=z": true, "A": true, "A=": true,
+		"a.b=1": false, "a-b=1": false, "9a=1": false, "=x": false, "": false, "\u00e4=1": false, "A\n=1": false,
+	} {
+		if got := passesOn([]string{"PATH=/bin", variable}); got != want {
+			t.Errorf("%q: got %v", variable, got)
+		}
+	}
+}
+
+// TestPrelude_NamesOfVariables expects no shell before the program where one would drop a variable.
+func TestPrelude_NamesOfVariables(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		container string // JSON
+		env       []string
+		shell     bool
+	}{
+		"identifiers":          {`["JOB_X=1"]`, []string{"A_b=1"}, true},
+		"one of the container": {`["JOB_X=1","job.x=1"]`, nil, false},
+		"one of the program":   {`null`, []string{"A=1", "spring.x=1"}, false},
+	} {
+		d := &scripted{terminal: true, env: c.container}
+		d.stream = func(conn *net.TCPConn) {
+			if mark := d.mark(); mark != "" {
+				io.WriteString(conn, "\x01"+mark+"0\x02")
+			}
+			io.WriteString(conn, "output\r\n")
+			d.end(0)
+			conn.Close()
+		}
+		docker, in := d.open(t)
+		out, code, err := run(t, docker, in, backends.Program{Argv: []string{"x"}, Env: c.env, Terminal: size{80, 24}})
+		if out != "output\r\n" || code != 0 || err != nil || (d.mark() != "") != c.shell || d.created.Load() != 1 {
+			t.Errorf("%s: got %q, %d, %v from %q", name, out, code, err, d.argv.Load())
+		}
+	}
+}
+
+func TestExecTerminal_KeepsVariables(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	for name, c := range map[string]struct{ container, env []string }{
+		"one of the container": {[]string{"job.x=1"}, nil},
+		"one of the program":   {nil, []string{"spring.x=2"}},
+	} {
+		in, _ := special(t, dockerclient.Config{Cmd: []string{"sleep", "600"}, Env: c.container}, nil)
+		out, code, err := run(t, d, in, backends.Program{Argv: []string{"env"}, Env: c.env, Terminal: size{80, 24}})
+		if want := slices.Concat(c.container, c.env)[0] + "\r\n"; !strings.Contains(out, want) || code != 0 || err != nil {
+			t.Errorf("%s: got %q, %d, %v", name, out, code, err)
+		}
+	}
+}
+
 func newSize(columns, rows int) backends.Terminal { return size{columns, rows} }
 
 func TestPrelude_OnlyWhereItIsOfUse(t *testing.T) {
