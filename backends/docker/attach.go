@@ -36,8 +36,12 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 	// Nomad may remove a container as soon as it has ended, so this has to be asked before.
 	end := make(chan ending, 1)
 	side.Go(func() {
-		code, err := s.client.WaitContainerWithContext(at.ID, own)
-		end <- ending{code, err}
+		var ended ending
+		ended.err = backends.Protect(func() (err error) {
+			ended.code, err = s.client.WaitContainerWithContext(at.ID, own)
+			return err
+		})
+		end <- ended
 	})
 	notes := a.Stderr
 	if a.Lines != nil && a.ErrLines != nil {
@@ -66,7 +70,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 	out.patience = lateEnd // the daemon closes the stream with the container
 	to := &attachment{speaker: s, place: in, container: at.ID, out: out, end: end}
 	if a.Stdin != nil {
-		to.input = &input{from: a.Stdin, over: own.Done(), refused: func() bool { return !out.wire.accepted() }}
+		to.input = &input{from: a.Stdin, over: own.Done(), refused: func() bool { return !out.wire.accepted() }, fail: out.fail}
 		if a.LineInput != nil && !at.Config.Tty {
 			to.input.from = a.LineInput
 		}
@@ -85,7 +89,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 		<-st.done
 	}()
 	if at.Config.Tty && a.Stdin != nil && a.Terminal != nil {
-		side.Go(func() { s.follow(own, "/containers/"+at.ID+"/resize", a.Terminal) })
+		side.Go(out.guard(func() { s.follow(own, "/containers/"+at.ID+"/resize", a.Terminal) }))
 	}
 	for told := end; ; {
 		select {
@@ -126,8 +130,8 @@ func (a *attachment) finish(ctx context.Context) (int, error) {
 	switch status := out.wire.status.Load(); {
 	case ctx.Err() != nil:
 		return 0, context.Cause(ctx)
-	case out.failure != nil:
-		return 0, out.failure
+	case out.failed() != nil:
+		return 0, out.failed()
 	case status == 0:
 		return 0, explain(ctx, node, errors.Join(out.end, io.EOF))
 	case !out.wire.accepted():

@@ -32,7 +32,9 @@ func (e *execution) end(cause error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), endLimit)
 	var telling sync.WaitGroup
 	var failed error
-	telling.Go(func() { failed = e.tell(ctx) })
+	telling.Go(func() {
+		failed = backends.Protect(func() error { return e.tell(ctx) })
+	})
 	err := e.ended(ctx)
 	cancel()
 	telling.Wait()

@@ -24,7 +24,7 @@ type execution struct {
 	docker    *Docker
 	place     backends.Place
 	program   backends.Program
-	prelude   *prelude // nil: none
+	prelude   *prelude // nil: none. create sets it to nil where the shell would drop variables
 	speaker   *speaker
 	container string
 	id        string
@@ -67,6 +67,9 @@ func (e *execution) create(ctx context.Context) error {
 		options, err := s.options(e.program)
 		if err != nil {
 			return err
+		}
+		if !passesOn(at.Config.Env) || !passesOn(options.Env) {
+			e.prelude = nil
 		}
 		if e.prelude != nil {
 			options.Cmd = e.prelude.argv
@@ -165,22 +168,22 @@ func (e *execution) run(ctx context.Context) (int, error) {
 	out := e.stream.out
 	if e.program.Terminal != nil {
 		resize := "/exec/" + e.id + "/resize"
-		side.Go(func() { e.speaker.follow(own, resize, e.program.Terminal) })
+		side.Go(out.guard(func() { e.speaker.follow(own, resize, e.program.Terminal) }))
 		if e.prelude != nil {
-			side.Go(func() {
+			side.Go(out.guard(func() {
 				select {
 				case <-e.prelude.began: // it may have undone what was told meanwhile
 					e.speaker.fit(own, resize, e.program.Terminal)
 				case <-own.Done():
 				}
-			})
+			}))
 		}
 	}
 	signals, queue := e.program.Signals, make(chan string, 16)
 	if signals != nil {
-		side.Go(func() { e.deliver(own, queue) })
+		side.Go(out.guard(func() { e.deliver(own, queue) }))
 	}
-	side.Go(func() { e.watch(own) })
+	side.Go(out.guard(func() { e.watch(own) }))
 	for {
 		select {
 		case <-e.stream.done:
@@ -188,7 +191,7 @@ func (e *execution) run(ctx context.Context) (int, error) {
 		case <-ctx.Done():
 			return 0, e.end(context.Cause(ctx))
 		case <-out.broken:
-			return 0, e.end(out.failure)
+			return 0, e.end(out.failed())
 		case name, more := <-signals:
 			if !more {
 				signals = nil
@@ -261,7 +264,7 @@ func (e *execution) start(ctx, own context.Context) error {
 	}
 	options := dockerclient.StartExecOptions{OutputStream: out, ErrorStream: out, Tty: p.Terminal != nil, RawTerminal: true}
 	if p.Stdin != nil {
-		e.input = &input{from: p.Stdin, terminal: p.Terminal != nil, eof: ctrlD, over: own.Done(), refused: func() bool { return !out.wire.accepted() }}
+		e.input = &input{from: p.Stdin, terminal: p.Terminal != nil, eof: ctrlD, over: own.Done(), refused: func() bool { return !out.wire.accepted() }, fail: out.fail}
 		if e.prelude != nil { // before, the terminal would show what is typed before the mark
 			e.input.begin = e.prelude.began
 			if eof, ok := p.Modes.Char(backends.ModeEOF); ok {
@@ -326,8 +329,8 @@ func (e *execution) finish(ctx context.Context) (int, error) {
 	switch {
 	case ctx.Err() != nil:
 		return 0, e.end(context.Cause(ctx))
-	case out.failure != nil:
-		return 0, e.end(out.failure)
+	case out.failed() != nil:
+		return 0, e.end(out.failed())
 	case out.wire.status.Load() == 0:
 		if is, err := e.speaker.execution(ctx, e.id); err == nil && is.Running {
 			return 0, e.end(e.lost()) // it was begun all the same
@@ -351,8 +354,13 @@ func (e *execution) finish(ctx context.Context) (int, error) {
 		return 0, e.end(e.lost())
 	case !whole:
 		return 0, e.lost()
-	case e.prelude != nil && (e.prelude.state != preludeRuns || !is.started() || out.reason):
-		return 0, e.prelude.verdict(e.program.Argv[0])
+	}
+	if e.prelude != nil {
+		if err := e.prelude.verdict(e.program.Argv[0], is.started() && !out.reason); err != nil {
+			return 0, err
+		}
+	}
+	switch {
 	case !is.started(), out.reason:
 		return 0, notStarted(e.program, string(out.text))
 	case is.ExitCode == nil:

@@ -1,8 +1,10 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +28,10 @@ type scripted struct {
 
 	code    atomic.Int32
 	ended   atomic.Bool
-	deaf    bool // nothing but the program can be started, not even what would signal it
+	env     string       // of the container, in JSON; empty: null
+	stays   bool         // the container is still running after the program
+	argv    atomic.Value // []string, of the first exec
+	deaf    bool         // nothing but the program can be started, not even what would signal it
 	created atomic.Int32
 	refuses atomic.Int32 // so many questions after the program are answered with an error
 }
@@ -36,12 +41,23 @@ func (d *scripted) end(code int32) {
 	d.ended.Store(true)
 }
 
+// mark returns the mark of the prelude that was started, or "".
+func (d *scripted) mark() string {
+	if argv, _ := d.argv.Load().([]string); len(argv) > 4 && argv[0] == "/bin/sh" {
+		return argv[4]
+	}
+	return ""
+}
+
 func (d *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
 	case strings.HasSuffix(path, "/version"):
 		io.WriteString(w, `{"ApiVersion":"1.41","MinAPIVersion":"1.24"}`)
 	case strings.HasSuffix(path, "/containers/A/exec"):
+		var options struct{ Cmd []string }
+		json.NewDecoder(r.Body).Decode(&options)
+		d.argv.CompareAndSwap(nil, options.Cmd)
 		if d.created.Add(1) > 1 && d.deaf {
 			http.Error(w, `{"message":"busy"}`, http.StatusInternalServerError)
 			return
@@ -62,7 +78,7 @@ func (d *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.wait(w, r)
 	case strings.HasSuffix(path, "/containers/web-1/json"), strings.HasSuffix(path, "/containers/A/json"):
 		fmt.Fprintf(w, `{"Id":"A","Name":"/web-1","State":{"Running":%v,"ExitCode":%d,"StartedAt":"2026-11-01T00:00:00Z"},
-			"Config":{"Tty":%v,"OpenStdin":true,"Labels":{"com.hashicorp.nomad.alloc_id":"1"}}}`, !d.ended.Load(), d.code.Load(), d.terminal)
+			"Config":{"Tty":%v,"OpenStdin":true,"Env":%s,"Labels":{"com.hashicorp.nomad.alloc_id":"1"}}}`, d.stays || !d.ended.Load(), d.code.Load(), d.terminal, cmp.Or(d.env, "null"))
 	case strings.HasSuffix(path, "/start"), strings.HasSuffix(path, "/attach"):
 		io.Copy(io.Discard, r.Body)
 		conn, _, err := w.(http.Hijacker).Hijack()

@@ -3,6 +3,8 @@ package docker
 import (
 	"io"
 	"sync/atomic"
+
+	"nomadctld/backends"
 )
 
 // input is what goes into a stream. It has no Close method, which go-dockerclient would call.
@@ -13,6 +15,7 @@ type input struct {
 	begin    <-chan struct{} // closed when the input may be read; nil: it may
 	over     <-chan struct{} // closed when the stream is not needed any more
 	refused  func() bool     // asked before anything is read: the daemon has not agreed to the stream. May be nil
+	fail     func(error)     // is told of a panic
 	sent     atomic.Bool
 
 	keys    []byte      // with which Docker lets go of it; nil: none
@@ -28,6 +31,19 @@ const ctrlD = 4
 // WriteTo copies until the end of either side. The buffer is small as long as little comes. go-dockerclient passes on the end
 // of the input whatever it returns; so where the input broke off it stays until the stream is over.
 func (i *input) WriteTo(w io.Writer) (written int64, err error) {
+	panicked := backends.Protect(func() error {
+		written, err = i.copy(w)
+		return nil
+	})
+	if panicked != nil {
+		i.fail(panicked)
+		<-i.over
+		return written, panicked
+	}
+	return written, err
+}
+
+func (i *input) copy(w io.Writer) (written int64, err error) {
 	if i.refused != nil && i.refused() {
 		return 0, nil
 	}

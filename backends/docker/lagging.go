@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"nomadctld/backends"
 )
 
 // lagging passes on what is written to its writers as fast as it is taken, in the same order, and holds up nobody. What comes
@@ -97,7 +99,7 @@ func (l *lagging) pass() {
 		}
 		next := l.queue[0]
 		l.mu.Unlock()
-		err := write(next.to, next.data)
+		err := backends.Protect(func() error { return write(next.to, next.data) })
 		l.mu.Lock()
 		l.queue, l.size = l.queue[1:], l.size-len(next.data)-lagOverhead
 		if err != nil {

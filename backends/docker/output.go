@@ -8,13 +8,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"nomadctld/backends"
 )
 
 // output takes what comes on a stream, and writes it to where it belongs.
 type output struct {
 	frames
 	admit  func() admission // asked once, before the first byte is written. May be nil
-	broken chan struct{}    // closed when stdout or stderr failed, with the reason in failure
+	broken chan struct{}    // closed by fail
 	wire   *wire
 
 	waiting  atomic.Int64 // since when nothing comes, in Unix nanoseconds; 0: something is being written
@@ -30,7 +32,8 @@ type output struct {
 	doubts  []byte // what came while it was doubtful; nil: it is not
 	reason  bool   // the output was the reason why the program was not started
 	text    []byte // an error's
-	failure error
+	failing sync.Once
+	failure error // of fail. Read it with failed
 	end     error // why nothing more comes; nil: the stream has ended, or was drained
 }
 
@@ -59,13 +62,46 @@ func newOutput(stdout, stderr io.Writer, raw bool) *output {
 
 // Write takes what the library has read together with the head of the answer.
 func (o *output) Write(p []byte) (int, error) {
-	o.take(p)
+	o.guard(func() { o.take(p) })()
 	return len(p), nil
+}
+
+// fail reports that the stream is of no use any more. Only the first error counts.
+func (o *output) fail(err error) {
+	o.failing.Do(func() {
+		o.failure = err
+		close(o.broken)
+	})
+}
+
+// failed returns the error of fail, or nil.
+func (o *output) failed() error {
+	select {
+	case <-o.broken:
+		return o.failure
+	default:
+		return nil
+	}
+}
+
+// guard returns a function that calls f and fails the output if f panics. It belongs around everything that serves the
+// stream in another goroutine than the caller's, including go-dockerclient's.
+func (o *output) guard(f func()) func() {
+	return func() {
+		if err := backends.Protect(func() error { f(); return nil }); err != nil {
+			o.fail(err)
+		}
+	}
 }
 
 // ReadFrom reads r to its end, also after the outputs have failed: the program shall not wait for a reader that is gone.
 // The buffer is small as long as little comes, because most streams are idle most of the time.
 func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
+	o.guard(func() { read, err = o.readFrom(r) })()
+	return read, err
+}
+
+func (o *output) readFrom(r io.Reader) (read int64, err error) {
 	buffers := &smallBuffers
 	buffer := buffers.Get().(*[]byte)
 	defer func() { buffers.Put(buffer) }()
@@ -136,21 +172,28 @@ func (o *output) next(r io.Reader, p []byte) (n int, fresh bool, err error) {
 // drops what nobody has taken.
 func (o *output) readAhead() {
 	for o.writing.Load() && o.reading.TryLock() {
-		if o.aheadEnd != nil || o.ahead.Len() > drainSize {
-			o.reading.Unlock()
+		if !o.stepAhead() {
 			return
 		}
-		buffer := smallBuffers.Get().(*[]byte)
-		o.wire.SetReadDeadline(time.Now().Add(aheadStep))
-		n, err := o.wire.Read(*buffer)
-		o.wire.SetReadDeadline(time.Time{})
-		o.ahead.Write((*buffer)[:n])
-		smallBuffers.Put(buffer)
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			o.aheadEnd = err
-		}
-		o.reading.Unlock()
 	}
+}
+
+// stepAhead reads once, with o.reading locked, and unlocks it. It reports whether more can be read.
+func (o *output) stepAhead() bool {
+	defer o.reading.Unlock()
+	if o.aheadEnd != nil || o.ahead.Len() > drainSize {
+		return false
+	}
+	buffer := smallBuffers.Get().(*[]byte)
+	o.wire.SetReadDeadline(time.Now().Add(aheadStep))
+	n, err := o.wire.Read(*buffer)
+	o.wire.SetReadDeadline(time.Time{})
+	o.ahead.Write((*buffer)[:n])
+	smallBuffers.Put(buffer)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		o.aheadEnd = err
+	}
+	return true
 }
 
 func sized(read, size int) *sync.Pool {
@@ -211,10 +254,9 @@ func (o *output) take(p []byte) {
 
 // pass writes p to where it belongs.
 func (o *output) pass(p []byte) {
-	if err := o.split(p); err != nil && o.failure == nil {
-		o.failure = err
+	if err := backends.Protect(func() error { return o.split(p) }); err != nil {
+		o.fail(err)
 		o.to = [2]io.Writer{io.Discard, io.Discard}
-		close(o.broken)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"regexp"
+	"slices"
 	"strings"
 
 	"nomadctld/backends"
@@ -95,15 +97,31 @@ func (p *prelude) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// verdict returns why the program has not begun; nil: it has. The stream has ended.
-func (p *prelude) verdict(name string) error {
-	switch p.state {
-	case preludeRuns:
-		return nil
-	case preludeNoExecute:
+// verdict returns why the exit code is not that of the program; nil: it is. shell reports whether the shell was started.
+// The stream has ended. Only errNoPrelude allows to start the program again.
+func (p *prelude) verdict(name string, shell bool) error {
+	switch {
+	case p.state == preludeNoExecute:
 		return fmt.Errorf("%s: %w in the container", shown(name), backends.ErrNotExecutable)
-	case preludeNotFound:
+	case p.state == preludeNotFound:
 		return fmt.Errorf("%s: %w in the container", shown(name), backends.ErrNoProgram)
+	case p.state == 0 && !shell:
+		return errNoPrelude
+	case p.state == 0:
+		return fmt.Errorf("the shell in the container did not report that it starts %[1]s: whether %[1]s has run is not known", shown(name))
+	case !shell:
+		return fmt.Errorf("the docker daemon reports that the shell which started %[1]s was not started: what became of %[1]s is not known", shown(name))
 	}
-	return errNoPrelude
+	return nil
+}
+
+var identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// passesOn reports whether every shell passes all variables (K=V) on to what it starts. dash and busybox drop those
+// whose names are not identifiers, such as spring.profile.
+func passesOn(env []string) bool {
+	return !slices.ContainsFunc(env, func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return !identifier.MatchString(name)
+	})
 }

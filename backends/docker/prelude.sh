@@ -35,6 +35,7 @@ nomadctld_m=$1
 shift 4
 (nomadctld_find "$1")
 nomadctld_r=$?
-printf '\001%s%s\002' "$nomadctld_m" "$nomadctld_r"
+# Without the mark the program must not start. mksh and oksh have print, but no printf.
+printf '\001%s%s\002' "$nomadctld_m" "$nomadctld_r" || print -n "\0001$nomadctld_m$nomadctld_r\0002" || exit 1
 [ "$nomadctld_r" = 0 ] || exit 1
 exec "$@"

@@ -1,12 +1,15 @@
 package docker
 
 import (
+	"archive/tar"
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,15 +45,143 @@ func TestPrelude_MarkInChunks(t *testing.T) {
 			default:
 				t.Errorf("%q in pieces of %d: it has not begun", c.after, size)
 			}
-			if err := p.verdict("x"); out.String() != c.want || !errors.Is(err, c.err) {
+			if err := p.verdict("x", true); out.String() != c.want || !errors.Is(err, c.err) {
 				t.Errorf("%q in pieces of %d: got %q, %v", c.after, size, out.String(), err)
 			}
 		}
 	}
 	p := newPrelude(backends.Program{Argv: []string{"x"}, Terminal: newSize(80, 24), Stdout: io.Discard})
 	p.Write([]byte("there is no mark here"))
-	if err := p.verdict("x"); !errors.Is(err, errNoPrelude) {
-		t.Errorf("without a mark: got %v", err)
+	if err := p.verdict("x", false); !errors.Is(err, errNoPrelude) {
+		t.Errorf("without a mark and a shell: got %v", err)
+	}
+	if err := p.verdict("x", true); err == nil || errors.Is(err, errNoPrelude) {
+		t.Errorf("without a mark of the shell: got %v", err)
+	}
+	p.state = preludeRuns
+	if err := p.verdict("x", false); err == nil || errors.Is(err, errNoPrelude) {
+		t.Errorf("a mark without a shell: got %v", err)
+	}
+}
+
+// TestPrelude_MarkMissing has a shell that starts, reports nothing and exits with 0.
+func TestPrelude_MarkMissing(t *testing.T) {
+	t.Parallel()
+	d := &scripted{terminal: true, stays: true}
+	d.stream = func(conn *net.TCPConn) {
+		io.WriteString(conn, "output of the program\r\n")
+		d.end(0)
+		conn.Close()
+	}
+	docker, in := d.open(t)
+	out, code, err := run(t, docker, in, backends.Program{Argv: []string{"x"}, Terminal: size{80, 24}})
+	if err == nil || out != "" || d.created.Load() != 1 {
+		t.Errorf("got %q, %d, %v; %d programs were started", out, code, err, d.created.Load())
+	}
+}
+
+// TestPrelude_NoPrintf runs the script in a shell without printf.
+func TestPrelude_NoPrintf(t *testing.T) {
+	for _, c := range []struct {
+		shell, before, want string
+	}{
+		{"dash", "printf() { return 127; }\n", ""},
+		{"mksh", "", "run\n"},
+		{"oksh", "", "run\n"},
+	} {
+		path, err := exec.LookPath(c.shell)
+		if err != nil {
+			continue
+		}
+		p := newPrelude(backends.Program{Argv: []string{"/bin/echo", "run"}, Terminal: size{80, 24}})
+		var out bytes.Buffer
+		p.to = &out
+		args := slices.Clone(p.argv[1:])
+		args[1] = c.before + args[1]
+		cmd := exec.Command(path, args...)
+		cmd.Env = []string{"PATH=" + t.TempDir()}
+		cmd.Stdout = p
+		if err := cmd.Run(); (err == nil) != (c.want != "") || out.String() != c.want || (p.state == preludeRuns) != (c.want != "") {
+			t.Errorf("%s: got %q, %v, state %q; the last output was %q", c.shell, out.String(), err, p.state, p.held)
+		}
+	}
+}
+
+// TestPrelude_ShellCannotReport has an image whose shell has neither printf nor print.
+func TestPrelude_ShellCannotReport(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	in, id := special(t, dockerclient.Config{Image: dockertest.Bare(t), Cmd: []string{"/bin/busybox", "sleep", "600"}}, nil)
+	shell := "#!/bin/busybox sh\nprintf() { return 127; }\nscript=$2\nshift 3\neval \"$script\"\n"
+	var packed bytes.Buffer
+	w := tar.NewWriter(&packed)
+	w.WriteHeader(&tar.Header{Name: "bin/sh", Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(shell))})
+	io.WriteString(w, shell)
+	w.Close()
+	if err := dockertest.Client(t).UploadToContainer(id, dockerclient.UploadToContainerOptions{InputStream: &packed, Path: "/"}); err != nil {
+		t.Fatal(err)
+	}
+	out, code, err := run(t, d, in, backends.Program{Argv: []string{"/bin/busybox", "sh", "-c", "echo run >>/runs"}, Terminal: size{80, 24}})
+	if err == nil || out != "" {
+		t.Errorf("got %q, %d, %v", out, code, err)
+	}
+	if runs, code, err := run(t, d, in, backends.Program{Argv: []string{"/bin/busybox", "cat", "/runs"}}); code == 0 || err != nil {
+		t.Errorf("the program has run: got %q, %v", runs, err)
+	}
+}
+
+func TestPassesOn_Identifiers(t *testing.T) {
+	for variable, want := range map[string]bool{
+		"A=b": true, "_a9=x.y=z": true, "A": true, "A=": true,
+		"a.b=1": false, "a-b=1": false, "9a=1": false, "=x": false, "": false, "\u00e4=1": false, "A\n=1": false,
+	} {
+		if got := passesOn([]string{"PATH=/bin", variable}); got != want {
+			t.Errorf("%q: got %v", variable, got)
+		}
+	}
+}
+
+// TestPrelude_NamesOfVariables expects no shell before the program where one would drop a variable.
+func TestPrelude_NamesOfVariables(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		container string // JSON
+		env       []string
+		shell     bool
+	}{
+		"identifiers":          {`["JOB_X=1"]`, []string{"A_b=1"}, true},
+		"one of the container": {`["JOB_X=1","job.x=1"]`, nil, false},
+		"one of the program":   {`null`, []string{"A=1", "spring.x=1"}, false},
+	} {
+		d := &scripted{terminal: true, env: c.container}
+		d.stream = func(conn *net.TCPConn) {
+			if mark := d.mark(); mark != "" {
+				io.WriteString(conn, "\x01"+mark+"0\x02")
+			}
+			io.WriteString(conn, "output\r\n")
+			d.end(0)
+			conn.Close()
+		}
+		docker, in := d.open(t)
+		out, code, err := run(t, docker, in, backends.Program{Argv: []string{"x"}, Env: c.env, Terminal: size{80, 24}})
+		if out != "output\r\n" || code != 0 || err != nil || (d.mark() != "") != c.shell || d.created.Load() != 1 {
+			t.Errorf("%s: got %q, %d, %v from %q", name, out, code, err, d.argv.Load())
+		}
+	}
+}
+
+func TestExecTerminal_KeepsVariables(t *testing.T) {
+	t.Parallel()
+	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
+	for name, c := range map[string]struct{ container, env []string }{
+		"one of the container": {[]string{"job.x=1"}, nil},
+		"one of the program":   {nil, []string{"spring.x=2"}},
+	} {
+		in, _ := special(t, dockerclient.Config{Cmd: []string{"sleep", "600"}, Env: c.container}, nil)
+		out, code, err := run(t, d, in, backends.Program{Argv: []string{"env"}, Env: c.env, Terminal: size{80, 24}})
+		if want := slices.Concat(c.container, c.env)[0] + "\r\n"; !strings.Contains(out, want) || code != 0 || err != nil {
+			t.Errorf("%s: got %q, %d, %v", name, out, code, err)
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ type described struct {
 	}
 	Config struct {
 		Tty, OpenStdin, StdinOnce bool
+		Env                       []string
 	}
 	HostConfig struct {
 		LogConfig struct {

@@ -35,9 +35,11 @@ func (s *speaker) open(ctx context.Context, out *output, keep bool, limit time.D
 	}
 	st := &stream{wire: out.wire, out: out, done: make(chan struct{})}
 	go func() {
-		waiter.Wait() // its error may be that of the input; out knows that of the output
-		st.wire.Close()
-		close(st.done)
+		defer close(st.done)
+		out.guard(func() {
+			defer st.wire.Close()
+			waiter.Wait() // its error may be that of the input; out knows that of the output
+		})()
 	}()
 	return st, nil
 }

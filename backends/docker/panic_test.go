@@ -1,0 +1,134 @@
+package docker
+
+import (
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	dockerclient "github.com/fsouza/go-dockerclient"
+
+	"nomadctld/backends"
+)
+
+var panicking = writer(func([]byte) (int, error) { panic("of a test") })
+
+type panickingReader struct{}
+
+func (panickingReader) Read([]byte) (int, error) { panic("of a test") }
+
+// panickingTerminal panics when somebody follows its size.
+type panickingTerminal struct{ size }
+
+func (panickingTerminal) Resized() <-chan struct{} { panic("of a test") }
+
+func TestPanic_ExecReturnsIt(t *testing.T) {
+	t.Parallel()
+	open, typing := io.Pipe()
+	t.Cleanup(func() { typing.Close() })
+	for name, p := range map[string]backends.Program{
+		"output":               {Stdin: open, Stdout: panicking},
+		"output of a terminal": {Stdin: open, Stdout: panicking, Terminal: size{80, 24}},
+		"input":                {Stdin: panickingReader{}, Stdout: io.Discard},
+		"size of a terminal":   {Stdin: open, Stdout: io.Discard, Terminal: panickingTerminal{size{80, 24}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := &scripted{terminal: p.Terminal != nil, deaf: true} // signals reach nobody
+			d.stream = func(conn *net.TCPConn) {
+				d.end(0)
+				if mark := d.mark(); mark != "" {
+					io.WriteString(conn, "\x01"+mark+"0\x02output")
+				} else {
+					conn.Write(framed(1, "output"))
+				}
+				io.Copy(io.Discard, conn)
+				conn.Close()
+			}
+			docker, in := d.open(t)
+			p.Argv, p.Session, p.Stderr = []string{"x"}, newAllocation(), io.Discard
+			_, err := docker.Exec(t.Context(), in, p)
+			wantPanic(t, err)
+		})
+	}
+}
+
+func TestPanic_AttachReturnsIt(t *testing.T) {
+	t.Parallel()
+	open, typing := io.Pipe()
+	t.Cleanup(func() { typing.Close() })
+	for name, a := range map[string]backends.Attachment{
+		"output":             {Stdin: open, Stdout: panicking},
+		"input":              {Stdin: panickingReader{}, Stdout: io.Discard},
+		"size of a terminal": {Stdin: open, Stdout: io.Discard, Terminal: panickingTerminal{size{80, 24}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := &scripted{terminal: a.Terminal != nil}
+			d.stream = func(conn *net.TCPConn) {
+				for range 10 { // the first output only makes the client's writer fail
+					conn.Write(framed(1, "output"))
+					time.Sleep(50 * time.Millisecond)
+				}
+				io.Copy(io.Discard, conn)
+				conn.Close()
+			}
+			docker, in := d.open(t)
+			a.Stderr = io.Discard
+			_, err := docker.Attach(t.Context(), in, a)
+			wantPanic(t, err)
+		})
+	}
+}
+
+// panickingWaiter is what the library returns for a stream.
+type panickingWaiter struct{ dockerclient.CloseWaiter }
+
+func (panickingWaiter) Wait() error { panic("of a test") }
+
+func TestPanic_StreamFails(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	out := newOutput(io.Discard, io.Discard, true)
+	s := &speaker{daemon: &daemon{}, client: &dockerclient.Client{}}
+	st, err := s.open(t.Context(), out, true, time.Minute, func(c *dockerclient.Client) (dockerclient.CloseWaiter, error) {
+		_, err := c.Dialer.Dial("tcp", listener.Addr().String())
+		return panickingWaiter{}, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-st.done
+	wantPanic(t, out.failed())
+}
+
+// TestPanic_OutputFails has a panic in what is asked before the first byte.
+func TestPanic_OutputFails(t *testing.T) {
+	t.Parallel()
+	for name, pass := range map[string]func(*output){
+		"with the head": func(o *output) { o.Write([]byte("x")) },
+		"after it":      func(o *output) { o.ReadFrom(&pieces{count: 1, size: 1}) },
+	} {
+		out := newOutput(io.Discard, io.Discard, true)
+		out.wire = &wire{Conn: sink{}}
+		out.wire.status.Store(101)
+		out.admit = func() admission { panic("of a test") }
+		pass(out)
+		if err := out.failed(); err == nil {
+			t.Errorf("%s: got no error", name)
+		}
+	}
+}
+
+func wantPanic(t *testing.T, err error) {
+	t.Helper()
+	var caught *backends.PanicError
+	if !errors.As(err, &caught) || caught.Value != "of a test" {
+		t.Errorf("got %v, want the panic", err)
+	}
+}
