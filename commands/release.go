@@ -70,7 +70,7 @@ func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.Sav
 	if !ok {
 		return "", nil // what is saved already is the last one
 	}
-	if k, ok := saved.Get(ops.Released); ok && k.Of == current.Created && k.Version == last.Number {
+	if k, ok, err := saved.Get(ops.Released); err == nil && ok && k.Of == current.Created && k.Version == last.Number {
 		if release, err := backends.ReleaseOf(k.Definition); err == nil && release.Same(last.Release) {
 			return "", nil
 		}

@@ -137,8 +137,8 @@ func (r *revert) target(job backends.JobDetail, now backends.Version, versions [
 
 // savedRelease returns the release that the gateway has saved of the job.
 func savedRelease(req *router.Request, now backends.Version) (backends.Version, bool) {
-	k, ok := req.Saved().Get(ops.Released)
-	if !ok || k.Of != now.Created {
+	k, ok, err := req.Saved().Get(ops.Released)
+	if err != nil || !ok || k.Of != now.Created {
 		return backends.Version{}, false
 	}
 	is, err := identify(k.Definition)

@@ -90,7 +90,10 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 
 // saved starts a job that Nomad has deleted.
 func (s *start) saved(ctx context.Context, req *router.Request, gone error) error {
-	k, ok := req.Saved().Get(ops.Stopped)
+	k, ok, err := req.Saved().Get(ops.Stopped)
+	if err != nil {
+		return fmt.Errorf("Nomad has deleted %s, and the definition that the gateway saved cannot be used: %w", req.Job.ID, err)
+	}
 	if !ok {
 		return gone
 	}
@@ -112,8 +115,12 @@ func (s *start) register(ctx context.Context, req *router.Request, job backends.
 	if err != nil {
 		return outcome, err
 	}
-	k, ok := req.Saved().Get(ops.Released)
-	if !ok {
+	k, ok, err := req.Saved().Get(ops.Released)
+	if err == nil && !ok {
+		return outcome, nil
+	}
+	if err != nil {
+		newReport(req).say("warning: revert %s cannot use the release that the gateway saved: %v", job.ID, err)
 		return outcome, nil
 	}
 	now, err := req.Cluster.Definition(ctx, job, nil)

@@ -174,9 +174,11 @@ func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDe
 	if err != nil {
 		return outcome, false, err
 	}
-	unsaved, err := saveStopped(ctx, req, job)
-	if err != nil {
-		return outcome, false, err
+	unsaved := ""
+	if job.ID == job.Root { // a child job runs once: it is not saved
+		if unsaved, err = saveStopped(ctx, req, job); err != nil {
+			return outcome, false, err
+		}
 	}
 	err = warned(ctx, req, s.yes, lost, unsaved)
 	if err == nil {
@@ -185,12 +187,13 @@ func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDe
 	if err != nil && !errors.Is(err, backends.ErrUncertain) {
 		err = errors.Join(err, req.Saved().Drop(ops.Stopped))
 	}
-	return outcome, unsaved == "", err
+	_, saved = req.Saved().Find(ops.Stopped)
+	return outcome, saved, err
 }
 
 // deleted is for a job that Nomad has deleted and the gateway may have saved.
 func (s *stop) deleted(req *router.Request, gone error) error {
-	k, ok := req.Saved().Get(ops.Stopped)
+	k, ok := req.Saved().Find(ops.Stopped)
 	switch {
 	case !ok:
 		return gone
