@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,15 @@ func earlierReleases(current backends.Version, versions []backends.Version) (ear
 	return earlier
 }
 
+// lastThatRan returns the newest version that is not the stopping of the job, or the current one if Nomad keeps no other.
+// Stopping a job switches its scaling policies off, so what the job is, is what ran last.
+func lastThatRan(current backends.Version, versions []backends.Version) backends.Version {
+	if i := slices.IndexFunc(versions, func(v backends.Version) bool { return !v.Stopped }); current.Stopped && i >= 0 {
+		return versions[i]
+	}
+	return current
+}
+
 // lastRelease returns the newest stable one of earlier releases, or the newest one if none is known to be stable.
 func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 	if i := slices.IndexFunc(earlier, func(v backends.Version) bool { return v.Stable }); i >= 0 {
@@ -51,8 +61,48 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 	return backends.Version{}, false
 }
 
+// savedRelease returns the release that the gateway has saved of the job of which now is a version. Its Created is older if
+// Nomad has deleted and created that job since.
+func savedRelease(saved router.Saved, now backends.Version) (v backends.Version, k ops.Kept, ok bool, err error) {
+	if k, ok := saved.Find(ops.Released); !ok || k.Of != now.Created {
+		return v, k, false, nil
+	}
+	k, ok, err = saved.Get(ops.Released)
+	if !ok || k.Of != now.Created {
+		return v, k, false, err
+	}
+	is, err := identify(k.Definition)
+	if err != nil {
+		return v, k, false, err
+	}
+	release, err := backends.ReleaseOf(k.Definition)
+	return backends.Version{Number: k.Version, Stable: is.Stable, Created: is.CreateIndex, Release: release, Definition: k.Definition}, k, err == nil, err
+}
+
+// newerFirst compares versions of a job and of the one that it took the place of after Nomad had deleted that.
+func newerFirst(a, b backends.Version) int {
+	return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(b.Number, a.Number))
+}
+
+// withSaved adds the saved release to earlier ones, newest first, unless Nomad keeps that version, or a stable one or no
+// stable one of the same release. It reports whether it has added it.
+func withSaved(earlier []backends.Version, saved, now backends.Version, versions []backends.Version) ([]backends.Version, bool) {
+	isKept := func(v backends.Version) bool { return newerFirst(v, saved) == 0 }
+	isSame := func(v backends.Version) bool { return v.Release.ID == saved.Release.ID && (v.Stable || !saved.Stable) }
+	if saved.Release.ID == now.Release.ID || slices.ContainsFunc(versions, isKept) || slices.ContainsFunc(earlier, isSame) {
+		return earlier, false
+	}
+	all := append(slices.Clone(earlier), saved)
+	slices.SortStableFunc(all, newerFirst)
+	return all, true
+}
+
+// saveAgain is the age at which a definition is saved again that is still wanted: it must not expire.
+const saveAgain = 24 * time.Hour
+
 // saveRelease saves the last release that differs from the current one, before a command adds versions to the job: Nomad
-// deletes the oldest ones. It returns a warning if that release cannot be saved and would be lost.
+// deletes the oldest ones. A release that is saved already stays if Nomad keeps no better one. It returns a warning if that
+// release cannot be saved and would be lost.
 func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.JobDetail, added int) (warning string, err error) {
 	versions, err := cluster.Versions(ctx, job.Job)
 	if err != nil {
@@ -62,21 +112,25 @@ func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.Sav
 	if err != nil {
 		return "", err
 	}
-	// Nomad switches scaling policies off when a job is stopped: what the job is, is what ran last.
-	if i := slices.IndexFunc(versions, func(v backends.Version) bool { return !v.Stopped }); current.Stopped && i >= 0 {
-		current = versions[i]
+	current = lastThatRan(current, versions)
+	earlier := earlierReleases(current, versions)
+	was, k, isSaved, err := savedRelease(saved, current)
+	if err != nil {
+		isSaved = false // it cannot be read, so it is replaced
 	}
-	last, ok := lastRelease(earlierReleases(current, versions))
+	if isSaved {
+		earlier, _ = withSaved(earlier, was, current, versions)
+	}
+	last, ok := lastRelease(earlier)
 	if !ok {
-		return "", nil // what is saved already is the last one
+		return "", nil
 	}
-	if k, ok, err := saved.Get(ops.Released); err == nil && ok && k.Of == current.Created && k.Version == last.Number {
-		if release, err := backends.ReleaseOf(k.Definition); err == nil && release.Same(last.Release) {
-			return "", nil
-		}
+	isSaved = isSaved && newerFirst(was, last) == 0
+	if isSaved && was.Stable == last.Stable && time.Since(k.Time) < saveAgain {
+		return "", nil
 	}
 	err = saved.Save(ops.Released, last.Definition, last.Number, current.Created)
-	if err == nil || !isLost(last, versions, added) {
+	if err == nil || isSaved || !isLost(last, versions, added) {
 		return "", nil
 	}
 	return fmt.Sprintf("Nomad keeps %d versions of a job, so this makes it delete version %d of %s, the release before the current one, and %s", trackedVersions, last.Number, job.ID, whyUnsaved(err)), nil

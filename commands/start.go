@@ -67,10 +67,11 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return ofJob(job.Job, err)
 	}
-	version, definition, err := lastThatRan(job, versions)
+	now, err := currentVersion(job, versions)
 	if err != nil {
 		return err
 	}
+	last := lastThatRan(now, versions)
 	warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
 	if err != nil {
 		return err
@@ -78,14 +79,14 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if err := warned(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	outcome, err := req.Operations.Register(ctx, job.Job, definition, job.Index)
+	outcome, err := req.Operations.Register(ctx, job.Job, last.Definition, job.Index)
 	if errors.Is(err, backends.ErrGone) { // Nomad has deleted it since
-		outcome, err = s.register(ctx, req, job.Job, definition)
+		outcome, err = s.register(ctx, req, job.Job, last.Definition)
 	}
 	if err != nil {
 		return ofJob(job.Job, err)
 	}
-	return s.started(ctx, req, job.Job, outcome, fmt.Sprintf("as it was in version %d", version))
+	return s.started(ctx, req, job.Job, outcome, fmt.Sprintf("as it was in version %d", last.Number))
 }
 
 // saved starts a job that Nomad has deleted.
@@ -205,17 +206,6 @@ func (s *start) allocations(ctx context.Context, req *router.Request, job backen
 		return s.left(err, job.Job)
 	}
 	return finished(req, "started %s of %s: %s%s", counted(len(back), "allocation"), job.ID, replacements(stopped, back), evaluation(outcome))
-}
-
-// lastThatRan returns the newest version of a job that was not the stopping of it.
-func lastThatRan(job backends.JobDetail, versions []backends.Version) (uint64, json.RawMessage, error) {
-	for _, v := range versions {
-		if !v.Stopped {
-			return v.Number, v.Definition, nil
-		}
-	}
-	now, err := currentVersion(job, versions) // all that Nomad keeps of it is how it was stopped
-	return now.Number, now.Definition, err
 }
 
 // stoppedOfSystem returns the allocations of a system job, newest in their place, that were stopped or have failed. Nomad
