@@ -3,6 +3,7 @@ package commands
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -220,6 +221,37 @@ func saveStopped(ctx context.Context, req *router.Request, job backends.JobDetai
 		return fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the stop: %s", job.ID, whyUnsaved(err)), nil
 	}
 	return "", nil
+}
+
+// relinkRelease lets the saved release of a job belong to the job that was registered again from this definition. To Nomad
+// it is another one if it had deleted the job.
+func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.Job, definition json.RawMessage) error {
+	k, ok := saved.Find(ops.Released)
+	if !ok {
+		return nil
+	}
+	was, err := identify(definition)
+	if err != nil || k.Of != was.CreateIndex {
+		return err
+	}
+	text, err := cluster.Definition(ctx, job, nil)
+	var is identity
+	if err == nil {
+		is, err = identify(text)
+	}
+	if err == nil && is.CreateIndex == k.Of {
+		return nil
+	}
+	if err == nil {
+		k, ok, err = saved.Get(ops.Released)
+	}
+	if err == nil && ok {
+		err = saved.Save(ops.Released, k.Definition, k.Version, is.CreateIndex)
+	}
+	if err != nil {
+		return fmt.Errorf("revert %s cannot use the release that the gateway saved: %w", job.ID, err)
+	}
+	return nil
 }
 
 // startableText says how long start brings a job back that was saved now.

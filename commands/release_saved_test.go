@@ -25,6 +25,10 @@ func (v versioned) Versions(context.Context, backends.Job) ([]backends.Version, 
 	return v.versions, nil
 }
 
+func (v versioned) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
+	return v.versions[0].Definition, nil
+}
+
 func (v versioned) detail() (job backends.JobDetail) {
 	job.ID, job.Root, job.Namespace, job.Tier = "web", "web", "default", "production"
 	job.Version, job.Stopped, job.Index = v.versions[0].Number, v.versions[0].Stopped, v.versions[0].Number+100
@@ -98,7 +102,7 @@ func TestSaveRelease_BetterOneStays(t *testing.T) {
 func TestSaveRelease_NewerThanDeletedJob(t *testing.T) {
 	saved, _ := newSaved(t)
 	old := savedVersion(t, 1, 8, "a", true)
-	if err := saved.Save(ops.Released, old.Definition, old.Number, 50); err != nil {
+	if err := saved.Save(ops.Released, old.Definition, old.Number, 50); err != nil { // see relinkRelease
 		t.Fatal(err)
 	}
 	saveNow(t, saved, savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true))
@@ -157,6 +161,29 @@ func TestWithSaved_NewestFirst(t *testing.T) {
 		got, ok := lastRelease(all)
 		if !ok || got.Number != tc.want || added != tc.added {
 			t.Errorf("%s: got %d, %v, added %v; want %d, added %v", name, got.Number, ok, added, tc.want, tc.added)
+		}
+	}
+}
+
+func TestRelinkRelease_OnlyOfThisJob(t *testing.T) {
+	release, was := savedVersion(t, 1, 3, "a", true), savedVersion(t, 1, 4, "b", true)
+	for name, tc := range map[string]struct {
+		of, now, want uint64
+	}{
+		"Nomad had deleted it": {1, 50, 50},
+		"Nomad has it still":   {1, 1, 1},
+		"saved of another job": {2, 50, 2},
+	} {
+		saved, _ := newSaved(t)
+		if err := saved.Save(ops.Released, release.Definition, release.Number, tc.of); err != nil {
+			t.Fatal(err)
+		}
+		cluster := versioned{versions: []backends.Version{savedVersion(t, tc.now, 0, "b", false)}}
+		if err := relinkRelease(t.Context(), cluster, saved, cluster.detail().Job, was.Definition); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if k, ok := saved.Find(ops.Released); !ok || k.Of != tc.want || k.Version != 3 {
+			t.Errorf("%s: got version %d of %d, want of %d", name, k.Version, k.Of, tc.want)
 		}
 	}
 }

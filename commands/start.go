@@ -116,21 +116,8 @@ func (s *start) register(ctx context.Context, req *router.Request, job backends.
 	if err != nil {
 		return outcome, err
 	}
-	k, ok, err := req.Saved().Get(ops.Released)
-	if err == nil && !ok {
-		return outcome, nil
-	}
-	if err != nil {
-		newReport(req).say("warning: revert %s cannot use the release that the gateway saved: %v", job.ID, err)
-		return outcome, nil
-	}
-	now, err := req.Cluster.Definition(ctx, job, nil)
-	if err == nil {
-		is, _ := identify(now)
-		err = req.Saved().Save(ops.Released, k.Definition, k.Version, is.CreateIndex)
-	}
-	if err != nil {
-		newReport(req).say("warning: revert %s cannot use the release that the gateway saved: %v", job.ID, err)
+	if err := relinkRelease(ctx, req.Cluster, req.Saved(), job, definition); err != nil {
+		newReport(req).say("warning: %v", err)
 	}
 	return outcome, nil
 }
