@@ -204,9 +204,10 @@ func changesText(counts, scaling []string) string {
 	return strings.Join(all, "; ")
 }
 
-// saveStopped saves a job that is about to be stopped, for start. It returns a warning if it cannot.
-func saveStopped(ctx context.Context, req *router.Request, job backends.JobDetail) (warning string, err error) {
-	definition, err := req.Cluster.Definition(ctx, job.Job, nil)
+// saveStopped saves a job that is about to be stopped, for start. It returns a warning if it cannot; then nothing is saved
+// of the job as it was stopped earlier either: start must not bring that back.
+func saveStopped(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.JobDetail) (warning string, err error) {
+	definition, err := cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
 		return "", ofJob(job.Job, err)
 	}
@@ -217,7 +218,8 @@ func saveStopped(ctx context.Context, req *router.Request, job backends.JobDetai
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", job.ID, err)
 	}
-	if err := req.Saved().Save(ops.Stopped, definition, job.Version, is.CreateIndex); err != nil {
+	if err := saved.Save(ops.Stopped, definition, job.Version, is.CreateIndex); err != nil {
+		err = errors.Join(err, saved.Drop(ops.Stopped))
 		return fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the stop: %s", job.ID, whyUnsaved(err)), nil
 	}
 	return "", nil

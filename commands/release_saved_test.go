@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,6 +163,25 @@ func TestWithSaved_NewestFirst(t *testing.T) {
 		if !ok || got.Number != tc.want || added != tc.added {
 			t.Errorf("%s: got %d, %v, added %v; want %d, added %v", name, got.Number, ok, added, tc.want, tc.added)
 		}
+	}
+}
+
+func TestSaveStopped_OlderOneRemovedOnFailure(t *testing.T) {
+	saved, folder := newSaved(t)
+	cluster := versioned{versions: []backends.Version{savedVersion(t, 1, 0, "a", true)}}
+	if warning, err := saveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil || warning != "" {
+		t.Fatalf("got %q, %v", warning, err)
+	}
+	if err := os.Chmod(folder, 0o777); err != nil { // nothing is written there
+		t.Fatal(err)
+	}
+	cluster.versions = []backends.Version{savedVersion(t, 1, 1, "b", true)}
+	warning, err := saveStopped(t.Context(), cluster, saved, cluster.detail())
+	if err != nil || !strings.Contains(warning, "start web works only until Nomad deletes the stopped job") {
+		t.Errorf("got %q, %v", warning, err)
+	}
+	if k, ok := saved.Find(ops.Stopped); ok {
+		t.Errorf("start would bring version %d back", k.Version)
 	}
 }
 

@@ -176,7 +176,7 @@ func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDe
 	}
 	unsaved := ""
 	if job.ID == job.Root { // a child job runs once: it is not saved
-		if unsaved, err = saveStopped(ctx, req, job); err != nil {
+		if unsaved, err = saveStopped(ctx, req.Cluster, req.Saved(), job); err != nil {
 			return outcome, false, err
 		}
 	}
