@@ -26,22 +26,25 @@ func (s *start) Spec() router.Spec {
 	return router.Spec{
 		Name:     "start",
 		Args:     "JOB",
-		Short:    "Bring a stopped job back as it last ran",
+		Short:    "Bring a stopped job back",
 		Target:   router.TargetJob,
 		Set:      router.Operate,
 		Terminal: true,
 		Saved:    true,
 		Long: `
 The job is registered again as its last version that ran, with the counts and everything else of that version. The command
-waits until it runs. If Nomad has deleted the stopped job, the gateway registers the definition that it saved when stop
-stopped the job. It saves definitions for 30 days, on this gateway only. A job that somebody has registered since then is
-left alone.
+waits until it runs.
+
+If Nomad has deleted the stopped job, the gateway registers the definition that it saved when stop stopped the job. It saves
+definitions for 30 days, on this gateway only, and never replaces a job that somebody has registered since then. On a
+terminal the command shows the version, the user and the time of that stop, and asks first: if somebody registered the job
+again and stopped it without the gateway, another version ran last.
 
 Of a system job that is not stopped, start brings back the allocations that were stopped or have failed. If a group of a
 running job has a count of 0, use scale.`,
 		Flags: func(f *pflag.FlagSet) {
 			s.settle.bind(f)
-			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask if an earlier release would be lost")
+			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask")
 		},
 	}
 }
@@ -98,11 +101,15 @@ func (s *start) saved(ctx context.Context, req *router.Request, gone error) erro
 	if !ok {
 		return gone
 	}
+	how := fmt.Sprintf("as it was in version %d, which %s stopped on %s", k.Version, k.User, k.Time.UTC().Format("2006-01-02 15:04Z"))
+	if err := confirm(ctx, req, s.yes, "Nomad has deleted %s. Start it in tier %s %s?", req.Job.ID, req.Job.Tier, how); err != nil {
+		return err
+	}
 	outcome, err := s.register(ctx, req, req.Job, k.Definition)
 	if err != nil {
 		return err
 	}
-	return s.started(ctx, req, req.Job, outcome, fmt.Sprintf("as it was in version %d, which %s stopped on %s; Nomad had deleted it", k.Version, k.User, k.Time.UTC().Format("2006-01-02 15:04Z")))
+	return s.started(ctx, req, req.Job, outcome, how+"; Nomad had deleted it")
 }
 
 // register registers a job that Nomad has not any more, and lets the saved release belong to the new job.

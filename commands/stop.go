@@ -34,7 +34,8 @@ func (s *stop) Spec() router.Spec {
 		Long: `
 PART is JOB, JOB/GROUP or an ID. A job is stopped, and start brings it back. Nomad deletes a stopped job after some hours, so
 the gateway saves its definition for 30 days. A group is scaled to 0 (see: scale). An allocation, named by its ID or by the
-exec ID of one of its tasks, is stopped, and Nomad replaces it. With --purge nothing is saved.
+exec ID of one of its tasks, is stopped, and Nomad replaces it. Nothing is saved of a child job,
+nor with --purge.
 
 If child jobs of a periodic or parameterized job are running, the command asks on a terminal whether to stop them too.
 Without a terminal they keep running unless you give --children. The command reports how many are still running.

@@ -44,6 +44,36 @@ func (s Saved) Get(kind ops.Kind) (k ops.Kept, ok bool, err error) {
 // Drop removes what is saved of a kind.
 func (s Saved) Drop(kind ops.Kind) error { return s.registry.DropSaved(kind, s.job) }
 
+// dropStarted removes the saved definitions of stopped jobs that were registered again since, and are listed as not
+// stopped. One that a stop has saved just now stays: the listing may be older.
+func (b *background) dropStarted(listed []backends.Job) {
+	registry := b.registry
+	if registry == nil {
+		return
+	}
+	saved := registry.Saved(ops.Stopped)
+	if len(saved) == 0 {
+		return
+	}
+	byID := map[string][]backends.Job{}
+	for _, j := range listed {
+		if !j.Stopped {
+			byID[j.ID] = append(byID[j.ID], j)
+		}
+	}
+	for _, k := range saved {
+		started := slices.ContainsFunc(byID[k.Job.ID], func(j backends.Job) bool {
+			return k.ChangedBy(j.Index) && registry.Same(k.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
+		})
+		if !started {
+			continue
+		}
+		if err := registry.Drop(k.ID); err != nil {
+			b.log.Warn("the saved definition of a job that was started again cannot be removed", "job", k.Job.ID, "error", err)
+		}
+	}
+}
+
 // savedJobs returns the stopped jobs that the gateway has saved and that are not among those that Nomad has listed. They
 // are the user's, and of the tier and namespace that the command is about.
 func (r *Request) savedJobs(listed []backends.Job) (jobs []backends.Job) {
