@@ -226,8 +226,7 @@ func isNewest(job backends.JobDetail, a backends.Allocation) bool {
 	return a.Next == ""
 }
 
-// placeGrace is how long Nomad may seem to do nothing about an evaluation: what it decides and what comes of it are not
-// seen at the same time.
+// placeGrace is how long Nomad may seem to do nothing: what it decides and what comes of it are not seen at the same time.
 const placeGrace = 5 * time.Second
 
 // rescheduled waits until others run in the place of allocations that have ended, in their order.
