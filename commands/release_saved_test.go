@@ -79,7 +79,7 @@ func TestSaveRelease_BetterOneStays(t *testing.T) {
 		"a failed release came since":     {[]backends.Version{v(1, "b", true), v(0, "a", true)}, []backends.Version{v(9, "b", true), v(8, "c", false)}, 0},
 		"a stable release came since":     {[]backends.Version{v(1, "b", true), v(0, "a", true)}, []backends.Version{v(9, "b", true), v(8, "c", true)}, 8},
 		"an older one is tagged":          {[]backends.Version{v(4, "b", true), v(3, "a", true), tagged}, []backends.Version{v(10, "b", true), tagged}, 3},
-		"the same one has become stable":  {[]backends.Version{v(1, "b", false), v(0, "a", false)}, []backends.Version{v(2, "c", true), v(1, "b", true)}, 1},
+		"the same one has become stable":  {[]backends.Version{v(1, "b", false), v(0, "a", false)}, []backends.Version{v(2, "b", true), v(1, "b", true), v(0, "a", true)}, 0},
 		"the saved one runs now":          {[]backends.Version{v(1, "b", true), v(0, "a", true)}, []backends.Version{v(9, "a", true), v(8, "b", false)}, 8},
 		"an older job of the name":        {[]backends.Version{savedVersion(t, 1, 9, "b", true), savedVersion(t, 1, 8, "a", true)}, []backends.Version{savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true)}, 0},
 		"unstable ones: the newest stays": {[]backends.Version{v(4, "b", false), v(3, "a", false), v(0, "t", false)}, []backends.Version{v(10, "b", false), v(0, "t", false)}, 3},
