@@ -29,7 +29,7 @@ func runningChildren(ctx context.Context, req *router.Request, job backends.JobD
 // childrenText returns "1 child job", "2 child jobs".
 func childrenText(n int) string { return counted(n, "child job") }
 
-// isRunning returns "1 child job is", "2 child jobs are".
+// areChildren returns "1 child job is", "2 child jobs are".
 func areChildren(n int) string {
 	if n == 1 {
 		return childrenText(n) + " is"

@@ -75,6 +75,9 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 	if err := w.Release(); err != nil {
 		w.Note("the kept definition of %s cannot be removed from %s: %v", job.ID, w.KeptIn(), err)
 	}
+	if err := relinkRelease(ctx, w.Cluster, w.Saved(), job.Job, definition); err != nil {
+		w.Note("%v", err)
+	}
 	w.Note("registered %s again", job.ID)
 	waiting, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("not everything runs after %s; Nomad is still working on it", r.timeout))
 	defer cancel()

@@ -226,6 +226,9 @@ func (o *operations) useKept(ctx context.Context, req *router.Request, k ops.Kep
 	if err != nil {
 		return err
 	}
+	if err := relinkRelease(ctx, req.Cluster, req.Saved(), job, k.Definition); err != nil {
+		newReport(req).say("warning: %v", err)
+	}
 	if err := finished(req, "registered %s again as it was%s", job.ID, evaluation(outcome)); err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package commands
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,6 +42,15 @@ func earlierReleases(current backends.Version, versions []backends.Version) (ear
 	return earlier
 }
 
+// lastThatRan returns the newest version that is not the stopping of the job, or the current one if Nomad keeps no other.
+// Stopping a job switches its scaling policies off, so what the job is, is what ran last.
+func lastThatRan(current backends.Version, versions []backends.Version) backends.Version {
+	if i := slices.IndexFunc(versions, func(v backends.Version) bool { return !v.Stopped }); current.Stopped && i >= 0 {
+		return versions[i]
+	}
+	return current
+}
+
 // lastRelease returns the newest stable one of earlier releases, or the newest one if none is known to be stable.
 func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 	if i := slices.IndexFunc(earlier, func(v backends.Version) bool { return v.Stable }); i >= 0 {
@@ -51,8 +62,48 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 	return backends.Version{}, false
 }
 
+// savedRelease returns the release that the gateway has saved of the job of which now is a version. Its Created is older if
+// Nomad has deleted and created that job since.
+func savedRelease(saved router.Saved, now backends.Version) (v backends.Version, k ops.Kept, ok bool, err error) {
+	if k, ok := saved.Find(ops.Released); !ok || k.Of != now.Created {
+		return v, k, false, nil
+	}
+	k, ok, err = saved.Get(ops.Released)
+	if !ok || k.Of != now.Created {
+		return v, k, false, err
+	}
+	is, err := identify(k.Definition)
+	if err != nil {
+		return v, k, false, err
+	}
+	release, err := backends.ReleaseOf(k.Definition)
+	return backends.Version{Number: k.Version, Stable: is.Stable, Created: is.CreateIndex, Release: release, Definition: k.Definition}, k, err == nil, err
+}
+
+// newerFirst compares versions of a job and of the one that it took the place of after Nomad had deleted that.
+func newerFirst(a, b backends.Version) int {
+	return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(b.Number, a.Number))
+}
+
+// withSaved adds the saved release to earlier ones, newest first, unless Nomad keeps that version, or a stable one or no
+// stable one of the same release. It reports whether it has added it.
+func withSaved(earlier []backends.Version, saved, now backends.Version, versions []backends.Version) ([]backends.Version, bool) {
+	isKept := func(v backends.Version) bool { return newerFirst(v, saved) == 0 }
+	isSame := func(v backends.Version) bool { return v.Release.ID == saved.Release.ID && (v.Stable || !saved.Stable) }
+	if saved.Release.ID == now.Release.ID || slices.ContainsFunc(versions, isKept) || slices.ContainsFunc(earlier, isSame) {
+		return earlier, false
+	}
+	all := append(slices.Clone(earlier), saved)
+	slices.SortStableFunc(all, newerFirst)
+	return all, true
+}
+
+// saveAgain is the age at which a definition is saved again that is still wanted: it must not expire.
+const saveAgain = 24 * time.Hour
+
 // saveRelease saves the last release that differs from the current one, before a command adds versions to the job: Nomad
-// deletes the oldest ones. It returns a warning if that release cannot be saved and would be lost.
+// deletes the oldest ones. A release that is saved already stays if Nomad keeps no better one. It returns a warning if that
+// release cannot be saved and would be lost.
 func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.JobDetail, added int) (warning string, err error) {
 	versions, err := cluster.Versions(ctx, job.Job)
 	if err != nil {
@@ -62,21 +113,25 @@ func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.Sav
 	if err != nil {
 		return "", err
 	}
-	// Nomad switches scaling policies off when a job is stopped: what the job is, is what ran last.
-	if i := slices.IndexFunc(versions, func(v backends.Version) bool { return !v.Stopped }); current.Stopped && i >= 0 {
-		current = versions[i]
+	current = lastThatRan(current, versions)
+	earlier := earlierReleases(current, versions)
+	was, k, isSaved, err := savedRelease(saved, current)
+	if err != nil {
+		isSaved = false // it cannot be read, so it is replaced
 	}
-	last, ok := lastRelease(earlierReleases(current, versions))
+	if isSaved {
+		earlier, _ = withSaved(earlier, was, current, versions)
+	}
+	last, ok := lastRelease(earlier)
 	if !ok {
-		return "", nil // what is saved already is the last one
+		return "", nil
 	}
-	if k, ok := saved.Get(ops.Released); ok && k.Of == current.Created && k.Version == last.Number {
-		if release, err := backends.ReleaseOf(k.Definition); err == nil && release.Same(last.Release) {
-			return "", nil
-		}
+	isSaved = isSaved && newerFirst(was, last) == 0
+	if isSaved && was.Stable == last.Stable && time.Since(k.Time) < saveAgain {
+		return "", nil
 	}
 	err = saved.Save(ops.Released, last.Definition, last.Number, current.Created)
-	if err == nil || !isLost(last, versions, added) {
+	if err == nil || isSaved || !isLost(last, versions, added) {
 		return "", nil
 	}
 	return fmt.Sprintf("Nomad keeps %d versions of a job, so this makes it delete version %d of %s, the release before the current one, and %s", trackedVersions, last.Number, job.ID, whyUnsaved(err)), nil
@@ -149,9 +204,10 @@ func changesText(counts, scaling []string) string {
 	return strings.Join(all, "; ")
 }
 
-// saveStopped saves a job that is about to be stopped, for start. It returns a warning if it cannot.
-func saveStopped(ctx context.Context, req *router.Request, job backends.JobDetail) (warning string, err error) {
-	definition, err := req.Cluster.Definition(ctx, job.Job, nil)
+// saveStopped saves a job that is about to be stopped, for start. It returns a warning if it cannot; then nothing is saved
+// of the job as it was stopped earlier either: start must not bring that back.
+func saveStopped(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.JobDetail) (warning string, err error) {
+	definition, err := cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
 		return "", ofJob(job.Job, err)
 	}
@@ -162,10 +218,42 @@ func saveStopped(ctx context.Context, req *router.Request, job backends.JobDetai
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", job.ID, err)
 	}
-	if err := req.Saved().Save(ops.Stopped, definition, job.Version, is.CreateIndex); err != nil {
+	if err := saved.Save(ops.Stopped, definition, job.Version, is.CreateIndex); err != nil {
+		err = errors.Join(err, saved.Drop(ops.Stopped))
 		return fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the stop: %s", job.ID, whyUnsaved(err)), nil
 	}
 	return "", nil
+}
+
+// relinkRelease lets the saved release of a job belong to the job that was registered again from this definition. To Nomad
+// it is another one if it had deleted the job.
+func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.Job, definition json.RawMessage) error {
+	k, ok := saved.Find(ops.Released)
+	if !ok {
+		return nil
+	}
+	was, err := identify(definition)
+	if err != nil || k.Of != was.CreateIndex {
+		return err
+	}
+	text, err := cluster.Definition(ctx, job, nil)
+	var is identity
+	if err == nil {
+		is, err = identify(text)
+	}
+	if err == nil && is.CreateIndex == k.Of {
+		return nil
+	}
+	if err == nil {
+		k, ok, err = saved.Get(ops.Released)
+	}
+	if err == nil && ok {
+		err = saved.Save(ops.Released, k.Definition, k.Version, is.CreateIndex)
+	}
+	if err != nil {
+		return fmt.Errorf("revert %s cannot use the release that the gateway saved: %w", job.ID, err)
+	}
+	return nil
 }
 
 // startableText says how long start brings a job back that was saved now.

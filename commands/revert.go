@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
-	"nomadctld/internal/ops"
 	"nomadctld/router"
 )
 
@@ -69,6 +68,7 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
+	now = lastThatRan(now, versions)
 	then, saved, err := r.target(job, now, versions, req)
 	if err != nil {
 		return err
@@ -111,7 +111,10 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 
 // target returns the version to go back to, and whether only the gateway has it.
 func (r *revert) target(job backends.JobDetail, now backends.Version, versions []backends.Version, req *router.Request) (backends.Version, bool, error) {
-	saved, isSaved := savedRelease(req, now)
+	saved, _, isSaved, err := savedRelease(req.Saved(), now)
+	if err != nil {
+		newReport(req).say("warning: the release of %s that the gateway saved cannot be used: %v", job.ID, err)
+	}
 	if len(req.Args) > 1 {
 		return namedVersion(job, now, versions, saved, isSaved, req.Args[1])
 	}
@@ -119,9 +122,9 @@ func (r *revert) target(job backends.JobDetail, now backends.Version, versions [
 		return now, false, fmt.Errorf("%s is stopped: start %s brings it back, revert %s VERSION an earlier version (see: history %s)", job.ID, job.ID, job.ID, job.ID)
 	}
 	all := earlierReleases(now, versions)
-	deleted := isSaved && saved.Release.ID != now.Release.ID && !slices.ContainsFunc(all, func(v backends.Version) bool { return v.Release.ID == saved.Release.ID })
-	if deleted {
-		all = append(all, saved)
+	deleted := false
+	if isSaved {
+		all, deleted = withSaved(all, saved, now, versions)
 	}
 	then, ok := lastRelease(all)
 	switch stable := job.Type == "service" || slices.ContainsFunc(versions, func(v backends.Version) bool { return v.Stable }); {
@@ -132,21 +135,7 @@ func (r *revert) target(job backends.JobDetail, now backends.Version, versions [
 	case stable && !then.Stable:
 		return now, false, fmt.Errorf("no stable version of %s differs from version %d in more than counts; to go to a version not known to be stable: revert %s %d (see: history %s)", job.ID, now.Number, job.ID, then.Number, job.ID)
 	}
-	return then, deleted && then.Release.ID == saved.Release.ID, nil
-}
-
-// savedRelease returns the release that the gateway has saved of the job.
-func savedRelease(req *router.Request, now backends.Version) (backends.Version, bool) {
-	k, ok := req.Saved().Get(ops.Released)
-	if !ok || k.Of != now.Created {
-		return backends.Version{}, false
-	}
-	is, err := identify(k.Definition)
-	if err != nil {
-		return backends.Version{}, false
-	}
-	release, err := backends.ReleaseOf(k.Definition)
-	return backends.Version{Number: k.Version, Stable: is.Stable, Created: is.CreateIndex, Release: release, Definition: k.Definition}, err == nil
+	return then, deleted && newerFirst(then, saved) == 0, nil
 }
 
 // namedVersion returns the version with a number, and whether only the gateway has it.

@@ -50,7 +50,7 @@ func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, 
 			idle = time.Time{}
 		case idle.IsZero():
 			idle = time.Now()
-		case time.Since(idle) > idleMost:
+		case time.Since(idle) > placeGrace:
 			return true, fmt.Errorf("%d of %s running, and Nomad starts no more: what failed before may not be rescheduled (see: info %s)", have, counted(want, "allocation"), now.ID)
 		}
 		return have >= want && surplus == 0, failedSince(now)
@@ -83,9 +83,6 @@ func part(job backends.JobDetail, group string) backends.JobDetail {
 	job.Unplaced = slices.DeleteFunc(slices.Clone(job.Unplaced), func(u backends.Unplaced) bool { return u.Group != group })
 	return job
 }
-
-// idleMost is how long Nomad may seem to do nothing: what it decides and what comes of it are not seen at the same time.
-const idleMost = 5 * time.Second
 
 // isIdle reports whether nothing is about to happen to a job by itself.
 func isIdle(job backends.JobDetail) bool {

@@ -26,22 +26,25 @@ func (s *start) Spec() router.Spec {
 	return router.Spec{
 		Name:     "start",
 		Args:     "JOB",
-		Short:    "Bring a stopped job back as it last ran",
+		Short:    "Bring a stopped job back",
 		Target:   router.TargetJob,
 		Set:      router.Operate,
 		Terminal: true,
 		Saved:    true,
 		Long: `
 The job is registered again as its last version that ran, with the counts and everything else of that version. The command
-waits until it runs. If Nomad has deleted the stopped job, the gateway registers the definition that it saved when stop
-stopped the job. The gateway saves definitions for 30 days, on this gateway only. If somebody has registered the job since,
-start does not change it.
+waits until it runs.
+
+If Nomad has deleted the stopped job, the gateway registers the definition that it saved when stop stopped the job. The
+gateway saves definitions for 30 days, on this gateway only. If somebody has registered the job since, start does not change
+it. On a terminal the command shows the version, the user and the time of that stop, and asks first: if somebody registered
+the job again and stopped it without the gateway, another version ran last.
 
 If a system job is not stopped, start replaces its stopped and failed allocations. If a group of a running job has a count
 of 0, use scale.`,
 		Flags: func(f *pflag.FlagSet) {
 			s.settle.bind(f)
-			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask if an earlier release would be lost")
+			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask")
 		},
 	}
 }
@@ -67,10 +70,11 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return ofJob(job.Job, err)
 	}
-	version, definition, err := lastThatRan(job, versions)
+	now, err := currentVersion(job, versions)
 	if err != nil {
 		return err
 	}
+	last := lastThatRan(now, versions)
 	warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
 	if err != nil {
 		return err
@@ -78,27 +82,34 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if err := warned(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	outcome, err := req.Operations.Register(ctx, job.Job, definition, job.Index)
+	outcome, err := req.Operations.Register(ctx, job.Job, last.Definition, job.Index)
 	if errors.Is(err, backends.ErrGone) { // Nomad has deleted it since
-		outcome, err = s.register(ctx, req, job.Job, definition)
+		outcome, err = s.register(ctx, req, job.Job, last.Definition)
 	}
 	if err != nil {
 		return ofJob(job.Job, err)
 	}
-	return s.started(ctx, req, job.Job, outcome, fmt.Sprintf("as it was in version %d", version))
+	return s.started(ctx, req, job.Job, outcome, fmt.Sprintf("as it was in version %d", last.Number))
 }
 
 // saved starts a job that Nomad has deleted.
 func (s *start) saved(ctx context.Context, req *router.Request, gone error) error {
-	k, ok := req.Saved().Get(ops.Stopped)
+	k, ok, err := req.Saved().Get(ops.Stopped)
+	if err != nil {
+		return fmt.Errorf("Nomad has deleted %s, and the definition that the gateway saved cannot be used: %w", req.Job.ID, err)
+	}
 	if !ok {
 		return gone
+	}
+	how := fmt.Sprintf("as it was in version %d, which %s stopped on %s", k.Version, k.User, k.Time.UTC().Format("2006-01-02 15:04Z"))
+	if err := confirm(ctx, req, s.yes, "Nomad has deleted %s. Start it in tier %s %s?", req.Job.ID, req.Job.Tier, how); err != nil {
+		return err
 	}
 	outcome, err := s.register(ctx, req, req.Job, k.Definition)
 	if err != nil {
 		return err
 	}
-	return s.started(ctx, req, req.Job, outcome, fmt.Sprintf("as it was in version %d, which %s stopped on %s; Nomad had deleted it", k.Version, k.User, k.Time.UTC().Format("2006-01-02 15:04Z")))
+	return s.started(ctx, req, req.Job, outcome, how+"; Nomad had deleted it")
 }
 
 // register registers a job that Nomad has not any more, and lets the saved release belong to the new job.
@@ -112,17 +123,8 @@ func (s *start) register(ctx context.Context, req *router.Request, job backends.
 	if err != nil {
 		return outcome, err
 	}
-	k, ok := req.Saved().Get(ops.Released)
-	if !ok {
-		return outcome, nil
-	}
-	now, err := req.Cluster.Definition(ctx, job, nil)
-	if err == nil {
-		is, _ := identify(now)
-		err = req.Saved().Save(ops.Released, k.Definition, k.Version, is.CreateIndex)
-	}
-	if err != nil {
-		newReport(req).say("warning: revert %s cannot use the release that the gateway saved: %v", job.ID, err)
+	if err := relinkRelease(ctx, req.Cluster, req.Saved(), job, definition); err != nil {
+		newReport(req).say("warning: %v", err)
 	}
 	return outcome, nil
 }
@@ -200,17 +202,6 @@ func (s *start) allocations(ctx context.Context, req *router.Request, job backen
 	return finished(req, "started %s of %s: %s%s", counted(len(back), "allocation"), job.ID, replacements(stopped, back), evaluation(outcome))
 }
 
-// lastThatRan returns the newest version of a job that was not the stopping of it.
-func lastThatRan(job backends.JobDetail, versions []backends.Version) (uint64, json.RawMessage, error) {
-	for _, v := range versions {
-		if !v.Stopped {
-			return v.Number, v.Definition, nil
-		}
-	}
-	now, err := currentVersion(job, versions) // all that Nomad keeps of it is how it was stopped
-	return now.Number, now.Definition, err
-}
-
 // stoppedOfSystem returns the allocations of a system job, newest in their place, that were stopped or have failed. Nomad
 // places them again only when it evaluates the job.
 func stoppedOfSystem(job backends.JobDetail) (stopped []backends.Allocation) {
@@ -235,8 +226,7 @@ func isNewest(job backends.JobDetail, a backends.Allocation) bool {
 	return a.Next == ""
 }
 
-// placeGrace is how long Nomad may seem to do nothing about an evaluation: what it decides and what comes of it are not
-// seen at the same time.
+// placeGrace is how long Nomad may seem to do nothing: what it decides and what comes of it are not seen at the same time.
 const placeGrace = 5 * time.Second
 
 // rescheduled waits until others run in the place of allocations that have ended, in their order.

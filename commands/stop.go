@@ -35,7 +35,8 @@ func (s *stop) Spec() router.Spec {
 		Long: `
 PART is JOB, JOB/GROUP or an ID. A job is stopped, and start brings it back. Nomad deletes a stopped job after some hours, so
 the gateway saves its definition for 30 days. A group is scaled to 0 (see: scale). An allocation, named by its ID or by the
-exec ID of one of its tasks, is stopped, and Nomad replaces it. With --purge nothing is saved.
+exec ID of one of its tasks, is stopped, and Nomad replaces it. Nothing is saved of a child job,
+nor with --purge.
 
 If child jobs of a periodic or parameterized job are running, the command asks on a terminal whether to stop them too.
 Without a terminal they keep running unless you give --children. The command reports how many are still running.
@@ -175,9 +176,11 @@ func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDe
 	if err != nil {
 		return outcome, false, err
 	}
-	unsaved, err := saveStopped(ctx, req, job)
-	if err != nil {
-		return outcome, false, err
+	unsaved := ""
+	if job.ID == job.Root { // a child job runs once: it is not saved
+		if unsaved, err = saveStopped(ctx, req.Cluster, req.Saved(), job); err != nil {
+			return outcome, false, err
+		}
 	}
 	err = warned(ctx, req, s.yes, lost, unsaved)
 	if err == nil {
@@ -186,12 +189,13 @@ func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDe
 	if err != nil && !errors.Is(err, backends.ErrUncertain) {
 		err = errors.Join(err, req.Saved().Drop(ops.Stopped))
 	}
-	return outcome, unsaved == "", err
+	_, saved = req.Saved().Find(ops.Stopped)
+	return outcome, saved, err
 }
 
 // deleted is for a job that Nomad has deleted and the gateway may have saved.
 func (s *stop) deleted(req *router.Request, gone error) error {
-	k, ok := req.Saved().Get(ops.Stopped)
+	k, ok := req.Saved().Find(ops.Stopped)
 	switch {
 	case !ok:
 		return gone

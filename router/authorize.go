@@ -30,7 +30,7 @@ func authorize(tiers []acl.Tier, clusters map[string]*backends.Shared, runtimes 
 				req.Event.Decision = audit.Allowed
 				return next(ctx, req)
 			}
-			scope := &scope{owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event}
+			scope := &scope{owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event, listed: background.dropStarted}
 			req.Cluster, req.runtimes = scope, runtimes
 			if spec.Set == Operate || spec.Set == Admin {
 				req.Operations = &operations{owned: scope.owned, tiers: background.tiers, event: &req.Event}

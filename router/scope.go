@@ -25,6 +25,7 @@ type scope struct {
 	clusters map[string]*backends.Shared
 	maxAge   time.Duration // of the clusters' answers
 	event    *audit.Event
+	listed   func([]backends.Job) // may be nil; is called with the jobs of each listing
 }
 
 var _ backends.Cluster = (*scope)(nil)
@@ -50,6 +51,9 @@ func (s *scope) Jobs(ctx context.Context, sel backends.Selection) ([]backends.Jo
 	slices.SortFunc(jobs, func(a, b backends.Job) int {
 		return cmp.Or(strings.Compare(a.ID, b.ID), strings.Compare(a.Tier, b.Tier), strings.Compare(a.Namespace, b.Namespace))
 	})
+	if s.listed != nil {
+		s.listed(jobs)
+	}
 	return jobs, flat(errs)
 }
 

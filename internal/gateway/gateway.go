@@ -118,6 +118,10 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	registry, problems := ops.Open(c.Audit.Jobs, p.jobKeys...)
 	registry.Cluster = clusterOf(c.Tiers)
+	registry.OnEvict = func(k ops.Kept) {
+		log.Warn("removed the oldest saved job definition: all of them together were too large", "kind", k.Kind, "job", k.Job.ID,
+			"tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
+	}
 	for _, problem := range problems {
 		log.Error("a kept job definition is refused", "error", problem)
 	}

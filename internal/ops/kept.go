@@ -25,7 +25,13 @@ type Kept struct {
 
 	Kind Kind   `json:"kind,omitempty"` // see Save; empty: of an operation
 	Of   uint64 `json:"of,omitempty"`   // see Save
+
+	size  int    // of the file
+	index uint64 // JobModifyIndex of the definition
 }
+
+// ChangedBy reports whether a job that Nomad lists with this JobModifyIndex was changed after the definition was read.
+func (k Kept) ChangedBy(index uint64) bool { return index > k.index }
 
 // ErrNoFolder is a registry that cannot keep anything.
 var ErrNoFolder = errors.New("there is no folder to keep a job's definition in")
@@ -37,10 +43,10 @@ const (
 
 // Open returns a registry that keeps definitions in a folder, and what it finds there: what the last gateway could not
 // finish. A definition is signed with the first key, and accepted when any of the keys has signed it (see NewKey). A file
-// that is not accepted is an error among problems, is not restorable, and stays. Nothing can be kept without a folder, or
-// in a folder that another user owns or may write.
+// that is not accepted is an error among problems, is not restorable, and stays. A saved definition that has expired is
+// removed. Nothing can be kept without a folder, or in a folder that another user owns or may write.
 func Open(folder string, keys ...Key) (r *Registry, problems []error) {
-	r = &Registry{folder: folder, keys: keys, kept: map[string]Kept{}}
+	r = &Registry{folder: folder, keys: keys, maxSaved: maxSaved, kept: map[string]Kept{}}
 	if folder == "" {
 		return r, nil
 	}
@@ -78,7 +84,12 @@ func (r *Registry) read(kind Kind) (problems []error) {
 			problems = append(problems, fmt.Errorf("kept job %q: %w", path, err))
 			continue
 		}
-		r.kept[id] = k
+		r.remember(k)
+		if k.expired() {
+			if err := r.Drop(id); err != nil {
+				problems = append(problems, fmt.Errorf("kept job %q has expired and cannot be removed: %w", path, err))
+			}
+		}
 	}
 	return problems
 }
@@ -100,9 +111,10 @@ func (r *Registry) load(id, path string) (k Kept, err error) {
 	if k.ID != id {
 		return k, fmt.Errorf("the file is the record of operation %q, not of the one in its name", k.ID)
 	}
-	if err := belongs(k.Job, k.Definition); err != nil {
+	if k.index, err = belongs(k.Job, k.Definition); err != nil {
 		return k, err
 	}
+	k.size = len(content)
 	if by > 0 { // so that the key can be removed from the configuration
 		if err := write(path, sign(record, r.keys[0])); err != nil {
 			return k, err
@@ -111,21 +123,34 @@ func (r *Registry) load(id, path string) (k Kept, err error) {
 	return k, nil
 }
 
-// belongs returns an error if a definition is not that of a job, or of one with another owner.
-func belongs(job Job, definition json.RawMessage) error {
-	var is struct{ ID, ParentID, Namespace string }
+// remember puts what is on disk into r.kept.
+func (r *Registry) remember(k Kept) {
+	if k.Kind != "" {
+		k.Definition = nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kept[k.ID] = k
+}
+
+// belongs returns the JobModifyIndex of a definition, or an error if it is not that of a job, or of one with another owner.
+func belongs(job Job, definition json.RawMessage) (index uint64, err error) {
+	var is struct {
+		ID, ParentID, Namespace string
+		JobModifyIndex          uint64
+	}
 	if err := json.Unmarshal(definition, &is); err != nil {
-		return fmt.Errorf("the definition cannot be read: %w", err)
+		return 0, fmt.Errorf("the definition cannot be read: %w", err)
 	}
 	switch root := backends.RootID(is.ID, is.ParentID); {
 	case is.ID == "" || is.ID != job.ID:
-		return fmt.Errorf("the definition is for job %q, not %q", is.ID, job.ID)
+		return 0, fmt.Errorf("the definition is for job %q, not %q", is.ID, job.ID)
 	case is.Namespace != job.Namespace:
-		return fmt.Errorf("the definition of %q is for namespace %q, not %q", job.ID, is.Namespace, job.Namespace)
+		return 0, fmt.Errorf("the definition of %q is for namespace %q, not %q", job.ID, is.Namespace, job.Namespace)
 	case root != job.Root:
-		return fmt.Errorf("the definition of %q belongs to job %q, not %q", job.ID, root, job.Root)
+		return 0, fmt.Errorf("the definition of %q belongs to job %q, not %q", job.ID, root, job.Root)
 	}
-	return nil
+	return is.JobModifyIndex, nil
 }
 
 // Keep writes the definition of an operation's job down. When it returns nil, a loss of power does not lose it either, and
@@ -141,7 +166,8 @@ func (r *Registry) keep(k Kept) error {
 	if len(r.keys) == 0 {
 		return errors.New("there is no key to sign the definition with")
 	}
-	if err := belongs(k.Job, k.Definition); err != nil {
+	index, err := belongs(k.Job, k.Definition)
+	if err != nil {
 		return err
 	}
 	record, err := json.Marshal(k)
@@ -159,9 +185,8 @@ func (r *Registry) keep(k Kept) error {
 	if err := write(filepath.Join(folder, k.ID+suffix), content); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.kept[k.ID] = k
+	k.size, k.index = len(content), index
+	r.remember(k)
 	return nil
 }
 

@@ -19,13 +19,17 @@ type Registry struct {
 	// Cluster returns what tells the clusters of two tiers apart; nil: each tier has one of its own.
 	Cluster func(tier string) string
 
-	folder string // of the kept definitions; empty: none
-	keys   []Key  // of the kept definitions: the first one signs, and any of them is accepted
+	// OnEvict is called for each saved definition that Save removes to stay within the limit on their total size.
+	OnEvict func(Kept)
+
+	folder   string // of the kept definitions; empty: none
+	keys     []Key  // of the kept definitions: the first one signs, and any of them is accepted
+	maxSaved int    // bytes of all saved definitions together
 
 	mu     sync.Mutex
 	closed bool
-	ops    []*Op // oldest first
-	kept   map[string]Kept
+	ops    []*Op           // oldest first
+	kept   map[string]Kept // a saved one without its definition: there may be many
 }
 
 // mostEnded is how many operations are remembered after their end.
@@ -81,15 +85,15 @@ func (r *Registry) Holds(job Job) error {
 // busy is Busy. r.mu is held.
 func (r *Registry) busy(job Job) error {
 	for _, o := range r.ops {
-		if ended, _ := o.Ended(); ended.IsZero() && r.same(o.Job, job) {
+		if ended, _ := o.Ended(); ended.IsZero() && r.Same(o.Job, job) {
 			return &BusyError{o}
 		}
 	}
 	return nil
 }
 
-// same reports whether two jobs are one, which may be reached through several tiers.
-func (r *Registry) same(a, b Job) bool {
+// Same reports whether two jobs are one, which may be reached through several tiers.
+func (r *Registry) Same(a, b Job) bool {
 	return a.ID == b.ID && a.Namespace == b.Namespace && (a.Tier == b.Tier || r.Cluster != nil && r.Cluster(a.Tier) == r.Cluster(b.Tier))
 }
 

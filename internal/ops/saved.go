@@ -3,7 +3,9 @@ package ops
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,9 +32,18 @@ func (r *Registry) folderOf(kind Kind) string {
 	return filepath.Clean(r.folder) + "-saved"
 }
 
+// maxSaved is how many bytes all saved definitions may have together on disk.
+const maxSaved = 256 << 20
+
+func (k Kept) expired() bool { return k.Kind != "" && time.Since(k.Time) > SavedFor }
+
 // Save writes a definition of a job down, in place of an earlier one of the same kind. of is the CreateIndex of the job that
-// it belongs to. When it returns nil, a loss of power does not lose the definition either.
+// it belongs to. When it returns nil, a loss of power does not lose the definition either. It refuses child jobs: there is
+// no limit on how many a user may make. If all saved definitions together become too large, it removes the oldest ones.
 func (r *Registry) Save(kind Kind, job Job, user, command string, definition json.RawMessage, version, of uint64) error {
+	if job.ID != job.Root {
+		return fmt.Errorf("definitions of child jobs are not saved: %s is a child of %s", job.ID, job.Root)
+	}
 	k := Kept{
 		ID: newID(), Job: job, User: user, Command: command, Time: time.Now().UTC(), Version: version, Definition: definition,
 		Kind: kind, Of: of,
@@ -40,30 +51,59 @@ func (r *Registry) Save(kind Kind, job Job, user, command string, definition jso
 	if err := r.keep(k); err != nil {
 		return err
 	}
+	if err := r.makeRoom(k); err != nil {
+		return errors.Join(fmt.Errorf("an earlier definition cannot be removed: %w", err), r.Drop(k.ID))
+	}
+	return nil
+}
+
+// makeRoom removes the definitions that the saved one replaces, those that have expired, and the oldest ones if all
+// together are too large.
+func (r *Registry) makeRoom(saved Kept) error {
 	r.mu.Lock()
-	var old []string
-	for _, other := range r.kept {
-		expired := other.Kind != "" && time.Since(other.Time) > SavedFor
-		if other.ID != k.ID && (expired || other.Kind == kind && r.same(other.Job, job)) {
-			old = append(old, other.ID)
+	var old, others []Kept
+	total := 0
+	for _, k := range r.kept {
+		switch {
+		case k.Kind == "":
+		case k.ID != saved.ID && (k.expired() || k.Kind == saved.Kind && r.Same(k.Job, saved.Job)):
+			old = append(old, k)
+		default:
+			total += k.size
+			if k.ID != saved.ID {
+				others = append(others, k)
+			}
 		}
 	}
 	r.mu.Unlock()
-	for _, id := range old {
-		if err := r.Drop(id); err != nil {
-			return fmt.Errorf("an earlier definition of %s cannot be removed: %w", job.ID, err)
+	for _, k := range old {
+		if err := r.Drop(k.ID); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(others, func(a, b Kept) int { return a.Time.Compare(b.Time) })
+	for _, k := range others {
+		if total <= r.maxSaved {
+			break
+		}
+		if err := r.Drop(k.ID); err != nil {
+			return err
+		}
+		total -= k.size
+		if r.OnEvict != nil {
+			r.OnEvict(k)
 		}
 	}
 	return nil
 }
 
-// Saved returns the definitions of a kind that Save has written, newest first.
+// Saved returns what Save has written of a kind, newest first, without the definitions.
 func (r *Registry) Saved(kind Kind) []Kept {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []Kept
 	for _, k := range r.kept {
-		if k.Kind == kind && time.Since(k.Time) <= SavedFor {
+		if k.Kind == kind && !k.expired() {
 			all = append(all, k)
 		}
 	}
@@ -71,15 +111,45 @@ func (r *Registry) Saved(kind Kind) []Kept {
 	return all
 }
 
-// SavedOf returns the definition of a kind that is saved of a job.
+// SavedOf returns what is saved of a job and a kind, without the definition.
 func (r *Registry) SavedOf(kind Kind, job Job) (Kept, bool) {
 	for _, k := range r.Saved(kind) {
-		if r.same(k.Job, job) && k.Job.Root == job.Root {
+		if r.Same(k.Job, job) && k.Job.Root == job.Root {
 			return k, true
 		}
 	}
 	return Kept{}, false
 }
 
-// Same reports whether two jobs are one, which may be reached through several tiers.
-func (r *Registry) Same(a, b Job) bool { return r.same(a, b) }
+// LoadSaved is SavedOf with the definition, which it reads from disk and verifies.
+func (r *Registry) LoadSaved(kind Kind, job Job) (k Kept, ok bool, err error) {
+	for {
+		if k, ok = r.SavedOf(kind, job); !ok {
+			return k, false, nil
+		}
+		loaded, err := r.load(k.ID, filepath.Join(r.folderOf(kind), k.ID+suffix))
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // a newer one may have replaced it since
+			if err := r.Drop(k.ID); err != nil {
+				return Kept{}, false, err
+			}
+		case err == nil && (loaded.Kind != kind || loaded.Job != k.Job):
+			return Kept{}, false, errForged
+		default:
+			return loaded, err == nil, err
+		}
+	}
+}
+
+// DropSaved removes what is saved of a job and a kind.
+func (r *Registry) DropSaved(kind Kind, job Job) error {
+	for {
+		k, ok := r.SavedOf(kind, job)
+		if !ok {
+			return nil
+		}
+		if err := r.Drop(k.ID); err != nil {
+			return err
+		}
+	}
+}

@@ -1,10 +1,13 @@
 package ops
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -29,8 +32,8 @@ func TestSave_OneOfAKindOutlivesTheGateway(t *testing.T) {
 	if kept := r.Kept(); len(kept) != 0 {
 		t.Errorf("an operation keeps %+v", kept)
 	}
-	k, ok := r.SavedOf(Stopped, web)
-	if !ok || k.Version != 2 || k.Of != 7 || k.User != "wim" || string(k.Definition) != string(webDefinition) {
+	k, ok, err := r.LoadSaved(Stopped, web)
+	if err != nil || !ok || k.Version != 2 || k.Of != 7 || k.User != "wim" || string(k.Definition) != string(webDefinition) {
 		t.Errorf("got %+v, %v", k, ok)
 	}
 	other := web
@@ -86,10 +89,7 @@ func TestSave_ForgottenAfterAMonth(t *testing.T) {
 		if k, ok := r.SavedOf(Stopped, web); ok {
 			t.Errorf("got %+v", k)
 		}
-		other := Job{"production", "default", "p-team1-db", "p-team1-db"}
-		if err := r.Save(Stopped, other, "wim", "stop", json.RawMessage(`{"ID":"p-team1-db","Namespace":"default"}`), 1, 7); err != nil {
-			t.Fatal(err)
-		}
+		save(t, r, "p-team1-db", "")
 		if files, _ := os.ReadDir(folder + "-saved"); len(files) != 1 {
 			t.Errorf("got %d files, want the expired one removed", len(files))
 		}
@@ -105,5 +105,126 @@ func TestSave_Refused(t *testing.T) {
 	err := r.Save(Stopped, web, "wim", "stop", json.RawMessage(`{"ID":"p-team2-shop","Namespace":"default"}`), 1, 7)
 	if err == nil || !strings.Contains(err.Error(), `is for job "p-team2-shop"`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// save saves a stopped job with a filler in its definition.
+func save(t *testing.T, r *Registry, id, filler string) Job {
+	t.Helper()
+	job := Job{"production", "default", id, id}
+	definition := json.RawMessage(fmt.Sprintf(`{"ID":%q,"Namespace":"default","JobModifyIndex":7,"x":%q}`, id, filler))
+	if err := r.Save(Stopped, job, "wim", "stop "+id, definition, 1, 7); err != nil {
+		t.Fatal(err)
+	}
+	return job
+}
+
+func TestOpen_RemovesWhatHasExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := filepath.Join(t.TempDir(), "jobs")
+		r := open(t, folder)
+		if err := r.Keep(begin(t, r, web), webDefinition, 1); err != nil {
+			t.Fatal(err)
+		}
+		save(t, r, "p-team1-db", "")
+		time.Sleep(SavedFor + time.Second)
+		if r = open(t, folder); len(r.Kept()) != 1 {
+			t.Error("the definition of an operation is removed")
+		}
+		if files, _ := os.ReadDir(folder + "-saved"); len(files) != 0 {
+			t.Errorf("got %d files", len(files))
+		}
+	})
+}
+
+func TestSave_NoDefinitionInMemory(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "jobs")
+	r := open(t, folder)
+	job := save(t, r, "p-team1-db", "abc")
+	for _, r := range []*Registry{r, open(t, folder)} {
+		k, ok := r.SavedOf(Stopped, job)
+		if !ok || k.Definition != nil || r.kept[k.ID].Definition != nil || k.ChangedBy(7) || !k.ChangedBy(8) {
+			t.Errorf("got %+v, %v", k, ok)
+		}
+		if k, ok, err := r.LoadSaved(Stopped, job); err != nil || !ok || !strings.Contains(string(k.Definition), "abc") {
+			t.Errorf("got %+v, %v, %v", k, ok, err)
+		}
+	}
+}
+
+func TestSave_RefusesChildJobs(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "jobs")
+	child := Job{"production", "default", "p-team1-web/dispatch-1", "p-team1-web"}
+	err := open(t, folder).Save(Stopped, child, "wim", "stop", json.RawMessage(`{"ID":"p-team1-web/dispatch-1","ParentID":"p-team1-web","Namespace":"default"}`), 0, 7)
+	if err == nil || !strings.Contains(err.Error(), "child jobs are not saved") {
+		t.Errorf("got %v", err)
+	}
+	if files, _ := os.ReadDir(folder + "-saved"); len(files) != 0 {
+		t.Errorf("got %d files", len(files))
+	}
+}
+
+func TestSave_OldestRemovedAtLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		folder := filepath.Join(t.TempDir(), "jobs")
+		r := open(t, folder)
+		r.maxSaved = 3500
+		var evicted []string
+		r.OnEvict = func(k Kept) { evicted = append(evicted, k.Job.ID) }
+		if err := r.Keep(begin(t, r, web), webDefinition, 1); err != nil {
+			t.Fatal(err)
+		}
+		filler := strings.Repeat("x", 1000)
+		var jobs []Job
+		for _, id := range []string{"a", "b", "a", "c", "d"} { // a second time in place of the first
+			time.Sleep(time.Second)
+			jobs = append(jobs, save(t, r, id, filler))
+		}
+		if !slices.Equal(evicted, []string{"b", "a"}) {
+			t.Errorf("removed %q", evicted)
+		}
+		total := 0
+		files, _ := os.ReadDir(folder + "-saved")
+		for _, file := range files {
+			info, _ := file.Info()
+			total += int(info.Size())
+		}
+		if total > r.maxSaved {
+			t.Errorf("%d bytes are saved, more than %d", total, r.maxSaved)
+		}
+		if _, ok := r.SavedOf(Stopped, jobs[1]); ok {
+			t.Error("the oldest one is still saved")
+		}
+		if _, ok := r.SavedOf(Stopped, jobs[4]); !ok || len(r.Kept()) != 1 {
+			t.Error("the newest one, or that of the operation, is removed")
+		}
+		save(t, r, "huge", strings.Repeat("x", 5000)) // larger than the limit by itself
+		if all := r.Saved(Stopped); len(all) != 1 || all[0].Job.ID != "huge" {
+			t.Errorf("got %+v", all)
+		}
+	})
+}
+
+func TestLoadSaved_FileChangedOrRemoved(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "jobs")
+	r := open(t, folder)
+	job := save(t, r, "p-team1-db", "abc")
+	k, _ := r.SavedOf(Stopped, job)
+	file := filepath.Join(folder+"-saved", k.ID+".json")
+	content := must(os.ReadFile(file))
+	if err := os.WriteFile(file, bytes.Replace(content, []byte("abc"), []byte("xyz"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if k, ok, err := r.LoadSaved(Stopped, job); ok || !errors.Is(err, errForged) {
+		t.Errorf("got %+v, %v, %v", k, ok, err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if k, ok, err := r.LoadSaved(Stopped, job); ok || err != nil {
+		t.Errorf("got %+v, %v, %v", k, ok, err)
+	}
+	if _, ok := r.SavedOf(Stopped, job); ok {
+		t.Error("it is still remembered")
 	}
 }

@@ -1,0 +1,230 @@
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"nomadctld/backends"
+	"nomadctld/internal/ops"
+	"nomadctld/router"
+)
+
+// versioned is a cluster with one job, newest version first.
+type versioned struct {
+	backends.Cluster
+	versions []backends.Version
+}
+
+func (v versioned) Versions(context.Context, backends.Job) ([]backends.Version, error) {
+	return v.versions, nil
+}
+
+func (v versioned) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
+	return v.versions[0].Definition, nil
+}
+
+func (v versioned) detail() (job backends.JobDetail) {
+	job.ID, job.Root, job.Namespace, job.Tier = "web", "web", "default", "production"
+	job.Version, job.Stopped, job.Index = v.versions[0].Number, v.versions[0].Stopped, v.versions[0].Number+100
+	return job
+}
+
+// savedVersion returns a version that the gateway can save.
+func savedVersion(t *testing.T, created, number uint64, mode string, stable bool) backends.Version {
+	t.Helper()
+	definition := json.RawMessage(fmt.Sprintf(`{"ID":"web","Namespace":"default","CreateIndex":%d,"Version":%d,"JobModifyIndex":%d,"Stable":%v,"TaskGroups":[{"Name":"web","Count":1,"Tasks":[{"Env":{"MODE":%q}}]}]}`, created, number, number+100, stable, mode))
+	release, err := backends.ReleaseOf(definition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return backends.Version{Number: number, Stable: stable, Created: created, Release: release, Definition: definition}
+}
+
+// newSaved returns what is saved of the job web, with a folder of its own.
+func newSaved(t *testing.T) (saved router.Saved, folder string) {
+	t.Helper()
+	folder = filepath.Join(t.TempDir(), "jobs")
+	registry, problems := ops.Open(folder, ops.Key{1})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	return router.NewSaved(registry, ops.Job{Tier: "production", Namespace: "default", ID: "web", Root: "web"}, "wim", "scale web 2"), folder + "-saved"
+}
+
+func saveNow(t *testing.T, saved router.Saved, versions ...backends.Version) {
+	t.Helper()
+	cluster := versioned{versions: versions}
+	if warning, err := saveRelease(t.Context(), cluster, saved, cluster.detail(), 1); err != nil || warning != "" {
+		t.Fatalf("got %q, %v", warning, err)
+	}
+}
+
+func TestSaveRelease_BetterOneStays(t *testing.T) {
+	v := func(number uint64, mode string, stable bool) backends.Version {
+		return savedVersion(t, 1, number, mode, stable)
+	}
+	tagged := v(0, "t", true)
+	tagged.Tag = "release"
+	for name, tc := range map[string]struct {
+		first, then []backends.Version
+		want        uint64
+	}{
+		"a failed release came since":     {[]backends.Version{v(1, "b", true), v(0, "a", true)}, []backends.Version{v(9, "b", true), v(8, "c", false)}, 0},
+		"a stable release came since":     {[]backends.Version{v(1, "b", true), v(0, "a", true)}, []backends.Version{v(9, "b", true), v(8, "c", true)}, 8},
+		"an older one is tagged":          {[]backends.Version{v(4, "b", true), v(3, "a", true), tagged}, []backends.Version{v(10, "b", true), tagged}, 3},
+		"the same one has become stable":  {[]backends.Version{v(1, "b", false), v(0, "a", false)}, []backends.Version{v(2, "b", true), v(1, "b", true), v(0, "a", true)}, 0},
+		"the saved one runs now":          {[]backends.Version{v(1, "b", true), v(0, "a", true)}, []backends.Version{v(9, "a", true), v(8, "b", false)}, 8},
+		"an older job of the name":        {[]backends.Version{savedVersion(t, 1, 9, "b", true), savedVersion(t, 1, 8, "a", true)}, []backends.Version{savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true)}, 0},
+		"unstable ones: the newest stays": {[]backends.Version{v(4, "b", false), v(3, "a", false), v(0, "t", false)}, []backends.Version{v(10, "b", false), v(0, "t", false)}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			saved, _ := newSaved(t)
+			saveNow(t, saved, tc.first...)
+			saveNow(t, saved, tc.then...)
+			k, ok, err := saved.Get(ops.Released)
+			if err != nil || !ok || k.Version != tc.want || k.Of != tc.then[0].Created {
+				t.Errorf("got version %d of %d, %v, %v, want %d", k.Version, k.Of, ok, err, tc.want)
+			}
+			if is, _ := identify(k.Definition); name == "the same one has become stable" && !is.Stable {
+				t.Error("it is saved as one that is not stable")
+			}
+		})
+	}
+}
+
+// After Nomad has deleted a job and start has registered it again, its numbers begin with 0.
+func TestSaveRelease_NewerThanDeletedJob(t *testing.T) {
+	saved, _ := newSaved(t)
+	old := savedVersion(t, 1, 8, "a", true)
+	if err := saved.Save(ops.Released, old.Definition, old.Number, 50); err != nil { // see relinkRelease
+		t.Fatal(err)
+	}
+	saveNow(t, saved, savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true))
+	if k, ok := saved.Find(ops.Released); !ok || k.Version != 0 || k.Of != 50 {
+		t.Errorf("got version %d of %d, %v", k.Version, k.Of, ok)
+	}
+}
+
+func TestSaveRelease_DoesNotExpireWhileWanted(t *testing.T) {
+	a, b, next := savedVersion(t, 1, 0, "a", true), savedVersion(t, 1, 1, "b", true), savedVersion(t, 1, 2, "b", true)
+	for name, now := range map[string][]backends.Version{
+		"Nomad has it":         {b, a},
+		"Nomad has deleted it": {next, b},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				saved, _ := newSaved(t)
+				saveNow(t, saved, b, a)
+				first, _ := saved.Find(ops.Released)
+				time.Sleep(time.Hour)
+				saveNow(t, saved, now...)
+				if k, _ := saved.Find(ops.Released); k.ID != first.ID {
+					t.Error("it is saved again after an hour")
+				}
+				for range 40 {
+					time.Sleep(24 * time.Hour)
+					saveNow(t, saved, now...)
+				}
+				if k, ok, err := saved.Get(ops.Released); err != nil || !ok || k.Version != 0 || time.Since(k.Time) > 24*time.Hour {
+					t.Errorf("got %+v, %v, %v", k, ok, err)
+				}
+			})
+		})
+	}
+}
+
+func TestWithSaved_NewestFirst(t *testing.T) {
+	v := func(number uint64, mode string, stable bool) backends.Version {
+		return savedVersion(t, 50, number, mode, stable)
+	}
+	now := v(9, "d", true)
+	for name, tc := range map[string]struct {
+		kept  []backends.Version
+		saved backends.Version
+		want  uint64
+		added bool
+	}{
+		"newer than a tagged one": {[]backends.Version{now, v(0, "a", true)}, v(3, "c", true), 3, true},
+		"of a deleted job":        {[]backends.Version{now, v(0, "a", true)}, savedVersion(t, 1, 30, "c", true), 0, true},
+		"Nomad has it":            {[]backends.Version{now, v(8, "c", false), v(3, "a", false)}, v(3, "a", true), 8, false},
+		"deployed again":          {[]backends.Version{now, v(8, "c", true), v(7, "a", true)}, v(3, "a", true), 8, false},
+		"deployed again, failed":  {[]backends.Version{now, v(8, "a", false)}, v(3, "a", true), 3, true},
+		"it runs now":             {[]backends.Version{now, v(8, "c", true)}, v(3, "d", true), 8, false},
+	} {
+		all, added := withSaved(earlierReleases(now, tc.kept), tc.saved, now, tc.kept)
+		got, ok := lastRelease(all)
+		if !ok || got.Number != tc.want || added != tc.added {
+			t.Errorf("%s: got %d, %v, added %v; want %d, added %v", name, got.Number, ok, added, tc.want, tc.added)
+		}
+	}
+}
+
+func TestSaveStopped_OlderOneRemovedOnFailure(t *testing.T) {
+	saved, folder := newSaved(t)
+	cluster := versioned{versions: []backends.Version{savedVersion(t, 1, 0, "a", true)}}
+	if warning, err := saveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil || warning != "" {
+		t.Fatalf("got %q, %v", warning, err)
+	}
+	if err := os.Chmod(folder, 0o777); err != nil { // nothing is written there
+		t.Fatal(err)
+	}
+	cluster.versions = []backends.Version{savedVersion(t, 1, 1, "b", true)}
+	warning, err := saveStopped(t.Context(), cluster, saved, cluster.detail())
+	if err != nil || !strings.Contains(warning, "start web works only until Nomad deletes the stopped job") {
+		t.Errorf("got %q, %v", warning, err)
+	}
+	if k, ok := saved.Find(ops.Stopped); ok {
+		t.Errorf("start would bring version %d back", k.Version)
+	}
+}
+
+func TestRelinkRelease_OnlyOfThisJob(t *testing.T) {
+	release, was := savedVersion(t, 1, 3, "a", true), savedVersion(t, 1, 4, "b", true)
+	for name, tc := range map[string]struct {
+		of, now, want uint64
+	}{
+		"Nomad had deleted it": {1, 50, 50},
+		"Nomad has it still":   {1, 1, 1},
+		"saved of another job": {2, 50, 2},
+	} {
+		saved, _ := newSaved(t)
+		if err := saved.Save(ops.Released, release.Definition, release.Number, tc.of); err != nil {
+			t.Fatal(err)
+		}
+		cluster := versioned{versions: []backends.Version{savedVersion(t, tc.now, 0, "b", false)}}
+		if err := relinkRelease(t.Context(), cluster, saved, cluster.detail().Job, was.Definition); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if k, ok := saved.Find(ops.Released); !ok || k.Of != tc.want || k.Version != 3 {
+			t.Errorf("%s: got version %d of %d, want of %d", name, k.Version, k.Of, tc.want)
+		}
+	}
+}
+
+// A release that is saved is not lost because it cannot be saved again.
+func TestSaveRelease_NoWarningIfSavedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		saved, folder := newSaved(t)
+		b := savedVersion(t, 1, 1, "b", true)
+		saveNow(t, saved, b, savedVersion(t, 1, 0, "a", true))
+		time.Sleep(2 * saveAgain)
+		if err := os.Chmod(folder, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		now := []backends.Version{b}
+		for n := range uint64(6) {
+			now = append([]backends.Version{savedVersion(t, 1, n+2, "b", true)}, now...)
+		}
+		saveNow(t, saved, now...)
+		if k, ok := saved.Find(ops.Released); !ok || k.Version != 0 {
+			t.Errorf("got version %d, %v", k.Version, ok)
+		}
+	})
+}
