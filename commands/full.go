@@ -68,7 +68,7 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 	}
 	w.Note("stopped %s as it was in version %d", job.ID, version)
 	r.drain(ctx, w, job.Job, is.Index)
-	again, err := registerAgain(ctx, w, job.Job, definition, is.Index)
+	again, err := registerAgain(ctx, w, job.Job, definition, is.Index, true)
 	if err != nil {
 		return lost(w, job, definition, err)
 	}
@@ -150,8 +150,9 @@ func (r *restart) drain(ctx context.Context, w router.Work, job backends.Job, in
 	}
 }
 
-// registerAgain registers a definition until Nomad takes it or says that the job is not any more as it was stopped.
-func registerAgain(ctx context.Context, w router.Work, job backends.Job, definition json.RawMessage, index uint64) (backends.Outcome, error) {
+// registerAgain registers a definition until Nomad takes it or says that the job is not any more as it was at index. Nomad
+// may delete a job that was stopped.
+func registerAgain(ctx context.Context, w router.Work, job backends.Job, definition json.RawMessage, index uint64, wasStopped bool) (backends.Outcome, error) {
 	until := time.Now().Add(fullPatience)
 	for {
 		outcome, err := w.Operations.Register(ctx, job, definition, index)
@@ -159,7 +160,7 @@ func registerAgain(ctx context.Context, w router.Work, job backends.Job, definit
 		switch {
 		case err == nil, time.Now().After(until):
 			return outcome, err
-		case errors.As(err, &changed):
+		case errors.As(err, &changed), errors.Is(err, backends.ErrGone) && !wasStopped:
 			return outcome, err
 		case errors.Is(err, backends.ErrGone): // Nomad collects what is stopped
 			index = 0

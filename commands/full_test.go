@@ -79,12 +79,25 @@ func TestAJobIsRegisteredAgainForMinutesUnlessItIsAnotherOneByThen(t *testing.T)
 			synctest.Test(t, func(t *testing.T) {
 				s := &stubborn{register: tc.register}
 				begun := time.Now()
-				_, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7)
+				_, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7, true)
 				if took := time.Since(begun); !errors.Is(err, tc.want) || took < tc.least || took > tc.most {
 					t.Errorf("got %v after %s, want %v after %s", err, took, tc.want, tc.least)
 				}
 			})
 		})
+	}
+}
+
+// TestRegisterAgain_PurgedWhileRunning is about a job that only a purge can have deleted.
+func TestRegisterAgain_PurgedWhileRunning(t *testing.T) {
+	s := &stubborn{register: func(_ int, index uint64) error {
+		if index != 0 {
+			return backends.ErrGone
+		}
+		return nil
+	}}
+	if _, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7, false); !errors.Is(err, backends.ErrGone) {
+		t.Errorf("got %v, want that the job was deleted", err)
 	}
 }
 

@@ -32,10 +32,10 @@ func currentVersion(job backends.JobDetail, versions []backends.Version) (backen
 }
 
 // earlierReleases returns the versions before the current one that run something else, newest first. Stopping a job makes
-// a version that runs nothing.
+// a version that runs nothing, and replacing its failed allocations one that runs the same (see rolling.allowing).
 func earlierReleases(current backends.Version, versions []backends.Version) (earlier []backends.Version) {
 	for _, v := range versions {
-		if v.Number < current.Number && !v.Stopped && v.Release.ID != current.Release.ID {
+		if v.Number < current.Number && !v.Stopped && v.Release.ID != current.Release.ID && !backends.HasRescheduling(v.Definition, current.Definition) {
 			earlier = append(earlier, v)
 		}
 	}
@@ -130,7 +130,7 @@ func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.Sav
 	if isSaved && was.Stable == last.Stable && time.Since(k.Time) < saveAgain {
 		return "", nil
 	}
-	err = saved.Save(ops.Released, last.Definition, last.Number, current.Created)
+	_, err = saved.Save(ops.Released, last.Definition, last.Number, current.Created)
 	if err == nil || isSaved || !isLost(last, versions, added) {
 		return "", nil
 	}
@@ -204,25 +204,30 @@ func changesText(counts, scaling []string) string {
 	return strings.Join(all, "; ")
 }
 
-// saveStopped saves a job that is about to be stopped, for start. It returns a warning if it cannot; then nothing is saved
-// of the job as it was stopped earlier either: start must not bring that back.
-func saveStopped(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.JobDetail) (warning string, err error) {
+// saveStopped saves a job that is about to be stopped, for start, and returns the ID of what it has saved. It returns a
+// warning if it cannot save it; then nothing is saved of the job as it was stopped earlier either: start must not bring that
+// back.
+func saveStopped(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.JobDetail) (id, warning string, err error) {
 	definition, err := cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
-		return "", ofJob(job.Job, err)
+		return "", "", ofJob(job.Job, err)
 	}
 	if err := unchanged(job, definition); err != nil {
-		return "", err
+		return "", "", err
 	}
 	is, err := identify(definition)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", job.ID, err)
+		return "", "", fmt.Errorf("%s: %w", job.ID, err)
 	}
-	if err := saved.Save(ops.Stopped, definition, job.Version, is.CreateIndex); err != nil {
-		err = errors.Join(err, saved.Drop(ops.Stopped))
-		return fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the stop: %s", job.ID, whyUnsaved(err)), nil
+	id, err = saved.Save(ops.Stopped, definition, job.Version, is.CreateIndex)
+	if err == nil {
+		return id, "", nil
 	}
-	return "", nil
+	if k, ok := saved.Find(ops.Stopped); ok && !k.ChangedBy(is.JobModifyIndex) {
+		return "", "", nil // another stop of the same job has saved it
+	}
+	err = errors.Join(err, saved.Drop(ops.Stopped))
+	return "", fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the stop: %s", job.ID, whyUnsaved(err)), nil
 }
 
 // relinkRelease lets the saved release of a job belong to the job that was registered again from this definition. To Nomad
@@ -248,7 +253,7 @@ func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.S
 		k, ok, err = saved.Get(ops.Released)
 	}
 	if err == nil && ok {
-		err = saved.Save(ops.Released, k.Definition, k.Version, is.CreateIndex)
+		_, err = saved.Save(ops.Released, k.Definition, k.Version, is.CreateIndex)
 	}
 	if err != nil {
 		return fmt.Errorf("revert %s cannot use the release that the gateway saved: %w", job.ID, err)

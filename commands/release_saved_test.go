@@ -103,7 +103,7 @@ func TestSaveRelease_BetterOneStays(t *testing.T) {
 func TestSaveRelease_NewerThanDeletedJob(t *testing.T) {
 	saved, _ := newSaved(t)
 	old := savedVersion(t, 1, 8, "a", true)
-	if err := saved.Save(ops.Released, old.Definition, old.Number, 50); err != nil { // see relinkRelease
+	if _, err := saved.Save(ops.Released, old.Definition, old.Number, 50); err != nil { // see relinkRelease
 		t.Fatal(err)
 	}
 	saveNow(t, saved, savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true))
@@ -169,19 +169,38 @@ func TestWithSaved_NewestFirst(t *testing.T) {
 func TestSaveStopped_OlderOneRemovedOnFailure(t *testing.T) {
 	saved, folder := newSaved(t)
 	cluster := versioned{versions: []backends.Version{savedVersion(t, 1, 0, "a", true)}}
-	if warning, err := saveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil || warning != "" {
+	if _, warning, err := saveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil || warning != "" {
 		t.Fatalf("got %q, %v", warning, err)
 	}
 	if err := os.Chmod(folder, 0o777); err != nil { // nothing is written there
 		t.Fatal(err)
 	}
 	cluster.versions = []backends.Version{savedVersion(t, 1, 1, "b", true)}
-	warning, err := saveStopped(t.Context(), cluster, saved, cluster.detail())
+	_, warning, err := saveStopped(t.Context(), cluster, saved, cluster.detail())
 	if err != nil || !strings.Contains(warning, "start web works only until Nomad deletes the stopped job") {
 		t.Errorf("got %q, %v", warning, err)
 	}
 	if k, ok := saved.Find(ops.Stopped); ok {
 		t.Errorf("start would bring version %d back", k.Version)
+	}
+}
+
+// TestSaveStopped_TwoAtOnce is about two users who stop a job: one is asked and declines after the other has stopped it.
+func TestSaveStopped_TwoAtOnce(t *testing.T) {
+	saved, _ := newSaved(t)
+	cluster := versioned{versions: []backends.Version{savedVersion(t, 1, 0, "a", true)}}
+	declined, _, err := saveStopped(t.Context(), cluster, saved, cluster.detail())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := saveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil {
+		t.Fatal(err)
+	}
+	if err := saved.Undo(declined); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := saved.Find(ops.Stopped); !ok {
+		t.Error("who declines removes what the other stop has saved")
 	}
 }
 
@@ -195,7 +214,7 @@ func TestRelinkRelease_OnlyOfThisJob(t *testing.T) {
 		"saved of another job": {2, 50, 2},
 	} {
 		saved, _ := newSaved(t)
-		if err := saved.Save(ops.Released, release.Definition, release.Number, tc.of); err != nil {
+		if _, err := saved.Save(ops.Released, release.Definition, release.Number, tc.of); err != nil {
 			t.Fatal(err)
 		}
 		cluster := versioned{versions: []backends.Version{savedVersion(t, tc.now, 0, "b", false)}}

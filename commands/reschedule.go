@@ -137,9 +137,11 @@ func (r *rolling) allowing(ctx context.Context, w router.Work, replace func(back
 	if errors.Is(replaced, backends.ErrGone) { // purged by somebody else: nothing to restore
 		return errors.Join(replaced, w.Release())
 	}
-	again, err := registerAgain(ctx, w, r.job.Job, definition, first.Index)
+	again, err := registerAgain(ctx, w, r.job.Job, definition, first.Index, false)
 	var changed *backends.ChangedError
 	switch {
+	case errors.Is(err, backends.ErrGone): // likewise
+		return errors.Join(replaced, ofJob(r.job.Job, err), w.Release())
 	case errors.As(err, &changed): // Nomad has the original among its versions
 		return errors.Join(replaced, fmt.Errorf("%s was registered with one attempt to reschedule in %s, and could not be registered as it was: %w (see: history %s; go back: revert %s %d)",
 			r.job.ID, groupsText(groups), err, r.job.ID, r.job.ID, r.job.Version), w.Release())

@@ -176,9 +176,9 @@ func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDe
 	if err != nil {
 		return outcome, false, err
 	}
-	unsaved := ""
+	id, unsaved := "", ""
 	if job.ID == job.Root { // a child job runs once: it is not saved
-		if unsaved, err = saveStopped(ctx, req.Cluster, req.Saved(), job); err != nil {
+		if id, unsaved, err = saveStopped(ctx, req.Cluster, req.Saved(), job); err != nil {
 			return outcome, false, err
 		}
 	}
@@ -187,7 +187,7 @@ func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDe
 		outcome, err = req.Operations.Stop(ctx, job.Job, false)
 	}
 	if err != nil && !errors.Is(err, backends.ErrUncertain) {
-		err = errors.Join(err, req.Saved().Drop(ops.Stopped))
+		err = errors.Join(err, req.Saved().Undo(id)) // what another stop has saved since stays
 	}
 	_, saved = req.Saved().Find(ops.Stopped)
 	return outcome, saved, err

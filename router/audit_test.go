@@ -333,7 +333,8 @@ func TestSaved_CommandHidesSecrets(t *testing.T) {
 			f.StringP("meta", "m", "", "")
 			Secret(f, "meta")
 		}}, func(_ context.Context, req *Request) error {
-			return req.Saved().Save(ops.Stopped, []byte(`{"ID":"p-team1-web","Namespace":"default"}`), 1, 1)
+			_, err := req.Saved().Save(ops.Stopped, []byte(`{"ID":"p-team1-web","Namespace":"default"}`), 1, 1)
+			return err
 		}}
 	})
 	if err := w.do("act -m K=hunter2 p-team1-web"); err != nil {

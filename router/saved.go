@@ -30,7 +30,7 @@ func (r *Request) Saved() Saved {
 func (w Work) Saved() Saved { return NewSaved(w.background.registry, w.Job, w.User, w.Command) }
 
 // Save writes a definition of the job down; see ops.Registry.Save.
-func (s Saved) Save(kind ops.Kind, definition json.RawMessage, version, of uint64) error {
+func (s Saved) Save(kind ops.Kind, definition json.RawMessage, version, of uint64) (id string, err error) {
 	return s.registry.Save(kind, s.job, s.user, s.command, definition, version, of)
 }
 
@@ -41,6 +41,9 @@ func (s Saved) Find(kind ops.Kind) (ops.Kept, bool) { return s.registry.SavedOf(
 func (s Saved) Get(kind ops.Kind) (k ops.Kept, ok bool, err error) {
 	return s.registry.LoadSaved(kind, s.job)
 }
+
+// Undo removes what Save has saved under an ID, unless something newer has replaced it.
+func (s Saved) Undo(id string) error { return s.registry.Drop(id) }
 
 // Drop removes what is saved of a kind.
 func (s Saved) Drop(kind ops.Kind) error { return s.registry.DropSaved(kind, s.job) }

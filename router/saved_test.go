@@ -26,7 +26,7 @@ func TestSavedStopped_RemovedWhenListedRunning(t *testing.T) {
 			w.Ops, _ = ops.Open(filepath.Join(t.TempDir(), "jobs"), ops.Key{1})
 			web := ops.Job{Tier: "production", Namespace: "default", ID: "p-team1-web", Root: "p-team1-web"}
 			definition := json.RawMessage(`{"ID":"p-team1-web","Namespace":"default","JobModifyIndex":7}`)
-			if err := w.Ops.Save(ops.Stopped, web, "ann", "stop p-team1-web", definition, 1, 1); err != nil {
+			if _, err := w.Ops.Save(ops.Stopped, web, "ann", "stop p-team1-web", definition, 1, 1); err != nil {
 				t.Fatal(err)
 			}
 			listed := job("production", "default", "p-team1-web")

@@ -26,6 +26,8 @@ type Registry struct {
 	keys     []Key  // of the kept definitions: the first one signs, and any of them is accepted
 	maxSaved int    // bytes of all saved definitions together
 
+	saving sync.Mutex // held by Save: two at the same time would each remove what the other has saved
+
 	mu     sync.Mutex
 	closed bool
 	ops    []*Op           // oldest first

@@ -38,27 +38,30 @@ const maxSaved = 256 << 20
 func (k Kept) expired() bool { return k.Kind != "" && time.Since(k.Time) > SavedFor }
 
 // Save writes a definition of a job down, in place of an earlier one of the same kind. of is the CreateIndex of the job that
-// it belongs to. When it returns nil, a loss of power does not lose the definition either. It refuses child jobs: there is
-// no limit on how many a user may make. If all saved definitions together become too large, it removes the oldest ones.
-func (r *Registry) Save(kind Kind, job Job, user, command string, definition json.RawMessage, version, of uint64) error {
+// it belongs to. It returns the ID of what it has saved. When the error is nil, a loss of power does not lose the definition
+// either. It refuses child jobs: there is no limit on how many a user may make. If all saved definitions together become too
+// large, it removes the oldest ones.
+func (r *Registry) Save(kind Kind, job Job, user, command string, definition json.RawMessage, version, of uint64) (id string, err error) {
+	r.saving.Lock()
+	defer r.saving.Unlock()
 	if job.ID != job.Root {
-		return fmt.Errorf("definitions of child jobs are not saved: %s is a child of %s", job.ID, job.Root)
+		return "", fmt.Errorf("definitions of child jobs are not saved: %s is a child of %s", job.ID, job.Root)
 	}
 	k := Kept{
 		ID: newID(), Job: job, User: user, Command: command, Time: time.Now().UTC(), Version: version, Definition: definition,
 		Kind: kind, Of: of,
 	}
 	if err := r.keep(k); err != nil {
-		return err
+		return "", err
 	}
 	if err := r.makeRoom(k); err != nil {
-		return errors.Join(fmt.Errorf("an earlier definition cannot be removed: %w", err), r.Drop(k.ID))
+		return "", errors.Join(fmt.Errorf("an earlier definition cannot be removed: %w", err), r.Drop(k.ID))
 	}
-	return nil
+	return k.ID, nil
 }
 
 // makeRoom removes the definitions that the saved one replaces, those that have expired, and the oldest ones if all
-// together are too large.
+// together are too large. An error is about one that is replaced; others stay for the next time.
 func (r *Registry) makeRoom(saved Kept) error {
 	r.mu.Lock()
 	var old, others []Kept
@@ -77,7 +80,7 @@ func (r *Registry) makeRoom(saved Kept) error {
 	}
 	r.mu.Unlock()
 	for _, k := range old {
-		if err := r.Drop(k.ID); err != nil {
+		if err := r.Drop(k.ID); err != nil && k.Kind == saved.Kind && r.Same(k.Job, saved.Job) {
 			return err
 		}
 	}
@@ -86,8 +89,8 @@ func (r *Registry) makeRoom(saved Kept) error {
 		if total <= r.maxSaved {
 			break
 		}
-		if err := r.Drop(k.ID); err != nil {
-			return err
+		if r.Drop(k.ID) != nil {
+			continue
 		}
 		total -= k.size
 		if r.OnEvict != nil {

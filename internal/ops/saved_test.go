@@ -18,7 +18,7 @@ func TestSave_OneOfAKindOutlivesTheGateway(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	r := open(t, folder)
 	for i, kind := range []Kind{Stopped, Released, Stopped} {
-		if err := r.Save(kind, web, "wim", "stop web", webDefinition, uint64(i), 7); err != nil {
+		if _, err := r.Save(kind, web, "wim", "stop web", webDefinition, uint64(i), 7); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -63,10 +63,10 @@ func TestSave_TiersOfOneCluster(t *testing.T) {
 	r.Cluster = func(string) string { return "one" }
 	twin := web
 	twin.Tier = "quality"
-	if err := r.Save(Stopped, web, "wim", "stop", webDefinition, 1, 7); err != nil {
+	if _, err := r.Save(Stopped, web, "wim", "stop", webDefinition, 1, 7); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Save(Stopped, twin, "wim", "stop", webDefinition, 2, 7); err != nil {
+	if _, err := r.Save(Stopped, twin, "wim", "stop", webDefinition, 2, 7); err != nil {
 		t.Fatal(err)
 	}
 	if k, ok := r.SavedOf(Stopped, web); !ok || k.Version != 2 || len(r.Saved(Stopped)) != 1 {
@@ -78,7 +78,7 @@ func TestSave_ForgottenAfterAMonth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "jobs")
 		r := open(t, folder)
-		if err := r.Save(Stopped, web, "wim", "stop", webDefinition, 1, 7); err != nil {
+		if _, err := r.Save(Stopped, web, "wim", "stop", webDefinition, 1, 7); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(SavedFor)
@@ -98,11 +98,11 @@ func TestSave_ForgottenAfterAMonth(t *testing.T) {
 
 func TestSave_Refused(t *testing.T) {
 	r := open(t, "")
-	if err := r.Save(Stopped, web, "wim", "stop", webDefinition, 1, 7); !errors.Is(err, ErrNoFolder) {
+	if _, err := r.Save(Stopped, web, "wim", "stop", webDefinition, 1, 7); !errors.Is(err, ErrNoFolder) {
 		t.Errorf("got %v, want %v", err, ErrNoFolder)
 	}
 	r = open(t, filepath.Join(t.TempDir(), "jobs"))
-	err := r.Save(Stopped, web, "wim", "stop", json.RawMessage(`{"ID":"p-team2-shop","Namespace":"default"}`), 1, 7)
+	_, err := r.Save(Stopped, web, "wim", "stop", json.RawMessage(`{"ID":"p-team2-shop","Namespace":"default"}`), 1, 7)
 	if err == nil || !strings.Contains(err.Error(), `is for job "p-team2-shop"`) {
 		t.Errorf("got %v", err)
 	}
@@ -113,7 +113,7 @@ func save(t *testing.T, r *Registry, id, filler string) Job {
 	t.Helper()
 	job := Job{"production", "default", id, id}
 	definition := json.RawMessage(fmt.Sprintf(`{"ID":%q,"Namespace":"default","JobModifyIndex":7,"x":%q}`, id, filler))
-	if err := r.Save(Stopped, job, "wim", "stop "+id, definition, 1, 7); err != nil {
+	if _, err := r.Save(Stopped, job, "wim", "stop "+id, definition, 1, 7); err != nil {
 		t.Fatal(err)
 	}
 	return job
@@ -155,7 +155,7 @@ func TestSave_NoDefinitionInMemory(t *testing.T) {
 func TestSave_RefusesChildJobs(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	child := Job{"production", "default", "p-team1-web/dispatch-1", "p-team1-web"}
-	err := open(t, folder).Save(Stopped, child, "wim", "stop", json.RawMessage(`{"ID":"p-team1-web/dispatch-1","ParentID":"p-team1-web","Namespace":"default"}`), 0, 7)
+	_, err := open(t, folder).Save(Stopped, child, "wim", "stop", json.RawMessage(`{"ID":"p-team1-web/dispatch-1","ParentID":"p-team1-web","Namespace":"default"}`), 0, 7)
 	if err == nil || !strings.Contains(err.Error(), "child jobs are not saved") {
 		t.Errorf("got %v", err)
 	}

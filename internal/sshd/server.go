@@ -32,7 +32,7 @@ type Server struct {
 	ssh  *ssh.Server
 	life context.Context // ends when commands have to
 
-	running   atomic.Int32 // sessions, those of connections that have ended included
+	running   atomic.Int32 // sessions and connections whose end is not recorded yet
 	admission *admission
 	refusals  refusals
 	backlog   *backlog
@@ -182,8 +182,12 @@ func (s *Server) admit(conn net.Conn) {
 // serve serves a connection until it ends.
 func (s *Server) serve(c *connection, login *pendingLogin) {
 	defer s.recovered("connection", c.RemoteAddr().String())
+	s.running.Add(1) // until the disconnect is recorded
 	disconnected := func() {}
-	defer func() { disconnected() }() // last: an audit log that hangs must not keep the user's slot
+	defer func() { // last: an audit log that hangs must not keep the user's slot
+		defer s.running.Add(-1)
+		disconnected()
+	}()
 	defer s.left(c)
 	defer c.Close()
 	conn, channels, requests, err := s.handshake(c, login)
