@@ -15,15 +15,11 @@ import (
 	"nomadctld/internal/sshfiles"
 )
 
-// TestTheReadmesConfigurationLoads loads it with real keys and files in the place of its examples.
-func TestTheReadmesConfigurationLoads(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := regexp.MustCompile("(?s)```toml\n(.*?)```").FindSubmatch(readme)
+// TestDocumentedConfiguration loads the configuration in docs/operations.md, with real keys and files instead of its examples.
+func TestDocumentedConfiguration(t *testing.T) {
+	block := regexp.MustCompile("(?s)```toml\n(.*?)```").FindStringSubmatch(readFile(t, "docs/operations.md"))
 	if block == nil {
-		t.Fatal("README.md has no configuration")
+		t.Fatal("docs/operations.md has no configuration")
 	}
 	dir := sshfiles.Dir(t.TempDir())
 	key, err := dir.NewKey("hostkey")
@@ -40,7 +36,7 @@ func TestTheReadmesConfigurationLoads(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	text := strings.ReplaceAll(string(block[1]), "/etc/nomadctld/", dir.Path("")+"/")
+	text := strings.ReplaceAll(block[1], "/etc/nomadctld/", dir.Path("")+"/")
 	text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.PublicLine(key), 1)
 	text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.PublicLine(other), 1)
 	if err := os.WriteFile(dir.Path("nomadctld.toml"), []byte(text), 0o600); err != nil {

@@ -24,8 +24,7 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 		if string(got) != want {
 			t.Errorf("%s is not what the commands say: run make generate", file.name)
 		}
-		const empty = "<!-- commands: written by make generate -->\n<!-- end of commands -->\n" +
-			"<!-- rights: written by make generate -->\n<!-- end of rights -->\n" +
+		const empty = "<!-- rights: written by make generate -->\n<!-- end of rights -->\n" +
 			"# commands: written by make generate\n# end of commands\n"
 		if stale, err := file.write(empty); err != nil || stale == empty {
 			t.Errorf("%s: a stale text would pass: %v", file.name, err)
@@ -33,8 +32,8 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 	}
 }
 
-func TestAReadmeWithoutMarksIsAnError(t *testing.T) {
-	if _, err := readme("no marks"); err == nil {
+func TestAccess_MissingMarks(t *testing.T) {
+	if _, err := access("no marks"); err == nil {
 		t.Error("got none")
 	}
 }
