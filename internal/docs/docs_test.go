@@ -114,3 +114,40 @@ func TestForeignSignsAreNoRoff(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// TestReadme_NamesEveryCommand holds for the groups of commands in README.md: each command for people is in one of them.
+func TestReadme_NamesEveryCommand(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Commands\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	groups := 0
+	named := map[string]int{}
+	for line := range strings.Lines(section) {
+		if !strings.HasPrefix(line, "- **") {
+			continue
+		}
+		groups++
+		for _, quoted := range backquoted.FindAllStringSubmatch(line, -1) {
+			named[quoted[2]]++
+		}
+	}
+	if groups != 5 {
+		t.Errorf("README.md has %d groups of commands, want 5", groups)
+	}
+	for _, spec := range router.Specs() {
+		want := 1
+		if spec.Hidden {
+			want = 0
+		}
+		if named[spec.Name] != want {
+			t.Errorf("README.md names %s %d times in its groups, want %d", spec.Name, named[spec.Name], want)
+		}
+		delete(named, spec.Name)
+	}
+	for name := range named {
+		t.Errorf("README.md names %s, which is not a command", name)
+	}
+}
