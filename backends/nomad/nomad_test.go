@@ -75,7 +75,7 @@ func TestARefusedTokenIsForbidden(t *testing.T) {
 	}
 }
 
-// The README names these capabilities.
+// deploy/nomadctld-policy.hcl grants these capabilities.
 func TestReadingJobsNeedsTwoCapabilities(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {

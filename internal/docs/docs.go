@@ -1,6 +1,6 @@
 // Command docs writes what the documentation says about commands and settings from those themselves: docs/commands.md,
-// docs/config.md, the example in deploy, the tables in README.md, the manual pages, and what the script nomadctl knows of the
-// commands. make generate runs it; its test fails where a file is not what it would write.
+// docs/config.md, the example in deploy, the table of rights in docs/access.md, the manual pages, and what the script
+// nomadctl knows of the commands. make generate runs it; its test fails where a file is not what it would write.
 package main
 
 import (
@@ -46,7 +46,7 @@ var files = []struct {
 	{"docs/commands.md", func(string) (string, error) { return reference(), nil }},
 	{"docs/config.md", func(string) (string, error) { return settings(), nil }},
 	{"deploy/nomadctld.toml", func(string) (string, error) { return config.Example(), nil }},
-	{"README.md", readme},
+	{"docs/access.md", access},
 	{"nomadctl", client},
 	{"docs/man/nomadctl.1", func(string) (string, error) { return clientPage(), nil }},
 	{"docs/man/nomadctld.8", func(string) (string, error) { return serverPage(), nil }},
@@ -74,18 +74,9 @@ func settings() string {
 	return b.String()
 }
 
-// readme puts the tables of commands and of rights between their marks.
-func readme(before string) (string, error) {
-	after, err := between(before, "commands", table())
-	if err != nil {
-		return "", err
-	}
-	return between(after, "rights", rights())
-}
-
-// between puts a table between the marks that bear its name.
-func between(before, name, table string) (string, error) {
-	return marked(before, name, table, "<!-- "+name+": written by make generate -->\n", "<!-- end of "+name+" -->\n")
+// access puts the table of rights between its marks.
+func access(before string) (string, error) {
+	return marked(before, "rights", rights(), "<!-- rights: written by make generate -->\n", "<!-- end of rights -->\n")
 }
 
 // marked puts a text between two lines.

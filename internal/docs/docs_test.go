@@ -24,8 +24,7 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 		if string(got) != want {
 			t.Errorf("%s is not what the commands say: run make generate", file.name)
 		}
-		const empty = "<!-- commands: written by make generate -->\n<!-- end of commands -->\n" +
-			"<!-- rights: written by make generate -->\n<!-- end of rights -->\n" +
+		const empty = "<!-- rights: written by make generate -->\n<!-- end of rights -->\n" +
 			"# commands: written by make generate\n# end of commands\n"
 		if stale, err := file.write(empty); err != nil || stale == empty {
 			t.Errorf("%s: a stale text would pass: %v", file.name, err)
@@ -33,8 +32,8 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 	}
 }
 
-func TestAReadmeWithoutMarksIsAnError(t *testing.T) {
-	if _, err := readme("no marks"); err == nil {
+func TestAccess_MissingMarks(t *testing.T) {
+	if _, err := access("no marks"); err == nil {
 		t.Error("got none")
 	}
 }
@@ -113,5 +112,42 @@ func TestTheManualPagesAreWellFormed(t *testing.T) {
 func TestForeignSignsAreNoRoff(t *testing.T) {
 	if got, want := roff(`.a\b-c'd`), `\&.a\eb\-c\(aqd`; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestReadme_NamesEveryCommand holds for the groups of commands in README.md: each command for people is in one of them.
+func TestReadme_NamesEveryCommand(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Commands\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	groups := 0
+	named := map[string]int{}
+	for line := range strings.Lines(section) {
+		if !strings.HasPrefix(line, "- **") {
+			continue
+		}
+		groups++
+		for _, quoted := range backquoted.FindAllStringSubmatch(line, -1) {
+			named[quoted[2]]++
+		}
+	}
+	if groups != 5 {
+		t.Errorf("README.md has %d groups of commands, want 5", groups)
+	}
+	for _, spec := range router.Specs() {
+		want := 1
+		if spec.Hidden {
+			want = 0
+		}
+		if named[spec.Name] != want {
+			t.Errorf("README.md names %s %d times in its groups, want %d", spec.Name, named[spec.Name], want)
+		}
+		delete(named, spec.Name)
+	}
+	for name := range named {
+		t.Errorf("README.md names %s, which is not a command", name)
 	}
 }

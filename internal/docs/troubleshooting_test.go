@@ -1,0 +1,131 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// backquoted is code in Markdown. Code with backquotes in it stands between two of them.
+var backquoted = regexp.MustCompile("`` (.+?) ``|`([^`]+)`")
+
+// TestTroubleshooting_QuotesTheCode looks for every message of docs/troubleshooting.md among the string literals of the
+// code. A verb of a literal, such as %s, stands for any text.
+func TestTroubleshooting_QuotesTheCode(t *testing.T) {
+	t.Chdir("../..")
+	text, err := os.ReadFile("docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := messages(t)
+	quoted := 0
+	for line := range strings.Lines(string(text)) {
+		cell, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | ")
+		found := backquoted.FindStringSubmatch(cell)
+		if !strings.HasPrefix(line, "| `") || found == nil {
+			continue
+		}
+		quoted++
+		if !quotesOne(all, found[1]+found[2]) {
+			t.Errorf("no message of the code reads %q", found[1]+found[2])
+		}
+	}
+	if quoted < 20 {
+		t.Errorf("found %d messages: the test does not find them", quoted)
+	}
+	for text, want := range map[string]bool{"no such user with that name": false, "no such user with that key": true, "…": false} {
+		if got := quotesOne(all, text); got != want {
+			t.Errorf("%s: got %v, want %v", text, got, want)
+		}
+	}
+}
+
+// message is a string of the code in which verbs stand for any text.
+type message struct {
+	pattern *regexp.Regexp
+	letters int // outside the verbs
+}
+
+// quotesOne reports whether a text is one of the messages, and at least half of its letters are the message's own.
+func quotesOne(messages []message, text string) bool {
+	return slices.ContainsFunc(messages, func(m message) bool {
+		return 2*m.letters >= letters(text) && m.letters > 0 && m.pattern.MatchString(text)
+	})
+}
+
+// letters returns how many letters a text has.
+func letters(text string) (n int) {
+	for _, r := range text {
+		if unicode.IsLetter(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// messages returns the strings of the code, and the messages of the script nomadctl.
+func messages(t *testing.T) (found []message) {
+	t.Helper()
+	verb := regexp.MustCompile(`%[-+# 0-9.\[\]]*[a-zA-Z]`)
+	add := func(text string, placeholder *regexp.Regexp) {
+		parts := placeholder.Split(text, -1)
+		n := letters(strings.Join(parts, ""))
+		for i, part := range parts {
+			parts[i] = regexp.QuoteMeta(part)
+		}
+		found = append(found, message{regexp.MustCompile("^" + strings.Join(parts, ".*") + "$"), n})
+	}
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "tools/") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			e, ok := n.(ast.Expr)
+			if text, constant := joined(e); ok && constant {
+				add(text, verb)
+				return false
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile("nomadctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parameter := regexp.MustCompile(`\$\{(?:[^{}]|\$\w+)*\}|\$\w+`)
+	for _, text := range regexp.MustCompile(`(?:complain|fail [0-9]+) "([^"]*)"|why='([^']*)'`).FindAllStringSubmatch(string(script), -1) {
+		add(text[1]+text[2], parameter)
+	}
+	return found
+}
+
+// joined returns a string literal, or several that are added up.
+func joined(e ast.Expr) (text string, constant bool) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		text, err := strconv.Unquote(e.Value)
+		return text, e.Kind == token.STRING && err == nil
+	case *ast.BinaryExpr:
+		left, ok := joined(e.X)
+		right, ok2 := joined(e.Y)
+		return left + right, ok && ok2 && e.Op == token.ADD
+	}
+	return "", false
+}
