@@ -1,5 +1,5 @@
 # Exits with 100 and more for each ended process that the container's first process has inherited and does not reap, up to
-# 200. A first process that reaps needs a moment, and so does a child that is being ended: its shell is ended first.
+# 200. A first process that reaps needs a moment.
 cd /proc 2>/dev/null || exit 4
 zombies() {
 	found=
@@ -16,11 +16,6 @@ zombies() {
 	done
 }
 zombies
-for _ in 1 2; do
-	[ -z "$found" ] || break
-	sleep 0.2
-	zombies
-done
 if [ -n "$found" ]; then
 	before=$found
 	sleep 0.5

@@ -13,7 +13,8 @@ import (
 )
 
 // TestZombies_AfterACutUpload has uploads that are cut. A shell as the first process reaps the child that the ended shell
-// leaves; sleep does not. What was half there is not put in place. It is the child that reports to be ready.
+// leaves; sleep does not. What was half there is not put in place. It is a child that reports to be ready.
+// The shell has two, because the kernel may let it reap the first that has ended before it takes the signal that ends it.
 func TestZombies_AfterACutUpload(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
@@ -31,10 +32,10 @@ func TestZombies_AfterACutUpload(t *testing.T) {
 		defer typing.Close()
 		ready := writer(func(p []byte) (int, error) { cancel(why); return len(p), nil })
 		_, err := d.Exec(ctx, in, backends.Program{
-			Argv: []string{"sh", "-c", "(echo ready; exec cat >/tmp/new); mv /tmp/new /tmp/old"}, Stdin: stdin, Stdout: ready, Stderr: io.Discard, Session: newAllocation(),
+			Argv: []string{"sh", "-c", "sleep 600 & (echo ready; exec cat >/tmp/new); mv /tmp/new /tmp/old"}, Stdin: stdin, Stdout: ready, Stderr: io.Discard, Session: newAllocation(),
 		})
 		var zombies *backends.ZombiesError
-		if !errors.Is(err, why) || errors.As(err, &zombies) != c.zombies || c.zombies && (zombies.Count != 1 || !strings.Contains(err.Error(), "init = true")) {
+		if !errors.Is(err, why) || errors.As(err, &zombies) != c.zombies || c.zombies && (zombies.Count < 1 || zombies.Count > 2 || !strings.Contains(err.Error(), "init = true")) {
 			t.Errorf("%s: got %v", name, err)
 		}
 		if _, code, err := run(t, d, in, backends.Program{Argv: []string{"test", "-e", "/tmp/old"}}); code != 1 || err != nil {
