@@ -283,6 +283,10 @@ func TestPlacement_NoNodesInDatacenter(t *testing.T) {
 		job := Scalable("p-team6-elsewhere", "a")
 		job.Datacenters = []string{"dc9"}
 		cluster.Register(t, job)
+		pool := "default"
+		if cluster.OlderThan(t, 1, 10) { // 1.6 does not say
+			pool = ""
+		}
 		changes{t, client, *job.ID}.until("it is blocked", func() error {
 			all, _, err := client.Jobs().Evaluations(*job.ID, nil)
 			for _, e := range all {
@@ -290,7 +294,7 @@ func TestPlacement_NoNodesInDatacenter(t *testing.T) {
 				if e.Status != "blocked" {
 					continue
 				}
-				if m == nil || m.NodesEvaluated != 0 || len(m.NodesAvailable) != 0 || m.NodesInPool != 0 || m.ConstraintFiltered != nil || m.NodePool != "default" {
+				if m == nil || m.NodesEvaluated != 0 || len(m.NodesAvailable) != 0 || m.NodesInPool != 0 || m.ConstraintFiltered != nil || m.NodePool != pool {
 					t.Errorf("got %+v, want no node in dc9", m)
 				}
 				return nil
