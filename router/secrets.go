@@ -42,6 +42,7 @@ func (r recorded) clean(text string) string {
 // record hides the secrets in a command line, also in one that cannot be split: what is refused is recorded too.
 func record(line string, aliases map[string]string) recorded {
 	spans := spans(line)
+	spans = spans[:min(len(spans), maxWords)] // a line with more words is refused, and they would take up much memory here
 	words, err := Split(line)
 	if err != nil || len(words) != len(spans) {
 		words = make([]string, len(spans))
