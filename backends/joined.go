@@ -115,7 +115,7 @@ func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog
 	}
 	err := before()
 	if final && !noted && errors.Is(err, ErrOtherLog) {
-		// Either the task has written meanwhile, or the container's log breaks off where it is damaged.
+		// Either the task has written in between, or the container's log breaks off where it is damaged.
 		now, surveyed := j.survey(ctx, in)
 		if surveyed != nil {
 			return surveyed

@@ -35,7 +35,7 @@ type slotRequest struct {
 // maxWaiting is how many requests of one user may wait for slots.
 const maxWaiting = 16
 
-// NewSlots returns size slots. Whoever waits for one for longer than wait gets ErrBusy.
+// NewSlots returns size slots. A request that waits longer than wait gets ErrBusy.
 func NewSlots(what string, size int, wait time.Duration) *Slots {
 	return &Slots{what: what, size: size, share: max(1, size/3), wait: wait, held: map[string]int{}, served: map[string]int{}}
 }

@@ -160,6 +160,16 @@ func (t *taskRuntime) declined(ctx context.Context, r taskRoute, err error) bool
 
 // Log takes Docker's log driver where it can be read, else Nomad's files, which outlive the container.
 func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error {
+	return t.readLog(ctx, func(source backends.LogSource, place backends.Place) error {
+		if _, files := source.(backends.LogFiles); !q.Follow || files && q.OfContainers() {
+			return source.Log(ctx, place, q, each)
+		}
+		return t.viewers.Follow(ctx, source, place, q, each)
+	})
+}
+
+// readLog calls read with the source of the task's log, while it holds one of the user's slots for logs.
+func (t *taskRuntime) readLog(ctx context.Context, read func(backends.LogSource, backends.Place) error) error {
 	leave, err := t.Logs.Take(ctx, t.cluster())
 	if err != nil {
 		return err
@@ -169,10 +179,7 @@ func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(ba
 	if err != nil {
 		return err
 	}
-	if _, files := source.(backends.LogFiles); !q.Follow || files && q.OfContainers() {
-		return t.withState(source.Log(ctx, place, q, each))
-	}
-	return t.withState(t.viewers.Follow(ctx, source, place, q, each))
+	return t.withState(read(source, place))
 }
 
 // logSource returns where the log of the task is read: Docker's and Nomad's together if both can be used.
@@ -204,19 +211,12 @@ func (t *taskRuntime) logSource(ctx context.Context) (backends.LogSource, backen
 
 // PreviousLog implements Runtime.
 func (t *taskRuntime) PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error {
-	leave, err := t.Logs.Take(ctx, t.cluster())
-	if err != nil {
-		return err
-	}
-	defer leave()
-	source, place, err := t.logSource(ctx)
-	if err != nil {
-		return err
-	}
-	if joined, ok := source.(backends.JoinedLog); ok {
-		return t.withState(joined.Previous(ctx, place, q, each))
-	}
-	return backends.ErrOneLog
+	return t.readLog(ctx, func(source backends.LogSource, place backends.Place) error {
+		if joined, ok := source.(backends.JoinedLog); ok {
+			return joined.Previous(ctx, place, q, each)
+		}
+		return backends.ErrOneLog
+	})
 }
 
 func (t *taskRuntime) cluster() string {

@@ -103,7 +103,7 @@ func TestRuntimeAuto_DockerDeclines(t *testing.T) {
 		task, _ := taskOf(w, r, "web")
 		task.Log(t.Context(), backends.LogQuery{}, func(backends.Piece) error { return nil })
 		inFiles := c.inNomad
-		if name == "fails" { // a log that Docker cannot read may be damaged, so Nomad's files are read
+		if name == "fails" { // Docker's log may be damaged, so the gateway reads Nomad's files
 			inFiles = 1
 		}
 		if docker.logs != c.inDocker || nomad.logs != inFiles {

@@ -172,7 +172,7 @@ func (e *execution) run(ctx context.Context) (int, error) {
 		if e.prelude != nil {
 			side.Go(out.guard(func() {
 				select {
-				case <-e.prelude.began: // it may have undone what was told meanwhile
+				case <-e.prelude.began: // the prelude may have overwritten a size that was set before
 					e.speaker.fit(own, resize, e.program.Terminal)
 				case <-own.Done():
 				}

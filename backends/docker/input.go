@@ -15,7 +15,7 @@ type input struct {
 	begin    <-chan struct{} // closed when the input may be read; nil: it may
 	over     <-chan struct{} // closed when the stream is not needed any more
 	refused  func() bool     // asked before anything is read: the daemon has not agreed to the stream. May be nil
-	fail     func(error)     // is told of a panic
+	fail     func(error)     // reports a panic
 	sent     atomic.Bool
 
 	keys    []byte      // with which Docker lets go of it; nil: none

@@ -58,7 +58,7 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 		switch {
 		case all:
 			// Asked for by number, docker reads from the end, as it has been read here: where the log is damaged that makes a
-			// difference. The margin is for what is written meanwhile.
+			// difference. The margin is for lines written in between.
 			wanted.tail = 2*r.tail + 10_000
 			if l.query.Older == nil || l.query.After != "" || !wanted.since.IsZero() && !l.mayBeCut() {
 				return nil
@@ -66,7 +66,7 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 			l.held = held{}
 			return l.survey(ctx) // from the start: only so docker reports damage, and what was counted may begin at a time
 		case enough, some && r.tail >= max(farBack, tailMore*l.query.Lines):
-			// Counted from the end again, but with a margin for what is written meanwhile; the time is what counts.
+			// Counted from the end again, but with a margin for lines written in between; the time is what counts.
 			wanted.tail = 2*r.tail + 10_000
 			l.from = begins
 			if wanted.since = begins[0]; begins[0].IsZero() || !begins[1].IsZero() && begins[1].Before(begins[0]) {

@@ -111,7 +111,7 @@ func TestExecEnd_DockerAndPodman(t *testing.T) {
 			t.Errorf("%s: got %.100q, %d, %v, want %.100q, %d, %v", name, stdout, code, err, c.stdout, c.code, c.err)
 		}
 	}
-	// An exec that never started, whatever its exit code says.
+	// An exec that never started. Its exit code means nothing.
 	for _, podman := range []bool{false, true} {
 		never := &engine{podman: podman, after: `{"CanRemove":false,"ExitCode":0,"Running":false,"Pid":0}`}
 		if _, code, err := never.run(t); err == nil || !strings.Contains(err.Error(), "was not started") {

@@ -57,7 +57,7 @@ func newPrelude(p backends.Program) *prelude {
 	}
 	digits, err := rand.Int(rand.Reader, new(big.Int).Exp(big.NewInt(10), big.NewInt(30), nil)) // letters may change on a terminal
 	if err != nil {
-		panic(err) // it never fails
+		panic(err) // crypto/rand never fails
 	}
 	mark := fmt.Sprintf("%030d", digits)
 	// Neither the container nor the user has variables of such names in an environment, where they would change.

@@ -8,8 +8,8 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 )
 
-// zombiesScript counts zombies. A shell that is ended does not reap its child, which then is the first process's: with a
-// signal for the child alone the shell would go on to its next command, such as one that puts half an upload in place.
+// zombiesScript counts zombies. A killed shell usually does not reap its child, which the container's first process
+// then inherits. The shell is killed first: otherwise it would run its next command, which may install half an upload.
 //
 //go:embed zombies.sh
 var zombiesScript string
