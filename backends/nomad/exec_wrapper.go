@@ -33,7 +33,7 @@ import (
 //   - Docker takes a terminal's size once the program runs, may be asked for it too early, and takes no modes. stty is there
 //     mostly; one that does not know some of the modes gets them one by one.
 //
-//go:embed wrapper.sh
+//go:embed exec_wrapper.sh
 var wrapper string
 
 // shell is what it takes to run a program below the task's shell.

@@ -17,7 +17,7 @@ import (
 // and of the wrapper itself. A wrapper has NOMADCTLD_SESSION in its parameters, and its parent does not. If its input comes
 // in frames it has two parts, and the later one has the program. Parameter: the session.
 //
-//go:embed find.sh
+//go:embed exec_find.sh
 var find string
 
 var _ backends.Killer = (*Client)(nil)

@@ -11,7 +11,7 @@ import (
 // zombiesScript counts zombies. A killed shell usually does not reap its child, which the container's first process
 // then inherits. The shell is killed first: otherwise it would run its next command, which may install half an upload.
 //
-//go:embed zombies.sh
+//go:embed exec_zombies.sh
 var zombiesScript string
 
 const (

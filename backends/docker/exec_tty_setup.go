@@ -18,7 +18,7 @@ import (
 // preludeScript is what a container's shell does before it becomes a program with a terminal. Docker takes the terminal's
 // size only once the program runs, before version 1.42 of its API, and no modes at all.
 //
-//go:embed prelude.sh
+//go:embed exec_tty_setup.sh
 var preludeScript string
 
 // errNoPrelude: the container has no shell that could run the script. Nothing has been run.

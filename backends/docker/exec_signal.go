@@ -11,7 +11,7 @@ import (
 
 // signalScript sends a signal to a program in its container.
 //
-//go:embed signal.sh
+//go:embed exec_signal.sh
 var signalScript string
 
 // Exit codes of signalScript.

@@ -23,7 +23,7 @@ import (
 // Parameters: the signal, or 0; the process ID of the wrapper, or of the part of it that has the program; the session; if
 // not empty, the signal is for the wrapper and what it reads the input with, and not for the program.
 //
-//go:embed kill.sh
+//go:embed exec_signal.sh
 var kill string
 
 const (
