@@ -19,8 +19,8 @@ func (a Allocation) Terminal() bool {
 	return false
 }
 
-// Finished reports whether the allocation is listed only on request: it has ended, and nothing went wrong in it.
-func (a Allocation) Finished() bool { return a.Terminal() && a.Status != "failed" }
+// HiddenByDefault reports whether the allocation is listed only on request: it has ended, and nothing went wrong in it.
+func (a Allocation) HiddenByDefault() bool { return a.Terminal() && a.Status != "failed" }
 
 // TaskState returns the state of a task of the allocation: pending, running, dead or unknown. Every decision about whether a
 // task runs is made with it, because the state that Nomad stores is the last one that the client agent reported: it stays
@@ -47,9 +47,9 @@ func (a Allocation) MayRun(t Task) bool {
 // Stopping reports whether Nomad has told the allocation to end and it has not yet.
 func (a Allocation) Stopping() bool { return !a.Terminal() && a.Desired != "" && a.Desired != "run" }
 
-// Ended returns when a task that has ended did: when its client agent reported it, or, of one that was lost, when Nomad gave
+// TaskFinishedAt returns when a task that has ended did: when its client agent reported it, or, of one that was lost, when Nomad gave
 // the allocation up. It is zero for one that has not ended.
-func (a Allocation) Ended(t Task) time.Time {
+func (a Allocation) TaskFinishedAt(t Task) time.Time {
 	switch {
 	case a.TaskState(t) != StateDead:
 		return time.Time{}
@@ -61,7 +61,7 @@ func (a Allocation) Ended(t Task) time.Time {
 
 // How well a task fits a name that others have too: that of its job, group or task. Less is better.
 const (
-	rankKept     = iota // it runs
+	rankRunning  = iota // it runs
 	rankStopping        // it runs, and is being stopped
 	rankUnknown         // it may still be running on a disconnected node
 	rankNone            // it does not run: nothing names it but its own ID
@@ -78,7 +78,7 @@ func (a Allocation) Rank(t Task) (rank int, named bool) {
 	case a.Runs(t) && a.Stopping():
 		rank = rankStopping
 	case a.Runs(t):
-		rank = rankKept
+		rank = rankRunning
 	}
 	return rank, rank != rankNone
 }

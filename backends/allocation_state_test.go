@@ -33,9 +33,9 @@ func TestTaskState(t *testing.T) {
 	}
 }
 
-func TestAllocation_Finished(t *testing.T) {
+func TestAllocation_HiddenByDefault(t *testing.T) {
 	for status, want := range map[string]bool{"running": false, "pending": false, "failed": false, "unknown": false, "complete": true, "lost": true} {
-		if got := (Allocation{Status: status}).Finished(); got != want {
+		if got := (Allocation{Status: status}).HiddenByDefault(); got != want {
 			t.Errorf("%s: got %t, want %t", status, got, want)
 		}
 	}
@@ -65,7 +65,7 @@ func TestAllocation_Rank(t *testing.T) {
 	}
 }
 
-func TestAllocation_Ended(t *testing.T) {
+func TestAllocation_TaskFinishedAt(t *testing.T) {
 	at, changed := time.Unix(1, 0), time.Unix(2, 0)
 	for _, tc := range []struct {
 		status string
@@ -78,7 +78,7 @@ func TestAllocation_Ended(t *testing.T) {
 		{"complete", Task{State: "dead", Finished: at}, at},
 		{"failed", Task{State: "dead"}, changed},
 	} {
-		if got := (Allocation{Status: tc.status, Modified: changed}).Ended(tc.task); !got.Equal(tc.want) {
+		if got := (Allocation{Status: tc.status, Modified: changed}).TaskFinishedAt(tc.task); !got.Equal(tc.want) {
 			t.Errorf("%s, %s: got %v, want %v", tc.status, tc.task.State, got, tc.want)
 		}
 	}

@@ -10,33 +10,33 @@ import (
 	"time"
 )
 
-// counted is a cluster that counts what it is asked and takes its time.
-type counted struct {
+// countingCluster is a cluster that counts what it is asked and takes its time.
+type countingCluster struct {
 	Cluster
 	jobs, usage atomic.Int32
-	takes       time.Duration
+	delay       time.Duration
 	err         error
 }
 
-func (c *counted) Jobs(context.Context, Selection) ([]Job, error) {
+func (c *countingCluster) Jobs(context.Context, Selection) ([]Job, error) {
 	c.jobs.Add(1)
-	time.Sleep(c.takes)
+	time.Sleep(c.delay)
 	return []Job{{ID: "a"}}, c.err
 }
 
-func (c *counted) Usage(context.Context, []Allocation) map[string]Usage {
+func (c *countingCluster) Usage(context.Context, []Allocation) map[string]Usage {
 	c.usage.Add(1)
-	time.Sleep(c.takes)
+	time.Sleep(c.delay)
 	return map[string]Usage{"x": {}}
 }
 
-func TestManyViewersCostAsMuchAsOne(t *testing.T) {
-	c := &counted{takes: 10 * time.Millisecond}
-	shared := Share(c)
+func TestSharedCluster_OneReadForAll(t *testing.T) {
+	c := &countingCluster{delay: 10 * time.Millisecond}
+	shared := NewSharedCluster(c)
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Go(func() {
-			view := shared.Within(time.Minute)
+			view := shared.WithMaxAge(time.Minute)
 			for range 3 {
 				if jobs, err := view.Jobs(context.Background(), Selection{}); err != nil || len(jobs) != 1 {
 					t.Errorf("got %v, %v", jobs, err)
@@ -53,10 +53,10 @@ func TestManyViewersCostAsMuchAsOne(t *testing.T) {
 	}
 }
 
-func TestDifferentThingsAreAskedForApart(t *testing.T) {
-	c := &counted{}
-	view := Share(c).Within(time.Minute)
-	for _, s := range []Selection{{}, {Tier: "a"}, {Prefixes: []string{"a"}}, {Prefixes: []string{"b"}}, {Namespace: "a"}, {Finished: true}} {
+func TestSharedCluster_KeysDiffer(t *testing.T) {
+	c := &countingCluster{}
+	view := NewSharedCluster(c).WithMaxAge(time.Minute)
+	for _, s := range []Selection{{}, {Tier: "a"}, {Prefixes: []string{"a"}}, {Prefixes: []string{"b"}}, {Namespace: "a"}, {IncludeHidden: true}} {
 		view.Jobs(context.Background(), s)
 	}
 	if c.jobs.Load() != 6 {
@@ -64,10 +64,10 @@ func TestDifferentThingsAreAskedForApart(t *testing.T) {
 	}
 }
 
-func TestAnswersGrowOld(t *testing.T) {
+func TestSharedCluster_MaxAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &counted{err: errors.New("down")}
-		view := Share(c).Within(50 * time.Millisecond)
+		c := &countingCluster{err: errors.New("down")}
+		view := NewSharedCluster(c).WithMaxAge(50 * time.Millisecond)
 		for range 2 {
 			if _, err := view.Jobs(context.Background(), Selection{}); !errors.Is(err, c.err) {
 				t.Errorf("got %v, want %v: errors are shared too", err, c.err)
@@ -81,9 +81,9 @@ func TestAnswersGrowOld(t *testing.T) {
 	})
 }
 
-func TestAViewerWhoLeavesTakesNothingFromTheOthers(t *testing.T) {
-	c := &counted{takes: 20 * time.Millisecond}
-	view := Share(c).Within(time.Minute)
+func TestSharedCluster_CallerCancels(t *testing.T) {
+	c := &countingCluster{delay: 20 * time.Millisecond}
+	view := NewSharedCluster(c).WithMaxAge(time.Minute)
 	gone, leave := context.WithCancel(context.Background())
 	leave()
 	view.Jobs(gone, Selection{})
@@ -92,12 +92,12 @@ func TestAViewerWhoLeavesTakesNothingFromTheOthers(t *testing.T) {
 	}
 }
 
-func TestASlowClusterIsStillAskedOnce(t *testing.T) {
-	c := &counted{takes: time.Second}
-	shared := Share(c)
+func TestSharedCluster_SlowRead(t *testing.T) {
+	c := &countingCluster{delay: time.Second}
+	shared := NewSharedCluster(c)
 	var wg sync.WaitGroup
 	for range 6 {
-		wg.Go(func() { shared.Within(50*time.Millisecond).Jobs(context.Background(), Selection{}) })
+		wg.Go(func() { shared.WithMaxAge(50*time.Millisecond).Jobs(context.Background(), Selection{}) })
 	}
 	wg.Wait()
 	if c.jobs.Load() != 1 {
@@ -105,18 +105,18 @@ func TestASlowClusterIsStillAskedOnce(t *testing.T) {
 	}
 }
 
-func TestAViewerNeedNotWaitForTheAnswer(t *testing.T) {
-	c := &counted{takes: time.Minute}
+func TestSharedCluster_CallerDeadline(t *testing.T) {
+	c := &countingCluster{delay: time.Minute}
 	ctx, leave := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer leave()
 	begin := time.Now()
-	if _, err := Share(c).Within(time.Minute).Jobs(ctx, Selection{}); err == nil || time.Since(begin) > 30*time.Second {
+	if _, err := NewSharedCluster(c).WithMaxAge(time.Minute).Jobs(ctx, Selection{}); err == nil || time.Since(begin) > 30*time.Second {
 		t.Errorf("got %v after %v", err, time.Since(begin))
 	}
 }
 
-func TestAPanicIsEverybodysError(t *testing.T) {
-	view := Share(nil).Within(time.Minute) // a nil cluster panics
+func TestSharedCluster_Panic(t *testing.T) {
+	view := NewSharedCluster(nil).WithMaxAge(time.Minute) // a nil cluster panics
 	for range 2 {
 		if _, err := view.Jobs(context.Background(), Selection{}); err == nil {
 			t.Error("got none")
@@ -124,10 +124,10 @@ func TestAPanicIsEverybodysError(t *testing.T) {
 	}
 }
 
-func TestWithoutAnAgeNothingIsShared(t *testing.T) {
-	c := &counted{}
+func TestSharedCluster_ZeroMaxAge(t *testing.T) {
+	c := &countingCluster{}
 	for range 2 {
-		Share(c).Within(0).Jobs(context.Background(), Selection{})
+		NewSharedCluster(c).WithMaxAge(0).Jobs(context.Background(), Selection{})
 	}
 	if c.jobs.Load() != 2 {
 		t.Errorf("asked %d times, want 2", c.jobs.Load())

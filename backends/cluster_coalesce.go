@@ -11,16 +11,16 @@ import (
 // so their number bounds the gateway's memory, however many commands run.
 const maxReads = 3
 
-// turns lets callers who ask for the same thing at the same time share one read, without giving anybody a result that was
+// readCoalescer lets callers who ask for the same thing at the same time share one read, without giving anybody a result that was
 // read before they asked: who comes while a read runs shares the next one. The zero value is ready.
-type turns struct {
-	mu    sync.Mutex
-	lines map[string]*waitingLine
-	slots chan struct{} // of maxReads
+type readCoalescer struct {
+	mu     sync.Mutex
+	queues map[string]*readQueue
+	slots  chan struct{} // of maxReads
 }
 
-// waitingLine is the callers who ask for one thing. turns.mu guards it.
-type waitingLine struct {
+// readQueue is the callers who ask for one thing. turns.mu guards it.
+type readQueue struct {
 	running, next *sharedRead // next is nil unless somebody waits for it
 }
 
@@ -36,8 +36,8 @@ type sharedRead struct {
 	err     error // likewise
 }
 
-// inTurn returns what read returns. Nobody may change the value.
-func inTurn[T any](ctx context.Context, t *turns, key string, read func(context.Context) (T, error)) (T, error) {
+// coalesceRead returns what read returns. Nobody may change the value.
+func coalesceRead[T any](ctx context.Context, t *readCoalescer, key string, read func(context.Context) (T, error)) (T, error) {
 	r := t.join(ctx, key, func(ctx context.Context) (any, error) { return read(ctx) })
 	defer t.leave(r)
 	var none T
@@ -51,21 +51,21 @@ func inTurn[T any](ctx context.Context, t *turns, key string, read func(context.
 }
 
 // join returns the first read of key that has not started yet.
-func (t *turns) join(ctx context.Context, key string, read func(context.Context) (any, error)) *sharedRead {
+func (t *readCoalescer) join(ctx context.Context, key string, read func(context.Context) (any, error)) *sharedRead {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.lines == nil {
-		t.lines, t.slots = map[string]*waitingLine{}, make(chan struct{}, maxReads)
+	if t.queues == nil {
+		t.queues, t.slots = map[string]*readQueue{}, make(chan struct{}, maxReads)
 	}
 	fresh := func() *sharedRead {
 		r := &sharedRead{read: read, done: make(chan struct{})}
 		r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		return r
 	}
-	line := t.lines[key]
+	line := t.queues[key]
 	if line == nil {
-		line = &waitingLine{running: fresh()}
-		t.lines[key] = line
+		line = &readQueue{running: fresh()}
+		t.queues[key] = line
 		go t.run(key, line)
 	}
 	r := line.running
@@ -80,7 +80,7 @@ func (t *turns) join(ctx context.Context, key string, read func(context.Context)
 }
 
 // leave notes that a caller does not wait any more. The last one cancels the read.
-func (t *turns) leave(r *sharedRead) {
+func (t *readCoalescer) leave(r *sharedRead) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if r.waiting--; r.waiting == 0 {
@@ -89,7 +89,7 @@ func (t *turns) leave(r *sharedRead) {
 }
 
 // run makes the reads of a line until nobody waits in it.
-func (t *turns) run(key string, line *waitingLine) {
+func (t *readCoalescer) run(key string, line *readQueue) {
 	for r := line.running; r != nil; {
 		select {
 		case t.slots <- struct{}{}:
@@ -101,16 +101,16 @@ func (t *turns) run(key string, line *waitingLine) {
 			}
 			<-t.slots
 		case <-r.ctx.Done():
-			if t.renew(r) {
+			if t.stillWanted(r) {
 				continue
 			}
 		}
-		r = t.finished(key, line)
+		r = t.deliver(key, line)
 	}
 }
 
 // start notes that a read starts, and reports whether somebody waits for it.
-func (t *turns) start(r *sharedRead) bool {
+func (t *readCoalescer) start(r *sharedRead) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	wanted := r.isWanted()
@@ -118,9 +118,9 @@ func (t *turns) start(r *sharedRead) bool {
 	return wanted
 }
 
-// renew reports whether somebody waits for a read that has not started. Where all had left before another one joined, the
+// stillWanted reports whether somebody waits for a read that has not started. Where all had left before another one joined, the
 // read gets a new context.
-func (t *turns) renew(r *sharedRead) bool {
+func (t *readCoalescer) stillWanted(r *sharedRead) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return r.isWanted()
@@ -138,65 +138,65 @@ func (r *sharedRead) isWanted() bool {
 	return true
 }
 
-// finished gives the result to those who wait for it, and returns the next read.
-func (t *turns) finished(key string, line *waitingLine) *sharedRead {
+// deliver gives the result to those who wait for it, and returns the next read.
+func (t *readCoalescer) deliver(key string, line *readQueue) *sharedRead {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	line.running.cancel()
 	close(line.running.done)
 	line.running, line.next = line.next, nil
 	if line.running == nil {
-		delete(t.lines, key)
+		delete(t.queues, key)
 	}
 	return line.running
 }
 
-// current is a Shared for callers who want what is true now. It embeds no Cluster: a method that is added has to say whether
+// coalescedView is a Shared for callers who want what is true now. It embeds no Cluster: a method that is added has to say whether
 // callers may share a read.
-type current struct{ *Shared }
+type coalescedView struct{ *SharedCluster }
 
-var _ Cluster = current{}
+var _ Cluster = coalescedView{}
 
-func (c current) Jobs(ctx context.Context, s Selection) ([]Job, error) {
-	return inTurn(ctx, &c.turns, fmt.Sprintf("jobs %+v", s), func(ctx context.Context) ([]Job, error) { return c.cluster.Jobs(ctx, s) })
+func (c coalescedView) Jobs(ctx context.Context, s Selection) ([]Job, error) {
+	return coalesceRead(ctx, &c.reads, fmt.Sprintf("jobs %+v", s), func(ctx context.Context) ([]Job, error) { return c.cluster.Jobs(ctx, s) })
 }
 
-func (c current) Job(ctx context.Context, job Job) (JobDetail, error) {
-	return inTurn(ctx, &c.turns, fmt.Sprintf("job %q %q", job.Namespace, job.ID), func(ctx context.Context) (JobDetail, error) { return c.cluster.Job(ctx, job) })
+func (c coalescedView) Job(ctx context.Context, job Job) (JobDetail, error) {
+	return coalesceRead(ctx, &c.reads, fmt.Sprintf("job %q %q", job.Namespace, job.ID), func(ctx context.Context) (JobDetail, error) { return c.cluster.Job(ctx, job) })
 }
 
-func (c current) Definition(ctx context.Context, job Job, version *uint64) (json.RawMessage, error) {
+func (c coalescedView) Definition(ctx context.Context, job Job, version *uint64) (json.RawMessage, error) {
 	key := fmt.Sprintf("definition %q %q", job.Namespace, job.ID)
 	if version != nil {
 		key += fmt.Sprint(" ", *version)
 	}
-	return inTurn(ctx, &c.turns, key, func(ctx context.Context) (json.RawMessage, error) { return c.cluster.Definition(ctx, job, version) })
+	return coalesceRead(ctx, &c.reads, key, func(ctx context.Context) (json.RawMessage, error) { return c.cluster.Definition(ctx, job, version) })
 }
 
-func (c current) Versions(ctx context.Context, job Job) ([]Version, error) {
-	return inTurn(ctx, &c.turns, fmt.Sprintf("versions %q %q", job.Namespace, job.ID), func(ctx context.Context) ([]Version, error) { return c.cluster.Versions(ctx, job) })
+func (c coalescedView) Versions(ctx context.Context, job Job) ([]Version, error) {
+	return coalesceRead(ctx, &c.reads, fmt.Sprintf("versions %q %q", job.Namespace, job.ID), func(ctx context.Context) ([]Version, error) { return c.cluster.Versions(ctx, job) })
 }
 
-func (c current) Deployments(ctx context.Context, job Job) ([]Deployment, error) {
-	return inTurn(ctx, &c.turns, fmt.Sprintf("deployments %q %q", job.Namespace, job.ID), func(ctx context.Context) ([]Deployment, error) { return c.cluster.Deployments(ctx, job) })
+func (c coalescedView) Deployments(ctx context.Context, job Job) ([]Deployment, error) {
+	return coalesceRead(ctx, &c.reads, fmt.Sprintf("deployments %q %q", job.Namespace, job.ID), func(ctx context.Context) ([]Deployment, error) { return c.cluster.Deployments(ctx, job) })
 }
 
-func (c current) Schedules(ctx context.Context, jobs []Job) ([]Schedule, error) {
+func (c coalescedView) Schedules(ctx context.Context, jobs []Job) ([]Schedule, error) {
 	return c.cluster.Schedules(ctx, jobs)
 }
 
-func (c current) Usage(ctx context.Context, allocations []Allocation) map[string]Usage {
+func (c coalescedView) Usage(ctx context.Context, allocations []Allocation) map[string]Usage {
 	return c.cluster.Usage(ctx, allocations)
 }
 
-func (c current) Checks(ctx context.Context, allocations []Allocation) map[string][]Check {
+func (c coalescedView) Checks(ctx context.Context, allocations []Allocation) map[string][]Check {
 	return c.cluster.Checks(ctx, allocations)
 }
 
-func (c current) Allocation(ctx context.Context, a Allocation) (AllocationDetail, error) {
+func (c coalescedView) Allocation(ctx context.Context, a Allocation) (AllocationDetail, error) {
 	return c.cluster.Allocation(ctx, a)
 }
 
-func (c current) NodeAddress(ctx context.Context, a Allocation) (string, error) {
+func (c coalescedView) NodeAddress(ctx context.Context, a Allocation) (string, error) {
 	return c.cluster.NodeAddress(ctx, a)
 }

@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// TestTurns_NoResultIsOlderThanItsCaller has many callers of one read that takes a second: those who come while it runs
+// TestReadCoalescer_FreshResults has many callers of one read that takes a second: those who come while it runs
 // share the next one.
-func TestTurns_NoResultIsOlderThanItsCaller(t *testing.T) {
+func TestReadCoalescer_FreshResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var turns turns
+		var turns readCoalescer
 		reads := 0
 		var callers sync.WaitGroup
 		for i := range 20 {
 			callers.Go(func() {
 				time.Sleep(time.Duration(i) * 100 * time.Millisecond)
 				asked := time.Now()
-				read, err := inTurn(t.Context(), &turns, "key", func(context.Context) (time.Time, error) {
+				read, err := coalesceRead(t.Context(), &turns, "key", func(context.Context) (time.Time, error) {
 					begun := time.Now()
 					reads++
 					time.Sleep(time.Second)
@@ -37,21 +37,21 @@ func TestTurns_NoResultIsOlderThanItsCaller(t *testing.T) {
 		if reads != 3 {
 			t.Errorf("got %d reads, want 3", reads)
 		}
-		if len(turns.lines) != 0 {
-			t.Errorf("got %d waiting lines at the end", len(turns.lines))
+		if len(turns.queues) != 0 {
+			t.Errorf("got %d waiting lines at the end", len(turns.queues))
 		}
 	})
 }
 
-func TestTurns_MaxReads(t *testing.T) {
+func TestReadCoalescer_MaxReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var turns turns
+		var turns readCoalescer
 		var mu sync.Mutex
 		running, most := 0, 0
 		var callers sync.WaitGroup
 		for i := range 50 {
 			callers.Go(func() {
-				_, _ = inTurn(t.Context(), &turns, fmt.Sprint(i), func(context.Context) (int, error) {
+				_, _ = coalesceRead(t.Context(), &turns, fmt.Sprint(i), func(context.Context) (int, error) {
 					mu.Lock()
 					running++
 					most = max(most, running)
@@ -71,11 +71,11 @@ func TestTurns_MaxReads(t *testing.T) {
 	})
 }
 
-// TestTurns_CallersLeave checks that a read goes on for those who still wait, that it is cancelled when nobody does, and that
+// TestReadCoalescer_CallersCancel checks that a read goes on for those who still wait, that it is cancelled when nobody does, and that
 // one for which nobody waits is not started.
-func TestTurns_CallersLeave(t *testing.T) {
+func TestReadCoalescer_CallersCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var turns turns
+		var turns readCoalescer
 		var started []string
 		read := func(name string) func(context.Context) (string, error) {
 			return func(ctx context.Context) (string, error) {
@@ -93,7 +93,7 @@ func TestTurns_CallersLeave(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			go func() {
 				defer cancel()
-				value, err := inTurn(ctx, &turns, "key", read(name))
+				value, err := coalesceRead(ctx, &turns, "key", read(name))
 				if err == nil && value == "" {
 					err = errors.New("no value")
 				}

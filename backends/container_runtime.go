@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 )
 
-// Containers is the container runtime of all nodes.
-type Containers interface {
+// ContainerRuntime is the container runtime of all nodes.
+type ContainerRuntime interface {
 	Runtime
 
 	// Inspect returns the newest container of a task as the runtime gives it, byte for byte, stopped ones included.

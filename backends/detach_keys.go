@@ -2,8 +2,8 @@ package backends
 
 import "strings"
 
-// Keys returns the bytes of keys in Docker's notation: x or ctrl-x, with commas between them.
-func Keys(notation string) (keys []byte) {
+// ParseDetachKeys returns the bytes of keys in Docker's notation: x or ctrl-x, with commas between them.
+func ParseDetachKeys(notation string) (keys []byte) {
 	for key := range strings.SplitSeq(notation, ",") {
 		switch {
 		case key == "":

@@ -27,8 +27,8 @@ type ReleaseGroup struct {
 	Range   *Scaling
 }
 
-// Same reports whether two releases are equal, counts included.
-func (r Release) Same(other Release) bool {
+// Equal reports whether two releases are equal, counts included.
+func (r Release) Equal(other Release) bool {
 	return r.ID == other.ID && slices.EqualFunc(r.Groups, other.Groups, func(a, b ReleaseGroup) bool { return a.Name == b.Name && a.Count == b.Count })
 }
 
@@ -164,7 +164,7 @@ func HasRescheduling(definition, original json.RawMessage) bool {
 	}
 	is, err := ReleaseOf(definition)
 	want, err2 := ReleaseOf(expected)
-	return err == nil && err2 == nil && is.Same(want)
+	return err == nil && err2 == nil && is.Equal(want)
 }
 
 // withField returns a definition with other values of a field of some groups.

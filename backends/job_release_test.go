@@ -8,7 +8,7 @@ import (
 const releaseA = `{"ID":"p-web","Version":1,"JobModifyIndex":9,"Stable":true,"Status":"running","Stop":false,"SubmitTime":7,"VersionTag":null,"Meta":null,"Future":{"x":1.50},
 	"TaskGroups":[{"Name":"web","Count":2,"Scaling":{"ID":"a","Min":1,"Max":5,"CreateIndex":3,"Enabled":true},"Tasks":[{"Name":"web","Env":{"MODE":"a"},"Templates":[]}]},{"Name":"db","Count":1}]}`
 
-func TestReleaseOf_SameWhateverNomadSets(t *testing.T) {
+func TestReleaseOf_IgnoresServerFields(t *testing.T) {
 	now, err := ReleaseOf(json.RawMessage(releaseA))
 	if err != nil {
 		t.Fatal(err)
@@ -27,8 +27,8 @@ func TestReleaseOf_SameWhateverNomadSets(t *testing.T) {
 		"a group less":             {`{"ID":"p-web","Future":{"x":1.50},"TaskGroups":[{"Name":"web","Count":2,"Scaling":{"Min":1,"Max":5,"Enabled":true},"Tasks":[{"Name":"web","Env":{"MODE":"a"}}]}]}`, false, false},
 	} {
 		then, err := ReleaseOf(json.RawMessage(tc.definition))
-		if err != nil || (then.ID == now.ID) != tc.sameID || then.Same(now) != tc.same {
-			t.Errorf("%s: got the same ID %v, the same %v, %v; want %v, %v", name, then.ID == now.ID, then.Same(now), err, tc.sameID, tc.same)
+		if err != nil || (then.ID == now.ID) != tc.sameID || then.Equal(now) != tc.same {
+			t.Errorf("%s: got the same ID %v, the same %v, %v; want %v, %v", name, then.ID == now.ID, then.Equal(now), err, tc.sameID, tc.same)
 		}
 	}
 	if web, ok := now.Group("web"); !ok || web.Count != 2 || web.Range == nil || *web.Range != (Scaling{1, 5}) {
@@ -44,14 +44,14 @@ func TestReleaseOf_SameWhateverNomadSets(t *testing.T) {
 	}
 }
 
-func TestWithCounts_ChangesNothingElse(t *testing.T) {
+func TestWithCounts_OnlyCounts(t *testing.T) {
 	changed, err := WithCounts(json.RawMessage(releaseA), map[string]int{"web": 4, "gone": 9})
 	if err != nil {
 		t.Fatal(err)
 	}
 	was, _ := ReleaseOf(json.RawMessage(releaseA))
 	is, err := ReleaseOf(changed)
-	if err != nil || is.ID != was.ID || is.Same(was) {
+	if err != nil || is.ID != was.ID || is.Equal(was) {
 		t.Errorf("got %+v, %v", is, err)
 	}
 	web, _ := is.Group("web")

@@ -5,32 +5,32 @@ import (
 	"slices"
 )
 
-// position is how far a viewer is in a stream.
-type position struct {
-	live     bool    // the viewer knows that the stream is
-	joined   int     // number of the chunk that was next when the viewer joined: what is older is the past
-	number   int     // of the next chunk
-	from     [2]int  // number of the first chunk that is wanted, of each output
-	skip     [2]int  // bytes of that chunk that are not
-	unwanted [2]bool // outputs
-	lines    [2]int  // ends of lines that the viewer is past, of each output
-	missed   [2]int  // stream.kept.gone when the viewer was last told
-	torn     [2]bool // the rest of a line is still to be skipped
+// logCursor is how far a viewer is in a stream.
+type logCursor struct {
+	caughtUp    bool    // the viewer knows that the stream is
+	joinedAt    int     // number of the chunk that was next when the viewer joined: what is older is the past
+	number      int     // of the next chunk
+	from        [2]int  // number of the first chunk that is wanted, of each output
+	skip        [2]int  // bytes of that chunk that are not
+	unwanted    [2]bool // outputs
+	linesPassed [2]int  // ends of lines that the viewer is past, of each output
+	droppedSeen [2]int  // stream.buffers.droppedUpTo when the viewer was last told
+	midLine     [2]bool // the rest of a line is still to be skipped
 }
 
-func unwanted(q LogQuery) [2]bool { return [2]bool{!q.Stdout, !q.Stderr} }
+func unwantedOutputs(q LogQuery) [2]bool { return [2]bool{!q.Stdout, !q.Stderr} }
 
 // How many chunks, and about how many bytes, a viewer gets at a time, so that a slow one does not hold on to much.
 const (
-	atOnce      = 64
-	bytesAtOnce = 64 << 10
+	maxBatchChunks = 64
+	maxBatchBytes  = 64 << 10
 )
 
-// portion returns how many pieces a viewer gets at a time.
-func portion(pieces []Piece) int {
+// batchLen returns how many pieces a viewer gets at a time.
+func batchLen(pieces []LogChunk) int {
 	size := 0
 	for n, p := range pieces {
-		if size += len(p.Data); n == atOnce || size > bytesAtOnce && n > 0 {
+		if size += len(p.Data); n == maxBatchChunks || size > maxBatchBytes && n > 0 {
 			return n
 		}
 	}
@@ -39,39 +39,39 @@ func portion(pieces []Piece) int {
 
 // next returns what is next and moves the position on. When there is nothing yet, moved is closed once there is more;
 // when there will be nothing any more it is nil, and err why.
-func (s *stream) next(at *position) (pieces []Piece, moved <-chan struct{}, err error) {
+func (s *logStream) next(at *logCursor) (pieces []LogChunk, moved <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.kept {
-		if k := &s.kept[i]; k.gone > max(at.number, at.missed[i], at.from[i]) {
-			lines := k.lines - at.lines[i]
-			if k.ragged {
+	for i := range s.buffers {
+		if k := &s.buffers[i]; k.droppedUpTo > max(at.number, at.droppedSeen[i], at.from[i]) {
+			lines := k.droppedLines - at.linesPassed[i]
+			if k.droppedMidLine {
 				lines++
 			}
-			if at.torn[i] {
+			if at.midLine[i] {
 				lines-- // that end is the one of a line already told of
 			}
 			if lines > 0 && !at.unwanted[i] {
-				pieces = append(pieces, Piece{Stderr: i == 1, Skipped: lines})
+				pieces = append(pieces, LogChunk{Stderr: i == 1, Skipped: lines})
 			}
-			at.lines[i], at.missed[i], at.torn[i] = k.lines, k.gone, k.ragged
+			at.linesPassed[i], at.droppedSeen[i], at.midLine[i] = k.droppedLines, k.droppedUpTo, k.droppedMidLine
 		}
 	}
 	for len(pieces) == 0 {
-		chunks := s.since(at.number)
-		if s.live && !at.live {
-			past := max(s.liveAt, at.joined)
-			n, _ := slices.BinarySearchFunc(chunks, past, func(c chunk, n int) int { return c.number - n })
+		chunks := s.chunksFrom(at.number)
+		if s.caughtUp && !at.caughtUp {
+			past := max(s.caughtUpAt, at.joinedAt)
+			n, _ := slices.BinarySearchFunc(chunks, past, func(c bufferedChunk, n int) int { return c.number - n })
 			if chunks = chunks[:n]; n == 0 {
-				at.live = true
-				return []Piece{{Live: true, Container: s.container}}, nil, nil
+				at.caughtUp = true
+				return []LogChunk{{CaughtUp: true, Container: s.container}}, nil, nil
 			}
 		}
 		if len(chunks) == 0 {
 			break
 		}
 		for _, c := range chunks {
-			if p, whole := at.past(c); whole {
+			if p, whole := at.advance(c); whole {
 				pieces = append(pieces, p)
 			}
 		}
@@ -79,14 +79,14 @@ func (s *stream) next(at *position) (pieces []Piece, moved <-chan struct{}, err 
 	if len(pieces) > 0 || s.ended {
 		return pieces, nil, s.err
 	}
-	if s.moved == nil {
-		s.moved = make(chan struct{})
+	if s.changed == nil {
+		s.changed = make(chan struct{})
 	}
-	return nil, s.moved, nil
+	return nil, s.changed, nil
 }
 
-// past moves the position past a chunk, and returns what of it is to be seen, if anything.
-func (at *position) past(c chunk) (p Piece, any bool) {
+// advance moves the position past a chunk, and returns what of it is to be seen, if anything.
+func (at *logCursor) advance(c bufferedChunk) (p LogChunk, any bool) {
 	i := c.Output()
 	at.number = c.number + 1
 	switch {
@@ -95,77 +95,77 @@ func (at *position) past(c chunk) (p Piece, any bool) {
 	case c.number == at.from[i]:
 		c.Data = c.Data[at.skip[i]:]
 	}
-	at.lines[i] += bytes.Count(c.Data, newline)
+	at.linesPassed[i] += bytes.Count(c.Data, newline)
 	if at.unwanted[i] {
 		return p, false
 	}
-	if c.isRemark() {
-		at.torn[i] = false
-		return c.Piece, true
+	if c.isNotice() {
+		at.midLine[i] = false
+		return c.LogChunk, true
 	}
-	if at.torn[i] {
+	if at.midLine[i] {
 		end := bytes.IndexByte(c.Data, '\n')
 		if end < 0 {
 			return p, false
 		}
-		c.Data, at.torn[i] = c.Data[end+1:], false
+		c.Data, at.midLine[i] = c.Data[end+1:], false
 	}
-	return c.Piece, len(c.Data) > 0
+	return c.LogChunk, len(c.Data) > 0
 }
 
-// since returns the oldest chunks of both outputs from number on, in order.
-func (s *stream) since(number int) []chunk {
-	var found []chunk
-	for i := range s.kept {
-		chunks := s.kept[i].chunks
-		first, _ := slices.BinarySearchFunc(chunks, number, func(c chunk, n int) int { return c.number - n })
-		found = append(found, chunks[first:min(first+atOnce, len(chunks))]...)
+// chunksFrom returns the oldest chunks of both outputs from number on, in order.
+func (s *logStream) chunksFrom(number int) []bufferedChunk {
+	var found []bufferedChunk
+	for i := range s.buffers {
+		chunks := s.buffers[i].chunks
+		first, _ := slices.BinarySearchFunc(chunks, number, func(c bufferedChunk, n int) int { return c.number - n })
+		found = append(found, chunks[first:min(first+maxBatchChunks, len(chunks))]...)
 	}
 	sortChunks(found)
-	return found[:portion(piecesOf(found))]
+	return found[:batchLen(logChunks(found))]
 }
 
-func sortChunks(chunks []chunk) {
-	slices.SortFunc(chunks, func(a, b chunk) int { return a.number - b.number })
+func sortChunks(chunks []bufferedChunk) {
+	slices.SortFunc(chunks, func(a, b bufferedChunk) int { return a.number - b.number })
 }
 
-func piecesOf(chunks []chunk) []Piece {
-	var pieces []Piece
+func logChunks(chunks []bufferedChunk) []LogChunk {
+	var pieces []LogChunk
 	for _, c := range chunks {
-		pieces = append(pieces, c.Piece)
+		pieces = append(pieces, c.LogChunk)
 	}
 	return pieces
 }
 
-// begin returns where a viewer begins who wants q, and whether enough is kept for that.
-func (s *stream) begin(q LogQuery) (at position, enough bool) {
+// cursorFor returns where a viewer begins who wants q, and whether enough is kept for that.
+func (s *logStream) cursorFor(q LogQuery) (at logCursor, enough bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.ended,
-		!s.live && (q.Lines != s.query.Lines || !q.Since.Equal(s.query.Since) || q.After != s.query.After),
-		s.live && q.After != "" && (s.container == "" || s.container == q.After):
+		!s.caughtUp && (q.Lines != s.query.Lines || !q.Since.Equal(s.query.Since) || q.AfterContainer != s.query.AfterContainer),
+		s.caughtUp && q.AfterContainer != "" && (s.container == "" || s.container == q.AfterContainer):
 		return at, false
 	}
-	at.number, at.joined, at.unwanted = s.number, s.number, unwanted(q)
-	at.from = [2]int{s.number, s.number}
-	for i := range s.kept {
-		k := &s.kept[i]
-		at.missed[i], at.lines[i] = k.gone, k.lines
+	at.number, at.joinedAt, at.unwanted = s.nextNumber, s.nextNumber, unwantedOutputs(q)
+	at.from = [2]int{s.nextNumber, s.nextNumber}
+	for i := range s.buffers {
+		k := &s.buffers[i]
+		at.droppedSeen[i], at.linesPassed[i] = k.droppedUpTo, k.droppedLines
 		first, skip := len(k.chunks), 0
 		if !at.unwanted[i] {
 			var more bool
-			first, skip, more = k.last(q)
-			if !more && (k.gone > 0 || !s.query.covers(q)) {
+			first, skip, more = k.tail(q)
+			if !more && (k.droppedUpTo > 0 || !s.query.covers(q)) {
 				return at, false
 			}
 		}
 		for _, c := range k.chunks[:first] {
-			at.lines[i] += bytes.Count(c.Data, newline)
+			at.linesPassed[i] += bytes.Count(c.Data, newline)
 		}
 		if first < len(k.chunks) {
 			c := k.chunks[first]
-			at.lines[i] += bytes.Count(c.Data[:skip], newline)
+			at.linesPassed[i] += bytes.Count(c.Data[:skip], newline)
 			at.from[i], at.skip[i] = c.number, skip
 			at.number = min(at.number, c.number)
 		}
@@ -178,24 +178,24 @@ func (q LogQuery) covers(other LogQuery) bool {
 	return (q.Lines < 0 || other.Lines >= 0 && other.Lines <= q.Lines) && !q.Since.After(other.Since)
 }
 
-// last returns what q wants of what is kept, from the chunk first on without skip bytes of that, and whether there is more,
+// tail returns what q wants of what is kept, from the chunk first on without skip bytes of that, and whether there is more,
 // which it does not want.
-func (k *kept) last(q LogQuery) (first, skip int, more bool) {
+func (k *logBuffer) tail(q LogQuery) (first, skip int, more bool) {
 	first = len(k.chunks)
 	left := q.Lines
 	for i, c := range slices.Backward(k.chunks) {
-		if left == 0 && (q.Lines == 0 || c.isRemark()) || !c.Time.IsZero() && c.Time.Before(q.Since) {
+		if left == 0 && (q.Lines == 0 || c.isNotice()) || !c.Time.IsZero() && c.Time.Before(q.Since) {
 			more = true
 			break
 		}
-		if i == len(k.chunks)-1 && !c.isRemark() && !bytes.HasSuffix(c.Data, newline) {
+		if i == len(k.chunks)-1 && !c.isNotice() && !bytes.HasSuffix(c.Data, newline) {
 			left-- // a last line that has no end yet
 		}
 		part := c.Data
 		if q.Lines >= 0 {
 			part, more = lastLines(c.Data, &left)
 		}
-		if len(part) > 0 || c.isRemark() {
+		if len(part) > 0 || c.isNotice() {
 			first, skip = i, len(c.Data)-len(part)
 		}
 		if more {

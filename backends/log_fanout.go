@@ -8,12 +8,12 @@ import (
 	"sync/atomic"
 )
 
-// Viewers lets all who follow the same log share one stream of it. A viewer who is slow holds up neither the stream nor
+// LogFanout lets all who follow the same log share one stream of it. A viewer who is slow holds up neither the stream nor
 // the others: what has gone meanwhile is skipped, and the viewer told so. The zero value is ready.
-type Viewers struct {
-	mu      sync.Mutex
-	streams map[logKey]*stream
-	open    atomic.Int64 // streams with viewers
+type LogFanout struct {
+	mu            sync.Mutex
+	streams       map[logKey]*logStream
+	activeStreams atomic.Int64 // streams with viewers
 }
 
 // logKey names what viewers follow. What of it each of them wants may differ.
@@ -22,13 +22,13 @@ type logKey struct {
 	allocation, task string
 }
 
-// errStreams is the error of a viewer who would need one stream too many.
-var errStreams = fmt.Errorf("%w: %d logs are being followed", ErrBusy, maxStreams)
+// errTooManyStreams is the error of a viewer who would need one stream too many.
+var errTooManyStreams = fmt.Errorf("%w: %d logs are being followed", ErrLimitReached, maxStreams)
 
 // Follow calls each with what q wants of a log until the log ends, or ctx does, whose cause is returned then. The first
 // viewer begins the stream, which goes on until the last one has left. Who wants more of the past than is kept begins a
 // new one for themselves and for those who come after.
-func (v *Viewers) Follow(ctx context.Context, runtime LogSource, in Place, q LogQuery, each func(Piece) error) error {
+func (v *LogFanout) Follow(ctx context.Context, runtime LogSource, in TaskRef, q LogQuery, each func(LogChunk) error) error {
 	key := logKey{runtime, in.Allocation.ID, in.Task}
 	s, at, err := v.join(ctx, key, in, q)
 	if err != nil {
@@ -37,8 +37,8 @@ func (v *Viewers) Follow(ctx context.Context, runtime LogSource, in Place, q Log
 	defer v.leave(key, s)
 	for {
 		pieces, moved, err := s.next(&at)
-		if !q.Times {
-			pieces = merged(pieces)
+		if !q.Timestamps {
+			pieces = mergeChunks(pieces)
 		}
 		for _, p := range pieces {
 			if err := each(p); err != nil {
@@ -64,51 +64,51 @@ func (v *Viewers) Follow(ctx context.Context, runtime LogSource, in Place, q Log
 
 // join returns the stream of key and where a new viewer begins in it. One that is over, or keeps too little for a new
 // viewer, is replaced; it goes on for those who have it.
-func (v *Viewers) join(ctx context.Context, key logKey, in Place, q LogQuery) (*stream, position, error) {
+func (v *LogFanout) join(ctx context.Context, key logKey, in TaskRef, q LogQuery) (*logStream, logCursor, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if s := v.streams[key]; s != nil {
-		if at, ok := s.begin(q); ok {
+		if at, ok := s.cursorFor(q); ok {
 			s.viewers++
 			return s, at, nil
 		}
 	}
-	if v.open.Load() >= maxStreams {
-		return nil, position{}, errStreams
+	if v.activeStreams.Load() >= maxStreams {
+		return nil, logCursor{}, errTooManyStreams
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &stream{query: q, cancel: cancel, viewers: 1, room: v.room}
-	v.open.Add(1)
+	s := &logStream{query: q, cancel: cancel, viewers: 1, maxBuffer: v.maxBuffer}
+	v.activeStreams.Add(1)
 	for _, other := range v.streams {
 		other.trim()
 	}
 	s.query.Stdout, s.query.Stderr = true, true
 	if v.streams == nil {
-		v.streams = map[logKey]*stream{}
+		v.streams = map[logKey]*logStream{}
 	}
 	v.streams[key] = s
 	go func() {
 		err := Protect(func() error { return key.runtime.Log(ctx, in, s.query, s.put) })
 		v.forget(key, s)
-		s.end(err)
+		s.close(err)
 	}()
-	return s, position{unwanted: unwanted(q)}, nil
+	return s, logCursor{unwanted: unwantedOutputs(q)}, nil
 }
 
-func (v *Viewers) leave(key logKey, s *stream) {
+func (v *LogFanout) leave(key logKey, s *logStream) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if s.viewers--; s.viewers > 0 {
 		return
 	}
-	v.open.Add(-1)
+	v.activeStreams.Add(-1)
 	if v.streams[key] == s {
 		delete(v.streams, key)
 	}
 	s.cancel()
 }
 
-func (v *Viewers) forget(key logKey, s *stream) {
+func (v *LogFanout) forget(key logKey, s *logStream) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.streams[key] == s {
@@ -116,115 +116,115 @@ func (v *Viewers) forget(key logKey, s *stream) {
 	}
 }
 
-// stream is a log on its way to its viewers, with the newest part of it.
-type stream struct {
-	query   LogQuery
-	cancel  context.CancelFunc
-	viewers int        // guarded by Viewers.mu
-	room    func() int // bytes that may be kept of each output
+// logStream is a log on its way to its viewers, with the newest part of it.
+type logStream struct {
+	query     LogQuery
+	cancel    context.CancelFunc
+	viewers   int        // guarded by Viewers.mu
+	maxBuffer func() int // bytes that may be kept of each output
 
-	mu        sync.Mutex
-	live      bool    // what there was when it was asked for is here
-	container string  // see Piece
-	liveAt    int     // number of the first chunk after that
-	number    int     // of the next chunk
-	kept      [2]kept // of stdout and of stderr
-	moved     chan struct{}
-	ended     bool
-	err       error
+	mu         sync.Mutex
+	caughtUp   bool         // what there was when it was asked for is here
+	container  string       // see Piece
+	caughtUpAt int          // number of the first chunk after that
+	nextNumber int          // of the next chunk
+	buffers    [2]logBuffer // of stdout and of stderr
+	changed    chan struct{}
+	ended      bool
+	err        error
 }
 
-// kept is the newest chunks of one of the two outputs. Each has its own room, so that a talkative one leaves the other's
+// logBuffer is the newest chunks of one of the two outputs. Each has its own room, so that a talkative one leaves the other's
 // lines alone.
-type kept struct {
-	chunks []chunk
-	size   int
-	gone   int  // number of the newest chunk that had to go, plus 1
-	lines  int  // ends of lines in what is gone
-	ragged bool // what is gone ends within a line
+type logBuffer struct {
+	chunks         []bufferedChunk
+	size           int
+	droppedUpTo    int  // number of the newest chunk that had to go, plus 1
+	droppedLines   int  // ends of lines in what is gone
+	droppedMidLine bool // what is gone ends within a line
 }
 
-// chunk is a piece that nobody changes any more.
-type chunk struct {
-	Piece
+// bufferedChunk is a piece that nobody changes any more.
+type bufferedChunk struct {
+	LogChunk
 	number int
 }
 
 const (
-	maxStreams = 300      // each reads its source on a connection of its own, with buffers
-	maxRoom    = 1 << 20  // bytes that are kept of each output, where there are few streams
-	allRoom    = 32 << 20 // of all streams
-	overhead   = 128      // what a chunk costs beside its data
+	maxStreams      = 300      // each reads its source on a connection of its own, with buffers
+	maxOutputBuffer = 1 << 20  // bytes that are kept of each output, where there are few streams
+	maxTotalBuffer  = 32 << 20 // of all streams
+	chunkOverhead   = 128      // what a chunk costs beside its data
 )
 
-// room returns how many bytes each stream keeps of each of its outputs.
-func (v *Viewers) room() int {
-	return min(maxRoom, allRoom/2/int(max(v.open.Load(), 1)))
+// maxBuffer returns how many bytes each stream keeps of each of its outputs.
+func (v *LogFanout) maxBuffer() int {
+	return min(maxOutputBuffer, maxTotalBuffer/2/int(max(v.activeStreams.Load(), 1)))
 }
 
-func (s *stream) put(p Piece) error {
+func (s *logStream) put(p LogChunk) error {
 	p.Data = bytes.Clone(p.Data)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.Live {
-		s.live, s.container, s.liveAt = true, p.Container, s.number
-		s.wake()
+	if p.CaughtUp {
+		s.caughtUp, s.container, s.caughtUpAt = true, p.Container, s.nextNumber
+		s.notify()
 		return nil
 	}
-	k := &s.kept[p.Output()]
-	k.chunks = append(k.chunks, chunk{p, s.number})
-	s.number++
-	k.size += len(p.Data) + overhead
-	k.trim(s.room())
-	s.wake()
+	k := &s.buffers[p.Output()]
+	k.chunks = append(k.chunks, bufferedChunk{p, s.nextNumber})
+	s.nextNumber++
+	k.size += len(p.Data) + chunkOverhead
+	k.trim(s.maxBuffer())
+	s.notify()
 	return nil
 }
 
 // trim lets the oldest chunks go for which there is no room.
-func (k *kept) trim(room int) {
+func (k *logBuffer) trim(room int) {
 	gone := 0
 	for ; k.size > room && gone < len(k.chunks)-1; gone++ {
 		old := k.chunks[gone]
-		k.size -= len(old.Data) + overhead
-		k.gone = old.number + 1
-		k.lines += bytes.Count(old.Data, newline)
-		if !old.isRemark() {
-			k.ragged = !bytes.HasSuffix(old.Data, newline)
+		k.size -= len(old.Data) + chunkOverhead
+		k.droppedUpTo = old.number + 1
+		k.droppedLines += bytes.Count(old.Data, newline)
+		if !old.isNotice() {
+			k.droppedMidLine = !bytes.HasSuffix(old.Data, newline)
 		}
-		k.chunks[gone] = chunk{}
+		k.chunks[gone] = bufferedChunk{}
 	}
 	k.chunks = k.chunks[gone:]
 }
 
-func (s *stream) trim() {
+func (s *logStream) trim() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.kept {
-		s.kept[i].trim(s.room())
+	for i := range s.buffers {
+		s.buffers[i].trim(s.maxBuffer())
 	}
 }
 
-func (s *stream) end(err error) {
+func (s *logStream) close(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended, s.err = true, err
-	s.wake()
+	s.notify()
 }
 
-func (s *stream) wake() {
-	if s.moved != nil {
-		close(s.moved)
-		s.moved = nil
+func (s *logStream) notify() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
 	}
 }
 
-// merged puts neighbouring pieces of one output together, so that a burst of short lines is written as one.
-func merged(pieces []Piece) []Piece {
-	var all []Piece
+// mergeChunks puts neighbouring pieces of one output together, so that a burst of short lines is written as one.
+func mergeChunks(pieces []LogChunk) []LogChunk {
+	var all []LogChunk
 	ours := false // the data of the last one is ours to append to; that of chunks is everybody's
 	for _, p := range pieces {
 		n := len(all) - 1
-		if n < 0 || all[n].Stderr != p.Stderr || all[n].Skipped > 0 || p.Skipped > 0 || all[n].isRemark() || p.isRemark() {
+		if n < 0 || all[n].Stderr != p.Stderr || all[n].Skipped > 0 || p.Skipped > 0 || all[n].isNotice() || p.isNotice() {
 			all, ours = append(all, p), false
 			continue
 		}

@@ -15,51 +15,51 @@ type JoinedLog struct {
 	Files     LogFiles // nil: they are not to be read
 }
 
-// errFiles stops reading a container's log: the files hold more, and the two do not fit together.
-var errFiles = errors.New("read from files")
+// errReadFiles stops reading a container's log: the files hold more, and the two do not fit together.
+var errReadFiles = errors.New("read from files")
 
 // Log implements LogSource.
-func (j JoinedLog) Log(ctx context.Context, in Place, q LogQuery, each func(Piece) error) error {
+func (j JoinedLog) Log(ctx context.Context, in TaskRef, q LogQuery, each func(LogChunk) error) error {
 	passed := false
-	pass := func(p Piece) error {
+	pass := func(p LogChunk) error {
 		passed = true
 		return each(p)
 	}
 	ofContainer := q
-	ofContainer.Older = func(ctx context.Context, held HeldLog) error { return j.older(ctx, in, q, held, pass) }
+	ofContainer.OnRetained = func(ctx context.Context, held RetainedLog) error { return j.readOlder(ctx, in, q, held, pass) }
 	err := j.Container.Log(ctx, in, ofContainer, pass)
 	if passed || err == nil || ctx.Err() != nil || j.Files == nil {
 		return err
 	}
 	why := ""
 	switch {
-	case errors.Is(err, errFiles):
+	case errors.Is(err, errReadFiles):
 		why = "the log of the container and Nomad's files differ, and the files hold more: reading the files"
-	case errors.Is(err, ErrNeverLog):
-		return j.instead(ctx, in, q, err, each)
+	case errors.Is(err, ErrLogNotKept):
+		return j.readFilesInstead(ctx, in, q, err, each)
 	case errors.Is(err, ErrNoLog), errors.Is(err, ErrDeclined): // the container was deleted, or a proxy serves no logs
-	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrForbidden), errors.Is(err, ErrBusy):
+	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrForbidden), errors.Is(err, ErrLimitReached):
 		return err
 	default:
 		why = fmt.Sprintf("%v: reading Nomad's files", err)
 	}
 	whole := q
-	if why != "" && q.After == "" && !q.Times {
+	if why != "" && q.AfterContainer == "" && !q.Timestamps {
 		whole.Since = time.Time{}
 	}
-	if why != "" && !whole.OfContainers() {
+	if why != "" && !whole.NeedsContainer() {
 		if !q.Since.IsZero() {
 			why += ", which hold no times: what is older than --since is shown too"
 		}
-		if noted := each(Piece{Note: why}); noted != nil {
+		if noted := each(LogChunk{Note: why}); noted != nil {
 			return noted
 		}
 	}
 	inFiles := j.Files.Log(ctx, in, whole, each)
 	switch {
-	case !errors.Is(inFiles, ErrNoTimes):
+	case !errors.Is(inFiles, ErrNoTimestamps):
 		return inFiles
-	case why != "" && !errors.Is(err, errFiles):
+	case why != "" && !errors.Is(err, errReadFiles):
 		return fmt.Errorf("%w: %w", err, inFiles)
 	case q.Follow && !errors.Is(err, ErrDeclined):
 		return err // there will be a container
@@ -67,11 +67,11 @@ func (j JoinedLog) Log(ctx context.Context, in Place, q LogQuery, each func(Piec
 	return inFiles
 }
 
-// instead reads Nomad's files for a task whose container has no log. Empty files count as no log.
-func (j JoinedLog) instead(ctx context.Context, in Place, q LogQuery, never error, each func(Piece) error) error {
+// readFilesInstead reads Nomad's files for a task whose container has no log. Empty files count as no log.
+func (j JoinedLog) readFilesInstead(ctx context.Context, in TaskRef, q LogQuery, never error, each func(LogChunk) error) error {
 	follow, any := q.Follow, false
 	q.Follow = false
-	err := j.Files.Log(ctx, in, q, func(p Piece) error {
+	err := j.Files.Log(ctx, in, q, func(p LogChunk) error {
 		any = any || len(p.Data) > 0
 		return each(p)
 	})
@@ -81,11 +81,11 @@ func (j JoinedLog) instead(ctx context.Context, in Place, q LogQuery, never erro
 	return never
 }
 
-// older passes on what only the files hold of a log.
-func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog, each func(Piece) error) error {
+// readOlder passes on what only the files hold of a log.
+func (j JoinedLog) readOlder(ctx context.Context, in TaskRef, q LogQuery, held RetainedLog, each func(LogChunk) error) error {
 	if j.Files == nil {
 		if held.Rotated {
-			return each(Piece{Note: starts(held) + ": older lines may have been rotated away"})
+			return each(LogChunk{Note: startNote(held) + ": older lines may have been rotated away"})
 		}
 		return nil
 	}
@@ -95,7 +95,7 @@ func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog
 	}
 	final := !held.Rotated
 	for i := range held.Outputs {
-		held.Outputs[i].Whole, held.Outputs[i].Final = !held.Rotated, final
+		held.Outputs[i].Complete, held.Outputs[i].Final = !held.Rotated, final
 	}
 	noted := false
 	note := func() error {
@@ -103,10 +103,10 @@ func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog
 			return nil
 		}
 		noted = true
-		return each(Piece{Note: joint(q, held, task)})
+		return each(LogChunk{Note: boundaryNote(q, held, task)})
 	}
 	before := func() error {
-		return j.Files.LogBefore(ctx, in, held.Outputs, q, func(p Piece) error {
+		return j.Files.LogBefore(ctx, in, held.Outputs, q, func(p LogChunk) error {
 			if err := note(); err != nil {
 				return err
 			}
@@ -114,9 +114,9 @@ func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog
 		})
 	}
 	err := before()
-	if final && !noted && errors.Is(err, ErrOtherLog) {
+	if final && !noted && errors.Is(err, ErrLogMismatch) {
 		// Either the task has written in between, or the container's log breaks off where it is damaged.
-		now, surveyed := j.survey(ctx, in)
+		now, surveyed := j.scanContainer(ctx, in)
 		if surveyed != nil {
 			return surveyed
 		}
@@ -129,11 +129,11 @@ func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog
 	switch {
 	case err == nil:
 		return nil
-	case noted, ctx.Err() != nil, held.Rotated && errors.Is(err, ErrBusy):
+	case noted, ctx.Err() != nil, held.Rotated && errors.Is(err, ErrLimitReached):
 		return err
-	case errors.Is(err, ErrOtherLog) && errors.As(err, &other):
+	case errors.Is(err, ErrLogMismatch) && errors.As(err, &other):
 		if (!q.Follow || final) && known && task.Restarts == 0 && other.FilesHoldMore() {
-			return errFiles
+			return errReadFiles
 		}
 	case !held.Rotated: // there is nothing wrong with the container's log as far as anybody knows
 		return nil
@@ -141,16 +141,16 @@ func (j JoinedLog) older(ctx context.Context, in Place, q LogQuery, held HeldLog
 	if !held.Rotated {
 		return nil
 	}
-	return each(Piece{Note: fmt.Sprintf("%s: older lines may have been rotated away, and Nomad's files do not help: %v", starts(held), err)})
+	return each(LogChunk{Note: fmt.Sprintf("%s: older lines may have been rotated away, and Nomad's files do not help: %v", startNote(held), err)})
 }
 
-// joint says where the part that comes from files ends.
-func joint(q LogQuery, held HeldLog, task Task) string {
+// boundaryNote says where the part that comes from files ends.
+func boundaryNote(q LogQuery, held RetainedLog, task Task) string {
 	since := held.Start.UTC().Format(time.RFC3339)
 	switch {
 	case held.Start.IsZero():
 		return "the container's log is empty: reading Nomad's files, which hold no times"
-	case q.Times:
+	case q.Timestamps:
 		return fmt.Sprintf("lines from before %s are read from Nomad's files, which hold no times: stdout first, then stderr", since)
 	case !held.Rotated:
 		return fmt.Sprintf("the container's log is damaged or was truncated: lines from before %s are read from Nomad's files", since)
@@ -160,7 +160,7 @@ func joint(q LogQuery, held HeldLog, task Task) string {
 	return fmt.Sprintf("lines from before %s are read from Nomad's files: stdout first, then stderr", since)
 }
 
-func starts(held HeldLog) string {
+func startNote(held RetainedLog) string {
 	if held.Start.IsZero() {
 		return "the log is empty"
 	}
@@ -168,19 +168,19 @@ func starts(held HeldLog) string {
 }
 
 // Previous calls each with what a task wrote before it was last restarted: all but what its present container has written.
-func (j JoinedLog) Previous(ctx context.Context, in Place, q LogQuery, each func(Piece) error) error {
+func (j JoinedLog) Previous(ctx context.Context, in TaskRef, q LogQuery, each func(LogChunk) error) error {
 	q.Follow = false
 	switch {
 	case j.Files == nil:
-		return ErrOneLog
-	case q.OfContainers():
-		return fmt.Errorf("%w: Nomad's files hold none", ErrNoTimes)
+		return ErrRunsNotSeparable
+	case q.NeedsContainer():
+		return fmt.Errorf("%w: Nomad's files hold none", ErrNoTimestamps)
 	}
-	present, err := j.survey(ctx, in)
+	present, err := j.scanContainer(ctx, in)
 	switch {
 	case errors.Is(err, ErrNoLog):
 		if task, _ := in.task(); task.State == "dead" {
-			return ErrOneLog // the files end with the last run, and the one before is wanted
+			return ErrRunsNotSeparable // the files end with the last run, and the one before is wanted
 		}
 		return j.Files.Log(ctx, in, q, each) // they end with the run before the one that is to start
 	case err != nil:
@@ -194,14 +194,14 @@ func (j JoinedLog) Previous(ctx context.Context, in Place, q LogQuery, each func
 	return j.Files.LogBefore(ctx, in, present.Outputs, q, each)
 }
 
-// survey returns what the container's log holds.
-func (j JoinedLog) survey(ctx context.Context, in Place) (all HeldLog, err error) {
+// scanContainer returns what the container's log holds.
+func (j JoinedLog) scanContainer(ctx context.Context, in TaskRef) (all RetainedLog, err error) {
 	found := false
-	q := LogQuery{Stdout: true, Stderr: true, Lines: -1, Survey: true, Older: func(_ context.Context, held HeldLog) error {
+	q := LogQuery{Stdout: true, Stderr: true, Lines: -1, ScanAll: true, OnRetained: func(_ context.Context, held RetainedLog) error {
 		all, found = held, true
-		return errFiles
+		return errReadFiles
 	}}
-	err = j.Container.Log(ctx, in, q, func(Piece) error { return errFiles })
+	err = j.Container.Log(ctx, in, q, func(LogChunk) error { return errReadFiles })
 	if found {
 		return all, nil
 	}
@@ -209,7 +209,7 @@ func (j JoinedLog) survey(ctx context.Context, in Place) (all HeldLog, err error
 }
 
 // task returns the task as it was when its allocation was read.
-func (p Place) task() (Task, bool) {
+func (p TaskRef) task() (Task, bool) {
 	i := slices.IndexFunc(p.Allocation.Tasks, func(t Task) bool { return t.Name == p.Task })
 	if i < 0 {
 		return Task{}, false

@@ -55,7 +55,7 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, errors.New("attach: --detach-keys takes keys as docker writes them, such as ctrl-p,ctrl-q"))
 	}
 	at := backends.Attachment{
-		Stdout: req.Bytes.Stdout, Stderr: req.Bytes.Stderr, DetachKeys: a.keys, Lines: req.Stdout, ErrLines: req.Stderr,
+		Stdout: req.Bytes.Stdout, Stderr: req.Bytes.Stderr, DetachKeys: a.keys, PlainStdout: req.Stdout, PlainStderr: req.Stderr,
 	}
 	if !a.stdin {
 		req.Unread()
@@ -66,7 +66,7 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 			var leave context.CancelCauseFunc
 			ctx, leave = context.WithCancelCause(ctx)
 			defer leave(nil)
-			at.LineInput = req.LineInput(backends.Keys(a.keys), leave)
+			at.PlainStdin = req.LineInput(backends.ParseDetachKeys(a.keys), leave)
 		}
 	}
 	code, err := req.Runtime.Attach(ctx, at)

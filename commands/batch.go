@@ -76,7 +76,7 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 			until = "stopped"
 		case s.Disabled:
 			until = "disabled"
-		case s.Dispatched:
+		case s.Parameterized:
 			until = "dispatch"
 		case !s.Next.IsZero():
 			until = s.Next.Truncate(time.Second).Sub(now.Truncate(time.Second)).String()
@@ -90,7 +90,7 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 
 // config returns the schedule as a person wrote it.
 func config(s backends.Schedule) string {
-	if s.Dispatched {
+	if s.Parameterized {
 		words := slices.Clone(s.MetaRequired)
 		for _, name := range s.MetaOptional {
 			words = append(words, "["+name+"]")
@@ -189,7 +189,7 @@ func batchJSON(jobs []backends.Job, schedules []backends.Schedule, last map[jobK
 	for i, job := range jobs {
 		s := schedules[i]
 		one := batchJob{
-			Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Parameterized: s.Dispatched, Disabled: s.Disabled || job.Stopped,
+			Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Parameterized: s.Parameterized, Disabled: s.Disabled || job.Stopped,
 			Cron: append([]string{}, s.Specs...), TimeZone: cmp.Or(s.TimeZone, "UTC"),
 			MetaRequired: append([]string{}, s.MetaRequired...), MetaOptional: append([]string{}, s.MetaOptional...), Payload: s.Payload,
 		}

@@ -58,12 +58,12 @@ func (s *stop) stopChildren(ctx context.Context, req *router.Request, job backen
 	}
 	report := newReport(req)
 	var errs []error
-	orders := map[string]backends.Outcome{}
+	orders := map[string]backends.WriteResult{}
 	for i, child := range children {
 		report.progress("stopping child jobs of %s: %d of %d", job.ID, i+1, len(children))
 		outcome, err := req.Operations.Stop(ctx, child, false)
 		switch {
-		case errors.Is(err, backends.ErrGone): // it has ended, and Nomad has deleted it
+		case errors.Is(err, backends.ErrNotFound): // it has ended, and Nomad has deleted it
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%s: %w", child.ID, err))
 		default:

@@ -10,9 +10,9 @@ import (
 
 func init() {
 	for _, h := range []hold{
-		{"fail", "failed", "End a job's deployment as failed", "Nomad stops it, and goes back to the last stable version where the job says auto_revert.", backends.Operations.Fail},
-		{"pause", "paused", "Hold a job's deployment up", "Nothing more is placed until it is resumed.", backends.Operations.Pause},
-		{"resume", "resumed", "Let a paused deployment of a job go on", "", backends.Operations.Resume},
+		{"fail", "failed", "End a job's deployment as failed", "Nomad stops it, and goes back to the last stable version where the job says auto_revert.", backends.ClusterWriter.Fail},
+		{"pause", "paused", "Hold a job's deployment up", "Nothing more is placed until it is resumed.", backends.ClusterWriter.Pause},
+		{"resume", "resumed", "Let a paused deployment of a job go on", "", backends.ClusterWriter.Resume},
 	} {
 		router.Register(func() router.Command { return h })
 	}
@@ -21,7 +21,7 @@ func init() {
 // hold is the commands that change the state of the deployment that goes on.
 type hold struct {
 	name, done, short, long string
-	order                   func(o backends.Operations, ctx context.Context, job backends.Job, deployment string) (backends.Outcome, error)
+	order                   func(o backends.ClusterWriter, ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error)
 }
 
 func (h hold) Spec() router.Spec {

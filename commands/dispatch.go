@@ -74,7 +74,7 @@ func (d *dispatch) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return ofJob(job.Job, err)
 	}
-	return finished(req, "%s", outcome.Child)
+	return finished(req, "%s", outcome.ChildID)
 }
 
 // metaOf returns what KEY=VALUE pairs say.

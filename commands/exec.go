@@ -66,7 +66,7 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		}
 	}
 	p := backends.Program{
-		Argv: argv, User: e.user, Dir: e.dir, Session: req.ProgramSession(), Env: e.env, Hints: req.Locale,
+		Argv: argv, User: e.user, Dir: e.dir, Session: req.ProgramSession(), Env: e.env, OptionalEnv: req.Locale,
 	}
 	var out router.Bytes
 	p.Stdin, p.Signals, out = req.Take()
@@ -75,10 +75,10 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		greet(req)
 		p.Terminal, p.Modes = t, t.Modes
 		if t.Name != "" {
-			p.Hints = slices.Concat(p.Hints, []string{"TERM=" + t.Name})
+			p.OptionalEnv = slices.Concat(p.OptionalEnv, []string{"TERM=" + t.Name})
 		}
 	}
-	p.Hints = without(p.Hints, p.Env)
+	p.OptionalEnv = without(p.OptionalEnv, p.Env)
 	return programEnd(req.Runtime.Exec(ctx, p))
 }
 
@@ -143,7 +143,7 @@ func programEnd(code int, err error) error {
 		return router.Exited(code)
 	case errors.Is(err, backends.ErrNotExecutable):
 		return router.Exit(notExecutable, err)
-	case errors.Is(err, backends.ErrNoProgram):
+	case errors.Is(err, backends.ErrProgramNotFound):
 		return router.Exit(notFound, err)
 	}
 	return err

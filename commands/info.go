@@ -48,7 +48,7 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 	done := req.Progress("waiting for the cluster")
 	defer done()
 	job, err := req.Cluster.Job(ctx, req.Job)
-	if err != nil && (req.Task == nil || !errors.Is(err, backends.ErrGone)) {
+	if err != nil && (req.Task == nil || !errors.Is(err, backends.ErrNotFound)) {
 		return ofJob(req.Job, err)
 	}
 	job.Allocations = chosen(job.Allocations, req.Allocation, req.Task)
@@ -88,7 +88,7 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 // be missing in all: of a job that was purged, or registered anew, since the allocation began.
 func chosen(all []backends.Allocation, allocation *backends.Allocation, task *backends.Task) []backends.Allocation {
 	if allocation == nil {
-		return slices.DeleteFunc(slices.Clone(all), backends.Allocation.Finished)
+		return slices.DeleteFunc(slices.Clone(all), backends.Allocation.HiddenByDefault)
 	}
 	one := *allocation
 	if i := slices.IndexFunc(all, func(a backends.Allocation) bool { return a.ID == allocation.ID }); i >= 0 {
@@ -114,7 +114,7 @@ func aboutJob(job backends.JobDetail, look render.Look) string {
 		state = "stopped"
 	}
 	text.Line(job.ID, state, fmt.Sprintf("version %d", job.Version), fmt.Sprintf("%s, namespace %s, tier %s, submitted %s", job.Type, job.Namespace, job.Tier, humanize.Time(job.Submitted)))
-	if d := job.Rollout; d != nil {
+	if d := job.LatestDeployment; d != nil {
 		text.Line("deployment", d.Status, short(d.ID), d.Description)
 		for _, g := range d.Groups {
 			progress := fmt.Sprintf("%d desired, %d placed, %d healthy, %d unhealthy", g.Desired, g.Placed, g.Healthy, g.Unhealthy)

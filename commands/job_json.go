@@ -124,7 +124,7 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 		c := g.Counts
 		out.Groups = append(out.Groups, groupOutput{g.Name, g.Count, c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown})
 	}
-	if d := job.Rollout; d != nil {
+	if d := job.LatestDeployment; d != nil {
 		out.Deployment = deployJSON(*d)
 	}
 	for _, u := range job.Unplaced {
@@ -147,7 +147,7 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 		for _, t := range a.Tasks {
 			u := usage[t.ExecID]
 			task := taskOutput{
-				ExecID: t.ExecID, Task: t.Name, State: taskState(a, t), Started: timeOrNull(t.Started), Ended: timeOrNull(a.Ended(t)), Restarts: t.Restarts,
+				ExecID: t.ExecID, Task: t.Name, State: taskState(a, t), Started: timeOrNull(t.Started), Ended: timeOrNull(a.TaskFinishedAt(t)), Restarts: t.Restarts,
 				CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: taskFlags(a, t), Events: []eventOutput{},
 			}
 			for _, e := range t.Events {

@@ -15,7 +15,7 @@ import (
 func listed(ctx context.Context, req *router.Request, finished bool) ([]backends.Job, error) {
 	defer req.Progress("waiting for the clusters")()
 	selection := req.Selection()
-	selection.Finished = finished
+	selection.IncludeHidden = finished
 	jobs, err := req.Cluster.Jobs(ctx, selection)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

@@ -40,7 +40,7 @@ func (l *logFlags) bind(f *pflag.FlagSet) {
 // query returns what the flags ask of a log and which lines are shown; a nil re is all. Its errors have the exit
 // code 2.
 func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp, err error) {
-	q = backends.LogQuery{Stdout: l.stdout || !l.stderr, Stderr: l.stderr || !l.stdout, Times: l.times, Lines: -1}
+	q = backends.LogQuery{Stdout: l.stdout || !l.stderr, Stderr: l.stderr || !l.stdout, Timestamps: l.times, Lines: -1}
 	if l.grep != "" {
 		if re, err = pattern.Compile(l.grep); err != nil {
 			return q, nil, router.Exit(2, fmt.Errorf("--grep: %w", err))
@@ -90,11 +90,11 @@ func moment(text string, now time.Time) (time.Time, error) {
 func explainLog(err error, t logTask) error {
 	task := t.name()
 	switch {
-	case errors.Is(err, backends.ErrOneLog):
+	case errors.Is(err, backends.ErrRunsNotSeparable):
 		return fmt.Errorf("log of %s: %w: logs -n all shows all of them, --previous-allocation the allocation before", escape.Text(task), err)
 	case errors.Is(err, backends.ErrNoLog):
 		return fmt.Errorf("log of %s: %w (see: info %s)", escape.Text(task), err, t.task.ExecID)
-	case errors.Is(err, backends.ErrNoTimes):
+	case errors.Is(err, backends.ErrNoTimestamps):
 		return fmt.Errorf("the log of %s is read from files of Nomad, which hold no times: leave out -t and --since", escape.Text(task))
 	case err != nil:
 		return fmt.Errorf("log of %s: %w", escape.Text(task), err)

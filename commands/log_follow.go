@@ -71,7 +71,7 @@ func (f *follower) poll(ctx context.Context) {
 		case err == nil:
 			f.job.Store(&detail)
 			said = false
-		case errors.Is(err, backends.ErrGone):
+		case errors.Is(err, backends.ErrNotFound):
 			f.job.Store(nil)
 			return
 		case !said:
@@ -126,7 +126,7 @@ func (f *follower) all(ctx context.Context) error {
 			defer open.Add(-1)
 			useful.Add(1)
 			err := backends.Protect(func() error { return f.task(ctx, t, q, log) })
-			if errors.Is(err, backends.ErrLogDisabled) || errors.Is(err, backends.ErrNeverLog) {
+			if errors.Is(err, backends.ErrLogDisabled) || errors.Is(err, backends.ErrLogNotKept) {
 				useful.Add(-1)
 				useless.Add(1)
 			}
@@ -230,7 +230,7 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 				log.note("the last lines of a container of %s may be missing: it went while its log could not be read", escape.Text(t.name()))
 			}
 			// It has stopped, and there is another one soon, or Nomad says that the task is over.
-			q.Lines, q.Since, q.After = -1, time.Time{}, container
+			q.Lines, q.Since, q.AfterContainer = -1, time.Time{}, container
 			said, failing = "", time.Time{}
 			if err := log.next(); err != nil {
 				return err
@@ -238,12 +238,12 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 			continue // what comes may not live long
 		case errors.Is(err, backends.ErrNoLog):
 			waits(err, "waiting for one")
-		case q.After != "" && errors.Is(err, backends.ErrNoTimes): // in Nomad's files it cannot be told what is new
+		case q.AfterContainer != "" && errors.Is(err, backends.ErrNoTimestamps): // in Nomad's files it cannot be told what is new
 			waits(errors.New("docker does not answer"), "waiting for it")
 			failing = time.Time{}
-		case errors.Is(err, backends.ErrBusy):
+		case errors.Is(err, backends.ErrLimitReached):
 			waits(err, "waiting for a place")
-		case q.After == "", container != "", errors.Is(err, backends.ErrForbidden), !failing.IsZero() && time.Since(failing) > hiccup:
+		case q.AfterContainer == "", container != "", errors.Is(err, backends.ErrForbidden), !failing.IsZero() && time.Since(failing) > hiccup:
 			return explainLog(err, t)
 		case failing.IsZero():
 			failing = time.Now()
@@ -279,11 +279,11 @@ func (f *follower) stream(ctx context.Context, runtime router.Runtime, t logTask
 			}
 		}
 	}()
-	err = runtime.Log(ctx, q, func(p backends.Piece) error {
+	err = runtime.Log(ctx, q, func(p backends.LogChunk) error {
 		printing.Store(true)
 		defer printing.Store(false)
 		defer func() { moved.Store(time.Now().UnixNano()) }()
-		if p.Live {
+		if p.CaughtUp {
 			container = p.Container
 			tellsItsEnd.Store(container != "")
 			return nil

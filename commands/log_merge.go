@@ -32,8 +32,8 @@ func merge(ctx context.Context, req *router.Request, q backends.LogQuery, logs [
 		logs[0].log.note("too many commands are merging logs: showing these logs one after the other")
 		return logs, nil
 	}
-	asked := q.Times
-	q.Times = true
+	asked := q.Timestamps
+	q.Timestamps = true
 	size := maxMerged
 	if q.Lines < 0 || q.Lines > longLog {
 		size = maxMergedLong
@@ -57,12 +57,12 @@ func mergeGroup(ctx context.Context, req *router.Request, q backends.LogQuery, a
 	defer reading.Wait()
 	defer stop()
 	for i := range logs {
-		m := &mergedLog{wanted: &logs[i], pieces: make(chan backends.Piece), next: make(chan struct{})}
+		m := &mergedLog{wanted: &logs[i], pieces: make(chan backends.LogChunk), next: make(chan struct{})}
 		heads[i] = m
 		reading.Go(func() {
 			defer close(m.pieces)
 			m.err = backends.Protect(func() error {
-				return m.wanted.read(ctx, req, q, func(p backends.Piece) error { return m.offer(ctx, p) })
+				return m.wanted.read(ctx, req, q, func(p backends.LogChunk) error { return m.offer(ctx, p) })
 			})
 		})
 	}
@@ -82,7 +82,7 @@ func mergeGroup(ctx context.Context, req *router.Request, q backends.LogQuery, a
 		oldest.take(ctx)
 	}
 	for _, m := range heads {
-		if errors.Is(m.err, backends.ErrNoTimes) && !asked && !m.passed {
+		if errors.Is(m.err, backends.ErrNoTimestamps) && !asked && !m.passed {
 			continue // it is shown without times
 		}
 		m.wanted.done = true
@@ -98,18 +98,18 @@ func mergeGroup(ctx context.Context, req *router.Request, q backends.LogQuery, a
 // mergedLog is a log on its way to be merged. Its reader waits until its piece has been shown, so that nothing is buffered.
 type mergedLog struct {
 	wanted *wantedLog
-	pieces chan backends.Piece
+	pieces chan backends.LogChunk
 	next   chan struct{}
 	err    error // set before pieces is closed
 
-	head   backends.Piece
+	head   backends.LogChunk
 	has    bool      // head is set
 	time   time.Time // of head, or of an earlier piece if that is later: the order of a log stays
 	passed bool
 }
 
 // offer hands over a piece and waits until it has been shown.
-func (m *mergedLog) offer(ctx context.Context, p backends.Piece) error {
+func (m *mergedLog) offer(ctx context.Context, p backends.LogChunk) error {
 	select {
 	case m.pieces <- p:
 	case <-ctx.Done():

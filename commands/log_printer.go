@@ -44,7 +44,7 @@ func (p *logPrinter) task(prefix string) *taskLog { return &taskLog{logPrinter: 
 const mostOfLine = 64 << 10
 
 // print shows a piece.
-func (t *taskLog) print(p backends.Piece) error {
+func (t *taskLog) print(p backends.LogChunk) error {
 	l := &t.lines[p.Output()]
 	switch {
 	case p.Note != "":
@@ -52,7 +52,7 @@ func (t *taskLog) print(p backends.Piece) error {
 		return nil
 	case p.Skipped > 0:
 		return t.gap(p.Stderr, l, counted(p.Skipped, "line")+" skipped here: they came faster than this client reads")
-	case p.Gone:
+	case p.Lost:
 		t.gone = true
 		return t.gap(p.Stderr, l, "lines may be missing here: the log was rotated before they were read")
 	}
@@ -174,7 +174,7 @@ func (t *taskLog) out(stderr bool) io.Writer {
 
 // endOther ends the line of the other output, if that has none yet and both go to one stream.
 func (t *taskLog) endOther(stderr bool, out io.Writer) error {
-	other := &t.lines[backends.Piece{Stderr: !stderr}.Output()]
+	other := &t.lines[backends.LogChunk{Stderr: !stderr}.Output()]
 	if !other.begun || t.split && t.req.Terminal == nil {
 		return nil
 	}

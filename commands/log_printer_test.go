@@ -11,18 +11,18 @@ import (
 func TestWhatIsMissingIsSaidWhereItIs(t *testing.T) {
 	for name, tc := range map[string]struct {
 		prefix string
-		piece  backends.Piece
+		piece  backends.LogChunk
 		want   string
 		gone   bool
 	}{
-		"skipped":       {"", backends.Piece{Skipped: 1}, "begun\nnomadctld: 1 line skipped here: they came faster than this client reads\nnext\n", false},
-		"of a job":      {"web ", backends.Piece{Skipped: 2}, "nomadctld: web 2 lines skipped here: they came faster than this client reads\nweb next\n", false},
-		"deleted":       {"", backends.Piece{Gone: true}, "begun\nnomadctld: lines may be missing here: the log was rotated before they were read\nnext\n", true},
-		"deleted, tail": {"web ", backends.Piece{Gone: true}, "nomadctld: web lines may be missing here: the log was rotated before they were read\nweb next\n", true},
+		"skipped":       {"", backends.LogChunk{Skipped: 1}, "begun\nnomadctld: 1 line skipped here: they came faster than this client reads\nnext\n", false},
+		"of a job":      {"web ", backends.LogChunk{Skipped: 2}, "nomadctld: web 2 lines skipped here: they came faster than this client reads\nweb next\n", false},
+		"deleted":       {"", backends.LogChunk{Lost: true}, "begun\nnomadctld: lines may be missing here: the log was rotated before they were read\nnext\n", true},
+		"deleted, tail": {"web ", backends.LogChunk{Lost: true}, "nomadctld: web lines may be missing here: the log was rotated before they were read\nweb next\n", true},
 	} {
 		var out bytes.Buffer
 		log := (&logPrinter{req: &router.Request{Stdout: &out, Stderr: &out, Bytes: router.Bytes{Stdout: &out, Stderr: &out}}}).task(tc.prefix)
-		for _, p := range []backends.Piece{{Data: []byte("begun")}, tc.piece, {Data: []byte("next\n")}} {
+		for _, p := range []backends.LogChunk{{Data: []byte("begun")}, tc.piece, {Data: []byte("next\n")}} {
 			if err := log.print(p); err != nil {
 				t.Fatal(err)
 			}
@@ -35,7 +35,7 @@ func TestWhatIsMissingIsSaidWhereItIs(t *testing.T) {
 
 // TestLogPrinter_BothOutputs go to one stream in the order of the source; --split separates them.
 func TestLogPrinter_BothOutputs(t *testing.T) {
-	pieces := []backends.Piece{
+	pieces := []backends.LogChunk{
 		{Data: []byte("out 1\n")},
 		{Stderr: true, Data: []byte("err 1\n")},
 		{Note: "a note\x1b"},

@@ -32,10 +32,10 @@ func wantedTasks(req *router.Request) ([]logTask, error) {
 	if req.Task != nil {
 		return []logTask{{*req.Allocation, *req.Task}}, nil
 	}
-	current := slices.DeleteFunc(slices.Clone(req.Job.Allocations), func(a backends.Allocation) bool { return a.Finished() || a.Next != "" })
+	current := slices.DeleteFunc(slices.Clone(req.Job.Allocations), func(a backends.Allocation) bool { return a.HiddenByDefault() || a.Next != "" })
 	if len(current) == 0 {
 		for i, a := range req.Job.Allocations { // newest first within each name
-			if !slices.ContainsFunc(req.Job.Allocations[:i], a.SamePlace) {
+			if !slices.ContainsFunc(req.Job.Allocations[:i], a.SameInstance) {
 				current = append(current, a)
 			}
 		}
@@ -62,7 +62,7 @@ func tasksOf(allocations []backends.Allocation) (tasks []logTask) {
 // before returns the same task of the allocation that this one took the place of.
 func (l logTask) before(job backends.Job) (found logTask, ok bool) {
 	for _, a := range job.Allocations {
-		older := a.SamePlace(l.Allocation) && a.ID != l.ID && a.Created.Before(l.Created)
+		older := a.SameInstance(l.Allocation) && a.ID != l.ID && a.Created.Before(l.Created)
 		if !older || ok && a.Created.Before(found.Created) {
 			continue
 		}

@@ -122,7 +122,7 @@ type wantedLog struct {
 }
 
 // read calls each with the log.
-func (w wantedLog) read(ctx context.Context, req *router.Request, q backends.LogQuery, each func(backends.Piece) error) error {
+func (w wantedLog) read(ctx context.Context, req *router.Request, q backends.LogQuery, each func(backends.LogChunk) error) error {
 	runtime := req.RuntimeOf(w.Allocation, w.task.Name)
 	if w.earlier {
 		return runtime.PreviousLog(ctx, q, each)

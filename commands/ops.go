@@ -246,7 +246,7 @@ func (e runsError) Error() string { return string(e) }
 // copy of a job that was purged.
 func stoppedIndex(ctx context.Context, req *router.Request, job backends.Job, k ops.Kept) (uint64, error) {
 	text, err := req.Cluster.Definition(ctx, job, nil)
-	if errors.Is(err, backends.ErrGone) {
+	if errors.Is(err, backends.ErrNotFound) {
 		return 0, nil
 	}
 	if err != nil {

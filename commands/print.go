@@ -26,23 +26,23 @@ func finished(req *router.Request, format string, args ...any) error {
 }
 
 // evaluation names the evaluation of an order, in brackets.
-func evaluation(o backends.Outcome) string {
-	if o.Evaluation == "" {
+func evaluation(o backends.WriteResult) string {
+	if o.EvaluationID == "" {
 		return ""
 	}
-	return " (evaluation " + short(o.Evaluation) + ")"
+	return " (evaluation " + short(o.EvaluationID) + ")"
 }
 
 // detached writes what those need who do not wait: the evaluation's ID, if there is one.
-func (s *settle) detached(req *router.Request, o backends.Outcome) error {
-	if o.Evaluation == "" {
+func (s *settle) detached(req *router.Request, o backends.WriteResult) error {
+	if o.EvaluationID == "" {
 		return nil
 	}
-	return finished(req, "%s", o.Evaluation)
+	return finished(req, "%s", o.EvaluationID)
 }
 
 // warn shows what Nomad warns of.
-func warn(req *router.Request, o backends.Outcome) {
+func warn(req *router.Request, o backends.WriteResult) {
 	if o.Warnings != "" {
 		newReport(req).say("Nomad warns: %s", o.Warnings)
 	}

@@ -36,7 +36,7 @@ func (p *promote) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(d.Groups, func(g backends.Rollout) bool { return g.Canaries > 0 && !g.Promoted }) {
+	if !slices.ContainsFunc(d.Groups, func(g backends.DeploymentGroup) bool { return g.Canaries > 0 && !g.Promoted }) {
 		return fmt.Errorf("deployment %s of %s has no canaries to promote", short(d.ID), req.Job.ID)
 	}
 	outcome, err := req.Operations.Promote(ctx, req.Job, d.ID)

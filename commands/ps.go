@@ -108,7 +108,7 @@ func psTable(jobs []backends.Job, usage map[string]backends.Usage) *render.Table
 	where := distinctions(jobs)
 	for i, job := range jobs {
 		name := job.ID
-		switch job.Deployment {
+		switch job.DeploymentStatus {
 		case "successful":
 			name += " OK"
 		case "failed":
@@ -174,7 +174,7 @@ func placement(job backends.Job) []string {
 // since returns the time from which a task's age counts: the start of a running task, the end of one that has ended, else the
 // last change.
 func since(a backends.Allocation, t backends.Task) time.Time {
-	switch ended := a.Ended(t); {
+	switch ended := a.TaskFinishedAt(t); {
 	case a.Runs(t) && !t.Started.IsZero():
 		return t.Started
 	case !ended.IsZero():

@@ -65,11 +65,11 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 // savedRelease returns the release that the gateway has saved of the job of which now is a version. Its Created is older if
 // Nomad has deleted and created that job since.
 func savedRelease(saved router.Saved, now backends.Version) (v backends.Version, k ops.Kept, ok bool, err error) {
-	if k, ok := saved.Find(ops.Released); !ok || k.Of != now.Created {
+	if k, ok := saved.Find(ops.Released); !ok || k.Of != now.CreateIndex {
 		return v, k, false, nil
 	}
 	k, ok, err = saved.Get(ops.Released)
-	if !ok || k.Of != now.Created {
+	if !ok || k.Of != now.CreateIndex {
 		return v, k, false, err
 	}
 	is, err := identify(k.Definition)
@@ -77,12 +77,12 @@ func savedRelease(saved router.Saved, now backends.Version) (v backends.Version,
 		return v, k, false, err
 	}
 	release, err := backends.ReleaseOf(k.Definition)
-	return backends.Version{Number: k.Version, Stable: is.Stable, Created: is.CreateIndex, Release: release, Definition: k.Definition}, k, err == nil, err
+	return backends.Version{Number: k.Version, Stable: is.Stable, CreateIndex: is.CreateIndex, Release: release, Definition: k.Definition}, k, err == nil, err
 }
 
 // newerFirst compares versions of a job and of the one that it took the place of after Nomad had deleted that.
 func newerFirst(a, b backends.Version) int {
-	return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(b.Number, a.Number))
+	return cmp.Or(cmp.Compare(b.CreateIndex, a.CreateIndex), cmp.Compare(b.Number, a.Number))
 }
 
 // withSaved adds the saved release to earlier ones, newest first, unless Nomad keeps that version, or a stable one or no
@@ -130,7 +130,7 @@ func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.Sav
 	if isSaved && was.Stable == last.Stable && time.Since(k.Time) < saveAgain {
 		return "", nil
 	}
-	_, err = saved.Save(ops.Released, last.Definition, last.Number, current.Created)
+	_, err = saved.Save(ops.Released, last.Definition, last.Number, current.CreateIndex)
 	if err == nil || isSaved || !isLost(last, versions, added) {
 		return "", nil
 	}

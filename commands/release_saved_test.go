@@ -32,7 +32,7 @@ func (v versioned) Definition(context.Context, backends.Job, *uint64) (json.RawM
 
 func (v versioned) detail() (job backends.JobDetail) {
 	job.ID, job.Root, job.Namespace, job.Tier = "web", "web", "default", "production"
-	job.Version, job.Stopped, job.Index = v.versions[0].Number, v.versions[0].Stopped, v.versions[0].Number+100
+	job.Version, job.Stopped, job.ModifyIndex = v.versions[0].Number, v.versions[0].Stopped, v.versions[0].Number+100
 	return job
 }
 
@@ -44,7 +44,7 @@ func savedVersion(t *testing.T, created, number uint64, mode string, stable bool
 	if err != nil {
 		t.Fatal(err)
 	}
-	return backends.Version{Number: number, Stable: stable, Created: created, Release: release, Definition: definition}
+	return backends.Version{Number: number, Stable: stable, CreateIndex: created, Release: release, Definition: definition}
 }
 
 // newSaved returns what is saved of the job web, with a folder of its own.
@@ -89,7 +89,7 @@ func TestSaveRelease_BetterOneStays(t *testing.T) {
 			saveNow(t, saved, tc.first...)
 			saveNow(t, saved, tc.then...)
 			k, ok, err := saved.Get(ops.Released)
-			if err != nil || !ok || k.Version != tc.want || k.Of != tc.then[0].Created {
+			if err != nil || !ok || k.Version != tc.want || k.Of != tc.then[0].CreateIndex {
 				t.Errorf("got version %d of %d, %v, %v, want %d", k.Version, k.Of, ok, err, tc.want)
 			}
 			if is, _ := identify(k.Definition); name == "the same one has become stable" && !is.Stable {

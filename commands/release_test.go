@@ -22,7 +22,7 @@ func versionOf(t *testing.T, number uint64, mode string, count int, stable, stop
 	if err != nil {
 		t.Fatal(err)
 	}
-	return backends.Version{Number: number, Stable: stable, Stopped: stopped, Created: 1, Release: release, Definition: definition}
+	return backends.Version{Number: number, Stable: stable, Stopped: stopped, CreateIndex: 1, Release: release, Definition: definition}
 }
 
 func TestLastRelease_NewestStableThatDiffers(t *testing.T) {
@@ -95,21 +95,21 @@ func (f *failing) Definition(context.Context, backends.Job, *uint64) (json.RawMe
 	return f.definition, nil
 }
 
-func (f *failing) Evaluate(context.Context, backends.Job) (backends.Outcome, error) {
-	return backends.Outcome{Evaluation: "e1"}, f.evaluate
+func (f *failing) Evaluate(context.Context, backends.Job) (backends.WriteResult, error) {
+	return backends.WriteResult{EvaluationID: "e1"}, f.evaluate
 }
 
-func (f *failing) Register(_ context.Context, _ backends.Job, definition json.RawMessage, index uint64) (backends.Outcome, error) {
+func (f *failing) Register(_ context.Context, _ backends.Job, definition json.RawMessage, index uint64) (backends.WriteResult, error) {
 	if f.refuse > 0 && len(f.registered)+1 >= f.refuse {
-		return backends.Outcome{}, cmp.Or[error](f.refusal, &backends.ChangedError{Job: "web", Version: 9})
+		return backends.WriteResult{}, cmp.Or[error](f.refusal, &backends.ChangedError{Job: "web", Version: 9})
 	}
 	f.registered = append(f.registered, string(definition))
-	return backends.Outcome{Index: index + 1}, nil
+	return backends.WriteResult{ModifyIndex: index + 1}, nil
 }
 
 func failedJob(index uint64, others ...backends.Allocation) backends.JobDetail {
 	var job backends.JobDetail
-	job.ID, job.Type, job.Index = "web", "service", index
+	job.ID, job.Type, job.ModifyIndex = "web", "service", index
 	job.Groups = []backends.Group{{Name: "web", Count: 1}}
 	job.Allocations = append([]backends.Allocation{{ID: "a1a1a1a1", JobID: "web", Name: "web.web[0]", Group: "web", Status: "failed", Desired: "run", Created: time.Unix(1, 0)}}, others...)
 	return job
@@ -120,7 +120,7 @@ func TestRescheduled_NothingReplaced(t *testing.T) {
 		job := failedJob(7)
 		f := &failing{detail: func() backends.JobDetail { return job }}
 		begun := time.Now()
-		_, err := rescheduled(t.Context(), f, job, job.Allocations, backends.Outcome{Evaluation: "e1"}, func(string, ...any) {})
+		_, err := rescheduled(t.Context(), f, job, job.Allocations, backends.WriteResult{EvaluationID: "e1"}, func(string, ...any) {})
 		if err == nil || err.Error() != "Nomad has evaluated web and replaced nothing of: web[0] a1a1a1a1 (see: info web)" || time.Since(begun) < placeGrace {
 			t.Errorf("got %v after %s", err, time.Since(begun))
 		}
@@ -141,7 +141,7 @@ func TestRescheduled_ReplacementRunsOrFails(t *testing.T) {
 				}
 				return failedJob(7, is)
 			}}
-			back, err := rescheduled(t.Context(), f, job, job.Allocations, backends.Outcome{}, func(string, ...any) {})
+			back, err := rescheduled(t.Context(), f, job, job.Allocations, backends.WriteResult{}, func(string, ...any) {})
 			if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) || err == nil && (len(back) != 1 || back[0].ID != next.ID) {
 				t.Errorf("%s: got %+v, %v", status, back, err)
 			}
@@ -149,7 +149,7 @@ func TestRescheduled_ReplacementRunsOrFails(t *testing.T) {
 	}
 	changed := failedJob(8)
 	f := &failing{detail: func() backends.JobDetail { return changed }}
-	if _, err := rescheduled(t.Context(), f, failedJob(7), changed.Allocations, backends.Outcome{}, func(string, ...any) {}); err == nil || !strings.Contains(err.Error(), "was changed by somebody else") {
+	if _, err := rescheduled(t.Context(), f, failedJob(7), changed.Allocations, backends.WriteResult{}, func(string, ...any) {}); err == nil || !strings.Contains(err.Error(), "was changed by somebody else") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -165,7 +165,7 @@ func TestAllowing_RestoresJob(t *testing.T) {
 	}{
 		"replaced":              {nil, 0, nil, "", false},
 		"not replaced":          {errWeak, 0, nil, "Permission denied", false},
-		"purged":                {backends.ErrGone, 0, nil, backends.ErrGone.Error(), false},
+		"purged":                {backends.ErrNotFound, 0, nil, backends.ErrNotFound.Error(), false},
 		"refused at first":      {nil, 1, nil, "web was changed by somebody else", false},
 		"refused in the end":    {nil, 2, nil, "web was registered with one attempt to reschedule in group web, and could not be registered as it was: ", false},
 		"neither, nor replaced": {errWeak, 2, nil, "Permission denied\nweb was registered with one attempt", false},
@@ -184,7 +184,7 @@ func TestAllowing_RestoresJob(t *testing.T) {
 				r := &rolling{job: job, given: job.Allocations, timeout: time.Minute}
 				asked := uint64(0)
 				err := r.allowing(t.Context(), w, func(job backends.JobDetail) error {
-					asked = job.Index
+					asked = job.ModifyIndex
 					if _, err := os.Stat(w.KeptIn()); err != nil {
 						t.Errorf("the definition is not saved: %v", err)
 					}
@@ -199,10 +199,10 @@ func TestAllowing_RestoresJob(t *testing.T) {
 				if _, err := os.Stat(w.KeptIn()); (err == nil) != tc.saved {
 					t.Errorf("saved: got %v, want %v", err == nil, tc.saved)
 				}
-				if tc.replaced == backends.ErrGone && len(f.registered) != 1 {
+				if tc.replaced == backends.ErrNotFound && len(f.registered) != 1 {
 					t.Errorf("registered a job that was purged: %q", f.registered)
 				}
-				if tc.refuse == 0 && tc.replaced != backends.ErrGone && (len(f.registered) != 2 || !strings.Contains(f.registered[0], `"Attempts":1`) || f.registered[1] != definition) {
+				if tc.refuse == 0 && tc.replaced != backends.ErrNotFound && (len(f.registered) != 2 || !strings.Contains(f.registered[0], `"Attempts":1`) || f.registered[1] != definition) {
 					t.Errorf("registered %q", f.registered)
 				}
 			})
@@ -227,7 +227,7 @@ func TestGivenUp_DeploymentSucceedsAnyway(t *testing.T) {
 		t.Errorf("replaced: got %v", err)
 	}
 	awaited := failedJob(7)
-	awaited.Allocations[0].Awaited = true
+	awaited.Allocations[0].ReschedulePending = true
 	if err := givenUp(awaited, ""); err != nil {
 		t.Errorf("to be replaced later: got %v", err)
 	}

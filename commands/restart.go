@@ -160,9 +160,9 @@ func restartable(job backends.JobDetail) error {
 		return fmt.Errorf("%s only launches others: restart one of those (see: ps %s)", job.ID, job.ID)
 	case job.Stopped:
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
-	case job.Rollout != nil && isActive(*job.Rollout):
+	case job.LatestDeployment != nil && isActive(*job.LatestDeployment):
 		return fmt.Errorf("%s is being deployed: deployment %s of version %d is %s; wait for its end, or end it (see: deployment %s, fail %s)",
-			job.ID, short(job.Rollout.ID), job.Rollout.Version, job.Rollout.Status, job.ID, job.ID)
+			job.ID, short(job.LatestDeployment.ID), job.LatestDeployment.Version, job.LatestDeployment.Status, job.ID, job.ID)
 	}
 	return nil
 }

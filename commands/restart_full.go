@@ -30,7 +30,7 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 	if err := unchanged(job, definition); err != nil {
 		return err
 	}
-	if err := w.Operations.Registrable(ctx, job.Job, definition); err != nil {
+	if err := w.Operations.CheckRegister(ctx, job.Job, definition); err != nil {
 		return fmt.Errorf("%s is not stopped, because it could not be registered again: %w", job.ID, err)
 	}
 	if err := w.Halted(); err != nil {
@@ -52,7 +52,7 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 	}
 	version := job.Version
 	switch {
-	case is.Version > version+1 && outcome.Index != 0 && is.Index > outcome.Index:
+	case is.Version > version+1 && outcome.ModifyIndex != 0 && is.ModifyIndex > outcome.ModifyIndex:
 		return errors.Join(fmt.Errorf("%s was stopped by somebody else too, after this restart had stopped it, so it is not registered again: bring it back with: start %s", job.ID, job.ID), w.Release())
 	case is.Version > version+1: // a version that came between the look and the stop
 		version = is.Version - 1
@@ -67,8 +67,8 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 		definition = newer
 	}
 	w.Note("stopped %s as it was in version %d", job.ID, version)
-	r.drain(ctx, w, job.Job, is.Index)
-	again, err := registerAgain(ctx, w, job.Job, definition, is.Index, true)
+	r.drain(ctx, w, job.Job, is.ModifyIndex)
+	again, err := registerAgain(ctx, w, job.Job, definition, is.ModifyIndex, true)
 	if err != nil {
 		return lost(w, job, definition, err)
 	}
@@ -96,7 +96,7 @@ func unchanged(job backends.JobDetail, definition json.RawMessage) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", job.ID, err)
 	}
-	if is.Stop || is.JobModifyIndex != job.Index {
+	if is.Stop || is.JobModifyIndex != job.ModifyIndex {
 		return &backends.ChangedError{Job: job.ID, Version: is.Version}
 	}
 	return nil
@@ -110,7 +110,7 @@ var errUnknown = errors.New("it cannot be found out whether it is stopped")
 func afterStop(ctx context.Context, w router.Work, job backends.JobDetail, failed error) (is backends.JobDetail, err error) {
 	begin := time.Now()
 	until := begin.Add(fullPatience)
-	uncertain := errors.Is(failed, backends.ErrUncertain)
+	uncertain := errors.Is(failed, backends.ErrOutcomeUnknown)
 	for {
 		is, err = w.Cluster.Job(ctx, job.Job)
 		switch {
@@ -118,14 +118,14 @@ func afterStop(ctx context.Context, w router.Work, job backends.JobDetail, faile
 			return is, failed
 		case err == nil && is.Stopped:
 			return is, nil
-		case err == nil && is.Index > job.Index && failed == nil:
+		case err == nil && is.ModifyIndex > job.ModifyIndex && failed == nil:
 			return is, fmt.Errorf("%s was stopped by this restart, and somebody else has brought it back already, as version %d (see: history %s)", job.ID, is.Version, job.ID)
-		case err == nil && is.Index > job.Index:
+		case err == nil && is.ModifyIndex > job.ModifyIndex:
 			return is, &backends.ChangedError{Job: job.ID, Version: is.Version}
-		case errors.Is(err, backends.ErrGone) && (failed == nil || uncertain): // stopped, and collected already
+		case errors.Is(err, backends.ErrNotFound) && (failed == nil || uncertain): // stopped, and collected already
 			is.Version = job.Version + 1
 			return is, nil
-		case errors.Is(err, backends.ErrGone):
+		case errors.Is(err, backends.ErrNotFound):
 			return is, err
 		case err == nil && failed != nil && (!uncertain || time.Since(begin) > stillOnItsWay):
 			return is, fmt.Errorf("%s is not stopped: %w", job.ID, failed)
@@ -145,14 +145,14 @@ func (r *restart) drain(ctx context.Context, w router.Work, job backends.Job, in
 	defer cancel()
 	ctx, halt := untilHalted(ctx, w)
 	defer halt()
-	if err := stopped(ctx, w.Cluster, job, "", backends.Outcome{Index: index}, w.Progress); err != nil {
+	if err := stopped(ctx, w.Cluster, job, "", backends.WriteResult{ModifyIndex: index}, w.Progress); err != nil {
 		w.Note("not all of it has stopped (%v); it is registered all the same", err)
 	}
 }
 
 // registerAgain registers a definition until Nomad takes it or says that the job is not any more as it was at index. Nomad
 // may delete a job that was stopped.
-func registerAgain(ctx context.Context, w router.Work, job backends.Job, definition json.RawMessage, index uint64, wasStopped bool) (backends.Outcome, error) {
+func registerAgain(ctx context.Context, w router.Work, job backends.Job, definition json.RawMessage, index uint64, wasStopped bool) (backends.WriteResult, error) {
 	until := time.Now().Add(fullPatience)
 	for {
 		outcome, err := w.Operations.Register(ctx, job, definition, index)
@@ -160,9 +160,9 @@ func registerAgain(ctx context.Context, w router.Work, job backends.Job, definit
 		switch {
 		case err == nil, time.Now().After(until):
 			return outcome, err
-		case errors.As(err, &changed), errors.Is(err, backends.ErrGone) && !wasStopped:
+		case errors.As(err, &changed), errors.Is(err, backends.ErrNotFound) && !wasStopped:
 			return outcome, err
-		case errors.Is(err, backends.ErrGone): // Nomad collects what is stopped
+		case errors.Is(err, backends.ErrNotFound): // Nomad collects what is stopped
 			index = 0
 		}
 		w.Progress("%v; trying again", err)

@@ -19,7 +19,7 @@ import (
 // stubborn is a cluster that answers what it is told to.
 type stubborn struct {
 	backends.Cluster
-	backends.Operations
+	backends.ClusterWriter
 	job      func(asked int) (backends.JobDetail, error)
 	register func(asked int, index uint64) error
 	asked    int
@@ -30,9 +30,9 @@ func (s *stubborn) Job(context.Context, backends.Job) (backends.JobDetail, error
 	return s.job(s.asked)
 }
 
-func (s *stubborn) Register(_ context.Context, _ backends.Job, _ json.RawMessage, index uint64) (backends.Outcome, error) {
+func (s *stubborn) Register(_ context.Context, _ backends.Job, _ json.RawMessage, index uint64) (backends.WriteResult, error) {
 	s.asked++
-	return backends.Outcome{}, s.register(s.asked, index)
+	return backends.WriteResult{}, s.register(s.asked, index)
 }
 
 func (s *stubborn) work(t *testing.T) router.Work {
@@ -70,7 +70,7 @@ func TestAJobIsRegisteredAgainForMinutesUnlessItIsAnotherOneByThen(t *testing.T)
 		"changed": {func(int, uint64) error { return errChanged }, errChanged, 0, 0},
 		"collected meanwhile": {func(_ int, index uint64) error {
 			if index != 0 {
-				return backends.ErrGone
+				return backends.ErrNotFound
 			}
 			return nil
 		}, nil, fullPause, fullPause},
@@ -92,11 +92,11 @@ func TestAJobIsRegisteredAgainForMinutesUnlessItIsAnotherOneByThen(t *testing.T)
 func TestRegisterAgain_PurgedWhileRunning(t *testing.T) {
 	s := &stubborn{register: func(_ int, index uint64) error {
 		if index != 0 {
-			return backends.ErrGone
+			return backends.ErrNotFound
 		}
 		return nil
 	}}
-	if _, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7, false); !errors.Is(err, backends.ErrGone) {
+	if _, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7, false); !errors.Is(err, backends.ErrNotFound) {
 		t.Errorf("got %v, want that the job was deleted", err)
 	}
 }
@@ -105,13 +105,13 @@ func TestWhetherAJobIsStoppedIsFoundOut(t *testing.T) {
 	is := func(stopped bool, index uint64) func(int) (backends.JobDetail, error) {
 		return func(int) (backends.JobDetail, error) {
 			var job backends.JobDetail
-			job.ID, job.Stopped, job.Index, job.Version = "web", stopped, index, index
+			job.ID, job.Stopped, job.ModifyIndex, job.Version = "web", stopped, index, index
 			return job, nil
 		}
 	}
 	away := func(int) (backends.JobDetail, error) { return backends.JobDetail{}, errAway }
-	gone := func(int) (backends.JobDetail, error) { return backends.JobDetail{}, backends.ErrGone }
-	lost := backends.ErrUncertain
+	gone := func(int) (backends.JobDetail, error) { return backends.JobDetail{}, backends.ErrNotFound }
+	lost := backends.ErrOutcomeUnknown
 	for name, tc := range map[string]struct {
 		failed error // what became of the order
 		job    func(int) (backends.JobDetail, error)
@@ -122,7 +122,7 @@ func TestWhetherAJobIsStoppedIsFoundOut(t *testing.T) {
 		"collected":                         {nil, gone, "", 0},
 		"stopped, the answer was lost":      {lost, is(true, 8), "", 0},
 		"stopped by somebody else":          {errWeak, is(true, 8), "Permission denied", 0},
-		"purged by somebody else":           {errWeak, gone, backends.ErrGone.Error(), 0},
+		"purged by somebody else":           {errWeak, gone, backends.ErrNotFound.Error(), 0},
 		"refused":                           {errWeak, is(false, 7), "web is not stopped: Permission denied", 0},
 		"changed before":                    {errWeak, is(false, 8), "web was changed by somebody else meanwhile, to version 8", 0},
 		"brought back since":                {nil, is(false, 9), "web was stopped by this restart, and somebody else has brought it back already, as version 9", 0},

@@ -119,9 +119,9 @@ func (r *rolling) allowing(ctx context.Context, w router.Work, replace func(back
 	case err != nil:
 		return fmt.Errorf("the definition of %s cannot be saved, so it is not registered with one attempt to reschedule: %w", r.job.ID, err)
 	}
-	first, err := w.Operations.Register(ctx, r.job.Job, allowing, r.job.Index)
-	if errors.Is(err, backends.ErrUncertain) {
-		first.Index, err = r.allowed(ctx, w, definition, err)
+	first, err := w.Operations.Register(ctx, r.job.Job, allowing, r.job.ModifyIndex)
+	if errors.Is(err, backends.ErrOutcomeUnknown) {
+		first.ModifyIndex, err = r.allowed(ctx, w, definition, err)
 	}
 	switch {
 	case errors.Is(err, errUnreported):
@@ -132,15 +132,15 @@ func (r *rolling) allowing(ctx context.Context, w router.Work, replace func(back
 	}
 	w.Note("registered %s with one attempt to reschedule in %s", r.job.ID, groupsText(groups))
 	job := r.job
-	job.Index = first.Index
+	job.ModifyIndex = first.ModifyIndex
 	replaced := replace(job)
-	if errors.Is(replaced, backends.ErrGone) { // purged by somebody else: nothing to restore
+	if errors.Is(replaced, backends.ErrNotFound) { // purged by somebody else: nothing to restore
 		return errors.Join(replaced, w.Release())
 	}
-	again, err := registerAgain(ctx, w, r.job.Job, definition, first.Index, false)
+	again, err := registerAgain(ctx, w, r.job.Job, definition, first.ModifyIndex, false)
 	var changed *backends.ChangedError
 	switch {
-	case errors.Is(err, backends.ErrGone): // likewise
+	case errors.Is(err, backends.ErrNotFound): // likewise
 		return errors.Join(replaced, ofJob(r.job.Job, err), w.Release())
 	case errors.As(err, &changed): // Nomad has the original among its versions
 		return errors.Join(replaced, fmt.Errorf("%s was registered with one attempt to reschedule in %s, and could not be registered as it was: %w (see: history %s; go back: revert %s %d)",
@@ -183,11 +183,11 @@ func (r *rolling) allowed(ctx context.Context, w router.Work, original json.RawM
 			is, err = identify(text)
 		}
 		switch {
-		case errors.Is(err, backends.ErrGone):
+		case errors.Is(err, backends.ErrNotFound):
 			return 0, err
 		case err == nil && !is.Stop && is.Version == r.job.Version+1 && backends.HasRescheduling(text, original):
 			return is.JobModifyIndex, nil
-		case err == nil && is.JobModifyIndex > r.job.Index:
+		case err == nil && is.JobModifyIndex > r.job.ModifyIndex:
 			return 0, &backends.ChangedError{Job: r.job.ID, Version: is.Version}
 		case err == nil && time.Since(begin) > stillOnItsWay:
 			return 0, fmt.Errorf("%s was not registered with one attempt to reschedule: %w", r.job.ID, uncertain)
@@ -245,13 +245,13 @@ func (r *rolling) fill(ctx context.Context, w router.Work) error {
 	err = watchJob(ctx, w.Cluster, r.job.Job, w.Progress, func(now backends.JobDetail) (bool, error) {
 		want, have, _ := wanted(now)
 		switch {
-		case now.Index != r.job.Index:
+		case now.ModifyIndex != r.job.ModifyIndex:
 			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
 		case len(now.Unplaced) > 0:
 			return true, fmt.Errorf("cannot be placed: %s", unplacedText(now.Unplaced))
 		case len(gaps(now, "")) == 0 && isIdle(now):
 			return true, failedSince(now)
-		case !evaluated(now, order.Evaluation) || !isIdle(now):
+		case !evaluated(now, order.EvaluationID) || !isIdle(now):
 			idle = time.Time{}
 		case idle.IsZero():
 			idle = time.Now()

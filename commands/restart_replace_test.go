@@ -30,7 +30,7 @@ func (d *definitions) Definition(context.Context, backends.Job, *uint64) (json.R
 	case "":
 		return nil, errAway
 	case "deleted":
-		return nil, backends.ErrGone
+		return nil, backends.ErrNotFound
 	}
 	return json.RawMessage(text), nil
 }
@@ -52,7 +52,7 @@ func TestRestartGivenUp_ResponseLost(t *testing.T) {
 		"not applied":      {[]string{original}, 0, "web was not registered with one attempt to reschedule: ", stillOnItsWay},
 		"changed":          {[]string{at(4, 2)}, 0, "web was changed by somebody else meanwhile, to version 4", 0},
 		"changed since":    {[]string{at(5, 1)}, 0, "web was changed by somebody else meanwhile, to version 5", 0},
-		"deleted":          {[]string{"deleted"}, 0, backends.ErrGone.Error(), 0},
+		"deleted":          {[]string{"deleted"}, 0, backends.ErrNotFound.Error(), 0},
 		"nothing reported": {[]string{""}, 0, errUnreported.Error(), fullPatience},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,9 +63,9 @@ func TestRestartGivenUp_ResponseLost(t *testing.T) {
 					t.Fatal(err)
 				}
 				var r rolling
-				r.job.ID, r.job.Version, r.job.Index = "web", 3, 13
+				r.job.ID, r.job.Version, r.job.ModifyIndex = "web", 3, 13
 				began := time.Now()
-				index, err := r.allowed(t.Context(), router.Work{Op: op, Cluster: &definitions{all: tc.all}}, json.RawMessage(original), backends.ErrUncertain)
+				index, err := r.allowed(t.Context(), router.Work{Op: op, Cluster: &definitions{all: tc.all}}, json.RawMessage(original), backends.ErrOutcomeUnknown)
 				took := time.Since(began)
 				if index != tc.index || (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
 					t.Errorf("got %d, %v, want %d, %q", index, err, tc.index, tc.want)

@@ -103,7 +103,7 @@ func (r *rolling) between(ctx context.Context, w router.Work) (now backends.JobD
 		}
 	}
 	err = watchJob(ctx, w.Cluster, r.job.Job, w.Progress, func(is backends.JobDetail) (bool, error) {
-		if now = is; now.Index != r.job.Index {
+		if now = is; now.ModifyIndex != r.job.ModifyIndex {
 			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
 		}
 		return true, restartable(now)
@@ -227,7 +227,7 @@ func (r *rolling) order(ctx context.Context, w router.Work, batch []target) erro
 	}
 	orders.Wait()
 	for i, t := range batch {
-		if errs[i] == nil || errors.Is(errs[i], backends.ErrUncertain) {
+		if errs[i] == nil || errors.Is(errs[i], backends.ErrOutcomeUnknown) {
 			r.begun = append(r.begun, t)
 			errs[i] = nil
 		} else {

@@ -77,7 +77,7 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	var outcome backends.Outcome
+	var outcome backends.WriteResult
 	if keep || saved {
 		definition := then.Definition
 		if keep {
@@ -85,14 +85,14 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 				return fmt.Errorf("%s: %w", job.ID, err)
 			}
 		}
-		outcome, err = req.Operations.Register(ctx, job.Job, definition, job.Index)
+		outcome, err = req.Operations.Register(ctx, job.Job, definition, job.ModifyIndex)
 	} else {
 		outcome, err = req.Operations.Revert(ctx, job.Job, then.Number)
 	}
 	switch {
 	case err != nil:
 		return ofJob(job.Job, err)
-	case outcome.Index == job.Index:
+	case outcome.ModifyIndex == job.ModifyIndex:
 		return fmt.Errorf("Nomad changed nothing: it treats version %d of %s as the same as the current one", then.Number, job.ID)
 	}
 	warn(req, outcome)
@@ -163,9 +163,9 @@ func namedVersion(job backends.JobDetail, now backends.Version, versions []backe
 	switch {
 	case then.Stopped:
 		return now, false, fmt.Errorf("version %d of %s was made by stopping the job (see: history %s)", version, job.ID, job.ID)
-	case then.Release.Same(now.Release) && job.Stopped:
+	case then.Release.Equal(now.Release) && job.Stopped:
 		return now, false, fmt.Errorf("%s is stopped; version %d is what ran before the stop: start %s brings it back", job.ID, version, job.ID)
-	case then.Release.Same(now.Release):
+	case then.Release.Equal(now.Release):
 		return now, false, fmt.Errorf("version %d of %s is the same as version %d, which is the current one: there is nothing to revert (see: history %s)", version, job.ID, now.Number, job.ID)
 	}
 	return then, deleted, nil

@@ -42,7 +42,7 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 	case job.Stopped:
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
 	}
-	if job.Schedule.NoOverlap && !r.force {
+	if job.Schedule.ProhibitOverlap && !r.force {
 		children, err := runningChildren(ctx, req, job)
 		switch {
 		case err != nil:
@@ -55,8 +55,8 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return ofJob(job.Job, err)
 	}
-	if outcome.Child != "" {
-		return finished(req, "%s", outcome.Child)
+	if outcome.ChildID != "" {
+		return finished(req, "%s", outcome.ChildID)
 	}
 	return finished(req, "launched %s%s", job.ID, evaluation(outcome))
 }

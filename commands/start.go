@@ -57,7 +57,7 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if err := req.Busy(); err != nil { // what has stopped it starts it again
 		return err
 	}
-	if errors.Is(err, backends.ErrGone) {
+	if errors.Is(err, backends.ErrNotFound) {
 		return s.saved(ctx, req, err)
 	}
 	if err != nil {
@@ -82,8 +82,8 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if err := warned(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	outcome, err := req.Operations.Register(ctx, job.Job, last.Definition, job.Index)
-	if errors.Is(err, backends.ErrGone) { // Nomad has deleted it since
+	outcome, err := req.Operations.Register(ctx, job.Job, last.Definition, job.ModifyIndex)
+	if errors.Is(err, backends.ErrNotFound) { // Nomad has deleted it since
 		outcome, err = s.register(ctx, req, job.Job, last.Definition)
 	}
 	if err != nil {
@@ -113,8 +113,8 @@ func (s *start) saved(ctx context.Context, req *router.Request, gone error) erro
 }
 
 // register registers a job that Nomad has not any more, and lets the saved release belong to the new job.
-func (s *start) register(ctx context.Context, req *router.Request, job backends.Job, definition json.RawMessage) (backends.Outcome, error) {
-	job.Index = 0
+func (s *start) register(ctx context.Context, req *router.Request, job backends.Job, definition json.RawMessage) (backends.WriteResult, error) {
+	job.ModifyIndex = 0
 	outcome, err := req.Operations.Register(ctx, job, definition, 0)
 	var changed *backends.ChangedError
 	if errors.As(err, &changed) {
@@ -130,7 +130,7 @@ func (s *start) register(ctx context.Context, req *router.Request, job backends.
 }
 
 // started waits until the job runs. From then on Nomad has its definition.
-func (s *start) started(ctx context.Context, req *router.Request, job backends.Job, outcome backends.Outcome, how string) error {
+func (s *start) started(ctx context.Context, req *router.Request, job backends.Job, outcome backends.WriteResult, how string) error {
 	warn(req, outcome)
 	if err := req.Saved().Drop(ops.Stopped); err != nil {
 		newReport(req).say("warning: the gateway cannot remove the definition that it saved: %v", err)
@@ -219,7 +219,7 @@ func stoppedOfSystem(job backends.JobDetail) (stopped []backends.Allocation) {
 // isNewest reports whether no allocation has taken the place of this one.
 func isNewest(job backends.JobDetail, a backends.Allocation) bool {
 	for _, b := range job.Allocations {
-		if b.ID != a.ID && b.SamePlace(a) && b.Group == a.Group && b.Created.After(a.Created) {
+		if b.ID != a.ID && b.SameInstance(a) && b.Group == a.Group && b.Created.After(a.Created) {
 			return false
 		}
 	}
@@ -230,10 +230,10 @@ func isNewest(job backends.JobDetail, a backends.Allocation) bool {
 const placeGrace = 5 * time.Second
 
 // rescheduled waits until others run in the place of allocations that have ended, in their order.
-func rescheduled(ctx context.Context, cluster backends.Cluster, job backends.JobDetail, ended []backends.Allocation, order backends.Outcome, progress teller) (back []backends.Allocation, err error) {
+func rescheduled(ctx context.Context, cluster backends.Cluster, job backends.JobDetail, ended []backends.Allocation, order backends.WriteResult, progress teller) (back []backends.Allocation, err error) {
 	var idle time.Time // since when Nomad has decided, and nothing has come of it
 	err = watchJob(ctx, cluster, job.Job, progress, func(now backends.JobDetail) (bool, error) {
-		if now.Index != job.Index {
+		if now.ModifyIndex != job.ModifyIndex {
 			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
 		}
 		back = nil
@@ -256,7 +256,7 @@ func rescheduled(ctx context.Context, cluster backends.Cluster, job backends.Job
 		switch {
 		case len(missing) == 0 && waiting == 0:
 			return true, nil
-		case len(missing) == 0 || !evaluated(now, order.Evaluation) || len(now.Unplaced) > 0:
+		case len(missing) == 0 || !evaluated(now, order.EvaluationID) || len(now.Unplaced) > 0:
 			idle = time.Time{}
 		case idle.IsZero():
 			idle = time.Now()
@@ -276,7 +276,7 @@ func rescheduled(ctx context.Context, cluster backends.Cluster, job backends.Job
 // successorOf returns the newest allocation that took the place of another one.
 func successorOf(job backends.JobDetail, a backends.Allocation) (newest backends.Allocation, ok bool) {
 	for _, b := range job.Allocations {
-		if b.ID != a.ID && (b.ID == a.Next || b.SamePlace(a) && b.Group == a.Group && b.Created.After(a.Created)) && (!ok || b.Created.After(newest.Created)) {
+		if b.ID != a.ID && (b.ID == a.Next || b.SameInstance(a) && b.Group == a.Group && b.Created.After(a.Created)) && (!ok || b.Created.After(newest.Created)) {
 			newest, ok = b, true
 		}
 	}

@@ -70,10 +70,10 @@ func (s *status) Run(ctx context.Context, req *router.Request) error {
 // ofJob returns err with the job's name where it would not say which is meant, and with what to do where it would not say
 // that.
 func ofJob(job backends.Job, err error) error {
-	if errors.Is(err, backends.ErrGone) {
-		return fmt.Errorf("job %s: %w", job.ID, backends.ErrGone)
+	if errors.Is(err, backends.ErrNotFound) {
+		return fmt.Errorf("job %s: %w", job.ID, backends.ErrNotFound)
 	}
-	if refused, ok := errors.AsType[*backends.RefusedError](err); ok && strings.Contains(refused.Reason, "active deployment") {
+	if refused, ok := errors.AsType[*backends.RejectedError](err); ok && strings.Contains(refused.Reason, "active deployment") {
 		return fmt.Errorf("%w; wait for its end, or end it (see: deployment %s, fail %s)", err, job.ID, job.ID)
 	}
 	return err
@@ -118,7 +118,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Loo
 		pairs = append(pairs, "Cron", config(job.Schedule), "Next Periodic Launch", next)
 	}
 	facts(pairs...)
-	if s := job.Schedule; s.Dispatched {
+	if s := job.Schedule; s.Parameterized {
 		b.WriteString("\nParameterized Job\n")
 		facts("Payload", s.Payload, "Required Metadata", cmp.Or(strings.Join(s.MetaRequired, ", "), "<none>"), "Optional Metadata", cmp.Or(strings.Join(s.MetaOptional, ", "), "<none>"))
 	}
@@ -156,14 +156,14 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Loo
 			}
 		}
 	}
-	if d := job.Rollout; d != nil {
+	if d := job.LatestDeployment; d != nil {
 		b.WriteString("\nLatest Deployment\n")
 		facts("ID", short(d.ID), "Status", d.Status, "Description", d.Description)
 		rows := [][]string{{"Task Group", "Desired", "Placed", "Healthy", "Unhealthy", "Progress Deadline"}}
 		for _, g := range d.Groups {
 			deadline := "N/A"
-			if !g.ProgressBy.IsZero() {
-				deadline = g.ProgressBy.Format(time.RFC3339)
+			if !g.ProgressDeadline.IsZero() {
+				deadline = g.ProgressDeadline.Format(time.RFC3339)
 			}
 			rows = append(rows, append(append([]string{g.Group}, numbers(g.Desired, g.Placed, g.Healthy, g.Unhealthy)...), deadline))
 		}
@@ -189,7 +189,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Loo
 // allocationsText lists the allocations that are not finished and the newest of the others.
 func allocationsText(all []backends.Allocation, look render.Look) string {
 	var b strings.Builder
-	finished := slices.DeleteFunc(slices.Clone(all), func(a backends.Allocation) bool { return !a.Finished() })
+	finished := slices.DeleteFunc(slices.Clone(all), func(a backends.Allocation) bool { return !a.HiddenByDefault() })
 	slices.SortFunc(finished, func(x, y backends.Allocation) int { return y.Created.Compare(x.Created) })
 	old := map[string]bool{}
 	for _, a := range finished[min(recent, len(finished)):] {

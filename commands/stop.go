@@ -57,7 +57,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	job, err := current(ctx, req)
-	if errors.Is(err, backends.ErrGone) {
+	if errors.Is(err, backends.ErrNotFound) {
 		return s.deleted(req, err)
 	}
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	outcome, err := req.Operations.Scale(ctx, job.Job, group.Name, 0)
-	var refused *backends.RefusedError
+	var refused *backends.RejectedError
 	if errors.As(err, &refused) && strings.Contains(refused.Reason, "scaling policy minimum") && group.Scaling != nil {
 		return fmt.Errorf("the scaling block of %s/%s allows no less than %d: stop the job, or scale %s %d", job.ID, group.Name, group.Scaling.Min, req.Args[0], group.Scaling.Min)
 	}
@@ -160,7 +160,7 @@ func (s *stop) job(ctx context.Context, req *router.Request, job backends.JobDet
 }
 
 // stop stops a job that is saved before, so that start can bring it back, or purges it and what is saved of it.
-func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDetail) (outcome backends.Outcome, saved bool, err error) {
+func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDetail) (outcome backends.WriteResult, saved bool, err error) {
 	if s.purge {
 		outcome, err = req.Operations.Stop(ctx, job.Job, true)
 		if err == nil {
@@ -186,7 +186,7 @@ func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDe
 	if err == nil {
 		outcome, err = req.Operations.Stop(ctx, job.Job, false)
 	}
-	if err != nil && !errors.Is(err, backends.ErrUncertain) {
+	if err != nil && !errors.Is(err, backends.ErrOutcomeUnknown) {
 		err = errors.Join(err, req.Saved().Undo(id)) // what another stop has saved since stays
 	}
 	_, saved = req.Saved().Find(ops.Stopped)

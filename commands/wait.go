@@ -54,7 +54,7 @@ func watchJob(ctx context.Context, cluster backends.Cluster, job backends.Job, t
 			if done, err := look(detail); done || err != nil {
 				return err
 			}
-		case errors.Is(err, backends.ErrGone), errors.Is(err, backends.ErrForbidden):
+		case errors.Is(err, backends.ErrNotFound), errors.Is(err, backends.ErrForbidden):
 			return ofJob(job, err)
 		case silent.IsZero():
 			silent = time.Now()
@@ -110,10 +110,10 @@ func live(job backends.JobDetail, group string) []backends.Allocation {
 }
 
 // stopped waits until nothing of a group, or of the whole job for "", runs any more.
-func stopped(ctx context.Context, cluster backends.Cluster, job backends.Job, group string, order backends.Outcome, progress teller) error {
+func stopped(ctx context.Context, cluster backends.Cluster, job backends.Job, group string, order backends.WriteResult, progress teller) error {
 	first := -1
 	err := watchJob(ctx, cluster, job, progress, func(now backends.JobDetail) (bool, error) {
-		if order.Index != 0 && now.Index > order.Index {
+		if order.ModifyIndex != 0 && now.ModifyIndex > order.ModifyIndex {
 			return true, overtaken(now)
 		}
 		left := len(live(now, group))
@@ -122,14 +122,14 @@ func stopped(ctx context.Context, cluster backends.Cluster, job backends.Job, gr
 		}
 		return left == 0, nil
 	})
-	if errors.Is(err, backends.ErrGone) {
+	if errors.Is(err, backends.ErrNotFound) {
 		return nil
 	}
 	return err
 }
 
 // up waits until what was ordered runs: a group, or the whole job for "".
-func (s *settle) up(ctx context.Context, req *router.Request, job backends.Job, group string, outcome backends.Outcome) error {
+func (s *settle) up(ctx context.Context, req *router.Request, job backends.Job, group string, outcome backends.WriteResult) error {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	report := newReport(req)
@@ -139,7 +139,7 @@ func (s *settle) up(ctx context.Context, req *router.Request, job backends.Job, 
 }
 
 // scaled waits until a group has as many allocations as it is to have.
-func (s *settle) scaled(ctx context.Context, req *router.Request, job backends.Job, group string, count int, outcome backends.Outcome) error {
+func (s *settle) scaled(ctx context.Context, req *router.Request, job backends.Job, group string, count int, outcome backends.WriteResult) error {
 	if count > 0 {
 		return s.up(ctx, req, job, group, outcome)
 	}

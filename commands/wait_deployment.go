@@ -13,25 +13,25 @@ import (
 
 // rolledOut waits until a group, or the whole job for "", is what the job's newest version says: deployed, or running in the
 // number wanted. A deployment is one of the whole job.
-func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, group string, order backends.Outcome, progress teller) error {
+func rolledOut(ctx context.Context, cluster backends.Cluster, job backends.Job, group string, order backends.WriteResult, progress teller) error {
 	var idle time.Time // since when Nomad does nothing about what is missing
 	var unplaced string
 	err := watchJob(ctx, cluster, job, progress, func(now backends.JobDetail) (bool, error) {
 		switch {
-		case now.Index < order.Index || !evaluated(now, order.Evaluation):
+		case now.ModifyIndex < order.ModifyIndex || !evaluated(now, order.EvaluationID):
 			return false, nil // a server that is behind, or nothing decided yet
-		case order.Index != 0 && now.Index > order.Index:
+		case order.ModifyIndex != 0 && now.ModifyIndex > order.ModifyIndex:
 			return true, overtaken(now)
-		case order.Deployment != "" && (now.Rollout == nil || now.Rollout.ID != order.Deployment || now.Rollout.Version != now.Version):
+		case order.DeploymentID != "" && (now.LatestDeployment == nil || now.LatestDeployment.ID != order.DeploymentID || now.LatestDeployment.Version != now.Version):
 			return true, overtaken(now)
 		}
-		if d := now.Rollout; group != "" && (d == nil || d.Version != now.Version) {
+		if d := now.LatestDeployment; group != "" && (d == nil || d.Version != now.Version) {
 			now = part(now, group)
 		}
 		if unplaced = unplacedText(now.Unplaced); unplaced != "" {
 			progress("cannot be placed: %s", unplaced)
 		}
-		if d := now.Rollout; d != nil && d.Version == now.Version {
+		if d := now.LatestDeployment; d != nil && d.Version == now.Version {
 			done, err := deployed(now, *d, progress)
 			if done && err == nil {
 				err = givenUp(now, group)
@@ -68,7 +68,7 @@ func givenUp(job backends.JobDetail, group string) error {
 		return nil // that may be about it
 	}
 	failed, given := failedOf(job, func(a backends.Allocation) bool {
-		return a.Status == "failed" && !a.Awaited && (group == "" || a.Group == group)
+		return a.Status == "failed" && !a.ReschedulePending && (group == "" || a.Group == group)
 	})
 	if all := append(failed, given...); len(all) > 0 {
 		return fmt.Errorf("Nomad does not replace %s: %s (see: info %s; replace: restart %s)", counted(len(all), "failed allocation"), places(all), job.ID, short(all[0].ID))
@@ -90,14 +90,14 @@ func isIdle(job backends.JobDetail) bool {
 	return len(job.Unplaced) == 0 &&
 		!slices.ContainsFunc(job.Evaluations, func(e backends.Evaluation) bool { return e.Status == "pending" || e.Status == "blocked" }) &&
 		!slices.ContainsFunc(job.Allocations, func(a backends.Allocation) bool {
-			return a.Status == "pending" || a.Status == "unknown" || a.Awaited && a.Next == "" || a.Status == "running" && (a.Desired != "run" || !isStarted(a, after))
+			return a.Status == "pending" || a.Status == "unknown" || a.ReschedulePending && a.Next == "" || a.Status == "running" && (a.Desired != "run" || !isStarted(a, after))
 		})
 }
 
 // overtaken is the error for a job that has become something newer than what was ordered.
 func overtaken(job backends.JobDetail) error {
 	why := ""
-	if d := job.Rollout; d != nil && d.Description != "" {
+	if d := job.LatestDeployment; d != nil && d.Description != "" {
 		why = ": " + d.Description
 	}
 	return fmt.Errorf("%s is at version %d meanwhile: Nomad went back, or somebody has changed it%s (see: history %s, deployment %s)", job.ID, job.Version, why, job.ID, job.ID)
@@ -114,7 +114,7 @@ func deployed(job backends.JobDetail, d backends.Deployment, progress teller) (b
 	for _, g := range d.Groups {
 		healthy, desired = healthy+g.Healthy, desired+g.Desired
 		switch {
-		case g.Canaries == 0 || g.Promoted || g.Promotes:
+		case g.Canaries == 0 || g.Promoted || g.AutoPromote:
 		case g.Healthy < g.Canaries:
 			canaries += g.Canaries
 		default:
@@ -180,7 +180,7 @@ func wanted(job backends.JobDetail) (want, have, surplus int) {
 func lateTasks(job backends.JobDetail) map[string]bool {
 	after := map[string]bool{}
 	for _, g := range job.Groups {
-		for _, task := range g.After {
+		for _, task := range g.PoststopTasks {
 			after[g.Name+"\x00"+task] = true
 		}
 	}
@@ -197,7 +197,7 @@ func failedSince(job backends.JobDetail) error {
 		return nil // that may be about it
 	}
 	for _, a := range job.Allocations {
-		if a.Version == job.Version && a.Status == "failed" && a.Next == "" && !a.Awaited && a.Created.After(job.Submitted) {
+		if a.Version == job.Version && a.Status == "failed" && a.Next == "" && !a.ReschedulePending && a.Created.After(job.Submitted) {
 			return fmt.Errorf("allocation %s of %s has failed (see: logs %s, info %s)", short(a.ID), a.Group, short(a.ID), short(a.ID))
 		}
 	}

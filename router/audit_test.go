@@ -245,7 +245,7 @@ func TestAudit_ReaderThatExited(t *testing.T) {
 
 func TestAudit_OperationIsRecordedBeforeItRuns(t *testing.T) {
 	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.Operations{"production": &orders{}}
+	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &orders{}}
 	w.Ops, _ = ops.Open("")
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 	run := false
@@ -290,7 +290,7 @@ func (h hookedWriter) Write(p []byte) (int, error) { h.before(p); return h.Write
 
 func TestAudit_OperationAbandonedBeforeItRuns(t *testing.T) {
 	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.Operations{"production": &orders{}}
+	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &orders{}}
 	w.Ops, _ = ops.Open("")
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 	stopped, stop := context.WithCancel(t.Context())
@@ -322,7 +322,7 @@ func TestAudit_OperationAbandonedBeforeItRuns(t *testing.T) {
 
 func TestSaved_CommandHidesSecrets(t *testing.T) {
 	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.Operations{"production": &orders{}}
+	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &orders{}}
 	w.Ops, _ = ops.Open(t.TempDir(), ops.Key{1})
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 	before := registry

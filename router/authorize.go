@@ -21,7 +21,7 @@ func permit(req *Request, spec Spec) error {
 
 // authorize puts the part of the clusters on the request on which the user may run the command, and the job or task
 // that it is about. Nothing else does.
-func authorize(tiers []acl.Tier, clusters map[string]*backends.Shared, runtimes *Runtimes, background *background, raw *Raw) Middleware {
+func authorize(tiers []acl.Tier, clusters map[string]*backends.SharedCluster, runtimes *Runtimes, background *background, raw *Raw) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
 			spec := req.Command.Spec()

@@ -28,9 +28,9 @@ func Chain(h Handler, mw ...Middleware) Handler {
 type Gateway struct {
 	Users      *acl.Directory
 	Tiers      []acl.Tier
-	Clusters   map[string]*backends.Shared // by tier
+	Clusters   map[string]*backends.SharedCluster // by tier
 	Runtimes   *Runtimes
-	Operations map[string]backends.Operations // by tier
+	Operations map[string]backends.ClusterWriter // by tier
 	Ops        *ops.Registry
 	Raw        *Raw
 	Aliases    map[string]string // name to command line

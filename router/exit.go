@@ -36,7 +36,7 @@ func Exited(code int) error {
 	return &ExitError{Code: code}
 }
 
-// Code returns the exit code for err: 0 for none, its own when it has one, CodeTryLater for backends.ErrBusy, else 1.
+// Code returns the exit code for err: 0 for none, its own when it has one, CodeTryLater for backends.ErrLimitReached, else 1.
 func Code(err error) int {
 	var exit *ExitError
 	switch {
@@ -44,7 +44,7 @@ func Code(err error) int {
 		return 0
 	case errors.As(err, &exit):
 		return exit.Code
-	case errors.Is(err, backends.ErrBusy):
+	case errors.Is(err, backends.ErrLimitReached):
 		return CodeTryLater
 	}
 	return 1
@@ -72,8 +72,8 @@ func Lines(err error) []string {
 // IsQuiet reports whether an error is for the record only: whoever pipes into head wants to read nothing of that, unless a
 // program may still run, or it is not known what became of an order.
 func IsQuiet(err error) bool {
-	var left *backends.LeftError
-	return errors.Is(err, ErrOutputClosed) && !errors.As(err, &left) && !errors.Is(err, backends.ErrUncertain)
+	var left *backends.StillRunningError
+	return errors.Is(err, ErrOutputClosed) && !errors.As(err, &left) && !errors.Is(err, backends.ErrOutcomeUnknown)
 }
 
 // The causes for which a command's context ends: the client closed its session or lost its connection; it pressed Ctrl-C

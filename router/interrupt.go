@@ -23,13 +23,13 @@ func interruptible(next Handler) Handler {
 		}
 		err := next(ctx, req)
 		var exit *ExitError
-		var left *backends.LeftError
+		var left *backends.StillRunningError
 		var zombies *backends.ZombiesError
 		if errors.As(err, &left) || errors.As(err, &zombies) { // it tells of the cause, and of what still runs or stays
 			return err
 		}
 		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.As(err, &exit) {
-			if errors.Is(err, backends.ErrUncertain) { // what became of an order is not to be lost
+			if errors.Is(err, backends.ErrOutcomeUnknown) { // what became of an order is not to be lost
 				return Exit(Code(cause), errors.Join(cause, err))
 			}
 			return cause

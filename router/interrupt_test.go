@@ -13,9 +13,9 @@ func TestAProgramThatIsLeftIsNotForgotten(t *testing.T) {
 	for _, cause := range []error{ErrClientGone, ErrStopping, ErrInterrupted, ErrOutputClosed} {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(cause)
-		left := &backends.LeftError{Cause: cause, Err: errors.New("there is no shell")}
+		left := &backends.StillRunningError{Cause: cause, Err: errors.New("there is no shell")}
 		err := interruptible(func(context.Context, *Request) error { return left })(ctx, &Request{})
-		if got := new(backends.LeftError); !errors.As(err, &got) || !errors.Is(err, cause) || Code(err) != Code(cause) {
+		if got := new(backends.StillRunningError); !errors.As(err, &got) || !errors.Is(err, cause) || Code(err) != Code(cause) {
 			t.Errorf("%v: got %v, code %d", cause, err, Code(err))
 		}
 	}

@@ -46,7 +46,7 @@ func newLineEditor(modes backends.TerminalModes, detach []byte) *lineEditor {
 		erase: key(backends.ModeErase, del), kill: key(backends.ModeKill, ctrl('U')), eof: key(backends.ModeEOF, ctrl('D')),
 		intr: key(backends.ModeIntr, ctrlC), quit: key(backends.ModeQuit, ctrl('\\')), werase: key(backends.ModeWerase, ctrl('W')),
 		lnext: key(backends.ModeLnext, ctrl('V')), reprint: key(backends.ModeReprint, ctrl('R')),
-		silent: modes.Off(backends.ModeEcho), detach: detach,
+		silent: modes.IsOff(backends.ModeEcho), detach: detach,
 	}
 }
 

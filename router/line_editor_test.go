@@ -79,7 +79,7 @@ func TestLineEditor_DetachKeys(t *testing.T) {
 		"literal":                  {"ctrl-q", "\x16\x11\r", "\x11\n", "^\b^Q\r\n", typingOn},
 		"the end of input is none": {"ctrl-q", "\x04", "", "", typingEnd},
 	} {
-		if lines, shown, what := typed(newLineEditor(nil, backends.Keys(c.detach)), c.keys); lines != c.lines || shown != c.shown || what != c.what {
+		if lines, shown, what := typed(newLineEditor(nil, backends.ParseDetachKeys(c.detach)), c.keys); lines != c.lines || shown != c.shown || what != c.what {
 			t.Errorf("%s: got %q, %q, %d, want %q, %q, %d", name, lines, shown, what, c.lines, c.shown, c.what)
 		}
 	}
@@ -111,7 +111,7 @@ func TestLineEditor_KeysOfTheTerminal(t *testing.T) {
 func FuzzLineEditor(f *testing.F) {
 	f.Add("ab\x7f\xc3\xa9\x17\r\x10\x11", "ctrl-p,ctrl-q")
 	f.Fuzz(func(t *testing.T, keys, detach string) {
-		lines, shown, _ := typed(newLineEditor(nil, backends.Keys(detach)), keys)
+		lines, shown, _ := typed(newLineEditor(nil, backends.ParseDetachKeys(detach)), keys)
 		if len(lines) > len(keys) {
 			t.Errorf("%q became %q", keys, lines)
 		}

@@ -24,7 +24,7 @@ func threeNamespaces(refuses map[string]error) *world {
 }
 
 func lacks(namespace string) error {
-	return &backends.MissingRightError{Capability: "read-job", Namespace: namespace}
+	return &backends.MissingCapabilityError{Capability: "read-job", Namespace: namespace}
 }
 
 func TestNamespaces_OneThatTheTokenMayNotRead(t *testing.T) {

@@ -18,7 +18,7 @@ type background struct {
 	registry *ops.Registry
 	audit    *audit.Log
 	log      *slog.Logger
-	tiers    map[string]backends.Operations
+	tiers    map[string]backends.ClusterWriter
 	required bool // no operation starts without its start event
 }
 
@@ -26,13 +26,13 @@ type background struct {
 type Work struct {
 	*ops.Op
 	Cluster    backends.Cluster
-	Operations backends.Operations
+	Operations backends.ClusterWriter
 
 	background *background
 }
 
 // NewWork returns the work of an operation of a registry.
-func NewWork(op *ops.Op, registry *ops.Registry, cluster backends.Cluster, operations backends.Operations) Work {
+func NewWork(op *ops.Op, registry *ops.Registry, cluster backends.Cluster, operations backends.ClusterWriter) Work {
 	return Work{op, cluster, operations, &background{registry: registry}}
 }
 

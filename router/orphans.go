@@ -121,7 +121,7 @@ func (g Gateway) killLeft(ctx context.Context, e audit.Event) (found bool, err e
 		switch {
 		case killed && err == nil:
 			return true, nil
-		case errors.Is(err, backends.ErrNoTask):
+		case errors.Is(err, backends.ErrTaskNotRunning):
 			stopped = true
 		case errors.Is(err, backends.ErrDeclined) && len(ways) == 1:
 			errs = errors.Join(errs, &unprovenError{err})
@@ -140,7 +140,7 @@ func (g Gateway) killLeft(ctx context.Context, e audit.Event) (found bool, err e
 
 // allocationOf returns the allocation of an event, and whether anything of it may run.
 func (g Gateway) allocationOf(ctx context.Context, e audit.Event) (a backends.Allocation, running bool, err error) {
-	jobs, err := g.scopeOf(e).Jobs(ctx, backends.Selection{Tier: e.Tier, Namespace: e.Namespace, Finished: true})
+	jobs, err := g.scopeOf(e).Jobs(ctx, backends.Selection{Tier: e.Tier, Namespace: e.Namespace, IncludeHidden: true})
 	if err != nil {
 		return a, false, err
 	}

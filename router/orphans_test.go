@@ -25,7 +25,7 @@ type killing struct {
 	asked   []string
 }
 
-func (k *killing) Kill(_ context.Context, in backends.Place, session string) (bool, error) {
+func (k *killing) Kill(_ context.Context, in backends.TaskRef, session string) (bool, error) {
 	k.asked = append(k.asked, fmt.Sprintf("%s/%s %s", in.Allocation.ID, in.Task, session))
 	if len(k.errs) > 0 {
 		err := k.errs[0]
@@ -63,7 +63,7 @@ func TestKillLeft(t *testing.T) {
 	}{
 		{name: "running", status: "running", running: true, want: audit.Killed, logged: "killed a program", tries: 1},
 		{name: "exited", status: "running", want: audit.Exited, tries: 1},
-		{name: "task stopped", status: "running", errs: []error{backends.ErrNoTask}, want: audit.Exited, tries: 1},
+		{name: "task stopped", status: "running", errs: []error{backends.ErrTaskNotRunning}, want: audit.Exited, tries: 1},
 		{name: "allocation stopped", status: "complete", running: true, want: audit.Exited},
 		{name: "allocation collected", running: true, want: audit.Exited},
 		{
@@ -85,7 +85,7 @@ func TestKillLeft(t *testing.T) {
 				w := newWorld()
 				var log strings.Builder
 				w.Log = slog.New(slog.NewTextHandler(&log, nil))
-				w.Clusters["production"] = backends.Share(answering{w.production})
+				w.Clusters["production"] = backends.NewSharedCluster(answering{w.production})
 				runtime := &killing{running: map[string]bool{"c-1.": tc.running, "c-2.": true}, errs: tc.errs, finds: tc.finds}
 				w.Runtimes = &Runtimes{Nomad: map[string]backends.Runtime{"production": runtime}, Way: WithNomad}
 				if tc.status != "" {
@@ -155,15 +155,15 @@ func (k killingDocker) Inspect(ctx context.Context, node backends.Node, task, al
 	return k.fakeRuntime.Inspect(ctx, node, task, allocation)
 }
 
-func (k killingDocker) Exec(context.Context, backends.Place, backends.Program) (int, error) {
+func (k killingDocker) Exec(context.Context, backends.TaskRef, backends.Program) (int, error) {
 	panic("exec")
 }
 
-func (k killingDocker) Attach(context.Context, backends.Place, backends.Attachment) (int, error) {
+func (k killingDocker) Attach(context.Context, backends.TaskRef, backends.Attachment) (int, error) {
 	panic("attach")
 }
 
-func (k killingDocker) Log(context.Context, backends.Place, backends.LogQuery, func(backends.Piece) error) error {
+func (k killingDocker) Log(context.Context, backends.TaskRef, backends.LogQuery, func(backends.LogChunk) error) error {
 	panic("log")
 }
 
@@ -199,7 +199,7 @@ func TestKillLeft_ThroughDockerAndNomad(t *testing.T) {
 		{name: "in Nomad, without Docker", inspected: backends.ErrUnreachable, always: true, inNomad: true, want: audit.Killed, logged: "killed a program"},
 		{name: "in neither, without Docker", inspected: backends.ErrUnreachable, always: true, logged: "may still be running", minTime: maxUnproven, maxTime: maxUnproven + maxKillBackoff},
 		{name: "in neither, and Docker declines to inspect", inspected: declined, always: true, want: audit.Exited},
-		{name: "task stopped, without Docker", inspected: backends.ErrUnreachable, always: true, nomadErr: backends.ErrNoTask, want: audit.Exited},
+		{name: "task stopped, without Docker", inspected: backends.ErrUnreachable, always: true, nomadErr: backends.ErrTaskNotRunning, want: audit.Exited},
 		{name: "Docker alone, which declines at first", way: WithDocker, inDocker: true, dockerErr: declined, want: audit.Killed, logged: "trying again", minTime: minKillBackoff, maxTime: minKillBackoff},
 		{name: "in neither, and Docker declines to kill", dockerErr: declined, want: audit.Exited},
 	} {
@@ -243,7 +243,7 @@ type stoppingKill struct {
 	stop func()
 }
 
-func (k stoppingKill) Kill(context.Context, backends.Place, string) (bool, error) {
+func (k stoppingKill) Kill(context.Context, backends.TaskRef, string) (bool, error) {
 	k.stop()
 	return true, nil
 }

@@ -40,7 +40,7 @@ type Request struct {
 	Cluster backends.Cluster // authorize: what is the user's, and nothing else; nil for TargetNone
 
 	// authorize: how to change what is the user's; nil unless the command is of Operate or Admin
-	Operations backends.Operations
+	Operations backends.ClusterWriter
 
 	Tier, Namespace string // route: --tier and --namespace, for every command that reaches a cluster; empty: all
 	NoColor         bool   // route: --no-color
@@ -57,7 +57,7 @@ type Request struct {
 	begin      func(durable bool) error              // audited: writes the start event
 	line       string                                // alias: the command line after its expansion; Words are its words
 	runtimes   *Runtimes                             // authorize
-	clusters   map[string]*backends.Shared           // authorize
+	clusters   map[string]*backends.SharedCluster    // authorize
 	tiers      []acl.Tier                            // likewise
 	background *background                           // likewise
 	raw        *Raw                                  // likewise

@@ -18,7 +18,7 @@ import (
 func resolve(ctx context.Context, req *Request, target Target) error {
 	selector := req.Args[0]
 	done := req.Progress("looking for " + escape.Text(selector))
-	jobs, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: req.Tier, Namespace: req.Namespace, Finished: true})
+	jobs, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: req.Tier, Namespace: req.Namespace, IncludeHidden: true})
 	done()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -209,7 +209,7 @@ func latest(jobs []backends.Job, fits func(backends.Allocation, backends.Task) b
 	for _, job := range jobs {
 		for i := range job.Allocations { // newest first within each name
 			a := &job.Allocations[i]
-			if slices.ContainsFunc(job.Allocations[:i], a.SamePlace) {
+			if slices.ContainsFunc(job.Allocations[:i], a.SameInstance) {
 				continue
 			}
 			for j := range a.Tasks {

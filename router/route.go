@@ -103,7 +103,7 @@ const notRun = 125
 // failure gives an error of a command that runs a program an exit code that is not taken for the program's.
 func (s Spec) failure(err error) error {
 	var exit *ExitError
-	if err == nil || !s.Program || errors.As(err, &exit) || errors.Is(err, backends.ErrBusy) {
+	if err == nil || !s.Program || errors.As(err, &exit) || errors.Is(err, backends.ErrLimitReached) {
 		return err
 	}
 	return Exit(notRun, err)

@@ -103,7 +103,7 @@ func newWorld(groups ...acl.Group) *world {
 	w.Gateway = Gateway{
 		Users:    users,
 		Tiers:    []acl.Tier{{Name: "production", Aliases: []string{"prod"}, Prefixes: []string{"p-"}}, {Name: "quality", Prefixes: []string{"q-"}}},
-		Clusters: map[string]*backends.Shared{"production": backends.Share(w.production), "quality": backends.Share(w.quality)},
+		Clusters: map[string]*backends.SharedCluster{"production": backends.NewSharedCluster(w.production), "quality": backends.NewSharedCluster(w.quality)},
 		Aliases:  map[string]string{"hi": "probe 'a b' -n 3", "probe": "other", "loop": "loop x", "broken": "a 'b"},
 		Audit:    audit.NewLog(&w.events),
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),

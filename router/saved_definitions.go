@@ -67,7 +67,7 @@ func (b *background) dropStarted(listed []backends.Job) {
 	}
 	for _, k := range saved {
 		started := slices.ContainsFunc(byID[k.Job.ID], func(j backends.Job) bool {
-			return k.ChangedBy(j.Index) && registry.Same(k.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
+			return k.ChangedBy(j.ModifyIndex) && registry.Same(k.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
 		})
 		if !started {
 			continue

@@ -16,10 +16,10 @@ func TestSavedStopped_RemovedWhenListedRunning(t *testing.T) {
 		listed func(*backends.Job)
 		want   bool // it is still saved
 	}{
-		"registered again":  {func(j *backends.Job) { j.Index = 8 }, false},
-		"about to stop":     {func(j *backends.Job) { j.Index = 7 }, true},
-		"stopped":           {func(j *backends.Job) { j.Index, j.Stopped = 8, true }, true},
-		"another namespace": {func(j *backends.Job) { j.Index, j.Namespace = 8, "other" }, true},
+		"registered again":  {func(j *backends.Job) { j.ModifyIndex = 8 }, false},
+		"about to stop":     {func(j *backends.Job) { j.ModifyIndex = 7 }, true},
+		"stopped":           {func(j *backends.Job) { j.ModifyIndex, j.Stopped = 8, true }, true},
+		"another namespace": {func(j *backends.Job) { j.ModifyIndex, j.Namespace = 8, "other" }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"look"}})

@@ -22,7 +22,7 @@ import (
 // that is added to backends.Cluster does not compile until it is scoped here.
 type scope struct {
 	owned    acl.Scope
-	clusters map[string]*backends.Shared
+	clusters map[string]*backends.SharedCluster
 	maxAge   time.Duration // of the clusters' answers
 	event    *audit.Event
 	listed   func([]backends.Job) // may be nil; is called with the jobs of each listing
@@ -117,7 +117,7 @@ func (s *scope) jobs(ctx context.Context, tier string, sel backends.Selection) (
 		jobs, err := s.cluster(tier).Jobs(ctx, sel)
 		all = append(all, jobs...)
 		if len(namespaces) > 1 && errors.Is(err, backends.ErrForbidden) {
-			if _, ok := errors.AsType[*backends.MissingRightError](err); !ok {
+			if _, ok := errors.AsType[*backends.MissingCapabilityError](err); !ok {
 				refused++
 			}
 			errs = append(errs, &backends.NamespaceError{Namespace: sel.Namespace, Err: err})
@@ -154,7 +154,7 @@ func unreadable(err error) bool {
 	return true
 }
 
-func (s *scope) cluster(tier string) backends.Cluster { return s.clusters[tier].Within(s.maxAge) }
+func (s *scope) cluster(tier string) backends.Cluster { return s.clusters[tier].WithMaxAge(s.maxAge) }
 
 func (s *scope) Usage(ctx context.Context, allocations []backends.Allocation) map[string]backends.Usage {
 	return gather(s, allocations, func(c backends.Cluster, own []backends.Allocation) map[string]backends.Usage {

@@ -16,34 +16,34 @@ import (
 
 // orders is a cluster that takes every order and remembers which.
 type orders struct {
-	backends.Operations
+	backends.ClusterWriter
 	taken []string
 	err   error
 }
 
-func (o *orders) take(what, id string) (backends.Outcome, error) {
+func (o *orders) take(what, id string) (backends.WriteResult, error) {
 	o.taken = append(o.taken, what+" "+id)
-	return backends.Outcome{Evaluation: "eval of " + what, Deployment: "deployment of " + what}, o.err
+	return backends.WriteResult{EvaluationID: "eval of " + what, DeploymentID: "deployment of " + what}, o.err
 }
 
-func (o *orders) Stop(_ context.Context, job backends.Job, _ bool) (backends.Outcome, error) {
+func (o *orders) Stop(_ context.Context, job backends.Job, _ bool) (backends.WriteResult, error) {
 	return o.take("stop", job.ID)
 }
 
-func (o *orders) Register(_ context.Context, job backends.Job, _ json.RawMessage, _ uint64) (backends.Outcome, error) {
+func (o *orders) Register(_ context.Context, job backends.Job, _ json.RawMessage, _ uint64) (backends.WriteResult, error) {
 	return o.take("register", job.ID)
 }
 
-func (o *orders) Registrable(_ context.Context, job backends.Job, _ json.RawMessage) error {
+func (o *orders) CheckRegister(_ context.Context, job backends.Job, _ json.RawMessage) error {
 	_, err := o.take("ask about", job.ID)
 	return err
 }
 
-func (o *orders) Scale(_ context.Context, job backends.Job, _ string, _ int) (backends.Outcome, error) {
+func (o *orders) Scale(_ context.Context, job backends.Job, _ string, _ int) (backends.WriteResult, error) {
 	return o.take("scale", job.ID)
 }
 
-func (o *orders) StopAllocation(_ context.Context, a backends.Allocation) (backends.Outcome, error) {
+func (o *orders) StopAllocation(_ context.Context, a backends.Allocation) (backends.WriteResult, error) {
 	return o.take("stop allocation", a.ID)
 }
 
@@ -57,46 +57,46 @@ func (o *orders) SignalTask(_ context.Context, a backends.Allocation, _, _ strin
 	return err
 }
 
-func (o *orders) Promote(_ context.Context, job backends.Job, _ string) (backends.Outcome, error) {
+func (o *orders) Promote(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.take("promote", job.ID)
 }
 
-func (o *orders) Fail(_ context.Context, job backends.Job, _ string) (backends.Outcome, error) {
+func (o *orders) Fail(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.take("fail", job.ID)
 }
 
-func (o *orders) Pause(_ context.Context, job backends.Job, _ string) (backends.Outcome, error) {
+func (o *orders) Pause(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.take("pause", job.ID)
 }
 
-func (o *orders) Resume(_ context.Context, job backends.Job, _ string) (backends.Outcome, error) {
+func (o *orders) Resume(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
 	return o.take("resume", job.ID)
 }
 
-func (o *orders) Revert(_ context.Context, job backends.Job, _ uint64) (backends.Outcome, error) {
+func (o *orders) Revert(_ context.Context, job backends.Job, _ uint64) (backends.WriteResult, error) {
 	return o.take("revert", job.ID)
 }
 
-func (o *orders) Evaluate(_ context.Context, job backends.Job) (backends.Outcome, error) {
+func (o *orders) Evaluate(_ context.Context, job backends.Job) (backends.WriteResult, error) {
 	return o.take("evaluate", job.ID)
 }
 
-func (o *orders) Force(_ context.Context, job backends.Job) (backends.Outcome, error) {
+func (o *orders) Force(_ context.Context, job backends.Job) (backends.WriteResult, error) {
 	return o.take("force", job.ID)
 }
 
-func (o *orders) Dispatch(_ context.Context, job backends.Job, _ map[string]string, _ []byte) (backends.Outcome, error) {
+func (o *orders) Dispatch(_ context.Context, job backends.Job, _ map[string]string, _ []byte) (backends.WriteResult, error) {
 	return o.take("dispatch", job.ID)
 }
 
 // everyOrder gives each order about a job or its allocation, and returns what it answered.
-func everyOrder(ctx context.Context, o backends.Operations, job backends.Job) (errs []error) {
+func everyOrder(ctx context.Context, o backends.ClusterWriter, job backends.Job) (errs []error) {
 	definition, _ := json.Marshal(map[string]string{"ID": job.ID, "Namespace": job.Namespace})
 	a := job.Allocations[0]
-	keep := func(_ backends.Outcome, err error) { errs = append(errs, err) }
+	keep := func(_ backends.WriteResult, err error) { errs = append(errs, err) }
 	keep(o.Stop(ctx, job, false))
 	keep(o.Register(ctx, job, definition, 1))
-	errs = append(errs, o.Registrable(ctx, job, definition))
+	errs = append(errs, o.CheckRegister(ctx, job, definition))
 	keep(o.Scale(ctx, job, "g", 1))
 	keep(o.StopAllocation(ctx, a))
 	errs = append(errs, o.RestartTask(ctx, a, ""), o.SignalTask(ctx, a, "t", "SIGHUP"))
@@ -128,7 +128,7 @@ func TestNoOrderReachesAJobThatIsNotTheUsers(t *testing.T) {
 		var event audit.Event
 		user := acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-", "q-team1-"}, Rights: []string{"stop"}}}}
 		tiers := newWorld().Tiers
-		o := &operations{owned: user.Scope("stop", tiers), tiers: map[string]backends.Operations{"production": production, "quality": quality}, event: &event}
+		o := &operations{owned: user.Scope("stop", tiers), tiers: map[string]backends.ClusterWriter{"production": production, "quality": quality}, event: &event}
 		errs := everyOrder(context.Background(), o, tc.job)
 		if len(errs) != methods {
 			t.Fatalf("tried %d orders, want %d", len(errs), methods)
@@ -155,7 +155,7 @@ func TestNoOrderReachesAJobThatIsNotTheUsers(t *testing.T) {
 func TestADefinitionOfAnotherJobIsNotRegistered(t *testing.T) {
 	production := &orders{}
 	user := acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-"}, Rights: []string{"start"}}}}
-	o := &operations{owned: user.Scope("start", newWorld().Tiers), tiers: map[string]backends.Operations{"production": production}, event: &audit.Event{}}
+	o := &operations{owned: user.Scope("start", newWorld().Tiers), tiers: map[string]backends.ClusterWriter{"production": production}, event: &audit.Event{}}
 	own := job("production", "default", "p-team1-web")
 	for _, definition := range []string{
 		`{"ID":"p-team2-shop","Namespace":"default"}`, `{"ID":"p-team1-web","Namespace":"other"}`, `{}`, `null`, `{"ID":`, ``,
@@ -195,7 +195,7 @@ func TestOnlyCommandsThatChangeThingsCan(t *testing.T) {
 func TestWorkThatGoesOnHasAnEventOfItsOwn(t *testing.T) {
 	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
 	production := &orders{}
-	w.Gateway.Operations = map[string]backends.Operations{"production": production}
+	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": production}
 	w.Ops, _ = ops.Open("")
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web"), job("production", "default", "p-team2-shop")}
 	goOn := make(chan struct{})

@@ -23,10 +23,10 @@ type Runtime interface {
 	Attach(ctx context.Context, a backends.Attachment) (code int, err error)
 
 	// Log is that of backends.Runtime. With q.Follow all viewers of the same share one stream. ErrLogDisabled: there is none.
-	Log(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error
+	Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
 
-	// PreviousLog is Log, but of what the task wrote before it was last restarted. backends.ErrOneLog: nobody can tell.
-	PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error
+	// PreviousLog is Log, but of what the task wrote before it was last restarted. backends.ErrRunsNotSeparable: nobody can tell.
+	PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
 }
 
 // Way is how tasks are reached.
@@ -41,7 +41,7 @@ const (
 
 // Runtimes are the ways into the tasks of all tiers.
 type Runtimes struct {
-	Docker backends.Containers
+	Docker backends.ContainerRuntime
 	Nomad  map[string]backends.Runtime // by tier
 	Way    Way
 	Refuse []string // drivers, in whose tasks no program is run and to which nobody attaches
@@ -50,7 +50,7 @@ type Runtimes struct {
 	Programs, Logs *backends.Quota
 	Cluster        func(tier string) string
 
-	viewers backends.Viewers
+	viewers backends.LogFanout
 
 	mu     sync.Mutex
 	silent map[string]silent // by node ID
@@ -58,14 +58,14 @@ type Runtimes struct {
 
 // of returns the runtime of a task, which has to be the user's.
 func (r *Runtimes) of(s *scope, a backends.Allocation, task string) Runtime {
-	return &taskRuntime{Runtimes: r, scope: s, place: backends.Place{Allocation: a, Task: task, Node: backends.Node{Name: a.Node}}}
+	return &taskRuntime{Runtimes: r, scope: s, place: backends.TaskRef{Allocation: a, Task: task, Node: backends.Node{Name: a.Node}}}
 }
 
 // taskRuntime is the way into one task.
 type taskRuntime struct {
 	*Runtimes
 	scope  *scope
-	place  backends.Place
+	place  backends.TaskRef
 	detail *backends.AllocationDetail // nil until it is read
 }
 
@@ -79,23 +79,23 @@ func (t *taskRuntime) Inspect(ctx context.Context) (json.RawMessage, error) {
 }
 
 func (t *taskRuntime) Exec(ctx context.Context, p backends.Program) (int, error) {
-	return t.enter(ctx, func(runtime backends.Runtime, place backends.Place) (int, error) {
+	return t.enter(ctx, func(runtime backends.Runtime, place backends.TaskRef) (int, error) {
 		return runtime.Exec(ctx, place, p)
 	})
 }
 
 func (t *taskRuntime) Attach(ctx context.Context, a backends.Attachment) (int, error) {
-	return t.enter(ctx, func(runtime backends.Runtime, place backends.Place) (int, error) {
+	return t.enter(ctx, func(runtime backends.Runtime, place backends.TaskRef) (int, error) {
 		return runtime.Attach(ctx, place, a)
 	})
 }
 
 // enter calls f with the runtime that reaches the task, and with Nomad once Docker has declined.
-func (t *taskRuntime) enter(ctx context.Context, f func(backends.Runtime, backends.Place) (int, error)) (int, error) {
+func (t *taskRuntime) enter(ctx context.Context, f func(backends.Runtime, backends.TaskRef) (int, error)) (int, error) {
 	if err := t.admit(ctx); err != nil {
 		return 0, err
 	}
-	leave, err := t.Programs.Take(ctx, t.cluster())
+	leave, err := t.Programs.Acquire(ctx, t.cluster())
 	if err != nil {
 		return 0, err
 	}
@@ -159,9 +159,9 @@ func (t *taskRuntime) declined(ctx context.Context, r taskRoute, err error) bool
 }
 
 // Log takes Docker's log driver where it can be read, else Nomad's files, which outlive the container.
-func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error {
-	return t.readLog(ctx, func(source backends.LogSource, place backends.Place) error {
-		if _, files := source.(backends.LogFiles); !q.Follow || files && q.OfContainers() {
+func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error {
+	return t.readLog(ctx, func(source backends.LogSource, place backends.TaskRef) error {
+		if _, files := source.(backends.LogFiles); !q.Follow || files && q.NeedsContainer() {
 			return source.Log(ctx, place, q, each)
 		}
 		return t.viewers.Follow(ctx, source, place, q, each)
@@ -169,8 +169,8 @@ func (t *taskRuntime) Log(ctx context.Context, q backends.LogQuery, each func(ba
 }
 
 // readLog calls read with the source of the task's log, while it holds one of the user's slots for logs.
-func (t *taskRuntime) readLog(ctx context.Context, read func(backends.LogSource, backends.Place) error) error {
-	leave, err := t.Logs.Take(ctx, t.cluster())
+func (t *taskRuntime) readLog(ctx context.Context, read func(backends.LogSource, backends.TaskRef) error) error {
+	leave, err := t.Logs.Acquire(ctx, t.cluster())
 	if err != nil {
 		return err
 	}
@@ -183,13 +183,13 @@ func (t *taskRuntime) readLog(ctx context.Context, read func(backends.LogSource,
 }
 
 // logSource returns where the log of the task is read: Docker's and Nomad's together if both can be used.
-func (t *taskRuntime) logSource(ctx context.Context) (backends.LogSource, backends.Place, error) {
+func (t *taskRuntime) logSource(ctx context.Context) (backends.LogSource, backends.TaskRef, error) {
 	if t.scope.owns(t.place.Allocation) {
 		detail, err := t.scope.Allocation(ctx, t.place.Allocation)
 		switch {
 		case err != nil && t.Way != WithDocker:
 			return nil, t.place, err
-		case err == nil && slices.Contains(detail.Logless, t.place.Task):
+		case err == nil && slices.Contains(detail.LogsDisabled, t.place.Task):
 			return nil, t.place, backends.ErrLogDisabled
 		case err == nil:
 			t.detail = &detail
@@ -210,12 +210,12 @@ func (t *taskRuntime) logSource(ctx context.Context) (backends.LogSource, backen
 }
 
 // PreviousLog implements Runtime.
-func (t *taskRuntime) PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.Piece) error) error {
-	return t.readLog(ctx, func(source backends.LogSource, place backends.Place) error {
+func (t *taskRuntime) PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error {
+	return t.readLog(ctx, func(source backends.LogSource, place backends.TaskRef) error {
 		if joined, ok := source.(backends.JoinedLog); ok {
 			return joined.Previous(ctx, place, q, each)
 		}
-		return backends.ErrOneLog
+		return backends.ErrRunsNotSeparable
 	})
 }
 
@@ -229,7 +229,7 @@ func (t *taskRuntime) cluster() string {
 // taskRoute is how a task is reached.
 type taskRoute struct {
 	runtime backends.Runtime
-	place   backends.Place
+	place   backends.TaskRef
 	without error // why it is not Docker, which would have been first; nil: it is, or would not
 }
 
@@ -274,7 +274,7 @@ func (t *taskRuntime) choose(ctx context.Context) (r taskRoute, err error) {
 }
 
 // forDocker returns the place with what Docker needs to reach it.
-func (t *taskRuntime) forDocker(ctx context.Context) (backends.Place, error) {
+func (t *taskRuntime) forDocker(ctx context.Context) (backends.TaskRef, error) {
 	if !t.scope.owns(t.place.Allocation) {
 		return t.place, errForeign
 	}

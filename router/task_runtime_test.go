@@ -19,17 +19,17 @@ type fakeRuntime struct {
 	programs, logs int
 }
 
-func (f *fakeRuntime) Exec(context.Context, backends.Place, backends.Program) (int, error) {
+func (f *fakeRuntime) Exec(context.Context, backends.TaskRef, backends.Program) (int, error) {
 	f.programs++
 	return 7, f.err
 }
 
-func (f *fakeRuntime) Attach(context.Context, backends.Place, backends.Attachment) (int, error) {
+func (f *fakeRuntime) Attach(context.Context, backends.TaskRef, backends.Attachment) (int, error) {
 	f.programs++
 	return 7, f.err
 }
 
-func (f *fakeRuntime) Log(_ context.Context, _ backends.Place, _ backends.LogQuery, each func(backends.Piece) error) error {
+func (f *fakeRuntime) Log(_ context.Context, _ backends.TaskRef, _ backends.LogQuery, each func(backends.LogChunk) error) error {
 	f.logs++
 	return f.err
 }
@@ -41,7 +41,7 @@ func (f *fakeRuntime) Inspect(context.Context, backends.Node, string, string) (j
 // fakeFiles is a runtime that keeps logs in files, as Nomad does.
 type fakeFiles struct{ *fakeRuntime }
 
-func (f fakeFiles) LogBefore(context.Context, backends.Place, [2]backends.HeldOutput, backends.LogQuery, func(backends.Piece) error) error {
+func (f fakeFiles) LogBefore(context.Context, backends.TaskRef, [2]backends.RetainedOutput, backends.LogQuery, func(backends.LogChunk) error) error {
 	return f.err
 }
 
@@ -101,7 +101,7 @@ func TestRuntimeAuto_DockerDeclines(t *testing.T) {
 			}
 		}
 		task, _ := taskOf(w, r, "web")
-		task.Log(t.Context(), backends.LogQuery{}, func(backends.Piece) error { return nil })
+		task.Log(t.Context(), backends.LogQuery{}, func(backends.LogChunk) error { return nil })
 		inFiles := c.inNomad
 		if name == "fails" { // Docker's log may be damaged, so the gateway reads Nomad's files
 			inFiles = 1
@@ -160,11 +160,11 @@ func TestRuntime_QuotaOfAUser(t *testing.T) {
 		return task
 	}
 	ann, bob := backends.WithUser(t.Context(), "ann"), backends.WithUser(t.Context(), "bob")
-	leaveProgram, err := r.Programs.Take(ann, "production")
+	leaveProgram, err := r.Programs.Acquire(ann, "production")
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaveLog, err := r.Logs.Take(ann, "production")
+	leaveLog, err := r.Logs.Acquire(ann, "production")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,16 +178,16 @@ func TestRuntime_QuotaOfAUser(t *testing.T) {
 			return err
 		},
 		"log": func(ctx context.Context, tier string) error {
-			return runtimeIn(tier).Log(ctx, backends.LogQuery{}, func(backends.Piece) error { return nil })
+			return runtimeIn(tier).Log(ctx, backends.LogQuery{}, func(backends.LogChunk) error { return nil })
 		},
 	}
 	for name, f := range do {
 		for _, tier := range []string{"production", "backup"} {
-			if err := f(ann, tier); !errors.Is(err, backends.ErrBusy) || Code(err) != CodeTryLater {
+			if err := f(ann, tier); !errors.Is(err, backends.ErrLimitReached) || Code(err) != CodeTryLater {
 				t.Errorf("%s in %s: got %v, code %d", name, tier, err, Code(err))
 			}
 		}
-		if err := f(ann, "test"); errors.Is(err, backends.ErrBusy) {
+		if err := f(ann, "test"); errors.Is(err, backends.ErrLimitReached) {
 			t.Errorf("%s in another cluster: got %v", name, err)
 		}
 		if err := f(bob, "production"); err != nil {
@@ -214,7 +214,7 @@ func TestBusy_Exits75(t *testing.T) {
 				if user := backends.UserOf(ctx); user != "ann" {
 					t.Errorf("it is done for %q, want ann", user)
 				}
-				return fmt.Errorf("%w: try again", backends.ErrBusy)
+				return fmt.Errorf("%w: try again", backends.ErrLimitReached)
 			})
 			if err := w.do("probe"); Code(err) != 75 {
 				t.Errorf("got the code %d", Code(err))

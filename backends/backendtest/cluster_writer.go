@@ -12,7 +12,7 @@ import (
 // Operator is a cluster whose jobs can be changed.
 type Operator interface {
 	backends.Cluster
-	backends.Operations
+	backends.ClusterWriter
 }
 
 // Ground is what Operations are tried on. A job that is run again is a new version of it; all are gone after the test.
@@ -49,7 +49,7 @@ func Operations(t *testing.T, g Ground) {
 // job returns the job as a listing has it.
 func (g Ground) job(t *testing.T, id string) backends.Job {
 	t.Helper()
-	jobs, err := g.Jobs(context.Background(), backends.Selection{Prefixes: []string{id}, Namespace: "default", Finished: true})
+	jobs, err := g.Jobs(context.Background(), backends.Selection{Prefixes: []string{id}, Namespace: "default", IncludeHidden: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,11 +68,11 @@ func (g Ground) settled(t *testing.T, id, status string) backends.Job {
 	var job backends.Job
 	eventually(t, id+" is "+status, func() bool {
 		job = g.job(t, id)
-		if job.Deployment != status {
+		if job.DeploymentStatus != status {
 			return false
 		}
 		d, err := g.Job(context.Background(), job)
-		if err != nil || d.Rollout == nil || d.Rollout.Version != d.Version || d.Rollout.Status != status {
+		if err != nil || d.LatestDeployment == nil || d.LatestDeployment.Version != d.Version || d.LatestDeployment.Status != status {
 			return false
 		}
 		for _, a := range job.Allocations {
@@ -80,7 +80,7 @@ func (g Ground) settled(t *testing.T, id, status string) backends.Job {
 				return false
 			}
 		}
-		return d.Rollout.Groups[0].Healthy > 0
+		return d.LatestDeployment.Groups[0].Healthy > 0
 	})
 	return job
 }
@@ -108,8 +108,8 @@ func eventually(t *testing.T, what string, is func() bool) {
 // wantGone, wantChanged, wantRefused and wantRight check for one kind of error.
 func wantGone(t *testing.T, what string, err error) {
 	t.Helper()
-	if !errors.Is(err, backends.ErrGone) {
-		t.Errorf("%s: got %v, want %v", what, err, backends.ErrGone)
+	if !errors.Is(err, backends.ErrNotFound) {
+		t.Errorf("%s: got %v, want %v", what, err, backends.ErrNotFound)
 	}
 }
 
@@ -123,7 +123,7 @@ func wantChanged(t *testing.T, what string, err error, version uint64) {
 
 func wantRefused(t *testing.T, what string, err error, reason string) {
 	t.Helper()
-	var refused *backends.RefusedError
+	var refused *backends.RejectedError
 	if !errors.As(err, &refused) || refused.Reason != reason {
 		t.Errorf("%s: got %v, want it refused: %s", what, err, reason)
 	}
@@ -131,14 +131,14 @@ func wantRefused(t *testing.T, what string, err error, reason string) {
 
 func wantRight(t *testing.T, what string, err error, capability string) {
 	t.Helper()
-	var missing *backends.MissingRightError
+	var missing *backends.MissingCapabilityError
 	if !errors.As(err, &missing) || missing.Capability != capability || missing.Namespace != "default" || !errors.Is(err, backends.ErrForbidden) {
 		t.Errorf("%s: got %v, want that %s is missing in default", what, err, capability)
 	}
 }
 
 func missingRight(err error) (string, bool) {
-	var missing *backends.MissingRightError
+	var missing *backends.MissingCapabilityError
 	if errors.As(err, &missing) {
 		return missing.Capability, true
 	}

@@ -43,7 +43,7 @@ func Details(t *testing.T, cluster backends.Cluster) {
 		if len(web.Groups) != 1 || web.Groups[0].Count != 2 || web.Groups[0].Counts.Running != 2 || web.Groups[0].Tasks["web"] != "raw_exec" || web.Groups[0].Restart.Mode != "fail" {
 			t.Errorf("got %+v", web.Groups)
 		}
-		if r := web.Rollout; r == nil || r.Status != "successful" || len(r.Groups) != 1 || r.Groups[0].Healthy != 2 || r.Groups[0].Desired != 2 {
+		if r := web.LatestDeployment; r == nil || r.Status != "successful" || len(r.Groups) != 1 || r.Groups[0].Healthy != 2 || r.Groups[0].Desired != 2 {
 			t.Errorf("got %+v", r)
 		}
 		if len(web.Evaluations) == 0 || len(web.Allocations) != 2 || web.Allocations[0].Healthy == nil || !*web.Allocations[0].Healthy {
@@ -67,11 +67,11 @@ func Details(t *testing.T, cluster backends.Cluster) {
 		}
 	})
 	t.Run("a job that has been purged is gone", func(t *testing.T) {
-		if _, err := cluster.Job(ctx, gone); !errors.Is(err, backends.ErrGone) {
-			t.Errorf("got %v, want %v", err, backends.ErrGone)
+		if _, err := cluster.Job(ctx, gone); !errors.Is(err, backends.ErrNotFound) {
+			t.Errorf("got %v, want %v", err, backends.ErrNotFound)
 		}
-		if _, err := cluster.Definition(ctx, gone, nil); !errors.Is(err, backends.ErrGone) {
-			t.Errorf("got %v, want %v", err, backends.ErrGone)
+		if _, err := cluster.Definition(ctx, gone, nil); !errors.Is(err, backends.ErrNotFound) {
+			t.Errorf("got %v, want %v", err, backends.ErrNotFound)
 		}
 	})
 	t.Run("a replaced allocation and its replacement name each other", func(t *testing.T) {
@@ -97,7 +97,7 @@ func Details(t *testing.T, cluster backends.Cluster) {
 		if err != nil || len(s) != len(asked) {
 			t.Fatalf("got %+v, %v", s, err)
 		}
-		if len(s[0].Specs) != 0 || s[0].Dispatched || !s[0].Next.IsZero() {
+		if len(s[0].Specs) != 0 || s[0].Parameterized || !s[0].Next.IsZero() {
 			t.Errorf("a service: got %+v", s[0])
 		}
 		// 29 February, 5:00 in Brussels, is 4:00 UTC.
@@ -110,7 +110,7 @@ func Details(t *testing.T, cluster backends.Cluster) {
 		if !s[3].Disabled || !s[3].Next.IsZero() {
 			t.Errorf("disabled: got %+v", s[3])
 		}
-		if !s[4].Dispatched || len(s[4].MetaRequired) != 1 || s[4].MetaRequired[0] != "file" || s[4].Payload != "optional" {
+		if !s[4].Parameterized || len(s[4].MetaRequired) != 1 || s[4].MetaRequired[0] != "file" || s[4].Payload != "optional" {
 			t.Errorf("parameterized: got %+v", s[4])
 		}
 	})
@@ -122,7 +122,7 @@ func Details(t *testing.T, cluster backends.Cluster) {
 				if job.Root != "p-team1-import" || job.Parameterized || job.Status != "dead" || job.Counts.Complete != 1 || !strings.HasPrefix(job.ID, "p-team1-import/dispatch-") {
 					t.Errorf("got %+v", job)
 				}
-				if d, err := cluster.Job(ctx, job); err != nil || d.Schedule.Dispatched {
+				if d, err := cluster.Job(ctx, job); err != nil || d.Schedule.Parameterized {
 					t.Errorf("got %+v, %v", d.Schedule, err)
 				}
 			}
@@ -158,8 +158,8 @@ func Details(t *testing.T, cluster backends.Cluster) {
 			t.Errorf("got %q, %v", address, err)
 		}
 		a.ID = "00000000-0000-0000-0000-000000000000"
-		if _, err := cluster.Allocation(ctx, a); !errors.Is(err, backends.ErrGone) {
-			t.Errorf("got %v, want %v", err, backends.ErrGone)
+		if _, err := cluster.Allocation(ctx, a); !errors.Is(err, backends.ErrNotFound) {
+			t.Errorf("got %v, want %v", err, backends.ErrNotFound)
 		}
 	})
 }

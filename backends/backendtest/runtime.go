@@ -29,7 +29,7 @@ const patience = 60 * time.Second
 
 // Runtime tests running programs in a task that has a POSIX shell and the usual programs beside it. open returns a task
 // that runs for as long as its test does.
-func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.Place), can Features) {
+func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.TaskRef), can Features) {
 	t.Helper()
 	for name, test := range map[string]func(*place){
 		"arguments arrive as they are":                arguments,
@@ -71,7 +71,7 @@ func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.P
 type place struct {
 	*testing.T
 	runtime backends.Runtime
-	in      backends.Place
+	in      backends.TaskRef
 	can     Features
 }
 
@@ -231,7 +231,7 @@ func leftInput(p *place) {
 
 func noProgram(p *place) {
 	for argv0, want := range map[string]error{
-		"no-such-program": backends.ErrNoProgram, "/no/such/program": backends.ErrNoProgram,
+		"no-such-program": backends.ErrProgramNotFound, "/no/such/program": backends.ErrProgramNotFound,
 		"/etc": backends.ErrNotExecutable, "/etc/passwd": backends.ErrNotExecutable,
 	} {
 		r := p.exec(backends.Program{Argv: []string{argv0}})
@@ -239,7 +239,7 @@ func noProgram(p *place) {
 			p.Errorf("%s: got %v, %q, %q, want %v", argv0, r.err, r.stdout, r.stderr, want)
 		}
 	}
-	if r := p.exec(backends.Program{Argv: []string{"no-such-program"}, Terminal: newTerminal(80, 24)}); !errors.Is(r.err, backends.ErrNoProgram) || r.stdout != "" {
+	if r := p.exec(backends.Program{Argv: []string{"no-such-program"}, Terminal: newTerminal(80, 24)}); !errors.Is(r.err, backends.ErrProgramNotFound) || r.stdout != "" {
 		p.Errorf("with a terminal: got %v, %q", r.err, r.stdout)
 	}
 }
@@ -253,14 +253,14 @@ func surroundings(p *place) {
 		for _, terminal := range []backends.Terminal{nil, newTerminal(80, 24)} {
 			r = p.exec(backends.Program{
 				Argv: []string{"sh", "-c", `printf '%s|' "$TERM" "$LC_ALL" "$nomadctld_p" "$nomadctld_m" "$nomadctld_w"`}, Terminal: terminal,
-				Hints: []string{"TERM=vt52", "LC_ALL=de_DE.UTF-8"}, Env: []string{"nomadctld_p=x", "nomadctld_m=y", "nomadctld_w=z"},
+				OptionalEnv: []string{"TERM=vt52", "LC_ALL=de_DE.UTF-8"}, Env: []string{"nomadctld_p=x", "nomadctld_m=y", "nomadctld_w=z"},
 			})
 			p.want(r, 0, "vt52|de_DE.UTF-8|x|y|z|")
 		}
 	}
 	if p.can.Dir {
 		p.want(p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/tmp"}), 0, "/tmp\n")
-		if r := p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/no/such/dir"}); r.err == nil || r.stdout != "" || errors.Is(r.err, backends.ErrNoProgram) {
+		if r := p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/no/such/dir"}); r.err == nil || r.stdout != "" || errors.Is(r.err, backends.ErrProgramNotFound) {
 			p.Errorf("a directory that is not there: got %v, %q", r.err, r.stdout)
 		}
 	}
@@ -460,7 +460,7 @@ func terminalProgram(p *place) {
 		p.want(p.exec(with("sh", "-c", fmt.Sprintf("exit %d", code))), code, "")
 	}
 	for argv0, want := range map[string]error{
-		"no-such-program": backends.ErrNoProgram, "/no/such/program": backends.ErrNoProgram,
+		"no-such-program": backends.ErrProgramNotFound, "/no/such/program": backends.ErrProgramNotFound,
 		"/etc": backends.ErrNotExecutable, "/etc/passwd": backends.ErrNotExecutable,
 	} {
 		if r := p.exec(with(argv0)); !errors.Is(r.err, want) || r.stdout != "" || !strings.HasPrefix(r.err.Error(), argv0+": ") {

@@ -30,7 +30,7 @@ func allocations(t *testing.T, g Ground) {
 	}
 	eventually(t, "it had the signal", func() bool { return had("Signaling") })
 	wantRefused(t, "signal an unknown task", g.SignalTask(ctx, a, "nope", "SIGHUP"), "Task not found")
-	if err := g.SignalTask(ctx, a, "web", "SIGNOPE"); err == nil || errors.Is(err, backends.ErrUncertain) {
+	if err := g.SignalTask(ctx, a, "web", "SIGNOPE"); err == nil || errors.Is(err, backends.ErrOutcomeUnknown) {
 		t.Errorf("an unknown signal: got %v, want it refused: Nomad would interrupt the task", err)
 	}
 
@@ -50,15 +50,15 @@ func allocations(t *testing.T, g Ground) {
 	wantRefused(t, "restart an unknown task", g.RestartTask(ctx, a, "nope"), "Could not find task runner for task: nope")
 
 	o, err := g.StopAllocation(ctx, a)
-	if err != nil || o.Evaluation == "" {
+	if err != nil || o.EvaluationID == "" {
 		t.Errorf("stop: got %+v, %v", o, err)
 	}
 	eventually(t, "another takes its place", func() bool {
 		now := alive(g.job(t, job.ID))
 		return len(now) == 1 && now[0].ID != a.ID
 	})
-	if now := g.job(t, job.ID); now.Index != job.Index {
-		t.Errorf("got the index %d, want %d: the job is what it was", now.Index, job.Index)
+	if now := g.job(t, job.ID); now.ModifyIndex != job.ModifyIndex {
+		t.Errorf("got the index %d, want %d: the job is what it was", now.ModifyIndex, job.ModifyIndex)
 	}
 
 	g.Ended(t, "p-team4-ended")
@@ -70,7 +70,7 @@ func allocations(t *testing.T, g Ground) {
 		}
 		return dead.Status == "complete"
 	})
-	var refused *backends.RefusedError
+	var refused *backends.RejectedError
 	if err := g.RestartTask(ctx, dead, "run"); !errors.As(err, &refused) {
 		t.Errorf("restart in a dead allocation: got %v, want a refusal", err)
 	}
@@ -90,12 +90,12 @@ func launches(t *testing.T, g Ground) {
 	g.Periodic(t, "p-team4-cron")
 	job := g.job(t, "p-team4-cron")
 	o, err := g.Force(ctx, job)
-	if err != nil || o.Evaluation == "" || !strings.HasPrefix(o.Child, job.ID+"/periodic-") {
+	if err != nil || o.EvaluationID == "" || !strings.HasPrefix(o.ChildID, job.ID+"/periodic-") {
 		t.Errorf("force: got %+v, %v", o, err)
-	} else if child := g.job(t, o.Child); child.Parent != job.ID {
+	} else if child := g.job(t, o.ChildID); child.Parent != job.ID {
 		t.Errorf("got the child %+v", child)
 	}
-	if d, err := g.Job(ctx, job); err != nil || !d.Schedule.NoOverlap {
+	if d, err := g.Job(ctx, job); err != nil || !d.Schedule.ProhibitOverlap {
 		t.Errorf("got %+v, %v, want no overlap", d.Schedule, err)
 	}
 	_, err = g.Force(ctx, missing(job))
@@ -106,12 +106,12 @@ func launches(t *testing.T, g Ground) {
 	_, err = g.Force(ctx, job)
 	wantRefused(t, "force what is not periodic", err, "can't force launch non-periodic job")
 	o, err = g.Dispatch(ctx, job, map[string]string{"file": "a b&<.csv"}, []byte("payload\n"))
-	if err != nil || o.Evaluation == "" || !strings.HasPrefix(o.Child, job.ID+"/dispatch-") {
+	if err != nil || o.EvaluationID == "" || !strings.HasPrefix(o.ChildID, job.ID+"/dispatch-") {
 		t.Errorf("dispatch: got %+v, %v", o, err)
-	} else if raw, err := g.Definition(ctx, g.job(t, o.Child), nil); err != nil || !strings.Contains(string(raw), `a b&<.csv`) && !strings.Contains(string(raw), `a b\u0026\u003c.csv`) {
+	} else if raw, err := g.Definition(ctx, g.job(t, o.ChildID), nil); err != nil || !strings.Contains(string(raw), `a b&<.csv`) && !strings.Contains(string(raw), `a b\u0026\u003c.csv`) {
 		t.Errorf("got the child %s, %v", raw, err)
 	}
-	if next, err := g.Dispatch(ctx, job, map[string]string{"file": "b"}, nil); err != nil || next.Child == o.Child {
+	if next, err := g.Dispatch(ctx, job, map[string]string{"file": "b"}, nil); err != nil || next.ChildID == o.ChildID {
 		t.Errorf("dispatch again: got %+v, %v, want another child", next, err)
 	}
 	_, err = g.Dispatch(ctx, job, nil, nil)
@@ -130,7 +130,7 @@ func anyID(t *testing.T, g Ground) {
 	beside := g.settled(t, near, "successful")
 	g.Scalable(t, id, "a")
 	job := g.settled(t, id, "successful")
-	if o, err := g.Scale(ctx, job, "web", 2); err != nil || o.Index == 0 {
+	if o, err := g.Scale(ctx, job, "web", 2); err != nil || o.ModifyIndex == 0 {
 		t.Fatalf("scale: got %+v, %v", o, err)
 	}
 	job = g.settled(t, id, "successful")
@@ -151,18 +151,18 @@ func anyID(t *testing.T, g Ground) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.Register(ctx, stopped, raw, stopped.Index); err != nil || g.job(t, id).Stopped {
+	if _, err := g.Register(ctx, stopped, raw, stopped.ModifyIndex); err != nil || g.job(t, id).Stopped {
 		t.Errorf("register: %v", err)
 	}
 	g.Parameterized(t, id+"/import")
-	if o, err := g.Dispatch(ctx, g.job(t, id+"/import"), map[string]string{"file": "a"}, nil); err != nil || !strings.HasPrefix(o.Child, id+"/import/dispatch-") {
+	if o, err := g.Dispatch(ctx, g.job(t, id+"/import"), map[string]string{"file": "a"}, nil); err != nil || !strings.HasPrefix(o.ChildID, id+"/import/dispatch-") {
 		t.Errorf("dispatch: got %+v, %v", o, err)
 	}
 	g.Periodic(t, id+"/cron")
-	if o, err := g.Force(ctx, g.job(t, id+"/cron")); err != nil || !strings.HasPrefix(o.Child, id+"/cron/periodic-") {
+	if o, err := g.Force(ctx, g.job(t, id+"/cron")); err != nil || !strings.HasPrefix(o.ChildID, id+"/cron/periodic-") {
 		t.Errorf("force: got %+v, %v", o, err)
 	}
-	if now := g.job(t, near); now.Index != beside.Index || now.Stopped {
+	if now := g.job(t, near); now.ModifyIndex != beside.ModifyIndex || now.Stopped {
 		t.Errorf("the job beside it was changed: got %+v", now)
 	}
 }

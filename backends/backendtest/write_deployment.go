@@ -44,20 +44,20 @@ func deployments(t *testing.T, g Ground) {
 	ctx := context.Background()
 	job, d := g.rolling(t, "p-team4-rollout")
 	o, err := g.Pause(ctx, job, d.ID)
-	if now := g.status(t, job, d.ID); err != nil || o.Deployment != d.ID || now.Status != "paused" {
+	if now := g.status(t, job, d.ID); err != nil || o.DeploymentID != d.ID || now.Status != "paused" {
 		t.Errorf("pause: got %+v, %v; it is %+v", o, err, now)
 	}
 	o, err = g.Resume(ctx, job, d.ID)
-	if now := g.status(t, job, d.ID); err != nil || o.Deployment != d.ID || now.Status != "running" {
+	if now := g.status(t, job, d.ID); err != nil || o.DeploymentID != d.ID || now.Status != "running" {
 		t.Errorf("resume: got %+v, %v; it is %+v", o, err, now)
 	}
 	o, err = g.Fail(ctx, job, d.ID)
-	if now := g.status(t, job, d.ID); err != nil || o.Evaluation == "" || now.Status != "failed" {
+	if now := g.status(t, job, d.ID); err != nil || o.EvaluationID == "" || now.Status != "failed" {
 		t.Errorf("fail: got %+v, %v; it is %+v", o, err, now)
 	}
 	for _, tc := range []struct {
 		order  string
-		give   func(context.Context, backends.Job, string) (backends.Outcome, error)
+		give   func(context.Context, backends.Job, string) (backends.WriteResult, error)
 		reason string
 	}{
 		{"promote", g.Promote, "can't promote terminal deployment"},
@@ -80,7 +80,7 @@ func promotes(t *testing.T, g Ground) {
 	ctx := context.Background()
 	job, d := g.rolling(t, "p-team4-canary")
 	o, err := g.Promote(ctx, job, d.ID)
-	if now := g.status(t, job, d.ID); err != nil || o.Evaluation == "" || o.Deployment != d.ID || !now.Groups[0].Promoted {
+	if now := g.status(t, job, d.ID); err != nil || o.EvaluationID == "" || o.DeploymentID != d.ID || !now.Groups[0].Promoted {
 		t.Errorf("got %+v, %v; it is %+v", o, err, now)
 	}
 	g.settled(t, job.ID, "successful")
@@ -179,13 +179,13 @@ func rights(t *testing.T, g Ground) {
 		{"evaluate", "submit-job", func(c Operator) error { _, err := c.Evaluate(ctx, g.job(t, job.ID)); return err }},
 		{"revert", "submit-job", func(c Operator) error { _, err := c.Revert(ctx, job, 0); return err }},
 		{"register", "submit-job", func(c Operator) error {
-			_, err := c.Register(ctx, job, definition, g.job(t, job.ID).Index)
+			_, err := c.Register(ctx, job, definition, g.job(t, job.ID).ModifyIndex)
 			return err
 		}},
-		{"ask whether it could be registered", "submit-job", func(c Operator) error { return c.Registrable(ctx, job, definition) }},
+		{"ask whether it could be registered", "submit-job", func(c Operator) error { return c.CheckRegister(ctx, job, definition) }},
 		{"stop an allocation", "alloc-lifecycle", func(c Operator) error { _, err := c.StopAllocation(ctx, a); return err }},
 		{"stop", "submit-job", func(c Operator) error {
-			job.Index = 0
+			job.ModifyIndex = 0
 			_, err := c.Stop(ctx, job, false)
 			return err
 		}},

@@ -11,7 +11,7 @@ import (
 
 // missing returns a job that is not there.
 func missing(job backends.Job) backends.Job {
-	job.ID, job.Root, job.Index = "p-team4-nosuch", "p-team4-nosuch", 0
+	job.ID, job.Root, job.ModifyIndex = "p-team4-nosuch", "p-team4-nosuch", 0
 	return job
 }
 
@@ -19,26 +19,26 @@ func stops(t *testing.T, g Ground) {
 	ctx := context.Background()
 	g.Scalable(t, "p-team4-stop", "a")
 	job := g.settled(t, "p-team4-stop", "successful")
-	if d, err := g.Job(ctx, job); err != nil || job.Index == 0 || d.Index != job.Index {
-		t.Errorf("got the index %d in a listing and %d of the job, %v, want the same", job.Index, d.Index, err)
+	if d, err := g.Job(ctx, job); err != nil || job.ModifyIndex == 0 || d.ModifyIndex != job.ModifyIndex {
+		t.Errorf("got the index %d in a listing and %d of the job, %v, want the same", job.ModifyIndex, d.ModifyIndex, err)
 	}
 	stale := job
-	stale.Index--
+	stale.ModifyIndex--
 	_, err := g.Stop(ctx, stale, false)
 	wantChanged(t, "stop", err, 0)
-	if now := g.job(t, job.ID); now.Stopped || now.Index != job.Index {
+	if now := g.job(t, job.ID); now.Stopped || now.ModifyIndex != job.ModifyIndex {
 		t.Errorf("after an order that was refused: got %+v", now)
 	}
 
 	o, err := g.Stop(ctx, job, false)
 	stopped := g.job(t, job.ID)
-	if err != nil || o.Evaluation == "" || o.Index != stopped.Index || !stopped.Stopped || stopped.Index <= job.Index {
+	if err != nil || o.EvaluationID == "" || o.ModifyIndex != stopped.ModifyIndex || !stopped.Stopped || stopped.ModifyIndex <= job.ModifyIndex {
 		t.Errorf("stop: got %+v, %v; the job is %+v", o, err, stopped)
 	}
 	eventually(t, "nothing of it runs", func() bool { return len(alive(g.job(t, job.ID))) == 0 })
 
 	o, err = g.Stop(ctx, stopped, true)
-	if err != nil || o.Evaluation == "" || o.Index != 0 {
+	if err != nil || o.EvaluationID == "" || o.ModifyIndex != 0 {
 		t.Errorf("purge: got %+v, %v", o, err)
 	}
 	if _, err := g.Job(ctx, job); err == nil {
@@ -60,18 +60,18 @@ func registers(t *testing.T, g Ground) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = g.Register(ctx, stopped, definition, job.Index)
+	_, err = g.Register(ctx, stopped, definition, job.ModifyIndex)
 	wantChanged(t, "register over another index", err, 1)
 	_, err = g.Register(ctx, stopped, definition, 0)
 	wantChanged(t, "register as new", err, 1)
 
-	o, err := g.Register(ctx, stopped, definition, stopped.Index)
+	o, err := g.Register(ctx, stopped, definition, stopped.ModifyIndex)
 	started := g.job(t, job.ID)
-	if err != nil || o.Evaluation == "" || o.Index != started.Index || started.Stopped {
+	if err != nil || o.EvaluationID == "" || o.ModifyIndex != started.ModifyIndex || started.Stopped {
 		t.Errorf("register: got %+v, %v; the job is %+v", o, err, started)
 	}
 	// Nomad makes no new version of what the job is already.
-	if o, err := g.Register(ctx, started, definition, started.Index); err != nil || o.Evaluation == "" || o.Index != g.job(t, job.ID).Index {
+	if o, err := g.Register(ctx, started, definition, started.ModifyIndex); err != nil || o.EvaluationID == "" || o.ModifyIndex != g.job(t, job.ID).ModifyIndex {
 		t.Errorf("register what it is: got %+v, %v", o, err)
 	}
 	started = g.job(t, job.ID)
@@ -80,16 +80,16 @@ func registers(t *testing.T, g Ground) {
 		t.Errorf("got the definition %s, %v", again, err)
 	}
 
-	if err := g.Registrable(ctx, started, again); err != nil || g.job(t, job.ID).Index != started.Index {
+	if err := g.CheckRegister(ctx, started, again); err != nil || g.job(t, job.ID).ModifyIndex != started.ModifyIndex {
 		t.Errorf("asking whether it could be registered: got %v, and the job is %+v", err, g.job(t, job.ID))
 	}
 
 	if _, err := g.Stop(ctx, started, true); err != nil {
 		t.Fatal(err)
 	}
-	_, err = g.Register(ctx, started, definition, started.Index)
+	_, err = g.Register(ctx, started, definition, started.ModifyIndex)
 	wantGone(t, "register what was purged, over its index", err)
-	if o, err = g.Register(ctx, started, definition, 0); err != nil || o.Index != g.job(t, job.ID).Index {
+	if o, err = g.Register(ctx, started, definition, 0); err != nil || o.ModifyIndex != g.job(t, job.ID).ModifyIndex {
 		t.Errorf("register as new what was purged: got %+v, %v", o, err)
 	}
 
@@ -103,9 +103,9 @@ func registers(t *testing.T, g Ground) {
 	}
 	fields["Priority"] = 500
 	bad, _ := json.Marshal(fields)
-	_, err = g.Register(ctx, started, bad, o.Index)
+	_, err = g.Register(ctx, started, bad, o.ModifyIndex)
 	wantRefused(t, "register nonsense", err, "job priority must be between [1, 100]")
-	wantRefused(t, "ask about nonsense", g.Registrable(ctx, started, bad), "job priority must be between [1, 100]")
+	wantRefused(t, "ask about nonsense", g.CheckRegister(ctx, started, bad), "job priority must be between [1, 100]")
 }
 
 func scales(t *testing.T, g Ground) {
@@ -114,7 +114,7 @@ func scales(t *testing.T, g Ground) {
 	job := g.settled(t, "p-team4-scale", "successful")
 	o, err := g.Scale(ctx, job, "web", 2)
 	scaled := g.job(t, job.ID)
-	if err != nil || o.Evaluation == "" || o.Index != scaled.Index || scaled.Index <= job.Index {
+	if err != nil || o.EvaluationID == "" || o.ModifyIndex != scaled.ModifyIndex || scaled.ModifyIndex <= job.ModifyIndex {
 		t.Errorf("got %+v, %v; the job is %+v", o, err, scaled)
 	}
 	_, err = g.Scale(ctx, job, "web", 3)
@@ -133,8 +133,8 @@ func scales(t *testing.T, g Ground) {
 	wantRefused(t, "below the minimum", err, "group count was less than scaling policy minimum: 0 < 1")
 	_, err = g.Scale(ctx, missing(job), "web", 1)
 	wantGone(t, "scale what is not there", err)
-	if now := g.job(t, job.ID); now.Index != scaled.Index {
-		t.Errorf("orders that were refused have changed the job: got the index %d, want %d", now.Index, scaled.Index)
+	if now := g.job(t, job.ID); now.ModifyIndex != scaled.ModifyIndex {
+		t.Errorf("orders that were refused have changed the job: got the index %d, want %d", now.ModifyIndex, scaled.ModifyIndex)
 	}
 }
 
@@ -154,7 +154,7 @@ func reverts(t *testing.T, g Ground) {
 	wantGone(t, "revert what is not there", err)
 	o, err := g.Revert(ctx, job, 0)
 	now := g.job(t, job.ID)
-	if err != nil || o.Evaluation == "" || o.Index != now.Index {
+	if err != nil || o.EvaluationID == "" || o.ModifyIndex != now.ModifyIndex {
 		t.Errorf("got %+v, %v; the job is %+v", o, err, now)
 	}
 	if raw, err := g.Definition(ctx, now, nil); err != nil || !bytes.Contains(raw, []byte(`"MODE":"a"`)) {

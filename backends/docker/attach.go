@@ -15,7 +15,7 @@ import (
 )
 
 // Attach implements backends.Runtime.
-func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attachment) (code int, err error) {
+func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Attachment) (code int, err error) {
 	var s *speaker
 	var at described
 	err = d.ask(ctx, in.Node, func(ctx context.Context, asked *speaker) (err error) {
@@ -44,9 +44,9 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 		end <- ended
 	})
 	notes := a.Stderr
-	if a.Lines != nil && a.ErrLines != nil {
-		if notes = a.ErrLines; !at.Config.Tty {
-			a.Stdout, a.Stderr = a.Lines, a.ErrLines
+	if a.PlainStdout != nil && a.PlainStderr != nil {
+		if notes = a.PlainStderr; !at.Config.Tty {
+			a.Stdout, a.Stderr = a.PlainStdout, a.PlainStderr
 		}
 	}
 	// What an attached client does not take would hold up the task, and everybody else who follows it.
@@ -71,11 +71,11 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 	to := &attachment{speaker: s, place: in, container: at.ID, out: out, end: end}
 	if a.Stdin != nil {
 		to.input = &input{from: a.Stdin, over: own.Done(), refused: func() bool { return !out.wire.accepted() }, fail: out.fail}
-		if a.LineInput != nil && !at.Config.Tty {
-			to.input.from = a.LineInput
+		if a.PlainStdin != nil && !at.Config.Tty {
+			to.input.from = a.PlainStdin
 		}
 		if at.Config.Tty { // only there does Docker look for them
-			to.input.keys = backends.Keys(a.DetachKeys)
+			to.input.keys = backends.ParseDetachKeys(a.DetachKeys)
 		}
 	}
 	st, err := s.open(ctx, out, true, d.answer, func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
@@ -111,7 +111,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 // attachment is a user's to a container.
 type attachment struct {
 	speaker   *speaker
-	place     backends.Place
+	place     backends.TaskRef
 	container string
 	input     *input // nil: none
 	out       *output

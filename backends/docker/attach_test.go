@@ -46,9 +46,9 @@ func (s *shared) wait(t *testing.T, want string) {
 }
 
 // special starts a task's container as config says.
-func special(t *testing.T, config dockerclient.Config, host *dockerclient.HostConfig) (backends.Place, string) {
+func special(t *testing.T, config dockerclient.Config, host *dockerclient.HostConfig) (backends.TaskRef, string) {
 	t.Helper()
-	in := backends.Place{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
+	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
 	config.Labels = labels(in.Allocation.ID)
 	return in, dockertest.RunWith(t, "web-"+in.Allocation.ID, config, host)
 }
@@ -60,7 +60,7 @@ type attached struct {
 	done     chan ending
 }
 
-func attach(t *testing.T, d *Docker, in backends.Place, a backends.Attachment, input bool) *attached {
+func attach(t *testing.T, d *Docker, in backends.TaskRef, a backends.Attachment, input bool) *attached {
 	t.Helper()
 	at := &attached{done: make(chan ending, 1)}
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -101,7 +101,7 @@ func TestAttachShowsWhatATaskWritesAndItsEnd(t *testing.T) {
 	if code, err := a.ends(t); code != 7 || err != nil || !strings.HasSuffix(a.out.String(), "bye\n") || strings.Contains(a.out.String(), "err") {
 		t.Errorf("got %d, %v, %q", code, err, a.out.String())
 	}
-	if _, err := d.Attach(t.Context(), in, backends.Attachment{}); !errors.Is(err, backends.ErrNoTask) {
+	if _, err := d.Attach(t.Context(), in, backends.Attachment{}); !errors.Is(err, backends.ErrTaskNotRunning) {
 		t.Errorf("afterwards: got %v", err)
 	}
 }
@@ -124,8 +124,8 @@ func TestASlowClientHoldsUpNoTask(t *testing.T) {
 	done := make(chan ending, 1)
 	go func() {
 		code, err := d.Attach(t.Context(), in, backends.Attachment{
-			Stdout: io.Discard, Stderr: io.Discard, ErrLines: &notes,
-			Lines: writer(func(b []byte) (int, error) { begun(); <-taking; return got.Write(b) }),
+			Stdout: io.Discard, Stderr: io.Discard, PlainStderr: &notes,
+			PlainStdout: writer(func(b []byte) (int, error) { begun(); <-taking; return got.Write(b) }),
 		})
 		done <- ending{code, err}
 	}()

@@ -30,7 +30,7 @@ type described struct {
 }
 
 // describe returns the newest container of a task, running or not.
-func (s *speaker) describe(ctx context.Context, in backends.Place) (is described, err error) {
+func (s *speaker) describe(ctx context.Context, in backends.TaskRef) (is described, err error) {
 	found, err := s.container(ctx, in.Task, in.Allocation.ID)
 	if err != nil {
 		return is, err
@@ -39,15 +39,15 @@ func (s *speaker) describe(ctx context.Context, in backends.Place) (is described
 }
 
 // running returns the container of a task if programs can be run in it.
-func (s *speaker) running(ctx context.Context, in backends.Place) (described, error) {
+func (s *speaker) running(ctx context.Context, in backends.TaskRef) (described, error) {
 	is, err := s.describe(ctx, in)
 	switch {
 	case errors.Is(err, ErrNoContainer):
-		return is, &kind{err, backends.ErrNoTask}
+		return is, &kind{err, backends.ErrTaskNotRunning}
 	case err != nil:
 		return is, err
 	case !is.State.Running || is.State.Restarting:
-		return is, sayf("the container of task %s %w", shown(in.Task), backends.ErrNoTask)
+		return is, sayf("the container of task %s %w", shown(in.Task), backends.ErrTaskNotRunning)
 	case is.State.Paused:
 		return is, errPaused(in.Task)
 	}

@@ -55,7 +55,7 @@ type Docker struct {
 	daemons map[string]*daemon // by endpoint
 }
 
-var _ backends.Containers = (*Docker)(nil)
+var _ backends.ContainerRuntime = (*Docker)(nil)
 
 // Open returns the daemons that the settings describe. It contacts nobody. Certificate files are read here, and it is
 // an error if one is missing, holds no certificate or key, does not fit the other, or would not be used.

@@ -22,7 +22,7 @@ import (
 // execution is one program that runs in a container.
 type execution struct {
 	docker    *Docker
-	place     backends.Place
+	place     backends.TaskRef
 	program   backends.Program
 	prelude   *prelude // nil: none. create sets it to nil where the shell would drop variables
 	speaker   *speaker
@@ -34,7 +34,7 @@ type execution struct {
 }
 
 // Exec implements backends.Runtime.
-func (d *Docker) Exec(ctx context.Context, in backends.Place, p backends.Program) (code int, err error) {
+func (d *Docker) Exec(ctx context.Context, in backends.TaskRef, p backends.Program) (code int, err error) {
 	if len(p.Argv) == 0 {
 		return 0, errors.New("no program is named")
 	}
@@ -119,7 +119,7 @@ func (s *speaker) options(p backends.Program) (execOptions, error) {
 		return options, s.tooOld("a directory for the program", "1.35")
 	}
 	if s.knows(1, 25) {
-		options.Env = slices.Concat(p.Hints, p.Env, []string{backends.SessionVariable + "=" + p.Session})
+		options.Env = slices.Concat(p.OptionalEnv, p.Env, []string{backends.SessionVariable + "=" + p.Session})
 		return options, nil
 	}
 	if len(p.Env) > 0 {
@@ -383,11 +383,11 @@ func notRunning(task string, err error) error {
 	case errors.As(err, &answer) && declines(answer):
 		return err
 	case errors.As(err, &gone), hasStatus(err, http.StatusNotFound):
-		return sayf("the container of task %s %w (any more)", shown(task), backends.ErrNoTask)
+		return sayf("the container of task %s %w (any more)", shown(task), backends.ErrTaskNotRunning)
 	case errors.As(err, &answer) && answer.Status == http.StatusConflict && strings.Contains(answer.Message, "paused"):
 		return errPaused(task)
 	case hasStatus(err, http.StatusConflict):
-		return sayf("the container of task %s %w", shown(task), backends.ErrNoTask)
+		return sayf("the container of task %s %w", shown(task), backends.ErrTaskNotRunning)
 	}
 	return err
 }

@@ -66,7 +66,7 @@ func TestExecDeclined_OnlyBeforeAStart(t *testing.T) {
 	} {
 		server := httptest.NewServer(&proxy{&engine{after: dockerEnd(0, 0)}, c.refused, c.status, c.text})
 		d := mustOpen(t, Settings{Host: server.URL})
-		in := backends.Place{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: "1"}}
+		in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: "1"}}
 		stdin := strings.NewReader("input")
 		stdout, code, err := run(t, d, in, backends.Program{Argv: []string{"cat"}, Stdin: stdin})
 		if err == nil || errors.Is(err, backends.ErrDeclined) != c.declined || stdout != "" || strings.ContainsAny(err.Error(), "\n<") {

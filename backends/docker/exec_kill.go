@@ -27,7 +27,7 @@ var endings = []struct {
 	{0, "HUP", 3}, {3 * time.Second, "TERM", 0x1c}, {6 * time.Second, "KILL", 0x1c},
 }
 
-// end ends the program because of cause, and returns it, in a *backends.LeftError if the program did not end.
+// end ends the program because of cause, and returns it, in a *backends.StillRunningError if the program did not end.
 func (e *execution) end(cause error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), endLimit)
 	var telling sync.WaitGroup
@@ -59,7 +59,7 @@ func (e *execution) end(cause error) error {
 	if failed == nil {
 		failed = err
 	}
-	return &backends.LeftError{Cause: cause, Err: failed}
+	return &backends.StillRunningError{Cause: cause, Err: failed}
 }
 
 // ended waits until the program has ended, and says so, or why that is not known.

@@ -26,7 +26,7 @@ var kills = []struct {
 }
 
 // Kill implements backends.Killer.
-func (d *Docker) Kill(ctx context.Context, in backends.Place, session string) (found bool, err error) {
+func (d *Docker) Kill(ctx context.Context, in backends.TaskRef, session string) (found bool, err error) {
 	e := &execution{docker: d, place: in, program: backends.Program{Session: session}}
 	err = d.ask(ctx, in.Node, func(ctx context.Context, s *speaker) error {
 		at, err := s.running(ctx, in)

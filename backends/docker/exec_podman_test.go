@@ -67,7 +67,7 @@ func (e *engine) run(t *testing.T) (stdout string, code int, err error) {
 			known.http.CloseIdleConnections()
 		}
 	}()
-	in := backends.Place{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: "1"}}
+	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: "1"}}
 	return run(t, d, in, backends.Program{Argv: []string{"nope"}})
 }
 
@@ -93,8 +93,8 @@ func TestExecEnd_DockerAndPodman(t *testing.T) {
 		err    error
 	}{
 		"docker, 7":             {&engine{after: dockerEnd(7, 42), frames: framed(1, "hi\n")}, "hi\n", 7, nil},
-		"docker, not found":     {&engine{after: dockerEnd(127, 0), frames: framed(1, `OCI runtime exec failed: exec failed: unable to start container process: exec: "nope": executable file not found in $PATH: unknown`+"\r\n")}, "", 0, backends.ErrNoProgram},
-		"docker, removable":     {&engine{after: `{"CanRemove":true,"ExitCode":127,"Running":false,"Pid":0}`, frames: framed(1, `OCI runtime exec failed: exec: "nope": executable file not found in $PATH: unknown`)}, "", 0, backends.ErrNoProgram},
+		"docker, not found":     {&engine{after: dockerEnd(127, 0), frames: framed(1, `OCI runtime exec failed: exec failed: unable to start container process: exec: "nope": executable file not found in $PATH: unknown`+"\r\n")}, "", 0, backends.ErrProgramNotFound},
+		"docker, removable":     {&engine{after: `{"CanRemove":true,"ExitCode":127,"Running":false,"Pid":0}`, frames: framed(1, `OCI runtime exec failed: exec: "nope": executable file not found in $PATH: unknown`)}, "", 0, backends.ErrProgramNotFound},
 		"podman, 7":             {&engine{podman: true, after: podmanEnd(7), frames: framed(1, "hi\n")}, "hi\n", 7, nil},
 		"podman, 0":             {&engine{podman: true, after: podmanEnd(0)}, "", 0, nil},
 		"podman, 127 by itself": {&engine{podman: true, after: podmanEnd(127), frames: framed(1, "Error: mine\n")}, "Error: mine\n", 127, nil},
@@ -102,7 +102,7 @@ func TestExecEnd_DockerAndPodman(t *testing.T) {
 			&engine{podman: true, after: podmanEnd(126), frames: framed(1, strings.Repeat("Error: OCI", 20_000))},
 			strings.Repeat("Error: OCI", 20_000), 126, nil,
 		},
-		"podman, not found":      {&engine{podman: true, after: podmanEnd(127), frames: both(notFound)}, "", 0, backends.ErrNoProgram},
+		"podman, not found":      {&engine{podman: true, after: podmanEnd(127), frames: both(notFound)}, "", 0, backends.ErrProgramNotFound},
 		"podman, not executable": {&engine{podman: true, after: podmanEnd(126), frames: both(denied)}, "", 0, backends.ErrNotExecutable},
 	} {
 		c.engine.over.Store(false)

@@ -92,11 +92,11 @@ func (d *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (d *scripted) open(t *testing.T) (*Docker, backends.Place) {
+func (d *scripted) open(t *testing.T) (*Docker, backends.TaskRef) {
 	t.Helper()
 	server := httptest.NewServer(d)
 	t.Cleanup(server.Close)
-	in := backends.Place{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: "1"}}
+	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: "1"}}
 	return mustOpen(t, Settings{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")}), in
 }
 

@@ -23,7 +23,7 @@ func notStarted(p backends.Program, text string) error {
 	case has("chdir to cwd"):
 		return fmt.Errorf("%s was not started: %s", name, text)
 	case has("executable file") && has("not found"), has("exec") && has("no such file or directory"):
-		return fmt.Errorf("%s: %w in the container", name, backends.ErrNoProgram)
+		return fmt.Errorf("%s: %w in the container", name, backends.ErrProgramNotFound)
 	}
 	for _, why := range []string{"permission denied", "is a directory", "exec format error"} {
 		if has(why) {

@@ -29,7 +29,7 @@ import (
 )
 
 // run runs a program to its end and returns what it wrote to stdout.
-func run(t testing.TB, d *Docker, in backends.Place, p backends.Program) (stdout string, code int, err error) {
+func run(t testing.TB, d *Docker, in backends.TaskRef, p backends.Program) (stdout string, code int, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -58,11 +58,11 @@ func TestAContainerThatCannotRunAnythingIsSaid(t *testing.T) {
 	if err := client.StopContainer(id, 0); err != nil {
 		t.Fatal(err)
 	}
-	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrNoTask) || err.Error() != "the container of task web is not running" {
+	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrTaskNotRunning) || err.Error() != "the container of task web is not running" {
 		t.Errorf("stopped: got %q, %v", out, err)
 	}
 	dockertest.Remove(t, id)
-	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrNoTask) || !errors.Is(err, ErrNoContainer) {
+	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrTaskNotRunning) || !errors.Is(err, ErrNoContainer) {
 		t.Errorf("gone: got %q, %v", out, err)
 	}
 }
@@ -238,7 +238,7 @@ func TestAProgramThatItsDaemonHasForgottenIsEnded(t *testing.T) {
 		})
 		output := writer(func(b []byte) (int, error) { begun(); return len(b), nil })
 		_, err := d.Exec(ctx, in, backends.Program{Argv: []string{"sh", "-c", c.script}, Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation()})
-		var left *backends.LeftError
+		var left *backends.StillRunningError
 		if want := map[bool]error{true: why, false: ErrUnreachable}[c.leave]; !errors.Is(err, want) || errors.As(err, &left) {
 			t.Errorf("%s: got %v, want %v", name, err, want)
 		}
@@ -263,7 +263,7 @@ func TestAProgramWhoseDaemonStaysAwayMayBeLeft(t *testing.T) {
 	begun := sync.OnceFunc(func() { go kill() })
 	output := writer(func(b []byte) (int, error) { begun(); return len(b), nil })
 	_, err := d.Exec(t.Context(), in, backends.Program{Argv: []string{"sh", "-c", "echo; exec sleep 20"}, Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation()})
-	var left *backends.LeftError
+	var left *backends.StillRunningError
 	if !errors.Is(err, ErrUnreachable) || !errors.As(err, &left) {
 		t.Errorf("got %v, want that the daemon cannot be reached and the program may be left", err)
 	}
@@ -272,7 +272,7 @@ func TestAProgramWhoseDaemonStaysAwayMayBeLeft(t *testing.T) {
 func TestWithoutAShellAProgramThatGoesOnIsSaid(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in := backends.Place{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
+	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
 	id := dockertest.RunWith(t, "web-"+in.Allocation.ID, dockerclient.Config{
 		Image: dockertest.Bare(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
 	}, nil)
@@ -299,7 +299,7 @@ func TestWithoutAShellAProgramThatGoesOnIsSaid(t *testing.T) {
 			waiting, end := io.Pipe()
 			defer end.Close()
 			_, err := d.Exec(ctx, in, backends.Program{Argv: c.argv, Terminal: c.terminal, Stdin: waiting, Stdout: io.Discard, Stderr: io.Discard, Session: newAllocation()})
-			var left *backends.LeftError
+			var left *backends.StillRunningError
 			switch {
 			case !errors.Is(err, why), errors.As(err, &left) != c.left:
 				t.Errorf("got %v", err)
@@ -332,7 +332,7 @@ func TestAnOldAPIRunsWhatItCan(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t), API: "1.24"})
 	in, _ := task(t, "sleep", "600")
-	if out, code, err := run(t, d, in, backends.Program{Argv: []string{"echo", "x"}, Hints: []string{"TERM=vt100", "LANG=C.UTF-8"}}); out != "x\n" || code != 0 || err != nil {
+	if out, code, err := run(t, d, in, backends.Program{Argv: []string{"echo", "x"}, OptionalEnv: []string{"TERM=vt100", "LANG=C.UTF-8"}}); out != "x\n" || code != 0 || err != nil {
 		t.Errorf("got %q, %d, %v", out, code, err)
 	}
 	for want, p := range map[string]backends.Program{"1.25": {Env: []string{"A=b"}}, "1.35": {Dir: "/tmp"}} {

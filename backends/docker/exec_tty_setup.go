@@ -104,7 +104,7 @@ func (p *prelude) verdict(name string, shell bool) error {
 	case p.state == preludeNoExecute:
 		return fmt.Errorf("%s: %w in the container", shown(name), backends.ErrNotExecutable)
 	case p.state == preludeNotFound:
-		return fmt.Errorf("%s: %w in the container", shown(name), backends.ErrNoProgram)
+		return fmt.Errorf("%s: %w in the container", shown(name), backends.ErrProgramNotFound)
 	case p.state == 0 && !shell:
 		return errNoPrelude
 	case p.state == 0:

@@ -27,7 +27,7 @@ func TestPrelude_MarkInChunks(t *testing.T) {
 		{"0", "out\x01put", "out\x01put", nil},
 		{"0", "", "", nil},
 		{"6", "noise", "", backends.ErrNotExecutable},
-		{"7", "noise", "", backends.ErrNoProgram},
+		{"7", "noise", "", backends.ErrProgramNotFound},
 	} {
 		for size := 1; size < 60; size++ {
 			var out bytes.Buffer
@@ -237,7 +237,7 @@ func TestPrelude_EveryShell(t *testing.T) {
 func TestPrelude_NoShell(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in := backends.Place{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
+	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
 	dockertest.RunWith(t, "web-"+in.Allocation.ID, dockerclient.Config{
 		Image: dockertest.Bare(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
 	}, nil)
@@ -246,7 +246,7 @@ func TestPrelude_NoShell(t *testing.T) {
 		t.Errorf("got %q, %d, %v", out, code, err)
 	}
 	program.Argv, program.Stdin = []string{"nope"}, nil
-	if out, code, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrNoProgram) || strings.Contains(err.Error(), "/bin/sh") {
+	if out, code, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrProgramNotFound) || strings.Contains(err.Error(), "/bin/sh") {
 		t.Errorf("got %q, %d, %v", out, code, err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Log implements backends.Runtime. The log is that of the task's newest container.
-func (d *Docker) Log(ctx context.Context, in backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
+func (d *Docker) Log(ctx context.Context, in backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error) error {
 	l := &log{docker: d, place: in, query: q, each: each}
 	if err := l.await(ctx); err != nil {
 		return err
@@ -29,9 +29,9 @@ func (d *Docker) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 // log is one reading of a container's log.
 type log struct {
 	docker  *Docker
-	place   backends.Place
+	place   backends.TaskRef
 	query   backends.LogQuery
-	each    func(backends.Piece) error
+	each    func(backends.LogChunk) error
 	speaker *speaker
 	at      described
 
@@ -48,10 +48,10 @@ type log struct {
 func (l *log) await(ctx context.Context) error {
 	for begun := time.Now(); ; {
 		err := l.find(ctx)
-		if err == nil && (l.at.ID == l.query.After || l.query.Follow && l.at.State.StartedAt.IsZero()) {
+		if err == nil && (l.at.ID == l.query.AfterContainer || l.query.Follow && l.at.State.StartedAt.IsZero()) {
 			err = sayf("%w of task %s yet: its container has not been started", backends.ErrNoLog, shown(l.place.Task))
 		}
-		if err == nil || l.query.After == "" || !errors.Is(err, backends.ErrNoLog) {
+		if err == nil || l.query.AfterContainer == "" || !errors.Is(err, backends.ErrNoLog) {
 			return err
 		}
 		l.at = described{}
@@ -97,13 +97,13 @@ const (
 func (l *log) read(ctx context.Context) error {
 	wanted := request{
 		stdout: l.query.Stdout, stderr: l.query.Stderr, follow: l.query.Follow,
-		times: l.query.Times || l.query.Follow, since: l.query.Since, tail: -1,
+		times: l.query.Timestamps || l.query.Follow, since: l.query.Since, tail: -1,
 	}
 	var err error
 	switch {
 	case l.query.Lines > 0 && l.query.Lines <= mostEntries:
 		err = l.measure(ctx, &wanted)
-	case l.query.Older != nil && l.query.Lines != 0 && l.query.After == "" && (l.query.Survey || l.mayBeCut()):
+	case l.query.OnRetained != nil && l.query.Lines != 0 && l.query.AfterContainer == "" && (l.query.ScanAll || l.mayBeCut()):
 		err = l.survey(ctx)
 	case l.query.Follow:
 		err = l.last(ctx)
@@ -169,11 +169,11 @@ func (l *log) read(ctx context.Context) error {
 }
 
 // pass passes on what of a piece is wanted and not known yet.
-func (l *log) pass(p backends.Piece, _ bool) error {
+func (l *log) pass(p backends.LogChunk, _ bool) error {
 	if (p.Stderr && l.query.Stderr || !p.Stderr && l.query.Stdout) && (p.Time.IsZero() || !p.Time.Before(l.from[p.Output()])) {
 		var gone bool
 		if p, gone = l.done.news(p); gone {
-			if l.refused = l.each(backends.Piece{Stderr: p.Stderr, Gone: true}); l.refused != nil {
+			if l.refused = l.each(backends.LogChunk{Stderr: p.Stderr, Lost: true}); l.refused != nil {
 				return l.refused
 			}
 		}
@@ -194,7 +194,7 @@ func (l *log) pass(p backends.Piece, _ bool) error {
 func (l *log) passed() error {
 	if l.query.Follow && !l.live {
 		l.live = true
-		l.refused = l.each(backends.Piece{Live: true, Container: l.at.ID})
+		l.refused = l.each(backends.LogChunk{CaughtUp: true, Container: l.at.ID})
 	}
 	return l.refused
 }
@@ -248,7 +248,7 @@ func (r request) query() string {
 }
 
 // fetch calls f with what the daemon answers. Only the beginning of the answer has to come in time.
-func (l *log) fetch(ctx context.Context, r request, f func(backends.Piece, bool) error) error {
+func (l *log) fetch(ctx context.Context, r request, f func(backends.LogChunk, bool) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	late := time.AfterFunc(l.docker.answer, func() { cancel(errTooLate) })
@@ -269,7 +269,7 @@ func (l *log) noLog(err error) error {
 	case hasStatus(err, http.StatusNotFound), hasStatus(err, http.StatusConflict): // removed, or about to be
 		return sayf("%w of task %s any more: its container is gone", backends.ErrNoLog, shown(l.place.Task))
 	case hasAnyStatus(err) && strings.Contains(err.Error(), "does not support reading"):
-		return sayf("%w of task %s: its log driver %s does not keep one", backends.ErrNeverLog, shown(l.place.Task), shown(l.at.HostConfig.LogConfig.Type))
+		return sayf("%w of task %s: its log driver %s does not keep one", backends.ErrLogNotKept, shown(l.place.Task), shown(l.at.HostConfig.LogConfig.Type))
 	}
 	return err
 }

@@ -33,7 +33,7 @@ func newEntries(r io.Reader, tty, timed bool) *entries {
 }
 
 // each calls f with the log in pieces until its end; first is true for the first piece of an entry, which may be empty.
-func (e *entries) each(f func(p backends.Piece, first bool) error) error {
+func (e *entries) each(f func(p backends.LogChunk, first bool) error) error {
 	for {
 		var err error
 		switch {
@@ -44,7 +44,7 @@ func (e *entries) each(f func(p backends.Piece, first bool) error) error {
 		default:
 			var n int
 			if n, err = e.r.Read(e.buffer); n > 0 {
-				if err := f(backends.Piece{Data: e.buffer[:n]}, true); err != nil {
+				if err := f(backends.LogChunk{Data: e.buffer[:n]}, true); err != nil {
 					return err
 				}
 			}
@@ -59,13 +59,13 @@ func (e *entries) each(f func(p backends.Piece, first bool) error) error {
 }
 
 // frame reads one frame; io.EOF: there is none.
-func (e *entries) frame(f func(backends.Piece, bool) error) error {
+func (e *entries) frame(f func(backends.LogChunk, bool) error) error {
 	var head [8]byte
 	if _, err := io.ReadFull(e.r, head[:]); err != nil {
 		return err
 	}
 	rest := int(binary.BigEndian.Uint32(head[4:]))
-	var p backends.Piece
+	var p backends.LogChunk
 	switch {
 	case head[1]|head[2]|head[3] != 0 || head[0] > systemError:
 		return errUnreadable
@@ -100,7 +100,7 @@ func (e *entries) frame(f func(backends.Piece, bool) error) error {
 }
 
 // part reads one entry that has no frame; io.EOF: there is none.
-func (e *entries) part(f func(backends.Piece, bool) error) error {
+func (e *entries) part(f func(backends.LogChunk, bool) error) error {
 	if _, err := e.r.Peek(1); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (e *entries) part(f func(backends.Piece, bool) error) error {
 	if err != nil {
 		return broken(err)
 	}
-	p := backends.Piece{Time: stamp}
+	p := backends.LogChunk{Time: stamp}
 	first, size := true, 0
 	for at := 0; ; {
 		c, err := e.r.ReadByte()

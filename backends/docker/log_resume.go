@@ -59,7 +59,7 @@ func (d *delivered) resume() time.Time {
 
 // news returns what of a piece is not known yet. gone: something before it is missing, or may be, because it was asked for
 // again from a piece on that was not there any more.
-func (d *delivered) news(p backends.Piece) (_ backends.Piece, gone bool) {
+func (d *delivered) news(p backends.LogChunk) (_ backends.LogChunk, gone bool) {
 	s := &d.streams[0]
 	if p.Stderr {
 		s = &d.streams[1]

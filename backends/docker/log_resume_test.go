@@ -81,8 +81,8 @@ func TestWhatWasRotatedAwayIsSaidToBeMissing(t *testing.T) {
 		defer server.Close()
 		d := mustOpen(t, Settings{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")})
 		gaps, lines := 0, 0
-		err := d.Log(t.Context(), backends.Place{Allocation: backends.Allocation{ID: "alloc"}, Task: "web"}, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.Piece) error {
-			if p.Gone {
+		err := d.Log(t.Context(), backends.TaskRef{Allocation: backends.Allocation{ID: "alloc"}, Task: "web"}, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.LogChunk) error {
+			if p.Lost {
 				gaps++
 			}
 			lines += bytes.Count(p.Data, newline)
@@ -105,11 +105,11 @@ func TestAFollowedLogIsExactWhereverItIsCut(t *testing.T) {
 				d := mustOpen(t, Settings{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")})
 				var out, errs, container string
 				q := backends.LogQuery{Stdout: true, Stderr: true, Lines: lines, Follow: true}
-				err := d.Log(t.Context(), backends.Place{Allocation: backends.Allocation{ID: "alloc"}, Task: "web"}, q, func(p backends.Piece) error {
-					if p.Live {
+				err := d.Log(t.Context(), backends.TaskRef{Allocation: backends.Allocation{ID: "alloc"}, Task: "web"}, q, func(p backends.LogChunk) error {
+					if p.CaughtUp {
 						container += p.Container
 					}
-					if p.Gone {
+					if p.Lost {
 						t.Errorf("gone %v, %d lines, cut after %d: something is said to be missing", gone, lines, cutAfter)
 					}
 					if p.Stderr {
@@ -143,8 +143,8 @@ func TestTheNextContainersLogIsWaitedFor(t *testing.T) {
 	d := mustOpen(t, Settings{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")})
 	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errGone)
 	defer cancel()
-	q := backends.LogQuery{Stdout: true, Lines: -1, Follow: true, After: "A"}
-	err := d.Log(ctx, backends.Place{Allocation: backends.Allocation{ID: "alloc"}, Task: "web"}, q, func(p backends.Piece) error {
+	q := backends.LogQuery{Stdout: true, Lines: -1, Follow: true, AfterContainer: "A"}
+	err := d.Log(ctx, backends.TaskRef{Allocation: backends.Allocation{ID: "alloc"}, Task: "web"}, q, func(p backends.LogChunk) error {
 		t.Errorf("got %+v", p)
 		return nil
 	})

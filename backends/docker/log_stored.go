@@ -12,7 +12,7 @@ import (
 
 // held counts what Docker holds of a log.
 type held struct {
-	outputs [2]backends.HeldOutput
+	outputs [2]backends.RetainedOutput
 	open    [2]bool // the last line has no end yet
 	start   time.Time
 	entries int
@@ -26,7 +26,7 @@ const (
 	maxEntry = 80 // bytes that an entry of a log file takes up beside its data
 )
 
-func (h *held) add(p backends.Piece, first bool) {
+func (h *held) add(p backends.LogChunk, first bool) {
 	if first {
 		h.entries++
 	}
@@ -72,7 +72,7 @@ var escaped = func() (n [256]uint8) {
 // survey reads all that Docker holds, and asks the caller for what is older.
 func (l *log) survey(ctx context.Context) error {
 	r := request{stdout: true, stderr: true, times: true, tail: -1}
-	err := l.fetch(ctx, r, func(p backends.Piece, first bool) error {
+	err := l.fetch(ctx, r, func(p backends.LogChunk, first bool) error {
 		l.newest = p.Time
 		l.held.add(p, first)
 		return nil
@@ -86,10 +86,10 @@ func (l *log) survey(ctx context.Context) error {
 // older asks the caller for what is older than what Docker holds, if that is wanted.
 func (l *log) older(ctx context.Context) error {
 	h := &l.held
-	if l.query.Older == nil || l.query.Lines == 0 || l.query.After != "" || !l.query.Since.IsZero() && !h.start.IsZero() && !h.start.After(l.query.Since) {
+	if l.query.OnRetained == nil || l.query.Lines == 0 || l.query.AfterContainer != "" || !l.query.Since.IsZero() && !h.start.IsZero() && !h.start.After(l.query.Since) {
 		return nil
 	}
-	is := backends.HeldLog{Start: h.start, Outputs: h.outputs}
+	is := backends.RetainedLog{Start: h.start, Outputs: h.outputs}
 	for i := range is.Outputs {
 		if h.open[i] {
 			is.Outputs[i].Lines++
@@ -98,7 +98,7 @@ func (l *log) older(ctx context.Context) error {
 	if least := l.leastAfterRotation(); least >= 0 {
 		is.Rotated = h.size+int64(h.entries)*maxEntry >= least
 	}
-	if err := l.query.Older(ctx, is); err != nil {
+	if err := l.query.OnRetained(ctx, is); err != nil {
 		return &olderError{err}
 	}
 	return nil

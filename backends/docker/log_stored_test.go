@@ -36,7 +36,7 @@ func TestLogHeld_MemoryIsBounded(t *testing.T) {
 	var h held
 	text := strings.Repeat("0123456\n", 1000)
 	for range 3 {
-		h.add(backends.Piece{Stderr: true, Data: []byte(text)}, true)
+		h.add(backends.LogChunk{Stderr: true, Data: []byte(text)}, true)
 	}
 	o := h.outputs[1]
 	if o.Bytes != 24_000 || o.Lines != 3000 || string(o.Head) != text[:headSize] || string(o.Tail) != text[:tailSize] || h.entries != 3 || h.size != 27_000 {

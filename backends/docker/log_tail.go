@@ -26,7 +26,7 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 		var lines [2]int
 		var open [2]bool
 		count := 0
-		err := l.fetch(ctx, r, func(p backends.Piece, first bool) error {
+		err := l.fetch(ctx, r, func(p backends.LogChunk, first bool) error {
 			if begins[p.Output()].IsZero() {
 				begins[p.Output()] = p.Time
 			}
@@ -60,7 +60,7 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 			// Asked for by number, docker reads from the end, as it has been read here: where the log is damaged that makes a
 			// difference. The margin is for lines written in between.
 			wanted.tail = 2*r.tail + 10_000
-			if l.query.Older == nil || l.query.After != "" || !wanted.since.IsZero() && !l.mayBeCut() {
+			if l.query.OnRetained == nil || l.query.AfterContainer != "" || !wanted.since.IsZero() && !l.mayBeCut() {
 				return nil
 			}
 			l.held = held{}
@@ -82,7 +82,7 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 // last finds out when the newest entry was written.
 func (l *log) last(ctx context.Context) error {
 	r := request{stdout: true, stderr: true, times: true, tail: 1}
-	return l.fetch(ctx, r, func(p backends.Piece, _ bool) error {
+	return l.fetch(ctx, r, func(p backends.LogChunk, _ bool) error {
 		l.newest = p.Time
 		return nil
 	})
@@ -94,7 +94,7 @@ const mostEntries = 1 << 28
 var newline = []byte{'\n'}
 
 // dropLines takes up to most lines from the beginning of a piece, and returns how many it has taken the end of.
-func dropLines(p *backends.Piece, most int) (dropped int) {
+func dropLines(p *backends.LogChunk, most int) (dropped int) {
 	for dropped < most {
 		at := bytes.IndexByte(p.Data, '\n')
 		if at < 0 {

@@ -22,18 +22,18 @@ import (
 )
 
 // read returns a log's two streams as they came.
-func read(t *testing.T, d *Docker, in backends.Place, q backends.LogQuery) (stdout, stderr string, err error) {
+func read(t *testing.T, d *Docker, in backends.TaskRef, q backends.LogQuery) (stdout, stderr string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var text [2]bytes.Buffer
-	err = d.Log(ctx, in, q, func(p backends.Piece) error {
+	err = d.Log(ctx, in, q, func(p backends.LogChunk) error {
 		of := 0
 		if p.Stderr {
 			of = 1
 		}
 		text[of].Write(p.Data)
-		if q.Times && (p.Time.IsZero() || bytes.Count(p.Data, newline) > 1) {
+		if q.Timestamps && (p.Time.IsZero() || bytes.Count(p.Data, newline) > 1) {
 			t.Errorf("a piece of time %s: %q", p.Time, p.Data)
 		}
 		return nil
@@ -41,7 +41,7 @@ func read(t *testing.T, d *Docker, in backends.Place, q backends.LogQuery) (stdo
 	return text[0].String(), text[1].String(), err
 }
 
-func finished(t *testing.T, config dockerclient.Config, host *dockerclient.HostConfig) backends.Place {
+func finished(t *testing.T, config dockerclient.Config, host *dockerclient.HostConfig) backends.TaskRef {
 	t.Helper()
 	in, id := special(t, config, host)
 	if _, err := dockertest.Client(t).WaitContainerWithContext(id, t.Context()); err != nil {
@@ -65,7 +65,7 @@ func TestTheLastLinesOfAStreamAreItsLast(t *testing.T) {
 				if tty && lines > 1 {
 					continue // there all is one stream
 				}
-				got, stderr, err := read(t, d, in, backends.LogQuery{Stdout: true, Lines: lines, Times: times})
+				got, stderr, err := read(t, d, in, backends.LogQuery{Stdout: true, Lines: lines, Timestamps: times})
 				if tty {
 					got = strings.ReplaceAll(got, "\r\n", "\n")
 					if lines < 0 {
@@ -125,7 +125,7 @@ func TestALogSinceATimeBeginsThere(t *testing.T) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in := finished(t, dockerclient.Config{Cmd: []string{"sh", "-c", "echo 1; sleep 0.3; echo 2; sleep 0.3; echo 3"}}, nil)
 	var times []time.Time
-	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Lines: -1, Times: true}, func(p backends.Piece) error {
+	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Lines: -1, Timestamps: true}, func(p backends.LogChunk) error {
 		times = append(times, p.Time)
 		return nil
 	})
@@ -151,14 +151,14 @@ func TestAFollowedLogEndsWithItsContainer(t *testing.T) {
 	}
 	stop, why := context.WithCancelCause(t.Context())
 	in, _ := task(t, "sh", "-c", loop)
-	err := d.Log(stop, in, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(backends.Piece) error {
+	err := d.Log(stop, in, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(backends.LogChunk) error {
 		why(errGone)
 		return nil
 	})
 	if err != errGone {
 		t.Errorf("got %v, want %v", err, errGone)
 	}
-	if err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Lines: -1, Follow: true}, func(backends.Piece) error { return errGone }); err != errGone {
+	if err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Lines: -1, Follow: true}, func(backends.LogChunk) error { return errGone }); err != errGone {
 		t.Errorf("refused: got %v, want %v", err, errGone)
 	}
 }
@@ -181,7 +181,7 @@ func TestAnInterruptedLogGoesOnWhereItWas(t *testing.T) {
 		}()
 	})
 	var stdout, stderr string
-	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.Piece) error {
+	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.LogChunk) error {
 		begun()
 		if p.Stderr {
 			stderr += string(p.Data)
@@ -207,9 +207,9 @@ func TestAFollowedLogEndsInTimeWhenItsDaemonStaysAway(t *testing.T) {
 	d.patience = time.Second
 	in, _ := task(t, "sh", "-c", "echo on; exec sleep 600")
 	got, live := "", false
-	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.Piece) error {
+	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.LogChunk) error {
 		got += string(p.Data)
-		if live = live || p.Live; live && got != "" {
+		if live = live || p.CaughtUp; live && got != "" {
 			kill()
 		}
 		return nil
@@ -229,7 +229,7 @@ func TestARotatedLogIsFollowedWithoutALoss(t *testing.T) {
 		&dockerclient.HostConfig{LogConfig: dockerclient.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "20k", "max-file": "3"}}})
 	got := ""
 	ready := sync.OnceFunc(func() { dockertest.Signal(t, id, syscall.SIGHUP) })
-	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.Piece) error {
+	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.LogChunk) error {
 		if got += string(p.Data); got != "" {
 			ready()
 		}
@@ -256,7 +256,7 @@ func TestALogThatIsNotKeptIsSaid(t *testing.T) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, id := special(t, dockerclient.Config{Cmd: []string{"sleep", "600"}}, &dockerclient.HostConfig{LogConfig: dockerclient.LogConfig{Type: "none"}})
 	for _, q := range []backends.LogQuery{{Stdout: true, Lines: 5}, {Stderr: true, Lines: -1, Follow: true}} {
-		if _, _, err := read(t, d, in, q); !errors.Is(err, backends.ErrNeverLog) {
+		if _, _, err := read(t, d, in, q); !errors.Is(err, backends.ErrLogNotKept) {
 			t.Errorf("%+v: got %v", q, err)
 		}
 	}
@@ -278,14 +278,14 @@ func TestALogLineOfAnyLengthTakesLittleMemory(t *testing.T) {
 	}
 	for _, tty := range []bool{false, true} {
 		in := finished(t, dockerclient.Config{Cmd: []string{"sh", "-c", fmt.Sprintf("head -c %d /dev/zero | tr '\\0' x", size)}, Tty: tty}, nil)
-		for _, q := range []backends.LogQuery{{Stdout: true, Lines: -1}, {Stdout: true, Lines: 10, Times: true}} {
+		for _, q := range []backends.LogQuery{{Stdout: true, Lines: -1}, {Stdout: true, Lines: 10, Timestamps: true}} {
 			var before, now runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
 			var most uint64
 			var got int
 			pieces := 0
-			err := d.Log(t.Context(), in, q, func(p backends.Piece) error {
+			err := d.Log(t.Context(), in, q, func(p backends.LogChunk) error {
 				got += len(p.Data)
 				if pieces++; pieces%2000 == 0 {
 					runtime.ReadMemStats(&now)

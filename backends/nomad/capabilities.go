@@ -36,7 +36,7 @@ func (c *Client) forbidden(ctx context.Context, namespace, right string, err err
 	var answer api.UnexpectedResponseError
 	switch {
 	case refused == nil && right != "":
-		return &backends.MissingRightError{Capability: right, Namespace: namespace}
+		return &backends.MissingCapabilityError{Capability: right, Namespace: namespace}
 	case errors.As(refused, &answer) && (answer.StatusCode() == http.StatusForbidden || holds(answer.Body(), badTokens)):
 		return fmt.Errorf("%w by Nomad: it is not known there, or has expired", backends.ErrForbidden)
 	}

@@ -44,9 +44,9 @@ type Client struct {
 }
 
 var (
-	_ backends.Cluster    = (*Client)(nil)
-	_ backends.Runtime    = (*Client)(nil)
-	_ backends.Operations = (*Client)(nil)
+	_ backends.Cluster       = (*Client)(nil)
+	_ backends.Runtime       = (*Client)(nil)
+	_ backends.ClusterWriter = (*Client)(nil)
 )
 
 // Open returns a client for each tier, by name. It contacts nobody. Tiers with the same URL and TLS settings are

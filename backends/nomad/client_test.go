@@ -293,7 +293,7 @@ func TestADeploymentOfAnEarlierJobOfTheNameIsNotThisOnes(t *testing.T) {
 	c.Purge("default", "a")
 	c.Run(sim.Job{ID: "a", Type: "batch"})
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
-	if err != nil || len(jobs) != 1 || jobs[0].Deployment != "" {
+	if err != nil || len(jobs) != 1 || jobs[0].DeploymentStatus != "" {
 		t.Errorf("got %+v, %v, want a job without a deployment", jobs, err)
 	}
 }

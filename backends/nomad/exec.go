@@ -23,7 +23,7 @@ const (
 
 // Exec runs a program below the task's shell, or as it is where the task has none; then nobody can signal it, and whether
 // all of its output came is Nomad's word.
-func (c *Client) Exec(ctx context.Context, in backends.Place, p backends.Program) (int, error) {
+func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Program) (int, error) {
 	switch {
 	case len(p.Argv) == 0:
 		return 0, fmt.Errorf("an empty command %w", backends.ErrUnsupported)
@@ -39,7 +39,7 @@ func (c *Client) Exec(ctx context.Context, in backends.Place, p backends.Program
 	if _, err := c.query(ctx, ""); err != nil {
 		return 0, err
 	}
-	leave, err := c.streams.programs.Take(ctx, 1)
+	leave, err := c.streams.programs.Acquire(ctx, 1)
 	if err != nil {
 		return 0, err
 	}
@@ -81,7 +81,7 @@ type running struct {
 }
 
 // run runs p, below the shell if s is not nil.
-func (c *Client) run(ctx context.Context, in backends.Place, p backends.Program, s *shell) (int, error) {
+func (c *Client) run(ctx context.Context, in backends.TaskRef, p backends.Program, s *shell) (int, error) {
 	r := &running{
 		began: make(chan struct{}), runs: make(chan struct{}), ended: make(chan struct{}), broken: make(chan error, 2), sizes: make(chan api.TerminalSize, 1),
 	}
@@ -170,7 +170,7 @@ func (c *Client) run(ctx context.Context, in backends.Place, p backends.Program,
 			}
 		case err := <-gone:
 			if err != nil {
-				return 0, &backends.LeftError{Cause: cause, Err: err}
+				return 0, &backends.StillRunningError{Cause: cause, Err: err}
 			}
 			return 0, cause
 		case name, more := <-signals:
@@ -186,7 +186,7 @@ func (c *Client) run(ctx context.Context, in backends.Place, p backends.Program,
 			r.resize(p.Terminal)
 		case <-start.C:
 			if !r.hasBegun() && cause == nil {
-				return 0, &backends.LeftError{
+				return 0, &backends.StillRunningError{
 					Cause: fmt.Errorf("the task's shell has not begun %s within %s", p.Argv[0], startTimeout),
 					Err:   errors.New("it may begin later"),
 				}
@@ -196,7 +196,7 @@ func (c *Client) run(ctx context.Context, in backends.Place, p backends.Program,
 }
 
 // endShell ends what of the wrapper may still wait for input, once the program has ended or is left to itself.
-func (c *Client) endShell(ctx context.Context, in backends.Place, r *running, s *shell) {
+func (c *Client) endShell(ctx context.Context, in backends.TaskRef, r *running, s *shell) {
 	if s != nil && r.hasBegun() {
 		_, _ = c.signal(context.WithoutCancel(ctx), in, "KILL", r.shell, s.session, "shell", signalTimeout)
 	}

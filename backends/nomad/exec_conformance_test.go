@@ -14,30 +14,30 @@ import (
 )
 
 // task returns a client of the cluster and the task that runs in the first allocation of a job.
-func task(t *testing.T, cluster nomadtest.Cluster, job, name string) (*Client, backends.Place) {
+func task(t *testing.T, cluster nomadtest.Cluster, job, name string) (*Client, backends.TaskRef) {
 	t.Helper()
 	return taskOf(t, open(t, Tier{URL: cluster.URL, TokenFile: nomadtest.TokenFile(t)}), job, name)
 }
 
-func taskOf(t *testing.T, client *Client, job, name string) (*Client, backends.Place) {
+func taskOf(t *testing.T, client *Client, job, name string) (*Client, backends.TaskRef) {
 	t.Helper()
-	jobs, err := client.Jobs(context.Background(), backends.Selection{Prefixes: []string{job}, Finished: true})
+	jobs, err := client.Jobs(context.Background(), backends.Selection{Prefixes: []string{job}, IncludeHidden: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, j := range jobs {
 		if j.ID == job && len(j.Allocations) > 0 {
-			return client, backends.Place{Allocation: j.Allocations[0], Task: name}
+			return client, backends.TaskRef{Allocation: j.Allocations[0], Task: name}
 		}
 	}
 	t.Fatalf("no allocation of %s", job)
-	return nil, backends.Place{}
+	return nil, backends.TaskRef{}
 }
 
 func TestRuntimeConformance(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.Place) {
+			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) {
 				return task(t, cluster, "p-team3-shell", "box")
 			}, backendtest.Features{Env: true, Dir: true, Signals: true, Separate: true, Status: true})
 		})
@@ -56,7 +56,7 @@ func TestRuntimeConformanceOfADriverThatNeverEndsInput(t *testing.T) {
 					Name: "g", Tasks: []sim.Task{{Name: "box", Driver: "podman", Command: []string{"sleep", "3600"}}},
 				}}})
 			}
-			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.Place) {
+			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) {
 				client, in := task(t, cluster, job, "box")
 				in.Driver = "podman"
 				return client, in

@@ -12,7 +12,7 @@ import (
 // ender signals a program through other sockets, one after the other.
 type ender struct {
 	c       *Client
-	in      backends.Place
+	in      backends.TaskRef
 	session *shell
 	r       *running
 

@@ -23,7 +23,7 @@ var find string
 var _ backends.Killer = (*Client)(nil)
 
 // Kill implements backends.Killer. A program that runs without a shell has no NOMADCTLD_SESSION: it is not found.
-func (c *Client) Kill(ctx context.Context, in backends.Place, session string) (found bool, err error) {
+func (c *Client) Kill(ctx context.Context, in backends.TaskRef, session string) (found bool, err error) {
 	wrappers, err := c.wrappers(ctx, in, session)
 	if err != nil {
 		return false, err
@@ -42,10 +42,10 @@ func (c *Client) Kill(ctx context.Context, in backends.Place, session string) (f
 type wrapperIDs struct{ program, shell string }
 
 // wrappers returns the wrappers that run the programs of a session.
-func (c *Client) wrappers(ctx context.Context, in backends.Place, session string) (all []wrapperIDs, err error) {
+func (c *Client) wrappers(ctx context.Context, in backends.TaskRef, session string) (all []wrapperIDs, err error) {
 	ctx, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
-	leave, err := c.streams.signals.Take(ctx, 1)
+	leave, err := c.streams.signals.Acquire(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func findFailure(err error) error {
 }
 
 // killWrapper ends a program, and the wrapper that runs it.
-func (c *Client) killWrapper(ctx context.Context, in backends.Place, w wrapperIDs, session string) (found bool, err error) {
+func (c *Client) killWrapper(ctx context.Context, in backends.TaskRef, w wrapperIDs, session string) (found bool, err error) {
 	// The wrapper is killed last. It may wait for input that never ends.
 	defer func() {
 		if err == nil {

@@ -11,7 +11,7 @@ func TestKill_FailureOfItsShell(t *testing.T) {
 	for text, want := range map[string]error{
 		`rpc error: code = Unknown desc = Exec: "/bin/sh": stat /bin/sh: No such file or directory`: backends.ErrUnsupported,
 		`exec: "/bin/sh": executable file not found in $PATH`:                                       backends.ErrUnsupported,
-		"task is not running":    backends.ErrNoTask,
+		"task is not running":    backends.ErrTaskNotRunning,
 		"Permission denied":      backends.ErrForbidden,
 		"No path to node":        backends.ErrUnreachable,
 		"websocket: close 1006 ": backends.ErrUnreachable,

@@ -32,7 +32,7 @@ func (r *running) verdict(p backends.Program, out outputs, s *shell, code int, e
 	}
 	switch r.state {
 	case 'N':
-		return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNoProgram)
+		return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrProgramNotFound)
 	case 'X':
 		return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
 	case 'D':
@@ -57,7 +57,7 @@ func plainVerdict(p backends.Program, out outputs, code int, err error) (int, er
 		out.plain.finish(0)
 		switch text := err.Error(); {
 		case missing(text):
-			return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNoProgram)
+			return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrProgramNotFound)
 		case strings.Contains(text, "failed to start command"):
 			return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
 		}
@@ -67,7 +67,7 @@ func plainVerdict(p backends.Program, out outputs, code int, err error) (int, er
 	case why == "":
 		return code, nil
 	case missing(why):
-		return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNoProgram)
+		return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrProgramNotFound)
 	}
 	return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
 }
@@ -92,13 +92,13 @@ var refusals = []struct {
 	{"permission denied", "by Nomad: this needs the capability alloc-exec, and alloc-node-exec in raw_exec tasks", backends.ErrForbidden},
 	{"acl token not found", "by Nomad: it is not known there", backends.ErrForbidden},
 	{"acl token expired", "by Nomad: it has expired", backends.ErrForbidden},
-	{"unknown allocation", "", backends.ErrGone},
-	{"alloc not found", "", backends.ErrGone},
-	{"alloc lookup failed", "", backends.ErrGone},
-	{"task not found", "", backends.ErrNoTask},
-	{"unknown task", "", backends.ErrNoTask},
-	{"not started yet", "", backends.ErrNoTask},
-	{"is not running", "", backends.ErrNoTask},
+	{"unknown allocation", "", backends.ErrNotFound},
+	{"alloc not found", "", backends.ErrNotFound},
+	{"alloc lookup failed", "", backends.ErrNotFound},
+	{"task not found", "", backends.ErrTaskNotRunning},
+	{"unknown task", "", backends.ErrTaskNotRunning},
+	{"not started yet", "", backends.ErrTaskNotRunning},
+	{"is not running", "", backends.ErrTaskNotRunning},
 	{"no path to node", "from the allocation's node", backends.ErrUnreachable},
 	{"node is down", "from the allocation's node", backends.ErrUnreachable},
 }
@@ -109,7 +109,7 @@ func refusal(err error, what string) error {
 	for _, r := range refusals {
 		switch {
 		case !strings.Contains(text, r.says):
-		case r.err == backends.ErrNoTask:
+		case r.err == backends.ErrTaskNotRunning:
 			return fmt.Errorf("the task %w", r.err)
 		case r.means == "":
 			return r.err

@@ -36,13 +36,13 @@ const (
 )
 
 // signal sends a signal to a running program and returns how many processes it has.
-func (c *Client) signal(ctx context.Context, in backends.Place, name, pid, session, only string, within time.Duration) (int, error) {
+func (c *Client) signal(ctx context.Context, in backends.TaskRef, name, pid, session, only string, within time.Duration) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if !isName(name) && name != "0" {
 		return 0, fmt.Errorf("%q is no signal", name)
 	}
-	leave, err := c.streams.signals.Take(ctx, 1)
+	leave, err := c.streams.signals.Acquire(ctx, 1)
 	if err != nil {
 		return 0, err
 	}

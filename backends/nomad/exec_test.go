@@ -23,7 +23,7 @@ import (
 )
 
 // run runs a program without input.
-func run(ctx context.Context, c *Client, in backends.Place, argv ...string) (int, string, error) {
+func run(ctx context.Context, c *Client, in backends.TaskRef, argv ...string) (int, string, error) {
 	out := &answer{}
 	code, err := c.Exec(ctx, in, backends.Program{Argv: argv, Session: random(), Stdin: strings.NewReader(""), Stdout: out, Stderr: out})
 	return code, out.String(), err
@@ -198,7 +198,7 @@ func TestStreamsHaveABudget(t *testing.T) {
 		<-begun
 	}
 	begin := time.Now()
-	if _, _, err := run(context.Background(), b, in, "true"); !errors.Is(err, backends.ErrBusy) || time.Since(begin) > time.Minute {
+	if _, _, err := run(context.Background(), b, in, "true"); !errors.Is(err, backends.ErrLimitReached) || time.Since(begin) > time.Minute {
 		t.Errorf("one more program: got %v after %s", err, time.Since(begin))
 	}
 	if _, err := readLog(t, b, in, backends.LogQuery{Stdout: true}); err != nil {
@@ -210,11 +210,11 @@ func TestStreamsHaveABudget(t *testing.T) {
 		t.Errorf("afterwards: got %d, %v", code, err)
 	}
 	for i := range maxLogs {
-		if _, err := b.streams.reading.Take(backends.WithUser(context.Background(), fmt.Sprint("user", i%4)), 1); err != nil {
+		if _, err := b.streams.reading.Acquire(backends.WithUser(context.Background(), fmt.Sprint("user", i%4)), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := readLog(t, a, in, backends.LogQuery{Stdout: true}); !errors.Is(err, backends.ErrBusy) {
+	if _, err := readLog(t, a, in, backends.LogQuery{Stdout: true}); !errors.Is(err, backends.ErrLimitReached) {
 		t.Errorf("one more log: got %v", err)
 	}
 	if peak, refused := cluster.Sim.Connections(); peak > 99 || refused > 0 {
@@ -250,8 +250,8 @@ func TestNothingStaysBehind(t *testing.T) {
 					t.Fatalf("%d goroutines, %d before:\n%s", ours(), before, buffer[:runtime.Stack(buffer, true)])
 				}
 			}
-			if c.streams.programs.Taken() != 0 || c.streams.signals.Taken() != 0 {
-				t.Errorf("%d and %d places are still taken", c.streams.programs.Taken(), c.streams.signals.Taken())
+			if c.streams.programs.InUse() != 0 || c.streams.signals.InUse() != 0 {
+				t.Errorf("%d and %d places are still taken", c.streams.programs.InUse(), c.streams.signals.InUse())
 			}
 		})
 	}
@@ -332,7 +332,7 @@ func TestAWriterThatFailsAfterTheProgramIsAFailureToo(t *testing.T) {
 			code, err := c.Exec(context.Background(), in, backends.Program{
 				Argv: []string{"sh", "-c", "sleep 2 & echo x"}, Session: random(), Stdin: open, Stderr: io.Discard,
 				Stdout: writer(func([]byte) (int, error) {
-					for begin := time.Now(); c.streams.signals.Taken() == 0; time.Sleep(100 * time.Microsecond) {
+					for begin := time.Now(); c.streams.signals.InUse() == 0; time.Sleep(100 * time.Microsecond) {
 						if time.Since(begin) > 30*time.Second {
 							t.Error("the shell is not ended")
 							break
@@ -417,7 +417,7 @@ func TestWhatDockerSaysInPlaceOfAProgramIsNoOutput(t *testing.T) {
 		code   int
 		err    error
 	}{
-		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: unknown\r\n", 126, backends.ErrNoProgram},
+		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: unknown\r\n", 126, backends.ErrProgramNotFound},
 		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/x\": permission denied: unknown\r\n", 126, backends.ErrNotExecutable},
 		{"OCI runtime exec failed", 0, nil},
 		{"OCI", 127, nil},

@@ -20,7 +20,7 @@ type socket struct {
 
 // socket runs a command and returns the exit code that Nomad tells. When ctx ends, the connection is cut, also while it
 // is being made, and it returns. The place of a stream is the caller's.
-func (c *Client) socket(ctx context.Context, in backends.Place, s socket) (int, error) {
+func (c *Client) socket(ctx context.Context, in backends.TaskRef, s socket) (int, error) {
 	q, err := c.query(ctx, in.Allocation.Namespace)
 	if err != nil {
 		return 0, err

@@ -74,7 +74,7 @@ func wrap(p backends.Program, driver string) (shell, error) {
 		dir = "./" + dir // - and options mean something to cd
 	}
 	s.command = []string{"/bin/sh", "-c", named(wrapper), "sh", s.mark, terminal, dir, size, chars, flags, frames}
-	for _, hint := range p.Hints {
+	for _, hint := range p.OptionalEnv {
 		if name, _, ok := strings.Cut(hint, "="); ok && isName(name) {
 			s.command = append(s.command, hint)
 		}

@@ -10,5 +10,5 @@ import (
 func same(a, b json.RawMessage) bool {
 	x, errX := backends.ReleaseOf(a)
 	y, errY := backends.ReleaseOf(b)
-	return errX == nil && errY == nil && x.Same(y)
+	return errX == nil && errY == nil && x.Equal(y)
 }

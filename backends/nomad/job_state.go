@@ -36,7 +36,7 @@ func (c *Client) head(ctx context.Context, job backends.Job) (head, error) {
 // unchanged reads a job that has to be what it was when it was looked up, as far as that is known.
 func (c *Client) unchanged(ctx context.Context, job backends.Job) (head, error) {
 	h, err := c.head(ctx, job)
-	if err == nil && job.Index != 0 && h.JobModifyIndex != job.Index {
+	if err == nil && job.ModifyIndex != 0 && h.JobModifyIndex != job.ModifyIndex {
 		err = &backends.ChangedError{Job: job.ID, Version: h.Version}
 	}
 	return h, err

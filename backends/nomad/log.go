@@ -14,9 +14,9 @@ import (
 
 // Log reads the files in which Nomad keeps what a task wrote. It needs no more than the capability read-logs. Their end
 // cannot be told from a pause, so a followed log goes on until ctx ends.
-func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
-	if q.OfContainers() {
-		return fmt.Errorf("%w: Nomad's files hold none", backends.ErrNoTimes)
+func (c *Client) Log(ctx context.Context, in backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error) error {
+	if q.NeedsContainer() {
+		return fmt.Errorf("%w: Nomad's files hold none", backends.ErrNoTimestamps)
 	}
 	if _, err := c.query(ctx, ""); err != nil {
 		return err
@@ -36,7 +36,7 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 	if q.Follow {
 		need = len(kinds)
 	}
-	leave, err := c.streams.reading.Take(ctx, need)
+	leave, err := c.streams.reading.Acquire(ctx, need)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 	}
 	for _, kind := range kinds {
 		r := reader{c: c, client: client, in: in, kind: kind, follow: q.Follow}
-		pass := func(p backends.Piece) error {
+		pass := func(p backends.LogChunk) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if ctx2.Err() != nil {
@@ -58,7 +58,7 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 			return each(p)
 		}
 		whole := wholeLines{each: func(data []byte) error {
-			return pass(backends.Piece{Stderr: kind == "stderr", Data: data, Unordered: true})
+			return pass(backends.LogChunk{Stderr: kind == "stderr", Data: data, Unordered: true})
 		}}
 		r.each, r.idle = whole.each, func() error { return nil }
 		if len(kinds) > 1 {
@@ -71,7 +71,7 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			return each(backends.Piece{Stderr: kind == "stderr", Gone: true})
+			return each(backends.LogChunk{Stderr: kind == "stderr", Lost: true})
 		}
 		r.live = func() error {
 			if err := whole.flush(); err != nil {
@@ -82,7 +82,7 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 			if behind--; behind > 0 || !q.Follow {
 				return nil
 			}
-			return each(backends.Piece{Live: true})
+			return each(backends.LogChunk{CaughtUp: true})
 		}
 		group.Go(func() error {
 			return backends.Protect(func() error {

@@ -25,7 +25,7 @@ var _ backends.LogFiles = (*Client)(nil)
 const beforeMargin = 1 << 20
 
 // LogBefore implements backends.LogFiles. It needs read-logs; with read-fs it can leave out files by their time.
-func (c *Client) LogBefore(ctx context.Context, in backends.Place, newest [2]backends.HeldOutput, q backends.LogQuery, each func(backends.Piece) error) error {
+func (c *Client) LogBefore(ctx context.Context, in backends.TaskRef, newest [2]backends.RetainedOutput, q backends.LogQuery, each func(backends.LogChunk) error) error {
 	if _, err := c.query(ctx, ""); err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (c *Client) LogBefore(ctx context.Context, in backends.Place, newest [2]bac
 	if err != nil {
 		return err
 	}
-	leave, err := c.streams.reading.Take(ctx, 1)
+	leave, err := c.streams.reading.Acquire(ctx, 1)
 	if err != nil {
 		return err
 	}
@@ -66,9 +66,9 @@ func (c *Client) LogBefore(ctx context.Context, in backends.Place, newest [2]bac
 	for _, r := range readers {
 		stderr := r.kind == "stderr"
 		r.each = func(data []byte) error {
-			return each(backends.Piece{Stderr: stderr, Data: data, Unordered: true})
+			return each(backends.LogChunk{Stderr: stderr, Data: data, Unordered: true})
 		}
-		r.gone = func() error { return each(backends.Piece{Stderr: stderr, Gone: true}) }
+		r.gone = func() error { return each(backends.LogChunk{Stderr: stderr, Lost: true}) }
 		r.live = func() error { return nil }
 		if err := rotated(r.kind, q, r.section, each); err != nil {
 			return err
@@ -81,21 +81,21 @@ func (c *Client) LogBefore(ctx context.Context, in backends.Place, newest [2]bac
 }
 
 // rotated tells a reader who wants all of a log that it does not begin where the task began to write.
-func rotated(kind string, q backends.LogQuery, s section, each func(backends.Piece) error) error {
+func rotated(kind string, q backends.LogQuery, s section, each func(backends.LogChunk) error) error {
 	if q.Lines >= 0 || !q.Since.IsZero() || s.first == 0 {
 		return nil
 	}
-	return each(backends.Piece{Stderr: kind == "stderr", Note: fmt.Sprintf("the start of %s is lost: Nomad has rotated it away", kind)})
+	return each(backends.LogChunk{Stderr: kind == "stderr", Note: fmt.Sprintf("the start of %s is lost: Nomad has rotated it away", kind)})
 }
 
 // sectionBefore finds what is before the newest part of a log.
-func (c *Client) sectionBefore(ctx context.Context, in backends.Place, kind string, newest backends.HeldOutput, lines int, since time.Time) (section, error) {
+func (c *Client) sectionBefore(ctx context.Context, in backends.TaskRef, kind string, newest backends.RetainedOutput, lines int, since time.Time) (section, error) {
 	end, err := c.locate(ctx, in, kind, newest)
 	if err != nil {
 		return section{}, err
 	}
 	begin, head, err := c.beginning(ctx, in, kind)
-	whole := newest.Whole && begin.file == 0 && len(newest.Head) > 0 && bytes.HasPrefix(head, newest.Head)
+	whole := newest.Complete && begin.file == 0 && len(newest.Head) > 0 && bytes.HasPrefix(head, newest.Head)
 	if err != nil || whole || !begin.before(end) {
 		return section{empty: true, first: begin.file}, err
 	}
@@ -120,7 +120,7 @@ func (c *Client) sectionBefore(ctx context.Context, in backends.Place, kind stri
 }
 
 // beginning returns where a log begins and its first bytes; place{} if it is empty.
-func (c *Client) beginning(ctx context.Context, in backends.Place, kind string) (begin place, head []byte, err error) {
+func (c *Client) beginning(ctx context.Context, in backends.TaskRef, kind string) (begin place, head []byte, err error) {
 	f, err := c.open(ctx, c.api, in, kind, false, -1)
 	if err != nil {
 		return place{}, nil, err
@@ -135,7 +135,7 @@ func (c *Client) beginning(ctx context.Context, in backends.Place, kind string) 
 
 // locate finds where the newest part of a log begins: so many bytes before the end that the log has now, or, if the task has
 // written since, a little further back. The first bytes decide.
-func (c *Client) locate(ctx context.Context, in backends.Place, kind string, newest backends.HeldOutput) (place, error) {
+func (c *Client) locate(ctx context.Context, in backends.TaskRef, kind string, newest backends.RetainedOutput) (place, error) {
 	back := newest.Bytes + beforeMargin
 	f, err := c.open(ctx, c.api, in, kind, false, back)
 	if err != nil {
@@ -166,11 +166,11 @@ func (c *Client) locate(ctx context.Context, in backends.Place, kind string, new
 	}
 }
 
-// otherLog is a backends.ErrOtherLog with what is known of the files.
+// otherLog is a backends.ErrLogMismatch with what is known of the files.
 type otherLog struct{ more bool }
 
-func (o otherLog) Error() string        { return backends.ErrOtherLog.Error() }
-func (o otherLog) Is(target error) bool { return target == backends.ErrOtherLog }
+func (o otherLog) Error() string        { return backends.ErrLogMismatch.Error() }
+func (o otherLog) Is(target error) bool { return target == backends.ErrLogMismatch }
 
 // FilesHoldMore reports whether the files hold more bytes than the newest part has.
 func (o otherLog) FilesHoldMore() bool { return o.more }
@@ -268,7 +268,7 @@ func (s *search) place(at int64) place {
 
 // youngerThan returns where the first file of a log begins that was written to at or after a time, and how far that is from
 // the end. Where files cannot be listed, the whole log is younger.
-func (c *Client) youngerThan(ctx context.Context, in backends.Place, kind string, since time.Time) (place, int64) {
+func (c *Client) youngerThan(ctx context.Context, in backends.TaskRef, kind string, since time.Time) (place, int64) {
 	whole := place{-1, 0}
 	q, err := c.query(ctx, in.Allocation.Namespace)
 	if err != nil {

@@ -35,18 +35,18 @@ func TestLogBefore(t *testing.T) {
 	}
 	run(100)
 	c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-logs", "read-job", "list-jobs")})
-	in := backends.Place{Task: "t", Allocation: backends.Allocation{ID: id, Namespace: "default"}}
-	held := func(text string) backends.HeldOutput {
-		return backends.HeldOutput{Bytes: int64(len(text)), Lines: strings.Count(text, "\n"), Head: []byte(text[:min(len(text), 4096)]), Tail: []byte(text[max(0, len(text)-20):])}
+	in := backends.TaskRef{Task: "t", Allocation: backends.Allocation{ID: id, Namespace: "default"}}
+	held := func(text string) backends.RetainedOutput {
+		return backends.RetainedOutput{Bytes: int64(len(text)), Lines: strings.Count(text, "\n"), Head: []byte(text[:min(len(text), 4096)]), Tail: []byte(text[max(0, len(text)-20):])}
 	}
-	before := func(newest string, q backends.LogQuery, change func(*backends.HeldOutput)) (string, string, error) {
+	before := func(newest string, q backends.LogQuery, change func(*backends.RetainedOutput)) (string, string, error) {
 		var out bytes.Buffer
 		note := ""
 		h := held(newest)
 		if change != nil {
 			change(&h)
 		}
-		err := c.LogBefore(t.Context(), in, [2]backends.HeldOutput{h, h}, q, func(p backends.Piece) error {
+		err := c.LogBefore(t.Context(), in, [2]backends.RetainedOutput{h, h}, q, func(p backends.LogChunk) error {
 			out.Write(p.Data)
 			note += p.Note
 			return nil
@@ -58,7 +58,7 @@ func TestLogBefore(t *testing.T) {
 		newest string
 		lines  int
 		want   string
-		change func(*backends.HeldOutput)
+		change func(*backends.RetainedOutput)
 	}{
 		"all":                     {lines(15_000, total), -1, lines(0, 15_000), nil},
 		"some lines":              {lines(15_000, total), 7_000, lines(13_000, 15_000), nil},
@@ -66,8 +66,8 @@ func TestLogBefore(t *testing.T) {
 		"nothing before":          {lines(0, total), -1, "", nil},
 		"nothing held":            {"", -1, lines(0, total), nil},
 		"the task wrote since":    {lines(15_000, 19_990), -1, lines(0, 15_000), nil},
-		"it did not, and all fit": {lines(15_000, total), -1, lines(0, 15_000), func(h *backends.HeldOutput) { h.Final = true }},
-		"it is the whole log, and Nomad has lines twice": {lines(0, total-10), -1, "", func(h *backends.HeldOutput) { h.Whole = true }},
+		"it did not, and all fit": {lines(15_000, total), -1, lines(0, 15_000), func(h *backends.RetainedOutput) { h.Final = true }},
+		"it is the whole log, and Nomad has lines twice": {lines(0, total-10), -1, "", func(h *backends.RetainedOutput) { h.Complete = true }},
 		"Nomad lost the middle":                          {"line 15000\nline lost\n" + lines(15_000, total), -1, lines(0, 15_000), nil},
 	} {
 		q := stdout
@@ -81,10 +81,10 @@ func TestLogBefore(t *testing.T) {
 		t.Errorf("a log of equal lines: got %d bytes, %v", len(got), err)
 	}
 	var other interface{ FilesHoldMore() bool }
-	if _, _, err := before("nobody wrote this\n", stdout, nil); !errors.Is(err, backends.ErrOtherLog) || !errors.As(err, &other) || !other.FilesHoldMore() {
+	if _, _, err := before("nobody wrote this\n", stdout, nil); !errors.Is(err, backends.ErrLogMismatch) || !errors.As(err, &other) || !other.FilesHoldMore() {
 		t.Errorf("another log: got %v", err)
 	}
-	if _, _, err := before(lines(15_000, 19_000), stdout, func(h *backends.HeldOutput) { h.Final = true }); !errors.Is(err, backends.ErrOtherLog) {
+	if _, _, err := before(lines(15_000, 19_000), stdout, func(h *backends.RetainedOutput) { h.Final = true }); !errors.Is(err, backends.ErrLogMismatch) {
 		t.Errorf("a log that breaks off: got %v", err)
 	}
 	old := stdout

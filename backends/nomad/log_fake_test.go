@@ -170,12 +170,12 @@ func (k *kept) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // logOf returns a client of a cluster that has this log only.
-func logOf(t *testing.T, k *kept) (*Client, backends.Place) {
+func logOf(t *testing.T, k *kept) (*Client, backends.TaskRef) {
 	t.Helper()
 	if k.files == nil {
 		k.files = map[int][]byte{}
 	}
 	server := httptest.NewServer(k)
 	t.Cleanup(server.Close)
-	return open(t, Tier{URL: server.URL}), backends.Place{Task: "web", Allocation: backends.Allocation{ID: "a", Status: "running"}}
+	return open(t, Tier{URL: server.URL}), backends.TaskRef{Task: "web", Allocation: backends.Allocation{ID: "a", Status: "running"}}
 }

@@ -54,7 +54,7 @@ type frames struct {
 // A frame's own offset is of little use: frames are joined, and it stays that of the first piece. But the first frame's is
 // exact when back is at least a frame: its file has that much, or will not grow any more, so that nothing is joined. From
 // there on bytes are counted.
-func (c *Client) open(ctx context.Context, client *api.Client, in backends.Place, kind string, follow bool, back int64) (*frames, error) {
+func (c *Client) open(ctx context.Context, client *api.Client, in backends.TaskRef, kind string, follow bool, back int64) (*frames, error) {
 	q, err := c.query(ctx, in.Allocation.Namespace)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ const (
 type reader struct {
 	c      *Client
 	client *api.Client
-	in     backends.Place
+	in     backends.TaskRef
 	kind   string
 	follow bool
 	each   func([]byte) error
@@ -87,7 +87,7 @@ func (r *reader) again(ctx context.Context, began bool, ask func() error) error 
 			return context.Cause(ctx)
 		case errors.Is(err, errFurther):
 			continue
-		case errors.Is(err, backends.ErrOtherLog):
+		case errors.Is(err, backends.ErrLogMismatch):
 			return err
 		}
 		reason, later := logRefusal(err)

@@ -25,7 +25,7 @@ type section struct {
 // section finds the last lines of a log, or all of it if lines is negative, in what there is now. It reads backwards in
 // windows that grow, and keeps none of it: with the place where a window begins and the number of its lines, the last
 // of them can be found again, however long they are and whatever has been written since.
-func (c *Client) section(ctx context.Context, in backends.Place, kind string, lines int) (section, error) {
+func (c *Client) section(ctx context.Context, in backends.TaskRef, kind string, lines int) (section, error) {
 	for back := int64(frameSize); ; back *= 8 {
 		w, err := c.window(ctx, in, kind, back, nil)
 		if err != nil {
@@ -55,7 +55,7 @@ type window struct {
 	lines      int // a last one without a newline is one too
 }
 
-func (c *Client) window(ctx context.Context, in backends.Place, kind string, back int64, until *place) (w window, err error) {
+func (c *Client) window(ctx context.Context, in backends.TaskRef, kind string, back int64, until *place) (w window, err error) {
 	f, err := c.open(ctx, c.api, in, kind, false, back)
 	if err != nil {
 		return w, err

@@ -21,10 +21,10 @@ import (
 	"nomadctld/internal/sim"
 )
 
-func readLog(t *testing.T, c *Client, in backends.Place, q backends.LogQuery) (string, error) {
+func readLog(t *testing.T, c *Client, in backends.TaskRef, q backends.LogQuery) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	err := c.Log(context.Background(), in, q, func(p backends.Piece) error {
+	err := c.Log(context.Background(), in, q, func(p backends.LogChunk) error {
 		out.Write(p.Data)
 		return nil
 	})
@@ -46,7 +46,7 @@ func TestLogsOfEveryCluster(t *testing.T) {
 			_, crash := task(t, cluster, "p-team3-crashed", "crash")
 			both := backends.LogQuery{Stdout: true, Stderr: true, Lines: -1}
 			for _, tc := range []struct {
-				in   backends.Place
+				in   backends.TaskRef
 				q    backends.LogQuery
 				want string
 			}{
@@ -66,7 +66,7 @@ func TestLogsOfEveryCluster(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(context.Background())
 			over := errors.New("over")
 			var got bytes.Buffer
-			err := c.Log(ctx, talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 2, Follow: true}, func(p backends.Piece) error {
+			err := c.Log(ctx, talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 2, Follow: true}, func(p backends.LogChunk) error {
 				if got.Write(p.Data); got.Len() == len("out 149\nout 150\nerr 149\nerr 150\n") {
 					time.AfterFunc(1500*time.Millisecond, func() { cancel(over) })
 				}
@@ -76,10 +76,10 @@ func TestLogsOfEveryCluster(t *testing.T) {
 				t.Errorf("followed: got %q, %v", got.String(), err)
 			}
 			stop := errors.New("stop")
-			if err := c.Log(context.Background(), talker, both, func(backends.Piece) error { return stop }); err != stop {
+			if err := c.Log(context.Background(), talker, both, func(backends.LogChunk) error { return stop }); err != stop {
 				t.Errorf("got %v, want each's own error", err)
 			}
-			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Times: true}); !errors.Is(err, backends.ErrNoTimes) {
+			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Timestamps: true}); !errors.Is(err, backends.ErrNoTimestamps) {
 				t.Errorf("times: got %v", err)
 			}
 			talker.Allocation.ID = "11111111-2222-3333-4444-555555555555"
@@ -171,13 +171,13 @@ func TestAFollowedLogGoesOnExactlyWhereItWasCut(t *testing.T) {
 				done := make(chan error, 1)
 				live := make(chan struct{})
 				go func() {
-					done <- c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: lines, Follow: true}, func(p backends.Piece) error {
+					done <- c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: lines, Follow: true}, func(p backends.LogChunk) error {
 						mu.Lock()
 						defer mu.Unlock()
-						if got.Write(p.Data); p.Live {
+						if got.Write(p.Data); p.CaughtUp {
 							close(live)
 						}
-						if p.Gone {
+						if p.Lost {
 							t.Error("something is said to be missing")
 						}
 						return nil
@@ -257,14 +257,14 @@ func TestWhatNomadDeletesBeforeItIsReadIsSaidToBeMissing(t *testing.T) {
 			defer cancel()
 			var got []byte
 			gaps, paused, last := 0, false, 40<<20/size-1
-			err := c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: -1, Follow: tc.follow}, func(p backends.Piece) error {
+			err := c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: -1, Follow: tc.follow}, func(p backends.LogChunk) error {
 				if got = append(got, p.Data...); len(got) > 0 && !paused {
 					paused = true
 					for i := 16 << 20 / size; i <= last; i++ {
 						k.write(line(i))
 					}
 				}
-				if p.Gone {
+				if p.Lost {
 					gaps++
 				}
 				if bytes.HasSuffix(got, line(last)) {
@@ -297,7 +297,7 @@ func TestAHugeLineIsNotHeld(t *testing.T) {
 	debug.FreeOSMemory() // of the tests before
 	var passed int64
 	var most uint64
-	err := c.Log(context.Background(), backends.Place{Task: "web"}, backends.LogQuery{Stdout: true, Lines: 10}, func(p backends.Piece) error {
+	err := c.Log(context.Background(), backends.TaskRef{Task: "web"}, backends.LogQuery{Stdout: true, Lines: 10}, func(p backends.LogChunk) error {
 		if passed += int64(len(p.Data)); passed%(4<<20) < 48<<10 {
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
@@ -317,7 +317,7 @@ func TestAFollowedLogWaitsForItsTask(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var got bytes.Buffer
-	c.Log(ctx, talker, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(p backends.Piece) error {
+	c.Log(ctx, talker, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(p backends.LogChunk) error {
 		got.Write(p.Data)
 		cancel()
 		return nil

@@ -33,7 +33,7 @@ func read[T any](ctx context.Context, c *Client, namespace, right string, fetch 
 	case err == nil:
 		return value, nil
 	case errors.As(err, &answer) && answer.HasStatusCode() && answer.StatusCode() == http.StatusNotFound:
-		return value, backends.ErrGone
+		return value, backends.ErrNotFound
 	case isForbidden(err):
 		return value, c.forbidden(ctx, namespace, right, err)
 	}
@@ -122,11 +122,11 @@ func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, chil
 	d := backends.JobDetail{
 		Job: job, Name: *definition.Name, Version: *definition.Version, Priority: *definition.Priority,
 		Datacenters: definition.Datacenters, NodePool: value(definition.NodePool),
-		Schedule: schedule(definition), Rollout: rollout(deployment),
+		Schedule: schedule(definition), LatestDeployment: rollout(deployment),
 	}
 	d.Type, d.Status, d.Stopped = *definition.Type, *definition.Status, *definition.Stop
 	d.Submitted = time.Unix(0, value(definition.SubmitTime)).UTC()
-	d.Index = value(definition.JobModifyIndex)
+	d.ModifyIndex = value(definition.JobModifyIndex)
 	d.Allocations = nil
 	for _, stub := range allocations {
 		d.Allocations = append(d.Allocations, allocation(stub, &d.Job))
@@ -161,12 +161,12 @@ func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, chil
 		for _, task := range g.Tasks {
 			group.Tasks[task.Name] = task.Driver
 			if l := task.Lifecycle; l != nil && l.Hook == api.TaskLifecycleHookPoststop {
-				group.After = append(group.After, task.Name)
+				group.PoststopTasks = append(group.PoststopTasks, task.Name)
 			}
 		}
-		if u := g.Update; u != nil && value(u.AutoPromote) && d.Rollout != nil {
-			for i := range d.Rollout.Groups {
-				d.Rollout.Groups[i].Promotes = d.Rollout.Groups[i].Promotes || d.Rollout.Groups[i].Group == *g.Name
+		if u := g.Update; u != nil && value(u.AutoPromote) && d.LatestDeployment != nil {
+			for i := range d.LatestDeployment.Groups {
+				d.LatestDeployment.Groups[i].AutoPromote = d.LatestDeployment.Groups[i].AutoPromote || d.LatestDeployment.Groups[i].Group == *g.Name
 			}
 		}
 		d.Groups = append(d.Groups, group)
@@ -186,9 +186,9 @@ func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, chil
 			}
 		}
 	}
-	d.Deployment = ""
-	if d.Rollout != nil {
-		d.Deployment = d.Rollout.Status
+	d.DeploymentStatus = ""
+	if d.LatestDeployment != nil {
+		d.DeploymentStatus = d.LatestDeployment.Status
 	}
 	return d
 }
@@ -232,12 +232,12 @@ func rollout(deployment *api.Deployment) *backends.Deployment {
 	}
 	d := &backends.Deployment{ID: deployment.ID, Version: deployment.JobVersion, Status: deployment.Status, Description: deployment.StatusDescription}
 	for name, g := range deployment.TaskGroups {
-		d.Groups = append(d.Groups, backends.Rollout{
+		d.Groups = append(d.Groups, backends.DeploymentGroup{
 			Group: name, Desired: g.DesiredTotal, Placed: g.PlacedAllocs, Healthy: g.HealthyAllocs, Unhealthy: g.UnhealthyAllocs,
-			Canaries: g.DesiredCanaries, Promoted: g.Promoted, ProgressBy: g.RequireProgressBy,
+			Canaries: g.DesiredCanaries, Promoted: g.Promoted, ProgressDeadline: g.RequireProgressBy,
 		})
 	}
-	slices.SortFunc(d.Groups, func(a, b backends.Rollout) int { return strings.Compare(a.Group, b.Group) })
+	slices.SortFunc(d.Groups, func(a, b backends.DeploymentGroup) int { return strings.Compare(a.Group, b.Group) })
 	return d
 }
 
@@ -323,7 +323,7 @@ func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backend
 		for _, task := range g.Tasks {
 			d.Drivers[task.Name] = task.Driver
 			if task.LogConfig != nil && value(task.LogConfig.Disabled) {
-				d.Logless = append(d.Logless, task.Name)
+				d.LogsDisabled = append(d.LogsDisabled, task.Name)
 			}
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"nomadctld/backends"
 )
 
-// unfinished selects the allocations that are shown without being asked for, as backends.Allocation.Finished does. Those on
+// unfinished selects the allocations that are shown without being asked for, as backends.Allocation.HiddenByDefault does. Those on
 // disconnected nodes, which are unknown, may still be running.
 const unfinished = `ClientStatus == "running" or ClientStatus == "pending" or ClientStatus == "failed" or ClientStatus == "unknown"`
 
@@ -48,7 +48,7 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 	})
 	protected(func() (err error) {
 		filter := ofJobs
-		if !s.Finished {
+		if !s.IncludeHidden {
 			filter = both(filter, unfinished)
 		}
 		allocations, err = list(gctx, c, namespace, filter, readJob, c.api.Allocations().List)
@@ -131,7 +131,7 @@ func assemble(tier string, stubs []*api.JobListStub, allocations []*api.Allocati
 		jobs[key] = &backends.Job{
 			Tier: tier, Namespace: stub.Namespace, ID: stub.ID, Type: stub.Type, Status: stub.Status,
 			Root: backends.RootID(stub.ID, stub.ParentID), Parent: stub.ParentID,
-			Submitted: time.Unix(0, stub.SubmitTime).UTC(), Index: stub.JobModifyIndex,
+			Submitted: time.Unix(0, stub.SubmitTime).UTC(), ModifyIndex: stub.JobModifyIndex,
 			Periodic: stub.Periodic, Parameterized: stub.ParameterizedJob, Stopped: stub.Stop,
 			Counts: total(stub.JobSummary),
 		}
@@ -152,7 +152,7 @@ func assemble(tier string, stubs []*api.JobListStub, allocations []*api.Allocati
 		// The index tells a job from an earlier one of the same name, which was purged.
 		if job := jobs[key]; job != nil && d.JobCreateIndex == created[key] && d.CreateIndex > latest[key] {
 			latest[key] = d.CreateIndex
-			job.Deployment = d.Status
+			job.DeploymentStatus = d.Status
 		}
 	}
 	clear(latest)
@@ -193,7 +193,7 @@ func allocation(stub *api.AllocationListStub, job *backends.Job) backends.Alloca
 	a := backends.Allocation{
 		Tier: job.Tier, Namespace: stub.Namespace, JobID: stub.JobID, Root: job.Root,
 		ID: stub.ID, Name: stub.Name, Group: stub.TaskGroup, Node: stub.NodeName, NodeID: stub.NodeID,
-		Status: stub.ClientStatus, Desired: stub.DesiredStatus, Version: stub.JobVersion, Next: stub.NextAllocation, JobType: stub.JobType, Awaited: stub.FollowupEvalID != "",
+		Status: stub.ClientStatus, Desired: stub.DesiredStatus, Version: stub.JobVersion, Next: stub.NextAllocation, JobType: stub.JobType, ReschedulePending: stub.FollowupEvalID != "",
 		Created: time.Unix(0, stub.CreateTime).UTC(), Modified: time.Unix(0, stub.ModifyTime).UTC(),
 	}
 	if d := stub.DeploymentStatus; d != nil {

@@ -94,7 +94,7 @@ func TestJobs_LostAndUnknown(t *testing.T) {
 		{false, []string{"p-ddisc unknown running unknown", "p-lost running running running"}},
 		{true, []string{"p-ddisc unknown running unknown", "p-lost running running running", "p-lost lost running dead"}},
 	} {
-		jobs, err := client.Jobs(context.Background(), backends.Selection{Finished: tc.finished})
+		jobs, err := client.Jobs(context.Background(), backends.Selection{IncludeHidden: tc.finished})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,8 +103,8 @@ func TestJobs_LostAndUnknown(t *testing.T) {
 			for _, a := range job.Allocations {
 				task := a.Tasks[0]
 				got = append(got, fmt.Sprint(job.ID, " ", a.Status, " ", task.State, " ", a.TaskState(task)))
-				if a.Status == "lost" && (a.Next == "" || !a.Ended(task).After(task.Started)) {
-					t.Errorf("the lost one ended at %v, replaced by %q", a.Ended(task), a.Next)
+				if a.Status == "lost" && (a.Next == "" || !a.TaskFinishedAt(task).After(task.Started)) {
+					t.Errorf("the lost one ended at %v, replaced by %q", a.TaskFinishedAt(task), a.Next)
 				}
 			}
 		}
@@ -116,7 +116,7 @@ func TestJobs_LostAndUnknown(t *testing.T) {
 
 func TestUsage_OnlyOfRunningAllocations(t *testing.T) {
 	l, client := listing(t, recordedLost(t))
-	jobs, err := client.Jobs(context.Background(), backends.Selection{Finished: true})
+	jobs, err := client.Jobs(context.Background(), backends.Selection{IncludeHidden: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends
 		g.Go(func() error {
 			return backends.Protect(func() error {
 				definition, err := c.definition(ctx, job)
-				if errors.Is(err, backends.ErrGone) {
+				if errors.Is(err, backends.ErrNotFound) {
 					return nil // purged since it was listed; the others are not
 				}
 				if errors.Is(err, backends.ErrForbidden) {
@@ -63,7 +63,7 @@ func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends
 func schedule(job *api.Job) backends.Schedule {
 	var s backends.Schedule
 	if p := job.ParameterizedJob; p != nil && !job.Dispatched {
-		s.Dispatched, s.MetaRequired, s.MetaOptional, s.Payload = true, p.MetaRequired, p.MetaOptional, p.Payload
+		s.Parameterized, s.MetaRequired, s.MetaOptional, s.Payload = true, p.MetaRequired, p.MetaOptional, p.Payload
 	}
 	p := job.Periodic
 	if p == nil {
@@ -77,7 +77,7 @@ func schedule(job *api.Job) backends.Schedule {
 	if *p.TimeZone != "UTC" {
 		s.TimeZone = *p.TimeZone
 	}
-	s.NoOverlap = value(p.ProhibitOverlap)
+	s.ProhibitOverlap = value(p.ProhibitOverlap)
 	s.Disabled = !*p.Enabled || value(job.Stop)
 	zone, err := p.GetLocation()
 	if err != nil || s.Disabled {

@@ -60,7 +60,7 @@ func version(definition json.RawMessage) (backends.Version, error) {
 	}
 	one := backends.Version{
 		Number: v.Version, Stable: v.Stable, Stopped: v.Stop, Submitted: time.Unix(0, v.SubmitTime).UTC(),
-		Created: v.CreateIndex, Release: release, Definition: definition,
+		CreateIndex: v.CreateIndex, Release: release, Definition: definition,
 	}
 	if v.VersionTag != nil {
 		one.Tag = v.VersionTag.Name

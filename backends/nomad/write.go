@@ -57,7 +57,7 @@ var defaultLimits = limits{
 }
 
 // operate returns nil when Nomad has taken the order; w.answer is filled unless the answer was lost and w.look has found
-// out. Every other way out is one of the errors that backends.Operations names, or says that nothing was done.
+// out. Every other way out is one of the errors that backends.ClusterWriter names, or says that nothing was done.
 func (c *Client) operate(ctx context.Context, w write) error {
 	token, err := readToken(c.tier.TokenFile)
 	if err != nil {
@@ -120,7 +120,7 @@ func (c *Client) find(ctx context.Context, w write, until time.Time, lost error)
 		found, err := w.look(ctx)
 		var changed *backends.ChangedError
 		switch {
-		case err == nil, errors.Is(err, backends.ErrGone), errors.As(err, &changed):
+		case err == nil, errors.Is(err, backends.ErrNotFound), errors.As(err, &changed):
 			return found, err
 		case errors.Is(err, backends.ErrForbidden), time.Now().After(until), !c.wait(ctx, attempt):
 			return false, uncertain(lost, c.within(w))

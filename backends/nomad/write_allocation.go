@@ -21,7 +21,7 @@ func ofAllocation(a backends.Allocation) backends.Job {
 }
 
 // StopAllocation is not tried again when its answer was lost: it would stop another allocation's successor for nothing.
-func (c *Client) StopAllocation(ctx context.Context, a backends.Allocation) (backends.Outcome, error) {
+func (c *Client) StopAllocation(ctx context.Context, a backends.Allocation) (backends.WriteResult, error) {
 	var answer api.AllocStopResponse
 	path := allocationPath(onServers, a, "/stop")
 	if a.JobType == "batch" { // else it would count as one that has done its work
@@ -29,9 +29,9 @@ func (c *Client) StopAllocation(ctx context.Context, a backends.Allocation) (bac
 	}
 	err := c.operate(ctx, write{job: ofAllocation(a), right: allocLifecycle, path: path, answer: &answer})
 	if err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
-	return backends.Outcome{Evaluation: answer.EvalID}, nil
+	return backends.WriteResult{EvaluationID: answer.EvalID}, nil
 }
 
 // RestartTask returns when the task has ended; it begins again after that.

@@ -39,26 +39,26 @@ func (c *Client) deployments(ctx context.Context, job backends.Job) ([]*api.Depl
 }
 
 // Promote promotes the canaries of all groups.
-func (c *Client) Promote(ctx context.Context, job backends.Job, deployment string) (backends.Outcome, error) {
+func (c *Client) Promote(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
 	return c.steer(ctx, job, deployment, "promote", &api.DeploymentPromoteRequest{DeploymentID: deployment, All: true}, promoted)
 }
 
 // Fail rolls the job back too, if it says so.
-func (c *Client) Fail(ctx context.Context, job backends.Job, deployment string) (backends.Outcome, error) {
+func (c *Client) Fail(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
 	return c.steer(ctx, job, deployment, "fail", &api.DeploymentFailRequest{DeploymentID: deployment}, func(d *api.Deployment) bool {
 		return d.Status == "failed"
 	})
 }
 
 // Pause keeps Nomad from placing more of the version.
-func (c *Client) Pause(ctx context.Context, job backends.Job, deployment string) (backends.Outcome, error) {
+func (c *Client) Pause(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
 	return c.steer(ctx, job, deployment, "pause", &api.DeploymentPauseRequest{DeploymentID: deployment, Pause: true}, func(d *api.Deployment) bool {
 		return d.Status == "paused"
 	})
 }
 
 // Resume lets a paused deployment go on.
-func (c *Client) Resume(ctx context.Context, job backends.Job, deployment string) (backends.Outcome, error) {
+func (c *Client) Resume(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
 	return c.steer(ctx, job, deployment, "pause", &api.DeploymentPauseRequest{DeploymentID: deployment}, func(d *api.Deployment) bool {
 		return d.Status != "paused"
 	})
@@ -66,9 +66,9 @@ func (c *Client) Resume(ctx context.Context, job backends.Job, deployment string
 
 // steer orders something of a deployment; done tells from its state that the order was taken. Its job is looked at first:
 // Nomad asks for no more than the ID of a deployment, of which a user may have named somebody else's.
-func (c *Client) steer(ctx context.Context, job backends.Job, id, what string, body any, done func(*api.Deployment) bool) (backends.Outcome, error) {
+func (c *Client) steer(ctx context.Context, job backends.Job, id, what string, body any, done func(*api.Deployment) bool) (backends.WriteResult, error) {
 	if _, err := c.deployment(ctx, job, id); err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
 	var answer api.DeploymentUpdateResponse
 	err := c.operate(ctx, write{
@@ -79,9 +79,9 @@ func (c *Client) steer(ctx context.Context, job backends.Job, id, what string, b
 		},
 	})
 	if err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
-	return backends.Outcome{Evaluation: answer.EvalID, Deployment: id}, nil
+	return backends.WriteResult{EvaluationID: answer.EvalID, DeploymentID: id}, nil
 }
 
 // deployment returns a deployment of the job. ErrGone: it has none with this ID.
@@ -95,7 +95,7 @@ func (c *Client) deployment(ctx context.Context, job backends.Job, id string) (*
 			return d, nil
 		}
 	}
-	return nil, backends.ErrGone
+	return nil, backends.ErrNotFound
 }
 
 // promoted reports whether no canary waits any more.

@@ -9,13 +9,13 @@ import (
 )
 
 // Force is not tried again when its answer was lost: it would launch the job twice.
-func (c *Client) Force(ctx context.Context, job backends.Job) (backends.Outcome, error) {
+func (c *Client) Force(ctx context.Context, job backends.Job) (backends.WriteResult, error) {
 	var answer struct{ EvalID string }
 	err := c.operate(ctx, write{job: job, right: dispatchJob, path: jobPath(job, "/periodic/force"), answer: &answer})
 	if err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
-	o := backends.Outcome{Evaluation: answer.EvalID}
+	o := backends.WriteResult{EvaluationID: answer.EvalID}
 	// Nomad does not name the child, but its evaluation does.
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -23,24 +23,24 @@ func (c *Client) Force(ctx context.Context, job backends.Job) (backends.Outcome,
 		return c.api.Evaluations().Info(answer.EvalID, q)
 	})
 	if err == nil && e.JobID != job.ID {
-		o.Child = e.JobID
+		o.ChildID = e.JobID
 	}
 	return o, nil
 }
 
 // Dispatch gives each order a key, by which Nomad knows one that it has taken already as long as it keeps the child.
-func (c *Client) Dispatch(ctx context.Context, job backends.Job, meta map[string]string, payload []byte) (backends.Outcome, error) {
+func (c *Client) Dispatch(ctx context.Context, job backends.Job, meta map[string]string, payload []byte) (backends.WriteResult, error) {
 	var answer api.JobDispatchResponse
 	err := c.operate(ctx, write{
 		job: job, right: dispatchJob, path: jobPath(job, "/dispatch"), answer: &answer, key: random(),
 		body: &api.JobDispatchRequest{JobID: job.ID, Meta: meta, Payload: payload},
 	})
 	if err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
-	o := backends.Outcome{Evaluation: answer.EvalID, Child: answer.DispatchedJobID}
-	if o.Evaluation == "" { // of an order that had been taken already, Nomad tells the child only
-		o.Evaluation = c.evaluation(ctx, backends.Job{Namespace: job.Namespace, ID: o.Child}, answer.JobCreateIndex)
+	o := backends.WriteResult{EvaluationID: answer.EvalID, ChildID: answer.DispatchedJobID}
+	if o.EvaluationID == "" { // of an order that had been taken already, Nomad tells the child only
+		o.EvaluationID = c.evaluation(ctx, backends.Job{Namespace: job.Namespace, ID: o.ChildID}, answer.JobCreateIndex)
 	}
 	return o, nil
 }

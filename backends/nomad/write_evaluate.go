@@ -9,9 +9,9 @@ import (
 )
 
 // Evaluate can be sent again when its answer was lost: an allocation that has a replacement gets no other one.
-func (c *Client) Evaluate(ctx context.Context, job backends.Job) (backends.Outcome, error) {
+func (c *Client) Evaluate(ctx context.Context, job backends.Job) (backends.WriteResult, error) {
 	if _, err := c.unchanged(ctx, job); err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
 	var answer api.JobRegisterResponse
 	err := c.operate(ctx, write{
@@ -20,7 +20,7 @@ func (c *Client) Evaluate(ctx context.Context, job backends.Job) (backends.Outco
 		look: func(context.Context) (bool, error) { return false, nil },
 	})
 	if err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
-	return backends.Outcome{Evaluation: answer.EvalID}, nil
+	return backends.WriteResult{EvaluationID: answer.EvalID}, nil
 }

@@ -50,7 +50,7 @@ func fakeNomad(t *testing.T, fates ...string) (*fake, *Client, backends.Job) {
 	t.Cleanup(server.Close)
 	client := open(t, Tier{URL: server.URL})
 	client.limits = limits{untaken: time.Minute, lost: time.Minute, register: time.Minute, answer: 5 * time.Second, node: 5 * time.Second, pause: time.Millisecond}
-	return f, client, backends.Job{Namespace: "default", ID: "web", Index: 7}
+	return f, client, backends.Job{Namespace: "default", ID: "web", ModifyIndex: 7}
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -76,11 +76,11 @@ func uncertain(lost error, within time.Duration) error {
 	var answer api.UnexpectedResponseError
 	switch {
 	case errors.As(lost, &answer) && answer.HasStatusCode():
-		return fmt.Errorf("%w (Nomad answered %d %s)", backends.ErrUncertain, answer.StatusCode(), words(answer.Body()))
+		return fmt.Errorf("%w (Nomad answered %d %s)", backends.ErrOutcomeUnknown, answer.StatusCode(), words(answer.Body()))
 	case errors.Is(lost, context.DeadlineExceeded):
-		return fmt.Errorf("%w (nothing came within %s)", backends.ErrUncertain, within)
+		return fmt.Errorf("%w (nothing came within %s)", backends.ErrOutcomeUnknown, within)
 	}
-	return fmt.Errorf("%w (%s)", backends.ErrUncertain, bare(lost))
+	return fmt.Errorf("%w (%s)", backends.ErrOutcomeUnknown, bare(lost))
 }
 
 // What Nomad says of what is not there, beside its 404.
@@ -100,19 +100,19 @@ func (c *Client) why(ctx context.Context, w write, err error) error {
 	case status == http.StatusForbidden && !strings.Contains(reason, "disabled by the scheduler"):
 		return c.forbidden(ctx, w.job.Namespace, w.right, err)
 	case status < 400:
-		return &backends.RefusedError{Reason: "it takes the ID for the way to something else"}
+		return &backends.RejectedError{Reason: "it takes the ID for the way to something else"}
 	case strings.Contains(reason, noPath), strings.Contains(reason, "Unknown node"):
 		return fmt.Errorf("%w from the allocation's node; nothing was done", backends.ErrUnreachable)
 	case status == http.StatusNotFound, holds(reason, gone), reason == fmt.Sprintf("job %q not found", w.job.ID):
-		return backends.ErrGone
+		return backends.ErrNotFound
 	case strings.Contains(reason, "Enforcing job modify index"), strings.Contains(reason, "; enforcing version"):
 		if h, err := c.head(ctx, w.job); err == nil {
 			return &backends.ChangedError{Job: w.job.ID, Version: h.Version}
-		} else if errors.Is(err, backends.ErrGone) {
+		} else if errors.Is(err, backends.ErrNotFound) {
 			return err
 		}
 	}
-	return &backends.RefusedError{Reason: reason}
+	return &backends.RejectedError{Reason: reason}
 }
 
 // words returns what Nomad says without what its layers have put before it, in one line: of a list, its items.

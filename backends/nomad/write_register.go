@@ -23,10 +23,10 @@ type registration struct {
 }
 
 // Register sends the definition as it is, running.
-func (c *Client) Register(ctx context.Context, job backends.Job, definition json.RawMessage, index uint64) (backends.Outcome, error) {
+func (c *Client) Register(ctx context.Context, job backends.Job, definition json.RawMessage, index uint64) (backends.WriteResult, error) {
 	running, err := runningJob(job, definition)
 	if err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
 	var answer api.JobRegisterResponse
 	err = c.operate(ctx, write{
@@ -35,7 +35,7 @@ func (c *Client) Register(ctx context.Context, job backends.Job, definition json
 		look: func(ctx context.Context) (bool, error) {
 			h, err := c.head(ctx, job)
 			switch {
-			case errors.Is(err, backends.ErrGone) && index == 0:
+			case errors.Is(err, backends.ErrNotFound) && index == 0:
 				return false, nil
 			case err != nil:
 				return false, err
@@ -49,7 +49,7 @@ func (c *Client) Register(ctx context.Context, job backends.Job, definition json
 		},
 	})
 	if err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
 	return c.registered(ctx, job, answer), nil
 }
@@ -57,9 +57,9 @@ func (c *Client) Register(ctx context.Context, job backends.Job, definition json
 // nowhere is an index that no job has.
 const nowhere = math.MaxUint64
 
-// Registrable sends the definition with an index that cannot be the job's. Nomad looks at that after everything else that
+// CheckRegister sends the definition with an index that cannot be the job's. Nomad looks at that after everything else that
 // could be wrong with a registration, save Sentinel's policies.
-func (c *Client) Registrable(ctx context.Context, job backends.Job, definition json.RawMessage) error {
+func (c *Client) CheckRegister(ctx context.Context, job backends.Job, definition json.RawMessage) error {
 	running, err := runningJob(job, definition)
 	if err != nil {
 		return err
@@ -88,17 +88,17 @@ func (c *Client) found(ctx context.Context, job backends.Job, h head) api.JobReg
 
 // registered is the outcome of a registration. When that was of what the job had been already, Nomad tells the index of
 // something else, and only the job knows its own.
-func (c *Client) registered(ctx context.Context, job backends.Job, answer api.JobRegisterResponse) backends.Outcome {
+func (c *Client) registered(ctx context.Context, job backends.Job, answer api.JobRegisterResponse) backends.WriteResult {
 	o := outcome(answer)
 	if answer.EvalID == "" || answer.EvalCreateIndex != answer.JobModifyIndex {
 		h, _ := c.head(ctx, job)
-		o.Index = h.JobModifyIndex
+		o.ModifyIndex = h.JobModifyIndex
 	}
 	return o
 }
 
-func outcome(answer api.JobRegisterResponse) backends.Outcome {
-	return backends.Outcome{Evaluation: answer.EvalID, Index: answer.JobModifyIndex, Warnings: answer.Warnings}
+func outcome(answer api.JobRegisterResponse) backends.WriteResult {
+	return backends.WriteResult{EvaluationID: answer.EvalID, ModifyIndex: answer.JobModifyIndex, Warnings: answer.Warnings}
 }
 
 // notKept are the fields of a definition that are registered otherwise.

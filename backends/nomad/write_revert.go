@@ -9,10 +9,10 @@ import (
 )
 
 // Revert lets Nomad compare the job's version too, for what happens after it was read.
-func (c *Client) Revert(ctx context.Context, job backends.Job, version uint64) (backends.Outcome, error) {
+func (c *Client) Revert(ctx context.Context, job backends.Job, version uint64) (backends.WriteResult, error) {
 	was, err := c.unchanged(ctx, job)
 	if err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
 	var answer api.JobRegisterResponse
 	err = c.operate(ctx, write{
@@ -32,7 +32,7 @@ func (c *Client) Revert(ctx context.Context, job backends.Job, version uint64) (
 		},
 	})
 	if err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
 	return c.registered(ctx, job, answer), nil
 }

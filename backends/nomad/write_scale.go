@@ -9,10 +9,10 @@ import (
 )
 
 // Scale lets Nomad compare the job's index too, for what happens after it was read.
-func (c *Client) Scale(ctx context.Context, job backends.Job, group string, count int) (backends.Outcome, error) {
+func (c *Client) Scale(ctx context.Context, job backends.Job, group string, count int) (backends.WriteResult, error) {
 	was, err := c.unchanged(ctx, job)
 	if err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
 	wanted := int64(count)
 	var answer api.JobRegisterResponse
@@ -36,7 +36,7 @@ func (c *Client) Scale(ctx context.Context, job backends.Job, group string, coun
 		},
 	})
 	if err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
 	return outcome(answer), nil
 }

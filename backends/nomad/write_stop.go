@@ -12,17 +12,17 @@ import (
 )
 
 // Stop reads the job first: Nomad would stop whatever has its ID by now, and is content when nothing has.
-func (c *Client) Stop(ctx context.Context, job backends.Job, purge bool) (backends.Outcome, error) {
+func (c *Client) Stop(ctx context.Context, job backends.Job, purge bool) (backends.WriteResult, error) {
 	was, err := c.unchanged(ctx, job)
 	if err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
 	var answer api.JobDeregisterResponse
 	err = c.operate(ctx, write{
 		job: job, right: submitJob, method: http.MethodDelete, path: jobPath(job, "?purge="+strconv.FormatBool(purge)), answer: &answer,
 		again: func(ctx context.Context) error {
 			var changed *backends.ChangedError
-			if _, err := c.unchanged(ctx, job); errors.As(err, &changed) || errors.Is(err, backends.ErrGone) {
+			if _, err := c.unchanged(ctx, job); errors.As(err, &changed) || errors.Is(err, backends.ErrNotFound) {
 				return err
 			}
 			return nil // who cannot be asked now is asked to stop it all the same
@@ -30,7 +30,7 @@ func (c *Client) Stop(ctx context.Context, job backends.Job, purge bool) (backen
 		look: func(ctx context.Context) (bool, error) {
 			h, err := c.head(ctx, job)
 			switch {
-			case purge && errors.Is(err, backends.ErrGone):
+			case purge && errors.Is(err, backends.ErrNotFound):
 				return true, nil
 			case err != nil:
 				return false, err
@@ -44,11 +44,11 @@ func (c *Client) Stop(ctx context.Context, job backends.Job, purge bool) (backen
 		},
 	})
 	if err != nil {
-		return backends.Outcome{}, err
+		return backends.WriteResult{}, err
 	}
-	o := backends.Outcome{Evaluation: answer.EvalID, Index: answer.JobModifyIndex}
+	o := backends.WriteResult{EvaluationID: answer.EvalID, ModifyIndex: answer.JobModifyIndex}
 	if purge {
-		o.Index = 0
+		o.ModifyIndex = 0
 	}
 	return o, nil
 }

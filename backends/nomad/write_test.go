@@ -16,33 +16,33 @@ import (
 )
 
 // someOrders are the orders that can be looked up, and what each does to the fake.
-var someOrders = map[string]func(*Client, backends.Job) (backends.Outcome, error){
-	"stop": func(c *Client, job backends.Job) (backends.Outcome, error) {
+var someOrders = map[string]func(*Client, backends.Job) (backends.WriteResult, error){
+	"stop": func(c *Client, job backends.Job) (backends.WriteResult, error) {
 		return c.Stop(context.Background(), job, false)
 	},
-	"purge": func(c *Client, job backends.Job) (backends.Outcome, error) {
+	"purge": func(c *Client, job backends.Job) (backends.WriteResult, error) {
 		return c.Stop(context.Background(), job, true)
 	},
-	"register": func(c *Client, job backends.Job) (backends.Outcome, error) {
+	"register": func(c *Client, job backends.Job) (backends.WriteResult, error) {
 		raw, err := c.Definition(context.Background(), job, nil)
 		if err != nil {
-			return backends.Outcome{}, err
+			return backends.WriteResult{}, err
 		}
 		return c.Register(context.Background(), job, raw, 7)
 	},
-	"scale": func(c *Client, job backends.Job) (backends.Outcome, error) {
+	"scale": func(c *Client, job backends.Job) (backends.WriteResult, error) {
 		return c.Scale(context.Background(), job, "web", 3)
 	},
-	"revert": func(c *Client, job backends.Job) (backends.Outcome, error) {
+	"revert": func(c *Client, job backends.Job) (backends.WriteResult, error) {
 		return c.Revert(context.Background(), job, 5)
 	},
-	"promote": func(c *Client, job backends.Job) (backends.Outcome, error) {
+	"promote": func(c *Client, job backends.Job) (backends.WriteResult, error) {
 		return c.Promote(context.Background(), job, "d1")
 	},
-	"fail": func(c *Client, job backends.Job) (backends.Outcome, error) {
+	"fail": func(c *Client, job backends.Job) (backends.WriteResult, error) {
 		return c.Fail(context.Background(), job, "d1")
 	},
-	"pause": func(c *Client, job backends.Job) (backends.Outcome, error) {
+	"pause": func(c *Client, job backends.Job) (backends.WriteResult, error) {
 		return c.Pause(context.Background(), job, "d1")
 	},
 }
@@ -81,7 +81,7 @@ func TestAnOrderWhoseAnswerIsLostIsLookedUp(t *testing.T) {
 				switch name {
 				case "purge", "promote", "fail", "pause":
 				default:
-					if o.Index != 8 || o.Evaluation != "e1" {
+					if o.ModifyIndex != 8 || o.EvaluationID != "e1" {
 						t.Errorf("got %+v, want the index 8 and the evaluation e1", o)
 					}
 				}
@@ -94,12 +94,12 @@ func TestEvaluate_SentAgainAfterALostAnswer(t *testing.T) {
 	t.Parallel()
 	for fate, want := range map[string]int{"": 1, "after": 2, "before": 2, "500 No cluster leader": 2} {
 		f, c, job := fakeNomad(t, fate)
-		if o, err := c.Evaluate(context.Background(), job); err != nil || o.Evaluation != "e1" || len(f.now().seen) != want {
+		if o, err := c.Evaluate(context.Background(), job); err != nil || o.EvaluationID != "e1" || len(f.now().seen) != want {
 			t.Errorf("%q: got %+v, %v, sent %q, want %d times", fate, o, err, f.now().seen, want)
 		}
 	}
 	f, c, job := fakeNomad(t)
-	job.Index = 6
+	job.ModifyIndex = 6
 	if _, err := c.Evaluate(context.Background(), job); err == nil || len(f.now().seen) != 0 {
 		t.Errorf("of a job that was changed: got %v, sent %q", err, f.now().seen)
 	}
@@ -152,7 +152,7 @@ func TestOrdersWaitForALeaderForAWhileOnly(t *testing.T) {
 	f, c, job := fakeNomad(t, fates...)
 	c.limits.untaken = 20 * time.Millisecond
 	_, err := c.Stop(context.Background(), job, false)
-	if err == nil || err.Error() != "Nomad answered 500 No cluster leader; nothing was done" || len(f.now().done) != 0 || errors.Is(err, backends.ErrUncertain) {
+	if err == nil || err.Error() != "Nomad answered 500 No cluster leader; nothing was done" || len(f.now().done) != 0 || errors.Is(err, backends.ErrOutcomeUnknown) {
 		t.Errorf("got %v, want no leader, and that nothing was done", err)
 	}
 }
@@ -167,7 +167,7 @@ func TestWhatCannotBeReachedHasTakenNothing(t *testing.T) {
 	c := open(t, Tier{URL: "http://" + closed.Addr().String()})
 	c.limits.untaken, c.limits.pause = 20*time.Millisecond, time.Millisecond
 	err = c.RestartTask(context.Background(), fakeAllocation, "web")
-	if !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrUncertain) || err.Error() != "no answer: connection refused; nothing was done" {
+	if !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrOutcomeUnknown) || err.Error() != "no answer: connection refused; nothing was done" {
 		t.Errorf("got %v, want no answer, and that nothing was done", err)
 	}
 }
@@ -179,7 +179,7 @@ func TestWhatMustNotHappenTwiceIsNotTriedAgain(t *testing.T) {
 			t.Run(name+" "+fate, func(t *testing.T) {
 				t.Parallel()
 				f, c, job := fakeNomad(t, fate)
-				if err := give(c, job); !errors.Is(err, backends.ErrUncertain) || len(f.now().seen) != 1 {
+				if err := give(c, job); !errors.Is(err, backends.ErrOutcomeUnknown) || len(f.now().seen) != 1 {
 					t.Errorf("got %v, given %q, want it once, and not to be known", err, f.now().seen)
 				}
 			})
@@ -191,13 +191,13 @@ func TestADispatchIsCarriedOutOnce(t *testing.T) {
 	t.Parallel()
 	f, c, job := fakeNomad(t, "after", "500 No cluster leader", "before")
 	o, err := c.Dispatch(context.Background(), job, nil, nil)
-	if err != nil || o.Child != "web/dispatch-1" || len(f.keys) != 1 || len(f.now().seen) != 4 {
+	if err != nil || o.ChildID != "web/dispatch-1" || len(f.keys) != 1 || len(f.now().seen) != 4 {
 		t.Errorf("got %+v, %v after %q, with the children %v, want one", o, err, f.now().seen, f.keys)
 	}
 	_, c, job = fakeNomad(t, "after", "400 the job is stopped")
 	_, err = c.Dispatch(context.Background(), job, nil, nil)
-	var refused *backends.RefusedError
-	if !errors.Is(err, backends.ErrUncertain) || !errors.As(err, &refused) {
+	var refused *backends.RejectedError
+	if !errors.Is(err, backends.ErrOutcomeUnknown) || !errors.As(err, &refused) {
 		t.Errorf("got %v, want that it is not known, and the refusal", err)
 	}
 }
@@ -236,7 +236,7 @@ func TestADefinitionKeepsWhatTheLibraryDoesNotKnow(t *testing.T) {
 func TestAnOrderFollowsNoRedirect(t *testing.T) {
 	t.Parallel()
 	f, c, job := fakeNomad(t, "307 moved")
-	var refused *backends.RefusedError
+	var refused *backends.RejectedError
 	if _, err := c.Stop(context.Background(), job, false); !errors.As(err, &refused) || len(f.now().seen) != 1 {
 		t.Errorf("got %v after %q, want it refused", err, f.now().seen)
 	}
@@ -259,11 +259,11 @@ func TestNomadsReasonsAreToldInOneLine(t *testing.T) {
 func TestANodeThatCannotBeReachedHasDoneNothing(t *testing.T) {
 	t.Parallel()
 	_, c, _ := fakeNomad(t, "404 No path to node")
-	if err := c.RestartTask(context.Background(), fakeAllocation, ""); !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrGone) {
+	if err := c.RestartTask(context.Background(), fakeAllocation, ""); !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrNotFound) {
 		t.Errorf("got %v, want no answer from the node", err)
 	}
 	_, c, _ = fakeNomad(t, "404 alloc not found")
-	if err := c.RestartTask(context.Background(), fakeAllocation, ""); !errors.Is(err, backends.ErrGone) {
+	if err := c.RestartTask(context.Background(), fakeAllocation, ""); !errors.Is(err, backends.ErrNotFound) {
 		t.Errorf("got %v, want it gone", err)
 	}
 }
@@ -296,7 +296,7 @@ func TestTasksThatEndSlowlyHoldUpNoOrderToTheServers(t *testing.T) {
 	}
 	clients["b"].limits.node = 20 * time.Millisecond
 	err = clients["b"].RestartTask(context.Background(), fakeAllocation, "")
-	if err == nil || errors.Is(err, backends.ErrUncertain) || !strings.Contains(err.Error(), "too many orders") || len(arrived) > 0 {
+	if err == nil || errors.Is(err, backends.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "too many orders") || len(arrived) > 0 {
 		t.Errorf("one more restart: got %v, want too many and that nothing was done", err)
 	}
 	if _, err := clients["b"].StopAllocation(context.Background(), fakeAllocation); err != nil {

@@ -48,8 +48,8 @@ type Gateway struct {
 
 // parts are what a gateway is built from and c alone decides.
 type parts struct {
-	clusters   map[string]*backends.Shared
-	operations map[string]backends.Operations
+	clusters   map[string]*backends.SharedCluster
+	operations map[string]backends.ClusterWriter
 	runtimes   *router.Runtimes
 	raw        *router.Raw
 	hostKeys   []ssh.Signer
@@ -74,13 +74,13 @@ func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.clusters, p.operations = map[string]*backends.Shared{}, map[string]backends.Operations{}
+	p.clusters, p.operations = map[string]*backends.SharedCluster{}, map[string]backends.ClusterWriter{}
 	p.runtimes = &router.Runtimes{
 		Docker: containers, Nomad: map[string]backends.Runtime{}, Way: router.Way(c.Docker.Exec), Refuse: c.Docker.Refuse,
 		Programs: backends.NewQuota("programs", c.Limits.User.Programs), Logs: backends.NewQuota("logs", c.Limits.User.Logs), Cluster: clusterOf(c.Tiers),
 	}
 	for tier, client := range clients {
-		p.clusters[tier] = backends.Share(client)
+		p.clusters[tier] = backends.NewSharedCluster(client)
 		p.runtimes.Nomad[tier] = client
 		p.operations[tier] = client
 	}
