@@ -9,22 +9,22 @@ import (
 	"nomadctld/backends"
 )
 
-// Operator is a cluster whose jobs can be changed.
-type Operator interface {
+// WritableCluster is a cluster whose jobs can be changed.
+type WritableCluster interface {
 	backends.Cluster
 	backends.ClusterWriter
 }
 
-// Ground is what Operations are tried on. A job that is run again is a new version of it; all are gone after the test.
-type Ground struct {
-	Operator
+// Fixture is what Operations are tried on. A job that is run again is a new version of it; all are gone after the test.
+type Fixture struct {
+	WritableCluster
 
 	// Limited is the same cluster with a token that has no more than these capabilities.
-	Limited func(t *testing.T, capabilities ...string) Operator
+	Limited func(t *testing.T, capabilities ...string) WritableCluster
 
 	Scalable      func(t *testing.T, id, mode string) // a service of one allocation; group and task "web"; 1 to 3 of them
 	Canary        func(t *testing.T, id, mode string) // the same, without limits; new versions begin with a canary
-	Ended         func(t *testing.T, id string)       // a batch job that has run its task "run"
+	Completed     func(t *testing.T, id string)       // a batch job that has run its task "run"
 	Periodic      func(t *testing.T, id string)       // does not overlap and does not launch by itself
 	Parameterized func(t *testing.T, id string)       // requires the meta "file"
 
@@ -32,12 +32,12 @@ type Ground struct {
 	ScalesStopped bool
 }
 
-// Operations tests all that changes jobs, on jobs of its own.
-func Operations(t *testing.T, g Ground) {
+// ClusterWriter tests all that changes jobs, on jobs of its own.
+func ClusterWriter(t *testing.T, g Fixture) {
 	t.Helper()
-	for name, test := range map[string]func(*testing.T, Ground){
-		"stop": stops, "register": registers, "scale": scales, "revert": reverts, "allocations": allocations, "deployments": deployments,
-		"promotion": promotes, "versions": versions, "launches": launches, "rights": rights, "any job ID": anyID,
+	for name, test := range map[string]func(*testing.T, Fixture){
+		"stop": testStop, "register": testRegister, "scale": testScale, "revert": testRevert, "allocations": testAllocations, "deployments": testDeployments,
+		"promotion": testPromote, "versions": testVersions, "launches": testDispatch, "rights": testCapabilities, "any job ID": testAnyJobID,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -47,7 +47,7 @@ func Operations(t *testing.T, g Ground) {
 }
 
 // job returns the job as a listing has it.
-func (g Ground) job(t *testing.T, id string) backends.Job {
+func (g Fixture) job(t *testing.T, id string) backends.Job {
 	t.Helper()
 	jobs, err := g.Jobs(context.Background(), backends.Selection{Prefixes: []string{id}, Namespace: "default", IncludeHidden: true})
 	if err != nil {
@@ -62,8 +62,8 @@ func (g Ground) job(t *testing.T, id string) backends.Job {
 	return backends.Job{}
 }
 
-// settled waits until the latest deployment of the job is in a status, with its allocation healthy, and returns the job.
-func (g Ground) settled(t *testing.T, id, status string) backends.Job {
+// waitForDeployment waits until the latest deployment of the job is in a status, with its allocation healthy, and returns the job.
+func (g Fixture) waitForDeployment(t *testing.T, id, status string) backends.Job {
 	t.Helper()
 	var job backends.Job
 	eventually(t, id+" is "+status, func() bool {
@@ -85,8 +85,8 @@ func (g Ground) settled(t *testing.T, id, status string) backends.Job {
 	return job
 }
 
-// alive returns the allocations that are meant to run.
-func alive(job backends.Job) (all []backends.Allocation) {
+// runningAllocations returns the allocations that are meant to run.
+func runningAllocations(job backends.Job) (all []backends.Allocation) {
 	for _, a := range job.Allocations {
 		if a.Status == "running" && a.Desired == "run" {
 			all = append(all, a)
@@ -105,8 +105,8 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// wantGone, wantChanged, wantRefused and wantRight check for one kind of error.
-func wantGone(t *testing.T, what string, err error) {
+// wantNotFound, wantChanged, wantRejected and wantMissingCapability check for one kind of error.
+func wantNotFound(t *testing.T, what string, err error) {
 	t.Helper()
 	if !errors.Is(err, backends.ErrNotFound) {
 		t.Errorf("%s: got %v, want %v", what, err, backends.ErrNotFound)
@@ -121,7 +121,7 @@ func wantChanged(t *testing.T, what string, err error, version uint64) {
 	}
 }
 
-func wantRefused(t *testing.T, what string, err error, reason string) {
+func wantRejected(t *testing.T, what string, err error, reason string) {
 	t.Helper()
 	var refused *backends.RejectedError
 	if !errors.As(err, &refused) || refused.Reason != reason {
@@ -129,7 +129,7 @@ func wantRefused(t *testing.T, what string, err error, reason string) {
 	}
 }
 
-func wantRight(t *testing.T, what string, err error, capability string) {
+func wantMissingCapability(t *testing.T, what string, err error, capability string) {
 	t.Helper()
 	var missing *backends.MissingCapabilityError
 	if !errors.As(err, &missing) || missing.Capability != capability || missing.Namespace != "default" || !errors.Is(err, backends.ErrForbidden) {
@@ -137,7 +137,7 @@ func wantRight(t *testing.T, what string, err error, capability string) {
 	}
 }
 
-func missingRight(err error) (string, bool) {
+func missingCapability(err error) (string, bool) {
 	var missing *backends.MissingCapabilityError
 	if errors.As(err, &missing) {
 		return missing.Capability, true

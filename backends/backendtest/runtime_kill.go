@@ -6,17 +6,17 @@ import (
 	"nomadctld/backends"
 )
 
-// leftProgram is for programs to which nobody has a connection any more. They are killed by their session, and no other
+// killBySession is for programs to which nobody has a connection any more. They are killed by their session, and no other
 // program is.
-func leftProgram(p *place) {
+func killBySession(p *taskFixture) {
 	killer, ok := p.runtime.(backends.Killer)
 	if !ok {
 		p.Fatalf("%T cannot kill programs", p.runtime)
 	}
-	ctx, cancel := context.WithTimeout(p.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(p.Context(), 2*testTimeout)
 	defer cancel()
 	bystander := p.start(backends.Program{Argv: []string{"sh", "-c", "echo started; cat"}})
-	bystander.says("started")
+	bystander.waitFor("started")
 	for _, left := range []struct {
 		name, script string
 		terminal     bool
@@ -31,12 +31,12 @@ func leftProgram(p *place) {
 			program.Terminal = newTerminal(80, 24)
 		}
 		r := p.start(program)
-		r.says("started")
+		r.waitFor("started")
 		if found, err := killer.Kill(ctx, p.in, program.Session); !found || err != nil {
 			p.Errorf("%s: got found %v, %v", left.name, found, err)
 			continue
 		}
-		r.ends()
+		r.waitExit()
 		if found, err := killer.Kill(ctx, p.in, program.Session); found || err != nil {
 			p.Errorf("%s, again: got found %v, %v", left.name, found, err)
 		}
@@ -45,8 +45,8 @@ func leftProgram(p *place) {
 	case ended := <-bystander.done:
 		p.Errorf("another program has ended too: %+v", ended)
 	default:
-		bystander.types("still here\n")
-		bystander.says("still here")
+		bystander.typeText("still here\n")
+		bystander.waitFor("still here")
 	}
 	in := p.in
 	in.Allocation.ID, in.Task = "5c27c9a4-0000-0000-0000-000000000000", "nosuch"

@@ -9,11 +9,11 @@ import (
 	"nomadctld/backends"
 )
 
-func allocations(t *testing.T, g Ground) {
+func testAllocations(t *testing.T, g Fixture) {
 	ctx := context.Background()
 	g.Scalable(t, "p-team4-alloc", "a")
-	job := g.settled(t, "p-team4-alloc", "successful")
-	a := alive(job)[0]
+	job := g.waitForDeployment(t, "p-team4-alloc", "successful")
+	a := runningAllocations(job)[0]
 
 	if err := g.SignalTask(ctx, a, "web", "SIGHUP"); err != nil {
 		t.Errorf("signal: %v", err)
@@ -29,7 +29,7 @@ func allocations(t *testing.T, g Ground) {
 		return false
 	}
 	eventually(t, "it had the signal", func() bool { return had("Signaling") })
-	wantRefused(t, "signal an unknown task", g.SignalTask(ctx, a, "nope", "SIGHUP"), "Task not found")
+	wantRejected(t, "signal an unknown task", g.SignalTask(ctx, a, "nope", "SIGHUP"), "Task not found")
 	if err := g.SignalTask(ctx, a, "web", "SIGNOPE"); err == nil || errors.Is(err, backends.ErrOutcomeUnknown) {
 		t.Errorf("an unknown signal: got %v, want it refused: Nomad would interrupt the task", err)
 	}
@@ -47,21 +47,21 @@ func allocations(t *testing.T, g Ground) {
 	if err := g.RestartTask(ctx, a, ""); err != nil {
 		t.Errorf("restart all tasks: %v", err)
 	}
-	wantRefused(t, "restart an unknown task", g.RestartTask(ctx, a, "nope"), "Could not find task runner for task: nope")
+	wantRejected(t, "restart an unknown task", g.RestartTask(ctx, a, "nope"), "Could not find task runner for task: nope")
 
 	o, err := g.StopAllocation(ctx, a)
 	if err != nil || o.EvaluationID == "" {
 		t.Errorf("stop: got %+v, %v", o, err)
 	}
 	eventually(t, "another takes its place", func() bool {
-		now := alive(g.job(t, job.ID))
+		now := runningAllocations(g.job(t, job.ID))
 		return len(now) == 1 && now[0].ID != a.ID
 	})
 	if now := g.job(t, job.ID); now.ModifyIndex != job.ModifyIndex {
 		t.Errorf("got the index %d, want %d: the job is what it was", now.ModifyIndex, job.ModifyIndex)
 	}
 
-	g.Ended(t, "p-team4-ended")
+	g.Completed(t, "p-team4-ended")
 	var dead backends.Allocation
 	eventually(t, "it has ended", func() bool {
 		all := g.job(t, "p-team4-ended").Allocations
@@ -80,12 +80,12 @@ func allocations(t *testing.T, g Ground) {
 	gone := a
 	gone.ID = "00000000-0000-0000-0000-000000000000"
 	_, err = g.StopAllocation(ctx, gone)
-	wantGone(t, "stop what is not there", err)
-	wantGone(t, "restart what is not there", g.RestartTask(ctx, gone, "web"))
-	wantGone(t, "signal what is not there", g.SignalTask(ctx, gone, "web", "SIGHUP"))
+	wantNotFound(t, "stop what is not there", err)
+	wantNotFound(t, "restart what is not there", g.RestartTask(ctx, gone, "web"))
+	wantNotFound(t, "signal what is not there", g.SignalTask(ctx, gone, "web", "SIGHUP"))
 }
 
-func launches(t *testing.T, g Ground) {
+func testDispatch(t *testing.T, g Fixture) {
 	ctx := context.Background()
 	g.Periodic(t, "p-team4-cron")
 	job := g.job(t, "p-team4-cron")
@@ -98,13 +98,13 @@ func launches(t *testing.T, g Ground) {
 	if d, err := g.Job(ctx, job); err != nil || !d.Schedule.ProhibitOverlap {
 		t.Errorf("got %+v, %v, want no overlap", d.Schedule, err)
 	}
-	_, err = g.Force(ctx, missing(job))
-	wantGone(t, "force what is not there", err)
+	_, err = g.Force(ctx, missingJob(job))
+	wantNotFound(t, "force what is not there", err)
 
 	g.Parameterized(t, "p-team4-import")
 	job = g.job(t, "p-team4-import")
 	_, err = g.Force(ctx, job)
-	wantRefused(t, "force what is not periodic", err, "can't force launch non-periodic job")
+	wantRejected(t, "force what is not periodic", err, "can't force launch non-periodic job")
 	o, err = g.Dispatch(ctx, job, map[string]string{"file": "a b&<.csv"}, []byte("payload\n"))
 	if err != nil || o.EvaluationID == "" || !strings.HasPrefix(o.ChildID, job.ID+"/dispatch-") {
 		t.Errorf("dispatch: got %+v, %v", o, err)
@@ -115,25 +115,25 @@ func launches(t *testing.T, g Ground) {
 		t.Errorf("dispatch again: got %+v, %v, want another child", next, err)
 	}
 	_, err = g.Dispatch(ctx, job, nil, nil)
-	wantRefused(t, "a missing meta", err, "Dispatch did not provide required meta keys: [file]")
+	wantRejected(t, "a missing meta", err, "Dispatch did not provide required meta keys: [file]")
 	_, err = g.Dispatch(ctx, job, map[string]string{"file": "a", "x": "y"}, nil)
-	wantRefused(t, "an unknown meta", err, "Dispatch request included unpermitted metadata keys: [x]")
-	_, err = g.Dispatch(ctx, missing(job), nil, nil)
-	wantGone(t, "dispatch what is not there", err)
+	wantRejected(t, "an unknown meta", err, "Dispatch request included unpermitted metadata keys: [x]")
+	_, err = g.Dispatch(ctx, missingJob(job), nil, nil)
+	wantNotFound(t, "dispatch what is not there", err)
 }
 
-// anyID is about IDs that mean something in URLs: an order must reach this job and not another one.
-func anyID(t *testing.T, g Ground) {
+// testAnyJobID is about IDs that mean something in URLs: an order must reach this job and not another one.
+func testAnyJobID(t *testing.T, g Fixture) {
 	ctx := context.Background()
 	const near, id = "p-team4-odd", "p-team4-odd/scale?purge=true#x%2F&b+c"
 	g.Scalable(t, near, "a")
-	beside := g.settled(t, near, "successful")
+	beside := g.waitForDeployment(t, near, "successful")
 	g.Scalable(t, id, "a")
-	job := g.settled(t, id, "successful")
+	job := g.waitForDeployment(t, id, "successful")
 	if o, err := g.Scale(ctx, job, "web", 2); err != nil || o.ModifyIndex == 0 {
 		t.Fatalf("scale: got %+v, %v", o, err)
 	}
-	job = g.settled(t, id, "successful")
+	job = g.waitForDeployment(t, id, "successful")
 	if v, err := g.Versions(ctx, job); err != nil || len(v) != 2 {
 		t.Errorf("versions: got %+v, %v, want two", v, err)
 	}

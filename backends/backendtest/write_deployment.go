@@ -8,13 +8,13 @@ import (
 	"nomadctld/backends"
 )
 
-// rolling returns a job whose newest version waits for its canary to be promoted, and the deployment.
-func (g Ground) rolling(t *testing.T, id string) (backends.Job, backends.Deployment) {
+// canaryDeployment returns a job whose newest version waits for its canary to be promoted, and the deployment.
+func (g Fixture) canaryDeployment(t *testing.T, id string) (backends.Job, backends.Deployment) {
 	t.Helper()
 	g.Canary(t, id, "a")
-	g.settled(t, id, "successful")
+	g.waitForDeployment(t, id, "successful")
 	g.Canary(t, id, "b")
-	job := g.settled(t, id, "running")
+	job := g.waitForDeployment(t, id, "running")
 	all, err := g.Deployments(context.Background(), job)
 	if err != nil || len(all) != 2 {
 		t.Fatalf("got %+v, %v, want two deployments", all, err)
@@ -25,7 +25,7 @@ func (g Ground) rolling(t *testing.T, id string) (backends.Job, backends.Deploym
 	return job, all[0]
 }
 
-func (g Ground) status(t *testing.T, job backends.Job, id string) backends.Deployment {
+func (g Fixture) deployment(t *testing.T, job backends.Job, id string) backends.Deployment {
 	t.Helper()
 	all, err := g.Deployments(context.Background(), job)
 	if err != nil {
@@ -40,19 +40,19 @@ func (g Ground) status(t *testing.T, job backends.Job, id string) backends.Deplo
 	return backends.Deployment{}
 }
 
-func deployments(t *testing.T, g Ground) {
+func testDeployments(t *testing.T, g Fixture) {
 	ctx := context.Background()
-	job, d := g.rolling(t, "p-team4-rollout")
+	job, d := g.canaryDeployment(t, "p-team4-rollout")
 	o, err := g.Pause(ctx, job, d.ID)
-	if now := g.status(t, job, d.ID); err != nil || o.DeploymentID != d.ID || now.Status != "paused" {
+	if now := g.deployment(t, job, d.ID); err != nil || o.DeploymentID != d.ID || now.Status != "paused" {
 		t.Errorf("pause: got %+v, %v; it is %+v", o, err, now)
 	}
 	o, err = g.Resume(ctx, job, d.ID)
-	if now := g.status(t, job, d.ID); err != nil || o.DeploymentID != d.ID || now.Status != "running" {
+	if now := g.deployment(t, job, d.ID); err != nil || o.DeploymentID != d.ID || now.Status != "running" {
 		t.Errorf("resume: got %+v, %v; it is %+v", o, err, now)
 	}
 	o, err = g.Fail(ctx, job, d.ID)
-	if now := g.status(t, job, d.ID); err != nil || o.EvaluationID == "" || now.Status != "failed" {
+	if now := g.deployment(t, job, d.ID); err != nil || o.EvaluationID == "" || now.Status != "failed" {
 		t.Errorf("fail: got %+v, %v; it is %+v", o, err, now)
 	}
 	for _, tc := range []struct {
@@ -66,36 +66,36 @@ func deployments(t *testing.T, g Ground) {
 		{"resume", g.Resume, "can't resume terminal deployment"},
 	} {
 		_, err := tc.give(ctx, job, d.ID)
-		wantRefused(t, tc.order+" what is over", err, tc.reason)
+		wantRejected(t, tc.order+" what is over", err, tc.reason)
 		_, err = tc.give(ctx, job, "00000000-0000-0000-0000-000000000000")
-		wantGone(t, tc.order+" what is not there", err)
-		_, err = tc.give(ctx, missing(job), d.ID)
-		wantGone(t, tc.order+" another job's", err)
+		wantNotFound(t, tc.order+" what is not there", err)
+		_, err = tc.give(ctx, missingJob(job), d.ID)
+		wantNotFound(t, tc.order+" another job's", err)
 	}
-	_, err = g.Deployments(ctx, missing(job))
-	wantGone(t, "deployments of what is not there", err)
+	_, err = g.Deployments(ctx, missingJob(job))
+	wantNotFound(t, "deployments of what is not there", err)
 }
 
-func promotes(t *testing.T, g Ground) {
+func testPromote(t *testing.T, g Fixture) {
 	ctx := context.Background()
-	job, d := g.rolling(t, "p-team4-canary")
+	job, d := g.canaryDeployment(t, "p-team4-canary")
 	o, err := g.Promote(ctx, job, d.ID)
-	if now := g.status(t, job, d.ID); err != nil || o.EvaluationID == "" || o.DeploymentID != d.ID || !now.Groups[0].Promoted {
+	if now := g.deployment(t, job, d.ID); err != nil || o.EvaluationID == "" || o.DeploymentID != d.ID || !now.Groups[0].Promoted {
 		t.Errorf("got %+v, %v; it is %+v", o, err, now)
 	}
-	g.settled(t, job.ID, "successful")
+	g.waitForDeployment(t, job.ID, "successful")
 	eventually(t, "the canary alone runs", func() bool {
-		now := alive(g.job(t, job.ID))
+		now := runningAllocations(g.job(t, job.ID))
 		return len(now) == 1 && now[0].Version == 1
 	})
 }
 
-func versions(t *testing.T, g Ground) {
+func testVersions(t *testing.T, g Fixture) {
 	ctx := context.Background()
 	g.Scalable(t, "p-team4-history", "a")
-	g.settled(t, "p-team4-history", "successful")
+	g.waitForDeployment(t, "p-team4-history", "successful")
 	g.Scalable(t, "p-team4-history", "b")
-	job := g.settled(t, "p-team4-history", "successful")
+	job := g.waitForDeployment(t, "p-team4-history", "successful")
 	if _, err := g.Stop(ctx, job, false); err != nil {
 		t.Fatal(err)
 	}
@@ -130,14 +130,14 @@ func versions(t *testing.T, g Ground) {
 	if all[2].Changes != nil {
 		t.Errorf("the oldest: got %+v, want none", all[2].Changes)
 	}
-	_, err = g.Versions(ctx, missing(job))
-	wantGone(t, "versions of what is not there", err)
+	_, err = g.Versions(ctx, missingJob(job))
+	wantNotFound(t, "versions of what is not there", err)
 }
 
-// rights holds which capability each order needs, and that it is enough with reading.
-func rights(t *testing.T, g Ground) {
+// testCapabilities holds which capability each order needs, and that it is enough with reading.
+func testCapabilities(t *testing.T, g Fixture) {
 	ctx := context.Background()
-	job, d := g.rolling(t, "p-team4-rights")
+	job, d := g.canaryDeployment(t, "p-team4-rights")
 	g.Parameterized(t, "p-team4-rights-import")
 	imports := g.job(t, "p-team4-rights-import")
 	g.Periodic(t, "p-team4-rights-cron")
@@ -146,29 +146,29 @@ func rights(t *testing.T, g Ground) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := alive(job)[0]
+	a := runningAllocations(job)[0]
 	orders := []struct {
 		name, capability string
-		give             func(Operator) error
+		give             func(WritableCluster) error
 	}{
-		{"signal", "alloc-lifecycle", func(c Operator) error { return c.SignalTask(ctx, a, "web", "SIGHUP") }},
-		{"restart", "alloc-lifecycle", func(c Operator) error { return c.RestartTask(ctx, a, "web") }},
-		{"dispatch", "dispatch-job", func(c Operator) error {
+		{"signal", "alloc-lifecycle", func(c WritableCluster) error { return c.SignalTask(ctx, a, "web", "SIGHUP") }},
+		{"restart", "alloc-lifecycle", func(c WritableCluster) error { return c.RestartTask(ctx, a, "web") }},
+		{"dispatch", "dispatch-job", func(c WritableCluster) error {
 			_, err := c.Dispatch(ctx, imports, map[string]string{"file": "a"}, nil)
 			return err
 		}},
-		{"force", "dispatch-job", func(c Operator) error { _, err := c.Force(ctx, cron); return err }},
-		{"pause", "submit-job", func(c Operator) error { _, err := c.Pause(ctx, job, d.ID); return err }},
-		{"resume", "submit-job", func(c Operator) error { _, err := c.Resume(ctx, job, d.ID); return err }},
-		{"promote", "submit-job", func(c Operator) error { _, err := c.Promote(ctx, job, d.ID); return err }},
-		{"scale", "scale-job", func(c Operator) error {
-			g.settled(t, job.ID, "successful")
+		{"force", "dispatch-job", func(c WritableCluster) error { _, err := c.Force(ctx, cron); return err }},
+		{"pause", "submit-job", func(c WritableCluster) error { _, err := c.Pause(ctx, job, d.ID); return err }},
+		{"resume", "submit-job", func(c WritableCluster) error { _, err := c.Resume(ctx, job, d.ID); return err }},
+		{"promote", "submit-job", func(c WritableCluster) error { _, err := c.Promote(ctx, job, d.ID); return err }},
+		{"scale", "scale-job", func(c WritableCluster) error {
+			g.waitForDeployment(t, job.ID, "successful")
 			_, err := c.Scale(ctx, job, "web", 2)
 			return err
 		}},
-		{"fail", "submit-job", func(c Operator) error {
+		{"fail", "submit-job", func(c WritableCluster) error {
 			g.Canary(t, "p-team4-rights", "c")
-			job = g.settled(t, "p-team4-rights", "running")
+			job = g.waitForDeployment(t, "p-team4-rights", "running")
 			all, err := g.Deployments(ctx, job)
 			if err != nil {
 				return err
@@ -176,15 +176,15 @@ func rights(t *testing.T, g Ground) {
 			_, err = c.Fail(ctx, job, all[0].ID)
 			return err
 		}},
-		{"evaluate", "submit-job", func(c Operator) error { _, err := c.Evaluate(ctx, g.job(t, job.ID)); return err }},
-		{"revert", "submit-job", func(c Operator) error { _, err := c.Revert(ctx, job, 0); return err }},
-		{"register", "submit-job", func(c Operator) error {
+		{"evaluate", "submit-job", func(c WritableCluster) error { _, err := c.Evaluate(ctx, g.job(t, job.ID)); return err }},
+		{"revert", "submit-job", func(c WritableCluster) error { _, err := c.Revert(ctx, job, 0); return err }},
+		{"register", "submit-job", func(c WritableCluster) error {
 			_, err := c.Register(ctx, job, definition, g.job(t, job.ID).ModifyIndex)
 			return err
 		}},
-		{"ask whether it could be registered", "submit-job", func(c Operator) error { return c.CheckRegister(ctx, job, definition) }},
-		{"stop an allocation", "alloc-lifecycle", func(c Operator) error { _, err := c.StopAllocation(ctx, a); return err }},
-		{"stop", "submit-job", func(c Operator) error {
+		{"ask whether it could be registered", "submit-job", func(c WritableCluster) error { return c.CheckRegister(ctx, job, definition) }},
+		{"stop an allocation", "alloc-lifecycle", func(c WritableCluster) error { _, err := c.StopAllocation(ctx, a); return err }},
+		{"stop", "submit-job", func(c WritableCluster) error {
 			job.ModifyIndex = 0
 			_, err := c.Stop(ctx, job, false)
 			return err
@@ -193,13 +193,13 @@ func rights(t *testing.T, g Ground) {
 	weak := g.Limited(t, "read-job", "list-jobs", "read-logs")
 	for _, o := range orders {
 		if o.name != "scale" && o.name != "fail" { // these wait for what comes of the others
-			wantRight(t, o.name, o.give(weak), o.capability)
+			wantMissingCapability(t, o.name, o.give(weak), o.capability)
 		}
 	}
 	_, err = weak.Scale(ctx, job, "web", 2)
-	wantRight(t, "scale", err, "scale-job")
+	wantMissingCapability(t, "scale", err, "scale-job")
 	_, err = weak.Fail(ctx, job, d.ID)
-	wantRight(t, "fail", err, "submit-job")
+	wantMissingCapability(t, "fail", err, "submit-job")
 	job = g.job(t, job.ID)
 	for _, o := range orders {
 		if err := o.give(g.Limited(t, "read-job", o.capability)); err != nil {
@@ -209,15 +209,15 @@ func rights(t *testing.T, g Ground) {
 
 	blind := g.Limited(t, "submit-job", "scale-job", "alloc-lifecycle")
 	_, err = blind.Stop(ctx, job, false)
-	wantRight(t, "stop without reading", err, "read-job")
+	wantMissingCapability(t, "stop without reading", err, "read-job")
 	_, err = blind.Versions(ctx, job)
-	wantRight(t, "versions without reading", err, "read-job")
+	wantMissingCapability(t, "versions without reading", err, "read-job")
 	_, err = blind.Deployments(ctx, job)
-	wantRight(t, "deployments without reading", err, "read-job")
+	wantMissingCapability(t, "deployments without reading", err, "read-job")
 	_, err = blind.Job(ctx, job)
-	wantRight(t, "the job without reading", err, "read-job")
+	wantMissingCapability(t, "the job without reading", err, "read-job")
 	_, err = blind.Jobs(ctx, backends.Selection{Namespace: "default"})
-	if _, ok := missingRight(err); !ok {
+	if _, ok := missingCapability(err); !ok {
 		t.Errorf("a listing without reading: got %v, want a missing capability", err)
 	}
 }

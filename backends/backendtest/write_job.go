@@ -9,16 +9,16 @@ import (
 	"nomadctld/backends"
 )
 
-// missing returns a job that is not there.
-func missing(job backends.Job) backends.Job {
+// missingJob returns a job that is not there.
+func missingJob(job backends.Job) backends.Job {
 	job.ID, job.Root, job.ModifyIndex = "p-team4-nosuch", "p-team4-nosuch", 0
 	return job
 }
 
-func stops(t *testing.T, g Ground) {
+func testStop(t *testing.T, g Fixture) {
 	ctx := context.Background()
 	g.Scalable(t, "p-team4-stop", "a")
-	job := g.settled(t, "p-team4-stop", "successful")
+	job := g.waitForDeployment(t, "p-team4-stop", "successful")
 	if d, err := g.Job(ctx, job); err != nil || job.ModifyIndex == 0 || d.ModifyIndex != job.ModifyIndex {
 		t.Errorf("got the index %d in a listing and %d of the job, %v, want the same", job.ModifyIndex, d.ModifyIndex, err)
 	}
@@ -35,7 +35,7 @@ func stops(t *testing.T, g Ground) {
 	if err != nil || o.EvaluationID == "" || o.ModifyIndex != stopped.ModifyIndex || !stopped.Stopped || stopped.ModifyIndex <= job.ModifyIndex {
 		t.Errorf("stop: got %+v, %v; the job is %+v", o, err, stopped)
 	}
-	eventually(t, "nothing of it runs", func() bool { return len(alive(g.job(t, job.ID))) == 0 })
+	eventually(t, "nothing of it runs", func() bool { return len(runningAllocations(g.job(t, job.ID))) == 0 })
 
 	o, err = g.Stop(ctx, stopped, true)
 	if err != nil || o.EvaluationID == "" || o.ModifyIndex != 0 {
@@ -45,13 +45,13 @@ func stops(t *testing.T, g Ground) {
 		t.Error("a purged job is still there")
 	}
 	_, err = g.Stop(ctx, stopped, false)
-	wantGone(t, "stop what was purged", err)
+	wantNotFound(t, "stop what was purged", err)
 }
 
-func registers(t *testing.T, g Ground) {
+func testRegister(t *testing.T, g Fixture) {
 	ctx := context.Background()
 	g.Scalable(t, "p-team4-start", "a")
-	job := g.settled(t, "p-team4-start", "successful")
+	job := g.waitForDeployment(t, "p-team4-start", "successful")
 	if _, err := g.Stop(ctx, job, false); err != nil {
 		t.Fatal(err)
 	}
@@ -88,12 +88,12 @@ func registers(t *testing.T, g Ground) {
 		t.Fatal(err)
 	}
 	_, err = g.Register(ctx, started, definition, started.ModifyIndex)
-	wantGone(t, "register what was purged, over its index", err)
+	wantNotFound(t, "register what was purged, over its index", err)
 	if o, err = g.Register(ctx, started, definition, 0); err != nil || o.ModifyIndex != g.job(t, job.ID).ModifyIndex {
 		t.Errorf("register as new what was purged: got %+v, %v", o, err)
 	}
 
-	_, err = g.Register(ctx, missing(job), definition, 0)
+	_, err = g.Register(ctx, missingJob(job), definition, 0)
 	if err == nil {
 		t.Error("the definition of another job was registered")
 	}
@@ -104,14 +104,14 @@ func registers(t *testing.T, g Ground) {
 	fields["Priority"] = 500
 	bad, _ := json.Marshal(fields)
 	_, err = g.Register(ctx, started, bad, o.ModifyIndex)
-	wantRefused(t, "register nonsense", err, "job priority must be between [1, 100]")
-	wantRefused(t, "ask about nonsense", g.CheckRegister(ctx, started, bad), "job priority must be between [1, 100]")
+	wantRejected(t, "register nonsense", err, "job priority must be between [1, 100]")
+	wantRejected(t, "ask about nonsense", g.CheckRegister(ctx, started, bad), "job priority must be between [1, 100]")
 }
 
-func scales(t *testing.T, g Ground) {
+func testScale(t *testing.T, g Fixture) {
 	ctx := context.Background()
 	g.Scalable(t, "p-team4-scale", "a")
-	job := g.settled(t, "p-team4-scale", "successful")
+	job := g.waitForDeployment(t, "p-team4-scale", "successful")
 	o, err := g.Scale(ctx, job, "web", 2)
 	scaled := g.job(t, job.ID)
 	if err != nil || o.EvaluationID == "" || o.ModifyIndex != scaled.ModifyIndex || scaled.ModifyIndex <= job.ModifyIndex {
@@ -119,39 +119,39 @@ func scales(t *testing.T, g Ground) {
 	}
 	_, err = g.Scale(ctx, job, "web", 3)
 	wantChanged(t, "scale what was scaled", err, 1)
-	eventually(t, "two run", func() bool { return len(alive(g.job(t, job.ID))) == 2 })
-	scaled = g.settled(t, job.ID, "successful")
+	eventually(t, "two run", func() bool { return len(runningAllocations(g.job(t, job.ID))) == 2 })
+	scaled = g.waitForDeployment(t, job.ID, "successful")
 	d, err := g.Job(ctx, scaled)
 	if err != nil || len(d.Groups) != 1 || d.Groups[0].Count != 2 || d.Groups[0].Scaling == nil || *d.Groups[0].Scaling != (backends.Scaling{Min: 1, Max: 3}) {
 		t.Errorf("got %+v, %v", d.Groups, err)
 	}
 	_, err = g.Scale(ctx, scaled, "nope", 2)
-	wantRefused(t, "an unknown group", err, `task group "nope" specified for scaling does not exist in job`)
+	wantRejected(t, "an unknown group", err, `task group "nope" specified for scaling does not exist in job`)
 	_, err = g.Scale(ctx, scaled, "web", 4)
-	wantRefused(t, "above the maximum", err, "group count was greater than scaling policy maximum: 4 > 3")
+	wantRejected(t, "above the maximum", err, "group count was greater than scaling policy maximum: 4 > 3")
 	_, err = g.Scale(ctx, scaled, "web", 0)
-	wantRefused(t, "below the minimum", err, "group count was less than scaling policy minimum: 0 < 1")
-	_, err = g.Scale(ctx, missing(job), "web", 1)
-	wantGone(t, "scale what is not there", err)
+	wantRejected(t, "below the minimum", err, "group count was less than scaling policy minimum: 0 < 1")
+	_, err = g.Scale(ctx, missingJob(job), "web", 1)
+	wantNotFound(t, "scale what is not there", err)
 	if now := g.job(t, job.ID); now.ModifyIndex != scaled.ModifyIndex {
 		t.Errorf("orders that were refused have changed the job: got the index %d, want %d", now.ModifyIndex, scaled.ModifyIndex)
 	}
 }
 
-func reverts(t *testing.T, g Ground) {
+func testRevert(t *testing.T, g Fixture) {
 	ctx := context.Background()
 	g.Scalable(t, "p-team4-revert", "a")
-	first := g.settled(t, "p-team4-revert", "successful")
+	first := g.waitForDeployment(t, "p-team4-revert", "successful")
 	g.Scalable(t, "p-team4-revert", "b")
-	job := g.settled(t, "p-team4-revert", "successful")
+	job := g.waitForDeployment(t, "p-team4-revert", "successful")
 	_, err := g.Revert(ctx, first, 0)
 	wantChanged(t, "revert what was changed", err, 1)
 	_, err = g.Revert(ctx, job, 1)
-	wantRefused(t, "revert to what it is", err, "can't revert to current version")
+	wantRejected(t, "revert to what it is", err, "can't revert to current version")
 	_, err = g.Revert(ctx, job, 9)
-	wantRefused(t, "revert to no version", err, `job "p-team4-revert" in namespace "default" at version 9 not found`)
-	_, err = g.Revert(ctx, missing(job), 0)
-	wantGone(t, "revert what is not there", err)
+	wantRejected(t, "revert to no version", err, `job "p-team4-revert" in namespace "default" at version 9 not found`)
+	_, err = g.Revert(ctx, missingJob(job), 0)
+	wantNotFound(t, "revert what is not there", err)
 	o, err := g.Revert(ctx, job, 0)
 	now := g.job(t, job.ID)
 	if err != nil || o.EvaluationID == "" || o.ModifyIndex != now.ModifyIndex {

@@ -39,7 +39,7 @@ func TestRuntimeConformance(t *testing.T) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) {
 				return task(t, cluster, "p-team3-shell", "box")
-			}, backendtest.Features{Env: true, Dir: true, Signals: true, Separate: true, Status: true})
+			}, backendtest.Features{Env: true, Dir: true, Signals: true, SeparateStderr: true, SignalStatus: true})
 		})
 	}
 }
@@ -60,7 +60,7 @@ func TestRuntimeConformanceOfADriverThatNeverEndsInput(t *testing.T) {
 				client, in := task(t, cluster, job, "box")
 				in.Driver = "podman"
 				return client, in
-			}, backendtest.Features{Env: true, Dir: true, Signals: true, Separate: true, Status: true})
+			}, backendtest.Features{Env: true, Dir: true, Signals: true, SeparateStderr: true, SignalStatus: true})
 		})
 	}
 }
