@@ -13,19 +13,19 @@ import (
 
 // The capabilities that the gateway makes use of; where Nomad has finer ones too, the one that has always been enough.
 const (
-	listJobs       = "list-jobs"
-	readJob        = "read-job"
-	submitJob      = "submit-job"
-	scaleJob       = "scale-job"
-	dispatchJob    = "dispatch-job"
-	allocLifecycle = "alloc-lifecycle"
+	capListJobs       = "list-jobs"
+	capReadJob        = "read-job"
+	capSubmitJob      = "submit-job"
+	capScaleJob       = "scale-job"
+	capDispatchJob    = "dispatch-job"
+	capAllocLifecycle = "alloc-lifecycle"
 
-	readNode = `node { policy = "read" }`
+	ruleNodeRead = `node { policy = "read" }`
 )
 
-// forbidden says why Nomad has answered 403. It says the same of a token that is not known and of one that is too weak,
+// forbiddenError says why Nomad has answered 403. It says the same of a token that is not known and of one that is too weak,
 // so it is asked about the token. right is the capability that it needs, or a rule; empty: it cannot be named.
-func (c *Client) forbidden(ctx context.Context, namespace, right string, err error) error {
+func (c *Client) forbiddenError(ctx context.Context, namespace, right string, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	q, failed := c.query(ctx, "")
@@ -37,13 +37,13 @@ func (c *Client) forbidden(ctx context.Context, namespace, right string, err err
 	switch {
 	case refused == nil && right != "":
 		return &backends.MissingCapabilityError{Capability: right, Namespace: namespace}
-	case errors.As(refused, &answer) && (answer.StatusCode() == http.StatusForbidden || holds(answer.Body(), badTokens)):
+	case errors.As(refused, &answer) && (answer.StatusCode() == http.StatusForbidden || containsAny(answer.Body(), badTokenErrors)):
 		return fmt.Errorf("%w by Nomad: it is not known there, or has expired", backends.ErrForbidden)
 	}
 	return explain(err)
 }
 
-var badTokens = []string{"token not found", "token expired", "token is invalid", "signed token"}
+var badTokenErrors = []string{"token not found", "token expired", "token is invalid", "signed token"}
 
 // isForbidden reports whether Nomad has answered 403.
 func isForbidden(err error) bool {

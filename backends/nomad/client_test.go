@@ -32,7 +32,7 @@ func open(t *testing.T, tier Tier) *Client {
 	return clients["production"]
 }
 
-func TestConformance(t *testing.T) {
+func TestClusterConformance(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			client := open(t, Tier{URL: cluster.URL, TokenFile: nomadtest.TokenFile(t)})
@@ -42,8 +42,8 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// simulated returns a simulated cluster and a client of it.
-func simulated(t *testing.T) (*sim.Cluster, backends.Cluster) {
+// newSimulated returns a simulated cluster and a client of it.
+func newSimulated(t *testing.T) (*sim.Cluster, backends.Cluster) {
 	t.Helper()
 	c := sim.New()
 	t.Cleanup(c.Close)
@@ -55,7 +55,7 @@ func simulated(t *testing.T) (*sim.Cluster, backends.Cluster) {
 	return c, open(t, Tier{URL: url})
 }
 
-func TestARefusedTokenIsForbidden(t *testing.T) {
+func TestJobs_TokenRejected(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			wrong := filepath.Join(t.TempDir(), "token")
@@ -76,7 +76,7 @@ func TestARefusedTokenIsForbidden(t *testing.T) {
 }
 
 // deploy/nomadctld-policy.hcl grants these capabilities.
-func TestReadingJobsNeedsTwoCapabilities(t *testing.T) {
+func TestJobs_Capabilities(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			client := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "list-jobs", "read-job")})
@@ -98,7 +98,7 @@ func TestReadingJobsNeedsTwoCapabilities(t *testing.T) {
 	}
 }
 
-func TestATokenFileIsReadAgain(t *testing.T) {
+func TestClient_TokenRotated(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	file := filepath.Join(t.TempDir(), "token")
 	write := func(token string) {
@@ -121,7 +121,7 @@ func TestATokenFileIsReadAgain(t *testing.T) {
 	}
 }
 
-func TestAnswersOfABrokenClusterAreExplained(t *testing.T) {
+func TestJobs_ErrorTexts(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestAnswersOfABrokenClusterAreExplained(t *testing.T) {
 		t.Errorf("got %v, want no answer, connection refused and no URL", err)
 	}
 
-	c, client := simulated(t)
+	c, client := newSimulated(t)
 	for _, tc := range []struct {
 		fault sim.Fault
 		want  string
@@ -150,7 +150,7 @@ func TestAnswersOfABrokenClusterAreExplained(t *testing.T) {
 	}
 }
 
-func TestReadsAreRepeatedWhenThatMayHelp(t *testing.T) {
+func TestRead_Retries(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		fault sim.Fault
@@ -165,7 +165,7 @@ func TestReadsAreRepeatedWhenThatMayHelp(t *testing.T) {
 		{"a wrong request", sim.Fault{Path: "/v1/jobs", Status: 400, Body: "bad"}, false, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c, client := simulated(t)
+			c, client := newSimulated(t)
 			c.Inject(tc.fault)
 			_, err := client.Jobs(context.Background(), backends.Selection{})
 			if (err == nil) != tc.ok {
@@ -178,8 +178,8 @@ func TestReadsAreRepeatedWhenThatMayHelp(t *testing.T) {
 	}
 }
 
-func TestAllPagesAreRead(t *testing.T) {
-	c, client := simulated(t)
+func TestReadPages(t *testing.T) {
+	c, client := newSimulated(t)
 	c.Run(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Count: 2*perPage + 1}}})
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
 	if err != nil {
@@ -197,8 +197,8 @@ func TestAllPagesAreRead(t *testing.T) {
 	}
 }
 
-func TestAListingCostsTheSameInABigCluster(t *testing.T) {
-	c, client := simulated(t)
+func TestJobs_FiltersOnServer(t *testing.T) {
+	c, client := newSimulated(t)
 	for _, id := range []string{"p-team1-web", "p-team1-api"} {
 		c.Run(sim.Job{ID: id})
 	}
@@ -218,8 +218,8 @@ func TestAListingCostsTheSameInABigCluster(t *testing.T) {
 	}
 }
 
-func TestConnectionsStayWithinTheBudget(t *testing.T) {
-	c, client := simulated(t)
+func TestUsage_MaxConns(t *testing.T) {
+	c, client := newSimulated(t)
 	for i := range 20 {
 		c.AddNode(sim.Node{Name: "slow-" + string(rune('a'+i)), Slow: 30 * time.Millisecond})
 	}
@@ -236,8 +236,8 @@ func TestConnectionsStayWithinTheBudget(t *testing.T) {
 	}
 }
 
-func TestANodeThatHangsHidesNoOther(t *testing.T) {
-	c, client := simulated(t)
+func TestUsage_NodeHangs(t *testing.T) {
+	c, client := newSimulated(t)
 	c.AddNode(sim.Node{Name: "hung", Hangs: true})
 	c.AddNode(sim.Node{Name: "lost", Unreachable: true})
 	var allocations []sim.Allocation
@@ -256,9 +256,9 @@ func TestANodeThatHangsHidesNoOther(t *testing.T) {
 	}
 }
 
-func TestOneFailingAllocationHidesNoOther(t *testing.T) {
+func TestUsage_OneAllocationFails(t *testing.T) {
 	for _, fault := range []sim.Fault{{Status: 500, Body: "boom"}, {Status: 404}, {Status: 429}} {
-		c, client := simulated(t)
+		c, client := newSimulated(t)
 		c.Run(sim.Job{ID: "big", Groups: []sim.Group{{Name: "g", Count: 100}}})
 		jobs, err := client.Jobs(context.Background(), backends.Selection{})
 		if err != nil {
@@ -272,8 +272,8 @@ func TestOneFailingAllocationHidesNoOther(t *testing.T) {
 	}
 }
 
-func TestWhatMakesNoSenseIsAnError(t *testing.T) {
-	c, client := simulated(t)
+func TestJobs_InvalidResponse(t *testing.T) {
+	c, client := newSimulated(t)
 	for _, body := range []string{`[null,null]`, `[{"ID":1}]`, `"x"`, ``} {
 		c.Inject(sim.Fault{Path: "/v1/allocations", Status: 200, Body: body})
 		if _, err := client.Jobs(context.Background(), backends.Selection{}); err == nil {
@@ -287,8 +287,8 @@ func TestWhatMakesNoSenseIsAnError(t *testing.T) {
 	}
 }
 
-func TestADeploymentOfAnEarlierJobOfTheNameIsNotThisOnes(t *testing.T) {
-	c, client := simulated(t)
+func TestJobs_DeploymentOfPurgedJob(t *testing.T) {
+	c, client := newSimulated(t)
 	c.Run(sim.Job{ID: "a", Deployment: sim.Deployment{Status: "failed"}})
 	c.Purge("default", "a")
 	c.Run(sim.Job{ID: "a", Type: "batch"})
@@ -298,7 +298,7 @@ func TestADeploymentOfAnEarlierJobOfTheNameIsNotThisOnes(t *testing.T) {
 	}
 }
 
-func TestAMissingCertificateIsAnError(t *testing.T) {
+func TestOpen_MissingCertificate(t *testing.T) {
 	gone := filepath.Join(t.TempDir(), "gone.pem")
 	for name, settings := range map[string]backends.TLS{"ca": {CA: gone}, "cert": {Cert: gone, Key: gone}, "cert alone": {Cert: gone}} {
 		if _, err := Open(Tier{Name: "a", URL: "https://127.0.0.1:1", TLS: settings}); err == nil {

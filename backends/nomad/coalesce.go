@@ -7,87 +7,87 @@ import (
 	"sync"
 )
 
-// batch gathers what comes while it writes, and writes that at once: Nomad sends a kilobyte at a time, and each write to
+// coalescer gathers what comes while it writes, and writes that at once: Nomad sends a kilobyte at a time, and each write to
 // a user is a packet of its own.
-type batch struct {
-	to     io.Writer
-	failed func(error) // what to does not take
+type coalescer struct {
+	dst     io.Writer
+	onError func(error) // what to does not take
 
-	mu      sync.Mutex
-	moved   sync.Cond // something of the following has changed
-	held    []byte
-	writing bool
-	err     error
+	mu       sync.Mutex
+	changed  sync.Cond // something of the following has changed
+	buffered []byte
+	writing  bool
+	err      error
 }
 
-// mostHeld is how much may wait for a slow reader.
-const mostHeld = 128 << 10
+// maxBuffered is how much may wait for a slow reader.
+const maxBuffered = 128 << 10
 
-func newBatch(to io.Writer, failed func(error)) *batch {
-	b := &batch{to: to, failed: failed}
-	b.moved.L = &b.mu
+func newCoalescer(to io.Writer, failed func(error)) *coalescer {
+	b := &coalescer{dst: to, onError: failed}
+	b.changed.L = &b.mu
 	return b
 }
 
 // Write waits for room only. Its error may be of an earlier one.
-func (b *batch) Write(p []byte) (int, error) {
+func (b *coalescer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for len(b.held) >= mostHeld && b.err == nil {
-		b.moved.Wait()
+	for len(b.buffered) >= maxBuffered && b.err == nil {
+		b.changed.Wait()
 	}
 	if b.err != nil {
 		return 0, b.err
 	}
-	b.held = append(b.held, p...)
+	b.buffered = append(b.buffered, p...)
 	if !b.writing {
 		b.writing = true
-		go b.write()
+		go b.writeBuffered()
 	}
 	return len(p), nil
 }
 
-func (b *batch) write() {
+func (b *coalescer) writeBuffered() {
 	var spare []byte
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for len(b.held) > 0 && b.err == nil {
-		next := b.held
-		b.held = spare[:0]
-		b.moved.Broadcast()
+	for len(b.buffered) > 0 && b.err == nil {
+		next := b.buffered
+		b.buffered = spare[:0]
+		b.changed.Broadcast()
 		b.mu.Unlock()
-		_, err := b.to.Write(next)
+		_, err := b.dst.Write(next)
 		b.mu.Lock()
 		spare = next
 		if b.err == nil && err != nil {
 			b.err = err
-			b.failed(err)
+			b.onError(err)
 		}
 	}
 	b.writing = false
-	b.moved.Broadcast()
+	b.changed.Broadcast()
 }
 
 // flush waits until all has been written, as long as that works and ctx lives.
-func (b *batch) flush(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { b.end(context.Cause(ctx)) })
+func (b *coalescer) flush(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() { b.close(context.Cause(ctx)) })
 	defer stop()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for (b.writing || len(b.held) > 0) && b.err == nil {
-		b.moved.Wait()
+	for (b.writing || len(b.buffered) > 0) && b.err == nil {
+		b.changed.Wait()
 	}
 }
 
-// errEnded is what those read who write after the end.
-var errEnded = errors.New("nothing more is written")
+// errWriterClosed is what those read who write after the end.
+var errWriterClosed = errors.New("nothing more is written")
 
-// end lets nobody wait any more. A write that is underway is left to itself.
-func (b *batch) end(cause error) {
+// close lets nobody wait any more. A write that is underway is left to itself.
+func (b *coalescer) close(cause error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err == nil {
 		b.err = cause
 	}
-	b.moved.Broadcast()
+	b.changed.Broadcast()
 }

@@ -18,29 +18,29 @@ const (
 	maxLogs     = 28 // the same; of a task they are two, for stdout and stderr
 	maxSignals  = 4  // a program has to end also while no other could begin
 
-	streamWait       = 5 * time.Second // for a slot
+	slotTimeout      = 5 * time.Second // for a slot
 	handshakeTimeout = 10 * time.Second
 )
 
-// streams are the long-lived connections to a cluster: each has a connection of its own, which the transport that
+// streamConns are the long-lived connections to a cluster: each has a connection of its own, which the transport that
 // answers questions knows nothing of. Tiers of one cluster share them.
-type streams struct {
-	url                        string
-	tls                        *tls.Config
-	programs, reading, signals *backends.Slots // one for each connection
+type streamConns struct {
+	url                                 string
+	tls                                 *tls.Config
+	programSlots, logSlots, signalSlots *backends.Slots // one for each connection
 
-	logs *http.Transport // for those that hold a slot in reading
+	logTransport *http.Transport // for those that hold a slot in reading
 }
 
-func newStreams(url string, config *tls.Config) *streams {
-	return &streams{
+func newStreamConns(url string, config *tls.Config) *streamConns {
+	return &streamConns{
 		url: url, tls: config,
-		programs: backends.NewSlots("through Nomad", maxPrograms, streamWait),
-		reading:  backends.NewSlots("through Nomad", maxLogs, streamWait),
-		signals:  backends.NewSlots("through Nomad", maxSignals, 0), // the context of each has a deadline
-		logs: &http.Transport{
+		programSlots: backends.NewSlots("through Nomad", maxPrograms, slotTimeout),
+		logSlots:     backends.NewSlots("through Nomad", maxLogs, slotTimeout),
+		signalSlots:  backends.NewSlots("through Nomad", maxSignals, 0), // the context of each has a deadline
+		logTransport: &http.Transport{
 			DialContext: newDialer().DialContext, TLSClientConfig: config.Clone(), TLSHandshakeTimeout: dialTimeout,
-			ResponseHeaderTimeout: silence, DisableKeepAlives: true, // a slot is a connection
+			ResponseHeaderTimeout: frameTimeout, DisableKeepAlives: true, // a slot is a connection
 		},
 	}
 }
@@ -48,32 +48,32 @@ func newStreams(url string, config *tls.Config) *streams {
 // errNoLookup is never seen: the library ignores it.
 var errNoLookup = errors.New("nodes are not looked up")
 
-// noLookup refuses ordinary requests. The library looks an allocation's node up and dials it directly, in the clear if
+// refuseLookups refuses ordinary requests. The library looks an allocation's node up and dials it directly, in the clear if
 // the node has no TLS, before it asks the cluster; when the look-up fails, it does only the latter.
-type noLookup struct{}
+type refuseLookups struct{}
 
-func (noLookup) RoundTrip(*http.Request) (*http.Response, error) { return nil, errNoLookup }
+func (refuseLookups) RoundTrip(*http.Request) (*http.Response, error) { return nil, errNoLookup }
 
-// client returns a client of the library for one websocket, and the connection that it will make. From a transport the
+// websocketClient returns a client of the library for one websocket, and the connection that it will make. From a transport the
 // library takes no more than how to dial; TLS, too, is spoken below it, so that the link sees what it writes.
-func (s *streams) client() (*api.Client, *link, error) {
-	address, config, err := underTLS(s.url, s.tls)
+func (s *streamConns) websocketClient() (*api.Client, *websocketConn, error) {
+	address, config, err := splitTLS(s.url, s.tls)
 	if err != nil {
 		return nil, nil, err
 	}
-	l := &link{tls: config}
+	l := &websocketConn{tls: config}
 	transport := &http.Transport{
 		DialContext:  l.dial,
 		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}, // a websocket is HTTP/1.1
 	}
-	transport.RegisterProtocol("http", noLookup{})
-	transport.RegisterProtocol("https", noLookup{})
+	transport.RegisterProtocol("http", refuseLookups{})
+	transport.RegisterProtocol("https", refuseLookups{})
 	client, err := api.NewClient(&api.Config{Address: address, HttpClient: &http.Client{Transport: transport, Timeout: handshakeTimeout}})
 	return client, l, err
 }
 
-// underTLS returns the address without its TLS, and the TLS to speak below it; nil where it has none.
-func underTLS(address string, config *tls.Config) (string, *tls.Config, error) {
+// splitTLS returns the address without its TLS, and the TLS to speak below it; nil where it has none.
+func splitTLS(address string, config *tls.Config) (string, *tls.Config, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" {
 		return address, nil, err
@@ -99,6 +99,6 @@ func newDialer() *net.Dialer {
 }
 
 // logClient returns a client of the library for logs whose readers hold a slot.
-func (s *streams) logClient() (*api.Client, error) {
-	return api.NewClient(&api.Config{Address: s.url, HttpClient: &http.Client{Transport: s.logs, CheckRedirect: sameHost}})
+func (s *streamConns) logClient() (*api.Client, error) {
+	return api.NewClient(&api.Config{Address: s.url, HttpClient: &http.Client{Transport: s.logTransport, CheckRedirect: sameHost}})
 }

@@ -13,13 +13,13 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// task returns a client of the cluster and the task that runs in the first allocation of a job.
-func task(t *testing.T, cluster nomadtest.Cluster, job, name string) (*Client, backends.TaskRef) {
+// clusterTask returns a client of the cluster and the task that runs in the first allocation of a job.
+func clusterTask(t *testing.T, cluster nomadtest.Cluster, job, name string) (*Client, backends.TaskRef) {
 	t.Helper()
-	return taskOf(t, open(t, Tier{URL: cluster.URL, TokenFile: nomadtest.TokenFile(t)}), job, name)
+	return findTask(t, open(t, Tier{URL: cluster.URL, TokenFile: nomadtest.TokenFile(t)}), job, name)
 }
 
-func taskOf(t *testing.T, client *Client, job, name string) (*Client, backends.TaskRef) {
+func findTask(t *testing.T, client *Client, job, name string) (*Client, backends.TaskRef) {
 	t.Helper()
 	jobs, err := client.Jobs(context.Background(), backends.Selection{Prefixes: []string{job}, IncludeHidden: true})
 	if err != nil {
@@ -38,15 +38,15 @@ func TestRuntimeConformance(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) {
-				return task(t, cluster, "p-team3-shell", "box")
+				return clusterTask(t, cluster, "p-team3-shell", "box")
 			}, backendtest.Features{Env: true, Dir: true, Signals: true, SeparateStderr: true, SignalStatus: true})
 		})
 	}
 }
 
-// TestRuntimeConformanceOfADriverThatNeverEndsInput has the input in frames: of a simulated task whose driver is such a
+// TestRuntimeConformance_FramedStdin has the input in frames: of a simulated task whose driver is such a
 // one, and of a real one that could do without.
-func TestRuntimeConformanceOfADriverThatNeverEndsInput(t *testing.T) {
+func TestRuntimeConformance_FramedStdin(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			job := "p-team3-shell"
@@ -57,7 +57,7 @@ func TestRuntimeConformanceOfADriverThatNeverEndsInput(t *testing.T) {
 				}}})
 			}
 			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) {
-				client, in := task(t, cluster, job, "box")
+				client, in := clusterTask(t, cluster, job, "box")
 				in.Driver = "podman"
 				return client, in
 			}, backendtest.Features{Env: true, Dir: true, Signals: true, SeparateStderr: true, SignalStatus: true})
@@ -65,15 +65,15 @@ func TestRuntimeConformanceOfADriverThatNeverEndsInput(t *testing.T) {
 	}
 }
 
-// TestASignalToTheWholeGroupLeavesTheShell runs the wrapper by itself, in each shell that is here and with both ways of
+// TestWrapper_SurvivesGroupSignal runs the wrapper by itself, in each shell that is here and with both ways of
 // input: were it to end before the program, the driver would cut that off.
-func TestASignalToTheWholeGroupLeavesTheShell(t *testing.T) {
+func TestWrapper_SurvivesGroupSignal(t *testing.T) {
 	for _, argv := range [][]string{{"dash"}, {"bash"}, {"busybox", "sh"}} {
 		if _, err := exec.LookPath(argv[0]); err != nil {
 			continue
 		}
 		for _, driver := range []string{"raw_exec", "podman"} {
-			s, err := wrap(backends.Program{Argv: []string{"sh", "-c", `trap "" TERM; kill -s TERM 0; sleep 0.3; echo after; exit 4`}}, driver)
+			s, err := wrapProgram(backends.Program{Argv: []string{"sh", "-c", `trap "" TERM; kill -s TERM 0; sleep 0.3; echo after; exit 4`}}, driver)
 			if err != nil {
 				t.Fatal(err)
 			}

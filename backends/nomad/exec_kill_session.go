@@ -13,18 +13,18 @@ import (
 	"nomadctld/backends"
 )
 
-// find prints the process IDs of the wrappers that run the programs of a session: of the part that has the program, a dot,
+// findScript prints the process IDs of the wrappers that run the programs of a session: of the part that has the program, a dot,
 // and of the wrapper itself. A wrapper has NOMADCTLD_SESSION in its parameters, and its parent does not. If its input comes
 // in frames it has two parts, and the later one has the program. Parameter: the session.
 //
 //go:embed exec_find.sh
-var find string
+var findScript string
 
 var _ backends.Killer = (*Client)(nil)
 
 // Kill implements backends.Killer. A program that runs without a shell has no NOMADCTLD_SESSION: it is not found.
 func (c *Client) Kill(ctx context.Context, in backends.TaskRef, session string) (found bool, err error) {
-	wrappers, err := c.wrappers(ctx, in, session)
+	wrappers, err := c.findWrappers(ctx, in, session)
 	if err != nil {
 		return false, err
 	}
@@ -39,24 +39,24 @@ func (c *Client) Kill(ctx context.Context, in backends.TaskRef, session string) 
 }
 
 // wrapperIDs are the process IDs of a wrapper.
-type wrapperIDs struct{ program, shell string }
+type wrapperIDs struct{ programPID, shellPID string }
 
-// wrappers returns the wrappers that run the programs of a session.
-func (c *Client) wrappers(ctx context.Context, in backends.TaskRef, session string) (all []wrapperIDs, err error) {
-	ctx, cancel := context.WithTimeout(ctx, passTimeout)
+// findWrappers returns the wrappers that run the programs of a session.
+func (c *Client) findWrappers(ctx context.Context, in backends.TaskRef, session string) (all []wrapperIDs, err error) {
+	ctx, cancel := context.WithTimeout(ctx, userSignalTimeout)
 	defer cancel()
-	leave, err := c.streams.signals.Acquire(ctx, 1)
+	leave, err := c.conns.signalSlots.Acquire(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	var out answer
-	code, err := c.socket(ctx, in, socket{
-		command: []string{"/bin/sh", "-c", find, "sh", session},
-		stdin:   bytes.NewReader(nil), stdout: &out, stderr: &answer{},
+	var out limitedBuffer
+	code, err := c.execWebsocket(ctx, in, execRequest{
+		command: []string{"/bin/sh", "-c", findScript, "sh", session},
+		stdin:   bytes.NewReader(nil), stdout: &out, stderr: &limitedBuffer{},
 	})
 	if err != nil {
-		return nil, findFailure(err)
+		return nil, findError(err)
 	}
 	text := strings.Fields(out.String())
 	if code != 0 || len(text) == 0 || text[0] != "found" {
@@ -74,12 +74,12 @@ func (c *Client) wrappers(ctx context.Context, in backends.TaskRef, session stri
 	return all, nil
 }
 
-// findFailure returns why the wrappers cannot be found. Some drivers report a missing shell as an error of the stream.
-func findFailure(err error) error {
-	if noShell(strings.ToLower(err.Error())) {
+// findError returns why the wrappers cannot be found. Some drivers report a missing shell as an error of the stream.
+func findError(err error) error {
+	if isNoShell(strings.ToLower(err.Error())) {
 		return fmt.Errorf("finding a program %w: %w", backends.ErrUnsupported, errNoShell)
 	}
-	return refusal(err, "begun")
+	return streamError(err, "begun")
 }
 
 // killWrapper ends a program, and the wrapper that runs it.
@@ -87,7 +87,7 @@ func (c *Client) killWrapper(ctx context.Context, in backends.TaskRef, w wrapper
 	// The wrapper is killed last. It may wait for input that never ends.
 	defer func() {
 		if err == nil {
-			_, err = c.signal(ctx, in, "KILL", w.shell, session, "shell", signalTimeout)
+			_, err = c.signal(ctx, in, "KILL", w.shellPID, session, "shell", stepTimeout)
 		}
 	}()
 	const look = "0" // signals nobody
@@ -95,13 +95,13 @@ func (c *Client) killWrapper(ctx context.Context, in backends.TaskRef, w wrapper
 	for _, step := range []struct {
 		name  string
 		after time.Duration
-	}{{"HUP", 0}, {look, time.Second}, {"TERM", termAfter}, {look, termAfter + time.Second}, {"KILL", killAfter}, {"KILL", killAfter + time.Second}, {look, killAfter + 2*time.Second}} {
+	}{{"HUP", 0}, {look, time.Second}, {"TERM", termDelay}, {look, termDelay + time.Second}, {"KILL", killDelay}, {"KILL", killDelay + time.Second}, {look, killDelay + 2*time.Second}} {
 		select {
 		case <-time.After(time.Until(begin.Add(step.after))):
 		case <-ctx.Done():
 			return found, context.Cause(ctx)
 		}
-		n, err := c.signal(ctx, in, step.name, w.program, session, "", passTimeout)
+		n, err := c.signal(ctx, in, step.name, w.programPID, session, "", userSignalTimeout)
 		if err != nil {
 			return found, err
 		}

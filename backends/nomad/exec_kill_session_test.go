@@ -7,7 +7,7 @@ import (
 	"nomadctld/backends"
 )
 
-func TestKill_FailureOfItsShell(t *testing.T) {
+func TestKill_FindErrors(t *testing.T) {
 	for text, want := range map[string]error{
 		`rpc error: code = Unknown desc = Exec: "/bin/sh": stat /bin/sh: No such file or directory`: backends.ErrUnsupported,
 		`exec: "/bin/sh": executable file not found in $PATH`:                                       backends.ErrUnsupported,
@@ -16,7 +16,7 @@ func TestKill_FailureOfItsShell(t *testing.T) {
 		"No path to node":        backends.ErrUnreachable,
 		"websocket: close 1006 ": backends.ErrUnreachable,
 	} {
-		if err := findFailure(errors.New(text)); !errors.Is(err, want) {
+		if err := findError(errors.New(text)); !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", text, err, want)
 		}
 	}

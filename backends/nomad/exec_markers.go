@@ -10,89 +10,89 @@ import (
 )
 
 const (
-	mostJunk = 4 << 10 // kept of what comes before the program's output
+	maxPreamble = 4 << 10 // kept of what comes before the program's output
 
 	// A mark comes in one write, so what follows its beginning is there at once, or it was a program's byte that only
 	// looks like one. A few bytes are enough to tell, and more can only be of a mark.
-	markWait = 2 * time.Second
-	sureOf   = 6
+	markerTimeout   = 2 * time.Second
+	minMarkerPrefix = 6
 )
 
-// strainer passes on what a program wrote to one stream: what is between the wrapper's two marks, and no byte of these.
-type strainer struct {
-	to   io.Writer
-	mark []byte // what both marks begin with
+// markerFilter passes on what a program wrote to one stream: what is between the wrapper's two marks, and no byte of these.
+type markerFilter struct {
+	dst    io.Writer
+	prefix []byte // what both marks begin with
 
-	mu      sync.Mutex
-	began   bool
-	ended   bool
-	held    []byte // may become a mark
-	passed  int    // how much of held has been passed on because nothing came after it
-	junk    []byte
-	started func(state byte, pid string)
-	end     func(code int)
-	failed  func(error) // what to does not take
-	broken  bool
-	timer   *time.Timer
-	off     atomic.Bool // nothing more goes through
+	mu          sync.Mutex
+	seenStart   bool
+	seenEnd     bool
+	buffered    []byte // may become a mark
+	forwarded   int    // how much of held has been passed on because nothing came after it
+	preamble    []byte
+	onStart     func(state byte, pid string)
+	onEnd       func(code int)
+	onError     func(error) // what to does not take
+	writeFailed bool
+	timer       *time.Timer
+	muted       atomic.Bool // nothing more goes through
 }
 
-func newStrainer(to io.Writer, mark string) *strainer {
-	return &strainer{
-		to: to, mark: []byte("\x01" + mark + ":"),
-		started: func(byte, string) {}, end: func(int) {}, failed: func(error) {},
+func newMarkerFilter(to io.Writer, mark string) *markerFilter {
+	return &markerFilter{
+		dst: to, prefix: []byte("\x01" + mark + ":"),
+		onStart: func(byte, string) {}, onEnd: func(int) {}, onError: func(error) {},
 	}
 }
 
 // Write takes everything, always: the library does not look at errors.
-func (s *strainer) Write(b []byte) (int, error) {
+func (s *markerFilter) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.timer != nil {
 		s.timer.Stop()
 	}
 	n := len(b)
-	if len(s.held) > 0 {
-		b = append(s.held, b...)
-		s.held = nil
+	if len(s.buffered) > 0 {
+		b = append(s.buffered, b...)
+		s.buffered = nil
 	}
-	for len(b) > 0 && !s.ended {
-		at, word, rest, whole := s.find(b)
-		s.pass(b[:at])
+	for len(b) > 0 && !s.seenEnd {
+		at, word, rest, whole := s.findMarker(b)
+		s.forward(b[:at])
 		switch {
 		case at == len(b):
 			return n, nil
 		case !whole:
-			s.hold(b[at:])
+			s.buffer(b[at:])
 			return n, nil
 		}
-		s.passed, b = 0, rest
-		s.marked(word)
+		s.forwarded, b = 0, rest
+		s.handleMarker(word)
 	}
 	return n, nil
 }
 
-// find returns where the first mark begins, what it says and what follows it. Without a whole one, at is where one may
+// findMarker returns where the first mark begins, what it says and what follows it. Without a whole one, at is where one may
 // have begun, or the end.
-func (s *strainer) find(b []byte) (at int, word, rest []byte, whole bool) {
+func (s *markerFilter) findMarker(b []byte) (at int, word, rest []byte, whole bool) {
 	for at = 0; at < len(b); at++ {
-		i := bytes.IndexByte(b[at:], s.mark[0])
+		i := bytes.IndexByte(b[at:], s.prefix[0])
 		if i < 0 {
 			return len(b), nil, nil, false
 		}
 		at += i
 		tail := b[at:]
-		if len(tail) < len(s.mark) {
-			if bytes.HasPrefix(s.mark, tail) {
+		if len(tail) < len(s.prefix) {
+			if bytes.HasPrefix(s.prefix, tail) {
 				return at, nil, nil, false
 			}
 			continue
 		}
-		if !bytes.HasPrefix(tail, s.mark) {
+		if !bytes.HasPrefix(tail, s.prefix) {
 			continue
 		}
 		const mostWord = 24
-		word = tail[len(s.mark):]
+		word = tail[len(s.prefix):]
 		if end := bytes.IndexByte(word[:min(len(word), mostWord)], 2); end >= 0 {
 			return at, word[:end], word[end+1:], true
 		}
@@ -103,78 +103,78 @@ func (s *strainer) find(b []byte) (at int, word, rest []byte, whole bool) {
 	return len(b), nil, nil, false
 }
 
-// hold keeps what may become a mark.
-func (s *strainer) hold(b []byte) {
-	s.held = bytes.Clone(b)
-	if s.began && len(b) < sureOf {
-		s.timer = time.AfterFunc(markWait, func() {
+// buffer keeps what may become a mark.
+func (s *markerFilter) buffer(b []byte) {
+	s.buffered = bytes.Clone(b)
+	if s.seenStart && len(b) < minMarkerPrefix {
+		s.timer = time.AfterFunc(markerTimeout, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if held := len(s.held); s.began && !s.ended && held < sureOf {
-				s.pass(s.held)
-				s.passed = held
+			if held := len(s.buffered); s.seenStart && !s.seenEnd && held < minMarkerPrefix {
+				s.forward(s.buffered)
+				s.forwarded = held
 			}
 		})
 	}
 }
 
-// pass passes on b, of which the first bytes may have been passed on already.
-func (s *strainer) pass(b []byte) {
+// forward passes on b, of which the first bytes may have been passed on already.
+func (s *markerFilter) forward(b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	known := min(s.passed, len(b))
-	s.passed -= known
+	known := min(s.forwarded, len(b))
+	s.forwarded -= known
 	b = b[known:]
 	switch {
-	case !s.began:
-		s.junk = append(s.junk, b[:min(len(b), mostJunk-len(s.junk))]...)
-	case len(b) > 0 && !s.broken && !s.off.Load():
-		if _, err := s.to.Write(b); err != nil {
-			s.broken = true
-			s.failed(err)
+	case !s.seenStart:
+		s.preamble = append(s.preamble, b[:min(len(b), maxPreamble-len(s.preamble))]...)
+	case len(b) > 0 && !s.writeFailed && !s.muted.Load():
+		if _, err := s.dst.Write(b); err != nil {
+			s.writeFailed = true
+			s.onError(err)
 		}
 	}
 }
 
-func (s *strainer) marked(word []byte) {
+func (s *markerFilter) handleMarker(word []byte) {
 	if len(word) == 0 {
 		return
 	}
 	switch state := word[0]; {
-	case state != 'E' && !s.began:
-		s.began = true
+	case state != 'E' && !s.seenStart:
+		s.seenStart = true
 		if state != 'R' {
-			s.off.Store(true)
+			s.muted.Store(true)
 		}
-		s.started(state, string(word[1:]))
+		s.onStart(state, string(word[1:]))
 	case state == 'E':
-		s.ended = true
+		s.seenEnd = true
 		if code, err := strconv.Atoi(string(word[1:])); err == nil {
-			s.end(code)
+			s.onEnd(code)
 		}
 	}
 }
 
-// finish passes on what was held back. It is called when nothing is written any more.
-func (s *strainer) finish() {
+// flush passes on what was held back. It is called when nothing is written any more.
+func (s *markerFilter) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	if !s.ended && s.began {
-		s.pass(s.held)
+	if !s.seenEnd && s.seenStart {
+		s.forward(s.buffered)
 	}
-	s.held = nil
+	s.buffered = nil
 }
 
-// before returns what came before the program's output, if it has not begun.
-func (s *strainer) before() []byte {
+// unstartedOutput returns what came before the program's output, if it has not begun.
+func (s *markerFilter) unstartedOutput() []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.began {
+	if s.seenStart {
 		return nil
 	}
-	return append(bytes.Clone(s.junk), s.held...)
+	return append(bytes.Clone(s.preamble), s.buffered...)
 }

@@ -13,138 +13,138 @@ import (
 // outputs are the two streams of a program on their way to the user.
 type outputs struct {
 	stdout, stderr io.Writer
-	strained       []*strainer
-	plain          *plain
+	filters        []*markerFilter
+	direct         *directOutput
 }
 
-// outputs returns where Nomad's output goes, and makes r know what comes of the program.
-func (r *running) outputs(p backends.Program, s *shell) outputs {
+// newOutputs returns where Nomad's output goes, and makes r know what comes of the program.
+func (r *programState) newOutputs(p backends.Program, s *wrappedCommand) outputs {
 	failed := func(err error) {
 		select {
-		case r.broken <- err:
+		case r.outputErr <- err:
 		default:
 		}
 	}
 	if s == nil {
-		out := &plain{to: p.Stdout, failed: failed}
-		errs := &plain{to: p.Stderr, failed: failed, sure: true}
+		out := &directOutput{dst: p.Stdout, onError: failed}
+		errs := &directOutput{dst: p.Stderr, onError: failed, accepted: true}
 		if p.Terminal != nil {
 			errs = out
 		}
-		return outputs{stdout: out, stderr: errs, plain: out}
+		return outputs{stdout: out, stderr: errs, direct: out}
 	}
 	var mu sync.Mutex
 	missing := 2
 	end := func(code int) {
 		mu.Lock()
 		defer mu.Unlock()
-		r.code = code
+		r.exitCode = code
 		if missing--; missing == 0 {
-			close(r.ended)
+			close(r.exited)
 		}
 	}
-	out := newStrainer(p.Stdout, s.mark)
-	out.started = func(state byte, processes string) {
-		r.state = state
-		r.pid, r.shell, r.framed = strings.Cut(processes, ".")
+	out := newMarkerFilter(p.Stdout, s.marker)
+	out.onStart = func(state byte, processes string) {
+		r.startState = state
+		r.pid, r.shellPID, r.framed = strings.Cut(processes, ".")
 		if !r.framed {
-			r.shell = r.pid
+			r.shellPID = r.pid
 		}
-		close(r.began)
+		close(r.started)
 		if state == 'R' {
-			close(r.runs)
+			close(r.running)
 		}
 	}
-	out.end, out.failed = end, failed
+	out.onEnd, out.onError = end, failed
 	if p.Terminal != nil {
 		missing = 1
-		return outputs{stdout: out, stderr: out, strained: []*strainer{out}}
+		return outputs{stdout: out, stderr: out, filters: []*markerFilter{out}}
 	}
-	errs := newStrainer(p.Stderr, s.mark)
-	errs.end, errs.failed = end, failed
-	return outputs{stdout: out, stderr: errs, strained: []*strainer{out, errs}}
+	errs := newMarkerFilter(p.Stderr, s.marker)
+	errs.onEnd, errs.onError = end, failed
+	return outputs{stdout: out, stderr: errs, filters: []*markerFilter{out, errs}}
 }
 
-// finish passes on what was held back.
-func (o outputs) finish() {
-	for _, s := range o.strained {
-		s.finish()
+// flush passes on what was held back.
+func (o outputs) flush() {
+	for _, s := range o.filters {
+		s.flush()
 	}
 }
 
-// stop lets nothing more through; what is on its way is not waited for.
-func (o outputs) stop() {
-	for _, s := range o.strained {
-		s.off.Store(true)
+// mute lets nothing more through; what is on its way is not waited for.
+func (o outputs) mute() {
+	for _, s := range o.filters {
+		s.muted.Store(true)
 	}
 	for _, w := range []io.Writer{o.stdout, o.stderr} {
-		if w, ok := w.(*plain); ok {
-			w.off.Store(true)
+		if w, ok := w.(*directOutput); ok {
+			w.muted.Store(true)
 		}
 	}
 }
 
-// junk is what came before the program's own output.
-func (o outputs) junk() []byte {
+// preamble is what came before the program's own output.
+func (o outputs) preamble() []byte {
 	var junk []byte
-	for _, s := range o.strained {
-		junk = append(junk, s.before()...)
+	for _, s := range o.filters {
+		junk = append(junk, s.unstartedOutput()...)
 	}
 	return junk
 }
 
-// plain is the output of a program that runs without the shell. What Docker says in place of a program that it cannot
+// directOutput is the output of a program that runs without the shell. What Docker says in place of a program that it cannot
 // start is not passed on.
-type plain struct {
-	to     io.Writer
-	failed func(error)
+type directOutput struct {
+	dst     io.Writer
+	onError func(error)
 
-	mu     sync.Mutex
-	sure   bool   // it is the program's
-	held   []byte // until then
-	broken bool
-	off    atomic.Bool
+	mu          sync.Mutex
+	accepted    bool   // it is the program's
+	buffered    []byte // until then
+	writeFailed bool
+	muted       atomic.Bool
 }
 
-// refused is what Docker's output begins with then.
-const refused = "OCI runtime exec failed"
+// dockerExecError is what Docker's output begins with then.
+const dockerExecError = "OCI runtime exec failed"
 
-func (w *plain) Write(b []byte) (int, error) {
+func (w *directOutput) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.sure {
-		w.held = append(w.held, b...)
-		n := min(len(w.held), len(refused))
-		if len(w.held) <= mostJunk && string(w.held[:n]) == refused[:n] {
+	if !w.accepted {
+		w.buffered = append(w.buffered, b...)
+		n := min(len(w.buffered), len(dockerExecError))
+		if len(w.buffered) <= maxPreamble && string(w.buffered[:n]) == dockerExecError[:n] {
 			return len(b), nil
 		}
-		w.sure = true
-		w.pass(w.held)
-		w.held = nil
+		w.accepted = true
+		w.forward(w.buffered)
+		w.buffered = nil
 		return len(b), nil
 	}
-	w.pass(b)
+	w.forward(b)
 	return len(b), nil
 }
 
-func (w *plain) pass(b []byte) {
-	if len(b) == 0 || w.broken || w.off.Load() {
+func (w *directOutput) forward(b []byte) {
+	if len(b) == 0 || w.writeFailed || w.muted.Load() {
 		return
 	}
-	if _, err := w.to.Write(b); err != nil {
-		w.broken = true
-		w.failed(err)
+	if _, err := w.dst.Write(b); err != nil {
+		w.writeFailed = true
+		w.onError(err)
 	}
 }
 
-// finish returns why the program was not started, or nil if it was; what was held back is its output then.
-func (w *plain) finish(code int) []byte {
+// startError returns why the program was not started, or nil if it was; what was held back is its output then.
+func (w *directOutput) startError(code int) []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if (code == 126 || code == 127) && bytes.HasPrefix(w.held, []byte(refused)) {
-		return w.held
+	if (code == 126 || code == 127) && bytes.HasPrefix(w.buffered, []byte(dockerExecError)) {
+		return w.buffered
 	}
-	w.pass(w.held)
-	w.held = nil
+	w.forward(w.buffered)
+	w.buffered = nil
 	return nil
 }

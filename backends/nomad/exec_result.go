@@ -15,22 +15,22 @@ import (
 // errNoShell is a task in which there is no /bin/sh; nothing has been run then.
 var errNoShell = errors.New("the task has no /bin/sh")
 
-// verdict says what has come of a program after Nomad ended its stream with this code or error.
-func (r *running) verdict(p backends.Program, out outputs, s *shell, code int, err error) (int, error) {
+// result says what has come of a program after Nomad ended its stream with this code or error.
+func (r *programState) result(p backends.Program, out outputs, s *wrappedCommand, code int, err error) (int, error) {
 	if s == nil {
-		return plainVerdict(p, out, code, err)
+		return directResult(p, out, code, err)
 	}
-	if !r.hasBegun() {
-		junk := out.junk()
+	if !r.hasStarted() {
+		junk := out.preamble()
 		switch {
-		case err != nil && noShell(err.Error()), noShell(string(junk)):
+		case err != nil && isNoShell(err.Error()), isNoShell(string(junk)):
 			return 0, errNoShell
 		case err != nil:
-			return 0, refusal(err, "begun")
+			return 0, streamError(err, "begun")
 		}
 		return 0, fmt.Errorf("the task's shell has ended with %d before %s began: %s", code, p.Argv[0], firstLine(string(junk)))
 	}
-	switch r.state {
+	switch r.startState {
 	case 'N':
 		return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrProgramNotFound)
 	case 'X':
@@ -39,53 +39,53 @@ func (r *running) verdict(p backends.Program, out outputs, s *shell, code int, e
 		return 0, fmt.Errorf("the directory %s: no such directory, or not for the task's user", p.Dir)
 	}
 	select {
-	case <-r.ended:
-		return r.code, nil
+	case <-r.exited:
+		return r.exitCode, nil
 	default:
 	}
 	switch {
 	case err != nil:
-		return 0, refusal(err, "ended")
+		return 0, streamError(err, "ended")
 	case code > 128: // the shell itself was killed, with all of the task for one; else it ends with 0
 		return code, nil
 	}
 	return 0, errors.New("it has ended, but the end of its output was lost in Nomad, and its exit code with it")
 }
 
-func plainVerdict(p backends.Program, out outputs, code int, err error) (int, error) {
+func directResult(p backends.Program, out outputs, code int, err error) (int, error) {
 	if err != nil {
-		out.plain.finish(0)
+		out.direct.startError(0)
 		switch text := err.Error(); {
-		case missing(text):
+		case isNotFound(text):
 			return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrProgramNotFound)
 		case strings.Contains(text, "failed to start command"):
 			return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
 		}
-		return 0, refusal(err, "ended")
+		return 0, streamError(err, "ended")
 	}
-	switch why := string(out.plain.finish(code)); {
+	switch why := string(out.direct.startError(code)); {
 	case why == "":
 		return code, nil
-	case missing(why):
+	case isNotFound(why):
 		return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrProgramNotFound)
 	}
 	return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
 }
 
-// noShell reports whether a driver says that there is no shell.
-func noShell(text string) bool { return strings.Contains(text, "/bin/sh") && missing(text) }
+// isNoShell reports whether a driver says that there is no shell.
+func isNoShell(text string) bool { return strings.Contains(text, "/bin/sh") && isNotFound(text) }
 
-// missing reports whether a driver says that there is no such program.
-func missing(text string) bool {
+// isNotFound reports whether a driver says that there is no such program.
+func isNotFound(text string) bool {
 	return strings.Contains(text, "no such file or directory") || strings.Contains(text, "executable file not found")
 }
 
-// asks reports whether p wants what only the shell can give.
-func asks(p backends.Program) bool { return len(p.Env) > 0 || p.Dir != "" }
+// needsShell reports whether p wants what only the shell can give.
+func needsShell(p backends.Program) bool { return len(p.Env) > 0 || p.Dir != "" }
 
-// refusals are what Nomad says about streams, and what it means. The status is in the text only: a websocket is open by
+// streamErrors are what Nomad says about streams, and what it means. The status is in the text only: a websocket is open by
 // then, and errors that come from a node are 500 whatever they are.
-var refusals = []struct {
+var streamErrors = []struct {
 	says, means string
 	err         error
 }{
@@ -103,10 +103,10 @@ var refusals = []struct {
 	{"node is down", "from the allocation's node", backends.ErrUnreachable},
 }
 
-// refusal returns in words for a user why a program has not begun, or why its end is not known.
-func refusal(err error, what string) error {
+// streamError returns in words for a user why a program has not begun, or why its end is not known.
+func streamError(err error, what string) error {
 	text := strings.ToLower(err.Error())
-	for _, r := range refusals {
+	for _, r := range streamErrors {
 		switch {
 		case !strings.Contains(text, r.says):
 		case r.err == backends.ErrTaskNotRunning:
@@ -117,7 +117,7 @@ func refusal(err error, what string) error {
 			return fmt.Errorf("%w %s", r.err, r.means)
 		}
 	}
-	if answered(err) {
+	if hasResponse(err) {
 		return explain(err)
 	}
 	var network net.Error
@@ -125,20 +125,20 @@ func refusal(err error, what string) error {
 	case errors.As(err, &network) && network.Timeout():
 		return fmt.Errorf("%w in time", backends.ErrUnreachable)
 	case what == "begun":
-		return fmt.Errorf("%w: %s", backends.ErrUnreachable, bare(err))
+		return fmt.Errorf("%w: %s", backends.ErrUnreachable, withoutAddress(err))
 	}
-	return fmt.Errorf("%w any more: the connection to Nomad was lost, and how the program ended is not known (%s)", backends.ErrUnreachable, bare(err))
+	return fmt.Errorf("%w any more: the connection to Nomad was lost, and how the program ended is not known (%s)", backends.ErrUnreachable, withoutAddress(err))
 }
 
-// bare is err without addresses.
-func bare(err error) string {
+// withoutAddress is err without addresses.
+func withoutAddress(err error) string {
 	var system *os.SyscallError
 	var request *url.Error
 	switch {
 	case errors.As(err, &system):
 		return system.Err.Error()
 	case errors.As(err, &request):
-		return bare(request.Err)
+		return withoutAddress(request.Err)
 	case strings.HasPrefix(err.Error(), "websocket: close"), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return "the connection was closed"
 	}

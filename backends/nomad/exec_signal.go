@@ -14,7 +14,7 @@ import (
 	"nomadctld/backends"
 )
 
-// kill sends a signal to the processes of a program: those that the wrapper itself has begun, whatever they made of their
+// signalScript sends a signal to the processes of a program: those that the wrapper itself has begun, whatever they made of their
 // session and environment, and those in the wrapper's session that have the gateway's variable in their environment. It
 // says how many they are and how many could not be signalled. A task may see the processes of its whole node, and a
 // process ID may be somebody else's by now, so the wrapper is known by its parameters. The wrapper's own children come
@@ -24,36 +24,36 @@ import (
 // not empty, the signal is for the wrapper and what it reads the input with, and not for the program.
 //
 //go:embed exec_signal.sh
-var kill string
+var signalScript string
 
 const (
-	signalTimeout = 2500 * time.Millisecond // of one of several on the way to the end
-	passTimeout   = 10 * time.Second        // of one that a user sends, to look through a busy node's processes
-	passAttempts  = 3
-	termAfter     = 3 * time.Second
-	killAfter     = 6 * time.Second
-	leaveAfter    = 9500 * time.Millisecond
+	stepTimeout        = 2500 * time.Millisecond // of one of several on the way to the end
+	userSignalTimeout  = 10 * time.Second        // of one that a user sends, to look through a busy node's processes
+	userSignalAttempts = 3
+	termDelay          = 3 * time.Second
+	killDelay          = 6 * time.Second
+	terminateTimeout   = 9500 * time.Millisecond
 )
 
 // signal sends a signal to a running program and returns how many processes it has.
 func (c *Client) signal(ctx context.Context, in backends.TaskRef, name, pid, session, only string, within time.Duration) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	if !isName(name) && name != "0" {
+	if !isEnvName(name) && name != "0" {
 		return 0, fmt.Errorf("%q is no signal", name)
 	}
-	leave, err := c.streams.signals.Acquire(ctx, 1)
+	leave, err := c.conns.signalSlots.Acquire(ctx, 1)
 	if err != nil {
 		return 0, err
 	}
 	defer leave()
-	var out answer
-	code, err := c.socket(ctx, in, socket{
-		command: []string{"/bin/sh", "-c", kill, "sh", name, pid, session, only},
-		stdin:   bytes.NewReader(nil), stdout: &out, stderr: &answer{},
+	var out limitedBuffer
+	code, err := c.execWebsocket(ctx, in, execRequest{
+		command: []string{"/bin/sh", "-c", signalScript, "sh", name, pid, session, only},
+		stdin:   bytes.NewReader(nil), stdout: &out, stderr: &limitedBuffer{},
 	})
 	if err != nil {
-		return 0, refusal(err, "begun")
+		return 0, streamError(err, "begun")
 	}
 	found, failed, ok := strings.Cut(strings.TrimSpace(out.String()), " ")
 	n, e1 := strconv.Atoi(found)
@@ -67,20 +67,20 @@ func (c *Client) signal(ctx context.Context, in backends.TaskRef, name, pid, ses
 	return n, nil
 }
 
-// answer keeps the beginning of what a script says.
-type answer struct {
+// limitedBuffer keeps the beginning of what a script says.
+type limitedBuffer struct {
 	mu   sync.Mutex
 	text []byte
 }
 
-func (a *answer) Write(b []byte) (int, error) {
+func (a *limitedBuffer) Write(b []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.text = append(a.text, b[:min(len(b), mostJunk-len(a.text))]...)
+	a.text = append(a.text, b[:min(len(b), maxPreamble-len(a.text))]...)
 	return len(b), nil
 }
 
-func (a *answer) String() string {
+func (a *limitedBuffer) String() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return string(a.text)

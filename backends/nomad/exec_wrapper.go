@@ -11,7 +11,7 @@ import (
 	"nomadctld/backends"
 )
 
-// wrapper runs a program below the task's shell. Nomad cannot pass an environment, a directory or a signal, loses the
+// wrapperScript runs a program below the task's shell. Nomad cannot pass an environment, a directory or a signal, loses the
 // end of what some drivers' programs write without a word, and reports an end only when nobody holds the streams any
 // more. So the shell sets what is asked for, and marks on each stream where the program's output begins and ends; the
 // last mark holds its exit code.
@@ -34,18 +34,18 @@ import (
 //     mostly; one that does not know some of the modes gets them one by one.
 //
 //go:embed exec_wrapper.sh
-var wrapper string
+var wrapperScript string
 
-// shell is what it takes to run a program below the task's shell.
-type shell struct {
-	mark    string
+// wrappedCommand is what it takes to run a program below the task's shell.
+type wrappedCommand struct {
+	marker  string
 	session string
 	command []string
 }
 
-// endless reports whether the driver of a task may not pass on the end of a program's input, and leave behind what waits for
+// needsFramedStdin reports whether the driver of a task may not pass on the end of a program's input, and leave behind what waits for
 // it. That of podman does so; those of Nomad itself do not, and of others nothing is known. Empty: the driver is not known.
-func endless(driver string) bool {
+func needsFramedStdin(driver string) bool {
 	switch driver {
 	case "", "docker", "exec", "exec2", "java", "qemu", "raw_exec":
 		return false
@@ -53,11 +53,11 @@ func endless(driver string) bool {
 	return true
 }
 
-// wrap returns the command that runs p in a task of a driver.
-func wrap(p backends.Program, driver string) (shell, error) {
-	s := shell{mark: digits(), session: p.Session}
+// wrapProgram returns the command that runs p in a task of a driver.
+func wrapProgram(p backends.Program, driver string) (wrappedCommand, error) {
+	s := wrappedCommand{marker: randomDigits(), session: p.Session}
 	if s.session == "" {
-		s.session = random()
+		s.session = randomHex()
 	}
 	terminal, size, chars, flags, frames := "0", "", "", "", ""
 	if p.Terminal != nil {
@@ -66,22 +66,22 @@ func wrap(p backends.Program, driver string) (shell, error) {
 			size = fmt.Sprintf("rows %d cols %d", rows, columns)
 		}
 		chars, flags = p.Modes.Stty()
-	} else if endless(driver) {
+	} else if needsFramedStdin(driver) {
 		frames = "1"
 	}
 	dir := p.Dir
 	if dir != "" && !strings.HasPrefix(dir, "/") {
 		dir = "./" + dir // - and options mean something to cd
 	}
-	s.command = []string{"/bin/sh", "-c", named(wrapper), "sh", s.mark, terminal, dir, size, chars, flags, frames}
+	s.command = []string{"/bin/sh", "-c", randomizeNames(wrapperScript), "sh", s.marker, terminal, dir, size, chars, flags, frames}
 	for _, hint := range p.OptionalEnv {
-		if name, _, ok := strings.Cut(hint, "="); ok && isName(name) {
+		if name, _, ok := strings.Cut(hint, "="); ok && isEnvName(name) {
 			s.command = append(s.command, hint)
 		}
 	}
 	for _, variable := range p.Env {
 		name, _, ok := strings.Cut(variable, "=")
-		if !ok || !isName(name) {
+		if !ok || !isEnvName(name) {
 			return s, fmt.Errorf("%q is no environment variable that a shell can set: it %w through Nomad", name, backends.ErrUnsupported)
 		}
 		s.command = append(s.command, variable)
@@ -91,8 +91,8 @@ func wrap(p backends.Program, driver string) (shell, error) {
 	return s, nil
 }
 
-// isName reports whether a shell can export a variable of this name.
-func isName(name string) bool {
+// isEnvName reports whether a shell can export a variable of this name.
+func isEnvName(name string) bool {
 	for i, r := range name {
 		switch {
 		case r == '_', 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', i > 0 && '0' <= r && r <= '9':
@@ -103,20 +103,20 @@ func isName(name string) bool {
 	return name != ""
 }
 
-// named returns a script whose variables have names that nobody can know, so that neither a task nor a user has them in
+// randomizeNames returns a script whose variables have names that nobody can know, so that neither a task nor a user has them in
 // an environment.
-func named(script string) string {
-	return strings.ReplaceAll(script, "nomadctld_", "nomadctld"+random()[:8]+"_")
+func randomizeNames(script string) string {
+	return strings.ReplaceAll(script, "nomadctld_", "nomadctld"+randomHex()[:8]+"_")
 }
 
-// digits is a random mark. Letters may come out of a terminal as others.
-func digits() string {
+// randomDigits is a random mark. Letters may come out of a terminal as others.
+func randomDigits() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return new(big.Int).SetBytes(b[:]).String()
 }
 
-func random() string {
+func randomHex() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])

@@ -6,8 +6,8 @@ import (
 	"nomadctld/backends"
 )
 
-// same reports whether two definitions ask for the same, counts included.
-func same(a, b json.RawMessage) bool {
+// equalDefinitions reports whether two definitions ask for the same, counts included.
+func equalDefinitions(a, b json.RawMessage) bool {
 	x, errX := backends.ReleaseOf(a)
 	y, errY := backends.ReleaseOf(b)
 	return errX == nil && errY == nil && x.Equal(y)

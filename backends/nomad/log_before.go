@@ -20,25 +20,25 @@ import (
 
 var _ backends.LogFiles = (*Client)(nil)
 
-// beforeMargin is how many bytes further back the newest part of a log may begin than its size says: for what the task writes
+// searchMargin is how many bytes further back the newest part of a log may begin than its size says: for what the task writes
 // while it is looked for.
-const beforeMargin = 1 << 20
+const searchMargin = 1 << 20
 
 // LogBefore implements backends.LogFiles. It needs read-logs; with read-fs it can leave out files by their time.
 func (c *Client) LogBefore(ctx context.Context, in backends.TaskRef, newest [2]backends.RetainedOutput, q backends.LogQuery, each func(backends.LogChunk) error) error {
 	if _, err := c.query(ctx, ""); err != nil {
 		return err
 	}
-	client, err := c.streams.logClient()
+	client, err := c.conns.logClient()
 	if err != nil {
 		return err
 	}
-	leave, err := c.streams.reading.Acquire(ctx, 1)
+	leave, err := c.conns.logSlots.Acquire(ctx, 1)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	var readers []*reader
+	var readers []*logReader
 	for i, kind := range []string{"stdout", "stderr"} {
 		lines := q.Lines
 		if lines >= 0 {
@@ -47,8 +47,8 @@ func (c *Client) LogBefore(ctx context.Context, in backends.TaskRef, newest [2]b
 		if i == 0 && !q.Stdout || i == 1 && !q.Stderr || lines == 0 {
 			continue
 		}
-		r := &reader{c: c, client: client, in: in, kind: kind}
-		err := r.again(ctx, false, func() (err error) {
+		r := &logReader{c: c, client: client, task: in, kind: kind}
+		err := r.retry(ctx, false, func() (err error) {
 			r.section, err = c.sectionBefore(ctx, in, kind, newest[i], lines, q.Since)
 			return err
 		})
@@ -56,7 +56,7 @@ func (c *Client) LogBefore(ctx context.Context, in backends.TaskRef, newest [2]b
 			return err
 		}
 		if r.section.empty {
-			if err := rotated(kind, q, r.section, each); err != nil {
+			if err := noteRotated(kind, q, r.section, each); err != nil {
 				return err
 			}
 			continue
@@ -65,12 +65,12 @@ func (c *Client) LogBefore(ctx context.Context, in backends.TaskRef, newest [2]b
 	}
 	for _, r := range readers {
 		stderr := r.kind == "stderr"
-		r.each = func(data []byte) error {
+		r.emit = func(data []byte) error {
 			return each(backends.LogChunk{Stderr: stderr, Data: data, Unordered: true})
 		}
-		r.gone = func() error { return each(backends.LogChunk{Stderr: stderr, Lost: true}) }
-		r.live = func() error { return nil }
-		if err := rotated(r.kind, q, r.section, each); err != nil {
+		r.onGap = func() error { return each(backends.LogChunk{Stderr: stderr, Lost: true}) }
+		r.onCaughtUp = func() error { return nil }
+		if err := noteRotated(r.kind, q, r.section, each); err != nil {
 			return err
 		}
 		if err := r.readSection(ctx); err != nil {
@@ -80,131 +80,131 @@ func (c *Client) LogBefore(ctx context.Context, in backends.TaskRef, newest [2]b
 	return nil
 }
 
-// rotated tells a reader who wants all of a log that it does not begin where the task began to write.
-func rotated(kind string, q backends.LogQuery, s section, each func(backends.LogChunk) error) error {
-	if q.Lines >= 0 || !q.Since.IsZero() || s.first == 0 {
+// noteRotated tells a reader who wants all of a log that it does not begin where the task began to write.
+func noteRotated(kind string, q backends.LogQuery, s logSection, each func(backends.LogChunk) error) error {
+	if q.Lines >= 0 || !q.Since.IsZero() || s.firstFile == 0 {
 		return nil
 	}
 	return each(backends.LogChunk{Stderr: kind == "stderr", Note: fmt.Sprintf("the start of %s is lost: Nomad has rotated it away", kind)})
 }
 
 // sectionBefore finds what is before the newest part of a log.
-func (c *Client) sectionBefore(ctx context.Context, in backends.TaskRef, kind string, newest backends.RetainedOutput, lines int, since time.Time) (section, error) {
-	end, err := c.locate(ctx, in, kind, newest)
+func (c *Client) sectionBefore(ctx context.Context, in backends.TaskRef, kind string, newest backends.RetainedOutput, lines int, since time.Time) (logSection, error) {
+	end, err := c.findNewest(ctx, in, kind, newest)
 	if err != nil {
-		return section{}, err
+		return logSection{}, err
 	}
-	begin, head, err := c.beginning(ctx, in, kind)
+	begin, head, err := c.logStart(ctx, in, kind)
 	whole := newest.Complete && begin.file == 0 && len(newest.Head) > 0 && bytes.HasPrefix(head, newest.Head)
 	if err != nil || whole || !begin.before(end) {
-		return section{empty: true, first: begin.file}, err
+		return logSection{empty: true, firstFile: begin.file}, err
 	}
 	if lines < 0 {
-		s := section{begin: place{-1, 0}, end: end, first: begin.file}
+		s := logSection{start: logPos{-1, 0}, end: end, firstFile: begin.file}
 		if !since.IsZero() {
-			s.begin, s.back = c.youngerThan(ctx, in, kind, since)
+			s.start, s.lookback = c.modifiedSince(ctx, in, kind, since)
 		}
 		return s, nil
 	}
-	for back := newest.Bytes + beforeMargin; ; back *= 8 {
-		w, err := c.window(ctx, in, kind, back, &end)
+	for back := newest.Bytes + searchMargin; ; back *= 8 {
+		w, err := c.readWindow(ctx, in, kind, back, &end)
 		switch {
 		case err != nil:
-			return section{}, err
-		case w.lines > lines, w.begin == begin:
-			return section{begin: w.begin, skip: max(0, w.lines-lines), end: end, back: back}, nil
-		case back >= wholeLog:
-			return section{}, errors.New("the log is too long")
+			return logSection{}, err
+		case w.lines > lines, w.start == begin:
+			return logSection{start: w.start, skip: max(0, w.lines-lines), end: end, lookback: back}, nil
+		case back >= maxLogSize:
+			return logSection{}, errors.New("the log is too long")
 		}
 	}
 }
 
-// beginning returns where a log begins and its first bytes; place{} if it is empty.
-func (c *Client) beginning(ctx context.Context, in backends.TaskRef, kind string) (begin place, head []byte, err error) {
-	f, err := c.open(ctx, c.api, in, kind, false, -1)
+// logStart returns where a log begins and its first bytes; place{} if it is empty.
+func (c *Client) logStart(ctx context.Context, in backends.TaskRef, kind string) (begin logPos, head []byte, err error) {
+	f, err := c.openLog(ctx, c.api, in, kind, false, -1)
 	if err != nil {
-		return place{}, nil, err
+		return logPos{}, nil, err
 	}
 	defer f.close()
 	head, begin, err = f.next()
 	if errors.Is(err, io.EOF) {
-		return place{}, nil, nil
+		return logPos{}, nil, nil
 	}
-	return place{begin.file, 0}, head, err // an offset of all of a log is that of its first file
+	return logPos{begin.file, 0}, head, err // an offset of all of a log is that of its first file
 }
 
-// locate finds where the newest part of a log begins: so many bytes before the end that the log has now, or, if the task has
+// findNewest finds where the newest part of a log begins: so many bytes before the end that the log has now, or, if the task has
 // written since, a little further back. The first bytes decide.
-func (c *Client) locate(ctx context.Context, in backends.TaskRef, kind string, newest backends.RetainedOutput) (place, error) {
-	back := newest.Bytes + beforeMargin
-	f, err := c.open(ctx, c.api, in, kind, false, back)
+func (c *Client) findNewest(ctx context.Context, in backends.TaskRef, kind string, newest backends.RetainedOutput) (logPos, error) {
+	back := newest.Bytes + searchMargin
+	f, err := c.openLog(ctx, c.api, in, kind, false, back)
 	if err != nil {
-		return place{}, err
+		return logPos{}, err
 	}
 	defer f.close()
-	s := newSearch(newest.Head)
+	s := newHeadSearch(newest.Head)
 	for {
 		data, begin, err := f.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return place{}, err
+			return logPos{}, err
 		}
 		s.add(data, begin)
 	}
-	at, found, ok := s.best(newest.Bytes)
+	at, found, ok := s.bestMatch(newest.Bytes)
 	switch {
-	case ok && newest.Final && s.size-at > newest.Bytes && !bytes.HasSuffix(s.end, newest.Tail):
-		return found, otherLog{more: true}
+	case ok && newest.Final && s.size-at > newest.Bytes && !bytes.HasSuffix(s.last, newest.Tail):
+		return found, mismatchError{filesHoldMore: true}
 	case ok:
 		return found, nil
 	case newest.Bytes == 0:
-		return f.end, nil
+		return f.pos, nil
 	default:
-		return place{}, otherLog{more: s.size >= back || s.size > newest.Bytes}
+		return logPos{}, mismatchError{filesHoldMore: s.size >= back || s.size > newest.Bytes}
 	}
 }
 
-// otherLog is a backends.ErrLogMismatch with what is known of the files.
-type otherLog struct{ more bool }
+// mismatchError is a backends.ErrLogMismatch with what is known of the files.
+type mismatchError struct{ filesHoldMore bool }
 
-func (o otherLog) Error() string        { return backends.ErrLogMismatch.Error() }
-func (o otherLog) Is(target error) bool { return target == backends.ErrLogMismatch }
+func (o mismatchError) Error() string        { return backends.ErrLogMismatch.Error() }
+func (o mismatchError) Is(target error) bool { return target == backends.ErrLogMismatch }
 
 // FilesHoldMore reports whether the files hold more bytes than the newest part has.
-func (o otherLog) FilesHoldMore() bool { return o.more }
+func (o mismatchError) FilesHoldMore() bool { return o.filesHoldMore }
 
-// search looks for the beginning of the newest part in a stream, of which it keeps no more than it has to.
-type search struct {
+// headSearch looks for the beginning of the newest part in a stream, of which it keeps no more than it has to.
+type headSearch struct {
 	size  int64      // of what has come
 	tail  []byte     // of it, which a match may begin in
-	end   []byte     // of it
+	last  []byte     // of it
 	heads []*logHead // the longest first
-	parts []searchPart
+	files []fileStart
 }
 
 // logHead is the first bytes of the newest part, or fewer of them: Nomad collects what a container writes from Docker's log, and
 // loses some of it, or has it twice, when Docker rotates faster than that is read. The first lines may be there all the same.
 type logHead struct {
-	text  []byte
-	found []int64
+	text    []byte
+	matches []int64
 }
 
-// searchPart is where a file begins in the stream.
-type searchPart struct {
-	at    int64
-	begin place
+// fileStart is where a file begins in the stream.
+type fileStart struct {
+	at  int64
+	pos logPos
 }
 
 const (
-	maxFound = 4096 // matches that are kept. In a log with more of them all lines are the same, and the size decides
-	maxEnd   = 1024 // bytes of the end that are kept
-	minHead  = 8    // bytes of a first line that are looked for by themselves
+	maxMatches = 4096 // matches that are kept. In a log with more of them all lines are the same, and the size decides
+	maxLast    = 1024 // bytes of the end that are kept
+	minHead    = 8    // bytes of a first line that are looked for by themselves
 )
 
-func newSearch(text []byte) *search {
-	s := new(search)
+func newHeadSearch(text []byte) *headSearch {
+	s := new(headSearch)
 	for _, n := range []int{len(text), len(text) / 8, bytes.IndexByte(text, '\n') + 1} {
 		if n > 0 && (n == len(text) || n >= minHead) {
 			s.heads = append(s.heads, &logHead{text: text[:n]})
@@ -213,9 +213,9 @@ func newSearch(text []byte) *search {
 	return s
 }
 
-func (s *search) add(data []byte, begin place) {
-	if n := len(s.parts); n == 0 || s.parts[n-1].begin.file != begin.file {
-		s.parts = append(s.parts, searchPart{s.size, begin})
+func (s *headSearch) add(data []byte, begin logPos) {
+	if n := len(s.files); n == 0 || s.files[n-1].pos.file != begin.file {
+		s.files = append(s.files, fileStart{s.size, begin})
 	}
 	if len(s.heads) > 0 {
 		text := append(s.tail, data...)
@@ -226,8 +226,8 @@ func (s *search) add(data []byte, begin place) {
 				if i < 0 {
 					break
 				}
-				if h.found = append(h.found, start+int64(from+i)); len(h.found) > maxFound {
-					h.found = h.found[1:]
+				if h.matches = append(h.matches, start+int64(from+i)); len(h.matches) > maxMatches {
+					h.matches = h.matches[1:]
 				}
 				from += i + 1
 			}
@@ -235,41 +235,41 @@ func (s *search) add(data []byte, begin place) {
 		s.tail = bytes.Clone(text[max(0, len(text)-len(s.heads[0].text)+1):])
 	}
 	s.size += int64(len(data))
-	s.end = append(s.end, data[max(0, len(data)-maxEnd):]...)
-	s.end = s.end[max(0, len(s.end)-maxEnd):]
+	s.last = append(s.last, data[max(0, len(data)-maxLast):]...)
+	s.last = s.last[max(0, len(s.last)-maxLast):]
 }
 
-// best returns the place of the match that is so many bytes before the end, or a little more. Where there is none of that
+// bestMatch returns the place of the match that is so many bytes before the end, or a little more. Where there is none of that
 // kind, the files lack something of the newest part, and the first match after that place is it.
-func (s *search) best(size int64) (at int64, in place, ok bool) {
+func (s *headSearch) bestMatch(size int64) (at int64, in logPos, ok bool) {
 	want := s.size - size
 	for _, h := range s.heads {
-		for i, at := range slices.Backward(h.found) {
+		for i, at := range slices.Backward(h.matches) {
 			switch {
-			case at <= want, i == 0 && len(h.found) < maxFound:
-				return at, s.place(at), true
+			case at <= want, i == 0 && len(h.matches) < maxMatches:
+				return at, s.posOf(at), true
 			}
 		}
-		if len(h.found) == maxFound && want >= 0 {
-			return want, s.place(want), true
+		if len(h.matches) == maxMatches && want >= 0 {
+			return want, s.posOf(want), true
 		}
 	}
-	return 0, place{}, false
+	return 0, logPos{}, false
 }
 
-func (s *search) place(at int64) place {
-	for _, p := range slices.Backward(s.parts) {
+func (s *headSearch) posOf(at int64) logPos {
+	for _, p := range slices.Backward(s.files) {
 		if p.at <= at {
-			return place{p.begin.file, p.begin.at + at - p.at}
+			return logPos{p.pos.file, p.pos.offset + at - p.at}
 		}
 	}
-	return place{}
+	return logPos{}
 }
 
-// youngerThan returns where the first file of a log begins that was written to at or after a time, and how far that is from
+// modifiedSince returns where the first file of a log begins that was written to at or after a time, and how far that is from
 // the end. Where files cannot be listed, the whole log is younger.
-func (c *Client) youngerThan(ctx context.Context, in backends.TaskRef, kind string, since time.Time) (place, int64) {
-	whole := place{-1, 0}
+func (c *Client) modifiedSince(ctx context.Context, in backends.TaskRef, kind string, since time.Time) (logPos, int64) {
+	whole := logPos{-1, 0}
 	q, err := c.query(ctx, in.Allocation.Namespace)
 	if err != nil {
 		return whole, -1
@@ -293,11 +293,11 @@ func (c *Client) youngerThan(ctx context.Context, in backends.TaskRef, kind stri
 		}
 		back += f.Size
 		if begin.file < 0 || n < begin.file {
-			begin = place{n, 0}
+			begin = logPos{n, 0}
 		}
 	}
 	if begin.file < 0 {
 		return whole, -1
 	}
-	return begin, back + beforeMargin
+	return begin, back + searchMargin
 }

@@ -18,43 +18,45 @@ import (
 )
 
 const (
-	// silence is how long a log may send nothing. Nomad sends an empty frame each second.
-	silence = 15 * time.Second
+	// frameTimeout is how long a log may send nothing. Nomad sends an empty frame each second.
+	frameTimeout = 15 * time.Second
 
 	frameSize = 64 << 10 // Nomad's limit for the data of a frame
-	mostFrame = 4 * frameSize
+	maxFrame  = 4 * frameSize
 )
 
-// place is a place in a log: Nomad keeps a log as files, numbered in their order, of which it deletes the oldest.
-type place struct {
-	file int
-	at   int64
+// logPos is a place in a log: Nomad keeps a log as files, numbered in their order, of which it deletes the oldest.
+type logPos struct {
+	file   int
+	offset int64
 }
 
-func (p place) before(o place) bool { return p.file < o.file || p.file == o.file && p.at < o.at }
+func (p logPos) before(o logPos) bool {
+	return p.file < o.file || p.file == o.file && p.offset < o.offset
+}
 
-// frames are what Nomad sends of one of the two logs of a task, from some place on.
-type frames struct {
-	body   io.ReadCloser
-	limit  *io.LimitedReader
-	dec    *json.Decoder
-	cancel context.CancelFunc
-	watch  *time.Timer
-	silent atomic.Bool
+// frameReader are what Nomad sends of one of the two logs of a task, from some place on.
+type frameReader struct {
+	body     io.ReadCloser
+	limit    *io.LimitedReader
+	dec      *json.Decoder
+	cancel   context.CancelFunc
+	timer    *time.Timer
+	timedOut atomic.Bool
 
-	idle      func() error // called for a frame without data; may be nil
-	end       place        // of what has been read
-	known     bool         // whether anything has
+	onIdle    func() error // called for a frame without data; may be nil
+	pos       logPos       // of what has been read
+	started   bool         // whether anything has
 	truncated bool         // the file has been emptied since anything was
 }
 
-// open asks for a log: from back bytes before its end on; all of it with a negative number. Without follow it ends where
+// openLog asks for a log: from back bytes before its end on; all of it with a negative number. Without follow it ends where
 // the log ends.
 //
 // A frame's own offset is of little use: frames are joined, and it stays that of the first piece. But the first frame's is
 // exact when back is at least a frame: its file has that much, or will not grow any more, so that nothing is joined. From
 // there on bytes are counted.
-func (c *Client) open(ctx context.Context, client *api.Client, in backends.TaskRef, kind string, follow bool, back int64) (*frames, error) {
+func (c *Client) openLog(ctx context.Context, client *api.Client, in backends.TaskRef, kind string, follow bool, back int64) (*frameReader, error) {
 	q, err := c.query(ctx, in.Allocation.Namespace)
 	if err != nil {
 		return nil, err
@@ -67,100 +69,100 @@ func (c *Client) open(ctx context.Context, client *api.Client, in backends.TaskR
 		"task": in.Task, "type": kind, "follow": strconv.FormatBool(follow), "origin": origin, "offset": strconv.FormatInt(back, 10),
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	f := &frames{cancel: cancel}
-	f.watch = time.AfterFunc(silence, func() {
-		f.silent.Store(true)
+	f := &frameReader{cancel: cancel}
+	f.timer = time.AfterFunc(frameTimeout, func() {
+		f.timedOut.Store(true)
 		cancel()
 	})
 	f.body, err = client.Raw().Response("/v1/client/fs/logs/"+in.Allocation.ID, q.WithContext(ctx))
-	f.watch.Stop()
+	f.timer.Stop()
 	if err != nil {
 		cancel()
-		return nil, f.why(err)
+		return nil, f.readError(err)
 	}
 	f.limit = &io.LimitedReader{R: f.body}
 	f.dec = json.NewDecoder(f.limit)
 	return f, nil
 }
 
-// errSilent is a connection over which nothing comes.
-var errSilent = fmt.Errorf("nothing has come for %s", silence)
+// errFrameTimeout is a connection over which nothing comes.
+var errFrameTimeout = fmt.Errorf("nothing has come for %s", frameTimeout)
 
-func (f *frames) why(err error) error {
-	if f.silent.Load() {
-		return errSilent
+func (f *frameReader) readError(err error) error {
+	if f.timedOut.Load() {
+		return errFrameTimeout
 	}
 	return err
 }
 
-func (f *frames) close() {
-	f.watch.Stop()
+func (f *frameReader) close() {
+	f.timer.Stop()
 	f.cancel()
 	f.body.Close()
 }
 
 // next returns the next data and where it begins. io.EOF: Nomad has ended the log in good order.
-func (f *frames) next() ([]byte, place, error) {
+func (f *frameReader) next() ([]byte, logPos, error) {
 	for {
 		var frame api.StreamFrame
-		f.limit.N = mostFrame
-		f.watch.Reset(silence)
+		f.limit.N = maxFrame
+		f.timer.Reset(frameTimeout)
 		err := f.dec.Decode(&frame)
-		f.watch.Stop()
+		f.timer.Stop()
 		if err != nil {
-			return nil, place{}, f.why(err)
+			return nil, logPos{}, f.readError(err)
 		}
 		if frame.FileEvent == "file truncated" {
-			f.end.at, f.truncated = 0, true
+			f.pos.offset, f.truncated = 0, true
 		}
 		if len(frame.Data) == 0 {
-			if f.idle != nil {
-				if err := f.idle(); err != nil {
-					return nil, place{}, err
+			if f.onIdle != nil {
+				if err := f.onIdle(); err != nil {
+					return nil, logPos{}, err
 				}
 			}
 			continue
 		}
 		number, err := strconv.Atoi(frame.File[strings.LastIndexByte(frame.File, '.')+1:])
 		if err != nil {
-			return nil, place{}, fmt.Errorf("Nomad's log file %q has no number", frame.File)
+			return nil, logPos{}, fmt.Errorf("Nomad's log file %q has no number", frame.File)
 		}
 		switch {
-		case !f.known:
-			f.end = place{number, max(0, frame.Offset-int64(len(frame.Data)))}
-		case number != f.end.file:
-			f.end = place{number, 0}
+		case !f.started:
+			f.pos = logPos{number, max(0, frame.Offset-int64(len(frame.Data)))}
+		case number != f.pos.file:
+			f.pos = logPos{number, 0}
 		}
-		f.known = true
-		begin := f.end
-		f.end.at += int64(len(frame.Data))
+		f.started = true
+		begin := f.pos
+		f.pos.offset += int64(len(frame.Data))
 		return frame.Data, begin, nil
 	}
 }
 
-// errNotStarted is of a task that has no log yet.
-var errNotStarted = errors.New("the task has not started")
+// errTaskNotStarted is of a task that has no log yet.
+var errTaskNotStarted = errors.New("the task has not started")
 
-// logRefusal returns in words for a user why there is no log, and whether there may be one later.
-func logRefusal(err error) (reason error, later bool) {
+// logError returns in words for a user why there is no log, and whether there may be one later.
+func logError(err error) (reason error, later bool) {
 	text := strings.ToLower(err.Error())
 	var answer api.UnexpectedResponseError
 	isAnswer := errors.As(err, &answer) && answer.HasStatusCode()
 	switch {
 	case !isAnswer:
-		return refusal(err, "begun"), true
+		return streamError(err, "begun"), true
 	case strings.Contains(text, "permission denied"), answer.StatusCode() == http.StatusForbidden:
 		return fmt.Errorf("%w by Nomad: this needs the capability read-logs", backends.ErrForbidden), false
 	case strings.Contains(text, "not started yet"):
-		return fmt.Errorf("%w: %w", backends.ErrNoLog, errNotStarted), true
+		return fmt.Errorf("%w: %w", backends.ErrNoLog, errTaskNotStarted), true
 	case strings.Contains(text, "log entry for task"), strings.Contains(text, "failed to list entries"):
 		return backends.ErrNoLog, true
-	case strings.Contains(text, strings.ToLower(noPath)): // a 404 as well, and the log may be on the node
+	case strings.Contains(text, strings.ToLower(noPathToNode)): // a 404 as well, and the log may be on the node
 		return fmt.Errorf("%w from the allocation's node", backends.ErrUnreachable), true
 	case answer.StatusCode() == http.StatusNotFound, strings.Contains(text, "unknown allocation"):
 		return fmt.Errorf("%w any more", backends.ErrNoLog), true
 	case answer.StatusCode() == http.StatusBadRequest:
 		return explain(err), false
 	}
-	return refusal(err, "begun"), true
+	return streamError(err, "begun"), true
 }

@@ -15,47 +15,47 @@ import (
 )
 
 const (
-	// patience is how long an interrupted log is asked for again: for an agent to be restarted.
-	patience = time.Minute
+	// resumeTimeout is how long an interrupted log is asked for again: for an agent to be restarted.
+	resumeTimeout = time.Minute
 
-	mostPause = time.Second     // a task's end that is told meanwhile does not cut the log short: followers wait longer
-	longTry   = 5 * time.Second // one that fails after that has worked in between
-	notYet    = time.Second     // between questions for a log that has not begun
+	maxResumePause    = time.Second     // a task's end that is told meanwhile does not cut the log short: followers wait longer
+	minHealthyRead    = 5 * time.Second // one that fails after that has worked in between
+	startPollInterval = time.Second     // between questions for a log that has not begun
 )
 
-// reader reads one of the two logs of a task.
-type reader struct {
-	c      *Client
-	client *api.Client
-	in     backends.TaskRef
-	kind   string
-	follow bool
-	each   func([]byte) error
-	gone   func() error // called where Nomad has deleted, or may have, what was not read
-	live   func() error // called once all that there was when the section was looked for has been passed on
+// logReader reads one of the two logs of a task.
+type logReader struct {
+	c          *Client
+	client     *api.Client
+	task       backends.TaskRef
+	kind       string
+	follow     bool
+	emit       func([]byte) error
+	onGap      func() error // called where Nomad has deleted, or may have, what was not read
+	onCaughtUp func() error // called once all that there was when the section was looked for has been passed on
 
-	section section
-	isLive  bool
-	next    place // what comes next
-	back    int64 // how much to ask for, to get it
-	lost    time.Time
-	failed  error // of each, gone, live, idle or begins
+	section      logSection
+	caughtUp     bool
+	next         logPos // what comes next
+	lookback     int64  // how much to ask for, to get it
+	failingSince time.Time
+	callbackErr  error // of each, gone, live, idle or begins
 
-	begins func(section) error // called before the first piece; may be nil
-	idle   func() error        // called when the task writes nothing; may be nil
+	onStart func(logSection) error // called before the first piece; may be nil
+	onIdle  func() error           // called when the task writes nothing; may be nil
 }
 
 // read passes on the last lines of the log, or all if lines is negative, and what follows if that is wanted.
-func (r *reader) read(ctx context.Context, lines int) error {
-	err := r.again(ctx, false, func() (err error) {
-		r.section, err = r.c.section(ctx, r.in, r.kind, lines)
+func (r *logReader) read(ctx context.Context, lines int) error {
+	err := r.retry(ctx, false, func() (err error) {
+		r.section, err = r.c.findSection(ctx, r.task, r.kind, lines)
 		return err
 	})
 	if err != nil || r.section.empty && !r.follow {
 		return err
 	}
-	if r.begins != nil {
-		if err := r.begins(r.section); err != nil {
+	if r.onStart != nil {
+		if err := r.onStart(r.section); err != nil {
 			return err
 		}
 	}
@@ -63,45 +63,45 @@ func (r *reader) read(ctx context.Context, lines int) error {
 }
 
 // readSection passes on the section, and what follows if that is wanted.
-func (r *reader) readSection(ctx context.Context) error {
-	r.next, r.back = r.section.begin, max(frameSize, r.section.back)
+func (r *logReader) readSection(ctx context.Context) error {
+	r.next, r.lookback = r.section.start, max(frameSize, r.section.lookback)
 	if r.next.file < 0 {
-		r.back = -1
+		r.lookback = -1
 	}
-	if err := r.passed(); err != nil {
+	if err := r.markProgress(); err != nil {
 		return err
 	}
-	return r.again(ctx, true, func() error { return r.pass(ctx) })
+	return r.retry(ctx, true, func() error { return r.readOnce(ctx) })
 }
 
-// again calls ask until it succeeds, or for long enough when what failed may pass.
-func (r *reader) again(ctx context.Context, began bool, ask func() error) error {
-	r.lost = time.Time{}
+// retry calls ask until it succeeds, or for long enough when what failed may pass.
+func (r *logReader) retry(ctx context.Context, began bool, ask func() error) error {
+	r.failingSince = time.Time{}
 	for attempt := 0; ; attempt++ {
 		before, begin := r.next, time.Now()
 		err := ask()
 		switch {
-		case err == nil || r.failed != nil:
-			return r.failed
+		case err == nil || r.callbackErr != nil:
+			return r.callbackErr
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, errFurther):
+		case errors.Is(err, errLookFurtherBack):
 			continue
 		case errors.Is(err, backends.ErrLogMismatch):
 			return err
 		}
-		reason, later := logRefusal(err)
-		if before.before(r.next) || time.Since(begin) > longTry || r.lost.IsZero() { // it has worked in between
-			r.lost, attempt = time.Now(), 0
+		reason, later := logError(err)
+		if before.before(r.next) || time.Since(begin) > minHealthyRead || r.failingSince.IsZero() { // it has worked in between
+			r.failingSince, attempt = time.Now(), 0
 		}
-		pause := min(backoff<<min(attempt, 8), mostPause)
-		waits := r.follow && !began && errors.Is(reason, backends.ErrNoLog) && (errors.Is(reason, errNotStarted) || r.starting())
+		pause := min(retryBackoff<<min(attempt, 8), maxResumePause)
+		waits := r.follow && !began && errors.Is(reason, backends.ErrNoLog) && (errors.Is(reason, errTaskNotStarted) || r.taskPending())
 		switch {
 		case waits:
-			pause = notYet
-		case !later, time.Since(r.lost) > patience:
+			pause = startPollInterval
+		case !later, time.Since(r.failingSince) > resumeTimeout:
 			return reason
-		case !began && (errors.Is(reason, backends.ErrNoLog) || attempt+1 >= attempts):
+		case !began && (errors.Is(reason, backends.ErrNoLog) || attempt+1 >= maxReadAttempts):
 			return reason
 		}
 		select {
@@ -112,32 +112,32 @@ func (r *reader) again(ctx context.Context, began bool, ask func() error) error 
 	}
 }
 
-// starting reports whether the task had not begun when it was listed.
-func (r *reader) starting() bool {
-	for _, task := range r.in.Allocation.Tasks {
-		if task.Name == r.in.Task {
+// taskPending reports whether the task had not begun when it was listed.
+func (r *logReader) taskPending() bool {
+	for _, task := range r.task.Allocation.Tasks {
+		if task.Name == r.task.Task {
 			return task.State == "pending"
 		}
 	}
-	return r.in.Allocation.Status == "pending"
+	return r.task.Allocation.Status == "pending"
 }
 
-// errFurther is a log that has to be asked for from further back.
-var errFurther = errors.New("further back")
+// errLookFurtherBack is a log that has to be asked for from further back.
+var errLookFurtherBack = errors.New("further back")
 
-// pass passes on the log from next on. It returns nil at the end of a log that is not followed, and otherwise what
+// readOnce passes on the log from next on. It returns nil at the end of a log that is not followed, and otherwise what
 // interrupted it.
-func (r *reader) pass(ctx context.Context) error {
-	f, err := r.c.open(ctx, r.client, r.in, r.kind, r.follow, r.back)
+func (r *logReader) readOnce(ctx context.Context) error {
+	f, err := r.c.openLog(ctx, r.client, r.task, r.kind, r.follow, r.lookback)
 	if err != nil {
 		return err
 	}
 	defer f.close()
-	f.idle = func() error {
-		if r.idle != nil {
-			r.failed = r.idle()
+	f.onIdle = func() error {
+		if r.onIdle != nil {
+			r.callbackErr = r.onIdle()
 		}
-		return r.failed
+		return r.callbackErr
 	}
 	until := r.section.end
 	first := true
@@ -150,44 +150,44 @@ func (r *reader) pass(ctx context.Context) error {
 			return fmt.Errorf("log: %w", err)
 		}
 		if f.truncated {
-			r.next, f.truncated = place{begin.file, 0}, false
+			r.next, f.truncated = logPos{begin.file, 0}, false
 		}
-		if first && r.back >= 0 && r.next.before(begin) && r.back < wholeLog {
-			r.back *= 8
-			return errFurther
+		if first && r.lookback >= 0 && r.next.before(begin) && r.lookback < maxLogSize {
+			r.lookback *= 8
+			return errLookFurtherBack
 		}
 		if r.isGap(begin, first) {
-			if r.failed = r.gone(); r.failed != nil {
-				return r.failed
+			if r.callbackErr = r.onGap(); r.callbackErr != nil {
+				return r.callbackErr
 			}
 		}
 		first = false
-		end := f.end
+		end := f.pos
 		if !r.follow {
 			switch {
 			case begin.file > until.file:
 				return nil
-			case begin.file == until.file && end.at > until.at:
-				data = data[:max(0, until.at-begin.at)]
-				end.at = max(begin.at, until.at)
+			case begin.file == until.file && end.offset > until.offset:
+				data = data[:max(0, until.offset-begin.offset)]
+				end.offset = max(begin.offset, until.offset)
 			}
 		}
-		if begin.file == r.next.file && begin.at < r.next.at {
-			data = data[min(int64(len(data)), r.next.at-begin.at):]
+		if begin.file == r.next.file && begin.offset < r.next.offset {
+			data = data[min(int64(len(data)), r.next.offset-begin.offset):]
 		} else if begin.before(r.next) {
 			continue
 		}
 		if r.next.before(end) {
-			data = r.skipped(data)
+			data = r.skipLines(data)
 			r.next = end
 			if len(data) > 0 {
-				if err := r.each(data); err != nil {
-					r.failed = err
+				if err := r.emit(data); err != nil {
+					r.callbackErr = err
 					return err
 				}
 			}
-			r.back = frameSize
-			if err := r.passed(); err != nil {
+			r.lookback = frameSize
+			if err := r.markProgress(); err != nil {
 				return err
 			}
 		}
@@ -199,29 +199,29 @@ func (r *reader) pass(ctx context.Context) error {
 
 // isGap reports whether something is missing, or may be, between what was passed on and what begins there. In a stream one
 // file follows another where that ends; after an interruption that is not known.
-func (r *reader) isGap(begin place, first bool) bool {
+func (r *logReader) isGap(begin logPos, first bool) bool {
 	switch {
 	case r.next.file < 0: // wherever the log begins
 		return false
 	case begin.file == r.next.file:
-		return begin.at > r.next.at
+		return begin.offset > r.next.offset
 	case begin.file == r.next.file+1:
-		return first || begin.at > 0
+		return first || begin.offset > 0
 	}
 	return begin.file > r.next.file
 }
 
-// passed notes that the log has been passed on up to next.
-func (r *reader) passed() error {
-	if !r.isLive && !r.next.before(r.section.end) {
-		r.isLive = true
-		r.failed = r.live()
+// markProgress notes that the log has been passed on up to next.
+func (r *logReader) markProgress() error {
+	if !r.caughtUp && !r.next.before(r.section.end) {
+		r.caughtUp = true
+		r.callbackErr = r.onCaughtUp()
 	}
-	return r.failed
+	return r.callbackErr
 }
 
-// skipped leaves out the lines that come before those that are wanted.
-func (r *reader) skipped(data []byte) []byte {
+// skipLines leaves out the lines that come before those that are wanted.
+func (r *logReader) skipLines(data []byte) []byte {
 	for r.section.skip > 0 {
 		i := bytes.IndexByte(data, '\n')
 		if i < 0 {

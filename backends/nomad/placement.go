@@ -12,18 +12,18 @@ import (
 	"nomadctld/backends"
 )
 
-// where is where a job asks to be placed. A scheduler that finds no node there does not say where it has looked.
-type where struct {
+// placementScope is where a job asks to be placed. A scheduler that finds no node there does not say where it has looked.
+type placementScope struct {
 	datacenters []string // patterns
 	pool        string   // empty: not known
 }
 
-// unplaced returns what a blocked evaluation says of the groups it could not place, by group.
-func unplaced(evaluation *api.Evaluation, in where) []backends.Unplaced {
+// unplacedGroups returns what a blocked evaluation says of the groups it could not place, by group.
+func unplacedGroups(evaluation *api.Evaluation, in placementScope) []backends.Unplaced {
 	var all []backends.Unplaced
 	for _, group := range slices.Sorted(maps.Keys(evaluation.FailedTGAllocs)) {
 		m := evaluation.FailedTGAllocs[group]
-		u := backends.Unplaced{Group: group, Allocations: 1, Reasons: reasons(m, in)}
+		u := backends.Unplaced{Group: group, Allocations: 1, Reasons: placementReasons(m, in)}
 		if m != nil {
 			u.Allocations += m.CoalescedFailures
 		}
@@ -32,22 +32,22 @@ func unplaced(evaluation *api.Evaluation, in where) []backends.Unplaced {
 	return all
 }
 
-// reasons returns the scheduler's figures in words, one clause each.
-func reasons(m *api.AllocationMetric, in where) []string {
+// placementReasons returns the scheduler's figures in words, one clause each.
+func placementReasons(m *api.AllocationMetric, in placementScope) []string {
 	if m == nil {
 		return nil
 	}
 	var all []string
 	add := func(counts map[string]int, say func(what, nodes string) string) {
 		for _, what := range slices.Sorted(maps.Keys(counts)) {
-			all = append(all, say(what, nodes(counts[what])))
+			all = append(all, say(what, nodeCount(counts[what])))
 		}
 	}
 	in.pool = cmp.Or(m.NodePool, in.pool)
-	all = append(all, in.missing(m)...)
-	add(m.ConstraintFiltered, filtered)
+	all = append(all, in.missingDatacenters(m)...)
+	add(m.ConstraintFiltered, filteredReason)
 	add(m.ClassFiltered, func(class, n string) string { return fmt.Sprintf("class %q filtered %s", class, n) })
-	add(m.DimensionExhausted, exhausted)
+	add(m.DimensionExhausted, exhaustedReason)
 	add(m.ClassExhausted, func(class, n string) string { return fmt.Sprintf("class %q exhausted on %s", class, n) })
 	for _, quota := range m.QuotaExhausted {
 		all = append(all, fmt.Sprintf("quota %s exhausted", quota))
@@ -55,9 +55,9 @@ func reasons(m *api.AllocationMetric, in where) []string {
 	switch {
 	case len(all) > 0:
 	case m.NodesExhausted > 0:
-		all = append(all, "resources exhausted on "+nodes(m.NodesExhausted))
+		all = append(all, "resources exhausted on "+nodeCount(m.NodesExhausted))
 	case m.NodesFiltered > 0:
-		all = append(all, nodes(m.NodesFiltered)+" filtered")
+		all = append(all, nodeCount(m.NodesFiltered)+" filtered")
 	case m.NodesEvaluated == 0:
 		all = append(all, "no node is eligible")
 	default:
@@ -66,8 +66,8 @@ func reasons(m *api.AllocationMetric, in where) []string {
 	return all
 }
 
-// missing returns a clause for the datacenters of the job in which there are no nodes that are ready, of the job's node pool.
-func (in where) missing(m *api.AllocationMetric) []string {
+// missingDatacenters returns a clause for the datacenters of the job in which there are no nodes that are ready, of the job's node pool.
+func (in placementScope) missingDatacenters(m *api.AllocationMetric) []string {
 	of := ""
 	switch in.pool {
 	case "", api.NodePoolDefault, api.NodePoolAll:
@@ -105,14 +105,14 @@ func (in where) missing(m *api.AllocationMetric) []string {
 	return []string{"no nodes in datacenters " + strings.Join(empty, ", ") + of + " are ready"}
 }
 
-// sameClass is what the scheduler says of a node that it has not looked at, because one of the same computed class has been
+// classIneligible is what the scheduler says of a node that it has not looked at, because one of the same computed class has been
 // ruled out.
-const sameClass = "computed class ineligible"
+const classIneligible = "computed class ineligible"
 
-// filtered says why nodes do not fit. What the scheduler gives is a constraint of the job, or a phrase of its own.
-func filtered(what, nodes string) string {
+// filteredReason says why nodes do not fit. What the scheduler gives is a constraint of the job, or a phrase of its own.
+func filteredReason(what, nodes string) string {
 	switch {
-	case what == sameClass:
+	case what == classIneligible:
 		return nodes + " of the same kind as one that does not fit"
 	case strings.HasPrefix(what, "missing "), strings.HasPrefix(what, "invalid host network "), strings.HasPrefix(what, "CSI "),
 		what == "did not meet topology requirement":
@@ -121,8 +121,8 @@ func filtered(what, nodes string) string {
 	return fmt.Sprintf("constraint %q filtered %s", what, nodes)
 }
 
-// exhausted says what nodes lack. What the scheduler gives is a resource, or what has kept it from finding one.
-func exhausted(what, nodes string) string {
+// exhaustedReason says what nodes lack. What the scheduler gives is a resource, or what has kept it from finding one.
+func exhaustedReason(what, nodes string) string {
 	for _, kind := range []string{"network: ", "devices: "} {
 		if problem, ok := strings.CutPrefix(what, kind); ok {
 			return problem + " on " + nodes
@@ -134,7 +134,7 @@ func exhausted(what, nodes string) string {
 	return what + " exhausted on " + nodes
 }
 
-func nodes(n int) string {
+func nodeCount(n int) string {
 	if n == 1 {
 		return "1 node"
 	}

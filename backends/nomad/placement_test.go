@@ -11,15 +11,15 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestReasonsAreTheSchedulersFigures(t *testing.T) {
-	got := reasons(&api.AllocationMetric{
+func TestPlacementReasons(t *testing.T) {
+	got := placementReasons(&api.AllocationMetric{
 		NodesEvaluated:     5,
 		ConstraintFiltered: map[string]int{"${attr.kernel.name} = windows": 1, "${node.class} = b": 2},
 		ClassFiltered:      map[string]int{"small": 3},
 		DimensionExhausted: map[string]int{"memory": 2},
 		ClassExhausted:     map[string]int{"big": 2},
 		QuotaExhausted:     []string{"cpu"},
-	}, where{})
+	}, placementScope{})
 	want := []string{
 		`constraint "${attr.kernel.name} = windows" filtered 1 node`, `constraint "${node.class} = b" filtered 2 nodes`,
 		`class "small" filtered 3 nodes`, "memory exhausted on 2 nodes", `class "big" exhausted on 2 nodes`, "quota cpu exhausted",
@@ -27,17 +27,17 @@ func TestReasonsAreTheSchedulersFigures(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := reasons(&api.AllocationMetric{}, where{}); !slices.Equal(got, []string{"no node is eligible"}) {
+	if got := placementReasons(&api.AllocationMetric{}, placementScope{}); !slices.Equal(got, []string{"no node is eligible"}) {
 		t.Errorf("no nodes: got %q", got)
 	}
-	if got := reasons(nil, where{}); got != nil {
+	if got := placementReasons(nil, placementScope{}); got != nil {
 		t.Errorf("nothing: got %q", got)
 	}
 }
 
 // blocked.jsonl holds what a real Nomad 2.0.6-dev said of jobs that it could not place, each with the datacenters that the job asks
 // for.
-func TestUnplaced_RealSchedulersReasons(t *testing.T) {
+func TestUnplacedGroups_Recorded(t *testing.T) {
 	want := map[string]string{
 		"p-dc9":        "no nodes in datacenter dc9 are ready",
 		"p-dcs":        "no nodes in datacenters dc8, dc9 are ready",
@@ -74,7 +74,7 @@ func TestUnplaced_RealSchedulersReasons(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, u := range unplaced(&e.Evaluation, where{datacenters: e.Datacenters}) {
+		for _, u := range unplacedGroups(&e.Evaluation, placementScope{datacenters: e.Datacenters}) {
 			got = append(got, strings.Join(u.Reasons, ", "))
 			if wait := max(waiting[e.JobID], 1); u.Allocations != wait {
 				t.Errorf("%s: %d allocations wait, want %d", e.JobID, u.Allocations, wait)
@@ -90,29 +90,29 @@ func TestUnplaced_RealSchedulersReasons(t *testing.T) {
 }
 
 // What the recordings have not: other versions of Nomad, other dimensions.
-func TestReasons_OtherFigures(t *testing.T) {
+func TestPlacementReasons_Other(t *testing.T) {
 	one := func(what string) map[string]int { return map[string]int{what: 1} }
 	for _, tc := range []struct {
 		m    api.AllocationMetric
-		in   where
+		in   placementScope
 		want string
 	}{
-		{api.AllocationMetric{NodesAvailable: map[string]int{"dc9": 0}}, where{datacenters: []string{"dc9"}}, "no nodes in datacenter dc9 are ready"}, // an older Nomad
-		{api.AllocationMetric{}, where{[]string{"*"}, "default"}, "no nodes are ready"},
-		{api.AllocationMetric{}, where{[]string{"*"}, "all"}, "no nodes are ready"},
-		{api.AllocationMetric{}, where{[]string{"*"}, "gpu"}, "no nodes in node pool gpu are ready"}, // a Nomad that does not name the pool
-		{api.AllocationMetric{NodesEvaluated: 2, NodesAvailable: map[string]int{"eu-1": 2}, NodesFiltered: 2, ConstraintFiltered: one("missing drivers")}, where{datacenters: []string{"eu-*"}}, "missing drivers on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 2, NodesFiltered: 2, ConstraintFiltered: one("did not meet topology requirement")}, where{datacenters: []string{"dc1"}}, "did not meet topology requirement on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 1, ConstraintFiltered: one(sameClass)}, where{}, "1 node of the same kind as one that does not fit"},
-		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("network: bandwidth exceeded")}, where{}, "bandwidth exceeded on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("devices: no devices match request")}, where{}, "no devices match request on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("device oversubscribed")}, where{}, "device oversubscribed on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("cpu")}, where{}, "cpu exhausted on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 3, NodesExhausted: 3}, where{}, "resources exhausted on 3 nodes"},
-		{api.AllocationMetric{NodesEvaluated: 3, NodesFiltered: 3}, where{}, "3 nodes filtered"},
-		{api.AllocationMetric{NodesEvaluated: 3}, where{}, "the scheduler names no reason"},
+		{api.AllocationMetric{NodesAvailable: map[string]int{"dc9": 0}}, placementScope{datacenters: []string{"dc9"}}, "no nodes in datacenter dc9 are ready"}, // an older Nomad
+		{api.AllocationMetric{}, placementScope{[]string{"*"}, "default"}, "no nodes are ready"},
+		{api.AllocationMetric{}, placementScope{[]string{"*"}, "all"}, "no nodes are ready"},
+		{api.AllocationMetric{}, placementScope{[]string{"*"}, "gpu"}, "no nodes in node pool gpu are ready"}, // a Nomad that does not name the pool
+		{api.AllocationMetric{NodesEvaluated: 2, NodesAvailable: map[string]int{"eu-1": 2}, NodesFiltered: 2, ConstraintFiltered: one("missing drivers")}, placementScope{datacenters: []string{"eu-*"}}, "missing drivers on 1 node"},
+		{api.AllocationMetric{NodesEvaluated: 2, NodesFiltered: 2, ConstraintFiltered: one("did not meet topology requirement")}, placementScope{datacenters: []string{"dc1"}}, "did not meet topology requirement on 1 node"},
+		{api.AllocationMetric{NodesEvaluated: 1, ConstraintFiltered: one(classIneligible)}, placementScope{}, "1 node of the same kind as one that does not fit"},
+		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("network: bandwidth exceeded")}, placementScope{}, "bandwidth exceeded on 1 node"},
+		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("devices: no devices match request")}, placementScope{}, "no devices match request on 1 node"},
+		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("device oversubscribed")}, placementScope{}, "device oversubscribed on 1 node"},
+		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("cpu")}, placementScope{}, "cpu exhausted on 1 node"},
+		{api.AllocationMetric{NodesEvaluated: 3, NodesExhausted: 3}, placementScope{}, "resources exhausted on 3 nodes"},
+		{api.AllocationMetric{NodesEvaluated: 3, NodesFiltered: 3}, placementScope{}, "3 nodes filtered"},
+		{api.AllocationMetric{NodesEvaluated: 3}, placementScope{}, "the scheduler names no reason"},
 	} {
-		if got := strings.Join(reasons(&tc.m, tc.in), ", "); got != tc.want {
+		if got := strings.Join(placementReasons(&tc.m, tc.in), ", "); got != tc.want {
 			t.Errorf("%+v of %+v: got %q, want %q", tc.m, tc.in, got, tc.want)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 func (c *Client) Checks(ctx context.Context, allocations []backends.Allocation) map[string][]backends.Check {
 	results := map[string][]backends.Check{}
 	var mu sync.Mutex
-	c.askNodes(ctx, allocations, func(a backends.Allocation, q *api.QueryOptions) error {
+	c.queryNodes(ctx, allocations, func(a backends.Allocation, q *api.QueryOptions) error {
 		checks, err := c.api.Allocations().Checks(a.ID, q)
 		if err != nil {
 			return err

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// matching returns a filter expression for objects whose field begins with one of the prefixes; empty when all
+// prefixFilter returns a filter expression for objects whose field begins with one of the prefixes; empty when all
 // do or when a prefix could not be written down. Filters cannot be escaped, so only the operator's prefixes go
 // in, in a raw string, and only when nothing in them can end it.
-func matching(field string, prefixes []string) string {
+func prefixFilter(field string, prefixes []string) string {
 	var quoted []string
 	for _, p := range prefixes {
 		if p == "" || strings.ContainsFunc(p, func(r rune) bool { return r <= ' ' || r > '~' || r == '`' }) {
@@ -22,8 +22,8 @@ func matching(field string, prefixes []string) string {
 	return field + " matches `^(" + strings.Join(quoted, "|") + ")`"
 }
 
-// both returns an expression for what fits two; either may be empty.
-func both(a, b string) string {
+// andFilters returns an expression for what fits two; either may be empty.
+func andFilters(a, b string) string {
 	switch {
 	case a == "":
 		return b

@@ -19,15 +19,15 @@ import (
 	"nomadctld/backends"
 )
 
-// read returns one object, asked for up to attempts times. ErrGone is Nomad's 404. right is the capability that it needs;
+// readObject returns one object, asked for up to attempts times. ErrGone is Nomad's 404. right is the capability that it needs;
 // empty: one that is not of a namespace.
-func read[T any](ctx context.Context, c *Client, namespace, right string, fetch func(*api.QueryOptions) (T, *api.QueryMeta, error)) (T, error) {
+func readObject[T any](ctx context.Context, c *Client, namespace, right string, fetch func(*api.QueryOptions) (T, *api.QueryMeta, error)) (T, error) {
 	q, err := c.query(ctx, namespace)
 	if err != nil {
 		var none T
 		return none, err
 	}
-	value, _, err := retry(ctx, func() (T, *api.QueryMeta, error) { return fetch(q) }, passing)
+	value, _, err := retryRead(ctx, func() (T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
 	var answer api.UnexpectedResponseError
 	switch {
 	case err == nil:
@@ -35,7 +35,7 @@ func read[T any](ctx context.Context, c *Client, namespace, right string, fetch 
 	case errors.As(err, &answer) && answer.HasStatusCode() && answer.StatusCode() == http.StatusNotFound:
 		return value, backends.ErrNotFound
 	case isForbidden(err):
-		return value, c.forbidden(ctx, namespace, right, err)
+		return value, c.forbiddenError(ctx, namespace, right, err)
 	}
 	return value, explain(err)
 }
@@ -56,25 +56,25 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 	protected := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
 	protected(func() (err error) {
 		definition, err = c.definition(gctx, job)
-		if err == nil && launches(definition) {
+		if err == nil && launchesChildren(definition) {
 			children, err = c.children(gctx, job)
 		}
 		return err
 	})
 	protected(func() (err error) {
-		summary, err = read(gctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (*api.JobSummary, *api.QueryMeta, error) {
+		summary, err = readObject(gctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (*api.JobSummary, *api.QueryMeta, error) {
 			return c.api.Jobs().Summary(job.ID, q)
 		})
 		return err
 	})
 	protected(func() (err error) {
-		allocations, err = read(gctx, c, job.Namespace, readJob, func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
+		allocations, err = readObject(gctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
 			return c.api.Jobs().Allocations(job.ID, false, q)
 		})
 		return err
 	})
 	protected(func() (err error) {
-		deployment, err = read(gctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (*api.Deployment, *api.QueryMeta, error) {
+		deployment, err = readObject(gctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (*api.Deployment, *api.QueryMeta, error) {
 			return c.api.Jobs().LatestDeployment(job.ID, q)
 		})
 		return err
@@ -86,11 +86,11 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 	if err := g.Wait(); err != nil {
 		return backends.JobDetail{}, err
 	}
-	return detail(job, definition, summary, children, allocations, deployment, evaluations), nil
+	return jobDetail(job, definition, summary, children, allocations, deployment, evaluations), nil
 }
 
-// launches reports whether a job is one that launches others.
-func launches(definition *api.Job) bool {
+// launchesChildren reports whether a job is one that launches others.
+func launchesChildren(definition *api.Job) bool {
 	return definition.Periodic != nil || definition.ParameterizedJob != nil && !definition.Dispatched
 }
 
@@ -101,70 +101,70 @@ func (c *Client) children(ctx context.Context, job backends.Job) ([]*api.JobList
 		q.Prefix = job.ID + "/" // as a parameter: a filter could not be escaped
 		return c.api.Jobs().List(q)
 	}
-	stubs, err := list(ctx, c, job.Namespace, "", listJobs, below)
+	stubs, err := readPages(ctx, c, job.Namespace, "", capListJobs, below)
 	return slices.DeleteFunc(stubs, func(s *api.JobListStub) bool { return s.ParentID != job.ID || s.Namespace != job.Namespace }), err
 }
 
 func (c *Client) definition(ctx context.Context, job backends.Job) (*api.Job, error) {
-	return read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (*api.Job, *api.QueryMeta, error) {
+	return readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (*api.Job, *api.QueryMeta, error) {
 		return c.api.Jobs().Info(job.ID, q)
 	})
 }
 
 func (c *Client) evaluations(ctx context.Context, job backends.Job) ([]*api.Evaluation, error) {
-	return read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) ([]*api.Evaluation, *api.QueryMeta, error) {
+	return readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) ([]*api.Evaluation, *api.QueryMeta, error) {
 		return c.api.Jobs().Evaluations(job.ID, q)
 	})
 }
 
-func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, children []*api.JobListStub, allocations []*api.AllocationListStub, deployment *api.Deployment, evaluations []*api.Evaluation) backends.JobDetail {
+func jobDetail(job backends.Job, definition *api.Job, summary *api.JobSummary, children []*api.JobListStub, allocations []*api.AllocationListStub, deployment *api.Deployment, evaluations []*api.Evaluation) backends.JobDetail {
 	definition.Canonicalize()
 	d := backends.JobDetail{
 		Job: job, Name: *definition.Name, Version: *definition.Version, Priority: *definition.Priority,
-		Datacenters: definition.Datacenters, NodePool: value(definition.NodePool),
-		Schedule: schedule(definition), LatestDeployment: rollout(deployment),
+		Datacenters: definition.Datacenters, NodePool: deref(definition.NodePool),
+		Schedule: scheduleOf(definition), LatestDeployment: deploymentOf(deployment),
 	}
 	d.Type, d.Status, d.Stopped = *definition.Type, *definition.Status, *definition.Stop
-	d.Submitted = time.Unix(0, value(definition.SubmitTime)).UTC()
-	d.ModifyIndex = value(definition.JobModifyIndex)
+	d.Submitted = time.Unix(0, deref(definition.SubmitTime)).UTC()
+	d.ModifyIndex = deref(definition.JobModifyIndex)
 	d.Allocations = nil
 	for _, stub := range allocations {
-		d.Allocations = append(d.Allocations, allocation(stub, &d.Job))
+		d.Allocations = append(d.Allocations, newAllocation(stub, &d.Job))
 	}
-	slices.SortFunc(d.Allocations, order)
+	slices.SortFunc(d.Allocations, compareAllocations)
 	slices.SortFunc(evaluations, func(a, b *api.Evaluation) int { return cmp.Compare(b.CreateIndex, a.CreateIndex) })
-	in := where{d.Datacenters, d.NodePool}
+	in := placementScope{d.Datacenters, d.NodePool}
 	d.Unplaced = nil
 	for _, e := range evaluations {
 		d.Evaluations = append(d.Evaluations, backends.Evaluation{
 			ID: e.ID, Priority: e.Priority, Trigger: e.TriggeredBy, Status: e.Status, Description: e.StatusDescription,
-			Created: time.Unix(0, e.CreateTime).UTC(), Unplaced: unplaced(e, in),
+			Created: time.Unix(0, e.CreateTime).UTC(), Unplaced: unplacedGroups(e, in),
 		})
 		if e.Status == "blocked" && d.Unplaced == nil {
-			d.Unplaced = unplaced(e, in)
+			d.Unplaced = unplacedGroups(e, in)
 		}
 	}
 	d.Counts = backends.Counts{}
 	for _, g := range definition.TaskGroups {
-		group := backends.Group{Name: *g.Name, Count: *g.Count, Tasks: map[string]string{}, Restart: restart(g.RestartPolicy)}
+		group := backends.Group{Name: *g.Name, Count: *g.Count, Tasks: map[string]string{}, Restart: restartPolicy(g.RestartPolicy)}
 		if p := g.ReschedulePolicy; p != nil {
-			group.Reschedules = value(p.Attempts) > 0 || value(p.Unlimited)
+			group.Reschedules = deref(p.Attempts) > 0 || deref(p.Unlimited)
 		}
 		if p := g.Scaling; p != nil {
-			group.Scaling = &backends.Scaling{Min: int(value(p.Min)), Max: int(value(p.Max))}
+			group.Scaling = &backends.Scaling{Min: int(deref(p.Min)), Max: int(deref(p.Max))}
 		}
 		if summary != nil {
-			group.Counts = counts(summary.Summary[*g.Name])
+			group.Counts = summaryCounts(summary.Summary[*g.Name])
 		}
-		group.Counts = counted(group.Counts, group.Name, d.Allocations, d.Unplaced)
-		d.Counts = sum(d.Counts, group.Counts)
+		group.Counts = mergeCounts(group.Counts, group.Name, d.Allocations, d.Unplaced)
+		d.Counts = addCounts(d.Counts, group.Counts)
 		for _, task := range g.Tasks {
 			group.Tasks[task.Name] = task.Driver
 			if l := task.Lifecycle; l != nil && l.Hook == api.TaskLifecycleHookPoststop {
 				group.PoststopTasks = append(group.PoststopTasks, task.Name)
 			}
 		}
-		if u := g.Update; u != nil && value(u.AutoPromote) && d.LatestDeployment != nil {
+		if u := g.Update; u != nil && deref(u.AutoPromote) && d.LatestDeployment != nil {
 			for i := range d.LatestDeployment.Groups {
 				d.LatestDeployment.Groups[i].AutoPromote = d.LatestDeployment.Groups[i].AutoPromote || d.LatestDeployment.Groups[i].Group == *g.Name
 			}
@@ -173,7 +173,7 @@ func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, chil
 	}
 	slices.SortFunc(d.Groups, func(a, b backends.Group) int { return strings.Compare(a.Name, b.Name) })
 	d.Children = nil
-	if launches(definition) {
+	if launchesChildren(definition) {
 		d.Children = &backends.Children{}
 		for _, child := range children {
 			switch child.Status {
@@ -193,8 +193,8 @@ func detail(job backends.Job, definition *api.Job, summary *api.JobSummary, chil
 	return d
 }
 
-// counted returns the counts of a group with what its allocations themselves tell: the figures of Nomad's summary drift.
-func counted(c backends.Counts, group string, allocations []backends.Allocation, unplaced []backends.Unplaced) backends.Counts {
+// mergeCounts returns the counts of a group with what its allocations themselves tell: the figures of Nomad's summary drift.
+func mergeCounts(c backends.Counts, group string, allocations []backends.Allocation, unplaced []backends.Unplaced) backends.Counts {
 	c.Queued, c.Starting, c.Running, c.Unknown = 0, 0, 0, 0
 	for _, u := range unplaced {
 		if u.Group == group {
@@ -226,7 +226,7 @@ func counted(c backends.Counts, group string, allocations []backends.Allocation,
 	return c
 }
 
-func rollout(deployment *api.Deployment) *backends.Deployment {
+func deploymentOf(deployment *api.Deployment) *backends.Deployment {
 	if deployment == nil {
 		return nil
 	}
@@ -241,15 +241,15 @@ func rollout(deployment *api.Deployment) *backends.Deployment {
 	return d
 }
 
-func restart(policy *api.RestartPolicy) backends.Restart {
+func restartPolicy(policy *api.RestartPolicy) backends.Restart {
 	if policy == nil {
 		return backends.Restart{}
 	}
-	return backends.Restart{Attempts: value(policy.Attempts), Interval: value(policy.Interval), Mode: value(policy.Mode)}
+	return backends.Restart{Attempts: deref(policy.Attempts), Interval: deref(policy.Interval), Mode: deref(policy.Mode)}
 }
 
-// value returns what p points to, or the zero value.
-func value[T any](p *T) (v T) {
+// deref returns what p points to, or the zero value.
+func deref[T any](p *T) (v T) {
 	if p != nil {
 		v = *p
 	}
@@ -262,7 +262,7 @@ func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint
 	defer cancel()
 	path := "/v1/job/" + url.PathEscape(job.ID)
 	if version == nil {
-		raw, err := read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (raw json.RawMessage, meta *api.QueryMeta, err error) {
+		raw, err := readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (raw json.RawMessage, meta *api.QueryMeta, err error) {
 			meta, err = c.api.Raw().Query(path, &raw, q)
 			return raw, meta, err
 		})
@@ -274,7 +274,7 @@ func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint
 		return raw, err
 	}
 	var answer struct{ Versions []json.RawMessage }
-	_, err := read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (any, *api.QueryMeta, error) {
+	_, err := readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (any, *api.QueryMeta, error) {
 		meta, err := c.api.Raw().Query(path+"/versions?diffs=false", &answer, q)
 		return nil, meta, err
 	})
@@ -292,16 +292,16 @@ func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint
 		}
 		kept = append(kept, strconv.FormatUint(head.Version, 10))
 	}
-	return nil, &noVersionError{Version: *version, Kept: kept}
+	return nil, &versionNotFoundError{Version: *version, Kept: kept}
 }
 
-// noVersionError is a version of a job that Nomad does not have.
-type noVersionError struct {
+// versionNotFoundError is a version of a job that Nomad does not have.
+type versionNotFoundError struct {
 	Version uint64
 	Kept    []string // those it has, newest first
 }
 
-func (e *noVersionError) Error() string {
+func (e *versionNotFoundError) Error() string {
 	return "there is no version " + strconv.FormatUint(e.Version, 10) + " (Nomad has: " + strings.Join(e.Kept, ", ") + ")"
 }
 
@@ -309,7 +309,7 @@ func (e *noVersionError) Error() string {
 func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	full, err := read(ctx, c, a.Namespace, readJob, func(q *api.QueryOptions) (*api.Allocation, *api.QueryMeta, error) {
+	full, err := readObject(ctx, c, a.Namespace, capReadJob, func(q *api.QueryOptions) (*api.Allocation, *api.QueryMeta, error) {
 		return c.api.Allocations().Info(a.ID, q)
 	})
 	if err != nil {
@@ -322,7 +322,7 @@ func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backend
 	if g := full.Job.LookupTaskGroup(a.Group); g != nil {
 		for _, task := range g.Tasks {
 			d.Drivers[task.Name] = task.Driver
-			if task.LogConfig != nil && value(task.LogConfig.Disabled) {
+			if task.LogConfig != nil && deref(task.LogConfig.Disabled) {
 				d.LogsDisabled = append(d.LogsDisabled, task.Name)
 			}
 		}
@@ -334,7 +334,7 @@ func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backend
 func (c *Client) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	node, err := read(ctx, c, "", readNode, func(q *api.QueryOptions) (*api.Node, *api.QueryMeta, error) { return c.api.Nodes().Info(a.NodeID, q) })
+	node, err := readObject(ctx, c, "", ruleNodeRead, func(q *api.QueryOptions) (*api.Node, *api.QueryMeta, error) { return c.api.Nodes().Info(a.NodeID, q) })
 	if err != nil {
 		return "", err
 	}

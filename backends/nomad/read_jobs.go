@@ -15,9 +15,9 @@ import (
 	"nomadctld/backends"
 )
 
-// unfinished selects the allocations that are shown without being asked for, as backends.Allocation.HiddenByDefault does. Those on
+// visibleAllocFilter selects the allocations that are shown without being asked for, as backends.Allocation.HiddenByDefault does. Those on
 // disconnected nodes, which are unknown, may still be running.
-const unfinished = `ClientStatus == "running" or ClientStatus == "pending" or ClientStatus == "failed" or ClientStatus == "unknown"`
+const visibleAllocFilter = `ClientStatus == "running" or ClientStatus == "pending" or ClientStatus == "failed" or ClientStatus == "unknown"`
 
 // jobKey names a job within a tier.
 type jobKey struct{ namespace, id string }
@@ -29,7 +29,7 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	namespace := cmp.Or(s.Namespace, "*")
-	ofJobs := matching("JobID", s.Prefixes)
+	ofJobs := prefixFilter("JobID", s.Prefixes)
 	var (
 		stubs       []*api.JobListStub
 		allocations []*api.AllocationListStub
@@ -39,38 +39,38 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 	g, gctx := errgroup.WithContext(ctx)
 	protected := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
 	protected(func() (err error) {
-		stubs, err = list(gctx, c, namespace, matching("ID", s.Prefixes), listJobs, c.api.Jobs().List)
+		stubs, err = readPages(gctx, c, namespace, prefixFilter("ID", s.Prefixes), capListJobs, c.api.Jobs().List)
 		return err
 	})
 	protected(func() (err error) {
-		blocked, err = list(gctx, c, namespace, both(`Status == "blocked"`, ofJobs), readJob, c.api.Evaluations().List)
+		blocked, err = readPages(gctx, c, namespace, andFilters(`Status == "blocked"`, ofJobs), capReadJob, c.api.Evaluations().List)
 		return err
 	})
 	protected(func() (err error) {
 		filter := ofJobs
 		if !s.IncludeHidden {
-			filter = both(filter, unfinished)
+			filter = andFilters(filter, visibleAllocFilter)
 		}
-		allocations, err = list(gctx, c, namespace, filter, readJob, c.api.Allocations().List)
+		allocations, err = readPages(gctx, c, namespace, filter, capReadJob, c.api.Allocations().List)
 		return err
 	})
 	protected(func() (err error) {
-		deployments, err = list(gctx, c, namespace, ofJobs, readJob, c.api.Deployments().List)
+		deployments, err = readPages(gctx, c, namespace, ofJobs, capReadJob, c.api.Deployments().List)
 		return err
 	})
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	jobs := assemble(c.tier.Name, stubs, allocations, deployments, blocked)
+	jobs := buildJobs(c.tier.Name, stubs, allocations, deployments, blocked)
 	if s.Namespace != "" {
 		return jobs, nil
 	}
-	return jobs, c.unreadable(ctx, jobs)
+	return jobs, c.unreadableNamespaces(ctx, jobs)
 }
 
-// unreadable returns an error for each namespace of which Nomad lists jobs and, because the token may not read them, leaves the
+// unreadableNamespaces returns an error for each namespace of which Nomad lists jobs and, because the token may not read them, leaves the
 // allocations out. It asks only about namespaces of whose jobs something should run.
-func (c *Client) unreadable(ctx context.Context, jobs []backends.Job) error {
+func (c *Client) unreadableNamespaces(ctx context.Context, jobs []backends.Job) error {
 	suspect := map[string]bool{}
 	for _, job := range jobs {
 		if _, known := suspect[job.Namespace]; !known && job.Counts.Running+job.Counts.Starting+job.Counts.Unknown > 0 {
@@ -85,7 +85,7 @@ func (c *Client) unreadable(ctx context.Context, jobs []backends.Job) error {
 		if !suspect[namespace] {
 			continue
 		}
-		_, err := read(ctx, c, namespace, readJob, func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
+		_, err := readObject(ctx, c, namespace, capReadJob, func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
 			q.PerPage = 1
 			return c.api.Allocations().List(q)
 		})
@@ -96,32 +96,32 @@ func (c *Client) unreadable(ctx context.Context, jobs []backends.Job) error {
 	return errors.Join(errs...)
 }
 
-// total adds up the groups of a summary, which may be missing.
-func total(summary *api.JobSummary) (c backends.Counts) {
+// totalCounts adds up the groups of a summary, which may be missing.
+func totalCounts(summary *api.JobSummary) (c backends.Counts) {
 	if summary != nil {
 		for _, g := range summary.Summary {
-			c = sum(c, counts(g))
+			c = addCounts(c, summaryCounts(g))
 		}
 	}
 	return c
 }
 
-func sum(a, b backends.Counts) backends.Counts {
+func addCounts(a, b backends.Counts) backends.Counts {
 	return backends.Counts{
 		Queued: a.Queued + b.Queued, Starting: a.Starting + b.Starting, Running: a.Running + b.Running, Failed: a.Failed + b.Failed,
 		Complete: a.Complete + b.Complete, Lost: a.Lost + b.Lost, Unknown: a.Unknown + b.Unknown,
 	}
 }
 
-// counts leaves out how many wait for a place: that figure drifts, even below zero.
-func counts(g api.TaskGroupSummary) backends.Counts {
+// summaryCounts leaves out how many wait for a place: that figure drifts, even below zero.
+func summaryCounts(g api.TaskGroupSummary) backends.Counts {
 	return backends.Counts{
 		Starting: g.Starting, Running: g.Running, Failed: g.Failed, Complete: g.Complete, Lost: g.Lost, Unknown: g.Unknown,
 	}
 }
 
-// assemble puts together what the listings said.
-func assemble(tier string, stubs []*api.JobListStub, allocations []*api.AllocationListStub, deployments []*api.Deployment, blocked []*api.Evaluation) []backends.Job {
+// buildJobs puts together what the listings said.
+func buildJobs(tier string, stubs []*api.JobListStub, allocations []*api.AllocationListStub, deployments []*api.Deployment, blocked []*api.Evaluation) []backends.Job {
 	jobs := make(map[jobKey]*backends.Job, len(stubs))
 	created := make(map[jobKey]uint64, len(stubs))
 	datacenters := make(map[jobKey][]string, len(stubs))
@@ -133,7 +133,7 @@ func assemble(tier string, stubs []*api.JobListStub, allocations []*api.Allocati
 			Root: backends.RootID(stub.ID, stub.ParentID), Parent: stub.ParentID,
 			Submitted: time.Unix(0, stub.SubmitTime).UTC(), ModifyIndex: stub.JobModifyIndex,
 			Periodic: stub.Periodic, Parameterized: stub.ParameterizedJob, Stopped: stub.Stop,
-			Counts: total(stub.JobSummary),
+			Counts: totalCounts(stub.JobSummary),
 		}
 	}
 	for _, stub := range allocations {
@@ -144,7 +144,7 @@ func assemble(tier string, stubs []*api.JobListStub, allocations []*api.Allocati
 				Root: backends.RootID(stub.JobID, ""),
 			}
 		}
-		jobs[key].Allocations = append(jobs[key].Allocations, allocation(stub, jobs[key]))
+		jobs[key].Allocations = append(jobs[key].Allocations, newAllocation(stub, jobs[key]))
 	}
 	latest := map[jobKey]uint64{}
 	for _, d := range deployments {
@@ -160,7 +160,7 @@ func assemble(tier string, stubs []*api.JobListStub, allocations []*api.Allocati
 		key := jobKey{evaluation.Namespace, evaluation.JobID}
 		if job := jobs[key]; job != nil && evaluation.CreateIndex > latest[key] {
 			latest[key] = evaluation.CreateIndex
-			job.Unplaced = unplaced(evaluation, where{datacenters: datacenters[key]})
+			job.Unplaced = unplacedGroups(evaluation, placementScope{datacenters: datacenters[key]})
 			for _, u := range job.Unplaced {
 				job.Counts.Queued += u.Allocations
 			}
@@ -168,7 +168,7 @@ func assemble(tier string, stubs []*api.JobListStub, allocations []*api.Allocati
 	}
 	all := make([]backends.Job, 0, len(jobs))
 	for _, job := range jobs {
-		slices.SortFunc(job.Allocations, order)
+		slices.SortFunc(job.Allocations, compareAllocations)
 		all = append(all, *job)
 	}
 	slices.SortFunc(all, func(a, b backends.Job) int {
@@ -177,8 +177,8 @@ func assemble(tier string, stubs []*api.JobListStub, allocations []*api.Allocati
 	return all
 }
 
-// order is by group, index in the group, newest first.
-func order(a, b backends.Allocation) int {
+// compareAllocations is by group, index in the group, newest first.
+func compareAllocations(a, b backends.Allocation) int {
 	return cmp.Or(
 		strings.Compare(a.Group, b.Group),
 		// Names are job.group[index]: of two that differ in length the shorter has the smaller index.
@@ -189,7 +189,7 @@ func order(a, b backends.Allocation) int {
 	)
 }
 
-func allocation(stub *api.AllocationListStub, job *backends.Job) backends.Allocation {
+func newAllocation(stub *api.AllocationListStub, job *backends.Job) backends.Allocation {
 	a := backends.Allocation{
 		Tier: job.Tier, Namespace: stub.Namespace, JobID: stub.JobID, Root: job.Root,
 		ID: stub.ID, Name: stub.Name, Group: stub.TaskGroup, Node: stub.NodeName, NodeID: stub.NodeID,

@@ -20,21 +20,21 @@ import (
 	"nomadctld/backends"
 )
 
-// lists is a Nomad that gives the same answers whoever asks, and refuses to list what is in some namespaces.
-type lists struct {
-	mu      sync.Mutex
-	answers map[string]any // by path
-	refuses map[string]bool
-	asked   []string
+// fakeLists is a Nomad that gives the same answers whoever asks, and refuses to list what is in some namespaces.
+type fakeLists struct {
+	mu        sync.Mutex
+	answers   map[string]any // by path
+	forbidden map[string]bool
+	requests  []string
 }
 
-var wantedStatus = regexp.MustCompile(`ClientStatus == "(\w+)"`)
+var statusFilter = regexp.MustCompile(`ClientStatus == "(\w+)"`)
 
-func (l *lists) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (l *fakeLists) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.asked = append(l.asked, r.URL.Path+" "+r.URL.Query().Get("namespace"))
-	if l.refuses[r.URL.Query().Get("namespace")] && r.URL.Path != "/v1/jobs" {
+	l.requests = append(l.requests, r.URL.Path+" "+r.URL.Query().Get("namespace"))
+	if l.forbidden[r.URL.Query().Get("namespace")] && r.URL.Path != "/v1/jobs" {
 		w.WriteHeader(http.StatusForbidden)
 		io.WriteString(w, "Permission denied")
 		return
@@ -45,7 +45,7 @@ func (l *lists) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if all, ok := answer.([]map[string]any); ok {
 		all = slices.Clone(all)
-		if wanted := wantedStatus.FindAllStringSubmatch(r.URL.Query().Get("filter"), -1); wanted != nil {
+		if wanted := statusFilter.FindAllStringSubmatch(r.URL.Query().Get("filter"), -1); wanted != nil {
 			all = slices.DeleteFunc(all, func(a map[string]any) bool {
 				return !slices.ContainsFunc(wanted, func(m []string) bool { return m[1] == a["ClientStatus"] })
 			})
@@ -58,9 +58,9 @@ func (l *lists) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(answer)
 }
 
-func listing(t *testing.T, answers map[string]any) (*lists, *Client) {
+func newFakeLists(t *testing.T, answers map[string]any) (*fakeLists, *Client) {
 	t.Helper()
-	l := &lists{answers: answers, refuses: map[string]bool{}}
+	l := &fakeLists{answers: answers, forbidden: map[string]bool{}}
 	server := httptest.NewServer(l)
 	t.Cleanup(server.Close)
 	token := filepath.Join(t.TempDir(), "token")
@@ -86,7 +86,7 @@ func recordedLost(t *testing.T) map[string]any {
 }
 
 func TestJobs_LostAndUnknown(t *testing.T) {
-	_, client := listing(t, recordedLost(t))
+	_, client := newFakeLists(t, recordedLost(t))
 	for _, tc := range []struct {
 		finished bool
 		want     []string // job, allocation's status, its task's as Nomad has it, and as it is
@@ -115,12 +115,12 @@ func TestJobs_LostAndUnknown(t *testing.T) {
 }
 
 func TestUsage_OnlyOfRunningAllocations(t *testing.T) {
-	l, client := listing(t, recordedLost(t))
+	l, client := newFakeLists(t, recordedLost(t))
 	jobs, err := client.Jobs(context.Background(), backends.Selection{IncludeHidden: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.asked = nil
+	l.requests = nil
 	running := ""
 	for _, job := range jobs {
 		client.Usage(context.Background(), job.Allocations)
@@ -131,13 +131,13 @@ func TestUsage_OnlyOfRunningAllocations(t *testing.T) {
 			}
 		}
 	}
-	if len(l.asked) != 2 || slices.ContainsFunc(l.asked, func(path string) bool { return !strings.Contains(path, running) }) {
-		t.Errorf("asked for %q, want the statistics and checks of %s alone", l.asked, running)
+	if len(l.requests) != 2 || slices.ContainsFunc(l.requests, func(path string) bool { return !strings.Contains(path, running) }) {
+		t.Errorf("asked for %q, want the statistics and checks of %s alone", l.requests, running)
 	}
 }
 
-// stub is a job in a listing whose summary has drifted.
-func stub(id, parent, status string, more map[string]any) map[string]any {
+// jobStub is a job in a listing whose summary has drifted.
+func jobStub(id, parent, status string, more map[string]any) map[string]any {
 	job := map[string]any{
 		"ID": id, "ParentID": parent, "Namespace": "default", "Status": status, "Type": "batch", "Datacenters": []string{"dc9"}, "JobModifyIndex": 7,
 		"JobSummary": map[string]any{
@@ -150,16 +150,16 @@ func stub(id, parent, status string, more map[string]any) map[string]any {
 }
 
 func TestJob_CountsChildren(t *testing.T) {
-	parent := stub("p-import", "", "running", map[string]any{"ParameterizedJob": true})
-	_, client := listing(t, map[string]any{
+	parent := jobStub("p-import", "", "running", map[string]any{"ParameterizedJob": true})
+	_, client := newFakeLists(t, map[string]any{
 		"/v1/jobs": []map[string]any{
 			parent,
-			stub("p-import/dispatch-1", "p-import", "running", nil),
-			stub("p-import/dispatch-2", "p-import", "dead", nil),
-			stub("p-import/dispatch-3", "p-import", "dead", nil),
-			stub("p-import/dispatch-4", "p-import", "pending", nil),
-			stub("p-import/x", "", "running", nil), // another job, whose name is below
-			stub("p-import/x/dispatch-1", "p-import/x", "running", nil),
+			jobStub("p-import/dispatch-1", "p-import", "running", nil),
+			jobStub("p-import/dispatch-2", "p-import", "dead", nil),
+			jobStub("p-import/dispatch-3", "p-import", "dead", nil),
+			jobStub("p-import/dispatch-4", "p-import", "pending", nil),
+			jobStub("p-import/x", "", "running", nil), // another job, whose name is below
+			jobStub("p-import/x/dispatch-1", "p-import/x", "running", nil),
 		},
 		"/v1/job/p-import": map[string]any{
 			"ID": "p-import", "Name": "p-import", "Type": "batch", "Namespace": "default", "ParameterizedJob": map[string]any{"Payload": "optional"},
@@ -190,8 +190,8 @@ func TestJobs_IgnoresSummaryForQueued(t *testing.T) {
 		t.Fatal(err)
 	}
 	evaluation["Namespace"], evaluation["CreateIndex"] = "default", 9
-	_, client := listing(t, map[string]any{
-		"/v1/jobs":        []map[string]any{stub("p-dc9", "", "pending", nil)},
+	_, client := newFakeLists(t, map[string]any{
+		"/v1/jobs":        []map[string]any{jobStub("p-dc9", "", "pending", nil)},
 		"/v1/evaluations": []map[string]any{evaluation},
 	})
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
@@ -209,7 +209,7 @@ func TestJob_CountsAllocations(t *testing.T) {
 	}
 	all := []backends.Allocation{a("g", "running"), a("g", "running"), a("g", "pending"), a("g", "unknown"), a("g", "lost"), a("g", "failed"), a("other", "running")}
 	drifted := backends.Counts{Queued: -1, Starting: 9, Running: -3, Failed: 0, Complete: 7, Lost: 3, Unknown: 2}
-	got := counted(drifted, "g", all, []backends.Unplaced{{Group: "g", Allocations: 3}, {Group: "other", Allocations: 1}})
+	got := mergeCounts(drifted, "g", all, []backends.Unplaced{{Group: "g", Allocations: 3}, {Group: "other", Allocations: 1}})
 	if want := (backends.Counts{Queued: 3, Starting: 1, Running: 2, Failed: 1, Complete: 7, Lost: 3, Unknown: 1}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -218,32 +218,32 @@ func TestJob_CountsAllocations(t *testing.T) {
 // A token may list the jobs of a namespace and not read them: Nomad leaves their allocations out of a listing of all namespaces,
 // without a word.
 func TestJobs_NamespaceThatCannotBeRead(t *testing.T) {
-	l, client := listing(t, map[string]any{
+	l, client := newFakeLists(t, map[string]any{
 		"/v1/jobs": []map[string]any{
-			stub("p-a", "", "running", map[string]any{"Namespace": "secret", "JobSummary": map[string]any{"Summary": map[string]any{"g": map[string]any{"Running": 1}}}}),
-			stub("p-b", "", "running", nil),
-			stub("p-c", "", "dead", map[string]any{"Namespace": "idle"}),
+			jobStub("p-a", "", "running", map[string]any{"Namespace": "secret", "JobSummary": map[string]any{"Summary": map[string]any{"g": map[string]any{"Running": 1}}}}),
+			jobStub("p-b", "", "running", nil),
+			jobStub("p-c", "", "dead", map[string]any{"Namespace": "idle"}),
 		},
 		"/v1/acl/token/self": map[string]any{},
 	})
-	l.refuses = map[string]bool{"secret": true, "idle": true}
+	l.forbidden = map[string]bool{"secret": true, "idle": true}
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
 	var namespace *backends.NamespaceError
 	if len(jobs) != 3 || !errors.As(err, &namespace) || namespace.Namespace != "secret" || !errors.Is(err, backends.ErrForbidden) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %d jobs and %v, want all 3 and that secret cannot be read", len(jobs), err)
 	}
-	l.refuses = map[string]bool{}
+	l.forbidden = map[string]bool{}
 	if jobs, err := client.Jobs(context.Background(), backends.Selection{}); len(jobs) != 3 || err != nil {
 		t.Errorf("with a token that may: got %d jobs, %v", len(jobs), err)
 	}
 }
 
 func TestSchedules_NamespaceThatCannotBeRead(t *testing.T) {
-	l, client := listing(t, map[string]any{
+	l, client := newFakeLists(t, map[string]any{
 		"/v1/job/p-b":        map[string]any{"ID": "p-b", "ParameterizedJob": map[string]any{"Payload": "required"}},
 		"/v1/acl/token/self": map[string]any{},
 	})
-	l.refuses = map[string]bool{"secret": true}
+	l.forbidden = map[string]bool{"secret": true}
 	jobs := []backends.Job{{Namespace: "secret", ID: "p-a", Parameterized: true}, {Namespace: "default", ID: "p-b", Parameterized: true}}
 	got, err := client.Schedules(context.Background(), jobs)
 	var namespace *backends.NamespaceError

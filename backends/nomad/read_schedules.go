@@ -15,8 +15,8 @@ import (
 	"nomadctld/backends"
 )
 
-// definitionsAtOnce is how many job definitions are read at a time; the listing does not hold schedules.
-const definitionsAtOnce = 16
+// maxDefinitionReads is how many job definitions are read at a time; the listing does not hold schedules.
+const maxDefinitionReads = 16
 
 // Schedules reads the definition of each periodic or parameterized job.
 func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends.Schedule, error) {
@@ -26,7 +26,7 @@ func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends
 	var mu sync.Mutex
 	refused := map[string]error{} // by namespace
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(definitionsAtOnce)
+	g.SetLimit(maxDefinitionReads)
 	for i, job := range jobs {
 		if !job.Periodic && !job.Parameterized {
 			continue
@@ -46,7 +46,7 @@ func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends
 				if err != nil {
 					return err
 				}
-				schedules[i] = schedule(definition)
+				schedules[i] = scheduleOf(definition)
 				return nil
 			})
 		})
@@ -58,9 +58,9 @@ func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends
 	return schedules, err
 }
 
-// schedule returns when the job launches next, as Nomad itself works it out: in the job's own time zone, by the
+// scheduleOf returns when the job launches next, as Nomad itself works it out: in the job's own time zone, by the
 // earliest of its expressions.
-func schedule(job *api.Job) backends.Schedule {
+func scheduleOf(job *api.Job) backends.Schedule {
 	var s backends.Schedule
 	if p := job.ParameterizedJob; p != nil && !job.Dispatched {
 		s.Parameterized, s.MetaRequired, s.MetaOptional, s.Payload = true, p.MetaRequired, p.MetaOptional, p.Payload
@@ -77,8 +77,8 @@ func schedule(job *api.Job) backends.Schedule {
 	if *p.TimeZone != "UTC" {
 		s.TimeZone = *p.TimeZone
 	}
-	s.ProhibitOverlap = value(p.ProhibitOverlap)
-	s.Disabled = !*p.Enabled || value(job.Stop)
+	s.ProhibitOverlap = deref(p.ProhibitOverlap)
+	s.Disabled = !*p.Enabled || deref(job.Stop)
 	zone, err := p.GetLocation()
 	if err != nil || s.Disabled {
 		return s

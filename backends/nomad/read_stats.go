@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	askedAtOnce        = 24 // requests to a cluster for one command; the rest of maxConns is for others
-	askedAtOncePerNode = 4  // of these, so that a node that does not answer cannot hold them all
+	maxNodeRequests    = 24 // requests to a cluster for one command; the rest of maxConns is for others
+	maxRequestsPerNode = 4  // of these, so that a node that does not answer cannot hold them all
 )
 
 // Usage asks for the statistics of each running allocation.
 func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) map[string]backends.Usage {
 	usage := map[string]backends.Usage{}
 	var mu sync.Mutex
-	c.askNodes(ctx, allocations, func(a backends.Allocation, q *api.QueryOptions) error {
+	c.queryNodes(ctx, allocations, func(a backends.Allocation, q *api.QueryOptions) error {
 		stats, err := c.api.Allocations().Stats(&api.Allocation{ID: a.ID}, q)
 		if err != nil {
 			return err
@@ -35,9 +35,9 @@ func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) m
 	return usage
 }
 
-// askNodes calls ask for each running allocation. Nomad passes such questions on to the allocation's node: some nodes
+// queryNodes calls ask for each running allocation. Nomad passes such questions on to the allocation's node: some nodes
 // are asked at the same time, each a few questions, and one that cannot be asked is left alone after that.
-func (c *Client) askNodes(ctx context.Context, allocations []backends.Allocation, ask func(backends.Allocation, *api.QueryOptions) error) {
+func (c *Client) queryNodes(ctx context.Context, allocations []backends.Allocation, ask func(backends.Allocation, *api.QueryOptions) error) {
 	shared, err := c.query(ctx, "")
 	if err != nil {
 		return
@@ -49,7 +49,7 @@ func (c *Client) askNodes(ctx context.Context, allocations []backends.Allocation
 		}
 	}
 	var wg sync.WaitGroup
-	places := make(chan struct{}, askedAtOnce)
+	places := make(chan struct{}, maxNodeRequests)
 	for _, asked := range byNode {
 		queue := make(chan backends.Allocation, len(asked))
 		for _, a := range asked {
@@ -58,7 +58,7 @@ func (c *Client) askNodes(ctx context.Context, allocations []backends.Allocation
 		close(queue)
 		ctx, giveUp := context.WithCancel(ctx)
 		var workers sync.WaitGroup
-		for range min(askedAtOncePerNode, len(asked)) {
+		for range min(maxRequestsPerNode, len(asked)) {
 			workers.Go(func() {
 				for a := range queue {
 					select {
@@ -66,13 +66,13 @@ func (c *Client) askNodes(ctx context.Context, allocations []backends.Allocation
 					case <-ctx.Done():
 						return
 					}
-					_, _, err := retry(ctx, func() (any, *api.QueryMeta, error) {
+					_, _, err := retryRead(ctx, func() (any, *api.QueryMeta, error) {
 						q := *shared
 						q.Namespace = a.Namespace
 						return nil, nil, backends.Protect(func() error { return ask(a, q.WithContext(ctx)) })
-					}, crowded)
+					}, isRateLimited)
 					<-places
-					if err != nil && !answered(err) {
+					if err != nil && !hasResponse(err) {
 						giveUp()
 						return
 					}
@@ -84,13 +84,13 @@ func (c *Client) askNodes(ctx context.Context, allocations []backends.Allocation
 	wg.Wait()
 }
 
-// noPath is in Nomad's answer when its servers have no connection to the node.
-const noPath = "No path to node"
+// noPathToNode is in Nomad's answer when its servers have no connection to the node.
+const noPathToNode = "No path to node"
 
-// answered reports whether an error is about one allocation only: Nomad, or the node, has answered.
-func answered(err error) bool {
+// hasResponse reports whether an error is about one allocation only: Nomad, or the node, has answered.
+func hasResponse(err error) bool {
 	var answer api.UnexpectedResponseError
-	return errors.As(err, &answer) && answer.HasStatusCode() && !strings.Contains(answer.Body(), noPath)
+	return errors.As(err, &answer) && answer.HasStatusCode() && !strings.Contains(answer.Body(), noPathToNode)
 }
 
 // tasksUsage returns the usage of the allocation's running tasks, by exec ID.
@@ -98,14 +98,14 @@ func tasksUsage(a backends.Allocation, stats *api.AllocResourceUsage) map[string
 	usage := map[string]backends.Usage{}
 	for _, task := range a.Tasks {
 		if resources := stats.Tasks[task.Name]; resources != nil && a.Runs(task) {
-			usage[task.ExecID] = measured(resources.ResourceUsage)
+			usage[task.ExecID] = usageOf(resources.ResourceUsage)
 		}
 	}
 	return usage
 }
 
-// measured leaves out the figures that the task's driver does not measure: Nomad sends them as 0.
-func measured(r *api.ResourceUsage) backends.Usage {
+// usageOf leaves out the figures that the task's driver does not measure: Nomad sends them as 0.
+func usageOf(r *api.ResourceUsage) backends.Usage {
 	var u backends.Usage
 	if r == nil {
 		return u

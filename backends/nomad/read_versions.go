@@ -22,7 +22,7 @@ func (c *Client) Versions(ctx context.Context, job backends.Job) ([]backends.Ver
 		Versions []json.RawMessage
 		Diffs    []*api.JobDiff
 	}
-	answer, err := read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (f found, meta *api.QueryMeta, err error) {
+	answer, err := readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (f found, meta *api.QueryMeta, err error) {
 		meta, err = c.api.Raw().Query(jobPath(job, "/versions?diffs=true"), &f, q)
 		return f, meta, err
 	})
@@ -31,18 +31,18 @@ func (c *Client) Versions(ctx context.Context, job backends.Job) ([]backends.Ver
 	}
 	versions := make([]backends.Version, len(answer.Versions))
 	for i, definition := range answer.Versions {
-		if versions[i], err = version(definition); err != nil {
+		if versions[i], err = parseVersion(definition); err != nil {
 			return nil, fmt.Errorf("a version of %s: %w", job.ID, err)
 		}
 		if i < len(answer.Diffs) && answer.Diffs[i] != nil { // there is one less of them
-			versions[i].Changes = changes(answer.Diffs[i])
+			versions[i].Changes = changesOf(answer.Diffs[i])
 		}
 	}
 	slices.SortFunc(versions, func(a, b backends.Version) int { return cmp.Compare(b.Number, a.Number) })
 	return versions, nil
 }
 
-func version(definition json.RawMessage) (backends.Version, error) {
+func parseVersion(definition json.RawMessage) (backends.Version, error) {
 	var v struct {
 		Version     uint64
 		Stable      bool
@@ -68,8 +68,8 @@ func version(definition json.RawMessage) (backends.Version, error) {
 	return one, nil
 }
 
-// changes lists the fields that differ, by path.
-func changes(d *api.JobDiff) []backends.Change {
+// changesOf lists the fields that differ, by path.
+func changesOf(d *api.JobDiff) []backends.Change {
 	all := []backends.Change{} // nil is for a version that is compared with none
 	all = appendFields(all, "", d.Fields)
 	all = appendObjects(all, "", d.Objects)
@@ -77,7 +77,7 @@ func changes(d *api.JobDiff) []backends.Change {
 		all = appendFields(all, g.Name, g.Fields)
 		all = appendObjects(all, g.Name, g.Objects)
 		for _, t := range g.Tasks {
-			path := below(g.Name, "task "+t.Name)
+			path := joinPath(g.Name, "task "+t.Name)
 			all = appendFields(all, path, t.Fields)
 			all = appendObjects(all, path, t.Objects)
 		}
@@ -93,7 +93,7 @@ func appendFields(all []backends.Change, path string, fields []*api.FieldDiff) [
 		if f.Type == "None" || f.Old == f.New || path == "" && f.Name != "Stop" && backends.SetByNomad[f.Name] {
 			continue
 		}
-		all = append(all, backends.Change{Path: below(path, f.Name), Old: f.Old, New: f.New})
+		all = append(all, backends.Change{Path: joinPath(path, f.Name), Old: f.Old, New: f.New})
 	}
 	return all
 }
@@ -103,13 +103,13 @@ func appendObjects(all []backends.Change, path string, objects []*api.ObjectDiff
 		if path == "" && backends.SetByNomad[o.Name] {
 			continue
 		}
-		all = appendFields(all, below(path, o.Name), o.Fields)
-		all = appendObjects(all, below(path, o.Name), o.Objects)
+		all = appendFields(all, joinPath(path, o.Name), o.Fields)
+		all = appendObjects(all, joinPath(path, o.Name), o.Objects)
 	}
 	return all
 }
 
-func below(path, name string) string {
+func joinPath(path, name string) string {
 	if path == "" {
 		return name
 	}

@@ -8,23 +8,23 @@ import (
 	"sync/atomic"
 )
 
-// link is the connection below a websocket. The library waits in its reads and writes whatever becomes of a context:
+// websocketConn is the connection below a websocket. The library waits in its reads and writes whatever becomes of a context:
 // cutting the link is what ends them.
-type link struct {
+type websocketConn struct {
 	tls *tls.Config // nil: none
 
-	mu   sync.Mutex
-	conn net.Conn
-	cut  bool
+	mu     sync.Mutex
+	conn   net.Conn
+	closed bool
 }
 
 // dial is for the library, which calls it once.
-func (l *link) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (l *websocketConn) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := newDialer().DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	if !l.keep(conn) {
+	if !l.setConn(conn) {
 		conn.Close()
 		return nil, net.ErrClosed
 	}
@@ -36,41 +36,41 @@ func (l *link) dial(ctx context.Context, network, address string) (net.Conn, err
 		}
 		conn = secure
 	}
-	return &heartbeats{Conn: conn}, nil
+	return &heartbeatConn{Conn: conn}, nil
 }
 
-func (l *link) keep(conn net.Conn) bool {
+func (l *websocketConn) setConn(conn net.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conn = conn
-	return !l.cut
+	return !l.closed
 }
 
-// end cuts the connection, and any that would still be made.
-func (l *link) end() {
+// close cuts the connection, and any that would still be made.
+func (l *websocketConn) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cut = true
+	l.closed = true
 	if l.conn != nil {
 		l.conn.Close()
 	}
 }
 
-// heartbeats lets the library's heartbeats pass only while it waits for something to read: that is what they are for.
+// heartbeatConn lets the library's heartbeats pass only while it waits for something to read: that is what they are for.
 // One that comes after Nomad has closed the connection makes the kernel over there throw away what we have not read, and
 // that is the end of the output when its reader is slow.
-type heartbeats struct {
+type heartbeatConn struct {
 	net.Conn
 	reading atomic.Bool
 }
 
-func (c *heartbeats) Read(b []byte) (int, error) {
+func (c *heartbeatConn) Read(b []byte) (int, error) {
 	c.reading.Store(true)
 	defer c.reading.Store(false)
 	return c.Conn.Read(b)
 }
 
-func (c *heartbeats) Write(b []byte) (int, error) {
+func (c *heartbeatConn) Write(b []byte) (int, error) {
 	if isHeartbeat(b) && !c.reading.Load() {
 		return len(b), nil
 	}

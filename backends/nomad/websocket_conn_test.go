@@ -13,7 +13,7 @@ import (
 )
 
 // The heartbeat is told from other messages as the websocket library writes it.
-func TestHeartbeatsPassOnlyWhileSomebodyReads(t *testing.T) {
+func TestHeartbeatConn(t *testing.T) {
 	t.Parallel()
 	messages := make(chan string, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,12 +32,12 @@ func TestHeartbeatsPassOnlyWhileSomebodyReads(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	l := &link{}
-	defer l.end()
-	var wire *heartbeats
+	l := &websocketConn{}
+	defer l.close()
+	var wire *heartbeatConn
 	dialer := websocket.Dialer{NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := l.dial(ctx, network, address)
-		wire, _ = conn.(*heartbeats)
+		wire, _ = conn.(*heartbeatConn)
 		return conn, err
 	}}
 	conn, _, err := dialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)

@@ -10,7 +10,7 @@ import (
 	"nomadctld/internal/nomadtest"
 )
 
-func TestOperationsConformance(t *testing.T) {
+func TestClusterWriterConformance(t *testing.T) {
 	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
@@ -31,8 +31,8 @@ func TestOperationsConformance(t *testing.T) {
 	}
 }
 
-// TestAPolicyWithoutNodesIsNamed where the address of a node is looked up.
-func TestAPolicyWithoutNodesIsNamed(t *testing.T) {
+// TestNodeAddress_MissingPolicy where the address of a node is looked up.
+func TestNodeAddress_MissingPolicy(t *testing.T) {
 	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {

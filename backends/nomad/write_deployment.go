@@ -17,12 +17,12 @@ func (c *Client) Deployments(ctx context.Context, job backends.Job) ([]backends.
 		return nil, err
 	}
 	if len(found) == 0 {
-		_, err := c.head(ctx, job) // Nomad knows no deployments of a job that is gone, too
+		_, err := c.currentState(ctx, job) // Nomad knows no deployments of a job that is gone, too
 		return nil, err
 	}
 	all := make([]backends.Deployment, len(found))
 	for i, d := range found {
-		all[i] = *rollout(d)
+		all[i] = *deploymentOf(d)
 	}
 	return all, nil
 }
@@ -31,7 +31,7 @@ func (c *Client) Deployments(ctx context.Context, job backends.Job) ([]backends.
 func (c *Client) deployments(ctx context.Context, job backends.Job) ([]*api.Deployment, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	found, err := read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) ([]*api.Deployment, *api.QueryMeta, error) {
+	found, err := readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) ([]*api.Deployment, *api.QueryMeta, error) {
 		return c.api.Jobs().Deployments(job.ID, false, q)
 	})
 	slices.SortFunc(found, func(a, b *api.Deployment) int { return cmp.Compare(b.CreateIndex, a.CreateIndex) })
@@ -40,40 +40,40 @@ func (c *Client) deployments(ctx context.Context, job backends.Job) ([]*api.Depl
 
 // Promote promotes the canaries of all groups.
 func (c *Client) Promote(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	return c.steer(ctx, job, deployment, "promote", &api.DeploymentPromoteRequest{DeploymentID: deployment, All: true}, promoted)
+	return c.changeDeployment(ctx, job, deployment, "promote", &api.DeploymentPromoteRequest{DeploymentID: deployment, All: true}, isPromoted)
 }
 
 // Fail rolls the job back too, if it says so.
 func (c *Client) Fail(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	return c.steer(ctx, job, deployment, "fail", &api.DeploymentFailRequest{DeploymentID: deployment}, func(d *api.Deployment) bool {
+	return c.changeDeployment(ctx, job, deployment, "fail", &api.DeploymentFailRequest{DeploymentID: deployment}, func(d *api.Deployment) bool {
 		return d.Status == "failed"
 	})
 }
 
 // Pause keeps Nomad from placing more of the version.
 func (c *Client) Pause(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	return c.steer(ctx, job, deployment, "pause", &api.DeploymentPauseRequest{DeploymentID: deployment, Pause: true}, func(d *api.Deployment) bool {
+	return c.changeDeployment(ctx, job, deployment, "pause", &api.DeploymentPauseRequest{DeploymentID: deployment, Pause: true}, func(d *api.Deployment) bool {
 		return d.Status == "paused"
 	})
 }
 
 // Resume lets a paused deployment go on.
 func (c *Client) Resume(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	return c.steer(ctx, job, deployment, "pause", &api.DeploymentPauseRequest{DeploymentID: deployment}, func(d *api.Deployment) bool {
+	return c.changeDeployment(ctx, job, deployment, "pause", &api.DeploymentPauseRequest{DeploymentID: deployment}, func(d *api.Deployment) bool {
 		return d.Status != "paused"
 	})
 }
 
-// steer orders something of a deployment; done tells from its state that the order was taken. Its job is looked at first:
+// changeDeployment orders something of a deployment; done tells from its state that the order was taken. Its job is looked at first:
 // Nomad asks for no more than the ID of a deployment, of which a user may have named somebody else's.
-func (c *Client) steer(ctx context.Context, job backends.Job, id, what string, body any, done func(*api.Deployment) bool) (backends.WriteResult, error) {
+func (c *Client) changeDeployment(ctx context.Context, job backends.Job, id, what string, body any, done func(*api.Deployment) bool) (backends.WriteResult, error) {
 	if _, err := c.deployment(ctx, job, id); err != nil {
 		return backends.WriteResult{}, err
 	}
 	var answer api.DeploymentUpdateResponse
-	err := c.operate(ctx, write{
-		job: job, right: submitJob, path: "/v1/deployment/" + what + "/" + id, body: body, answer: &answer,
-		look: func(ctx context.Context) (bool, error) {
+	err := c.write(ctx, writeRequest{
+		job: job, capability: capSubmitJob, path: "/v1/deployment/" + what + "/" + id, body: body, response: &answer,
+		verify: func(ctx context.Context) (bool, error) {
 			d, err := c.deployment(ctx, job, id)
 			return err == nil && done(d), err
 		},
@@ -98,8 +98,8 @@ func (c *Client) deployment(ctx context.Context, job backends.Job, id string) (*
 	return nil, backends.ErrNotFound
 }
 
-// promoted reports whether no canary waits any more.
-func promoted(d *api.Deployment) bool {
+// isPromoted reports whether no canary waits any more.
+func isPromoted(d *api.Deployment) bool {
 	for _, g := range d.TaskGroups {
 		if g.DesiredCanaries > 0 && !g.Promoted {
 			return false

@@ -11,7 +11,7 @@ import (
 // Force is not tried again when its answer was lost: it would launch the job twice.
 func (c *Client) Force(ctx context.Context, job backends.Job) (backends.WriteResult, error) {
 	var answer struct{ EvalID string }
-	err := c.operate(ctx, write{job: job, right: dispatchJob, path: jobPath(job, "/periodic/force"), answer: &answer})
+	err := c.write(ctx, writeRequest{job: job, capability: capDispatchJob, path: jobPath(job, "/periodic/force"), response: &answer})
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
@@ -19,7 +19,7 @@ func (c *Client) Force(ctx context.Context, job backends.Job) (backends.WriteRes
 	// Nomad does not name the child, but its evaluation does.
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	e, err := read(ctx, c, job.Namespace, readJob, func(q *api.QueryOptions) (*api.Evaluation, *api.QueryMeta, error) {
+	e, err := readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (*api.Evaluation, *api.QueryMeta, error) {
 		return c.api.Evaluations().Info(answer.EvalID, q)
 	})
 	if err == nil && e.JobID != job.ID {
@@ -31,8 +31,8 @@ func (c *Client) Force(ctx context.Context, job backends.Job) (backends.WriteRes
 // Dispatch gives each order a key, by which Nomad knows one that it has taken already as long as it keeps the child.
 func (c *Client) Dispatch(ctx context.Context, job backends.Job, meta map[string]string, payload []byte) (backends.WriteResult, error) {
 	var answer api.JobDispatchResponse
-	err := c.operate(ctx, write{
-		job: job, right: dispatchJob, path: jobPath(job, "/dispatch"), answer: &answer, key: random(),
+	err := c.write(ctx, writeRequest{
+		job: job, capability: capDispatchJob, path: jobPath(job, "/dispatch"), response: &answer, idempotencyToken: randomHex(),
 		body: &api.JobDispatchRequest{JobID: job.ID, Meta: meta, Payload: payload},
 	})
 	if err != nil {
@@ -40,7 +40,7 @@ func (c *Client) Dispatch(ctx context.Context, job backends.Job, meta map[string
 	}
 	o := backends.WriteResult{EvaluationID: answer.EvalID, ChildID: answer.DispatchedJobID}
 	if o.EvaluationID == "" { // of an order that had been taken already, Nomad tells the child only
-		o.EvaluationID = c.evaluation(ctx, backends.Job{Namespace: job.Namespace, ID: o.ChildID}, answer.JobCreateIndex)
+		o.EvaluationID = c.findEvaluation(ctx, backends.Job{Namespace: job.Namespace, ID: o.ChildID}, answer.JobCreateIndex)
 	}
 	return o, nil
 }

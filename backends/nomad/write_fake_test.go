@@ -14,58 +14,58 @@ import (
 	"nomadctld/backends"
 )
 
-// fake is a Nomad with one job, "web", and one allocation, whose answers can be lost.
-type fake struct {
+// fakeServer is a Nomad with one job, "web", and one allocation, whose answers can be lost.
+type fakeServer struct {
 	mu         sync.Mutex
 	job        map[string]any
 	index      uint64
-	gone       bool
+	purged     bool
 	deployment string
 	promoted   bool
 	keys       map[string]string // child by idempotency token
 
-	fates []string // of the orders to come: "", before, after and changed (by somebody else; all cut), or a status and a text
+	replies []string // of the orders to come: "", before, after and changed (by somebody else; all cut), or a status and a text
 	record
 }
 
 // record is what a fake has seen.
 type record struct {
-	seen []string // orders that came
-	done []string // orders that were carried out
-	body []byte   // of the latest
+	requests []string // orders that came
+	applied  []string // orders that were carried out
+	body     []byte   // of the latest
 }
 
-func (f *fake) now() record {
+func (f *fakeServer) snapshot() record {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.record
 }
 
-// fakeNomad returns one with a client that does not pause for long, and the job. The fates are those of the first orders.
-func fakeNomad(t *testing.T, fates ...string) (*fake, *Client, backends.Job) {
+// newFakeServer returns one with a client that does not pause for long, and the job. The fates are those of the first orders.
+func newFakeServer(t *testing.T, fates ...string) (*fakeServer, *Client, backends.Job) {
 	t.Helper()
-	f := &fake{index: 7, fates: fates, deployment: "running", keys: map[string]string{}}
+	f := &fakeServer{index: 7, replies: fates, deployment: "running", keys: map[string]string{}}
 	f.job = map[string]any{"ID": "web", "Namespace": "default", "Stop": false, "JobModifyIndex": 7, "Version": 0, "Future": map[string]any{"Field": []any{1.5e300, "<&>"}}, "TaskGroups": []any{map[string]any{"Name": "web", "Count": 1}}}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	client := open(t, Tier{URL: server.URL})
-	client.limits = limits{untaken: time.Minute, lost: time.Minute, register: time.Minute, answer: 5 * time.Second, node: 5 * time.Second, pause: time.Millisecond}
+	client.timeouts = writeTimeouts{notApplied: time.Minute, lostResponse: time.Minute, register: time.Minute, response: 5 * time.Second, nodeResponse: 5 * time.Second, maxPause: time.Millisecond}
 	return f, client, backends.Job{Namespace: "default", ID: "web", ModifyIndex: 7}
 }
 
-func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if r.Method == "GET" {
-		f.read(w, r)
+		f.serveRead(w, r)
 		return
 	}
 	name := r.Method + " " + r.URL.Path
-	f.seen = append(f.seen, name)
+	f.requests = append(f.requests, name)
 	f.body, _ = io.ReadAll(r.Body)
 	fate := ""
-	if len(f.fates) > 0 {
-		fate, f.fates = f.fates[0], f.fates[1:]
+	if len(f.replies) > 0 {
+		fate, f.replies = f.replies[0], f.replies[1:]
 	}
 	status, text, isAnswer := strings.Cut(fate, " ")
 	if isAnswer {
@@ -79,8 +79,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fate == "changed" {
 		f.change(map[string]any{"Priority": 99, "TaskGroups": []any{}})
 	} else if fate != "before" {
-		f.done = append(f.done, name)
-		answer := f.carryOut(r)
+		f.applied = append(f.applied, name)
+		answer := f.apply(r)
 		if fate == "" {
 			json.NewEncoder(w).Encode(answer)
 			return
@@ -90,9 +90,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.Close()
 }
 
-func (f *fake) read(w http.ResponseWriter, r *http.Request) {
+func (f *fakeServer) serveRead(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
-	case path == "/v1/job/web" && f.gone:
+	case path == "/v1/job/web" && f.purged:
 		w.WriteHeader(404)
 	case path == "/v1/job/web":
 		json.NewEncoder(w).Encode(f.job)
@@ -111,7 +111,7 @@ func (f *fake) read(w http.ResponseWriter, r *http.Request) {
 }
 
 // change is what somebody does to the job.
-func (f *fake) change(fields map[string]any) {
+func (f *fakeServer) change(fields map[string]any) {
 	f.index++
 	f.job["JobModifyIndex"], f.job["Version"] = f.index, f.index-7
 	for name, value := range fields {
@@ -119,12 +119,12 @@ func (f *fake) change(fields map[string]any) {
 	}
 }
 
-func (f *fake) carryOut(r *http.Request) any {
+func (f *fakeServer) apply(r *http.Request) any {
 	answer := map[string]any{"EvalID": "e1"}
 	path := r.URL.Path
 	switch {
 	case r.Method == "DELETE":
-		f.gone = r.URL.Query().Get("purge") == "true"
+		f.purged = r.URL.Query().Get("purge") == "true"
 		f.change(map[string]any{"Stop": true})
 	case path == "/v1/jobs":
 		var in struct{ Job map[string]any }

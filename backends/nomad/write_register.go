@@ -14,9 +14,9 @@ import (
 	"nomadctld/backends"
 )
 
-// registration is what registers a job. The definition stays the bytes that Nomad has sent: the library's type for it
+// registerRequest is what registers a job. The definition stays the bytes that Nomad has sent: the library's type for it
 // would lose what a newer Nomad has in its jobs.
-type registration struct {
+type registerRequest struct {
 	Job            json.RawMessage
 	EnforceIndex   bool
 	JobModifyIndex uint64
@@ -24,16 +24,16 @@ type registration struct {
 
 // Register sends the definition as it is, running.
 func (c *Client) Register(ctx context.Context, job backends.Job, definition json.RawMessage, index uint64) (backends.WriteResult, error) {
-	running, err := runningJob(job, definition)
+	running, err := runnableDefinition(job, definition)
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
 	var answer api.JobRegisterResponse
-	err = c.operate(ctx, write{
-		job: job, right: submitJob, path: "/v1/jobs", answer: &answer, limit: c.limits.register,
-		body: registration{Job: running, EnforceIndex: true, JobModifyIndex: index},
-		look: func(ctx context.Context) (bool, error) {
-			h, err := c.head(ctx, job)
+	err = c.write(ctx, writeRequest{
+		job: job, capability: capSubmitJob, path: "/v1/jobs", response: &answer, retryTimeout: c.timeouts.register,
+		body: registerRequest{Job: running, EnforceIndex: true, JobModifyIndex: index},
+		verify: func(ctx context.Context) (bool, error) {
+			h, err := c.currentState(ctx, job)
 			switch {
 			case errors.Is(err, backends.ErrNotFound) && index == 0:
 				return false, nil
@@ -41,33 +41,33 @@ func (c *Client) Register(ctx context.Context, job backends.Job, definition json
 				return false, err
 			case h.JobModifyIndex == index:
 				return false, nil
-			case h.Stop || !same(h.raw, definition):
+			case h.Stop || !equalDefinitions(h.definition, definition):
 				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
 			}
-			answer = c.found(ctx, job, h)
+			answer = c.recoveredResponse(ctx, job, h)
 			return true, nil
 		},
 	})
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	return c.registered(ctx, job, answer), nil
+	return c.registerResult(ctx, job, answer), nil
 }
 
-// nowhere is an index that no job has.
-const nowhere = math.MaxUint64
+// impossibleIndex is an index that no job has.
+const impossibleIndex = math.MaxUint64
 
 // CheckRegister sends the definition with an index that cannot be the job's. Nomad looks at that after everything else that
 // could be wrong with a registration, save Sentinel's policies.
 func (c *Client) CheckRegister(ctx context.Context, job backends.Job, definition json.RawMessage) error {
-	running, err := runningJob(job, definition)
+	running, err := runnableDefinition(job, definition)
 	if err != nil {
 		return err
 	}
-	err = c.operate(ctx, write{
-		job: job, right: submitJob, path: "/v1/jobs", answer: new(api.JobRegisterResponse),
-		body: registration{Job: running, EnforceIndex: true, JobModifyIndex: nowhere},
-		look: func(context.Context) (bool, error) { return false, nil }, // it changes nothing, so it can be asked again
+	err = c.write(ctx, writeRequest{
+		job: job, capability: capSubmitJob, path: "/v1/jobs", response: new(api.JobRegisterResponse),
+		body:   registerRequest{Job: running, EnforceIndex: true, JobModifyIndex: impossibleIndex},
+		verify: func(context.Context) (bool, error) { return false, nil }, // it changes nothing, so it can be asked again
 	})
 	var changed *backends.ChangedError
 	switch {
@@ -79,34 +79,34 @@ func (c *Client) CheckRegister(ctx context.Context, job backends.Job, definition
 	return err
 }
 
-// found is the answer that was lost, of an order that has made the job what it is.
-func (c *Client) found(ctx context.Context, job backends.Job, h head) api.JobRegisterResponse {
+// recoveredResponse is the answer that was lost, of an order that has made the job what it is.
+func (c *Client) recoveredResponse(ctx context.Context, job backends.Job, h jobState) api.JobRegisterResponse {
 	return api.JobRegisterResponse{
-		EvalID: c.evaluation(ctx, job, h.JobModifyIndex), EvalCreateIndex: h.JobModifyIndex, JobModifyIndex: h.JobModifyIndex,
+		EvalID: c.findEvaluation(ctx, job, h.JobModifyIndex), EvalCreateIndex: h.JobModifyIndex, JobModifyIndex: h.JobModifyIndex,
 	}
 }
 
-// registered is the outcome of a registration. When that was of what the job had been already, Nomad tells the index of
+// registerResult is the outcome of a registration. When that was of what the job had been already, Nomad tells the index of
 // something else, and only the job knows its own.
-func (c *Client) registered(ctx context.Context, job backends.Job, answer api.JobRegisterResponse) backends.WriteResult {
-	o := outcome(answer)
+func (c *Client) registerResult(ctx context.Context, job backends.Job, answer api.JobRegisterResponse) backends.WriteResult {
+	o := resultOf(answer)
 	if answer.EvalID == "" || answer.EvalCreateIndex != answer.JobModifyIndex {
-		h, _ := c.head(ctx, job)
+		h, _ := c.currentState(ctx, job)
 		o.ModifyIndex = h.JobModifyIndex
 	}
 	return o
 }
 
-func outcome(answer api.JobRegisterResponse) backends.WriteResult {
+func resultOf(answer api.JobRegisterResponse) backends.WriteResult {
 	return backends.WriteResult{EvaluationID: answer.EvalID, ModifyIndex: answer.JobModifyIndex, Warnings: answer.Warnings}
 }
 
-// notKept are the fields of a definition that are registered otherwise.
-var notKept = map[string]string{"stop": "false", "versiontag": "null"}
+// overriddenFields are the fields of a definition that are registered otherwise.
+var overriddenFields = map[string]string{"stop": "false", "versiontag": "null"}
 
-// runningJob returns the definition with Stop set to false, and without the name that this version has, which would then be
+// runnableDefinition returns the definition with Stop set to false, and without the name that this version has, which would then be
 // that of two; everything else stays as it is.
-func runningJob(job backends.Job, definition json.RawMessage) (json.RawMessage, error) {
+func runnableDefinition(job backends.Job, definition json.RawMessage) (json.RawMessage, error) {
 	var of struct{ ID, Namespace string }
 	if err := json.Unmarshal(definition, &of); err != nil {
 		return nil, fmt.Errorf("the definition of %s cannot be read: %w", job.ID, err)
@@ -131,7 +131,7 @@ func runningJob(job backends.Job, definition json.RawMessage) (json.RawMessage, 
 		}
 		// Nomad, too, takes any case for the name of a field.
 		name, _ := key.(string)
-		if becomes, ok := notKept[strings.ToLower(name)]; ok {
+		if becomes, ok := overriddenFields[strings.ToLower(name)]; ok {
 			end := int(d.InputOffset()) + longer
 			running = append(running[:end-len(was):end-len(was)], append([]byte(becomes), running[end:]...)...)
 			longer += len(becomes) - len(was)

@@ -10,29 +10,29 @@ import (
 
 // Revert lets Nomad compare the job's version too, for what happens after it was read.
 func (c *Client) Revert(ctx context.Context, job backends.Job, version uint64) (backends.WriteResult, error) {
-	was, err := c.unchanged(ctx, job)
+	was, err := c.requireUnchanged(ctx, job)
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
 	var answer api.JobRegisterResponse
-	err = c.operate(ctx, write{
-		job: job, right: submitJob, path: jobPath(job, "/revert"), answer: &answer,
+	err = c.write(ctx, writeRequest{
+		job: job, capability: capSubmitJob, path: jobPath(job, "/revert"), response: &answer,
 		body: &api.JobRevertRequest{JobID: job.ID, JobVersion: version, EnforcePriorVersion: &was.Version},
-		look: func(ctx context.Context) (bool, error) {
-			h, err := c.head(ctx, job)
+		verify: func(ctx context.Context) (bool, error) {
+			h, err := c.currentState(ctx, job)
 			if err != nil || h.JobModifyIndex == was.JobModifyIndex {
 				return false, err
 			}
 			earlier, err := c.Definition(ctx, job, &version)
-			if err != nil || !same(h.raw, earlier) {
+			if err != nil || !equalDefinitions(h.definition, earlier) {
 				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
 			}
-			answer = c.found(ctx, job, h)
+			answer = c.recoveredResponse(ctx, job, h)
 			return true, nil
 		},
 	})
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	return c.registered(ctx, job, answer), nil
+	return c.registerResult(ctx, job, answer), nil
 }

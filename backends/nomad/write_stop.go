@@ -13,22 +13,22 @@ import (
 
 // Stop reads the job first: Nomad would stop whatever has its ID by now, and is content when nothing has.
 func (c *Client) Stop(ctx context.Context, job backends.Job, purge bool) (backends.WriteResult, error) {
-	was, err := c.unchanged(ctx, job)
+	was, err := c.requireUnchanged(ctx, job)
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
 	var answer api.JobDeregisterResponse
-	err = c.operate(ctx, write{
-		job: job, right: submitJob, method: http.MethodDelete, path: jobPath(job, "?purge="+strconv.FormatBool(purge)), answer: &answer,
-		again: func(ctx context.Context) error {
+	err = c.write(ctx, writeRequest{
+		job: job, capability: capSubmitJob, method: http.MethodDelete, path: jobPath(job, "?purge="+strconv.FormatBool(purge)), response: &answer,
+		beforeRetry: func(ctx context.Context) error {
 			var changed *backends.ChangedError
-			if _, err := c.unchanged(ctx, job); errors.As(err, &changed) || errors.Is(err, backends.ErrNotFound) {
+			if _, err := c.requireUnchanged(ctx, job); errors.As(err, &changed) || errors.Is(err, backends.ErrNotFound) {
 				return err
 			}
 			return nil // who cannot be asked now is asked to stop it all the same
 		},
-		look: func(ctx context.Context) (bool, error) {
-			h, err := c.head(ctx, job)
+		verify: func(ctx context.Context) (bool, error) {
+			h, err := c.currentState(ctx, job)
 			switch {
 			case purge && errors.Is(err, backends.ErrNotFound):
 				return true, nil
@@ -39,7 +39,7 @@ func (c *Client) Stop(ctx context.Context, job backends.Job, purge bool) (backen
 			case purge || !h.Stop:
 				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
 			}
-			answer = api.JobDeregisterResponse{JobModifyIndex: h.JobModifyIndex, EvalID: c.evaluation(ctx, job, h.JobModifyIndex)}
+			answer = api.JobDeregisterResponse{JobModifyIndex: h.JobModifyIndex, EvalID: c.findEvaluation(ctx, job, h.JobModifyIndex)}
 			return true, nil
 		},
 	})

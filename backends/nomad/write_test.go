@@ -15,8 +15,8 @@ import (
 	"nomadctld/backends"
 )
 
-// someOrders are the orders that can be looked up, and what each does to the fake.
-var someOrders = map[string]func(*Client, backends.Job) (backends.WriteResult, error){
+// verifiableWrites are the orders that can be looked up, and what each does to the fake.
+var verifiableWrites = map[string]func(*Client, backends.Job) (backends.WriteResult, error){
 	"stop": func(c *Client, job backends.Job) (backends.WriteResult, error) {
 		return c.Stop(context.Background(), job, false)
 	},
@@ -47,8 +47,8 @@ var someOrders = map[string]func(*Client, backends.Job) (backends.WriteResult, e
 	},
 }
 
-// onceOrders are those that must not be given twice.
-var onceOrders = map[string]func(*Client, backends.Job) error{
+// singleAttemptWrites are those that must not be given twice.
+var singleAttemptWrites = map[string]func(*Client, backends.Job) error{
 	"restart": func(c *Client, _ backends.Job) error {
 		return c.RestartTask(context.Background(), fakeAllocation, "web")
 	},
@@ -64,19 +64,19 @@ var onceOrders = map[string]func(*Client, backends.Job) error{
 
 var fakeAllocation = backends.Allocation{Namespace: "default", JobID: "web", ID: "a1"}
 
-func TestAnOrderWhoseAnswerIsLostIsLookedUp(t *testing.T) {
+func TestWrite_LostResponseVerified(t *testing.T) {
 	t.Parallel()
-	for name, give := range someOrders {
+	for name, give := range verifiableWrites {
 		for _, fate := range []string{"after", "before", "500 rpc error: EOF", "502 bad gateway", "500 leadership lost while committing log"} {
 			t.Run(name+" "+fate, func(t *testing.T) {
 				t.Parallel()
-				f, c, job := fakeNomad(t, fate)
+				f, c, job := newFakeServer(t, fate)
 				o, err := give(c, job)
-				if err != nil || len(f.now().done) != 1 {
-					t.Errorf("got %+v, %v, carried out %q, want once", o, err, f.now().done)
+				if err != nil || len(f.snapshot().applied) != 1 {
+					t.Errorf("got %+v, %v, carried out %q, want once", o, err, f.snapshot().applied)
 				}
-				if want := map[bool]int{true: 1, false: 2}[fate == "after"]; len(f.now().seen) != want {
-					t.Errorf("got %q, want the order given %d times", f.now().seen, want)
+				if want := map[bool]int{true: 1, false: 2}[fate == "after"]; len(f.snapshot().requests) != want {
+					t.Errorf("got %q, want the order given %d times", f.snapshot().requests, want)
 				}
 				switch name {
 				case "purge", "promote", "fail", "pause":
@@ -90,74 +90,74 @@ func TestAnOrderWhoseAnswerIsLostIsLookedUp(t *testing.T) {
 	}
 }
 
-func TestEvaluate_SentAgainAfterALostAnswer(t *testing.T) {
+func TestEvaluate_LostResponseRetried(t *testing.T) {
 	t.Parallel()
 	for fate, want := range map[string]int{"": 1, "after": 2, "before": 2, "500 No cluster leader": 2} {
-		f, c, job := fakeNomad(t, fate)
-		if o, err := c.Evaluate(context.Background(), job); err != nil || o.EvaluationID != "e1" || len(f.now().seen) != want {
-			t.Errorf("%q: got %+v, %v, sent %q, want %d times", fate, o, err, f.now().seen, want)
+		f, c, job := newFakeServer(t, fate)
+		if o, err := c.Evaluate(context.Background(), job); err != nil || o.EvaluationID != "e1" || len(f.snapshot().requests) != want {
+			t.Errorf("%q: got %+v, %v, sent %q, want %d times", fate, o, err, f.snapshot().requests, want)
 		}
 	}
-	f, c, job := fakeNomad(t)
+	f, c, job := newFakeServer(t)
 	job.ModifyIndex = 6
-	if _, err := c.Evaluate(context.Background(), job); err == nil || len(f.now().seen) != 0 {
-		t.Errorf("of a job that was changed: got %v, sent %q", err, f.now().seen)
+	if _, err := c.Evaluate(context.Background(), job); err == nil || len(f.snapshot().requests) != 0 {
+		t.Errorf("of a job that was changed: got %v, sent %q", err, f.snapshot().requests)
 	}
 }
 
-func TestAChangeBySomebodyElseIsSeenAfterALostAnswer(t *testing.T) {
+func TestWrite_ChangedElsewhere(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"stop", "purge", "register", "scale", "revert"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f, c, job := fakeNomad(t, "changed")
-			_, err := someOrders[name](c, job)
+			f, c, job := newFakeServer(t, "changed")
+			_, err := verifiableWrites[name](c, job)
 			var changed *backends.ChangedError
-			if !errors.As(err, &changed) || changed.Version != 1 || len(f.now().done) != 0 || len(f.now().seen) != 1 {
-				t.Errorf("got %v, given %q, carried out %q, want a ChangedError with version 1 and nothing done", err, f.now().seen, f.now().done)
+			if !errors.As(err, &changed) || changed.Version != 1 || len(f.snapshot().applied) != 0 || len(f.snapshot().requests) != 1 {
+				t.Errorf("got %v, given %q, carried out %q, want a ChangedError with version 1 and nothing done", err, f.snapshot().requests, f.snapshot().applied)
 			}
 		})
 	}
 }
 
-func TestOrdersWaitForALeader(t *testing.T) {
+func TestWrite_RetriesWithoutLeader(t *testing.T) {
 	t.Parallel()
 	fates := []string{"500 No cluster leader", "500 rpc error: No cluster leader", "429 too many", "500 node is not the leader"}
-	for name, give := range someOrders {
+	for name, give := range verifiableWrites {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f, c, job := fakeNomad(t, fates...)
-			if o, err := give(c, job); err != nil || len(f.now().done) != 1 || len(f.now().seen) != 5 {
-				t.Errorf("got %+v, %v, given %q, carried out %q, want once at the fifth time", o, err, f.now().seen, f.now().done)
+			f, c, job := newFakeServer(t, fates...)
+			if o, err := give(c, job); err != nil || len(f.snapshot().applied) != 1 || len(f.snapshot().requests) != 5 {
+				t.Errorf("got %+v, %v, given %q, carried out %q, want once at the fifth time", o, err, f.snapshot().requests, f.snapshot().applied)
 			}
 		})
 	}
-	for name, give := range onceOrders {
+	for name, give := range singleAttemptWrites {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f, c, job := fakeNomad(t, fates...)
-			if err := give(c, job); err != nil || len(f.now().done) != 1 || len(f.now().seen) != 5 {
-				t.Errorf("got %v, given %q, carried out %q, want once at the fifth time", err, f.now().seen, f.now().done)
+			f, c, job := newFakeServer(t, fates...)
+			if err := give(c, job); err != nil || len(f.snapshot().applied) != 1 || len(f.snapshot().requests) != 5 {
+				t.Errorf("got %v, given %q, carried out %q, want once at the fifth time", err, f.snapshot().requests, f.snapshot().applied)
 			}
 		})
 	}
 }
 
-func TestOrdersWaitForALeaderForAWhileOnly(t *testing.T) {
+func TestWrite_NoLeaderTimeout(t *testing.T) {
 	t.Parallel()
 	fates := make([]string, 10000)
 	for i := range fates {
 		fates[i] = "500 No cluster leader"
 	}
-	f, c, job := fakeNomad(t, fates...)
-	c.limits.untaken = 20 * time.Millisecond
+	f, c, job := newFakeServer(t, fates...)
+	c.timeouts.notApplied = 20 * time.Millisecond
 	_, err := c.Stop(context.Background(), job, false)
-	if err == nil || err.Error() != "Nomad answered 500 No cluster leader; nothing was done" || len(f.now().done) != 0 || errors.Is(err, backends.ErrOutcomeUnknown) {
+	if err == nil || err.Error() != "Nomad answered 500 No cluster leader; nothing was done" || len(f.snapshot().applied) != 0 || errors.Is(err, backends.ErrOutcomeUnknown) {
 		t.Errorf("got %v, want no leader, and that nothing was done", err)
 	}
 }
 
-func TestWhatCannotBeReachedHasTakenNothing(t *testing.T) {
+func TestWrite_Unreachable(t *testing.T) {
 	t.Parallel()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -165,36 +165,36 @@ func TestWhatCannotBeReachedHasTakenNothing(t *testing.T) {
 	}
 	closed.Close()
 	c := open(t, Tier{URL: "http://" + closed.Addr().String()})
-	c.limits.untaken, c.limits.pause = 20*time.Millisecond, time.Millisecond
+	c.timeouts.notApplied, c.timeouts.maxPause = 20*time.Millisecond, time.Millisecond
 	err = c.RestartTask(context.Background(), fakeAllocation, "web")
 	if !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrOutcomeUnknown) || err.Error() != "no answer: connection refused; nothing was done" {
 		t.Errorf("got %v, want no answer, and that nothing was done", err)
 	}
 }
 
-func TestWhatMustNotHappenTwiceIsNotTriedAgain(t *testing.T) {
+func TestWrite_SingleAttempt(t *testing.T) {
 	t.Parallel()
-	for name, give := range onceOrders {
+	for name, give := range singleAttemptWrites {
 		for _, fate := range []string{"after", "before", "500 rpc error: EOF", "502 bad gateway", "500 rpc error: session shutdown"} {
 			t.Run(name+" "+fate, func(t *testing.T) {
 				t.Parallel()
-				f, c, job := fakeNomad(t, fate)
-				if err := give(c, job); !errors.Is(err, backends.ErrOutcomeUnknown) || len(f.now().seen) != 1 {
-					t.Errorf("got %v, given %q, want it once, and not to be known", err, f.now().seen)
+				f, c, job := newFakeServer(t, fate)
+				if err := give(c, job); !errors.Is(err, backends.ErrOutcomeUnknown) || len(f.snapshot().requests) != 1 {
+					t.Errorf("got %v, given %q, want it once, and not to be known", err, f.snapshot().requests)
 				}
 			})
 		}
 	}
 }
 
-func TestADispatchIsCarriedOutOnce(t *testing.T) {
+func TestDispatch_Once(t *testing.T) {
 	t.Parallel()
-	f, c, job := fakeNomad(t, "after", "500 No cluster leader", "before")
+	f, c, job := newFakeServer(t, "after", "500 No cluster leader", "before")
 	o, err := c.Dispatch(context.Background(), job, nil, nil)
-	if err != nil || o.ChildID != "web/dispatch-1" || len(f.keys) != 1 || len(f.now().seen) != 4 {
-		t.Errorf("got %+v, %v after %q, with the children %v, want one", o, err, f.now().seen, f.keys)
+	if err != nil || o.ChildID != "web/dispatch-1" || len(f.keys) != 1 || len(f.snapshot().requests) != 4 {
+		t.Errorf("got %+v, %v after %q, with the children %v, want one", o, err, f.snapshot().requests, f.keys)
 	}
-	_, c, job = fakeNomad(t, "after", "400 the job is stopped")
+	_, c, job = newFakeServer(t, "after", "400 the job is stopped")
 	_, err = c.Dispatch(context.Background(), job, nil, nil)
 	var refused *backends.RejectedError
 	if !errors.Is(err, backends.ErrOutcomeUnknown) || !errors.As(err, &refused) {
@@ -202,25 +202,25 @@ func TestADispatchIsCarriedOutOnce(t *testing.T) {
 	}
 }
 
-func TestAnEndedContextLeavesNothingSaidThatIsNotKnown(t *testing.T) {
+func TestWrite_ContextCanceled(t *testing.T) {
 	t.Parallel()
-	f, c, job := fakeNomad(t)
+	f, c, job := newFakeServer(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := c.Force(ctx, job); !errors.Is(err, context.Canceled) || len(f.now().seen) != 0 {
-		t.Errorf("before it was given: got %v after %q", err, f.now().seen)
+	if _, err := c.Force(ctx, job); !errors.Is(err, context.Canceled) || len(f.snapshot().requests) != 0 {
+		t.Errorf("before it was given: got %v after %q", err, f.snapshot().requests)
 	}
 }
 
-func TestADefinitionKeepsWhatTheLibraryDoesNotKnow(t *testing.T) {
+func TestRegister_KeepsUnknownFields(t *testing.T) {
 	t.Parallel()
-	f, c, job := fakeNomad(t)
+	f, c, job := newFakeServer(t)
 	const definition = `{"ID":"web","Stop":true,"Namespace":"default","Future":{"Big":12345678901234567890,"Stop":true,"List":[1.50,null]},"stop":null}`
 	if _, err := c.Register(context.Background(), job, json.RawMessage(definition), 7); err != nil {
 		t.Fatal(err)
 	}
 	want := `{"Job":{"ID":"web","Stop":false,"Namespace":"default","Future":{"Big":12345678901234567890,"Stop":true,"List":[1.50,null]},"stop":false},"EnforceIndex":true,"JobModifyIndex":7}`
-	if got := strings.TrimSpace(string(f.now().body)); got != want {
+	if got := strings.TrimSpace(string(f.snapshot().body)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	for _, of := range []string{`{"ID":"other"}`, `{"ID":"web","Namespace":"other"}`, `[]`, `{`} {
@@ -228,21 +228,21 @@ func TestADefinitionKeepsWhatTheLibraryDoesNotKnow(t *testing.T) {
 			t.Errorf("%s: registered", of)
 		}
 	}
-	if len(f.now().seen) != 1 {
-		t.Errorf("got %q, want the first alone", f.now().seen)
+	if len(f.snapshot().requests) != 1 {
+		t.Errorf("got %q, want the first alone", f.snapshot().requests)
 	}
 }
 
-func TestAnOrderFollowsNoRedirect(t *testing.T) {
+func TestWrite_NoRedirects(t *testing.T) {
 	t.Parallel()
-	f, c, job := fakeNomad(t, "307 moved")
+	f, c, job := newFakeServer(t, "307 moved")
 	var refused *backends.RejectedError
-	if _, err := c.Stop(context.Background(), job, false); !errors.As(err, &refused) || len(f.now().seen) != 1 {
-		t.Errorf("got %v after %q, want it refused", err, f.now().seen)
+	if _, err := c.Stop(context.Background(), job, false); !errors.As(err, &refused) || len(f.snapshot().requests) != 1 {
+		t.Errorf("got %v after %q, want it refused", err, f.snapshot().requests)
 	}
 }
 
-func TestNomadsReasonsAreToldInOneLine(t *testing.T) {
+func TestCleanMessage(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
 		"rpc error: code = Unknown desc = unknown signal\nmore":                        "unknown signal",
@@ -250,29 +250,29 @@ func TestNomadsReasonsAreToldInOneLine(t *testing.T) {
 		"2 errors occurred:\n\t* a\n\t* b\n\n":                                         "a; b",
 		"can't promote terminal deployment":                                            "can't promote terminal deployment",
 	} {
-		if got := words(body); got != want {
+		if got := cleanMessage(body); got != want {
 			t.Errorf("%q: got %q, want %q", body, got, want)
 		}
 	}
 }
 
-func TestANodeThatCannotBeReachedHasDoneNothing(t *testing.T) {
+func TestWrite_NodeUnreachable(t *testing.T) {
 	t.Parallel()
-	_, c, _ := fakeNomad(t, "404 No path to node")
+	_, c, _ := newFakeServer(t, "404 No path to node")
 	if err := c.RestartTask(context.Background(), fakeAllocation, ""); !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrNotFound) {
 		t.Errorf("got %v, want no answer from the node", err)
 	}
-	_, c, _ = fakeNomad(t, "404 alloc not found")
+	_, c, _ = newFakeServer(t, "404 alloc not found")
 	if err := c.RestartTask(context.Background(), fakeAllocation, ""); !errors.Is(err, backends.ErrNotFound) {
 		t.Errorf("got %v, want it gone", err)
 	}
 }
 
-func TestTasksThatEndSlowlyHoldUpNoOrderToTheServers(t *testing.T) {
+func TestWrite_SlowNodesDoNotBlockServers(t *testing.T) {
 	t.Parallel()
-	arrived, release := make(chan struct{}, maxNodeOrders), make(chan struct{})
+	arrived, release := make(chan struct{}, maxNodeWriteConns), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, onNodes) {
+		if strings.HasPrefix(r.URL.Path, clientAllocPath) {
 			arrived <- struct{}{}
 			<-release
 		}
@@ -284,17 +284,17 @@ func TestTasksThatEndSlowlyHoldUpNoOrderToTheServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var restarts sync.WaitGroup
-	for range maxNodeOrders {
+	for range maxNodeWriteConns {
 		restarts.Go(func() {
 			if err := clients["a"].RestartTask(context.Background(), fakeAllocation, ""); err != nil {
 				t.Errorf("restart: %v", err)
 			}
 		})
 	}
-	for range maxNodeOrders {
+	for range maxNodeWriteConns {
 		<-arrived
 	}
-	clients["b"].limits.node = 20 * time.Millisecond
+	clients["b"].timeouts.nodeResponse = 20 * time.Millisecond
 	err = clients["b"].RestartTask(context.Background(), fakeAllocation, "")
 	if err == nil || errors.Is(err, backends.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "too many orders") || len(arrived) > 0 {
 		t.Errorf("one more restart: got %v, want too many and that nothing was done", err)
