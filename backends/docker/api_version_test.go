@@ -12,7 +12,7 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 )
 
-func TestTheNewestCommonVersionIsChosenOrThePinnedOne(t *testing.T) {
+func TestChooseAPI(t *testing.T) {
 	for _, c := range []struct{ oldest, latest, pinned, want, fault string }{
 		{"1.12", "1.41", "", "1.41", ""},
 		{"1.44", "1.52", "", "1.52", ""},
@@ -28,14 +28,14 @@ func TestTheNewestCommonVersionIsChosenOrThePinnedOne(t *testing.T) {
 		{"1.9", "1.10", "1.8", "1.10", ""},
 		{"1.53", "1.99", "1.24", "", "speaks API 1.53 and newer, the gateway only up to 1.52"},
 	} {
-		got, err := choose(parsed(t, c.oldest), parsed(t, c.latest), parsed(t, c.pinned))
+		got, err := chooseAPI(parseAPI(t, c.oldest), parseAPI(t, c.latest), parseAPI(t, c.pinned))
 		if got.String() != c.want || (err == nil) != (c.fault == "") || err != nil && err.Error() != c.fault {
 			t.Errorf("%+v: got %q, %v", c, got, err)
 		}
 	}
 }
 
-func parsed(t *testing.T, text string) dockerclient.APIVersion {
+func parseAPI(t *testing.T, text string) dockerclient.APIVersion {
 	t.Helper()
 	if text == "" {
 		return nil
@@ -48,7 +48,7 @@ func parsed(t *testing.T, text string) dockerclient.APIVersion {
 }
 
 func TestPinnedVersion_DaemonDoesNotSpeakIt(t *testing.T) {
-	settings := answers(t, map[string]string{
+	settings := respondingDaemon(t, map[string]string{
 		"/version":                     `{"ApiVersion":"1.52","MinAPIVersion":"1.40"}`,
 		"/v1.52/containers/web-1/json": anyContainer,
 	})
@@ -65,8 +65,8 @@ func TestPinnedVersion_DaemonDoesNotSpeakIt(t *testing.T) {
 	}
 }
 
-// answers is a daemon that answers each path with a status and a body; paths it does not know with 404.
-func answers(t *testing.T, paths map[string]string) Settings {
+// respondingDaemon is a daemon that answers each path with a status and a body; paths it does not know with 404.
+func respondingDaemon(t *testing.T, paths map[string]string) Settings {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, known := paths[r.URL.Path]
@@ -91,8 +91,8 @@ func answers(t *testing.T, paths map[string]string) Settings {
 const anyContainer = `{ "Name":"/web-1", "Config":{"Labels":{"com.hashicorp.nomad.alloc_id":"1"}},
 	"Unknown":[1.10, 12345678901234567890, 1e400, "<\u0026>"], "Config2":{}}` + "\n"
 
-func TestTheAnswerComesBackByteForByte(t *testing.T) {
-	got, err := inspect(t, answers(t, map[string]string{
+func TestInspect_ByteForByte(t *testing.T) {
+	got, err := inspect(t, respondingDaemon(t, map[string]string{
 		"/version":                        `{"ApiVersion":"1.41","MinAPIVersion":"1.12"}`,
 		"/v1.41/containers/web-1/json":    anyContainer,
 		"/v1.41/containers/json":          "[]",
@@ -104,7 +104,7 @@ func TestTheAnswerComesBackByteForByte(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNoneIsSaid(t *testing.T) {
+func TestInspect_BadResponses(t *testing.T) {
 	const version = `{"ApiVersion":"1.41"}`
 	const path = "/v1.41/containers/web-1/json"
 	for name, c := range map[string]struct {
@@ -118,21 +118,21 @@ func TestAnAnswerThatIsNoneIsSaid(t *testing.T) {
 		"a strange oldest":   {map[string]string{"/version": `{"ApiVersion":"1.41","MinAPIVersion":"x"}`}, "gives an answer that cannot be read"},
 		"half a container":   {map[string]string{"/version": version, path: anyContainer[:50]}, "gives an answer that cannot be read"},
 		"another type":       {map[string]string{"/version": version, path: `[]`}, "gives an answer that cannot be read"},
-		"too much":           {map[string]string{"/version": version, path: anyContainer + strings.Repeat(" ", most)}, "gives an answer that cannot be read"},
+		"too much":           {map[string]string{"/version": version, path: anyContainer + strings.Repeat(" ", maxResponse)}, "gives an answer that cannot be read"},
 		"many lines":         {map[string]string{"/version": version, path: "400 one\ntwo"}, "answers 400 one"},
 		"an error in JSON":   {map[string]string{"/version": version, path: `400 {"message":"one"}`}, "answers 400 one"},
 		"somewhere else":     {map[string]string{"/version": version, path: "301 /other", "/other": anyContainer}, "answers 301"},
 		"version elsewhere":  {map[string]string{"/version": "301 /other", "/other": version}, "gives an answer that cannot be read"},
 		"a list in no shape": {map[string]string{"/version": version, "/v1.41/containers/json": "{}"}, "gives an answer that cannot be read"},
 	} {
-		_, err := inspect(t, answers(t, c.paths), "web", "1")
+		_, err := inspect(t, respondingDaemon(t, c.paths), "web", "1")
 		if want := "the docker daemon of node node-1 " + c.want; err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
 	}
 }
 
-func TestADaemonReplacedByAnotherVersionIsAskedAnew(t *testing.T) {
+func TestAPIVersion_Renegotiated(t *testing.T) {
 	var serves atomic.Value
 	serves.Store("1.41")
 	var asked atomic.Int32

@@ -9,8 +9,8 @@ import (
 	"nomadctld/backends"
 )
 
-// described is what the JSON of a container says that matters for running programs in it and for its streams.
-type described struct {
+// container is what the JSON of a container says that matters for running programs in it and for its streams.
+type container struct {
 	ID    string
 	State struct {
 		Running, Paused, Restarting bool
@@ -29,32 +29,32 @@ type described struct {
 	}
 }
 
-// describe returns the newest container of a task, running or not.
-func (s *speaker) describe(ctx context.Context, in backends.TaskRef) (is described, err error) {
-	found, err := s.container(ctx, in.Task, in.Allocation.ID)
+// newestContainer returns the newest container of a task, running or not.
+func (s *apiClient) newestContainer(ctx context.Context, in backends.TaskRef) (is container, err error) {
+	found, err := s.containerJSON(ctx, in.Task, in.Allocation.ID)
 	if err != nil {
 		return is, err
 	}
-	return parse(found)
+	return parseContainer(found)
 }
 
-// running returns the container of a task if programs can be run in it.
-func (s *speaker) running(ctx context.Context, in backends.TaskRef) (described, error) {
-	is, err := s.describe(ctx, in)
+// runningContainer returns the container of a task if programs can be run in it.
+func (s *apiClient) runningContainer(ctx context.Context, in backends.TaskRef) (container, error) {
+	is, err := s.newestContainer(ctx, in)
 	switch {
 	case errors.Is(err, ErrNoContainer):
-		return is, &kind{err, backends.ErrTaskNotRunning}
+		return is, &wrappedKind{err, backends.ErrTaskNotRunning}
 	case err != nil:
 		return is, err
 	case !is.State.Running || is.State.Restarting:
-		return is, sayf("the container of task %s %w", shown(in.Task), backends.ErrTaskNotRunning)
+		return is, userErrorf("the container of task %s %w", displayName(in.Task), backends.ErrTaskNotRunning)
 	case is.State.Paused:
 		return is, errPaused(in.Task)
 	}
 	return is, nil
 }
 
-func parse(container []byte) (is described, err error) {
+func parseContainer(container []byte) (is container, err error) {
 	err = json.Unmarshal(container, &is)
 	return is, err
 }

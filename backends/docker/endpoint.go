@@ -11,24 +11,24 @@ import (
 )
 
 const (
-	nodePlace    = "{node}"
-	addressPlace = "{address}"
+	nodePlaceholder    = "{node}"
+	addressPlaceholder = "{address}"
 )
 
-// template is an endpoint as go-dockerclient takes it (unix, http or https) with {node} and {address} still in it.
-type template string
+// endpointTemplate is an endpoint as go-dockerclient takes it (unix, http or https) with {node} and {address} still in it.
+type endpointTemplate string
 
-func (t template) has(place string) bool { return strings.Contains(string(t), place) }
+func (t endpointTemplate) has(place string) bool { return strings.Contains(string(t), place) }
 
-// newTemplate checks host and makes of tcp what it is, http or https, with a port.
-func newTemplate(host, port string, encrypted bool) (template, error) {
+// newEndpointTemplate checks host and makes of tcp what it is, http or https, with a port.
+func newEndpointTemplate(host, port string, encrypted bool) (endpointTemplate, error) {
 	if host == "" {
-		host = "tcp://" + nodePlace
+		host = "tcp://" + nodePlaceholder
 	}
-	refused := func(why string) (template, error) { return "", fmt.Errorf("host %q %s", host, why) }
+	refused := func(why string) (endpointTemplate, error) { return "", fmt.Errorf("host %q %s", host, why) }
 	// Brackets come with the address that needs them.
-	text := strings.NewReplacer("["+nodePlace+"]", nodePlace, "["+addressPlace+"]", addressPlace).Replace(host)
-	sample := strings.NewReplacer(nodePlace, "node", addressPlace, "192.0.2.1").Replace(text)
+	text := strings.NewReplacer("["+nodePlaceholder+"]", nodePlaceholder, "["+addressPlaceholder+"]", addressPlaceholder).Replace(host)
+	sample := strings.NewReplacer(nodePlaceholder, "node", addressPlaceholder, "192.0.2.1").Replace(text)
 	u, err := url.Parse(sample)
 	if err != nil || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(sample, "{} ") {
 		return refused("is not an address")
@@ -40,7 +40,7 @@ func newTemplate(host, port string, encrypted bool) (template, error) {
 		case encrypted:
 			return refused("is a socket, for which TLS has no effect")
 		}
-		return template(text), nil
+		return endpointTemplate(text), nil
 	}
 	if u.Hostname() == "" || strings.HasSuffix(u.Host, ":") || strings.Trim(u.Path, "/") != "" {
 		return refused("is not an address")
@@ -69,20 +69,20 @@ func newTemplate(host, port string, encrypted bool) (template, error) {
 	if n, err := strconv.ParseUint(named, 10, 16); named != "" && (err != nil || n == 0) {
 		return refused("has no port between 1 and 65535")
 	}
-	return template(text), nil
+	return endpointTemplate(text), nil
 }
 
 // endpoint fills in what is known of a node. Names and addresses come from the cluster, so nothing is filled in that
 // could be more than a host: a port, a path, a user.
-func (t template) endpoint(node Node) (string, error) {
+func (t endpointTemplate) endpoint(node Node) (string, error) {
 	filled := string(t)
 	for _, part := range []struct{ place, value, title string }{
-		{nodePlace, node.Name, "name"}, {addressPlace, node.Address, "address"},
+		{nodePlaceholder, node.Name, "name"}, {addressPlaceholder, node.Address, "address"},
 	} {
 		if !t.has(part.place) {
 			continue
 		}
-		host, err := hostOf(part.value)
+		host, err := urlHost(part.value)
 		if err != nil {
 			return "", unreachable(node, fmt.Errorf("its %s %w", part.title, err))
 		}
@@ -97,8 +97,8 @@ func (t template) endpoint(node Node) (string, error) {
 	return filled, nil
 }
 
-// hostOf returns value as it stands in a URL: an IPv6 address in brackets, else a host name or an IPv4 address.
-func hostOf(value string) (string, error) {
+// urlHost returns value as it stands in a URL: an IPv6 address in brackets, else a host name or an IPv4 address.
+func urlHost(value string) (string, error) {
 	if value == "" {
 		return "", errors.New("is not known")
 	}

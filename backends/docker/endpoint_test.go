@@ -8,7 +8,7 @@ import (
 	"nomadctld/backends"
 )
 
-func TestTheEndpointIsMadeOfTheSettingsAndTheNode(t *testing.T) {
+func TestEndpoint_SettingsAndNode(t *testing.T) {
 	node := Node{Name: "node-1.dc1", Address: "192.0.2.7"}
 	v6 := Node{Name: "node-2", Address: "fd00::1"}
 	ca := backends.TLS{ServerName: "docker"}
@@ -45,7 +45,7 @@ func TestTheEndpointIsMadeOfTheSettingsAndTheNode(t *testing.T) {
 	}
 }
 
-func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
+func TestOpen_BadSettingsRefused(t *testing.T) {
 	for _, s := range []Settings{
 		{Host: "docker"},
 		{Host: "ssh://{node}"},
@@ -74,7 +74,7 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 	}
 }
 
-func TestAHostileNodeReachesNothing(t *testing.T) {
+func TestEndpoint_HostileNodeNames(t *testing.T) {
 	for _, value := range []string{
 		"", ".", "..", "../x", "/etc", "a/b", "a:1", "a@b", "a?b", "a#b", "a%41", "[::1]", "fe80::1%lo", "a b", "a\nb", "ä",
 		"-x", ".x", "{address}", "{node}", "a\x1b[2J", "::1/x", "fd00::g",
@@ -103,7 +103,7 @@ func TestAHostileNodeReachesNothing(t *testing.T) {
 	}
 }
 
-func TestTheAddressIsNeededOnlyWhereItIsUsed(t *testing.T) {
+func TestEndpoint_NeedsAddress(t *testing.T) {
 	for host, want := range map[string]bool{"": false, "tcp://{node}": false, "tcp://{address}": true, "tcp://[{address}]:1": true, "unix:///x": false} {
 		d, err := Open(Settings{Host: host})
 		if err != nil {
@@ -115,7 +115,7 @@ func TestTheAddressIsNeededOnlyWhereItIsUsed(t *testing.T) {
 	}
 }
 
-func TestOnlySoManyDaemonsAreRemembered(t *testing.T) {
+func TestDaemons_Bounded(t *testing.T) {
 	d, err := Open(Settings{})
 	if err != nil {
 		t.Fatal(err)
@@ -124,12 +124,12 @@ func TestOnlySoManyDaemonsAreRemembered(t *testing.T) {
 	if again, _ := d.daemon(Node{Name: "same"}); again != first {
 		t.Error("the same node got another client")
 	}
-	for i := range 2 * mostDaemons {
+	for i := range 2 * maxDaemons {
 		if _, err := d.daemon(Node{Name: "node-" + strings.Repeat("x", i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(d.daemons) != mostDaemons {
-		t.Errorf("got %d, want %d", len(d.daemons), mostDaemons)
+	if len(d.daemons) != maxDaemons {
+		t.Errorf("got %d, want %d", len(d.daemons), maxDaemons)
 	}
 }

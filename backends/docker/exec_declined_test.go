@@ -11,15 +11,15 @@ import (
 	"nomadctld/backends"
 )
 
-// proxy is a daemon behind a proxy that answers requests whose path ends in refused with status and text.
-type proxy struct {
+// decliningProxy is a daemon behind a proxy that answers requests whose path ends in refused with status and text.
+type decliningProxy struct {
 	daemon  http.Handler
 	refused string
 	status  int
 	text    string
 }
 
-func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *decliningProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasSuffix(r.URL.Path, p.refused) {
 		io.Copy(io.Discard, r.Body)
 		w.WriteHeader(p.status)
@@ -29,7 +29,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.daemon.ServeHTTP(w, r)
 }
 
-func TestExecDeclined_OnlyBeforeAStart(t *testing.T) {
+func TestExecDeclined_OnlyBeforeStart(t *testing.T) {
 	const create, start, inspect, version = "/containers/A/exec", "/exec/P/start", "/containers/web-1/json", "/version"
 	for _, c := range []struct {
 		refused  string
@@ -64,7 +64,7 @@ func TestExecDeclined_OnlyBeforeAStart(t *testing.T) {
 		{start, 503, "", false},
 		{start, 504, "", false},
 	} {
-		server := httptest.NewServer(&proxy{&engine{after: dockerEnd(0, 0)}, c.refused, c.status, c.text})
+		server := httptest.NewServer(&decliningProxy{&fakeEngine{after: dockerExited(0, 0)}, c.refused, c.status, c.text})
 		d := mustOpen(t, Settings{Host: server.URL})
 		in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: "1"}}
 		stdin := strings.NewReader("input")

@@ -11,8 +11,8 @@ import (
 
 var _ backends.Killer = (*Docker)(nil)
 
-// kills are the signals that Kill sends, and when. Signal 0 reaches nobody: it asks whether the program is still there.
-var kills = []struct {
+// killSteps are the signals that Kill sends, and when. Signal 0 reaches nobody: it asks whether the program is still there.
+var killSteps = []struct {
 	after  time.Duration
 	signal string
 }{
@@ -27,24 +27,24 @@ var kills = []struct {
 
 // Kill implements backends.Killer.
 func (d *Docker) Kill(ctx context.Context, in backends.TaskRef, session string) (found bool, err error) {
-	e := &execution{docker: d, place: in, program: backends.Program{Session: session}}
-	err = d.ask(ctx, in.Node, func(ctx context.Context, s *speaker) error {
-		at, err := s.running(ctx, in)
-		e.speaker, e.container = s, at.ID
+	e := &execInstance{docker: d, ref: in, program: backends.Program{Session: session}}
+	err = d.withClient(ctx, in.Node, func(ctx context.Context, s *apiClient) error {
+		at, err := s.runningContainer(ctx, in)
+		e.api, e.containerID = s, at.ID
 		return err
 	})
 	if err != nil {
 		return false, err
 	}
 	begin := time.Now()
-	for _, step := range kills {
+	for _, step := range killSteps {
 		select {
 		case <-time.After(time.Until(begin.Add(step.after))):
 		case <-ctx.Done():
 			return found, context.Cause(ctx)
 		}
-		switch err := e.signalAs(ctx, "0", step.signal); { // as root, which the user of a container may be in any case
-		case errors.Is(err, errNobody):
+		switch err := e.sendSignalAs(ctx, "0", step.signal); { // as root, which the user of a container may be in any case
+		case errors.Is(err, errNoProcess):
 			return found, nil
 		case errors.Is(err, errNoShell):
 			return found, fmt.Errorf("finding a program %w: %w", backends.ErrUnsupported, err)

@@ -20,36 +20,36 @@ import (
 	"nomadctld/backends"
 )
 
-// scripted is a daemon with one container, and one program in it, whose streams end as a test has it.
-type scripted struct {
+// scriptedDaemon is a daemon with one container, and one program in it, whose streams end as a test has it.
+type scriptedDaemon struct {
 	terminal bool
 	stream   func(*net.TCPConn)                       // speaks once it is open; has to close it
 	wait     func(http.ResponseWriter, *http.Request) // answers who waits for the container; nil: never
 
-	code    atomic.Int32
-	ended   atomic.Bool
-	env     string       // of the container, in JSON; empty: null
-	stays   bool         // the container is still running after the program
-	argv    atomic.Value // []string, of the first exec
-	deaf    bool         // nothing but the program can be started, not even what would signal it
-	created atomic.Int32
-	refuses atomic.Int32 // so many questions after the program are answered with an error
+	code           atomic.Int32
+	ended          atomic.Bool
+	env            string       // of the container, in JSON; empty: null
+	keepsRunning   bool         // the container is still running after the program
+	argv           atomic.Value // []string, of the first exec
+	refusesExecs   bool         // nothing but the program can be started, not even what would signal it
+	created        atomic.Int32
+	failedInspects atomic.Int32 // so many questions after the program are answered with an error
 }
 
-func (d *scripted) end(code int32) {
+func (d *scriptedDaemon) exit(code int32) {
 	d.code.Store(code)
 	d.ended.Store(true)
 }
 
-// mark returns the mark of the prelude that was started, or "".
-func (d *scripted) mark() string {
+// setupMark returns the mark of the prelude that was started, or "".
+func (d *scriptedDaemon) setupMark() string {
 	if argv, _ := d.argv.Load().([]string); len(argv) > 4 && argv[0] == "/bin/sh" {
 		return argv[4]
 	}
 	return ""
 }
 
-func (d *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (d *scriptedDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	switch {
 	case strings.HasSuffix(path, "/version"):
@@ -58,14 +58,14 @@ func (d *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var options struct{ Cmd []string }
 		json.NewDecoder(r.Body).Decode(&options)
 		d.argv.CompareAndSwap(nil, options.Cmd)
-		if d.created.Add(1) > 1 && d.deaf {
+		if d.created.Add(1) > 1 && d.refusesExecs {
 			http.Error(w, `{"message":"busy"}`, http.StatusInternalServerError)
 			return
 		}
 		w.WriteHeader(http.StatusCreated)
 		io.WriteString(w, `{"Id":"P"}`)
 	case strings.HasSuffix(path, "/exec/P/json"):
-		if d.refuses.Add(-1) >= 0 {
+		if d.failedInspects.Add(-1) >= 0 {
 			http.Error(w, `{"message":"busy"}`, http.StatusInternalServerError)
 			return
 		}
@@ -78,7 +78,7 @@ func (d *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.wait(w, r)
 	case strings.HasSuffix(path, "/containers/web-1/json"), strings.HasSuffix(path, "/containers/A/json"):
 		fmt.Fprintf(w, `{"Id":"A","Name":"/web-1","State":{"Running":%v,"ExitCode":%d,"StartedAt":"2026-11-01T00:00:00Z"},
-			"Config":{"Tty":%v,"OpenStdin":true,"Env":%s,"Labels":{"com.hashicorp.nomad.alloc_id":"1"}}}`, d.stays || !d.ended.Load(), d.code.Load(), d.terminal, cmp.Or(d.env, "null"))
+			"Config":{"Tty":%v,"OpenStdin":true,"Env":%s,"Labels":{"com.hashicorp.nomad.alloc_id":"1"}}}`, d.keepsRunning || !d.ended.Load(), d.code.Load(), d.terminal, cmp.Or(d.env, "null"))
 	case strings.HasSuffix(path, "/start"), strings.HasSuffix(path, "/attach"):
 		io.Copy(io.Discard, r.Body)
 		conn, _, err := w.(http.Hijacker).Hijack()
@@ -92,7 +92,7 @@ func (d *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (d *scripted) open(t *testing.T) (*Docker, backends.TaskRef) {
+func (d *scriptedDaemon) open(t *testing.T) (*Docker, backends.TaskRef) {
 	t.Helper()
 	server := httptest.NewServer(d)
 	t.Cleanup(server.Close)
@@ -111,14 +111,14 @@ func reset(conn *net.TCPConn) {
 	conn.Close()
 }
 
-// TestOutputThatCannotBePassedOnIsNeverASuccess while signals keep the program's loop busy, so that the failure of the output
+// TestExecResult_OutputFails while signals keep the program's loop busy, so that the failure of the output
 // and the end of the stream are there together.
-func TestOutputThatCannotBePassedOnIsNeverASuccess(t *testing.T) {
+func TestExecResult_OutputFails(t *testing.T) {
 	t.Parallel()
 	for range 100 {
-		d := &scripted{}
+		d := &scriptedDaemon{}
 		d.stream = func(conn *net.TCPConn) {
-			d.end(0)
+			d.exit(0)
 			conn.Write(framed(1, "hello\n"))
 			conn.Close()
 		}
@@ -136,22 +136,22 @@ func TestOutputThatCannotBePassedOnIsNeverASuccess(t *testing.T) {
 		})
 		code, err := docker.Exec(ctx, in, backends.Program{
 			Argv: []string{"x"}, Session: newAllocation(), Signals: signals, Stderr: io.Discard,
-			Stdout: writer(func([]byte) (int, error) { return 0, errGone }),
+			Stdout: writerFunc(func([]byte) (int, error) { return 0, errWriteFailed }),
 		})
 		cancel()
 		sending.Wait()
-		if !errors.Is(err, errGone) {
-			t.Fatalf("got %d, %v, want %v", code, err, errGone)
+		if !errors.Is(err, errWriteFailed) {
+			t.Fatalf("got %d, %v, want %v", code, err, errWriteFailed)
 		}
 	}
 }
 
-func TestAnAnswerThatFailsOnceDoesNotLoseTheExitCode(t *testing.T) {
+func TestExecResult_InspectFailsOnce(t *testing.T) {
 	t.Parallel()
-	d := &scripted{}
+	d := &scriptedDaemon{}
 	d.stream = func(conn *net.TCPConn) {
-		d.end(7)
-		d.refuses.Store(2)
+		d.exit(7)
+		d.failedInspects.Store(2)
 		conn.Write(framed(1, "hello\n"))
 		conn.Close()
 	}
@@ -162,29 +162,29 @@ func TestAnAnswerThatFailsOnceDoesNotLoseTheExitCode(t *testing.T) {
 	}
 }
 
-// TestASignalThatFailsDoesNotEndTheInput because the next one may reach the program. The last is a matter of seconds.
-func TestASignalThatFailsDoesNotEndTheInput(t *testing.T) {
+// TestExecSignal_FailureKeepsInput because the next one may reach the program. The last is a matter of seconds.
+func TestExecSignal_FailureKeepsInput(t *testing.T) {
 	t.Parallel()
-	d := &scripted{deaf: true}
+	d := &scriptedDaemon{refusesExecs: true}
 	ended := make(chan time.Time, 1)
 	d.stream = func(conn *net.TCPConn) {
 		conn.Write(framed(1, "begun\n"))
 		conn.Read(make([]byte, 1))
 		ended <- time.Now()
-		d.end(129)
+		d.exit(129)
 		conn.Close()
 	}
 	docker, in := d.open(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var left time.Time
-	leaves := writer(func(p []byte) (int, error) {
+	leaves := writerFunc(func(p []byte) (int, error) {
 		left = time.Now()
-		cancel(errGone)
+		cancel(errWriteFailed)
 		return len(p), nil
 	})
 	stdin, typing := io.Pipe()
 	defer typing.Close()
-	if _, err := docker.Exec(ctx, in, backends.Program{Argv: []string{"x"}, Session: newAllocation(), Stdin: stdin, Stdout: leaves, Stderr: io.Discard}); !errors.Is(err, errGone) {
+	if _, err := docker.Exec(ctx, in, backends.Program{Argv: []string{"x"}, Session: newAllocation(), Stdin: stdin, Stdout: leaves, Stderr: io.Discard}); !errors.Is(err, errWriteFailed) {
 		t.Errorf("got %v", err)
 	}
 	if after := (<-ended).Sub(left); after < 5*time.Second {
@@ -192,8 +192,8 @@ func TestASignalThatFailsDoesNotEndTheInput(t *testing.T) {
 	}
 }
 
-// TestAnAttachmentWhoseStreamBrokeIsNeverASuccess although its container has ended with 0, whichever is told first.
-func TestAnAttachmentWhoseStreamBrokeIsNeverASuccess(t *testing.T) {
+// TestAttachResult_StreamBroken although its container has ended with 0, whichever is told first.
+func TestAttachResult_StreamBroken(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*net.TCPConn){
 		"half a frame":             func(conn *net.TCPConn) { conn.Write(framed(1, "hello\n")[:10]); conn.Close() },
@@ -203,9 +203,9 @@ func TestAnAttachmentWhoseStreamBrokeIsNeverASuccess(t *testing.T) {
 	} {
 		for _, containerFirst := range []bool{false, true} {
 			told := make(chan struct{})
-			d := &scripted{wait: func(w http.ResponseWriter, _ *http.Request) { <-told; io.WriteString(w, `{"StatusCode":0}`) }}
+			d := &scriptedDaemon{wait: func(w http.ResponseWriter, _ *http.Request) { <-told; io.WriteString(w, `{"StatusCode":0}`) }}
 			d.stream = func(conn *net.TCPConn) {
-				d.end(0)
+				d.exit(0)
 				if containerFirst {
 					close(told)
 					time.Sleep(100 * time.Millisecond)
@@ -224,36 +224,36 @@ func TestAnAttachmentWhoseStreamBrokeIsNeverASuccess(t *testing.T) {
 	}
 }
 
-func TestTheLastOutputOfAnAttachedTaskMayBeLate(t *testing.T) {
+func TestAttachResult_LateOutput(t *testing.T) {
 	t.Parallel()
 	told := make(chan struct{})
-	d := &scripted{wait: func(w http.ResponseWriter, _ *http.Request) { <-told; io.WriteString(w, `{"StatusCode":3}`) }}
+	d := &scriptedDaemon{wait: func(w http.ResponseWriter, _ *http.Request) { <-told; io.WriteString(w, `{"StatusCode":3}`) }}
 	d.stream = func(conn *net.TCPConn) {
 		conn.Write(framed(1, "first\n"))
-		d.end(3)
+		d.exit(3)
 		close(told)
 		time.Sleep(3 * time.Second)
 		conn.Write(framed(1, "last\n"))
 		conn.Close()
 	}
 	docker, in := d.open(t)
-	var out shared
+	var out syncBuffer
 	code, err := docker.Attach(t.Context(), in, backends.Attachment{Stdout: &out, Stderr: io.Discard})
 	if code != 3 || err != nil || out.String() != "first\nlast\n" {
 		t.Errorf("got %d, %v, %q", code, err, out.String())
 	}
 }
 
-func TestAnAttachedTasksExitCodeIsAskedForWhereWaitingForItBroke(t *testing.T) {
+func TestAttachResult_WaitFails(t *testing.T) {
 	t.Parallel()
 	broke := make(chan struct{})
-	d := &scripted{wait: func(http.ResponseWriter, *http.Request) { close(broke); panic(http.ErrAbortHandler) }}
+	d := &scriptedDaemon{wait: func(http.ResponseWriter, *http.Request) { close(broke); panic(http.ErrAbortHandler) }}
 	d.stream = func(conn *net.TCPConn) {
 		conn.Write(framed(1, "hello\n"))
 		<-broke
 		time.Sleep(500 * time.Millisecond) // by then it has been heard of
 		conn.Close()
-		time.AfterFunc(300*time.Millisecond, func() { d.end(7) })
+		time.AfterFunc(300*time.Millisecond, func() { d.exit(7) })
 	}
 	docker, in := d.open(t)
 	code, err := docker.Attach(t.Context(), in, backends.Attachment{Stdout: io.Discard, Stderr: io.Discard})
@@ -262,14 +262,14 @@ func TestAnAttachedTasksExitCodeIsAskedForWhereWaitingForItBroke(t *testing.T) {
 	}
 }
 
-// TestOnlyTheKeysDetach where the stream ends and the container goes on, as at a restart of a daemon that lets it live.
-func TestOnlyTheKeysDetach(t *testing.T) {
+// TestAttachResult_DetachKeys where the stream ends and the container goes on, as at a restart of a daemon that lets it live.
+func TestAttachResult_DetachKeys(t *testing.T) {
 	t.Parallel()
 	for _, terminal := range []bool{false, true} {
 		for typed, detaches := range map[string]bool{"": false, "x": false, "\x10": false, "\x11\x10": false, "\x10\x10\x11": false, "x\x10\x11": terminal} {
 			t.Run(fmt.Sprintf("terminal %v, %q", terminal, typed), func(t *testing.T) {
 				t.Parallel()
-				d := &scripted{terminal: terminal}
+				d := &scriptedDaemon{terminal: terminal}
 				d.stream = func(conn *net.TCPConn) {
 					io.ReadFull(conn, make([]byte, len(typed)))
 					conn.Close()

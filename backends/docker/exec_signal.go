@@ -16,35 +16,35 @@ var signalScript string
 
 // Exit codes of signalScript.
 const (
-	signalSent    = 0
-	signalNobody  = 3
-	signalRefused = 4
+	signalSent     = 0
+	signalNotFound = 3
+	signalDenied   = 4
 )
 
-// signals are those that may be sent.
-var signals = map[string]bool{
+// allowedSignals are those that may be sent.
+var allowedSignals = map[string]bool{
 	"ABRT": true, "ALRM": true, "CONT": true, "FPE": true, "HUP": true, "ILL": true, "INT": true, "KILL": true, "PIPE": true,
 	"QUIT": true, "SEGV": true, "STOP": true, "TERM": true, "TSTP": true, "USR1": true, "USR2": true, "WINCH": true,
 }
 
 var (
-	errNoShell = errors.New("there is no shell in the container")
-	errNobody  = errors.New("it was not found in the container")
-	errRefused = errors.New("the container does not let it be signalled")
+	errNoShell      = errors.New("there is no shell in the container")
+	errNoProcess    = errors.New("it was not found in the container")
+	errSignalDenied = errors.New("the container does not let it be signalled")
 )
 
-// isDeaf reports whether err means that signals do not reach the program, and not only that this one has not.
-func isDeaf(err error) bool {
-	return errors.Is(err, errNoShell) || errors.Is(err, errNobody) || errors.Is(err, errRefused)
+// cannotBeSignaled reports whether err means that signals do not reach the program, and not only that this one has not.
+func cannotBeSignaled(err error) bool {
+	return errors.Is(err, errNoShell) || errors.Is(err, errNoProcess) || errors.Is(err, errSignalDenied)
 }
 
-// deliver sends the signals of a queue in their order until ctx ends. Docker can signal no program but a container's
+// deliverSignals sends the signals of a queue in their order until ctx ends. Docker can signal no program but a container's
 // first, and nobody is told when a signal has no effect, just as with kill.
-func (e *execution) deliver(ctx context.Context, queue <-chan string) {
+func (e *execInstance) deliverSignals(ctx context.Context, queue <-chan string) {
 	for {
 		select {
 		case name := <-queue:
-			e.signal(ctx, name)
+			e.sendSignal(ctx, name)
 		case <-ctx.Done():
 			return
 		}
@@ -52,29 +52,29 @@ func (e *execution) deliver(ctx context.Context, queue <-chan string) {
 }
 
 const (
-	signalTries = 10 // a program that has only just been started may not be itself yet
-	signalPause = 50 * time.Millisecond
+	maxSignalTries      = 10 // a program that has only just been started may not be itself yet
+	signalRetryInterval = 50 * time.Millisecond
 )
 
-// signal sends one signal to the program and to all that it runs in its session: as the user that it runs as, or if
+// sendSignal sends one signal to the program and to all that it runs in its session: as the user that it runs as, or if
 // that does not help as root, which the user of a container may be in any case.
-func (e *execution) signal(ctx context.Context, name string) (err error) {
-	if !signals[name] {
+func (e *execInstance) sendSignal(ctx context.Context, name string) (err error) {
+	if !allowedSignals[name] {
 		return nil
 	}
-	for range signalTries {
-		err = e.signalAs(ctx, e.program.User, name)
+	for range maxSignalTries {
+		err = e.sendSignalAs(ctx, e.program.User, name)
 		if err == nil || errors.Is(err, errNoShell) {
 			return err
 		}
-		if other := e.signalAs(ctx, "0", name); other == nil {
+		if other := e.sendSignalAs(ctx, "0", name); other == nil {
 			return nil
 		}
-		if !errors.Is(err, errNobody) || e.hasEnded(ctx) {
+		if !errors.Is(err, errNoProcess) || e.hasExited(ctx) {
 			return err
 		}
 		select {
-		case <-time.After(signalPause):
+		case <-time.After(signalRetryInterval):
 		case <-ctx.Done():
 			return err
 		}
@@ -82,7 +82,7 @@ func (e *execution) signal(ctx context.Context, name string) (err error) {
 	return err
 }
 
-func (e *execution) signalAs(ctx context.Context, user, name string) error {
+func (e *execInstance) sendSignalAs(ctx context.Context, user, name string) error {
 	is, err := e.runScript(ctx, user, signalScript, e.program.Session, name)
 	switch {
 	case err != nil && is.Pid == 0 && hasAnyStatus(err) && !hasStatus(err, http.StatusConflict) && strings.Contains(err.Error(), "/bin/sh"):
@@ -92,11 +92,11 @@ func (e *execution) signalAs(ctx context.Context, user, name string) error {
 	case err != nil && is.Running: // it may have been sent
 		return err
 	case !is.started():
-		return notRunning(e.place.Task, err)
+		return explainNotRunning(e.ref.Task, err)
 	case is.ExitCode != nil && *is.ExitCode == signalSent:
 		return nil
-	case is.ExitCode != nil && *is.ExitCode == signalNobody:
-		return errNobody
+	case is.ExitCode != nil && *is.ExitCode == signalNotFound:
+		return errNoProcess
 	}
-	return errRefused
+	return errSignalDenied
 }

@@ -7,14 +7,14 @@ import (
 	"nomadctld/backends"
 )
 
-// notStarted makes an error of the text in which the daemon says why a program was not started. The runtime's words
+// startError makes an error of the text in which the daemon says why a program was not started. The runtime's words
 // differ between versions; the kernel's at the end of them do not.
-func notStarted(p backends.Program, text string) error {
+func startError(p backends.Program, text string) error {
 	text = firstLine(strings.TrimSuffix(firstLine(text), ": unknown"))
 	for _, around := range []string{"OCI runtime exec failed: ", "Error: ", "runc: ", "crun: ", "exec failed: ", "unable to start container process: "} {
 		text = strings.TrimPrefix(text, around)
 	}
-	name := shown(p.Argv[0])
+	name := displayName(p.Argv[0])
 	lower := strings.ToLower(text)
 	has := func(part string) bool { return strings.Contains(lower, part) }
 	switch {

@@ -19,7 +19,7 @@ import (
 	"nomadctld/internal/dockertest"
 )
 
-func TestPrelude_MarkInChunks(t *testing.T) {
+func TestTTYSetup_MarkInChunks(t *testing.T) {
 	for _, c := range []struct {
 		state, after, want string
 		err                error
@@ -31,7 +31,7 @@ func TestPrelude_MarkInChunks(t *testing.T) {
 	} {
 		for size := 1; size < 60; size++ {
 			var out bytes.Buffer
-			p := newPrelude(backends.Program{Argv: []string{"x"}, Terminal: newSize(80, 24), Stdout: &out})
+			p := newTTYSetup(backends.Program{Argv: []string{"x"}, Terminal: newSize(80, 24), Stdout: &out})
 			text := strings.Repeat("noise\x01", 100) + string(p.mark) + c.state + "\x02" + c.after
 			for len(text) > 0 {
 				piece := text[:min(size, len(text))]
@@ -41,47 +41,47 @@ func TestPrelude_MarkInChunks(t *testing.T) {
 				text = text[len(piece):]
 			}
 			select {
-			case <-p.began:
+			case <-p.started:
 			default:
 				t.Errorf("%q in pieces of %d: it has not begun", c.after, size)
 			}
-			if err := p.verdict("x", true); out.String() != c.want || !errors.Is(err, c.err) {
+			if err := p.check("x", true); out.String() != c.want || !errors.Is(err, c.err) {
 				t.Errorf("%q in pieces of %d: got %q, %v", c.after, size, out.String(), err)
 			}
 		}
 	}
-	p := newPrelude(backends.Program{Argv: []string{"x"}, Terminal: newSize(80, 24), Stdout: io.Discard})
+	p := newTTYSetup(backends.Program{Argv: []string{"x"}, Terminal: newSize(80, 24), Stdout: io.Discard})
 	p.Write([]byte("there is no mark here"))
-	if err := p.verdict("x", false); !errors.Is(err, errNoPrelude) {
+	if err := p.check("x", false); !errors.Is(err, errNoSetupShell) {
 		t.Errorf("without a mark and a shell: got %v", err)
 	}
-	if err := p.verdict("x", true); err == nil || errors.Is(err, errNoPrelude) {
+	if err := p.check("x", true); err == nil || errors.Is(err, errNoSetupShell) {
 		t.Errorf("without a mark of the shell: got %v", err)
 	}
-	p.state = preludeRuns
-	if err := p.verdict("x", false); err == nil || errors.Is(err, errNoPrelude) {
+	p.state = setupRuns
+	if err := p.check("x", false); err == nil || errors.Is(err, errNoSetupShell) {
 		t.Errorf("a mark without a shell: got %v", err)
 	}
 }
 
-// TestPrelude_MarkMissing has a shell that starts, reports nothing and exits with 0.
-func TestPrelude_MarkMissing(t *testing.T) {
+// TestTTYSetup_MarkMissing has a shell that starts, reports nothing and exits with 0.
+func TestTTYSetup_MarkMissing(t *testing.T) {
 	t.Parallel()
-	d := &scripted{terminal: true, stays: true}
+	d := &scriptedDaemon{terminal: true, keepsRunning: true}
 	d.stream = func(conn *net.TCPConn) {
 		io.WriteString(conn, "output of the program\r\n")
-		d.end(0)
+		d.exit(0)
 		conn.Close()
 	}
 	docker, in := d.open(t)
-	out, code, err := run(t, docker, in, backends.Program{Argv: []string{"x"}, Terminal: size{80, 24}})
+	out, code, err := run(t, docker, in, backends.Program{Argv: []string{"x"}, Terminal: terminalSize{80, 24}})
 	if err == nil || out != "" || d.created.Load() != 1 {
 		t.Errorf("got %q, %d, %v; %d programs were started", out, code, err, d.created.Load())
 	}
 }
 
-// TestPrelude_NoPrintf runs the script in a shell without printf.
-func TestPrelude_NoPrintf(t *testing.T) {
+// TestTTYSetup_NoPrintf runs the script in a shell without printf.
+func TestTTYSetup_NoPrintf(t *testing.T) {
 	for _, c := range []struct {
 		shell, before, want string
 	}{
@@ -93,25 +93,25 @@ func TestPrelude_NoPrintf(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		p := newPrelude(backends.Program{Argv: []string{"/bin/echo", "run"}, Terminal: size{80, 24}})
+		p := newTTYSetup(backends.Program{Argv: []string{"/bin/echo", "run"}, Terminal: terminalSize{80, 24}})
 		var out bytes.Buffer
-		p.to = &out
+		p.stdout = &out
 		args := slices.Clone(p.argv[1:])
 		args[1] = c.before + args[1]
 		cmd := exec.Command(path, args...)
 		cmd.Env = []string{"PATH=" + t.TempDir()}
 		cmd.Stdout = p
-		if err := cmd.Run(); (err == nil) != (c.want != "") || out.String() != c.want || (p.state == preludeRuns) != (c.want != "") {
-			t.Errorf("%s: got %q, %v, state %q; the last output was %q", c.shell, out.String(), err, p.state, p.held)
+		if err := cmd.Run(); (err == nil) != (c.want != "") || out.String() != c.want || (p.state == setupRuns) != (c.want != "") {
+			t.Errorf("%s: got %q, %v, state %q; the last output was %q", c.shell, out.String(), err, p.state, p.buffered)
 		}
 	}
 }
 
-// TestPrelude_ShellCannotReport has an image whose shell has neither printf nor print.
-func TestPrelude_ShellCannotReport(t *testing.T) {
+// TestTTYSetup_ShellCannotReport has an image whose shell has neither printf nor print.
+func TestTTYSetup_ShellCannotReport(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, id := special(t, dockerclient.Config{Image: dockertest.Bare(t), Cmd: []string{"/bin/busybox", "sleep", "600"}}, nil)
+	in, id := startTaskWith(t, dockerclient.Config{Image: dockertest.Bare(t), Cmd: []string{"/bin/busybox", "sleep", "600"}}, nil)
 	shell := "#!/bin/busybox sh\nprintf() { return 127; }\nscript=$2\nshift 3\neval \"$script\"\n"
 	var packed bytes.Buffer
 	w := tar.NewWriter(&packed)
@@ -121,7 +121,7 @@ func TestPrelude_ShellCannotReport(t *testing.T) {
 	if err := dockertest.Client(t).UploadToContainer(id, dockerclient.UploadToContainerOptions{InputStream: &packed, Path: "/"}); err != nil {
 		t.Fatal(err)
 	}
-	out, code, err := run(t, d, in, backends.Program{Argv: []string{"/bin/busybox", "sh", "-c", "echo run >>/runs"}, Terminal: size{80, 24}})
+	out, code, err := run(t, d, in, backends.Program{Argv: []string{"/bin/busybox", "sh", "-c", "echo run >>/runs"}, Terminal: terminalSize{80, 24}})
 	if err == nil || out != "" {
 		t.Errorf("got %q, %d, %v", out, code, err)
 	}
@@ -130,19 +130,19 @@ func TestPrelude_ShellCannotReport(t *testing.T) {
 	}
 }
 
-func TestPassesOn_Identifiers(t *testing.T) {
+func TestShellsKeep_Identifiers(t *testing.T) {
 	for variable, want := range map[string]bool{
 		"A=b": true, "_a9=x.y=z": true, "A": true, "A=": true,
 		"a.b=1": false, "a-b=1": false, "9a=1": false, "=x": false, "": false, "\u00e4=1": false, "A\n=1": false,
 	} {
-		if got := passesOn([]string{"PATH=/bin", variable}); got != want {
+		if got := shellsKeep([]string{"PATH=/bin", variable}); got != want {
 			t.Errorf("%q: got %v", variable, got)
 		}
 	}
 }
 
-// TestPrelude_NamesOfVariables expects no shell before the program where one would drop a variable.
-func TestPrelude_NamesOfVariables(t *testing.T) {
+// TestTTYSetup_VariableNames expects no shell before the program where one would drop a variable.
+func TestTTYSetup_VariableNames(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		container string // JSON
@@ -153,18 +153,18 @@ func TestPrelude_NamesOfVariables(t *testing.T) {
 		"one of the container": {`["JOB_X=1","job.x=1"]`, nil, false},
 		"one of the program":   {`null`, []string{"A=1", "spring.x=1"}, false},
 	} {
-		d := &scripted{terminal: true, env: c.container}
+		d := &scriptedDaemon{terminal: true, env: c.container}
 		d.stream = func(conn *net.TCPConn) {
-			if mark := d.mark(); mark != "" {
+			if mark := d.setupMark(); mark != "" {
 				io.WriteString(conn, "\x01"+mark+"0\x02")
 			}
 			io.WriteString(conn, "output\r\n")
-			d.end(0)
+			d.exit(0)
 			conn.Close()
 		}
 		docker, in := d.open(t)
-		out, code, err := run(t, docker, in, backends.Program{Argv: []string{"x"}, Env: c.env, Terminal: size{80, 24}})
-		if out != "output\r\n" || code != 0 || err != nil || (d.mark() != "") != c.shell || d.created.Load() != 1 {
+		out, code, err := run(t, docker, in, backends.Program{Argv: []string{"x"}, Env: c.env, Terminal: terminalSize{80, 24}})
+		if out != "output\r\n" || code != 0 || err != nil || (d.setupMark() != "") != c.shell || d.created.Load() != 1 {
 			t.Errorf("%s: got %q, %d, %v from %q", name, out, code, err, d.argv.Load())
 		}
 	}
@@ -177,35 +177,35 @@ func TestExecTerminal_KeepsVariables(t *testing.T) {
 		"one of the container": {[]string{"job.x=1"}, nil},
 		"one of the program":   {nil, []string{"spring.x=2"}},
 	} {
-		in, _ := special(t, dockerclient.Config{Cmd: []string{"sleep", "600"}, Env: c.container}, nil)
-		out, code, err := run(t, d, in, backends.Program{Argv: []string{"env"}, Env: c.env, Terminal: size{80, 24}})
+		in, _ := startTaskWith(t, dockerclient.Config{Cmd: []string{"sleep", "600"}, Env: c.container}, nil)
+		out, code, err := run(t, d, in, backends.Program{Argv: []string{"env"}, Env: c.env, Terminal: terminalSize{80, 24}})
 		if want := slices.Concat(c.container, c.env)[0] + "\r\n"; !strings.Contains(out, want) || code != 0 || err != nil {
 			t.Errorf("%s: got %q, %d, %v", name, out, code, err)
 		}
 	}
 }
 
-func newSize(columns, rows int) backends.Terminal { return size{columns, rows} }
+func newSize(columns, rows int) backends.Terminal { return terminalSize{columns, rows} }
 
-func TestPrelude_OnlyIfUseful(t *testing.T) {
+func TestTTYSetup_OnlyIfUseful(t *testing.T) {
 	for name, c := range map[string]struct {
 		program backends.Program
 		want    bool
 	}{
 		"no terminal":      {backends.Program{Modes: backends.TerminalModes{42: 1}}, false},
-		"nothing is known": {backends.Program{Terminal: size{}, Modes: backends.TerminalModes{128: 9600}}, false},
-		"a size":           {backends.Program{Terminal: size{80, 24}}, true},
-		"modes":            {backends.Program{Terminal: size{}, Modes: backends.TerminalModes{42: 1}}, true},
+		"nothing is known": {backends.Program{Terminal: terminalSize{}, Modes: backends.TerminalModes{128: 9600}}, false},
+		"a size":           {backends.Program{Terminal: terminalSize{80, 24}}, true},
+		"modes":            {backends.Program{Terminal: terminalSize{}, Modes: backends.TerminalModes{42: 1}}, true},
 	} {
-		if got := newPrelude(c.program) != nil; got != c.want {
+		if got := newTTYSetup(c.program) != nil; got != c.want {
 			t.Errorf("%s: got %v", name, got)
 		}
 	}
 }
 
-// TestPrelude_EveryShell runs the script in each shell that is here, with an stty that does not know all of the modes. What
+// TestTTYSetup_EveryShell runs the script in each shell that is here, with an stty that does not know all of the modes. What
 // it is called with comes out of a file.
-func TestPrelude_EveryShell(t *testing.T) {
+func TestTTYSetup_EveryShell(t *testing.T) {
 	dir := t.TempDir()
 	stty := "#!/bin/sh\nfor w; do [ \"$w\" != iutf8 ] && [ \"$w\" != swtch ] || exit 1; done\necho \"$*\" >>" + dir + "/called\n"
 	if err := os.WriteFile(filepath.Join(dir, "stty"), []byte(stty), 0o755); err != nil {
@@ -217,9 +217,9 @@ func TestPrelude_EveryShell(t *testing.T) {
 			continue
 		}
 		os.Remove(filepath.Join(dir, "called"))
-		p := newPrelude(backends.Program{Argv: []string{"printf", "<%s>", "a  b", "", "*"}, Terminal: size{80, 24}, Modes: modes})
+		p := newTTYSetup(backends.Program{Argv: []string{"printf", "<%s>", "a  b", "", "*"}, Terminal: terminalSize{80, 24}, Modes: modes})
 		var out bytes.Buffer
-		p.to = &out
+		p.stdout = &out
 		cmd := exec.Command(shell[0], append(shell[1:], p.argv[1:]...)...)
 		cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH")}
 		cmd.Stdout, cmd.Stderr = p, p
@@ -233,15 +233,15 @@ func TestPrelude_EveryShell(t *testing.T) {
 	}
 }
 
-// TestPrelude_NoShell is of an image with nothing but its program: it runs as it is.
-func TestPrelude_NoShell(t *testing.T) {
+// TestTTYSetup_NoShell is of an image with nothing but its program: it runs as it is.
+func TestTTYSetup_NoShell(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
 	dockertest.RunWith(t, "web-"+in.Allocation.ID, dockerclient.Config{
 		Image: dockertest.Bare(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
 	}, nil)
-	program := backends.Program{Argv: []string{"/bin/busybox", "cat"}, Terminal: size{80, 24}, Modes: backends.TerminalModes{42: 1, 53: 0}, Stdin: strings.NewReader("typed\n")}
+	program := backends.Program{Argv: []string{"/bin/busybox", "cat"}, Terminal: terminalSize{80, 24}, Modes: backends.TerminalModes{42: 1, 53: 0}, Stdin: strings.NewReader("typed\n")}
 	if out, code, err := run(t, d, in, program); !strings.HasSuffix(out, "typed\r\n") || code != 0 || err != nil {
 		t.Errorf("got %q, %d, %v", out, code, err)
 	}

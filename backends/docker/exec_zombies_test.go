@@ -12,10 +12,10 @@ import (
 	"nomadctld/backends"
 )
 
-// TestZombies_AfterACutUpload has uploads that are cut. A shell as the first process reaps the child that the ended shell
+// TestZombies_AfterCutUpload has uploads that are cut. A shell as the first process reaps the child that the ended shell
 // leaves; sleep does not. What was half there is not put in place. It is a child that reports to be ready.
 // The shell has two, because the kernel may let it reap the first that has ended before it takes the signal that ends it.
-func TestZombies_AfterACutUpload(t *testing.T) {
+func TestZombies_AfterCutUpload(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	why := errors.New("the session is over")
@@ -26,11 +26,11 @@ func TestZombies_AfterACutUpload(t *testing.T) {
 		"reaps":         {[]string{"sh", "-c", "while :; do sleep 0.1; done"}, false},
 		"does not reap": {[]string{"sleep", "600"}, true},
 	} {
-		in, _ := task(t, c.first...)
+		in, _ := startTask(t, c.first...)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		stdin, typing := io.Pipe()
 		defer typing.Close()
-		ready := writer(func(p []byte) (int, error) { cancel(why); return len(p), nil })
+		ready := writerFunc(func(p []byte) (int, error) { cancel(why); return len(p), nil })
 		_, err := d.Exec(ctx, in, backends.Program{
 			Argv: []string{"sh", "-c", "sleep 600 & (echo ready; exec cat >/tmp/new); mv /tmp/new /tmp/old"}, Stdin: stdin, Stdout: ready, Stderr: io.Discard, Session: newAllocation(),
 		})

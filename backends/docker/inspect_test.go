@@ -32,7 +32,7 @@ func labels(allocation string) map[string]string {
 	return map[string]string{allocationLabel: allocation}
 }
 
-func TestInspectSaysWhatDockerInspectSays(t *testing.T) {
+func TestInspect_SameAsDockerInspect(t *testing.T) {
 	t.Parallel()
 	host := dockertest.Daemon(t)
 	client := dockertest.Client(t)
@@ -90,7 +90,7 @@ func dockerInspect(t *testing.T, host, id string) string {
 	}
 	command := exec.CommandContext(t.Context(), "docker", "inspect", "--type", "container", id)
 	for _, known := range said.daemons {
-		command.Env = append(os.Environ(), "DOCKER_API_VERSION="+known.agreed.Load().version)
+		command.Env = append(os.Environ(), "DOCKER_API_VERSION="+known.negotiated.Load().version)
 	}
 	out, err := command.Output()
 	if err != nil {
@@ -108,7 +108,7 @@ func compact(t *testing.T, text []byte) string {
 	return b.String()
 }
 
-func TestAContainerThatIsNotTheTasksIsNeverShown(t *testing.T) {
+func TestInspect_OtherContainersHidden(t *testing.T) {
 	t.Parallel()
 	host := dockertest.Daemon(t)
 	allocation, other := newAllocation(), newAllocation()
@@ -137,7 +137,7 @@ func TestAContainerThatIsNotTheTasksIsNeverShown(t *testing.T) {
 	}
 }
 
-func TestARenamedContainerIsFoundByItsLabelsTheNewestFirst(t *testing.T) {
+func TestInspect_RenamedContainer(t *testing.T) {
 	t.Parallel()
 	host := dockertest.Daemon(t)
 	allocation := newAllocation()
@@ -168,7 +168,7 @@ func wantID(t *testing.T, s Settings, task, allocation, want string) {
 	}
 }
 
-func TestADaemonIsReachedInEveryWay(t *testing.T) {
+func TestInspect_AllTransports(t *testing.T) {
 	t.Parallel()
 	host := dockertest.Daemon(t)
 	allocation := newAllocation()
@@ -204,13 +204,13 @@ func TestPinnedVersion_RealDaemonNegotiates(t *testing.T) {
 	}
 }
 
-func TestTheLibrarysStreamsGoTheSameWay(t *testing.T) {
+func TestStreams_SameTransport(t *testing.T) {
 	t.Parallel()
 	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
 	id := dockertest.Run(t, "web-"+newAllocation(), nil, "sleep", "600")
 	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
 	var said bytes.Buffer
-	err := d.ask(t.Context(), Node{Name: "node-1"}, func(ctx context.Context, s *speaker) error {
+	err := d.withClient(t.Context(), Node{Name: "node-1"}, func(ctx context.Context, s *apiClient) error {
 		created, err := s.client.CreateExec(dockerclient.CreateExecOptions{
 			Context: ctx, Container: id, Cmd: []string{"echo", "hello"}, AttachStdout: true,
 		})

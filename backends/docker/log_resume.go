@@ -8,13 +8,13 @@ import (
 	"nomadctld/backends"
 )
 
-// delivered is what of a log has been passed on, so that it can be gone on with. The times of each stream do not go
+// resumePoint is what of a log has been passed on, so that it can be gone on with. The times of each stream do not go
 // back, but those of both may be mixed up a little, and the parts of a long line have the same.
-type delivered struct {
-	repeats bool  // the log is followed in files that are rotated, and pieces may come again
-	count   int64 // bytes
-	first   time.Time
-	streams [2]struct {
+type resumePoint struct {
+	mayRepeat bool  // the log is followed in files that are rotated, and pieces may come again
+	bytes     int64 // bytes
+	first     time.Time
+	streams   [2]struct {
 		last time.Time // of the last piece
 		same int64     // bytes that have this time
 		edge time.Time // pieces up to this time, and so many bytes of it, are known already
@@ -27,16 +27,16 @@ type delivered struct {
 	}
 }
 
-// recentTimes is of how many pieces the times are remembered. Docker up to 20.10 sends some lines again when the log that
+// maxRecentTimes is of how many pieces the times are remembered. Docker up to 20.10 sends some lines again when the log that
 // it follows is rotated; by their times they are told from new ones of a clock that was set back.
-const recentTimes = 4096
+const maxRecentTimes = 4096
 
-// overlap is by how much the times of two streams may be mixed up.
-const overlap = 2 * time.Second
+// maxSkew is by how much the times of two streams may be mixed up.
+const maxSkew = 2 * time.Second
 
 // resume returns since when the log is to be asked for again; news drops what is known of it. Zero: there was nothing.
-func (d *delivered) resume() time.Time {
-	if d.count == 0 {
+func (d *resumePoint) resume() time.Time {
+	if d.bytes == 0 {
 		return time.Time{}
 	}
 	var from time.Time
@@ -47,7 +47,7 @@ func (d *delivered) resume() time.Time {
 			from = s.last
 		}
 	}
-	if from = from.Add(-overlap); from.Before(d.first) {
+	if from = from.Add(-maxSkew); from.Before(d.first) {
 		from = d.first
 	}
 	for i := range d.streams {
@@ -57,15 +57,15 @@ func (d *delivered) resume() time.Time {
 	return from
 }
 
-// news returns what of a piece is not known yet. gone: something before it is missing, or may be, because it was asked for
+// unseen returns what of a piece is not known yet. gone: something before it is missing, or may be, because it was asked for
 // again from a piece on that was not there any more.
-func (d *delivered) news(p backends.LogChunk) (_ backends.LogChunk, gone bool) {
+func (d *resumePoint) unseen(p backends.LogChunk) (_ backends.LogChunk, gone bool) {
 	s := &d.streams[0]
 	if p.Stderr {
 		s = &d.streams[1]
 	}
 	switch {
-	case !d.repeats || !s.edge.IsZero():
+	case !d.mayRepeat || !s.edge.IsZero():
 	case p.Time.Before(s.last) && slices.Contains(s.recent, p.Time.UnixNano()):
 		s.edge, s.skip = s.last, s.same
 	case p.Time.Equal(s.last) && bytes.HasSuffix(p.Data, newline) && bytes.Equal(p.Data, s.newest):
@@ -91,24 +91,24 @@ func (d *delivered) news(p backends.LogChunk) (_ backends.LogChunk, gone bool) {
 	if len(p.Data) == 0 {
 		return p, gone
 	}
-	if d.count == 0 {
+	if d.bytes == 0 {
 		d.first = p.Time
 	}
 	if !p.Time.Equal(s.last) {
 		s.last, s.same = p.Time, 0
 		switch {
-		case !d.repeats:
-		case len(s.recent) < recentTimes:
+		case !d.mayRepeat:
+		case len(s.recent) < maxRecentTimes:
 			s.recent = append(s.recent, p.Time.UnixNano())
 		default:
 			s.recent[s.oldest] = p.Time.UnixNano()
-			s.oldest = (s.oldest + 1) % recentTimes
+			s.oldest = (s.oldest + 1) % maxRecentTimes
 		}
 	}
-	if d.repeats {
+	if d.mayRepeat {
 		s.newest = append(s.newest[:0], p.Data...)
 	}
 	s.same += int64(len(p.Data))
-	d.count += int64(len(p.Data))
+	d.bytes += int64(len(p.Data))
 	return p, gone
 }

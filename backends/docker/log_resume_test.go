@@ -73,8 +73,8 @@ func (d *logDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestWhatWasRotatedAwayIsSaidToBeMissing when it was not read yet; and what was read may go.
-func TestWhatWasRotatedAwayIsSaidToBeMissing(t *testing.T) {
+// TestLogResume_RotatedLinesReported when it was not read yet; and what was read may go.
+func TestLogResume_RotatedLinesReported(t *testing.T) {
 	t.Parallel()
 	for rotated, want := range map[int]int{0: 0, 10: 0, 49: 0, 50: 1, 70: 1} {
 		server := httptest.NewServer(&logDaemon{cutAfter: 50, rotated: rotated})
@@ -94,8 +94,8 @@ func TestWhatWasRotatedAwayIsSaidToBeMissing(t *testing.T) {
 	}
 }
 
-// TestAFollowedLogIsExactWhereverItIsCut also before its first line, and among those that are not wanted.
-func TestAFollowedLogIsExactWhereverItIsCut(t *testing.T) {
+// TestLogResume_ExactAtAnyCut also before its first line, and among those that are not wanted.
+func TestLogResume_ExactAtAnyCut(t *testing.T) {
 	t.Parallel()
 	for _, gone := range []bool{false, true} {
 		for _, lines := range []int{-1, 0, 2, 10, 100, 1000} {
@@ -136,19 +136,19 @@ func TestAFollowedLogIsExactWhereverItIsCut(t *testing.T) {
 	}
 }
 
-func TestTheNextContainersLogIsWaitedFor(t *testing.T) {
+func TestLog_WaitsForNextContainer(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(&logDaemon{cutAfter: 200})
 	defer server.Close()
 	d := mustOpen(t, Settings{Host: "tcp://" + strings.TrimPrefix(server.URL, "http://")})
-	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errGone)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errWriteFailed)
 	defer cancel()
 	q := backends.LogQuery{Stdout: true, Lines: -1, Follow: true, AfterContainer: "A"}
 	err := d.Log(ctx, backends.TaskRef{Allocation: backends.Allocation{ID: "alloc"}, Task: "web"}, q, func(p backends.LogChunk) error {
 		t.Errorf("got %+v", p)
 		return nil
 	})
-	if !errors.Is(err, errGone) {
+	if !errors.Is(err, errWriteFailed) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -10,23 +10,23 @@ import (
 	"nomadctld/backends"
 )
 
-// held counts what Docker holds of a log.
-type held struct {
-	outputs [2]backends.RetainedOutput
-	open    [2]bool // the last line has no end yet
-	start   time.Time
-	entries int
-	size    int64 // of the data as JSON
+// storedLog counts what Docker holds of a log.
+type storedLog struct {
+	outputs     [2]backends.RetainedOutput
+	partialLine [2]bool // the last line has no end yet
+	start       time.Time
+	entries     int
+	size        int64 // of the data as JSON
 }
 
 const (
-	headSize = 4 << 10 // of what is compared with another source
-	tailSize = 256
+	maxHead = 4 << 10 // of what is compared with another source
+	maxTail = 256
 
-	maxEntry = 80 // bytes that an entry of a log file takes up beside its data
+	entryOverhead = 80 // bytes that an entry of a log file takes up beside its data
 )
 
-func (h *held) add(p backends.LogChunk, first bool) {
+func (h *storedLog) add(p backends.LogChunk, first bool) {
 	if first {
 		h.entries++
 	}
@@ -37,23 +37,23 @@ func (h *held) add(p backends.LogChunk, first bool) {
 		return
 	}
 	for _, b := range p.Data {
-		h.size += int64(escaped[b])
+		h.size += int64(jsonLen[b])
 	}
 	o := &h.outputs[p.Output()]
 	o.Bytes += int64(len(p.Data))
 	o.Lines += bytes.Count(p.Data, newline)
-	if room := headSize - len(o.Head); room > 0 {
+	if room := maxHead - len(o.Head); room > 0 {
 		o.Head = append(o.Head, p.Data[:min(room, len(p.Data))]...)
 	}
-	o.Tail = append(o.Tail, p.Data[max(0, len(p.Data)-tailSize):]...)
-	if len(o.Tail) > tailSize {
-		o.Tail = append(o.Tail[:0], o.Tail[len(o.Tail)-tailSize:]...)
+	o.Tail = append(o.Tail, p.Data[max(0, len(p.Data)-maxTail):]...)
+	if len(o.Tail) > maxTail {
+		o.Tail = append(o.Tail[:0], o.Tail[len(o.Tail)-maxTail:]...)
 	}
-	h.open[p.Output()] = p.Data[len(p.Data)-1] != '\n'
+	h.partialLine[p.Output()] = p.Data[len(p.Data)-1] != '\n'
 }
 
-// escaped is how many bytes Docker writes for a byte of a log: JSON, in which what is not ASCII stays if it is valid UTF-8.
-var escaped = func() (n [256]uint8) {
+// jsonLen is how many bytes Docker writes for a byte of a log: JSON, in which what is not ASCII stays if it is valid UTF-8.
+var jsonLen = func() (n [256]uint8) {
 	for b := range n {
 		switch {
 		case b == '"', b == '\\', b == '\n', b == '\r', b == '\t':
@@ -69,34 +69,34 @@ var escaped = func() (n [256]uint8) {
 	return n
 }()
 
-// survey reads all that Docker holds, and asks the caller for what is older.
-func (l *log) survey(ctx context.Context) error {
-	r := request{stdout: true, stderr: true, times: true, tail: -1}
+// scanAll reads all that Docker holds, and asks the caller for what is older.
+func (l *logReader) scanAll(ctx context.Context) error {
+	r := logRequest{stdout: true, stderr: true, times: true, tail: -1}
 	err := l.fetch(ctx, r, func(p backends.LogChunk, first bool) error {
 		l.newest = p.Time
-		l.held.add(p, first)
+		l.stored.add(p, first)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return l.older(ctx)
+	return l.queryOlder(ctx)
 }
 
-// older asks the caller for what is older than what Docker holds, if that is wanted.
-func (l *log) older(ctx context.Context) error {
-	h := &l.held
+// queryOlder asks the caller for what is older than what Docker holds, if that is wanted.
+func (l *logReader) queryOlder(ctx context.Context) error {
+	h := &l.stored
 	if l.query.OnRetained == nil || l.query.Lines == 0 || l.query.AfterContainer != "" || !l.query.Since.IsZero() && !h.start.IsZero() && !h.start.After(l.query.Since) {
 		return nil
 	}
 	is := backends.RetainedLog{Start: h.start, Outputs: h.outputs}
 	for i := range is.Outputs {
-		if h.open[i] {
+		if h.partialLine[i] {
 			is.Outputs[i].Lines++
 		}
 	}
-	if least := l.leastAfterRotation(); least >= 0 {
-		is.Rotated = h.size+int64(h.entries)*maxEntry >= least
+	if least := l.minAfterRotation(); least >= 0 {
+		is.Rotated = h.size+int64(h.entries)*entryOverhead >= least
 	}
 	if err := l.query.OnRetained(ctx, is); err != nil {
 		return &olderError{err}
@@ -109,13 +109,13 @@ type olderError struct{ error }
 
 func (e *olderError) Unwrap() error { return e.error }
 
-// mayBeCut reports whether the log driver deletes old lines.
-func (l *log) mayBeCut() bool { return l.leastAfterRotation() >= 0 }
+// rotates reports whether the log driver deletes old lines.
+func (l *logReader) rotates() bool { return l.minAfterRotation() >= 0 }
 
-// leastAfterRotation returns how many bytes of log files Docker holds at least once it has deleted some; negative: it deletes
+// minAfterRotation returns how many bytes of log files Docker holds at least once it has deleted some; negative: it deletes
 // none.
-func (l *log) leastAfterRotation() int64 {
-	config := l.at.HostConfig.LogConfig
+func (l *logReader) minAfterRotation() int64 {
+	config := l.container.HostConfig.LogConfig
 	size, files := config.Config["max-size"], config.Config["max-file"]
 	n, err := strconv.ParseInt(files, 10, 32)
 	switch config.Type {
@@ -134,15 +134,15 @@ func (l *log) leastAfterRotation() int64 {
 			n, err = 5, nil
 		}
 	}
-	each, ok := bytesOf(size)
+	each, ok := parseSize(size)
 	if err != nil || !ok {
 		return 0 // nobody knows
 	}
 	return each * max(n-1, 0)
 }
 
-// bytesOf returns the number of bytes that a size such as 2m means, as Docker reads it.
-func bytesOf(size string) (int64, bool) {
+// parseSize returns the number of bytes that a size such as 2m means, as Docker reads it.
+func parseSize(size string) (int64, bool) {
 	size = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(size)), "b")
 	factor := int64(1)
 	for unit, n := range map[string]int64{"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12} {

@@ -7,7 +7,7 @@ import (
 	"nomadctld/backends"
 )
 
-func TestLogHeld_MinAfterRotation(t *testing.T) {
+func TestLogStored_MinAfterRotation(t *testing.T) {
 	for _, tc := range []struct {
 		driver, size, files string
 		want                int64
@@ -23,23 +23,23 @@ func TestLogHeld_MinAfterRotation(t *testing.T) {
 		{"local", "", "", 80_000_000},
 		{"journald", "", "", 0},
 	} {
-		l := new(log)
-		l.at.HostConfig.LogConfig.Type = tc.driver
-		l.at.HostConfig.LogConfig.Config = map[string]string{"max-size": tc.size, "max-file": tc.files}
-		if got := l.leastAfterRotation(); got != tc.want {
+		l := new(logReader)
+		l.container.HostConfig.LogConfig.Type = tc.driver
+		l.container.HostConfig.LogConfig.Config = map[string]string{"max-size": tc.size, "max-file": tc.files}
+		if got := l.minAfterRotation(); got != tc.want {
 			t.Errorf("%s %q x %q: got %d, want %d", tc.driver, tc.size, tc.files, got, tc.want)
 		}
 	}
 }
 
-func TestLogHeld_MemoryIsBounded(t *testing.T) {
-	var h held
+func TestLogStored_MemoryBounded(t *testing.T) {
+	var h storedLog
 	text := strings.Repeat("0123456\n", 1000)
 	for range 3 {
 		h.add(backends.LogChunk{Stderr: true, Data: []byte(text)}, true)
 	}
 	o := h.outputs[1]
-	if o.Bytes != 24_000 || o.Lines != 3000 || string(o.Head) != text[:headSize] || string(o.Tail) != text[:tailSize] || h.entries != 3 || h.size != 27_000 {
+	if o.Bytes != 24_000 || o.Lines != 3000 || string(o.Head) != text[:maxHead] || string(o.Tail) != text[:maxTail] || h.entries != 3 || h.size != 27_000 {
 		t.Errorf("got %d bytes, %d lines, a head of %d, a tail of %d, %d entries, size %d", o.Bytes, o.Lines, len(o.Head), len(o.Tail), h.entries, h.size)
 	}
 }

@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	tailMore = 4      // by how much more is asked for when there were too few lines
-	farBack  = 20_000 // entries; farther back no lines are looked for of an output that is written to rarely
+	tailGrowth    = 4      // by how much more is asked for when there were too few lines
+	maxTailSearch = 20_000 // entries; farther back no lines are looked for of an output that is written to rarely
 )
 
-// measure finds out how much to ask for, and how many lines of that to skip of each output, so that the last query.Lines
+// countTail finds out how much to ask for, and how many lines of that to skip of each output, so that the last query.Lines
 // of each remain. The daemon counts entries, which are of both outputs and may be parts of a line; so they are counted
 // before. While the other output has enough, one that is written to rarely is not looked for in all of a long log.
-func (l *log) measure(ctx context.Context, wanted *request) error {
+func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 	r := *wanted
 	r.stdout, r.stderr, r.follow, r.times = true, true, false, true
 	asks := [2]bool{l.query.Stdout, l.query.Stderr}
-	for r.tail = l.query.Lines + 1; ; r.tail *= tailMore { // one more, as the first may be the end of a line
-		l.held = held{}
+	for r.tail = l.query.Lines + 1; ; r.tail *= tailGrowth { // one more, as the first may be the end of a line
+		l.stored = storedLog{}
 		var begins [2]time.Time
 		var lines [2]int
 		var open [2]bool
@@ -34,7 +34,7 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 				count++
 			}
 			l.newest = p.Time
-			l.held.add(p, first)
+			l.stored.add(p, first)
 			if len(p.Data) > 0 {
 				lines[p.Output()] += bytes.Count(p.Data, newline)
 				open[p.Output()] = p.Data[len(p.Data)-1] != '\n'
@@ -60,12 +60,12 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 			// Asked for by number, docker reads from the end, as it has been read here: where the log is damaged that makes a
 			// difference. The margin is for lines written in between.
 			wanted.tail = 2*r.tail + 10_000
-			if l.query.OnRetained == nil || l.query.AfterContainer != "" || !wanted.since.IsZero() && !l.mayBeCut() {
+			if l.query.OnRetained == nil || l.query.AfterContainer != "" || !wanted.since.IsZero() && !l.rotates() {
 				return nil
 			}
-			l.held = held{}
-			return l.survey(ctx) // from the start: only so docker reports damage, and what was counted may begin at a time
-		case enough, some && r.tail >= max(farBack, tailMore*l.query.Lines):
+			l.stored = storedLog{}
+			return l.scanAll(ctx) // from the start: only so docker reports damage, and what was counted may begin at a time
+		case enough, some && r.tail >= max(maxTailSearch, tailGrowth*l.query.Lines):
 			// Counted from the end again, but with a margin for lines written in between; the time is what counts.
 			wanted.tail = 2*r.tail + 10_000
 			l.from = begins
@@ -79,17 +79,17 @@ func (l *log) measure(ctx context.Context, wanted *request) error {
 	}
 }
 
-// last finds out when the newest entry was written.
-func (l *log) last(ctx context.Context) error {
-	r := request{stdout: true, stderr: true, times: true, tail: 1}
+// findNewest finds out when the newest entry was written.
+func (l *logReader) findNewest(ctx context.Context) error {
+	r := logRequest{stdout: true, stderr: true, times: true, tail: 1}
 	return l.fetch(ctx, r, func(p backends.LogChunk, _ bool) error {
 		l.newest = p.Time
 		return nil
 	})
 }
 
-// mostEntries is more than are counted; of more lines than that, all come.
-const mostEntries = 1 << 28
+// maxEntries is more than are counted; of more lines than that, all come.
+const maxEntries = 1 << 28
 
 var newline = []byte{'\n'}
 

@@ -14,39 +14,39 @@ import (
 
 // output takes what comes on a stream, and writes it to where it belongs.
 type output struct {
-	frames
-	admit  func() admission // asked once, before the first byte is written. May be nil
-	broken chan struct{}    // closed by fail
-	wire   *wire
+	demuxer
+	classify func() outputKind // asked once, before the first byte is written. May be nil
+	broken   chan struct{}     // closed by fail
+	conn     *streamConn
 
-	waiting  atomic.Int64 // since when nothing comes, in Unix nanoseconds; 0: something is being written
-	writing  atomic.Bool
-	draining atomic.Bool
-	patience time.Duration // without a byte, while it is drained: all that was underway has come
+	idleSince        atomic.Int64 // since when nothing comes, in Unix nanoseconds; 0: something is being written
+	writing          atomic.Bool
+	draining         atomic.Bool
+	drainIdleTimeout time.Duration // without a byte, while it is drained: all that was underway has come
 
-	reading  sync.Mutex   // held by who reads the stream
+	readMu   sync.Mutex   // held by who reads the stream
 	ahead    bytes.Buffer // what was read before it could be written
-	aheadEnd error        // how the stream ended behind that; nil: it has not
+	aheadErr error        // how the stream ended behind that; nil: it has not
 
-	asked   bool
-	doubts  []byte // what came while it was doubtful; nil: it is not
-	reason  bool   // the output was the reason why the program was not started
-	text    []byte // an error's
-	failing sync.Once
-	failure error // of fail. Read it with failed
-	end     error // why nothing more comes; nil: the stream has ended, or was drained
+	classified   bool
+	uncertain    []byte // what came while it was doubtful; nil: it is not
+	isStartError bool   // the output was the reason why the program was not started
+	errorText    []byte // an error's
+	failOnce     sync.Once
+	failure      error // of fail. Read it with failed
+	readErr      error // why nothing more comes; nil: the stream has ended, or was drained
 }
 
 const (
 	smallRead = 8 << 10
 	largeRead = 256 << 10
 
-	longestText = 4 << 10
+	maxErrorText = 4 << 10
 
-	drainTime = 30 * time.Second // spent waiting, in all
-	drainSize = 16 << 20         // more than can be underway
+	maxDrainTime  = 30 * time.Second // spent waiting, in all
+	maxDrainBytes = 16 << 20         // more than can be underway
 
-	aheadStep = 100 * time.Millisecond // for which a read may hold up who could write again
+	readAheadTimeout = 100 * time.Millisecond // for which a read may hold up who could write again
 )
 
 var (
@@ -55,20 +55,20 @@ var (
 )
 
 func newOutput(stdout, stderr io.Writer, raw bool) *output {
-	o := &output{broken: make(chan struct{}), patience: time.Second}
-	o.raw, o.to = raw, [2]io.Writer{stdout, stderr}
+	o := &output{broken: make(chan struct{}), drainIdleTimeout: time.Second}
+	o.raw, o.outputs = raw, [2]io.Writer{stdout, stderr}
 	return o
 }
 
 // Write takes what the library has read together with the head of the answer.
 func (o *output) Write(p []byte) (int, error) {
-	o.guard(func() { o.take(p) })()
+	o.guard(func() { o.consume(p) })()
 	return len(p), nil
 }
 
 // fail reports that the stream is of no use any more. Only the first error counts.
 func (o *output) fail(err error) {
-	o.failing.Do(func() {
+	o.failOnce.Do(func() {
 		o.failure = err
 		close(o.broken)
 	})
@@ -107,38 +107,38 @@ func (o *output) readFrom(r io.Reader) (read int64, err error) {
 	defer func() { buffers.Put(buffer) }()
 	var waited time.Duration
 	var drained int
-	gathering := gathering{since: time.Now()}
+	gathering := readDelay{start: time.Now()}
 	for {
 		begin := time.Now()
-		o.waiting.Store(begin.UnixNano())
+		o.idleSince.Store(begin.UnixNano())
 		draining := o.draining.Load()
 		n, fresh, err := o.next(r, *buffer)
-		o.waiting.Store(0)
+		o.idleSince.Store(0)
 		read += int64(n)
 		if draining && fresh { // what was read ahead, and the client's own time, are no child's
 			waited, drained = waited+time.Since(begin), drained+n
 		}
-		o.take((*buffer)[:n])
+		o.consume((*buffer)[:n])
 		switch {
 		case err != nil && o.draining.Load() && errors.Is(err, os.ErrDeadlineExceeded):
 			if !o.complete() {
-				o.end = io.ErrUnexpectedEOF
+				o.readErr = io.ErrUnexpectedEOF
 			}
 			return read, nil
-		case waited > drainTime, drained > drainSize: // a child in the background writes and writes
+		case waited > maxDrainTime, drained > maxDrainBytes: // a child in the background writes and writes
 			return read, nil
 		case err == io.EOF:
 			if !o.complete() {
-				o.end = io.ErrUnexpectedEOF
+				o.readErr = io.ErrUnexpectedEOF
 			}
 			return read, nil
 		case err != nil:
-			o.end = err
+			o.readErr = err
 			return read, err
 		}
-		wanted := sized(n, len(*buffer))
-		if !o.wire.encrypted() && !draining {
-			if pause := gathering.pause(n, len(*buffer), o.wire.lastSent()); pause > 0 {
+		wanted := poolFor(n, len(*buffer))
+		if !o.conn.encrypted() && !draining {
+			if pause := gathering.pause(n, len(*buffer), o.conn.lastWriteTime()); pause > 0 {
 				time.Sleep(pause)
 				wanted = &largeBuffers
 			}
@@ -153,65 +153,65 @@ func (o *output) readFrom(r io.Reader) (read int64, err error) {
 
 // next reads what comes next: what was read ahead, then, fresh, r.
 func (o *output) next(r io.Reader, p []byte) (n int, fresh bool, err error) {
-	o.reading.Lock()
-	defer o.reading.Unlock()
+	o.readMu.Lock()
+	defer o.readMu.Unlock()
 	switch {
 	case o.ahead.Len() > 0:
 		n, err = o.ahead.Read(p)
 		return n, false, err
-	case o.aheadEnd != nil:
-		return 0, false, o.aheadEnd
+	case o.aheadErr != nil:
+		return 0, false, o.aheadErr
 	case o.draining.Load():
-		o.wire.SetReadDeadline(time.Now().Add(o.patience))
+		o.conn.SetReadDeadline(time.Now().Add(o.drainIdleTimeout))
 	}
 	n, err = r.Read(p)
 	return n, true, err
 }
 
-// readAhead reads what comes while something is being written, up to drainSize: two seconds after a program's end Docker
+// readAhead reads what comes while something is being written, up to maxDrainBytes: two seconds after a program's end Docker
 // drops what nobody has taken.
 func (o *output) readAhead() {
-	for o.writing.Load() && o.reading.TryLock() {
-		if !o.stepAhead() {
+	for o.writing.Load() && o.readMu.TryLock() {
+		if !o.readAheadOnce() {
 			return
 		}
 	}
 }
 
-// stepAhead reads once, with o.reading locked, and unlocks it. It reports whether more can be read.
-func (o *output) stepAhead() bool {
-	defer o.reading.Unlock()
-	if o.aheadEnd != nil || o.ahead.Len() > drainSize {
+// readAheadOnce reads once, with o.reading locked, and unlocks it. It reports whether more can be read.
+func (o *output) readAheadOnce() bool {
+	defer o.readMu.Unlock()
+	if o.aheadErr != nil || o.ahead.Len() > maxDrainBytes {
 		return false
 	}
 	buffer := smallBuffers.Get().(*[]byte)
-	o.wire.SetReadDeadline(time.Now().Add(aheadStep))
-	n, err := o.wire.Read(*buffer)
-	o.wire.SetReadDeadline(time.Time{})
+	o.conn.SetReadDeadline(time.Now().Add(readAheadTimeout))
+	n, err := o.conn.Read(*buffer)
+	o.conn.SetReadDeadline(time.Time{})
 	o.ahead.Write((*buffer)[:n])
 	smallBuffers.Put(buffer)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		o.aheadEnd = err
+		o.aheadErr = err
 	}
 	return true
 }
 
-func sized(read, size int) *sync.Pool {
+func poolFor(read, size int) *sync.Pool {
 	if read == size || size == largeRead && read > smallRead {
 		return &largeBuffers
 	}
 	return &smallBuffers
 }
 
-// whole reports whether the stream has ended as one does that has brought all; in is what was sent into it, nil if nothing
+// endedCleanly reports whether the stream has ended as one does that has brought all; in is what was sent into it, nil if nothing
 // can have been. A program that ends without reading all of its input resets the connection.
-func (o *output) whole(in *input) bool {
-	return o.end == nil || isReset(o.end) && in != nil && in.sent.Load() && o.complete()
+func (o *output) endedCleanly(in *input) bool {
+	return o.readErr == nil || isReset(o.readErr) && in != nil && in.sent.Load() && o.complete()
 }
 
 // idle returns for how long nothing has come.
 func (o *output) idle() time.Duration {
-	since := o.waiting.Load()
+	since := o.idleSince.Load()
 	if since == 0 {
 		return 0
 	}
@@ -221,62 +221,62 @@ func (o *output) idle() time.Duration {
 // drain lets the stream end as soon as nothing comes any more.
 func (o *output) drain() {
 	o.draining.Store(true)
-	o.wire.SetReadDeadline(time.Now().Add(o.patience))
+	o.conn.SetReadDeadline(time.Now().Add(o.drainIdleTimeout))
 }
 
-func (o *output) take(p []byte) {
+func (o *output) consume(p []byte) {
 	if len(p) == 0 {
 		return
 	}
 	o.writing.Store(true)
 	defer o.writing.Store(false)
-	if !o.asked {
-		o.asked = true
-		if !o.wire.accepted() {
-			o.raw, o.to = true, [2]io.Writer{(*refusal)(o), nil}
-		} else if o.admit != nil {
-			switch o.admit() {
-			case itsReason:
-				o.isReason()
-			case doubtful:
-				o.doubts = []byte{}
+	if !o.classified {
+		o.classified = true
+		if !o.conn.accepted() {
+			o.raw, o.outputs = true, [2]io.Writer{(*errorTextWriter)(o), nil}
+		} else if o.classify != nil {
+			switch o.classify() {
+			case startErrorOutput:
+				o.divertStartError()
+			case uncertainOutput:
+				o.uncertain = []byte{}
 			}
 		}
 	}
-	if o.doubts != nil {
-		if o.doubts = append(o.doubts, p...); len(o.doubts) > mostDoubts { // a reason is short
+	if o.uncertain != nil {
+		if o.uncertain = append(o.uncertain, p...); len(o.uncertain) > maxUncertain { // a reason is short
 			o.resolve(false)
 		}
 		return
 	}
-	o.pass(p)
+	o.forward(p)
 }
 
-// pass writes p to where it belongs.
-func (o *output) pass(p []byte) {
-	if err := backends.Protect(func() error { return o.split(p) }); err != nil {
+// forward writes p to where it belongs.
+func (o *output) forward(p []byte) {
+	if err := backends.Protect(func() error { return o.demux(p) }); err != nil {
 		o.fail(err)
-		o.to = [2]io.Writer{io.Discard, io.Discard}
+		o.outputs = [2]io.Writer{io.Discard, io.Discard}
 	}
 }
 
-// admission says what a stream brings.
-type admission int
+// outputKind says what a stream brings.
+type outputKind int
 
 const (
-	itsOutput admission = iota // the program's
-	itsReason                  // why the program was not started
-	doubtful                   // one of them
+	programOutput    outputKind = iota // the program's
+	startErrorOutput                   // why the program was not started
+	uncertainOutput                    // one of them
 )
 
-const mostDoubts = 64 << 10
+const maxUncertain = 64 << 10
 
-// settle decides what a doubtful stream that has ended has brought. Podman's reason is a line of its own.
-func (o *output) settle() {
-	if o.doubts != nil {
-		text := o.doubts
-		if !o.raw && len(text) >= len(o.head) {
-			text = text[len(o.head):]
+// decide decides what a doubtful stream that has ended has brought. Podman's reason is a line of its own.
+func (o *output) decide() {
+	if o.uncertain != nil {
+		text := o.uncertain
+		if !o.raw && len(text) >= len(o.header) {
+			text = text[len(o.header):]
 		}
 		line, _, _ := bytes.Cut(text, []byte("\n"))
 		o.resolve(bytes.HasPrefix(line, []byte("Error: ")) && bytes.Contains(line, []byte(": OCI ")))
@@ -285,22 +285,22 @@ func (o *output) settle() {
 
 func (o *output) resolve(reason bool) {
 	if reason {
-		o.isReason()
+		o.divertStartError()
 	}
-	doubts := o.doubts
-	o.doubts = nil
-	o.pass(doubts)
+	doubts := o.uncertain
+	o.uncertain = nil
+	o.forward(doubts)
 }
 
-func (o *output) isReason() {
-	o.reason = true
-	o.to = [2]io.Writer{(*refusal)(o), (*refusal)(o)}
+func (o *output) divertStartError() {
+	o.isStartError = true
+	o.outputs = [2]io.Writer{(*errorTextWriter)(o), (*errorTextWriter)(o)}
 }
 
-// refusal collects the text of an error.
-type refusal output
+// errorTextWriter collects the text of an error.
+type errorTextWriter output
 
-func (r *refusal) Write(p []byte) (int, error) {
-	r.text = append(r.text, p[:min(len(p), longestText-len(r.text))]...)
+func (r *errorTextWriter) Write(p []byte) (int, error) {
+	r.errorText = append(r.errorText, p[:min(len(p), maxErrorText-len(r.errorText))]...)
 	return len(p), nil
 }

@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	resizeSoon  = 5 * time.Millisecond // the process may not be there yet
-	resizeLater = 200 * time.Millisecond
-	resizeTries = 40
+	resizeRetryInterval    = 5 * time.Millisecond // the process may not be there yet
+	maxResizeRetryInterval = 200 * time.Millisecond
+	maxResizeTries         = 40
 )
 
-// follow gives the terminal at path the size of the user's until ctx ends.
-func (s *speaker) follow(ctx context.Context, path string, terminal backends.Terminal) {
+// followSize gives the terminal at path the size of the user's until ctx ends.
+func (s *apiClient) followSize(ctx context.Context, path string, terminal backends.Terminal) {
 	changed := terminal.Resized()
 	for {
-		s.fit(ctx, path, terminal)
+		s.resize(ctx, path, terminal)
 		select {
 		case _, more := <-changed:
 			if !more {
@@ -31,9 +31,9 @@ func (s *speaker) follow(ctx context.Context, path string, terminal backends.Ter
 	}
 }
 
-func (s *speaker) fit(ctx context.Context, path string, terminal backends.Terminal) {
-	pause := resizeSoon
-	for range resizeTries {
+func (s *apiClient) resize(ctx context.Context, path string, terminal backends.Terminal) {
+	pause := resizeRetryInterval
+	for range maxResizeTries {
 		columns, rows := terminal.Size()
 		if columns <= 0 || rows <= 0 {
 			return
@@ -48,6 +48,6 @@ func (s *speaker) fit(ctx context.Context, path string, terminal backends.Termin
 		case <-ctx.Done():
 			return
 		}
-		pause = min(2*pause, resizeLater)
+		pause = min(2*pause, maxResizeRetryInterval)
 	}
 }
