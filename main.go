@@ -99,7 +99,7 @@ func healthy(file string) int {
 	}
 	c, faults := config.Load(path, gateway.Commands())
 	if c == nil {
-		return complain(1, "%s", faults[slices.IndexFunc(faults, func(f config.Fault) bool { return !f.Warning })])
+		return complain(1, "%s", faults[slices.IndexFunc(faults, func(f config.Diagnostic) bool { return !f.Warning })])
 	}
 	address, banner, err := health.Check(context.Background(), c.General.Bind)
 	if err != nil {

@@ -10,17 +10,17 @@ import (
 	"unicode/utf8"
 )
 
-// Fault is one thing wrong with the file, or with a file it names, and what to write instead.
-type Fault struct {
+// Diagnostic is one thing wrong with the file, or with a file it names, and what to write instead.
+type Diagnostic struct {
 	File         string // the config file, as given to Load
 	Line, Column int    // 1-based, the column in characters; 0: unknown
 	Warning      bool   // the file loads all the same
 	Message      string
-	Mend         string // the next step
+	Hint         string // the next step
 }
 
 // String is one printable line: "nomadctld.toml:12:3: message; mend".
-func (f Fault) String() string {
+func (f Diagnostic) String() string {
 	s := f.File
 	if f.Line > 0 {
 		s += fmt.Sprintf(":%d", f.Line)
@@ -33,22 +33,22 @@ func (f Fault) String() string {
 		s += "warning: "
 	}
 	s += f.Message
-	if f.Mend != "" {
-		s += "; " + f.Mend
+	if f.Hint != "" {
+		s += "; " + f.Hint
 	}
 	return printable(s)
 }
 
 // A report collects the faults of one file.
 type report struct {
-	file   string
-	src    []byte
-	lines  []int // where each line begins
-	faults []Fault
+	file        string
+	src         []byte
+	lines       []int // where each line begins
+	diagnostics []Diagnostic
 }
 
-// read makes src the text that offsets refer to.
-func (r *report) read(src []byte) {
+// setSource makes src the text that offsets refer to.
+func (r *report) setSource(src []byte) {
 	r.src, r.lines = src, []int{0}
 	for i, c := range src {
 		if c == '\n' {
@@ -57,20 +57,20 @@ func (r *report) read(src []byte) {
 	}
 }
 
-// fault refuses the file because of what stands at offset at; -1 is the file as a whole.
-func (r *report) fault(at int, mend, message string, args ...any) {
-	f := Fault{File: r.file, Message: printable(fmt.Sprintf(message, args...)), Mend: printable(mend)}
+// errorf refuses the file because of what stands at offset at; -1 is the file as a whole.
+func (r *report) errorf(at int, mend, message string, args ...any) {
+	f := Diagnostic{File: r.file, Message: printable(fmt.Sprintf(message, args...)), Hint: printable(mend)}
 	if at >= 0 {
 		f.Line = r.line(at)
 		f.Column = utf8.RuneCount(r.src[r.lines[f.Line-1]:at]) + 1
 	}
-	r.faults = append(r.faults, f)
+	r.diagnostics = append(r.diagnostics, f)
 }
 
-// warn is fault, but the file loads.
-func (r *report) warn(at int, mend, message string, args ...any) {
-	r.fault(at, mend, message, args...)
-	r.faults[len(r.faults)-1].Warning = true
+// warnf is fault, but the file loads.
+func (r *report) warnf(at int, mend, message string, args ...any) {
+	r.errorf(at, mend, message, args...)
+	r.diagnostics[len(r.diagnostics)-1].Warning = true
 }
 
 // line is the 1-based line of an offset.
@@ -82,11 +82,11 @@ func (r *report) line(at int) int {
 	return i
 }
 
-func (r *report) sorted() []Fault {
-	slices.SortStableFunc(r.faults, func(a, b Fault) int {
+func (r *report) sorted() []Diagnostic {
+	slices.SortStableFunc(r.diagnostics, func(a, b Diagnostic) int {
 		return cmp.Or(a.Line-b.Line, a.Column-b.Column)
 	})
-	return r.faults
+	return r.diagnostics
 }
 
 // quote shows foreign text: in quotes, escaped, and not at any length.

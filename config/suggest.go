@@ -8,8 +8,8 @@ import (
 	"nomadctld/internal/nearest"
 )
 
-// suggest says which of the known words was probably meant, or lists them when none is near.
-func suggest(word string, known []string) string {
+// didYouMean says which of the known words was probably meant, or lists them when none is near.
+func didYouMean(word string, known []string) string {
 	if best := nearest.Name(word, known); best != "" {
 		return fmt.Sprintf("did you mean %s?", quote(best))
 	}
