@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"backends/docker":      {"backends"},
 	"backends/nomad":       {"backends"},
 	"commands":             {"backends", "internal/escape", "internal/ops", "internal/pattern", "internal/render", "router"},
-	"config":               {"internal/nearest"},
+	"config":               {"internal/suggest"},
 	"internal/audit":       {"internal/escape", "internal/linequeue"},
 	"internal/demo":        {"config", "internal/gateway", "internal/sim", "internal/sshfiles", "router"},
 	"internal/docs":        {"commands", "config", "router"},
@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"internal/picture":     {"internal/demo"},
 	"internal/render":      {"internal/escape"},
 	"internal/sshd":        {"acl", "internal/audit", "internal/escape", "router"},
-	"router":               {"acl", "backends", "internal/audit", "internal/escape", "internal/nearest", "internal/nomadcli", "internal/ops"},
+	"router":               {"acl", "backends", "internal/audit", "internal/escape", "internal/suggest", "internal/nomadcli", "internal/ops"},
 }
 
 // onlyIn says which packages alone may import a library.

@@ -12,7 +12,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
-	"nomadctld/internal/nearest"
+	"nomadctld/internal/suggest"
 )
 
 // route finds the command that the first word names, makes a fresh one and parses its flags. It answers --help. Who
@@ -136,7 +136,7 @@ func suggestFlag(err error, flags *pflag.FlagSet) error {
 	}
 	var names []string
 	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if best := nearest.Name(unknown.GetSpecifiedName(), names); best != "" {
+	if best := suggest.Name(unknown.GetSpecifiedName(), names); best != "" {
 		return fmt.Errorf("%w: did you mean --%s?", err, best)
 	}
 	return err

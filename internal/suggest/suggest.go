@@ -1,5 +1,5 @@
-// Package nearest finds what somebody meant who mistyped a name.
-package nearest
+// Package suggest finds what somebody meant who mistyped a name.
+package suggest
 
 import "strings"
 
