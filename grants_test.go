@@ -36,7 +36,7 @@ func TestEachRightIsGrantedByItsSetAndNameAlone(t *testing.T) {
 	}
 	for right, set := range rights {
 		var others, names []string
-		for _, s := range router.Sets {
+		for _, s := range router.RightSets {
 			if s.Set != set {
 				others = append(others, string(s.Set))
 			}
@@ -66,7 +66,7 @@ func TestEachRightIsGrantedByItsSetAndNameAlone(t *testing.T) {
 			before := cluster.Sim.Traffic("").Requests
 			code, stdout, stderr := g.run(who+right, line)
 			want := 1
-			if slices.ContainsFunc(router.Specs(), func(s router.Spec) bool { return s.Name == right && s.Program }) {
+			if slices.ContainsFunc(router.Specs(), func(s router.Spec) bool { return s.Name == right && s.RunsProgram }) {
 				want = 125
 			}
 			if code != want || stdout != "" || !strings.HasPrefix(stderr, "nomadctld: "+right+" is not among your commands: ") {

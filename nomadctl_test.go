@@ -410,7 +410,7 @@ func TestNomadctlAsksForATerminalWhereItIsWanted(t *testing.T) {
 				continue
 			}
 			want := "-T\r\n"
-			if spec.Terminal {
+			if spec.WantsTerminal {
 				want = "-t\r\n"
 			}
 			on := onTerminal(t, c.command(spec.Name, "x"), 80, 24)

@@ -20,13 +20,13 @@ type attach struct {
 
 func (a *attach) Spec() router.Spec {
 	return router.Spec{
-		Name:     "attach",
-		Args:     "SELECTOR",
-		Short:    "See what the main process of a task writes, from now on, and type to it if you ask for that",
-		Target:   router.TargetTask,
-		Set:      router.Enter,
-		Terminal: true,
-		Program:  true,
+		Name:          "attach",
+		Args:          "SELECTOR",
+		Short:         "See what the main process of a task writes, from now on, and type to it if you ask for that",
+		Target:        router.TargetTask,
+		Set:           router.Enter,
+		WantsTerminal: true,
+		RunsProgram:   true,
 		Long: selectorHelp + `
 
 It shows what is written from now on; what was before is in logs. Without --stdin Ctrl-C leaves.
@@ -58,7 +58,7 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 		Stdout: req.Bytes.Stdout, Stderr: req.Bytes.Stderr, DetachKeys: a.keys, PlainStdout: req.Stdout, PlainStderr: req.Stderr,
 	}
 	if !a.stdin {
-		req.Unread()
+		req.IgnoreInput()
 	} else {
 		at.Stdin = req.Stdin
 		if req.Terminal != nil {

@@ -26,13 +26,13 @@ type batch struct {
 
 func (b *batch) Spec() router.Spec {
 	return router.Spec{
-		Name:     "batch",
-		Args:     "[FILTER]",
-		Short:    "List your periodic and parameterized jobs",
-		Target:   router.TargetScope,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     batchOutput{},
+		Name:          "batch",
+		Args:          "[FILTER]",
+		Short:         "List your periodic and parameterized jobs",
+		Target:        router.TargetScope,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          batchOutput{},
 		Long: `
 FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?.
 

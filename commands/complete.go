@@ -63,7 +63,7 @@ type candidate struct{ word, about string }
 // candidates returns what may stand in the place of last, the end of the last word. prefix is what stands before that:
 // --tier= of --tier=pro.
 func candidates(ctx context.Context, req *router.Request) (prefix, last string, all []candidate) {
-	allowed := req.Allowed()
+	allowed := req.AllowedCommands()
 	if len(req.Args) < 2 {
 		return "", strings.Join(req.Args, ""), commandNames(allowed)
 	}
@@ -121,7 +121,7 @@ func (t *typed) read(words []string) {
 		switch {
 		case t.literal || word == "-" || !strings.HasPrefix(word, "-"):
 			t.args = append(t.args, word)
-			t.literal = t.literal || t.spec.Program // the rest is the program's
+			t.literal = t.literal || t.spec.RunsProgram // the rest is the program's
 			continue
 		case word == "--":
 			t.literal = true
@@ -199,7 +199,7 @@ func (t *typed) command() string {
 
 // tiersOf returns the tiers in which the user may use the command somewhere.
 func tiersOf(req *router.Request, command string) (all []candidate) {
-	for _, reach := range req.Reaches() {
+	for _, reach := range req.GrantSummaries() {
 		if slices.Contains(reach.Rights, command) {
 			for _, tier := range reach.Tiers {
 				all = append(all, candidate{tier, ""})
@@ -212,7 +212,7 @@ func tiersOf(req *router.Request, command string) (all []candidate) {
 // arguments returns what the next argument may be, by its name in the usage line.
 func (t *typed) arguments(ctx context.Context, req *router.Request, last string) (all []candidate) {
 	names := strings.Fields(t.spec.Args)
-	if len(t.args) >= len(names) || t.spec.Program && len(t.args) > 0 {
+	if len(t.args) >= len(names) || t.spec.RunsProgram && len(t.args) > 0 {
 		return nil
 	}
 	jobs := func() []backends.Job {
@@ -220,7 +220,7 @@ func (t *typed) arguments(ctx context.Context, req *router.Request, last string)
 	}
 	switch strings.Trim(names[len(t.args)], "[].") {
 	case "COMMAND":
-		return commandNames(req.Allowed())
+		return commandNames(req.AllowedCommands())
 	case "TIER":
 		return tiersOf(req, t.spec.Name)
 	case "SIGNAL":
@@ -239,7 +239,7 @@ func (t *typed) arguments(ctx context.Context, req *router.Request, last string)
 
 // jobs returns those that the user may use the command on; none if the clusters do not answer in time.
 func (t *typed) jobs(ctx context.Context, req *router.Request, selection backends.Selection) []backends.Job {
-	cluster := req.As(t.command())
+	cluster := req.ClusterFor(t.command())
 	if cluster == nil {
 		return nil
 	}

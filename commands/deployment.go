@@ -19,15 +19,15 @@ type deployment struct{ json bool }
 
 func (d *deployment) Spec() router.Spec {
 	return router.Spec{
-		Name:     "deployment",
-		Args:     "JOB",
-		Short:    "List the deployments of a job and how far they are",
-		Target:   router.TargetJob,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     deploymentsOutput{},
-		Long:     "Newest first, a line for each group. See also: promote, fail, pause, resume, revert.",
-		Flags:    func(f *pflag.FlagSet) { f.BoolVar(&d.json, "json", false, "write JSON for scripts") },
+		Name:          "deployment",
+		Args:          "JOB",
+		Short:         "List the deployments of a job and how far they are",
+		Target:        router.TargetJob,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          deploymentsOutput{},
+		Long:          "Newest first, a line for each group. See also: promote, fail, pause, resume, revert.",
+		Flags:         func(f *pflag.FlagSet) { f.BoolVar(&d.json, "json", false, "write JSON for scripts") },
 	}
 }
 

@@ -25,7 +25,7 @@ type hold struct {
 }
 
 func (h hold) Spec() router.Spec {
-	return router.Spec{Name: h.name, Args: "JOB", Short: h.short, Long: h.long, Target: router.TargetJob, Set: router.Operate, Terminal: true}
+	return router.Spec{Name: h.name, Args: "JOB", Short: h.short, Long: h.long, Target: router.TargetJob, Set: router.Operate, WantsTerminal: true}
 }
 
 func (h hold) Run(ctx context.Context, req *router.Request) error {

@@ -29,12 +29,12 @@ const (
 
 func (d *dispatch) Spec() router.Spec {
 	return router.Spec{
-		Name:     "dispatch",
-		Args:     "JOB",
-		Short:    "Launch a parameterized job",
-		Target:   router.TargetJob,
-		Set:      router.Operate,
-		Terminal: true, // so that what is typed is not waited for as a payload
+		Name:          "dispatch",
+		Args:          "JOB",
+		Short:         "Launch a parameterized job",
+		Target:        router.TargetJob,
+		Set:           router.Operate,
+		WantsTerminal: true, // so that what is typed is not waited for as a payload
 		Long: `
 The payload, up to 16 KiB, is read from standard input to its end, unless the job forbids one or the client has a terminal
 (ssh -t). With a job that takes one and nothing to send: --no-payload, or ssh -n.
@@ -43,7 +43,7 @@ Where the job permits a meta called ` + caller + `, it gets your login. It write
 its end (see: tail).`,
 		Flags: func(f *pflag.FlagSet) {
 			f.StringArrayVarP(&d.meta, "meta", "m", nil, "set a meta of the launch, as `KEY=VALUE`; may be given again")
-			router.Secret(f, "meta")
+			router.MarkSecret(f, "meta")
 			f.BoolVar(&d.noPayload, "no-payload", false, "read nothing from standard input")
 		},
 	}

@@ -23,15 +23,15 @@ type exec struct {
 
 func (e *exec) Spec() router.Spec {
 	return router.Spec{
-		Name:     "exec",
-		Args:     "SELECTOR [COMMAND...]",
-		Short:    "Run a program in a task, or a shell",
-		Target:   router.TargetTask,
-		Set:      router.Enter,
-		Rights:   map[string]router.Set{userRight: router.Admin},
-		Terminal: true,
-		Program:  true,
-		Spawns:   true,
+		Name:          "exec",
+		Args:          "SELECTOR [COMMAND...]",
+		Short:         "Run a program in a task, or a shell",
+		Target:        router.TargetTask,
+		Set:           router.Enter,
+		Rights:        map[string]router.RightSet{userRight: router.Admin},
+		WantsTerminal: true,
+		RunsProgram:   true,
+		TracksProgram: true,
 		Long: selectorHelp + `
 
 The words after the selector reach the program as they are; flags of exec stand before it. After -c comes a line for the
@@ -47,7 +47,7 @@ The exit code is the program's, 128+n if signal n ended it; 75 if a limit of the
 			f.StringVarP(&e.user, "user", "u", "", "run as this `USER`, name or ID, with :GROUP if need be (through Docker); needs the right exec-user")
 			f.StringVarP(&e.dir, "workdir", "w", "", "run in this `DIR` of the task")
 			f.StringArrayVarP(&e.env, "env", "e", nil, "add `K=V` to the environment; may be repeated")
-			router.Secret(f, "env")
+			router.MarkSecret(f, "env")
 		},
 	}
 }
@@ -61,7 +61,7 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, err)
 	}
 	if e.user != "" {
-		if err := req.Need(userRight); err != nil {
+		if err := req.Require(userRight); err != nil {
 			return err
 		}
 	}
@@ -69,7 +69,7 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		Argv: argv, User: e.user, Dir: e.dir, Session: req.ProgramSession(), Env: e.env, OptionalEnv: req.Locale,
 	}
 	var out router.Bytes
-	p.Stdin, p.Signals, out = req.Take()
+	p.Stdin, p.Signals, out = req.ProgramIO()
 	p.Stdout, p.Stderr = out.Stdout, out.Stderr
 	if t := req.Terminal; t != nil {
 		greet(req)
@@ -125,7 +125,7 @@ func shellLine(req *router.Request, words []string) (string, error) {
 	case 1:
 		return words[0], nil
 	}
-	return req.Rest(2)
+	return req.LineFrom(2)
 }
 
 // greet tells a user with a terminal who they are and where, in the words of the original.
@@ -140,7 +140,7 @@ func programEnd(code int, err error) error {
 	const notExecutable, notFound = 126, 127
 	switch {
 	case err == nil:
-		return router.Exited(code)
+		return router.ProgramExit(code)
 	case errors.Is(err, backends.ErrNotExecutable):
 		return router.Exit(notExecutable, err)
 	case errors.Is(err, backends.ErrProgramNotFound):

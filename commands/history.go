@@ -21,13 +21,13 @@ type history struct{ json bool }
 
 func (h *history) Spec() router.Spec {
 	return router.Spec{
-		Name:     "history",
-		Args:     "JOB",
-		Short:    "List the versions of a job and what each of them changed",
-		Target:   router.TargetJob,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     historyOutput{},
+		Name:          "history",
+		Args:          "JOB",
+		Short:         "List the versions of a job and what each of them changed",
+		Target:        router.TargetJob,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          historyOutput{},
 		Long: `
 Newest first, as far as Nomad keeps them. Under each version stands what differs from the one before: ~ what is
 different, + what is new, - what is gone. The values of the job's environment and templates are shown as they are.`,

@@ -25,13 +25,13 @@ type info struct{ json bool }
 
 func (i *info) Spec() router.Spec {
 	return router.Spec{
-		Name:     "info",
-		Args:     "SELECTOR",
-		Short:    "Show what happened to a job's tasks, and why it is as it is",
-		Target:   router.TargetJobOrTask,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     jobOutput{},
+		Name:          "info",
+		Args:          "SELECTOR",
+		Short:         "Show what happened to a job's tasks, and why it is as it is",
+		Target:        router.TargetJobOrTask,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          jobOutput{},
 		Long: `
 SELECTOR is a job, or anything that names one of its tasks: an exec ID or the beginning of one, an allocation ID or the
 beginning of one, JOB/GROUP or JOB/GROUP/TASK.

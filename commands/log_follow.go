@@ -36,7 +36,7 @@ func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
 	q.Follow = true
 	f := &follower{req: req, query: q, printer: &logPrinter{req: req, pattern: pattern, times: flags.times, split: flags.split}}
 	f.job.Store(&backends.JobDetail{Job: req.Job})
-	req.Share(pollEvery * 9 / 10)
+	req.AllowCached(pollEvery * 9 / 10)
 	polling, stop := context.WithCancel(ctx)
 	var polled sync.WaitGroup
 	polled.Go(func() {
@@ -258,7 +258,7 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 
 // stream follows a task's log until it ends, or until the task is over and nothing comes any more. It returns the container
 // whose log it was; empty: it was that of no container, or could not be read.
-func (f *follower) stream(ctx context.Context, runtime router.Runtime, t logTask, q backends.LogQuery, log *taskLog) (container string, err error) {
+func (f *follower) stream(ctx context.Context, runtime router.TaskRuntime, t logTask, q backends.LogQuery, log *taskLog) (container string, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var moved atomic.Int64

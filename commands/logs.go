@@ -21,12 +21,12 @@ type logs struct {
 
 func (l *logs) Spec() router.Spec {
 	return router.Spec{
-		Name:     "logs",
-		Args:     "SELECTOR",
-		Short:    "Show the last lines that a task, or each task of a job, has written",
-		Target:   router.TargetJobOrTask,
-		Set:      router.Read,
-		Terminal: true,
+		Name:          "logs",
+		Args:          "SELECTOR",
+		Short:         "Show the last lines that a task, or each task of a job, has written",
+		Target:        router.TargetJobOrTask,
+		Set:           router.Read,
+		WantsTerminal: true,
 		Long: selectorHelp + `
 
 Both outputs of the task come on stdout, in the order in which they were written, and the number of lines counts for each.

@@ -24,13 +24,13 @@ type operations struct{ cancel, restore, forget, json bool }
 
 func (o *operations) Spec() router.Spec {
 	return router.Spec{
-		Name:     "ops",
-		Args:     "[ID]",
-		Short:    "List restarts that go on or have ended, or follow one",
-		Target:   router.TargetScope,
-		Set:      router.Operate,
-		Terminal: true,
-		JSON:     opsOutput{},
+		Name:          "ops",
+		Args:          "[ID]",
+		Short:         "List restarts that go on or have ended, or follow one",
+		Target:        router.TargetScope,
+		Set:           router.Operate,
+		WantsTerminal: true,
+		JSON:          opsOutput{},
 		Long: `
 Those of your jobs, whoever began them, that go on or ended lately. With an ID, or a unique beginning of one, what it told
 so far and will tell; leaving does not end it.
@@ -82,7 +82,7 @@ func (o *operations) Run(ctx context.Context, req *router.Request) error {
 	case len(req.Args) > 0 && o.json:
 		return router.Exit(2, errors.New("ops: --json is for the list, without an ID"))
 	}
-	begun, kept, err := req.Begun()
+	begun, kept, err := req.OwnedOperations()
 	if err != nil {
 		return err
 	}
@@ -92,14 +92,14 @@ func (o *operations) Run(ctx context.Context, req *router.Request) error {
 	}
 	one, err := opByID(all, req.Args[0])
 	if err != nil {
-		return req.Denied(err)
+		return req.Deny(err)
 	}
 	req.Job = backends.Job{Tier: one.Tier, Namespace: one.Namespace, ID: one.Job, Root: one.root}
 	req.Event.Tier, req.Event.Namespace, req.Event.Job = one.Tier, one.Namespace, one.Job
 	if actions > 0 {
 		req.Event.Operation = one.ID
 	}
-	if err := req.Need("restart"); err != nil {
+	if err := req.Require("restart"); err != nil {
 		return err
 	}
 	switch op := opOf(begun, one.ID); {
@@ -208,7 +208,7 @@ func cancelled(req *router.Request, op *ops.Op) error {
 func (o *operations) useKept(ctx context.Context, req *router.Request, k ops.Kept) error {
 	job := req.Job
 	if o.forget {
-		if err := req.Drop(k); err != nil {
+		if err := req.DeleteDefinition(k); err != nil {
 			return err
 		}
 		return finished(req, "forgot version %d of %s", k.Version, job.ID)
@@ -218,7 +218,7 @@ func (o *operations) useKept(ctx context.Context, req *router.Request, k ops.Kep
 	switch {
 	case errors.As(err, &runs):
 		already(req, "%s", runs)
-		return req.Drop(k)
+		return req.DeleteDefinition(k)
 	case err != nil:
 		return err
 	}
@@ -226,13 +226,13 @@ func (o *operations) useKept(ctx context.Context, req *router.Request, k ops.Kep
 	if err != nil {
 		return err
 	}
-	if err := relinkRelease(ctx, req.Cluster, req.Saved(), job, k.Definition); err != nil {
+	if err := relinkRelease(ctx, req.Cluster, req.SavedDefinitions(), job, k.Definition); err != nil {
 		newReport(req).say("warning: %v", err)
 	}
 	if err := finished(req, "registered %s again as it was%s", job.ID, evaluation(outcome)); err != nil {
 		return err
 	}
-	return req.Drop(k)
+	return req.DeleteDefinition(k)
 }
 
 // runsError says that a job is not stopped, and that what is kept of it is not needed: it is among its versions.

@@ -20,7 +20,7 @@ type report struct {
 }
 
 func newReport(req *router.Request) *report {
-	return &report{out: req.Screen(), terminal: req.Terminal}
+	return &report{out: req.StatusWriter(), terminal: req.Terminal}
 }
 
 // note shows a note; its text is foreign.

@@ -17,14 +17,14 @@ type promote struct{ settle }
 
 func (p *promote) Spec() router.Spec {
 	return router.Spec{
-		Name:     "promote",
-		Args:     "JOB",
-		Short:    "Let the canaries of a job's deployment take over",
-		Target:   router.TargetJob,
-		Set:      router.Operate,
-		Terminal: true,
-		Long:     "All groups of the deployment that goes on are promoted. It waits until the deployment has ended well.",
-		Flags:    func(f *pflag.FlagSet) { p.settle.bind(f) },
+		Name:          "promote",
+		Args:          "JOB",
+		Short:         "Let the canaries of a job's deployment take over",
+		Target:        router.TargetJob,
+		Set:           router.Operate,
+		WantsTerminal: true,
+		Long:          "All groups of the deployment that goes on are promoted. It waits until the deployment has ended well.",
+		Flags:         func(f *pflag.FlagSet) { p.settle.bind(f) },
 	}
 }
 

@@ -28,13 +28,13 @@ type ps struct {
 
 func (p *ps) Spec() router.Spec {
 	return router.Spec{
-		Name:     "ps",
-		Args:     "[FILTER]",
-		Short:    "List your jobs and their tasks",
-		Target:   router.TargetScope,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     psOutput{},
+		Name:          "ps",
+		Args:          "[FILTER]",
+		Short:         "List your jobs and their tasks",
+		Target:        router.TargetScope,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          psOutput{},
 		Long: `
 FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?.
 

@@ -24,13 +24,13 @@ type pstree struct {
 
 func (p *pstree) Spec() router.Spec {
 	return router.Spec{
-		Name:     "pstree",
-		Args:     "[FILTER]",
-		Short:    "Show your jobs, groups and tasks as a tree",
-		Target:   router.TargetScope,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     psOutput{},
+		Name:          "pstree",
+		Args:          "[FILTER]",
+		Short:         "Show your jobs, groups and tasks as a tree",
+		Target:        router.TargetScope,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          psOutput{},
 		Long: `
 FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?. A task shows its exec ID, name, age, the
 most memory it has used and, unless it runs, its state: pending, failed, or unknown, which may still be running on a

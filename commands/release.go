@@ -64,11 +64,11 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 
 // savedRelease returns the release that the gateway has saved of the job of which now is a version. Its Created is older if
 // Nomad has deleted and created that job since.
-func savedRelease(saved router.Saved, now backends.Version) (v backends.Version, k ops.Kept, ok bool, err error) {
+func savedRelease(saved router.SavedDefinitions, now backends.Version) (v backends.Version, k ops.Kept, ok bool, err error) {
 	if k, ok := saved.Find(ops.Released); !ok || k.Of != now.CreateIndex {
 		return v, k, false, nil
 	}
-	k, ok, err = saved.Get(ops.Released)
+	k, ok, err = saved.Load(ops.Released)
 	if !ok || k.Of != now.CreateIndex {
 		return v, k, false, err
 	}
@@ -104,7 +104,7 @@ const saveAgain = 24 * time.Hour
 // saveRelease saves the last release that differs from the current one, before a command adds versions to the job: Nomad
 // deletes the oldest ones. A release that is saved already stays if Nomad keeps no better one. It returns a warning if that
 // release cannot be saved and would be lost.
-func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.JobDetail, added int) (warning string, err error) {
+func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.SavedDefinitions, job backends.JobDetail, added int) (warning string, err error) {
 	versions, err := cluster.Versions(ctx, job.Job)
 	if err != nil {
 		return "", ofJob(job.Job, err)
@@ -207,7 +207,7 @@ func changesText(counts, scaling []string) string {
 // saveStopped saves a job that is about to be stopped, for start, and returns the ID of what it has saved. It returns a
 // warning if it cannot save it; then nothing is saved of the job as it was stopped earlier either: start must not bring that
 // back.
-func saveStopped(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.JobDetail) (id, warning string, err error) {
+func saveStopped(ctx context.Context, cluster backends.Cluster, saved router.SavedDefinitions, job backends.JobDetail) (id, warning string, err error) {
 	definition, err := cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
 		return "", "", ofJob(job.Job, err)
@@ -226,13 +226,13 @@ func saveStopped(ctx context.Context, cluster backends.Cluster, saved router.Sav
 	if k, ok := saved.Find(ops.Stopped); ok && !k.ChangedBy(is.JobModifyIndex) {
 		return "", "", nil // another stop of the same job has saved it
 	}
-	err = errors.Join(err, saved.Drop(ops.Stopped))
+	err = errors.Join(err, saved.Delete(ops.Stopped))
 	return "", fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the stop: %s", job.ID, whyUnsaved(err)), nil
 }
 
 // relinkRelease lets the saved release of a job belong to the job that was registered again from this definition. To Nomad
 // it is another one if it had deleted the job.
-func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.Job, definition json.RawMessage) error {
+func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.SavedDefinitions, job backends.Job, definition json.RawMessage) error {
 	k, ok := saved.Find(ops.Released)
 	if !ok {
 		return nil
@@ -250,7 +250,7 @@ func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.S
 		return nil
 	}
 	if err == nil {
-		k, ok, err = saved.Get(ops.Released)
+		k, ok, err = saved.Load(ops.Released)
 	}
 	if err == nil && ok {
 		_, err = saved.Save(ops.Released, k.Definition, k.Version, is.CreateIndex)

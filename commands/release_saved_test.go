@@ -48,17 +48,17 @@ func savedVersion(t *testing.T, created, number uint64, mode string, stable bool
 }
 
 // newSaved returns what is saved of the job web, with a folder of its own.
-func newSaved(t *testing.T) (saved router.Saved, folder string) {
+func newSaved(t *testing.T) (saved router.SavedDefinitions, folder string) {
 	t.Helper()
 	folder = filepath.Join(t.TempDir(), "jobs")
 	registry, problems := ops.Open(folder, ops.Key{1})
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	return router.NewSaved(registry, ops.Job{Tier: "production", Namespace: "default", ID: "web", Root: "web"}, "wim", "scale web 2"), folder + "-saved"
+	return router.NewSavedDefinitions(registry, ops.Job{Tier: "production", Namespace: "default", ID: "web", Root: "web"}, "wim", "scale web 2"), folder + "-saved"
 }
 
-func saveNow(t *testing.T, saved router.Saved, versions ...backends.Version) {
+func saveNow(t *testing.T, saved router.SavedDefinitions, versions ...backends.Version) {
 	t.Helper()
 	cluster := versioned{versions: versions}
 	if warning, err := saveRelease(t.Context(), cluster, saved, cluster.detail(), 1); err != nil || warning != "" {
@@ -88,7 +88,7 @@ func TestSaveRelease_BetterOneStays(t *testing.T) {
 			saved, _ := newSaved(t)
 			saveNow(t, saved, tc.first...)
 			saveNow(t, saved, tc.then...)
-			k, ok, err := saved.Get(ops.Released)
+			k, ok, err := saved.Load(ops.Released)
 			if err != nil || !ok || k.Version != tc.want || k.Of != tc.then[0].CreateIndex {
 				t.Errorf("got version %d of %d, %v, %v, want %d", k.Version, k.Of, ok, err, tc.want)
 			}
@@ -132,7 +132,7 @@ func TestSaveRelease_DoesNotExpireWhileWanted(t *testing.T) {
 					time.Sleep(24 * time.Hour)
 					saveNow(t, saved, now...)
 				}
-				if k, ok, err := saved.Get(ops.Released); err != nil || !ok || k.Version != 0 || time.Since(k.Time) > 24*time.Hour {
+				if k, ok, err := saved.Load(ops.Released); err != nil || !ok || k.Version != 0 || time.Since(k.Time) > 24*time.Hour {
 					t.Errorf("got %+v, %v, %v", k, ok, err)
 				}
 			})
@@ -196,7 +196,7 @@ func TestSaveStopped_TwoAtOnce(t *testing.T) {
 	if _, _, err := saveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil {
 		t.Fatal(err)
 	}
-	if err := saved.Undo(declined); err != nil {
+	if err := saved.DeleteByID(declined); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := saved.Find(ops.Stopped); !ok {

@@ -185,7 +185,7 @@ func TestAllowing_RestoresJob(t *testing.T) {
 				asked := uint64(0)
 				err := r.allowing(t.Context(), w, func(job backends.JobDetail) error {
 					asked = job.ModifyIndex
-					if _, err := os.Stat(w.KeptIn()); err != nil {
+					if _, err := os.Stat(w.DefinitionPath()); err != nil {
 						t.Errorf("the definition is not saved: %v", err)
 					}
 					return tc.replaced
@@ -196,7 +196,7 @@ func TestAllowing_RestoresJob(t *testing.T) {
 				if tc.refuse != 1 && asked != 8 {
 					t.Errorf("evaluated with the index %d, want that of the registration", asked)
 				}
-				if _, err := os.Stat(w.KeptIn()); (err == nil) != tc.saved {
+				if _, err := os.Stat(w.DefinitionPath()); (err == nil) != tc.saved {
 					t.Errorf("saved: got %v, want %v", err == nil, tc.saved)
 				}
 				if tc.replaced == backends.ErrNotFound && len(f.registered) != 1 {

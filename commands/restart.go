@@ -26,12 +26,12 @@ type restart struct {
 
 func (r *restart) Spec() router.Spec {
 	return router.Spec{
-		Name:     "restart",
-		Args:     "PART",
-		Short:    "Restart a job, a group, a task or an allocation, a batch at a time",
-		Target:   router.TargetPart,
-		Set:      router.Operate,
-		Terminal: true,
+		Name:          "restart",
+		Args:          "PART",
+		Short:         "Restart a job, a group, a task or an allocation, a batch at a time",
+		Target:        router.TargetPart,
+		Set:           router.Operate,
+		WantsTerminal: true,
 		Long: `
 PART is JOB, JOB/GROUP, JOB/GROUP/TASK or an ID: an exec ID restarts that task, an allocation's ID all tasks of it. Tasks
 are restarted where they are, in one allocation after the other or in batches; the next batch begins when all tasks of the
@@ -70,7 +70,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	if _, err := groupOf(job, req.Part); err != nil {
 		return err
 	}
-	if err := req.Busy(); err != nil { // the other one may have stopped it for a moment
+	if err := req.CheckNoOperation(); err != nil { // the other one may have stopped it for a moment
 		return err
 	}
 	if err := restartable(job); err != nil {
@@ -78,7 +78,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	}
 	work := func(ctx context.Context, w router.Work) error { return r.restartFull(ctx, w, job) }
 	if r.full {
-		warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 2) // the stop is a version too
+		warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 2) // the stop is a version too
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 			return err
 		}
 		if len(given) > 0 {
-			warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 2)
+			warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 2)
 			if err != nil {
 				return err
 			}
@@ -125,7 +125,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 		}
 		work = (&rolling{job: job, targets: targets, size: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule, ignoreChecks: r.ignoreChecks, failed: failed, given: given, gaps: missing, skipped: left}).run
 	}
-	op, err := req.Begin(ctx, work)
+	op, err := req.StartOperation(ctx, work)
 	if err != nil {
 		return err
 	}
@@ -257,7 +257,7 @@ func attend(ctx context.Context, req *router.Request, op *ops.Op) error {
 		op.Halt("its client has left")
 		return err
 	}
-	code := router.Code(err)
+	code := router.ExitCode(err)
 	op.Halt("interrupted")
 	report.say("it ends after what it is about; Ctrl-C again leaves it alone (see: ops %s)", op.ID)
 	ctx, leave := context.WithCancelCause(context.WithoutCancel(ctx))

@@ -36,7 +36,7 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 	if err := w.Halted(); err != nil {
 		return fmt.Errorf("%s is not stopped: %w", job.ID, err)
 	}
-	switch err := w.Keep(definition, job.Version); {
+	switch err := w.SaveDefinition(definition, job.Version); {
 	case errors.Is(err, ops.ErrNoFolder):
 		return fmt.Errorf("%w, so --full is not safe: the gateway's operator has to set audit.jobs", err)
 	case err != nil:
@@ -48,19 +48,19 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 	case errors.Is(err, errUnknown):
 		return lost(w, job, definition, err)
 	case err != nil:
-		return errors.Join(ofJob(job.Job, err), w.Release())
+		return errors.Join(ofJob(job.Job, err), w.DeleteDefinition())
 	}
 	version := job.Version
 	switch {
 	case is.Version > version+1 && outcome.ModifyIndex != 0 && is.ModifyIndex > outcome.ModifyIndex:
-		return errors.Join(fmt.Errorf("%s was stopped by somebody else too, after this restart had stopped it, so it is not registered again: bring it back with: start %s", job.ID, job.ID), w.Release())
+		return errors.Join(fmt.Errorf("%s was stopped by somebody else too, after this restart had stopped it, so it is not registered again: bring it back with: start %s", job.ID, job.ID), w.DeleteDefinition())
 	case is.Version > version+1: // a version that came between the look and the stop
 		version = is.Version - 1
 		newer, err := w.Cluster.Definition(ctx, job.Job, &version)
 		if err != nil {
-			return errors.Join(fmt.Errorf("%s was changed to version %d meanwhile and is stopped; that version cannot be read (%w), so it is not registered again: bring it back with: start %s", job.ID, version, err, job.ID), w.Release())
+			return errors.Join(fmt.Errorf("%s was changed to version %d meanwhile and is stopped; that version cannot be read (%w), so it is not registered again: bring it back with: start %s", job.ID, version, err, job.ID), w.DeleteDefinition())
 		}
-		if err := w.Keep(newer, version); err != nil { // no reason to leave the job stopped
+		if err := w.SaveDefinition(newer, version); err != nil { // no reason to leave the job stopped
 			w.Note("version %d of %s cannot be kept: %v", version, job.ID, err)
 		}
 		w.Note("%s was changed meanwhile: what is registered again is version %d", job.ID, version)
@@ -72,10 +72,10 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 	if err != nil {
 		return lost(w, job, definition, err)
 	}
-	if err := w.Release(); err != nil {
-		w.Note("the kept definition of %s cannot be removed from %s: %v", job.ID, w.KeptIn(), err)
+	if err := w.DeleteDefinition(); err != nil {
+		w.Note("the kept definition of %s cannot be removed from %s: %v", job.ID, w.DefinitionPath(), err)
 	}
-	if err := relinkRelease(ctx, w.Cluster, w.Saved(), job.Job, definition); err != nil {
+	if err := relinkRelease(ctx, w.Cluster, w.SavedDefinitions(), job.Job, definition); err != nil {
 		w.Note("%v", err)
 	}
 	w.Note("registered %s again", job.ID)
@@ -184,9 +184,9 @@ func lost(w router.Work, job backends.JobDetail, definition json.RawMessage, err
 		was, _ = identify(definition)
 	}
 	if lookErr == nil && !is.Stop && is.CreateIndex == was.CreateIndex {
-		return errors.Join(fmt.Errorf("%s is not stopped, it is at version %d now, but who made it that is not known (see: history %s): %w", job.ID, is.Version, job.ID, err), w.Release())
+		return errors.Join(fmt.Errorf("%s is not stopped, it is at version %d now, but who made it that is not known (see: history %s): %w", job.ID, is.Version, job.ID, err), w.DeleteDefinition())
 	}
-	w.Note("the definition of %s, which is kept in %s:", job.ID, w.KeptIn())
+	w.Note("the definition of %s, which is kept in %s:", job.ID, w.DefinitionPath())
 	// As JSON that a terminal can show too: it may be the only copy.
 	if safe, err := escape.JSON(definition, ""); err == nil {
 		definition = safe

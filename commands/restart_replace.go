@@ -113,7 +113,7 @@ func (r *rolling) allowing(ctx context.Context, w router.Work, replace func(back
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.job.ID, err)
 	}
-	switch err := w.Keep(definition, r.job.Version); {
+	switch err := w.SaveDefinition(definition, r.job.Version); {
 	case errors.Is(err, ops.ErrNoFolder):
 		return fmt.Errorf("%w, so registering it with one attempt to reschedule is not safe: the gateway's operator has to set audit.jobs", err)
 	case err != nil:
@@ -128,29 +128,29 @@ func (r *rolling) allowing(ctx context.Context, w router.Work, replace func(back
 		return fmt.Errorf("%s may be registered with one attempt to reschedule in %s: %w (see: history %s; restore it: %s)",
 			r.job.ID, groupsText(groups), err, r.job.ID, restoring(w.ID))
 	case err != nil:
-		return errors.Join(ofJob(r.job.Job, err), w.Release())
+		return errors.Join(ofJob(r.job.Job, err), w.DeleteDefinition())
 	}
 	w.Note("registered %s with one attempt to reschedule in %s", r.job.ID, groupsText(groups))
 	job := r.job
 	job.ModifyIndex = first.ModifyIndex
 	replaced := replace(job)
 	if errors.Is(replaced, backends.ErrNotFound) { // purged by somebody else: nothing to restore
-		return errors.Join(replaced, w.Release())
+		return errors.Join(replaced, w.DeleteDefinition())
 	}
 	again, err := registerAgain(ctx, w, r.job.Job, definition, first.ModifyIndex, false)
 	var changed *backends.ChangedError
 	switch {
 	case errors.Is(err, backends.ErrNotFound): // likewise
-		return errors.Join(replaced, ofJob(r.job.Job, err), w.Release())
+		return errors.Join(replaced, ofJob(r.job.Job, err), w.DeleteDefinition())
 	case errors.As(err, &changed): // Nomad has the original among its versions
 		return errors.Join(replaced, fmt.Errorf("%s was registered with one attempt to reschedule in %s, and could not be registered as it was: %w (see: history %s; go back: revert %s %d)",
-			r.job.ID, groupsText(groups), err, r.job.ID, r.job.ID, r.job.Version), w.Release())
+			r.job.ID, groupsText(groups), err, r.job.ID, r.job.ID, r.job.Version), w.DeleteDefinition())
 	case err != nil:
 		return errors.Join(replaced, fmt.Errorf("%s is registered with one attempt to reschedule in %s, and could not be registered as it was: %w (see: history %s; restore it: %s)",
 			r.job.ID, groupsText(groups), err, r.job.ID, restoring(w.ID)))
 	}
-	if err := w.Release(); err != nil {
-		w.Note("the saved definition of %s cannot be removed from %s: %v", r.job.ID, w.KeptIn(), err)
+	if err := w.DeleteDefinition(); err != nil {
+		w.Note("the saved definition of %s cannot be removed from %s: %v", r.job.ID, w.DefinitionPath(), err)
 	}
 	w.Note("registered %s as it was", r.job.ID)
 	if replaced != nil {

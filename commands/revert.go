@@ -22,12 +22,12 @@ type revert struct {
 
 func (r *revert) Spec() router.Spec {
 	return router.Spec{
-		Name:     "revert",
-		Args:     "JOB [VERSION]",
-		Short:    "Go back to an earlier version of a job",
-		Target:   router.TargetJob,
-		Set:      router.Operate,
-		Terminal: true,
+		Name:          "revert",
+		Args:          "JOB [VERSION]",
+		Short:         "Go back to an earlier version of a job",
+		Target:        router.TargetJob,
+		Set:           router.Operate,
+		WantsTerminal: true,
 		Long: `
 Without VERSION the job goes back to its last release: the newest stable version that runs something else than the current
 one (see: history JOB). Versions that differ only in counts are the same release. The version becomes the newest one, and
@@ -57,7 +57,7 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := req.Held(); err != nil { // what has stopped it starts it again
+	if err := req.CheckNoPendingRestore(); err != nil { // what has stopped it starts it again
 		return err
 	}
 	versions, err := req.Cluster.Versions(ctx, job.Job)
@@ -111,7 +111,7 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 
 // target returns the version to go back to, and whether only the gateway has it.
 func (r *revert) target(job backends.JobDetail, now backends.Version, versions []backends.Version, req *router.Request) (backends.Version, bool, error) {
-	saved, _, isSaved, err := savedRelease(req.Saved(), now)
+	saved, _, isSaved, err := savedRelease(req.SavedDefinitions(), now)
 	if err != nil {
 		newReport(req).say("warning: the release of %s that the gateway saved cannot be used: %v", job.ID, err)
 	}

@@ -15,12 +15,12 @@ type run struct{ force bool }
 
 func (r *run) Spec() router.Spec {
 	return router.Spec{
-		Name:     "run",
-		Args:     "JOB",
-		Short:    "Launch a periodic job now",
-		Target:   router.TargetJob,
-		Set:      router.Operate,
-		Terminal: true,
+		Name:          "run",
+		Args:          "JOB",
+		Short:         "Launch a periodic job now",
+		Target:        router.TargetJob,
+		Set:           router.Operate,
+		WantsTerminal: true,
 		Long: `
 Nomad itself would launch it beside an earlier launch that still runs, also where the job says prohibit_overlap; here
 that takes --force. It writes the ID of the launch, where Nomad tells it, and does not wait for its end (see: tail).`,

@@ -20,13 +20,13 @@ type scale struct {
 
 func (s *scale) Spec() router.Spec {
 	return router.Spec{
-		Name:     "scale",
-		Args:     "PART COUNT",
-		Signed:   true,
-		Short:    "Set how many allocations a group has",
-		Target:   router.TargetPart,
-		Set:      router.Operate,
-		Terminal: true,
+		Name:            "scale",
+		Args:            "PART COUNT",
+		NegativeNumbers: true,
+		Short:           "Set how many allocations a group has",
+		Target:          router.TargetPart,
+		Set:             router.Operate,
+		WantsTerminal:   true,
 		Long: `
 PART is JOB/GROUP, or JOB where that has one group. COUNT is the new count. With a sign it is relative: +1 means one more, -1
 one fewer. It has to be within what the group's scaling block in the job allows, if there is one. The command prints the old
@@ -52,7 +52,7 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := req.Held(); err != nil { // what has changed it for the moment registers it again
+	if err := req.CheckNoPendingRestore(); err != nil { // what has changed it for the moment registers it again
 		return err
 	}
 	if req.Part.Group == "" && len(job.Groups) == 1 {
@@ -76,7 +76,7 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if group.Count == count {
 		return already(req, "%s/%s has a count of %d already", job.ID, group.Name, count)
 	}
-	warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
+	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
 	if err != nil {
 		return err
 	}

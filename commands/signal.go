@@ -20,13 +20,13 @@ var signals = strings.Fields(`SIGABRT SIGALRM SIGBUS SIGCONT SIGFPE SIGHUP SIGIL
 
 func (signal) Spec() router.Spec {
 	return router.Spec{
-		Name:     "signal",
-		Args:     "SELECTOR SIGNAL",
-		Short:    "Send a signal to a task",
-		Target:   router.TargetTask,
-		Set:      router.Operate,
-		Terminal: true,
-		Long:     "SIGNAL is a name, such as HUP or SIGUSR1. What the task makes of it, and Nomad of its end, is theirs.",
+		Name:          "signal",
+		Args:          "SELECTOR SIGNAL",
+		Short:         "Send a signal to a task",
+		Target:        router.TargetTask,
+		Set:           router.Operate,
+		WantsTerminal: true,
+		Long:          "SIGNAL is a name, such as HUP or SIGUSR1. What the task makes of it, and Nomad of its end, is theirs.",
 	}
 }
 

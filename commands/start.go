@@ -24,13 +24,13 @@ type start struct {
 
 func (s *start) Spec() router.Spec {
 	return router.Spec{
-		Name:     "start",
-		Args:     "JOB",
-		Short:    "Bring a stopped job back",
-		Target:   router.TargetJob,
-		Set:      router.Operate,
-		Terminal: true,
-		Saved:    true,
+		Name:          "start",
+		Args:          "JOB",
+		Short:         "Bring a stopped job back",
+		Target:        router.TargetJob,
+		Set:           router.Operate,
+		WantsTerminal: true,
+		FindsSaved:    true,
 		Long: `
 The job is registered again as its last version that ran, with the counts and everything else of that version. The command
 waits until it runs.
@@ -54,7 +54,7 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	job, err := current(ctx, req)
-	if err := req.Busy(); err != nil { // what has stopped it starts it again
+	if err := req.CheckNoOperation(); err != nil { // what has stopped it starts it again
 		return err
 	}
 	if errors.Is(err, backends.ErrNotFound) {
@@ -75,7 +75,7 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	last := lastThatRan(now, versions)
-	warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
+	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 
 // saved starts a job that Nomad has deleted.
 func (s *start) saved(ctx context.Context, req *router.Request, gone error) error {
-	k, ok, err := req.Saved().Get(ops.Stopped)
+	k, ok, err := req.SavedDefinitions().Load(ops.Stopped)
 	if err != nil {
 		return fmt.Errorf("Nomad has deleted %s, and the definition that the gateway saved cannot be used: %w", req.Job.ID, err)
 	}
@@ -123,7 +123,7 @@ func (s *start) register(ctx context.Context, req *router.Request, job backends.
 	if err != nil {
 		return outcome, err
 	}
-	if err := relinkRelease(ctx, req.Cluster, req.Saved(), job, definition); err != nil {
+	if err := relinkRelease(ctx, req.Cluster, req.SavedDefinitions(), job, definition); err != nil {
 		newReport(req).say("warning: %v", err)
 	}
 	return outcome, nil
@@ -132,7 +132,7 @@ func (s *start) register(ctx context.Context, req *router.Request, job backends.
 // started waits until the job runs. From then on Nomad has its definition.
 func (s *start) started(ctx context.Context, req *router.Request, job backends.Job, outcome backends.WriteResult, how string) error {
 	warn(req, outcome)
-	if err := req.Saved().Drop(ops.Stopped); err != nil {
+	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil {
 		newReport(req).say("warning: the gateway cannot remove the definition that it saved: %v", err)
 	}
 	if s.detach {
@@ -146,7 +146,7 @@ func (s *start) started(ctx context.Context, req *router.Request, job backends.J
 
 // running is for a job that is not stopped. A group of it may be, or allocations of a system job.
 func (s *start) running(ctx context.Context, req *router.Request, job backends.JobDetail) error {
-	if err := req.Saved().Drop(ops.Stopped); err != nil { // somebody has registered it since it was saved
+	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil { // somebody has registered it since it was saved
 		newReport(req).say("warning: the gateway cannot remove the definition that it saved: %v", err)
 	}
 	if stopped := stoppedOfSystem(job); len(stopped) > 0 {

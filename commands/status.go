@@ -27,14 +27,14 @@ type status struct {
 
 func (s *status) Spec() router.Spec {
 	return router.Spec{
-		Name:     "status",
-		Args:     "JOB",
-		Short:    "Show the state of a job as nomad job status does",
-		Target:   router.TargetJob,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     jobOutput{},
-		Long:     "Summary, groups, launches, latest deployment, what is not placed and why, recent evaluations, allocations.",
+		Name:          "status",
+		Args:          "JOB",
+		Short:         "Show the state of a job as nomad job status does",
+		Target:        router.TargetJob,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          jobOutput{},
+		Long:          "Summary, groups, launches, latest deployment, what is not placed and why, recent evaluations, allocations.",
 		Flags: func(f *pflag.FlagSet) {
 			s.watch.bind(f)
 			f.BoolVar(&s.json, "json", false, "write JSON for scripts")

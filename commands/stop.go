@@ -24,14 +24,14 @@ type stop struct {
 
 func (s *stop) Spec() router.Spec {
 	return router.Spec{
-		Name:     "stop",
-		Args:     "PART",
-		Short:    "Stop a job, a group of it, or one allocation",
-		Target:   router.TargetPart,
-		Set:      router.Operate,
-		Terminal: true,
-		Saved:    true,
-		Rights:   map[string]router.Set{"purge": router.Admin},
+		Name:          "stop",
+		Args:          "PART",
+		Short:         "Stop a job, a group of it, or one allocation",
+		Target:        router.TargetPart,
+		Set:           router.Operate,
+		WantsTerminal: true,
+		FindsSaved:    true,
+		Rights:        map[string]router.RightSet{"purge": router.Admin},
 		Long: `
 PART is JOB, JOB/GROUP or an ID. A job is stopped, and start brings it back. Nomad deletes a stopped job after some hours, so
 the gateway saves its definition for 30 days. A group is scaled to 0 (see: scale). An allocation, named by its ID or by the
@@ -63,7 +63,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := req.Held(); err != nil { // what has stopped it starts it again
+	if err := req.CheckNoPendingRestore(); err != nil { // what has stopped it starts it again
 		return err
 	}
 	if req.Allocation != nil {
@@ -85,7 +85,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 			return err
 		}
 	}
-	warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
+	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
 	if err != nil {
 		return err
 	}
@@ -172,13 +172,13 @@ func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDe
 		outcome, err = req.Operations.Stop(ctx, job.Job, false)
 		return outcome, false, err
 	}
-	lost, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
+	lost, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
 	if err != nil {
 		return outcome, false, err
 	}
 	id, unsaved := "", ""
 	if job.ID == job.Root { // a child job runs once: it is not saved
-		if id, unsaved, err = saveStopped(ctx, req.Cluster, req.Saved(), job); err != nil {
+		if id, unsaved, err = saveStopped(ctx, req.Cluster, req.SavedDefinitions(), job); err != nil {
 			return outcome, false, err
 		}
 	}
@@ -187,15 +187,15 @@ func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDe
 		outcome, err = req.Operations.Stop(ctx, job.Job, false)
 	}
 	if err != nil && !errors.Is(err, backends.ErrOutcomeUnknown) {
-		err = errors.Join(err, req.Saved().Undo(id)) // what another stop has saved since stays
+		err = errors.Join(err, req.SavedDefinitions().DeleteByID(id)) // what another stop has saved since stays
 	}
-	_, saved = req.Saved().Find(ops.Stopped)
+	_, saved = req.SavedDefinitions().Find(ops.Stopped)
 	return outcome, saved, err
 }
 
 // deleted is for a job that Nomad has deleted and the gateway may have saved.
 func (s *stop) deleted(req *router.Request, gone error) error {
-	k, ok := req.Saved().Find(ops.Stopped)
+	k, ok := req.SavedDefinitions().Find(ops.Stopped)
 	switch {
 	case !ok:
 		return gone
@@ -210,7 +210,7 @@ func (s *stop) deleted(req *router.Request, gone error) error {
 
 // forget drops what the gateway has saved of a job.
 func (s *stop) forget(req *router.Request) error {
-	err := errors.Join(req.Saved().Drop(ops.Stopped), req.Saved().Drop(ops.Released))
+	err := errors.Join(req.SavedDefinitions().Delete(ops.Stopped), req.SavedDefinitions().Delete(ops.Released))
 	if err != nil {
 		return fmt.Errorf("%s is purged, but the gateway cannot remove the definition that it saved: %w", req.Job.ID, err)
 	}
@@ -263,7 +263,7 @@ func (s *stop) check(req *router.Request) error {
 	case s.purge && (req.Allocation != nil || req.Part.Group != ""):
 		return router.Exit(2, errors.New("stop: only a whole job can be purged"))
 	case s.purge:
-		return req.Need("purge")
+		return req.Require("purge")
 	}
 	return nil
 }

@@ -94,10 +94,10 @@ func (s *settle) left(err error, job backends.Job) error {
 	case errors.Is(err, errTimeout):
 		why := strings.TrimPrefix(err.Error(), errTimeout.Error()) // such as ": cannot be placed: web: ..."
 		return fmt.Errorf("timed out after %s%s; Nomad is still working on it (see: status %s)", s.timeout, why, job.ID)
-	case errors.Is(err, router.ErrStopping):
+	case errors.Is(err, router.ErrGatewayStopping):
 		return router.Exit(1, fmt.Errorf("%w; Nomad is still working on it (see: status %s)", err, job.ID))
 	case errors.Is(err, router.ErrInterrupted):
-		return router.Exit(router.Code(err), fmt.Errorf("Nomad is still working on it (see: status %s)", job.ID))
+		return router.Exit(router.ExitCode(err), fmt.Errorf("Nomad is still working on it (see: status %s)", job.ID))
 	}
 	return err
 }

@@ -41,7 +41,7 @@ func (w *watch) run(ctx context.Context, req *router.Request, draw func(context.
 		return router.Exit(2, errors.New("--watch takes 1 to 3600 seconds"))
 	}
 	interval := time.Duration(w.seconds * float64(time.Second))
-	req.Share(interval * 9 / 10)
+	req.AllowCached(interval * 9 / 10)
 	for first := true; ; first = false {
 		if err := w.once(ctx, req, draw, first); err != nil {
 			return err
@@ -63,18 +63,18 @@ func (w *watch) run(ctx context.Context, req *router.Request, draw func(context.
 // once draws and shows one frame. That is held in memory until the client has read it, so the user has few at a time.
 func (w *watch) once(ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error, first bool) error {
 	var block bytes.Buffer
-	leave, err := req.Hold(ctx)
+	leave, err := req.AcquireResultSlot(ctx)
 	if err == nil {
 		defer leave()
 		err = draw(ctx, &block)
 	}
 	switch {
-	case router.Code(err) == 2:
+	case router.ExitCode(err) == 2:
 		return err
 	case ctx.Err() != nil:
 		return nil
 	}
-	return w.show(req, block.String(), router.Lines(err), first)
+	return w.show(req, block.String(), router.ErrorLines(err), first)
 }
 
 // show writes what was drawn and what went wrong: on a terminal as one frame, else to the two streams.

@@ -29,14 +29,14 @@ func (w *whoami) Spec() router.Spec {
 }
 
 type whoamiOutput struct {
-	Login  string         `json:"login" doc:"the ssh user name"`
-	Name   string         `json:"name" doc:"for people to read"`
-	Key    string         `json:"key" doc:"fingerprint of the key that you have proven"`
-	Groups []router.Reach `json:"groups" doc:"what each of your groups grants"`
+	Login  string                `json:"login" doc:"the ssh user name"`
+	Name   string                `json:"name" doc:"for people to read"`
+	Key    string                `json:"key" doc:"fingerprint of the key that you have proven"`
+	Groups []router.GrantSummary `json:"groups" doc:"what each of your groups grants"`
 }
 
 func (w *whoami) Run(_ context.Context, req *router.Request) error {
-	reaches := req.Reaches()
+	reaches := req.GrantSummaries()
 	if w.json {
 		return render.JSON(req.Stdout, whoamiOutput{req.User.Login, req.User.Name, req.Fingerprint, reaches})
 	}
@@ -71,9 +71,9 @@ func setsOf(rights []string) string {
 		has[r] = true
 	}
 	var parts []string
-	for _, s := range router.Sets {
+	for _, s := range router.RightSets {
 		all, some := true, []string(nil)
-		for _, right := range router.Grant([]string{string(s.Set)}) {
+		for _, right := range router.ExpandGrants([]string{string(s.Set)}) {
 			if has[right] {
 				some = append(some, right)
 			} else {

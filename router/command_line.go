@@ -27,7 +27,7 @@ func Split(line string) ([]string, error) {
 		return nil, errors.New("the command line holds a NUL byte")
 	}
 	if len(line) > maxWords { // a word has a byte, and a space before it
-		if n := len(starts(line)); n > maxWords {
+		if n := len(wordStarts(line)); n > maxWords {
 			return nil, fmt.Errorf("the command line has too many words: %d, at most %d", n, maxWords)
 		}
 	}
@@ -46,7 +46,7 @@ func escapeComments(line string) string {
 	}
 	var b strings.Builder
 	done := 0
-	for _, start := range starts(line) {
+	for _, start := range wordStarts(line) {
 		if line[start] == '#' {
 			b.WriteString(line[done:start] + `\`)
 			done = start
@@ -55,13 +55,13 @@ func escapeComments(line string) string {
 	return b.String() + line[done:]
 }
 
-// from returns the line from its n-th word on, as it stands there; empty when there are no more words.
-func from(line string, n int) (string, error) {
+// lineFrom returns the line from its n-th word on, as it stands there; empty when there are no more words.
+func lineFrom(line string, n int) (string, error) {
 	words, err := Split(line)
 	if err != nil {
 		return "", err
 	}
-	begins := starts(line)
+	begins := wordStarts(line)
 	switch {
 	case len(begins) != len(words):
 		return "", errors.New("the command line cannot be cut into words")
@@ -71,16 +71,16 @@ func from(line string, n int) (string, error) {
 	return line[begins[n]:], nil
 }
 
-// starts returns where the words of a line begin, by the rules of Split.
-func starts(line string) (begins []int) {
-	for _, span := range spans(line) {
+// wordStarts returns where the words of a line begin, by the rules of Split.
+func wordStarts(line string) (begins []int) {
+	for _, span := range wordSpans(line) {
 		begins = append(begins, span[0])
 	}
 	return begins
 }
 
-// spans returns where the words of a line begin and end, by the rules of Split, also of one that Split refuses.
-func spans(line string) (spans [][2]int) {
+// wordSpans returns where the words of a line begin and end, by the rules of Split, also of one that Split refuses.
+func wordSpans(line string) (spans [][2]int) {
 	var quote byte // the open quote; 0 outside
 	between, escaped := true, false
 	for i := range len(line) {

@@ -33,7 +33,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-func TestSplitRefusesWhatItCannotRead(t *testing.T) {
+func TestSplit_Refused(t *testing.T) {
 	for line, want := range map[string]string{
 		"ps 'a":                          "inside a quote",
 		`ps "a`:                          "inside a quote",

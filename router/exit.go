@@ -28,16 +28,16 @@ const CodeTryLater = 75
 // Exit returns err with an exit code.
 func Exit(code int, err error) error { return &ExitError{code, err} }
 
-// Exited returns the end of a user's program: nil for the code 0.
-func Exited(code int) error {
+// ProgramExit returns the end of a user's program: nil for the code 0.
+func ProgramExit(code int) error {
 	if code == 0 {
 		return nil
 	}
 	return &ExitError{Code: code}
 }
 
-// Code returns the exit code for err: 0 for none, its own when it has one, CodeTryLater for backends.ErrLimitReached, else 1.
-func Code(err error) int {
+// ExitCode returns the exit code for err: 0 for none, its own when it has one, CodeTryLater for backends.ErrLimitReached, else 1.
+func ExitCode(err error) int {
 	var exit *ExitError
 	switch {
 	case err == nil:
@@ -50,17 +50,17 @@ func Code(err error) int {
 	return 1
 }
 
-// Lines returns one line for each of the errors that were joined in err.
-func Lines(err error) []string {
+// ErrorLines returns one line for each of the errors that were joined in err.
+func ErrorLines(err error) []string {
 	switch e := err.(type) {
 	case nil:
 		return nil
 	case *ExitError:
-		return Lines(e.Err)
+		return ErrorLines(e.Err)
 	case interface{ Unwrap() []error }:
 		var all []string
 		for _, one := range e.Unwrap() {
-			all = append(all, Lines(one)...)
+			all = append(all, ErrorLines(one)...)
 		}
 		if strings.Join(all, "\n") == err.Error() { // else it is a sentence of its own around several errors
 			return all
@@ -79,9 +79,9 @@ func IsQuiet(err error) bool {
 // The causes for which a command's context ends: the client closed its session or lost its connection; it pressed Ctrl-C
 // or sent a signal; it takes no more of stdout; the gateway stops.
 var (
-	ErrClientGone  = errors.New("the client went away")
-	ErrStopping    = errors.New("the gateway is being stopped")
-	ErrInterrupted = Exit(130, errors.New("interrupted"))
+	ErrClientDisconnected = errors.New("the client went away")
+	ErrGatewayStopping    = errors.New("the gateway is being stopped")
+	ErrInterrupted        = Exit(130, errors.New("interrupted"))
 
 	// ErrOutputClosed has the code of a program that wrote into a closed pipe. Nobody is told.
 	ErrOutputClosed = Exit(141, errors.New("the client takes no more output"))

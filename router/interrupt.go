@@ -7,17 +7,17 @@ import (
 	"nomadctld/backends"
 )
 
-func run(ctx context.Context, req *Request) error { return req.Command.Run(ctx, req) }
+func runCommand(ctx context.Context, req *Request) error { return req.Command.Run(ctx, req) }
 
-// interruptible ends what comes after it at Ctrl-C, until the command reads them, and returns the cause when that
+// interruptOnCtrlC ends what comes after it at Ctrl-C, until the command reads them, and returns the cause when that
 // fails because its context has ended, unless that has an exit code of its own.
-func interruptible(next Handler) Handler {
+func interruptOnCtrlC(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		if req.Terminal != nil {
 			var cancel context.CancelCauseFunc
 			ctx, cancel = context.WithCancelCause(ctx)
 			defer cancel(nil)
-			keys := newKeyboard(req.Stdin, req.Command.Spec().Program, func() { cancel(ErrInterrupted) })
+			keys := newTerminalInput(req.Stdin, req.Command.Spec().RunsProgram, func() { cancel(ErrInterrupted) })
 			defer keys.close()
 			req.Stdin = keys
 		}
@@ -30,7 +30,7 @@ func interruptible(next Handler) Handler {
 		}
 		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.As(err, &exit) {
 			if errors.Is(err, backends.ErrOutcomeUnknown) { // what became of an order is not to be lost
-				return Exit(Code(cause), errors.Join(cause, err))
+				return Exit(ExitCode(cause), errors.Join(cause, err))
 			}
 			return cause
 		}

@@ -11,43 +11,43 @@ import (
 	"nomadctld/internal/audit"
 )
 
-func TestInMemory_BoundsEachUser(t *testing.T) {
+func TestResultSlots_LimitPerUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var m inMemory
+		var m resultSlots
 		var leaves []func()
-		for range maxInMemory {
-			leave, err := m.enter(t.Context(), "ann")
+		for range maxResults {
+			leave, err := m.acquire(t.Context(), "ann")
 			if err != nil {
 				t.Fatal(err)
 			}
 			leaves = append(leaves, leave)
 		}
 		begun := time.Now()
-		if _, err := m.enter(t.Context(), "ann"); Code(err) != CodeTryLater || !strings.Contains(err.Error(), "4 of your commands") {
+		if _, err := m.acquire(t.Context(), "ann"); ExitCode(err) != CodeTryLater || !strings.Contains(err.Error(), "4 of your commands") {
 			t.Errorf("one too many: got %v", err)
 		}
-		if waited := time.Since(begun); waited != inMemoryTimeout {
+		if waited := time.Since(begun); waited != resultSlotTimeout {
 			t.Errorf("it waited %s", waited)
 		}
-		leave, err := m.enter(t.Context(), "wim")
-		if err != nil || time.Since(begun) != inMemoryTimeout {
+		leave, err := m.acquire(t.Context(), "wim")
+		if err != nil || time.Since(begun) != resultSlotTimeout {
 			t.Errorf("another user: got %v after %s", err, time.Since(begun))
 		}
 		leave()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		gone := errors.New("gone")
 		time.AfterFunc(time.Second, func() { cancel(gone) })
-		if _, err := m.enter(ctx, "ann"); err != gone {
+		if _, err := m.acquire(ctx, "ann"); err != gone {
 			t.Errorf("a client that left: got %v", err)
 		}
 		time.AfterFunc(time.Second, leaves[0])
-		again, err := m.enter(t.Context(), "ann")
+		again, err := m.acquire(t.Context(), "ann")
 		if err != nil {
 			t.Errorf("after one has finished: got %v", err)
 		}
 		leaves[0]() // twice: the slot is another command's by now
-		if n := len(m.users["ann"].slots); n != maxInMemory {
-			t.Errorf("%d slots are taken, want %d", n, maxInMemory)
+		if n := len(m.users["ann"].slots); n != maxResults {
+			t.Errorf("%d slots are taken, want %d", n, maxResults)
 		}
 		again()
 		for _, leave := range leaves[1:] {
@@ -59,9 +59,9 @@ func TestInMemory_BoundsEachUser(t *testing.T) {
 	})
 }
 
-func TestBounded_RefusalIsDenied(t *testing.T) {
+func TestLimitResults_RefusalIsDenied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
+		w := newTestGateway()
 		finish := make(chan struct{})
 		register(t, Spec{Name: "probe", Target: TargetScope}, func(context.Context, *Request) error { <-finish; return nil })
 		handler := w.Handler()
@@ -71,12 +71,12 @@ func TestBounded_RefusalIsDenied(t *testing.T) {
 				Signals: NewSignals(func(error) {}),
 			})
 		}
-		for range maxInMemory {
+		for range maxResults {
 			go do()
 		}
 		synctest.Wait()
 		w.allEvents(t)
-		if err := do(); Code(err) != CodeTryLater {
+		if err := do(); ExitCode(err) != CodeTryLater {
 			t.Errorf("got %v", err)
 		}
 		if e := w.event(t); e.Decision != audit.Denied {

@@ -2,7 +2,7 @@ package router
 
 import "testing"
 
-func TestTheRestOfALineIsUntouched(t *testing.T) {
+func TestLineFrom(t *testing.T) {
 	for _, c := range []struct {
 		line string
 		n    int
@@ -18,13 +18,13 @@ func TestTheRestOfALineIsUntouched(t *testing.T) {
 		{"exec ID", 2, ""},
 		{"exec ID", 9, ""},
 	} {
-		if got, err := from(c.line, c.n); got != c.want || err != nil {
+		if got, err := lineFrom(c.line, c.n); got != c.want || err != nil {
 			t.Errorf("%q from word %d: got %q, %v, want %q", c.line, c.n, got, err, c.want)
 		}
 	}
 }
 
-func FuzzWordsBeginWhereSplitSaysSo(f *testing.F) {
+func FuzzWordStarts(f *testing.F) {
 	for _, line := range []string{"a b", `a "b c" 'd\' e\ f`, `#a \#b # c`, "a\\\nb", `''""`, `a""b ""`} {
 		f.Add(line)
 	}
@@ -33,7 +33,7 @@ func FuzzWordsBeginWhereSplitSaysSo(f *testing.F) {
 		if err != nil {
 			return
 		}
-		begins := starts(line)
+		begins := wordStarts(line)
 		if len(begins) != len(words) {
 			t.Fatalf("%q: %d words %q begin at %v", line, len(words), words, begins)
 		}

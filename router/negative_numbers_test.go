@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-func TestSigned_NegativeNumbersAreArguments(t *testing.T) {
+func TestNegativeNumbers_AreArguments(t *testing.T) {
 	for line, want := range map[string][]string{
 		"probe web -1":            {"web", "-1"},
 		"probe -12 web":           {"-12", "web"},
@@ -21,27 +21,27 @@ func TestSigned_NegativeNumbersAreArguments(t *testing.T) {
 		"probe web -- -1 --quiet": {"web", "-1", "--quiet"},
 	} {
 		t.Run(line, func(t *testing.T) {
-			w := newWorld()
+			w := newTestGateway()
 			var got []string
-			spec := Spec{Name: "probe", Args: "[ARG...]", Signed: true, Target: TargetScope, Flags: func(f *pflag.FlagSet) {
+			spec := Spec{Name: "probe", Args: "[ARG...]", NegativeNumbers: true, Target: TargetScope, Flags: func(f *pflag.FlagSet) {
 				f.IntP("number", "n", 0, "")
 				f.BoolP("quiet", "q", false, "")
 			}}
 			register(t, spec, func(_ context.Context, req *Request) error { got = req.Args; return nil })
-			if err := w.do(line); err != nil || !slices.Equal(got, want) {
+			if err := w.run(line); err != nil || !slices.Equal(got, want) {
 				t.Errorf("got %q, %v, want %q", got, err, want)
 			}
 		})
 	}
 }
 
-func TestSigned_OtherCommandsAndFlagsStayStrict(t *testing.T) {
+func TestNegativeNumbers_OtherFlagsStrict(t *testing.T) {
 	for line, signed := range map[string]bool{"probe web -1": false, "probe web -1x": true, "probe web -x": true} {
-		w := newWorld()
+		w := newTestGateway()
 		func() {
-			register(t, Spec{Name: "probe", Args: "[ARG...]", Signed: signed, Target: TargetScope}, func(context.Context, *Request) error { return nil })
+			register(t, Spec{Name: "probe", Args: "[ARG...]", NegativeNumbers: signed, Target: TargetScope}, func(context.Context, *Request) error { return nil })
 			defer delete(registry, "probe")
-			if err := w.do(line); Code(err) != 2 {
+			if err := w.run(line); ExitCode(err) != 2 {
 				t.Errorf("%s: got %v, want it refused", line, err)
 			}
 		}()

@@ -13,13 +13,13 @@ import (
 	"nomadctld/internal/ops"
 )
 
-// background is the work of all sessions that does not end with them.
-type background struct {
-	registry *ops.Registry
-	audit    *audit.Log
-	log      *slog.Logger
-	tiers    map[string]backends.ClusterWriter
-	required bool // no operation starts without its start event
+// operationRunner is the work of all sessions that does not end with them.
+type operationRunner struct {
+	registry      *ops.Registry
+	audit         *audit.Log
+	log           *slog.Logger
+	byTier        map[string]backends.ClusterWriter
+	auditRequired bool // no operation starts without its start event
 }
 
 // Work is what an operation may use: the part of the clusters that is the user's who began it.
@@ -28,93 +28,93 @@ type Work struct {
 	Cluster    backends.Cluster
 	Operations backends.ClusterWriter
 
-	background *background
+	runner *operationRunner
 }
 
 // NewWork returns the work of an operation of a registry.
 func NewWork(op *ops.Op, registry *ops.Registry, cluster backends.Cluster, operations backends.ClusterWriter) Work {
-	return Work{op, cluster, operations, &background{registry: registry}}
+	return Work{op, cluster, operations, &operationRunner{registry: registry}}
 }
 
-// Keep writes the definition of the operation's job, of that version, down where no end of the gateway loses it.
-func (w Work) Keep(definition json.RawMessage, version uint64) error {
-	return w.background.registry.Keep(w.Op, definition, version)
+// SaveDefinition writes the definition of the operation's job, of that version, down where no end of the gateway loses it.
+func (w Work) SaveDefinition(definition json.RawMessage, version uint64) error {
+	return w.runner.registry.Keep(w.Op, definition, version)
 }
 
-// Release drops what Keep has written: the job is safe.
-func (w Work) Release() error { return w.background.registry.Drop(w.ID) }
+// DeleteDefinition drops what Keep has written: the job is safe.
+func (w Work) DeleteDefinition() error { return w.runner.registry.Drop(w.ID) }
 
-// KeptIn returns the file that Keep writes.
-func (w Work) KeptIn() string { return w.background.registry.Path(w.ID) }
+// DefinitionPath returns the file that Keep writes.
+func (w Work) DefinitionPath() string { return w.runner.registry.Path(w.ID) }
 
-// Begin lets work go on whatever becomes of the session, as the operation that it returns; work's end is an event of its
+// StartOperation lets work go on whatever becomes of the session, as the operation that it returns; work's end is an event of its
 // own. It is about req.Job: one that is worked on already gives an *ops.BusyError. ctx only lends its values.
-func (r *Request) Begin(ctx context.Context, work func(context.Context, Work) error) (*ops.Op, error) {
-	b := r.background
-	op, err := b.registry.Begin(r.opsJob(), r.User.Login, strings.Join(r.recorded.words, " "))
+func (r *Request) StartOperation(ctx context.Context, work func(context.Context, Work) error) (*ops.Op, error) {
+	b := r.runner
+	op, err := b.registry.Begin(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
 	if err != nil {
 		return nil, err
 	}
 	r.Event.Operation = op.ID
 	event := r.Event
 	event.Decision = audit.Allowed
-	if err := b.audit.Begin(event, true, b.required); err != nil {
-		err = errUnrecorded(err)
+	if err := b.audit.Begin(event, true, b.auditRequired); err != nil {
+		err = notRecordedError(err)
 		op.End(err)
 		return nil, err
 	}
 	event.Evaluations = slices.Clone(event.Evaluations)
-	theirs := r.Cluster.(*scope)
-	orders := &operations{owned: theirs.owned, tiers: b.tiers, event: &event}
+	theirs := r.Cluster.(*scopedCluster)
+	orders := &scopedOperations{owned: theirs.owned, byTier: b.byTier, event: &event}
 	op.OnEnd(func(err error) {
 		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
 			b.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
 		}
-		event := orders.noted(err)
-		event.Error = r.recorded.clean(event.Error)
+		event := orders.finalEvent(err)
+		event.Error = r.redacted.redactError(event.Error)
 		b.audit.Record(event)
 	})
 	if ended, err := op.Ended(); !ended.IsZero() { // the gateway has stopped meanwhile
 		return nil, err
 	}
-	w := Work{op, &scope{owned: theirs.owned, clusters: theirs.clusters, event: new(audit.Event)}, orders, b}
+	w := Work{op, &scopedCluster{owned: theirs.owned, clusters: theirs.clusters, event: new(audit.Event)}, orders, b}
 	go func() { op.End(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil
 }
 
-// Busy returns an *ops.BusyError if there is an operation on req.Job.
-func (r *Request) Busy() error { return r.background.registry.Busy(r.opsJob()) }
+// CheckNoOperation returns an *ops.BusyError if there is an operation on req.Job.
+func (r *Request) CheckNoOperation() error { return r.runner.registry.Busy(r.opsJob()) }
 
-// Held returns an *ops.BusyError if there is an operation on req.Job that stops it and will bring it back.
-func (r *Request) Held() error { return r.background.registry.Holds(r.opsJob()) }
+// CheckNoPendingRestore returns an *ops.BusyError if there is an operation on req.Job that stops it and will bring it back.
+func (r *Request) CheckNoPendingRestore() error { return r.runner.registry.Holds(r.opsJob()) }
 
 func (r *Request) opsJob() ops.Job {
 	return ops.Job{Tier: r.Job.Tier, Namespace: r.Job.Namespace, ID: r.Job.ID, Root: r.Job.Root}
 }
 
-// Begun returns the operations on jobs that are the user's, and the kept definitions of such jobs, of the tier and
+// OwnedOperations returns the operations on jobs that are the user's, and the kept definitions of such jobs, of the tier and
 // namespace that the command is about, each oldest first.
-func (r *Request) Begun() (all []*ops.Op, kept []ops.Kept, err error) {
-	tiers, err := r.Cluster.(*scope).tiers(r.Tier)
+func (r *Request) OwnedOperations() (all []*ops.Op, kept []ops.Kept, err error) {
+	tiers, err := r.Cluster.(*scopedCluster).tiers(r.Tier)
 	if err != nil {
 		return nil, nil, err
 	}
 	other := func(j ops.Job) bool {
 		return !r.ownsJob(j) || !slices.Contains(tiers, j.Tier) || r.Namespace != "" && r.Namespace != j.Namespace
 	}
-	all = slices.DeleteFunc(r.background.registry.Ops(), func(o *ops.Op) bool { return other(o.Job) })
-	kept = slices.DeleteFunc(r.background.registry.Kept(), func(k ops.Kept) bool { return other(k.Job) })
+	all = slices.DeleteFunc(r.runner.registry.Ops(), func(o *ops.Op) bool { return other(o.Job) })
+	kept = slices.DeleteFunc(r.runner.registry.Kept(), func(k ops.Kept) bool { return other(k.Job) })
 	return all, kept, nil
 }
 
-// Drop removes a kept definition that is the user's.
-func (r *Request) Drop(kept ops.Kept) error {
+// DeleteDefinition removes a kept definition that is the user's.
+func (r *Request) DeleteDefinition(kept ops.Kept) error {
 	if !r.ownsJob(kept.Job) {
-		return errForeign
+		return errNotOwned
 	}
-	return r.background.registry.Drop(kept.ID)
+	return r.runner.registry.Drop(kept.ID)
 }
 
 func (r *Request) ownsJob(job ops.Job) bool {
-	return r.Cluster.(*scope).owned.Owns(job.Tier, job.Namespace, job.Root)
+	return r.Cluster.(*scopedCluster).owned.Owns(job.Tier, job.Namespace, job.Root)
 }

@@ -16,8 +16,8 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// killing is a runtime in which programs are killed.
-type killing struct {
+// fakeKiller is a runtime in which programs are killed.
+type fakeKiller struct {
 	backends.Runtime
 	running map[string]bool // sessions
 	errs    []error         // of the next calls
@@ -25,7 +25,7 @@ type killing struct {
 	asked   []string
 }
 
-func (k *killing) Kill(_ context.Context, in backends.TaskRef, session string) (bool, error) {
+func (k *fakeKiller) Kill(_ context.Context, in backends.TaskRef, session string) (bool, error) {
 	k.asked = append(k.asked, fmt.Sprintf("%s/%s %s", in.Allocation.ID, in.Task, session))
 	if len(k.errs) > 0 {
 		err := k.errs[0]
@@ -41,14 +41,14 @@ func (k *killing) Kill(_ context.Context, in backends.TaskRef, session string) (
 	return found, nil
 }
 
-// answering is a cluster that knows its allocations too.
-type answering struct{ *cluster }
+// inspectableCluster is a cluster that knows its allocations too.
+type inspectableCluster struct{ *fakeCluster }
 
-func (answering) Allocation(context.Context, backends.Allocation) (backends.AllocationDetail, error) {
+func (inspectableCluster) Allocation(context.Context, backends.Allocation) (backends.AllocationDetail, error) {
 	return backends.AllocationDetail{Drivers: map[string]string{"web": "docker"}}, nil
 }
 
-func TestKillLeft(t *testing.T) {
+func TestKillOrphans(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		tier    string
@@ -82,12 +82,12 @@ func TestKillLeft(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld()
+				w := newTestGateway()
 				var log strings.Builder
 				w.Log = slog.New(slog.NewTextHandler(&log, nil))
-				w.Clusters["production"] = backends.NewSharedCluster(answering{w.production})
-				runtime := &killing{running: map[string]bool{"c-1.": tc.running, "c-2.": true}, errs: tc.errs, finds: tc.finds}
-				w.Runtimes = &Runtimes{Nomad: map[string]backends.Runtime{"production": runtime}, Way: WithNomad}
+				w.Clusters["production"] = backends.NewSharedCluster(inspectableCluster{w.production})
+				runtime := &fakeKiller{running: map[string]bool{"c-1.": tc.running, "c-2.": true}, errs: tc.errs, finds: tc.finds}
+				w.Runtimes = &RuntimeSelector{Nomad: map[string]backends.Runtime{"production": runtime}, Mode: ExecModeNomad}
 				if tc.status != "" {
 					one := job("production", "default", "p-team1-web")
 					one.Allocations[0].Status = tc.status
@@ -104,7 +104,7 @@ func TestKillLeft(t *testing.T) {
 				}
 				ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer stop()
-				w.KillLeft(ctx, []audit.Event{start})
+				w.KillOrphans(ctx, []audit.Event{start})
 				events := w.allEvents(t)
 				if tc.want == "" {
 					if len(events) > 0 {
@@ -133,42 +133,42 @@ func TestKillLeft(t *testing.T) {
 	}
 }
 
-// leftProgram is a start event of a program in the task of newLeftWorld.
-func leftProgram() audit.Event {
+// orphanEvent is a start event of a program in the task of newOrphanGateway.
+func orphanEvent() audit.Event {
 	return audit.Event{
 		Kind: audit.Start, Session: "c-1", Program: "c-1.", Line: "exec web sh", Tier: "production", Namespace: "default", Job: "p-team1-web",
 		Allocation: "alloc of p-team1-web", Task: "web",
 	}
 }
 
-// killingDocker is Docker for programs that are killed.
-type killingDocker struct {
+// killerDocker is Docker for programs that are killed.
+type killerDocker struct {
 	*fakeRuntime
-	*killing
+	*fakeKiller
 	answers time.Time // from when on; zero: never
 }
 
-func (k killingDocker) Inspect(ctx context.Context, node backends.Node, task, allocation string) (json.RawMessage, error) {
+func (k killerDocker) Inspect(ctx context.Context, node backends.Node, task, allocation string) (json.RawMessage, error) {
 	if !k.answers.IsZero() && !time.Now().Before(k.answers) {
 		return nil, nil
 	}
 	return k.fakeRuntime.Inspect(ctx, node, task, allocation)
 }
 
-func (k killingDocker) Exec(context.Context, backends.TaskRef, backends.Program) (int, error) {
+func (k killerDocker) Exec(context.Context, backends.TaskRef, backends.Program) (int, error) {
 	panic("exec")
 }
 
-func (k killingDocker) Attach(context.Context, backends.TaskRef, backends.Attachment) (int, error) {
+func (k killerDocker) Attach(context.Context, backends.TaskRef, backends.Attachment) (int, error) {
 	panic("attach")
 }
 
-func (k killingDocker) Log(context.Context, backends.TaskRef, backends.LogQuery, func(backends.LogChunk) error) error {
+func (k killerDocker) Log(context.Context, backends.TaskRef, backends.LogQuery, func(backends.LogChunk) error) error {
 	panic("log")
 }
 
-func newLeftWorld() (*world, *strings.Builder) {
-	w := newWorld()
+func newOrphanGateway() (*testGateway, *strings.Builder) {
+	w := newTestGateway()
 	var log strings.Builder
 	w.Log = slog.New(slog.NewTextHandler(&log, nil))
 	one := job("production", "default", "p-team1-web")
@@ -177,7 +177,7 @@ func newLeftWorld() (*world, *strings.Builder) {
 	return w, &log
 }
 
-func TestKillLeft_ThroughDockerAndNomad(t *testing.T) {
+func TestKillOrphans_DockerAndNomad(t *testing.T) {
 	declined := fmt.Errorf("403 Forbidden: %w", backends.ErrDeclined)
 	for _, tc := range []struct {
 		name             string
@@ -185,9 +185,9 @@ func TestKillLeft_ThroughDockerAndNomad(t *testing.T) {
 		always           bool  // or for ever
 		inDocker         bool  // the program runs
 		inNomad          bool
-		dockerErr        error // of its first Kill
-		nomadErr         error // likewise
-		way              Way   // empty: Auto
+		dockerErr        error    // of its first Kill
+		nomadErr         error    // likewise
+		way              ExecMode // empty: Auto
 		want             audit.Kind
 		logged           string
 		minTime, maxTime time.Duration
@@ -197,31 +197,31 @@ func TestKillLeft_ThroughDockerAndNomad(t *testing.T) {
 		{name: "in neither", want: audit.Exited},
 		{name: "in Docker, which is silent at first", inspected: backends.ErrUnreachable, inDocker: true, want: audit.Killed, logged: "trying again", minTime: 10 * time.Minute, maxTime: 20 * time.Minute},
 		{name: "in Nomad, without Docker", inspected: backends.ErrUnreachable, always: true, inNomad: true, want: audit.Killed, logged: "killed a program"},
-		{name: "in neither, without Docker", inspected: backends.ErrUnreachable, always: true, logged: "may still be running", minTime: maxUnproven, maxTime: maxUnproven + maxKillBackoff},
+		{name: "in neither, without Docker", inspected: backends.ErrUnreachable, always: true, logged: "may still be running", minTime: unconfirmedExitTimeout, maxTime: unconfirmedExitTimeout + maxKillBackoff},
 		{name: "in neither, and Docker declines to inspect", inspected: declined, always: true, want: audit.Exited},
 		{name: "task stopped, without Docker", inspected: backends.ErrUnreachable, always: true, nomadErr: backends.ErrTaskNotRunning, want: audit.Exited},
-		{name: "Docker alone, which declines at first", way: WithDocker, inDocker: true, dockerErr: declined, want: audit.Killed, logged: "trying again", minTime: minKillBackoff, maxTime: minKillBackoff},
+		{name: "Docker alone, which declines at first", way: ExecModeDocker, inDocker: true, dockerErr: declined, want: audit.Killed, logged: "trying again", minTime: minKillBackoff, maxTime: minKillBackoff},
 		{name: "in neither, and Docker declines to kill", dockerErr: declined, want: audit.Exited},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, log := newLeftWorld()
-				docker := killingDocker{&fakeRuntime{inspected: tc.inspected}, &killing{running: map[string]bool{"c-1.": tc.inDocker}}, time.Time{}}
+				w, log := newOrphanGateway()
+				docker := killerDocker{&fakeRuntime{inspected: tc.inspected}, &fakeKiller{running: map[string]bool{"c-1.": tc.inDocker}}, time.Time{}}
 				if !tc.always {
 					docker.answers = time.Now().Add(10 * time.Minute)
 				}
 				if tc.dockerErr != nil {
 					docker.errs = []error{tc.dockerErr}
 				}
-				nomad := &killing{running: map[string]bool{"c-1.": tc.inNomad}}
+				nomad := &fakeKiller{running: map[string]bool{"c-1.": tc.inNomad}}
 				if tc.nomadErr != nil {
 					nomad.errs = []error{tc.nomadErr}
 				}
-				w.Runtimes = &Runtimes{Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad}, Way: cmp.Or(tc.way, Auto)}
+				w.Runtimes = &RuntimeSelector{Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad}, Mode: cmp.Or(tc.way, ExecModeAuto)}
 				ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer stop()
 				begin := time.Now()
-				w.KillLeft(ctx, []audit.Event{leftProgram()})
+				w.KillOrphans(ctx, []audit.Event{orphanEvent()})
 				if took := time.Since(begin); took < tc.minTime || took > tc.maxTime {
 					t.Errorf("settled after %s, want between %s and %s", took, tc.minTime, tc.maxTime)
 				}
@@ -237,36 +237,36 @@ func TestKillLeft_ThroughDockerAndNomad(t *testing.T) {
 	}
 }
 
-// stoppingKill kills a program while the gateway is stopped.
-type stoppingKill struct {
+// stoppingKiller kills a program while the gateway is stopped.
+type stoppingKiller struct {
 	backends.Runtime
 	stop func()
 }
 
-func (k stoppingKill) Kill(context.Context, backends.TaskRef, string) (bool, error) {
+func (k stoppingKiller) Kill(context.Context, backends.TaskRef, string) (bool, error) {
 	k.stop()
 	return true, nil
 }
 
-func TestKillLeft_KilledWhileTheGatewayStops(t *testing.T) {
-	w, _ := newLeftWorld()
+func TestKillOrphans_GatewayStops(t *testing.T) {
+	w, _ := newOrphanGateway()
 	ctx, stop := context.WithCancel(t.Context())
-	w.Runtimes = &Runtimes{Nomad: map[string]backends.Runtime{"production": stoppingKill{stop: stop}}, Way: WithNomad}
-	w.KillLeft(ctx, []audit.Event{leftProgram()})
+	w.Runtimes = &RuntimeSelector{Nomad: map[string]backends.Runtime{"production": stoppingKiller{stop: stop}}, Mode: ExecModeNomad}
+	w.KillOrphans(ctx, []audit.Event{orphanEvent()})
 	if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Killed {
 		t.Errorf("got %+v, want one event %s", events, audit.Killed)
 	}
 }
 
-func TestKillLeft_PanicFailsOneAttempt(t *testing.T) {
+func TestKillOrphans_PanicRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld()
+		w := newTestGateway()
 		var log strings.Builder
 		w.Log = slog.New(slog.NewTextHandler(&log, nil))
 		w.production.panics = true
 		ctx, stop := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("over"))
 		defer stop()
-		w.KillLeft(ctx, []audit.Event{{Tier: "production", Job: "p-x", Program: "c-1."}})
+		w.KillOrphans(ctx, []audit.Event{{Tier: "production", Job: "p-x", Program: "c-1."}})
 		if !strings.Contains(log.String(), "internal error") {
 			t.Errorf("got the log %q", log.String())
 		}

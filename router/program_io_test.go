@@ -9,7 +9,7 @@ import (
 )
 
 // A client that signals as soon as it has seen output means the program, whether or not that has been given any input yet.
-func TestAProgramHasTheSessionFromItsFirstByteOn(t *testing.T) {
+func TestProgramIO_ClaimsOnFirstByte(t *testing.T) {
 	for name, first := range map[string]func(stdin io.Reader, out Bytes){
 		"stdin":  func(stdin io.Reader, _ Bytes) { stdin.Read(make([]byte, 1)) },
 		"stdout": func(_ io.Reader, out Bytes) { io.WriteString(out.Stdout, "x") },
@@ -20,13 +20,13 @@ func TestAProgramHasTheSessionFromItsFirstByteOn(t *testing.T) {
 				interrupted := 0
 				typed, typing := io.Pipe()
 				defer typing.Close()
-				keys := newKeyboard(typed, true, func() { interrupted++ })
+				keys := newTerminalInput(typed, true, func() { interrupted++ })
 				defer keys.close()
 				var output bytes.Buffer
 				req := &Request{
 					Stdin: keys, Bytes: Bytes{&output, &output}, Signals: NewSignals(func(error) { interrupted++ }),
 				}
-				stdin, signals, out := req.Take()
+				stdin, signals, out := req.ProgramIO()
 				req.Signals.Deliver("INT")
 				io.WriteString(typing, "a\x03")
 				synctest.Wait()
@@ -46,10 +46,10 @@ func TestAProgramHasTheSessionFromItsFirstByteOn(t *testing.T) {
 	}
 }
 
-func TestNothingIsLostOfWhatIsTypedBeforeAProgramReads(t *testing.T) {
+func TestProgramIO_KeepsEarlyInput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		text := bytes.Repeat([]byte("0123456789abcde\n"), 20_000)
-		keys := newKeyboard(bytes.NewReader(text), true, func() {})
+		keys := newTerminalInput(bytes.NewReader(text), true, func() {})
 		synctest.Wait()
 		if got, err := io.ReadAll(keys); err != nil || !bytes.Equal(got, text) {
 			t.Errorf("got %d bytes of %d, %v", len(got), len(text), err)
@@ -58,10 +58,10 @@ func TestNothingIsLostOfWhatIsTypedBeforeAProgramReads(t *testing.T) {
 }
 
 // A command that reads nothing still hears Ctrl-C, however much was typed before it.
-func TestCtrlCIsHeardBehindWhatNobodyReads(t *testing.T) {
+func TestTerminalInput_CtrlCAfterUnread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		interrupted := 0
-		keys := newKeyboard(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<20), ctrlC)), false, func() { interrupted++ })
+		keys := newTerminalInput(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<20), ctrlC)), false, func() { interrupted++ })
 		defer keys.close()
 		synctest.Wait()
 		if interrupted != 1 {
@@ -70,13 +70,13 @@ func TestCtrlCIsHeardBehindWhatNobodyReads(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) { // a program's input, until it is known that none is read
 		interrupted := 0
-		keys := newKeyboard(iotest.OneByteReader(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<17), ctrlC))), true, func() { interrupted++ })
+		keys := newTerminalInput(iotest.OneByteReader(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<17), ctrlC))), true, func() { interrupted++ })
 		defer keys.close()
 		synctest.Wait()
 		if interrupted != 0 {
 			t.Errorf("%d interruptions before that, want none", interrupted)
 		}
-		(&Request{Stdin: keys}).Unread()
+		(&Request{Stdin: keys}).IgnoreInput()
 		synctest.Wait()
 		if interrupted != 1 {
 			t.Errorf("%d interruptions, want 1", interrupted)

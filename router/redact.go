@@ -9,14 +9,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// hidden stands for a secret value in what the gateway records.
-const hidden = "***"
+// redactedValue stands for a secret value in what the gateway records.
+const redactedValue = "***"
 
 const secretAnnotation = "nomadctld.secret"
 
-// Secret marks flags whose values are secrets: of a value K=V the audit log shows K=***, of any other ***. It is called
+// MarkSecret marks flags whose values are secrets: of a value K=V the audit log shows K=***, of any other ***. It is called
 // from Spec.Flags.
-func Secret(flags *pflag.FlagSet, names ...string) {
+func MarkSecret(flags *pflag.FlagSet, names ...string) {
 	for _, name := range names {
 		if err := flags.SetAnnotation(name, secretAnnotation, []string{"true"}); err != nil {
 			panic("router: " + err.Error())
@@ -24,24 +24,24 @@ func Secret(flags *pflag.FlagSet, names ...string) {
 	}
 }
 
-// recorded is a command line as the audit log and others than its user see it: without the values of secrets.
-type recorded struct {
-	line   string
-	words  []string          // after the expansion of an alias
-	errors *strings.Replacer // removes the secrets from an error text; nil: there are none
+// redactedLine is a command line as the audit log and others than its user see it: without the values of secrets.
+type redactedLine struct {
+	line          string
+	words         []string          // after the expansion of an alias
+	errorReplacer *strings.Replacer // removes the secrets from an error text; nil: there are none
 }
 
-// clean returns an error text without the secrets.
-func (r recorded) clean(text string) string {
-	if r.errors == nil {
+// redactError returns an error text without the secrets.
+func (r redactedLine) redactError(text string) string {
+	if r.errorReplacer == nil {
 		return text
 	}
-	return r.errors.Replace(text)
+	return r.errorReplacer.Replace(text)
 }
 
-// record hides the secrets in a command line, also in one that cannot be split: what is refused is recorded too.
-func record(line string, aliases map[string]string) recorded {
-	spans := spans(line)
+// redactLine hides the secrets in a command line, also in one that cannot be split: what is refused is recorded too.
+func redactLine(line string, aliases map[string]string) redactedLine {
+	spans := wordSpans(line)
 	spans = spans[:min(len(spans), maxWords)] // a line with more words is refused, and they would take up much memory here
 	words, err := Split(line)
 	if err != nil || len(words) != len(spans) {
@@ -57,14 +57,14 @@ func record(line string, aliases map[string]string) recorded {
 			words = slices.Concat(expansion, words[1:])
 		}
 	}
-	r := recorded{line: line, words: words}
+	r := redactedLine{line: line, words: words}
 	switch {
 	case len(words) == 0:
 		return r
 	case registry[words[0]] != nil:
-		r.words = registry[words[0]]().Spec().hide(words)
+		r.words = registry[words[0]]().Spec().redact(words)
 	default:
-		r.words = hideByAll(words)
+		r.words = redactByAnyCommand(words)
 	}
 	var b strings.Builder
 	var pairs []string
@@ -73,7 +73,7 @@ func record(line string, aliases map[string]string) recorded {
 		if word == words[i] {
 			continue
 		}
-		pairs = append(pairs, secretsOf(words[i], word)...)
+		pairs = append(pairs, secretReplacements(words[i], word)...)
 		if i > added {
 			s := spans[i-added]
 			b.WriteString(line[done:s[0]] + quoteWord(word))
@@ -82,19 +82,19 @@ func record(line string, aliases map[string]string) recorded {
 	}
 	r.line = b.String() + line[done:]
 	if len(pairs) > 0 {
-		r.errors = strings.NewReplacer(pairs...)
+		r.errorReplacer = strings.NewReplacer(pairs...)
 	}
 	return r
 }
 
-// hideByAll is Spec.hide for a name that may be mistyped: what any command would hide is hidden.
-func hideByAll(words []string) []string {
+// redactByAnyCommand is Spec.redact for a name that may be mistyped: what any command would hide is hidden.
+func redactByAnyCommand(words []string) []string {
 	all := slices.Clone(words)
 	for _, spec := range Specs() {
 		if !spec.hasSecrets() {
 			continue
 		}
-		for i, word := range spec.hide(words) {
+		for i, word := range spec.redact(words) {
 			if word != words[i] && (all[i] == words[i] || len(word) < len(all[i])) {
 				all[i] = word
 			}
@@ -105,15 +105,15 @@ func hideByAll(words []string) []string {
 
 func (s Spec) hasSecrets() (has bool) {
 	s.FlagSet(new(Request)).VisitAll(func(f *pflag.Flag) { has = has || f.Annotations[secretAnnotation] != nil })
-	return has || s.Hide != nil
+	return has || s.Redact != nil
 }
 
-// hide returns the words of a command line, the name first, with the values of secret flags hidden. It follows the rules
+// redact returns the words of a command line, the name first, with the values of secret flags hidden. It follows the rules
 // of pflag, and goes on behind a flag that does not exist.
-func (s Spec) hide(words []string) []string {
+func (s Spec) redact(words []string) []string {
 	words = slices.Clone(words)
-	if s.Hide != nil {
-		copy(words[1:], s.Hide(words[1:]))
+	if s.Redact != nil {
+		copy(words[1:], s.Redact(words[1:]))
 		return words
 	}
 	flags := s.FlagSet(new(Request))
@@ -124,29 +124,29 @@ func (s Spec) hide(words []string) []string {
 			break
 		}
 		if len(word) < 2 || word[0] != '-' {
-			if args++; s.Program && args > 1 {
+			if args++; s.RunsProgram && args > 1 {
 				break // what follows is the program's
 			}
 			continue
 		}
-		if s.Program && args > 0 && word == "-c" {
+		if s.RunsProgram && args > 0 && word == "-c" {
 			break // likewise, a line for the shell. All other flags there are refused, and their values are secrets all the same
 		}
-		at, next := s.secretIn(flags, word)
+		at, next := s.findSecret(flags, word)
 		switch {
 		case at >= 0:
-			words[i] = word[:at] + hideValue(word[at:])
+			words[i] = word[:at] + redactValue(word[at:])
 		case next != nil:
 			if i++; i < len(words) && next.Annotations[secretAnnotation] != nil {
-				words[i] = hideValue(words[i])
+				words[i] = redactValue(words[i])
 			}
 		}
 	}
 	return words
 }
 
-// secretIn returns where in a word a secret value starts, or -1, and the flag whose value the next word is, if so.
-func (s Spec) secretIn(flags *pflag.FlagSet, word string) (at int, next *pflag.Flag) {
+// findSecret returns where in a word a secret value starts, or -1, and the flag whose value the next word is, if so.
+func (s Spec) findSecret(flags *pflag.FlagSet, word string) (at int, next *pflag.Flag) {
 	isSecret := func(f *pflag.Flag) bool { return f.Annotations[secretAnnotation] != nil }
 	if strings.HasPrefix(word, "--") {
 		name, _, given := strings.Cut(word[2:], "=")
@@ -186,16 +186,16 @@ func (s Spec) secretIn(flags *pflag.FlagSet, word string) (at int, next *pflag.F
 	return -1, nil
 }
 
-// hideValue hides a value, and of K=V the V.
-func hideValue(value string) string {
+// redactValue hides a value, and of K=V the V.
+func redactValue(value string) string {
 	if key, _, ok := strings.Cut(value, "="); ok && key != "" {
-		return key + "=" + hidden
+		return key + "=" + redactedValue
 	}
-	return hidden
+	return redactedValue
 }
 
-// secretsOf returns, as pairs for a Replacer, how a secret may appear in an error text and what to show instead.
-func secretsOf(word, masked string) (pairs []string) {
+// secretReplacements returns, as pairs for a Replacer, how a secret may appear in an error text and what to show instead.
+func secretReplacements(word, masked string) (pairs []string) {
 	// A shorter value would hide unrelated text.
 	const minValue = 4
 	add := func(secret, shown string) {
@@ -207,13 +207,13 @@ func secretsOf(word, masked string) (pairs []string) {
 		}
 	}
 	add(word, masked)
-	start := strings.TrimSuffix(masked, hidden)
+	start := strings.TrimSuffix(masked, redactedValue)
 	value := word[min(len(start), len(word)):]
 	if key := strings.LastIndexAny(strings.TrimSuffix(start, "="), "=-"); strings.HasSuffix(start, "=") && key >= 0 {
-		add(start[key+1:]+value, start[key+1:]+hidden)
+		add(start[key+1:]+value, start[key+1:]+redactedValue)
 	}
 	if len(value) >= minValue {
-		add(value, hidden)
+		add(value, redactedValue)
 	}
 	return pairs
 }

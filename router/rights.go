@@ -6,22 +6,22 @@ import (
 	"slices"
 )
 
-// Set is a class of rights, by which a group of the configuration can grant them together.
-type Set string
+// RightSet is a class of rights, by which a group of the configuration can grant them together.
+type RightSet string
 
 // The sets. The zero Set is invalid, so that no command can forget to say. What is Public needs no grant; what is of Admin
 // is granted only by name or as a set.
 const (
-	Public  Set = "public"
-	Read    Set = "@read"    // look
-	Enter   Set = "@enter"   // run programs in tasks
-	Operate Set = "@operate" // stop, start and change
-	Admin   Set = "@admin"   // beyond one's own jobs, or beyond repair
+	Public  RightSet = "public"
+	Read    RightSet = "@read"    // look
+	Enter   RightSet = "@enter"   // run programs in tasks
+	Operate RightSet = "@operate" // stop, start and change
+	Admin   RightSet = "@admin"   // beyond one's own jobs, or beyond repair
 )
 
-// Sets are those that a configuration can name, with what they are for.
-var Sets = []struct {
-	Set   Set
+// RightSets are those that a configuration can name, with what they are for.
+var RightSets = []struct {
+	Set   RightSet
 	About string
 }{
 	{Read, "look at jobs, their logs and definitions"},
@@ -31,8 +31,8 @@ var Sets = []struct {
 }
 
 // Rights returns every right that a group can grant, with its set: the commands that need one, and what their flags need.
-func Rights() map[string]Set {
-	rights := map[string]Set{}
+func Rights() map[string]RightSet {
+	rights := map[string]RightSet{}
 	for _, spec := range Specs() {
 		if spec.Set != Public {
 			rights[spec.Name] = spec.Set
@@ -42,8 +42,8 @@ func Rights() map[string]Set {
 	return rights
 }
 
-// Grant returns the rights that granted stands for, sorted: names and sets. nil stands for all but those of Admin.
-func Grant(granted []string) []string {
+// ExpandGrants returns the rights that granted stands for, sorted: names and sets. nil stands for all but those of Admin.
+func ExpandGrants(granted []string) []string {
 	var names []string
 	for right, set := range Rights() {
 		if granted == nil && set != Admin || slices.Contains(granted, right) || slices.Contains(granted, string(set)) {
@@ -56,7 +56,7 @@ func Grant(granted []string) []string {
 
 // checkRights panics, naming the command, when its rights are in no set.
 func (s Spec) checkRights() {
-	valid := func(set Set) bool { return set == Read || set == Enter || set == Operate || set == Admin }
+	valid := func(set RightSet) bool { return set == Read || set == Enter || set == Operate || set == Admin }
 	if !valid(s.Set) && s.Set != Public {
 		panic("router: command " + s.Name + " is in no Set")
 	}

@@ -9,48 +9,52 @@ import (
 	"nomadctld/internal/ops"
 )
 
-// Saved is what the gateway has saved of one job that is the user's, beside what Nomad keeps.
-type Saved struct {
+// SavedDefinitions is what the gateway has saved of one job that is the user's, beside what Nomad keeps.
+type SavedDefinitions struct {
 	registry      *ops.Registry
 	job           ops.Job
 	user, command string
 }
 
-// NewSaved returns what is saved of a job. What a user saves has their login and command line.
-func NewSaved(registry *ops.Registry, job ops.Job, user, command string) Saved {
-	return Saved{registry, job, user, command}
+// NewSavedDefinitions returns what is saved of a job. What a user saves has their login and command line.
+func NewSavedDefinitions(registry *ops.Registry, job ops.Job, user, command string) SavedDefinitions {
+	return SavedDefinitions{registry, job, user, command}
 }
 
-// Saved returns what is saved of req.Job.
-func (r *Request) Saved() Saved {
-	return NewSaved(r.background.registry, r.opsJob(), r.User.Login, strings.Join(r.recorded.words, " "))
+// SavedDefinitions returns what is saved of req.Job.
+func (r *Request) SavedDefinitions() SavedDefinitions {
+	return NewSavedDefinitions(r.runner.registry, r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
 }
 
-// Saved returns what is saved of the operation's job.
-func (w Work) Saved() Saved { return NewSaved(w.background.registry, w.Job, w.User, w.Command) }
+// SavedDefinitions returns what is saved of the operation's job.
+func (w Work) SavedDefinitions() SavedDefinitions {
+	return NewSavedDefinitions(w.runner.registry, w.Job, w.User, w.Command)
+}
 
 // Save writes a definition of the job down; see ops.Registry.Save.
-func (s Saved) Save(kind ops.Kind, definition json.RawMessage, version, of uint64) (id string, err error) {
+func (s SavedDefinitions) Save(kind ops.Kind, definition json.RawMessage, version, of uint64) (id string, err error) {
 	return s.registry.Save(kind, s.job, s.user, s.command, definition, version, of)
 }
 
 // Find returns what is saved of a kind, without the definition.
-func (s Saved) Find(kind ops.Kind) (ops.Kept, bool) { return s.registry.SavedOf(kind, s.job) }
+func (s SavedDefinitions) Find(kind ops.Kind) (ops.Kept, bool) {
+	return s.registry.SavedOf(kind, s.job)
+}
 
-// Get is Find with the definition, which it reads from disk.
-func (s Saved) Get(kind ops.Kind) (k ops.Kept, ok bool, err error) {
+// Load is Find with the definition, which it reads from disk.
+func (s SavedDefinitions) Load(kind ops.Kind) (k ops.Kept, ok bool, err error) {
 	return s.registry.LoadSaved(kind, s.job)
 }
 
-// Undo removes what Save has saved under an ID, unless something newer has replaced it.
-func (s Saved) Undo(id string) error { return s.registry.Drop(id) }
+// DeleteByID removes what Save has saved under an ID, unless something newer has replaced it.
+func (s SavedDefinitions) DeleteByID(id string) error { return s.registry.Drop(id) }
 
-// Drop removes what is saved of a kind.
-func (s Saved) Drop(kind ops.Kind) error { return s.registry.DropSaved(kind, s.job) }
+// Delete removes what is saved of a kind.
+func (s SavedDefinitions) Delete(kind ops.Kind) error { return s.registry.DropSaved(kind, s.job) }
 
-// dropStarted removes the saved definitions of stopped jobs that were registered again since, and are listed as not
+// deleteSavedOfRunning removes the saved definitions of stopped jobs that were registered again since, and are listed as not
 // stopped. One that a stop has saved just now stays: the listing may be older.
-func (b *background) dropStarted(listed []backends.Job) {
+func (b *operationRunner) deleteSavedOfRunning(listed []backends.Job) {
 	registry := b.registry
 	if registry == nil {
 		return
@@ -81,11 +85,11 @@ func (b *background) dropStarted(listed []backends.Job) {
 // savedJobs returns the stopped jobs that the gateway has saved and that are not among those that Nomad has listed. They
 // are the user's, and of the tier and namespace that the command is about.
 func (r *Request) savedJobs(listed []backends.Job) (jobs []backends.Job) {
-	tiers, err := r.Cluster.(*scope).tiers(r.Tier)
-	if err != nil || r.background == nil {
+	tiers, err := r.Cluster.(*scopedCluster).tiers(r.Tier)
+	if err != nil || r.runner == nil {
 		return nil
 	}
-	registry := r.background.registry
+	registry := r.runner.registry
 	for _, k := range registry.Saved(ops.Stopped) {
 		is := func(j backends.Job) bool {
 			return registry.Same(k.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})

@@ -11,7 +11,7 @@ import (
 	"nomadctld/internal/ops"
 )
 
-func TestSavedStopped_RemovedWhenListedRunning(t *testing.T) {
+func TestSavedDefinitions_DeletedWhenRunning(t *testing.T) {
 	for name, tc := range map[string]struct {
 		listed func(*backends.Job)
 		want   bool // it is still saved
@@ -22,7 +22,7 @@ func TestSavedStopped_RemovedWhenListedRunning(t *testing.T) {
 		"another namespace": {func(j *backends.Job) { j.ModifyIndex, j.Namespace = 8, "other" }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"look"}})
+			w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"look"}})
 			w.Ops, _ = ops.Open(filepath.Join(t.TempDir(), "jobs"), ops.Key{1})
 			web := ops.Job{Tier: "production", Namespace: "default", ID: "p-team1-web", Root: "p-team1-web"}
 			definition := json.RawMessage(`{"ID":"p-team1-web","Namespace":"default","JobModifyIndex":7}`)
@@ -38,7 +38,7 @@ func TestSavedStopped_RemovedWhenListedRunning(t *testing.T) {
 			Register(func() Command {
 				return probe{Spec{Name: "look", Args: "JOB", Target: TargetJob, Set: Read}, func(context.Context, *Request) error { return nil }}
 			})
-			if err := w.do("look p-team1-web"); err != nil {
+			if err := w.run("look p-team1-web"); err != nil {
 				t.Fatal(err)
 			}
 			if _, ok := w.Ops.SavedOf(ops.Stopped, web); ok != tc.want {

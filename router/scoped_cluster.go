@@ -17,20 +17,20 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// scope is the clusters of all tiers as one user sees them for one command. Every method asks only for what the
+// scopedCluster is the clusters of all tiers as one user sees them for one command. Every method asks only for what the
 // user owns and looks at every answer again: what is not theirs goes no further. It embeds nothing, so a method
 // that is added to backends.Cluster does not compile until it is scoped here.
-type scope struct {
+type scopedCluster struct {
 	owned    acl.Scope
 	clusters map[string]*backends.SharedCluster
 	maxAge   time.Duration // of the clusters' answers
 	event    *audit.Event
-	listed   func([]backends.Job) // may be nil; is called with the jobs of each listing
+	onList   func([]backends.Job) // may be nil; is called with the jobs of each listing
 }
 
-var _ backends.Cluster = (*scope)(nil)
+var _ backends.Cluster = (*scopedCluster)(nil)
 
-func (s *scope) Jobs(ctx context.Context, sel backends.Selection) ([]backends.Job, error) {
+func (s *scopedCluster) Jobs(ctx context.Context, sel backends.Selection) ([]backends.Job, error) {
 	tiers, err := s.tiers(sel.Tier)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (s *scope) Jobs(ctx context.Context, sel backends.Selection) ([]backends.Jo
 	var wg sync.WaitGroup
 	for i, tier := range tiers {
 		wg.Go(func() {
-			errs[i] = ofTier(tier, backends.Protect(func() (err error) {
+			errs[i] = tierErrors(tier, backends.Protect(func() (err error) {
 				answers[i], err = s.jobs(ctx, tier, sel)
 				return err
 			}))
@@ -51,19 +51,19 @@ func (s *scope) Jobs(ctx context.Context, sel backends.Selection) ([]backends.Jo
 	slices.SortFunc(jobs, func(a, b backends.Job) int {
 		return cmp.Or(strings.Compare(a.ID, b.ID), strings.Compare(a.Tier, b.Tier), strings.Compare(a.Namespace, b.Namespace))
 	})
-	if s.listed != nil {
-		s.listed(jobs)
+	if s.onList != nil {
+		s.onList(jobs)
 	}
-	return jobs, flat(errs)
+	return jobs, flattenErrors(errs)
 }
 
-// ofTier returns err, or each of the errors that were joined in it, with the name of the tier.
-func ofTier(tier string, err error) error {
+// tierErrors returns err, or each of the errors that were joined in it, with the name of the tier.
+func tierErrors(tier string, err error) error {
 	if err == nil {
 		return nil
 	}
 	var all []error
-	for _, one := range parts(err) {
+	for _, one := range splitErrors(err) {
 		all = append(all, &backends.TierError{Tier: tier, Err: one})
 	}
 	if len(all) == 1 {
@@ -72,8 +72,8 @@ func ofTier(tier string, err error) error {
 	return errors.Join(all...)
 }
 
-// parts returns the errors that were joined in err, or err alone: one that is a sentence around several errors is one.
-func parts(err error) []error {
+// splitErrors returns the errors that were joined in err, or err alone: one that is a sentence around several errors is one.
+func splitErrors(err error) []error {
 	if err == nil {
 		return nil
 	}
@@ -83,23 +83,23 @@ func parts(err error) []error {
 	}
 	var all []error
 	for _, one := range joined.Unwrap() {
-		all = append(all, parts(one)...)
+		all = append(all, splitErrors(one)...)
 	}
 	return all
 }
 
-// flat joins errors, of which some may be joined ones themselves; nil if there are none.
-func flat(errs []error) error {
+// flattenErrors joins errors, of which some may be joined ones themselves; nil if there are none.
+func flattenErrors(errs []error) error {
 	joined := errors.Join(errs...)
 	if joined == nil {
 		return nil
 	}
-	return errors.Join(parts(joined)...)
+	return errors.Join(splitErrors(joined)...)
 }
 
 // jobs asks one tier. Where the user has only some namespaces, each is asked for by itself, and another is not: what
 // is not theirs must not show in the time an answer takes either. One that the gateway's token may not read hides no other.
-func (s *scope) jobs(ctx context.Context, tier string, sel backends.Selection) ([]backends.Job, error) {
+func (s *scopedCluster) jobs(ctx context.Context, tier string, sel backends.Selection) ([]backends.Job, error) {
 	sel.Tier, sel.Prefixes = tier, s.owned.Prefixes(tier)
 	namespaces := s.owned.Namespaces(tier)
 	switch {
@@ -126,7 +126,7 @@ func (s *scope) jobs(ctx context.Context, tier string, sel backends.Selection) (
 		if err != nil {
 			errs = append(errs, err)
 		}
-		if err != nil && !unreadable(err) {
+		if err != nil && !onlyNamespaceErrors(err) {
 			break // it does not answer, and would not the next time
 		}
 	}
@@ -135,18 +135,18 @@ func (s *scope) jobs(ctx context.Context, tier string, sel backends.Selection) (
 	}
 	all = slices.DeleteFunc(all, func(j backends.Job) bool { return !s.owned.Owns(tier, j.Namespace, j.Root) })
 	if s.owned.Namespaces(tier) == nil && sel.Namespace == "" {
-		errs = slices.DeleteFunc(parts(flat(errs)), func(err error) bool { // a namespace in which nothing is theirs is not named
+		errs = slices.DeleteFunc(splitErrors(flattenErrors(errs)), func(err error) bool { // a namespace in which nothing is theirs is not named
 			n, ok := errors.AsType[*backends.NamespaceError](err)
 			return ok && !slices.ContainsFunc(all, func(j backends.Job) bool { return j.Namespace == n.Namespace })
 		})
 	}
-	return all, flat(errs)
+	return all, flattenErrors(errs)
 }
 
-// unreadable reports whether err is about namespaces that the gateway's token may not read, and nothing else. What is in them
+// onlyNamespaceErrors reports whether err is about namespaces that the gateway's token may not read, and nothing else. What is in them
 // cannot be used either, so it makes no name ambiguous.
-func unreadable(err error) bool {
-	for _, one := range parts(err) {
+func onlyNamespaceErrors(err error) bool {
+	for _, one := range splitErrors(err) {
 		if _, ok := errors.AsType[*backends.NamespaceError](one); !ok {
 			return false
 		}
@@ -154,22 +154,24 @@ func unreadable(err error) bool {
 	return true
 }
 
-func (s *scope) cluster(tier string) backends.Cluster { return s.clusters[tier].WithMaxAge(s.maxAge) }
+func (s *scopedCluster) cluster(tier string) backends.Cluster {
+	return s.clusters[tier].WithMaxAge(s.maxAge)
+}
 
-func (s *scope) Usage(ctx context.Context, allocations []backends.Allocation) map[string]backends.Usage {
-	return gather(s, allocations, func(c backends.Cluster, own []backends.Allocation) map[string]backends.Usage {
+func (s *scopedCluster) Usage(ctx context.Context, allocations []backends.Allocation) map[string]backends.Usage {
+	return collectByTier(s, allocations, func(c backends.Cluster, own []backends.Allocation) map[string]backends.Usage {
 		return c.Usage(ctx, own)
 	})
 }
 
-func (s *scope) Checks(ctx context.Context, allocations []backends.Allocation) map[string][]backends.Check {
-	return gather(s, allocations, func(c backends.Cluster, own []backends.Allocation) map[string][]backends.Check {
+func (s *scopedCluster) Checks(ctx context.Context, allocations []backends.Allocation) map[string][]backends.Check {
+	return collectByTier(s, allocations, func(c backends.Cluster, own []backends.Allocation) map[string][]backends.Check {
 		return c.Checks(ctx, own)
 	})
 }
 
-// gather asks each tier about its allocations, of those that are the user's, and puts the answers together.
-func gather[T any](s *scope, allocations []backends.Allocation, ask func(backends.Cluster, []backends.Allocation) map[string]T) map[string]T {
+// collectByTier asks each tier about its allocations, of those that are the user's, and puts the answers together.
+func collectByTier[T any](s *scopedCluster, allocations []backends.Allocation, ask func(backends.Cluster, []backends.Allocation) map[string]T) map[string]T {
 	byTier := map[string][]backends.Allocation{}
 	for _, a := range allocations {
 		if s.owns(a) {
@@ -194,49 +196,51 @@ func gather[T any](s *scope, allocations []backends.Allocation, ask func(backend
 	return all
 }
 
-func (s *scope) owns(a backends.Allocation) bool { return s.owned.Owns(a.Tier, a.Namespace, a.Root) }
+func (s *scopedCluster) owns(a backends.Allocation) bool {
+	return s.owned.Owns(a.Tier, a.Namespace, a.Root)
+}
 
-// errForeign is what a command gets that asks for something it was not given. No user sees it.
-var errForeign = errors.New("not in the user's scope")
+// errNotOwned is what a command gets that asks for something it was not given. No user sees it.
+var errNotOwned = errors.New("not in the user's scope")
 
-// one asks a tier about one job or allocation, if that is the user's.
-func one[T any](s *scope, tier, namespace, root string, ask func(backends.Cluster) (T, error)) (answer T, err error) {
+// queryTier asks a tier about one job or allocation, if that is the user's.
+func queryTier[T any](s *scopedCluster, tier, namespace, root string, ask func(backends.Cluster) (T, error)) (answer T, err error) {
 	if !s.owned.Owns(tier, namespace, root) {
-		return answer, errForeign
+		return answer, errNotOwned
 	}
 	err = backends.Protect(func() (err error) {
 		answer, err = ask(s.cluster(tier))
 		return err
 	})
-	return answer, ofTier(tier, err)
+	return answer, tierErrors(tier, err)
 }
 
-func (s *scope) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {
-	return one(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) (backends.JobDetail, error) { return c.Job(ctx, job) })
+func (s *scopedCluster) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {
+	return queryTier(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) (backends.JobDetail, error) { return c.Job(ctx, job) })
 }
 
-func (s *scope) Definition(ctx context.Context, job backends.Job, version *uint64) (json.RawMessage, error) {
-	return one(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) (json.RawMessage, error) { return c.Definition(ctx, job, version) })
+func (s *scopedCluster) Definition(ctx context.Context, job backends.Job, version *uint64) (json.RawMessage, error) {
+	return queryTier(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) (json.RawMessage, error) { return c.Definition(ctx, job, version) })
 }
 
-func (s *scope) Versions(ctx context.Context, job backends.Job) ([]backends.Version, error) {
-	return one(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) ([]backends.Version, error) { return c.Versions(ctx, job) })
+func (s *scopedCluster) Versions(ctx context.Context, job backends.Job) ([]backends.Version, error) {
+	return queryTier(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) ([]backends.Version, error) { return c.Versions(ctx, job) })
 }
 
-func (s *scope) Deployments(ctx context.Context, job backends.Job) ([]backends.Deployment, error) {
-	return one(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) ([]backends.Deployment, error) { return c.Deployments(ctx, job) })
+func (s *scopedCluster) Deployments(ctx context.Context, job backends.Job) ([]backends.Deployment, error) {
+	return queryTier(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) ([]backends.Deployment, error) { return c.Deployments(ctx, job) })
 }
 
-func (s *scope) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
-	return one(s, a.Tier, a.Namespace, a.Root, func(c backends.Cluster) (backends.AllocationDetail, error) { return c.Allocation(ctx, a) })
+func (s *scopedCluster) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
+	return queryTier(s, a.Tier, a.Namespace, a.Root, func(c backends.Cluster) (backends.AllocationDetail, error) { return c.Allocation(ctx, a) })
 }
 
-func (s *scope) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {
-	return one(s, a.Tier, a.Namespace, a.Root, func(c backends.Cluster) (string, error) { return c.NodeAddress(ctx, a) })
+func (s *scopedCluster) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {
+	return queryTier(s, a.Tier, a.Namespace, a.Root, func(c backends.Cluster) (string, error) { return c.NodeAddress(ctx, a) })
 }
 
 // Schedules asks each tier about its jobs. The order is that of jobs; those of a tier that fails have none.
-func (s *scope) Schedules(ctx context.Context, jobs []backends.Job) ([]backends.Schedule, error) {
+func (s *scopedCluster) Schedules(ctx context.Context, jobs []backends.Job) ([]backends.Schedule, error) {
 	schedules := make([]backends.Schedule, len(jobs))
 	places := map[string][]int{}
 	for i, job := range jobs {
@@ -254,7 +258,7 @@ func (s *scope) Schedules(ctx context.Context, jobs []backends.Job) ([]backends.
 		}
 		wg.Go(func() {
 			var answers []backends.Schedule
-			answers, errs[n] = one(s, tier, own[0].Namespace, own[0].Root, func(c backends.Cluster) ([]backends.Schedule, error) { return c.Schedules(ctx, own) })
+			answers, errs[n] = queryTier(s, tier, own[0].Namespace, own[0].Root, func(c backends.Cluster) ([]backends.Schedule, error) { return c.Schedules(ctx, own) })
 			for n, answer := range answers {
 				schedules[places[tier][n]] = answer
 			}
@@ -266,7 +270,7 @@ func (s *scope) Schedules(ctx context.Context, jobs []backends.Job) ([]backends.
 
 // tiers returns the tiers that name means: its own or an alias's, all of the scope's when it is empty, "all" or
 // the original's "alles".
-func (s *scope) tiers(name string) ([]string, error) {
+func (s *scopedCluster) tiers(name string) ([]string, error) {
 	switch name {
 	case "", "all", "alles":
 		return s.owned.Tiers(), nil

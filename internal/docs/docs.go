@@ -93,8 +93,8 @@ func marked(before, name, text, begin, end string) (string, error) {
 func rights() string {
 	var b strings.Builder
 	b.WriteString("| set | to | rights |\n| --- | --- | --- |\n")
-	for _, s := range router.Sets {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Set, s.About, strings.Join(router.Grant([]string{string(s.Set)}), ", "))
+	for _, s := range router.RightSets {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Set, s.About, strings.Join(router.ExpandGrants([]string{string(s.Set)}), ", "))
 	}
 	return b.String()
 }

@@ -30,8 +30,8 @@ func serverPage() string {
 	var b strings.Builder
 	b.WriteString(header("NOMADCTLD", 8) + serverIntro)
 	b.WriteString(".SH RIGHTS\nA prefix group of the configuration grants rights by name or by set.\n")
-	for _, s := range router.Sets {
-		fmt.Fprintf(&b, ".TP\n.B %s\nTo %s:\n%s.\n", roff(string(s.Set)), roff(s.About), roff(strings.Join(router.Grant([]string{string(s.Set)}), ", ")))
+	for _, s := range router.RightSets {
+		fmt.Fprintf(&b, ".TP\n.B %s\nTo %s:\n%s.\n", roff(string(s.Set)), roff(s.About), roff(strings.Join(router.ExpandGrants([]string{string(s.Set)}), ", ")))
 	}
 	b.WriteString(".SH COMMANDS OF THE GATEWAY\nWhat its users can run there, as far as they have the rights;\n.BR nomadctl (1)\nexplains each.\n")
 	for _, spec := range shown() {

@@ -14,7 +14,7 @@ func client(before string) (string, error) {
 		width = max(width, len(spec.Name+" "+spec.Args))
 	}
 	for _, spec := range shown() {
-		if spec.Terminal {
+		if spec.WantsTerminal {
 			terminal = append(terminal, spec.Name)
 		}
 		fmt.Fprintf(&list, "  %-*s  %s\n", width, spec.Name+" "+spec.Args, spec.Short)

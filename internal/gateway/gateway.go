@@ -34,7 +34,7 @@ const Grace = 5 * time.Second
 const auditTimeout = time.Second
 
 // Commands returns the names of the built-in commands, which an alias in a configuration cannot replace.
-func Commands() []string { return router.Names() }
+func Commands() []string { return router.CommandNames() }
 
 // Gateway is ready to serve.
 type Gateway struct {
@@ -50,7 +50,7 @@ type Gateway struct {
 type parts struct {
 	clusters   map[string]*backends.SharedCluster
 	operations map[string]backends.ClusterWriter
-	runtimes   *router.Runtimes
+	runtimes   *router.RuntimeSelector
 	raw        *router.Raw
 	hostKeys   []ssh.Signer
 	jobKeys    []ops.Key // one of each host key
@@ -75,9 +75,9 @@ func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 		return p, err
 	}
 	p.clusters, p.operations = map[string]*backends.SharedCluster{}, map[string]backends.ClusterWriter{}
-	p.runtimes = &router.Runtimes{
-		Docker: containers, Nomad: map[string]backends.Runtime{}, Way: router.Way(c.Docker.Exec), Refuse: c.Docker.Refuse,
-		Programs: backends.NewQuota("programs", c.Limits.User.Programs), Logs: backends.NewQuota("logs", c.Limits.User.Logs), Cluster: clusterOf(c.Tiers),
+	p.runtimes = &router.RuntimeSelector{
+		Docker: containers, Nomad: map[string]backends.Runtime{}, Mode: router.ExecMode(c.Docker.Exec), RefusedDrivers: c.Docker.Refuse,
+		ProgramQuota: backends.NewQuota("programs", c.Limits.User.Programs), LogQuota: backends.NewQuota("logs", c.Limits.User.Logs), ClusterOf: clusterOf(c.Tiers),
 	}
 	for tier, client := range clients {
 		p.clusters[tier] = backends.NewSharedCluster(client)
@@ -133,7 +133,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	requests := router.Gateway{
 		Users: users, Tiers: ownedTiers(c.Tiers), Clusters: p.clusters, Runtimes: p.runtimes, Operations: p.operations, Ops: registry, Raw: p.raw,
 		Aliases: c.Aliases,
-		Audit:   events, Required: c.Audit.Required, Log: log,
+		Audit:   events, AuditRequired: c.Audit.Required, Log: log,
 	}
 	listener, err := net.Listen("tcp", c.General.Bind)
 	if err != nil {
@@ -195,7 +195,7 @@ func (g *Gateway) killLeft(ctx context.Context) {
 	if err != nil {
 		g.requests.Log.Warn(notLookedFor, "error", err)
 	}
-	g.requests.KillLeft(ctx, events)
+	g.requests.KillOrphans(ctx, events)
 }
 
 const notLookedFor = "programs that an earlier gateway may have left running are not looked for"
@@ -257,7 +257,7 @@ func ownedTiers(tiers []config.Tier) []acl.Tier {
 }
 
 func group(g config.Group) acl.Group {
-	rights := router.Grant(g.Commands)
+	rights := router.ExpandGrants(g.Commands)
 	if g.Raw && !slices.Contains(rights, "raw") {
 		rights = append(rights, "raw")
 	}

@@ -66,7 +66,7 @@ func (c *channel) takeIn(what string, f func()) {
 func (c *channel) answer(requests <-chan *gossh.Request, left chan<- *gossh.Request) {
 	defer close(left)
 	defer c.input.leave()
-	defer c.cancel(router.ErrClientGone)
+	defer c.cancel(router.ErrClientDisconnected)
 	defer c.recovered("requests", c.id)
 	for req := range requests {
 		switch req.Type {
@@ -109,7 +109,7 @@ func (c *channel) deafen() {
 		return
 	}
 	c.cancel(router.ErrOutputClosed)
-	c.raw.SendRequest("exit-status", false, gossh.Marshal(struct{ Status uint32 }{uint32(router.Code(router.ErrOutputClosed))}))
+	c.raw.SendRequest("exit-status", false, gossh.Marshal(struct{ Status uint32 }{uint32(router.ExitCode(router.ErrOutputClosed))}))
 	c.raw.Close()
 }
 
@@ -135,7 +135,7 @@ func (c *channel) end() error {
 	select {
 	case err := <-asked:
 		if err != nil {
-			c.cancel(router.ErrClientGone) // before the command hears of it
+			c.cancel(router.ErrClientDisconnected) // before the command hears of it
 			return context.Cause(c.ctx)
 		}
 	case <-c.ctx.Done():

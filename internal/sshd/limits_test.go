@@ -24,8 +24,8 @@ import (
 // refusing is a handler that does what the middleware does with what a limit refuses.
 func refusing(next router.Handler) router.Handler {
 	return func(ctx context.Context, req *router.Request) error {
-		if req.Refused != nil {
-			return req.Refused
+		if req.LimitErr != nil {
+			return req.LimitErr
 		}
 		return next(ctx, req)
 	}
@@ -270,7 +270,7 @@ func TestIdle_TerminalIsClosed(t *testing.T) {
 func TestSignals_OnlyKnownNames(t *testing.T) {
 	got := make(chan string, 1)
 	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
-		_, signals, out := req.Take()
+		_, signals, out := req.ProgramIO()
 		io.WriteString(out.Stdout, "begun")
 		got <- <-signals
 		return nil

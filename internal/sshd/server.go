@@ -85,7 +85,7 @@ func set[T comparable](v *T, value T) {
 }
 
 // Serve accepts connections on l until ctx ends. Then it closes the connections on which nothing runs, gives the
-// others' commands a grace period to end, ends them with router.ErrStopping, and at last cuts what is left. It returns nil
+// others' commands a grace period to end, ends them with router.ErrGatewayStopping, and at last cuts what is left. It returns nil
 // after that, or the error that made accepting impossible. A command that does not end although it was cut is left behind,
 // and logged.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
@@ -110,7 +110,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	)
 	for waited := time.Duration(0); ; waited += step {
 		if waited >= grace {
-			end(router.ErrStopping)
+			end(router.ErrGatewayStopping)
 		}
 		left := s.closeIdle(waited >= grace+s.Limits.Ending)
 		if left == 0 {

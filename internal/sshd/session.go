@@ -71,12 +71,12 @@ func (s *Server) handle(sess ssh.Session) {
 		Terminal: terminal, Locale: locale, Signals: ch.signals, NoColor: noColor,
 	})
 	if !router.IsQuiet(err) {
-		for _, line := range router.Lines(err) {
+		for _, line := range router.ErrorLines(err) {
 			io.WriteString(text, "nomadctld: "+escape.Text(line)+"\n")
 		}
 	}
 	finished = true
-	sess.Exit(router.Code(err))
+	sess.Exit(router.ExitCode(err))
 }
 
 // answer puts the proven identity on the request and hands it on. Were a panic to leave it, the library would
@@ -91,7 +91,7 @@ func (s *Server) answer(ch *channel, req *router.Request) (err error) {
 	req.Login, req.Key, req.Fingerprint = login, key, fingerprint(key)
 	leave, refused := s.take(ch.conn, login)
 	defer leave()
-	req.Refused = refused
+	req.LimitErr = refused
 	return s.Handler(ch.ctx, req)
 }
 
@@ -132,7 +132,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	}
 	n, err := s.w.Write(p)
 	if err != nil {
-		if err = router.ErrClientGone; s.closed.Load() {
+		if err = router.ErrClientDisconnected; s.closed.Load() {
 			err = router.ErrOutputClosed
 		}
 		s.leave(err)

@@ -381,8 +381,8 @@ func TestASessionsContextEndsWithItsChannel(t *testing.T) {
 	ch.Close()
 	select {
 	case cause := <-causes:
-		if !errors.Is(cause, router.ErrClientGone) {
-			t.Errorf("got %v, want %v", cause, router.ErrClientGone)
+		if !errors.Is(cause, router.ErrClientDisconnected) {
+			t.Errorf("got %v, want %v", cause, router.ErrClientDisconnected)
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("the command goes on although its session was closed")
@@ -602,8 +602,8 @@ func TestTheCauseOfALostConnectionIsTheClient(t *testing.T) {
 	}
 	<-running
 	client.Close()
-	if cause := <-causes; !errors.Is(cause, router.ErrClientGone) {
-		t.Errorf("got %v, want %v", cause, router.ErrClientGone)
+	if cause := <-causes; !errors.Is(cause, router.ErrClientDisconnected) {
+		t.Errorf("got %v, want %v", cause, router.ErrClientDisconnected)
 	}
 }
 
@@ -632,7 +632,7 @@ func TestAnUploadThatIsCutDoesNotPassForAWholeOne(t *testing.T) {
 	for name, end := range ends {
 		var want error
 		if _, cut := leaving[name]; cut {
-			want = router.ErrClientGone
+			want = router.ErrClientDisconnected
 		}
 		for range 50 {
 			client := s.annsClient(t)
@@ -686,8 +686,8 @@ func TestAWriteThatFailsSaysThatTheClientIsGone(t *testing.T) {
 			ch.SendRequest("exec", true, exec("write"))
 			ch.Read(make([]byte, 3000))
 			leave(client, ch)
-			if err := <-ends; err != router.ErrClientGone {
-				t.Fatalf("%s: got %v, want %v", name, err, router.ErrClientGone)
+			if err := <-ends; err != router.ErrClientDisconnected {
+				t.Fatalf("%s: got %v, want %v", name, err, router.ErrClientDisconnected)
 			}
 			client.Close()
 		}
@@ -741,10 +741,10 @@ func TestFailedHandshakesLeaveNothing(t *testing.T) {
 
 func TestSentencesAroundSeveralErrorsStayWhole(t *testing.T) {
 	both := fmt.Errorf("stop web: %w: %w", errors.New("no answer"), errors.New("refused"))
-	if got := router.Lines(router.Exit(3, both)); len(got) != 1 || got[0] != "stop web: no answer: refused" {
+	if got := router.ErrorLines(router.Exit(3, both)); len(got) != 1 || got[0] != "stop web: no answer: refused" {
 		t.Errorf("got %q", got)
 	}
-	if got := router.Lines(errors.Join(both, errors.New("second"))); len(got) != 2 {
+	if got := router.ErrorLines(errors.Join(both, errors.New("second"))); len(got) != 2 {
 		t.Errorf("got %q", got)
 	}
 }
