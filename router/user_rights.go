@@ -28,10 +28,10 @@ func (r *Request) Deny(err error) error {
 	return err
 }
 
-// Decide says whether the user has a right on a job of this name, with the rule that decides; see acl.User.Rule. No cluster
+// Decide says whether the user has a right on a job of this name, with the rule that decides; see acl.User.Decide. No cluster
 // is asked.
-func (r *Request) Decide(right, job, namespace string) []acl.Ruling {
-	return r.User.Rule(right, backends.RootID(job, ""), namespace, r.tiers)
+func (r *Request) Decide(right, job, namespace string) []acl.Decision {
+	return r.User.Decide(right, backends.RootID(job, ""), namespace, r.tiers)
 }
 
 // GrantSummary says what a group of the user grants where.
