@@ -73,5 +73,5 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 	if errors.Is(err, backends.ErrDetached) {
 		return nil
 	}
-	return programEnd(code, err)
+	return programExit(code, err)
 }

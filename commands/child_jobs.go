@@ -26,15 +26,15 @@ func runningChildren(ctx context.Context, req *router.Request, job backends.JobD
 	}), nil
 }
 
-// childrenText returns "1 child job", "2 child jobs".
-func childrenText(n int) string { return counted(n, "child job") }
+// childJobCount returns "1 child job", "2 child jobs".
+func childJobCount(n int) string { return plural(n, "child job") }
 
-// areChildren returns "1 child job is", "2 child jobs are".
-func areChildren(n int) string {
+// childJobsAre returns "1 child job is", "2 child jobs are".
+func childJobsAre(n int) string {
 	if n == 1 {
-		return childrenText(n) + " is"
+		return childJobCount(n) + " is"
 	}
-	return childrenText(n) + " are"
+	return childJobCount(n) + " are"
 }
 
 // askChildren decides whether the children are stopped too.
@@ -42,7 +42,7 @@ func (s *stop) askChildren(ctx context.Context, req *router.Request, children []
 	if len(children) == 0 || s.children || s.keepChildren || s.yes || req.Terminal == nil {
 		return nil
 	}
-	key, err := choose(ctx, req, "yk", "%s running: child jobs of %s in tier %s. Stop them too: (y)es, (k)eep them running, or (N)o, cancel? [y/k/N] ", areChildren(len(children)), req.Job.ID, req.Job.Tier)
+	key, err := choose(ctx, req, "yk", "%s running: child jobs of %s in tier %s. Stop them too: (y)es, (k)eep them running, or (N)o, cancel? [y/k/N] ", childJobsAre(len(children)), req.Job.ID, req.Job.Tier)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (s *stop) stopChildren(ctx context.Context, req *router.Request, job backen
 	if err != nil || len(children) == 0 || !s.children {
 		return children, err
 	}
-	report := newReport(req)
+	report := newProgressPrinter(req)
 	var errs []error
 	orders := map[string]backends.WriteResult{}
 	for i, child := range children {
@@ -78,11 +78,11 @@ func (s *stop) stopChildren(ctx context.Context, req *router.Request, job backen
 		if !ok || s.detach {
 			continue
 		}
-		if err := stopped(ctx, req.Cluster, child, "", outcome, report.progress); err != nil {
+		if err := waitUntilStopped(ctx, req.Cluster, child, "", outcome, report.progress); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", child.ID, err))
 		}
 	}
-	report.end()
+	report.clear()
 	if ctx.Err() == nil {
 		left, err = runningChildren(ctx, req, job)
 		if err != nil {
@@ -97,7 +97,7 @@ func (s *stop) stopChildren(ctx context.Context, req *router.Request, job backen
 		if s.detach || len(errs) > 0 {
 			done = "requested a stop for"
 		}
-		already(req, "%s %s of %s", done, childrenText(n), job.ID)
+		printNotice(req, "%s %s of %s", done, childJobCount(n), job.ID)
 	}
 	return left, errors.Join(errs...)
 }
@@ -115,7 +115,7 @@ func reportChildren(req *router.Request, job backends.JobDetail, children []back
 		}
 		ids = append(ids, c.ID)
 	}
-	already(req, "%s still running: %s (stop them too: stop --children %s)", areChildren(len(children)), strings.Join(ids, ", "), job.ID)
+	printNotice(req, "%s still running: %s (stop them too: stop --children %s)", childJobsAre(len(children)), strings.Join(ids, ", "), job.ID)
 }
 
 // maxListed is how many names one line lists.

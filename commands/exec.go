@@ -78,12 +78,12 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 			p.OptionalEnv = slices.Concat(p.OptionalEnv, []string{"TERM=" + t.Name})
 		}
 	}
-	p.OptionalEnv = without(p.OptionalEnv, p.Env)
-	return programEnd(req.Runtime.Exec(ctx, p))
+	p.OptionalEnv = omitVars(p.OptionalEnv, p.Env)
+	return programExit(req.Runtime.Exec(ctx, p))
 }
 
-// without returns the variables of all that have another name than those of env.
-func without(all, env []string) (rest []string) {
+// omitVars returns the variables of all that have another name than those of env.
+func omitVars(all, env []string) (rest []string) {
 	for _, v := range all {
 		name, _, _ := strings.Cut(v, "=")
 		if !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, name+"=") }) {
@@ -105,7 +105,7 @@ func (e *exec) argv(req *router.Request) ([]string, error) {
 	case len(words) == 0:
 		return []string{e.shell}, nil
 	case words[0] == "-c":
-		line, err := shellLine(req, words[1:])
+		line, err := shellCommand(req, words[1:])
 		return []string{e.shell, "-c", line}, err
 	case words[0] == "--" && len(words) > 1:
 		return words[1:], nil
@@ -116,9 +116,9 @@ func (e *exec) argv(req *router.Request) ([]string, error) {
 	return words, nil
 }
 
-// shellLine returns what stands behind -c. One word, which is how it comes from those who quote for the gateway too, is
+// shellCommand returns what stands behind -c. One word, which is how it comes from those who quote for the gateway too, is
 // taken out of its quotes.
-func shellLine(req *router.Request, words []string) (string, error) {
+func shellCommand(req *router.Request, words []string) (string, error) {
 	switch len(words) {
 	case 0:
 		return "", errors.New("exec: a line for the shell is missing after -c")
@@ -135,8 +135,8 @@ func greet(req *router.Request) {
 		escape.Text(req.Task.Name), escape.Text(req.Allocation.Name), escape.Text(req.Allocation.Node))
 }
 
-// programEnd returns the end of a program as the client is to see it.
-func programEnd(code int, err error) error {
+// programExit returns the end of a program as the client is to see it.
+func programExit(code int, err error) error {
 	const notExecutable, notFound = 126, 127
 	switch {
 	case err == nil:

@@ -59,12 +59,12 @@ func (h *history) Run(ctx context.Context, req *router.Request) error {
 	versions, err := req.Cluster.Versions(ctx, req.Job)
 	done()
 	if err != nil {
-		return ofJob(req.Job, err)
+		return jobError(req.Job, err)
 	}
 	if h.json {
 		return render.JSON(req.Stdout, historyJSON(versions))
 	}
-	_, err = io.WriteString(req.Stdout, historyText(versions, look(req)))
+	_, err = io.WriteString(req.Stdout, historyText(versions, clientStyle(req)))
 	return err
 }
 

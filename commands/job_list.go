@@ -10,9 +10,9 @@ import (
 	"nomadctld/router"
 )
 
-// listed returns the jobs that the request's --tier and --namespace keep. Where tiers did not answer, the
+// listJobs returns the jobs that the request's --tier and --namespace keep. Where tiers did not answer, the
 // others' jobs come along with the error.
-func listed(ctx context.Context, req *router.Request, finished bool) ([]backends.Job, error) {
+func listJobs(ctx context.Context, req *router.Request, finished bool) ([]backends.Job, error) {
 	defer req.Progress("waiting for the clusters")()
 	selection := req.Selection()
 	selection.IncludeHidden = finished
@@ -23,29 +23,29 @@ func listed(ctx context.Context, req *router.Request, finished bool) ([]backends
 	return jobs, err
 }
 
-// filtered returns the jobs that FILTER keeps.
-func filtered(req *router.Request, jobs []backends.Job) []backends.Job {
+// filterJobs returns the jobs that FILTER keeps.
+func filterJobs(req *router.Request, jobs []backends.Job) []backends.Job {
 	fits := jobFilter(req.Args)
 	return slices.DeleteFunc(jobs, func(j backends.Job) bool { return !fits(j) })
 }
 
-// partial reports whether there is something to show beside err: none, or some tiers that failed.
-func partial(err error) bool {
+// isPartial reports whether there is something to show beside err: none, or some tiers that failed.
+func isPartial(err error) bool {
 	var tier *backends.TierError
 	return err == nil || errors.As(err, &tier)
 }
 
-// statsWait is how long a listing waits for what nodes have to tell.
-const statsWait = 2 * time.Second
+// statsTimeout is how long a listing waits for what nodes have to tell.
+const statsTimeout = 2 * time.Second
 
-// used returns what the jobs' running tasks use, by exec ID, as far as it comes in time; nothing when unwanted. The
+// fetchUsage returns what the jobs' running tasks use, by exec ID, as far as it comes in time; nothing when unwanted. The
 // error is that the request has ended.
-func used(ctx context.Context, req *router.Request, jobs []backends.Job, unwanted bool) (map[string]backends.Usage, error) {
+func fetchUsage(ctx context.Context, req *router.Request, jobs []backends.Job, unwanted bool) (map[string]backends.Usage, error) {
 	if unwanted {
 		return nil, nil
 	}
 	defer req.Progress("waiting for CPU and memory")()
-	inTime, cancel := context.WithTimeout(ctx, statsWait)
+	inTime, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
 	var allocations []backends.Allocation
 	for _, job := range jobs {

@@ -21,10 +21,10 @@ type follower struct {
 }
 
 const (
-	pollEvery  = 2 * time.Second
-	retryEvery = time.Second
-	quiet      = 3 * time.Second // after a task's end: what it wrote is still on its way through files
-	hiccup     = time.Minute     // how long a container's log may take for its end, and is asked for, whatever fails
+	logPollInterval  = 2 * time.Second
+	logRetryInterval = time.Second
+	logEndGrace      = 3 * time.Second // after a task's end: what it wrote is still on its way through files
+	logEndTimeout    = time.Minute     // how long a container's log may take for its end, and is asked for, whatever fails
 )
 
 // follow shows the logs that the request is about until all of them have ended for good.
@@ -36,7 +36,7 @@ func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
 	q.Follow = true
 	f := &follower{req: req, query: q, printer: &logPrinter{req: req, pattern: pattern, times: flags.times, split: flags.split}}
 	f.job.Store(&backends.JobDetail{Job: req.Job})
-	req.AllowCached(pollEvery * 9 / 10)
+	req.AllowCached(logPollInterval * 9 / 10)
 	polling, stop := context.WithCancel(ctx)
 	var polled sync.WaitGroup
 	polled.Go(func() {
@@ -45,9 +45,9 @@ func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
 	defer polled.Wait()
 	defer stop()
 	if req.Task != nil {
-		err = f.task(ctx, logTask{*req.Allocation, *req.Task}, f.query, f.printer.task(""))
+		err = f.followTask(ctx, logTask{*req.Allocation, *req.Task}, f.query, f.printer.forTask(""))
 	} else {
-		err = f.all(ctx)
+		err = f.followAll(ctx)
 	}
 	if errors.Is(context.Cause(ctx), router.ErrInterrupted) {
 		return nil // the way it ends
@@ -62,7 +62,7 @@ func (f *follower) poll(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(pollEvery):
+		case <-time.After(logPollInterval):
 		}
 		detail, err := f.req.Cluster.Job(ctx, f.req.Job)
 		switch {
@@ -75,14 +75,14 @@ func (f *follower) poll(ctx context.Context) {
 			f.job.Store(nil)
 			return
 		case !said:
-			f.printer.task("").note("%s; still following", escape.Text(err.Error()))
+			f.printer.forTask("").note("%s; still following", escape.Text(err.Error()))
 			said = true
 		}
 	}
 }
 
-// now returns a task as it was last seen, and whether Nomad still knows it.
-func (f *follower) now(t logTask) (logTask, bool) {
+// latest returns a task as it was last seen, and whether Nomad still knows it.
+func (f *follower) latest(t logTask) (logTask, bool) {
 	job := f.job.Load()
 	if job == nil {
 		return t, false
@@ -101,14 +101,14 @@ func (f *follower) now(t logTask) (logTask, bool) {
 	return t, false
 }
 
-// over reports whether a task has finished for good. One on a node that Nomad has lost sight of may come back.
-func (f *follower) over(t logTask) bool {
-	now, known := f.now(t)
+// hasFinished reports whether a task has finished for good. One on a node that Nomad has lost sight of may come back.
+func (f *follower) hasFinished(t logTask) bool {
+	now, known := f.latest(t)
 	return !known || now.TaskState(now.task) == backends.StateDead
 }
 
-// all follows every task of the job, those that come later too.
-func (f *follower) all(ctx context.Context) error {
+// followAll follows every task of the job, those that come later too.
+func (f *follower) followAll(ctx context.Context) error {
 	var failed atomic.Bool
 	var useful, useless atomic.Int32 // tasks that have a log, or may get one, and others
 	var running sync.WaitGroup
@@ -120,12 +120,12 @@ func (f *follower) all(ctx context.Context) error {
 			return
 		}
 		known[key] = true
-		log := f.printer.task(t.prefix(look(f.req)))
+		log := f.printer.forTask(t.prefix(clientStyle(f.req)))
 		open.Add(1)
 		running.Go(func() {
 			defer open.Add(-1)
 			useful.Add(1)
-			err := backends.Protect(func() error { return f.task(ctx, t, q, log) })
+			err := backends.Protect(func() error { return f.followTask(ctx, t, q, log) })
 			if errors.Is(err, backends.ErrLogDisabled) || errors.Is(err, backends.ErrLogNotKept) {
 				useful.Add(-1)
 				useless.Add(1)
@@ -136,20 +136,20 @@ func (f *follower) all(ctx context.Context) error {
 			}
 		})
 	}
-	tasks, err := wantedTasks(f.req)
+	tasks, err := selectTasks(f.req)
 	job := f.req.Job
 	switch {
 	case err == nil:
 	case job.Status == "dead", job.Periodic, job.Parameterized:
 		return err
 	default:
-		f.printer.task("").note("%s; waiting for one", escape.Text(err.Error()))
+		f.printer.forTask("").note("%s; waiting for one", escape.Text(err.Error()))
 	}
 	for _, t := range tasks {
 		begin(t, f.query)
 	}
 	for _, t := range tasksOf(job.Allocations) {
-		if f.over(t) {
+		if f.hasFinished(t) {
 			known[t.ID+"/"+t.task.Name] = true // what ended before is not what is followed
 		} else {
 			begin(t, f.query)
@@ -169,7 +169,7 @@ func (f *follower) all(ctx context.Context) error {
 			break
 		}
 		select {
-		case <-time.After(pollEvery / 4):
+		case <-time.After(logPollInterval / 4):
 		case <-ctx.Done():
 		}
 	}
@@ -183,23 +183,23 @@ func (f *follower) all(ctx context.Context) error {
 	return nil
 }
 
-// task follows one task until it has finished for good, and says how.
-func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log *taskLog) (err error) {
+// followTask follows one task until it has finished for good, and says how.
+func (f *follower) followTask(ctx context.Context, t logTask, q backends.LogQuery, log *taskLog) (err error) {
 	defer func() {
 		if flushed := log.flush(); err == nil {
 			err = flushed
 		}
 	}()
 	runtime := f.req.RuntimeOf(t.Allocation, t.task.Name)
-	if f.over(t) {
+	if f.hasFinished(t) {
 		q.Follow = false
 		err := runtime.Log(ctx, q, log.print)
 		if err == nil || errors.Is(err, backends.ErrNoLog) {
-			if failed := f.finished(t, log); failed != nil {
+			if failed := f.noteFinished(t, log); failed != nil {
 				return failed
 			}
 		}
-		return explainLog(err, t)
+		return explainLogError(err, t)
 	}
 	if t.task.State == "pending" && t.task.Restarts == 0 {
 		q.Lines = -1 // all of it is yet to come
@@ -207,16 +207,16 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 	said, failing := "", time.Time{} // zero: it does not
 	waits := func(err error, why string) {
 		if said != why {
-			log.note("%s; %s", escape.Text(explainLog(err, t).Error()), why)
+			log.note("%s; %s", escape.Text(explainLogError(err, t).Error()), why)
 		}
 		said = why
 	}
 	for {
-		container, err := f.stream(ctx, runtime, t, q, log)
+		container, err := f.streamLog(ctx, runtime, t, q, log)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case f.over(t):
+		case f.hasFinished(t):
 			switch {
 			case err == nil:
 			case container != "":
@@ -224,7 +224,7 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 			case !errors.Is(err, context.Canceled) && !errors.Is(err, backends.ErrNoLog): // else nothing came any more
 				log.note("the last lines of %s may be missing: %s", escape.Text(t.name()), escape.Text(err.Error()))
 			}
-			return f.finished(t, log)
+			return f.noteFinished(t, log)
 		case container != "" && (err == nil || errors.Is(err, backends.ErrNoLog)):
 			if err != nil {
 				log.note("the last lines of a container of %s may be missing: it went while its log could not be read", escape.Text(t.name()))
@@ -232,7 +232,7 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 			// It has stopped, and there is another one soon, or Nomad says that the task is over.
 			q.Lines, q.Since, q.AfterContainer = -1, time.Time{}, container
 			said, failing = "", time.Time{}
-			if err := log.next(); err != nil {
+			if err := log.finishLines(); err != nil {
 				return err
 			}
 			continue // what comes may not live long
@@ -243,28 +243,28 @@ func (f *follower) task(ctx context.Context, t logTask, q backends.LogQuery, log
 			failing = time.Time{}
 		case errors.Is(err, backends.ErrLimitReached):
 			waits(err, "waiting for a place")
-		case q.AfterContainer == "", container != "", errors.Is(err, backends.ErrForbidden), !failing.IsZero() && time.Since(failing) > hiccup:
-			return explainLog(err, t)
+		case q.AfterContainer == "", container != "", errors.Is(err, backends.ErrForbidden), !failing.IsZero() && time.Since(failing) > logEndTimeout:
+			return explainLogError(err, t)
 		case failing.IsZero():
 			failing = time.Now()
-			log.note("%s; still following", escape.Text(explainLog(err, t).Error()))
+			log.note("%s; still following", escape.Text(explainLogError(err, t).Error()))
 		}
 		select {
-		case <-time.After(retryEvery):
+		case <-time.After(logRetryInterval):
 		case <-ctx.Done():
 		}
 	}
 }
 
-// stream follows a task's log until it ends, or until the task is over and nothing comes any more. It returns the container
+// streamLog follows a task's log until it ends, or until the task is over and nothing comes any more. It returns the container
 // whose log it was; empty: it was that of no container, or could not be read.
-func (f *follower) stream(ctx context.Context, runtime router.TaskRuntime, t logTask, q backends.LogQuery, log *taskLog) (container string, err error) {
+func (f *follower) streamLog(ctx context.Context, runtime router.TaskRuntime, t logTask, q backends.LogQuery, log *taskLog) (container string, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var moved atomic.Int64
 	var printing, tellsItsEnd atomic.Bool
 	go func() {
-		tick := time.NewTicker(quiet / 3)
+		tick := time.NewTicker(logEndGrace / 3)
 		defer tick.Stop()
 		moved.Store(time.Now().UnixNano())
 		for ctx.Err() == nil {
@@ -272,9 +272,9 @@ func (f *follower) stream(ctx context.Context, runtime router.TaskRuntime, t log
 			case <-tick.C:
 			case <-ctx.Done():
 			}
-			if !f.over(t) || printing.Load() {
+			if !f.hasFinished(t) || printing.Load() {
 				moved.Store(time.Now().UnixNano())
-			} else if still := time.Since(time.Unix(0, moved.Load())); still > hiccup || still > quiet && !tellsItsEnd.Load() {
+			} else if still := time.Since(time.Unix(0, moved.Load())); still > logEndTimeout || still > logEndGrace && !tellsItsEnd.Load() {
 				stop()
 			}
 		}
@@ -293,19 +293,19 @@ func (f *follower) stream(ctx context.Context, runtime router.TaskRuntime, t log
 	return container, err
 }
 
-// finished says how a task has ended, and where it goes on if it does.
-func (f *follower) finished(t logTask, log *taskLog) error {
+// noteFinished says how a task has ended, and where it goes on if it does.
+func (f *follower) noteFinished(t logTask, log *taskLog) error {
 	if err := log.flush(); err != nil {
 		return err
 	}
-	now, known := f.now(t)
+	now, known := f.latest(t)
 	switch {
 	case !known:
 		log.note("%s is gone", t.name())
 	case now.Next != "" && f.req.Task != nil:
-		log.note("%s %s; Nomad has replaced it (see: ps --all %s)", t.name(), now.end(), escape.Text(t.JobID))
+		log.note("%s %s; Nomad has replaced it (see: ps --all %s)", t.name(), now.exitText(), escape.Text(t.JobID))
 	default:
-		log.note("%s %s", t.name(), now.end())
+		log.note("%s %s", t.name(), now.exitText())
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"nomadctld/router"
 )
 
-func TestWhatIsMissingIsSaidWhereItIs(t *testing.T) {
+func TestLogPrinter_NotesGaps(t *testing.T) {
 	for name, tc := range map[string]struct {
 		prefix string
 		piece  backends.LogChunk
@@ -21,14 +21,14 @@ func TestWhatIsMissingIsSaidWhereItIs(t *testing.T) {
 		"deleted, tail": {"web ", backends.LogChunk{Lost: true}, "nomadctld: web lines may be missing here: the log was rotated before they were read\nweb next\n", true},
 	} {
 		var out bytes.Buffer
-		log := (&logPrinter{req: &router.Request{Stdout: &out, Stderr: &out, Bytes: router.Bytes{Stdout: &out, Stderr: &out}}}).task(tc.prefix)
+		log := (&logPrinter{req: &router.Request{Stdout: &out, Stderr: &out, Bytes: router.Bytes{Stdout: &out, Stderr: &out}}}).forTask(tc.prefix)
 		for _, p := range []backends.LogChunk{{Data: []byte("begun")}, tc.piece, {Data: []byte("next\n")}} {
 			if err := log.print(p); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if out.String() != tc.want || log.gone != tc.gone {
-			t.Errorf("%s: got %q, gone %v, want %q, %v", name, &out, log.gone, tc.want, tc.gone)
+		if out.String() != tc.want || log.incomplete != tc.gone {
+			t.Errorf("%s: got %q, gone %v, want %q, %v", name, &out, log.incomplete, tc.want, tc.gone)
 		}
 	}
 }
@@ -53,7 +53,7 @@ func TestLogPrinter_BothOutputs(t *testing.T) {
 	} {
 		var out, errs bytes.Buffer
 		tc.printer.req = &router.Request{Stdout: &out, Stderr: &errs, Bytes: router.Bytes{Stdout: &out, Stderr: &errs}}
-		log := tc.printer.task("")
+		log := tc.printer.forTask("")
 		for _, p := range pieces {
 			if err := log.print(p); err != nil {
 				t.Fatal(err)

@@ -18,14 +18,14 @@ import (
 const maxNumber = 999_999_999
 
 var (
-	digits    = regexp.MustCompile(`^(0|[1-9][0-9]{0,8})$`)
-	seconds   = regexp.MustCompile(`^(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?$`)
-	durations = regexp.MustCompile(`^([0-9]{1,9}(\.[0-9]{1,9})?(h|m|s|ms))+$`)
+	digitsPattern   = regexp.MustCompile(`^(0|[1-9][0-9]{0,8})$`)
+	secondsPattern  = regexp.MustCompile(`^(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?$`)
+	durationPattern = regexp.MustCompile(`^([0-9]{1,9}(\.[0-9]{1,9})?(h|m|s|ms))+$`)
 )
 
 // parseNumber returns the number that text is in plain decimal digits, at most maxNumber.
 func parseNumber(text string) (int, bool) {
-	if !digits.MatchString(text) {
+	if !digitsPattern.MatchString(text) {
 		return 0, false
 	}
 	n, err := strconv.Atoi(text)
@@ -64,7 +64,7 @@ func splitCount(text string) (sign, n int, ok bool) {
 
 // parseSeconds returns a number of seconds, which may have decimals.
 func parseSeconds(text string) (float64, bool) {
-	if !seconds.MatchString(text) {
+	if !secondsPattern.MatchString(text) {
 		return 0, false
 	}
 	n, err := strconv.ParseFloat(text, 64)
@@ -73,15 +73,15 @@ func parseSeconds(text string) (float64, bool) {
 
 // parseDuration returns a duration such as 90s or 1h30m. It has no sign.
 func parseDuration(text string) (time.Duration, bool) {
-	if text != "0" && !durations.MatchString(text) {
+	if text != "0" && !durationPattern.MatchString(text) {
 		return 0, false
 	}
 	d, err := time.ParseDuration(text)
 	return d, err == nil
 }
 
-// duration binds a flag that takes a duration.
-func duration(f *pflag.FlagSet, p *time.Duration, name string, value time.Duration, usage string) {
+// durationVar binds a flag that takes a duration.
+func durationVar(f *pflag.FlagSet, p *time.Duration, name string, value time.Duration, usage string) {
 	*p = value
 	f.Var((*durationFlag)(p), name, usage)
 }

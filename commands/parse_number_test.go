@@ -14,7 +14,7 @@ var notNumbers = []string{
 	"٣", "１", "²", "Inf", "NaN", "1k", "99999999999999999999", "9223372036854775808", "1000000000",
 }
 
-func TestParseNumber_OnlyPlainDecimalDigits(t *testing.T) {
+func TestParseNumber_DecimalDigits(t *testing.T) {
 	for _, text := range append(notNumbers, "+1", "-1") {
 		if n, ok := parseNumber(text); ok {
 			t.Errorf("%q: got %d, want it refused", text, n)
@@ -43,10 +43,10 @@ func TestParseCount_SignsAreRelative(t *testing.T) {
 	}
 }
 
-func TestDurationFlag_NoSignsAndNoNanoseconds(t *testing.T) {
+func TestDurationFlag(t *testing.T) {
 	var d time.Duration
 	f := pflag.NewFlagSet("", pflag.ContinueOnError)
-	duration(f, &d, "timeout", 5*time.Minute, "maximum time to wait")
+	durationVar(f, &d, "timeout", 5*time.Minute, "maximum time to wait")
 	if usage := f.FlagUsages(); !strings.Contains(usage, "--timeout duration") || !strings.Contains(usage, "(default 5m0s)") {
 		t.Errorf("got %q", usage)
 	}

@@ -11,24 +11,24 @@ import (
 	"nomadctld/router"
 )
 
-// report tells how something goes. What is passing stands on one line that is written anew on a terminal, and
+// progressPrinter tells how something goes. What is passing stands on one line that is written anew on a terminal, and
 // on lines of its own elsewhere.
-type report struct {
-	out      io.Writer
-	terminal *router.Terminal
-	passing  string // what was shown last, if it was passing
+type progressPrinter struct {
+	out       io.Writer
+	terminal  *router.Terminal
+	transient string // what was shown last, if it was passing
 }
 
-func newReport(req *router.Request) *report {
-	return &report{out: req.StatusWriter(), terminal: req.Terminal}
+func newProgressPrinter(req *router.Request) *progressPrinter {
+	return &progressPrinter{out: req.StatusWriter(), terminal: req.Terminal}
 }
 
-// note shows a note; its text is foreign.
-func (r *report) note(n ops.Note) error {
+// print shows a note; its text is foreign.
+func (r *progressPrinter) print(n ops.Note) error {
 	text := escape.Text(n.Text)
 	var err error
 	switch {
-	case n.Passing && text == r.passing:
+	case n.Passing && text == r.transient:
 	case r.terminal == nil:
 		_, err = fmt.Fprintln(r.out, text)
 	case n.Passing:
@@ -39,29 +39,29 @@ func (r *report) note(n ops.Note) error {
 	default:
 		_, err = fmt.Fprintf(r.out, "%s%s\n", r.erase(), text)
 	}
-	r.passing = ""
+	r.transient = ""
 	if n.Passing {
-		r.passing = text
+		r.transient = text
 	}
 	return err
 }
 
-func (r *report) say(format string, args ...any) {
-	r.note(ops.Note{Text: fmt.Sprintf(format, args...)})
+func (r *progressPrinter) printf(format string, args ...any) {
+	r.print(ops.Note{Text: fmt.Sprintf(format, args...)})
 }
 
-func (r *report) progress(format string, args ...any) {
-	r.note(ops.Note{Text: fmt.Sprintf(format, args...), Passing: true})
+func (r *progressPrinter) progress(format string, args ...any) {
+	r.print(ops.Note{Text: fmt.Sprintf(format, args...), Passing: true})
 }
 
-// end takes the passing line of a terminal away.
-func (r *report) end() {
+// clear takes the passing line of a terminal away.
+func (r *progressPrinter) clear() {
 	io.WriteString(r.out, r.erase())
-	r.passing = ""
+	r.transient = ""
 }
 
-func (r *report) erase() string {
-	if r.terminal == nil || r.passing == "" {
+func (r *progressPrinter) erase() string {
+	if r.terminal == nil || r.transient == "" {
 		return ""
 	}
 	return "\r\x1b[K"

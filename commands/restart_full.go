@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	fullPatience = 5 * time.Minute // for Nomad to answer, until the definition is given back to the user
-	fullPause    = 3 * time.Second
+	recoveryTimeout  = 5 * time.Minute // for Nomad to answer, until the definition is given back to the user
+	recoveryInterval = 3 * time.Second
 
-	stillOnItsWay = 30 * time.Second // an order whose answer was lost may come so late
+	lateRequestGrace = 30 * time.Second // an order whose answer was lost may come so late
 )
 
 // restartFull stops a job and registers it again. From before it is stopped until Nomad has it again, its definition is on
@@ -25,9 +25,9 @@ const (
 func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.JobDetail) error {
 	definition, err := w.Cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
-		return ofJob(job.Job, err)
+		return jobError(job.Job, err)
 	}
-	if err := unchanged(job, definition); err != nil {
+	if err := checkUnchanged(job, definition); err != nil {
 		return err
 	}
 	if err := w.Operations.CheckRegister(ctx, job.Job, definition); err != nil {
@@ -43,12 +43,12 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 		return fmt.Errorf("the job's definition cannot be kept, so it is not stopped: %w", err)
 	}
 	outcome, err := w.Operations.Stop(ctx, job.Job, false)
-	is, err := afterStop(ctx, w, job, err)
+	is, err := confirmStopped(ctx, w, job, err)
 	switch {
-	case errors.Is(err, errUnknown):
-		return lost(w, job, definition, err)
+	case errors.Is(err, errStopUnknown):
+		return recoveryError(w, job, definition, err)
 	case err != nil:
-		return errors.Join(ofJob(job.Job, err), w.DeleteDefinition())
+		return errors.Join(jobError(job.Job, err), w.DeleteDefinition())
 	}
 	version := job.Version
 	switch {
@@ -67,10 +67,10 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 		definition = newer
 	}
 	w.Note("stopped %s as it was in version %d", job.ID, version)
-	r.drain(ctx, w, job.Job, is.ModifyIndex)
+	r.waitForStop(ctx, w, job.Job, is.ModifyIndex)
 	again, err := registerAgain(ctx, w, job.Job, definition, is.ModifyIndex, true)
 	if err != nil {
-		return lost(w, job, definition, err)
+		return recoveryError(w, job, definition, err)
 	}
 	if err := w.DeleteDefinition(); err != nil {
 		w.Note("the kept definition of %s cannot be removed from %s: %v", job.ID, w.DefinitionPath(), err)
@@ -81,17 +81,17 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 	w.Note("registered %s again", job.ID)
 	waiting, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("not everything runs after %s; Nomad is still working on it", r.timeout))
 	defer cancel()
-	waiting, halt := untilHalted(waiting, w)
+	waiting, halt := cancelOnHalt(waiting, w)
 	defer halt()
-	if err := rolledOut(waiting, w.Cluster, job.Job, "", again, w.Progress); err != nil {
+	if err := waitForRollout(waiting, w.Cluster, job.Job, "", again, w.Progress); err != nil {
 		return fmt.Errorf("%s is registered again, but: %w", job.ID, err)
 	}
 	w.Note("restarted %s", job.ID)
 	return nil
 }
 
-// unchanged returns an error unless a definition is the one of the job as it was looked at: what is kept is what is stopped.
-func unchanged(job backends.JobDetail, definition json.RawMessage) error {
+// checkUnchanged returns an error unless a definition is the one of the job as it was looked at: what is kept is what is stopped.
+func checkUnchanged(job backends.JobDetail, definition json.RawMessage) error {
 	is, err := identify(definition)
 	if err != nil {
 		return fmt.Errorf("%s: %w", job.ID, err)
@@ -102,14 +102,14 @@ func unchanged(job backends.JobDetail, definition json.RawMessage) error {
 	return nil
 }
 
-// errUnknown is a stop of which it cannot be found out whether Nomad has taken it.
-var errUnknown = errors.New("it cannot be found out whether it is stopped")
+// errStopUnknown is a stop of which it cannot be found out whether Nomad has taken it.
+var errStopUnknown = errors.New("it cannot be found out whether it is stopped")
 
-// afterStop returns the job as it is after it was told to stop, or why that was not done. Whatever the order has come to,
+// confirmStopped returns the job as it is after it was told to stop, or why that was not done. Whatever the order has come to,
 // the job itself is looked at until it tells.
-func afterStop(ctx context.Context, w router.Work, job backends.JobDetail, failed error) (is backends.JobDetail, err error) {
+func confirmStopped(ctx context.Context, w router.Work, job backends.JobDetail, failed error) (is backends.JobDetail, err error) {
 	begin := time.Now()
-	until := begin.Add(fullPatience)
+	until := begin.Add(recoveryTimeout)
 	uncertain := errors.Is(failed, backends.ErrOutcomeUnknown)
 	for {
 		is, err = w.Cluster.Job(ctx, job.Job)
@@ -127,25 +127,25 @@ func afterStop(ctx context.Context, w router.Work, job backends.JobDetail, faile
 			return is, nil
 		case errors.Is(err, backends.ErrNotFound):
 			return is, err
-		case err == nil && failed != nil && (!uncertain || time.Since(begin) > stillOnItsWay):
+		case err == nil && failed != nil && (!uncertain || time.Since(begin) > lateRequestGrace):
 			return is, fmt.Errorf("%s is not stopped: %w", job.ID, failed)
 		case time.Now().After(until):
-			return is, fmt.Errorf("%w: %w", errUnknown, errors.Join(failed, err))
+			return is, fmt.Errorf("%w: %w", errStopUnknown, errors.Join(failed, err))
 		}
 		w.Progress("looking whether %s is stopped", job.ID)
-		if err := pause(ctx, fullPause); err != nil {
-			return is, fmt.Errorf("%w: %w", errUnknown, err)
+		if err := sleep(ctx, recoveryInterval); err != nil {
+			return is, fmt.Errorf("%w: %w", errStopUnknown, err)
 		}
 	}
 }
 
-// drain waits until nothing of a stopped job runs any more, or somebody wants the work to end: then there is no time for it.
-func (r *restart) drain(ctx context.Context, w router.Work, job backends.Job, index uint64) {
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errTimeout)
+// waitForStop waits until nothing of a stopped job runs any more, or somebody wants the work to end: then there is no time for it.
+func (r *restart) waitForStop(ctx context.Context, w router.Work, job backends.Job, index uint64) {
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, errWaitTimeout)
 	defer cancel()
-	ctx, halt := untilHalted(ctx, w)
+	ctx, halt := cancelOnHalt(ctx, w)
 	defer halt()
-	if err := stopped(ctx, w.Cluster, job, "", backends.WriteResult{ModifyIndex: index}, w.Progress); err != nil {
+	if err := waitUntilStopped(ctx, w.Cluster, job, "", backends.WriteResult{ModifyIndex: index}, w.Progress); err != nil {
 		w.Note("not all of it has stopped (%v); it is registered all the same", err)
 	}
 }
@@ -153,7 +153,7 @@ func (r *restart) drain(ctx context.Context, w router.Work, job backends.Job, in
 // registerAgain registers a definition until Nomad takes it or says that the job is not any more as it was at index. Nomad
 // may delete a job that was stopped.
 func registerAgain(ctx context.Context, w router.Work, job backends.Job, definition json.RawMessage, index uint64, wasStopped bool) (backends.WriteResult, error) {
-	until := time.Now().Add(fullPatience)
+	until := time.Now().Add(recoveryTimeout)
 	for {
 		outcome, err := w.Operations.Register(ctx, job, definition, index)
 		var changed *backends.ChangedError
@@ -166,16 +166,16 @@ func registerAgain(ctx context.Context, w router.Work, job backends.Job, definit
 			index = 0
 		}
 		w.Progress("%v; trying again", err)
-		if err := pause(ctx, fullPause); err != nil {
+		if err := sleep(ctx, recoveryInterval); err != nil {
 			return outcome, err
 		}
 	}
 }
 
-// lost returns what to do about a job that could not be registered again, and prints its definition, unless the job
+// recoveryError returns what to do about a job that could not be registered again, and prints its definition, unless the job
 // itself, and not another one of its name, is not stopped.
-func lost(w router.Work, job backends.JobDetail, definition json.RawMessage, err error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), lookEvery*10)
+func recoveryError(w router.Work, job backends.JobDetail, definition json.RawMessage, err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), pollInterval*10)
 	defer cancel()
 	text, lookErr := w.Cluster.Definition(ctx, job.Job, nil)
 	var is, was identity

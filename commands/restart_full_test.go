@@ -16,26 +16,26 @@ import (
 
 // Tests of the ends of restart --full that take minutes, in the time of a bubble.
 
-// stubborn is a cluster that answers what it is told to.
-type stubborn struct {
+// fakeCluster is a cluster that answers what it is told to.
+type fakeCluster struct {
 	backends.Cluster
 	backends.ClusterWriter
 	job      func(asked int) (backends.JobDetail, error)
 	register func(asked int, index uint64) error
-	asked    int
+	calls    int
 }
 
-func (s *stubborn) Job(context.Context, backends.Job) (backends.JobDetail, error) {
-	s.asked++
-	return s.job(s.asked)
+func (s *fakeCluster) Job(context.Context, backends.Job) (backends.JobDetail, error) {
+	s.calls++
+	return s.job(s.calls)
 }
 
-func (s *stubborn) Register(_ context.Context, _ backends.Job, _ json.RawMessage, index uint64) (backends.WriteResult, error) {
-	s.asked++
-	return backends.WriteResult{}, s.register(s.asked, index)
+func (s *fakeCluster) Register(_ context.Context, _ backends.Job, _ json.RawMessage, index uint64) (backends.WriteResult, error) {
+	s.calls++
+	return backends.WriteResult{}, s.register(s.calls, index)
 }
 
-func (s *stubborn) work(t *testing.T) router.Work {
+func (s *fakeCluster) work(t *testing.T) router.Work {
 	t.Helper()
 	registry, _ := ops.Open(t.TempDir(), ops.Key{1})
 	op, err := registry.Begin(ops.Job{ID: "web", Root: "web"}, "wim", "restart --full web")
@@ -46,12 +46,12 @@ func (s *stubborn) work(t *testing.T) router.Work {
 }
 
 var (
-	errAway    = errors.New("No cluster leader")
-	errWeak    = errors.New("Permission denied")
-	errChanged = &backends.ChangedError{Job: "web", Version: 9}
+	errNoLeader   = errors.New("No cluster leader")
+	errPermission = errors.New("Permission denied")
+	errChanged    = &backends.ChangedError{Job: "web", Version: 9}
 )
 
-func TestAJobIsRegisteredAgainForMinutesUnlessItIsAnotherOneByThen(t *testing.T) {
+func TestRegisterAgain_RetriesUntilTimeout(t *testing.T) {
 	for name, tc := range map[string]struct {
 		register func(asked int, index uint64) error
 		want     error
@@ -59,25 +59,25 @@ func TestAJobIsRegisteredAgainForMinutesUnlessItIsAnotherOneByThen(t *testing.T)
 		most     time.Duration
 	}{
 		"at once":    {func(int, uint64) error { return nil }, nil, 0, 0},
-		"never":      {func(int, uint64) error { return errAway }, errAway, fullPatience, fullPatience + 2*fullPause},
-		"never, 403": {func(int, uint64) error { return errWeak }, errWeak, fullPatience, fullPatience + 2*fullPause},
+		"never":      {func(int, uint64) error { return errNoLeader }, errNoLeader, recoveryTimeout, recoveryTimeout + 2*recoveryInterval},
+		"never, 403": {func(int, uint64) error { return errPermission }, errPermission, recoveryTimeout, recoveryTimeout + 2*recoveryInterval},
 		"in the end": {func(asked int, _ uint64) error {
 			if asked < 50 {
-				return errAway
+				return errNoLeader
 			}
 			return nil
-		}, nil, 49 * fullPause, 49 * fullPause},
+		}, nil, 49 * recoveryInterval, 49 * recoveryInterval},
 		"changed": {func(int, uint64) error { return errChanged }, errChanged, 0, 0},
 		"collected meanwhile": {func(_ int, index uint64) error {
 			if index != 0 {
 				return backends.ErrNotFound
 			}
 			return nil
-		}, nil, fullPause, fullPause},
+		}, nil, recoveryInterval, recoveryInterval},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &stubborn{register: tc.register}
+				s := &fakeCluster{register: tc.register}
 				begun := time.Now()
 				_, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7, true)
 				if took := time.Since(begun); !errors.Is(err, tc.want) || took < tc.least || took > tc.most {
@@ -90,7 +90,7 @@ func TestAJobIsRegisteredAgainForMinutesUnlessItIsAnotherOneByThen(t *testing.T)
 
 // TestRegisterAgain_PurgedWhileRunning is about a job that only a purge can have deleted.
 func TestRegisterAgain_PurgedWhileRunning(t *testing.T) {
-	s := &stubborn{register: func(_ int, index uint64) error {
+	s := &fakeCluster{register: func(_ int, index uint64) error {
 		if index != 0 {
 			return backends.ErrNotFound
 		}
@@ -101,7 +101,7 @@ func TestRegisterAgain_PurgedWhileRunning(t *testing.T) {
 	}
 }
 
-func TestWhetherAJobIsStoppedIsFoundOut(t *testing.T) {
+func TestConfirmStopped(t *testing.T) {
 	is := func(stopped bool, index uint64) func(int) (backends.JobDetail, error) {
 		return func(int) (backends.JobDetail, error) {
 			var job backends.JobDetail
@@ -109,7 +109,7 @@ func TestWhetherAJobIsStoppedIsFoundOut(t *testing.T) {
 			return job, nil
 		}
 	}
-	away := func(int) (backends.JobDetail, error) { return backends.JobDetail{}, errAway }
+	away := func(int) (backends.JobDetail, error) { return backends.JobDetail{}, errNoLeader }
 	gone := func(int) (backends.JobDetail, error) { return backends.JobDetail{}, backends.ErrNotFound }
 	lost := backends.ErrOutcomeUnknown
 	for name, tc := range map[string]struct {
@@ -121,32 +121,32 @@ func TestWhetherAJobIsStoppedIsFoundOut(t *testing.T) {
 		"stopped":                           {nil, is(true, 8), "", 0},
 		"collected":                         {nil, gone, "", 0},
 		"stopped, the answer was lost":      {lost, is(true, 8), "", 0},
-		"stopped by somebody else":          {errWeak, is(true, 8), "Permission denied", 0},
-		"purged by somebody else":           {errWeak, gone, backends.ErrNotFound.Error(), 0},
-		"refused":                           {errWeak, is(false, 7), "web is not stopped: Permission denied", 0},
-		"changed before":                    {errWeak, is(false, 8), "web was changed by somebody else meanwhile, to version 8", 0},
+		"stopped by somebody else":          {errPermission, is(true, 8), "Permission denied", 0},
+		"purged by somebody else":           {errPermission, gone, backends.ErrNotFound.Error(), 0},
+		"refused":                           {errPermission, is(false, 7), "web is not stopped: Permission denied", 0},
+		"changed before":                    {errPermission, is(false, 8), "web was changed by somebody else meanwhile, to version 8", 0},
 		"brought back since":                {nil, is(false, 9), "web was stopped by this restart, and somebody else has brought it back already, as version 9", 0},
-		"not taken, as far as can be known": {lost, is(false, 7), "web is not stopped: ", stillOnItsWay},
-		"no answer":                         {lost, away, errUnknown.Error(), fullPatience},
-		"no answer after it was taken":      {nil, away, errUnknown.Error(), fullPatience},
+		"not taken, as far as can be known": {lost, is(false, 7), "web is not stopped: ", lateRequestGrace},
+		"no answer":                         {lost, away, errStopUnknown.Error(), recoveryTimeout},
+		"no answer after it was taken":      {nil, away, errStopUnknown.Error(), recoveryTimeout},
 		"a late answer": {lost, func(asked int) (backends.JobDetail, error) {
 			if asked < 20 {
 				return away(asked)
 			}
 			return is(true, 8)(asked)
-		}, "", 19 * fullPause},
+		}, "", 19 * recoveryInterval},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &stubborn{job: tc.job}
+				s := &fakeCluster{job: tc.job}
 				before, _ := is(false, 7)(0)
 				begun := time.Now()
-				_, err := afterStop(t.Context(), s.work(t), before, tc.failed)
+				_, err := confirmStopped(t.Context(), s.work(t), before, tc.failed)
 				took := time.Since(begun)
 				if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
 					t.Errorf("got %v, want %q", err, tc.want)
 				}
-				if took < tc.after || took > tc.after+2*fullPause {
+				if took < tc.after || took > tc.after+2*recoveryInterval {
 					t.Errorf("after %s, want %s", took, tc.after)
 				}
 			})

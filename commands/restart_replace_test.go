@@ -15,27 +15,27 @@ import (
 	"nomadctld/router"
 )
 
-// definitions is a cluster that returns one definition of a job after another, and then the last one again and again.
-type definitions struct {
+// definitionsCluster is a cluster that returns one definition of a job after another, and then the last one again and again.
+type definitionsCluster struct {
 	backends.Cluster
 	all []string // an empty one: the cluster does not respond
 }
 
-func (d *definitions) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
+func (d *definitionsCluster) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
 	text := d.all[0]
 	if len(d.all) > 1 {
 		d.all = d.all[1:]
 	}
 	switch text {
 	case "":
-		return nil, errAway
+		return nil, errNoLeader
 	case "deleted":
 		return nil, backends.ErrNotFound
 	}
 	return json.RawMessage(text), nil
 }
 
-func TestRestartGivenUp_ResponseLost(t *testing.T) {
+func TestFindRegistered_ResponseLost(t *testing.T) {
 	at := func(version uint64, attempts int) string {
 		return fmt.Sprintf(`{"ID":"web","Version":%d,"JobModifyIndex":%d,"TaskGroups":[{"Name":"g","ReschedulePolicy":{"Attempts":%d,"Interval":3600000000000,"Delay":5000000000,"DelayFunction":"constant","MaxDelay":0,"Unlimited":false}}]}`,
 			version, version+10, attempts)
@@ -48,12 +48,12 @@ func TestRestartGivenUp_ResponseLost(t *testing.T) {
 		after time.Duration
 	}{
 		"applied":          {[]string{at(4, 1)}, 14, "", 0},
-		"applied late":     {[]string{original, "", at(4, 1)}, 14, "", 2 * fullPause},
-		"not applied":      {[]string{original}, 0, "web was not registered with one attempt to reschedule: ", stillOnItsWay},
+		"applied late":     {[]string{original, "", at(4, 1)}, 14, "", 2 * recoveryInterval},
+		"not applied":      {[]string{original}, 0, "web was not registered with one attempt to reschedule: ", lateRequestGrace},
 		"changed":          {[]string{at(4, 2)}, 0, "web was changed by somebody else meanwhile, to version 4", 0},
 		"changed since":    {[]string{at(5, 1)}, 0, "web was changed by somebody else meanwhile, to version 5", 0},
 		"deleted":          {[]string{"deleted"}, 0, backends.ErrNotFound.Error(), 0},
-		"nothing reported": {[]string{""}, 0, errUnreported.Error(), fullPatience},
+		"nothing reported": {[]string{""}, 0, errRegisterUnknown.Error(), recoveryTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -65,15 +65,15 @@ func TestRestartGivenUp_ResponseLost(t *testing.T) {
 				var r rolling
 				r.job.ID, r.job.Version, r.job.ModifyIndex = "web", 3, 13
 				began := time.Now()
-				index, err := r.allowed(t.Context(), router.Work{Op: op, Cluster: &definitions{all: tc.all}}, json.RawMessage(original), backends.ErrOutcomeUnknown)
+				index, err := r.findRegistered(t.Context(), router.Work{Op: op, Cluster: &definitionsCluster{all: tc.all}}, json.RawMessage(original), backends.ErrOutcomeUnknown)
 				took := time.Since(began)
 				if index != tc.index || (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
 					t.Errorf("got %d, %v, want %d, %q", index, err, tc.index, tc.want)
 				}
-				if errors.Is(err, errUnreported) != (name == "nothing reported") {
+				if errors.Is(err, errRegisterUnknown) != (name == "nothing reported") {
 					t.Errorf("%v decides wrongly whether the saved definition stays", err)
 				}
-				if took < tc.after || took > tc.after+2*fullPause {
+				if took < tc.after || took > tc.after+2*recoveryInterval {
 					t.Errorf("after %s, want %s", took, tc.after)
 				}
 			})

@@ -18,95 +18,95 @@ import (
 type rolling struct {
 	job           backends.JobDetail
 	targets       []target
-	size          int
+	batchSize     int
 	wait, timeout time.Duration
 	replace       bool // by other allocations
 	ignoreChecks  bool // do not wait for what services say of themselves
 
-	failed []backends.Allocation // to be replaced before anything is restarted
-	given  []backends.Allocation // likewise, of groups in which Nomad may replace none
-	gaps   map[string]int        // by group: allocations that are missing, and that Nomad does nothing about
+	failed          []backends.Allocation // to be replaced before anything is restarted
+	unreschedulable []backends.Allocation // likewise, of groups in which Nomad may replace none
+	missing         map[string]int        // by group: allocations that are missing, and that Nomad does nothing about
 
 	skipped []backends.Allocation // that cannot be restarted: pending, or on a disconnected node
 
-	done  []target // that came up again
-	begun []target // that were told to restart, of the batch at hand
+	restarted   []target // that came up again
+	unconfirmed []target // that were told to restart, of the batch at hand
 
-	next int // of the targets: the first of the batch at hand
+	nextTarget int // of the targets: the first of the batch at hand
 }
 
 const (
-	steady     = 2 * time.Second // tasks have to run so long to count as come up
-	checksWait = 5 * time.Second
+	minUptime     = 2 * time.Second // tasks have to run so long to count as come up
+	checksTimeout = 5 * time.Second
 
-	ordersAtOnce = 4 // each takes as long as its tasks take to end, and a connection to the cluster
+	maxParallelRequests = 4 // each takes as long as its tasks take to end, and a connection to the cluster
 )
 
-func (r *rolling) run(ctx context.Context, w router.Work) error {
-	if err := r.reschedule(ctx, w); err != nil {
+func (r *rolling) restartAll(ctx context.Context, w router.Work) error {
+	if err := r.replaceFailed(ctx, w); err != nil {
 		return err
 	}
-	if err := r.fill(ctx, w); err != nil {
+	if err := r.placeMissing(ctx, w); err != nil {
 		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.job.ID, err)
 	}
 	if len(r.skipped) > 0 {
-		w.Note("skipping %s of %s: %s", counted(len(r.skipped), "allocation"), r.job.ID, skippedText(r.skipped))
+		w.Note("skipping %s of %s: %s", plural(len(r.skipped), "allocation"), r.job.ID, skippedText(r.skipped))
 	}
 	if len(r.targets) == 0 {
 		return nil
 	}
-	w.Note("restarting %s of %s, %d at a time", counted(len(r.targets), "allocation"), r.job.ID, min(r.size, len(r.targets)))
-	for batch := range slices.Chunk(r.targets, r.size) {
-		r.begun = nil
-		now, err := r.between(ctx, w)
+	w.Note("restarting %s of %s, %d at a time", plural(len(r.targets), "allocation"), r.job.ID, min(r.batchSize, len(r.targets)))
+	for batch := range slices.Chunk(r.targets, r.batchSize) {
+		r.unconfirmed = nil
+		now, err := r.beforeBatch(ctx, w)
 		if err == nil {
-			batch = r.refreshed(w, now, batch)
-			err = r.one(ctx, w, batch)
+			batch = r.refreshTargets(w, now, batch)
+			err = r.restartBatch(ctx, w, batch)
 		}
 		if err != nil {
-			return r.stopped(w, err)
+			return r.explainStop(w, err)
 		}
-		r.next += r.size
+		r.nextTarget += r.batchSize
 		if len(batch) > 0 {
-			r.done = append(r.done, batch...)
-			w.Note("%d of %d restarted: %s", len(r.done), len(r.targets), names(batch))
+			r.restarted = append(r.restarted, batch...)
+			w.Note("%d of %d restarted: %s", len(r.restarted), len(r.targets), targetNames(batch))
 		}
 	}
 	left := ""
 	if len(r.skipped) > 0 {
 		left = fmt.Sprintf(", skipped %d", len(r.skipped))
 	}
-	w.Note("restarted %s of %s%s", counted(len(r.done), "allocation"), r.job.ID, left)
+	w.Note("restarted %s of %s%s", plural(len(r.restarted), "allocation"), r.job.ID, left)
 	return nil
 }
 
-// stopped says what is restarted and what is not, and returns err.
-func (r *rolling) stopped(w router.Work, err error) error {
-	w.Note("restarted: %s", names(r.done))
-	if len(r.begun) > 0 {
-		w.Note("not come up, or not known to have: %s", names(r.begun))
+// explainStop says what is restarted and what is not, and returns err.
+func (r *rolling) explainStop(w router.Work, err error) error {
+	w.Note("restarted: %s", targetNames(r.restarted))
+	if len(r.unconfirmed) > 0 {
+		w.Note("not come up, or not known to have: %s", targetNames(r.unconfirmed))
 	}
-	w.Note("not restarted: %s", names(slices.DeleteFunc(slices.Clone(r.targets[r.next:]), func(t target) bool {
-		return slices.ContainsFunc(r.begun, func(b target) bool { return b.ID == t.ID })
+	w.Note("not restarted: %s", targetNames(slices.DeleteFunc(slices.Clone(r.targets[r.nextTarget:]), func(t target) bool {
+		return slices.ContainsFunc(r.unconfirmed, func(b target) bool { return b.ID == t.ID })
 	})))
-	return fmt.Errorf("the restart of %s stopped after %d of %d allocations: %w", r.job.ID, len(r.done), len(r.targets), err)
+	return fmt.Errorf("the restart of %s stopped after %d of %d allocations: %w", r.job.ID, len(r.restarted), len(r.targets), err)
 }
 
-// between waits before a batch, unless it is the first one, and returns the job as it is then: still what it was.
-func (r *rolling) between(ctx context.Context, w router.Work) (now backends.JobDetail, err error) {
-	ctx, cancel := untilHalted(ctx, w)
+// beforeBatch waits before a batch, unless it is the first one, and returns the job as it is then: still what it was.
+func (r *rolling) beforeBatch(ctx context.Context, w router.Work) (now backends.JobDetail, err error) {
+	ctx, cancel := cancelOnHalt(ctx, w)
 	defer cancel()
-	if len(r.done) > 0 && r.wait > 0 {
+	if len(r.restarted) > 0 && r.wait > 0 {
 		w.Progress("waiting %s before the next batch", r.wait)
-		if err := pause(ctx, r.wait); err != nil {
+		if err := sleep(ctx, r.wait); err != nil {
 			return now, err
 		}
 	}
-	err = watchJob(ctx, w.Cluster, r.job.Job, w.Progress, func(is backends.JobDetail) (bool, error) {
+	err = pollJob(ctx, w.Cluster, r.job.Job, w.Progress, func(is backends.JobDetail) (bool, error) {
 		if now = is; now.ModifyIndex != r.job.ModifyIndex {
 			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
 		}
-		return true, restartable(now)
+		return true, checkRestartable(now)
 	})
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -114,8 +114,8 @@ func (r *rolling) between(ctx context.Context, w router.Work) (now backends.JobD
 	return now, err
 }
 
-// untilHalted returns ctx with the end that somebody asks of the work.
-func untilHalted(ctx context.Context, w router.Work) (context.Context, context.CancelFunc) {
+// cancelOnHalt returns ctx with the end that somebody asks of the work.
+func cancelOnHalt(ctx context.Context, w router.Work) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {
@@ -127,45 +127,45 @@ func untilHalted(ctx context.Context, w router.Work) (context.Context, context.C
 	return ctx, func() { cancel(nil) }
 }
 
-// one restarts a batch and waits until it has come up.
-func (r *rolling) one(ctx context.Context, w router.Work, batch []target) error {
+// restartBatch restarts a batch and waits until it has come up.
+func (r *rolling) restartBatch(ctx context.Context, w router.Work, batch []target) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	w.Progress("restarting %s", names(batch))
-	if err := r.order(ctx, w, batch); err != nil {
+	w.Progress("restarting %s", targetNames(batch))
+	if err := r.requestRestarts(ctx, w, batch); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("a batch did not come up within %s", r.timeout))
 	defer cancel()
-	up := map[string]upSince{} // by allocation
+	up := map[string]upState{} // by allocation
 	waits := ""
-	err := watchJob(ctx, w.Cluster, r.job.Job, w.Progress, func(now backends.JobDetail) (bool, error) {
-		checks := r.checks(ctx, w, now, batch)
+	err := pollJob(ctx, w.Cluster, r.job.Job, w.Progress, func(now backends.JobDetail) (bool, error) {
+		checks := r.fetchChecks(ctx, w, now, batch)
 		if ctx.Err() != nil { // what the checks say is not known then: waits stays what was seen last
 			return true, context.Cause(ctx)
 		}
 		var missing []string
 		for _, t := range batch {
-			why, err := r.missing(now, t, checks)
+			why, err := r.notReady(now, t, checks)
 			switch {
 			case err != nil:
 				return true, err
 			case why != "":
-				missing = append(missing, short(t.ID)+" "+why)
+				missing = append(missing, shortID(t.ID)+" "+why)
 				delete(up, t.ID)
 			default:
-				a, _ := r.successor(now, t)
+				a, _ := r.currentAllocation(now, t)
 				if last := lastStart(a, t.task); up[t.ID].seen.IsZero() || !up[t.ID].started.Equal(last) {
-					up[t.ID] = upSince{time.Now(), last}
+					up[t.ID] = upState{time.Now(), last}
 				}
 			}
 		}
 		if waits = strings.Join(missing, ", "); waits != "" {
-			w.Progress("%d of %d restarted; %s", len(r.done), len(r.targets), waits)
+			w.Progress("%d of %d restarted; %s", len(r.restarted), len(r.targets), waits)
 			return false, nil
 		}
-		return !slices.ContainsFunc(batch, func(t target) bool { return time.Since(up[t.ID].seen) < steady }), nil
+		return !slices.ContainsFunc(batch, func(t target) bool { return time.Since(up[t.ID].seen) < minUptime }), nil
 	})
 	if err != nil && ctx.Err() != nil && waits != "" {
 		err = fmt.Errorf("%w: %s", err, waits)
@@ -173,9 +173,9 @@ func (r *rolling) one(ctx context.Context, w router.Work, batch []target) error 
 	return err
 }
 
-// upSince is when a target was first seen up, after its tasks were last started: what ends and is started again and again
+// upState is when a target was first seen up, after its tasks were last started: what ends and is started again and again
 // has not come up.
-type upSince struct{ seen, started time.Time }
+type upState struct{ seen, started time.Time }
 
 // lastStart returns when a task of an allocation was last started, or the latest of all for "".
 func lastStart(a backends.Allocation, task string) (last time.Time) {
@@ -187,18 +187,18 @@ func lastStart(a backends.Allocation, task string) (last time.Time) {
 	return last
 }
 
-// refreshed returns the targets as they are now, without those that need no restart any more because they have ended or
+// refreshTargets returns the targets as they are now, without those that need no restart any more because they have ended or
 // were replaced since the beginning.
-func (r *rolling) refreshed(w router.Work, now backends.JobDetail, batch []target) (left []target) {
+func (r *rolling) refreshTargets(w router.Work, now backends.JobDetail, batch []target) (left []target) {
 	for _, t := range batch {
 		i := slices.IndexFunc(now.Allocations, func(a backends.Allocation) bool { return a.ID == t.ID })
 		switch {
 		case i < 0:
-			w.Note("allocation %s is not there any more", short(t.ID))
+			w.Note("allocation %s is not there any more", shortID(t.ID))
 		case now.Allocations[i].Next != "":
-			w.Note("allocation %s was replaced by %s meanwhile", short(t.ID), short(now.Allocations[i].Next))
+			w.Note("allocation %s was replaced by %s meanwhile", shortID(t.ID), shortID(now.Allocations[i].Next))
 		case now.Allocations[i].Status != "running" || now.Allocations[i].Desired != "run":
-			w.Note("allocation %s does not run any more: it is %s", short(t.ID), now.Allocations[i].Status)
+			w.Note("allocation %s does not run any more: it is %s", shortID(t.ID), now.Allocations[i].Status)
 		default:
 			left = append(left, target{now.Allocations[i], t.task})
 		}
@@ -206,12 +206,12 @@ func (r *rolling) refreshed(w router.Work, now backends.JobDetail, batch []targe
 	return left
 }
 
-// order tells the allocations to restart, all of the batch at a time. Of one whose answer was lost, what becomes of it
+// requestRestarts tells the allocations to restart, all of the batch at a time. Of one whose answer was lost, what becomes of it
 // will tell.
-func (r *rolling) order(ctx context.Context, w router.Work, batch []target) error {
+func (r *rolling) requestRestarts(ctx context.Context, w router.Work, batch []target) error {
 	errs := make([]error, len(batch))
 	var orders errgroup.Group
-	orders.SetLimit(ordersAtOnce)
+	orders.SetLimit(maxParallelRequests)
 	for i, t := range batch {
 		orders.Go(func() error {
 			errs[i] = backends.Protect(func() (err error) {
@@ -228,44 +228,44 @@ func (r *rolling) order(ctx context.Context, w router.Work, batch []target) erro
 	orders.Wait()
 	for i, t := range batch {
 		if errs[i] == nil || errors.Is(errs[i], backends.ErrOutcomeUnknown) {
-			r.begun = append(r.begun, t)
+			r.unconfirmed = append(r.unconfirmed, t)
 			errs[i] = nil
 		} else {
-			errs[i] = fmt.Errorf("allocation %s: %w", short(t.ID), errs[i])
+			errs[i] = fmt.Errorf("allocation %s: %w", shortID(t.ID), errs[i])
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// checks asks for the service checks of what the batch has become.
-func (r *rolling) checks(ctx context.Context, w router.Work, now backends.JobDetail, batch []target) map[string][]backends.Check {
+// fetchChecks asks for the service checks of what the batch has become.
+func (r *rolling) fetchChecks(ctx context.Context, w router.Work, now backends.JobDetail, batch []target) map[string][]backends.Check {
 	if r.ignoreChecks {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, checksWait)
+	ctx, cancel := context.WithTimeout(ctx, checksTimeout)
 	defer cancel()
 	var of []backends.Allocation
 	for _, t := range batch {
-		if a, ok := r.successor(now, t); ok && a.Status == "running" {
+		if a, ok := r.currentAllocation(now, t); ok && a.Status == "running" {
 			of = append(of, a)
 		}
 	}
 	return w.Cluster.Checks(ctx, of)
 }
 
-// missing says what a target that was told to restart still lacks; empty: nothing. What will not come is an error.
-func (r *rolling) missing(now backends.JobDetail, t target, checks map[string][]backends.Check) (string, error) {
-	a, ok := r.successor(now, t)
+// notReady says what a target that was told to restart still lacks; empty: nothing. What will not come is an error.
+func (r *rolling) notReady(now backends.JobDetail, t target, checks map[string][]backends.Check) (string, error) {
+	a, ok := r.currentAllocation(now, t)
 	switch {
 	case !ok && r.replace:
-		if text := unplacedText(now.Unplaced); text != "" {
+		if text := unplacedReasons(now.Unplaced); text != "" {
 			return "is not placed: " + text, nil
 		}
 		return "is being replaced", nil
 	case !ok:
-		return "", fmt.Errorf("allocation %s is not there any more", short(t.ID))
+		return "", fmt.Errorf("allocation %s is not there any more", shortID(t.ID))
 	case a.Status == "failed" || a.Status == "lost":
-		return "", fmt.Errorf("allocation %s is %s (see: info %s)", short(a.ID), a.Status, short(a.ID))
+		return "", fmt.Errorf("allocation %s is %s (see: info %s)", shortID(a.ID), a.Status, shortID(a.ID))
 	case a.Status == "complete" && a.Desired == "run": // its work is done
 		return "", nil
 	case a.Status == "pending":
@@ -273,11 +273,11 @@ func (r *rolling) missing(now backends.JobDetail, t target, checks map[string][]
 	case a.Status == "unknown":
 		return "is on a node that Nomad does not hear of", nil
 	case a.Terminal() || a.Desired != "run":
-		return "", fmt.Errorf("allocation %s was stopped by somebody else, it is %s", short(a.ID), a.Status)
+		return "", fmt.Errorf("allocation %s was stopped by somebody else, it is %s", shortID(a.ID), a.Status)
 	case a.Healthy != nil && !*a.Healthy && r.replace:
-		return "", fmt.Errorf("allocation %s is unhealthy (see: info %s)", short(a.ID), short(a.ID))
+		return "", fmt.Errorf("allocation %s is unhealthy (see: info %s)", shortID(a.ID), shortID(a.ID))
 	}
-	why, started, err := r.tasks(a, t)
+	why, started, err := r.tasksNotReady(a, t)
 	if why != "" || err != nil {
 		return why, err
 	}
@@ -297,15 +297,15 @@ func (r *rolling) missing(now backends.JobDetail, t target, checks map[string][]
 	return "", nil
 }
 
-// tasks says what the tasks of an allocation lack that were to restart: those that ran before. started is when the last of
+// tasksNotReady says what the tasks of an allocation lack that were to restart: those that ran before. started is when the last of
 // them did.
-func (r *rolling) tasks(a backends.Allocation, t target) (why string, started time.Time, err error) {
+func (r *rolling) tasksNotReady(a backends.Allocation, t target) (why string, started time.Time, err error) {
 	for _, task := range a.Tasks {
-		before := t.before(task.Name)
+		before := t.taskBefore(task.Name)
 		told := before != nil && t.Runs(*before) && (r.replace || t.task == "" || t.task == task.Name)
 		switch {
 		case task.Failed:
-			return "", started, fmt.Errorf("task %s of allocation %s has failed (see: logs %s)", task.Name, short(a.ID), task.ExecID)
+			return "", started, fmt.Errorf("task %s of allocation %s has failed (see: logs %s)", task.Name, shortID(a.ID), task.ExecID)
 		case !told, a.TaskState(task) == backends.StateDead: // one that prepares others ends
 		case !a.Runs(task):
 			return task.Name + " is " + task.State, started, nil
@@ -318,8 +318,8 @@ func (r *rolling) tasks(a backends.Allocation, t target) (why string, started ti
 	return "", started, nil
 }
 
-// successor returns the allocation as it is now: the target's own, or the one that takes its place.
-func (r *rolling) successor(now backends.JobDetail, t target) (backends.Allocation, bool) {
+// currentAllocation returns the allocation as it is now: the target's own, or the one that takes its place.
+func (r *rolling) currentAllocation(now backends.JobDetail, t target) (backends.Allocation, bool) {
 	id := t.ID
 	for range len(now.Allocations) {
 		i := slices.IndexFunc(now.Allocations, func(a backends.Allocation) bool { return a.ID == id })
@@ -343,8 +343,8 @@ func (r *rolling) successor(now backends.JobDetail, t target) (backends.Allocati
 	return backends.Allocation{}, false
 }
 
-// before returns the task of this name as it was before the restart.
-func (t target) before(name string) *backends.Task {
+// taskBefore returns the task of this name as it was before the restart.
+func (t target) taskBefore(name string) *backends.Task {
 	for i := range t.Tasks {
 		if t.Tasks[i].Name == name {
 			return &t.Tasks[i]
@@ -364,11 +364,11 @@ func startedAt(t backends.Task) time.Time {
 	return at
 }
 
-// names lists targets by their allocations' places in the job and IDs.
-func names(targets []target) string {
+// targetNames lists targets by their allocations' places in the job and IDs.
+func targetNames(targets []target) string {
 	var all []string
 	for _, t := range targets {
-		all = append(all, strings.TrimPrefix(t.Name, t.JobID+".")+" "+short(t.ID))
+		all = append(all, strings.TrimPrefix(t.Name, t.JobID+".")+" "+shortID(t.ID))
 	}
-	return listOr(all)
+	return listOrNone(all)
 }

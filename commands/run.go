@@ -31,7 +31,7 @@ that takes --force. It writes the ID of the launch, where Nomad tells it, and do
 }
 
 func (r *run) Run(ctx context.Context, req *router.Request) error {
-	job, err := current(ctx, req)
+	job, err := currentJob(ctx, req)
 	switch {
 	case err != nil:
 		return err
@@ -53,10 +53,10 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 	}
 	outcome, err := req.Operations.Force(ctx, job.Job)
 	if err != nil {
-		return ofJob(job.Job, err)
+		return jobError(job.Job, err)
 	}
 	if outcome.ChildID != "" {
-		return finished(req, "%s", outcome.ChildID)
+		return printResult(req, "%s", outcome.ChildID)
 	}
-	return finished(req, "launched %s%s", job.ID, evaluation(outcome))
+	return printResult(req, "launched %s%s", job.ID, evaluationSuffix(outcome))
 }

@@ -9,8 +9,8 @@ import (
 	"nomadctld/router"
 )
 
-// TestFlags_ValuesOfPairsAreSecrets keeps a new flag that takes KEY=VALUE from putting secrets into the audit log.
-func TestFlags_ValuesOfPairsAreSecrets(t *testing.T) {
+// TestFlags_KeyValuesAreSecret keeps a new flag that takes KEY=VALUE from putting secrets into the audit log.
+func TestFlags_KeyValuesAreSecret(t *testing.T) {
 	pair := regexp.MustCompile("`[A-Z]+=[A-Z]+`")
 	found := 0
 	for _, spec := range router.Specs() {

@@ -39,10 +39,10 @@ func (signal) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, fmt.Errorf("signal: no signal %s (there are %s)", req.Args[1], strings.ReplaceAll(strings.Join(signals, ", "), "SIG", "")))
 	}
 	if a := *req.Allocation; !a.MayRun(*req.Task) {
-		return fmt.Errorf("task %s of %s does not run: it is %s", req.Task.Name, a.Name, notRunning(a, *req.Task))
+		return fmt.Errorf("task %s of %s does not run: it is %s", req.Task.Name, a.Name, notRunningState(a, *req.Task))
 	}
 	if err := req.Operations.SignalTask(ctx, *req.Allocation, req.Task.Name, name); err != nil {
-		return ofJob(req.Job, err)
+		return jobError(req.Job, err)
 	}
-	return finished(req, "sent %s to %s of %s", name, req.Task.Name, req.Allocation.Name)
+	return printResult(req, "sent %s to %s of %s", name, req.Task.Name, req.Allocation.Name)
 }

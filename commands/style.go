@@ -5,9 +5,9 @@ import (
 	"nomadctld/router"
 )
 
-// look returns how the client wants to be shown things: as wide as its terminal and in colours, or, without one,
+// clientStyle returns how the client wants to be shown things: as wide as its terminal and in colours, or, without one,
 // plain and whole.
-func look(req *router.Request) render.Look {
+func clientStyle(req *router.Request) render.Look {
 	if req.Terminal == nil {
 		return render.Look{}
 	}

@@ -12,8 +12,8 @@ import (
 	"nomadctld/router"
 )
 
-// stated returns a job with an allocation in each state, as Nomad tells of it: the task of a lost allocation is still running.
-func stated() backends.Job {
+// jobWithAllStates returns a job with an allocation in each state, as Nomad tells of it: the task of a lost allocation is still running.
+func jobWithAllStates() backends.Job {
 	now := time.Now()
 	started, changed := now.Add(-3*time.Hour), now.Add(-time.Hour)
 	one := func(n, status, desired string, t backends.Task) backends.Allocation {
@@ -34,7 +34,7 @@ func stated() backends.Job {
 
 func TestPsTable_States(t *testing.T) {
 	var got bytes.Buffer
-	psTable([]backends.Job{stated()}, nil).Write(&got, render.Look{})
+	psTable([]backends.Job{jobWithAllStates()}, nil).Write(&got, render.Look{})
 	want := `Exec ID    |Job/Task |Node   |Uptime               |CPU |Mem(max) |Extra
            |p-web    |       |                     |    |         |
 1111111111 |t        |node-1 |3 hours ago          |-   |-        |
@@ -49,7 +49,7 @@ func TestPsTable_States(t *testing.T) {
 }
 
 func TestPsJSON_States(t *testing.T) {
-	out := psJSON([]backends.Job{stated()}, nil)
+	out := psJSON([]backends.Job{jobWithAllStates()}, nil)
 	for i, want := range []struct {
 		state string
 		flags []string
@@ -67,7 +67,7 @@ func TestPsJSON_States(t *testing.T) {
 
 func TestPstree_States(t *testing.T) {
 	var got bytes.Buffer
-	job := stated()
+	job := jobWithAllStates()
 	job.Allocations = append(job.Allocations, backends.Allocation{ID: "66666666-0000", JobID: "p-web", Group: "g", Status: "pending", Modified: time.Now().Add(-time.Minute)})
 	jobTree([]backends.Job{job}, nil).Write(&got, render.Look{})
 	want := `.
@@ -86,11 +86,11 @@ func TestPstree_States(t *testing.T) {
 }
 
 func TestInfo_States(t *testing.T) {
-	job := backends.JobDetail{Job: stated()}
-	job.Allocations = chosen(job.Allocations, nil, nil)
+	job := backends.JobDetail{Job: jobWithAllStates()}
+	job.Allocations = selectAllocations(job.Allocations, nil, nil)
 	text := render.NewNotes(render.Look{})
 	for _, a := range job.Allocations {
-		aboutTask(text, a, a.Tasks[0], backends.Usage{}, backends.Restart{Mode: "fail"}, nil)
+		writeTask(text, a, a.Tasks[0], backends.Usage{}, backends.Restart{Mode: "fail"}, nil)
 	}
 	got := text.String()
 	for _, want := range []string{"3333333333 |unknown ", "|Disconnected |1 hour ago ", "the task may still be running", "1111111111 |running ", "5555555555 |failed "} {
@@ -111,7 +111,7 @@ func TestInfo_States(t *testing.T) {
 }
 
 func TestStatus_ShowsUnknown(t *testing.T) {
-	job := backends.JobDetail{Job: stated()}
+	job := backends.JobDetail{Job: jobWithAllStates()}
 	got := allocationsText(job.Allocations, render.Look{})
 	for _, state := range []string{"running", "lost", "unknown", "complete", "failed"} {
 		if !strings.Contains(got, " "+state+" ") {
@@ -120,7 +120,7 @@ func TestStatus_ShowsUnknown(t *testing.T) {
 	}
 }
 
-func TestBatch_LaunchOnDisconnectedNode(t *testing.T) {
+func TestChildState_DisconnectedNode(t *testing.T) {
 	allocation := func(status string) backends.Allocation { return backends.Allocation{Status: status} }
 	for _, tc := range []struct {
 		status string
@@ -134,15 +134,15 @@ func TestBatch_LaunchOnDisconnectedNode(t *testing.T) {
 		{"running", nil, "running"},
 		{"dead", nil, "complete"},
 	} {
-		if got := ended(&backends.Job{Status: tc.status, Allocations: tc.all}); got != tc.want {
+		if got := childState(&backends.Job{Status: tc.status, Allocations: tc.all}); got != tc.want {
 			t.Errorf("%s with %+v: got %s, want %s", tc.status, tc.all, got, tc.want)
 		}
 	}
 }
 
-func TestComplete_NamesOnlyWhatRuns(t *testing.T) {
-	typed := &typed{spec: router.Spec{Name: "exec", Target: router.TargetTask, Args: "SELECTOR [COMMAND...]"}}
-	job := stated()
+func TestComplete_OnlyRunningTasks(t *testing.T) {
+	typed := &partialCommand{spec: router.Spec{Name: "exec", Target: router.TargetTask, Args: "SELECTOR [COMMAND...]"}}
+	job := jobWithAllStates()
 	words := func(target router.Target, last string) (all []string) {
 		typed.spec.Target = target
 		for _, c := range typed.selectors([]backends.Job{job}, last) {
@@ -165,8 +165,8 @@ func TestComplete_NamesOnlyWhatRuns(t *testing.T) {
 		t.Errorf("exec with a lost task alone: got %q", got)
 	}
 	for _, c := range execIDsOf([]backends.Job{job}, false) {
-		if !strings.HasPrefix(c.about, "lost: ") {
-			t.Errorf("%s is described as %q", c.word, c.about)
+		if !strings.HasPrefix(c.description, "lost: ") {
+			t.Errorf("%s is described as %q", c.word, c.description)
 		}
 	}
 }
