@@ -19,8 +19,8 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// registered registers a job of one of the kinds of the scripts, or a new version of it, and waits until it is settled.
-func registered(t *testing.T, cluster nomadtest.Cluster, kind, id, mode string) *api.Client {
+// registerAndSettle registers a job of one of the kinds of the scripts, or a new version of it, and waits until it is settled.
+func registerAndSettle(t *testing.T, cluster nomadtest.Cluster, kind, id, mode string) *api.Client {
 	t.Helper()
 	client, err := api.NewClient(&api.Config{Address: cluster.URL, SecretID: nomadtest.Token})
 	if err != nil {
@@ -28,22 +28,22 @@ func registered(t *testing.T, cluster nomadtest.Cluster, kind, id, mode string) 
 	}
 	t.Cleanup(client.Close)
 	cluster.Register(t, scriptJobs[kind](id, mode))
-	eventually(t, id+" is settled", func() bool { return unsettled(client, id) == nil })
+	eventually(t, id+" is settled", func() bool { return checkSettled(client, id) == nil })
 	return client
 }
 
-// asks runs a command of wim on a terminal until it asks.
-func (g *testGateway) asks(t *testing.T, line, question string) *terminal {
+// runUntil runs a command of wim on a terminal until it asks.
+func (g *testGateway) runUntil(t *testing.T, line, question string) *terminal {
 	t.Helper()
 	cmd := g.ssh("wim", line)
 	cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
 	c := onTerminal(t, cmd, 120, 30)
-	c.shows(question)
+	c.expect(question)
 	return c
 }
 
-// orders returns the requests to change something whose path or body names the job.
-func orders(c *sim.Cluster, job string) (all []sim.Write) {
+// writesTo returns the requests to change something whose path or body names the job.
+func writesTo(c *sim.Cluster, job string) (all []sim.Write) {
 	for _, w := range c.Writes() {
 		if strings.Contains(w.Path+" ", "/"+job+" ") || strings.Contains(w.Path, "/"+job+"/") || strings.Contains(string(w.Body), `"`+job+`"`) {
 			all = append(all, w)
@@ -52,12 +52,12 @@ func orders(c *sim.Cluster, job string) (all []sim.Write) {
 	return all
 }
 
-func TestSeveralAllocationsAreStoppedOnlyAfterAYes(t *testing.T) {
+func TestStop_AsksForSeveralAllocations(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	registered(t, cluster, "three", "p-team5-ask", "a")
+	registerAndSettle(t, cluster, "three", "p-team5-ask", "a")
 	cluster.Sim.ForgetWrites()
 	for _, tc := range []struct {
 		line, question, keys, confirmed string
@@ -72,35 +72,35 @@ func TestSeveralAllocationsAreStoppedOnlyAfterAYes(t *testing.T) {
 		{"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ", "Y", "yes", 0},
 		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "y", "yes", 0},
 	} {
-		c := g.asks(t, tc.line, tc.question)
-		if got := orders(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 {
+		c := g.runUntil(t, tc.line, tc.question)
+		if got := writesTo(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 {
 			t.Fatalf("%s: %+v before an answer, want nothing", tc.line, got)
 		}
-		c.types(tc.keys)
-		code, rest := c.ends()
+		c.send(tc.keys)
+		code, rest := c.waitExit()
 		if tc.confirmed == "no" && !strings.Contains(rest, "nothing was done") || code != tc.code {
 			t.Errorf("%s, %q: got %d and %q, want %d", tc.line, tc.keys, code, rest, tc.code)
 		}
-		if got := orders(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 || tc.confirmed == "yes" && len(got) == 0 {
+		if got := writesTo(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 || tc.confirmed == "yes" && len(got) == 0 {
 			t.Errorf("%s, %q: the cluster received %+v", tc.line, tc.keys, got)
 		}
-		e := last(g.events(t))
+		e := lastEvent(g.events(t))
 		if e.Confirmed != tc.confirmed || e.ExitCode != tc.code || e.Job != "p-team5-ask" || (len(e.Evaluations) > 0) != (tc.line == "stop p-team5-ask" && tc.confirmed == "yes") && tc.confirmed == "no" {
 			t.Errorf("%s, %q: got the event %+v, want it confirmed: %s", tc.line, tc.keys, e, tc.confirmed)
 		}
 	}
-	if e := last(g.events(t)); len(e.Evaluations) != 1 {
+	if e := lastEvent(g.events(t)); len(e.Evaluations) != 1 {
 		t.Errorf("got %q, want the evaluation of the stop", e.Evaluations)
 	}
 }
 
-// TestAStopThatIsSaidYesToAsksNothingAndCountsOnOneLine is on a terminal.
-func TestAStopThatIsSaidYesToAsksNothingAndCountsOnOneLine(t *testing.T) {
+// TestStop_YesShowsProgressOnOneLine is on a terminal.
+func TestStop_YesShowsProgressOnOneLine(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	registered(t, cluster, "three", "p-team5-line", "a")
+	registerAndSettle(t, cluster, "three", "p-team5-line", "a")
 	cluster.Sim.Pace(300 * time.Millisecond)          // so that there is a progress to see
 	const passing = `(?:\r[^\r\n]*\x1b\[K)+\r\x1b\[K` // written over, and taken away in the end
 	for _, tc := range []struct{ line, want string }{
@@ -109,14 +109,14 @@ func TestAStopThatIsSaidYesToAsksNothingAndCountsOnOneLine(t *testing.T) {
 		{"stop -y p-team5-line", passing + `stopped p-team5-line: 3 allocations \(evaluation [0-9a-f]{8}\)\r\n` +
 			`start p-team5-line brings it back until [0-9: -]{16}Z, even after Nomad has deleted it\r\n`},
 	} {
-		if code, shown := g.asks(t, tc.line, "").ends(); code != 0 || !regexp.MustCompile("^"+tc.want+"$").MatchString(shown) {
+		if code, shown := g.runUntil(t, tc.line, "").waitExit(); code != 0 || !regexp.MustCompile("^"+tc.want+"$").MatchString(shown) {
 			t.Errorf("%s: got %d and %q, want %s", tc.line, code, shown, tc.want)
 		}
 	}
 }
 
-// restarted returns how many restarts of allocations the cluster has carried out.
-func restarted(c *sim.Cluster) (n int) {
+// countRestarts returns how many restarts of allocations the cluster has carried out.
+func countRestarts(c *sim.Cluster) (n int) {
 	for _, w := range c.Writes() {
 		if strings.HasSuffix(w.Path, "/restart") && w.Applied {
 			n++
@@ -125,14 +125,14 @@ func restarted(c *sim.Cluster) (n int) {
 	return n
 }
 
-// TestABatchWaitsForTheOneBefore looks again and again at how many of six allocations run while two at a time restart, and
+// TestRestart_BatchesInSequence looks again and again at how many of six allocations run while two at a time restart, and
 // at what the cluster has received when the first two do not come up.
-func TestABatchWaitsForTheOneBefore(t *testing.T) {
+func TestRestart_BatchesInSequence(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	client := registered(t, cluster, "three", "p-team5-six", "a")
+	client := registerAndSettle(t, cluster, "three", "p-team5-six", "a")
 	six := scriptJobs["three"]("p-team5-six", "a")
 	six.TaskGroups[0].Count, six.TaskGroups[0].Scaling = new(6), nil
 	cluster.Register(t, six)
@@ -148,7 +148,7 @@ func TestABatchWaitsForTheOneBefore(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "six run", func() bool { return unsettled(client, "p-team5-six") == nil && running() == 6 })
+	eventually(t, "six run", func() bool { return checkSettled(client, "p-team5-six") == nil && running() == 6 })
 	cluster.Sim.Pace(300 * time.Millisecond) // so that none that is down is overlooked
 	cluster.Sim.ForgetWrites()
 	cmd := g.ssh("wim", "restart --batch 2 p-team5-six")
@@ -169,18 +169,18 @@ func TestABatchWaitsForTheOneBefore(t *testing.T) {
 		default:
 		}
 	}
-	if fewest != 4 || restarted(cluster.Sim) != 6 {
-		t.Errorf("%d allocations ran at least, of %d that were restarted; want 4 of 6", fewest, restarted(cluster.Sim))
+	if fewest != 4 || countRestarts(cluster.Sim) != 6 {
+		t.Errorf("%d allocations ran at least, of %d that were restarted; want 4 of 6", fewest, countRestarts(cluster.Sim))
 	}
 	cluster.Sim.ForgetWrites()
 	cluster.Sim.FailNext("default", "p-team5-six", 2)
-	if code, _, stderr := g.run("wim", "restart --batch 2 p-team5-six"); code != 1 || restarted(cluster.Sim) != 2 {
-		t.Errorf("got %d and %d restarts, want 1 and the 2 of the first batch: %s", code, restarted(cluster.Sim), stderr)
+	if code, _, stderr := g.run("wim", "restart --batch 2 p-team5-six"); code != 1 || countRestarts(cluster.Sim) != 2 {
+		t.Errorf("got %d and %d restarts, want 1 and the 2 of the first batch: %s", code, countRestarts(cluster.Sim), stderr)
 	}
 }
 
-// TestOneJobIsWorkedOnOnceWhateverTierItIsReachedThrough has two tiers of one cluster.
-func TestOneJobIsWorkedOnOnceWhateverTierItIsReachedThrough(t *testing.T) {
+// TestRestart_LocksJobAcrossTiers has two tiers of one cluster.
+func TestRestart_LocksJobAcrossTiers(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
@@ -189,7 +189,7 @@ func TestOneJobIsWorkedOnOnceWhateverTierItIsReachedThrough(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := startTestGateway(t, cluster.URL, fmt.Sprintf("nomad.again = { url = %q, prefix = [\"p-\"], token = %q }\n", cluster.URL, token))
-	registered(t, cluster, "three", "p-team5-tiers", "a")
+	registerAndSettle(t, cluster, "three", "p-team5-tiers", "a")
 	if code, _, stderr := g.run("wim", "restart --tier production --background --wait 1h p-team5-tiers"); code != 0 {
 		t.Fatal(stderr)
 	}
@@ -200,8 +200,8 @@ func TestOneJobIsWorkedOnOnceWhateverTierItIsReachedThrough(t *testing.T) {
 	}
 }
 
-// TestWhatHasBecomeOfTheJobMeanwhileIsSaid changes it while an order on it is waited for.
-func TestWhatHasBecomeOfTheJobMeanwhileIsSaid(t *testing.T) {
+// TestChange_SupersededByNewVersion changes it while an order on it is waited for.
+func TestChange_SupersededByNewVersion(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
@@ -213,9 +213,9 @@ func TestWhatHasBecomeOfTheJobMeanwhileIsSaid(t *testing.T) {
 	} {
 		t.Run(tc.line, func(t *testing.T) {
 			t.Parallel()
-			client := registered(t, cluster, tc.kind, tc.id, "a")
+			client := registerAndSettle(t, cluster, tc.kind, tc.id, "a")
 			if tc.kind == "canary" {
-				registered(t, cluster, tc.kind, tc.id, "b")
+				registerAndSettle(t, cluster, tc.kind, tc.id, "b")
 			}
 			// The job is looked at only after it was changed: the cluster takes its time before it answers.
 			cluster.Sim.Inject(sim.Fault{Method: "GET", Path: "/v1/job/" + tc.id, Delay: 3 * time.Second})
@@ -241,13 +241,13 @@ func TestWhatHasBecomeOfTheJobMeanwhileIsSaid(t *testing.T) {
 	}
 }
 
-// TestAJobThatIsStoppedOnceMoreStaysSo has somebody bring it back and stop it, while a restart waits to look.
-func TestAJobThatIsStoppedOnceMoreStaysSo(t *testing.T) {
+// TestRestartFull_JobStoppedAgain has somebody bring it back and stop it, while a restart waits to look.
+func TestRestartFull_JobStoppedAgain(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	client := registered(t, cluster, "three", "p-team5-again", "a")
+	client := registerAndSettle(t, cluster, "three", "p-team5-again", "a")
 	cluster.Sim.Inject(sim.Fault{Method: "GET", Path: "/v1/job/p-team5-again", Delay: 3 * time.Second})
 	before := len(cluster.Sim.Writes())
 	cmd := g.ssh("wim", "restart --full -y p-team5-again")
@@ -274,27 +274,27 @@ func TestAJobThatIsStoppedOnceMoreStaysSo(t *testing.T) {
 	}
 }
 
-// TestWhatWasTypedBeforeAQuestionIsNoAnswer types ahead.
-func TestWhatWasTypedBeforeAQuestionIsNoAnswer(t *testing.T) {
+// TestPrompt_IgnoresTypeAhead types ahead.
+func TestPrompt_IgnoresTypeAhead(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	registered(t, cluster, "three", "p-team5-ahead", "a")
+	registerAndSettle(t, cluster, "three", "p-team5-ahead", "a")
 	cluster.Sim.ForgetWrites()
 	struck := cluster.Sim.Inject(sim.Fault{Method: "GET", Path: "/v1/job/p-team5-ahead", Delay: 2 * time.Second})
-	c := g.asks(t, "stop p-team5-ahead", "")
+	c := g.runUntil(t, "stop p-team5-ahead", "")
 	eventually(t, "it is looked up", func() bool { return struck() > 0 })
-	c.types("yum update\n")
-	c.shows("3 running allocations? [y/N] ")
-	c.types("n")
-	if code, rest := c.ends(); code != 1 || !strings.Contains(rest, "nothing was done") || len(orders(cluster.Sim, "p-team5-ahead")) > 0 {
-		t.Errorf("got %d, %q, %+v", code, rest, orders(cluster.Sim, "p-team5-ahead"))
+	c.send("yum update\n")
+	c.expect("3 running allocations? [y/N] ")
+	c.send("n")
+	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest, "nothing was done") || len(writesTo(cluster.Sim, "p-team5-ahead")) > 0 {
+		t.Errorf("got %d, %q, %+v", code, rest, writesTo(cluster.Sim, "p-team5-ahead"))
 	}
 }
 
-// TestAGroupIsScaledWithoutWaitingForTheOthers has another one that cannot be placed.
-func TestAGroupIsScaledWithoutWaitingForTheOthers(t *testing.T) {
+// TestScale_IgnoresOtherGroups has another one that cannot be placed.
+func TestScale_IgnoresOtherGroups(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
@@ -312,13 +312,13 @@ func TestAGroupIsScaledWithoutWaitingForTheOthers(t *testing.T) {
 	}
 }
 
-// TestABatchIsFinishedAfterItsClientHasLeft kills the client while the first of three allocations restarts.
-func TestABatchIsFinishedAfterItsClientHasLeft(t *testing.T) {
+// TestRestart_ClientDisconnects kills the client while the first of three allocations restarts.
+func TestRestart_ClientDisconnects(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	registered(t, cluster, "three", "p-team5-left", "a")
+	registerAndSettle(t, cluster, "three", "p-team5-left", "a")
 	struck := cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/client/allocation/{id}/restart", Delay: 2 * time.Second})
 	cluster.Sim.ForgetWrites()
 	client := g.ssh("wim", "restart p-team5-left")
@@ -340,28 +340,28 @@ func TestABatchIsFinishedAfterItsClientHasLeft(t *testing.T) {
 	if !found {
 		t.Errorf("got the events %+v, want one that says: %s", g.events(t), want)
 	}
-	if got := restarted(cluster.Sim); got != 1 || struck() != 1 {
+	if got := countRestarts(cluster.Sim); got != 1 || struck() != 1 {
 		t.Errorf("the cluster restarted %d allocations, and was asked to for %d, want the one that was begun", got, struck())
 	}
 }
 
-func TestAJobThatChangesWhileTheQuestionStandsIsLeftAlone(t *testing.T) {
+func TestPrompt_JobChangedMeanwhile(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	const question = "3 running allocations? [y/N] "
 	for _, line := range []string{"stop p-team5-meanwhile", "stop p-team5-meanwhile/web", "restart --full p-team5-meanwhile"} {
-		client := registered(t, cluster, "three", "p-team5-meanwhile", "a")
+		client := registerAndSettle(t, cluster, "three", "p-team5-meanwhile", "a")
 		before, _, err := client.Jobs().Info("p-team5-meanwhile", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := g.asks(t, line, question)
-		registered(t, cluster, "three", "p-team5-meanwhile", "b")
+		c := g.runUntil(t, line, question)
+		registerAndSettle(t, cluster, "three", "p-team5-meanwhile", "b")
 		cluster.Sim.ForgetWrites()
-		c.types("y")
-		code, rest := c.ends()
+		c.send("y")
+		code, rest := c.waitExit()
 		want := regexp.MustCompile(`p-team5-meanwhile was changed by somebody else meanwhile, to version [0-9]+; nothing was done \(see: history p-team5-meanwhile\)`)
 		if code != 1 || !want.MatchString(rest) {
 			t.Errorf("%s: got %d and %q, want that it was changed", line, code, rest)
@@ -376,30 +376,30 @@ func TestAJobThatChangesWhileTheQuestionStandsIsLeftAlone(t *testing.T) {
 			t.Errorf("%s: got version %d of %d, stopped: %v, %v", line, *now.Version, *before.Version, *now.Stop, err)
 		}
 
-		c = g.asks(t, line, question)
+		c = g.runUntil(t, line, question)
 		if _, _, err := client.Jobs().Deregister("p-team5-meanwhile", true, nil); err != nil {
 			t.Fatal(err)
 		}
-		c.types("y")
-		if code, rest := c.ends(); code != 1 || !strings.Contains(rest, "it is not there any more") {
+		c.send("y")
+		if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest, "it is not there any more") {
 			t.Errorf("%s: got %d and %q, want that it is gone", line, code, rest)
 		}
 	}
 }
 
-// TestAFullRestartBringsBackNothingThatSomebodyElseStopped, and least of all without its scaling, which Nomad disables then.
-func TestAFullRestartBringsBackNothingThatSomebodyElseStopped(t *testing.T) {
+// TestRestartFull_JobStoppedElsewhere, and least of all without its scaling, which Nomad disables then.
+func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	client := registered(t, cluster, "three", "p-team5-theirs", "a")
-	c := g.asks(t, "restart --full p-team5-theirs", "3 running allocations? [y/N] ")
+	client := registerAndSettle(t, cluster, "three", "p-team5-theirs", "a")
+	c := g.runUntil(t, "restart --full p-team5-theirs", "3 running allocations? [y/N] ")
 	if _, _, err := client.Jobs().Deregister("p-team5-theirs", false, nil); err != nil {
 		t.Fatal(err)
 	}
-	c.types("y")
-	if code, rest := c.ends(); code != 1 || !strings.Contains(rest, "p-team5-theirs was changed by somebody else meanwhile, to version 1; nothing was done") {
+	c.send("y")
+	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest, "p-team5-theirs was changed by somebody else meanwhile, to version 1; nothing was done") {
 		t.Errorf("got %d and %q, want that it was changed", code, rest)
 	}
 	if now, _, err := client.Jobs().Info("p-team5-theirs", nil); err != nil || !*now.Stop {
@@ -407,32 +407,32 @@ func TestAFullRestartBringsBackNothingThatSomebodyElseStopped(t *testing.T) {
 	}
 }
 
-// TestAnOrderOnItsWayIsHeardOf lets a user leave while Nomad has the order and has not answered.
-func TestAnOrderOnItsWayIsHeardOf(t *testing.T) {
+// TestStop_InterruptedWithPendingWrite lets a user leave while Nomad has the order and has not answered.
+func TestStop_InterruptedWithPendingWrite(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	registered(t, cluster, "three", "p-team5-onway", "a")
+	registerAndSettle(t, cluster, "three", "p-team5-onway", "a")
 	struck := cluster.Sim.Inject(sim.Fault{Method: "DELETE", Path: "/v1/job/p-team5-onway", Delay: 2 * time.Second, Times: 1})
-	c := g.asks(t, "stop p-team5-onway", "3 running allocations? [y/N] ")
-	c.types("y")
+	c := g.runUntil(t, "stop p-team5-onway", "3 running allocations? [y/N] ")
+	c.send("y")
 	eventually(t, "the order is on its way", func() bool { return struck() > 0 })
-	c.types("\x03")
-	if code, rest := c.ends(); code != 130 || !strings.Contains(rest, "Nomad is still working on it (see: status p-team5-onway)") {
+	c.send("\x03")
+	if code, rest := c.waitExit(); code != 130 || !strings.Contains(rest, "Nomad is still working on it (see: status p-team5-onway)") {
 		t.Errorf("got %d and %q, want that Nomad has it", code, rest)
 	}
-	if e := last(g.events(t)); len(e.Evaluations) != 1 {
+	if e := lastEvent(g.events(t)); len(e.Evaluations) != 1 {
 		t.Errorf("got the event %+v, want it with the evaluation", e)
 	}
 }
 
-func TestWhoeverComesDuringAFullRestartIsToldOfIt(t *testing.T) {
+func TestRestartFull_BlocksOtherCommands(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	client := registered(t, cluster, "three", "p-team5-twice", "a")
+	client := registerAndSettle(t, cluster, "three", "p-team5-twice", "a")
 	// The first request is not meant to be taken: it asks whether the job could be registered.
 	cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/jobs", Status: 500, Times: 1, Body: "Enforcing job modify index 1: job exists with conflicting job modify index: 2"})
 	cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/jobs", Status: 500, Body: "No cluster leader"})
@@ -455,15 +455,15 @@ func TestWhoeverComesDuringAFullRestartIsToldOfIt(t *testing.T) {
 	}
 }
 
-func TestCtrlCEndsARestartAfterItsBatchAndASecondOneLeavesItAlone(t *testing.T) {
+func TestRestart_CtrlC(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	registered(t, cluster, "three", "p-team5-ctrlc", "a")
-	c := g.asks(t, "restart --wait 1h p-team5-ctrlc", "waiting 1h0m0s before the next batch")
-	c.types("\x03")
-	code, rest := c.ends()
+	registerAndSettle(t, cluster, "three", "p-team5-ctrlc", "a")
+	c := g.runUntil(t, "restart --wait 1h p-team5-ctrlc", "waiting 1h0m0s before the next batch")
+	c.send("\x03")
+	code, rest := c.waitExit()
 	if code != 130 || !strings.Contains(rest, "it ends after what it is about; Ctrl-C again leaves it alone") ||
 		!strings.Contains(rest, "the restart of p-team5-ctrlc stopped after 1 of 3 allocations: halted: interrupted") {
 		t.Errorf("got %d and %q", code, rest)
@@ -473,11 +473,11 @@ func TestCtrlCEndsARestartAfterItsBatchAndASecondOneLeavesItAlone(t *testing.T) 
 	for _, id := range cluster.Sim.Allocations("default", "p-team5-ctrlc") {
 		cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/client/allocation/" + id + "/restart", Hang: true})
 	}
-	c = g.asks(t, "restart p-team5-ctrlc", "restarting web[0]")
-	c.types("\x03")
-	c.shows("Ctrl-C again leaves it alone")
-	c.types("\x03")
-	if code, rest := c.ends(); code != 130 {
+	c = g.runUntil(t, "restart p-team5-ctrlc", "restarting web[0]")
+	c.send("\x03")
+	c.expect("Ctrl-C again leaves it alone")
+	c.send("\x03")
+	if code, rest := c.waitExit(); code != 130 {
 		t.Errorf("got %d and %q, want 130", code, rest)
 	}
 	out, err := g.ssh("wim", "ops", "--json").Output()
@@ -486,13 +486,13 @@ func TestCtrlCEndsARestartAfterItsBatchAndASecondOneLeavesItAlone(t *testing.T) 
 	}
 }
 
-// TestAFullRestartRegistersExactlyWhatItStopped looks at what Nomad gets.
-func TestAFullRestartRegistersExactlyWhatItStopped(t *testing.T) {
+// TestRestartFull_RegistersSameJob looks at what Nomad gets.
+func TestRestartFull_RegistersSameJob(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	client := registered(t, cluster, "groups", "p-team5-exact", "a <&> \u00e9")
+	client := registerAndSettle(t, cluster, "groups", "p-team5-exact", "a <&> \u00e9")
 	var before any
 	if _, err := client.Raw().Query("/v1/job/p-team5-exact", &before, nil); err != nil {
 		t.Fatal(err)
@@ -541,8 +541,8 @@ func TestAFullRestartRegistersExactlyWhatItStopped(t *testing.T) {
 	}
 }
 
-// TestAWeakTokenIsSaidWithTheCapabilityThatItLacks holds for every order.
-func TestAWeakTokenIsSaidWithTheCapabilityThatItLacks(t *testing.T) {
+// TestToken_MissingCapability holds for every order.
+func TestToken_MissingCapability(t *testing.T) {
 	needSSH(t)
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
@@ -551,15 +551,15 @@ func TestAWeakTokenIsSaidWithTheCapabilityThatItLacks(t *testing.T) {
 				"three": "p-team5-weak", "canary": "p-team5-weak-canary", "periodic": "p-team5-weak-cron", "parameterized": "p-team5-weak-import",
 				"scalable": "p-team5-weak-off",
 			} {
-				registered(t, cluster, kind, id, "a")
+				registerAndSettle(t, cluster, kind, id, "a")
 			}
-			registered(t, cluster, "canary", "p-team5-weak-paused", "a")
-			registered(t, cluster, "canary", "p-team5-weak-paused", "b")
+			registerAndSettle(t, cluster, "canary", "p-team5-weak-paused", "a")
+			registerAndSettle(t, cluster, "canary", "p-team5-weak-paused", "b")
 			if out, err := g.ssh("wim", "pause p-team5-weak-paused").CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-			registered(t, cluster, "canary", "p-team5-weak-canary", "b")
-			registered(t, cluster, "scalable", "p-team5-weak-off", "b")
+			registerAndSettle(t, cluster, "canary", "p-team5-weak-canary", "b")
+			registerAndSettle(t, cluster, "scalable", "p-team5-weak-off", "b")
 			if out, err := g.ssh("wim", "stop p-team5-weak-off").CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
@@ -606,7 +606,7 @@ func TestAWeakTokenIsSaidWithTheCapabilityThatItLacks(t *testing.T) {
 				if code != 1 || stdout != "" || !strings.Contains(stderr, want) {
 					t.Errorf("%s: got %d, %q, %q, want 1 and that %s is missing", line, code, stdout, stderr, capability)
 				}
-				if e := last(g.events(t)); e.ExitCode != 1 || !strings.Contains(e.Error, capability) || len(e.Evaluations) > 0 {
+				if e := lastEvent(g.events(t)); e.ExitCode != 1 || !strings.Contains(e.Error, capability) || len(e.Evaluations) > 0 {
 					t.Errorf("%s: got the event %+v", line, e)
 				}
 			}

@@ -22,8 +22,8 @@ import (
 	"nomadctld/internal/sshfiles"
 )
 
-// documents returns the Markdown files of the project, README.md first.
-func documents(t *testing.T) []string {
+// documentFiles returns the Markdown files of the project, README.md first.
+func documentFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("docs/*.md")
 	if err != nil {
@@ -32,7 +32,7 @@ func documents(t *testing.T) []string {
 	return append([]string{"README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md"}, files...)
 }
 
-var tomlBlock = regexp.MustCompile("(?s)```toml\n(.*?)```")
+var tomlBlockPattern = regexp.MustCompile("(?s)```toml\n(.*?)```")
 
 // documentedConfig writes a documented configuration to the directory of a test gateway. Real keys and files replace the
 // examples. The users "ann" and "wim" have the first and the second key.
@@ -62,14 +62,14 @@ func documentedConfig(t *testing.T, text string) *testGateway {
 	return g
 }
 
-// TestDocumentedConfigurations loads every TOML block of the documents.
-func TestDocumentedConfigurations(t *testing.T) {
+// TestDocs_ConfigurationsLoad loads every TOML block of the documents.
+func TestDocs_ConfigurationsLoad(t *testing.T) {
 	want := map[string]string{
 		"README.md":          "1 tier (production), 1 user, 1 prefix group",
 		"docs/operations.md": "2 tiers (production, quality), 2 users, 2 prefix groups",
 	}
-	for _, file := range documents(t) {
-		blocks := tomlBlock.FindAllStringSubmatch(readFile(t, file), -1)
+	for _, file := range documentFiles(t) {
+		blocks := tomlBlockPattern.FindAllStringSubmatch(readFile(t, file), -1)
 		if known := want[file] != ""; known != (len(blocks) == 1) || len(blocks) > 1 {
 			t.Errorf("%s has %d configurations, which this test does not expect", file, len(blocks))
 			continue
@@ -86,11 +86,11 @@ func TestDocumentedConfigurations(t *testing.T) {
 	}
 }
 
-// sshBlock is a block of README.md with ssh commands and their output.
-var sshBlock = regexp.MustCompile("(?s)```text\n(\\$ ssh gw .*?)```")
+// sshBlockPattern is a block of README.md with ssh commands and their output.
+var sshBlockPattern = regexp.MustCompile("(?s)```text\n(\\$ ssh gw .*?)```")
 
-// transcript returns the commands of a block of README.md and the output of each.
-func transcript(block string) (commands, outputs []string) {
+// parseTranscript returns the commands of a block of README.md and the output of each.
+func parseTranscript(block string) (commands, outputs []string) {
 	for part := range strings.SplitSeq("\n"+block, "\n$ ssh gw ") {
 		if command, output, ok := strings.Cut(part, "\n"); ok {
 			commands, outputs = append(commands, command), append(outputs, strings.TrimSuffix(output, "\n")+"\n")
@@ -99,10 +99,10 @@ func transcript(block string) (commands, outputs []string) {
 	return commands, outputs
 }
 
-// TestReadmeAccess runs the example of access control against a gateway with the configuration of README.md.
-func TestReadmeAccess(t *testing.T) {
+// TestReadme_AccessExample runs the example of access control against a gateway with the configuration of README.md.
+func TestReadme_AccessExample(t *testing.T) {
 	readme := readFile(t, "README.md")
-	g := documentedConfig(t, "general.bind = \"127.0.0.1:0\"\naudit.file = \"/etc/nomadctld/audit\"\n"+tomlBlock.FindStringSubmatch(readme)[1])
+	g := documentedConfig(t, "general.bind = \"127.0.0.1:0\"\naudit.file = \"/etc/nomadctld/audit\"\n"+tomlBlockPattern.FindStringSubmatch(readme)[1])
 	c, faults := config.Load(g.configFile(), gateway.Commands())
 	if c == nil {
 		t.Fatal(faults)
@@ -115,10 +115,10 @@ func TestReadmeAccess(t *testing.T) {
 	served := make(chan struct{})
 	go func() { listening.Serve(ctx); close(served) }()
 	defer func() { cancel(); <-served }()
-	g.at(t, listening.Addr().String())
+	g.setAddress(t, listening.Addr().String())
 	ran := 0
-	for _, block := range sshBlock.FindAllStringSubmatch(readme, -1) {
-		commands, outputs := transcript(block[1])
+	for _, block := range sshBlockPattern.FindAllStringSubmatch(readme, -1) {
+		commands, outputs := parseTranscript(block[1])
 		for i, command := range commands {
 			if !strings.HasPrefix(command, "can-i ") {
 				continue
@@ -134,10 +134,10 @@ func TestReadmeAccess(t *testing.T) {
 	}
 }
 
-// TestTheDocumentedOutputsAreTheDemos runs each command of docs/outputs.md, and those of the transcript in README.md, and
+// TestDocs_OutputsMatchDemo runs each command of docs/outputs.md, and those of the transcript in README.md, and
 // compares what it prints, but for the white space at the ends of lines and for the dates, which move on. If an output
 // starts with "...", only the end of stdout and stderr is compared.
-func TestTheDocumentedOutputsAreTheDemos(t *testing.T) {
+func TestDocs_OutputsMatchDemo(t *testing.T) {
 	type example struct{ command, output string }
 	var examples []example
 	for _, block := range regexp.MustCompile("(?s)```text\n\\$ nomadctld demo ([^\n]*)\n(.*?)```").FindAllStringSubmatch(readFile(t, "docs/outputs.md"), -1) {
@@ -147,10 +147,10 @@ func TestTheDocumentedOutputsAreTheDemos(t *testing.T) {
 		t.Fatalf("only %d outputs", len(examples))
 	}
 	var used []string
-	for _, block := range sshBlock.FindAllStringSubmatch(readFile(t, "README.md"), -1) {
-		commands, outputs := transcript(block[1])
+	for _, block := range sshBlockPattern.FindAllStringSubmatch(readFile(t, "README.md"), -1) {
+		commands, outputs := parseTranscript(block[1])
 		for i, command := range commands {
-			if name, _, _ := strings.Cut(command, " "); name != "can-i" { // see TestReadmeAccess
+			if name, _, _ := strings.Cut(command, " "); name != "can-i" { // see TestReadme_AccessExample
 				used = append(used, name)
 				examples = append(examples, example{command, outputs[i]})
 			}
@@ -198,10 +198,10 @@ func TestReadme_MaxWords(t *testing.T) {
 	}
 }
 
-// TestDocumentedLinks checks that the target of each relative link exists, and its heading too.
-func TestDocumentedLinks(t *testing.T) {
+// TestDocs_Links checks that the target of each relative link exists, and its heading too.
+func TestDocs_Links(t *testing.T) {
 	found := 0
-	for _, file := range documents(t) {
+	for _, file := range documentFiles(t) {
 		for _, link := range brokenLinks(t, file, readFile(t, file), &found) {
 			t.Errorf("%s: %s", file, link)
 		}
@@ -215,15 +215,15 @@ func TestDocumentedLinks(t *testing.T) {
 }
 
 var (
-	relativeLink = regexp.MustCompile(`\]\(([^):#]*)(#[^)]*)?\)`)
-	heading      = regexp.MustCompile(`(?m)^#+ (.*)$`)
-	notInAnchors = regexp.MustCompile("[^a-z0-9 _-]")
+	relativeLinkPattern = regexp.MustCompile(`\]\(([^):#]*)(#[^)]*)?\)`)
+	headingPattern      = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	anchorPattern       = regexp.MustCompile("[^a-z0-9 _-]")
 )
 
 // brokenLinks returns the relative links of a document that lead nowhere, and adds the number of links to found.
 func brokenLinks(t *testing.T, file, text string, found *int) (broken []string) {
 	t.Helper()
-	for _, link := range relativeLink.FindAllStringSubmatch(text, -1) {
+	for _, link := range relativeLinkPattern.FindAllStringSubmatch(text, -1) {
 		*found++
 		target := file
 		if link[1] != "" {
@@ -237,8 +237,8 @@ func brokenLinks(t *testing.T, file, text string, found *int) (broken []string) 
 			continue
 		}
 		var anchors []string
-		for _, h := range heading.FindAllStringSubmatch(readFile(t, target), -1) {
-			anchors = append(anchors, "#"+strings.ReplaceAll(notInAnchors.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
+		for _, h := range headingPattern.FindAllStringSubmatch(readFile(t, target), -1) {
+			anchors = append(anchors, "#"+strings.ReplaceAll(anchorPattern.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
 		}
 		if !slices.Contains(anchors, link[2]) {
 			broken = append(broken, fmt.Sprintf("%s has no heading %s", target, link[2]))

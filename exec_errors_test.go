@@ -17,8 +17,8 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// refused runs a command line that must end with 125 and say one line.
-func (g *testGateway) refused(t *testing.T, words ...string) string {
+// runRefused runs a command line that must end with 125 and say one line.
+func (g *testGateway) runRefused(t *testing.T, words ...string) string {
 	t.Helper()
 	cmd := g.ssh("wim", words...)
 	var stderr bytes.Buffer
@@ -31,7 +31,7 @@ func (g *testGateway) refused(t *testing.T, words ...string) string {
 	return stderr.String()
 }
 
-func TestATaskThatHasNotStartedIsEnteredByNobody(t *testing.T) {
+func TestExec_PendingTask(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
@@ -40,15 +40,15 @@ func TestATaskThatHasNotStartedIsEnteredByNobody(t *testing.T) {
 	a.ClientStatus, a.Tasks = "pending", map[string]sim.TaskState{"box": {State: "pending"}}
 	cluster.Sim.Run(job)
 	g := startTestGateway(t, cluster.URL, "")
-	if got, want := g.refused(t, "exec", a.ID, "true"), "nomadctld: the task is not running\n"; got != want {
+	if got, want := g.runRefused(t, "exec", a.ID, "true"), "nomadctld: the task is not running\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := g.refused(t, "exec", "p-team1-box", "true"); !strings.Contains(got, "no task of p-team1-box is running") {
+	if got := g.runRefused(t, "exec", "p-team1-box", "true"); !strings.Contains(got, "no task of p-team1-box is running") {
 		t.Errorf("got %q", got)
 	}
 }
 
-func TestATaskThatGoesBetweenLookUpAndStartIsSaid(t *testing.T) {
+func TestExec_TaskPurgedBeforeStart(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
@@ -62,13 +62,13 @@ func TestATaskThatGoesBetweenLookUpAndStartIsSaid(t *testing.T) {
 		}
 		cluster.Sim.Purge("default", "p-team1-box")
 	}()
-	if got := g.refused(t, "exec", "p-team1-box", "true"); !strings.Contains(got, "not there any more") {
+	if got := g.runRefused(t, "exec", "p-team1-box", "true"); !strings.Contains(got, "not there any more") {
 		t.Errorf("got %q, want one that says that it is gone", got)
 	}
 }
 
-// TestWhatRunsATaskGoesAwayInTheMiddle: as when dockerd or the Nomad agent is killed or restarted.
-func TestWhatRunsATaskGoesAwayInTheMiddle(t *testing.T) {
+// TestExec_BackendLost: as when dockerd or the Nomad agent is killed or restarted.
+func TestExec_BackendLost(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	for name, begin := range map[string]func(t *testing.T) (g *testGateway, away func()){
@@ -90,7 +90,7 @@ func TestWhatRunsATaskGoesAwayInTheMiddle(t *testing.T) {
 			cmd := g.ssh("wim", "exec", "p-team1-box", "-c", "'echo started; sleep 60'")
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
-			out := begun(t, cmd, "started\n")
+			out := startAndExpect(t, cmd, "started\n")
 			away()
 			rest, _ := io.ReadAll(out)
 			var exit *exec.ExitError
@@ -101,8 +101,8 @@ func TestWhatRunsATaskGoesAwayInTheMiddle(t *testing.T) {
 	}
 }
 
-// TestTasksAreReachedTheWayThatIsConfigured with a daemon that nobody may speak to but for a docker task.
-func TestTasksAreReachedTheWayThatIsConfigured(t *testing.T) {
+// TestExec_ConfiguredBackend with a daemon that nobody may speak to but for a docker task.
+func TestExec_ConfiguredBackend(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	daemon, err := net.Listen("tcp", "127.0.0.1:0")

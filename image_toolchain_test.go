@@ -144,7 +144,7 @@ func modules(add func(path, name string) error) error {
 	for line := range strings.Lines(string(sums)) {
 		fields := strings.Fields(line)
 		if version, ok := strings.CutSuffix(fields[1], "/go.mod"); ok {
-			files = append(files, filepath.Join(proxy, escaped(fields[0]), "@v", version+".mod"))
+			files = append(files, filepath.Join(proxy, escapeModule(fields[0]), "@v", version+".mod"))
 		}
 	}
 	slices.Sort(files)
@@ -163,8 +163,8 @@ func modules(add func(path, name string) error) error {
 	return nil
 }
 
-// escaped returns the path of a module as file systems that do not tell A from a take it.
-func escaped(path string) string {
+// escapeModule returns the path of a module as file systems that do not tell A from a take it.
+func escapeModule(path string) string {
 	var b strings.Builder
 	for _, c := range path {
 		if 'A' <= c && c <= 'Z' {

@@ -78,7 +78,7 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 }
 
 // deny leaves the gateway's token these capabilities alone.
-func (b box) deny(t *testing.T, capabilities ...string) {
+func (b boxTask) deny(t *testing.T, capabilities ...string) {
 	t.Helper()
 	b.cluster.AddToken("few", sim.Rights{Namespaces: map[string][]string{"*": capabilities}})
 	if err := os.WriteFile(b.dir.Path("token"), []byte("few"), 0o600); err != nil {
@@ -164,8 +164,8 @@ func TestLogs_PreviousRun(t *testing.T) {
 	}
 }
 
-// TestLogs_DriverKeepsNone ends tail at once, and says why.
-func TestLogs_DriverKeepsNone(t *testing.T) {
+// TestLogs_DriverWithoutLogs ends tail at once, and says why.
+func TestLogs_DriverWithoutLogs(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)

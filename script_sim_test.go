@@ -53,7 +53,7 @@ func wrote(ts *testscript.TestScript, neg bool, args []string) {
 	poll(ts, "the cluster has received "+args[0], look)
 }
 
-// fault lets the simulated cluster fail:
+// injectFault lets the simulated cluster fail:
 //
 //	fault leader DURATION                       no leader for so long
 //	fault cut METHOD PATH TIMES                 the connection is cut before the order is carried out
@@ -65,7 +65,7 @@ func wrote(ts *testscript.TestScript, neg bool, args []string) {
 //	fault heal                                  none of the above any more
 //
 // TIMES 0 is always.
-func fault(ts *testscript.TestScript, _ bool, args []string) {
+func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 	c := simOf(ts)
 	number := func(text string) int {
 		n, err := strconv.Atoi(text)
@@ -108,11 +108,11 @@ func fault(ts *testscript.TestScript, _ bool, args []string) {
 	c.Inject(f)
 }
 
-// clientAgent is client kill NODE and client start NODE. The first kills the client agent of a node of the simulated
+// controlClient is client kill NODE and client start NODE. The first kills the client agent of a node of the simulated
 // cluster, and waits until the servers have noticed: the node is down or, where a group with disconnect { lost_after } runs
 // on it, disconnected. Its programs go on. The second starts the agent again, or that of a new node, and waits until the
 // node is ready and its client has reported what became of its allocations. The scenario has one node, node-1.
-func clientAgent(ts *testscript.TestScript, _ bool, args []string) {
+func controlClient(ts *testscript.TestScript, _ bool, args []string) {
 	c := simOf(ts)
 	if len(args) != 2 {
 		ts.Fatalf("usage: client kill|start NODE")
@@ -139,8 +139,8 @@ func clientAgent(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// asked PATTERN MOST fails unless the simulated cluster was asked for the route at least once and at most MOST times.
-func asked(ts *testscript.TestScript, _ bool, args []string) {
+// askedFor PATTERN MOST fails unless the simulated cluster was asked for the route at least once and at most MOST times.
+func askedFor(ts *testscript.TestScript, _ bool, args []string) {
 	got := simOf(ts).Traffic(args[0]).Requests
 	most, err := strconv.Atoi(args[1])
 	ts.Check(err)
@@ -170,13 +170,13 @@ func askedIn(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// process is the gateway that serve has started; kill is nil before that.
-type process struct {
+// gatewayProcess is the gateway that serve has started; kill is nil before that.
+type gatewayProcess struct {
 	kill   func()
 	stdout *os.File // the end of its standard output from which nobody reads, or nil
 }
 
-var serving = regexp.MustCompile(`msg=serving address=(\S+)`)
+var servingPattern = regexp.MustCompile(`msg=serving address=(\S+)`)
 
 // startProcess is serve [-unread] [FILE]: a gateway as that of the command gateway, but a process of its own, which crash
 // kills. With -unread its standard output is a pipe from which nobody reads, and which hangup closes.
@@ -193,7 +193,7 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	cmd := exec.Command("nomadctld", "-config", file)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, ts.Getenv("WORK")
-	p := ts.Value("process").(*process)
+	p := ts.Value("process").(*gatewayProcess)
 	if unread {
 		reader, writer, err := os.Pipe()
 		ts.Check(err)
@@ -209,7 +209,7 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	var address string
 	poll(ts, "the process serves", func() error {
 		text, err := os.ReadFile(log.Name())
-		m := serving.FindSubmatch(text[len(before):])
+		m := servingPattern.FindSubmatch(text[len(before):])
 		if m == nil {
 			return fmt.Errorf("its log is %s, %v", bytes.TrimSpace(text), err)
 		}
@@ -221,8 +221,10 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 
 // hangup closes the pipe of serve -unread.
 func hangup(ts *testscript.TestScript, _ bool, _ []string) {
-	ts.Check(ts.Value("process").(*process).stdout.Close())
+	ts.Check(ts.Value("process").(*gatewayProcess).stdout.Close())
 }
 
 // crash kills the process that serve has started, as a loss of power would.
-func crash(ts *testscript.TestScript, _ bool, _ []string) { ts.Value("process").(*process).kill() }
+func crash(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Value("process").(*gatewayProcess).kill()
+}
