@@ -21,12 +21,12 @@ func auditRequest(log *audit.Log, required bool, aliases map[string]string) Midd
 			}
 			if required { // no cluster is asked for what cannot run
 				if err := log.Ready(); err != nil {
-					log.Refused(req.Event, err)
+					log.ReportRefused(req.Event, err)
 					return notRecordedError(err)
 				}
 			}
 			req.writeStartEvent = func(durable bool) error {
-				if err := log.Begin(req.Event, durable, required); err != nil {
+				if err := log.RecordStart(req.Event, durable, required); err != nil {
 					return notRecordedError(err)
 				}
 				return nil

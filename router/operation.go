@@ -58,7 +58,7 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 	r.Event.Operation = op.ID
 	event := r.Event
 	event.Decision = audit.Allowed
-	if err := b.audit.Begin(event, true, b.auditRequired); err != nil {
+	if err := b.audit.RecordStart(event, true, b.auditRequired); err != nil {
 		err = notRecordedError(err)
 		op.End(err)
 		return nil, err

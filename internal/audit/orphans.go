@@ -11,24 +11,24 @@ import (
 	"slices"
 )
 
-// Left is what earlier gateways left running when they were killed.
-type Left struct {
+// Orphans is what earlier gateways left running when they were killed.
+type Orphans struct {
 	Release func() // called when the gateway stops. Until then no other gateway takes its programs for left ones
 
-	files []section
+	files []fileSection
 }
 
-// section is the end of a file as it was when the gateway started.
-type section struct {
+// fileSection is the end of a file as it was when the gateway started.
+type fileSection struct {
 	file        handle
 	start, size int64
 }
 
-// claimed is a lock on the lock file.
-type claimed struct {
-	alone   bool         // nobody else has it
-	share   func() error // lets others share it
-	release func()
+// exclusiveLock is a lock on the lock file.
+type exclusiveLock struct {
+	exclusive bool         // nobody else has it
+	downgrade func() error // lets others share it
+	release   func()
 }
 
 // ErrInUse says that another gateway writes this log: what has no end event may be running under it.
@@ -39,28 +39,28 @@ const (
 	maxScanLine = 2 << 20   // more than any event has. A longer line is skipped
 )
 
-// Unfinished finds out what earlier gateways left running. It looks at the file and the one before it, if that was renamed
+// FindOrphans finds out what earlier gateways left running. It looks at the file and the one before it, if that was renamed
 // to end in ".1", as they are now. It must be called before the gateway serves. Only a log in a file can be read; for others
 // there are no events. Left.Release is set whatever the error.
 //
 // Each gateway has a shared lock for as long as it runs. Only one that can have the lock alone first looks for programs: no
 // other gateway is running then, and none starts to serve before the files' sizes are known.
-func (l *Log) Unfinished() (Left, error) {
-	left := Left{Release: func() {}}
+func (l *Log) FindOrphans() (Orphans, error) {
+	left := Orphans{Release: func() {}}
 	if l.file == nil {
 		return left, nil
 	}
-	lock, err := claim(l.file.path + ".lock")
+	lock, err := acquireLock(l.file.path + ".lock")
 	if err != nil {
 		return left, fmt.Errorf("audit log: lock: %w", err)
 	}
 	left.Release = lock.release
-	if !lock.alone {
+	if !lock.exclusive {
 		return left, ErrInUse
 	}
 	for _, path := range []string{l.file.path + ".1", l.file.path} {
-		var s section
-		if s, err = sectionOf(path); errors.Is(err, fs.ErrNotExist) {
+		var s fileSection
+		if s, err = openSection(path); errors.Is(err, fs.ErrNotExist) {
 			err = nil
 			continue
 		}
@@ -69,7 +69,7 @@ func (l *Log) Unfinished() (Left, error) {
 		}
 		left.files = append(left.files, s)
 	}
-	if err = errors.Join(err, lock.share()); err != nil {
+	if err = errors.Join(err, lock.downgrade()); err != nil {
 		left.close()
 		return left, fmt.Errorf("audit log: %w", err)
 	}
@@ -78,7 +78,7 @@ func (l *Log) Unfinished() (Left, error) {
 
 // Events returns the start events of commands that run a program in a task and have neither an end event nor one that
 // settles it, oldest first. It reads much, and may do so while the gateway serves. It can be called once.
-func (l *Left) Events() (events []Event, err error) {
+func (l *Orphans) Events() (events []Event, err error) {
 	defer l.close()
 	open := map[string]Event{}
 	for _, s := range l.files {
@@ -93,18 +93,18 @@ func (l *Left) Events() (events []Event, err error) {
 	return events, nil
 }
 
-func (l *Left) close() {
+func (l *Orphans) close() {
 	for _, s := range l.files {
 		s.file.Close()
 	}
 	l.files = nil
 }
 
-// sectionOf opens a file for scan. Programs are killed because of what it contains, so nobody else may have written it.
-func sectionOf(path string) (section, error) {
+// openSection opens a file for scan. Programs are killed because of what it contains, so nobody else may have written it.
+func openSection(path string) (fileSection, error) {
 	f, err := openForScan(path)
 	if err != nil {
-		return section{}, err
+		return fileSection{}, err
 	}
 	info, err := f.Stat()
 	if err == nil {
@@ -114,9 +114,9 @@ func sectionOf(path string) (section, error) {
 	}
 	if err != nil {
 		f.Close()
-		return section{}, err
+		return fileSection{}, err
 	}
-	return section{file: f, start: max(0, info.Size()-maxScan), size: info.Size()}, nil
+	return fileSection{file: f, start: max(0, info.Size()-maxScan), size: info.Size()}, nil
 }
 
 // scan adds the start events in r to open, by session, and removes those that were settled. If r starts in the middle of a
@@ -155,12 +155,12 @@ func (e Event) namesProgram() bool {
 }
 
 // kindOf returns the kind of the event in a line. It is the line's first field.
-func kindOf(line []byte) Kind { return Kind(valueOf(line, `{"event":"`)) }
+func kindOf(line []byte) Kind { return Kind(quotedAfter(line, `{"event":"`)) }
 
 // sessionOf returns the session of the event in a line. No text of a user comes before it.
-func sessionOf(line []byte) string { return valueOf(line, `"session":"`) }
+func sessionOf(line []byte) string { return quotedAfter(line, `"session":"`) }
 
-func valueOf(line []byte, before string) string {
+func quotedAfter(line []byte, before string) string {
 	_, rest, ok := bytes.Cut(line, []byte(before))
 	value, _, ended := bytes.Cut(rest, []byte(`"`))
 	if !ok || !ended {

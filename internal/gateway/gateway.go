@@ -41,7 +41,7 @@ type Gateway struct {
 	ops      *ops.Registry
 	audit    *audit.Log
 	requests router.Gateway
-	left     audit.Left // what an earlier gateway left running
+	left     audit.Orphans // what an earlier gateway left running
 	server   *sshd.Server
 	listener net.Listener
 }
@@ -139,7 +139,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	left, err := events.Unfinished()
+	left, err := events.FindOrphans()
 	if err != nil {
 		log.Warn(notLookedFor, "error", err)
 	}
