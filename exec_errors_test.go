@@ -73,7 +73,7 @@ func TestExec_BackendLost(t *testing.T) {
 	needSSH(t)
 	for name, begin := range map[string]func(t *testing.T) (g *testGateway, away func()){
 		"docker": func(t *testing.T) (*testGateway, func()) {
-			address, cut := dockertest.Cut(t, dockertest.Daemon(t))
+			address, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
 			cluster, allocation := nomadtest.Simulated(t), newAllocation()
 			cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
 			dockertest.Run(t, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sleep", "3600")

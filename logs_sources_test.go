@@ -91,7 +91,7 @@ func TestLogs_OrderOfOutputs(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	dockertest.Stopped(t, "box-"+g.allocation, nomadLabels(g.allocation), "sh", "-c", "for i in 1 2 3; do echo out $i; sleep 0.2; echo err $i >&2; sleep 0.2; done")
+	dockertest.RunToExit(t, "box-"+g.allocation, nomadLabels(g.allocation), "sh", "-c", "for i in 1 2 3; do echo out $i; sleep 0.2; echo err $i >&2; sleep 0.2; done")
 	const want = "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n"
 	for _, line := range []string{"logs", "logs -n all", "logs --grep ."} {
 		if out, err := g.ssh("wim", line+" p-team1-box/g/box").CombinedOutput(); string(out) != want || err != nil {

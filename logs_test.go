@@ -351,7 +351,7 @@ func TestLogs_WaitsForSlowReader(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	dockertest.Stopped(t, "box-"+g.allocation, nomadLabels(g.allocation), "sh", "-c", "yes $(head -c 999 /dev/zero | tr '\\0' x) | head -n 11000")
+	dockertest.RunToExit(t, "box-"+g.allocation, nomadLabels(g.allocation), "sh", "-c", "yes $(head -c 999 /dev/zero | tr '\\0' x) | head -n 11000")
 	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
 	pipe, err := logs.StdoutPipe()
 	if err != nil {

@@ -83,7 +83,7 @@ func (w writerFunc) Write(b []byte) (int, error) { return w(b) }
 
 func TestExec_ConnectionLostFails(t *testing.T) {
 	t.Parallel()
-	addr, cut := dockertest.Cut(t, dockertest.Daemon(t))
+	addr, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	in, _ := startTask(t, "sleep", "600")
 	for _, argv := range [][]string{{"sh", "-c", "echo; exec sleep 20"}, {"cat", "/dev/zero"}, {"sh", "-c", "echo; cat; sleep 20"}} {
@@ -202,7 +202,7 @@ func forgettingDaemon(t *testing.T) (host string, forget func()) {
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	addr, cut := dockertest.Cut(t, "tcp://"+server.Listener.Addr().String())
+	addr, cut := dockertest.TCPWithCut(t, "tcp://"+server.Listener.Addr().String())
 	return "tcp://" + addr, func() {
 		mu.Lock()
 		forgotten = maps.Clone(known)
@@ -255,7 +255,7 @@ func TestExecKill_DaemonRestarted(t *testing.T) {
 
 func TestExecKill_DaemonUnreachable(t *testing.T) {
 	t.Parallel()
-	addr, kill := dockertest.Killed(t, dockertest.Daemon(t))
+	addr, kill := dockertest.TCPWithKill(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	in, _ := startTask(t, "sleep", "600")
 	waiting, end := io.Pipe()
@@ -274,7 +274,7 @@ func TestExecKill_NoShellReportsProgram(t *testing.T) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
 	id := dockertest.RunWith(t, "web-"+in.Allocation.ID, dockerclient.Config{
-		Image: dockertest.Bare(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
+		Image: dockertest.BareImage(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
 	}, nil)
 	why, client := errors.New("the session is over"), dockertest.Client(t)
 	for name, c := range map[string]struct {

@@ -111,7 +111,7 @@ func TestTTYSetup_NoPrintf(t *testing.T) {
 func TestTTYSetup_ShellCannotReport(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, id := startTaskWith(t, dockerclient.Config{Image: dockertest.Bare(t), Cmd: []string{"/bin/busybox", "sleep", "600"}}, nil)
+	in, id := startTaskWith(t, dockerclient.Config{Image: dockertest.BareImage(t), Cmd: []string{"/bin/busybox", "sleep", "600"}}, nil)
 	shell := "#!/bin/busybox sh\nprintf() { return 127; }\nscript=$2\nshift 3\neval \"$script\"\n"
 	var packed bytes.Buffer
 	w := tar.NewWriter(&packed)
@@ -239,7 +239,7 @@ func TestTTYSetup_NoShell(t *testing.T) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
 	dockertest.RunWith(t, "web-"+in.Allocation.ID, dockerclient.Config{
-		Image: dockertest.Bare(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
+		Image: dockertest.BareImage(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
 	}, nil)
 	program := backends.Program{Argv: []string{"/bin/busybox", "cat"}, Terminal: terminalSize{80, 24}, Modes: backends.TerminalModes{42: 1, 53: 0}, Stdin: strings.NewReader("typed\n")}
 	if out, code, err := run(t, d, in, program); !strings.HasSuffix(out, "typed\r\n") || code != 0 || err != nil {

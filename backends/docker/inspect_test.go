@@ -45,7 +45,7 @@ func TestInspect_SameAsDockerInspect(t *testing.T) {
 			return id, client.PauseContainer(id)
 		},
 		"exited": func(name, allocation string) (string, error) {
-			id, code := dockertest.Stopped(t, name, labels(allocation), "sh", "-c", "exit 3")
+			id, code := dockertest.RunToExit(t, name, labels(allocation), "sh", "-c", "exit 3")
 			if code != 3 {
 				t.Errorf("exited: code %d, want 3", code)
 			}
@@ -56,7 +56,7 @@ func TestInspect_SameAsDockerInspect(t *testing.T) {
 			return id, client.RestartContainer(id, 0)
 		},
 		"replaced": func(name, allocation string) (string, error) {
-			old, _ := dockertest.Stopped(t, name, labels(allocation), "false")
+			old, _ := dockertest.RunToExit(t, name, labels(allocation), "false")
 			dockertest.Remove(t, old)
 			return dockertest.Run(t, name, labels(allocation), "sleep", "600"), nil
 		},
@@ -145,7 +145,7 @@ func TestInspect_RenamedContainer(t *testing.T) {
 	client := dockertest.Client(t)
 	var newest string
 	for _, suffix := range []string{"a", "b", "c"} {
-		newest, _ = dockertest.Stopped(t, "web-"+allocation, both, "true")
+		newest, _ = dockertest.RunToExit(t, "web-"+allocation, both, "true")
 		if err := client.RenameContainer(dockerclient.RenameContainerOptions{ID: newest, Name: allocation[:8] + suffix}); err != nil {
 			t.Fatal(err)
 		}

@@ -99,7 +99,7 @@ func TestExec_ConnectionLost(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			_, in := clusterTask(t, cluster, "p-team3-shell", "box")
-			addr, cut := dockertest.Cut(t, cluster.URL)
+			addr, cut := dockertest.TCPWithCut(t, cluster.URL)
 			c := open(t, Tier{URL: "http://" + addr, TokenFile: nomadtest.TokenFile(t)})
 			for _, terminal := range []backends.Terminal{nil, fixedTerminal{}} {
 				read, write := io.Pipe()

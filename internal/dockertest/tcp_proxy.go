@@ -16,15 +16,15 @@ func TCP(t testing.TB, host string) (addr string) {
 	return addr
 }
 
-// Cut is TCP with a cable that can be cut: cut closes all connections that are open. New ones are let through again.
-func Cut(t testing.TB, host string) (addr string, cut func()) {
+// TCPWithCut is TCP with a cable that can be cut: cut closes all connections that are open. New ones are let through again.
+func TCPWithCut(t testing.TB, host string) (addr string, cut func()) {
 	t.Helper()
 	addr, end := proxy(t, host, nil)
 	return addr, func() { end(false) }
 }
 
-// Killed is TCP until kill: from then on no connection lasts.
-func Killed(t testing.TB, host string) (addr string, kill func()) {
+// TCPWithKill is TCP until kill: from then on no connection lasts.
+func TCPWithKill(t testing.TB, host string) (addr string, kill func()) {
 	t.Helper()
 	addr, end := proxy(t, host, nil)
 	return addr, func() { end(true) }
@@ -33,7 +33,7 @@ func Killed(t testing.TB, host string) (addr string, kill func()) {
 // TLS is TCP with encryption: only clients that show a certificate of the returned CA are let in.
 func TLS(t testing.TB, host string) (addr string, files Certificates) {
 	t.Helper()
-	files, config := certificates(t)
+	files, config := newCertificates(t)
 	addr, _ = proxy(t, host, config)
 	return addr, files
 }
@@ -52,7 +52,7 @@ func proxy(t testing.TB, host string, config *tls.Config) (addr string, end func
 	if err != nil {
 		t.Fatal(err)
 	}
-	var open tracked
+	var open connSet
 	var conversations sync.WaitGroup
 	conversations.Go(func() {
 		for {
@@ -75,7 +75,7 @@ func proxy(t testing.TB, host string, config *tls.Config) (addr string, end func
 				}
 				defer daemon.Close()
 				open.add(daemon)
-				converse(conn, daemon)
+				relay(conn, daemon)
 			})
 		}
 	})
@@ -87,14 +87,14 @@ func proxy(t testing.TB, host string, config *tls.Config) (addr string, end func
 	return listener.Addr().String(), open.close
 }
 
-// tracked is connections that are closed together; one that comes too late is closed at once.
-type tracked struct {
+// connSet is connections that are closed together; one that comes too late is closed at once.
+type connSet struct {
 	mu     sync.Mutex
 	conns  []net.Conn
 	closed bool
 }
 
-func (t *tracked) add(conn net.Conn) {
+func (t *connSet) add(conn net.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.conns = append(t.conns, conn)
@@ -103,7 +103,7 @@ func (t *tracked) add(conn net.Conn) {
 	}
 }
 
-func (t *tracked) close(forever bool) {
+func (t *connSet) close(forever bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = forever
@@ -113,8 +113,8 @@ func (t *tracked) close(forever bool) {
 	t.conns = nil
 }
 
-// converse copies both ways and passes on the end of each, as streams of exec and attach need it.
-func converse(client, daemon net.Conn) {
+// relay copies both ways and passes on the end of each, as streams of exec and attach need it.
+func relay(client, daemon net.Conn) {
 	type halfCloser interface{ CloseWrite() error }
 	var sending sync.WaitGroup
 	sending.Go(func() {
