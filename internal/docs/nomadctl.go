@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// client puts between the marks in the script nomadctl which commands there are and which of them want a terminal.
-func client(before string) (string, error) {
+// nomadctlScript puts between the marks in the script nomadctl which commands there are and which of them want a terminal.
+func nomadctlScript(before string) (string, error) {
 	var terminal []string
 	var list strings.Builder
 	width := 0
-	for _, spec := range shown() {
+	for _, spec := range visibleCommands() {
 		width = max(width, len(spec.Name+" "+spec.Args))
 	}
-	for _, spec := range shown() {
+	for _, spec := range visibleCommands() {
 		if spec.WantsTerminal {
 			terminal = append(terminal, spec.Name)
 		}
@@ -21,5 +21,5 @@ func client(before string) (string, error) {
 	}
 	text := "terminal_commands='" + strings.Join(terminal, " ") + "'\n\n" +
 		"command_list() {\n\tcat <<'EOF'\n" + list.String() + "EOF\n}\n"
-	return marked(before, "commands", text, "# commands: written by make generate\n", "# end of commands\n")
+	return replaceMarked(before, "commands", text, "# commands: written by make generate\n", "# end of commands\n")
 }
