@@ -27,11 +27,11 @@ import (
 	"nomadctld/router"
 )
 
-// Grace is how long running commands get to end when the gateway is stopped.
-const Grace = 5 * time.Second
+// ShutdownGrace is how long running commands get to end when the gateway is stopped.
+const ShutdownGrace = 5 * time.Second
 
-// auditTimeout is how long the gateway waits, before it exits, for whoever reads the audit log from a pipe.
-const auditTimeout = time.Second
+// auditFlushTimeout is how long the gateway waits, before it exits, for whoever reads the audit log from a pipe.
+const auditFlushTimeout = time.Second
 
 // Commands returns the names of the built-in commands, which an alias in a configuration cannot replace.
 func Commands() []string { return router.CommandNames() }
@@ -41,7 +41,7 @@ type Gateway struct {
 	ops      *ops.Registry
 	audit    *audit.Log
 	requests router.Gateway
-	left     audit.Orphans // what an earlier gateway left running
+	orphans  audit.Orphans // what an earlier gateway left running
 	server   *sshd.Server
 	listener net.Listener
 }
@@ -64,7 +64,7 @@ func Check(c *config.Config) error {
 
 // build contacts nobody. log, which may be nil, hears of what shows later.
 func build(c *config.Config, log *slog.Logger) (p parts, err error) {
-	clients, err := nomad.Open(clusterTiers(c.Tiers)...)
+	clients, err := nomad.Open(nomadTiers(c.Tiers)...)
 	if err != nil {
 		return p, err
 	}
@@ -84,7 +84,7 @@ func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 		p.runtimes.Nomad[tier] = client
 		p.operations[tier] = client
 	}
-	if p.raw, err = rawBinary(c); err != nil {
+	if p.raw, err = newRaw(c); err != nil {
 		return p, err
 	}
 	var keys [][]byte
@@ -129,9 +129,9 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 		log.Warn("a restart did not finish, so the job may be stopped or temporarily changed; bring it back with: ops "+k.ID+" --restore",
 			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}
-	users := directory(c)
+	users := aclDirectory(c)
 	requests := router.Gateway{
-		Users: users, Tiers: ownedTiers(c.Tiers), Clusters: p.clusters, Runtimes: p.runtimes, Operations: p.operations, Ops: registry, Raw: p.raw,
+		Users: users, Tiers: aclTiers(c.Tiers), Clusters: p.clusters, Runtimes: p.runtimes, Operations: p.operations, Ops: registry, Raw: p.raw,
 		Aliases: c.Aliases,
 		Audit:   events, AuditRequired: c.Audit.Required, Log: log,
 	}
@@ -141,10 +141,10 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	left, err := events.FindOrphans()
 	if err != nil {
-		log.Warn(notLookedFor, "error", err)
+		log.Warn(orphansNotSearched, "error", err)
 	}
 	return &Gateway{
-		listener: listener, ops: registry, audit: events, requests: requests, left: left,
+		listener: listener, ops: registry, audit: events, requests: requests, orphans: left,
 		server: &sshd.Server{
 			HostKeys: p.hostKeys, Users: users, Handler: requests.Handler(), Log: log, Record: events.Record,
 			Limits: sshd.Limits{
@@ -163,44 +163,44 @@ func (g *Gateway) Addr() net.Addr { return g.listener.Addr() }
 func (g *Gateway) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	defer g.left.Release()
+	defer g.orphans.Release()
 	killed := make(chan struct{})
 	go func() {
 		defer close(killed)
-		g.killLeft(ctx)
+		g.killOrphans(ctx)
 	}()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		<-ctx.Done()
 		g.ops.Close("the gateway is being stopped")
-		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), Grace)
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShutdownGrace)
 		defer cancel()
 		g.ops.Wait(patience)
 	}()
-	err := g.server.Serve(ctx, g.listener, Grace)
+	err := g.server.Serve(ctx, g.listener, ShutdownGrace)
 	stop()
 	<-ended
 	select { // what was killed until now has to be on record
 	case <-killed:
-	case <-time.After(Grace):
+	case <-time.After(ShutdownGrace):
 	}
-	g.audit.Close(auditTimeout)
+	g.audit.Close(auditFlushTimeout)
 	return err
 }
 
-// killLeft kills the programs that an earlier gateway left running.
-func (g *Gateway) killLeft(ctx context.Context) {
-	events, err := g.left.Events()
+// killOrphans kills the programs that an earlier gateway left running.
+func (g *Gateway) killOrphans(ctx context.Context) {
+	events, err := g.orphans.Events()
 	if err != nil {
-		g.requests.Log.Warn(notLookedFor, "error", err)
+		g.requests.Log.Warn(orphansNotSearched, "error", err)
 	}
 	g.requests.KillOrphans(ctx, events)
 }
 
-const notLookedFor = "programs that an earlier gateway may have left running are not looked for"
+const orphansNotSearched = "programs that an earlier gateway may have left running are not looked for"
 
-func clusterTiers(tiers []config.Tier) []nomad.Tier {
+func nomadTiers(tiers []config.Tier) []nomad.Tier {
 	var all []nomad.Tier
 	for _, t := range tiers {
 		all = append(all, nomad.Tier{Name: t.Name, URL: t.URL, TokenFile: t.TokenFile, TLS: backends.TLS(t.TLS)})
@@ -219,8 +219,8 @@ func clusterOf(tiers []config.Tier) func(tier string) string {
 	}
 }
 
-// rawBinary returns how the command raw runs the nomad binary.
-func rawBinary(c *config.Config) (*router.Raw, error) {
+// newRaw returns how the command raw runs the nomad binary.
+func newRaw(c *config.Config) (*router.Raw, error) {
 	for _, begin := range c.Raw.Allow {
 		if !nomadcli.Known(begin) {
 			return nil, fmt.Errorf("raw.allow: %q is no command of nomad that raw could run", begin)
@@ -248,7 +248,7 @@ func rawBinary(c *config.Config) (*router.Raw, error) {
 	}, nil
 }
 
-func ownedTiers(tiers []config.Tier) []acl.Tier {
+func aclTiers(tiers []config.Tier) []acl.Tier {
 	var all []acl.Tier
 	for _, t := range tiers {
 		all = append(all, acl.Tier{Name: t.Name, Aliases: t.Aliases, Prefixes: t.Prefixes})
@@ -256,7 +256,7 @@ func ownedTiers(tiers []config.Tier) []acl.Tier {
 	return all
 }
 
-func group(g config.Group) acl.Group {
+func aclGroup(g config.Group) acl.Group {
 	rights := router.ExpandGrants(g.Commands)
 	if g.Raw && !slices.Contains(rights, "raw") {
 		rights = append(rights, "raw")
@@ -264,7 +264,7 @@ func group(g config.Group) acl.Group {
 	return acl.Group{Name: g.Name, Prefixes: g.Prefixes, Rights: rights, Granted: g.Commands, Namespaces: g.Namespaces}
 }
 
-func directory(c *config.Config) *acl.Directory {
+func aclDirectory(c *config.Config) *acl.Directory {
 	d := acl.NewDirectory()
 	for _, u := range c.Users {
 		user := acl.User{Login: u.Name, Name: u.FullName}
@@ -273,7 +273,7 @@ func directory(c *config.Config) *acl.Directory {
 		}
 		for _, name := range u.Groups {
 			g := c.Groups[name]
-			user.Groups = append(user.Groups, group(g))
+			user.Groups = append(user.Groups, aclGroup(g))
 		}
 		var keys []string
 		for _, key := range u.Keys {
