@@ -129,7 +129,7 @@ func serve(file string) int {
 	// A write to a pipe that nobody reads any more fails; it does not end the gateway. Not Ignore, which children inherit.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	stream := linequeue.Stderr()
-	stream.Lost = lostLinesMessage
+	stream.DropReport = lostLinesMessage
 	defer stream.Flush(time.Second)
 	log := slog.New(slog.NewTextHandler(stream, nil))
 	warnOnHangup(log)
