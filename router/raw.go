@@ -21,7 +21,7 @@ func RedactRaw(args []string) []string {
 	if len(args) == 0 {
 		return args
 	}
-	return append(args[:1:1], nomadcli.Hide(args[1:], redactValue)...)
+	return append(args[:1:1], nomadcli.Redact(args[1:], redactValue)...)
 }
 
 // RunRaw runs the nomad binary against the tier that name means, with the session's streams and terminal, and returns its
@@ -37,7 +37,7 @@ func (r *Request) RunRaw(ctx context.Context, name string, args []string) (code 
 	}
 	r.Event.Tier = tier
 	if err := r.raw.Binary.Check(args); err != nil {
-		if !errors.Is(err, nomadcli.ErrNone) {
+		if !errors.Is(err, nomadcli.ErrNoBinary) {
 			r.Event.Decision = audit.Denied
 		}
 		return 0, err

@@ -222,7 +222,7 @@ func clusterOf(tiers []config.Tier) func(tier string) string {
 // newRaw returns how the command raw runs the nomad binary.
 func newRaw(c *config.Config) (*router.Raw, error) {
 	for _, begin := range c.Raw.Allow {
-		if !nomadcli.Known(begin) {
+		if !nomadcli.IsKnownPrefix(begin) {
 			return nil, fmt.Errorf("raw.allow: %q is no command of nomad that raw could run", begin)
 		}
 	}

@@ -12,7 +12,7 @@ func JobArg(args []string) (job string, ok bool) {
 	}
 	switch c.rule.job {
 	case firstWord:
-		job = at(c.words, 0)
+		job = wordAt(c.words, 0)
 	case onlyWord:
 		if len(c.words) == 1 {
 			job = c.words[0]
@@ -24,13 +24,13 @@ func JobArg(args []string) (job string, ok bool) {
 	case ifJobFlag:
 		// -job=false says that it is an allocation after all
 		if given := c.values["job"]; len(given) > 0 && !slices.ContainsFunc(given, func(v string) bool { return v != "" }) {
-			job = at(c.words, 0)
+			job = wordAt(c.words, 0)
 		}
 	}
 	return job, job != ""
 }
 
-func at(words []string, i int) string {
+func wordAt(words []string, i int) string {
 	if i < len(words) {
 		return words[i]
 	}

@@ -23,8 +23,8 @@ func realNomad(t *testing.T) string {
 	return path
 }
 
-// says returns all that the binary writes; without a cluster and an environment it can reach nothing.
-func says(t *testing.T, nomad string, args ...string) string {
+// nomadOutput returns all that the binary writes; without a cluster and an environment it can reach nothing.
+func nomadOutput(t *testing.T, nomad string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), nomad, args...)
 	cmd.Env = []string{"NOMAD_ADDR=http://127.0.0.1:1"}
@@ -38,13 +38,13 @@ var (
 	flagsIn = regexp.MustCompile(`(?m)^\s{1,4}-([A-Za-z0-9][a-z0-9-]*)`)
 )
 
-// helps returns the help of every command that the binary lists.
-func helps(t *testing.T, nomad string) map[string]string {
+// nomadHelp returns the help of every command that the binary lists.
+func nomadHelp(t *testing.T, nomad string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	var visit func(path []string)
 	visit = func(path []string) {
-		text := says(t, nomad, append(slices.Clone(path), "-help")...)
+		text := nomadOutput(t, nomad, append(slices.Clone(path), "-help")...)
 		all[strings.Join(path, " ")] = text
 		section := text
 		if len(path) > 0 {
@@ -58,20 +58,20 @@ func helps(t *testing.T, nomad string) map[string]string {
 	return all
 }
 
-func TestEveryCommandAndFlagOfARealNomadHasARule(t *testing.T) {
+func TestRealNomad_EveryFlagHasARule(t *testing.T) {
 	t.Parallel()
 	nomad := realNomad(t)
-	all := helps(t, nomad)
+	all := nomadHelp(t, nomad)
 	if len(all) < 150 {
 		t.Fatalf("got %d commands, want more than 150: is the help still read right?", len(all))
 	}
-	commonKinds := kinds(common)
+	commonKinds := flagKinds(commonFlags)
 	for path, help := range all {
 		if path == "" {
 			continue
 		}
 		c := command{}
-		rest, err := c.name(strings.Fields(path))
+		rest, err := c.parseName(strings.Fields(path))
 		if err != nil || len(rest) > 0 && c.rule.refused == "" {
 			t.Errorf("nomad %s: got no rule, want one", path)
 			continue
@@ -79,13 +79,13 @@ func TestEveryCommandAndFlagOfARealNomadHasARule(t *testing.T) {
 		if c.rule.refused != "" {
 			continue
 		}
-		own := kinds(c.rule.flags)
+		own := flagKinds(c.rule.flags)
 		_, general, _ := strings.Cut(help, "General Options:")
 		for _, m := range flagsIn.FindAllStringSubmatch(general, -1) {
 			name := m[1]
 			_, a := own[name]
 			_, b := commonKinds[name]
-			_, r := notYours[name]
+			_, r := refusedAnywhere[name]
 			_, u := refusedFlags[name]
 			if !a && !b && !r && !u {
 				t.Errorf("nomad %s -%s: got no rule, want one", path, name)
@@ -95,7 +95,7 @@ func TestEveryCommandAndFlagOfARealNomadHasARule(t *testing.T) {
 }
 
 // A flag whose kind is wrong in the table would make a value of a word, or a word of a value.
-func TestARealNomadTakesFlagsAsTheTableSays(t *testing.T) {
+func TestRealNomad_FlagKinds(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("hundreds of processes")
@@ -114,23 +114,23 @@ func TestARealNomadTakesFlagsAsTheTableSays(t *testing.T) {
 					words[len(words)-1] += "=neither"
 					want = `invalid boolean value "neither" for -` + c.flag
 				}
-				if got := says(t, nomad, words...); !strings.Contains(got, want) {
+				if got := nomadOutput(t, nomad, words...); !strings.Contains(got, want) {
 					t.Errorf("nomad %q: got %q, want %q in it", words, got[max(0, len(got)-200):], want)
 				}
 			}
 		})
 	}
-	for path, r := range table {
-		if r.refused != "" || r.group || r.as != "" {
+	for path, r := range rules {
+		if r.refused != "" || r.group || r.aliasOf != "" {
 			continue
 		}
-		for flag, kind := range kinds(r.flags) {
+		for flag, kind := range flagKinds(r.flags) {
 			if flag != "it" && flag != "ti" {
 				trials <- trial{path, flag, kind}
 			}
 		}
 	}
-	for flag, kind := range kinds(common) {
+	for flag, kind := range flagKinds(commonFlags) {
 		if flag != "h" && flag != "help" {
 			trials <- trial{"job status", flag, kind}
 		}
@@ -140,7 +140,7 @@ func TestARealNomadTakesFlagsAsTheTableSays(t *testing.T) {
 }
 
 // A job in JSON is data: what would be a function in HCL stays text.
-func TestARealNomadReadsNoFileForAJobInJSON(t *testing.T) {
+func TestRealNomad_JSONJobReadsNoFile(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr bytes.Buffer
 	b := Binary{Path: realNomad(t)}
@@ -151,7 +151,7 @@ func TestARealNomadReadsNoFileForAJobInJSON(t *testing.T) {
 	}
 }
 
-func TestARealNomadRuns(t *testing.T) {
+func TestRealNomad_Runs(t *testing.T) {
 	t.Parallel()
 	b := Binary{Path: realNomad(t)}
 	for line, want := range map[string]string{"version": "Nomad v", "-version": "Nomad v", "job status -h": "Usage: nomad job status"} {

@@ -12,20 +12,20 @@ var secretFlags = map[string]bool{
 	"header": true, // of operator api
 }
 
-// Hide returns the words of a command with the secrets in them replaced by what value returns for them. It is for records,
+// Redact returns the words of a command with the secrets in them replaced by what value returns for them. It is for records,
 // and so accepts what Check refuses. What follows "--", and the words of the program that alloc exec runs, are left as
 // they are.
-func Hide(args []string, value func(string) string) []string {
+func Redact(args []string, value func(string) string) []string {
 	args = slices.Clone(args)
 	if len(args) == 0 {
 		return args
 	}
 	c := command{}
-	rest, err := c.name(args)
+	rest, err := c.parseName(args)
 	if err != nil {
 		rest = args
 	}
-	kinds := kinds(c.rule.flags + " " + common)
+	kinds := flagKinds(c.rule.flags + " " + commonFlags)
 	words := 0
 	for i := len(args) - len(rest); i < len(args); i++ {
 		word := args[i]
@@ -47,7 +47,7 @@ func Hide(args []string, value func(string) string) []string {
 		name, _, given := strings.Cut(word[dashes:], "=")
 		secret := secretFlags[strings.ToLower(name)] || kinds[name] == "secret" || c.path == "operator api" && name == "H"
 		if c.path == "alloc exec" && words > 0 {
-			_, secret = notYours[flagName(word)] // which Check refuses there; all else is the program's
+			_, secret = refusedAnywhere[flagName(word)] // which Check refuses there; all else is the program's
 		}
 		switch {
 		case secret && given:

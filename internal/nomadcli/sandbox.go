@@ -8,33 +8,33 @@ import (
 	"regexp"
 )
 
-// room is the directory that a run has to itself.
-type room struct {
-	dir string
-	as  account
+// sandbox is the directory that a run has to itself.
+type sandbox struct {
+	dir     string
+	account account
 }
 
-func newRoom(as account) (room, error) {
+func newSandbox(as account) (sandbox, error) {
 	dir, err := os.MkdirTemp("", "nomadctld-raw-") // 0700
 	if err != nil {
-		return room{}, fmt.Errorf("a directory for nomad: %w", err)
+		return sandbox{}, fmt.Errorf("a directory for nomad: %w", err)
 	}
-	return room{dir, as}, nil
+	return sandbox{dir, as}, nil
 }
 
-// handOver makes the directory the user's. It comes last, so that no other process of that user can lay a link where the
+// chown makes the directory the user's. It comes last, so that no other process of that user can lay a link where the
 // gateway is going to write.
-func (r room) handOver() error {
-	if !r.as.other {
+func (r sandbox) chown() error {
+	if !r.account.switchUser {
 		return nil
 	}
-	if err := os.Chown(r.dir, int(r.as.uid), int(r.as.gid)); err != nil {
+	if err := os.Chown(r.dir, int(r.account.uid), int(r.account.gid)); err != nil {
 		return fmt.Errorf("a directory for nomad: %w", err)
 	}
 	return nil
 }
 
-func (r room) remove() error {
+func (r sandbox) remove() error {
 	if err := os.RemoveAll(r.dir); err != nil {
 		return fmt.Errorf("the directory of nomad: %w", err)
 	}
@@ -43,7 +43,7 @@ func (r room) remove() error {
 
 // environment is all that the program gets of one: nothing is inherited. Without GOTRACEBACK, which alone would make it
 // do so, a program in Go writes no core. Its hints at the web interface would lead to the proxy.
-func (r room) environment(address string, c Cluster, t *Terminal) []string {
+func (r sandbox) environment(address string, c Cluster, t *Terminal) []string {
 	env := []string{
 		"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + r.dir, "TMPDIR=" + r.dir,
 		"NOMAD_ADDR=" + address, "NOMAD_CLI_SHOW_HINTS=false",

@@ -59,9 +59,9 @@ func noFileReference(c command) error {
 	return nil
 }
 
-// allowed holds a command against Allow. Both are taken by their full names, so that "job stop" is about stop as well.
-func (b Binary) allowed(c command) error {
-	if b.Allow == nil || slices.ContainsFunc(b.Allow, func(begin string) bool { return begins(c.path, begin) }) {
+// checkAllowed holds a command against Allow. Both are taken by their full names, so that "job stop" is about stop as well.
+func (b Binary) checkAllowed(c command) error {
+	if b.Allow == nil || slices.ContainsFunc(b.Allow, func(begin string) bool { return hasCommandPrefix(c.path, begin) }) {
 		return nil
 	}
 	if c.path == "" {
@@ -70,19 +70,19 @@ func (b Binary) allowed(c command) error {
 	return fmt.Errorf("the gateway's configuration does not allow nomad %s", c.path)
 }
 
-// Known says whether any command may be run that has this beginning, one of Binary.Allow.
-func Known(begin string) bool {
-	for path, r := range table {
-		if r.refused == "" && r.as == "" && begins(path, begin) {
+// IsKnownPrefix says whether any command may be run that has this beginning, one of Binary.Allow.
+func IsKnownPrefix(begin string) bool {
+	for path, r := range rules {
+		if r.refused == "" && r.aliasOf == "" && hasCommandPrefix(path, begin) {
 			return true
 		}
 	}
 	return false
 }
 
-func begins(path, begin string) bool {
+func hasCommandPrefix(path, begin string) bool {
 	begin = strings.Join(strings.Fields(begin), " ")
-	if as := table[begin].as; as != "" {
+	if as := rules[begin].aliasOf; as != "" {
 		begin = as
 	}
 	return begin != "" && (path == begin || strings.HasPrefix(path, begin+" "))
