@@ -106,7 +106,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	case op != nil && (o.restore || o.forget) && !isFinished(op):
 		return fmt.Errorf("operation %s goes on (see: ops %s)", one.ID, one.ID)
 	case o.restore, o.forget:
-		i := slices.IndexFunc(kept, func(k ops.Kept) bool { return k.ID == one.ID })
+		i := slices.IndexFunc(kept, func(k ops.SavedJob) bool { return k.ID == one.ID })
 		if i < 0 {
 			return fmt.Errorf("operation %s keeps no definition: %s was registered again", one.ID, one.Job)
 		}
@@ -123,10 +123,10 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 }
 
 // listOps returns the operations, those that are known only by what they kept among them.
-func listOps(begun []*ops.Op, kept []ops.Kept) (all []opOutput) {
+func listOps(begun []*ops.Op, kept []ops.SavedJob) (all []opOutput) {
 	for _, op := range begun {
-		one := opOutput{op.ID, op.Job.Tier, op.Job.Namespace, op.Job.ID, "running", op.User, op.Began.UTC(), nil, op.Command, op.Last().Text, op.Job.Root}
-		switch at, err := op.Ended(); {
+		one := opOutput{op.ID, op.Job.Tier, op.Job.Namespace, op.Job.ID, "running", op.User, op.Started.UTC(), nil, op.Command, op.Last().Text, op.Job.Root}
+		switch at, err := op.Finished(); {
 		case !at.IsZero():
 			at = at.UTC()
 			one.Finished, one.State = &at, "done"
@@ -134,10 +134,10 @@ func listOps(begun []*ops.Op, kept []ops.Kept) (all []opOutput) {
 				one.State, one.Last = "failed", err.Error()
 			}
 			// One that ended without having seen to it.
-			if caught := (*backends.PanicError)(nil); errors.As(err, &caught) && slices.ContainsFunc(kept, func(k ops.Kept) bool { return k.ID == op.ID }) {
+			if caught := (*backends.PanicError)(nil); errors.As(err, &caught) && slices.ContainsFunc(kept, func(k ops.SavedJob) bool { return k.ID == op.ID }) {
 				one.Last += "; bring it back with: " + restoreCommand(op.ID)
 			}
-		case op.Halted() != nil:
+		case op.HaltReason() != nil:
 			one.State = "ending"
 		}
 		all = append(all, one)
@@ -192,7 +192,7 @@ func findOp(begun []*ops.Op, id string) *ops.Op {
 }
 
 func isFinished(op *ops.Op) bool {
-	at, _ := op.Ended()
+	at, _ := op.Finished()
 	return !at.IsZero()
 }
 
@@ -205,7 +205,7 @@ func cancelOp(req *router.Request, op *ops.Op) error {
 }
 
 // restoreOrForget registers req.Job again, whose definition an operation has kept, unless somebody has, or forgets the definition.
-func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, k ops.Kept) error {
+func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, k ops.SavedJob) error {
 	job := req.Job
 	if o.forget {
 		if err := req.DeleteDefinition(k); err != nil {
@@ -244,7 +244,7 @@ func (e notStoppedError) Error() string { return string(e) }
 // was. It returns 0 if Nomad has none of this name, and a notStoppedError if it is not stopped.
 // It has to be stopped as the operation left it: what is kept must not take the place of something newer, and is the only
 // copy of a job that was purged.
-func restoreIndex(ctx context.Context, req *router.Request, job backends.Job, k ops.Kept) (uint64, error) {
+func restoreIndex(ctx context.Context, req *router.Request, job backends.Job, k ops.SavedJob) (uint64, error) {
 	text, err := req.Cluster.Definition(ctx, job, nil)
 	if errors.Is(err, backends.ErrNotFound) {
 		return 0, nil

@@ -28,10 +28,10 @@ func (r *progressPrinter) print(n ops.Note) error {
 	text := escape.Text(n.Text)
 	var err error
 	switch {
-	case n.Passing && text == r.transient:
+	case n.Transient && text == r.transient:
 	case r.terminal == nil:
 		_, err = fmt.Fprintln(r.out, text)
-	case n.Passing:
+	case n.Transient:
 		if width, _ := r.terminal.Size(); width > 1 {
 			text = runewidth.Truncate(text, width-1, "…")
 		}
@@ -40,7 +40,7 @@ func (r *progressPrinter) print(n ops.Note) error {
 		_, err = fmt.Fprintf(r.out, "%s%s\n", r.erase(), text)
 	}
 	r.transient = ""
-	if n.Passing {
+	if n.Transient {
 		r.transient = text
 	}
 	return err
@@ -51,7 +51,7 @@ func (r *progressPrinter) printf(format string, args ...any) {
 }
 
 func (r *progressPrinter) progress(format string, args ...any) {
-	r.print(ops.Note{Text: fmt.Sprintf(format, args...), Passing: true})
+	r.print(ops.Note{Text: fmt.Sprintf(format, args...), Transient: true})
 }
 
 // clear takes the passing line of a terminal away.

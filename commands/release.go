@@ -64,12 +64,12 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 
 // savedRelease returns the release that the gateway has saved of the job of which now is a version. Its Created is older if
 // Nomad has deleted and created that job since.
-func savedRelease(saved router.SavedDefinitions, now backends.Version) (v backends.Version, k ops.Kept, ok bool, err error) {
-	if k, ok := saved.Find(ops.Released); !ok || k.Of != now.CreateIndex {
+func savedRelease(saved router.SavedDefinitions, now backends.Version) (v backends.Version, k ops.SavedJob, ok bool, err error) {
+	if k, ok := saved.Find(ops.Released); !ok || k.CreateIndex != now.CreateIndex {
 		return v, k, false, nil
 	}
 	k, ok, err = saved.Load(ops.Released)
-	if !ok || k.Of != now.CreateIndex {
+	if !ok || k.CreateIndex != now.CreateIndex {
 		return v, k, false, err
 	}
 	is, err := identify(k.Definition)
@@ -223,7 +223,7 @@ func saveStopped(ctx context.Context, cluster backends.Cluster, saved router.Sav
 	if err == nil {
 		return id, "", nil
 	}
-	if k, ok := saved.Find(ops.Stopped); ok && !k.ChangedBy(is.JobModifyIndex) {
+	if k, ok := saved.Find(ops.Stopped); ok && !k.IsOutdated(is.JobModifyIndex) {
 		return "", "", nil // another stop of the same job has saved it
 	}
 	err = errors.Join(err, saved.Delete(ops.Stopped))
@@ -238,7 +238,7 @@ func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.S
 		return nil
 	}
 	was, err := identify(definition)
-	if err != nil || k.Of != was.CreateIndex {
+	if err != nil || k.CreateIndex != was.CreateIndex {
 		return err
 	}
 	text, err := cluster.Definition(ctx, job, nil)
@@ -246,7 +246,7 @@ func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.S
 	if err == nil {
 		is, err = identify(text)
 	}
-	if err == nil && is.CreateIndex == k.Of {
+	if err == nil && is.CreateIndex == k.CreateIndex {
 		return nil
 	}
 	if err == nil {
@@ -263,5 +263,5 @@ func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.S
 
 // startableText says how long start brings a job back that was saved now.
 func startableText(job backends.JobDetail) string {
-	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, time.Now().Add(ops.SavedFor).UTC().Format("2006-01-02 15:04Z"))
+	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, time.Now().Add(ops.Retention).UTC().Format("2006-01-02 15:04Z"))
 }

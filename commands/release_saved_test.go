@@ -89,8 +89,8 @@ func TestSaveRelease_KeepsBetter(t *testing.T) {
 			mustSaveRelease(t, saved, tc.first...)
 			mustSaveRelease(t, saved, tc.then...)
 			k, ok, err := saved.Load(ops.Released)
-			if err != nil || !ok || k.Version != tc.want || k.Of != tc.then[0].CreateIndex {
-				t.Errorf("got version %d of %d, %v, %v, want %d", k.Version, k.Of, ok, err, tc.want)
+			if err != nil || !ok || k.Version != tc.want || k.CreateIndex != tc.then[0].CreateIndex {
+				t.Errorf("got version %d of %d, %v, %v, want %d", k.Version, k.CreateIndex, ok, err, tc.want)
 			}
 			if is, _ := identify(k.Definition); name == "the same one has become stable" && !is.Stable {
 				t.Error("it is saved as one that is not stable")
@@ -107,8 +107,8 @@ func TestSaveRelease_JobRegisteredAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustSaveRelease(t, saved, savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true))
-	if k, ok := saved.Find(ops.Released); !ok || k.Version != 0 || k.Of != 50 {
-		t.Errorf("got version %d of %d, %v", k.Version, k.Of, ok)
+	if k, ok := saved.Find(ops.Released); !ok || k.Version != 0 || k.CreateIndex != 50 {
+		t.Errorf("got version %d of %d, %v", k.Version, k.CreateIndex, ok)
 	}
 }
 
@@ -221,8 +221,8 @@ func TestRelinkRelease_OnlyOfThisJob(t *testing.T) {
 		if err := relinkRelease(t.Context(), cluster, saved, cluster.detail().Job, was.Definition); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if k, ok := saved.Find(ops.Released); !ok || k.Of != tc.want || k.Version != 3 {
-			t.Errorf("%s: got version %d of %d, want of %d", name, k.Version, k.Of, tc.want)
+		if k, ok := saved.Find(ops.Released); !ok || k.CreateIndex != tc.want || k.Version != 3 {
+			t.Errorf("%s: got version %d of %d, want of %d", name, k.Version, k.CreateIndex, tc.want)
 		}
 	}
 }

@@ -245,12 +245,12 @@ func followOp(ctx context.Context, req *router.Request, op *ops.Op) error {
 	defer report.clear()
 	shown := 0 // of the notes that last
 	err := op.Follow(ctx, func(n ops.Note) error {
-		if !n.Passing {
+		if !n.Transient {
 			shown++
 		}
 		return report.print(n)
 	})
-	if ended, _ := op.Ended(); !ended.IsZero() {
+	if ended, _ := op.Finished(); !ended.IsZero() {
 		return err
 	}
 	if req.Terminal == nil || !errors.Is(err, router.ErrInterrupted) {
@@ -275,7 +275,7 @@ func followOp(ctx context.Context, req *router.Request, op *ops.Op) error {
 		leave(router.ErrInterrupted)
 	}()
 	err = op.Follow(ctx, func(n ops.Note) error {
-		if !n.Passing && shown > 0 {
+		if !n.Transient && shown > 0 {
 			shown--
 			return nil
 		}

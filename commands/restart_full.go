@@ -33,7 +33,7 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 	if err := w.Operations.CheckRegister(ctx, job.Job, definition); err != nil {
 		return fmt.Errorf("%s is not stopped, because it could not be registered again: %w", job.ID, err)
 	}
-	if err := w.Halted(); err != nil {
+	if err := w.HaltReason(); err != nil {
 		return fmt.Errorf("%s is not stopped: %w", job.ID, err)
 	}
 	switch err := w.SaveDefinition(definition, job.Version); {

@@ -38,7 +38,7 @@ func (s *fakeCluster) Register(_ context.Context, _ backends.Job, _ json.RawMess
 func (s *fakeCluster) work(t *testing.T) router.Work {
 	t.Helper()
 	registry, _ := ops.Open(t.TempDir(), ops.Key{1})
-	op, err := registry.Begin(ops.Job{ID: "web", Root: "web"}, "wim", "restart --full web")
+	op, err := registry.Start(ops.Job{ID: "web", Root: "web"}, "wim", "restart --full web")
 	if err != nil {
 		t.Fatal(err)
 	}

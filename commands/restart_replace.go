@@ -65,7 +65,7 @@ func (r *rolling) replaceFailed(ctx context.Context, w router.Work) error {
 	if len(others) > 0 {
 		w.Note("Nomad replaces all failed or stopped ones at once, so also: %s", allocationLabels(others))
 	}
-	if err := w.Halted(); err != nil {
+	if err := w.HaltReason(); err != nil {
 		return err
 	}
 	var back []backends.Allocation

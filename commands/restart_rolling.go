@@ -119,8 +119,8 @@ func cancelOnHalt(ctx context.Context, w router.Work) (context.Context, context.
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {
-		case <-w.Halting():
-			cancel(w.Halted())
+		case <-w.HaltRequested():
+			cancel(w.HaltReason())
 		case <-ctx.Done():
 		}
 	}()

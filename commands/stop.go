@@ -200,7 +200,7 @@ func (s *stop) stopDeleted(req *router.Request, gone error) error {
 	case !ok:
 		return gone
 	case !s.purge:
-		return printNotice(req, "%s is stopped already, and Nomad has deleted it; start %s brings it back until %s", req.Job.ID, req.Job.ID, k.Time.Add(ops.SavedFor).Format("2006-01-02 15:04Z"))
+		return printNotice(req, "%s is stopped already, and Nomad has deleted it; start %s brings it back until %s", req.Job.ID, req.Job.ID, k.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"))
 	}
 	if err := s.dropSaved(req); err != nil {
 		return err

@@ -340,7 +340,7 @@ func TestSavedDefinitions_RedactCommand(t *testing.T) {
 	if err := w.run("act -m K=hunter2 p-team1-web"); err != nil {
 		t.Fatal(err)
 	}
-	if saved := w.Ops.Saved(ops.Stopped); len(saved) != 1 || saved[0].Command != "act -m K=*** p-team1-web" {
+	if saved := w.Ops.ListSaved(ops.Stopped); len(saved) != 1 || saved[0].Command != "act -m K=*** p-team1-web" {
 		t.Errorf("got %+v", saved)
 	}
 }

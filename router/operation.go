@@ -38,7 +38,7 @@ func NewWork(op *ops.Op, registry *ops.Registry, cluster backends.Cluster, opera
 
 // SaveDefinition writes the definition of the operation's job, of that version, down where no end of the gateway loses it.
 func (w Work) SaveDefinition(definition json.RawMessage, version uint64) error {
-	return w.runner.registry.Keep(w.Op, definition, version)
+	return w.runner.registry.SaveForRestore(w.Op, definition, version)
 }
 
 // DeleteDefinition drops what Keep has written: the job is safe.
@@ -51,7 +51,7 @@ func (w Work) DefinitionPath() string { return w.runner.registry.Path(w.ID) }
 // own. It is about req.Job: one that is worked on already gives an *ops.BusyError. ctx only lends its values.
 func (r *Request) StartOperation(ctx context.Context, work func(context.Context, Work) error) (*ops.Op, error) {
 	b := r.runner
-	op, err := b.registry.Begin(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
+	op, err := b.registry.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
 	if err != nil {
 		return nil, err
 	}
@@ -60,13 +60,13 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 	event.Decision = audit.Allowed
 	if err := b.audit.RecordStart(event, true, b.auditRequired); err != nil {
 		err = notRecordedError(err)
-		op.End(err)
+		op.Finish(err)
 		return nil, err
 	}
 	event.Evaluations = slices.Clone(event.Evaluations)
 	theirs := r.Cluster.(*scopedCluster)
 	orders := &scopedOperations{owned: theirs.owned, byTier: b.byTier, event: &event}
-	op.OnEnd(func(err error) {
+	op.OnFinish(func(err error) {
 		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
 			b.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
 		}
@@ -74,11 +74,11 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 		event.Error = r.redacted.redactError(event.Error)
 		b.audit.Record(event)
 	})
-	if ended, err := op.Ended(); !ended.IsZero() { // the gateway has stopped meanwhile
+	if ended, err := op.Finished(); !ended.IsZero() { // the gateway has stopped meanwhile
 		return nil, err
 	}
 	w := Work{op, &scopedCluster{owned: theirs.owned, clusters: theirs.clusters, event: new(audit.Event)}, orders, b}
-	go func() { op.End(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
+	go func() { op.Finish(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil
 }
 
@@ -86,7 +86,7 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 func (r *Request) CheckNoOperation() error { return r.runner.registry.Busy(r.opsJob()) }
 
 // CheckNoPendingRestore returns an *ops.BusyError if there is an operation on req.Job that stops it and will bring it back.
-func (r *Request) CheckNoPendingRestore() error { return r.runner.registry.Holds(r.opsJob()) }
+func (r *Request) CheckNoPendingRestore() error { return r.runner.registry.RestorePending(r.opsJob()) }
 
 func (r *Request) opsJob() ops.Job {
 	return ops.Job{Tier: r.Job.Tier, Namespace: r.Job.Namespace, ID: r.Job.ID, Root: r.Job.Root}
@@ -94,7 +94,7 @@ func (r *Request) opsJob() ops.Job {
 
 // OwnedOperations returns the operations on jobs that are the user's, and the kept definitions of such jobs, of the tier and
 // namespace that the command is about, each oldest first.
-func (r *Request) OwnedOperations() (all []*ops.Op, kept []ops.Kept, err error) {
+func (r *Request) OwnedOperations() (all []*ops.Op, kept []ops.SavedJob, err error) {
 	tiers, err := r.Cluster.(*scopedCluster).tiers(r.Tier)
 	if err != nil {
 		return nil, nil, err
@@ -103,12 +103,12 @@ func (r *Request) OwnedOperations() (all []*ops.Op, kept []ops.Kept, err error) 
 		return !r.ownsJob(j) || !slices.Contains(tiers, j.Tier) || r.Namespace != "" && r.Namespace != j.Namespace
 	}
 	all = slices.DeleteFunc(r.runner.registry.Ops(), func(o *ops.Op) bool { return other(o.Job) })
-	kept = slices.DeleteFunc(r.runner.registry.Kept(), func(k ops.Kept) bool { return other(k.Job) })
+	kept = slices.DeleteFunc(r.runner.registry.Restorable(), func(k ops.SavedJob) bool { return other(k.Job) })
 	return all, kept, nil
 }
 
 // DeleteDefinition removes a kept definition that is the user's.
-func (r *Request) DeleteDefinition(kept ops.Kept) error {
+func (r *Request) DeleteDefinition(kept ops.SavedJob) error {
 	if !r.ownsJob(kept.Job) {
 		return errNotOwned
 	}

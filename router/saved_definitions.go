@@ -37,12 +37,12 @@ func (s SavedDefinitions) Save(kind ops.Kind, definition json.RawMessage, versio
 }
 
 // Find returns what is saved of a kind, without the definition.
-func (s SavedDefinitions) Find(kind ops.Kind) (ops.Kept, bool) {
-	return s.registry.SavedOf(kind, s.job)
+func (s SavedDefinitions) Find(kind ops.Kind) (ops.SavedJob, bool) {
+	return s.registry.FindSaved(kind, s.job)
 }
 
 // Load is Find with the definition, which it reads from disk.
-func (s SavedDefinitions) Load(kind ops.Kind) (k ops.Kept, ok bool, err error) {
+func (s SavedDefinitions) Load(kind ops.Kind) (k ops.SavedJob, ok bool, err error) {
 	return s.registry.LoadSaved(kind, s.job)
 }
 
@@ -59,7 +59,7 @@ func (b *operationRunner) deleteSavedOfRunning(listed []backends.Job) {
 	if registry == nil {
 		return
 	}
-	saved := registry.Saved(ops.Stopped)
+	saved := registry.ListSaved(ops.Stopped)
 	if len(saved) == 0 {
 		return
 	}
@@ -71,7 +71,7 @@ func (b *operationRunner) deleteSavedOfRunning(listed []backends.Job) {
 	}
 	for _, k := range saved {
 		started := slices.ContainsFunc(byID[k.Job.ID], func(j backends.Job) bool {
-			return k.ChangedBy(j.ModifyIndex) && registry.Same(k.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
+			return k.IsOutdated(j.ModifyIndex) && registry.SameJob(k.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
 		})
 		if !started {
 			continue
@@ -90,9 +90,9 @@ func (r *Request) savedJobs(listed []backends.Job) (jobs []backends.Job) {
 		return nil
 	}
 	registry := r.runner.registry
-	for _, k := range registry.Saved(ops.Stopped) {
+	for _, k := range registry.ListSaved(ops.Stopped) {
 		is := func(j backends.Job) bool {
-			return registry.Same(k.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
+			return registry.SameJob(k.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
 		}
 		if !r.ownsJob(k.Job) || !slices.Contains(tiers, k.Job.Tier) || r.Namespace != "" && r.Namespace != k.Job.Namespace || slices.ContainsFunc(listed, is) {
 			continue

@@ -41,7 +41,7 @@ func TestSavedDefinitions_DeletedWhenRunning(t *testing.T) {
 			if err := w.run("look p-team1-web"); err != nil {
 				t.Fatal(err)
 			}
-			if _, ok := w.Ops.SavedOf(ops.Stopped, web); ok != tc.want {
+			if _, ok := w.Ops.FindSaved(ops.Stopped, web); ok != tc.want {
 				t.Errorf("saved: %v, want %v", ok, tc.want)
 			}
 		})

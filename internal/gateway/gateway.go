@@ -118,14 +118,14 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	registry, problems := ops.Open(c.Audit.Jobs, p.jobKeys...)
 	registry.Cluster = clusterOf(c.Tiers)
-	registry.OnEvict = func(k ops.Kept) {
+	registry.OnEvict = func(k ops.SavedJob) {
 		log.Warn("removed the oldest saved job definition: all of them together were too large", "kind", k.Kind, "job", k.Job.ID,
 			"tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}
 	for _, problem := range problems {
 		log.Error("a kept job definition is refused", "error", problem)
 	}
-	for _, k := range registry.Kept() {
+	for _, k := range registry.Restorable() {
 		log.Warn("a restart did not finish, so the job may be stopped or temporarily changed; bring it back with: ops "+k.ID+" --restore",
 			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}

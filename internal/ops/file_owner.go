@@ -19,7 +19,7 @@ func checkFolder(path string) error {
 		return err
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%q is not a folder, but %s", path, kind(info))
+		return fmt.Errorf("%q is not a folder, but %s", path, fileType(info))
 	}
 	if err := checkOwner(info); err != nil {
 		return fmt.Errorf("the folder %q %w", path, err)
@@ -48,22 +48,22 @@ func readFile(path string) ([]byte, error) {
 		return nil, errors.New("not a regular file, but a symbolic link; remove it")
 	}
 	if err != nil {
-		return nil, reason(err)
+		return nil, withoutPath(err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, reason(err)
+		return nil, withoutPath(err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("not a regular file, but %s; remove it", kind(info))
+		return nil, fmt.Errorf("not a regular file, but %s; remove it", fileType(info))
 	}
 	if err := checkOwner(info); err != nil {
 		return nil, fmt.Errorf("the file %w", err)
 	}
 	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, reason(err)
+		return nil, withoutPath(err)
 	}
 	if len(content) > maxFile {
 		return nil, fmt.Errorf("larger than %d MiB; remove it", maxFile>>20)
@@ -71,15 +71,15 @@ func readFile(path string) ([]byte, error) {
 	return content, nil
 }
 
-// reason leaves out the path, which the caller names.
-func reason(err error) error {
+// withoutPath leaves out the path, which the caller names.
+func withoutPath(err error) error {
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		return p.Err
 	}
 	return err
 }
 
-func kind(info fs.FileInfo) string {
+func fileType(info fs.FileInfo) string {
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
 		return "a file"

@@ -13,8 +13,8 @@ import (
 	"nomadctld/backends"
 )
 
-// Kept is the definition of a job that an operation has stopped and is to bring back.
-type Kept struct {
+// SavedJob is the definition of a job that an operation has stopped and is to bring back.
+type SavedJob struct {
 	ID         string          `json:"id"` // of the operation
 	Job        Job             `json:"job"`
 	User       string          `json:"user"`
@@ -23,22 +23,22 @@ type Kept struct {
 	Version    uint64          `json:"version"`    // of the job, that the definition is of
 	Definition json.RawMessage `json:"definition"` // as Nomad gave it
 
-	Kind Kind   `json:"kind,omitempty"` // see Save; empty: of an operation
-	Of   uint64 `json:"of,omitempty"`   // see Save
+	Kind        Kind   `json:"kind,omitempty"` // see Save; empty: of an operation
+	CreateIndex uint64 `json:"of,omitempty"`   // see Save
 
-	size  int    // of the file
-	index uint64 // JobModifyIndex of the definition
+	fileSize    int    // of the file
+	modifyIndex uint64 // JobModifyIndex of the definition
 }
 
-// ChangedBy reports whether a job that Nomad lists with this JobModifyIndex was changed after the definition was read.
-func (k Kept) ChangedBy(index uint64) bool { return index > k.index }
+// IsOutdated reports whether a job that Nomad lists with this JobModifyIndex was changed after the definition was read.
+func (k SavedJob) IsOutdated(index uint64) bool { return index > k.modifyIndex }
 
 // ErrNoFolder is a registry that cannot keep anything.
 var ErrNoFolder = errors.New("there is no folder to keep a job's definition in")
 
 const (
-	suffix     = ".json"
-	unfinished = ".new-" // begins the name of a file that is being written
+	fileSuffix = ".json"
+	tempPrefix = ".new-" // begins the name of a file that is being written
 )
 
 // Open returns a registry that keeps definitions in a folder, and what it finds there: what the last gateway could not
@@ -46,15 +46,15 @@ const (
 // that is not accepted is an error among problems, is not restorable, and stays. A saved definition that has expired is
 // removed. Nothing can be kept without a folder, or in a folder that another user owns or may write.
 func Open(folder string, keys ...Key) (r *Registry, problems []error) {
-	r = &Registry{folder: folder, keys: keys, maxSaved: maxSaved, kept: map[string]Kept{}}
+	r = &Registry{folder: folder, keys: keys, maxSavedBytes: maxSavedBytes, saved: map[string]SavedJob{}}
 	if folder == "" {
 		return r, nil
 	}
-	return r, append(r.read(""), r.read(Stopped)...)
+	return r, append(r.loadFolder(""), r.loadFolder(Stopped)...)
 }
 
-// read reads the definitions in the folder of a kind.
-func (r *Registry) read(kind Kind) (problems []error) {
+// loadFolder reads the definitions in the folder of a kind.
+func (r *Registry) loadFolder(kind Kind) (problems []error) {
 	folder := r.folderOf(kind)
 	err := checkFolder(folder)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -68,15 +68,15 @@ func (r *Registry) read(kind Kind) (problems []error) {
 		return []error{fmt.Errorf("kept jobs: %w", err)}
 	}
 	for _, file := range files {
-		id, ok := strings.CutSuffix(file.Name(), suffix)
+		id, ok := strings.CutSuffix(file.Name(), fileSuffix)
 		if !ok {
-			if strings.HasPrefix(file.Name(), unfinished) {
+			if strings.HasPrefix(file.Name(), tempPrefix) {
 				os.Remove(filepath.Join(folder, file.Name())) // the gateway ended while it wrote
 			}
 			continue
 		}
-		path := filepath.Join(folder, id+suffix)
-		k, err := r.load(id, path)
+		path := filepath.Join(folder, id+fileSuffix)
+		k, err := r.loadFile(id, path)
 		if err == nil && r.folderOf(k.Kind) != folder {
 			err = errors.New("it is in the wrong folder")
 		}
@@ -84,7 +84,7 @@ func (r *Registry) read(kind Kind) (problems []error) {
 			problems = append(problems, fmt.Errorf("kept job %q: %w", path, err))
 			continue
 		}
-		r.remember(k)
+		r.add(k)
 		if k.expired() {
 			if err := r.Drop(id); err != nil {
 				problems = append(problems, fmt.Errorf("kept job %q has expired and cannot be removed: %w", path, err))
@@ -94,9 +94,9 @@ func (r *Registry) read(kind Kind) (problems []error) {
 	return problems
 }
 
-// load reads the definition that an operation has kept. Nothing of a file is believed before its signature is checked,
+// loadFile reads the definition that an operation has kept. Nothing of a file is believed before its signature is checked,
 // and whose job it is follows from the definition alone.
-func (r *Registry) load(id, path string) (k Kept, err error) {
+func (r *Registry) loadFile(id, path string) (k SavedJob, err error) {
 	content, err := readFile(path)
 	if err != nil {
 		return k, err
@@ -111,30 +111,30 @@ func (r *Registry) load(id, path string) (k Kept, err error) {
 	if k.ID != id {
 		return k, fmt.Errorf("the file is the record of operation %q, not of the one in its name", k.ID)
 	}
-	if k.index, err = belongs(k.Job, k.Definition); err != nil {
+	if k.modifyIndex, err = checkDefinition(k.Job, k.Definition); err != nil {
 		return k, err
 	}
-	k.size = len(content)
+	k.fileSize = len(content)
 	if by > 0 { // so that the key can be removed from the configuration
-		if err := write(path, sign(record, r.keys[0])); err != nil {
+		if err := writeFile(path, sign(record, r.keys[0])); err != nil {
 			return k, err
 		}
 	}
 	return k, nil
 }
 
-// remember puts what is on disk into r.kept.
-func (r *Registry) remember(k Kept) {
+// add puts what is on disk into r.kept.
+func (r *Registry) add(k SavedJob) {
 	if k.Kind != "" {
 		k.Definition = nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.kept[k.ID] = k
+	r.saved[k.ID] = k
 }
 
-// belongs returns the JobModifyIndex of a definition, or an error if it is not that of a job, or of one with another owner.
-func belongs(job Job, definition json.RawMessage) (index uint64, err error) {
+// checkDefinition returns the JobModifyIndex of a definition, or an error if it is not that of a job, or of one with another owner.
+func checkDefinition(job Job, definition json.RawMessage) (index uint64, err error) {
 	var is struct {
 		ID, ParentID, Namespace string
 		JobModifyIndex          uint64
@@ -153,20 +153,20 @@ func belongs(job Job, definition json.RawMessage) (index uint64, err error) {
 	return is.JobModifyIndex, nil
 }
 
-// Keep writes the definition of an operation's job down. When it returns nil, a loss of power does not lose it either, and
+// SaveForRestore writes the definition of an operation's job down. When it returns nil, a loss of power does not lose it either, and
 // the gateway that starts then accepts it.
-func (r *Registry) Keep(o *Op, definition json.RawMessage, version uint64) error {
-	return r.keep(Kept{ID: o.ID, Job: o.Job, User: o.User, Command: o.Command, Time: o.Began.UTC(), Version: version, Definition: definition})
+func (r *Registry) SaveForRestore(o *Op, definition json.RawMessage, version uint64) error {
+	return r.persist(SavedJob{ID: o.ID, Job: o.Job, User: o.User, Command: o.Command, Time: o.Started.UTC(), Version: version, Definition: definition})
 }
 
-func (r *Registry) keep(k Kept) error {
+func (r *Registry) persist(k SavedJob) error {
 	if r.folder == "" {
 		return ErrNoFolder
 	}
 	if len(r.keys) == 0 {
 		return errors.New("there is no key to sign the definition with")
 	}
-	index, err := belongs(k.Job, k.Definition)
+	index, err := checkDefinition(k.Job, k.Definition)
 	if err != nil {
 		return err
 	}
@@ -179,19 +179,19 @@ func (r *Registry) keep(k Kept) error {
 		return fmt.Errorf("the definition is larger than %d MiB", maxFile>>20)
 	}
 	folder := r.folderOf(k.Kind)
-	if err := makeFolder(folder); err != nil {
+	if err := ensureFolder(folder); err != nil {
 		return err
 	}
-	if err := write(filepath.Join(folder, k.ID+suffix), content); err != nil {
+	if err := writeFile(filepath.Join(folder, k.ID+fileSuffix), content); err != nil {
 		return err
 	}
-	k.size, k.index = len(content), index
-	r.remember(k)
+	k.fileSize, k.modifyIndex = len(content), index
+	r.add(k)
 	return nil
 }
 
-// makeFolder makes the folder, so that it is there after a loss of power too, or checks the one that is there.
-func makeFolder(folder string) error {
+// ensureFolder makes the folder, so that it is there after a loss of power too, or checks the one that is there.
+func ensureFolder(folder string) error {
 	err := checkFolder(folder)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -203,11 +203,11 @@ func makeFolder(folder string) error {
 }
 
 // Path returns the file in which the definition of an operation's job is, if it is.
-func (r *Registry) Path(id string) string { return filepath.Join(r.folder, id+suffix) }
+func (r *Registry) Path(id string) string { return filepath.Join(r.folder, id+fileSuffix) }
 
-// write makes a file that is there as a whole or not at all, for its owner alone.
-func write(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), unfinished+"*")
+// writeFile makes a file that is there as a whole or not at all, for its owner alone.
+func writeFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*")
 	if err != nil {
 		return err
 	}
@@ -236,14 +236,14 @@ func syncFolder(path string) error {
 func (r *Registry) Drop(id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	k, ok := r.kept[id]
+	k, ok := r.saved[id]
 	if !ok {
 		return nil
 	}
 	folder := r.folderOf(k.Kind)
-	if err := os.Remove(filepath.Join(folder, id+suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(filepath.Join(folder, id+fileSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	delete(r.kept, id)
+	delete(r.saved, id)
 	return syncFolder(folder)
 }

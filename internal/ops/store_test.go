@@ -23,20 +23,20 @@ var (
 	webDefinition = json.RawMessage(`{"ID":"p-team1-web","Namespace":"default"}`)
 )
 
-// record is the record of an operation abcd on a job, as the gateway writes it.
-func record(job Job, definition string) []byte {
-	return must(json.Marshal(Kept{ID: "abcd", Job: job, User: "wim", Time: time.Unix(1, 0), Definition: json.RawMessage(definition)}))
+// recordOf is the record of an operation abcd on a job, as the gateway writes it.
+func recordOf(job Job, definition string) []byte {
+	return must(json.Marshal(SavedJob{ID: "abcd", Job: job, User: "wim", Time: time.Unix(1, 0), Definition: json.RawMessage(definition)}))
 }
 
-func TestKept_Refused(t *testing.T) {
-	good := record(web, string(webDefinition))
+func TestOpen_RejectsFile(t *testing.T) {
+	good := recordOf(web, string(webDefinition))
 	job := func(change func(*Job)) Job { j := web; change(&j); return j }
 	for name, tc := range map[string]struct {
 		content []byte
 		want    string // in the problem; empty: accepted
 	}{
 		"signed":          {sign(good, testKey), ""},
-		"another's child": {sign(record(job(func(j *Job) { j.ID = "p-team2-x/dispatch-1"; j.Root = "p-team1-web" }), `{"ID":"p-team2-x/dispatch-1","Namespace":"default","ParentID":"p-team2-x"}`), testKey), `belongs to job "p-team2-x", not "p-team1-web"`},
+		"another's child": {sign(recordOf(job(func(j *Job) { j.ID = "p-team2-x/dispatch-1"; j.Root = "p-team1-web" }), `{"ID":"p-team2-x/dispatch-1","Namespace":"default","ParentID":"p-team2-x"}`), testKey), `belongs to job "p-team2-x", not "p-team1-web"`},
 		"no signature":    {append(bytes.Clone(good), '\n'), "not signed: it was written by an earlier release or not by the gateway; users cannot restore it: check it, register the job with"},
 		"no line":         {good, "not signed"},
 		"empty":           {nil, "not signed"},
@@ -49,10 +49,10 @@ func TestKept_Refused(t *testing.T) {
 		"forged root":     {bytes.Replace(sign(good, testKey), []byte(`"root":"p-team1-web"`), []byte(`"root":"p-team2-web"`), 1), "the signature does not match"},
 		"another name":    {sign(bytes.Replace(good, []byte(`"abcd"`), []byte(`"ef01"`), 1), testKey), `record of operation "ef01"`},
 		"not JSON":        {sign([]byte("{"), testKey), "unexpected end of JSON input"},
-		"another root":    {sign(record(job(func(j *Job) { j.Root = "p-team2-web" }), string(webDefinition)), testKey), `belongs to job "p-team1-web", not "p-team2-web"`},
-		"another job":     {sign(record(web, `{"ID":"p-team2-shop","Namespace":"default"}`), testKey), `is for job "p-team2-shop", not "p-team1-web"`},
-		"another space":   {sign(record(web, `{"ID":"p-team1-web","Namespace":"kube"}`), testKey), `is for namespace "kube", not "default"`},
-		"no definition":   {sign(record(web, `null`), testKey), `is for job "", not "p-team1-web"`},
+		"another root":    {sign(recordOf(job(func(j *Job) { j.Root = "p-team2-web" }), string(webDefinition)), testKey), `belongs to job "p-team1-web", not "p-team2-web"`},
+		"another job":     {sign(recordOf(web, `{"ID":"p-team2-shop","Namespace":"default"}`), testKey), `is for job "p-team2-shop", not "p-team1-web"`},
+		"another space":   {sign(recordOf(web, `{"ID":"p-team1-web","Namespace":"kube"}`), testKey), `is for namespace "kube", not "default"`},
+		"no definition":   {sign(recordOf(web, `null`), testKey), `is for job "", not "p-team1-web"`},
 		"too large":       {append(bytes.Repeat([]byte(" "), maxFile), sign(good, testKey)...), "larger than 16 MiB; remove it"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestKept_Refused(t *testing.T) {
 				t.Fatal(err)
 			}
 			r, problems := Open(folder, testKey)
-			refused(t, r, problems, file, tc.want)
+			checkRejected(t, r, problems, file, tc.want)
 			if _, err := os.Stat(file); err != nil {
 				t.Errorf("got %v, want the file left", err)
 			}
@@ -70,26 +70,26 @@ func TestKept_Refused(t *testing.T) {
 	}
 }
 
-// refused checks that what is kept is in file and accepted, or that the one problem is that of the file.
-func refused(t *testing.T, r *Registry, problems []error, file, want string) {
+// checkRejected checks that what is kept is in file and accepted, or that the one problem is that of the file.
+func checkRejected(t *testing.T, r *Registry, problems []error, file, want string) {
 	t.Helper()
 	if want == "" {
-		if len(problems) > 0 || len(r.Kept()) != 1 {
-			t.Errorf("got %v and %+v, want it accepted", problems, r.Kept())
+		if len(problems) > 0 || len(r.Restorable()) != 1 {
+			t.Errorf("got %v and %+v, want it accepted", problems, r.Restorable())
 		}
 		return
 	}
-	if len(problems) != 1 || len(r.Kept()) != 0 {
-		t.Fatalf("got %v and %+v, want one problem and nothing kept", problems, r.Kept())
+	if len(problems) != 1 || len(r.Restorable()) != 0 {
+		t.Fatalf("got %v and %+v, want one problem and nothing kept", problems, r.Restorable())
 	}
 	if got := problems[0].Error(); !strings.Contains(got, want) || !strings.Contains(got, file) || strings.Contains(got, "\n") {
 		t.Errorf("got %q, want one line with %q and %s", got, want, file)
 	}
 }
 
-func TestKept_OnlyRegularOwnFiles(t *testing.T) {
+func TestOpen_FileTypeAndOwner(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "outside.json")
-	good := sign(record(web, string(webDefinition)), testKey)
+	good := sign(recordOf(web, string(webDefinition)), testKey)
 	for name, tc := range map[string]struct {
 		make func(file string) error
 		want string
@@ -127,12 +127,12 @@ func TestKept_OnlyRegularOwnFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			r, problems := Open(folder, testKey)
-			refused(t, r, problems, file, tc.want)
+			checkRejected(t, r, problems, file, tc.want)
 		})
 	}
 }
 
-func TestKept_OnlyOwnFolder(t *testing.T) {
+func TestOpen_FolderOwner(t *testing.T) {
 	for name, tc := range map[string]struct {
 		spoil func(folder string) error
 		want  string
@@ -156,8 +156,8 @@ func TestKept_OnlyOwnFolder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			folder := filepath.Join(t.TempDir(), "jobs")
 			begun := open(t, folder)
-			kept := begin(t, begun, web)
-			if err := begun.Keep(kept, webDefinition, 1); err != nil {
+			kept := startOp(t, begun, web)
+			if err := begun.SaveForRestore(kept, webDefinition, 1); err != nil {
 				t.Fatal(err)
 			}
 			if err := tc.spoil(folder); err != nil {
@@ -167,12 +167,12 @@ func TestKept_OnlyOwnFolder(t *testing.T) {
 				t.Fatal(err)
 			}
 			r, problems := Open(folder, testKey)
-			refused(t, r, problems, folder, tc.want)
+			checkRejected(t, r, problems, folder, tc.want)
 			// A gateway that runs already, and one that starts, write nothing there.
 			for _, r := range []*Registry{begun, r} {
 				job := web
 				job.ID, job.Root = "p-team1-other", "p-team1-other"
-				err := r.Keep(begin(t, r, job), json.RawMessage(`{"ID":"p-team1-other","Namespace":"default"}`), 1)
+				err := r.SaveForRestore(startOp(t, r, job), json.RawMessage(`{"ID":"p-team1-other","Namespace":"default"}`), 1)
 				if err == nil || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("got %v, want %q", err, tc.want)
 				}
@@ -182,7 +182,7 @@ func TestKept_OnlyOwnFolder(t *testing.T) {
 }
 
 // Keep must not write what Open refuses: that would be noticed only when it is needed.
-func TestKeep_RefusesWhatOpenRefuses(t *testing.T) {
+func TestSaveForRestore_Rejects(t *testing.T) {
 	for definition, want := range map[string]string{
 		`{"ID":"p-team2-shop","Namespace":"default"}`:                             "is for job",
 		`{"ID":"p-team1-web","Namespace":"kube"}`:                                 "is for namespace",
@@ -192,16 +192,16 @@ func TestKeep_RefusesWhatOpenRefuses(t *testing.T) {
 	} {
 		folder := filepath.Join(t.TempDir(), "jobs")
 		r := open(t, folder)
-		err := r.Keep(begin(t, r, web), json.RawMessage(definition), 1)
+		err := r.SaveForRestore(startOp(t, r, web), json.RawMessage(definition), 1)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%.80s: got %v, want %q", definition, err, want)
 		}
-		if kept := open(t, folder).Kept(); len(kept) == 1 != (want == "") {
+		if kept := open(t, folder).Restorable(); len(kept) == 1 != (want == "") {
 			t.Errorf("%.80s: got %d kept", definition, len(kept))
 		}
 	}
 	r, _ := Open(t.TempDir())
-	if err := r.Keep(begin(t, r, web), webDefinition, 1); err == nil || !strings.Contains(err.Error(), "no key") {
+	if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err == nil || !strings.Contains(err.Error(), "no key") {
 		t.Errorf("without a key: got %v", err)
 	}
 }
@@ -210,19 +210,19 @@ func huge() string { return strings.Repeat("x", maxFile) }
 
 // A host key is replaced in two steps: with both configured every file is accepted and signed again with the first, so
 // that the other can be removed.
-func TestKept_HostKeyReplaced(t *testing.T) {
+func TestOpen_HostKeyReplaced(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	before, after := Key{1}, Key{2}
 	r := open(t, folder)
-	if err := r.Keep(begin(t, r, web), webDefinition, 1); err != nil {
+	if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err != nil {
 		t.Fatal(err)
 	}
-	if r, problems := Open(folder, after); len(problems) != 1 || len(r.Kept()) != 0 {
-		t.Errorf("with the new key alone: got %v and %+v, want a problem", problems, r.Kept())
+	if r, problems := Open(folder, after); len(problems) != 1 || len(r.Restorable()) != 0 {
+		t.Errorf("with the new key alone: got %v and %+v, want a problem", problems, r.Restorable())
 	}
 	for _, keys := range [][]Key{{after, before}, {after}} {
-		if r, problems := Open(folder, keys...); len(problems) != 0 || len(r.Kept()) != 1 {
-			t.Errorf("with %d keys: got %v and %+v, want it kept", len(keys), problems, r.Kept())
+		if r, problems := Open(folder, keys...); len(problems) != 0 || len(r.Restorable()) != 1 {
+			t.Errorf("with %d keys: got %v and %+v, want it kept", len(keys), problems, r.Restorable())
 		}
 	}
 }
