@@ -65,7 +65,7 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 	if b.json {
 		return cmp.Or(render.JSON(out, batchJSON(jobs, schedules, last)), err)
 	}
-	table := render.NewTable("Job ID", "Next", "", "Config", "Last").Yield(2, 4)
+	table := render.NewTable("Job ID", "Next", "", "Config", "Last").DropWhenNarrow(2, 4)
 	where := qualifiers(jobs)
 	now := time.Now()
 	for i, job := range jobs {

@@ -80,7 +80,7 @@ func historyJSON(versions []backends.Version) historyOutput {
 	return out
 }
 
-func historyText(versions []backends.Version, look render.Look) string {
+func historyText(versions []backends.Version, look render.Style) string {
 	var b strings.Builder
 	for i, v := range versions {
 		if i > 0 {
@@ -88,10 +88,10 @@ func historyText(versions []backends.Version, look render.Look) string {
 		}
 		fmt.Fprintf(&b, "version %d, %s", v.Number, v.Submitted.UTC().Format("2006-01-02T15:04:05Z"))
 		if v.Stable {
-			b.WriteString(", " + look.Paint(render.Good, "stable"))
+			b.WriteString(", " + look.Colorize(render.Good, "stable"))
 		}
 		if v.Stopped {
-			b.WriteString(", " + look.Paint(render.Bad, "stopped"))
+			b.WriteString(", " + look.Colorize(render.Bad, "stopped"))
 		}
 		if v.Tag != "" {
 			b.WriteString(", " + escape.Text(v.Tag))
@@ -104,13 +104,13 @@ func historyText(versions []backends.Version, look render.Look) string {
 	return b.String()
 }
 
-func changeText(c backends.Change, look render.Look) string {
+func changeText(c backends.Change, look render.Style) string {
 	path, before, after := escape.Text(c.Path), escape.Text(c.Old), escape.Text(c.New)
 	switch {
 	case c.Old == "":
-		return look.Paint(render.Good, "+ "+path+": "+after)
+		return look.Colorize(render.Good, "+ "+path+": "+after)
 	case c.New == "":
-		return look.Paint(render.Bad, "- "+path+": "+before)
+		return look.Colorize(render.Bad, "- "+path+": "+before)
 	}
-	return look.Paint(render.Odd, "~ "+path+": "+before+" -> "+after)
+	return look.Colorize(render.Warn, "~ "+path+": "+before+" -> "+after)
 }

@@ -107,7 +107,7 @@ func restartPolicy(job backends.JobDetail, group string) backends.Restart {
 	return backends.Restart{}
 }
 
-func jobText(job backends.JobDetail, look render.Look) string {
+func jobText(job backends.JobDetail, look render.Style) string {
 	text := render.NewNotes(look)
 	state := job.Status
 	if job.Stopped {

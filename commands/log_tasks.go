@@ -21,9 +21,9 @@ type logTask struct {
 func (l logTask) name() string { return escape.Text(l.task.Name + " of " + l.Name) }
 
 // prefix returns group[index]/task and a bar, in a colour that lines of the same task share.
-func (l logTask) prefix(look render.Look) string {
+func (l logTask) prefix(look render.Style) string {
 	name := strings.TrimPrefix(l.Name, l.JobID+".") + "/" + l.task.Name
-	return look.Paint(render.Distinct(name), escape.Text(name)+" |") + " "
+	return look.Colorize(render.NameColor(name), escape.Text(name)+" |") + " "
 }
 
 // selectTasks returns the tasks that a request is about: the one that was named, or those of the job's allocations that

@@ -104,7 +104,7 @@ func execIDs(jobs []backends.Job) string {
 }
 
 func psTable(jobs []backends.Job, usage map[string]backends.Usage) *render.Table {
-	table := render.NewTable("Exec ID", "Job/Task", "Node", "Uptime", "CPU", "Mem(max)", "Extra").Yield(2, 3, 4, 5).Paint(psColor)
+	table := render.NewTable("Exec ID", "Job/Task", "Node", "Uptime", "CPU", "Mem(max)", "Extra").DropWhenNarrow(2, 3, 4, 5).ColorCells(psColor)
 	where := qualifiers(jobs)
 	for i, job := range jobs {
 		name := job.ID
@@ -135,7 +135,7 @@ func psColor(column int, text string) render.Color {
 	case column == 1 && strings.HasSuffix(text, " FAIL"), column == 6 && (strings.HasPrefix(text, "F") || strings.HasPrefix(text, "lost") || strings.Contains(text, "O")):
 		return render.Bad
 	case column == 6 && text != "complete":
-		return render.Odd
+		return render.Warn
 	}
 	return ""
 }

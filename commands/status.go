@@ -85,7 +85,7 @@ func shortID(id string) string { return id[:min(8, len(id))] }
 // maxRecent is how many evaluations and finished allocations status shows.
 const maxRecent = 10
 
-func statusText(job backends.JobDetail, launched []backends.Job, look render.Look) string {
+func statusText(job backends.JobDetail, launched []backends.Job, look render.Style) string {
 	var b strings.Builder
 	facts := func(pairs ...string) {
 		width := 0
@@ -93,9 +93,9 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Loo
 			width = max(width, len(pairs[i]))
 		}
 		for i := 0; i < len(pairs); i += 2 {
-			text := look.Cut(escape.Text(pairs[i+1]), width+3)
+			text := look.Truncate(escape.Text(pairs[i+1]), width+3)
 			if pairs[i] == "Status" {
-				text = look.Paint(render.State(pairs[i+1]), text)
+				text = look.Colorize(render.StateColor(pairs[i+1]), text)
 			}
 			fmt.Fprintf(&b, "%-*s = %s\n", width, pairs[i], text)
 		}
@@ -152,7 +152,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Loo
 		for _, u := range job.Unplaced {
 			fmt.Fprintf(&b, "Task Group \"%s\":\n", escape.Text(u.Group))
 			for _, reason := range u.Reasons {
-				b.WriteString("  * " + look.Cut(escape.Text(reason), 4) + "\n")
+				b.WriteString("  * " + look.Truncate(escape.Text(reason), 4) + "\n")
 			}
 		}
 	}
@@ -187,7 +187,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Loo
 }
 
 // allocationsText lists the allocations that are not finished and the newest of the others.
-func allocationsText(all []backends.Allocation, look render.Look) string {
+func allocationsText(all []backends.Allocation, look render.Style) string {
 	var b strings.Builder
 	finished := slices.DeleteFunc(slices.Clone(all), func(a backends.Allocation) bool { return !a.HiddenByDefault() })
 	slices.SortFunc(finished, func(x, y backends.Allocation) int { return y.Created.Compare(x.Created) })
@@ -237,7 +237,7 @@ func ago(t time.Time) string {
 }
 
 // section writes a heading and a table under it whose columns two spaces part.
-func section(b *strings.Builder, heading string, look render.Look, rows [][]string) {
+func section(b *strings.Builder, heading string, look render.Style, rows [][]string) {
 	b.WriteString("\n" + heading + "\n")
 	render.Columns(b, rows, look)
 }

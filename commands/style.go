@@ -7,10 +7,10 @@ import (
 
 // clientStyle returns how the client wants to be shown things: as wide as its terminal and in colours, or, without one,
 // plain and whole.
-func clientStyle(req *router.Request) render.Look {
+func clientStyle(req *router.Request) render.Style {
 	if req.Terminal == nil {
-		return render.Look{}
+		return render.Style{}
 	}
 	width, _ := req.Terminal.Size()
-	return render.Look{Width: width, Color: !req.NoColor}
+	return render.Style{Width: width, Color: !req.NoColor}
 }

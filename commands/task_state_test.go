@@ -34,7 +34,7 @@ func jobWithAllStates() backends.Job {
 
 func TestPsTable_States(t *testing.T) {
 	var got bytes.Buffer
-	psTable([]backends.Job{jobWithAllStates()}, nil).Write(&got, render.Look{})
+	psTable([]backends.Job{jobWithAllStates()}, nil).Write(&got, render.Style{})
 	want := `Exec ID    |Job/Task |Node   |Uptime               |CPU |Mem(max) |Extra
            |p-web    |       |                     |    |         |
 1111111111 |t        |node-1 |3 hours ago          |-   |-        |
@@ -69,7 +69,7 @@ func TestPstree_States(t *testing.T) {
 	var got bytes.Buffer
 	job := jobWithAllStates()
 	job.Allocations = append(job.Allocations, backends.Allocation{ID: "66666666-0000", JobID: "p-web", Group: "g", Status: "pending", Modified: time.Now().Add(-time.Minute)})
-	jobTree([]backends.Job{job}, nil).Write(&got, render.Look{})
+	jobTree([]backends.Job{job}, nil).Write(&got, render.Style{})
 	want := `.
 └── p-web
     └── g
@@ -88,7 +88,7 @@ func TestPstree_States(t *testing.T) {
 func TestInfo_States(t *testing.T) {
 	job := backends.JobDetail{Job: jobWithAllStates()}
 	job.Allocations = selectAllocations(job.Allocations, nil, nil)
-	text := render.NewNotes(render.Look{})
+	text := render.NewNotes(render.Style{})
 	for _, a := range job.Allocations {
 		writeTask(text, a, a.Tasks[0], backends.Usage{}, backends.Restart{Mode: "fail"}, nil)
 	}
@@ -112,7 +112,7 @@ func TestInfo_States(t *testing.T) {
 
 func TestStatus_ShowsUnknown(t *testing.T) {
 	job := backends.JobDetail{Job: jobWithAllStates()}
-	got := allocationsText(job.Allocations, render.Look{})
+	got := allocationsText(job.Allocations, render.Style{})
 	for _, state := range []string{"running", "lost", "unknown", "complete", "failed"} {
 		if !strings.Contains(got, " "+state+" ") {
 			t.Errorf("no %s allocation in\n%s", state, got)

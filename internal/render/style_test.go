@@ -8,17 +8,17 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-func sample() *Table {
-	table := NewTable("Exec ID", "Job/Task", "Node", "Uptime", "Extra").Yield(2, 3)
+func sampleTable() *Table {
+	table := NewTable("Exec ID", "Job/Task", "Node", "Uptime", "Extra").DropWhenNarrow(2, 3)
 	table.Row("", "p-team1-web OK")
 	table.Row("f429aef310", "a-task-with-a-long-name", "node-10.example.org", "3 weeks ago", "U,T")
 	return table
 }
 
-func TestANarrowTerminalCostsTheLeastImportantColumnsFirst(t *testing.T) {
+func TestTable_DropWhenNarrow(t *testing.T) {
 	for _, width := range []int{200, 80, 60, 50, 40, 30, 20, 5, 1} {
 		var got bytes.Buffer
-		sample().Write(&got, Look{Width: width})
+		sampleTable().Write(&got, Style{Width: width})
 		for _, line := range strings.Split(strings.TrimSuffix(got.String(), "\n"), "\n") {
 			if w := runewidth.StringWidth(line); w > max(width, 26) {
 				t.Errorf("width %d: a line of %d columns: %q", width, w, line)
@@ -33,37 +33,37 @@ func TestANarrowTerminalCostsTheLeastImportantColumnsFirst(t *testing.T) {
 	}
 }
 
-func TestALongRemarkCostsNoColumn(t *testing.T) {
-	table := sample()
+func TestTable_LongLastCell(t *testing.T) {
+	table := sampleTable()
 	table.Row("", "p-team1-batch", "", "", strings.Repeat("not placed ", 20))
 	var got bytes.Buffer
-	table.Write(&got, Look{Width: 110})
+	table.Write(&got, Style{Width: 110})
 	if !strings.Contains(got.String(), "3 weeks ago") || !strings.Contains(got.String(), "node-10.example.org") || !strings.Contains(got.String(), "…") {
 		t.Errorf("got\n%s", got.String())
 	}
 }
 
-func TestNothingIsCutInAPipe(t *testing.T) {
-	table := NewTable("A", "B").Yield(0, 1)
+func TestTable_Pipe(t *testing.T) {
+	table := NewTable("A", "B").DropWhenNarrow(0, 1)
 	long := strings.Repeat("x", 10000)
 	table.Row(long, long)
 	var got bytes.Buffer
-	table.Write(&got, Look{})
+	table.Write(&got, Style{})
 	if strings.Count(got.String(), "x") != 20000 || strings.Contains(got.String(), "…") {
 		t.Error("a cell was cut")
 	}
 }
 
-func TestColoursAreForTerminalsAndChangeNoWidth(t *testing.T) {
-	table := sample().Paint(func(column int, _ string) Color {
+func TestTable_Colors(t *testing.T) {
+	table := sampleTable().ColorCells(func(column int, _ string) Color {
 		if column == 1 {
 			return Good
 		}
 		return ""
 	})
 	var plain, coloured bytes.Buffer
-	table.Write(&plain, Look{Width: 80})
-	table.Write(&coloured, Look{Width: 80, Color: true})
+	table.Write(&plain, Style{Width: 80})
+	table.Write(&coloured, Style{Width: 80, Color: true})
 	if strings.Contains(plain.String(), "\x1b") {
 		t.Errorf("colours without a terminal: %q", plain.String())
 	}
@@ -76,8 +76,8 @@ func TestColoursAreForTerminalsAndChangeNoWidth(t *testing.T) {
 	}
 }
 
-func TestNotesKeepLinesAndNothingElse(t *testing.T) {
-	notes := NewNotes(Look{})
+func TestNotes_KeepsNewlines(t *testing.T) {
+	notes := NewNotes(Style{})
 	notes.Line("id", "1 hour ago", "Killing", "vault: error\n\x1b[31m* second\r\nthird\u202e")
 	notes.Line("", "now", "x", "y")
 	want := "id |1 hour ago |Killing |vault: error\n\\x1b[31m* second\nthird\\u202e\n   |now        |x       |y\n"
@@ -86,21 +86,21 @@ func TestNotesKeepLinesAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestATreesLinesEndWhereTheTerminalDoes(t *testing.T) {
+func TestTree_TerminalWidth(t *testing.T) {
 	root := &Tree{Text: "."}
 	root.Add("a\x1b").Add(strings.Repeat("日", 100))
 	root.Add("b")
 	var got bytes.Buffer
-	root.Write(&got, Look{Width: 20})
+	root.Write(&got, Style{Width: 20})
 	want := ".\n├── a\\x1b\n│   └── 日日日日日…\n└── b\n"
 	if got.String() != want {
 		t.Errorf("got\n%swant\n%s", got.String(), want)
 	}
 }
 
-func TestColumnsFollowTheStates(t *testing.T) {
+func TestColumns_StateColors(t *testing.T) {
 	var b strings.Builder
-	Columns(&b, [][]string{{"ID", "Status", "Age"}, {"a", "failed", "1h"}}, Look{Color: true})
+	Columns(&b, [][]string{{"ID", "Status", "Age"}, {"a", "failed", "1h"}}, Style{Color: true})
 	if want := "ID  Status  Age\na   " + string(Bad) + "failed\x1b[0m  1h\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
 	}
