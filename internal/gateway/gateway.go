@@ -149,7 +149,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 			HostKeys: p.hostKeys, Users: users, Handler: requests.Handler(), Log: log, Record: events.Record,
 			Limits: sshd.Limits{
 				Sessions: c.Limits.Sessions, Connections: c.Limits.Connections,
-				Unauthenticated: c.Limits.Unauthenticated, Idle: c.Limits.Idle,
+				Unauthenticated: c.Limits.Unauthenticated, IdleTimeout: c.Limits.Idle,
 				User: sshd.UserLimits{Connections: c.Limits.User.Connections, Sessions: c.Limits.User.Sessions},
 			},
 		},

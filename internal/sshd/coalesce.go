@@ -6,102 +6,102 @@ import (
 	"time"
 )
 
-// sender sends what a session writes in one piece: x/crypto cuts it into packets of at most 32 KiB and writes each of
+// coalescer sends what a session writes in one piece: x/crypto cuts it into packets of at most 32 KiB and writes each of
 // them in two, and every piece by itself wakes the client.
-type sender struct {
+type coalescer struct {
 	conn net.Conn
 
-	mu      sync.Mutex
-	writers int         // sessions that write now
-	held    *[]byte     // from heldBuffers; nil: nothing is held back
-	late    *time.Timer // runs while something is
-	rest    time.Time   // nothing is held back before
-	failure error
+	mu              sync.Mutex
+	writers         int         // sessions that write now
+	buffered        *[]byte     // from writeBuffers; nil: nothing is held back
+	flushTimer      *time.Timer // runs while something is
+	unbufferedUntil time.Time   // nothing is held back before
+	err             error
 }
 
 const (
-	onePiece = 4<<10 - 64 // bytes, which with what belongs to a packet x/crypto writes at once anyway
-	heldMost = 256 << 10
+	maxSmallWrite = 4<<10 - 64 // bytes, which with what belongs to a packet x/crypto writes at once anyway
+	maxBuffered   = 256 << 10
 
 	// A session's write waits while the client's window is used up, and the client may be waiting for what is held back.
-	heldLongest = 20 * time.Millisecond
-	restAfter   = time.Second
+	flushTimeout    = 20 * time.Millisecond
+	unbufferedGrace = time.Second
 )
 
-var heldBuffers = sync.Pool{New: func() any { b := make([]byte, 0, heldMost); return &b }}
+var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, maxBuffered); return &b }}
 
-// begin lets what is written be held back until end is called, which has to follow.
-func (s *sender) begin() {
+// startWrite lets what is written be held back until end is called, which has to follow.
+func (s *coalescer) startWrite() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writers++
 }
 
-// end sends what is held back.
-func (s *sender) end() error {
+// finishWrite sends what is held back.
+func (s *coalescer) finishWrite() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writers--
-	s.send()
-	return s.failure
+	s.flushLocked()
+	return s.err
 }
 
 // flush sends what is held back now.
-func (s *sender) flush() error {
+func (s *coalescer) flush() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.send()
-	return s.failure
+	s.flushLocked()
+	return s.err
 }
 
-// overdue sends what is held back although a session still writes: it is the client that it waits for.
-func (s *sender) overdue() {
+// flushOverdue sends what is held back although a session still writes: it is the client that it waits for.
+func (s *coalescer) flushOverdue() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held != nil {
-		s.rest = time.Now().Add(restAfter)
-		s.send()
+	if s.buffered != nil {
+		s.unbufferedUntil = time.Now().Add(unbufferedGrace)
+		s.flushLocked()
 	}
 }
 
 // Write implements io.Writer.
-func (s *sender) Write(p []byte) (int, error) {
+func (s *coalescer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held != nil && len(*s.held)+len(p) > heldMost {
-		s.send()
+	if s.buffered != nil && len(*s.buffered)+len(p) > maxBuffered {
+		s.flushLocked()
 	}
-	if s.failure != nil {
-		return 0, s.failure
+	if s.err != nil {
+		return 0, s.err
 	}
-	if s.writers == 0 || len(p) > heldMost || time.Now().Before(s.rest) {
+	if s.writers == 0 || len(p) > maxBuffered || time.Now().Before(s.unbufferedUntil) {
 		var n int
-		n, s.failure = s.conn.Write(p)
-		return n, s.failure
+		n, s.err = s.conn.Write(p)
+		return n, s.err
 	}
-	if s.held == nil {
-		s.hold()
+	if s.buffered == nil {
+		s.startBuffer()
 	}
-	*s.held = append(*s.held, p...)
+	*s.buffered = append(*s.buffered, p...)
 	return len(p), nil
 }
 
-func (s *sender) hold() {
-	s.held = heldBuffers.Get().(*[]byte)
-	if s.late == nil {
-		s.late = time.AfterFunc(heldLongest, s.overdue)
+func (s *coalescer) startBuffer() {
+	s.buffered = writeBuffers.Get().(*[]byte)
+	if s.flushTimer == nil {
+		s.flushTimer = time.AfterFunc(flushTimeout, s.flushOverdue)
 	} else {
-		s.late.Reset(heldLongest)
+		s.flushTimer.Reset(flushTimeout)
 	}
 }
 
-func (s *sender) send() {
-	if s.held == nil {
+func (s *coalescer) flushLocked() {
+	if s.buffered == nil {
 		return
 	}
-	s.late.Stop()
-	_, s.failure = s.conn.Write(*s.held)
-	*s.held = (*s.held)[:0]
-	heldBuffers.Put(s.held)
-	s.held = nil
+	s.flushTimer.Stop()
+	_, s.err = s.conn.Write(*s.buffered)
+	*s.buffered = (*s.buffered)[:0]
+	writeBuffers.Put(s.buffered)
+	s.buffered = nil
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// noted is a connection that notes what is written to it.
-type noted struct {
+// recordingConn is a connection that notes what is written to it.
+type recordingConn struct {
 	net.Conn
 	broken error
 
@@ -20,7 +20,7 @@ type noted struct {
 	writes []string
 }
 
-func (n *noted) Write(p []byte) (int, error) {
+func (n *recordingConn) Write(p []byte) (int, error) {
 	if n.broken != nil {
 		return 0, n.broken
 	}
@@ -30,7 +30,7 @@ func (n *noted) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (n *noted) want(t *testing.T, want ...string) {
+func (n *recordingConn) want(t *testing.T, want ...string) {
 	t.Helper()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -40,7 +40,7 @@ func (n *noted) want(t *testing.T, want ...string) {
 	n.writes = nil
 }
 
-func say(t *testing.T, s *sender, words ...string) {
+func writeAll(t *testing.T, s *coalescer, words ...string) {
 	t.Helper()
 	for _, word := range words {
 		if n, err := s.Write([]byte(word)); n != len(word) || err != nil {
@@ -49,105 +49,105 @@ func say(t *testing.T, s *sender, words ...string) {
 	}
 }
 
-func TestWhatASessionWritesIsSentInOnePiece(t *testing.T) {
+func TestCoalescer_OneWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn := &noted{}
-		s := &sender{conn: conn}
-		say(t, s, "hello ", "world")
+		conn := &recordingConn{}
+		s := &coalescer{conn: conn}
+		writeAll(t, s, "hello ", "world")
 		conn.want(t, "hello ", "world")
 
-		s.begin()
-		say(t, s, "a", "b", "c")
+		s.startWrite()
+		writeAll(t, s, "a", "b", "c")
 		conn.want(t)
-		if err := s.end(); err != nil {
+		if err := s.finishWrite(); err != nil {
 			t.Error(err)
 		}
 		conn.want(t, "abc")
-		say(t, s, "d")
+		writeAll(t, s, "d")
 		conn.want(t, "d")
 	})
 }
 
-func TestWhatIsHeldBackIsBounded(t *testing.T) {
+func TestCoalescer_Bounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn := &noted{}
-		s := &sender{conn: conn}
-		half, huge := strings.Repeat("x", heldMost/2), strings.Repeat("y", heldMost+1)
-		s.begin()
-		say(t, s, "1", half, half, huge, "2")
-		s.end()
+		conn := &recordingConn{}
+		s := &coalescer{conn: conn}
+		half, huge := strings.Repeat("x", maxBuffered/2), strings.Repeat("y", maxBuffered+1)
+		s.startWrite()
+		writeAll(t, s, "1", half, half, huge, "2")
+		s.finishWrite()
 		conn.want(t, "1"+half, half, huge, "2")
 	})
 }
 
-func TestSessionsDoNotHoldEachOtherBack(t *testing.T) {
+func TestCoalescer_SessionsIndependent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn := &noted{}
-		s := &sender{conn: conn}
-		s.begin()
-		s.begin()
-		say(t, s, "a", "b")
-		s.end()
+		conn := &recordingConn{}
+		s := &coalescer{conn: conn}
+		s.startWrite()
+		s.startWrite()
+		writeAll(t, s, "a", "b")
+		s.finishWrite()
 		conn.want(t, "ab")
-		say(t, s, "c")
+		writeAll(t, s, "c")
 		conn.want(t)
-		s.end()
+		s.finishWrite()
 		conn.want(t, "c")
 	})
 }
 
-func TestAWriteThatWaitsForTheClientHoldsNothingBack(t *testing.T) {
+func TestCoalescer_FlushesOverdue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn := &noted{}
-		s := &sender{conn: conn}
-		s.begin()
-		say(t, s, "part")
-		time.Sleep(heldLongest - time.Millisecond)
+		conn := &recordingConn{}
+		s := &coalescer{conn: conn}
+		s.startWrite()
+		writeAll(t, s, "part")
+		time.Sleep(flushTimeout - time.Millisecond)
 		synctest.Wait()
 		conn.want(t)
 		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()
 		conn.want(t, "part")
 
-		say(t, s, "more") // nor what comes in the next moments
-		s.end()
-		s.begin()
-		say(t, s, "and", "more")
+		writeAll(t, s, "more") // nor what comes in the next moments
+		s.finishWrite()
+		s.startWrite()
+		writeAll(t, s, "and", "more")
 		conn.want(t, "more", "and", "more")
-		s.end()
+		s.finishWrite()
 
-		time.Sleep(restAfter)
-		s.begin()
-		say(t, s, "to", "gether")
-		s.end()
+		time.Sleep(unbufferedGrace)
+		s.startWrite()
+		writeAll(t, s, "to", "gether")
+		s.finishWrite()
 		conn.want(t, "together")
 	})
 }
 
-func TestAWriteThatWaitsAgainHoldsNothingBackEither(t *testing.T) {
+func TestCoalescer_FlushesOverdueAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn := &noted{}
-		s := &sender{conn: conn}
-		s.begin()
-		defer s.end()
+		conn := &recordingConn{}
+		s := &coalescer{conn: conn}
+		s.startWrite()
+		defer s.finishWrite()
 		for range 3 {
-			say(t, s, "part")
+			writeAll(t, s, "part")
 			conn.want(t)
-			time.Sleep(heldLongest + time.Millisecond)
+			time.Sleep(flushTimeout + time.Millisecond)
 			synctest.Wait()
 			conn.want(t, "part")
-			time.Sleep(restAfter)
+			time.Sleep(unbufferedGrace)
 		}
 	})
 }
 
-func TestAConnectionThatBreaksFailsTheWriteThatItSent(t *testing.T) {
+func TestCoalescer_FlushError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn := &noted{broken: errors.New("broken")}
-		s := &sender{conn: conn}
-		s.begin()
-		say(t, s, "a")
-		if err := s.end(); !errors.Is(err, conn.broken) {
+		conn := &recordingConn{broken: errors.New("broken")}
+		s := &coalescer{conn: conn}
+		s.startWrite()
+		writeAll(t, s, "a")
+		if err := s.finishWrite(); !errors.Is(err, conn.broken) {
 			t.Errorf("got %v", err)
 		}
 		if _, err := s.Write([]byte("b")); !errors.Is(err, conn.broken) {
@@ -156,37 +156,37 @@ func TestAConnectionThatBreaksFailsTheWriteThatItSent(t *testing.T) {
 	})
 }
 
-func TestAKeyIsNotHeldBackByWhatAnotherSessionWrites(t *testing.T) {
+func TestCoalescer_KeystrokeNotDelayed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn := &noted{}
-		c := &connection{Conn: conn, out: sender{conn: conn}}
-		c.out.begin()
-		defer c.out.end()
-		say(t, &c.out, "much")
-		if n, err := c.send(&c.out, []byte("k")); n != 1 || err != nil {
+		conn := &recordingConn{}
+		c := &connection{Conn: conn, writer: coalescer{conn: conn}}
+		c.writer.startWrite()
+		defer c.writer.finishWrite()
+		writeAll(t, &c.writer, "much")
+		if n, err := c.writeSession(&c.writer, []byte("k")); n != 1 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
 		conn.want(t, "muchk")
 	})
 }
 
-func TestAConnectionThatBreaksFailsWhatIsNotHeldBack(t *testing.T) {
-	conn := &noted{broken: errors.New("broken")}
-	s := &sender{conn: conn, rest: time.Now().Add(time.Hour)}
-	s.begin()
+func TestCoalescer_UnbufferedError(t *testing.T) {
+	conn := &recordingConn{broken: errors.New("broken")}
+	s := &coalescer{conn: conn, unbufferedUntil: time.Now().Add(time.Hour)}
+	s.startWrite()
 	s.Write([]byte("a")) // x/crypto keeps the error to itself
-	if err := s.end(); !errors.Is(err, conn.broken) {
+	if err := s.finishWrite(); !errors.Is(err, conn.broken) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestAConnectionThatBreaksFailsASmallWriteBesideAnotherSession(t *testing.T) {
+func TestCoalescer_SmallWriteError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		conn := &noted{broken: errors.New("broken")}
-		c := &connection{Conn: conn, out: sender{conn: conn}}
-		c.out.begin()
-		defer c.out.end()
-		if _, err := c.send(&c.out, []byte("k")); !errors.Is(err, conn.broken) {
+		conn := &recordingConn{broken: errors.New("broken")}
+		c := &connection{Conn: conn, writer: coalescer{conn: conn}}
+		c.writer.startWrite()
+		defer c.writer.finishWrite()
+		if _, err := c.writeSession(&c.writer, []byte("k")); !errors.Is(err, conn.broken) {
 			t.Errorf("got %v", err)
 		}
 	})

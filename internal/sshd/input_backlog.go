@@ -10,148 +10,148 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// backlog bounds what all clients together, and those of each user, have sent and no command has read. x/crypto lets a
+// inputBacklog bounds what all clients together, and those of each user, have sent and no command has read. x/crypto lets a
 // client send 2 MiB on each channel and keeps it in the packets it came in: of single bytes that takes more than 100 MB.
 // What is counted is what came over the network, of which at most twice as much is kept. Where there is too much, the
 // connections that it came on are not read from until a command has read on.
-type backlog struct {
-	mu    sync.Mutex // guards what follows
-	total int64
-	users map[string]int64
-	moved chan struct{} // closed when there is less; nil: nobody waits
+type inputBacklog struct {
+	mu     sync.Mutex // guards what follows
+	total  int64
+	users  map[string]int64
+	shrunk chan struct{} // closed when there is less; nil: nobody waits
 }
 
 const (
-	minBacklog  = 5 << 19  // of a user, whatever others have: one window of a channel and some more
-	userBacklog = 24 << 20 // of a user: ten sessions with a full window each are not held up
-	allBacklog  = 64 << 20
+	minUserBacklog = 5 << 19  // of a user, whatever others have: one window of a channel and some more
+	maxUserBacklog = 24 << 20 // of a user: ten sessions with a full window each are not held up
+	maxBacklog     = 64 << 20
 
 	backlogStep = 64 << 10 // how exactly it is known beyond its connection
 )
 
-func newBacklog() *backlog { return &backlog{users: map[string]int64{}} }
+func newInputBacklog() *inputBacklog { return &inputBacklog{users: map[string]int64{}} }
 
-func (b *backlog) add(user string, n int64) {
+func (b *inputBacklog) add(user string, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.total += n
 	if b.users[user] += n; b.users[user] == 0 {
 		delete(b.users, user)
 	}
-	if n < 0 && b.moved != nil {
-		close(b.moved)
-		b.moved = nil
+	if n < 0 && b.shrunk != nil {
+		close(b.shrunk)
+		b.shrunk = nil
 	}
 }
 
 // full returns a channel that is closed when there may be room again for what a user sends; nil: there is.
-func (b *backlog) full(user string) <-chan struct{} {
+func (b *inputBacklog) full(user string) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if mine := b.users[user]; mine < minBacklog || mine < userBacklog && b.total < allBacklog {
+	if mine := b.users[user]; mine < minUserBacklog || mine < maxUserBacklog && b.total < maxBacklog {
 		return nil
 	}
-	if b.moved == nil {
-		b.moved = make(chan struct{})
+	if b.shrunk == nil {
+		b.shrunk = make(chan struct{})
 	}
-	return b.moved
+	return b.shrunk
 }
 
-// meter estimates the backlog of a connection. While the commands of all its sessions keep up with what is sent to them,
+// backlogMeter estimates the backlog of a connection. While the commands of all its sessions keep up with what is sent to them,
 // there is none.
-type meter struct {
-	all    *backlog
-	user   string
-	closed chan struct{} // once the connection is closed
-	paused atomic.Bool   // nothing is read from it
+type backlogMeter struct {
+	backlog *inputBacklog
+	user    string
+	closed  chan struct{} // once the connection is closed
+	paused  atomic.Bool   // nothing is read from it
 
-	mu       sync.Mutex // guards what follows
-	inputs   map[*clientInput]struct{}
-	behind   int   // inputs that lag
-	n        int64 // bytes
-	reported int64 // to all
-	checked  int64 // bytes read since the inputs that have ended were looked at
-	ended    bool  // the connection is closed
+	mu         sync.Mutex // guards what follows
+	inputs     map[*clientInput]struct{}
+	lagging    int   // inputs that lag
+	bytes      int64 // bytes
+	reported   int64 // to all
+	sinceCheck int64 // bytes read since the inputs that have ended were looked at
+	isClosed   bool  // the connection is closed
 }
 
-func newMeter(all *backlog, user string) *meter {
-	return &meter{all: all, user: user, closed: make(chan struct{}), inputs: map[*clientInput]struct{}{}}
+func newBacklogMeter(all *inputBacklog, user string) *backlogMeter {
+	return &backlogMeter{backlog: all, user: user, closed: make(chan struct{}), inputs: map[*clientInput]struct{}{}}
 }
 
 // received counts what was read from the network. It reports whether the client keeps to the protocol: nothing follows the
 // end of an input.
-func (m *meter) received(n int) bool {
+func (m *backlogMeter) received(n int) bool {
 	m.mu.Lock()
-	if m.behind > 0 {
-		m.change(int64(n))
+	if m.lagging > 0 {
+		m.adjust(int64(n))
 	}
 	var ended []*clientInput
-	if m.checked += int64(n); m.checked >= 1<<20 {
-		m.checked = 0
+	if m.sinceCheck += int64(n); m.sinceCheck >= 1<<20 {
+		m.sinceCheck = 0
 		ended = slices.Collect(maps.Keys(m.inputs))
 	}
 	m.mu.Unlock()
-	return !slices.ContainsFunc(ended, (*clientInput).sentMore)
+	return !slices.ContainsFunc(ended, (*clientInput).sentAfterEOF)
 }
 
 // consumed counts what was taken out of x/crypto's packets. Little more than that came over the network for it, unless a
 // client sends very little at a time.
-func (m *meter) consumed(n int) {
+func (m *backlogMeter) consumed(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.change(-int64(n) - int64(n)/64)
+	m.adjust(-int64(n) - int64(n)/64)
 }
 
 // sent counts what was written to the client, which answers it with some bytes now and then.
-func (m *meter) sent(n int) {
+func (m *backlogMeter) sent(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.change(-int64(n) / 256)
+	m.adjust(-int64(n) / 256)
 }
 
-// change adds n to the backlog. The caller holds mu.
-func (m *meter) change(n int64) {
-	if m.n = max(0, m.n+n); m.behind == 0 || m.ended {
-		m.n = 0
+// adjust adds n to the backlog. The caller holds mu.
+func (m *backlogMeter) adjust(n int64) {
+	if m.bytes = max(0, m.bytes+n); m.lagging == 0 || m.isClosed {
+		m.bytes = 0
 	}
-	if change := m.n - m.reported; change != 0 && (m.n == 0 || change >= backlogStep || change <= -backlogStep) {
-		m.all.add(m.user, change)
-		m.reported = m.n
+	if change := m.bytes - m.reported; change != 0 && (m.bytes == 0 || change >= backlogStep || change <= -backlogStep) {
+		m.backlog.add(m.user, change)
+		m.reported = m.bytes
 	}
 }
 
-// opened counts an input of the connection.
-func (m *meter) opened(in *clientInput) {
+// addInput counts an input of the connection.
+func (m *backlogMeter) addInput(in *clientInput) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.inputs[in] = struct{}{}
 }
 
-// gone forgets an input whose channel the client has closed.
-func (m *meter) gone(in *clientInput) {
+// removeInput forgets an input whose channel the client has closed.
+func (m *backlogMeter) removeInput(in *clientInput) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.inputs, in)
 }
 
-// lag counts an input that lags, or, with -1, one that does not any more.
-func (m *meter) lag(n int) {
+// addLagging counts an input that lags, or, with -1, one that does not any more.
+func (m *backlogMeter) addLagging(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.behind += n
-	m.change(0)
+	m.lagging += n
+	m.adjust(0)
 }
 
-// await returns when something may be read from the connection, or when that is closed.
-func (m *meter) await() {
+// waitForRoom returns when something may be read from the connection, or when that is closed.
+func (m *backlogMeter) waitForRoom() {
 	for {
 		m.mu.Lock()
-		mine := m.n
+		mine := m.bytes
 		m.mu.Unlock()
 		if mine == 0 {
 			return
 		}
-		moved := m.all.full(m.user)
+		moved := m.backlog.full(m.user)
 		if moved == nil {
 			return
 		}
@@ -169,15 +169,15 @@ func (m *meter) await() {
 	}
 }
 
-// end takes note that the connection has ended.
-func (m *meter) end() {
+// close takes note that the connection has ended.
+func (m *backlogMeter) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.ended {
-		m.ended = true
+	if !m.isClosed {
+		m.isClosed = true
 		close(m.closed)
 	}
-	m.change(0)
+	m.adjust(0)
 }
 
 // clientInput is what a client sends to one session. It is taken out of x/crypto's packets as soon as it comes, as long as
@@ -185,78 +185,78 @@ func (m *meter) end() {
 // when a command has something to read until nothing is left there. After the command's end what comes is thrown away.
 type clientInput struct {
 	raw   gossh.Channel
-	meter *meter
+	meter *backlogMeter
 
-	mu      sync.Mutex // guards what follows
-	cond    sync.Cond
-	data    []byte // has come and was not read
-	err     error  // after data
-	dropped bool   // nobody reads any more
-	lags    bool
-	waits   *time.Timer // ends the lag, once raw has nothing to read for a while
+	mu        sync.Mutex // guards what follows
+	cond      sync.Cond
+	data      []byte // has come and was not read
+	err       error  // after data
+	discarded bool   // nobody reads any more
+	lagging   bool
+	lagTimer  *time.Timer // ends the lag, once raw has nothing to read for a while
 }
 
 const (
-	smallInput = 4 << 10 // most sessions are sent nothing, or keys
-	largeInput = 64 << 10
+	minInputBuffer = 4 << 10 // most sessions are sent nothing, or keys
+	maxInputBuffer = 64 << 10
 
-	inputDrained = time.Second
+	inputLagGrace = time.Second
 )
 
-func newClientInput(raw gossh.Channel, m *meter) *clientInput {
+func newClientInput(raw gossh.Channel, m *backlogMeter) *clientInput {
 	in := &clientInput{raw: raw, meter: m}
 	in.cond.L = &in.mu
-	in.waits = time.AfterFunc(inputDrained, func() { in.lag(false) })
-	m.opened(in)
+	in.lagTimer = time.AfterFunc(inputLagGrace, func() { in.setLagging(false) })
+	m.addInput(in)
 	return in
 }
 
 // run takes in what comes, until the client ends its input. moved is called whenever something has come.
 func (in *clientInput) run(moved func()) {
-	buffer := make([]byte, smallInput)
+	buffer := make([]byte, minInputBuffer)
 	for {
-		in.waits.Reset(inputDrained)
+		in.lagTimer.Reset(inputLagGrace)
 		n, err := in.raw.Read(buffer)
-		in.waits.Stop()
+		in.lagTimer.Stop()
 		if n < len(buffer) {
-			in.lag(false) // that was all
+			in.setLagging(false) // that was all
 		}
 		if n > 0 {
 			in.meter.consumed(n)
 			moved()
 		}
-		if !in.pass(buffer[:n], err) {
+		if !in.deliver(buffer[:n], err) {
 			return
 		}
-		if n == len(buffer) && n < largeInput {
-			buffer = make([]byte, largeInput)
+		if n == len(buffer) && n < maxInputBuffer {
+			buffer = make([]byte, maxInputBuffer)
 		}
 	}
 }
 
-func (in *clientInput) lag(lags bool) {
+func (in *clientInput) setLagging(lags bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.lags == lags {
+	if in.lagging == lags {
 		return
 	}
-	if in.lags = lags; lags {
-		in.meter.lag(1)
+	if in.lagging = lags; lags {
+		in.meter.addLagging(1)
 	} else {
-		in.meter.lag(-1)
+		in.meter.addLagging(-1)
 	}
 }
 
-// pass waits until the command has read all of data, and reports whether there may be more.
-func (in *clientInput) pass(data []byte, err error) bool {
+// deliver waits until the command has read all of data, and reports whether there may be more.
+func (in *clientInput) deliver(data []byte, err error) bool {
 	if len(data) > 0 {
-		in.lag(true)
+		in.setLagging(true)
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.data, in.err = data, err
 	in.cond.Broadcast()
-	for len(in.data) > 0 && !in.dropped {
+	for len(in.data) > 0 && !in.discarded {
 		in.cond.Wait()
 	}
 	return err == nil
@@ -283,21 +283,21 @@ func (in *clientInput) Read(p []byte) (int, error) {
 	}
 }
 
-// drop says that nobody reads any more.
-func (in *clientInput) drop() {
+// discard says that nobody reads any more.
+func (in *clientInput) discard() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.dropped, in.data = true, nil
+	in.discarded, in.data = true, nil
 	in.cond.Broadcast()
 }
 
-// leave takes note that the client has closed the channel. What came before is still to be read.
-func (in *clientInput) leave() {
-	in.meter.gone(in)
+// channelClosed takes note that the client has closed the channel. What came before is still to be read.
+func (in *clientInput) channelClosed() {
+	in.meter.removeInput(in)
 }
 
-// sentMore reports whether the client has sent anything after the end of its input.
-func (in *clientInput) sentMore() bool {
+// sentAfterEOF reports whether the client has sent anything after the end of its input.
+func (in *clientInput) sentAfterEOF() bool {
 	in.mu.Lock()
 	ended := in.err != nil
 	in.mu.Unlock()
@@ -314,7 +314,7 @@ func (in *clientInput) sentMore() bool {
 // discardStderr takes in what a client sends where only servers do.
 func (in *clientInput) discardStderr() {
 	stderr := in.raw.Stderr()
-	buffer := make([]byte, smallInput)
+	buffer := make([]byte, minInputBuffer)
 	for {
 		n, err := stderr.Read(buffer)
 		in.meter.consumed(n)

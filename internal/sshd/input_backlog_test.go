@@ -80,18 +80,18 @@ func memoryHandler(ctx context.Context, req *router.Request) error {
 }
 
 // countedClient is a client of ann's whose connection counts.
-func (s *testServer) countedClient(t *testing.T) (*gossh.Client, *counting) {
+func (s *testServer) countedClient(t *testing.T) (*gossh.Client, *countingConn) {
 	t.Helper()
 	return countedDial(t, s.addr, s.ann)
 }
 
-func countedDial(t *testing.T, address string, key gossh.Signer) (*gossh.Client, *counting) {
+func countedDial(t *testing.T, address string, key gossh.Signer) (*gossh.Client, *countingConn) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	counted := &counting{Conn: conn}
+	counted := &countingConn{Conn: conn}
 	c, channels, requests, err := gossh.NewClientConn(counted, address, &gossh.ClientConfig{
 		User: "ann", Auth: []gossh.AuthMethod{gossh.PublicKeys(key)}, HostKeyCallback: gossh.InsecureIgnoreHostKey(),
 	})
@@ -103,7 +103,7 @@ func countedDial(t *testing.T, address string, key gossh.Signer) (*gossh.Client,
 	return client, counted
 }
 
-func startMemoryServer(t *testing.T) (dial func() (*gossh.Client, *counting), memory func() int64) {
+func startMemoryServer(t *testing.T) (dial func() (*gossh.Client, *countingConn), memory func() int64) {
 	t.Helper()
 	key := newKey(t)
 	block, err := gossh.MarshalPrivateKey(newPrivateKey(t), "")
@@ -129,30 +129,30 @@ func startMemoryServer(t *testing.T) (dial func() (*gossh.Client, *counting), me
 	if err != nil {
 		t.Fatal(err)
 	}
-	dial = func() (*gossh.Client, *counting) { return countedDial(t, strings.TrimSpace(address), key) }
+	dial = func() (*gossh.Client, *countingConn) { return countedDial(t, strings.TrimSpace(address), key) }
 	asking, _ := dial()
 	return dial, func() (n int64) {
-		if _, err := fmt.Sscan(run(t, asking, "memory"), &n); err != nil {
+		if _, err := fmt.Sscan(runLine(t, asking, "memory"), &n); err != nil {
 			t.Fatal(err)
 		}
 		return n
 	}
 }
 
-// counting is a client's connection that counts what is written.
-type counting struct {
+// countingConn is a client's connection that counts what is written.
+type countingConn struct {
 	net.Conn
 	written atomic.Int64
 }
 
-func (c *counting) Write(p []byte) (int, error) {
+func (c *countingConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.written.Add(int64(n))
 	return n, err
 }
 
-// stalled waits until the connections take nothing more, and returns what they took.
-func stalled(t *testing.T, conns []*counting) int64 {
+// waitStalled waits until the connections take nothing more, and returns what they took.
+func waitStalled(t *testing.T, conns []*countingConn) int64 {
 	t.Helper()
 	sum := func() (n int64) {
 		for _, c := range conns {
@@ -172,14 +172,14 @@ func stalled(t *testing.T, conns []*counting) int64 {
 	return last
 }
 
-// TestMemory_UnreadInputIsBounded sends to commands that read nothing, byte by byte, which costs most.
-func TestMemory_UnreadInputIsBounded(t *testing.T) {
+// TestMemory_UnreadInput sends to commands that read nothing, byte by byte, which costs most.
+func TestMemory_UnreadInput(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the race detector needs several times the memory")
 	}
 	dial, memory := startMemoryServer(t)
 	before := memory()
-	var conns []*counting
+	var conns []*countingConn
 	for range 4 {
 		client, conn := dial()
 		conns = append(conns, conn)
@@ -191,7 +191,7 @@ func TestMemory_UnreadInputIsBounded(t *testing.T) {
 			}
 			go gossh.DiscardRequests(requests)
 			if i%2 == 0 { // the others begin no command
-				ch.SendRequest("exec", true, exec("wait"))
+				ch.SendRequest("exec", true, execRequest("wait"))
 			}
 			channels = append(channels, ch)
 		}
@@ -205,7 +205,7 @@ func TestMemory_UnreadInputIsBounded(t *testing.T) {
 			}()
 		}
 	}
-	sent := stalled(t, conns)
+	sent := waitStalled(t, conns)
 	used := memory() - before
 	t.Logf("40 sessions of one user: %d MB were sent, and are kept in %d MB", sent>>20, used>>20)
 	if used > 64<<20 {
@@ -213,8 +213,8 @@ func TestMemory_UnreadInputIsBounded(t *testing.T) {
 	}
 }
 
-// TestMemory_UnreadOutputIsBounded has commands write to clients that read nothing.
-func TestMemory_UnreadOutputIsBounded(t *testing.T) {
+// TestMemory_UnreadOutput has commands write to clients that read nothing.
+func TestMemory_UnreadOutput(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the race detector needs several times the memory")
 	}
@@ -229,7 +229,7 @@ func TestMemory_UnreadOutputIsBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 			go gossh.DiscardRequests(requests)
-			ch.SendRequest("exec", true, exec("write"))
+			ch.SendRequest("exec", true, execRequest("write"))
 			io.ReadFull(ch, make([]byte, 1000)) // it writes
 		}
 	}
@@ -240,11 +240,11 @@ func TestMemory_UnreadOutputIsBounded(t *testing.T) {
 	}
 }
 
-// TestInput_PausedIsComplete sends more than is kept of a user, and then lets the commands read.
-func TestInput_PausedIsComplete(t *testing.T) {
+// TestInput_CompleteAfterPause sends more than is kept of a user, and then lets the commands read.
+func TestInput_CompleteAfterPause(t *testing.T) {
 	const conns, perConn, size = 2, 8, 3 << 20
 	release := make(chan struct{})
-	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		if req.Line == "x" {
 			return nil
 		}
@@ -257,7 +257,7 @@ func TestInput_PausedIsComplete(t *testing.T) {
 		return nil
 	})
 	var all sync.WaitGroup
-	var counted []*counting
+	var counted []*countingConn
 	for i := range conns {
 		client, conn := s.countedClient(t)
 		counted = append(counted, conn)
@@ -268,7 +268,7 @@ func TestInput_PausedIsComplete(t *testing.T) {
 				t.Fatal(err)
 			}
 			go gossh.DiscardRequests(requests)
-			ch.SendRequest("exec", true, exec("sum"))
+			ch.SendRequest("exec", true, execRequest("sum"))
 			channels = append(channels, ch)
 		}
 		for j, ch := range channels {
@@ -286,15 +286,15 @@ func TestInput_PausedIsComplete(t *testing.T) {
 			})
 		}
 	}
-	stalled(t, counted)
+	waitStalled(t, counted)
 	s.backlog.mu.Lock()
 	kept := s.backlog.users["ann"]
 	s.backlog.mu.Unlock()
-	if kept < userBacklog-(1<<20) || kept > userBacklog+(1<<20) {
-		t.Errorf("%d bytes are kept of the user, want about %d", kept, userBacklog)
+	if kept < maxUserBacklog-(1<<20) || kept > maxUserBacklog+(1<<20) {
+		t.Errorf("%d bytes are kept of the user, want about %d", kept, maxUserBacklog)
 	}
-	s.alive(t)
-	run(t, s.annsClient(t), "x") // nor is a new connection of the user held up
+	s.wantAlive(t)
+	runLine(t, s.annsClient(t), "x") // nor is a new connection of the user held up
 	close(release)
 	all.Wait()
 	eventually(t, "nothing is kept any more", func() bool {
@@ -320,12 +320,12 @@ func (c *endedChannel) Read(p []byte) (int, error) {
 
 func (c *endedChannel) Stderr() io.ReadWriter { return &endedChannel{more: c.moreOfStderr} }
 
-func TestInput_MoreAfterItsEndIsRefused(t *testing.T) {
+func TestInput_DataAfterEOFRefused(t *testing.T) {
 	for _, tc := range []struct {
 		more, stderr string
 		want         bool
 	}{{"", "", true}, {"x", "", false}, {"", "x", false}} {
-		m := newMeter(newBacklog(), "ann")
+		m := newBacklogMeter(newInputBacklog(), "ann")
 		raw := &endedChannel{}
 		in := newClientInput(raw, m)
 		in.run(func() {})
@@ -336,22 +336,22 @@ func TestInput_MoreAfterItsEndIsRefused(t *testing.T) {
 		if got := m.received(1 << 20); got != tc.want {
 			t.Errorf("%q and %q: got %v", tc.more, tc.stderr, got)
 		}
-		in.leave()
+		in.channelClosed()
 		if len(m.inputs) != 0 {
 			t.Error("a channel that is closed is looked at")
 		}
 	}
 }
 
-// TestBacklog_OthersAreServed while one user, or many together, have more than their share.
-func TestBacklog_OthersAreServed(t *testing.T) {
-	b := newBacklog()
-	b.add("ann", userBacklog)
+// TestBacklog_OtherUsersServed while one user, or many together, have more than their share.
+func TestBacklog_OtherUsersServed(t *testing.T) {
+	b := newInputBacklog()
+	b.add("ann", maxUserBacklog)
 	if b.full("ann") == nil || b.full("bob") != nil {
 		t.Error("not the one user who has too much is held up")
 	}
-	b.add("eve", allBacklog-userBacklog)
-	b.add("bob", minBacklog-1)
+	b.add("eve", maxBacklog-maxUserBacklog)
+	b.add("bob", minUserBacklog-1)
 	if b.full("bob") != nil {
 		t.Error("others hold up a user who has next to nothing")
 	}
@@ -362,26 +362,26 @@ func TestBacklog_OthersAreServed(t *testing.T) {
 	}
 	b.add("eve", -1<<20)
 	<-moved
-	b.add("eve", -(allBacklog - userBacklog - 1<<20))
-	b.add("ann", -userBacklog)
-	b.add("bob", -minBacklog)
+	b.add("eve", -(maxBacklog - maxUserBacklog - 1<<20))
+	b.add("ann", -maxUserBacklog)
+	b.add("bob", -minUserBacklog)
 	if b.total != 0 || len(b.users) != 0 {
 		t.Errorf("%d bytes and %d users are left", b.total, len(b.users))
 	}
 }
 
-// TestMeter_OnlyWhatLagsCounts while the connection's other sessions move data.
-func TestMeter_OnlyWhatLagsCounts(t *testing.T) {
+// TestBacklogMeter_CountsLagging while the connection's other sessions move data.
+func TestBacklogMeter_CountsLagging(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBacklog()
-		m := newMeter(b, "ann")
+		b := newInputBacklog()
+		m := newBacklogMeter(b, "ann")
 		for range 1000 { // nothing lags
 			m.received(32 << 10)
 		}
 		if b.total != 0 {
 			t.Errorf("%d bytes are kept", b.total)
 		}
-		m.lag(1)
+		m.addLagging(1)
 		for range 10_000 { // one lags, and another takes in all that comes
 			m.received(32<<10 + 64)
 			m.consumed(32 << 10)
@@ -389,10 +389,10 @@ func TestMeter_OnlyWhatLagsCounts(t *testing.T) {
 		if b.total > backlogStep {
 			t.Errorf("%d bytes are kept of what was consumed", b.total)
 		}
-		m.received(userBacklog + minBacklog)
+		m.received(maxUserBacklog + minUserBacklog)
 		waited := make(chan struct{})
 		go func() {
-			m.await()
+			m.waitForRoom()
 			close(waited)
 		}()
 		synctest.Wait()
@@ -404,17 +404,17 @@ func TestMeter_OnlyWhatLagsCounts(t *testing.T) {
 		if !m.paused.Load() {
 			t.Error("not paused")
 		}
-		m.consumed(2 * minBacklog)
+		m.consumed(2 * minUserBacklog)
 		<-waited
-		m.lag(-1)
+		m.addLagging(-1)
 		if b.total != 0 || m.paused.Load() {
 			t.Errorf("%d bytes are kept of what does not lag", b.total)
 		}
-		m.lag(1)
-		m.received(2 * userBacklog)
-		m.end()
-		m.await() // a connection that is closed waits for nothing
-		if m.lag(-1); b.total != 0 {
+		m.addLagging(1)
+		m.received(2 * maxUserBacklog)
+		m.close()
+		m.waitForRoom() // a connection that is closed waits for nothing
+		if m.addLagging(-1); b.total != 0 {
 			t.Errorf("%d bytes are kept of a connection that is closed", b.total)
 		}
 	})

@@ -14,16 +14,16 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// refusals records what became of clients that did not log in, in the log and in the audit log. What such clients send is
+// loginLog records what became of clients that did not log in, in the log and in the audit log. What such clients send is
 // cut, and how much is recorded of it does not grow with their number.
-type refusals struct {
+type loginLog struct {
 	server *Server
 
-	full, stalled, strange, refused, forged *throttle
+	noSlot, displacedConns, badHandshakes, failedLogins, forgedLogins *logThrottle
 }
 
-func newRefusals(s *Server) refusals {
-	r := refusals{server: s}
+func newLoginLog(s *Server) loginLog {
+	r := loginLog{server: s}
 	summary := func(what string) func(suppressed, networks int) {
 		return func(suppressed, networks int) {
 			s.Log.Warn(what, "suppressed", suppressed, "networks", networks)
@@ -38,48 +38,48 @@ func newRefusals(s *Server) refusals {
 			})
 		}
 	}
-	r.full = newThrottle(summary("connection refused"))
-	r.stalled = newThrottle(summary("connection closed"))
-	r.strange = newThrottle(summary("handshake failed"))
-	r.refused = newThrottle(audited("login failed"))
-	r.forged = newThrottle(audited("login with a forged signature"))
+	r.noSlot = newLogThrottle(summary("connection refused"))
+	r.displacedConns = newLogThrottle(summary("connection closed"))
+	r.badHandshakes = newLogThrottle(summary("handshake failed"))
+	r.failedLogins = newLogThrottle(audited("login failed"))
+	r.forgedLogins = newLogThrottle(audited("login with a forged signature"))
 	return r
 }
 
 // flush reports what was kept back so far.
-func (r *refusals) flush() {
-	for _, t := range []*throttle{r.full, r.stalled, r.strange, r.refused, r.forged} {
+func (r *loginLog) flush() {
+	for _, t := range []*logThrottle{r.noSlot, r.displacedConns, r.badHandshakes, r.failedLogins, r.forgedLogins} {
 		t.flush()
 	}
 }
 
-// crowded records a connection for which there is no slot.
-func (r *refusals) crowded(c *connection) {
-	if r.full.allow(c.network) {
+// recordNoSlot records a connection for which there is no slot.
+func (r *loginLog) recordNoSlot(c *connection) {
+	if r.noSlot.allow(c.network) {
 		r.server.Log.Warn("connection refused", "why", "too many connections (limits.connections)", "remote", c.remote())
 	}
 }
 
-// displaced closes a connection that had to make room for a newer one.
-func (r *refusals) displaced(c *connection) {
+// closeDisplaced closes a connection that had to make room for a newer one.
+func (r *loginLog) closeDisplaced(c *connection) {
 	c.Close()
-	if r.stalled.allow(c.network) {
+	if r.displacedConns.allow(c.network) {
 		r.server.Log.Warn("connection closed", "why", "too many unauthenticated connections (limits.unauthenticated)", "remote", c.remote())
 	}
 }
 
-// failed records a handshake that failed with err. A client that has tried no key only looked whether anybody is there. One
+// recordFailure records a handshake that failed with err. A client that has tried no key only looked whether anybody is there. One
 // whose signature is not that of the key it was accepted with is the most serious: it shows the public key of a user.
-func (r *refusals) failed(c *connection, err error) {
+func (r *loginLog) recordFailure(c *connection, err error) {
 	tried, accepted := c.attempts()
 	var none *gossh.AlgorithmNegotiationError
 	switch {
-	case accepted != nil && !c.proven.Load() && !leftEarly(err):
-		r.login(c, r.forged, "login with a forged signature", *accepted, err)
-	case lacksRoom(err) && accepted != nil:
-		r.login(c, r.refused, "login refused", *accepted, errCrowded)
+	case accepted != nil && !c.authenticated.Load() && !isDisconnect(err):
+		r.recordRefused(c, r.forgedLogins, "login with a forged signature", *accepted, err)
+	case isTooManyConnections(err) && accepted != nil:
+		r.recordRefused(c, r.failedLogins, "login refused", *accepted, errTooManyConnections)
 	case accepted != nil:
-		r.login(c, r.refused, "login failed", *accepted, errors.New("the client did not prove the key that it offered"))
+		r.recordRefused(c, r.failedLogins, "login failed", *accepted, errors.New("the client did not prove the key that it offered"))
 	case len(tried) > 0:
 		words := make([]string, len(tried))
 		for i, a := range tried {
@@ -88,38 +88,38 @@ func (r *refusals) failed(c *connection, err error) {
 				words[i] += " as " + a.login
 			}
 		}
-		r.login(c, r.refused, "login failed", tried[0], errors.New("no such user with that key: "+strings.Join(words, ", ")))
+		r.recordRefused(c, r.failedLogins, "login failed", tried[0], errors.New("no such user with that key: "+strings.Join(words, ", ")))
 	case errors.As(err, &none):
-		if r.strange.allow(c.network) {
-			r.server.Log.Info("handshake failed", "remote", c.remote(), "error", cutText(err.Error()))
+		if r.badHandshakes.allow(c.network) {
+			r.server.Log.Info("handshake failed", "remote", c.remote(), "error", truncateText(err.Error()))
 		}
 	}
 }
 
-func (r *refusals) login(c *connection, t *throttle, what string, tried attempt, why error) {
+func (r *loginLog) recordRefused(c *connection, t *logThrottle, what string, tried loginAttempt, why error) {
 	if !t.allow(c.network) {
 		return
 	}
 	level := r.server.Log.Info
-	if t == r.forged {
+	if t == r.forgedLogins {
 		level = r.server.Log.Warn
 	}
-	text := cutText(why.Error())
+	text := truncateText(why.Error())
 	level(what, "remote", c.remote(), "login", tried.login, "key", tried.key, "error", text)
 	r.server.record(audit.Event{
-		Kind: audit.LoginRefused, Time: c.begun.UTC(), Connection: c.id, User: tried.login, Key: tried.key, Remote: c.remote(),
-		Command: []string{}, Decision: audit.Denied, Error: what + ": " + text, Duration: time.Since(c.begun).Seconds(),
+		Kind: audit.LoginRefused, Time: c.start.UTC(), Connection: c.id, User: tried.login, Key: tried.key, Remote: c.remote(),
+		Command: []string{}, Decision: audit.Denied, Error: what + ": " + text, Duration: time.Since(c.start).Seconds(),
 	})
 }
 
-// lacksRoom reports whether a client that has proven a key was refused for want of a slot.
-func lacksRoom(err error) bool {
+// isTooManyConnections reports whether a client that has proven a key was refused for want of a slot.
+func isTooManyConnections(err error) bool {
 	var tried *gossh.ServerAuthError
-	return errors.As(err, &tried) && slices.Contains(tried.Errors, errCrowded)
+	return errors.As(err, &tried) && slices.Contains(tried.Errors, errTooManyConnections)
 }
 
-// leftEarly reports whether a handshake failed because the connection ended, or because the client had no more keys.
-func leftEarly(err error) bool {
+// isDisconnect reports whether a handshake failed because the connection ended, or because the client had no more keys.
+func isDisconnect(err error) bool {
 	var tried *gossh.ServerAuthError
 	var network net.Error
 	return errors.As(err, &tried) || errors.As(err, &network) ||
@@ -129,8 +129,8 @@ func leftEarly(err error) bool {
 
 const maxErrorText = 600 // bytes
 
-// cutText returns the beginning of a text that may hold what an unknown client sent.
-func cutText(text string) string {
+// truncateText returns the beginning of a text that may hold what an unknown client sent.
+func truncateText(text string) string {
 	if len(text) > maxErrorText {
 		return strings.ToValidUTF8(text[:maxErrorText], "") + "..."
 	}
@@ -139,7 +139,7 @@ func cutText(text string) string {
 
 // recordLogin records that a user has logged in, and returns what records that the connection has ended.
 func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnected func()) {
-	login, key, err := identity(conn)
+	login, key, err := provenIdentity(conn)
 	if err != nil {
 		return func() {}
 	}
@@ -147,7 +147,7 @@ func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnecte
 		Kind: audit.Login, Time: time.Now().UTC(), Connection: c.id, User: login, Key: fingerprint(key), Remote: c.remote(),
 		Command: []string{}, Decision: audit.Allowed,
 	}
-	if why := c.crowded(); why != nil {
+	if why := c.sessionsRefused(); why != nil {
 		event.Decision, event.Error = audit.Denied, why.Error()
 	}
 	s.record(event)
@@ -162,6 +162,6 @@ func (s *Server) record(event audit.Event) {
 	if s.Record == nil {
 		return
 	}
-	defer s.recovered("audit", event.Remote)
+	defer s.recoverPanic("audit", event.Remote)
 	s.Record(event)
 }

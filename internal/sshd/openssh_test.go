@@ -16,8 +16,8 @@ import (
 	"nomadctld/acl"
 )
 
-// openSSH starts a server and returns what runs a line there with the OpenSSH client, as carl.
-func openSSH(t *testing.T) func(args ...string) (out string, err error) {
+// newOpenSSH starts a server and returns what runs a line there with the OpenSSH client, as carl.
+func newOpenSSH(t *testing.T) func(args ...string) (out string, err error) {
 	t.Helper()
 	ssh, err := osexec.LookPath("ssh")
 	if err != nil {
@@ -35,7 +35,7 @@ func openSSH(t *testing.T) func(args ...string) (out string, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := startAs(t, Limits{}, who, func(s *Server) {
+	s := startServerWith(t, Limits{}, whoHandler, func(s *Server) {
 		s.Users.Add(acl.User{Login: "carl", Groups: []acl.Group{{}}}, string(signer.PublicKey().Marshal()))
 	})
 	key := filepath.Join(t.TempDir(), "key")
@@ -52,8 +52,8 @@ func openSSH(t *testing.T) func(args ...string) (out string, err error) {
 	}
 }
 
-func TestOpenSSH_EveryCipherAtItsFirstTry(t *testing.T) {
-	ssh := openSSH(t)
+func TestOpenSSH_EveryCipher(t *testing.T) {
+	ssh := newOpenSSH(t)
 	for _, cipher := range []string{
 		"", "aes128-ctr", "aes192-ctr", "aes256-ctr", "aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com",
 		"3des-cbc,aes256-ctr", "chacha20-poly1305@openssh.com,aes256-ctr",
@@ -78,8 +78,8 @@ func TestOpenSSH_EveryCipherAtItsFirstTry(t *testing.T) {
 	}
 }
 
-func TestOpenSSH_WeakAlgorithmsAreNotOffered(t *testing.T) {
-	ssh := openSSH(t)
+func TestOpenSSH_NoWeakAlgorithms(t *testing.T) {
+	ssh := newOpenSSH(t)
 	for _, option := range []string{
 		"MACs=hmac-sha1", "MACs=hmac-sha2-256", "MACs=hmac-sha2-512", "MACs=umac-128-etm@openssh.com",
 		"KexAlgorithms=ecdh-sha2-nistp256", "KexAlgorithms=ecdh-sha2-nistp521", "KexAlgorithms=diffie-hellman-group14-sha1", "Ciphers=aes256-cbc",
@@ -108,7 +108,7 @@ func TestSSHAudit(t *testing.T) {
 	if err != nil {
 		t.Skip("no ssh-audit: apt-get install ssh-audit")
 	}
-	s := start(t, Limits{}, who)
+	s := startServer(t, Limits{}, whoHandler)
 	host, port, _ := net.SplitHostPort(s.addr)
 	out, err := osexec.Command(audit, "-n", "-t", "30", "-p", port, host).Output()
 	text := string(out)

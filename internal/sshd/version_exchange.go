@@ -9,32 +9,32 @@ import (
 )
 
 const (
-	// version is the gateway's. Only to servers of this name OpenSSH says that its output is closed: see channel.deafen.
-	version = "SSH-2.0-OpenSSH_nomadctld"
+	// serverVersion is the gateway's. Only to servers of this name OpenSSH says that its output is closed: see channel.closeStdout.
+	serverVersion = "SSH-2.0-OpenSSH_nomadctld"
 
 	maxVersionLine = 255 // RFC 4253, 4.2
 
-	// kexInitWait is for the first packet of a client that calls itself OpenSSH. OpenSSH sends it at once, a round trip
+	// kexInitTimeout is for the first packet of a client that calls itself OpenSSH. OpenSSH sends it at once, a round trip
 	// after the gateway's version line; others wait for the gateway's first.
-	kexInitWait = time.Second
+	kexInitTimeout = time.Second
 )
 
 var errNotSSH = errors.New("the client does not speak SSH")
 
-// greet sends the gateway's version line and reads the client's. From OpenSSH it reads the first packet too, which says
+// exchangeVersions sends the gateway's version line and reads the client's. From OpenSSH it reads the first packet too, which says
 // what ciphers the client has; nil if that did not come in time or cannot be read. The library reads all of it again. It
 // is called before the library reads or writes.
-func (c *connection) greet() (client string, init *kexInit, err error) {
-	if _, err := c.Conn.Write([]byte(version + "\r\n")); err != nil {
+func (c *connection) exchangeVersions() (client string, init *kexInit, err error) {
+	if _, err := c.Conn.Write([]byte(serverVersion + "\r\n")); err != nil {
 		return "", nil, err
 	}
-	c.own = len(version + "\r\n")
+	c.ownVersionLeft = len(serverVersion + "\r\n")
 	end := -1
 	for end < 0 {
 		if len(c.greeting) >= maxVersionLine {
 			return "", nil, errNotSSH
 		}
-		err := c.fill(maxVersionLine)
+		err := c.fillGreeting(maxVersionLine)
 		if end = bytes.IndexByte(c.greeting, '\n'); end < 0 && err != nil {
 			return "", nil, err
 		}
@@ -44,14 +44,14 @@ func (c *connection) greet() (client string, init *kexInit, err error) {
 		return "", nil, errNotSSH
 	}
 	end++
-	c.skip = end
+	c.versionLineLeft = end
 	if !strings.HasPrefix(client, "SSH-2.0-OpenSSH_") {
 		return client, nil, nil
 	}
-	c.Conn.SetReadDeadline(time.Now().Add(kexInitWait))
+	c.Conn.SetReadDeadline(time.Now().Add(kexInitTimeout))
 	defer c.Conn.SetReadDeadline(time.Time{})
 	for len(c.greeting) < end+4 {
-		if c.fill(end+4) != nil {
+		if c.fillGreeting(end+4) != nil {
 			return client, nil, nil // the library meets the same error, unless it was the time
 		}
 	}
@@ -60,7 +60,7 @@ func (c *connection) greet() (client string, init *kexInit, err error) {
 		return client, nil, err
 	}
 	for end += 4; len(c.greeting) < end+n; {
-		if c.fill(end+n) != nil {
+		if c.fillGreeting(end+n) != nil {
 			return client, nil, nil
 		}
 	}
@@ -70,8 +70,8 @@ func (c *connection) greet() (client string, init *kexInit, err error) {
 	return client, init, nil
 }
 
-// fill reads once, so that greeting has at most n bytes.
-func (c *connection) fill(n int) error {
+// fillGreeting reads once, so that greeting has at most n bytes.
+func (c *connection) fillGreeting(n int) error {
 	buf := make([]byte, min(n-len(c.greeting), 4<<10))
 	read, err := c.Conn.Read(buf)
 	c.greeting = append(c.greeting, buf[:read]...)
