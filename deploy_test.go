@@ -98,8 +98,8 @@ func TestDeployConfig_Loads(t *testing.T) {
 			}
 			writePEM(t, dir, "nomad", "docker")
 			text = strings.ReplaceAll(text, "/etc/nomadctld/", dir.Path("")+"/")
-			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`, fmt.Sprintf("key = %q", sshfiles.PublicLine(key)), 1)
-			text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.PublicLine(other), 1)
+			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`, fmt.Sprintf("key = %q", sshfiles.AuthorizedKeyLine(key)), 1)
+			text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.AuthorizedKeyLine(other), 1)
 			if err := os.WriteFile(dir.Path("nomadctld.toml"), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -60,7 +60,7 @@ func TestDocs_ShellBlocksRun(t *testing.T) {
 	}
 	settings := "general = { hostkey = \"" + dir.Path("hostkey") + "\", bind = \"127.0.0.1:0\" }\n" +
 		"nomad.production = { url = \"http://127.0.0.1:1\", prefix = [\"p-\"] }\nprefix.all.prefix = [\"p-\"]\n" +
-		"users.wim = { prefix = [\"all\"], key = \"" + sshfiles.PublicLine(key) + "\" }\n"
+		"users.wim = { prefix = [\"all\"], key = \"" + sshfiles.AuthorizedKeyLine(key) + "\" }\n"
 	if err := os.WriteFile(dir.Path("nomadctld.toml"), []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func documentedConfig(t *testing.T, text string) *testGateway {
 	}
 	text = strings.ReplaceAll(text, "/etc/nomadctld/", g.dir.Path("")+"/")
 	for _, name := range []string{"ann", "wim"} {
-		text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.PublicLine(g.keys[name]), 1)
+		text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.AuthorizedKeyLine(g.keys[name]), 1)
 	}
 	if err := os.WriteFile(g.configFile(), []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -110,8 +110,8 @@ prefix.all.prefix = ["p-"]
 prefix.team1.prefix = ["p-team1-"]
 users.wim = { prefix = ["all"], key = %q }
 users.ann = { prefix = ["team1"], key = %q }
-`, g.dir.Path("hostkey"), g.dir.Path("audit"), url, g.dir.Path("token"), sshfiles.PublicLine(g.keys["wim"]), sshfiles.PublicLine(g.keys["ann"]))
-	if err := os.WriteFile(g.configFile(), []byte(text+strings.ReplaceAll(settings, "$KEY", sshfiles.PublicLine(g.keys["wim"]))), 0o600); err != nil {
+`, g.dir.Path("hostkey"), g.dir.Path("audit"), url, g.dir.Path("token"), sshfiles.AuthorizedKeyLine(g.keys["wim"]), sshfiles.AuthorizedKeyLine(g.keys["ann"]))
+	if err := os.WriteFile(g.configFile(), []byte(text+strings.ReplaceAll(settings, "$KEY", sshfiles.AuthorizedKeyLine(g.keys["wim"]))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return g

@@ -153,7 +153,7 @@ audit = { file = "-", jobs = "/var/lib/nomadctld/jobs", required = true }
 nomad.production = { url = %q, prefix = ["p-"], token = "/etc/nomadctld/token" }
 prefix.all.prefix = ["p-", "raw"]
 users.wim = { prefix = ["all"], key = %q }
-`, address, g.cluster.URL, sshfiles.PublicLine(wim)))
+`, address, g.cluster.URL, sshfiles.AuthorizedKeyLine(wim)))
 	if err := g.dir.WriteConfig(address, host, "wim"); err != nil {
 		t.Fatal(err)
 	}

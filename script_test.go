@@ -103,7 +103,7 @@ func setUp(env *testscript.Env, cluster nomadtest.Cluster) error {
 		if err != nil {
 			return err
 		}
-		env.Setenv("KEY_"+user, sshfiles.PublicLine(key))
+		env.Setenv("KEY_"+user, sshfiles.AuthorizedKeyLine(key))
 	}
 	return os.WriteFile(dir.Path("token"), []byte(nomadtest.Token+"\n"), 0o600)
 }
