@@ -46,7 +46,7 @@ var driverPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 // refusedDrivers checks the drivers for which exec and attach are refused.
 func (l *loader) refusedDrivers(refused list) (names []string) {
 	for _, v := range refused.items {
-		switch best := suggest.Name(v.text, knownDrivers); {
+		switch best := suggest.Closest(v.text, knownDrivers); {
 		case !driverPattern.MatchString(v.text):
 			l.errorf(v.at, `write the name of a task driver, such as "raw_exec"`, "%s is not the name of a task driver: %s", v.name, quote(v.text))
 		case best == v.text:

@@ -10,7 +10,7 @@ import (
 
 // didYouMean says which of the known words was probably meant, or lists them when none is near.
 func didYouMean(word string, known []string) string {
-	if best := suggest.Name(word, known); best != "" {
+	if best := suggest.Closest(word, known); best != "" {
 		return fmt.Sprintf("did you mean %s?", quote(best))
 	}
 	if len(known) == 0 {

@@ -136,7 +136,7 @@ func suggestFlag(err error, flags *pflag.FlagSet) error {
 	}
 	var names []string
 	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if best := suggest.Name(unknown.GetSpecifiedName(), names); best != "" {
+	if best := suggest.Closest(unknown.GetSpecifiedName(), names); best != "" {
 		return fmt.Errorf("%w: did you mean --%s?", err, best)
 	}
 	return err

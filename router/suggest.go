@@ -10,7 +10,7 @@ import (
 
 // didYouMean returns ": did you mean NAME?" for the name nearest to word, or nothing when none is near.
 func didYouMean(word string, names []string) string {
-	if best := suggest.Name(word, names); best != "" {
+	if best := suggest.Closest(word, names); best != "" {
 		return ": did you mean " + best + "?"
 	}
 	return ""

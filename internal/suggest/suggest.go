@@ -3,9 +3,9 @@ package suggest
 
 import "strings"
 
-// Name returns the name that takes the fewest typing errors to become word, upper and lower case alike; "" when
+// Closest returns the name that takes the fewest typing errors to become word, upper and lower case alike; "" when
 // none is near: at most a third of the word and one error, and fewer errors than the word has letters.
-func Name(word string, names []string) string {
+func Closest(word string, names []string) string {
 	const longest = 64
 	if len(word) > longest {
 		return ""
@@ -15,16 +15,16 @@ func Name(word string, names []string) string {
 		if len(name) > longest {
 			continue
 		}
-		if d := distance(strings.ToLower(word), strings.ToLower(name)); d < fewest {
+		if d := editDistance(strings.ToLower(word), strings.ToLower(name)); d < fewest {
 			best, fewest = name, d
 		}
 	}
 	return best
 }
 
-// distance counts the bytes to insert, drop, replace or swap with their neighbour to make b of a (optimal string
+// editDistance counts the bytes to insert, drop, replace or swap with their neighbour to make b of a (optimal string
 // alignment).
-func distance(a, b string) int {
+func editDistance(a, b string) int {
 	d := make([][]int, len(a)+1)
 	for i := range d {
 		d[i] = make([]int, len(b)+1)
