@@ -43,7 +43,7 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 	if n := strings.Count(kept(), "\n"); n > 1500 {
 		t.Fatalf("docker holds %d lines: it has not rotated the log", n)
 	}
-	note := regexp.MustCompile(`^nomadctld: lines from before 20\S+Z are read from Nomad's files.*\n$`)
+	note := regexp.MustCompile(`^nomadctld: lines before 20\S+Z come from Nomad's log files.*\n$`)
 	for _, tc := range []struct {
 		line  string
 		lines int // of stdout
@@ -72,7 +72,7 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 	var stderr bytes.Buffer
 	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
 	logs.Stderr = &stderr
-	if out, err := logs.Output(); len(out) == 0 || err != nil || !strings.Contains(stderr.String(), "Nomad's files do not help: ") || !strings.Contains(stderr.String(), "read-logs") {
+	if out, err := logs.Output(); len(out) == 0 || err != nil || !strings.Contains(stderr.String(), "Nomad's log files cannot be used: ") || !strings.Contains(stderr.String(), "read-logs") {
 		t.Errorf("without read-logs: got %d bytes, %v, %q", len(out), err, stderr.String())
 	}
 }

@@ -98,7 +98,7 @@ func (f fakeFiles) LogBefore(_ context.Context, _ TaskRef, newest [2]RetainedOut
 }
 
 func TestJoinedLog(t *testing.T) {
-	const since = "lines from before 2026-11-30T12:00:00Z are read from Nomad's files"
+	const since = "lines before 2026-11-30T12:00:00Z come from Nomad's log files"
 	damaged := errors.New("the docker daemon of node n cannot read the log: unexpected EOF")
 	for name, tc := range map[string]struct {
 		container fakeContainerLog
@@ -110,18 +110,18 @@ func TestJoinedLog(t *testing.T) {
 	}{
 		"complete":           {fakeContainerLog{lines: []string{"o 1", "e 2"}}, fakeFiles{stdout: "1\n", stderr: "2\n"}, 0, nil, "1\n2\n", nil},
 		"rotated":            {fakeContainerLog{lines: []string{"o 3", "e 4"}, rotated: true}, fakeFiles{stdout: "1\n3\n", stderr: "2\n4\n"}, 0, nil, "<" + since + ": stdout first, then stderr>1\n2\n3\n4\n", nil},
-		"rotated, times":     {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{stdout: "1\n3\n"}, 0, func(q *LogQuery) { q.Timestamps = true }, "<" + since + ", which hold no times: stdout first, then stderr>1\n3\n", nil},
-		"rotated, since":     {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{stdout: "1\n3\n"}, 1, func(q *LogQuery) { q.Since = logStart.Add(-time.Hour) }, "<" + since + ", which hold no times: some may be older than --since>1\n3\n", nil},
-		"rotated everywhere": {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{err: fakeMismatch{}}, 1, nil, "<the log starts at 2026-11-30T12:00:00Z: older lines may have been rotated away, and Nomad's files do not help: other>3\n", nil},
-		"no right to files":  {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{err: ErrForbidden}, 0, nil, "<the log starts at 2026-11-30T12:00:00Z: older lines may have been rotated away, and Nomad's files do not help: " + ErrForbidden.Error() + ">3\n", nil},
+		"rotated, times":     {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{stdout: "1\n3\n"}, 0, func(q *LogQuery) { q.Timestamps = true }, "<" + since + ", which have no timestamps: stdout first, then stderr>1\n3\n", nil},
+		"rotated, since":     {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{stdout: "1\n3\n"}, 1, func(q *LogQuery) { q.Since = logStart.Add(-time.Hour) }, "<" + since + ", which have no timestamps: some may be older than --since>1\n3\n", nil},
+		"rotated everywhere": {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{err: fakeMismatch{}}, 1, nil, "<the log starts at 2026-11-30T12:00:00Z: older lines may have been rotated away, and Nomad's log files cannot be used: other>3\n", nil},
+		"no right to files":  {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{err: ErrForbidden}, 0, nil, "<the log starts at 2026-11-30T12:00:00Z: older lines may have been rotated away, and Nomad's log files cannot be used: " + ErrForbidden.Error() + ">3\n", nil},
 		"earlier runs":       {fakeContainerLog{lines: []string{"o 3"}}, fakeFiles{stdout: "1\n3\n"}, 1, nil, "3\n", nil},
-		"emptied":            {fakeContainerLog{}, fakeFiles{stdout: "1\n", stderr: "2\n"}, 0, nil, "<the container's log is empty: reading Nomad's files, which hold no times>1\n2\n", nil},
+		"emptied":            {fakeContainerLog{}, fakeFiles{stdout: "1\n", stderr: "2\n"}, 0, nil, "<the container's log is empty: reading Nomad's log files, which have no timestamps>1\n2\n", nil},
 		"cut at the start":   {fakeContainerLog{lines: []string{"o 3"}}, fakeFiles{stdout: "1\n3\n"}, 0, nil, "<the container's log is damaged or was truncated: " + since + ">1\n3\n", nil},
 		"twice in files":     {fakeContainerLog{lines: []string{"o 1", "o 3"}}, fakeFiles{stdout: "1\n3\n1\n3\n"}, 0, nil, "1\n3\n", nil},
-		"breaks off":         {fakeContainerLog{lines: []string{"o 1"}}, fakeFiles{stdout: "1\n3\n"}, 0, nil, "<the log of the container and Nomad's files differ, and the files hold more: reading the files>1\n3\n", nil},
-		"unreadable":         {fakeContainerLog{err: damaged}, fakeFiles{stdout: "1\n"}, 0, nil, "<" + damaged.Error() + ": reading Nomad's files>1\n", nil},
+		"breaks off":         {fakeContainerLog{lines: []string{"o 1"}}, fakeFiles{stdout: "1\n3\n"}, 0, nil, "<the container's log and Nomad's log files differ, and the files contain more: reading the files>1\n3\n", nil},
+		"unreadable":         {fakeContainerLog{err: damaged}, fakeFiles{stdout: "1\n"}, 0, nil, "<" + damaged.Error() + ": reading Nomad's log files>1\n", nil},
 		"unreadable, times":  {fakeContainerLog{err: damaged}, fakeFiles{stdout: "1\n"}, 0, func(q *LogQuery) { q.Timestamps = true }, "", damaged},
-		"unreadable, since":  {fakeContainerLog{err: damaged}, fakeFiles{stdout: "1\n"}, 0, func(q *LogQuery) { q.Since = logStart }, "<" + damaged.Error() + ": reading Nomad's files, which hold no times: what is older than --since is shown too>1\n", nil},
+		"unreadable, since":  {fakeContainerLog{err: damaged}, fakeFiles{stdout: "1\n"}, 0, func(q *LogQuery) { q.Since = logStart }, "<" + damaged.Error() + ": reading Nomad's log files, which have no timestamps: lines older than --since are shown as well>1\n", nil},
 		"no container":       {fakeContainerLog{err: ErrNoLog}, fakeFiles{stdout: "1\n"}, 0, nil, "1\n", nil},
 		"no daemon":          {fakeContainerLog{err: ErrUnreachable}, fakeFiles{stdout: "1\n"}, 0, nil, "", ErrUnreachable},
 		"driver none":        {fakeContainerLog{err: ErrLogNotKept}, fakeFiles{}, 0, nil, "", ErrLogNotKept},

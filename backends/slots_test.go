@@ -25,7 +25,7 @@ func TestSlots_UserLeavesAThird(t *testing.T) {
 				if time.Since(begin) != 5*time.Second {
 					t.Errorf("refused after %s, want 5s", time.Since(begin))
 				}
-				want := "too many programs or logs are open through Nomad: 16 of 24 slots are in use, 16 of them by you (more than 8 only while 8 stay free): close one, or try again in a minute"
+				want := "too many programs or logs are open through Nomad: 16 of 24 slots are in use, 16 of them by you (more than 8 only while 8 stay free); close one or retry in a minute"
 				if !errors.Is(err, ErrLimitReached) || err.Error() != want {
 					t.Errorf("got %v, want %s", err, want)
 				}
@@ -198,7 +198,7 @@ func TestQuota(t *testing.T) {
 		leaves = append(leaves, leave)
 	}
 	_, err := q.Acquire(asUser("ann"), "a")
-	if want := "too many programs or logs are open: the limit is 2 programs of user ann on one cluster: close one, then try again"; !errors.Is(err, ErrLimitReached) || err.Error() != want {
+	if want := "too many programs or logs are open: user ann may open 2 programs on one cluster; close one and retry"; !errors.Is(err, ErrLimitReached) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	for user, cluster := range map[string]string{"ann": "b", "bob": "a"} {

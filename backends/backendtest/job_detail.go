@@ -145,7 +145,7 @@ func Details(t *testing.T, cluster backends.Cluster) {
 			}
 		}
 		nine := uint64(9)
-		if _, err := cluster.Definition(ctx, versions, &nine); err == nil || err.Error() != "there is no version 9 (Nomad has: 1, 0)" {
+		if _, err := cluster.Definition(ctx, versions, &nine); err == nil || err.Error() != "version 9 not found (Nomad has: 1, 0)" {
 			t.Errorf("got %v", err)
 		}
 	})

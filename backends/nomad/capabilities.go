@@ -38,7 +38,7 @@ func (c *Client) forbiddenError(ctx context.Context, namespace, right string, er
 	case refused == nil && right != "":
 		return &backends.MissingCapabilityError{Capability: right, Namespace: namespace}
 	case errors.As(refused, &answer) && (answer.StatusCode() == http.StatusForbidden || containsAny(answer.Body(), badTokenErrors)):
-		return fmt.Errorf("%w by Nomad: it is not known there, or has expired", backends.ErrForbidden)
+		return fmt.Errorf("%w: it is unknown or has expired", backends.ErrForbidden)
 	}
 	return explain(err)
 }

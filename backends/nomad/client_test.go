@@ -63,12 +63,12 @@ func TestJobs_TokenRejected(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := open(t, Tier{URL: cluster.URL, TokenFile: wrong}).Jobs(context.Background(), backends.Selection{})
-			if !errors.Is(err, backends.ErrForbidden) || !strings.HasSuffix(err.Error(), "it is not known there, or has expired") {
+			if !errors.Is(err, backends.ErrForbidden) || !strings.HasSuffix(err.Error(), "it is unknown or has expired") {
 				t.Errorf("got %v, want %v: it is not known", err, backends.ErrForbidden)
 			}
 			weak := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "list-jobs")})
 			_, err = weak.Jobs(context.Background(), backends.Selection{})
-			if !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), `lacks "read-job" in namespace *`) {
+			if !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), `lacks the capability "read-job" in namespace *`) {
 				t.Errorf("with list-jobs only: got %v, want that read-job is missing", err)
 			}
 		})
@@ -138,8 +138,8 @@ func TestJobs_ErrorTexts(t *testing.T) {
 		fault sim.Fault
 		want  string
 	}{
-		{sim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader\nat all"}, "Nomad answered 500 No cluster leader"},
-		{sim.Fault{Path: "/v1/jobs", Status: 200, Body: "{"}, "cannot be read"},
+		{sim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader\nat all"}, "Nomad returned 500 No cluster leader"},
+		{sim.Fault{Path: "/v1/jobs", Status: 200, Body: "{"}, "cannot read"},
 	} {
 		c.Inject(tc.fault)
 		_, err := client.Jobs(context.Background(), backends.Selection{})

@@ -79,8 +79,8 @@ func (b *coalescer) flush(ctx context.Context) {
 	}
 }
 
-// errWriterClosed is what those read who write after the end.
-var errWriterClosed = errors.New("nothing more is written")
+// errWriterClosed is returned to writes after close.
+var errWriterClosed = errors.New("the output is closed")
 
 // close lets nobody wait any more. A write that is underway is left to itself.
 func (b *coalescer) close(cause error) {

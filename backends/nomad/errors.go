@@ -45,16 +45,16 @@ func explain(err error) error {
 	if errors.As(err, &answer) && answer.HasStatusCode() {
 		body := firstLine(answer.Body())
 		if answer.StatusCode() == http.StatusForbidden {
-			return fmt.Errorf("%w by Nomad (403 %s)", backends.ErrForbidden, body)
+			return fmt.Errorf("%w (403 %s)", backends.ErrForbidden, body)
 		}
-		return fmt.Errorf("Nomad answered %d %s", answer.StatusCode(), body)
+		return fmt.Errorf("Nomad returned %d %s", answer.StatusCode(), body)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w within %s", backends.ErrUnreachable, listTimeout)
+		return fmt.Errorf("%w: timed out after %s", backends.ErrUnreachable, listTimeout)
 	}
 	var request *url.Error
 	if !errors.As(err, &request) {
-		return fmt.Errorf("Nomad's answer cannot be read: %w", err)
+		return fmt.Errorf("cannot read Nomad's response: %w", err)
 	}
 	reason := request.Err
 	var dns *net.DNSError
@@ -62,7 +62,7 @@ func explain(err error) error {
 	var system *os.SyscallError
 	switch {
 	case errors.As(err, &dns):
-		reason = errors.New("its name cannot be resolved: " + dns.Err)
+		reason = errors.New("cannot resolve the host name: " + dns.Err)
 	case errors.As(err, &system):
 		reason = system.Err
 	case errors.As(err, &dial):

@@ -26,9 +26,9 @@ const (
 func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Program) (int, error) {
 	switch {
 	case len(p.Argv) == 0:
-		return 0, fmt.Errorf("an empty command %w", backends.ErrUnsupported)
+		return 0, fmt.Errorf("exec of an empty command: %w", backends.ErrUnsupported)
 	case p.User != "":
-		return 0, fmt.Errorf("running as another user %w through Nomad: it needs Docker", backends.ErrUnsupported)
+		return 0, fmt.Errorf("exec as user %q: %w through Nomad (needs Docker)", p.User, backends.ErrUnsupported)
 	case ctx.Err() != nil:
 		return 0, context.Cause(ctx)
 	}
@@ -46,7 +46,7 @@ func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Progr
 	defer leave()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	failed := func(err error) { cancel(fmt.Errorf("its output cannot be passed on: %w", err)) }
+	failed := func(err error) { cancel(fmt.Errorf("cannot write the program's output: %w", err)) }
 	stdout, stderr := newCoalescer(p.Stdout, failed), newCoalescer(p.Stderr, failed)
 	defer stdout.close(errWriterClosed)
 	defer stderr.close(errWriterClosed)
@@ -54,7 +54,8 @@ func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Progr
 	code, err := c.runProgram(ctx, in, p, &s)
 	if errors.Is(err, errNoShell) {
 		if needsShell(p) {
-			return 0, fmt.Errorf("a directory or environment %w: the task has no /bin/sh, without which it needs Docker", backends.ErrUnsupported)
+			return 0, fmt.Errorf("exec with a directory or environment: %w in a task without /bin/sh (needs Docker)",
+				backends.ErrUnsupported)
 		}
 		code, err = c.runProgram(ctx, in, p, nil)
 	}
@@ -138,7 +139,7 @@ func (c *Client) runProgram(ctx context.Context, in backends.TaskRef, p backends
 		case err := <-results:
 			answered = err == nil
 			if cause == nil && err != nil && r.mayBeRunning(s) {
-				cause, over, signals = streamError(err, "ended"), nil, nil
+				cause, over, signals = streamError(err, true), nil, nil
 				gone = end.start(ctx) // Nomad does not end a program whose connection is lost
 				continue
 			}
@@ -165,7 +166,7 @@ func (c *Client) runProgram(ctx context.Context, in backends.TaskRef, p backends
 			gone = end.start(ctx)
 		case err := <-r.outputErr:
 			if cause == nil {
-				cause, over, signals = fmt.Errorf("its output cannot be passed on: %w", err), nil, nil
+				cause, over, signals = fmt.Errorf("cannot write the program's output: %w", err), nil, nil
 				gone = end.start(ctx)
 			}
 		case err := <-gone:
@@ -187,8 +188,8 @@ func (c *Client) runProgram(ctx context.Context, in backends.TaskRef, p backends
 		case <-start.C:
 			if !r.hasStarted() && cause == nil {
 				return 0, &backends.StillRunningError{
-					Cause: fmt.Errorf("the task's shell has not begun %s within %s", p.Argv[0], startTimeout),
-					Err:   errors.New("it may begin later"),
+					Cause: fmt.Errorf("the task's shell did not start %s within %s", p.Argv[0], startTimeout),
+					Err:   errors.New("it may start later"),
 				}
 			}
 		}

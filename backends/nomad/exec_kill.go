@@ -23,7 +23,7 @@ type terminator struct {
 }
 
 // errCannotSignal is of a program that runs without the shell.
-var errCannotSignal = errors.New("the task has no /bin/sh, without which Nomad cannot signal it")
+var errCannotSignal = errors.New("Nomad cannot signal programs in a task without /bin/sh")
 
 // signal sends a signal in the background. One that cannot be sent, several times, is lost.
 func (e *terminator) signal(ctx context.Context, name string) {
@@ -66,10 +66,10 @@ func (e *terminator) terminate(ctx context.Context) error {
 	select {
 	case <-e.state.started:
 	case <-ctx.Done():
-		return errors.New("it is not known whether it has begun")
+		return errors.New("it may not have started yet")
 	}
 	const look = "0" // signals nobody
-	failure := errors.New("it goes on")
+	failure := errors.New("it did not exit after KILL")
 	for _, step := range []struct {
 		name  string
 		after time.Duration

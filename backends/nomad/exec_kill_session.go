@@ -60,14 +60,14 @@ func (c *Client) findWrappers(ctx context.Context, in backends.TaskRef, session 
 	}
 	text := strings.Fields(out.String())
 	if code != 0 || len(text) == 0 || text[0] != "found" {
-		return nil, fmt.Errorf("finding a program %w: the task's processes cannot be seen", backends.ErrUnsupported)
+		return nil, fmt.Errorf("find the program: %w: cannot list the task's processes", backends.ErrUnsupported)
 	}
 	for _, ids := range text[1:] {
 		program, shell, _ := strings.Cut(ids, ".")
 		_, err1 := strconv.Atoi(program)
 		_, err2 := strconv.Atoi(shell)
 		if err1 != nil || err2 != nil {
-			return nil, errors.New("the task's processes cannot be seen")
+			return nil, errors.New("cannot list the task's processes")
 		}
 		all = append(all, wrapperIDs{program, shell})
 	}
@@ -77,9 +77,9 @@ func (c *Client) findWrappers(ctx context.Context, in backends.TaskRef, session 
 // findError returns why the wrappers cannot be found. Some drivers report a missing shell as an error of the stream.
 func findError(err error) error {
 	if isNoShell(strings.ToLower(err.Error())) {
-		return fmt.Errorf("finding a program %w: %w", backends.ErrUnsupported, errNoShell)
+		return fmt.Errorf("find the program: %w: %w", backends.ErrUnsupported, errNoShell)
 	}
-	return streamError(err, "begun")
+	return streamError(err, false)
 }
 
 // killWrapper ends a program, and the wrapper that runs it.
@@ -110,5 +110,5 @@ func (c *Client) killWrapper(ctx context.Context, in backends.TaskRef, w wrapper
 		}
 		found = true
 	}
-	return found, errors.New("the program does not exit after KILL")
+	return found, errors.New("the program did not exit after KILL")
 }

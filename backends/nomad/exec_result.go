@@ -26,9 +26,10 @@ func (r *programState) result(p backends.Program, out outputs, s *wrappedCommand
 		case err != nil && isNoShell(err.Error()), isNoShell(string(junk)):
 			return 0, errNoShell
 		case err != nil:
-			return 0, streamError(err, "begun")
+			return 0, streamError(err, false)
 		}
-		return 0, fmt.Errorf("the task's shell has ended with %d before %s began: %s", code, p.Argv[0], firstLine(string(junk)))
+		return 0, fmt.Errorf("the task's shell exited with code %d before it started %s: %s",
+			code, p.Argv[0], firstLine(string(junk)))
 	}
 	switch r.startState {
 	case 'N':
@@ -36,7 +37,7 @@ func (r *programState) result(p backends.Program, out outputs, s *wrappedCommand
 	case 'X':
 		return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
 	case 'D':
-		return 0, fmt.Errorf("the directory %s: no such directory, or not for the task's user", p.Dir)
+		return 0, fmt.Errorf("directory %s: it does not exist or the task's user may not enter it", p.Dir)
 	}
 	select {
 	case <-r.exited:
@@ -45,11 +46,11 @@ func (r *programState) result(p backends.Program, out outputs, s *wrappedCommand
 	}
 	switch {
 	case err != nil:
-		return 0, streamError(err, "ended")
+		return 0, streamError(err, true)
 	case code > 128: // the shell itself was killed, with all of the task for one; else it ends with 0
 		return code, nil
 	}
-	return 0, errors.New("it has ended, but the end of its output was lost in Nomad, and its exit code with it")
+	return 0, errors.New("the program exited, but Nomad lost the end of its output; exit code unknown")
 }
 
 func directResult(p backends.Program, out outputs, code int, err error) (int, error) {
@@ -61,7 +62,7 @@ func directResult(p backends.Program, out outputs, code int, err error) (int, er
 		case strings.Contains(text, "failed to start command"):
 			return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
 		}
-		return 0, streamError(err, "ended")
+		return 0, streamError(err, true)
 	}
 	switch why := string(out.direct.startError(code)); {
 	case why == "":
@@ -83,38 +84,38 @@ func isNotFound(text string) bool {
 // needsShell reports whether p wants what only the shell can give.
 func needsShell(p backends.Program) bool { return len(p.Env) > 0 || p.Dir != "" }
 
-// streamErrors are what Nomad says about streams, and what it means. The status is in the text only: a websocket is open by
-// then, and errors that come from a node are 500 whatever they are.
+// streamErrors maps parts of Nomad's messages about streams to errors for users. Only the text tells them apart: the
+// websocket is already open, and all errors of a node have the status 500.
 var streamErrors = []struct {
-	says, means string
-	err         error
+	part string
+	err  error
 }{
-	{"permission denied", "by Nomad: this needs the capability alloc-exec, and alloc-node-exec in raw_exec tasks", backends.ErrForbidden},
-	{"acl token not found", "by Nomad: it is not known there", backends.ErrForbidden},
-	{"acl token expired", "by Nomad: it has expired", backends.ErrForbidden},
-	{"unknown allocation", "", backends.ErrNotFound},
-	{"alloc not found", "", backends.ErrNotFound},
-	{"alloc lookup failed", "", backends.ErrNotFound},
-	{"task not found", "", backends.ErrTaskNotRunning},
-	{"unknown task", "", backends.ErrTaskNotRunning},
-	{"not started yet", "", backends.ErrTaskNotRunning},
-	{"is not running", "", backends.ErrTaskNotRunning},
-	{"no path to node", "from the allocation's node", backends.ErrUnreachable},
-	{"node is down", "from the allocation's node", backends.ErrUnreachable},
+	{"permission denied", fmt.Errorf("%w: exec needs the capability alloc-exec, and alloc-node-exec in raw_exec tasks",
+		backends.ErrForbidden)},
+	{"acl token not found", fmt.Errorf("%w: it is unknown", backends.ErrForbidden)},
+	{"acl token expired", fmt.Errorf("%w: it has expired", backends.ErrForbidden)},
+	{"unknown allocation", errAllocationNotFound},
+	{"alloc not found", errAllocationNotFound},
+	{"alloc lookup failed", errAllocationNotFound},
+	{"task not found", backends.ErrTaskNotRunning},
+	{"unknown task", backends.ErrTaskNotRunning},
+	{"not started yet", backends.ErrTaskNotRunning},
+	{"is not running", backends.ErrTaskNotRunning},
+	{"no path to node", errNodeUnreachable},
+	{"node is down", errNodeUnreachable},
 }
 
-// streamError returns in words for a user why a program has not begun, or why its end is not known.
-func streamError(err error, what string) error {
+var (
+	errAllocationNotFound = fmt.Errorf("allocation %w", backends.ErrNotFound)
+	errNodeUnreachable    = fmt.Errorf("the allocation's node: %w", backends.ErrUnreachable)
+)
+
+// streamError explains to a user why a program could not start or, if started is set, why its exit code is unknown.
+func streamError(err error, started bool) error {
 	text := strings.ToLower(err.Error())
 	for _, r := range streamErrors {
-		switch {
-		case !strings.Contains(text, r.says):
-		case r.err == backends.ErrTaskNotRunning:
-			return fmt.Errorf("the task %w", r.err)
-		case r.means == "":
+		if strings.Contains(text, r.part) {
 			return r.err
-		default:
-			return fmt.Errorf("%w %s", r.err, r.means)
 		}
 	}
 	if hasResponse(err) {
@@ -123,11 +124,12 @@ func streamError(err error, what string) error {
 	var network net.Error
 	switch {
 	case errors.As(err, &network) && network.Timeout():
-		return fmt.Errorf("%w in time", backends.ErrUnreachable)
-	case what == "begun":
+		return fmt.Errorf("%w: timed out", backends.ErrUnreachable)
+	case !started:
 		return fmt.Errorf("%w: %s", backends.ErrUnreachable, withoutAddress(err))
 	}
-	return fmt.Errorf("%w any more: the connection to Nomad was lost, and how the program ended is not known (%s)", backends.ErrUnreachable, withoutAddress(err))
+	return fmt.Errorf("%w: lost the connection to Nomad; the program's exit code is unknown (%s)",
+		backends.ErrUnreachable, withoutAddress(err))
 }
 
 // withoutAddress is err without addresses.

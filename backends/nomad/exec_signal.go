@@ -40,7 +40,7 @@ func (c *Client) signal(ctx context.Context, in backends.TaskRef, name, pid, ses
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if !isEnvName(name) && name != "0" {
-		return 0, fmt.Errorf("%q is no signal", name)
+		return 0, fmt.Errorf("not a signal: %q", name)
 	}
 	leave, err := c.conns.signalSlots.Acquire(ctx, 1)
 	if err != nil {
@@ -53,16 +53,16 @@ func (c *Client) signal(ctx context.Context, in backends.TaskRef, name, pid, ses
 		stdin:   bytes.NewReader(nil), stdout: &out, stderr: &limitedBuffer{},
 	})
 	if err != nil {
-		return 0, streamError(err, "begun")
+		return 0, streamError(err, false)
 	}
 	found, failed, ok := strings.Cut(strings.TrimSpace(out.String()), " ")
 	n, e1 := strconv.Atoi(found)
 	missed, e2 := strconv.Atoi(failed)
 	switch {
 	case !ok || e1 != nil || e2 != nil || code != 0:
-		return 0, errors.New("the task's processes cannot be seen")
+		return 0, errors.New("cannot list the task's processes")
 	case missed > 0 && missed == n && name != "0":
-		return n, errors.New("the task's user may not signal it")
+		return n, errors.New("the task's user may not signal the program")
 	}
 	return n, nil
 }

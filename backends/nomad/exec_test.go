@@ -118,7 +118,7 @@ func TestExec_ConnectionLost(t *testing.T) {
 				}()
 				select {
 				case err := <-done:
-					if !errors.Is(err, backends.ErrUnreachable) || !strings.Contains(err.Error(), "how the program ended is not known") {
+					if !errors.Is(err, backends.ErrUnreachable) || !strings.Contains(err.Error(), "exit code is unknown") {
 						t.Errorf("got %v", err)
 					}
 				case <-time.After(time.Minute):

@@ -82,7 +82,8 @@ func wrapProgram(p backends.Program, driver string) (wrappedCommand, error) {
 	for _, variable := range p.Env {
 		name, _, ok := strings.Cut(variable, "=")
 		if !ok || !isEnvName(name) {
-			return s, fmt.Errorf("%q is no environment variable that a shell can set: it %w through Nomad", name, backends.ErrUnsupported)
+			return s, fmt.Errorf("environment variable %q: %w through Nomad (a shell cannot set it)",
+				name, backends.ErrUnsupported)
 		}
 		s.command = append(s.command, variable)
 	}

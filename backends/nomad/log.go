@@ -16,7 +16,7 @@ import (
 // cannot be told from a pause, so a followed log goes on until ctx ends.
 func (c *Client) Log(ctx context.Context, in backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error) error {
 	if q.NeedsContainer() {
-		return fmt.Errorf("%w: Nomad's files hold none", backends.ErrNoTimestamps)
+		return fmt.Errorf("%w (Nomad's log files store none)", backends.ErrNoTimestamps)
 	}
 	if _, err := c.query(ctx, ""); err != nil {
 		return err

@@ -86,7 +86,7 @@ func (c *Client) openLog(ctx context.Context, client *api.Client, in backends.Ta
 }
 
 // errFrameTimeout is a connection over which nothing comes.
-var errFrameTimeout = fmt.Errorf("nothing has come for %s", frameTimeout)
+var errFrameTimeout = fmt.Errorf("no data received for %s", frameTimeout)
 
 func (f *frameReader) readError(err error) error {
 	if f.timedOut.Load() {
@@ -125,7 +125,7 @@ func (f *frameReader) next() ([]byte, logPos, error) {
 		}
 		number, err := strconv.Atoi(frame.File[strings.LastIndexByte(frame.File, '.')+1:])
 		if err != nil {
-			return nil, logPos{}, fmt.Errorf("Nomad's log file %q has no number", frame.File)
+			return nil, logPos{}, fmt.Errorf("the name of the log file %q does not end with a number", frame.File)
 		}
 		switch {
 		case !f.started:
@@ -150,19 +150,19 @@ func logError(err error) (reason error, later bool) {
 	isAnswer := errors.As(err, &answer) && answer.HasStatusCode()
 	switch {
 	case !isAnswer:
-		return streamError(err, "begun"), true
+		return streamError(err, false), true
 	case strings.Contains(text, "permission denied"), answer.StatusCode() == http.StatusForbidden:
-		return fmt.Errorf("%w by Nomad: this needs the capability read-logs", backends.ErrForbidden), false
+		return fmt.Errorf("%w: logs need the capability read-logs", backends.ErrForbidden), false
 	case strings.Contains(text, "not started yet"):
 		return fmt.Errorf("%w: %w", backends.ErrNoLog, errTaskNotStarted), true
 	case strings.Contains(text, "log entry for task"), strings.Contains(text, "failed to list entries"):
 		return backends.ErrNoLog, true
 	case strings.Contains(text, strings.ToLower(noPathToNode)): // a 404 as well, and the log may be on the node
-		return fmt.Errorf("%w from the allocation's node", backends.ErrUnreachable), true
+		return errNodeUnreachable, true
 	case answer.StatusCode() == http.StatusNotFound, strings.Contains(text, "unknown allocation"):
-		return fmt.Errorf("%w any more", backends.ErrNoLog), true
+		return fmt.Errorf("%w: Nomad has deleted it", backends.ErrNoLog), true
 	case answer.StatusCode() == http.StatusBadRequest:
 		return explain(err), false
 	}
-	return streamError(err, "begun"), true
+	return streamError(err, false), true
 }

@@ -61,7 +61,7 @@ func placementReasons(m *api.AllocationMetric, in placementScope) []string {
 	case m.NodesEvaluated == 0:
 		all = append(all, "no node is eligible")
 	default:
-		all = append(all, "the scheduler names no reason")
+		all = append(all, "the scheduler reports no reason")
 	}
 	return all
 }
@@ -113,7 +113,7 @@ const classIneligible = "computed class ineligible"
 func filteredReason(what, nodes string) string {
 	switch {
 	case what == classIneligible:
-		return nodes + " of the same kind as one that does not fit"
+		return nodes + " in an ineligible class"
 	case strings.HasPrefix(what, "missing "), strings.HasPrefix(what, "invalid host network "), strings.HasPrefix(what, "CSI "),
 		what == "did not meet topology requirement":
 		return what + " on " + nodes

@@ -46,7 +46,7 @@ func TestUnplacedGroups_Recorded(t *testing.T) {
 		"p-pool":       "no nodes in node pool gpu are ready",
 		"p-pooldc":     "no nodes in datacenter dc1 of node pool gpu are ready",
 		"p-constraint": `constraint "${attr.kernel.name} = windows" filtered 2 nodes`,
-		"p-two":        `constraint "${attr.kernel.name} = windows" filtered 2 nodes; 2 nodes of the same kind as one that does not fit`,
+		"p-two":        `constraint "${attr.kernel.name} = windows" filtered 2 nodes; 2 nodes in an ineligible class`,
 		"p-memory":     "memory exhausted on 1 node",
 		"p-cores":      "cores exhausted on 1 node",
 		"p-disk":       "disk exhausted on 1 node",
@@ -103,14 +103,14 @@ func TestPlacementReasons_Other(t *testing.T) {
 		{api.AllocationMetric{}, placementScope{[]string{"*"}, "gpu"}, "no nodes in node pool gpu are ready"}, // a Nomad that does not name the pool
 		{api.AllocationMetric{NodesEvaluated: 2, NodesAvailable: map[string]int{"eu-1": 2}, NodesFiltered: 2, ConstraintFiltered: one("missing drivers")}, placementScope{datacenters: []string{"eu-*"}}, "missing drivers on 1 node"},
 		{api.AllocationMetric{NodesEvaluated: 2, NodesFiltered: 2, ConstraintFiltered: one("did not meet topology requirement")}, placementScope{datacenters: []string{"dc1"}}, "did not meet topology requirement on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 1, ConstraintFiltered: one(classIneligible)}, placementScope{}, "1 node of the same kind as one that does not fit"},
+		{api.AllocationMetric{NodesEvaluated: 1, ConstraintFiltered: one(classIneligible)}, placementScope{}, "1 node in an ineligible class"},
 		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("network: bandwidth exceeded")}, placementScope{}, "bandwidth exceeded on 1 node"},
 		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("devices: no devices match request")}, placementScope{}, "no devices match request on 1 node"},
 		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("device oversubscribed")}, placementScope{}, "device oversubscribed on 1 node"},
 		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("cpu")}, placementScope{}, "cpu exhausted on 1 node"},
 		{api.AllocationMetric{NodesEvaluated: 3, NodesExhausted: 3}, placementScope{}, "resources exhausted on 3 nodes"},
 		{api.AllocationMetric{NodesEvaluated: 3, NodesFiltered: 3}, placementScope{}, "3 nodes filtered"},
-		{api.AllocationMetric{NodesEvaluated: 3}, placementScope{}, "the scheduler names no reason"},
+		{api.AllocationMetric{NodesEvaluated: 3}, placementScope{}, "the scheduler reports no reason"},
 	} {
 		if got := strings.Join(placementReasons(&tc.m, tc.in), ", "); got != tc.want {
 			t.Errorf("%+v of %+v: got %q, want %q", tc.m, tc.in, got, tc.want)

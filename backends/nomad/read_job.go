@@ -269,7 +269,7 @@ func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint
 		// Nomad takes the end of a path such as /v1/job/a/versions for a question about another job.
 		var head struct{ ID string }
 		if err == nil && (json.Unmarshal(raw, &head) != nil || head.ID != job.ID) {
-			return nil, fmt.Errorf("Nomad answers another question for a job of the name %s", job.ID)
+			return nil, fmt.Errorf("Nomad interprets the job ID %s as another API path", job.ID)
 		}
 		return raw, err
 	}
@@ -302,7 +302,7 @@ type versionNotFoundError struct {
 }
 
 func (e *versionNotFoundError) Error() string {
-	return "there is no version " + strconv.FormatUint(e.Version, 10) + " (Nomad has: " + strings.Join(e.Kept, ", ") + ")"
+	return "version " + strconv.FormatUint(e.Version, 10) + " not found (Nomad has: " + strings.Join(e.Kept, ", ") + ")"
 }
 
 // Allocation reads the whole allocation, with the job as it was for it.

@@ -52,7 +52,7 @@ var knownSignals = []string{
 // SignalTask asks the task's driver.
 func (c *Client) SignalTask(ctx context.Context, a backends.Allocation, task, signal string) error {
 	if !slices.Contains(knownSignals, signal) {
-		return fmt.Errorf("%q is no signal that Nomad knows; nothing was done", signal)
+		return fmt.Errorf("Nomad does not support the signal %q; nothing was done", signal)
 	}
 	return c.write(ctx, writeRequest{
 		job: jobOfAllocation(a), capability: capAllocLifecycle, path: allocationPath(clientAllocPath, a, "/signal"), onNode: true,

@@ -47,7 +47,7 @@ func TestNodeAddress_MissingPolicy(t *testing.T) {
 				t.Fatal("no allocation")
 			}
 			_, err = limited.NodeAddress(t.Context(), jobs[i].Allocations[0])
-			const want = `the gateway's token may not do this: its policy lacks node { policy = "read" }; tell the gateway's operator`
+			const want = `the gateway's token lacks the rule node { policy = "read" }; tell the gateway's operator`
 			if err == nil || err.Error() != want || !errors.Is(err, backends.ErrForbidden) {
 				t.Errorf("got %v, want %s", err, want)
 			}

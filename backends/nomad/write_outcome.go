@@ -76,9 +76,10 @@ func outcomeUnknownError(lost error, within time.Duration) error {
 	var answer api.UnexpectedResponseError
 	switch {
 	case errors.As(lost, &answer) && answer.HasStatusCode():
-		return fmt.Errorf("%w (Nomad answered %d %s)", backends.ErrOutcomeUnknown, answer.StatusCode(), cleanMessage(answer.Body()))
+		return fmt.Errorf("%w (Nomad returned %d %s)",
+			backends.ErrOutcomeUnknown, answer.StatusCode(), cleanMessage(answer.Body()))
 	case errors.Is(lost, context.DeadlineExceeded):
-		return fmt.Errorf("%w (nothing came within %s)", backends.ErrOutcomeUnknown, within)
+		return fmt.Errorf("%w (timed out after %s)", backends.ErrOutcomeUnknown, within)
 	}
 	return fmt.Errorf("%w (%s)", backends.ErrOutcomeUnknown, withoutAddress(lost))
 }
@@ -91,7 +92,8 @@ func (c *Client) explainRejection(ctx context.Context, w writeRequest, err error
 	var answer api.UnexpectedResponseError
 	switch isAnswer := errors.As(err, &answer) && answer.HasStatusCode(); {
 	case !isAnswer && errors.Is(err, context.DeadlineExceeded): // making a connection takes less, waiting for one may not
-		return fmt.Errorf("%w: too many orders to this cluster are on their way; nothing was done; try again later", backends.ErrUnreachable)
+		return fmt.Errorf("%w: too many changes to this cluster are in progress; nothing was done; retry later",
+			backends.ErrUnreachable)
 	case !isAnswer:
 		return fmt.Errorf("%w; nothing was done", explain(err))
 	}
@@ -100,9 +102,9 @@ func (c *Client) explainRejection(ctx context.Context, w writeRequest, err error
 	case status == http.StatusForbidden && !strings.Contains(reason, "disabled by the scheduler"):
 		return c.forbiddenError(ctx, w.job.Namespace, w.capability, err)
 	case status < 400:
-		return &backends.RejectedError{Reason: "it takes the ID for the way to something else"}
+		return &backends.RejectedError{Reason: "it interprets the ID as another API path"}
 	case strings.Contains(reason, noPathToNode), strings.Contains(reason, "Unknown node"):
-		return fmt.Errorf("%w from the allocation's node; nothing was done", backends.ErrUnreachable)
+		return fmt.Errorf("the allocation's node: %w; nothing was done", backends.ErrUnreachable)
 	case status == http.StatusNotFound, containsAny(reason, notFoundErrors), reason == fmt.Sprintf("job %q not found", w.job.ID):
 		return backends.ErrNotFound
 	case strings.Contains(reason, "Enforcing job modify index"), strings.Contains(reason, "; enforcing version"):

@@ -74,7 +74,7 @@ func (c *Client) CheckRegister(ctx context.Context, job backends.Job, definition
 	case errors.As(err, &changed):
 		return nil
 	case err == nil:
-		return errors.New("Nomad took a registration that it should have refused") // it does not enforce indexes
+		return errors.New("Nomad accepted a registration that it should have rejected") // it does not enforce indexes
 	}
 	return err
 }
@@ -109,10 +109,10 @@ var overriddenFields = map[string]string{"stop": "false", "versiontag": "null"}
 func runnableDefinition(job backends.Job, definition json.RawMessage) (json.RawMessage, error) {
 	var of struct{ ID, Namespace string }
 	if err := json.Unmarshal(definition, &of); err != nil {
-		return nil, fmt.Errorf("the definition of %s cannot be read: %w", job.ID, err)
+		return nil, fmt.Errorf("cannot read the definition of %s: %w", job.ID, err)
 	}
 	if of.ID != job.ID || of.Namespace != "" && of.Namespace != job.Namespace {
-		return nil, fmt.Errorf("the definition is of another job: %s in namespace %s", of.ID, of.Namespace)
+		return nil, fmt.Errorf("the definition belongs to another job: %s in namespace %s", of.ID, of.Namespace)
 	}
 	running := append(json.RawMessage{}, definition...)
 	d := json.NewDecoder(bytes.NewReader(definition))

@@ -152,7 +152,7 @@ func TestWrite_NoLeaderTimeout(t *testing.T) {
 	f, c, job := newFakeServer(t, fates...)
 	c.timeouts.notApplied = 20 * time.Millisecond
 	_, err := c.Stop(context.Background(), job, false)
-	if err == nil || err.Error() != "Nomad answered 500 No cluster leader; nothing was done" || len(f.snapshot().applied) != 0 || errors.Is(err, backends.ErrOutcomeUnknown) {
+	if err == nil || err.Error() != "Nomad returned 500 No cluster leader; nothing was done" || len(f.snapshot().applied) != 0 || errors.Is(err, backends.ErrOutcomeUnknown) {
 		t.Errorf("got %v, want no leader, and that nothing was done", err)
 	}
 }
@@ -167,7 +167,7 @@ func TestWrite_Unreachable(t *testing.T) {
 	c := open(t, Tier{URL: "http://" + closed.Addr().String()})
 	c.timeouts.notApplied, c.timeouts.maxPause = 20*time.Millisecond, time.Millisecond
 	err = c.RestartTask(context.Background(), fakeAllocation, "web")
-	if !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrOutcomeUnknown) || err.Error() != "no answer: connection refused; nothing was done" {
+	if !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrOutcomeUnknown) || err.Error() != "no response: connection refused; nothing was done" {
 		t.Errorf("got %v, want no answer, and that nothing was done", err)
 	}
 }
@@ -296,7 +296,7 @@ func TestWrite_SlowNodesDoNotBlockServers(t *testing.T) {
 	}
 	clients["b"].timeouts.nodeResponse = 20 * time.Millisecond
 	err = clients["b"].RestartTask(context.Background(), fakeAllocation, "")
-	if err == nil || errors.Is(err, backends.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "too many orders") || len(arrived) > 0 {
+	if err == nil || errors.Is(err, backends.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "too many changes") || len(arrived) > 0 {
 		t.Errorf("one more restart: got %v, want too many and that nothing was done", err)
 	}
 	if _, err := clients["b"].StopAllocation(context.Background(), fakeAllocation); err != nil {
