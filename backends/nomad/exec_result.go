@@ -12,24 +12,24 @@ import (
 	"nomadctld/backends"
 )
 
-// errNoShell is a task in which there is no /bin/sh; nothing has been run then.
+// errNoShell reports a task without /bin/sh. Nothing has run.
 var errNoShell = errors.New("the task has no /bin/sh")
 
-// result says what has come of a program after Nomad ended its stream with this code or error.
+// result returns the result of a program after Nomad has finished the websocket with this code or error.
 func (r *programState) result(p backends.Program, out outputs, s *wrappedCommand, code int, err error) (int, error) {
 	if s == nil {
 		return directResult(p, out, code, err)
 	}
 	if !r.hasStarted() {
-		junk := out.preamble()
+		preamble := out.preamble()
 		switch {
-		case err != nil && isNoShell(err.Error()), isNoShell(string(junk)):
+		case err != nil && isNoShell(err.Error()), isNoShell(string(preamble)):
 			return 0, errNoShell
 		case err != nil:
 			return 0, streamError(err, false)
 		}
 		return 0, fmt.Errorf("the task's shell exited with code %d before it started %s: %s",
-			code, p.Argv[0], firstLine(string(junk)))
+			code, p.Argv[0], firstLine(string(preamble)))
 	}
 	switch r.startState {
 	case 'N':
@@ -47,12 +47,13 @@ func (r *programState) result(p backends.Program, out outputs, s *wrappedCommand
 	switch {
 	case err != nil:
 		return 0, streamError(err, true)
-	case code > 128: // the shell itself was killed, with all of the task for one; else it ends with 0
+	case code > 128: // the shell itself was killed, for example with the whole task; otherwise it exits with 0
 		return code, nil
 	}
 	return 0, errors.New("the program exited, but Nomad lost the end of its output; exit code unknown")
 }
 
+// directResult is result for a program that ran without the wrapper.
 func directResult(p backends.Program, out outputs, code int, err error) (int, error) {
 	if err != nil {
 		out.direct.startError(0)
@@ -73,15 +74,15 @@ func directResult(p backends.Program, out outputs, code int, err error) (int, er
 	return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
 }
 
-// isNoShell reports whether a driver says that there is no shell.
+// isNoShell reports whether a driver's message means that /bin/sh does not exist.
 func isNoShell(text string) bool { return strings.Contains(text, "/bin/sh") && isNotFound(text) }
 
-// isNotFound reports whether a driver says that there is no such program.
+// isNotFound reports whether a driver's message means that the program does not exist.
 func isNotFound(text string) bool {
 	return strings.Contains(text, "no such file or directory") || strings.Contains(text, "executable file not found")
 }
 
-// needsShell reports whether p wants what only the shell can give.
+// needsShell reports whether p needs a feature that only the wrapper implements.
 func needsShell(p backends.Program) bool { return len(p.Env) > 0 || p.Dir != "" }
 
 // streamErrors maps parts of Nomad's messages about streams to errors for users. Only the text tells them apart: the
@@ -132,7 +133,7 @@ func streamError(err error, started bool) error {
 		backends.ErrUnreachable, withoutAddress(err))
 }
 
-// withoutAddress is err without addresses.
+// withoutAddress returns the text of err without network addresses, for users.
 func withoutAddress(err error) string {
 	var system *os.SyscallError
 	var request *url.Error
@@ -141,7 +142,8 @@ func withoutAddress(err error) string {
 		return system.Err.Error()
 	case errors.As(err, &request):
 		return withoutAddress(request.Err)
-	case strings.HasPrefix(err.Error(), "websocket: close"), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+	case strings.HasPrefix(err.Error(), "websocket: close"), errors.Is(err, io.EOF),
+		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return "the connection was closed"
 	}
 	var dial *net.OpError
