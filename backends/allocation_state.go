@@ -9,8 +9,8 @@ const (
 	StateUnknown = "unknown" // its node is disconnected: it may still be running
 )
 
-// Terminal reports whether the allocation is terminal in Nomad's sense: complete, failed or lost. An unknown allocation,
-// on a disconnected node, is not: it may still be running.
+// Terminal reports whether the allocation is terminal in Nomad's sense: complete, failed or lost. An unknown
+// allocation, on a disconnected node, is not: it may still be running.
 func (a Allocation) Terminal() bool {
 	switch a.Status {
 	case "complete", "failed", "lost":
@@ -47,8 +47,8 @@ func (a Allocation) MayRun(t Task) bool {
 // Stopping reports whether Nomad has requested the allocation to stop and it has not stopped yet.
 func (a Allocation) Stopping() bool { return !a.Terminal() && a.Desired != "" && a.Desired != "run" }
 
-// TaskFinishedAt returns when a dead task finished, as its client agent reported it. If the allocation was lost, it is the
-// time when Nomad marked it so. It is zero for a task that is not dead.
+// TaskFinishedAt returns when a dead task finished, as its client agent reported it. If the allocation was lost, it
+// is the time when Nomad marked it so. It is zero for a task that is not dead.
 func (a Allocation) TaskFinishedAt(t Task) time.Time {
 	switch {
 	case a.TaskState(t) != StateDead:

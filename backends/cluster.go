@@ -10,19 +10,19 @@ import (
 // Cluster reads the tiers that a user can reach. The failure of one tier is a *TierError. If several tiers are read,
 // the results of the others are returned together with the joined errors.
 type Cluster interface {
-	// Jobs returns the selected jobs, sorted by ID, tier and namespace. For each namespace that cannot be read, the error
-	// holds a *NamespaceError; the jobs of the other namespaces are returned.
+	// Jobs returns the selected jobs, sorted by ID, tier and namespace. For each namespace that cannot be read, the
+	// error holds a *NamespaceError; the jobs of the other namespaces are returned.
 	Jobs(ctx context.Context, s Selection) ([]Job, error)
 
 	// Job returns the full state of a job that Jobs has returned. ErrNotFound: the job has been purged since.
 	Job(ctx context.Context, job Job) (JobDetail, error)
 
-	// Schedules returns one Schedule for each job, in the order of jobs. If some cannot be read, the others are returned
-	// together with the error.
+	// Schedules returns one Schedule for each job, in the order of jobs. If some cannot be read, the others are
+	// returned together with the error.
 	Schedules(ctx context.Context, jobs []Job) ([]Schedule, error)
 
-	// Definition returns the job's JSON exactly as Nomad returns it: the given version, or the current one if version is
-	// nil. ErrNotFound: the job does not exist.
+	// Definition returns the job's JSON exactly as Nomad returns it: the given version, or the current one if version
+	// is nil. ErrNotFound: the job does not exist.
 	Definition(ctx context.Context, job Job, version *uint64) (json.RawMessage, error)
 
 	// Versions returns the versions of a job that Nomad retains, newest first, each with its changes.
@@ -34,7 +34,8 @@ type Cluster interface {
 	// Allocation returns details that lists do not contain. ErrNotFound: Nomad has garbage-collected the allocation.
 	Allocation(ctx context.Context, a Allocation) (AllocationDetail, error)
 
-	// Checks returns the service check results of the running allocations, by allocation ID. Like Usage, it is best effort.
+	// Checks returns the service check results of the running allocations, by allocation ID. Like Usage, it is best
+	// effort.
 	Checks(ctx context.Context, allocations []Allocation) map[string][]Check
 
 	// NodeAddress returns the IP address of the allocation's node.

@@ -72,8 +72,8 @@ func cachedRead[T any](
 	return value, a.err
 }
 
-// response returns the response for key. If there is none that is recent enough, it calls read in the background. It also
-// deletes responses that are too old for every caller.
+// response returns the response for key. If there is none that is recent enough, it calls read in the background. It
+// also deletes responses that are too old for every caller.
 func (v cachedView) response(key string, read func(*cachedResponse)) *cachedResponse {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -101,8 +101,8 @@ func (a *cachedResponse) olderThan(age time.Duration) bool {
 	}
 }
 
-// cachedView is a view of a SharedCluster with a maximum age. It does not embed Cluster, so that a method added to Cluster
-// must decide here whether its responses are cached.
+// cachedView is a view of a SharedCluster with a maximum age. It does not embed Cluster, so that a method added to
+// Cluster must decide here whether its responses are cached.
 type cachedView struct {
 	*SharedCluster
 	maxAge time.Duration

@@ -153,8 +153,8 @@ func (rc *readCoalescer) deliver(key string, queue *readQueue) *sharedRead {
 	return queue.running
 }
 
-// coalescedView is a view of a SharedCluster without caching. It does not embed Cluster, so that a method added to Cluster
-// must decide here whether callers share reads.
+// coalescedView is a view of a SharedCluster without caching. It does not embed Cluster, so that a method added to
+// Cluster must decide here whether callers share reads.
 type coalescedView struct{ *SharedCluster }
 
 var _ Cluster = coalescedView{}
@@ -167,7 +167,9 @@ func (c coalescedView) Jobs(ctx context.Context, s Selection) ([]Job, error) {
 
 func (c coalescedView) Job(ctx context.Context, job Job) (JobDetail, error) {
 	key := fmt.Sprintf("job %q %q", job.Namespace, job.ID)
-	return coalesceRead(ctx, &c.reads, key, func(ctx context.Context) (JobDetail, error) { return c.cluster.Job(ctx, job) })
+	return coalesceRead(ctx, &c.reads, key, func(ctx context.Context) (JobDetail, error) {
+		return c.cluster.Job(ctx, job)
+	})
 }
 
 func (c coalescedView) Definition(ctx context.Context, job Job, version *uint64) (json.RawMessage, error) {

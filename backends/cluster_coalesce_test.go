@@ -71,8 +71,8 @@ func TestReadCoalescer_MaxReads(t *testing.T) {
 	})
 }
 
-// TestReadCoalescer_CallersCancel checks that a read goes on for those who still wait, that it is cancelled when nobody does, and that
-// one for which nobody waits is not started.
+// TestReadCoalescer_CallersCancel checks that a read goes on for those who still wait, that it is cancelled when
+// nobody does, and that one for which nobody waits is not started.
 func TestReadCoalescer_CallersCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns readCoalescer

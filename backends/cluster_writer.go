@@ -18,8 +18,8 @@ type ClusterWriter interface {
 	// Stop deregisters a job. With purge, Nomad deletes it.
 	Stop(ctx context.Context, job Job, purge bool) (WriteResult, error)
 
-	// CheckRegister returns an error if Nomad would reject the definition, because of the token or for another reason. It
-	// changes nothing. It covers every check that Nomad makes before it compares the job's index.
+	// CheckRegister returns an error if Nomad would reject the definition, because of the token or for another
+	// reason. It changes nothing. It covers every check that Nomad makes before it compares the job's index.
 	CheckRegister(ctx context.Context, job Job, definition json.RawMessage) error
 
 	// Register makes a definition, as returned by Definition, the newest version of its job and starts it. The job must
@@ -99,8 +99,8 @@ func (e *ChangedError) Error() string {
 		e.Job, e.Version, e.Job)
 }
 
-// MissingCapabilityError reports that the gateway's token lacks a capability in a namespace or, if Namespace is empty, a
-// rule of its policy. It is an ErrForbidden.
+// MissingCapabilityError reports that the gateway's token lacks a capability in a namespace or, if Namespace is
+// empty, a rule of its policy. It is an ErrForbidden.
 type MissingCapabilityError struct{ Capability, Namespace string }
 
 func (e *MissingCapabilityError) Error() string {

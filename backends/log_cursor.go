@@ -37,8 +37,8 @@ func batchLen(chunks []LogChunk) int {
 	return len(chunks)
 }
 
-// next returns the next batch and advances the cursor. If there is no chunk yet, it returns a channel that is closed when
-// there may be one. If the stream has ended, it returns neither, and the stream's error.
+// next returns the next batch and advances the cursor. If there is no chunk yet, it returns a channel that is closed
+// when there may be one. If the stream has ended, it returns neither, and the stream's error.
 func (s *logStream) next(at *logCursor) (batch []LogChunk, changed <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +137,8 @@ func logChunks(chunks []bufferedChunk) []LogChunk {
 	return all
 }
 
-// cursorFor returns the start position of a viewer with query q. It returns false if the stream has not buffered enough.
+// cursorFor returns the start position of a viewer with query q. It returns false if the stream has not buffered
+// enough.
 func (s *logStream) cursorFor(q LogQuery) (at logCursor, enough bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,8 +180,8 @@ func (q LogQuery) covers(other LogQuery) bool {
 	return (q.Lines < 0 || other.Lines >= 0 && other.Lines <= q.Lines) && !q.Since.After(other.Since)
 }
 
-// tail finds the part of the buffer that q selects: it starts with the chunk at index first, after skip bytes of it. more
-// reports whether the buffer contains older data that q does not select.
+// tail finds the part of the buffer that q selects: it starts with the chunk at index first, after skip bytes of it.
+// more reports whether the buffer contains older data that q does not select.
 func (b *logBuffer) tail(q LogQuery) (first, skip int, more bool) {
 	first = len(b.chunks)
 	left := q.Lines
@@ -206,8 +207,8 @@ func (b *logBuffer) tail(q LogQuery) (first, skip int, more bool) {
 	return first, skip, more || q.Lines == 0
 }
 
-// lastLines returns the part of data that belongs to the last lines and whether the first of them starts in data. left is
-// the number of lines still missing; lastLines reduces it.
+// lastLines returns the part of data that belongs to the last lines and whether the first of them starts in data.
+// left is the number of lines still missing; lastLines reduces it.
 func lastLines(data []byte, left *int) (part []byte, complete bool) {
 	for end := len(data); ; {
 		i := bytes.LastIndexByte(data[:end], '\n')

@@ -29,10 +29,12 @@ type logKey struct {
 // errTooManyStreams is returned to a viewer who would exceed maxStreams.
 var errTooManyStreams = fmt.Errorf("%w: %d logs are being followed", ErrLimitReached, maxStreams)
 
-// Follow calls each with the selected chunks of a log until the log or ctx ends. If ctx ends, it returns the cause. The
-// first viewer starts the stream, and it runs until the last viewer leaves. A viewer who wants older lines than the stream
-// has buffered starts a new stream, which later viewers join.
-func (f *LogFanout) Follow(ctx context.Context, runtime LogSource, in TaskRef, q LogQuery, each func(LogChunk) error) error {
+// Follow calls each with the selected chunks of a log until the log or ctx ends. If ctx ends, it returns the cause.
+// The first viewer starts the stream, and it runs until the last viewer leaves. A viewer who wants older lines than
+// the stream has buffered starts a new stream, which later viewers join.
+func (f *LogFanout) Follow(
+	ctx context.Context, runtime LogSource, in TaskRef, q LogQuery, each func(LogChunk) error,
+) error {
 	key := logKey{runtime, in.Allocation.ID, in.Task}
 	s, cursor, err := f.join(ctx, key, in, q)
 	if err != nil {
@@ -138,8 +140,8 @@ type logStream struct {
 	err        error
 }
 
-// logBuffer holds the newest chunks of stdout or stderr. Each output has its own buffer, so that a busy one does not evict
-// the lines of the other.
+// logBuffer holds the newest chunks of stdout or stderr. Each output has its own buffer, so that a busy one does not
+// evict the lines of the other.
 type logBuffer struct {
 	chunks         []bufferedChunk
 	size           int

@@ -444,8 +444,8 @@ func TestLogFanout_ReportsLost(t *testing.T) {
 	}
 }
 
-// TestLogFanout_PastIsNotBuffered has a viewer who joins and does not read: what it wanted of the past goes with the stream's room,
-// and the viewer is told how many lines that were.
+// TestLogFanout_PastIsNotBuffered has a viewer who joins and does not read: what it wanted of the past goes with the
+// stream's room, and the viewer is told how many lines that were.
 func TestLogFanout_PastIsNotBuffered(t *testing.T) {
 	s := &logStream{maxBuffer: func() int { return 10_000 }, query: LogQuery{Lines: -1}}
 	write := func(from, to int) {

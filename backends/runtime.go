@@ -8,15 +8,16 @@ import (
 	"time"
 )
 
-// Runtime runs programs in tasks and reads their logs, through the container runtime of the task's node or through Nomad.
-// Its methods are safe for concurrent use. Errors are written for users.
+// Runtime runs programs in tasks and reads their logs, through the container runtime of the task's node or through
+// Nomad. Its methods are safe for concurrent use. Errors are written for users.
 type Runtime interface {
-	// Exec runs a program in a running task. It returns when the program has exited and all its output has been written
-	// to p.Stdout and p.Stderr. The exit code is 128+n if signal n killed the program. Exec does not wait for output of
-	// background children.
+	// Exec runs a program in a running task. It returns when the program has exited and all its output has been
+	// written to p.Stdout and p.Stderr. The exit code is 128+n if signal n killed the program. Exec does not wait for
+	// output of background children.
 	//
-	// If ctx ends first, the program gets HUP, then TERM, then KILL within 10 seconds. The error is then the cause of ctx,
-	// wrapped in a *StillRunningError if the program could not be killed, or in a *ZombiesError if it left zombies.
+	// If ctx ends first, the program gets HUP, then TERM, then KILL within 10 seconds. The error is then the cause of
+	// ctx, wrapped in a *StillRunningError if the program could not be killed, or in a *ZombiesError if it left
+	// zombies.
 	//
 	// Other errors: ErrTaskNotRunning, ErrProgramNotFound, ErrNotExecutable, ErrUnreachable, ErrUnsupported,
 	// ErrLimitReached, ErrDeclined, and any other reason why the program could not start or its exit code is unknown.
@@ -32,14 +33,15 @@ type Runtime interface {
 
 // LogSource reads the logs of tasks.
 type LogSource interface {
-	// Log calls each with the chunks of the log, in the order of the source. If each returns an error, Log returns it.
+	// Log calls each with the chunks of the log, in the order of the source. If each returns an error, Log returns
+	// it.
 	//
 	// Without q.Follow, Log returns at the end of the log. With q.Follow, it returns when the task's container has
-	// stopped, or when ctx ends if the source cannot detect that. Log resumes an interrupted log without duplicating or
-	// losing data, except where a chunk is marked Lost.
+	// stopped, or when ctx ends if the source cannot detect that. Log resumes an interrupted log without duplicating
+	// or losing data, except where a chunk is marked Lost.
 	//
-	// ErrNoLog: the log does not exist (any more). ErrNoTimestamps: q needs timestamps or containers, and the source has
-	// none.
+	// ErrNoLog: the log does not exist (any more). ErrNoTimestamps: q needs timestamps or containers, and the source
+	// has none.
 	Log(ctx context.Context, in TaskRef, q LogQuery, each func(LogChunk) error) error
 }
 
@@ -62,13 +64,13 @@ type Program struct {
 	// shares no name with Env.
 	OptionalEnv []string
 
-	// Session is in the program's environment as NOMADCTLD_SESSION, so that the program can be found again. No session may
-	// be a prefix of another.
+	// Session is in the program's environment as NOMADCTLD_SESSION, so that the program can be found again. No
+	// session may be a prefix of another.
 	Session string
 
-	// Stdin is copied to the program until EOF, which is passed on, or until the program has exited. A Read may still be
-	// blocked then; the caller must unblock it. Stdin is never closed. A read error is not passed on as EOF: the program
-	// waits for more input, and the caller must kill it.
+	// Stdin is copied to the program until EOF, which is passed on, or until the program has exited. A Read may still
+	// be blocked then; the caller must unblock it. Stdin is never closed. A read error is not passed on as EOF: the
+	// program waits for more input, and the caller must kill it.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 

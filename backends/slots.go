@@ -10,8 +10,8 @@ import (
 )
 
 // Slots is a semaphore that is fair to users. A user may always use a third of the slots, and more only while another
-// third stays free, so that one user cannot take all. Waiting requests are served round robin by user: the user with the
-// fewest slots first, then the one who was served longest ago.
+// third stays free, so that one user cannot take all. Waiting requests are served round robin by user: the user with
+// the fewest slots first, then the one who was served longest ago.
 type Slots struct {
 	label       string // completes the text of ErrLimitReached, as in "through Nomad"
 	capacity    int
@@ -43,8 +43,8 @@ func NewSlots(label string, capacity int, waitTimeout time.Duration) *Slots {
 	}
 }
 
-// Acquire waits for n slots for the user of ctx and returns a function that releases them. It returns ErrLimitReached if
-// it waits too long or if too many requests of the user are already waiting.
+// Acquire waits for n slots for the user of ctx and returns a function that releases them. It returns ErrLimitReached
+// if it waits too long or if too many requests of the user are already waiting.
 func (s *Slots) Acquire(ctx context.Context, n int) (release func(), err error) {
 	r := &slotRequest{user: UserOf(ctx), n: n, granted: make(chan struct{})}
 	s.mu.Lock()

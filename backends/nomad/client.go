@@ -1,6 +1,6 @@
-// Package nomad reads and changes a Nomad cluster through its HTTP API, and runs programs in tasks and reads their logs
-// through it. It owns the connections to the cluster, their limits, and the retries. It does not decide who may do what:
-// callers pass only what a user owns.
+// Package nomad reads and changes a Nomad cluster through its HTTP API, and runs programs in tasks and reads their
+// logs through it. It owns the connections to the cluster, their limits, and the retries. It does not decide who may
+// do what: callers pass only what a user owns.
 package nomad
 
 import (
@@ -24,8 +24,8 @@ type Tier struct {
 }
 
 const (
-	// maxConns limits the connections for reads; more reads wait. All limits together are below the 100 connections that
-	// Nomad accepts from one address by default.
+	// maxConns limits the connections for reads; more reads wait. All limits together are below the 100 connections
+	// that Nomad accepts from one address by default.
 	maxConns = 34
 
 	maxWriteConns     = 3 // changes on the servers: they take a moment each
@@ -51,8 +51,8 @@ var (
 	_ backends.ClusterWriter = (*Client)(nil)
 )
 
-// Open returns a client for each tier, by name. It sends no request. Tiers with the same URL and TLS settings share their
-// connections. Open reads the certificate files and fails if one is missing.
+// Open returns a client for each tier, by name. It sends no request. Tiers with the same URL and TLS settings share
+// their connections. Open reads the certificate files and fails if one is missing.
 func Open(tiers ...Tier) (map[string]*Client, error) {
 	type address struct {
 		url string
@@ -96,8 +96,8 @@ func Open(tiers ...Tier) (map[string]*Client, error) {
 	return clients, nil
 }
 
-// sameHost follows redirects, which Nomad returns for paths such as /v1/job/a//b, but only to the same host: the request
-// contains the token.
+// sameHost follows redirects, which Nomad returns for paths such as /v1/job/a//b, but only to the same host: the
+// request contains the token.
 func sameHost(request *http.Request, via []*http.Request) error {
 	if request.URL.Host != via[0].URL.Host || request.URL.Scheme != via[0].URL.Scheme || len(via) > 3 {
 		return http.ErrUseLastResponse
@@ -108,8 +108,8 @@ func sameHost(request *http.Request, via []*http.Request) error {
 // noRedirect does not follow redirects: a redirect would turn a change into a GET, maybe of another job.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// writeTransport returns a transport that uses a new connection for each request. If Nomad closed an idle connection just
-// when a request is sent on it, the outcome of the request would be unknown.
+// writeTransport returns a transport that uses a new connection for each request. If Nomad closed an idle connection
+// just when a request is sent on it, the outcome of the request would be unknown.
 func writeTransport(reads *http.Transport, maxConns int) *http.Transport {
 	writes := reads.Clone()
 	writes.DisableKeepAlives, writes.MaxConnsPerHost = true, maxConns

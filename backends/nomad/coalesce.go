@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// coalescer is a buffered writer that joins small writes: while one write to dst is in progress, it buffers the next ones
-// and then writes them at once. Nomad sends one kilobyte at a time, and each write to a user is a packet.
+// coalescer is a buffered writer that joins small writes: while one write to dst is in progress, it buffers the next
+// ones and then writes them at once. Nomad sends one kilobyte at a time, and each write to a user is a packet.
 type coalescer struct {
 	dst     io.Writer
 	onError func(error) // called for a write error of dst

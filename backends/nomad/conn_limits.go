@@ -22,8 +22,9 @@ const (
 	handshakeTimeout = 10 * time.Second
 )
 
-// streamConns makes the long-lived connections to a cluster, for programs and logs, and limits their number. Each has its
-// own connection, which does not count for the transport of short reads. The tiers of a cluster share one streamConns.
+// streamConns makes the long-lived connections to a cluster, for programs and logs, and limits their number. Each has
+// its own connection, which does not count for the transport of short reads. The tiers of a cluster share one
+// streamConns.
 type streamConns struct {
 	url                                 string
 	tls                                 *tls.Config
@@ -48,8 +49,8 @@ func newStreamConns(url string, config *tls.Config) *streamConns {
 // errNoLookup is internal: the library ignores it.
 var errNoLookup = errors.New("nodes are not looked up")
 
-// refuseLookups rejects ordinary requests. Before an exec, the library looks up the allocation's node and tries to connect
-// to it directly, without encryption if the node has no TLS. If the lookup fails, it connects to the cluster.
+// refuseLookups rejects ordinary requests. Before an exec, the library looks up the allocation's node and tries to
+// connect to it directly, without encryption if the node has no TLS. If the lookup fails, it connects to the cluster.
 type refuseLookups struct{}
 
 func (refuseLookups) RoundTrip(*http.Request) (*http.Response, error) { return nil, errNoLookup }

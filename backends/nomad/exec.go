@@ -21,8 +21,8 @@ const (
 	exitGrace = 250 * time.Millisecond
 )
 
-// Exec runs a program under a wrapper script in the task's shell. In a task without a shell it runs the program directly.
-// Then the program cannot be signalled, and Exec cannot detect lost output.
+// Exec runs a program under a wrapper script in the task's shell. In a task without a shell it runs the program
+// directly. Then the program cannot be signalled, and Exec cannot detect lost output.
 func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Program) (int, error) {
 	switch {
 	case len(p.Argv) == 0:
@@ -67,8 +67,8 @@ func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Progr
 	return code, err
 }
 
-// programState is what the wrapper has reported about a program. The fields below the channels are set before started or
-// exited is closed.
+// programState is what the wrapper has reported about a program. The fields below the channels are set before started
+// or exited is closed.
 type programState struct {
 	started   chan struct{} // closed when the wrapper has reported that the program runs or cannot run
 	running   chan struct{} // closed when the program runs and may get its input
@@ -85,22 +85,22 @@ type programState struct {
 
 // runProgram runs p under the wrapper s, or directly if s is nil.
 //
-// A goroutine runs the websocket; it copies input and output. The output passes markerFilters, which remove the wrapper's
-// markers and close the channels of programState. The loop below handles the events, in any order, until it knows the
-// result:
+// A goroutine runs the websocket; it copies input and output. The output passes markerFilters, which remove the
+// wrapper's markers and close the channels of programState. The loop below handles the events, in any order, until it
+// knows the result:
 //
-//   - results: the websocket has finished, with Nomad's exit code or an error. Normally this is the end. If the connection
-//     was lost, the program is still running, because Nomad does not kill it, so the loop kills it first.
-//   - exited: the wrapper has reported the exit code. Nomad gets exitGrace to finish the websocket. After that the loop
-//     returns, because a background child may hold the websocket open for as long as it runs.
+//   - results: the websocket has finished, with Nomad's exit code or an error. Normally this is the end. If the
+//     connection was lost, the program is still running, because Nomad does not kill it, so the loop kills it first.
+//   - exited: the wrapper has reported the exit code. Nomad gets exitGrace to finish the websocket. After that the
+//     loop returns, because a background child may hold the websocket open for as long as it runs.
 //   - ctxDone and outputErr: nobody wants the output any more. The loop kills the program and returns the cause.
 //   - killed: the program has been killed, or could not be.
-//   - signals and resized: forwarded to the program. The size is sent again after the start, because Docker ignores it
-//     before.
+//   - signals and resized: forwarded to the program. The size is sent again after the start, because Docker ignores
+//     it before.
 //   - startTimer: the wrapper has reported nothing.
 //
-// cause is set once the program is being killed. The connection stays open until runProgram returns, even if ctx ends,
-// because closing it does not kill the program.
+// cause is set once the program is being killed. The connection stays open until runProgram returns, even if ctx
+// ends, because closing it does not kill the program.
 func (c *Client) runProgram(
 	ctx context.Context, in backends.TaskRef, p backends.Program, s *wrappedCommand,
 ) (int, error) {

@@ -9,8 +9,8 @@ import (
 	"nomadctld/backends"
 )
 
-// terminator sends signals to a program and kills it. Each signal is a program of its own in the task, run through another
-// websocket.
+// terminator sends signals to a program and kills it. Each signal is a program of its own in the task, run through
+// another websocket.
 type terminator struct {
 	c       *Client
 	task    backends.TaskRef
@@ -49,8 +49,8 @@ func (t *terminator) signal(ctx context.Context, name string) {
 	})
 }
 
-// start kills the program in the background. The channel receives nil when it has exited, or an error if it could not be
-// killed.
+// start kills the program in the background. The channel receives nil when it has exited, or an error if it could not
+// be killed.
 func (t *terminator) start(ctx context.Context) <-chan error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), terminateTimeout)
 	t.cancels = append(t.cancels, stop)

@@ -13,9 +13,10 @@ import (
 	"nomadctld/backends"
 )
 
-// findScript finds the wrappers of a session, whose parameters contain NOMADCTLD_SESSION. For each it prints two process
-// IDs with a dot between them: the process whose child is the program, and the first process. They differ if the input is
-// framed: then the wrapper has two child processes, and the later one runs the program. Parameter: the session.
+// findScript finds the wrappers of a session, whose parameters contain NOMADCTLD_SESSION. For each it prints two
+// process IDs with a dot between them: the process whose child is the program, and the first process. They differ if
+// the input is framed: then the wrapper has two child processes, and the later one runs the program. Parameter: the
+// session.
 //
 //go:embed exec_find.sh
 var findScript string

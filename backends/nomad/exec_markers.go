@@ -21,8 +21,8 @@ const (
 	maxMarkerText = 24 // longest text of a marker
 )
 
-// markerFilter forwards the program's output on one stream: the bytes between the wrapper's start marker and end marker.
-// A marker is \x01, a random number, a colon, a text and \x02. See wrapperScript.
+// markerFilter forwards the program's output on one stream: the bytes between the wrapper's start marker and end
+// marker. A marker is \x01, a random number, a colon, a text and \x02. See wrapperScript.
 type markerFilter struct {
 	dst     io.Writer
 	prefix  []byte // of both markers
@@ -76,8 +76,8 @@ func (f *markerFilter) Write(b []byte) (int, error) {
 	return n, nil
 }
 
-// findMarker returns the position and text of the first marker and the bytes after it. If there is no complete marker, at
-// is the position of a possible start of one, or len(b).
+// findMarker returns the position and text of the first marker and the bytes after it. If there is no complete
+// marker, at is the position of a possible start of one, or len(b).
 func (f *markerFilter) findMarker(b []byte) (at int, text, rest []byte, complete bool) {
 	for at = 0; at < len(b); at++ {
 		i := bytes.IndexByte(b[at:], f.prefix[0])

@@ -93,8 +93,8 @@ func (o outputs) preamble() []byte {
 	return all
 }
 
-// directOutput writes the output of a program that runs without the wrapper. If Docker cannot start a program, it writes
-// an error message instead of the program's output. directOutput does not forward that.
+// directOutput writes the output of a program that runs without the wrapper. If Docker cannot start a program, it
+// writes an error message instead of the program's output. directOutput does not forward that.
 type directOutput struct {
 	dst     io.Writer
 	onError func(error)

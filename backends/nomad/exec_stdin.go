@@ -8,10 +8,10 @@ import (
 	"nomadctld/backends"
 )
 
-// stdinReader adapts a program's stdin to Nomad's API library, which reads it. It returns nothing before the program is
-// running, because a terminal would echo typed-ahead input before the start marker. It does not return errors of the
-// source, because the library would take them for the program's exit. It returns EOF when the program has exited. If the
-// wrapper expects frames, it returns frames.
+// stdinReader adapts a program's stdin to Nomad's API library, which reads it. It returns nothing before the program
+// is running, because a terminal would echo typed-ahead input before the start marker. It does not return errors of
+// the source, because the library would take them for the program's exit. It returns EOF when the program has exited.
+// If the wrapper expects frames, it returns frames.
 type stdinReader struct {
 	src      io.Reader
 	terminal bool
@@ -89,8 +89,8 @@ func (in *stdinReader) copyPending(b []byte) int {
 	return n
 }
 
-// finish returns the rest of the input and then EOF: the rest of the current frame and the end frame. With a terminal, EOF
-// comes only when the connection closes: an earlier EOF would make Nomad drop pending output.
+// finish returns the rest of the input and then EOF: the rest of the current frame and the end frame. With a
+// terminal, EOF comes only when the connection closes: an earlier EOF would make Nomad drop pending output.
 func (in *stdinReader) finish(b []byte) (int, error) {
 	if in.state.hasStarted() && in.state.framed {
 		if !in.endFrameSent {

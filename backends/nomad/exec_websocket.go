@@ -18,8 +18,8 @@ type execRequest struct {
 	sizes          <-chan api.TerminalSize
 }
 
-// execWebsocket runs a command and returns the exit code that Nomad reports. When ctx ends, it closes the connection and
-// returns. The caller must hold a slot for the connection.
+// execWebsocket runs a command and returns the exit code that Nomad reports. When ctx ends, it closes the connection
+// and returns. The caller must hold a slot for the connection.
 func (c *Client) execWebsocket(ctx context.Context, in backends.TaskRef, r execRequest) (int, error) {
 	q, err := c.query(ctx, in.Allocation.Namespace)
 	if err != nil {

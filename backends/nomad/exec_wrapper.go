@@ -11,28 +11,31 @@ import (
 	"nomadctld/backends"
 )
 
-// wrapperScript runs a program in the task's shell. It exists because Nomad's exec cannot set an environment or directory
-// and cannot send signals. With some drivers Nomad silently loses the end of the output, and it reports the exit only when
-// no process holds the streams any more. So the wrapper sets the environment and directory, and it writes a marker to each
-// stream before and after the program's output. The end marker contains the exit code. See markerFilter.
+// wrapperScript runs a program in the task's shell. It exists because Nomad's exec cannot set an environment or
+// directory and cannot send signals. With some drivers Nomad silently loses the end of the output, and it reports the
+// exit only when no process holds the streams any more. So the wrapper sets the environment and directory, and it
+// writes a marker to each stream before and after the program's output. The end marker contains the exit code. See
+// markerFilter.
 //
-// Parameters: the marker; 1 with a terminal, else 0; the directory; for stty, a size, control characters and flags; 1 if
-// the input may be framed; K=V...; --; the program and its arguments. Values are passed as parameters and never inserted
-// into the script. Its variables get random names (see randomizeNames), because setting a variable that the environment
-// contains would change it for the program. The script uses only features that are built into dash, ash and bash.
+// Parameters: the marker; 1 with a terminal, else 0; the directory; for stty, a size, control characters and flags; 1
+// if the input may be framed; K=V...; --; the program and its arguments. Values are passed as parameters and never
+// inserted into the script. Its variables get random names (see randomizeNames), because setting a variable that the
+// environment contains would change it for the program. The script uses only features that are built into dash, ash
+// and bash.
 //
 //   - A subshell execs the program, so names are looked up in PATH only and builtins do not hide programs.
-//   - The shell's own stderr is discarded, because some shells report there which signal killed a program. A signal for
-//     the whole process group must not kill the shell before it has reported the exit. With a terminal it does not
-//     ignore HUP: it is the session leader, and its exit makes the kernel forward the hangup.
+//   - The shell's own stderr is discarded, because some shells report there which signal killed a program. A signal
+//     for the whole process group must not kill the shell before it has reported the exit. With a terminal it does
+//     not ignore HUP: it is the session leader, and its exit makes the kernel forward the hangup.
 //   - If input arrives when no process reads it, Nomad drops pending output. So the shell reads the input that the
 //     program has left, until the EOF that the gateway sends after the end marker.
-//   - Some drivers never pass on EOF. For them the input is framed: each frame is preceded by a line with its length, and
-//     the length 0 means EOF. A pipe passes the input to the program. dd must read exactly one frame; if the task's dd
-//     cannot do that, the input is not framed. A start marker with framed input contains two process IDs: the process
-//     whose child is the program, and the shell.
-//   - Docker accepts a terminal size only when the program is running, so the first resize may be lost, and it accepts no
-//     modes. The script uses stty, if the task has it. If stty does not know all modes, they are set one by one.
+//   - Some drivers never pass on EOF. For them the input is framed: each frame is preceded by a line with its
+//     length, and the length 0 means EOF. A pipe passes the input to the program. dd must read exactly one frame; if
+//     the task's dd cannot do that, the input is not framed. A start marker with framed input contains two process
+//     IDs: the process whose child is the program, and the shell.
+//   - Docker accepts a terminal size only when the program is running, so the first resize may be lost, and it
+//     accepts no modes. The script uses stty, if the task has it. If stty does not know all modes, they are set one
+//     by one.
 //
 //go:embed exec_wrapper.sh
 var wrapperScript string
@@ -44,8 +47,8 @@ type wrappedCommand struct {
 	command []string
 }
 
-// needsFramedStdin reports whether the driver may fail to pass on EOF of a program's input. The podman driver fails; the
-// drivers that are part of Nomad do not. Other drivers are assumed to fail, and an unknown one ("") not.
+// needsFramedStdin reports whether the driver may fail to pass on EOF of a program's input. The podman driver fails;
+// the drivers that are part of Nomad do not. Other drivers are assumed to fail, and an unknown one ("") not.
 func needsFramedStdin(driver string) bool {
 	switch driver {
 	case "", "docker", "exec", "exec2", "java", "qemu", "raw_exec":

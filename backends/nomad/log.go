@@ -12,8 +12,8 @@ import (
 	"nomadctld/backends"
 )
 
-// Log reads Nomad's log files. It needs only the capability read-logs. It cannot distinguish the end of a log from a pause,
-// so a followed log continues until ctx ends.
+// Log reads Nomad's log files. It needs only the capability read-logs. It cannot distinguish the end of a log from a
+// pause, so a followed log continues until ctx ends.
 func (c *Client) Log(
 	ctx context.Context, in backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error,
 ) error {

@@ -140,8 +140,8 @@ func (c *Client) logStart(
 	return logPos{start.file, 0}, head, err
 }
 
-// findNewest finds the start of the newest part of a log by its first bytes: newest.Bytes before the end of the log, or a
-// little more if the task has written in the meantime.
+// findNewest finds the start of the newest part of a log by its first bytes: newest.Bytes before the end of the log,
+// or a little more if the task has written in the meantime.
 func (c *Client) findNewest(
 	ctx context.Context, in backends.TaskRef, kind string, newest backends.RetainedOutput,
 ) (logPos, error) {
@@ -184,11 +184,12 @@ func (e mismatchError) Is(target error) bool { return target == backends.ErrLogM
 // FilesHoldMore reports whether the files contain more bytes than the newest part.
 func (e mismatchError) FilesHoldMore() bool { return e.filesHoldMore }
 
-// headSearch searches a stream of log data for the start of the newest part. It stores only the matches and a few bytes.
+// headSearch searches a stream of log data for the start of the newest part. It stores only the matches and a few
+// bytes.
 //
-// It searches for the first bytes of the newest part (its head), and for shorter heads if that fails. Nomad collects a
-// container's output from Docker's log, and if Docker rotates faster than Nomad reads, Nomad loses or duplicates data. The
-// first lines may still be intact.
+// It searches for the first bytes of the newest part (its head), and for shorter heads if that fails. Nomad collects
+// a container's output from Docker's log, and if Docker rotates faster than Nomad reads, Nomad loses or duplicates
+// data. The first lines may still be intact.
 type headSearch struct {
 	size  int64      // number of bytes read
 	tail  []byte     // the last bytes, where a match may start
@@ -251,8 +252,8 @@ func (s *headSearch) add(data []byte, start logPos) {
 	s.last = s.last[max(0, len(s.last)-maxLast):]
 }
 
-// bestMatch returns the last match that is at least size bytes before the end. If all matches are closer to the end, the
-// files lack a part of the data, and it returns the first match.
+// bestMatch returns the last match that is at least size bytes before the end. If all matches are closer to the end,
+// the files lack a part of the data, and it returns the first match.
 func (s *headSearch) bestMatch(size int64) (at int64, in logPos, ok bool) {
 	want := s.size - size
 	for _, h := range s.heads {
@@ -278,8 +279,8 @@ func (s *headSearch) posOf(at int64) logPos {
 	return logPos{}
 }
 
-// modifiedSince returns the start of the first log file that was modified at or after since, and its distance from the end
-// of the log. If the files cannot be listed, it returns the start of the log.
+// modifiedSince returns the start of the first log file that was modified at or after since, and its distance from
+// the end of the log. If the files cannot be listed, it returns the start of the log.
 func (c *Client) modifiedSince(
 	ctx context.Context, in backends.TaskRef, kind string, since time.Time,
 ) (logPos, int64) {

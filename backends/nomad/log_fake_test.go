@@ -17,8 +17,8 @@ import (
 	"nomadctld/backends"
 )
 
-// fakeLog is a log as Nomad keeps it, in files of which the oldest go, and sends it: frames joined while they wait, with the
-// offset of their first piece.
+// fakeLog is a log as Nomad keeps it, in files of which the oldest go, and sends it: frames joined while they wait,
+// with the offset of their first piece.
 type fakeLog struct {
 	mu          sync.Mutex
 	files       map[int][]byte

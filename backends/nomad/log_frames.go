@@ -50,12 +50,12 @@ type frameReader struct {
 	truncated bool         // the file was truncated after data had been read
 }
 
-// openLog opens a log at lookback bytes before its end, or at its start if lookback is negative. Without follow, the frames
-// end where the log ends.
+// openLog opens a log at lookback bytes before its end, or at its start if lookback is negative. Without follow, the
+// frames end where the log ends.
 //
-// The offset of a frame is unreliable: Nomad may join frames, and then reports the offset of the first part. The offset of
-// the very first frame is exact if lookback is at least frameSize: its file contains that much data or will not grow any
-// more, so nothing is joined. After it, frameReader counts bytes.
+// The offset of a frame is unreliable: Nomad may join frames, and then reports the offset of the first part. The
+// offset of the very first frame is exact if lookback is at least frameSize: its file contains that much data or will
+// not grow any more, so nothing is joined. After it, frameReader counts bytes.
 func (c *Client) openLog(
 	ctx context.Context, client *api.Client, in backends.TaskRef, kind string, follow bool, lookback int64,
 ) (*frameReader, error) {

@@ -200,8 +200,8 @@ func (r *logReader) readOnce(ctx context.Context) error {
 	}
 }
 
-// isGap reports whether data is, or may be, missing between r.next and start. Within one request, a new file follows the
-// end of the previous one. For the first frame of a request, the end of the previous file is not known.
+// isGap reports whether data is, or may be, missing between r.next and start. Within one request, a new file follows
+// the end of the previous one. For the first frame of a request, the end of the previous file is not known.
 func (r *logReader) isGap(start logPos, first bool) bool {
 	switch {
 	case r.next.file < 0: // reading from the start of the log

@@ -35,8 +35,8 @@ func TestPlacementReasons(t *testing.T) {
 	}
 }
 
-// blocked.jsonl holds what a real Nomad 2.0.6-dev said of jobs that it could not place, each with the datacenters that the job asks
-// for.
+// blocked.jsonl holds what a real Nomad 2.0.6-dev said of jobs that it could not place, each with the datacenters
+// that the job asks for.
 func TestUnplacedGroups_Recorded(t *testing.T) {
 	want := map[string]string{
 		"p-dc9":        "no nodes in datacenter dc9 are ready",

@@ -70,8 +70,8 @@ func newFakeLists(t *testing.T, answers map[string]any) (*fakeLists, *Client) {
 	return l, open(t, Tier{URL: server.URL, TokenFile: token})
 }
 
-// recordedLost is what a real Nomad 2.0.6-dev listed after the only node of two jobs was killed: p-lost was placed on another
-// one, p-ddisc, which has a disconnect block, was not, and was stopped then.
+// recordedLost is what a real Nomad 2.0.6-dev listed after the only node of two jobs was killed: p-lost was placed on
+// another one, p-ddisc, which has a disconnect block, was not, and was stopped then.
 func recordedLost(t *testing.T) map[string]any {
 	t.Helper()
 	text, err := os.ReadFile("testdata/lost.json")
@@ -215,8 +215,8 @@ func TestJob_CountsAllocations(t *testing.T) {
 	}
 }
 
-// A token may list the jobs of a namespace and not read them: Nomad leaves their allocations out of a listing of all namespaces,
-// without a word.
+// A token may list the jobs of a namespace and not read them: Nomad leaves their allocations out of a listing of all
+// namespaces, without a word.
 func TestJobs_NamespaceThatCannotBeRead(t *testing.T) {
 	l, client := newFakeLists(t, map[string]any{
 		"/v1/jobs": []map[string]any{

@@ -78,8 +78,8 @@ func (c *heartbeatConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// isHeartbeat reports whether frame is a heartbeat: a final text frame of three bytes, `{}` and a newline. The content is
-// masked, but no other message has this length.
+// isHeartbeat reports whether frame is a heartbeat: a final text frame of three bytes, `{}` and a newline. The
+// content is masked, but no other message has this length.
 func isHeartbeat(frame []byte) bool {
 	return len(frame) == 2+4+3 && frame[0] == 0x81 && frame[1] == 0x80|3
 }

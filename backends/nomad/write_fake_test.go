@@ -41,7 +41,8 @@ func (f *fakeServer) snapshot() record {
 	return f.record
 }
 
-// newFakeServer returns one with a client that does not pause for long, and the job. The fates are those of the first orders.
+// newFakeServer returns one with a client that does not pause for long, and the job. The fates are those of the first
+// orders.
 func newFakeServer(t *testing.T, fates ...string) (*fakeServer, *Client, backends.Job) {
 	t.Helper()
 	f := &fakeServer{index: 7, replies: fates, deployment: "running", keys: map[string]string{}}
