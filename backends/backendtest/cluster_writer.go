@@ -62,7 +62,8 @@ func (g Fixture) job(t *testing.T, id string) backends.Job {
 	return backends.Job{}
 }
 
-// waitForDeployment waits until the latest deployment of the job is in a status, with its allocation healthy, and returns the job.
+// waitForDeployment waits until the latest deployment of the job is in a status, with its allocation healthy, and
+// returns the job.
 func (g Fixture) waitForDeployment(t *testing.T, id, status string) backends.Job {
 	t.Helper()
 	var job backends.Job

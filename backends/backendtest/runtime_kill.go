@@ -6,8 +6,8 @@ import (
 	"nomadctld/backends"
 )
 
-// killBySession is for programs to which nobody has a connection any more. They are killed by their session, and no other
-// program is.
+// killBySession is for programs to which nobody has a connection any more. They are killed by their session, and no
+// other program is.
 func killBySession(p *taskFixture) {
 	killer, ok := p.runtime.(backends.Killer)
 	if !ok {
