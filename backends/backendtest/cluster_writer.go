@@ -36,8 +36,10 @@ type Fixture struct {
 func ClusterWriter(t *testing.T, g Fixture) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, Fixture){
-		"stop": testStop, "register": testRegister, "scale": testScale, "revert": testRevert, "allocations": testAllocations, "deployments": testDeployments,
-		"promotion": testPromote, "versions": testVersions, "launches": testDispatch, "rights": testCapabilities, "any job ID": testAnyJobID,
+		"stop": testStop, "register": testRegister, "scale": testScale, "revert": testRevert,
+		"allocations": testAllocations, "deployments": testDeployments,
+		"promotion": testPromote, "versions": testVersions, "launches": testDispatch, "rights": testCapabilities,
+		"any job ID": testAnyJobID,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -49,7 +51,8 @@ func ClusterWriter(t *testing.T, g Fixture) {
 // job returns the job as a listing has it.
 func (g Fixture) job(t *testing.T, id string) backends.Job {
 	t.Helper()
-	jobs, err := g.Jobs(context.Background(), backends.Selection{Prefixes: []string{id}, Namespace: "default", IncludeHidden: true})
+	jobs, err := g.Jobs(context.Background(),
+		backends.Selection{Prefixes: []string{id}, Namespace: "default", IncludeHidden: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +76,8 @@ func (g Fixture) waitForDeployment(t *testing.T, id, status string) backends.Job
 			return false
 		}
 		d, err := g.Job(context.Background(), job)
-		if err != nil || d.LatestDeployment == nil || d.LatestDeployment.Version != d.Version || d.LatestDeployment.Status != status {
+		if err != nil || d.LatestDeployment == nil || d.LatestDeployment.Version != d.Version ||
+			d.LatestDeployment.Status != status {
 			return false
 		}
 		for _, a := range job.Allocations {
@@ -133,7 +137,8 @@ func wantRejected(t *testing.T, what string, err error, reason string) {
 func wantMissingCapability(t *testing.T, what string, err error, capability string) {
 	t.Helper()
 	var missing *backends.MissingCapabilityError
-	if !errors.As(err, &missing) || missing.Capability != capability || missing.Namespace != "default" || !errors.Is(err, backends.ErrForbidden) {
+	if !errors.As(err, &missing) || missing.Capability != capability || missing.Namespace != "default" ||
+		!errors.Is(err, backends.ErrForbidden) {
 		t.Errorf("%s: got %v, want that %s is missing in default", what, err, capability)
 	}
 }

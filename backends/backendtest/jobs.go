@@ -20,7 +20,8 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.IsSortedFunc(jobs, func(a, b backends.Job) int { return strings.Compare(a.ID+"\x00"+a.Namespace, b.ID+"\x00"+b.Namespace) }) {
+		if !slices.IsSortedFunc(jobs,
+			func(a, b backends.Job) int { return strings.Compare(a.ID+"\x00"+a.Namespace, b.ID+"\x00"+b.Namespace) }) {
 			t.Error("the jobs are not sorted by ID and namespace")
 		}
 		byID := map[string]backends.Job{}
@@ -33,30 +34,35 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 
 	t.Run("a job comes with its allocations, tasks and deployment", func(t *testing.T) {
 		web := list(t, team1)["p-team1-web@default"]
-		if web.Type != "service" || web.Status != "running" || web.Root != "p-team1-web" || web.DeploymentStatus != "successful" || len(web.Allocations) != 2 {
+		if web.Type != "service" || web.Status != "running" || web.Root != "p-team1-web" ||
+			web.DeploymentStatus != "successful" || len(web.Allocations) != 2 {
 			t.Fatalf("got %+v", web)
 		}
 		for i, a := range web.Allocations {
 			if want := []string{"p-team1-web.web[0]", "p-team1-web.web[1]"}[i]; a.Name != want {
 				t.Errorf("allocation %d: got %s, want %s", i, a.Name, want)
 			}
-			if a.Status != "running" || a.Desired != "run" || a.Group != "web" || a.Node != "node-1" || a.JobID != "p-team1-web" || a.Root != "p-team1-web" || a.Created.IsZero() {
+			if a.Status != "running" || a.Desired != "run" || a.Group != "web" || a.Node != "node-1" ||
+				a.JobID != "p-team1-web" || a.Root != "p-team1-web" || a.Created.IsZero() {
 				t.Errorf("got %+v", a)
 			}
-			if len(a.Tasks) != 1 || a.Tasks[0].State != "running" || a.Tasks[0].Started.IsZero() || a.Tasks[0].ExecID != backends.ExecID("web", a.ID) {
+			if len(a.Tasks) != 1 || a.Tasks[0].State != "running" || a.Tasks[0].Started.IsZero() ||
+				a.Tasks[0].ExecID != backends.ExecID("web", a.ID) {
 				t.Errorf("got %+v", a.Tasks)
 			}
 		}
 	})
 	t.Run("tasks are sorted by name", func(t *testing.T) {
 		multi := list(t, team1)["p-team1-multi@default"]
-		if len(multi.Allocations) != 1 || len(multi.Allocations[0].Tasks) != 2 || multi.Allocations[0].Tasks[0].Name != "app" || multi.Allocations[0].Tasks[1].Name != "sidecar" {
+		if len(multi.Allocations) != 1 || len(multi.Allocations[0].Tasks) != 2 ||
+			multi.Allocations[0].Tasks[0].Name != "app" || multi.Allocations[0].Tasks[1].Name != "sidecar" {
 			t.Errorf("got %+v", multi.Allocations)
 		}
 	})
 	t.Run("a group without a place says why", func(t *testing.T) {
 		unplaced := list(t, team1)["p-team1-multi@default"].Unplaced
-		if len(unplaced) != 1 || unplaced[0].Group != "pend" || !slices.Equal(unplaced[0].Reasons, []string{`constraint "${attr.kernel.name} = windows" filtered 1 node`}) {
+		if len(unplaced) != 1 || unplaced[0].Group != "pend" ||
+			!slices.Equal(unplaced[0].Reasons, []string{`constraint "${attr.kernel.name} = windows" filtered 1 node`}) {
 			t.Errorf("got %+v", unplaced)
 		}
 	})
@@ -73,10 +79,12 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 			}
 		}
 		last := task.Events[len(task.Events)-1]
-		if task.State != "dead" || !task.Failed || task.Restarts != 2 || terminated != 3 || task.Finished.IsZero() || last.Time.Before(task.Events[0].Time) {
+		if task.State != "dead" || !task.Failed || task.Restarts != 2 || terminated != 3 || task.Finished.IsZero() ||
+			last.Time.Before(task.Events[0].Time) {
 			t.Errorf("got %+v", task)
 		}
-		if slow := list(t, team1)["p-team1-slow@default"]; slow.DeploymentStatus != "failed" || slow.Allocations[0].Status != "running" {
+		if slow := list(t, team1)["p-team1-slow@default"]; slow.DeploymentStatus != "failed" ||
+			slow.Allocations[0].Status != "running" {
 			t.Errorf("got %+v", slow)
 		}
 	})
@@ -86,7 +94,8 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 		}
 		all := team1
 		all.IncludeHidden = true
-		if done := list(t, all)["p-team1-done@default"]; len(done.Allocations) != 1 || done.Allocations[0].Status != "complete" || done.Type != "batch" || done.DeploymentStatus != "" {
+		if done := list(t, all)["p-team1-done@default"]; len(done.Allocations) != 1 ||
+			done.Allocations[0].Status != "complete" || done.Type != "batch" || done.DeploymentStatus != "" {
 			t.Errorf("got %+v", done)
 		}
 	})

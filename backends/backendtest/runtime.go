@@ -111,7 +111,8 @@ func (p *taskFixture) sh(script string, args ...string) result {
 func (p *taskFixture) want(r result, code int, stdout string) {
 	p.Helper()
 	if r.err != nil || r.code != code || r.stdout != stdout {
-		p.Errorf("got code %d, %v, %s, stderr %s, want code %d, %s", r.code, r.err, brief(r.stdout), brief(r.stderr), code, brief(stdout))
+		p.Errorf("got code %d, %v, %s, stderr %s, want code %d, %s", r.code, r.err, brief(r.stdout), brief(r.stderr), code,
+			brief(stdout))
 	}
 }
 
@@ -127,7 +128,8 @@ func argumentsUnchanged(p *taskFixture) {
 	for c := 1; c < 256; c++ {
 		bytes = append(bytes, byte(c))
 	}
-	args := []string{"", " ", "a b", `"`, `'`, `\`, "$HOME", "`id`", "*", "new\nline", "\t", "é日本", "-n", "--", "#x", ";", "&", "|", "%s", "{}"}
+	args := []string{"", " ", "a b", `"`, `'`, `\`, "$HOME", "`id`", "*", "new\nline", "\t", "é日本", "-n", "--", "#x",
+		";", "&", "|", "%s", "{}"}
 	if p.features.SeparateStderr { // others pass them on in JSON, which has no place for bytes that are not UTF-8
 		args = append(args, string(bytes[:127]))
 	}
@@ -192,14 +194,16 @@ func exitSignals(p *taskFixture) {
 }
 
 func endOfInput(p *taskFixture) {
-	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "cat; echo end"}, Stdin: strings.NewReader("input")}), 0, "inputend\n")
+	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "cat; echo end"}, Stdin: strings.NewReader("input")}), 0,
+		"inputend\n")
 	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "cat; echo end"}}), 0, "end\n")
 }
 
 func inputError(p *taskFixture) {
 	for _, terminal := range []backends.Terminal{nil, newTerminal(80, 24)} {
 		marker := newSession()
-		r := p.start(backends.Program{Argv: []string{"sh", "-c", "echo ready; cat >/dev/null && echo whole", marker}, Terminal: terminal})
+		r := p.start(backends.Program{Argv: []string{"sh", "-c", "echo ready; cat >/dev/null && echo whole", marker},
+			Terminal: terminal})
 		r.waitFor("ready")
 		r.typeText("half\n")
 		r.in.CloseWithError(errors.New("the connection broke"))
@@ -235,32 +239,39 @@ func programNotFound(p *taskFixture) {
 		"/etc": backends.ErrNotExecutable, "/etc/passwd": backends.ErrNotExecutable,
 	} {
 		r := p.exec(backends.Program{Argv: []string{argv0}})
-		if !errors.Is(r.err, want) || r.stdout != "" || r.stderr != "" || !strings.Contains(r.err.Error(), argv0) || strings.Contains(r.err.Error(), "\n") {
+		if !errors.Is(r.err, want) || r.stdout != "" || r.stderr != "" || !strings.Contains(r.err.Error(), argv0) ||
+			strings.Contains(r.err.Error(), "\n") {
 			p.Errorf("%s: got %v, %q, %q, want %v", argv0, r.err, r.stdout, r.stderr, want)
 		}
 	}
-	if r := p.exec(backends.Program{Argv: []string{"no-such-program"}, Terminal: newTerminal(80, 24)}); !errors.Is(r.err, backends.ErrProgramNotFound) || r.stdout != "" {
+	if r := p.exec(backends.Program{Argv: []string{"no-such-program"}, Terminal: newTerminal(80, 24)}); !errors.Is(r.err,
+		backends.ErrProgramNotFound) || r.stdout != "" {
 		p.Errorf("with a terminal: got %v, %q", r.err, r.stdout)
 	}
 }
 
 func environment(p *taskFixture) {
 	if p.features.Env {
-		r := p.exec(backends.Program{Argv: []string{"sh", "-c", `printf '%s|' "$A" "$B" "$TERM"`}, Env: []string{"A=1 2", "B=x=\ny", "TERM=vt52"}})
+		r := p.exec(backends.Program{Argv: []string{"sh", "-c", `printf '%s|' "$A" "$B" "$TERM"`},
+			Env: []string{"A=1 2", "B=x=\ny", "TERM=vt52"}})
 		p.want(r, 0, "1 2|x=\ny|vt52|")
-		r = p.exec(backends.Program{Argv: []string{"sh", "-c", "echo $TERM"}, Terminal: newTerminal(80, 24), Env: []string{"TERM=vt52"}})
+		r = p.exec(backends.Program{Argv: []string{"sh", "-c", "echo $TERM"}, Terminal: newTerminal(80, 24),
+			Env: []string{"TERM=vt52"}})
 		p.want(r, 0, "vt52\r\n")
 		for _, terminal := range []backends.Terminal{nil, newTerminal(80, 24)} {
 			r = p.exec(backends.Program{
-				Argv: []string{"sh", "-c", `printf '%s|' "$TERM" "$LC_ALL" "$nomadctld_p" "$nomadctld_m" "$nomadctld_w"`}, Terminal: terminal,
-				OptionalEnv: []string{"TERM=vt52", "LC_ALL=de_DE.UTF-8"}, Env: []string{"nomadctld_p=x", "nomadctld_m=y", "nomadctld_w=z"},
+				Argv:        []string{"sh", "-c", `printf '%s|' "$TERM" "$LC_ALL" "$nomadctld_p" "$nomadctld_m" "$nomadctld_w"`},
+				Terminal:    terminal,
+				OptionalEnv: []string{"TERM=vt52", "LC_ALL=de_DE.UTF-8"},
+				Env:         []string{"nomadctld_p=x", "nomadctld_m=y", "nomadctld_w=z"},
 			})
 			p.want(r, 0, "vt52|de_DE.UTF-8|x|y|z|")
 		}
 	}
 	if p.features.Dir {
 		p.want(p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/tmp"}), 0, "/tmp\n")
-		if r := p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/no/such/dir"}); r.err == nil || r.stdout != "" || errors.Is(r.err, backends.ErrProgramNotFound) {
+		if r := p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/no/such/dir"}); r.err == nil || r.stdout != "" ||
+			errors.Is(r.err, backends.ErrProgramNotFound) {
 			p.Errorf("a directory that is not there: got %v, %q", r.err, r.stdout)
 		}
 	}
@@ -349,7 +360,8 @@ func (p *taskFixture) start(program backends.Program) *process {
 	p.Helper()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	in, out := io.Pipe()
-	r := &process{t: p.T, in: out, out: &syncBuffer{}, signals: make(chan string, 4), cancel: cancel, done: make(chan result, 1)}
+	r := &process{t: p.T, in: out, out: &syncBuffer{}, signals: make(chan string, 4), cancel: cancel,
+		done: make(chan result, 1)}
 	var stderr syncBuffer
 	program.Stdin, program.Stdout, program.Stderr = in, r.out, &stderr
 	if program.Session == "" {
@@ -428,13 +440,16 @@ func terminalSetUp(p *taskFixture) {
 		p.want(p.exec(backends.Program{Argv: []string{"stty", "size"}, Terminal: newTerminal(132, 43)}), 0, "43 132\r\n")
 	}
 	modes := backends.TerminalModes{
-		1: 7, 2: 0x1c, backends.ModeErase: 8, backends.ModeKill: '@', backends.ModeEOF: 4, 6: 255, 7: 0, 8: 0x11, 9: 0x13, 10: 0x1a, 11: 0x19,
-		12: 0x12, 13: 0x17, 14: 0x16, 15: 0x0f, 18: 0x0f, 30: 0, 36: 1, 38: 0, 39: 1, 41: 1, backends.ModeIUTF8: 1, 50: 1, 51: 1, backends.ModeEcho: 1,
+		1: 7, 2: 0x1c, backends.ModeErase: 8, backends.ModeKill: '@', backends.ModeEOF: 4, 6: 255, 7: 0, 8: 0x11, 9: 0x13,
+		10: 0x1a, 11: 0x19,
+		12: 0x12, 13: 0x17, 14: 0x16, 15: 0x0f, 18: 0x0f, 30: 0, 36: 1, 38: 0, 39: 1, 41: 1, backends.ModeIUTF8: 1, 50: 1,
+		51: 1, backends.ModeEcho: 1,
 		54: 1, 55: 0, 56: 0, 60: 0, 62: 0, 70: 1, 72: 1, 90: 1, 91: 1, 92: 0, 128: 38400, 129: 38400,
 	}
 	r := p.exec(backends.Program{Argv: []string{"stty", "-a"}, Terminal: newTerminal(80, 24), Modes: modes})
 	for _, want := range []string{
-		"intr = ^G;", "quit = ^\\;", "erase = ^H;", "kill = @;", "eof = ^D;", "eol = <undef>;", "eol2 = <undef>;", "rprnt = ^R;", "werase = ^W;", "lnext = ^V;", " iutf8", " icrnl", " -ixon", " ixany",
+		"intr = ^G;", "quit = ^\\;", "erase = ^H;", "kill = @;", "eof = ^D;", "eol = <undef>;", "eol2 = <undef>;",
+		"rprnt = ^R;", "werase = ^W;", "lnext = ^V;", " iutf8", " icrnl", " -ixon", " ixany",
 		" imaxbel", " -echok ", "-echoctl ", " echoe", " cs8", "24", "80",
 	} {
 		if !strings.Contains(r.stdout, want) || r.code != 0 || r.err != nil {
@@ -444,7 +459,8 @@ func terminalSetUp(p *taskFixture) {
 	// A character of two bytes is erased whole, and the user's own key ends the input.
 	r = p.exec(backends.Program{
 		Argv: []string{"cat"}, Terminal: newTerminal(80, 24), Stdin: strings.NewReader("\u00e9\bx\n"),
-		Modes: backends.TerminalModes{backends.ModeErase: 8, backends.ModeIUTF8: 1, backends.ModeEcho: 0, backends.ModeEOF: 5},
+		Modes: backends.TerminalModes{backends.ModeErase: 8, backends.ModeIUTF8: 1, backends.ModeEcho: 0,
+			backends.ModeEOF: 5},
 	})
 	p.want(r, 0, "x\r\n")
 }
@@ -455,7 +471,8 @@ func terminalProgram(p *taskFixture) {
 	with := func(argv ...string) backends.Program {
 		return backends.Program{Argv: argv, Terminal: newTerminal(80, 24), Modes: modes}
 	}
-	p.want(p.exec(with("sh", "-c", `printf '[%s]' "$0" "$@"`, "", "a  b", "*", "$x", "", "-e", "é")), 0, "[][a  b][*][$x][][-e][é]")
+	p.want(p.exec(with("sh", "-c", `printf '[%s]' "$0" "$@"`, "", "a  b", "*", "$x", "", "-e", "é")), 0,
+		"[][a  b][*][$x][][-e][é]")
 	for _, code := range []int{0, 1, 125, 126, 127, 255} {
 		p.want(p.exec(with("sh", "-c", fmt.Sprintf("exit %d", code))), code, "")
 	}
@@ -463,7 +480,8 @@ func terminalProgram(p *taskFixture) {
 		"no-such-program": backends.ErrProgramNotFound, "/no/such/program": backends.ErrProgramNotFound,
 		"/etc": backends.ErrNotExecutable, "/etc/passwd": backends.ErrNotExecutable,
 	} {
-		if r := p.exec(with(argv0)); !errors.Is(r.err, want) || r.stdout != "" || !strings.HasPrefix(r.err.Error(), argv0+": ") {
+		if r := p.exec(with(argv0)); !errors.Is(r.err, want) || r.stdout != "" ||
+			!strings.HasPrefix(r.err.Error(), argv0+": ") {
 			p.Errorf("%s: got %v, %q, want %v", argv0, r.err, r.stdout, want)
 		}
 	}
@@ -501,7 +519,8 @@ func resizeStorm(p *taskFixture) {
 }
 
 func keys(p *taskFixture) {
-	r := p.start(backends.Program{Argv: []string{"sh", "-c", "stty raw -echo; echo ready; dd bs=1 count=8 2>/dev/null | od -An -tx1; stty sane"}, Terminal: newTerminal(80, 24)})
+	r := p.start(backends.Program{Argv: []string{"sh", "-c",
+		"stty raw -echo; echo ready; dd bs=1 count=8 2>/dev/null | od -An -tx1; stty sane"}, Terminal: newTerminal(80, 24)})
 	r.waitFor("ready")
 	for _, key := range []string{"\x03", "\x10", "\x11", "\x1a", "\x1c", "\x10", "x", "\x04"} {
 		r.typeText(key)
@@ -512,14 +531,16 @@ func keys(p *taskFixture) {
 		p.Errorf("got %d, %v", ended.code, ended.err)
 	}
 	// Each key comes by itself, and does not wait for the next one.
-	r = p.start(backends.Program{Argv: []string{"sh", "-c", `stty raw -echo; echo ready; while c=$(dd bs=1 count=1 2>/dev/null | od -An -tx1); do echo "$c"; done`}, Terminal: newTerminal(80, 24)})
+	r = p.start(backends.Program{Argv: []string{"sh", "-c",
+		`stty raw -echo; echo ready; while c=$(dd bs=1 count=1 2>/dev/null | od -An -tx1); do echo "$c"; done`}, Terminal: newTerminal(80, 24)})
 	r.waitFor("ready")
 	for _, key := range []string{"\x10", "\x11", "\x03", "\x1a", "\x1b", "\x1d", "\x1e", "\x1f", "\x01"} {
 		r.typeText(key)
 		r.waitFor(fmt.Sprintf("%02x", key))
 	}
 	// And without raw, what a terminal makes of them.
-	r = p.start(backends.Program{Argv: []string{"sh", "-c", "trap 'echo interrupted; exit 9' INT; echo ready; while :; do sleep 0.1; done"}, Terminal: newTerminal(80, 24)})
+	r = p.start(backends.Program{Argv: []string{"sh", "-c",
+		"trap 'echo interrupted; exit 9' INT; echo ready; while :; do sleep 0.1; done"}, Terminal: newTerminal(80, 24)})
 	r.waitFor("ready")
 	r.typeText("\x03")
 	if ended := r.waitExit(); ended.code != 9 || ended.err != nil || !strings.Contains(ended.stdout, "interrupted") {
@@ -529,7 +550,8 @@ func keys(p *taskFixture) {
 
 func terminalEOF(p *taskFixture) {
 	for _, input := range []string{"a\n", "a"} {
-		r := p.exec(backends.Program{Argv: []string{"sh", "-c", "stty -echo; cat; sleep 0.2; echo; echo end; exit 3"}, Stdin: strings.NewReader(input), Terminal: newTerminal(80, 24)})
+		r := p.exec(backends.Program{Argv: []string{"sh", "-c", "stty -echo; cat; sleep 0.2; echo; echo end; exit 3"},
+			Stdin: strings.NewReader(input), Terminal: newTerminal(80, 24)})
 		if r.code != 3 || r.err != nil || !strings.HasSuffix(r.stdout, "end\r\n") {
 			p.Errorf("%q: got %d, %v, %q", input, r.code, r.err, r.stdout)
 		}
@@ -587,7 +609,8 @@ func (p *taskFixture) wantKilled(r *process, marker string) {
 
 func killedByHUP(p *taskFixture) {
 	marker := newSession()
-	r := p.start(backends.Program{Argv: []string{"sh", "-c", "trap 'echo bye; exit 0' HUP; echo ready; while :; do sleep 0.1; done", marker}})
+	r := p.start(backends.Program{Argv: []string{"sh", "-c",
+		"trap 'echo bye; exit 0' HUP; echo ready; while :; do sleep 0.1; done", marker}})
 	r.waitFor("ready")
 	r.cancel(errSessionOver)
 	p.wantKilled(r, marker)
@@ -598,7 +621,8 @@ func killedByHUP(p *taskFixture) {
 
 func killedByKILL(p *taskFixture) {
 	marker := newSession()
-	r := p.start(backends.Program{Argv: []string{"sh", "-c", "trap '' HUP TERM; sh -c 'while :; do sleep 0.1; done' " + marker + " & echo ready; while :; do sleep 0.1; done", marker}})
+	r := p.start(backends.Program{Argv: []string{"sh", "-c",
+		"trap '' HUP TERM; sh -c 'while :; do sleep 0.1; done' " + marker + " & echo ready; while :; do sleep 0.1; done", marker}})
 	r.waitFor("ready")
 	begin := time.Now()
 	r.cancel(errSessionOver)
@@ -610,7 +634,8 @@ func killedByKILL(p *taskFixture) {
 
 func killedWithTerminal(p *taskFixture) {
 	marker := newSession()
-	r := p.start(backends.Program{Argv: []string{"sh", "-c", "echo ready; sleep 300; echo " + marker, marker}, Terminal: newTerminal(80, 24)})
+	r := p.start(backends.Program{Argv: []string{"sh", "-c", "echo ready; sleep 300; echo " + marker, marker},
+		Terminal: newTerminal(80, 24)})
 	r.waitFor("ready")
 	r.cancel(errSessionOver)
 	p.wantKilled(r, marker)

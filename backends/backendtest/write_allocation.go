@@ -74,7 +74,8 @@ func testAllocations(t *testing.T, g Fixture) {
 	if err := g.RestartTask(ctx, dead, "run"); !errors.As(err, &refused) {
 		t.Errorf("restart in a dead allocation: got %v, want a refusal", err)
 	}
-	if err := g.SignalTask(ctx, dead, "run", "SIGHUP"); !errors.As(err, &refused) || !strings.Contains(err.Error(), "not running") {
+	if err := g.SignalTask(ctx, dead, "run", "SIGHUP"); !errors.As(err, &refused) ||
+		!strings.Contains(err.Error(), "not running") {
 		t.Errorf("signal in a dead allocation: got %v, want a refusal that tells that it is not running", err)
 	}
 	gone := a
@@ -108,7 +109,8 @@ func testDispatch(t *testing.T, g Fixture) {
 	o, err = g.Dispatch(ctx, job, map[string]string{"file": "a b&<.csv"}, []byte("payload\n"))
 	if err != nil || o.EvaluationID == "" || !strings.HasPrefix(o.ChildID, job.ID+"/dispatch-") {
 		t.Errorf("dispatch: got %+v, %v", o, err)
-	} else if raw, err := g.Definition(ctx, g.job(t, o.ChildID), nil); err != nil || !strings.Contains(string(raw), `a b&<.csv`) && !strings.Contains(string(raw), `a b\u0026\u003c.csv`) {
+	} else if raw, err := g.Definition(ctx, g.job(t, o.ChildID), nil); err != nil ||
+		!strings.Contains(string(raw), `a b&<.csv`) && !strings.Contains(string(raw), `a b\u0026\u003c.csv`) {
 		t.Errorf("got the child %s, %v", raw, err)
 	}
 	if next, err := g.Dispatch(ctx, job, map[string]string{"file": "b"}, nil); err != nil || next.ChildID == o.ChildID {
@@ -155,7 +157,8 @@ func testAnyJobID(t *testing.T, g Fixture) {
 		t.Errorf("register: %v", err)
 	}
 	g.Parameterized(t, id+"/import")
-	if o, err := g.Dispatch(ctx, g.job(t, id+"/import"), map[string]string{"file": "a"}, nil); err != nil || !strings.HasPrefix(o.ChildID, id+"/import/dispatch-") {
+	if o, err := g.Dispatch(ctx, g.job(t, id+"/import"), map[string]string{"file": "a"}, nil); err != nil ||
+		!strings.HasPrefix(o.ChildID, id+"/import/dispatch-") {
 		t.Errorf("dispatch: got %+v, %v", o, err)
 	}
 	g.Periodic(t, id+"/cron")

@@ -19,7 +19,8 @@ func (g Fixture) canaryDeployment(t *testing.T, id string) (backends.Job, backen
 	if err != nil || len(all) != 2 {
 		t.Fatalf("got %+v, %v, want two deployments", all, err)
 	}
-	if all[0].Version != 1 || all[1].Version != 0 || all[1].Status != "successful" || all[0].Groups[0].Canaries != 1 || all[0].Groups[0].Promoted {
+	if all[0].Version != 1 || all[1].Version != 0 || all[1].Status != "successful" || all[0].Groups[0].Canaries != 1 ||
+		all[0].Groups[0].Promoted {
 		t.Errorf("got %+v, want the newest first", all)
 	}
 	return job, all[0]
@@ -80,7 +81,8 @@ func testPromote(t *testing.T, g Fixture) {
 	ctx := context.Background()
 	job, d := g.canaryDeployment(t, "p-team4-canary")
 	o, err := g.Promote(ctx, job, d.ID)
-	if now := g.deployment(t, job, d.ID); err != nil || o.EvaluationID == "" || o.DeploymentID != d.ID || !now.Groups[0].Promoted {
+	if now := g.deployment(t, job, d.ID); err != nil || o.EvaluationID == "" || o.DeploymentID != d.ID ||
+		!now.Groups[0].Promoted {
 		t.Errorf("got %+v, %v; it is %+v", o, err, now)
 	}
 	g.waitForDeployment(t, job.ID, "successful")
@@ -115,7 +117,8 @@ func testVersions(t *testing.T, g Fixture) {
 		t.Errorf("got %+v, want the two that were deployed stable", all)
 	}
 	// Nomad switches the scaling policies of a job off when it is stopped.
-	for i, want := range []string{"Stop: false > true; web > Scaling > Enabled: true > false", "web > task web > Env[MODE]: a > b", ""} {
+	for i, want := range []string{"Stop: false > true; web > Scaling > Enabled: true > false",
+		"web > task web > Env[MODE]: a > b", ""} {
 		var got []string
 		for _, c := range all[i].Changes {
 			got = append(got, c.Path+": "+c.Old+" > "+c.New)
@@ -182,8 +185,10 @@ func testCapabilities(t *testing.T, g Fixture) {
 			_, err := c.Register(ctx, job, definition, g.job(t, job.ID).ModifyIndex)
 			return err
 		}},
-		{"ask whether it could be registered", "submit-job", func(c WritableCluster) error { return c.CheckRegister(ctx, job, definition) }},
-		{"stop an allocation", "alloc-lifecycle", func(c WritableCluster) error { _, err := c.StopAllocation(ctx, a); return err }},
+		{"ask whether it could be registered", "submit-job",
+			func(c WritableCluster) error { return c.CheckRegister(ctx, job, definition) }},
+		{"stop an allocation", "alloc-lifecycle",
+			func(c WritableCluster) error { _, err := c.StopAllocation(ctx, a); return err }},
 		{"stop", "submit-job", func(c WritableCluster) error {
 			job.ModifyIndex = 0
 			_, err := c.Stop(ctx, job, false)

@@ -32,7 +32,8 @@ func testStop(t *testing.T, g Fixture) {
 
 	o, err := g.Stop(ctx, job, false)
 	stopped := g.job(t, job.ID)
-	if err != nil || o.EvaluationID == "" || o.ModifyIndex != stopped.ModifyIndex || !stopped.Stopped || stopped.ModifyIndex <= job.ModifyIndex {
+	if err != nil || o.EvaluationID == "" || o.ModifyIndex != stopped.ModifyIndex || !stopped.Stopped ||
+		stopped.ModifyIndex <= job.ModifyIndex {
 		t.Errorf("stop: got %+v, %v; the job is %+v", o, err, stopped)
 	}
 	eventually(t, "nothing of it runs", func() bool { return len(runningAllocations(g.job(t, job.ID))) == 0 })
@@ -71,7 +72,8 @@ func testRegister(t *testing.T, g Fixture) {
 		t.Errorf("register: got %+v, %v; the job is %+v", o, err, started)
 	}
 	// Nomad makes no new version of what the job is already.
-	if o, err := g.Register(ctx, started, definition, started.ModifyIndex); err != nil || o.EvaluationID == "" || o.ModifyIndex != g.job(t, job.ID).ModifyIndex {
+	if o, err := g.Register(ctx, started, definition, started.ModifyIndex); err != nil || o.EvaluationID == "" ||
+		o.ModifyIndex != g.job(t, job.ID).ModifyIndex {
 		t.Errorf("register what it is: got %+v, %v", o, err)
 	}
 	started = g.job(t, job.ID)
@@ -122,7 +124,8 @@ func testScale(t *testing.T, g Fixture) {
 	eventually(t, "two run", func() bool { return len(runningAllocations(g.job(t, job.ID))) == 2 })
 	scaled = g.waitForDeployment(t, job.ID, "successful")
 	d, err := g.Job(ctx, scaled)
-	if err != nil || len(d.Groups) != 1 || d.Groups[0].Count != 2 || d.Groups[0].Scaling == nil || *d.Groups[0].Scaling != (backends.Scaling{Min: 1, Max: 3}) {
+	if err != nil || len(d.Groups) != 1 || d.Groups[0].Count != 2 || d.Groups[0].Scaling == nil ||
+		*d.Groups[0].Scaling != (backends.Scaling{Min: 1, Max: 3}) {
 		t.Errorf("got %+v, %v", d.Groups, err)
 	}
 	_, err = g.Scale(ctx, scaled, "nope", 2)
@@ -134,7 +137,8 @@ func testScale(t *testing.T, g Fixture) {
 	_, err = g.Scale(ctx, missingJob(job), "web", 1)
 	wantNotFound(t, "scale what is not there", err)
 	if now := g.job(t, job.ID); now.ModifyIndex != scaled.ModifyIndex {
-		t.Errorf("orders that were refused have changed the job: got the index %d, want %d", now.ModifyIndex, scaled.ModifyIndex)
+		t.Errorf("orders that were refused have changed the job: got the index %d, want %d", now.ModifyIndex,
+			scaled.ModifyIndex)
 	}
 }
 

@@ -68,7 +68,8 @@ func TestJobs_TokenRejected(t *testing.T) {
 			}
 			weak := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "list-jobs")})
 			_, err = weak.Jobs(context.Background(), backends.Selection{})
-			if !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), `lacks the capability "read-job" in namespace *`) {
+			if !errors.Is(err, backends.ErrForbidden) ||
+				!strings.Contains(err.Error(), `lacks the capability "read-job" in namespace *`) {
 				t.Errorf("with list-jobs only: got %v, want that read-job is missing", err)
 			}
 		})
@@ -116,7 +117,8 @@ func TestClient_TokenRotated(t *testing.T) {
 		t.Errorf("after the token was rotated: %v", err)
 	}
 	os.Remove(file)
-	if _, err := client.Jobs(context.Background(), backends.Selection{}); err == nil || strings.Contains(err.Error(), file) {
+	if _, err := client.Jobs(context.Background(), backends.Selection{}); err == nil ||
+		strings.Contains(err.Error(), file) {
 		t.Errorf("got %v, want an error that does not name the file", err)
 	}
 }
@@ -129,7 +131,8 @@ func TestJobs_ErrorTexts(t *testing.T) {
 	url := "http://" + closed.Addr().String()
 	closed.Close()
 	_, err = open(t, Tier{URL: url}).Jobs(context.Background(), backends.Selection{})
-	if !errors.Is(err, backends.ErrUnreachable) || !strings.Contains(err.Error(), "connection refused") || strings.Contains(err.Error(), "/v1/") {
+	if !errors.Is(err, backends.ErrUnreachable) || !strings.Contains(err.Error(), "connection refused") ||
+		strings.Contains(err.Error(), "/v1/") {
 		t.Errorf("got %v, want no answer, connection refused and no URL", err)
 	}
 
@@ -192,7 +195,8 @@ func TestReadPages(t *testing.T) {
 	if len(seen) != 2*perPage+1 || len(jobs[0].Allocations) != len(seen) {
 		t.Errorf("got %d allocations, %d of them different, want %d", len(jobs[0].Allocations), len(seen), 2*perPage+1)
 	}
-	if first, last := jobs[0].Allocations[0].Name, jobs[0].Allocations[len(seen)-1].Name; first != "big.g[0]" || last != "big.g[4000]" {
+	if first, last := jobs[0].Allocations[0].Name, jobs[0].Allocations[len(seen)-1].Name; first != "big.g[0]" ||
+		last != "big.g[4000]" {
 		t.Errorf("ordered from %s to %s", first, last)
 	}
 }
@@ -211,7 +215,8 @@ func TestJobs_FiltersOnServer(t *testing.T) {
 	}
 	before := cost()
 	for i := range 300 {
-		c.Run(sim.Job{ID: "p-team2-" + strings.Repeat("x", i%5) + string(rune('a'+i%26)), Groups: []sim.Group{{Name: "g", Count: 5}}})
+		c.Run(sim.Job{ID: "p-team2-" + strings.Repeat("x", i%5) + string(rune('a'+i%26)),
+			Groups: []sim.Group{{Name: "g", Count: 5}}})
 	}
 	if after := cost(); before == 0 || after > before+before/10 {
 		t.Errorf("%d bytes beside hundreds of other jobs, %d without", after, before)
@@ -300,7 +305,8 @@ func TestJobs_DeploymentOfPurgedJob(t *testing.T) {
 
 func TestOpen_MissingCertificate(t *testing.T) {
 	gone := filepath.Join(t.TempDir(), "gone.pem")
-	for name, settings := range map[string]backends.TLS{"ca": {CA: gone}, "cert": {Cert: gone, Key: gone}, "cert alone": {Cert: gone}} {
+	for name, settings := range map[string]backends.TLS{"ca": {CA: gone}, "cert": {Cert: gone, Key: gone},
+		"cert alone": {Cert: gone}} {
 		if _, err := Open(Tier{Name: "a", URL: "https://127.0.0.1:1", TLS: settings}); err == nil {
 			t.Errorf("%s: opened", name)
 		}

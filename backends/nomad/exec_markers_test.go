@@ -31,7 +31,8 @@ func filterMarkers(pieces ...string) *filterResult {
 func TestMarkerFilter_SplitMarkers(t *testing.T) {
 	const begin, end = "\x01mark:R4711\x02", "\x01mark:E137\x02"
 	for _, output := range []string{
-		"", "hi\n", "\x01", "\x01\x01", "\x01mar", "\x01mark", "a\x01mark\x02b", "\x01mark;E1\x02", "\x02", "mark:E1\x02", "\x01mark:" + strings.Repeat("x", 30),
+		"", "hi\n", "\x01", "\x01\x01", "\x01mar", "\x01mark", "a\x01mark\x02b", "\x01mark;E1\x02", "\x02", "mark:E1\x02",
+		"\x01mark:" + strings.Repeat("x", 30),
 		"\x01m\x01ma\x01mar\x01mark\x01", strings.Repeat("\x01mark", 5),
 	} {
 		text := "sh: noise\n" + begin + output + end + "of a child"

@@ -25,7 +25,8 @@ import (
 // execArgv runs a program without input.
 func execArgv(ctx context.Context, c *Client, in backends.TaskRef, argv ...string) (int, string, error) {
 	out := &limitedBuffer{}
-	code, err := c.Exec(ctx, in, backends.Program{Argv: argv, Session: randomHex(), Stdin: strings.NewReader(""), Stdout: out, Stderr: out})
+	code, err := c.Exec(ctx, in,
+		backends.Program{Argv: argv, Session: randomHex(), Stdin: strings.NewReader(""), Stdout: out, Stderr: out})
 	return code, out.String(), err
 }
 
@@ -40,18 +41,22 @@ func TestExec_TLS(t *testing.T) {
 				tls backends.TLS
 				ok  bool
 			}{
-				"as it should be":     {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
-				"by name":             {byName, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
-				"another server name": {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName}, true},
-				"another CA":          {"https://" + addr, backends.TLS{CA: files.OtherCA, Cert: files.Cert, Key: files.Key}, false},
-				"the system's CAs":    {"https://" + addr, backends.TLS{Cert: files.Cert, Key: files.Key}, false},
-				"another name":        {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "else"}, false},
-				"no certificate":      {"https://" + addr, backends.TLS{CA: files.CA}, false},
-				"not encrypted":       {"http://" + addr, backends.TLS{}, false},
+				"as it should be": {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
+				"by name":         {byName, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
+				"another server name": {"https://" + addr,
+					backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName}, true},
+				"another CA": {"https://" + addr, backends.TLS{CA: files.OtherCA, Cert: files.Cert, Key: files.Key},
+					false},
+				"the system's CAs": {"https://" + addr, backends.TLS{Cert: files.Cert, Key: files.Key}, false},
+				"another name": {"https://" + addr,
+					backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "else"}, false},
+				"no certificate": {"https://" + addr, backends.TLS{CA: files.CA}, false},
+				"not encrypted":  {"http://" + addr, backends.TLS{}, false},
 			} {
 				c := open(t, Tier{URL: tc.url, TLS: tc.tls, TokenFile: nomadtest.TokenFile(t)})
 				code, out, err := execArgv(context.Background(), c, in, "echo", "hi")
-				if tc.ok && (err != nil || code != 0 || out != "hi\n") || !tc.ok && (!errors.Is(err, backends.ErrUnreachable) || out != "") {
+				if tc.ok && (err != nil || code != 0 || out != "hi\n") ||
+					!tc.ok && (!errors.Is(err, backends.ErrUnreachable) || out != "") {
 					t.Errorf("%s: got %d, %q, %v", name, code, out, err)
 				}
 				if err != nil && strings.Contains(err.Error(), "127.0.0.1:") {
@@ -106,7 +111,8 @@ func TestExec_ConnectionLost(t *testing.T) {
 				done := make(chan error, 1)
 				go func() {
 					_, err := c.Exec(context.Background(), in, backends.Program{
-						Argv: []string{"sh", "-c", "echo ready; read x; echo $x"}, Session: randomHex(), Terminal: terminal, Stdin: read, Stderr: io.Discard,
+						Argv: []string{"sh", "-c", "echo ready; read x; echo $x"}, Session: randomHex(), Terminal: terminal,
+						Stdin: read, Stderr: io.Discard,
 						Stdout: writerFunc(func(b []byte) (int, error) {
 							if bytes.Contains(b, []byte("ready")) {
 								cut()
@@ -135,7 +141,8 @@ func TestExec_ClusterUnreachable(t *testing.T) {
 	for _, gone := range []string{closedPort(t), silentPort(t)} {
 		c := open(t, Tier{URL: "http://" + gone})
 		begin := time.Now()
-		if _, _, err := execArgv(context.Background(), c, in, "true"); !errors.Is(err, backends.ErrUnreachable) || time.Since(begin) > handshakeTimeout+time.Minute {
+		if _, _, err := execArgv(context.Background(), c, in, "true"); !errors.Is(err, backends.ErrUnreachable) ||
+			time.Since(begin) > handshakeTimeout+time.Minute {
 			t.Errorf("got %v after %s", err, time.Since(begin))
 		}
 	}
@@ -173,7 +180,8 @@ func silentPort(t *testing.T) string {
 func TestConnLimits(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	file := nomadtest.TokenFile(t)
-	tiers, err := Open(Tier{Name: "a", URL: cluster.URL, TokenFile: file}, Tier{Name: "b", URL: cluster.URL, TokenFile: file})
+	tiers, err := Open(Tier{Name: "a", URL: cluster.URL, TokenFile: file},
+		Tier{Name: "b", URL: cluster.URL, TokenFile: file})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +194,8 @@ func TestConnLimits(t *testing.T) {
 	for i := range maxPrograms {
 		all.Go(func() {
 			_, err := a.Exec(backends.WithUser(ctx, fmt.Sprint("user", i%3)), in, backends.Program{
-				Argv: []string{"sh", "-c", "echo ready; exec sleep 300"}, Session: randomHex(), Stdin: strings.NewReader(""), Stderr: io.Discard,
+				Argv: []string{"sh", "-c", "echo ready; exec sleep 300"}, Session: randomHex(), Stdin: strings.NewReader(""),
+				Stderr: io.Discard,
 				Stdout: writerFunc(func(b []byte) (int, error) { begun <- struct{}{}; return len(b), nil }),
 			})
 			if err != over {
@@ -198,7 +207,8 @@ func TestConnLimits(t *testing.T) {
 		<-begun
 	}
 	begin := time.Now()
-	if _, _, err := execArgv(context.Background(), b, in, "true"); !errors.Is(err, backends.ErrLimitReached) || time.Since(begin) > time.Minute {
+	if _, _, err := execArgv(context.Background(), b, in, "true"); !errors.Is(err, backends.ErrLimitReached) ||
+		time.Since(begin) > time.Minute {
 		t.Errorf("one more program: got %v after %s", err, time.Since(begin))
 	}
 	if _, err := readLog(t, b, in, backends.LogQuery{Stdout: true}); err != nil {
@@ -210,7 +220,8 @@ func TestConnLimits(t *testing.T) {
 		t.Errorf("afterwards: got %d, %v", code, err)
 	}
 	for i := range maxLogs {
-		if _, err := b.conns.logSlots.Acquire(backends.WithUser(context.Background(), fmt.Sprint("user", i%4)), 1); err != nil {
+		if _, err := b.conns.logSlots.Acquire(backends.WithUser(context.Background(), fmt.Sprint("user", i%4)),
+			1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -286,7 +297,8 @@ func TestExec_UnreadStdin(t *testing.T) {
 			for range 30 {
 				out := &limitedBuffer{}
 				code, err := c.Exec(context.Background(), in, backends.Program{
-					Argv: []string{"sh", "-c", "read x; echo $x; exit 3"}, Session: session, Stdin: endlessReader{}, Stdout: out, Stderr: out,
+					Argv: []string{"sh", "-c", "read x; echo $x; exit 3"}, Session: session, Stdin: endlessReader{}, Stdout: out,
+					Stderr: out,
 				})
 				if code != 3 || err != nil || out.String() != "y\n" {
 					t.Errorf("got %d, %v, %q", code, err, out.String())
@@ -311,7 +323,8 @@ func TestExec_StdoutFails(t *testing.T) {
 			c, in := clusterTask(t, cluster, "p-team3-shell", "box")
 			full := errors.New("full")
 			_, err := c.Exec(context.Background(), in, backends.Program{
-				Argv: []string{"sh", "-c", "echo x; exec sleep 300"}, Session: randomHex(), Stdin: strings.NewReader(""), Stderr: io.Discard,
+				Argv: []string{"sh", "-c", "echo x; exec sleep 300"}, Session: randomHex(), Stdin: strings.NewReader(""),
+				Stderr: io.Discard,
 				Stdout: writerFunc(func([]byte) (int, error) { return 0, full }),
 			})
 			if !errors.Is(err, full) {
@@ -358,7 +371,8 @@ func TestExec_StdoutBlocks(t *testing.T) {
 			done := make(chan error, 1)
 			go func() {
 				_, err := c.Exec(ctx, in, backends.Program{
-					Argv: []string{"sh", "-c", "while :; do echo x; done"}, Session: randomHex(), Stdin: strings.NewReader(""), Stderr: io.Discard,
+					Argv: []string{"sh", "-c", "while :; do echo x; done"}, Session: randomHex(), Stdin: strings.NewReader(""),
+					Stderr: io.Discard,
 					Stdout: writerFunc(func(b []byte) (int, error) { cancel(over); <-stuck; return len(b), nil }),
 				})
 				done <- err
@@ -386,13 +400,15 @@ func TestExec_Unsupported(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, err := c.Attach(context.Background(), in, backends.Attachment{}); !errors.Is(err, backends.ErrUnsupported) || !strings.Contains(err.Error(), "Docker") {
+	if _, err := c.Attach(context.Background(), in, backends.Attachment{}); !errors.Is(err, backends.ErrUnsupported) ||
+		!strings.Contains(err.Error(), "Docker") {
 		t.Errorf("attach: got %v", err)
 	}
 }
 
 func TestExecResult_OutputLost(t *testing.T) {
-	r := &programState{started: make(chan struct{}), running: make(chan struct{}), exited: make(chan struct{}), startState: 'R'}
+	r := &programState{started: make(chan struct{}), running: make(chan struct{}), exited: make(chan struct{}),
+		startState: 'R'}
 	p := backends.Program{Argv: []string{"x"}}
 	if _, err := r.result(p, outputs{}, &wrappedCommand{}, 0, nil); err == nil {
 		t.Error("no mark at all: got no error")

@@ -37,7 +37,8 @@ func TestLogBefore(t *testing.T) {
 	c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-logs", "read-job", "list-jobs")})
 	in := backends.TaskRef{Task: "t", Allocation: backends.Allocation{ID: id, Namespace: "default"}}
 	held := func(text string) backends.RetainedOutput {
-		return backends.RetainedOutput{Bytes: int64(len(text)), Lines: strings.Count(text, "\n"), Head: []byte(text[:min(len(text), 4096)]), Tail: []byte(text[max(0, len(text)-20):])}
+		return backends.RetainedOutput{Bytes: int64(len(text)), Lines: strings.Count(text, "\n"),
+			Head: []byte(text[:min(len(text), 4096)]), Tail: []byte(text[max(0, len(text)-20):])}
 	}
 	before := func(newest string, q backends.LogQuery, change func(*backends.RetainedOutput)) (string, string, error) {
 		var out bytes.Buffer
@@ -60,15 +61,18 @@ func TestLogBefore(t *testing.T) {
 		want   string
 		change func(*backends.RetainedOutput)
 	}{
-		"all":                     {lines(15_000, total), -1, lines(0, 15_000), nil},
-		"some lines":              {lines(15_000, total), 7_000, lines(13_000, 15_000), nil},
-		"enough lines":            {lines(15_000, total), 5_000, "", nil},
-		"nothing before":          {lines(0, total), -1, "", nil},
-		"nothing held":            {"", -1, lines(0, total), nil},
-		"the task wrote since":    {lines(15_000, 19_990), -1, lines(0, 15_000), nil},
-		"it did not, and all fit": {lines(15_000, total), -1, lines(0, 15_000), func(h *backends.RetainedOutput) { h.Final = true }},
-		"it is the whole log, and Nomad has lines twice": {lines(0, total-10), -1, "", func(h *backends.RetainedOutput) { h.Complete = true }},
-		"Nomad lost the middle":                          {"line 15000\nline lost\n" + lines(15_000, total), -1, lines(0, 15_000), nil},
+		"all":                  {lines(15_000, total), -1, lines(0, 15_000), nil},
+		"some lines":           {lines(15_000, total), 7_000, lines(13_000, 15_000), nil},
+		"enough lines":         {lines(15_000, total), 5_000, "", nil},
+		"nothing before":       {lines(0, total), -1, "", nil},
+		"nothing held":         {"", -1, lines(0, total), nil},
+		"the task wrote since": {lines(15_000, 19_990), -1, lines(0, 15_000), nil},
+		"it did not, and all fit": {lines(15_000, total), -1, lines(0, 15_000),
+			func(h *backends.RetainedOutput) { h.Final = true }},
+		"it is the whole log, and Nomad has lines twice": {lines(0, total-10), -1, "",
+			func(h *backends.RetainedOutput) { h.Complete = true }},
+		"Nomad lost the middle": {"line 15000\nline lost\n" + lines(15_000, total), -1,
+			lines(0, 15_000), nil},
 	} {
 		q := stdout
 		q.Lines = tc.lines
@@ -77,14 +81,17 @@ func TestLogBefore(t *testing.T) {
 			t.Errorf("%s: got %d bytes, %v, %q, want %d", name, len(got), err, note, len(tc.want))
 		}
 	}
-	if got, _, err := before(strings.Repeat("same\n", 2_000), backends.LogQuery{Stderr: true, Lines: -1}, nil); err != nil || got != strings.Repeat("same\n", 8_000) {
+	if got, _, err := before(strings.Repeat("same\n", 2_000), backends.LogQuery{Stderr: true, Lines: -1},
+		nil); err != nil || got != strings.Repeat("same\n", 8_000) {
 		t.Errorf("a log of equal lines: got %d bytes, %v", len(got), err)
 	}
 	var other interface{ FilesHoldMore() bool }
-	if _, _, err := before("nobody wrote this\n", stdout, nil); !errors.Is(err, backends.ErrLogMismatch) || !errors.As(err, &other) || !other.FilesHoldMore() {
+	if _, _, err := before("nobody wrote this\n", stdout, nil); !errors.Is(err, backends.ErrLogMismatch) ||
+		!errors.As(err, &other) || !other.FilesHoldMore() {
 		t.Errorf("another log: got %v", err)
 	}
-	if _, _, err := before(lines(15_000, 19_000), stdout, func(h *backends.RetainedOutput) { h.Final = true }); !errors.Is(err, backends.ErrLogMismatch) {
+	if _, _, err := before(lines(15_000, 19_000), stdout,
+		func(h *backends.RetainedOutput) { h.Final = true }); !errors.Is(err, backends.ErrLogMismatch) {
 		t.Errorf("a log that breaks off: got %v", err)
 	}
 	old := stdout
@@ -97,7 +104,8 @@ func TestLogBefore(t *testing.T) {
 	in.Allocation.ID = id
 	run(3)
 	got, note, err := before(lines(19_000, total), stdout, nil)
-	if !strings.HasSuffix(lines(0, 19_000), got) || len(got) > 90_000 || len(got) < 30_000 || err != nil || note != "the start of stdout is lost: Nomad has rotated it away" {
+	if !strings.HasSuffix(lines(0, 19_000), got) || len(got) > 90_000 || len(got) < 30_000 || err != nil ||
+		note != "the start of stdout is lost: Nomad has rotated it away" {
 		t.Errorf("after a rotation: got %d bytes, %v, %q", len(got), err, note)
 	}
 	if got, err := readLog(t, c, in, stdout); err != nil || !strings.HasSuffix(lines(0, total), got) {

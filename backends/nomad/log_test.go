@@ -52,7 +52,8 @@ func TestLog(t *testing.T) {
 			}{
 				{talker, both, numbered("out", 1, 150) + numbered("err", 1, 150)},
 				{talker, backends.LogQuery{Stderr: true, Lines: -1}, numbered("err", 1, 150)},
-				{talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 3}, numbered("out", 148, 150) + numbered("err", 148, 150)},
+				{talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 3},
+					numbered("out", 148, 150) + numbered("err", 148, 150)},
 				{talker, backends.LogQuery{Stdout: true, Lines: 150}, numbered("out", 1, 150)},
 				{talker, backends.LogQuery{Stdout: true, Lines: 1000}, numbered("out", 1, 150)},
 				{talker, backends.LogQuery{Stdout: true, Lines: 0}, ""},
@@ -66,12 +67,13 @@ func TestLog(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(context.Background())
 			over := errors.New("over")
 			var got bytes.Buffer
-			err := c.Log(ctx, talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 2, Follow: true}, func(p backends.LogChunk) error {
-				if got.Write(p.Data); got.Len() == len("out 149\nout 150\nerr 149\nerr 150\n") {
-					time.AfterFunc(1500*time.Millisecond, func() { cancel(over) })
-				}
-				return nil
-			})
+			err := c.Log(ctx, talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 2, Follow: true},
+				func(p backends.LogChunk) error {
+					if got.Write(p.Data); got.Len() == len("out 149\nout 150\nerr 149\nerr 150\n") {
+						time.AfterFunc(1500*time.Millisecond, func() { cancel(over) })
+					}
+					return nil
+				})
 			if err != over || len(got.String()) != 32 || !strings.Contains(got.String(), numbered("err", 149, 150)) {
 				t.Errorf("followed: got %q, %v", got.String(), err)
 			}
@@ -79,12 +81,14 @@ func TestLog(t *testing.T) {
 			if err := c.Log(context.Background(), talker, both, func(backends.LogChunk) error { return stop }); err != stop {
 				t.Errorf("got %v, want each's own error", err)
 			}
-			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Timestamps: true}); !errors.Is(err, backends.ErrNoTimestamps) {
+			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Timestamps: true}); !errors.Is(err,
+				backends.ErrNoTimestamps) {
 				t.Errorf("times: got %v", err)
 			}
 			talker.Allocation.ID = "11111111-2222-3333-4444-555555555555"
 			for _, follow := range []bool{false, true} {
-				if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Follow: follow}); !errors.Is(err, backends.ErrNoLog) {
+				if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Follow: follow}); !errors.Is(err,
+					backends.ErrNoLog) {
 					t.Errorf("forgotten: got %v, want %v", err, backends.ErrNoLog)
 				}
 			}
@@ -100,14 +104,17 @@ func TestLog_Capability(t *testing.T) {
 			if got, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Lines: 1}); err != nil || got != "out 150\n" {
 				t.Errorf("got %q, %v", got, err)
 			}
-			if _, err := c.Exec(context.Background(), talker, backends.Program{Argv: []string{"true"}, Stdout: io.Discard, Stderr: io.Discard}); !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), "alloc-exec") {
+			if _, err := c.Exec(context.Background(), talker,
+				backends.Program{Argv: []string{"true"}, Stdout: io.Discard,
+					Stderr: io.Discard}); !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), "alloc-exec") {
 				t.Errorf("exec: got %v", err)
 			}
 		})
 		t.Run(cluster.Kind+" without", func(t *testing.T) {
 			_, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
 			c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-job")})
-			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Lines: 1}); !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), "read-logs") {
+			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Lines: 1}); !errors.Is(err,
+				backends.ErrForbidden) || !strings.Contains(err.Error(), "read-logs") {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -117,9 +124,11 @@ func TestLog_Capability(t *testing.T) {
 func TestLog_LastLines(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing": "", "one": "a\n", "unfinished": "a\nb", "empty lines": "\n\n\n", "short": strings.Repeat("a line\n", 500),
-		"many files": strings.Repeat("a line that is a bit longer\n", 20_000), "long lines": strings.Repeat(strings.Repeat("x", 300_000)+"\n", 5),
+		"many files":  strings.Repeat("a line that is a bit longer\n", 20_000),
+		"long lines":  strings.Repeat(strings.Repeat("x", 300_000)+"\n", 5),
 		"a long line": "a\nb\n" + strings.Repeat("x", 1<<20), "no newline": strings.Repeat("x", 200_000),
-		"a frame": strings.Repeat("x", frameSize-1) + "\n", "two frames": strings.Repeat(strings.Repeat("x", frameSize-1)+"\n", 2),
+		"a frame":    strings.Repeat("x", frameSize-1) + "\n",
+		"two frames": strings.Repeat(strings.Repeat("x", frameSize-1)+"\n", 2),
 	} {
 		k := &fakeLog{maxFileSize: 100_000}
 		c, in := serveFakeLog(t, k)
@@ -171,17 +180,18 @@ func TestLog_FollowResumes(t *testing.T) {
 				done := make(chan error, 1)
 				live := make(chan struct{})
 				go func() {
-					done <- c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: lines, Follow: true}, func(p backends.LogChunk) error {
-						mu.Lock()
-						defer mu.Unlock()
-						if got.Write(p.Data); p.CaughtUp {
-							close(live)
-						}
-						if p.Lost {
-							t.Error("something is said to be missing")
-						}
-						return nil
-					})
+					done <- c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: lines, Follow: true},
+						func(p backends.LogChunk) error {
+							mu.Lock()
+							defer mu.Unlock()
+							if got.Write(p.Data); p.CaughtUp {
+								close(live)
+							}
+							if p.Lost {
+								t.Error("something is said to be missing")
+							}
+							return nil
+						})
 				}()
 				received := func() int { mu.Lock(); defer mu.Unlock(); return got.Len() }
 				select {
@@ -257,22 +267,24 @@ func TestLog_ReportsGaps(t *testing.T) {
 			defer cancel()
 			var got []byte
 			gaps, paused, last := 0, false, 40<<20/size-1
-			err := c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: -1, Follow: tc.follow}, func(p backends.LogChunk) error {
-				if got = append(got, p.Data...); len(got) > 0 && !paused {
-					paused = true
-					for i := 16 << 20 / size; i <= last; i++ {
-						k.write(line(i))
+			err := c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: -1, Follow: tc.follow},
+				func(p backends.LogChunk) error {
+					if got = append(got, p.Data...); len(got) > 0 && !paused {
+						paused = true
+						for i := 16 << 20 / size; i <= last; i++ {
+							k.write(line(i))
+						}
 					}
-				}
-				if p.Lost {
-					gaps++
-				}
-				if bytes.HasSuffix(got, line(last)) {
-					cancel()
-				}
-				return nil
-			})
-			if all := (last + 1) * size; len(got) >= 16<<20 && !tc.follow || len(got) >= all || gaps == 0 || tc.follow == (err == nil) {
+					if p.Lost {
+						gaps++
+					}
+					if bytes.HasSuffix(got, line(last)) {
+						cancel()
+					}
+					return nil
+				})
+			if all := (last + 1) * size; len(got) >= 16<<20 && !tc.follow || len(got) >= all || gaps == 0 ||
+				tc.follow == (err == nil) {
 				t.Errorf("got %d bytes of %d and %d gaps, %v", len(got), all, gaps, err)
 			}
 		})
@@ -297,14 +309,15 @@ func TestLog_HugeLine(t *testing.T) {
 	debug.FreeOSMemory() // of the tests before
 	var passed int64
 	var most uint64
-	err := c.Log(context.Background(), backends.TaskRef{Task: "web"}, backends.LogQuery{Stdout: true, Lines: 10}, func(p backends.LogChunk) error {
-		if passed += int64(len(p.Data)); passed%(4<<20) < 48<<10 {
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			most = max(most, m.HeapInuse)
-		}
-		return nil
-	})
+	err := c.Log(context.Background(), backends.TaskRef{Task: "web"}, backends.LogQuery{Stdout: true, Lines: 10},
+		func(p backends.LogChunk) error {
+			if passed += int64(len(p.Data)); passed%(4<<20) < 48<<10 {
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				most = max(most, m.HeapInuse)
+			}
+			return nil
+		})
 	if err != nil || passed != size || most > 32<<20 {
 		t.Errorf("got %d bytes, %v, with %d MiB in use", passed, err, most>>20)
 	}
@@ -313,7 +326,8 @@ func TestLog_HugeLine(t *testing.T) {
 func TestLog_FollowWaitsForTask(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	c, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
-	cluster.Sim.Inject(sim.Fault{Path: "/v1/client/fs/logs/{id}", Status: 404, Body: `task "talk" not started yet. No logs available`, Times: 2})
+	cluster.Sim.Inject(sim.Fault{Path: "/v1/client/fs/logs/{id}", Status: 404,
+		Body: `task "talk" not started yet. No logs available`, Times: 2})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var got bytes.Buffer

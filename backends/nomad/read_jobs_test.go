@@ -131,7 +131,8 @@ func TestUsage_OnlyOfRunningAllocations(t *testing.T) {
 			}
 		}
 	}
-	if len(l.requests) != 2 || slices.ContainsFunc(l.requests, func(path string) bool { return !strings.Contains(path, running) }) {
+	if len(l.requests) != 2 ||
+		slices.ContainsFunc(l.requests, func(path string) bool { return !strings.Contains(path, running) }) {
 		t.Errorf("asked for %q, want the statistics and checks of %s alone", l.requests, running)
 	}
 }
@@ -139,7 +140,8 @@ func TestUsage_OnlyOfRunningAllocations(t *testing.T) {
 // jobStub is a job in a listing whose summary has drifted.
 func jobStub(id, parent, status string, more map[string]any) map[string]any {
 	job := map[string]any{
-		"ID": id, "ParentID": parent, "Namespace": "default", "Status": status, "Type": "batch", "Datacenters": []string{"dc9"}, "JobModifyIndex": 7,
+		"ID": id, "ParentID": parent, "Namespace": "default", "Status": status, "Type": "batch",
+		"Datacenters": []string{"dc9"}, "JobModifyIndex": 7,
 		"JobSummary": map[string]any{
 			"Children": map[string]any{"Pending": -1, "Running": 4, "Dead": -3},
 			"Summary":  map[string]any{"g": map[string]any{"Queued": -2, "Running": -1, "Failed": 5}},
@@ -162,13 +164,15 @@ func TestJob_CountsChildren(t *testing.T) {
 			jobStub("p-import/x/dispatch-1", "p-import/x", "running", nil),
 		},
 		"/v1/job/p-import": map[string]any{
-			"ID": "p-import", "Name": "p-import", "Type": "batch", "Namespace": "default", "ParameterizedJob": map[string]any{"Payload": "optional"},
-			"TaskGroups": []any{map[string]any{"Name": "g", "Count": 1}},
+			"ID": "p-import", "Name": "p-import", "Type": "batch", "Namespace": "default",
+			"ParameterizedJob": map[string]any{"Payload": "optional"},
+			"TaskGroups":       []any{map[string]any{"Name": "g", "Count": 1}},
 		},
 		"/v1/job/p-import/summary":    parent["JobSummary"],
 		"/v1/job/p-import/deployment": nil,
 	})
-	got, err := client.Job(context.Background(), backends.Job{Tier: "production", Namespace: "default", ID: "p-import", Parameterized: true})
+	got, err := client.Job(context.Background(),
+		backends.Job{Tier: "production", Namespace: "default", ID: "p-import", Parameterized: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +202,8 @@ func TestJobs_IgnoresSummaryForQueued(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u := jobs[0].Unplaced; len(u) != 1 || !slices.Equal(u[0].Reasons, []string{"no nodes in datacenter dc9 are ready"}) || jobs[0].Counts.Queued != 1 {
+	if u := jobs[0].Unplaced; len(u) != 1 ||
+		!slices.Equal(u[0].Reasons, []string{"no nodes in datacenter dc9 are ready"}) || jobs[0].Counts.Queued != 1 {
 		t.Errorf("got %+v, %d queued", u, jobs[0].Counts.Queued)
 	}
 }
@@ -207,10 +212,13 @@ func TestJob_CountsAllocations(t *testing.T) {
 	a := func(group, status string) backends.Allocation {
 		return backends.Allocation{Group: group, Status: status}
 	}
-	all := []backends.Allocation{a("g", "running"), a("g", "running"), a("g", "pending"), a("g", "unknown"), a("g", "lost"), a("g", "failed"), a("other", "running")}
+	all := []backends.Allocation{a("g", "running"), a("g", "running"), a("g", "pending"), a("g", "unknown"),
+		a("g", "lost"), a("g", "failed"), a("other", "running")}
 	drifted := backends.Counts{Queued: -1, Starting: 9, Running: -3, Failed: 0, Complete: 7, Lost: 3, Unknown: 2}
-	got := mergeCounts(drifted, "g", all, []backends.Unplaced{{Group: "g", Allocations: 3}, {Group: "other", Allocations: 1}})
-	if want := (backends.Counts{Queued: 3, Starting: 1, Running: 2, Failed: 1, Complete: 7, Lost: 3, Unknown: 1}); got != want {
+	got := mergeCounts(drifted, "g", all,
+		[]backends.Unplaced{{Group: "g", Allocations: 3}, {Group: "other", Allocations: 1}})
+	if want := (backends.Counts{Queued: 3, Starting: 1, Running: 2, Failed: 1, Complete: 7, Lost: 3,
+		Unknown: 1}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -220,7 +228,9 @@ func TestJob_CountsAllocations(t *testing.T) {
 func TestJobs_NamespaceThatCannotBeRead(t *testing.T) {
 	l, client := newFakeLists(t, map[string]any{
 		"/v1/jobs": []map[string]any{
-			jobStub("p-a", "", "running", map[string]any{"Namespace": "secret", "JobSummary": map[string]any{"Summary": map[string]any{"g": map[string]any{"Running": 1}}}}),
+			jobStub("p-a", "", "running",
+				map[string]any{"Namespace": "secret",
+					"JobSummary": map[string]any{"Summary": map[string]any{"g": map[string]any{"Running": 1}}}}),
 			jobStub("p-b", "", "running", nil),
 			jobStub("p-c", "", "dead", map[string]any{"Namespace": "idle"}),
 		},
@@ -229,7 +239,8 @@ func TestJobs_NamespaceThatCannotBeRead(t *testing.T) {
 	l.forbidden = map[string]bool{"secret": true, "idle": true}
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
 	var namespace *backends.NamespaceError
-	if len(jobs) != 3 || !errors.As(err, &namespace) || namespace.Namespace != "secret" || !errors.Is(err, backends.ErrForbidden) || strings.Contains(err.Error(), "\n") {
+	if len(jobs) != 3 || !errors.As(err, &namespace) || namespace.Namespace != "secret" ||
+		!errors.Is(err, backends.ErrForbidden) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %d jobs and %v, want all 3 and that secret cannot be read", len(jobs), err)
 	}
 	l.forbidden = map[string]bool{}
@@ -244,7 +255,8 @@ func TestSchedules_NamespaceThatCannotBeRead(t *testing.T) {
 		"/v1/acl/token/self": map[string]any{},
 	})
 	l.forbidden = map[string]bool{"secret": true}
-	jobs := []backends.Job{{Namespace: "secret", ID: "p-a", Parameterized: true}, {Namespace: "default", ID: "p-b", Parameterized: true}}
+	jobs := []backends.Job{{Namespace: "secret", ID: "p-a", Parameterized: true},
+		{Namespace: "default", ID: "p-b", Parameterized: true}}
 	got, err := client.Schedules(context.Background(), jobs)
 	var namespace *backends.NamespaceError
 	if len(got) != 2 || got[1].Payload != "required" || !errors.As(err, &namespace) || namespace.Namespace != "secret" {

@@ -67,7 +67,8 @@ var fakeAllocation = backends.Allocation{Namespace: "default", JobID: "web", ID:
 func TestWrite_LostResponseVerified(t *testing.T) {
 	t.Parallel()
 	for name, give := range verifiableWrites {
-		for _, fate := range []string{"after", "before", "500 rpc error: EOF", "502 bad gateway", "500 leadership lost while committing log"} {
+		for _, fate := range []string{"after", "before", "500 rpc error: EOF", "502 bad gateway",
+			"500 leadership lost while committing log"} {
 			t.Run(name+" "+fate, func(t *testing.T) {
 				t.Parallel()
 				f, c, job := newFakeServer(t, fate)
@@ -94,7 +95,8 @@ func TestEvaluate_LostResponseRetried(t *testing.T) {
 	t.Parallel()
 	for fate, want := range map[string]int{"": 1, "after": 2, "before": 2, "500 No cluster leader": 2} {
 		f, c, job := newFakeServer(t, fate)
-		if o, err := c.Evaluate(context.Background(), job); err != nil || o.EvaluationID != "e1" || len(f.snapshot().requests) != want {
+		if o, err := c.Evaluate(context.Background(), job); err != nil || o.EvaluationID != "e1" ||
+			len(f.snapshot().requests) != want {
 			t.Errorf("%q: got %+v, %v, sent %q, want %d times", fate, o, err, f.snapshot().requests, want)
 		}
 	}
@@ -113,8 +115,10 @@ func TestWrite_ChangedElsewhere(t *testing.T) {
 			f, c, job := newFakeServer(t, "changed")
 			_, err := verifiableWrites[name](c, job)
 			var changed *backends.ChangedError
-			if !errors.As(err, &changed) || changed.Version != 1 || len(f.snapshot().applied) != 0 || len(f.snapshot().requests) != 1 {
-				t.Errorf("got %v, given %q, carried out %q, want a ChangedError with version 1 and nothing done", err, f.snapshot().requests, f.snapshot().applied)
+			if !errors.As(err, &changed) || changed.Version != 1 || len(f.snapshot().applied) != 0 ||
+				len(f.snapshot().requests) != 1 {
+				t.Errorf("got %v, given %q, carried out %q, want a ChangedError with version 1 and nothing done", err,
+					f.snapshot().requests, f.snapshot().applied)
 			}
 		})
 	}
@@ -122,13 +126,15 @@ func TestWrite_ChangedElsewhere(t *testing.T) {
 
 func TestWrite_RetriesWithoutLeader(t *testing.T) {
 	t.Parallel()
-	fates := []string{"500 No cluster leader", "500 rpc error: No cluster leader", "429 too many", "500 node is not the leader"}
+	fates := []string{"500 No cluster leader", "500 rpc error: No cluster leader", "429 too many",
+		"500 node is not the leader"}
 	for name, give := range verifiableWrites {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f, c, job := newFakeServer(t, fates...)
 			if o, err := give(c, job); err != nil || len(f.snapshot().applied) != 1 || len(f.snapshot().requests) != 5 {
-				t.Errorf("got %+v, %v, given %q, carried out %q, want once at the fifth time", o, err, f.snapshot().requests, f.snapshot().applied)
+				t.Errorf("got %+v, %v, given %q, carried out %q, want once at the fifth time", o, err, f.snapshot().requests,
+					f.snapshot().applied)
 			}
 		})
 	}
@@ -137,7 +143,8 @@ func TestWrite_RetriesWithoutLeader(t *testing.T) {
 			t.Parallel()
 			f, c, job := newFakeServer(t, fates...)
 			if err := give(c, job); err != nil || len(f.snapshot().applied) != 1 || len(f.snapshot().requests) != 5 {
-				t.Errorf("got %v, given %q, carried out %q, want once at the fifth time", err, f.snapshot().requests, f.snapshot().applied)
+				t.Errorf("got %v, given %q, carried out %q, want once at the fifth time", err, f.snapshot().requests,
+					f.snapshot().applied)
 			}
 		})
 	}
@@ -152,7 +159,8 @@ func TestWrite_NoLeaderTimeout(t *testing.T) {
 	f, c, job := newFakeServer(t, fates...)
 	c.timeouts.notApplied = 20 * time.Millisecond
 	_, err := c.Stop(context.Background(), job, false)
-	if err == nil || err.Error() != "Nomad returned 500 No cluster leader; nothing was done" || len(f.snapshot().applied) != 0 || errors.Is(err, backends.ErrOutcomeUnknown) {
+	if err == nil || err.Error() != "Nomad returned 500 No cluster leader; nothing was done" ||
+		len(f.snapshot().applied) != 0 || errors.Is(err, backends.ErrOutcomeUnknown) {
 		t.Errorf("got %v, want no leader, and that nothing was done", err)
 	}
 }
@@ -167,7 +175,8 @@ func TestWrite_Unreachable(t *testing.T) {
 	c := open(t, Tier{URL: "http://" + closed.Addr().String()})
 	c.timeouts.notApplied, c.timeouts.maxPause = 20*time.Millisecond, time.Millisecond
 	err = c.RestartTask(context.Background(), fakeAllocation, "web")
-	if !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrOutcomeUnknown) || err.Error() != "no response: connection refused; nothing was done" {
+	if !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrOutcomeUnknown) ||
+		err.Error() != "no response: connection refused; nothing was done" {
 		t.Errorf("got %v, want no answer, and that nothing was done", err)
 	}
 }
@@ -175,7 +184,8 @@ func TestWrite_Unreachable(t *testing.T) {
 func TestWrite_SingleAttempt(t *testing.T) {
 	t.Parallel()
 	for name, give := range singleAttemptWrites {
-		for _, fate := range []string{"after", "before", "500 rpc error: EOF", "502 bad gateway", "500 rpc error: session shutdown"} {
+		for _, fate := range []string{"after", "before", "500 rpc error: EOF", "502 bad gateway",
+			"500 rpc error: session shutdown"} {
 			t.Run(name+" "+fate, func(t *testing.T) {
 				t.Parallel()
 				f, c, job := newFakeServer(t, fate)
@@ -259,7 +269,8 @@ func TestCleanMessage(t *testing.T) {
 func TestWrite_NodeUnreachable(t *testing.T) {
 	t.Parallel()
 	_, c, _ := newFakeServer(t, "404 No path to node")
-	if err := c.RestartTask(context.Background(), fakeAllocation, ""); !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrNotFound) {
+	if err := c.RestartTask(context.Background(), fakeAllocation, ""); !errors.Is(err, backends.ErrUnreachable) ||
+		errors.Is(err, backends.ErrNotFound) {
 		t.Errorf("got %v, want no answer from the node", err)
 	}
 	_, c, _ = newFakeServer(t, "404 alloc not found")
@@ -296,7 +307,8 @@ func TestWrite_SlowNodesDoNotBlockServers(t *testing.T) {
 	}
 	clients["b"].timeouts.nodeResponse = 20 * time.Millisecond
 	err = clients["b"].RestartTask(context.Background(), fakeAllocation, "")
-	if err == nil || errors.Is(err, backends.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "too many changes") || len(arrived) > 0 {
+	if err == nil || errors.Is(err, backends.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "too many changes") ||
+		len(arrived) > 0 {
 		t.Errorf("one more restart: got %v, want too many and that nothing was done", err)
 	}
 	if _, err := clients["b"].StopAllocation(context.Background(), fakeAllocation); err != nil {
