@@ -12,7 +12,7 @@ import (
 	"nomadctld/backends"
 )
 
-// Details tests what is told of single jobs on a cluster that holds the jobs of nomadtest.Scenario.
+// Details tests reads of single jobs on a cluster with the jobs of nomadtest.Scenario.
 func Details(t *testing.T, cluster backends.Cluster) {
 	t.Helper()
 	ctx := context.Background()
@@ -32,10 +32,10 @@ func Details(t *testing.T, cluster backends.Cluster) {
 		}
 		return job
 	}
-	gone := byID["p-team1-web"]
-	gone.ID, gone.Root = "p-team1-nosuch", "p-team1-nosuch"
+	purged := byID["p-team1-web"]
+	purged.ID, purged.Root = "p-team1-nosuch", "p-team1-nosuch"
 
-	t.Run("a job's groups, rollout and evaluations", func(t *testing.T) {
+	t.Run("groups, deployment and evaluations", func(t *testing.T) {
 		web := detail(t, "p-team1-web")
 		if web.Name != "p-team1-web" || web.Type != "service" || web.Priority != 50 || web.NodePool != "default" ||
 			web.Submitted.IsZero() || web.Children != nil {
@@ -54,31 +54,31 @@ func Details(t *testing.T, cluster backends.Cluster) {
 			t.Errorf("got %+v and %+v", web.Evaluations, web.Allocations)
 		}
 	})
-	t.Run("evaluations are newest first and say what they could not place", func(t *testing.T) {
+	t.Run("evaluations newest first, with unplaced groups", func(t *testing.T) {
 		multi := detail(t, "p-team1-multi")
 		if len(multi.Unplaced) != 1 || multi.Unplaced[0].Group != "pend" {
 			t.Errorf("got %+v", multi.Unplaced)
 		}
-		told := false
+		found := false
 		for i, e := range multi.Evaluations {
-			told = told || len(e.Unplaced) > 0
+			found = found || len(e.Unplaced) > 0
 			if i > 0 && e.Created.After(multi.Evaluations[i-1].Created) {
 				t.Errorf("evaluation %d is newer than the one before it", i)
 			}
 		}
-		if !told {
-			t.Errorf("no evaluation tells: %+v", multi.Evaluations)
+		if !found {
+			t.Errorf("got %+v, want an evaluation with unplaced groups", multi.Evaluations)
 		}
 	})
-	t.Run("a job that has been purged is gone", func(t *testing.T) {
-		if _, err := cluster.Job(ctx, gone); !errors.Is(err, backends.ErrNotFound) {
+	t.Run("purged job", func(t *testing.T) {
+		if _, err := cluster.Job(ctx, purged); !errors.Is(err, backends.ErrNotFound) {
 			t.Errorf("got %v, want %v", err, backends.ErrNotFound)
 		}
-		if _, err := cluster.Definition(ctx, gone, nil); !errors.Is(err, backends.ErrNotFound) {
+		if _, err := cluster.Definition(ctx, purged, nil); !errors.Is(err, backends.ErrNotFound) {
 			t.Errorf("got %v, want %v", err, backends.ErrNotFound)
 		}
 	})
-	t.Run("a replaced allocation and its replacement name each other", func(t *testing.T) {
+	t.Run("replaced allocation", func(t *testing.T) {
 		moved := detail(t, "p-team1-moved").Allocations
 		if len(moved) != 2 {
 			t.Fatalf("got %+v", moved)
@@ -98,11 +98,11 @@ func Details(t *testing.T, cluster backends.Cluster) {
 			t.Errorf("got %+v", checks)
 		}
 	})
-	t.Run("schedules are in the order of the jobs and as Nomad works them out", func(t *testing.T) {
-		asked := []backends.Job{byID["p-team1-web"], byID["p-team1-cron"], byID["p-team1-crons"], byID["p-team1-off"],
+	t.Run("schedules", func(t *testing.T) {
+		listed := []backends.Job{byID["p-team1-web"], byID["p-team1-cron"], byID["p-team1-crons"], byID["p-team1-off"],
 			byID["p-team1-import"]}
-		s, err := cluster.Schedules(ctx, asked)
-		if err != nil || len(s) != len(asked) {
+		s, err := cluster.Schedules(ctx, listed)
+		if err != nil || len(s) != len(listed) {
 			t.Fatalf("got %+v, %v", s, err)
 		}
 		if len(s[0].Specs) != 0 || s[0].Parameterized || !s[0].Next.IsZero() {
@@ -143,7 +143,7 @@ func Details(t *testing.T, cluster backends.Cluster) {
 			t.Errorf("got %d children and %+v", children, parent.Children)
 		}
 	})
-	t.Run("definitions of every version", func(t *testing.T) {
+	t.Run("definitions of all versions", func(t *testing.T) {
 		versions := byID["p-team1-versions"]
 		for _, tc := range []struct {
 			version *uint64
@@ -162,7 +162,7 @@ func Details(t *testing.T, cluster backends.Cluster) {
 			t.Errorf("got %v", err)
 		}
 	})
-	t.Run("a task's driver and its node's address", func(t *testing.T) {
+	t.Run("driver and node address", func(t *testing.T) {
 		a := detail(t, "p-team1-multi").Allocations[0]
 		if d, err := cluster.Allocation(ctx, a); err != nil || d.Drivers["sidecar"] != "raw_exec" {
 			t.Errorf("got %+v, %v", d, err)

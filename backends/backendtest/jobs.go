@@ -1,4 +1,5 @@
-// Package backendtest is the conformance suite that every backends.Cluster passes, over whatever cluster it is.
+// Package backendtest is the conformance suite of the interfaces in backends. It owns the expectations that all
+// implementations share. It must not depend on an implementation.
 package backendtest
 
 import (
@@ -10,8 +11,8 @@ import (
 	"nomadctld/backends"
 )
 
-// Jobs tests listing on a cluster that holds the jobs of nomadtest.Scenario. evil is the ID of the job whose name
-// tries to act on a terminal.
+// Jobs tests lists on a cluster with the jobs of nomadtest.Scenario. evil is the ID of a job with terminal escape
+// sequences in its name.
 func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 	t.Helper()
 	list := func(t *testing.T, s backends.Selection) map[string]backends.Job {
@@ -32,7 +33,7 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 	}
 	team1 := backends.Selection{Prefixes: []string{"p-team1-"}}
 
-	t.Run("a job comes with its allocations, tasks and deployment", func(t *testing.T) {
+	t.Run("job with allocations, tasks and deployment", func(t *testing.T) {
 		web := list(t, team1)["p-team1-web@default"]
 		if web.Type != "service" || web.Status != "running" || web.Root != "p-team1-web" ||
 			web.DeploymentStatus != "successful" || len(web.Allocations) != 2 {
@@ -52,21 +53,21 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 			}
 		}
 	})
-	t.Run("tasks are sorted by name", func(t *testing.T) {
+	t.Run("tasks sorted by name", func(t *testing.T) {
 		multi := list(t, team1)["p-team1-multi@default"]
 		if len(multi.Allocations) != 1 || len(multi.Allocations[0].Tasks) != 2 ||
 			multi.Allocations[0].Tasks[0].Name != "app" || multi.Allocations[0].Tasks[1].Name != "sidecar" {
 			t.Errorf("got %+v", multi.Allocations)
 		}
 	})
-	t.Run("a group without a place says why", func(t *testing.T) {
+	t.Run("reasons of an unplaced group", func(t *testing.T) {
 		unplaced := list(t, team1)["p-team1-multi@default"].Unplaced
 		if len(unplaced) != 1 || unplaced[0].Group != "pend" ||
 			!slices.Equal(unplaced[0].Reasons, []string{`constraint "${attr.kernel.name} = windows" filtered 1 node`}) {
 			t.Errorf("got %+v", unplaced)
 		}
 	})
-	t.Run("failures and their events are told", func(t *testing.T) {
+	t.Run("failures and events", func(t *testing.T) {
 		fail := list(t, team1)["p-team1-fail@default"]
 		if fail.DeploymentStatus != "failed" || len(fail.Allocations) != 1 || fail.Allocations[0].Status != "failed" {
 			t.Fatalf("got %+v", fail)
@@ -88,7 +89,7 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 			t.Errorf("got %+v", slow)
 		}
 	})
-	t.Run("finished allocations come when they are asked for", func(t *testing.T) {
+	t.Run("hidden allocations on request", func(t *testing.T) {
 		if done, ok := list(t, team1)["p-team1-done@default"]; !ok || len(done.Allocations) != 0 {
 			t.Errorf("got %+v", done)
 		}
@@ -99,7 +100,7 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 			t.Errorf("got %+v", done)
 		}
 	})
-	t.Run("only the prefixes asked for", func(t *testing.T) {
+	t.Run("prefixes", func(t *testing.T) {
 		for id := range list(t, team1) {
 			if !strings.HasPrefix(id, "p-team1-") {
 				t.Errorf("got %q", id)
@@ -110,12 +111,12 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 			t.Errorf("got %d jobs of two prefixes, want 2", len(two))
 		}
 	})
-	t.Run("a prefix that a filter cannot hold", func(t *testing.T) {
+	t.Run("prefix that a filter cannot express", func(t *testing.T) {
 		if _, ok := list(t, backends.Selection{Prefixes: []string{"`", "p-team1-w"}})["p-team1-web@default"]; !ok {
 			t.Error("the job is missing")
 		}
 	})
-	t.Run("only the namespace asked for", func(t *testing.T) {
+	t.Run("namespace", func(t *testing.T) {
 		other := team1
 		other.Namespace = "other"
 		if jobs := list(t, other); len(jobs) != 1 || len(jobs["p-team1-web@other"].Allocations) != 1 {
@@ -131,7 +132,7 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 			t.Errorf("got %+v", job)
 		}
 	})
-	t.Run("usage is per task", func(t *testing.T) {
+	t.Run("usage of tasks", func(t *testing.T) {
 		multi := list(t, team1)["p-team1-multi@default"]
 		usage := cluster.Usage(context.Background(), multi.Allocations)
 		for _, task := range multi.Allocations[0].Tasks {
@@ -143,7 +144,7 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 			t.Errorf("got the usage of %d tasks, want 2", len(usage))
 		}
 	})
-	t.Run("what does not run uses nothing", func(t *testing.T) {
+	t.Run("usage of a failed job", func(t *testing.T) {
 		if usage := cluster.Usage(context.Background(), list(t, team1)["p-team1-fail@default"].Allocations); len(usage) != 0 {
 			t.Errorf("got %+v", usage)
 		}

@@ -16,48 +16,48 @@ import (
 	"nomadctld/backends"
 )
 
-// Features are what not every runtime offers.
+// Features are the optional features of a runtime.
 type Features struct {
 	User, Env, Dir bool // of backends.Program
-	Signals        bool // to a program without a terminal
-	SeparateStderr bool // stderr is apart from stdout
-	SignalStatus   bool // a program ended by signal n returns 128+n
+	Signals        bool // can be sent to a program without a terminal
+	SeparateStderr bool // stdout and stderr are separate streams
+	SignalStatus   bool // the exit code is 128+n if signal n killed the program
 }
 
-// testTimeout is for what takes no time on a machine that has nothing else to do.
+// testTimeout limits steps that take no time on an idle machine.
 const testTimeout = 60 * time.Second
 
-// Runtime tests running programs in a task that has a POSIX shell and the usual programs beside it. open returns a task
-// that runs for as long as its test does.
+// Runtime tests Exec in a task with a POSIX shell and the usual programs. open returns a task that runs until the end
+// of its test.
 func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.TaskRef), can Features) {
 	t.Helper()
 	for name, test := range map[string]func(*taskFixture){
-		"arguments arrive as they are":                argumentsUnchanged,
-		"every byte comes and goes":                   everyByte,
-		"stdout and stderr are apart":                 separateStderr,
-		"megabytes come and go":                       largeOutput,
-		"the last byte comes":                         lastByte,
-		"the exit code is the program's":              exitCodes,
-		"a signal is 128 and more":                    exitSignals,
-		"the end of input is passed on":               endOfInput,
-		"input that breaks off does not end":          inputError,
-		"a program may leave its input":               unreadInput,
-		"a program that is not there":                 programNotFound,
-		"a terminal has a size":                       terminalSize,
-		"a terminal is set up before the program":     terminalSetUp,
-		"a terminal's program is as it is without":    terminalProgram,
-		"a terminal is resized":                       terminalResized,
-		"sizes come in a storm":                       resizeStorm,
-		"keys reach the program":                      keys,
-		"the end of input ends a terminal's program":  terminalEOF,
-		"signals reach the program":                   programSignals,
-		"who handles HUP ends with it":                killedByHUP,
-		"who handles nothing is killed":               killedByKILL,
-		"a terminal's program is ended too":           killedWithTerminal,
-		"a child in the background is not waited for": backgroundChild,
-		"a program that was left is killed":           killBySession,
-		"environment, directory and user":             environment,
-		"a task that is not there":                    taskNotFound,
+		"arguments unchanged":             argumentsUnchanged,
+		"binary input and output":         everyByte,
+		"separate stderr":                 separateStderr,
+		"large input and output":          largeOutput,
+		"last byte of the output":         lastByte,
+		"exit codes":                      exitCodes,
+		"exit code after a signal":        exitSignals,
+		"EOF of the input":                endOfInput,
+		"input error is not EOF":          inputError,
+		"unread input":                    unreadInput,
+		"program not found":               programNotFound,
+		"terminal size":                   terminalSize,
+		"terminal modes at the start":     terminalSetUp,
+		"program with a terminal":         terminalProgram,
+		"terminal resized":                terminalResized,
+		"many resizes":                    resizeStorm,
+		"keys":                            keys,
+		"EOF with a terminal":             terminalEOF,
+		"signals":                         programSignals,
+		"killed by HUP":                   killedByHUP,
+		"killed by KILL":                  killedByKILL,
+		"killed with a terminal":          killedWithTerminal,
+		"background child":                backgroundChild,
+		"killed by session":               killBySession,
+		"environment, directory and user": environment,
+		"task not found":                  taskNotFound,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,7 +67,7 @@ func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.T
 	}
 }
 
-// taskFixture is where a test runs programs.
+// taskFixture is a task with its runtime.
 type taskFixture struct {
 	*testing.T
 	runtime  backends.Runtime
@@ -75,7 +75,7 @@ type taskFixture struct {
 	features Features
 }
 
-// result is what came of a program.
+// result is the result of a program.
 type result struct {
 	stdout, stderr string
 	code           int
@@ -84,10 +84,10 @@ type result struct {
 
 func newSession() string { return "test" + strings.ToLower(rand.Text()) }
 
-// exec runs a program that ends by itself.
+// exec runs a program and waits for its exit.
 func (p *taskFixture) exec(program backends.Program) result {
 	p.Helper()
-	ctx, cancel := context.WithTimeoutCause(p.Context(), 2*testTimeout, errors.New("the program does not end"))
+	ctx, cancel := context.WithTimeoutCause(p.Context(), 2*testTimeout, errors.New("the program does not exit"))
 	defer cancel()
 	var stdout, stderr syncBuffer
 	if program.Stdin == nil {
@@ -107,7 +107,7 @@ func (p *taskFixture) sh(script string, args ...string) result {
 	return p.exec(backends.Program{Argv: append([]string{"sh", "-c", script, "sh"}, args...)})
 }
 
-// want fails unless the program has ended with this code, and with this on stdout.
+// want fails unless the program has exited with this code and output.
 func (p *taskFixture) want(r result, code int, stdout string) {
 	p.Helper()
 	if r.err != nil || r.code != code || r.stdout != stdout {
@@ -130,7 +130,7 @@ func argumentsUnchanged(p *taskFixture) {
 	}
 	args := []string{"", " ", "a b", `"`, `'`, `\`, "$HOME", "`id`", "*", "new\nline", "\t", "é日本", "-n", "--", "#x",
 		";", "&", "|", "%s", "{}"}
-	if p.features.SeparateStderr { // others pass them on in JSON, which has no place for bytes that are not UTF-8
+	if p.features.SeparateStderr { // other runtimes use JSON, which cannot represent bytes that are not UTF-8
 		args = append(args, string(bytes[:127]))
 	}
 	p.want(p.sh(`for a; do printf '[%s]' "$a"; done`, args...), 0, "["+strings.Join(args, "][")+"]")
@@ -147,7 +147,7 @@ func everyByte(p *taskFixture) {
 func separateStderr(p *taskFixture) {
 	r := p.sh("echo out; echo err >&2; echo out; echo err >&2")
 	if !p.features.SeparateStderr {
-		p.Skip("this runtime does not keep them apart")
+		p.Skip("this runtime does not separate stdout and stderr")
 	}
 	p.want(r, 0, "out\nout\n")
 	if r.stderr != "err\nerr\n" {
@@ -186,7 +186,7 @@ func exitCodes(p *taskFixture) {
 
 func exitSignals(p *taskFixture) {
 	if !p.features.SignalStatus {
-		p.Skip("this runtime does not tell")
+		p.Skip("this runtime does not report signals")
 	}
 	for signal, code := range map[string]int{"KILL": 137, "TERM": 143} {
 		p.want(p.sh("echo x; kill -s "+signal+" $$; sleep 60"), code, "x\n")
@@ -207,11 +207,11 @@ func inputError(p *taskFixture) {
 		r.waitFor("ready")
 		r.typeText("half\n")
 		r.in.CloseWithError(errors.New("the connection broke"))
-		time.Sleep(500 * time.Millisecond) // for what must not come
+		time.Sleep(500 * time.Millisecond) // for output that must not appear
 		r.cancel(errSessionOver)
 		p.wantKilled(r, marker)
-		if said := r.out.String(); strings.Contains(said, "whole") {
-			p.Errorf("got %q", said)
+		if out := r.out.String(); strings.Contains(out, "whole") {
+			p.Errorf("got %q", out)
 		}
 	}
 }
@@ -272,13 +272,13 @@ func environment(p *taskFixture) {
 		p.want(p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/tmp"}), 0, "/tmp\n")
 		if r := p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/no/such/dir"}); r.err == nil || r.stdout != "" ||
 			errors.Is(r.err, backends.ErrProgramNotFound) {
-			p.Errorf("a directory that is not there: got %v, %q", r.err, r.stdout)
+			p.Errorf("missing directory: got %v, %q", r.err, r.stdout)
 		}
 	}
 	if p.features.User {
 		p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "id -u; id -g"}, User: "65534:0"}), 0, "65534\n0\n")
 		if r := p.exec(backends.Program{Argv: []string{"id"}, User: "no-such-user"}); r.err == nil || r.stdout != "" {
-			p.Errorf("a user who is not there: got %v, %q", r.err, r.stdout)
+			p.Errorf("unknown user: got %v, %q", r.err, r.stdout)
 		}
 	}
 }
@@ -291,14 +291,14 @@ func taskNotFound(p *taskFixture) {
 }
 
 func backgroundChild(p *taskFixture) {
-	begin := time.Now()
+	startTime := time.Now()
 	p.want(p.sh("echo x; sleep 300 & exit 5"), 5, "x\n")
-	if took := time.Since(begin); took > testTimeout {
+	if took := time.Since(startTime); took > testTimeout {
 		p.Errorf("took %s", took)
 	}
 }
 
-// syncBuffer is output that may be looked at while it comes.
+// syncBuffer is a buffer that may be read while a program writes to it.
 type syncBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -316,7 +316,7 @@ func (c *syncBuffer) String() string {
 	return c.text.String()
 }
 
-// terminal is a user's, whose size the test changes.
+// terminal is a user's terminal. The test changes its size.
 type terminal struct {
 	mu            sync.Mutex
 	columns, rows int
@@ -345,7 +345,7 @@ func (t *terminal) resize(columns, rows int) {
 	}
 }
 
-// process is a program that the test talks to.
+// process is a running program with its input and output.
 type process struct {
 	t       *testing.T
 	in      *io.PipeWriter
@@ -355,7 +355,7 @@ type process struct {
 	done    chan result
 }
 
-// start runs a program until the test ends at the latest.
+// start starts a program. It is killed at the end of the test.
 func (p *taskFixture) start(program backends.Program) *process {
 	p.Helper()
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -373,26 +373,26 @@ func (p *taskFixture) start(program backends.Program) *process {
 		r.done <- result{r.out.String(), stderr.String(), code, err}
 	}()
 	p.Cleanup(func() {
-		cancel(errors.New("the test has ended"))
+		cancel(errors.New("the test is over"))
 		out.Close()
 	})
 	return r
 }
 
-// waitFor waits until the program has written this.
+// waitFor waits until the output contains want.
 func (r *process) waitFor(want string) {
 	r.t.Helper()
-	for begin := time.Now(); !strings.Contains(r.out.String(), want); time.Sleep(20 * time.Millisecond) {
+	for startTime := time.Now(); !strings.Contains(r.out.String(), want); time.Sleep(20 * time.Millisecond) {
 		select {
-		case ended := <-r.done:
-			r.done <- ended
+		case res := <-r.done:
+			r.done <- res
 			if !strings.Contains(r.out.String(), want) {
-				r.t.Fatalf("ended with %d, %v, %s, want %q", ended.code, ended.err, brief(ended.stdout), want)
+				r.t.Fatalf("exited with %d, %v, %s, want %q", res.code, res.err, brief(res.stdout), want)
 			}
 			return
 		default:
 		}
-		if time.Since(begin) > testTimeout {
+		if time.Since(startTime) > testTimeout {
 			r.t.Fatalf("got %s, want %q", brief(r.out.String()), want)
 		}
 	}
@@ -405,19 +405,19 @@ func (r *process) typeText(text string) {
 	}
 }
 
-// waitExit waits until the program has ended.
+// waitExit waits until the program has exited.
 func (r *process) waitExit() result {
 	r.t.Helper()
 	select {
-	case ended := <-r.done:
-		return ended
+	case res := <-r.done:
+		return res
 	case <-time.After(testTimeout):
-		r.t.Fatalf("it does not end; it wrote %s", brief(r.out.String()))
+		r.t.Fatalf("the program does not exit; output %s", brief(r.out.String()))
 		return result{}
 	}
 }
 
-// sizeScript says the size whenever it has changed.
+// sizeScript prints the terminal size after each change.
 const sizeScript = `while :; do new=$(stty size); [ "$new" = "$old" ] || echo "<$new>"; old=$new; sleep 0.1; done`
 
 func terminalSize(p *taskFixture) {
@@ -434,7 +434,7 @@ func terminalSize(p *taskFixture) {
 	r.waitFor("got x")
 }
 
-// terminalSetUp has programs that look at their terminal at once.
+// terminalSetUp has programs that read their terminal's size and modes immediately.
 func terminalSetUp(p *taskFixture) {
 	for range 20 {
 		p.want(p.exec(backends.Program{Argv: []string{"stty", "size"}, Terminal: newTerminal(132, 43)}), 0, "43 132\r\n")
@@ -456,7 +456,7 @@ func terminalSetUp(p *taskFixture) {
 			p.Errorf("got %d, %v, %q, want %q in it", r.code, r.err, r.stdout, want)
 		}
 	}
-	// A character of two bytes is erased whole, and the user's own key ends the input.
+	// The erase key erases both bytes of a character, and the user's EOF key works.
 	r = p.exec(backends.Program{
 		Argv: []string{"cat"}, Terminal: newTerminal(80, 24), Stdin: strings.NewReader("\u00e9\bx\n"),
 		Modes: backends.TerminalModes{backends.ModeErase: 8, backends.ModeIUTF8: 1, backends.ModeEcho: 0,
@@ -465,7 +465,7 @@ func terminalSetUp(p *taskFixture) {
 	p.want(r, 0, "x\r\n")
 }
 
-// terminalProgram has a program with all that is special about a terminal find the same as without.
+// terminalProgram checks that a program with a terminal gets the same arguments, directory and exit code as without.
 func terminalProgram(p *taskFixture) {
 	modes := backends.TerminalModes{backends.ModeIUTF8: 1}
 	with := func(argv ...string) backends.Program {
@@ -527,24 +527,25 @@ func keys(p *taskFixture) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	r.waitFor("03 10 11 1a 1c 10 78 04")
-	if ended := r.waitExit(); ended.code != 0 || ended.err != nil {
-		p.Errorf("got %d, %v", ended.code, ended.err)
+	if res := r.waitExit(); res.code != 0 || res.err != nil {
+		p.Errorf("got %d, %v", res.code, res.err)
 	}
-	// Each key comes by itself, and does not wait for the next one.
+	// Each key arrives immediately.
 	r = p.start(backends.Program{Argv: []string{"sh", "-c",
-		`stty raw -echo; echo ready; while c=$(dd bs=1 count=1 2>/dev/null | od -An -tx1); do echo "$c"; done`}, Terminal: newTerminal(80, 24)})
+		`stty raw -echo; echo ready; while c=$(dd bs=1 count=1 2>/dev/null | od -An -tx1); do echo "$c"; done`},
+		Terminal: newTerminal(80, 24)})
 	r.waitFor("ready")
 	for _, key := range []string{"\x10", "\x11", "\x03", "\x1a", "\x1b", "\x1d", "\x1e", "\x1f", "\x01"} {
 		r.typeText(key)
 		r.waitFor(fmt.Sprintf("%02x", key))
 	}
-	// And without raw, what a terminal makes of them.
+	// Without raw mode, the terminal interprets the keys.
 	r = p.start(backends.Program{Argv: []string{"sh", "-c",
 		"trap 'echo interrupted; exit 9' INT; echo ready; while :; do sleep 0.1; done"}, Terminal: newTerminal(80, 24)})
 	r.waitFor("ready")
 	r.typeText("\x03")
-	if ended := r.waitExit(); ended.code != 9 || ended.err != nil || !strings.Contains(ended.stdout, "interrupted") {
-		p.Errorf("^C: got %d, %v, %q", ended.code, ended.err, ended.stdout)
+	if res := r.waitExit(); res.code != 9 || res.err != nil || !strings.Contains(res.stdout, "interrupted") {
+		p.Errorf("^C: got %d, %v, %q", res.code, res.err, res.stdout)
 	}
 }
 
@@ -558,11 +559,12 @@ func terminalEOF(p *taskFixture) {
 	}
 }
 
-const trapScript = `for s in HUP INT QUIT TERM USR1 USR2; do trap "echo got $s" $s; done; echo ready; while :; do sleep 0.1; done`
+const trapScript = `for s in HUP INT QUIT TERM USR1 USR2; do trap "echo got $s" $s; done
+echo ready; while :; do sleep 0.1; done`
 
 func programSignals(p *taskFixture) {
 	if !p.features.Signals {
-		p.Skip("this runtime has no signals")
+		p.Skip("this runtime cannot send signals")
 	}
 	r := p.start(backends.Program{Argv: []string{"sh", "-c", trapScript}})
 	r.waitFor("ready")
@@ -576,32 +578,32 @@ func programSignals(p *taskFixture) {
 		p.Errorf("not in order: %q", r.out.String())
 	}
 	r.signals <- "KILL"
-	if ended := r.waitExit(); ended.code != 137 || ended.err != nil {
-		p.Errorf("KILL: got %d, %v", ended.code, ended.err)
+	if res := r.waitExit(); res.code != 137 || res.err != nil {
+		p.Errorf("KILL: got %d, %v", res.code, res.err)
 	}
 }
 
 var errSessionOver = errors.New("the session is over")
 
-// wantKilled fails unless the program was ended because of errSessionOver and nothing of it is left.
+// wantKilled fails unless the program was killed because of errSessionOver and none of its processes remains.
 func (p *taskFixture) wantKilled(r *process, marker string) {
 	p.Helper()
-	ended := r.waitExit()
+	res := r.waitExit()
 	var zombies *backends.ZombiesError
-	if errors.As(ended.err, &zombies) {
-		ended.err = zombies.Cause
+	if errors.As(res.err, &zombies) {
+		res.err = zombies.Cause
 	}
-	if ended.err != errSessionOver {
-		p.Errorf("got %d, %v, want %v", ended.code, ended.err, errSessionOver)
+	if res.err != errSessionOver {
+		p.Errorf("got %d, %v, want %v", res.code, res.err, errSessionOver)
 	}
-	// What has begun the program may take a moment longer than it.
+	// The program's children may exit a little later.
 	for end := time.Now().Add(testTimeout); ; time.Sleep(100 * time.Millisecond) {
 		left := p.sh("ps -o args 2>/dev/null || ps")
 		if !strings.Contains(left.stdout, marker) {
 			return
 		}
 		if time.Now().After(end) {
-			p.Errorf("left: %s", left.stdout)
+			p.Errorf("remaining processes: %s", left.stdout)
 			return
 		}
 	}
@@ -614,20 +616,21 @@ func killedByHUP(p *taskFixture) {
 	r.waitFor("ready")
 	r.cancel(errSessionOver)
 	p.wantKilled(r, marker)
-	if said := r.out.String(); said != "ready\nbye\n" {
-		p.Errorf("got %q", said)
+	if out := r.out.String(); out != "ready\nbye\n" {
+		p.Errorf("got %q", out)
 	}
 }
 
 func killedByKILL(p *taskFixture) {
 	marker := newSession()
 	r := p.start(backends.Program{Argv: []string{"sh", "-c",
-		"trap '' HUP TERM; sh -c 'while :; do sleep 0.1; done' " + marker + " & echo ready; while :; do sleep 0.1; done", marker}})
+		"trap '' HUP TERM; sh -c 'while :; do sleep 0.1; done' " + marker +
+			" & echo ready; while :; do sleep 0.1; done", marker}})
 	r.waitFor("ready")
-	begin := time.Now()
+	startTime := time.Now()
 	r.cancel(errSessionOver)
 	p.wantKilled(r, marker)
-	if took := time.Since(begin); took > testTimeout/2 {
+	if took := time.Since(startTime); took > testTimeout/2 {
 		p.Errorf("took %s", took)
 	}
 }
