@@ -42,7 +42,7 @@ func TestClusterConformance(t *testing.T) {
 	}
 }
 
-// newSimulated returns a simulated cluster and a client of it.
+// newSimulated returns a simulated cluster and a client for it.
 func newSimulated(t *testing.T) (*sim.Cluster, backends.Cluster) {
 	t.Helper()
 	c := sim.New()
@@ -64,19 +64,19 @@ func TestJobs_TokenRejected(t *testing.T) {
 			}
 			_, err := open(t, Tier{URL: cluster.URL, TokenFile: wrong}).Jobs(context.Background(), backends.Selection{})
 			if !errors.Is(err, backends.ErrForbidden) || !strings.HasSuffix(err.Error(), "it is unknown or has expired") {
-				t.Errorf("got %v, want %v: it is not known", err, backends.ErrForbidden)
+				t.Errorf("got %v, want %v for an unknown token", err, backends.ErrForbidden)
 			}
 			weak := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "list-jobs")})
 			_, err = weak.Jobs(context.Background(), backends.Selection{})
 			if !errors.Is(err, backends.ErrForbidden) ||
 				!strings.Contains(err.Error(), `lacks the capability "read-job" in namespace *`) {
-				t.Errorf("with list-jobs only: got %v, want that read-job is missing", err)
+				t.Errorf("with list-jobs only: got %v, want the missing capability read-job", err)
 			}
 		})
 	}
 }
 
-// deploy/nomadctld-policy.hcl grants these capabilities.
+// TestJobs_Capabilities uses the capabilities in deploy/nomadctld-policy.hcl.
 func TestJobs_Capabilities(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestJobs_ErrorTexts(t *testing.T) {
 	_, err = open(t, Tier{URL: url}).Jobs(context.Background(), backends.Selection{})
 	if !errors.Is(err, backends.ErrUnreachable) || !strings.Contains(err.Error(), "connection refused") ||
 		strings.Contains(err.Error(), "/v1/") {
-		t.Errorf("got %v, want no answer, connection refused and no URL", err)
+		t.Errorf("got %v, want no response, connection refused and no URL", err)
 	}
 
 	c, client := newSimulated(t)
@@ -155,16 +155,16 @@ func TestJobs_ErrorTexts(t *testing.T) {
 
 func TestRead_Retries(t *testing.T) {
 	for _, tc := range []struct {
-		name  string
-		fault sim.Fault
-		ok    bool
-		asked int
+		name     string
+		fault    sim.Fault
+		ok       bool
+		requests int
 	}{
 		{"no leader for a moment", sim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader", Times: 2}, true, 3},
 		{"too many connections", sim.Fault{Path: "/v1/jobs", Status: 429, Times: 1}, true, 2},
 		{"cut connection", sim.Fault{Path: "/v1/jobs", Cut: true, Times: 1}, true, 2},
 		{"no leader for long", sim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader"}, false, 3},
-		{"a refusal", sim.Fault{Path: "/v1/jobs", Status: 403, Body: "Permission denied"}, false, 1},
+		{"a rejection", sim.Fault{Path: "/v1/jobs", Status: 403, Body: "Permission denied"}, false, 1},
 		{"a wrong request", sim.Fault{Path: "/v1/jobs", Status: 400, Body: "bad"}, false, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -174,8 +174,8 @@ func TestRead_Retries(t *testing.T) {
 			if (err == nil) != tc.ok {
 				t.Errorf("got %v", err)
 			}
-			if got := c.Traffic("/v1/jobs").Requests; got != tc.asked {
-				t.Errorf("asked %d times, want %d", got, tc.asked)
+			if got := c.Traffic("/v1/jobs").Requests; got != tc.requests {
+				t.Errorf("got %d requests, want %d", got, tc.requests)
 			}
 		})
 	}
@@ -219,7 +219,7 @@ func TestJobs_FiltersOnServer(t *testing.T) {
 			Groups: []sim.Group{{Name: "g", Count: 5}}})
 	}
 	if after := cost(); before == 0 || after > before+before/10 {
-		t.Errorf("%d bytes beside hundreds of other jobs, %d without", after, before)
+		t.Errorf("%d bytes with hundreds of other jobs, %d without", after, before)
 	}
 }
 
@@ -257,7 +257,7 @@ func TestUsage_NodeHangs(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if got := len(client.Usage(ctx, jobs[0].Allocations)); got != 100 {
-		t.Errorf("got the usage of %d tasks, want the 100 of the node that answers", got)
+		t.Errorf("got the usage of %d tasks, want the 100 of the responding node", got)
 	}
 }
 
@@ -282,7 +282,7 @@ func TestJobs_InvalidResponse(t *testing.T) {
 	for _, body := range []string{`[null,null]`, `[{"ID":1}]`, `"x"`, ``} {
 		c.Inject(sim.Fault{Path: "/v1/allocations", Status: 200, Body: body})
 		if _, err := client.Jobs(context.Background(), backends.Selection{}); err == nil {
-			t.Errorf("%q: got none", body)
+			t.Errorf("%q: got no error", body)
 		}
 		c.Heal()
 	}
@@ -304,9 +304,9 @@ func TestJobs_DeploymentOfPurgedJob(t *testing.T) {
 }
 
 func TestOpen_MissingCertificate(t *testing.T) {
-	gone := filepath.Join(t.TempDir(), "gone.pem")
-	for name, settings := range map[string]backends.TLS{"ca": {CA: gone}, "cert": {Cert: gone, Key: gone},
-		"cert alone": {Cert: gone}} {
+	missing := filepath.Join(t.TempDir(), "missing.pem")
+	for name, settings := range map[string]backends.TLS{"ca": {CA: missing}, "cert": {Cert: missing, Key: missing},
+		"cert alone": {Cert: missing}} {
 		if _, err := Open(Tier{Name: "a", URL: "https://127.0.0.1:1", TLS: settings}); err == nil {
 			t.Errorf("%s: opened", name)
 		}

@@ -22,7 +22,7 @@ import (
 	"nomadctld/internal/nomadtest"
 )
 
-// execArgv runs a program without input.
+// execArgv runs a program without input and returns its output.
 func execArgv(ctx context.Context, c *Client, in backends.TaskRef, argv ...string) (int, string, error) {
 	out := &limitedBuffer{}
 	code, err := c.Exec(ctx, in,
@@ -41,8 +41,8 @@ func TestExec_TLS(t *testing.T) {
 				tls backends.TLS
 				ok  bool
 			}{
-				"as it should be": {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
-				"by name":         {byName, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
+				"valid":        {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
+				"by host name": {byName, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
 				"another server name": {"https://" + addr,
 					backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName}, true},
 				"another CA": {"https://" + addr, backends.TLS{CA: files.OtherCA, Cert: files.Cert, Key: files.Key},
@@ -60,7 +60,7 @@ func TestExec_TLS(t *testing.T) {
 					t.Errorf("%s: got %d, %q, %v", name, code, out, err)
 				}
 				if err != nil && strings.Contains(err.Error(), "127.0.0.1:") {
-					t.Errorf("%s: an address is shown: %v", name, err)
+					t.Errorf("%s: the error contains an address: %v", name, err)
 				}
 				_, err = readLog(t, c, in, backends.LogQuery{Stdout: true, Lines: -1})
 				if tc.ok != (err == nil) {
@@ -71,18 +71,18 @@ func TestExec_TLS(t *testing.T) {
 	}
 }
 
-// The library would look the node up first, and dial it.
+// TestExec_OneRequest checks that the library does not look up the node or connect to it.
 func TestExec_OneRequest(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			_, in := clusterTask(t, cluster, "p-team3-shell", "box")
 			target, _ := url.Parse(cluster.URL)
 			var mu sync.Mutex
-			var asked []string
+			var paths []string
 			proxy := httputil.NewSingleHostReverseProxy(target)
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				mu.Lock()
-				asked = append(asked, r.URL.Path)
+				paths = append(paths, r.URL.Path)
 				mu.Unlock()
 				proxy.ServeHTTP(w, r)
 			}))
@@ -93,8 +93,8 @@ func TestExec_OneRequest(t *testing.T) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if want := "/v1/client/allocation/" + in.Allocation.ID + "/exec"; len(asked) != 1 || asked[0] != want {
-				t.Errorf("asked for %q, want %q", asked, want)
+			if want := "/v1/client/allocation/" + in.Allocation.ID + "/exec"; len(paths) != 1 || paths[0] != want {
+				t.Errorf("got requests %q, want %q", paths, want)
 			}
 		})
 	}
@@ -128,7 +128,7 @@ func TestExec_ConnectionLost(t *testing.T) {
 						t.Errorf("got %v", err)
 					}
 				case <-time.After(time.Minute):
-					t.Error("it hangs")
+					t.Error("Exec hangs")
 				}
 				write.Close()
 			}
@@ -138,17 +138,17 @@ func TestExec_ConnectionLost(t *testing.T) {
 
 func TestExec_ClusterUnreachable(t *testing.T) {
 	_, in := clusterTask(t, nomadtest.Simulated(t), "p-team3-shell", "box")
-	for _, gone := range []string{closedPort(t), silentPort(t)} {
-		c := open(t, Tier{URL: "http://" + gone})
-		begin := time.Now()
+	for _, address := range []string{closedPort(t), silentPort(t)} {
+		c := open(t, Tier{URL: "http://" + address})
+		start := time.Now()
 		if _, _, err := execArgv(context.Background(), c, in, "true"); !errors.Is(err, backends.ErrUnreachable) ||
-			time.Since(begin) > handshakeTimeout+time.Minute {
-			t.Errorf("got %v after %s", err, time.Since(begin))
+			time.Since(start) > handshakeTimeout+time.Minute {
+			t.Errorf("got %v after %s", err, time.Since(start))
 		}
 	}
 }
 
-// fixedTerminal is a terminal that does not change.
+// fixedTerminal is a terminal with a constant size.
 type fixedTerminal struct{}
 
 func (fixedTerminal) Size() (int, int)         { return 80, 24 }
@@ -167,7 +167,7 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// silentPort takes connections and says nothing.
+// silentPort returns the address of a server that never responds.
 func silentPort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -188,7 +188,7 @@ func TestConnLimits(t *testing.T) {
 	a, in := findTask(t, tiers["a"], "p-team3-shell", "box")
 	b := tiers["b"]
 	ctx, cancel := context.WithCancelCause(context.Background())
-	begun := make(chan struct{}, maxPrograms)
+	started := make(chan struct{}, maxPrograms)
 	over := errors.New("over")
 	var all sync.WaitGroup
 	for i := range maxPrograms {
@@ -196,7 +196,7 @@ func TestConnLimits(t *testing.T) {
 			_, err := a.Exec(backends.WithUser(ctx, fmt.Sprint("user", i%3)), in, backends.Program{
 				Argv: []string{"sh", "-c", "echo ready; exec sleep 300"}, Session: randomHex(), Stdin: strings.NewReader(""),
 				Stderr: io.Discard,
-				Stdout: writerFunc(func(b []byte) (int, error) { begun <- struct{}{}; return len(b), nil }),
+				Stdout: writerFunc(func(b []byte) (int, error) { started <- struct{}{}; return len(b), nil }),
 			})
 			if err != over {
 				t.Errorf("got %v, want %v", err, over)
@@ -204,17 +204,17 @@ func TestConnLimits(t *testing.T) {
 		})
 	}
 	for range maxPrograms {
-		<-begun
+		<-started
 	}
-	begin := time.Now()
+	start := time.Now()
 	if _, _, err := execArgv(context.Background(), b, in, "true"); !errors.Is(err, backends.ErrLimitReached) ||
-		time.Since(begin) > time.Minute {
-		t.Errorf("one more program: got %v after %s", err, time.Since(begin))
+		time.Since(start) > time.Minute {
+		t.Errorf("program above the limit: got %v after %s", err, time.Since(start))
 	}
 	if _, err := readLog(t, b, in, backends.LogQuery{Stdout: true}); err != nil {
-		t.Errorf("a log, which has places of its own: got %v", err)
+		t.Errorf("log, with its own slots: got %v", err)
 	}
-	cancel(over) // their signals have places of their own
+	cancel(over) // signals have their own slots
 	all.Wait()
 	if code, _, err := execArgv(context.Background(), b, in, "true"); code != 0 || err != nil {
 		t.Errorf("afterwards: got %d, %v", code, err)
@@ -226,7 +226,7 @@ func TestConnLimits(t *testing.T) {
 		}
 	}
 	if _, err := readLog(t, a, in, backends.LogQuery{Stdout: true}); !errors.Is(err, backends.ErrLimitReached) {
-		t.Errorf("one more log: got %v", err)
+		t.Errorf("log above the limit: got %v", err)
 	}
 	if peak, refused := cluster.Sim.Connections(); peak > 99 || refused > 0 {
 		t.Errorf("%d connections at a time, %d refused", peak, refused)
@@ -245,7 +245,7 @@ func TestExec_NoLeaks(t *testing.T) {
 					for range 25 {
 						ctx, cancel := context.WithCancel(context.Background())
 						argv := [][]string{{"true"}, {"nope"}, {"sh", "-c", "echo x; exit 4"}, {"cat"}}[i%4]
-						if i == 7 { // in the middle of it
+						if i == 7 { // cancelled while it is running
 							argv = []string{"sleep", "300"}
 							time.AfterFunc(30*time.Millisecond, cancel)
 						}
@@ -255,20 +255,20 @@ func TestExec_NoLeaks(t *testing.T) {
 				})
 			}
 			all.Wait()
-			for begin := time.Now(); packageGoroutines() > before; time.Sleep(20 * time.Millisecond) {
-				if time.Since(begin) > time.Minute {
+			for start := time.Now(); packageGoroutines() > before; time.Sleep(20 * time.Millisecond) {
+				if time.Since(start) > time.Minute {
 					buffer := make([]byte, 1<<20)
 					t.Fatalf("%d goroutines, %d before:\n%s", packageGoroutines(), before, buffer[:runtime.Stack(buffer, true)])
 				}
 			}
 			if c.conns.programSlots.InUse() != 0 || c.conns.signalSlots.InUse() != 0 {
-				t.Errorf("%d and %d places are still taken", c.conns.programSlots.InUse(), c.conns.signalSlots.InUse())
+				t.Errorf("%d and %d slots are still in use", c.conns.programSlots.InUse(), c.conns.signalSlots.InUse())
 			}
 		})
 	}
 }
 
-// packageGoroutines is how many goroutines of this package and of the library there are.
+// packageGoroutines returns the number of goroutines of this package and of the library.
 func packageGoroutines() (n int) {
 	buffer := make([]byte, 8<<20)
 	for stack := range strings.SplitSeq(string(buffer[:runtime.Stack(buffer, true)]), "\n\n") {
@@ -279,7 +279,7 @@ func packageGoroutines() (n int) {
 	return n
 }
 
-// endlessReader never ends and never waits.
+// endlessReader never returns EOF and never blocks.
 type endlessReader struct{}
 
 func (endlessReader) Read(b []byte) (int, error) {
@@ -304,13 +304,13 @@ func TestExec_UnreadStdin(t *testing.T) {
 					t.Errorf("got %d, %v, %q", code, err, out.String())
 				}
 			}
-			for begin := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+			for start := time.Now(); ; time.Sleep(100 * time.Millisecond) {
 				_, out, err := execArgv(context.Background(), c, in, "sh", "-c", "ps -eo args | grep -c [S]ESSION="+session)
 				if err == nil && out == "0\n" {
 					break
 				}
-				if time.Since(begin) > 30*time.Second {
-					t.Fatalf("shells that still wait for input: %s, %v", out, err)
+				if time.Since(start) > 30*time.Second {
+					t.Fatalf("shells still waiting for input: %s, %v", out, err)
 				}
 			}
 		})
@@ -334,7 +334,8 @@ func TestExec_StdoutFails(t *testing.T) {
 	}
 }
 
-// TestExec_StdoutFailsAfterExit while the shell is ended that still reads for a child in the background.
+// TestExec_StdoutFailsAfterExit has stdout fail while the shell is being killed, which reads input for a background
+// child.
 func TestExec_StdoutFailsAfterExit(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
@@ -345,9 +346,9 @@ func TestExec_StdoutFailsAfterExit(t *testing.T) {
 			code, err := c.Exec(context.Background(), in, backends.Program{
 				Argv: []string{"sh", "-c", "sleep 2 & echo x"}, Session: randomHex(), Stdin: open, Stderr: io.Discard,
 				Stdout: writerFunc(func([]byte) (int, error) {
-					for begin := time.Now(); c.conns.signalSlots.InUse() == 0; time.Sleep(100 * time.Microsecond) {
-						if time.Since(begin) > 30*time.Second {
-							t.Error("the shell is not ended")
+					for start := time.Now(); c.conns.signalSlots.InUse() == 0; time.Sleep(100 * time.Microsecond) {
+						if time.Since(start) > 30*time.Second {
+							t.Error("the shell is not killed")
 							break
 						}
 					}
@@ -383,7 +384,7 @@ func TestExec_StdoutBlocks(t *testing.T) {
 					t.Errorf("got %v", err)
 				}
 			case <-time.After(time.Minute):
-				t.Error("it hangs")
+				t.Error("Exec hangs")
 			}
 		})
 	}
@@ -411,11 +412,11 @@ func TestExecResult_OutputLost(t *testing.T) {
 		startState: 'R'}
 	p := backends.Program{Argv: []string{"x"}}
 	if _, err := r.result(p, outputs{}, &wrappedCommand{}, 0, nil); err == nil {
-		t.Error("no mark at all: got no error")
+		t.Error("no marker: got no error")
 	}
 	close(r.started)
 	if _, err := r.result(p, outputs{}, &wrappedCommand{}, 0, nil); err == nil || !strings.Contains(err.Error(), "lost") {
-		t.Errorf("no last mark: got %v", err)
+		t.Errorf("no end marker: got %v", err)
 	}
 	if code, err := r.result(p, outputs{}, &wrappedCommand{}, 137, nil); code != 137 || err != nil {
 		t.Errorf("the shell was killed: got %d, %v", code, err)
@@ -423,7 +424,7 @@ func TestExecResult_OutputLost(t *testing.T) {
 	close(r.exited)
 	r.exitCode = 5
 	if code, err := r.result(p, outputs{}, &wrappedCommand{}, 0, errors.New("EOF")); code != 5 || err != nil {
-		t.Errorf("both marks: got %d, %v", code, err)
+		t.Errorf("both markers: got %d, %v", code, err)
 	}
 }
 
@@ -433,8 +434,10 @@ func TestExecResult_DockerStartError(t *testing.T) {
 		code   int
 		err    error
 	}{
-		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: unknown\r\n", 126, backends.ErrProgramNotFound},
-		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/x\": permission denied: unknown\r\n", 126, backends.ErrNotExecutable},
+		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/nope\": " +
+			"stat /nope: no such file or directory: unknown\r\n", 126, backends.ErrProgramNotFound},
+		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/x\": " +
+			"permission denied: unknown\r\n", 126, backends.ErrNotExecutable},
 		{"OCI runtime exec failed", 0, nil},
 		{"OCI", 127, nil},
 		{"", 126, nil},

@@ -79,17 +79,17 @@ func TestLog(t *testing.T) {
 			}
 			stop := errors.New("stop")
 			if err := c.Log(context.Background(), talker, both, func(backends.LogChunk) error { return stop }); err != stop {
-				t.Errorf("got %v, want each's own error", err)
+				t.Errorf("got %v, want the callback's error", err)
 			}
 			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Timestamps: true}); !errors.Is(err,
 				backends.ErrNoTimestamps) {
-				t.Errorf("times: got %v", err)
+				t.Errorf("timestamps: got %v", err)
 			}
 			talker.Allocation.ID = "11111111-2222-3333-4444-555555555555"
 			for _, follow := range []bool{false, true} {
 				if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Follow: follow}); !errors.Is(err,
 					backends.ErrNoLog) {
-					t.Errorf("forgotten: got %v, want %v", err, backends.ErrNoLog)
+					t.Errorf("deleted allocation: got %v, want %v", err, backends.ErrNoLog)
 				}
 			}
 		})
@@ -153,7 +153,7 @@ func TestLog_LastLines(t *testing.T) {
 func TestLog_FollowResumes(t *testing.T) {
 	for name, k := range map[string]*fakeLog{
 		"cut":                   {maxFileSize: 50_000, cutEvery: 4},
-		"ended in good order":   {maxFileSize: 50_000, cutEvery: 4, cutCleanly: true},
+		"closed normally":       {maxFileSize: 50_000, cutEvery: 4, cutCleanly: true},
 		"cut in one small file": {maxFileSize: 1 << 30, cutEvery: 5},
 		"never cut":             {maxFileSize: 3_000},
 	} {
@@ -188,7 +188,7 @@ func TestLog_FollowResumes(t *testing.T) {
 								close(live)
 							}
 							if p.Lost {
-								t.Error("something is said to be missing")
+								t.Error("got a lost chunk")
 							}
 							return nil
 						})
@@ -199,7 +199,7 @@ func TestLog_FollowResumes(t *testing.T) {
 				case <-time.After(time.Minute):
 				}
 				if received() != len(want) {
-					t.Fatalf("got %d of %d bytes before anything was added", received(), len(want))
+					t.Fatalf("got %d of %d bytes before new data", received(), len(want))
 				}
 				for i := range 1500 {
 					text := line(300 + i)
@@ -211,7 +211,7 @@ func TestLog_FollowResumes(t *testing.T) {
 					if i%100 < 99 {
 						continue
 					}
-					for begin := time.Now(); received() < len(want) && time.Since(begin) < 30*time.Second; {
+					for start := time.Now(); received() < len(want) && time.Since(start) < 30*time.Second; {
 						time.Sleep(time.Millisecond)
 					}
 				}
@@ -225,17 +225,17 @@ func TestLog_FollowResumes(t *testing.T) {
 					for same < min(got.Len(), len(want)) && got.String()[same] == want[same] {
 						same++
 					}
-					t.Errorf("got %d bytes, want %d, different at %d, asked %d times", got.Len(), len(want), same, k.requests)
+					t.Errorf("got %d bytes, want %d, different at %d, after %d requests", got.Len(), len(want), same, k.requests)
 				}
 				if k.cutEvery > 0 && k.cutsMade == 0 {
-					t.Errorf("asked %d times: nothing was cut", k.requests)
+					t.Errorf("%d requests: nothing was cut", k.requests)
 				}
 			})
 		}
 	}
 }
 
-// What Nomad has deleted is missing, and nothing else.
+// TestLog_FilesRotated checks that only deleted files are missing.
 func TestLog_FilesRotated(t *testing.T) {
 	k := &fakeLog{maxFileSize: 1000, maxFiles: 3}
 	c, in := serveFakeLog(t, k)
@@ -248,7 +248,7 @@ func TestLog_FilesRotated(t *testing.T) {
 	}
 }
 
-// TestLog_ReportsGaps has a reader who pauses at the first piece while files go.
+// TestLog_ReportsGaps has a reader that pauses at the first chunk while files are deleted.
 func TestLog_ReportsGaps(t *testing.T) {
 	line := func(i int) []byte { return fmt.Appendf(nil, "line %06d\n", i) }
 	const size = 12
@@ -306,20 +306,20 @@ func TestLog_HugeLine(t *testing.T) {
 	}))
 	defer server.Close()
 	c := open(t, Tier{URL: server.URL})
-	debug.FreeOSMemory() // of the tests before
+	debug.FreeOSMemory() // memory of earlier tests
 	var passed int64
-	var most uint64
+	var maxHeap uint64
 	err := c.Log(context.Background(), backends.TaskRef{Task: "web"}, backends.LogQuery{Stdout: true, Lines: 10},
 		func(p backends.LogChunk) error {
 			if passed += int64(len(p.Data)); passed%(4<<20) < 48<<10 {
 				var m runtime.MemStats
 				runtime.ReadMemStats(&m)
-				most = max(most, m.HeapInuse)
+				maxHeap = max(maxHeap, m.HeapInuse)
 			}
 			return nil
 		})
-	if err != nil || passed != size || most > 32<<20 {
-		t.Errorf("got %d bytes, %v, with %d MiB in use", passed, err, most>>20)
+	if err != nil || passed != size || maxHeap > 32<<20 {
+		t.Errorf("got %d bytes, %v, with %d MiB in use", passed, err, maxHeap>>20)
 	}
 }
 

@@ -37,8 +37,8 @@ func TestPlacementReasons(t *testing.T) {
 	}
 }
 
-// blocked.jsonl holds what a real Nomad 2.0.6-dev said of jobs that it could not place, each with the datacenters
-// that the job asks for.
+// TestUnplacedGroups_Recorded uses blocked.jsonl: evaluations of jobs that a real Nomad 2.0.6-dev could not place, with
+// the datacenters of the jobs.
 func TestUnplacedGroups_Recorded(t *testing.T) {
 	want := map[string]string{
 		"p-dc9":        "no nodes in datacenter dc9 are ready",
@@ -79,7 +79,7 @@ func TestUnplacedGroups_Recorded(t *testing.T) {
 		for _, u := range unplacedGroups(&e.Evaluation, placementScope{datacenters: e.Datacenters}) {
 			got = append(got, strings.Join(u.Reasons, ", "))
 			if wait := max(waiting[e.JobID], 1); u.Allocations != wait {
-				t.Errorf("%s: %d allocations wait, want %d", e.JobID, u.Allocations, wait)
+				t.Errorf("%s: %d allocations are waiting, want %d", e.JobID, u.Allocations, wait)
 			}
 		}
 		if text := strings.Join(got, "; "); text != want[e.JobID] {
@@ -91,7 +91,7 @@ func TestUnplacedGroups_Recorded(t *testing.T) {
 	}
 }
 
-// What the recordings have not: other versions of Nomad, other dimensions.
+// TestPlacementReasons_Other tests metrics that the recordings do not contain.
 func TestPlacementReasons_Other(t *testing.T) {
 	one := func(what string) map[string]int { return map[string]int{what: 1} }
 	for _, tc := range []struct {
@@ -100,11 +100,11 @@ func TestPlacementReasons_Other(t *testing.T) {
 		want string
 	}{
 		{api.AllocationMetric{NodesAvailable: map[string]int{"dc9": 0}}, placementScope{datacenters: []string{"dc9"}},
-			"no nodes in datacenter dc9 are ready"}, // an older Nomad
+			"no nodes in datacenter dc9 are ready"}, // older versions of Nomad
 		{api.AllocationMetric{}, placementScope{[]string{"*"}, "default"}, "no nodes are ready"},
 		{api.AllocationMetric{}, placementScope{[]string{"*"}, "all"}, "no nodes are ready"},
 		{api.AllocationMetric{}, placementScope{[]string{"*"}, "gpu"},
-			"no nodes in node pool gpu are ready"}, // a Nomad that does not name the pool
+			"no nodes in node pool gpu are ready"}, // versions of Nomad without the pool in the metrics
 		{api.AllocationMetric{NodesEvaluated: 2, NodesAvailable: map[string]int{"eu-1": 2}, NodesFiltered: 2,
 			ConstraintFiltered: one("missing drivers")}, placementScope{datacenters: []string{"eu-*"}},
 			"missing drivers on 1 node"},

@@ -20,10 +20,10 @@ import (
 	"nomadctld/backends"
 )
 
-// fakeLists is a Nomad that gives the same answers whoever asks, and refuses to list what is in some namespaces.
+// fakeLists is a Nomad with constant responses. Lists of some namespaces are forbidden.
 type fakeLists struct {
 	mu        sync.Mutex
-	answers   map[string]any // by path
+	responses map[string]any // by path
 	forbidden map[string]bool
 	requests  []string
 }
@@ -39,11 +39,11 @@ func (l *fakeLists) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "Permission denied")
 		return
 	}
-	answer, known := l.answers[r.URL.Path]
+	response, known := l.responses[r.URL.Path]
 	if !known {
-		answer = []any{}
+		response = []any{}
 	}
-	if all, ok := answer.([]map[string]any); ok {
+	if all, ok := response.([]map[string]any); ok {
 		all = slices.Clone(all)
 		if wanted := statusFilter.FindAllStringSubmatch(r.URL.Query().Get("filter"), -1); wanted != nil {
 			all = slices.DeleteFunc(all, func(a map[string]any) bool {
@@ -53,14 +53,14 @@ func (l *fakeLists) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if prefix := r.URL.Query().Get("prefix"); prefix != "" {
 			all = slices.DeleteFunc(all, func(j map[string]any) bool { return !strings.HasPrefix(j["ID"].(string), prefix) })
 		}
-		answer = all
+		response = all
 	}
-	json.NewEncoder(w).Encode(answer)
+	json.NewEncoder(w).Encode(response)
 }
 
-func newFakeLists(t *testing.T, answers map[string]any) (*fakeLists, *Client) {
+func newFakeLists(t *testing.T, responses map[string]any) (*fakeLists, *Client) {
 	t.Helper()
-	l := &fakeLists{answers: answers, forbidden: map[string]bool{}}
+	l := &fakeLists{responses: responses, forbidden: map[string]bool{}}
 	server := httptest.NewServer(l)
 	t.Cleanup(server.Close)
 	token := filepath.Join(t.TempDir(), "token")
@@ -70,8 +70,8 @@ func newFakeLists(t *testing.T, answers map[string]any) (*fakeLists, *Client) {
 	return l, open(t, Tier{URL: server.URL, TokenFile: token})
 }
 
-// recordedLost is what a real Nomad 2.0.6-dev listed after the only node of two jobs was killed: p-lost was placed on
-// another one, p-ddisc, which has a disconnect block, was not, and was stopped then.
+// recordedLost returns the lists of a real Nomad 2.0.6-dev after the only node of two jobs was killed. Nomad placed
+// p-lost on another node. It did not place p-ddisc, which has a disconnect block, and stopped it.
 func recordedLost(t *testing.T) map[string]any {
 	t.Helper()
 	text, err := os.ReadFile("testdata/lost.json")
@@ -88,13 +88,13 @@ func recordedLost(t *testing.T) map[string]any {
 func TestJobs_LostAndUnknown(t *testing.T) {
 	_, client := newFakeLists(t, recordedLost(t))
 	for _, tc := range []struct {
-		finished bool
-		want     []string // job, allocation's status, its task's as Nomad has it, and as it is
+		hidden bool
+		want   []string // job, allocation status, the task's State and TaskState
 	}{
 		{false, []string{"p-ddisc unknown running unknown", "p-lost running running running"}},
 		{true, []string{"p-ddisc unknown running unknown", "p-lost running running running", "p-lost lost running dead"}},
 	} {
-		jobs, err := client.Jobs(context.Background(), backends.Selection{IncludeHidden: tc.finished})
+		jobs, err := client.Jobs(context.Background(), backends.Selection{IncludeHidden: tc.hidden})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,12 +104,12 @@ func TestJobs_LostAndUnknown(t *testing.T) {
 				task := a.Tasks[0]
 				got = append(got, fmt.Sprint(job.ID, " ", a.Status, " ", task.State, " ", a.TaskState(task)))
 				if a.Status == "lost" && (a.Next == "" || !a.TaskFinishedAt(task).After(task.Started)) {
-					t.Errorf("the lost one ended at %v, replaced by %q", a.TaskFinishedAt(task), a.Next)
+					t.Errorf("the lost task finished at %v, replaced by %q", a.TaskFinishedAt(task), a.Next)
 				}
 			}
 		}
 		if !slices.Equal(got, tc.want) {
-			t.Errorf("with the finished ones: %t: got %q, want %q", tc.finished, got, tc.want)
+			t.Errorf("with hidden allocations %t: got %q, want %q", tc.hidden, got, tc.want)
 		}
 	}
 }
@@ -133,11 +133,11 @@ func TestUsage_OnlyOfRunningAllocations(t *testing.T) {
 	}
 	if len(l.requests) != 2 ||
 		slices.ContainsFunc(l.requests, func(path string) bool { return !strings.Contains(path, running) }) {
-		t.Errorf("asked for %q, want the statistics and checks of %s alone", l.requests, running)
+		t.Errorf("got requests %q, want the statistics and checks of %s alone", l.requests, running)
 	}
 }
 
-// jobStub is a job in a listing whose summary has drifted.
+// jobStub returns a job of a list, with a summary that has drifted.
 func jobStub(id, parent, status string, more map[string]any) map[string]any {
 	job := map[string]any{
 		"ID": id, "ParentID": parent, "Namespace": "default", "Status": status, "Type": "batch",
@@ -160,7 +160,7 @@ func TestJob_CountsChildren(t *testing.T) {
 			jobStub("p-import/dispatch-2", "p-import", "dead", nil),
 			jobStub("p-import/dispatch-3", "p-import", "dead", nil),
 			jobStub("p-import/dispatch-4", "p-import", "pending", nil),
-			jobStub("p-import/x", "", "running", nil), // another job, whose name is below
+			jobStub("p-import/x", "", "running", nil), // another job whose ID starts with the parent's
 			jobStub("p-import/x/dispatch-1", "p-import/x", "running", nil),
 		},
 		"/v1/job/p-import": map[string]any{
@@ -223,8 +223,8 @@ func TestJob_CountsAllocations(t *testing.T) {
 	}
 }
 
-// A token may list the jobs of a namespace and not read them: Nomad leaves their allocations out of a listing of all
-// namespaces, without a word.
+// TestJobs_NamespaceThatCannotBeRead has a token that may list the jobs of a namespace but not read them. Nomad then
+// silently omits their allocations from a list of all namespaces.
 func TestJobs_NamespaceThatCannotBeRead(t *testing.T) {
 	l, client := newFakeLists(t, map[string]any{
 		"/v1/jobs": []map[string]any{
@@ -245,7 +245,7 @@ func TestJobs_NamespaceThatCannotBeRead(t *testing.T) {
 	}
 	l.forbidden = map[string]bool{}
 	if jobs, err := client.Jobs(context.Background(), backends.Selection{}); len(jobs) != 3 || err != nil {
-		t.Errorf("with a token that may: got %d jobs, %v", len(jobs), err)
+		t.Errorf("with permission: got %d jobs, %v", len(jobs), err)
 	}
 }
 
