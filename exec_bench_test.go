@@ -25,12 +25,12 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// transferSize is how many bytes the benchmarks of exec move each way.
+// transferSize is the number of bytes that the benchmarks transfer in each direction.
 const transferSize = 512 << 20
 
-// BenchmarkExec measures exec into a real container beside docker exec, beside an OpenSSH sshd that runs docker exec, and,
-// where there is a nomad binary, beside nomad alloc exec into a process. Medians of 5; the ratios are times of ours, so
-// that a peer's above 1 is a peer that is slower.
+// BenchmarkExec compares exec into a real container with docker exec, with an OpenSSH sshd that runs docker exec, and, if there
+// is a nomad binary, with nomad alloc exec into a process. The metrics are medians of 5. A ratio above 1 is a peer that is
+// slower.
 func BenchmarkExec(b *testing.B) {
 	needSSH(b)
 	host := dockertest.Daemon(b)
@@ -87,8 +87,8 @@ func BenchmarkExec(b *testing.B) {
 	}
 }
 
-// benchNomadExec compares with nomad alloc exec: into a container, which we reach through Docker, and into a process, which
-// both reach through Nomad.
+// benchNomadExec compares with nomad alloc exec: into a container, for which the gateway uses Docker, and into a process, for
+// which it uses Nomad.
 func benchNomadExec(b *testing.B) {
 	agent := nomadtest.Real(b)
 	host := dockertest.Daemon(b)
@@ -106,7 +106,7 @@ func benchNomadExec(b *testing.B) {
 		}
 		ours := func(words ...string) *exec.Cmd { return g.ssh("wim", append([]string{"exec", job}, words...)...) }
 		peers := map[string]func(...string) *exec.Cmd{"nomad-alloc-exec": nomad}
-		if name == "container" { // beside Docker itself, through which we reach it
+		if name == "container" { // the gateway uses Docker, so compare with it too
 			peers["docker-exec"] = func(words ...string) *exec.Cmd {
 				return exec.Command("docker", append([]string{"-H", host, "exec", "-i", container}, words...)...)
 			}
@@ -124,8 +124,7 @@ func benchNomadExec(b *testing.B) {
 	}
 }
 
-// runNomadContainer registers p-team4-box, a task of the docker driver, with a real Nomad, waits until it runs, and returns its
-// container.
+// runNomadContainer registers a docker task, p-team4-box, with a real Nomad, and returns its container.
 func runNomadContainer(b *testing.B, url string) (container string) {
 	b.Helper()
 	client, err := api.NewClient(&api.Config{Address: url, SecretID: nomadtest.Token})
@@ -153,8 +152,8 @@ func runNomadContainer(b *testing.B, url string) (container string) {
 	return container
 }
 
-// compareTimes reports ours in MB/s and each peer's time as a multiple of it. They take turns, so that what else the machine
-// does hits all of them.
+// compareTimes reports the speed of ours in MB/s, and the time of each peer as a multiple of ours. They run in turn, so that
+// other load on the machine affects all of them.
 func compareTimes(b *testing.B, size int, ours func(...string) *exec.Cmd, peers map[string]func(...string) *exec.Cmd, move func(func(...string) *exec.Cmd, int) time.Duration) {
 	times := map[string][]time.Duration{}
 	for range 5 {
@@ -171,14 +170,14 @@ func compareTimes(b *testing.B, size int, ours func(...string) *exec.Cmd, peers 
 	b.ReportMetric(0, "ns/op")
 }
 
-// timeOutput returns how long a command takes to write size bytes; of one that loses some, how long at the speed of the rest.
+// timeOutput returns the time in which a command writes size bytes. If it loses some, the time is extrapolated.
 func timeOutput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 	b.Helper()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	read, write, null := openPipe(b)
 	cmd.Stdout = write
-	begun := time.Now()
+	start := time.Now()
 	err := cmd.Start()
 	write.Close()
 	if err != nil {
@@ -196,7 +195,7 @@ func timeOutput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 		got += n
 	}
 	err = cmd.Wait()
-	took := time.Since(begun)
+	took := time.Since(start)
 	if got != int64(size) || err != nil {
 		took = time.Duration(float64(took) * float64(size) / float64(max(got, 1)))
 		b.Logf("%s: %d of %d bytes, %v %s", strings.Join(cmd.Args, " "), got, size, err, stderr.String())
@@ -206,8 +205,8 @@ func timeOutput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 
 const pipeSize = 1 << 20
 
-// openPipe returns both ends of a pipe and where what it holds can be thrown away without this process looking at it: the
-// less the measuring costs, the less of it is measured. A small pipe would measure how often this process is woken.
+// openPipe returns both ends of a pipe, and /dev/null, to which the content of the pipe can be spliced without copying it to
+// this process. That keeps the cost of the measurement low. With a small pipe, wakeups of this process would dominate.
 func openPipe(b *testing.B) (read, write, null *os.File) {
 	b.Helper()
 	var ends [2]int
@@ -225,7 +224,7 @@ func openPipe(b *testing.B) (read, write, null *os.File) {
 	return read, write, null
 }
 
-// timeInput returns how long a command takes to read size bytes.
+// timeInput returns the time in which a command reads size bytes.
 func timeInput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 	b.Helper()
 	zero, err := os.Open("/dev/zero")
@@ -240,7 +239,7 @@ func timeInput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 		b.Fatal(err)
 	}
 	cmd.Stdin = pipe
-	begun := time.Now()
+	start := time.Now()
 	if err := head.Start(); err != nil {
 		b.Fatal(err)
 	}
@@ -248,10 +247,10 @@ func timeInput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 		b.Fatalf("%s: %v %s", strings.Join(cmd.Args, " "), err, out)
 	}
 	head.Wait()
-	return time.Since(begun)
+	return time.Since(start)
 }
 
-// compareDigests moves random bytes in and out and compares what arrived.
+// compareDigests transfers random bytes in and out, and compares their digests.
 func compareDigests(b *testing.B, ours func(...string) *exec.Cmd) {
 	source := func() io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte{7}), transferSize) }
 	want := sha256.New()
@@ -279,8 +278,8 @@ func compareDigests(b *testing.B, ours func(...string) *exec.Cmd) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// startSSHD starts an OpenSSH server for the same user key, and returns how a command is run through it; nil where there
-// is none.
+// startSSHD starts an OpenSSH server for the same user key, and returns a function that runs a command through it, or nil if
+// there is no sshd.
 func startSSHD(b *testing.B, g *testGateway) func(words ...string) *exec.Cmd {
 	path := "/usr/sbin/sshd"
 	me, err := user.Current()
@@ -321,7 +320,7 @@ func startSSHD(b *testing.B, g *testGateway) func(words ...string) *exec.Cmd {
 	}
 }
 
-// BenchmarkTails measures what 300 viewers of one log cost in memory beyond what their SSH sessions cost anyway.
+// BenchmarkTails measures the memory of 300 viewers of one log, and of 300 idle sessions for comparison.
 func BenchmarkTails(b *testing.B) {
 	const viewers, perConnection = 300, 10
 	host := dockertest.Daemon(b)
@@ -333,7 +332,7 @@ func BenchmarkTails(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sh", "-c", "while :; do echo a line of a log, as long as such lines are; sleep 0.1; done")
+	dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sh", "-c", "while :; do echo a log line of a typical length, about 60 bytes; sleep 0.1; done")
 	g := startTestGateway(b, url, fmt.Sprintf("docker.host = %q\nlimits.user = { connections = 100, sessions = 1000, logs = 1000 }\n", host))
 	heap := func(line string) float64 {
 		var stop []io.Closer
