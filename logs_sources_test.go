@@ -16,8 +16,8 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// TestLogs_DockerHasRotated has a container of which Docker keeps 2 x 20 KB, as Nomad's driver lets it keep 2 x 2 MB, and
-// the simulated Nomad keeps all that it wrote.
+// TestLogs_DockerHasRotated uses a container of which Docker stores only the last 40 KB, while the simulated Nomad stores the
+// complete log.
 func TestLogs_DockerHasRotated(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -32,16 +32,16 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 	}
 	g.cluster.Log(g.allocation, "box", "stdout", []byte(all.String()))
 	g.cluster.Log(g.allocation, "box", "stderr", []byte("err\n"))
-	kept := func() string {
+	stored := func() string {
 		var out bytes.Buffer
 		if err := dockertest.Client(t).Logs(docker.LogsOptions{Container: id, Stdout: true, Stderr: true, OutputStream: &out, ErrorStream: &out}); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()
 	}
-	eventually(t, "the container has written all", func() bool { return strings.Contains(kept(), "err\n") && strings.Contains(kept(), "line 3000\n") })
-	if n := strings.Count(kept(), "\n"); n > 1500 {
-		t.Fatalf("docker holds %d lines: it has not rotated the log", n)
+	eventually(t, "the container has written all lines", func() bool { return strings.Contains(stored(), "err\n") && strings.Contains(stored(), "line 3000\n") })
+	if n := strings.Count(stored(), "\n"); n > 1500 {
+		t.Fatalf("Docker stores %d lines, so it has not rotated the log", n)
 	}
 	note := regexp.MustCompile(`^nomadctld: lines from before 20\S+Z are read from Nomad's files.*\n$`)
 	for _, tc := range []struct {
@@ -67,7 +67,7 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tail.Process.Kill(); tail.Wait() })
-	eventually(t, "tail shows all", func() bool { return strings.ReplaceAll(out.String(), "err\n", "") == all.String() })
+	eventually(t, "tail prints all lines", func() bool { return strings.ReplaceAll(out.String(), "err\n", "") == all.String() })
 	g.deny(t, "list-jobs", "read-job")
 	var stderr bytes.Buffer
 	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
@@ -77,7 +77,7 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 	}
 }
 
-// deny leaves the gateway's token these capabilities alone.
+// deny replaces the gateway's token with one that has only these capabilities.
 func (b boxTask) deny(t *testing.T, capabilities ...string) {
 	t.Helper()
 	b.cluster.AddToken("few", sim.Rights{Namespaces: map[string][]string{"*": capabilities}})
@@ -86,7 +86,7 @@ func (b boxTask) deny(t *testing.T, capabilities ...string) {
 	}
 }
 
-// TestLogs_OrderOfOutputs is that of Docker, in which a program has written with pauses.
+// TestLogs_OrderOfOutputs checks that stdout and stderr are in the order in which the program wrote them.
 func TestLogs_OrderOfOutputs(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -106,7 +106,7 @@ func TestLogs_OrderOfOutputs(t *testing.T) {
 	}
 }
 
-// TestLogs_JobIsMergedByTime has two tasks that write in turn.
+// TestLogs_JobIsMergedByTime uses two tasks that write in turn.
 func TestLogs_JobIsMergedByTime(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -117,13 +117,13 @@ func TestLogs_JobIsMergedByTime(t *testing.T) {
 		Name: "g", Tasks: []sim.Task{{Name: "box", Driver: "docker"}}, Count: 3,
 		Allocations: []sim.Allocation{{ID: a, Node: "node-1"}, {ID: b, Node: "node-1"}, {ID: c, Node: "node-1"}},
 	}}})
-	cluster.Sim.Log(c, "box", "stdout", []byte("without times\n")) // its container is gone
+	cluster.Sim.Log(c, "box", "stdout", []byte("without times\n")) // has no container
 	for i, allocation := range []string{a, b} {
 		dockertest.Run(t, "box-"+allocation, nomadLabels(allocation), "sh", "-c", fmt.Sprintf("[ %d = 1 ] && sleep 0.3; for i in 1 2 3 4; do echo %d $i; sleep 0.6; done; exec sleep 600", i, i))
 	}
 	g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
 	stamp := regexp.MustCompile(`(?m)\| (20\S+Z) `)
-	eventually(t, "all is written", func() bool {
+	eventually(t, "all lines are written", func() bool {
 		_, out, _ := g.run("wim", "logs p-team1-turns")
 		return strings.Contains(out, "0 4\n") && strings.Contains(out, "1 4\n")
 	})
@@ -131,7 +131,7 @@ func TestLogs_JobIsMergedByTime(t *testing.T) {
 	if err != nil || strings.Count(string(out), "\n") != 9 || !strings.HasSuffix(string(out), "g[2]/box | without times\n") {
 		t.Errorf("got %v, %s", err, out)
 	}
-	// The third task has none, which is an error with -t; the others are shown all the same.
+	// The log of the third task has no times, which is an error with -t. The other logs are still printed.
 	timed, _ := g.ssh("wim", "logs -t p-team1-turns").Output()
 	var times []string
 	for _, m := range stamp.FindAllStringSubmatch(string(timed), -1) {
@@ -142,7 +142,7 @@ func TestLogs_JobIsMergedByTime(t *testing.T) {
 	}
 }
 
-// TestLogs_PreviousRun is what the task wrote before its present container.
+// TestLogs_PreviousRun reads what the task wrote before its current container.
 func TestLogs_PreviousRun(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -164,7 +164,7 @@ func TestLogs_PreviousRun(t *testing.T) {
 	}
 }
 
-// TestLogs_DriverWithoutLogs ends tail at once, and says why.
+// TestLogs_DriverWithoutLogs uses a log driver that stores nothing. logs and tail must fail with the reason.
 func TestLogs_DriverWithoutLogs(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
