@@ -26,25 +26,32 @@ func (s *start) Spec() router.Spec {
 	return router.Spec{
 		Name:          "start",
 		Args:          "JOB",
-		Short:         "Bring a stopped job back",
+		Short:         "Start a stopped job",
+		Group:         router.GroupChange,
+		Rank:          2,
 		Target:        router.TargetJob,
 		Set:           router.Operate,
 		WantsTerminal: true,
 		FindsSaved:    true,
 		Long: `
-The job is registered again as its last version that ran, with the counts and everything else of that version. The command
-waits until it runs.
+Start a stopped job: register its last version that ran, unchanged, and wait until
+it is running. For a group with a count of 0, use scale.
 
-If Nomad has deleted the stopped job, the gateway registers the definition that it saved when stop stopped the job. The
-gateway saves definitions for 30 days, on this gateway only. If somebody has registered the job since, start does not change
-it. On a terminal the command shows the version, the user and the time of that stop, and asks first: if somebody registered
-the job again and stopped it without the gateway, another version ran last.
+If Nomad has deleted the stopped job, start uses the definition that the gateway
+saved when the job was stopped with "stop". A definition is kept for 30 days, on
+the gateway instance that saved it. On a terminal, start shows the version, the
+user and the time of that stop, and prompts: if somebody registered and stopped the
+job again without the gateway, another version ran last. If the job is registered
+again, start does not change it.
 
-If a system job is not stopped, start replaces its stopped and failed allocations. If a group of a running job has a count
-of 0, use scale.`,
+If a system job is not stopped, start replaces its stopped and failed allocations.`,
+		Examples: []router.Example{
+			{Line: "start p-team1-web"},
+			{Line: "start --timeout 15m p-team1-web", Comment: "for a job that starts slowly"},
+		},
 		Flags: func(f *pflag.FlagSet) {
 			s.waitFlags.bind(f)
-			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask")
+			f.BoolVarP(&s.yes, "yes", "y", false, "do not prompt")
 		},
 	}
 }

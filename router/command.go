@@ -21,9 +21,14 @@ type Command interface {
 // Spec describes a command to the router, to help and to the generated docs.
 type Spec struct {
 	Name  string
-	Args  string // as in a usage line: "[FILTER]"; brackets mean optional, "..." at the end any number
-	Short string // one line without a full stop
-	Long  string // more, for --help; may be empty
+	Args  string // as in a usage line: "[FILTER]"; brackets mean optional, "..." at the end any number, "A|B" forms of one
+	Short string // a few words for lists, without a full stop
+	Long  string // what --help says instead of Short; may be empty
+	// Examples are command lines that the router accepts.
+	Examples []Example
+	// Group is the heading in help, and Rank the position below it. The zero Group is invalid, except for hidden commands.
+	Group Group
+	Rank  int
 	// Target is what the command reaches; the zero value is invalid.
 	Target Target
 	// Set is the set of rights that the command's own is in; the zero value is invalid.
@@ -79,8 +84,10 @@ func Register(create func() Command) {
 		panic("router: command " + spec.Name + " is registered twice")
 	case spec.Target == 0:
 		panic("router: command " + spec.Name + " has no Target")
-	case spec.Target >= TargetJob && !strings.HasPrefix(spec.Args, "JOB") && !strings.HasPrefix(spec.Args, "SELECTOR") && !strings.HasPrefix(spec.Args, "PART"):
-		panic("router: command " + spec.Name + " reaches a job or a task and its first argument is neither JOB nor PART nor SELECTOR")
+	case !spec.Hidden && !slices.Contains(Groups, spec.Group):
+		panic("router: command " + spec.Name + " has no Group")
+	case spec.Target >= TargetJob && (spec.Args == "" || spec.Args[0] == '['):
+		panic("router: command " + spec.Name + " needs an argument for its job or task")
 	}
 	spec.checkRights()
 	registry[spec.Name] = create
