@@ -116,7 +116,7 @@ func messages(t *testing.T) (found []message) {
 	return found
 }
 
-// stringConstant returns a string literal, or several that are added up.
+// stringConstant returns the value of a string literal, or of a sum of string literals.
 func stringConstant(e ast.Expr) (text string, constant bool) {
 	switch e := e.(type) {
 	case *ast.BasicLit:
