@@ -464,7 +464,7 @@ func TestNomadctl_FindsGateway(t *testing.T) {
 			{"an option for a user", "[a]\nhost = h\nuser = -v\n", nil, []string{"ps"}, "this is no user: -v", 2},
 			{"no such option", two, nil, []string{"--json", "ps"}, "nomadctl: no option --json; those of a command come after its name", 2},
 			{"-s alone", two, nil, []string{"-s"}, "nomadctl: -s takes the name of a gateway", 2},
-			{"help", "", nil, []string{"--help"}, "usage: nomadctl [-s NAME]", 0},
+			{"help", "", nil, []string{"--help"}, "Usage: nomadctl [-s NAME]", 0},
 			{"version", "", nil, []string{"--version"}, "nomadctl 1", 0},
 			{"completion of what", "", nil, []string{"completion", "csh"}, "usage: nomadctl completion bash|zsh|fish", 2},
 		} {
