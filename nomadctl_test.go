@@ -515,7 +515,7 @@ func TestNomadctl_ConnectionErrors(t *testing.T) {
 		c.env["NOMADCTL_PORT"] = closed
 		want("down", 255, `^nomadctl: no connection to 127\.0\.0\.1: connect to host 127\.0\.0\.1 port \d+: Connection refused\n$`, "ps")
 		out, errs, code := c.run("")
-		if !strings.Contains(out, "\n  ps [FILTER] ") || !strings.Contains(errs, "nomadctl: without a gateway, this is the list that came with this script\n") || code != 255 {
+		if !strings.Contains(out, "\n  ps  ") || !strings.Contains(errs, "nomadctl: without a gateway, this is the list that came with this script\n") || code != 255 {
 			t.Errorf("no command, no gateway: got %q, %q, %d", out, errs, code)
 		}
 		if out, errs, code := c.run("", "__complete", "--", "ps", ""); out+errs != "" || code != 0 {

@@ -48,9 +48,11 @@ stdin, stdout and stderr are separate and are passed on byte for byte.
 If you disconnect, the program gets HUP, then TERM, then KILL. It does not see an
 EOF that you did not send. The gateway finds the program by ` + backends.SessionVariable + ` in its environment.
 
-The exit code is the program's, 128+n if signal n killed it, 75 if a limit of the
-gateway refused the command (try again later), 125 if the program was not started
-or its outcome is unknown, 126 if it cannot be executed, 127 if it was not found.`,
+The exit code is the program's, or 128+n if signal n killed it. Otherwise:
+  75   a limit of the gateway refused the command; try again later
+  125  the program was not started, or its outcome is unknown
+  126  the program cannot be executed
+  127  the program was not found`,
 		Examples: []router.Example{
 			{Line: "exec 45fed1138a", Comment: "an interactive shell, with ssh -t"},
 			{Line: "exec 45fed1138a cat /etc/hosts", Comment: "a program and its arguments"},

@@ -36,10 +36,12 @@ job is sorted by time, and each line starts with group[index]/task.
 ` + jobOrTaskHelp + `
 
 stdout and stderr of a task are both printed to stdout, in the order written. On a
-terminal (ssh -t), control characters are made visible, except colors. Older lines
-come from Nomad's log files, which have no times and no order between stdout and
-stderr. A note on stderr reports this, and a log whose start is lost. The exit code
-is 75 if a limit of the gateway refused the command (try again later).`,
+terminal (ssh -t), control characters are made visible, except colors.
+
+If Docker no longer has a line, the line comes from Nomad's log files. They have no
+times and no order between stdout and stderr. A note on stderr reports this, or that
+the start of the log is lost. The exit code is 75 if a limit of the gateway refused the
+command (try again later).`,
 		Examples: []router.Example{
 			{Line: "logs p-team1-web", Comment: "all tasks of a job"},
 			{Line: "logs -n 20 --stderr 45fed1138a", Comment: "one task"},

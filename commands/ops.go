@@ -34,11 +34,11 @@ func (o *opsCommand) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          opsOutput{},
 		Long: `
-List the restarts of your jobs that are running or finished recently, including
-those that other users started.
+List the restarts of your jobs that are running or have finished recently, including
+those of other users.
 
-With an ID, or at least 4 characters from the start of one, print the output of the
-operation so far and follow it. Disconnecting does not cancel the operation. You
+With an ID, or the first 4 or more characters of one, print the output of the
+restart so far and follow it. Disconnecting does not cancel the restart. You
 need the right to restart the job.
 
 A restart is "interrupted" if the gateway exited before the restart was finished.

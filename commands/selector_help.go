@@ -6,14 +6,14 @@ import "github.com/spf13/pflag"
 const taskArg = "JOB|JOB/GROUP|JOB/GROUP/TASK|ID"
 
 // taskHelp explains taskArg for commands that need a running task.
-const taskHelp = `JOB, JOB/GROUP and JOB/GROUP/TASK must match exactly one running task. ID is an exec
-ID (see: ps), an allocation ID, or at least 4 characters from the start of one.`
+const taskHelp = `JOB, JOB/GROUP and JOB/GROUP/TASK must match exactly one running task. ID is an
+exec ID (see: ps) or an allocation ID, or the first 4 or more characters of one.`
 
 // jobOrTaskHelp explains taskArg for commands that accept a job and finished tasks too.
-const jobOrTaskHelp = `JOB selects all tasks of the job. JOB/GROUP and JOB/GROUP/TASK must match one running
-task or, if none is running, one task of the newest allocation. ID is an exec ID
-(see: ps), an allocation ID, or at least 4 characters from the start of one. Select
-a lost, complete or failed allocation by its own ID.`
+const jobOrTaskHelp = `JOB selects all tasks of the job. JOB/GROUP and JOB/GROUP/TASK must match one
+running task or, if none is running, one task of the newest allocation. ID is an
+exec ID (see: ps) or an allocation ID, or the first 4 or more characters of one.
+Select a lost, complete or failed allocation by its own ID.`
 
 // filterHelp explains FILTER.
 const filterHelp = `FILTER selects jobs whose names contain it. A FILTER with * or ? must match the whole

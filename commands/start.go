@@ -37,12 +37,11 @@ func (s *start) Spec() router.Spec {
 Start a stopped job: register its last version that ran, unchanged, and wait until
 it is running. For a group with a count of 0, use scale.
 
-If Nomad has deleted the stopped job, start uses the definition that the gateway
-saved when the job was stopped with "stop". A definition is kept for 30 days, on
-the gateway instance that saved it. On a terminal, start shows the version, the
-user and the time of that stop, and prompts: if somebody registered and stopped the
-job again without the gateway, another version ran last. If the job is registered
-again, start does not change it.
+If Nomad has deleted the job, start uses the definition that the gateway saved when
+"stop" stopped the job. Only the gateway instance that ran "stop" has it, for 30
+days. On a terminal, start shows the version, the user and the time of that stop,
+and prompts: somebody may have run another version since, without the gateway. start
+does not change a job that is registered again.
 
 If a system job is not stopped, start replaces its stopped and failed allocations.`,
 		Examples: []router.Example{
