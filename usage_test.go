@@ -12,8 +12,8 @@ import (
 	"nomadctld/router"
 )
 
-// usageExamples returns the words of each line below "Examples:" without its comment, and fails if a line of the usage is
-// wider than a screen.
+// usageExamples returns the words of each line below "Examples:", without the comment. The test fails if a line of the
+// usage is wider than a screen.
 func usageExamples(t *testing.T, usage string) (examples [][]string) {
 	t.Helper()
 	for line := range strings.Lines(usage) {

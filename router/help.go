@@ -107,8 +107,8 @@ func (s Spec) FlagUsages() string {
 	return aligned(rows)
 }
 
-// FlagUsage returns the placeholder for the value of a flag and the text about the flag, with the default. The usage of a
-// flag that takes a value starts with the placeholder, in backquotes.
+// FlagUsage returns the placeholder for the value of a flag, and the text about the flag with its default. The usage of
+// a flag that takes a value starts with the placeholder, in backquotes.
 func FlagUsage(f *pflag.Flag) (placeholder, text string) {
 	rest, ok := strings.CutPrefix(f.Usage, "`")
 	if !ok {
@@ -128,7 +128,7 @@ func FlagUsage(f *pflag.Flag) (placeholder, text string) {
 	return placeholder, text
 }
 
-// aligned returns indented lines of two aligned columns. Text that does not fit into the second one is wrapped below it.
+// aligned returns indented lines of two aligned columns. Long text is wrapped in the second column.
 func aligned(rows [][2]string) string {
 	width := 0
 	for _, row := range rows {
@@ -159,8 +159,8 @@ func wrap(text string, width int) []string {
 	return append(lines, line)
 }
 
-// CommandList returns the list of commands by group, in two columns. With all commands it has 20 lines of 80 columns, so
-// that it fits a screen.
+// CommandList returns the list of commands by group, in two columns. With all commands it has 20 lines of 80 columns,
+// so that it fits a screen.
 func CommandList(specs []Spec) string {
 	look, logs, access := InGroup(specs, GroupLook), InGroup(specs, GroupLogs), InGroup(specs, GroupAccess)
 	change, deployments := InGroup(specs, GroupChange), InGroup(specs, GroupDeployments)

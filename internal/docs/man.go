@@ -29,9 +29,10 @@ func serverPage() string {
 	b.WriteString(pageHeader("NOMADCTLD", 8) + serverIntro)
 	b.WriteString(".SH RIGHTS\nA prefix group of the configuration grants rights by name or by set.\n")
 	for _, s := range router.RightSets {
-		fmt.Fprintf(&b, ".TP\n.B %s\nTo %s:\n%s.\n", roff(string(s.Set)), roff(s.About), roff(strings.Join(router.ExpandGrants([]string{string(s.Set)}), ", ")))
+		fmt.Fprintf(&b, ".TP\n.B %s\nTo %s:\n%s.\n", roff(string(s.Set)), roff(s.About), roff(rightsOf(s.Set)))
 	}
-	b.WriteString(".SH COMMANDS OF THE GATEWAY\nUsers can run these commands, as far as their rights allow.\n.BR nomadctl (1)\nexplains each of them.\n")
+	b.WriteString(".SH COMMANDS OF THE GATEWAY\nUsers can run these commands, as far as their rights allow.\n" +
+		".BR nomadctl (1)\nexplains each of them.\n")
 	for _, spec := range groupedCommands() {
 		fmt.Fprintf(&b, ".TP\n.B %s\n%s.\n", roff(spec.Name), roff(spec.Short))
 	}
@@ -55,19 +56,22 @@ func roff(s string) string {
 	return s
 }
 
-// paragraphs returns text as paragraphs. A paragraph with an indented line stays unchanged.
+// paragraphs returns text as paragraphs. The lines of a paragraph from the first indented one on stay unchanged.
 func paragraphs(s string) string {
 	var b strings.Builder
 	for i, paragraph := range strings.Split(strings.TrimSpace(s), "\n\n") {
-		if strings.HasPrefix(paragraph, " ") || strings.Contains(paragraph, "\n ") {
-			b.WriteString(verbatim(paragraph + "\n"))
-			continue
+		filled, list := paragraph, ""
+		if at := strings.Index("\n"+paragraph, "\n "); at >= 0 {
+			filled, list = paragraph[:at], paragraph[at:]+"\n"
 		}
-		if i > 0 {
+		if i > 0 && filled != "" {
 			b.WriteString(".PP\n")
 		}
-		for line := range strings.SplitSeq(paragraph, "\n") {
-			b.WriteString(roff(line) + "\n")
+		for line := range strings.Lines(filled) {
+			b.WriteString(roff(strings.TrimSuffix(line, "\n")) + "\n")
+		}
+		if list != "" {
+			b.WriteString(verbatim(list))
 		}
 	}
 	return b.String()
