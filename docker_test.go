@@ -45,8 +45,10 @@ func TestDockerScripts(t *testing.T) {
 	}
 	start(running, docker.Config{Cmd: []string{"sleep", "600"}})
 	dockertest.Wait(t, start(stopped, docker.Config{Cmd: []string{"false"}}))
-	start(talking, docker.Config{Cmd: []string{"sh", "-c",
-		"for i in 1 2 3; do echo out $i; sleep 0.01; echo err $i >&2; sleep 0.01; done; while sleep 1; do echo on; done"}})
+	start(talking, docker.Config{Cmd: []string{
+		"sh", "-c",
+		"for i in 1 2 3; do echo out $i; sleep 0.01; echo err $i >&2; sleep 0.01; done; while sleep 1; do echo on; done",
+	}})
 	start(typed, docker.Config{Cmd: []string{"sh"}, OpenStdin: true, Tty: true})
 	start(lines, docker.Config{
 		Cmd: []string{"sh", "-c", `while read -r x; do echo "<$x>"; done; echo end; exit 3`}, OpenStdin: true,

@@ -21,7 +21,8 @@ func TestContainer_LogSettings(t *testing.T) {
 		"options alone":   {map[string]any{"logging": object{"config": object{"max-size": "1m"}}}, "", map[string]string{"max-size": "1m"}},
 		"blocks as lists": {
 			map[string]any{"logging": []any{object{"type": "json-file", "config": []any{object{"max-size": "20k", "max-file": 3}}}}},
-			"json-file", map[string]string{"max-size": "20k", "max-file": "3"},
+			"json-file",
+			map[string]string{"max-size": "20k", "max-file": "3"},
 		},
 	} {
 		c := New()
