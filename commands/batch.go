@@ -40,9 +40,9 @@ List periodic and parameterized jobs.
 
 ` + filterHelp + `
 
-A periodic job is listed with the time until its next run, the date of that run
-and its cron expressions, with the time zone if it is not UTC. A parameterized job
-is listed with the meta keys that a dispatch requires and, in brackets, accepts.
+A periodic job has the time until its next run, the date of that run and its cron
+expressions, with the time zone if it is not UTC. A parameterized job has its
+required meta keys and, in brackets, its optional ones.
 
 The column Last shows the latest child job that Nomad still has and how it
 finished. An "unknown" child job may still be running on a disconnected node.`,

@@ -42,7 +42,7 @@ before the task.
 
 The program gets its arguments unchanged, and the shell gets the text after -c
 unchanged. On a terminal (ssh -t), exec behaves like a local shell,
-also for Ctrl-C, Ctrl-P and Ctrl-Z. Otherwise
+including Ctrl-C, Ctrl-P and Ctrl-Z. Otherwise
 stdin, stdout and stderr are separate and are passed on byte for byte.
 
 If you disconnect, the program gets HUP, then TERM, then KILL. It does not see an

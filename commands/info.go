@@ -40,13 +40,13 @@ Show the state of a job and its tasks, and what happened to them.
 ` + jobOrTaskHelp + `
 
 For a job, the output starts with the latest deployment by group, and with the
-groups that cannot be placed and the reasons. For each task it shows:
+groups that cannot be placed and why. For each task it shows:
 
   - exec ID, status of the allocation, age, group, task
   - node, CPU, memory and peak memory
   - restarts used and left, last exit, the allocation that it replaces
   - Nomad's service checks
-  - all events that Nomad still has, with unchanged messages
+  - all events that Nomad still has, with their messages
 
 Finished allocations are shown only if you select one by ID.`,
 		Examples: []router.Example{

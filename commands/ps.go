@@ -44,16 +44,16 @@ List your jobs and their tasks.
 
 Each job has a line with the state of its latest deployment (OK or FAIL) and the
 reason if it cannot be placed. Each task has a line with its exec ID, CPU in MHz,
-memory and peak memory. "-" is an unknown value. Uptime is the time since the task
-started; for other tasks, when they ended or when their node was last seen. Extra
-shows what happened to the task, oldest first:
+memory and peak memory. "-" is an unknown value. Uptime is the time since a
+running task started. For other tasks, it is when they ended or when their node was
+last seen. Extra shows what happened to the task, oldest first:
 
   F   the allocation failed         P   the allocation is pending
-  T   the task was terminated       O   the task ran out of memory (terminated)
+  T   the task was terminated       O   the task was OOM killed
   NR  the task will not restart     KV  the task was killed because of Vault
   U   the allocation is unhealthy
   lost      the node is down, and Nomad gave up the allocation
-  complete  the allocation ended and did not fail
+  complete  the allocation finished and did not fail
   unknown   the node is disconnected, and the task may still be running`,
 		Examples: []router.Example{
 			{Line: "ps", Comment: "all your jobs"},

@@ -42,9 +42,9 @@ Each batch starts when all tasks of the previous batch are running and their
 service checks pass. The restart stops at the first batch that does not become
 healthy and reports which allocations were restarted.
 
-Failed and missing allocations are replaced first. If the reschedule block allows
-no attempt, the job is registered with one attempt, and then restored. A stopped
-allocation of a system job is replaced if you select it by ID.
+First, failed allocations are replaced and missing ones are placed. If the
+reschedule block allows no attempt, the job is registered with one attempt and then
+restored. A stopped allocation of a system job is replaced if you select it by ID.
 
 If you disconnect, the current batch finishes and the restart stops. Use
 --background to let it run to completion; "ops" lists background restarts.

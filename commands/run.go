@@ -31,7 +31,7 @@ If the job prohibits overlap and an earlier child job is still running, run refu
 With --force it runs the job anyway, as Nomad's own command does.`,
 		Examples: []router.Example{
 			{Line: "run p-team1-report"},
-			{Line: "run --force p-team1-report", Comment: "beside a child job that is still running"},
+			{Line: "run --force p-team1-report", Comment: "even if a child job is still running"},
 		},
 		Flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&r.force, "force", false, "ignore prohibit_overlap")

@@ -38,7 +38,7 @@ removes one. The count must be within the limits of the group's scaling block.`,
 		Examples: []router.Example{
 			{Line: "scale p-team1-web/web 4"},
 			{Line: "scale p-team1-web +1", Comment: "one more"},
-			{Line: "scale p-team1-web -1", Comment: "one less"},
+			{Line: "scale p-team1-web -1", Comment: "one fewer"},
 		},
 		Flags: func(f *pflag.FlagSet) {
 			s.waitFlags.bind(f)

@@ -46,7 +46,7 @@ continues if you disconnect.
 Nomad deletes a stopped job after some hours. The gateway saves its definition for
 30 days, so that "start" still works. It saves nothing for --purge and child jobs.
 
-If a periodic or parameterized job has running child jobs, stop prompts whether to
+If a periodic or parameterized job has running child jobs, stop asks whether to
 stop them too. Without a terminal, they keep running. The number of child jobs that
 are still running is reported.`,
 		Examples: []router.Example{

@@ -31,9 +31,9 @@ logs --follow.
 
 ` + jobOrTaskHelp + `
 
-tail continues when a task restarts. It exits when the task is finished, and reports
-how it ended. For a job, it follows every task of every allocation, also new ones,
-until the job is finished. Past lines are printed task by task.
+tail continues when a task restarts. It exits when the task is finished, and prints
+its exit code. For a job, it follows every task of every allocation, including new
+ones, until the job is finished. Past lines are printed task by task.
 
 Clients that follow the same log share one stream. If your client reads too slowly,
 tail reports how many lines were skipped.`,
