@@ -42,8 +42,8 @@ func BenchmarkPs(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	run := runner(b, startTestGateway(b, url, ""))
-	team := median(b, func() { run("ann", "ps") })
+	run := sessionRunner(b, startTestGateway(b, url, ""))
+	team := medianTime(b, func() { run("ann", "ps") })
 	report := func(name string, took time.Duration) {
 		b.ReportMetric(float64(took.Microseconds())/1000, name+"-ms")
 		if took != team {
@@ -51,19 +51,19 @@ func BenchmarkPs(b *testing.B) {
 		}
 	}
 	report("ps-of-a-team", team)
-	report("ps-of-all", median(b, func() { run("wim", "ps") }))
-	report("ps-of-all-no-stats", median(b, func() { run("wim", "ps --no-stats") }))
+	report("ps-of-all", medianTime(b, func() { run("wim", "ps") }))
+	report("ps-of-all-no-stats", medianTime(b, func() { run("wim", "ps --no-stats") }))
 	client, err := api.NewClient(&api.Config{Address: url})
 	if err != nil {
 		b.Fatal(err)
 	}
-	report("all-allocations-over-http", median(b, func() {
+	report("all-allocations-over-http", medianTime(b, func() {
 		if _, _, err := client.Allocations().List(nil); err != nil {
 			b.Fatal(err)
 		}
 	}))
 	if binary := nomadtest.Binary(); binary != "" {
-		report("nomad-job-status", median(b, func() {
+		report("nomad-job-status", medianTime(b, func() {
 			if out, err := exec.Command(binary, "job", "status", "-address="+url).CombinedOutput(); err != nil {
 				b.Fatalf("%v: %s", err, out)
 			}
@@ -72,8 +72,8 @@ func BenchmarkPs(b *testing.B) {
 	b.ReportMetric(0, "ns/op") // the metrics above are what counts
 }
 
-// runner returns a function that logs in as a user and runs a command line.
-func runner(b *testing.B, g *testGateway) func(user, line string) {
+// sessionRunner returns a function that logs in as a user and runs a command line.
+func sessionRunner(b *testing.B, g *testGateway) func(user, line string) {
 	return func(user, line string) {
 		b.Helper()
 		client := g.dial(b, user)
@@ -141,7 +141,7 @@ func BenchmarkHalfOpen(b *testing.B) {
 			all = append(all, time.Since(begin))
 			time.Sleep(50 * time.Millisecond)
 		}
-		return middle(all)
+		return medianOf(all)
 	}
 	measure(true) // what is made once
 	idle := measure(true)
@@ -203,7 +203,7 @@ func BenchmarkComplete(b *testing.B) {
 				b.Fatal(err)
 			}
 			c := newClient(b, shell...)
-			c.use(startTestGateway(b, url, ""), "ann")
+			c.setGateway(startTestGateway(b, url, ""), "ann")
 			c.run("", "whoami") // opens the connection
 			sockets, _ := filepath.Glob(filepath.Join(c.home, "nomadctl", "*"))
 			if len(sockets) != 1 {
@@ -217,8 +217,8 @@ func BenchmarkComplete(b *testing.B) {
 					}
 				}
 			}
-			whole := median(b, ask(c.command("__complete", "--", "status", "p-team1-1")))
-			plain := median(b, ask(exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "x", "complete -- status p-team1-1")))
+			whole := medianTime(b, ask(c.command("__complete", "--", "status", "p-team1-1")))
+			plain := medianTime(b, ask(exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "x", "complete -- status p-team1-1")))
 			b.ReportMetric(ms(whole), "ms")
 			b.ReportMetric(float64(plain)/float64(whole), "ssh-alone/ours")
 			b.ReportMetric(0, "ns/op")
@@ -226,7 +226,7 @@ func BenchmarkComplete(b *testing.B) {
 	}
 }
 
-func median(b *testing.B, f func()) time.Duration {
+func medianTime(b *testing.B, f func()) time.Duration {
 	b.Helper()
 	var all []time.Duration
 	for range 5 {
@@ -234,10 +234,10 @@ func median(b *testing.B, f func()) time.Duration {
 		f()
 		all = append(all, time.Since(begin))
 	}
-	return middle(all)
+	return medianOf(all)
 }
 
-func middle(all []time.Duration) time.Duration {
+func medianOf(all []time.Duration) time.Duration {
 	slices.Sort(all)
 	return all[len(all)/2]
 }

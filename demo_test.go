@@ -8,8 +8,8 @@ import (
 	"github.com/creack/pty"
 )
 
-// TestTheDemosShellHasTheTerminalThatItIsStartedOn and its size, and leaves it as it was.
-func TestTheDemosShellHasTheTerminalThatItIsStartedOn(t *testing.T) {
+// TestDemo_ShellUsesTerminal and its size, and leaves it as it was.
+func TestDemo_ShellUsesTerminal(t *testing.T) {
 	t.Parallel()
 	// testscript has this program be nomadctld where it is called by that name.
 	self, err := os.Executable()
@@ -23,18 +23,18 @@ func TestTheDemosShellHasTheTerminalThatItIsStartedOn(t *testing.T) {
 	shell := exec.Command("sh", "-c", `before=$(stty -g); nomadctld demo exec 45fed1138a; echo code=$?; [ "$before" = "$(stty -g)" ] && echo as before`)
 	shell.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "TERM=vt220")
 	c := onTerminal(t, shell, 91, 33)
-	c.shows("welcome to ")
-	c.types(untilSize("33 91") + "; echo T=$TERM\n")
-	c.shows("33 91\r\n")
-	c.shows("T=vt220\r\n")
+	c.expect("welcome to ")
+	c.send(untilSize("33 91") + "; echo T=$TERM\n")
+	c.expect("33 91\r\n")
+	c.expect("T=vt220\r\n")
 	if err := pty.Setsize(c.file, &pty.Winsize{Cols: 120, Rows: 50}); err != nil {
 		t.Fatal(err)
 	}
-	c.types(untilSize("50 120") + "; exit 5\n")
-	c.shows("50 120\r\n")
-	c.shows("code=5\r\n")
-	c.shows("as before\r\n")
-	if code, rest := c.ends(); code != 0 {
+	c.send(untilSize("50 120") + "; exit 5\n")
+	c.expect("50 120\r\n")
+	c.expect("code=5\r\n")
+	c.expect("as before\r\n")
+	if code, rest := c.waitExit(); code != 0 {
 		t.Errorf("got %d, %q", code, rest)
 	}
 }

@@ -34,7 +34,7 @@ import (
 
 // Tests of what is in deploy, with the programs that it is for.
 
-func TestDeployConfigurationHasEveryKey(t *testing.T) {
+func TestDeployConfig_HasEveryKey(t *testing.T) {
 	t.Parallel()
 	example := readFile(t, "deploy/nomadctld.toml")
 	every := regexp.MustCompile(`(?m)^#([a-z]+ = )`).ReplaceAllString(example, "$1")
@@ -75,7 +75,7 @@ func keysIn(t *testing.T, text string) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-func TestDeployConfigurationLoads(t *testing.T) {
+func TestDeployConfig_Loads(t *testing.T) {
 	t.Parallel()
 	for name, uncomment := range map[string]string{"as it is": "", "with every key": "$1"} {
 		t.Run(name, func(t *testing.T) {
@@ -98,8 +98,8 @@ func TestDeployConfigurationLoads(t *testing.T) {
 			}
 			writePEM(t, dir, "nomad", "docker")
 			text = strings.ReplaceAll(text, "/etc/nomadctld/", dir.Path("")+"/")
-			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`, fmt.Sprintf("key = %q", sshfiles.PublicLine(key)), 1)
-			text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.PublicLine(other), 1)
+			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`, fmt.Sprintf("key = %q", sshfiles.AuthorizedKeyLine(key)), 1)
+			text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.AuthorizedKeyLine(other), 1)
 			if err := os.WriteFile(dir.Path("nomadctld.toml"), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -142,7 +142,7 @@ func writePEM(t *testing.T, dir sshfiles.Dir, names ...string) {
 	}
 }
 
-func TestDeployUnitIsValidAndTight(t *testing.T) {
+func TestDeployUnit_ValidAndHardened(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("no systemd-analyze on PATH: apt-get install systemd")
@@ -175,9 +175,9 @@ func TestDeployUnitIsValidAndTight(t *testing.T) {
 	}
 }
 
-// TestDeployMemory: both bound the memory, and GOMEMLIMIT is below the bound at which the kernel kills, with room for what is
+// TestDeploy_MemoryLimits: both bound the memory, and GOMEMLIMIT is below the bound at which the kernel kills, with room for what is
 // not Go's heap.
-func TestDeployMemory(t *testing.T) {
+func TestDeploy_MemoryLimits(t *testing.T) {
 	t.Parallel()
 	for file, patterns := range map[string][3]string{
 		"deploy/nomadctld.service":   {`(?m)^MemoryMax=(\d+)M$`, `(?m)^Environment=GOMEMLIMIT=(\d+)MiB$`, `(?m)^TasksMax=(\d+)$`},
@@ -197,8 +197,8 @@ func TestDeployMemory(t *testing.T) {
 	}
 }
 
-// TestDeploySignals: nothing stops a gateway with a signal that is not meant for that, or that does nothing.
-func TestDeploySignals(t *testing.T) {
+// TestDeploy_StopSignal: nothing stops a gateway with a signal that is not meant for that, or that does nothing.
+func TestDeploy_StopSignal(t *testing.T) {
 	t.Parallel()
 	for file, stop := range map[string]string{"deploy/nomadctld.service": "KillSignal=SIGTERM", "deploy/nomadctld.nomad.hcl": `kill_signal  = "SIGTERM"`, "Dockerfile": "STOPSIGNAL SIGTERM"} {
 		text := readFile(t, file)
@@ -208,7 +208,7 @@ func TestDeploySignals(t *testing.T) {
 	}
 }
 
-func TestDeployJobIsValid(t *testing.T) {
+func TestDeployJob_Validates(t *testing.T) {
 	t.Parallel()
 	if nomadtest.Binary() == "" {
 		t.Skip("no nomad binary: set NOMADCTLD_TEST_NOMAD, or put one on PATH")
@@ -272,8 +272,8 @@ var policyCases = []struct{ line, want string }{
 	{"dispatch -m file=a --no-payload p-deploy-import", "p-deploy-import/dispatch-"},
 }
 
-// policyExtended is the case of exec. The task is one of raw_exec, which runs on every machine.
-var policyExtended = struct{ line, want string }{"exec p-team3-shell/shell/box -c 'echo inside'", "inside"}
+// policyExec is the case of exec. The task is one of raw_exec, which runs on every machine.
+var policyExec = struct{ line, want string }{"exec p-team3-shell/shell/box -c 'echo inside'", "inside"}
 
 // policyNeedless says of the other commands why the policy has nothing for them.
 var policyNeedless = map[string]string{
@@ -303,11 +303,11 @@ var policyGaps = map[string][]string{
 	"alloc-lifecycle": {"signal p-deploy-web/web/web HUP", "restart -y p-deploy-web"},
 }
 
-// TestDeployPolicyIsWhatTheCommandsNeed: with it every command works, and it holds nothing that is not missed. What it leaves
+// TestDeployPolicy_IsMinimal: with it every command works, and it holds nothing that is not missed. What it leaves
 // out is missed only where that is meant. It is not parallel to other tests, whose listings of the real cluster would show
 // its jobs.
-func TestDeployPolicyIsWhatTheCommandsNeed(t *testing.T) {
-	covered := map[string]bool{"exec": true} // policyExtended
+func TestDeployPolicy_IsMinimal(t *testing.T) {
+	covered := map[string]bool{"exec": true} // policyExec
 	for _, c := range policyCases {
 		covered[strings.Fields(c.line)[0]] = true
 	}
@@ -362,8 +362,8 @@ func TestDeployPolicyIsWhatTheCommandsNeed(t *testing.T) {
 				}
 			}
 			use("deploy-extended", extended, all)
-			if stdout, stderr, err := runLine(t, client, policyExtended.line); err != nil || !strings.Contains(stdout, policyExtended.want) {
-				t.Errorf("%s: got %q, %q, %v, want %q", policyExtended.line, stdout, stderr, err, policyExtended.want)
+			if stdout, stderr, err := runLine(t, client, policyExec.line); err != nil || !strings.Contains(stdout, policyExec.want) {
+				t.Errorf("%s: got %q, %q, %v, want %q", policyExec.line, stdout, stderr, err, policyExec.want)
 			}
 			use("deploy", shipped, capabilities)
 			for _, c := range policyCases {
@@ -406,7 +406,7 @@ func policyJobs(t *testing.T, cluster nomadtest.Cluster) {
 			cluster.Register(t, job)
 		}
 		for _, job := range jobs {
-			eventually(t, *job.ID+" is settled", func() bool { return unsettled(client, *job.ID) == nil })
+			eventually(t, *job.ID+" is settled", func() bool { return checkSettled(client, *job.ID) == nil })
 		}
 	}
 	if _, _, err := client.Jobs().Deregister("p-deploy-stopped", false, nil); err != nil {

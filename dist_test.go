@@ -13,9 +13,9 @@ import (
 	"testing"
 )
 
-// TestDistIsReproducible builds a release twice, in folders of different names, as two people would. What builds is not
+// TestDist_IsReproducible builds a release twice, in folders of different names, as two people would. What builds is not
 // parallel to other tests, which would wait for a compiler.
-func TestDistIsReproducible(t *testing.T) {
+func TestDist_IsReproducible(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds twice: left out by -short")
 	}
@@ -56,8 +56,8 @@ func TestDistIsReproducible(t *testing.T) {
 	}
 }
 
-// TestVersionSaysWhatItWasBuiltFrom holds for make build, in a repository of its own.
-func TestVersionSaysWhatItWasBuiltFrom(t *testing.T) {
+// TestVersion_NamesItsSource holds for make build, in a repository of its own.
+func TestVersion_NamesItsSource(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds twice: left out by -short")
 	}

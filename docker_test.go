@@ -41,7 +41,7 @@ func TestDockerScripts(t *testing.T) {
 		cluster.Sim.Run(sim.Job{ID: id, Groups: []sim.Group{{Name: "g", Tasks: tasks, Allocations: []sim.Allocation{allocation}}}})
 	}
 	dockertest.Run(t, "box-"+running, map[string]string{"com.hashicorp.nomad.alloc_id": running}, "sleep", "600")
-	dockertest.Stopped(t, "box-"+stopped, map[string]string{"com.hashicorp.nomad.alloc_id": stopped}, "false")
+	dockertest.RunToExit(t, "box-"+stopped, map[string]string{"com.hashicorp.nomad.alloc_id": stopped}, "false")
 	dockertest.Run(t, "box-"+talking, map[string]string{"com.hashicorp.nomad.alloc_id": talking}, "sh", "-c",
 		"for i in 1 2 3; do echo out $i; sleep 0.01; echo err $i >&2; sleep 0.01; done; while sleep 1; do echo on; done")
 	dockertest.RunWith(t, "box-"+typed, docker.Config{

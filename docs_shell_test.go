@@ -12,14 +12,14 @@ import (
 	"nomadctld/internal/sshfiles"
 )
 
-// fence begins a block of a document.
-var fence = regexp.MustCompile("(?m)^```([a-z]+)$")
+// fencePattern begins a block of a document.
+var fencePattern = regexp.MustCompile("(?m)^```([a-z]+)$")
 
-// TestNoShellLineHidesFromTheTests: a block is of a language that is looked at, and the commands at the head of a file in
+// TestDocs_NoHiddenShellLine: a block is of a language that is looked at, and the commands at the head of a file in
 // deploy stand below the reason why they are not run.
-func TestNoShellLineHidesFromTheTests(t *testing.T) {
-	for _, file := range documents(t) {
-		for _, found := range fence.FindAllStringSubmatch(readFile(t, file), -1) {
+func TestDocs_NoHiddenShellLine(t *testing.T) {
+	for _, file := range documentFiles(t) {
+		for _, found := range fencePattern.FindAllStringSubmatch(readFile(t, file), -1) {
 			if !slices.Contains([]string{"sh", "text", "toml"}, found[1]) {
 				t.Errorf("%s has a block of %s, which no test looks at", file, found[1])
 			}
@@ -44,12 +44,12 @@ func TestNoShellLineHidesFromTheTests(t *testing.T) {
 	}
 }
 
-// shellBlock is a shell block of a document, and the reason that stands above it why it is not run.
-var shellBlock = regexp.MustCompile("(?s)(<!-- not run: ([^\n]+) -->\n)?```sh\n(.*?)```")
+// shellBlockPattern is a shell block of a document, and the reason that stands above it why it is not run.
+var shellBlockPattern = regexp.MustCompile("(?s)(<!-- not run: ([^\n]+) -->\n)?```sh\n(.*?)```")
 
-// TestEveryShellBlockRunsOrSaysWhyNot runs the shell blocks of the documents in the project's folder, with a folder of
+// TestDocs_ShellBlocksRun runs the shell blocks of the documents in the project's folder, with a folder of
 // the test's in the place of /etc/nomadctld.
-func TestEveryShellBlockRunsOrSaysWhyNot(t *testing.T) {
+func TestDocs_ShellBlocksRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: they build the binary")
 	}
@@ -60,17 +60,17 @@ func TestEveryShellBlockRunsOrSaysWhyNot(t *testing.T) {
 	}
 	settings := "general = { hostkey = \"" + dir.Path("hostkey") + "\", bind = \"127.0.0.1:0\" }\n" +
 		"nomad.production = { url = \"http://127.0.0.1:1\", prefix = [\"p-\"] }\nprefix.all.prefix = [\"p-\"]\n" +
-		"users.wim = { prefix = [\"all\"], key = \"" + sshfiles.PublicLine(key) + "\" }\n"
+		"users.wim = { prefix = [\"all\"], key = \"" + sshfiles.AuthorizedKeyLine(key) + "\" }\n"
 	if err := os.WriteFile(dir.Path("nomadctld.toml"), []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ran := 0
-	for _, file := range documents(t) {
+	for _, file := range documentFiles(t) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, block := range shellBlock.FindAllStringSubmatch(string(text), -1) {
+		for _, block := range shellBlockPattern.FindAllStringSubmatch(string(text), -1) {
 			if block[2] != "" {
 				continue
 			}

@@ -25,8 +25,8 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// moved is how many bytes the benchmarks of exec move each way.
-const moved = 512 << 20
+// transferSize is how many bytes the benchmarks of exec move each way.
+const transferSize = 512 << 20
 
 // BenchmarkExec measures exec into a real container beside docker exec, beside an OpenSSH sshd that runs docker exec, and,
 // where there is a nomad binary, beside nomad alloc exec into a process. Medians of 5; the ratios are times of ours, so
@@ -55,19 +55,19 @@ func BenchmarkExec(b *testing.B) {
 		peers["sshd-running-docker-exec"] = func(words ...string) *exec.Cmd { return sshd(docker(words...).Args...) }
 	}
 	b.Run("out", func(b *testing.B) {
-		compare(b, moved, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
-			return out(b, run("dd", "if=/dev/zero", "bs=1M", fmt.Sprintf("count=%d", size>>20)), size)
+		compareTimes(b, transferSize, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+			return timeOutput(b, run("dd", "if=/dev/zero", "bs=1M", fmt.Sprintf("count=%d", size>>20)), size)
 		})
 	})
 	b.Run("in", func(b *testing.B) {
-		compare(b, moved, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
-			return in(b, run("dd", "of=/dev/null", "bs=64k"), size)
+		compareTimes(b, transferSize, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+			return timeInput(b, run("dd", "of=/dev/null", "bs=64k"), size)
 		})
 	})
-	b.Run("sha256", func(b *testing.B) { sameBothWays(b, ours) })
+	b.Run("sha256", func(b *testing.B) { compareDigests(b, ours) })
 	b.Run("true", func(b *testing.B) {
 		timed := func(cmd func() *exec.Cmd) time.Duration {
-			return median(b, func() {
+			return medianTime(b, func() {
 				if out, err := cmd().CombinedOutput(); err != nil {
 					b.Fatalf("%v: %s", err, out)
 				}
@@ -93,9 +93,9 @@ func benchNomadExec(b *testing.B) {
 	agent := nomadtest.Real(b)
 	host := dockertest.Daemon(b)
 	g := startGatewayProcess(b, agent.URL, fmt.Sprintf("docker.host = %q\n", host))
-	container := runContainer(b, agent.URL)
+	container := runNomadContainer(b, agent.URL)
 	for name, job := range map[string]string{"container": "p-team4-box", "process": "p-team3-shell"} {
-		size := moved
+		size := transferSize
 		if name == "process" {
 			size /= 4
 		}
@@ -112,21 +112,21 @@ func benchNomadExec(b *testing.B) {
 			}
 		}
 		b.Run(name, func(b *testing.B) {
-			compare(b, size, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
-				return out(b, run("dd", "if=/dev/zero", "bs=1M", fmt.Sprintf("count=%d", size>>20)), size)
+			compareTimes(b, size, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+				return timeOutput(b, run("dd", "if=/dev/zero", "bs=1M", fmt.Sprintf("count=%d", size>>20)), size)
 			})
 		})
 		b.Run(name+"-in", func(b *testing.B) {
-			compare(b, size, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
-				return in(b, run("dd", "of=/dev/null", "bs=64k"), size)
+			compareTimes(b, size, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+				return timeInput(b, run("dd", "of=/dev/null", "bs=64k"), size)
 			})
 		})
 	}
 }
 
-// runContainer registers p-team4-box, a task of the docker driver, with a real Nomad, waits until it runs, and returns its
+// runNomadContainer registers p-team4-box, a task of the docker driver, with a real Nomad, waits until it runs, and returns its
 // container.
-func runContainer(b *testing.B, url string) (container string) {
+func runNomadContainer(b *testing.B, url string) (container string) {
 	b.Helper()
 	client, err := api.NewClient(&api.Config{Address: url, SecretID: nomadtest.Token})
 	if err != nil {
@@ -153,9 +153,9 @@ func runContainer(b *testing.B, url string) (container string) {
 	return container
 }
 
-// compare reports ours in MB/s and each peer's time as a multiple of it. They take turns, so that what else the machine
+// compareTimes reports ours in MB/s and each peer's time as a multiple of it. They take turns, so that what else the machine
 // does hits all of them.
-func compare(b *testing.B, size int, ours func(...string) *exec.Cmd, peers map[string]func(...string) *exec.Cmd, move func(func(...string) *exec.Cmd, int) time.Duration) {
+func compareTimes(b *testing.B, size int, ours func(...string) *exec.Cmd, peers map[string]func(...string) *exec.Cmd, move func(func(...string) *exec.Cmd, int) time.Duration) {
 	times := map[string][]time.Duration{}
 	for range 5 {
 		times[""] = append(times[""], move(ours, size))
@@ -163,16 +163,16 @@ func compare(b *testing.B, size int, ours func(...string) *exec.Cmd, peers map[s
 			times[name] = append(times[name], move(peer, size))
 		}
 	}
-	own := middle(times[""])
+	own := medianOf(times[""])
 	b.ReportMetric(float64(size)/1e6/own.Seconds(), "MB/s")
 	for name := range peers {
-		b.ReportMetric(float64(middle(times[name]))/float64(own), name+"/ours")
+		b.ReportMetric(float64(medianOf(times[name]))/float64(own), name+"/ours")
 	}
 	b.ReportMetric(0, "ns/op")
 }
 
-// out returns how long a command takes to write size bytes; of one that loses some, how long at the speed of the rest.
-func out(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
+// timeOutput returns how long a command takes to write size bytes; of one that loses some, how long at the speed of the rest.
+func timeOutput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 	b.Helper()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -225,8 +225,8 @@ func openPipe(b *testing.B) (read, write, null *os.File) {
 	return read, write, null
 }
 
-// in returns how long a command takes to read size bytes.
-func in(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
+// timeInput returns how long a command takes to read size bytes.
+func timeInput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 	b.Helper()
 	zero, err := os.Open("/dev/zero")
 	if err != nil {
@@ -251,9 +251,9 @@ func in(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 	return time.Since(begun)
 }
 
-// sameBothWays moves random bytes in and out and compares what arrived.
-func sameBothWays(b *testing.B, ours func(...string) *exec.Cmd) {
-	source := func() io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte{7}), moved) }
+// compareDigests moves random bytes in and out and compares what arrived.
+func compareDigests(b *testing.B, ours func(...string) *exec.Cmd) {
+	source := func() io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte{7}), transferSize) }
 	want := sha256.New()
 	io.Copy(want, source())
 	sum := hex.EncodeToString(want.Sum(nil))

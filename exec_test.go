@@ -26,10 +26,10 @@ import (
 
 // Tests of exec as people meet it: through SSH clients, into a real container and into a process of a simulated Nomad.
 
-func TestExecIsExact(t *testing.T) {
+func TestExec_StreamsAndExitCodes(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		var every []byte
 		for i := range 4 << 10 {
 			every = append(every, byte(i), byte(i>>8))
@@ -79,11 +79,11 @@ func TestExecIsExact(t *testing.T) {
 	})
 }
 
-// TestMegabytesBothWaysArriveWhole moves what is many times the size of every window and buffer on the way.
-func TestMegabytesBothWaysArriveWhole(t *testing.T) {
+// TestExec_LargeTransfer moves what is many times the size of every window and buffer on the way.
+func TestExec_LargeTransfer(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		content := make([]byte, 16<<20+1)
 		rand.NewChaCha8([32]byte{1}).Read(content)
 		cmd := w.ssh("wim", "exec", "p-team1-box", "cat")
@@ -95,9 +95,9 @@ func TestMegabytesBothWaysArriveWhole(t *testing.T) {
 	})
 }
 
-func TestAClientThatStopsReadingLosesNothing(t *testing.T) {
+func TestExec_PausedReaderLosesNothing(t *testing.T) {
 	t.Parallel()
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		session, err := w.dial(t, "wim").NewSession()
 		if err != nil {
 			t.Fatal(err)
@@ -146,10 +146,10 @@ func onTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *terminal {
 	return &terminal{Cmd: cmd, t: t, file: file}
 }
 
-func (c *terminal) types(keys string) { io.WriteString(c.file, keys) }
+func (c *terminal) send(keys string) { io.WriteString(c.file, keys) }
 
-// shows waits until the terminal has shown text, and returns what it has shown before that since it was last waited for.
-func (c *terminal) shows(text string) (before string) {
+// expect waits until the terminal has shown text, and returns what it has shown before that since it was last waited for.
+func (c *terminal) expect(text string) (before string) {
 	c.t.Helper()
 	c.file.SetReadDeadline(time.Now().Add(20 * time.Second))
 	buf := make([]byte, 4<<10)
@@ -170,8 +170,8 @@ func (c *terminal) shows(text string) (before string) {
 	}
 }
 
-// ends returns the exit code, and what was shown to the end.
-func (c *terminal) ends() (code int, rest string) {
+// waitExit returns the exit code, and what was shown to the end.
+func (c *terminal) waitExit() (code int, rest string) {
 	c.file.SetReadDeadline(time.Now().Add(20 * time.Second))
 	io.Copy(&c.seen, c.file)
 	c.Wait()
@@ -184,47 +184,47 @@ func untilSize(want string) string {
 	return `i=0; while [ $i -lt 300 ] && [ "$(stty size)" != "` + want + `" ]; do sleep 0.1; i=$((i+1)); done; stty size`
 }
 
-func TestATerminalIsThePrograms(t *testing.T) {
+func TestExec_Terminal(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		cmd := w.ssh("wim", "exec p-team1-box")
 		cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
 		cmd.Env = append(os.Environ(), "TERM=xterm-256color")
 		c := onTerminal(t, cmd, 91, 33)
-		c.shows("Welcome wim (wim, SHA256:")
-		c.shows("You have access to p-\r\n")
-		c.shows("welcome to box of p-team1-box.g[0] on node-1\r\n")
-		c.types("stty size; echo T=$TERM\n")
-		c.shows("33 91\r\n")
-		c.shows("T=xterm-256color\r\n")
+		c.expect("Welcome wim (wim, SHA256:")
+		c.expect("You have access to p-\r\n")
+		c.expect("welcome to box of p-team1-box.g[0] on node-1\r\n")
+		c.send("stty size; echo T=$TERM\n")
+		c.expect("33 91\r\n")
+		c.expect("T=xterm-256color\r\n")
 		if err := pty.Setsize(c.file, &pty.Winsize{Cols: 120, Rows: 50}); err != nil {
 			t.Fatal(err)
 		}
-		c.types(untilSize("50 120") + "\n")
-		c.shows("50 120\r\n")
-		c.types("sh -c 'echo beg\"\"un; exec sleep 60'; echo code=$?\n")
-		c.shows("begun\r\n")
-		c.types("\x03")
-		c.types("\necho af''ter\n")
-		c.shows("after\r\n")
-		c.types("stty raw -echo; echo read''y; head -c 6 | od -An -tx1; stty sane\n")
-		c.shows("ready")
-		c.types("\x10\x11\x1a\x03\x04\x1c") // Ctrl-P, Ctrl-Q, Ctrl-Z, Ctrl-C, Ctrl-D, Ctrl-\
-		c.shows("10 11 1a 03 04 1c")
-		c.types("stty raw -echo; printf '[\\n\\377\\000\\r\\033]'; stty sane\n")
-		c.shows("[\n\xff\x00\r\x1b]")
-		c.types("\nexit 5\n")
-		if code, rest := c.ends(); code != 5 {
+		c.send(untilSize("50 120") + "\n")
+		c.expect("50 120\r\n")
+		c.send("sh -c 'echo beg\"\"un; exec sleep 60'; echo code=$?\n")
+		c.expect("begun\r\n")
+		c.send("\x03")
+		c.send("\necho af''ter\n")
+		c.expect("after\r\n")
+		c.send("stty raw -echo; echo read''y; head -c 6 | od -An -tx1; stty sane\n")
+		c.expect("ready")
+		c.send("\x10\x11\x1a\x03\x04\x1c") // Ctrl-P, Ctrl-Q, Ctrl-Z, Ctrl-C, Ctrl-D, Ctrl-\
+		c.expect("10 11 1a 03 04 1c")
+		c.send("stty raw -echo; printf '[\\n\\377\\000\\r\\033]'; stty sane\n")
+		c.expect("[\n\xff\x00\r\x1b]")
+		c.send("\nexit 5\n")
+		if code, rest := c.waitExit(); code != 5 {
 			t.Errorf("got %d, want 5: %q", code, rest)
 		}
 	})
 }
 
-func TestTheGreetingIsNotOnStdout(t *testing.T) {
+func TestExec_GreetingNotOnStdout(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		cmd := w.ssh("wim", "exec p-team1-box echo only this")
 		cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
 		var stderr bytes.Buffer
@@ -236,9 +236,9 @@ func TestTheGreetingIsNotOnStdout(t *testing.T) {
 	})
 }
 
-func TestEveryTerminalSizeWorks(t *testing.T) {
+func TestExec_TerminalSizes(t *testing.T) {
 	t.Parallel()
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		client := w.dial(t, "wim")
 		for _, size := range [][2]int{{0, 0}, {1000, 1000}, {3, 2}} {
 			session, err := client.NewSession()
@@ -282,9 +282,9 @@ func TestEveryTerminalSizeWorks(t *testing.T) {
 	})
 }
 
-func TestSSHSignalsReachTheProgram(t *testing.T) {
+func TestExec_SSHSignals(t *testing.T) {
 	t.Parallel()
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		for _, signal := range []ssh.Signal{ssh.SIGINT, ssh.SIGTERM, ssh.SIGHUP, ssh.SIGUSR1} {
 			session, err := w.dial(t, "wim").NewSession()
 			if err != nil {
@@ -311,10 +311,10 @@ func TestSSHSignalsReachTheProgram(t *testing.T) {
 	})
 }
 
-func TestTheShellIsTheOneAskedFor(t *testing.T) {
+func TestExec_Shell(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		shell := map[string]string{"docker": "/bin/ash", "nomad": "/bin/bash"}[w.Name]
 		if _, err := os.Stat(shell); err != nil && w.Name == "nomad" {
 			t.Skipf("no %s, the other shell of this test", shell)
@@ -335,11 +335,11 @@ func TestTheShellIsTheOneAskedFor(t *testing.T) {
 	})
 }
 
-// TestNothingIsLeftBehind lets clients go away in every manner and looks for their programs from inside.
-func TestNothingIsLeftBehind(t *testing.T) {
+// TestExec_DisconnectKillsProgram lets clients go away in every manner and looks for their programs from inside.
+func TestExec_DisconnectKillsProgram(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		for _, c := range []struct {
 			manner, trap string
 			leave        func(cmd *exec.Cmd)
@@ -350,16 +350,16 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		} {
 			name := "left" + newAllocation()[:8]
 			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'", c.trap, name))
-			w.abandon(t, cmd, name, c.manner, func() { c.leave(cmd) })
+			w.checkAbandoned(t, cmd, name, c.manner, func() { c.leave(cmd) })
 			tty := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'", c.trap, name))
 			tty.Args = append([]string{"ssh", "-tt"}, tty.Args[1:]...)
-			w.abandon(t, tty, name, c.manner+", with a terminal", func() { c.leave(tty) })
+			w.checkAbandoned(t, tty, name, c.manner+", with a terminal", func() { c.leave(tty) })
 		}
 		// HUP first, then TERM: what a program does then it has the time for.
 		file := "/tmp/" + newAllocation()
 		name := "left" + newAllocation()[:8]
 		ordered := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'trap \"echo hup >>%[1]s\" HUP; trap \"echo term >>%[1]s; exit\" TERM; echo ready; while :; do sleep 0.1; done; : %[2]s'", file, name))
-		w.abandon(t, ordered, name, "in order", func() { ordered.Process.Kill() })
+		w.checkAbandoned(t, ordered, name, "in order", func() { ordered.Process.Kill() })
 		if out, err := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'cat %[1]s; rm %[1]s'", file)).Output(); string(out) != "hup\nterm\n" || err != nil {
 			t.Errorf("got the signals %q, %v", out, err)
 		}
@@ -368,7 +368,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; while :; do sleep 0.1; done; : %s'", name))
 		second := startTestGateway(t, w.url, w.settings)
 		cmd.Args[2] = second.dir.Path("ssh_config")
-		w.abandon(t, cmd, name, "the gateway stops", second.stop)
+		w.checkAbandoned(t, cmd, name, "the gateway stops", second.stop)
 		for _, e := range append(w.events(t), second.events(t)...) {
 			if strings.Contains(e.Error, "may still run") {
 				t.Errorf("%q: %s", e.Line, e.Error)
@@ -377,16 +377,16 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	})
 }
 
-// TestAnUploadThatIsCutIsNotTakenForAWholeOne by the program: the end of its input never comes.
-func TestAnUploadThatIsCutIsNotTakenForAWholeOne(t *testing.T) {
+// TestExec_BrokenUploadHasNoEOF by the program: the end of its input never comes.
+func TestExec_BrokenUploadHasNoEOF(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		for range 3 {
 			name := "left" + newAllocation()[:8]
 			file := "/tmp/" + name
 			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; cat >%[1]s.new && mv %[1]s.new %[1]s; : %[2]s'", file, name))
-			w.abandon(t, cmd, name, "killed", func() { cmd.Process.Kill() })
+			w.checkAbandoned(t, cmd, name, "killed", func() { cmd.Process.Kill() })
 			look := fmt.Sprintf("exec p-team1-box -c 'test -e %[1]s.new && test ! -e %[1]s; code=$?; rm -f %[1]s.new %[1]s; exit $code'", file)
 			if out, err := w.ssh("wim", look).CombinedOutput(); err != nil {
 				t.Errorf("%s, %v", out, err)
@@ -395,11 +395,11 @@ func TestAnUploadThatIsCutIsNotTakenForAWholeOne(t *testing.T) {
 	})
 }
 
-// TestAClosedOutputEndsTheCommand is ssh gw ... | head. OpenSSH says that it takes no more and waits for the other side.
-func TestAClosedOutputEndsTheCommand(t *testing.T) {
+// TestOutput_ClosedByClient is ssh gw ... | head. OpenSSH says that it takes no more and waits for the other side.
+func TestOutput_ClosedByClient(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		const script = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); echo line $i; done"
 		w.Cluster.Run(sim.Job{ID: "p-team1-long", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
 			Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", script + "; exec sleep 600"},
@@ -438,7 +438,7 @@ func TestAClosedOutputEndsTheCommand(t *testing.T) {
 				t.Errorf("%s: got %d, want one of %v", c.line, code, c.codes)
 			}
 			eventually(t, "the event is written", func() bool { return len(w.events(t)) > before })
-			if e := last(w.events(t)); e.ExitCode != code {
+			if e := lastEvent(w.events(t)); e.ExitCode != code {
 				t.Errorf("%s: the client got %d, the event is %+v", c.line, code, e)
 			}
 		}
@@ -449,30 +449,30 @@ func TestAClosedOutputEndsTheCommand(t *testing.T) {
 	})
 }
 
-// TestAGatewayThatStopsSaysSo also on the clients' side: a program's own 255 would look like a lost connection.
-func TestAGatewayThatStopsSaysSo(t *testing.T) {
+// TestExec_GatewayStops also on the clients' side: a program's own 255 would look like a lost connection.
+func TestExec_GatewayStops(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		g := startTestGateway(t, w.url, w.settings)
 		cmd := g.ssh("wim", "exec p-team1-box -c 'echo ready; exec sleep 60'")
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
-		begun(t, cmd, "ready\n")
+		startAndExpect(t, cmd, "ready\n")
 		g.stop()
 		cmd.Wait()
 		const want = "the gateway is being stopped"
 		if code := cmd.ProcessState.ExitCode(); code != 125 || stderr.String() != "nomadctld: "+want+"\n" {
 			t.Errorf("got %d, %q", code, stderr.String())
 		}
-		if e := last(g.events(t)); e.Error != want || e.ExitCode != 125 {
+		if e := lastEvent(g.events(t)); e.Error != want || e.ExitCode != 125 {
 			t.Errorf("got the event %+v", e)
 		}
 	})
 }
 
-// begun starts a command, waits until it has written what it begins with, and returns what else it writes.
-func begun(t *testing.T, cmd *exec.Cmd, with string) (rest io.Reader) {
+// startAndExpect starts a command, waits until it has written what it begins with, and returns what else it writes.
+func startAndExpect(t *testing.T, cmd *exec.Cmd, with string) (rest io.Reader) {
 	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -488,15 +488,15 @@ func begun(t *testing.T, cmd *exec.Cmd, with string) (rest io.Reader) {
 	return out
 }
 
-// abandon starts a program whose command line holds name, calls leave when it runs, and waits until it has gone.
-func (w way) abandon(t *testing.T, cmd *exec.Cmd, name, manner string, leave func()) {
+// checkAbandoned starts a program whose command line holds name, calls leave when it runs, and waits until it has gone.
+func (w execPath) checkAbandoned(t *testing.T, cmd *exec.Cmd, name, manner string, leave func()) {
 	t.Helper()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stdin.Close()
-	begun(t, cmd, "ready")
+	startAndExpect(t, cmd, "ready")
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
 	leave()
@@ -517,14 +517,14 @@ func (w way) abandon(t *testing.T, cmd *exec.Cmd, name, manner string, leave fun
 	}
 }
 
-func TestAnotherClientThanOpenSSHWorksToo(t *testing.T) {
+func TestExec_DropbearClient(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"dbclient", "dropbearconvert", "ssh"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("no %s on PATH: apt-get install dropbear-bin openssh-client", tool)
 		}
 	}
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		key := w.dir.Path("wim.dropbear")
 		if out, err := exec.Command("dropbearconvert", "openssh", "dropbear", w.dir.Path("wim"), key).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
@@ -551,10 +551,10 @@ func TestAnotherClientThanOpenSSHWorksToo(t *testing.T) {
 		interactive := dbclient("exec p-team1-box")
 		interactive.Args = append([]string{"dbclient", "-t"}, interactive.Args[1:]...)
 		c := onTerminal(t, interactive, 77, 22)
-		c.shows("welcome to box")
-		c.types(untilSize("22 77") + "; exit 4\n")
-		c.shows("22 77\r\n")
-		if code, rest := c.ends(); code != 4 {
+		c.expect("welcome to box")
+		c.send(untilSize("22 77") + "; exit 4\n")
+		c.expect("22 77\r\n")
+		if code, rest := c.waitExit(); code != 4 {
 			t.Errorf("got %d, want 4: %q", code, rest)
 		}
 	})

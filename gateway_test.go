@@ -49,13 +49,13 @@ func startTestGateway(t testing.TB, url, settings string) *testGateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.at(t, listening.Addr().String())
+	g.setAddress(t, listening.Addr().String())
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan struct{})
 	go func() { listening.Serve(ctx); close(served) }()
 	g.stop = func() { cancel(); <-served }
 	t.Cleanup(g.stop)
-	g.watch(t)
+	g.stopOnHang(t)
 	return g
 }
 
@@ -78,9 +78,9 @@ func startGatewayProcess(b testing.TB, url, settings string) *testGateway {
 	b.Cleanup(g.stop)
 	eventually(b, "the gateway serves", func() bool {
 		text, err := os.ReadFile(log.Name())
-		m := serving.FindSubmatch(text)
+		m := servingPattern.FindSubmatch(text)
 		if err == nil && m != nil {
-			g.at(b, string(m[1]))
+			g.setAddress(b, string(m[1]))
 		}
 		return g.Address != ""
 	})
@@ -110,8 +110,8 @@ prefix.all.prefix = ["p-"]
 prefix.team1.prefix = ["p-team1-"]
 users.wim = { prefix = ["all"], key = %q }
 users.ann = { prefix = ["team1"], key = %q }
-`, g.dir.Path("hostkey"), g.dir.Path("audit"), url, g.dir.Path("token"), sshfiles.PublicLine(g.keys["wim"]), sshfiles.PublicLine(g.keys["ann"]))
-	if err := os.WriteFile(g.configFile(), []byte(text+strings.ReplaceAll(settings, "$KEY", sshfiles.PublicLine(g.keys["wim"]))), 0o600); err != nil {
+`, g.dir.Path("hostkey"), g.dir.Path("audit"), url, g.dir.Path("token"), sshfiles.AuthorizedKeyLine(g.keys["wim"]), sshfiles.AuthorizedKeyLine(g.keys["ann"]))
+	if err := os.WriteFile(g.configFile(), []byte(text+strings.ReplaceAll(settings, "$KEY", sshfiles.AuthorizedKeyLine(g.keys["wim"]))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return g
@@ -119,8 +119,8 @@ users.ann = { prefix = ["team1"], key = %q }
 
 func (g *testGateway) configFile() string { return g.dir.Path("nomadctld.toml") }
 
-// at notes where the gateway listens, for clients.
-func (g *testGateway) at(t testing.TB, address string) {
+// setAddress notes where the gateway listens, for clients.
+func (g *testGateway) setAddress(t testing.TB, address string) {
 	t.Helper()
 	g.Address = address
 	if err := g.dir.WriteConfig(address, g.keys["hostkey"], "wim", "ann"); err != nil {
@@ -128,8 +128,8 @@ func (g *testGateway) at(t testing.TB, address string) {
 	}
 }
 
-// watch stops the gateway when a test hangs: with that its sessions end, and the test fails by its name where it waited.
-func (g *testGateway) watch(t testing.TB) {
+// stopOnHang stops the gateway when a test hangs: with that its sessions end, and the test fails by its name where it waited.
+func (g *testGateway) stopOnHang(t testing.TB) {
 	if _, isTest := t.(*testing.T); !isTest || os.Getenv("NOMADCTLD_TEST_EXECS") != "" {
 		return // these take as long as they take
 	}
@@ -180,17 +180,17 @@ func (g *testGateway) events(t testing.TB) (events []audit.Event) {
 	return events
 }
 
-// way is a gateway with a task that is reached in one of the two ways, by the selector "p-team1-box".
-type way struct {
+// execPath is a gateway with a task that is reached in one of the two ways, by the selector "p-team1-box".
+type execPath struct {
 	*testGateway
 	Name          string
 	Cluster       *sim.Cluster
 	url, settings string // for another gateway before the same cluster
 }
 
-// ways calls test for a task whose container is a real one of Docker, if there is a daemon, and for one that is a process
+// forEachPath calls test for a task whose container is a real one of Docker, if there is a daemon, and for one that is a process
 // reached through the simulated Nomad.
-func ways(t *testing.T, test func(t *testing.T, w way)) {
+func forEachPath(t *testing.T, test func(t *testing.T, w execPath)) {
 	t.Run("docker", func(t *testing.T) {
 		host := dockertest.Daemon(t)
 		cluster := nomadtest.Simulated(t)
@@ -198,12 +198,12 @@ func ways(t *testing.T, test func(t *testing.T, w way)) {
 		cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
 		dockertest.Run(t, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sleep", "3600")
 		settings := fmt.Sprintf("docker.host = %q\n", host)
-		test(t, way{startTestGateway(t, cluster.URL, settings), "docker", cluster.Sim, cluster.URL, settings})
+		test(t, execPath{startTestGateway(t, cluster.URL, settings), "docker", cluster.Sim, cluster.URL, settings})
 	})
 	t.Run("nomad", func(t *testing.T) {
 		cluster := nomadtest.Simulated(t)
 		cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
-		test(t, way{startTestGateway(t, cluster.URL, ""), "nomad", cluster.Sim, cluster.URL, ""})
+		test(t, execPath{startTestGateway(t, cluster.URL, ""), "nomad", cluster.Sim, cluster.URL, ""})
 	})
 }
 
@@ -219,8 +219,8 @@ func newAllocation() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// TestRawRunsAsTheUserOfItsSetting has a program in the place of nomad, which says who runs it.
-func TestRawRunsAsTheUserOfItsSetting(t *testing.T) {
+// TestRaw_RunsAsConfiguredUser has a program in the place of nomad, which says who runs it.
+func TestRaw_RunsAsConfiguredUser(t *testing.T) {
 	needSSH(t)
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be somebody else")

@@ -13,8 +13,8 @@ import (
 	"nomadctld/router"
 )
 
-// lines has a command line for each command that reaches clusters, about a job of the user's.
-var lines = map[string]string{
+// grantLines has a command line for each command that reaches clusters, about a job of the user's.
+var grantLines = map[string]string{
 	"attach": "attach p-team1-moved/web/web", "batch": "batch", "deployment": "deployment p-team1-done", "di": "di p-team1-moved/web/web",
 	"dispatch": "dispatch p-team1-import -m file=x --no-payload", "exec": "exec p-team1-moved/web/web true", "fail": "fail p-team1-moved",
 	"history": "history p-team1-done", "info": "info p-team1-done", "inspect": "inspect p-team1-done", "logs": "logs p-team1-done",
@@ -24,9 +24,9 @@ var lines = map[string]string{
 	"status": "status p-team1-done", "stop": "stop p-team1-moved/nope", "tail": "tail p-team1-done",
 }
 
-// TestEachRightIsGrantedByItsSetAndNameAlone has users with one group each: all sets but that of the right, all rights but
+// TestGrants_BySetOrName has users with one group each: all sets but that of the right, all rights but
 // the right by their names, the right alone, its set alone. Who has not the right is told so, and no cluster is asked.
-func TestEachRightIsGrantedByItsSetAndNameAlone(t *testing.T) {
+func TestGrants_BySetOrName(t *testing.T) {
 	needSSH(t)
 	rights := router.Rights()
 	var settings strings.Builder
@@ -36,7 +36,7 @@ func TestEachRightIsGrantedByItsSetAndNameAlone(t *testing.T) {
 	}
 	for right, set := range rights {
 		var others, names []string
-		for _, s := range router.Sets {
+		for _, s := range router.RightSets {
 			if s.Set != set {
 				others = append(others, string(s.Set))
 			}
@@ -57,7 +57,7 @@ func TestEachRightIsGrantedByItsSetAndNameAlone(t *testing.T) {
 		if right == "purge" || right == "exec-user" {
 			continue // no command: see stop.txtar and exec.txtar
 		}
-		line, ok := lines[right]
+		line, ok := grantLines[right]
 		if !ok {
 			t.Errorf("no line for the command %s", right)
 			continue
@@ -66,7 +66,7 @@ func TestEachRightIsGrantedByItsSetAndNameAlone(t *testing.T) {
 			before := cluster.Sim.Traffic("").Requests
 			code, stdout, stderr := g.run(who+right, line)
 			want := 1
-			if slices.ContainsFunc(router.Specs(), func(s router.Spec) bool { return s.Name == right && s.Program }) {
+			if slices.ContainsFunc(router.Specs(), func(s router.Spec) bool { return s.Name == right && s.RunsProgram }) {
 				want = 125
 			}
 			if code != want || stdout != "" || !strings.HasPrefix(stderr, "nomadctld: "+right+" is not among your commands: ") {
@@ -75,7 +75,7 @@ func TestEachRightIsGrantedByItsSetAndNameAlone(t *testing.T) {
 			if after := cluster.Sim.Traffic("").Requests; after != before {
 				t.Errorf("%s%s: %s: the cluster was asked %d times, want never", who, right, line, after-before)
 			}
-			if e := last(g.events(t)); e.Decision != audit.Denied || e.User != who+right || e.ExitCode != want {
+			if e := lastEvent(g.events(t)); e.Decision != audit.Denied || e.User != who+right || e.ExitCode != want {
 				t.Errorf("%s%s: got the event %+v, want it denied", who, right, e)
 			}
 		}
@@ -83,20 +83,20 @@ func TestEachRightIsGrantedByItsSetAndNameAlone(t *testing.T) {
 			if _, _, stderr := g.run(who+right, line); strings.Contains(stderr, "is not among your") {
 				t.Errorf("%s%s: %s: got %q, want it allowed", who, right, line, stderr)
 			}
-			if e := last(g.events(t)); e.Decision != audit.Allowed {
+			if e := lastEvent(g.events(t)); e.Decision != audit.Allowed {
 				t.Errorf("%s%s: got the event %+v, want it allowed", who, right, e)
 			}
 		}
 	}
-	for name := range lines {
+	for name := range grantLines {
 		if _, ok := rights[name]; !ok {
 			t.Errorf("there is a line for %s, which is no right", name)
 		}
 	}
 }
 
-// TestOnlyWhatIsPublicIsEverybodys lets a user without any right try every command.
-func TestOnlyWhatIsPublicIsEverybodys(t *testing.T) {
+// TestGrants_PublicCommands lets a user without any right try every command.
+func TestGrants_PublicCommands(t *testing.T) {
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "prefix.none = { prefix = [\"p-team1-\"], commands = [] }\nusers.bob = { prefix = [\"none\"], key = \"$KEY\" }\n")
@@ -121,7 +121,7 @@ func quoted(words []string) string {
 	return strings.Join(all, ", ")
 }
 
-func last(events []audit.Event) audit.Event { return events[len(events)-1] }
+func lastEvent(events []audit.Event) audit.Event { return events[len(events)-1] }
 
 // run returns what came of a command line, of a user whose key is that of wim.
 func (g *testGateway) run(login, line string) (code int, stdout, stderr string) {

@@ -81,14 +81,14 @@ func TestImage(t *testing.T) {
 	})
 	t.Run("it serves", func(t *testing.T) {
 		g := serveImage(t, client, bare, "/var/lib/nomadctld")
-		g.want("wim", "p-team1-web", "ps")
-		registered(t, g.cluster, "three", "p-team5-volume", "a")
+		g.expectOutput("wim", "p-team1-web", "ps")
+		registerAndSettle(t, g.cluster, "three", "p-team5-volume", "a")
 		if os.Geteuid() == 0 { // else the user is not that of the image, whose folder it is
-			g.want("wim", "", "restart --full -y p-team5-volume")
+			g.expectOutput("wim", "", "restart --full -y p-team5-volume")
 		}
-		g.want("wim", "inside 3\n", "exec p-team3-shell/shell/box -c 'echo inside $((1+2))'")
-		g.want("wim", "hello from once\n", "tail --stdout p-team3-finished")
-		g.refuse("wim", "nomad", "raw production job status p-team1-web")
+		g.expectOutput("wim", "inside 3\n", "exec p-team3-shell/shell/box -c 'echo inside $((1+2))'")
+		g.expectOutput("wim", "hello from once\n", "tail --stdout p-team3-finished")
+		g.expectError("wim", "nomad", "raw production job status p-team1-web")
 		eventually(t, "the container is healthy", func() bool { return g.state(t).Health.Status == "healthy" })
 		if err := client.StopContainer(g.id, 20); err != nil {
 			t.Fatal(err)
@@ -110,14 +110,14 @@ func TestImage(t *testing.T) {
 		t.Cleanup(func() { removeImages(t, client, append([]string{tool}, made...)) })
 		build(full, docker.BuildArg{Name: "NOMAD_IMAGE", Value: tool}, docker.BuildArg{Name: "BASE_IMAGE", Value: dockertest.Image(t)})
 		g := serveImage(t, client, full)
-		registered(t, g.cluster, "three", "p-team5-volume", "a")
-		g.refuse("wim", "the job's definition cannot be kept, so it is not stopped", "restart --full -y p-team5-volume")
-		g.want("wim", "job status p-team1-web at unix:///tmp/nomadctld-raw-", "raw production job status p-team1-web")
+		registerAndSettle(t, g.cluster, "three", "p-team5-volume", "a")
+		g.expectError("wim", "the job's definition cannot be kept, so it is not stopped", "restart --full -y p-team5-volume")
+		g.expectOutput("wim", "job status p-team1-web at unix:///tmp/nomadctld-raw-", "raw production job status p-team1-web")
 	})
 }
 
-// served is a container of the image, with volumes, that serves a simulated cluster. wim owns every job.
-type served struct {
+// imageGateway is a container of the image, with volumes, that serves a simulated cluster. wim owns every job.
+type imageGateway struct {
 	t       *testing.T
 	dir     sshfiles.Dir
 	cluster nomadtest.Cluster
@@ -127,10 +127,10 @@ type served struct {
 	id      string
 }
 
-func serveImage(t *testing.T, client *docker.Client, image string, volumes ...string) *served {
+func serveImage(t *testing.T, client *docker.Client, image string, volumes ...string) *imageGateway {
 	t.Helper()
 	// The test's own folder is not for others. This one is mounted, keys and all.
-	g := &served{t: t, dir: sshfiles.Dir(t.TempDir()), cluster: nomadtest.Simulated(t), client: client}
+	g := &imageGateway{t: t, dir: sshfiles.Dir(t.TempDir()), cluster: nomadtest.Simulated(t), client: client}
 	mounted := sshfiles.Dir(t.TempDir())
 	host, err := mounted.NewKey("hostkey")
 	if err != nil {
@@ -153,7 +153,7 @@ audit = { file = "-", jobs = "/var/lib/nomadctld/jobs", required = true }
 nomad.production = { url = %q, prefix = ["p-"], token = "/etc/nomadctld/token" }
 prefix.all.prefix = ["p-", "raw"]
 users.wim = { prefix = ["all"], key = %q }
-`, address, g.cluster.URL, sshfiles.PublicLine(wim)))
+`, address, g.cluster.URL, sshfiles.AuthorizedKeyLine(wim)))
 	if err := g.dir.WriteConfig(address, host, "wim"); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ users.wim = { prefix = ["all"], key = %q }
 	return g
 }
 
-func (g *served) state(t *testing.T) docker.State {
+func (g *imageGateway) state(t *testing.T) docker.State {
 	t.Helper()
 	container, err := g.client.InspectContainerWithOptions(docker.InspectContainerOptions{ID: g.id})
 	if err != nil {
@@ -197,7 +197,7 @@ func (g *served) state(t *testing.T) docker.State {
 	return container.State
 }
 
-func (g *served) ssh(user, line string) (stdout, stderr string, err error) {
+func (g *imageGateway) ssh(user, line string) (stdout, stderr string, err error) {
 	cmd := exec.Command("ssh", "-n", "-F", g.dir.Path("ssh_config"), user, line)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
@@ -205,16 +205,16 @@ func (g *served) ssh(user, line string) (stdout, stderr string, err error) {
 	return out.String(), errs.String(), err
 }
 
-// want runs a command line, which has to succeed and write what contains want.
-func (g *served) want(user, want, line string) {
+// expectOutput runs a command line, which has to succeed and write what contains want.
+func (g *imageGateway) expectOutput(user, want, line string) {
 	g.t.Helper()
 	if stdout, stderr, err := g.ssh(user, line); err != nil || !strings.Contains(stdout, want) {
 		g.t.Errorf("%s: got %q, %q, %v, want %q\n%s", line, stdout, stderr, err, want, containerLog(g.t, g.client, g.id))
 	}
 }
 
-// refuse runs a command line that has to fail with a message that contains want.
-func (g *served) refuse(user, want, line string) {
+// expectError runs a command line that has to fail with a message that contains want.
+func (g *imageGateway) expectError(user, want, line string) {
 	g.t.Helper()
 	if stdout, stderr, err := g.ssh(user, line); err == nil || !strings.Contains(stderr, want) {
 		g.t.Errorf("%s: got %q, %q, %v, want a failure with %q", line, stdout, stderr, err, want)

@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"backends/docker":      {"backends"},
 	"backends/nomad":       {"backends"},
 	"commands":             {"backends", "internal/escape", "internal/ops", "internal/pattern", "internal/render", "router"},
-	"config":               {"internal/nearest"},
+	"config":               {"internal/suggest"},
 	"internal/audit":       {"internal/escape", "internal/linequeue"},
 	"internal/demo":        {"config", "internal/gateway", "internal/sim", "internal/sshfiles", "router"},
 	"internal/docs":        {"commands", "config", "router"},
@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"internal/prose":       {"commands", "router"},
 	"internal/render":      {"internal/escape"},
 	"internal/sshd":        {"acl", "internal/audit", "internal/escape", "router"},
-	"router":               {"acl", "backends", "internal/audit", "internal/escape", "internal/nearest", "internal/nomadcli", "internal/ops"},
+	"router":               {"acl", "backends", "internal/audit", "internal/escape", "internal/suggest", "internal/nomadcli", "internal/ops"},
 }
 
 // onlyIn says which packages alone may import a library.
@@ -45,28 +45,28 @@ var onlyIn = map[string][]string{
 	"github.com/hashicorp/nomad/api":    {"backends/nomad", "internal/nomadtest"},
 }
 
-func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
-	for _, fault := range importFaults(t, os.DirFS("."), mayImport) {
+func TestImports_OnlyAllowed(t *testing.T) {
+	for _, fault := range importErrors(t, os.DirFS("."), mayImport) {
 		t.Error(fault)
 	}
 }
 
-func TestAForbiddenImportIsFound(t *testing.T) {
+func TestImports_FindsForbidden(t *testing.T) {
 	strict := map[string][]string{}
 	for _, want := range []string{"commands imports nomadctld/router", "internal/sshd imports nomadctld/acl"} {
-		if !slices.ContainsFunc(importFaults(t, os.DirFS("."), strict), func(f string) bool { return strings.HasPrefix(f, want) }) {
+		if !slices.ContainsFunc(importErrors(t, os.DirFS("."), strict), func(f string) bool { return strings.HasPrefix(f, want) }) {
 			t.Errorf("with nothing allowed: no fault %q", want)
 		}
 	}
-	if len(importFaults(t, fixture(t, "commands/evil.go", `package commands; import "nomadctld/backends/nomad"`), mayImport)) != 1 {
+	if len(importErrors(t, importFixture(t, "commands/evil.go", `package commands; import "nomadctld/backends/nomad"`), mayImport)) != 1 {
 		t.Error("a command that imports backends/nomad passes")
 	}
-	if len(importFaults(t, fixture(t, "router/evil.go", `package router; import "github.com/gliderlabs/ssh"`), mayImport)) != 1 {
+	if len(importErrors(t, importFixture(t, "router/evil.go", `package router; import "github.com/gliderlabs/ssh"`), mayImport)) != 1 {
 		t.Error("a router that imports gliderlabs/ssh passes")
 	}
 }
 
-func importFaults(t *testing.T, files fs.FS, allowed map[string][]string) (faults []string) {
+func importErrors(t *testing.T, files fs.FS, allowed map[string][]string) (faults []string) {
 	t.Helper()
 	err := fs.WalkDir(files, ".", func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
@@ -102,7 +102,7 @@ func importFaults(t *testing.T, files fs.FS, allowed map[string][]string) (fault
 	return faults
 }
 
-func fixture(t *testing.T, name, text string) fs.FS {
+func importFixture(t *testing.T, name, text string) fs.FS {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, name)

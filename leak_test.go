@@ -15,9 +15,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// TestAThousandSessionsLeaveNothing runs programs of every kind of end, and looks at what the process holds after them.
-func TestAThousandSessionsLeaveNothing(t *testing.T) {
-	ways(t, func(t *testing.T, w way) {
+// TestSessions_LeakNothing runs programs of every kind of end, and looks at what the process holds after them.
+func TestSessions_LeakNothing(t *testing.T) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		const atOnce = 8
 		sessions := 1000
 		if testing.Short() {
@@ -62,19 +62,19 @@ func TestAThousandSessionsLeaveNothing(t *testing.T) {
 			all.Wait()
 		}
 		round(50) // what is made once
-		goroutines, files := settled(t, 0, 0)
+		goroutines, files := waitForUsage(t, 0, 0)
 		round(sessions)
 		const idle = 100 // connections to the cluster that may be kept for a minute, and what goes with them
-		if g, f := settled(t, goroutines+idle, files+idle); g > goroutines+idle || f > files+idle {
+		if g, f := waitForUsage(t, goroutines+idle, files+idle); g > goroutines+idle || f > files+idle {
 			buf := make([]byte, 1<<20)
 			t.Errorf("%d goroutines and %d open files before, %d and %d after\n%.20000s", goroutines, files, g, f, buf[:runtime.Stack(buf, true)])
 		}
 	})
 }
 
-// settled returns how many goroutines and open files there are, after waiting until there are no more than the limits, or
+// waitForUsage returns how many goroutines and open files there are, after waiting until there are no more than the limits, or
 // until they do not get fewer.
-func settled(t *testing.T, goroutines, files int) (g, f int) {
+func waitForUsage(t *testing.T, goroutines, files int) (g, f int) {
 	t.Helper()
 	for range 60 { // programs of clients that went away take up to ten seconds
 		g = runtime.NumGoroutine()
@@ -91,9 +91,9 @@ func settled(t *testing.T, goroutines, files int) (g, f int) {
 	return g, f
 }
 
-// TestShortExecsLoseNothing looks at the last byte and the exit code of many programs that end at once. With
+// TestExec_ShortProgramsLoseNothing looks at the last byte and the exit code of many programs that end at once. With
 // NOMADCTLD_TEST_EXECS another number of them than 500.
-func TestShortExecsLoseNothing(t *testing.T) {
+func TestExec_ShortProgramsLoseNothing(t *testing.T) {
 	execs := 500
 	if testing.Short() {
 		execs = 50
@@ -104,7 +104,7 @@ func TestShortExecsLoseNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ways(t, func(t *testing.T, w way) {
+	forEachPath(t, func(t *testing.T, w execPath) {
 		const atOnce = 8
 		var next, wrong atomic.Int32
 		var all sync.WaitGroup

@@ -30,28 +30,28 @@ func nomadLabels(allocation string) map[string]string {
 	return map[string]string{"com.hashicorp.nomad.alloc_id": allocation}
 }
 
-// box is p-team1-box, a task of the docker driver in a simulated cluster, and a gateway before it.
-type box struct {
+// boxTask is p-team1-box, a task of the docker driver in a simulated cluster, and a gateway before it.
+type boxTask struct {
 	*testGateway
 	cluster    *sim.Cluster
 	allocation string
 }
 
-func dockerBox(t *testing.T) box {
+func dockerBox(t *testing.T) boxTask {
 	t.Helper()
 	host := dockertest.Daemon(t)
 	cluster, allocation := nomadtest.Simulated(t), newAllocation()
 	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
-	return box{startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host)), cluster.Sim, allocation}
+	return boxTask{startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host)), cluster.Sim, allocation}
 }
 
 // run starts a container of the task, as Nomad does for each restart: another one of the same name.
-func (b box) run(t *testing.T, script string) (container string) {
+func (b boxTask) run(t *testing.T, script string) (container string) {
 	t.Helper()
 	return dockertest.Run(t, "box-"+b.allocation, nomadLabels(b.allocation), "sh", "-c", script)
 }
 
-func TestTailGoesOnInTheNextContainerAndEndsWithTheTask(t *testing.T) {
+func TestTail_FollowsIntoNextContainer(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
@@ -95,9 +95,9 @@ func TestTailGoesOnInTheNextContainerAndEndsWithTheTask(t *testing.T) {
 	}
 }
 
-// TestTheNextContainersLogIsWholeAndNothingComesTwice also where the container before was silent while it was followed,
+// TestTail_NextContainerNoLossNoRepeat also where the container before was silent while it was followed,
 // and stays stopped for a while before its successor comes.
-func TestTheNextContainersLogIsWholeAndNothingComesTwice(t *testing.T) {
+func TestTail_NextContainerNoLossNoRepeat(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
@@ -141,8 +141,8 @@ func TestTheNextContainersLogIsWholeAndNothingComesTwice(t *testing.T) {
 	}
 }
 
-// TestALineIsOfOneContainer where the last line of one has no end.
-func TestALineIsOfOneContainer(t *testing.T) {
+// TestTail_LineEndsWithContainer where the last line of one has no end.
+func TestTail_LineEndsWithContainer(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
@@ -162,8 +162,8 @@ func TestALineIsOfOneContainer(t *testing.T) {
 	eventually(t, "the first line of the next", func() bool { return regexp.MustCompile(`\n\S+Z half\n\S+Z whole\n$`).MatchString(out.String()) })
 }
 
-// TestALastLineThatIsNotTakenIsNoSuccess where it has no end, so that it is written only when the task has ended.
-func TestALastLineThatIsNotTakenIsNoSuccess(t *testing.T) {
+// TestTail_LastLineNotWritten where it has no end, so that it is written only when the task has ended.
+func TestTail_LastLineNotWritten(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
 	cluster.Sim.Run(sim.Job{ID: "p-team1-short", Type: "batch", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
@@ -187,8 +187,8 @@ func TestALastLineThatIsNotTakenIsNoSuccess(t *testing.T) {
 	}
 }
 
-// TestTailsOfOneLogShareAStreamWhateverOfItTheyWant counts the questions for it that reach the cluster.
-func TestTailsOfOneLogShareAStreamWhateverOfItTheyWant(t *testing.T) {
+// TestTail_ViewersShareStream counts the questions for it that reach the cluster.
+func TestTail_ViewersShareStream(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
 	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "seq 200; seq 200 >&2; exec sleep 600"}}, newAllocation()))
@@ -219,8 +219,8 @@ func TestTailsOfOneLogShareAStreamWhateverOfItTheyWant(t *testing.T) {
 	}
 }
 
-// TestALogWhoseContainerIsGoneComesFromNomadsFiles as long as Nomad keeps them.
-func TestALogWhoseContainerIsGoneComesFromNomadsFiles(t *testing.T) {
+// TestLogs_ContainerRemoved as long as Nomad keeps them.
+func TestLogs_ContainerRemoved(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	host := dockertest.Daemon(t)
@@ -249,7 +249,7 @@ func TestALogWhoseContainerIsGoneComesFromNomadsFiles(t *testing.T) {
 	}
 }
 
-func TestTailOfAProcessGoesOnAfterARestartAndEndsWithTheTask(t *testing.T) {
+func TestTail_FollowsProcessRestart(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
@@ -266,7 +266,7 @@ func TestTailOfAProcessGoesOnAfterARestartAndEndsWithTheTask(t *testing.T) {
 	}
 }
 
-func TestNewAllocationsJoinTheTailOfAJob(t *testing.T) {
+func TestTail_AddsNewAllocations(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
@@ -277,19 +277,19 @@ func TestNewAllocationsJoinTheTailOfAJob(t *testing.T) {
 	tail := g.ssh("wim", "tail p-team1-box")
 	tail.Args = append([]string{"ssh", "-tt"}, tail.Args[1:]...)
 	c := onTerminal(t, tail, 80, 24)
-	c.shows("g[0]/box |\x1b[0m from 0\r\n") // in a colour
+	c.expect("g[0]/box |\x1b[0m from 0\r\n") // in a colour
 	more := job
 	more.Groups[0].Count = 2
 	more.Groups[0].Allocations = append(more.Groups[0].Allocations[:1:1], sim.Allocation{ID: newAllocation(), Node: "node-1"})
 	cluster.Sim.Run(more)
-	c.shows("g[1]/box |\x1b[0m from 1\r\n")
-	c.types("\x03")
-	if code, rest := c.ends(); code != 0 {
+	c.expect("g[1]/box |\x1b[0m from 1\r\n")
+	c.send("\x03")
+	if code, rest := c.waitExit(); code != 0 {
 		t.Errorf("Ctrl-C: got %d, %q", code, rest)
 	}
 }
 
-func TestASlowViewerIsToldAndHoldsUpNobody(t *testing.T) {
+func TestTail_SlowViewerSkipsLines(t *testing.T) {
 	t.Parallel()
 	g := dockerBox(t)
 	container := g.run(t,
@@ -347,11 +347,11 @@ func TestASlowViewerIsToldAndHoldsUpNobody(t *testing.T) {
 	}
 }
 
-func TestLogsWaitsForASlowReader(t *testing.T) {
+func TestLogs_WaitsForSlowReader(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	dockertest.Stopped(t, "box-"+g.allocation, nomadLabels(g.allocation), "sh", "-c", "yes $(head -c 999 /dev/zero | tr '\\0' x) | head -n 11000")
+	dockertest.RunToExit(t, "box-"+g.allocation, nomadLabels(g.allocation), "sh", "-c", "yes $(head -c 999 /dev/zero | tr '\\0' x) | head -n 11000")
 	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
 	pipe, err := logs.StdoutPipe()
 	if err != nil {
@@ -370,7 +370,7 @@ func TestLogsWaitsForASlowReader(t *testing.T) {
 	}
 }
 
-func TestOnATerminalALogCanColourAndNothingElse(t *testing.T) {
+func TestLogs_TerminalAllowsOnlyColours(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
@@ -390,7 +390,7 @@ func TestOnATerminalALogCanColourAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestAKilledTailLeavesNoStream(t *testing.T) {
+func TestTail_KilledClosesStream(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
@@ -398,7 +398,7 @@ func TestAKilledTailLeavesNoStream(t *testing.T) {
 	g := startTestGateway(t, cluster.URL, "")
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGTERM} {
 		tail := g.ssh("wim", "tail p-team1-box/g/box")
-		begun(t, tail, "on\n")
+		startAndExpect(t, tail, "on\n")
 		done := len(g.events(t))
 		tail.Process.Signal(signal)
 		tail.Wait()

@@ -44,19 +44,19 @@ func run(args []string) int {
 		fmt.Print(usage)
 		return 0
 	} else if err != nil {
-		return complain(2, "%v\n%s", err, strings.TrimSpace(usage))
+		return fail(2, "%v\n%s", err, strings.TrimSpace(usage))
 	}
 	switch command := flags.Arg(0); {
 	case command == "demo":
 		return runDemo(flags.Args()[1:])
 	case flags.NArg() > 1:
-		return complain(2, "%s takes no arguments\n%s", command, strings.TrimSpace(usage))
+		return fail(2, "%s takes no arguments\n%s", command, strings.TrimSpace(usage))
 	case command == "":
 		return serve(*file)
 	case command == "check":
-		return check(*file)
+		return checkConfig(*file)
 	case command == "health":
-		return healthy(*file)
+		return checkHealth(*file)
 	case command == "version":
 		fmt.Println("nomadctld", version())
 		return 0
@@ -64,15 +64,15 @@ func run(args []string) int {
 		fmt.Print(usage)
 		return 0
 	default:
-		return complain(2, "no command %q\n%s", command, strings.TrimSpace(usage))
+		return fail(2, "no command %q\n%s", command, strings.TrimSpace(usage))
 	}
 }
 
-// load reads the configuration and prints its faults; nil means that it was refused.
-func load(file string) *config.Config {
+// loadConfig reads the configuration and prints its faults; nil means that it was refused.
+func loadConfig(file string) *config.Config {
 	path, err := config.Find(file)
 	if err != nil {
-		complain(1, "%v%s", err, mount())
+		fail(1, "%v%s", err, containerHint())
 		return nil
 	}
 	c, faults := config.Load(path, gateway.Commands())
@@ -82,8 +82,8 @@ func load(file string) *config.Config {
 	return c
 }
 
-// mount is the next step in a container of the project's image, which has no file to copy anything to.
-func mount() string {
+// containerHint is the next step in a container of the project's image, which has no file to copy anything to.
+func containerHint() string {
 	if os.Getenv("NOMADCTLD_CONTAINER") == "" { // the Dockerfile sets it
 		return ""
 	}
@@ -91,66 +91,66 @@ func mount() string {
 		strconv.Itoa(os.Getuid()) + ":\n  docker run -v /etc/nomadctld:/etc/nomadctld:ro -p 2222:2222 IMAGE"
 }
 
-// healthy says in one line whether the gateway answers.
-func healthy(file string) int {
+// checkHealth says in one line whether the gateway answers.
+func checkHealth(file string) int {
 	path, err := config.Find(file)
 	if err != nil {
-		return complain(1, "%v", err)
+		return fail(1, "%v", err)
 	}
 	c, faults := config.Load(path, gateway.Commands())
 	if c == nil {
-		return complain(1, "%s", faults[slices.IndexFunc(faults, func(f config.Fault) bool { return !f.Warning })])
+		return fail(1, "%s", faults[slices.IndexFunc(faults, func(f config.Diagnostic) bool { return !f.Warning })])
 	}
 	address, banner, err := health.Check(context.Background(), c.General.Bind)
 	if err != nil {
-		return complain(1, "%v", err)
+		return fail(1, "%v", err)
 	}
 	fmt.Println(address, "answers:", banner)
 	return 0
 }
 
-func check(file string) int {
-	c := load(file)
+func checkConfig(file string) int {
+	c := loadConfig(file)
 	if c == nil {
 		return 1
 	}
 	if err := gateway.Check(c); err != nil {
-		return complain(1, "%s: %v", c.Path, err)
+		return fail(1, "%s: %v", c.Path, err)
 	}
 	fmt.Printf("%s: %s\n", c.Path, c.Summary())
 	return 0
 }
 
 func serve(file string) int {
-	c := load(file)
+	c := loadConfig(file)
 	if c == nil {
 		return 1
 	}
 	// A write to a pipe that nobody reads any more fails; it does not end the gateway. Not Ignore, which children inherit.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	stream := linequeue.Stderr()
-	stream.Lost = lostLines
+	stream.DropReport = lostLinesMessage
 	defer stream.Flush(time.Second)
 	log := slog.New(slog.NewTextHandler(stream, nil))
-	surviveHangups(log)
+	warnOnHangup(log)
 	g, err := gateway.Listen(c, log)
 	if err != nil {
-		return complain(1, "%v", err)
+		return fail(1, "%v", err)
 	}
 	log.Info("serving", "address", g.Addr().String(), "config", c.Path, "loaded", c.Summary(), "version", version())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := g.Serve(ctx); err != nil {
-		return complain(1, "%v", err)
+		return fail(1, "%v", err)
 	}
 	log.Info("stopped")
 	return 0
 }
 
-// surviveHangups lets SIGHUP end nothing: to operators it means that the configuration is to be read again, and everybody's
+// warnOnHangup lets SIGHUP end nothing: to operators it means that the configuration is to be read again, and everybody's
 // sessions hang on this process.
-func surviveHangups(log *slog.Logger) {
+func warnOnHangup(log *slog.Logger) {
 	if signal.Ignored(syscall.SIGHUP) { // as it is under nohup
 		return
 	}
@@ -163,8 +163,8 @@ func surviveHangups(log *slog.Logger) {
 	}()
 }
 
-// lostLines is the log line that reports lines which nobody read in time.
-func lostLines(n int) []byte {
+// lostLinesMessage is the log line that reports lines which nobody read in time.
+func lostLinesMessage(n int) []byte {
 	return fmt.Appendf(nil, "time=%s level=ERROR msg=\"log lines lost: standard error was not read in time\" lines=%d\n",
 		time.Now().Format(time.RFC3339Nano), n)
 }
@@ -172,20 +172,20 @@ func lostLines(n int) []byte {
 func runDemo(command []string) int {
 	dir, err := os.MkdirTemp("", "nomadctld-demo-")
 	if err != nil {
-		return complain(1, "demo: %v", err)
+		return fail(1, "demo: %v", err)
 	}
 	defer os.RemoveAll(dir)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop() // not before: a second signal must not leave the tasks and keys behind
 	d, err := demo.Start(dir)
 	if err != nil {
-		return complain(1, "demo: %v", err)
+		return fail(1, "demo: %v", err)
 	}
 	defer d.Close()
 	if len(command) > 0 {
 		code, err := d.Run(ctx, command, os.Stdin, os.Stdout, os.Stderr)
 		if err != nil {
-			return complain(1, "demo: %v", err)
+			return fail(1, "demo: %v", err)
 		}
 		return code
 	}
@@ -194,8 +194,8 @@ func runDemo(command []string) int {
 	return 0
 }
 
-// complain prints an error for people and returns the exit code.
-func complain(code int, format string, args ...any) int {
+// fail prints an error for people and returns the exit code.
+func fail(code int, format string, args ...any) int {
 	fmt.Fprintf(os.Stderr, "nomadctld: "+format+"\n", args...)
 	return code
 }

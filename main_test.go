@@ -22,13 +22,13 @@ var update = flag.Bool("update", false, "write what came out into the scripts' e
 
 func TestMain(m *testing.M) {
 	// testscript.Main would run this program as nomadctld inside the scripts, and leave no room to stop the agent.
-	testscript.Main(stopping{m}, map[string]func(){"nomadctld": main, "viasocket": viaSocket})
+	testscript.Main(testRunner{m}, map[string]func(){"nomadctld": main, "viasocket": viaSocket})
 }
 
-// stopping ends the real Nomad agent after the tests, if one was started.
-type stopping struct{ m *testing.M }
+// testRunner ends the real Nomad agent after the tests, if one was started.
+type testRunner struct{ m *testing.M }
 
-func (s stopping) Run() int {
+func (s testRunner) Run() int {
 	// What this process ignores, under nohup or in a shell's background, its tasks and clients would ignore for good: what
 	// is handled here is back to normal there.
 	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
@@ -86,21 +86,21 @@ func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Clus
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"alloc":    allocation,
 			"api":      request,
-			"asked":    asked,
+			"asked":    askedFor,
 			"askedin":  askedIn,
-			"client":   clientAgent,
+			"client":   controlClient,
 			"crash":    crash,
 			"eqlines":  eqlines,
 			"expand":   expand,
-			"fault":    fault,
+			"fault":    injectFault,
 			"gateway":  startGateway,
 			"gc":       garbageCollect,
-			"goeson":   goesOn,
-			"hang":     hang,
+			"goeson":   keepsRunning,
+			"hang":     hangNode,
 			"hangup":   hangup,
-			"huge":     huge,
+			"huge":     runHugeJobs,
 			"job":      registerJob,
-			"same":     same,
+			"same":     sameJob,
 			"serve":    startProcess,
 			"token":    makeToken,
 			"until":    until,
@@ -127,9 +127,9 @@ func eqlines(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// TestEveryCommandHasAScript holds for the commands themselves and for the refusals: a command that reaches
+// TestCommands_HaveScripts holds for the commands themselves and for the refusals: a command that reaches
 // clusters needs a script in which a user without the right to a job tries it.
-func TestEveryCommandHasAScript(t *testing.T) {
+func TestCommands_HaveScripts(t *testing.T) {
 	for _, missing := range missingScripts(t, "testdata/script") {
 		t.Error(missing)
 	}

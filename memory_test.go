@@ -165,7 +165,7 @@ func startConfinedGateway(t *testing.T, url string, limit int64) (g *testGateway
 	}
 	exited := make(chan struct{})
 	go func() { cmd.Wait(); close(exited) }()
-	memory = func() int64 { return peak(cmd.Process.Pid) }
+	memory = func() int64 { return peakMemory(cmd.Process.Pid) }
 	g.stop = func() { cmd.Process.Signal(os.Interrupt); <-exited }
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -188,9 +188,9 @@ func startConfinedGateway(t *testing.T, url string, limit int64) (g *testGateway
 	})
 	eventually(t, "the gateway serves", func() bool {
 		text, err := os.ReadFile(log.Name())
-		m := serving.FindSubmatch(text)
+		m := servingPattern.FindSubmatch(text)
 		if err == nil && m != nil {
-			g.at(t, string(m[1]))
+			g.setAddress(t, string(m[1]))
 		}
 		return g.Address != ""
 	})
@@ -228,9 +228,9 @@ func memoryGroup(t *testing.T, limit int64) string {
 	return ""
 }
 
-// peak returns the most memory that a process has used. That of its group is no measure: it includes the cached pages of the
+// peakMemory returns the most memory that a process has used. That of its group is no measure: it includes the cached pages of the
 // audit log, which the kernel takes back.
-func peak(pid int) int64 {
+func peakMemory(pid int) int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 		return 0

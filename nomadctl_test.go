@@ -25,16 +25,16 @@ import (
 
 // Tests of the script nomadctl, run by each shell that is here, against a real gateway.
 
-// client is a person's machine: a home, and an environment that leads to a gateway.
-type client struct {
+// nomadctlClient is a person's machine: a home, and an environment that leads to a gateway.
+type nomadctlClient struct {
 	t     testing.TB
 	shell []string
 	home  string
 	env   map[string]string
 }
 
-// clients calls test for each shell that is installed.
-func clients(t *testing.T, test func(t *testing.T, c *client)) {
+// forEachShell calls test for each shell that is installed.
+func forEachShell(t *testing.T, test func(t *testing.T, c *nomadctlClient)) {
 	for _, shell := range []string{"dash", "bash", "busybox"} {
 		t.Run(shell, func(t *testing.T) {
 			if _, err := exec.LookPath(shell); err != nil {
@@ -49,7 +49,7 @@ func clients(t *testing.T, test func(t *testing.T, c *client)) {
 	}
 }
 
-func newClient(t testing.TB, shell ...string) *client {
+func newClient(t testing.TB, shell ...string) *nomadctlClient {
 	t.Helper()
 	needSSH(t)
 	if _, err := os.Stat("nomadctl"); err != nil { // also so that go test does not take an older script's result from its cache
@@ -60,7 +60,7 @@ func newClient(t testing.TB, shell ...string) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(home) })
-	c := &client{t: t, shell: shell, home: home, env: map[string]string{
+	c := &nomadctlClient{t: t, shell: shell, home: home, env: map[string]string{
 		"HOME": home, "XDG_RUNTIME_DIR": home, "XDG_CONFIG_HOME": filepath.Join(home, "config"), "PATH": os.Getenv("PATH"),
 		"TERM": "xterm", "NOMADCTL_SSH_OPTIONS": "-F /dev/null -o GlobalKnownHostsFile=/dev/null -o IdentityAgent=none",
 	}}
@@ -73,8 +73,8 @@ func newClient(t testing.TB, shell ...string) *client {
 	return c
 }
 
-// use leads the client's environment to a gateway, as a user.
-func (c *client) use(g *testGateway, user string) {
+// setGateway leads the client's environment to a gateway, as a user.
+func (c *nomadctlClient) setGateway(g *testGateway, user string) {
 	host, port, _ := net.SplitHostPort(g.Address)
 	c.env["NOMADCTL_HOST"], c.env["NOMADCTL_PORT"], c.env["NOMADCTL_USER"] = host, port, user
 	c.env["NOMADCTL_KEY"] = g.dir.Path(user)
@@ -85,7 +85,7 @@ func (c *client) use(g *testGateway, user string) {
 	c.write("config/nomadctl/known_hosts", string(known))
 }
 
-func (c *client) write(name, text string) {
+func (c *nomadctlClient) write(name, text string) {
 	c.t.Helper()
 	file := filepath.Join(c.home, name)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -96,7 +96,7 @@ func (c *client) write(name, text string) {
 	}
 }
 
-func (c *client) read(name string) string {
+func (c *nomadctlClient) read(name string) string {
 	text, err := os.ReadFile(filepath.Join(c.home, name))
 	if err != nil {
 		return ""
@@ -104,7 +104,7 @@ func (c *client) read(name string) string {
 	return string(text)
 }
 
-func (c *client) command(words ...string) *exec.Cmd {
+func (c *nomadctlClient) command(words ...string) *exec.Cmd {
 	script, err := filepath.Abs("nomadctl")
 	if err != nil {
 		c.t.Fatal(err)
@@ -118,7 +118,7 @@ func (c *client) command(words ...string) *exec.Cmd {
 	return cmd
 }
 
-func (c *client) run(stdin string, words ...string) (stdout, stderr string, code int) {
+func (c *nomadctlClient) run(stdin string, words ...string) (stdout, stderr string, code int) {
 	cmd := c.command(words...)
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
@@ -127,7 +127,7 @@ func (c *client) run(stdin string, words ...string) (stdout, stderr string, code
 }
 
 // fakeSSH puts a program before ssh that writes its arguments, a line for each.
-func (c *client) fakeSSH() {
+func (c *nomadctlClient) fakeSSH() {
 	c.write("bin/ssh", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
 	if err := os.Chmod(filepath.Join(c.home, "bin/ssh"), 0o700); err != nil {
 		c.t.Fatal(err)
@@ -143,14 +143,14 @@ func boxGateway(t *testing.T) *testGateway {
 	return startTestGateway(t, cluster.URL, "")
 }
 
-func TestNomadctlArgumentsArriveAsTyped(t *testing.T) {
+func TestNomadctl_ArgumentsAsTyped(t *testing.T) {
 	g := boxGateway(t)
 	words := []string{
 		"a  b", "", "#comment", "a#b", "~", "~root", "it's", "''", `"q"`, "two\nlines", "ends\n", "\n", "\ttab ", `back\slash\`, `\'`,
 		"$HOME", "`id`", "$(id)", "*", "?", "-e", "--", "--help", ";", "a;b", "|", "&", ">x", "{a,b}", "!!", "=x", "é", "%s", strings.Repeat("'", 50),
 	}
-	clients(t, func(t *testing.T, c *client) {
-		c.use(g, "wim")
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
+		c.setGateway(g, "wim")
 		out, errs, code := c.run("", append([]string{"exec", "p-team1-box", "printf", `%s\0`}, words...)...)
 		if want := strings.Join(words, "\x00") + "\x00"; out != want || errs != "" || code != 0 {
 			t.Errorf("got %q, %q, %d, want %q", out, errs, code, want)
@@ -177,10 +177,10 @@ func TestNomadctlArgumentsArriveAsTyped(t *testing.T) {
 	})
 }
 
-func TestNomadctlPassesStreamsAndExitCodes(t *testing.T) {
+func TestNomadctl_StreamsAndExitCodes(t *testing.T) {
 	g := boxGateway(t)
-	clients(t, func(t *testing.T, c *client) {
-		c.use(g, "wim")
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
+		c.setGateway(g, "wim")
 		for _, tc := range []struct {
 			words               []string
 			stdin, out, stderrs string
@@ -202,10 +202,10 @@ func TestNomadctlPassesStreamsAndExitCodes(t *testing.T) {
 	})
 }
 
-func TestNomadctlSharesOneConnection(t *testing.T) {
-	clients(t, func(t *testing.T, c *client) {
+func TestNomadctl_SharesConnection(t *testing.T) {
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		g := boxGateway(t)
-		c.use(g, "wim")
+		c.setGateway(g, "wim")
 		for range 5 {
 			if _, errs, code := c.run("", "whoami"); code != 0 {
 				t.Fatal(errs)
@@ -232,16 +232,16 @@ func TestNomadctlSharesOneConnection(t *testing.T) {
 	})
 }
 
-// TestNomadctlLeavesNothingWhenItIsEndedWhileItConnects has a gateway that accepts and says nothing.
-func TestNomadctlLeavesNothingWhenItIsEndedWhileItConnects(t *testing.T) {
+// TestNomadctl_KilledWhileConnecting has a gateway that accepts and says nothing.
+func TestNomadctl_KilledWhileConnecting(t *testing.T) {
 	g := boxGateway(t)
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	clients(t, func(t *testing.T, c *client) {
-		c.use(g, "wim")
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
+		c.setGateway(g, "wim")
 		_, c.env["NOMADCTL_PORT"], _ = net.SplitHostPort(silent.Addr().String())
 		for signal, want := range map[syscall.Signal]int{syscall.SIGTERM: 143, syscall.SIGHUP: 129, syscall.SIGINT: 130} {
 			cmd := c.command("whoami")
@@ -270,11 +270,11 @@ func TestNomadctlLeavesNothingWhenItIsEndedWhileItConnects(t *testing.T) {
 	})
 }
 
-// TestNomadctlKnowsAHostByItsAlias where ssh has another name for its key.
-func TestNomadctlKnowsAHostByItsAlias(t *testing.T) {
+// TestNomadctl_HostKeyAlias where ssh has another name for its key.
+func TestNomadctl_HostKeyAlias(t *testing.T) {
 	g := boxGateway(t)
 	host, port, _ := net.SplitHostPort(g.Address)
-	clients(t, func(t *testing.T, c *client) {
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		if _, err := exec.LookPath("ssh-keyscan"); err != nil {
 			t.Skip("no ssh-keyscan: apt-get install openssh-client")
 		}
@@ -302,10 +302,10 @@ func lookPath(t *testing.T, program string) string {
 	return path
 }
 
-func TestNomadctlSurvivesADeadSocket(t *testing.T) {
-	clients(t, func(t *testing.T, c *client) {
+func TestNomadctl_DeadSocket(t *testing.T) {
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		g := boxGateway(t)
-		c.use(g, "wim")
+		c.setGateway(g, "wim")
 		c.run("", "whoami")
 		sockets, _ := filepath.Glob(filepath.Join(c.home, "nomadctl", "*"))
 		if len(sockets) != 1 {
@@ -325,12 +325,12 @@ func TestNomadctlSurvivesADeadSocket(t *testing.T) {
 	})
 }
 
-// TestNomadctlCompletionDoesNotWaitForADeadConnection stops the process that holds the connection, which is how one looks
+// TestNomadctl_CompletionDeadConnection stops the process that holds the connection, which is how one looks
 // whose network has gone.
-func TestNomadctlCompletionDoesNotWaitForADeadConnection(t *testing.T) {
+func TestNomadctl_CompletionDeadConnection(t *testing.T) {
 	g := boxGateway(t)
-	clients(t, func(t *testing.T, c *client) {
-		c.use(g, "wim")
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
+		c.setGateway(g, "wim")
 		c.run("", "whoami")
 		sockets, _ := filepath.Glob(filepath.Join(c.home, "nomadctl", "*"))
 		if len(sockets) != 1 {
@@ -374,17 +374,17 @@ func TestNomadctlCompletionDoesNotWaitForADeadConnection(t *testing.T) {
 	})
 }
 
-func TestNomadctlAsksForATerminalWhereItIsWanted(t *testing.T) {
+func TestNomadctl_RequestsTerminal(t *testing.T) {
 	g := boxGateway(t)
-	clients(t, func(t *testing.T, c *client) {
-		c.use(g, "wim")
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
+		c.setGateway(g, "wim")
 		probe := "if test -t 0; then echo is a ter''minal; else echo is no'ne'; fi"
 		on := onTerminal(t, c.command("exec", "p-team1-box", "-c", probe), 80, 24)
-		on.shows("is a terminal\r\n")
-		on.ends()
+		on.expect("is a terminal\r\n")
+		on.waitExit()
 		on = onTerminal(t, c.command("-T", "exec", "p-team1-box", "-c", probe), 80, 24)
-		on.shows("is none\r\n")
-		on.ends()
+		on.expect("is none\r\n")
+		on.waitExit()
 		if out, _, _ := c.run("", "exec", "p-team1-box", "-c", probe); out != "is none\n" {
 			t.Errorf("without a terminal here: got %q", out)
 		}
@@ -393,13 +393,13 @@ func TestNomadctlAsksForATerminalWhereItIsWanted(t *testing.T) {
 		piped.Args = append([]string{"sh", "-c", `"$@" | od -c`, "sh"}, piped.Args...)
 		piped.Path, _ = exec.LookPath("sh")
 		on = onTerminal(t, piped, 80, 24)
-		on.shows(`n   o   n   e  \n`)
-		on.ends()
+		on.expect(`n   o   n   e  \n`)
+		on.waitExit()
 		// Colours, unless they are not wanted here.
 		for value, want := range map[string]bool{"": true, "1": false} {
 			c.env["NO_COLOR"] = value
 			on = onTerminal(t, c.command("ps", "team1-fail"), 120, 24)
-			if _, got := on.ends(); strings.Contains(got, "\x1b[") != want || !strings.Contains(got, "p-team1-fail FAIL") {
+			if _, got := on.waitExit(); strings.Contains(got, "\x1b[") != want || !strings.Contains(got, "p-team1-fail FAIL") {
 				t.Errorf("NO_COLOR=%s: got %q, want colours: %v", value, got, want)
 			}
 		}
@@ -410,21 +410,21 @@ func TestNomadctlAsksForATerminalWhereItIsWanted(t *testing.T) {
 				continue
 			}
 			want := "-T\r\n"
-			if spec.Terminal {
+			if spec.WantsTerminal {
 				want = "-t\r\n"
 			}
 			on := onTerminal(t, c.command(spec.Name, "x"), 80, 24)
-			if _, got := on.ends(); !strings.HasPrefix(got, want) {
+			if _, got := on.waitExit(); !strings.HasPrefix(got, want) {
 				t.Errorf("%s: got %.20q, want %q", spec.Name, got, want)
 			}
 		}
 	})
 }
 
-func TestNomadctlFindsItsGateway(t *testing.T) {
+func TestNomadctl_FindsGateway(t *testing.T) {
 	const two = "# mine\n\n[work]\n host=gw.example.org\r\nport = 2222 \nuser= ann\nkey = ~/.ssh/k e y\n" +
 		"ssh_options = -o ProxyJump=bastion -4\n; other\n[home-2]\nhost = ::1\n"
-	clients(t, func(t *testing.T, c *client) {
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		c.fakeSSH()
 		home := c.home
 		for _, tc := range []struct {
@@ -494,7 +494,7 @@ func TestNomadctlFindsItsGateway(t *testing.T) {
 	})
 }
 
-func TestNomadctlSaysWhyThereIsNoConnection(t *testing.T) {
+func TestNomadctl_ConnectionErrors(t *testing.T) {
 	g := boxGateway(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -502,8 +502,8 @@ func TestNomadctlSaysWhyThereIsNoConnection(t *testing.T) {
 	}
 	_, closed, _ := net.SplitHostPort(listener.Addr().String())
 	listener.Close()
-	clients(t, func(t *testing.T, c *client) {
-		c.use(g, "wim")
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
+		c.setGateway(g, "wim")
 		want := func(what string, code int, text string, words ...string) {
 			t.Helper()
 			out, errs, got := c.run("", words...)
@@ -563,11 +563,11 @@ func TestNomadctlSaysWhyThereIsNoConnection(t *testing.T) {
 	})
 }
 
-func TestNomadctlSetup(t *testing.T) {
+func TestNomadctl_Setup(t *testing.T) {
 	g := boxGateway(t)
 	fingerprint := ssh.FingerprintSHA256(g.keys["hostkey"].PublicKey())
 	host := g.Address
-	clients(t, func(t *testing.T, c *client) {
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		if _, err := exec.LookPath("ssh-keyscan"); err != nil {
 			t.Skip("no ssh-keyscan: apt-get install openssh-client")
 		}
@@ -601,16 +601,16 @@ func TestNomadctlSetup(t *testing.T) {
 		// A yes on a terminal, or anything else.
 		argv := []string{"setup", "--replace", "--user", "wim", "--key", g.dir.Path("wim"), "work", host}
 		on := onTerminal(t, c.command(argv...), 200, 24)
-		on.shows(fingerprint)
-		on.shows("Is this it?")
-		on.types("no\n")
-		if code, rest := on.ends(); code != 1 || !strings.Contains(rest, "nothing is written") || c.read(known) != "" {
+		on.expect(fingerprint)
+		on.expect("Is this it?")
+		on.send("no\n")
+		if code, rest := on.waitExit(); code != 1 || !strings.Contains(rest, "nothing is written") || c.read(known) != "" {
 			t.Errorf("no: got %d, %q, %q", code, rest, c.read(known))
 		}
 		on = onTerminal(t, c.command(argv...), 200, 24)
-		on.shows("Is this it?")
-		on.types("yes\n")
-		if code, rest := on.ends(); code != 0 || !strings.Contains(c.read(known), "ssh-ed25519 ") {
+		on.expect("Is this it?")
+		on.send("yes\n")
+		if code, rest := on.waitExit(); code != 0 || !strings.Contains(c.read(known), "ssh-ed25519 ") {
 			t.Errorf("yes: got %d, %q, %q", code, rest, c.read(known))
 		}
 		if out, errs, code := c.run("", "whoami"); !strings.HasPrefix(out, "wim ") || code != 0 {
@@ -667,10 +667,10 @@ func TestNomadctlSetup(t *testing.T) {
 	})
 }
 
-// TestNomadctlCompletesWhatIsTheCallers asks the script as the shells' completions do.
-func TestNomadctlCompletesWhatIsTheCallers(t *testing.T) {
+// TestNomadctl_CompletesOwnedJobs asks the script as the shells' completions do.
+func TestNomadctl_CompletesOwnedJobs(t *testing.T) {
 	g := boxGateway(t)
-	clients(t, func(t *testing.T, c *client) {
+	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		for _, tc := range []struct {
 			user       string
 			words      []string
@@ -689,7 +689,7 @@ func TestNomadctlCompletesWhatIsTheCallers(t *testing.T) {
 			{"ann", []string{"ps", "--tier", ""}, `^production\t\n$`, ``},
 			{"ann", []string{"--"}, `^--help\t.*\n--version\t.*\n$`, ``},
 		} {
-			c.use(g, tc.user)
+			c.setGateway(g, tc.user)
 			c.run("", "whoami") // opens the connection
 			var out, errs string
 			var code int
@@ -726,7 +726,7 @@ var completions = []struct{ typed, line string }{
 }
 
 // shellClient is ann's machine, with nomadctl on its PATH and a connection that is open.
-func shellClient(t *testing.T, shell string) *client {
+func shellClient(t *testing.T, shell string) *nomadctlClient {
 	t.Helper()
 	if _, err := exec.LookPath(shell); err != nil {
 		t.Skipf("no %s: apt-get install %[1]s", shell)
@@ -737,7 +737,7 @@ func shellClient(t *testing.T, shell string) *client {
 	colon.ID = "p-team1-colon:x"
 	cluster.Sim.Run(colon)
 	c := newClient(t, "sh")
-	c.use(startTestGateway(t, cluster.URL, ""), "ann")
+	c.setGateway(startTestGateway(t, cluster.URL, ""), "ann")
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
@@ -749,8 +749,8 @@ func shellClient(t *testing.T, shell string) *client {
 	return c
 }
 
-// TestNomadctlCompletesInBashAndZsh presses Tab.
-func TestNomadctlCompletesInBashAndZsh(t *testing.T) {
+// TestNomadctl_CompletesInBashAndZsh presses Tab.
+func TestNomadctl_CompletesInBashAndZsh(t *testing.T) {
 	for _, tc := range []struct {
 		shell []string
 		load  string
@@ -764,15 +764,15 @@ func TestNomadctlCompletesInBashAndZsh(t *testing.T) {
 			cmd.Path, _ = exec.LookPath(tc.shell[0])
 			cmd.Args = tc.shell
 			on := onTerminal(t, cmd, 200, 50)
-			on.types("PS1='> '; " + tc.load + "; echo re''ady\n")
-			on.shows("ready\r\n")
+			on.send("PS1='> '; " + tc.load + "; echo re''ady\n")
+			on.expect("ready\r\n")
 			for _, completion := range completions {
 				want, got := strings.ReplaceAll(completion.line, "'", ""), ""
 				for try := 0; got != want && try < 3; try++ { // nothing is offered if the gateway takes its time
 					// Then echo is put before the line, which shows it without the quotes.
-					on.types("nomadctl " + completion.typed + "\t\x01echo 'got:' \x05 :end\n")
-					on.shows("got: nomadctl ")
-					got = on.shows(" :end\r\n")
+					on.send("nomadctl " + completion.typed + "\t\x01echo 'got:' \x05 :end\n")
+					on.expect("got: nomadctl ")
+					got = on.expect(" :end\r\n")
 				}
 				if got != want {
 					t.Errorf("%s: got %q, want %q", completion.typed, got, want)
@@ -781,20 +781,20 @@ func TestNomadctlCompletesInBashAndZsh(t *testing.T) {
 			// What is no argument, or names a file, is completed as one.
 			c.write("payload.csv", "x")
 			for _, typed := range []string{"dispatch p-team1-import < pay", "ps > pay", "setup --key pay"} {
-				on.types("nomadctl " + typed + "\t\x01echo 'got:' '\x05' :end\n")
-				on.shows("got: nomadctl ")
-				if got := on.shows(" :end\r\n"); !strings.Contains(got, "payload.csv") {
+				on.send("nomadctl " + typed + "\t\x01echo 'got:' '\x05' :end\n")
+				on.expect("got: nomadctl ")
+				if got := on.expect(" :end\r\n"); !strings.Contains(got, "payload.csv") {
 					t.Errorf("%s: got %q, want the file", typed, got)
 				}
 			}
-			on.types("exit\n")
-			on.ends()
+			on.send("exit\n")
+			on.waitExit()
 		})
 	}
 }
 
-// TestNomadctlCompletesInFish asks fish what it would offer, which takes no terminal.
-func TestNomadctlCompletesInFish(t *testing.T) {
+// TestNomadctl_CompletesInFish asks fish what it would offer, which takes no terminal.
+func TestNomadctl_CompletesInFish(t *testing.T) {
 	c := shellClient(t, "fish")
 	cmd := c.command()
 	cmd.Path, _ = exec.LookPath("fish")
@@ -823,8 +823,8 @@ func TestNomadctlCompletesInFish(t *testing.T) {
 	}
 }
 
-// TestCompleteOffersEveryFlag compares with what --help shows: the router adds flags of its own.
-func TestCompleteOffersEveryFlag(t *testing.T) {
+// TestComplete_OffersEveryFlag compares with what --help shows: the router adds flags of its own.
+func TestComplete_OffersEveryFlag(t *testing.T) {
 	g := boxGateway(t)
 	conn := g.dial(t, "wim")
 	for _, spec := range router.Specs() {
@@ -847,7 +847,7 @@ func TestCompleteOffersEveryFlag(t *testing.T) {
 	}
 }
 
-func TestNomadctlPassesShellcheck(t *testing.T) {
+func TestNomadctl_Shellcheck(t *testing.T) {
 	if _, err := exec.LookPath("shellcheck"); err != nil {
 		t.Skip("no shellcheck: apt-get install shellcheck")
 	}

@@ -31,13 +31,13 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 	"parameterized": func(id, _ string) *api.Job { return nomadtest.Parameterized(id) },
 
 	// Three allocations.
-	"three": three,
+	"three": threeAllocations,
 	// A group "web" of two tasks, web and side, and a group "db", both without limits to their counts.
 	"groups": func(id, mode string) *api.Job {
 		job := nomadtest.Canary(id, mode)
 		web := job.TaskGroups[0]
 		web.Update.Canary = new(0)
-		sleeps(web.Tasks[0])
+		setSleep(web.Tasks[0])
 		side := *web.Tasks[0]
 		side.Name = "side"
 		db := *web
@@ -59,16 +59,16 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		job := nomadtest.Scalable(id, mode)
 		g := job.TaskGroups[0]
 		g.Count, g.Scaling, g.Disconnect = new(2), nil, &api.DisconnectStrategy{LostAfter: new(time.Hour), Replace: new(false)}
-		sleeps(g.Tasks[0])
+		setSleep(g.Tasks[0])
 		return job
 	},
 	// Two allocations that are not restarted and not rescheduled when they fail.
 	"given-up": func(id, mode string) *api.Job {
-		return unrestarted(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
+		return withoutRestarts(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
 	},
 	// A batch job of three allocations: the first one fails and is not rescheduled, the others complete.
 	"partly-failed": func(id, mode string) *api.Job {
-		job := unrestarted(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
+		job := withoutRestarts(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
 		job.Type = new("batch")
 		g := job.TaskGroups[0]
 		g.Count, g.Update = new(3), nil
@@ -77,7 +77,7 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 	},
 	// Two allocations that are not restarted, and rescheduled an hour after they fail.
 	"rescheduled": func(id, mode string) *api.Job {
-		return unrestarted(id, mode, &api.ReschedulePolicy{
+		return withoutRestarts(id, mode, &api.ReschedulePolicy{
 			Unlimited: new(true), Delay: new(time.Hour), DelayFunction: new("constant"), MaxDelay: new(time.Hour),
 		})
 	},
@@ -93,7 +93,7 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		job.Type = new("system")
 		g := job.TaskGroups[0]
 		g.Count, g.Scaling, g.Update, g.ReschedulePolicy = nil, nil, nil, nil
-		sleeps(g.Tasks[0])
+		setSleep(g.Tasks[0])
 		return job
 	},
 	// Two tasks: loud writes a line, and the job disables the logs of quiet. With the mode alone there is only quiet.
@@ -112,7 +112,7 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 	// A periodic job whose launches go on.
 	"busy": func(id, _ string) *api.Job {
 		job := nomadtest.Periodic(id)
-		sleeps(job.TaskGroups[0].Tasks[0])
+		setSleep(job.TaskGroups[0].Tasks[0])
 		return job
 	},
 	// A parameterized job that says how it takes payloads: mode is optional, required or forbidden. Nothing is required.
@@ -124,23 +124,23 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 	},
 }
 
-func three(id, mode string) *api.Job {
+func threeAllocations(id, mode string) *api.Job {
 	job := nomadtest.Scalable(id, mode)
 	job.TaskGroups[0].Count = new(3)
-	sleeps(job.TaskGroups[0].Tasks[0])
+	setSleep(job.TaskGroups[0].Tasks[0])
 	return job
 }
 
-// unrestarted returns a service of two allocations without limits to their count, which are not restarted where they are.
-func unrestarted(id, mode string, reschedule *api.ReschedulePolicy) *api.Job {
-	job := three(id, mode)
+// withoutRestarts returns a service of two allocations without limits to their count, which are not restarted where they are.
+func withoutRestarts(id, mode string, reschedule *api.ReschedulePolicy) *api.Job {
+	job := threeAllocations(id, mode)
 	g := job.TaskGroups[0]
 	g.Count, g.Scaling, g.ReschedulePolicy = new(2), nil, reschedule
 	g.RestartPolicy = &api.RestartPolicy{Attempts: new(0), Mode: new("fail")}
 	return job
 }
 
-func sleeps(t *api.Task) {
+func setSleep(t *api.Task) {
 	t.Config = map[string]any{"command": "/bin/sleep", "args": []string{"3600"}}
 }
 
@@ -160,7 +160,7 @@ func registerJob(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() { purge(ts, client, id) })
 	_, _, err := client.Jobs().Register(kind(id, mode), nil)
 	ts.Check(err)
-	poll(ts, id+" is settled", func() error { return unsettled(client, id) })
+	poll(ts, id+" is settled", func() error { return checkSettled(client, id) })
 }
 
 func clusterClient(ts *testscript.TestScript) *api.Client {
@@ -169,8 +169,8 @@ func clusterClient(ts *testscript.TestScript) *api.Client {
 	return client
 }
 
-// unsettled returns what a job still lacks.
-func unsettled(client *api.Client, id string) error {
+// checkSettled returns what a job still lacks.
+func checkSettled(client *api.Client, id string) error {
 	job, _, err := client.Jobs().Info(id, nil)
 	if err != nil || job.IsPeriodic() || job.IsParameterized() {
 		return err
@@ -239,7 +239,7 @@ func garbageCollect(ts *testscript.TestScript, neg bool, args []string) {
 		if simulated != nil {
 			return simulated.Collect("default", id)
 		}
-		if err := kept(client, id); err != nil {
+		if err := checkCollectable(client, id); err != nil {
 			return err
 		}
 		_, _, err := client.Jobs().Deregister(id, true, nil)
@@ -254,8 +254,8 @@ func garbageCollect(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// kept returns why Nomad would not garbage-collect a job.
-func kept(client *api.Client, id string) error {
+// checkCollectable returns why Nomad would not garbage-collect a job.
+func checkCollectable(client *api.Client, id string) error {
 	versions, _, _, err := client.Jobs().Versions(id, false, nil)
 	if err != nil {
 		return err
@@ -332,11 +332,11 @@ func makeToken(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(secret+"\n"), 0o600))
 }
 
-// patience is how long scripts wait for what a cluster does by itself.
-const patience = 60 * time.Second
+// pollTimeout is how long scripts wait for what a cluster does by itself.
+const pollTimeout = 60 * time.Second
 
 func poll(ts *testscript.TestScript, what string, missing func() error) {
-	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(pollTimeout); ; time.Sleep(100 * time.Millisecond) {
 		err := missing()
 		if err == nil {
 			return
@@ -352,9 +352,9 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 	poll(ts, strings.Join(args, " ")+" succeeds", func() error { return ts.Exec(args[0], args[1:]...) })
 }
 
-// goesOn is goeson OUT ERR COMMAND ARG...: it runs a program until the regular expressions match what it has written to
+// keepsRunning is goeson OUT ERR COMMAND ARG...: it runs a program until the regular expressions match what it has written to
 // stdout and to stderr, sees that it goes on for two seconds, and ends it. What it wrote is in went.out and went.err.
-func goesOn(ts *testscript.TestScript, _ bool, args []string) {
+func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	var written [2]*os.File
 	for i, name := range []string{"went.out", "went.err"} {
 		file, err := os.Create(ts.MkAbs(name))
@@ -391,16 +391,16 @@ func goesOn(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// same is same FILE FILE: two definitions of a job that ask for the same, apart from whether it is stopped.
-func same(ts *testscript.TestScript, neg bool, args []string) {
-	a, b := ordered(ts, args[0]), ordered(ts, args[1])
+// sameJob is same FILE FILE: two definitions of a job that ask for the same, apart from whether it is stopped.
+func sameJob(ts *testscript.TestScript, neg bool, args []string) {
+	a, b := canonicalJob(ts, args[0]), canonicalJob(ts, args[1])
 	if (a == b) == neg {
 		ts.Fatalf("that they are the same is %v:\n%s\n%s", !neg, a, b)
 	}
 }
 
-// ordered returns a definition without what Nomad writes itself; the ID of a scaling policy is another one after a stop.
-func ordered(ts *testscript.TestScript, file string) string {
+// canonicalJob returns a definition without what Nomad writes itself; the ID of a scaling policy is another one after a stop.
+func canonicalJob(ts *testscript.TestScript, file string) string {
 	var job map[string]any
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &job))
 	if inner, ok := job["Job"].(map[string]any); ok {

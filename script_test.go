@@ -97,13 +97,13 @@ func setUp(env *testscript.Env, cluster nomadtest.Cluster) error {
 	}
 	env.Values["host"] = host
 	env.Values["cluster"] = cluster
-	env.Values["process"] = &process{}
+	env.Values["process"] = &gatewayProcess{}
 	for _, user := range scriptUsers {
 		key, err := dir.NewKey(user)
 		if err != nil {
 			return err
 		}
-		env.Setenv("KEY_"+user, sshfiles.PublicLine(key))
+		env.Setenv("KEY_"+user, sshfiles.AuthorizedKeyLine(key))
 	}
 	return os.WriteFile(dir.Path("token"), []byte(nomadtest.Token+"\n"), 0o600)
 }
@@ -115,9 +115,9 @@ func expand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// huge runs two jobs in the simulated cluster: p-team1-many with 10,000 tasks, and p-team1-loud with an event whose
+// runHugeJobs runs two jobs in the simulated cluster: p-team1-many with 10,000 tasks, and p-team1-loud with an event whose
 // message is a megabyte of lines that would act on a terminal.
-func huge(ts *testscript.TestScript, _ bool, _ []string) {
+func runHugeJobs(ts *testscript.TestScript, _ bool, _ []string) {
 	c := ts.Value("cluster").(nomadtest.Cluster).Sim
 	c.Run(sim.Job{ID: "p-team1-many", Groups: []sim.Group{{Name: "g", Count: 10000}}})
 	loud := sim.Killing(time.Now(), strings.Repeat("\x1b[2J\u202e loud\n", 1<<16))
@@ -127,8 +127,8 @@ func huge(ts *testscript.TestScript, _ bool, _ []string) {
 	}}})
 }
 
-// hang NODE makes a node of the simulated cluster take requests and never answer.
-func hang(ts *testscript.TestScript, _ bool, args []string) {
+// hangNode NODE makes a node of the simulated cluster take requests and never answer.
+func hangNode(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Value("cluster").(nomadtest.Cluster).Sim.AddNode(sim.Node{Name: args[0], Hangs: true})
 }
 

@@ -55,8 +55,8 @@ func TestSighup_KeepsServing(t *testing.T) {
 	session.Wait()
 }
 
-// TestSigterm_SecondEndsAtOnce: a hangup between the two does not count.
-func TestSigterm_SecondEndsAtOnce(t *testing.T) {
+// TestSigterm_SecondExitsAtOnce: a hangup between the two does not count.
+func TestSigterm_SecondExitsAtOnce(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
 	g := startGatewayProcess(t, cluster.URL, "")

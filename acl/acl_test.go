@@ -20,7 +20,7 @@ func user(groups ...Group) User {
 	return User{Login: "ann", Groups: groups}
 }
 
-func TestScopeOwnsWhatTierAndUserBothName(t *testing.T) {
+func TestScope_Owns(t *testing.T) {
 	team1 := Group{Prefixes: []string{"p-team1-", "q-team1-"}}
 	for _, tc := range []struct {
 		name           string
@@ -57,7 +57,7 @@ func TestScopeOwnsWhatTierAndUserBothName(t *testing.T) {
 	}
 }
 
-func TestScopeIsOfOneCommand(t *testing.T) {
+func TestScope_OneRight(t *testing.T) {
 	u := user(
 		Group{Prefixes: []string{"p-a-"}, Rights: []string{"ps"}},
 		Group{Prefixes: []string{"p-b-"}},
@@ -73,7 +73,7 @@ func TestScopeIsOfOneCommand(t *testing.T) {
 	}
 }
 
-func TestScopeAsksForNoMoreThanItMust(t *testing.T) {
+func TestScope_Prefixes(t *testing.T) {
 	s := user(Group{Prefixes: []string{"p-team1-", "p-team1-web", "p-team2-", "t-x"}}, Group{Prefixes: []string{"p-team1-"}}).Scope("ps", tiers)
 	if got, want := s.Prefixes("production"), []string{"p-team1-", "p-team2-"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
@@ -93,7 +93,7 @@ func TestScopeAsksForNoMoreThanItMust(t *testing.T) {
 	}
 }
 
-func TestARightIsGrantedByNameAlone(t *testing.T) {
+func TestUser_May(t *testing.T) {
 	u := User{Groups: []Group{{Rights: []string{"ps"}}, {Rights: []string{"logs"}}}}
 	for right, want := range map[string]bool{"ps": true, "logs": true, "stop": false, "": false, "p": false} {
 		if got := u.May(right); got != want {
@@ -102,7 +102,7 @@ func TestARightIsGrantedByNameAlone(t *testing.T) {
 	}
 }
 
-func TestARulingNamesTheRuleThatDecided(t *testing.T) {
+func TestDecide_Reason(t *testing.T) {
 	u := User{Groups: []Group{
 		{Name: "team1", Prefixes: []string{"p-team1-", "t-"}, Rights: []string{"ps", "logs"}, Granted: []string{"@read"}},
 		{Name: "shop", Prefixes: []string{"p-shop-"}, Rights: []string{"ps", "stop"}, Namespaces: []string{"eu"}},
@@ -112,20 +112,20 @@ func TestARulingNamesTheRuleThatDecided(t *testing.T) {
 	}}
 	for _, tc := range []struct {
 		right, root, namespace string
-		want                   Ruling
+		want                   Decision
 	}{
-		{"ps", "p-team1-web", "", Ruling{true, "production", "group team1 grants @read on jobs that begin with p-team1-"}},
-		{"stop", "p-team1-web", "", Ruling{Reason: "of your groups with a prefix that fits, team1 grants @read"}},
-		{"stop", "p-shop-web", "", Ruling{true, "production", "group shop grants everything but what is of @admin on jobs that begin with p-shop- in eu"}},
-		{"stop", "p-shop-web", "us", Ruling{Reason: "of your groups with a prefix that fits, shop is for eu only"}},
-		{"ps", "p-other", "", Ruling{Reason: "none of your prefixes fits its name"}},
-		{"ps", "q-x", "", Ruling{Reason: "of your groups with a prefix that fits, none grants nothing"}},
-		{"raw", "p-raw-x", "", Ruling{true, "production", "group rawer grants @read, and raw on jobs that begin with p-raw-"}},
-		{"raw", "p-only-x", "", Ruling{true, "production", "group onlyraw grants raw on jobs that begin with p-only-"}},
-		{"ps", "x-y", "", Ruling{Reason: "none of your prefixes fits its name"}},
-		{"ps", "t-web", "", Ruling{true, "quality", "group team1 grants @read on jobs that begin with t-"}},
+		{"ps", "p-team1-web", "", Decision{true, "production", "group team1 grants @read on jobs that begin with p-team1-"}},
+		{"stop", "p-team1-web", "", Decision{Reason: "of your groups with a prefix that fits, team1 grants @read"}},
+		{"stop", "p-shop-web", "", Decision{true, "production", "group shop grants everything but what is of @admin on jobs that begin with p-shop- in eu"}},
+		{"stop", "p-shop-web", "us", Decision{Reason: "of your groups with a prefix that fits, shop is for eu only"}},
+		{"ps", "p-other", "", Decision{Reason: "none of your prefixes fits its name"}},
+		{"ps", "q-x", "", Decision{Reason: "of your groups with a prefix that fits, none grants nothing"}},
+		{"raw", "p-raw-x", "", Decision{true, "production", "group rawer grants @read, and raw on jobs that begin with p-raw-"}},
+		{"raw", "p-only-x", "", Decision{true, "production", "group onlyraw grants raw on jobs that begin with p-only-"}},
+		{"ps", "x-y", "", Decision{Reason: "none of your prefixes fits its name"}},
+		{"ps", "t-web", "", Decision{true, "quality", "group team1 grants @read on jobs that begin with t-"}},
 	} {
-		if got := u.Rule(tc.right, tc.root, tc.namespace, tiers); len(got) != 1 || got[0] != tc.want {
+		if got := u.Decide(tc.right, tc.root, tc.namespace, tiers); len(got) != 1 || got[0] != tc.want {
 			t.Errorf("%s %s %s: got %+v, want %+v", tc.right, tc.root, tc.namespace, got, tc.want)
 		}
 		// What is ruled is what is so.
@@ -141,7 +141,7 @@ func TestARulingNamesTheRuleThatDecided(t *testing.T) {
 	}
 }
 
-func TestLoginAndKeyMustBothFit(t *testing.T) {
+func TestDirectory_Find(t *testing.T) {
 	d := NewDirectory()
 	d.Add(User{Login: "ann", Groups: []Group{{}}}, "key a", "key b")
 	d.Add(User{Login: "bob", Groups: []Group{{}}}, "key c")

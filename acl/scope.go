@@ -32,7 +32,7 @@ func (u User) Scope(right string, tiers []Tier) Scope {
 			if !group.grants(right) {
 				continue
 			}
-			if met := meet(tier.Prefixes, group.Prefixes); len(met) > 0 {
+			if met := intersectPrefixes(tier.Prefixes, group.Prefixes); len(met) > 0 {
 				s.grants[tier.Name] = append(s.grants[tier.Name], grant{met, group.Namespaces})
 			}
 		}
@@ -77,7 +77,7 @@ func (s Scope) Prefixes(tier string) []string {
 	for _, g := range s.grants[tier] {
 		all = append(all, g.prefixes...)
 	}
-	return reduce(all)
+	return minimalPrefixes(all)
 }
 
 // Namespaces returns the namespaces of a tier in which something may be owned, sorted; nil: every one.
@@ -93,8 +93,8 @@ func (s Scope) Namespaces(tier string) []string {
 	return slices.Compact(all)
 }
 
-// meet returns the prefixes of what begins with one of a and with one of b.
-func meet(a, b []string) []string {
+// intersectPrefixes returns the prefixes of what begins with one of a and with one of b.
+func intersectPrefixes(a, b []string) []string {
 	var met []string
 	for _, x := range a {
 		for _, y := range b {
@@ -106,5 +106,5 @@ func meet(a, b []string) []string {
 			}
 		}
 	}
-	return reduce(met)
+	return minimalPrefixes(met)
 }

@@ -64,8 +64,8 @@ func (d *Directory) Find(login, key string) (User, bool) {
 	return e.user, true
 }
 
-// reduce returns the prefixes without those that a shorter one covers, sorted.
-func reduce(prefixes []string) []string {
+// minimalPrefixes returns the prefixes without those that a shorter one covers, sorted.
+func minimalPrefixes(prefixes []string) []string {
 	slices.Sort(prefixes)
 	var kept []string
 	for _, p := range prefixes {

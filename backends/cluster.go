@@ -14,7 +14,7 @@ type Cluster interface {
 	// *NamespaceError each, and the jobs of the others.
 	Jobs(ctx context.Context, s Selection) ([]Job, error)
 
-	// Job returns the whole state of a job that Jobs has returned. ErrGone: it has been purged since.
+	// Job returns the whole state of a job that Jobs has returned. ErrNotFound: it has been purged since.
 	Job(ctx context.Context, job Job) (JobDetail, error)
 
 	// Schedules returns when the periodic and parameterized ones among the jobs launch, in the order of jobs; what could be read
@@ -22,7 +22,7 @@ type Cluster interface {
 	Schedules(ctx context.Context, jobs []Job) ([]Schedule, error)
 
 	// Definition returns the job as Nomad stores it, in JSON, byte for byte: the version given, or the current one.
-	// ErrGone: there is none.
+	// ErrNotFound: there is none.
 	Definition(ctx context.Context, job Job, version *uint64) (json.RawMessage, error)
 
 	// Versions returns the versions of a job that Nomad keeps, newest first, each with what it changed.
@@ -31,7 +31,7 @@ type Cluster interface {
 	// Deployments returns a job's deployments, newest first.
 	Deployments(ctx context.Context, job Job) ([]Deployment, error)
 
-	// Allocation returns what only the whole allocation tells. ErrGone: Nomad has forgotten it.
+	// Allocation returns what only the whole allocation tells. ErrNotFound: Nomad has forgotten it.
 	Allocation(ctx context.Context, a Allocation) (AllocationDetail, error)
 
 	// Checks returns the results of the running allocations' service checks, by allocation ID. It is best effort as
@@ -49,16 +49,16 @@ type Cluster interface {
 // Selection says which jobs and allocations are wanted. The zero value is every job of every tier with its
 // running, pending, failed and unknown allocations.
 type Selection struct {
-	Tier      string   // empty: every tier
-	Namespace string   // empty: every namespace
-	Prefixes  []string // of job IDs; nil: all. Set by the scope, never by a command
-	Finished  bool     // complete and lost allocations too
+	Tier          string   // empty: every tier
+	Namespace     string   // empty: every namespace
+	Prefixes      []string // of job IDs; nil: all. Set by the scope, never by a command
+	IncludeHidden bool     // complete and lost allocations too
 }
 
-// ErrForbidden is a token that Nomad refused; ErrUnreachable a cluster that gave no answer; ErrGone what is not there
+// ErrForbidden is a token that Nomad refused; ErrUnreachable a cluster that gave no answer; ErrNotFound what is not there
 // any more.
 var (
-	ErrGone        = errors.New("it is not there any more")
+	ErrNotFound    = errors.New("it is not there any more")
 	ErrForbidden   = errors.New("the gateway's token is refused")
 	ErrUnreachable = errors.New("no answer")
 )

@@ -5,27 +5,27 @@ import "time"
 // JobDetail is a job with all there is to know of its state. Its Allocations include the finished ones.
 type JobDetail struct {
 	Job
-	Name        string
-	Version     uint64
-	Priority    int
-	Datacenters []string
-	NodePool    string
-	Groups      []Group
-	Rollout     *Deployment  // the latest; nil: none
-	Evaluations []Evaluation // newest first
-	Children    *Children    // of a periodic or parameterized job; nil for others
-	Schedule    Schedule
+	Name             string
+	Version          uint64
+	Priority         int
+	Datacenters      []string
+	NodePool         string
+	Groups           []Group
+	LatestDeployment *Deployment  // the latest; nil: none
+	Evaluations      []Evaluation // newest first
+	Children         *Children    // of a periodic or parameterized job; nil for others
+	Schedule         Schedule
 }
 
 // Group is a task group as the job defines it.
 type Group struct {
-	Name    string
-	Count   int
-	Counts  Counts
-	Tasks   map[string]string // name to driver
-	After   []string          // of Tasks, those that begin when the others have ended
-	Restart Restart
-	Scaling *Scaling // nil: any count
+	Name          string
+	Count         int
+	Counts        Counts
+	Tasks         map[string]string // name to driver
+	PoststopTasks []string          // of Tasks, those that begin when the others have ended
+	Restart       Restart
+	Scaling       *Scaling // nil: any count
 
 	Reschedules bool // Nomad may replace failed allocations
 }
@@ -49,16 +49,16 @@ type Deployment struct {
 	Version     uint64
 	Status      string // in Nomad's words
 	Description string
-	Groups      []Rollout // by name
+	Groups      []DeploymentGroup // by name
 }
 
-// Rollout is how far a deployment is with one group.
-type Rollout struct {
+// DeploymentGroup is how far a deployment is with one group.
+type DeploymentGroup struct {
 	Group                               string
 	Desired, Placed, Healthy, Unhealthy int
 	Canaries                            int       // desired
-	Promoted, Promotes                  bool      // Promotes: by itself, once the canaries are healthy
-	ProgressBy                          time.Time // zero: no deadline
+	Promoted, AutoPromote               bool      // Promotes: by itself, once the canaries are healthy
+	ProgressDeadline                    time.Time // zero: no deadline
 }
 
 // Evaluation is one time that Nomad's scheduler looked at a job.
@@ -74,15 +74,15 @@ type Evaluation struct {
 
 // Schedule says when a job launches. The zero value is a job that is just there.
 type Schedule struct {
-	Specs        []string // cron expressions; empty: not periodic
-	TimeZone     string   // empty: UTC
-	Disabled     bool
-	NoOverlap    bool      // not while an earlier launch runs
-	Next         time.Time // zero: never, or not known
-	Dispatched   bool      // parameterized
-	MetaRequired []string
-	MetaOptional []string
-	Payload      string // of a dispatch: optional, required or forbidden
+	Specs           []string // cron expressions; empty: not periodic
+	TimeZone        string   // empty: UTC
+	Disabled        bool
+	ProhibitOverlap bool      // not while an earlier launch runs
+	Next            time.Time // zero: never, or not known
+	Parameterized   bool      // parameterized
+	MetaRequired    []string
+	MetaOptional    []string
+	Payload         string // of a dispatch: optional, required or forbidden
 }
 
 // Check is the latest result of a service check that Nomad itself runs.
@@ -103,6 +103,6 @@ type Reschedule struct {
 
 // AllocationDetail is what only the whole allocation tells.
 type AllocationDetail struct {
-	Drivers map[string]string // task to driver
-	Logless []string          // the tasks whose logs the job disables
+	Drivers      map[string]string // task to driver
+	LogsDisabled []string          // the tasks whose logs the job disables
 }

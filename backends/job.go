@@ -21,15 +21,15 @@ type Job struct {
 
 	Parent        string    // ID of the job of which this one is a launch; empty for others
 	Submitted     time.Time // when this version was registered
-	Index         uint64    // Nomad's JobModifyIndex: who asks to change the job says what it was
+	ModifyIndex   uint64    // Nomad's JobModifyIndex: who asks to change the job says what it was
 	Periodic      bool
 	Parameterized bool
 	Stopped       bool
 	Counts        Counts // of all groups together
 
-	// Deployment is the status of the job's latest deployment in Nomad's words (running, successful, failed,
+	// DeploymentStatus is the status of the job's latest deployment in Nomad's words (running, successful, failed,
 	// cancelled...); empty when it has none.
-	Deployment string
+	DeploymentStatus string
 
 	Unplaced    []Unplaced   // by group name
 	Allocations []Allocation // by group, index in the group, then newest first
@@ -47,23 +47,23 @@ type Unplaced struct {
 
 // Allocation is one instance of a task group.
 type Allocation struct {
-	Tier      string
-	Namespace string
-	JobID     string
-	Root      string // of its job
-	JobType   string // service, batch, system or sysbatch
-	ID        string
-	Name      string // job.group[index]
-	Group     string
-	Node      string // the node's name; empty before placement
-	NodeID    string
-	Status    string // the client's: pending, running, complete, failed, lost or unknown (its node is disconnected)
-	Desired   string // run, stop or evict
-	Version   uint64 // of the job
-	Created   time.Time
-	Modified  time.Time
-	Next      string // the allocation that replaces this one; empty: none
-	Awaited   bool   // one that has failed is to be replaced later
+	Tier              string
+	Namespace         string
+	JobID             string
+	Root              string // of its job
+	JobType           string // service, batch, system or sysbatch
+	ID                string
+	Name              string // job.group[index]
+	Group             string
+	Node              string // the node's name; empty before placement
+	NodeID            string
+	Status            string // the client's: pending, running, complete, failed, lost or unknown (its node is disconnected)
+	Desired           string // run, stop or evict
+	Version           uint64 // of the job
+	Created           time.Time
+	Modified          time.Time
+	Next              string // the allocation that replaces this one; empty: none
+	ReschedulePending bool   // one that has failed is to be replaced later
 
 	// Rescheduled are the failed allocations that this one replaces, oldest first, as far as Nomad keeps them.
 	Rescheduled []Reschedule
@@ -73,9 +73,9 @@ type Allocation struct {
 	Tasks   []Task // by name
 }
 
-// SamePlace reports whether another allocation of the job is, or was, in the place of this one: of a system job all have one
+// SameInstance reports whether another allocation of the job is, or was, in the place of this one: of a system job all have one
 // name, and a node each.
-func (a Allocation) SamePlace(b Allocation) bool {
+func (a Allocation) SameInstance(b Allocation) bool {
 	everywhere := a.JobType == "system" || a.JobType == "sysbatch"
 	return a.Name == b.Name && (!everywhere || a.NodeID == b.NodeID)
 }

@@ -16,15 +16,15 @@ type Runtime interface {
 	// the background still writes is not waited for.
 	//
 	// When ctx ends first, the program gets HUP, then TERM, then KILL within 10 seconds, and the error is the cause of
-	// ctx; a *LeftError around it says that the program could not be ended, a *ZombiesError that it was and left zombies.
+	// ctx; a *StillRunningError around it says that the program could not be ended, a *ZombiesError that it was and left zombies.
 	//
-	// Other errors: ErrNoTask, ErrNoProgram, ErrNotExecutable, ErrUnreachable, ErrUnsupported, ErrBusy, ErrDeclined, and what
+	// Other errors: ErrTaskNotRunning, ErrProgramNotFound, ErrNotExecutable, ErrUnreachable, ErrUnsupported, ErrLimitReached, ErrDeclined, and what
 	// else kept the program from being started or its end from being known.
-	Exec(ctx context.Context, in Place, p Program) (code int, err error)
+	Exec(ctx context.Context, in TaskRef, p Program) (code int, err error)
 
 	// Attach connects to the main process of a running task's container and returns its exit code when it has ended.
 	// When ctx ends first the process goes on, and the error is the cause of ctx. ErrDetached: the keys were pressed.
-	Attach(ctx context.Context, in Place, a Attachment) (code int, err error)
+	Attach(ctx context.Context, in TaskRef, a Attachment) (code int, err error)
 
 	LogSource
 }
@@ -35,12 +35,12 @@ type LogSource interface {
 	// q.Follow it returns at the end of what there is. With it, it goes on until the task's container has stopped, or
 	// until ctx ends where a source does not tell that; an interrupted source is asked again, and then nothing comes
 	// twice and nothing is missing, but for what a Piece says is Gone. ErrNoLog: there is none, or none any more.
-	// ErrNoTimes: the source has no times or no containers, and q asks for some.
-	Log(ctx context.Context, in Place, q LogQuery, each func(Piece) error) error
+	// ErrNoTimestamps: the source has no times or no containers, and q asks for some.
+	Log(ctx context.Context, in TaskRef, q LogQuery, each func(LogChunk) error) error
 }
 
-// Place is a task of an allocation, and where it is.
-type Place struct {
+// TaskRef is a task of an allocation, and where it is.
+type TaskRef struct {
 	Allocation Allocation
 	Task       string
 	Driver     string // of the task; empty: not known
@@ -49,12 +49,12 @@ type Place struct {
 
 // Program is what is run in a task.
 type Program struct {
-	Argv    []string // Argv[0] is looked up in the task's PATH
-	User    string   // name or ID, with :GROUP if need be; empty: that of the task
-	Dir     string   // empty: that of the task
-	Env     []string // K=V, added to that of the task
-	Hints   []string // K=V, added to that of the task where a runtime can: TERM, and the user's language. No name is in Env too
-	Session string   // in the program's environment as NOMADCTLD_SESSION, by which it is found again; no other's may begin with it
+	Argv        []string // Argv[0] is looked up in the task's PATH
+	User        string   // name or ID, with :GROUP if need be; empty: that of the task
+	Dir         string   // empty: that of the task
+	Env         []string // K=V, added to that of the task
+	OptionalEnv []string // K=V, added to that of the task where a runtime can: TERM, and the user's language. No name is in Env too
+	Session     string   // in the program's environment as NOMADCTLD_SESSION, by which it is found again; no other's may begin with it
 
 	// Stdin is read until its end, which is passed on, or until the program has ended; the last Read may then still
 	// wait, and ends when the caller ends Stdin. It is never closed. An error of it is no end: the program waits for more,
@@ -84,8 +84,8 @@ type Attachment struct {
 
 	// Where the task has no terminal of its own these, if not nil, take its output in place of Stdout and Stderr, and give its
 	// input in place of Stdin.
-	Lines, ErrLines io.Writer
-	LineInput       io.Reader
+	PlainStdout, PlainStderr io.Writer
+	PlainStdin               io.Reader
 }
 
 // LogQuery says what of a log is wanted.
@@ -93,32 +93,32 @@ type LogQuery struct {
 	Stdout, Stderr bool
 	Lines          int       // the last so many of stdout and of stderr each; negative: all
 	Since          time.Time // zero: from the beginning
-	Times          bool      // Piece.Time is wanted
+	Timestamps     bool      // Piece.Time is wanted
 	Follow         bool
-	After          string // a container, of which no log is wanted, but of the one that takes its place; empty: any
+	AfterContainer string // a container, of which no log is wanted, but of the one that takes its place; empty: any
 
-	// Older, if not nil, is called before the first piece where q may want more of the past than a source holds. Its error
+	// OnRetained, if not nil, is called before the first piece where q may want more of the past than a source holds. Its error
 	// is that of Log. Sources that keep logs in files do not call it.
-	Older func(context.Context, HeldLog) error
-	// Survey says that Older is to be called in any case, with what there is of all of the log.
-	Survey bool
+	OnRetained func(context.Context, RetainedLog) error
+	// ScanAll says that Older is to be called in any case, with what there is of all of the log.
+	ScanAll bool
 }
 
-// HeldLog is what a source holds of a log, where that may not be all of it.
-type HeldLog struct {
+// RetainedLog is what a source holds of a log, where that may not be all of it.
+type RetainedLog struct {
 	Start   time.Time // when its first line was written; zero: it holds none
-	Outputs [2]HeldOutput
+	Outputs [2]RetainedOutput
 	Rotated bool // older lines may have been deleted, to judge by the size
 }
 
-// HeldOutput is what a source holds of stdout or stderr.
-type HeldOutput struct {
-	Bytes int64
-	Lines int
-	Head  []byte // the first bytes, by which others find where it begins
-	Tail  []byte // the last bytes
-	Whole bool   // nothing has been deleted by rotation, so files that begin with it hold nothing older
-	Final bool   // nothing has been written after it, so files that end with something else are another log
+// RetainedOutput is what a source holds of stdout or stderr.
+type RetainedOutput struct {
+	Bytes    int64
+	Lines    int
+	Head     []byte // the first bytes, by which others find where it begins
+	Tail     []byte // the last bytes
+	Complete bool   // nothing has been deleted by rotation, so files that begin with it hold nothing older
+	Final    bool   // nothing has been written after it, so files that end with something else are another log
 }
 
 // LogFiles is a source that keeps logs in files, which may go back further than what another source holds.
@@ -127,12 +127,12 @@ type LogFiles interface {
 
 	// LogBefore calls each with what the files hold from before the newest part of a log: the last lines before it so that
 	// there are q.Lines with it, or all, but no files that were last written to before q.Since where that can be known.
-	// ErrOtherLog: the files do not hold the newest part.
-	LogBefore(ctx context.Context, in Place, newest [2]HeldOutput, q LogQuery, each func(Piece) error) error
+	// ErrLogMismatch: the files do not hold the newest part.
+	LogBefore(ctx context.Context, in TaskRef, newest [2]RetainedOutput, q LogQuery, each func(LogChunk) error) error
 }
 
-// Piece is a part of a log. Data is valid during the call only and may end anywhere, in the middle of a line too.
-type Piece struct {
+// LogChunk is a part of a log. Data is valid during the call only and may end anywhere, in the middle of a line too.
+type LogChunk struct {
 	Stderr bool
 	Time   time.Time // when it was written; zero: not known. Where times are wanted, a piece is of one line
 	Data   []byte
@@ -140,25 +140,27 @@ type Piece struct {
 	Note string
 	// Unordered says that the source does not know the order of stdout and stderr.
 	Unordered bool
-	// Gone says that the source has deleted something here before it was read, or may have; Data is empty then.
-	Gone bool
+	// Lost says that the source has deleted something here before it was read, or may have; Data is empty then.
+	Lost bool
 	// Skipped is how many lines, in whole or in part, a viewer of a shared stream has missed here; Data is empty then.
 	Skipped int
 
 	// In a log that is followed one piece is Live, without Data: what there was has been passed on, and now comes what is
 	// new. It names the Container whose log it is; empty: that of no container.
-	Live      bool
+	CaughtUp  bool
 	Container string
 }
 
-// OfContainers reports whether q asks for what only a container's log has: times, and its being another's.
-func (q LogQuery) OfContainers() bool { return q.Times || !q.Since.IsZero() || q.After != "" }
+// NeedsContainer reports whether q asks for what only a container's log has: times, and its being another's.
+func (q LogQuery) NeedsContainer() bool {
+	return q.Timestamps || !q.Since.IsZero() || q.AfterContainer != ""
+}
 
-// isRemark reports whether the piece is not a part of the log, but about it.
-func (p Piece) isRemark() bool { return p.Gone || p.Note != "" }
+// isNotice reports whether the piece is not a part of the log, but about it.
+func (p LogChunk) isNotice() bool { return p.Lost || p.Note != "" }
 
 // Output returns 0 for a piece of stdout and 1 for one of stderr.
-func (p Piece) Output() int {
+func (p LogChunk) Output() int {
 	if p.Stderr {
 		return 1
 	}
@@ -167,41 +169,41 @@ func (p Piece) Output() int {
 
 // What can be wrong with a task, a program or a log.
 var (
-	ErrNoTask        = errors.New("is not running")
-	ErrNoProgram     = errors.New("not found")
-	ErrNotExecutable = errors.New("cannot be executed")
-	ErrUnsupported   = errors.New("cannot be done")
-	ErrDetached      = errors.New("detached")
-	ErrNoLog         = errors.New("there is no log")
-	ErrLogDisabled   = errors.New("the job disables logs for this task")
-	ErrNeverLog      = errors.New("no log can be read")
-	ErrOtherLog      = errors.New("the two sources of the log differ")
-	ErrOneLog        = errors.New("Nomad's files hold all runs of a task in one log, without marks between them")
-	ErrNoTimes       = errors.New("the log has no times")
-	ErrBusy          = errors.New("too many programs or logs are open")
+	ErrTaskNotRunning   = errors.New("is not running")
+	ErrProgramNotFound  = errors.New("not found")
+	ErrNotExecutable    = errors.New("cannot be executed")
+	ErrUnsupported      = errors.New("cannot be done")
+	ErrDetached         = errors.New("detached")
+	ErrNoLog            = errors.New("there is no log")
+	ErrLogDisabled      = errors.New("the job disables logs for this task")
+	ErrLogNotKept       = errors.New("no log can be read")
+	ErrLogMismatch      = errors.New("the two sources of the log differ")
+	ErrRunsNotSeparable = errors.New("Nomad's files hold all runs of a task in one log, without marks between them")
+	ErrNoTimestamps     = errors.New("the log has no times")
+	ErrLimitReached     = errors.New("too many programs or logs are open")
 
 	// ErrDeclined: the runtime has answered that it does not serve such requests. It has started nothing and read no input,
 	// so another runtime may be asked.
 	ErrDeclined = errors.New("the runtime declines the request")
 )
 
-// LeftError is a program that runs on although it should have been ended.
-type LeftError struct {
+// StillRunningError is a program that runs on although it should have been ended.
+type StillRunningError struct {
 	Cause error // why it should
 	Err   error // why it could not
 }
 
-func (e *LeftError) Error() string {
+func (e *StillRunningError) Error() string {
 	return fmt.Sprintf("%v; its program may still run: %v", e.Cause, e.Err)
 }
-func (e *LeftError) Unwrap() error { return e.Cause }
+func (e *StillRunningError) Unwrap() error { return e.Cause }
 
 // Killer ends programs to which nobody has a connection any more.
 type Killer interface {
 	// Kill ends the program whose Program.Session is session, in a running task: it gets HUP, then TERM, then KILL within
-	// 10 seconds. found is false if no such program runs. ErrNoTask: the task does not run either. ErrUnsupported: programs
+	// 10 seconds. found is false if no such program runs. ErrTaskNotRunning: the task does not run either. ErrUnsupported: programs
 	// cannot be found in this task.
-	Kill(ctx context.Context, in Place, session string) (found bool, err error)
+	Kill(ctx context.Context, in TaskRef, session string) (found bool, err error)
 }
 
 // ZombiesError is a program that was ended, in a task whose first process does not reap what it inherits.

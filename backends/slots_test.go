@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-func as(user string) context.Context { return WithUser(context.Background(), user) }
+func asUser(user string) context.Context { return WithUser(context.Background(), user) }
 
-func TestSlots_OneUserLeavesAThird(t *testing.T) {
+func TestSlots_UserLeavesAThird(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSlots("through Nomad", 24, 5*time.Second)
 		var leaves []func()
 		for {
 			begin := time.Now()
-			leave, err := s.Take(as("ann"), 1)
+			leave, err := s.Acquire(asUser("ann"), 1)
 			if err != nil {
 				if time.Since(begin) != 5*time.Second {
 					t.Errorf("refused after %s, want 5s", time.Since(begin))
 				}
 				want := "too many programs or logs are open through Nomad: 16 of 24 slots are in use, 16 of them by you (more than 8 only while 8 stay free): close one, or try again in a minute"
-				if !errors.Is(err, ErrBusy) || err.Error() != want {
+				if !errors.Is(err, ErrLimitReached) || err.Error() != want {
 					t.Errorf("got %v, want %s", err, want)
 				}
 				break
@@ -38,20 +38,20 @@ func TestSlots_OneUserLeavesAThird(t *testing.T) {
 		}
 		begin := time.Now()
 		for range 8 {
-			if _, err := s.Take(as("bob"), 1); err != nil {
+			if _, err := s.Acquire(asUser("bob"), 1); err != nil {
 				t.Error(err)
 			}
 		}
 		if time.Since(begin) != 0 {
 			t.Errorf("bob waited for %s", time.Since(begin))
 		}
-		if _, err := s.Take(as("eve"), 1); !errors.Is(err, ErrBusy) {
+		if _, err := s.Acquire(asUser("eve"), 1); !errors.Is(err, ErrLimitReached) {
 			t.Errorf("got %v", err)
 		}
 		leaves[0]()
 		leaves[0]() // more than once does no harm
-		if s.Taken() != 23 {
-			t.Errorf("%d are taken, want 23", s.Taken())
+		if s.InUse() != 23 {
+			t.Errorf("%d are taken, want 23", s.InUse())
 		}
 	})
 }
@@ -61,7 +61,7 @@ func TestSlots_RoundRobinByUser(t *testing.T) {
 		s := NewSlots("", 3, time.Hour)
 		var first []func()
 		for _, user := range []string{"x", "y", "z"} {
-			leave, err := s.Take(as(user), 1)
+			leave, err := s.Acquire(asUser(user), 1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +72,7 @@ func TestSlots_RoundRobinByUser(t *testing.T) {
 		var all sync.WaitGroup
 		want := func(user string) {
 			all.Go(func() {
-				leave, err := s.Take(as(user), 1)
+				leave, err := s.Acquire(asUser(user), 1)
 				if err != nil {
 					t.Error(err)
 					return
@@ -99,31 +99,31 @@ func TestSlots_RoundRobinByUser(t *testing.T) {
 	})
 }
 
-func TestSlots_WaitingIsBounded(t *testing.T) {
+func TestSlots_MaxWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSlots("", 1, time.Hour)
-		leave, err := s.Take(as("x"), 1)
+		leave, err := s.Acquire(asUser("x"), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancelCause(as("ann"))
+		ctx, cancel := context.WithCancelCause(asUser("ann"))
 		over := errors.New("over")
 		var all sync.WaitGroup
 		for range maxWaiting {
 			all.Go(func() {
-				if _, err := s.Take(ctx, 1); err != over {
+				if _, err := s.Acquire(ctx, 1); err != over {
 					t.Errorf("got %v, want %v", err, over)
 				}
 			})
 		}
 		synctest.Wait()
-		if _, err := s.Take(as("ann"), 1); !errors.Is(err, ErrBusy) {
+		if _, err := s.Acquire(asUser("ann"), 1); !errors.Is(err, ErrLimitReached) {
 			t.Errorf("one more: got %v", err)
 		}
 		served := make(chan struct{})
 		go func() {
 			defer close(served)
-			if leave, err := s.Take(as("bob"), 1); err != nil {
+			if leave, err := s.Acquire(asUser("bob"), 1); err != nil {
 				t.Errorf("another user: %v", err)
 			} else {
 				leave()
@@ -134,14 +134,14 @@ func TestSlots_WaitingIsBounded(t *testing.T) {
 		all.Wait()
 		leave()
 		<-served
-		if s.Taken() != 0 || len(s.queue)+len(s.held)+len(s.served) != 0 {
-			t.Errorf("left over: %d taken, %d waiting, %v, %v", s.Taken(), len(s.queue), s.held, s.served)
+		if s.InUse() != 0 || len(s.queue)+len(s.heldBy)+len(s.lastServed) != 0 {
+			t.Errorf("left over: %d taken, %d waiting, %v, %v", s.InUse(), len(s.queue), s.heldBy, s.lastServed)
 		}
 	})
 }
 
-// TestSlots_NobodyStarves lets users with many and with few requests, of one slot and of two, come and go at random.
-func TestSlots_NobodyStarves(t *testing.T) {
+// TestSlots_NoStarvation lets users with many and with few requests, of one slot and of two, come and go at random.
+func TestSlots_NoStarvation(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
@@ -157,7 +157,7 @@ func TestSlots_NobodyStarves(t *testing.T) {
 						for range 30 {
 							time.Sleep(pause)
 							begin := time.Now()
-							leave, err := s.Take(as(name), n)
+							leave, err := s.Acquire(asUser(name), n)
 							if err != nil {
 								t.Error(err)
 								return
@@ -165,8 +165,8 @@ func TestSlots_NobodyStarves(t *testing.T) {
 							mu.Lock()
 							longest[name] = max(longest[name], time.Since(begin))
 							s.mu.Lock()
-							if s.taken > s.size || s.held[name] > s.size-s.share && s.held[name] > s.share {
-								t.Errorf("%d of %d are taken, %d by %s", s.taken, s.size, s.held[name], name)
+							if s.inUse > s.capacity || s.heldBy[name] > s.capacity-s.guaranteed && s.heldBy[name] > s.guaranteed {
+								t.Errorf("%d of %d are taken, %d by %s", s.inUse, s.capacity, s.heldBy[name], name)
 							}
 							s.mu.Unlock()
 							mu.Unlock()
@@ -180,7 +180,7 @@ func TestSlots_NobodyStarves(t *testing.T) {
 			if longest["user0"] > 3*time.Second {
 				t.Errorf("seed %d: who wants little waited for up to %s", seed, longest["user0"])
 			}
-			if s.taken != 0 || len(s.held)+len(s.served)+len(s.queue) != 0 {
+			if s.inUse != 0 || len(s.heldBy)+len(s.lastServed)+len(s.queue) != 0 {
 				t.Errorf("seed %d: something is left", seed)
 			}
 		})
@@ -191,31 +191,31 @@ func TestQuota(t *testing.T) {
 	q := NewQuota("programs", 2)
 	var leaves []func()
 	for range 2 {
-		leave, err := q.Take(as("ann"), "a")
+		leave, err := q.Acquire(asUser("ann"), "a")
 		if err != nil {
 			t.Fatal(err)
 		}
 		leaves = append(leaves, leave)
 	}
-	_, err := q.Take(as("ann"), "a")
-	if want := "too many programs or logs are open: the limit is 2 programs of user ann on one cluster: close one, then try again"; !errors.Is(err, ErrBusy) || err.Error() != want {
+	_, err := q.Acquire(asUser("ann"), "a")
+	if want := "too many programs or logs are open: the limit is 2 programs of user ann on one cluster: close one, then try again"; !errors.Is(err, ErrLimitReached) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	for user, cluster := range map[string]string{"ann": "b", "bob": "a"} {
-		if _, err := q.Take(as(user), cluster); err != nil {
+		if _, err := q.Acquire(asUser(user), cluster); err != nil {
 			t.Errorf("%s on %s: %v", user, cluster, err)
 		}
 	}
 	leaves[0]()
 	leaves[0]()
-	if _, err := q.Take(as("ann"), "a"); err != nil {
+	if _, err := q.Acquire(asUser("ann"), "a"); err != nil {
 		t.Error(err)
 	}
-	if _, err := q.Take(as("ann"), "a"); err == nil {
+	if _, err := q.Acquire(asUser("ann"), "a"); err == nil {
 		t.Error("a slot was given back twice")
 	}
 	var none *Quota
-	if _, err := none.Take(as("ann"), "a"); err != nil {
+	if _, err := none.Acquire(asUser("ann"), "a"); err != nil {
 		t.Error(err)
 	}
 }

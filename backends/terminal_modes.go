@@ -43,11 +43,11 @@ var (
 )
 
 const (
-	modesEnd   = 0
-	modesLast  = 159 // of those with a uint32; at what is above parsing stops
-	noChar     = 255 // for a control character: there is none
-	maxModes   = 160 // entries; more cannot mean anything
-	modeLength = 1 + 4
+	opcodeEnd    = 0
+	maxOpcode    = 159 // of those with a uint32; at what is above parsing stops
+	charDisabled = 255 // for a control character: there is none
+	maxModes     = 160 // entries; more cannot mean anything
+	modeSize     = 1 + 4
 )
 
 // ParseTerminalModes reads the modes of a pty-req. Unknown ones are skipped; what is cut short, or too long, is an error.
@@ -56,15 +56,15 @@ func ParseTerminalModes(encoded string) (TerminalModes, error) {
 	for entries := 0; len(encoded) > 0; entries++ {
 		opcode := encoded[0]
 		switch {
-		case opcode == modesEnd || opcode > modesLast:
+		case opcode == opcodeEnd || opcode > maxOpcode:
 			return modes, nil
-		case len(encoded) < modeLength:
+		case len(encoded) < modeSize:
 			return nil, fmt.Errorf("terminal mode %d is cut short", opcode)
 		case entries == maxModes:
 			return nil, fmt.Errorf("more than %d terminal modes", maxModes)
 		}
-		modes[opcode] = binary.BigEndian.Uint32([]byte(encoded[1:modeLength]))
-		encoded = encoded[modeLength:]
+		modes[opcode] = binary.BigEndian.Uint32([]byte(encoded[1:modeSize]))
+		encoded = encoded[modeSize:]
 	}
 	return modes, nil
 }
@@ -72,14 +72,14 @@ func ParseTerminalModes(encoded string) (TerminalModes, error) {
 // Char returns the control character with this opcode; ok is false if the modes do not say, and none is 0.
 func (m TerminalModes) Char(opcode byte) (char byte, ok bool) {
 	value, ok := m[opcode]
-	if value >= noChar {
+	if value >= charDisabled {
 		value = 0
 	}
 	return byte(value), ok
 }
 
-// Off reports whether the modes say that this switch is off.
-func (m TerminalModes) Off(opcode byte) bool {
+// IsOff reports whether the modes say that this switch is off.
+func (m TerminalModes) IsOff(opcode byte) bool {
 	value, ok := m[opcode]
 	return ok && value == 0
 }
@@ -88,7 +88,7 @@ func (m TerminalModes) Off(opcode byte) bool {
 // each are only letters, digits, spaces, - and ^, so that a shell can take the words apart.
 func (m TerminalModes) Stty() (chars, flags string) {
 	var pairs, words []string
-	for opcode := range byte(modesLast + 1) {
+	for opcode := range byte(maxOpcode + 1) {
 		value, ok := m[opcode]
 		if !ok {
 			continue
@@ -113,7 +113,7 @@ func (m TerminalModes) Stty() (chars, flags string) {
 // sttyChar is a control character as every stty reads it. A number of one digit would be the digit.
 func sttyChar(value uint32) string {
 	switch {
-	case value == 0 || value >= noChar:
+	case value == 0 || value >= charDisabled:
 		return "undef"
 	case value < 10:
 		return "^" + string(rune('@'+value))

@@ -20,13 +20,13 @@ type attach struct {
 
 func (a *attach) Spec() router.Spec {
 	return router.Spec{
-		Name:     "attach",
-		Args:     "SELECTOR",
-		Short:    "See what the main process of a task writes, from now on, and type to it if you ask for that",
-		Target:   router.TargetTask,
-		Set:      router.Enter,
-		Terminal: true,
-		Program:  true,
+		Name:          "attach",
+		Args:          "SELECTOR",
+		Short:         "See what the main process of a task writes, from now on, and type to it if you ask for that",
+		Target:        router.TargetTask,
+		Set:           router.Enter,
+		WantsTerminal: true,
+		RunsProgram:   true,
 		Long: selectorHelp + `
 
 It shows what is written from now on; what was before is in logs. Without --stdin Ctrl-C leaves.
@@ -55,10 +55,10 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, errors.New("attach: --detach-keys takes keys as docker writes them, such as ctrl-p,ctrl-q"))
 	}
 	at := backends.Attachment{
-		Stdout: req.Bytes.Stdout, Stderr: req.Bytes.Stderr, DetachKeys: a.keys, Lines: req.Stdout, ErrLines: req.Stderr,
+		Stdout: req.Bytes.Stdout, Stderr: req.Bytes.Stderr, DetachKeys: a.keys, PlainStdout: req.Stdout, PlainStderr: req.Stderr,
 	}
 	if !a.stdin {
-		req.Unread()
+		req.IgnoreInput()
 	} else {
 		at.Stdin = req.Stdin
 		if req.Terminal != nil {
@@ -66,12 +66,12 @@ func (a *attach) Run(ctx context.Context, req *router.Request) error {
 			var leave context.CancelCauseFunc
 			ctx, leave = context.WithCancelCause(ctx)
 			defer leave(nil)
-			at.LineInput = req.LineInput(backends.Keys(a.keys), leave)
+			at.PlainStdin = req.LineInput(backends.ParseDetachKeys(a.keys), leave)
 		}
 	}
 	code, err := req.Runtime.Attach(ctx, at)
 	if errors.Is(err, backends.ErrDetached) {
 		return nil
 	}
-	return programEnd(code, err)
+	return programExit(code, err)
 }

@@ -20,19 +20,19 @@ import (
 func init() { router.Register(func() router.Command { return new(batch) }) }
 
 type batch struct {
-	watch
+	watchFlag
 	json bool
 }
 
 func (b *batch) Spec() router.Spec {
 	return router.Spec{
-		Name:     "batch",
-		Args:     "[FILTER]",
-		Short:    "List your periodic and parameterized jobs",
-		Target:   router.TargetScope,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     batchOutput{},
+		Name:          "batch",
+		Args:          "[FILTER]",
+		Short:         "List your periodic and parameterized jobs",
+		Target:        router.TargetScope,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          batchOutput{},
 		Long: `
 FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?.
 
@@ -40,23 +40,23 @@ For a periodic job: how long until its next launch, when that is, and its cron e
 that is not UTC. For a parameterized job: the meta that a dispatch has to bring, and may bring in brackets. Last is the
 latest launch that Nomad still knows, and how it ended; unknown is one that may still be running on a disconnected node.`,
 		Flags: func(f *pflag.FlagSet) {
-			b.watch.bind(f)
+			b.watchFlag.bind(f)
 			f.BoolVar(&b.json, "json", false, "write JSON for scripts")
 		},
 	}
 }
 
 func (b *batch) Run(ctx context.Context, req *router.Request) error {
-	return b.watch.run(ctx, req, func(ctx context.Context, out io.Writer) error { return b.draw(ctx, req, out) })
+	return b.watchFlag.run(ctx, req, func(ctx context.Context, out io.Writer) error { return b.draw(ctx, req, out) })
 }
 
 func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) error {
-	jobs, err := listed(ctx, req, false)
-	if !partial(err) {
+	jobs, err := listJobs(ctx, req, false)
+	if !isPartial(err) {
 		return err
 	}
-	last := launches(jobs)
-	jobs = slices.DeleteFunc(filtered(req, jobs), func(j backends.Job) bool { return j.Parent != "" || !j.Periodic && !j.Parameterized })
+	last := latestChildren(jobs)
+	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool { return j.Parent != "" || !j.Periodic && !j.Parameterized })
 	schedules, serr := req.Cluster.Schedules(ctx, jobs)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -65,8 +65,8 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 	if b.json {
 		return cmp.Or(render.JSON(out, batchJSON(jobs, schedules, last)), err)
 	}
-	table := render.NewTable("Job ID", "Next", "", "Config", "Last").Yield(2, 4)
-	where := distinctions(jobs)
+	table := render.NewTable("Job ID", "Next", "", "Config", "Last").DropWhenNarrow(2, 4)
+	where := qualifiers(jobs)
 	now := time.Now()
 	for i, job := range jobs {
 		s := schedules[i]
@@ -76,21 +76,21 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 			until = "stopped"
 		case s.Disabled:
 			until = "disabled"
-		case s.Dispatched:
+		case s.Parameterized:
 			until = "dispatch"
 		case !s.Next.IsZero():
 			until = s.Next.Truncate(time.Second).Sub(now.Truncate(time.Second)).String()
 			at = s.Next.Format(time.RFC3339)
 		}
 		name := strings.Join(append([]string{job.ID}, where[i]...), ", ")
-		table.Row(name, until, at, config(s), outcome(last[keyOf(job)]))
+		table.Row(name, until, at, scheduleText(s), childOutcome(last[keyOf(job)]))
 	}
-	return cmp.Or(table.Write(out, look(req)), err)
+	return cmp.Or(table.Write(out, clientStyle(req)), err)
 }
 
-// config returns the schedule as a person wrote it.
-func config(s backends.Schedule) string {
-	if s.Dispatched {
+// scheduleText returns the schedule as a person wrote it.
+func scheduleText(s backends.Schedule) string {
+	if s.Parameterized {
 		words := slices.Clone(s.MetaRequired)
 		for _, name := range s.MetaOptional {
 			words = append(words, "["+name+"]")
@@ -111,8 +111,8 @@ type jobKey struct{ tier, namespace, id string }
 
 func keyOf(j backends.Job) jobKey { return jobKey{j.Tier, j.Namespace, j.ID} }
 
-// launches returns the latest child of each job.
-func launches(jobs []backends.Job) map[jobKey]*backends.Job {
+// latestChildren returns the latest child of each job.
+func latestChildren(jobs []backends.Job) map[jobKey]*backends.Job {
 	last := map[jobKey]*backends.Job{}
 	for _, job := range jobs {
 		key := jobKey{job.Tier, job.Namespace, job.Parent}
@@ -123,14 +123,14 @@ func launches(jobs []backends.Job) map[jobKey]*backends.Job {
 	return last
 }
 
-// ended returns how a launch stands: running, pending, unknown, failed, lost or complete.
-func ended(job *backends.Job) string {
+// childState returns how a launch stands: running, pending, unknown, failed, lost or complete.
+func childState(job *backends.Job) string {
 	switch c := job.Counts; {
-	case job.Status != "dead" && disconnected(job.Allocations):
+	case job.Status != "dead" && allDisconnected(job.Allocations):
 		return backends.StateUnknown
 	case job.Status != "dead":
 		return job.Status
-	case slices.ContainsFunc(job.Allocations, failedForGood), c.Failed > 0 && c.Complete == 0:
+	case slices.ContainsFunc(job.Allocations, failedNotReplaced), c.Failed > 0 && c.Complete == 0:
 		return "failed"
 	case c.Lost > 0 && c.Complete == 0:
 		return "lost"
@@ -140,8 +140,8 @@ func ended(job *backends.Job) string {
 	return "complete"
 }
 
-// disconnected reports whether all allocations that have not ended are on disconnected nodes.
-func disconnected(all []backends.Allocation) bool {
+// allDisconnected reports whether all allocations that have not ended are on disconnected nodes.
+func allDisconnected(all []backends.Allocation) bool {
 	unknown := false
 	for _, a := range all {
 		if !a.Terminal() && a.Status != "unknown" {
@@ -152,14 +152,14 @@ func disconnected(all []backends.Allocation) bool {
 	return unknown
 }
 
-// failedForGood reports whether an allocation failed and none was put in its place.
-func failedForGood(a backends.Allocation) bool { return a.Status == "failed" && a.Next == "" }
+// failedNotReplaced reports whether an allocation failed and none was put in its place.
+func failedNotReplaced(a backends.Allocation) bool { return a.Status == "failed" && a.Next == "" }
 
-func outcome(launch *backends.Job) string {
+func childOutcome(launch *backends.Job) string {
 	if launch == nil {
 		return "-"
 	}
-	return ended(launch) + " " + humanize.Time(launch.Submitted)
+	return childState(launch) + " " + humanize.Time(launch.Submitted)
 }
 
 // The fields of batch --json are an interface: scripts read them. Add; never rename.
@@ -189,7 +189,7 @@ func batchJSON(jobs []backends.Job, schedules []backends.Schedule, last map[jobK
 	for i, job := range jobs {
 		s := schedules[i]
 		one := batchJob{
-			Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Parameterized: s.Dispatched, Disabled: s.Disabled || job.Stopped,
+			Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Parameterized: s.Parameterized, Disabled: s.Disabled || job.Stopped,
 			Cron: append([]string{}, s.Specs...), TimeZone: cmp.Or(s.TimeZone, "UTC"),
 			MetaRequired: append([]string{}, s.MetaRequired...), MetaOptional: append([]string{}, s.MetaOptional...), Payload: s.Payload,
 		}
@@ -197,7 +197,7 @@ func batchJSON(jobs []backends.Job, schedules []backends.Schedule, last map[jobK
 			one.Next = &s.Next
 		}
 		if launch := last[keyOf(job)]; launch != nil {
-			one.LastLaunch, one.LastOutcome = &launch.Submitted, ended(launch)
+			one.LastLaunch, one.LastOutcome = &launch.Submitted, childState(launch)
 		}
 		out.Jobs = append(out.Jobs, one)
 	}

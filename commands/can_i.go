@@ -38,14 +38,14 @@ func (c *canI) Run(_ context.Context, req *router.Request) error {
 	rights := router.Rights()
 	set, ok := rights[right]
 	if !ok {
-		if slices.Contains(router.Names(), right) {
+		if slices.Contains(router.CommandNames(), right) {
 			_, err := fmt.Fprintf(req.Stdout, "yes: %s is everybody's\n", right)
 			return err
 		}
 		return router.Exit(2, fmt.Errorf("can-i: no command %s (there are %s)", right, strings.Join(slices.Sorted(maps.Keys(rights)), ", ")))
 	}
 	allowed := false
-	for _, ruling := range req.Rule(right, job, c.namespace) {
+	for _, ruling := range req.Decide(right, job, c.namespace) {
 		answer := "no: "
 		if ruling.Allowed {
 			answer, allowed = "yes, in tier "+ruling.Tier+": ", true
@@ -55,7 +55,7 @@ func (c *canI) Run(_ context.Context, req *router.Request) error {
 		}
 	}
 	if !allowed {
-		return router.Exited(1)
+		return router.ProgramExit(1)
 	}
 	return nil
 }

@@ -34,36 +34,36 @@ each candidate; what is behind a tab describes it. It says nothing where there i
 	}
 }
 
-// completionWait is how long the clusters have: whoever presses Tab waits.
-const completionWait = 1500 * time.Millisecond
+// completionTimeout is how long the clusters have: whoever presses Tab waits.
+const completionTimeout = 1500 * time.Millisecond
 
 func (complete) Run(ctx context.Context, req *router.Request) error {
-	ctx, cancel := context.WithTimeout(ctx, completionWait)
+	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
 	defer cancel()
 	var b strings.Builder
 	seen := map[string]bool{}
 	prefix, last, all := candidates(ctx, req)
 	for _, c := range all {
-		if seen[c.word] || !strings.HasPrefix(c.word, last) || !typeable.MatchString(c.word) || c.word[0] == '-' && last == "" {
+		if seen[c.word] || !strings.HasPrefix(c.word, last) || !shellSafe.MatchString(c.word) || c.word[0] == '-' && last == "" {
 			continue
 		}
 		seen[c.word] = true
-		b.WriteString(prefix + c.word + "\t" + escape.Text(c.about) + "\n")
+		b.WriteString(prefix + c.word + "\t" + escape.Text(c.description) + "\n")
 	}
 	_, err := io.WriteString(req.Stdout, b.String())
 	return err
 }
 
-// typeable are words that mean themselves in every shell, unquoted. Others are not offered: job IDs may hold anything. Nor is
+// shellSafe are words that mean themselves in every shell, unquoted. Others are not offered: job IDs may hold anything. Nor is
 // what begins with - where no flag is meant: it would be taken for one.
-var typeable = regexp.MustCompile(`^[\pL\pN_./-][\pL\pN_./@%+,:=-]*$`)
+var shellSafe = regexp.MustCompile(`^[\pL\pN_./-][\pL\pN_./@%+,:=-]*$`)
 
-type candidate struct{ word, about string }
+type candidate struct{ word, description string }
 
 // candidates returns what may stand in the place of last, the end of the last word. prefix is what stands before that:
 // --tier= of --tier=pro.
 func candidates(ctx context.Context, req *router.Request) (prefix, last string, all []candidate) {
-	allowed := req.Allowed()
+	allowed := req.AllowedCommands()
 	if len(req.Args) < 2 {
 		return "", strings.Join(req.Args, ""), commandNames(allowed)
 	}
@@ -71,20 +71,20 @@ func candidates(ctx context.Context, req *router.Request) (prefix, last string, 
 	if i < 0 {
 		return "", "", nil
 	}
-	t := newTyped(allowed[i])
+	t := newPartialCommand(allowed[i])
 	words := req.Args[1:]
 	last = words[len(words)-1]
-	t.read(words[:len(words)-1])
+	t.parse(words[:len(words)-1])
 	switch {
-	case t.value != nil:
-		return "", last, t.values(ctx, req, t.value)
-	case !t.literal && strings.HasPrefix(last, "--") && strings.Contains(last, "="):
-		flag, value, _ := t.flag(last)
+	case t.pendingFlag != nil:
+		return "", last, t.flagValues(ctx, req, t.pendingFlag)
+	case !t.flagsEnded && strings.HasPrefix(last, "--") && strings.Contains(last, "="):
+		flag, value, _ := t.findFlag(last)
 		if flag == nil {
 			return "", "", nil
 		}
-		return strings.TrimSuffix(last, value), value, t.values(ctx, req, flag)
-	case !t.literal && strings.HasPrefix(last, "-"):
+		return strings.TrimSuffix(last, value), value, t.flagValues(ctx, req, flag)
+	case !t.flagsEnded && strings.HasPrefix(last, "-"):
 		return "", last, t.flagNames()
 	}
 	return "", last, t.arguments(ctx, req, last)
@@ -97,43 +97,43 @@ func commandNames(specs []router.Spec) (all []candidate) {
 	return all
 }
 
-// typed is what is whole of a command line that is being typed.
-type typed struct {
-	spec    router.Spec
-	flags   *pflag.FlagSet
-	args    []string
-	value   *pflag.Flag    // what comes next is its value
-	literal bool           // what comes next is no flag
-	line    router.Request // its --tier and --namespace
+// partialCommand is what is whole of a command line that is being typed.
+type partialCommand struct {
+	spec        router.Spec
+	flags       *pflag.FlagSet
+	args        []string
+	pendingFlag *pflag.Flag    // what comes next is its value
+	flagsEnded  bool           // what comes next is no flag
+	request     router.Request // its --tier and --namespace
 }
 
-func newTyped(spec router.Spec) *typed {
-	t := &typed{spec: spec}
-	t.flags = spec.FlagSet(&t.line)
+func newPartialCommand(spec router.Spec) *partialCommand {
+	t := &partialCommand{spec: spec}
+	t.flags = spec.FlagSet(&t.request)
 	t.flags.Bool("help", false, "tell more about the command")
 	return t
 }
 
-// read takes the whole words behind the command's name, as the router would.
-func (t *typed) read(words []string) {
+// parse takes the whole words behind the command's name, as the router would.
+func (t *partialCommand) parse(words []string) {
 	for i := 0; i < len(words); i++ {
 		word := words[i]
 		switch {
-		case t.literal || word == "-" || !strings.HasPrefix(word, "-"):
+		case t.flagsEnded || word == "-" || !strings.HasPrefix(word, "-"):
 			t.args = append(t.args, word)
-			t.literal = t.literal || t.spec.Program // the rest is the program's
+			t.flagsEnded = t.flagsEnded || t.spec.RunsProgram // the rest is the program's
 			continue
 		case word == "--":
-			t.literal = true
+			t.flagsEnded = true
 			continue
 		}
-		flag, value, whole := t.flag(word)
+		flag, value, whole := t.findFlag(word)
 		switch {
 		case flag == nil:
 		case whole:
 			flag.Value.Set(value)
 		case flag.NoOptDefVal == "" && i+1 == len(words):
-			t.value = flag
+			t.pendingFlag = flag
 		case flag.NoOptDefVal == "":
 			i++
 			flag.Value.Set(words[i])
@@ -143,8 +143,8 @@ func (t *typed) read(words []string) {
 	}
 }
 
-// flag returns the flag whose value is in the word, when whole, or follows it; nil where there is no such flag.
-func (t *typed) flag(word string) (flag *pflag.Flag, value string, whole bool) {
+// findFlag returns the flag whose value is in the word, when whole, or follows it; nil where there is no such flag.
+func (t *partialCommand) findFlag(word string) (flag *pflag.Flag, value string, whole bool) {
 	if name, long := strings.CutPrefix(word, "--"); long {
 		name, value, whole = strings.Cut(name, "=")
 		return t.flags.Lookup(name), value, whole
@@ -162,7 +162,7 @@ func (t *typed) flag(word string) (flag *pflag.Flag, value string, whole bool) {
 	return flag, "", false
 }
 
-func (t *typed) flagNames() (all []candidate) {
+func (t *partialCommand) flagNames() (all []candidate) {
 	t.flags.VisitAll(func(f *pflag.Flag) {
 		_, about := pflag.UnquoteUsage(f)
 		if f.Hidden {
@@ -176,13 +176,13 @@ func (t *typed) flagNames() (all []candidate) {
 	return all
 }
 
-// values returns what a flag may be given.
-func (t *typed) values(ctx context.Context, req *router.Request, flag *pflag.Flag) (all []candidate) {
+// flagValues returns what a flag may be given.
+func (t *partialCommand) flagValues(ctx context.Context, req *router.Request, flag *pflag.Flag) (all []candidate) {
 	switch name, _ := pflag.UnquoteUsage(flag); name {
 	case "TIER":
 		return tiersOf(req, t.command())
 	case "NAMESPACE":
-		for _, job := range t.jobs(ctx, req, backends.Selection{Tier: t.line.Tier}) {
+		for _, job := range t.jobs(ctx, req, backends.Selection{Tier: t.request.Tier}) {
 			all = append(all, candidate{job.Namespace, ""})
 		}
 	}
@@ -190,7 +190,7 @@ func (t *typed) values(ctx context.Context, req *router.Request, flag *pflag.Fla
 }
 
 // command is the one on whose jobs the arguments are.
-func (t *typed) command() string {
+func (t *partialCommand) command() string {
 	if t.spec.Target == router.TargetNone && len(t.args) > 0 { // can-i COMMAND JOB
 		return t.args[0]
 	}
@@ -199,7 +199,7 @@ func (t *typed) command() string {
 
 // tiersOf returns the tiers in which the user may use the command somewhere.
 func tiersOf(req *router.Request, command string) (all []candidate) {
-	for _, reach := range req.Reaches() {
+	for _, reach := range req.GrantSummaries() {
 		if slices.Contains(reach.Rights, command) {
 			for _, tier := range reach.Tiers {
 				all = append(all, candidate{tier, ""})
@@ -210,17 +210,17 @@ func tiersOf(req *router.Request, command string) (all []candidate) {
 }
 
 // arguments returns what the next argument may be, by its name in the usage line.
-func (t *typed) arguments(ctx context.Context, req *router.Request, last string) (all []candidate) {
+func (t *partialCommand) arguments(ctx context.Context, req *router.Request, last string) (all []candidate) {
 	names := strings.Fields(t.spec.Args)
-	if len(t.args) >= len(names) || t.spec.Program && len(t.args) > 0 {
+	if len(t.args) >= len(names) || t.spec.RunsProgram && len(t.args) > 0 {
 		return nil
 	}
 	jobs := func() []backends.Job {
-		return t.jobs(ctx, req, backends.Selection{Tier: t.line.Tier, Namespace: t.line.Namespace})
+		return t.jobs(ctx, req, backends.Selection{Tier: t.request.Tier, Namespace: t.request.Namespace})
 	}
 	switch strings.Trim(names[len(t.args)], "[].") {
 	case "COMMAND":
-		return commandNames(req.Allowed())
+		return commandNames(req.AllowedCommands())
 	case "TIER":
 		return tiersOf(req, t.spec.Name)
 	case "SIGNAL":
@@ -228,7 +228,7 @@ func (t *typed) arguments(ctx context.Context, req *router.Request, last string)
 			all = append(all, candidate{strings.TrimPrefix(name, "SIG"), ""}, candidate{name, ""})
 		}
 	case "FILTER", "JOB":
-		return jobNames(slices.DeleteFunc(jobs(), func(j backends.Job) bool { return !t.fits(j) }))
+		return jobNames(slices.DeleteFunc(jobs(), func(j backends.Job) bool { return !t.accepts(j) }))
 	case "SELECTOR":
 		return t.selectors(jobs(), last)
 	case "PART":
@@ -238,8 +238,8 @@ func (t *typed) arguments(ctx context.Context, req *router.Request, last string)
 }
 
 // jobs returns those that the user may use the command on; none if the clusters do not answer in time.
-func (t *typed) jobs(ctx context.Context, req *router.Request, selection backends.Selection) []backends.Job {
-	cluster := req.As(t.command())
+func (t *partialCommand) jobs(ctx context.Context, req *router.Request, selection backends.Selection) []backends.Job {
+	cluster := req.ClusterFor(t.command())
 	if cluster == nil {
 		return nil
 	}
@@ -247,8 +247,8 @@ func (t *typed) jobs(ctx context.Context, req *router.Request, selection backend
 	return jobs
 }
 
-// fits reports whether the command can do something with the job, where that can be seen from afar.
-func (t *typed) fits(j backends.Job) bool {
+// accepts reports whether the command can do something with the job, where that can be seen from afar.
+func (t *partialCommand) accepts(j backends.Job) bool {
 	switch t.spec.Name {
 	case "dispatch":
 		return j.Parameterized && j.ID == j.Root
@@ -269,15 +269,15 @@ func jobNames(jobs []backends.Job) (all []candidate) {
 
 // selectors returns what means a task, or a job where the command takes one. The longer of two names for the same is
 // offered to those who have begun to type it.
-func (t *typed) selectors(jobs []backends.Job, last string) (all []candidate) {
+func (t *partialCommand) selectors(jobs []backends.Job, last string) (all []candidate) {
 	type fit struct{ rank, tasks int } // the best rank, and how many tasks have it
 	best := map[string]fit{}           // by JOB, JOB/GROUP and JOB/GROUP/TASK
-	each(jobs, func(a backends.Allocation, task backends.Task) {
+	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 		rank, named := a.Rank(task)
 		if !named {
 			return
 		}
-		for _, name := range namesOf(a, task) {
+		for _, name := range selectorsOf(a, task) {
 			switch f, known := best[name]; {
 			case !known || rank < f.rank:
 				best[name] = fit{rank, 1}
@@ -289,11 +289,11 @@ func (t *typed) selectors(jobs []backends.Job, last string) (all []candidate) {
 	if t.spec.Target == router.TargetJobOrTask {
 		all = jobNames(jobs)
 	}
-	each(jobs, func(a backends.Allocation, task backends.Task) {
+	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 		rank, named := a.Rank(task)
 		wanted := t.spec.Target == router.TargetTask // the shortest that is unique; for others that is the job
-		for i, name := range namesOf(a, task) {
-			begun := i > 0 && strings.HasPrefix(last, namesOf(a, task)[i-1]+"/")
+		for i, name := range selectorsOf(a, task) {
+			begun := i > 0 && strings.HasPrefix(last, selectorsOf(a, task)[i-1]+"/")
 			if named && best[name] == (fit{rank, 1}) && (wanted || begun) {
 				all = append(all, candidate{name, task.ExecID + " on " + a.Node})
 				wanted = false
@@ -303,12 +303,12 @@ func (t *typed) selectors(jobs []backends.Job, last string) (all []candidate) {
 	return append(all, execIDsOf(jobs, t.spec.Target == router.TargetTask)...)
 }
 
-func namesOf(a backends.Allocation, task backends.Task) [3]string {
+func selectorsOf(a backends.Allocation, task backends.Task) [3]string {
 	group := a.JobID + "/" + a.Group
 	return [3]string{a.JobID, group, group + "/" + task.Name}
 }
 
-func each(jobs []backends.Job, f func(backends.Allocation, backends.Task)) {
+func eachTask(jobs []backends.Job, f func(backends.Allocation, backends.Task)) {
 	for _, job := range jobs {
 		for _, a := range job.Allocations {
 			for _, task := range a.Tasks {
@@ -321,9 +321,9 @@ func each(jobs []backends.Job, f func(backends.Allocation, backends.Task)) {
 // execIDsOf returns the exec IDs of the tasks, or only of those that run or may still be running. What is said of one that
 // does not run begins with its state.
 func execIDsOf(jobs []backends.Job, running bool) (all []candidate) {
-	each(jobs, func(a backends.Allocation, task backends.Task) {
+	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 		about := a.JobID + "/" + task.Name + " on " + a.Node
-		if state := notRunning(a, task); state != "" {
+		if state := notRunningState(a, task); state != "" {
 			about = state + ": " + about
 		}
 		if _, named := a.Rank(task); named || !running {
@@ -335,7 +335,7 @@ func execIDsOf(jobs []backends.Job, running bool) (all []candidate) {
 
 // parts returns jobs and what is part of them. The groups of a job are offered to those who have typed the job and a slash
 // or, where there are several, as soon as no other job fits; so one sees that there are any.
-func (t *typed) parts(jobs []backends.Job, last string) []candidate {
+func (t *partialCommand) parts(jobs []backends.Job, last string) []candidate {
 	all := jobNames(jobs)
 	groups := map[string]map[string]bool{} // by job; of the jobs that fit
 	for _, job := range jobs {
@@ -360,9 +360,9 @@ func (t *typed) parts(jobs []backends.Job, last string) []candidate {
 		}
 	}
 	if t.spec.Name == "restart" {
-		each(jobs, func(a backends.Allocation, task backends.Task) {
+		eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 			if strings.HasPrefix(last, a.JobID+"/"+a.Group+"/") {
-				all = append(all, candidate{namesOf(a, task)[2], "task of " + a.Group})
+				all = append(all, candidate{selectorsOf(a, task)[2], "task of " + a.Group})
 			}
 		})
 	}

@@ -24,10 +24,10 @@ func choose(ctx context.Context, req *router.Request, keys, format string, args 
 	}
 	if err == nil && strings.IndexByte(keys, key) >= 0 {
 		req.Event.Confirmed = "yes"
-		io.WriteString(req.Screen(), string(rune(key))+"\n")
+		io.WriteString(req.StatusWriter(), string(rune(key))+"\n")
 		return key, nil
 	}
-	io.WriteString(req.Screen(), "n\n")
+	io.WriteString(req.StatusWriter(), "n\n")
 	if key == ctrlC {
 		return 0, router.Exit(130, errUnconfirmed)
 	}

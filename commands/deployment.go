@@ -19,15 +19,15 @@ type deployment struct{ json bool }
 
 func (d *deployment) Spec() router.Spec {
 	return router.Spec{
-		Name:     "deployment",
-		Args:     "JOB",
-		Short:    "List the deployments of a job and how far they are",
-		Target:   router.TargetJob,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     deploymentsOutput{},
-		Long:     "Newest first, a line for each group. See also: promote, fail, pause, resume, revert.",
-		Flags:    func(f *pflag.FlagSet) { f.BoolVar(&d.json, "json", false, "write JSON for scripts") },
+		Name:          "deployment",
+		Args:          "JOB",
+		Short:         "List the deployments of a job and how far they are",
+		Target:        router.TargetJob,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          deploymentsOutput{},
+		Long:          "Newest first, a line for each group. See also: promote, fail, pause, resume, revert.",
+		Flags:         func(f *pflag.FlagSet) { f.BoolVar(&d.json, "json", false, "write JSON for scripts") },
 	}
 }
 
@@ -40,17 +40,17 @@ func (d *deployment) Run(ctx context.Context, req *router.Request) error {
 	all, err := req.Cluster.Deployments(ctx, req.Job)
 	done()
 	if err != nil {
-		return ofJob(req.Job, err)
+		return jobError(req.Job, err)
 	}
 	if d.json {
 		return render.JSON(req.Stdout, deploymentsJSON(all))
 	}
 	if len(all) == 0 {
-		return already(req, "%s has no deployments", req.Job.ID)
+		return printNotice(req, "%s has no deployments", req.Job.ID)
 	}
 	rows := [][]string{{"ID", "Version", "Status", "Group", "Desired", "Placed", "Healthy", "Unhealthy", "Canaries", "Description"}}
 	for _, d := range all {
-		row := []string{short(d.ID), fmt.Sprint(d.Version), d.Status}
+		row := []string{shortID(d.ID), fmt.Sprint(d.Version), d.Status}
 		for _, g := range d.Groups {
 			canaries := "-"
 			if g.Canaries > 0 {
@@ -65,7 +65,7 @@ func (d *deployment) Run(ctx context.Context, req *router.Request) error {
 		}
 	}
 	var b strings.Builder
-	render.Columns(&b, rows, look(req))
+	render.Columns(&b, rows, clientStyle(req))
 	_, err = io.WriteString(req.Stdout, b.String())
 	return err
 }
@@ -73,22 +73,22 @@ func (d *deployment) Run(ctx context.Context, req *router.Request) error {
 func deploymentsJSON(all []backends.Deployment) deploymentsOutput {
 	out := deploymentsOutput{Deployments: []deployOutput{}}
 	for _, d := range all {
-		out.Deployments = append(out.Deployments, deployJSON(d))
+		out.Deployments = append(out.Deployments, deploymentJSON(d))
 	}
 	return out
 }
 
-// active returns the job's deployment that goes on.
-func active(ctx context.Context, req *router.Request) (backends.Deployment, error) {
+// activeDeployment returns the job's deployment that goes on.
+func activeDeployment(ctx context.Context, req *router.Request) (backends.Deployment, error) {
 	all, err := req.Cluster.Deployments(ctx, req.Job)
 	switch {
 	case err != nil:
-		return backends.Deployment{}, ofJob(req.Job, err)
+		return backends.Deployment{}, jobError(req.Job, err)
 	case len(all) == 0:
 		return backends.Deployment{}, fmt.Errorf("%s has no deployments", req.Job.ID)
 	case !isActive(all[0]):
 		return backends.Deployment{}, fmt.Errorf("no deployment of %s goes on: the latest, %s of version %d, is %s (see: deployment %s)",
-			req.Job.ID, short(all[0].ID), all[0].Version, all[0].Status, req.Job.ID)
+			req.Job.ID, shortID(all[0].ID), all[0].Version, all[0].Status, req.Job.ID)
 	}
 	return all[0], nil
 }

@@ -23,38 +23,38 @@ type dispatch struct {
 }
 
 const (
-	caller      = "dispatched_by" // the meta that says who
-	mostPayload = 16 << 10        // bytes; Nomad's own limit
+	callerMeta = "dispatched_by" // the meta that says who
+	maxPayload = 16 << 10        // bytes; Nomad's own limit
 )
 
 func (d *dispatch) Spec() router.Spec {
 	return router.Spec{
-		Name:     "dispatch",
-		Args:     "JOB",
-		Short:    "Launch a parameterized job",
-		Target:   router.TargetJob,
-		Set:      router.Operate,
-		Terminal: true, // so that what is typed is not waited for as a payload
+		Name:          "dispatch",
+		Args:          "JOB",
+		Short:         "Launch a parameterized job",
+		Target:        router.TargetJob,
+		Set:           router.Operate,
+		WantsTerminal: true, // so that what is typed is not waited for as a payload
 		Long: `
 The payload, up to 16 KiB, is read from standard input to its end, unless the job forbids one or the client has a terminal
 (ssh -t). With a job that takes one and nothing to send: --no-payload, or ssh -n.
 
-Where the job permits a meta called ` + caller + `, it gets your login. It writes the ID of the launch and does not wait for
+Where the job permits a meta called ` + callerMeta + `, it gets your login. It writes the ID of the launch and does not wait for
 its end (see: tail).`,
 		Flags: func(f *pflag.FlagSet) {
 			f.StringArrayVarP(&d.meta, "meta", "m", nil, "set a meta of the launch, as `KEY=VALUE`; may be given again")
-			router.Secret(f, "meta")
+			router.MarkSecret(f, "meta")
 			f.BoolVar(&d.noPayload, "no-payload", false, "read nothing from standard input")
 		},
 	}
 }
 
 func (d *dispatch) Run(ctx context.Context, req *router.Request) error {
-	meta, err := metaOf(d.meta)
+	meta, err := parseMeta(d.meta)
 	if err != nil {
 		return router.Exit(2, fmt.Errorf("dispatch: %w", err))
 	}
-	job, err := current(ctx, req)
+	job, err := currentJob(ctx, req)
 	switch {
 	case err != nil:
 		return err
@@ -66,19 +66,19 @@ func (d *dispatch) Run(ctx context.Context, req *router.Request) error {
 	if err := fillMeta(job, meta, req.User.Login); err != nil {
 		return router.Exit(2, err)
 	}
-	payload, err := d.payload(ctx, req, job)
+	payload, err := d.readPayload(ctx, req, job)
 	if err != nil {
 		return err
 	}
 	outcome, err := req.Operations.Dispatch(ctx, job.Job, meta, payload)
 	if err != nil {
-		return ofJob(job.Job, err)
+		return jobError(job.Job, err)
 	}
-	return finished(req, "%s", outcome.Child)
+	return printResult(req, "%s", outcome.ChildID)
 }
 
-// metaOf returns what KEY=VALUE pairs say.
-func metaOf(pairs []string) (map[string]string, error) {
+// parseMeta returns what KEY=VALUE pairs say.
+func parseMeta(pairs []string) (map[string]string, error) {
 	meta := map[string]string{}
 	for _, pair := range pairs {
 		key, value, ok := strings.Cut(pair, "=")
@@ -95,11 +95,11 @@ func metaOf(pairs []string) (map[string]string, error) {
 // fillMeta checks meta against what the job requires and permits, and adds who the caller is.
 func fillMeta(job backends.JobDetail, meta map[string]string, login string) error {
 	required, optional := job.Schedule.MetaRequired, job.Schedule.MetaOptional
-	if _, ok := meta[caller]; ok {
-		return fmt.Errorf("the meta %s is set by the gateway, to your login", caller)
+	if _, ok := meta[callerMeta]; ok {
+		return fmt.Errorf("the meta %s is set by the gateway, to your login", callerMeta)
 	}
-	if slices.Contains(required, caller) || slices.Contains(optional, caller) {
-		meta[caller] = login
+	if slices.Contains(required, callerMeta) || slices.Contains(optional, callerMeta) {
+		meta[callerMeta] = login
 	}
 	var unknown, missing []string
 	for key := range meta {
@@ -113,7 +113,7 @@ func fillMeta(job backends.JobDetail, meta map[string]string, login string) erro
 		}
 	}
 	slices.Sort(unknown)
-	takes := fmt.Sprintf("it requires %s and permits %s", listOr(required), listOr(optional))
+	takes := fmt.Sprintf("it requires %s and permits %s", listOrNone(required), listOrNone(optional))
 	switch {
 	case len(missing) > 0:
 		return fmt.Errorf("%s needs -m %s=VALUE; %s", job.ID, strings.Join(missing, "=VALUE -m "), takes)
@@ -123,15 +123,15 @@ func fillMeta(job backends.JobDetail, meta map[string]string, login string) erro
 	return nil
 }
 
-func listOr(words []string) string {
+func listOrNone(words []string) string {
 	if len(words) == 0 {
 		return "none"
 	}
 	return strings.Join(words, ", ")
 }
 
-// payload reads standard input where the job takes a payload.
-func (d *dispatch) payload(ctx context.Context, req *router.Request, job backends.JobDetail) ([]byte, error) {
+// readPayload reads standard input where the job takes a payload.
+func (d *dispatch) readPayload(ctx context.Context, req *router.Request, job backends.JobDetail) ([]byte, error) {
 	if job.Schedule.Payload == "forbidden" || d.noPayload || req.Terminal != nil {
 		if job.Schedule.Payload == "required" {
 			return nil, router.Exit(2, fmt.Errorf("%s requires a payload on standard input, without a terminal", job.ID))
@@ -144,7 +144,7 @@ func (d *dispatch) payload(ctx context.Context, req *router.Request, job backend
 	}
 	done := make(chan read, 1)
 	go func() { // a client may neither send nor end
-		payload, err := io.ReadAll(io.LimitReader(req.Stdin, mostPayload+1))
+		payload, err := io.ReadAll(io.LimitReader(req.Stdin, maxPayload+1))
 		done <- read{payload, err}
 	}()
 	select {
@@ -152,8 +152,8 @@ func (d *dispatch) payload(ctx context.Context, req *router.Request, job backend
 		switch {
 		case r.err != nil:
 			return nil, fmt.Errorf("the payload: %w", r.err)
-		case len(r.payload) > mostPayload:
-			return nil, fmt.Errorf("the payload is larger than the %s that Nomad takes", humanize.IBytes(mostPayload))
+		case len(r.payload) > maxPayload:
+			return nil, fmt.Errorf("the payload is larger than the %s that Nomad takes", humanize.IBytes(maxPayload))
 		case len(r.payload) == 0 && job.Schedule.Payload == "required":
 			return nil, router.Exit(2, errors.New(job.ID+" requires a payload on standard input, and there is none"))
 		}

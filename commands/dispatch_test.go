@@ -11,12 +11,12 @@ import (
 	"nomadctld/router"
 )
 
-func TestAPayloadThatIsCutIsNotDispatched(t *testing.T) {
-	cut := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(router.ErrClientGone))
+func TestDispatch_PayloadCutOff(t *testing.T) {
+	cut := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(router.ErrClientDisconnected))
 	for _, kind := range []string{"optional", "required"} {
 		var job backends.JobDetail
 		job.Schedule.Payload = kind
-		if payload, err := new(dispatch).payload(t.Context(), &router.Request{Stdin: cut}, job); !errors.Is(err, router.ErrClientGone) {
+		if payload, err := new(dispatch).readPayload(t.Context(), &router.Request{Stdin: cut}, job); !errors.Is(err, router.ErrClientDisconnected) {
 			t.Errorf("%s: got %q, %v", kind, payload, err)
 		}
 	}

@@ -23,15 +23,15 @@ type exec struct {
 
 func (e *exec) Spec() router.Spec {
 	return router.Spec{
-		Name:     "exec",
-		Args:     "SELECTOR [COMMAND...]",
-		Short:    "Run a program in a task, or a shell",
-		Target:   router.TargetTask,
-		Set:      router.Enter,
-		Rights:   map[string]router.Set{userRight: router.Admin},
-		Terminal: true,
-		Program:  true,
-		Spawns:   true,
+		Name:          "exec",
+		Args:          "SELECTOR [COMMAND...]",
+		Short:         "Run a program in a task, or a shell",
+		Target:        router.TargetTask,
+		Set:           router.Enter,
+		Rights:        map[string]router.RightSet{userRight: router.Admin},
+		WantsTerminal: true,
+		RunsProgram:   true,
+		TracksProgram: true,
 		Long: selectorHelp + `
 
 The words after the selector reach the program as they are; flags of exec stand before it. After -c comes a line for the
@@ -47,7 +47,7 @@ The exit code is the program's, 128+n if signal n ended it; 75 if a limit of the
 			f.StringVarP(&e.user, "user", "u", "", "run as this `USER`, name or ID, with :GROUP if need be (through Docker); needs the right exec-user")
 			f.StringVarP(&e.dir, "workdir", "w", "", "run in this `DIR` of the task")
 			f.StringArrayVarP(&e.env, "env", "e", nil, "add `K=V` to the environment; may be repeated")
-			router.Secret(f, "env")
+			router.MarkSecret(f, "env")
 		},
 	}
 }
@@ -61,29 +61,29 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, err)
 	}
 	if e.user != "" {
-		if err := req.Need(userRight); err != nil {
+		if err := req.Require(userRight); err != nil {
 			return err
 		}
 	}
 	p := backends.Program{
-		Argv: argv, User: e.user, Dir: e.dir, Session: req.ProgramSession(), Env: e.env, Hints: req.Locale,
+		Argv: argv, User: e.user, Dir: e.dir, Session: req.ProgramSession(), Env: e.env, OptionalEnv: req.Locale,
 	}
 	var out router.Bytes
-	p.Stdin, p.Signals, out = req.Take()
+	p.Stdin, p.Signals, out = req.ProgramIO()
 	p.Stdout, p.Stderr = out.Stdout, out.Stderr
 	if t := req.Terminal; t != nil {
 		greet(req)
 		p.Terminal, p.Modes = t, t.Modes
 		if t.Name != "" {
-			p.Hints = slices.Concat(p.Hints, []string{"TERM=" + t.Name})
+			p.OptionalEnv = slices.Concat(p.OptionalEnv, []string{"TERM=" + t.Name})
 		}
 	}
-	p.Hints = without(p.Hints, p.Env)
-	return programEnd(req.Runtime.Exec(ctx, p))
+	p.OptionalEnv = omitVars(p.OptionalEnv, p.Env)
+	return programExit(req.Runtime.Exec(ctx, p))
 }
 
-// without returns the variables of all that have another name than those of env.
-func without(all, env []string) (rest []string) {
+// omitVars returns the variables of all that have another name than those of env.
+func omitVars(all, env []string) (rest []string) {
 	for _, v := range all {
 		name, _, _ := strings.Cut(v, "=")
 		if !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, name+"=") }) {
@@ -105,7 +105,7 @@ func (e *exec) argv(req *router.Request) ([]string, error) {
 	case len(words) == 0:
 		return []string{e.shell}, nil
 	case words[0] == "-c":
-		line, err := shellLine(req, words[1:])
+		line, err := shellCommand(req, words[1:])
 		return []string{e.shell, "-c", line}, err
 	case words[0] == "--" && len(words) > 1:
 		return words[1:], nil
@@ -116,16 +116,16 @@ func (e *exec) argv(req *router.Request) ([]string, error) {
 	return words, nil
 }
 
-// shellLine returns what stands behind -c. One word, which is how it comes from those who quote for the gateway too, is
+// shellCommand returns what stands behind -c. One word, which is how it comes from those who quote for the gateway too, is
 // taken out of its quotes.
-func shellLine(req *router.Request, words []string) (string, error) {
+func shellCommand(req *router.Request, words []string) (string, error) {
 	switch len(words) {
 	case 0:
 		return "", errors.New("exec: a line for the shell is missing after -c")
 	case 1:
 		return words[0], nil
 	}
-	return req.Rest(2)
+	return req.LineFrom(2)
 }
 
 // greet tells a user with a terminal who they are and where, in the words of the original.
@@ -135,15 +135,15 @@ func greet(req *router.Request) {
 		escape.Text(req.Task.Name), escape.Text(req.Allocation.Name), escape.Text(req.Allocation.Node))
 }
 
-// programEnd returns the end of a program as the client is to see it.
-func programEnd(code int, err error) error {
+// programExit returns the end of a program as the client is to see it.
+func programExit(code int, err error) error {
 	const notExecutable, notFound = 126, 127
 	switch {
 	case err == nil:
-		return router.Exited(code)
+		return router.ProgramExit(code)
 	case errors.Is(err, backends.ErrNotExecutable):
 		return router.Exit(notExecutable, err)
-	case errors.Is(err, backends.ErrNoProgram):
+	case errors.Is(err, backends.ErrProgramNotFound):
 		return router.Exit(notFound, err)
 	}
 	return err

@@ -26,7 +26,7 @@ func (help) Spec() router.Spec {
 }
 
 func (help) Run(_ context.Context, req *router.Request) error {
-	allowed := req.Allowed()
+	allowed := req.AllowedCommands()
 	if len(req.Args) == 1 {
 		i := slices.IndexFunc(allowed, func(s router.Spec) bool { return s.Name == req.Args[0] })
 		if i < 0 {

@@ -21,13 +21,13 @@ type history struct{ json bool }
 
 func (h *history) Spec() router.Spec {
 	return router.Spec{
-		Name:     "history",
-		Args:     "JOB",
-		Short:    "List the versions of a job and what each of them changed",
-		Target:   router.TargetJob,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     historyOutput{},
+		Name:          "history",
+		Args:          "JOB",
+		Short:         "List the versions of a job and what each of them changed",
+		Target:        router.TargetJob,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          historyOutput{},
 		Long: `
 Newest first, as far as Nomad keeps them. Under each version stands what differs from the one before: ~ what is
 different, + what is new, - what is gone. The values of the job's environment and templates are shown as they are.`,
@@ -59,12 +59,12 @@ func (h *history) Run(ctx context.Context, req *router.Request) error {
 	versions, err := req.Cluster.Versions(ctx, req.Job)
 	done()
 	if err != nil {
-		return ofJob(req.Job, err)
+		return jobError(req.Job, err)
 	}
 	if h.json {
 		return render.JSON(req.Stdout, historyJSON(versions))
 	}
-	_, err = io.WriteString(req.Stdout, historyText(versions, look(req)))
+	_, err = io.WriteString(req.Stdout, historyText(versions, clientStyle(req)))
 	return err
 }
 
@@ -80,7 +80,7 @@ func historyJSON(versions []backends.Version) historyOutput {
 	return out
 }
 
-func historyText(versions []backends.Version, look render.Look) string {
+func historyText(versions []backends.Version, look render.Style) string {
 	var b strings.Builder
 	for i, v := range versions {
 		if i > 0 {
@@ -88,10 +88,10 @@ func historyText(versions []backends.Version, look render.Look) string {
 		}
 		fmt.Fprintf(&b, "version %d, %s", v.Number, v.Submitted.UTC().Format("2006-01-02T15:04:05Z"))
 		if v.Stable {
-			b.WriteString(", " + look.Paint(render.Good, "stable"))
+			b.WriteString(", " + look.Colorize(render.Good, "stable"))
 		}
 		if v.Stopped {
-			b.WriteString(", " + look.Paint(render.Bad, "stopped"))
+			b.WriteString(", " + look.Colorize(render.Bad, "stopped"))
 		}
 		if v.Tag != "" {
 			b.WriteString(", " + escape.Text(v.Tag))
@@ -104,13 +104,13 @@ func historyText(versions []backends.Version, look render.Look) string {
 	return b.String()
 }
 
-func changeText(c backends.Change, look render.Look) string {
+func changeText(c backends.Change, look render.Style) string {
 	path, before, after := escape.Text(c.Path), escape.Text(c.Old), escape.Text(c.New)
 	switch {
 	case c.Old == "":
-		return look.Paint(render.Good, "+ "+path+": "+after)
+		return look.Colorize(render.Good, "+ "+path+": "+after)
 	case c.New == "":
-		return look.Paint(render.Bad, "- "+path+": "+before)
+		return look.Colorize(render.Bad, "- "+path+": "+before)
 	}
-	return look.Paint(render.Odd, "~ "+path+": "+before+" -> "+after)
+	return look.Colorize(render.Warn, "~ "+path+": "+before+" -> "+after)
 }

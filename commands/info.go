@@ -25,13 +25,13 @@ type info struct{ json bool }
 
 func (i *info) Spec() router.Spec {
 	return router.Spec{
-		Name:     "info",
-		Args:     "SELECTOR",
-		Short:    "Show what happened to a job's tasks, and why it is as it is",
-		Target:   router.TargetJobOrTask,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     jobOutput{},
+		Name:          "info",
+		Args:          "SELECTOR",
+		Short:         "Show what happened to a job's tasks, and why it is as it is",
+		Target:        router.TargetJobOrTask,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          jobOutput{},
 		Long: `
 SELECTOR is a job, or anything that names one of its tasks: an exec ID or the beginning of one, an allocation ID or the
 beginning of one, JOB/GROUP or JOB/GROUP/TASK.
@@ -48,11 +48,11 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 	done := req.Progress("waiting for the cluster")
 	defer done()
 	job, err := req.Cluster.Job(ctx, req.Job)
-	if err != nil && (req.Task == nil || !errors.Is(err, backends.ErrGone)) {
-		return ofJob(req.Job, err)
+	if err != nil && (req.Task == nil || !errors.Is(err, backends.ErrNotFound)) {
+		return jobError(req.Job, err)
 	}
-	job.Allocations = chosen(job.Allocations, req.Allocation, req.Task)
-	inTime, cancel := context.WithTimeout(ctx, statsWait)
+	job.Allocations = selectAllocations(job.Allocations, req.Allocation, req.Task)
+	inTime, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
 	var checks map[string][]backends.Check
 	var wg sync.WaitGroup
@@ -68,27 +68,27 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 	}
 	var head string
 	if req.Task == nil {
-		head = aboutJob(job, look(req))
+		head = jobText(job, clientStyle(req))
 	}
-	text := render.NewNotes(look(req))
+	text := render.NewNotes(clientStyle(req))
 	for _, a := range job.Allocations {
-		restart := restartOf(job, a.Group)
+		restart := restartPolicy(job, a.Group)
 		for _, task := range a.Tasks {
-			aboutTask(text, a, task, usage[task.ExecID], restart, checks[a.ID])
+			writeTask(text, a, task, usage[task.ExecID], restart, checks[a.ID])
 		}
 		if len(a.Tasks) == 0 {
-			aboutTask(text, a, backends.Task{}, backends.Usage{}, restart, nil)
+			writeTask(text, a, backends.Task{}, backends.Usage{}, restart, nil)
 		}
 	}
 	_, err = io.WriteString(req.Stdout, head+text.String())
 	return err
 }
 
-// chosen returns those of all that are not finished; or, where one is named, that one with the task named alone. It may
+// selectAllocations returns those of all that are not finished; or, where one is named, that one with the task named alone. It may
 // be missing in all: of a job that was purged, or registered anew, since the allocation began.
-func chosen(all []backends.Allocation, allocation *backends.Allocation, task *backends.Task) []backends.Allocation {
+func selectAllocations(all []backends.Allocation, allocation *backends.Allocation, task *backends.Task) []backends.Allocation {
 	if allocation == nil {
-		return slices.DeleteFunc(slices.Clone(all), backends.Allocation.Finished)
+		return slices.DeleteFunc(slices.Clone(all), backends.Allocation.HiddenByDefault)
 	}
 	one := *allocation
 	if i := slices.IndexFunc(all, func(a backends.Allocation) bool { return a.ID == allocation.ID }); i >= 0 {
@@ -98,7 +98,7 @@ func chosen(all []backends.Allocation, allocation *backends.Allocation, task *ba
 	return []backends.Allocation{one}
 }
 
-func restartOf(job backends.JobDetail, group string) backends.Restart {
+func restartPolicy(job backends.JobDetail, group string) backends.Restart {
 	for _, g := range job.Groups {
 		if g.Name == group {
 			return g.Restart
@@ -107,15 +107,15 @@ func restartOf(job backends.JobDetail, group string) backends.Restart {
 	return backends.Restart{}
 }
 
-func aboutJob(job backends.JobDetail, look render.Look) string {
+func jobText(job backends.JobDetail, look render.Style) string {
 	text := render.NewNotes(look)
 	state := job.Status
 	if job.Stopped {
 		state = "stopped"
 	}
 	text.Line(job.ID, state, fmt.Sprintf("version %d", job.Version), fmt.Sprintf("%s, namespace %s, tier %s, submitted %s", job.Type, job.Namespace, job.Tier, humanize.Time(job.Submitted)))
-	if d := job.Rollout; d != nil {
-		text.Line("deployment", d.Status, short(d.ID), d.Description)
+	if d := job.LatestDeployment; d != nil {
+		text.Line("deployment", d.Status, shortID(d.ID), d.Description)
 		for _, g := range d.Groups {
 			progress := fmt.Sprintf("%d desired, %d placed, %d healthy, %d unhealthy", g.Desired, g.Placed, g.Healthy, g.Unhealthy)
 			if g.Canaries > 0 {
@@ -137,9 +137,9 @@ func aboutJob(job backends.JobDetail, look render.Look) string {
 	return text.String()
 }
 
-func aboutTask(text *render.Notes, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.Restart, checks []backends.Check) {
-	text.Line(t.ExecID, a.Status, humanize.Time(since(a, t)), strings.Trim(a.Group+"/"+t.Name, "/"))
-	cpu, memory := figures(a, t, map[string]backends.Usage{t.ExecID: u})
+func writeTask(text *render.Notes, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.Restart, checks []backends.Check) {
+	text.Line(t.ExecID, a.Status, humanize.Time(ageStart(a, t)), strings.Trim(a.Group+"/"+t.Name, "/"))
+	cpu, memory := usageText(a, t, map[string]backends.Usage{t.ExecID: u})
 	text.Line("", cmp.Or(a.Node, "no node yet"), cpu+" Mhz", memory)
 	if a.Status == "unknown" {
 		text.Line("", "Disconnected", humanize.Time(a.Modified), "the node has lost its connection to Nomad; the task may still be running")
@@ -151,10 +151,10 @@ func aboutTask(text *render.Notes, a backends.Allocation, t backends.Task, u bac
 		text.Line("", "Last Exit", humanize.Time(exit.Time), exit.Message)
 	}
 	for _, r := range a.Rescheduled {
-		text.Line("", humanize.Time(r.Time), "Rescheduled", "replaces the failed allocation "+short(r.Previous))
+		text.Line("", humanize.Time(r.Time), "Rescheduled", "replaces the failed allocation "+shortID(r.Previous))
 	}
 	if a.Next != "" {
-		text.Line("", "Replaced By", short(a.Next), "")
+		text.Line("", "Replaced By", shortID(a.Next), "")
 	}
 	for _, check := range checks {
 		if check.Task == "" || check.Task == t.Name {

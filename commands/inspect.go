@@ -46,8 +46,8 @@ func (i *inspect) Run(ctx context.Context, req *router.Request) error {
 		version = &i.version
 	}
 	raw, err := req.Cluster.Definition(ctx, req.Job, version)
-	if errors.Is(err, backends.ErrGone) {
-		return fmt.Errorf("no job %s: %w", req.Job.ID, backends.ErrGone)
+	if errors.Is(err, backends.ErrNotFound) {
+		return fmt.Errorf("no job %s: %w", req.Job.ID, backends.ErrNotFound)
 	}
 	if err != nil {
 		return err

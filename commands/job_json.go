@@ -9,24 +9,24 @@ import (
 // The fields of info --json and status --json are an interface: scripts read them. Add; never rename.
 type (
 	jobOutput struct {
-		Tier        string        `json:"tier"`
-		Namespace   string        `json:"namespace"`
-		Job         string        `json:"job" doc:"the job's ID"`
-		Name        string        `json:"name"`
-		Type        string        `json:"type" doc:"service, batch, system or sysbatch"`
-		Status      string        `json:"status" doc:"pending, running or dead"`
-		Stopped     bool          `json:"stopped"`
-		Version     uint64        `json:"version"`
-		Priority    int           `json:"priority"`
-		Datacenters []string      `json:"datacenters"`
-		NodePool    string        `json:"node_pool"`
-		Submitted   time.Time     `json:"submitted"`
-		Next        *time.Time    `json:"next_launch" doc:"of a periodic job; null: none is planned"`
-		Groups      []groupOutput `json:"groups" doc:"by name"`
-		Deployment  deployOutput  `json:"deployment" doc:"the latest; an empty id: there is none"`
-		NotPlaced   []placeOutput `json:"not_placed" doc:"groups for which there is no node, by name"`
-		Evaluations []evalOutput  `json:"evaluations" doc:"newest first"`
-		Allocations []allocOutput `json:"allocations" doc:"by group, index, newest first"`
+		Tier        string           `json:"tier"`
+		Namespace   string           `json:"namespace"`
+		Job         string           `json:"job" doc:"the job's ID"`
+		Name        string           `json:"name"`
+		Type        string           `json:"type" doc:"service, batch, system or sysbatch"`
+		Status      string           `json:"status" doc:"pending, running or dead"`
+		Stopped     bool             `json:"stopped"`
+		Version     uint64           `json:"version"`
+		Priority    int              `json:"priority"`
+		Datacenters []string         `json:"datacenters"`
+		NodePool    string           `json:"node_pool"`
+		Submitted   time.Time        `json:"submitted"`
+		Next        *time.Time       `json:"next_launch" doc:"of a periodic job; null: none is planned"`
+		Groups      []groupOutput    `json:"groups" doc:"by name"`
+		Deployment  deployOutput     `json:"deployment" doc:"the latest; an empty id: there is none"`
+		NotPlaced   []unplacedOutput `json:"not_placed" doc:"groups for which there is no node, by name"`
+		Evaluations []evalOutput     `json:"evaluations" doc:"newest first"`
+		Allocations []allocOutput    `json:"allocations" doc:"by group, index, newest first"`
 	}
 	groupOutput struct {
 		Group    string `json:"group"`
@@ -55,7 +55,7 @@ type (
 		Canaries  int    `json:"canaries"`
 		Promoted  bool   `json:"promoted"`
 	}
-	placeOutput struct {
+	unplacedOutput struct {
 		Group   string   `json:"group"`
 		Reasons []string `json:"reasons"`
 	}
@@ -114,7 +114,7 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 	out := jobOutput{
 		Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Name: job.Name, Type: job.Type, Status: job.Status, Stopped: job.Stopped,
 		Version: job.Version, Priority: job.Priority, Datacenters: append([]string{}, job.Datacenters...), NodePool: job.NodePool,
-		Submitted: job.Submitted, Groups: []groupOutput{}, NotPlaced: []placeOutput{}, Evaluations: []evalOutput{}, Allocations: []allocOutput{},
+		Submitted: job.Submitted, Groups: []groupOutput{}, NotPlaced: []unplacedOutput{}, Evaluations: []evalOutput{}, Allocations: []allocOutput{},
 		Deployment: deployOutput{Groups: []rolloutOutput{}},
 	}
 	if !job.Schedule.Next.IsZero() {
@@ -124,11 +124,11 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 		c := g.Counts
 		out.Groups = append(out.Groups, groupOutput{g.Name, g.Count, c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown})
 	}
-	if d := job.Rollout; d != nil {
-		out.Deployment = deployJSON(*d)
+	if d := job.LatestDeployment; d != nil {
+		out.Deployment = deploymentJSON(*d)
 	}
 	for _, u := range job.Unplaced {
-		out.NotPlaced = append(out.NotPlaced, placeOutput{u.Group, append([]string{}, u.Reasons...)})
+		out.NotPlaced = append(out.NotPlaced, unplacedOutput{u.Group, append([]string{}, u.Reasons...)})
 	}
 	for _, e := range job.Evaluations {
 		out.Evaluations = append(out.Evaluations, evalOutput{e.ID, e.Trigger, e.Status, e.Description, e.Created})
@@ -147,7 +147,7 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 		for _, t := range a.Tasks {
 			u := usage[t.ExecID]
 			task := taskOutput{
-				ExecID: t.ExecID, Task: t.Name, State: taskState(a, t), Started: timeOrNull(t.Started), Ended: timeOrNull(a.Ended(t)), Restarts: t.Restarts,
+				ExecID: t.ExecID, Task: t.Name, State: taskState(a, t), Started: timeOrNull(t.Started), Ended: timeOrNull(a.TaskFinishedAt(t)), Restarts: t.Restarts,
 				CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: taskFlags(a, t), Events: []eventOutput{},
 			}
 			for _, e := range t.Events {
@@ -160,7 +160,7 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 	return out
 }
 
-func deployJSON(d backends.Deployment) deployOutput {
+func deploymentJSON(d backends.Deployment) deployOutput {
 	out := deployOutput{d.ID, d.Version, d.Status, d.Description, []rolloutOutput{}}
 	for _, g := range d.Groups {
 		out.Groups = append(out.Groups, rolloutOutput{g.Group, g.Desired, g.Placed, g.Healthy, g.Unhealthy, g.Canaries, g.Promoted})

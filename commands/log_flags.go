@@ -23,7 +23,7 @@ type logFlags struct {
 	since          string
 	times          bool
 	grep           string
-	set            *pflag.FlagSet
+	flagSet        *pflag.FlagSet
 }
 
 func (l *logFlags) bind(f *pflag.FlagSet) {
@@ -34,25 +34,25 @@ func (l *logFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&l.since, "since", "", "only what is younger than this `TIME`: 10m, 2h, 3d, or 2026-11-22 14:05 in UTC")
 	f.BoolVarP(&l.times, "timestamps", "t", false, "the time before each line, where the source has it")
 	f.StringVar(&l.grep, "grep", "", "of those only lines that this `REGEXP` matches")
-	l.set = f
+	l.flagSet = f
 }
 
 // query returns what the flags ask of a log and which lines are shown; a nil re is all. Its errors have the exit
 // code 2.
 func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp, err error) {
-	q = backends.LogQuery{Stdout: l.stdout || !l.stderr, Stderr: l.stderr || !l.stdout, Times: l.times, Lines: -1}
+	q = backends.LogQuery{Stdout: l.stdout || !l.stderr, Stderr: l.stderr || !l.stdout, Timestamps: l.times, Lines: -1}
 	if l.grep != "" {
 		if re, err = pattern.Compile(l.grep); err != nil {
 			return q, nil, router.Exit(2, fmt.Errorf("--grep: %w", err))
 		}
 	}
 	if l.since != "" {
-		if q.Since, err = moment(l.since, now); err != nil {
+		if q.Since, err = parseTime(l.since, now); err != nil {
 			return q, nil, router.Exit(2, fmt.Errorf("--since: %w", err))
 		}
 	}
 	// With a time all of what is younger is meant, unless a number is given too.
-	if l.lines != "all" && (l.since == "" || l.set.Changed("lines")) {
+	if l.lines != "all" && (l.since == "" || l.flagSet.Changed("lines")) {
 		var ok bool
 		if q.Lines, ok = parseNumber(l.lines); !ok {
 			return q, nil, router.Exit(2, fmt.Errorf("--lines takes a number or all, not %.100q", l.lines))
@@ -68,8 +68,8 @@ var timeLayouts = []string{
 // maxDays is more than any log goes back.
 const maxDays = 36500
 
-// moment returns the time that text means: a time in UTC, or so long before now.
-func moment(text string, now time.Time) (time.Time, error) {
+// parseTime returns the time that text means: a time in UTC, or so long before now.
+func parseTime(text string, now time.Time) (time.Time, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		if n, ok := parseNumber(days); ok && n <= maxDays {
 			return now.AddDate(0, 0, -n), nil
@@ -86,15 +86,15 @@ func moment(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("not a time: %.100q (write 10m, 2h, 3d, or 2026-11-22 14:05)", text)
 }
 
-// explainLog says what to do about an error of a log.
-func explainLog(err error, t logTask) error {
+// explainLogError says what to do about an error of a log.
+func explainLogError(err error, t logTask) error {
 	task := t.name()
 	switch {
-	case errors.Is(err, backends.ErrOneLog):
+	case errors.Is(err, backends.ErrRunsNotSeparable):
 		return fmt.Errorf("log of %s: %w: logs -n all shows all of them, --previous-allocation the allocation before", escape.Text(task), err)
 	case errors.Is(err, backends.ErrNoLog):
 		return fmt.Errorf("log of %s: %w (see: info %s)", escape.Text(task), err, t.task.ExecID)
-	case errors.Is(err, backends.ErrNoTimes):
+	case errors.Is(err, backends.ErrNoTimestamps):
 		return fmt.Errorf("the log of %s is read from files of Nomad, which hold no times: leave out -t and --since", escape.Text(task))
 	case err != nil:
 		return fmt.Errorf("log of %s: %w", escape.Text(task), err)

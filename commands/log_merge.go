@@ -11,32 +11,32 @@ import (
 )
 
 const (
-	maxMerged = 32 // logs that are read at the same time to be merged: each has a connection and buffers
-	maxMerges = 4  // commands that do so
+	maxMergedLogs    = 32 // logs that are read at the same time to be merged: each has a connection and buffers
+	maxMergeCommands = 4  // commands that do so
 
-	// maxMergedLong is maxMerged where much of each log is wanted: what Docker has rotated away is then read from Nomad's
+	// maxMergedLongLogs is maxMergedLogs where much of each log is wanted: what Docker has rotated away is then read from Nomad's
 	// files, and a log holds one of the slots for them until it is shown.
-	maxMergedLong = 8
-	longLog       = 1000 // lines
+	maxMergedLongLogs = 8
+	minLongLog        = 1000 // lines
 )
 
-// merges are the slots of the commands that merge logs. Without one, logs are shown one after the other.
-var merges = make(chan struct{}, maxMerges)
+// mergeSlots are the slots of the commands that merge logs. Without one, logs are shown one after the other.
+var mergeSlots = make(chan struct{}, maxMergeCommands)
 
-// merge shows those of the logs that have times, merged by them, and returns all logs, with what was shown marked as done.
-func merge(ctx context.Context, req *router.Request, q backends.LogQuery, logs []wantedLog) ([]wantedLog, []error) {
+// mergeLogs shows those of the logs that have times, merged by them, and returns all logs, with what was shown marked as done.
+func mergeLogs(ctx context.Context, req *router.Request, q backends.LogQuery, logs []wantedLog) ([]wantedLog, []error) {
 	select {
-	case merges <- struct{}{}:
-		defer func() { <-merges }()
+	case mergeSlots <- struct{}{}:
+		defer func() { <-mergeSlots }()
 	default:
 		logs[0].log.note("too many commands are merging logs: showing these logs one after the other")
 		return logs, nil
 	}
-	asked := q.Times
-	q.Times = true
-	size := maxMerged
-	if q.Lines < 0 || q.Lines > longLog {
-		size = maxMergedLong
+	asked := q.Timestamps
+	q.Timestamps = true
+	size := maxMergedLogs
+	if q.Lines < 0 || q.Lines > minLongLog {
+		size = maxMergedLongLogs
 	}
 	var errs []error
 	for begin := 0; begin < len(logs); begin += size {
@@ -57,12 +57,12 @@ func mergeGroup(ctx context.Context, req *router.Request, q backends.LogQuery, a
 	defer reading.Wait()
 	defer stop()
 	for i := range logs {
-		m := &mergedLog{wanted: &logs[i], pieces: make(chan backends.Piece), next: make(chan struct{})}
+		m := &mergedLog{wanted: &logs[i], chunks: make(chan backends.LogChunk), printed: make(chan struct{})}
 		heads[i] = m
 		reading.Go(func() {
-			defer close(m.pieces)
+			defer close(m.chunks)
 			m.err = backends.Protect(func() error {
-				return m.wanted.read(ctx, req, q, func(p backends.Piece) error { return m.offer(ctx, p) })
+				return m.wanted.read(ctx, req, q, func(p backends.LogChunk) error { return m.send(ctx, p) })
 			})
 		})
 	}
@@ -79,10 +79,10 @@ func mergeGroup(ctx context.Context, req *router.Request, q backends.LogQuery, a
 		if err := oldest.wanted.log.print(oldest.head); err != nil {
 			return append(errs, err)
 		}
-		oldest.take(ctx)
+		oldest.advance(ctx)
 	}
 	for _, m := range heads {
-		if errors.Is(m.err, backends.ErrNoTimes) && !asked && !m.passed {
+		if errors.Is(m.err, backends.ErrNoTimestamps) && !asked && !m.hasPrinted {
 			continue // it is shown without times
 		}
 		m.wanted.done = true
@@ -90,33 +90,33 @@ func mergeGroup(ctx context.Context, req *router.Request, q backends.LogQuery, a
 		if flushed := m.wanted.log.flush(); err == nil {
 			err = flushed
 		}
-		errs = append(errs, explainLog(err, m.wanted.logTask))
+		errs = append(errs, explainLogError(err, m.wanted.logTask))
 	}
 	return errs
 }
 
 // mergedLog is a log on its way to be merged. Its reader waits until its piece has been shown, so that nothing is buffered.
 type mergedLog struct {
-	wanted *wantedLog
-	pieces chan backends.Piece
-	next   chan struct{}
-	err    error // set before pieces is closed
+	wanted  *wantedLog
+	chunks  chan backends.LogChunk
+	printed chan struct{}
+	err     error // set before pieces is closed
 
-	head   backends.Piece
-	has    bool      // head is set
-	time   time.Time // of head, or of an earlier piece if that is later: the order of a log stays
-	passed bool
+	head       backends.LogChunk
+	hasHead    bool      // head is set
+	time       time.Time // of head, or of an earlier piece if that is later: the order of a log stays
+	hasPrinted bool
 }
 
-// offer hands over a piece and waits until it has been shown.
-func (m *mergedLog) offer(ctx context.Context, p backends.Piece) error {
+// send hands over a piece and waits until it has been shown.
+func (m *mergedLog) send(ctx context.Context, p backends.LogChunk) error {
 	select {
-	case m.pieces <- p:
+	case m.chunks <- p:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	select {
-	case <-m.next:
+	case <-m.printed:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -125,25 +125,25 @@ func (m *mergedLog) offer(ctx context.Context, p backends.Piece) error {
 
 // peek waits for the next piece and reports whether there is one.
 func (m *mergedLog) peek(ctx context.Context) bool {
-	if m.has {
+	if m.hasHead {
 		return true
 	}
-	p, more := <-m.pieces
+	p, more := <-m.chunks
 	if !more {
 		return false
 	}
-	m.head, m.has, m.passed = p, true, true
+	m.head, m.hasHead, m.hasPrinted = p, true, true
 	if p.Time.After(m.time) {
 		m.time = p.Time
 	}
 	return ctx.Err() == nil
 }
 
-// take lets the reader go on.
-func (m *mergedLog) take(ctx context.Context) {
-	m.has = false
+// advance lets the reader go on.
+func (m *mergedLog) advance(ctx context.Context) {
+	m.hasHead = false
 	select {
-	case m.next <- struct{}{}:
+	case m.printed <- struct{}{}:
 	case <-ctx.Done():
 	}
 }

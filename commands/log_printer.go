@@ -26,47 +26,47 @@ type logPrinter struct {
 // taskLog shows the log of one task.
 type taskLog struct {
 	*logPrinter
-	prefix string // of each line; harmless text
-	lines  [2]line
-	gone   bool // something is missing that was deleted before it was read
+	prefix     string // of each line; harmless text
+	lines      [2]partialLine
+	incomplete bool // something is missing that was deleted before it was read
 }
 
-// line is the beginning of a line whose end has not come yet.
-type line struct {
-	text  []byte
-	begun bool // a part of it has been written
-	time  time.Time
+// partialLine is the beginning of a line whose end has not come yet.
+type partialLine struct {
+	text    []byte
+	started bool // a part of it has been written
+	time    time.Time
 }
 
-func (p *logPrinter) task(prefix string) *taskLog { return &taskLog{logPrinter: p, prefix: prefix} }
+func (p *logPrinter) forTask(prefix string) *taskLog { return &taskLog{logPrinter: p, prefix: prefix} }
 
-// mostOfLine is how much of a line is looked at as one: for --grep, a prefix or a terminal longer lines are cut up.
-const mostOfLine = 64 << 10
+// maxLogLine is how much of a line is looked at as one: for --grep, a prefix or a terminal longer lines are cut up.
+const maxLogLine = 64 << 10
 
 // print shows a piece.
-func (t *taskLog) print(p backends.Piece) error {
+func (t *taskLog) print(p backends.LogChunk) error {
 	l := &t.lines[p.Output()]
 	switch {
 	case p.Note != "":
 		t.note("%s%s", t.prefix, escape.Text(p.Note))
 		return nil
 	case p.Skipped > 0:
-		return t.gap(p.Stderr, l, counted(p.Skipped, "line")+" skipped here: they came faster than this client reads")
-	case p.Gone:
-		t.gone = true
-		return t.gap(p.Stderr, l, "lines may be missing here: the log was rotated before they were read")
+		return t.noteGap(p.Stderr, l, plural(p.Skipped, "line")+" skipped here: they came faster than this client reads")
+	case p.Lost:
+		t.incomplete = true
+		return t.noteGap(p.Stderr, l, "lines may be missing here: the log was rotated before they were read")
 	}
-	if t.isPlain() {
+	if t.isRaw() {
 		out := t.req.Bytes.Stdout
 		if p.Stderr && t.split {
 			out = t.req.Bytes.Stderr
 		}
 		if p.Unordered {
-			if err := t.endOther(p.Stderr, out); err != nil {
+			if err := t.finishOtherLine(p.Stderr, out); err != nil {
 				return err
 			}
 		}
-		l.begun = !bytes.HasSuffix(p.Data, []byte{'\n'})
+		l.started = !bytes.HasSuffix(p.Data, []byte{'\n'})
 		_, err := out.Write(p.Data)
 		return err
 	}
@@ -78,10 +78,10 @@ func (t *taskLog) print(p backends.Piece) error {
 		if end == 0 {
 			end = len(data)
 		}
-		end = min(end, mostOfLine-len(l.text))
+		end = min(end, maxLogLine-len(l.text))
 		l.text = append(l.text, data[:end]...)
 		data = data[end:]
-		if l.text[len(l.text)-1] == '\n' || len(l.text) == mostOfLine {
+		if l.text[len(l.text)-1] == '\n' || len(l.text) == maxLogLine {
 			if err := t.write(p.Stderr, l); err != nil {
 				return err
 			}
@@ -90,25 +90,25 @@ func (t *taskLog) print(p backends.Piece) error {
 	return nil
 }
 
-// isPlain reports whether what comes is shown as it is, whatever its lines.
-func (t *taskLog) isPlain() bool {
+// isRaw reports whether what comes is shown as it is, whatever its lines.
+func (t *taskLog) isRaw() bool {
 	return t.req.Terminal == nil && t.prefix == "" && t.pattern == nil && !t.times
 }
 
-// next ends the lines that a container has left without an end: those of the next one are others.
-func (t *taskLog) next() error {
-	if t.isPlain() {
+// finishLines ends the lines that a container has left without an end: those of the next one are others.
+func (t *taskLog) finishLines() error {
+	if t.isRaw() {
 		return nil
 	}
 	for i := range t.lines {
 		l := &t.lines[i]
-		if len(l.text) > 0 || l.begun && t.prefix == "" {
+		if len(l.text) > 0 || l.started && t.prefix == "" {
 			l.text = append(l.text, '\n')
 			if err := t.write(i == 1, l); err != nil {
 				return err
 			}
 		}
-		l.begun = false
+		l.started = false
 	}
 	return nil
 }
@@ -130,14 +130,14 @@ func (t *taskLog) flush() error {
 }
 
 // write shows a line, or a part of a long one.
-func (t *taskLog) write(stderr bool, l *line) error {
+func (t *taskLog) write(stderr bool, l *partialLine) error {
 	text, whole := bytes.CutSuffix(l.text, []byte{'\n'})
 	defer func() { l.text = l.text[:0] }()
-	if t.pattern != nil && !l.begun && !t.pattern.Match(bytes.TrimSuffix(text, []byte{'\r'})) {
+	if t.pattern != nil && !l.started && !t.pattern.Match(bytes.TrimSuffix(text, []byte{'\r'})) {
 		return nil
 	}
 	var shown []byte
-	if !l.begun || t.prefix != "" {
+	if !l.started || t.prefix != "" {
 		shown = append(shown, t.prefix...)
 		if t.times && !l.time.IsZero() {
 			shown = append(l.time.UTC().AppendFormat(shown, "2006-01-02T15:04:05.000000000Z07:00"), ' ')
@@ -151,11 +151,11 @@ func (t *taskLog) write(stderr bool, l *line) error {
 	if whole || t.prefix != "" {
 		shown = append(shown, '\n')
 	}
-	l.begun = !whole
+	l.started = !whole
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.prefix == "" {
-		if err := t.endOther(stderr, t.out(stderr)); err != nil {
+		if err := t.finishOtherLine(stderr, t.out(stderr)); err != nil {
 			return err
 		}
 	}
@@ -172,27 +172,27 @@ func (t *taskLog) out(stderr bool) io.Writer {
 	return t.req.Stdout
 }
 
-// endOther ends the line of the other output, if that has none yet and both go to one stream.
-func (t *taskLog) endOther(stderr bool, out io.Writer) error {
-	other := &t.lines[backends.Piece{Stderr: !stderr}.Output()]
-	if !other.begun || t.split && t.req.Terminal == nil {
+// finishOtherLine ends the line of the other output, if that has none yet and both go to one stream.
+func (t *taskLog) finishOtherLine(stderr bool, out io.Writer) error {
+	other := &t.lines[backends.LogChunk{Stderr: !stderr}.Output()]
+	if !other.started || t.split && t.req.Terminal == nil {
 		return nil
 	}
-	other.begun = false
+	other.started = false
 	_, err := io.WriteString(out, "\n")
 	return err
 }
 
-// gap says that lines are missing where they would be.
-func (t *taskLog) gap(stderr bool, l *line, what string) error {
+// noteGap says that lines are missing where they would be.
+func (t *taskLog) noteGap(stderr bool, l *partialLine, what string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if l.begun && t.prefix == "" {
+	if l.started && t.prefix == "" {
 		if _, err := io.WriteString(t.out(stderr), "\n"); err != nil {
 			return err
 		}
 	}
-	l.text, l.begun = l.text[:0], false
+	l.text, l.started = l.text[:0], false
 	_, err := fmt.Fprintf(t.req.Stderr, "nomadctld: %s%s\n", t.prefix, what)
 	return err
 }

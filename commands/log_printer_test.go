@@ -8,34 +8,34 @@ import (
 	"nomadctld/router"
 )
 
-func TestWhatIsMissingIsSaidWhereItIs(t *testing.T) {
+func TestLogPrinter_NotesGaps(t *testing.T) {
 	for name, tc := range map[string]struct {
 		prefix string
-		piece  backends.Piece
+		piece  backends.LogChunk
 		want   string
 		gone   bool
 	}{
-		"skipped":       {"", backends.Piece{Skipped: 1}, "begun\nnomadctld: 1 line skipped here: they came faster than this client reads\nnext\n", false},
-		"of a job":      {"web ", backends.Piece{Skipped: 2}, "nomadctld: web 2 lines skipped here: they came faster than this client reads\nweb next\n", false},
-		"deleted":       {"", backends.Piece{Gone: true}, "begun\nnomadctld: lines may be missing here: the log was rotated before they were read\nnext\n", true},
-		"deleted, tail": {"web ", backends.Piece{Gone: true}, "nomadctld: web lines may be missing here: the log was rotated before they were read\nweb next\n", true},
+		"skipped":       {"", backends.LogChunk{Skipped: 1}, "begun\nnomadctld: 1 line skipped here: they came faster than this client reads\nnext\n", false},
+		"of a job":      {"web ", backends.LogChunk{Skipped: 2}, "nomadctld: web 2 lines skipped here: they came faster than this client reads\nweb next\n", false},
+		"deleted":       {"", backends.LogChunk{Lost: true}, "begun\nnomadctld: lines may be missing here: the log was rotated before they were read\nnext\n", true},
+		"deleted, tail": {"web ", backends.LogChunk{Lost: true}, "nomadctld: web lines may be missing here: the log was rotated before they were read\nweb next\n", true},
 	} {
 		var out bytes.Buffer
-		log := (&logPrinter{req: &router.Request{Stdout: &out, Stderr: &out, Bytes: router.Bytes{Stdout: &out, Stderr: &out}}}).task(tc.prefix)
-		for _, p := range []backends.Piece{{Data: []byte("begun")}, tc.piece, {Data: []byte("next\n")}} {
+		log := (&logPrinter{req: &router.Request{Stdout: &out, Stderr: &out, Bytes: router.Bytes{Stdout: &out, Stderr: &out}}}).forTask(tc.prefix)
+		for _, p := range []backends.LogChunk{{Data: []byte("begun")}, tc.piece, {Data: []byte("next\n")}} {
 			if err := log.print(p); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if out.String() != tc.want || log.gone != tc.gone {
-			t.Errorf("%s: got %q, gone %v, want %q, %v", name, &out, log.gone, tc.want, tc.gone)
+		if out.String() != tc.want || log.incomplete != tc.gone {
+			t.Errorf("%s: got %q, gone %v, want %q, %v", name, &out, log.incomplete, tc.want, tc.gone)
 		}
 	}
 }
 
 // TestLogPrinter_BothOutputs go to one stream in the order of the source; --split separates them.
 func TestLogPrinter_BothOutputs(t *testing.T) {
-	pieces := []backends.Piece{
+	pieces := []backends.LogChunk{
 		{Data: []byte("out 1\n")},
 		{Stderr: true, Data: []byte("err 1\n")},
 		{Note: "a note\x1b"},
@@ -53,7 +53,7 @@ func TestLogPrinter_BothOutputs(t *testing.T) {
 	} {
 		var out, errs bytes.Buffer
 		tc.printer.req = &router.Request{Stdout: &out, Stderr: &errs, Bytes: router.Bytes{Stdout: &out, Stderr: &errs}}
-		log := tc.printer.task("")
+		log := tc.printer.forTask("")
 		for _, p := range pieces {
 			if err := log.print(p); err != nil {
 				t.Fatal(err)

@@ -21,21 +21,21 @@ type logTask struct {
 func (l logTask) name() string { return escape.Text(l.task.Name + " of " + l.Name) }
 
 // prefix returns group[index]/task and a bar, in a colour that lines of the same task share.
-func (l logTask) prefix(look render.Look) string {
+func (l logTask) prefix(look render.Style) string {
 	name := strings.TrimPrefix(l.Name, l.JobID+".") + "/" + l.task.Name
-	return look.Paint(render.Distinct(name), escape.Text(name)+" |") + " "
+	return look.Colorize(render.NameColor(name), escape.Text(name)+" |") + " "
 }
 
-// wantedTasks returns the tasks that a request is about: the one that was named, or those of the job's allocations that
+// selectTasks returns the tasks that a request is about: the one that was named, or those of the job's allocations that
 // have not been replaced; if none runs any more, those of the newest of each.
-func wantedTasks(req *router.Request) ([]logTask, error) {
+func selectTasks(req *router.Request) ([]logTask, error) {
 	if req.Task != nil {
 		return []logTask{{*req.Allocation, *req.Task}}, nil
 	}
-	current := slices.DeleteFunc(slices.Clone(req.Job.Allocations), func(a backends.Allocation) bool { return a.Finished() || a.Next != "" })
+	current := slices.DeleteFunc(slices.Clone(req.Job.Allocations), func(a backends.Allocation) bool { return a.HiddenByDefault() || a.Next != "" })
 	if len(current) == 0 {
 		for i, a := range req.Job.Allocations { // newest first within each name
-			if !slices.ContainsFunc(req.Job.Allocations[:i], a.SamePlace) {
+			if !slices.ContainsFunc(req.Job.Allocations[:i], a.SameInstance) {
 				current = append(current, a)
 			}
 		}
@@ -59,10 +59,10 @@ func tasksOf(allocations []backends.Allocation) (tasks []logTask) {
 	return tasks
 }
 
-// before returns the same task of the allocation that this one took the place of.
-func (l logTask) before(job backends.Job) (found logTask, ok bool) {
+// previousTask returns the same task of the allocation that this one took the place of.
+func (l logTask) previousTask(job backends.Job) (found logTask, ok bool) {
 	for _, a := range job.Allocations {
-		older := a.SamePlace(l.Allocation) && a.ID != l.ID && a.Created.Before(l.Created)
+		older := a.SameInstance(l.Allocation) && a.ID != l.ID && a.Created.Before(l.Created)
 		if !older || ok && a.Created.Before(found.Created) {
 			continue
 		}
@@ -75,8 +75,8 @@ func (l logTask) before(job backends.Job) (found logTask, ok bool) {
 	return found, ok
 }
 
-// end says how a task has finished: when Nomad saw it and the exit code, as far as it tells.
-func (l logTask) end() string {
+// exitText says how a task has finished: when Nomad saw it and the exit code, as far as it tells.
+func (l logTask) exitText() string {
 	text := "has finished"
 	if l.Status == "lost" {
 		return "was lost: its node is down"

@@ -7,7 +7,7 @@ import (
 	"nomadctld/backends"
 )
 
-func TestTheAllocationBeforeWasInTheSamePlace(t *testing.T) {
+func TestPreviousTask_SameNode(t *testing.T) {
 	now := time.Now()
 	at := func(id, name, node string, age time.Duration) backends.Allocation {
 		return backends.Allocation{ID: id, Name: name, NodeID: node, JobType: "system", Created: now.Add(-age), Tasks: []backends.Task{{Name: "t"}}}
@@ -16,14 +16,14 @@ func TestTheAllocationBeforeWasInTheSamePlace(t *testing.T) {
 		at("b2", "sys.g[0]", "b", time.Minute), at("a1", "sys.g[0]", "a", 2*time.Minute), at("b1", "sys.g[0]", "b", time.Hour),
 	}}
 	newest := logTask{job.Allocations[0], job.Allocations[0].Tasks[0]}
-	if before, ok := newest.before(job); !ok || before.ID != "b1" {
+	if before, ok := newest.previousTask(job); !ok || before.ID != "b1" {
 		t.Errorf("of a system job: got %s, want b1, on the same node", before.ID)
 	}
 	for i := range job.Allocations {
 		job.Allocations[i].JobType = "service"
 	}
 	newest.JobType = "service"
-	if before, ok := newest.before(job); !ok || before.ID != "a1" {
+	if before, ok := newest.previousTask(job); !ok || before.ID != "a1" {
 		t.Errorf("of a service: got %s, want a1", before.ID)
 	}
 }

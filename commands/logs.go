@@ -21,12 +21,12 @@ type logs struct {
 
 func (l *logs) Spec() router.Spec {
 	return router.Spec{
-		Name:     "logs",
-		Args:     "SELECTOR",
-		Short:    "Show the last lines that a task, or each task of a job, has written",
-		Target:   router.TargetJobOrTask,
-		Set:      router.Read,
-		Terminal: true,
+		Name:          "logs",
+		Args:          "SELECTOR",
+		Short:         "Show the last lines that a task, or each task of a job, has written",
+		Target:        router.TargetJobOrTask,
+		Set:           router.Read,
+		WantsTerminal: true,
 		Long: selectorHelp + `
 
 Both outputs of the task come on stdout, in the order in which they were written, and the number of lines counts for each.
@@ -69,40 +69,40 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	tasks, err := wantedTasks(req)
+	tasks, err := selectTasks(req)
 	if err != nil {
 		return err
 	}
 	wanted := make([]wantedLog, len(tasks))
 	for i, t := range tasks {
-		wanted[i] = wantedLog{logTask: t, earlier: l.previous && !l.previousAllocation && t.task.Restarts > 0}
+		wanted[i] = wantedLog{logTask: t, previousRun: l.previous && !l.previousAllocation && t.task.Restarts > 0}
 	}
 	if l.previous || l.previousAllocation {
-		if wanted, err = previous(req, wanted); err != nil {
+		if wanted, err = previousTasks(req, wanted); err != nil {
 			return err
 		}
 	}
 	printer := &logPrinter{req: req, pattern: pattern, times: l.times, split: l.split}
 	for i := range wanted {
 		w := &wanted[i]
-		w.log = printer.task("")
+		w.log = printer.forTask("")
 		if req.Task == nil {
-			w.log = printer.task(w.prefix(look(req)))
+			w.log = printer.forTask(w.prefix(clientStyle(req)))
 		}
 		if w.TaskState(w.task) == backends.StateDead {
-			w.log.note("%s %s", w.name(), w.end())
+			w.log.note("%s %s", w.name(), w.exitText())
 		}
 	}
 	var errs []error
 	if len(wanted) > 1 {
-		wanted, errs = merge(ctx, req, q, wanted)
+		wanted, errs = mergeLogs(ctx, req, q, wanted)
 	}
 	gone := false
 	for _, w := range wanted {
 		if !w.done {
 			errs = append(errs, w.show(ctx, req, q))
 		}
-		gone = gone || w.log.gone
+		gone = gone || w.log.incomplete
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -116,15 +116,15 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 // wantedLog is a log to be shown.
 type wantedLog struct {
 	logTask
-	log     *taskLog
-	earlier bool // what was written before the last restart
-	done    bool
+	log         *taskLog
+	previousRun bool // what was written before the last restart
+	done        bool
 }
 
 // read calls each with the log.
-func (w wantedLog) read(ctx context.Context, req *router.Request, q backends.LogQuery, each func(backends.Piece) error) error {
+func (w wantedLog) read(ctx context.Context, req *router.Request, q backends.LogQuery, each func(backends.LogChunk) error) error {
 	runtime := req.RuntimeOf(w.Allocation, w.task.Name)
-	if w.earlier {
+	if w.previousRun {
 		return runtime.PreviousLog(ctx, q, each)
 	}
 	return runtime.Log(ctx, q, each)
@@ -136,15 +136,15 @@ func (w wantedLog) show(ctx context.Context, req *router.Request, q backends.Log
 	if flushed := w.log.flush(); err == nil {
 		err = flushed
 	}
-	return explainLog(err, w.logTask)
+	return explainLogError(err, w.logTask)
 }
 
-// previous returns for each task that has not been restarted the one before it.
-func previous(req *router.Request, tasks []wantedLog) (before []wantedLog, err error) {
+// previousTasks returns for each task that has not been restarted the one before it.
+func previousTasks(req *router.Request, tasks []wantedLog) (before []wantedLog, err error) {
 	for _, t := range tasks {
-		if t.earlier {
+		if t.previousRun {
 			before = append(before, t)
-		} else if b, ok := t.before(req.Job); ok {
+		} else if b, ok := t.previousTask(req.Job); ok {
 			before = append(before, wantedLog{logTask: b})
 		}
 	}

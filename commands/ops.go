@@ -18,19 +18,19 @@ import (
 	"nomadctld/router"
 )
 
-func init() { router.Register(func() router.Command { return new(operations) }) }
+func init() { router.Register(func() router.Command { return new(opsCommand) }) }
 
-type operations struct{ cancel, restore, forget, json bool }
+type opsCommand struct{ cancel, restore, forget, json bool }
 
-func (o *operations) Spec() router.Spec {
+func (o *opsCommand) Spec() router.Spec {
 	return router.Spec{
-		Name:     "ops",
-		Args:     "[ID]",
-		Short:    "List restarts that go on or have ended, or follow one",
-		Target:   router.TargetScope,
-		Set:      router.Operate,
-		Terminal: true,
-		JSON:     opsOutput{},
+		Name:          "ops",
+		Args:          "[ID]",
+		Short:         "List restarts that go on or have ended, or follow one",
+		Target:        router.TargetScope,
+		Set:           router.Operate,
+		WantsTerminal: true,
+		JSON:          opsOutput{},
 		Long: `
 Those of your jobs, whoever began them, that go on or ended lately. With an ID, or a unique beginning of one, what it told
 so far and will tell; leaving does not end it.
@@ -57,15 +57,15 @@ type opOutput struct {
 	Job       string     `json:"job" doc:""`
 	State     string     `json:"state" doc:"running, ending, done, failed or interrupted"`
 	User      string     `json:"user" doc:"login of who began it"`
-	Began     time.Time  `json:"began" doc:""`
-	Ended     *time.Time `json:"ended" doc:"null: it goes on"`
+	Started   time.Time  `json:"began" doc:""`
+	Finished  *time.Time `json:"ended" doc:"null: it goes on"`
 	Command   string     `json:"command" doc:"that began it"`
 	Last      string     `json:"last" doc:"what it told last"`
 
 	root string // the job that decides whose it is
 }
 
-func (o *operations) Run(ctx context.Context, req *router.Request) error {
+func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	actions := 0
 	for _, wanted := range []bool{o.cancel, o.restore, o.forget} {
 		if wanted {
@@ -77,99 +77,99 @@ func (o *operations) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, errors.New("ops: --cancel, --restore and --forget need the ID of an operation"))
 	case actions > 1:
 		return router.Exit(2, errors.New("ops: only one of --cancel, --restore and --forget at a time"))
-	case len(req.Args) > 0 && len(req.Args[0]) < shortestID:
-		return router.Exit(2, fmt.Errorf("ops: an ID has %d digits or more, not %q (see: ops)", shortestID, req.Args[0]))
+	case len(req.Args) > 0 && len(req.Args[0]) < minIDLength:
+		return router.Exit(2, fmt.Errorf("ops: an ID has %d digits or more, not %q (see: ops)", minIDLength, req.Args[0]))
 	case len(req.Args) > 0 && o.json:
 		return router.Exit(2, errors.New("ops: --json is for the list, without an ID"))
 	}
-	begun, kept, err := req.Begun()
+	begun, kept, err := req.OwnedOperations()
 	if err != nil {
 		return err
 	}
-	all := list(begun, kept)
+	all := listOps(begun, kept)
 	if len(req.Args) == 0 {
-		return o.show(req, all)
+		return o.showList(req, all)
 	}
 	one, err := opByID(all, req.Args[0])
 	if err != nil {
-		return req.Denied(err)
+		return req.Deny(err)
 	}
 	req.Job = backends.Job{Tier: one.Tier, Namespace: one.Namespace, ID: one.Job, Root: one.root}
 	req.Event.Tier, req.Event.Namespace, req.Event.Job = one.Tier, one.Namespace, one.Job
 	if actions > 0 {
 		req.Event.Operation = one.ID
 	}
-	if err := req.Need("restart"); err != nil {
+	if err := req.Require("restart"); err != nil {
 		return err
 	}
-	switch op := opOf(begun, one.ID); {
-	case op != nil && (o.restore || o.forget) && !hasEnded(op):
+	switch op := findOp(begun, one.ID); {
+	case op != nil && (o.restore || o.forget) && !isFinished(op):
 		return fmt.Errorf("operation %s goes on (see: ops %s)", one.ID, one.ID)
 	case o.restore, o.forget:
-		i := slices.IndexFunc(kept, func(k ops.Kept) bool { return k.ID == one.ID })
+		i := slices.IndexFunc(kept, func(k ops.SavedJob) bool { return k.ID == one.ID })
 		if i < 0 {
 			return fmt.Errorf("operation %s keeps no definition: %s was registered again", one.ID, one.Job)
 		}
-		return o.useKept(ctx, req, kept[i])
+		return o.restoreOrForget(ctx, req, kept[i])
 	case op == nil:
 		return fmt.Errorf("operation %s on %s was interrupted by the end of the gateway (bring the job back: ops %s --restore)", one.ID, one.Job, one.ID)
 	case o.cancel:
-		return cancelled(req, op)
+		return cancelOp(req, op)
 	default:
-		report := newReport(req)
-		defer report.end()
-		return op.Follow(ctx, report.note)
+		report := newProgressPrinter(req)
+		defer report.clear()
+		return op.Follow(ctx, report.print)
 	}
 }
 
-// list returns the operations, those that are known only by what they kept among them.
-func list(begun []*ops.Op, kept []ops.Kept) (all []opOutput) {
+// listOps returns the operations, those that are known only by what they kept among them.
+func listOps(begun []*ops.Op, kept []ops.SavedJob) (all []opOutput) {
 	for _, op := range begun {
-		one := opOutput{op.ID, op.Job.Tier, op.Job.Namespace, op.Job.ID, "running", op.User, op.Began.UTC(), nil, op.Command, op.Last().Text, op.Job.Root}
-		switch at, err := op.Ended(); {
+		one := opOutput{op.ID, op.Job.Tier, op.Job.Namespace, op.Job.ID, "running", op.User, op.Started.UTC(), nil, op.Command, op.Last().Text, op.Job.Root}
+		switch at, err := op.Finished(); {
 		case !at.IsZero():
 			at = at.UTC()
-			one.Ended, one.State = &at, "done"
+			one.Finished, one.State = &at, "done"
 			if err != nil {
 				one.State, one.Last = "failed", err.Error()
 			}
 			// One that ended without having seen to it.
-			if caught := (*backends.PanicError)(nil); errors.As(err, &caught) && slices.ContainsFunc(kept, func(k ops.Kept) bool { return k.ID == op.ID }) {
-				one.Last += "; bring it back with: " + restoring(op.ID)
+			if caught := (*backends.PanicError)(nil); errors.As(err, &caught) && slices.ContainsFunc(kept, func(k ops.SavedJob) bool { return k.ID == op.ID }) {
+				one.Last += "; bring it back with: " + restoreCommand(op.ID)
 			}
-		case op.Halted() != nil:
+		case op.HaltReason() != nil:
 			one.State = "ending"
 		}
 		all = append(all, one)
 	}
 	for _, k := range kept {
 		if !slices.ContainsFunc(all, func(one opOutput) bool { return one.ID == k.ID }) {
-			all = append(all, opOutput{k.ID, k.Job.Tier, k.Job.Namespace, k.Job.ID, "interrupted", k.User, k.Time, nil, k.Command, "bring it back: " + restoring(k.ID), k.Job.Root})
+			all = append(all, opOutput{k.ID, k.Job.Tier, k.Job.Namespace, k.Job.ID, "interrupted", k.User, k.Time, nil, k.Command, "bring it back: " + restoreCommand(k.ID), k.Job.Root})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b opOutput) int { return a.Began.Compare(b.Began) })
+	slices.SortStableFunc(all, func(a, b opOutput) int { return a.Started.Compare(b.Started) })
 	return all
 }
 
-// restoring is the command that registers again what an operation has kept.
-func restoring(id string) string { return "ops " + id + " --restore" }
+// restoreCommand is the command that registers again what an operation has kept.
+func restoreCommand(id string) string { return "ops " + id + " --restore" }
 
-func (o *operations) show(req *router.Request, all []opOutput) error {
+func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	if o.json {
 		return render.JSON(req.Stdout, opsOutput{append([]opOutput{}, all...)})
 	}
 	rows := [][]string{{"ID", "State", "Began", "User", "Tier", "Job", "Last"}}
 	for _, one := range all {
-		rows = append(rows, []string{one.ID, one.State, one.Began.Format("2006-01-02T15:04:05Z"), one.User, one.Tier, one.Job, one.Last})
+		rows = append(rows, []string{one.ID, one.State, one.Started.Format("2006-01-02T15:04:05Z"), one.User, one.Tier, one.Job, one.Last})
 	}
 	var b strings.Builder
-	render.Columns(&b, rows, look(req))
+	render.Columns(&b, rows, clientStyle(req))
 	_, err := io.WriteString(req.Stdout, b.String())
 	return err
 }
 
-// shortestID keeps a variable that is empty, or a slip of the finger, from naming the only operation that there is.
-const shortestID = 4
+// minIDLength keeps a variable that is empty, or a slip of the finger, from naming the only operation that there is.
+const minIDLength = 4
 
 func opByID(all []opOutput, id string) (opOutput, error) {
 	found := slices.DeleteFunc(slices.Clone(all), func(one opOutput) bool { return !strings.HasPrefix(one.ID, strings.ToLower(id)) })
@@ -182,7 +182,7 @@ func opByID(all []opOutput, id string) (opOutput, error) {
 	return opOutput{}, fmt.Errorf("%s fits %d operations (see: ops)", id, len(found))
 }
 
-func opOf(begun []*ops.Op, id string) *ops.Op {
+func findOp(begun []*ops.Op, id string) *ops.Op {
 	for _, op := range begun {
 		if op.ID == id {
 			return op
@@ -191,34 +191,34 @@ func opOf(begun []*ops.Op, id string) *ops.Op {
 	return nil
 }
 
-func hasEnded(op *ops.Op) bool {
-	at, _ := op.Ended()
+func isFinished(op *ops.Op) bool {
+	at, _ := op.Finished()
 	return !at.IsZero()
 }
 
-func cancelled(req *router.Request, op *ops.Op) error {
-	if hasEnded(op) {
-		return already(req, "operation %s has ended already", op.ID)
+func cancelOp(req *router.Request, op *ops.Op) error {
+	if isFinished(op) {
+		return printNotice(req, "operation %s has ended already", op.ID)
 	}
 	op.Halt("cancelled by " + req.User.Login)
-	return finished(req, "operation %s on %s ends after what it is about (see: ops %s)", op.ID, op.Job.ID, op.ID)
+	return printResult(req, "operation %s on %s ends after what it is about (see: ops %s)", op.ID, op.Job.ID, op.ID)
 }
 
-// useKept registers req.Job again, whose definition an operation has kept, unless somebody has, or forgets the definition.
-func (o *operations) useKept(ctx context.Context, req *router.Request, k ops.Kept) error {
+// restoreOrForget registers req.Job again, whose definition an operation has kept, unless somebody has, or forgets the definition.
+func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, k ops.SavedJob) error {
 	job := req.Job
 	if o.forget {
-		if err := req.Drop(k); err != nil {
+		if err := req.DeleteDefinition(k); err != nil {
 			return err
 		}
-		return finished(req, "forgot version %d of %s", k.Version, job.ID)
+		return printResult(req, "forgot version %d of %s", k.Version, job.ID)
 	}
-	index, err := stoppedIndex(ctx, req, job, k)
-	var runs runsError
+	index, err := restoreIndex(ctx, req, job, k)
+	var runs notStoppedError
 	switch {
 	case errors.As(err, &runs):
-		already(req, "%s", runs)
-		return req.Drop(k)
+		printNotice(req, "%s", runs)
+		return req.DeleteDefinition(k)
 	case err != nil:
 		return err
 	}
@@ -226,27 +226,27 @@ func (o *operations) useKept(ctx context.Context, req *router.Request, k ops.Kep
 	if err != nil {
 		return err
 	}
-	if err := relinkRelease(ctx, req.Cluster, req.Saved(), job, k.Definition); err != nil {
-		newReport(req).say("warning: %v", err)
+	if err := relinkRelease(ctx, req.Cluster, req.SavedDefinitions(), job, k.Definition); err != nil {
+		newProgressPrinter(req).printf("warning: %v", err)
 	}
-	if err := finished(req, "registered %s again as it was%s", job.ID, evaluation(outcome)); err != nil {
+	if err := printResult(req, "registered %s again as it was%s", job.ID, evaluationSuffix(outcome)); err != nil {
 		return err
 	}
-	return req.Drop(k)
+	return req.DeleteDefinition(k)
 }
 
-// runsError says that a job is not stopped, and that what is kept of it is not needed: it is among its versions.
-type runsError string
+// notStoppedError says that a job is not stopped, and that what is kept of it is not needed: it is among its versions.
+type notStoppedError string
 
-func (e runsError) Error() string { return string(e) }
+func (e notStoppedError) Error() string { return string(e) }
 
-// stoppedIndex returns the index of a stopped job, or of one with one attempt to reschedule that was to be registered as it
-// was. It returns 0 if Nomad has none of this name, and a runsError if it is not stopped.
+// restoreIndex returns the index of a stopped job, or of one with one attempt to reschedule that was to be registered as it
+// was. It returns 0 if Nomad has none of this name, and a notStoppedError if it is not stopped.
 // It has to be stopped as the operation left it: what is kept must not take the place of something newer, and is the only
 // copy of a job that was purged.
-func stoppedIndex(ctx context.Context, req *router.Request, job backends.Job, k ops.Kept) (uint64, error) {
+func restoreIndex(ctx context.Context, req *router.Request, job backends.Job, k ops.SavedJob) (uint64, error) {
 	text, err := req.Cluster.Definition(ctx, job, nil)
-	if errors.Is(err, backends.ErrGone) {
+	if errors.Is(err, backends.ErrNotFound) {
 		return 0, nil
 	}
 	if err != nil {
@@ -268,9 +268,9 @@ func stoppedIndex(ctx context.Context, req *router.Request, job backends.Job, k 
 	case !is.Stop && is.Version == k.Version+1 && backends.HasRescheduling(text, k.Definition): // as restart has left it
 		return is.JobModifyIndex, nil
 	case !is.Stop && is.Version == k.Version:
-		return 0, runsError(fmt.Sprintf("%s is not stopped: it is still in version %d", job.ID, is.Version))
+		return 0, notStoppedError(fmt.Sprintf("%s is not stopped: it is still in version %d", job.ID, is.Version))
 	case !is.Stop:
-		return 0, runsError(fmt.Sprintf("%s was registered again already, as version %d", job.ID, is.Version))
+		return 0, notStoppedError(fmt.Sprintf("%s was registered again already, as version %d", job.ID, is.Version))
 	case is.Version > k.Version+1:
 		return 0, fmt.Errorf("what is kept of %s is version %d, and it was changed since, to version %d that is stopped (bring that back: start %s; forget what is kept: ops %s --forget)",
 			job.ID, k.Version, is.Version, job.ID, k.ID)

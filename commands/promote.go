@@ -13,41 +13,41 @@ import (
 
 func init() { router.Register(func() router.Command { return new(promote) }) }
 
-type promote struct{ settle }
+type promote struct{ waitFlags }
 
 func (p *promote) Spec() router.Spec {
 	return router.Spec{
-		Name:     "promote",
-		Args:     "JOB",
-		Short:    "Let the canaries of a job's deployment take over",
-		Target:   router.TargetJob,
-		Set:      router.Operate,
-		Terminal: true,
-		Long:     "All groups of the deployment that goes on are promoted. It waits until the deployment has ended well.",
-		Flags:    func(f *pflag.FlagSet) { p.settle.bind(f) },
+		Name:          "promote",
+		Args:          "JOB",
+		Short:         "Let the canaries of a job's deployment take over",
+		Target:        router.TargetJob,
+		Set:           router.Operate,
+		WantsTerminal: true,
+		Long:          "All groups of the deployment that goes on are promoted. It waits until the deployment has ended well.",
+		Flags:         func(f *pflag.FlagSet) { p.waitFlags.bind(f) },
 	}
 }
 
 func (p *promote) Run(ctx context.Context, req *router.Request) error {
-	if err := p.settle.check(); err != nil {
+	if err := p.waitFlags.check(); err != nil {
 		return err
 	}
-	d, err := active(ctx, req)
+	d, err := activeDeployment(ctx, req)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(d.Groups, func(g backends.Rollout) bool { return g.Canaries > 0 && !g.Promoted }) {
-		return fmt.Errorf("deployment %s of %s has no canaries to promote", short(d.ID), req.Job.ID)
+	if !slices.ContainsFunc(d.Groups, func(g backends.DeploymentGroup) bool { return g.Canaries > 0 && !g.Promoted }) {
+		return fmt.Errorf("deployment %s of %s has no canaries to promote", shortID(d.ID), req.Job.ID)
 	}
 	outcome, err := req.Operations.Promote(ctx, req.Job, d.ID)
 	if err != nil {
-		return ofJob(req.Job, err)
+		return jobError(req.Job, err)
 	}
 	if p.detach {
-		return p.detached(req, outcome)
+		return p.printEvaluation(req, outcome)
 	}
-	if err := p.up(ctx, req, req.Job, "", outcome); err != nil {
+	if err := p.waitUntilUp(ctx, req, req.Job, "", outcome); err != nil {
 		return err
 	}
-	return finished(req, "promoted deployment %s of %s%s", short(d.ID), req.Job.ID, evaluation(outcome))
+	return printResult(req, "promoted deployment %s of %s%s", shortID(d.ID), req.Job.ID, evaluationSuffix(outcome))
 }

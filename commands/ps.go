@@ -22,19 +22,19 @@ import (
 func init() { router.Register(func() router.Command { return new(ps) }) }
 
 type ps struct {
-	watch
+	watchFlag
 	json, quiet, noStats, all bool
 }
 
 func (p *ps) Spec() router.Spec {
 	return router.Spec{
-		Name:     "ps",
-		Args:     "[FILTER]",
-		Short:    "List your jobs and their tasks",
-		Target:   router.TargetScope,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     psOutput{},
+		Name:          "ps",
+		Args:          "[FILTER]",
+		Short:         "List your jobs and their tasks",
+		Target:        router.TargetScope,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          psOutput{},
 		Long: `
 FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?.
 
@@ -55,7 +55,7 @@ Running, pending, failed and unknown allocations are listed; --all adds complete
 running task started; a task that does not run shows when it ended, or when its node was last seen. - is a figure that is
 not measured or did not come in time.`,
 		Flags: func(f *pflag.FlagSet) {
-			p.watch.bind(f)
+			p.watchFlag.bind(f)
 			f.BoolVarP(&p.all, "all", "a", false, "list finished allocations too")
 			f.BoolVar(&p.json, "json", false, "write JSON for scripts")
 			f.BoolVarP(&p.quiet, "quiet", "q", false, "write exec IDs only, one a line")
@@ -68,27 +68,27 @@ func (p *ps) Run(ctx context.Context, req *router.Request) error {
 	if p.quiet && p.json {
 		return router.Exit(2, errors.New("ps: --quiet and --json exclude each other"))
 	}
-	return p.watch.run(ctx, req, func(ctx context.Context, out io.Writer) error { return p.draw(ctx, req, out) })
+	return p.watchFlag.run(ctx, req, func(ctx context.Context, out io.Writer) error { return p.draw(ctx, req, out) })
 }
 
 func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error {
-	jobs, err := listed(ctx, req, p.all)
-	if !partial(err) {
+	jobs, err := listJobs(ctx, req, p.all)
+	if !isPartial(err) {
 		return err
 	}
-	jobs = slices.DeleteFunc(filtered(req, jobs), func(j backends.Job) bool { return len(j.Allocations) == 0 && len(j.Unplaced) == 0 })
+	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool { return len(j.Allocations) == 0 && len(j.Unplaced) == 0 })
 	if p.quiet {
 		_, werr := io.WriteString(out, execIDs(jobs))
 		return cmp.Or(werr, err)
 	}
-	usage, gone := used(ctx, req, jobs, p.noStats)
+	usage, gone := fetchUsage(ctx, req, jobs, p.noStats)
 	if gone != nil {
 		return gone
 	}
 	if p.json {
 		return cmp.Or(render.JSON(out, psJSON(jobs, usage)), err)
 	}
-	return cmp.Or(psTable(jobs, usage).Write(out, look(req)), err)
+	return cmp.Or(psTable(jobs, usage).Write(out, clientStyle(req)), err)
 }
 
 func execIDs(jobs []backends.Job) string {
@@ -104,21 +104,21 @@ func execIDs(jobs []backends.Job) string {
 }
 
 func psTable(jobs []backends.Job, usage map[string]backends.Usage) *render.Table {
-	table := render.NewTable("Exec ID", "Job/Task", "Node", "Uptime", "CPU", "Mem(max)", "Extra").Yield(2, 3, 4, 5).Paint(psColor)
-	where := distinctions(jobs)
+	table := render.NewTable("Exec ID", "Job/Task", "Node", "Uptime", "CPU", "Mem(max)", "Extra").DropWhenNarrow(2, 3, 4, 5).ColorCells(psColor)
+	where := qualifiers(jobs)
 	for i, job := range jobs {
 		name := job.ID
-		switch job.Deployment {
+		switch job.DeploymentStatus {
 		case "successful":
 			name += " OK"
 		case "failed":
 			name += " FAIL"
 		}
-		table.Row("", name, "", "", "", "", strings.Join(slices.Concat(where[i], placement(job)), "; "))
+		table.Row("", name, "", "", "", "", strings.Join(slices.Concat(where[i], placementFailures(job)), "; "))
 		for _, a := range job.Allocations {
 			for _, task := range a.Tasks {
-				cpu, memory := figures(a, task, usage)
-				table.Row(task.ExecID, task.Name, a.Node, uptime(a, task), cpu, memory, strings.Join(taskFlags(a, task), ","))
+				cpu, memory := usageText(a, task, usage)
+				table.Row(task.ExecID, task.Name, a.Node, uptimeText(a, task), cpu, memory, strings.Join(taskFlags(a, task), ","))
 			}
 			if len(a.Tasks) == 0 { // its node has not begun yet, so the tasks have no names
 				table.Row("", a.Group, a.Node, humanize.Time(a.Modified), "-", "-", strings.Join(taskFlags(a, backends.Task{}), ","))
@@ -135,14 +135,14 @@ func psColor(column int, text string) render.Color {
 	case column == 1 && strings.HasSuffix(text, " FAIL"), column == 6 && (strings.HasPrefix(text, "F") || strings.HasPrefix(text, "lost") || strings.Contains(text, "O")):
 		return render.Bad
 	case column == 6 && text != "complete":
-		return render.Odd
+		return render.Warn
 	}
 	return ""
 }
 
-// distinctions returns for each job what tells it from others of the same name: its namespace, unless it is
+// qualifiers returns for each job what tells it from others of the same name: its namespace, unless it is
 // Nomad's default, and its tier, where there are several.
-func distinctions(jobs []backends.Job) [][]string {
+func qualifiers(jobs []backends.Job) [][]string {
 	tiers := map[string]map[string]bool{}
 	for _, job := range jobs {
 		if tiers[job.ID] == nil {
@@ -162,8 +162,8 @@ func distinctions(jobs []backends.Job) [][]string {
 	return all
 }
 
-// placement returns a clause for each group of the job that waits for a node.
-func placement(job backends.Job) []string {
+// placementFailures returns a clause for each group of the job that waits for a node.
+func placementFailures(job backends.Job) []string {
 	var all []string
 	for _, u := range job.Unplaced {
 		all = append(all, fmt.Sprintf("%s not placed: %s", u.Group, strings.Join(u.Reasons, ", ")))
@@ -171,10 +171,10 @@ func placement(job backends.Job) []string {
 	return all
 }
 
-// since returns the time from which a task's age counts: the start of a running task, the end of one that has ended, else the
+// ageStart returns the time from which a task's age counts: the start of a running task, the end of one that has ended, else the
 // last change.
-func since(a backends.Allocation, t backends.Task) time.Time {
-	switch ended := a.Ended(t); {
+func ageStart(a backends.Allocation, t backends.Task) time.Time {
+	switch ended := a.TaskFinishedAt(t); {
 	case a.Runs(t) && !t.Started.IsZero():
 		return t.Started
 	case !ended.IsZero():
@@ -183,10 +183,10 @@ func since(a backends.Allocation, t backends.Task) time.Time {
 	return a.Modified
 }
 
-// uptime returns how long a running task runs, in words. Of another that has run it says so: what has ended is not up, and
+// uptimeText returns how long a running task runs, in words. Of another that has run it says so: what has ended is not up, and
 // what may still be running on a disconnected node is not known to be.
-func uptime(a backends.Allocation, t backends.Task) string {
-	age := humanize.Time(since(a, t))
+func uptimeText(a backends.Allocation, t backends.Task) string {
+	age := humanize.Time(ageStart(a, t))
 	switch {
 	case t.Started.IsZero():
 	case a.TaskState(t) == backends.StateDead:
@@ -197,9 +197,9 @@ func uptime(a backends.Allocation, t backends.Task) string {
 	return age
 }
 
-// figures returns CPU and memory as the table shows them. A task that does not run uses nothing, and is not
+// usageText returns CPU and memory as the table shows them. A task that does not run uses nothing, and is not
 // asked; what one on a disconnected node uses is not known.
-func figures(a backends.Allocation, t backends.Task, usage map[string]backends.Usage) (cpu, memory string) {
+func usageText(a backends.Allocation, t backends.Task, usage map[string]backends.Usage) (cpu, memory string) {
 	if !a.MayRun(t) {
 		return "0", "0 B(0 B)"
 	}
@@ -207,17 +207,17 @@ func figures(a backends.Allocation, t backends.Task, usage map[string]backends.U
 	if !ok {
 		return "-", "-"
 	}
-	return megahertz(u.CPU), size(u.Memory) + "(" + size(u.MemoryMax) + ")"
+	return cpuText(u.CPU), memoryText(u.Memory) + "(" + memoryText(u.MemoryMax) + ")"
 }
 
-func megahertz(mhz *float64) string {
+func cpuText(mhz *float64) string {
 	if mhz == nil {
 		return "-"
 	}
 	return fmt.Sprintf("%.0f", math.Floor(*mhz))
 }
 
-func size(bytes *uint64) string {
+func memoryText(bytes *uint64) string {
 	if bytes == nil {
 		return "-"
 	}

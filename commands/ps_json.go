@@ -45,7 +45,7 @@ func psJSON(jobs []backends.Job, usage map[string]backends.Usage) psOutput {
 	for _, job := range jobs {
 		j := psJob{
 			Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Type: job.Type, Status: job.Status,
-			Deployment: job.Deployment, NotPlaced: append([]string{}, placement(job)...), Tasks: []psTask{},
+			Deployment: job.DeploymentStatus, NotPlaced: append([]string{}, placementFailures(job)...), Tasks: []psTask{},
 		}
 		for _, a := range job.Allocations {
 			tasks := a.Tasks
@@ -56,8 +56,8 @@ func psJSON(jobs []backends.Job, usage map[string]backends.Usage) psOutput {
 				u := usage[task.ExecID]
 				j.Tasks = append(j.Tasks, psTask{
 					ExecID: task.ExecID, Allocation: a.ID, Group: a.Group, Task: task.Name, Node: a.Node,
-					Status: a.Status, State: taskState(a, task), Since: since(a, task).UTC(), Restarts: task.Restarts,
-					Started: timeOrNull(task.Started), Ended: timeOrNull(a.Ended(task)),
+					Status: a.Status, State: taskState(a, task), Since: ageStart(a, task).UTC(), Restarts: task.Restarts,
+					Started: timeOrNull(task.Started), Ended: timeOrNull(a.TaskFinishedAt(task)),
 					CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: taskFlags(a, task),
 				})
 			}

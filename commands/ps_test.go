@@ -12,7 +12,7 @@ import (
 	"nomadctld/router"
 )
 
-func TestFlagsAreInTheOrderOfEvents(t *testing.T) {
+func TestTaskFlags_OrderOfEvents(t *testing.T) {
 	event := func(kind, message string) backends.Event { return backends.Event{Type: kind, Message: message} }
 	oom := backends.Event{Type: "Terminated", Message: "Exit Code: 137", Details: map[string]string{"oom_killed": "true"}}
 	for _, tc := range []struct {
@@ -69,7 +69,7 @@ func TestJobFilter(t *testing.T) {
 	}
 }
 
-func TestFiguresThatAreMissingAreNotZero(t *testing.T) {
+func TestUsageText_NotMeasured(t *testing.T) {
 	cpu, memory := 2.9, uint64(34<<20)
 	usage := map[string]backends.Usage{"all": {CPU: &cpu, Memory: &memory, MemoryMax: &memory}, "some": {Memory: &memory}}
 	for _, tc := range []struct {
@@ -81,14 +81,14 @@ func TestFiguresThatAreMissingAreNotZero(t *testing.T) {
 		{"none", "running", "-", "-"},
 		{"none", "dead", "0", "0 B(0 B)"},
 	} {
-		if cpu, memory := figures(backends.Allocation{Status: "running"}, backends.Task{ExecID: tc.id, State: tc.state}, usage); cpu != tc.cpu || memory != tc.memory {
+		if cpu, memory := usageText(backends.Allocation{Status: "running"}, backends.Task{ExecID: tc.id, State: tc.state}, usage); cpu != tc.cpu || memory != tc.memory {
 			t.Errorf("%s %s: got %s and %s, want %s and %s", tc.state, tc.id, cpu, memory, tc.cpu, tc.memory)
 		}
 	}
 }
 
-func TestJobsOfOneNameAreToldApart(t *testing.T) {
-	got := distinctions([]backends.Job{
+func TestQualifiers_SameJobID(t *testing.T) {
+	got := qualifiers([]backends.Job{
 		{ID: "a", Tier: "t1", Namespace: "default"},
 		{ID: "a", Tier: "t2", Namespace: "default"},
 		{ID: "b", Tier: "t1", Namespace: "default"},
@@ -100,26 +100,26 @@ func TestJobsOfOneNameAreToldApart(t *testing.T) {
 	}
 }
 
-// interrupted is a cluster on which Ctrl-C is pressed during Jobs, or during Usage.
-type interrupted struct {
+// interruptedCluster is a cluster on which Ctrl-C is pressed during Jobs, or during Usage.
+type interruptedCluster struct {
 	backends.Cluster
 	jobs, usage func()
 }
 
-func (i interrupted) Jobs(context.Context, backends.Selection) ([]backends.Job, error) {
+func (i interruptedCluster) Jobs(context.Context, backends.Selection) ([]backends.Job, error) {
 	i.jobs()
 	return []backends.Job{{ID: "a", Allocations: []backends.Allocation{{Tasks: []backends.Task{{Name: "t", State: "running"}}}}}}, nil
 }
 
-func (i interrupted) Usage(context.Context, []backends.Allocation) map[string]backends.Usage {
+func (i interruptedCluster) Usage(context.Context, []backends.Allocation) map[string]backends.Usage {
 	i.usage()
 	return nil
 }
 
-func TestAnInterruptedListingIsNone(t *testing.T) {
+func TestPs_InterruptedPrintsNothing(t *testing.T) {
 	for _, during := range []string{"jobs", "usage"} {
 		ctx, cancel := context.WithCancel(context.Background())
-		cluster := interrupted{jobs: func() {}, usage: func() {}}
+		cluster := interruptedCluster{jobs: func() {}, usage: func() {}}
 		if during == "jobs" {
 			cluster.jobs = cancel
 		} else {
@@ -132,7 +132,7 @@ func TestAnInterruptedListingIsNone(t *testing.T) {
 	}
 }
 
-func TestTasksWithoutANameHaveAState(t *testing.T) {
+func TestPsJSON_StateOfUnnamedTask(t *testing.T) {
 	for status, want := range map[string]string{"pending": "pending", "running": "pending", "failed": "dead", "lost": "dead"} {
 		out := psJSON([]backends.Job{{Allocations: []backends.Allocation{{Status: status}}}}, nil)
 		if got := out.Jobs[0].Tasks[0].State; got != want {
@@ -141,21 +141,21 @@ func TestTasksWithoutANameHaveAState(t *testing.T) {
 	}
 }
 
-// bounded is a cluster that tells how long its statistics are waited for.
-type bounded struct {
-	interrupted
-	wait *time.Duration
+// deadlineCluster is a cluster that tells how long its statistics are waited for.
+type deadlineCluster struct {
+	interruptedCluster
+	timeout *time.Duration
 }
 
-func (b bounded) Usage(ctx context.Context, _ []backends.Allocation) map[string]backends.Usage {
+func (b deadlineCluster) Usage(ctx context.Context, _ []backends.Allocation) map[string]backends.Usage {
 	deadline, _ := ctx.Deadline()
-	*b.wait = time.Until(deadline)
+	*b.timeout = time.Until(deadline)
 	return nil
 }
 
-func TestTheTableWaitsTwoSecondsForStatistics(t *testing.T) {
+func TestPs_StatsTimeout(t *testing.T) {
 	var wait time.Duration
-	cluster := bounded{interrupted{jobs: func() {}}, &wait}
+	cluster := deadlineCluster{interruptedCluster{jobs: func() {}}, &wait}
 	if err := new(ps).Run(context.Background(), &router.Request{Cluster: cluster, Stdout: io.Discard}); err != nil {
 		t.Fatal(err)
 	}

@@ -18,25 +18,25 @@ import (
 func init() { router.Register(func() router.Command { return new(pstree) }) }
 
 type pstree struct {
-	watch
+	watchFlag
 	json, noStats bool
 }
 
 func (p *pstree) Spec() router.Spec {
 	return router.Spec{
-		Name:     "pstree",
-		Args:     "[FILTER]",
-		Short:    "Show your jobs, groups and tasks as a tree",
-		Target:   router.TargetScope,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     psOutput{},
+		Name:          "pstree",
+		Args:          "[FILTER]",
+		Short:         "Show your jobs, groups and tasks as a tree",
+		Target:        router.TargetScope,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          psOutput{},
 		Long: `
 FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?. A task shows its exec ID, name, age, the
 most memory it has used and, unless it runs, its state: pending, failed, or unknown, which may still be running on a
 disconnected node.`,
 		Flags: func(f *pflag.FlagSet) {
-			p.watch.bind(f)
+			p.watchFlag.bind(f)
 			f.BoolVar(&p.json, "json", false, "write JSON for scripts, as ps --json")
 			f.BoolVar(&p.noStats, "no-stats", false, "do not ask for memory")
 		},
@@ -44,28 +44,28 @@ disconnected node.`,
 }
 
 func (p *pstree) Run(ctx context.Context, req *router.Request) error {
-	return p.watch.run(ctx, req, func(ctx context.Context, out io.Writer) error { return p.draw(ctx, req, out) })
+	return p.watchFlag.run(ctx, req, func(ctx context.Context, out io.Writer) error { return p.draw(ctx, req, out) })
 }
 
 func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) error {
-	jobs, err := listed(ctx, req, false)
-	if !partial(err) {
+	jobs, err := listJobs(ctx, req, false)
+	if !isPartial(err) {
 		return err
 	}
-	jobs = filtered(req, jobs)
-	usage, gone := used(ctx, req, jobs, p.noStats)
+	jobs = filterJobs(req, jobs)
+	usage, gone := fetchUsage(ctx, req, jobs, p.noStats)
 	if gone != nil {
 		return gone
 	}
 	if p.json {
 		return cmp.Or(render.JSON(out, psJSON(jobs, usage)), err)
 	}
-	return cmp.Or(jobTree(jobs, usage).Write(out, look(req)), err)
+	return cmp.Or(jobTree(jobs, usage).Write(out, clientStyle(req)), err)
 }
 
-// notRunning returns the state of a task that does not run: that of its allocation, unless only the task has ended. It is
+// notRunningState returns the state of a task that does not run: that of its allocation, unless only the task has ended. It is
 // empty for one that runs.
-func notRunning(a backends.Allocation, t backends.Task) string {
+func notRunningState(a backends.Allocation, t backends.Task) string {
 	switch state := a.TaskState(t); {
 	case state == backends.StateRunning:
 		return ""
@@ -93,10 +93,10 @@ func jobTree(jobs []backends.Job, usage map[string]backends.Usage) *render.Tree 
 				if u := usage[task.ExecID]; u.MemoryMax != nil {
 					memory = humanize.IBytes(*u.MemoryMax)
 				}
-				groups[a.Group].Add(strings.TrimSpace(fmt.Sprintf("[%s]  %s (%s) %s %s", task.ExecID, task.Name, uptime(a, task), memory, notRunning(a, task))))
+				groups[a.Group].Add(strings.TrimSpace(fmt.Sprintf("[%s]  %s (%s) %s %s", task.ExecID, task.Name, uptimeText(a, task), memory, notRunningState(a, task))))
 			}
 			if len(a.Tasks) == 0 { // its node has not begun yet, so the tasks have no names
-				groups[a.Group].Add(fmt.Sprintf("allocation %s (%s) %s", short(a.ID), humanize.Time(a.Modified), a.Status))
+				groups[a.Group].Add(fmt.Sprintf("allocation %s (%s) %s", shortID(a.ID), humanize.Time(a.Modified), a.Status))
 			}
 		}
 	}

@@ -12,14 +12,14 @@ type raw struct{}
 
 func (raw) Spec() router.Spec {
 	return router.Spec{
-		Name:     "raw",
-		Args:     "TIER ARG...",
-		Short:    "Run the nomad binary against a tier",
-		Target:   router.TargetScope,
-		Set:      router.Admin,
-		Terminal: true,
-		Program:  true,
-		Hide:     router.HideRaw,
+		Name:          "raw",
+		Args:          "TIER ARG...",
+		Short:         "Run the nomad binary against a tier",
+		Target:        router.TargetScope,
+		Set:           router.Admin,
+		WantsTerminal: true,
+		RunsProgram:   true,
+		Redact:        router.RedactRaw,
 		Long: `
 TIER is the name of a tier, or all (alles) for the tier in which jobs are named as the one that the command is about. The
 gateway adds the token of that tier to the binary's requests: what raw can do is not confined to your prefixes. Requests go to
@@ -33,9 +33,9 @@ The exit code is the binary's; 125 says that it was not run.`,
 }
 
 func (raw) Run(ctx context.Context, req *router.Request) error {
-	code, err := req.Raw(ctx, req.Args[0], req.Args[1:])
+	code, err := req.RunRaw(ctx, req.Args[0], req.Args[1:])
 	if err != nil {
 		return err
 	}
-	return router.Exited(code)
+	return router.ProgramExit(code)
 }

@@ -32,7 +32,7 @@ func currentVersion(job backends.JobDetail, versions []backends.Version) (backen
 }
 
 // earlierReleases returns the versions before the current one that run something else, newest first. Stopping a job makes
-// a version that runs nothing, and replacing its failed allocations one that runs the same (see rolling.allowing).
+// a version that runs nothing, and replacing its failed allocations one that runs the same (see rolling.allowRescheduling).
 func earlierReleases(current backends.Version, versions []backends.Version) (earlier []backends.Version) {
 	for _, v := range versions {
 		if v.Number < current.Number && !v.Stopped && v.Release.ID != current.Release.ID && !backends.HasRescheduling(v.Definition, current.Definition) {
@@ -42,9 +42,9 @@ func earlierReleases(current backends.Version, versions []backends.Version) (ear
 	return earlier
 }
 
-// lastThatRan returns the newest version that is not the stopping of the job, or the current one if Nomad keeps no other.
+// lastRunVersion returns the newest version that is not the stopping of the job, or the current one if Nomad keeps no other.
 // Stopping a job switches its scaling policies off, so what the job is, is what ran last.
-func lastThatRan(current backends.Version, versions []backends.Version) backends.Version {
+func lastRunVersion(current backends.Version, versions []backends.Version) backends.Version {
 	if i := slices.IndexFunc(versions, func(v backends.Version) bool { return !v.Stopped }); current.Stopped && i >= 0 {
 		return versions[i]
 	}
@@ -64,12 +64,12 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 
 // savedRelease returns the release that the gateway has saved of the job of which now is a version. Its Created is older if
 // Nomad has deleted and created that job since.
-func savedRelease(saved router.Saved, now backends.Version) (v backends.Version, k ops.Kept, ok bool, err error) {
-	if k, ok := saved.Find(ops.Released); !ok || k.Of != now.Created {
+func savedRelease(saved router.SavedDefinitions, now backends.Version) (v backends.Version, k ops.SavedJob, ok bool, err error) {
+	if k, ok := saved.Find(ops.Released); !ok || k.CreateIndex != now.CreateIndex {
 		return v, k, false, nil
 	}
-	k, ok, err = saved.Get(ops.Released)
-	if !ok || k.Of != now.Created {
+	k, ok, err = saved.Load(ops.Released)
+	if !ok || k.CreateIndex != now.CreateIndex {
 		return v, k, false, err
 	}
 	is, err := identify(k.Definition)
@@ -77,68 +77,68 @@ func savedRelease(saved router.Saved, now backends.Version) (v backends.Version,
 		return v, k, false, err
 	}
 	release, err := backends.ReleaseOf(k.Definition)
-	return backends.Version{Number: k.Version, Stable: is.Stable, Created: is.CreateIndex, Release: release, Definition: k.Definition}, k, err == nil, err
+	return backends.Version{Number: k.Version, Stable: is.Stable, CreateIndex: is.CreateIndex, Release: release, Definition: k.Definition}, k, err == nil, err
 }
 
-// newerFirst compares versions of a job and of the one that it took the place of after Nomad had deleted that.
-func newerFirst(a, b backends.Version) int {
-	return cmp.Or(cmp.Compare(b.Created, a.Created), cmp.Compare(b.Number, a.Number))
+// compareNewestFirst compares versions of a job and of the one that it took the place of after Nomad had deleted that.
+func compareNewestFirst(a, b backends.Version) int {
+	return cmp.Or(cmp.Compare(b.CreateIndex, a.CreateIndex), cmp.Compare(b.Number, a.Number))
 }
 
-// withSaved adds the saved release to earlier ones, newest first, unless Nomad keeps that version, or a stable one or no
+// addSaved adds the saved release to earlier ones, newest first, unless Nomad keeps that version, or a stable one or no
 // stable one of the same release. It reports whether it has added it.
-func withSaved(earlier []backends.Version, saved, now backends.Version, versions []backends.Version) ([]backends.Version, bool) {
-	isKept := func(v backends.Version) bool { return newerFirst(v, saved) == 0 }
+func addSaved(earlier []backends.Version, saved, now backends.Version, versions []backends.Version) ([]backends.Version, bool) {
+	isKept := func(v backends.Version) bool { return compareNewestFirst(v, saved) == 0 }
 	isSame := func(v backends.Version) bool { return v.Release.ID == saved.Release.ID && (v.Stable || !saved.Stable) }
 	if saved.Release.ID == now.Release.ID || slices.ContainsFunc(versions, isKept) || slices.ContainsFunc(earlier, isSame) {
 		return earlier, false
 	}
 	all := append(slices.Clone(earlier), saved)
-	slices.SortStableFunc(all, newerFirst)
+	slices.SortStableFunc(all, compareNewestFirst)
 	return all, true
 }
 
-// saveAgain is the age at which a definition is saved again that is still wanted: it must not expire.
-const saveAgain = 24 * time.Hour
+// resaveInterval is the age at which a definition is saved again that is still wanted: it must not expire.
+const resaveInterval = 24 * time.Hour
 
 // saveRelease saves the last release that differs from the current one, before a command adds versions to the job: Nomad
 // deletes the oldest ones. A release that is saved already stays if Nomad keeps no better one. It returns a warning if that
 // release cannot be saved and would be lost.
-func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.JobDetail, added int) (warning string, err error) {
+func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.SavedDefinitions, job backends.JobDetail, added int) (warning string, err error) {
 	versions, err := cluster.Versions(ctx, job.Job)
 	if err != nil {
-		return "", ofJob(job.Job, err)
+		return "", jobError(job.Job, err)
 	}
 	current, err := currentVersion(job, versions)
 	if err != nil {
 		return "", err
 	}
-	current = lastThatRan(current, versions)
+	current = lastRunVersion(current, versions)
 	earlier := earlierReleases(current, versions)
 	was, k, isSaved, err := savedRelease(saved, current)
 	if err != nil {
 		isSaved = false // it cannot be read, so it is replaced
 	}
 	if isSaved {
-		earlier, _ = withSaved(earlier, was, current, versions)
+		earlier, _ = addSaved(earlier, was, current, versions)
 	}
 	last, ok := lastRelease(earlier)
 	if !ok {
 		return "", nil
 	}
-	isSaved = isSaved && newerFirst(was, last) == 0
-	if isSaved && was.Stable == last.Stable && time.Since(k.Time) < saveAgain {
+	isSaved = isSaved && compareNewestFirst(was, last) == 0
+	if isSaved && was.Stable == last.Stable && time.Since(k.Time) < resaveInterval {
 		return "", nil
 	}
-	_, err = saved.Save(ops.Released, last.Definition, last.Number, current.Created)
-	if err == nil || isSaved || !isLost(last, versions, added) {
+	_, err = saved.Save(ops.Released, last.Definition, last.Number, current.CreateIndex)
+	if err == nil || isSaved || !willBeDeleted(last, versions, added) {
 		return "", nil
 	}
-	return fmt.Sprintf("Nomad keeps %d versions of a job, so this makes it delete version %d of %s, the release before the current one, and %s", trackedVersions, last.Number, job.ID, whyUnsaved(err)), nil
+	return fmt.Sprintf("Nomad keeps %d versions of a job, so this makes it delete version %d of %s, the release before the current one, and %s", trackedVersions, last.Number, job.ID, unsavedReason(err)), nil
 }
 
-// isLost reports whether Nomad deletes a version when others are added.
-func isLost(version backends.Version, versions []backends.Version, added int) bool {
+// willBeDeleted reports whether Nomad deletes a version when others are added.
+func willBeDeleted(version backends.Version, versions []backends.Version, added int) bool {
 	newer := 0
 	for _, v := range versions {
 		if v.Number > version.Number && v.Tag == "" {
@@ -148,22 +148,22 @@ func isLost(version backends.Version, versions []backends.Version, added int) bo
 	return version.Tag == "" && newer+added >= trackedVersions
 }
 
-// whyUnsaved says why the gateway saves no definition.
-func whyUnsaved(err error) string {
+// unsavedReason says why the gateway saves no definition.
+func unsavedReason(err error) string {
 	if errors.Is(err, ops.ErrNoFolder) {
 		return "the gateway cannot save it (its operator has to set audit.jobs)"
 	}
 	return fmt.Sprintf("the gateway cannot save it: %v", err)
 }
 
-// warned shows warnings and, on a terminal, asks whether to go on.
-func warned(ctx context.Context, req *router.Request, unasked bool, warnings ...string) error {
+// confirmWarnings shows warnings and, on a terminal, asks whether to go on.
+func confirmWarnings(ctx context.Context, req *router.Request, unasked bool, warnings ...string) error {
 	warnings = slices.DeleteFunc(warnings, func(w string) bool { return w == "" })
 	if len(warnings) == 0 {
 		return nil
 	}
 	for _, w := range warnings {
-		newReport(req).say("warning: %s", w)
+		newProgressPrinter(req).printf("warning: %s", w)
 	}
 	return confirm(ctx, req, unasked, "Continue?")
 }
@@ -207,12 +207,12 @@ func changesText(counts, scaling []string) string {
 // saveStopped saves a job that is about to be stopped, for start, and returns the ID of what it has saved. It returns a
 // warning if it cannot save it; then nothing is saved of the job as it was stopped earlier either: start must not bring that
 // back.
-func saveStopped(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.JobDetail) (id, warning string, err error) {
+func saveStopped(ctx context.Context, cluster backends.Cluster, saved router.SavedDefinitions, job backends.JobDetail) (id, warning string, err error) {
 	definition, err := cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
-		return "", "", ofJob(job.Job, err)
+		return "", "", jobError(job.Job, err)
 	}
-	if err := unchanged(job, definition); err != nil {
+	if err := checkUnchanged(job, definition); err != nil {
 		return "", "", err
 	}
 	is, err := identify(definition)
@@ -223,22 +223,22 @@ func saveStopped(ctx context.Context, cluster backends.Cluster, saved router.Sav
 	if err == nil {
 		return id, "", nil
 	}
-	if k, ok := saved.Find(ops.Stopped); ok && !k.ChangedBy(is.JobModifyIndex) {
+	if k, ok := saved.Find(ops.Stopped); ok && !k.IsOutdated(is.JobModifyIndex) {
 		return "", "", nil // another stop of the same job has saved it
 	}
-	err = errors.Join(err, saved.Drop(ops.Stopped))
-	return "", fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the stop: %s", job.ID, whyUnsaved(err)), nil
+	err = errors.Join(err, saved.Delete(ops.Stopped))
+	return "", fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the stop: %s", job.ID, unsavedReason(err)), nil
 }
 
 // relinkRelease lets the saved release of a job belong to the job that was registered again from this definition. To Nomad
 // it is another one if it had deleted the job.
-func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.Saved, job backends.Job, definition json.RawMessage) error {
+func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.SavedDefinitions, job backends.Job, definition json.RawMessage) error {
 	k, ok := saved.Find(ops.Released)
 	if !ok {
 		return nil
 	}
 	was, err := identify(definition)
-	if err != nil || k.Of != was.CreateIndex {
+	if err != nil || k.CreateIndex != was.CreateIndex {
 		return err
 	}
 	text, err := cluster.Definition(ctx, job, nil)
@@ -246,11 +246,11 @@ func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.S
 	if err == nil {
 		is, err = identify(text)
 	}
-	if err == nil && is.CreateIndex == k.Of {
+	if err == nil && is.CreateIndex == k.CreateIndex {
 		return nil
 	}
 	if err == nil {
-		k, ok, err = saved.Get(ops.Released)
+		k, ok, err = saved.Load(ops.Released)
 	}
 	if err == nil && ok {
 		_, err = saved.Save(ops.Released, k.Definition, k.Version, is.CreateIndex)
@@ -263,5 +263,5 @@ func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.S
 
 // startableText says how long start brings a job back that was saved now.
 func startableText(job backends.JobDetail) string {
-	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, time.Now().Add(ops.SavedFor).UTC().Format("2006-01-02 15:04Z"))
+	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, time.Now().Add(ops.Retention).UTC().Format("2006-01-02 15:04Z"))
 }

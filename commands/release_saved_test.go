@@ -16,23 +16,23 @@ import (
 	"nomadctld/router"
 )
 
-// versioned is a cluster with one job, newest version first.
-type versioned struct {
+// versionedCluster is a cluster with one job, newest version first.
+type versionedCluster struct {
 	backends.Cluster
 	versions []backends.Version
 }
 
-func (v versioned) Versions(context.Context, backends.Job) ([]backends.Version, error) {
+func (v versionedCluster) Versions(context.Context, backends.Job) ([]backends.Version, error) {
 	return v.versions, nil
 }
 
-func (v versioned) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
+func (v versionedCluster) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
 	return v.versions[0].Definition, nil
 }
 
-func (v versioned) detail() (job backends.JobDetail) {
+func (v versionedCluster) detail() (job backends.JobDetail) {
 	job.ID, job.Root, job.Namespace, job.Tier = "web", "web", "default", "production"
-	job.Version, job.Stopped, job.Index = v.versions[0].Number, v.versions[0].Stopped, v.versions[0].Number+100
+	job.Version, job.Stopped, job.ModifyIndex = v.versions[0].Number, v.versions[0].Stopped, v.versions[0].Number+100
 	return job
 }
 
@@ -44,29 +44,29 @@ func savedVersion(t *testing.T, created, number uint64, mode string, stable bool
 	if err != nil {
 		t.Fatal(err)
 	}
-	return backends.Version{Number: number, Stable: stable, Created: created, Release: release, Definition: definition}
+	return backends.Version{Number: number, Stable: stable, CreateIndex: created, Release: release, Definition: definition}
 }
 
 // newSaved returns what is saved of the job web, with a folder of its own.
-func newSaved(t *testing.T) (saved router.Saved, folder string) {
+func newSaved(t *testing.T) (saved router.SavedDefinitions, folder string) {
 	t.Helper()
 	folder = filepath.Join(t.TempDir(), "jobs")
 	registry, problems := ops.Open(folder, ops.Key{1})
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	return router.NewSaved(registry, ops.Job{Tier: "production", Namespace: "default", ID: "web", Root: "web"}, "wim", "scale web 2"), folder + "-saved"
+	return router.NewSavedDefinitions(registry, ops.Job{Tier: "production", Namespace: "default", ID: "web", Root: "web"}, "wim", "scale web 2"), folder + "-saved"
 }
 
-func saveNow(t *testing.T, saved router.Saved, versions ...backends.Version) {
+func mustSaveRelease(t *testing.T, saved router.SavedDefinitions, versions ...backends.Version) {
 	t.Helper()
-	cluster := versioned{versions: versions}
+	cluster := versionedCluster{versions: versions}
 	if warning, err := saveRelease(t.Context(), cluster, saved, cluster.detail(), 1); err != nil || warning != "" {
 		t.Fatalf("got %q, %v", warning, err)
 	}
 }
 
-func TestSaveRelease_BetterOneStays(t *testing.T) {
+func TestSaveRelease_KeepsBetter(t *testing.T) {
 	v := func(number uint64, mode string, stable bool) backends.Version {
 		return savedVersion(t, 1, number, mode, stable)
 	}
@@ -86,11 +86,11 @@ func TestSaveRelease_BetterOneStays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			saved, _ := newSaved(t)
-			saveNow(t, saved, tc.first...)
-			saveNow(t, saved, tc.then...)
-			k, ok, err := saved.Get(ops.Released)
-			if err != nil || !ok || k.Version != tc.want || k.Of != tc.then[0].Created {
-				t.Errorf("got version %d of %d, %v, %v, want %d", k.Version, k.Of, ok, err, tc.want)
+			mustSaveRelease(t, saved, tc.first...)
+			mustSaveRelease(t, saved, tc.then...)
+			k, ok, err := saved.Load(ops.Released)
+			if err != nil || !ok || k.Version != tc.want || k.CreateIndex != tc.then[0].CreateIndex {
+				t.Errorf("got version %d of %d, %v, %v, want %d", k.Version, k.CreateIndex, ok, err, tc.want)
 			}
 			if is, _ := identify(k.Definition); name == "the same one has become stable" && !is.Stable {
 				t.Error("it is saved as one that is not stable")
@@ -100,19 +100,19 @@ func TestSaveRelease_BetterOneStays(t *testing.T) {
 }
 
 // After Nomad has deleted a job and start has registered it again, its numbers begin with 0.
-func TestSaveRelease_NewerThanDeletedJob(t *testing.T) {
+func TestSaveRelease_JobRegisteredAgain(t *testing.T) {
 	saved, _ := newSaved(t)
 	old := savedVersion(t, 1, 8, "a", true)
 	if _, err := saved.Save(ops.Released, old.Definition, old.Number, 50); err != nil { // see relinkRelease
 		t.Fatal(err)
 	}
-	saveNow(t, saved, savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true))
-	if k, ok := saved.Find(ops.Released); !ok || k.Version != 0 || k.Of != 50 {
-		t.Errorf("got version %d of %d, %v", k.Version, k.Of, ok)
+	mustSaveRelease(t, saved, savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true))
+	if k, ok := saved.Find(ops.Released); !ok || k.Version != 0 || k.CreateIndex != 50 {
+		t.Errorf("got version %d of %d, %v", k.Version, k.CreateIndex, ok)
 	}
 }
 
-func TestSaveRelease_DoesNotExpireWhileWanted(t *testing.T) {
+func TestSaveRelease_SavedAgainDaily(t *testing.T) {
 	a, b, next := savedVersion(t, 1, 0, "a", true), savedVersion(t, 1, 1, "b", true), savedVersion(t, 1, 2, "b", true)
 	for name, now := range map[string][]backends.Version{
 		"Nomad has it":         {b, a},
@@ -121,18 +121,18 @@ func TestSaveRelease_DoesNotExpireWhileWanted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				saved, _ := newSaved(t)
-				saveNow(t, saved, b, a)
+				mustSaveRelease(t, saved, b, a)
 				first, _ := saved.Find(ops.Released)
 				time.Sleep(time.Hour)
-				saveNow(t, saved, now...)
+				mustSaveRelease(t, saved, now...)
 				if k, _ := saved.Find(ops.Released); k.ID != first.ID {
 					t.Error("it is saved again after an hour")
 				}
 				for range 40 {
 					time.Sleep(24 * time.Hour)
-					saveNow(t, saved, now...)
+					mustSaveRelease(t, saved, now...)
 				}
-				if k, ok, err := saved.Get(ops.Released); err != nil || !ok || k.Version != 0 || time.Since(k.Time) > 24*time.Hour {
+				if k, ok, err := saved.Load(ops.Released); err != nil || !ok || k.Version != 0 || time.Since(k.Time) > 24*time.Hour {
 					t.Errorf("got %+v, %v, %v", k, ok, err)
 				}
 			})
@@ -140,7 +140,7 @@ func TestSaveRelease_DoesNotExpireWhileWanted(t *testing.T) {
 	}
 }
 
-func TestWithSaved_NewestFirst(t *testing.T) {
+func TestAddSaved_NewestFirst(t *testing.T) {
 	v := func(number uint64, mode string, stable bool) backends.Version {
 		return savedVersion(t, 50, number, mode, stable)
 	}
@@ -158,7 +158,7 @@ func TestWithSaved_NewestFirst(t *testing.T) {
 		"deployed again, failed":  {[]backends.Version{now, v(8, "a", false)}, v(3, "a", true), 3, true},
 		"it runs now":             {[]backends.Version{now, v(8, "c", true)}, v(3, "d", true), 8, false},
 	} {
-		all, added := withSaved(earlierReleases(now, tc.kept), tc.saved, now, tc.kept)
+		all, added := addSaved(earlierReleases(now, tc.kept), tc.saved, now, tc.kept)
 		got, ok := lastRelease(all)
 		if !ok || got.Number != tc.want || added != tc.added {
 			t.Errorf("%s: got %d, %v, added %v; want %d, added %v", name, got.Number, ok, added, tc.want, tc.added)
@@ -166,9 +166,9 @@ func TestWithSaved_NewestFirst(t *testing.T) {
 	}
 }
 
-func TestSaveStopped_OlderOneRemovedOnFailure(t *testing.T) {
+func TestSaveStopped_FailureRemovesOlder(t *testing.T) {
 	saved, folder := newSaved(t)
-	cluster := versioned{versions: []backends.Version{savedVersion(t, 1, 0, "a", true)}}
+	cluster := versionedCluster{versions: []backends.Version{savedVersion(t, 1, 0, "a", true)}}
 	if _, warning, err := saveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil || warning != "" {
 		t.Fatalf("got %q, %v", warning, err)
 	}
@@ -188,7 +188,7 @@ func TestSaveStopped_OlderOneRemovedOnFailure(t *testing.T) {
 // TestSaveStopped_TwoAtOnce is about two users who stop a job: one is asked and declines after the other has stopped it.
 func TestSaveStopped_TwoAtOnce(t *testing.T) {
 	saved, _ := newSaved(t)
-	cluster := versioned{versions: []backends.Version{savedVersion(t, 1, 0, "a", true)}}
+	cluster := versionedCluster{versions: []backends.Version{savedVersion(t, 1, 0, "a", true)}}
 	declined, _, err := saveStopped(t.Context(), cluster, saved, cluster.detail())
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ func TestSaveStopped_TwoAtOnce(t *testing.T) {
 	if _, _, err := saveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil {
 		t.Fatal(err)
 	}
-	if err := saved.Undo(declined); err != nil {
+	if err := saved.DeleteByID(declined); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := saved.Find(ops.Stopped); !ok {
@@ -217,12 +217,12 @@ func TestRelinkRelease_OnlyOfThisJob(t *testing.T) {
 		if _, err := saved.Save(ops.Released, release.Definition, release.Number, tc.of); err != nil {
 			t.Fatal(err)
 		}
-		cluster := versioned{versions: []backends.Version{savedVersion(t, tc.now, 0, "b", false)}}
+		cluster := versionedCluster{versions: []backends.Version{savedVersion(t, tc.now, 0, "b", false)}}
 		if err := relinkRelease(t.Context(), cluster, saved, cluster.detail().Job, was.Definition); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if k, ok := saved.Find(ops.Released); !ok || k.Of != tc.want || k.Version != 3 {
-			t.Errorf("%s: got version %d of %d, want of %d", name, k.Version, k.Of, tc.want)
+		if k, ok := saved.Find(ops.Released); !ok || k.CreateIndex != tc.want || k.Version != 3 {
+			t.Errorf("%s: got version %d of %d, want of %d", name, k.Version, k.CreateIndex, tc.want)
 		}
 	}
 }
@@ -232,8 +232,8 @@ func TestSaveRelease_NoWarningIfSavedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		saved, folder := newSaved(t)
 		b := savedVersion(t, 1, 1, "b", true)
-		saveNow(t, saved, b, savedVersion(t, 1, 0, "a", true))
-		time.Sleep(2 * saveAgain)
+		mustSaveRelease(t, saved, b, savedVersion(t, 1, 0, "a", true))
+		time.Sleep(2 * resaveInterval)
 		if err := os.Chmod(folder, 0o777); err != nil {
 			t.Fatal(err)
 		}
@@ -241,7 +241,7 @@ func TestSaveRelease_NoWarningIfSavedBefore(t *testing.T) {
 		for n := range uint64(6) {
 			now = append([]backends.Version{savedVersion(t, 1, n+2, "b", true)}, now...)
 		}
-		saveNow(t, saved, now...)
+		mustSaveRelease(t, saved, now...)
 		if k, ok := saved.Find(ops.Released); !ok || k.Version != 0 {
 			t.Errorf("got version %d, %v", k.Version, ok)
 		}

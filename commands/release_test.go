@@ -22,7 +22,7 @@ func versionOf(t *testing.T, number uint64, mode string, count int, stable, stop
 	if err != nil {
 		t.Fatal(err)
 	}
-	return backends.Version{Number: number, Stable: stable, Stopped: stopped, Created: 1, Release: release, Definition: definition}
+	return backends.Version{Number: number, Stable: stable, Stopped: stopped, CreateIndex: 1, Release: release, Definition: definition}
 }
 
 func TestLastRelease_NewestStableThatDiffers(t *testing.T) {
@@ -49,7 +49,7 @@ func TestLastRelease_NewestStableThatDiffers(t *testing.T) {
 	}
 }
 
-func TestIsLost_SixUntaggedVersions(t *testing.T) {
+func TestWillBeDeleted_SixUntaggedVersions(t *testing.T) {
 	var versions []backends.Version
 	for n := 5; n >= 0; n-- {
 		versions = append(versions, backends.Version{Number: uint64(n)})
@@ -70,15 +70,15 @@ func TestIsLost_SixUntaggedVersions(t *testing.T) {
 		for _, n := range tc.tagged {
 			all[5-n].Tag = "x"
 		}
-		if got := isLost(all[5-tc.number], all, tc.added); got != tc.want {
+		if got := willBeDeleted(all[5-tc.number], all, tc.added); got != tc.want {
 			t.Errorf("%s: got %v", name, got)
 		}
 	}
 }
 
-// failing is a cluster whose job has a failed allocation, and that replaces it as it is told to.
-type failing struct {
-	stubborn
+// failedCluster is a cluster whose job has a failed allocation, and that replaces it as it is told to.
+type failedCluster struct {
+	fakeCluster
 	detail     func() backends.JobDetail
 	definition json.RawMessage
 	evaluate   error
@@ -87,52 +87,52 @@ type failing struct {
 	refusal    error // nil: the job was changed
 }
 
-func (f *failing) Job(context.Context, backends.Job) (backends.JobDetail, error) {
+func (f *failedCluster) Job(context.Context, backends.Job) (backends.JobDetail, error) {
 	return f.detail(), nil
 }
 
-func (f *failing) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
+func (f *failedCluster) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
 	return f.definition, nil
 }
 
-func (f *failing) Evaluate(context.Context, backends.Job) (backends.Outcome, error) {
-	return backends.Outcome{Evaluation: "e1"}, f.evaluate
+func (f *failedCluster) Evaluate(context.Context, backends.Job) (backends.WriteResult, error) {
+	return backends.WriteResult{EvaluationID: "e1"}, f.evaluate
 }
 
-func (f *failing) Register(_ context.Context, _ backends.Job, definition json.RawMessage, index uint64) (backends.Outcome, error) {
+func (f *failedCluster) Register(_ context.Context, _ backends.Job, definition json.RawMessage, index uint64) (backends.WriteResult, error) {
 	if f.refuse > 0 && len(f.registered)+1 >= f.refuse {
-		return backends.Outcome{}, cmp.Or[error](f.refusal, &backends.ChangedError{Job: "web", Version: 9})
+		return backends.WriteResult{}, cmp.Or[error](f.refusal, &backends.ChangedError{Job: "web", Version: 9})
 	}
 	f.registered = append(f.registered, string(definition))
-	return backends.Outcome{Index: index + 1}, nil
+	return backends.WriteResult{ModifyIndex: index + 1}, nil
 }
 
 func failedJob(index uint64, others ...backends.Allocation) backends.JobDetail {
 	var job backends.JobDetail
-	job.ID, job.Type, job.Index = "web", "service", index
+	job.ID, job.Type, job.ModifyIndex = "web", "service", index
 	job.Groups = []backends.Group{{Name: "web", Count: 1}}
 	job.Allocations = append([]backends.Allocation{{ID: "a1a1a1a1", JobID: "web", Name: "web.web[0]", Group: "web", Status: "failed", Desired: "run", Created: time.Unix(1, 0)}}, others...)
 	return job
 }
 
-func TestRescheduled_NothingReplaced(t *testing.T) {
+func TestWaitUntilReplaced_NothingReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		job := failedJob(7)
-		f := &failing{detail: func() backends.JobDetail { return job }}
+		f := &failedCluster{detail: func() backends.JobDetail { return job }}
 		begun := time.Now()
-		_, err := rescheduled(t.Context(), f, job, job.Allocations, backends.Outcome{Evaluation: "e1"}, func(string, ...any) {})
-		if err == nil || err.Error() != "Nomad has evaluated web and replaced nothing of: web[0] a1a1a1a1 (see: info web)" || time.Since(begun) < placeGrace {
+		_, err := waitUntilReplaced(t.Context(), f, job, job.Allocations, backends.WriteResult{EvaluationID: "e1"}, func(string, ...any) {})
+		if err == nil || err.Error() != "Nomad has evaluated web and replaced nothing of: web[0] a1a1a1a1 (see: info web)" || time.Since(begun) < idleGrace {
 			t.Errorf("got %v after %s", err, time.Since(begun))
 		}
 	})
 }
 
-func TestRescheduled_ReplacementRunsOrFails(t *testing.T) {
+func TestWaitUntilReplaced_RunsOrFails(t *testing.T) {
 	next := backends.Allocation{ID: "b2b2b2b2", JobID: "web", Name: "web.web[0]", Group: "web", Desired: "run", Created: time.Unix(2, 0)}
 	for status, want := range map[string]string{"running": "", "failed": "allocation b2b2b2b2, which replaces a1a1a1a1, is failed", "lost": "allocation b2b2b2b2, which replaces a1a1a1a1, is lost"} {
 		synctest.Test(t, func(t *testing.T) {
 			job := failedJob(7)
-			f := &failing{detail: func() backends.JobDetail {
+			f := &failedCluster{detail: func() backends.JobDetail {
 				is := next
 				if f := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); f > 3*time.Second {
 					is.Status = status
@@ -141,20 +141,20 @@ func TestRescheduled_ReplacementRunsOrFails(t *testing.T) {
 				}
 				return failedJob(7, is)
 			}}
-			back, err := rescheduled(t.Context(), f, job, job.Allocations, backends.Outcome{}, func(string, ...any) {})
+			back, err := waitUntilReplaced(t.Context(), f, job, job.Allocations, backends.WriteResult{}, func(string, ...any) {})
 			if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) || err == nil && (len(back) != 1 || back[0].ID != next.ID) {
 				t.Errorf("%s: got %+v, %v", status, back, err)
 			}
 		})
 	}
 	changed := failedJob(8)
-	f := &failing{detail: func() backends.JobDetail { return changed }}
-	if _, err := rescheduled(t.Context(), f, failedJob(7), changed.Allocations, backends.Outcome{}, func(string, ...any) {}); err == nil || !strings.Contains(err.Error(), "was changed by somebody else") {
+	f := &failedCluster{detail: func() backends.JobDetail { return changed }}
+	if _, err := waitUntilReplaced(t.Context(), f, failedJob(7), changed.Allocations, backends.WriteResult{}, func(string, ...any) {}); err == nil || !strings.Contains(err.Error(), "was changed by somebody else") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestAllowing_RestoresJob(t *testing.T) {
+func TestAllowRescheduling_RestoresJob(t *testing.T) {
 	definition := `{"ID":"web","JobModifyIndex":7,"TaskGroups":[{"Name":"web","Count":1,"ReschedulePolicy":{"Attempts":0}}]}`
 	for name, tc := range map[string]struct {
 		replaced error
@@ -164,28 +164,28 @@ func TestAllowing_RestoresJob(t *testing.T) {
 		saved    bool // in the end
 	}{
 		"replaced":              {nil, 0, nil, "", false},
-		"not replaced":          {errWeak, 0, nil, "Permission denied", false},
-		"purged":                {backends.ErrGone, 0, nil, backends.ErrGone.Error(), false},
+		"not replaced":          {errPermission, 0, nil, "Permission denied", false},
+		"purged":                {backends.ErrNotFound, 0, nil, backends.ErrNotFound.Error(), false},
 		"refused at first":      {nil, 1, nil, "web was changed by somebody else", false},
 		"refused in the end":    {nil, 2, nil, "web was registered with one attempt to reschedule in group web, and could not be registered as it was: ", false},
-		"neither, nor replaced": {errWeak, 2, nil, "Permission denied\nweb was registered with one attempt", false},
-		"no leader any more":    {nil, 2, errAway, "web is registered with one attempt to reschedule in group web, and could not be registered as it was: No cluster leader (see: history web; restore it: ops ", true},
+		"neither, nor replaced": {errPermission, 2, nil, "Permission denied\nweb was registered with one attempt", false},
+		"no leader any more":    {nil, 2, errNoLeader, "web is registered with one attempt to reschedule in group web, and could not be registered as it was: No cluster leader (see: history web; restore it: ops ", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				job := failedJob(7)
-				f := &failing{definition: json.RawMessage(definition), refuse: tc.refuse, refusal: tc.refusal, detail: func() backends.JobDetail {
+				f := &failedCluster{definition: json.RawMessage(definition), refuse: tc.refuse, refusal: tc.refusal, detail: func() backends.JobDetail {
 					is := failedJob(9)
 					is.Groups[0].Count, is.Allocations = 0, nil
 					return is
 				}}
 				w := f.work(t)
 				w.Cluster, w.Operations = f, f
-				r := &rolling{job: job, given: job.Allocations, timeout: time.Minute}
+				r := &rolling{job: job, unreschedulable: job.Allocations, timeout: time.Minute}
 				asked := uint64(0)
-				err := r.allowing(t.Context(), w, func(job backends.JobDetail) error {
-					asked = job.Index
-					if _, err := os.Stat(w.KeptIn()); err != nil {
+				err := r.allowRescheduling(t.Context(), w, func(job backends.JobDetail) error {
+					asked = job.ModifyIndex
+					if _, err := os.Stat(w.DefinitionPath()); err != nil {
 						t.Errorf("the definition is not saved: %v", err)
 					}
 					return tc.replaced
@@ -196,13 +196,13 @@ func TestAllowing_RestoresJob(t *testing.T) {
 				if tc.refuse != 1 && asked != 8 {
 					t.Errorf("evaluated with the index %d, want that of the registration", asked)
 				}
-				if _, err := os.Stat(w.KeptIn()); (err == nil) != tc.saved {
+				if _, err := os.Stat(w.DefinitionPath()); (err == nil) != tc.saved {
 					t.Errorf("saved: got %v, want %v", err == nil, tc.saved)
 				}
-				if tc.replaced == backends.ErrGone && len(f.registered) != 1 {
+				if tc.replaced == backends.ErrNotFound && len(f.registered) != 1 {
 					t.Errorf("registered a job that was purged: %q", f.registered)
 				}
-				if tc.refuse == 0 && tc.replaced != backends.ErrGone && (len(f.registered) != 2 || !strings.Contains(f.registered[0], `"Attempts":1`) || f.registered[1] != definition) {
+				if tc.refuse == 0 && tc.replaced != backends.ErrNotFound && (len(f.registered) != 2 || !strings.Contains(f.registered[0], `"Attempts":1`) || f.registered[1] != definition) {
 					t.Errorf("registered %q", f.registered)
 				}
 			})
@@ -210,30 +210,30 @@ func TestAllowing_RestoresJob(t *testing.T) {
 	}
 }
 
-func TestGivenUp_DeploymentSucceedsAnyway(t *testing.T) {
+func TestCheckReplaced(t *testing.T) {
 	job := failedJob(7)
-	if err := givenUp(job, ""); err == nil || !strings.Contains(err.Error(), "Nomad does not replace 1 failed allocation: web[0] a1a1a1a1") {
+	if err := checkReplaced(job, ""); err == nil || !strings.Contains(err.Error(), "Nomad does not replace 1 failed allocation: web[0] a1a1a1a1") {
 		t.Errorf("got %v", err)
 	}
-	if err := givenUp(job, "db"); err != nil {
+	if err := checkReplaced(job, "db"); err != nil {
 		t.Errorf("of another group: got %v", err)
 	}
 	job.Evaluations = []backends.Evaluation{{Status: "pending"}}
-	if err := givenUp(job, ""); err != nil {
+	if err := checkReplaced(job, ""); err != nil {
 		t.Errorf("Nomad is at it: got %v", err)
 	}
 	replaced := failedJob(7, backends.Allocation{ID: "b2", JobID: "web", Name: "web.web[0]", Group: "web", Status: "running", Desired: "run", Created: time.Unix(2, 0)})
-	if err := givenUp(replaced, ""); err != nil {
+	if err := checkReplaced(replaced, ""); err != nil {
 		t.Errorf("replaced: got %v", err)
 	}
 	awaited := failedJob(7)
-	awaited.Allocations[0].Awaited = true
-	if err := givenUp(awaited, ""); err != nil {
+	awaited.Allocations[0].ReschedulePending = true
+	if err := checkReplaced(awaited, ""); err != nil {
 		t.Errorf("to be replaced later: got %v", err)
 	}
 }
 
-func TestGaps_OnlyIfNomadIsIdle(t *testing.T) {
+func TestMissingAllocations_OnlyIfIdle(t *testing.T) {
 	running := backends.Allocation{ID: "b2", JobID: "web", Name: "web.web[1]", Group: "web", Status: "running", Desired: "run", Created: time.Unix(2, 0)}
 	unknown := running
 	unknown.Status = "unknown"
@@ -256,7 +256,7 @@ func TestGaps_OnlyIfNomadIsIdle(t *testing.T) {
 		job := failedJob(7, running) // the failed one is in its place too
 		job.Groups[0].Count = 3
 		tc.change(&job)
-		if got := gaps(job, tc.group); got["web"] != tc.want || tc.want == 0 && len(got) > 0 {
+		if got := missingAllocations(job, tc.group); got["web"] != tc.want || tc.want == 0 && len(got) > 0 {
 			t.Errorf("%s: got %v, want %d", name, got, tc.want)
 		}
 	}

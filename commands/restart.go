@@ -26,12 +26,12 @@ type restart struct {
 
 func (r *restart) Spec() router.Spec {
 	return router.Spec{
-		Name:     "restart",
-		Args:     "PART",
-		Short:    "Restart a job, a group, a task or an allocation, a batch at a time",
-		Target:   router.TargetPart,
-		Set:      router.Operate,
-		Terminal: true,
+		Name:          "restart",
+		Args:          "PART",
+		Short:         "Restart a job, a group, a task or an allocation, a batch at a time",
+		Target:        router.TargetPart,
+		Set:           router.Operate,
+		WantsTerminal: true,
 		Long: `
 PART is JOB, JOB/GROUP, JOB/GROUP/TASK or an ID: an exec ID restarts that task, an allocation's ID all tasks of it. Tasks
 are restarted where they are, in one allocation after the other or in batches; the next batch begins when all tasks of the
@@ -48,8 +48,8 @@ If you leave, the running batch is finished and the restart stops there. With --
 again until Nomad takes it; if that does not succeed, the definition is printed, with the command that brings it back.`,
 		Flags: func(f *pflag.FlagSet) {
 			f.StringVarP(&r.batch, "batch", "b", "1", "restart so many allocations at a time: `N` or N%")
-			duration(f, &r.wait, "wait", 0, "pause between batches")
-			duration(f, &r.timeout, "timeout", 5*time.Minute, "time a batch may take to become healthy")
+			durationVar(f, &r.wait, "wait", 0, "pause between batches")
+			durationVar(f, &r.timeout, "timeout", 5*time.Minute, "time a batch may take to become healthy")
 			f.BoolVar(&r.ignoreChecks, "ignore-checks", false, "do not wait for service checks: for a restart that they fail before and after")
 			f.BoolVar(&r.reschedule, "reschedule", false, "stop the allocations instead, so that Nomad replaces them")
 			f.BoolVar(&r.full, "full", false, "stop the job and register it again")
@@ -63,37 +63,37 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	if err := r.check(req); err != nil {
 		return router.Exit(2, fmt.Errorf("restart: %w", err))
 	}
-	job, err := current(ctx, req)
+	job, err := currentJob(ctx, req)
 	if err != nil {
 		return err
 	}
 	if _, err := groupOf(job, req.Part); err != nil {
 		return err
 	}
-	if err := req.Busy(); err != nil { // the other one may have stopped it for a moment
+	if err := req.CheckNoOperation(); err != nil { // the other one may have stopped it for a moment
 		return err
 	}
-	if err := restartable(job); err != nil {
+	if err := checkRestartable(job); err != nil {
 		return err
 	}
 	work := func(ctx context.Context, w router.Work) error { return r.restartFull(ctx, w, job) }
 	if r.full {
-		warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 2) // the stop is a version too
+		warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 2) // the stop is a version too
 		if err != nil {
 			return err
 		}
-		if err := warned(ctx, req, r.yes, warning); err != nil {
+		if err := confirmWarnings(ctx, req, r.yes, warning); err != nil {
 			return err
 		}
-		if hit := live(job, ""); len(hit) > 1 {
-			if err := confirm(ctx, req, r.yes, "Stop and start %s in tier %s: %s?", job.ID, job.Tier, counted(len(hit), "running allocation")); err != nil {
+		if hit := liveAllocations(job, ""); len(hit) > 1 {
+			if err := confirm(ctx, req, r.yes, "Stop and start %s in tier %s: %s?", job.ID, job.Tier, plural(len(hit), "running allocation")); err != nil {
 				return err
 			}
 		}
 	} else {
 		targets := r.targets(req, job)
-		failed, given := failedOf(job, r.named(req))
-		missing := gaps(job, req.Part.Group)
+		failed, given := failedAllocations(job, r.isSelected(req))
+		missing := missingAllocations(job, req.Part.Group)
 		if req.Allocation != nil || req.Part.Task != "" {
 			missing = nil
 		}
@@ -104,18 +104,18 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 		if len(targets)+len(failed)+len(given)+len(missing) == 0 {
 			return fmt.Errorf("nothing of %s runs (see: status %s)", req.Args[0], job.ID)
 		}
-		if err := replaceable(job, given); err != nil {
+		if err := checkReplaceable(job, given); err != nil {
 			return err
 		}
 		if len(given) > 0 {
-			warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 2)
+			warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 2)
 			if err != nil {
 				return err
 			}
-			if err := warned(ctx, req, r.yes, warning); err != nil {
+			if err := confirmWarnings(ctx, req, r.yes, warning); err != nil {
 				return err
 			}
-			if err := confirm(ctx, req, r.yes, "The reschedule block does not let Nomad replace %s of %s. Register the job with one attempt, then restore it? This adds 2 versions.", endedText(given), job.ID); err != nil {
+			if err := confirm(ctx, req, r.yes, "The reschedule block does not let Nomad replace %s of %s. Register the job with one attempt, then restore it? This adds 2 versions.", failedOrStopped(given), job.ID); err != nil {
 				return err
 			}
 		}
@@ -123,17 +123,17 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 		if err != nil {
 			return router.Exit(2, fmt.Errorf("restart: %w", err))
 		}
-		work = (&rolling{job: job, targets: targets, size: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule, ignoreChecks: r.ignoreChecks, failed: failed, given: given, gaps: missing, skipped: left}).run
+		work = (&rolling{job: job, targets: targets, batchSize: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule, ignoreChecks: r.ignoreChecks, failed: failed, unreschedulable: given, missing: missing, skipped: left}).restartAll
 	}
-	op, err := req.Begin(ctx, work)
+	op, err := req.StartOperation(ctx, work)
 	if err != nil {
 		return err
 	}
 	if r.background {
 		fmt.Fprintf(req.Stderr, "it goes on in the background (see: ops %s)\n", op.ID)
-		return finished(req, "%s", op.ID)
+		return printResult(req, "%s", op.ID)
 	}
-	return attend(ctx, req, op)
+	return followOp(ctx, req, op)
 }
 
 func (r *restart) check(req *router.Request) error {
@@ -153,16 +153,16 @@ func (r *restart) check(req *router.Request) error {
 	return err
 }
 
-// restartable returns an error for a job whose restart makes no sense now.
-func restartable(job backends.JobDetail) error {
+// checkRestartable returns an error for a job whose restart makes no sense now.
+func checkRestartable(job backends.JobDetail) error {
 	switch {
 	case job.Periodic, job.Parameterized:
 		return fmt.Errorf("%s only launches others: restart one of those (see: ps %s)", job.ID, job.ID)
 	case job.Stopped:
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
-	case job.Rollout != nil && isActive(*job.Rollout):
+	case job.LatestDeployment != nil && isActive(*job.LatestDeployment):
 		return fmt.Errorf("%s is being deployed: deployment %s of version %d is %s; wait for its end, or end it (see: deployment %s, fail %s)",
-			job.ID, short(job.Rollout.ID), job.Rollout.Version, job.Rollout.Status, job.ID, job.ID)
+			job.ID, shortID(job.LatestDeployment.ID), job.LatestDeployment.Version, job.LatestDeployment.Status, job.ID, job.ID)
 	}
 	return nil
 }
@@ -180,8 +180,8 @@ func batchSize(text string, all int) (int, error) {
 	return n, nil
 }
 
-// named reports whether an allocation is among those that the command is about, as a whole.
-func (r *restart) named(req *router.Request) func(backends.Allocation) bool {
+// isSelected reports whether an allocation is among those that the command is about, as a whole.
+func (r *restart) isSelected(req *router.Request) func(backends.Allocation) bool {
 	return func(a backends.Allocation) bool {
 		if req.Allocation != nil {
 			return a.ID == req.Allocation.ID
@@ -201,7 +201,7 @@ func (r *restart) targets(req *router.Request, job backends.JobDetail) (all []ta
 	if req.Task != nil {
 		task = req.Task.Name
 	}
-	for _, a := range live(job, req.Part.Group) {
+	for _, a := range liveAllocations(job, req.Part.Group) {
 		if a.Desired != "run" || a.Status != "running" || req.Allocation != nil && a.ID != req.Allocation.ID {
 			continue
 		}
@@ -233,33 +233,33 @@ func skippedText(skipped []backends.Allocation) string {
 		if a.Status == "unknown" {
 			why = "is on a disconnected node and may still be running"
 		}
-		all = append(all, placeOf(a)+" "+why)
+		all = append(all, allocationLabel(a)+" "+why)
 	}
 	return strings.Join(all, ", ")
 }
 
-// attend shows an operation that the session has begun until it ends. If the session ends first, the operation is asked to
+// followOp shows an operation that the session has begun until it ends. If the session ends first, the operation is asked to
 // end after what it is about; so it is by Ctrl-C, and a second one leaves it alone.
-func attend(ctx context.Context, req *router.Request, op *ops.Op) error {
-	report := newReport(req)
-	defer report.end()
+func followOp(ctx context.Context, req *router.Request, op *ops.Op) error {
+	report := newProgressPrinter(req)
+	defer report.clear()
 	shown := 0 // of the notes that last
 	err := op.Follow(ctx, func(n ops.Note) error {
-		if !n.Passing {
+		if !n.Transient {
 			shown++
 		}
-		return report.note(n)
+		return report.print(n)
 	})
-	if ended, _ := op.Ended(); !ended.IsZero() {
+	if ended, _ := op.Finished(); !ended.IsZero() {
 		return err
 	}
 	if req.Terminal == nil || !errors.Is(err, router.ErrInterrupted) {
 		op.Halt("its client has left")
 		return err
 	}
-	code := router.Code(err)
+	code := router.ExitCode(err)
 	op.Halt("interrupted")
-	report.say("it ends after what it is about; Ctrl-C again leaves it alone (see: ops %s)", op.ID)
+	report.printf("it ends after what it is about; Ctrl-C again leaves it alone (see: ops %s)", op.ID)
 	ctx, leave := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer leave(nil)
 	go func() {
@@ -275,11 +275,11 @@ func attend(ctx context.Context, req *router.Request, op *ops.Op) error {
 		leave(router.ErrInterrupted)
 	}()
 	err = op.Follow(ctx, func(n ops.Note) error {
-		if !n.Passing && shown > 0 {
+		if !n.Transient && shown > 0 {
 			shown--
 			return nil
 		}
-		return report.note(n)
+		return report.print(n)
 	})
 	if err != nil {
 		return router.Exit(code, err)

@@ -16,18 +16,18 @@ import (
 func init() { router.Register(func() router.Command { return new(revert) }) }
 
 type revert struct {
-	settle
+	waitFlags
 	keepCounts, yes bool
 }
 
 func (r *revert) Spec() router.Spec {
 	return router.Spec{
-		Name:     "revert",
-		Args:     "JOB [VERSION]",
-		Short:    "Go back to an earlier version of a job",
-		Target:   router.TargetJob,
-		Set:      router.Operate,
-		Terminal: true,
+		Name:          "revert",
+		Args:          "JOB [VERSION]",
+		Short:         "Go back to an earlier version of a job",
+		Target:        router.TargetJob,
+		Set:           router.Operate,
+		WantsTerminal: true,
 		Long: `
 Without VERSION the job goes back to its last release: the newest stable version that runs something else than the current
 one (see: history JOB). Versions that differ only in counts are the same release. The version becomes the newest one, and
@@ -39,7 +39,7 @@ Without a terminal it keeps the current counts. --keep-counts and --yes choose w
 If Nomad has deleted the last release because of restart --full, stop, start or scale, the gateway uses the definition that
 it saved.`,
 		Flags: func(f *pflag.FlagSet) {
-			r.settle.bind(f)
+			r.waitFlags.bind(f)
 			f.BoolVar(&r.keepCounts, "keep-counts", false, "keep the current counts of all groups")
 			f.BoolVarP(&r.yes, "yes", "y", false, "apply the counts and the scaling of the version without a prompt")
 		},
@@ -47,76 +47,76 @@ it saved.`,
 }
 
 func (r *revert) Run(ctx context.Context, req *router.Request) error {
-	if err := r.settle.check(); err != nil {
+	if err := r.waitFlags.check(); err != nil {
 		return err
 	}
 	if r.keepCounts && r.yes {
 		return router.Exit(2, errors.New("revert: --keep-counts and --yes exclude each other"))
 	}
-	job, err := current(ctx, req)
+	job, err := currentJob(ctx, req)
 	if err != nil {
 		return err
 	}
-	if err := req.Held(); err != nil { // what has stopped it starts it again
+	if err := req.CheckNoPendingRestore(); err != nil { // what has stopped it starts it again
 		return err
 	}
 	versions, err := req.Cluster.Versions(ctx, job.Job)
 	if err != nil {
-		return ofJob(job.Job, err)
+		return jobError(job.Job, err)
 	}
 	now, err := currentVersion(job, versions)
 	if err != nil {
 		return err
 	}
-	now = lastThatRan(now, versions)
-	then, saved, err := r.target(job, now, versions, req)
+	now = lastRunVersion(now, versions)
+	then, saved, err := r.targetVersion(job, now, versions, req)
 	if err != nil {
 		return err
 	}
-	keep, err := r.counts(ctx, req, now, then)
+	keep, err := r.chooseCounts(ctx, req, now, then)
 	if err != nil {
 		return err
 	}
-	var outcome backends.Outcome
+	var outcome backends.WriteResult
 	if keep || saved {
 		definition := then.Definition
 		if keep {
-			if definition, err = withCountsOf(now, then); err != nil {
+			if definition, err = withCurrentCounts(now, then); err != nil {
 				return fmt.Errorf("%s: %w", job.ID, err)
 			}
 		}
-		outcome, err = req.Operations.Register(ctx, job.Job, definition, job.Index)
+		outcome, err = req.Operations.Register(ctx, job.Job, definition, job.ModifyIndex)
 	} else {
 		outcome, err = req.Operations.Revert(ctx, job.Job, then.Number)
 	}
 	switch {
 	case err != nil:
-		return ofJob(job.Job, err)
-	case outcome.Index == job.Index:
+		return jobError(job.Job, err)
+	case outcome.ModifyIndex == job.ModifyIndex:
 		return fmt.Errorf("Nomad changed nothing: it treats version %d of %s as the same as the current one", then.Number, job.ID)
 	}
-	warn(req, outcome)
+	printWarnings(req, outcome)
 	if r.detach {
-		return r.detached(req, outcome)
+		return r.printEvaluation(req, outcome)
 	}
-	if err := r.up(ctx, req, job.Job, "", outcome); err != nil {
+	if err := r.waitUntilUp(ctx, req, job.Job, "", outcome); err != nil {
 		return err
 	}
 	from := ""
 	if saved {
 		from = ", as the gateway saved it"
 	}
-	return finished(req, "reverted %s from version %d to what it was in version %d%s%s", job.ID, job.Version, then.Number, from, evaluation(outcome))
+	return printResult(req, "reverted %s from version %d to what it was in version %d%s%s", job.ID, job.Version, then.Number, from, evaluationSuffix(outcome))
 }
 
-// target returns the version to go back to, and whether only the gateway has it.
-func (r *revert) target(job backends.JobDetail, now backends.Version, versions []backends.Version, req *router.Request) (backends.Version, bool, error) {
-	saved, _, isSaved, err := savedRelease(req.Saved(), now)
+// targetVersion returns the version to go back to, and whether only the gateway has it.
+func (r *revert) targetVersion(job backends.JobDetail, now backends.Version, versions []backends.Version, req *router.Request) (backends.Version, bool, error) {
+	saved, _, isSaved, err := savedRelease(req.SavedDefinitions(), now)
 	if err != nil {
-		newReport(req).say("warning: the release of %s that the gateway saved cannot be used: %v", job.ID, err)
+		newProgressPrinter(req).printf("warning: the release of %s that the gateway saved cannot be used: %v", job.ID, err)
 	}
 	if len(req.Args) > 1 {
-		return namedVersion(job, now, versions, saved, isSaved, req.Args[1])
+		return versionByNumber(job, now, versions, saved, isSaved, req.Args[1])
 	}
 	if job.Stopped {
 		return now, false, fmt.Errorf("%s is stopped: start %s brings it back, revert %s VERSION an earlier version (see: history %s)", job.ID, job.ID, job.ID, job.ID)
@@ -124,7 +124,7 @@ func (r *revert) target(job backends.JobDetail, now backends.Version, versions [
 	all := earlierReleases(now, versions)
 	deleted := false
 	if isSaved {
-		all, deleted = withSaved(all, saved, now, versions)
+		all, deleted = addSaved(all, saved, now, versions)
 	}
 	then, ok := lastRelease(all)
 	switch stable := job.Type == "service" || slices.ContainsFunc(versions, func(v backends.Version) bool { return v.Stable }); {
@@ -135,11 +135,11 @@ func (r *revert) target(job backends.JobDetail, now backends.Version, versions [
 	case stable && !then.Stable:
 		return now, false, fmt.Errorf("no stable version of %s differs from version %d in more than counts; to go to a version not known to be stable: revert %s %d (see: history %s)", job.ID, now.Number, job.ID, then.Number, job.ID)
 	}
-	return then, deleted && newerFirst(then, saved) == 0, nil
+	return then, deleted && compareNewestFirst(then, saved) == 0, nil
 }
 
-// namedVersion returns the version with a number, and whether only the gateway has it.
-func namedVersion(job backends.JobDetail, now backends.Version, versions []backends.Version, saved backends.Version, isSaved bool, number string) (backends.Version, bool, error) {
+// versionByNumber returns the version with a number, and whether only the gateway has it.
+func versionByNumber(job backends.JobDetail, now backends.Version, versions []backends.Version, saved backends.Version, isSaved bool, number string) (backends.Version, bool, error) {
 	n, ok := parseNumber(number)
 	version := uint64(n)
 	if !ok {
@@ -163,16 +163,16 @@ func namedVersion(job backends.JobDetail, now backends.Version, versions []backe
 	switch {
 	case then.Stopped:
 		return now, false, fmt.Errorf("version %d of %s was made by stopping the job (see: history %s)", version, job.ID, job.ID)
-	case then.Release.Same(now.Release) && job.Stopped:
+	case then.Release.Equal(now.Release) && job.Stopped:
 		return now, false, fmt.Errorf("%s is stopped; version %d is what ran before the stop: start %s brings it back", job.ID, version, job.ID)
-	case then.Release.Same(now.Release):
+	case then.Release.Equal(now.Release):
 		return now, false, fmt.Errorf("version %d of %s is the same as version %d, which is the current one: there is nothing to revert (see: history %s)", version, job.ID, now.Number, job.ID)
 	}
 	return then, deleted, nil
 }
 
-// counts decides whether the current counts are kept. It asks on a terminal.
-func (r *revert) counts(ctx context.Context, req *router.Request, now, then backends.Version) (keep bool, err error) {
+// chooseCounts decides whether the current counts are kept. It asks on a terminal.
+func (r *revert) chooseCounts(ctx context.Context, req *router.Request, now, then backends.Version) (keep bool, err error) {
 	counts, scaling := countChanges(now.Release, then.Release)
 	onlyCounts := then.Release.ID == now.Release.ID
 	text := changesText(counts, scaling)
@@ -186,14 +186,14 @@ func (r *revert) counts(ctx context.Context, req *router.Request, now, then back
 		return false, fmt.Errorf("version %d of %s differs from the current one only in its counts (%s): take them with --yes", then.Number, req.Job.ID, strings.Join(counts, ", "))
 	case r.keepCounts || req.Terminal == nil:
 		if len(counts) > 0 {
-			newReport(req).say("keeping the current counts; version %d has others (%s)", then.Number, strings.Join(counts, ", "))
+			newProgressPrinter(req).printf("keeping the current counts; version %d has others (%s)", then.Number, strings.Join(counts, ", "))
 		}
 		if len(scaling) > 0 {
-			newReport(req).say("version %d changes the scaling too: %s", then.Number, strings.Join(scaling, ", "))
+			newProgressPrinter(req).printf("version %d changes the scaling too: %s", then.Number, strings.Join(scaling, ", "))
 		}
 		return len(counts) > 0, nil
 	}
-	newReport(req).say("version %d of %s also changes %s", then.Number, req.Job.ID, text)
+	newProgressPrinter(req).printf("version %d of %s also changes %s", then.Number, req.Job.ID, text)
 	if onlyCounts || len(counts) == 0 {
 		return false, confirm(ctx, req, false, "Revert %s in tier %s to version %d?", req.Job.ID, req.Job.Tier, then.Number)
 	}
@@ -201,8 +201,8 @@ func (r *revert) counts(ctx context.Context, req *router.Request, now, then back
 	return key == 'k', err
 }
 
-// withCountsOf returns the definition of a version with the counts of the current one.
-func withCountsOf(now, then backends.Version) ([]byte, error) {
+// withCurrentCounts returns the definition of a version with the counts of the current one.
+func withCurrentCounts(now, then backends.Version) ([]byte, error) {
 	counts := map[string]int{}
 	for _, g := range then.Release.Groups {
 		is, ok := now.Release.Group(g.Name)

@@ -15,12 +15,12 @@ type run struct{ force bool }
 
 func (r *run) Spec() router.Spec {
 	return router.Spec{
-		Name:     "run",
-		Args:     "JOB",
-		Short:    "Launch a periodic job now",
-		Target:   router.TargetJob,
-		Set:      router.Operate,
-		Terminal: true,
+		Name:          "run",
+		Args:          "JOB",
+		Short:         "Launch a periodic job now",
+		Target:        router.TargetJob,
+		Set:           router.Operate,
+		WantsTerminal: true,
 		Long: `
 Nomad itself would launch it beside an earlier launch that still runs, also where the job says prohibit_overlap; here
 that takes --force. It writes the ID of the launch, where Nomad tells it, and does not wait for its end (see: tail).`,
@@ -31,7 +31,7 @@ that takes --force. It writes the ID of the launch, where Nomad tells it, and do
 }
 
 func (r *run) Run(ctx context.Context, req *router.Request) error {
-	job, err := current(ctx, req)
+	job, err := currentJob(ctx, req)
 	switch {
 	case err != nil:
 		return err
@@ -42,7 +42,7 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 	case job.Stopped:
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
 	}
-	if job.Schedule.NoOverlap && !r.force {
+	if job.Schedule.ProhibitOverlap && !r.force {
 		children, err := runningChildren(ctx, req, job)
 		switch {
 		case err != nil:
@@ -53,10 +53,10 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 	}
 	outcome, err := req.Operations.Force(ctx, job.Job)
 	if err != nil {
-		return ofJob(job.Job, err)
+		return jobError(job.Job, err)
 	}
-	if outcome.Child != "" {
-		return finished(req, "%s", outcome.Child)
+	if outcome.ChildID != "" {
+		return printResult(req, "%s", outcome.ChildID)
 	}
-	return finished(req, "launched %s%s", job.ID, evaluation(outcome))
+	return printResult(req, "launched %s%s", job.ID, evaluationSuffix(outcome))
 }

@@ -14,32 +14,32 @@ import (
 func init() { router.Register(func() router.Command { return new(scale) }) }
 
 type scale struct {
-	settle
+	waitFlags
 	yes bool
 }
 
 func (s *scale) Spec() router.Spec {
 	return router.Spec{
-		Name:     "scale",
-		Args:     "PART COUNT",
-		Signed:   true,
-		Short:    "Set how many allocations a group has",
-		Target:   router.TargetPart,
-		Set:      router.Operate,
-		Terminal: true,
+		Name:            "scale",
+		Args:            "PART COUNT",
+		NegativeNumbers: true,
+		Short:           "Set how many allocations a group has",
+		Target:          router.TargetPart,
+		Set:             router.Operate,
+		WantsTerminal:   true,
 		Long: `
 PART is JOB/GROUP, or JOB where that has one group. COUNT is the new count. With a sign it is relative: +1 means one more, -1
 one fewer. It has to be within what the group's scaling block in the job allows, if there is one. The command prints the old
 and the new count, and waits until as many run.`,
 		Flags: func(f *pflag.FlagSet) {
-			s.settle.bind(f)
+			s.waitFlags.bind(f)
 			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask if an earlier release would be lost")
 		},
 	}
 }
 
 func (s *scale) Run(ctx context.Context, req *router.Request) error {
-	if err := s.settle.check(); err != nil {
+	if err := s.waitFlags.check(); err != nil {
 		return err
 	}
 	if _, _, ok := splitCount(req.Args[1]); !ok {
@@ -48,11 +48,11 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if req.Allocation != nil || req.Part.Task != "" {
 		return router.Exit(2, errors.New("scale: name a group: JOB/GROUP"))
 	}
-	job, err := current(ctx, req)
+	job, err := currentJob(ctx, req)
 	if err != nil {
 		return err
 	}
-	if err := req.Held(); err != nil { // what has changed it for the moment registers it again
+	if err := req.CheckNoPendingRestore(); err != nil { // what has changed it for the moment registers it again
 		return err
 	}
 	if req.Part.Group == "" && len(job.Groups) == 1 {
@@ -63,7 +63,7 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := mayScale(job, group); err != nil {
+	if err := checkScalable(job, group); err != nil {
 		return err
 	}
 	count, err := parseCount(req.Args[1], group.Count)
@@ -74,32 +74,32 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 		return fmt.Errorf("the scaling block of %s/%s allows %d to %d, not %d", job.ID, group.Name, s.Min, s.Max, count)
 	}
 	if group.Count == count {
-		return already(req, "%s/%s has a count of %d already", job.ID, group.Name, count)
+		return printNotice(req, "%s/%s has a count of %d already", job.ID, group.Name, count)
 	}
-	warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
+	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
 	if err != nil {
 		return err
 	}
-	if err := warned(ctx, req, s.yes, warning); err != nil {
+	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
 	outcome, err := req.Operations.Scale(ctx, job.Job, group.Name, count)
 	if err != nil {
-		return ofJob(job.Job, err)
+		return jobError(job.Job, err)
 	}
 	if s.detach {
-		return s.detached(req, outcome)
+		return s.printEvaluation(req, outcome)
 	}
-	if err := s.scaled(ctx, req, job.Job, group.Name, count, outcome); err != nil {
+	if err := s.waitUntilScaled(ctx, req, job.Job, group.Name, count, outcome); err != nil {
 		return err
 	}
-	return finished(req, "scaled %s/%s from %d to %d%s", job.ID, group.Name, group.Count, count, evaluation(outcome))
+	return printResult(req, "scaled %s/%s from %d to %d%s", job.ID, group.Name, group.Count, count, evaluationSuffix(outcome))
 }
 
-func mayScale(job backends.JobDetail, group *backends.Group) error {
+func checkScalable(job backends.JobDetail, group *backends.Group) error {
 	switch {
 	case group == nil:
-		return router.Exit(2, fmt.Errorf("scale: %s has %s; name one: %s/GROUP", job.ID, counted(len(job.Groups), "group"), job.ID))
+		return router.Exit(2, fmt.Errorf("scale: %s has %s; name one: %s/GROUP", job.ID, plural(len(job.Groups), "group"), job.ID))
 	case job.Stopped:
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
 	case job.Type == "system" || job.Type == "sysbatch":

@@ -20,13 +20,13 @@ var signals = strings.Fields(`SIGABRT SIGALRM SIGBUS SIGCONT SIGFPE SIGHUP SIGIL
 
 func (signal) Spec() router.Spec {
 	return router.Spec{
-		Name:     "signal",
-		Args:     "SELECTOR SIGNAL",
-		Short:    "Send a signal to a task",
-		Target:   router.TargetTask,
-		Set:      router.Operate,
-		Terminal: true,
-		Long:     "SIGNAL is a name, such as HUP or SIGUSR1. What the task makes of it, and Nomad of its end, is theirs.",
+		Name:          "signal",
+		Args:          "SELECTOR SIGNAL",
+		Short:         "Send a signal to a task",
+		Target:        router.TargetTask,
+		Set:           router.Operate,
+		WantsTerminal: true,
+		Long:          "SIGNAL is a name, such as HUP or SIGUSR1. What the task makes of it, and Nomad of its end, is theirs.",
 	}
 }
 
@@ -39,10 +39,10 @@ func (signal) Run(ctx context.Context, req *router.Request) error {
 		return router.Exit(2, fmt.Errorf("signal: no signal %s (there are %s)", req.Args[1], strings.ReplaceAll(strings.Join(signals, ", "), "SIG", "")))
 	}
 	if a := *req.Allocation; !a.MayRun(*req.Task) {
-		return fmt.Errorf("task %s of %s does not run: it is %s", req.Task.Name, a.Name, notRunning(a, *req.Task))
+		return fmt.Errorf("task %s of %s does not run: it is %s", req.Task.Name, a.Name, notRunningState(a, *req.Task))
 	}
 	if err := req.Operations.SignalTask(ctx, *req.Allocation, req.Task.Name, name); err != nil {
-		return ofJob(req.Job, err)
+		return jobError(req.Job, err)
 	}
-	return finished(req, "sent %s to %s of %s", name, req.Task.Name, req.Allocation.Name)
+	return printResult(req, "sent %s to %s of %s", name, req.Task.Name, req.Allocation.Name)
 }

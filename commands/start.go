@@ -18,19 +18,19 @@ import (
 func init() { router.Register(func() router.Command { return new(start) }) }
 
 type start struct {
-	settle
+	waitFlags
 	yes bool
 }
 
 func (s *start) Spec() router.Spec {
 	return router.Spec{
-		Name:     "start",
-		Args:     "JOB",
-		Short:    "Bring a stopped job back",
-		Target:   router.TargetJob,
-		Set:      router.Operate,
-		Terminal: true,
-		Saved:    true,
+		Name:          "start",
+		Args:          "JOB",
+		Short:         "Bring a stopped job back",
+		Target:        router.TargetJob,
+		Set:           router.Operate,
+		WantsTerminal: true,
+		FindsSaved:    true,
 		Long: `
 The job is registered again as its last version that ran, with the counts and everything else of that version. The command
 waits until it runs.
@@ -43,58 +43,58 @@ the job again and stopped it without the gateway, another version ran last.
 If a system job is not stopped, start replaces its stopped and failed allocations. If a group of a running job has a count
 of 0, use scale.`,
 		Flags: func(f *pflag.FlagSet) {
-			s.settle.bind(f)
+			s.waitFlags.bind(f)
 			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask")
 		},
 	}
 }
 
 func (s *start) Run(ctx context.Context, req *router.Request) error {
-	if err := s.settle.check(); err != nil {
+	if err := s.waitFlags.check(); err != nil {
 		return err
 	}
-	job, err := current(ctx, req)
-	if err := req.Busy(); err != nil { // what has stopped it starts it again
+	job, err := currentJob(ctx, req)
+	if err := req.CheckNoOperation(); err != nil { // what has stopped it starts it again
 		return err
 	}
-	if errors.Is(err, backends.ErrGone) {
-		return s.saved(ctx, req, err)
+	if errors.Is(err, backends.ErrNotFound) {
+		return s.startDeleted(ctx, req, err)
 	}
 	if err != nil {
 		return err
 	}
 	if !job.Stopped {
-		return s.running(ctx, req, job)
+		return s.startRunning(ctx, req, job)
 	}
 	versions, err := req.Cluster.Versions(ctx, job.Job)
 	if err != nil {
-		return ofJob(job.Job, err)
+		return jobError(job.Job, err)
 	}
 	now, err := currentVersion(job, versions)
 	if err != nil {
 		return err
 	}
-	last := lastThatRan(now, versions)
-	warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
+	last := lastRunVersion(now, versions)
+	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
 	if err != nil {
 		return err
 	}
-	if err := warned(ctx, req, s.yes, warning); err != nil {
+	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	outcome, err := req.Operations.Register(ctx, job.Job, last.Definition, job.Index)
-	if errors.Is(err, backends.ErrGone) { // Nomad has deleted it since
-		outcome, err = s.register(ctx, req, job.Job, last.Definition)
+	outcome, err := req.Operations.Register(ctx, job.Job, last.Definition, job.ModifyIndex)
+	if errors.Is(err, backends.ErrNotFound) { // Nomad has deleted it since
+		outcome, err = s.registerDeleted(ctx, req, job.Job, last.Definition)
 	}
 	if err != nil {
-		return ofJob(job.Job, err)
+		return jobError(job.Job, err)
 	}
-	return s.started(ctx, req, job.Job, outcome, fmt.Sprintf("as it was in version %d", last.Number))
+	return s.finishStart(ctx, req, job.Job, outcome, fmt.Sprintf("as it was in version %d", last.Number))
 }
 
-// saved starts a job that Nomad has deleted.
-func (s *start) saved(ctx context.Context, req *router.Request, gone error) error {
-	k, ok, err := req.Saved().Get(ops.Stopped)
+// startDeleted starts a job that Nomad has deleted.
+func (s *start) startDeleted(ctx context.Context, req *router.Request, gone error) error {
+	k, ok, err := req.SavedDefinitions().Load(ops.Stopped)
 	if err != nil {
 		return fmt.Errorf("Nomad has deleted %s, and the definition that the gateway saved cannot be used: %w", req.Job.ID, err)
 	}
@@ -105,16 +105,16 @@ func (s *start) saved(ctx context.Context, req *router.Request, gone error) erro
 	if err := confirm(ctx, req, s.yes, "Nomad has deleted %s. Start it in tier %s %s?", req.Job.ID, req.Job.Tier, how); err != nil {
 		return err
 	}
-	outcome, err := s.register(ctx, req, req.Job, k.Definition)
+	outcome, err := s.registerDeleted(ctx, req, req.Job, k.Definition)
 	if err != nil {
 		return err
 	}
-	return s.started(ctx, req, req.Job, outcome, how+"; Nomad had deleted it")
+	return s.finishStart(ctx, req, req.Job, outcome, how+"; Nomad had deleted it")
 }
 
-// register registers a job that Nomad has not any more, and lets the saved release belong to the new job.
-func (s *start) register(ctx context.Context, req *router.Request, job backends.Job, definition json.RawMessage) (backends.Outcome, error) {
-	job.Index = 0
+// registerDeleted registers a job that Nomad has not any more, and lets the saved release belong to the new job.
+func (s *start) registerDeleted(ctx context.Context, req *router.Request, job backends.Job, definition json.RawMessage) (backends.WriteResult, error) {
+	job.ModifyIndex = 0
 	outcome, err := req.Operations.Register(ctx, job, definition, 0)
 	var changed *backends.ChangedError
 	if errors.As(err, &changed) {
@@ -123,34 +123,34 @@ func (s *start) register(ctx context.Context, req *router.Request, job backends.
 	if err != nil {
 		return outcome, err
 	}
-	if err := relinkRelease(ctx, req.Cluster, req.Saved(), job, definition); err != nil {
-		newReport(req).say("warning: %v", err)
+	if err := relinkRelease(ctx, req.Cluster, req.SavedDefinitions(), job, definition); err != nil {
+		newProgressPrinter(req).printf("warning: %v", err)
 	}
 	return outcome, nil
 }
 
-// started waits until the job runs. From then on Nomad has its definition.
-func (s *start) started(ctx context.Context, req *router.Request, job backends.Job, outcome backends.Outcome, how string) error {
-	warn(req, outcome)
-	if err := req.Saved().Drop(ops.Stopped); err != nil {
-		newReport(req).say("warning: the gateway cannot remove the definition that it saved: %v", err)
+// finishStart waits until the job runs. From then on Nomad has its definition.
+func (s *start) finishStart(ctx context.Context, req *router.Request, job backends.Job, outcome backends.WriteResult, how string) error {
+	printWarnings(req, outcome)
+	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil {
+		newProgressPrinter(req).printf("warning: the gateway cannot remove the definition that it saved: %v", err)
 	}
 	if s.detach {
-		return s.detached(req, outcome)
+		return s.printEvaluation(req, outcome)
 	}
-	if err := s.up(ctx, req, job, "", outcome); err != nil {
+	if err := s.waitUntilUp(ctx, req, job, "", outcome); err != nil {
 		return err
 	}
-	return finished(req, "started %s %s%s", job.ID, how, evaluation(outcome))
+	return printResult(req, "started %s %s%s", job.ID, how, evaluationSuffix(outcome))
 }
 
-// running is for a job that is not stopped. A group of it may be, or allocations of a system job.
-func (s *start) running(ctx context.Context, req *router.Request, job backends.JobDetail) error {
-	if err := req.Saved().Drop(ops.Stopped); err != nil { // somebody has registered it since it was saved
-		newReport(req).say("warning: the gateway cannot remove the definition that it saved: %v", err)
+// startRunning is for a job that is not stopped. A group of it may be, or allocations of a system job.
+func (s *start) startRunning(ctx context.Context, req *router.Request, job backends.JobDetail) error {
+	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil { // somebody has registered it since it was saved
+		newProgressPrinter(req).printf("warning: the gateway cannot remove the definition that it saved: %v", err)
 	}
-	if stopped := stoppedOfSystem(job); len(stopped) > 0 {
-		return s.allocations(ctx, req, job, stopped)
+	if stopped := stoppedSystemAllocations(job); len(stopped) > 0 {
+		return s.startAllocations(ctx, req, job, stopped)
 	}
 	var hints []string
 	for _, g := range job.Groups {
@@ -172,7 +172,7 @@ func (s *start) running(ctx context.Context, req *router.Request, job backends.J
 func lastCount(ctx context.Context, req *router.Request, job backends.JobDetail, group string) (int, error) {
 	versions, err := req.Cluster.Versions(ctx, job.Job)
 	if err != nil {
-		return 0, ofJob(job.Job, err)
+		return 0, jobError(job.Job, err)
 	}
 	for _, v := range versions {
 		if g, ok := v.Release.Group(group); ok && g.Count > 0 {
@@ -182,29 +182,29 @@ func lastCount(ctx context.Context, req *router.Request, job backends.JobDetail,
 	return 1, nil
 }
 
-// allocations brings back allocations of a system job.
-func (s *start) allocations(ctx context.Context, req *router.Request, job backends.JobDetail, stopped []backends.Allocation) error {
+// startAllocations brings back allocations of a system job.
+func (s *start) startAllocations(ctx context.Context, req *router.Request, job backends.JobDetail, stopped []backends.Allocation) error {
 	outcome, err := req.Operations.Evaluate(ctx, job.Job)
 	if err != nil {
-		return ofJob(job.Job, err)
+		return jobError(job.Job, err)
 	}
 	if s.detach {
-		return s.detached(req, outcome)
+		return s.printEvaluation(req, outcome)
 	}
-	ctx, cancel := s.within(ctx)
+	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	report := newReport(req)
-	back, err := rescheduled(ctx, req.Cluster, job, stopped, outcome, report.progress)
-	report.end()
+	report := newProgressPrinter(req)
+	back, err := waitUntilReplaced(ctx, req.Cluster, job, stopped, outcome, report.progress)
+	report.clear()
 	if err != nil {
-		return s.left(err, job.Job)
+		return s.explainWaitError(err, job.Job)
 	}
-	return finished(req, "started %s of %s: %s%s", counted(len(back), "allocation"), job.ID, replacements(stopped, back), evaluation(outcome))
+	return printResult(req, "started %s of %s: %s%s", plural(len(back), "allocation"), job.ID, replacementsText(stopped, back), evaluationSuffix(outcome))
 }
 
-// stoppedOfSystem returns the allocations of a system job, newest in their place, that were stopped or have failed. Nomad
+// stoppedSystemAllocations returns the allocations of a system job, newest in their place, that were stopped or have failed. Nomad
 // places them again only when it evaluates the job.
-func stoppedOfSystem(job backends.JobDetail) (stopped []backends.Allocation) {
+func stoppedSystemAllocations(job backends.JobDetail) (stopped []backends.Allocation) {
 	if job.Type != "system" {
 		return nil
 	}
@@ -219,34 +219,34 @@ func stoppedOfSystem(job backends.JobDetail) (stopped []backends.Allocation) {
 // isNewest reports whether no allocation has taken the place of this one.
 func isNewest(job backends.JobDetail, a backends.Allocation) bool {
 	for _, b := range job.Allocations {
-		if b.ID != a.ID && b.SamePlace(a) && b.Group == a.Group && b.Created.After(a.Created) {
+		if b.ID != a.ID && b.SameInstance(a) && b.Group == a.Group && b.Created.After(a.Created) {
 			return false
 		}
 	}
 	return a.Next == ""
 }
 
-// placeGrace is how long Nomad may seem to do nothing: what it decides and what comes of it are not seen at the same time.
-const placeGrace = 5 * time.Second
+// idleGrace is how long Nomad may seem to do nothing: what it decides and what comes of it are not seen at the same time.
+const idleGrace = 5 * time.Second
 
-// rescheduled waits until others run in the place of allocations that have ended, in their order.
-func rescheduled(ctx context.Context, cluster backends.Cluster, job backends.JobDetail, ended []backends.Allocation, order backends.Outcome, progress teller) (back []backends.Allocation, err error) {
+// waitUntilReplaced waits until others run in the place of allocations that have ended, in their order.
+func waitUntilReplaced(ctx context.Context, cluster backends.Cluster, job backends.JobDetail, ended []backends.Allocation, order backends.WriteResult, progress progressFunc) (back []backends.Allocation, err error) {
 	var idle time.Time // since when Nomad has decided, and nothing has come of it
-	err = watchJob(ctx, cluster, job.Job, progress, func(now backends.JobDetail) (bool, error) {
-		if now.Index != job.Index {
+	err = pollJob(ctx, cluster, job.Job, progress, func(now backends.JobDetail) (bool, error) {
+		if now.ModifyIndex != job.ModifyIndex {
 			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
 		}
 		back = nil
 		var missing []string
 		waiting := 0
-		late := lateTasks(now)
+		late := poststopTasks(now)
 		for _, a := range ended {
-			b, ok := successorOf(now, a)
+			b, ok := replacementOf(now, a)
 			switch {
 			case !ok:
-				missing = append(missing, placeOf(a))
+				missing = append(missing, allocationLabel(a))
 			case b.Status == "failed" || b.Status == "lost":
-				return true, fmt.Errorf("allocation %s, which replaces %s, is %s (see: info %s, logs %s)", short(b.ID), short(a.ID), b.Status, short(b.ID), short(b.ID))
+				return true, fmt.Errorf("allocation %s, which replaces %s, is %s (see: info %s, logs %s)", shortID(b.ID), shortID(a.ID), b.Status, shortID(b.ID), shortID(b.ID))
 			case b.Status == "running" && isStarted(b, late), b.Status == "complete" && b.Desired == "run":
 				back = append(back, b)
 			default:
@@ -256,48 +256,48 @@ func rescheduled(ctx context.Context, cluster backends.Cluster, job backends.Job
 		switch {
 		case len(missing) == 0 && waiting == 0:
 			return true, nil
-		case len(missing) == 0 || !evaluated(now, order.Evaluation) || len(now.Unplaced) > 0:
+		case len(missing) == 0 || !isEvaluated(now, order.EvaluationID) || len(now.Unplaced) > 0:
 			idle = time.Time{}
 		case idle.IsZero():
 			idle = time.Now()
-		case time.Since(idle) > placeGrace:
+		case time.Since(idle) > idleGrace:
 			return true, fmt.Errorf("Nomad has evaluated %s and replaced nothing of: %s (see: info %s)", job.ID, strings.Join(missing, ", "), job.ID)
 		}
 		if len(now.Unplaced) > 0 {
-			progress("cannot be placed: %s", unplacedText(now.Unplaced))
+			progress("cannot be placed: %s", unplacedReasons(now.Unplaced))
 		} else {
-			progress("%d of %s running again", len(back), counted(len(ended), "allocation"))
+			progress("%d of %s running again", len(back), plural(len(ended), "allocation"))
 		}
 		return false, nil
 	})
 	return back, err
 }
 
-// successorOf returns the newest allocation that took the place of another one.
-func successorOf(job backends.JobDetail, a backends.Allocation) (newest backends.Allocation, ok bool) {
+// replacementOf returns the newest allocation that took the place of another one.
+func replacementOf(job backends.JobDetail, a backends.Allocation) (newest backends.Allocation, ok bool) {
 	for _, b := range job.Allocations {
-		if b.ID != a.ID && (b.ID == a.Next || b.SamePlace(a) && b.Group == a.Group && b.Created.After(a.Created)) && (!ok || b.Created.After(newest.Created)) {
+		if b.ID != a.ID && (b.ID == a.Next || b.SameInstance(a) && b.Group == a.Group && b.Created.After(a.Created)) && (!ok || b.Created.After(newest.Created)) {
 			newest, ok = b, true
 		}
 	}
 	return newest, ok
 }
 
-// placeOf names an allocation by its index, or its node, and its ID.
-func placeOf(a backends.Allocation) string {
+// allocationLabel names an allocation by its index, or its node, and its ID.
+func allocationLabel(a backends.Allocation) string {
 	name := strings.TrimPrefix(a.Name, a.JobID+".")
 	if a.JobType == "system" || a.JobType == "sysbatch" {
 		name = a.Group + " on " + a.Node
 	}
-	return name + " " + short(a.ID)
+	return name + " " + shortID(a.ID)
 }
 
-// replacements lists which allocation replaces which.
-func replacements(ended, back []backends.Allocation) string {
+// replacementsText lists which allocation replaces which.
+func replacementsText(ended, back []backends.Allocation) string {
 	var all []string
 	for i, a := range ended {
 		if i < len(back) {
-			all = append(all, placeOf(a)+" by "+short(back[i].ID))
+			all = append(all, allocationLabel(a)+" by "+shortID(back[i].ID))
 		}
 	}
 	return strings.Join(all, ", ")

@@ -21,34 +21,34 @@ import (
 func init() { router.Register(func() router.Command { return new(status) }) }
 
 type status struct {
-	watch
+	watchFlag
 	json bool
 }
 
 func (s *status) Spec() router.Spec {
 	return router.Spec{
-		Name:     "status",
-		Args:     "JOB",
-		Short:    "Show the state of a job as nomad job status does",
-		Target:   router.TargetJob,
-		Set:      router.Read,
-		Terminal: true,
-		JSON:     jobOutput{},
-		Long:     "Summary, groups, launches, latest deployment, what is not placed and why, recent evaluations, allocations.",
+		Name:          "status",
+		Args:          "JOB",
+		Short:         "Show the state of a job as nomad job status does",
+		Target:        router.TargetJob,
+		Set:           router.Read,
+		WantsTerminal: true,
+		JSON:          jobOutput{},
+		Long:          "Summary, groups, launches, latest deployment, what is not placed and why, recent evaluations, allocations.",
 		Flags: func(f *pflag.FlagSet) {
-			s.watch.bind(f)
+			s.watchFlag.bind(f)
 			f.BoolVar(&s.json, "json", false, "write JSON for scripts")
 		},
 	}
 }
 
 func (s *status) Run(ctx context.Context, req *router.Request) error {
-	return s.watch.run(ctx, req, func(ctx context.Context, out io.Writer) error {
+	return s.watchFlag.run(ctx, req, func(ctx context.Context, out io.Writer) error {
 		done := req.Progress("waiting for the cluster")
 		defer done()
 		job, err := req.Cluster.Job(ctx, req.Job)
 		if err != nil {
-			return ofJob(req.Job, err)
+			return jobError(req.Job, err)
 		}
 		var launched []backends.Job
 		if job.Children != nil {
@@ -62,30 +62,30 @@ func (s *status) Run(ctx context.Context, req *router.Request) error {
 		if s.json {
 			return render.JSON(out, jobJSON(job, nil, nil))
 		}
-		_, err = io.WriteString(out, statusText(job, launched, look(req)))
+		_, err = io.WriteString(out, statusText(job, launched, clientStyle(req)))
 		return err
 	})
 }
 
-// ofJob returns err with the job's name where it would not say which is meant, and with what to do where it would not say
+// jobError returns err with the job's name where it would not say which is meant, and with what to do where it would not say
 // that.
-func ofJob(job backends.Job, err error) error {
-	if errors.Is(err, backends.ErrGone) {
-		return fmt.Errorf("job %s: %w", job.ID, backends.ErrGone)
+func jobError(job backends.Job, err error) error {
+	if errors.Is(err, backends.ErrNotFound) {
+		return fmt.Errorf("job %s: %w", job.ID, backends.ErrNotFound)
 	}
-	if refused, ok := errors.AsType[*backends.RefusedError](err); ok && strings.Contains(refused.Reason, "active deployment") {
+	if refused, ok := errors.AsType[*backends.RejectedError](err); ok && strings.Contains(refused.Reason, "active deployment") {
 		return fmt.Errorf("%w; wait for its end, or end it (see: deployment %s, fail %s)", err, job.ID, job.ID)
 	}
 	return err
 }
 
-// short is as much of an ID as Nomad's own output shows.
-func short(id string) string { return id[:min(8, len(id))] }
+// shortID is as much of an ID as Nomad's own output shows.
+func shortID(id string) string { return id[:min(8, len(id))] }
 
-// recent is how many evaluations and finished allocations status shows.
-const recent = 10
+// maxRecent is how many evaluations and finished allocations status shows.
+const maxRecent = 10
 
-func statusText(job backends.JobDetail, launched []backends.Job, look render.Look) string {
+func statusText(job backends.JobDetail, launched []backends.Job, look render.Style) string {
 	var b strings.Builder
 	facts := func(pairs ...string) {
 		width := 0
@@ -93,9 +93,9 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Loo
 			width = max(width, len(pairs[i]))
 		}
 		for i := 0; i < len(pairs); i += 2 {
-			text := look.Cut(escape.Text(pairs[i+1]), width+3)
+			text := look.Truncate(escape.Text(pairs[i+1]), width+3)
 			if pairs[i] == "Status" {
-				text = look.Paint(render.State(pairs[i+1]), text)
+				text = look.Colorize(render.StateColor(pairs[i+1]), text)
 			}
 			fmt.Fprintf(&b, "%-*s = %s\n", width, pairs[i], text)
 		}
@@ -115,10 +115,10 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Loo
 		if !job.Schedule.Next.IsZero() {
 			next = job.Schedule.Next.Format(time.RFC3339)
 		}
-		pairs = append(pairs, "Cron", config(job.Schedule), "Next Periodic Launch", next)
+		pairs = append(pairs, "Cron", scheduleText(job.Schedule), "Next Periodic Launch", next)
 	}
 	facts(pairs...)
-	if s := job.Schedule; s.Dispatched {
+	if s := job.Schedule; s.Parameterized {
 		b.WriteString("\nParameterized Job\n")
 		facts("Payload", s.Payload, "Required Metadata", cmp.Or(strings.Join(s.MetaRequired, ", "), "<none>"), "Optional Metadata", cmp.Or(strings.Join(s.MetaOptional, ", "), "<none>"))
 	}
@@ -133,7 +133,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Loo
 		}
 		rows := [][]string{{"ID", "Status", "Outcome"}}
 		for _, launch := range launched {
-			rows = append(rows, []string{launch.ID, launch.Status, outcome(&launch)})
+			rows = append(rows, []string{launch.ID, launch.Status, childOutcome(&launch)})
 		}
 		if len(rows) == 1 {
 			rows = [][]string{{"No launches that Nomad still knows"}}
@@ -143,7 +143,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Loo
 		rows := [][]string{{"Task Group", "Queued", "Starting", "Running", "Failed", "Complete", "Lost", "Unknown"}}
 		for _, g := range job.Groups {
 			c := g.Counts
-			rows = append(rows, append([]string{g.Name}, numbers(c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown)...))
+			rows = append(rows, append([]string{g.Name}, numberCells(c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown)...))
 		}
 		section(&b, "Summary", look, rows)
 	}
@@ -152,31 +152,31 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Loo
 		for _, u := range job.Unplaced {
 			fmt.Fprintf(&b, "Task Group \"%s\":\n", escape.Text(u.Group))
 			for _, reason := range u.Reasons {
-				b.WriteString("  * " + look.Cut(escape.Text(reason), 4) + "\n")
+				b.WriteString("  * " + look.Truncate(escape.Text(reason), 4) + "\n")
 			}
 		}
 	}
-	if d := job.Rollout; d != nil {
+	if d := job.LatestDeployment; d != nil {
 		b.WriteString("\nLatest Deployment\n")
-		facts("ID", short(d.ID), "Status", d.Status, "Description", d.Description)
+		facts("ID", shortID(d.ID), "Status", d.Status, "Description", d.Description)
 		rows := [][]string{{"Task Group", "Desired", "Placed", "Healthy", "Unhealthy", "Progress Deadline"}}
 		for _, g := range d.Groups {
 			deadline := "N/A"
-			if !g.ProgressBy.IsZero() {
-				deadline = g.ProgressBy.Format(time.RFC3339)
+			if !g.ProgressDeadline.IsZero() {
+				deadline = g.ProgressDeadline.Format(time.RFC3339)
 			}
-			rows = append(rows, append(append([]string{g.Group}, numbers(g.Desired, g.Placed, g.Healthy, g.Unhealthy)...), deadline))
+			rows = append(rows, append(append([]string{g.Group}, numberCells(g.Desired, g.Placed, g.Healthy, g.Unhealthy)...), deadline))
 		}
 		section(&b, "Deployed", look, rows)
 	}
 	if len(job.Evaluations) > 0 {
 		rows := [][]string{{"ID", "Priority", "Triggered By", "Status", "Placement Failures", "Created"}}
-		for _, e := range job.Evaluations[:min(recent, len(job.Evaluations))] {
+		for _, e := range job.Evaluations[:min(maxRecent, len(job.Evaluations))] {
 			failures := fmt.Sprint(len(e.Unplaced) > 0)
 			if e.Status == "blocked" {
 				failures = "N/A - In Progress"
 			}
-			rows = append(rows, []string{short(e.ID), fmt.Sprint(e.Priority), e.Trigger, e.Status, failures, ago(e.Created)})
+			rows = append(rows, []string{shortID(e.ID), fmt.Sprint(e.Priority), e.Trigger, e.Status, failures, ago(e.Created)})
 		}
 		section(&b, "Evaluations", look, rows)
 	}
@@ -187,18 +187,18 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Loo
 }
 
 // allocationsText lists the allocations that are not finished and the newest of the others.
-func allocationsText(all []backends.Allocation, look render.Look) string {
+func allocationsText(all []backends.Allocation, look render.Style) string {
 	var b strings.Builder
-	finished := slices.DeleteFunc(slices.Clone(all), func(a backends.Allocation) bool { return !a.Finished() })
+	finished := slices.DeleteFunc(slices.Clone(all), func(a backends.Allocation) bool { return !a.HiddenByDefault() })
 	slices.SortFunc(finished, func(x, y backends.Allocation) int { return y.Created.Compare(x.Created) })
 	old := map[string]bool{}
-	for _, a := range finished[min(recent, len(finished)):] {
+	for _, a := range finished[min(maxRecent, len(finished)):] {
 		old[a.ID] = true
 	}
 	rows := [][]string{{"ID", "Node", "Task Group", "Version", "Desired", "Status", "Created", "Modified"}}
 	for _, a := range all {
 		if !old[a.ID] {
-			rows = append(rows, []string{short(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status, ago(a.Created), ago(a.Modified)})
+			rows = append(rows, []string{shortID(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status, ago(a.Created), ago(a.Modified)})
 		}
 	}
 	if len(rows) == 1 {
@@ -211,7 +211,7 @@ func allocationsText(all []backends.Allocation, look render.Look) string {
 	return b.String()
 }
 
-func numbers(ns ...int) []string {
+func numberCells(ns ...int) []string {
 	words := make([]string, len(ns))
 	for i, n := range ns {
 		words[i] = fmt.Sprint(n)
@@ -237,7 +237,7 @@ func ago(t time.Time) string {
 }
 
 // section writes a heading and a table under it whose columns two spaces part.
-func section(b *strings.Builder, heading string, look render.Look, rows [][]string) {
+func section(b *strings.Builder, heading string, look render.Style, rows [][]string) {
 	b.WriteString("\n" + heading + "\n")
 	render.Columns(b, rows, look)
 }

@@ -17,21 +17,21 @@ import (
 func init() { router.Register(func() router.Command { return new(stop) }) }
 
 type stop struct {
-	settle
+	waitFlags
 	purge, yes             bool
 	children, keepChildren bool
 }
 
 func (s *stop) Spec() router.Spec {
 	return router.Spec{
-		Name:     "stop",
-		Args:     "PART",
-		Short:    "Stop a job, a group of it, or one allocation",
-		Target:   router.TargetPart,
-		Set:      router.Operate,
-		Terminal: true,
-		Saved:    true,
-		Rights:   map[string]router.Set{"purge": router.Admin},
+		Name:          "stop",
+		Args:          "PART",
+		Short:         "Stop a job, a group of it, or one allocation",
+		Target:        router.TargetPart,
+		Set:           router.Operate,
+		WantsTerminal: true,
+		FindsSaved:    true,
+		Rights:        map[string]router.RightSet{"purge": router.Admin},
 		Long: `
 PART is JOB, JOB/GROUP or an ID. A job is stopped, and start brings it back. Nomad deletes a stopped job after some hours, so
 the gateway saves its definition for 30 days. A group is scaled to 0 (see: scale). An allocation, named by its ID or by the
@@ -43,7 +43,7 @@ Without a terminal they keep running unless you give --children. The command rep
 
 It waits until nothing of it runs any more. Nomad continues if you disconnect.`,
 		Flags: func(f *pflag.FlagSet) {
-			s.settle.bind(f)
+			s.waitFlags.bind(f)
 			f.BoolVar(&s.purge, "purge", false, "let Nomad forget the job as well, without waiting; needs the right to purge")
 			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask, where several allocations are hit")
 			f.BoolVar(&s.children, "children", false, "stop the running child jobs of a periodic or parameterized job too")
@@ -56,61 +56,61 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err := s.check(req); err != nil {
 		return err
 	}
-	job, err := current(ctx, req)
-	if errors.Is(err, backends.ErrGone) {
-		return s.deleted(req, err)
+	job, err := currentJob(ctx, req)
+	if errors.Is(err, backends.ErrNotFound) {
+		return s.stopDeleted(req, err)
 	}
 	if err != nil {
 		return err
 	}
-	if err := req.Held(); err != nil { // what has stopped it starts it again
+	if err := req.CheckNoPendingRestore(); err != nil { // what has stopped it starts it again
 		return err
 	}
 	if req.Allocation != nil {
-		return s.allocation(ctx, req, job)
+		return s.stopAllocation(ctx, req, job)
 	}
 	group, err := groupOf(job, req.Part)
 	if err != nil {
 		return err
 	}
 	if group == nil {
-		return s.job(ctx, req, job)
+		return s.stopJob(ctx, req, job)
 	}
-	hit := live(job, group.Name)
+	hit := liveAllocations(job, group.Name)
 	if (group.Count == 0 || job.Stopped) && len(hit) == 0 {
-		return already(req, "%s is stopped already%s", req.Args[0], unreached(job, group.Name))
+		return printNotice(req, "%s is stopped already%s", req.Args[0], disconnectedText(job, group.Name))
 	}
 	if len(hit) > 1 {
-		if err := confirm(ctx, req, s.yes, "Stop %s in tier %s: %s?", req.Args[0], job.Tier, counted(len(hit), "running allocation")); err != nil {
+		if err := confirm(ctx, req, s.yes, "Stop %s in tier %s: %s?", req.Args[0], job.Tier, plural(len(hit), "running allocation")); err != nil {
 			return err
 		}
 	}
-	warning, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
+	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
 	if err != nil {
 		return err
 	}
-	if err := warned(ctx, req, s.yes, warning); err != nil {
+	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
 	outcome, err := req.Operations.Scale(ctx, job.Job, group.Name, 0)
-	var refused *backends.RefusedError
+	var refused *backends.RejectedError
 	if errors.As(err, &refused) && strings.Contains(refused.Reason, "scaling policy minimum") && group.Scaling != nil {
 		return fmt.Errorf("the scaling block of %s/%s allows no less than %d: stop the job, or scale %s %d", job.ID, group.Name, group.Scaling.Min, req.Args[0], group.Scaling.Min)
 	}
 	if err != nil {
-		return ofJob(job.Job, err)
+		return jobError(job.Job, err)
 	}
 	if s.detach {
-		return s.detached(req, outcome)
+		return s.printEvaluation(req, outcome)
 	}
-	if err := s.scaled(ctx, req, job.Job, group.Name, 0, outcome); err != nil {
+	if err := s.waitUntilScaled(ctx, req, job.Job, group.Name, 0, outcome); err != nil {
 		return err
 	}
-	return finished(req, "stopped %s: %s%s", req.Args[0], stoppedText(ctx, req, job, group.Name), evaluation(outcome))
+	return printResult(req, "stopped %s: %s%s", req.Args[0], stoppedText(ctx, req, job, group.Name), evaluationSuffix(outcome))
 }
 
-// job stops a whole job.
-func (s *stop) job(ctx context.Context, req *router.Request, job backends.JobDetail) error {
+// stopJob stops a whole job.
+func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.JobDetail) error {
 	children, err := runningChildren(ctx, req, job)
 	if err != nil {
 		return err
@@ -118,35 +118,35 @@ func (s *stop) job(ctx context.Context, req *router.Request, job backends.JobDet
 	if err := s.askChildren(ctx, req, children); err != nil {
 		return err
 	}
-	hit := live(job, "")
+	hit := liveAllocations(job, "")
 	if job.Stopped && len(hit) == 0 && !s.purge {
-		already(req, "%s is stopped already%s", req.Args[0], unreached(job, ""))
+		printNotice(req, "%s is stopped already%s", req.Args[0], disconnectedText(job, ""))
 		left, err := s.stopChildren(ctx, req, job)
 		reportChildren(req, job, left)
 		return err
 	}
 	if len(hit) > 1 {
-		if err := confirm(ctx, req, s.yes, "Stop %s in tier %s: %s?", req.Args[0], job.Tier, counted(len(hit), "running allocation")); err != nil {
+		if err := confirm(ctx, req, s.yes, "Stop %s in tier %s: %s?", req.Args[0], job.Tier, plural(len(hit), "running allocation")); err != nil {
 			return err
 		}
 	}
-	outcome, saved, err := s.stop(ctx, req, job)
+	outcome, saved, err := s.saveAndStop(ctx, req, job)
 	if err != nil {
-		return ofJob(job.Job, err)
+		return jobError(job.Job, err)
 	}
 	if saved {
-		defer already(req, "%s", startableText(job))
+		defer printNotice(req, "%s", startableText(job))
 	}
 	if s.detach {
-		err = s.detached(req, outcome)
+		err = s.printEvaluation(req, outcome)
 	} else if !s.purge {
-		err = s.scaled(ctx, req, job.Job, "", 0, outcome)
+		err = s.waitUntilScaled(ctx, req, job.Job, "", 0, outcome)
 	}
-	within, cancel := s.within(ctx)
+	within, cancel := s.withTimeout(ctx)
 	defer cancel()
 	left, childErr := s.stopChildren(within, req, job)
 	reportChildren(req, job, left)
-	if err := errors.Join(err, s.left(childErr, job.Job)); err != nil || s.detach {
+	if err := errors.Join(err, s.explainWaitError(childErr, job.Job)); err != nil || s.detach {
 		return err
 	}
 	done, running := "stopped", ""
@@ -154,17 +154,17 @@ func (s *stop) job(ctx context.Context, req *router.Request, job backends.JobDet
 		done = "stopped and purged"
 	}
 	if len(left) > 0 {
-		running = "; " + areChildren(len(left)) + " still running"
+		running = "; " + childJobsAre(len(left)) + " still running"
 	}
-	return finished(req, "%s %s: %s%s%s", done, req.Args[0], stoppedText(ctx, req, job, ""), running, evaluation(outcome))
+	return printResult(req, "%s %s: %s%s%s", done, req.Args[0], stoppedText(ctx, req, job, ""), running, evaluationSuffix(outcome))
 }
 
-// stop stops a job that is saved before, so that start can bring it back, or purges it and what is saved of it.
-func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDetail) (outcome backends.Outcome, saved bool, err error) {
+// saveAndStop stops a job that is saved before, so that start can bring it back, or purges it and what is saved of it.
+func (s *stop) saveAndStop(ctx context.Context, req *router.Request, job backends.JobDetail) (outcome backends.WriteResult, saved bool, err error) {
 	if s.purge {
 		outcome, err = req.Operations.Stop(ctx, job.Job, true)
 		if err == nil {
-			err = s.forget(req)
+			err = s.dropSaved(req)
 		}
 		return outcome, false, err
 	}
@@ -172,45 +172,45 @@ func (s *stop) stop(ctx context.Context, req *router.Request, job backends.JobDe
 		outcome, err = req.Operations.Stop(ctx, job.Job, false)
 		return outcome, false, err
 	}
-	lost, err := saveRelease(ctx, req.Cluster, req.Saved(), job, 1)
+	lost, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
 	if err != nil {
 		return outcome, false, err
 	}
 	id, unsaved := "", ""
 	if job.ID == job.Root { // a child job runs once: it is not saved
-		if id, unsaved, err = saveStopped(ctx, req.Cluster, req.Saved(), job); err != nil {
+		if id, unsaved, err = saveStopped(ctx, req.Cluster, req.SavedDefinitions(), job); err != nil {
 			return outcome, false, err
 		}
 	}
-	err = warned(ctx, req, s.yes, lost, unsaved)
+	err = confirmWarnings(ctx, req, s.yes, lost, unsaved)
 	if err == nil {
 		outcome, err = req.Operations.Stop(ctx, job.Job, false)
 	}
-	if err != nil && !errors.Is(err, backends.ErrUncertain) {
-		err = errors.Join(err, req.Saved().Undo(id)) // what another stop has saved since stays
+	if err != nil && !errors.Is(err, backends.ErrOutcomeUnknown) {
+		err = errors.Join(err, req.SavedDefinitions().DeleteByID(id)) // what another stop has saved since stays
 	}
-	_, saved = req.Saved().Find(ops.Stopped)
+	_, saved = req.SavedDefinitions().Find(ops.Stopped)
 	return outcome, saved, err
 }
 
-// deleted is for a job that Nomad has deleted and the gateway may have saved.
-func (s *stop) deleted(req *router.Request, gone error) error {
-	k, ok := req.Saved().Find(ops.Stopped)
+// stopDeleted is for a job that Nomad has deleted and the gateway may have saved.
+func (s *stop) stopDeleted(req *router.Request, gone error) error {
+	k, ok := req.SavedDefinitions().Find(ops.Stopped)
 	switch {
 	case !ok:
 		return gone
 	case !s.purge:
-		return already(req, "%s is stopped already, and Nomad has deleted it; start %s brings it back until %s", req.Job.ID, req.Job.ID, k.Time.Add(ops.SavedFor).Format("2006-01-02 15:04Z"))
+		return printNotice(req, "%s is stopped already, and Nomad has deleted it; start %s brings it back until %s", req.Job.ID, req.Job.ID, k.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"))
 	}
-	if err := s.forget(req); err != nil {
+	if err := s.dropSaved(req); err != nil {
 		return err
 	}
-	return finished(req, "purged %s: deleted the gateway's saved definition", req.Job.ID)
+	return printResult(req, "purged %s: deleted the gateway's saved definition", req.Job.ID)
 }
 
-// forget drops what the gateway has saved of a job.
-func (s *stop) forget(req *router.Request) error {
-	err := errors.Join(req.Saved().Drop(ops.Stopped), req.Saved().Drop(ops.Released))
+// dropSaved drops what the gateway has saved of a job.
+func (s *stop) dropSaved(req *router.Request) error {
+	err := errors.Join(req.SavedDefinitions().Delete(ops.Stopped), req.SavedDefinitions().Delete(ops.Released))
 	if err != nil {
 		return fmt.Errorf("%s is purged, but the gateway cannot remove the definition that it saved: %w", req.Job.ID, err)
 	}
@@ -220,10 +220,10 @@ func (s *stop) forget(req *router.Request) error {
 // stoppedText counts the allocations of a job or group that were stopped. job is as it was before. A node may have lost its
 // connection to Nomad since, so the job is read again.
 func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetail, group string) string {
-	n, left := len(live(job, group)), unreached(job, group)
+	n, left := len(liveAllocations(job, group)), disconnectedText(job, group)
 	if now, err := req.Cluster.Job(ctx, job.Job); err == nil {
-		left = unreached(now, group)
-		for _, a := range live(job, group) {
+		left = disconnectedText(now, group)
+		for _, a := range liveAllocations(job, group) {
 			if slices.ContainsFunc(now.Allocations, func(b backends.Allocation) bool { return b.ID == a.ID && b.Status == "unknown" }) {
 				n--
 			}
@@ -232,11 +232,11 @@ func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetai
 	if n == 0 && left != "" {
 		return strings.TrimPrefix(left, "; ")
 	}
-	return counted(n, "allocation") + left
+	return plural(n, "allocation") + left
 }
 
-// unreached counts the allocations on nodes that have lost their connection to Nomad.
-func unreached(job backends.JobDetail, group string) string {
+// disconnectedText counts the allocations on nodes that have lost their connection to Nomad.
+func disconnectedText(job backends.JobDetail, group string) string {
 	n := 0
 	for _, a := range job.Allocations {
 		if a.Status == "unknown" && (group == "" || a.Group == group) {
@@ -246,11 +246,11 @@ func unreached(job backends.JobDetail, group string) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %s on a disconnected node may still be running", counted(n, "allocation"))
+	return fmt.Sprintf("; %s on a disconnected node may still be running", plural(n, "allocation"))
 }
 
 func (s *stop) check(req *router.Request) error {
-	if err := s.settle.check(); err != nil {
+	if err := s.waitFlags.check(); err != nil {
 		return err
 	}
 	switch {
@@ -263,41 +263,41 @@ func (s *stop) check(req *router.Request) error {
 	case s.purge && (req.Allocation != nil || req.Part.Group != ""):
 		return router.Exit(2, errors.New("stop: only a whole job can be purged"))
 	case s.purge:
-		return req.Need("purge")
+		return req.Require("purge")
 	}
 	return nil
 }
 
-// allocation stops one allocation, all tasks of it.
-func (s *stop) allocation(ctx context.Context, req *router.Request, job backends.JobDetail) error {
+// stopAllocation stops one allocation, all tasks of it.
+func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job backends.JobDetail) error {
 	a := *req.Allocation
 	if a.Terminal() {
-		return fmt.Errorf("allocation %s of %s does not run: it is %s", short(a.ID), job.ID, a.Status)
+		return fmt.Errorf("allocation %s of %s does not run: it is %s", shortID(a.ID), job.ID, a.Status)
 	}
 	outcome, err := req.Operations.StopAllocation(ctx, a)
 	if err != nil {
-		return ofJob(job.Job, err)
+		return jobError(job.Job, err)
 	}
 	if s.detach {
-		return s.detached(req, outcome)
+		return s.printEvaluation(req, outcome)
 	}
-	ctx, cancel := s.within(ctx)
+	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	report := newReport(req)
-	report.progress("stopping allocation %s", short(a.ID))
+	report := newProgressPrinter(req)
+	report.progress("stopping allocation %s", shortID(a.ID))
 	var next string
-	err = watchJob(ctx, req.Cluster, job.Job, report.progress, func(now backends.JobDetail) (bool, error) {
+	err = pollJob(ctx, req.Cluster, job.Job, report.progress, func(now backends.JobDetail) (bool, error) {
 		for _, b := range now.Allocations {
 			if b.ID == a.ID {
 				next = b.Next
-				return b.Terminal(), outOfReach(b)
+				return b.Terminal(), checkReachable(b)
 			}
 		}
 		return true, nil
 	})
-	report.end()
+	report.clear()
 	if err != nil {
-		return s.left(err, job.Job)
+		return s.explainWaitError(err, job.Job)
 	}
 	replaced := "Nomad replaces it"
 	switch {
@@ -307,18 +307,18 @@ func (s *stop) allocation(ctx context.Context, req *router.Request, job backends
 			replaced += fmt.Sprintf(" (bring it back: start %s)", job.ID)
 		}
 	case next != "":
-		replaced += " by " + short(next)
+		replaced += " by " + shortID(next)
 	}
-	return finished(req, "stopped allocation %s of %s; %s%s", short(a.ID), job.ID, replaced, evaluation(outcome))
+	return printResult(req, "stopped allocation %s of %s; %s%s", shortID(a.ID), job.ID, replaced, evaluationSuffix(outcome))
 }
 
-// outOfReach returns an error for an allocation that Nomad is to stop and whose node it cannot reach.
-func outOfReach(a backends.Allocation) error {
+// checkReachable returns an error for an allocation that Nomad is to stop and whose node it cannot reach.
+func checkReachable(a backends.Allocation) error {
 	switch a.Status {
 	case "unknown":
-		return fmt.Errorf("allocation %s is not stopped: its node %s is disconnected from Nomad, and the allocation may still be running there; Nomad stops it when the node reconnects (see: status %s)", short(a.ID), a.Node, a.JobID)
+		return fmt.Errorf("allocation %s is not stopped: its node %s is disconnected from Nomad, and the allocation may still be running there; Nomad stops it when the node reconnects (see: status %s)", shortID(a.ID), a.Node, a.JobID)
 	case "lost":
-		return fmt.Errorf("allocation %s is lost: its node %s is down, and the allocation may still be running there (see: status %s)", short(a.ID), a.Node, a.JobID)
+		return fmt.Errorf("allocation %s is lost: its node %s is down, and the allocation may still be running there (see: status %s)", shortID(a.ID), a.Node, a.JobID)
 	}
 	return nil
 }

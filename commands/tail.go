@@ -17,12 +17,12 @@ type tail struct {
 
 func (t *tail) Spec() router.Spec {
 	return router.Spec{
-		Name:     "tail",
-		Args:     "SELECTOR",
-		Short:    "Follow what a task, or each task of a job, writes",
-		Target:   router.TargetJobOrTask,
-		Set:      router.Read,
-		Terminal: true,
+		Name:          "tail",
+		Args:          "SELECTOR",
+		Short:         "Follow what a task, or each task of a job, writes",
+		Target:        router.TargetJobOrTask,
+		Set:           router.Read,
+		WantsTerminal: true,
 		Long: selectorHelp + `
 
 It is logs --follow: it goes on when the task is restarted and ends, saying how, when it has finished for good. With a job

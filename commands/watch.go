@@ -16,24 +16,24 @@ import (
 	"nomadctld/router"
 )
 
-// watch is the flag --watch of commands that show a state.
-type watch struct {
+// watchFlag is the flag --watch of commands that show a state.
+type watchFlag struct {
 	seconds float64
 	flag    *pflag.Flag
 }
 
-func (w *watch) bind(flags *pflag.FlagSet) {
+func (w *watchFlag) bind(flags *pflag.FlagSet) {
 	flags.VarP((*secondsFlag)(&w.seconds), "watch", "w", "refresh every `SECONDS` until Ctrl-C (default 2)")
 	w.flag = flags.Lookup("watch")
 	w.flag.NoOptDefVal = "2"
 }
 
 // Follows reports whether the command goes on until Ctrl-C.
-func (w *watch) Follows() bool { return w.flag != nil && w.flag.Changed }
+func (w *watchFlag) Follows() bool { return w.flag != nil && w.flag.Changed }
 
 // run draws once, or, with --watch, again and again: in place on a terminal, else one block after the other. A failure
 // is shown and the watch goes on, unless the command line is what is wrong.
-func (w *watch) run(ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error) error {
+func (w *watchFlag) run(ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error) error {
 	if w.flag == nil || !w.flag.Changed {
 		return draw(ctx, req.Stdout)
 	}
@@ -41,9 +41,9 @@ func (w *watch) run(ctx context.Context, req *router.Request, draw func(context.
 		return router.Exit(2, errors.New("--watch takes 1 to 3600 seconds"))
 	}
 	interval := time.Duration(w.seconds * float64(time.Second))
-	req.Share(interval * 9 / 10)
+	req.AllowCached(interval * 9 / 10)
 	for first := true; ; first = false {
-		if err := w.once(ctx, req, draw, first); err != nil {
+		if err := w.drawFrame(ctx, req, draw, first); err != nil {
 			return err
 		}
 		select {
@@ -60,25 +60,25 @@ func (w *watch) run(ctx context.Context, req *router.Request, draw func(context.
 	}
 }
 
-// once draws and shows one frame. That is held in memory until the client has read it, so the user has few at a time.
-func (w *watch) once(ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error, first bool) error {
+// drawFrame draws and shows one frame. That is held in memory until the client has read it, so the user has few at a time.
+func (w *watchFlag) drawFrame(ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error, first bool) error {
 	var block bytes.Buffer
-	leave, err := req.Hold(ctx)
+	leave, err := req.AcquireResultSlot(ctx)
 	if err == nil {
 		defer leave()
 		err = draw(ctx, &block)
 	}
 	switch {
-	case router.Code(err) == 2:
+	case router.ExitCode(err) == 2:
 		return err
 	case ctx.Err() != nil:
 		return nil
 	}
-	return w.show(req, block.String(), router.Lines(err), first)
+	return w.writeFrame(req, block.String(), router.ErrorLines(err), first)
 }
 
-// show writes what was drawn and what went wrong: on a terminal as one frame, else to the two streams.
-func (w *watch) show(req *router.Request, block string, problems []string, first bool) error {
+// writeFrame writes what was drawn and what went wrong: on a terminal as one frame, else to the two streams.
+func (w *watchFlag) writeFrame(req *router.Request, block string, problems []string, first bool) error {
 	if req.Terminal == nil {
 		for _, problem := range problems {
 			fmt.Fprintf(req.Stderr, "nomadctld: %s\n", escape.Text(problem))

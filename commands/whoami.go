@@ -29,14 +29,14 @@ func (w *whoami) Spec() router.Spec {
 }
 
 type whoamiOutput struct {
-	Login  string         `json:"login" doc:"the ssh user name"`
-	Name   string         `json:"name" doc:"for people to read"`
-	Key    string         `json:"key" doc:"fingerprint of the key that you have proven"`
-	Groups []router.Reach `json:"groups" doc:"what each of your groups grants"`
+	Login  string                `json:"login" doc:"the ssh user name"`
+	Name   string                `json:"name" doc:"for people to read"`
+	Key    string                `json:"key" doc:"fingerprint of the key that you have proven"`
+	Groups []router.GrantSummary `json:"groups" doc:"what each of your groups grants"`
 }
 
 func (w *whoami) Run(_ context.Context, req *router.Request) error {
-	reaches := req.Reaches()
+	reaches := req.GrantSummaries()
 	if w.json {
 		return render.JSON(req.Stdout, whoamiOutput{req.User.Login, req.User.Name, req.Fingerprint, reaches})
 	}
@@ -45,35 +45,35 @@ func (w *whoami) Run(_ context.Context, req *router.Request) error {
 	for _, r := range reaches {
 		fmt.Fprintf(&b, "\ngroup %s\n", escape.Text(r.Group))
 		line := func(what, text string) { fmt.Fprintf(&b, "  %-11s %s\n", what, escape.Text(text)) }
-		line("jobs", anyPrefix(r.Prefixes))
+		line("jobs", prefixPatterns(r.Prefixes))
 		if r.Namespaces != nil {
-			line("namespaces", listOr(r.Namespaces))
+			line("namespaces", listOrNone(r.Namespaces))
 		}
-		line("tiers", listOr(r.Tiers))
-		line("rights", setsOf(r.Rights))
+		line("tiers", listOrNone(r.Tiers))
+		line("rights", rightsText(r.Rights))
 	}
 	_, err := io.WriteString(req.Stdout, b.String())
 	return err
 }
 
-func anyPrefix(prefixes []string) string {
+func prefixPatterns(prefixes []string) string {
 	var begins []string
 	for _, p := range prefixes {
 		begins = append(begins, p+"*")
 	}
-	return listOr(begins)
+	return listOrNone(begins)
 }
 
-// setsOf says which rights these are: sets where all of one is there, names where it is not.
-func setsOf(rights []string) string {
+// rightsText says which rights these are: sets where all of one is there, names where it is not.
+func rightsText(rights []string) string {
 	has := map[string]bool{}
 	for _, r := range rights {
 		has[r] = true
 	}
 	var parts []string
-	for _, s := range router.Sets {
+	for _, s := range router.RightSets {
 		all, some := true, []string(nil)
-		for _, right := range router.Grant([]string{string(s.Set)}) {
+		for _, right := range router.ExpandGrants([]string{string(s.Set)}) {
 			if has[right] {
 				some = append(some, right)
 			} else {
@@ -85,5 +85,5 @@ func setsOf(rights []string) string {
 		}
 		parts = append(parts, some...)
 	}
-	return listOr(parts)
+	return listOrNone(parts)
 }

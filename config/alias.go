@@ -14,7 +14,7 @@ func (l *loader) aliases(t *table) map[string]string {
 	if t.node == nil {
 		return aliases
 	}
-	for _, n := range t.node.order {
+	for _, n := range t.node.children {
 		v := t.text(n.name, `psp = "ps --tier production"`)
 		if !v.ok {
 			continue
@@ -23,15 +23,15 @@ func (l *loader) aliases(t *table) map[string]string {
 		words, err := shlex.Split(v.text)
 		switch {
 		case !oneWord(n.name):
-			l.fault(n.key, `write psp = "ps --tier production"`, "%s is not one word, as the name of an alias has to be", v.name)
+			l.errorf(n.key, `write psp = "ps --tier production"`, "%s is not one word, as the name of an alias has to be", v.name)
 		case err != nil:
-			l.fault(v.at, "close every quote", "%s cannot be split into words", v.name)
+			l.errorf(v.at, "close every quote", "%s cannot be split into words", v.name)
 		case len(words) == 0:
-			l.fault(v.at, `write psp = "ps --tier production"`, "%s holds no command", v.name)
+			l.errorf(v.at, `write psp = "ps --tier production"`, "%s holds no command", v.name)
 		case slices.Contains(l.commands, n.name):
-			l.warn(n.key, "remove it, or give it another name", "%s shadows a command: the built-in command wins", v.name)
+			l.warnf(n.key, "remove it, or give it another name", "%s shadows a command: the built-in command wins", v.name)
 		default:
-			l.lower(n, "type that")
+			l.warnCase(n, "type that")
 		}
 	}
 	return aliases

@@ -12,8 +12,8 @@ import (
 
 var update = flag.Bool("update", false, "write the .want files of testdata/config/broken")
 
-// lines is how a list of faults is shown.
-func lines(faults []config.Fault) string {
+// formatDiagnostics is how a list of faults is shown.
+func formatDiagnostics(faults []config.Diagnostic) string {
 	var b strings.Builder
 	for _, f := range faults {
 		b.WriteString(f.String() + "\n")
@@ -22,7 +22,7 @@ func lines(faults []config.Fault) string {
 }
 
 // Each file in testdata/config/broken is refused with the faults in the .want file beside it.
-func TestBrokenConfigIsRefusedWithAllItsFaults(t *testing.T) {
+func TestLoad_BrokenConfigs(t *testing.T) {
 	paths, err := filepath.Glob(testdata(t, "broken/*.toml"))
 	if err != nil || len(paths) < 10 {
 		t.Fatalf("got %d broken configs (%v), want at least 10", len(paths), err)
@@ -36,7 +36,7 @@ func TestBrokenConfigIsRefusedWithAllItsFaults(t *testing.T) {
 			if cfg != nil {
 				t.Errorf("got a config, want none")
 			}
-			got, golden := lines(faults), strings.TrimSuffix(path, ".toml")+".want"
+			got, golden := formatDiagnostics(faults), strings.TrimSuffix(path, ".toml")+".want"
 			if *update {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
@@ -46,7 +46,7 @@ func TestBrokenConfigIsRefusedWithAllItsFaults(t *testing.T) {
 				t.Errorf("got:\n%s\nwant (go test ./config -update writes it):\n%s", got, want)
 			}
 			for i, f := range faults {
-				sound(t, f)
+				checkPrintable(t, f)
 				if i > 0 && f.Line < faults[i-1].Line {
 					t.Errorf("got line %d after line %d, want them sorted", f.Line, faults[i-1].Line)
 				}
@@ -56,16 +56,16 @@ func TestBrokenConfigIsRefusedWithAllItsFaults(t *testing.T) {
 }
 
 // The example in the README of the original lacks a quote; the fault must lead there.
-func TestOriginalReadmePointsAtTheMissingQuote(t *testing.T) {
+func TestLoad_OriginalReadmeMissingQuote(t *testing.T) {
 	_, faults := config.Load(testdata(t, "broken/original-readme.toml"), commands)
 	if len(faults) != 1 {
-		t.Fatalf("got %d faults, want 1:\n%s", len(faults), lines(faults))
+		t.Fatalf("got %d faults, want 1:\n%s", len(faults), formatDiagnostics(faults))
 	}
 	text := strings.Split(string(read(t, testdata(t, "broken/original-readme.toml"))), "\n")[faults[0].Line-1]
 	if want := `prefix=["p-","q-","t-",raw"]`; text != want {
 		t.Errorf("got the line %q, want %q", text, want)
 	}
-	if !strings.Contains(faults[0].Mend, `"raw"`) {
-		t.Errorf("got mend %q, want it to hold %q", faults[0].Mend, `"raw"`)
+	if !strings.Contains(faults[0].Hint, `"raw"`) {
+		t.Errorf("got mend %q, want it to hold %q", faults[0].Hint, `"raw"`)
 	}
 }

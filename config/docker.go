@@ -6,17 +6,17 @@ import (
 	"strconv"
 	"strings"
 
-	"nomadctld/internal/nearest"
+	"nomadctld/internal/suggest"
 )
 
 // docker reads [docker].
 func (l *loader) docker(t *table) Docker {
-	defer t.done()
+	defer t.reportUnknownKeys()
 	d := Docker{Exec: defaultExec}
 	if v := t.text("exec", `exec = "auto"`); v.ok {
 		d.Exec = v.text
 		if v.text != "auto" && v.text != "docker" && v.text != "nomad" {
-			l.fault(v.at, `write "auto", "docker" or "nomad"`, "%s is %s", v.name, quote(v.text))
+			l.errorf(v.at, `write "auto", "docker" or "nomad"`, "%s is %s", v.name, quote(v.text))
 		}
 	}
 	v := t.text("host", `host = "tcp://{address}:2376"`)
@@ -27,38 +27,38 @@ func (l *loader) docker(t *table) Docker {
 	}
 	d.Refuse = l.refusedDrivers(t.texts("refuse", `refuse = ["raw_exec"]`))
 	d.TLS = l.tls(t.sub("tls"), scheme == "tcp" || scheme == "https", "the Docker host is reached by "+scheme+"://")
-	if d.Exec != "nomad" && d.TLS == (TLS{}) && (scheme == "tcp" || scheme == "http") && elsewhere(dockerSample(d.Host)) {
+	if d.Exec != "nomad" && d.TLS == (TLS{}) && (scheme == "tcp" || scheme == "http") && isRemote(dockerSample(d.Host)) {
 		subject := v.name
 		if d.Host == "" {
 			subject += " is missing, so it is tcp://NODE:dockerport"
 		}
-		l.warn(v.at, `write host = "tcp://{node}:2376" and [docker.tls], or exec = "nomad"`,
+		l.warnf(v.at, `write host = "tcp://{node}:2376" and [docker.tls], or exec = "nomad"`,
 			"%s: the Docker daemons are reached without TLS, and anyone who can reach their port is root on the node", subject)
 	}
 	return d
 }
 
-// drivers are the task drivers of Nomad and its makers, by which a misspelt one is recognized.
-var drivers = []string{"docker", "exec", "exec2", "java", "podman", "qemu", "raw_exec", "virt"}
+// knownDrivers are the task drivers of Nomad and its makers, by which a misspelt one is recognized.
+var knownDrivers = []string{"docker", "exec", "exec2", "java", "podman", "qemu", "raw_exec", "virt"}
 
-var driverName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+var driverPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
 // refusedDrivers checks the drivers for which exec and attach are refused.
 func (l *loader) refusedDrivers(refused list) (names []string) {
 	for _, v := range refused.items {
-		switch best := nearest.Name(v.text, drivers); {
-		case !driverName.MatchString(v.text):
-			l.fault(v.at, `write the name of a task driver, such as "raw_exec"`, "%s is not the name of a task driver: %s", v.name, quote(v.text))
+		switch best := suggest.Closest(v.text, knownDrivers); {
+		case !driverPattern.MatchString(v.text):
+			l.errorf(v.at, `write the name of a task driver, such as "raw_exec"`, "%s is not the name of a task driver: %s", v.name, quote(v.text))
 		case best == v.text:
 		case best != "":
-			l.warn(v.at, "did you mean "+quote(best)+"?", "%s is %s, which is not a task driver of Nomad itself", v.name, quote(v.text))
+			l.warnf(v.at, "did you mean "+quote(best)+"?", "%s is %s, which is not a task driver of Nomad itself", v.name, quote(v.text))
 		default:
-			l.warn(v.at, "check that the job files write it so", "%s is %s, which is not a task driver of Nomad itself", v.name, quote(v.text))
+			l.warnf(v.at, "check that the job files write it so", "%s is %s, which is not a task driver of Nomad itself", v.name, quote(v.text))
 		}
 		names = append(names, v.text)
 	}
 	if refused.given && refused.empty() {
-		l.warn(refused.at, "fill the list, or remove it", "%s is empty, so exec and attach are refused for no driver", refused.name)
+		l.warnf(refused.at, "fill the list, or remove it", "%s is empty, so exec and attach are refused for no driver", refused.name)
 	}
 	return names
 }
@@ -87,7 +87,7 @@ func (l *loader) dockerHost(v value) string {
 		}
 	}
 	if !fits {
-		l.fault(v.at, `write "tcp://{address}:2376" or "unix:///var/run/docker.sock"; {node} and {address} are all that is filled in`,
+		l.errorf(v.at, `write "tcp://{address}:2376" or "unix:///var/run/docker.sock"; {node} and {address} are all that is filled in`,
 			"%s is not the address of a Docker daemon", v.name)
 		return "tcp"
 	}

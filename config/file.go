@@ -10,87 +10,87 @@ import (
 	"strings"
 )
 
-const maxFile = 4 << 20 // far above any real config or key: whatever is larger is the wrong file
+const maxFileSize = 4 << 20 // far above any real config or key: whatever is larger is the wrong file
 
-// unreadable says why a file could not be read, as the rest of a sentence about it, and what to do.
-type unreadable struct{ why, mend string }
+// problem says why a file could not be read, as the rest of a sentence about it, and what to do.
+type problem struct{ reason, hint string }
 
 // readFile returns what a file holds and whose it is, or why not. Nothing of the content is in the reason.
-func readFile(name string) ([]byte, fs.FileInfo, *unreadable) {
+func readFile(name string) ([]byte, fs.FileInfo, *problem) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, nil, reason(err)
+		return nil, nil, readProblem(err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, nil, reason(err)
+		return nil, nil, readProblem(err)
 	}
 	if info.IsDir() {
-		return nil, nil, &unreadable{"is a directory", "name a file in it"}
+		return nil, nil, &problem{"is a directory", "name a file in it"}
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err != nil {
-		return nil, nil, reason(err)
+		return nil, nil, readProblem(err)
 	}
-	if len(data) > maxFile {
-		return nil, nil, &unreadable{"is larger than 4 MiB", "check that it is the right file"}
+	if len(data) > maxFileSize {
+		return nil, nil, &problem{"is larger than 4 MiB", "check that it is the right file"}
 	}
 	return data, info, nil
 }
 
-func reason(err error) *unreadable {
+func readProblem(err error) *problem {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return &unreadable{"does not exist", "create it, or correct the name"}
+		return &problem{"does not exist", "create it, or correct the name"}
 	case errors.Is(err, fs.ErrPermission):
-		return &unreadable{"may not be read", "make it readable for the user that nomadctld runs as"}
+		return &problem{"may not be read", "make it readable for the user that nomadctld runs as"}
 	}
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		err = p.Err // without the name, which the caller shows
 	}
-	return &unreadable{"cannot be read: " + err.Error(), "correct the name"}
+	return &problem{"cannot be read: " + err.Error(), "correct the name"}
 }
 
-// file reads the file that v names. A file that cannot be read, or holds nothing, is reported, and so is one that others
+// loadFile reads the file that v names. A file that cannot be read, or holds nothing, is reported, and so is one that others
 // can change, or read if it is a secret.
-func (l *loader) file(v value, isSecret bool) ([]byte, bool) {
-	data, info, ok := l.content(v)
+func (l *loader) loadFile(v value, isSecret bool) ([]byte, bool) {
+	data, info, ok := l.loadContent(v)
 	if ok {
-		l.guard(v.at, v.name, v.text, info, isSecret)
+		l.checkFileAccess(v.at, v.name, v.text, info, isSecret)
 	}
 	return data, ok
 }
 
-func (l *loader) content(v value) ([]byte, fs.FileInfo, bool) {
+func (l *loader) loadContent(v value) ([]byte, fs.FileInfo, bool) {
 	if !v.ok {
 		return nil, nil, false
 	}
 	if v.text == "" {
-		l.fault(v.at, "write the name of the file, or remove the line", "%s is empty", v.name)
+		l.errorf(v.at, "write the name of the file, or remove the line", "%s is empty", v.name)
 		return nil, nil, false
 	}
-	if secret(v.text) {
-		l.fault(v.at, "put that into a file only nomadctld can read, and write its name here",
+	if looksSecret(v.text) {
+		l.errorf(v.at, "put that into a file only nomadctld can read, and write its name here",
 			"%s holds a secret instead of the name of a file", v.name)
 		return nil, nil, false
 	}
 	data, info, err := readFile(v.text)
 	if err != nil {
-		l.fault(v.at, err.mend, "%s: file %s %s", v.name, quote(v.text), err.why)
+		l.errorf(v.at, err.hint, "%s: file %s %s", v.name, quote(v.text), err.reason)
 		return nil, nil, false
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
-		l.fault(v.at, "fill it, or remove the line", "%s: file %s is empty", v.name, quote(v.text))
+		l.errorf(v.at, "fill it, or remove the line", "%s: file %s is empty", v.name, quote(v.text))
 		return nil, nil, false
 	}
 	return data, info, true
 }
 
-var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$`)
+var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$`)
 
-// secret reports whether text looks like a Nomad token or a private key, which must not be shown to anybody.
-func secret(text string) bool {
-	return uuid.MatchString(strings.TrimSpace(text)) || strings.Contains(text, "-----BEGIN")
+// looksSecret reports whether text looks like a Nomad token or a private key, which must not be shown to anybody.
+func looksSecret(text string) bool {
+	return uuidPattern.MatchString(strings.TrimSpace(text)) || strings.Contains(text, "-----BEGIN")
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestFindTakesTheFirstFileThatExists(t *testing.T) {
+func TestFind_FirstExistingFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	etc := filepath.Join(t.TempDir(), "nomadctld.toml")
 	places := []string{"./nomadctld.toml", etc}
@@ -37,7 +37,7 @@ func TestFindTakesTheFirstFileThatExists(t *testing.T) {
 	}
 }
 
-func TestFindLooksHereAndInEtc(t *testing.T) {
+func TestFind_DefaultPaths(t *testing.T) {
 	t.Chdir(t.TempDir())
 	path, err := Find("")
 	if err == nil {

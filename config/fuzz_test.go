@@ -22,7 +22,7 @@ func FuzzLoad(f *testing.F) {
 			f.Add(read(f, path))
 		}
 	}
-	f.Add([]byte(good))
+	f.Add([]byte(validConfig))
 	dir := f.TempDir()
 	for name, data := range files() {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
@@ -36,14 +36,14 @@ func FuzzLoad(f *testing.F) {
 		}
 		cfg, faults := config.Load("fuzz.toml", commands)
 		for _, fault := range faults {
-			sound(t, fault)
-			if fault.Mend == "report this as a bug of nomadctld" {
+			checkPrintable(t, fault)
+			if fault.Hint == "report this as a bug of nomadctld" {
 				t.Errorf("got a panic: %s", fault)
 			}
 		}
-		refused := slices.ContainsFunc(faults, func(f config.Fault) bool { return !f.Warning })
+		refused := slices.ContainsFunc(faults, func(f config.Diagnostic) bool { return !f.Warning })
 		if refused != (cfg == nil) {
-			t.Errorf("got the config %v, want it nil exactly for errors:\n%s", cfg, lines(faults))
+			t.Errorf("got the config %v, want it nil exactly for errors:\n%s", cfg, formatDiagnostics(faults))
 		}
 		if cfg == nil {
 			return

@@ -13,32 +13,32 @@ import (
 
 // general reads [general].
 func (l *loader) general(t *table) General {
-	defer t.done()
+	defer t.reportUnknownKeys()
 	g := General{
 		HostKeys:    l.hostKeys(t),
-		Bind:        l.listen(t.text("bind", `bind = ":2222"`)),
+		Bind:        l.listenAddress(t.text("bind", `bind = ":2222"`)),
 		DockerPort:  l.dockerPort(t.textOrNumber("dockerport", `dockerport = "4243"`)),
-		DockerAPI:   l.version(t.text("dockerapi", `dockerapi = "1.44", in quotes`)),
+		DockerAPI:   l.dockerAPIVersion(t.text("dockerapi", `dockerapi = "1.44", in quotes`)),
 		NomadBinary: t.text("nomadbinary", `nomadbinary = "/usr/bin/nomad"`).text,
 	}
 	if g.Bind == "" {
 		g.Bind = defaultBind
 	}
 	if binary := t.find("nomadbinary"); binary != nil && g.NomadBinary != "" {
-		l.binary = binary.at
+		l.nomadBinaryAt = binary.at
 		if info, err := os.Stat(g.NomadBinary); err == nil && info.Mode().IsRegular() {
-			l.guard(binary.at, binary.path(), g.NomadBinary, info, false)
+			l.checkFileAccess(binary.at, binary.path(), g.NomadBinary, info, false)
 		}
 	}
 	return g
 }
 
-// listen checks an address to listen on.
-func (l *loader) listen(v value) string {
+// listenAddress checks an address to listen on.
+func (l *loader) listenAddress(v value) string {
 	if v.ok && v.text != "" {
 		_, port, err := net.SplitHostPort(v.text)
 		if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil {
-			l.fault(v.at, `write host:port or :port, such as "127.0.0.1:2222"`, "%s is not an address to listen on: %s", v.name, quote(v.text))
+			l.errorf(v.at, `write host:port or :port, such as "127.0.0.1:2222"`, "%s is not an address to listen on: %s", v.name, quote(v.text))
 		}
 	}
 	return v.text
@@ -47,64 +47,64 @@ func (l *loader) listen(v value) string {
 // dockerPort checks a TCP port to connect to; an absent one and "" are the same.
 func (l *loader) dockerPort(v value) string {
 	if n, err := strconv.ParseUint(v.text, 10, 16); v.ok && v.text != "" && (err != nil || n == 0) {
-		l.fault(v.at, `write dockerport = "4243"`, "%s is not a port between 1 and 65535: %s", v.name, quote(v.text))
+		l.errorf(v.at, `write dockerport = "4243"`, "%s is not a port between 1 and 65535: %s", v.name, quote(v.text))
 	}
 	return v.text
 }
 
-var apiVersion = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}$`)
+var apiVersionPattern = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}$`)
 
-func (l *loader) version(v value) string {
-	if v.ok && v.text != "" && !apiVersion.MatchString(v.text) {
-		l.fault(v.at, `write dockerapi = "1.44", or remove the line to negotiate`, "%s is not a version of the Docker API: %s", v.name, quote(v.text))
-	} else if v.ok && v.text != "" && older(v.text, oldestDockerAPI) {
-		l.warn(v.at, "remove the line to negotiate a version with every daemon",
-			"%s is %s, but Docker 29 and newer speak only %s and newer: with such daemons the gateway negotiates", v.name, quote(v.text), oldestDockerAPI)
+func (l *loader) dockerAPIVersion(v value) string {
+	if v.ok && v.text != "" && !apiVersionPattern.MatchString(v.text) {
+		l.errorf(v.at, `write dockerapi = "1.44", or remove the line to negotiate`, "%s is not a version of the Docker API: %s", v.name, quote(v.text))
+	} else if v.ok && v.text != "" && olderAPI(v.text, minDockerAPI) {
+		l.warnf(v.at, "remove the line to negotiate a version with every daemon",
+			"%s is %s, but Docker 29 and newer speak only %s and newer: with such daemons the gateway negotiates", v.name, quote(v.text), minDockerAPI)
 	}
 	return v.text
 }
 
-// oldestDockerAPI is the oldest version of the API that Docker 29 speaks.
-const oldestDockerAPI = "1.44"
+// minDockerAPI is the oldest version of the API that Docker 29 speaks.
+const minDockerAPI = "1.44"
 
-// older reports whether version a of the API is older than b.
-func older(a, b string) bool {
+// olderAPI reports whether version a of the API is older than b.
+func olderAPI(a, b string) bool {
 	var major, minor, otherMajor, otherMinor int
 	fmt.Sscanf(a, "%d.%d", &major, &minor)
 	fmt.Sscanf(b, "%d.%d", &otherMajor, &otherMinor)
 	return major < otherMajor || major == otherMajor && minor < otherMinor
 }
 
-// later warns of a setting that belongs to the schema and has no effect yet.
-func (l *loader) later(v value, so string) value {
+// notImplemented warns of a setting that belongs to the schema and has no effect yet.
+func (l *loader) notImplemented(v value, so string) value {
 	if v.ok {
-		l.warn(v.at, "remove it", "%s has no effect in this version: %s", v.name, so)
+		l.warnf(v.at, "remove it", "%s has no effect in this version: %s", v.name, so)
 	}
 	return v
 }
 
 // auth reads [auth].
 func (l *loader) auth(t *table) Auth {
-	defer t.done()
+	defer t.reportUnknownKeys()
 	v := t.text("userca", `userca = "/etc/nomadctld/user_ca.pub"`)
-	if data, ok := l.file(v, false); ok {
-		if bad := signers(string(data)); bad != nil {
-			l.fault(v.at, "name the .pub file of the key that signs", "%s: file %s %s", v.name, quote(v.text), bad.why)
+	if data, ok := l.loadFile(v, false); ok {
+		if bad := caKeysProblem(string(data)); bad != nil {
+			l.errorf(v.at, "name the .pub file of the key that signs", "%s: file %s %s", v.name, quote(v.text), bad.reason)
 		} else {
-			l.later(v, "certificates prove nobody, and who has no key cannot log in")
+			l.notImplemented(v, "certificates prove nobody, and who has no key cannot log in")
 		}
 	}
 	return Auth{UserCA: v.text}
 }
 
-// signers says what is wrong with a file of public keys, one on each line; empty lines and comments are none.
-func signers(text string) *unreadable {
-	bad := &unreadable{why: "holds no SSH key"}
+// caKeysProblem says what is wrong with a file of public keys, one on each line; empty lines and comments are none.
+func caKeysProblem(text string) *problem {
+	bad := &problem{reason: "holds no SSH key"}
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
 			continue
 		}
-		if _, bad = publicKey(line); bad != nil {
+		if _, bad = parsePublicKey(line); bad != nil {
 			return bad
 		}
 	}
@@ -113,26 +113,26 @@ func signers(text string) *unreadable {
 
 // audit reads [audit].
 func (l *loader) audit(t *table) Audit {
-	defer t.done()
+	defer t.reportUnknownKeys()
 	a := Audit{
 		File:       t.text("file", `file = "/var/log/nomadctld/audit.jsonl"`).text,
-		Recordings: l.later(t.text("recordings", `recordings = "/var/lib/nomadctld/recordings"`), "sessions are not recorded").text,
-		Required:   t.flag("required"),
+		Recordings: l.notImplemented(t.text("recordings", `recordings = "/var/lib/nomadctld/recordings"`), "sessions are not recorded").text,
+		Required:   t.boolean("required"),
 		Jobs:       t.text("jobs", `jobs = "/var/lib/nomadctld/jobs"`).text,
 	}
 	if a.Jobs == "" && a.File != "" && a.File != "-" {
 		a.Jobs = filepath.Join(filepath.Dir(a.File), "jobs")
 	}
 	if file := t.find("file"); file != nil && a.File != "" && a.File != "-" {
-		l.guardAudit(file.at, file.path(), a.File)
+		l.checkAuditFile(file.at, file.path(), a.File)
 	}
 	if jobs := t.find("jobs"); jobs != nil && a.Jobs != "" {
-		l.guardJobs(jobs.at, jobs.path(), a.Jobs)
+		l.checkJobsFolder(jobs.at, jobs.path(), a.Jobs)
 	} else if file := t.find("file"); file != nil && a.Jobs != "" {
-		l.guardJobs(file.at, t.name+".jobs", a.Jobs)
+		l.checkJobsFolder(file.at, t.name+".jobs", a.Jobs)
 	}
 	if required := t.find("required"); a.Required && a.File == "" {
-		l.fault(required.key, `write file = "/var/log/nomadctld/audit.jsonl", or "-" for standard output`,
+		l.errorf(required.key, `write file = "/var/log/nomadctld/audit.jsonl", or "-" for standard output`,
 			"%s is true, but events would only go to standard error, where nothing keeps them", required.path())
 	}
 	return a
@@ -140,7 +140,7 @@ func (l *loader) audit(t *table) Audit {
 
 // limits reads [limits].
 func (l *loader) limits(t *table) Limits {
-	defer t.done()
+	defer t.reportUnknownKeys()
 	lim := Limits{
 		Sessions:        t.number("sessions", defaultSessions),
 		Connections:     t.number("connections", defaultConnections),
@@ -151,7 +151,7 @@ func (l *loader) limits(t *table) Limits {
 	if v := t.text("idle", `idle = "30m"`); v.ok && v.text != "" {
 		d, err := time.ParseDuration(v.text)
 		if err != nil || d < 0 {
-			l.fault(v.at, `write a time with its unit, such as idle = "30m" or "0s"`, "%s is not a time: %s", v.name, quote(v.text))
+			l.errorf(v.at, `write a time with its unit, such as idle = "30m" or "0s"`, "%s is not a time: %s", v.name, quote(v.text))
 		}
 		lim.Idle = d
 	}
@@ -160,7 +160,7 @@ func (l *loader) limits(t *table) Limits {
 
 // userLimits reads [limits.user].
 func (l *loader) userLimits(t *table) UserLimits {
-	defer t.done()
+	defer t.reportUnknownKeys()
 	return UserLimits{
 		Connections: t.number("connections", defaultUserConnections),
 		Sessions:    t.number("sessions", defaultUserSessions),
@@ -171,33 +171,33 @@ func (l *loader) userLimits(t *table) UserLimits {
 
 // raw reads [raw].
 func (l *loader) raw(t *table) Raw {
-	defer t.done()
+	defer t.reportUnknownKeys()
 	r := Raw{User: defaultRawUser}
 	v := t.text("user", `user = "nobody"`)
 	if v.ok {
 		r.User = v.text
 		if v.text == "" {
-			l.warn(v.at, `write user = "nobody", or the name of an account of its own`, "%s is empty: if the gateway is root, nomad runs as root", v.name)
+			l.warnf(v.at, `write user = "nobody", or the name of an account of its own`, "%s is empty: if the gateway is root, nomad runs as root", v.name)
 		}
 	}
-	if r.User == defaultRawUser && l.cfg.General.NomadBinary != "" && l.machine.uid == 0 && !l.machine.container {
+	if r.User == defaultRawUser && l.cfg.General.NomadBinary != "" && l.env.uid == 0 && !l.env.container {
 		at := v.at
 		if !v.given {
-			at = l.binary
+			at = l.nomadBinaryAt
 		}
-		l.warn(at, `make an account of its own, useradd --system --shell /usr/sbin/nologin nomadctld-raw, and write user = "nomadctld-raw"`,
+		l.warnf(at, `make an account of its own, useradd --system --shell /usr/sbin/nologin nomadctld-raw, and write user = "nomadctld-raw"`,
 			`%s is "nobody": if the gateway is root, nomad runs as nobody, and any other program of nobody can use the token meanwhile`, v.name)
 	}
 	if allowed := t.texts("allow", `allow = ["job status", "node status"]`); allowed.given {
 		r.Allow = []string{} // not nil: that would be all
 		for _, v := range allowed.items {
 			if strings.Join(strings.Fields(v.text), " ") != v.text || v.text == "" || strings.HasPrefix(v.text, "-") {
-				l.fault(v.at, `write the words of a nomad command, such as "job status"`, "%s is no command: %s", v.name, quote(v.text))
+				l.errorf(v.at, `write the words of a nomad command, such as "job status"`, "%s is no command: %s", v.name, quote(v.text))
 			}
 			r.Allow = append(r.Allow, v.text)
 		}
 		if allowed.empty() {
-			l.warn(allowed.at, "fill the list, or remove it for all that are safe", "%s is empty, so raw can do nothing", allowed.name)
+			l.warnf(allowed.at, "fill the list, or remove it for all that are safe", "%s is empty, so raw can do nothing", allowed.name)
 		}
 	}
 	return r
@@ -205,12 +205,12 @@ func (l *loader) raw(t *table) Raw {
 
 // metrics reads [metrics].
 func (l *loader) metrics(t *table) Metrics {
-	defer t.done()
+	defer t.reportUnknownKeys()
 	v := t.text("bind", `bind = "127.0.0.1:9122"`)
-	before := len(l.faults)
-	m := Metrics{Bind: l.listen(v)}
-	if len(l.faults) == before {
-		l.later(v, "no metrics are served")
+	before := len(l.diagnostics)
+	m := Metrics{Bind: l.listenAddress(v)}
+	if len(l.diagnostics) == before {
+		l.notImplemented(v, "no metrics are served")
 	}
 	return m
 }

@@ -12,8 +12,8 @@ import (
 	"nomadctld/config"
 )
 
-// good is a config without any fault.
-const good = `[general]
+// validConfig is a config without any fault.
+const validConfig = `[general]
 hostkey = "hostkey"
 [nomad.production]
 url = "http://nomad.example:4646"
@@ -30,8 +30,8 @@ const (
 	bob = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID7ih6mXcJPxTHdwigm+XOXC8768Lzfo4S5dAYSunh4R bob"
 )
 
-// sound fails the test for a fault that could not be shown as one line.
-func sound(t testing.TB, f config.Fault) {
+// checkPrintable fails the test for a fault that could not be shown as one line.
+func checkPrintable(t testing.TB, f config.Diagnostic) {
 	t.Helper()
 	s := f.String()
 	if strings.ContainsFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) || f.Message == "" {
@@ -41,25 +41,25 @@ func sound(t testing.TB, f config.Fault) {
 
 // load is config.Load without the warnings of what holds without docker.host, and without raw.user for root: they are about
 // most configurations here.
-func load(name string) (*config.Config, []config.Fault) {
+func load(name string) (*config.Config, []config.Diagnostic) {
 	cfg, faults := config.Load(name, commands)
-	return cfg, slices.DeleteFunc(faults, func(f config.Fault) bool {
+	return cfg, slices.DeleteFunc(faults, func(f config.Diagnostic) bool {
 		return f.Warning && (strings.HasPrefix(f.Message, "docker.host is missing") || strings.HasPrefix(f.Message, `raw.user is "nobody"`))
 	})
 }
 
 // loadText loads text as nomadctld.toml in a fresh fixture.
-func loadText(t *testing.T, text string) (*config.Config, []config.Fault) {
+func loadText(t *testing.T, text string) (*config.Config, []config.Diagnostic) {
 	t.Helper()
 	inFixture(t)
 	write(t, "nomadctld.toml", []byte(text))
 	return load("nomadctld.toml")
 }
 
-// edit is good with pairs of old and new text replaced.
-func edit(t *testing.T, pairs ...string) string {
+// editValid is good with pairs of old and new text replaced.
+func editValid(t *testing.T, pairs ...string) string {
 	t.Helper()
-	text := good
+	text := validConfig
 	for i := 0; i < len(pairs); i += 2 {
 		if !strings.Contains(text, pairs[i]) {
 			t.Fatalf("the good config does not hold %q", pairs[i])
@@ -70,7 +70,7 @@ func edit(t *testing.T, pairs ...string) string {
 }
 
 // The original's example loads as soon as its quote is mended and what it names exists.
-func TestOriginalExample_LoadsWithWarnings(t *testing.T) {
+func TestLoad_OriginalExampleWarns(t *testing.T) {
 	text := strings.NewReplacer(
 		"/etc/ssh/ssh_host_rsa_key", "hostkey-rsa",
 		"/etc/nomadctld/", "",
@@ -86,7 +86,7 @@ nomadctld.toml:23:5: warning: nomad.quality.url: ` + token + `
 nomadctld.toml:30:5: warning: nomad.test.url: ` + token + `
 nomadctld.toml:58:9: warning: item 1 of users.user2.prefix, "team2", is no prefix group, so it grants nothing, and the user owns nothing and is refused at login; did you mean "team1"?
 `
-	if got := lines(faults); got != want {
+	if got := formatDiagnostics(faults); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 	if cfg == nil {
@@ -106,15 +106,15 @@ nomadctld.toml:58:9: warning: item 1 of users.user2.prefix, "team2", is no prefi
 	}
 }
 
-func TestSummaryCountsOne(t *testing.T) {
-	cfg, _ := loadText(t, good)
+func TestSummary_Singular(t *testing.T) {
+	cfg, _ := loadText(t, validConfig)
 	if got, want := cfg.Summary(), "1 tier (production), 1 user, 1 prefix group"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
 // What is harmless, or merely unwise, loads; want is part of the only warning, or empty for none.
-func TestConfigLoadsWithAtMostAWarning(t *testing.T) {
+func TestLoad_AtMostOneWarning(t *testing.T) {
 	for _, test := range []struct {
 		name, old, new, want string
 	}{
@@ -156,39 +156,39 @@ func TestConfigLoadsWithAtMostAWarning(t *testing.T) {
 		{"inline table", "[users.wim]", "[limits]\nidle = \"0s\"\n[docker]\ntls = {ca = \"ca.pem\"}\n[users.wim]", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			text := edit(t, test.old, test.new)
+			text := editValid(t, test.old, test.new)
 			cfg, faults := loadText(t, text)
 			if cfg == nil {
-				t.Fatalf("got no config, want one:\n%s", lines(faults))
+				t.Fatalf("got no config, want one:\n%s", formatDiagnostics(faults))
 			}
 			if test.want == "" {
 				if len(faults) > 0 {
-					t.Errorf("got, want nothing:\n%s", lines(faults))
+					t.Errorf("got, want nothing:\n%s", formatDiagnostics(faults))
 				}
 				return
 			}
-			if len(faults) != 1 || !faults[0].Warning || !strings.Contains(lines(faults), test.want) {
-				t.Errorf("got:\n%s\nwant one warning with %q", lines(faults), test.want)
+			if len(faults) != 1 || !faults[0].Warning || !strings.Contains(formatDiagnostics(faults), test.want) {
+				t.Errorf("got:\n%s\nwant one warning with %q", formatDiagnostics(faults), test.want)
 			}
 		})
 	}
 }
 
 // An empty list permits nothing: it must not read as an absent one, which permits everything.
-func TestEmptyListOfCommandsIsNotAbsent(t *testing.T) {
-	cfg, _ := loadText(t, edit(t, "[users.wim]", "commands = []\nnamespaces = []\n[users.wim]"))
+func TestLoad_EmptyListIsNotNil(t *testing.T) {
+	cfg, _ := loadText(t, editValid(t, "[users.wim]", "commands = []\nnamespaces = []\n[users.wim]"))
 	if g := cfg.Groups["lnx"]; g.Commands == nil || g.Namespaces == nil {
 		t.Errorf("got %#v, want empty lists that are not nil", g)
 	}
 }
 
-func TestUnreadableConfigIsOneFault(t *testing.T) {
+func TestLoad_UnreadableFile(t *testing.T) {
 	inFixture(t)
 	write(t, "large", bytes.Repeat([]byte("#\n"), 2<<20+1))
 	write(t, "latin1", []byte("[users.wim]\nname = \"Jos\xe9\"\n"))
 	write(t, "utf16", []byte("\xff\xfe[\x00g\x00"))
 	write(t, "none", nil)
-	write(t, "closed", []byte(good))
+	write(t, "closed", []byte(validConfig))
 	if err := os.Chmod("closed", 0); err != nil {
 		t.Fatal(err)
 	}
@@ -207,27 +207,27 @@ func TestUnreadableConfigIsOneFault(t *testing.T) {
 			continue // root may read it
 		}
 		cfg, faults := config.Load(name, commands)
-		if got := lines(faults); cfg != nil || got != want+"\n" {
+		if got := formatDiagnostics(faults); cfg != nil || got != want+"\n" {
 			t.Errorf("%q: got %v and %q, want no config and %q", name, cfg, got, want)
 		}
 	}
 }
 
-func TestLoadRereadsTheFile(t *testing.T) {
-	if cfg, faults := loadText(t, good); cfg == nil {
-		t.Fatalf("got no config:\n%s", lines(faults))
+func TestLoad_RereadsFile(t *testing.T) {
+	if cfg, faults := loadText(t, validConfig); cfg == nil {
+		t.Fatalf("got no config:\n%s", formatDiagnostics(faults))
 	}
 	write(t, "nomadctld.toml", []byte("["))
 	if cfg, faults := config.Load("nomadctld.toml", commands); cfg != nil || len(faults) != 1 {
 		t.Errorf("got %v and %d faults, want none and 1", cfg, len(faults))
 	}
-	write(t, "nomadctld.toml", []byte(good))
+	write(t, "nomadctld.toml", []byte(validConfig))
 	if cfg, faults := load("nomadctld.toml"); cfg == nil || len(faults) != 0 {
 		t.Errorf("got %v and %d faults, want a config and 0", cfg, len(faults))
 	}
 }
 
-func TestCertificateAuthorityFileMustHoldKeys(t *testing.T) {
+func TestLoad_UserCAMustHoldKeys(t *testing.T) {
 	inFixture(t)
 	write(t, "comments.pub", []byte("# none yet\n"))
 	write(t, "options.pub", []byte("cert-authority "+wim+"\n"))
@@ -237,19 +237,19 @@ func TestCertificateAuthorityFileMustHoldKeys(t *testing.T) {
 		"two-lines":    "is not an SSH key",
 		"hostkey":      "is a private key",
 	} {
-		write(t, "nomadctld.toml", []byte(good+"[auth]\nuserca = \""+name+"\"\n"))
+		write(t, "nomadctld.toml", []byte(validConfig+"[auth]\nuserca = \""+name+"\"\n"))
 		cfg, faults := load("nomadctld.toml")
-		if cfg != nil || len(faults) != 1 || !strings.Contains(lines(faults), want) {
-			t.Errorf("%s: got %v and:\n%s\nwant no config and one fault with %q", name, cfg, lines(faults), want)
+		if cfg != nil || len(faults) != 1 || !strings.Contains(formatDiagnostics(faults), want) {
+			t.Errorf("%s: got %v and:\n%s\nwant no config and one fault with %q", name, cfg, formatDiagnostics(faults), want)
 		}
 	}
 }
 
-func TestFaultIsOneLine(t *testing.T) {
-	for want, f := range map[string]config.Fault{
-		"f.toml:12:3: broken; mend it":     {File: "f.toml", Line: 12, Column: 3, Message: "broken", Mend: "mend it"},
+func TestDiagnostic_IsOneLine(t *testing.T) {
+	for want, f := range map[string]config.Diagnostic{
+		"f.toml:12:3: broken; mend it":     {File: "f.toml", Line: 12, Column: 3, Message: "broken", Hint: "mend it"},
 		"f.toml:12: warning: odd":          {File: "f.toml", Line: 12, Warning: true, Message: "odd"},
-		`f\n.toml: \x1b[2J\u202eevil; \t!`: {File: "f\n.toml", Message: "\x1b[2J\u202eevil", Mend: "\t!"},
+		`f\n.toml: \x1b[2J\u202eevil; \t!`: {File: "f\n.toml", Message: "\x1b[2J\u202eevil", Hint: "\t!"},
 	} {
 		if got := f.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)

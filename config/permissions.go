@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// machine is what decides who else gets at a file.
-type machine struct {
+// environment is what decides who else gets at a file.
+type environment struct {
 	uid    int   // of the gateway. 0: not told apart from a root who only checks the file for another user
 	groups []int // of the gateway
 
@@ -19,33 +19,33 @@ type machine struct {
 	container bool
 }
 
-func thisMachine() machine {
+func currentEnvironment() environment {
 	groups, _ := os.Getgroups()
-	return machine{
+	return environment{
 		uid:       os.Geteuid(),
 		groups:    append(groups, os.Getegid()),
 		container: os.Getenv("NOMADCTLD_CONTAINER") != "" || os.Getenv("NOMAD_ALLOC_DIR") == "/alloc", // of raw_exec it is a path on the machine
 	}
 }
 
-const everybody = "every user of this machine"
+const everyUser = "every user of this machine"
 
-// others says who beside root and the gateway can read and write a file; empty: nobody.
-func (m machine) others(path string, info fs.FileInfo) (read, write string) {
+// otherUsers says who beside root and the gateway can read and write a file; empty: nobody.
+func (m environment) otherUsers(path string, info fs.FileInfo) (read, write string) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || m.container {
 		return "", ""
 	}
 	mode := info.Mode().Perm()
-	if mode&0o006 != 0 && reachable(path) {
+	if mode&0o006 != 0 && worldReachable(path) {
 		if mode&0o004 != 0 {
-			read = everybody
+			read = everyUser
 		}
 		if mode&0o002 != 0 {
-			write = everybody
+			write = everyUser
 		}
 	}
-	if group := fmt.Sprintf("group %d", stat.Gid); !m.trusts(stat) {
+	if group := fmt.Sprintf("group %d", stat.Gid); !m.trustsGroup(stat) {
 		if mode&0o040 != 0 && read == "" && m.uid != 0 {
 			read = group
 		}
@@ -59,14 +59,14 @@ func (m machine) others(path string, info fs.FileInfo) (read, write string) {
 	return read, write
 }
 
-// trusts reports whether a file's group is root's, the gateway's, or one that its owner has alone.
-func (m machine) trusts(stat *syscall.Stat_t) bool {
+// trustsGroup reports whether a file's group is root's, the gateway's, or one that its owner has alone.
+func (m environment) trustsGroup(stat *syscall.Stat_t) bool {
 	return stat.Gid == 0 || stat.Gid == stat.Uid || slices.Contains(m.groups, int(stat.Gid))
 }
 
-// reachable reports whether all folders above a file let everybody through.
-func reachable(path string) bool {
-	for dir := range above(path) {
+// worldReachable reports whether all folders above a file let everybody through.
+func worldReachable(path string) bool {
+	for dir := range parentDirs(path) {
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o001 == 0 {
 			return false
 		}
@@ -74,8 +74,8 @@ func reachable(path string) bool {
 	return true
 }
 
-// above yields the folders above a file, of which the first is the one that it is in.
-func above(path string) func(func(string) bool) {
+// parentDirs yields the folders above a file, of which the first is the one that it is in.
+func parentDirs(path string) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		path, err := filepath.Abs(path)
 		if err != nil {
@@ -90,76 +90,76 @@ func above(path string) func(func(string) bool) {
 	}
 }
 
-// guard reports who else can read, when it is a secret, or change the file that a setting names. at is where the setting
+// checkFileAccess reports who else can read, when it is a secret, or change the file that a setting names. at is where the setting
 // stands.
-func (l *loader) guard(at int, name, path string, info fs.FileInfo, secret bool) {
-	read, write := l.machine.others(path, info)
+func (l *loader) checkFileAccess(at int, name, path string, info fs.FileInfo, secret bool) {
+	read, write := l.env.otherUsers(path, info)
 	if secret && read != "" {
-		l.warn(at, "chmod 600 "+quote(path)+", or 640 with a group that only the gateway is in", "%s: file %s is a secret, and %s can read it", name, quote(path), read)
+		l.warnf(at, "chmod 600 "+quote(path)+", or 640 with a group that only the gateway is in", "%s: file %s is a secret, and %s can read it", name, quote(path), read)
 	}
 	if write != "" {
-		l.warn(at, "chmod go-w "+quote(path)+", or chown it to root or the gateway's user", "%s: file %s can be changed by %s", name, quote(path), write)
+		l.warnf(at, "chmod go-w "+quote(path)+", or chown it to root or the gateway's user", "%s: file %s can be changed by %s", name, quote(path), write)
 	}
-	l.guardFolders(at, name, path)
+	l.checkFolders(at, name, path)
 }
 
-// guardItself refuses a configuration that everybody can change, as sshd does authorized_keys: it says whose key is whose.
-func (l *loader) guardItself(path string, info fs.FileInfo) {
-	if _, write := l.machine.others(path, info); write == everybody {
-		l.fault(-1, "chmod go-w "+quote(path), "the config file can be changed by %s", write)
+// checkConfigAccess refuses a configuration that everybody can change, as sshd does authorized_keys: it says whose key is whose.
+func (l *loader) checkConfigAccess(path string, info fs.FileInfo) {
+	if _, write := l.env.otherUsers(path, info); write == everyUser {
+		l.errorf(-1, "chmod go-w "+quote(path), "the config file can be changed by %s", write)
 	} else if write != "" {
-		l.warn(-1, "chmod go-w "+quote(path)+", or chown it to root or the gateway's user", "the config file can be changed by %s", write)
+		l.warnf(-1, "chmod go-w "+quote(path)+", or chown it to root or the gateway's user", "the config file can be changed by %s", write)
 	}
-	l.guardFolders(-1, "the config file", path)
+	l.checkFolders(-1, "the config file", path)
 }
 
-// guardFolders refuses a file in a folder in which everybody can put another in its place.
-func (l *loader) guardFolders(at int, name, path string) {
-	for dir := range above(path) {
+// checkFolders refuses a file in a folder in which everybody can put another in its place.
+func (l *loader) checkFolders(at int, name, path string) {
+	for dir := range parentDirs(path) {
 		info, err := os.Stat(dir)
-		if err != nil || info.Mode().Perm()&0o002 == 0 || info.Mode()&fs.ModeSticky != 0 || l.machine.container || !reachable(filepath.Join(dir, "x")) {
+		if err != nil || info.Mode().Perm()&0o002 == 0 || info.Mode()&fs.ModeSticky != 0 || l.env.container || !worldReachable(filepath.Join(dir, "x")) {
 			continue
 		}
-		l.fault(at, "chmod o-w "+quote(dir), "%s: every user of this machine can replace %s, because they can write to %s", name, quote(path), quote(dir))
+		l.errorf(at, "chmod o-w "+quote(dir), "%s: every user of this machine can replace %s, because they can write to %s", name, quote(path), quote(dir))
 		return
 	}
 }
 
-// guardJobs refuses a folder in which others could put definitions; the gateway would not keep any there.
-func (l *loader) guardJobs(at int, name, path string) {
+// checkJobsFolder refuses a folder in which others could put definitions; the gateway would not keep any there.
+func (l *loader) checkJobsFolder(at int, name, path string) {
 	info, err := os.Lstat(filepath.Clean(path))
 	if err != nil {
-		l.guardFolders(at, name, path) // it is made when it is needed
+		l.checkFolders(at, name, path) // it is made when it is needed
 		return
 	}
 	stat, _ := info.Sys().(*syscall.Stat_t)
 	switch mode := info.Mode().Perm(); {
 	case !info.IsDir():
-		l.fault(at, "name a folder; the gateway creates a missing one", "%s: %s is not a folder", name, quote(path))
+		l.errorf(at, "name a folder; the gateway creates a missing one", "%s: %s is not a folder", name, quote(path))
 	case mode&0o022 != 0:
-		l.fault(at, "chmod 700 "+quote(path), "%s: others can write to folder %s", name, quote(path))
-	case stat != nil && l.machine.uid != 0 && int(stat.Uid) != l.machine.uid:
-		l.fault(at, "chown it, or name another folder", "%s: folder %s belongs to user %d, and not to user %d that the gateway runs as", name, quote(path), stat.Uid, l.machine.uid)
+		l.errorf(at, "chmod 700 "+quote(path), "%s: others can write to folder %s", name, quote(path))
+	case stat != nil && l.env.uid != 0 && int(stat.Uid) != l.env.uid:
+		l.errorf(at, "chown it, or name another folder", "%s: folder %s belongs to user %d, and not to user %d that the gateway runs as", name, quote(path), stat.Uid, l.env.uid)
 	default:
-		if mode&0o005 != 0 && !l.machine.container && reachable(path) {
-			l.warn(at, "chmod 700 "+quote(path), "%s: every user of this machine can look into folder %s", name, quote(path))
+		if mode&0o005 != 0 && !l.env.container && worldReachable(path) {
+			l.warnf(at, "chmod 700 "+quote(path), "%s: every user of this machine can look into folder %s", name, quote(path))
 		}
-		l.guardFolders(at, name, path)
+		l.checkFolders(at, name, path)
 	}
 }
 
-// guardAudit is guard for a file that may still have to be made.
-func (l *loader) guardAudit(at int, name, path string) {
+// checkAuditFile is guard for a file that may still have to be made.
+func (l *loader) checkAuditFile(at int, name, path string) {
 	dir := filepath.Dir(path)
 	if info, err := os.Stat(dir); err == nil {
-		if _, write := l.machine.others(dir, info); write != "" && write != everybody {
-			l.warn(at, "chmod g-w "+quote(dir)+", or chown it to root or the gateway's user", "%s: folder %s, and so the log in it, can be changed by %s", name, quote(dir), write)
+		if _, write := l.env.otherUsers(dir, info); write != "" && write != everyUser {
+			l.warnf(at, "chmod g-w "+quote(dir)+", or chown it to root or the gateway's user", "%s: folder %s, and so the log in it, can be changed by %s", name, quote(dir), write)
 		}
 	}
 	info, err := os.Stat(path)
 	if err == nil && info.Mode().IsRegular() {
-		l.guard(at, name, path, info, true)
+		l.checkFileAccess(at, name, path, info, true)
 		return
 	}
-	l.guardFolders(at, name, path)
+	l.checkFolders(at, name, path)
 }

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// guarded is a configuration that names one file of each kind.
-const guarded = `[general]
+// accessConfig is a configuration that names one file of each kind.
+const accessConfig = `[general]
 hostkey = "hostkey"
 nomadbinary = "nomad"
 [nomad.production]
@@ -38,8 +38,8 @@ jobs = "jobs"
 user = "nomad"
 `
 
-// guardedFiles makes the files of guarded, which only their owner can read, the current folder's.
-func guardedFiles(t *testing.T, text string) {
+// writeAccessFiles makes the files of guarded, which only their owner can read, the current folder's.
+func writeAccessFiles(t *testing.T, text string) {
 	t.Helper()
 	dir := t.TempDir()
 	fatal(t, os.Chmod(filepath.Dir(dir), 0o755)) // Go lets nobody else in
@@ -78,7 +78,7 @@ func fatal(t *testing.T, err error) {
 	}
 }
 
-func shown(faults []Fault) string {
+func diagnosticLines(faults []Diagnostic) string {
 	var b strings.Builder
 	for _, f := range faults {
 		b.WriteString(f.String() + "\n")
@@ -86,8 +86,8 @@ func shown(faults []Fault) string {
 	return b.String()
 }
 
-// me is a gateway that is not root, and owns the files of these tests.
-func me() machine { return machine{uid: os.Geteuid(), groups: []int{os.Getegid()}} }
+// ordinaryUser is a gateway that is not root, and owns the files of these tests.
+func ordinaryUser() environment { return environment{uid: os.Geteuid(), groups: []int{os.Getegid()}} }
 
 func chmod(modes map[string]os.FileMode) func(*testing.T) {
 	return func(t *testing.T) {
@@ -109,15 +109,15 @@ func chown(uid, gid int, modes map[string]os.FileMode) func(*testing.T) {
 	}
 }
 
-func TestPermissions(t *testing.T) {
-	root, other, container := machine{uid: 0}, machine{uid: 4711, groups: []int{4712}}, machine{uid: 4711, container: true}
+func TestLoad_FilePermissions(t *testing.T) {
+	root, other, container := environment{uid: 0}, environment{uid: 4711, groups: []int{4712}}, environment{uid: 4711, container: true}
 	for name, tc := range map[string]struct {
 		change func(*testing.T)
-		as     machine
+		as     environment
 		want   string // every line, of which those without "warning" refuse the configuration
 	}{
-		"nothing is open": {chmod(nil), me(), ""},
-		"everything can be read": {chmod(map[string]os.FileMode{"token": 0o644, "key.pem": 0o644, "cert.pem": 0o644, "nomad": 0o755, "nomadctld.toml": 0o644, "log": 0o755, "log/audit.jsonl": 0o644, "jobs": 0o755}), me(), `
+		"nothing is open": {chmod(nil), ordinaryUser(), ""},
+		"everything can be read": {chmod(map[string]os.FileMode{"token": 0o644, "key.pem": 0o644, "cert.pem": 0o644, "nomad": 0o755, "nomadctld.toml": 0o644, "log": 0o755, "log/audit.jsonl": 0o644, "jobs": 0o755}), ordinaryUser(), `
 nomadctld.toml:7:9: warning: nomad.production.token: file "token" is a secret, and every user of this machine can read it; chmod 600 "token", or 640 with a group that only the gateway is in
 nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" is a secret, and every user of this machine can read it; chmod 600 "key.pem", or 640 with a group that only the gateway is in
 nomadctld.toml:17:8: warning: audit.file: file "log/audit.jsonl" is a secret, and every user of this machine can read it; chmod 600 "log/audit.jsonl", or 640 with a group that only the gateway is in
@@ -126,8 +126,8 @@ nomadctld.toml:18:8: warning: audit.jobs: every user of this machine can look in
 		"but nobody gets there": {func(t *testing.T) {
 			fatal(t, os.Chmod(".", 0o700))
 			chmod(map[string]os.FileMode{"token": 0o666, "key.pem": 0o666, "nomadctld.toml": 0o666, "log": 0o777, "log/audit.jsonl": 0o666})(t)
-		}, me(), ""},
-		"everything can be written": {chmod(map[string]os.FileMode{"token": 0o602, "key.pem": 0o602, "cert.pem": 0o602, "nomad": 0o702, "nomadctld.toml": 0o602, "log/audit.jsonl": 0o602, "log": 0o755}), me(), `
+		}, ordinaryUser(), ""},
+		"everything can be written": {chmod(map[string]os.FileMode{"token": 0o602, "key.pem": 0o602, "cert.pem": 0o602, "nomad": 0o702, "nomadctld.toml": 0o602, "log/audit.jsonl": 0o602, "log": 0o755}), ordinaryUser(), `
 nomadctld.toml: the config file can be changed by every user of this machine; chmod go-w "nomadctld.toml"
 nomadctld.toml:3:15: warning: general.nomadbinary: file "nomad" can be changed by every user of this machine; chmod go-w "nomad", or chown it to root or the gateway's user
 nomadctld.toml:7:9: warning: nomad.production.token: file "token" can be changed by every user of this machine; chmod go-w "token", or chown it to root or the gateway's user
@@ -136,27 +136,27 @@ nomadctld.toml:8:33: warning: nomad.production.tls.cert: file "cert.pem" can be 
 nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" can be changed by every user of this machine; chmod go-w "key.pem", or chown it to root or the gateway's user
 nomadctld.toml:17:8: warning: audit.file: file "log/audit.jsonl" can be changed by every user of this machine; chmod go-w "log/audit.jsonl", or chown it to root or the gateway's user
 `},
-		"open folders": {chmod(map[string]os.FileMode{"log": 0o777, "jobs": 0o777}), me(), `
+		"open folders": {chmod(map[string]os.FileMode{"log": 0o777, "jobs": 0o777}), ordinaryUser(), `
 nomadctld.toml:17:8: audit.file: every user of this machine can replace "log/audit.jsonl", because they can write to "DIR/log"; chmod o-w "DIR/log"
 nomadctld.toml:18:8: audit.jobs: others can write to folder "jobs"; chmod 700 "jobs"
 `},
-		"a folder of another group": {chown(0, 4713, map[string]os.FileMode{"log": 0o770}), machine{uid: 0}, `
+		"a folder of another group": {chown(0, 4713, map[string]os.FileMode{"log": 0o770}), environment{uid: 0}, `
 nomadctld.toml:17:8: warning: audit.file: folder "log", and so the log in it, can be changed by group 4713; chmod g-w "log", or chown it to root or the gateway's user
 `},
-		"open folders with the sticky bit": {chmod(map[string]os.FileMode{"log": 0o777 | os.ModeSticky}), me(), ""},
-		"jobs for the group":               {chmod(map[string]os.FileMode{"jobs": 0o770}), me(), `nomadctld.toml:18:8: audit.jobs: others can write to folder "jobs"; chmod 700 "jobs"` + "\n"},
+		"open folders with the sticky bit": {chmod(map[string]os.FileMode{"log": 0o777 | os.ModeSticky}), ordinaryUser(), ""},
+		"jobs for the group":               {chmod(map[string]os.FileMode{"jobs": 0o770}), ordinaryUser(), `nomadctld.toml:18:8: audit.jobs: others can write to folder "jobs"; chmod 700 "jobs"` + "\n"},
 		"jobs is a link": {func(t *testing.T) {
 			fatal(t, os.Rename("jobs", "elsewhere"))
 			fatal(t, os.Symlink("elsewhere", "jobs"))
-		}, me(), `nomadctld.toml:18:8: audit.jobs: "jobs" is not a folder; name a folder; the gateway creates a missing one` + "\n"},
+		}, ordinaryUser(), `nomadctld.toml:18:8: audit.jobs: "jobs" is not a folder; name a folder; the gateway creates a missing one` + "\n"},
 		"nothing made yet": {func(t *testing.T) {
 			fatal(t, os.RemoveAll("jobs"))
 			fatal(t, os.RemoveAll("log"))
-		}, me(), ""},
-		"a host key as sshd refuses it": {chmod(map[string]os.FileMode{"hostkey": 0o640}), me(), `
+		}, ordinaryUser(), ""},
+		"a host key as sshd refuses it": {chmod(map[string]os.FileMode{"hostkey": 0o640}), ordinaryUser(), `
 nomadctld.toml:2:11: general.hostkey: file "hostkey" is a private key with mode 0640, which is open to others; sshd refuses it too; chmod 600 "hostkey"
 `},
-		"root's files for the gateway's group": {chown(0, 4712, map[string]os.FileMode{"hostkey": 0o640, "token": 0o640, "key.pem": 0o440, "cert.pem": 0o644, "nomad": 0o755, "nomadctld.toml": 0o640, "log/audit.jsonl": 0o640}), machine{uid: 4711, groups: []int{4712}}, `
+		"root's files for the gateway's group": {chown(0, 4712, map[string]os.FileMode{"hostkey": 0o640, "token": 0o640, "key.pem": 0o440, "cert.pem": 0o644, "nomad": 0o755, "nomadctld.toml": 0o640, "log/audit.jsonl": 0o640}), environment{uid: 4711, groups: []int{4712}}, `
 nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name another folder
 `},
 		"root's files for another group": {chown(0, 4713, map[string]os.FileMode{"hostkey": 0o640, "token": 0o660, "key.pem": 0o440, "nomadctld.toml": 0o664, "log/audit.jsonl": 0o600, "jobs": 0o700}), other, `
@@ -167,7 +167,7 @@ nomadctld.toml:7:9: warning: nomad.production.token: file "token" can be changed
 nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" is a secret, and group 4713 can read it; chmod 600 "key.pem", or 640 with a group that only the gateway is in
 nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name another folder
 `},
-		"another user's files": {chown(4714, 4714, map[string]os.FileMode{"token": 0o644, "nomadctld.toml": 0o600}), machine{uid: 4711}, `
+		"another user's files": {chown(4714, 4714, map[string]os.FileMode{"token": 0o644, "nomadctld.toml": 0o600}), environment{uid: 4711}, `
 nomadctld.toml: warning: the config file can be changed by user 4714; chmod go-w "nomadctld.toml", or chown it to root or the gateway's user
 nomadctld.toml:7:9: warning: nomad.production.token: file "token" is a secret, and user 4714 can read it; chmod 600 "token", or 640 with a group that only the gateway is in
 nomadctld.toml:7:9: warning: nomad.production.token: file "token" can be changed by user 4714; chmod go-w "token", or chown it to root or the gateway's user
@@ -183,7 +183,7 @@ nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to use
 		"a container with another's jobs": {chown(0, 0, map[string]os.FileMode{"hostkey": 0o444, "jobs": 0o777}), container, `nomadctld.toml:18:8: audit.jobs: others can write to folder "jobs"; chmod 700 "jobs"` + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			guardedFiles(t, guarded)
+			writeAccessFiles(t, accessConfig)
 			tc.change(t)
 			dir, err := os.Getwd()
 			fatal(t, err)
@@ -192,7 +192,7 @@ nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to use
 			}
 			cfg, faults := load("nomadctld.toml", nil, tc.as)
 			want := strings.ReplaceAll(strings.TrimPrefix(tc.want, "\n"), "DIR", dir)
-			if got := shown(faults); got != want {
+			if got := diagnosticLines(faults); got != want {
 				t.Errorf("got:\n%s\nwant:\n%s", got, want)
 			}
 			refused := false
@@ -206,7 +206,7 @@ nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to use
 	}
 }
 
-func TestOtherMachines(t *testing.T) {
+func TestLoad_RemotePlaintext(t *testing.T) {
 	const (
 		token  = "nomad.production.url: the token is sent to another machine without TLS, and anyone on the network path can read it; write https://"
 		docker = "the Docker daemons are reached without TLS, and anyone who can reach their port is root on the node"
@@ -233,16 +233,16 @@ func TestOtherMachines(t *testing.T) {
 		"one cluster":               {"[prefix.all]", "[nomad.test]\nurl = \"https://127.0.0.1:4646/\"\nprefix = [\"p-team1-\"]\n[prefix.all]", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text := strings.Replace(guarded, tc.old, tc.new, 1)
+			text := strings.Replace(accessConfig, tc.old, tc.new, 1)
 			if strings.HasPrefix(tc.new, "http://") {
 				text = strings.Replace(text, "tls = {", "#", 1)
 			}
-			if text == guarded {
+			if text == accessConfig {
 				t.Fatal("nothing was replaced")
 			}
-			guardedFiles(t, text)
-			cfg, faults := load("nomadctld.toml", nil, me())
-			got := shown(faults)
+			writeAccessFiles(t, text)
+			cfg, faults := load("nomadctld.toml", nil, ordinaryUser())
+			got := diagnosticLines(faults)
 			if tc.old == "" || cfg == nil || tc.want == "" && got != "" || !strings.Contains(got, tc.want) {
 				t.Errorf("got:\n%s\nwant %q", got, tc.want)
 			}
@@ -250,39 +250,39 @@ func TestOtherMachines(t *testing.T) {
 	}
 }
 
-func TestThisMachine_Container(t *testing.T) {
+func TestCurrentEnvironment_Container(t *testing.T) {
 	for _, tc := range []struct {
 		image, alloc string
 		want         bool
 	}{{"", "", false}, {"1", "", true}, {"", "/alloc", true}, {"", "/var/lib/nomad/alloc/0a1b/alloc", false}} {
 		t.Setenv("NOMADCTLD_CONTAINER", tc.image)
 		t.Setenv("NOMAD_ALLOC_DIR", tc.alloc)
-		if got := thisMachine().container; got != tc.want {
+		if got := currentEnvironment().container; got != tc.want {
 			t.Errorf("%q, %q: got %t, want %t", tc.image, tc.alloc, got, tc.want)
 		}
 	}
 }
 
-func TestRawAsNobody(t *testing.T) {
+func TestLoad_RawAsNobody(t *testing.T) {
 	for name, tc := range map[string]struct {
 		old, new string
-		as       machine
+		as       environment
 		want     string
 	}{
-		"root, nothing said":  {"[raw]\nuser = \"nomad\"\n", "", machine{}, `nomadctld.toml:3:15: warning: raw.user is "nobody": if the gateway is root, nomad runs as nobody, and any other program of nobody can use the token meanwhile; make an account of its own, useradd --system --shell /usr/sbin/nologin nomadctld-raw, and write user = "nomadctld-raw"`},
-		"root, nobody":        {"user = \"nomad\"", "user = \"nobody\"", machine{}, "nomadctld.toml:20:8: warning: raw.user is"},
-		"root, an account":    {"user = \"nomad\"", "user = \"nomad\"", machine{}, ""},
-		"root, no nomad":      {"nomadbinary = \"nomad\"\n", "", machine{}, ""},
-		"not root":            {"user = \"nomad\"", "user = \"nobody\"", me(), ""},
-		"root in a container": {"user = \"nomad\"", "user = \"nobody\"", machine{container: true}, ""},
+		"root, nothing said":  {"[raw]\nuser = \"nomad\"\n", "", environment{}, `nomadctld.toml:3:15: warning: raw.user is "nobody": if the gateway is root, nomad runs as nobody, and any other program of nobody can use the token meanwhile; make an account of its own, useradd --system --shell /usr/sbin/nologin nomadctld-raw, and write user = "nomadctld-raw"`},
+		"root, nobody":        {"user = \"nomad\"", "user = \"nobody\"", environment{}, "nomadctld.toml:20:8: warning: raw.user is"},
+		"root, an account":    {"user = \"nomad\"", "user = \"nomad\"", environment{}, ""},
+		"root, no nomad":      {"nomadbinary = \"nomad\"\n", "", environment{}, ""},
+		"not root":            {"user = \"nomad\"", "user = \"nobody\"", ordinaryUser(), ""},
+		"root in a container": {"user = \"nomad\"", "user = \"nobody\"", environment{container: true}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tc.as.uid == os.Geteuid() && name == "not root" {
 				tc.as.uid = 4711
 			}
-			guardedFiles(t, strings.Replace(guarded, tc.old, tc.new, 1))
+			writeAccessFiles(t, strings.Replace(accessConfig, tc.old, tc.new, 1))
 			_, faults := load("nomadctld.toml", nil, tc.as)
-			if got := shown(faults); (tc.want != "") != strings.Contains(got, "raw.user") || !strings.Contains(got, tc.want) {
+			if got := diagnosticLines(faults); (tc.want != "") != strings.Contains(got, "raw.user") || !strings.Contains(got, tc.want) {
 				t.Errorf("got:\n%s\nwant %q", got, tc.want)
 			}
 		})

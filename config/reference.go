@@ -115,16 +115,16 @@ var Reference = []Section{
 // Example returns a configuration with every setting, explained; those that may be left out are commented out.
 func Example() string {
 	var b strings.Builder
-	comment(&b, "An example of /etc/nomadctld/nomadctld.toml with every key there is. Lines that begin with # and a key are settings that may be left out. `nomadctld check` says what is wrong with a file, and what to write instead.")
+	writeComment(&b, "An example of /etc/nomadctld/nomadctld.toml with every key there is. Lines that begin with # and a key are settings that may be left out. `nomadctld check` says what is wrong with a file, and what to write instead.")
 	for _, s := range Reference {
 		b.WriteString("\n")
-		comment(&b, s.About)
+		writeComment(&b, s.About)
 		fmt.Fprintf(&b, "[%s]\n", s.Table)
 		for i, k := range s.Keys {
 			if i > 0 && k.About != "" {
 				b.WriteString("\n")
 			}
-			comment(&b, k.About)
+			writeComment(&b, k.About)
 			if k.Optional {
 				b.WriteString("#")
 			}
@@ -134,8 +134,8 @@ func Example() string {
 	return b.String()
 }
 
-// comment writes text as a comment of lines that are not too long.
-func comment(b *strings.Builder, text string) {
+// writeComment writes text as a comment of lines that are not too long.
+func writeComment(b *strings.Builder, text string) {
 	const width = 118
 	line := "#"
 	for _, word := range strings.Fields(text) {

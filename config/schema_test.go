@@ -12,12 +12,12 @@ import (
 	"nomadctld/config"
 )
 
-func TestEveryKeyLoadsWithItsValue(t *testing.T) {
+func TestLoad_EveryKey(t *testing.T) {
 	text := read(t, testdata(t, "full.toml"))
 	got, faults := loadText(t, string(text))
-	later := slices.DeleteFunc(slices.Clone(faults), func(f config.Fault) bool { return !strings.Contains(f.Message, "has no effect in this version") })
+	later := slices.DeleteFunc(slices.Clone(faults), func(f config.Diagnostic) bool { return !strings.Contains(f.Message, "has no effect in this version") })
 	if len(later) != 3 || len(faults) != 3 {
-		t.Fatalf("got faults, want three warnings of what has no effect yet:\n%s", lines(faults))
+		t.Fatalf("got faults, want three warnings of what has no effect yet:\n%s", formatDiagnostics(faults))
 	}
 	tls := config.TLS{CA: "ca.pem", Cert: "client.pem", Key: "client-key.pem", ServerName: "server.global.nomad"}
 	dockerTLS := tls
@@ -49,7 +49,7 @@ func TestEveryKeyLoadsWithItsValue(t *testing.T) {
 		Raw:     config.Raw{User: "nomad", Allow: []string{"job status", "node"}},
 	}
 	// A field that is not set in the wanted value is a key that the file does not test.
-	unset(t, "Config", reflect.ValueOf(*want))
+	checkAllSet(t, "Config", reflect.ValueOf(*want))
 	if keys := got.Users[0].Keys; len(keys) != 2 || keys[0].Type() != "ssh-ed25519" || keys[1].Type() != "ecdsa-sha2-nistp256" {
 		t.Errorf("got keys %v, want an ed25519 key and an ECDSA key", keys)
 	}
@@ -59,11 +59,11 @@ func TestEveryKeyLoadsWithItsValue(t *testing.T) {
 	}
 }
 
-func unset(t *testing.T, path string, v reflect.Value) {
+func checkAllSet(t *testing.T, path string, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
-			unset(t, path+"."+v.Type().Field(i).Name, v.Field(i))
+			checkAllSet(t, path+"."+v.Type().Field(i).Name, v.Field(i))
 		}
 	case reflect.Slice:
 		if v.Type() == reflect.TypeFor[[]ssh.PublicKey]() {
@@ -74,9 +74,9 @@ func unset(t *testing.T, path string, v reflect.Value) {
 		if v.Len() == 0 {
 			t.Errorf("got no value for %s in full.toml, want one", path)
 		} else if v.Kind() == reflect.Map {
-			unset(t, path, v.MapIndex(v.MapKeys()[0]))
+			checkAllSet(t, path, v.MapIndex(v.MapKeys()[0]))
 		} else {
-			unset(t, path, v.Index(0))
+			checkAllSet(t, path, v.Index(0))
 		}
 	default:
 		if v.IsZero() {
@@ -85,10 +85,10 @@ func unset(t *testing.T, path string, v reflect.Value) {
 	}
 }
 
-func TestAbsentKeysReadAsTheirDefaults(t *testing.T) {
-	got, faults := loadText(t, good)
+func TestLoad_Defaults(t *testing.T) {
+	got, faults := loadText(t, validConfig)
 	if len(faults) > 0 {
-		t.Fatalf("got faults, want none:\n%s", lines(faults))
+		t.Fatalf("got faults, want none:\n%s", formatDiagnostics(faults))
 	}
 	key, _, _, _, _ := ssh.ParseAuthorizedKey([]byte(wim))
 	want := &config.Config{
@@ -110,7 +110,7 @@ func TestAbsentKeysReadAsTheirDefaults(t *testing.T) {
 	}
 }
 
-func TestEverySettingIsExplained(t *testing.T) {
+func TestReference_ExplainsEveryKey(t *testing.T) {
 	for _, section := range config.Reference {
 		for _, key := range section.Keys {
 			if key.About == "" {

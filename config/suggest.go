@@ -5,12 +5,12 @@ import (
 	"slices"
 	"strings"
 
-	"nomadctld/internal/nearest"
+	"nomadctld/internal/suggest"
 )
 
-// suggest says which of the known words was probably meant, or lists them when none is near.
-func suggest(word string, known []string) string {
-	if best := nearest.Name(word, known); best != "" {
+// didYouMean says which of the known words was probably meant, or lists them when none is near.
+func didYouMean(word string, known []string) string {
+	if best := suggest.Closest(word, known); best != "" {
 		return fmt.Sprintf("did you mean %s?", quote(best))
 	}
 	if len(known) == 0 {

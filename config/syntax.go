@@ -16,14 +16,14 @@ func (r *report) parse() *node {
 	const enough = 10
 	root := &node{kind: unstable.Table, key: -1, at: -1}
 	syntax := &report{file: r.file, src: r.src, lines: r.lines}
-	for base := 0; base < len(r.src) && len(syntax.faults) < enough; {
+	for base := 0; base < len(r.src) && len(syntax.diagnostics) < enough; {
 		var p unstable.Parser
 		p.Reset(r.src[base:])
 		for t := root; p.NextExpression(); {
 			if e := p.Expression(); e.Kind == unstable.KeyValue {
-				r.set(t, e, base)
+				r.setKey(t, e, base)
 			} else {
-				t = r.open(root, e, base)
+				t = r.openTable(root, e, base)
 			}
 		}
 		err := p.Error()
@@ -34,33 +34,33 @@ func (r *report) parse() *node {
 		if bad := (*unstable.ParserError)(nil); errors.As(err, &bad) {
 			at += cap(p.Data()) - cap(bad.Highlight) // how Parser.Range finds the offset, but it panics
 		}
-		base = syntax.explain(min(max(at, base), len(r.src)-1), err.Error())
+		base = syntax.reportSyntaxError(min(max(at, base), len(r.src)-1), err.Error())
 	}
-	if len(syntax.faults) > 0 {
-		r.faults = syntax.faults
+	if len(syntax.diagnostics) > 0 {
+		r.diagnostics = syntax.diagnostics
 		return nil
 	}
 	return root
 }
 
 var (
-	// statement is how a line begins that is a header or a setting: the place to go on after a fault.
-	statement = regexp.MustCompile(`(?m)^[ \t]*(\[[\w.-]+\][ \t]*(#.*)?$|[\w-]+[ \t]*=)`)
-	listOpens = regexp.MustCompile(`(?m)^[ \t]*[\w.-]+[ \t]*=[ \t]*\[`)
-	bareWord  = regexp.MustCompile(`^[\w./:@%+-]{1,40}`)
+	// statementPattern is how a line begins that is a header or a setting: the place to go on after a fault.
+	statementPattern = regexp.MustCompile(`(?m)^[ \t]*(\[[\w.-]+\][ \t]*(#.*)?$|[\w-]+[ \t]*=)`)
+	listPattern      = regexp.MustCompile(`(?m)^[ \t]*[\w.-]+[ \t]*=[ \t]*\[`)
+	bareWordPattern  = regexp.MustCompile(`^[\w./:@%+-]{1,40}`)
 )
 
-// explain reports a fault of syntax at an offset in plain words, and returns the offset to go on from.
-func (r *report) explain(at int, parser string) int {
+// reportSyntaxError reports a fault of syntax at an offset in plain words, and returns the offset to go on from.
+func (r *report) reportSyntaxError(at int, parser string) int {
 	start := r.lines[r.line(at)-1]
-	next := r.end(at)
-	message, mend := plain(parser)
-	switch word := r.word(at, start); {
+	next := r.lineEnd(at)
+	message, mend := explainParserError(parser)
+	switch word := r.wordAt(at, start); {
 	case strings.Contains(parser, "array is incomplete"):
-		at = r.listOpened(at)
-	case r.leftOpen(at, start, parser):
-		message, mend = plain("array is incomplete")
-		at, next = r.listOpened(at), start
+		at = r.listStart(at)
+	case r.isUnclosedList(at, start, parser):
+		message, mend = explainParserError("array is incomplete")
+		at, next = r.listStart(at), start
 	case strings.Contains(parser, "not terminated by"):
 		at = max(bytes.LastIndex(r.src, []byte(`"""`)), bytes.LastIndex(r.src, []byte(`'''`)))
 	case message == unquoted && (strings.EqualFold(word, "true") || strings.EqualFold(word, "false")):
@@ -68,46 +68,46 @@ func (r *report) explain(at int, parser string) int {
 	case message == unquoted && word != "":
 		message, mend = fmt.Sprintf("the value %s is not in quotes", word), fmt.Sprintf("quote it: %q", word)
 	}
-	r.fault(at, mend, "%s", message)
-	if again := statement.FindIndex(r.src[next:]); again != nil {
+	r.errorf(at, mend, "%s", message)
+	if again := statementPattern.FindIndex(r.src[next:]); again != nil {
 		return next + again[0]
 	}
 	return len(r.src)
 }
 
-// leftOpen reports whether a list that was not closed ran into the next line: the parser then stumbles over the
+// isUnclosedList reports whether a list that was not closed ran into the next line: the parser then stumbles over the
 // beginning of a statement, which is where a list may have a value.
-func (r *report) leftOpen(at, start int, parser string) bool {
+func (r *report) isUnclosedList(at, start int, parser string) bool {
 	inList := strings.Contains(parser, "array value") || strings.Contains(parser, "expected keyword") ||
 		strings.Contains(parser, "start of value")
-	return inList && len(bytes.Trim(r.src[start:at], " \t[")) == 0 && statement.Match(r.src[start:r.end(at)])
+	return inList && len(bytes.Trim(r.src[start:at], " \t[")) == 0 && statementPattern.Match(r.src[start:r.lineEnd(at)])
 }
 
-// listOpened is the offset of the bracket that opened the last list before at.
-func (r *report) listOpened(at int) int {
-	if open := listOpens.FindAllIndex(r.src[:at], -1); open != nil {
+// listStart is the offset of the bracket that opened the last list before at.
+func (r *report) listStart(at int) int {
+	if open := listPattern.FindAllIndex(r.src[:at], -1); open != nil {
 		return open[len(open)-1][1] - 1
 	}
 	return at
 }
 
-// end is the end of the line that at is on.
-func (r *report) end(at int) int {
+// lineEnd is the end of the line that at is on.
+func (r *report) lineEnd(at int) int {
 	if n := bytes.IndexByte(r.src[at:], '\n'); n >= 0 {
 		return at + n
 	}
 	return len(r.src)
 }
 
-// word is the value around an offset, if it is one short word that is safe to show and nothing but a quote, a comma,
+// wordAt is the value around an offset, if it is one short word that is safe to show and nothing but a quote, a comma,
 // a bracket or a comment comes after it.
-func (r *report) word(at, start int) string {
-	for at > start && bareWord.Match(r.src[at-1:at]) {
+func (r *report) wordAt(at, start int) string {
+	for at > start && bareWordPattern.Match(r.src[at-1:at]) {
 		at--
 	}
-	word := string(bareWord.Find(r.src[at:]))
-	rest := strings.TrimLeft(string(r.src[at+len(word):r.end(at)]), " \t\r")
-	if secret(word) || rest != "" && !strings.ContainsAny(rest[:1], `"',]}#`) {
+	word := string(bareWordPattern.Find(r.src[at:]))
+	rest := strings.TrimLeft(string(r.src[at+len(word):r.lineEnd(at)]), " \t\r")
+	if looksSecret(word) || rest != "" && !strings.ContainsAny(rest[:1], `"',]}#`) {
 		return ""
 	}
 	return word
@@ -115,8 +115,8 @@ func (r *report) word(at, start int) string {
 
 const unquoted = "a value is not in quotes"
 
-// plain says what the parser says in the words of somebody who edits a config file.
-func plain(parser string) (message, mend string) {
+// explainParserError says what the parser says in the words of somebody who edits a config file.
+func explainParserError(parser string) (message, mend string) {
 	for _, p := range []struct{ has, message, mend string }{
 		{"start of value", unquoted, "put it between double quotes"},
 		{"expected keyword", unquoted, "put it between double quotes"},

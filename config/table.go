@@ -43,12 +43,12 @@ func (t *table) find(key string) *node {
 	return t.node.get(key)
 }
 
-// look is find for a key that belongs here; its case must be right.
-func (t *table) look(key string) *node {
+// declare is find for a key that belongs here; its case must be right.
+func (t *table) declare(key string) *node {
 	t.known = append(t.known, key)
 	n := t.find(key)
 	if n != nil && n.name != key {
-		t.r.fault(n.key, "write "+key, "%s is not in lower case", n.path())
+		t.r.errorf(n.key, "write "+key, "%s is not in lower case", n.path())
 	}
 	return n
 }
@@ -61,8 +61,8 @@ func (t *table) at() int {
 	return t.node.key
 }
 
-// missing is the value of a key that is not there.
-func (t *table) missing(key string) value {
+// missingValue is the value of a key that is not there.
+func (t *table) missingValue(key string) value {
 	v := value{name: key, at: t.at()}
 	if t.name != "" {
 		v.name = t.name + "." + key
@@ -70,27 +70,27 @@ func (t *table) missing(key string) value {
 	return v
 }
 
-// is reports whether n is of the kind, and that as a fault if not. example is a line to write instead.
-func (t *table) is(n *node, kind unstable.Kind, name, example string) bool {
+// hasKind reports whether n is of the kind, and that as a fault if not. example is a line to write instead.
+func (t *table) hasKind(n *node, kind unstable.Kind, name, example string) bool {
 	if n.kind != kind {
-		t.r.fault(n.at, "write "+example, "%s is %s, not %s", name, kinds[n.kind], kinds[kind])
+		t.r.errorf(n.at, "write "+example, "%s is %s, not %s", name, kindNames[n.kind], kindNames[kind])
 	}
 	return n.kind == kind
 }
 
-var kinds = map[unstable.Kind]string{
+var kindNames = map[unstable.Kind]string{
 	unstable.String: "a string", unstable.Integer: "a whole number", unstable.Float: "a number with a point",
 	unstable.Bool: "true or false", unstable.Array: "a list", unstable.Table: "a table",
 	unstable.DateTime: "a date", unstable.LocalDate: "a date", unstable.LocalDateTime: "a date", unstable.LocalTime: "a time",
 }
 
 func (t *table) text(key, example string) value {
-	n := t.look(key)
+	n := t.declare(key)
 	if n == nil {
-		return t.missing(key)
+		return t.missingValue(key)
 	}
 	v := value{name: n.path(), text: n.text, at: n.at, given: true}
-	v.ok = t.is(n, unstable.String, v.name, example)
+	v.ok = t.hasKind(n, unstable.String, v.name, example)
 	return v
 }
 
@@ -99,20 +99,20 @@ func (t *table) textOrNumber(key, example string) value {
 	if n := t.find(key); n == nil || n.kind != unstable.Integer {
 		return t.text(key, example)
 	}
-	n := t.look(key)
+	n := t.declare(key)
 	return value{name: n.path(), text: n.text, at: n.at, given: true, ok: true}
 }
 
 func (t *table) texts(key, example string) list {
-	n := t.look(key)
+	n := t.declare(key)
 	if n == nil {
-		return list{value: t.missing(key)}
+		return list{value: t.missingValue(key)}
 	}
 	l := list{value: value{name: n.path(), at: n.at, given: true}}
-	l.ok = t.is(n, unstable.Array, l.name, example)
+	l.ok = t.hasKind(n, unstable.Array, l.name, example)
 	for i, item := range n.items {
 		v := value{name: fmt.Sprintf("item %d of %s", i+1, l.name), text: item.text, at: item.at, given: true}
-		if t.is(item, unstable.String, v.name, example) {
+		if t.hasKind(item, unstable.String, v.name, example) {
 			v.ok = true
 			l.items = append(l.items, v)
 		} else {
@@ -134,48 +134,48 @@ func (t *table) textOrTexts(key, example string) list {
 // number is a whole number above zero, or otherwise when the key is absent.
 func (t *table) number(key string, otherwise int) int {
 	example := fmt.Sprintf("%s = %d", key, otherwise)
-	n := t.look(key)
-	if n == nil || !t.is(n, unstable.Integer, n.path(), example) {
+	n := t.declare(key)
+	if n == nil || !t.hasKind(n, unstable.Integer, n.path(), example) {
 		return otherwise
 	}
 	i, err := strconv.ParseInt(n.text, 0, strconv.IntSize)
 	if err != nil || i < 1 || i > 1<<30 {
-		t.r.fault(n.at, "write a number such as "+example, "%s is not between 1 and %d", n.path(), 1<<30)
+		t.r.errorf(n.at, "write a number such as "+example, "%s is not between 1 and %d", n.path(), 1<<30)
 		return otherwise
 	}
 	return int(i)
 }
 
-func (t *table) flag(key string) bool {
-	n := t.look(key)
-	return n != nil && t.is(n, unstable.Bool, n.path(), key+" = true") && n.text == "true"
+func (t *table) boolean(key string) bool {
+	n := t.declare(key)
+	return n != nil && t.hasKind(n, unstable.Bool, n.path(), key+" = true") && n.text == "true"
 }
 
 // sub is the table under a key, empty when the file has none.
 func (t *table) sub(key string) *table {
-	s := &table{r: t.r, name: t.missing(key).name}
-	if n := t.look(key); n != nil && t.is(n, unstable.Table, n.path(), "["+s.name+"]") {
+	s := &table{r: t.r, name: t.missingValue(key).name}
+	if n := t.declare(key); n != nil && t.hasKind(n, unstable.Table, n.path(), "["+s.name+"]") {
 		s.node = n
 	}
 	return s
 }
 
-// all returns the tables of a table whose keys are names, in the order of the file.
-func (t *table) all() []*table {
+// subtables returns the tables of a table whose keys are names, in the order of the file.
+func (t *table) subtables() []*table {
 	var all []*table
 	if t.node == nil {
 		return nil
 	}
-	for _, n := range t.node.order {
-		if t.is(n, unstable.Table, n.path(), "["+t.name+".NAME] above it, where NAME is yours") {
+	for _, n := range t.node.children {
+		if t.hasKind(n, unstable.Table, n.path(), "["+t.name+".NAME] above it, where NAME is yours") {
 			all = append(all, &table{r: t.r, node: n, name: n.path()})
 		}
 	}
 	return all
 }
 
-// done reports the keys that no one asked for.
-func (t *table) done() {
+// reportUnknownKeys reports the keys that no one asked for.
+func (t *table) reportUnknownKeys() {
 	if t.node == nil {
 		return
 	}
@@ -183,12 +183,12 @@ func (t *table) done() {
 	for _, key := range t.known {
 		asked[key] = true
 	}
-	for _, n := range t.node.order {
+	for _, n := range t.node.children {
 		if what := "key"; !asked[strings.ToLower(n.name)] {
 			if n.kind == unstable.Table {
 				what = "table"
 			}
-			t.r.fault(n.key, suggest(n.name, t.known), "unknown %s %s", what, n.path())
+			t.r.errorf(n.key, didYouMean(n.name, t.known), "unknown %s %s", what, n.path())
 		}
 	}
 }

@@ -43,10 +43,10 @@ func eventsIn(t *testing.T, path string) (events []audit.Event) {
 	return events
 }
 
-func TestAudit_StartIsRecordedBeforeTheCommandRuns(t *testing.T) {
-	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe", "act"}})
+func TestAudit_StartBeforeRun(t *testing.T) {
+	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe", "act"}})
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
-	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob, Spawns: true}, func(context.Context, *Request) error {
+	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob, TracksProgram: true}, func(context.Context, *Request) error {
 		events := w.allEvents(t)
 		if len(events) != 1 {
 			t.Fatalf("got %d events before the command runs, want 1", len(events))
@@ -64,16 +64,16 @@ func TestAudit_StartIsRecordedBeforeTheCommandRuns(t *testing.T) {
 		if got, want := asJSON(got), asJSON(want); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-		return Exited(7)
+		return ProgramExit(7)
 	})
-	if err := w.do("probe p-team1-web"); Code(err) != 7 {
+	if err := w.run("probe p-team1-web"); ExitCode(err) != 7 {
 		t.Fatal(err)
 	}
 	if e := w.event(t); e.Session != "c-1" || e.ExitCode != 7 || e.Decision != audit.Allowed {
 		t.Errorf("got the end event %+v", e)
 	}
 	for _, refused := range []string{"probe p-team2-web", "probe --nosuch", "nosuch", "probe 'p"} {
-		if err := w.do(refused); err == nil {
+		if err := w.run(refused); err == nil {
 			t.Errorf("%s: not refused", refused)
 		}
 		if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.End || events[0].Decision == audit.Allowed {
@@ -82,9 +82,9 @@ func TestAudit_StartIsRecordedBeforeTheCommandRuns(t *testing.T) {
 	}
 }
 
-func TestSpec_DurableUnlessItOnlyLooks(t *testing.T) {
-	for set, want := range map[Set]bool{Public: false, Read: false, Enter: true, Operate: true, Admin: true} {
-		if got := (Spec{Set: set}).durable(); got != want {
+func TestNeedsDurableStart(t *testing.T) {
+	for set, want := range map[RightSet]bool{Public: false, Read: false, Enter: true, Operate: true, Admin: true} {
+		if got := (Spec{Set: set}).needsDurableStart(); got != want {
 			t.Errorf("%s: got %v, want %v", set, got, want)
 		}
 	}
@@ -100,19 +100,19 @@ func TestAudit_FullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld()
-	w.Audit, w.Required = log, true
+	w := newTestGateway()
+	w.Audit, w.AuditRequired = log, true
 	ran := 0
-	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetScope, Program: true}, func(context.Context, *Request) error { ran++; return nil })
+	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetScope, RunsProgram: true}, func(context.Context, *Request) error { ran++; return nil })
 	line := "probe " + strings.Repeat("x", 700)
 	do := func() (refused bool) {
 		t.Helper()
-		err := w.do(line)
+		err := w.run(line)
 		if err == nil {
 			return false
 		}
-		if want := "nothing was run: the gateway cannot write its audit log; tell the gateway's operator"; err.Error() != want || Code(err) != 1 || len(Lines(err)) != 1 {
-			t.Errorf("got %q with code %d, want %q with 1", err, Code(err), want)
+		if want := "nothing was run: the gateway cannot write its audit log; tell the gateway's operator"; err.Error() != want || ExitCode(err) != 1 || len(ErrorLines(err)) != 1 {
+			t.Errorf("got %q with code %d, want %q with 1", err, ExitCode(err), want)
 		}
 		return true
 	}
@@ -157,8 +157,8 @@ func TestAudit_FullDisk(t *testing.T) {
 	}
 }
 
-// TestAudit_FullDiskWithoutRequired runs everything, and reports as JSON what is not in the file.
-func TestAudit_FullDiskWithoutRequired(t *testing.T) {
+// TestAudit_FullDiskNotRequired runs everything, and reports as JSON what is not in the file.
+func TestAudit_FullDiskNotRequired(t *testing.T) {
 	dir := smalldisk.Mount(t)
 	path := filepath.Join(dir, "audit.jsonl")
 	var problems bytes.Buffer
@@ -166,13 +166,13 @@ func TestAudit_FullDiskWithoutRequired(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld()
+	w := newTestGateway()
 	w.Audit = log
 	smalldisk.Fill(t, dir)
 	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetScope}, func(context.Context, *Request) error { return nil })
 	const commands = 20
 	for range commands {
-		if err := w.do("probe " + strings.Repeat("x", 700)); err != nil {
+		if err := w.run("probe " + strings.Repeat("x", 700)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -195,26 +195,26 @@ func TestAudit_FullDiskWithoutRequired(t *testing.T) {
 	}
 }
 
-// blocked is a pipe that nobody reads.
-type blocked struct{ until chan struct{} }
+// blockedWriter is a pipe that nobody reads.
+type blockedWriter struct{ until chan struct{} }
 
-func (b blocked) Write(p []byte) (int, error) { <-b.until; return len(p), nil }
+func (b blockedWriter) Write(p []byte) (int, error) { <-b.until; return len(p), nil }
 
-func TestAudit_StalledReaderBlocksNoCommand(t *testing.T) {
+func TestAudit_StalledReader(t *testing.T) {
 	for _, required := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld()
+			w := newTestGateway()
 			until := make(chan struct{})
 			defer close(until)
 			var problems bytes.Buffer
-			w.Audit, w.Required = audit.NewLog(blocked{until}), required
+			w.Audit, w.AuditRequired = audit.NewLog(blockedWriter{until}), required
 			w.Audit.Problems = slog.New(slog.NewTextHandler(&problems, nil))
 			ran := 0
 			register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetNone}, func(context.Context, *Request) error { ran++; return nil })
 			begin := time.Now()
 			const commands = 100
 			for range commands {
-				if err := w.do("probe " + strings.Repeat("x", 64<<10)); (err != nil) != required || required && Code(err) != 1 {
+				if err := w.run("probe " + strings.Repeat("x", 64<<10)); (err != nil) != required || required && ExitCode(err) != 1 {
 					t.Fatalf("required %v: got %v", required, err)
 				}
 			}
@@ -231,21 +231,21 @@ func TestAudit_StalledReaderBlocksNoCommand(t *testing.T) {
 	}
 }
 
-func TestAudit_ReaderThatExited(t *testing.T) {
+func TestAudit_ReaderExited(t *testing.T) {
 	reader, writer := io.Pipe()
 	reader.Close()
-	w := newWorld()
-	w.Audit, w.Required = audit.NewLog(writer), true
+	w := newTestGateway()
+	w.Audit, w.AuditRequired = audit.NewLog(writer), true
 	w.Audit.Problems = slog.New(slog.DiscardHandler)
 	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
-	if err := w.do("probe"); !errors.Is(err, io.ErrClosedPipe) || Code(err) != 1 {
+	if err := w.run("probe"); !errors.Is(err, io.ErrClosedPipe) || ExitCode(err) != 1 {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestAudit_OperationIsRecordedBeforeItRuns(t *testing.T) {
-	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.Operations{"production": &orders{}}
+func TestAudit_OperationStartBeforeRun(t *testing.T) {
+	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
+	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeOperations{}}
 	w.Ops, _ = ops.Open("")
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 	run := false
@@ -254,7 +254,7 @@ func TestAudit_OperationIsRecordedBeforeItRuns(t *testing.T) {
 	registry = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
 		w.allEvents(t)
-		_, err := req.Begin(ctx, func(context.Context, Work) error {
+		_, err := req.StartOperation(ctx, func(context.Context, Work) error {
 			run = true
 			if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Start || events[0].Operation == "" {
 				t.Errorf("got %+v, want the operation's start event", events)
@@ -267,15 +267,15 @@ func TestAudit_OperationIsRecordedBeforeItRuns(t *testing.T) {
 		return err
 	}
 	Register(func() Command { return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate}, act} })
-	if err := w.do("act p-team1-web"); err != nil || !run {
+	if err := w.run("act p-team1-web"); err != nil || !run {
 		t.Fatal(err, run)
 	}
 	w.allEvents(t)
 	// The command's own start event can be written, and that of the operation cannot.
-	w.Audit, w.Required, run = audit.NewLog(&writes{left: 1}), true, false
+	w.Audit, w.AuditRequired, run = audit.NewLog(&limitedWriter{left: 1}), true, false
 	w.Audit.Problems = slog.New(slog.DiscardHandler)
-	err := w.do("act p-team1-web")
-	if err == nil || run || Code(err) != 1 {
+	err := w.run("act p-team1-web")
+	if err == nil || run || ExitCode(err) != 1 {
 		t.Errorf("without a start event: ran %v, %v", run, err)
 	}
 }
@@ -288,9 +288,9 @@ type hookedWriter struct {
 
 func (h hookedWriter) Write(p []byte) (int, error) { h.before(p); return h.Writer.Write(p) }
 
-func TestAudit_OperationAbandonedBeforeItRuns(t *testing.T) {
-	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.Operations{"production": &orders{}}
+func TestAudit_OperationAbandoned(t *testing.T) {
+	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
+	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeOperations{}}
 	w.Ops, _ = ops.Open("")
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 	stopped, stop := context.WithCancel(t.Context())
@@ -304,11 +304,11 @@ func TestAudit_OperationAbandonedBeforeItRuns(t *testing.T) {
 	defer func() { registry = before }()
 	registry = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
-		_, err := req.Begin(ctx, func(context.Context, Work) error { t.Error("the operation runs"); return nil })
+		_, err := req.StartOperation(ctx, func(context.Context, Work) error { t.Error("the operation runs"); return nil })
 		return err
 	}
 	Register(func() Command { return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate}, act} })
-	if err := w.do("act p-team1-web"); !errors.Is(err, ops.ErrAbandoned) {
+	if err := w.run("act p-team1-web"); !errors.Is(err, ops.ErrAbandoned) {
 		t.Errorf("got %v, want %v", err, ops.ErrAbandoned)
 	}
 	var got []string
@@ -320,9 +320,9 @@ func TestAudit_OperationAbandonedBeforeItRuns(t *testing.T) {
 	}
 }
 
-func TestSaved_CommandHidesSecrets(t *testing.T) {
-	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.Operations{"production": &orders{}}
+func TestSavedDefinitions_RedactCommand(t *testing.T) {
+	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
+	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeOperations{}}
 	w.Ops, _ = ops.Open(t.TempDir(), ops.Key{1})
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 	before := registry
@@ -331,43 +331,43 @@ func TestSaved_CommandHidesSecrets(t *testing.T) {
 	Register(func() Command {
 		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate, Flags: func(f *pflag.FlagSet) {
 			f.StringP("meta", "m", "", "")
-			Secret(f, "meta")
+			MarkSecret(f, "meta")
 		}}, func(_ context.Context, req *Request) error {
-			_, err := req.Saved().Save(ops.Stopped, []byte(`{"ID":"p-team1-web","Namespace":"default"}`), 1, 1)
+			_, err := req.SavedDefinitions().Save(ops.Stopped, []byte(`{"ID":"p-team1-web","Namespace":"default"}`), 1, 1)
 			return err
 		}}
 	})
-	if err := w.do("act -m K=hunter2 p-team1-web"); err != nil {
+	if err := w.run("act -m K=hunter2 p-team1-web"); err != nil {
 		t.Fatal(err)
 	}
-	if saved := w.Ops.Saved(ops.Stopped); len(saved) != 1 || saved[0].Command != "act -m K=*** p-team1-web" {
+	if saved := w.Ops.ListSaved(ops.Stopped); len(saved) != 1 || saved[0].Command != "act -m K=*** p-team1-web" {
 		t.Errorf("got %+v", saved)
 	}
 }
 
-// writes accepts a number of lines.
-type writes struct{ left int }
+// limitedWriter accepts a number of lines.
+type limitedWriter struct{ left int }
 
-func (w *writes) Write(p []byte) (int, error) {
+func (w *limitedWriter) Write(p []byte) (int, error) {
 	if w.left--; w.left < 0 {
 		return 0, errors.New("no space left on device")
 	}
 	return len(p), nil
 }
 
-func TestRecord_HidesSecrets(t *testing.T) {
+func TestRedactLine(t *testing.T) {
 	spec := func(name string, program bool) Spec {
-		return Spec{Name: name, Args: "JOB [A...]", Target: TargetJob, Program: program, Flags: func(f *pflag.FlagSet) {
+		return Spec{Name: name, Args: "JOB [A...]", Target: TargetJob, RunsProgram: program, Flags: func(f *pflag.FlagSet) {
 			f.StringArrayP("env", "e", nil, "")
 			f.StringP("user", "u", "", "")
 			f.BoolP("quick", "q", false, "")
-			Secret(f, "env")
+			MarkSecret(f, "env")
 		}}
 	}
 	nothing := func(context.Context, *Request) error { return nil }
 	register(t, spec("enter", true), nothing)
 	register(t, spec("launch", false), nothing)
-	register(t, Spec{Name: "raw", Args: "TIER ARG...", Target: TargetScope, Hide: HideRaw}, nothing)
+	register(t, Spec{Name: "raw", Args: "TIER ARG...", Target: TargetScope, Redact: RedactRaw}, nothing)
 	aliases := map[string]string{"en": "enter -e FIXED=hunter1", "enter": "launch"}
 	for _, tc := range []struct{ line, want, command string }{
 		{"enter -e K=hunter2 web env", "enter -e K=*** web env", ""},
@@ -408,7 +408,7 @@ func TestRecord_HidesSecrets(t *testing.T) {
 		{"", "", ""},
 		{"  ", "  ", ""},
 	} {
-		got := record(tc.line, aliases)
+		got := redactLine(tc.line, aliases)
 		if got.line != tc.want {
 			t.Errorf("%s\n got %s\nwant %s", tc.line, got.line, tc.want)
 		}
@@ -420,12 +420,12 @@ func TestRecord_HidesSecrets(t *testing.T) {
 		}
 	}
 	long := "launch -e K=hunter2 " + strings.Repeat("'x  y' ", 10000) + "EVIL"
-	if got, want := record(long, nil).line, strings.Replace(long, "hunter2", hidden, 1); got != want {
+	if got, want := redactLine(long, nil).line, strings.Replace(long, "hunter2", redactedValue, 1); got != want {
 		t.Errorf("a long line: got %d bytes, want %d", len(got), len(want))
 	}
 }
 
-func FuzzRecord(f *testing.F) {
+func FuzzRedactLine(f *testing.F) {
 	for _, seed := range []string{"fuzzed -e K=v x", "fuzzed '-eK=v", "other -m a=b", "raw x var put p k=v", "fuzzed --env", "\\"} {
 		f.Add(seed)
 	}
@@ -433,14 +433,16 @@ func FuzzRecord(f *testing.F) {
 	f.Cleanup(func() { registry = before })
 	run := func(context.Context, *Request) error { return nil }
 	Register(func() Command {
-		return probe{Spec{Name: "fuzzed", Target: TargetScope, Set: Read, Program: true, Flags: func(f *pflag.FlagSet) {
+		return probe{Spec{Name: "fuzzed", Target: TargetScope, Set: Read, RunsProgram: true, Flags: func(f *pflag.FlagSet) {
 			f.StringArrayP("env", "e", nil, "")
-			Secret(f, "env")
+			MarkSecret(f, "env")
 		}}, run}
 	})
-	Register(func() Command { return probe{Spec{Name: "raw", Target: TargetScope, Set: Admin, Hide: HideRaw}, run} })
+	Register(func() Command {
+		return probe{Spec{Name: "raw", Target: TargetScope, Set: Admin, Redact: RedactRaw}, run}
+	})
 	f.Fuzz(func(t *testing.T, line string) {
-		got := record(line, map[string]string{"other": "fuzzed"})
+		got := redactLine(line, map[string]string{"other": "fuzzed"})
 		if !strings.Contains(line, "=") && !strings.Contains(line, "-") && got.line != line {
 			t.Errorf("got %q, want %q", got.line, line)
 		}
@@ -450,11 +452,11 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-func TestAudit_ErrorsHideSecrets(t *testing.T) {
-	w := newWorld()
+func TestAudit_RedactsErrors(t *testing.T) {
+	w := newTestGateway()
 	register(t, Spec{Name: "probe", Args: "[A]", Target: TargetNone, Flags: func(f *pflag.FlagSet) {
 		f.StringArrayP("env", "e", nil, "")
-		Secret(f, "env")
+		MarkSecret(f, "env")
 	}}, func(_ context.Context, req *Request) error {
 		return fmt.Errorf("%s: no: %q, %s", req.Words[2], req.Words[2], strings.TrimPrefix(req.Words[2], "K="))
 	})
@@ -466,7 +468,7 @@ func TestAudit_ErrorsHideSecrets(t *testing.T) {
 		"probe -xe K=hunter2 web": `unknown shorthand flag: 'x' in -xe`,
 		"probe -xeK=hunter2 web":  `unknown shorthand flag: 'x' in -xeK=***`,
 	} {
-		if err := w.do(line); err == nil {
+		if err := w.run(line); err == nil {
 			t.Errorf("%s: no error", line)
 		}
 		if e := w.event(t); !strings.Contains(e.Error, want) {
@@ -475,7 +477,7 @@ func TestAudit_ErrorsHideSecrets(t *testing.T) {
 	}
 }
 
-func TestHideRaw(t *testing.T) {
+func TestRedactRaw(t *testing.T) {
 	for line, want := range map[string]string{
 		"raw prod var put path k=hunter2 n=hunter2":         "raw prod var put path k=*** n=***",
 		"raw prod var put -force -out json path k=hunter2":  "raw prod var put -force -out json path k=***",
@@ -505,8 +507,8 @@ func TestHideRaw(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		spec := Spec{Name: "raw", Args: "TIER ARG...", Target: TargetScope, Set: Admin, Program: true, Hide: HideRaw}
-		if got := spec.hide(words); strings.Join(got, " ") != want {
+		spec := Spec{Name: "raw", Args: "TIER ARG...", Target: TargetScope, Set: Admin, RunsProgram: true, Redact: RedactRaw}
+		if got := spec.redact(words); strings.Join(got, " ") != want {
 			t.Errorf("%s\n got %s\nwant %s", line, strings.Join(got, " "), want)
 		}
 		if before, _ := Split(line); !slices.Equal(before, words) {

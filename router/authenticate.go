@@ -20,9 +20,9 @@ func authenticate(users *acl.Directory) Middleware {
 				return errors.New("your key is no longer accepted; ask the gateway's operator")
 			}
 			req.User = user
-			if req.Refused != nil {
+			if req.LimitErr != nil {
 				req.Event.Decision = audit.Denied
-				return req.Refused
+				return req.LimitErr
 			}
 			return next(backends.WithUser(ctx, user.Login), req)
 		}

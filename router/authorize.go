@@ -10,18 +10,18 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// permit returns an error when the user may not use the command on any job.
-func permit(req *Request, spec Spec) error {
+// checkAllowed returns an error when the user may not use the command on any job.
+func checkAllowed(req *Request, spec Spec) error {
 	if spec.Set == Public || req.User.May(spec.Name) {
 		return nil
 	}
 	req.Event.Decision = audit.Denied
-	return fmt.Errorf("%s is not among your commands: %s", spec.Name, strings.Join(names(req.Allowed()), ", "))
+	return fmt.Errorf("%s is not among your commands: %s", spec.Name, strings.Join(specNames(req.AllowedCommands()), ", "))
 }
 
 // authorize puts the part of the clusters on the request on which the user may run the command, and the job or task
 // that it is about. Nothing else does.
-func authorize(tiers []acl.Tier, clusters map[string]*backends.Shared, runtimes *Runtimes, background *background, raw *Raw) Middleware {
+func authorize(tiers []acl.Tier, clusters map[string]*backends.SharedCluster, runtimes *RuntimeSelector, background *operationRunner, raw *Raw) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
 			spec := req.Command.Spec()
@@ -30,11 +30,11 @@ func authorize(tiers []acl.Tier, clusters map[string]*backends.Shared, runtimes 
 				req.Event.Decision = audit.Allowed
 				return next(ctx, req)
 			}
-			scope := &scope{owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event, listed: background.dropStarted}
+			scope := &scopedCluster{owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event, onList: background.deleteSavedOfRunning}
 			req.Cluster, req.runtimes = scope, runtimes
 			if spec.Set == Operate || spec.Set == Admin {
-				req.Operations = &operations{owned: scope.owned, tiers: background.tiers, event: &req.Event}
-				req.background = background
+				req.Operations = &scopedOperations{owned: scope.owned, byTier: background.byTier, event: &req.Event}
+				req.runner = background
 			}
 			if spec.Set == Admin {
 				req.raw = raw
@@ -45,11 +45,11 @@ func authorize(tiers []acl.Tier, clusters map[string]*backends.Shared, runtimes 
 					return err
 				}
 				if req.Task != nil {
-					req.Runtime = runtimes.of(scope, *req.Allocation, req.Task.Name)
+					req.Runtime = runtimes.forTask(scope, *req.Allocation, req.Task.Name)
 				}
 			}
-			if req.found != nil {
-				req.found()
+			if req.onResolved != nil {
+				req.onResolved()
 			}
 			req.Event.Decision = audit.Allowed
 			return next(ctx, req)
@@ -57,7 +57,7 @@ func authorize(tiers []acl.Tier, clusters map[string]*backends.Shared, runtimes 
 	}
 }
 
-func names(specs []Spec) []string {
+func specNames(specs []Spec) []string {
 	names := make([]string, len(specs))
 	for i, spec := range specs {
 		names[i] = spec.Name

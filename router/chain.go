@@ -26,30 +26,30 @@ func Chain(h Handler, mw ...Middleware) Handler {
 
 // Gateway is what the middleware needs to know of the world.
 type Gateway struct {
-	Users      *acl.Directory
-	Tiers      []acl.Tier
-	Clusters   map[string]*backends.Shared // by tier
-	Runtimes   *Runtimes
-	Operations map[string]backends.Operations // by tier
-	Ops        *ops.Registry
-	Raw        *Raw
-	Aliases    map[string]string // name to command line
-	Audit      *audit.Log
-	Required   bool // a command whose audit event cannot be written is refused
-	Log        *slog.Logger
+	Users         *acl.Directory
+	Tiers         []acl.Tier
+	Clusters      map[string]*backends.SharedCluster // by tier
+	Runtimes      *RuntimeSelector
+	Operations    map[string]backends.ClusterWriter // by tier
+	Ops           *ops.Registry
+	Raw           *Raw
+	Aliases       map[string]string // name to command line
+	Audit         *audit.Log
+	AuditRequired bool // a command whose audit event cannot be written is refused
+	Log           *slog.Logger
 }
 
 // Handler returns the whole way of a request.
 func (g Gateway) Handler() Handler {
-	return Chain(run,
-		recovered(g.Log),
-		audited(g.Audit, g.Required, g.Aliases),
+	return Chain(runCommand,
+		recoverPanics(g.Log),
+		auditRequest(g.Audit, g.AuditRequired, g.Aliases),
 		authenticate(g.Users),
-		alias(g.Aliases),
+		expandAlias(g.Aliases),
 		route,
-		interruptible,
-		bounded(new(inMemory)),
-		authorize(g.Tiers, g.Clusters, g.Runtimes, &background{g.Ops, g.Audit, g.Log, g.Operations, g.Required}, g.Raw),
-		started,
+		interruptOnCtrlC,
+		limitResults(new(resultSlots)),
+		authorize(g.Tiers, g.Clusters, g.Runtimes, &operationRunner{g.Ops, g.Audit, g.Log, g.Operations, g.AuditRequired}, g.Raw),
+		auditStart,
 	)
 }

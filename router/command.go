@@ -27,24 +27,24 @@ type Spec struct {
 	// Target is what the command reaches; the zero value is invalid.
 	Target Target
 	// Set is the set of rights that the command's own is in; the zero value is invalid.
-	Set Set
-	// Rights are further ones, for what some of the flags do: name to set. See Request.May.
-	Rights map[string]Set
-	// Program says that the command runs a program: what follows its first argument is the program's, flags too, and
+	Set RightSet
+	// Rights are further ones, for what some of the flags do: name to set. See Request.may.
+	Rights map[string]RightSet
+	// RunsProgram says that the command runs a program: what follows its first argument is the program's, flags too, and
 	// the exit code is the program's, so that 125 means a failure before it could run.
-	Program bool
-	// Signed says that a word such as -1 is an argument, not flags.
-	Signed bool
-	// Saved says that the command also finds stopped jobs that Nomad has deleted and the gateway has saved.
-	Saved bool
-	// Terminal says that a client with a terminal should ask for one: there is something to type, to colour or to fit.
-	Terminal bool
-	// Spawns says that the command runs a program in a task, with Request.ProgramSession in its environment. If the gateway is
+	RunsProgram bool
+	// NegativeNumbers says that a word such as -1 is an argument, not flags.
+	NegativeNumbers bool
+	// FindsSaved says that the command also finds stopped jobs that Nomad has deleted and the gateway has saved.
+	FindsSaved bool
+	// WantsTerminal says that a client with a terminal should ask for one: there is something to type, to colour or to fit.
+	WantsTerminal bool
+	// TracksProgram says that the command runs a program in a task, with Request.ProgramSession in its environment. If the gateway is
 	// killed meanwhile, the next one finds the program by that and kills it.
-	Spawns bool
-	// Hide returns the command's words, as many as it gets, with the secrets in them hidden, where Secret cannot say which
+	TracksProgram bool
+	// Redact returns the command's words, as many as it gets, with the secrets in them hidden, where Secret cannot say which
 	// flags have them. nil: Secret says it.
-	Hide func(args []string) []string
+	Redact func(args []string) []string
 	// Hidden commands are for programs: neither help nor the docs list them.
 	Hidden bool
 	Flags  func(*pflag.FlagSet) // binds the command's own fields; may be nil
@@ -96,8 +96,8 @@ func Specs() []Spec {
 	return specs
 }
 
-// Names returns the name of every registered command, sorted.
-func Names() []string {
+// CommandNames returns the name of every registered command, sorted.
+func CommandNames() []string {
 	var names []string
 	for _, spec := range Specs() {
 		names = append(names, spec.Name)

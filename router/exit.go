@@ -28,39 +28,39 @@ const CodeTryLater = 75
 // Exit returns err with an exit code.
 func Exit(code int, err error) error { return &ExitError{code, err} }
 
-// Exited returns the end of a user's program: nil for the code 0.
-func Exited(code int) error {
+// ProgramExit returns the end of a user's program: nil for the code 0.
+func ProgramExit(code int) error {
 	if code == 0 {
 		return nil
 	}
 	return &ExitError{Code: code}
 }
 
-// Code returns the exit code for err: 0 for none, its own when it has one, CodeTryLater for backends.ErrBusy, else 1.
-func Code(err error) int {
+// ExitCode returns the exit code for err: 0 for none, its own when it has one, CodeTryLater for backends.ErrLimitReached, else 1.
+func ExitCode(err error) int {
 	var exit *ExitError
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &exit):
 		return exit.Code
-	case errors.Is(err, backends.ErrBusy):
+	case errors.Is(err, backends.ErrLimitReached):
 		return CodeTryLater
 	}
 	return 1
 }
 
-// Lines returns one line for each of the errors that were joined in err.
-func Lines(err error) []string {
+// ErrorLines returns one line for each of the errors that were joined in err.
+func ErrorLines(err error) []string {
 	switch e := err.(type) {
 	case nil:
 		return nil
 	case *ExitError:
-		return Lines(e.Err)
+		return ErrorLines(e.Err)
 	case interface{ Unwrap() []error }:
 		var all []string
 		for _, one := range e.Unwrap() {
-			all = append(all, Lines(one)...)
+			all = append(all, ErrorLines(one)...)
 		}
 		if strings.Join(all, "\n") == err.Error() { // else it is a sentence of its own around several errors
 			return all
@@ -72,16 +72,16 @@ func Lines(err error) []string {
 // IsQuiet reports whether an error is for the record only: whoever pipes into head wants to read nothing of that, unless a
 // program may still run, or it is not known what became of an order.
 func IsQuiet(err error) bool {
-	var left *backends.LeftError
-	return errors.Is(err, ErrOutputClosed) && !errors.As(err, &left) && !errors.Is(err, backends.ErrUncertain)
+	var left *backends.StillRunningError
+	return errors.Is(err, ErrOutputClosed) && !errors.As(err, &left) && !errors.Is(err, backends.ErrOutcomeUnknown)
 }
 
 // The causes for which a command's context ends: the client closed its session or lost its connection; it pressed Ctrl-C
 // or sent a signal; it takes no more of stdout; the gateway stops.
 var (
-	ErrClientGone  = errors.New("the client went away")
-	ErrStopping    = errors.New("the gateway is being stopped")
-	ErrInterrupted = Exit(130, errors.New("interrupted"))
+	ErrClientDisconnected = errors.New("the client went away")
+	ErrGatewayStopping    = errors.New("the gateway is being stopped")
+	ErrInterrupted        = Exit(130, errors.New("interrupted"))
 
 	// ErrOutputClosed has the code of a program that wrote into a closed pipe. Nobody is told.
 	ErrOutputClosed = Exit(141, errors.New("the client takes no more output"))

@@ -64,7 +64,7 @@ func (s Spec) flagSet() *pflag.FlagSet {
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}
 	flags.SortFlags = true
-	flags.SetInterspersed(!s.Program)
+	flags.SetInterspersed(!s.RunsProgram)
 	if s.Flags != nil {
 		s.Flags(flags)
 	}

@@ -13,20 +13,20 @@ func (r *Request) LineInput(detach []byte, leave func(error)) io.Reader {
 	if r.Terminal == nil {
 		return nil
 	}
-	return &lineInput{from: r.Stdin, screen: r.Bytes.Stdout, leave: leave, editor: newLineEditor(r.Terminal.Modes, detach)}
+	return &lineInput{from: r.Stdin, screen: r.Bytes.Stdout, cancel: leave, editor: newLineEditor(r.Terminal.Modes, detach)}
 }
 
 // lineInput is for one reader.
 type lineInput struct {
 	from   io.Reader
 	screen io.Writer
-	leave  func(error)
+	cancel func(error)
 	editor *lineEditor
 
-	lines []byte // complete, and not read yet
-	what  typing // what comes behind them
-	rest  []byte // keys behind that
-	err   error
+	lines    []byte      // complete, and not read yet
+	event    editorEvent // what comes behind them
+	restKeys []byte      // keys behind that
+	err      error
 }
 
 func (l *lineInput) Read(p []byte) (int, error) {
@@ -35,21 +35,21 @@ func (l *lineInput) Read(p []byte) (int, error) {
 		switch {
 		case l.err != nil:
 			return 0, l.err
-		case l.what == typingEnd:
+		case l.event == eventEOF:
 			l.err = io.EOF
 			go func() { // the user may still want to leave
-				if err := backends.Protect(func() error { l.watch(); return nil }); err != nil {
-					l.leave(err)
+				if err := backends.Protect(func() error { l.watchForCancel(); return nil }); err != nil {
+					l.cancel(err)
 				}
 			}()
 			return 0, io.EOF
-		case l.what != typingOn:
-			l.err = l.left()
+		case l.event != eventNone:
+			l.err = l.stop()
 			return 0, l.err
 		}
 		n, err := l.from.Read(keys)
-		l.take(keys[:n])
-		if err != nil && l.what == typingOn {
+		l.feed(keys[:n])
+		if err != nil && l.event == eventNone {
 			l.err = err
 		}
 	}
@@ -58,14 +58,14 @@ func (l *lineInput) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// take gives keys to the editor and shows what comes of them.
-func (l *lineInput) take(keys []byte) {
+// feed gives keys to the editor and shows what comes of them.
+func (l *lineInput) feed(keys []byte) {
 	var shown []byte
 	for i, key := range keys {
 		lines, echo, what := l.editor.feed(key)
-		l.lines, shown, l.what = append(l.lines, lines...), append(shown, echo...), what
-		if what != typingOn {
-			l.rest = keys[i+1:]
+		l.lines, shown, l.event = append(l.lines, lines...), append(shown, echo...), what
+		if what != eventNone {
+			l.restKeys = keys[i+1:]
 			break
 		}
 	}
@@ -74,23 +74,23 @@ func (l *lineInput) take(keys []byte) {
 	}
 }
 
-// left leaves, as what was typed asks for, and returns why.
-func (l *lineInput) left() error {
+// stop leaves, as what was typed asks for, and returns why.
+func (l *lineInput) stop() error {
 	why := ErrInterrupted
-	if l.what == typingDetach {
+	if l.event == eventDetach {
 		why = backends.ErrDetached
 	}
-	l.leave(why)
+	l.cancel(why)
 	return why
 }
 
-// watch looks for the keys that leave, once the input has ended.
-func (l *lineInput) watch() {
+// watchForCancel looks for the keys that leave, once the input has ended.
+func (l *lineInput) watchForCancel() {
 	keys := make([]byte, 1<<10)
 	for {
-		for _, key := range l.rest {
-			if _, _, l.what = l.editor.feed(key); l.what == typingInterrupt || l.what == typingDetach {
-				l.left()
+		for _, key := range l.restKeys {
+			if _, _, l.event = l.editor.feed(key); l.event == eventInterrupt || l.event == eventDetach {
+				l.stop()
 				return
 			}
 		}
@@ -98,6 +98,6 @@ func (l *lineInput) watch() {
 		if err != nil {
 			return
 		}
-		l.rest = keys[:n]
+		l.restKeys = keys[:n]
 	}
 }

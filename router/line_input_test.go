@@ -24,7 +24,7 @@ func TestLineInput(t *testing.T) {
 		keys, typing := io.Pipe()
 		left := make(chan error, 1)
 		req := &Request{Stdin: keys, Terminal: NewTerminal("xterm", 80, 24), Bytes: Bytes{Stdout: new(bytes.Buffer)}}
-		input := req.LineInput(backends.Keys("ctrl-p,ctrl-q"), func(err error) { left <- err })
+		input := req.LineInput(backends.ParseDetachKeys("ctrl-p,ctrl-q"), func(err error) { left <- err })
 		go func() {
 			io.WriteString(typing, c.typed)
 			typing.CloseWithError(io.ErrUnexpectedEOF)

@@ -13,21 +13,21 @@ import (
 )
 
 // threeNamespaces is a world in which the user has jobs in three namespaces, for some of which the cluster refuses the token.
-func threeNamespaces(refuses map[string]error) *world {
-	w := newWorld(acl.Group{Prefixes: []string{"p-"}, Namespaces: []string{"apps", "default", "secret"}})
+func threeNamespaces(refuses map[string]error) *testGateway {
+	w := newTestGateway(acl.Group{Prefixes: []string{"p-"}, Namespaces: []string{"apps", "default", "secret"}})
 	running := map[string]string{"web": "running"}
 	for i, namespace := range []string{"apps", "default", "secret"} {
-		w.production.jobs = append(w.production.jobs, owned("production", namespace, "p-team1-"+namespace, fmt.Sprintf("%d%d%d%d1111-0000", i, i, i, i), running))
+		w.production.jobs = append(w.production.jobs, ownedJob("production", namespace, "p-team1-"+namespace, fmt.Sprintf("%d%d%d%d1111-0000", i, i, i, i), running))
 	}
 	w.production.honourNamespace, w.production.refuses = true, refuses
 	return w
 }
 
-func lacks(namespace string) error {
-	return &backends.MissingRightError{Capability: "read-job", Namespace: namespace}
+func missingRight(namespace string) error {
+	return &backends.MissingCapabilityError{Capability: "read-job", Namespace: namespace}
 }
 
-func TestNamespaces_OneThatTheTokenMayNotRead(t *testing.T) {
+func TestNamespaces_OneUnreadable(t *testing.T) {
 	unknownToken := fmt.Errorf("%w by Nomad: it is not known there, or has expired", backends.ErrForbidden)
 	down := fmt.Errorf("%w: %w", backends.ErrUnreachable, errors.New("connection refused"))
 	for _, tc := range []struct {
@@ -38,9 +38,9 @@ func TestNamespaces_OneThatTheTokenMayNotRead(t *testing.T) {
 		asked   int
 	}{
 		{"none", nil, []string{"apps", "default", "secret"}, nil, 3},
-		{"the first", map[string]error{"apps": lacks("apps")}, []string{"default", "secret"}, []string{"tier production: namespace apps is not shown: the gateway's token may not do this"}, 3},
-		{"the last", map[string]error{"secret": lacks("secret")}, []string{"apps", "default"}, []string{"tier production: namespace secret is not shown: "}, 3},
-		{"two", map[string]error{"apps": lacks("apps"), "secret": lacks("secret")}, []string{"default"}, []string{"tier production: namespace apps is not shown: ", "tier production: namespace secret is not shown: "}, 3},
+		{"the first", map[string]error{"apps": missingRight("apps")}, []string{"default", "secret"}, []string{"tier production: namespace apps is not shown: the gateway's token may not do this"}, 3},
+		{"the last", map[string]error{"secret": missingRight("secret")}, []string{"apps", "default"}, []string{"tier production: namespace secret is not shown: "}, 3},
+		{"two", map[string]error{"apps": missingRight("apps"), "secret": missingRight("secret")}, []string{"default"}, []string{"tier production: namespace apps is not shown: ", "tier production: namespace secret is not shown: "}, 3},
 		{"the token is refused", map[string]error{"apps": unknownToken, "default": unknownToken, "secret": unknownToken}, nil, []string{"tier production: the gateway's token is refused by Nomad: it is not known"}, 3},
 		{"the cluster is down", map[string]error{"apps": down, "default": down, "secret": down}, nil, []string{"tier production: no answer: connection refused"}, 1},
 	} {
@@ -54,13 +54,13 @@ func TestNamespaces_OneThatTheTokenMayNotRead(t *testing.T) {
 				}
 				return err
 			})
-			err := w.do("probe")
+			err := w.run("probe")
 			if !slices.Equal(shown, tc.shown) || len(w.production.asked) != tc.asked {
 				t.Errorf("shows %q after %d requests, want %q after %d", shown, len(w.production.asked), tc.shown, tc.asked)
 			}
-			lines := Lines(err)
-			if len(lines) != len(tc.lines) || (err != nil) != (Code(err) == 1) {
-				t.Fatalf("got %q, code %d, want %q", lines, Code(err), tc.lines)
+			lines := ErrorLines(err)
+			if len(lines) != len(tc.lines) || (err != nil) != (ExitCode(err) == 1) {
+				t.Fatalf("got %q, code %d, want %q", lines, ExitCode(err), tc.lines)
 			}
 			for i, line := range lines {
 				if !strings.HasPrefix(line, tc.lines[i]) || strings.Contains(line, "\n") {
@@ -71,16 +71,16 @@ func TestNamespaces_OneThatTheTokenMayNotRead(t *testing.T) {
 	}
 }
 
-func TestNamespaces_UnreadableOneBlocksNoSelector(t *testing.T) {
+func TestNamespaces_UnreadableSelector(t *testing.T) {
 	for _, selector := range []string{"p-team1-default", "p-team1-default/g", "1111", "11111111-0000", backends.ExecID("web", "11111111-0000")} {
-		w := threeNamespaces(map[string]error{"secret": lacks("secret")})
+		w := threeNamespaces(map[string]error{"secret": missingRight("secret")})
 		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(_ context.Context, req *Request) error {
 			if req.Job.Namespace != "default" {
 				t.Errorf("%s means %s in %s", selector, req.Job.ID, req.Job.Namespace)
 			}
 			return nil
 		})
-		if err := w.do("probe " + selector); err != nil {
+		if err := w.run("probe " + selector); err != nil {
 			t.Errorf("%s: %v", selector, err)
 		}
 		delete(registry, "probe")
@@ -88,25 +88,25 @@ func TestNamespaces_UnreadableOneBlocksNoSelector(t *testing.T) {
 }
 
 // denied: what cannot be read is not said to be missing, without a word on where it may be.
-func TestNamespaces_MissingJobMayBeUnreadable(t *testing.T) {
-	w := threeNamespaces(map[string]error{"secret": lacks("secret")})
+func TestNamespaces_UnreadableJobNotFound(t *testing.T) {
+	w := threeNamespaces(map[string]error{"secret": missingRight("secret")})
 	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(context.Context, *Request) error { return nil })
-	lines := Lines(w.do("probe p-team1-secret"))
+	lines := ErrorLines(w.run("probe p-team1-secret"))
 	if len(lines) != 2 || !strings.HasPrefix(lines[0], "no job p-team1-secret") || !strings.HasPrefix(lines[1], "tier production: namespace secret is not shown: ") {
 		t.Errorf("got %q", lines)
 	}
-	lines = Lines(w.do("probe p-team1-secret --namespace secret"))
+	lines = ErrorLines(w.run("probe p-team1-secret --namespace secret"))
 	if len(lines) != 1 || !strings.Contains(lines[0], `lacks "read-job" in namespace secret`) {
 		t.Errorf("with --namespace: got %q", lines)
 	}
 }
 
 // denied: the name of a namespace in which nothing is the user's.
-func TestNamespaces_NotOwnedIsNotNamed(t *testing.T) {
-	w := newWorld(acl.Group{Prefixes: []string{"p-team1-"}})
+func TestNamespaces_NotOwnedNotNamed(t *testing.T) {
+	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}})
 	running := map[string]string{"web": "running"}
-	w.production.jobs = []backends.Job{owned("production", "half", "p-team1-web", "aaaa1111-0000", running), owned("production", "theirs", "p-team2-web", "bbbb1111-0000", running)}
-	w.production.err = errors.Join(&backends.NamespaceError{Namespace: "half", Err: lacks("half")}, &backends.NamespaceError{Namespace: "theirs", Err: lacks("theirs")})
+	w.production.jobs = []backends.Job{ownedJob("production", "half", "p-team1-web", "aaaa1111-0000", running), ownedJob("production", "theirs", "p-team2-web", "bbbb1111-0000", running)}
+	w.production.err = errors.Join(&backends.NamespaceError{Namespace: "half", Err: missingRight("half")}, &backends.NamespaceError{Namespace: "theirs", Err: missingRight("theirs")})
 	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
 		jobs, err := req.Cluster.Jobs(ctx, backends.Selection{})
 		if len(jobs) != 1 {
@@ -114,15 +114,15 @@ func TestNamespaces_NotOwnedIsNotNamed(t *testing.T) {
 		}
 		return err
 	})
-	if lines := Lines(w.do("probe")); len(lines) != 1 || !strings.Contains(lines[0], "namespace half is not shown") {
+	if lines := ErrorLines(w.run("probe")); len(lines) != 1 || !strings.Contains(lines[0], "namespace half is not shown") {
 		t.Errorf("got %q", lines)
 	}
 }
 
-func TestParts_WrapsSeveralErrors(t *testing.T) {
+func TestSplitErrors_WrappedJoin(t *testing.T) {
 	a, b := errors.New("a"), errors.New("b")
 	sentence := fmt.Errorf("%w: %w", a, b)
-	if got := parts(errors.Join(sentence, errors.Join(a, b))); len(got) != 3 || got[0] != sentence {
+	if got := splitErrors(errors.Join(sentence, errors.Join(a, b))); len(got) != 3 || got[0] != sentence {
 		t.Errorf("got %q", got)
 	}
 }

@@ -20,7 +20,7 @@ func (r *Request) Progress(what string) (done func()) {
 		defer mu.Unlock()
 		if !over {
 			shown = true
-			io.WriteString(r.Screen(), what+"...")
+			io.WriteString(r.StatusWriter(), what+"...")
 		}
 	})
 	return sync.OnceFunc(func() {
@@ -28,7 +28,7 @@ func (r *Request) Progress(what string) (done func()) {
 		mu.Lock()
 		defer mu.Unlock()
 		if shown {
-			io.WriteString(r.Screen(), "\r\x1b[K")
+			io.WriteString(r.StatusWriter(), "\r\x1b[K")
 		}
 		over = true
 	})

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestProgressIsShownLateAndTakenAway(t *testing.T) {
+func TestProgress_ShownAfterDelay(t *testing.T) {
 	for name, tc := range map[string]struct {
 		terminal *Terminal
 		wait     time.Duration

@@ -16,28 +16,28 @@ type Raw struct {
 	Cluster func(tier string) (nomadcli.Cluster, error) // with the token as it is now
 }
 
-// HideRaw is Spec.Hide of the command whose words are a tier and those of the nomad binary.
-func HideRaw(args []string) []string {
+// RedactRaw is Spec.Redact of the command whose words are a tier and those of the nomad binary.
+func RedactRaw(args []string) []string {
 	if len(args) == 0 {
 		return args
 	}
-	return append(args[:1:1], nomadcli.Hide(args[1:], hideValue)...)
+	return append(args[:1:1], nomadcli.Redact(args[1:], redactValue)...)
 }
 
-// Raw runs the nomad binary against the tier that name means, with the session's streams and terminal, and returns its
+// RunRaw runs the nomad binary against the tier that name means, with the session's streams and terminal, and returns its
 // exit code. "alles" and "all" are the tier whose jobs are named as the one among args. Only a tier in which the user has
 // the right to raw can be named; there the binary may do what the tier's token may.
-func (r *Request) Raw(ctx context.Context, name string, args []string) (code int, err error) {
+func (r *Request) RunRaw(ctx context.Context, name string, args []string) (code int, err error) {
 	if r.Tier != "" {
 		return 0, Exit(2, errors.New("raw: the tier is the first argument; there is no --tier"))
 	}
-	tier, err := r.rawTier(name, args)
+	tier, err := r.resolveRawTier(name, args)
 	if err != nil {
-		return 0, r.Denied(err)
+		return 0, r.Deny(err)
 	}
 	r.Event.Tier = tier
 	if err := r.raw.Binary.Check(args); err != nil {
-		if !errors.Is(err, nomadcli.ErrNone) {
+		if !errors.Is(err, nomadcli.ErrNoBinary) {
 			r.Event.Decision = audit.Denied
 		}
 		return 0, err
@@ -54,8 +54,8 @@ func (r *Request) Raw(ctx context.Context, name string, args []string) (code int
 	return r.raw.Binary.Run(ctx, cluster, args, r.Stdin, r.Bytes.Stdout, r.Bytes.Stderr, terminal)
 }
 
-func (r *Request) rawTier(name string, args []string) (string, error) {
-	tiers, err := r.Cluster.(*scope).tiers(name)
+func (r *Request) resolveRawTier(name string, args []string) (string, error) {
+	tiers, err := r.Cluster.(*scopedCluster).tiers(name)
 	if err != nil {
 		return "", err
 	}
@@ -70,7 +70,7 @@ func (r *Request) rawTier(name string, args []string) (string, error) {
 		return "", Exit(2, fmt.Errorf("raw %s takes the tier from the job that the command names, and this one names none: write the tier (yours: %s)", name, strings.Join(tiers, ", ")))
 	}
 	var fitting []string
-	for _, ruling := range r.Rule("raw", job, r.Namespace) {
+	for _, ruling := range r.Decide("raw", job, r.Namespace) {
 		if ruling.Allowed {
 			fitting = append(fitting, ruling.Tier)
 		}

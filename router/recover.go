@@ -10,8 +10,8 @@ import (
 	"nomadctld/backends"
 )
 
-// recovered turns a panic anywhere below into an error of this one request.
-func recovered(log *slog.Logger) Middleware {
+// recoverPanics turns a panic anywhere below into an error of this one request.
+func recoverPanics(log *slog.Logger) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) (err error) {
 			defer func() {

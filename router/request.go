@@ -21,7 +21,7 @@ type Request struct {
 	Session     string // ID
 	Remote      string // address and port
 	Line        string // the command line as received
-	Refused     error  // why a limit of the connection's user lets no command begin; nil: it does
+	LimitErr    error  // why a limit of the connection's user lets no command begin; nil: it does
 	Subsystem   bool   // Line is the name of an SSH subsystem
 
 	Stdin    io.Reader
@@ -40,7 +40,7 @@ type Request struct {
 	Cluster backends.Cluster // authorize: what is the user's, and nothing else; nil for TargetNone
 
 	// authorize: how to change what is the user's; nil unless the command is of Operate or Admin
-	Operations backends.Operations
+	Operations backends.ClusterWriter
 
 	Tier, Namespace string // route: --tier and --namespace, for every command that reaches a cluster; empty: all
 	NoColor         bool   // route: --no-color
@@ -49,18 +49,18 @@ type Request struct {
 	Allocation *backends.Allocation // likewise
 	Task       *backends.Task       // likewise
 	Part       Part                 // likewise, for TargetPart: of Job
-	Runtime    Runtime              // authorize: that of Task
+	Runtime    TaskRuntime          // authorize: that of Task
 
-	hold       func(context.Context) (func(), error) // bounded: waits for one of the user's slots; nil: there are none
-	found      func()                                // bounded: to be called when authorize has found what the command is about; may be nil
-	recorded   recorded                              // audited: the command line without secrets
-	begin      func(durable bool) error              // audited: writes the start event
-	line       string                                // alias: the command line after its expansion; Words are its words
-	runtimes   *Runtimes                             // authorize
-	clusters   map[string]*backends.Shared           // authorize
-	tiers      []acl.Tier                            // likewise
-	background *background                           // likewise
-	raw        *Raw                                  // likewise
+	acquireResultSlot func(context.Context) (func(), error) // bounded: waits for one of the user's slots; nil: there are none
+	onResolved        func()                                // bounded: to be called when authorize has found what the command is about; may be nil
+	redacted          redactedLine                          // audited: the command line without secrets
+	writeStartEvent   func(durable bool) error              // audited: writes the start event
+	expandedLine      string                                // alias: the command line after its expansion; Words are its words
+	runtimes          *RuntimeSelector                      // authorize
+	clusters          map[string]*backends.SharedCluster    // authorize
+	tiers             []acl.Tier                            // likewise
+	runner            *operationRunner                      // likewise
+	raw               *Raw                                  // likewise
 }
 
 // Part is a group of a job, or a task of all allocations of a group. They are as the user wrote them: whether the job has
@@ -74,9 +74,9 @@ type Bytes struct{ Stdout, Stderr io.Writer }
 // it is not the beginning of another's. Programs are found by what their environment contains.
 func (r *Request) ProgramSession() string { return r.Session + "." }
 
-// Screen is the stream of what a person follows while a command goes on. On a terminal that is the one of the results: ssh
+// StatusWriter is the stream of what a person follows while a command goes on. On a terminal that is the one of the results: ssh
 // keeps no order between its two streams, and what is written over, or taken away, has to be the line that was meant.
-func (r *Request) Screen() io.Writer {
+func (r *Request) StatusWriter() io.Writer {
 	if r.Terminal != nil {
 		return r.Stdout
 	}
@@ -84,56 +84,58 @@ func (r *Request) Screen() io.Writer {
 }
 
 // RuntimeOf returns the way into a task of an allocation of req.Job. Nothing can be done with it that is not the user's.
-func (r *Request) RuntimeOf(a backends.Allocation, task string) Runtime {
+func (r *Request) RuntimeOf(a backends.Allocation, task string) TaskRuntime {
 	if a.Tier != r.Job.Tier || a.Namespace != r.Job.Namespace || a.JobID != r.Job.ID {
 		a = backends.Allocation{} // nobody's
 	}
-	return r.runtimes.of(r.Cluster.(*scope), a, task)
+	return r.runtimes.forTask(r.Cluster.(*scopedCluster), a, task)
 }
 
-// Rest returns the command line from Args[i] on, untouched: quotes and spaces as they were sent.
-func (r *Request) Rest(i int) (string, error) { return from(r.line, len(r.Words)-len(r.Args)+i) }
+// LineFrom returns the command line from Args[i] on, untouched: quotes and spaces as they were sent.
+func (r *Request) LineFrom(i int) (string, error) {
+	return lineFrom(r.expandedLine, len(r.Words)-len(r.Args)+i)
+}
 
-// Take gives a command what it needs to let a program have the session: what the user types, the signals that the client
+// ProgramIO gives a command what it needs to let a program have the session: what the user types, the signals that the client
 // sends, and the streams for output. Until the program first reads or writes, which is when it has begun, Ctrl-C and the
 // signals still interrupt the command; who answers to what a program has written reaches the program.
-func (r *Request) Take() (stdin io.Reader, signals <-chan string, out Bytes) {
+func (r *Request) ProgramIO() (stdin io.Reader, signals <-chan string, out Bytes) {
 	take := sync.OnceFunc(func() {
-		r.Signals.take()
-		if keys, ok := r.Stdin.(*keyboard); ok {
-			keys.take()
+		r.Signals.claim()
+		if keys, ok := r.Stdin.(*terminalInput); ok {
+			keys.claim()
 		}
 	})
-	out = Bytes{takingWriter{r.Bytes.Stdout, take}, takingWriter{r.Bytes.Stderr, take}}
-	return takingReader{r.Stdin, take}, r.Signals.channel, out
+	out = Bytes{claimingWriter{r.Bytes.Stdout, take}, claimingWriter{r.Bytes.Stderr, take}}
+	return claimingReader{r.Stdin, take}, r.Signals.channel, out
 }
 
-// Unread says that the command does not read what the user types: Ctrl-C is heard however much that is.
-func (r *Request) Unread() {
-	if keys, ok := r.Stdin.(*keyboard); ok {
-		keys.ignore()
+// IgnoreInput says that the command does not read what the user types: Ctrl-C is heard however much that is.
+func (r *Request) IgnoreInput() {
+	if keys, ok := r.Stdin.(*terminalInput); ok {
+		keys.allowLoss()
 	}
 }
 
-// takingReader calls take before it reads.
-type takingReader struct {
+// claimingReader calls take before it reads.
+type claimingReader struct {
 	io.Reader
-	take func()
+	claim func()
 }
 
-func (t takingReader) Read(p []byte) (int, error) {
-	t.take()
+func (t claimingReader) Read(p []byte) (int, error) {
+	t.claim()
 	return t.Reader.Read(p)
 }
 
-// takingWriter calls take before it writes.
-type takingWriter struct {
+// claimingWriter calls take before it writes.
+type claimingWriter struct {
 	io.Writer
-	take func()
+	claim func()
 }
 
-func (t takingWriter) Write(p []byte) (int, error) {
-	t.take()
+func (t claimingWriter) Write(p []byte) (int, error) {
+	t.claim()
 	return t.Writer.Write(p)
 }
 
@@ -142,23 +144,23 @@ func (r *Request) Selection() backends.Selection {
 	return backends.Selection{Tier: r.Tier, Namespace: r.Namespace}
 }
 
-// Share says that answers up to maxAge old will do: the clusters are asked once for all who watch the same thing.
-func (r *Request) Share(maxAge time.Duration) {
-	if s, ok := r.Cluster.(*scope); ok {
+// AllowCached says that answers up to maxAge old will do: the clusters are asked once for all who watch the same thing.
+func (r *Request) AllowCached(maxAge time.Duration) {
+	if s, ok := r.Cluster.(*scopedCluster); ok {
 		s.maxAge = maxAge
 	}
 }
 
-// As returns what of the clusters the user may use a command on, whichever command this is; nil if none.
-func (r *Request) As(command string) backends.Cluster {
+// ClusterFor returns what of the clusters the user may use a command on, whichever command this is; nil if none.
+func (r *Request) ClusterFor(command string) backends.Cluster {
 	if !r.User.May(command) {
 		return nil
 	}
-	return &scope{owned: r.User.Scope(command, r.tiers), clusters: r.clusters, event: &r.Event, maxAge: time.Second}
+	return &scopedCluster{owned: r.User.Scope(command, r.tiers), clusters: r.clusters, event: &r.Event, maxAge: time.Second}
 }
 
-// Allowed returns the commands the request's user may use, by name.
-func (r *Request) Allowed() []Spec {
+// AllowedCommands returns the commands the request's user may use, by name.
+func (r *Request) AllowedCommands() []Spec {
 	var specs []Spec
 	for _, spec := range Specs() {
 		if !spec.Hidden && (spec.Set == Public || r.User.May(spec.Name)) {

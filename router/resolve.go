@@ -18,7 +18,7 @@ import (
 func resolve(ctx context.Context, req *Request, target Target) error {
 	selector := req.Args[0]
 	done := req.Progress("looking for " + escape.Text(selector))
-	jobs, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: req.Tier, Namespace: req.Namespace, Finished: true})
+	jobs, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: req.Tier, Namespace: req.Namespace, IncludeHidden: true})
 	done()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -27,30 +27,30 @@ func resolve(ctx context.Context, req *Request, target Target) error {
 	if err != nil && !errors.As(err, &down) {
 		return err
 	}
-	if req.Command.Spec().Saved {
+	if req.Command.Spec().FindsSaved {
 		jobs = append(jobs, req.savedJobs(jobs)...)
 	}
 	silent := err // of tiers, or namespaces, that may hold what fits and cannot be asked
-	if err != nil && unreadable(err) {
+	if err != nil && onlyNamespaceErrors(err) {
 		silent = nil
 	}
-	switch found := find(jobs, selector, target); {
-	case len(found) == 0 && silent != nil && mayHold(req.Cluster.(*scope).owned, silent, selector):
+	switch found := findMatches(jobs, selector, target); {
+	case len(found) == 0 && silent != nil && mayContain(req.Cluster.(*scopedCluster).owned, silent, selector):
 		return err // that it is not there cannot be said
 	case len(found) == 0:
-		return errors.Join(missing(jobs, selector, target), err) // it may be where there was no answer
+		return errors.Join(notFoundError(jobs, selector, target), err) // it may be where there was no answer
 	case len(found) > 1:
-		return ambiguous(selector, found)
-	case silent != nil && (!found[0].isNamed(selector) || mayHold(req.Cluster.(*scope).owned, silent, selector)):
+		return ambiguousError(selector, found)
+	case silent != nil && (!found[0].matchesExactly(selector) || mayContain(req.Cluster.(*scopedCluster).owned, silent, selector)):
 		return errors.Join(fmt.Errorf("%s fits %s, and may fit more where there is no answer; write the whole ID, or --tier", selector, found[0]), err)
 	default:
-		req.choose(found[0])
+		req.setTarget(found[0])
 		return nil
 	}
 }
 
-// choose puts what was found on the request and on its event.
-func (req *Request) choose(c candidate) {
+// setTarget puts what was found on the request and on its event.
+func (req *Request) setTarget(c candidate) {
 	req.Job, req.Part, req.Allocation, req.Task = c.Job, c.Part, c.Allocation, c.Task
 	e := &req.Event
 	e.Tier, e.Namespace, e.Job = req.Job.Tier, req.Job.Namespace, req.Job.ID
@@ -82,13 +82,13 @@ func (c candidate) String() string {
 		c.Task.ExecID, c.Allocation.Name, c.Task.Name, c.Allocation.Node, c.Allocation.Status, c.Job.Namespace, c.Job.Tier)
 }
 
-// isNamed reports whether the selector is a whole name of the candidate, and no beginning of an ID.
-func (c candidate) isNamed(selector string) bool {
+// matchesExactly reports whether the selector is a whole name of the candidate, and no beginning of an ID.
+func (c candidate) matchesExactly(selector string) bool {
 	return strings.HasPrefix(selector, c.Job.ID) || c.Allocation != nil && selector == c.Allocation.ID || c.Task != nil && selector == c.Task.ExecID
 }
 
-// find returns what selector means. The exact ID of a job comes first, because a job's ID may look like anything else.
-func find(jobs []backends.Job, selector string, target Target) (found []candidate) {
+// findMatches returns what selector means. The exact ID of a job comes first, because a job's ID may look like anything else.
+func findMatches(jobs []backends.Job, selector string, target Target) (found []candidate) {
 	named := slices.DeleteFunc(slices.Clone(jobs), func(j backends.Job) bool { return j.ID != selector })
 	if target != TargetTask {
 		for _, job := range named {
@@ -99,25 +99,25 @@ func find(jobs []backends.Job, selector string, target Target) (found []candidat
 		}
 	}
 	if target == TargetPart {
-		if found = partsOf(jobs, selector); len(found) > 0 {
+		if found = matchParts(jobs, selector); len(found) > 0 {
 			return found
 		}
-		return wholeAllocation(byID(jobs, selector), selector)
+		return collapseAllocation(matchID(jobs, selector), selector)
 	}
 	if len(named) > 0 {
-		return best(named, func(backends.Allocation, backends.Task) bool { return true })
+		return bestRanked(named, func(backends.Allocation, backends.Task) bool { return true })
 	}
 	fits := func(a backends.Allocation, t backends.Task) bool {
 		return selector == a.JobID+"/"+a.Group || selector == a.JobID+"/"+a.Group+"/"+t.Name
 	}
-	found = best(jobs, fits)
+	found = bestRanked(jobs, fits)
 	if len(found) == 0 && target == TargetJobOrTask {
-		found = latest(jobs, fits)
+		found = latestAllocations(jobs, fits)
 	}
 	if len(found) > 0 {
 		return found
 	}
-	found = byID(jobs, selector)
+	found = matchID(jobs, selector)
 	if target != TargetTask || len(found) < 2 {
 		return found
 	}
@@ -129,9 +129,9 @@ func find(jobs []backends.Job, selector string, target Target) (found []candidat
 	return found
 }
 
-// partsOf returns the jobs of which selector names a part. The job's own ID may hold slashes, so the longest ID is the one
+// matchParts returns the jobs of which selector names a part. The job's own ID may hold slashes, so the longest ID is the one
 // that is meant.
-func partsOf(jobs []backends.Job, selector string) (found []candidate) {
+func matchParts(jobs []backends.Job, selector string) (found []candidate) {
 	for _, job := range jobs {
 		rest, ok := strings.CutPrefix(selector, job.ID+"/")
 		group, task, _ := strings.Cut(rest, "/")
@@ -148,8 +148,8 @@ func partsOf(jobs []backends.Job, selector string) (found []candidate) {
 	return found
 }
 
-// wholeAllocation returns one candidate without a task for tasks that were found by the ID of their allocation.
-func wholeAllocation(found []candidate, id string) []candidate {
+// collapseAllocation returns one candidate without a task for tasks that were found by the ID of their allocation.
+func collapseAllocation(found []candidate, id string) []candidate {
 	if len(found) == 0 || !strings.HasPrefix(found[0].Allocation.ID, strings.ToLower(id)) ||
 		slices.ContainsFunc(found, func(c candidate) bool { return c.Allocation.ID != found[0].Allocation.ID }) {
 		return found
@@ -157,34 +157,34 @@ func wholeAllocation(found []candidate, id string) []candidate {
 	return []candidate{{Job: found[0].Job, Allocation: found[0].Allocation}}
 }
 
-// missing returns the error for a selector that means nothing.
-func missing(jobs []backends.Job, selector string, target Target) error {
+// notFoundError returns the error for a selector that means nothing.
+func notFoundError(jobs []backends.Job, selector string, target Target) error {
 	for _, j := range jobs {
 		switch part := strings.HasPrefix(selector, j.ID+"/"); {
-		case target == TargetTask && j.ID == selector, target == TargetTask && part && has(j, selector):
+		case target == TargetTask && j.ID == selector, target == TargetTask && part && hasGroupOrTask(j, selector):
 			return fmt.Errorf("no task of %s is running (see: ps --all %s)", selector, j.ID)
 		case target == TargetJobOrTask && part:
 			return fmt.Errorf("no task of %s is %s (see: ps --all %s)", j.ID, selector, j.ID)
 		}
 	}
 	if target != TargetTask {
-		return noJob(selector, jobs)
+		return noJobError(selector, jobs)
 	}
 	return fmt.Errorf("no task %s (see: ps)", selector)
 }
 
-// mayHold reports whether one of the tiers that failed with err could hold a job that the selector begins with.
-func mayHold(owned acl.Scope, err error, selector string) bool {
+// mayContain reports whether one of the tiers that failed with err could hold a job that the selector begins with.
+func mayContain(owned acl.Scope, err error, selector string) bool {
 	var tier *backends.TierError
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return mayHold(owned, err, selector) })
+		return slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return mayContain(owned, err, selector) })
 	}
 	return errors.As(err, &tier) && slices.ContainsFunc(owned.Prefixes(tier.Tier), func(p string) bool { return strings.HasPrefix(selector, p) })
 }
 
-// best returns those of the tasks that fit which a name means: the running ones, or, without any, those that are being
+// bestRanked returns those of the tasks that fit which a name means: the running ones, or, without any, those that are being
 // stopped, or, without any, those that may still be running on a disconnected node.
-func best(jobs []backends.Job, fits func(backends.Allocation, backends.Task) bool) (found []candidate) {
+func bestRanked(jobs []backends.Job, fits func(backends.Allocation, backends.Task) bool) (found []candidate) {
 	least := 0
 	for _, job := range jobs {
 		for i := range job.Allocations {
@@ -204,12 +204,12 @@ func best(jobs []backends.Job, fits func(backends.Allocation, backends.Task) boo
 	return found
 }
 
-// latest returns the tasks that fit of the newest allocation in each place of a job.
-func latest(jobs []backends.Job, fits func(backends.Allocation, backends.Task) bool) (found []candidate) {
+// latestAllocations returns the tasks that fit of the newest allocation in each place of a job.
+func latestAllocations(jobs []backends.Job, fits func(backends.Allocation, backends.Task) bool) (found []candidate) {
 	for _, job := range jobs {
 		for i := range job.Allocations { // newest first within each name
 			a := &job.Allocations[i]
-			if slices.ContainsFunc(job.Allocations[:i], a.SamePlace) {
+			if slices.ContainsFunc(job.Allocations[:i], a.SameInstance) {
 				continue
 			}
 			for j := range a.Tasks {
@@ -222,20 +222,20 @@ func latest(jobs []backends.Job, fits func(backends.Allocation, backends.Task) b
 	return found
 }
 
-// has reports whether an allocation of the job has the group, or the task of a group, that selector names.
-func has(job backends.Job, selector string) bool {
+// hasGroupOrTask reports whether an allocation of the job has the group, or the task of a group, that selector names.
+func hasGroupOrTask(job backends.Job, selector string) bool {
 	return slices.ContainsFunc(job.Allocations, func(a backends.Allocation) bool {
 		return selector == a.JobID+"/"+a.Group || slices.ContainsFunc(a.Tasks, func(t backends.Task) bool { return selector == a.JobID+"/"+a.Group+"/"+t.Name })
 	})
 }
 
-// shortest is how many characters of an ID are enough to look for it.
-const shortest = 4
+// minIDPrefix is how many characters of an ID are enough to look for it.
+const minIDPrefix = 4
 
-// byID returns the tasks whose exec ID, or whose allocation's ID, is or begins with id. A whole ID means what has it, in any
+// matchID returns the tasks whose exec ID, or whose allocation's ID, is or begins with id. A whole ID means what has it, in any
 // state. The beginning of an ID means terminal allocations only if no other allocation fits.
-func byID(jobs []backends.Job, id string) (found []candidate) {
-	if len(id) < shortest {
+func matchID(jobs []backends.Job, id string) (found []candidate) {
+	if len(id) < minIDPrefix {
 		return nil
 	}
 	id = strings.ToLower(id)
@@ -264,7 +264,7 @@ func byID(jobs []backends.Job, id string) (found []candidate) {
 	return found
 }
 
-func noJob(name string, jobs []backends.Job) error {
+func noJobError(name string, jobs []backends.Job) error {
 	var ids []string
 	for _, job := range jobs {
 		ids = append(ids, job.ID)
@@ -272,11 +272,11 @@ func noJob(name string, jobs []backends.Job) error {
 	return fmt.Errorf("no job %s%s (see: ps --all)", name, didYouMean(name, ids))
 }
 
-// mostListed is how many candidates an error lists.
-const mostListed = 10
+// maxListed is how many candidates an error lists.
+const maxListed = 10
 
-// ambiguous returns an error with a line for each candidate.
-func ambiguous(selector string, found []candidate) error {
+// ambiguousError returns an error with a line for each candidate.
+func ambiguousError(selector string, found []candidate) error {
 	hint := "name one"
 	first := found[0].Job
 	if found[0].Allocation == nil || slices.ContainsFunc(found, func(c candidate) bool { return c.Job.Tier != first.Tier || c.Job.Namespace != first.Namespace }) {
@@ -284,7 +284,7 @@ func ambiguous(selector string, found []candidate) error {
 	}
 	errs := []error{fmt.Errorf("%s fits %d; %s:", selector, len(found), hint)}
 	for i, c := range found {
-		if i == mostListed {
+		if i == maxListed {
 			errs = append(errs, fmt.Errorf("  and %d more", len(found)-i))
 			break
 		}

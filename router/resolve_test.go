@@ -11,8 +11,8 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// owned returns a job of one group "g" with an allocation whose tasks have the states given.
-func owned(tier, namespace, id, allocation string, states map[string]string) backends.Job {
+// ownedJob returns a job of one group "g" with an allocation whose tasks have the states given.
+func ownedJob(tier, namespace, id, allocation string, states map[string]string) backends.Job {
 	j := job(tier, namespace, id)
 	a := &j.Allocations[0]
 	a.ID, a.Group, a.Name, a.Node = allocation, "g", id+".g[0]", "node-1"
@@ -28,18 +28,18 @@ func owned(tier, namespace, id, allocation string, states map[string]string) bac
 	return j
 }
 
-func TestSelectors(t *testing.T) {
+func TestResolve(t *testing.T) {
 	running := map[string]string{"web": "running"}
-	w := newWorld()
+	w := newTestGateway()
 	w.production.jobs = []backends.Job{
-		owned("production", "default", "p-team1-web", "aaaa1111-0000", running),
-		owned("production", "other", "p-team1-twice", "bbbb1111-0000", running),
-		owned("production", "default", "p-team1-twice", "cccc1111-0000", running),
-		owned("production", "default", "p-team1-pair", "dddd1111-0000", map[string]string{"app": "running", "sidecar": "running"}),
-		owned("production", "default", "p-team1-done", "eeee1111-0000", map[string]string{"t": "dead"}),
-		owned("production", "default", "p-team1-pair/g", "ffff1111-0000", running),
-		owned("production", "default", "p-team1-web/periodic-1", "aaaa2222-0000", running),
-		owned("production", "default", "p-team2-shop", "99991111-0000", running),
+		ownedJob("production", "default", "p-team1-web", "aaaa1111-0000", running),
+		ownedJob("production", "other", "p-team1-twice", "bbbb1111-0000", running),
+		ownedJob("production", "default", "p-team1-twice", "cccc1111-0000", running),
+		ownedJob("production", "default", "p-team1-pair", "dddd1111-0000", map[string]string{"app": "running", "sidecar": "running"}),
+		ownedJob("production", "default", "p-team1-done", "eeee1111-0000", map[string]string{"t": "dead"}),
+		ownedJob("production", "default", "p-team1-pair/g", "ffff1111-0000", running),
+		ownedJob("production", "default", "p-team1-web/periodic-1", "aaaa2222-0000", running),
+		ownedJob("production", "default", "p-team2-shop", "99991111-0000", running),
 	}
 	id := func(task, allocation string) string { return backends.ExecID(task, allocation) }
 	for _, tc := range []struct {
@@ -117,7 +117,7 @@ func TestSelectors(t *testing.T) {
 		if word == "" {
 			word = "''"
 		}
-		err := w.do("probe " + word)
+		err := w.run("probe " + word)
 		e := w.event(t)
 		delete(registry, "probe")
 		if tc.err == "" {
@@ -126,7 +126,7 @@ func TestSelectors(t *testing.T) {
 			}
 			continue
 		}
-		if err == nil || !strings.HasPrefix(err.Error(), tc.err) || got != "" || Code(err) != 1 || e.Decision != audit.Denied {
+		if err == nil || !strings.HasPrefix(err.Error(), tc.err) || got != "" || ExitCode(err) != 1 || e.Decision != audit.Denied {
 			t.Errorf("%d %q: got %q, %v, %s, want %q", tc.target, tc.word, got, err, e.Decision, tc.err)
 		}
 		if strings.Contains(strings.ReplaceAll(err.Error(), tc.word, ""), "team2") {
@@ -135,9 +135,9 @@ func TestSelectors(t *testing.T) {
 	}
 }
 
-// stateOf gives the first allocation of a job a state in Nomad's words, and returns the job with the second one's allocations
+// jobInState gives the first allocation of a job a state in Nomad's words, and returns the job with the second one's allocations
 // added.
-func stateOf(j backends.Job, status, desired string, more ...backends.Job) backends.Job {
+func jobInState(j backends.Job, status, desired string, more ...backends.Job) backends.Job {
 	j.Allocations[0].Status, j.Allocations[0].Desired = status, desired
 	for _, other := range more {
 		j.Allocations = append(j.Allocations, other.Allocations...)
@@ -145,15 +145,15 @@ func stateOf(j backends.Job, status, desired string, more ...backends.Job) backe
 	return j
 }
 
-func TestSelectors_StateOfAllocations(t *testing.T) {
+func TestResolve_AllocationStates(t *testing.T) {
 	running := map[string]string{"web": "running"} // also of what is lost: Nomad keeps the last state that it heard
 	allocation := func(job, id, status, desired string) backends.Job {
-		return stateOf(owned("production", "default", job, id, running), status, desired)
+		return jobInState(ownedJob("production", "default", job, id, running), status, desired)
 	}
 	with := func(jobs ...backends.Job) backends.Job {
-		return stateOf(jobs[0], jobs[0].Allocations[0].Status, jobs[0].Allocations[0].Desired, jobs[1:]...)
+		return jobInState(jobs[0], jobs[0].Allocations[0].Status, jobs[0].Allocations[0].Desired, jobs[1:]...)
 	}
-	w := newWorld()
+	w := newTestGateway()
 	w.production.jobs = []backends.Job{
 		with(allocation("p-team1-lost", "aaaa1111-0000", "running", "run"), allocation("p-team1-lost", "aaaa2222-0000", "lost", "stop")),
 		with(allocation("p-team1-mixed", "bbbb1111-0000", "complete", "stop"), allocation("p-team1-mixed", "bbbb2222-0000", "failed", "run"), allocation("p-team1-mixed", "bbbb3333-0000", "running", "run")),
@@ -162,7 +162,7 @@ func TestSelectors_StateOfAllocations(t *testing.T) {
 		with(allocation("p-team1-rolling", "eeee1111-0000", "running", "stop"), allocation("p-team1-rolling", "eeee2222-0000", "running", "run")),
 		with(allocation("p-team1-ending", "ffff1111-0000", "running", "stop")),
 		with(allocation("p-team1-gone", "12341111-0000", "lost", "stop")),
-		with(stateOf(owned("production", "default", "p-team1-prepared", "56781111-0000", map[string]string{"init": "dead", "web": "running"}), "running", "run")),
+		with(jobInState(ownedJob("production", "default", "p-team1-prepared", "56781111-0000", map[string]string{"init": "dead", "web": "running"}), "running", "run")),
 	}
 	id := func(allocation string) string { return backends.ExecID("web", allocation) }
 	for _, tc := range []struct {
@@ -205,7 +205,7 @@ func TestSelectors_StateOfAllocations(t *testing.T) {
 			}
 			return nil
 		})
-		err := w.do("probe " + tc.word)
+		err := w.run("probe " + tc.word)
 		delete(registry, "probe")
 		if tc.err == "" && (err != nil || got != tc.want) {
 			t.Errorf("%d %q: got %q, %v, want %q", tc.target, tc.word, got, err, tc.want)
@@ -216,15 +216,15 @@ func TestSelectors_StateOfAllocations(t *testing.T) {
 	}
 }
 
-func TestForeignAndMissingTakeTheSameWork(t *testing.T) {
-	w := newWorld()
-	w.production.jobs = []backends.Job{owned("production", "default", "p-team2-shop", "99991111-0000", map[string]string{"web": "running"})}
+func TestResolve_NotOwnedLikeMissing(t *testing.T) {
+	w := newTestGateway()
+	w.production.jobs = []backends.Job{ownedJob("production", "default", "p-team2-shop", "99991111-0000", map[string]string{"web": "running"})}
 	register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(context.Context, *Request) error { return nil })
 	var asked [2]int
 	var texts [2]string
 	for i, selector := range []string{backends.ExecID("web", "99991111-0000"), "0123456789"} {
 		w.production.asked, w.quality.asked = nil, nil
-		texts[i] = strings.ReplaceAll(w.do("probe "+selector).Error(), selector, "X")
+		texts[i] = strings.ReplaceAll(w.run("probe "+selector).Error(), selector, "X")
 		asked[i] = len(w.production.asked) + len(w.quality.asked)
 	}
 	if asked[0] != asked[1] || texts[0] != texts[1] {
@@ -232,21 +232,21 @@ func TestForeignAndMissingTakeTheSameWork(t *testing.T) {
 	}
 }
 
-func TestAMissingJobMayBeInATierThatIsDown(t *testing.T) {
-	w := newWorld()
+func TestResolve_NotFoundTierDown(t *testing.T) {
+	w := newTestGateway()
 	w.quality.err = backends.ErrUnreachable
 	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(context.Context, *Request) error { return nil })
-	err := w.do("probe q-team1-db")
+	err := w.run("probe q-team1-db")
 	if err == nil || err.Error() != "tier quality: no answer" {
 		t.Errorf("its tier is down: got %v, want no more than that", err)
 	}
-	err = w.do("probe p-team1-db")
+	err = w.run("probe p-team1-db")
 	if err == nil || !strings.Contains(err.Error(), "no job p-team1-db") || !strings.Contains(err.Error(), "tier quality: no answer") {
 		t.Errorf("another one is down: got %v, want both", err)
 	}
 }
 
-func TestATierThatIsDownMakesABeginningAmbiguous(t *testing.T) {
+func TestResolve_PrefixTierDown(t *testing.T) {
 	running := map[string]string{"web": "running"}
 	for _, tc := range []struct {
 		tiers    []acl.Tier
@@ -260,27 +260,27 @@ func TestATierThatIsDownMakesABeginningAmbiguous(t *testing.T) {
 		{nil, "aaaa", false},
 		{[]acl.Tier{{Name: "production", Prefixes: []string{"p-"}}, {Name: "quality", Prefixes: []string{"p-team1-"}}}, "p-team1-web", false},
 	} {
-		w := newWorld()
+		w := newTestGateway()
 		if tc.tiers != nil {
 			w.Tiers = tc.tiers
 		}
-		w.production.jobs = []backends.Job{owned("production", "default", "p-team1-web", "aaaa1111-0000", running)}
+		w.production.jobs = []backends.Job{ownedJob("production", "default", "p-team1-web", "aaaa1111-0000", running)}
 		w.quality.err = backends.ErrUnreachable
 		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(context.Context, *Request) error { return nil })
-		if err := w.do("probe " + tc.selector); (err == nil) != tc.ok {
+		if err := w.run("probe " + tc.selector); (err == nil) != tc.ok {
 			t.Errorf("%s: got %v", tc.selector, err)
 		}
 		delete(registry, "probe")
 	}
 }
 
-func TestCandidatesAreNotListedWithoutEnd(t *testing.T) {
-	w := newWorld(acl.Group{Prefixes: []string{"p-"}})
+func TestAmbiguousError_MaxListed(t *testing.T) {
+	w := newTestGateway(acl.Group{Prefixes: []string{"p-"}})
 	for range 1000 {
-		w.production.jobs = append(w.production.jobs, owned("production", "default", "p-many", "abcd1111-0000", map[string]string{"t": "running"}))
+		w.production.jobs = append(w.production.jobs, ownedJob("production", "default", "p-many", "abcd1111-0000", map[string]string{"t": "running"}))
 	}
 	register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(context.Context, *Request) error { return nil })
-	if err := w.do("probe p-many"); err == nil || strings.Count(err.Error(), "\n") != mostListed+1 || !strings.Contains(err.Error(), "and 990 more") {
+	if err := w.run("probe p-many"); err == nil || strings.Count(err.Error(), "\n") != maxListed+1 || !strings.Contains(err.Error(), "and 990 more") {
 		t.Errorf("got %v", err)
 	}
 }

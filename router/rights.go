@@ -2,60 +2,70 @@ package router
 
 import (
 	"fmt"
+	"maps"
 	"slices"
-
-	"nomadctld/acl"
-	"nomadctld/backends"
-	"nomadctld/internal/audit"
 )
 
-// May reports whether the user has a right, such as one of the command's Spec.Rights, on req.Job.
-func (r *Request) May(right string) bool {
-	return r.User.Scope(right, r.tiers).Owns(r.Job.Tier, r.Job.Namespace, r.Job.Root)
+// RightSet is a class of rights, by which a group of the configuration can grant them together.
+type RightSet string
+
+// The sets. The zero Set is invalid, so that no command can forget to say. What is Public needs no grant; what is of Admin
+// is granted only by name or as a set.
+const (
+	Public  RightSet = "public"
+	Read    RightSet = "@read"    // look
+	Enter   RightSet = "@enter"   // run programs in tasks
+	Operate RightSet = "@operate" // stop, start and change
+	Admin   RightSet = "@admin"   // beyond one's own jobs, or beyond repair
+)
+
+// RightSets are those that a configuration can name, with what they are for.
+var RightSets = []struct {
+	Set   RightSet
+	About string
+}{
+	{Read, "look at jobs, their logs and definitions"},
+	{Enter, "run programs in tasks, and see their containers"},
+	{Operate, "stop, start, restart and change what runs"},
+	{Admin, "go beyond one's own jobs, or beyond repair; granted only when it is named"},
 }
 
-// Need returns an error, and puts the refusal on record, when the user has not this right on req.Job.
-func (r *Request) Need(right string) error {
-	if r.May(right) {
-		return nil
-	}
-	return r.Denied(fmt.Errorf("%s is not among your rights on %s (see: can-i %s %s)", right, r.Job.ID, right, r.Job.ID))
-}
-
-// Denied puts on record that err is a refusal, and returns it.
-func (r *Request) Denied(err error) error {
-	r.Event.Decision = audit.Denied
-	return err
-}
-
-// Rule says whether the user has a right on a job of this name, with the rule that decides; see acl.User.Rule. No cluster
-// is asked.
-func (r *Request) Rule(right, job, namespace string) []acl.Ruling {
-	return r.User.Rule(right, backends.RootID(job, ""), namespace, r.tiers)
-}
-
-// Reach says what a group of the user grants where.
-type Reach struct {
-	Group      string   `json:"group" doc:"its name in the gateway's configuration"`
-	Prefixes   []string `json:"prefixes" doc:"of the names of jobs"`
-	Namespaces []string `json:"namespaces" doc:"null: every one"`
-	Rights     []string `json:"rights" doc:"commands, and what else needs a right"`
-	Tiers      []string `json:"tiers" doc:"where jobs with the prefixes live"`
-}
-
-// Reaches says what each group of the user grants, in the order of the configuration.
-func (r *Request) Reaches() []Reach {
-	var all []Reach
-	for _, g := range r.User.Groups {
-		reach := Reach{g.Name, slices.Clone(g.Prefixes), g.Namespaces, g.Rights, []string{}}
-		for _, right := range g.Rights {
-			for _, tier := range (acl.User{Groups: []acl.Group{g}}).Scope(right, r.tiers).Tiers() {
-				if !slices.Contains(reach.Tiers, tier) {
-					reach.Tiers = append(reach.Tiers, tier)
-				}
-			}
+// Rights returns every right that a group can grant, with its set: the commands that need one, and what their flags need.
+func Rights() map[string]RightSet {
+	rights := map[string]RightSet{}
+	for _, spec := range Specs() {
+		if spec.Set != Public {
+			rights[spec.Name] = spec.Set
 		}
-		all = append(all, reach)
+		maps.Copy(rights, spec.Rights)
 	}
-	return all
+	return rights
+}
+
+// ExpandGrants returns the rights that granted stands for, sorted: names and sets. nil stands for all but those of Admin.
+func ExpandGrants(granted []string) []string {
+	var names []string
+	for right, set := range Rights() {
+		if granted == nil && set != Admin || slices.Contains(granted, right) || slices.Contains(granted, string(set)) {
+			names = append(names, right)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// checkRights panics, naming the command, when its rights are in no set.
+func (s Spec) checkRights() {
+	valid := func(set RightSet) bool { return set == Read || set == Enter || set == Operate || set == Admin }
+	if !valid(s.Set) && s.Set != Public {
+		panic("router: command " + s.Name + " is in no Set")
+	}
+	if (s.Set == Public) != (s.Target == TargetNone) {
+		panic("router: command " + s.Name + " reaches a cluster if and only if it is not Public")
+	}
+	for right, set := range s.Rights {
+		if !valid(set) || registry[right] != nil {
+			panic(fmt.Sprintf("router: the right %s of command %s is in no Set, or a command has its name", right, s.Name))
+		}
+	}
 }

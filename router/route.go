@@ -12,7 +12,7 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/audit"
-	"nomadctld/internal/nearest"
+	"nomadctld/internal/suggest"
 )
 
 // route finds the command that the first word names, makes a fresh one and parses its flags. It answers --help. Who
@@ -25,19 +25,19 @@ func route(next Handler) Handler {
 			return unknownSubsystem(name)
 		}
 		if create == nil {
-			return UnknownCommand(name, req.Allowed())
+			return UnknownCommand(name, req.AllowedCommands())
 		}
 		command := create()
 		spec := command.Spec()
-		if err := permit(req, spec); err != nil {
-			return spec.failure(err)
+		if err := checkAllowed(req, spec); err != nil {
+			return spec.withProgramCode(err)
 		}
 		flags := spec.FlagSet(req)
-		words, restore := spec.signed(req.Words[1:], flags)
-		err := flags.Parse(joinOptional(words, flags))
+		words, restore := spec.maskNegatives(req.Words[1:], flags)
+		err := flags.Parse(joinOptionalValue(words, flags))
 		if errors.Is(err, pflag.ErrHelp) {
 			req.Event.Decision = audit.Allowed
-			if err := req.begin(false); err != nil {
+			if err := req.writeStartEvent(false); err != nil {
 				return err
 			}
 			_, err := io.WriteString(req.Stdout, spec.Help())
@@ -50,15 +50,15 @@ func route(next Handler) Handler {
 			return Exit(2, fmt.Errorf("%s: %w (usage: %s; more: %s --help)", name, suggestFlag(err, flags), spec.Usage(), name))
 		}
 		req.Command, req.Args = command, restore(flags.Args())
-		return spec.failure(next(ctx, req))
+		return spec.withProgramCode(next(ctx, req))
 	}
 }
 
-// signed hides the minus of arguments such as -1 from pflag, which takes them for flags, and returns what makes them visible
+// maskNegatives hides the minus of arguments such as -1 from pflag, which takes them for flags, and returns what makes them visible
 // again. The value of a flag stays as it is.
-func (s Spec) signed(words []string, flags *pflag.FlagSet) (hidden []string, restore func([]string) []string) {
+func (s Spec) maskNegatives(words []string, flags *pflag.FlagSet) (hidden []string, restore func([]string) []string) {
 	restore = func(args []string) []string { return args }
-	if !s.Signed {
+	if !s.NegativeNumbers {
 		return words, restore
 	}
 	hidden = slices.Clone(words)
@@ -67,13 +67,13 @@ func (s Spec) signed(words []string, flags *pflag.FlagSet) (hidden []string, res
 			break
 		}
 		if digits, ok := strings.CutPrefix(word, "-"); ok && digits != "" && strings.Trim(digits, "0123456789") == "" && (i == 0 || !takesValue(words[i-1], flags)) {
-			hidden[i] = hiddenMinus + digits
+			hidden[i] = maskedMinus + digits
 		}
 	}
 	return hidden, func(args []string) []string {
 		shown := slices.Clone(args)
 		for i, arg := range shown {
-			if digits, ok := strings.CutPrefix(arg, hiddenMinus); ok {
+			if digits, ok := strings.CutPrefix(arg, maskedMinus); ok {
 				shown[i] = "-" + digits
 			}
 		}
@@ -81,8 +81,8 @@ func (s Spec) signed(words []string, flags *pflag.FlagSet) (hidden []string, res
 	}
 }
 
-// hiddenMinus cannot begin a word: a command line has no NUL.
-const hiddenMinus = "\x00"
+// maskedMinus cannot begin a word: a command line has no NUL.
+const maskedMinus = "\x00"
 
 // takesValue reports whether a word is a flag whose value is the next word.
 func takesValue(word string, flags *pflag.FlagSet) bool {
@@ -97,16 +97,16 @@ func takesValue(word string, flags *pflag.FlagSet) bool {
 	return f != nil && f.NoOptDefVal == ""
 }
 
-// notRun is the exit code of a command that runs a program and could not: docker's convention.
-const notRun = 125
+// codeNotStarted is the exit code of a command that runs a program and could not: docker's convention.
+const codeNotStarted = 125
 
-// failure gives an error of a command that runs a program an exit code that is not taken for the program's.
-func (s Spec) failure(err error) error {
+// withProgramCode gives an error of a command that runs a program an exit code that is not taken for the program's.
+func (s Spec) withProgramCode(err error) error {
 	var exit *ExitError
-	if err == nil || !s.Program || errors.As(err, &exit) || errors.Is(err, backends.ErrBusy) {
+	if err == nil || !s.RunsProgram || errors.As(err, &exit) || errors.Is(err, backends.ErrLimitReached) {
 		return err
 	}
-	return Exit(notRun, err)
+	return Exit(codeNotStarted, err)
 }
 
 func (s Spec) checkArgs(args []string) error {
@@ -123,10 +123,10 @@ func (s Spec) checkArgs(args []string) error {
 // UnknownCommand returns the error for a command that is not there, with what to do instead or the nearest of those allowed
 // that change nothing.
 func UnknownCommand(name string, allowed []Spec) error {
-	if hint := Instead(name); hint != "" {
+	if hint := alternativeFor(name); hint != "" {
 		return Exit(2, fmt.Errorf("no command %s: %s (see: help)", name, hint))
 	}
-	return Exit(2, fmt.Errorf("no command %s%s (see: help)", name, didYouMean(name, names(harmless(allowed)))))
+	return Exit(2, fmt.Errorf("no command %s%s (see: help)", name, didYouMean(name, specNames(nonMutating(allowed)))))
 }
 
 func suggestFlag(err error, flags *pflag.FlagSet) error {
@@ -136,15 +136,15 @@ func suggestFlag(err error, flags *pflag.FlagSet) error {
 	}
 	var names []string
 	flags.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	if best := nearest.Name(unknown.GetSpecifiedName(), names); best != "" {
+	if best := suggest.Closest(unknown.GetSpecifiedName(), names); best != "" {
 		return fmt.Errorf("%w: did you mean --%s?", err, best)
 	}
 	return err
 }
 
-// joinOptional makes --watch=5 of --watch 5: of flags whose value may be missing, pflag takes only the first form.
+// joinOptionalValue makes --watch=5 of --watch 5: of flags whose value may be missing, pflag takes only the first form.
 // It does so when the next word is a number and nothing else could be meant.
-func joinOptional(words []string, flags *pflag.FlagSet) []string {
+func joinOptionalValue(words []string, flags *pflag.FlagSet) []string {
 	watch := flags.Lookup("watch")
 	if watch == nil {
 		return words

@@ -41,8 +41,8 @@ func register(t *testing.T, spec Spec, run func(context.Context, *Request) error
 	t.Cleanup(func() { registry = before })
 }
 
-// cluster answers with what it holds, whatever it is asked for.
-type cluster struct {
+// fakeCluster answers with what it holds, whatever it is asked for.
+type fakeCluster struct {
 	backends.Cluster
 	panics          bool
 	honourNamespace bool
@@ -53,7 +53,7 @@ type cluster struct {
 	usage           []backends.Allocation
 }
 
-func (c *cluster) Jobs(_ context.Context, s backends.Selection) ([]backends.Job, error) {
+func (c *fakeCluster) Jobs(_ context.Context, s backends.Selection) ([]backends.Job, error) {
 	if c.panics {
 		panic("boom")
 	}
@@ -68,7 +68,7 @@ func (c *cluster) Jobs(_ context.Context, s backends.Selection) ([]backends.Job,
 	return jobs, c.err
 }
 
-func (c *cluster) Usage(_ context.Context, all []backends.Allocation) map[string]backends.Usage {
+func (c *fakeCluster) Usage(_ context.Context, all []backends.Allocation) map[string]backends.Usage {
 	if c.panics {
 		panic("boom")
 	}
@@ -80,15 +80,15 @@ func (c *cluster) Usage(_ context.Context, all []backends.Allocation) map[string
 	return usage
 }
 
-// world is a gateway with one user, ann of team 1, and two tiers.
-type world struct {
+// testGateway is a gateway with one user, ann of team 1, and two tiers.
+type testGateway struct {
 	Gateway
-	production, quality *cluster
+	production, quality *fakeCluster
 	events              bytes.Buffer
 	stdout, stderr      bytes.Buffer
 }
 
-func newWorld(groups ...acl.Group) *world {
+func newTestGateway(groups ...acl.Group) *testGateway {
 	if groups == nil {
 		groups = []acl.Group{{Prefixes: []string{"p-team1-", "q-team1-"}}}
 	}
@@ -97,13 +97,13 @@ func newWorld(groups ...acl.Group) *world {
 			groups[i].Rights = []string{"probe", "help"}
 		}
 	}
-	w := &world{production: &cluster{}, quality: &cluster{}}
+	w := &testGateway{production: &fakeCluster{}, quality: &fakeCluster{}}
 	users := acl.NewDirectory()
 	users.Add(acl.User{Login: "ann", Name: "Ann", Groups: groups}, "key")
 	w.Gateway = Gateway{
 		Users:    users,
 		Tiers:    []acl.Tier{{Name: "production", Aliases: []string{"prod"}, Prefixes: []string{"p-"}}, {Name: "quality", Prefixes: []string{"q-"}}},
-		Clusters: map[string]*backends.Shared{"production": backends.Share(w.production), "quality": backends.Share(w.quality)},
+		Clusters: map[string]*backends.SharedCluster{"production": backends.NewSharedCluster(w.production), "quality": backends.NewSharedCluster(w.quality)},
 		Aliases:  map[string]string{"hi": "probe 'a b' -n 3", "probe": "other", "loop": "loop x", "broken": "a 'b"},
 		Audit:    audit.NewLog(&w.events),
 		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -111,7 +111,7 @@ func newWorld(groups ...acl.Group) *world {
 	return w
 }
 
-func (w *world) do(line string) error {
+func (w *testGateway) run(line string) error {
 	return w.Handler()(context.Background(), &Request{
 		Login: "ann", Key: "key", Fingerprint: "SHA256:x", Connection: "c", Session: "c-1", Remote: "192.0.2.1:5",
 		Line: line, Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr, Signals: NewSignals(func(error) {}),
@@ -119,7 +119,7 @@ func (w *world) do(line string) error {
 }
 
 // event returns the end event of the one command since it was called last.
-func (w *world) event(t *testing.T) audit.Event {
+func (w *testGateway) event(t *testing.T) audit.Event {
 	t.Helper()
 	events := w.allEvents(t)
 	e := events[len(events)-1]
@@ -131,7 +131,7 @@ func (w *world) event(t *testing.T) audit.Event {
 }
 
 // allEvents returns the events since it was called last.
-func (w *world) allEvents(t *testing.T) (events []audit.Event) {
+func (w *testGateway) allEvents(t *testing.T) (events []audit.Event) {
 	t.Helper()
 	for line := range bytes.Lines(w.events.Bytes()) {
 		var e audit.Event
@@ -158,8 +158,8 @@ func ids(jobs []backends.Job) (ids []string) {
 	return ids
 }
 
-func TestACommandSeesOnlyItsUsersJobs(t *testing.T) {
-	w := newWorld()
+func TestScopedCluster_OwnedJobsOnly(t *testing.T) {
+	w := newTestGateway()
 	w.production.jobs = []backends.Job{
 		job("production", "default", "p-team1-web"), job("production", "default", "p-team10-web"),
 		job("production", "default", "p-team2-web"), job("production", "default", "q-team1-lost"),
@@ -178,7 +178,7 @@ func TestACommandSeesOnlyItsUsersJobs(t *testing.T) {
 		}
 		return err
 	})
-	if err := w.do("probe"); err != nil {
+	if err := w.run("probe"); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := w.production.asked[0].Prefixes, []string{"p-team1-"}; !slices.Equal(got, want) {
@@ -186,8 +186,8 @@ func TestACommandSeesOnlyItsUsersJobs(t *testing.T) {
 	}
 }
 
-func TestOneTierDownHidesNoOther(t *testing.T) {
-	w := newWorld()
+func TestScopedCluster_OneTierDown(t *testing.T) {
+	w := newTestGateway()
 	w.production.err = backends.ErrUnreachable
 	w.quality.jobs = []backends.Job{job("quality", "default", "q-team1-api")}
 	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
@@ -197,14 +197,14 @@ func TestOneTierDownHidesNoOther(t *testing.T) {
 		}
 		return err
 	})
-	err := w.do("probe")
+	err := w.run("probe")
 	var tier *backends.TierError
-	if !errors.As(err, &tier) || tier.Tier != "production" || Code(err) != 1 {
-		t.Errorf("got %v with code %d, want an error of the tier production with code 1", err, Code(err))
+	if !errors.As(err, &tier) || tier.Tier != "production" || ExitCode(err) != 1 {
+		t.Errorf("got %v with code %d, want an error of the tier production with code 1", err, ExitCode(err))
 	}
 }
 
-func TestANamespaceThatIsNotTheUsersIsNotAskedFor(t *testing.T) {
+func TestScopedCluster_NamespacesQueried(t *testing.T) {
 	for _, tc := range []struct {
 		granted []string
 		asks    string
@@ -217,12 +217,12 @@ func TestANamespaceThatIsNotTheUsersIsNotAskedFor(t *testing.T) {
 		{[]string{"a", "b"}, "secret", nil},
 		{[]string{}, "", nil},
 	} {
-		w := newWorld(acl.Group{Prefixes: []string{"p-"}, Namespaces: tc.granted})
+		w := newTestGateway(acl.Group{Prefixes: []string{"p-"}, Namespaces: tc.granted})
 		register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
 			_, err := req.Cluster.Jobs(ctx, backends.Selection{Namespace: tc.asks})
 			return err
 		})
-		if err := w.do("probe"); err != nil {
+		if err := w.run("probe"); err != nil {
 			t.Error(err)
 		}
 		var got []string
@@ -236,8 +236,8 @@ func TestANamespaceThatIsNotTheUsersIsNotAskedFor(t *testing.T) {
 	}
 }
 
-func TestAPanicOfOneTierIsItsError(t *testing.T) {
-	w := newWorld()
+func TestScopedCluster_TierPanics(t *testing.T) {
+	w := newTestGateway()
 	w.production.panics = true
 	w.quality.jobs = []backends.Job{job("quality", "default", "q-team1-api")}
 	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
@@ -248,12 +248,12 @@ func TestAPanicOfOneTierIsItsError(t *testing.T) {
 		req.Cluster.Usage(ctx, []backends.Allocation{{Tier: "production", Root: "p-team1-web"}})
 		return err
 	})
-	if err := w.do("probe"); err == nil || err.Error() != "tier production: internal error" {
+	if err := w.run("probe"); err == nil || err.Error() != "tier production: internal error" {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestTierIsFoundByNameAliasOrAll(t *testing.T) {
+func TestScopedCluster_TierNames(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		asked int
@@ -267,17 +267,17 @@ func TestTierIsFoundByNameAliasOrAll(t *testing.T) {
 		{"productoin", 0, "did you mean production?"},
 		{"zzz", 0, "no tier zzz (yours: production, quality)"},
 	} {
-		w := newWorld()
+		w := newTestGateway()
 		register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
 			_, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: tc.name})
 			return err
 		})
-		err := w.do("probe")
+		err := w.run("probe")
 		if got := len(w.production.asked) + len(w.quality.asked); got != tc.asked {
 			t.Errorf("%q: %d tiers asked, want %d", tc.name, got, tc.asked)
 		}
-		if tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err) || Code(err) != 2) {
-			t.Errorf("%q: got %v with code %d, want %q with code 2", tc.name, err, Code(err), tc.err)
+		if tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err) || ExitCode(err) != 2) {
+			t.Errorf("%q: got %v with code %d, want %q with code 2", tc.name, err, ExitCode(err), tc.err)
 		}
 		delete(registry, "probe")
 	}
@@ -302,13 +302,13 @@ func TestRefusals(t *testing.T) {
 		{"broken alias", "broken", nil, 2, audit.Invalid, "alias broken"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := newWorld(tc.groups...)
+			w := newTestGateway(tc.groups...)
 			var n int
 			register(t, Spec{Name: "probe", Args: "[A]", Target: TargetScope, Flags: func(f *pflag.FlagSet) { f.IntVarP(&n, "number", "n", 0, "") }},
 				func(context.Context, *Request) error { t.Error("the command ran"); return nil })
-			err := w.do(tc.line)
-			if Code(err) != tc.code || err == nil || !strings.Contains(err.Error(), tc.says) {
-				t.Errorf("got %v with code %d, want %q with code %d", err, Code(err), tc.says, tc.code)
+			err := w.run(tc.line)
+			if ExitCode(err) != tc.code || err == nil || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("got %v with code %d, want %q with code %d", err, ExitCode(err), tc.says, tc.code)
 			}
 			if e := w.event(t); e.Decision != tc.decision || e.ExitCode != tc.code || e.Line != tc.line {
 				t.Errorf("got the event %+v, want %s with code %d", e, tc.decision, tc.code)
@@ -317,11 +317,11 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestAUserTakenOutIsRefusedOnAnOpenConnection(t *testing.T) {
-	w := newWorld()
+func TestAuthenticate_RemovedUser(t *testing.T) {
+	w := newTestGateway()
 	w.Users = acl.NewDirectory()
 	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
-	if err := w.do("probe"); err == nil || !strings.Contains(err.Error(), "no longer accepted") {
+	if err := w.run("probe"); err == nil || !strings.Contains(err.Error(), "no longer accepted") {
 		t.Errorf("got %v", err)
 	}
 	if e := w.event(t); e.Decision != audit.Denied {
@@ -329,8 +329,8 @@ func TestAUserTakenOutIsRefusedOnAnOpenConnection(t *testing.T) {
 	}
 }
 
-func TestAliasExpandsOnceWithItsQuotes(t *testing.T) {
-	w := newWorld()
+func TestExpandAlias(t *testing.T) {
+	w := newTestGateway()
 	var n int
 	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetNone, Flags: func(f *pflag.FlagSet) { f.IntVarP(&n, "number", "n", 0, "") }},
 		func(_ context.Context, req *Request) error {
@@ -339,7 +339,7 @@ func TestAliasExpandsOnceWithItsQuotes(t *testing.T) {
 			}
 			return nil
 		})
-	if err := w.do("hi 'c d'"); err != nil {
+	if err := w.run("hi 'c d'"); err != nil {
 		t.Fatal(err)
 	}
 	if e := w.event(t); e.Line != "hi 'c d'" || !slices.Equal(e.Command, []string{"probe", "a b", "-n", "3", "c d"}) {
@@ -347,19 +347,19 @@ func TestAliasExpandsOnceWithItsQuotes(t *testing.T) {
 	}
 }
 
-func TestACommandWinsOverAnAlias(t *testing.T) {
-	w := newWorld()
+func TestExpandAlias_CommandWins(t *testing.T) {
+	w := newTestGateway()
 	ran := false
 	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { ran = true; return nil })
-	if err := w.do("probe"); err != nil || !ran {
+	if err := w.run("probe"); err != nil || !ran {
 		t.Errorf("ran %v with %v, want the command and not the alias", ran, err)
 	}
 }
 
-func TestAPanicIsAnErrorOfOneRequestAndOnRecord(t *testing.T) {
-	w := newWorld()
+func TestRecoverPanics(t *testing.T) {
+	w := newTestGateway()
 	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { panic("boom") })
-	err := w.do("probe")
+	err := w.run("probe")
 	if err == nil || !strings.Contains(err.Error(), "c-1") || strings.Contains(err.Error(), "boom") {
 		t.Errorf("got %v, want an internal error that names the session and no more", err)
 	}
@@ -368,13 +368,13 @@ func TestAPanicIsAnErrorOfOneRequestAndOnRecord(t *testing.T) {
 	}
 }
 
-func TestEventsTellWhoDidWhat(t *testing.T) {
-	w := newWorld()
+func TestAudit_Events(t *testing.T) {
+	w := newTestGateway()
 	register(t, Spec{Name: "probe", Target: TargetScope, Args: "[A]"}, func(ctx context.Context, req *Request) error {
 		_, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: "prod", Namespace: "other"})
 		return err
 	})
-	if err := w.do("probe 'x\x1b[2J\u202e'"); err != nil {
+	if err := w.run("probe 'x\x1b[2J\u202e'"); err != nil {
 		t.Fatal(err)
 	}
 	if strings.ContainsAny(w.events.String(), "\x1b\u202e") || strings.Count(w.events.String(), "\n") != 2 {
@@ -397,24 +397,24 @@ func TestEventsTellWhoDidWhat(t *testing.T) {
 
 func asJSON(v any) string { b, _ := json.Marshal(v); return string(b) }
 
-func TestNothingIsDoneThatCannotBeRecorded(t *testing.T) {
-	w := newWorld()
+func TestAudit_RequiredUnwritable(t *testing.T) {
+	w := newTestGateway()
 	log, err := audit.Open(t.TempDir()+"/audit.jsonl", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Audit, w.Required = log, true
+	w.Audit, w.AuditRequired = log, true
 	ran := 0
 	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { ran++; return nil })
-	if err := w.do("probe"); err != nil || ran != 1 {
+	if err := w.run("probe"); err != nil || ran != 1 {
 		t.Fatalf("with a log: ran %d times, %v", ran, err)
 	}
 	w.Audit = unwritable(t)
-	if err := w.do("probe"); err == nil || ran != 1 {
+	if err := w.run("probe"); err == nil || ran != 1 {
 		t.Errorf("without a log: ran %d times, %v, want a refusal", ran, err)
 	}
-	w.Required = false
-	if err := w.do("probe"); err != nil || ran != 2 {
+	w.AuditRequired = false
+	if err := w.run("probe"); err != nil || ran != 2 {
 		t.Errorf("not required: ran %d times, %v", ran, err)
 	}
 }
@@ -436,33 +436,33 @@ func unwritable(t *testing.T) *audit.Log {
 	return log
 }
 
-func TestAnEmptyLineIsHelp(t *testing.T) {
-	w := newWorld()
+func TestEmptyLine_RunsHelp(t *testing.T) {
+	w := newTestGateway()
 	ran := false
 	register(t, Spec{Name: "help", Target: TargetNone}, func(context.Context, *Request) error { ran = true; return nil })
-	if err := w.do(""); err != nil || !ran {
+	if err := w.run(""); err != nil || !ran {
 		t.Errorf("ran %v with %v", ran, err)
 	}
 }
 
-func TestHelpFlagTellsInsteadOfDoing(t *testing.T) {
-	w := newWorld()
+func TestHelpFlag(t *testing.T) {
+	w := newTestGateway()
 	register(t, Spec{Name: "probe", Args: "[A]", Short: "Probe it", Target: TargetScope}, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
-	if err := w.do("probe --help"); err != nil || !strings.HasPrefix(w.stdout.String(), "usage: probe [FLAGS] [A]\n\nProbe it.\n") {
+	if err := w.run("probe --help"); err != nil || !strings.HasPrefix(w.stdout.String(), "usage: probe [FLAGS] [A]\n\nProbe it.\n") {
 		t.Errorf("got %v and %q", err, w.stdout.String())
 	}
 	if e := w.event(t); e.Decision != audit.Allowed || e.ExitCode != 0 {
 		t.Errorf("got the event %+v, want allowed", e)
 	}
-	denied := newWorld(acl.Group{Rights: []string{}})
+	denied := newTestGateway(acl.Group{Rights: []string{}})
 	for _, line := range []string{"probe --help", "probe --nosuch"} {
-		if err := denied.do(line); err == nil || denied.stdout.Len() > 0 || denied.event(t).Decision != audit.Denied {
+		if err := denied.run(line); err == nil || denied.stdout.Len() > 0 || denied.event(t).Decision != audit.Denied {
 			t.Errorf("%s without the right: got %v and %q", line, err, denied.stdout.String())
 		}
 	}
 }
 
-func TestMisregistrationPanicsByName(t *testing.T) {
+func TestRegister_Panics(t *testing.T) {
 	before := maps.Clone(registry)
 	t.Cleanup(func() { registry = before })
 	create := func(spec Spec) func() Command { return func() Command { return probe{spec, nil} } }
@@ -474,7 +474,7 @@ func TestMisregistrationPanicsByName(t *testing.T) {
 		"setless":      {Name: "setless", Target: TargetScope},
 		"mistaken":     {Name: "mistaken", Target: TargetScope, Set: "@raed"},
 		"open":         {Name: "open", Target: TargetScope, Set: Public},
-		"purge":        {Name: "flagged", Target: TargetScope, Set: Read, Rights: map[string]Set{"purge": ""}},
+		"purge":        {Name: "flagged", Target: TargetScope, Set: Read, Rights: map[string]RightSet{"purge": ""}},
 	} {
 		func() {
 			defer func() {
@@ -487,14 +487,14 @@ func TestMisregistrationPanicsByName(t *testing.T) {
 	}
 }
 
-func TestCtrlCEndsACommand(t *testing.T) {
-	w := newWorld()
+func TestInterruptOnCtrlC(t *testing.T) {
+	w := newTestGateway()
 	register(t, Spec{Name: "probe", Target: TargetNone}, func(ctx context.Context, _ *Request) error { <-ctx.Done(); return ctx.Err() })
 	err := w.Handler()(context.Background(), &Request{
 		Login: "ann", Key: "key", Line: "probe", Terminal: &Terminal{},
 		Stdin: strings.NewReader("abc\x03"), Stdout: io.Discard, Stderr: io.Discard, Signals: NewSignals(func(error) {}),
 	})
-	if !errors.Is(err, ErrInterrupted) || Code(err) != 130 {
-		t.Errorf("got %v with code %d, want interrupted with 130", err, Code(err))
+	if !errors.Is(err, ErrInterrupted) || ExitCode(err) != 130 {
+		t.Errorf("got %v with code %d, want interrupted with 130", err, ExitCode(err))
 	}
 }

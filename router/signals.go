@@ -8,8 +8,8 @@ type Signals struct {
 
 	channel chan string
 
-	mu    sync.Mutex
-	taken bool // they go to the channel and do not interrupt
+	mu      sync.Mutex
+	claimed bool // they go to the channel and do not interrupt
 }
 
 // NewSignals returns Signals that call interrupt, with an ErrInterrupted that has the code for the signal, until the command
@@ -18,14 +18,14 @@ func NewSignals(interrupt func(error)) *Signals {
 	return &Signals{interrupt: interrupt, channel: make(chan string, 16)}
 }
 
-// interrupting is the signals that interrupt a command, with their numbers.
-var interrupting = map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "TERM": 15}
+// interruptSignals is the signals that interrupt a command, with their numbers.
+var interruptSignals = map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "TERM": 15}
 
 // Deliver passes a signal on, named as SSH does: INT, TERM, HUP... It reports whether it could.
 func (s *Signals) Deliver(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if number := interrupting[name]; number != 0 && !s.taken {
+	if number := interruptSignals[name]; number != 0 && !s.claimed {
 		s.interrupt(Exit(128+number, ErrInterrupted))
 		return true
 	}
@@ -37,8 +37,8 @@ func (s *Signals) Deliver(name string) bool {
 	}
 }
 
-func (s *Signals) take() {
+func (s *Signals) claim() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.taken = true
+	s.claimed = true
 }

@@ -5,49 +5,49 @@ import (
 	"path"
 	"slices"
 
-	"nomadctld/internal/nearest"
+	"nomadctld/internal/suggest"
 )
 
 // didYouMean returns ": did you mean NAME?" for the name nearest to word, or nothing when none is near.
 func didYouMean(word string, names []string) string {
-	if best := nearest.Name(word, names); best != "" {
+	if best := suggest.Closest(word, names); best != "" {
 		return ": did you mean " + best + "?"
 	}
 	return ""
 }
 
-// harmless returns the commands that only look or run what the user names: one of these may be suggested for a command that
+// nonMutating returns the commands that only look or run what the user names: one of these may be suggested for a command that
 // is not there.
-func harmless(specs []Spec) []Spec {
+func nonMutating(specs []Spec) []Spec {
 	return slices.DeleteFunc(slices.Clone(specs), func(s Spec) bool { return s.Set == Operate || s.Set == Admin })
 }
 
 const (
-	copyFiles = "copy files through exec: ssh GATEWAY exec ID tar c DIR | tar x, or rsync -e 'ssh GATEWAY exec' -a FILES ID:DIR/"
-	useRsync  = "name the task as the host: rsync -e 'ssh GATEWAY exec' -a FILES ID:DIR/"
-	useGit    = "name the task as the host: GIT_SSH_COMMAND='ssh GATEWAY exec' git -c ssh.variant=simple clone ID:DIR"
-	useTTY    = "open a shell in a task with ssh -t GATEWAY exec ID"
-	useExec   = "run a program in a task with exec ID PROGRAM"
+	hintCopyFiles = "copy files through exec: ssh GATEWAY exec ID tar c DIR | tar x, or rsync -e 'ssh GATEWAY exec' -a FILES ID:DIR/"
+	hintRsync     = "name the task as the host: rsync -e 'ssh GATEWAY exec' -a FILES ID:DIR/"
+	hintGit       = "name the task as the host: GIT_SSH_COMMAND='ssh GATEWAY exec' git -c ssh.variant=simple clone ID:DIR"
+	hintShell     = "open a shell in a task with ssh -t GATEWAY exec ID"
+	hintExec      = "run a program in a task with exec ID PROGRAM"
 )
 
-// instead is what to do in place of a program that clients run on the other side, or that users take the gateway to have.
-var instead = map[string]string{
-	"scp": copyFiles, "sftp": copyFiles, "sftp-server": copyFiles, "internal-sftp": copyFiles,
-	"rsync":           useRsync,
-	"git-upload-pack": useGit, "git-receive-pack": useGit, "git-upload-archive": useGit, "git": useGit,
-	"mosh-server": useTTY, "tmux": useTTY, "screen": useTTY,
-	"sh": useExec, "bash": useExec, "dash": useExec, "ash": useExec, "zsh": useExec, "ksh": useExec, "fish": useExec, "csh": useExec,
-	"python": useExec, "python3": useExec, "perl": useExec, "env": useExec, "sudo": useExec, "su": useExec,
-	"tar": useExec, "dd": useExec, "cat": useExec, "ls": useExec, "cp": useExec, "mv": useExec, "rm": useExec, "mkdir": useExec,
-	"chmod": useExec, "test": useExec, "true": useExec, "echo": useExec, "uname": useExec, "id": useExec, "pwd": useExec, "cd": useExec,
+// alternatives is what to do in place of a program that clients run on the other side, or that users take the gateway to have.
+var alternatives = map[string]string{
+	"scp": hintCopyFiles, "sftp": hintCopyFiles, "sftp-server": hintCopyFiles, "internal-sftp": hintCopyFiles,
+	"rsync":           hintRsync,
+	"git-upload-pack": hintGit, "git-receive-pack": hintGit, "git-upload-archive": hintGit, "git": hintGit,
+	"mosh-server": hintShell, "tmux": hintShell, "screen": hintShell,
+	"sh": hintExec, "bash": hintExec, "dash": hintExec, "ash": hintExec, "zsh": hintExec, "ksh": hintExec, "fish": hintExec, "csh": hintExec,
+	"python": hintExec, "python3": hintExec, "perl": hintExec, "env": hintExec, "sudo": hintExec, "su": hintExec,
+	"tar": hintExec, "dd": hintExec, "cat": hintExec, "ls": hintExec, "cp": hintExec, "mv": hintExec, "rm": hintExec, "mkdir": hintExec,
+	"chmod": hintExec, "test": hintExec, "true": hintExec, "echo": hintExec, "uname": hintExec, "id": hintExec, "pwd": hintExec, "cd": hintExec,
 }
 
-// Instead returns what to do in place of running program on the gateway; empty: nothing is known.
-func Instead(program string) string { return instead[path.Base(program)] }
+// alternativeFor returns what to do in place of running program on the gateway; empty: nothing is known.
+func alternativeFor(program string) string { return alternatives[path.Base(program)] }
 
 // unknownSubsystem returns the error for a subsystem, of which there are none.
 func unknownSubsystem(name string) error {
-	if hint := Instead(name); hint != "" {
+	if hint := alternativeFor(name); hint != "" {
 		return fmt.Errorf("no subsystem %s: %s", name, hint)
 	}
 	return fmt.Errorf("no subsystem %s (see: help)", name)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestUnknownCommand_SuggestsNothingThatChanges(t *testing.T) {
+func TestUnknownCommand_NoMutatingSuggestion(t *testing.T) {
 	specs := []Spec{
 		{Name: "stop", Set: Operate}, {Name: "raw", Set: Admin}, {Name: "status", Set: Read}, {Name: "exec", Set: Enter}, {Name: "help", Set: Public},
 	}

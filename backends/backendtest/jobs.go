@@ -33,7 +33,7 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 
 	t.Run("a job comes with its allocations, tasks and deployment", func(t *testing.T) {
 		web := list(t, team1)["p-team1-web@default"]
-		if web.Type != "service" || web.Status != "running" || web.Root != "p-team1-web" || web.Deployment != "successful" || len(web.Allocations) != 2 {
+		if web.Type != "service" || web.Status != "running" || web.Root != "p-team1-web" || web.DeploymentStatus != "successful" || len(web.Allocations) != 2 {
 			t.Fatalf("got %+v", web)
 		}
 		for i, a := range web.Allocations {
@@ -62,7 +62,7 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 	})
 	t.Run("failures and their events are told", func(t *testing.T) {
 		fail := list(t, team1)["p-team1-fail@default"]
-		if fail.Deployment != "failed" || len(fail.Allocations) != 1 || fail.Allocations[0].Status != "failed" {
+		if fail.DeploymentStatus != "failed" || len(fail.Allocations) != 1 || fail.Allocations[0].Status != "failed" {
 			t.Fatalf("got %+v", fail)
 		}
 		task := fail.Allocations[0].Tasks[0]
@@ -76,7 +76,7 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 		if task.State != "dead" || !task.Failed || task.Restarts != 2 || terminated != 3 || task.Finished.IsZero() || last.Time.Before(task.Events[0].Time) {
 			t.Errorf("got %+v", task)
 		}
-		if slow := list(t, team1)["p-team1-slow@default"]; slow.Deployment != "failed" || slow.Allocations[0].Status != "running" {
+		if slow := list(t, team1)["p-team1-slow@default"]; slow.DeploymentStatus != "failed" || slow.Allocations[0].Status != "running" {
 			t.Errorf("got %+v", slow)
 		}
 	})
@@ -85,8 +85,8 @@ func Jobs(t *testing.T, cluster backends.Cluster, evil string) {
 			t.Errorf("got %+v", done)
 		}
 		all := team1
-		all.Finished = true
-		if done := list(t, all)["p-team1-done@default"]; len(done.Allocations) != 1 || done.Allocations[0].Status != "complete" || done.Type != "batch" || done.Deployment != "" {
+		all.IncludeHidden = true
+		if done := list(t, all)["p-team1-done@default"]; len(done.Allocations) != 1 || done.Allocations[0].Status != "complete" || done.Type != "batch" || done.DeploymentStatus != "" {
 			t.Errorf("got %+v", done)
 		}
 	})

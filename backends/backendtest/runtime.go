@@ -20,59 +20,59 @@ import (
 type Features struct {
 	User, Env, Dir bool // of backends.Program
 	Signals        bool // to a program without a terminal
-	Separate       bool // stderr is apart from stdout
-	Status         bool // a program ended by signal n returns 128+n
+	SeparateStderr bool // stderr is apart from stdout
+	SignalStatus   bool // a program ended by signal n returns 128+n
 }
 
-// patience is for what takes no time on a machine that has nothing else to do.
-const patience = 60 * time.Second
+// testTimeout is for what takes no time on a machine that has nothing else to do.
+const testTimeout = 60 * time.Second
 
 // Runtime tests running programs in a task that has a POSIX shell and the usual programs beside it. open returns a task
 // that runs for as long as its test does.
-func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.Place), can Features) {
+func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.TaskRef), can Features) {
 	t.Helper()
-	for name, test := range map[string]func(*place){
-		"arguments arrive as they are":                arguments,
+	for name, test := range map[string]func(*taskFixture){
+		"arguments arrive as they are":                argumentsUnchanged,
 		"every byte comes and goes":                   everyByte,
-		"stdout and stderr are apart":                 apart,
-		"megabytes come and go":                       megabytes,
+		"stdout and stderr are apart":                 separateStderr,
+		"megabytes come and go":                       largeOutput,
 		"the last byte comes":                         lastByte,
 		"the exit code is the program's":              exitCodes,
 		"a signal is 128 and more":                    exitSignals,
 		"the end of input is passed on":               endOfInput,
-		"input that breaks off does not end":          brokenInput,
-		"a program may leave its input":               leftInput,
-		"a program that is not there":                 noProgram,
+		"input that breaks off does not end":          inputError,
+		"a program may leave its input":               unreadInput,
+		"a program that is not there":                 programNotFound,
 		"a terminal has a size":                       terminalSize,
 		"a terminal is set up before the program":     terminalSetUp,
 		"a terminal's program is as it is without":    terminalProgram,
 		"a terminal is resized":                       terminalResized,
 		"sizes come in a storm":                       resizeStorm,
 		"keys reach the program":                      keys,
-		"the end of input ends a terminal's program":  terminalEnd,
+		"the end of input ends a terminal's program":  terminalEOF,
 		"signals reach the program":                   programSignals,
-		"who handles HUP ends with it":                endsWithHUP,
-		"who handles nothing is killed":               endsWithKILL,
-		"a terminal's program is ended too":           endsTerminal,
-		"a child in the background is not waited for": background,
-		"a program that was left is killed":           leftProgram,
-		"environment, directory and user":             surroundings,
-		"a task that is not there":                    noTask,
+		"who handles HUP ends with it":                killedByHUP,
+		"who handles nothing is killed":               killedByKILL,
+		"a terminal's program is ended too":           killedWithTerminal,
+		"a child in the background is not waited for": backgroundChild,
+		"a program that was left is killed":           killBySession,
+		"environment, directory and user":             environment,
+		"a task that is not there":                    taskNotFound,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			runtime, in := open(t)
-			test(&place{t, runtime, in, can})
+			test(&taskFixture{t, runtime, in, can})
 		})
 	}
 }
 
-// place is where a test runs programs.
-type place struct {
+// taskFixture is where a test runs programs.
+type taskFixture struct {
 	*testing.T
-	runtime backends.Runtime
-	in      backends.Place
-	can     Features
+	runtime  backends.Runtime
+	in       backends.TaskRef
+	features Features
 }
 
 // result is what came of a program.
@@ -85,11 +85,11 @@ type result struct {
 func newSession() string { return "test" + strings.ToLower(rand.Text()) }
 
 // exec runs a program that ends by itself.
-func (p *place) exec(program backends.Program) result {
+func (p *taskFixture) exec(program backends.Program) result {
 	p.Helper()
-	ctx, cancel := context.WithTimeoutCause(p.Context(), 2*patience, errors.New("the program does not end"))
+	ctx, cancel := context.WithTimeoutCause(p.Context(), 2*testTimeout, errors.New("the program does not end"))
 	defer cancel()
-	var stdout, stderr collected
+	var stdout, stderr syncBuffer
 	if program.Stdin == nil {
 		program.Stdin = strings.NewReader("")
 	}
@@ -102,13 +102,13 @@ func (p *place) exec(program backends.Program) result {
 	return result{stdout.String(), stderr.String(), code, err}
 }
 
-func (p *place) sh(script string, args ...string) result {
+func (p *taskFixture) sh(script string, args ...string) result {
 	p.Helper()
 	return p.exec(backends.Program{Argv: append([]string{"sh", "-c", script, "sh"}, args...)})
 }
 
 // want fails unless the program has ended with this code, and with this on stdout.
-func (p *place) want(r result, code int, stdout string) {
+func (p *taskFixture) want(r result, code int, stdout string) {
 	p.Helper()
 	if r.err != nil || r.code != code || r.stdout != stdout {
 		p.Errorf("got code %d, %v, %s, stderr %s, want code %d, %s", r.code, r.err, brief(r.stdout), brief(r.stderr), code, brief(stdout))
@@ -122,19 +122,19 @@ func brief(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-func arguments(p *place) {
+func argumentsUnchanged(p *taskFixture) {
 	var bytes []byte
 	for c := 1; c < 256; c++ {
 		bytes = append(bytes, byte(c))
 	}
 	args := []string{"", " ", "a b", `"`, `'`, `\`, "$HOME", "`id`", "*", "new\nline", "\t", "é日本", "-n", "--", "#x", ";", "&", "|", "%s", "{}"}
-	if p.can.Separate { // others pass them on in JSON, which has no place for bytes that are not UTF-8
+	if p.features.SeparateStderr { // others pass them on in JSON, which has no place for bytes that are not UTF-8
 		args = append(args, string(bytes[:127]))
 	}
 	p.want(p.sh(`for a; do printf '[%s]' "$a"; done`, args...), 0, "["+strings.Join(args, "][")+"]")
 }
 
-func everyByte(p *place) {
+func everyByte(p *taskFixture) {
 	var all []byte
 	for c := range 256 {
 		all = append(all, byte(c), byte(255-c))
@@ -142,9 +142,9 @@ func everyByte(p *place) {
 	p.want(p.exec(backends.Program{Argv: []string{"cat"}, Stdin: bytes.NewReader(all)}), 0, string(all))
 }
 
-func apart(p *place) {
+func separateStderr(p *taskFixture) {
 	r := p.sh("echo out; echo err >&2; echo out; echo err >&2")
-	if !p.can.Separate {
+	if !p.features.SeparateStderr {
 		p.Skip("this runtime does not keep them apart")
 	}
 	p.want(r, 0, "out\nout\n")
@@ -153,7 +153,7 @@ func apart(p *place) {
 	}
 }
 
-func megabytes(p *place) {
+func largeOutput(p *taskFixture) {
 	content := make([]byte, 3<<20)
 	rand.Read(content)
 	r := p.exec(backends.Program{Argv: []string{"cat"}, Stdin: bytes.NewReader(content)})
@@ -164,7 +164,7 @@ func megabytes(p *place) {
 	p.want(p.sh(fmt.Sprintf("head -c %d /dev/zero", zeros)), 0, strings.Repeat("\x00", zeros))
 }
 
-func lastByte(p *place) {
+func lastByte(p *taskFixture) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
@@ -176,14 +176,14 @@ func lastByte(p *place) {
 	all.Wait()
 }
 
-func exitCodes(p *place) {
+func exitCodes(p *taskFixture) {
 	for _, code := range []int{0, 1, 77, 126, 127, 255} {
 		p.want(p.sh(fmt.Sprintf("echo x; exit %d", code)), code, "x\n")
 	}
 }
 
-func exitSignals(p *place) {
-	if !p.can.Status {
+func exitSignals(p *taskFixture) {
+	if !p.features.SignalStatus {
 		p.Skip("this runtime does not tell")
 	}
 	for signal, code := range map[string]int{"KILL": 137, "TERM": 143} {
@@ -191,28 +191,28 @@ func exitSignals(p *place) {
 	}
 }
 
-func endOfInput(p *place) {
+func endOfInput(p *taskFixture) {
 	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "cat; echo end"}, Stdin: strings.NewReader("input")}), 0, "inputend\n")
 	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "cat; echo end"}}), 0, "end\n")
 }
 
-func brokenInput(p *place) {
+func inputError(p *taskFixture) {
 	for _, terminal := range []backends.Terminal{nil, newTerminal(80, 24)} {
 		marker := newSession()
 		r := p.start(backends.Program{Argv: []string{"sh", "-c", "echo ready; cat >/dev/null && echo whole", marker}, Terminal: terminal})
-		r.says("ready")
-		r.types("half\n")
+		r.waitFor("ready")
+		r.typeText("half\n")
 		r.in.CloseWithError(errors.New("the connection broke"))
 		time.Sleep(500 * time.Millisecond) // for what must not come
-		r.cancel(errOver)
-		p.isEnded(r, marker)
+		r.cancel(errSessionOver)
+		p.wantKilled(r, marker)
 		if said := r.out.String(); strings.Contains(said, "whole") {
 			p.Errorf("got %q", said)
 		}
 	}
 }
 
-func leftInput(p *place) {
+func unreadInput(p *taskFixture) {
 	in, end := io.Pipe()
 	defer end.Close()
 	go func() {
@@ -229,9 +229,9 @@ func leftInput(p *place) {
 	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "exit 4"}, Stdin: waiting}), 4, "")
 }
 
-func noProgram(p *place) {
+func programNotFound(p *taskFixture) {
 	for argv0, want := range map[string]error{
-		"no-such-program": backends.ErrNoProgram, "/no/such/program": backends.ErrNoProgram,
+		"no-such-program": backends.ErrProgramNotFound, "/no/such/program": backends.ErrProgramNotFound,
 		"/etc": backends.ErrNotExecutable, "/etc/passwd": backends.ErrNotExecutable,
 	} {
 		r := p.exec(backends.Program{Argv: []string{argv0}})
@@ -239,13 +239,13 @@ func noProgram(p *place) {
 			p.Errorf("%s: got %v, %q, %q, want %v", argv0, r.err, r.stdout, r.stderr, want)
 		}
 	}
-	if r := p.exec(backends.Program{Argv: []string{"no-such-program"}, Terminal: newTerminal(80, 24)}); !errors.Is(r.err, backends.ErrNoProgram) || r.stdout != "" {
+	if r := p.exec(backends.Program{Argv: []string{"no-such-program"}, Terminal: newTerminal(80, 24)}); !errors.Is(r.err, backends.ErrProgramNotFound) || r.stdout != "" {
 		p.Errorf("with a terminal: got %v, %q", r.err, r.stdout)
 	}
 }
 
-func surroundings(p *place) {
-	if p.can.Env {
+func environment(p *taskFixture) {
+	if p.features.Env {
 		r := p.exec(backends.Program{Argv: []string{"sh", "-c", `printf '%s|' "$A" "$B" "$TERM"`}, Env: []string{"A=1 2", "B=x=\ny", "TERM=vt52"}})
 		p.want(r, 0, "1 2|x=\ny|vt52|")
 		r = p.exec(backends.Program{Argv: []string{"sh", "-c", "echo $TERM"}, Terminal: newTerminal(80, 24), Env: []string{"TERM=vt52"}})
@@ -253,18 +253,18 @@ func surroundings(p *place) {
 		for _, terminal := range []backends.Terminal{nil, newTerminal(80, 24)} {
 			r = p.exec(backends.Program{
 				Argv: []string{"sh", "-c", `printf '%s|' "$TERM" "$LC_ALL" "$nomadctld_p" "$nomadctld_m" "$nomadctld_w"`}, Terminal: terminal,
-				Hints: []string{"TERM=vt52", "LC_ALL=de_DE.UTF-8"}, Env: []string{"nomadctld_p=x", "nomadctld_m=y", "nomadctld_w=z"},
+				OptionalEnv: []string{"TERM=vt52", "LC_ALL=de_DE.UTF-8"}, Env: []string{"nomadctld_p=x", "nomadctld_m=y", "nomadctld_w=z"},
 			})
 			p.want(r, 0, "vt52|de_DE.UTF-8|x|y|z|")
 		}
 	}
-	if p.can.Dir {
+	if p.features.Dir {
 		p.want(p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/tmp"}), 0, "/tmp\n")
-		if r := p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/no/such/dir"}); r.err == nil || r.stdout != "" || errors.Is(r.err, backends.ErrNoProgram) {
+		if r := p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/no/such/dir"}); r.err == nil || r.stdout != "" || errors.Is(r.err, backends.ErrProgramNotFound) {
 			p.Errorf("a directory that is not there: got %v, %q", r.err, r.stdout)
 		}
 	}
-	if p.can.User {
+	if p.features.User {
 		p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "id -u; id -g"}, User: "65534:0"}), 0, "65534\n0\n")
 		if r := p.exec(backends.Program{Argv: []string{"id"}, User: "no-such-user"}); r.err == nil || r.stdout != "" {
 			p.Errorf("a user who is not there: got %v, %q", r.err, r.stdout)
@@ -272,34 +272,34 @@ func surroundings(p *place) {
 	}
 }
 
-func noTask(p *place) {
+func taskNotFound(p *taskFixture) {
 	p.in.Task = "no-such-task"
 	if r := p.sh("echo x"); r.err == nil || r.stdout != "" {
 		p.Errorf("got %v, %q", r.err, r.stdout)
 	}
 }
 
-func background(p *place) {
+func backgroundChild(p *taskFixture) {
 	begin := time.Now()
 	p.want(p.sh("echo x; sleep 300 & exit 5"), 5, "x\n")
-	if took := time.Since(begin); took > patience {
+	if took := time.Since(begin); took > testTimeout {
 		p.Errorf("took %s", took)
 	}
 }
 
-// collected is output that may be looked at while it comes.
-type collected struct {
+// syncBuffer is output that may be looked at while it comes.
+type syncBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (c *collected) Write(p []byte) (int, error) {
+func (c *syncBuffer) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.text.Write(p)
 }
 
-func (c *collected) String() string {
+func (c *syncBuffer) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.text.String()
@@ -334,23 +334,23 @@ func (t *terminal) resize(columns, rows int) {
 	}
 }
 
-// running is a program that the test talks to.
-type running struct {
+// process is a program that the test talks to.
+type process struct {
 	t       *testing.T
 	in      *io.PipeWriter
-	out     *collected
+	out     *syncBuffer
 	signals chan string
 	cancel  context.CancelCauseFunc
 	done    chan result
 }
 
 // start runs a program until the test ends at the latest.
-func (p *place) start(program backends.Program) *running {
+func (p *taskFixture) start(program backends.Program) *process {
 	p.Helper()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	in, out := io.Pipe()
-	r := &running{t: p.T, in: out, out: &collected{}, signals: make(chan string, 4), cancel: cancel, done: make(chan result, 1)}
-	var stderr collected
+	r := &process{t: p.T, in: out, out: &syncBuffer{}, signals: make(chan string, 4), cancel: cancel, done: make(chan result, 1)}
+	var stderr syncBuffer
 	program.Stdin, program.Stdout, program.Stderr = in, r.out, &stderr
 	if program.Session == "" {
 		program.Session = newSession()
@@ -367,8 +367,8 @@ func (p *place) start(program backends.Program) *running {
 	return r
 }
 
-// says waits until the program has written this.
-func (r *running) says(want string) {
+// waitFor waits until the program has written this.
+func (r *process) waitFor(want string) {
 	r.t.Helper()
 	for begin := time.Now(); !strings.Contains(r.out.String(), want); time.Sleep(20 * time.Millisecond) {
 		select {
@@ -380,26 +380,26 @@ func (r *running) says(want string) {
 			return
 		default:
 		}
-		if time.Since(begin) > patience {
+		if time.Since(begin) > testTimeout {
 			r.t.Fatalf("got %s, want %q", brief(r.out.String()), want)
 		}
 	}
 }
 
-func (r *running) types(text string) {
+func (r *process) typeText(text string) {
 	r.t.Helper()
 	if _, err := io.WriteString(r.in, text); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-// ends waits until the program has ended.
-func (r *running) ends() result {
+// waitExit waits until the program has ended.
+func (r *process) waitExit() result {
 	r.t.Helper()
 	select {
 	case ended := <-r.done:
 		return ended
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		r.t.Fatalf("it does not end; it wrote %s", brief(r.out.String()))
 		return result{}
 	}
@@ -408,22 +408,22 @@ func (r *running) ends() result {
 // sizeScript says the size whenever it has changed.
 const sizeScript = `while :; do new=$(stty size); [ "$new" = "$old" ] || echo "<$new>"; old=$new; sleep 0.1; done`
 
-func terminalSize(p *place) {
+func terminalSize(p *taskFixture) {
 	for _, c := range []struct {
 		columns, rows int
 		want          string
 	}{{132, 43, "<43 132>"}, {1000, 1000, "<1000 1000>"}, {2, 3, "<3 2>"}} {
 		r := p.start(backends.Program{Argv: []string{"sh", "-c", sizeScript}, Terminal: newTerminal(c.columns, c.rows)})
-		r.says(c.want)
+		r.waitFor(c.want)
 		r.cancel(nil)
 	}
 	r := p.start(backends.Program{Argv: []string{"sh", "-c", "read x; echo got $x"}, Terminal: newTerminal(0, 0)})
-	r.types("x\n")
-	r.says("got x")
+	r.typeText("x\n")
+	r.waitFor("got x")
 }
 
 // terminalSetUp has programs that look at their terminal at once.
-func terminalSetUp(p *place) {
+func terminalSetUp(p *taskFixture) {
 	for range 20 {
 		p.want(p.exec(backends.Program{Argv: []string{"stty", "size"}, Terminal: newTerminal(132, 43)}), 0, "43 132\r\n")
 	}
@@ -450,7 +450,7 @@ func terminalSetUp(p *place) {
 }
 
 // terminalProgram has a program with all that is special about a terminal find the same as without.
-func terminalProgram(p *place) {
+func terminalProgram(p *taskFixture) {
 	modes := backends.TerminalModes{backends.ModeIUTF8: 1}
 	with := func(argv ...string) backends.Program {
 		return backends.Program{Argv: argv, Terminal: newTerminal(80, 24), Modes: modes}
@@ -460,36 +460,36 @@ func terminalProgram(p *place) {
 		p.want(p.exec(with("sh", "-c", fmt.Sprintf("exit %d", code))), code, "")
 	}
 	for argv0, want := range map[string]error{
-		"no-such-program": backends.ErrNoProgram, "/no/such/program": backends.ErrNoProgram,
+		"no-such-program": backends.ErrProgramNotFound, "/no/such/program": backends.ErrProgramNotFound,
 		"/etc": backends.ErrNotExecutable, "/etc/passwd": backends.ErrNotExecutable,
 	} {
 		if r := p.exec(with(argv0)); !errors.Is(r.err, want) || r.stdout != "" || !strings.HasPrefix(r.err.Error(), argv0+": ") {
 			p.Errorf("%s: got %v, %q, want %v", argv0, r.err, r.stdout, want)
 		}
 	}
-	if p.can.Status {
+	if p.features.SignalStatus {
 		p.want(p.exec(with("sh", "-c", "kill -s TERM $$; sleep 60")), 143, "")
 	}
-	if p.can.Dir {
+	if p.features.Dir {
 		program := with("sh", "-c", "pwd; ps -o ppid= -p $$ 2>/dev/null | tr -d ' ' | head -c 0")
 		program.Dir = "/tmp"
 		p.want(p.exec(program), 0, "/tmp\r\n")
 	}
 }
 
-func terminalResized(p *place) {
+func terminalResized(p *taskFixture) {
 	size := newTerminal(80, 24)
 	r := p.start(backends.Program{Argv: []string{"sh", "-c", sizeScript}, Terminal: size})
 	for _, columns := range []int{80, 81, 200} {
 		size.resize(columns, 30)
-		r.says(fmt.Sprintf("<30 %d>", columns))
+		r.waitFor(fmt.Sprintf("<30 %d>", columns))
 	}
 }
 
-func resizeStorm(p *place) {
+func resizeStorm(p *taskFixture) {
 	size := newTerminal(80, 24)
 	r := p.start(backends.Program{Argv: []string{"sh", "-c", sizeScript}, Terminal: size})
-	r.says("<24 80>")
+	r.waitFor("<24 80>")
 	for i := range 2000 {
 		size.resize(100+i%50, 50)
 		if i%5 == 0 {
@@ -497,37 +497,37 @@ func resizeStorm(p *place) {
 		}
 	}
 	size.resize(99, 49)
-	r.says("<49 99>")
+	r.waitFor("<49 99>")
 }
 
-func keys(p *place) {
+func keys(p *taskFixture) {
 	r := p.start(backends.Program{Argv: []string{"sh", "-c", "stty raw -echo; echo ready; dd bs=1 count=8 2>/dev/null | od -An -tx1; stty sane"}, Terminal: newTerminal(80, 24)})
-	r.says("ready")
+	r.waitFor("ready")
 	for _, key := range []string{"\x03", "\x10", "\x11", "\x1a", "\x1c", "\x10", "x", "\x04"} {
-		r.types(key)
+		r.typeText(key)
 		time.Sleep(10 * time.Millisecond)
 	}
-	r.says("03 10 11 1a 1c 10 78 04")
-	if ended := r.ends(); ended.code != 0 || ended.err != nil {
+	r.waitFor("03 10 11 1a 1c 10 78 04")
+	if ended := r.waitExit(); ended.code != 0 || ended.err != nil {
 		p.Errorf("got %d, %v", ended.code, ended.err)
 	}
 	// Each key comes by itself, and does not wait for the next one.
 	r = p.start(backends.Program{Argv: []string{"sh", "-c", `stty raw -echo; echo ready; while c=$(dd bs=1 count=1 2>/dev/null | od -An -tx1); do echo "$c"; done`}, Terminal: newTerminal(80, 24)})
-	r.says("ready")
+	r.waitFor("ready")
 	for _, key := range []string{"\x10", "\x11", "\x03", "\x1a", "\x1b", "\x1d", "\x1e", "\x1f", "\x01"} {
-		r.types(key)
-		r.says(fmt.Sprintf("%02x", key))
+		r.typeText(key)
+		r.waitFor(fmt.Sprintf("%02x", key))
 	}
 	// And without raw, what a terminal makes of them.
 	r = p.start(backends.Program{Argv: []string{"sh", "-c", "trap 'echo interrupted; exit 9' INT; echo ready; while :; do sleep 0.1; done"}, Terminal: newTerminal(80, 24)})
-	r.says("ready")
-	r.types("\x03")
-	if ended := r.ends(); ended.code != 9 || ended.err != nil || !strings.Contains(ended.stdout, "interrupted") {
+	r.waitFor("ready")
+	r.typeText("\x03")
+	if ended := r.waitExit(); ended.code != 9 || ended.err != nil || !strings.Contains(ended.stdout, "interrupted") {
 		p.Errorf("^C: got %d, %v, %q", ended.code, ended.err, ended.stdout)
 	}
 }
 
-func terminalEnd(p *place) {
+func terminalEOF(p *taskFixture) {
 	for _, input := range []string{"a\n", "a"} {
 		r := p.exec(backends.Program{Argv: []string{"sh", "-c", "stty -echo; cat; sleep 0.2; echo; echo end; exit 3"}, Stdin: strings.NewReader(input), Terminal: newTerminal(80, 24)})
 		if r.code != 3 || r.err != nil || !strings.HasSuffix(r.stdout, "end\r\n") {
@@ -538,42 +538,42 @@ func terminalEnd(p *place) {
 
 const trapScript = `for s in HUP INT QUIT TERM USR1 USR2; do trap "echo got $s" $s; done; echo ready; while :; do sleep 0.1; done`
 
-func programSignals(p *place) {
-	if !p.can.Signals {
+func programSignals(p *taskFixture) {
+	if !p.features.Signals {
 		p.Skip("this runtime has no signals")
 	}
 	r := p.start(backends.Program{Argv: []string{"sh", "-c", trapScript}})
-	r.says("ready")
+	r.waitFor("ready")
 	for _, name := range []string{"USR1", "INT", "NONSENSE", "$(echo TERM)", "USR2", "HUP", "TERM"} {
 		r.signals <- name
 	}
 	for _, name := range []string{"USR1", "INT", "USR2", "HUP", "TERM"} {
-		r.says("got " + name)
+		r.waitFor("got " + name)
 	}
 	if strings.Index(r.out.String(), "USR1") > strings.Index(r.out.String(), "USR2") {
 		p.Errorf("not in order: %q", r.out.String())
 	}
 	r.signals <- "KILL"
-	if ended := r.ends(); ended.code != 137 || ended.err != nil {
+	if ended := r.waitExit(); ended.code != 137 || ended.err != nil {
 		p.Errorf("KILL: got %d, %v", ended.code, ended.err)
 	}
 }
 
-var errOver = errors.New("the session is over")
+var errSessionOver = errors.New("the session is over")
 
-// isEnded fails unless the program was ended because of errOver and nothing of it is left.
-func (p *place) isEnded(r *running, marker string) {
+// wantKilled fails unless the program was ended because of errSessionOver and nothing of it is left.
+func (p *taskFixture) wantKilled(r *process, marker string) {
 	p.Helper()
-	ended := r.ends()
+	ended := r.waitExit()
 	var zombies *backends.ZombiesError
 	if errors.As(ended.err, &zombies) {
 		ended.err = zombies.Cause
 	}
-	if ended.err != errOver {
-		p.Errorf("got %d, %v, want %v", ended.code, ended.err, errOver)
+	if ended.err != errSessionOver {
+		p.Errorf("got %d, %v, want %v", ended.code, ended.err, errSessionOver)
 	}
 	// What has begun the program may take a moment longer than it.
-	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(testTimeout); ; time.Sleep(100 * time.Millisecond) {
 		left := p.sh("ps -o args 2>/dev/null || ps")
 		if !strings.Contains(left.stdout, marker) {
 			return
@@ -585,33 +585,33 @@ func (p *place) isEnded(r *running, marker string) {
 	}
 }
 
-func endsWithHUP(p *place) {
+func killedByHUP(p *taskFixture) {
 	marker := newSession()
 	r := p.start(backends.Program{Argv: []string{"sh", "-c", "trap 'echo bye; exit 0' HUP; echo ready; while :; do sleep 0.1; done", marker}})
-	r.says("ready")
-	r.cancel(errOver)
-	p.isEnded(r, marker)
+	r.waitFor("ready")
+	r.cancel(errSessionOver)
+	p.wantKilled(r, marker)
 	if said := r.out.String(); said != "ready\nbye\n" {
 		p.Errorf("got %q", said)
 	}
 }
 
-func endsWithKILL(p *place) {
+func killedByKILL(p *taskFixture) {
 	marker := newSession()
 	r := p.start(backends.Program{Argv: []string{"sh", "-c", "trap '' HUP TERM; sh -c 'while :; do sleep 0.1; done' " + marker + " & echo ready; while :; do sleep 0.1; done", marker}})
-	r.says("ready")
+	r.waitFor("ready")
 	begin := time.Now()
-	r.cancel(errOver)
-	p.isEnded(r, marker)
-	if took := time.Since(begin); took > patience/2 {
+	r.cancel(errSessionOver)
+	p.wantKilled(r, marker)
+	if took := time.Since(begin); took > testTimeout/2 {
 		p.Errorf("took %s", took)
 	}
 }
 
-func endsTerminal(p *place) {
+func killedWithTerminal(p *taskFixture) {
 	marker := newSession()
 	r := p.start(backends.Program{Argv: []string{"sh", "-c", "echo ready; sleep 300; echo " + marker, marker}, Terminal: newTerminal(80, 24)})
-	r.says("ready")
-	r.cancel(errOver)
-	p.isEnded(r, marker)
+	r.waitFor("ready")
+	r.cancel(errSessionOver)
+	p.wantKilled(r, marker)
 }

@@ -15,13 +15,13 @@ import (
 )
 
 // Attach implements backends.Runtime.
-func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attachment) (code int, err error) {
-	var s *speaker
-	var at described
-	err = d.ask(ctx, in.Node, func(ctx context.Context, asked *speaker) (err error) {
+func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Attachment) (code int, err error) {
+	var s *apiClient
+	var at container
+	err = d.withClient(ctx, in.Node, func(ctx context.Context, asked *apiClient) (err error) {
 		s = asked
-		if at, err = s.running(ctx, in); err == nil {
-			err = attachable(in.Task, at, a)
+		if at, err = s.runningContainer(ctx, in); err == nil {
+			err = checkAttach(in.Task, at, a)
 		}
 		return err
 	})
@@ -34,9 +34,9 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 	defer cancel()
 
 	// Nomad may remove a container as soon as it has ended, so this has to be asked before.
-	end := make(chan ending, 1)
+	end := make(chan exitResult, 1)
 	side.Go(func() {
-		var ended ending
+		var ended exitResult
 		ended.err = backends.Protect(func() (err error) {
 			ended.code, err = s.client.WaitContainerWithContext(at.ID, own)
 			return err
@@ -44,22 +44,22 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 		end <- ended
 	})
 	notes := a.Stderr
-	if a.Lines != nil && a.ErrLines != nil {
-		if notes = a.ErrLines; !at.Config.Tty {
-			a.Stdout, a.Stderr = a.Lines, a.ErrLines
+	if a.PlainStdout != nil && a.PlainStderr != nil {
+		if notes = a.PlainStderr; !at.Config.Tty {
+			a.Stdout, a.Stderr = a.PlainStdout, a.PlainStderr
 		}
 	}
 	// What an attached client does not take would hold up the task, and everybody else who follows it.
-	lag := newLagging(notes)
+	lag := newDropQueue(notes)
 	defer func() {
 		lag.close()
 		select {
 		case <-lag.done:
 			if err == nil {
-				err = lag.failure
+				err = lag.err
 			}
 		case <-ctx.Done():
-			lag.drop()
+			lag.discard()
 			<-lag.done
 			if err == nil {
 				err = context.Cause(ctx)
@@ -67,18 +67,18 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 		}
 	}()
 	out := newOutput(lag.writer(a.Stdout), lag.writer(a.Stderr), at.Config.Tty)
-	out.patience = lateEnd // the daemon closes the stream with the container
-	to := &attachment{speaker: s, place: in, container: at.ID, out: out, end: end}
+	out.drainIdleTimeout = streamEndTimeout // the daemon closes the stream with the container
+	to := &attachment{api: s, ref: in, containerID: at.ID, out: out, exited: end}
 	if a.Stdin != nil {
-		to.input = &input{from: a.Stdin, over: own.Done(), refused: func() bool { return !out.wire.accepted() }, fail: out.fail}
-		if a.LineInput != nil && !at.Config.Tty {
-			to.input.from = a.LineInput
+		to.input = &input{source: a.Stdin, streamDone: own.Done(), refused: func() bool { return !out.conn.accepted() }, fail: out.fail}
+		if a.PlainStdin != nil && !at.Config.Tty {
+			to.input.source = a.PlainStdin
 		}
 		if at.Config.Tty { // only there does Docker look for them
-			to.input.keys = backends.Keys(a.DetachKeys)
+			to.input.detachKeys = backends.ParseDetachKeys(a.DetachKeys)
 		}
 	}
-	st, err := s.open(ctx, out, true, d.answer, func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
+	st, err := s.open(ctx, out, true, d.responseTimeout, func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
 		return client.AttachToContainerNonBlocking(to.options(a.DetachKeys))
 	})
 	if err != nil {
@@ -89,7 +89,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 		<-st.done
 	}()
 	if at.Config.Tty && a.Stdin != nil && a.Terminal != nil {
-		side.Go(out.guard(func() { s.follow(own, "/containers/"+at.ID+"/resize", a.Terminal) }))
+		side.Go(out.guard(func() { s.followSize(own, "/containers/"+at.ID+"/resize", a.Terminal) }))
 	}
 	for told := end; ; {
 		select {
@@ -104,57 +104,57 @@ func (d *Docker) Attach(ctx context.Context, in backends.Place, a backends.Attac
 		case <-out.broken:
 		case <-st.done:
 		}
-		return to.finish(ctx)
+		return to.result(ctx)
 	}
 }
 
 // attachment is a user's to a container.
 type attachment struct {
-	speaker   *speaker
-	place     backends.Place
-	container string
-	input     *input // nil: none
-	out       *output
-	end       chan ending // of the container
+	api         *apiClient
+	ref         backends.TaskRef
+	containerID string
+	input       *input // nil: none
+	out         *output
+	exited      chan exitResult // of the container
 }
 
-// ending is how a container has ended, or why that is not known.
-type ending struct {
+// exitResult is how a container has ended, or why that is not known.
+type exitResult struct {
 	code int
 	err  error
 }
 
-// finish says what came of the attachment when the stream has ended, or is not wanted any more.
-func (a *attachment) finish(ctx context.Context) (int, error) {
-	out, node := a.out, a.place.Node
-	switch status := out.wire.status.Load(); {
+// result says what came of the attachment when the stream has ended, or is not wanted any more.
+func (a *attachment) result(ctx context.Context) (int, error) {
+	out, node := a.out, a.ref.Node
+	switch status := out.conn.status.Load(); {
 	case ctx.Err() != nil:
 		return 0, context.Cause(ctx)
 	case out.failed() != nil:
 		return 0, out.failed()
 	case status == 0:
-		return 0, explain(ctx, node, errors.Join(out.end, io.EOF))
-	case !out.wire.accepted():
-		err := &dockerclient.Error{Status: int(status), Message: message(out.text)}
-		return 0, explain(ctx, node, notRunning(a.place.Task, err))
-	case !out.whole(a.input):
-		return 0, a.lost()
+		return 0, explain(ctx, node, errors.Join(out.readErr, io.EOF))
+	case !out.conn.accepted():
+		err := &dockerclient.Error{Status: int(status), Message: errorMessage(out.errorText)}
+		return 0, explain(ctx, node, explainNotRunning(a.ref.Task, err))
+	case !out.endedCleanly(a.input):
+		return 0, a.connectionLost()
 	}
 	// The stream of a container that has ended is closed before its end is told.
-	known, cancel := context.WithTimeout(ctx, lateMost)
+	known, cancel := context.WithTimeout(ctx, exitTimeout)
 	defer cancel()
-	if a.input != nil && a.input.pressed.Load() { // after the keys the container goes on
-		if is, err := a.state(known); err == nil && is.State.Running {
+	if a.input != nil && a.input.detached.Load() { // after the keys the container goes on
+		if is, err := a.inspect(known); err == nil && is.State.Running {
 			return 0, backends.ErrDetached
 		}
 	}
 	select {
-	case ended := <-a.end:
+	case ended := <-a.exited:
 		if ended.err == nil {
 			return ended.code, nil
 		}
-		for ; known.Err() == nil; time.Sleep(latePoll) {
-			if is, err := a.state(known); err == nil && !is.State.Running {
+		for ; known.Err() == nil; time.Sleep(exitPollInterval) {
+			if is, err := a.inspect(known); err == nil && !is.State.Running {
 				return is.State.ExitCode, nil
 			}
 		}
@@ -163,35 +163,35 @@ func (a *attachment) finish(ctx context.Context) (int, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	return 0, a.lost()
+	return 0, a.connectionLost()
 }
 
-// state asks how the container is.
-func (a *attachment) state(ctx context.Context) (is described, err error) {
-	body, err := a.speaker.inspect(ctx, a.container, a.place.Task, a.place.Allocation.ID)
+// inspect asks how the container is.
+func (a *attachment) inspect(ctx context.Context) (is container, err error) {
+	body, err := a.api.inspect(ctx, a.containerID, a.ref.Task, a.ref.Allocation.ID)
 	switch {
 	case err != nil:
 		return is, err
 	case body == nil:
 		return is, ErrNoContainer
 	}
-	return parse(body)
+	return parseContainer(body)
 }
 
-// lost is a stream that broke.
-func (a *attachment) lost() error {
-	return fmt.Errorf("the docker daemon of node %s %w: the connection was closed, the task may go on", shown(a.place.Node.Name), ErrUnreachable)
+// connectionLost is a stream that broke.
+func (a *attachment) connectionLost() error {
+	return fmt.Errorf("the docker daemon of node %s %w: the connection was closed, the task may go on", displayName(a.ref.Node.Name), ErrUnreachable)
 }
 
-// attachable says why a container cannot be attached to as asked.
-func attachable(task string, at described, a backends.Attachment) error {
+// checkAttach says why a container cannot be attached to as asked.
+func checkAttach(task string, at container, a backends.Attachment) error {
 	switch {
 	case a.Stdin == nil:
 		return nil
 	case !at.Config.OpenStdin:
-		return sayf("attaching with input to task %s %w: its job does not set interactive, so its standard input is closed", shown(task), backends.ErrUnsupported)
+		return userErrorf("attaching with input to task %s %w: its job does not set interactive, so its standard input is closed", displayName(task), backends.ErrUnsupported)
 	case at.Config.StdinOnce:
-		return sayf("attaching with input to task %s %w: its standard input would be closed with this session", shown(task), backends.ErrUnsupported)
+		return userErrorf("attaching with input to task %s %w: its standard input would be closed with this session", displayName(task), backends.ErrUnsupported)
 	}
 	return nil
 }
@@ -199,12 +199,12 @@ func attachable(task string, at described, a backends.Attachment) error {
 func (a *attachment) options(detachKeys string) dockerclient.AttachToContainerOptions {
 	keys := detachKeys
 	if keys == "" {
-		keys = noKeys
+		keys = disabledDetachKeys
 	}
 	options := dockerclient.AttachToContainerOptions{
 		// The library writes detachkeys, which the daemon does not know; so the path already ends here, in a parameter
 		// that swallows that one, the first of the library's own.
-		Container:  a.container + "/attach?detachKeys=" + url.QueryEscape(keys) + "&path=",
+		Container:  a.containerID + "/attach?detachKeys=" + url.QueryEscape(keys) + "&path=",
 		DetachKeys: keys, RawTerminal: true, OutputStream: a.out, ErrorStream: a.out,
 		Stream: true, Stdout: true, Stderr: true, Stdin: a.input != nil,
 	}

@@ -18,25 +18,25 @@ import (
 	"nomadctld/backends"
 )
 
-// shared is a buffer that is read while it is written.
-type shared struct {
+// syncBuffer is a buffer that is read while it is written.
+type syncBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (s *shared) Write(p []byte) (int, error) {
+func (s *syncBuffer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text.Write(p)
 }
 
-func (s *shared) String() string {
+func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text.String()
 }
 
-func (s *shared) wait(t *testing.T, want string) {
+func (s *syncBuffer) waitFor(t *testing.T, want string) {
 	t.Helper()
 	for begin := time.Now(); !strings.Contains(s.String(), want); time.Sleep(20 * time.Millisecond) {
 		if time.Since(begin) > time.Minute {
@@ -45,24 +45,24 @@ func (s *shared) wait(t *testing.T, want string) {
 	}
 }
 
-// special starts a task's container as config says.
-func special(t *testing.T, config dockerclient.Config, host *dockerclient.HostConfig) (backends.Place, string) {
+// startTaskWith starts a task's container as config says.
+func startTaskWith(t *testing.T, config dockerclient.Config, host *dockerclient.HostConfig) (backends.TaskRef, string) {
 	t.Helper()
-	in := backends.Place{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
+	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
 	config.Labels = labels(in.Allocation.ID)
 	return in, dockertest.RunWith(t, "web-"+in.Allocation.ID, config, host)
 }
 
-type attached struct {
-	out, err shared
+type attachClient struct {
+	out, err syncBuffer
 	in       *io.PipeWriter
 	cancel   context.CancelCauseFunc
-	done     chan ending
+	done     chan exitResult
 }
 
-func attach(t *testing.T, d *Docker, in backends.Place, a backends.Attachment, input bool) *attached {
+func attach(t *testing.T, d *Docker, in backends.TaskRef, a backends.Attachment, input bool) *attachClient {
 	t.Helper()
-	at := &attached{done: make(chan ending, 1)}
+	at := &attachClient{done: make(chan exitResult, 1)}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	at.cancel = cancel
 	if input {
@@ -71,13 +71,13 @@ func attach(t *testing.T, d *Docker, in backends.Place, a backends.Attachment, i
 	a.Stdout, a.Stderr = &at.out, &at.err
 	go func() {
 		code, err := d.Attach(ctx, in, a)
-		at.done <- ending{code, err}
+		at.done <- exitResult{code, err}
 	}()
 	t.Cleanup(func() { cancel(nil) })
 	return at
 }
 
-func (a *attached) ends(t *testing.T) (int, error) {
+func (a *attachClient) wait(t *testing.T) (int, error) {
 	t.Helper()
 	select {
 	case e := <-a.done:
@@ -88,30 +88,30 @@ func (a *attached) ends(t *testing.T) (int, error) {
 	}
 }
 
-const loop = "while :; do echo out; echo err >&2; sleep 0.1; done"
+const outputLoop = "while :; do echo out; echo err >&2; sleep 0.1; done"
 
-func TestAttachShowsWhatATaskWritesAndItsEnd(t *testing.T) {
+func TestAttach_OutputAndExitCode(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, id := task(t, "sh", "-c", "trap 'echo bye; exit 7' TERM; "+loop)
+	in, id := startTask(t, "sh", "-c", "trap 'echo bye; exit 7' TERM; "+outputLoop)
 	a := attach(t, d, in, backends.Attachment{}, false)
-	a.out.wait(t, "out\nout\n")
-	a.err.wait(t, "err\nerr\n")
+	a.out.waitFor(t, "out\nout\n")
+	a.err.waitFor(t, "err\nerr\n")
 	go dockertest.Client(t).StopContainer(id, 10)
-	if code, err := a.ends(t); code != 7 || err != nil || !strings.HasSuffix(a.out.String(), "bye\n") || strings.Contains(a.out.String(), "err") {
+	if code, err := a.wait(t); code != 7 || err != nil || !strings.HasSuffix(a.out.String(), "bye\n") || strings.Contains(a.out.String(), "err") {
 		t.Errorf("got %d, %v, %q", code, err, a.out.String())
 	}
-	if _, err := d.Attach(t.Context(), in, backends.Attachment{}); !errors.Is(err, backends.ErrNoTask) {
+	if _, err := d.Attach(t.Context(), in, backends.Attachment{}); !errors.Is(err, backends.ErrTaskNotRunning) {
 		t.Errorf("afterwards: got %v", err)
 	}
 }
 
-// TestASlowClientHoldsUpNoTask attaches a client that takes nothing until the task has written all of its 12 MB.
-func TestASlowClientHoldsUpNoTask(t *testing.T) {
+// TestAttach_SlowClientDoesNotBlockTask attaches a client that takes nothing until the task has written all of its 12 MB.
+func TestAttach_SlowClientDoesNotBlockTask(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	const megabytes = 12
-	in, _ := task(t, "sh", "-c", "while [ ! -e /go ]; do echo ready; sleep 0.1; done; i=0; "+
+	in, _ := startTask(t, "sh", "-c", "while [ ! -e /go ]; do echo ready; sleep 0.1; done; i=0; "+
 		fmt.Sprintf("while [ $i -lt %d ]; do head -c 999999 /dev/zero | tr '\\0' x; echo; i=$((i+1)); done; ", megabytes)+
 		"touch /done; while [ ! -e /end ]; do sleep 0.1; done; echo bye; exit 4")
 	does := func(line string) bool {
@@ -121,13 +121,13 @@ func TestASlowClientHoldsUpNoTask(t *testing.T) {
 	attached, taking := make(chan struct{}), make(chan struct{})
 	begun := sync.OnceFunc(func() { close(attached) })
 	var got, notes bytes.Buffer
-	done := make(chan ending, 1)
+	done := make(chan exitResult, 1)
 	go func() {
 		code, err := d.Attach(t.Context(), in, backends.Attachment{
-			Stdout: io.Discard, Stderr: io.Discard, ErrLines: &notes,
-			Lines: writer(func(b []byte) (int, error) { begun(); <-taking; return got.Write(b) }),
+			Stdout: io.Discard, Stderr: io.Discard, PlainStderr: &notes,
+			PlainStdout: writerFunc(func(b []byte) (int, error) { begun(); <-taking; return got.Write(b) }),
 		})
-		done <- ending{code, err}
+		done <- exitResult{code, err}
 	}()
 	select {
 	case <-attached: // nothing of what comes then is to be missed
@@ -163,54 +163,54 @@ func TestASlowClientHoldsUpNoTask(t *testing.T) {
 	}
 }
 
-func TestATaskGoesOnWithoutWhoAttached(t *testing.T) {
+func TestAttach_TaskOutlivesClient(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	why := errors.New("left")
-	in, _ := special(t, dockerclient.Config{Cmd: []string{"cat"}, OpenStdin: true}, nil)
+	in, _ := startTaskWith(t, dockerclient.Config{Cmd: []string{"cat"}, OpenStdin: true}, nil)
 	for range 2 {
 		a := attach(t, d, in, backends.Attachment{}, true)
 		io.WriteString(a.in, "hello\n")
-		a.out.wait(t, "hello\n")
+		a.out.waitFor(t, "hello\n")
 		a.in.Close()
 		time.Sleep(100 * time.Millisecond)
 		a.cancel(why)
-		if _, err := a.ends(t); err != why {
+		if _, err := a.wait(t); err != why {
 			t.Errorf("got %v, want %v", err, why)
 		}
 	}
 }
 
-func TestInputIsRefusedWhereItCannotBe(t *testing.T) {
+func TestAttach_InputRefused(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, _ := task(t, "sleep", "600")
+	in, _ := startTask(t, "sleep", "600")
 	if _, err := d.Attach(t.Context(), in, backends.Attachment{Stdin: strings.NewReader("")}); !errors.Is(err, backends.ErrUnsupported) || !strings.Contains(err.Error(), "interactive") {
 		t.Errorf("closed: got %v", err)
 	}
-	in, _ = special(t, dockerclient.Config{Cmd: []string{"cat"}, OpenStdin: true, StdinOnce: true}, nil)
+	in, _ = startTaskWith(t, dockerclient.Config{Cmd: []string{"cat"}, OpenStdin: true, StdinOnce: true}, nil)
 	if _, err := d.Attach(t.Context(), in, backends.Attachment{Stdin: strings.NewReader("")}); !errors.Is(err, backends.ErrUnsupported) {
 		t.Errorf("once: got %v", err)
 	}
 }
 
-func TestKeysDetachFromATerminalOnlyIfAskedFor(t *testing.T) {
+func TestAttach_DetachKeysOptIn(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, id := special(t, dockerclient.Config{Cmd: []string{"sh", "-c", "stty raw -echo; echo ready; while :; do dd bs=1 count=1 2>/dev/null | od -An -tx1; done"}, OpenStdin: true, Tty: true}, nil)
+	in, id := startTaskWith(t, dockerclient.Config{Cmd: []string{"sh", "-c", "stty raw -echo; echo ready; while :; do dd bs=1 count=1 2>/dev/null | od -An -tx1; done"}, OpenStdin: true, Tty: true}, nil)
 	for out := ""; !strings.Contains(out, "ready"); time.Sleep(50 * time.Millisecond) {
-		out, _, _ = read(t, d, in, backends.LogQuery{Stdout: true, Lines: -1})
+		out, _, _ = readLog(t, d, in, backends.LogQuery{Stdout: true, Lines: -1})
 	}
-	a := attach(t, d, in, backends.Attachment{Terminal: size{123, 45}}, true)
+	a := attach(t, d, in, backends.Attachment{Terminal: terminalSize{123, 45}}, true)
 	for key, want := range map[string]string{"\x10": "10", "\x11": "11", "\x03": "03", "q": "71"} {
 		io.WriteString(a.in, key)
-		a.out.wait(t, want)
+		a.out.waitFor(t, want)
 	}
 	a.cancel(io.EOF)
-	a.ends(t)
-	a = attach(t, d, in, backends.Attachment{Terminal: size{123, 45}, DetachKeys: "ctrl-p,ctrl-q"}, true)
+	a.wait(t)
+	a = attach(t, d, in, backends.Attachment{Terminal: terminalSize{123, 45}, DetachKeys: "ctrl-p,ctrl-q"}, true)
 	io.WriteString(a.in, "x")
-	a.out.wait(t, "78")
+	a.out.waitFor(t, "78")
 	go func() { // the daemon knows the keys only if each comes alone
 		for key := 0; ; key = 1 - key {
 			if _, err := io.WriteString(a.in, []string{"\x10", "\x11"}[key]); err != nil {
@@ -219,7 +219,7 @@ func TestKeysDetachFromATerminalOnlyIfAskedFor(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 	}()
-	if _, err := a.ends(t); !errors.Is(err, backends.ErrDetached) {
+	if _, err := a.wait(t); !errors.Is(err, backends.ErrDetached) {
 		t.Errorf("got %v", err)
 	}
 	if said, err := dockertest.Client(t).InspectContainerWithOptions(dockerclient.InspectContainerOptions{ID: id}); err != nil || !said.State.Running {
@@ -230,15 +230,15 @@ func TestKeysDetachFromATerminalOnlyIfAskedFor(t *testing.T) {
 	}
 }
 
-func TestAnAttachmentThatBreaksIsSaid(t *testing.T) {
+func TestAttach_ConnectionLost(t *testing.T) {
 	t.Parallel()
-	addr, cut := dockertest.Cut(t, dockertest.Daemon(t))
+	addr, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
-	in, _ := task(t, "sh", "-c", loop)
+	in, _ := startTask(t, "sh", "-c", outputLoop)
 	a := attach(t, d, in, backends.Attachment{}, false)
-	a.out.wait(t, "out")
+	a.out.waitFor(t, "out")
 	cut()
-	if _, err := a.ends(t); !errors.Is(err, ErrUnreachable) {
+	if _, err := a.wait(t); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("got %v", err)
 	}
 }

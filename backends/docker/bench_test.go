@@ -12,10 +12,10 @@ import (
 	"nomadctld/backends"
 )
 
-// zeros is input that costs nothing.
-type zeros struct{}
+// zeroReader is input that costs nothing.
+type zeroReader struct{}
 
-func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+func (zeroReader) Read(p []byte) (int, error) { return len(p), nil }
 
 // BenchmarkThroughput compares what moves through Exec with what moves through the docker command.
 func BenchmarkThroughput(b *testing.B) {
@@ -24,7 +24,7 @@ func BenchmarkThroughput(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	in, id := task(b, "sleep", "600")
+	in, id := startTask(b, "sleep", "600")
 	const size = 512 << 20
 	out := []string{"dd", "if=/dev/zero", "bs=1M", fmt.Sprintf("count=%d", size>>20)}
 	into := []string{"sh", "-c", "cat >/dev/null"}
@@ -37,10 +37,10 @@ func BenchmarkThroughput(b *testing.B) {
 				done := make(chan int64)
 				if name == "out" {
 					p.Stdout = writer
-					go func() { n, _ := io.Copy(discard{}, reader); done <- n }()
+					go func() { n, _ := io.Copy(discardWriter{}, reader); done <- n }()
 				} else {
 					p.Stdout, p.Stdin = io.Discard, reader
-					go func() { n, _ := io.Copy(writer, io.LimitReader(zeros{}, size)); writer.Close(); done <- n }()
+					go func() { n, _ := io.Copy(writer, io.LimitReader(zeroReader{}, size)); writer.Close(); done <- n }()
 				}
 				code, err := d.Exec(b.Context(), in, p)
 				writer.Close()
@@ -58,10 +58,10 @@ func BenchmarkThroughput(b *testing.B) {
 				command := exec.Command("docker", append([]string{"exec", "-i", id}, argv...)...)
 				if name == "out" {
 					command.Stdout = writer
-					go func() { n, _ := io.Copy(discard{}, reader); done <- n }()
+					go func() { n, _ := io.Copy(discardWriter{}, reader); done <- n }()
 				} else {
 					command.Stdin = reader
-					go func() { n, _ := io.Copy(writer, io.LimitReader(zeros{}, size)); writer.Close(); done <- n }()
+					go func() { n, _ := io.Copy(writer, io.LimitReader(zeroReader{}, size)); writer.Close(); done <- n }()
 				}
 				err := command.Run()
 				writer.Close()
@@ -74,10 +74,10 @@ func BenchmarkThroughput(b *testing.B) {
 	}
 }
 
-// discard is io.Discard without its ReadFrom, so that both sides are read in the same way.
-type discard struct{}
+// discardWriter is io.Discard without its ReadFrom, so that both sides are read in the same way.
+type discardWriter struct{}
 
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discardWriter) Write(p []byte) (int, error) { return len(p), nil }
 
 // BenchmarkTrue compares how long a program takes that does nothing.
 func BenchmarkTrue(b *testing.B) {
@@ -86,7 +86,7 @@ func BenchmarkTrue(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	in, id := task(b, "sleep", "600")
+	in, id := startTask(b, "sleep", "600")
 	b.Run("exec", func(b *testing.B) {
 		for b.Loop() {
 			p := backends.Program{Argv: []string{"true"}, Stdout: io.Discard, Stderr: io.Discard, Session: newAllocation()}

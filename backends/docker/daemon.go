@@ -25,11 +25,11 @@ type daemon struct {
 	tls      *tls.Config // nil: not encrypted
 	log      *slog.Logger
 
-	agreed atomic.Pointer[speaker] // nil until a version has been agreed on
+	negotiated atomic.Pointer[apiClient] // nil until a version has been agreed on
 }
 
-// speaker speaks one version of the API with a daemon.
-type speaker struct {
+// apiClient speaks one version of the API with a daemon.
+type apiClient struct {
 	daemon  *daemon
 	version string
 	client  *dockerclient.Client
@@ -45,10 +45,10 @@ func newDaemon(endpoint string, config *tls.Config, log *slog.Logger) (*daemon, 
 	transport := &http.Transport{
 		DialContext:         dialer.DialContext,
 		TLSHandshakeTimeout: connectTimeout,
-		MaxIdleConnsPerHost: idlePerDaemon,
+		MaxIdleConnsPerHost: maxIdlePerDaemon,
 		IdleConnTimeout:     idleTimeout,
 	}
-	d := &daemon{endpoint: u, http: newHTTP(transport), log: log}
+	d := &daemon{endpoint: u, http: newHTTPClient(transport), log: log}
 	switch u.Scheme {
 	case "unix":
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -69,8 +69,8 @@ func newDaemon(endpoint string, config *tls.Config, log *slog.Logger) (*daemon, 
 	return d, nil
 }
 
-// speak returns a client for a version of the API; empty: for questions that are asked without one.
-func (d *daemon) speak(version string) (*speaker, error) {
+// newClient returns a client for a version of the API; empty: for questions that are asked without one.
+func (d *daemon) newClient(version string) (*apiClient, error) {
 	client, err := dockerclient.NewVersionedClient(d.endpoint.String(), version)
 	if err != nil {
 		return nil, err
@@ -78,28 +78,28 @@ func (d *daemon) speak(version string) (*speaker, error) {
 	client.SkipServerVersionCheck = true // it would ask the daemon before the first request, without a context
 	client.HTTPClient, client.TLSConfig = d.http, d.tls
 	client.Dialer = &net.Dialer{Timeout: connectTimeout}
-	return &speaker{daemon: d, version: version, client: client}, nil
+	return &apiClient{daemon: d, version: version, client: client}, nil
 }
 
-// ask lets f speak with the daemon of a node, in time. f starts nothing, and may be called again after the daemon has
+// withClient lets f speak with the daemon of a node, in time. f starts nothing, and may be called again after the daemon has
 // answered 400 Bad Request. What f returns comes back as an error for users.
-func (d *Docker) ask(ctx context.Context, node Node, f func(context.Context, *speaker) error) error {
+func (d *Docker) withClient(ctx context.Context, node Node, f func(context.Context, *apiClient) error) error {
 	daemon, err := d.daemon(node)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.answer)
+	ctx, cancel := context.WithTimeout(ctx, d.responseTimeout)
 	defer cancel()
-	err = daemon.ask(ctx, d.pinned, f)
+	err = daemon.withClient(ctx, d.pinned, f)
 	explained := explain(ctx, node, err)
-	if declinesQuestion(err) && !errors.Is(explained, backends.ErrUnreachable) && ctx.Err() == nil {
-		return &kind{explained, backends.ErrDeclined}
+	if isDeclinedRead(err) && !errors.Is(explained, backends.ErrUnreachable) && ctx.Err() == nil {
+		return &wrappedKind{explained, backends.ErrDeclined}
 	}
 	return explained
 }
 
-func (d *daemon) ask(ctx context.Context, pinned dockerclient.APIVersion, f func(context.Context, *speaker) error) error {
-	if s := d.agreed.Load(); s != nil {
+func (d *daemon) withClient(ctx context.Context, pinned dockerclient.APIVersion, f func(context.Context, *apiClient) error) error {
+	if s := d.negotiated.Load(); s != nil {
 		err := f(ctx, s)
 		if !hasStatus(err, http.StatusBadRequest) {
 			return err
@@ -110,17 +110,17 @@ func (d *daemon) ask(ctx context.Context, pinned dockerclient.APIVersion, f func
 	if err != nil {
 		return err
 	}
-	d.agreed.Store(s)
+	d.negotiated.Store(s)
 	return f(ctx, s)
 }
 
-// most is far more than Docker says of a container.
-const most = 16 << 20
+// maxResponse is far more than Docker says of a container.
+const maxResponse = 16 << 20
 
 // send sends a request, with a body in JSON unless it is nil. go-dockerclient parses all answers into types of its own,
 // takes no context for some, and has no way around that which is exported; so these requests are made here, on the
 // connections that it uses too. The caller closes the answer's body; an answer that is no success is an error.
-func (s *speaker) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+func (s *apiClient) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var content io.Reader
 	if body != nil {
 		encoded, err := json.Marshal(body)
@@ -148,42 +148,42 @@ func (s *speaker) send(ctx context.Context, method, path string, body any) (*htt
 		return answer, nil
 	}
 	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, most))
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxResponse))
 	if err != nil {
 		return nil, err
 	}
-	return nil, &dockerclient.Error{Status: answer.StatusCode, Message: message(text)}
+	return nil, &dockerclient.Error{Status: answer.StatusCode, Message: errorMessage(text)}
 }
 
 // request sends a request without a body.
-func (s *speaker) request(ctx context.Context, method, path string) (*http.Response, error) {
+func (s *apiClient) request(ctx context.Context, method, path string) (*http.Response, error) {
 	return s.send(ctx, method, path, nil)
 }
 
 // get returns the body of the answer to a GET.
-func (s *speaker) get(ctx context.Context, path string) ([]byte, error) {
-	return s.body(ctx, http.MethodGet, path, nil)
+func (s *apiClient) get(ctx context.Context, path string) ([]byte, error) {
+	return s.readBody(ctx, http.MethodGet, path, nil)
 }
 
-// body returns the body of the answer to a request.
-func (s *speaker) body(ctx context.Context, method, path string, content any) ([]byte, error) {
+// readBody returns the body of the answer to a request.
+func (s *apiClient) readBody(ctx context.Context, method, path string, content any) ([]byte, error) {
 	answer, err := s.send(ctx, method, path, content)
 	if err != nil {
 		return nil, err
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, most+1))
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxResponse+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case len(body) > most:
-		return nil, errUnreadable
+	case len(body) > maxResponse:
+		return nil, errBadResponse
 	}
 	return body, nil
 }
 
-// knows reports whether the version of the API that is spoken is at least this one.
-func (s *speaker) knows(major, minor int) bool {
+// supports reports whether the version of the API that is spoken is at least this one.
+func (s *apiClient) supports(major, minor int) bool {
 	version, err := dockerclient.NewAPIVersion(s.version)
 	return err == nil && version.GreaterThanOrEqualTo(dockerclient.APIVersion{major, minor})
 }

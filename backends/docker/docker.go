@@ -31,31 +31,31 @@ type Settings struct {
 type Node = backends.Node
 
 const (
-	connectTimeout = 3 * time.Second
-	answerTimeout  = 10 * time.Second // for all that one question asks of a daemon
-	logPatience    = time.Minute      // for how long a log that was interrupted is asked for again
+	connectTimeout  = 3 * time.Second
+	responseTimeout = 10 * time.Second // for all that one question asks of a daemon
+	logRetryTimeout = time.Minute      // for how long a log that was interrupted is asked for again
 
-	idlePerDaemon = 2
-	idleTimeout   = time.Minute
+	maxIdlePerDaemon = 2
+	idleTimeout      = time.Minute
 
-	// mostDaemons bounds what is remembered where nodes come and go and never have the same name twice.
-	mostDaemons = 1000
+	// maxDaemons bounds what is remembered where nodes come and go and never have the same name twice.
+	maxDaemons = 1000
 )
 
 // Docker is the daemons of all nodes. It may be used by many at the same time.
 type Docker struct {
-	hosts    template
-	pinned   dockerclient.APIVersion // nil: negotiate
-	tls      *tls.Config             // nil: not encrypted
-	answer   time.Duration
-	patience time.Duration
-	log      *slog.Logger
+	hosts           endpointTemplate
+	pinned          dockerclient.APIVersion // nil: negotiate
+	tls             *tls.Config             // nil: not encrypted
+	responseTimeout time.Duration
+	logRetryTimeout time.Duration
+	log             *slog.Logger
 
 	mu      sync.Mutex
 	daemons map[string]*daemon // by endpoint
 }
 
-var _ backends.Containers = (*Docker)(nil)
+var _ backends.ContainerRuntime = (*Docker)(nil)
 
 // Open returns the daemons that the settings describe. It contacts nobody. Certificate files are read here, and it is
 // an error if one is missing, holds no certificate or key, does not fit the other, or would not be used.
@@ -64,11 +64,11 @@ func Open(s Settings) (*Docker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
 	}
-	hosts, err := newTemplate(s.Host, s.Port, config != nil)
+	hosts, err := newEndpointTemplate(s.Host, s.Port, config != nil)
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
 	}
-	d := &Docker{hosts: hosts, tls: config, answer: answerTimeout, patience: logPatience, log: s.Log, daemons: map[string]*daemon{}}
+	d := &Docker{hosts: hosts, tls: config, responseTimeout: responseTimeout, logRetryTimeout: logRetryTimeout, log: s.Log, daemons: map[string]*daemon{}}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -81,7 +81,7 @@ func Open(s Settings) (*Docker, error) {
 }
 
 // NeedsAddress reports whether a Node needs its Address to be reached.
-func (d *Docker) NeedsAddress() bool { return d.hosts.has(addressPlace) }
+func (d *Docker) NeedsAddress() bool { return d.hosts.has(addressPlaceholder) }
 
 // daemon returns the daemon of a node, the same for all nodes with the same endpoint.
 func (d *Docker) daemon(node Node) (*daemon, error) {
@@ -95,7 +95,7 @@ func (d *Docker) daemon(node Node) (*daemon, error) {
 		return known, nil
 	}
 	for other, forgotten := range d.daemons {
-		if len(d.daemons) < mostDaemons {
+		if len(d.daemons) < maxDaemons {
 			break
 		}
 		forgotten.http.CloseIdleConnections()
@@ -109,8 +109,8 @@ func (d *Docker) daemon(node Node) (*daemon, error) {
 	return fresh, nil
 }
 
-// newHTTP returns a client that knows no proxy and follows no redirect: both would lead away from the node.
-func newHTTP(transport *http.Transport) *http.Client {
+// newHTTPClient returns a client that knows no proxy and follows no redirect: both would lead away from the node.
+func newHTTPClient(transport *http.Transport) *http.Client {
 	return &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -36,7 +36,7 @@ func inspectAt(t *testing.T, s Settings, node Node, task, allocation string) (js
 	return d.Inspect(t.Context(), node, task, allocation)
 }
 
-func TestADaemonThatIsDownIsSaidWithoutItsAddress(t *testing.T) {
+func TestDaemonDown_ErrorHidesAddress(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -55,8 +55,8 @@ func TestADaemonThatIsDownIsSaidWithoutItsAddress(t *testing.T) {
 	}
 }
 
-// silent accepts connections and says nothing.
-func silent(t *testing.T) Settings {
+// silentDaemon accepts connections and says nothing.
+func silentDaemon(t *testing.T) Settings {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -66,18 +66,18 @@ func silent(t *testing.T) Settings {
 	return Settings{Host: "tcp://" + listener.Addr().String()}
 }
 
-func TestADaemonThatHangsIsGivenUp(t *testing.T) {
+func TestDaemonHangs_TimesOut(t *testing.T) {
 	const want = "the docker daemon of node node-1 cannot be reached: no answer in time"
 	for name, hurry := range map[string]func(*Docker) (context.Context, context.CancelFunc){
 		"by itself": func(d *Docker) (context.Context, context.CancelFunc) {
-			d.answer = 50 * time.Millisecond
+			d.responseTimeout = 50 * time.Millisecond
 			return context.WithCancel(t.Context())
 		},
 		"by the caller": func(*Docker) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(t.Context(), 50*time.Millisecond)
 		},
 	} {
-		d := mustOpen(t, silent(t))
+		d := mustOpen(t, silentDaemon(t))
 		ctx, cancel := hurry(d)
 		defer cancel()
 		begin := time.Now()
@@ -88,7 +88,7 @@ func TestADaemonThatHangsIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestAQuestionThatIsEndedReturnsWhy(t *testing.T) {
+func TestRequestCanceled_ReturnsCause(t *testing.T) {
 	why := errors.New("the session has ended")
 	for name, end := range map[string]func() (context.Context, context.CancelFunc){
 		"cancelled": func() (context.Context, context.CancelFunc) {
@@ -103,14 +103,14 @@ func TestAQuestionThatIsEndedReturnsWhy(t *testing.T) {
 		ctx, cancel := end()
 		defer cancel()
 		begin := time.Now()
-		_, err := mustOpen(t, silent(t)).Inspect(ctx, Node{Name: "node-1"}, "web", "1")
+		_, err := mustOpen(t, silentDaemon(t)).Inspect(ctx, Node{Name: "node-1"}, "web", "1")
 		if took := time.Since(begin); !errors.Is(err, why) || errors.Is(err, ErrUnreachable) || took > 30*time.Second {
 			t.Errorf("%s: got %v after %s, want %v", name, err, took, why)
 		}
 	}
 }
 
-func TestAContainerBelongsToATaskByNameAndLabel(t *testing.T) {
+func TestContainer_MatchedByNameAndLabel(t *testing.T) {
 	for _, c := range []struct {
 		name, allocation, label, task string
 		want                          bool
@@ -128,7 +128,7 @@ func TestAContainerBelongsToATaskByNameAndLabel(t *testing.T) {
 		{"/nomad_init_1", "1", "", "web", false},
 		{"/a_b-1", "1", "", "a/b", true},
 	} {
-		var is identity
+		var is containerIdentity
 		is.Name = c.name
 		is.Config.Labels = map[string]string{}
 		if c.allocation != "" {
@@ -137,7 +137,7 @@ func TestAContainerBelongsToATaskByNameAndLabel(t *testing.T) {
 		if c.label != "" {
 			is.Config.Labels[taskLabel] = c.label
 		}
-		if got := is.of(c.task, "1"); got != c.want {
+		if got := is.belongsTo(c.task, "1"); got != c.want {
 			t.Errorf("%+v: got %v", c, got)
 		}
 	}

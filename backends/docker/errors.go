@@ -22,38 +22,38 @@ import (
 // ErrNoContainer is a task of which Docker has no container; ErrUnreachable a daemon that gave no answer.
 var (
 	ErrNoContainer = errors.New("docker has no container")
-	ErrUnreachable = kindOf("cannot be reached", backends.ErrUnreachable)
+	ErrUnreachable = withKind("cannot be reached", backends.ErrUnreachable)
 )
 
-// kind is an error with words of its own that counts as another one too.
-type kind struct {
+// wrappedKind is an error with words of its own that counts as another one too.
+type wrappedKind struct {
 	error
-	of error
+	kind error
 }
 
-func (k *kind) Unwrap() []error { return []error{k.error, k.of} }
+func (k *wrappedKind) Unwrap() []error { return []error{k.error, k.kind} }
 
-func kindOf(text string, of error) error { return &kind{errors.New(text), of} }
+func withKind(text string, of error) error { return &wrappedKind{errors.New(text), of} }
 
-// said is an error that is in words for users already.
-type said struct{ error }
+// userError is an error that is in words for users already.
+type userError struct{ error }
 
-func (s said) Unwrap() error { return s.error }
+func (s userError) Unwrap() error { return s.error }
 
-func sayf(format string, args ...any) error { return said{fmt.Errorf(format, args...)} }
+func userErrorf(format string, args ...any) error { return userError{fmt.Errorf(format, args...)} }
 
-// fault is what is wrong with a daemon that answers, as a predicate.
-type fault string
+// daemonError is what is wrong with a daemon that answers, as a predicate.
+type daemonError string
 
-func (f fault) Error() string { return string(f) }
+func (f daemonError) Error() string { return string(f) }
 
-func faultf(format string, args ...any) error { return fault(fmt.Sprintf(format, args...)) }
+func daemonErrorf(format string, args ...any) error { return daemonError(fmt.Sprintf(format, args...)) }
 
-const errUnreadable = fault("gives an answer that cannot be read")
+const errBadResponse = daemonError("gives an answer that cannot be read")
 
-// declines reports whether a status is of a daemon, or of a proxy before it, that does not serve such requests: nothing has
+// isDeclined reports whether a status is of a daemon, or of a proxy before it, that does not serve such requests: nothing has
 // been started then. Docker's own 404 names what it lacks, as does Podman's.
-func declines(answer *dockerclient.Error) bool {
+func isDeclined(answer *dockerclient.Error) bool {
 	switch answer.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return true
@@ -63,22 +63,22 @@ func declines(answer *dockerclient.Error) bool {
 	return false
 }
 
-// declinesQuestion reports whether err, of a request that starts nothing, means that no such requests are served: also
+// isDeclinedRead reports whether err, of a request that starts nothing, means that no such requests are served: also
 // where a proxy does not reach the daemon, where it speaks no common version of the API, or where it is not Docker's.
-func declinesQuestion(err error) bool {
-	var known fault
+func isDeclinedRead(err error) bool {
+	var known daemonError
 	var answer *dockerclient.Error
 	if errors.As(err, &answer) {
 		switch answer.Status {
 		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			return true
 		}
-		return declines(answer)
+		return isDeclined(answer)
 	}
-	return errors.As(err, &known) || isUnreadable(err)
+	return errors.As(err, &known) || isBadJSON(err)
 }
 
-func isUnreadable(err error) bool {
+func isBadJSON(err error) bool {
 	var syntax *json.SyntaxError
 	var other *json.UnmarshalTypeError
 	return errors.As(err, &syntax) || errors.As(err, &other)
@@ -87,9 +87,9 @@ func isUnreadable(err error) bool {
 // explain returns err in words for users, on one line and without addresses. A question that the caller ended returns
 // why it was ended.
 func explain(ctx context.Context, node Node, err error) error {
-	var known fault
+	var known daemonError
 	var answer *dockerclient.Error
-	var ready said
+	var ready userError
 	switch {
 	case err == nil, errors.Is(err, ErrNoContainer):
 		return err
@@ -103,29 +103,29 @@ func explain(ctx context.Context, node Node, err error) error {
 		if text == "" || text[0] == '<' { // a proxy's page for browsers
 			text = http.StatusText(answer.Status)
 		}
-		known = fault(strings.TrimSpace(fmt.Sprintf("answers %d %s", answer.Status, text)))
-	case isUnreadable(err):
-		known = errUnreadable
+		known = daemonError(strings.TrimSpace(fmt.Sprintf("answers %d %s", answer.Status, text)))
+	case isBadJSON(err):
+		known = errBadResponse
 	case ctx.Err() != nil:
-		return unreachable(node, errTooLate)
+		return unreachable(node, errNoResponse)
 	default:
-		return unreachable(node, reason(err))
+		return unreachable(node, rootCause(err))
 	}
-	err = fmt.Errorf("the docker daemon of node %s %w", shown(node.Name), known)
-	if answer != nil && declines(answer) {
-		err = &kind{err, backends.ErrDeclined}
+	err = fmt.Errorf("the docker daemon of node %s %w", displayName(node.Name), known)
+	if answer != nil && isDeclined(answer) {
+		err = &wrappedKind{err, backends.ErrDeclined}
 	}
 	return err
 }
 
 func unreachable(node Node, why error) error {
-	return fmt.Errorf("the docker daemon of node %s %w: %w", shown(node.Name), ErrUnreachable, why)
+	return fmt.Errorf("the docker daemon of node %s %w: %w", displayName(node.Name), ErrUnreachable, why)
 }
 
-var errTooLate = errors.New("no answer in time")
+var errNoResponse = errors.New("no answer in time")
 
-// reason returns the innermost cause that says something, without the addresses that net puts around it.
-func reason(err error) error {
+// rootCause returns the innermost cause that says something, without the addresses that net puts around it.
+func rootCause(err error) error {
 	var dns *net.DNSError
 	var name x509.HostnameError
 	var slow net.Error
@@ -138,7 +138,7 @@ func reason(err error) error {
 	case errors.As(err, &name):
 		return errors.New("its certificate is for another host")
 	case errors.As(err, &slow) && slow.Timeout():
-		return errTooLate
+		return errNoResponse
 	case errors.Is(err, dockerclient.ErrConnectionRefused):
 		return errors.New("connection refused")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -155,16 +155,16 @@ func reason(err error) error {
 	}
 }
 
-// shown is a name from the cluster; one that is more than a line of printable text is quoted.
-func shown(name string) string {
+// displayName is a name from the cluster; one that is more than a line of printable text is quoted.
+func displayName(name string) string {
 	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
 		return quoted
 	}
 	return name
 }
 
-// message returns the text of an error: JSON, or plain where the daemon did not understand the request at all.
-func message(body []byte) string {
+// errorMessage returns the text of an error: JSON, or plain where the daemon did not understand the request at all.
+func errorMessage(body []byte) string {
 	var said struct{ Message string }
 	if json.Unmarshal(body, &said) == nil && said.Message != "" {
 		return said.Message

@@ -29,7 +29,7 @@ import (
 )
 
 // run runs a program to its end and returns what it wrote to stdout.
-func run(t testing.TB, d *Docker, in backends.Place, p backends.Program) (stdout string, code int, err error) {
+func run(t testing.TB, d *Docker, in backends.TaskRef, p backends.Program) (stdout string, code int, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -39,13 +39,13 @@ func run(t testing.TB, d *Docker, in backends.Place, p backends.Program) (stdout
 	return out.String(), code, err
 }
 
-func TestAContainerThatCannotRunAnythingIsSaid(t *testing.T) {
+func TestExec_ContainerNotRunning(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	client := dockertest.Client(t)
 	program := backends.Program{Argv: []string{"echo", "x"}}
 
-	in, id := task(t, "sleep", "600")
+	in, id := startTask(t, "sleep", "600")
 	if err := client.PauseContainer(id); err != nil {
 		t.Fatal(err)
 	}
@@ -58,40 +58,40 @@ func TestAContainerThatCannotRunAnythingIsSaid(t *testing.T) {
 	if err := client.StopContainer(id, 0); err != nil {
 		t.Fatal(err)
 	}
-	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrNoTask) || err.Error() != "the container of task web is not running" {
+	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrTaskNotRunning) || err.Error() != "the container of task web is not running" {
 		t.Errorf("stopped: got %q, %v", out, err)
 	}
 	dockertest.Remove(t, id)
-	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrNoTask) || !errors.Is(err, ErrNoContainer) {
+	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrTaskNotRunning) || !errors.Is(err, ErrNoContainer) {
 		t.Errorf("gone: got %q, %v", out, err)
 	}
 }
 
-func TestAProgramWhoseContainerEndsEndsToo(t *testing.T) {
+func TestExec_ContainerStops(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, id := task(t, "sleep", "600")
+	in, id := startTask(t, "sleep", "600")
 	time.AfterFunc(500*time.Millisecond, func() { dockertest.Client(t).StopContainer(id, 0) })
 	if _, code, err := run(t, d, in, backends.Program{Argv: []string{"sleep", "300"}}); err == nil && code == 0 {
 		t.Errorf("got %d, %v", code, err)
 	}
 }
 
-type writer func([]byte) (int, error)
+type writerFunc func([]byte) (int, error)
 
-func (w writer) Write(b []byte) (int, error) { return w(b) }
+func (w writerFunc) Write(b []byte) (int, error) { return w(b) }
 
-func TestABrokenConnectionIsNeverASuccess(t *testing.T) {
+func TestExec_ConnectionLostFails(t *testing.T) {
 	t.Parallel()
-	addr, cut := dockertest.Cut(t, dockertest.Daemon(t))
+	addr, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
-	in, _ := task(t, "sleep", "600")
+	in, _ := startTask(t, "sleep", "600")
 	for _, argv := range [][]string{{"sh", "-c", "echo; exec sleep 20"}, {"cat", "/dev/zero"}, {"sh", "-c", "echo; cat; sleep 20"}} {
 		waiting, end := io.Pipe()
 		defer end.Close()
 		begin := time.Now()
 		begun := sync.OnceFunc(func() { time.AfterFunc(200*time.Millisecond, cut) })
-		output := writer(func(b []byte) (int, error) { begun(); return len(b), nil })
+		output := writerFunc(func(b []byte) (int, error) { begun(); return len(b), nil })
 		code, err := d.Exec(t.Context(), in, backends.Program{Argv: argv, Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation()})
 		if took := time.Since(begin); !errors.Is(err, ErrUnreachable) || !errors.Is(err, backends.ErrUnreachable) || took > 15*time.Second {
 			t.Errorf("%q: got %d, %v after %s", argv, code, err, took)
@@ -101,18 +101,18 @@ func TestABrokenConnectionIsNeverASuccess(t *testing.T) {
 	}
 }
 
-// TestASlowClientLosesNothingAtTheEnd has programs that end while what they wrote last is still on its way, in all the
+// TestExec_SlowClientGetsAllOutput has programs that end while what they wrote last is still on its way, in all the
 // places between them and a client that takes nothing for a while, or little all the time: Docker drops what is in some of
 // them two seconds later. TLS hands it on in small pieces.
-func TestASlowClientLosesNothingAtTheEnd(t *testing.T) {
+func TestExec_SlowClientGetsAllOutput(t *testing.T) {
 	t.Parallel()
 	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	secured := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
-	in, _ := task(t, "sleep", "600")
+	in, _ := startTask(t, "sleep", "600")
 	lost := func(kib int) string {
 		got, d := 0, d
-		slow := writer(func(b []byte) (int, error) {
+		slow := writerFunc(func(b []byte) (int, error) {
 			if got == 0 {
 				time.Sleep(5 * time.Second)
 			}
@@ -139,7 +139,7 @@ func TestASlowClientLosesNothingAtTheEnd(t *testing.T) {
 	for kib := 1100; kib <= 1500; kib += 25 {
 		all.Go(func() {
 			for try := 0; ; try++ {
-				stood := standstill(t)
+				stood := measureStalls(t)
 				what := lost(kib)
 				switch stood := stood(); {
 				case what == "":
@@ -154,8 +154,8 @@ func TestASlowClientLosesNothingAtTheEnd(t *testing.T) {
 	all.Wait()
 }
 
-// standstill measures, until it is called, for how long this process got to do nothing at a time.
-func standstill(t *testing.T) (longest func() time.Duration) {
+// measureStalls measures, until it is called, for how long this process got to do nothing at a time.
+func measureStalls(t *testing.T) (longest func() time.Duration) {
 	const tick = 20 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	most := make(chan time.Duration, 1)
@@ -171,9 +171,9 @@ func standstill(t *testing.T) (longest func() time.Duration) {
 	return func() time.Duration { cancel(); return <-most }
 }
 
-// forgetful is a daemon that forgets its programs, as one does that was restarted and has let the containers run: what it
+// forgettingDaemon is a daemon that forgets its programs, as one does that was restarted and has let the containers run: what it
 // is asked of them from then on is answered with a 404.
-func forgetful(t *testing.T) (host string, forget func()) {
+func forgettingDaemon(t *testing.T) (host string, forget func()) {
 	target, err := url.Parse(dockertest.Daemon(t))
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +202,7 @@ func forgetful(t *testing.T) (host string, forget func()) {
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	addr, cut := dockertest.Cut(t, "tcp://"+server.Listener.Addr().String())
+	addr, cut := dockertest.TCPWithCut(t, "tcp://"+server.Listener.Addr().String())
 	return "tcp://" + addr, func() {
 		mu.Lock()
 		forgotten = maps.Clone(known)
@@ -211,12 +211,12 @@ func forgetful(t *testing.T) (host string, forget func()) {
 	}
 }
 
-func TestAProgramThatItsDaemonHasForgottenIsEnded(t *testing.T) {
+func TestExecKill_DaemonRestarted(t *testing.T) {
 	t.Parallel()
 	client := dockertest.Client(t)
-	host, forget := forgetful(t)
+	host, forget := forgettingDaemon(t)
 	d := mustOpen(t, Settings{Host: host})
-	in, id := task(t, "sleep", "600")
+	in, id := startTask(t, "sleep", "600")
 	why := errors.New("the session is over")
 	for name, c := range map[string]struct {
 		script string
@@ -236,9 +236,9 @@ func TestAProgramThatItsDaemonHasForgottenIsEnded(t *testing.T) {
 			}
 			forget()
 		})
-		output := writer(func(b []byte) (int, error) { begun(); return len(b), nil })
+		output := writerFunc(func(b []byte) (int, error) { begun(); return len(b), nil })
 		_, err := d.Exec(ctx, in, backends.Program{Argv: []string{"sh", "-c", c.script}, Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation()})
-		var left *backends.LeftError
+		var left *backends.StillRunningError
 		if want := map[bool]error{true: why, false: ErrUnreachable}[c.leave]; !errors.Is(err, want) || errors.As(err, &left) {
 			t.Errorf("%s: got %v, want %v", name, err, want)
 		}
@@ -253,28 +253,28 @@ func TestAProgramThatItsDaemonHasForgottenIsEnded(t *testing.T) {
 	}
 }
 
-func TestAProgramWhoseDaemonStaysAwayMayBeLeft(t *testing.T) {
+func TestExecKill_DaemonUnreachable(t *testing.T) {
 	t.Parallel()
-	addr, kill := dockertest.Killed(t, dockertest.Daemon(t))
+	addr, kill := dockertest.TCPWithKill(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
-	in, _ := task(t, "sleep", "600")
+	in, _ := startTask(t, "sleep", "600")
 	waiting, end := io.Pipe()
 	defer end.Close()
 	begun := sync.OnceFunc(func() { go kill() })
-	output := writer(func(b []byte) (int, error) { begun(); return len(b), nil })
+	output := writerFunc(func(b []byte) (int, error) { begun(); return len(b), nil })
 	_, err := d.Exec(t.Context(), in, backends.Program{Argv: []string{"sh", "-c", "echo; exec sleep 20"}, Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation()})
-	var left *backends.LeftError
+	var left *backends.StillRunningError
 	if !errors.Is(err, ErrUnreachable) || !errors.As(err, &left) {
 		t.Errorf("got %v, want that the daemon cannot be reached and the program may be left", err)
 	}
 }
 
-func TestWithoutAShellAProgramThatGoesOnIsSaid(t *testing.T) {
+func TestExecKill_NoShellReportsProgram(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in := backends.Place{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
+	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
 	id := dockertest.RunWith(t, "web-"+in.Allocation.ID, dockerclient.Config{
-		Image: dockertest.Bare(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
+		Image: dockertest.BareImage(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
 	}, nil)
 	why, client := errors.New("the session is over"), dockertest.Client(t)
 	for name, c := range map[string]struct {
@@ -283,7 +283,7 @@ func TestWithoutAShellAProgramThatGoesOnIsSaid(t *testing.T) {
 		left     bool
 	}{
 		"ends with its input":  {[]string{"/bin/busybox", "cat"}, nil, false},
-		"ends with ^C":         {[]string{"/bin/busybox", "sleep", "300"}, size{80, 24}, false},
+		"ends with ^C":         {[]string{"/bin/busybox", "sleep", "300"}, terminalSize{80, 24}, false},
 		"goes on without both": {[]string{"/bin/busybox", "sleep", "301"}, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -299,7 +299,7 @@ func TestWithoutAShellAProgramThatGoesOnIsSaid(t *testing.T) {
 			waiting, end := io.Pipe()
 			defer end.Close()
 			_, err := d.Exec(ctx, in, backends.Program{Argv: c.argv, Terminal: c.terminal, Stdin: waiting, Stdout: io.Discard, Stderr: io.Discard, Session: newAllocation()})
-			var left *backends.LeftError
+			var left *backends.StillRunningError
 			switch {
 			case !errors.Is(err, why), errors.As(err, &left) != c.left:
 				t.Errorf("got %v", err)
@@ -322,17 +322,17 @@ func inContainer(t *testing.T, client *dockerclient.Client, id string) (commands
 	return commands
 }
 
-// size is a terminal that keeps its size.
-type size struct{ columns, rows int }
+// terminalSize is a terminal that keeps its size.
+type terminalSize struct{ columns, rows int }
 
-func (s size) Size() (int, int)         { return s.columns, s.rows }
-func (s size) Resized() <-chan struct{} { return nil }
+func (s terminalSize) Size() (int, int)         { return s.columns, s.rows }
+func (s terminalSize) Resized() <-chan struct{} { return nil }
 
-func TestAnOldAPIRunsWhatItCan(t *testing.T) {
+func TestExec_OldAPI(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t), API: "1.24"})
-	in, _ := task(t, "sleep", "600")
-	if out, code, err := run(t, d, in, backends.Program{Argv: []string{"echo", "x"}, Hints: []string{"TERM=vt100", "LANG=C.UTF-8"}}); out != "x\n" || code != 0 || err != nil {
+	in, _ := startTask(t, "sleep", "600")
+	if out, code, err := run(t, d, in, backends.Program{Argv: []string{"echo", "x"}, OptionalEnv: []string{"TERM=vt100", "LANG=C.UTF-8"}}); out != "x\n" || code != 0 || err != nil {
 		t.Errorf("got %q, %d, %v", out, code, err)
 	}
 	for want, p := range map[string]backends.Program{"1.25": {Env: []string{"A=b"}}, "1.35": {Dir: "/tmp"}} {
@@ -343,11 +343,11 @@ func TestAnOldAPIRunsWhatItCan(t *testing.T) {
 	}
 }
 
-func TestExecGoesThroughTLS(t *testing.T) {
+func TestExec_TLS(t *testing.T) {
 	t.Parallel()
 	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
-	in, _ := task(t, "sleep", "600")
+	in, _ := startTask(t, "sleep", "600")
 	content := strings.Repeat("0123456789abcdef", 1<<17)
 	out, code, err := run(t, d, in, backends.Program{Argv: []string{"cat"}, Stdin: strings.NewReader(content)})
 	if out != content || code != 0 || err != nil {
@@ -358,35 +358,35 @@ func TestExecGoesThroughTLS(t *testing.T) {
 	}
 }
 
-// failing is an output that somebody has left.
-type failing struct{ after int }
+// failingWriter is an output that somebody has left.
+type failingWriter struct{ after int }
 
-var errGone = errors.New("gone")
+var errWriteFailed = errors.New("gone")
 
-func (f *failing) Write(p []byte) (int, error) {
+func (f *failingWriter) Write(p []byte) (int, error) {
 	if f.after -= len(p); f.after < 0 {
-		return 0, errGone
+		return 0, errWriteFailed
 	}
 	return len(p), nil
 }
 
-func TestAProgramWhoseReaderIsGoneIsEnded(t *testing.T) {
+func TestExec_OutputFailsKillsProgram(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, _ := task(t, "sleep", "600")
-	p := backends.Program{Argv: []string{"sh", "-c", "while :; do echo y; sleep 0.1; done"}, Stdout: &failing{20}, Stderr: io.Discard, Session: newAllocation()}
-	if _, err := d.Exec(t.Context(), in, p); !errors.Is(err, errGone) {
-		t.Errorf("got %v, want %v", err, errGone)
+	in, _ := startTask(t, "sleep", "600")
+	p := backends.Program{Argv: []string{"sh", "-c", "while :; do echo y; sleep 0.1; done"}, Stdout: &failingWriter{20}, Stderr: io.Discard, Session: newAllocation()}
+	if _, err := d.Exec(t.Context(), in, p); !errors.Is(err, errWriteFailed) {
+		t.Errorf("got %v, want %v", err, errWriteFailed)
 	}
 	if left, _, err := run(t, d, in, backends.Program{Argv: []string{"ps"}}); err != nil || strings.Contains(left, "echo y") {
 		t.Errorf("left: %s, %v", left, err)
 	}
 }
 
-// TestNothingIsLeftOfManyPrograms counts what belongs to the whole process, so nothing else may run beside it.
-func TestNothingIsLeftOfManyPrograms(t *testing.T) {
+// TestExec_NoLeaks counts what belongs to the whole process, so nothing else may run beside it.
+func TestExec_NoLeaks(t *testing.T) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, _ := task(t, "sleep", "600")
+	in, _ := startTask(t, "sleep", "600")
 	all := func(n int) {
 		var running sync.WaitGroup
 		for worker := range 4 {
@@ -394,7 +394,7 @@ func TestNothingIsLeftOfManyPrograms(t *testing.T) {
 				for i := range n {
 					p := backends.Program{Argv: []string{"cat"}, Stdin: strings.NewReader("x")}
 					if worker == 1 {
-						p.Terminal = size{80, 24}
+						p.Terminal = terminalSize{80, 24}
 					}
 					if worker == 2 && i%50 == 0 {
 						p.Argv = []string{"nope"}
@@ -430,10 +430,10 @@ func openFiles(t *testing.T) int {
 	return len(files)
 }
 
-func TestAProgramThatClosesItsOutputIsWaitedFor(t *testing.T) {
+func TestExec_OutputClosedEarly(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, _ := task(t, "sleep", "600")
+	in, _ := startTask(t, "sleep", "600")
 	for _, input := range []io.Reader{nil, strings.NewReader("x")} {
 		out, code, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c", "echo x; exec >&- 2>&-; sleep 2; exit 5"}, Stdin: input})
 		if out != "x\n" || code != 5 || err != nil {
@@ -442,10 +442,10 @@ func TestAProgramThatClosesItsOutputIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestABusyChildInTheBackgroundIsNotWaitedFor(t *testing.T) {
+func TestExec_BackgroundChild(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, _ := task(t, "sleep", "600")
+	in, _ := startTask(t, "sleep", "600")
 	begin := time.Now()
 	_, code, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c", "while :; do echo y; sleep 0.05; done & exit 5"}})
 	if took := time.Since(begin); code != 5 || err != nil || took > time.Minute {
@@ -453,11 +453,11 @@ func TestABusyChildInTheBackgroundIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// TestAProgramIsTheImagesUserUnlessAnotherIsWanted: not always root, as the original's were.
-func TestAProgramIsTheImagesUserUnlessAnotherIsWanted(t *testing.T) {
+// TestExec_User: not always root, as the original's were.
+func TestExec_User(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, _ := special(t, dockerclient.Config{Cmd: []string{"sleep", "600"}, User: "nobody"}, nil)
+	in, _ := startTaskWith(t, dockerclient.Config{Cmd: []string{"sleep", "600"}, User: "nobody"}, nil)
 	for user, want := range map[string]string{"": "65534\n", "0": "0\n"} {
 		if out, code, err := run(t, d, in, backends.Program{Argv: []string{"id", "-u"}, User: user}); out != want || code != 0 || err != nil {
 			t.Errorf("user %q: got %q, %d, %v, want %q", user, out, code, err, want)

@@ -23,18 +23,18 @@ const (
 // Inspect returns what the daemon says of the container of a task, running or not: its JSON as it came, byte for byte.
 // ErrNoContainer: there is none. ErrUnreachable: the daemon gave no answer.
 func (d *Docker) Inspect(ctx context.Context, node Node, task, allocation string) (found json.RawMessage, err error) {
-	err = d.ask(ctx, node, func(ctx context.Context, s *speaker) (err error) {
-		found, err = s.container(ctx, task, allocation)
+	err = d.withClient(ctx, node, func(ctx context.Context, s *apiClient) (err error) {
+		found, err = s.containerJSON(ctx, task, allocation)
 		return err
 	})
 	return found, err
 }
 
-// container returns the JSON of a task's container. Docker's names are unique and Nomad replaces a task's container by
+// containerJSON returns the JSON of a task's container. Docker's names are unique and Nomad replaces a task's container by
 // one of the same name when it restarts, so there is one at most by that name. If somebody has renamed it, Nomad's
 // labels tell.
-func (s *speaker) container(ctx context.Context, task, allocation string) (json.RawMessage, error) {
-	none := fmt.Errorf("%w of task %s (any more)", ErrNoContainer, shown(task))
+func (s *apiClient) containerJSON(ctx context.Context, task, allocation string) (json.RawMessage, error) {
+	none := fmt.Errorf("%w of task %s (any more)", ErrNoContainer, displayName(task))
 	if task == "" || allocation == "" {
 		return nil, none
 	}
@@ -72,35 +72,35 @@ func containerName(task, allocation string) string {
 }
 
 // inspect returns the JSON of the container with that name or ID; nil if there is none or it is not the task's.
-func (s *speaker) inspect(ctx context.Context, container, task, allocation string) (json.RawMessage, error) {
+func (s *apiClient) inspect(ctx context.Context, container, task, allocation string) (json.RawMessage, error) {
 	body, err := s.get(ctx, "/containers/"+url.PathEscape(container)+"/json")
 	var answer *dockerclient.Error
-	if errors.As(err, &answer) && answer.Status == http.StatusNotFound && (!declines(answer) || !isName(container)) {
+	if errors.As(err, &answer) && answer.Status == http.StatusNotFound && (!isDeclined(answer) || !isName(container)) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	var is identity
+	var is containerIdentity
 	if err := json.Unmarshal(body, &is); err != nil {
 		return nil, err
 	}
-	if !is.of(task, allocation) {
+	if !is.belongsTo(task, allocation) {
 		return nil, nil
 	}
 	return body, nil
 }
 
-// identity is what in a container's JSON says whose it is.
-type identity struct {
+// containerIdentity is what in a container's JSON says whose it is.
+type containerIdentity struct {
 	Name   string // begins with a slash
 	Config struct{ Labels map[string]string }
 }
 
-// of reports whether it is the task's. Names are free for anybody who may speak to Docker, so a name alone proves
+// belongsTo reports whether it is the task's. Names are free for anybody who may speak to Docker, so a name alone proves
 // nothing. The task's label is believed only without a name from Nomad, which would be that of another task: a job
 // may have set it.
-func (i identity) of(task, allocation string) bool {
+func (i containerIdentity) belongsTo(task, allocation string) bool {
 	if i.Config.Labels[allocationLabel] != allocation {
 		return false
 	}

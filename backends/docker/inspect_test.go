@@ -32,7 +32,7 @@ func labels(allocation string) map[string]string {
 	return map[string]string{allocationLabel: allocation}
 }
 
-func TestInspectSaysWhatDockerInspectSays(t *testing.T) {
+func TestInspect_SameAsDockerInspect(t *testing.T) {
 	t.Parallel()
 	host := dockertest.Daemon(t)
 	client := dockertest.Client(t)
@@ -45,7 +45,7 @@ func TestInspectSaysWhatDockerInspectSays(t *testing.T) {
 			return id, client.PauseContainer(id)
 		},
 		"exited": func(name, allocation string) (string, error) {
-			id, code := dockertest.Stopped(t, name, labels(allocation), "sh", "-c", "exit 3")
+			id, code := dockertest.RunToExit(t, name, labels(allocation), "sh", "-c", "exit 3")
 			if code != 3 {
 				t.Errorf("exited: code %d, want 3", code)
 			}
@@ -56,7 +56,7 @@ func TestInspectSaysWhatDockerInspectSays(t *testing.T) {
 			return id, client.RestartContainer(id, 0)
 		},
 		"replaced": func(name, allocation string) (string, error) {
-			old, _ := dockertest.Stopped(t, name, labels(allocation), "false")
+			old, _ := dockertest.RunToExit(t, name, labels(allocation), "false")
 			dockertest.Remove(t, old)
 			return dockertest.Run(t, name, labels(allocation), "sleep", "600"), nil
 		},
@@ -90,7 +90,7 @@ func dockerInspect(t *testing.T, host, id string) string {
 	}
 	command := exec.CommandContext(t.Context(), "docker", "inspect", "--type", "container", id)
 	for _, known := range said.daemons {
-		command.Env = append(os.Environ(), "DOCKER_API_VERSION="+known.agreed.Load().version)
+		command.Env = append(os.Environ(), "DOCKER_API_VERSION="+known.negotiated.Load().version)
 	}
 	out, err := command.Output()
 	if err != nil {
@@ -108,7 +108,7 @@ func compact(t *testing.T, text []byte) string {
 	return b.String()
 }
 
-func TestAContainerThatIsNotTheTasksIsNeverShown(t *testing.T) {
+func TestInspect_OtherContainersHidden(t *testing.T) {
 	t.Parallel()
 	host := dockertest.Daemon(t)
 	allocation, other := newAllocation(), newAllocation()
@@ -137,7 +137,7 @@ func TestAContainerThatIsNotTheTasksIsNeverShown(t *testing.T) {
 	}
 }
 
-func TestARenamedContainerIsFoundByItsLabelsTheNewestFirst(t *testing.T) {
+func TestInspect_RenamedContainer(t *testing.T) {
 	t.Parallel()
 	host := dockertest.Daemon(t)
 	allocation := newAllocation()
@@ -145,7 +145,7 @@ func TestARenamedContainerIsFoundByItsLabelsTheNewestFirst(t *testing.T) {
 	client := dockertest.Client(t)
 	var newest string
 	for _, suffix := range []string{"a", "b", "c"} {
-		newest, _ = dockertest.Stopped(t, "web-"+allocation, both, "true")
+		newest, _ = dockertest.RunToExit(t, "web-"+allocation, both, "true")
 		if err := client.RenameContainer(dockerclient.RenameContainerOptions{ID: newest, Name: allocation[:8] + suffix}); err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +168,7 @@ func wantID(t *testing.T, s Settings, task, allocation, want string) {
 	}
 }
 
-func TestADaemonIsReachedInEveryWay(t *testing.T) {
+func TestInspect_AllTransports(t *testing.T) {
 	t.Parallel()
 	host := dockertest.Daemon(t)
 	allocation := newAllocation()
@@ -204,13 +204,13 @@ func TestPinnedVersion_RealDaemonNegotiates(t *testing.T) {
 	}
 }
 
-func TestTheLibrarysStreamsGoTheSameWay(t *testing.T) {
+func TestStreams_SameTransport(t *testing.T) {
 	t.Parallel()
 	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
 	id := dockertest.Run(t, "web-"+newAllocation(), nil, "sleep", "600")
 	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
 	var said bytes.Buffer
-	err := d.ask(t.Context(), Node{Name: "node-1"}, func(ctx context.Context, s *speaker) error {
+	err := d.withClient(t.Context(), Node{Name: "node-1"}, func(ctx context.Context, s *apiClient) error {
 		created, err := s.client.CreateExec(dockerclient.CreateExecOptions{
 			Context: ctx, Container: id, Cmd: []string{"echo", "hello"}, AttachStdout: true,
 		})

@@ -14,50 +14,50 @@ import (
 )
 
 // Log implements backends.Runtime. The log is that of the task's newest container.
-func (d *Docker) Log(ctx context.Context, in backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
-	l := &log{docker: d, place: in, query: q, each: each}
-	if err := l.await(ctx); err != nil {
+func (d *Docker) Log(ctx context.Context, in backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error) error {
+	l := &logReader{docker: d, ref: in, query: q, send: each}
+	if err := l.waitForContainer(ctx); err != nil {
 		return err
 	}
-	l.done.repeats = q.Follow && (l.at.HostConfig.LogConfig.Type == "json-file" || l.at.HostConfig.LogConfig.Type == "local")
+	l.resume.mayRepeat = q.Follow && (l.container.HostConfig.LogConfig.Type == "json-file" || l.container.HostConfig.LogConfig.Type == "local")
 	if !q.Stdout && !q.Stderr {
 		return nil
 	}
 	return l.read(ctx)
 }
 
-// log is one reading of a container's log.
-type log struct {
-	docker  *Docker
-	place   backends.Place
-	query   backends.LogQuery
-	each    func(backends.Piece) error
-	speaker *speaker
-	at      described
+// logReader is one reading of a container's log.
+type logReader struct {
+	docker    *Docker
+	ref       backends.TaskRef
+	query     backends.LogQuery
+	send      func(backends.LogChunk) error
+	api       *apiClient
+	container container
 
-	newest  time.Time    // of what there was when the log was asked for; zero: nothing
-	from    [2]time.Time // of the first entry of each output that was counted
-	skip    [2]int       // lines of each output from there on that are not wanted
-	held    held
-	done    delivered
-	live    bool // the caller knows that it has all that there was
-	refused error
+	newest      time.Time    // of what there was when the log was asked for; zero: nothing
+	from        [2]time.Time // of the first entry of each output that was counted
+	skip        [2]int       // lines of each output from there on that are not wanted
+	stored      storedLog
+	resume      resumePoint
+	caughtUp    bool // the caller knows that it has all that there was
+	callbackErr error
 }
 
-// await finds the container, and waits for it if it is to be another one than query.After.
-func (l *log) await(ctx context.Context) error {
+// waitForContainer finds the container, and waits for it if it is to be another one than query.After.
+func (l *logReader) waitForContainer(ctx context.Context) error {
 	for begun := time.Now(); ; {
-		err := l.find(ctx)
-		if err == nil && (l.at.ID == l.query.After || l.query.Follow && l.at.State.StartedAt.IsZero()) {
-			err = sayf("%w of task %s yet: its container has not been started", backends.ErrNoLog, shown(l.place.Task))
+		err := l.findContainer(ctx)
+		if err == nil && (l.container.ID == l.query.AfterContainer || l.query.Follow && l.container.State.StartedAt.IsZero()) {
+			err = userErrorf("%w of task %s yet: its container has not been started", backends.ErrNoLog, displayName(l.ref.Task))
 		}
-		if err == nil || l.query.After == "" || !errors.Is(err, backends.ErrNoLog) {
+		if err == nil || l.query.AfterContainer == "" || !errors.Is(err, backends.ErrNoLog) {
 			return err
 		}
-		l.at = described{}
-		pause := nextSoon
+		l.container = container{}
+		pause := containerPollInterval
 		if time.Since(begun) > time.Minute {
-			pause = nextLate
+			pause = maxContainerPollInterval
 		}
 		select {
 		case <-time.After(pause):
@@ -67,86 +67,86 @@ func (l *log) await(ctx context.Context) error {
 	}
 }
 
-// find finds the container, and then, when it is known, asks how it is.
-func (l *log) find(ctx context.Context) error {
-	err := l.docker.ask(ctx, l.place.Node, func(ctx context.Context, s *speaker) error {
-		is, err := s.describe(ctx, l.place)
+// findContainer finds the container, and then, when it is known, asks how it is.
+func (l *logReader) findContainer(ctx context.Context) error {
+	err := l.docker.withClient(ctx, l.ref.Node, func(ctx context.Context, s *apiClient) error {
+		is, err := s.newestContainer(ctx, l.ref)
 		if err != nil {
 			return err
 		}
-		if l.at.ID != "" && is.ID != l.at.ID {
-			return sayf("%w of task %s any more: its container was replaced", backends.ErrNoLog, shown(l.place.Task))
+		if l.container.ID != "" && is.ID != l.container.ID {
+			return userErrorf("%w of task %s any more: its container was replaced", backends.ErrNoLog, displayName(l.ref.Task))
 		}
-		l.speaker, l.at = s, is
+		l.api, l.container = s, is
 		return nil
 	})
 	if errors.Is(err, ErrNoContainer) {
-		return &kind{err, backends.ErrNoLog}
+		return &wrappedKind{err, backends.ErrNoLog}
 	}
 	return err
 }
 
 const (
-	nextSoon   = 200 * time.Millisecond // between questions for a container that is to come: it may live for an instant
-	nextLate   = time.Second
-	againPause = 100 * time.Millisecond
-	againLater = 2 * time.Second
+	containerPollInterval    = 200 * time.Millisecond // between questions for a container that is to come: it may live for an instant
+	maxContainerPollInterval = time.Second
+	logRetryInterval         = 100 * time.Millisecond
+	maxLogRetryInterval      = 2 * time.Second
 )
 
 // read reads the log, and if it is followed goes on where it was interrupted.
-func (l *log) read(ctx context.Context) error {
-	wanted := request{
+func (l *logReader) read(ctx context.Context) error {
+	wanted := logRequest{
 		stdout: l.query.Stdout, stderr: l.query.Stderr, follow: l.query.Follow,
-		times: l.query.Times || l.query.Follow, since: l.query.Since, tail: -1,
+		times: l.query.Timestamps || l.query.Follow, since: l.query.Since, tail: -1,
 	}
 	var err error
 	switch {
-	case l.query.Lines > 0 && l.query.Lines <= mostEntries:
-		err = l.measure(ctx, &wanted)
-	case l.query.Older != nil && l.query.Lines != 0 && l.query.After == "" && (l.query.Survey || l.mayBeCut()):
-		err = l.survey(ctx)
+	case l.query.Lines > 0 && l.query.Lines <= maxEntries:
+		err = l.countTail(ctx, &wanted)
+	case l.query.OnRetained != nil && l.query.Lines != 0 && l.query.AfterContainer == "" && (l.query.ScanAll || l.rotates()):
+		err = l.scanAll(ctx)
 	case l.query.Follow:
-		err = l.last(ctx)
+		err = l.findNewest(ctx)
 	}
 	var refused *olderError
 	switch {
 	case errors.As(err, &refused):
 		return refused.error
 	case err != nil:
-		return l.failed(ctx, err)
+		return l.explain(ctx, err)
 	}
 	if l.query.Lines == 0 {
 		wanted.tail = 0
 	}
 	if l.newest.IsZero() || l.query.Lines == 0 || l.newest.Before(wanted.since) {
-		if err := l.passed(); err != nil {
+		if err := l.reportCaughtUp(); err != nil {
 			return err
 		}
 	}
-	pause, until := againPause, time.Time{}
+	pause, until := logRetryInterval, time.Time{}
 	for {
-		before, begun := l.done.count, time.Now()
-		err := l.fetch(ctx, wanted, l.pass)
+		before, begun := l.resume.bytes, time.Now()
+		err := l.fetch(ctx, wanted, l.deliver)
 		switch {
-		case l.refused != nil:
-			return l.refused
+		case l.callbackErr != nil:
+			return l.callbackErr
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err == nil && !wanted.follow, l.query.Follow && !wanted.follow && errors.Is(err, backends.ErrNoLog): // it was removed
-			return l.passed()
+			return l.reportCaughtUp()
 		case !l.query.Follow, err != nil && !interrupted(err):
-			return l.failed(ctx, err)
+			return l.explain(ctx, err)
 		}
-		if l.done.count > before || until.IsZero() || time.Since(begun) > againLater {
-			pause, until = againPause, time.Now().Add(l.docker.patience)
+		if l.resume.bytes > before || until.IsZero() || time.Since(begun) > maxLogRetryInterval {
+			pause, until = logRetryInterval, time.Now().Add(l.docker.logRetryTimeout)
 		}
-		found := l.find(ctx)
+		found := l.findContainer(ctx)
 		switch {
 		case err == nil && errors.Is(found, backends.ErrNoLog):
-			return l.passed()
-		case err == nil && found == nil && !l.at.State.Running:
+			return l.reportCaughtUp()
+		case err == nil && found == nil && !l.container.State.Running:
 			// The daemon may end the stream before it has read the last that the container wrote.
-			wanted = l.rest(wanted)
+			wanted = l.remaining(wanted)
 			wanted.follow = false
 			continue
 		case found != nil && !errors.Is(found, ErrUnreachable), time.Now().After(until):
@@ -154,54 +154,54 @@ func (l *log) read(ctx context.Context) error {
 			case found != nil:
 				return found
 			case err == nil:
-				err = fault("ends the log of a container that runs, again and again")
+				err = daemonError("ends the log of a container that runs, again and again")
 			}
-			return l.failed(ctx, err)
+			return l.explain(ctx, err)
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		pause = min(2*pause, againLater)
-		wanted = l.rest(wanted)
+		pause = min(2*pause, maxLogRetryInterval)
+		wanted = l.remaining(wanted)
 	}
 }
 
-// pass passes on what of a piece is wanted and not known yet.
-func (l *log) pass(p backends.Piece, _ bool) error {
+// deliver passes on what of a piece is wanted and not known yet.
+func (l *logReader) deliver(p backends.LogChunk, _ bool) error {
 	if (p.Stderr && l.query.Stderr || !p.Stderr && l.query.Stdout) && (p.Time.IsZero() || !p.Time.Before(l.from[p.Output()])) {
 		var gone bool
-		if p, gone = l.done.news(p); gone {
-			if l.refused = l.each(backends.Piece{Stderr: p.Stderr, Gone: true}); l.refused != nil {
-				return l.refused
+		if p, gone = l.resume.unseen(p); gone {
+			if l.callbackErr = l.send(backends.LogChunk{Stderr: p.Stderr, Lost: true}); l.callbackErr != nil {
+				return l.callbackErr
 			}
 		}
 		if most := &l.skip[p.Output()]; *most > 0 {
 			*most -= dropLines(&p, *most)
 		}
 		if len(p.Data) > 0 {
-			l.refused = l.each(p)
+			l.callbackErr = l.send(p)
 		}
 	}
-	if l.refused != nil || p.Time.Before(l.newest) {
-		return l.refused
+	if l.callbackErr != nil || p.Time.Before(l.newest) {
+		return l.callbackErr
 	}
-	return l.passed()
+	return l.reportCaughtUp()
 }
 
-// passed says, once, that what there was has been passed on.
-func (l *log) passed() error {
-	if l.query.Follow && !l.live {
-		l.live = true
-		l.refused = l.each(backends.Piece{Live: true, Container: l.at.ID})
+// reportCaughtUp says, once, that what there was has been passed on.
+func (l *logReader) reportCaughtUp() error {
+	if l.query.Follow && !l.caughtUp {
+		l.caughtUp = true
+		l.callbackErr = l.send(backends.LogChunk{CaughtUp: true, Container: l.container.ID})
 	}
-	return l.refused
+	return l.callbackErr
 }
 
-// rest is what is asked for after an interruption.
-func (l *log) rest(r request) request {
-	switch from := l.done.resume(); {
+// remaining is what is asked for after an interruption.
+func (l *logReader) remaining(r logRequest) logRequest {
+	switch from := l.resume.resume(); {
 	case !from.IsZero():
 		r.tail, r.since = -1, from
 	case l.query.Lines == 0:
@@ -215,23 +215,23 @@ func (l *log) rest(r request) request {
 
 // interrupted reports whether the source may go on after err. What it says itself is final.
 func interrupted(err error) bool {
-	var known fault
+	var known daemonError
 	return !errors.As(err, &known) && !hasAnyStatus(err) && !errors.Is(err, backends.ErrNoLog)
 }
 
-// failed puts an error of the source in words.
-func (l *log) failed(ctx context.Context, err error) error {
-	return explain(ctx, l.place.Node, err)
+// explain puts an error of the source in words.
+func (l *logReader) explain(ctx context.Context, err error) error {
+	return explain(ctx, l.ref.Node, err)
 }
 
-// request is what is asked of the daemon.
-type request struct {
+// logRequest is what is asked of the daemon.
+type logRequest struct {
 	stdout, stderr, follow, times bool
 	since                         time.Time
 	tail                          int // entries of both streams; negative: all
 }
 
-func (r request) query() string {
+func (r logRequest) query() string {
 	v := url.Values{"tail": {"all"}}
 	for name, set := range map[string]bool{"stdout": r.stdout, "stderr": r.stderr, "follow": r.follow, "timestamps": r.times} {
 		if set {
@@ -248,28 +248,28 @@ func (r request) query() string {
 }
 
 // fetch calls f with what the daemon answers. Only the beginning of the answer has to come in time.
-func (l *log) fetch(ctx context.Context, r request, f func(backends.Piece, bool) error) error {
+func (l *logReader) fetch(ctx context.Context, r logRequest, f func(backends.LogChunk, bool) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	late := time.AfterFunc(l.docker.answer, func() { cancel(errTooLate) })
-	answer, err := l.speaker.request(ctx, http.MethodGet, "/containers/"+l.at.ID+"/logs?"+r.query())
-	if !late.Stop() && errors.Is(context.Cause(ctx), errTooLate) {
-		return errTooLate
+	late := time.AfterFunc(l.docker.responseTimeout, func() { cancel(errNoResponse) })
+	answer, err := l.api.request(ctx, http.MethodGet, "/containers/"+l.container.ID+"/logs?"+r.query())
+	if !late.Stop() && errors.Is(context.Cause(ctx), errNoResponse) {
+		return errNoResponse
 	}
 	if err != nil {
-		return l.noLog(err)
+		return l.explainNoLog(err)
 	}
 	defer answer.Body.Close()
-	return newEntries(answer.Body, l.at.Config.Tty, r.times).each(f)
+	return newEntryReader(answer.Body, l.container.Config.Tty, r.times).each(f)
 }
 
-// noLog recognizes the answers that there is no log.
-func (l *log) noLog(err error) error {
+// explainNoLog recognizes the answers that there is no log.
+func (l *logReader) explainNoLog(err error) error {
 	switch {
 	case hasStatus(err, http.StatusNotFound), hasStatus(err, http.StatusConflict): // removed, or about to be
-		return sayf("%w of task %s any more: its container is gone", backends.ErrNoLog, shown(l.place.Task))
+		return userErrorf("%w of task %s any more: its container is gone", backends.ErrNoLog, displayName(l.ref.Task))
 	case hasAnyStatus(err) && strings.Contains(err.Error(), "does not support reading"):
-		return sayf("%w of task %s: its log driver %s does not keep one", backends.ErrNeverLog, shown(l.place.Task), shown(l.at.HostConfig.LogConfig.Type))
+		return userErrorf("%w of task %s: its log driver %s does not keep one", backends.ErrLogNotKept, displayName(l.ref.Task), displayName(l.container.HostConfig.LogConfig.Type))
 	}
 	return err
 }

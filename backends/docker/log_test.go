@@ -21,19 +21,19 @@ import (
 	"nomadctld/backends"
 )
 
-// read returns a log's two streams as they came.
-func read(t *testing.T, d *Docker, in backends.Place, q backends.LogQuery) (stdout, stderr string, err error) {
+// readLog returns a log's two streams as they came.
+func readLog(t *testing.T, d *Docker, in backends.TaskRef, q backends.LogQuery) (stdout, stderr string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var text [2]bytes.Buffer
-	err = d.Log(ctx, in, q, func(p backends.Piece) error {
+	err = d.Log(ctx, in, q, func(p backends.LogChunk) error {
 		of := 0
 		if p.Stderr {
 			of = 1
 		}
 		text[of].Write(p.Data)
-		if q.Times && (p.Time.IsZero() || bytes.Count(p.Data, newline) > 1) {
+		if q.Timestamps && (p.Time.IsZero() || bytes.Count(p.Data, newline) > 1) {
 			t.Errorf("a piece of time %s: %q", p.Time, p.Data)
 		}
 		return nil
@@ -41,16 +41,16 @@ func read(t *testing.T, d *Docker, in backends.Place, q backends.LogQuery) (stdo
 	return text[0].String(), text[1].String(), err
 }
 
-func finished(t *testing.T, config dockerclient.Config, host *dockerclient.HostConfig) backends.Place {
+func finishedTask(t *testing.T, config dockerclient.Config, host *dockerclient.HostConfig) backends.TaskRef {
 	t.Helper()
-	in, id := special(t, config, host)
+	in, id := startTaskWith(t, config, host)
 	if _, err := dockertest.Client(t).WaitContainerWithContext(id, t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return in
 }
 
-func TestTheLastLinesOfAStreamAreItsLast(t *testing.T) {
+func TestLogTail_LastLines(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	// Few lines of stdout among many of stderr, and one that Docker cuts in parts.
@@ -59,13 +59,13 @@ func TestTheLastLinesOfAStreamAreItsLast(t *testing.T) {
 	long := strings.Repeat("x", 50000) + "\n"
 	whole := "out 0\nout 1\nout 2\nout 3\nout 4\n" + long + "last\n"
 	for _, tty := range []bool{false, true} {
-		in := finished(t, dockerclient.Config{Cmd: []string{"sh", "-c", script}, Tty: tty}, nil)
+		in := finishedTask(t, dockerclient.Config{Cmd: []string{"sh", "-c", script}, Tty: tty}, nil)
 		for _, times := range []bool{false, true} {
 			for lines, want := range map[int]string{-1: whole, 0: "", 1: "last\n", 2: long + "last\n", 4: "out 3\nout 4\n" + long + "last\n", 7: whole, 100: whole} {
 				if tty && lines > 1 {
 					continue // there all is one stream
 				}
-				got, stderr, err := read(t, d, in, backends.LogQuery{Stdout: true, Lines: lines, Times: times})
+				got, stderr, err := readLog(t, d, in, backends.LogQuery{Stdout: true, Lines: lines, Timestamps: times})
 				if tty {
 					got = strings.ReplaceAll(got, "\r\n", "\n")
 					if lines < 0 {
@@ -84,23 +84,23 @@ func TestTheLastLinesOfAStreamAreItsLast(t *testing.T) {
 			}
 		}
 		if !tty {
-			if out, errors, err := read(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: 3}); out != "out 4\n"+long+"last\n" || errors != "err 497\nerr 498\nerr 499\n" || err != nil {
+			if out, errors, err := readLog(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: 3}); out != "out 4\n"+long+"last\n" || errors != "err 497\nerr 498\nerr 499\n" || err != nil {
 				t.Errorf("both: got %.100q, %q, %v", out, errors, err)
 			}
-			if out, errors, err := read(t, d, in, backends.LogQuery{Stderr: true, Lines: 1}); out != "" || errors != "err 499\n" || err != nil {
+			if out, errors, err := readLog(t, d, in, backends.LogQuery{Stderr: true, Lines: 1}); out != "" || errors != "err 499\n" || err != nil {
 				t.Errorf("stderr: got %q, %q, %v", out, errors, err)
 			}
 		}
 	}
 }
 
-// TestARareOutputIsNotLookedForInAllOfALongLog unless it alone is wanted.
-func TestARareOutputIsNotLookedForInAllOfALongLog(t *testing.T) {
+// TestLogTail_RareStream unless it alone is wanted.
+func TestLogTail_RareStream(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	// The daemon reads each output by itself; so one waits until the other has been read.
-	script := fmt.Sprintf("echo early >&2; sleep 1; seq %d; sleep 5; echo late >&2; sleep 1; seq %d", 3*farBack, farBack/4)
-	in := finished(t, dockerclient.Config{Cmd: []string{"sh", "-c", script}}, nil)
+	script := fmt.Sprintf("echo early >&2; sleep 1; seq %d; sleep 5; echo late >&2; sleep 1; seq %d", 3*maxTailSearch, maxTailSearch/4)
+	in := finishedTask(t, dockerclient.Config{Cmd: []string{"sh", "-c", script}}, nil)
 	for _, c := range []struct {
 		q    backends.LogQuery
 		want string
@@ -110,7 +110,7 @@ func TestARareOutputIsNotLookedForInAllOfALongLog(t *testing.T) {
 		{backends.LogQuery{Stderr: true, Stdout: true, Lines: -1}, "early\nlate\n"},
 	} {
 		q, want := c.q, c.want
-		stdout, stderr, err := read(t, d, in, q)
+		stdout, stderr, err := readLog(t, d, in, q)
 		if stderr != want || err != nil {
 			t.Errorf("%+v: got %q, %v, want %q", q, stderr, err, want)
 		}
@@ -120,12 +120,12 @@ func TestARareOutputIsNotLookedForInAllOfALongLog(t *testing.T) {
 	}
 }
 
-func TestALogSinceATimeBeginsThere(t *testing.T) {
+func TestLog_Since(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in := finished(t, dockerclient.Config{Cmd: []string{"sh", "-c", "echo 1; sleep 0.3; echo 2; sleep 0.3; echo 3"}}, nil)
+	in := finishedTask(t, dockerclient.Config{Cmd: []string{"sh", "-c", "echo 1; sleep 0.3; echo 2; sleep 0.3; echo 3"}}, nil)
 	var times []time.Time
-	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Lines: -1, Times: true}, func(p backends.Piece) error {
+	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Lines: -1, Timestamps: true}, func(p backends.LogChunk) error {
 		times = append(times, p.Time)
 		return nil
 	})
@@ -133,42 +133,42 @@ func TestALogSinceATimeBeginsThere(t *testing.T) {
 		t.Fatal(times, err)
 	}
 	for want, since := range map[string]time.Time{"1\n2\n3\n": times[0], "2\n3\n": times[1], "3\n": times[1].Add(1)} {
-		if got, _, err := read(t, d, in, backends.LogQuery{Stdout: true, Lines: -1, Since: since}); got != want || err != nil {
+		if got, _, err := readLog(t, d, in, backends.LogQuery{Stdout: true, Lines: -1, Since: since}); got != want || err != nil {
 			t.Errorf("got %q, %v, want %q", got, err, want)
 		}
 	}
 }
 
-func TestAFollowedLogEndsWithItsContainer(t *testing.T) {
+func TestLogFollow_EndsWithContainer(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	for _, tty := range []bool{false, true} {
-		in, _ := special(t, dockerclient.Config{Cmd: []string{"sh", "-c", "for i in 1 2 3 4 5; do echo $i; sleep 0.3; done; printf end"}, Tty: tty}, nil)
-		got, _, err := read(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true})
+		in, _ := startTaskWith(t, dockerclient.Config{Cmd: []string{"sh", "-c", "for i in 1 2 3 4 5; do echo $i; sleep 0.3; done; printf end"}, Tty: tty}, nil)
+		got, _, err := readLog(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true})
 		if got = strings.ReplaceAll(got, "\r", ""); got != "1\n2\n3\n4\n5\nend" || err != nil {
 			t.Errorf("tty %v: got %q, %v", tty, got, err)
 		}
 	}
 	stop, why := context.WithCancelCause(t.Context())
-	in, _ := task(t, "sh", "-c", loop)
-	err := d.Log(stop, in, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(backends.Piece) error {
-		why(errGone)
+	in, _ := startTask(t, "sh", "-c", outputLoop)
+	err := d.Log(stop, in, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(backends.LogChunk) error {
+		why(errWriteFailed)
 		return nil
 	})
-	if err != errGone {
-		t.Errorf("got %v, want %v", err, errGone)
+	if err != errWriteFailed {
+		t.Errorf("got %v, want %v", err, errWriteFailed)
 	}
-	if err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Lines: -1, Follow: true}, func(backends.Piece) error { return errGone }); err != errGone {
-		t.Errorf("refused: got %v, want %v", err, errGone)
+	if err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Lines: -1, Follow: true}, func(backends.LogChunk) error { return errWriteFailed }); err != errWriteFailed {
+		t.Errorf("refused: got %v, want %v", err, errWriteFailed)
 	}
 }
 
-func TestAnInterruptedLogGoesOnWhereItWas(t *testing.T) {
+func TestLogResume_ContinuesWhereCut(t *testing.T) {
 	t.Parallel()
-	addr, cut := dockertest.Cut(t, dockertest.Daemon(t))
+	addr, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	const count = 400
-	in, _ := special(t, dockerclient.Config{Cmd: []string{"sh", "-c", fmt.Sprintf(
+	in, _ := startTaskWith(t, dockerclient.Config{Cmd: []string{"sh", "-c", fmt.Sprintf(
 		"i=0; while [ $i -lt %d ]; do echo out $i; echo err $i >&2; i=$((i+1)); [ $((i%%10)) = 0 ] && sleep 0.1; done", count)}}, nil)
 	cutting, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -181,7 +181,7 @@ func TestAnInterruptedLogGoesOnWhereItWas(t *testing.T) {
 		}()
 	})
 	var stdout, stderr string
-	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.Piece) error {
+	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.LogChunk) error {
 		begun()
 		if p.Stderr {
 			stderr += string(p.Data)
@@ -200,16 +200,16 @@ func TestAnInterruptedLogGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
-func TestAFollowedLogEndsInTimeWhenItsDaemonStaysAway(t *testing.T) {
+func TestLogFollow_DaemonUnreachable(t *testing.T) {
 	t.Parallel()
-	addr, kill := dockertest.Killed(t, dockertest.Daemon(t))
+	addr, kill := dockertest.TCPWithKill(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
-	d.patience = time.Second
-	in, _ := task(t, "sh", "-c", "echo on; exec sleep 600")
+	d.logRetryTimeout = time.Second
+	in, _ := startTask(t, "sh", "-c", "echo on; exec sleep 600")
 	got, live := "", false
-	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.Piece) error {
+	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.LogChunk) error {
 		got += string(p.Data)
-		if live = live || p.Live; live && got != "" {
+		if live = live || p.CaughtUp; live && got != "" {
 			kill()
 		}
 		return nil
@@ -219,17 +219,17 @@ func TestAFollowedLogEndsInTimeWhenItsDaemonStaysAway(t *testing.T) {
 	}
 }
 
-// TestARotatedLogIsFollowedWithoutALoss while its daemon keeps up: it forgets the oldest file.
-func TestARotatedLogIsFollowedWithoutALoss(t *testing.T) {
+// TestLogFollow_Rotation while its daemon keeps up: it forgets the oldest file.
+func TestLogFollow_Rotation(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	const count = 1200
-	in, id := special(t, dockerclient.Config{Cmd: []string{"sh", "-c", fmt.Sprintf(
+	in, id := startTaskWith(t, dockerclient.Config{Cmd: []string{"sh", "-c", fmt.Sprintf(
 		"trap go=1 HUP; echo ready; while [ -z \"$go\" ]; do sleep 0.1; done; i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); [ $((i%%10)) = 0 ] && sleep 0.05; done; sleep 1", count)}},
 		&dockerclient.HostConfig{LogConfig: dockerclient.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "20k", "max-file": "3"}}})
 	got := ""
 	ready := sync.OnceFunc(func() { dockertest.Signal(t, id, syscall.SIGHUP) })
-	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.Piece) error {
+	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}, func(p backends.LogChunk) error {
 		if got += string(p.Data); got != "" {
 			ready()
 		}
@@ -246,28 +246,28 @@ func TestARotatedLogIsFollowedWithoutALoss(t *testing.T) {
 	if next != count || err != nil || !begun {
 		t.Errorf("got %d lines of %d, %v", next, count, err)
 	}
-	if kept, _, _ := read(t, d, in, backends.LogQuery{Stdout: true, Lines: -1}); len(kept) >= len(got) {
+	if kept, _, _ := readLog(t, d, in, backends.LogQuery{Stdout: true, Lines: -1}); len(kept) >= len(got) {
 		t.Errorf("%d bytes of %d are kept: it has not been rotated", len(kept), len(got))
 	}
 }
 
-func TestALogThatIsNotKeptIsSaid(t *testing.T) {
+func TestLog_DriverKeepsNone(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, id := special(t, dockerclient.Config{Cmd: []string{"sleep", "600"}}, &dockerclient.HostConfig{LogConfig: dockerclient.LogConfig{Type: "none"}})
+	in, id := startTaskWith(t, dockerclient.Config{Cmd: []string{"sleep", "600"}}, &dockerclient.HostConfig{LogConfig: dockerclient.LogConfig{Type: "none"}})
 	for _, q := range []backends.LogQuery{{Stdout: true, Lines: 5}, {Stderr: true, Lines: -1, Follow: true}} {
-		if _, _, err := read(t, d, in, q); !errors.Is(err, backends.ErrNeverLog) {
+		if _, _, err := readLog(t, d, in, q); !errors.Is(err, backends.ErrLogNotKept) {
 			t.Errorf("%+v: got %v", q, err)
 		}
 	}
 	dockertest.Remove(t, id)
-	if _, _, err := read(t, d, in, backends.LogQuery{Stdout: true, Lines: 5}); !errors.Is(err, backends.ErrNoLog) || !errors.Is(err, ErrNoContainer) {
+	if _, _, err := readLog(t, d, in, backends.LogQuery{Stdout: true, Lines: 5}); !errors.Is(err, backends.ErrNoLog) || !errors.Is(err, ErrNoContainer) {
 		t.Errorf("gone: got %v", err)
 	}
 }
 
 // With NOMADCTLD_TEST_LOG the line has so many bytes.
-func TestALogLineOfAnyLengthTakesLittleMemory(t *testing.T) {
+func TestLog_LongLineMemory(t *testing.T) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	size := 100 << 20
 	if text := os.Getenv("NOMADCTLD_TEST_LOG"); text != "" {
@@ -277,15 +277,15 @@ func TestALogLineOfAnyLengthTakesLittleMemory(t *testing.T) {
 		}
 	}
 	for _, tty := range []bool{false, true} {
-		in := finished(t, dockerclient.Config{Cmd: []string{"sh", "-c", fmt.Sprintf("head -c %d /dev/zero | tr '\\0' x", size)}, Tty: tty}, nil)
-		for _, q := range []backends.LogQuery{{Stdout: true, Lines: -1}, {Stdout: true, Lines: 10, Times: true}} {
+		in := finishedTask(t, dockerclient.Config{Cmd: []string{"sh", "-c", fmt.Sprintf("head -c %d /dev/zero | tr '\\0' x", size)}, Tty: tty}, nil)
+		for _, q := range []backends.LogQuery{{Stdout: true, Lines: -1}, {Stdout: true, Lines: 10, Timestamps: true}} {
 			var before, now runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)
 			var most uint64
 			var got int
 			pieces := 0
-			err := d.Log(t.Context(), in, q, func(p backends.Piece) error {
+			err := d.Log(t.Context(), in, q, func(p backends.LogChunk) error {
 				got += len(p.Data)
 				if pieces++; pieces%2000 == 0 {
 					runtime.ReadMemStats(&now)

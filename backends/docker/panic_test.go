@@ -12,14 +12,14 @@ import (
 	"nomadctld/backends"
 )
 
-var panicking = writer(func([]byte) (int, error) { panic("of a test") })
+var panicking = writerFunc(func([]byte) (int, error) { panic("of a test") })
 
 type panickingReader struct{}
 
 func (panickingReader) Read([]byte) (int, error) { panic("of a test") }
 
 // panickingTerminal panics when somebody follows its size.
-type panickingTerminal struct{ size }
+type panickingTerminal struct{ terminalSize }
 
 func (panickingTerminal) Resized() <-chan struct{} { panic("of a test") }
 
@@ -29,16 +29,16 @@ func TestPanic_ExecReturnsIt(t *testing.T) {
 	t.Cleanup(func() { typing.Close() })
 	for name, p := range map[string]backends.Program{
 		"output":               {Stdin: open, Stdout: panicking},
-		"output of a terminal": {Stdin: open, Stdout: panicking, Terminal: size{80, 24}},
+		"output of a terminal": {Stdin: open, Stdout: panicking, Terminal: terminalSize{80, 24}},
 		"input":                {Stdin: panickingReader{}, Stdout: io.Discard},
-		"size of a terminal":   {Stdin: open, Stdout: io.Discard, Terminal: panickingTerminal{size{80, 24}}},
+		"size of a terminal":   {Stdin: open, Stdout: io.Discard, Terminal: panickingTerminal{terminalSize{80, 24}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &scripted{terminal: p.Terminal != nil, deaf: true} // signals reach nobody
+			d := &scriptedDaemon{terminal: p.Terminal != nil, refusesExecs: true} // signals reach nobody
 			d.stream = func(conn *net.TCPConn) {
-				d.end(0)
-				if mark := d.mark(); mark != "" {
+				d.exit(0)
+				if mark := d.setupMark(); mark != "" {
 					io.WriteString(conn, "\x01"+mark+"0\x02output")
 				} else {
 					conn.Write(framed(1, "output"))
@@ -61,11 +61,11 @@ func TestPanic_AttachReturnsIt(t *testing.T) {
 	for name, a := range map[string]backends.Attachment{
 		"output":             {Stdin: open, Stdout: panicking},
 		"input":              {Stdin: panickingReader{}, Stdout: io.Discard},
-		"size of a terminal": {Stdin: open, Stdout: io.Discard, Terminal: panickingTerminal{size{80, 24}}},
+		"size of a terminal": {Stdin: open, Stdout: io.Discard, Terminal: panickingTerminal{terminalSize{80, 24}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &scripted{terminal: a.Terminal != nil}
+			d := &scriptedDaemon{terminal: a.Terminal != nil}
 			d.stream = func(conn *net.TCPConn) {
 				for range 10 { // the first output only makes the client's writer fail
 					conn.Write(framed(1, "output"))
@@ -95,7 +95,7 @@ func TestPanic_StreamFails(t *testing.T) {
 	}
 	defer listener.Close()
 	out := newOutput(io.Discard, io.Discard, true)
-	s := &speaker{daemon: &daemon{}, client: &dockerclient.Client{}}
+	s := &apiClient{daemon: &daemon{}, client: &dockerclient.Client{}}
 	st, err := s.open(t.Context(), out, true, time.Minute, func(c *dockerclient.Client) (dockerclient.CloseWaiter, error) {
 		_, err := c.Dialer.Dial("tcp", listener.Addr().String())
 		return panickingWaiter{}, err
@@ -112,12 +112,12 @@ func TestPanic_OutputFails(t *testing.T) {
 	t.Parallel()
 	for name, pass := range map[string]func(*output){
 		"with the head": func(o *output) { o.Write([]byte("x")) },
-		"after it":      func(o *output) { o.ReadFrom(&pieces{count: 1, size: 1}) },
+		"after it":      func(o *output) { o.ReadFrom(&slowReader{count: 1, size: 1}) },
 	} {
 		out := newOutput(io.Discard, io.Discard, true)
-		out.wire = &wire{Conn: sink{}}
-		out.wire.status.Store(101)
-		out.admit = func() admission { panic("of a test") }
+		out.conn = &streamConn{Conn: sinkConn{}}
+		out.conn.status.Store(101)
+		out.classify = func() outputKind { panic("of a test") }
 		pass(out)
 		if err := out.failed(); err == nil {
 			t.Errorf("%s: got no error", name)

@@ -9,10 +9,10 @@ import (
 	"nomadctld/backends/backendtest"
 )
 
-// task starts a container that is a task's, and returns where.
-func task(t testing.TB, cmd ...string) (in backends.Place, container string) {
+// startTask starts a container that is a task's, and returns where.
+func startTask(t testing.TB, cmd ...string) (in backends.TaskRef, container string) {
 	t.Helper()
-	in = backends.Place{Task: "web", Node: Node{Name: "node-1", Address: "127.0.0.1"}, Allocation: backends.Allocation{ID: newAllocation()}}
+	in = backends.TaskRef{Task: "web", Node: Node{Name: "node-1", Address: "127.0.0.1"}, Allocation: backends.Allocation{ID: newAllocation()}}
 	return in, dockertest.Run(t, "web-"+in.Allocation.ID, labels(in.Allocation.ID), cmd...)
 }
 
@@ -20,7 +20,7 @@ func TestRuntime(t *testing.T) {
 	t.Parallel()
 	host := dockertest.Daemon(t)
 	d := mustOpen(t, Settings{Host: host})
-	in, _ := task(t, "sleep", "3600")
-	backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.Place) { return d, in },
-		backendtest.Features{User: true, Env: true, Dir: true, Signals: true, Separate: true, Status: true})
+	in, _ := startTask(t, "sleep", "3600")
+	backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) { return d, in },
+		backendtest.Features{User: true, Env: true, Dir: true, Signals: true, SeparateStderr: true, SignalStatus: true})
 }

@@ -15,29 +15,29 @@ import (
 // stream is a connection that the daemon has given up to the streams of a program. go-dockerclient opens and copies it,
 // but on a connection of ours: by itself it takes no context, looks at no status, and closes what has to stay open.
 type stream struct {
-	wire *wire
+	conn *streamConn
 	out  *output
 	done chan struct{} // closed when nothing more comes and nothing more is written to the outputs
 }
 
 // open lets begin start a stream. Its input goes through in, if any; with keep the end of the input is not passed on.
 // When ctx ends before the daemon has answered, so does the stream.
-func (s *speaker) open(ctx context.Context, out *output, keep bool, limit time.Duration,
+func (s *apiClient) open(ctx context.Context, out *output, keep bool, limit time.Duration,
 	begin func(*dockerclient.Client) (dockerclient.CloseWaiter, error),
 ) (*stream, error) {
-	dialer := &dialer{ctx: ctx, tls: s.daemon.tls, limit: limit, keep: keep}
-	dialer.opened = func(w *wire) { out.wire = w }
+	dialer := &dialer{ctx: ctx, tls: s.daemon.tls, responseTimeout: limit, keepOpen: keep}
+	dialer.onOpen = func(w *streamConn) { out.conn = w }
 	client := *s.client
 	client.Dialer, client.TLSConfig = dialer, nil // the library encrypts only what a net.Dialer has opened
 	waiter, err := begin(&client)
 	if err != nil {
 		return nil, err
 	}
-	st := &stream{wire: out.wire, out: out, done: make(chan struct{})}
+	st := &stream{conn: out.conn, out: out, done: make(chan struct{})}
 	go func() {
 		defer close(st.done)
 		out.guard(func() {
-			defer st.wire.Close()
+			defer st.conn.Close()
 			waiter.Wait() // its error may be that of the input; out knows that of the output
 		})()
 	}()
@@ -45,15 +45,15 @@ func (s *speaker) open(ctx context.Context, out *output, keep bool, limit time.D
 }
 
 // close ends the stream as it is.
-func (s *stream) close() { s.wire.Close() }
+func (s *stream) close() { s.conn.Close() }
 
 // dialer opens one connection.
 type dialer struct {
-	ctx    context.Context
-	tls    *tls.Config
-	limit  time.Duration // for the daemon's answer
-	keep   bool
-	opened func(*wire)
+	ctx             context.Context
+	tls             *tls.Config
+	responseTimeout time.Duration // for the daemon's answer
+	keepOpen        bool
+	onOpen          func(*streamConn)
 }
 
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
@@ -71,50 +71,50 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 		}
 		conn = secured
 	}
-	w := &wire{Conn: conn, keep: d.keep}
-	conn.SetDeadline(time.Now().Add(d.limit))
-	w.stop = context.AfterFunc(d.ctx, func() { conn.SetDeadline(time.Now()) })
-	d.opened(w)
+	w := &streamConn{Conn: conn, keepOpen: d.keepOpen}
+	conn.SetDeadline(time.Now().Add(d.responseTimeout))
+	w.stopWatch = context.AfterFunc(d.ctx, func() { conn.SetDeadline(time.Now()) })
+	d.onOpen(w)
 	return w, nil
 }
 
-// wire is the connection of a stream.
-type wire struct {
+// streamConn is the connection of a stream.
+type streamConn struct {
 	net.Conn
-	keep   bool        // the end of the input stays here
-	stop   func() bool // lets go of the context, which is for the time until the answer
-	head   []byte      // the beginning of the answer; 12 bytes when it is complete
-	status atomic.Int32
-	sent   atomic.Int64 // when something was last sent, in Unix nanoseconds
+	keepOpen   bool        // the end of the input stays here
+	stopWatch  func() bool // lets go of the context, which is for the time until the answer
+	statusLine []byte      // the beginning of the answer; 12 bytes when it is complete
+	status     atomic.Int32
+	lastWrite  atomic.Int64 // when something was last sent, in Unix nanoseconds
 }
 
-const statusLine = len("HTTP/1.1 200")
+const statusLineLen = len("HTTP/1.1 200")
 
-// lateText is how long the text of a refusal may take; the daemon keeps the connection open after it.
-const lateText = time.Second
+// refusalTimeout is how long the text of a refusal may take; the daemon keeps the connection open after it.
+const refusalTimeout = time.Second
 
-func (w *wire) Read(p []byte) (int, error) {
+func (w *streamConn) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
-	if len(w.head) < statusLine && n > 0 {
-		w.head = append(w.head, p[:min(n, statusLine-len(w.head))]...)
-		if len(w.head) == statusLine {
-			w.answered()
+	if len(w.statusLine) < statusLineLen && n > 0 {
+		w.statusLine = append(w.statusLine, p[:min(n, statusLineLen-len(w.statusLine))]...)
+		if len(w.statusLine) == statusLineLen {
+			w.handleStatus()
 		}
 	}
 	return n, err
 }
 
-func (w *wire) Write(p []byte) (int, error) {
-	w.sent.Store(time.Now().UnixNano())
+func (w *streamConn) Write(p []byte) (int, error) {
+	w.lastWrite.Store(time.Now().UnixNano())
 	return w.Conn.Write(p)
 }
 
-func (w *wire) lastSent() time.Time { return time.Unix(0, w.sent.Load()) }
+func (w *streamConn) lastWriteTime() time.Time { return time.Unix(0, w.lastWrite.Load()) }
 
-func (w *wire) answered() {
-	w.stop()
+func (w *streamConn) handleStatus() {
+	w.stopWatch()
 	status := 0
-	for _, digit := range w.head[statusLine-3:] {
+	for _, digit := range w.statusLine[statusLineLen-3:] {
 		status = status*10 + int(digit-'0')
 	}
 	w.status.Store(int32(status))
@@ -122,35 +122,35 @@ func (w *wire) answered() {
 	if w.accepted() {
 		w.SetReadDeadline(time.Time{})
 	} else {
-		w.SetReadDeadline(time.Now().Add(lateText))
+		w.SetReadDeadline(time.Now().Add(refusalTimeout))
 	}
 }
 
 // accepted reports whether the daemon has agreed to the stream.
-func (w *wire) accepted() bool {
+func (w *streamConn) accepted() bool {
 	status := w.status.Load()
 	return status == http.StatusSwitchingProtocols || status == http.StatusOK
 }
 
 // encrypted reports whether no read returns more than a record of TLS, which is 16 KiB.
-func (w *wire) encrypted() bool {
+func (w *streamConn) encrypted() bool {
 	_, is := w.Conn.(*tls.Conn)
 	return is
 }
 
 // CloseWrite is called by the library at the end of the input.
-func (w *wire) CloseWrite() error {
-	if w.keep {
+func (w *streamConn) CloseWrite() error {
+	if w.keepOpen {
 		return nil
 	}
-	return w.endInput()
+	return w.closeWrite()
 }
 
-func (w *wire) endInput() error { return w.Conn.(interface{ CloseWrite() error }).CloseWrite() }
+func (w *streamConn) closeWrite() error { return w.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
-func (w *wire) Close() error {
-	w.stop()
+func (w *streamConn) Close() error {
+	w.stopWatch()
 	return w.Conn.Close()
 }
 
-var _ io.ReadWriteCloser = (*wire)(nil)
+var _ io.ReadWriteCloser = (*streamConn)(nil)

@@ -12,17 +12,17 @@ import (
 	"nomadctld/backends"
 )
 
-// secured is a daemon behind TLS, as an address on loopback.
-func secured(t *testing.T, paths map[string]string) (host string, files dockertest.Certificates) {
+// tlsDaemon is a daemon behind TLS, as an address on loopback.
+func tlsDaemon(t *testing.T, paths map[string]string) (host string, files dockertest.Certificates) {
 	t.Helper()
-	addr, files := dockertest.TLS(t, answers(t, paths).Host)
+	addr, files := dockertest.TLS(t, respondingDaemon(t, paths).Host)
 	return "tcp://" + addr, files
 }
 
-var oneContainer = map[string]string{"/version": `{"ApiVersion":"1.41"}`, "/v1.41/containers/web-1/json": anyContainer}
+var oneContainerPaths = map[string]string{"/version": `{"ApiVersion":"1.41"}`, "/v1.41/containers/web-1/json": anyContainer}
 
-func TestOnlyADaemonOfTheCAIsSpokenToAndOnlyWithACertificate(t *testing.T) {
-	host, files := secured(t, oneContainer)
+func TestTLS_BothSidesVerified(t *testing.T) {
+	host, files := tlsDaemon(t, oneContainerPaths)
 	byName := strings.Replace(host, "127.0.0.1", "{node}", 1)
 	for name, c := range map[string]struct {
 		settings Settings
@@ -48,9 +48,9 @@ func TestOnlyADaemonOfTheCAIsSpokenToAndOnlyWithACertificate(t *testing.T) {
 	}
 }
 
-func TestCertificateFilesThatDoNotServeAreRefused(t *testing.T) {
-	_, files := secured(t, nil)
-	_, others := secured(t, nil)
+func TestTLS_BadCertificateFiles(t *testing.T) {
+	_, files := tlsDaemon(t, nil)
+	_, others := tlsDaemon(t, nil)
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -73,8 +73,8 @@ func TestCertificateFilesThatDoNotServeAreRefused(t *testing.T) {
 	}
 }
 
-func TestAClientCertificateIsReadForEachConnection(t *testing.T) {
-	host, files := secured(t, oneContainer)
+func TestTLS_ClientCertificateReloaded(t *testing.T) {
+	host, files := tlsDaemon(t, oneContainerPaths)
 	d := mustOpen(t, Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
 	ask := func() error {
 		for _, known := range d.daemons {

@@ -26,8 +26,8 @@ const (
 	// below the 100 that Nomad allows from one address by default.
 	maxConns = 34
 
-	maxOrders     = 3 // the same, of orders to the servers: a moment each
-	maxNodeOrders = 5 // and to the nodes: as long as a task may take to end
+	maxWriteConns     = 3 // the same, of orders to the servers: a moment each
+	maxNodeWriteConns = 5 // and to the nodes: as long as a task may take to end
 
 	dialTimeout = 3 * time.Second
 	listTimeout = 10 * time.Second // for all that a listing asks of a cluster
@@ -37,16 +37,16 @@ const (
 type Client struct {
 	tier       Tier
 	api        *api.Client // asks
-	orders     *api.Client
-	nodeOrders *api.Client
-	streams    *streams
-	limits     limits // of orders
+	writes     *api.Client
+	nodeWrites *api.Client
+	conns      *streamConns
+	timeouts   writeTimeouts // of orders
 }
 
 var (
-	_ backends.Cluster    = (*Client)(nil)
-	_ backends.Runtime    = (*Client)(nil)
-	_ backends.Operations = (*Client)(nil)
+	_ backends.Cluster       = (*Client)(nil)
+	_ backends.Runtime       = (*Client)(nil)
+	_ backends.ClusterWriter = (*Client)(nil)
 )
 
 // Open returns a client for each tier, by name. It contacts nobody. Tiers with the same URL and TLS settings are
@@ -58,7 +58,7 @@ func Open(tiers ...Tier) (map[string]*Client, error) {
 	}
 	type transport struct{ answers, orders, nodeOrders *http.Transport }
 	transports := map[address]transport{}
-	shared := map[address]*streams{}
+	shared := map[address]*streamConns{}
 	clients := map[string]*Client{}
 	for _, tier := range tiers {
 		at := address{tier.URL, tier.TLS}
@@ -67,18 +67,18 @@ func Open(tiers ...Tier) (map[string]*Client, error) {
 			if err != nil {
 				return nil, fmt.Errorf("tier %s: %w", tier.Name, err)
 			}
-			transports[at] = transport{answers, forOrders(answers, maxOrders), forOrders(answers, maxNodeOrders)}
-			shared[at] = newStreams(tier.URL, answers.TLSClientConfig)
+			transports[at] = transport{answers, writeTransport(answers, maxWriteConns), writeTransport(answers, maxNodeWriteConns)}
+			shared[at] = newStreamConns(tier.URL, answers.TLSClientConfig)
 		}
-		client := &Client{tier: tier, streams: shared[at], limits: defaultLimits}
+		client := &Client{tier: tier, conns: shared[at], timeouts: defaultWriteTimeouts}
 		for _, way := range []struct {
 			client   **api.Client
 			through  *http.Transport
 			redirect func(*http.Request, []*http.Request) error
 		}{
 			{&client.api, transports[at].answers, sameHost},
-			{&client.orders, transports[at].orders, noRedirect},
-			{&client.nodeOrders, transports[at].nodeOrders, noRedirect},
+			{&client.writes, transports[at].orders, noRedirect},
+			{&client.nodeWrites, transports[at].nodeOrders, noRedirect},
 		} {
 			var err error
 			*way.client, err = api.NewClient(&api.Config{Address: tier.URL, HttpClient: &http.Client{Transport: way.through, CheckRedirect: way.redirect}})
@@ -102,9 +102,9 @@ func sameHost(request *http.Request, via []*http.Request) error {
 // noRedirect follows none: an order is for the job that it names, and a redirect makes a GET of it.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// forOrders returns a transport of which every request has a connection of its own: on one that was kept, a request that
+// writeTransport returns a transport of which every request has a connection of its own: on one that was kept, a request that
 // crosses its end could not be told from one that was lost.
-func forOrders(answers *http.Transport, most int) *http.Transport {
+func writeTransport(answers *http.Transport, most int) *http.Transport {
 	orders := answers.Clone()
 	orders.DisableKeepAlives, orders.MaxConnsPerHost = true, most
 	return orders

@@ -15,9 +15,9 @@ import (
 	"nomadctld/backends"
 )
 
-// passing reports whether the same read may work a moment later: a cluster that elects a leader, a connection
+// isTransient reports whether the same read may work a moment later: a cluster that elects a leader, a connection
 // that was refused or cut for being one too many. A host that did not answer at all has taken its time already.
-func passing(err error) bool {
+func isTransient(err error) bool {
 	var answer api.UnexpectedResponseError
 	if errors.As(err, &answer) && answer.HasStatusCode() {
 		return answer.StatusCode() == http.StatusTooManyRequests || answer.StatusCode() >= 500
@@ -33,8 +33,8 @@ func passing(err error) bool {
 	return true
 }
 
-// crowded reports whether Nomad refused a request only because there were too many.
-func crowded(err error) bool {
+// isRateLimited reports whether Nomad refused a request only because there were too many.
+func isRateLimited(err error) bool {
 	var answer api.UnexpectedResponseError
 	return errors.As(err, &answer) && answer.StatusCode() == http.StatusTooManyRequests
 }

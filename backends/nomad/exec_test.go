@@ -22,17 +22,17 @@ import (
 	"nomadctld/internal/nomadtest"
 )
 
-// run runs a program without input.
-func run(ctx context.Context, c *Client, in backends.Place, argv ...string) (int, string, error) {
-	out := &answer{}
-	code, err := c.Exec(ctx, in, backends.Program{Argv: argv, Session: random(), Stdin: strings.NewReader(""), Stdout: out, Stderr: out})
+// execArgv runs a program without input.
+func execArgv(ctx context.Context, c *Client, in backends.TaskRef, argv ...string) (int, string, error) {
+	out := &limitedBuffer{}
+	code, err := c.Exec(ctx, in, backends.Program{Argv: argv, Session: randomHex(), Stdin: strings.NewReader(""), Stdout: out, Stderr: out})
 	return code, out.String(), err
 }
 
-func TestProgramsRunOverTLSOnlyWithTheRightCertificates(t *testing.T) {
+func TestExec_TLS(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			_, in := task(t, cluster, "p-team3-shell", "box")
+			_, in := clusterTask(t, cluster, "p-team3-shell", "box")
 			addr, files := dockertest.TLS(t, cluster.URL)
 			byName := "https://localhost" + addr[strings.LastIndex(addr, ":"):]
 			for name, tc := range map[string]struct {
@@ -50,7 +50,7 @@ func TestProgramsRunOverTLSOnlyWithTheRightCertificates(t *testing.T) {
 				"not encrypted":       {"http://" + addr, backends.TLS{}, false},
 			} {
 				c := open(t, Tier{URL: tc.url, TLS: tc.tls, TokenFile: nomadtest.TokenFile(t)})
-				code, out, err := run(context.Background(), c, in, "echo", "hi")
+				code, out, err := execArgv(context.Background(), c, in, "echo", "hi")
 				if tc.ok && (err != nil || code != 0 || out != "hi\n") || !tc.ok && (!errors.Is(err, backends.ErrUnreachable) || out != "") {
 					t.Errorf("%s: got %d, %q, %v", name, code, out, err)
 				}
@@ -67,10 +67,10 @@ func TestProgramsRunOverTLSOnlyWithTheRightCertificates(t *testing.T) {
 }
 
 // The library would look the node up first, and dial it.
-func TestAProgramIsOneRequestToTheCluster(t *testing.T) {
+func TestExec_OneRequest(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			_, in := task(t, cluster, "p-team3-shell", "box")
+			_, in := clusterTask(t, cluster, "p-team3-shell", "box")
 			target, _ := url.Parse(cluster.URL)
 			var mu sync.Mutex
 			var asked []string
@@ -83,7 +83,7 @@ func TestAProgramIsOneRequestToTheCluster(t *testing.T) {
 			}))
 			defer server.Close()
 			c := open(t, Tier{URL: server.URL, TokenFile: nomadtest.TokenFile(t)})
-			if code, _, err := run(context.Background(), c, in, "sh", "-c", "exit 3"); err != nil || code != 3 {
+			if code, _, err := execArgv(context.Background(), c, in, "sh", "-c", "exit 3"); err != nil || code != 3 {
 				t.Fatalf("got %d, %v", code, err)
 			}
 			mu.Lock()
@@ -95,19 +95,19 @@ func TestAProgramIsOneRequestToTheCluster(t *testing.T) {
 	}
 }
 
-func TestALostConnectionIsAnErrorAtOnce(t *testing.T) {
+func TestExec_ConnectionLost(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			_, in := task(t, cluster, "p-team3-shell", "box")
-			addr, cut := dockertest.Cut(t, cluster.URL)
+			_, in := clusterTask(t, cluster, "p-team3-shell", "box")
+			addr, cut := dockertest.TCPWithCut(t, cluster.URL)
 			c := open(t, Tier{URL: "http://" + addr, TokenFile: nomadtest.TokenFile(t)})
-			for _, terminal := range []backends.Terminal{nil, fixed{}} {
+			for _, terminal := range []backends.Terminal{nil, fixedTerminal{}} {
 				read, write := io.Pipe()
 				done := make(chan error, 1)
 				go func() {
 					_, err := c.Exec(context.Background(), in, backends.Program{
-						Argv: []string{"sh", "-c", "echo ready; read x; echo $x"}, Session: random(), Terminal: terminal, Stdin: read, Stderr: io.Discard,
-						Stdout: writer(func(b []byte) (int, error) {
+						Argv: []string{"sh", "-c", "echo ready; read x; echo $x"}, Session: randomHex(), Terminal: terminal, Stdin: read, Stderr: io.Discard,
+						Stdout: writerFunc(func(b []byte) (int, error) {
 							if bytes.Contains(b, []byte("ready")) {
 								cut()
 							}
@@ -130,26 +130,26 @@ func TestALostConnectionIsAnErrorAtOnce(t *testing.T) {
 	}
 }
 
-func TestAClusterThatIsNotThereIsUnreachable(t *testing.T) {
-	_, in := task(t, nomadtest.Simulated(t), "p-team3-shell", "box")
+func TestExec_ClusterUnreachable(t *testing.T) {
+	_, in := clusterTask(t, nomadtest.Simulated(t), "p-team3-shell", "box")
 	for _, gone := range []string{closedPort(t), silentPort(t)} {
 		c := open(t, Tier{URL: "http://" + gone})
 		begin := time.Now()
-		if _, _, err := run(context.Background(), c, in, "true"); !errors.Is(err, backends.ErrUnreachable) || time.Since(begin) > handshakeTimeout+time.Minute {
+		if _, _, err := execArgv(context.Background(), c, in, "true"); !errors.Is(err, backends.ErrUnreachable) || time.Since(begin) > handshakeTimeout+time.Minute {
 			t.Errorf("got %v after %s", err, time.Since(begin))
 		}
 	}
 }
 
-// fixed is a terminal that does not change.
-type fixed struct{}
+// fixedTerminal is a terminal that does not change.
+type fixedTerminal struct{}
 
-func (fixed) Size() (int, int)         { return 80, 24 }
-func (fixed) Resized() <-chan struct{} { return nil }
+func (fixedTerminal) Size() (int, int)         { return 80, 24 }
+func (fixedTerminal) Resized() <-chan struct{} { return nil }
 
-type writer func([]byte) (int, error)
+type writerFunc func([]byte) (int, error)
 
-func (w writer) Write(b []byte) (int, error) { return w(b) }
+func (w writerFunc) Write(b []byte) (int, error) { return w(b) }
 
 func closedPort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -170,14 +170,14 @@ func silentPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func TestStreamsHaveABudget(t *testing.T) {
+func TestConnLimits(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	file := nomadtest.TokenFile(t)
 	tiers, err := Open(Tier{Name: "a", URL: cluster.URL, TokenFile: file}, Tier{Name: "b", URL: cluster.URL, TokenFile: file})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, in := taskOf(t, tiers["a"], "p-team3-shell", "box")
+	a, in := findTask(t, tiers["a"], "p-team3-shell", "box")
 	b := tiers["b"]
 	ctx, cancel := context.WithCancelCause(context.Background())
 	begun := make(chan struct{}, maxPrograms)
@@ -186,8 +186,8 @@ func TestStreamsHaveABudget(t *testing.T) {
 	for i := range maxPrograms {
 		all.Go(func() {
 			_, err := a.Exec(backends.WithUser(ctx, fmt.Sprint("user", i%3)), in, backends.Program{
-				Argv: []string{"sh", "-c", "echo ready; exec sleep 300"}, Session: random(), Stdin: strings.NewReader(""), Stderr: io.Discard,
-				Stdout: writer(func(b []byte) (int, error) { begun <- struct{}{}; return len(b), nil }),
+				Argv: []string{"sh", "-c", "echo ready; exec sleep 300"}, Session: randomHex(), Stdin: strings.NewReader(""), Stderr: io.Discard,
+				Stdout: writerFunc(func(b []byte) (int, error) { begun <- struct{}{}; return len(b), nil }),
 			})
 			if err != over {
 				t.Errorf("got %v, want %v", err, over)
@@ -198,7 +198,7 @@ func TestStreamsHaveABudget(t *testing.T) {
 		<-begun
 	}
 	begin := time.Now()
-	if _, _, err := run(context.Background(), b, in, "true"); !errors.Is(err, backends.ErrBusy) || time.Since(begin) > time.Minute {
+	if _, _, err := execArgv(context.Background(), b, in, "true"); !errors.Is(err, backends.ErrLimitReached) || time.Since(begin) > time.Minute {
 		t.Errorf("one more program: got %v after %s", err, time.Since(begin))
 	}
 	if _, err := readLog(t, b, in, backends.LogQuery{Stdout: true}); err != nil {
@@ -206,15 +206,15 @@ func TestStreamsHaveABudget(t *testing.T) {
 	}
 	cancel(over) // their signals have places of their own
 	all.Wait()
-	if code, _, err := run(context.Background(), b, in, "true"); code != 0 || err != nil {
+	if code, _, err := execArgv(context.Background(), b, in, "true"); code != 0 || err != nil {
 		t.Errorf("afterwards: got %d, %v", code, err)
 	}
 	for i := range maxLogs {
-		if _, err := b.streams.reading.Take(backends.WithUser(context.Background(), fmt.Sprint("user", i%4)), 1); err != nil {
+		if _, err := b.conns.logSlots.Acquire(backends.WithUser(context.Background(), fmt.Sprint("user", i%4)), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := readLog(t, a, in, backends.LogQuery{Stdout: true}); !errors.Is(err, backends.ErrBusy) {
+	if _, err := readLog(t, a, in, backends.LogQuery{Stdout: true}); !errors.Is(err, backends.ErrLimitReached) {
 		t.Errorf("one more log: got %v", err)
 	}
 	if peak, refused := cluster.Sim.Connections(); peak > 99 || refused > 0 {
@@ -222,12 +222,12 @@ func TestStreamsHaveABudget(t *testing.T) {
 	}
 }
 
-func TestNothingStaysBehind(t *testing.T) {
+func TestExec_NoLeaks(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			c, in := task(t, cluster, "p-team3-shell", "box")
-			run(context.Background(), c, in, "true")
-			before := ours()
+			c, in := clusterTask(t, cluster, "p-team3-shell", "box")
+			execArgv(context.Background(), c, in, "true")
+			before := packageGoroutines()
 			var all sync.WaitGroup
 			for i := range 8 {
 				all.Go(func() {
@@ -238,27 +238,27 @@ func TestNothingStaysBehind(t *testing.T) {
 							argv = []string{"sleep", "300"}
 							time.AfterFunc(30*time.Millisecond, cancel)
 						}
-						run(ctx, c, in, argv...)
+						execArgv(ctx, c, in, argv...)
 						cancel()
 					}
 				})
 			}
 			all.Wait()
-			for begin := time.Now(); ours() > before; time.Sleep(20 * time.Millisecond) {
+			for begin := time.Now(); packageGoroutines() > before; time.Sleep(20 * time.Millisecond) {
 				if time.Since(begin) > time.Minute {
 					buffer := make([]byte, 1<<20)
-					t.Fatalf("%d goroutines, %d before:\n%s", ours(), before, buffer[:runtime.Stack(buffer, true)])
+					t.Fatalf("%d goroutines, %d before:\n%s", packageGoroutines(), before, buffer[:runtime.Stack(buffer, true)])
 				}
 			}
-			if c.streams.programs.Taken() != 0 || c.streams.signals.Taken() != 0 {
-				t.Errorf("%d and %d places are still taken", c.streams.programs.Taken(), c.streams.signals.Taken())
+			if c.conns.programSlots.InUse() != 0 || c.conns.signalSlots.InUse() != 0 {
+				t.Errorf("%d and %d places are still taken", c.conns.programSlots.InUse(), c.conns.signalSlots.InUse())
 			}
 		})
 	}
 }
 
-// ours is how many goroutines of this package and of the library there are.
-func ours() (n int) {
+// packageGoroutines is how many goroutines of this package and of the library there are.
+func packageGoroutines() (n int) {
 	buffer := make([]byte, 8<<20)
 	for stack := range strings.SplitSeq(string(buffer[:runtime.Stack(buffer, true)]), "\n\n") {
 		if strings.Contains(stack, "backends/nomad.(*") || strings.Contains(stack, "nomad/api.") {
@@ -268,32 +268,32 @@ func ours() (n int) {
 	return n
 }
 
-// flood never ends and never waits.
-type flood struct{}
+// endlessReader never ends and never waits.
+type endlessReader struct{}
 
-func (flood) Read(b []byte) (int, error) {
+func (endlessReader) Read(b []byte) (int, error) {
 	for i := range b {
 		b[i] = "y\n"[i%2]
 	}
 	return len(b), nil
 }
 
-func TestInputThatNobodyReadsCostsNoOutput(t *testing.T) {
+func TestExec_UnreadStdin(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			c, in := task(t, cluster, "p-team3-shell", "box")
-			session := random()
+			c, in := clusterTask(t, cluster, "p-team3-shell", "box")
+			session := randomHex()
 			for range 30 {
-				out := &answer{}
+				out := &limitedBuffer{}
 				code, err := c.Exec(context.Background(), in, backends.Program{
-					Argv: []string{"sh", "-c", "read x; echo $x; exit 3"}, Session: session, Stdin: flood{}, Stdout: out, Stderr: out,
+					Argv: []string{"sh", "-c", "read x; echo $x; exit 3"}, Session: session, Stdin: endlessReader{}, Stdout: out, Stderr: out,
 				})
 				if code != 3 || err != nil || out.String() != "y\n" {
 					t.Errorf("got %d, %v, %q", code, err, out.String())
 				}
 			}
 			for begin := time.Now(); ; time.Sleep(100 * time.Millisecond) {
-				_, out, err := run(context.Background(), c, in, "sh", "-c", "ps -eo args | grep -c [S]ESSION="+session)
+				_, out, err := execArgv(context.Background(), c, in, "sh", "-c", "ps -eo args | grep -c [S]ESSION="+session)
 				if err == nil && out == "0\n" {
 					break
 				}
@@ -305,14 +305,14 @@ func TestInputThatNobodyReadsCostsNoOutput(t *testing.T) {
 	}
 }
 
-func TestAWriterThatFailsEndsTheProgram(t *testing.T) {
+func TestExec_StdoutFails(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			c, in := task(t, cluster, "p-team3-shell", "box")
+			c, in := clusterTask(t, cluster, "p-team3-shell", "box")
 			full := errors.New("full")
 			_, err := c.Exec(context.Background(), in, backends.Program{
-				Argv: []string{"sh", "-c", "echo x; exec sleep 300"}, Session: random(), Stdin: strings.NewReader(""), Stderr: io.Discard,
-				Stdout: writer(func([]byte) (int, error) { return 0, full }),
+				Argv: []string{"sh", "-c", "echo x; exec sleep 300"}, Session: randomHex(), Stdin: strings.NewReader(""), Stderr: io.Discard,
+				Stdout: writerFunc(func([]byte) (int, error) { return 0, full }),
 			})
 			if !errors.Is(err, full) {
 				t.Errorf("got %v", err)
@@ -321,18 +321,18 @@ func TestAWriterThatFailsEndsTheProgram(t *testing.T) {
 	}
 }
 
-// TestAWriterThatFailsAfterTheProgramIsAFailureToo while the shell is ended that still reads for a child in the background.
-func TestAWriterThatFailsAfterTheProgramIsAFailureToo(t *testing.T) {
+// TestExec_StdoutFailsAfterExit while the shell is ended that still reads for a child in the background.
+func TestExec_StdoutFailsAfterExit(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			c, in := task(t, cluster, "p-team3-shell", "box")
+			c, in := clusterTask(t, cluster, "p-team3-shell", "box")
 			full := errors.New("full")
 			open, end := io.Pipe()
 			defer end.Close()
 			code, err := c.Exec(context.Background(), in, backends.Program{
-				Argv: []string{"sh", "-c", "sleep 2 & echo x"}, Session: random(), Stdin: open, Stderr: io.Discard,
-				Stdout: writer(func([]byte) (int, error) {
-					for begin := time.Now(); c.streams.signals.Taken() == 0; time.Sleep(100 * time.Microsecond) {
+				Argv: []string{"sh", "-c", "sleep 2 & echo x"}, Session: randomHex(), Stdin: open, Stderr: io.Discard,
+				Stdout: writerFunc(func([]byte) (int, error) {
+					for begin := time.Now(); c.conns.signalSlots.InUse() == 0; time.Sleep(100 * time.Microsecond) {
 						if time.Since(begin) > 30*time.Second {
 							t.Error("the shell is not ended")
 							break
@@ -348,18 +348,18 @@ func TestAWriterThatFailsAfterTheProgramIsAFailureToo(t *testing.T) {
 	}
 }
 
-func TestAWriterThatIsStuckKeepsNobodyFromLeaving(t *testing.T) {
+func TestExec_StdoutBlocks(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			c, in := task(t, cluster, "p-team3-shell", "box")
+			c, in := clusterTask(t, cluster, "p-team3-shell", "box")
 			ctx, cancel := context.WithCancelCause(context.Background())
 			over, stuck := errors.New("over"), make(chan struct{})
 			defer close(stuck)
 			done := make(chan error, 1)
 			go func() {
 				_, err := c.Exec(ctx, in, backends.Program{
-					Argv: []string{"sh", "-c", "while :; do echo x; done"}, Session: random(), Stdin: strings.NewReader(""), Stderr: io.Discard,
-					Stdout: writer(func(b []byte) (int, error) { cancel(over); <-stuck; return len(b), nil }),
+					Argv: []string{"sh", "-c", "while :; do echo x; done"}, Session: randomHex(), Stdin: strings.NewReader(""), Stderr: io.Discard,
+					Stdout: writerFunc(func(b []byte) (int, error) { cancel(over); <-stuck; return len(b), nil }),
 				})
 				done <- err
 			}()
@@ -375,8 +375,8 @@ func TestAWriterThatIsStuckKeepsNobodyFromLeaving(t *testing.T) {
 	}
 }
 
-func TestWhatNomadCannotDoIsSaid(t *testing.T) {
-	c, in := task(t, nomadtest.Simulated(t), "p-team3-shell", "box")
+func TestExec_Unsupported(t *testing.T) {
+	c, in := clusterTask(t, nomadtest.Simulated(t), "p-team3-shell", "box")
 	for name, p := range map[string]backends.Program{
 		"user":     {Argv: []string{"id"}, User: "0"},
 		"variable": {Argv: []string{"id"}, Env: []string{"a.b=c"}},
@@ -391,44 +391,44 @@ func TestWhatNomadCannotDoIsSaid(t *testing.T) {
 	}
 }
 
-func TestNobodyIsToldThatAllOutputCameWhenSomeIsMissing(t *testing.T) {
-	r := &running{began: make(chan struct{}), runs: make(chan struct{}), ended: make(chan struct{}), state: 'R'}
+func TestExecResult_OutputLost(t *testing.T) {
+	r := &programState{started: make(chan struct{}), running: make(chan struct{}), exited: make(chan struct{}), startState: 'R'}
 	p := backends.Program{Argv: []string{"x"}}
-	if _, err := r.verdict(p, outputs{}, &shell{}, 0, nil); err == nil {
+	if _, err := r.result(p, outputs{}, &wrappedCommand{}, 0, nil); err == nil {
 		t.Error("no mark at all: got no error")
 	}
-	close(r.began)
-	if _, err := r.verdict(p, outputs{}, &shell{}, 0, nil); err == nil || !strings.Contains(err.Error(), "lost") {
+	close(r.started)
+	if _, err := r.result(p, outputs{}, &wrappedCommand{}, 0, nil); err == nil || !strings.Contains(err.Error(), "lost") {
 		t.Errorf("no last mark: got %v", err)
 	}
-	if code, err := r.verdict(p, outputs{}, &shell{}, 137, nil); code != 137 || err != nil {
+	if code, err := r.result(p, outputs{}, &wrappedCommand{}, 137, nil); code != 137 || err != nil {
 		t.Errorf("the shell was killed: got %d, %v", code, err)
 	}
-	close(r.ended)
-	r.code = 5
-	if code, err := r.verdict(p, outputs{}, &shell{}, 0, errors.New("EOF")); code != 5 || err != nil {
+	close(r.exited)
+	r.exitCode = 5
+	if code, err := r.result(p, outputs{}, &wrappedCommand{}, 0, errors.New("EOF")); code != 5 || err != nil {
 		t.Errorf("both marks: got %d, %v", code, err)
 	}
 }
 
-func TestWhatDockerSaysInPlaceOfAProgramIsNoOutput(t *testing.T) {
+func TestExecResult_DockerStartError(t *testing.T) {
 	for _, tc := range []struct {
 		output string
 		code   int
 		err    error
 	}{
-		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: unknown\r\n", 126, backends.ErrNoProgram},
+		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: unknown\r\n", 126, backends.ErrProgramNotFound},
 		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/x\": permission denied: unknown\r\n", 126, backends.ErrNotExecutable},
 		{"OCI runtime exec failed", 0, nil},
 		{"OCI", 127, nil},
 		{"", 126, nil},
 	} {
 		for i := range len(tc.output) + 1 {
-			got := &answer{}
-			out := &plain{to: got, failed: func(error) {}}
+			got := &limitedBuffer{}
+			out := &directOutput{dst: got, onError: func(error) {}}
 			out.Write([]byte(tc.output[:i]))
 			out.Write([]byte(tc.output[i:]))
-			code, err := plainVerdict(backends.Program{Argv: []string{"x"}}, outputs{plain: out}, tc.code, nil)
+			code, err := directResult(backends.Program{Argv: []string{"x"}}, outputs{direct: out}, tc.code, nil)
 			want := tc.output
 			if tc.err != nil {
 				want = ""

@@ -14,9 +14,9 @@ import (
 
 // Log reads the files in which Nomad keeps what a task wrote. It needs no more than the capability read-logs. Their end
 // cannot be told from a pause, so a followed log goes on until ctx ends.
-func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery, each func(backends.Piece) error) error {
-	if q.OfContainers() {
-		return fmt.Errorf("%w: Nomad's files hold none", backends.ErrNoTimes)
+func (c *Client) Log(ctx context.Context, in backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error) error {
+	if q.NeedsContainer() {
+		return fmt.Errorf("%w: Nomad's files hold none", backends.ErrNoTimestamps)
 	}
 	if _, err := c.query(ctx, ""); err != nil {
 		return err
@@ -28,7 +28,7 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 	if q.Stderr {
 		kinds = append(kinds, "stderr")
 	}
-	client, err := c.streams.logClient()
+	client, err := c.conns.logClient()
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 	if q.Follow {
 		need = len(kinds)
 	}
-	leave, err := c.streams.reading.Take(ctx, need)
+	leave, err := c.conns.logSlots.Acquire(ctx, need)
 	if err != nil {
 		return err
 	}
@@ -48,8 +48,8 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 		group.SetLimit(1) // stdout first
 	}
 	for _, kind := range kinds {
-		r := reader{c: c, client: client, in: in, kind: kind, follow: q.Follow}
-		pass := func(p backends.Piece) error {
+		r := logReader{c: c, client: client, task: in, kind: kind, follow: q.Follow}
+		pass := func(p backends.LogChunk) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if ctx2.Err() != nil {
@@ -57,23 +57,23 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 			}
 			return each(p)
 		}
-		whole := wholeLines{each: func(data []byte) error {
-			return pass(backends.Piece{Stderr: kind == "stderr", Data: data, Unordered: true})
+		whole := lineBuffer{emit: func(data []byte) error {
+			return pass(backends.LogChunk{Stderr: kind == "stderr", Data: data, Unordered: true})
 		}}
-		r.each, r.idle = whole.each, func() error { return nil }
+		r.emit, r.onIdle = whole.emit, func() error { return nil }
 		if len(kinds) > 1 {
-			r.each, r.idle = whole.pass, whole.flush
+			r.emit, r.onIdle = whole.write, whole.flush
 		}
-		r.begins = func(s section) error { return rotated(kind, q, s, pass) }
-		r.gone = func() error {
+		r.onStart = func(s logSection) error { return noteRotated(kind, q, s, pass) }
+		r.onGap = func() error {
 			if err := whole.flush(); err != nil { // what follows does not continue that line
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			return each(backends.Piece{Stderr: kind == "stderr", Gone: true})
+			return each(backends.LogChunk{Stderr: kind == "stderr", Lost: true})
 		}
-		r.live = func() error {
+		r.onCaughtUp = func() error {
 			if err := whole.flush(); err != nil {
 				return err
 			}
@@ -82,7 +82,7 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 			if behind--; behind > 0 || !q.Follow {
 				return nil
 			}
-			return each(backends.Piece{Live: true})
+			return each(backends.LogChunk{CaughtUp: true})
 		}
 		group.Go(func() error {
 			return backends.Protect(func() error {
@@ -98,37 +98,37 @@ func (c *Client) Log(ctx context.Context, in backends.Place, q backends.LogQuery
 	return err
 }
 
-// wholeLines passes on whole lines where both outputs of a task go to one reader, so that the line of one does not end up
+// lineBuffer passes on whole lines where both outputs of a task go to one reader, so that the line of one does not end up
 // within that of the other. What has no end yet is passed on when the task pauses.
-type wholeLines struct {
-	each func([]byte) error
-	held []byte
+type lineBuffer struct {
+	emit     func([]byte) error
+	buffered []byte
 }
 
-func (w *wholeLines) pass(data []byte) error {
+func (w *lineBuffer) write(data []byte) error {
 	end := bytes.LastIndexByte(data, '\n') + 1
-	if end == 0 && len(w.held)+len(data) > frameSize {
+	if end == 0 && len(w.buffered)+len(data) > frameSize {
 		end = len(data)
 	}
 	if end > 0 {
 		text := data[:end]
-		if len(w.held) > 0 {
-			text = append(w.held, text...)
-			w.held = nil
+		if len(w.buffered) > 0 {
+			text = append(w.buffered, text...)
+			w.buffered = nil
 		}
-		if err := w.each(text); err != nil {
+		if err := w.emit(text); err != nil {
 			return err
 		}
 	}
-	w.held = append(w.held, data[end:]...)
+	w.buffered = append(w.buffered, data[end:]...)
 	return nil
 }
 
-func (w *wholeLines) flush() error {
-	if len(w.held) == 0 {
+func (w *lineBuffer) flush() error {
+	if len(w.buffered) == 0 {
 		return nil
 	}
-	text := w.held
-	w.held = nil
-	return w.each(text)
+	text := w.buffered
+	w.buffered = nil
+	return w.emit(text)
 }

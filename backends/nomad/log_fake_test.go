@@ -17,63 +17,63 @@ import (
 	"nomadctld/backends"
 )
 
-// kept is a log as Nomad keeps it, in files of which the oldest go, and sends it: frames joined while they wait, with the
+// fakeLog is a log as Nomad keeps it, in files of which the oldest go, and sends it: frames joined while they wait, with the
 // offset of their first piece.
-type kept struct {
-	mu    sync.Mutex
-	files map[int][]byte
-	first int
-	last  int
-	most  int // bytes of a file
-	keep  int // files; 0: all
-	cut   int // each so many frames on average, and within twice as many, a followed log is cut; 0: never
-	clean bool
-	asked int
-	sent  int64
+type fakeLog struct {
+	mu          sync.Mutex
+	files       map[int][]byte
+	first       int
+	last        int
+	maxFileSize int // bytes of a file
+	maxFiles    int // files; 0: all
+	cutEvery    int // each so many frames on average, and within twice as many, a followed log is cut; 0: never
+	cutCleanly  bool
+	requests    int
+	sent        int64
 
-	frames   int   // until the next cut
-	made     int   // cuts that were made
-	cuts     int   // since something new was sent
-	furthest int64 // the end of what was sent, from the log's beginning
+	framesUntilCut    int   // until the next cut
+	cutsMade          int   // cuts that were made
+	cutsSinceProgress int   // since something new was sent
+	furthest          int64 // the end of what was sent, from the log's beginning
 }
 
-// mostCuts is how often a log is cut before something new is sent, so that chance cannot use up the reader's patience.
-const mostCuts = 3
+// maxCuts is how often a log is cut before something new is sent, so that chance cannot use up the reader's patience.
+const maxCuts = 3
 
-func (k *kept) write(b []byte) {
+func (k *fakeLog) write(b []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for len(b) > 0 {
-		if len(k.files[k.last]) >= k.most {
+		if len(k.files[k.last]) >= k.maxFileSize {
 			k.last++
 		}
-		n := min(len(b), k.most-len(k.files[k.last]))
+		n := min(len(b), k.maxFileSize-len(k.files[k.last]))
 		k.files[k.last] = append(k.files[k.last], b[:n]...)
 		b = b[n:]
 	}
-	for k.keep > 0 && k.last-k.first >= k.keep {
+	for k.maxFiles > 0 && k.last-k.first >= k.maxFiles {
 		delete(k.files, k.first)
 		k.first++
 	}
 }
 
 // cutNow reports, once for each frame, whether the log is cut instead of it.
-func (k *kept) cutNow() bool {
+func (k *fakeLog) cutNow() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.frames--; k.frames > 0 {
+	if k.framesUntilCut--; k.framesUntilCut > 0 {
 		return false
 	}
-	k.frames = 1 + rand.IntN(2*k.cut-1)
-	if k.cuts++; k.cuts > mostCuts {
+	k.framesUntilCut = 1 + rand.IntN(2*k.cutEvery-1)
+	if k.cutsSinceProgress++; k.cutsSinceProgress > maxCuts {
 		return false
 	}
-	k.made++
+	k.cutsMade++
 	return true
 }
 
-// from returns where a request begins.
-func (k *kept) from(origin string, offset int64) (file int, at int64) {
+// startPos returns where a request begins.
+func (k *fakeLog) startPos(origin string, offset int64) (file int, at int64) {
 	if origin == "start" {
 		return k.first, 0 // all that this package asks for
 	}
@@ -88,13 +88,13 @@ func (k *kept) from(origin string, offset int64) (file int, at int64) {
 	}
 }
 
-func (k *kept) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (k *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	offset, _ := strconv.ParseInt(q.Get("offset"), 10, 64)
 	follow := q.Get("follow") == "true"
 	k.mu.Lock()
-	k.asked++
-	file, at := k.from(q.Get("origin"), offset)
+	k.requests++
+	file, at := k.startPos(q.Get("origin"), offset)
 	last := k.last
 	k.mu.Unlock()
 	var data []byte
@@ -105,8 +105,8 @@ func (k *kept) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if n == 0 {
 			return true
 		}
-		if k.cut > 0 && follow && k.cutNow() {
-			if !k.clean {
+		if k.cutEvery > 0 && follow && k.cutNow() {
+			if !k.cutCleanly {
 				panic(http.ErrAbortHandler)
 			}
 			return false
@@ -118,7 +118,7 @@ func (k *kept) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		k.mu.Lock()
 		k.sent += int64(n)
 		if sent := end - int64(len(data)); sent > k.furthest {
-			k.furthest, k.cuts = sent, 0
+			k.furthest, k.cutsSinceProgress = sent, 0
 		}
 		k.mu.Unlock()
 		return true
@@ -140,7 +140,7 @@ func (k *kept) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				}
 				name, mark = this, at
 			}
-			data, end = append(data, piece...), int64(file)*int64(k.most)+at
+			data, end = append(data, piece...), int64(file)*int64(k.maxFileSize)+at
 			for len(data) >= frameSize {
 				if !flush(frameSize) {
 					return
@@ -169,13 +169,13 @@ func (k *kept) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// logOf returns a client of a cluster that has this log only.
-func logOf(t *testing.T, k *kept) (*Client, backends.Place) {
+// serveFakeLog returns a client of a cluster that has this log only.
+func serveFakeLog(t *testing.T, k *fakeLog) (*Client, backends.TaskRef) {
 	t.Helper()
 	if k.files == nil {
 		k.files = map[int][]byte{}
 	}
 	server := httptest.NewServer(k)
 	t.Cleanup(server.Close)
-	return open(t, Tier{URL: server.URL}), backends.Place{Task: "web", Allocation: backends.Allocation{ID: "a", Status: "running"}}
+	return open(t, Tier{URL: server.URL}), backends.TaskRef{Task: "web", Allocation: backends.Allocation{ID: "a", Status: "running"}}
 }

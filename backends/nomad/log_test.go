@@ -21,17 +21,17 @@ import (
 	"nomadctld/internal/sim"
 )
 
-func readLog(t *testing.T, c *Client, in backends.Place, q backends.LogQuery) (string, error) {
+func readLog(t *testing.T, c *Client, in backends.TaskRef, q backends.LogQuery) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	err := c.Log(context.Background(), in, q, func(p backends.Piece) error {
+	err := c.Log(context.Background(), in, q, func(p backends.LogChunk) error {
 		out.Write(p.Data)
 		return nil
 	})
 	return out.String(), err
 }
 
-func TestLogsOfEveryCluster(t *testing.T) {
+func TestLog(t *testing.T) {
 	numbered := func(word string, from, to int) string {
 		var all strings.Builder
 		for i := from; i <= to; i++ {
@@ -41,12 +41,12 @@ func TestLogsOfEveryCluster(t *testing.T) {
 	}
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			c, talker := task(t, cluster, "p-team3-talker", "talk")
-			_, once := task(t, cluster, "p-team3-finished", "once")
-			_, crash := task(t, cluster, "p-team3-crashed", "crash")
+			c, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
+			_, once := clusterTask(t, cluster, "p-team3-finished", "once")
+			_, crash := clusterTask(t, cluster, "p-team3-crashed", "crash")
 			both := backends.LogQuery{Stdout: true, Stderr: true, Lines: -1}
 			for _, tc := range []struct {
-				in   backends.Place
+				in   backends.TaskRef
 				q    backends.LogQuery
 				want string
 			}{
@@ -66,7 +66,7 @@ func TestLogsOfEveryCluster(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(context.Background())
 			over := errors.New("over")
 			var got bytes.Buffer
-			err := c.Log(ctx, talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 2, Follow: true}, func(p backends.Piece) error {
+			err := c.Log(ctx, talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 2, Follow: true}, func(p backends.LogChunk) error {
 				if got.Write(p.Data); got.Len() == len("out 149\nout 150\nerr 149\nerr 150\n") {
 					time.AfterFunc(1500*time.Millisecond, func() { cancel(over) })
 				}
@@ -76,10 +76,10 @@ func TestLogsOfEveryCluster(t *testing.T) {
 				t.Errorf("followed: got %q, %v", got.String(), err)
 			}
 			stop := errors.New("stop")
-			if err := c.Log(context.Background(), talker, both, func(backends.Piece) error { return stop }); err != stop {
+			if err := c.Log(context.Background(), talker, both, func(backends.LogChunk) error { return stop }); err != stop {
 				t.Errorf("got %v, want each's own error", err)
 			}
-			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Times: true}); !errors.Is(err, backends.ErrNoTimes) {
+			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Timestamps: true}); !errors.Is(err, backends.ErrNoTimestamps) {
 				t.Errorf("times: got %v", err)
 			}
 			talker.Allocation.ID = "11111111-2222-3333-4444-555555555555"
@@ -92,10 +92,10 @@ func TestLogsOfEveryCluster(t *testing.T) {
 	}
 }
 
-func TestTheLogNeedsOneCapability(t *testing.T) {
+func TestLog_Capability(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
-			_, talker := task(t, cluster, "p-team3-talker", "talk")
+			_, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
 			c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-logs")})
 			if got, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Lines: 1}); err != nil || got != "out 150\n" {
 				t.Errorf("got %q, %v", got, err)
@@ -105,7 +105,7 @@ func TestTheLogNeedsOneCapability(t *testing.T) {
 			}
 		})
 		t.Run(cluster.Kind+" without", func(t *testing.T) {
-			_, talker := task(t, cluster, "p-team3-talker", "talk")
+			_, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
 			c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-job")})
 			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Lines: 1}); !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), "read-logs") {
 				t.Errorf("got %v", err)
@@ -114,15 +114,15 @@ func TestTheLogNeedsOneCapability(t *testing.T) {
 	}
 }
 
-func TestTheLastLines(t *testing.T) {
+func TestLog_LastLines(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing": "", "one": "a\n", "unfinished": "a\nb", "empty lines": "\n\n\n", "short": strings.Repeat("a line\n", 500),
 		"many files": strings.Repeat("a line that is a bit longer\n", 20_000), "long lines": strings.Repeat(strings.Repeat("x", 300_000)+"\n", 5),
 		"a long line": "a\nb\n" + strings.Repeat("x", 1<<20), "no newline": strings.Repeat("x", 200_000),
 		"a frame": strings.Repeat("x", frameSize-1) + "\n", "two frames": strings.Repeat(strings.Repeat("x", frameSize-1)+"\n", 2),
 	} {
-		k := &kept{most: 100_000}
-		c, in := logOf(t, k)
+		k := &fakeLog{maxFileSize: 100_000}
+		c, in := serveFakeLog(t, k)
 		k.write([]byte(text))
 		lines := strings.SplitAfter(text, "\n")
 		if lines[len(lines)-1] == "" {
@@ -141,18 +141,18 @@ func TestTheLastLines(t *testing.T) {
 	}
 }
 
-func TestAFollowedLogGoesOnExactlyWhereItWasCut(t *testing.T) {
-	for name, k := range map[string]*kept{
-		"cut":                   {most: 50_000, cut: 4},
-		"ended in good order":   {most: 50_000, cut: 4, clean: true},
-		"cut in one small file": {most: 1 << 30, cut: 5},
-		"never cut":             {most: 3_000},
+func TestLog_FollowResumes(t *testing.T) {
+	for name, k := range map[string]*fakeLog{
+		"cut":                   {maxFileSize: 50_000, cutEvery: 4},
+		"ended in good order":   {maxFileSize: 50_000, cutEvery: 4, cutCleanly: true},
+		"cut in one small file": {maxFileSize: 1 << 30, cutEvery: 5},
+		"never cut":             {maxFileSize: 3_000},
 	} {
 		for _, lines := range []int{-1, 0, 7} {
 			t.Run(fmt.Sprint(name, lines), func(t *testing.T) {
 				t.Parallel()
-				k := &kept{most: k.most, cut: k.cut, clean: k.clean}
-				c, in := logOf(t, k)
+				k := &fakeLog{maxFileSize: k.maxFileSize, cutEvery: k.cutEvery, cutCleanly: k.cutCleanly}
+				c, in := serveFakeLog(t, k)
 				line := func(i int) string { return fmt.Sprintf("line %d %s\n", i, strings.Repeat("x", rand.IntN(200))) }
 				var all bytes.Buffer
 				for i := range 300 {
@@ -171,13 +171,13 @@ func TestAFollowedLogGoesOnExactlyWhereItWasCut(t *testing.T) {
 				done := make(chan error, 1)
 				live := make(chan struct{})
 				go func() {
-					done <- c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: lines, Follow: true}, func(p backends.Piece) error {
+					done <- c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: lines, Follow: true}, func(p backends.LogChunk) error {
 						mu.Lock()
 						defer mu.Unlock()
-						if got.Write(p.Data); p.Live {
+						if got.Write(p.Data); p.CaughtUp {
 							close(live)
 						}
-						if p.Gone {
+						if p.Lost {
 							t.Error("something is said to be missing")
 						}
 						return nil
@@ -215,10 +215,10 @@ func TestAFollowedLogGoesOnExactlyWhereItWasCut(t *testing.T) {
 					for same < min(got.Len(), len(want)) && got.String()[same] == want[same] {
 						same++
 					}
-					t.Errorf("got %d bytes, want %d, different at %d, asked %d times", got.Len(), len(want), same, k.asked)
+					t.Errorf("got %d bytes, want %d, different at %d, asked %d times", got.Len(), len(want), same, k.requests)
 				}
-				if k.cut > 0 && k.made == 0 {
-					t.Errorf("asked %d times: nothing was cut", k.asked)
+				if k.cutEvery > 0 && k.cutsMade == 0 {
+					t.Errorf("asked %d times: nothing was cut", k.requests)
 				}
 			})
 		}
@@ -226,9 +226,9 @@ func TestAFollowedLogGoesOnExactlyWhereItWasCut(t *testing.T) {
 }
 
 // What Nomad has deleted is missing, and nothing else.
-func TestALogGoesOnWhenItsOldestFilesGo(t *testing.T) {
-	k := &kept{most: 1000, keep: 3}
-	c, in := logOf(t, k)
+func TestLog_FilesRotated(t *testing.T) {
+	k := &fakeLog{maxFileSize: 1000, maxFiles: 3}
+	c, in := serveFakeLog(t, k)
 	for i := range 1000 {
 		k.write(fmt.Appendf(nil, "line %05d\n", i))
 	}
@@ -238,8 +238,8 @@ func TestALogGoesOnWhenItsOldestFilesGo(t *testing.T) {
 	}
 }
 
-// TestWhatNomadDeletesBeforeItIsReadIsSaidToBeMissing has a reader who pauses at the first piece while files go.
-func TestWhatNomadDeletesBeforeItIsReadIsSaidToBeMissing(t *testing.T) {
+// TestLog_ReportsGaps has a reader who pauses at the first piece while files go.
+func TestLog_ReportsGaps(t *testing.T) {
 	line := func(i int) []byte { return fmt.Appendf(nil, "line %06d\n", i) }
 	const size = 12
 	for name, tc := range map[string]struct {
@@ -248,8 +248,8 @@ func TestWhatNomadDeletesBeforeItIsReadIsSaidToBeMissing(t *testing.T) {
 	}{"logs": {}, "tail": {follow: true}, "a tail that was cut": {true, 2}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := &kept{most: 1 << 20, keep: 16, cut: tc.cut}
-			c, in := logOf(t, k)
+			k := &fakeLog{maxFileSize: 1 << 20, maxFiles: 16, cutEvery: tc.cut}
+			c, in := serveFakeLog(t, k)
 			for i := range 16 << 20 / size {
 				k.write(line(i))
 			}
@@ -257,14 +257,14 @@ func TestWhatNomadDeletesBeforeItIsReadIsSaidToBeMissing(t *testing.T) {
 			defer cancel()
 			var got []byte
 			gaps, paused, last := 0, false, 40<<20/size-1
-			err := c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: -1, Follow: tc.follow}, func(p backends.Piece) error {
+			err := c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: -1, Follow: tc.follow}, func(p backends.LogChunk) error {
 				if got = append(got, p.Data...); len(got) > 0 && !paused {
 					paused = true
 					for i := 16 << 20 / size; i <= last; i++ {
 						k.write(line(i))
 					}
 				}
-				if p.Gone {
+				if p.Lost {
 					gaps++
 				}
 				if bytes.HasSuffix(got, line(last)) {
@@ -279,7 +279,7 @@ func TestWhatNomadDeletesBeforeItIsReadIsSaidToBeMissing(t *testing.T) {
 	}
 }
 
-func TestAHugeLineIsNotHeld(t *testing.T) {
+func TestLog_HugeLine(t *testing.T) {
 	const size = 48 << 20
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var back int64 = size
@@ -297,7 +297,7 @@ func TestAHugeLineIsNotHeld(t *testing.T) {
 	debug.FreeOSMemory() // of the tests before
 	var passed int64
 	var most uint64
-	err := c.Log(context.Background(), backends.Place{Task: "web"}, backends.LogQuery{Stdout: true, Lines: 10}, func(p backends.Piece) error {
+	err := c.Log(context.Background(), backends.TaskRef{Task: "web"}, backends.LogQuery{Stdout: true, Lines: 10}, func(p backends.LogChunk) error {
 		if passed += int64(len(p.Data)); passed%(4<<20) < 48<<10 {
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
@@ -310,14 +310,14 @@ func TestAHugeLineIsNotHeld(t *testing.T) {
 	}
 }
 
-func TestAFollowedLogWaitsForItsTask(t *testing.T) {
+func TestLog_FollowWaitsForTask(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
-	c, talker := task(t, cluster, "p-team3-talker", "talk")
+	c, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
 	cluster.Sim.Inject(sim.Fault{Path: "/v1/client/fs/logs/{id}", Status: 404, Body: `task "talk" not started yet. No logs available`, Times: 2})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var got bytes.Buffer
-	c.Log(ctx, talker, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(p backends.Piece) error {
+	c.Log(ctx, talker, backends.LogQuery{Stdout: true, Lines: 1, Follow: true}, func(p backends.LogChunk) error {
 		got.Write(p.Data)
 		cancel()
 		return nil

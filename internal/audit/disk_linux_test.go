@@ -26,7 +26,7 @@ func TestLog_FullFileSystem(t *testing.T) {
 			smalldisk.Fill(t, dir)
 		}
 		e := Event{Kind: Start, Session: fmt.Sprint("c-", begin), Line: strings.Repeat("x", 100)}
-		if log.Begin(e, begin%10 == 0, true) != nil {
+		if log.RecordStart(e, begin%10 == 0, true) != nil {
 			break
 		}
 		started++
@@ -35,7 +35,7 @@ func TestLog_FullFileSystem(t *testing.T) {
 		t.Fatalf("%d commands have started", started)
 	}
 	for i := range 30 {
-		if log.Begin(Event{Session: fmt.Sprint("d-", i), Line: strings.Repeat("x", 1<<14)}, true, true) == nil {
+		if log.RecordStart(Event{Session: fmt.Sprint("d-", i), Line: strings.Repeat("x", 1<<14)}, true, true) == nil {
 			t.Error("a command started on a full disk")
 		}
 	}
@@ -48,7 +48,7 @@ func TestLog_FullFileSystem(t *testing.T) {
 		t.Fatal(err)
 	}
 	kinds := map[Kind]int{}
-	for _, e := range eventsIn(t, text) {
+	for _, e := range parseEvents(t, text) {
 		kinds[e.Kind]++
 	}
 	if kinds[Start] != started || kinds[End] != started || len(kinds) != 2 {

@@ -89,7 +89,7 @@ func (e Event) encodeShort() ([]byte, error) {
 		Command     *string  `json:"command,omitempty"`
 		Evaluations []string `json:"evaluations,omitempty"`
 	}
-	e.Error = cutTo(e.Error, maxShortError)
+	e.Error = truncate(e.Error, maxShortError)
 	line, err := escape.JSON(short{event: event(e), Evaluations: e.Evaluations[:min(len(e.Evaluations), maxShortEvaluations)]}, "")
 	return append(line, '\n'), err
 }

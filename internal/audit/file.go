@@ -25,9 +25,9 @@ type handle interface {
 // The end of a command must be on record even if the disk becomes full while it runs. So each command that runs has
 // spaceForEnd bytes reserved behind the end of the file, on file systems that can do that.
 type file struct {
-	path string
-	open func() (handle, error)
-	cut  func(part []byte) // gets an unfinished line that was found at the end of the file
+	path          string
+	open          func() (handle, error)
+	onPartialLine func(part []byte) // gets an unfinished line that was found at the end of the file
 
 	mu      sync.Mutex
 	running map[string]int // start events without an end event, by session; guarded by mu
@@ -52,9 +52,9 @@ func (f *file) check() error {
 	return err
 }
 
-// begin appends the line of a start event, and reserves space for its end event. If the sync fails, nothing is reserved.
-func (f *file) begin(line []byte, session string, durable bool) error {
-	h, err := f.beginLocked(line, session)
+// appendStart appends the line of a start event, and reserves space for its end event. If the sync fails, nothing is reserved.
+func (f *file) appendStart(line []byte, session string, durable bool) error {
+	h, err := f.appendStartLocked(line, session)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (f *file) begin(line []byte, session string, durable bool) error {
 	return nil
 }
 
-func (f *file) beginLocked(line []byte, session string) (handle, error) {
+func (f *file) appendStartLocked(line []byte, session string) (handle, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	h, err := f.open()
@@ -128,8 +128,8 @@ func (f *file) releaseLocked(session string) {
 	}
 }
 
-// hasBegun reports whether a session has a start event without an end event.
-func (f *file) hasBegun(session string) bool {
+// isRunning reports whether a session has a start event without an end event.
+func (f *file) isRunning(session string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.running[session] > 0
@@ -188,13 +188,13 @@ func (f *file) repair(h handle) (int64, error) {
 		}
 		return size + 1, nil
 	}
-	if f.cut != nil {
-		f.cut(part)
+	if f.onPartialLine != nil {
+		f.onPartialLine(part)
 	}
 	return whole, nil
 }
 
-// lastLine returns where the last line of a file starts, and up to maxUnfinished bytes of it.
+// lastLine returns where the last line of a file starts, and up to maxPartialLine bytes of it.
 func lastLine(h io.ReaderAt, size int64) (start int64, part []byte, err error) {
 	const chunk = 64 << 10
 	buffer := make([]byte, chunk)
@@ -210,13 +210,13 @@ func lastLine(h io.ReaderAt, size int64) (start int64, part []byte, err error) {
 		}
 		end = begin
 	}
-	part = make([]byte, min(size-start, maxUnfinished))
+	part = make([]byte, min(size-start, maxPartialLine))
 	_, err = h.ReadAt(part, start)
 	return start, part, err
 }
 
-// maxUnfinished bounds what is reported of an unfinished line.
-const maxUnfinished = 4 << 10
+// maxPartialLine bounds what is reported of an unfinished line.
+const maxPartialLine = 4 << 10
 
 func sizeOf(h handle) (int64, error) {
 	info, err := h.Stat()

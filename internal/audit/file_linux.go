@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK // an open of a FIFO must not wait for a reader
+const safeOpenFlags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK // an open of a FIFO must not wait for a reader
 
 // reserve makes room for size bytes behind the end of a file. A file system that cannot do that reserves nothing.
 func reserve(h handle, end, size int64) error {
@@ -46,12 +46,12 @@ func lock(h handle) (unlock func()) {
 	return func() {}
 }
 
-// claim locks the file at path until it is released or this process exits. Locks of open file descriptions are used because
+// acquireLock locks the file at path until it is released or this process exits. Locks of open file descriptions are used because
 // they can be shared without being released first, which flock cannot do.
-func claim(path string) (claimed, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+func acquireLock(path string) (exclusiveLock, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|safeOpenFlags, 0o600)
 	if err != nil {
-		return claimed{}, err
+		return exclusiveLock{}, err
 	}
 	set := func(kind int16) error {
 		const setLock = 37 // F_OFD_SETLK
@@ -67,19 +67,19 @@ func claim(path string) (claimed, error) {
 	for range tries {
 		for _, kind := range []int16{syscall.F_WRLCK, syscall.F_RDLCK} {
 			if err = set(kind); err == nil {
-				return claimed{
-					alone: kind == syscall.F_WRLCK, share: func() error { return set(syscall.F_RDLCK) }, release: func() { f.Close() },
+				return exclusiveLock{
+					exclusive: kind == syscall.F_WRLCK, downgrade: func() error { return set(syscall.F_RDLCK) }, release: func() { f.Close() },
 				}, nil
 			}
 			if !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EACCES) {
 				f.Close()
-				return claimed{}, err
+				return exclusiveLock{}, err
 			}
 		}
 		time.Sleep(pause)
 	}
 	f.Close()
-	return claimed{}, err
+	return exclusiveLock{}, err
 }
 
 // checkOwner returns an error unless only the gateway's user and root can write a file.

@@ -7,14 +7,14 @@ import (
 	"os"
 )
 
-const noFollow = 0
+const safeOpenFlags = 0
 
 func reserve(handle, int64, int64) error { return nil }
 
 func lock(handle) (unlock func()) { return func() {} }
 
-func claim(string) (claimed, error) {
-	return claimed{}, errors.New("file locks are not supported on this system")
+func acquireLock(string) (exclusiveLock, error) {
+	return exclusiveLock{}, errors.New("file locks are not supported on this system")
 }
 
 func checkOwner(os.FileInfo) error { return errors.New("owners are not checked on this system") }

@@ -36,7 +36,7 @@ func Open(path string, problems *slog.Logger) (*Log, error) {
 	case "-":
 		l.queue = linequeue.Stdout()
 	default:
-		l.file = &file{open: func() (handle, error) { return openFile(path) }, path: path, cut: l.cutOff}
+		l.file = &file{open: func() (handle, error) { return openFile(path) }, path: path, onPartialLine: l.reportPartialLine}
 		return l, l.file.check()
 	}
 	return l, nil
@@ -56,54 +56,54 @@ func (l *Log) Ready() error {
 	return nil
 }
 
-// Begin writes the start event of a command and, in a file, reserves space for its end event. If durable, it syncs the
+// RecordStart writes the start event of a command and, in a file, reserves space for its end event. If durable, it syncs the
 // event to the disk.
 //
 // If required, Begin returns nil only after all that has succeeded, and the command must not run after an error. Then the
 // log has no start event, unless the sync failed or the reader of the stream stopped in the middle of it, and the end
 // event says that nothing was run. If not required, Begin reports to Problems what cannot be written and returns nil.
-func (l *Log) Begin(e Event, durable, required bool) error {
+func (l *Log) RecordStart(e Event, durable, required bool) error {
 	e.Kind = Start
-	line, err := prepare(e).encode()
+	line, err := limitFields(e).encode()
 	switch {
 	case err != nil:
 	case l.file != nil:
-		err = l.file.begin(line, e.Session, durable)
+		err = l.file.appendStart(line, e.Session, durable)
 	case required:
 		err = l.queue.Commit(line)
 	default:
 		err = l.deliver(e, line)
 	}
-	if err = l.note(err); err == nil {
+	if err = l.countLost(err); err == nil {
 		return nil
 	}
 	if required {
-		l.Refused(e, err)
+		l.ReportRefused(e, err)
 		return err
 	}
-	l.lose(e, line, err)
+	l.reportLost(e, line, err)
 	return nil
 }
 
-// Refused reports a command that was not run because the audit log cannot be written.
-func (l *Log) Refused(e Event, err error) {
+// ReportRefused reports a command that was not run because the audit log cannot be written.
+func (l *Log) ReportRefused(e Event, err error) {
 	l.problems().Error("audit log cannot be written; command refused", "session", e.Session, "user", e.User, "error", err)
 }
 
-// lose reports an event that could not be written.
-func (l *Log) lose(e Event, line []byte, err error) {
+// reportLost reports an event that could not be written.
+func (l *Log) reportLost(e Event, line []byte, err error) {
 	l.problems().Error("audit event lost", "session", e.Session, "error", err, "event", strings.TrimSuffix(string(line), "\n"))
 }
 
 // Record writes an event. One that cannot be written goes to Problems, whole and as JSON.
 func (l *Log) Record(e Event) {
-	e = prepare(e)
+	e = limitFields(e)
 	line, err := e.encode()
 	if err == nil {
-		err = l.note(l.write(e, line))
+		err = l.countLost(l.write(e, line))
 	}
 	if err != nil {
-		l.lose(e, line, err)
+		l.reportLost(e, line, err)
 		if l.file != nil && e.Kind == End {
 			l.file.release(e.Session)
 		}
@@ -112,7 +112,7 @@ func (l *Log) Record(e Event) {
 
 // deliver writes an event to the stream. It reports one that the stream does not accept later either.
 func (l *Log) deliver(e Event, line []byte) error {
-	return l.queue.Deliver(line, func(err error) { l.lose(e, line, l.note(err)) })
+	return l.queue.Deliver(line, func(err error) { l.reportLost(e, line, l.countLost(err)) })
 }
 
 func (l *Log) write(e Event, line []byte) error {
@@ -123,7 +123,7 @@ func (l *Log) write(e Event, line []byte) error {
 		return l.file.append(line, "")
 	}
 	err := l.file.append(line, e.Session)
-	if err == nil || !l.file.hasBegun(e.Session) {
+	if err == nil || !l.file.isRunning(e.Session) {
 		return err
 	}
 	short, failed := e.encodeShort()
@@ -142,8 +142,8 @@ func (l *Log) Close(timeout time.Duration) {
 	}
 }
 
-// note counts the events that were lost, and reports them once an event is written again.
-func (l *Log) note(err error) error {
+// countLost counts the events that were lost, and reports them once an event is written again.
+func (l *Log) countLost(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -156,8 +156,8 @@ func (l *Log) note(err error) error {
 	return err
 }
 
-// cutOff reports the unfinished line that was removed from the end of the file.
-func (l *Log) cutOff(part []byte) {
+// reportPartialLine reports the unfinished line that was removed from the end of the file.
+func (l *Log) reportPartialLine(part []byte) {
 	l.problems().Warn("audit log ended in an unfinished line, which was removed", "line", string(part))
 }
 
@@ -178,17 +178,17 @@ const (
 	maxShortEvaluations = 8
 )
 
-// prepare bounds what of an event is not bounded otherwise. What a command line may hold is never cut.
-func prepare(e Event) Event {
-	e.User, e.Line, e.Error = cutTo(e.User, maxUser), cutTo(e.Line, maxLine), cutTo(e.Error, maxError)
+// limitFields bounds what of an event is not bounded otherwise. What a command line may hold is never cut.
+func limitFields(e Event) Event {
+	e.User, e.Line, e.Error = truncate(e.User, maxUser), truncate(e.Line, maxLine), truncate(e.Error, maxError)
 	if e.Command == nil {
 		e.Command = []string{}
 	}
 	return e
 }
 
-// cutTo returns s, or its beginning and its length.
-func cutTo(s string, limit int) string {
+// truncate returns s, or its beginning and its length.
+func truncate(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
@@ -207,7 +207,7 @@ func openFile(path string) (handle, error) {
 func openForScan(path string) (handle, error) { return openRegular(path, os.O_RDONLY) }
 
 func openRegular(path string, flags int) (handle, error) {
-	f, err := os.OpenFile(path, flags|noFollow, 0o600)
+	f, err := os.OpenFile(path, flags|safeOpenFlags, 0o600)
 	if err != nil {
 		if info, failed := os.Lstat(path); failed == nil && !info.Mode().IsRegular() {
 			return nil, notRegular(path, info.Mode())

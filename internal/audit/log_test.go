@@ -25,8 +25,8 @@ func openLog(t *testing.T, path string) *Log {
 	return log
 }
 
-// eventsIn returns the events in text, which must be whole lines.
-func eventsIn(t *testing.T, text []byte) (events []Event) {
+// parseEvents returns the events in text, which must be whole lines.
+func parseEvents(t *testing.T, text []byte) (events []Event) {
 	t.Helper()
 	for line := range bytes.Lines(text) {
 		var e Event
@@ -59,7 +59,7 @@ func TestLog_RotatedByMoving(t *testing.T) {
 	}
 }
 
-func TestOpen_RefusesWhatIsNotAFile(t *testing.T) {
+func TestOpen_RefusesNonRegularFiles(t *testing.T) {
 	dir := t.TempDir()
 	target := filepath.Join(dir, "target")
 	if err := os.WriteFile(target, nil, 0o600); err != nil {
@@ -85,7 +85,7 @@ func TestOpen_RefusesWhatIsNotAFile(t *testing.T) {
 	if err := errors.Join(os.Remove(target), os.Symlink(filepath.Join(dir, "other"), target)); err != nil {
 		t.Fatal(err)
 	}
-	if err := log.Begin(Event{}, false, true); err == nil || !strings.Contains(err.Error(), "a symbolic link") {
+	if err := log.RecordStart(Event{}, false, true); err == nil || !strings.Contains(err.Error(), "a symbolic link") {
 		t.Errorf("a link in place of the file: got %v", err)
 	}
 }
@@ -96,7 +96,7 @@ func TestEvent_CommandLineIsWhole(t *testing.T) {
 	line := strings.Repeat("x", maxLine-4) + "EVIL"
 	words := strings.Fields(strings.Repeat("word ", 20000) + "EVIL")
 	log.Record(Event{Kind: End, Line: line, Command: words, Error: strings.Repeat("\x00", 1<<20), User: line})
-	got := eventsIn(t, out.Bytes())[0]
+	got := parseEvents(t, out.Bytes())[0]
 	if got.Line != line || len(got.Command) != len(words) || got.Command[len(words)-1] != "EVIL" {
 		t.Errorf("got a line of %d bytes and %d words, want %d and %d", len(got.Line), len(got.Command), len(line), len(words))
 	}
@@ -133,8 +133,8 @@ func TestEvent_FieldsOfItsKind(t *testing.T) {
 	}
 }
 
-// disk is a file on a disk that has room for so many bytes.
-type disk struct {
+// fakeDisk is a file on a disk that has room for so many bytes.
+type fakeDisk struct {
 	content   []byte
 	left      int
 	truncates bool // or the file is append-only
@@ -142,8 +142,8 @@ type disk struct {
 	syncErr   error
 }
 
-func (d *disk) open() (handle, error) { return d, nil }
-func (d *disk) Write(p []byte) (int, error) {
+func (d *fakeDisk) open() (handle, error) { return d, nil }
+func (d *fakeDisk) Write(p []byte) (int, error) {
 	n := min(len(p), d.left)
 	d.left -= n
 	d.content = append(d.content, p[:n]...)
@@ -153,11 +153,11 @@ func (d *disk) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-func (d *disk) ReadAt(p []byte, at int64) (int, error) {
+func (d *fakeDisk) ReadAt(p []byte, at int64) (int, error) {
 	return bytes.NewReader(d.content).ReadAt(p, at)
 }
 
-func (d *disk) Truncate(size int64) error {
+func (d *fakeDisk) Truncate(size int64) error {
 	if !d.truncates {
 		return syscall.EPERM
 	}
@@ -165,20 +165,20 @@ func (d *disk) Truncate(size int64) error {
 	d.content = d.content[:size]
 	return nil
 }
-func (d *disk) Sync() error                { d.syncs++; return d.syncErr }
-func (d *disk) Close() error               { return nil }
-func (d *disk) Stat() (os.FileInfo, error) { return info{size: int64(len(d.content))}, nil }
+func (d *fakeDisk) Sync() error                { d.syncs++; return d.syncErr }
+func (d *fakeDisk) Close() error               { return nil }
+func (d *fakeDisk) Stat() (os.FileInfo, error) { return fakeInfo{size: int64(len(d.content))}, nil }
 
-type info struct {
+type fakeInfo struct {
 	os.FileInfo
 	size int64
 }
 
-func (i info) Size() int64 { return i.size }
+func (i fakeInfo) Size() int64 { return i.size }
 
-func logOn(d *disk, problems io.Writer) *Log {
+func newDiskLog(d *fakeDisk, problems io.Writer) *Log {
 	l := &Log{Problems: slog.New(slog.NewJSONHandler(problems, nil))}
-	l.file = &file{open: d.open, cut: l.cutOff}
+	l.file = &file{open: d.open, onPartialLine: l.reportPartialLine}
 	return l
 }
 
@@ -186,12 +186,12 @@ func logOn(d *disk, problems io.Writer) *Log {
 // not at all, nothing of it may spoil another, and what Begin returns must say which.
 func TestLog_FullAtEveryOffset(t *testing.T) {
 	first := Event{Kind: Start, Session: "c-1", User: "ann"}
-	line, _ := prepare(first).encode()
+	line, _ := limitFields(first).encode()
 	for _, truncates := range []bool{true, false} {
 		for left := range len(line) + 2 {
-			d := &disk{left: left, truncates: truncates}
-			log := logOn(d, io.Discard)
-			err := log.Begin(first, true, true)
+			d := &fakeDisk{left: left, truncates: truncates}
+			log := newDiskLog(d, io.Discard)
+			err := log.RecordStart(first, true, true)
 			if fits := left >= len(line); (err == nil) != fits {
 				t.Fatalf("%d bytes left: Begin returned %v", left, err)
 			}
@@ -201,39 +201,39 @@ func TestLog_FullAtEveryOffset(t *testing.T) {
 			d.left = 1000 // an operator has made room
 			log.Record(Event{Kind: End, Session: "c-2", User: "bob"})
 			if truncates {
-				events := eventsIn(t, d.content)
+				events := parseEvents(t, d.content)
 				if last := events[len(events)-1]; len(events) != map[bool]int{true: 2, false: 1}[err == nil] || last.User != "bob" {
 					t.Errorf("%d bytes left: got %s", left, d.content)
 				}
 				continue
 			}
 			lines := strings.Split(strings.TrimSuffix(string(d.content), "\n"), "\n")
-			if e := eventsIn(t, []byte(lines[len(lines)-1]+"\n"))[0]; e.User != "bob" {
+			if e := parseEvents(t, []byte(lines[len(lines)-1]+"\n"))[0]; e.User != "bob" {
 				t.Errorf("%d bytes left, append-only: got %q", left, lines)
 			}
 		}
 	}
 }
 
-func TestLog_BeginSyncsOnlyWhatIsDurable(t *testing.T) {
-	d := &disk{left: 1 << 20, truncates: true}
-	log := logOn(d, io.Discard)
-	if err := log.Begin(Event{Session: "c-1"}, false, true); err != nil || d.syncs != 0 {
+func TestRecordStart_SyncsIfDurable(t *testing.T) {
+	d := &fakeDisk{left: 1 << 20, truncates: true}
+	log := newDiskLog(d, io.Discard)
+	if err := log.RecordStart(Event{Session: "c-1"}, false, true); err != nil || d.syncs != 0 {
 		t.Errorf("not durable: %v, %d syncs", err, d.syncs)
 	}
-	if err := log.Begin(Event{Session: "c-2"}, true, true); err != nil || d.syncs != 1 {
+	if err := log.RecordStart(Event{Session: "c-2"}, true, true); err != nil || d.syncs != 1 {
 		t.Errorf("durable: %v, %d syncs", err, d.syncs)
 	}
 	d.syncErr = syscall.EIO
-	if err := log.Begin(Event{Session: "c-3"}, true, true); !errors.Is(err, syscall.EIO) {
+	if err := log.RecordStart(Event{Session: "c-3"}, true, true); !errors.Is(err, syscall.EIO) {
 		t.Errorf("a failed sync: got %v", err)
 	}
 }
 
 func TestLog_LostEventIsReportedAsJSON(t *testing.T) {
 	var problems bytes.Buffer
-	d := &disk{truncates: true}
-	log := logOn(d, &problems)
+	d := &fakeDisk{truncates: true}
+	log := newDiskLog(d, &problems)
 	want := Event{Kind: End, Session: "c-1", Line: "exec x '<a>'", Command: []string{"exec", "x", "<a>"}, ExitCode: 3}
 	log.Record(want)
 	var report struct {
@@ -243,7 +243,7 @@ func TestLog_LostEventIsReportedAsJSON(t *testing.T) {
 	if err := json.Unmarshal(problems.Bytes(), &report); err != nil || report.Msg != "audit event lost" {
 		t.Fatalf("got %s, %v", problems.Bytes(), err)
 	}
-	if got := eventsIn(t, []byte(report.Event+"\n"))[0]; fmt.Sprint(got) != fmt.Sprint(want) {
+	if got := parseEvents(t, []byte(report.Event+"\n"))[0]; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	d.left = 1000
@@ -254,12 +254,12 @@ func TestLog_LostEventIsReportedAsJSON(t *testing.T) {
 	}
 }
 
-func TestLog_EndIsShortIfTheWholeDoesNotFit(t *testing.T) {
+func TestLog_ShortEndEventOnFullDisk(t *testing.T) {
 	var problems bytes.Buffer
-	d := &disk{truncates: true, left: 10000}
-	log := logOn(d, &problems)
+	d := &fakeDisk{truncates: true, left: 10000}
+	log := newDiskLog(d, &problems)
 	end := Event{Kind: End, Session: "c-1", Line: strings.Repeat("x", 2000), Decision: Allowed, Error: "no", ExitCode: 7}
-	if err := log.Begin(end, false, true); err != nil {
+	if err := log.RecordStart(end, false, true); err != nil {
 		t.Fatal(err)
 	}
 	d.content, d.left = nil, 1000
@@ -271,7 +271,7 @@ func TestLog_EndIsShortIfTheWholeDoesNotFit(t *testing.T) {
 	}
 	problems.Reset()
 	log.Record(end)
-	if got := eventsIn(t, d.content); len(got) != 1 || got[0].Session != "c-1" || got[0].ExitCode != 7 || got[0].Line != "" || got[0].Error != "no" {
+	if got := parseEvents(t, d.content); len(got) != 1 || got[0].Session != "c-1" || got[0].ExitCode != 7 || got[0].Line != "" || got[0].Error != "no" {
 		t.Errorf("got %s", d.content)
 	}
 	if !strings.Contains(problems.String(), end.Line) {
@@ -282,16 +282,16 @@ func TestLog_EndIsShortIfTheWholeDoesNotFit(t *testing.T) {
 	for i := range long.Evaluations {
 		long.Evaluations[i] = "4f0a9a0c-8c6d-4f4b-9f33-b0d4b4d1f1a7"
 	}
-	if line, err := prepare(long).encodeShort(); err != nil || len(line) > spaceForEnd {
+	if line, err := limitFields(long).encodeShort(); err != nil || len(line) > spaceForEnd {
 		t.Errorf("the short event has %d bytes, %v, want at most %d", len(line), err, spaceForEnd)
 	}
 }
 
 func TestLog_LostEventReservesNothing(t *testing.T) {
-	d := &disk{truncates: true, left: 10000}
-	log := logOn(d, io.Discard)
-	begin(t, log, Event{Session: "c-1"})
-	begin(t, log, Event{Session: "c-2"})
+	d := &fakeDisk{truncates: true, left: 10000}
+	log := newDiskLog(d, io.Discard)
+	recordStart(t, log, Event{Session: "c-1"})
+	recordStart(t, log, Event{Session: "c-2"})
 	d.left = 0
 	log.Record(Event{Kind: End, Session: "c-1"})
 	log.Record(Event{Kind: Disconnect, Session: "c-2"})
@@ -299,7 +299,7 @@ func TestLog_LostEventReservesNothing(t *testing.T) {
 		t.Errorf("a lost end event: space for %d is reserved: %v", log.file.total, log.file.running)
 	}
 	d.left, d.syncErr = 10000, syscall.EIO
-	if err := log.Begin(Event{Session: "c-3"}, true, true); err == nil {
+	if err := log.RecordStart(Event{Session: "c-3"}, true, true); err == nil {
 		t.Error("a failed sync: got no error")
 	}
 	if log.file.total != 1 || log.file.running["c-2"] != 1 {
@@ -311,21 +311,21 @@ func TestLog_LostEventReservesNothing(t *testing.T) {
 	}
 }
 
-// stalled is a stream whose reader reads nothing and exits later.
-type stalled struct{ exited chan struct{} }
+// stalledWriter is a stream whose reader reads nothing and exits later.
+type stalledWriter struct{ exited chan struct{} }
 
-func (s stalled) Write([]byte) (int, error) { <-s.exited; return 0, io.ErrClosedPipe }
+func (s stalledWriter) Write([]byte) (int, error) { <-s.exited; return 0, io.ErrClosedPipe }
 
 func TestLog_ReaderStallsAndExits(t *testing.T) {
 	for _, exits := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			out := stalled{make(chan struct{})}
+			out := stalledWriter{make(chan struct{})}
 			log := NewLog(out)
 			var problems bytes.Buffer
 			log.Problems = slog.New(slog.NewTextHandler(&problems, nil))
 			const events = 5
 			for i := range events {
-				if err := log.Begin(Event{Session: fmt.Sprint("c-", i)}, false, false); err != nil {
+				if err := log.RecordStart(Event{Session: fmt.Sprint("c-", i)}, false, false); err != nil {
 					t.Fatal(err)
 				}
 				log.Record(Event{Kind: End, Session: fmt.Sprint("c-", i)})
@@ -350,7 +350,7 @@ func TestLog_ReaderStallsAndExits(t *testing.T) {
 	}
 }
 
-func TestOpen_RemovesAnUnfinishedLine(t *testing.T) {
+func TestOpen_RemovesPartialLine(t *testing.T) {
 	whole := `{"event":"login","user":"ann"}` + "\n"
 	for name, c := range map[string]struct{ before, after string }{
 		"empty":      {"", ""},
@@ -378,23 +378,23 @@ func TestOpen_RemovesAnUnfinishedLine(t *testing.T) {
 	}
 }
 
-// started is the start event of a session that runs a program.
-func started(session string) Event {
+// startEvent is the start event of a session that runs a program.
+func startEvent(session string) Event {
 	return Event{
 		Time: time.Now().UTC(), Session: session, Program: session + ".", Tier: "production", Job: "p-web", Allocation: "a", Task: "web",
 		Line: `exec x '"session":"c-4"'`,
 	}
 }
 
-func begin(t *testing.T, log *Log, e Event) {
+func recordStart(t *testing.T, log *Log, e Event) {
 	t.Helper()
-	if err := log.Begin(e, true, true); err != nil {
+	if err := log.RecordStart(e, true, true); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// sessionsLeft returns the sessions of the events of left, which it releases.
-func sessionsLeft(t *testing.T, left Left) string {
+// orphanSessions returns the sessions of the events of left, which it releases.
+func orphanSessions(t *testing.T, left Orphans) string {
 	t.Helper()
 	defer left.Release()
 	events, err := left.Events()
@@ -411,73 +411,73 @@ func sessionsLeft(t *testing.T, left Left) string {
 	return strings.Join(sessions, " ")
 }
 
-func unfinished(t *testing.T, log *Log) Left {
+func findOrphans(t *testing.T, log *Log) Orphans {
 	t.Helper()
-	left, err := log.Unfinished()
+	left, err := log.FindOrphans()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return left
 }
 
-func TestLog_Unfinished(t *testing.T) {
+func TestFindOrphans(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	log := openLog(t, path)
 	finish := func(kind Kind, session string) {
-		e := started(session)
+		e := startEvent(session)
 		e.Kind = kind
 		log.Record(e)
 	}
-	begin(t, log, started("c-1"))
-	begin(t, log, started("c-2"))
+	recordStart(t, log, startEvent("c-1"))
+	recordStart(t, log, startEvent("c-2"))
 	finish(End, "c-1")
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
-	begin(t, log, started("c-3"))
-	begin(t, log, started("c-4"))
-	begin(t, log, started("c-5"))
-	begin(t, log, started("c-6"))
+	recordStart(t, log, startEvent("c-3"))
+	recordStart(t, log, startEvent("c-4"))
+	recordStart(t, log, startEvent("c-5"))
+	recordStart(t, log, startEvent("c-6"))
 	finish(Killed, "c-5")
 	finish(Exited, "c-6")
-	begin(t, log, Event{Session: "c-7", Line: "ps"})
-	if got := sessionsLeft(t, unfinished(t, log)); got != "c-2 c-3 c-4" {
+	recordStart(t, log, Event{Session: "c-7", Line: "ps"})
+	if got := orphanSessions(t, findOrphans(t, log)); got != "c-2 c-3 c-4" {
 		t.Errorf("got %q, want c-2 c-3 c-4", got)
 	}
 	finish(End, "c-3")
-	left := unfinished(t, log)
-	begin(t, log, started("c-8")) // of this gateway
-	if got := sessionsLeft(t, left); got != "c-2 c-4" {
+	left := findOrphans(t, log)
+	recordStart(t, log, startEvent("c-8")) // of this gateway
+	if got := orphanSessions(t, left); got != "c-2 c-4" {
 		t.Errorf("got %q, want c-2 c-4", got)
 	}
 }
 
-func TestUnfinished_AnotherGatewayRuns(t *testing.T) {
+func TestFindOrphans_AnotherGateway(t *testing.T) {
 	log := openLog(t, filepath.Join(t.TempDir(), "audit.jsonl"))
-	first := unfinished(t, log)
-	second, err := log.Unfinished()
+	first := findOrphans(t, log)
+	second, err := log.FindOrphans()
 	if !errors.Is(err, ErrInUse) {
 		t.Errorf("while the first runs: got %v, want ErrInUse", err)
 	}
-	begin(t, log, started("c-1")) // of the second
+	recordStart(t, log, startEvent("c-1")) // of the second
 	first.Release()
-	third, err := log.Unfinished()
+	third, err := log.FindOrphans()
 	if !errors.Is(err, ErrInUse) {
 		t.Errorf("while the second runs: got %v, want ErrInUse", err)
 	}
-	if got := sessionsLeft(t, third); got != "" {
+	if got := orphanSessions(t, third); got != "" {
 		t.Errorf("got %q, which the second runs", got)
 	}
 	second.Release()
-	if got := sessionsLeft(t, unfinished(t, log)); got != "c-1" {
+	if got := orphanSessions(t, findOrphans(t, log)); got != "c-1" {
 		t.Errorf("after all have stopped: got %q, want c-1", got)
 	}
 }
 
-func TestUnfinished_FileOfOthers(t *testing.T) {
+func TestFindOrphans_UntrustedFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	log := openLog(t, path)
-	begin(t, log, started("c-1"))
+	recordStart(t, log, startEvent("c-1"))
 	if err := os.WriteFile(path+".1", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -485,23 +485,23 @@ func TestUnfinished_FileOfOthers(t *testing.T) {
 		if err := os.Chmod(name, 0o620); err != nil {
 			t.Fatal(err)
 		}
-		left, err := log.Unfinished()
+		left, err := log.FindOrphans()
 		if err == nil || !strings.Contains(err.Error(), name+" is not trusted: other users can write it (mode 0620)") {
 			t.Errorf("%s: got %v", name, err)
 		}
-		if got := sessionsLeft(t, left); got != "" {
+		if got := orphanSessions(t, left); got != "" {
 			t.Errorf("%s: got %q", name, got)
 		}
 		if err := os.Chmod(name, 0o640); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := sessionsLeft(t, unfinished(t, log)); got != "c-1" {
+	if got := orphanSessions(t, findOrphans(t, log)); got != "c-1" {
 		t.Errorf("got %q, want c-1", got)
 	}
 }
 
-func TestUnfinished_IncompleteEvents(t *testing.T) {
+func TestFindOrphans_IncompleteEvents(t *testing.T) {
 	log := openLog(t, filepath.Join(t.TempDir(), "audit.jsonl"))
 	for i, change := range []func(*Event){
 		func(e *Event) { e.Tier = "" },
@@ -511,18 +511,18 @@ func TestUnfinished_IncompleteEvents(t *testing.T) {
 		func(e *Event) { e.Program = "c" },
 		func(e *Event) { e.Session, e.Program = "", "." },
 	} {
-		e := started(fmt.Sprint("c-", i))
+		e := startEvent(fmt.Sprint("c-", i))
 		change(&e)
-		begin(t, log, e)
+		recordStart(t, log, e)
 	}
-	if got := sessionsLeft(t, unfinished(t, log)); got != "" {
+	if got := orphanSessions(t, findOrphans(t, log)); got != "" {
 		t.Errorf("got %q", got)
 	}
 }
 
-func TestScan_SkipsPartsOfLines(t *testing.T) {
+func TestScan_SkipsPartialLines(t *testing.T) {
 	line := func(session string) string {
-		e := started(session)
+		e := startEvent(session)
 		e.Kind = Start
 		text, err := e.encode()
 		if err != nil {

@@ -124,7 +124,7 @@ func (d *Demo) config(urls map[string]string) string {
 	b.WriteString("[docker]\nexec = \"nomad\"\n\n") // its containers are processes
 	b.WriteString("[prefix.lnx]\nprefix = [\"p-\", \"q-\", \"t-\", \"raw\"]\n\n")
 	b.WriteString("[prefix.team1]\nprefix = [\"p-team1-\", \"q-team1-\", \"t-team1-\"]\n\n")
-	fmt.Fprintf(&b, "[users.wim]\nname = \"Wim\"\nkey = %q\nprefix = [\"lnx\"]\n\n", sshfiles.PublicLine(d.keys["wim"]))
-	fmt.Fprintf(&b, "[users.ann]\nname = \"Ann of team 1\"\nkey = %q\nprefix = [\"team1\"]\n", sshfiles.PublicLine(d.keys["ann"]))
+	fmt.Fprintf(&b, "[users.wim]\nname = \"Wim\"\nkey = %q\nprefix = [\"lnx\"]\n\n", sshfiles.AuthorizedKeyLine(d.keys["wim"]))
+	fmt.Fprintf(&b, "[users.ann]\nname = \"Ann of team 1\"\nkey = %q\nprefix = [\"team1\"]\n", sshfiles.AuthorizedKeyLine(d.keys["ann"]))
 	return b.String()
 }

@@ -15,7 +15,7 @@ import (
 
 // wantsTerminal reports whether a command is at its best on a terminal.
 func wantsTerminal(name string) bool {
-	return slices.ContainsFunc(router.Specs(), func(s router.Spec) bool { return s.Name == name && s.Terminal })
+	return slices.ContainsFunc(router.Specs(), func(s router.Spec) bool { return s.Name == name && s.WantsTerminal })
 }
 
 // passTerminal gives the session the terminal that stdin and stdout are, if they are one, as ssh -t would: raw, with its

@@ -26,7 +26,7 @@ type Certificates struct {
 	OtherCA   string // has signed nothing
 }
 
-func certificates(t testing.TB) (Certificates, *tls.Config) {
+func newCertificates(t testing.TB) (Certificates, *tls.Config) {
 	t.Helper()
 	dir := t.TempDir()
 	ca, other := newAuthority(t, "dockertest"), newAuthority(t, "other")

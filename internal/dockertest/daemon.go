@@ -16,7 +16,7 @@ import (
 // Daemon returns the address of the daemon: DOCKER_HOST, or Docker's usual socket. The test is skipped if none answers.
 func Daemon(t testing.TB) (host string) {
 	t.Helper()
-	host, err := answering()
+	host, err := findDaemon()
 	if err != nil {
 		t.Skipf("no Docker daemon answers (%v): apt-get install docker.io, start dockerd, or set DOCKER_HOST", err)
 	}
@@ -33,7 +33,7 @@ func Client(t testing.TB) *docker.Client {
 	return client
 }
 
-func answering() (string, error) {
+func findDaemon() (string, error) {
 	host := os.Getenv("DOCKER_HOST")
 	if host == "" {
 		host = "unix:///var/run/docker.sock"
@@ -47,9 +47,9 @@ func answering() (string, error) {
 	return host, client.PingWithContext(ctx)
 }
 
-// Mark is a label of every container that Run makes, to find what an interrupted test left behind:
+// Label is a label of every container that Run makes, to find what an interrupted test left behind:
 // docker ps --all --filter label=nomadctld-test
-const Mark = "nomadctld-test"
+const Label = "nomadctld-test"
 
 // Run starts a container of Image and returns its ID. It is removed with the test, if it is still there.
 func Run(t testing.TB, name string, labels map[string]string, cmd ...string) (id string) {
@@ -61,7 +61,7 @@ func Run(t testing.TB, name string, labels map[string]string, cmd ...string) (id
 func RunWith(t testing.TB, name string, config docker.Config, host *docker.HostConfig) (id string) {
 	t.Helper()
 	client := Client(t)
-	marked := map[string]string{Mark: ""}
+	marked := map[string]string{Label: ""}
 	maps.Copy(marked, config.Labels)
 	config.Labels = marked
 	if config.Image == "" {
@@ -78,8 +78,8 @@ func RunWith(t testing.TB, name string, config docker.Config, host *docker.HostC
 	return container.ID
 }
 
-// Stopped is Run with a command that has ended; the exit code is the command's.
-func Stopped(t testing.TB, name string, labels map[string]string, cmd ...string) (id string, code int) {
+// RunToExit is Run with a command that has ended; the exit code is the command's.
+func RunToExit(t testing.TB, name string, labels map[string]string, cmd ...string) (id string, code int) {
 	t.Helper()
 	id = Run(t, name, labels, cmd...)
 	code, err := Client(t).WaitContainerWithContext(id, t.Context())

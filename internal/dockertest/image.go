@@ -22,20 +22,20 @@ const (
 	tag        = "1" // count up with every change of what archive packs
 )
 
-// Bare returns the name of an image that holds nothing but /bin/busybox: no shell, no other applet.
-func Bare(t testing.TB) string {
+// BareImage returns the name of an image that holds nothing but /bin/busybox: no shell, no other applet.
+func BareImage(t testing.TB) string {
 	t.Helper()
 	Image(t) // skips without a busybox
 	client := Client(t)
 	const bare = "nomadctld-test/bare"
-	importing.Lock()
-	defer importing.Unlock()
+	importMu.Lock()
+	defer importMu.Unlock()
 	if _, err := client.InspectImage(bare + ":" + tag); err == nil {
 		return bare + ":" + tag
 	}
 	path, err := busybox()
 	if err != nil { // the other image may be an earlier one
-		t.Skipf("%v: %s", err, getBusybox)
+		t.Skipf("%v: %s", err, busyboxHint)
 	}
 	program, err := os.ReadFile(path)
 	if err != nil {
@@ -60,9 +60,9 @@ func Bare(t testing.TB) string {
 func Image(t testing.TB) string {
 	t.Helper()
 	client := Client(t)
-	err := imported(client)
+	err := importImage(client)
 	if errors.Is(err, errNoBusybox) {
-		t.Skipf("%v: %s", err, getBusybox)
+		t.Skipf("%v: %s", err, busyboxHint)
 	}
 	if err != nil {
 		t.Fatalf("image %s: %v", repository, err)
@@ -72,12 +72,12 @@ func Image(t testing.TB) string {
 
 var (
 	errNoBusybox = errors.New("no statically linked busybox")
-	importing    sync.Mutex
+	importMu     sync.Mutex
 )
 
-func imported(client *docker.Client) error {
-	importing.Lock()
-	defer importing.Unlock()
+func importImage(client *docker.Client) error {
+	importMu.Lock()
+	defer importMu.Unlock()
 	_, err := client.InspectImage(repository + ":" + tag)
 	if !errors.Is(err, docker.ErrNoSuchImage) {
 		return err
@@ -95,25 +95,25 @@ func imported(client *docker.Client) error {
 	})
 }
 
-const getBusybox = "apt-get install busybox-static, or set NOMADCTLD_TEST_BUSYBOX to one"
+const busyboxHint = "apt-get install busybox-static, or set NOMADCTLD_TEST_BUSYBOX to one"
 
 // busybox returns the path of one that runs without the machine's libraries: NOMADCTLD_TEST_BUSYBOX, or the first on PATH
 // and in the folders where systems keep theirs. The busybox that a shell would find may be linked dynamically.
 func busybox() (string, error) {
 	if path := os.Getenv("NOMADCTLD_TEST_BUSYBOX"); path != "" {
-		if !static(path) {
+		if !isStatic(path) {
 			return "", fmt.Errorf("%w: NOMADCTLD_TEST_BUSYBOX is %s", errNoBusybox, path)
 		}
 		return path, nil
 	}
 	folders := append(filepath.SplitList(os.Getenv("PATH")), "/bin", "/usr/bin", "/usr/lib/initramfs-tools/bin", "/usr/lib/klibc/bin")
-	return firstStatic(folders)
+	return findStatic(folders)
 }
 
-func firstStatic(folders []string) (string, error) {
+func findStatic(folders []string) (string, error) {
 	for _, folder := range folders {
 		for _, name := range []string{"busybox", "busybox.static", "busybox-static"} {
-			if path := filepath.Join(folder, name); static(path) {
+			if path := filepath.Join(folder, name); isStatic(path) {
 				return path, nil
 			}
 		}
@@ -121,8 +121,8 @@ func firstStatic(folders []string) (string, error) {
 	return "", errNoBusybox
 }
 
-// static reports whether a program needs neither a loader nor a library.
-func static(path string) bool {
+// isStatic reports whether a program needs neither a loader nor a library.
+func isStatic(path string) bool {
 	file, err := elf.Open(path)
 	if err != nil {
 		return false

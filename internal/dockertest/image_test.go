@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// linked makes a program that needs the machine's libraries, by copying one, or skips the test.
-func linked(t *testing.T, path string) {
+// copyDynamicProgram makes a program that needs the machine's libraries, by copying one, or skips the test.
+func copyDynamicProgram(t *testing.T, path string) {
 	t.Helper()
 	for _, name := range []string{"sh", "ls", "cat"} {
 		source, err := exec.LookPath(name)
-		if err != nil || static(source) {
+		if err != nil || isStatic(source) {
 			continue
 		}
 		program, err := os.ReadFile(source)
@@ -28,14 +28,14 @@ func linked(t *testing.T, path string) {
 	t.Skip("no dynamically linked program on PATH")
 }
 
-func TestBusybox_DynamicOneIsPassedOver(t *testing.T) {
+func TestBusybox_DynamicSkipped(t *testing.T) {
 	found, err := busybox()
 	if err != nil {
-		t.Skipf("%v: %s", err, getBusybox)
+		t.Skipf("%v: %s", err, busyboxHint)
 	}
 	folder := t.TempDir()
-	linked(t, filepath.Join(folder, "busybox"))
-	if path, err := firstStatic([]string{folder}); !errors.Is(err, errNoBusybox) {
+	copyDynamicProgram(t, filepath.Join(folder, "busybox"))
+	if path, err := findStatic([]string{folder}); !errors.Is(err, errNoBusybox) {
 		t.Errorf("only a dynamic one: got %q, %v, want none", path, err)
 	}
 	t.Setenv("PATH", folder+string(filepath.ListSeparator)+filepath.Dir(found))

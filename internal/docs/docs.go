@@ -20,19 +20,19 @@ func main() {
 	for _, file := range files {
 		before, err := os.ReadFile(file.name)
 		if err != nil && !os.IsNotExist(err) {
-			exit(err)
+			fatal(err)
 		}
 		after, err := file.write(string(before))
 		if err != nil {
-			exit(fmt.Errorf("%s: %w", file.name, err))
+			fatal(fmt.Errorf("%s: %w", file.name, err))
 		}
 		if err := os.WriteFile(file.name, []byte(after), 0o644); err != nil {
-			exit(err)
+			fatal(err)
 		}
 	}
 }
 
-func exit(err error) {
+func fatal(err error) {
 	fmt.Fprintln(os.Stderr, "docs:", err)
 	os.Exit(1)
 }
@@ -43,22 +43,22 @@ var files = []struct {
 	name  string
 	write func(before string) (string, error)
 }{
-	{"docs/commands.md", func(string) (string, error) { return reference(), nil }},
-	{"docs/config.md", func(string) (string, error) { return settings(), nil }},
+	{"docs/commands.md", func(string) (string, error) { return commandReference(), nil }},
+	{"docs/config.md", func(string) (string, error) { return configReference(), nil }},
 	{"deploy/nomadctld.toml", func(string) (string, error) { return config.Example(), nil }},
-	{"docs/access.md", access},
-	{"nomadctl", client},
+	{"docs/access.md", accessDoc},
+	{"nomadctl", nomadctlScript},
 	{"docs/man/nomadctl.1", func(string) (string, error) { return clientPage(), nil }},
 	{"docs/man/nomadctld.8", func(string) (string, error) { return serverPage(), nil }},
 }
 
-// shown returns the commands that are for people.
-func shown() []router.Spec {
+// visibleCommands returns the commands that are for people.
+func visibleCommands() []router.Spec {
 	return slices.DeleteFunc(router.Specs(), func(s router.Spec) bool { return s.Hidden })
 }
 
-// settings returns a table for each section of the configuration.
-func settings() string {
+// configReference returns a table for each section of the configuration.
+func configReference() string {
 	var b strings.Builder
 	b.WriteString("# Configuration\n\nWritten by `make generate` from what the gateway knows of its settings. deploy/nomadctld.toml holds the same as a file.\n")
 	for _, s := range config.Reference {
@@ -74,13 +74,13 @@ func settings() string {
 	return b.String()
 }
 
-// access puts the table of rights between its marks.
-func access(before string) (string, error) {
-	return marked(before, "rights", rights(), "<!-- rights: written by make generate -->\n", "<!-- end of rights -->\n")
+// accessDoc puts the table of rights between its marks.
+func accessDoc(before string) (string, error) {
+	return replaceMarked(before, "rights", rightsTable(), "<!-- rights: written by make generate -->\n", "<!-- end of rights -->\n")
 }
 
-// marked puts a text between two lines.
-func marked(before, name, text, begin, end string) (string, error) {
+// replaceMarked puts a text between two lines.
+func replaceMarked(before, name, text, begin, end string) (string, error) {
 	head, rest, ok := strings.Cut(before, begin)
 	_, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
@@ -89,70 +89,70 @@ func marked(before, name, text, begin, end string) (string, error) {
 	return head + begin + text + end + tail, nil
 }
 
-// rights returns a table of the sets and the rights in them.
-func rights() string {
+// rightsTable returns a table of the sets and the rights in them.
+func rightsTable() string {
 	var b strings.Builder
 	b.WriteString("| set | to | rights |\n| --- | --- | --- |\n")
-	for _, s := range router.Sets {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Set, s.About, strings.Join(router.Grant([]string{string(s.Set)}), ", "))
+	for _, s := range router.RightSets {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Set, s.About, strings.Join(router.ExpandGrants([]string{string(s.Set)}), ", "))
 	}
 	return b.String()
 }
 
-func table() string {
+func commandTable() string {
 	var b strings.Builder
 	b.WriteString("| command | |\n| --- | --- |\n")
-	for _, spec := range shown() {
+	for _, spec := range visibleCommands() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", strings.TrimSpace(spec.Name+" "+spec.Args), spec.Short)
 	}
 	return b.String()
 }
 
-// reference returns a section for each command with the text of its --help.
-func reference() string {
+// commandReference returns a section for each command with the text of its --help.
+func commandReference() string {
 	var b strings.Builder
-	b.WriteString("# Commands\n\nWritten by `make generate` from the commands themselves.\n\n" + table() + "\n## Rights\n\n" + rights())
-	for _, spec := range shown() {
+	b.WriteString("# Commands\n\nWritten by `make generate` from the commands themselves.\n\n" + commandTable() + "\n## Rights\n\n" + rightsTable())
+	for _, spec := range visibleCommands() {
 		fmt.Fprintf(&b, "\n## %s\n\n```text\n%s```\n", spec.Name, spec.Help())
 		if spec.JSON != nil {
 			b.WriteString("\nThe fields of `--json`:\n\n| field | type | |\n| --- | --- | --- |\n")
-			fields(&b, "", reflect.TypeOf(spec.JSON))
+			writeFields(&b, "", reflect.TypeOf(spec.JSON))
 		}
 	}
 	return b.String()
 }
 
-// fields writes a row for each JSON field of the struct t and of the structs inside it.
-func fields(b *strings.Builder, path string, t reflect.Type) {
+// writeFields writes a row for each JSON field of the struct t and of the structs inside it.
+func writeFields(b *strings.Builder, path string, t reflect.Type) {
 	for i := range t.NumField() {
 		field := t.Field(i)
 		if !field.IsExported() {
 			continue
 		}
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		kind, inner, below := describe(field.Type)
+		kind, inner, below := describeType(field.Type)
 		fmt.Fprintf(b, "| `%s%s` | %s | %s |\n", path, name, kind, field.Tag.Get("doc"))
 		if inner != nil {
-			fields(b, path+name+below, inner)
+			writeFields(b, path+name+below, inner)
 		}
 	}
 }
 
-// describe returns what a Go type is in JSON, and the struct inside it with how its fields are written below it.
-func describe(t reflect.Type) (kind string, inner reflect.Type, below string) {
+// describeType returns what a Go type is in JSON, and the struct inside it with how its fields are written below it.
+func describeType(t reflect.Type) (kind string, inner reflect.Type, below string) {
 	switch {
 	case t == reflect.TypeFor[time.Time]():
 		return "time", nil, ""
 	case t.Kind() == reflect.Pointer:
-		kind, inner, below = describe(t.Elem())
+		kind, inner, below = describeType(t.Elem())
 		return kind + " or null", inner, below
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
 		return "list", t.Elem(), "[]."
 	case t.Kind() == reflect.Slice:
-		kind, _, _ = describe(t.Elem())
+		kind, _, _ = describeType(t.Elem())
 		return "list of " + kind + "s", nil, ""
 	case t.Kind() == reflect.Map:
-		kind, _, _ = describe(t.Elem())
+		kind, _, _ = describeType(t.Elem())
 		return "object of " + kind + "s", nil, ""
 	case t.Kind() == reflect.Struct:
 		return "object", t, "."

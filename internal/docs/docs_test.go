@@ -10,7 +10,7 @@ import (
 	"nomadctld/router"
 )
 
-func TestGeneratedFilesAreCurrent(t *testing.T) {
+func TestGeneratedFiles_Current(t *testing.T) {
 	t.Chdir("../..")
 	for _, file := range files {
 		got, err := os.ReadFile(file.name)
@@ -32,19 +32,19 @@ func TestGeneratedFilesAreCurrent(t *testing.T) {
 	}
 }
 
-func TestAccess_MissingMarks(t *testing.T) {
-	if _, err := access("no marks"); err == nil {
+func TestAccessDoc_MissingMarks(t *testing.T) {
+	if _, err := accessDoc("no marks"); err == nil {
 		t.Error("got none")
 	}
 }
 
-func TestAScriptWithoutMarksIsAnError(t *testing.T) {
-	if _, err := client("no marks"); err == nil {
+func TestNomadctlScript_MissingMarks(t *testing.T) {
+	if _, err := nomadctlScript("no marks"); err == nil {
 		t.Error("got none")
 	}
 }
 
-func TestHiddenCommandsAreInNoDocument(t *testing.T) {
+func TestHiddenCommands_NotDocumented(t *testing.T) {
 	hidden := slices.DeleteFunc(router.Specs(), func(s router.Spec) bool { return !s.Hidden })
 	if len(hidden) == 0 {
 		t.Fatal("there are none, so this test cannot fail")
@@ -67,8 +67,8 @@ func TestHiddenCommandsAreInNoDocument(t *testing.T) {
 	}
 }
 
-// TestTheManualPagesSayWhyTheirShellLinesAreNotRun holds for every block that is not the flags of a command.
-func TestTheManualPagesSayWhyTheirShellLinesAreNotRun(t *testing.T) {
+// TestManPages_ShellBlocksMarked holds for every block that is not the flags of a command.
+func TestManPages_ShellBlocksMarked(t *testing.T) {
 	t.Chdir("../..")
 	found := 0
 	for _, page := range []string{"docs/man/nomadctl.1", "docs/man/nomadctld.8"} {
@@ -92,8 +92,8 @@ func TestTheManualPagesSayWhyTheirShellLinesAreNotRun(t *testing.T) {
 	}
 }
 
-// TestTheManualPagesAreWellFormed asks mandoc and groff, where they are installed.
-func TestTheManualPagesAreWellFormed(t *testing.T) {
+// TestManPages_WellFormed asks mandoc and groff, where they are installed.
+func TestManPages_WellFormed(t *testing.T) {
 	t.Chdir("../..")
 	checks := [][]string{{"mandoc", "-Tlint", "-W", "warning"}, {"groff", "-man", "-ww", "-Tutf8", "-z"}}
 	for _, check := range checks {
@@ -109,7 +109,7 @@ func TestTheManualPagesAreWellFormed(t *testing.T) {
 	}
 }
 
-func TestForeignSignsAreNoRoff(t *testing.T) {
+func TestRoff_Escapes(t *testing.T) {
 	if got, want := roff(`.a\b-c'd`), `\&.a\eb\-c\(aqd`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -10,13 +10,13 @@ import (
 // clientPage returns the manual page of the script nomadctl.
 func clientPage() string {
 	var b strings.Builder
-	b.WriteString(header("NOMADCTL", 1) + clientIntro)
+	b.WriteString(pageHeader("NOMADCTL", 1) + clientIntro)
 	b.WriteString(".SH COMMANDS\nThose that you may use are listed by\n.B nomadctl\nwithout arguments.\n")
-	for _, spec := range shown() {
+	for _, spec := range visibleCommands() {
 		fmt.Fprintf(&b, ".SS %s\n", roff(spec.Usage()))
-		b.WriteString(text(spec.Short + "."))
+		b.WriteString(paragraphs(spec.Short + "."))
 		if spec.Long != "" {
-			b.WriteString(".PP\n" + text(spec.Long))
+			b.WriteString(".PP\n" + paragraphs(spec.Long))
 		}
 		if flags := spec.FlagUsages(); flags != "" {
 			b.WriteString(".PP\nFlags:\n" + verbatim(flags))
@@ -28,23 +28,23 @@ func clientPage() string {
 // serverPage returns the manual page of the gateway.
 func serverPage() string {
 	var b strings.Builder
-	b.WriteString(header("NOMADCTLD", 8) + serverIntro)
+	b.WriteString(pageHeader("NOMADCTLD", 8) + serverIntro)
 	b.WriteString(".SH RIGHTS\nA prefix group of the configuration grants rights by name or by set.\n")
-	for _, s := range router.Sets {
-		fmt.Fprintf(&b, ".TP\n.B %s\nTo %s:\n%s.\n", roff(string(s.Set)), roff(s.About), roff(strings.Join(router.Grant([]string{string(s.Set)}), ", ")))
+	for _, s := range router.RightSets {
+		fmt.Fprintf(&b, ".TP\n.B %s\nTo %s:\n%s.\n", roff(string(s.Set)), roff(s.About), roff(strings.Join(router.ExpandGrants([]string{string(s.Set)}), ", ")))
 	}
 	b.WriteString(".SH COMMANDS OF THE GATEWAY\nWhat its users can run there, as far as they have the rights;\n.BR nomadctl (1)\nexplains each.\n")
-	for _, spec := range shown() {
+	for _, spec := range visibleCommands() {
 		fmt.Fprintf(&b, ".TP\n.B %s\n%s.\n", roff(strings.TrimSpace(spec.Name+" "+spec.Args)), roff(spec.Short))
 	}
 	return b.String() + serverRest
 }
 
-// dated is when what is not generated here was last gone over. A page needs a date, and one of today would always be stale.
-const dated = "2026-11-22"
+// pageDate is when what is not generated here was last gone over. A page needs a date, and one of today would always be stale.
+const pageDate = "2026-11-22"
 
-func header(name string, section int) string {
-	return fmt.Sprintf(".\\\" Written by make generate.\n.TH %s %d %s nomadctld\n", name, section, dated)
+func pageHeader(name string, section int) string {
+	return fmt.Sprintf(".\\\" Written by make generate.\n.TH %s %d %s nomadctld\n", name, section, pageDate)
 }
 
 // roff returns text so that nothing in it is a request, an escape or a typographic sign.
@@ -56,8 +56,8 @@ func roff(s string) string {
 	return s
 }
 
-// text returns paragraphs. Those of which a line is indented stay as they are.
-func text(s string) string {
+// paragraphs returns paragraphs. Those of which a line is indented stay as they are.
+func paragraphs(s string) string {
 	var b strings.Builder
 	for i, paragraph := range strings.Split(strings.TrimSpace(s), "\n\n") {
 		if strings.HasPrefix(paragraph, " ") || strings.Contains(paragraph, "\n ") {

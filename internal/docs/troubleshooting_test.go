@@ -35,7 +35,7 @@ func TestTroubleshooting_QuotesTheCode(t *testing.T) {
 			continue
 		}
 		quoted++
-		if !quotesOne(all, found[1]+found[2]) {
+		if !matchesMessage(all, found[1]+found[2]) {
 			t.Errorf("no message of the code reads %q", found[1]+found[2])
 		}
 	}
@@ -43,7 +43,7 @@ func TestTroubleshooting_QuotesTheCode(t *testing.T) {
 		t.Errorf("found %d messages: the test does not find them", quoted)
 	}
 	for text, want := range map[string]bool{"no such user with that name": false, "no such user with that key": true, "…": false} {
-		if got := quotesOne(all, text); got != want {
+		if got := matchesMessage(all, text); got != want {
 			t.Errorf("%s: got %v, want %v", text, got, want)
 		}
 	}
@@ -55,8 +55,8 @@ type message struct {
 	letters int // outside the verbs
 }
 
-// quotesOne reports whether a text is one of the messages, and at least half of its letters are the message's own.
-func quotesOne(messages []message, text string) bool {
+// matchesMessage reports whether a text is one of the messages, and at least half of its letters are the message's own.
+func matchesMessage(messages []message, text string) bool {
 	return slices.ContainsFunc(messages, func(m message) bool {
 		return 2*m.letters >= letters(text) && m.letters > 0 && m.pattern.MatchString(text)
 	})
@@ -94,7 +94,7 @@ func messages(t *testing.T) (found []message) {
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
 			e, ok := n.(ast.Expr)
-			if text, constant := joined(e); ok && constant {
+			if text, constant := stringConstant(e); ok && constant {
 				add(text, verb)
 				return false
 			}
@@ -116,15 +116,15 @@ func messages(t *testing.T) (found []message) {
 	return found
 }
 
-// joined returns a string literal, or several that are added up.
-func joined(e ast.Expr) (text string, constant bool) {
+// stringConstant returns a string literal, or several that are added up.
+func stringConstant(e ast.Expr) (text string, constant bool) {
 	switch e := e.(type) {
 	case *ast.BasicLit:
 		text, err := strconv.Unquote(e.Value)
 		return text, e.Kind == token.STRING && err == nil
 	case *ast.BinaryExpr:
-		left, ok := joined(e.X)
-		right, ok2 := joined(e.Y)
+		left, ok := stringConstant(e.X)
+		right, ok2 := stringConstant(e.Y)
 		return left + right, ok && ok2 && e.Op == token.ADD
 	}
 	return "", false

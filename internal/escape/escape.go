@@ -63,7 +63,7 @@ func Line(s string, colours bool) string {
 	for s != "" {
 		text, rest, tab := strings.Cut(s, "\t")
 		for text != "" {
-			at := colour.FindStringIndex(text)
+			at := colorSequence.FindStringIndex(text)
 			if at == nil {
 				b.WriteString(Text(text))
 				break
@@ -86,8 +86,8 @@ func Line(s string, colours bool) string {
 	return b.String()
 }
 
-// colour is a sequence that does nothing but set colours and weights.
-var colour = regexp.MustCompile("\x1b\\[[0-9;:]*m")
+// colorSequence is a sequence that does nothing but set colours and weights.
+var colorSequence = regexp.MustCompile("\x1b\\[[0-9;:]*m")
 
 func printable(s string) bool {
 	for _, r := range s {

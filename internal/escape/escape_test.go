@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestTextShowsWhatCouldHarm(t *testing.T) {
+func TestText(t *testing.T) {
 	for _, tc := range []struct{ in, want string }{
 		{"p-team1-web", "p-team1-web"},
 		{"日本 ümlaut 👍", "日本 ümlaut 👍"},
@@ -25,7 +25,7 @@ func TestTextShowsWhatCouldHarm(t *testing.T) {
 	}
 }
 
-func TestJSONMeansTheSameToAProgram(t *testing.T) {
+func TestJSON(t *testing.T) {
 	in := map[string]string{"id": "a\x1b\u009b\u202e\u2028\U000e0041<&>\x7f\n"}
 	for _, indent := range []string{"", "  "} {
 		b, err := JSON(in, indent)

@@ -27,30 +27,30 @@ import (
 	"nomadctld/router"
 )
 
-// Grace is how long running commands get to end when the gateway is stopped.
-const Grace = 5 * time.Second
+// ShutdownGrace is how long running commands get to end when the gateway is stopped.
+const ShutdownGrace = 5 * time.Second
 
-// auditTimeout is how long the gateway waits, before it exits, for whoever reads the audit log from a pipe.
-const auditTimeout = time.Second
+// auditFlushTimeout is how long the gateway waits, before it exits, for whoever reads the audit log from a pipe.
+const auditFlushTimeout = time.Second
 
 // Commands returns the names of the built-in commands, which an alias in a configuration cannot replace.
-func Commands() []string { return router.Names() }
+func Commands() []string { return router.CommandNames() }
 
 // Gateway is ready to serve.
 type Gateway struct {
 	ops      *ops.Registry
 	audit    *audit.Log
 	requests router.Gateway
-	left     audit.Left // what an earlier gateway left running
+	orphans  audit.Orphans // what an earlier gateway left running
 	server   *sshd.Server
 	listener net.Listener
 }
 
 // parts are what a gateway is built from and c alone decides.
 type parts struct {
-	clusters   map[string]*backends.Shared
-	operations map[string]backends.Operations
-	runtimes   *router.Runtimes
+	clusters   map[string]*backends.SharedCluster
+	operations map[string]backends.ClusterWriter
+	runtimes   *router.RuntimeSelector
 	raw        *router.Raw
 	hostKeys   []ssh.Signer
 	jobKeys    []ops.Key // one of each host key
@@ -64,7 +64,7 @@ func Check(c *config.Config) error {
 
 // build contacts nobody. log, which may be nil, hears of what shows later.
 func build(c *config.Config, log *slog.Logger) (p parts, err error) {
-	clients, err := nomad.Open(clusterTiers(c.Tiers)...)
+	clients, err := nomad.Open(nomadTiers(c.Tiers)...)
 	if err != nil {
 		return p, err
 	}
@@ -74,17 +74,17 @@ func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 	if err != nil {
 		return p, err
 	}
-	p.clusters, p.operations = map[string]*backends.Shared{}, map[string]backends.Operations{}
-	p.runtimes = &router.Runtimes{
-		Docker: containers, Nomad: map[string]backends.Runtime{}, Way: router.Way(c.Docker.Exec), Refuse: c.Docker.Refuse,
-		Programs: backends.NewQuota("programs", c.Limits.User.Programs), Logs: backends.NewQuota("logs", c.Limits.User.Logs), Cluster: clusterOf(c.Tiers),
+	p.clusters, p.operations = map[string]*backends.SharedCluster{}, map[string]backends.ClusterWriter{}
+	p.runtimes = &router.RuntimeSelector{
+		Docker: containers, Nomad: map[string]backends.Runtime{}, Mode: router.ExecMode(c.Docker.Exec), RefusedDrivers: c.Docker.Refuse,
+		ProgramQuota: backends.NewQuota("programs", c.Limits.User.Programs), LogQuota: backends.NewQuota("logs", c.Limits.User.Logs), ClusterOf: clusterOf(c.Tiers),
 	}
 	for tier, client := range clients {
-		p.clusters[tier] = backends.Share(client)
+		p.clusters[tier] = backends.NewSharedCluster(client)
 		p.runtimes.Nomad[tier] = client
 		p.operations[tier] = client
 	}
-	if p.raw, err = rawBinary(c); err != nil {
+	if p.raw, err = newRaw(c); err != nil {
 		return p, err
 	}
 	var keys [][]byte
@@ -118,38 +118,38 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	registry, problems := ops.Open(c.Audit.Jobs, p.jobKeys...)
 	registry.Cluster = clusterOf(c.Tiers)
-	registry.OnEvict = func(k ops.Kept) {
+	registry.OnEvict = func(k ops.SavedJob) {
 		log.Warn("removed the oldest saved job definition: all of them together were too large", "kind", k.Kind, "job", k.Job.ID,
 			"tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}
 	for _, problem := range problems {
 		log.Error("a kept job definition is refused", "error", problem)
 	}
-	for _, k := range registry.Kept() {
+	for _, k := range registry.Restorable() {
 		log.Warn("a restart did not finish, so the job may be stopped or temporarily changed; bring it back with: ops "+k.ID+" --restore",
 			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}
-	users := directory(c)
+	users := aclDirectory(c)
 	requests := router.Gateway{
-		Users: users, Tiers: ownedTiers(c.Tiers), Clusters: p.clusters, Runtimes: p.runtimes, Operations: p.operations, Ops: registry, Raw: p.raw,
+		Users: users, Tiers: aclTiers(c.Tiers), Clusters: p.clusters, Runtimes: p.runtimes, Operations: p.operations, Ops: registry, Raw: p.raw,
 		Aliases: c.Aliases,
-		Audit:   events, Required: c.Audit.Required, Log: log,
+		Audit:   events, AuditRequired: c.Audit.Required, Log: log,
 	}
 	listener, err := net.Listen("tcp", c.General.Bind)
 	if err != nil {
 		return nil, err
 	}
-	left, err := events.Unfinished()
+	left, err := events.FindOrphans()
 	if err != nil {
-		log.Warn(notLookedFor, "error", err)
+		log.Warn(orphansNotSearched, "error", err)
 	}
 	return &Gateway{
-		listener: listener, ops: registry, audit: events, requests: requests, left: left,
+		listener: listener, ops: registry, audit: events, requests: requests, orphans: left,
 		server: &sshd.Server{
 			HostKeys: p.hostKeys, Users: users, Handler: requests.Handler(), Log: log, Record: events.Record,
 			Limits: sshd.Limits{
 				Sessions: c.Limits.Sessions, Connections: c.Limits.Connections,
-				Unauthenticated: c.Limits.Unauthenticated, Idle: c.Limits.Idle,
+				Unauthenticated: c.Limits.Unauthenticated, IdleTimeout: c.Limits.Idle,
 				User: sshd.UserLimits{Connections: c.Limits.User.Connections, Sessions: c.Limits.User.Sessions},
 			},
 		},
@@ -163,44 +163,44 @@ func (g *Gateway) Addr() net.Addr { return g.listener.Addr() }
 func (g *Gateway) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	defer g.left.Release()
+	defer g.orphans.Release()
 	killed := make(chan struct{})
 	go func() {
 		defer close(killed)
-		g.killLeft(ctx)
+		g.killOrphans(ctx)
 	}()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		<-ctx.Done()
 		g.ops.Close("the gateway is being stopped")
-		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), Grace)
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShutdownGrace)
 		defer cancel()
 		g.ops.Wait(patience)
 	}()
-	err := g.server.Serve(ctx, g.listener, Grace)
+	err := g.server.Serve(ctx, g.listener, ShutdownGrace)
 	stop()
 	<-ended
 	select { // what was killed until now has to be on record
 	case <-killed:
-	case <-time.After(Grace):
+	case <-time.After(ShutdownGrace):
 	}
-	g.audit.Close(auditTimeout)
+	g.audit.Close(auditFlushTimeout)
 	return err
 }
 
-// killLeft kills the programs that an earlier gateway left running.
-func (g *Gateway) killLeft(ctx context.Context) {
-	events, err := g.left.Events()
+// killOrphans kills the programs that an earlier gateway left running.
+func (g *Gateway) killOrphans(ctx context.Context) {
+	events, err := g.orphans.Events()
 	if err != nil {
-		g.requests.Log.Warn(notLookedFor, "error", err)
+		g.requests.Log.Warn(orphansNotSearched, "error", err)
 	}
-	g.requests.KillLeft(ctx, events)
+	g.requests.KillOrphans(ctx, events)
 }
 
-const notLookedFor = "programs that an earlier gateway may have left running are not looked for"
+const orphansNotSearched = "programs that an earlier gateway may have left running are not looked for"
 
-func clusterTiers(tiers []config.Tier) []nomad.Tier {
+func nomadTiers(tiers []config.Tier) []nomad.Tier {
 	var all []nomad.Tier
 	for _, t := range tiers {
 		all = append(all, nomad.Tier{Name: t.Name, URL: t.URL, TokenFile: t.TokenFile, TLS: backends.TLS(t.TLS)})
@@ -219,10 +219,10 @@ func clusterOf(tiers []config.Tier) func(tier string) string {
 	}
 }
 
-// rawBinary returns how the command raw runs the nomad binary.
-func rawBinary(c *config.Config) (*router.Raw, error) {
+// newRaw returns how the command raw runs the nomad binary.
+func newRaw(c *config.Config) (*router.Raw, error) {
 	for _, begin := range c.Raw.Allow {
-		if !nomadcli.Known(begin) {
+		if !nomadcli.IsKnownPrefix(begin) {
 			return nil, fmt.Errorf("raw.allow: %q is no command of nomad that raw could run", begin)
 		}
 	}
@@ -248,7 +248,7 @@ func rawBinary(c *config.Config) (*router.Raw, error) {
 	}, nil
 }
 
-func ownedTiers(tiers []config.Tier) []acl.Tier {
+func aclTiers(tiers []config.Tier) []acl.Tier {
 	var all []acl.Tier
 	for _, t := range tiers {
 		all = append(all, acl.Tier{Name: t.Name, Aliases: t.Aliases, Prefixes: t.Prefixes})
@@ -256,15 +256,15 @@ func ownedTiers(tiers []config.Tier) []acl.Tier {
 	return all
 }
 
-func group(g config.Group) acl.Group {
-	rights := router.Grant(g.Commands)
+func aclGroup(g config.Group) acl.Group {
+	rights := router.ExpandGrants(g.Commands)
 	if g.Raw && !slices.Contains(rights, "raw") {
 		rights = append(rights, "raw")
 	}
 	return acl.Group{Name: g.Name, Prefixes: g.Prefixes, Rights: rights, Granted: g.Commands, Namespaces: g.Namespaces}
 }
 
-func directory(c *config.Config) *acl.Directory {
+func aclDirectory(c *config.Config) *acl.Directory {
 	d := acl.NewDirectory()
 	for _, u := range c.Users {
 		user := acl.User{Login: u.Name, Name: u.FullName}
@@ -273,7 +273,7 @@ func directory(c *config.Config) *acl.Directory {
 		}
 		for _, name := range u.Groups {
 			g := c.Groups[name]
-			user.Groups = append(user.Groups, group(g))
+			user.Groups = append(user.Groups, aclGroup(g))
 		}
 		var keys []string
 		for _, key := range u.Keys {

@@ -11,9 +11,9 @@ import (
 	"nomadctld/router"
 )
 
-// TestEveryRightCanBeGranted holds for the names that a configuration may use: those of the commands and their flags,
+// TestGroup_AcceptsEveryRight holds for the names that a configuration may use: those of the commands and their flags,
 // and of the sets.
-func TestEveryRightCanBeGranted(t *testing.T) {
+func TestGroup_AcceptsEveryRight(t *testing.T) {
 	granted := []string{"nosuch"}
 	for right, set := range router.Rights() {
 		granted = append(granted, right, string(set))
@@ -34,7 +34,7 @@ func TestEveryRightCanBeGranted(t *testing.T) {
 	}
 }
 
-func TestAGroupGrantsWhatItSays(t *testing.T) {
+func TestGroup_Rights(t *testing.T) {
 	for _, tc := range []struct {
 		name              string
 		group             config.Group
@@ -48,7 +48,7 @@ func TestAGroupGrantsWhatItSays(t *testing.T) {
 		{"everything", config.Group{Commands: []string{"@read", "@enter", "@operate", "@admin"}}, true, true, true, true},
 		{"purge by name", config.Group{Commands: []string{"purge"}}, false, false, false, true},
 	} {
-		rights := strings.Join(group(tc.group).Rights, " ") + " "
+		rights := strings.Join(aclGroup(tc.group).Rights, " ") + " "
 		for right, want := range map[string]bool{"ps": tc.ps, "stop": tc.stop, "raw": tc.raw, "purge": tc.pu} {
 			if got := strings.Contains(" "+rights, " "+right+" "); got != want {
 				t.Errorf("%s: %s: got %v, want %v", tc.name, right, got, want)

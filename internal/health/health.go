@@ -13,18 +13,18 @@ import (
 	"time"
 )
 
-// patience is how long an answer may take altogether. It is below the timeout of the image's HEALTHCHECK, so that the
+// checkTimeout is how long an answer may take altogether. It is below the timeout of the image's HEALTHCHECK, so that the
 // reason is told.
-const patience = 5 * time.Second
+const checkTimeout = 5 * time.Second
 
 // Check connects to what listens on bind, on loopback if that is every address, and returns the address and the line with
 // which an SSH server introduces itself. Any other answer, and none, is an error.
 func Check(ctx context.Context, bind string) (address, banner string, err error) {
-	address, err = local(bind)
+	address, err = dialAddress(bind)
 	if err != nil {
 		return address, "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -52,8 +52,8 @@ func Check(ctx context.Context, bind string) (address, banner string, err error)
 	return address, "", fmt.Errorf("%s is no SSH server: it answers %q", address, line)
 }
 
-// local returns where bind is reached from the same machine.
-func local(bind string) (string, error) {
+// dialAddress returns where bind is reached from the same machine.
+func dialAddress(bind string) (string, error) {
 	host, port, err := net.SplitHostPort(bind)
 	if err != nil {
 		return bind, err

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestOnlyAnSSHServersLineIsHealthy(t *testing.T) {
+func TestCheck(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, answer, banner, fault string }{
 		{"a gateway", "SSH-2.0-OpenSSH_nomadctld\r\n", "SSH-2.0-OpenSSH_nomadctld", ""},
@@ -19,7 +19,7 @@ func TestOnlyAnSSHServersLineIsHealthy(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			address, banner, err := Check(t.Context(), answers(t, test.answer))
+			address, banner, err := Check(t.Context(), serveText(t, test.answer))
 			if banner != test.banner || (err == nil) != (test.fault == "") || err != nil && !strings.Contains(err.Error(), address+" "+test.fault) {
 				t.Errorf("got %q, %v, want %q, %q", banner, err, test.banner, test.fault)
 			}
@@ -27,7 +27,7 @@ func TestOnlyAnSSHServersLineIsHealthy(t *testing.T) {
 	}
 }
 
-func TestSilenceEndsWithTheContext(t *testing.T) {
+func TestCheck_ContextCanceled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	l := listen(t)
@@ -46,7 +46,7 @@ func TestSilenceEndsWithTheContext(t *testing.T) {
 	}
 }
 
-func TestNobodyListening(t *testing.T) {
+func TestCheck_NothingListening(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
 	l.Close()
@@ -55,16 +55,16 @@ func TestNobodyListening(t *testing.T) {
 	}
 }
 
-func TestEveryAddressIsReachedOnLoopback(t *testing.T) {
+func TestDialAddress(t *testing.T) {
 	t.Parallel()
 	for bind, want := range map[string]string{
 		":2222": "127.0.0.1:2222", "0.0.0.0:22": "127.0.0.1:22", "[::]:22": "[::1]:22", "192.0.2.1:22": "192.0.2.1:22", "gw:22": "gw:22",
 	} {
-		if got, err := local(bind); got != want || err != nil {
+		if got, err := dialAddress(bind); got != want || err != nil {
 			t.Errorf("%s: got %s, %v, want %s", bind, got, err, want)
 		}
 	}
-	if _, err := local(":0"); err == nil {
+	if _, err := dialAddress(":0"); err == nil {
 		t.Error("got no error of a port that is not known")
 	}
 }
@@ -79,8 +79,8 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-// answers returns the address of a server that hears the client's line, answers and hangs up.
-func answers(t *testing.T, text string) string {
+// serveText returns the address of a server that hears the client's line, answers and hangs up.
+func serveText(t *testing.T, text string) string {
 	t.Helper()
 	l := listen(t)
 	go func() {

@@ -15,8 +15,8 @@ import (
 
 // Defaults of a Queue.
 const (
-	defaultTimeout = 2 * time.Second
-	defaultMax     = 4 << 20
+	defaultTimeout  = 2 * time.Second
+	defaultMaxBytes = 4 << 20
 )
 
 // ErrStalled is the error for a line that was dropped because the reader of the stream has stopped reading.
@@ -25,33 +25,33 @@ var ErrStalled = errors.New("the reader of the stream has stopped reading")
 // Queue writes lines to a stream in their order. Its methods may be called at the same time. The zero value of an
 // exported field means its default.
 type Queue struct {
-	Timeout time.Duration // how long Commit and Deliver wait for a reader that was reading before (2s)
-	Max     int           // bytes that wait to be written (4 MiB)
+	Timeout  time.Duration // how long Commit and Deliver wait for a reader that was reading before (2s)
+	MaxBytes int           // bytes that wait to be written (4 MiB)
 
-	// Lost returns a line that reports how many lines were dropped. It is written before the next line that is not
+	// DropReport returns a line that reports how many lines were dropped. It is written before the next line that is not
 	// dropped. nil: nothing reports it here.
-	Lost func(n int) []byte
+	DropReport func(n int) []byte
 
 	out io.Writer
 
-	mu      sync.Mutex // guards all below
-	waiting []*line
-	size    int  // of waiting, in bytes
-	busy    bool // a goroutine writes
-	idle    chan struct{}
-	stalled bool // a line has waited for longer than Timeout, and none was written since
-	torn    bool // the last write failed after a part of its line
-	lost    int  // lines that were dropped and not reported yet
+	mu          sync.Mutex // guards all below
+	pending     []*line
+	size        int  // of waiting, in bytes
+	writing     bool // a goroutine writes
+	idle        chan struct{}
+	stalled     bool // a line has waited for longer than Timeout, and none was written since
+	partialLine bool // the last write failed after a part of its line
+	dropped     int  // lines that were dropped and not reported yet
 }
 
 type line struct {
-	text  []byte
-	done  chan struct{} // closed: err is final
-	err   error
-	began bool // it is being written, and cannot be withdrawn
+	text    []byte
+	done    chan struct{} // closed: err is final
+	err     error
+	started bool // it is being written, and cannot be withdrawn
 
-	failed func(error) // gets the error of the write; nil: nobody needs it, or who waits for done gets it
-	lost   int         // of a report: the lines that it is about
+	failed   func(error) // gets the error of the write; nil: nobody needs it, or who waits for done gets it
+	reported int         // of a report: the lines that it is about
 }
 
 // New returns a Queue that writes to out, one call of its Write for each line.
@@ -68,7 +68,7 @@ var (
 func (q *Queue) Write(text []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, _ = q.add(slices.Clone(text))
+	_, _ = q.enqueue(slices.Clone(text))
 	return len(text), nil
 }
 
@@ -79,12 +79,12 @@ func (q *Queue) Deliver(text []byte, failed func(error)) error {
 	if failed == nil {
 		failed = func(error) {}
 	}
-	return q.put(text, failed)
+	return q.enqueueAndWait(text, failed)
 }
 
 // Commit writes a line and returns nil only after the stream has accepted all of it. While the reader stalls it returns
 // ErrStalled at once. A line for which it returned ErrStalled is written later only if its write had begun.
-func (q *Queue) Commit(text []byte) error { return q.put(text, nil) }
+func (q *Queue) Commit(text []byte) error { return q.enqueueAndWait(text, nil) }
 
 // Stalled reports whether the reader does not read, as far as the last lines have shown.
 func (q *Queue) Stalled() bool {
@@ -97,7 +97,7 @@ func (q *Queue) Stalled() bool {
 func (q *Queue) Flush(timeout time.Duration) {
 	q.mu.Lock()
 	idle := q.idle
-	busy := q.busy
+	busy := q.writing
 	q.mu.Unlock()
 	if !busy {
 		return
@@ -111,7 +111,7 @@ func (q *Queue) Flush(timeout time.Duration) {
 	}
 	q.mu.Lock()
 	var failed []func(error)
-	for _, l := range q.waiting {
+	for _, l := range q.pending {
 		if l.failed != nil {
 			failed = append(failed, l.failed)
 			l.failed = nil
@@ -123,8 +123,8 @@ func (q *Queue) Flush(timeout time.Duration) {
 	}
 }
 
-// put writes a line. If the reader stalls, the line stays in the queue if failed is not nil.
-func (q *Queue) put(text []byte, failed func(error)) error {
+// enqueueAndWait writes a line. If the reader stalls, the line stays in the queue if failed is not nil.
+func (q *Queue) enqueueAndWait(text []byte, failed func(error)) error {
 	keep := failed != nil
 	q.mu.Lock()
 	stalled := q.stalled
@@ -132,7 +132,7 @@ func (q *Queue) put(text []byte, failed func(error)) error {
 		q.mu.Unlock()
 		return ErrStalled
 	}
-	l, err := q.add(slices.Clone(text))
+	l, err := q.enqueue(slices.Clone(text))
 	if err == nil && stalled {
 		l.failed = failed
 	}
@@ -159,60 +159,60 @@ func (q *Queue) put(text []byte, failed func(error)) error {
 		l.failed = failed
 		return nil
 	}
-	if i := slices.Index(q.waiting, l); i >= 0 && !l.began {
-		q.waiting = slices.Delete(q.waiting, i, i+1)
+	if i := slices.Index(q.pending, l); i >= 0 && !l.started {
+		q.pending = slices.Delete(q.pending, i, i+1)
 		q.size -= len(l.text)
 	}
 	return ErrStalled
 }
 
-// add queues a line and sees to it that somebody writes. q.mu is held.
-func (q *Queue) add(text []byte) (*line, error) {
-	if q.size > 0 && q.size+len(text) > orDefault(q.Max, defaultMax) {
-		q.lost++
+// enqueue queues a line and sees to it that somebody writes. q.mu is held.
+func (q *Queue) enqueue(text []byte) (*line, error) {
+	if q.size > 0 && q.size+len(text) > orDefault(q.MaxBytes, defaultMaxBytes) {
+		q.dropped++
 		return nil, ErrStalled
 	}
-	if q.lost > 0 && q.Lost != nil {
-		report := q.Lost(q.lost)
-		q.waiting = append(q.waiting, &line{text: report, done: make(chan struct{}), lost: q.lost})
-		q.lost = 0
+	if q.dropped > 0 && q.DropReport != nil {
+		report := q.DropReport(q.dropped)
+		q.pending = append(q.pending, &line{text: report, done: make(chan struct{}), reported: q.dropped})
+		q.dropped = 0
 		q.size += len(report)
 	}
 	l := &line{text: text, done: make(chan struct{})}
-	q.waiting = append(q.waiting, l)
+	q.pending = append(q.pending, l)
 	q.size += len(text)
-	if !q.busy {
-		q.busy, q.idle = true, make(chan struct{})
-		go q.write()
+	if !q.writing {
+		q.writing, q.idle = true, make(chan struct{})
+		go q.writeLoop()
 	}
 	return l, nil
 }
 
-// write writes what is queued and returns when nothing is left.
-func (q *Queue) write() {
+// writeLoop writes what is queued and returns when nothing is left.
+func (q *Queue) writeLoop() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.waiting) > 0 {
-		l := q.waiting[0]
-		l.began = true
+	for len(q.pending) > 0 {
+		l := q.pending[0]
+		l.started = true
 		text := l.text
-		if q.torn {
+		if q.partialLine {
 			text = append([]byte("\n"), text...)
 		}
 		q.mu.Unlock()
 		n, err := q.writeOnce(text)
 		q.mu.Lock()
 		if n > 0 {
-			q.torn = n < len(text)
+			q.partialLine = n < len(text)
 		}
 		if err == nil && n < len(text) {
 			err = io.ErrShortWrite
 		}
-		q.waiting = q.waiting[1:]
+		q.pending = q.pending[1:]
 		q.size -= len(l.text)
 		q.stalled = false
 		if err != nil {
-			q.lost += max(1, l.lost)
+			q.dropped += max(1, l.reported)
 		}
 		l.err = err
 		close(l.done)
@@ -223,7 +223,7 @@ func (q *Queue) write() {
 			q.mu.Lock()
 		}
 	}
-	q.waiting, q.busy = nil, false
+	q.pending, q.writing = nil, false
 	close(q.idle)
 }
 

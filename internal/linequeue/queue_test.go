@@ -20,7 +20,7 @@ type stallingReader struct {
 	got  bytes.Buffer
 }
 
-func newStalling() *stallingReader {
+func newStallingReader() *stallingReader {
 	s := &stallingReader{}
 	s.free = sync.NewCond(&s.mu)
 	return s
@@ -48,12 +48,12 @@ func (s *stallingReader) text() string {
 	return s.got.String()
 }
 
-func TestQueue_StalledReaderBlocksNobody(t *testing.T) {
+func TestQueue_StalledReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out := newStalling()
+		out := newStallingReader()
 		q := New(out)
-		q.Max = 100
-		q.Lost = func(n int) []byte { return fmt.Appendf(nil, "%d lines lost\n", n) }
+		q.MaxBytes = 100
+		q.DropReport = func(n int) []byte { return fmt.Appendf(nil, "%d lines lost\n", n) }
 		begin := time.Now()
 		if err := q.Commit([]byte("first\n")); !errors.Is(err, ErrStalled) {
 			t.Errorf("Commit: got %v, want ErrStalled", err)
@@ -89,9 +89,9 @@ func TestQueue_StalledReaderBlocksNobody(t *testing.T) {
 	})
 }
 
-func TestQueue_CommitWithdrawsWhatWasNotWritten(t *testing.T) {
+func TestCommit_WithdrawsUnwritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out := newStalling()
+		out := newStallingReader()
 		q := New(out)
 		q.Write([]byte("log\n")) // whose write has begun
 		if err := q.Commit([]byte("never\n")); !errors.Is(err, ErrStalled) {
@@ -105,13 +105,13 @@ func TestQueue_CommitWithdrawsWhatWasNotWritten(t *testing.T) {
 	})
 }
 
-// limited is a stream that accepts a number of bytes.
-type limited struct {
+// limitedWriter is a stream that accepts a number of bytes.
+type limitedWriter struct {
 	bytes.Buffer
 	left int
 }
 
-func (l *limited) Write(p []byte) (int, error) {
+func (l *limitedWriter) Write(p []byte) (int, error) {
 	n := min(l.left, len(p))
 	l.left -= n
 	l.Buffer.Write(p[:n])
@@ -121,10 +121,10 @@ func (l *limited) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-func TestQueue_CommitFailsAtEveryOffset(t *testing.T) {
+func TestCommit_FailsAtEveryOffset(t *testing.T) {
 	const text = "a line\n"
 	for left := range len(text) {
-		out := &limited{left: left}
+		out := &limitedWriter{left: left}
 		q := New(out)
 		if err := q.Commit([]byte(text)); !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("%d bytes: got %v, want the error of the write", left, err)
@@ -139,13 +139,13 @@ func TestQueue_CommitFailsAtEveryOffset(t *testing.T) {
 	}
 }
 
-// exiting is a stream whose reader exits without having read anything.
-type exiting struct {
+// exitingReader is a stream whose reader exits without having read anything.
+type exitingReader struct {
 	*stallingReader
 	exited bool
 }
 
-func (e *exiting) Write(p []byte) (int, error) {
+func (e *exitingReader) Write(p []byte) (int, error) {
 	n, err := e.stallingReader.Write(p)
 	if e.exited {
 		n, err = 0, io.ErrClosedPipe
@@ -153,7 +153,7 @@ func (e *exiting) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func TestDeliver_FailsAfterItHasReturned(t *testing.T) {
+func TestDeliver_FailsAfterReturn(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		exits bool // the reader; or it stalls
@@ -163,7 +163,7 @@ func TestDeliver_FailsAfterItHasReturned(t *testing.T) {
 		{"the reader stalls", false, ErrStalled},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			out := &exiting{stallingReader: newStalling(), exited: tc.exits}
+			out := &exitingReader{stallingReader: newStallingReader(), exited: tc.exits}
 			q := New(out)
 			var failed []string
 			for i := range 3 {
@@ -192,16 +192,16 @@ func TestDeliver_FailsAfterItHasReturned(t *testing.T) {
 }
 
 func TestDeliver_FailsOnce(t *testing.T) {
-	q := New(&limited{})
+	q := New(&limitedWriter{})
 	if err := q.Deliver([]byte("a line\n"), func(error) { t.Error("failed was called too") }); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("got %v, want the error of the write", err)
 	}
 }
 
-func TestQueue_CountsWhatALostReportWasAbout(t *testing.T) {
-	out := &limited{}
+func TestQueue_LostDropReport(t *testing.T) {
+	out := &limitedWriter{}
 	q := New(out)
-	q.Lost = func(n int) []byte { return fmt.Appendf(nil, "%d lines lost\n", n) }
+	q.DropReport = func(n int) []byte { return fmt.Appendf(nil, "%d lines lost\n", n) }
 	for range 4 {
 		_ = q.Deliver([]byte("a line\n"), nil) // from the second on, each has a report before it
 	}

@@ -12,12 +12,12 @@ import (
 
 // account is whom the binary runs as; the zero value is the gateway itself.
 type account struct {
-	other    bool
-	uid, gid uint32
+	switchUser bool
+	uid, gid   uint32
 }
 
-// user looks the account up, each time: it may have been made since.
-func (b Binary) user() (account, error) {
+// account looks the account up, each time: it may have been made since.
+func (b Binary) account() (account, error) {
 	if b.User == "" || os.Geteuid() != 0 {
 		return account{}, nil
 	}
@@ -36,12 +36,12 @@ func (b Binary) user() (account, error) {
 	if uid == 0 {
 		return account{}, fmt.Errorf("raw.user: %s is root; name an unprivileged user, or none", quoted(b.User))
 	}
-	return account{other: true, uid: uint32(uid), gid: uint32(gid)}, nil
+	return account{switchUser: true, uid: uint32(uid), gid: uint32(gid)}, nil
 }
 
 // credential has no supplementary groups.
 func (a account) credential() *syscall.Credential {
-	if !a.other {
+	if !a.switchUser {
 		return nil
 	}
 	return &syscall.Credential{Uid: a.uid, Gid: a.gid}

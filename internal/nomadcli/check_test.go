@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-var binary = Binary{Path: "/nonexistent/nomad"}
+var testBinary = Binary{Path: "/nonexistent/nomad"}
 
-func TestWhatIsRefusedSaysWhy(t *testing.T) {
+func TestCheck_Refused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		args []string
@@ -85,14 +85,14 @@ func TestWhatIsRefusedSaysWhy(t *testing.T) {
 		{[]string{"monitor", "exportx", "monitor", "export"}, "takes no"},
 		{[]string{"alloc", "exec", "id", "curl", "-token", "x"}, `behind "--"`},
 	} {
-		err := binary.Check(c.args)
+		err := testBinary.Check(c.args)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.ContainsAny(err.Error(), "\n\x00") {
 			t.Errorf("Check(%q): got %v, want one line with %q", c.args, err, c.want)
 		}
 	}
 }
 
-func TestWhatIsSafeMayBeRun(t *testing.T) {
+func TestCheck_Allowed(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
 		"-version", "-help", "version", "status", "status web", "job", "job -h", "agent-info",
@@ -104,15 +104,15 @@ func TestWhatIsSafeMayBeRun(t *testing.T) {
 		"alloc fs -job web /", "logs -f -n 10 id", "monitor -log-level=debug", "operator raft list-peers",
 		"node drain -enable -m x id", "volume create -",
 	} {
-		if err := binary.Check(strings.Fields(line)); err != nil {
+		if err := testBinary.Check(strings.Fields(line)); err != nil {
 			t.Errorf("Check(%q): got %v, want nil", line, err)
 		}
 	}
 }
 
-func TestARefusedFlagIsRefusedInEverySpellingAndPlace(t *testing.T) {
+func TestCheck_RefusedFlagSpellings(t *testing.T) {
 	t.Parallel()
-	for name := range notYours {
+	for name := range refusedAnywhere {
 		for _, dashes := range []string{"-", "--", "---"} {
 			for _, end := range [][]string{{""}, {"="}, {"=x"}, {"", "x"}, {"==x"}} {
 				flag := append([]string{dashes + name + end[0]}, end[1:]...)
@@ -131,7 +131,7 @@ func TestARefusedFlagIsRefusedInEverySpellingAndPlace(t *testing.T) {
 					{"exec -it id sh", "-- x"},
 				} {
 					args := slices.Concat(strings.Fields(place[0]), flag, strings.Fields(place[1]))
-					if err := binary.Check(args); err == nil {
+					if err := testBinary.Check(args); err == nil {
 						t.Errorf("Check(%q): got nil, want a refusal", args)
 					}
 				}
@@ -140,19 +140,19 @@ func TestARefusedFlagIsRefusedInEverySpellingAndPlace(t *testing.T) {
 	}
 }
 
-func TestARefusalDoesNotRepeatTheValue(t *testing.T) {
+func TestCheck_ErrorOmitsValue(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"status", "-token=hidden"}, {"status", "-token", "hidden"}, {"-token=hidden", "status"}, {"job", "run", "-consul-token=hidden"}} {
-		err := binary.Check(args)
+		err := testBinary.Check(args)
 		if err == nil || strings.Contains(err.Error(), "hidden") {
 			t.Errorf("Check(%q): got %v, want a refusal without the value", args, err)
 		}
 	}
 }
 
-func TestAllowOnlyNarrows(t *testing.T) {
+func TestCheck_Allow(t *testing.T) {
 	t.Parallel()
-	b := binary
+	b := testBinary
 	b.Allow = []string{"job status", "stop", "operator api"}
 	for line, want := range map[string]bool{
 		"job status x": true, "job stop x": true, "stop x": true,
@@ -169,24 +169,24 @@ func TestAllowOnlyNarrows(t *testing.T) {
 	}
 }
 
-func TestABeginningIsKnownIfItAllowsAnything(t *testing.T) {
+func TestIsKnownPrefix(t *testing.T) {
 	t.Parallel()
 	for begin, want := range map[string]bool{"job": true, "job status": true, "stop": true, "  job   stop ": true, "jo": false, "operator api": false, "init": false, "": false} {
-		if got := Known(begin); got != want {
+		if got := IsKnownPrefix(begin); got != want {
 			t.Errorf("Known(%q): got %t, want %t", begin, got, want)
 		}
 	}
 }
 
-func TestWithoutABinaryTheSettingIsNamed(t *testing.T) {
+func TestCheck_NoBinary(t *testing.T) {
 	t.Parallel()
 	err := Binary{}.Check([]string{"status"})
-	if !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "general.nomadbinary") {
+	if !errors.Is(err, ErrNoBinary) || !strings.Contains(err.Error(), "general.nomadbinary") {
 		t.Errorf("got %v, want ErrNone, which names general.nomadbinary", err)
 	}
 }
 
-func TestTheJobOfACommandIsFound(t *testing.T) {
+func TestJobArg(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
 		"job status web": "web", "status web": "web", "stop -purge web": "web", "job stop -namespace n web": "web",
@@ -211,34 +211,34 @@ func FuzzCheck(f *testing.F) {
 	f.Fuzz(func(t *testing.T, joined string) {
 		args := strings.Split(joined, "\x1f")
 		JobArg(args)
-		if binary.Check(args) != nil {
+		if testBinary.Check(args) != nil {
 			return
 		}
 		for i, arg := range args {
-			if _, bad := notYours[flagName(arg)]; bad && !slices.Contains(args[:i], "--") {
+			if _, bad := refusedAnywhere[flagName(arg)]; bad && !slices.Contains(args[:i], "--") {
 				t.Errorf("Check(%q): got nil, want a refusal of %q", args, arg)
 			}
 		}
 	})
 }
 
-func TestEveryRuleHoldsTogether(t *testing.T) {
+func TestRules_Consistent(t *testing.T) {
 	t.Parallel()
-	for path, r := range table {
-		if r.as != "" && (table[r.as].as != "" || r.flags != "" || r.refused != "" || r.group) {
+	for path, r := range rules {
+		if r.aliasOf != "" && (rules[r.aliasOf].aliasOf != "" || r.flags != "" || r.refused != "" || r.group) {
 			t.Errorf("%q: got %+v, want nothing beside a name of a command in its own right", path, r)
 		}
 		for parent := path; strings.Contains(parent, " "); {
 			parent = parent[:strings.LastIndex(parent, " ")]
-			if table[parent].refused != "" {
+			if rules[parent].refused != "" {
 				t.Errorf("%q: got a rule, want none below %q, which is refused", path, parent)
 			}
-			if p := table[parent]; !p.group && p.words == nil {
+			if p := rules[parent]; !p.group && p.check == nil {
 				t.Errorf("%q: got a command with any words, want a group: its words may be another command", parent)
 			}
 		}
-		for name := range kinds(r.flags) {
-			if _, bad := notYours[name]; bad {
+		for name := range flagKinds(r.flags) {
+			if _, bad := refusedAnywhere[name]; bad {
 				t.Errorf("%q: got the flag %s, want it refused", path, name)
 			}
 		}

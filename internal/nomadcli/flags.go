@@ -1,33 +1,33 @@
 package nomadcli
 
 // The flags that every command of Nomad takes and that may be used; the name's ending is as in rule.flags.
-const common = "namespace= no-color force-color h help"
+const commonFlags = "namespace= no-color force-color h help"
 
-// notYours are the flags that are refused wherever they stand, even as the value of another flag: they lead the gateway's
+// refusedAnywhere are the flags that are refused wherever they stand, even as the value of another flag: they lead the gateway's
 // token elsewhere, replace it, or write into a home directory.
-var notYours = map[string]string{
-	"address":                connection,
+var refusedAnywhere = map[string]string{
+	"address":                reasonConnection,
 	"region":                 "the gateway's token would be sent to another region",
-	"ca-cert":                connection,
-	"ca-path":                connection,
-	"client-cert":            connection,
-	"client-key":             connection,
-	"tls-server-name":        connection,
-	"tls-skip-verify":        connection,
-	"insecure":               connection,
-	"token":                  token,
-	"token-file":             token,
-	"consul-token":           token,
-	"consul-token-file":      token,
-	"vault-token":            token,
-	"login-token":            token,
+	"ca-cert":                reasonConnection,
+	"ca-path":                reasonConnection,
+	"client-cert":            reasonConnection,
+	"client-key":             reasonConnection,
+	"tls-server-name":        reasonConnection,
+	"tls-skip-verify":        reasonConnection,
+	"insecure":               reasonConnection,
+	"token":                  reasonToken,
+	"token-file":             reasonToken,
+	"consul-token":           reasonToken,
+	"consul-token-file":      reasonToken,
+	"vault-token":            reasonToken,
+	"login-token":            reasonToken,
 	"autocomplete-install":   "it writes into the home directory of the gateway",
 	"autocomplete-uninstall": "it writes into the home directory of the gateway",
 }
 
 const (
-	connection = "how the cluster is reached is the gateway's configuration"
-	token      = "the gateway has the token, and a command line is recorded"
+	reasonConnection = "how the cluster is reached is the gateway's configuration"
+	reasonToken      = "the gateway has the token, and a command line is recorded"
 )
 
 // refusedFlags are refused where they are flags, with a reason that says more than that they are unknown.

@@ -12,16 +12,16 @@ import (
 	"io"
 )
 
-// ErrNone is the error where no binary is configured.
-var ErrNone = errors.New("there is no nomad binary here: an administrator names one with general.nomadbinary")
+// ErrNoBinary is the error where no binary is configured.
+var ErrNoBinary = errors.New("there is no nomad binary here: an administrator names one with general.nomadbinary")
 
 // Binary is a nomad binary and the rules under which it is run.
 type Binary struct {
-	Path  string   // absolute; empty: none, see ErrNone
+	Path  string   // absolute; empty: none, see ErrNoBinary
 	Allow []string // beginnings of commands, such as "job status", that alone may be run; nil: all that are not refused
 	User  string   // whom a gateway that is root runs it as; empty, or not root: as the gateway itself
 
-	patience patience // 0: the usual
+	killGrace graceDuration // 0: the usual
 }
 
 // Cluster is where a command goes, and with what. The program gets the namespace, in its environment, and nothing else.
@@ -43,13 +43,13 @@ type Terminal struct {
 // Check says why a command may not be run, in one line; nil: it may. Nothing is run for it.
 func (b Binary) Check(args []string) error {
 	if b.Path == "" {
-		return ErrNone
+		return ErrNoBinary
 	}
 	c, err := parse(args)
 	if err != nil {
 		return err
 	}
-	return b.allowed(c)
+	return b.checkAllowed(c)
 }
 
 // Run checks a command and runs it in a directory, an environment and a session of its own. It returns the program's

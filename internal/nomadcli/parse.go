@@ -39,41 +39,41 @@ func parse(args []string) (command, error) {
 			c.help = true
 			return c, nil
 		case "-v", "-version", "--version":
-			c.path, c.rule = "version", table["version"]
+			c.path, c.rule = "version", rules["version"]
 			return c, nil
 		}
 	}
-	rest, err := c.name(args)
+	rest, err := c.parseName(args)
 	if err != nil {
 		return c, err
 	}
 	if c.rule.refused != "" {
 		return c, fmt.Errorf("nomad %s is not run here: %s", c.path, c.rule.refused)
 	}
-	if err := c.flags(rest); err != nil {
+	if err := c.parseFlags(rest); err != nil {
 		return c, err
 	}
 	if c.rule.group && len(c.words) > 0 {
 		return c, fmt.Errorf("nomad %s %s is not known to be safe", c.path, quoted(c.words[0]))
 	}
-	if c.rule.words != nil {
-		return c, c.rule.words(c)
+	if c.rule.check != nil {
+		return c, c.rule.check(c)
 	}
 	return c, nil
 }
 
-// name finds the command and returns the words behind it.
-func (c *command) name(args []string) (rest []string, err error) {
+// parseName finds the command and returns the words behind it.
+func (c *command) parseName(args []string) (rest []string, err error) {
 	if strings.HasPrefix(args[0], "-") {
-		if why, ok := notYours[flagName(args[0])]; ok {
-			return nil, refusedFlag(args[0], why)
+		if why, ok := refusedAnywhere[flagName(args[0])]; ok {
+			return nil, refusedFlagError(args[0], why)
 		}
 		return nil, fmt.Errorf("the command of nomad comes first, before %s", quoted(args[0]))
 	}
 	n := 0
 	for n < len(args) && !strings.ContainsRune(args[n], ' ') {
 		path := strings.Join(args[:n+1], " ")
-		if _, ok := table[path]; !ok {
+		if _, ok := rules[path]; !ok {
 			break
 		}
 		c.path = path
@@ -82,17 +82,17 @@ func (c *command) name(args []string) (rest []string, err error) {
 	if n == 0 {
 		return nil, fmt.Errorf("nomad %s is not known to be safe", quoted(args[0]))
 	}
-	c.rule = table[c.path]
-	if as := c.rule.as; as != "" {
-		c.path, c.rule = as, table[as]
+	c.rule = rules[c.path]
+	if as := c.rule.aliasOf; as != "" {
+		c.path, c.rule = as, rules[as]
 	}
 	return args[n:], nil
 }
 
-// flags fills values and words. A refused name is refused wherever it begins a word, until a "--" that Nomad takes for
+// parseFlags fills values and words. A refused name is refused wherever it begins a word, until a "--" that Nomad takes for
 // the end of the flags or that stands behind it.
-func (c *command) flags(args []string) error {
-	known := kinds(c.rule.flags + " " + common)
+func (c *command) parseFlags(args []string) error {
+	known := flagKinds(c.rule.flags + " " + commonFlags)
 	for len(args) > 0 {
 		word := args[0]
 		if word == "--" {
@@ -101,17 +101,17 @@ func (c *command) flags(args []string) error {
 		}
 		if word == "" || word == "-" || word[0] != '-' {
 			c.words = args
-			return refusedName(args)
+			return checkNoRefusedFlag(args)
 		}
 		args = args[1:]
 		name, value, given := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(word, "-"), "-"), "=")
-		if why, ok := notYours[flagName(word)]; ok {
-			return refusedFlag(word, why)
+		if why, ok := refusedAnywhere[flagName(word)]; ok {
+			return refusedFlagError(word, why)
 		}
 		kind, ok := known[name]
 		if !ok {
 			if why, ok := refusedFlags[name]; ok {
-				return refusedFlag(word, why)
+				return refusedFlagError(word, why)
 			}
 			return fmt.Errorf("the flag %s of nomad %s is not known to be safe", quoted(word), c.path)
 		}
@@ -128,8 +128,8 @@ func (c *command) flags(args []string) error {
 				return fmt.Errorf("the flag %s needs a value", quoted(word))
 			}
 			value, args = args[0], args[1:]
-			if why, ok := notYours[flagName(value)]; ok {
-				return refusedFlag(value, why)
+			if why, ok := refusedAnywhere[flagName(value)]; ok {
+				return refusedFlagError(value, why)
 			}
 		}
 		if kind == "template" {
@@ -143,14 +143,14 @@ func (c *command) flags(args []string) error {
 	return nil
 }
 
-// refusedName looks for refused flags among words that Nomad takes for something else, up to "--".
-func refusedName(words []string) error {
+// checkNoRefusedFlag looks for refused flags among words that Nomad takes for something else, up to "--".
+func checkNoRefusedFlag(words []string) error {
 	for _, word := range words {
 		if word == "--" {
 			return nil
 		}
-		if why, ok := notYours[flagName(word)]; ok {
-			return refusedFlag(word, why+`; behind "--" such a word is let through`)
+		if why, ok := refusedAnywhere[flagName(word)]; ok {
+			return refusedFlagError(word, why+`; behind "--" such a word is let through`)
 		}
 	}
 	return nil
@@ -165,8 +165,8 @@ func flagName(word string) string {
 	return strings.ToLower(strings.TrimSpace(name))
 }
 
-// kinds returns "" for a flag that is true or false, and what its value is for any other.
-func kinds(flags string) map[string]string {
+// flagKinds returns "" for a flag that is true or false, and what its value is for any other.
+func flagKinds(flags string) map[string]string {
 	kinds := map[string]string{}
 	for _, f := range strings.Fields(flags) {
 		name, kind, value := strings.Cut(f, "=")
@@ -178,8 +178,8 @@ func kinds(flags string) map[string]string {
 	return kinds
 }
 
-// refusedFlag leaves the value out: it may be a secret, and the line is recorded.
-func refusedFlag(word, why string) error {
+// refusedFlagError leaves the value out: it may be a secret, and the line is recorded.
+func refusedFlagError(word, why string) error {
 	name, _, _ := strings.Cut(word, "=")
 	return fmt.Errorf("the flag %s is refused: %s", quoted(name), why)
 }

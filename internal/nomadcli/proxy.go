@@ -33,15 +33,15 @@ type proxy struct {
 	served    chan struct{}
 
 	mu       sync.Mutex
-	ended    bool // no handler may start any more; guarded by mu
+	closed   bool // no handler may start any more; guarded by mu
 	handlers sync.WaitGroup
 }
 
 const (
-	tokenHeader = "X-Nomad-Token"
-	dialTimeout = 10 * time.Second
-	maxSockPath = 107 // of Linux, without the NUL
-	maxNode     = 16 << 20
+	tokenHeader   = "X-Nomad-Token"
+	dialTimeout   = 10 * time.Second
+	maxSocketPath = 107 // of Linux, without the NUL
+	maxNodeBytes  = 16 << 20
 )
 
 // startProxy listens on a socket in dir, which is the account's alone.
@@ -51,7 +51,7 @@ func startProxy(dir string, as account, c Cluster, hideNodes bool) (*proxy, erro
 		return nil, errors.New("the address of the cluster cannot be read")
 	}
 	path := filepath.Join(dir, "nomad.sock")
-	if len(path) > maxSockPath || (&url.URL{Path: path}).EscapedPath() != path {
+	if len(path) > maxSocketPath || (&url.URL{Path: path}).EscapedPath() != path {
 		return nil, fmt.Errorf("the path of a socket for nomad cannot be %s: give the gateway a TMPDIR with a short and plain name", quoted(path))
 	}
 	listener, err := net.Listen("unix", path)
@@ -59,7 +59,7 @@ func startProxy(dir string, as account, c Cluster, hideNodes bool) (*proxy, erro
 		return nil, fmt.Errorf("a socket for nomad: %w", err)
 	}
 	err = os.Chmod(path, 0o600)
-	if err == nil && as.other {
+	if err == nil && as.switchUser {
 		err = os.Chown(path, int(as.uid), int(as.gid))
 	}
 	if err != nil {
@@ -84,15 +84,15 @@ func startProxy(dir string, as account, c Cluster, hideNodes bool) (*proxy, erro
 		Transport:      p.transport,
 		FlushInterval:  -1, // logs are followed
 		ErrorLog:       silent,
-		Rewrite:        func(r *httputil.ProxyRequest) { address(r, target, c.Token, hideNodes) },
-		ModifyResponse: func(r *http.Response) error { return passable(r, hideNodes) },
+		Rewrite:        func(r *httputil.ProxyRequest) { rewriteRequest(r, target, c.Token, hideNodes) },
+		ModifyResponse: func(r *http.Response) error { return checkResponse(r, hideNodes) },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, "nomadctld: "+err.Error(), http.StatusBadGateway)
 		},
 	}
 	p.server = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if p.enter() {
+			if p.startHandler() {
 				defer p.handlers.Done()
 				forward.ServeHTTP(w, r)
 			}
@@ -107,19 +107,19 @@ func startProxy(dir string, as account, c Cluster, hideNodes bool) (*proxy, erro
 	return p, nil
 }
 
-func (p *proxy) enter() bool {
+func (p *proxy) startHandler() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.ended {
+	if !p.closed {
 		p.handlers.Add(1)
 	}
-	return !p.ended
+	return !p.closed
 }
 
-// end cuts all connections and returns when nothing of the proxy is left.
-func (p *proxy) end() {
+// close cuts all connections and returns when nothing of the proxy is left.
+func (p *proxy) close() {
 	p.mu.Lock()
-	p.ended = true
+	p.closed = true
 	p.mu.Unlock()
 	p.cancel()
 	p.server.Close()
@@ -128,8 +128,8 @@ func (p *proxy) end() {
 	p.transport.CloseIdleConnections()
 }
 
-// address makes a request one to the cluster, whatever host the program has sent it to.
-func address(r *httputil.ProxyRequest, target *url.URL, token string, hideNodes bool) {
+// rewriteRequest makes a request one to the cluster, whatever host the program has sent it to.
+func rewriteRequest(r *httputil.ProxyRequest, target *url.URL, token string, hideNodes bool) {
 	r.SetURL(target) // the host too
 	r.Out.Header.Del("Authorization")
 	r.Out.Header.Del(tokenHeader)
@@ -143,16 +143,16 @@ func address(r *httputil.ProxyRequest, target *url.URL, token string, hideNodes 
 
 var nodePath = regexp.MustCompile(`^/v1/node/[^/]+$`)
 
-// passable returns an error for a response that the program must not get. To a program that asks nodes itself it gives no
+// checkResponse returns an error for a response that the program must not get. To a program that asks nodes itself it gives no
 // address of one, so that it asks the servers: to a node it could bring no token.
-func passable(r *http.Response, hideNodes bool) error {
+func checkResponse(r *http.Response, hideNodes bool) error {
 	switch {
 	case r.StatusCode >= 300 && r.StatusCode < 400 && r.StatusCode != http.StatusNotModified:
 		return fmt.Errorf("Nomad sent a redirect (%d) to %s, and redirects are not followed: check the url of the tier", r.StatusCode, quoted(r.Header.Get("Location")))
 	case !hideNodes || r.StatusCode != http.StatusOK || r.Request.Method != http.MethodGet || !nodePath.MatchString(r.Request.URL.Path):
 		return nil
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxNode))
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxNodeBytes))
 	if err != nil {
 		return fmt.Errorf("Nomad's response about a node broke off: %w", err)
 	}

@@ -32,7 +32,7 @@ func proxied(t *testing.T, c Cluster, hideNodes bool) (client *http.Client, p *p
 	if p, err = startProxy(dir, account{}, c, hideNodes); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.end)
+	t.Cleanup(p.close)
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{DisableCompression: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -41,14 +41,14 @@ func proxied(t *testing.T, c Cluster, hideNodes bool) (client *http.Client, p *p
 	}, p
 }
 
-// seen is what a server got.
-type seen struct {
+// requestLog is what a server got.
+type requestLog struct {
 	mu       sync.Mutex
 	requests []*http.Request
 	handler  http.HandlerFunc
 }
 
-func (s *seen) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *requestLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests = append(s.requests, r)
 	s.mu.Unlock()
@@ -57,15 +57,15 @@ func (s *seen) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *seen) all() []*http.Request {
+func (s *requestLog) all() []*http.Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.requests
 }
 
-func serve(t *testing.T, handler http.HandlerFunc) (*httptest.Server, *seen) {
+func serve(t *testing.T, handler http.HandlerFunc) (*httptest.Server, *requestLog) {
 	t.Helper()
-	s := &seen{handler: handler}
+	s := &requestLog{handler: handler}
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	return server, s
@@ -218,7 +218,7 @@ func TestProxy_Websocket(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 	// The end of a run ends it too, whoever still holds it.
-	p.end()
+	p.close()
 	if n, err := conn.Read(got); n > 0 || err == nil {
 		t.Errorf("after the end: got %q, %v", got[:n], err)
 	}
@@ -252,7 +252,7 @@ func TestProxy_HidesNodeAddresses(t *testing.T) {
 
 func TestProxy_VerifiesTheCluster(t *testing.T) {
 	t.Parallel()
-	seen := &seen{}
+	seen := &requestLog{}
 	server := httptest.NewUnstartedServer(seen)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()

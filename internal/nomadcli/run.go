@@ -17,24 +17,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience is how long HUP, TERM and, at the end, output that is not taken are given, each.
-type patience = time.Duration
+// graceDuration is how long HUP, TERM and, at the end, output that is not taken are given, each.
+type graceDuration = time.Duration
 
-const usualPatience patience = 2 * time.Second
+const defaultKillGrace graceDuration = 2 * time.Second
 
 // run is Run without the checks.
 func (b Binary) run(ctx context.Context, c Cluster, args []string, stdin io.Reader, stdout, stderr io.Writer, t *Terminal) (code int, err error) {
 	if ctx.Err() != nil {
 		return -1, context.Cause(ctx)
 	}
-	if b.patience == 0 {
-		b.patience = usualPatience
+	if b.killGrace == 0 {
+		b.killGrace = defaultKillGrace
 	}
-	as, err := b.user()
+	as, err := b.account()
 	if err != nil {
 		return -1, err
 	}
-	room, err := newRoom(as)
+	room, err := newSandbox(as)
 	if err != nil {
 		return -1, err
 	}
@@ -44,12 +44,12 @@ func (b Binary) run(ctx context.Context, c Cluster, args []string, stdin io.Read
 		}
 	}()
 	line, _ := parse(args)
-	proxy, err := startProxy(room.dir, as, c, line.rule.asksNodes)
+	proxy, err := startProxy(room.dir, as, c, line.rule.connectsToNodes)
 	if err != nil {
 		return -1, err
 	}
-	defer proxy.end()
-	if err := room.handOver(); err != nil {
+	defer proxy.close()
+	if err := room.chown(); err != nil {
 		return -1, err
 	}
 	s, err := openStreams(t)
@@ -62,29 +62,29 @@ func (b Binary) run(ctx context.Context, c Cluster, args []string, stdin io.Read
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.child[0], s.child[1], s.child[2]
 	// A session of its own is what the signals go to, and what a terminal belongs to.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: t != nil, Credential: as.credential()}
-	if err := inheritNothing(); err != nil {
+	if err := closeInheritedOnExec(); err != nil {
 		return -1, err
 	}
 	if err := cmd.Start(); err != nil {
 		return -1, fmt.Errorf("nomad was not started (general.nomadbinary): %w", err)
 	}
-	s.copy(stdin, stdout, stderr, t)
+	s.startCopying(stdin, stdout, stderr, t)
 
 	exited := make(chan struct{})
 	go func() {
-		awaitExit(cmd.Process.Pid)
+		waitForExit(cmd.Process.Pid)
 		close(exited)
 	}()
-	cause := b.await(ctx, cmd.Process.Pid, exited)
+	cause := b.waitOrKill(ctx, cmd.Process.Pid, exited)
 
 	// The program is not yet reaped, so its number is still that of its group.
 	unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
 	cmd.Wait() // its error says only how the program ended
-	return exitCode(cmd.ProcessState), errors.Join(cause, s.drain(ctx, b.patience))
+	return exitCode(cmd.ProcessState), errors.Join(cause, s.drain(ctx, b.killGrace))
 }
 
-// await returns when the program has ended, and why it was made to.
-func (b Binary) await(ctx context.Context, pid int, exited <-chan struct{}) error {
+// waitOrKill returns when the program has ended, and why it was made to.
+func (b Binary) waitOrKill(ctx context.Context, pid int, exited <-chan struct{}) error {
 	select {
 	case <-exited:
 		return nil
@@ -95,7 +95,7 @@ func (b Binary) await(ctx context.Context, pid int, exited <-chan struct{}) erro
 		select {
 		case <-exited:
 			return context.Cause(ctx)
-		case <-time.After(b.patience):
+		case <-time.After(b.killGrace):
 		}
 	}
 	unix.Kill(-pid, unix.SIGKILL)
@@ -103,8 +103,8 @@ func (b Binary) await(ctx context.Context, pid int, exited <-chan struct{}) erro
 	return context.Cause(ctx)
 }
 
-// awaitExit returns when the process has ended, and leaves it to be reaped.
-func awaitExit(pid int) {
+// waitForExit returns when the process has ended, and leaves it to be reaped.
+func waitForExit(pid int) {
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 		if err != unix.EINTR {
@@ -113,8 +113,8 @@ func awaitExit(pid int) {
 	}
 }
 
-// inheritNothing has the files that the gateway itself inherited close on exec, as all that it opens do.
-var inheritNothing = sync.OnceValue(func() error {
+// closeInheritedOnExec has the files that the gateway itself inherited close on exec, as all that it opens do.
+var closeInheritedOnExec = sync.OnceValue(func() error {
 	files, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return fmt.Errorf("which files nomad must not inherit: %w", err)

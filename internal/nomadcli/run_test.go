@@ -21,8 +21,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sh runs a script in place of nomad.
-func sh(t *testing.T, ctx context.Context, b Binary, c Cluster, script string, stdin io.Reader, term *Terminal) (code int, stdout, stderr string, err error) {
+// runShell runs a script in place of nomad.
+func runShell(t *testing.T, ctx context.Context, b Binary, c Cluster, script string, stdin io.Reader, term *Terminal) (code int, stdout, stderr string, err error) {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	b.Path = "/bin/sh"
@@ -30,68 +30,68 @@ func sh(t *testing.T, ctx context.Context, b Binary, c Cluster, script string, s
 	return code, out.String(), errOut.String(), err
 }
 
-// endless is a stdin that never ends.
-func endless(t *testing.T) io.Reader {
+// endlessStdin is a stdin that never ends.
+func endlessStdin(t *testing.T) io.Reader {
 	r, w := io.Pipe()
 	t.Cleanup(func() { w.Close() })
 	return r
 }
 
-func TestStreamsStayApartAndExact(t *testing.T) {
+func TestRun_Streams(t *testing.T) {
 	t.Parallel()
 	in := make([]byte, 1<<20)
 	for i := range in {
 		in[i] = byte(i ^ i>>8)
 	}
-	code, stdout, stderr, err := sh(t, t.Context(), Binary{}, Cluster{}, `cat; printf 'e\r\n\000' >&2; exit 3`, bytes.NewReader(in), nil)
+	code, stdout, stderr, err := runShell(t, t.Context(), Binary{}, Cluster{}, `cat; printf 'e\r\n\000' >&2; exit 3`, bytes.NewReader(in), nil)
 	if code != 3 || err != nil || stdout != string(in) || stderr != "e\r\n\x00" {
 		t.Errorf("got %d, %v, %d bytes and %q; want 3, the %d bytes of stdin and %q", code, err, len(stdout), stderr, len(in), "e\r\n\x00")
 	}
 }
 
-func TestASignalIsAnExitCode(t *testing.T) {
+func TestRun_SignalExitCode(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []unix.Signal{unix.SIGKILL, unix.SIGTERM} {
-		code, _, _, err := sh(t, t.Context(), Binary{}, Cluster{}, fmt.Sprintf("kill -%d $$", int(sig)), nil, nil)
+		code, _, _, err := runShell(t, t.Context(), Binary{}, Cluster{}, fmt.Sprintf("kill -%d $$", int(sig)), nil, nil)
 		if want := 128 + int(sig); code != want || err != nil {
 			t.Errorf("got %d, %v; want %d", code, err, want)
 		}
 	}
 }
 
-func TestTheEndDoesNotWaitForStdin(t *testing.T) {
+func TestRun_UnreadStdin(t *testing.T) {
 	t.Parallel()
-	for name, stdin := range map[string]io.Reader{"silent": endless(t), "full": zeros{}, "none": nil} {
+	for name, stdin := range map[string]io.Reader{"silent": endlessStdin(t), "full": zeroReader{}, "none": nil} {
 		for _, term := range []*Terminal{nil, {Name: "xterm"}} {
-			if code, stdout, _, err := sh(t, t.Context(), Binary{}, Cluster{}, `echo x; exit 5`, stdin, term); code != 5 || err != nil || !strings.Contains(stdout, "x") {
+			if code, stdout, _, err := runShell(t, t.Context(), Binary{}, Cluster{}, `echo x; exit 5`, stdin, term); code != 5 || err != nil || !strings.Contains(stdout, "x") {
 				t.Errorf("%s, terminal %t: got %d, %q, %v; want 5, x", name, term != nil, code, stdout, err)
 			}
 		}
 	}
 }
 
-func TestInputThatBreaksOffDoesNotEnd(t *testing.T) {
+func TestRun_BrokenInputIsNotEOF(t *testing.T) {
 	t.Parallel()
 	for _, term := range []*Terminal{nil, {Name: "xterm"}} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		gone := errors.New("gone")
 		time.AfterFunc(500*time.Millisecond, func() { cancel(gone) }) // for what must not come
 		in := io.MultiReader(strings.NewReader("half\n"), iotest.ErrReader(gone))
-		if _, stdout, _, err := sh(t, ctx, Binary{}, Cluster{}, `cat; echo whole`, in, term); !errors.Is(err, gone) || strings.Contains(stdout, "whole") {
+		if _, stdout, _, err := runShell(t, ctx, Binary{}, Cluster{}, `cat; echo whole`, in, term); !errors.Is(err, gone) || strings.Contains(stdout, "whole") {
 			t.Errorf("terminal %t: got %q, %v", term != nil, stdout, err)
 		}
 	}
 }
 
-type zeros struct{}
+type zeroReader struct{}
 
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+func (zeroReader) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-func TestTheEnvironmentIsMadeFromNothing(t *testing.T) {
+func TestRun_Environment(t *testing.T) {
 	t.Setenv("NOMADCTLD_TEST_SECRET", "x")
 	t.Setenv("NOMAD_REGION", "x")
 	c := Cluster{URL: "https://n:1", Token: "tok", Namespace: "ns"}
-	_, stdout, _, err := sh(t, t.Context(), Binary{}, c, `pwd; exec env`, nil, nil)
+	_, stdout, _, err := runShell(t, t.Context(), Binary{}, c, `pwd; exec env`, nil, nil)
 	pwd, env, _ := strings.Cut(strings.TrimSpace(stdout), "\n")
 	want := []string{
 		"HOME=" + pwd, "LANG=C.UTF-8", "NOMAD_ADDR=unix://" + pwd + "/nomad.sock", "NOMAD_CLI_NO_COLOR=1", "NOMAD_CLI_SHOW_HINTS=false",
@@ -106,7 +106,7 @@ func TestTheEnvironmentIsMadeFromNothing(t *testing.T) {
 
 func TestRun_PrivateDirectoryIsRemoved(t *testing.T) {
 	t.Parallel()
-	_, stdout, stderr, err := sh(t, t.Context(), Binary{}, Cluster{}, `stat -c %a .; ls -A; pwd; mkdir a; echo x >a/b; chmod 500 a`, nil, nil)
+	_, stdout, stderr, err := runShell(t, t.Context(), Binary{}, Cluster{}, `stat -c %a .; ls -A; pwd; mkdir a; echo x >a/b; chmod 500 a`, nil, nil)
 	lines := strings.Fields(stdout)
 	if err != nil || len(lines) != 3 || lines[0] != "700" || lines[1] != "nomad.sock" {
 		t.Fatalf("got %q, %q, %v; want 700 and a socket", stdout, stderr, err)
@@ -121,31 +121,31 @@ func TestRun_PrivateDirectoryIsRemoved(t *testing.T) {
 
 func TestRun_ProgramHasNoToken(t *testing.T) {
 	t.Parallel()
-	_, stdout, _, _ := sh(t, t.Context(), Binary{}, Cluster{Token: "hidden"}, `tr '\000' ' ' </proc/$$/cmdline; env; tr '\000' ' ' </proc/$$/environ; cat * 2>&1`, nil, nil)
+	_, stdout, _, _ := runShell(t, t.Context(), Binary{}, Cluster{Token: "hidden"}, `tr '\000' ' ' </proc/$$/cmdline; env; tr '\000' ' ' </proc/$$/environ; cat * 2>&1`, nil, nil)
 	if !strings.HasPrefix(stdout, "nomad -c ") || !strings.Contains(stdout, "NOMAD_ADDR") || strings.Contains(stdout, "hidden") {
 		t.Errorf("got %q, want arguments and environment without the token", stdout)
 	}
 }
 
-func TestNoFileOfTheGatewayIsInherited(t *testing.T) {
+func TestRun_InheritsNoFile(t *testing.T) {
 	t.Parallel()
 	for _, term := range []*Terminal{nil, {}} {
 		// 3 is the directory that ls reads
-		if _, stdout, _, err := sh(t, t.Context(), Binary{}, Cluster{}, `exec ls /proc/self/fd`, nil, term); strings.Join(strings.Fields(stdout), " ") != "0 1 2 3" {
+		if _, stdout, _, err := runShell(t, t.Context(), Binary{}, Cluster{}, `exec ls /proc/self/fd`, nil, term); strings.Join(strings.Fields(stdout), " ") != "0 1 2 3" {
 			t.Errorf("got %q, %v; want 0 1 2 3", stdout, err)
 		}
 	}
 }
 
-func TestATerminalHasTheClientsNameAndSize(t *testing.T) {
+func TestRun_TerminalNameAndSize(t *testing.T) {
 	t.Parallel()
 	term := &Terminal{Name: "xterm-256color", Size: func() (int, int) { return 100, 40 }}
-	code, stdout, stderr, err := sh(t, t.Context(), Binary{}, Cluster{}, `stty size; echo $TERM${NOMAD_CLI_NO_COLOR+ no colour}; tty -s <&2; echo $? >&2; : </dev/tty && echo own`, endless(t), term)
+	code, stdout, stderr, err := runShell(t, t.Context(), Binary{}, Cluster{}, `stty size; echo $TERM${NOMAD_CLI_NO_COLOR+ no colour}; tty -s <&2; echo $? >&2; : </dev/tty && echo own`, endlessStdin(t), term)
 	if want := "40 100\r\nxterm-256color\r\n0\r\nown\r\n"; stdout != want || stderr != "" || code != 0 || err != nil {
 		t.Errorf("got %q, %q, %d, %v; want %q", stdout, stderr, code, err, want)
 	}
 	term.NoColor = true
-	if _, stdout, _, err := sh(t, t.Context(), Binary{}, Cluster{}, `echo $NOMAD_CLI_NO_COLOR`, endless(t), term); stdout != "1\r\n" || err != nil {
+	if _, stdout, _, err := runShell(t, t.Context(), Binary{}, Cluster{}, `echo $NOMAD_CLI_NO_COLOR`, endlessStdin(t), term); stdout != "1\r\n" || err != nil {
 		t.Errorf("without colours: got %q, %v, want 1", stdout, err)
 	}
 	for name, want := range map[string]string{"": "dumb", "../../etc/x": "dumb", "a b": "dumb", "-x": "dumb", "vt100\n": "dumb", "screen.xterm": "screen.xterm"} {
@@ -155,9 +155,9 @@ func TestATerminalHasTheClientsNameAndSize(t *testing.T) {
 	}
 }
 
-func TestATerminalFollowsTheClientsSizeAndKeys(t *testing.T) {
+func TestRun_TerminalResize(t *testing.T) {
 	t.Parallel()
-	var stdout shared
+	var stdout syncBuffer
 	resized := make(chan struct{}, 1)
 	size := make(chan [2]int, 1)
 	size <- [2]int{80, 24}
@@ -174,13 +174,13 @@ func TestATerminalFollowsTheClientsSizeAndKeys(t *testing.T) {
 	}
 }
 
-// shared does something when a text was written.
-type shared struct {
+// syncBuffer does something when a text was written.
+type syncBuffer struct {
 	buf  bytes.Buffer
 	when map[string]func()
 }
 
-func (s *shared) Write(p []byte) (int, error) {
+func (s *syncBuffer) Write(p []byte) (int, error) {
 	s.buf.Write(p)
 	for text, do := range s.when {
 		if strings.Contains(s.buf.String(), text) {
@@ -191,28 +191,28 @@ func (s *shared) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestTheEndOfTheContextEndsWhatIgnoresSignals(t *testing.T) {
+func TestRun_CancelKills(t *testing.T) {
 	t.Parallel()
 	for _, term := range []*Terminal{nil, {Name: "xterm"}} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		gone := errors.New("the client is gone")
-		stdout := shared{when: map[string]func(){"both": func() { cancel(gone) }}}
+		stdout := syncBuffer{when: map[string]func(){"both": func() { cancel(gone) }}}
 		script := `trap '' HUP TERM; sh -c 'trap "" HUP TERM; echo $$ both; while :; do sleep 1; done' & echo $$ one; while :; do sleep 1; done`
-		code, err := Binary{Path: "/bin/sh", patience: 50 * time.Millisecond}.run(ctx, Cluster{}, []string{"-c", script}, endless(t), &stdout, io.Discard, term)
+		code, err := Binary{Path: "/bin/sh", killGrace: 50 * time.Millisecond}.run(ctx, Cluster{}, []string{"-c", script}, endlessStdin(t), &stdout, io.Discard, term)
 		if code != 128+9 || !errors.Is(err, gone) {
 			t.Errorf("got %d, %v; want 137, %v", code, err, gone)
 		}
 		for _, line := range strings.Split(strings.TrimSpace(stdout.buf.String()), "\n") {
-			if pid, _, _ := strings.Cut(line, " "); !ended(pid) {
+			if pid, _, _ := strings.Cut(line, " "); !processExited(pid) {
 				t.Errorf("process %s: got it running, want it ended", pid)
 			}
 		}
 	}
 }
 
-// ended also takes the dead, whom nobody may have buried yet.
+// processExited also takes the dead, whom nobody may have buried yet.
 // ended reports whether a process ends within some seconds: one that is killed closes its files before it is gone.
-func ended(pid string) bool {
+func processExited(pid string) bool {
 	for range 100 {
 		stat, err := os.ReadFile("/proc/" + pid + "/stat")
 		_, rest, _ := strings.Cut(string(stat), ") ")
@@ -224,11 +224,11 @@ func ended(pid string) bool {
 	return false
 }
 
-func TestHangingUpComesFirst(t *testing.T) {
+func TestRun_CancelSendsHUPFirst(t *testing.T) {
 	t.Parallel()
 	for sig, want := range map[string]int{"HUP": 3, "TERM": 4} {
 		ctx, cancel := context.WithCancel(t.Context())
-		stdout := shared{when: map[string]func(){"ready": cancel}}
+		stdout := syncBuffer{when: map[string]func(){"ready": cancel}}
 		script := map[string]string{
 			"HUP":  `trap 'exit 3' HUP; trap 'exit 4' TERM; echo ready; while :; do sleep 0.05; done`,
 			"TERM": `trap '' HUP; trap 'exit 4' TERM; echo ready; while :; do sleep 0.05; done`,
@@ -241,17 +241,17 @@ func TestHangingUpComesFirst(t *testing.T) {
 	}
 }
 
-func TestChildrenDoNotOutliveTheProgram(t *testing.T) {
+func TestRun_KillsChildren(t *testing.T) {
 	t.Parallel()
-	code, stdout, _, err := sh(t, t.Context(), Binary{}, Cluster{}, `sleep 1000 & echo $!; exit 2`, endless(t), nil)
-	if pid := strings.TrimSpace(stdout); code != 2 || err != nil || pid == "" || !ended(pid) {
-		t.Errorf("got %d, %v, and that %q has ended: %t; want 2 and ended", code, err, pid, ended(pid))
+	code, stdout, _, err := runShell(t, t.Context(), Binary{}, Cluster{}, `sleep 1000 & echo $!; exit 2`, endlessStdin(t), nil)
+	if pid := strings.TrimSpace(stdout); code != 2 || err != nil || pid == "" || !processExited(pid) {
+		t.Errorf("got %d, %v, and that %q has ended: %t; want 2 and ended", code, err, pid, processExited(pid))
 	}
 }
 
-func TestAProcessThatLeftTheSessionDoesNotHoldTheEnd(t *testing.T) {
+func TestRun_DaemonizedChild(t *testing.T) {
 	t.Parallel()
-	code, stdout, _, err := sh(t, t.Context(), Binary{}, Cluster{}, `setsid sh -c 'echo $$; exec sleep 1000' & while [ -z "$(pgrep -P $$ -x sleep)" ]; do :; done; exit 2`, nil, nil)
+	code, stdout, _, err := runShell(t, t.Context(), Binary{}, Cluster{}, `setsid sh -c 'echo $$; exec sleep 1000' & while [ -z "$(pgrep -P $$ -x sleep)" ]; do :; done; exit 2`, nil, nil)
 	if pid := strings.TrimSpace(stdout); pid != "" {
 		defer exec.Command("kill", pid).Run()
 	}
@@ -260,25 +260,25 @@ func TestAProcessThatLeftTheSessionDoesNotHoldTheEnd(t *testing.T) {
 	}
 }
 
-func TestOutputThatIsNotTakenIsAnError(t *testing.T) {
+func TestRun_OutputError(t *testing.T) {
 	t.Parallel()
 	full := errors.New("no more")
-	code, err := Binary{Path: "/bin/sh"}.run(t.Context(), Cluster{}, []string{"-c", "exec yes"}, nil, failing{full}, io.Discard, nil)
+	code, err := Binary{Path: "/bin/sh"}.run(t.Context(), Cluster{}, []string{"-c", "exec yes"}, nil, failingWriter{full}, io.Discard, nil)
 	if code != 128+int(unix.SIGPIPE) || !errors.Is(err, full) {
 		t.Errorf("got %d, %v; want 141, %v", code, err, full)
 	}
 }
 
-type failing struct{ err error }
+type failingWriter struct{ err error }
 
-func (f failing) Write([]byte) (int, error) { return 0, f.err }
+func (f failingWriter) Write([]byte) (int, error) { return 0, f.err }
 
-func TestNothingRunsAfterTheEndOrARefusal(t *testing.T) {
+func TestRun_CanceledOrRefused(t *testing.T) {
 	t.Parallel()
 	mark := filepath.Join(t.TempDir(), "ran")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if code, _, _, err := sh(t, ctx, Binary{}, Cluster{}, "touch "+mark, nil, nil); code != -1 || !errors.Is(err, context.Canceled) {
+	if code, _, _, err := runShell(t, ctx, Binary{}, Cluster{}, "touch "+mark, nil, nil); code != -1 || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %d, %v; want -1, canceled", code, err)
 	}
 	if code, err := (Binary{Path: "/bin/sh"}).Run(t.Context(), Cluster{}, []string{"-c", "touch " + mark}, nil, io.Discard, io.Discard, nil); code != -1 || err == nil {
@@ -292,12 +292,12 @@ func TestNothingRunsAfterTheEndOrARefusal(t *testing.T) {
 	}
 }
 
-func TestRootRunsItAsAnotherUser(t *testing.T) {
+func TestRun_AsOtherUser(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be somebody else")
 	}
-	if _, err := (Binary{User: "nobody"}).user(); err != nil {
+	if _, err := (Binary{User: "nobody"}).account(); err != nil {
 		t.Skip(err)
 	}
 	key := filepath.Join(t.TempDir(), "key.pem")
@@ -305,19 +305,19 @@ func TestRootRunsItAsAnotherUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := `id -un; id -G | wc -w; stat -c '%U %a' . nomad.sock; cat ` + key
-	_, stdout, stderr, err := sh(t, t.Context(), Binary{User: "nobody"}, Cluster{}, script, nil, nil)
+	_, stdout, stderr, err := runShell(t, t.Context(), Binary{User: "nobody"}, Cluster{}, script, nil, nil)
 	if want := "nobody\n1\nnobody 700\nnobody 600\n"; stdout != want || !strings.Contains(stderr, "denied") || err != nil {
 		t.Errorf("got %q, %q, %v; want %q and that the key is denied", stdout, stderr, err, want)
 	}
 	for name, want := range map[string]string{"no-such-user": "no user", "root": "unprivileged"} {
-		if _, _, _, err := sh(t, t.Context(), Binary{User: name}, Cluster{}, "", nil, nil); err == nil || !strings.Contains(err.Error(), "raw.user") || !strings.Contains(err.Error(), want) {
+		if _, _, _, err := runShell(t, t.Context(), Binary{User: name}, Cluster{}, "", nil, nil); err == nil || !strings.Contains(err.Error(), "raw.user") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want raw.user and %q", name, err, want)
 		}
 	}
 }
 
 // It needs a process of its own: other tests have files and goroutines too.
-func TestNothingIsLeftOpen(t *testing.T) {
+func TestRun_LeaksNothing(t *testing.T) {
 	t.Parallel()
 	const alone = "NOMADCTLD_TEST_ALONE"
 	if os.Getenv(alone) == "" {
@@ -334,11 +334,11 @@ func TestNothingIsLeftOpen(t *testing.T) {
 	}
 	once := func() {
 		for _, term := range []*Terminal{nil, {Name: "xterm", Resized: make(chan struct{})}} {
-			sh(t, t.Context(), Binary{}, Cluster{}, "cat; exit 3", strings.NewReader("x\n\x04"), term)
-			sh(t, t.Context(), Binary{}, Cluster{}, "exit 3", zeros{}, term)
+			runShell(t, t.Context(), Binary{}, Cluster{}, "cat; exit 3", strings.NewReader("x\n\x04"), term)
+			runShell(t, t.Context(), Binary{}, Cluster{}, "exit 3", zeroReader{}, term)
 			ctx, cancel := context.WithCancel(t.Context())
-			stdout := shared{when: map[string]func(){"x": cancel}}
-			Binary{Path: "/bin/sh", patience: time.Millisecond}.run(ctx, Cluster{}, []string{"-c", "trap '' HUP TERM; echo x; while :; do sleep 1; done"}, zeros{}, &stdout, io.Discard, term)
+			stdout := syncBuffer{when: map[string]func(){"x": cancel}}
+			Binary{Path: "/bin/sh", killGrace: time.Millisecond}.run(ctx, Cluster{}, []string{"-c", "trap '' HUP TERM; echo x; while :; do sleep 1; done"}, zeroReader{}, &stdout, io.Discard, term)
 			Binary{Path: "/nonexistent"}.run(t.Context(), Cluster{}, nil, nil, io.Discard, io.Discard, term)
 		}
 	}

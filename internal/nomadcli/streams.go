@@ -19,14 +19,14 @@ type streams struct {
 	out, err *os.File    // err is nil with a terminal
 	terminal bool
 
-	ended   chan struct{} // closed when nobody watches for a change of size any more
-	copying sync.WaitGroup
-	mu      sync.Mutex
-	failed  error // the first output that did not arrive
+	programExited chan struct{} // closed when nobody watches for a change of size any more
+	copying       sync.WaitGroup
+	mu            sync.Mutex
+	outputErr     error // the first output that did not arrive
 }
 
 func openStreams(t *Terminal) (*streams, error) {
-	s := &streams{terminal: t != nil, ended: make(chan struct{})}
+	s := &streams{terminal: t != nil, programExited: make(chan struct{})}
 	var err error
 	if t != nil {
 		s.in, s.child[0], err = openTerminal(t)
@@ -48,8 +48,8 @@ func openStreams(t *Terminal) (*streams, error) {
 	return s, nil
 }
 
-// copy begins to copy, once the program has its ends.
-func (s *streams) copy(stdin io.Reader, stdout, stderr io.Writer, t *Terminal) {
+// startCopying begins to copy, once the program has its ends.
+func (s *streams) startCopying(stdin io.Reader, stdout, stderr io.Writer, t *Terminal) {
 	for _, f := range s.child {
 		f.Close() // what the program holds is its own
 	}
@@ -63,25 +63,25 @@ func (s *streams) copy(stdin io.Reader, stdout, stderr io.Writer, t *Terminal) {
 			s.in.Close()
 		}
 	}()
-	s.copying.Go(func() { s.deliver(stdout, s.out) })
+	s.copying.Go(func() { s.copyOutput(stdout, s.out) })
 	if s.err != nil {
-		s.copying.Go(func() { s.deliver(stderr, s.err) })
+		s.copying.Go(func() { s.copyOutput(stderr, s.err) })
 	}
 	if t != nil {
-		s.copying.Go(func() { followSize(s.in, t, s.ended) })
+		s.copying.Go(func() { forwardResizes(s.in, t, s.programExited) })
 	}
 }
 
-// deliver copies until all that could write has ended. A deadline that passes twice in a row means that somebody who is
+// copyOutput copies until all that could write has ended. A deadline that passes twice in a row means that somebody who is
 // not the program's holds the other end.
-func (s *streams) deliver(to io.Writer, from *os.File) {
+func (s *streams) copyOutput(to io.Writer, from *os.File) {
 	buf := make([]byte, 32<<10)
 	for late := 0; late < 2; {
 		n, err := from.Read(buf)
 		if n > 0 {
 			late = 0
 			if _, err := to.Write(buf[:n]); err != nil {
-				s.fail(err)
+				s.setOutputErr(err)
 				if !s.terminal {
 					from.Close() // the program is to notice
 				}
@@ -92,27 +92,27 @@ func (s *streams) deliver(to io.Writer, from *os.File) {
 		case err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			late++
-			from.SetReadDeadline(time.Now().Add(usualPatience / 2))
+			from.SetReadDeadline(time.Now().Add(defaultKillGrace / 2))
 		default: // the end; of a terminal it is an error
 			return
 		}
 	}
 }
 
-func (s *streams) fail(err error) {
+func (s *streams) setOutputErr(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failed == nil {
-		s.failed = fmt.Errorf("the output of nomad was not taken: %w", err)
+	if s.outputErr == nil {
+		s.outputErr = fmt.Errorf("the output of nomad was not taken: %w", err)
 	}
 }
 
 // drain waits, after the program's end, until its output has arrived; after the end of ctx only as long as patience.
-func (s *streams) drain(ctx context.Context, patience patience) error {
-	close(s.ended)
+func (s *streams) drain(ctx context.Context, patience graceDuration) error {
+	close(s.programExited)
 	for _, f := range []*os.File{s.out, s.err} {
 		if f != nil {
-			f.SetReadDeadline(time.Now().Add(usualPatience / 2))
+			f.SetReadDeadline(time.Now().Add(defaultKillGrace / 2))
 		}
 	}
 	done := make(chan struct{})
@@ -126,12 +126,12 @@ func (s *streams) drain(ctx context.Context, patience patience) error {
 		select {
 		case <-done:
 		case <-time.After(patience):
-			s.fail(context.Cause(ctx))
+			s.setOutputErr(context.Cause(ctx))
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.failed
+	return s.outputErr
 }
 
 // close may be called again.

@@ -33,8 +33,8 @@ func openTerminal(t *Terminal) (ours, program *os.File, err error) {
 	return ours, program, nil
 }
 
-// followSize hands on changes of size until the end.
-func followSize(f *os.File, t *Terminal, end <-chan struct{}) {
+// forwardResizes hands on changes of size until the end.
+func forwardResizes(f *os.File, t *Terminal, end <-chan struct{}) {
 	for {
 		select {
 		case <-end:

@@ -25,34 +25,34 @@ type Op struct {
 	Job     Job
 	User    string // login
 	Command string // the command line, as it was typed
-	Began   time.Time
+	Started time.Time
 
-	mu      sync.Mutex
-	notes   []Note
-	moved   chan struct{} // closed when there is something new
-	once    sync.Once
-	onEnd   func(error)
-	ending  bool      // End has been called, with err
-	ended   time.Time // zero: it goes on
-	err     error     // how it ends or ended
-	halting chan struct{}
-	halted  error // why it is to end
+	mu            sync.Mutex
+	notes         []Note
+	changed       chan struct{} // closed when there is something new
+	once          sync.Once
+	onFinish      func(error)
+	finishing     bool      // End has been called, with err
+	finishedAt    time.Time // zero: it goes on
+	err           error     // how it ends or ended
+	haltRequested chan struct{}
+	haltReason    error // why it is to end
 }
 
 // Note is something that an operation tells. A Passing one says how far it is, and the next one makes it stale.
 type Note struct {
-	Time    time.Time
-	Text    string
-	Passing bool
+	Time      time.Time
+	Text      string
+	Transient bool
 }
 
-// mostNotes is how many lasting notes are kept.
-const mostNotes = 10000
+// maxNotes is how many lasting notes are kept.
+const maxNotes = 10000
 
 func newOp(id string, job Job, user, command string) *Op {
 	return &Op{
-		ID: id, Job: job, User: user, Command: command, Began: time.Now(),
-		moved: make(chan struct{}), halting: make(chan struct{}),
+		ID: id, Job: job, User: user, Command: command, Started: time.Now(),
+		changed: make(chan struct{}), haltRequested: make(chan struct{}),
 	}
 }
 
@@ -63,19 +63,19 @@ func (o *Op) Note(format string, args ...any) {
 
 // Progress tells how far it is.
 func (o *Op) Progress(format string, args ...any) {
-	o.add(Note{Time: time.Now(), Text: fmt.Sprintf(format, args...), Passing: true})
+	o.add(Note{Time: time.Now(), Text: fmt.Sprintf(format, args...), Transient: true})
 }
 
 func (o *Op) add(n Note) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if last := len(o.notes) - 1; last >= 0 && o.notes[last].Passing {
-		if n.Passing && n.Text == o.notes[last].Text {
+	if last := len(o.notes) - 1; last >= 0 && o.notes[last].Transient {
+		if n.Transient && n.Text == o.notes[last].Text {
 			return
 		}
 		o.notes = o.notes[:last]
 	}
-	if len(o.notes) < mostNotes {
+	if len(o.notes) < maxNotes {
 		o.notes = append(o.notes, n)
 	}
 	o.wake()
@@ -83,8 +83,8 @@ func (o *Op) add(n Note) {
 
 // wake lets those who follow look again. o.mu is held.
 func (o *Op) wake() {
-	close(o.moved)
-	o.moved = make(chan struct{})
+	close(o.changed)
+	o.changed = make(chan struct{})
 }
 
 // ErrHalted is how an operation ends that was asked to.
@@ -94,60 +94,60 @@ var ErrHalted = errors.New("halted")
 func (o *Op) Halt(why string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.halted == nil && o.ended.IsZero() {
-		o.halted = fmt.Errorf("%w: %s", ErrHalted, why)
-		close(o.halting)
+	if o.haltReason == nil && o.finishedAt.IsZero() {
+		o.haltReason = fmt.Errorf("%w: %s", ErrHalted, why)
+		close(o.haltRequested)
 		o.wake()
 	}
 }
 
-// Halting is closed once Halt has been called.
-func (o *Op) Halting() <-chan struct{} { return o.halting }
+// HaltRequested is closed once Halt has been called.
+func (o *Op) HaltRequested() <-chan struct{} { return o.haltRequested }
 
-// Halted returns why the operation is to end, or nil. It is an ErrHalted.
-func (o *Op) Halted() error {
+// HaltReason returns why the operation is to end, or nil. It is an ErrHalted.
+func (o *Op) HaltReason() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.halted
+	return o.haltReason
 }
 
-// OnEnd lets f know how the operation ends, before anybody else does. If it has ended, f is called at once. It is for
+// OnFinish lets f know how the operation ends, before anybody else does. If it has ended, f is called at once. It is for
 // whoever begins the operation.
-func (o *Op) OnEnd(f func(error)) {
+func (o *Op) OnFinish(f func(error)) {
 	o.mu.Lock()
-	o.onEnd = f
-	ending, err := o.ending, o.err
+	o.onFinish = f
+	ending, err := o.finishing, o.err
 	o.mu.Unlock()
 	if ending {
 		f(err)
 	}
 }
 
-// End says that the operation has ended, and how. Only the first time counts.
-func (o *Op) End(err error) {
+// Finish says that the operation has ended, and how. Only the first time counts.
+func (o *Op) Finish(err error) {
 	o.once.Do(func() {
 		o.mu.Lock()
-		onEnd := o.onEnd
-		o.ending, o.err = true, err
+		onEnd := o.onFinish
+		o.finishing, o.err = true, err
 		o.mu.Unlock()
 		if onEnd != nil { // not under the lock: a slow disk must not hold up who looks
 			onEnd(err)
 		}
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		o.ended = time.Now()
+		o.finishedAt = time.Now()
 		o.wake()
 	})
 }
 
-// Ended returns when and how the operation has ended; the zero time: it goes on.
-func (o *Op) Ended() (time.Time, error) {
+// Finished returns when and how the operation has ended; the zero time: it goes on.
+func (o *Op) Finished() (time.Time, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.ended.IsZero() {
-		return o.ended, nil
+	if o.finishedAt.IsZero() {
+		return o.finishedAt, nil
 	}
-	return o.ended, o.err
+	return o.finishedAt, o.err
 }
 
 // Last returns the latest note.
@@ -167,10 +167,10 @@ func (o *Op) Follow(ctx context.Context, each func(Note) error) error {
 	for {
 		o.mu.Lock()
 		notes := append([]Note(nil), o.notes[min(seen, len(o.notes)):]...)
-		moved, ended, err := o.moved, !o.ended.IsZero(), o.err
+		moved, ended, err := o.changed, !o.finishedAt.IsZero(), o.err
 		o.mu.Unlock()
 		for _, n := range notes {
-			if !n.Passing {
+			if !n.Transient {
 				seen++
 			}
 			if err := each(n); err != nil {

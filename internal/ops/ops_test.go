@@ -22,35 +22,35 @@ func open(t *testing.T, folder string) *Registry {
 	return r
 }
 
-func begin(t *testing.T, r *Registry, job Job) *Op {
+func startOp(t *testing.T, r *Registry, job Job) *Op {
 	t.Helper()
-	o, err := r.Begin(job, "wim", "restart "+job.ID)
+	o, err := r.Start(job, "wim", "restart "+job.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return o
 }
 
-func TestTwoOperationsOnOneJobExcludeEachOther(t *testing.T) {
+func TestStart_JobBusy(t *testing.T) {
 	r := open(t, "")
-	first := begin(t, r, web)
-	_, err := r.Begin(web, "ann", "restart p-team1-web --batch 2")
+	first := startOp(t, r, web)
+	_, err := r.Start(web, "ann", "restart p-team1-web --batch 2")
 	var busy *BusyError
 	if !errors.As(err, &busy) || busy.Other != first || !strings.Contains(err.Error(), "by wim (operation "+first.ID+"): restart p-team1-web (see: ops "+first.ID) {
 		t.Errorf("got %v, want one that names the first", err)
 	}
 	other := web
 	other.Namespace = "other"
-	begin(t, r, other)
-	first.End(nil)
-	begin(t, r, web)
+	startOp(t, r, other)
+	first.Finish(nil)
+	startOp(t, r, web)
 	if got := len(r.Ops()); got != 3 {
 		t.Errorf("got %d operations, want 3", got)
 	}
 }
 
-func TestWhoFollowsGetsAllThatLastsAndTheEnd(t *testing.T) {
-	o := begin(t, open(t, ""), web)
+func TestFollow_NotesAndResult(t *testing.T) {
+	o := startOp(t, open(t, ""), web)
 	o.Progress("0 of 2")
 	o.Note("one")
 	o.Progress("1 of 2")
@@ -70,8 +70,8 @@ func TestWhoFollowsGetsAllThatLastsAndTheEnd(t *testing.T) {
 			o.Note("two")
 			o.Progress("2 of 2")
 			o.Progress("2 of 2")
-			o.End(failure)
-			o.End(nil)
+			o.Finish(failure)
+			o.Finish(nil)
 		}
 		return nil
 	})
@@ -80,68 +80,68 @@ func TestWhoFollowsGetsAllThatLastsAndTheEnd(t *testing.T) {
 	}
 }
 
-func TestTheFirstReasonToHaltCounts(t *testing.T) {
+func TestHalt_FirstReasonWins(t *testing.T) {
 	r := open(t, "")
-	o := begin(t, r, web)
-	if o.Halted() != nil {
+	o := startOp(t, r, web)
+	if o.HaltReason() != nil {
 		t.Error("halted before anybody asked")
 	}
 	o.Halt("cancelled by ann")
 	r.Close("the gateway is being stopped")
-	if _, err := r.Begin(Job{ID: "another"}, "wim", "restart another"); !errors.Is(err, ErrClosed) {
+	if _, err := r.Start(Job{ID: "another"}, "wim", "restart another"); !errors.Is(err, ErrClosed) {
 		t.Errorf("got %v, want %v", err, ErrClosed)
 	}
-	<-o.Halting()
-	if err := o.Halted(); !errors.Is(err, ErrHalted) || err.Error() != "halted: cancelled by ann" {
+	<-o.HaltRequested()
+	if err := o.HaltReason(); !errors.Is(err, ErrHalted) || err.Error() != "halted: cancelled by ann" {
 		t.Errorf("got %v", err)
 	}
-	o.End(o.Halted())
+	o.Finish(o.HaltReason())
 	r.Wait(context.Background())
 }
 
-func TestWhatGoesOnAtTheEndIsAbandonedOnRecord(t *testing.T) {
+func TestWait_AbandonsRunning(t *testing.T) {
 	r := open(t, "")
-	o := begin(t, r, web)
+	o := startOp(t, r, web)
 	var recorded []error
-	o.OnEnd(func(err error) { recorded = append(recorded, err) })
+	o.OnFinish(func(err error) { recorded = append(recorded, err) })
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	r.Wait(over)
-	o.End(nil)
-	if _, err := o.Ended(); err != ErrAbandoned || len(recorded) != 1 || recorded[0] != ErrAbandoned {
+	o.Finish(nil)
+	if _, err := o.Finished(); err != ErrAbandoned || len(recorded) != 1 || recorded[0] != ErrAbandoned {
 		t.Errorf("got %v and on record %v, want %v once", err, recorded, ErrAbandoned)
 	}
 }
 
-func TestOnEnd_CalledAfterTheEnd(t *testing.T) {
-	o := begin(t, open(t, ""), web)
-	o.End(ErrAbandoned)
+func TestOnFinish_AfterFinish(t *testing.T) {
+	o := startOp(t, open(t, ""), web)
+	o.Finish(ErrAbandoned)
 	var recorded []error
-	o.OnEnd(func(err error) { recorded = append(recorded, err) })
-	o.End(nil)
+	o.OnFinish(func(err error) { recorded = append(recorded, err) })
+	o.Finish(nil)
 	if len(recorded) != 1 || recorded[0] != ErrAbandoned {
 		t.Errorf("got %v, want %v once", recorded, ErrAbandoned)
 	}
 }
 
-func TestOnlyTheLatestEndedOperationsAreRemembered(t *testing.T) {
+func TestRegistry_MaxFinished(t *testing.T) {
 	r := open(t, "")
-	running := begin(t, r, Job{ID: "running"})
-	for range 2 * mostEnded {
-		begin(t, r, web).End(nil)
+	running := startOp(t, r, Job{ID: "running"})
+	for range 2 * maxFinished {
+		startOp(t, r, web).Finish(nil)
 	}
 	all := r.Ops()
-	if len(all) > mostEnded+2 || all[0] != running {
-		t.Errorf("got %d, of which the first is %s; want about %d, the one that runs among them", len(all), all[0].Job.ID, mostEnded)
+	if len(all) > maxFinished+2 || all[0] != running {
+		t.Errorf("got %d, of which the first is %s; want about %d, the one that runs among them", len(all), all[0].Job.ID, maxFinished)
 	}
 }
 
-func TestAKeptDefinitionOutlivesTheGateway(t *testing.T) {
+func TestSaveForRestore_SurvivesRestart(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	r := open(t, folder)
-	o := begin(t, r, web)
+	o := startOp(t, r, web)
 	definition := json.RawMessage(`{"ID":"p-team1-web","Namespace":"default","Extra":{"new":[1,2.50,"<&>"]}}`)
-	if err := r.Keep(o, definition, 3); err != nil {
+	if err := r.SaveForRestore(o, definition, 3); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(r.Path(o.ID))
@@ -149,7 +149,7 @@ func TestAKeptDefinitionOutlivesTheGateway(t *testing.T) {
 		t.Errorf("got %v, %v, want a file for its owner alone", info, err)
 	}
 	again := open(t, folder)
-	kept := again.Kept()
+	kept := again.Restorable()
 	if len(kept) != 1 || kept[0].ID != o.ID || kept[0].Job != web || kept[0].User != "wim" || kept[0].Version != 3 {
 		t.Fatalf("got %+v", kept)
 	}
@@ -162,7 +162,7 @@ func TestAKeptDefinitionOutlivesTheGateway(t *testing.T) {
 	if err := again.Drop(o.ID); err != nil {
 		t.Fatal(err)
 	}
-	if left := open(t, folder).Kept(); len(left) != 0 {
+	if left := open(t, folder).Restorable(); len(left) != 0 {
 		t.Errorf("dropped, and still there: %+v", left)
 	}
 	if files, _ := os.ReadDir(folder); len(files) != 0 {
@@ -177,29 +177,29 @@ func must(b []byte, err error) []byte {
 	return b
 }
 
-func TestATornFileIsAProblemAndStays(t *testing.T) {
+func TestOpen_TruncatedFile(t *testing.T) {
 	folder := t.TempDir()
 	file := filepath.Join(folder, "abcd.json")
 	if err := os.WriteFile(file, []byte(`{"id":"abcd","job":{"id":`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r, problems := Open(folder, testKey)
-	if len(problems) != 1 || !strings.Contains(problems[0].Error(), file) || len(r.Kept()) != 0 {
-		t.Errorf("got %v and %+v", problems, r.Kept())
+	if len(problems) != 1 || !strings.Contains(problems[0].Error(), file) || len(r.Restorable()) != 0 {
+		t.Errorf("got %v and %+v", problems, r.Restorable())
 	}
 	if _, err := os.Stat(file); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestWithoutAFolderNothingIsKept(t *testing.T) {
+func TestSaveForRestore_NoFolder(t *testing.T) {
 	r := open(t, "")
-	if err := r.Keep(begin(t, r, web), json.RawMessage(`{}`), 0); !errors.Is(err, ErrNoFolder) {
+	if err := r.SaveForRestore(startOp(t, r, web), json.RawMessage(`{}`), 0); !errors.Is(err, ErrNoFolder) {
 		t.Errorf("got %v, want %v", err, ErrNoFolder)
 	}
 }
 
-func TestAFolderThatCannotBeWrittenIsAnError(t *testing.T) {
+func TestSaveForRestore_NotAFolder(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(folder, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -208,7 +208,7 @@ func TestAFolderThatCannotBeWrittenIsAnError(t *testing.T) {
 	if len(problems) != 1 {
 		t.Errorf("got %v, want one problem", problems)
 	}
-	if err := r.Keep(begin(t, r, web), webDefinition, 0); err == nil || len(r.Kept()) != 0 {
-		t.Errorf("got %v and %+v, want an error and nothing kept", err, r.Kept())
+	if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 0); err == nil || len(r.Restorable()) != 0 {
+		t.Errorf("got %v and %+v, want an error and nothing kept", err, r.Restorable())
 	}
 }

@@ -20,36 +20,36 @@ type Registry struct {
 	Cluster func(tier string) string
 
 	// OnEvict is called for each saved definition that Save removes to stay within the limit on their total size.
-	OnEvict func(Kept)
+	OnEvict func(SavedJob)
 
-	folder   string // of the kept definitions; empty: none
-	keys     []Key  // of the kept definitions: the first one signs, and any of them is accepted
-	maxSaved int    // bytes of all saved definitions together
+	folder        string // of the kept definitions; empty: none
+	keys          []Key  // of the kept definitions: the first one signs, and any of them is accepted
+	maxSavedBytes int    // bytes of all saved definitions together
 
 	saving sync.Mutex // held by Save: two at the same time would each remove what the other has saved
 
 	mu     sync.Mutex
 	closed bool
-	ops    []*Op           // oldest first
-	kept   map[string]Kept // a saved one without its definition: there may be many
+	ops    []*Op               // oldest first
+	saved  map[string]SavedJob // a saved one without its definition: there may be many
 }
 
-// mostEnded is how many operations are remembered after their end.
-const mostEnded = 200
+// maxFinished is how many operations are remembered after their end.
+const maxFinished = 200
 
 // BusyError is an operation on a job that another one is about already.
 type BusyError struct{ Other *Op }
 
 func (e *BusyError) Error() string {
 	return fmt.Sprintf("%s is being worked on already, since %s by %s (operation %s): %s (see: ops %s; end it: ops %s --cancel)",
-		e.Other.Job.ID, e.Other.Began.UTC().Format(time.TimeOnly+"Z"), e.Other.User, e.Other.ID, e.Other.Command, e.Other.ID, e.Other.ID)
+		e.Other.Job.ID, e.Other.Started.UTC().Format(time.TimeOnly+"Z"), e.Other.User, e.Other.ID, e.Other.Command, e.Other.ID, e.Other.ID)
 }
 
 // ErrClosed is an operation that begins when the gateway is about to end.
 var ErrClosed = errors.New("the gateway is being stopped; nothing was done")
 
-// Begin enters an operation. One on a job that has one is a *BusyError.
-func (r *Registry) Begin(job Job, user, command string) (*Op, error) {
+// Start enters an operation. One on a job that has one is a *BusyError.
+func (r *Registry) Start(job Job, user, command string) (*Op, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -58,7 +58,7 @@ func (r *Registry) Begin(job Job, user, command string) (*Op, error) {
 	if err := r.busy(job); err != nil {
 		return nil, err
 	}
-	r.forget()
+	r.trimFinished()
 	o := newOp(newID(), job, user, command)
 	r.ops = append(r.ops, o)
 	return o, nil
@@ -71,13 +71,13 @@ func (r *Registry) Busy(job Job) error {
 	return r.busy(job)
 }
 
-// Holds returns a *BusyError if there is an operation on a job that has stopped it, or is about to, and will bring it back.
-func (r *Registry) Holds(job Job) error {
+// RestorePending returns a *BusyError if there is an operation on a job that has stopped it, or is about to, and will bring it back.
+func (r *Registry) RestorePending(job Job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var busy *BusyError
 	if err := r.busy(job); errors.As(err, &busy) {
-		if _, keeps := r.kept[busy.Other.ID]; keeps {
+		if _, keeps := r.saved[busy.Other.ID]; keeps {
 			return err
 		}
 	}
@@ -87,23 +87,23 @@ func (r *Registry) Holds(job Job) error {
 // busy is Busy. r.mu is held.
 func (r *Registry) busy(job Job) error {
 	for _, o := range r.ops {
-		if ended, _ := o.Ended(); ended.IsZero() && r.Same(o.Job, job) {
+		if ended, _ := o.Finished(); ended.IsZero() && r.SameJob(o.Job, job) {
 			return &BusyError{o}
 		}
 	}
 	return nil
 }
 
-// Same reports whether two jobs are one, which may be reached through several tiers.
-func (r *Registry) Same(a, b Job) bool {
+// SameJob reports whether two jobs are one, which may be reached through several tiers.
+func (r *Registry) SameJob(a, b Job) bool {
 	return a.ID == b.ID && a.Namespace == b.Namespace && (a.Tier == b.Tier || r.Cluster != nil && r.Cluster(a.Tier) == r.Cluster(b.Tier))
 }
 
-// forget drops the oldest of those that have ended, when there are many. r.mu is held.
-func (r *Registry) forget() {
-	surplus := len(r.ops) - mostEnded
+// trimFinished drops the oldest of those that have ended, when there are many. r.mu is held.
+func (r *Registry) trimFinished() {
+	surplus := len(r.ops) - maxFinished
 	r.ops = slices.DeleteFunc(r.ops, func(o *Op) bool {
-		ended, _ := o.Ended()
+		ended, _ := o.Finished()
 		if surplus <= 0 || ended.IsZero() {
 			return false
 		}
@@ -137,31 +137,31 @@ func (r *Registry) Wait(ctx context.Context) {
 	for _, o := range r.Ops() {
 		o.Follow(ctx, func(Note) error { return nil })
 		err := ErrAbandoned
-		if r.keeps(o.ID) {
+		if r.hasSaved(o.ID) {
 			err = fmt.Errorf("%w; %s may be stopped or temporarily changed: bring it back with: ops %s --restore", err, o.Job.ID, o.ID)
 		}
-		o.End(err)
+		o.Finish(err)
 	}
 }
 
-func (r *Registry) keeps(id string) bool {
+func (r *Registry) hasSaved(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, ok := r.kept[id]
+	_, ok := r.saved[id]
 	return ok
 }
 
-// Kept returns the definitions that operations have kept, oldest first.
-func (r *Registry) Kept() []Kept {
+// Restorable returns the definitions that operations have kept, oldest first.
+func (r *Registry) Restorable() []SavedJob {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var all []Kept
-	for _, k := range r.kept {
+	var all []SavedJob
+	for _, k := range r.saved {
 		if k.Kind == "" {
 			all = append(all, k)
 		}
 	}
-	slices.SortFunc(all, func(a, b Kept) int { return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID)) })
+	slices.SortFunc(all, func(a, b SavedJob) int { return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID)) })
 	return all
 }
 

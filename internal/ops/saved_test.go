@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-func TestSave_OneOfAKindOutlivesTheGateway(t *testing.T) {
+func TestSave_OnePerKind(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	r := open(t, folder)
 	for i, kind := range []Kind{Stopped, Released, Stopped} {
@@ -29,31 +29,31 @@ func TestSave_OneOfAKindOutlivesTheGateway(t *testing.T) {
 	if _, err := os.Stat(folder); err == nil {
 		t.Error("something is in the folder of operations")
 	}
-	if kept := r.Kept(); len(kept) != 0 {
+	if kept := r.Restorable(); len(kept) != 0 {
 		t.Errorf("an operation keeps %+v", kept)
 	}
 	k, ok, err := r.LoadSaved(Stopped, web)
-	if err != nil || !ok || k.Version != 2 || k.Of != 7 || k.User != "wim" || string(k.Definition) != string(webDefinition) {
+	if err != nil || !ok || k.Version != 2 || k.CreateIndex != 7 || k.User != "wim" || string(k.Definition) != string(webDefinition) {
 		t.Errorf("got %+v, %v", k, ok)
 	}
 	other := web
 	other.Root = "p-team2-web"
-	if k, ok := r.SavedOf(Stopped, other); ok {
+	if k, ok := r.FindSaved(Stopped, other); ok {
 		t.Errorf("another owner gets %+v", k)
 	}
 	other = web
 	other.Namespace = "other"
-	if k, ok := r.SavedOf(Stopped, other); ok {
+	if k, ok := r.FindSaved(Stopped, other); ok {
 		t.Errorf("another namespace gets %+v", k)
 	}
 	if err := r.Drop(k.ID); err != nil {
 		t.Fatal(err)
 	}
 	r = open(t, folder)
-	if k, ok := r.SavedOf(Stopped, web); ok {
+	if k, ok := r.FindSaved(Stopped, web); ok {
 		t.Errorf("dropped, and still there: %+v", k)
 	}
-	if k, ok := r.SavedOf(Released, web); !ok || k.Version != 1 {
+	if k, ok := r.FindSaved(Released, web); !ok || k.Version != 1 {
 		t.Errorf("got %+v, %v", k, ok)
 	}
 }
@@ -69,24 +69,24 @@ func TestSave_TiersOfOneCluster(t *testing.T) {
 	if _, err := r.Save(Stopped, twin, "wim", "stop", webDefinition, 2, 7); err != nil {
 		t.Fatal(err)
 	}
-	if k, ok := r.SavedOf(Stopped, web); !ok || k.Version != 2 || len(r.Saved(Stopped)) != 1 {
+	if k, ok := r.FindSaved(Stopped, web); !ok || k.Version != 2 || len(r.ListSaved(Stopped)) != 1 {
 		t.Errorf("got %+v, %v", k, ok)
 	}
 }
 
-func TestSave_ForgottenAfterAMonth(t *testing.T) {
+func TestSave_ExpiresAfter30Days(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "jobs")
 		r := open(t, folder)
 		if _, err := r.Save(Stopped, web, "wim", "stop", webDefinition, 1, 7); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(SavedFor)
-		if _, ok := r.SavedOf(Stopped, web); !ok {
+		time.Sleep(Retention)
+		if _, ok := r.FindSaved(Stopped, web); !ok {
 			t.Error("forgotten too early")
 		}
 		time.Sleep(time.Second)
-		if k, ok := r.SavedOf(Stopped, web); ok {
+		if k, ok := r.FindSaved(Stopped, web); ok {
 			t.Errorf("got %+v", k)
 		}
 		save(t, r, "p-team1-db", "")
@@ -96,7 +96,7 @@ func TestSave_ForgottenAfterAMonth(t *testing.T) {
 	})
 }
 
-func TestSave_Refused(t *testing.T) {
+func TestSave_Rejects(t *testing.T) {
 	r := open(t, "")
 	if _, err := r.Save(Stopped, web, "wim", "stop", webDefinition, 1, 7); !errors.Is(err, ErrNoFolder) {
 		t.Errorf("got %v, want %v", err, ErrNoFolder)
@@ -119,16 +119,16 @@ func save(t *testing.T, r *Registry, id, filler string) Job {
 	return job
 }
 
-func TestOpen_RemovesWhatHasExpired(t *testing.T) {
+func TestOpen_RemovesExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "jobs")
 		r := open(t, folder)
-		if err := r.Keep(begin(t, r, web), webDefinition, 1); err != nil {
+		if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err != nil {
 			t.Fatal(err)
 		}
 		save(t, r, "p-team1-db", "")
-		time.Sleep(SavedFor + time.Second)
-		if r = open(t, folder); len(r.Kept()) != 1 {
+		time.Sleep(Retention + time.Second)
+		if r = open(t, folder); len(r.Restorable()) != 1 {
 			t.Error("the definition of an operation is removed")
 		}
 		if files, _ := os.ReadDir(folder + "-saved"); len(files) != 0 {
@@ -142,8 +142,8 @@ func TestSave_NoDefinitionInMemory(t *testing.T) {
 	r := open(t, folder)
 	job := save(t, r, "p-team1-db", "abc")
 	for _, r := range []*Registry{r, open(t, folder)} {
-		k, ok := r.SavedOf(Stopped, job)
-		if !ok || k.Definition != nil || r.kept[k.ID].Definition != nil || k.ChangedBy(7) || !k.ChangedBy(8) {
+		k, ok := r.FindSaved(Stopped, job)
+		if !ok || k.Definition != nil || r.saved[k.ID].Definition != nil || k.IsOutdated(7) || !k.IsOutdated(8) {
 			t.Errorf("got %+v, %v", k, ok)
 		}
 		if k, ok, err := r.LoadSaved(Stopped, job); err != nil || !ok || !strings.Contains(string(k.Definition), "abc") {
@@ -152,7 +152,7 @@ func TestSave_NoDefinitionInMemory(t *testing.T) {
 	}
 }
 
-func TestSave_RefusesChildJobs(t *testing.T) {
+func TestSave_RejectsChildJobs(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	child := Job{"production", "default", "p-team1-web/dispatch-1", "p-team1-web"}
 	_, err := open(t, folder).Save(Stopped, child, "wim", "stop", json.RawMessage(`{"ID":"p-team1-web/dispatch-1","ParentID":"p-team1-web","Namespace":"default"}`), 0, 7)
@@ -168,10 +168,10 @@ func TestSave_OldestRemovedAtLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := filepath.Join(t.TempDir(), "jobs")
 		r := open(t, folder)
-		r.maxSaved = 3500
+		r.maxSavedBytes = 3500
 		var evicted []string
-		r.OnEvict = func(k Kept) { evicted = append(evicted, k.Job.ID) }
-		if err := r.Keep(begin(t, r, web), webDefinition, 1); err != nil {
+		r.OnEvict = func(k SavedJob) { evicted = append(evicted, k.Job.ID) }
+		if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err != nil {
 			t.Fatal(err)
 		}
 		filler := strings.Repeat("x", 1000)
@@ -189,17 +189,17 @@ func TestSave_OldestRemovedAtLimit(t *testing.T) {
 			info, _ := file.Info()
 			total += int(info.Size())
 		}
-		if total > r.maxSaved {
-			t.Errorf("%d bytes are saved, more than %d", total, r.maxSaved)
+		if total > r.maxSavedBytes {
+			t.Errorf("%d bytes are saved, more than %d", total, r.maxSavedBytes)
 		}
-		if _, ok := r.SavedOf(Stopped, jobs[1]); ok {
+		if _, ok := r.FindSaved(Stopped, jobs[1]); ok {
 			t.Error("the oldest one is still saved")
 		}
-		if _, ok := r.SavedOf(Stopped, jobs[4]); !ok || len(r.Kept()) != 1 {
+		if _, ok := r.FindSaved(Stopped, jobs[4]); !ok || len(r.Restorable()) != 1 {
 			t.Error("the newest one, or that of the operation, is removed")
 		}
 		save(t, r, "huge", strings.Repeat("x", 5000)) // larger than the limit by itself
-		if all := r.Saved(Stopped); len(all) != 1 || all[0].Job.ID != "huge" {
+		if all := r.ListSaved(Stopped); len(all) != 1 || all[0].Job.ID != "huge" {
 			t.Errorf("got %+v", all)
 		}
 	})
@@ -209,7 +209,7 @@ func TestLoadSaved_FileChangedOrRemoved(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	r := open(t, folder)
 	job := save(t, r, "p-team1-db", "abc")
-	k, _ := r.SavedOf(Stopped, job)
+	k, _ := r.FindSaved(Stopped, job)
 	file := filepath.Join(folder+"-saved", k.ID+".json")
 	content := must(os.ReadFile(file))
 	if err := os.WriteFile(file, bytes.Replace(content, []byte("abc"), []byte("xyz"), 1), 0o600); err != nil {
@@ -224,7 +224,7 @@ func TestLoadSaved_FileChangedOrRemoved(t *testing.T) {
 	if k, ok, err := r.LoadSaved(Stopped, job); ok || err != nil {
 		t.Errorf("got %+v, %v, %v", k, ok, err)
 	}
-	if _, ok := r.SavedOf(Stopped, job); ok {
+	if _, ok := r.FindSaved(Stopped, job); ok {
 		t.Error("it is still remembered")
 	}
 }

@@ -19,8 +19,8 @@ import (
 // Key signs kept definitions, so that whoever can write a file cannot have it restored.
 type Key [sha256.Size]byte
 
-// purpose keeps the key apart from any other that may be derived from a host key.
-const purpose = "nomadctld kept job definition v1"
+// keyPurpose keeps the key apart from any other that may be derived from a host key.
+const keyPurpose = "nomadctld kept job definition v1"
 
 // NewKey derives a key from a host key file. It depends on the private key alone: a file that is written again, with
 // another comment or in another format, gives the same.
@@ -40,18 +40,18 @@ func NewKey(hostKey []byte) (k Key, err error) {
 	if err != nil {
 		return k, err
 	}
-	derived, err := hkdf.Key(sha256.New, secret, nil, purpose, len(k))
+	derived, err := hkdf.Key(sha256.New, secret, nil, keyPurpose, len(k))
 	copy(k[:], derived)
 	return k, err
 }
 
-// marker begins the last line of a file, which holds the signature of what stands before it.
-var marker = []byte("HMAC-SHA256 ")
+// signatureMarker begins the last line of a file, which holds the signature of what stands before it.
+var signatureMarker = []byte("HMAC-SHA256 ")
 
 // sign returns the content of a file: the record on one line, and its signature on the next.
 func sign(record []byte, key Key) []byte {
 	line := append(bytes.Clone(record), '\n')
-	return fmt.Appendf(line, "%s%x\n", marker, mac(line, key))
+	return fmt.Appendf(line, "%s%x\n", signatureMarker, mac(line, key))
 }
 
 func mac(text []byte, key Key) []byte {
@@ -60,11 +60,11 @@ func mac(text []byte, key Key) []byte {
 	return h.Sum(nil)
 }
 
-const byHand = `users cannot restore it: check it, register the job with "head -n 1 FILE | jq .definition | nomad job run -json -", and remove the file`
+const restoreByHand = `users cannot restore it: check it, register the job with "head -n 1 FILE | jq .definition | nomad job run -json -", and remove the file`
 
 var (
-	errUnsigned = errors.New("not signed: it was written by an earlier release or not by the gateway; " + byHand)
-	errForged   = errors.New("the signature does not match: the file was changed, or the host key of the gateway that wrote it is not configured; " + byHand)
+	errUnsigned = errors.New("not signed: it was written by an earlier release or not by the gateway; " + restoreByHand)
+	errForged   = errors.New("the signature does not match: the file was changed, or the host key of the gateway that wrote it is not configured; " + restoreByHand)
 )
 
 // verify returns the record of a file and the index of the key that has signed it.
@@ -74,7 +74,7 @@ func verify(content []byte, keys []Key) (record []byte, by int, err error) {
 	if end == 0 || len(signature) == 0 {
 		return nil, 0, errUnsigned
 	}
-	digits, ok := bytes.CutPrefix(bytes.TrimSuffix(signature, []byte("\n")), marker)
+	digits, ok := bytes.CutPrefix(bytes.TrimSuffix(signature, []byte("\n")), signatureMarker)
 	claimed, err := hex.DecodeString(string(digits))
 	if !ok || err != nil {
 		return nil, 0, errForged

@@ -36,7 +36,7 @@ func Compile(expr string) (*regexp.Regexp, error) {
 // size returns how many instructions an expression compiles to at most, or maxSize+1 if that is more than maxSize.
 func size(re *syntax.Regexp) int {
 	if re.Op == syntax.OpRepeat {
-		return repeated(re)
+		return repeatSize(re)
 	}
 	n := 2 // an alternative or a capture has an instruction at its start and one at its end
 	switch re.Op {
@@ -55,8 +55,8 @@ func size(re *syntax.Regexp) int {
 	return n
 }
 
-// repeated returns the size of x{min,max}: that of max copies of x, each with an instruction that can leave out the rest.
-func repeated(re *syntax.Regexp) int {
+// repeatSize returns the size of x{min,max}: that of max copies of x, each with an instruction that can leave out the rest.
+func repeatSize(re *syntax.Regexp) int {
 	copies := re.Max
 	if re.Max < 0 {
 		copies = re.Min + 1

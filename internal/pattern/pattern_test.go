@@ -27,7 +27,7 @@ func TestCompile_Matches(t *testing.T) {
 	}
 }
 
-func TestCompile_RefusesWhatIsTooLarge(t *testing.T) {
+func TestCompile_TooLarge(t *testing.T) {
 	for expr, want := range map[string]string{
 		strings.Repeat("x", maxLength+1):       "the pattern has 1001 bytes, the limit is 1000",
 		strings.Repeat("x{1000}", 3000):        "the pattern has 21000 bytes",

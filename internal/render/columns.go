@@ -10,7 +10,7 @@ import (
 
 // Columns writes rows of foreign text, the first of them a heading, in columns that two spaces part, as the nomad CLI
 // does. On a terminal the states among the cells are coloured and a line ends where the terminal does.
-func Columns(b *strings.Builder, rows [][]string, look Look) {
+func Columns(b *strings.Builder, rows [][]string, look Style) {
 	var widths []int
 	cells := make([][]string, len(rows))
 	for n, row := range rows {
@@ -34,7 +34,7 @@ func Columns(b *strings.Builder, rows [][]string, look Look) {
 				left -= runewidth.StringWidth(cell)
 			}
 			if text := strings.TrimRight(cell, " "); n > 0 {
-				cell = look.Paint(State(text), text) + cell[len(text):]
+				cell = look.Colorize(StateColor(text), text) + cell[len(text):]
 			}
 			b.WriteString(cell)
 		}

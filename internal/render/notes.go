@@ -10,16 +10,16 @@ import (
 
 // Notes is text in four columns, the last of which may hold several lines, as the original nomadctld's info.
 type Notes struct {
-	look  Look
+	style Style
 	lines [][4]string // a zero line is blank
 }
 
 // NewNotes returns empty notes.
-func NewNotes(look Look) *Notes { return &Notes{look: look} }
+func NewNotes(look Style) *Notes { return &Notes{style: look} }
 
 // Line adds a line of foreign text as it came. Newlines in text are kept; whatever else it holds is made harmless.
 func (n *Notes) Line(first, second, third, text string) {
-	n.lines = append(n.lines, [4]string{cell(first), cell(second), cell(third), text})
+	n.lines = append(n.lines, [4]string{escapeCell(first), escapeCell(second), escapeCell(third), text})
 }
 
 // Blank adds a blank line.
@@ -33,8 +33,8 @@ func (n *Notes) String() string {
 	for _, line := range n.lines {
 		for i := range widths {
 			widths[i] = max(widths[i], runewidth.StringWidth(line[i]))
-			if n.look.Width > 0 {
-				widths[i] = min(widths[i], max(n.look.Width/4, shortest))
+			if n.style.Width > 0 {
+				widths[i] = min(widths[i], max(n.style.Width/4, minCellWidth))
 			}
 		}
 	}
@@ -47,7 +47,7 @@ func (n *Notes) String() string {
 		for i, cell := range line[:3] {
 			cell = runewidth.Truncate(cell, widths[i], "…")
 			pad := strings.Repeat(" ", widths[i]+1-runewidth.StringWidth(cell))
-			b.WriteString(n.look.Paint(State(cell), cell) + pad + "|")
+			b.WriteString(n.style.Colorize(StateColor(cell), cell) + pad + "|")
 		}
 		lines := strings.Split(strings.ReplaceAll(line[3], "\r\n", "\n"), "\n")
 		for _, text := range lines {

@@ -12,8 +12,8 @@ import (
 	"nomadctld/internal/escape"
 )
 
-// Look is how something is to be shown. The zero value is for a pipe: nothing is cut, nothing coloured.
-type Look struct {
+// Style is how something is to be shown. The zero value is for a pipe: nothing is cut, nothing coloured.
+type Style struct {
 	Width int // columns of the terminal; 0: any
 	Color bool
 }
@@ -21,24 +21,24 @@ type Look struct {
 // Table is a header and rows of cells, written with a column separator of "|" as the original nomadctld's
 // tables, which people's scripts cut apart.
 type Table struct {
-	header []string
-	rows   [][]string
-	yields []int
-	paint  func(column int, text string) Color
+	header    []string
+	rows      [][]string
+	dropOrder []int
+	cellColor func(column int, text string) Color
 }
 
 // NewTable returns a table with one column for each header.
 func NewTable(header ...string) *Table { return &Table{header: header} }
 
-// Yield names the columns that are left out on a narrow terminal, the least important first.
-func (t *Table) Yield(columns ...int) *Table {
-	t.yields = columns
+// DropWhenNarrow names the columns that are left out on a narrow terminal, the least important first.
+func (t *Table) DropWhenNarrow(columns ...int) *Table {
+	t.dropOrder = columns
 	return t
 }
 
-// Paint sets how cells are coloured, where colours are wanted.
-func (t *Table) Paint(paint func(column int, text string) Color) *Table {
-	t.paint = paint
+// ColorCells sets how cells are coloured, where colours are wanted.
+func (t *Table) ColorCells(paint func(column int, text string) Color) *Table {
+	t.cellColor = paint
 	return t
 }
 
@@ -51,18 +51,18 @@ func (t *Table) Row(cells ...string) {
 		}
 		row[i] = escape.Text(cells[i])
 		if i < len(row)-1 {
-			row[i] = cell(cells[i])
+			row[i] = escapeCell(cells[i])
 		}
 	}
 	t.rows = append(t.rows, row)
 }
 
-// cell returns foreign text for a column that a "|" ends: a name must not pass for two columns.
-func cell(text string) string { return strings.ReplaceAll(escape.Text(text), "|", `\x7c`) }
+// escapeCell returns foreign text for a column that a "|" ends: a name must not pass for two columns.
+func escapeCell(text string) string { return strings.ReplaceAll(escape.Text(text), "|", `\x7c`) }
 
 // Write writes the header and the rows in one write. Each column is as wide as its widest cell and a space; the last
 // one is not padded.
-func (t *Table) Write(w io.Writer, look Look) error {
+func (t *Table) Write(w io.Writer, look Style) error {
 	lines := append([][]string{t.header}, t.rows...)
 	widths := make([]int, len(t.header))
 	for _, line := range lines {
@@ -74,18 +74,18 @@ func (t *Table) Write(w io.Writer, look Look) error {
 		t.fit(widths, look.Width)
 	}
 	last := len(widths) - 1
-	for widths[last] == gone {
+	for widths[last] == dropped {
 		last--
 	}
 	var b strings.Builder
 	for n, line := range lines {
 		for i, cell := range line {
-			if widths[i] == gone {
+			if widths[i] == dropped {
 				continue
 			}
 			cell = runewidth.Truncate(cell, max(widths[i], 0), "…")
-			if look.Color && t.paint != nil && n > 0 {
-				b.WriteString(t.paint(i, line[i]).wrap(cell))
+			if look.Color && t.cellColor != nil && n > 0 {
+				b.WriteString(t.cellColor(i, line[i]).wrap(cell))
 			} else {
 				b.WriteString(cell)
 			}
@@ -101,10 +101,10 @@ func (t *Table) Write(w io.Writer, look Look) error {
 }
 
 const (
-	gone     = -1
-	shortest = 6  // columns that a shortened cell keeps at the least
-	name     = 24 // and before a column is left out for it
-	remark   = 18 // likewise in the last column, where long texts stand
+	dropped                = -1
+	minCellWidth           = 6  // columns that a shortened cell keeps at the least
+	minWidthBeforeDrop     = 24 // and before a column is left out for it
+	minLastWidthBeforeDrop = 18 // likewise in the last column, where long texts stand
 )
 
 // fit makes the widths small enough for a line of width columns, as far as that goes: first by shortening the long
@@ -114,7 +114,7 @@ func (t *Table) fit(widths []int, width int) {
 	tooWide := func() int {
 		line := -2 // the last column has neither space nor separator
 		for _, w := range widths {
-			if w != gone {
+			if w != dropped {
 				line += w + 2
 			}
 		}
@@ -126,20 +126,20 @@ func (t *Table) fit(widths []int, width int) {
 		}
 	}
 	last := len(widths) - 1
-	for left := range len(t.yields) + 1 {
+	for left := range len(t.dropOrder) + 1 {
 		copy(widths, natural)
-		for _, column := range t.yields[:left] {
-			widths[column] = gone
+		for _, column := range t.dropOrder[:left] {
+			widths[column] = dropped
 		}
-		shorten(last, remark)
+		shorten(last, minLastWidthBeforeDrop)
 		for column := 1; column < last; column++ {
-			shorten(column, name)
+			shorten(column, minWidthBeforeDrop)
 		}
 		if tooWide() <= 0 {
 			return
 		}
 	}
 	for column := last; column > 0; column-- {
-		shorten(column, shortest)
+		shorten(column, minCellWidth)
 	}
 }

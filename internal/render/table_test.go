@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-func TestTableLooksLikeTheOriginals(t *testing.T) {
+func TestTable_OriginalFormat(t *testing.T) {
 	table := NewTable("Exec ID", "Job/Task", "Extra")
 	table.Row("", "q-lnx-mattermost OK")
 	table.Row("f429aef310", "q-lnx-mattermost", "U,T")
 	var got bytes.Buffer
-	table.Write(&got, Look{})
+	table.Write(&got, Style{})
 	want := "Exec ID    |Job/Task            |Extra\n" +
 		"           |q-lnx-mattermost OK |\n" +
 		"f429aef310 |q-lnx-mattermost    |U,T\n"
@@ -20,13 +20,13 @@ func TestTableLooksLikeTheOriginals(t *testing.T) {
 	}
 }
 
-func TestTableColumnsStayInLineWithForeignText(t *testing.T) {
+func TestTable_UntrustedText(t *testing.T) {
 	table := NewTable("A", "B")
 	for _, cell := range []string{"日本語", "x\x1b[2Jy", "\xff", "two\nlines", "a|b"} {
 		table.Row(cell, "end")
 	}
 	var got bytes.Buffer
-	table.Write(&got, Look{})
+	table.Write(&got, Style{})
 	lines := strings.Split(strings.TrimSuffix(got.String(), "\n"), "\n")
 	if strings.Count(got.String(), "|") != 6 || len(lines) != 6 {
 		t.Fatalf("got %d lines, want 6 of two columns:\n%s", len(lines), got.String())

@@ -23,7 +23,7 @@ func (t *Tree) Add(text string) *Tree {
 }
 
 // Write writes the tree in one write, a line for each node, none longer than the terminal is wide.
-func (t *Tree) Write(w io.Writer, look Look) error {
+func (t *Tree) Write(w io.Writer, look Style) error {
 	var b strings.Builder
 	line := func(text string) {
 		if look.Width > 0 {
@@ -32,18 +32,18 @@ func (t *Tree) Write(w io.Writer, look Look) error {
 		b.WriteString(text + "\n")
 	}
 	line(escape.Text(t.Text))
-	t.branches("", line)
+	t.writeBranches("", line)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func (t *Tree) branches(indent string, line func(string)) {
+func (t *Tree) writeBranches(indent string, line func(string)) {
 	for i, branch := range t.Branches {
 		fork, below := "├── ", "│   "
 		if i == len(t.Branches)-1 {
 			fork, below = "└── ", "    "
 		}
 		line(indent + fork + escape.Text(branch.Text))
-		branch.branches(indent+below, line)
+		branch.writeBranches(indent+below, line)
 	}
 }

@@ -12,35 +12,35 @@ import (
 // admission bounds how many clients may be connected without having proven a key. It always lets the newest client in, and
 // closes an older connection in its place: a client that stalls loses its slot, and one that proves its key in a fraction
 // of a second keeps it. From the number start on, a new client closes an older connection with a probability that rises
-// from startRate to 1 at full, as sshd's MaxStartups does; before full, only one that has had earlyGrace, because many
+// from earlyRate to 1 at full, as sshd's MaxStartups does; before full, only one that has had earlyGrace, because many
 // clients of an honest user may arrive at once. Which one: of the network with the most connections, the oldest whose client
 // has not begun to exchange keys, or else the oldest. A quarter of the slots is reserved for networks from
 // which somebody has logged in lately, so that strangers cannot close their connections.
 type admission struct {
-	start, full int                // of the connections of strangers
-	reserved    int                // slots for networks that are known
-	perNetwork  int                // slots that one network may have
-	chance      func() float64     // from 0 to 1
-	known       *recent            // networks from which somebody has logged in
-	mu          sync.Mutex         // guards what follows
-	pending     [2][]*pendingLogin // oldest first; of strangers, and of known networks
+	earlyStart, full int                // of the connections of strangers
+	reserved         int                // slots for networks that are known
+	perNetwork       int                // slots that one network may have
+	random           func() float64     // from 0 to 1
+	knownNetworks    *recentNetworks    // networks from which somebody has logged in
+	mu               sync.Mutex         // guards what follows
+	pending          [2][]*pendingLogin // oldest first; of strangers, and of known networks
 }
 
 // pendingLogin is a connection whose client has not proven a key.
 type pendingLogin struct {
 	network    netip.Prefix
 	arrived    time.Time
-	known      int    // 1: when it came, its network was known
+	group      int    // 1: when it came, its network was known
 	exchanging bool   // its client has begun to exchange keys; guarded by admission.mu
-	cut        func() // closes it
+	close      func() // closes it
 }
 
 const (
-	startRate  = 0.3
+	earlyRate  = 0.3
 	earlyGrace = time.Second
 
 	maxKnownNetworks = 1024
-	knownFor         = 12 * time.Hour
+	knownNetworkTTL  = 12 * time.Hour
 )
 
 // newAdmission returns the admission of at most n clients.
@@ -48,32 +48,32 @@ func newAdmission(n int) *admission {
 	reserved := n / 4
 	full := max(1, n-reserved)
 	return &admission{
-		start: max(1, full/10), full: full, reserved: max(1, reserved), perNetwork: max(1, (n+3)/4),
-		chance: rand.Float64, known: newRecent(maxKnownNetworks, knownFor),
+		earlyStart: max(1, full/10), full: full, reserved: max(1, reserved), perNetwork: max(1, (n+3)/4),
+		random: rand.Float64, knownNetworks: newRecentNetworks(maxKnownNetworks, knownNetworkTTL),
 	}
 }
 
 // arrive admits a client from a network. It may close an older connection. Every client that arrives has to leave.
 func (a *admission) arrive(network netip.Prefix, cut func()) *pendingLogin {
-	p := &pendingLogin{network: network, arrived: time.Now(), cut: cut}
-	if a.known.has(network) {
-		p.known = 1
+	p := &pendingLogin{network: network, arrived: time.Now(), close: cut}
+	if a.knownNetworks.has(network) {
+		p.group = 1
 	}
 	a.mu.Lock()
 	victim := a.victim(p)
 	if victim != nil {
 		a.remove(victim)
 	}
-	a.pending[p.known] = append(a.pending[p.known], p)
+	a.pending[p.group] = append(a.pending[p.group], p)
 	a.mu.Unlock()
 	if victim != nil {
-		victim.cut()
+		victim.close()
 	}
 	return p
 }
 
-// advance takes note that a client has begun to exchange keys.
-func (a *admission) advance(p *pendingLogin) {
+// markExchanging takes note that a client has begun to exchange keys.
+func (a *admission) markExchanging(p *pendingLogin) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p.exchanging = true
@@ -82,7 +82,7 @@ func (a *admission) advance(p *pendingLogin) {
 // leave takes note that a connection was closed, or that its client has proven a key.
 func (a *admission) leave(p *pendingLogin, proven bool) {
 	if proven {
-		a.known.add(p.network)
+		a.knownNetworks.add(p.network)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -91,27 +91,27 @@ func (a *admission) leave(p *pendingLogin, proven bool) {
 
 // victim returns the connection that has to make room for p; nil: none. The caller holds mu.
 func (a *admission) victim(p *pendingLogin) *pendingLogin {
-	all := a.pending[p.known]
-	if count(all, p.network) >= a.perNetwork {
-		return oldest(all, p.network)
+	all := a.pending[p.group]
+	if countFrom(all, p.network) >= a.perNetwork {
+		return oldestFrom(all, p.network)
 	}
-	start, full := a.start, a.full
-	if p.known == 1 {
+	start, full := a.earlyStart, a.full
+	if p.group == 1 {
 		start, full = a.reserved, a.reserved
 	}
 	n := len(all)
 	if n < start {
 		return nil
 	}
-	first := oldest(all, largest(all))
-	if n < full && (time.Since(first.arrived) < earlyGrace || a.chance() >= startRate+(1-startRate)*float64(n-start)/float64(full-start)) {
+	first := oldestFrom(all, busiestNetwork(all))
+	if n < full && (time.Since(first.arrived) < earlyGrace || a.random() >= earlyRate+(1-earlyRate)*float64(n-start)/float64(full-start)) {
 		return nil
 	}
 	return first
 }
 
-// count returns how many connections come from a network.
-func count(all []*pendingLogin, network netip.Prefix) (n int) {
+// countFrom returns how many connections come from a network.
+func countFrom(all []*pendingLogin, network netip.Prefix) (n int) {
 	for _, p := range all {
 		if p.network == network {
 			n++
@@ -120,8 +120,8 @@ func count(all []*pendingLogin, network netip.Prefix) (n int) {
 	return n
 }
 
-// largest returns the network with the most connections, of several the one with the oldest.
-func largest(all []*pendingLogin) (network netip.Prefix) {
+// busiestNetwork returns the network with the most connections, of several the one with the oldest.
+func busiestNetwork(all []*pendingLogin) (network netip.Prefix) {
 	counts := map[netip.Prefix]int{}
 	for _, p := range all {
 		counts[p.network]++
@@ -135,8 +135,8 @@ func largest(all []*pendingLogin) (network netip.Prefix) {
 	return network
 }
 
-// oldest returns the connection from a network that has to go first.
-func oldest(all []*pendingLogin, network netip.Prefix) (first *pendingLogin) {
+// oldestFrom returns the connection from a network that has to go first.
+func oldestFrom(all []*pendingLogin, network netip.Prefix) (first *pendingLogin) {
 	for _, p := range all {
 		switch {
 		case p.network != network:
@@ -151,7 +151,7 @@ func oldest(all []*pendingLogin, network netip.Prefix) (first *pendingLogin) {
 
 // remove forgets p. The caller holds mu.
 func (a *admission) remove(p *pendingLogin) {
-	a.pending[p.known] = slices.DeleteFunc(a.pending[p.known], func(other *pendingLogin) bool { return other == p })
+	a.pending[p.group] = slices.DeleteFunc(a.pending[p.group], func(other *pendingLogin) bool { return other == p })
 }
 
 // networkOf returns the network that a client counts as: its IPv4 address, or the /64 of its IPv6 address, of which one
@@ -174,27 +174,27 @@ func networkOf(address net.Addr) netip.Prefix {
 	return network
 }
 
-// recent remembers networks for some time, the newest of them if there are too many.
-type recent struct {
+// recentNetworks remembers networks for some time, the newest of them if there are too many.
+type recentNetworks struct {
 	limit int
-	keep  time.Duration
+	ttl   time.Duration
 
 	mu   sync.Mutex
 	seen map[netip.Prefix]time.Time // guarded by mu
 }
 
-func newRecent(limit int, keep time.Duration) *recent {
-	return &recent{limit: limit, keep: keep, seen: map[netip.Prefix]time.Time{}}
+func newRecentNetworks(limit int, keep time.Duration) *recentNetworks {
+	return &recentNetworks{limit: limit, ttl: keep, seen: map[netip.Prefix]time.Time{}}
 }
 
-func (r *recent) has(network netip.Prefix) bool {
+func (r *recentNetworks) has(network netip.Prefix) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	at, ok := r.seen[network]
-	return ok && time.Since(at) < r.keep
+	return ok && time.Since(at) < r.ttl
 }
 
-func (r *recent) add(network netip.Prefix) {
+func (r *recentNetworks) add(network netip.Prefix) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.seen[network]; !ok && len(r.seen) >= r.limit {

@@ -21,7 +21,7 @@ type arrivals struct {
 
 func newArrivals(n int, seed uint64) *arrivals {
 	a := &arrivals{admission: newAdmission(n), all: map[string]*pendingLogin{}}
-	a.chance = rand.New(rand.NewPCG(seed, 0)).Float64
+	a.random = rand.New(rand.NewPCG(seed, 0)).Float64
 	return a
 }
 
@@ -70,11 +70,11 @@ func TestAdmission_DropsEarlyAtRandom(t *testing.T) {
 	}
 }
 
-// TestAdmission_ManyAtOnce is a user who starts many clients at the same time, from an address that is not known.
-func TestAdmission_ManyAtOnce(t *testing.T) {
+// TestAdmission_BurstStays is a user who starts many clients at the same time, from an address that is not known.
+func TestAdmission_BurstStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newArrivals(100, 1) // 75 for strangers, from 7 on
-		a.chance = func() float64 { return 0 }
+		a.random = func() float64 { return 0 }
 		for i := range 20 {
 			a.arrive(fmt.Sprint(i), network(0))
 		}
@@ -89,20 +89,20 @@ func TestAdmission_ManyAtOnce(t *testing.T) {
 	})
 }
 
-func TestAdmission_StalledGoFirst(t *testing.T) {
+func TestAdmission_StalledClosedFirst(t *testing.T) {
 	a := newArrivals(16, 1) // 12 for strangers, 4 for each network
-	a.chance = func() float64 { return 1 }
+	a.random = func() float64 { return 1 }
 	for i := range 4 {
 		name := fmt.Sprint(i)
 		a.arrive(name, network(1))
 		if i < 2 {
-			a.advance(a.all[name])
+			a.markExchanging(a.all[name])
 		}
 	}
 	a.arrive("4", network(1))
 	a.arrive("5", network(1))
-	a.advance(a.all["4"])
-	a.advance(a.all["5"])
+	a.markExchanging(a.all["4"])
+	a.markExchanging(a.all["5"])
 	a.arrive("6", network(1))
 	if want := []string{"2", "3", "0"}; !slices.Equal(a.closed, want) {
 		t.Errorf("closed %v, want %v: those who do not go on, then the oldest", a.closed, want)
@@ -123,7 +123,7 @@ func TestAdmission_OneNetworkClosesItsOwn(t *testing.T) {
 	}
 }
 
-func TestAdmission_KnownNetworksHaveTheirOwnSlots(t *testing.T) {
+func TestAdmission_KnownNetworksReserved(t *testing.T) {
 	a := newArrivals(64, 1)
 	a.arrive("login", network(0))
 	a.leave(a.all["login"], true)
@@ -142,7 +142,7 @@ func TestAdmission_KnownNetworksHaveTheirOwnSlots(t *testing.T) {
 	}
 }
 
-func TestAdmission_LeavesNothing(t *testing.T) {
+func TestAdmission_NoLeaks(t *testing.T) {
 	a := newArrivals(64, 3)
 	for i := range 500 {
 		a.arrive(fmt.Sprint(i), network(i%40))
@@ -155,9 +155,9 @@ func TestAdmission_LeavesNothing(t *testing.T) {
 	}
 }
 
-func TestRecent_IsBoundedAndForgets(t *testing.T) {
+func TestRecentNetworks_BoundedAndExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRecent(100, time.Hour)
+		r := newRecentNetworks(100, time.Hour)
 		for i := range 1000 {
 			r.add(netip.MustParsePrefix(network(i)))
 			time.Sleep(time.Second)
@@ -197,7 +197,7 @@ func (a addr) String() string  { return string(a) }
 
 // TestHandshake_TimeLimits watches when a client that stops in the middle is cut.
 func TestHandshake_TimeLimits(t *testing.T) {
-	limits := Limits{Greeting: 5 * time.Second, Handshake: 30 * time.Second}
+	limits := Limits{GreetingTimeout: 5 * time.Second, HandshakeTimeout: 30 * time.Second}
 	first := kexInitPacket("aes128-ctr")
 	for name, tc := range map[string]struct {
 		sent []string
@@ -218,7 +218,7 @@ func TestHandshake_TimeLimits(t *testing.T) {
 				<-sent
 			}()
 			c := newConnection(server, limits)
-			c.exchange = c.exchanging
+			c.onExchange = c.extendHandshake
 			go func() {
 				defer close(sent)
 				for _, s := range tc.sent {
@@ -229,7 +229,7 @@ func TestHandshake_TimeLimits(t *testing.T) {
 				}
 			}()
 			go io.Copy(io.Discard, client)
-			if _, _, err := c.greet(); err == nil {
+			if _, _, err := c.exchangeVersions(); err == nil {
 				io.Copy(io.Discard, c) // as the library would read
 			}
 			if took := time.Since(begun); took != tc.want {

@@ -18,10 +18,10 @@ const (
 func (s *Server) serverConfig(c *connection, ciphers []string) *gossh.ServerConfig {
 	config := &gossh.ServerConfig{
 		Config:                    gossh.Config{Ciphers: ciphers, MACs: macs, KeyExchanges: keyExchanges},
-		ServerVersion:             version,
+		ServerVersion:             serverVersion,
 		PublicKeyAuthAlgorithms:   gossh.SupportedAlgorithms().PublicKeyAuths,
-		PublicKeyCallback:         s.offered(c),
-		VerifiedPublicKeyCallback: s.proven(c),
+		PublicKeyCallback:         s.offeredKeyCallback(c),
+		VerifiedPublicKeyCallback: s.verifiedKeyCallback(c),
 	}
 	for _, key := range s.HostKeys {
 		config.AddHostKey(key)
@@ -29,49 +29,49 @@ func (s *Server) serverConfig(c *connection, ciphers []string) *gossh.ServerConf
 	return config
 }
 
-var errUnknown = errors.New("no such user with that key")
+var errNoSuchUser = errors.New("no such user with that key")
 
-// offered says whether a client may go on to prove a key that it says it has. It grants nothing. A client that tries a
+// offeredKeyCallback says whether a client may go on to prove a key that it says it has. It grants nothing. A client that tries a
 // second login is refused, as by sshd.
-func (s *Server) offered(c *connection) func(gossh.ConnMetadata, gossh.PublicKey) (*gossh.Permissions, error) {
+func (s *Server) offeredKeyCallback(c *connection) func(gossh.ConnMetadata, gossh.PublicKey) (*gossh.Permissions, error) {
 	return func(meta gossh.ConnMetadata, key gossh.PublicKey) (perms *gossh.Permissions, err error) {
-		err = errUnknown
-		defer s.recovered("login", meta.RemoteAddr().String())
-		tried := attempted(meta.User(), gossh.FingerprintSHA256(key))
+		err = errNoSuchUser
+		defer s.recoverPanic("login", meta.RemoteAddr().String())
+		tried := newLoginAttempt(meta.User(), gossh.FingerprintSHA256(key))
 		same := c.sameLogin(tried.login)
 		if _, ok := s.Users.Find(meta.User(), string(key.Marshal())); !ok || !same {
-			c.refuse(tried)
-			return nil, errUnknown
+			c.addRefused(tried)
+			return nil, errNoSuchUser
 		}
-		c.accept(tried)
+		c.setAccepted(tried)
 		return &gossh.Permissions{}, nil
 	}
 }
 
-// proven takes the identity from the key with which the client has signed.
-func (s *Server) proven(c *connection) func(gossh.ConnMetadata, gossh.PublicKey, *gossh.Permissions, string) (*gossh.Permissions, error) {
+// verifiedKeyCallback takes the identity from the key with which the client has signed.
+func (s *Server) verifiedKeyCallback(c *connection) func(gossh.ConnMetadata, gossh.PublicKey, *gossh.Permissions, string) (*gossh.Permissions, error) {
 	return func(meta gossh.ConnMetadata, key gossh.PublicKey, _ *gossh.Permissions, _ string) (perms *gossh.Permissions, err error) {
-		err = errUnknown
-		defer s.recovered("login", meta.RemoteAddr().String())
+		err = errNoSuchUser
+		defer s.recoverPanic("login", meta.RemoteAddr().String())
 		wire := string(key.Marshal())
 		if _, ok := s.Users.Find(meta.User(), wire); !ok {
-			return nil, errUnknown
+			return nil, errNoSuchUser
 		}
-		if !s.admitted(c, meta.User()) {
-			return nil, errCrowded
+		if !s.addLogin(c, meta.User()) {
+			return nil, errTooManyConnections
 		}
 		return &gossh.Permissions{Extensions: map[string]string{provenLogin: meta.User(), provenKey: wire}}, nil
 	}
 }
 
-// identity returns the login and the key (SSH wire format) that the client of conn has proven.
-func identity(conn *gossh.ServerConn) (login, key string, err error) {
+// provenIdentity returns the login and the key (SSH wire format) that the client of conn has proven.
+func provenIdentity(conn *gossh.ServerConn) (login, key string, err error) {
 	if conn.Permissions == nil {
-		return "", "", errUnknown
+		return "", "", errNoSuchUser
 	}
 	login, key = conn.Permissions.Extensions[provenLogin], conn.Permissions.Extensions[provenKey]
 	if login == "" || key == "" || login != conn.User() {
-		return "", "", errUnknown
+		return "", "", errNoSuchUser
 	}
 	return login, key, nil
 }

@@ -19,25 +19,25 @@ import (
 // panics on a malformed pty-req and stops for good when nobody reads its window changes or signals.
 type channel struct {
 	gossh.NewChannel
-	conn      *connection
-	server    *gossh.ServerConn
-	id        string
-	ctx       context.Context // ends with the channel
-	cancel    context.CancelCauseFunc
-	recovered func(what, who string) // for the goroutine that answers requests
-	handled   chan struct{}          // closed when the command has ended
-	signals   *router.Signals
+	conn         *connection
+	server       *gossh.ServerConn
+	id           string
+	ctx          context.Context // ends with the channel
+	cancel       context.CancelCauseFunc
+	recoverPanic func(what, who string) // for the goroutine that answers requests
+	commandDone  chan struct{}          // closed when the command has ended
+	signals      *router.Signals
 
-	mu       sync.Mutex
-	raw      gossh.Channel
-	input    *clientInput
-	stdout   *stream // of the command; nil before it begins
-	deaf     bool    // the client takes no more of stdout
-	started  bool
-	named    bool // by the name of a subsystem
-	terminal *router.Terminal
-	noColor  bool
-	locale   []string // LANG and LC_* of the client, K=V
+	mu            sync.Mutex
+	sshChannel    gossh.Channel
+	input         *clientInput
+	stdout        *outputStream // of the command; nil before it begins
+	stdoutClosed  bool          // the client takes no more of stdout
+	started       bool
+	fromSubsystem bool // by the name of a subsystem
+	terminal      *router.Terminal
+	noColor       bool
+	locale        []string // LANG and LC_* of the client, K=V
 }
 
 // Accept accepts the channel and returns it with the requests that are left for the library. The channel
@@ -47,31 +47,31 @@ func (c *channel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c.raw = raw
+	c.sshChannel = raw
 	c.input = newClientInput(raw, c.conn.meter.Load())
 	left := make(chan *gossh.Request, 1)
-	go c.answer(requests, left)
-	go c.takeIn("input", func() { c.input.run(c.conn.active) })
-	go c.takeIn("input", c.input.discardStderr)
-	return noting{raw, c.conn, c.input}, left, nil
+	go c.handleRequests(requests, left)
+	go c.goInput("input", func() { c.input.run(c.conn.markActive) })
+	go c.goInput("input", c.input.discardStderr)
+	return activityChannel{raw, c.conn, c.input}, left, nil
 }
 
-func (c *channel) takeIn(what string, f func()) {
-	defer c.recovered(what, c.id)
+func (c *channel) goInput(what string, f func()) {
+	defer c.recoverPanic(what, c.id)
 	f()
 }
 
-// answer deals with the channel's requests until the client closes the channel or the connection ends; both
+// handleRequests deals with the channel's requests until the client closes the channel or the connection ends; both
 // cancel the session's context.
-func (c *channel) answer(requests <-chan *gossh.Request, left chan<- *gossh.Request) {
+func (c *channel) handleRequests(requests <-chan *gossh.Request, left chan<- *gossh.Request) {
 	defer close(left)
-	defer c.input.leave()
-	defer c.cancel(router.ErrClientGone)
-	defer c.recovered("requests", c.id)
+	defer c.input.channelClosed()
+	defer c.cancel(router.ErrClientDisconnected)
+	defer c.recoverPanic("requests", c.id)
 	for req := range requests {
 		switch req.Type {
 		case "exec", "shell":
-			if !c.start(req) {
+			if !c.startCommand(req) {
 				req.Reply(false, nil)
 				continue
 			}
@@ -91,51 +91,51 @@ func (c *channel) answer(requests <-chan *gossh.Request, left chan<- *gossh.Requ
 		case "env":
 			req.Reply(c.env(req.Payload), nil)
 		case "eow@openssh.com":
-			c.deafen()
+			c.closeStdout()
 		default: // agent and X11 forwarding, break: nothing here uses them
 			req.Reply(false, nil)
 		}
 	}
 }
 
-// deafen notes that the client takes no more of stdout, as OpenSSH says when its own is closed: ssh gw ... | head. What is
+// closeStdout notes that the client takes no more of stdout, as OpenSSH says when its own is closed: ssh gw ... | head. What is
 // written after that, or is being written, ends the command, as a closed pipe would. A write that waits for the client to
 // make room would wait for ever, so for it the channel is closed.
-func (c *channel) deafen() {
+func (c *channel) closeStdout() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.deaf = true
+	c.stdoutClosed = true
 	if c.stdout == nil || !c.stdout.close() {
 		return
 	}
 	c.cancel(router.ErrOutputClosed)
-	c.raw.SendRequest("exit-status", false, gossh.Marshal(struct{ Status uint32 }{uint32(router.Code(router.ErrOutputClosed))}))
-	c.raw.Close()
+	c.sshChannel.SendRequest("exit-status", false, gossh.Marshal(struct{ Status uint32 }{uint32(router.ExitCode(router.ErrOutputClosed))}))
+	c.sshChannel.Close()
 }
 
-// writes makes the stream the one that is closed when the client takes no more of stdout.
-func (c *channel) writes(stdout *stream) {
+// setStdout makes the stream the one that is closed when the client takes no more of stdout.
+func (c *channel) setStdout(stdout *outputStream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stdout = stdout; c.deaf {
+	if c.stdout = stdout; c.stdoutClosed {
 		stdout.close()
 	}
 }
 
-// end returns what the end of the client's input was: io.EOF if the client is still there, which it is asked, and otherwise
+// confirmEOF returns what the end of the client's input was: io.EOF if the client is still there, which it is asked, and otherwise
 // why it is not.
-func (c *channel) end() error {
+func (c *channel) confirmEOF() error {
 	const inTime = 5 * time.Second // the question fails at once where the channel is gone: one that waits is only not answered
 	asked := make(chan error, 1)
 	go func() {
-		defer c.recovered("end of input", c.id)
-		_, err := c.raw.SendRequest("keepalive@openssh.com", true, nil)
+		defer c.recoverPanic("end of input", c.id)
+		_, err := c.sshChannel.SendRequest("keepalive@openssh.com", true, nil)
 		asked <- err
 	}()
 	select {
 	case err := <-asked:
 		if err != nil {
-			c.cancel(router.ErrClientGone) // before the command hears of it
+			c.cancel(router.ErrClientDisconnected) // before the command hears of it
 			return context.Cause(c.ctx)
 		}
 	case <-c.ctx.Done():
@@ -145,8 +145,8 @@ func (c *channel) end() error {
 	return io.EOF
 }
 
-// start reports whether req may start the session's command: it is well-formed and the first.
-func (c *channel) start(req *gossh.Request) bool {
+// startCommand reports whether req may start the session's command: it is well-formed and the first.
+func (c *channel) startCommand(req *gossh.Request) bool {
 	var exec struct{ Command string }
 	if req.Type == "exec" && gossh.Unmarshal(req.Payload, &exec) != nil {
 		return false
@@ -157,22 +157,22 @@ func (c *channel) start(req *gossh.Request) bool {
 		return false
 	}
 	c.started = true
-	c.conn.commanded()
+	c.conn.markCommandStarted()
 	return true
 }
 
-var subsystemName = regexp.MustCompile(`^[A-Za-z0-9@._-]{1,64}$`)
+var subsystemPattern = regexp.MustCompile(`^[A-Za-z0-9@._-]{1,64}$`)
 
 // subsystem makes a request for a subsystem one for a command, so that the user reads what to do instead: OpenSSH alone
 // would say that the request failed.
 func (c *channel) subsystem(req *gossh.Request) bool {
 	var subsystem struct{ Name string }
-	if gossh.Unmarshal(req.Payload, &subsystem) != nil || !subsystemName.MatchString(subsystem.Name) || !c.start(req) {
+	if gossh.Unmarshal(req.Payload, &subsystem) != nil || !subsystemPattern.MatchString(subsystem.Name) || !c.startCommand(req) {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.named = true
+	c.fromSubsystem = true
 	req.Type, req.Payload = "exec", gossh.Marshal(struct{ Command string }{subsystem.Name})
 	return true
 }
@@ -200,7 +200,7 @@ func (c *channel) pty(payload []byte) bool {
 	if c.started || c.terminal != nil {
 		return false
 	}
-	terminal := router.NewTerminal(pty.Term, size(pty.Width), size(pty.Height))
+	terminal := router.NewTerminal(pty.Term, clampSize(pty.Width), clampSize(pty.Height))
 	if terminal.SetModes(pty.Modes) != nil {
 		return false
 	}
@@ -218,12 +218,12 @@ func (c *channel) resize(payload []byte) bool {
 	if c.terminal == nil {
 		return false
 	}
-	c.terminal.Resize(size(window.Width), size(window.Height))
+	c.terminal.Resize(clampSize(window.Width), clampSize(window.Height))
 	return true
 }
 
-// size keeps a number of columns or rows within what a terminal can have.
-func size(n uint32) int { return int(min(n, 1<<15)) }
+// clampSize keeps a number of columns or rows within what a terminal can have.
+func clampSize(n uint32) int { return int(min(n, 1<<15)) }
 
 // settings returns what the client asked for before its command: its terminal, nil without one, its language, and whether it
 // wants no colours.
@@ -237,17 +237,17 @@ func (c *channel) settings() (terminal *router.Terminal, locale []string, noColo
 func (c *channel) isSubsystem() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.named
+	return c.fromSubsystem
 }
 
 // A locale is named by LANG and LC_*, which OpenSSH sends where its configuration says so. glibc takes a path for a locale
 // too, which the client has no business to name here.
 var (
-	localeName  = regexp.MustCompile(`^(LANG|LC_[A-Z]{1,20})$`)
-	localeValue = regexp.MustCompile(`^[A-Za-z0-9_.@-]{1,64}$`)
+	localeNamePattern  = regexp.MustCompile(`^(LANG|LC_[A-Z]{1,20})$`)
+	localeValuePattern = regexp.MustCompile(`^[A-Za-z0-9_.@-]{1,64}$`)
 )
 
-const maxLocale = 16 // variables; there are 13 categories
+const maxLocaleVars = 16 // variables; there are 13 categories
 
 // env takes NO_COLOR and the locale, and refuses all else: nothing else of a client's environment means anything here.
 func (c *channel) env(payload []byte) bool {
@@ -260,7 +260,7 @@ func (c *channel) env(payload []byte) bool {
 	switch {
 	case env.Name == "NO_COLOR":
 		c.noColor = true
-	case c.started || len(c.locale) == maxLocale || !localeName.MatchString(env.Name) || !localeValue.MatchString(env.Value):
+	case c.started || len(c.locale) == maxLocaleVars || !localeNamePattern.MatchString(env.Name) || !localeValuePattern.MatchString(env.Value):
 		return false
 	default:
 		c.locale = slices.DeleteFunc(c.locale, func(v string) bool { return strings.HasPrefix(v, env.Name+"=") })
@@ -269,8 +269,8 @@ func (c *channel) env(payload []byte) bool {
 	return true
 }
 
-// signals are those that RFC 4254 names, and those of Linux that OpenSSH has no word for: a program may want them.
-var signals = []string{
+// knownSignals are those that RFC 4254 names, and those of Linux that OpenSSH has no word for: a program may want them.
+var knownSignals = []string{
 	"ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2",
 	"BUS", "CHLD", "CONT", "IO", "PROF", "PWR", "STOP", "SYS", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "VTALRM", "WINCH", "XCPU", "XFSZ",
 }
@@ -278,25 +278,25 @@ var signals = []string{
 // signal passes a signal on to the command. A name that is none could be of any length, and would wait in memory.
 func (c *channel) signal(payload []byte) bool {
 	var signal struct{ Name string }
-	return gossh.Unmarshal(payload, &signal) == nil && slices.Contains(signals, signal.Name) && c.signals.Deliver(signal.Name)
+	return gossh.Unmarshal(payload, &signal) == nil && slices.Contains(knownSignals, signal.Name) && c.signals.Deliver(signal.Name)
 }
 
-// noting notes on the connection that data has moved.
-type noting struct {
+// activityChannel notes on the connection that data has moved.
+type activityChannel struct {
 	gossh.Channel
 	conn  *connection
 	input *clientInput
 }
 
-func (n noting) Read(p []byte) (int, error) { return n.input.Read(p) }
+func (n activityChannel) Read(p []byte) (int, error) { return n.input.Read(p) }
 
-func (n noting) Write(p []byte) (int, error) { return n.conn.send(n.Channel, p) }
+func (n activityChannel) Write(p []byte) (int, error) { return n.conn.writeSession(n.Channel, p) }
 
-func (n noting) Stderr() io.ReadWriter { return notingStderr{n.Channel.Stderr(), n.conn} }
+func (n activityChannel) Stderr() io.ReadWriter { return activityStderr{n.Channel.Stderr(), n.conn} }
 
-type notingStderr struct {
+type activityStderr struct {
 	io.ReadWriter
 	conn *connection
 }
 
-func (n notingStderr) Write(p []byte) (int, error) { return n.conn.send(n.ReadWriter, p) }
+func (n activityStderr) Write(p []byte) (int, error) { return n.conn.writeSession(n.ReadWriter, p) }

@@ -20,8 +20,8 @@ import (
 	"nomadctld/router"
 )
 
-// modesRequest is a pty-req with these modes.
-func modesRequest(modes string) []byte {
+// ptyModesRequest is a pty-req with these modes.
+func ptyModesRequest(modes string) []byte {
 	return gossh.Marshal(struct {
 		Term                          string
 		Width, Height, XPixel, YPixel uint32
@@ -29,13 +29,13 @@ func modesRequest(modes string) []byte {
 	}{"xterm", 80, 24, 0, 0, modes})
 }
 
-func environment(name, value string) []byte {
+func envRequest(name, value string) []byte {
 	return gossh.Marshal(struct{ Name, Value string }{name, value})
 }
 
 func TestPty_ModesReachCommand(t *testing.T) {
 	got := make(chan map[byte]uint32, 1)
-	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		got <- req.Terminal.Modes
 		return nil
 	})
@@ -43,7 +43,7 @@ func TestPty_ModesReachCommand(t *testing.T) {
 	for _, step := range []struct {
 		kind    string
 		payload []byte
-	}{{"pty-req", modesRequest("\x03\x00\x00\x00\x08\x2a\x00\x00\x00\x01\x00")}, {"exec", exec("x")}} {
+	}{{"pty-req", ptyModesRequest("\x03\x00\x00\x00\x08\x2a\x00\x00\x00\x01\x00")}, {"exec", execRequest("x")}} {
 		if ok, err := ch.SendRequest(step.kind, true, step.payload); err != nil || !ok {
 			t.Fatalf("%s: got %v, %v", step.kind, ok, err)
 		}
@@ -55,7 +55,7 @@ func TestPty_ModesReachCommand(t *testing.T) {
 
 func TestEnv_LocaleReachesCommand(t *testing.T) {
 	got := make(chan []string, 1)
-	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		got <- req.Locale
 		return nil
 	})
@@ -80,46 +80,46 @@ func TestEnv_LocaleReachesCommand(t *testing.T) {
 		{"PATH", "x", false},
 		{"LANG=x", "C", false},
 	} {
-		if ok, err := ch.SendRequest("env", true, environment(c.name, c.value)); ok != c.taken || err != nil {
+		if ok, err := ch.SendRequest("env", true, envRequest(c.name, c.value)); ok != c.taken || err != nil {
 			t.Errorf("%s=%s: got %v, %v, want %v", c.name, c.value, ok, err, c.taken)
 		}
 	}
 	for i := range 30 { // never many
-		ch.SendRequest("env", true, environment(fmt.Sprintf("LC_%s", strings.Repeat("X", 1+i%20)), "C"))
+		ch.SendRequest("env", true, envRequest(fmt.Sprintf("LC_%s", strings.Repeat("X", 1+i%20)), "C"))
 	}
-	ch.SendRequest("exec", true, exec("x"))
+	ch.SendRequest("exec", true, execRequest("x"))
 	locale := <-got
-	if want := []string{"LC_CTYPE=C", "LC_TIME=ca_ES@valencia", "LANG=C.UTF-8"}; len(locale) != maxLocale || !slices.Equal(locale[:3], want) {
-		t.Errorf("got %q, want %q first, and %d in all", locale, want, maxLocale)
+	if want := []string{"LC_CTYPE=C", "LC_TIME=ca_ES@valencia", "LANG=C.UTF-8"}; len(locale) != maxLocaleVars || !slices.Equal(locale[:3], want) {
+		t.Errorf("got %q, want %q first, and %d in all", locale, want, maxLocaleVars)
 	}
 }
 
 func TestSubsystem_RunsAsCommandLine(t *testing.T) {
-	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		fmt.Fprintf(req.Stdout, "%q %v\n", req.Line, req.Subsystem)
 		return nil
 	})
 	client := s.annsClient(t)
 	ch, _ := openSession(t, client)
-	if ok, err := ch.SendRequest("subsystem", true, exec("sftp")); !ok || err != nil {
+	if ok, err := ch.SendRequest("subsystem", true, execRequest("sftp")); !ok || err != nil {
 		t.Fatalf("got %v, %v", ok, err)
 	}
-	if ok, _ := ch.SendRequest("exec", true, exec("x")); ok {
+	if ok, _ := ch.SendRequest("exec", true, execRequest("x")); ok {
 		t.Error("a command after a subsystem was accepted")
 	}
 	if got, _ := io.ReadAll(ch); string(got) != "\"sftp\" true\n" {
 		t.Errorf("got %q", got)
 	}
-	if got := run(t, client, "sftp"); got != "\"sftp\" false\n" {
+	if got := runLine(t, client, "sftp"); got != "\"sftp\" false\n" {
 		t.Errorf("as a command: got %q", got)
 	}
 }
 
 // TestForwards_RefusedWithHint checks that no forward connects anywhere.
 func TestForwards_RefusedWithHint(t *testing.T) {
-	s := start(t, Limits{}, who)
+	s := startServer(t, Limits{}, whoHandler)
 	client := s.annsClient(t)
-	for _, kind := range forwards {
+	for _, kind := range forwardChannels {
 		_, _, err := client.OpenChannel(kind, gossh.Marshal(struct {
 			Host string
 			Port uint32
@@ -131,12 +131,12 @@ func TestForwards_RefusedWithHint(t *testing.T) {
 			t.Errorf("%s: got %v", kind, err)
 		}
 	}
-	s.alive(t)
+	s.wantAlive(t)
 }
 
-// TestInput_WithoutCommandIsDropped closes a channel on which the client sent input and started no command.
-func TestInput_WithoutCommandIsDropped(t *testing.T) {
-	s := start(t, Limits{}, who)
+// TestInput_NoCommandDiscarded closes a channel on which the client sent input and started no command.
+func TestInput_NoCommandDiscarded(t *testing.T) {
+	s := startServer(t, Limits{}, whoHandler)
 	client := s.annsClient(t)
 	for range 5 {
 		ch, _ := openSession(t, client)
@@ -158,13 +158,13 @@ func TestInput_WithoutCommandIsDropped(t *testing.T) {
 func TestEvents_LoginRefusedByALimit(t *testing.T) {
 	var events []audit.Event
 	s := &Server{Log: slog.New(slog.DiscardHandler), Record: func(e audit.Event) { events = append(events, e) }}
-	r := newRefusals(s)
+	r := newLoginLog(s)
 	conn, _ := net.Pipe()
-	c := newConnection(conn, Limits{Greeting: time.Minute, Handshake: time.Minute})
+	c := newConnection(conn, Limits{GreetingTimeout: time.Minute, HandshakeTimeout: time.Minute})
 	defer c.Close()
-	c.accept(attempted("ann", "SHA256:x"))
-	r.failed(c, &gossh.ServerAuthError{Errors: []error{errCrowded}})
-	if len(events) != 1 || events[0].Kind != audit.LoginRefused || events[0].User != "ann" || !strings.Contains(events[0].Error, errCrowded.Error()) {
+	c.setAccepted(newLoginAttempt("ann", "SHA256:x"))
+	r.recordFailure(c, &gossh.ServerAuthError{Errors: []error{errTooManyConnections}})
+	if len(events) != 1 || events[0].Kind != audit.LoginRefused || events[0].User != "ann" || !strings.Contains(events[0].Error, errTooManyConnections.Error()) {
 		t.Errorf("got %+v, want one refused login of ann", events)
 	}
 }

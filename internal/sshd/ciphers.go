@@ -15,22 +15,22 @@ var (
 		gossh.KeyExchangeMLKEM768X25519, gossh.KeyExchangeCurve25519,
 		gossh.KeyExchangeDH16SHA512, gossh.KeyExchangeDHGEXSHA256, gossh.KeyExchangeDH14SHA256,
 	}
-	macs = []string{gossh.HMACSHA256ETM, gossh.HMACSHA512ETM}
-	gcm  = []string{gossh.CipherAES128GCM, gossh.CipherAES256GCM}
+	macs       = []string{gossh.HMACSHA256ETM, gossh.HMACSHA512ETM}
+	gcmCiphers = []string{gossh.CipherAES128GCM, gossh.CipherAES256GCM}
 )
 
-// offer returns those of the supported ciphers that are offered to a client, the fast ones first. It is the client that
+// offeredCiphers returns those of the supported ciphers that are offered to a client, the fast ones first. It is the client that
 // chooses, and OpenSSH, which can do AES-GCM, would choose ChaCha20 or AES-CTR wherever they are offered. Where the
 // processor has AES built in these take two to three times as long. So OpenSSH gets nothing but AES-GCM, as long as it has
 // said that it can do that.
-func offer(supported []string, client string, init *kexInit) []string {
+func offeredCiphers(supported []string, client string, init *kexInit) []string {
 	if !hasAES() {
 		return supported
 	}
-	if strings.HasPrefix(client, "SSH-2.0-OpenSSH_") && init != nil && hasAny(init.in, gcm) && hasAny(init.out, gcm) {
-		return gcm
+	if strings.HasPrefix(client, "SSH-2.0-OpenSSH_") && init != nil && hasAny(init.in, gcmCiphers) && hasAny(init.out, gcmCiphers) {
+		return gcmCiphers
 	}
-	return slices.Concat(gcm, slices.DeleteFunc(slices.Clone(supported), func(c string) bool { return slices.Contains(gcm, c) }))
+	return slices.Concat(gcmCiphers, slices.DeleteFunc(slices.Clone(supported), func(c string) bool { return slices.Contains(gcmCiphers, c) }))
 }
 
 func hasAny(names, wanted []string) bool {

@@ -31,7 +31,7 @@ func TestCiphers_Offer(t *testing.T) {
 		{"SSH-2.0-dropbear_2022.83", has(gossh.CipherAES128GCM, gossh.CipherAES128GCM), len(all)},
 		{"", nil, len(all)},
 	} {
-		got := offer(all, tc.client, tc.init)
+		got := offeredCiphers(all, tc.client, tc.init)
 		if len(got) != tc.want || got[0] != gossh.CipherAES128GCM || got[1] != gossh.CipherAES256GCM {
 			t.Errorf("%q %v: got %v", tc.client, tc.init, got)
 		}
@@ -43,10 +43,10 @@ func TestCiphers_Offer(t *testing.T) {
 	}
 }
 
-// TestCiphers_FirstTry connects with each cipher alone, as a client that calls itself OpenSSH and as another, with both
+// TestCiphers_OneHandshake connects with each cipher alone, as a client that calls itself OpenSSH and as another, with both
 // orders of the first two packets.
-func TestCiphers_FirstTry(t *testing.T) {
-	s := start(t, Limits{}, who)
+func TestCiphers_OneHandshake(t *testing.T) {
+	s := startServer(t, Limits{}, whoHandler)
 	for _, version := range []string{"SSH-2.0-OpenSSH_9.2", "SSH-2.0-Go"} {
 		for _, cipher := range gossh.SupportedAlgorithms().Ciphers {
 			client, err := gossh.Dial("tcp", s.addr, &gossh.ClientConfig{
@@ -57,7 +57,7 @@ func TestCiphers_FirstTry(t *testing.T) {
 				t.Errorf("%s with %s: %v", version, cipher, err)
 				continue
 			}
-			if got := run(t, client, "x"); got != "ann x\n" {
+			if got := runLine(t, client, "x"); got != "ann x\n" {
 				t.Errorf("%s with %s: got %q", version, cipher, got)
 			}
 			client.Close()
@@ -86,7 +86,7 @@ func packetOf(payload []byte) []byte {
 	return append(append(packet, payload...), make([]byte, padding)...)
 }
 
-func TestGreet_ReadsAndLeaves(t *testing.T) {
+func TestExchangeVersions_LeavesInput(t *testing.T) {
 	first := string(kexInitPacket("aes128-ctr,aes256-ctr"))
 	for _, tc := range []struct {
 		sent    string
@@ -110,23 +110,23 @@ func TestGreet_ReadsAndLeaves(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			server, client := net.Pipe()
-			c := newConnection(server, Limits{Handshake: time.Minute, Greeting: time.Minute})
+			c := newConnection(server, Limits{HandshakeTimeout: time.Minute, GreetingTimeout: time.Minute})
 			defer c.Close()
 			go func() {
-				line := make([]byte, len(version)+2)
+				line := make([]byte, len(serverVersion)+2)
 				io.ReadFull(client, line)
-				if string(line) != version+"\r\n" {
+				if string(line) != serverVersion+"\r\n" {
 					t.Errorf("got the version %q", line)
 				}
 				for _, b := range []byte(tc.sent) { // in the smallest chunks
 					client.Write([]byte{b})
 				}
 				if tc.ciphers == 0 && !tc.fails {
-					time.Sleep(kexInitWait + time.Second) // it waits for the gateway's packet
+					time.Sleep(kexInitTimeout + time.Second) // it waits for the gateway's packet
 				}
 				client.Close()
 			}()
-			got, init, err := c.greet()
+			got, init, err := c.exchangeVersions()
 			if (err != nil) != tc.fails {
 				t.Fatalf("%.60q: got %v", tc.sent, err)
 			}
@@ -139,7 +139,7 @@ func TestGreet_ReadsAndLeaves(t *testing.T) {
 			if all, _ := io.ReadAll(c); string(all) != tc.sent {
 				t.Errorf("%.60q: %q was left to be read", tc.sent, all)
 			}
-			if n, err := c.Write([]byte(version)); n != len(version) || err != nil {
+			if n, err := c.Write([]byte(serverVersion)); n != len(serverVersion) || err != nil {
 				t.Errorf("the library's version line: got %d, %v", n, err)
 			}
 		})

@@ -22,81 +22,81 @@ import (
 // connection is a client's TCP connection with what the gateway knows of it.
 type connection struct {
 	net.Conn
-	out      sender
-	id       string
-	network  netip.Prefix
-	begun    time.Time
-	limits   Limits
-	sessions atomic.Int32          // open now, those about to be refused included
-	numbered atomic.Int32          // opened so far
-	proven   atomic.Bool           // the client has proven a key
-	unheard  atomic.Int32          // bytes read since the gateway last wrote
-	backlog  *backlog              // of all connections
-	meter    atomic.Pointer[meter] // nil until the client has proven a key
+	writer          coalescer
+	id              string
+	network         netip.Prefix
+	start           time.Time
+	limits          Limits
+	sessions        atomic.Int32                 // open now, those about to be refused included
+	sessionCount    atomic.Int32                 // opened so far
+	authenticated   atomic.Bool                  // the client has proven a key
+	unansweredBytes atomic.Int32                 // bytes read since the gateway last wrote
+	backlog         *inputBacklog                // of all connections
+	meter           atomic.Pointer[backlogMeter] // nil until the client has proven a key
 
 	// Of the handshake; for the goroutine that reads.
-	greeting []byte        // read, and not yet read by the library
-	skip     int           // bytes of the client's version line in it
-	packets  packetCounter // of what the library has read after that line
-	own      int           // bytes of the gateway's version line that the library has still to write
-	exchange func()        // called once the client has begun to exchange keys
+	greeting        []byte        // read, and not yet read by the library
+	versionLineLeft int           // bytes of the client's version line in it
+	packets         packetCounter // of what the library has read after that line
+	ownVersionLeft  int           // bytes of the gateway's version line that the library has still to write
+	onExchange      func()        // called once the client has begun to exchange keys
 
-	mu       sync.Mutex // guards what follows
-	closed   bool
-	deadline *time.Timer // of the handshake, then of the first command
-	idle     *time.Timer // nil: it may be idle for ever
-	channels map[*channel]struct{}
-	owner    string    // the login whose key was proven
-	login    string    // of the first attempt to log in
-	refused  []attempt // what the client tried to log in with
-	accepted *attempt  // the last key that it might prove
-	over     error     // why no session of it may run a command
+	mu              sync.Mutex // guards what follows
+	closed          bool
+	deadline        *time.Timer // of the handshake, then of the first command
+	idle            *time.Timer // nil: it may be idle for ever
+	channels        map[*channel]struct{}
+	owner           string         // the login whose key was proven
+	firstLogin      string         // of the first attempt to log in
+	refusedAttempts []loginAttempt // what the client tried to log in with
+	acceptedAttempt *loginAttempt  // the last key that it might prove
+	sessionRefusal  error          // why no session of it may run a command
 }
 
-// attempt is a login and the fingerprint of a key, as a client that has proven nothing sent them.
-type attempt struct{ login, key string }
+// loginAttempt is a login and the fingerprint of a key, as a client that has proven nothing sent them.
+type loginAttempt struct{ login, key string }
 
 func newConnection(conn net.Conn, limits Limits) *connection {
 	var id [4]byte
 	rand.Read(id[:])
 	c := &connection{
-		Conn: conn, out: sender{conn: conn}, id: hex.EncodeToString(id[:]), network: networkOf(conn.RemoteAddr()),
-		begun: time.Now(), limits: limits, channels: map[*channel]struct{}{}, backlog: newBacklog(),
+		Conn: conn, writer: coalescer{conn: conn}, id: hex.EncodeToString(id[:]), network: networkOf(conn.RemoteAddr()),
+		start: time.Now(), limits: limits, channels: map[*channel]struct{}{}, backlog: newInputBacklog(),
 	}
 	c.mu.Lock() // against a timer that strikes at once
 	defer c.mu.Unlock()
-	c.deadline = time.AfterFunc(min(limits.Greeting, limits.Handshake), func() { c.Close() })
+	c.deadline = time.AfterFunc(min(limits.GreetingTimeout, limits.HandshakeTimeout), func() { c.Close() })
 	return c
 }
 
 func (c *connection) remote() string { return c.RemoteAddr().String() }
 
-func (c *connection) nextSession() string { return fmt.Sprintf("%s-%d", c.id, c.numbered.Add(1)) }
+func (c *connection) nextSessionID() string { return fmt.Sprintf("%s-%d", c.id, c.sessionCount.Add(1)) }
 
-// exchanging gives the client the rest of the time for a handshake, in which a person may have to answer questions.
-func (c *connection) exchanging() {
+// extendHandshake gives the client the rest of the time for a handshake, in which a person may have to answer questions.
+func (c *connection) extendHandshake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closed && !c.proven.Load() {
-		c.deadline.Reset(max(0, c.limits.Handshake-time.Since(c.begun)))
+	if !c.closed && !c.authenticated.Load() {
+		c.deadline.Reset(max(0, c.limits.HandshakeTimeout-time.Since(c.start)))
 	}
 }
 
-// prove makes the connection a user's and ends the handshake's time limit. From now on the client has to start a command in
+// markAuthenticated makes the connection a user's and ends the handshake's time limit. From now on the client has to start a command in
 // time.
-func (c *connection) prove(login string) {
+func (c *connection) markAuthenticated(login string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.owner = login
-	c.meter.Store(newMeter(c.backlog, login))
-	c.proven.Store(true)
+	c.meter.Store(newBacklogMeter(c.backlog, login))
+	c.authenticated.Store(true)
 	if c.closed {
-		c.meter.Load().end()
+		c.meter.Load().close()
 		return
 	}
-	c.deadline.Reset(c.limits.FirstCommand)
-	if c.limits.Idle > 0 {
-		c.idle = time.AfterFunc(c.limits.Idle, c.expire)
+	c.deadline.Reset(c.limits.FirstCommandTimeout)
+	if c.limits.IdleTimeout > 0 {
+		c.idle = time.AfterFunc(c.limits.IdleTimeout, c.expire)
 	}
 }
 
@@ -107,49 +107,49 @@ func (c *connection) user() string {
 	return c.owner
 }
 
-// crowd says why no command may run on this connection. It stays open for as long as it takes to say so.
-func (c *connection) crowd(why error) {
+// refuseSessions says why no command may run on this connection. It stays open for as long as it takes to say so.
+func (c *connection) refuseSessions(why error) {
 	const toSay = 10 * time.Second
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.over = why
+	c.sessionRefusal = why
 	if !c.closed {
 		c.deadline.Reset(toSay)
 	}
 }
 
-func (c *connection) crowded() error {
+func (c *connection) sessionsRefused() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.over
+	return c.sessionRefusal
 }
 
-// active notes that a session has begun a command or moved data. Keepalives do not count.
-func (c *connection) active() {
+// markActive notes that a session has begun a command or moved data. Keepalives do not count.
+func (c *connection) markActive() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.idle != nil && !c.closed {
-		c.idle.Reset(c.limits.Idle)
+		c.idle.Reset(c.limits.IdleTimeout)
 	}
 }
 
-// commanded notes that a session has begun a command.
-func (c *connection) commanded() {
+// markCommandStarted notes that a session has begun a command.
+func (c *connection) markCommandStarted() {
 	c.mu.Lock()
-	if c.over == nil && !c.closed {
+	if c.sessionRefusal == nil && !c.closed {
 		c.deadline.Stop()
 	}
 	c.mu.Unlock()
-	c.active()
+	c.markActive()
 }
 
-func (c *connection) opened(ch *channel) {
+func (c *connection) addChannel(ch *channel) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.channels[ch] = struct{}{}
 }
 
-func (c *connection) ended(ch *channel) {
+func (c *connection) removeChannel(ch *channel) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.channels, ch)
@@ -165,7 +165,7 @@ func (c *connection) expire() {
 	for _, ch := range channels {
 		if terminal, _, _ := ch.settings(); ch.hasStarted() {
 			if terminal == nil {
-				c.active()
+				c.markActive()
 				return
 			}
 			running = append(running, ch)
@@ -176,12 +176,12 @@ func (c *connection) expire() {
 		return
 	}
 	for _, ch := range running {
-		ch.cancel(fmt.Errorf("closed: nothing was typed or printed for %s (limits.idle)", c.limits.Idle))
+		ch.cancel(fmt.Errorf("closed: nothing was typed or printed for %s (limits.idle)", c.limits.IdleTimeout))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closed {
-		c.deadline.Reset(c.limits.Ending)
+		c.deadline.Reset(c.limits.StopGrace)
 	}
 }
 
@@ -196,15 +196,15 @@ func (c *connection) Close() error {
 			c.idle.Stop()
 		}
 		if m := c.meter.Load(); m != nil {
-			m.end()
+			m.close()
 		}
 	}
 	return c.Conn.Close()
 }
 
 const (
-	burst = 400 // bytes
-	pause = time.Millisecond
+	maxUnansweredBytes = 400 // bytes
+	unansweredPause    = time.Millisecond
 )
 
 // Read holds back a client that has not proven a key and talks on without waiting for answers. x/crypto queues 16
@@ -212,23 +212,23 @@ const (
 // An honest client feels it in its first packet, by a few milliseconds.
 func (c *connection) Read(p []byte) (int, error) {
 	if m := c.meter.Load(); m != nil && len(c.greeting) == 0 {
-		m.await()
+		m.waitForRoom()
 		n, err := c.Conn.Read(p)
 		if !m.received(n) {
 			c.Close()
-			return 0, errInput
+			return 0, errInputAfterEOF
 		}
 		return n, err
 	}
 	n, err := c.readUnproven(p)
-	if before := c.packets.whole; c.exchange != nil {
-		line := min(n, c.skip)
-		c.skip -= line
+	if before := c.packets.complete; c.onExchange != nil {
+		line := min(n, c.versionLineLeft)
+		c.versionLineLeft -= line
 		c.packets.add(p[line:n])
 		// The first packet is what the client can, the second its share of the key.
-		if before < 2 && c.packets.whole >= 2 {
-			c.exchange()
-			c.exchange = nil
+		if before < 2 && c.packets.complete >= 2 {
+			c.onExchange()
+			c.onExchange = nil
 		}
 	}
 	return n, err
@@ -240,44 +240,44 @@ func (c *connection) readUnproven(p []byte) (int, error) {
 		c.greeting = c.greeting[n:]
 		return n, nil
 	}
-	if c.unheard.Load() >= burst {
-		time.Sleep(pause)
-		c.unheard.Store(0)
+	if c.unansweredBytes.Load() >= maxUnansweredBytes {
+		time.Sleep(unansweredPause)
+		c.unansweredBytes.Store(0)
 	}
-	n, err := c.Conn.Read(p[:min(len(p), burst)])
-	c.unheard.Add(int32(n))
+	n, err := c.Conn.Read(p[:min(len(p), maxUnansweredBytes)])
+	c.unansweredBytes.Add(int32(n))
 	return n, err
 }
 
 // Write writes to the client, but for the gateway's version line, which greet has written already.
 func (c *connection) Write(p []byte) (int, error) {
-	if c.own > 0 {
-		n := min(c.own, len(p))
-		c.own -= n
+	if c.ownVersionLeft > 0 {
+		n := min(c.ownVersionLeft, len(p))
+		c.ownVersionLeft -= n
 		return n, nil
 	}
-	c.unheard.Store(0)
-	return c.out.Write(p)
+	c.unansweredBytes.Store(0)
+	return c.writer.Write(p)
 }
 
-var errInput = errors.New("the client sends more after the end of a session's input")
+var errInputAfterEOF = errors.New("the client sends more after the end of a session's input")
 
-// send writes what a session says to w, which writes it to the connection, and notes that data has moved.
-func (c *connection) send(w io.Writer, p []byte) (int, error) {
-	c.active()
+// writeSession writes what a session says to w, which writes it to the connection, and notes that data has moved.
+func (c *connection) writeSession(w io.Writer, p []byte) (int, error) {
+	c.markActive()
 	if m := c.meter.Load(); m != nil {
 		m.sent(len(p))
 	}
-	if len(p) <= onePiece {
+	if len(p) <= maxSmallWrite {
 		n, err := w.Write(p)
-		if failure := c.out.flush(); err == nil { // another session may be writing more, and its client be slow
+		if failure := c.writer.flush(); err == nil { // another session may be writing more, and its client be slow
 			err = failure
 		}
 		return n, err
 	}
-	c.out.begin()
+	c.writer.startWrite()
 	n, err := w.Write(p)
-	if failure := c.out.end(); err == nil {
+	if failure := c.writer.finishWrite(); err == nil {
 		err = failure
 	}
 	return n, err
@@ -288,43 +288,43 @@ const (
 	maxLogin   = 64 // bytes of a login that are remembered; no user's is longer
 )
 
-// attempted returns an attempt of a client that has proven nothing, cut to what can be one.
-func attempted(login, fingerprint string) attempt {
+// newLoginAttempt returns an attempt of a client that has proven nothing, cut to what can be one.
+func newLoginAttempt(login, fingerprint string) loginAttempt {
 	if len(login) > maxLogin {
 		login = strings.ToValidUTF8(login[:maxLogin], "") + "..."
 	}
-	return attempt{login, fingerprint}
+	return loginAttempt{login, fingerprint}
 }
 
 // sameLogin reports whether a client has tried no other login before.
 func (c *connection) sameLogin(login string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.login == "" {
-		c.login = login
+	if c.firstLogin == "" {
+		c.firstLogin = login
 	}
-	return c.login == login
+	return c.firstLogin == login
 }
 
-func (c *connection) refuse(a attempt) {
+func (c *connection) addRefused(a loginAttempt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.refused) < maxRefused && !slices.Contains(c.refused, a) {
-		c.refused = append(c.refused, a)
+	if len(c.refusedAttempts) < maxRefused && !slices.Contains(c.refusedAttempts, a) {
+		c.refusedAttempts = append(c.refusedAttempts, a)
 	}
 }
 
-func (c *connection) accept(a attempt) {
+func (c *connection) setAccepted(a loginAttempt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.accepted = &a
+	c.acceptedAttempt = &a
 }
 
 // attempts returns the keys that were refused, and the last one that was accepted for proof; nil: none was.
-func (c *connection) attempts() (refused []attempt, accepted *attempt) {
+func (c *connection) attempts() (refused []loginAttempt, accepted *loginAttempt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.refused), c.accepted
+	return slices.Clone(c.refusedAttempts), c.acceptedAttempt
 }
 
 // keepAlive asks the client every interval whether it is there, and closes the connection when a question has
@@ -341,11 +341,11 @@ func (s *Server) keepAlive(ctx context.Context, c *connection, conn *gossh.Serve
 			return
 		case <-answers:
 			waited = 0
-		case <-time.After(s.Limits.Keepalive):
+		case <-time.After(s.Limits.KeepaliveInterval):
 			switch {
 			case waited == 0:
 				waited++
-				s.background("keepalive", c, func() {
+				s.goRecover("keepalive", c, func() {
 					if _, _, err := conn.SendRequest(question, true, nil); err == nil {
 						answers <- struct{}{}
 					}

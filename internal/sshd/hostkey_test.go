@@ -9,7 +9,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-func TestAnRSAHostKeySignsWithSHA2Alone(t *testing.T) {
+func TestHostKey_RSASignsWithSHA2(t *testing.T) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +22,7 @@ func TestAnRSAHostKeySignsWithSHA2Alone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, Limits{}, who, keys...)
+	s := startServer(t, Limits{}, whoHandler, keys...)
 	for algorithm, want := range map[string]bool{gossh.KeyAlgoRSA: false, gossh.KeyAlgoRSASHA256: true, gossh.KeyAlgoRSASHA512: true} {
 		client, err := gossh.Dial("tcp", s.addr, &gossh.ClientConfig{
 			User: "ann", Auth: []gossh.AuthMethod{gossh.PublicKeys(s.ann)},
@@ -37,7 +37,7 @@ func TestAnRSAHostKeySignsWithSHA2Alone(t *testing.T) {
 	}
 }
 
-func TestTwoHostKeysOfATypeAreRefused(t *testing.T) {
+func TestHostKey_SameTypeTwiceRefused(t *testing.T) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)

@@ -82,15 +82,15 @@ func nameList(b []byte) (names []string, rest []byte, ok bool) {
 
 // packetCounter counts the packets in what a client sends before it encrypts.
 type packetCounter struct {
-	whole  int // packets that have come as a whole
-	broken bool
-	header [4]byte
-	filled int // bytes of header
-	left   int // bytes of the packet that are still to come
+	complete int // packets that have come as a whole
+	invalid  bool
+	header   [4]byte
+	filled   int // bytes of header
+	left     int // bytes of the packet that are still to come
 }
 
 func (p *packetCounter) add(b []byte) {
-	for len(b) > 0 && !p.broken {
+	for len(b) > 0 && !p.invalid {
 		if p.left == 0 {
 			n := copy(p.header[p.filled:], b)
 			b, p.filled = b[n:], p.filled+n
@@ -100,14 +100,14 @@ func (p *packetCounter) add(b []byte) {
 			p.filled = 0
 			var err error
 			if p.left, err = packetLength(p.header); err != nil {
-				p.broken = true
+				p.invalid = true
 			}
 			continue
 		}
 		n := min(p.left, len(b))
 		b = b[n:]
 		if p.left -= n; p.left == 0 {
-			p.whole++
+			p.complete++
 		}
 	}
 }

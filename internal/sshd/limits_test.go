@@ -21,11 +21,11 @@ import (
 	"nomadctld/router"
 )
 
-// refusing is a handler that does what the middleware does with what a limit refuses.
-func refusing(next router.Handler) router.Handler {
+// refuseLimited is a handler that does what the middleware does with what a limit refuses.
+func refuseLimited(next router.Handler) router.Handler {
 	return func(ctx context.Context, req *router.Request) error {
-		if req.Refused != nil {
-			return req.Refused
+		if req.LimitErr != nil {
+			return req.LimitErr
 		}
 		return next(ctx, req)
 	}
@@ -48,7 +48,7 @@ func wantRefused(t *testing.T, client *gossh.Client, want string) {
 }
 
 func TestUserLimits_Connections(t *testing.T) {
-	s := start(t, Limits{User: UserLimits{Connections: 2}}, refusing(who))
+	s := startServer(t, Limits{User: UserLimits{Connections: 2}}, refuseLimited(whoHandler))
 	var clients []*gossh.Client
 	for range 2 {
 		clients = append(clients, s.annsClient(t))
@@ -58,8 +58,8 @@ func TestUserLimits_Connections(t *testing.T) {
 		wantRefused(t, client, "nomadctld: 2 connections of user ann are open, which is the limit: close one, then try again")
 		client.Close()
 	}
-	s.alive(t) // bob
-	if got := run(t, clients[0], "x"); got != "ann x\n" {
+	s.wantAlive(t) // bob
+	if got := runLine(t, clients[0], "x"); got != "ann x\n" {
 		t.Errorf("got %q", got)
 	}
 	clients[1].Close()
@@ -71,30 +71,30 @@ func TestUserLimits_Connections(t *testing.T) {
 	})
 }
 
-// TestUserLimits_ConnectionsAreBounded opens connections that run nothing and are never told of the limit.
-func TestUserLimits_ConnectionsAreBounded(t *testing.T) {
-	s := start(t, Limits{User: UserLimits{Connections: 2}}, refusing(who))
+// TestUserLimits_SpareConnections opens connections that run nothing and are never told of the limit.
+func TestUserLimits_SpareConnections(t *testing.T) {
+	s := startServer(t, Limits{User: UserLimits{Connections: 2}}, refuseLimited(whoHandler))
 	in := 0
 	for range 20 {
 		if _, err := s.dial(t, "ann", s.ann); err == nil {
 			in++
 		}
 	}
-	if in != 2+spareConnections {
-		t.Errorf("%d connections are open, want 2 and %d spare ones", in, spareConnections)
+	if in != 2+maxSpareConnections {
+		t.Errorf("%d connections are open, want 2 and %d spare ones", in, maxSpareConnections)
 	}
-	s.alive(t)
+	s.wantAlive(t)
 }
 
 func TestUserLimits_Sessions(t *testing.T) {
 	release := make(chan struct{})
 	var begun sync.WaitGroup
-	s := start(t, Limits{User: UserLimits{Sessions: 3}}, refusing(func(ctx context.Context, req *router.Request) error {
+	s := startServer(t, Limits{User: UserLimits{Sessions: 3}}, refuseLimited(func(ctx context.Context, req *router.Request) error {
 		if req.Line == "wait" {
 			begun.Done()
 			<-release
 		}
-		return who(ctx, req)
+		return whoHandler(ctx, req)
 	}))
 	begun.Add(3)
 	first, second := s.annsClient(t), s.annsClient(t)
@@ -111,7 +111,7 @@ func TestUserLimits_Sessions(t *testing.T) {
 	}
 	begun.Wait()
 	wantRefused(t, second, "nomadctld: 3 sessions of user ann are open, which is the limit: close one, then try again")
-	s.alive(t) // bob
+	s.wantAlive(t) // bob
 	close(release)
 	for _, session := range sessions {
 		if err := session.Wait(); err != nil {
@@ -126,12 +126,12 @@ func TestUserLimits_Sessions(t *testing.T) {
 
 func TestLimits_AllSessions(t *testing.T) {
 	release, begun := make(chan struct{}), make(chan struct{})
-	s := start(t, Limits{AllSessions: 1}, refusing(func(ctx context.Context, req *router.Request) error {
+	s := startServer(t, Limits{AllSessions: 1}, refuseLimited(func(ctx context.Context, req *router.Request) error {
 		if req.Line == "wait" {
 			close(begun)
 			<-release
 		}
-		return who(ctx, req)
+		return whoHandler(ctx, req)
 	}))
 	session, err := s.annsClient(t).NewSession()
 	if err != nil {
@@ -149,26 +149,26 @@ func TestLimits_AllSessions(t *testing.T) {
 	close(release)
 }
 
-func TestAccounts_LeaveNothing(t *testing.T) {
-	s := start(t, Limits{}, who)
+func TestUserLimits_NoLeaks(t *testing.T) {
+	s := startServer(t, Limits{}, whoHandler)
 	for range 20 {
 		client := s.annsClient(t)
-		run(t, client, "x")
+		runLine(t, client, "x")
 		client.Close()
 	}
 	eventually(t, "no account is left", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return len(s.accounts) == 0 && len(s.conns) == 0
+		return len(s.usage) == 0 && len(s.conns) == 0
 	})
 }
 
-// provenConnection is a connection of a user, in simulated time.
-func provenConnection(limits Limits) (c *connection, closed func() bool) {
+// authenticatedConnection is a connection of a user, in simulated time.
+func authenticatedConnection(limits Limits) (c *connection, closed func() bool) {
 	limits.setDefaults()
 	server, client := net.Pipe()
 	c = newConnection(server, limits)
-	c.prove("ann")
+	c.markAuthenticated("ann")
 	gone := make(chan struct{})
 	go func() {
 		io.Copy(io.Discard, client)
@@ -185,19 +185,19 @@ func provenConnection(limits Limits) (c *connection, closed func() bool) {
 	}
 }
 
-// command is a channel of c on which a command runs.
-func command(c *connection, terminal *router.Terminal) (*channel, context.Context) {
+// startedCommand is a channel of c on which a command runs.
+func startedCommand(c *connection, terminal *router.Terminal) (*channel, context.Context) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ch := &channel{conn: c, cancel: cancel, started: true, terminal: terminal}
-	c.opened(ch)
-	c.commanded()
+	c.addChannel(ch)
+	c.markCommandStarted()
 	return ch, ctx
 }
 
-func TestConnection_WithoutACommandIsClosed(t *testing.T) {
+func TestConnection_NoCommandClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, closed := provenConnection(Limits{})
-		c.opened(&channel{conn: c}) // a session in which nothing was started does not count
+		c, closed := authenticatedConnection(Limits{})
+		c.addChannel(&channel{conn: c}) // a session in which nothing was started does not count
 		time.Sleep(2*time.Minute - time.Second)
 		if closed() {
 			t.Error("closed too early")
@@ -209,11 +209,11 @@ func TestConnection_WithoutACommandIsClosed(t *testing.T) {
 	})
 }
 
-func TestConnection_AfterItsFirstCommandStays(t *testing.T) {
+func TestConnection_StaysAfterCommand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, closed := provenConnection(Limits{Idle: time.Hour})
-		ch, _ := command(c, nil)
-		c.ended(ch)
+		c, closed := authenticatedConnection(Limits{IdleTimeout: time.Hour})
+		ch, _ := startedCommand(c, nil)
+		c.removeChannel(ch)
 		time.Sleep(59 * time.Minute)
 		if closed() {
 			t.Error("closed too early")
@@ -227,13 +227,13 @@ func TestConnection_AfterItsFirstCommandStays(t *testing.T) {
 
 func TestIdle_CommandWithoutTerminalStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, closed := provenConnection(Limits{Idle: time.Hour})
-		ch, ctx := command(c, nil)
+		c, closed := authenticatedConnection(Limits{IdleTimeout: time.Hour})
+		ch, ctx := startedCommand(c, nil)
 		time.Sleep(100 * time.Hour)
 		if closed() || ctx.Err() != nil {
 			t.Fatal("a command that runs was ended")
 		}
-		c.ended(ch)
+		c.removeChannel(ch)
 		time.Sleep(2 * time.Hour)
 		if !closed() {
 			t.Error("still open after an idle hour")
@@ -243,11 +243,11 @@ func TestIdle_CommandWithoutTerminalStays(t *testing.T) {
 
 func TestIdle_TerminalIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, closed := provenConnection(Limits{Idle: time.Hour})
-		_, ctx := command(c, router.NewTerminal("xterm", 80, 24))
+		c, closed := authenticatedConnection(Limits{IdleTimeout: time.Hour})
+		_, ctx := startedCommand(c, router.NewTerminal("xterm", 80, 24))
 		for range 100 {
 			time.Sleep(59 * time.Minute)
-			c.active()
+			c.markActive()
 		}
 		time.Sleep(59 * time.Minute)
 		if ctx.Err() != nil {
@@ -269,14 +269,14 @@ func TestIdle_TerminalIsClosed(t *testing.T) {
 
 func TestSignals_OnlyKnownNames(t *testing.T) {
 	got := make(chan string, 1)
-	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
-		_, signals, out := req.Take()
+	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+		_, signals, out := req.ProgramIO()
 		io.WriteString(out.Stdout, "begun")
 		got <- <-signals
 		return nil
 	})
 	ch, _ := openSession(t, s.annsClient(t))
-	ch.SendRequest("exec", true, exec("x"))
+	ch.SendRequest("exec", true, execRequest("x"))
 	io.ReadFull(ch, make([]byte, 5))
 	for _, name := range []string{"", "sigterm", "SIGTERM", "term", "TERM\n", strings.Repeat("A", 200<<10)} {
 		if ok, err := ch.SendRequest("signal", true, gossh.Marshal(struct{ Name string }{name})); ok || err != nil {
@@ -289,26 +289,26 @@ func TestSignals_OnlyKnownNames(t *testing.T) {
 	}
 }
 
-// written is what a server logs and records.
-type written struct {
+// recorder is what a server logs and records.
+type recorder struct {
 	mu     sync.Mutex
 	log    bytes.Buffer
 	events []audit.Event
 }
 
-func (w *written) Write(p []byte) (int, error) {
+func (w *recorder) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.log.Write(p)
 }
 
-func (w *written) record(e audit.Event) {
+func (w *recorder) record(e audit.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.events = append(w.events, e)
 }
 
-func (w *written) of(kinds ...audit.Kind) (found []audit.Event) {
+func (w *recorder) eventsOf(kinds ...audit.Kind) (found []audit.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, e := range w.events {
@@ -319,29 +319,29 @@ func (w *written) of(kinds ...audit.Kind) (found []audit.Event) {
 	return found
 }
 
-func (w *written) text() string {
+func (w *recorder) text() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.log.String()
 }
 
-func startWritten(t *testing.T) (*testServer, *written) {
-	w := &written{}
-	return startAs(t, Limits{}, who, func(s *Server) {
+func startRecorded(t *testing.T) (*testServer, *recorder) {
+	w := &recorder{}
+	return startServerWith(t, Limits{}, whoHandler, func(s *Server) {
 		s.Log, s.Record = slog.New(slog.NewTextHandler(w, nil)), w.record
 	}), w
 }
 
 func TestEvents_LoginAndDisconnect(t *testing.T) {
-	s, w := startWritten(t)
+	s, w := startRecorded(t)
 	client := s.annsClient(t)
-	run(t, client, "x")
-	if got := w.of(audit.Login, audit.Disconnect); len(got) != 1 || got[0].Kind != audit.Login {
+	runLine(t, client, "x")
+	if got := w.eventsOf(audit.Login, audit.Disconnect); len(got) != 1 || got[0].Kind != audit.Login {
 		t.Fatalf("got %+v, want one login", got)
 	}
 	client.Close()
-	eventually(t, "the end is recorded", func() bool { return len(w.of(audit.Disconnect)) == 1 })
-	login, end := w.of(audit.Login)[0], w.of(audit.Disconnect)[0]
+	eventually(t, "the end is recorded", func() bool { return len(w.eventsOf(audit.Disconnect)) == 1 })
+	login, end := w.eventsOf(audit.Login)[0], w.eventsOf(audit.Disconnect)[0]
 	for _, e := range []audit.Event{login, end} {
 		if e.User != "ann" || e.Key != gossh.FingerprintSHA256(s.ann.PublicKey()) || e.Connection == "" || e.Remote == "" || e.Decision != audit.Allowed || e.Time.IsZero() {
 			t.Errorf("got %+v", e)
@@ -350,7 +350,7 @@ func TestEvents_LoginAndDisconnect(t *testing.T) {
 	if login.Connection != end.Connection || end.Duration <= 0 {
 		t.Errorf("got %+v and %+v", login, end)
 	}
-	if refused := w.of(audit.LoginRefused); len(refused) != 0 {
+	if refused := w.eventsOf(audit.LoginRefused); len(refused) != 0 {
 		t.Errorf("got %+v", refused)
 	}
 }
@@ -370,47 +370,49 @@ func TestEvents_RefusedLogins(t *testing.T) {
 			},
 		},
 		{
-			"a forged signature", "ann", func(s *testServer) []gossh.Signer { return []gossh.Signer{mallory, offering{s.ann, mallory}} },
+			"a forged signature", "ann", func(s *testServer) []gossh.Signer { return []gossh.Signer{mallory, mismatchedSigner{s.ann, mallory}} },
 			func(s *testServer) (string, gossh.Signer, string, string) {
 				return "ann", s.ann, "login with a forged signature: ssh: signature did not verify", "level=WARN msg=\"login with a forged signature\""
 			},
 		},
 		{
-			"a key that signs nothing", "ann", func(s *testServer) []gossh.Signer { return []gossh.Signer{unsigning{s.ann}} },
+			"a key that signs nothing", "ann", func(s *testServer) []gossh.Signer { return []gossh.Signer{unsigningSigner{s.ann}} },
 			func(s *testServer) (string, gossh.Signer, string, string) {
 				return "ann", s.ann, "login failed: the client did not prove the key that it offered", "level=INFO msg=\"login failed\""
 			},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s, w := startWritten(t)
+			s, w := startRecorded(t)
 			if _, err := s.dial(t, tc.user, tc.keys(s)...); err == nil {
 				t.Fatal("got in")
 			}
-			eventually(t, "it is recorded", func() bool { return len(w.of(audit.LoginRefused)) == 1 })
+			eventually(t, "it is recorded", func() bool { return len(w.eventsOf(audit.LoginRefused)) == 1 })
 			user, key, text, line := tc.event(s)
-			e := w.of(audit.LoginRefused)[0]
+			e := w.eventsOf(audit.LoginRefused)[0]
 			if e.User != user || e.Key != gossh.FingerprintSHA256(key.PublicKey()) || e.Error != text || e.Decision != audit.Denied || e.Connection == "" || e.Remote == "" {
 				t.Errorf("got %+v, want the error %q", e, text)
 			}
 			if got := w.text(); strings.Count(got, "\n") != 1 || !strings.Contains(got, line) {
 				t.Errorf("got the log %q, want %s", got, line)
 			}
-			if got := w.of(audit.Login, audit.Disconnect); len(got) != 0 {
+			if got := w.eventsOf(audit.Login, audit.Disconnect); len(got) != 0 {
 				t.Errorf("got %+v", got)
 			}
 		})
 	}
 }
 
-// unsigning has a key and signs nothing.
-type unsigning struct{ gossh.Signer }
+// unsigningSigner has a key and signs nothing.
+type unsigningSigner struct{ gossh.Signer }
 
-func (unsigning) Sign(io.Reader, []byte) (*gossh.Signature, error) { return nil, errors.New("no") }
+func (unsigningSigner) Sign(io.Reader, []byte) (*gossh.Signature, error) {
+	return nil, errors.New("no")
+}
 
-// TestStrangers_LoginIsCut lets a client try a login of 20 KB with six keys.
-func TestStrangers_LoginIsCut(t *testing.T) {
-	s, w := startWritten(t)
+// TestLoginLog_LoginTruncated lets a client try a login of 20 KB with six keys.
+func TestLoginLog_LoginTruncated(t *testing.T) {
+	s, w := startRecorded(t)
 	var keys []gossh.Signer
 	for range 6 {
 		keys = append(keys, newKey(t))
@@ -418,8 +420,8 @@ func TestStrangers_LoginIsCut(t *testing.T) {
 	if _, err := s.dial(t, strings.Repeat("\x1b\x00\xff", 7000), keys...); err == nil {
 		t.Fatal("got in")
 	}
-	eventually(t, "it is recorded", func() bool { return len(w.of(audit.LoginRefused)) == 1 })
-	if e := w.of(audit.LoginRefused)[0]; len(e.User) > maxLogin+3 || len(e.Error) > maxErrorText+3 {
+	eventually(t, "it is recorded", func() bool { return len(w.eventsOf(audit.LoginRefused)) == 1 })
+	if e := w.eventsOf(audit.LoginRefused)[0]; len(e.User) > maxLogin+3 || len(e.Error) > maxErrorText+3 {
 		t.Errorf("an event with a login of %d bytes and a text of %d", len(e.User), len(e.Error))
 	}
 	if n := len(w.text()); n > 1500 {
@@ -427,25 +429,25 @@ func TestStrangers_LoginIsCut(t *testing.T) {
 	}
 }
 
-// TestStrangers_AreSummedUp lets one address fail again and again, and watches the two logs.
-func TestStrangers_AreSummedUp(t *testing.T) {
+// TestLoginLog_Summaries lets one address fail again and again, and watches the two logs.
+func TestLoginLog_Summaries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &written{}
+		w := &recorder{}
 		s := &Server{Log: slog.New(slog.NewTextHandler(w, nil)), Record: w.record}
-		r := newRefusals(s)
+		r := newLoginLog(s)
 		conn, _ := net.Pipe()
 		for range 40 {
-			c := newConnection(conn, Limits{Greeting: time.Second, Handshake: time.Second})
-			c.refuse(attempted("ann", "SHA256:x"))
-			r.failed(c, &gossh.ServerAuthError{})
-			r.crowded(c)
-			r.displaced(c)
+			c := newConnection(conn, Limits{GreetingTimeout: time.Second, HandshakeTimeout: time.Second})
+			c.addRefused(newLoginAttempt("ann", "SHA256:x"))
+			r.recordFailure(c, &gossh.ServerAuthError{})
+			r.recordNoSlot(c)
+			r.closeDisplaced(c)
 		}
-		forger := newConnection(conn, Limits{Greeting: time.Second, Handshake: time.Second})
-		forger.accept(attempted("ann", "SHA256:x"))
-		r.failed(forger, errors.New("ssh: signature did not verify"))
+		forger := newConnection(conn, Limits{GreetingTimeout: time.Second, HandshakeTimeout: time.Second})
+		forger.setAccepted(newLoginAttempt("ann", "SHA256:x"))
+		r.recordFailure(forger, errors.New("ssh: signature did not verify"))
 		forger.Close()
-		time.Sleep(reportEvery)
+		time.Sleep(reportInterval)
 		synctest.Wait()
 		for _, want := range []string{
 			`msg="login failed" suppressed=34 networks=1`, `msg="connection refused" suppressed=34 networks=1`, `msg="connection closed" suppressed=34 networks=1`,
@@ -457,7 +459,7 @@ func TestStrangers_AreSummedUp(t *testing.T) {
 		if lines := strings.Count(w.text(), "\n"); lines != 3*(maxPerNetwork+1)+1 {
 			t.Errorf("%d lines of log", lines)
 		}
-		events := w.of(audit.LoginRefused)
+		events := w.eventsOf(audit.LoginRefused)
 		if len(events) != maxPerNetwork+2 {
 			t.Fatalf("%d events, want %d, the forgery and a summary", len(events), maxPerNetwork)
 		}
@@ -470,11 +472,11 @@ func TestStrangers_AreSummedUp(t *testing.T) {
 	})
 }
 
-func TestThrottle(t *testing.T) {
+func TestLogThrottle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type summary struct{ suppressed, networks int }
 		var got []summary
-		th := newThrottle(func(suppressed, networks int) { got = append(got, summary{suppressed, networks}) })
+		th := newLogThrottle(func(suppressed, networks int) { got = append(got, summary{suppressed, networks}) })
 		allowed := 0
 		try := func(from string) {
 			if th.allow(networkOf(addr(from))) {
@@ -490,7 +492,7 @@ func TestThrottle(t *testing.T) {
 		if try("192.0.2.2:1"); allowed != maxPerNetwork+1 {
 			t.Error("one network keeps another's back")
 		}
-		time.Sleep(reportEvery + time.Second)
+		time.Sleep(reportInterval + time.Second)
 		synctest.Wait()
 		if want := []summary{{94, 1}}; !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
@@ -502,8 +504,8 @@ func TestThrottle(t *testing.T) {
 		if allowed != maxPerMinute {
 			t.Errorf("%d events of many networks, want %d", allowed, maxPerMinute)
 		}
-		if len(th.networks) > maxThrottled || len(th.from) > maxThrottled {
-			t.Errorf("%d and %d networks are remembered", len(th.networks), len(th.from))
+		if len(th.networks) > maxThrottledNetworks || len(th.suppressedFrom) > maxThrottledNetworks {
+			t.Errorf("%d and %d networks are remembered", len(th.networks), len(th.suppressedFrom))
 		}
 		th.flush()
 		if last := got[len(got)-1]; last.suppressed != 5000-maxPerMinute || len(got) != 2 {
@@ -517,9 +519,9 @@ func TestThrottle(t *testing.T) {
 	})
 }
 
-// TestHalfOpen_LoginsGetIn keeps as many silent connections open as there are slots, again and again.
-func TestHalfOpen_LoginsGetIn(t *testing.T) {
-	s := start(t, Limits{Unauthenticated: 16, Greeting: time.Hour, Handshake: time.Hour}, who)
+// TestAdmission_LoginDespiteHalfOpen keeps as many silent connections open as there are slots, again and again.
+func TestAdmission_LoginDespiteHalfOpen(t *testing.T) {
+	s := startServer(t, Limits{Unauthenticated: 16, GreetingTimeout: time.Hour, HandshakeTimeout: time.Hour}, whoHandler)
 	before := runtime.NumGoroutine()
 	var silent []net.Conn
 	for i := range 200 {
@@ -535,7 +537,7 @@ func TestHalfOpen_LoginsGetIn(t *testing.T) {
 			if err != nil {
 				t.Fatalf("after %d silent connections: %v", i+1, err)
 			}
-			run(t, client, "x")
+			runLine(t, client, "x")
 			client.Close()
 		}
 	}
@@ -545,14 +547,14 @@ func TestHalfOpen_LoginsGetIn(t *testing.T) {
 	eventually(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
-func TestLeftEarly(t *testing.T) {
+func TestIsDisconnect(t *testing.T) {
 	for _, err := range []error{io.EOF, net.ErrClosed, &gossh.ServerAuthError{}, &net.OpError{Op: "read", Err: errors.New("reset")}} {
-		if !leftEarly(err) {
+		if !isDisconnect(err) {
 			t.Errorf("%v is taken for a forgery", err)
 		}
 	}
 	for _, err := range []error{errors.New("crypto/rsa: verification error"), errors.New("ssh: signature did not verify")} {
-		if leftEarly(err) {
+		if isDisconnect(err) {
 			t.Errorf("%v is not taken for a forgery", err)
 		}
 	}

@@ -29,32 +29,32 @@ type Server struct {
 	Log      *slog.Logger
 	Record   func(audit.Event) // logins, refused logins and disconnects; nil: they are not recorded
 
-	ssh  *ssh.Server
-	life context.Context // ends when commands have to
+	ssh        *ssh.Server
+	commandCtx context.Context // ends when commands have to
 
-	running   atomic.Int32 // sessions and connections whose end is not recorded yet
-	admission *admission
-	refusals  refusals
-	backlog   *backlog
+	unfinished atomic.Int32 // sessions and connections whose end is not recorded yet
+	admission  *admission
+	loginLog   loginLog
+	backlog    *inputBacklog
 
-	mu       sync.Mutex
-	conns    map[*connection]struct{}
-	accounts map[string]*account // by login; guarded by mu
+	mu    sync.Mutex
+	conns map[*connection]struct{}
+	usage map[string]*userUsage // by login; guarded by mu
 }
 
 // Limits bounds what clients can take. Zero values mean the defaults in brackets.
 type Limits struct {
-	Sessions        int           // at a time on one connection [10]
-	Connections     int           // of clients that have logged in [500]
-	Unauthenticated int           // connections whose client has not proven a key, a quarter of it from one network; see admission [100]
-	AllSessions     int           // commands that run, of all users [1000]
-	User            UserLimits    // of one user
-	Greeting        time.Duration // for the client's version line and its first packets [5s]
-	Handshake       time.Duration // to prove a key, these included [30s]
-	FirstCommand    time.Duration // from the login to the first command [2m]
-	Keepalive       time.Duration // between questions whether the client is there [30s]; three unanswered ones end the connection
-	Idle            time.Duration // without a byte in either direction, and without a command that needs none; 0: never
-	Ending          time.Duration // for commands that were cut when the server stops; a program that is ended gets 10 s [12s]
+	Sessions            int           // at a time on one connection [10]
+	Connections         int           // of clients that have logged in [500]
+	Unauthenticated     int           // connections whose client has not proven a key, a quarter of it from one network; see admission [100]
+	AllSessions         int           // commands that run, of all users [1000]
+	User                UserLimits    // of one user
+	GreetingTimeout     time.Duration // for the client's version line and its first packets [5s]
+	HandshakeTimeout    time.Duration // to prove a key, these included [30s]
+	FirstCommandTimeout time.Duration // from the login to the first command [2m]
+	KeepaliveInterval   time.Duration // between questions whether the client is there [30s]; three unanswered ones end the connection
+	IdleTimeout         time.Duration // without a byte in either direction, and without a command that needs none; 0: never
+	StopGrace           time.Duration // for commands that were cut when the server stops; a program that is ended gets 10 s [12s]
 }
 
 // UserLimits bounds what one user can take, over all of the user's connections.
@@ -64,20 +64,20 @@ type UserLimits struct {
 }
 
 func (l *Limits) setDefaults() {
-	set(&l.Sessions, 10)
-	set(&l.Connections, 500)
-	set(&l.Unauthenticated, 100)
-	set(&l.AllSessions, 1000)
-	set(&l.User.Connections, 20)
-	set(&l.User.Sessions, 40)
-	set(&l.Greeting, 5*time.Second)
-	set(&l.Handshake, 30*time.Second)
-	set(&l.FirstCommand, 2*time.Minute)
-	set(&l.Keepalive, 30*time.Second)
-	set(&l.Ending, 12*time.Second)
+	setDefault(&l.Sessions, 10)
+	setDefault(&l.Connections, 500)
+	setDefault(&l.Unauthenticated, 100)
+	setDefault(&l.AllSessions, 1000)
+	setDefault(&l.User.Connections, 20)
+	setDefault(&l.User.Sessions, 40)
+	setDefault(&l.GreetingTimeout, 5*time.Second)
+	setDefault(&l.HandshakeTimeout, 30*time.Second)
+	setDefault(&l.FirstCommandTimeout, 2*time.Minute)
+	setDefault(&l.KeepaliveInterval, 30*time.Second)
+	setDefault(&l.StopGrace, 12*time.Second)
 }
 
-func set[T comparable](v *T, value T) {
+func setDefault[T comparable](v *T, value T) {
 	var zero T
 	if *v == zero {
 		*v = value
@@ -85,19 +85,19 @@ func set[T comparable](v *T, value T) {
 }
 
 // Serve accepts connections on l until ctx ends. Then it closes the connections on which nothing runs, gives the
-// others' commands a grace period to end, ends them with router.ErrStopping, and at last cuts what is left. It returns nil
+// others' commands a grace period to end, ends them with router.ErrGatewayStopping, and at last cuts what is left. It returns nil
 // after that, or the error that made accepting impossible. A command that does not end although it was cut is left behind,
 // and logged.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	s.Limits.setDefaults()
-	s.conns, s.accounts = map[*connection]struct{}{}, map[string]*account{}
-	s.backlog = newBacklog()
+	s.conns, s.usage = map[*connection]struct{}{}, map[string]*userUsage{}
+	s.backlog = newInputBacklog()
 	s.admission = newAdmission(s.Limits.Unauthenticated)
-	s.refusals = newRefusals(s)
-	defer s.refusals.flush()
+	s.loginLog = newLoginLog(s)
+	defer s.loginLog.flush()
 	s.ssh = &ssh.Server{Handler: s.handle} // for the sessions alone
 	var end context.CancelCauseFunc
-	s.life, end = context.WithCancelCause(context.Background())
+	s.commandCtx, end = context.WithCancelCause(context.Background())
 	defer end(nil)
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
@@ -110,13 +110,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	)
 	for waited := time.Duration(0); ; waited += step {
 		if waited >= grace {
-			end(router.ErrStopping)
+			end(router.ErrGatewayStopping)
 		}
-		left := s.closeIdle(waited >= grace+s.Limits.Ending)
+		left := s.closeIdle(waited >= grace+s.Limits.StopGrace)
 		if left == 0 {
 			return nil
 		}
-		if waited >= grace+s.Limits.Ending+last {
+		if waited >= grace+s.Limits.StopGrace+last {
 			s.Log.Error("stopped with sessions that do not end", "left", left)
 			return nil
 		}
@@ -134,7 +134,7 @@ func (s *Server) closeIdle(all bool) int {
 			c.Close()
 		}
 	}
-	return len(s.conns) + int(s.running.Load())
+	return len(s.conns) + int(s.unfinished.Load())
 }
 
 func (s *Server) accept(l net.Listener) error {
@@ -157,38 +157,38 @@ func (s *Server) admit(conn net.Conn) {
 	c := newConnection(conn, s.Limits)
 	c.backlog = s.backlog
 	s.mu.Lock()
-	full := s.loggedIn() >= s.Limits.Connections
+	full := s.loginCount() >= s.Limits.Connections
 	if !full {
 		s.conns[c] = struct{}{}
 	}
 	s.mu.Unlock()
 	if full {
-		s.refusals.crowded(c)
+		s.loginLog.recordNoSlot(c)
 		c.Close()
 		return
 	}
 	login := s.admission.arrive(c.network, func() {
-		if !c.proven.Load() {
-			s.refusals.displaced(c)
+		if !c.authenticated.Load() {
+			s.loginLog.closeDisplaced(c)
 		}
 	})
-	c.exchange = func() {
-		s.admission.advance(login)
-		c.exchanging()
+	c.onExchange = func() {
+		s.admission.markExchanging(login)
+		c.extendHandshake()
 	}
 	go s.serve(c, login)
 }
 
 // serve serves a connection until it ends.
 func (s *Server) serve(c *connection, login *pendingLogin) {
-	defer s.recovered("connection", c.RemoteAddr().String())
-	s.running.Add(1) // until the disconnect is recorded
+	defer s.recoverPanic("connection", c.RemoteAddr().String())
+	s.unfinished.Add(1) // until the disconnect is recorded
 	disconnected := func() {}
 	defer func() { // last: an audit log that hangs must not keep the user's slot
-		defer s.running.Add(-1)
+		defer s.unfinished.Add(-1)
 		disconnected()
 	}()
-	defer s.left(c)
+	defer s.removeConnection(c)
 	defer c.Close()
 	conn, channels, requests, err := s.handshake(c, login)
 	if err != nil {
@@ -197,14 +197,14 @@ func (s *Server) serve(c *connection, login *pendingLogin) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	disconnected = s.recordLogin(c, conn)
-	s.background("keepalive", c, func() { s.keepAlive(ctx, c, conn) })
-	s.background("requests", c, func() { gossh.DiscardRequests(requests) }) // keepalives are refused too, as by OpenSSH
+	s.goRecover("keepalive", c, func() { s.keepAlive(ctx, c, conn) })
+	s.goRecover("requests", c, func() { gossh.DiscardRequests(requests) }) // keepalives are refused too, as by OpenSSH
 	for channel := range channels {
 		switch kind := channel.ChannelType(); {
 		case kind == "session":
-			s.background("session", c, func() { s.session(ctx, c, conn, channel) })
-		case slices.Contains(forwards, kind):
-			channel.Reject(gossh.Prohibited, noForwards)
+			s.goRecover("session", c, func() { s.session(ctx, c, conn, channel) })
+		case slices.Contains(forwardChannels, kind):
+			channel.Reject(gossh.Prohibited, forwardRefusal)
 		default:
 			channel.Reject(gossh.UnknownChannelType, "unsupported channel type")
 		}
@@ -214,30 +214,30 @@ func (s *Server) serve(c *connection, login *pendingLogin) {
 // handshake returns the connection once its client has proven a key.
 func (s *Server) handshake(c *connection, login *pendingLogin) (*gossh.ServerConn, <-chan gossh.NewChannel, <-chan *gossh.Request, error) {
 	defer func() {
-		s.admission.leave(login, c.proven.Load())
+		s.admission.leave(login, c.authenticated.Load())
 	}()
-	client, init, err := c.greet()
+	client, init, err := c.exchangeVersions()
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	conn, channels, requests, err := gossh.NewServerConn(c, s.serverConfig(c, offer(gossh.SupportedAlgorithms().Ciphers, client, init)))
+	conn, channels, requests, err := gossh.NewServerConn(c, s.serverConfig(c, offeredCiphers(gossh.SupportedAlgorithms().Ciphers, client, init)))
 	if err != nil {
-		s.refusals.failed(c, err)
+		s.loginLog.recordFailure(c, err)
 		return nil, nil, nil, err
 	}
 	return conn, channels, requests, nil
 }
 
-// background runs f in a goroutine that no panic leaves.
-func (s *Server) background(what string, c *connection, f func()) {
+// goRecover runs f in a goroutine that no panic leaves.
+func (s *Server) goRecover(what string, c *connection, f func()) {
 	go func() {
-		defer s.recovered(what, c.RemoteAddr().String())
+		defer s.recoverPanic(what, c.RemoteAddr().String())
 		f()
 	}()
 }
 
-// recovered keeps a panic inside the goroutine that it is deferred in.
-func (s *Server) recovered(what, who string) {
+// recoverPanic keeps a panic inside the goroutine that it is deferred in.
+func (s *Server) recoverPanic(what, who string) {
 	if p := recover(); p != nil {
 		s.Log.Error("panic", "in", what, "of", who, "panic", p)
 	}

@@ -51,18 +51,18 @@ type testServer struct {
 	stopped  chan struct{}
 }
 
-// start serves with a host key of its own unless some are given.
-func start(t *testing.T, limits Limits, handler router.Handler, hostKeys ...gossh.Signer) *testServer {
+// startServer serves with a host key of its own unless some are given.
+func startServer(t *testing.T, limits Limits, handler router.Handler, hostKeys ...gossh.Signer) *testServer {
 	t.Helper()
-	return startAs(t, limits, handler, func(s *Server) {
+	return startServerWith(t, limits, handler, func(s *Server) {
 		if len(hostKeys) > 0 {
 			s.HostKeys = hostKeys
 		}
 	})
 }
 
-// startAs serves with what change makes of the server.
-func startAs(t *testing.T, limits Limits, handler router.Handler, change func(*Server)) *testServer {
+// startServerWith serves with what change makes of the server.
+func startServerWith(t *testing.T, limits Limits, handler router.Handler, change func(*Server)) *testServer {
 	t.Helper()
 	s := &testServer{ann: newKey(t), bob: newKey(t), stopped: make(chan struct{})}
 	users := acl.NewDirectory()
@@ -109,18 +109,18 @@ func (s *testServer) annsClient(t *testing.T) *gossh.Client {
 	return client
 }
 
-// alive fails the test unless the server still answers somebody new.
-func (s *testServer) alive(t *testing.T) {
+// wantAlive fails the test unless the server still answers somebody new.
+func (s *testServer) wantAlive(t *testing.T) {
 	t.Helper()
 	client, err := s.dial(t, "bob", s.bob)
 	if err != nil {
 		t.Fatalf("the server does not answer any more: %v", err)
 	}
 	defer client.Close()
-	run(t, client, "x")
+	runLine(t, client, "x")
 }
 
-func run(t *testing.T, client *gossh.Client, line string) string {
+func runLine(t *testing.T, client *gossh.Client, line string) string {
 	t.Helper()
 	session, err := client.NewSession()
 	if err != nil {
@@ -134,22 +134,22 @@ func run(t *testing.T, client *gossh.Client, line string) string {
 	return string(out)
 }
 
-// who answers with the identity and the line it was given.
-func who(_ context.Context, req *router.Request) error {
+// whoHandler answers with the identity and the line it was given.
+func whoHandler(_ context.Context, req *router.Request) error {
 	fmt.Fprintf(req.Stdout, "%s %s\n", req.Login, req.Line)
 	return nil
 }
 
-// offering is a signer that shows one key and signs with another.
-type offering struct{ shown, signs gossh.Signer }
+// mismatchedSigner is a signer that shows one key and signs with another.
+type mismatchedSigner struct{ shown, signs gossh.Signer }
 
-func (o offering) PublicKey() gossh.PublicKey { return o.shown.PublicKey() }
-func (o offering) Sign(rand io.Reader, data []byte) (*gossh.Signature, error) {
+func (o mismatchedSigner) PublicKey() gossh.PublicKey { return o.shown.PublicKey() }
+func (o mismatchedSigner) Sign(rand io.Reader, data []byte) (*gossh.Signature, error) {
 	return o.signs.Sign(rand, data)
 }
 
-func TestIdentityIsTheProvenKeys(t *testing.T) {
-	s := start(t, Limits{}, who)
+func TestLogin_IdentityOfProvenKey(t *testing.T) {
+	s := startServer(t, Limits{}, whoHandler)
 	mallory := newKey(t)
 	for _, tc := range []struct {
 		name string
@@ -161,16 +161,16 @@ func TestIdentityIsTheProvenKeys(t *testing.T) {
 		{"somebody else's name", "bob", []gossh.Signer{s.ann}, ""},
 		{"unknown key", "ann", []gossh.Signer{mallory}, ""},
 		{"unknown user", "eve", []gossh.Signer{s.ann}, ""},
-		{"offer ann's key, sign with mallory's", "ann", []gossh.Signer{offering{s.ann, mallory}}, ""},
-		{"offer ann's key, sign with bob's", "ann", []gossh.Signer{offering{s.ann, s.bob}}, ""},
-		{"offer ann's key, then prove mallory's", "ann", []gossh.Signer{offering{s.ann, mallory}, mallory}, ""},
+		{"offer ann's key, sign with mallory's", "ann", []gossh.Signer{mismatchedSigner{s.ann, mallory}}, ""},
+		{"offer ann's key, sign with bob's", "ann", []gossh.Signer{mismatchedSigner{s.ann, s.bob}}, ""},
+		{"offer ann's key, then prove mallory's", "ann", []gossh.Signer{mismatchedSigner{s.ann, mallory}, mallory}, ""},
 		{"a wrong key first", "ann", []gossh.Signer{mallory, s.ann}, "ann"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			client, err := s.dial(t, tc.user, tc.keys...)
 			if tc.want == "" {
 				if err == nil {
-					got := run(t, client, "whoami")
+					got := runLine(t, client, "whoami")
 					t.Fatalf("got in as %q, want a refusal", got)
 				}
 				return
@@ -178,16 +178,16 @@ func TestIdentityIsTheProvenKeys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := run(t, client, "whoami"); !strings.HasPrefix(got, tc.want+" ") {
+			if got := runLine(t, client, "whoami"); !strings.HasPrefix(got, tc.want+" ") {
 				t.Errorf("got %q, want %s", got, tc.want)
 			}
 		})
 	}
-	s.alive(t)
+	s.wantAlive(t)
 }
 
-func TestNobodyGetsInWithoutAKey(t *testing.T) {
-	s := start(t, Limits{}, who)
+func TestLogin_KeyRequired(t *testing.T) {
+	s := startServer(t, Limits{}, whoHandler)
 	for name, auth := range map[string][]gossh.AuthMethod{
 		"none":     nil,
 		"password": {gossh.Password("")},
@@ -224,10 +224,10 @@ func windowChange(width uint32) []byte {
 	return gossh.Marshal(struct{ W, H, X, Y uint32 }{width, 24, 0, 0})
 }
 
-func exec(line string) []byte { return gossh.Marshal(struct{ Command string }{line}) }
+func execRequest(line string) []byte { return gossh.Marshal(struct{ Command string }{line}) }
 
-func TestMalformedRequestsHarmNobody(t *testing.T) {
-	s := start(t, Limits{}, who)
+func TestRequests_Malformed(t *testing.T) {
+	s := startServer(t, Limits{}, whoHandler)
 	client := s.annsClient(t)
 	huge := binary.BigEndian.AppendUint32(nil, 0xFFFFFFFF)
 	for _, tc := range []struct {
@@ -247,8 +247,8 @@ func TestMalformedRequestsHarmNobody(t *testing.T) {
 		{"env", huge},
 		{"break", huge},
 		{"subsystem", huge},
-		{"subsystem", exec("sf tp")},
-		{"pty-req", modesRequest("\x03\x00\x00\x00")},
+		{"subsystem", execRequest("sf tp")},
+		{"pty-req", ptyModesRequest("\x03\x00\x00\x00")},
 		{"auth-agent-req@openssh.com", nil},
 		{"x11-req", huge},
 		{"nonsense", huge},
@@ -257,7 +257,7 @@ func TestMalformedRequestsHarmNobody(t *testing.T) {
 		if ok, err := ch.SendRequest(tc.kind, true, tc.payload); err != nil || ok {
 			t.Errorf("%s % x: got %v, %v, want a refusal", tc.kind, tc.payload, ok, err)
 		}
-		if ok, err := ch.SendRequest("exec", true, exec("after")); err != nil || !ok {
+		if ok, err := ch.SendRequest("exec", true, execRequest("after")); err != nil || !ok {
 			t.Errorf("exec after %s: got %v, %v", tc.kind, ok, err)
 		}
 		if got, _ := io.ReadAll(ch); string(got) != "ann after\n" {
@@ -265,11 +265,11 @@ func TestMalformedRequestsHarmNobody(t *testing.T) {
 		}
 		ch.Close()
 	}
-	s.alive(t)
+	s.wantAlive(t)
 }
 
-func TestATerminalWithoutSizeIsATerminal(t *testing.T) {
-	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+func TestPty_NoSize(t *testing.T) {
+	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		width, height := req.Terminal.Size()
 		fmt.Fprintf(req.Stdout, "%s %dx%d\n", req.Terminal.Name, width, height)
 		return nil
@@ -278,7 +278,7 @@ func TestATerminalWithoutSizeIsATerminal(t *testing.T) {
 	for _, step := range []struct {
 		kind    string
 		payload []byte
-	}{{"pty-req", ptyRequest("xterm", 0, 0)}, {"exec", exec("x")}} {
+	}{{"pty-req", ptyRequest("xterm", 0, 0)}, {"exec", execRequest("x")}} {
 		if ok, err := ch.SendRequest(step.kind, true, step.payload); err != nil || !ok {
 			t.Fatalf("%s: got %v, %v", step.kind, ok, err)
 		}
@@ -288,19 +288,19 @@ func TestATerminalWithoutSizeIsATerminal(t *testing.T) {
 	}
 }
 
-func TestUnreadWindowChangesAndSignalsBlockNothing(t *testing.T) {
+func TestRequests_UnreadDoNotBlock(t *testing.T) {
 	release := make(chan struct{})
-	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		if req.Line == "wait" {
 			<-release
 		}
-		return who(ctx, req)
+		return whoHandler(ctx, req)
 	})
 	client := s.annsClient(t)
 	ch, _ := openSession(t, client)
 	ch.SendRequest("pty-req", true, ptyRequest("xterm", 80, 24))
 	ch.SendRequest("window-change", true, windowChange(100)) // before exec
-	ch.SendRequest("exec", true, exec("wait"))
+	ch.SendRequest("exec", true, execRequest("wait"))
 	for i := range 500 {
 		if _, err := ch.SendRequest("window-change", false, windowChange(uint32(i))); err != nil {
 			t.Fatal(err)
@@ -309,20 +309,20 @@ func TestUnreadWindowChangesAndSignalsBlockNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := run(t, client, "meanwhile"); got != "ann meanwhile\n" {
+	if got := runLine(t, client, "meanwhile"); got != "ann meanwhile\n" {
 		t.Errorf("another session of the connection: got %q", got)
 	}
 	close(release)
 	if got, _ := io.ReadAll(ch); string(got) != "ann wait\r\n" {
 		t.Errorf("got %q", got)
 	}
-	s.alive(t)
+	s.wantAlive(t)
 }
 
-func TestTenSessionsOfOneConnectionRunAtOnce(t *testing.T) {
+func TestSession_TenAtOnce(t *testing.T) {
 	var together atomic.Int32
 	all := make(chan struct{})
-	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		if req.Line == "x" {
 			return nil
 		}
@@ -359,13 +359,13 @@ func TestTenSessionsOfOneConnectionRunAtOnce(t *testing.T) {
 		_, err := client.NewSession()
 		return err == nil
 	})
-	s.alive(t)
+	s.wantAlive(t)
 }
 
-func TestASessionsContextEndsWithItsChannel(t *testing.T) {
+func TestSession_ContextEndsWithChannel(t *testing.T) {
 	causes := make(chan error, 1)
 	running := make(chan struct{})
-	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		if req.Line != "wait" {
 			return nil
 		}
@@ -376,22 +376,22 @@ func TestASessionsContextEndsWithItsChannel(t *testing.T) {
 	})
 	client := s.annsClient(t)
 	ch, _ := openSession(t, client)
-	ch.SendRequest("exec", true, exec("wait"))
+	ch.SendRequest("exec", true, execRequest("wait"))
 	<-running
 	ch.Close()
 	select {
 	case cause := <-causes:
-		if !errors.Is(cause, router.ErrClientGone) {
-			t.Errorf("got %v, want %v", cause, router.ErrClientGone)
+		if !errors.Is(cause, router.ErrClientDisconnected) {
+			t.Errorf("got %v, want %v", cause, router.ErrClientDisconnected)
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("the command goes on although its session was closed")
 	}
-	run(t, client, "the connection lives on")
+	runLine(t, client, "the connection lives on")
 }
 
-func TestSignalsInterrupt(t *testing.T) {
-	s := start(t, Limits{}, func(ctx context.Context, _ *router.Request) error {
+func TestSignals_Interrupt(t *testing.T) {
+	s := startServer(t, Limits{}, func(ctx context.Context, _ *router.Request) error {
 		<-ctx.Done()
 		return context.Cause(ctx)
 	})
@@ -411,8 +411,8 @@ func TestSignalsInterrupt(t *testing.T) {
 	}
 }
 
-func TestErrorsAreOneSafeLineEach(t *testing.T) {
-	s := start(t, Limits{}, func(context.Context, *router.Request) error {
+func TestErrors_OneSafeLineEach(t *testing.T) {
+	s := startServer(t, Limits{}, func(context.Context, *router.Request) error {
 		return router.Exit(2, errors.Join(errors.New("first \x1b[31m"), router.Exit(7, errors.New("second"))))
 	})
 	session, err := s.annsClient(t).NewSession()
@@ -432,12 +432,12 @@ func TestErrorsAreOneSafeLineEach(t *testing.T) {
 	}
 }
 
-func TestAPanicEndsOneSessionOnly(t *testing.T) {
-	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+func TestPanic_EndsOneSession(t *testing.T) {
+	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		if req.Line == "panic" {
 			panic("boom")
 		}
-		return who(ctx, req)
+		return whoHandler(ctx, req)
 	})
 	client := s.annsClient(t)
 	session, err := client.NewSession()
@@ -447,14 +447,14 @@ func TestAPanicEndsOneSessionOnly(t *testing.T) {
 	if err := session.Run("panic"); err == nil {
 		t.Error("a command that panicked ended well")
 	}
-	if got := run(t, client, "go on"); got != "ann go on\n" {
+	if got := runLine(t, client, "go on"); got != "ann go on\n" {
 		t.Errorf("got %q", got)
 	}
-	s.alive(t)
+	s.wantAlive(t)
 }
 
-func TestSilentConnectionsAreClosed(t *testing.T) {
-	s := start(t, Limits{Unauthenticated: 8, Handshake: 5 * time.Second}, who)
+func TestHandshake_SilentClosed(t *testing.T) {
+	s := startServer(t, Limits{Unauthenticated: 8, HandshakeTimeout: 5 * time.Second}, whoHandler)
 	var silent []net.Conn
 	for range 2 {
 		conn, err := net.Dial("tcp", s.addr)
@@ -478,7 +478,7 @@ func TestSilentConnectionsAreClosed(t *testing.T) {
 	}
 	client := s.annsClient(t)
 	time.Sleep(5100 * time.Millisecond) // longer than the handshake may take
-	run(t, client, "still here")
+	runLine(t, client, "still here")
 }
 
 func isTimeout(err error) bool {
@@ -486,8 +486,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &n) && n.Timeout()
 }
 
-func TestConnectionsAreLimited(t *testing.T) {
-	s := start(t, Limits{Connections: 2}, who)
+func TestLimits_Connections(t *testing.T) {
+	s := startServer(t, Limits{Connections: 2}, whoHandler)
 	first := s.annsClient(t)
 	s.annsClient(t)
 	if _, err := s.dial(t, "ann", s.ann); err == nil {
@@ -500,10 +500,10 @@ func TestConnectionsAreLimited(t *testing.T) {
 	})
 }
 
-func TestAnIdleConnectionIsClosed(t *testing.T) {
-	s := start(t, Limits{Idle: 2 * time.Second, Keepalive: 50 * time.Millisecond}, who)
+func TestIdle_ConnectionClosed(t *testing.T) {
+	s := startServer(t, Limits{IdleTimeout: 2 * time.Second, KeepaliveInterval: 50 * time.Millisecond}, whoHandler)
 	client := s.annsClient(t)
-	run(t, client, "x")
+	runLine(t, client, "x")
 	done := make(chan struct{})
 	go func() { client.Wait(); close(done) }()
 	select {
@@ -513,9 +513,9 @@ func TestAnIdleConnectionIsClosed(t *testing.T) {
 	}
 }
 
-func TestAClientThatDoesNotAnswerIsGivenUp(t *testing.T) {
+func TestKeepalive_DeadClientClosed(t *testing.T) {
 	gone := make(chan struct{})
-	s := start(t, Limits{Keepalive: 50 * time.Millisecond}, func(ctx context.Context, _ *router.Request) error {
+	s := startServer(t, Limits{KeepaliveInterval: 50 * time.Millisecond}, func(ctx context.Context, _ *router.Request) error {
 		<-ctx.Done()
 		close(gone)
 		return nil
@@ -525,7 +525,7 @@ func TestAClientThatDoesNotAnswerIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	frozen := &freezable{Conn: conn}
+	frozen := &freezableConn{Conn: conn}
 	c, chans, reqs, err := gossh.NewClientConn(frozen, s.addr, &gossh.ClientConfig{
 		User: "ann", Auth: []gossh.AuthMethod{gossh.PublicKeys(s.ann)}, HostKeyCallback: gossh.InsecureIgnoreHostKey(),
 	})
@@ -547,21 +547,21 @@ func TestAClientThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	}
 }
 
-// freezable is a connection that says it has written and has not.
-type freezable struct {
+// freezableConn is a connection that says it has written and has not.
+type freezableConn struct {
 	net.Conn
 	frozen atomic.Bool
 }
 
-func (f *freezable) Write(p []byte) (int, error) {
+func (f *freezableConn) Write(p []byte) (int, error) {
 	if f.frozen.Load() {
 		return len(p), nil
 	}
 	return f.Conn.Write(p)
 }
 
-func TestAnIdleTimeDoesNotCutWhatMoves(t *testing.T) {
-	s := start(t, Limits{Idle: 8 * time.Second}, func(_ context.Context, req *router.Request) error {
+func TestIdle_ActiveSessionStays(t *testing.T) {
+	s := startServer(t, Limits{IdleTimeout: 8 * time.Second}, func(_ context.Context, req *router.Request) error {
 		if req.Line == "short" {
 			time.Sleep(5 * time.Second)
 		}
@@ -584,9 +584,9 @@ func TestAnIdleTimeDoesNotCutWhatMoves(t *testing.T) {
 	}
 }
 
-func TestTheCauseOfALostConnectionIsTheClient(t *testing.T) {
+func TestDisconnect_Cause(t *testing.T) {
 	causes, running := make(chan error, 1), make(chan struct{})
-	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		close(running)
 		<-ctx.Done()
 		causes <- context.Cause(ctx)
@@ -602,24 +602,24 @@ func TestTheCauseOfALostConnectionIsTheClient(t *testing.T) {
 	}
 	<-running
 	client.Close()
-	if cause := <-causes; !errors.Is(cause, router.ErrClientGone) {
-		t.Errorf("got %v, want %v", cause, router.ErrClientGone)
+	if cause := <-causes; !errors.Is(cause, router.ErrClientDisconnected) {
+		t.Errorf("got %v, want %v", cause, router.ErrClientDisconnected)
 	}
 }
 
-// leaving are the ways in which a client goes away in the middle.
-var leaving = map[string]func(*gossh.Client, gossh.Channel){
+// disconnects are the ways in which a client goes away in the middle.
+var disconnects = map[string]func(*gossh.Client, gossh.Channel){
 	"its connection ends": func(client *gossh.Client, _ gossh.Channel) { client.Close() },
 	"its channel ends":    func(_ *gossh.Client, ch gossh.Channel) { ch.Close() },
 }
 
-func TestAnUploadThatIsCutDoesNotPassForAWholeOne(t *testing.T) {
+func TestUpload_CutIsNotEOF(t *testing.T) {
 	type upload struct {
 		text string
 		err  error
 	}
 	uploads, begun := make(chan upload, 1), make(chan struct{}, 1)
-	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		first := make([]byte, len("begun"))
 		_, err := io.ReadFull(req.Stdin, first)
 		begun <- struct{}{}
@@ -627,18 +627,18 @@ func TestAnUploadThatIsCutDoesNotPassForAWholeOne(t *testing.T) {
 		uploads <- upload{string(first) + string(rest), errors.Join(err, failed)}
 		return nil
 	})
-	ends := maps.Clone(leaving)
+	ends := maps.Clone(disconnects)
 	ends["it says so"] = func(_ *gossh.Client, ch gossh.Channel) { ch.CloseWrite() }
 	for name, end := range ends {
 		var want error
-		if _, cut := leaving[name]; cut {
-			want = router.ErrClientGone
+		if _, cut := disconnects[name]; cut {
+			want = router.ErrClientDisconnected
 		}
 		for range 50 {
 			client := s.annsClient(t)
 			ch, requests := openSession(t, client)
 			go gossh.DiscardRequests(requests)
-			ch.SendRequest("exec", true, exec("read"))
+			ch.SendRequest("exec", true, execRequest("read"))
 			io.WriteString(ch, "begun")
 			<-begun
 			end(client, ch)
@@ -650,24 +650,24 @@ func TestAnUploadThatIsCutDoesNotPassForAWholeOne(t *testing.T) {
 	}
 }
 
-func TestAnUploadOfAClientThatAnswersNothingIsWhole(t *testing.T) {
+func TestUpload_NoKeepaliveReply(t *testing.T) {
 	uploads := make(chan error, 1)
-	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		_, err := io.ReadAll(req.Stdin)
 		uploads <- err
 		return nil
 	})
 	ch, _ := openSession(t, s.annsClient(t))
-	ch.SendRequest("exec", true, exec("read"))
+	ch.SendRequest("exec", true, execRequest("read"))
 	ch.CloseWrite()
 	if err := <-uploads; err != nil {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestAWriteThatFailsSaysThatTheClientIsGone(t *testing.T) {
+func TestWrite_ClientGone(t *testing.T) {
 	ends := make(chan error, 1)
-	s := start(t, Limits{}, func(ctx context.Context, req *router.Request) error {
+	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		for {
 			if _, err := req.Bytes.Stdout.Write(make([]byte, 1000)); err != nil {
 				if ctx.Err() == nil {
@@ -678,25 +678,25 @@ func TestAWriteThatFailsSaysThatTheClientIsGone(t *testing.T) {
 			}
 		}
 	})
-	for name, leave := range leaving {
+	for name, leave := range disconnects {
 		for range 50 {
 			client := s.annsClient(t)
 			ch, requests := openSession(t, client)
 			go gossh.DiscardRequests(requests)
-			ch.SendRequest("exec", true, exec("write"))
+			ch.SendRequest("exec", true, execRequest("write"))
 			ch.Read(make([]byte, 3000))
 			leave(client, ch)
-			if err := <-ends; err != router.ErrClientGone {
-				t.Fatalf("%s: got %v, want %v", name, err, router.ErrClientGone)
+			if err := <-ends; err != router.ErrClientDisconnected {
+				t.Fatalf("%s: got %v, want %v", name, err, router.ErrClientDisconnected)
 			}
 			client.Close()
 		}
 	}
 }
 
-func TestStoppingDoesNotWaitForever(t *testing.T) {
+func TestStop_StuckCommand(t *testing.T) {
 	running, release := make(chan struct{}), make(chan struct{})
-	s := start(t, Limits{Ending: 100 * time.Millisecond}, func(context.Context, *router.Request) error {
+	s := startServer(t, Limits{StopGrace: 100 * time.Millisecond}, func(context.Context, *router.Request) error {
 		close(running)
 		<-release
 		return nil
@@ -718,11 +718,11 @@ func TestStoppingDoesNotWaitForever(t *testing.T) {
 	}
 }
 
-// TestFailedHandshakesLeaveNothing sends what x/crypto queues without end: more packets than its queue holds behind
+// TestHandshake_FailedNoLeaks sends what x/crypto queues without end: more packets than its queue holds behind
 // one that makes the handshake fail.
-func TestFailedHandshakesLeaveNothing(t *testing.T) {
-	s := start(t, Limits{}, who)
-	s.alive(t)
+func TestHandshake_FailedNoLeaks(t *testing.T) {
+	s := startServer(t, Limits{}, whoHandler)
+	s.wantAlive(t)
 	before := runtime.NumGoroutine()
 	for range 20 {
 		conn, err := net.Dial("tcp", s.addr)
@@ -739,19 +739,19 @@ func TestFailedHandshakesLeaveNothing(t *testing.T) {
 	eventually(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
-func TestSentencesAroundSeveralErrorsStayWhole(t *testing.T) {
+func TestErrors_WrappedJoin(t *testing.T) {
 	both := fmt.Errorf("stop web: %w: %w", errors.New("no answer"), errors.New("refused"))
-	if got := router.Lines(router.Exit(3, both)); len(got) != 1 || got[0] != "stop web: no answer: refused" {
+	if got := router.ErrorLines(router.Exit(3, both)); len(got) != 1 || got[0] != "stop web: no answer: refused" {
 		t.Errorf("got %q", got)
 	}
-	if got := router.Lines(errors.Join(both, errors.New("second"))); len(got) != 2 {
+	if got := router.ErrorLines(errors.Join(both, errors.New("second"))); len(got) != 2 {
 		t.Errorf("got %q", got)
 	}
 }
 
-func TestStoppingGivesCommandsTheirGrace(t *testing.T) {
+func TestStop_Grace(t *testing.T) {
 	running := make(chan struct{})
-	s := start(t, Limits{}, func(_ context.Context, req *router.Request) error {
+	s := startServer(t, Limits{}, func(_ context.Context, req *router.Request) error {
 		close(running)
 		time.Sleep(200 * time.Millisecond)
 		io.WriteString(req.Stdout, "done")
@@ -783,9 +783,9 @@ func TestStoppingGivesCommandsTheirGrace(t *testing.T) {
 	}
 }
 
-func TestNothingIsLeftAfterManySessions(t *testing.T) {
-	s := start(t, Limits{}, who)
-	s.alive(t)
+func TestSession_NoLeaks(t *testing.T) {
+	s := startServer(t, Limits{}, whoHandler)
+	s.wantAlive(t)
 	before := runtime.NumGoroutine()
 	for range 20 {
 		client, err := s.dial(t, "ann", s.ann)
@@ -793,7 +793,7 @@ func TestNothingIsLeftAfterManySessions(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 10 {
-			run(t, client, "x")
+			runLine(t, client, "x")
 		}
 		client.Close()
 	}

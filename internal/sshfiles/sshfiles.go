@@ -34,14 +34,14 @@ func (d Dir) NewKey(name string) (ssh.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(d.Path(name+".pub"), []byte(PublicLine(signer)+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(d.Path(name+".pub"), []byte(AuthorizedKeyLine(signer)+"\n"), 0o600); err != nil {
 		return nil, err
 	}
 	return signer, os.WriteFile(d.Path(name), pem.EncodeToMemory(block), 0o600)
 }
 
-// PublicLine returns the key's public half as a line of an authorized_keys file.
-func PublicLine(key ssh.Signer) string {
+// AuthorizedKeyLine returns the key's public half as a line of an authorized_keys file.
+func AuthorizedKeyLine(key ssh.Signer) string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))
 }
 
@@ -52,7 +52,7 @@ func (d Dir) WriteConfig(address string, host ssh.Signer, users ...string) error
 	if err != nil {
 		return err
 	}
-	known := fmt.Sprintf("[%s]:%s %s\n", ip, port, PublicLine(host))
+	known := fmt.Sprintf("[%s]:%s %s\n", ip, port, AuthorizedKeyLine(host))
 	if err := os.WriteFile(d.Path("known_hosts"), []byte(known), 0o600); err != nil {
 		return err
 	}

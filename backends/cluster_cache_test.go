@@ -1,0 +1,135 @@
+package backends
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// countingCluster is a cluster that counts what it is asked and takes its time.
+type countingCluster struct {
+	Cluster
+	jobs, usage atomic.Int32
+	delay       time.Duration
+	err         error
+}
+
+func (c *countingCluster) Jobs(context.Context, Selection) ([]Job, error) {
+	c.jobs.Add(1)
+	time.Sleep(c.delay)
+	return []Job{{ID: "a"}}, c.err
+}
+
+func (c *countingCluster) Usage(context.Context, []Allocation) map[string]Usage {
+	c.usage.Add(1)
+	time.Sleep(c.delay)
+	return map[string]Usage{"x": {}}
+}
+
+func TestSharedCluster_OneReadForAll(t *testing.T) {
+	c := &countingCluster{delay: 10 * time.Millisecond}
+	shared := NewSharedCluster(c)
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			view := shared.WithMaxAge(time.Minute)
+			for range 3 {
+				if jobs, err := view.Jobs(context.Background(), Selection{}); err != nil || len(jobs) != 1 {
+					t.Errorf("got %v, %v", jobs, err)
+				}
+				if usage := view.Usage(context.Background(), []Allocation{{ID: "a"}}); len(usage) != 1 {
+					t.Errorf("got %v", usage)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if c.jobs.Load() != 1 || c.usage.Load() != 1 {
+		t.Errorf("asked %d times for jobs and %d for usage, want 1", c.jobs.Load(), c.usage.Load())
+	}
+}
+
+func TestSharedCluster_KeysDiffer(t *testing.T) {
+	c := &countingCluster{}
+	view := NewSharedCluster(c).WithMaxAge(time.Minute)
+	for _, s := range []Selection{{}, {Tier: "a"}, {Prefixes: []string{"a"}}, {Prefixes: []string{"b"}}, {Namespace: "a"}, {IncludeHidden: true}} {
+		view.Jobs(context.Background(), s)
+	}
+	if c.jobs.Load() != 6 {
+		t.Errorf("asked %d times, want 6: somebody has seen what somebody else asked for", c.jobs.Load())
+	}
+}
+
+func TestSharedCluster_MaxAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &countingCluster{err: errors.New("down")}
+		view := NewSharedCluster(c).WithMaxAge(50 * time.Millisecond)
+		for range 2 {
+			if _, err := view.Jobs(context.Background(), Selection{}); !errors.Is(err, c.err) {
+				t.Errorf("got %v, want %v: errors are shared too", err, c.err)
+			}
+		}
+		time.Sleep(60 * time.Millisecond)
+		view.Jobs(context.Background(), Selection{})
+		if c.jobs.Load() != 2 {
+			t.Errorf("asked %d times, want 2", c.jobs.Load())
+		}
+	})
+}
+
+func TestSharedCluster_CallerCancels(t *testing.T) {
+	c := &countingCluster{delay: 20 * time.Millisecond}
+	view := NewSharedCluster(c).WithMaxAge(time.Minute)
+	gone, leave := context.WithCancel(context.Background())
+	leave()
+	view.Jobs(gone, Selection{})
+	if _, err := view.Jobs(context.Background(), Selection{}); err != nil || c.jobs.Load() != 1 {
+		t.Errorf("got %v after %d questions", err, c.jobs.Load())
+	}
+}
+
+func TestSharedCluster_SlowRead(t *testing.T) {
+	c := &countingCluster{delay: time.Second}
+	shared := NewSharedCluster(c)
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() { shared.WithMaxAge(50*time.Millisecond).Jobs(context.Background(), Selection{}) })
+	}
+	wg.Wait()
+	if c.jobs.Load() != 1 {
+		t.Errorf("asked %d times, want once", c.jobs.Load())
+	}
+}
+
+func TestSharedCluster_CallerDeadline(t *testing.T) {
+	c := &countingCluster{delay: time.Minute}
+	ctx, leave := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer leave()
+	begin := time.Now()
+	if _, err := NewSharedCluster(c).WithMaxAge(time.Minute).Jobs(ctx, Selection{}); err == nil || time.Since(begin) > 30*time.Second {
+		t.Errorf("got %v after %v", err, time.Since(begin))
+	}
+}
+
+func TestSharedCluster_Panic(t *testing.T) {
+	view := NewSharedCluster(nil).WithMaxAge(time.Minute) // a nil cluster panics
+	for range 2 {
+		if _, err := view.Jobs(context.Background(), Selection{}); err == nil {
+			t.Error("got none")
+		}
+	}
+}
+
+func TestSharedCluster_ZeroMaxAge(t *testing.T) {
+	c := &countingCluster{}
+	for range 2 {
+		NewSharedCluster(c).WithMaxAge(0).Jobs(context.Background(), Selection{})
+	}
+	if c.jobs.Load() != 2 {
+		t.Errorf("asked %d times, want 2", c.jobs.Load())
+	}
+}

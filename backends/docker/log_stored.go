@@ -1,0 +1,159 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"nomadctld/backends"
+)
+
+// storedLog counts what Docker holds of a log.
+type storedLog struct {
+	outputs     [2]backends.RetainedOutput
+	partialLine [2]bool // the last line has no end yet
+	start       time.Time
+	entries     int
+	size        int64 // of the data as JSON
+}
+
+const (
+	maxHead = 4 << 10 // of what is compared with another source
+	maxTail = 256
+
+	entryOverhead = 80 // bytes that an entry of a log file takes up beside its data
+)
+
+func (h *storedLog) add(p backends.LogChunk, first bool) {
+	if first {
+		h.entries++
+	}
+	if h.start.IsZero() {
+		h.start = p.Time
+	}
+	if len(p.Data) == 0 {
+		return
+	}
+	for _, b := range p.Data {
+		h.size += int64(jsonLen[b])
+	}
+	o := &h.outputs[p.Output()]
+	o.Bytes += int64(len(p.Data))
+	o.Lines += bytes.Count(p.Data, newline)
+	if room := maxHead - len(o.Head); room > 0 {
+		o.Head = append(o.Head, p.Data[:min(room, len(p.Data))]...)
+	}
+	o.Tail = append(o.Tail, p.Data[max(0, len(p.Data)-maxTail):]...)
+	if len(o.Tail) > maxTail {
+		o.Tail = append(o.Tail[:0], o.Tail[len(o.Tail)-maxTail:]...)
+	}
+	h.partialLine[p.Output()] = p.Data[len(p.Data)-1] != '\n'
+}
+
+// jsonLen is how many bytes Docker writes for a byte of a log: JSON, in which what is not ASCII stays if it is valid UTF-8.
+var jsonLen = func() (n [256]uint8) {
+	for b := range n {
+		switch {
+		case b == '"', b == '\\', b == '\n', b == '\r', b == '\t':
+			n[b] = 2
+		case b < ' ', b == '<', b == '>', b == '&':
+			n[b] = 6
+		case b >= 0x80:
+			n[b] = 6 // it may not be valid
+		default:
+			n[b] = 1
+		}
+	}
+	return n
+}()
+
+// scanAll reads all that Docker holds, and asks the caller for what is older.
+func (l *logReader) scanAll(ctx context.Context) error {
+	r := logRequest{stdout: true, stderr: true, times: true, tail: -1}
+	err := l.fetch(ctx, r, func(p backends.LogChunk, first bool) error {
+		l.newest = p.Time
+		l.stored.add(p, first)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return l.queryOlder(ctx)
+}
+
+// queryOlder asks the caller for what is older than what Docker holds, if that is wanted.
+func (l *logReader) queryOlder(ctx context.Context) error {
+	h := &l.stored
+	if l.query.OnRetained == nil || l.query.Lines == 0 || l.query.AfterContainer != "" || !l.query.Since.IsZero() && !h.start.IsZero() && !h.start.After(l.query.Since) {
+		return nil
+	}
+	is := backends.RetainedLog{Start: h.start, Outputs: h.outputs}
+	for i := range is.Outputs {
+		if h.partialLine[i] {
+			is.Outputs[i].Lines++
+		}
+	}
+	if least := l.minAfterRotation(); least >= 0 {
+		is.Rotated = h.size+int64(h.entries)*entryOverhead >= least
+	}
+	if err := l.query.OnRetained(ctx, is); err != nil {
+		return &olderError{err}
+	}
+	return nil
+}
+
+// olderError is an error of the caller.
+type olderError struct{ error }
+
+func (e *olderError) Unwrap() error { return e.error }
+
+// rotates reports whether the log driver deletes old lines.
+func (l *logReader) rotates() bool { return l.minAfterRotation() >= 0 }
+
+// minAfterRotation returns how many bytes of log files Docker holds at least once it has deleted some; negative: it deletes
+// none.
+func (l *logReader) minAfterRotation() int64 {
+	config := l.container.HostConfig.LogConfig
+	size, files := config.Config["max-size"], config.Config["max-file"]
+	n, err := strconv.ParseInt(files, 10, 32)
+	switch config.Type {
+	case "json-file":
+		if size == "" || size == "-1" {
+			return -1
+		}
+		if files == "" {
+			n, err = 1, nil
+		}
+	case "local":
+		if size == "" {
+			size = "20m"
+		}
+		if files == "" {
+			n, err = 5, nil
+		}
+	}
+	each, ok := parseSize(size)
+	if err != nil || !ok {
+		return 0 // nobody knows
+	}
+	return each * max(n-1, 0)
+}
+
+// parseSize returns the number of bytes that a size such as 2m means, as Docker reads it.
+func parseSize(size string) (int64, bool) {
+	size = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(size)), "b")
+	factor := int64(1)
+	for unit, n := range map[string]int64{"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12} {
+		if rest, ok := strings.CutSuffix(size, unit); ok {
+			size, factor = strings.TrimSpace(rest), n
+			break
+		}
+	}
+	n, err := strconv.ParseFloat(size, 64)
+	if err != nil || !(n >= 0) || n > 1e6 && factor > 1 {
+		return 0, false
+	}
+	return int64(n * float64(factor)), true
+}

@@ -1,0 +1,111 @@
+package docker
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// slowReader is read piece by piece, each of which takes a time to come.
+type slowReader struct {
+	count, size int
+	every       time.Duration
+}
+
+func (p *slowReader) Read(b []byte) (int, error) {
+	if p.count == 0 {
+		return 0, io.EOF
+	}
+	p.count--
+	time.Sleep(p.every)
+	return min(p.size, len(b)), nil
+}
+
+// sinkConn takes what is written to it.
+type sinkConn struct{ net.Conn }
+
+func (sinkConn) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestReadDelay_BusyStream(t *testing.T) {
+	const each = 100 * time.Microsecond
+	for name, c := range map[string]struct {
+		slowReader
+		conn net.Conn
+		ask  bool          // the program something before it begins
+		want time.Duration // what is waited beyond what the pieces take
+	}{
+		"busy":                  {slowReader{64, 4 << 10, each}, sinkConn{}, false, 4 * maxReadDelay},
+		"has gathered":          {slowReader{64, 32 << 10, each}, sinkConn{}, false, 0},
+		"what is shown at once": {slowReader{15, 4 << 10, each}, sinkConn{}, false, 0},
+		"an answer":             {slowReader{64, 4 << 10, each}, sinkConn{}, true, 0},
+		"the records of TLS":    {slowReader{64, 8 << 10, each}, &tls.Conn{}, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var got bytes.Buffer
+				o := newOutput(&got, nil, true)
+				o.conn = &streamConn{Conn: c.conn}
+				o.conn.status.Store(http.StatusOK)
+				if c.ask {
+					o.conn.Write([]byte("question"))
+				}
+				begin, pieces := time.Now(), time.Duration(c.count)*c.every
+				read, err := o.ReadFrom(&c.slowReader)
+				if waited := time.Since(begin) - pieces; err != nil || int64(got.Len()) != read || waited != c.want {
+					t.Errorf("%d bytes of %d, %v, waited %s, want %s", got.Len(), read, err, waited, c.want)
+				}
+			})
+		})
+	}
+}
+
+// simulatedProgram writes size bytes, rate of them a second, and waits while there are limit of them that nobody has read.
+type simulatedProgram struct {
+	size, rate, limit int
+	unread            int
+	since             time.Time
+}
+
+func (p *simulatedProgram) Read(b []byte) (int, error) {
+	if p.size == 0 {
+		return 0, io.EOF
+	}
+	const least = 4 << 10
+	if p.produce(); p.unread < least {
+		time.Sleep(time.Second * time.Duration(least) / time.Duration(p.rate))
+		p.produce()
+	}
+	n := min(p.unread, p.size, len(b))
+	p.unread, p.size = p.unread-n, p.size-n
+	return n, nil
+}
+
+func (p *simulatedProgram) produce() {
+	now := time.Now()
+	p.unread = min(p.limit, p.unread+int(now.Sub(p.since).Seconds()*float64(p.rate)))
+	p.since = now
+}
+
+func TestReadDelay_FastProgram(t *testing.T) {
+	for _, rate := range []int{20e6, 100e6, 300e6, 1e9} {
+		t.Run(fmt.Sprintf("%d MB a second", rate/1e6), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newOutput(io.Discard, nil, true)
+				o.conn = &streamConn{}
+				o.conn.status.Store(http.StatusOK)
+				begin := time.Now()
+				size := rate
+				read, err := o.ReadFrom(&simulatedProgram{size: size, rate: rate, limit: 1e6, since: begin})
+				if took := time.Since(begin); read != int64(size) || err != nil || took > time.Second*105/100 {
+					t.Errorf("%d bytes, %v, took %s, the program needs 1s", read, err, took)
+				}
+			})
+		})
+	}
+}

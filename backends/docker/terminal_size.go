@@ -1,0 +1,53 @@
+package docker
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"nomadctld/backends"
+)
+
+const (
+	resizeRetryInterval    = 5 * time.Millisecond // the process may not be there yet
+	maxResizeRetryInterval = 200 * time.Millisecond
+	maxResizeTries         = 40
+)
+
+// followSize gives the terminal at path the size of the user's until ctx ends.
+func (s *apiClient) followSize(ctx context.Context, path string, terminal backends.Terminal) {
+	changed := terminal.Resized()
+	for {
+		s.resize(ctx, path, terminal)
+		select {
+		case _, more := <-changed:
+			if !more {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *apiClient) resize(ctx context.Context, path string, terminal backends.Terminal) {
+	pause := resizeRetryInterval
+	for range maxResizeTries {
+		columns, rows := terminal.Size()
+		if columns <= 0 || rows <= 0 {
+			return
+		}
+		answer, err := s.request(ctx, http.MethodPost, path+"?h="+strconv.Itoa(rows)+"&w="+strconv.Itoa(columns))
+		if err == nil {
+			answer.Body.Close()
+			return
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		pause = min(2*pause, maxResizeRetryInterval)
+	}
+}

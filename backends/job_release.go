@@ -1,0 +1,228 @@
+package backends
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Release is what a definition of a job asks for. Two definitions run the same if their IDs are equal. Counts are not part
+// of the ID: they change with scaling, and not with what is deployed.
+type Release struct {
+	ID     string
+	Groups []ReleaseGroup // by name
+}
+
+// ReleaseGroup is what scaling changes of a group.
+type ReleaseGroup struct {
+	Name    string
+	Count   int
+	Scaling string // the group's scaling block, as JSON; empty: none
+	Range   *Scaling
+}
+
+// Equal reports whether two releases are equal, counts included.
+func (r Release) Equal(other Release) bool {
+	return r.ID == other.ID && slices.EqualFunc(r.Groups, other.Groups, func(a, b ReleaseGroup) bool { return a.Name == b.Name && a.Count == b.Count })
+}
+
+// Group returns the group of this name, and whether there is one.
+func (r Release) Group(name string) (ReleaseGroup, bool) {
+	for _, g := range r.Groups {
+		if g.Name == name {
+			return g, true
+		}
+	}
+	return ReleaseGroup{}, false
+}
+
+// SetByNomad are the fields of a job that Nomad sets itself, and Stop.
+var SetByNomad = map[string]bool{
+	"CreateIndex": true, "ModifyIndex": true, "JobModifyIndex": true, "Version": true, "Status": true, "StatusDescription": true,
+	"SubmitTime": true, "Stable": true, "NomadTokenID": true, "VersionTag": true, "Stop": true,
+}
+
+// ReleaseOf returns what a definition asks for. Fields that Nomad sets itself, and those that are empty, make no
+// difference.
+func ReleaseOf(definition json.RawMessage) (r Release, err error) {
+	d := json.NewDecoder(bytes.NewReader(definition))
+	d.UseNumber()
+	var job map[string]any
+	if err := d.Decode(&job); err != nil {
+		return r, fmt.Errorf("the definition cannot be read: %w", err)
+	}
+	if job == nil {
+		return r, errors.New("the definition cannot be read: it is null")
+	}
+	for field := range SetByNomad {
+		delete(job, field)
+	}
+	groups, _ := job["TaskGroups"].([]any)
+	for _, group := range groups {
+		g, _ := group.(map[string]any)
+		if g == nil {
+			return r, errors.New("the definition cannot be read: a group is not an object")
+		}
+		var one ReleaseGroup
+		one.Name, _ = g["Name"].(string)
+		if count, ok := g["Count"].(json.Number); ok {
+			n, err := count.Int64()
+			if err != nil {
+				return r, fmt.Errorf("the definition cannot be read: the count of group %s: %w", one.Name, err)
+			}
+			one.Count = int(n)
+		}
+		delete(g, "Count")
+		if policy, _ := g["Scaling"].(map[string]any); policy != nil {
+			for _, field := range []string{"ID", "CreateIndex", "ModifyIndex", "Target"} {
+				delete(policy, field)
+			}
+			one.Range = rangeOf(policy)
+			text, err := json.Marshal(prune(policy))
+			if err != nil {
+				return r, err
+			}
+			one.Scaling = string(text)
+		}
+		r.Groups = append(r.Groups, one)
+	}
+	slices.SortFunc(r.Groups, func(a, b ReleaseGroup) int { return strings.Compare(a.Name, b.Name) })
+	text, err := json.Marshal(prune(job))
+	if err != nil {
+		return r, err
+	}
+	sum := sha256.Sum256(text)
+	r.ID = hex.EncodeToString(sum[:])
+	return r, nil
+}
+
+func rangeOf(policy map[string]any) *Scaling {
+	var s Scaling
+	for field, p := range map[string]*int{"Min": &s.Min, "Max": &s.Max} {
+		if n, ok := policy[field].(json.Number); ok {
+			i, _ := n.Int64()
+			*p = int(i)
+		}
+	}
+	return &s
+}
+
+// WithCounts returns a definition with the counts given, by group. Nothing else changes.
+func WithCounts(definition json.RawMessage, counts map[string]int) (json.RawMessage, error) {
+	return withField(definition, "Count", func(group string) (any, bool) {
+		count, ok := counts[group]
+		return count, ok
+	})
+}
+
+type reschedulePolicy struct {
+	Attempts        int
+	Interval, Delay time.Duration
+	DelayFunction   string
+	MaxDelay        time.Duration
+	Unlimited       bool
+}
+
+// oneAttempt is a reschedule policy that allows Nomad to replace a failed allocation once.
+var oneAttempt = reschedulePolicy{Attempts: 1, Interval: time.Hour, Delay: 5 * time.Second, DelayFunction: "constant"}
+
+// WithRescheduling returns a definition in which Nomad may replace a failed allocation of the groups given. Nothing else
+// changes.
+func WithRescheduling(definition json.RawMessage, groups map[string]bool) (json.RawMessage, error) {
+	return withField(definition, "ReschedulePolicy", func(group string) (any, bool) { return oneAttempt, groups[group] })
+}
+
+// HasRescheduling reports whether a definition is the result of WithRescheduling on original, for one or more groups.
+func HasRescheduling(definition, original json.RawMessage) bool {
+	var job struct {
+		TaskGroups []struct {
+			Name             string
+			ReschedulePolicy reschedulePolicy
+		}
+	}
+	if json.Unmarshal(definition, &job) != nil {
+		return false
+	}
+	groups := map[string]bool{}
+	for _, g := range job.TaskGroups {
+		if g.ReschedulePolicy == oneAttempt {
+			groups[g.Name] = true
+		}
+	}
+	if len(groups) == 0 {
+		return false
+	}
+	expected, err := WithRescheduling(original, groups)
+	if err != nil {
+		return false
+	}
+	is, err := ReleaseOf(definition)
+	want, err2 := ReleaseOf(expected)
+	return err == nil && err2 == nil && is.Equal(want)
+}
+
+// withField returns a definition with other values of a field of some groups.
+func withField(definition json.RawMessage, field string, value func(group string) (any, bool)) (json.RawMessage, error) {
+	var job map[string]json.RawMessage
+	var groups []map[string]json.RawMessage
+	if err := json.Unmarshal(definition, &job); err != nil {
+		return nil, fmt.Errorf("the definition cannot be read: %w", err)
+	}
+	if err := json.Unmarshal(job["TaskGroups"], &groups); err != nil {
+		return nil, fmt.Errorf("the definition cannot be read: %w", err)
+	}
+	for _, group := range groups {
+		var name string
+		if err := json.Unmarshal(group["Name"], &name); err != nil {
+			return nil, fmt.Errorf("the definition cannot be read: %w", err)
+		}
+		if v, ok := value(name); ok {
+			text, err := json.Marshal(v)
+			if err != nil {
+				return nil, err
+			}
+			group[field] = text
+		}
+	}
+	text, err := json.Marshal(groups)
+	if err != nil {
+		return nil, err
+	}
+	job["TaskGroups"] = text
+	return json.Marshal(job)
+}
+
+// prune takes away what is empty: Nomad does not tell an empty list from none.
+func prune(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			if pruned := prune(value); pruned == nil {
+				delete(v, key)
+			} else {
+				v[key] = pruned
+			}
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case []any:
+		for i := range v {
+			v[i] = prune(v[i])
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case string:
+		if v == "" {
+			return nil
+		}
+	}
+	return v
+}

@@ -1,0 +1,492 @@
+package backends
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// fakeSource is the log of every task, which a test writes.
+type fakeSource struct {
+	Runtime
+	lastQuery atomic.Pointer[LogQuery] // last
+	opened    atomic.Int32
+	pieces    chan LogChunk
+	closed    chan struct{}
+}
+
+func newSource() *fakeSource {
+	return &fakeSource{pieces: make(chan LogChunk), closed: make(chan struct{}, 10)}
+}
+
+func (s *fakeSource) Log(ctx context.Context, _ TaskRef, q LogQuery, each func(LogChunk) error) error {
+	s.lastQuery.Store(&q)
+	s.opened.Add(1)
+	defer func() { s.closed <- struct{}{} }()
+	for {
+		select {
+		case p, more := <-s.pieces:
+			if !more {
+				return errors.New("the end")
+			}
+			each(p)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *fakeSource) write(text string) { s.pieces <- LogChunk{Data: []byte(text)} }
+
+// testViewer is one of several who follow a source. What it gets goes to its channel, which holds nothing.
+type testViewer struct {
+	got   chan LogChunk
+	ended chan error
+	leave context.CancelFunc
+}
+
+func newTestViewer(v *LogFanout, s *fakeSource, lines int) testViewer {
+	return newTestViewerOf(v, s, LogQuery{Stdout: true, Stderr: true, Lines: lines, Follow: true})
+}
+
+func newTestViewerOf(v *LogFanout, s *fakeSource, q LogQuery) testViewer {
+	ctx, leave := context.WithCancel(context.Background())
+	w := testViewer{make(chan LogChunk), make(chan error, 1), leave}
+	go func() {
+		w.ended <- v.Follow(ctx, s, TaskRef{Task: "web"}, q, func(p LogChunk) error {
+			select {
+			case w.got <- p:
+			case <-ctx.Done():
+			}
+			return nil
+		})
+	}()
+	return w
+}
+
+func (w testViewer) expect(t *testing.T, want string) {
+	t.Helper()
+	got := ""
+	for got != want {
+		select {
+		case p := <-w.got:
+			if p.Skipped > 0 {
+				got += fmt.Sprintf("<%d>", p.Skipped)
+			}
+			if p.CaughtUp {
+				got += "[" + p.Container + "]"
+			}
+			got += string(p.Data)
+		case <-time.After(time.Minute):
+			t.Fatalf("got %.80q, want %.80q", got, want)
+		}
+		if !strings.HasPrefix(want, got) {
+			t.Fatalf("got %.200q (%d bytes), want %.200q (%d bytes)", got, len(got), want, len(want))
+		}
+	}
+}
+
+func TestLogFanout_LateViewer(t *testing.T) {
+	var v LogFanout
+	s := newSource()
+	first := newTestViewer(&v, s, 2)
+	s.write("a\nb\n")
+	first.expect(t, "a\nb\n")
+	second := newTestViewer(&v, s, 2)
+	second.expect(t, "a\nb\n")
+	s.write("c\nd")
+	first.expect(t, "c\nd")
+	second.expect(t, "c\nd")
+	late := newTestViewer(&v, s, 2)
+	late.expect(t, "c\nd")
+	other := newTestViewer(&v, s, 3) // who wants more has a stream of their own
+	s.write("x")
+	for other.leave != nil && s.opened.Load() < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	for _, w := range []testViewer{first, second, late, other} {
+		w.leave()
+		if err := <-w.ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	}
+	for range 2 {
+		<-s.closed // the streams end with their last viewers
+	}
+	if n := s.opened.Load(); n != 2 || len(v.streams) != 0 {
+		t.Errorf("%d streams were opened, %d are left", n, len(v.streams))
+	}
+}
+
+func TestLogFanout_SlowViewer(t *testing.T) {
+	var v LogFanout
+	s := newSource()
+	fast, slow := newTestViewer(&v, s, -1), newTestViewer(&v, s, -1)
+	s.write("begin\n")
+	fast.expect(t, "begin\n")
+	slow.expect(t, "begin\n")
+	text := strings.Repeat("x", 1000)
+	const lines = 3000 // three megabytes: more than is kept
+	for i := range lines {
+		line := fmt.Sprintf("%d %s\n", i, text)
+		s.write(line)
+		fast.expect(t, line)
+	}
+	s.pieces <- LogChunk{Stderr: true, Data: []byte("other\n")}
+	fast.expect(t, "other\n")
+	next, skipped := 0, 0
+	for next < lines {
+		p := <-slow.got
+		if p.Skipped > 0 {
+			skipped += p.Skipped
+			next += p.Skipped
+			continue
+		}
+		for line := range strings.Lines(string(p.Data)) {
+			if want := fmt.Sprintf("%d %s\n", next, text); line != want {
+				t.Fatalf("after %d skipped: got %.20q, want %.20q", skipped, line, want)
+			}
+			next++
+		}
+	}
+	slow.expect(t, "other\n") // the other output has room of its own
+	if skipped == 0 || skipped > lines-maxOutputBuffer/2000 {
+		t.Errorf("%d of %d lines skipped", skipped, lines)
+	}
+	close(s.pieces)
+	for _, w := range []testViewer{fast, slow} {
+		if err := <-w.ended; err == nil || err.Error() != "the end" {
+			t.Errorf("got %v, want the stream's own error", err)
+		}
+	}
+}
+
+func TestLogFanout_UnendedLine(t *testing.T) {
+	var v LogFanout
+	s := newSource()
+	w := newTestViewer(&v, s, -1)
+	s.write("begin\n")
+	w.expect(t, "begin\n")
+	for range 100 {
+		s.write(strings.Repeat("x", 32<<10))
+	}
+	s.write("\nend\n")
+	skipped := 0
+	for {
+		p := <-w.got
+		skipped += p.Skipped
+		if len(p.Data) > 0 && p.Data[0] != 'x' {
+			if string(p.Data) != "end\n" || skipped != 1 {
+				t.Errorf("got %q after %d lines skipped, want the line after the one that was cut", p.Data, skipped)
+			}
+			break
+		}
+	}
+	w.leave()
+}
+
+// TestLogFanout_DifferentQueries as long as what they want of its past is kept.
+func TestLogFanout_DifferentQueries(t *testing.T) {
+	var v LogFanout
+	s := newSource()
+	at := func(second int) time.Time { return time.Unix(1000+int64(second), 0) }
+	first := newTestViewerOf(&v, s, LogQuery{Stderr: true, Lines: 3, Follow: true})
+	for i := range 6 {
+		s.pieces <- LogChunk{Stderr: i%2 == 1, Time: at(i), Data: fmt.Appendf(nil, "%d\n", i)}
+	}
+	first.expect(t, "1\n3\n5\n")
+	key := logKey{runtime: s, task: "web"}
+	if _, enough := v.streams[key].cursorFor(LogQuery{Stdout: true, Stderr: true}); enough {
+		t.Error("joined by one who wants less of the past while more of it may come")
+	}
+	s.pieces <- LogChunk{CaughtUp: true, Container: "c1"}
+	first.expect(t, "[c1]")
+	if q := s.lastQuery.Load(); !q.Stdout || !q.Stderr || q.Lines != 3 {
+		t.Errorf("asked for %+v", *q)
+	}
+	both := LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true}
+	var others []testViewer
+	for _, c := range []struct {
+		change func(q *LogQuery)
+		want   string
+	}{
+		{func(q *LogQuery) { q.Lines = 0 }, ""},
+		{func(q *LogQuery) { q.Lines = 1 }, "4\n5\n"}, // of each
+		{func(q *LogQuery) { q.Lines = 3 }, "0\n1\n2\n3\n4\n5\n"},
+		{func(q *LogQuery) { q.Lines, q.Stderr = 2, false }, "2\n4\n"},
+		{func(q *LogQuery) { q.Lines, q.Timestamps = 2, true }, "2\n3\n4\n5\n"},
+		{func(q *LogQuery) { q.Since = at(2) }, "2\n3\n4\n5\n"},
+		{func(q *LogQuery) { q.Since, q.Lines = at(2), 1 }, "4\n5\n"},
+		{func(q *LogQuery) { q.Since, q.Stdout = at(9), false }, ""},
+	} {
+		q := both
+		c.change(&q)
+		w := newTestViewerOf(&v, s, q)
+		w.expect(t, c.want+"[c1]")
+		others = append(others, w)
+	}
+	if n := s.opened.Load(); n != 1 {
+		t.Errorf("%d streams were opened", n)
+	}
+	s.pieces <- LogChunk{Data: []byte("out\n")}
+	s.pieces <- LogChunk{Stderr: true, Data: []byte("err\n")}
+	for i, want := range []string{"out\nerr\n", "out\nerr\n", "out\nerr\n", "out\n", "out\nerr\n", "out\nerr\n", "out\nerr\n", "err\n"} {
+		others[i].expect(t, want)
+	}
+	first.expect(t, "err\n")
+	for _, q := range []LogQuery{{Stdout: true, Lines: 9}, {Stdout: true, Lines: -1}, {Stderr: true, Lines: -1, Since: at(1)}} {
+		if _, enough := v.streams[key].cursorFor(q); enough {
+			t.Errorf("%+v: what came before the stream was not needed", q)
+		}
+	}
+	for _, w := range append(others, first) {
+		w.leave()
+		<-w.ended
+	}
+	if len(v.streams) != 0 {
+		t.Errorf("%d streams are left", len(v.streams))
+	}
+}
+
+// TestLogFanout_OtherOutputDropped, which came faster than it reads.
+func TestLogFanout_OtherOutputDropped(t *testing.T) {
+	s := &logStream{maxBuffer: new(LogFanout).maxBuffer}
+	at := logCursor{unwanted: unwantedOutputs(LogQuery{Stdout: true})}
+	s.put(LogChunk{Data: []byte("out\n")})
+	for range 3000 {
+		s.put(LogChunk{Stderr: true, Data: []byte(strings.Repeat("x", 1000) + "\n")})
+	}
+	s.close(nil)
+	for range 2 {
+		pieces, _, _ := s.next(&at)
+		for _, p := range pieces {
+			if p.Stderr || string(p.Data) != "out\n" {
+				t.Errorf("got %+v", p)
+			}
+		}
+	}
+}
+
+// TestLogFanout_BatchSize also of a log that comes in large pieces, and of its past.
+func TestLogFanout_BatchSize(t *testing.T) {
+	s := &logStream{maxBuffer: new(LogFanout).maxBuffer}
+	for range 20 {
+		s.put(LogChunk{Data: []byte(strings.Repeat("x", 32<<10-1) + "\n")})
+	}
+	s.put(LogChunk{CaughtUp: true})
+	late, ok := s.cursorFor(LogQuery{Stdout: true, Lines: 15})
+	if !ok {
+		t.Fatal("not enough is kept")
+	}
+	for _, c := range []struct {
+		at   logCursor
+		want int
+	}{{logCursor{}, 20}, {late, 15}} {
+		lines := 0
+		for {
+			pieces, moved, _ := s.next(&c.at)
+			if moved != nil {
+				break
+			}
+			size := 0
+			for _, p := range pieces {
+				size += len(p.Data)
+			}
+			if lines += size >> 15; size > maxBatchBytes {
+				t.Errorf("%d bytes at once", size)
+			}
+		}
+		if lines != c.want {
+			t.Errorf("got %d lines, want %d", lines, c.want)
+		}
+	}
+}
+
+// TestLogFanout_SkipsRestOfLine has more pieces of one line than a viewer gets at a time.
+func TestLogFanout_SkipsRestOfLine(t *testing.T) {
+	s := &logStream{maxBuffer: new(LogFanout).maxBuffer}
+	s.put(LogChunk{Data: []byte("begin\n")})
+	at := logCursor{number: 1, midLine: [2]bool{true, false}}
+	for range 5 * maxBatchChunks {
+		s.put(LogChunk{Data: []byte(".")})
+	}
+	s.put(LogChunk{Data: []byte("\nend\n")})
+	s.close(nil)
+	pieces, moved, _ := s.next(&at)
+	if len(pieces) != 1 || string(pieces[0].Data) != "end\n" || moved != nil {
+		t.Errorf("got %v", pieces)
+	}
+}
+
+// TestLogFanout_CountsEveryLine has a viewer fall behind again and again, also before the line that it was first cut
+// off in has ended.
+func TestLogFanout_CountsEveryLine(t *testing.T) {
+	skips := 0
+	for range 20 {
+		s, at := &logStream{maxBuffer: new(LogFanout).maxBuffer}, logCursor{}
+		const lines = 20_000
+		var all strings.Builder
+		for i := range lines {
+			fmt.Fprintf(&all, "%d %s\n", i, strings.Repeat("x", rand.IntN(400)))
+		}
+		next, cut := 0, false
+		look := func() {
+			for {
+				pieces, _, _ := s.next(&at)
+				if len(pieces) == 0 {
+					return
+				}
+				for _, p := range pieces {
+					if p.Skipped > 0 {
+						skips++
+						next += p.Skipped
+						cut = false
+						continue
+					}
+					for line := range strings.Lines(string(p.Data)) {
+						if want := fmt.Sprintf("%d ", next); !cut && len(line) > len(want) && !strings.HasPrefix(line, want) {
+							t.Fatalf("got %.20q, want line %d", line, next)
+						}
+						if cut = !strings.HasSuffix(line, "\n"); !cut {
+							next++
+						}
+					}
+				}
+				if rand.IntN(3) == 0 {
+					return
+				}
+			}
+		}
+		for text := all.String(); len(text) > 0; {
+			n := min(len(text), 1+rand.IntN(32<<10))
+			s.put(LogChunk{Data: []byte(text[:n])})
+			if text = text[n:]; rand.IntN(200) == 0 {
+				look()
+			}
+		}
+		s.close(nil)
+		for range 1000 {
+			look()
+		}
+		if next != lines {
+			t.Errorf("saw or was told of %d lines of %d", next, lines)
+		}
+	}
+	if skips < 20 {
+		t.Errorf("skipped only %d times", skips)
+	}
+}
+
+func TestLogFanout_BufferShares(t *testing.T) {
+	for streams, want := range map[int64]int{0: 1 << 20, 1: 1 << 20, 16: 1 << 20, 32: 512 << 10, 256: 64 << 10} {
+		var v LogFanout
+		v.activeStreams.Store(streams)
+		if got := v.maxBuffer(); got != want {
+			t.Errorf("%d streams: got %d bytes each, want %d", streams, got, want)
+		}
+	}
+	var v LogFanout
+	var viewers []testViewer
+	for range 3 { // of different runtimes
+		source := newSource()
+		viewers = append(viewers, newTestViewer(&v, source, 1))
+		source.write("a\n")
+		viewers[len(viewers)-1].expect(t, "a\n")
+	}
+	if got := v.activeStreams.Load(); got != 3 {
+		t.Errorf("got %d streams, want 3", got)
+	}
+	for _, w := range viewers {
+		w.leave()
+		<-w.ended
+	}
+	if got := v.activeStreams.Load(); got != 0 {
+		t.Errorf("got %d streams after all have left, want none", got)
+	}
+}
+
+// TestLogFanout_ReportsLost also to one who comes later, and costs nobody a line.
+func TestLogFanout_ReportsLost(t *testing.T) {
+	s := &logStream{maxBuffer: new(LogFanout).maxBuffer, query: LogQuery{Lines: -1}, caughtUp: true}
+	at := logCursor{}
+	for _, p := range []LogChunk{{Data: []byte("a\n")}, {Lost: true}, {Data: []byte("b\n")}, {Stderr: true, Lost: true}} {
+		s.put(p)
+	}
+	late, ok := s.cursorFor(LogQuery{Stdout: true, Stderr: true, Lines: 1, Follow: true})
+	if !ok {
+		t.Fatal("not enough is kept")
+	}
+	s.close(nil)
+	for name, tc := range map[string]struct {
+		at   *logCursor
+		want string
+	}{"the first": {&at, "a\n<gone>b\n<gone>"}, "a later one": {&late, "b\n<gone>"}} {
+		got := ""
+		for {
+			pieces, _, _ := s.next(tc.at)
+			if len(pieces) == 0 {
+				break
+			}
+			for _, p := range mergeChunks(pieces) {
+				if got += string(p.Data); p.Lost {
+					got += "<gone>"
+				}
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%s: got %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+// TestLogFanout_PastIsNotBuffered has a viewer who joins and does not read: what it wanted of the past goes with the stream's room,
+// and the viewer is told how many lines that were.
+func TestLogFanout_PastIsNotBuffered(t *testing.T) {
+	s := &logStream{maxBuffer: func() int { return 10_000 }, query: LogQuery{Lines: -1}}
+	write := func(from, to int) {
+		for i := from; i < to; i++ {
+			s.put(LogChunk{Data: fmt.Appendf(nil, "%d %s\n", i, strings.Repeat("x", 100))})
+			s.put(LogChunk{Stderr: true, Data: []byte("err\n")})
+		}
+	}
+	write(0, 10)
+	s.put(LogChunk{CaughtUp: true, Container: "c"})
+	at, ok := s.cursorFor(LogQuery{Stdout: true, Stderr: true, Lines: 5})
+	if !ok {
+		t.Fatal("not enough is kept")
+	}
+	write(10, 500)
+	s.close(nil)
+	var skipped [2]int
+	var seen [2]int
+	for {
+		pieces, _, _ := s.next(&at)
+		if len(pieces) == 0 {
+			break
+		}
+		for _, p := range pieces {
+			skipped[p.Output()] += p.Skipped
+			seen[p.Output()] += strings.Count(string(p.Data), "\n")
+		}
+	}
+	if seen[0]+skipped[0] != 495 || seen[1]+skipped[1] != 495 || skipped[0] < 400 {
+		t.Errorf("saw %d lines and was told of %d, want 495 of each output", seen, skipped)
+	}
+	if s.buffers[0].size > 10_000 {
+		t.Errorf("the stream keeps %d bytes", s.buffers[0].size)
+	}
+}
+
+func TestLogFanout_MaxStreams(t *testing.T) {
+	var v LogFanout
+	v.activeStreams.Store(maxStreams)
+	err := v.Follow(t.Context(), newSource(), TaskRef{}, LogQuery{Stdout: true}, nil)
+	if !errors.Is(err, ErrLimitReached) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,89 @@
+package nomad
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"nomadctld/backends"
+	"nomadctld/backends/backendtest"
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
+)
+
+// clusterTask returns a client of the cluster and the task that runs in the first allocation of a job.
+func clusterTask(t *testing.T, cluster nomadtest.Cluster, job, name string) (*Client, backends.TaskRef) {
+	t.Helper()
+	return findTask(t, open(t, Tier{URL: cluster.URL, TokenFile: nomadtest.TokenFile(t)}), job, name)
+}
+
+func findTask(t *testing.T, client *Client, job, name string) (*Client, backends.TaskRef) {
+	t.Helper()
+	jobs, err := client.Jobs(context.Background(), backends.Selection{Prefixes: []string{job}, IncludeHidden: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range jobs {
+		if j.ID == job && len(j.Allocations) > 0 {
+			return client, backends.TaskRef{Allocation: j.Allocations[0], Task: name}
+		}
+	}
+	t.Fatalf("no allocation of %s", job)
+	return nil, backends.TaskRef{}
+}
+
+func TestRuntimeConformance(t *testing.T) {
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) {
+				return clusterTask(t, cluster, "p-team3-shell", "box")
+			}, backendtest.Features{Env: true, Dir: true, Signals: true, SeparateStderr: true, SignalStatus: true})
+		})
+	}
+}
+
+// TestRuntimeConformance_FramedStdin has the input in frames: of a simulated task whose driver is such a
+// one, and of a real one that could do without.
+func TestRuntimeConformance_FramedStdin(t *testing.T) {
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			job := "p-team3-shell"
+			if cluster.Sim != nil {
+				job = "p-team3-podman"
+				cluster.Sim.Run(sim.Job{ID: job, Groups: []sim.Group{{
+					Name: "g", Tasks: []sim.Task{{Name: "box", Driver: "podman", Command: []string{"sleep", "3600"}}},
+				}}})
+			}
+			backendtest.Runtime(t, func(t *testing.T) (backends.Runtime, backends.TaskRef) {
+				client, in := clusterTask(t, cluster, job, "box")
+				in.Driver = "podman"
+				return client, in
+			}, backendtest.Features{Env: true, Dir: true, Signals: true, SeparateStderr: true, SignalStatus: true})
+		})
+	}
+}
+
+// TestWrapper_SurvivesGroupSignal runs the wrapper by itself, in each shell that is here and with both ways of
+// input: were it to end before the program, the driver would cut that off.
+func TestWrapper_SurvivesGroupSignal(t *testing.T) {
+	for _, argv := range [][]string{{"dash"}, {"bash"}, {"busybox", "sh"}} {
+		if _, err := exec.LookPath(argv[0]); err != nil {
+			continue
+		}
+		for _, driver := range []string{"raw_exec", "podman"} {
+			s, err := wrapProgram(backends.Program{Argv: []string{"sh", "-c", `trap "" TERM; kill -s TERM 0; sleep 0.3; echo after; exit 4`}}, driver)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(argv[0], append(argv[1:], s.command[1:]...)...)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+			cmd.Stdin = strings.NewReader("0\n")
+			out, err := cmd.Output()
+			if text := string(out); err != nil || !strings.Contains(text, "after\n") || !strings.HasSuffix(text, ":E4\x02") {
+				t.Errorf("%s, %s: got %q, %v", argv[0], driver, text, err)
+			}
+		}
+	}
+}

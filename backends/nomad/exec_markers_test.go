@@ -1,0 +1,86 @@
+package nomad
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// filterResult is what a strainer made of pieces.
+type filterResult struct {
+	out   bytes.Buffer
+	state byte
+	pid   string
+	code  int
+}
+
+func filterMarkers(pieces ...string) *filterResult {
+	r := &filterResult{code: -1}
+	s := newMarkerFilter(&r.out, "mark")
+	s.onStart = func(state byte, pid string) { r.state, r.pid = state, pid }
+	s.onEnd = func(code int) { r.code = code }
+	for _, piece := range pieces {
+		s.Write([]byte(piece))
+	}
+	s.flush()
+	return r
+}
+
+func TestMarkerFilter_SplitMarkers(t *testing.T) {
+	const begin, end = "\x01mark:R4711\x02", "\x01mark:E137\x02"
+	for _, output := range []string{
+		"", "hi\n", "\x01", "\x01\x01", "\x01mar", "\x01mark", "a\x01mark\x02b", "\x01mark;E1\x02", "\x02", "mark:E1\x02", "\x01mark:" + strings.Repeat("x", 30),
+		"\x01m\x01ma\x01mar\x01mark\x01", strings.Repeat("\x01mark", 5),
+	} {
+		text := "sh: noise\n" + begin + output + end + "of a child"
+		check := func(how string, r *filterResult) {
+			t.Helper()
+			if r.out.String() != output || r.state != 'R' || r.pid != "4711" || r.code != 137 {
+				t.Errorf("%q %s: got %q, %q, %q, %d", output, how, r.out.String(), r.state, r.pid, r.code)
+			}
+		}
+		for i := range text {
+			check(fmt.Sprintf("split at %d", i), filterMarkers(text[:i], text[i:]))
+			for j := i; j < len(text); j++ {
+				check(fmt.Sprintf("split at %d and %d", i, j), filterMarkers(text[:i], text[i:j], text[j:]))
+			}
+		}
+		check("byte by byte", filterMarkers(strings.Split(text, "")...))
+		if r := filterMarkers(begin + output); r.out.String() != output || r.code != -1 {
+			t.Errorf("%q without an end: got %q, %d", output, r.out.String(), r.code)
+		}
+	}
+}
+
+func TestMarkerFilter_NotStarted(t *testing.T) {
+	r := filterMarkers("noise", "\x01mark:N\x02", "noise", "\x01mark:E127\x02")
+	if r.out.Len() > 0 || r.state != 'N' {
+		t.Errorf("got %q, %q", r.out.String(), r.state)
+	}
+}
+
+// Whoever waits for an answer to its last byte must get it, whatever that byte looks like.
+func TestMarkerFilter_PartialMarkerTimeout(t *testing.T) {
+	out := &limitedBuffer{}
+	s := newMarkerFilter(out, "mark")
+	var code int
+	s.onEnd = func(c int) { code = c }
+	s.Write([]byte("\x01mark:R1\x02"))
+	for i, piece := range []string{"question\x01", "\x01ma"} {
+		s.Write([]byte(piece))
+		want := []string{"question\x01", "question\x01\x01ma"}[i]
+		for begin := time.Now(); out.String() != want; time.Sleep(5 * time.Millisecond) {
+			if time.Since(begin) > time.Minute {
+				t.Fatalf("got %q, want %q", out.String(), want)
+			}
+		}
+	}
+	s.Write([]byte("x\x01"))
+	time.Sleep(3 * markerTimeout)
+	s.Write([]byte("mark:E5\x02"))
+	if out.String() != "question\x01\x01max\x01" || code != 5 {
+		t.Errorf("got %q, %d", out.String(), code)
+	}
+}

@@ -1,0 +1,14 @@
+package nomad
+
+import (
+	"encoding/json"
+
+	"nomadctld/backends"
+)
+
+// equalDefinitions reports whether two definitions ask for the same, counts included.
+func equalDefinitions(a, b json.RawMessage) bool {
+	x, errX := backends.ReleaseOf(a)
+	y, errY := backends.ReleaseOf(b)
+	return errX == nil && errY == nil && x.Equal(y)
+}

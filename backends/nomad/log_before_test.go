@@ -1,0 +1,106 @@
+package nomad
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadctld/backends"
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
+)
+
+// TestLogBefore has a task whose files hold 20,000 lines of stdout, and another source that holds the newest of them.
+func TestLogBefore(t *testing.T) {
+	cluster := nomadtest.Simulated(t)
+	const total = 20_000
+	lines := func(from, to int) string {
+		var b strings.Builder
+		for i := from; i < to; i++ {
+			fmt.Fprintf(&b, "line %d\n", i)
+		}
+		return b.String()
+	}
+	id := "0c1f7bc2-58ff-4b6c-9a0e-5a7d0a9cf0a1"
+	run := func(files int) {
+		cluster.Sim.Run(sim.Job{ID: "p-team1-files", Groups: []sim.Group{{
+			Name: "g", Tasks: []sim.Task{{Name: "t", Driver: "docker", LogFileSize: 30_000, LogFiles: files}},
+			Allocations: []sim.Allocation{{ID: id, Node: "node-1"}},
+		}}})
+		cluster.Sim.Log(id, "t", "stdout", []byte(lines(0, total)))
+		cluster.Sim.Log(id, "t", "stderr", []byte(strings.Repeat("same\n", 10_000)))
+	}
+	run(100)
+	c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-logs", "read-job", "list-jobs")})
+	in := backends.TaskRef{Task: "t", Allocation: backends.Allocation{ID: id, Namespace: "default"}}
+	held := func(text string) backends.RetainedOutput {
+		return backends.RetainedOutput{Bytes: int64(len(text)), Lines: strings.Count(text, "\n"), Head: []byte(text[:min(len(text), 4096)]), Tail: []byte(text[max(0, len(text)-20):])}
+	}
+	before := func(newest string, q backends.LogQuery, change func(*backends.RetainedOutput)) (string, string, error) {
+		var out bytes.Buffer
+		note := ""
+		h := held(newest)
+		if change != nil {
+			change(&h)
+		}
+		err := c.LogBefore(t.Context(), in, [2]backends.RetainedOutput{h, h}, q, func(p backends.LogChunk) error {
+			out.Write(p.Data)
+			note += p.Note
+			return nil
+		})
+		return out.String(), note, err
+	}
+	stdout := backends.LogQuery{Stdout: true, Lines: -1}
+	for name, tc := range map[string]struct {
+		newest string
+		lines  int
+		want   string
+		change func(*backends.RetainedOutput)
+	}{
+		"all":                     {lines(15_000, total), -1, lines(0, 15_000), nil},
+		"some lines":              {lines(15_000, total), 7_000, lines(13_000, 15_000), nil},
+		"enough lines":            {lines(15_000, total), 5_000, "", nil},
+		"nothing before":          {lines(0, total), -1, "", nil},
+		"nothing held":            {"", -1, lines(0, total), nil},
+		"the task wrote since":    {lines(15_000, 19_990), -1, lines(0, 15_000), nil},
+		"it did not, and all fit": {lines(15_000, total), -1, lines(0, 15_000), func(h *backends.RetainedOutput) { h.Final = true }},
+		"it is the whole log, and Nomad has lines twice": {lines(0, total-10), -1, "", func(h *backends.RetainedOutput) { h.Complete = true }},
+		"Nomad lost the middle":                          {"line 15000\nline lost\n" + lines(15_000, total), -1, lines(0, 15_000), nil},
+	} {
+		q := stdout
+		q.Lines = tc.lines
+		got, note, err := before(tc.newest, q, tc.change)
+		if got != tc.want || err != nil || note != "" {
+			t.Errorf("%s: got %d bytes, %v, %q, want %d", name, len(got), err, note, len(tc.want))
+		}
+	}
+	if got, _, err := before(strings.Repeat("same\n", 2_000), backends.LogQuery{Stderr: true, Lines: -1}, nil); err != nil || got != strings.Repeat("same\n", 8_000) {
+		t.Errorf("a log of equal lines: got %d bytes, %v", len(got), err)
+	}
+	var other interface{ FilesHoldMore() bool }
+	if _, _, err := before("nobody wrote this\n", stdout, nil); !errors.Is(err, backends.ErrLogMismatch) || !errors.As(err, &other) || !other.FilesHoldMore() {
+		t.Errorf("another log: got %v", err)
+	}
+	if _, _, err := before(lines(15_000, 19_000), stdout, func(h *backends.RetainedOutput) { h.Final = true }); !errors.Is(err, backends.ErrLogMismatch) {
+		t.Errorf("a log that breaks off: got %v", err)
+	}
+	old := stdout
+	old.Since = time.Now().Add(time.Hour) // no file is so young, and without read-fs nobody can know
+	if got, _, err := before(lines(15_000, total), old, nil); err != nil || got != lines(0, 15_000) {
+		t.Errorf("without read-fs: got %d bytes, %v", len(got), err)
+	}
+
+	id = "0c1f7bc2-58ff-4b6c-9a0e-5a7d0a9cf0a2"
+	in.Allocation.ID = id
+	run(3)
+	got, note, err := before(lines(19_000, total), stdout, nil)
+	if !strings.HasSuffix(lines(0, 19_000), got) || len(got) > 90_000 || len(got) < 30_000 || err != nil || note != "the start of stdout is lost: Nomad has rotated it away" {
+		t.Errorf("after a rotation: got %d bytes, %v, %q", len(got), err, note)
+	}
+	if got, err := readLog(t, c, in, stdout); err != nil || !strings.HasSuffix(lines(0, total), got) {
+		t.Errorf("all of a rotated log: got %d bytes, %v", len(got), err)
+	}
+}

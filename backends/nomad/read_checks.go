@@ -1,0 +1,41 @@
+package nomad
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/backends"
+)
+
+// Checks asks for the checks of each running allocation.
+func (c *Client) Checks(ctx context.Context, allocations []backends.Allocation) map[string][]backends.Check {
+	results := map[string][]backends.Check{}
+	var mu sync.Mutex
+	c.queryNodes(ctx, allocations, func(a backends.Allocation, q *api.QueryOptions) error {
+		checks, err := c.api.Allocations().Checks(a.ID, q)
+		if err != nil {
+			return err
+		}
+		var all []backends.Check
+		for _, check := range checks {
+			all = append(all, backends.Check{
+				Service: check.Service, Name: check.Check, Task: check.Task, Status: check.Status, Output: check.Output,
+				Readiness: check.Mode == "readiness",
+				Time:      time.Unix(check.Timestamp, 0).UTC(),
+			})
+		}
+		slices.SortFunc(all, func(x, y backends.Check) int {
+			return strings.Compare(x.Service+"\x00"+x.Name, y.Service+"\x00"+y.Name)
+		})
+		mu.Lock()
+		defer mu.Unlock()
+		results[a.ID] = all
+		return nil
+	})
+	return results
+}

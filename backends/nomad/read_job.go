@@ -1,0 +1,346 @@
+package nomad
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+	"golang.org/x/sync/errgroup"
+
+	"nomadctld/backends"
+)
+
+// readObject returns one object, asked for up to attempts times. ErrGone is Nomad's 404. right is the capability that it needs;
+// empty: one that is not of a namespace.
+func readObject[T any](ctx context.Context, c *Client, namespace, right string, fetch func(*api.QueryOptions) (T, *api.QueryMeta, error)) (T, error) {
+	q, err := c.query(ctx, namespace)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	value, _, err := retryRead(ctx, func() (T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
+	var answer api.UnexpectedResponseError
+	switch {
+	case err == nil:
+		return value, nil
+	case errors.As(err, &answer) && answer.HasStatusCode() && answer.StatusCode() == http.StatusNotFound:
+		return value, backends.ErrNotFound
+	case isForbidden(err):
+		return value, c.forbiddenError(ctx, namespace, right, err)
+	}
+	return value, explain(err)
+}
+
+// Job reads the job, its summary, allocations, deployment and evaluations side by side.
+func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	var (
+		definition  *api.Job
+		summary     *api.JobSummary
+		children    []*api.JobListStub
+		allocations []*api.AllocationListStub
+		deployment  *api.Deployment
+		evaluations []*api.Evaluation
+	)
+	g, gctx := errgroup.WithContext(ctx)
+	protected := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
+	protected(func() (err error) {
+		definition, err = c.definition(gctx, job)
+		if err == nil && launchesChildren(definition) {
+			children, err = c.children(gctx, job)
+		}
+		return err
+	})
+	protected(func() (err error) {
+		summary, err = readObject(gctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (*api.JobSummary, *api.QueryMeta, error) {
+			return c.api.Jobs().Summary(job.ID, q)
+		})
+		return err
+	})
+	protected(func() (err error) {
+		allocations, err = readObject(gctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
+			return c.api.Jobs().Allocations(job.ID, false, q)
+		})
+		return err
+	})
+	protected(func() (err error) {
+		deployment, err = readObject(gctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (*api.Deployment, *api.QueryMeta, error) {
+			return c.api.Jobs().LatestDeployment(job.ID, q)
+		})
+		return err
+	})
+	protected(func() (err error) {
+		evaluations, err = c.evaluations(gctx, job)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return backends.JobDetail{}, err
+	}
+	return jobDetail(job, definition, summary, children, allocations, deployment, evaluations), nil
+}
+
+// launchesChildren reports whether a job is one that launches others.
+func launchesChildren(definition *api.Job) bool {
+	return definition.Periodic != nil || definition.ParameterizedJob != nil && !definition.Dispatched
+}
+
+// children returns the jobs that a job has launched, as far as Nomad still knows them. Their number in the job's summary is
+// not to be relied on: it drifts, even below zero.
+func (c *Client) children(ctx context.Context, job backends.Job) ([]*api.JobListStub, error) {
+	below := func(q *api.QueryOptions) ([]*api.JobListStub, *api.QueryMeta, error) {
+		q.Prefix = job.ID + "/" // as a parameter: a filter could not be escaped
+		return c.api.Jobs().List(q)
+	}
+	stubs, err := readPages(ctx, c, job.Namespace, "", capListJobs, below)
+	return slices.DeleteFunc(stubs, func(s *api.JobListStub) bool { return s.ParentID != job.ID || s.Namespace != job.Namespace }), err
+}
+
+func (c *Client) definition(ctx context.Context, job backends.Job) (*api.Job, error) {
+	return readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (*api.Job, *api.QueryMeta, error) {
+		return c.api.Jobs().Info(job.ID, q)
+	})
+}
+
+func (c *Client) evaluations(ctx context.Context, job backends.Job) ([]*api.Evaluation, error) {
+	return readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) ([]*api.Evaluation, *api.QueryMeta, error) {
+		return c.api.Jobs().Evaluations(job.ID, q)
+	})
+}
+
+func jobDetail(job backends.Job, definition *api.Job, summary *api.JobSummary, children []*api.JobListStub, allocations []*api.AllocationListStub, deployment *api.Deployment, evaluations []*api.Evaluation) backends.JobDetail {
+	definition.Canonicalize()
+	d := backends.JobDetail{
+		Job: job, Name: *definition.Name, Version: *definition.Version, Priority: *definition.Priority,
+		Datacenters: definition.Datacenters, NodePool: deref(definition.NodePool),
+		Schedule: scheduleOf(definition), LatestDeployment: deploymentOf(deployment),
+	}
+	d.Type, d.Status, d.Stopped = *definition.Type, *definition.Status, *definition.Stop
+	d.Submitted = time.Unix(0, deref(definition.SubmitTime)).UTC()
+	d.ModifyIndex = deref(definition.JobModifyIndex)
+	d.Allocations = nil
+	for _, stub := range allocations {
+		d.Allocations = append(d.Allocations, newAllocation(stub, &d.Job))
+	}
+	slices.SortFunc(d.Allocations, compareAllocations)
+	slices.SortFunc(evaluations, func(a, b *api.Evaluation) int { return cmp.Compare(b.CreateIndex, a.CreateIndex) })
+	in := placementScope{d.Datacenters, d.NodePool}
+	d.Unplaced = nil
+	for _, e := range evaluations {
+		d.Evaluations = append(d.Evaluations, backends.Evaluation{
+			ID: e.ID, Priority: e.Priority, Trigger: e.TriggeredBy, Status: e.Status, Description: e.StatusDescription,
+			Created: time.Unix(0, e.CreateTime).UTC(), Unplaced: unplacedGroups(e, in),
+		})
+		if e.Status == "blocked" && d.Unplaced == nil {
+			d.Unplaced = unplacedGroups(e, in)
+		}
+	}
+	d.Counts = backends.Counts{}
+	for _, g := range definition.TaskGroups {
+		group := backends.Group{Name: *g.Name, Count: *g.Count, Tasks: map[string]string{}, Restart: restartPolicy(g.RestartPolicy)}
+		if p := g.ReschedulePolicy; p != nil {
+			group.Reschedules = deref(p.Attempts) > 0 || deref(p.Unlimited)
+		}
+		if p := g.Scaling; p != nil {
+			group.Scaling = &backends.Scaling{Min: int(deref(p.Min)), Max: int(deref(p.Max))}
+		}
+		if summary != nil {
+			group.Counts = summaryCounts(summary.Summary[*g.Name])
+		}
+		group.Counts = mergeCounts(group.Counts, group.Name, d.Allocations, d.Unplaced)
+		d.Counts = addCounts(d.Counts, group.Counts)
+		for _, task := range g.Tasks {
+			group.Tasks[task.Name] = task.Driver
+			if l := task.Lifecycle; l != nil && l.Hook == api.TaskLifecycleHookPoststop {
+				group.PoststopTasks = append(group.PoststopTasks, task.Name)
+			}
+		}
+		if u := g.Update; u != nil && deref(u.AutoPromote) && d.LatestDeployment != nil {
+			for i := range d.LatestDeployment.Groups {
+				d.LatestDeployment.Groups[i].AutoPromote = d.LatestDeployment.Groups[i].AutoPromote || d.LatestDeployment.Groups[i].Group == *g.Name
+			}
+		}
+		d.Groups = append(d.Groups, group)
+	}
+	slices.SortFunc(d.Groups, func(a, b backends.Group) int { return strings.Compare(a.Name, b.Name) })
+	d.Children = nil
+	if launchesChildren(definition) {
+		d.Children = &backends.Children{}
+		for _, child := range children {
+			switch child.Status {
+			case "pending":
+				d.Children.Pending++
+			case "running":
+				d.Children.Running++
+			default:
+				d.Children.Dead++
+			}
+		}
+	}
+	d.DeploymentStatus = ""
+	if d.LatestDeployment != nil {
+		d.DeploymentStatus = d.LatestDeployment.Status
+	}
+	return d
+}
+
+// mergeCounts returns the counts of a group with what its allocations themselves tell: the figures of Nomad's summary drift.
+func mergeCounts(c backends.Counts, group string, allocations []backends.Allocation, unplaced []backends.Unplaced) backends.Counts {
+	c.Queued, c.Starting, c.Running, c.Unknown = 0, 0, 0, 0
+	for _, u := range unplaced {
+		if u.Group == group {
+			c.Queued += u.Allocations
+		}
+	}
+	var failed, complete, lost int
+	for _, a := range allocations {
+		if a.Group != group {
+			continue
+		}
+		switch a.Status {
+		case "pending":
+			c.Starting++
+		case "running":
+			c.Running++
+		case "unknown":
+			c.Unknown++
+		case "failed":
+			failed++
+		case "complete":
+			complete++
+		case "lost":
+			lost++
+		}
+	}
+	// The summary counts those that Nomad has forgotten, too.
+	c.Failed, c.Complete, c.Lost = max(c.Failed, failed), max(c.Complete, complete), max(c.Lost, lost)
+	return c
+}
+
+func deploymentOf(deployment *api.Deployment) *backends.Deployment {
+	if deployment == nil {
+		return nil
+	}
+	d := &backends.Deployment{ID: deployment.ID, Version: deployment.JobVersion, Status: deployment.Status, Description: deployment.StatusDescription}
+	for name, g := range deployment.TaskGroups {
+		d.Groups = append(d.Groups, backends.DeploymentGroup{
+			Group: name, Desired: g.DesiredTotal, Placed: g.PlacedAllocs, Healthy: g.HealthyAllocs, Unhealthy: g.UnhealthyAllocs,
+			Canaries: g.DesiredCanaries, Promoted: g.Promoted, ProgressDeadline: g.RequireProgressBy,
+		})
+	}
+	slices.SortFunc(d.Groups, func(a, b backends.DeploymentGroup) int { return strings.Compare(a.Group, b.Group) })
+	return d
+}
+
+func restartPolicy(policy *api.RestartPolicy) backends.Restart {
+	if policy == nil {
+		return backends.Restart{}
+	}
+	return backends.Restart{Attempts: deref(policy.Attempts), Interval: deref(policy.Interval), Mode: deref(policy.Mode)}
+}
+
+// deref returns what p points to, or the zero value.
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+// Definition asks for the job, or for its versions, and hands on Nomad's own bytes.
+func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint64) (json.RawMessage, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	path := "/v1/job/" + url.PathEscape(job.ID)
+	if version == nil {
+		raw, err := readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (raw json.RawMessage, meta *api.QueryMeta, err error) {
+			meta, err = c.api.Raw().Query(path, &raw, q)
+			return raw, meta, err
+		})
+		// Nomad takes the end of a path such as /v1/job/a/versions for a question about another job.
+		var head struct{ ID string }
+		if err == nil && (json.Unmarshal(raw, &head) != nil || head.ID != job.ID) {
+			return nil, fmt.Errorf("Nomad answers another question for a job of the name %s", job.ID)
+		}
+		return raw, err
+	}
+	var answer struct{ Versions []json.RawMessage }
+	_, err := readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (any, *api.QueryMeta, error) {
+		meta, err := c.api.Raw().Query(path+"/versions?diffs=false", &answer, q)
+		return nil, meta, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var kept []string
+	for _, raw := range answer.Versions {
+		var head struct{ Version uint64 }
+		if err := json.Unmarshal(raw, &head); err != nil {
+			return nil, explain(err)
+		}
+		if head.Version == *version {
+			return raw, nil
+		}
+		kept = append(kept, strconv.FormatUint(head.Version, 10))
+	}
+	return nil, &versionNotFoundError{Version: *version, Kept: kept}
+}
+
+// versionNotFoundError is a version of a job that Nomad does not have.
+type versionNotFoundError struct {
+	Version uint64
+	Kept    []string // those it has, newest first
+}
+
+func (e *versionNotFoundError) Error() string {
+	return "there is no version " + strconv.FormatUint(e.Version, 10) + " (Nomad has: " + strings.Join(e.Kept, ", ") + ")"
+}
+
+// Allocation reads the whole allocation, with the job as it was for it.
+func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	full, err := readObject(ctx, c, a.Namespace, capReadJob, func(q *api.QueryOptions) (*api.Allocation, *api.QueryMeta, error) {
+		return c.api.Allocations().Info(a.ID, q)
+	})
+	if err != nil {
+		return backends.AllocationDetail{}, err
+	}
+	d := backends.AllocationDetail{Drivers: map[string]string{}}
+	if full.Job == nil {
+		return d, nil
+	}
+	if g := full.Job.LookupTaskGroup(a.Group); g != nil {
+		for _, task := range g.Tasks {
+			d.Drivers[task.Name] = task.Driver
+			if task.LogConfig != nil && deref(task.LogConfig.Disabled) {
+				d.LogsDisabled = append(d.LogsDisabled, task.Name)
+			}
+		}
+	}
+	return d, nil
+}
+
+// NodeAddress reads it from the node's fingerprint, or from the address its agent answers on.
+func (c *Client) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	node, err := readObject(ctx, c, "", ruleNodeRead, func(q *api.QueryOptions) (*api.Node, *api.QueryMeta, error) { return c.api.Nodes().Info(a.NodeID, q) })
+	if err != nil {
+		return "", err
+	}
+	if address := node.Attributes["unique.network.ip-address"]; address != "" {
+		return address, nil
+	}
+	host, _, _ := strings.Cut(node.HTTPAddr, ":")
+	return host, nil
+}

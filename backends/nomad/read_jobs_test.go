@@ -1,0 +1,253 @@
+package nomad
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"nomadctld/backends"
+)
+
+// fakeLists is a Nomad that gives the same answers whoever asks, and refuses to list what is in some namespaces.
+type fakeLists struct {
+	mu        sync.Mutex
+	answers   map[string]any // by path
+	forbidden map[string]bool
+	requests  []string
+}
+
+var statusFilter = regexp.MustCompile(`ClientStatus == "(\w+)"`)
+
+func (l *fakeLists) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requests = append(l.requests, r.URL.Path+" "+r.URL.Query().Get("namespace"))
+	if l.forbidden[r.URL.Query().Get("namespace")] && r.URL.Path != "/v1/jobs" {
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, "Permission denied")
+		return
+	}
+	answer, known := l.answers[r.URL.Path]
+	if !known {
+		answer = []any{}
+	}
+	if all, ok := answer.([]map[string]any); ok {
+		all = slices.Clone(all)
+		if wanted := statusFilter.FindAllStringSubmatch(r.URL.Query().Get("filter"), -1); wanted != nil {
+			all = slices.DeleteFunc(all, func(a map[string]any) bool {
+				return !slices.ContainsFunc(wanted, func(m []string) bool { return m[1] == a["ClientStatus"] })
+			})
+		}
+		if prefix := r.URL.Query().Get("prefix"); prefix != "" {
+			all = slices.DeleteFunc(all, func(j map[string]any) bool { return !strings.HasPrefix(j["ID"].(string), prefix) })
+		}
+		answer = all
+	}
+	json.NewEncoder(w).Encode(answer)
+}
+
+func newFakeLists(t *testing.T, answers map[string]any) (*fakeLists, *Client) {
+	t.Helper()
+	l := &fakeLists{answers: answers, forbidden: map[string]bool{}}
+	server := httptest.NewServer(l)
+	t.Cleanup(server.Close)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("t"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return l, open(t, Tier{URL: server.URL, TokenFile: token})
+}
+
+// recordedLost is what a real Nomad 2.0.6-dev listed after the only node of two jobs was killed: p-lost was placed on another
+// one, p-ddisc, which has a disconnect block, was not, and was stopped then.
+func recordedLost(t *testing.T) map[string]any {
+	t.Helper()
+	text, err := os.ReadFile("testdata/lost.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var recorded struct{ Jobs, Allocations []map[string]any }
+	if err := json.Unmarshal(text, &recorded); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]any{"/v1/jobs": recorded.Jobs, "/v1/allocations": recorded.Allocations}
+}
+
+func TestJobs_LostAndUnknown(t *testing.T) {
+	_, client := newFakeLists(t, recordedLost(t))
+	for _, tc := range []struct {
+		finished bool
+		want     []string // job, allocation's status, its task's as Nomad has it, and as it is
+	}{
+		{false, []string{"p-ddisc unknown running unknown", "p-lost running running running"}},
+		{true, []string{"p-ddisc unknown running unknown", "p-lost running running running", "p-lost lost running dead"}},
+	} {
+		jobs, err := client.Jobs(context.Background(), backends.Selection{IncludeHidden: tc.finished})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, job := range jobs {
+			for _, a := range job.Allocations {
+				task := a.Tasks[0]
+				got = append(got, fmt.Sprint(job.ID, " ", a.Status, " ", task.State, " ", a.TaskState(task)))
+				if a.Status == "lost" && (a.Next == "" || !a.TaskFinishedAt(task).After(task.Started)) {
+					t.Errorf("the lost one ended at %v, replaced by %q", a.TaskFinishedAt(task), a.Next)
+				}
+			}
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("with the finished ones: %t: got %q, want %q", tc.finished, got, tc.want)
+		}
+	}
+}
+
+func TestUsage_OnlyOfRunningAllocations(t *testing.T) {
+	l, client := newFakeLists(t, recordedLost(t))
+	jobs, err := client.Jobs(context.Background(), backends.Selection{IncludeHidden: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.requests = nil
+	running := ""
+	for _, job := range jobs {
+		client.Usage(context.Background(), job.Allocations)
+		client.Checks(context.Background(), job.Allocations)
+		for _, a := range job.Allocations {
+			if a.Status == "running" {
+				running = a.ID
+			}
+		}
+	}
+	if len(l.requests) != 2 || slices.ContainsFunc(l.requests, func(path string) bool { return !strings.Contains(path, running) }) {
+		t.Errorf("asked for %q, want the statistics and checks of %s alone", l.requests, running)
+	}
+}
+
+// jobStub is a job in a listing whose summary has drifted.
+func jobStub(id, parent, status string, more map[string]any) map[string]any {
+	job := map[string]any{
+		"ID": id, "ParentID": parent, "Namespace": "default", "Status": status, "Type": "batch", "Datacenters": []string{"dc9"}, "JobModifyIndex": 7,
+		"JobSummary": map[string]any{
+			"Children": map[string]any{"Pending": -1, "Running": 4, "Dead": -3},
+			"Summary":  map[string]any{"g": map[string]any{"Queued": -2, "Running": -1, "Failed": 5}},
+		},
+	}
+	maps.Copy(job, more)
+	return job
+}
+
+func TestJob_CountsChildren(t *testing.T) {
+	parent := jobStub("p-import", "", "running", map[string]any{"ParameterizedJob": true})
+	_, client := newFakeLists(t, map[string]any{
+		"/v1/jobs": []map[string]any{
+			parent,
+			jobStub("p-import/dispatch-1", "p-import", "running", nil),
+			jobStub("p-import/dispatch-2", "p-import", "dead", nil),
+			jobStub("p-import/dispatch-3", "p-import", "dead", nil),
+			jobStub("p-import/dispatch-4", "p-import", "pending", nil),
+			jobStub("p-import/x", "", "running", nil), // another job, whose name is below
+			jobStub("p-import/x/dispatch-1", "p-import/x", "running", nil),
+		},
+		"/v1/job/p-import": map[string]any{
+			"ID": "p-import", "Name": "p-import", "Type": "batch", "Namespace": "default", "ParameterizedJob": map[string]any{"Payload": "optional"},
+			"TaskGroups": []any{map[string]any{"Name": "g", "Count": 1}},
+		},
+		"/v1/job/p-import/summary":    parent["JobSummary"],
+		"/v1/job/p-import/deployment": nil,
+	})
+	got, err := client.Job(context.Background(), backends.Job{Tier: "production", Namespace: "default", ID: "p-import", Parameterized: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Children == nil || *got.Children != (backends.Children{Pending: 1, Running: 1, Dead: 2}) {
+		t.Errorf("got %+v, want 1 pending, 1 running and 2 dead", got.Children)
+	}
+	if want := (backends.Counts{Failed: 5}); got.Counts != want || got.Groups[0].Counts != want {
+		t.Errorf("counts: got %+v and %+v, want %+v", got.Counts, got.Groups[0].Counts, want)
+	}
+}
+
+func TestJobs_IgnoresSummaryForQueued(t *testing.T) {
+	recorded, err := os.ReadFile("testdata/blocked.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var evaluation map[string]any
+	if err := json.Unmarshal(recorded[:slices.Index(recorded, '\n')], &evaluation); err != nil {
+		t.Fatal(err)
+	}
+	evaluation["Namespace"], evaluation["CreateIndex"] = "default", 9
+	_, client := newFakeLists(t, map[string]any{
+		"/v1/jobs":        []map[string]any{jobStub("p-dc9", "", "pending", nil)},
+		"/v1/evaluations": []map[string]any{evaluation},
+	})
+	jobs, err := client.Jobs(context.Background(), backends.Selection{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u := jobs[0].Unplaced; len(u) != 1 || !slices.Equal(u[0].Reasons, []string{"no nodes in datacenter dc9 are ready"}) || jobs[0].Counts.Queued != 1 {
+		t.Errorf("got %+v, %d queued", u, jobs[0].Counts.Queued)
+	}
+}
+
+func TestJob_CountsAllocations(t *testing.T) {
+	a := func(group, status string) backends.Allocation {
+		return backends.Allocation{Group: group, Status: status}
+	}
+	all := []backends.Allocation{a("g", "running"), a("g", "running"), a("g", "pending"), a("g", "unknown"), a("g", "lost"), a("g", "failed"), a("other", "running")}
+	drifted := backends.Counts{Queued: -1, Starting: 9, Running: -3, Failed: 0, Complete: 7, Lost: 3, Unknown: 2}
+	got := mergeCounts(drifted, "g", all, []backends.Unplaced{{Group: "g", Allocations: 3}, {Group: "other", Allocations: 1}})
+	if want := (backends.Counts{Queued: 3, Starting: 1, Running: 2, Failed: 1, Complete: 7, Lost: 3, Unknown: 1}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// A token may list the jobs of a namespace and not read them: Nomad leaves their allocations out of a listing of all namespaces,
+// without a word.
+func TestJobs_NamespaceThatCannotBeRead(t *testing.T) {
+	l, client := newFakeLists(t, map[string]any{
+		"/v1/jobs": []map[string]any{
+			jobStub("p-a", "", "running", map[string]any{"Namespace": "secret", "JobSummary": map[string]any{"Summary": map[string]any{"g": map[string]any{"Running": 1}}}}),
+			jobStub("p-b", "", "running", nil),
+			jobStub("p-c", "", "dead", map[string]any{"Namespace": "idle"}),
+		},
+		"/v1/acl/token/self": map[string]any{},
+	})
+	l.forbidden = map[string]bool{"secret": true, "idle": true}
+	jobs, err := client.Jobs(context.Background(), backends.Selection{})
+	var namespace *backends.NamespaceError
+	if len(jobs) != 3 || !errors.As(err, &namespace) || namespace.Namespace != "secret" || !errors.Is(err, backends.ErrForbidden) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %d jobs and %v, want all 3 and that secret cannot be read", len(jobs), err)
+	}
+	l.forbidden = map[string]bool{}
+	if jobs, err := client.Jobs(context.Background(), backends.Selection{}); len(jobs) != 3 || err != nil {
+		t.Errorf("with a token that may: got %d jobs, %v", len(jobs), err)
+	}
+}
+
+func TestSchedules_NamespaceThatCannotBeRead(t *testing.T) {
+	l, client := newFakeLists(t, map[string]any{
+		"/v1/job/p-b":        map[string]any{"ID": "p-b", "ParameterizedJob": map[string]any{"Payload": "required"}},
+		"/v1/acl/token/self": map[string]any{},
+	})
+	l.forbidden = map[string]bool{"secret": true}
+	jobs := []backends.Job{{Namespace: "secret", ID: "p-a", Parameterized: true}, {Namespace: "default", ID: "p-b", Parameterized: true}}
+	got, err := client.Schedules(context.Background(), jobs)
+	var namespace *backends.NamespaceError
+	if len(got) != 2 || got[1].Payload != "required" || !errors.As(err, &namespace) || namespace.Namespace != "secret" {
+		t.Errorf("got %+v and %v, want the other's schedule and that secret cannot be read", got, err)
+	}
+}

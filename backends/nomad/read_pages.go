@@ -1,0 +1,56 @@
+package nomad
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+const (
+	perPage         = 2000 // objects; keeps single answers of a big cluster to a few megabytes
+	maxReadAttempts = 3
+	retryBackoff    = 100 * time.Millisecond // before the second attempt; twice that before the third
+)
+
+// readPages returns all pages of a listing, each read up to attempts times. right is the capability that it needs.
+func readPages[T any](ctx context.Context, c *Client, namespace, filter, right string, fetch func(*api.QueryOptions) ([]T, *api.QueryMeta, error)) ([]T, error) {
+	q, err := c.query(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	q.Filter, q.PerPage = filter, perPage
+	var all []T
+	for {
+		page, meta, err := retryRead(ctx, func() ([]T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
+		switch {
+		case isForbidden(err):
+			return nil, c.forbiddenError(ctx, namespace, right, err)
+		case err != nil:
+			return nil, explain(err)
+		}
+		all = append(all, page...)
+		if meta.NextToken == "" {
+			return all, nil
+		}
+		q.NextToken = meta.NextToken
+	}
+}
+
+// retryRead repeats a read that failed with an error that may pass. The pauses are random, so that many gateways do not
+// come back in step.
+func retryRead[T any](ctx context.Context, read func() (T, *api.QueryMeta, error), mayPass func(error) bool) (T, *api.QueryMeta, error) {
+	for attempt := 1; ; attempt++ {
+		value, meta, err := read()
+		if err == nil || attempt == maxReadAttempts || !mayPass(err) {
+			return value, meta, err
+		}
+		pause := retryBackoff << (attempt - 1)
+		select {
+		case <-time.After(pause/2 + rand.N(pause)):
+		case <-ctx.Done():
+			return value, meta, err
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package nomad
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"nomadctld/backends"
+	"nomadctld/backends/backendtest"
+	"nomadctld/internal/nomadtest"
+)
+
+func TestClusterWriterConformance(t *testing.T) {
+	t.Parallel()
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			t.Parallel()
+			backendtest.ClusterWriter(t, backendtest.Fixture{
+				WritableCluster: open(t, Tier{URL: cluster.URL, TokenFile: nomadtest.TokenFile(t)}),
+				Limited: func(t *testing.T, capabilities ...string) backendtest.WritableCluster {
+					return open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, capabilities...)})
+				},
+				Scalable:      func(t *testing.T, id, mode string) { cluster.Register(t, nomadtest.Scalable(id, mode)) },
+				Canary:        func(t *testing.T, id, mode string) { cluster.Register(t, nomadtest.Canary(id, mode)) },
+				Completed:     func(t *testing.T, id string) { cluster.Register(t, nomadtest.Ended(id)) },
+				Periodic:      func(t *testing.T, id string) { cluster.Register(t, nomadtest.Periodic(id)) },
+				Parameterized: func(t *testing.T, id string) { cluster.Register(t, nomadtest.Parameterized(id)) },
+				ScalesStopped: cluster.OlderThan(t, 1, 10),
+			})
+		})
+	}
+}
+
+// TestNodeAddress_MissingPolicy where the address of a node is looked up.
+func TestNodeAddress_MissingPolicy(t *testing.T) {
+	t.Parallel()
+	for _, cluster := range nomadtest.Clusters(t) {
+		t.Run(cluster.Kind, func(t *testing.T) {
+			t.Parallel()
+			limited := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "list-jobs", "read-job")})
+			jobs, err := limited.Jobs(t.Context(), backends.Selection{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(jobs, func(j backends.Job) bool { return len(j.Allocations) > 0 })
+			if i < 0 {
+				t.Fatal("no allocation")
+			}
+			_, err = limited.NodeAddress(t.Context(), jobs[i].Allocations[0])
+			const want = `the gateway's token may not do this: its policy lacks node { policy = "read" }; tell the gateway's operator`
+			if err == nil || err.Error() != want || !errors.Is(err, backends.ErrForbidden) {
+				t.Errorf("got %v, want %s", err, want)
+			}
+		})
+	}
+}

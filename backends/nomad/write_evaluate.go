@@ -1,0 +1,26 @@
+package nomad
+
+import (
+	"context"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/backends"
+)
+
+// Evaluate can be sent again when its answer was lost: an allocation that has a replacement gets no other one.
+func (c *Client) Evaluate(ctx context.Context, job backends.Job) (backends.WriteResult, error) {
+	if _, err := c.requireUnchanged(ctx, job); err != nil {
+		return backends.WriteResult{}, err
+	}
+	var answer api.JobRegisterResponse
+	err := c.write(ctx, writeRequest{
+		job: job, capability: capSubmitJob, path: jobPath(job, "/evaluate"), response: &answer,
+		body:   &api.JobEvaluateRequest{JobID: job.ID, EvalOptions: api.EvalOptions{ForceReschedule: true}},
+		verify: func(context.Context) (bool, error) { return false, nil },
+	})
+	if err != nil {
+		return backends.WriteResult{}, err
+	}
+	return backends.WriteResult{EvaluationID: answer.EvalID}, nil
+}

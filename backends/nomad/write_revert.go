@@ -1,0 +1,38 @@
+package nomad
+
+import (
+	"context"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/backends"
+)
+
+// Revert lets Nomad compare the job's version too, for what happens after it was read.
+func (c *Client) Revert(ctx context.Context, job backends.Job, version uint64) (backends.WriteResult, error) {
+	was, err := c.requireUnchanged(ctx, job)
+	if err != nil {
+		return backends.WriteResult{}, err
+	}
+	var answer api.JobRegisterResponse
+	err = c.write(ctx, writeRequest{
+		job: job, capability: capSubmitJob, path: jobPath(job, "/revert"), response: &answer,
+		body: &api.JobRevertRequest{JobID: job.ID, JobVersion: version, EnforcePriorVersion: &was.Version},
+		verify: func(ctx context.Context) (bool, error) {
+			h, err := c.currentState(ctx, job)
+			if err != nil || h.JobModifyIndex == was.JobModifyIndex {
+				return false, err
+			}
+			earlier, err := c.Definition(ctx, job, &version)
+			if err != nil || !equalDefinitions(h.definition, earlier) {
+				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
+			}
+			answer = c.recoveredResponse(ctx, job, h)
+			return true, nil
+		},
+	})
+	if err != nil {
+		return backends.WriteResult{}, err
+	}
+	return c.registerResult(ctx, job, answer), nil
+}

@@ -1,0 +1,42 @@
+package nomad
+
+import (
+	"context"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/backends"
+)
+
+// Scale lets Nomad compare the job's index too, for what happens after it was read.
+func (c *Client) Scale(ctx context.Context, job backends.Job, group string, count int) (backends.WriteResult, error) {
+	was, err := c.requireUnchanged(ctx, job)
+	if err != nil {
+		return backends.WriteResult{}, err
+	}
+	wanted := int64(count)
+	var answer api.JobRegisterResponse
+	err = c.write(ctx, writeRequest{
+		job: job, capability: capScaleJob, path: jobPath(job, "/scale"), response: &answer,
+		body: &api.ScalingRequest{
+			Count: &wanted, Target: map[string]string{"Job": job.ID, "Group": group}, Message: "through nomadctld", JobModifyIndex: was.JobModifyIndex,
+		},
+		verify: func(ctx context.Context) (bool, error) {
+			h, err := c.currentState(ctx, job)
+			if err != nil || h.JobModifyIndex == was.JobModifyIndex {
+				return false, err
+			}
+			for _, g := range h.TaskGroups {
+				if g.Name == group && g.Count == count && !h.Stop {
+					answer = c.recoveredResponse(ctx, job, h)
+					return true, nil
+				}
+			}
+			return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
+		},
+	})
+	if err != nil {
+		return backends.WriteResult{}, err
+	}
+	return resultOf(answer), nil
+}

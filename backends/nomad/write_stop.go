@@ -1,0 +1,54 @@
+package nomad
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadctld/backends"
+)
+
+// Stop reads the job first: Nomad would stop whatever has its ID by now, and is content when nothing has.
+func (c *Client) Stop(ctx context.Context, job backends.Job, purge bool) (backends.WriteResult, error) {
+	was, err := c.requireUnchanged(ctx, job)
+	if err != nil {
+		return backends.WriteResult{}, err
+	}
+	var answer api.JobDeregisterResponse
+	err = c.write(ctx, writeRequest{
+		job: job, capability: capSubmitJob, method: http.MethodDelete, path: jobPath(job, "?purge="+strconv.FormatBool(purge)), response: &answer,
+		beforeRetry: func(ctx context.Context) error {
+			var changed *backends.ChangedError
+			if _, err := c.requireUnchanged(ctx, job); errors.As(err, &changed) || errors.Is(err, backends.ErrNotFound) {
+				return err
+			}
+			return nil // who cannot be asked now is asked to stop it all the same
+		},
+		verify: func(ctx context.Context) (bool, error) {
+			h, err := c.currentState(ctx, job)
+			switch {
+			case purge && errors.Is(err, backends.ErrNotFound):
+				return true, nil
+			case err != nil:
+				return false, err
+			case h.JobModifyIndex == was.JobModifyIndex:
+				return false, nil
+			case purge || !h.Stop:
+				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
+			}
+			answer = api.JobDeregisterResponse{JobModifyIndex: h.JobModifyIndex, EvalID: c.findEvaluation(ctx, job, h.JobModifyIndex)}
+			return true, nil
+		},
+	})
+	if err != nil {
+		return backends.WriteResult{}, err
+	}
+	o := backends.WriteResult{EvaluationID: answer.EvalID, ModifyIndex: answer.JobModifyIndex}
+	if purge {
+		o.ModifyIndex = 0
+	}
+	return o, nil
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"nomadctld/internal/dockertest"
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
+)
+
+// runRefused runs a command line that must end with 125 and say one line.
+func (g *testGateway) runRefused(t *testing.T, words ...string) string {
+	t.Helper()
+	cmd := g.ssh("wim", words...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 125 || len(out) > 0 || strings.Count(stderr.String(), "\n") != 1 {
+		t.Errorf("%q: got %v, %q and %q, want the code 125 and one line", words, err, out, stderr.String())
+	}
+	return stderr.String()
+}
+
+func TestExec_PendingTask(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	job := boxJob(sim.Task{Name: "box", Driver: "raw_exec"}, newAllocation())
+	a := &job.Groups[0].Allocations[0]
+	a.ClientStatus, a.Tasks = "pending", map[string]sim.TaskState{"box": {State: "pending"}}
+	cluster.Sim.Run(job)
+	g := startTestGateway(t, cluster.URL, "")
+	if got, want := g.runRefused(t, "exec", a.ID, "true"), "nomadctld: the task is not running\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := g.runRefused(t, "exec", "p-team1-box", "true"); !strings.Contains(got, "no task of p-team1-box is running") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestExec_TaskPurgedBeforeStart(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	cluster := nomadtest.Simulated(t)
+	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+	g := startTestGateway(t, cluster.URL, "")
+	// The request for the program waits while the job goes.
+	cluster.Sim.Inject(sim.Fault{Path: "/v1/client/allocation/{id}/exec", Delay: 3 * time.Second, Times: 1})
+	go func() {
+		for cluster.Sim.Traffic("/v1/client/allocation/{id}/exec").Requests == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		cluster.Sim.Purge("default", "p-team1-box")
+	}()
+	if got := g.runRefused(t, "exec", "p-team1-box", "true"); !strings.Contains(got, "not there any more") {
+		t.Errorf("got %q, want one that says that it is gone", got)
+	}
+}
+
+// TestExec_BackendLost: as when dockerd or the Nomad agent is killed or restarted.
+func TestExec_BackendLost(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	for name, begin := range map[string]func(t *testing.T) (g *testGateway, away func()){
+		"docker": func(t *testing.T) (*testGateway, func()) {
+			address, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
+			cluster, allocation := nomadtest.Simulated(t), newAllocation()
+			cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+			dockertest.Run(t, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sleep", "3600")
+			return startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\n", strings.TrimPrefix(address, "tcp://"))), cut
+		},
+		"nomad": func(t *testing.T) (*testGateway, func()) {
+			cluster := nomadtest.Simulated(t)
+			cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+			return startTestGateway(t, cluster.URL, ""), cluster.Sim.Close
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, away := begin(t)
+			cmd := g.ssh("wim", "exec", "p-team1-box", "-c", "'echo started; sleep 60'")
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			out := startAndExpect(t, cmd, "started\n")
+			away()
+			rest, _ := io.ReadAll(out)
+			var exit *exec.ExitError
+			if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 125 || len(rest) > 0 || strings.Count(stderr.String(), "\n") != 1 {
+				t.Errorf("got %v, %q and %q, want the code 125 and one line", err, rest, stderr.String())
+			}
+		})
+	}
+}
+
+// TestExec_ConfiguredBackend with a daemon that nobody may speak to but for a docker task.
+func TestExec_ConfiguredBackend(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	daemon, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer daemon.Close()
+	var asked atomic.Int32
+	go func() {
+		for {
+			conn, err := daemon.Accept()
+			if err != nil {
+				return
+			}
+			asked.Add(1)
+			conn.Close()
+		}
+	}()
+	cluster := nomadtest.Simulated(t)
+	for driver, job := range map[string]string{"docker": "p-team1-docker", "raw_exec": "p-team1-process"} {
+		cluster.Sim.Run(sim.Job{ID: job, Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
+			Name: "box", Driver: driver, Command: []string{"/bin/sh", "-c", "echo logged; exec sleep 3600"},
+		}}}}})
+	}
+	for _, c := range []struct {
+		way, job string
+		docker   bool // is asked
+		code     int
+	}{
+		{"auto", "p-team1-process", false, 0},
+		{"auto", "p-team1-docker", true, 0}, // it does not answer, so Nomad is asked
+		{"nomad", "p-team1-process", false, 0},
+		{"nomad", "p-team1-docker", false, 0},
+		{"docker", "p-team1-process", true, 125},
+		{"docker", "p-team1-docker", true, 125},
+	} {
+		g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\ndocker.exec = %q\n", daemon.Addr(), c.way))
+		asked.Store(0)
+		cmd := g.ssh("wim", "exec", c.job, "echo", "hello")
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, _ := cmd.Output()
+		if code := cmd.ProcessState.ExitCode(); code != c.code || string(out) == "hello\n" != (c.code == 0) || strings.Count(stderr.String(), "\n") != min(code, 1) {
+			t.Errorf("%+v: got %d, %q, %q", c, code, out, stderr.String())
+		}
+		if (asked.Load() > 0) != c.docker {
+			t.Errorf("%+v: the daemon was spoken to %d times", c, asked.Load())
+		}
+		if out, err := g.ssh("wim", "logs", c.job+"/g/box").Output(); string(out) == "logged\n" != (c.code == 0) || (err == nil) != (c.code == 0) {
+			t.Errorf("%+v: logs: got %q, %v", c, out, err)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package dockertest
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+)
+
+// TCP lets the daemon at host be reached on a port of loopback while the test runs, and returns its address.
+func TCP(t testing.TB, host string) (addr string) {
+	t.Helper()
+	addr, _ = proxy(t, host, nil)
+	return addr
+}
+
+// TCPWithCut is TCP with a cable that can be cut: cut closes all connections that are open. New ones are let through again.
+func TCPWithCut(t testing.TB, host string) (addr string, cut func()) {
+	t.Helper()
+	addr, end := proxy(t, host, nil)
+	return addr, func() { end(false) }
+}
+
+// TCPWithKill is TCP until kill: from then on no connection lasts.
+func TCPWithKill(t testing.TB, host string) (addr string, kill func()) {
+	t.Helper()
+	addr, end := proxy(t, host, nil)
+	return addr, func() { end(true) }
+}
+
+// TLS is TCP with encryption: only clients that show a certificate of the returned CA are let in.
+func TLS(t testing.TB, host string) (addr string, files Certificates) {
+	t.Helper()
+	files, config := newCertificates(t)
+	addr, _ = proxy(t, host, config)
+	return addr, files
+}
+
+func proxy(t testing.TB, host string, config *tls.Config) (addr string, end func(forever bool)) {
+	t.Helper()
+	target, err := url.Parse(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	network, address := "tcp", target.Host
+	if target.Scheme == "unix" {
+		network, address = "unix", target.Path
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var open connSet
+	var conversations sync.WaitGroup
+	conversations.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			open.add(conn)
+			if config != nil {
+				conn = tls.Server(conn, config)
+			}
+			conversations.Go(func() {
+				defer conn.Close()
+				if secured, ok := conn.(*tls.Conn); ok && secured.Handshake() != nil {
+					return // before the daemon is bothered
+				}
+				daemon, err := net.Dial(network, address)
+				if err != nil {
+					return
+				}
+				defer daemon.Close()
+				open.add(daemon)
+				relay(conn, daemon)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		open.close(true)
+		conversations.Wait()
+	})
+	return listener.Addr().String(), open.close
+}
+
+// connSet is connections that are closed together; one that comes too late is closed at once.
+type connSet struct {
+	mu     sync.Mutex
+	conns  []net.Conn
+	closed bool
+}
+
+func (t *connSet) add(conn net.Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.conns = append(t.conns, conn)
+	if t.closed {
+		conn.Close()
+	}
+}
+
+func (t *connSet) close(forever bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = forever
+	for _, conn := range t.conns {
+		conn.Close()
+	}
+	t.conns = nil
+}
+
+// relay copies both ways and passes on the end of each, as streams of exec and attach need it.
+func relay(client, daemon net.Conn) {
+	type halfCloser interface{ CloseWrite() error }
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		io.Copy(daemon, client)
+		daemon.(halfCloser).CloseWrite()
+	})
+	io.Copy(client, daemon)
+	client.(halfCloser).CloseWrite()
+	sending.Wait()
+}

@@ -1,0 +1,289 @@
+package nomadcli
+
+// rule says whether and how a command may be run. Whatever it does not name is refused.
+type rule struct {
+	refused string // why; empty: it may be run
+	group   bool   // only leads to other commands, and shows their help
+	aliasOf string // the command of which this is another name; everything else is then empty
+
+	// flags, apart by spaces: "name" is true or false, "name=" takes a value, "name=template" a template of Go,
+	// "name=secret" a value that is not recorded.
+	flags string
+
+	connectsToNodes bool                  // connects to the node of an allocation itself, if it learns the address
+	secretWords     bool                  // KEY=VALUE behind the first word is not recorded
+	check           func(c command) error // what the other words may be; nil: anything
+	job             jobSource             // where the job is
+}
+
+// jobSource is where a command names the job that it is about.
+type jobSource int
+
+const (
+	noJob     jobSource = iota
+	firstWord           // job history ID
+	onlyWord            // job stop ID, which would take several
+	jobFlag             // eval list -job ID
+	ifJobFlag           // alloc exec -job ID sh
+)
+
+const (
+	reasonOpensBrowser   = "it opens a browser on the gateway"
+	reasonWritesFile     = "it writes a file on the gateway's machine"
+	reasonLocalFiles     = "it works on files of the gateway's machine"
+	reasonChangesAuth    = "it changes who may do what on the cluster"
+	reasonShowsToken     = "it shows a token"
+	reasonRunsAgent      = "it runs an agent on the gateway's machine"
+	reasonChangesServers = "it changes the servers of the cluster"
+	reasonClusterKeys    = "it is about the keys of the cluster"
+	reasonAnyRequest     = "it can send any request, with the gateway's token"
+)
+
+const (
+	execFlags   = "job i t it ti e= task= group="
+	fsFlags     = "verbose H job group= stat f tail n= c="
+	logsFlags   = "verbose job tail f stderr stdout n= c= task= group="
+	statusFlags = "json t=template verbose"
+	pageFlags   = "json t=template filter= per-page= page-token="
+	waitFlags   = "detach verbose"
+)
+
+// rules has every command of Nomad 2.0.5, but those under a refused one.
+var rules = map[string]rule{
+	"acl":                       {group: true},
+	"acl auth-method":           {group: true},
+	"acl auth-method create":    {refused: reasonChangesAuth},
+	"acl auth-method delete":    {refused: reasonChangesAuth},
+	"acl auth-method info":      {flags: "json t=template"},
+	"acl auth-method list":      {flags: "json t=template"},
+	"acl auth-method update":    {refused: reasonChangesAuth},
+	"acl binding-rule":          {group: true},
+	"acl binding-rule create":   {refused: reasonChangesAuth},
+	"acl binding-rule delete":   {refused: reasonChangesAuth},
+	"acl binding-rule info":     {flags: "json t=template"},
+	"acl binding-rule list":     {flags: "json t=template"},
+	"acl binding-rule update":   {refused: reasonChangesAuth},
+	"acl bootstrap":             {refused: reasonChangesAuth},
+	"acl policy":                {group: true},
+	"acl policy apply":          {refused: reasonChangesAuth},
+	"acl policy delete":         {refused: reasonChangesAuth},
+	"acl policy info":           {},
+	"acl policy list":           {flags: "json t=template"},
+	"acl policy self":           {flags: "json t=template"},
+	"acl role":                  {group: true},
+	"acl role create":           {refused: reasonChangesAuth},
+	"acl role delete":           {refused: reasonChangesAuth},
+	"acl role info":             {flags: "by-name json t=template"},
+	"acl role list":             {flags: "json t=template"},
+	"acl role update":           {refused: reasonChangesAuth},
+	"acl token":                 {group: true},
+	"acl token create":          {refused: reasonChangesAuth},
+	"acl token delete":          {refused: reasonChangesAuth},
+	"acl token info":            {refused: reasonShowsToken},
+	"acl token list":            {flags: "json t=template"},
+	"acl token self":            {refused: reasonShowsToken},
+	"acl token update":          {refused: reasonChangesAuth},
+	"action":                    {aliasOf: "job action"},
+	"agent":                     {refused: reasonRunsAgent},
+	"agent-info":                {flags: "json t=template"},
+	"alloc":                     {group: true},
+	"alloc checks":              {flags: statusFlags},
+	"alloc exec":                {flags: execFlags, connectsToNodes: true, job: ifJobFlag},
+	"alloc fs":                  {flags: fsFlags, connectsToNodes: true, job: ifJobFlag},
+	"alloc logs":                {flags: logsFlags, connectsToNodes: true, job: ifJobFlag},
+	"alloc pause":               {flags: "state= status task= verbose"},
+	"alloc restart":             {flags: "all-tasks task= verbose"},
+	"alloc signal":              {flags: "s= task= verbose"},
+	"alloc status":              {flags: "short stats " + statusFlags},
+	"alloc stop":                {flags: "no-shutdown-delay " + waitFlags},
+	"alloc-status":              {aliasOf: "alloc status"},
+	"check":                     {refused: "it is for the machine of an agent"},
+	"client-config":             {aliasOf: "node config"},
+	"config":                    {refused: reasonLocalFiles},
+	"debug":                     {refused: reasonWritesFile},
+	"deployment":                {group: true},
+	"deployment fail":           {flags: waitFlags},
+	"deployment list":           {flags: "filter= " + statusFlags},
+	"deployment pause":          {flags: "verbose"},
+	"deployment promote":        {flags: "group= " + waitFlags},
+	"deployment resume":         {flags: waitFlags},
+	"deployment status":         {flags: "monitor wait= " + statusFlags},
+	"deployment unblock":        {flags: waitFlags},
+	"docker_logger":             {refused: reasonRunsAgent},
+	"eval":                      {group: true},
+	"eval delete":               {flags: "filter= yes"},
+	"eval list":                 {flags: "verbose job= status= " + pageFlags, job: jobFlag},
+	"eval status":               {flags: "monitor " + statusFlags},
+	"eval-status":               {aliasOf: "eval status"},
+	"exec":                      {aliasOf: "alloc exec"},
+	"executor":                  {refused: reasonRunsAgent},
+	"fmt":                       {refused: reasonLocalFiles},
+	"fs":                        {aliasOf: "alloc fs"},
+	"init":                      {aliasOf: "job init"},
+	"inspect":                   {aliasOf: "job inspect"},
+	"job":                       {group: true},
+	"job action":                {flags: "alloc= job= i t e= task= group=", connectsToNodes: true, job: jobFlag},
+	"job allocs":                {flags: "all " + statusFlags, job: firstWord},
+	"job deployments":           {flags: "all latest " + statusFlags, job: firstWord},
+	"job dispatch":              {flags: "wait idempotency-token= meta=secret id-prefix-template= priority= " + waitFlags, check: stdinSecond, job: firstWord},
+	"job eval":                  {flags: "force-reschedule " + waitFlags, job: firstWord},
+	"job history":               {flags: "p full json version= t=template diff-tag= diff-version=", job: firstWord},
+	"job init":                  {refused: reasonWritesFile},
+	"job inspect":               {flags: "hcl json t=template version= with-vars", job: firstWord},
+	"job periodic":              {group: true},
+	"job periodic force":        {flags: waitFlags, job: firstWord},
+	"job plan":                  {flags: "diff json json-output policy-override t=template vault-namespace= verbose", check: jsonFromStdin},
+	"job promote":               {flags: "group= " + waitFlags, job: firstWord},
+	"job restart":               {flags: "all-tasks batch-size= batch-wait= group= no-shutdown-delay on-error= reschedule task= verbose yes", job: firstWord},
+	"job revert":                {flags: waitFlags, job: firstWord},
+	"job run":                   {flags: "check-index= consul-namespace= eval-priority= json output policy-override preserve-counts preserve-resources vault-namespace= " + waitFlags, check: jsonFromStdin},
+	"job scale":                 {flags: "check-index= " + waitFlags, job: firstWord},
+	"job scaling-events":        {flags: "verbose", job: firstWord},
+	"job start":                 {flags: waitFlags, job: onlyWord},
+	"job status":                {flags: "all-allocs evals short " + statusFlags, job: firstWord},
+	"job stop":                  {flags: "eval-priority= global no-shutdown-delay purge yes " + waitFlags, job: onlyWord},
+	"job tag":                   {group: true},
+	"job tag apply":             {flags: "name= description= version=", job: firstWord},
+	"job tag unset":             {flags: "name=", job: firstWord},
+	"job validate":              {flags: "json vault-namespace=", check: jsonFromStdin},
+	"keygen":                    {refused: "it makes keys on the gateway's machine"},
+	"keyring":                   {refused: reasonClusterKeys},
+	"license":                   {group: true},
+	"license get":               {},
+	"logmon":                    {refused: reasonRunsAgent},
+	"login":                     {refused: reasonChangesAuth},
+	"logs":                      {aliasOf: "alloc logs"},
+	"monitor":                   {flags: "json log-include-location log-level= node-id= server-id=", check: noWords},
+	"monitor export":            {refused: "it reads the logs on the disks of the agents' machines"},
+	"namespace":                 {group: true},
+	"namespace apply":           {flags: "description= quota= json", check: stdinOrName},
+	"namespace delete":          {},
+	"namespace inspect":         {flags: "t=template"},
+	"namespace list":            {flags: "json t=template"},
+	"namespace status":          {flags: "json t=template"},
+	"node":                      {group: true},
+	"node config":               {flags: "servers"},
+	"node drain":                {flags: "enable disable deadline= detach force no-deadline ignore-system keep-ineligible self yes monitor m= meta="},
+	"node eligibility":          {flags: "enable disable self"},
+	"node identity":             {group: true},
+	"node identity get":         {flags: "json t=template"},
+	"node identity renew":       {refused: reasonChangesAuth},
+	"node intro":                {refused: reasonShowsToken},
+	"node meta":                 {group: true},
+	"node meta apply":           {flags: "node-id= unset="},
+	"node meta read":            {flags: "json node-id= t=template"},
+	"node pool":                 {group: true},
+	"node pool apply":           {flags: "json", check: stdinFirst},
+	"node pool delete":          {},
+	"node pool info":            {flags: "json t=template"},
+	"node pool init":            {refused: reasonWritesFile},
+	"node pool jobs":            {flags: pageFlags},
+	"node pool list":            {flags: pageFlags},
+	"node pool nodes":           {flags: "verbose " + pageFlags},
+	"node status":               {flags: "allocs os quiet self short stats verbose " + pageFlags},
+	"node-drain":                {aliasOf: "node drain"},
+	"node-status":               {aliasOf: "node status"},
+	"operator":                  {group: true},
+	"operator api":              {refused: reasonAnyRequest},
+	"operator autopilot":        {group: true},
+	"operator autopilot health": {flags: "json"},
+
+	"operator autopilot get-config": {flags: "json t=template"},
+	"operator autopilot set-config": {refused: reasonChangesServers},
+
+	"operator client-state":         {refused: reasonLocalFiles},
+	"operator debug":                {refused: reasonWritesFile},
+	"operator gossip":               {refused: reasonClusterKeys},
+	"operator metrics":              {flags: "pretty format= json t=template"},
+	"operator raft":                 {group: true},
+	"operator raft info":            {refused: reasonLocalFiles},
+	"operator raft list-peers":      {flags: "stale"},
+	"operator raft logs":            {refused: reasonLocalFiles},
+	"operator raft migrate-backend": {refused: reasonLocalFiles},
+	"operator raft remove-peer":     {refused: reasonChangesServers},
+	"operator raft state":           {refused: reasonLocalFiles},
+
+	"operator raft transfer-leadership": {refused: reasonChangesServers},
+
+	"operator root":                 {refused: reasonClusterKeys},
+	"operator scheduler":            {group: true},
+	"operator scheduler get-config": {flags: "json t=template"},
+	"operator scheduler set-config": {refused: reasonChangesServers},
+	"operator snapshot":             {refused: reasonLocalFiles},
+	"operator utilization":          {refused: reasonWritesFile},
+
+	"plan":                   {aliasOf: "job plan"},
+	"plugin":                 {group: true},
+	"plugin status":          {flags: "short type= " + statusFlags},
+	"quota":                  {group: true},
+	"quota apply":            {flags: "json", check: stdinFirst},
+	"quota delete":           {},
+	"quota init":             {refused: reasonWritesFile},
+	"quota inspect":          {flags: "json t=template"},
+	"quota list":             {flags: "json t=template"},
+	"quota status":           {flags: "json t=template"},
+	"recommendation":         {group: true},
+	"recommendation apply":   {flags: "policy-override " + waitFlags},
+	"recommendation dismiss": {},
+	"recommendation info":    {flags: "json t=template"},
+	"recommendation list":    {flags: "group= job= json t=template task=", job: jobFlag},
+	"run":                    {aliasOf: "job run"},
+	"scaling":                {group: true},
+	"scaling policy":         {group: true},
+	"scaling policy info":    {flags: statusFlags},
+	"scaling policy list":    {flags: "job= type= " + statusFlags, job: jobFlag},
+	"sentinel":               {group: true},
+	"sentinel apply":         {refused: reasonChangesAuth},
+	"sentinel delete":        {refused: reasonChangesAuth},
+	"sentinel list":          {},
+	"sentinel read":          {flags: "raw"},
+	"server":                 {group: true},
+	"server force-leave":     {refused: reasonChangesServers},
+	"server join":            {refused: reasonChangesServers},
+	"server members":         {flags: "detailed " + statusFlags},
+	"server-force-leave":     {aliasOf: "server force-leave"},
+	"server-join":            {aliasOf: "server join"},
+	"server-members":         {aliasOf: "server members"},
+	"service":                {group: true},
+	"service delete":         {},
+	"service info":           {flags: "verbose " + pageFlags},
+	"service list":           {flags: "json name= t=template"},
+	"setup":                  {refused: reasonChangesAuth},
+	"start":                  {aliasOf: "job start"},
+	"status":                 {flags: "verbose", job: onlyWord},
+	"stop":                   {aliasOf: "job stop"},
+	"syslog":                 {refused: reasonRunsAgent},
+	"system":                 {group: true},
+	"system gc":              {},
+	"system reconcile":       {group: true},
+	"template-render":        {refused: reasonRunsAgent},
+	"tls":                    {refused: reasonLocalFiles},
+	"ui":                     {refused: reasonOpensBrowser},
+	"validate":               {aliasOf: "job validate"},
+	"var":                    {group: true},
+	"var get":                {flags: "item= template=template out="},
+	"var init":               {refused: reasonWritesFile},
+	"var list":               {flags: "template=template out= filter= per-page= page-token="},
+	"var lock":               {refused: "it runs a command on the gateway's machine", secretWords: true},
+	"var purge":              {flags: "check-index="},
+	"var put":                {flags: "force verbose check-index= in= out= template=template", check: noFileReference, secretWords: true},
+	"version":                {check: noWords},
+	"volume":                 {group: true},
+	"volume claim":           {group: true},
+	"volume claim delete":    {flags: "y"},
+	"volume claim list":      {flags: "group= job= volume-name= " + statusFlags, job: jobFlag},
+	"volume create":          {flags: "policy-override id= " + waitFlags, check: stdinFirst},
+	"volume delete":          {flags: "force type="},
+	"volume deregister":      {flags: "force"},
+	"volume detach":          {},
+	"volume init":            {refused: reasonWritesFile},
+	"volume register":        {flags: "policy-override id=", check: stdinFirst},
+	"volume snapshot":        {group: true},
+	"volume snapshot create": {flags: "parameter= verbose"},
+	"volume snapshot delete": {},
+	"volume snapshot list":   {flags: "plugin= verbose per-page= page-token="},
+	"volume status":          {flags: "short type= node= node-pool= " + statusFlags},
+	"windows":                {refused: reasonRunsAgent},
+
+	"system reconcile summaries": {},
+}

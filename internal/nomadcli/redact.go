@@ -1,0 +1,64 @@
+package nomadcli
+
+import (
+	"slices"
+	"strings"
+)
+
+// secretFlags are the flags of any command whose values are secrets, those that are refused included: what is refused is
+// recorded too.
+var secretFlags = map[string]bool{
+	"token": true, "consul-token": true, "vault-token": true, "login-token": true, "secret": true, "var": true,
+	"header": true, // of operator api
+}
+
+// Redact returns the words of a command with the secrets in them replaced by what value returns for them. It is for records,
+// and so accepts what Check refuses. What follows "--", and the words of the program that alloc exec runs, are left as
+// they are.
+func Redact(args []string, value func(string) string) []string {
+	args = slices.Clone(args)
+	if len(args) == 0 {
+		return args
+	}
+	c := command{}
+	rest, err := c.parseName(args)
+	if err != nil {
+		rest = args
+	}
+	kinds := flagKinds(c.rule.flags + " " + commonFlags)
+	words := 0
+	for i := len(args) - len(rest); i < len(args); i++ {
+		word := args[i]
+		if word == "--" {
+			if !c.rule.secretWords {
+				break
+			}
+			continue
+		}
+		if word == "" || word == "-" || word[0] != '-' {
+			key, _, pair := strings.Cut(word, "=")
+			// The first word is a path, unless that was forgotten.
+			if words++; c.rule.secretWords && pair && (words > 1 || !strings.Contains(key, "/")) {
+				args[i] = value(word)
+			}
+			continue
+		}
+		dashes := len(word) - len(strings.TrimLeft(word, "-"))
+		name, _, given := strings.Cut(word[dashes:], "=")
+		secret := secretFlags[strings.ToLower(name)] || kinds[name] == "secret" || c.path == "operator api" && name == "H"
+		if c.path == "alloc exec" && words > 0 {
+			_, secret = refusedAnywhere[flagName(word)] // which Check refuses there; all else is the program's
+		}
+		switch {
+		case secret && given:
+			at := dashes + len(name) + len("=")
+			args[i] = word[:at] + value(word[at:])
+		case secret && i+1 < len(args):
+			i++
+			args[i] = value(args[i])
+		case !given && kinds[name] != "":
+			i++ // its value is not a flag
+		}
+	}
+	return args
+}

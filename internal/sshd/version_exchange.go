@@ -1,0 +1,85 @@
+package sshd
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"time"
+)
+
+const (
+	// serverVersion is the gateway's. Only to servers of this name OpenSSH says that its output is closed: see channel.closeStdout.
+	serverVersion = "SSH-2.0-OpenSSH_nomadctld"
+
+	maxVersionLine = 255 // RFC 4253, 4.2
+
+	// kexInitTimeout is for the first packet of a client that calls itself OpenSSH. OpenSSH sends it at once, a round trip
+	// after the gateway's version line; others wait for the gateway's first.
+	kexInitTimeout = time.Second
+)
+
+var errNotSSH = errors.New("the client does not speak SSH")
+
+// exchangeVersions sends the gateway's version line and reads the client's. From OpenSSH it reads the first packet too, which says
+// what ciphers the client has; nil if that did not come in time or cannot be read. The library reads all of it again. It
+// is called before the library reads or writes.
+func (c *connection) exchangeVersions() (client string, init *kexInit, err error) {
+	if _, err := c.Conn.Write([]byte(serverVersion + "\r\n")); err != nil {
+		return "", nil, err
+	}
+	c.ownVersionLeft = len(serverVersion + "\r\n")
+	end := -1
+	for end < 0 {
+		if len(c.greeting) >= maxVersionLine {
+			return "", nil, errNotSSH
+		}
+		err := c.fillGreeting(maxVersionLine)
+		if end = bytes.IndexByte(c.greeting, '\n'); end < 0 && err != nil {
+			return "", nil, err
+		}
+	}
+	client = strings.TrimSuffix(string(c.greeting[:end]), "\r")
+	if !strings.HasPrefix(client, "SSH-") {
+		return "", nil, errNotSSH
+	}
+	end++
+	c.versionLineLeft = end
+	if !strings.HasPrefix(client, "SSH-2.0-OpenSSH_") {
+		return client, nil, nil
+	}
+	c.Conn.SetReadDeadline(time.Now().Add(kexInitTimeout))
+	defer c.Conn.SetReadDeadline(time.Time{})
+	for len(c.greeting) < end+4 {
+		if c.fillGreeting(end+4) != nil {
+			return client, nil, nil // the library meets the same error, unless it was the time
+		}
+	}
+	n, err := packetLength([4]byte(c.greeting[end:]))
+	if err != nil {
+		return client, nil, err
+	}
+	for end += 4; len(c.greeting) < end+n; {
+		if c.fillGreeting(end+n) != nil {
+			return client, nil, nil
+		}
+	}
+	if parsed, err := parseKexInit(c.greeting[end : end+n]); err == nil {
+		init = &parsed
+	}
+	return client, init, nil
+}
+
+// fillGreeting reads once, so that greeting has at most n bytes.
+func (c *connection) fillGreeting(n int) error {
+	buf := make([]byte, min(n-len(c.greeting), 4<<10))
+	read, err := c.Conn.Read(buf)
+	c.greeting = append(c.greeting, buf[:read]...)
+	if read > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}

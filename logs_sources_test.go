@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	docker "github.com/fsouza/go-dockerclient"
+
+	"nomadctld/internal/dockertest"
+	"nomadctld/internal/nomadtest"
+	"nomadctld/internal/sim"
+)
+
+// TestLogs_DockerHasRotated has a container of which Docker keeps 2 x 20 KB, as Nomad's driver lets it keep 2 x 2 MB, and
+// the simulated Nomad keeps all that it wrote.
+func TestLogs_DockerHasRotated(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	g := dockerBox(t)
+	config := docker.Config{Labels: nomadLabels(g.allocation), Cmd: []string{"sh", "-c", "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; done; sleep 1; echo err >&2; exec sleep 600"}}
+	id := dockertest.RunWith(t, "box-"+g.allocation, config, &docker.HostConfig{
+		LogConfig: docker.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "20k", "max-file": "2"}},
+	})
+	var all strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&all, "line %d\n", i+1)
+	}
+	g.cluster.Log(g.allocation, "box", "stdout", []byte(all.String()))
+	g.cluster.Log(g.allocation, "box", "stderr", []byte("err\n"))
+	kept := func() string {
+		var out bytes.Buffer
+		if err := dockertest.Client(t).Logs(docker.LogsOptions{Container: id, Stdout: true, Stderr: true, OutputStream: &out, ErrorStream: &out}); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	eventually(t, "the container has written all", func() bool { return strings.Contains(kept(), "err\n") && strings.Contains(kept(), "line 3000\n") })
+	if n := strings.Count(kept(), "\n"); n > 1500 {
+		t.Fatalf("docker holds %d lines: it has not rotated the log", n)
+	}
+	note := regexp.MustCompile(`^nomadctld: lines from before 20\S+Z are read from Nomad's files.*\n$`)
+	for _, tc := range []struct {
+		line  string
+		lines int // of stdout
+	}{{"logs -n all", 3000}, {"logs -n 2500", 2500}, {"logs --since 1h", 3000}, {"logs -n 10", 10}, {"logs --stdout -n all", 3000}} {
+		logs := g.ssh("wim", tc.line+" p-team1-box/g/box")
+		var stderr bytes.Buffer
+		logs.Stderr = &stderr
+		out, err := logs.Output()
+		got := strings.ReplaceAll(string(out), "err\n", "")
+		if want := strings.Join(strings.SplitAfter(all.String(), "\n")[3000-tc.lines:], ""); got != want || err != nil {
+			t.Errorf("%s: got %d lines, %v, want %d", tc.line, strings.Count(got, "\n"), err, tc.lines)
+		}
+		if tc.lines > 10 != note.Match(stderr.Bytes()) {
+			t.Errorf("%s: stderr %q", tc.line, stderr.String())
+		}
+	}
+	tail := g.ssh("wim", "tail -n all p-team1-box/g/box")
+	out := new(lockedBuffer)
+	tail.Stdout = out
+	if err := tail.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tail.Process.Kill(); tail.Wait() })
+	eventually(t, "tail shows all", func() bool { return strings.ReplaceAll(out.String(), "err\n", "") == all.String() })
+	g.deny(t, "list-jobs", "read-job")
+	var stderr bytes.Buffer
+	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
+	logs.Stderr = &stderr
+	if out, err := logs.Output(); len(out) == 0 || err != nil || !strings.Contains(stderr.String(), "Nomad's files do not help: ") || !strings.Contains(stderr.String(), "read-logs") {
+		t.Errorf("without read-logs: got %d bytes, %v, %q", len(out), err, stderr.String())
+	}
+}
+
+// deny leaves the gateway's token these capabilities alone.
+func (b boxTask) deny(t *testing.T, capabilities ...string) {
+	t.Helper()
+	b.cluster.AddToken("few", sim.Rights{Namespaces: map[string][]string{"*": capabilities}})
+	if err := os.WriteFile(b.dir.Path("token"), []byte("few"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLogs_OrderOfOutputs is that of Docker, in which a program has written with pauses.
+func TestLogs_OrderOfOutputs(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	g := dockerBox(t)
+	dockertest.RunToExit(t, "box-"+g.allocation, nomadLabels(g.allocation), "sh", "-c", "for i in 1 2 3; do echo out $i; sleep 0.2; echo err $i >&2; sleep 0.2; done")
+	const want = "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n"
+	for _, line := range []string{"logs", "logs -n all", "logs --grep ."} {
+		if out, err := g.ssh("wim", line+" p-team1-box/g/box").CombinedOutput(); string(out) != want || err != nil {
+			t.Errorf("%s: got %q, %v", line, out, err)
+		}
+	}
+	split := g.ssh("wim", "logs --split p-team1-box/g/box")
+	var stderr bytes.Buffer
+	split.Stderr = &stderr
+	if out, err := split.Output(); string(out) != "out 1\nout 2\nout 3\n" || stderr.String() != "err 1\nerr 2\nerr 3\n" || err != nil {
+		t.Errorf("--split: got %q, %q, %v", out, stderr.String(), err)
+	}
+}
+
+// TestLogs_JobIsMergedByTime has two tasks that write in turn.
+func TestLogs_JobIsMergedByTime(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	host := dockertest.Daemon(t)
+	cluster := nomadtest.Simulated(t)
+	a, b, c := newAllocation(), newAllocation(), newAllocation()
+	cluster.Sim.Run(sim.Job{ID: "p-team1-turns", Groups: []sim.Group{{
+		Name: "g", Tasks: []sim.Task{{Name: "box", Driver: "docker"}}, Count: 3,
+		Allocations: []sim.Allocation{{ID: a, Node: "node-1"}, {ID: b, Node: "node-1"}, {ID: c, Node: "node-1"}},
+	}}})
+	cluster.Sim.Log(c, "box", "stdout", []byte("without times\n")) // its container is gone
+	for i, allocation := range []string{a, b} {
+		dockertest.Run(t, "box-"+allocation, nomadLabels(allocation), "sh", "-c", fmt.Sprintf("[ %d = 1 ] && sleep 0.3; for i in 1 2 3 4; do echo %d $i; sleep 0.6; done; exec sleep 600", i, i))
+	}
+	g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
+	stamp := regexp.MustCompile(`(?m)\| (20\S+Z) `)
+	eventually(t, "all is written", func() bool {
+		_, out, _ := g.run("wim", "logs p-team1-turns")
+		return strings.Contains(out, "0 4\n") && strings.Contains(out, "1 4\n")
+	})
+	out, err := g.ssh("wim", "logs p-team1-turns").Output()
+	if err != nil || strings.Count(string(out), "\n") != 9 || !strings.HasSuffix(string(out), "g[2]/box | without times\n") {
+		t.Errorf("got %v, %s", err, out)
+	}
+	// The third task has none, which is an error with -t; the others are shown all the same.
+	timed, _ := g.ssh("wim", "logs -t p-team1-turns").Output()
+	var times []string
+	for _, m := range stamp.FindAllStringSubmatch(string(timed), -1) {
+		times = append(times, m[1])
+	}
+	if len(times) != 8 || !slices.IsSorted(times) {
+		t.Errorf("the times are not sorted: %s", timed)
+	}
+}
+
+// TestLogs_PreviousRun is what the task wrote before its present container.
+func TestLogs_PreviousRun(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	g := dockerBox(t)
+	g.run(t, "echo second run; exec sleep 600")
+	g.cluster.Log(g.allocation, "box", "stdout", []byte("first run\nsecond run\n"))
+	code, _, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box")
+	if code != 1 || !strings.Contains(stderr, "no allocation before") {
+		t.Errorf("without a restart: got %d, %q", code, stderr)
+	}
+	job := boxJob(sim.Task{Name: "box", Driver: "docker"}, g.allocation)
+	job.Groups[0].Allocations[0].Tasks = map[string]sim.TaskState{"box": {State: "running", Restarts: 1}}
+	g.cluster.Run(job)
+	if code, out, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box"); code != 0 || out != "first run\n" {
+		t.Errorf("after one: got %d, %q, %q", code, out, stderr)
+	}
+	if code, _, stderr := g.testGateway.run("wim", "logs --previous-allocation p-team1-box/g/box"); code != 1 || !strings.Contains(stderr, "no allocation before") {
+		t.Errorf("the allocation before: got %d, %q", code, stderr)
+	}
+}
+
+// TestLogs_DriverWithoutLogs ends tail at once, and says why.
+func TestLogs_DriverWithoutLogs(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	g := dockerBox(t)
+	config := docker.Config{Labels: nomadLabels(g.allocation), Cmd: []string{"sleep", "600"}}
+	dockertest.RunWith(t, "box-"+g.allocation, config, &docker.HostConfig{LogConfig: docker.LogConfig{Type: "none"}})
+	for _, line := range []string{"logs", "tail"} {
+		if code, out, stderr := g.testGateway.run("wim", line+" p-team1-box/g/box"); code != 1 || out != "" || !strings.Contains(stderr, "its log driver none does not keep one") {
+			t.Errorf("%s: got %d, %q, %q", line, code, out, stderr)
+		}
+	}
+}

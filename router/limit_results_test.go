@@ -1,0 +1,88 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"nomadctld/internal/audit"
+)
+
+func TestResultSlots_LimitPerUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m resultSlots
+		var leaves []func()
+		for range maxResults {
+			leave, err := m.acquire(t.Context(), "ann")
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaves = append(leaves, leave)
+		}
+		begun := time.Now()
+		if _, err := m.acquire(t.Context(), "ann"); ExitCode(err) != CodeTryLater || !strings.Contains(err.Error(), "4 of your commands") {
+			t.Errorf("one too many: got %v", err)
+		}
+		if waited := time.Since(begun); waited != resultSlotTimeout {
+			t.Errorf("it waited %s", waited)
+		}
+		leave, err := m.acquire(t.Context(), "wim")
+		if err != nil || time.Since(begun) != resultSlotTimeout {
+			t.Errorf("another user: got %v after %s", err, time.Since(begun))
+		}
+		leave()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		gone := errors.New("gone")
+		time.AfterFunc(time.Second, func() { cancel(gone) })
+		if _, err := m.acquire(ctx, "ann"); err != gone {
+			t.Errorf("a client that left: got %v", err)
+		}
+		time.AfterFunc(time.Second, leaves[0])
+		again, err := m.acquire(t.Context(), "ann")
+		if err != nil {
+			t.Errorf("after one has finished: got %v", err)
+		}
+		leaves[0]() // twice: the slot is another command's by now
+		if n := len(m.users["ann"].slots); n != maxResults {
+			t.Errorf("%d slots are taken, want %d", n, maxResults)
+		}
+		again()
+		for _, leave := range leaves[1:] {
+			leave()
+		}
+		if len(m.users) > 0 {
+			t.Errorf("got %d users at the end", len(m.users))
+		}
+	})
+}
+
+func TestLimitResults_RefusalIsDenied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTestGateway()
+		finish := make(chan struct{})
+		register(t, Spec{Name: "probe", Target: TargetScope}, func(context.Context, *Request) error { <-finish; return nil })
+		handler := w.Handler()
+		do := func() error {
+			return handler(t.Context(), &Request{
+				Login: "ann", Key: "key", Session: "c-1", Line: "probe", Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr,
+				Signals: NewSignals(func(error) {}),
+			})
+		}
+		for range maxResults {
+			go do()
+		}
+		synctest.Wait()
+		w.allEvents(t)
+		if err := do(); ExitCode(err) != CodeTryLater {
+			t.Errorf("got %v", err)
+		}
+		if e := w.event(t); e.Decision != audit.Denied {
+			t.Errorf("got the decision %q, want %q", e.Decision, audit.Denied)
+		}
+		close(finish)
+		synctest.Wait()
+	})
+}

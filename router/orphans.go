@@ -1,0 +1,172 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"nomadctld/acl"
+	"nomadctld/backends"
+	"nomadctld/internal/audit"
+)
+
+const (
+	maxConcurrentKills = 4 // at a time
+	killAttemptTimeout = time.Minute
+	minKillBackoff     = 2 * time.Second
+	maxKillBackoff     = 5 * time.Minute
+
+	// unconfirmedExitTimeout bounds the retries for a program that was not found and has not provably exited. Its node may never come
+	// back, and there may never have been a Docker daemon.
+	unconfirmedExitTimeout = time.Hour
+)
+
+// unconfirmedExitError says why a program may run although it was not found.
+type unconfirmedExitError struct{ err error }
+
+func (e *unconfirmedExitError) Error() string { return e.err.Error() }
+func (e *unconfirmedExitError) Unwrap() error { return e.err }
+
+// KillOrphans kills the programs that an earlier gateway left running when it was killed, and records what came of it. Their
+// start events are left. It tries again where a cluster does not answer, and returns when all is settled or ctx ends.
+func (g Gateway) KillOrphans(ctx context.Context, left []audit.Event) {
+	free := make(chan struct{}, maxConcurrentKills)
+	var all sync.WaitGroup
+	for _, e := range left {
+		all.Go(func() { g.killOrphan(ctx, free, e) })
+	}
+	all.Wait()
+}
+
+func (g Gateway) killOrphan(ctx context.Context, free chan struct{}, e audit.Event) {
+	log := g.Log.With("session", e.Session, "user", e.User, "tier", e.Tier, "job", e.Job, "allocation", e.Allocation, "task", e.Task)
+	begun := time.Now()
+	killed := false // something was killed, by any attempt
+	for backoff := minKillBackoff; ; backoff = min(2*backoff, maxKillBackoff) {
+		select {
+		case free <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		err := backends.Protect(func() (err error) {
+			attempt, cancel := context.WithTimeout(ctx, killAttemptTimeout)
+			defer cancel()
+			found, err := g.tryKillOrphan(attempt, e)
+			killed = killed || found
+			return err
+		})
+		<-free
+		e.Time = time.Now().UTC()
+		var unproven *unconfirmedExitError
+		switch {
+		case err == nil && killed:
+			log.Warn("killed a program that an earlier gateway left running", "command", e.Line)
+			e.Kind = audit.Killed
+		case err == nil:
+			e.Kind = audit.Exited
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, backends.ErrUnsupported), errors.As(err, &unproven) && time.Since(begun) >= unconfirmedExitTimeout:
+			log.Error("a program that an earlier gateway left running cannot be found and may still be running", "command", e.Line, "error", err)
+			return
+		default:
+			if backoff == minKillBackoff {
+				log.Warn("a program that an earlier gateway left running cannot be killed yet; trying again", "command", e.Line, "error", err)
+			}
+			select {
+			case <-time.After(backoff):
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		e.Decision = ""
+		g.Audit.Record(e)
+		return
+	}
+}
+
+// tryKillOrphan kills the program of a start event, and reports whether it was running. With an error it may still run.
+func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, err error) {
+	if g.Clusters[e.Tier] == nil {
+		return false, fmt.Errorf("finding a program %w: the configuration has no tier %s any more", backends.ErrUnsupported, e.Tier)
+	}
+	a, running, err := g.orphanAllocation(ctx, e)
+	if err != nil || !running {
+		return false, err
+	}
+	task := g.Runtimes.forTask(g.orphanScope(e), a, e.Task)
+	r, err := task.(*boundRuntime).chooseRoute(ctx)
+	if err != nil {
+		return false, err
+	}
+	runtime, place := r.runtime, r.task
+	// How the program was started is not known: Docker may have been silent then.
+	ways := []backends.Runtime{runtime}
+	if other := g.Runtimes.Nomad[e.Tier]; g.Runtimes.Mode == ExecModeAuto && runtime != other {
+		ways = append(ways, other)
+	}
+	var errs error
+	stopped := false // the task
+	for _, way := range ways {
+		killer, ok := way.(backends.Killer)
+		if !ok {
+			continue
+		}
+		killed, err := killer.Kill(ctx, place, e.Program)
+		found = found || killed
+		switch {
+		case killed && err == nil:
+			return true, nil
+		case errors.Is(err, backends.ErrTaskNotRunning):
+			stopped = true
+		case errors.Is(err, backends.ErrDeclined) && len(ways) == 1:
+			errs = errors.Join(errs, &unconfirmedExitError{err})
+		case errors.Is(err, backends.ErrForbidden) && way != runtime, errors.Is(err, backends.ErrDeclined):
+			// Nothing could be started that way.
+		default:
+			errs = errors.Join(errs, err)
+		}
+	}
+	if errs == nil && !stopped && r.dockerErr != nil && !errors.Is(r.dockerErr, backends.ErrDeclined) {
+		// Docker may have started it, and Nomad does not find what Docker has started.
+		errs = &unconfirmedExitError{r.dockerErr}
+	}
+	return found, errs
+}
+
+// orphanAllocation returns the allocation of an event, and whether anything of it may run.
+func (g Gateway) orphanAllocation(ctx context.Context, e audit.Event) (a backends.Allocation, running bool, err error) {
+	jobs, err := g.orphanScope(e).Jobs(ctx, backends.Selection{Tier: e.Tier, Namespace: e.Namespace, IncludeHidden: true})
+	if err != nil {
+		return a, false, err
+	}
+	for _, job := range jobs {
+		i := slices.IndexFunc(job.Allocations, func(a backends.Allocation) bool { return a.ID == e.Allocation })
+		if i < 0 {
+			continue
+		}
+		switch a = job.Allocations[i]; a.Status {
+		case "running", "pending":
+			return a, true, nil
+		case "unknown":
+			return a, false, errors.New("its node is disconnected")
+		case "lost":
+			return a, false, &unconfirmedExitError{errors.New("its node is down")}
+		}
+	}
+	return a, false, nil
+}
+
+// orphanScope holds the one job of an event.
+func (g Gateway) orphanScope(e audit.Event) *scopedCluster {
+	const right = "exec"
+	root := backends.RootID(e.Job, "")
+	user := acl.User{Groups: []acl.Group{{Prefixes: []string{root}, Rights: []string{right}, Namespaces: []string{e.Namespace}}}}
+	return &scopedCluster{
+		owned: user.Scope(right, []acl.Tier{{Name: e.Tier, Prefixes: []string{root}}}), clusters: g.Clusters, event: new(audit.Event),
+	}
+}

@@ -1,0 +1,274 @@
+package router
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"nomadctld/backends"
+	"nomadctld/internal/audit"
+)
+
+// fakeKiller is a runtime in which programs are killed.
+type fakeKiller struct {
+	backends.Runtime
+	running map[string]bool // sessions
+	errs    []error         // of the next calls
+	finds   bool            // the next call finds the program in spite of its error
+	asked   []string
+}
+
+func (k *fakeKiller) Kill(_ context.Context, in backends.TaskRef, session string) (bool, error) {
+	k.asked = append(k.asked, fmt.Sprintf("%s/%s %s", in.Allocation.ID, in.Task, session))
+	if len(k.errs) > 0 {
+		err := k.errs[0]
+		k.errs = k.errs[1:]
+		found := k.finds
+		if k.finds = false; found {
+			delete(k.running, session)
+		}
+		return found, err
+	}
+	found := k.running[session]
+	delete(k.running, session)
+	return found, nil
+}
+
+// inspectableCluster is a cluster that knows its allocations too.
+type inspectableCluster struct{ *fakeCluster }
+
+func (inspectableCluster) Allocation(context.Context, backends.Allocation) (backends.AllocationDetail, error) {
+	return backends.AllocationDetail{Drivers: map[string]string{"web": "docker"}}, nil
+}
+
+func TestKillOrphans(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		tier    string
+		status  string // of the allocation; empty: there is none
+		running bool
+		errs    []error
+		finds   bool // the first call finds it in spite of its error
+		jobsErr error
+		want    audit.Kind // empty: none
+		logged  string
+		tries   int
+	}{
+		{name: "running", status: "running", running: true, want: audit.Killed, logged: "killed a program", tries: 1},
+		{name: "exited", status: "running", want: audit.Exited, tries: 1},
+		{name: "task stopped", status: "running", errs: []error{backends.ErrTaskNotRunning}, want: audit.Exited, tries: 1},
+		{name: "allocation stopped", status: "complete", running: true, want: audit.Exited},
+		{name: "allocation collected", running: true, want: audit.Exited},
+		{
+			name: "cluster comes back", status: "running", running: true, errs: []error{backends.ErrUnreachable, backends.ErrUnreachable},
+			want: audit.Killed, logged: "trying again", tries: 3,
+		},
+		{name: "cluster is down", status: "running", running: true, jobsErr: backends.ErrUnreachable, logged: "trying again"},
+		{name: "node is disconnected", status: "unknown", running: true, logged: "its node is disconnected"},
+		{name: "node is down", status: "lost", running: true, logged: "may still be running"},
+		{
+			name: "exits after an error", status: "running", running: true, errs: []error{backends.ErrUnreachable}, finds: true,
+			want: audit.Killed, logged: "trying again", tries: 2,
+		},
+		{name: "no shell", status: "running", errs: []error{backends.ErrUnsupported}, logged: "may still be running", tries: 1},
+		{name: "tier removed", tier: "old", status: "running", logged: "no tier old"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newTestGateway()
+				var log strings.Builder
+				w.Log = slog.New(slog.NewTextHandler(&log, nil))
+				w.Clusters["production"] = backends.NewSharedCluster(inspectableCluster{w.production})
+				runtime := &fakeKiller{running: map[string]bool{"c-1.": tc.running, "c-2.": true}, errs: tc.errs, finds: tc.finds}
+				w.Runtimes = &RuntimeSelector{Nomad: map[string]backends.Runtime{"production": runtime}, Mode: ExecModeNomad}
+				if tc.status != "" {
+					one := job("production", "default", "p-team1-web")
+					one.Allocations[0].Status = tc.status
+					w.production.jobs = []backends.Job{one, job("production", "default", "p-team1-web2")}
+				}
+				w.production.err = tc.jobsErr
+				start := audit.Event{
+					Kind: audit.Start, Time: time.Now(), Connection: "c", Session: "c-1", User: "ann", Key: "k", Remote: "r", Line: "exec web sh",
+					Command: []string{"exec", "web", "sh"}, Tier: "production", Namespace: "default", Job: "p-team1-web",
+					Allocation: "alloc of p-team1-web", Task: "web", Program: "c-1.", Decision: audit.Allowed,
+				}
+				if tc.tier != "" {
+					start.Tier = tc.tier
+				}
+				ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour)
+				defer stop()
+				w.KillOrphans(ctx, []audit.Event{start})
+				events := w.allEvents(t)
+				if tc.want == "" {
+					if len(events) > 0 {
+						t.Errorf("got %+v, want no event", events)
+					}
+				} else if want := start; len(events) != 1 || events[0].Kind != tc.want || events[0].Session != want.Session ||
+					events[0].User != "ann" || events[0].Allocation != want.Allocation || events[0].Decision != "" || events[0].Line != want.Line {
+					t.Errorf("got %+v, want one event %s", events, tc.want)
+				}
+				if !strings.Contains(log.String(), tc.logged) || tc.logged == "" && log.Len() > 0 || strings.Count(log.String(), "trying again") > 1 {
+					t.Errorf("got the log %q, want %q once", log.String(), tc.logged)
+				}
+				if len(runtime.asked) != tc.tries {
+					t.Errorf("got %q, want %d calls", runtime.asked, tc.tries)
+				}
+				for _, asked := range runtime.asked {
+					if asked != "alloc of p-team1-web/web c-1." {
+						t.Errorf("got %q", asked)
+					}
+				}
+				if !runtime.running["c-2."] {
+					t.Error("another program was killed")
+				}
+			})
+		})
+	}
+}
+
+// orphanEvent is a start event of a program in the task of newOrphanGateway.
+func orphanEvent() audit.Event {
+	return audit.Event{
+		Kind: audit.Start, Session: "c-1", Program: "c-1.", Line: "exec web sh", Tier: "production", Namespace: "default", Job: "p-team1-web",
+		Allocation: "alloc of p-team1-web", Task: "web",
+	}
+}
+
+// killerDocker is Docker for programs that are killed.
+type killerDocker struct {
+	*fakeRuntime
+	*fakeKiller
+	answers time.Time // from when on; zero: never
+}
+
+func (k killerDocker) Inspect(ctx context.Context, node backends.Node, task, allocation string) (json.RawMessage, error) {
+	if !k.answers.IsZero() && !time.Now().Before(k.answers) {
+		return nil, nil
+	}
+	return k.fakeRuntime.Inspect(ctx, node, task, allocation)
+}
+
+func (k killerDocker) Exec(context.Context, backends.TaskRef, backends.Program) (int, error) {
+	panic("exec")
+}
+
+func (k killerDocker) Attach(context.Context, backends.TaskRef, backends.Attachment) (int, error) {
+	panic("attach")
+}
+
+func (k killerDocker) Log(context.Context, backends.TaskRef, backends.LogQuery, func(backends.LogChunk) error) error {
+	panic("log")
+}
+
+func newOrphanGateway() (*testGateway, *strings.Builder) {
+	w := newTestGateway()
+	var log strings.Builder
+	w.Log = slog.New(slog.NewTextHandler(&log, nil))
+	one := job("production", "default", "p-team1-web")
+	one.Allocations[0].Status = "running"
+	w.production.jobs = []backends.Job{one}
+	return w, &log
+}
+
+func TestKillOrphans_DockerAndNomad(t *testing.T) {
+	declined := fmt.Errorf("403 Forbidden: %w", backends.ErrDeclined)
+	for _, tc := range []struct {
+		name             string
+		inspected        error // of Docker, for the first 10 minutes
+		always           bool  // or for ever
+		inDocker         bool  // the program runs
+		inNomad          bool
+		dockerErr        error    // of its first Kill
+		nomadErr         error    // likewise
+		way              ExecMode // empty: Auto
+		want             audit.Kind
+		logged           string
+		minTime, maxTime time.Duration
+	}{
+		{name: "in Docker", inDocker: true, want: audit.Killed, logged: "killed a program"},
+		{name: "in Nomad", inNomad: true, want: audit.Killed, logged: "killed a program"},
+		{name: "in neither", want: audit.Exited},
+		{name: "in Docker, which is silent at first", inspected: backends.ErrUnreachable, inDocker: true, want: audit.Killed, logged: "trying again", minTime: 10 * time.Minute, maxTime: 20 * time.Minute},
+		{name: "in Nomad, without Docker", inspected: backends.ErrUnreachable, always: true, inNomad: true, want: audit.Killed, logged: "killed a program"},
+		{name: "in neither, without Docker", inspected: backends.ErrUnreachable, always: true, logged: "may still be running", minTime: unconfirmedExitTimeout, maxTime: unconfirmedExitTimeout + maxKillBackoff},
+		{name: "in neither, and Docker declines to inspect", inspected: declined, always: true, want: audit.Exited},
+		{name: "task stopped, without Docker", inspected: backends.ErrUnreachable, always: true, nomadErr: backends.ErrTaskNotRunning, want: audit.Exited},
+		{name: "Docker alone, which declines at first", way: ExecModeDocker, inDocker: true, dockerErr: declined, want: audit.Killed, logged: "trying again", minTime: minKillBackoff, maxTime: minKillBackoff},
+		{name: "in neither, and Docker declines to kill", dockerErr: declined, want: audit.Exited},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, log := newOrphanGateway()
+				docker := killerDocker{&fakeRuntime{inspected: tc.inspected}, &fakeKiller{running: map[string]bool{"c-1.": tc.inDocker}}, time.Time{}}
+				if !tc.always {
+					docker.answers = time.Now().Add(10 * time.Minute)
+				}
+				if tc.dockerErr != nil {
+					docker.errs = []error{tc.dockerErr}
+				}
+				nomad := &fakeKiller{running: map[string]bool{"c-1.": tc.inNomad}}
+				if tc.nomadErr != nil {
+					nomad.errs = []error{tc.nomadErr}
+				}
+				w.Runtimes = &RuntimeSelector{Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad}, Mode: cmp.Or(tc.way, ExecModeAuto)}
+				ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour)
+				defer stop()
+				begin := time.Now()
+				w.KillOrphans(ctx, []audit.Event{orphanEvent()})
+				if took := time.Since(begin); took < tc.minTime || took > tc.maxTime {
+					t.Errorf("settled after %s, want between %s and %s", took, tc.minTime, tc.maxTime)
+				}
+				events := w.allEvents(t)
+				if tc.want == "" && len(events) > 0 || tc.want != "" && (len(events) != 1 || events[0].Kind != tc.want) {
+					t.Errorf("got %+v, want %q", events, tc.want)
+				}
+				if !strings.Contains(log.String(), tc.logged) || tc.logged == "" && log.Len() > 0 {
+					t.Errorf("got the log %q, want %q", log.String(), tc.logged)
+				}
+			})
+		})
+	}
+}
+
+// stoppingKiller kills a program while the gateway is stopped.
+type stoppingKiller struct {
+	backends.Runtime
+	stop func()
+}
+
+func (k stoppingKiller) Kill(context.Context, backends.TaskRef, string) (bool, error) {
+	k.stop()
+	return true, nil
+}
+
+func TestKillOrphans_GatewayStops(t *testing.T) {
+	w, _ := newOrphanGateway()
+	ctx, stop := context.WithCancel(t.Context())
+	w.Runtimes = &RuntimeSelector{Nomad: map[string]backends.Runtime{"production": stoppingKiller{stop: stop}}, Mode: ExecModeNomad}
+	w.KillOrphans(ctx, []audit.Event{orphanEvent()})
+	if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Killed {
+		t.Errorf("got %+v, want one event %s", events, audit.Killed)
+	}
+}
+
+func TestKillOrphans_PanicRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTestGateway()
+		var log strings.Builder
+		w.Log = slog.New(slog.NewTextHandler(&log, nil))
+		w.production.panics = true
+		ctx, stop := context.WithTimeoutCause(t.Context(), time.Minute, errors.New("over"))
+		defer stop()
+		w.KillOrphans(ctx, []audit.Event{{Tier: "production", Job: "p-x", Program: "c-1."}})
+		if !strings.Contains(log.String(), "internal error") {
+			t.Errorf("got the log %q", log.String())
+		}
+	})
+}

@@ -1,0 +1,85 @@
+package router
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+)
+
+// A client that signals as soon as it has seen output means the program, whether or not that has been given any input yet.
+func TestProgramIO_ClaimsOnFirstByte(t *testing.T) {
+	for name, first := range map[string]func(stdin io.Reader, out Bytes){
+		"stdin":  func(stdin io.Reader, _ Bytes) { stdin.Read(make([]byte, 1)) },
+		"stdout": func(_ io.Reader, out Bytes) { io.WriteString(out.Stdout, "x") },
+		"stderr": func(_ io.Reader, out Bytes) { io.WriteString(out.Stderr, "x") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				interrupted := 0
+				typed, typing := io.Pipe()
+				defer typing.Close()
+				keys := newTerminalInput(typed, true, func() { interrupted++ })
+				defer keys.close()
+				var output bytes.Buffer
+				req := &Request{
+					Stdin: keys, Bytes: Bytes{&output, &output}, Signals: NewSignals(func(error) { interrupted++ }),
+				}
+				stdin, signals, out := req.ProgramIO()
+				req.Signals.Deliver("INT")
+				io.WriteString(typing, "a\x03")
+				synctest.Wait()
+				if interrupted != 2 || len(signals) != 0 {
+					t.Errorf("before: %d interruptions and %d signals, want 2 and 0", interrupted, len(signals))
+				}
+				first(stdin, out)
+				req.Signals.Deliver("INT")
+				req.Signals.Deliver("USR1")
+				io.WriteString(typing, "\x03")
+				synctest.Wait()
+				if interrupted != 2 || len(signals) != 2 {
+					t.Errorf("after: %d interruptions and %d signals, want 2 and 2", interrupted, len(signals))
+				}
+			})
+		})
+	}
+}
+
+func TestProgramIO_KeepsEarlyInput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		text := bytes.Repeat([]byte("0123456789abcde\n"), 20_000)
+		keys := newTerminalInput(bytes.NewReader(text), true, func() {})
+		synctest.Wait()
+		if got, err := io.ReadAll(keys); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("got %d bytes of %d, %v", len(got), len(text), err)
+		}
+	})
+}
+
+// A command that reads nothing still hears Ctrl-C, however much was typed before it.
+func TestTerminalInput_CtrlCAfterUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		interrupted := 0
+		keys := newTerminalInput(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<20), ctrlC)), false, func() { interrupted++ })
+		defer keys.close()
+		synctest.Wait()
+		if interrupted != 1 {
+			t.Errorf("%d interruptions, want 1", interrupted)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // a program's input, until it is known that none is read
+		interrupted := 0
+		keys := newTerminalInput(iotest.OneByteReader(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<17), ctrlC))), true, func() { interrupted++ })
+		defer keys.close()
+		synctest.Wait()
+		if interrupted != 0 {
+			t.Errorf("%d interruptions before that, want none", interrupted)
+		}
+		(&Request{Stdin: keys}).IgnoreInput()
+		synctest.Wait()
+		if interrupted != 1 {
+			t.Errorf("%d interruptions, want 1", interrupted)
+		}
+	})
+}

@@ -1,0 +1,247 @@
+package router
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/pflag"
+)
+
+// redactedValue stands for a secret value in what the gateway records.
+const redactedValue = "***"
+
+const secretAnnotation = "nomadctld.secret"
+
+// MarkSecret marks flags whose values are secrets: of a value K=V the audit log shows K=***, of any other ***. It is called
+// from Spec.Flags.
+func MarkSecret(flags *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		if err := flags.SetAnnotation(name, secretAnnotation, []string{"true"}); err != nil {
+			panic("router: " + err.Error())
+		}
+	}
+}
+
+// redactedLine is a command line as the audit log and others than its user see it: without the values of secrets.
+type redactedLine struct {
+	line          string
+	words         []string          // after the expansion of an alias
+	errorReplacer *strings.Replacer // removes the secrets from an error text; nil: there are none
+}
+
+// redactError returns an error text without the secrets.
+func (r redactedLine) redactError(text string) string {
+	if r.errorReplacer == nil {
+		return text
+	}
+	return r.errorReplacer.Replace(text)
+}
+
+// redactLine hides the secrets in a command line, also in one that cannot be split: what is refused is recorded too.
+func redactLine(line string, aliases map[string]string) redactedLine {
+	spans := wordSpans(line)
+	spans = spans[:min(len(spans), maxWords)] // a line with more words is refused, and they would take up much memory here
+	words, err := Split(line)
+	if err != nil || len(words) != len(spans) {
+		words = make([]string, len(spans))
+		for i, s := range spans {
+			words[i] = unquote(line[s[0]:s[1]])
+		}
+	}
+	added := 0 // by the expansion
+	if len(words) > 0 && registry[words[0]] == nil {
+		if expansion, err := Split(aliases[words[0]]); err == nil && len(expansion) > 0 {
+			added = len(expansion) - 1
+			words = slices.Concat(expansion, words[1:])
+		}
+	}
+	r := redactedLine{line: line, words: words}
+	switch {
+	case len(words) == 0:
+		return r
+	case registry[words[0]] != nil:
+		r.words = registry[words[0]]().Spec().redact(words)
+	default:
+		r.words = redactByAnyCommand(words)
+	}
+	var b strings.Builder
+	var pairs []string
+	done := 0
+	for i, word := range r.words {
+		if word == words[i] {
+			continue
+		}
+		pairs = append(pairs, secretReplacements(words[i], word)...)
+		if i > added {
+			s := spans[i-added]
+			b.WriteString(line[done:s[0]] + quoteWord(word))
+			done = s[1]
+		}
+	}
+	r.line = b.String() + line[done:]
+	if len(pairs) > 0 {
+		r.errorReplacer = strings.NewReplacer(pairs...)
+	}
+	return r
+}
+
+// redactByAnyCommand is Spec.redact for a name that may be mistyped: what any command would hide is hidden.
+func redactByAnyCommand(words []string) []string {
+	all := slices.Clone(words)
+	for _, spec := range Specs() {
+		if !spec.hasSecrets() {
+			continue
+		}
+		for i, word := range spec.redact(words) {
+			if word != words[i] && (all[i] == words[i] || len(word) < len(all[i])) {
+				all[i] = word
+			}
+		}
+	}
+	return all
+}
+
+func (s Spec) hasSecrets() (has bool) {
+	s.FlagSet(new(Request)).VisitAll(func(f *pflag.Flag) { has = has || f.Annotations[secretAnnotation] != nil })
+	return has || s.Redact != nil
+}
+
+// redact returns the words of a command line, the name first, with the values of secret flags hidden. It follows the rules
+// of pflag, and goes on behind a flag that does not exist.
+func (s Spec) redact(words []string) []string {
+	words = slices.Clone(words)
+	if s.Redact != nil {
+		copy(words[1:], s.Redact(words[1:]))
+		return words
+	}
+	flags := s.FlagSet(new(Request))
+	args := 0
+	for i := 1; i < len(words); i++ {
+		word := words[i]
+		if word == "--" {
+			break
+		}
+		if len(word) < 2 || word[0] != '-' {
+			if args++; s.RunsProgram && args > 1 {
+				break // what follows is the program's
+			}
+			continue
+		}
+		if s.RunsProgram && args > 0 && word == "-c" {
+			break // likewise, a line for the shell. All other flags there are refused, and their values are secrets all the same
+		}
+		at, next := s.findSecret(flags, word)
+		switch {
+		case at >= 0:
+			words[i] = word[:at] + redactValue(word[at:])
+		case next != nil:
+			if i++; i < len(words) && next.Annotations[secretAnnotation] != nil {
+				words[i] = redactValue(words[i])
+			}
+		}
+	}
+	return words
+}
+
+// findSecret returns where in a word a secret value starts, or -1, and the flag whose value the next word is, if so.
+func (s Spec) findSecret(flags *pflag.FlagSet, word string) (at int, next *pflag.Flag) {
+	isSecret := func(f *pflag.Flag) bool { return f.Annotations[secretAnnotation] != nil }
+	if strings.HasPrefix(word, "--") {
+		name, _, given := strings.Cut(word[2:], "=")
+		switch f := flags.Lookup(name); {
+		case f == nil:
+		case given && isSecret(f):
+			return len("--") + len(name) + len("="), nil
+		case !given && f.NoOptDefVal == "":
+			return -1, f
+		}
+		return -1, nil
+	}
+	for i := 1; i < len(word); i++ {
+		if word[i] >= utf8.RuneSelf {
+			continue
+		}
+		f := flags.ShorthandLookup(word[i : i+1])
+		rest := word[i+1:]
+		switch {
+		case f == nil:
+			continue
+		case len(rest) > 1 && rest[0] == '=':
+			if isSecret(f) {
+				return i + 2, nil
+			}
+			return -1, nil
+		case f.NoOptDefVal != "":
+			continue
+		case rest != "":
+			if isSecret(f) {
+				return i + 1, nil
+			}
+			return -1, nil
+		}
+		return -1, f
+	}
+	return -1, nil
+}
+
+// redactValue hides a value, and of K=V the V.
+func redactValue(value string) string {
+	if key, _, ok := strings.Cut(value, "="); ok && key != "" {
+		return key + "=" + redactedValue
+	}
+	return redactedValue
+}
+
+// secretReplacements returns, as pairs for a Replacer, how a secret may appear in an error text and what to show instead.
+func secretReplacements(word, masked string) (pairs []string) {
+	// A shorter value would hide unrelated text.
+	const minValue = 4
+	add := func(secret, shown string) {
+		if secret != "" {
+			pairs = append(pairs, secret, shown)
+		}
+		if quoted := strconv.Quote(secret); quoted != `"`+secret+`"` {
+			pairs = append(pairs, quoted[1:len(quoted)-1], shown)
+		}
+	}
+	add(word, masked)
+	start := strings.TrimSuffix(masked, redactedValue)
+	value := word[min(len(start), len(word)):]
+	if key := strings.LastIndexAny(strings.TrimSuffix(start, "="), "=-"); strings.HasSuffix(start, "=") && key >= 0 {
+		add(start[key+1:]+value, start[key+1:]+redactedValue)
+	}
+	if len(value) >= minValue {
+		add(value, redactedValue)
+	}
+	return pairs
+}
+
+// quoteWord returns a word as it can stand in a command line.
+func quoteWord(word string) string {
+	if word != "" && !strings.ContainsAny(word, " \t\r\n'\"\\#") {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// unquote returns the word that raw is in a command line, even if its quotes do not end.
+func unquote(raw string) string {
+	var b strings.Builder
+	var quote byte
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case c == '\\' && quote != '\'' && i+1 < len(raw):
+			i++
+			b.WriteByte(raw[i])
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == 0 && (c == '\'' || c == '"'):
+			quote = c
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

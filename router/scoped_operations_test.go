@@ -1,0 +1,290 @@
+package router
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"nomadctld/acl"
+	"nomadctld/backends"
+	"nomadctld/internal/audit"
+	"nomadctld/internal/ops"
+)
+
+// fakeOperations is a cluster that takes every order and remembers which.
+type fakeOperations struct {
+	backends.ClusterWriter
+	taken []string
+	err   error
+}
+
+func (o *fakeOperations) record(what, id string) (backends.WriteResult, error) {
+	o.taken = append(o.taken, what+" "+id)
+	return backends.WriteResult{EvaluationID: "eval of " + what, DeploymentID: "deployment of " + what}, o.err
+}
+
+func (o *fakeOperations) Stop(_ context.Context, job backends.Job, _ bool) (backends.WriteResult, error) {
+	return o.record("stop", job.ID)
+}
+
+func (o *fakeOperations) Register(_ context.Context, job backends.Job, _ json.RawMessage, _ uint64) (backends.WriteResult, error) {
+	return o.record("register", job.ID)
+}
+
+func (o *fakeOperations) CheckRegister(_ context.Context, job backends.Job, _ json.RawMessage) error {
+	_, err := o.record("ask about", job.ID)
+	return err
+}
+
+func (o *fakeOperations) Scale(_ context.Context, job backends.Job, _ string, _ int) (backends.WriteResult, error) {
+	return o.record("scale", job.ID)
+}
+
+func (o *fakeOperations) StopAllocation(_ context.Context, a backends.Allocation) (backends.WriteResult, error) {
+	return o.record("stop allocation", a.ID)
+}
+
+func (o *fakeOperations) RestartTask(_ context.Context, a backends.Allocation, _ string) error {
+	_, err := o.record("restart", a.ID)
+	return err
+}
+
+func (o *fakeOperations) SignalTask(_ context.Context, a backends.Allocation, _, _ string) error {
+	_, err := o.record("signal", a.ID)
+	return err
+}
+
+func (o *fakeOperations) Promote(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+	return o.record("promote", job.ID)
+}
+
+func (o *fakeOperations) Fail(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+	return o.record("fail", job.ID)
+}
+
+func (o *fakeOperations) Pause(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+	return o.record("pause", job.ID)
+}
+
+func (o *fakeOperations) Resume(_ context.Context, job backends.Job, _ string) (backends.WriteResult, error) {
+	return o.record("resume", job.ID)
+}
+
+func (o *fakeOperations) Revert(_ context.Context, job backends.Job, _ uint64) (backends.WriteResult, error) {
+	return o.record("revert", job.ID)
+}
+
+func (o *fakeOperations) Evaluate(_ context.Context, job backends.Job) (backends.WriteResult, error) {
+	return o.record("evaluate", job.ID)
+}
+
+func (o *fakeOperations) Force(_ context.Context, job backends.Job) (backends.WriteResult, error) {
+	return o.record("force", job.ID)
+}
+
+func (o *fakeOperations) Dispatch(_ context.Context, job backends.Job, _ map[string]string, _ []byte) (backends.WriteResult, error) {
+	return o.record("dispatch", job.ID)
+}
+
+// everyOperation gives each order about a job or its allocation, and returns what it answered.
+func everyOperation(ctx context.Context, o backends.ClusterWriter, job backends.Job) (errs []error) {
+	definition, _ := json.Marshal(map[string]string{"ID": job.ID, "Namespace": job.Namespace})
+	a := job.Allocations[0]
+	keep := func(_ backends.WriteResult, err error) { errs = append(errs, err) }
+	keep(o.Stop(ctx, job, false))
+	keep(o.Register(ctx, job, definition, 1))
+	errs = append(errs, o.CheckRegister(ctx, job, definition))
+	keep(o.Scale(ctx, job, "g", 1))
+	keep(o.StopAllocation(ctx, a))
+	errs = append(errs, o.RestartTask(ctx, a, ""), o.SignalTask(ctx, a, "t", "SIGHUP"))
+	keep(o.Promote(ctx, job, "d"))
+	keep(o.Fail(ctx, job, "d"))
+	keep(o.Pause(ctx, job, "d"))
+	keep(o.Resume(ctx, job, "d"))
+	keep(o.Revert(ctx, job, 0))
+	keep(o.Evaluate(ctx, job))
+	keep(o.Force(ctx, job))
+	keep(o.Dispatch(ctx, job, nil, nil))
+	return errs
+}
+
+func TestScopedOperations_NotOwned(t *testing.T) {
+	const methods = 15
+	for _, tc := range []struct {
+		job  backends.Job
+		mine bool
+	}{
+		{job("production", "default", "p-team1-web"), true},
+		{job("production", "default", "p-team1-web/periodic-1"), true},
+		{job("production", "default", "p-team10-web"), false},
+		{job("production", "default", "p-team2-shop"), false},
+		{job("quality", "default", "p-team1-web"), false},
+		{job("nosuch", "default", "p-team1-web"), false},
+	} {
+		production, quality := &fakeOperations{}, &fakeOperations{}
+		var event audit.Event
+		user := acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-", "q-team1-"}, Rights: []string{"stop"}}}}
+		tiers := newTestGateway().Tiers
+		o := &scopedOperations{owned: user.Scope("stop", tiers), byTier: map[string]backends.ClusterWriter{"production": production, "quality": quality}, event: &event}
+		errs := everyOperation(context.Background(), o, tc.job)
+		if len(errs) != methods {
+			t.Fatalf("tried %d orders, want %d", len(errs), methods)
+		}
+		taken := len(production.taken) + len(quality.taken)
+		for _, err := range errs {
+			if (err == nil) != tc.mine || err != nil && !errors.Is(err, errNotOwned) {
+				t.Errorf("%s in %s: got %v", tc.job.ID, tc.job.Tier, err)
+			}
+		}
+		if tc.mine && taken != methods || !tc.mine && taken != 0 {
+			t.Errorf("%s in %s: %d orders were taken", tc.job.ID, tc.job.Tier, taken)
+		}
+		if tc.mine && (len(event.Evaluations) != methods-3 || event.Deployment != "deployment of dispatch") {
+			t.Errorf("the event has %q and %q", event.Evaluations, event.Deployment)
+		}
+		other := &scopedOperations{owned: user.Scope("scale", tiers), byTier: o.byTier, event: &event}
+		if _, err := other.Stop(context.Background(), tc.job, false); !errors.Is(err, errNotOwned) {
+			t.Errorf("without the right: got %v", err)
+		}
+	}
+}
+
+func TestScopedOperations_OtherDefinition(t *testing.T) {
+	production := &fakeOperations{}
+	user := acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-"}, Rights: []string{"start"}}}}
+	o := &scopedOperations{owned: user.Scope("start", newTestGateway().Tiers), byTier: map[string]backends.ClusterWriter{"production": production}, event: &audit.Event{}}
+	own := job("production", "default", "p-team1-web")
+	for _, definition := range []string{
+		`{"ID":"p-team2-shop","Namespace":"default"}`, `{"ID":"p-team1-web","Namespace":"other"}`, `{}`, `null`, `{"ID":`, ``,
+	} {
+		if _, err := o.Register(context.Background(), own, json.RawMessage(definition), 1); err == nil || len(production.taken) > 0 {
+			t.Errorf("%s: got %v and %q", definition, err, production.taken)
+		}
+	}
+}
+
+func TestAuthorize_OperationsBySet(t *testing.T) {
+	for _, tc := range []struct {
+		set       RightSet
+		can, does bool
+	}{{Read, false, false}, {Enter, false, false}, {Operate, true, false}, {Admin, true, true}} {
+		w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
+		w.Raw = &Raw{}
+		ran := false
+		before := registry
+		registry = map[string]func() Command{}
+		Register(func() Command {
+			return probe{Spec{Name: "act", Target: TargetScope, Set: tc.set}, func(_ context.Context, req *Request) error {
+				ran = true
+				if (req.Operations != nil) != tc.can || (req.runner != nil) != tc.can || (req.raw != nil) != tc.does {
+					t.Errorf("%s: operations %v, background %v, raw %v", tc.set, req.Operations != nil, req.runner != nil, req.raw != nil)
+				}
+				return nil
+			}}
+		})
+		if err := w.run("act"); err != nil || !ran {
+			t.Errorf("%s: got %v, ran: %v", tc.set, err, ran)
+		}
+		registry = before
+	}
+}
+
+func TestStartOperation_OwnEvent(t *testing.T) {
+	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
+	production := &fakeOperations{}
+	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": production}
+	w.Ops, _ = ops.Open("")
+	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web"), job("production", "default", "p-team2-shop")}
+	goOn := make(chan struct{})
+	var op *ops.Op
+	before := registry
+	defer func() { registry = before }()
+	registry = map[string]func() Command{}
+	Register(func() Command {
+		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate}, func(ctx context.Context, req *Request) error {
+			begun, err := req.StartOperation(ctx, func(ctx context.Context, work Work) error {
+				<-goOn
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if _, err := work.Operations.Stop(ctx, job("production", "default", "p-team2-shop"), false); !errors.Is(err, errNotOwned) {
+					t.Errorf("somebody else's: got %v", err)
+				}
+				_, err := work.Operations.Stop(ctx, req.Job, false)
+				return errors.Join(err, errors.New("enough"))
+			})
+			if err == nil {
+				op = begun
+			}
+			return err
+		}}
+	})
+	if err := w.run("act p-team1-web"); err != nil {
+		t.Fatal(err)
+	}
+	begun := w.event(t)
+	err := w.run("act p-team1-web")
+	var busy *ops.BusyError
+	if !errors.As(err, &busy) {
+		t.Errorf("got %v, want a BusyError", err)
+	}
+	w.event(t)
+	close(goOn)
+	if err := op.Follow(context.Background(), func(ops.Note) error { return nil }); err == nil || err.Error() != "enough" {
+		t.Errorf("got %v", err)
+	}
+	ended := w.event(t)
+	if begun.Operation != op.ID || ended.Operation != op.ID || begun.ExitCode != 0 || ended.ExitCode != 1 || ended.Error != "enough" {
+		t.Errorf("got %+v and %+v", begun, ended)
+	}
+	if want := []string{"eval of stop"}; len(begun.Evaluations) > 0 || !slices.Equal(ended.Evaluations, want) || !slices.Equal(production.taken, []string{"stop p-team1-web"}) {
+		t.Errorf("got %q, then %q, and the cluster %q", begun.Evaluations, ended.Evaluations, production.taken)
+	}
+}
+
+func TestRequire_RefusalIsRecorded(t *testing.T) {
+	for granted, want := range map[string]bool{"act": false, "act purge": true} {
+		w := newTestGateway(acl.Group{Name: "team1", Prefixes: []string{"p-team1-"}, Rights: strings.Fields(granted)}, acl.Group{Prefixes: []string{"p-team2-"}, Rights: []string{"purge"}})
+		w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
+		before := registry
+		registry = map[string]func() Command{}
+		Register(func() Command {
+			return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate, Rights: map[string]RightSet{"purge": Admin}}, func(_ context.Context, req *Request) error { return req.Require("purge") }}
+		})
+		err := w.run("act p-team1-web")
+		e := w.event(t)
+		if (err == nil) != want || (e.Decision == audit.Allowed) != want {
+			t.Errorf("%s: got %v and %s", granted, err, e.Decision)
+		}
+		registry = before
+	}
+}
+
+func TestExpandGrants(t *testing.T) {
+	before := registry
+	defer func() { registry = before }()
+	registry = map[string]func() Command{}
+	add := func(name string, target Target, set RightSet, rights map[string]RightSet) {
+		Register(func() Command { return probe{Spec{Name: name, Target: target, Set: set, Rights: rights}, nil} })
+	}
+	add("help", TargetNone, Public, nil)
+	add("ps", TargetScope, Read, nil)
+	add("exec", TargetScope, Enter, nil)
+	add("stop", TargetScope, Operate, map[string]RightSet{"purge": Admin})
+	add("raw", TargetScope, Admin, nil)
+	for _, tc := range []struct{ granted, want []string }{
+		{nil, []string{"exec", "ps", "stop"}},
+		{[]string{}, nil},
+		{[]string{"@read"}, []string{"ps"}},
+		{[]string{"@operate", "raw"}, []string{"raw", "stop"}},
+		{[]string{"@admin"}, []string{"purge", "raw"}},
+		{[]string{"purge", "nosuch", "@nosuch", "help"}, []string{"purge"}},
+	} {
+		if got := ExpandGrants(tc.granted); !slices.Equal(got, tc.want) {
+			t.Errorf("%q: got %q, want %q", tc.granted, got, tc.want)
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package router
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"nomadctld/acl"
+	"nomadctld/backends"
+	"nomadctld/internal/audit"
+)
+
+// fakeRuntime answers everything with one error, and counts.
+type fakeRuntime struct {
+	err, inspected error
+	programs, logs int
+}
+
+func (f *fakeRuntime) Exec(context.Context, backends.TaskRef, backends.Program) (int, error) {
+	f.programs++
+	return 7, f.err
+}
+
+func (f *fakeRuntime) Attach(context.Context, backends.TaskRef, backends.Attachment) (int, error) {
+	f.programs++
+	return 7, f.err
+}
+
+func (f *fakeRuntime) Log(_ context.Context, _ backends.TaskRef, _ backends.LogQuery, each func(backends.LogChunk) error) error {
+	f.logs++
+	return f.err
+}
+
+func (f *fakeRuntime) Inspect(context.Context, backends.Node, string, string) (json.RawMessage, error) {
+	return nil, f.inspected
+}
+
+// fakeFiles is a runtime that keeps logs in files, as Nomad does.
+type fakeFiles struct{ *fakeRuntime }
+
+func (f fakeFiles) LogBefore(context.Context, backends.TaskRef, [2]backends.RetainedOutput, backends.LogQuery, func(backends.LogChunk) error) error {
+	return f.err
+}
+
+func (f *fakeRuntime) NeedsAddress() bool { return false }
+
+// Allocation tells that all tasks are of the docker driver, but for one that is of raw_exec.
+func (c *fakeCluster) Allocation(context.Context, backends.Allocation) (backends.AllocationDetail, error) {
+	return backends.AllocationDetail{Drivers: map[string]string{"web": "docker", "raw": "raw_exec"}}, nil
+}
+
+// runtimeOfTask returns a task of ann's, with its scope.
+func runtimeOfTask(w *testGateway, r *RuntimeSelector, task string) (TaskRuntime, *scopedCluster) {
+	s := &scopedCluster{
+		owned:    acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-"}, Rights: []string{"exec"}}}}.Scope("exec", w.Tiers),
+		clusters: w.Clusters, event: &audit.Event{},
+	}
+	a := job("production", "default", "p-team1-web").Allocations[0]
+	return r.forTask(s, a, task), s
+}
+
+func TestExecModeAuto_DockerDeclines(t *testing.T) {
+	declined := fmt.Errorf("the docker daemon of node n answers 403 Forbidden: %w", backends.ErrDeclined)
+	unsupported := fmt.Errorf("attach %w through Nomad: it needs Docker", backends.ErrUnsupported)
+	for name, c := range map[string]struct {
+		way               ExecMode
+		docker, inspected error
+		nomad             error
+		inDocker, inNomad int
+		code              int
+		want              []error
+	}{
+		"serves":                        {ExecModeAuto, nil, nil, nil, 1, 0, 7, nil},
+		"declines":                      {ExecModeAuto, declined, nil, nil, 1, 1, 7, nil},
+		"declines, and Nomad cannot":    {ExecModeAuto, declined, nil, unsupported, 1, 1, 7, []error{declined, unsupported}},
+		"declines to inspect":           {ExecModeAuto, nil, declined, nil, 0, 1, 7, nil},
+		"neither can":                   {ExecModeAuto, nil, declined, unsupported, 0, 1, 7, []error{declined, unsupported}},
+		"fails":                         {ExecModeAuto, errors.New("lost"), nil, nil, 1, 0, 7, nil},
+		"loses its connection":          {ExecModeAuto, backends.ErrUnreachable, nil, nil, 1, 0, 7, []error{backends.ErrUnreachable}},
+		"declines, and is the only way": {ExecModeDocker, declined, declined, nil, 1, 0, 7, []error{declined}},
+	} {
+		w := newTestGateway()
+		docker, nomad := &fakeRuntime{err: c.docker, inspected: c.inspected}, &fakeRuntime{err: c.nomad}
+		r := &RuntimeSelector{Docker: docker, Nomad: map[string]backends.Runtime{"production": fakeFiles{nomad}}, Mode: c.way}
+		for i, do := range []func(TaskRuntime) (int, error){
+			func(r TaskRuntime) (int, error) { return r.Exec(t.Context(), backends.Program{}) },
+			func(r TaskRuntime) (int, error) { return r.Attach(t.Context(), backends.Attachment{}) },
+		} {
+			task, _ := runtimeOfTask(w, r, "web")
+			code, err := do(task)
+			for _, want := range c.want {
+				if !errors.Is(err, want) {
+					t.Errorf("%s, %d: got %v, want %v in it", name, i, err, want)
+				}
+			}
+			if code != c.code || docker.programs != (i+1)*c.inDocker || nomad.programs != (i+1)*c.inNomad {
+				t.Errorf("%s, %d: got %d, %d times in Docker and %d times in Nomad", name, i, code, docker.programs, nomad.programs)
+			}
+		}
+		task, _ := runtimeOfTask(w, r, "web")
+		task.Log(t.Context(), backends.LogQuery{}, func(backends.LogChunk) error { return nil })
+		inFiles := c.inNomad
+		if name == "fails" { // Docker's log may be damaged, so the gateway reads Nomad's files
+			inFiles = 1
+		}
+		if docker.logs != c.inDocker || nomad.logs != inFiles {
+			t.Errorf("%s: log: got %d times of Docker and %d times of Nomad", name, docker.logs, nomad.logs)
+		}
+	}
+}
+
+func TestTaskRuntime_RefusedDriver(t *testing.T) {
+	for _, way := range []ExecMode{ExecModeAuto, ExecModeDocker, ExecModeNomad} {
+		w := newTestGateway()
+		docker, nomad := &fakeRuntime{}, &fakeRuntime{}
+		r := &RuntimeSelector{Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad}, Mode: way, RefusedDrivers: []string{"raw_exec"}}
+		for task, want := range map[string]string{
+			"raw":     "uses the driver raw_exec, for which this gateway refuses exec and attach",
+			"unknown": "is not known, and this gateway refuses exec and attach for some drivers",
+			"web":     "",
+		} {
+			for _, do := range []func(TaskRuntime) (int, error){
+				func(r TaskRuntime) (int, error) { return r.Exec(t.Context(), backends.Program{}) },
+				func(r TaskRuntime) (int, error) { return r.Attach(t.Context(), backends.Attachment{}) },
+			} {
+				docker.programs, nomad.programs = 0, 0
+				runtime, s := runtimeOfTask(w, r, task)
+				_, err := do(runtime)
+				if run := docker.programs + nomad.programs; (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) || (run == 1) != (want == "") {
+					t.Errorf("%s, %s: got %v, and %d programs", way, task, err, run)
+				}
+				if denied := s.event.Decision == audit.Denied; denied != (want != "") {
+					t.Errorf("%s, %s: got the decision %q", way, task, s.event.Decision)
+				}
+			}
+		}
+	}
+}
+
+// TestTaskRuntime_UserQuota takes what a user may have on one cluster, of which production and backup are tiers.
+func TestTaskRuntime_UserQuota(t *testing.T) {
+	w := newTestGateway()
+	nomad := &fakeRuntime{}
+	r := &RuntimeSelector{
+		Nomad: map[string]backends.Runtime{"production": nomad, "backup": nomad, "test": nomad}, Mode: ExecModeNomad,
+		ProgramQuota: backends.NewQuota("programs", 1), LogQuota: backends.NewQuota("logs", 1),
+		ClusterOf: func(tier string) string {
+			if tier == "backup" {
+				return "production"
+			}
+			return tier
+		},
+	}
+	runtimeIn := func(tier string) TaskRuntime {
+		task, _ := runtimeOfTask(w, r, "web")
+		task.(*boundRuntime).task.Allocation.Tier = tier
+		return task
+	}
+	ann, bob := backends.WithUser(t.Context(), "ann"), backends.WithUser(t.Context(), "bob")
+	leaveProgram, err := r.ProgramQuota.Acquire(ann, "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaveLog, err := r.LogQuota.Acquire(ann, "production")
+	if err != nil {
+		t.Fatal(err)
+	}
+	do := map[string]func(context.Context, string) error{
+		"exec": func(ctx context.Context, tier string) error {
+			_, err := runtimeIn(tier).Exec(ctx, backends.Program{})
+			return err
+		},
+		"attach": func(ctx context.Context, tier string) error {
+			_, err := runtimeIn(tier).Attach(ctx, backends.Attachment{})
+			return err
+		},
+		"log": func(ctx context.Context, tier string) error {
+			return runtimeIn(tier).Log(ctx, backends.LogQuery{}, func(backends.LogChunk) error { return nil })
+		},
+	}
+	for name, f := range do {
+		for _, tier := range []string{"production", "backup"} {
+			if err := f(ann, tier); !errors.Is(err, backends.ErrLimitReached) || ExitCode(err) != CodeTryLater {
+				t.Errorf("%s in %s: got %v, code %d", name, tier, err, ExitCode(err))
+			}
+		}
+		if err := f(ann, "test"); errors.Is(err, backends.ErrLimitReached) {
+			t.Errorf("%s in another cluster: got %v", name, err)
+		}
+		if err := f(bob, "production"); err != nil {
+			t.Errorf("%s of another user: got %v", name, err)
+		}
+	}
+	leaveProgram()
+	leaveLog()
+	for name, f := range do { // and again: each gives back what it took
+		for range 2 {
+			if err := f(ann, "production"); err != nil {
+				t.Errorf("%s: got %v", name, err)
+			}
+		}
+	}
+}
+
+// TestBusy_Exits75 although a program's command has another code for what goes wrong before the program.
+func TestBusy_Exits75(t *testing.T) {
+	for name, program := range map[string]bool{"a command": false, "a program": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe"}})
+			register(t, Spec{Name: "probe", Target: TargetNone, RunsProgram: program}, func(ctx context.Context, _ *Request) error {
+				if user := backends.UserOf(ctx); user != "ann" {
+					t.Errorf("it is done for %q, want ann", user)
+				}
+				return fmt.Errorf("%w: try again", backends.ErrLimitReached)
+			})
+			if err := w.run("probe"); ExitCode(err) != 75 {
+				t.Errorf("got the code %d", ExitCode(err))
+			}
+			if e := w.event(t); e.ExitCode != 75 {
+				t.Errorf("got %+v", e)
+			}
+		})
+	}
+}
+
+// TestLimitErr_Recorded and runs nothing.
+func TestLimitErr_Recorded(t *testing.T) {
+	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe"}})
+	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error {
+		t.Error("it runs")
+		return nil
+	})
+	err := w.Handler()(context.Background(), &Request{
+		Login: "ann", Key: "key", Session: "c-1", Line: "probe", LimitErr: Exit(CodeTryLater, errors.New("too many")),
+		Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr, Signals: NewSignals(func(error) {}),
+	})
+	if ExitCode(err) != 75 {
+		t.Errorf("got %v", err)
+	}
+	if e := w.event(t); e.Decision != audit.Denied || e.ExitCode != 75 || e.Error != "too many" || e.Line != "probe" {
+		t.Errorf("got %+v", e)
+	}
+}
