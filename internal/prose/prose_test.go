@@ -1,8 +1,10 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"nomadctld/router"
 )
@@ -101,5 +103,25 @@ func TestCheckHelp(t *testing.T) {
 		if found := checkHelp(spec, list); len(found) != 1 {
 			t.Errorf("%q, %q: got %v, want one finding", spec.Short, spec.Long, found)
 		}
+	}
+}
+
+// TestCheckProject_Folders checks which folders are read.
+func TestCheckProject_Folders(t *testing.T) {
+	planted := &fstest.MapFile{Data: []byte("It goes on.\n")}
+	found, err := checkProject(fstest.MapFS{
+		"README.md": planted, "docs/deep/er.md": planted, "dist/x.md": planted, ".git/x.md": planted,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	for _, f := range found {
+		if !strings.HasPrefix(f.file, "help of ") {
+			files = append(files, f.file)
+		}
+	}
+	if want := []string{"README.md", "docs/deep/er.md"}; !slices.Equal(files, want) {
+		t.Errorf("got findings in %q, want %q", files, want)
 	}
 }
