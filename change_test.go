@@ -344,24 +344,24 @@ func TestRestart_ClientDisconnects(t *testing.T) {
 	}
 }
 
-func TestPrompt_JobChangedMeanwhile(t *testing.T) {
+func TestPrompt_JobChanged(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	const prompt = "3 running allocations? [y/N] "
-	for _, line := range []string{"stop p-team5-meanwhile", "stop p-team5-meanwhile/web", "restart --full p-team5-meanwhile"} {
-		client := registerAndSettle(t, cluster, "three", "p-team5-meanwhile", "a")
-		before, _, err := client.Jobs().Info("p-team5-meanwhile", nil)
+	for _, line := range []string{"stop p-team5-prompt", "stop p-team5-prompt/web", "restart --full p-team5-prompt"} {
+		client := registerAndSettle(t, cluster, "three", "p-team5-prompt", "a")
+		before, _, err := client.Jobs().Info("p-team5-prompt", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		c := g.runUntil(t, line, prompt)
-		registerAndSettle(t, cluster, "three", "p-team5-meanwhile", "b")
+		registerAndSettle(t, cluster, "three", "p-team5-prompt", "b")
 		cluster.Sim.ForgetWrites()
 		c.send("y")
 		code, rest := c.waitExit()
-		want := regexp.MustCompile(`p-team5-meanwhile was changed by somebody else meanwhile, to version [0-9]+; nothing was done \(see: history p-team5-meanwhile\)`)
+		want := regexp.MustCompile(`p-team5-prompt was changed by somebody else meanwhile, to version [0-9]+; nothing was done \(see: history p-team5-prompt\)`)
 		if code != 1 || !want.MatchString(rest) {
 			t.Errorf("%s: got %d and %q, want that it was changed", line, code, rest)
 		}
@@ -370,13 +370,13 @@ func TestPrompt_JobChangedMeanwhile(t *testing.T) {
 				t.Errorf("%s: the cluster applied %+v", line, w)
 			}
 		}
-		now, _, err := client.Jobs().Info("p-team5-meanwhile", nil)
+		now, _, err := client.Jobs().Info("p-team5-prompt", nil)
 		if err != nil || *now.Stop || *now.Version != *before.Version+1 {
 			t.Errorf("%s: got version %d of %d, stopped: %v, %v", line, *now.Version, *before.Version, *now.Stop, err)
 		}
 
 		c = g.runUntil(t, line, prompt)
-		if _, _, err := client.Jobs().Deregister("p-team5-meanwhile", true, nil); err != nil {
+		if _, _, err := client.Jobs().Deregister("p-team5-prompt", true, nil); err != nil {
 			t.Fatal(err)
 		}
 		c.send("y")

@@ -44,7 +44,7 @@ func BenchmarkExec(b *testing.B) {
 	}
 	container := dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sleep", "86400")
 	g := startGatewayProcess(b, url, fmt.Sprintf("docker.host = %q\n", host))
-	ours := func(words ...string) *exec.Cmd {
+	gateway := func(words ...string) *exec.Cmd {
 		return g.ssh("wim", append([]string{"exec", "p-team1-box"}, words...)...)
 	}
 	docker := func(words ...string) *exec.Cmd {
@@ -55,16 +55,16 @@ func BenchmarkExec(b *testing.B) {
 		peers["sshd-running-docker-exec"] = func(words ...string) *exec.Cmd { return sshd(docker(words...).Args...) }
 	}
 	b.Run("out", func(b *testing.B) {
-		compareTimes(b, transferSize, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+		compareTimes(b, transferSize, gateway, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
 			return timeOutput(b, run("dd", "if=/dev/zero", "bs=1M", fmt.Sprintf("count=%d", size>>20)), size)
 		})
 	})
 	b.Run("in", func(b *testing.B) {
-		compareTimes(b, transferSize, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+		compareTimes(b, transferSize, gateway, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
 			return timeInput(b, run("dd", "of=/dev/null", "bs=64k"), size)
 		})
 	})
-	b.Run("sha256", func(b *testing.B) { compareDigests(b, ours) })
+	b.Run("sha256", func(b *testing.B) { compareDigests(b, gateway) })
 	b.Run("true", func(b *testing.B) {
 		timed := func(cmd func() *exec.Cmd) time.Duration {
 			return medianTime(b, func() {
@@ -73,7 +73,7 @@ func BenchmarkExec(b *testing.B) {
 				}
 			})
 		}
-		whole := timed(func() *exec.Cmd { return ours("true") })
+		whole := timed(func() *exec.Cmd { return gateway("true") })
 		plain := timed(func() *exec.Cmd { return docker("true") })
 		handshake := timed(func() *exec.Cmd { return g.ssh("wim", "help") })
 		b.ReportMetric(ms(whole), "ms")
@@ -104,7 +104,7 @@ func benchNomadExec(b *testing.B) {
 			cmd.Env = append(os.Environ(), "NOMAD_ADDR="+agent.URL, "NOMAD_TOKEN="+nomadtest.Token)
 			return cmd
 		}
-		ours := func(words ...string) *exec.Cmd { return g.ssh("wim", append([]string{"exec", job}, words...)...) }
+		gateway := func(words ...string) *exec.Cmd { return g.ssh("wim", append([]string{"exec", job}, words...)...) }
 		peers := map[string]func(...string) *exec.Cmd{"nomad-alloc-exec": nomad}
 		if name == "container" { // the gateway uses Docker, so compare with it too
 			peers["docker-exec"] = func(words ...string) *exec.Cmd {
@@ -112,12 +112,12 @@ func benchNomadExec(b *testing.B) {
 			}
 		}
 		b.Run(name, func(b *testing.B) {
-			compareTimes(b, size, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+			compareTimes(b, size, gateway, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
 				return timeOutput(b, run("dd", "if=/dev/zero", "bs=1M", fmt.Sprintf("count=%d", size>>20)), size)
 			})
 		})
 		b.Run(name+"-in", func(b *testing.B) {
-			compareTimes(b, size, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+			compareTimes(b, size, gateway, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
 				return timeInput(b, run("dd", "of=/dev/null", "bs=64k"), size)
 			})
 		})
@@ -152,12 +152,12 @@ func runNomadContainer(b *testing.B, url string) (container string) {
 	return container
 }
 
-// compareTimes reports the speed of ours in MB/s, and the time of each peer as a multiple of ours. They run in turn, so that
-// other load on the machine affects all of them.
-func compareTimes(b *testing.B, size int, ours func(...string) *exec.Cmd, peers map[string]func(...string) *exec.Cmd, move func(func(...string) *exec.Cmd, int) time.Duration) {
+// compareTimes reports the speed of the gateway in MB/s, and the time of each peer as a multiple of the gateway's. They run
+// in turn, so that other load on the machine affects all of them.
+func compareTimes(b *testing.B, size int, gateway func(...string) *exec.Cmd, peers map[string]func(...string) *exec.Cmd, move func(func(...string) *exec.Cmd, int) time.Duration) {
 	times := map[string][]time.Duration{}
 	for range 5 {
-		times[""] = append(times[""], move(ours, size))
+		times[""] = append(times[""], move(gateway, size))
 		for name, peer := range peers {
 			times[name] = append(times[name], move(peer, size))
 		}
@@ -251,17 +251,17 @@ func timeInput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 }
 
 // compareDigests transfers random bytes in and out, and compares their digests.
-func compareDigests(b *testing.B, ours func(...string) *exec.Cmd) {
+func compareDigests(b *testing.B, gateway func(...string) *exec.Cmd) {
 	source := func() io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte{7}), transferSize) }
 	want := sha256.New()
 	io.Copy(want, source())
 	sum := hex.EncodeToString(want.Sum(nil))
-	in := ours("sha256sum")
+	in := gateway("sha256sum")
 	in.Stdin = source()
 	if got, err := in.Output(); err != nil || !strings.HasPrefix(string(got), sum) {
 		b.Errorf("in: got %s, %v, want %s", got, err, sum)
 	}
-	through := ours("cat")
+	through := gateway("cat")
 	through.Stdin = source()
 	pipe, err := through.StdoutPipe()
 	if err != nil {

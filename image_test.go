@@ -264,7 +264,7 @@ func removeImages(t *testing.T, client *docker.Client, created []string) {
 	for _, id := range slices.Backward(created) {
 		image, err := client.InspectImage(id)
 		if err != nil || len(image.RepoTags) > 0 && !slices.Contains(created, image.RepoTags[0]) {
-			continue // already removed, or not ours
+			continue // already removed, or of another build
 		}
 		client.RemoveImage(id) // fails if another image is based on it
 	}

@@ -52,7 +52,7 @@ func forEachShell(t *testing.T, test func(t *testing.T, c *nomadctlClient)) {
 func newClient(t testing.TB, shell ...string) *nomadctlClient {
 	t.Helper()
 	needSSH(t)
-	// Stat also tells go test that cached results depend on the script.
+	// Stat also makes cached test results depend on the script.
 	if _, err := os.Stat("nomadctl"); err != nil {
 		t.Fatal(err)
 	}
@@ -822,7 +822,7 @@ func TestNomadctl_CompletesInFish(t *testing.T) {
 	}
 }
 
-// TestComplete_OffersEveryFlag compares the candidates with the flags of --help, some of which the router adds.
+// TestComplete_OffersEveryFlag compares the candidates with the flags of --help. The router adds some of them.
 func TestComplete_OffersEveryFlag(t *testing.T) {
 	g := boxGateway(t)
 	conn := g.dial(t, "wim")

@@ -5,7 +5,7 @@ import (
 	"crypto/x509"
 )
 
-// tls reads a [....tls] table. If the connection is not encrypted, reason says why.
+// tls reads a [....tls] table. If the connection is not encrypted, reason is the cause.
 func (l *loader) tls(t *table, encrypted bool, reason string) TLS {
 	defer t.reportUnknownKeys()
 	ca := t.text("ca", `ca = "/etc/nomadctld/ca.pem"`)
@@ -16,7 +16,7 @@ func (l *loader) tls(t *table, encrypted bool, reason string) TLS {
 		l.errorf(t.node.key, "use https://, or remove the table", "%s has no effect, because %s", t.name, reason)
 	}
 	if data, ok := l.loadFile(ca, false); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
-		l.errorf(ca.at, "name a PEM file that contains BEGIN CERTIFICATE",
+		l.errorf(ca.at, "name a file with a certificate in PEM format",
 			"%s: file %s contains no certificate", ca.name, quote(ca.text))
 	}
 	certPEM, haveCert := l.loadFile(cert, false)

@@ -166,7 +166,7 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 func (g *Gateway) Addr() net.Addr { return g.listener.Addr() }
 
 // Serve accepts connections until ctx is done. Then running commands and background operations have ShutdownGrace to
-// finish. Meanwhile it kills the programs that an earlier gateway left running.
+// finish. While it serves, it also kills the programs that an earlier gateway left running.
 func (g *Gateway) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
