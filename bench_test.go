@@ -21,8 +21,8 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// BenchmarkPs measures ps over SSH, including the login, and compares it with peers on the same cluster of 5,000 allocations
-// in the same run. The metrics are medians of 5, in milliseconds and as multiples of a team's ps.
+// BenchmarkPs measures ps over SSH, including the login, and compares it with peers on the same cluster of 5,000
+// allocations in the same run. The metrics are medians of 5, in milliseconds and as multiples of a team's ps.
 func BenchmarkPs(b *testing.B) {
 	const jobs, perJob = 1000, 5
 	cluster := sim.New()
@@ -35,7 +35,10 @@ func BenchmarkPs(b *testing.B) {
 		if i%50 == 0 { // 20 jobs with 100 allocations
 			team = "team1"
 		}
-		cluster.Run(sim.Job{ID: fmt.Sprintf("p-%s-%d", team, i), Deployment: sim.Deployment{Status: "successful"}, Groups: []sim.Group{{Name: "g", Count: perJob}}})
+		cluster.Run(sim.Job{
+			ID: fmt.Sprintf("p-%s-%d", team, i), Deployment: sim.Deployment{Status: "successful"},
+			Groups: []sim.Group{{Name: "g", Count: perJob}},
+		})
 	}
 	url, err := cluster.Start()
 	if err != nil {
@@ -87,10 +90,10 @@ func sessionRunner(b *testing.B, g *testGateway) func(user, line string) {
 	}
 }
 
-// BenchmarkHalfOpen measures a user's ps, including the login, while up to 2,000 clients from 200 addresses connect without
-// authenticating. Half of them send nothing, half send their version. The gateway closes most of them, and they reconnect
-// five seconds later. The metrics are ratios to an idle gateway, for a user whose address has logged in before and for one
-// whose address has not. They are medians of 21.
+// BenchmarkHalfOpen measures a user's ps, including the login, while up to 2,000 clients from 200 addresses connect
+// without authenticating. Half of them send nothing, half send their version. The gateway closes most of them, and they
+// reconnect five seconds later. The metrics are ratios to an idle gateway, for a user whose address has logged in
+// before and for one whose address has not. They are medians of 21.
 func BenchmarkHalfOpen(b *testing.B) {
 	const clients, addresses, pause = 2000, 200, 5 * time.Second
 	cluster := sim.New()
@@ -184,8 +187,8 @@ func BenchmarkHalfOpen(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkComplete measures a completion by nomadctl on an open connection, in each supported shell, and compares it with
-// the same request by ssh alone. The metrics are medians of 5.
+// BenchmarkComplete measures a completion by nomadctl on an open connection, in each supported shell, and compares it
+// with the same request by ssh alone. The metrics are medians of 5.
 func BenchmarkComplete(b *testing.B) {
 	for _, shell := range [][]string{{"dash"}, {"bash"}, {"busybox", "sh"}} {
 		if _, err := exec.LookPath(shell[0]); err != nil {
@@ -217,7 +220,8 @@ func BenchmarkComplete(b *testing.B) {
 				}
 			}
 			whole := medianTime(b, request(c.command("__complete", "--", "status", "p-team1-1")))
-			plain := medianTime(b, request(exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "x", "complete -- status p-team1-1")))
+			plain := medianTime(b, request(exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "x",
+				"complete -- status p-team1-1")))
 			b.ReportMetric(ms(whole), "ms")
 			b.ReportMetric(float64(plain)/float64(whole), "ssh-alone/ours")
 			b.ReportMetric(0, "ns/op")

@@ -45,7 +45,8 @@ func (g *testGateway) runUntil(t *testing.T, line, text string) *terminal {
 // writesTo returns the write requests whose path or body names the job.
 func writesTo(c *sim.Cluster, job string) (all []sim.Write) {
 	for _, w := range c.Writes() {
-		if strings.Contains(w.Path+" ", "/"+job+" ") || strings.Contains(w.Path, "/"+job+"/") || strings.Contains(string(w.Body), `"`+job+`"`) {
+		if strings.Contains(w.Path+" ", "/"+job+" ") || strings.Contains(w.Path, "/"+job+"/") ||
+			strings.Contains(string(w.Body), `"`+job+`"`) {
 			all = append(all, w)
 		}
 	}
@@ -67,9 +68,18 @@ func TestStop_AsksForSeveralAllocations(t *testing.T) {
 		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "\r", "no", 1},
 		{"stop p-team5-ask/web", "Stop p-team5-ask/web in tier production: 3 running allocations? [y/N] ", "x", "no", 1},
 		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "\x03", "no", 130},
-		{"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ", "n", "no", 1},
-		{"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ", "\x03", "no", 130},
-		{"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ", "Y", "yes", 0},
+		{
+			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ",
+			"n", "no", 1,
+		},
+		{
+			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ",
+			"\x03", "no", 130,
+		},
+		{
+			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ",
+			"Y", "yes", 0,
+		},
 		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "y", "yes", 0},
 	} {
 		c := g.runUntil(t, tc.line, tc.prompt)
@@ -81,11 +91,14 @@ func TestStop_AsksForSeveralAllocations(t *testing.T) {
 		if tc.confirmed == "no" && !strings.Contains(rest, "nothing was done") || code != tc.code {
 			t.Errorf("%s, %q: got %d and %q, want %d", tc.line, tc.keys, code, rest, tc.code)
 		}
-		if got := writesTo(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 || tc.confirmed == "yes" && len(got) == 0 {
+		if got := writesTo(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 ||
+			tc.confirmed == "yes" && len(got) == 0 {
 			t.Errorf("%s, %q: the cluster got %+v", tc.line, tc.keys, got)
 		}
 		e := lastEvent(g.events(t))
-		if e.Confirmed != tc.confirmed || e.ExitCode != tc.code || e.Job != "p-team5-ask" || (len(e.Evaluations) > 0) != (tc.line == "stop p-team5-ask" && tc.confirmed == "yes") && tc.confirmed == "no" {
+		if e.Confirmed != tc.confirmed || e.ExitCode != tc.code || e.Job != "p-team5-ask" ||
+			(len(e.Evaluations) > 0) != (tc.line == "stop p-team5-ask" && tc.confirmed == "yes") &&
+				tc.confirmed == "no" {
 			t.Errorf("%s, %q: got the event %+v, want it confirmed: %s", tc.line, tc.keys, e, tc.confirmed)
 		}
 	}
@@ -108,7 +121,8 @@ func TestStop_YesShowsProgressOnOneLine(t *testing.T) {
 		{"stop -y p-team5-line", passing + `stopped p-team5-line: 3 allocations \(evaluation [0-9a-f]{8}\)\r\n` +
 			`start p-team5-line brings it back until [0-9: -]{16}Z, even after Nomad has deleted it\r\n`},
 	} {
-		if code, shown := g.runUntil(t, tc.line, "").waitExit(); code != 0 || !regexp.MustCompile("^"+tc.want+"$").MatchString(shown) {
+		if code, shown := g.runUntil(t, tc.line, "").waitExit(); code != 0 ||
+			!regexp.MustCompile("^"+tc.want+"$").MatchString(shown) {
 			t.Errorf("%s: got %d and %q, want %s", tc.line, code, shown, tc.want)
 		}
 	}
@@ -124,8 +138,8 @@ func countRestarts(c *sim.Cluster) (n int) {
 	return n
 }
 
-// TestRestart_BatchesInSequence polls the number of running allocations while six restart, two at a time. It also checks that
-// the restart stops after the first batch if that does not become healthy.
+// TestRestart_BatchesInSequence polls the number of running allocations while six restart, two at a time. It also
+// checks that the restart stops after the first batch if that does not become healthy.
 func TestRestart_BatchesInSequence(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -147,7 +161,9 @@ func TestRestart_BatchesInSequence(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "six allocations run", func() bool { return checkSettled(client, "p-team5-six") == nil && running() == 6 })
+	eventually(t, "six allocations run", func() bool {
+		return checkSettled(client, "p-team5-six") == nil && running() == 6
+	})
 	cluster.Sim.Pace(300 * time.Millisecond) // slow enough for the poll to see every stopped allocation
 	cluster.Sim.ForgetWrites()
 	cmd := g.ssh("wim", "restart --batch 2 p-team5-six")
@@ -187,13 +203,15 @@ func TestRestart_LocksJobAcrossTiers(t *testing.T) {
 	if err := os.WriteFile(token, []byte(nomadtest.Token), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	g := startTestGateway(t, cluster.URL, fmt.Sprintf("nomad.again = { url = %q, prefix = [\"p-\"], token = %q }\n", cluster.URL, token))
+	g := startTestGateway(t, cluster.URL, fmt.Sprintf("nomad.again = { url = %q, prefix = [\"p-\"], token = %q }\n",
+		cluster.URL, token))
 	registerAndSettle(t, cluster, "three", "p-team5-tiers", "a")
 	if code, _, stderr := g.run("wim", "restart --tier production --background --wait 1h p-team5-tiers"); code != 0 {
 		t.Fatal(stderr)
 	}
 	for _, line := range []string{"restart --tier again p-team5-tiers", "restart --tier production p-team5-tiers"} {
-		if code, _, stderr := g.run("wim", line); code != 1 || !strings.HasPrefix(stderr, "nomadctld: p-team5-tiers is being worked on already, since ") {
+		if code, _, stderr := g.run("wim", line); code != 1 ||
+			!strings.HasPrefix(stderr, "nomadctld: p-team5-tiers is being worked on already, since ") {
 			t.Errorf("%s: got %d, %q, want that the job is locked", line, code, stderr)
 		}
 	}
@@ -233,7 +251,8 @@ func TestChange_SupersededByNewVersion(t *testing.T) {
 			if _, _, err := client.Jobs().Register(scriptJobs[tc.kind](tc.id, "c"), nil); err != nil {
 				t.Fatal(err)
 			}
-			if err := cmd.Wait(); err == nil || !regexp.MustCompile(tc.id+` is at version \d meanwhile: Nomad went back, or somebody has changed it`).Match(stderr.Bytes()) {
+			want := regexp.MustCompile(tc.id + ` is at version \d meanwhile: Nomad went back, or somebody has changed it`)
+			if err := cmd.Wait(); err == nil || !want.Match(stderr.Bytes()) {
 				t.Errorf("got %v, %q, want that the version changed", err, &stderr)
 			}
 		})
@@ -256,7 +275,8 @@ func TestRestartFull_JobStoppedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the job is stopped", func() bool {
-		return slices.ContainsFunc(cluster.Sim.Writes()[before:], func(w sim.Write) bool { return w.Method == "DELETE" && w.Applied })
+		return slices.ContainsFunc(cluster.Sim.Writes()[before:],
+			func(w sim.Write) bool { return w.Method == "DELETE" && w.Applied })
 	})
 	if _, _, err := client.Jobs().Register(scriptJobs["three"]("p-team5-again", "b"), nil); err != nil {
 		t.Fatal(err)
@@ -264,7 +284,8 @@ func TestRestartFull_JobStoppedAgain(t *testing.T) {
 	if _, _, err := client.Jobs().Deregister("p-team5-again", false, nil); err != nil {
 		t.Fatal(err)
 	}
-	const want = "nomadctld: p-team5-again was stopped by somebody else too, after this restart had stopped it, so it is not registered again: bring it back with: start p-team5-again\n"
+	const want = "nomadctld: p-team5-again was stopped by somebody else too, after this restart had stopped it, so " +
+		"it is not registered again: bring it back with: start p-team5-again\n"
 	if err := cmd.Wait(); err == nil || !strings.HasSuffix(stderr.String(), want) {
 		t.Errorf("got %v, %q, want %q", err, &stderr, want)
 	}
@@ -287,7 +308,8 @@ func TestPrompt_IgnoresTypeAhead(t *testing.T) {
 	c.send("yum update\n")
 	c.expect("3 running allocations? [y/N] ")
 	c.send("n")
-	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest, "nothing was done") || len(writesTo(cluster.Sim, "p-team5-ahead")) > 0 {
+	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest, "nothing was done") ||
+		len(writesTo(cluster.Sim, "p-team5-ahead")) > 0 {
 		t.Errorf("got %d, %q, %+v", code, rest, writesTo(cluster.Sim, "p-team5-ahead"))
 	}
 }
@@ -306,7 +328,8 @@ func TestScale_IgnoresOtherGroups(t *testing.T) {
 	job.Type = new("batch")
 	job.TaskGroups[1].Constraints = []*api.Constraint{{LTarget: "${attr.kernel.name}", RTarget: "plan9", Operand: "="}}
 	cluster.Register(t, job)
-	if code, stdout, stderr := g.run("wim", "scale --timeout 30s p-team5-stuck/web 2"); code != 0 || !strings.HasPrefix(stdout, "scaled p-team5-stuck/web from 1 to 2") {
+	if code, stdout, stderr := g.run("wim", "scale --timeout 30s p-team5-stuck/web 2"); code != 0 ||
+		!strings.HasPrefix(stdout, "scaled p-team5-stuck/web from 1 to 2") {
 		t.Errorf("got %d, %q, %q", code, stdout, stderr)
 	}
 }
@@ -318,7 +341,10 @@ func TestRestart_ClientDisconnects(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-left", "a")
-	injected := cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/client/allocation/{id}/restart", Delay: 2 * time.Second})
+	injected := cluster.Sim.Inject(sim.Fault{
+		Method: "PUT", Path: "/v1/client/allocation/{id}/restart",
+		Delay: 2 * time.Second,
+	})
 	cluster.Sim.ForgetWrites()
 	client := g.ssh("wim", "restart p-team5-left")
 	if err := client.Start(); err != nil {
@@ -361,7 +387,8 @@ func TestPrompt_JobChanged(t *testing.T) {
 		cluster.Sim.ForgetWrites()
 		c.send("y")
 		code, rest := c.waitExit()
-		want := regexp.MustCompile(`p-team5-prompt was changed by somebody else meanwhile, to version [0-9]+; nothing was done \(see: history p-team5-prompt\)`)
+		want := regexp.MustCompile(`p-team5-prompt was changed by somebody else meanwhile, to version [0-9]+; ` +
+			`nothing was done \(see: history p-team5-prompt\)`)
 		if code != 1 || !want.MatchString(rest) {
 			t.Errorf("%s: got %d and %q, want that it was changed", line, code, rest)
 		}
@@ -386,8 +413,8 @@ func TestPrompt_JobChanged(t *testing.T) {
 	}
 }
 
-// TestRestartFull_JobStoppedElsewhere: a job that another user stopped stays stopped. Nomad has also disabled its scaling
-// policies.
+// TestRestartFull_JobStoppedElsewhere: a job that another user stopped stays stopped. Nomad has also disabled its
+// scaling policies.
 func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -399,7 +426,8 @@ func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.send("y")
-	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest, "p-team5-theirs was changed by somebody else meanwhile, to version 1; nothing was done") {
+	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest,
+		"p-team5-theirs was changed by somebody else meanwhile, to version 1; nothing was done") {
 		t.Errorf("got %d and %q, want that it was changed", code, rest)
 	}
 	if now, _, err := client.Jobs().Info("p-team5-theirs", nil); err != nil || !*now.Stop {
@@ -414,12 +442,16 @@ func TestStop_InterruptedWithPendingWrite(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-onway", "a")
-	injected := cluster.Sim.Inject(sim.Fault{Method: "DELETE", Path: "/v1/job/p-team5-onway", Delay: 2 * time.Second, Times: 1})
+	injected := cluster.Sim.Inject(sim.Fault{
+		Method: "DELETE", Path: "/v1/job/p-team5-onway", Delay: 2 * time.Second,
+		Times: 1,
+	})
 	c := g.runUntil(t, "stop p-team5-onway", "3 running allocations? [y/N] ")
 	c.send("y")
 	eventually(t, "the request was sent", func() bool { return injected() > 0 })
 	c.send("\x03")
-	if code, rest := c.waitExit(); code != 130 || !strings.Contains(rest, "Nomad is still working on it (see: status p-team5-onway)") {
+	if code, rest := c.waitExit(); code != 130 || !strings.Contains(rest,
+		"Nomad is still working on it (see: status p-team5-onway)") {
 		t.Errorf("got %d and %q, want that Nomad works on it", code, rest)
 	}
 	if e := lastEvent(g.events(t)); len(e.Evaluations) != 1 {
@@ -434,7 +466,10 @@ func TestRestartFull_BlocksOtherCommands(t *testing.T) {
 	g := startTestGateway(t, cluster.URL, "")
 	client := registerAndSettle(t, cluster, "three", "p-team5-twice", "a")
 	// The first request checks whether the job can be registered. It is meant to fail.
-	cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/jobs", Status: 500, Times: 1, Body: "Enforcing job modify index 1: job exists with conflicting job modify index: 2"})
+	cluster.Sim.Inject(sim.Fault{
+		Method: "PUT", Path: "/v1/jobs", Status: 500, Times: 1,
+		Body: "Enforcing job modify index 1: job exists with conflicting job modify index: 2",
+	})
 	cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/jobs", Status: 500, Body: "No cluster leader"})
 	first := g.ssh("wim", "restart --full -y p-team5-twice")
 	if err := first.Start(); err != nil {
@@ -445,7 +480,8 @@ func TestRestartFull_BlocksOtherCommands(t *testing.T) {
 		return err == nil && *job.Stop
 	})
 	for _, line := range []string{"restart p-team5-twice", "start p-team5-twice", "stop p-team5-twice"} {
-		if code, _, stderr := g.run("wim", line); code != 1 || !strings.HasPrefix(stderr, "nomadctld: p-team5-twice is being worked on already, since ") {
+		if code, _, stderr := g.run("wim", line); code != 1 ||
+			!strings.HasPrefix(stderr, "nomadctld: p-team5-twice is being worked on already, since ") {
 			t.Errorf("%s: got %d, %q, want that the job is locked", line, code, stderr)
 		}
 	}
@@ -515,7 +551,8 @@ func TestRestartFull_RegistersSameJob(t *testing.T) {
 			t.Errorf("got %+v, want nothing else", w)
 		}
 	}
-	if len(stops) != 1 || len(registrations) != 1 || stops[0].Path != "/v1/job/p-team5-exact" || strings.Contains(stops[0].Query, "purge=true") {
+	if len(stops) != 1 || len(registrations) != 1 || stops[0].Path != "/v1/job/p-team5-exact" ||
+		strings.Contains(stops[0].Query, "purge=true") {
 		t.Fatalf("got the stops %+v and %d registrations, want one of each and no purge", stops, len(registrations))
 	}
 	var sent struct {
@@ -531,7 +568,8 @@ func TestRestartFull_RegistersSameJob(t *testing.T) {
 		t.Fatalf("got %d versions, %v, want the stop as the second", len(versions), err)
 	}
 	if !sent.EnforceIndex || sent.JobModifyIndex != *versions[1].JobModifyIndex {
-		t.Errorf("got index %d, enforced: %v, want the index of the stop, %d", sent.JobModifyIndex, sent.EnforceIndex, *versions[1].JobModifyIndex)
+		t.Errorf("got index %d, enforced: %v, want the index of the stop, %d", sent.JobModifyIndex, sent.EnforceIndex,
+			*versions[1].JobModifyIndex)
 	}
 	if stop := sent.Job.(map[string]any)["Stop"]; stop != false {
 		t.Errorf("got Stop %v, want false", stop)
@@ -548,8 +586,9 @@ func TestToken_MissingCapability(t *testing.T) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			g := startTestGateway(t, cluster.URL, "")
 			for kind, id := range map[string]string{
-				"three": "p-team5-weak", "canary": "p-team5-weak-canary", "periodic": "p-team5-weak-cron", "parameterized": "p-team5-weak-import",
-				"scalable": "p-team5-weak-off",
+				"three": "p-team5-weak", "canary": "p-team5-weak-canary", "periodic": "p-team5-weak-cron",
+				"parameterized": "p-team5-weak-import",
+				"scalable":      "p-team5-weak-off",
 			} {
 				registerAndSettle(t, cluster, kind, id, "a")
 			}
@@ -602,11 +641,13 @@ func TestToken_MissingCapability(t *testing.T) {
 					line = "stop " + firstTask(job)
 				}
 				code, stdout, stderr := g.run("wim", line)
-				want := `the gateway's token may not do this: its policy lacks "` + capability + `" in namespace default; tell the gateway's operator`
+				want := `the gateway's token may not do this: its policy lacks "` + capability +
+					`" in namespace default; tell the gateway's operator`
 				if code != 1 || stdout != "" || !strings.Contains(stderr, want) {
 					t.Errorf("%s: got %d, %q, %q, want 1 and that %s is missing", line, code, stdout, stderr, capability)
 				}
-				if e := lastEvent(g.events(t)); e.ExitCode != 1 || !strings.Contains(e.Error, capability) || len(e.Evaluations) > 0 {
+				if e := lastEvent(g.events(t)); e.ExitCode != 1 || !strings.Contains(e.Error, capability) ||
+					len(e.Evaluations) > 0 {
 					t.Errorf("%s: got the event %+v", line, e)
 				}
 			}

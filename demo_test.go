@@ -20,7 +20,8 @@ func TestDemo_ShellUsesTerminal(t *testing.T) {
 	if err := os.Symlink(self, dir+"/nomadctld"); err != nil {
 		t.Fatal(err)
 	}
-	shell := exec.Command("sh", "-c", `before=$(stty -g); nomadctld demo exec 45fed1138a; echo code=$?; [ "$before" = "$(stty -g)" ] && echo restored`)
+	shell := exec.Command("sh", "-c", `before=$(stty -g); nomadctld demo exec 45fed1138a; echo code=$?; [ "$before" `+
+		`= "$(stty -g)" ] && echo restored`)
 	shell.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "TERM=vt220")
 	c := onTerminal(t, shell, 91, 33)
 	c.expect("welcome to ")

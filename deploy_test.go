@@ -98,7 +98,8 @@ func TestDeployConfig_Loads(t *testing.T) {
 			}
 			writePEM(t, dir, "nomad", "docker")
 			text = strings.ReplaceAll(text, "/etc/nomadctld/", dir.Path("")+"/")
-			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`, fmt.Sprintf("key = %q", sshfiles.AuthorizedKeyLine(key)), 1)
+			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`,
+				fmt.Sprintf("key = %q", sshfiles.AuthorizedKeyLine(key)), 1)
 			text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.AuthorizedKeyLine(other), 1)
 			if err := os.WriteFile(dir.Path("nomadctld.toml"), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
@@ -134,7 +135,10 @@ func writePEM(t *testing.T, dir sshfiles.Dir, names ...string) {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		for suffix, block := range map[string]*pem.Block{"ca": {Type: "CERTIFICATE", Bytes: cert}, "cert": {Type: "CERTIFICATE", Bytes: cert}, "key": {Type: "PRIVATE KEY", Bytes: key}} {
+		for suffix, block := range map[string]*pem.Block{
+			"ca":   {Type: "CERTIFICATE", Bytes: cert},
+			"cert": {Type: "CERTIFICATE", Bytes: cert}, "key": {Type: "PRIVATE KEY", Bytes: key},
+		} {
 			if err := os.WriteFile(dir.Path(name+"-"+suffix+".pem"), pem.EncodeToMemory(block), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -164,7 +168,8 @@ func TestDeployUnit_ValidAndHardened(t *testing.T) {
 	if out, err := verify(text); err != nil || strings.Contains(out, "nomadctld.service") {
 		t.Errorf("got %v: %s", err, out)
 	}
-	if out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=20", unit).CombinedOutput(); err != nil {
+	if out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=20",
+		unit).CombinedOutput(); err != nil {
 		if strings.Contains(string(out), "unrecognized option") {
 			t.Skip("this version of systemd-analyze cannot rate a unit file")
 		}
@@ -179,8 +184,14 @@ func TestDeployUnit_ValidAndHardened(t *testing.T) {
 func TestDeploy_MemoryLimits(t *testing.T) {
 	t.Parallel()
 	for file, patterns := range map[string][3]string{
-		"deploy/nomadctld.service":   {`(?m)^MemoryMax=(\d+)M$`, `(?m)^Environment=GOMEMLIMIT=(\d+)MiB$`, `(?m)^TasksMax=(\d+)$`},
-		"deploy/nomadctld.nomad.hcl": {`(?m)^\s+memory = (\d+)$`, `(?m)^\s+GOMEMLIMIT = "(\d+)MiB"$`, `(?m)^\s+pids_limit += (\d+)$`},
+		"deploy/nomadctld.service": {
+			`(?m)^MemoryMax=(\d+)M$`, `(?m)^Environment=GOMEMLIMIT=(\d+)MiB$`,
+			`(?m)^TasksMax=(\d+)$`,
+		},
+		"deploy/nomadctld.nomad.hcl": {
+			`(?m)^\s+memory = (\d+)$`, `(?m)^\s+GOMEMLIMIT = "(\d+)MiB"$`,
+			`(?m)^\s+pids_limit += (\d+)$`,
+		},
 	} {
 		var numbers [3]int
 		for i, pattern := range patterns {
@@ -199,7 +210,10 @@ func TestDeploy_MemoryLimits(t *testing.T) {
 // TestDeploy_StopSignal checks that every file stops the gateway with SIGTERM and uses no other signal.
 func TestDeploy_StopSignal(t *testing.T) {
 	t.Parallel()
-	for file, stop := range map[string]string{"deploy/nomadctld.service": "KillSignal=SIGTERM", "deploy/nomadctld.nomad.hcl": `kill_signal  = "SIGTERM"`, "Dockerfile": "STOPSIGNAL SIGTERM"} {
+	for file, stop := range map[string]string{
+		"deploy/nomadctld.service":   "KillSignal=SIGTERM",
+		"deploy/nomadctld.nomad.hcl": `kill_signal  = "SIGTERM"`, "Dockerfile": "STOPSIGNAL SIGTERM",
+	} {
 		text := readFile(t, file)
 		if !strings.Contains(text, stop) || regexp.MustCompile(`HUP|ExecReload|change_signal`).MatchString(text) {
 			t.Errorf("%s: want %q, and no other signal", file, stop)
@@ -219,7 +233,8 @@ func TestDeployJob_Validates(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	if out, err := validate("deploy/nomadctld.nomad.hcl"); err != nil || strings.Contains(out, "arning") || !strings.Contains(out, "validation successful") {
+	if out, err := validate("deploy/nomadctld.nomad.hcl"); err != nil || strings.Contains(out, "arning") ||
+		!strings.Contains(out, "validation successful") {
 		t.Errorf("got %v: %s", err, out)
 	}
 	broken := filepath.Join(t.TempDir(), "broken.nomad.hcl")
@@ -281,28 +296,32 @@ var policyNeedless = map[string]string{
 	"complete": "lists the same as the other commands",
 }
 
-// policyOptional are the capabilities that the policy has only in a comment, with command lines that fail without them. The
-// error must name the capability.
+// policyOptional are the capabilities that the policy has only in a comment, with command lines that fail without them.
+// The error must name the capability.
 var policyOptional = map[string][]string{
 	"alloc-node-exec": {"exec p-team3-shell/shell/box true"},
 }
 
 // policyGaps are the other capabilities of the policy, with command lines that fail without them.
 var policyGaps = map[string][]string{
-	"list-jobs":  {"ps", "batch", "pstree", "status p-deploy-web"},
-	"read-job":   {"ps", "status p-deploy-web", "info p-deploy-web", "inspect p-deploy-web", "history p-deploy-web", "deployment p-deploy-web"},
+	"list-jobs": {"ps", "batch", "pstree", "status p-deploy-web"},
+	"read-job": {
+		"ps", "status p-deploy-web", "info p-deploy-web", "inspect p-deploy-web", "history p-deploy-web",
+		"deployment p-deploy-web",
+	},
 	"read-logs":  {"logs p-team3-finished", "tail p-team3-finished"},
 	"alloc-exec": {"exec p-team3-shell/shell/box true"},
 	"submit-job": {
-		"stop -y p-deploy-web", "restart -y --full p-deploy-web", "revert p-deploy-web 0", "pause p-deploy-canary", "resume p-deploy-paused",
+		"stop -y p-deploy-web", "restart -y --full p-deploy-web", "revert p-deploy-web 0", "pause p-deploy-canary",
+		"resume p-deploy-paused",
 		"promote p-deploy-canary", "fail p-deploy-canary", "start p-deploy-stopped",
 	},
 	"dispatch-job":    {"dispatch -m file=a --no-payload p-deploy-import"},
 	"alloc-lifecycle": {"signal p-deploy-web/web/web HUP", "restart -y p-deploy-web"},
 }
 
-// TestDeployPolicy_IsMinimal checks that every command works with the policy, and that each of its capabilities is needed. It
-// is not parallel, because its jobs would show up in the listings of other tests on the real cluster.
+// TestDeployPolicy_IsMinimal checks that every command works with the policy, and that each of its capabilities is
+// needed. It is not parallel, because its jobs would show up in the listings of other tests on the real cluster.
 func TestDeployPolicy_IsMinimal(t *testing.T) {
 	covered := map[string]bool{"exec": true} // policyExec
 	for _, c := range policyCases {
@@ -322,7 +341,8 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 		return capabilities
 	}
 	capabilities, all := capabilitiesOf(shipped), capabilitiesOf(extended)
-	if got, want := slices.Sorted(slices.Values(capabilities)), slices.Sorted(maps.Keys(policyGaps)); !slices.Equal(got, want) {
+	if got, want := slices.Sorted(slices.Values(capabilities)),
+		slices.Sorted(maps.Keys(policyGaps)); !slices.Equal(got, want) {
 		t.Fatalf("got capabilities %q, want those of policyGaps, %q", got, want)
 	}
 	if got, want := len(all), len(policyGaps)+len(policyOptional); got != want {
@@ -359,7 +379,8 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 				}
 			}
 			use("deploy-extended", extended, all)
-			if stdout, stderr, err := runLine(t, client, policyExec.line); err != nil || !strings.Contains(stdout, policyExec.want) {
+			if stdout, stderr, err := runLine(t, client, policyExec.line); err != nil ||
+				!strings.Contains(stdout, policyExec.want) {
 				t.Errorf("%s: got %q, %q, %v, want %q", policyExec.line, stdout, stderr, err, policyExec.want)
 			}
 			use("deploy", shipped, capabilities)
@@ -389,12 +410,14 @@ func policyJobs(t *testing.T, cluster nomadtest.Cluster) {
 	t.Cleanup(client.Close)
 	rounds := [][]*api.Job{
 		{
-			nomadtest.Scalable("p-deploy-web", "a"), nomadtest.Canary("p-deploy-canary", "a"), nomadtest.Canary("p-deploy-fail", "a"),
+			nomadtest.Scalable("p-deploy-web", "a"), nomadtest.Canary("p-deploy-canary", "a"),
+			nomadtest.Canary("p-deploy-fail", "a"),
 			nomadtest.Canary("p-deploy-paused", "a"), nomadtest.Scalable("p-deploy-stopped", "a"),
 			nomadtest.Periodic("p-deploy-cron"), nomadtest.Parameterized("p-deploy-import"),
 		},
 		{
-			nomadtest.Scalable("p-deploy-web", "b"), nomadtest.Canary("p-deploy-canary", "b"), nomadtest.Canary("p-deploy-fail", "b"),
+			nomadtest.Scalable("p-deploy-web", "b"), nomadtest.Canary("p-deploy-canary", "b"),
+			nomadtest.Canary("p-deploy-fail", "b"),
 			nomadtest.Canary("p-deploy-paused", "b"),
 		},
 	}
@@ -418,7 +441,8 @@ func policyJobs(t *testing.T, cluster nomadtest.Cluster) {
 	}
 }
 
-// policyToken creates a token with a policy: with the rules on a real cluster, with the capabilities on a simulated one.
+// policyToken creates a token with a policy: with the rules on a real cluster, with the capabilities on a simulated
+// one.
 func policyToken(t *testing.T, cluster nomadtest.Cluster, name, rules string, capabilities []string) (secret string) {
 	t.Helper()
 	if cluster.Sim != nil {

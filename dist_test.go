@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestDist_IsReproducible builds a release twice, in directories with different names. Tests that build are not parallel,
-// because other tests would time out while the compiler runs.
+// TestDist_IsReproducible builds a release twice, in directories with different names. Tests that build are not
+// parallel, because other tests would time out while the compiler runs.
 func TestDist_IsReproducible(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: builds twice")
@@ -37,7 +37,8 @@ func TestDist_IsReproducible(t *testing.T) {
 				t.Fatal(err)
 			}
 			dynamic, _ := binary.ImportedLibraries()
-			if binary.Machine != machine || len(dynamic) > 0 || slices.ContainsFunc(binary.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+			if binary.Machine != machine || len(dynamic) > 0 ||
+				slices.ContainsFunc(binary.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
 				t.Errorf("%s: got a binary for %s that needs %q, want a static one for %s", arch, binary.Machine, dynamic, machine)
 			}
 			binary.Close()
@@ -46,12 +47,14 @@ func TestDist_IsReproducible(t *testing.T) {
 			}
 		}
 		if runtime.GOOS == "linux" {
-			if got, want := output(t, filepath.Join(dir, "dist/nomadctld-linux-"+runtime.GOARCH), "version"), "nomadctld v1.2.3-test"; got != want {
+			if got, want := output(t, filepath.Join(dir, "dist/nomadctld-linux-"+runtime.GOARCH), "version"),
+				"nomadctld v1.2.3-test"; got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		}
 	}
-	if sums[0] != sums[1] || !regexp.MustCompile(`^[0-9a-f]{64}  nomadctld-linux-amd64\n[0-9a-f]{64}  nomadctld-linux-arm64\n$`).MatchString(sums[0]) {
+	if sums[0] != sums[1] || !regexp.MustCompile(`^[0-9a-f]{64}  nomadctld-linux-amd64\n[0-9a-f]{64}  `+
+		`nomadctld-linux-arm64\n$`).MatchString(sums[0]) {
 		t.Errorf("got\n%sand\n%swant equal checksums", sums[0], sums[1])
 	}
 }
@@ -69,7 +72,10 @@ func TestVersion_NamesItsSource(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "clone")
 	copySource(t, dir)
 	git := func(args ...string) string {
-		return output(t, "git", append([]string{"-C", dir, "-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"}, args...)...)
+		return output(t, "git", append([]string{
+			"-C", dir, "-c", "user.name=test", "-c", "user.email=test@example.org",
+			"-c", "commit.gpgsign=false",
+		}, args...)...)
 	}
 	git("init", "--quiet")
 	git("add", "--all")
@@ -94,7 +100,8 @@ func TestVersion_NamesItsSource(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if got := output(t, filepath.Join(dir, "nomadctld"), "version"); !strings.HasPrefix(got, "nomadctld v0.9.0") || !strings.Contains(got, "dirty") {
+	if got := output(t, filepath.Join(dir, "nomadctld"), "version"); !strings.HasPrefix(got, "nomadctld v0.9.0") ||
+		!strings.Contains(got, "dirty") {
 		t.Errorf("go build: got %q, want the tag and dirty", got)
 	}
 }
@@ -105,7 +112,8 @@ func makeIn(t *testing.T, dir string, args ...string) {
 	cmd.Dir = dir
 	// Without the settings of the make that runs the tests.
 	for _, setting := range os.Environ() {
-		if name, _, _ := strings.Cut(setting, "="); !strings.HasPrefix(name, "MAKE") && name != "VERSION" && name != "MFLAGS" {
+		if name, _, _ := strings.Cut(setting, "="); !strings.HasPrefix(name, "MAKE") && name != "VERSION" &&
+			name != "MFLAGS" {
 			cmd.Env = append(cmd.Env, setting)
 		}
 	}

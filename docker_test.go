@@ -38,7 +38,10 @@ func TestDockerScripts(t *testing.T) {
 		"p-team1-keys": {ID: typed, Node: "node-1"},
 		"p-team1-line": {ID: lines, Node: "node-1"},
 	} {
-		cluster.Sim.Run(sim.Job{ID: id, Groups: []sim.Group{{Name: "g", Tasks: tasks, Allocations: []sim.Allocation{allocation}}}})
+		cluster.Sim.Run(sim.Job{ID: id, Groups: []sim.Group{{
+			Name: "g", Tasks: tasks,
+			Allocations: []sim.Allocation{allocation},
+		}}})
 	}
 	start := func(allocation string, config docker.Config) (container string) {
 		return dockertest.RunTask(t, cluster.Sim, allocation, "box", config)
@@ -53,7 +56,9 @@ func TestDockerScripts(t *testing.T) {
 	start(lines, docker.Config{
 		Cmd: []string{"sh", "-c", `while read -r x; do echo "<$x>"; done; echo end; exit 3`}, OpenStdin: true,
 	})
-	params := scriptParams("testdata/docker", "sim", func(*testscript.Env) (nomadtest.Cluster, error) { return cluster, nil })
+	params := scriptParams("testdata/docker", "sim", func(*testscript.Env) (nomadtest.Cluster, error) {
+		return cluster, nil
+	})
 	setUp := params.Setup
 	params.Setup = func(env *testscript.Env) error {
 		env.Setenv("DOCKER", host)

@@ -34,8 +34,8 @@ func documentFiles(t *testing.T) []string {
 
 var tomlBlockPattern = regexp.MustCompile("(?s)```toml\n(.*?)```")
 
-// documentedConfig writes a documented configuration to the directory of a test gateway. Real keys and files replace the
-// examples. The users "ann" and "wim" have the first and the second key.
+// documentedConfig writes a documented configuration to the directory of a test gateway. Real keys and files replace
+// the examples. The users "ann" and "wim" have the first and the second key.
 func documentedConfig(t *testing.T, text string) *testGateway {
 	t.Helper()
 	g := &testGateway{dir: sshfiles.Dir(t.TempDir()), keys: map[string]ssh.Signer{}}
@@ -102,7 +102,8 @@ func parseTranscript(block string) (commands, outputs []string) {
 // TestReadme_AccessExample runs the example of access control against a gateway with the configuration of README.md.
 func TestReadme_AccessExample(t *testing.T) {
 	readme := readFile(t, "README.md")
-	g := documentedConfig(t, "general.bind = \"127.0.0.1:0\"\naudit.file = \"/etc/nomadctld/audit\"\n"+tomlBlockPattern.FindStringSubmatch(readme)[1])
+	const settings = "general.bind = \"127.0.0.1:0\"\naudit.file = \"/etc/nomadctld/audit\"\n"
+	g := documentedConfig(t, settings+tomlBlockPattern.FindStringSubmatch(readme)[1])
 	c, diagnostics := config.Load(g.configFile(), gateway.Commands())
 	if c == nil {
 		t.Fatal(diagnostics)
@@ -134,13 +135,14 @@ func TestReadme_AccessExample(t *testing.T) {
 	}
 }
 
-// TestDocs_OutputsMatchDemo runs the commands of docs/outputs.md and of the transcript in README.md, and compares the output.
-// It ignores dates and trailing white space. If a documented output starts with "...", only the end of stdout and stderr is
-// compared.
+// TestDocs_OutputsMatchDemo runs the commands of docs/outputs.md and of the transcript in README.md, and compares the
+// output. It ignores dates and trailing white space. If a documented output starts with "...", only the end of stdout
+// and stderr is compared.
 func TestDocs_OutputsMatchDemo(t *testing.T) {
 	type example struct{ command, output string }
 	var examples []example
-	for _, block := range regexp.MustCompile("(?s)```text\n\\$ nomadctld demo ([^\n]*)\n(.*?)```").FindAllStringSubmatch(readFile(t, "docs/outputs.md"), -1) {
+	demoBlock := regexp.MustCompile("(?s)```text\n\\$ nomadctld demo ([^\n]*)\n(.*?)```")
+	for _, block := range demoBlock.FindAllStringSubmatch(readFile(t, "docs/outputs.md"), -1) {
 		examples = append(examples, example{block[1], block[2]})
 	}
 	if len(examples) < 8 {
@@ -208,7 +210,8 @@ func TestDocs_Links(t *testing.T) {
 	if found == 0 {
 		t.Error("found no link, so the test cannot fail")
 	}
-	if broken := brokenLinks(t, "README.md", "[a](no/such.md) [b](docs/exec.md#no-such) [c](docs/exec.md#disconnects)", &found); len(broken) != 2 {
+	if broken := brokenLinks(t, "README.md", "[a](no/such.md) [b](docs/exec.md#no-such) [c](docs/exec.md#disconnects)",
+		&found); len(broken) != 2 {
 		t.Errorf("got %q, want the first two", broken)
 	}
 }
@@ -237,7 +240,8 @@ func brokenLinks(t *testing.T, file, text string, found *int) (broken []string) 
 		}
 		var anchors []string
 		for _, h := range headingPattern.FindAllStringSubmatch(readFile(t, target), -1) {
-			anchors = append(anchors, "#"+strings.ReplaceAll(anchorPattern.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
+			anchors = append(anchors, "#"+strings.ReplaceAll(anchorPattern.ReplaceAllString(strings.ToLower(h[1]), ""),
+				" ", "-"))
 		}
 		if !slices.Contains(anchors, link[2]) {
 			broken = append(broken, fmt.Sprintf("%s has no heading %s", target, link[2]))

@@ -28,9 +28,9 @@ import (
 // transferSize is the number of bytes that the benchmarks transfer in each direction.
 const transferSize = 512 << 20
 
-// BenchmarkExec compares exec into a real container with docker exec, with an OpenSSH sshd that runs docker exec, and, if there
-// is a nomad binary, with nomad alloc exec into a process. The metrics are medians of 5. A ratio above 1 is a peer that is
-// slower.
+// BenchmarkExec compares exec into a real container with docker exec, with an OpenSSH sshd that runs docker exec, and,
+// if there is a nomad binary, with nomad alloc exec into a process. The metrics are medians of 5. A ratio above 1 is a
+// peer that is slower.
 func BenchmarkExec(b *testing.B) {
 	needSSH(b)
 	host := dockertest.Daemon(b)
@@ -42,7 +42,8 @@ func BenchmarkExec(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	container := dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sleep", "86400")
+	container := dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation},
+		"sleep", "86400")
 	g := startGatewayProcess(b, url, fmt.Sprintf("docker.host = %q\n", host))
 	gateway := func(words ...string) *exec.Cmd {
 		return g.ssh("wim", append([]string{"exec", "p-team1-box"}, words...)...)
@@ -87,8 +88,8 @@ func BenchmarkExec(b *testing.B) {
 	}
 }
 
-// benchNomadExec compares with nomad alloc exec: into a container, for which the gateway uses Docker, and into a process, for
-// which it uses Nomad.
+// benchNomadExec compares with nomad alloc exec: into a container, for which the gateway uses Docker, and into a
+// process, for which it uses Nomad.
 func benchNomadExec(b *testing.B) {
 	agent := nomadtest.Real(b)
 	host := dockertest.Daemon(b)
@@ -100,7 +101,8 @@ func benchNomadExec(b *testing.B) {
 			size /= 4
 		}
 		nomad := func(words ...string) *exec.Cmd {
-			cmd := exec.Command(nomadtest.Binary(), append([]string{"alloc", "exec", "-job", "-i=true", "-t=false", job}, words...)...)
+			cmd := exec.Command(nomadtest.Binary(),
+				append([]string{"alloc", "exec", "-job", "-i=true", "-t=false", job}, words...)...)
 			cmd.Env = append(os.Environ(), "NOMAD_ADDR="+agent.URL, "NOMAD_TOKEN="+nomadtest.Token)
 			return cmd
 		}
@@ -132,7 +134,10 @@ func runNomadContainer(b *testing.B, url string) (container string) {
 		b.Fatal(err)
 	}
 	task := api.NewTask("box", "docker")
-	task.Config = map[string]any{"image": dockertest.Image(b), "force_pull": false, "command": "sleep", "args": []string{"86400"}}
+	task.Config = map[string]any{
+		"image": dockertest.Image(b), "force_pull": false, "command": "sleep",
+		"args": []string{"86400"},
+	}
 	group := api.NewTaskGroup("g", 1)
 	group.Tasks = []*api.Task{task}
 	job := api.NewServiceJob("p-team4-box", "p-team4-box", "global", 50)
@@ -152,9 +157,11 @@ func runNomadContainer(b *testing.B, url string) (container string) {
 	return container
 }
 
-// compareTimes reports the speed of the gateway in MB/s, and the time of each peer as a multiple of the gateway's. They run
-// in turn, so that other load on the machine affects all of them.
-func compareTimes(b *testing.B, size int, gateway func(...string) *exec.Cmd, peers map[string]func(...string) *exec.Cmd, move func(func(...string) *exec.Cmd, int) time.Duration) {
+// compareTimes reports the speed of the gateway in MB/s, and the time of each peer as a multiple of the gateway's. They
+// run in turn, so that other load on the machine affects all of them.
+func compareTimes(b *testing.B, size int, gateway func(...string) *exec.Cmd, peers map[string]func(...string) *exec.Cmd,
+	move func(func(...string) *exec.Cmd, int) time.Duration,
+) {
 	times := map[string][]time.Duration{}
 	for range 5 {
 		times[""] = append(times[""], move(gateway, size))
@@ -205,8 +212,9 @@ func timeOutput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 
 const pipeSize = 1 << 20
 
-// openPipe returns both ends of a pipe, and /dev/null, to which the content of the pipe can be spliced without copying it to
-// this process. That keeps the cost of the measurement low. With a small pipe, wakeups of this process would dominate.
+// openPipe returns both ends of a pipe, and /dev/null, to which the content of the pipe can be spliced without copying
+// it to this process. That keeps the cost of the measurement low. With a small pipe, wakeups of this process would
+// dominate.
 func openPipe(b *testing.B) (read, write, null *os.File) {
 	b.Helper()
 	var ends [2]int
@@ -278,8 +286,8 @@ func compareDigests(b *testing.B, gateway func(...string) *exec.Cmd) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// startSSHD starts an OpenSSH server for the same user key, and returns a function that runs a command through it, or nil if
-// there is no sshd.
+// startSSHD starts an OpenSSH server for the same user key, and returns a function that runs a command through it, or
+// nil if there is no sshd.
 func startSSHD(b *testing.B, g *testGateway) func(words ...string) *exec.Cmd {
 	path := "/usr/sbin/sshd"
 	me, err := user.Current()
@@ -295,7 +303,8 @@ func startSSHD(b *testing.B, g *testGateway) func(words ...string) *exec.Cmd {
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	listener.Close()
 	os.MkdirAll("/run/sshd", 0o755)
-	settings := fmt.Sprintf("ListenAddress 127.0.0.1\nPort %s\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nPidFile none\nUsePAM no\nPermitRootLogin yes\n",
+	settings := fmt.Sprintf("ListenAddress 127.0.0.1\nPort %s\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes "+
+		"no\nPidFile none\nUsePAM no\nPermitRootLogin yes\n",
 		port, g.dir.Path("hostkey"), g.dir.Path("wim.pub"))
 	if err := os.WriteFile(filepath.Join(dir, "sshd_config"), []byte(settings), 0o600); err != nil {
 		b.Fatal(err)
@@ -332,8 +341,10 @@ func BenchmarkTails(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sh", "-c", "while :; do echo a log line of a typical length, about 60 bytes; sleep 0.1; done")
-	g := startTestGateway(b, url, fmt.Sprintf("docker.host = %q\nlimits.user = { connections = 100, sessions = 1000, logs = 1000 }\n", host))
+	dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sh", "-c",
+		"while :; do echo a log line of a typical length, about 60 bytes; sleep 0.1; done")
+	g := startTestGateway(b, url, fmt.Sprintf("docker.host = %q\nlimits.user = { connections = 100, sessions = 1000, "+
+		"logs = 1000 }\n", host))
 	heap := func(line string) float64 {
 		var stop []io.Closer
 		defer func() {

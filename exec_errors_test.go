@@ -79,11 +79,13 @@ func TestExec_BackendLost(t *testing.T) {
 			cluster, allocation := nomadtest.Simulated(t), newAllocation()
 			cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
 			dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sleep", "3600"}})
-			return startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\n", strings.TrimPrefix(address, "tcp://"))), cut
+			return startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\n",
+				strings.TrimPrefix(address, "tcp://"))), cut
 		},
 		"nomad": func(t *testing.T) (*testGateway, func()) {
 			cluster := nomadtest.Simulated(t)
-			cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+			cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
+				newAllocation()))
 			return startTestGateway(t, cluster.URL, ""), cluster.Sim.Close
 		},
 	} {
@@ -96,7 +98,8 @@ func TestExec_BackendLost(t *testing.T) {
 			cut()
 			rest, _ := io.ReadAll(out)
 			var exit *exec.ExitError
-			if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 125 || len(rest) > 0 || strings.Count(stderr.String(), "\n") != 1 {
+			if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 125 || len(rest) > 0 ||
+				strings.Count(stderr.String(), "\n") != 1 {
 				t.Errorf("got %v, %q and %q, want code 125 and one line", err, rest, stderr.String())
 			}
 		})
@@ -141,19 +144,22 @@ func TestExec_ConfiguredBackend(t *testing.T) {
 		{"docker", "p-team1-process", true, 125},
 		{"docker", "p-team1-docker", true, 125},
 	} {
-		g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\ndocker.exec = %q\n", daemon.Addr(), c.mode))
+		g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\ndocker.exec = %q\n",
+			daemon.Addr(), c.mode))
 		connections.Store(0)
 		cmd := g.ssh("wim", "exec", c.job, "echo", "hello")
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		out, _ := cmd.Output()
-		if code := cmd.ProcessState.ExitCode(); code != c.code || string(out) == "hello\n" != (c.code == 0) || strings.Count(stderr.String(), "\n") != min(code, 1) {
+		if code := cmd.ProcessState.ExitCode(); code != c.code || string(out) == "hello\n" != (c.code == 0) ||
+			strings.Count(stderr.String(), "\n") != min(code, 1) {
 			t.Errorf("%+v: got %d, %q, %q", c, code, out, stderr.String())
 		}
 		if (connections.Load() > 0) != c.docker {
 			t.Errorf("%+v: got %d connections to the daemon", c, connections.Load())
 		}
-		if out, err := g.ssh("wim", "logs", c.job+"/g/box").Output(); string(out) == "logged\n" != (c.code == 0) || (err == nil) != (c.code == 0) {
+		if out, err := g.ssh("wim", "logs", c.job+"/g/box").Output(); string(out) == "logged\n" != (c.code == 0) ||
+			(err == nil) != (c.code == 0) {
 			t.Errorf("%+v: logs: got %q, %v", c, out, err)
 		}
 	}

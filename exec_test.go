@@ -45,7 +45,8 @@ func TestExec_StreamsAndExitCodes(t *testing.T) {
 			{`exec p-team1-box -- sh -c 'exit 255'`, "", "", "", 255},
 			{`exec p-team1-box`, "echo one; exit 3\n", "one\n", "", 3},
 			{`exec --shell /bin/sh p-team1-box -c 'echo $0'`, "", "/bin/sh\n", "", 0},
-			{`exec p-team1-box sh -c 'echo ${NOMADCTLD_SESSION#*-}'`, "", "1.\n", "", 0}, // ends with a dot, so that it is not a prefix of session 10
+			// ends with a dot, so that it is not a prefix of session 10
+			{`exec p-team1-box sh -c 'echo ${NOMADCTLD_SESSION#*-}'`, "", "1.\n", "", 0},
 			{`exec p-team1-box sh -c 'kill -TERM $$'`, "", "", "", 143},
 			{`exec p-team1-box sh -c 'exec 0<&-; sleep 0.2; echo done'`, strings.Repeat("x", 1<<20), "done\n", "", 0},
 			{`exec p-team1-box sh -c '(sleep 60; echo late) & echo early'`, "", "early\n", "", 0},
@@ -70,7 +71,8 @@ func TestExec_StreamsAndExitCodes(t *testing.T) {
 				got = c.stderr
 			}
 			if code := cmd.ProcessState.ExitCode(); stdout.String() != c.stdout || got != c.stderr || code != c.code {
-				t.Errorf("%s: got %.200q, %.200q, %d, want %.200q, %.200q, %d", c.line, stdout.String(), stderr.String(), code, c.stdout, c.stderr, c.code)
+				t.Errorf("%s: got %.200q, %.200q, %d, want %.200q, %.200q, %d", c.line, stdout.String(),
+					stderr.String(), code, c.stdout, c.stderr, c.code)
 			}
 			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("%s took %v", c.line, took)
@@ -290,7 +292,8 @@ func TestExec_SSHSignals(t *testing.T) {
 				t.Fatal(err)
 			}
 			out, _ := session.StdoutPipe()
-			line := fmt.Sprintf("exec p-team1-box -c 'trap \"echo got it; exit 9\" %s; echo ready; while :; do sleep 0.1; done'", signal)
+			line := fmt.Sprintf("exec p-team1-box -c 'trap \"echo got it; exit 9\" %s; echo ready; while :; do sleep "+
+				"0.1; done'", signal)
 			if err := session.Start(line); err != nil {
 				t.Fatal(err)
 			}
@@ -348,18 +351,22 @@ func TestExec_DisconnectKillsProgram(t *testing.T) {
 			{"ignored", "trap : HUP TERM;", func(cmd *exec.Cmd) { cmd.Process.Kill() }},
 		} {
 			name := "left" + newAllocation()[:8]
-			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'", c.trap, name))
+			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
+				c.trap, name))
 			w.checkAbandoned(t, cmd, name, c.name, func() { c.leave(cmd) })
-			tty := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'", c.trap, name))
+			tty := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
+				c.trap, name))
 			tty.Args = append([]string{"ssh", "-tt"}, tty.Args[1:]...)
 			w.checkAbandoned(t, tty, name, c.name+", with a terminal", func() { c.leave(tty) })
 		}
 		// The program gets HUP, then TERM, with time to handle each.
 		file := "/tmp/" + newAllocation()
 		name := "left" + newAllocation()[:8]
-		trapping := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'trap \"echo hup >>%[1]s\" HUP; trap \"echo term >>%[1]s; exit\" TERM; echo ready; while :; do sleep 0.1; done; : %[2]s'", file, name))
+		trapping := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'trap \"echo hup >>%[1]s\" HUP; trap \"echo term "+
+			">>%[1]s; exit\" TERM; echo ready; while :; do sleep 0.1; done; : %[2]s'", file, name))
 		w.checkAbandoned(t, trapping, name, "signal order", func() { trapping.Process.Kill() })
-		if out, err := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'cat %[1]s; rm %[1]s'", file)).Output(); string(out) != "hup\nterm\n" || err != nil {
+		if out, err := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'cat %[1]s; rm %[1]s'",
+			file)).Output(); string(out) != "hup\nterm\n" || err != nil {
 			t.Errorf("got the signals %q, %v", out, err)
 		}
 
@@ -384,9 +391,11 @@ func TestExec_BrokenUploadHasNoEOF(t *testing.T) {
 		for range 3 {
 			name := "left" + newAllocation()[:8]
 			file := "/tmp/" + name
-			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; cat >%[1]s.new && mv %[1]s.new %[1]s; : %[2]s'", file, name))
+			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; cat >%[1]s.new && mv %[1]s.new %[1]s; "+
+				": %[2]s'", file, name))
 			w.checkAbandoned(t, cmd, name, "killed", func() { cmd.Process.Kill() })
-			check := fmt.Sprintf("exec p-team1-box -c 'test -e %[1]s.new && test ! -e %[1]s; code=$?; rm -f %[1]s.new %[1]s; exit $code'", file)
+			check := fmt.Sprintf("exec p-team1-box -c 'test -e %[1]s.new && test ! -e %[1]s; code=$?; rm -f "+
+				"%[1]s.new %[1]s; exit $code'", file)
 			if out, err := w.ssh("wim", check).CombinedOutput(); err != nil {
 				t.Errorf("%s, %v", out, err)
 			}
@@ -394,7 +403,8 @@ func TestExec_BrokenUploadHasNoEOF(t *testing.T) {
 	})
 }
 
-// TestOutput_ClosedByClient runs ssh gw ... | head. OpenSSH reports that its output is closed, and waits for the server.
+// TestOutput_ClosedByClient runs ssh gw ... | head. OpenSSH reports that its output is closed, and waits for the
+// server.
 func TestOutput_ClosedByClient(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -441,14 +451,16 @@ func TestOutput_ClosedByClient(t *testing.T) {
 				t.Errorf("%s: the client got %d, the event %+v", c.line, code, e)
 			}
 		}
-		left := "exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | grep -q \"^ye[s] \" && echo $p; done; :'"
+		left := "exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | grep -q " +
+			"\"^ye[s] \" && echo $p; done; :'"
 		if out, err := w.ssh("wim", left).Output(); err != nil || len(out) > 0 {
 			t.Errorf("still running: %s, %v", out, err)
 		}
 	})
 }
 
-// TestExec_GatewayStops checks that the client gets an error message, and not 255, which ssh returns for a lost connection.
+// TestExec_GatewayStops checks that the client gets an error message, and not 255, which ssh returns for a lost
+// connection.
 func TestExec_GatewayStops(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -487,7 +499,8 @@ func startAndExpect(t *testing.T, cmd *exec.Cmd, start string) (rest io.Reader) 
 	return out
 }
 
-// checkAbandoned starts a program whose command line contains marker, calls leave, and checks that the program is killed.
+// checkAbandoned starts a program whose command line contains marker, calls leave, and checks that the program is
+// killed.
 func (w execPath) checkAbandoned(t *testing.T, cmd *exec.Cmd, marker, name string, leave func()) {
 	t.Helper()
 	stdin, err := cmd.StdinPipe()
@@ -500,7 +513,8 @@ func (w execPath) checkAbandoned(t *testing.T, cmd *exec.Cmd, marker, name strin
 	defer cmd.Process.Kill()
 	leave()
 	// The brackets keep grep from matching its own command line.
-	search := fmt.Sprintf("exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | grep -q \"[l]%s\" && echo $p; done; :'", marker[1:])
+	search := fmt.Sprintf("exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | "+
+		"grep -q \"[l]%s\" && echo $p; done; :'", marker[1:])
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		found, err := w.ssh("wim", search).Output()
 		if err != nil {
@@ -525,7 +539,8 @@ func TestExec_DropbearClient(t *testing.T) {
 	}
 	forEachPath(t, func(t *testing.T, w execPath) {
 		key := w.dir.Path("wim.dropbear")
-		if out, err := exec.Command("dropbearconvert", "openssh", "dropbear", w.dir.Path("wim"), key).CombinedOutput(); err != nil {
+		if out, err := exec.Command("dropbearconvert", "openssh", "dropbear", w.dir.Path("wim"),
+			key).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 		host, port, _ := strings.Cut(w.Address, ":")
@@ -539,12 +554,14 @@ func TestExec_DropbearClient(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		cmd.Run()
-		if code := cmd.ProcessState.ExitCode(); stdout.String() != "a\x00b\xff\n" || !strings.HasSuffix(stderr.String(), "err\n") || code != 7 {
+		if code := cmd.ProcessState.ExitCode(); stdout.String() != "a\x00b\xff\n" ||
+			!strings.HasSuffix(stderr.String(), "err\n") || code != 7 {
 			t.Errorf("got %q, %q, %d", stdout.String(), stderr.String(), code)
 		}
 		// Its window is smaller than the largest packets that the server sends to OpenSSH.
 		const size = 8 << 20
-		if out, err := dbclient(fmt.Sprintf("exec p-team1-box head -c %d /dev/zero", size)).Output(); err != nil || !bytes.Equal(out, make([]byte, size)) {
+		if out, err := dbclient(fmt.Sprintf("exec p-team1-box head -c %d /dev/zero", size)).Output(); err != nil ||
+			!bytes.Equal(out, make([]byte, size)) {
 			t.Errorf("%d bytes, want %d zeros: %v", len(out), size, err)
 		}
 		interactive := dbclient("exec p-team1-box")

@@ -37,8 +37,8 @@ type testGateway struct {
 	process *exec.Cmd // of startGatewayProcess
 }
 
-// startTestGateway starts a gateway to the cluster at url. settings are additional lines of its configuration. $KEY in them is
-// wim's public key, which other users can share.
+// startTestGateway starts a gateway to the cluster at url. settings are additional lines of its configuration. $KEY in
+// them is wim's public key, which other users can share.
 func startTestGateway(t testing.TB, url, settings string) *testGateway {
 	t.Helper()
 	g := newTestGateway(t, url, settings)
@@ -111,8 +111,10 @@ prefix.all.prefix = ["p-"]
 prefix.team1.prefix = ["p-team1-"]
 users.wim = { prefix = ["all"], key = %q }
 users.ann = { prefix = ["team1"], key = %q }
-`, g.dir.Path("hostkey"), g.dir.Path("audit"), url, g.dir.Path("token"), sshfiles.AuthorizedKeyLine(g.keys["wim"]), sshfiles.AuthorizedKeyLine(g.keys["ann"]))
-	if err := os.WriteFile(g.configFile(), []byte(text+strings.ReplaceAll(settings, "$KEY", sshfiles.AuthorizedKeyLine(g.keys["wim"]))), 0o600); err != nil {
+`, g.dir.Path("hostkey"), g.dir.Path("audit"), url, g.dir.Path("token"),
+		sshfiles.AuthorizedKeyLine(g.keys["wim"]), sshfiles.AuthorizedKeyLine(g.keys["ann"]))
+	if err := os.WriteFile(g.configFile(), []byte(text+strings.ReplaceAll(settings, "$KEY",
+		sshfiles.AuthorizedKeyLine(g.keys["wim"]))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return g
@@ -129,7 +131,8 @@ func (g *testGateway) setAddress(t testing.TB, address string) {
 	}
 }
 
-// stopOnHang stops the gateway if a test hangs. That closes its sessions, so that this test fails, and not the whole run.
+// stopOnHang stops the gateway if a test hangs. That closes its sessions, so that this test fails, and not the whole
+// run.
 func (g *testGateway) stopOnHang(t testing.TB) {
 	if _, isTest := t.(*testing.T); !isTest || os.Getenv("NOMADCTLD_TEST_EXECS") != "" {
 		return // no time limit
@@ -137,7 +140,8 @@ func (g *testGateway) stopOnHang(t testing.TB) {
 	const hangTimeout = 20 * time.Minute
 	watchdog := time.AfterFunc(hangTimeout, func() {
 		stacks := make([]byte, 1<<20)
-		t.Errorf("the test is still running after %s, so its gateway was stopped\n%s", hangTimeout, stacks[:runtime.Stack(stacks, true)])
+		t.Errorf("the test is still running after %s, so its gateway was stopped\n%s", hangTimeout,
+			stacks[:runtime.Stack(stacks, true)])
 		g.stop()
 	})
 	t.Cleanup(func() { watchdog.Stop() })
@@ -181,7 +185,8 @@ func (g *testGateway) events(t testing.TB) (events []audit.Event) {
 	return events
 }
 
-// execPath is a gateway with a task, p-team1-box, into which programs are executed either through Docker or through Nomad.
+// execPath is a gateway with a task, p-team1-box, into which programs are executed either through Docker or through
+// Nomad.
 type execPath struct {
 	*testGateway
 	Name          string
@@ -189,8 +194,8 @@ type execPath struct {
 	url, settings string // for another gateway to the same cluster
 }
 
-// forEachPath calls test for a task in a real Docker container, if there is a daemon, and for a task that is a process of the
-// simulated Nomad.
+// forEachPath calls test for a task in a real Docker container, if there is a daemon, and for a task that is a process
+// of the simulated Nomad.
 func forEachPath(t *testing.T, test func(t *testing.T, w execPath)) {
 	t.Run("docker", func(t *testing.T) {
 		host := dockertest.Daemon(t)
@@ -203,7 +208,8 @@ func forEachPath(t *testing.T, test func(t *testing.T, w execPath)) {
 	})
 	t.Run("nomad", func(t *testing.T) {
 		cluster := nomadtest.Simulated(t)
-		cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+		cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
+			newAllocation()))
 		test(t, execPath{startTestGateway(t, cluster.URL, ""), "nomad", cluster.Sim, cluster.URL, ""})
 	})
 }
@@ -235,7 +241,10 @@ func TestRaw_RunsAsConfiguredUser(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for setting, want := range map[string]string{"": "nobody", "raw.user = \"daemon\"\n": "daemon", "raw.user = \"\"\n": "root"} {
+	for setting, want := range map[string]string{
+		"": "nobody", "raw.user = \"daemon\"\n": "daemon",
+		"raw.user = \"\"\n": "root",
+	} {
 		g := startTestGateway(t, "http://127.0.0.1:1", fmt.Sprintf("general.nomadbinary = %q\n", binary)+setting+
 			"prefix.admin = { prefix = [\"p-\", \"raw\"] }\nusers.ada = { prefix = [\"admin\"], key = \"$KEY\" }\n")
 		if code, stdout, stderr := g.run("ada", "raw production status"); code != 0 || stdout != want+"\n" {

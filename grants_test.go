@@ -15,17 +15,37 @@ import (
 
 // grantLines has a command line, about an owned job, for each command that contacts clusters.
 var grantLines = map[string]string{
-	"attach": "attach p-team1-moved/web/web", "batch": "batch", "deployment": "deployment p-team1-done", "di": "di p-team1-moved/web/web",
-	"dispatch": "dispatch p-team1-import -m file=x --no-payload", "exec": "exec p-team1-moved/web/web true", "fail": "fail p-team1-moved",
-	"history": "history p-team1-done", "info": "info p-team1-done", "inspect": "inspect p-team1-done", "logs": "logs p-team1-done",
-	"ops": "ops", "pause": "pause p-team1-moved", "promote": "promote p-team1-moved", "ps": "ps", "pstree": "pstree",
-	"raw": "raw production version", "restart": "restart p-team1-off", "resume": "resume p-team1-moved", "revert": "revert p-team1-off",
-	"run": "run p-team1-off", "scale": "scale p-team1-moved 1", "signal": "signal p-team1-moved/web/web HUP", "start": "start p-team1-moved",
-	"status": "status p-team1-done", "stop": "stop p-team1-moved/nope", "tail": "tail p-team1-done",
+	"attach":     "attach p-team1-moved/web/web",
+	"batch":      "batch",
+	"deployment": "deployment p-team1-done",
+	"di":         "di p-team1-moved/web/web",
+	"dispatch":   "dispatch p-team1-import -m file=x --no-payload",
+	"exec":       "exec p-team1-moved/web/web true",
+	"fail":       "fail p-team1-moved",
+	"history":    "history p-team1-done",
+	"info":       "info p-team1-done",
+	"inspect":    "inspect p-team1-done",
+	"logs":       "logs p-team1-done",
+	"ops":        "ops",
+	"pause":      "pause p-team1-moved",
+	"promote":    "promote p-team1-moved",
+	"ps":         "ps",
+	"pstree":     "pstree",
+	"raw":        "raw production version",
+	"restart":    "restart p-team1-off",
+	"resume":     "resume p-team1-moved",
+	"revert":     "revert p-team1-off",
+	"run":        "run p-team1-off",
+	"scale":      "scale p-team1-moved 1",
+	"signal":     "signal p-team1-moved/web/web HUP",
+	"start":      "start p-team1-moved",
+	"status":     "status p-team1-done",
+	"stop":       "stop p-team1-moved/nope",
+	"tail":       "tail p-team1-done",
 }
 
-// TestGrants_BySetOrName tries each command as four users: with all sets but its own, with all other rights by name, with only
-// its right by name, and with only its set. The first two are denied without a request to the cluster.
+// TestGrants_BySetOrName tries each command as four users: with all sets but its own, with all other rights by name,
+// with only its right by name, and with only its set. The first two are denied without a request to the cluster.
 func TestGrants_BySetOrName(t *testing.T) {
 	needSSH(t)
 	rights := router.Rights()
@@ -99,7 +119,8 @@ func TestGrants_BySetOrName(t *testing.T) {
 func TestGrants_PublicCommands(t *testing.T) {
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "prefix.none = { prefix = [\"p-team1-\"], commands = [] }\nusers.bob = { prefix = [\"none\"], key = \"$KEY\" }\n")
+	g := startTestGateway(t, cluster.URL, "prefix.none = { prefix = [\"p-team1-\"], commands = [] }\nusers.bob = { "+
+		"prefix = [\"none\"], key = \"$KEY\" }\n")
 	for _, spec := range router.Specs() {
 		before := cluster.Sim.Traffic("").Requests
 		code, _, stderr := g.run("bob", spec.Name+" --help")

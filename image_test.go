@@ -22,8 +22,9 @@ import (
 	"nomadctld/internal/sshfiles"
 )
 
-// TestImage builds the Dockerfile without a network, and runs the image not as root, with a read-only root file system and
-// with the configuration and keys mounted. It is not parallel, because other tests would time out while the compiler runs.
+// TestImage builds the Dockerfile without a network, and runs the image not as root, with a read-only root file system
+// and with the configuration and keys mounted. It is not parallel, because other tests would time out while the
+// compiler runs.
 func TestImage(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: builds images, which takes a minute")
@@ -38,19 +39,27 @@ func TestImage(t *testing.T) {
 	bare, full, tool := name+newAllocation(), name+newAllocation(), name+newAllocation()
 	build := func(name string, args ...docker.BuildArg) {
 		t.Helper()
-		args = append(args, docker.BuildArg{Name: "GO_IMAGE", Value: goImageName}, docker.BuildArg{Name: "GOPROXY", Value: "file:///proxy"},
+		args = append(args, docker.BuildArg{Name: "GO_IMAGE", Value: goImageName},
+			docker.BuildArg{Name: "GOPROXY", Value: "file:///proxy"},
 			docker.BuildArg{Name: "VERSION", Value: "v1.2.3-test"})
-		created := buildImage(t, client, docker.BuildImageOptions{Name: name, ContextDir: ".", BuildArgs: args, NetworkMode: "none"})
+		created := buildImage(t, client, docker.BuildImageOptions{
+			Name: name, ContextDir: ".", BuildArgs: args,
+			NetworkMode: "none",
+		})
 		t.Cleanup(func() { removeImages(t, client, append([]string{name}, created...)) })
 	}
 	build(bare)
 
 	t.Run("without a configuration", func(t *testing.T) {
 		code, out := runImage(t, client, docker.Config{Image: bare}, docker.HostConfig{NetworkMode: "none"})
-		if code, out := runImage(t, client, docker.Config{Image: bare, Cmd: []string{"health"}}, docker.HostConfig{NetworkMode: "none"}); code != 1 || strings.Count(out, "\n") != 1 {
+		if code, out := runImage(t, client, docker.Config{Image: bare, Cmd: []string{"health"}},
+			docker.HostConfig{NetworkMode: "none"}); code != 1 || strings.Count(out, "\n") != 1 {
 			t.Errorf("health: got %d %q, want 1 and one line", code, out)
 		}
-		for _, want := range []string{"no config file", "/etc/nomadctld/nomadctld.toml", "docker run -v /etc/nomadctld:/etc/nomadctld:ro", "user 65532"} {
+		for _, want := range []string{
+			"no config file", "/etc/nomadctld/nomadctld.toml",
+			"docker run -v /etc/nomadctld:/etc/nomadctld:ro", "user 65532",
+		} {
 			if code != 1 || !strings.Contains(out, want) {
 				t.Errorf("got %d %q, want 1 and %q", code, out, want)
 			}
@@ -61,10 +70,12 @@ func TestImage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c := image.Config; c.User != "65532:65532" || c.Labels["org.opencontainers.image.version"] != "v1.2.3-test" || c.Healthcheck == nil {
+		if c := image.Config; c.User != "65532:65532" ||
+			c.Labels["org.opencontainers.image.version"] != "v1.2.3-test" || c.Healthcheck == nil {
 			t.Errorf("got %+v", c)
 		}
-		code, out := runImage(t, client, docker.Config{Image: bare, Cmd: []string{"version"}}, docker.HostConfig{NetworkMode: "none"})
+		code, out := runImage(t, client, docker.Config{Image: bare, Cmd: []string{"version"}},
+			docker.HostConfig{NetworkMode: "none"})
 		if code != 0 || out != "nomadctld v1.2.3-test\n" {
 			t.Errorf("version: got %d %q", code, out)
 		}
@@ -96,18 +107,22 @@ func TestImage(t *testing.T) {
 			t.Errorf("got exit code %d after SIGTERM, want 0", state.ExitCode)
 		}
 		g.config.Cmd = []string{"health"}
-		if code, out := runImage(t, client, g.config, g.host); code != 1 || !strings.Contains(out, "connection refused") || strings.Count(out, "\n") != 1 {
+		if code, out := runImage(t, client, g.config, g.host); code != 1 ||
+			!strings.Contains(out, "connection refused") || strings.Count(out, "\n") != 1 {
 			t.Errorf("health of a stopped gateway: got %d %q, want 1 and one line", code, out)
 		}
 	})
 	t.Run("raw with a nomad binary", func(t *testing.T) {
 		// The fake nomad prints its arguments and its address.
-		const dockerfile = "FROM %s\nRUN printf '#!/bin/sh\\necho \"nomad $* at $NOMAD_ADDR\"\\n' >/bin/nomad && chmod 755 /bin/nomad\n"
+		const dockerfile = "FROM %s\nRUN printf '#!/bin/sh\\necho \"nomad $* at $NOMAD_ADDR\"\\n' >/bin/nomad && " +
+			"chmod 755 /bin/nomad\n"
 		created := buildImage(t, client, docker.BuildImageOptions{
-			Name: tool, NetworkMode: "none", InputStream: archiveOf(t, map[string]string{"Dockerfile": fmt.Sprintf(dockerfile, dockertest.Image(t))}),
+			Name: tool, NetworkMode: "none", InputStream: archiveOf(t,
+				map[string]string{"Dockerfile": fmt.Sprintf(dockerfile, dockertest.Image(t))}),
 		})
 		t.Cleanup(func() { removeImages(t, client, append([]string{tool}, created...)) })
-		build(full, docker.BuildArg{Name: "NOMAD_IMAGE", Value: tool}, docker.BuildArg{Name: "BASE_IMAGE", Value: dockertest.Image(t)})
+		build(full, docker.BuildArg{Name: "NOMAD_IMAGE", Value: tool},
+			docker.BuildArg{Name: "BASE_IMAGE", Value: dockertest.Image(t)})
 		g := serveImage(t, client, full)
 		registerAndSettle(t, g.cluster, "three", "p-team5-volume", "a")
 		g.expectError("wim", "the job's definition cannot be kept, so it is not stopped", "restart --full -y p-team5-volume")
@@ -156,7 +171,10 @@ users.wim = { prefix = ["all"], key = %q }
 	if err := g.dir.WriteConfig(address, host, "wim"); err != nil {
 		t.Fatal(err)
 	}
-	g.config = docker.Config{Image: image, Healthcheck: &docker.HealthConfig{Interval: 300 * time.Millisecond}, Volumes: map[string]struct{}{}}
+	g.config = docker.Config{
+		Image: image, Healthcheck: &docker.HealthConfig{Interval: 300 * time.Millisecond},
+		Volumes: map[string]struct{}{},
+	}
 	for _, volume := range volumes {
 		g.config.Volumes[volume] = struct{}{}
 	}
@@ -221,7 +239,9 @@ func (g *imageGateway) expectError(user, want, line string) {
 }
 
 // runImage runs a container until it exits, and returns its exit code and its output.
-func runImage(t *testing.T, client *docker.Client, config docker.Config, host docker.HostConfig) (code int, out string) {
+func runImage(
+	t *testing.T, client *docker.Client, config docker.Config, host docker.HostConfig,
+) (code int, out string) {
 	t.Helper()
 	host.ReadonlyRootfs = true
 	id := dockertest.RunWith(t, "", config, &host)
@@ -235,7 +255,10 @@ func runImage(t *testing.T, client *docker.Client, config docker.Config, host do
 func containerLog(t *testing.T, client *docker.Client, id string) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := client.Logs(docker.LogsOptions{Container: id, OutputStream: &out, ErrorStream: &out, Stdout: true, Stderr: true}); err != nil {
+	if err := client.Logs(docker.LogsOptions{
+		Container: id, OutputStream: &out, ErrorStream: &out, Stdout: true,
+		Stderr: true,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -257,8 +280,8 @@ func buildImage(t *testing.T, client *docker.Client, options docker.BuildImageOp
 	return created
 }
 
-// removeImages removes images and layers in reverse order. It does not remove images with another name, such as the base
-// images of a build.
+// removeImages removes images and layers in reverse order. It does not remove images with another name, such as the
+// base images of a build.
 func removeImages(t *testing.T, client *docker.Client, created []string) {
 	t.Helper()
 	for _, id := range slices.Backward(created) {
@@ -280,7 +303,10 @@ func imageFiles(t *testing.T, client *docker.Client, image string) (files []stri
 	t.Cleanup(func() { dockertest.Remove(t, container.ID) })
 	content, exporting := io.Pipe()
 	go func() {
-		exporting.CloseWithError(client.ExportContainer(docker.ExportContainerOptions{ID: container.ID, OutputStream: exporting}))
+		exporting.CloseWithError(client.ExportContainer(docker.ExportContainerOptions{
+			ID:           container.ID,
+			OutputStream: exporting,
+		}))
 	}()
 	for r := tar.NewReader(content); ; {
 		header, err := r.Next()

@@ -22,7 +22,8 @@ import (
 	"nomadctld/internal/dockertest"
 )
 
-// The Dockerfile needs an image with Go. To work without a registry, goImage builds one from this machine's Go and modules.
+// The Dockerfile needs an image with Go. To work without a registry, goImage builds one from this machine's Go and
+// modules.
 
 const (
 	goRepository = "nomadctld-test/go"
@@ -36,20 +37,23 @@ RUN go mod download && CGO_ENABLED=0 go build -trimpath -buildvcs=false %s
 `
 )
 
-// goImage returns the name of an image with Go and a shell. The image stays in the daemon for the next test run. It replaces
-// images with other versions of Go or of the modules.
+// goImage returns the name of an image with Go and a shell. The image stays in the daemon for the next test run. It
+// replaces images with other versions of Go or of the modules.
 func goImage(t *testing.T, client *docker.Client) string {
 	t.Helper()
 	base := dockertest.Image(t)
 	root := output(t, "go", "env", "GOROOT")
-	if program, err := elf.Open(filepath.Join(root, "bin/go")); err != nil || slices.ContainsFunc(program.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+	if program, err := elf.Open(filepath.Join(root, "bin/go")); err != nil ||
+		slices.ContainsFunc(program.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
 		t.Skipf("%s/bin/go is not static (%v), so it cannot run in an image: see https://go.dev/doc/install", root, err)
 	}
 	if text, err := exec.Command("go", "mod", "download").CombinedOutput(); err != nil {
 		t.Skipf("cannot get the modules: go mod download: %v: %s", err, text)
 	}
-	listed := output(t, "env", "CGO_ENABLED=0", "go", "list", "-deps", "-f", "{{if .Module}}{{if not .Module.Main}}{{.ImportPath}}{{end}}{{end}}", ".")
-	libraries := strings.Join(slices.DeleteFunc(strings.Fields(listed), func(p string) bool { return strings.Contains(p, "/internal/") }), " ")
+	listed := output(t, "env", "CGO_ENABLED=0", "go", "list", "-deps", "-f",
+		"{{if .Module}}{{if not .Module.Main}}{{.ImportPath}}{{end}}{{end}}", ".")
+	libraries := strings.Join(slices.DeleteFunc(strings.Fields(listed),
+		func(p string) bool { return strings.Contains(p, "/internal/") }), " ")
 	dockerfile := fmt.Sprintf(goDockerfile, base, libraries)
 	sums := readFile(t, "go.sum")
 	tag := fmt.Sprintf("%x", sha256.Sum256([]byte(output(t, "go", "version")+dockerfile+sums)))[:12]
@@ -70,7 +74,8 @@ func goImage(t *testing.T, client *docker.Client) string {
 	return name
 }
 
-// packGo writes the build context of goDockerfile: Go without its tests, the modules in the layout of a proxy, certificates.
+// packGo writes the build context of goDockerfile: Go without its tests, the modules in the layout of a proxy,
+// certificates.
 func packGo(w io.Writer, root, dockerfile string) error {
 	packed := tar.NewWriter(w)
 	text := func(name, content string) error {
@@ -92,25 +97,26 @@ func packGo(w io.Writer, root, dockerfile string) error {
 		text("usr/local/go/go.env", "GOPROXY=off\n"),
 	}
 	for _, name := range []string{"bin/go", "pkg/tool", "pkg/include", "src", "VERSION"} {
-		errs = append(errs, filepath.WalkDir(filepath.Join(root, name), func(path string, entry fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case entry.IsDir() && entry.Name() == "testdata":
-				return fs.SkipDir
-			case !entry.Type().IsRegular() || strings.HasSuffix(path, "_test.go"):
-				return nil
-			}
-			content, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			to, err := filepath.Rel(root, path)
-			header := &tar.Header{Name: "usr/local/go/" + to, Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(content))}
-			err = errors.Join(err, packed.WriteHeader(header))
-			_, writing := packed.Write(content)
-			return errors.Join(err, writing)
-		}))
+		errs = append(errs, filepath.WalkDir(filepath.Join(root, name),
+			func(path string, entry fs.DirEntry, err error) error {
+				switch {
+				case err != nil:
+					return err
+				case entry.IsDir() && entry.Name() == "testdata":
+					return fs.SkipDir
+				case !entry.Type().IsRegular() || strings.HasSuffix(path, "_test.go"):
+					return nil
+				}
+				content, err := os.ReadFile(path)
+				if err != nil {
+					return err
+				}
+				to, err := filepath.Rel(root, path)
+				header := &tar.Header{Name: "usr/local/go/" + to, Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(content))}
+				err = errors.Join(err, packed.WriteHeader(header))
+				_, writing := packed.Write(content)
+				return errors.Join(err, writing)
+			}))
 	}
 	errs = append(errs, modules(func(path, name string) error { return file(path, "proxy/"+name) }), packed.Close())
 	return errors.Join(errs...)

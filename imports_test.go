@@ -13,29 +13,39 @@ import (
 	"testing"
 )
 
-// mayImport lists the packages of this project that each package may import. main and the tests may import any package. A
-// package that is not listed may import none.
+// mayImport lists the packages of this project that each package may import. main and the tests may import any package.
+// A package that is not listed may import none.
 //
-// Most important: commands cannot import acl or a cluster client, so a command cannot decide permissions or bypass the scope.
+// Most important: commands cannot import acl or a cluster client, so a command cannot decide permissions or bypass the
+// scope.
 var mayImport = map[string][]string{
 	"acl":                  {"backends"},
 	"backends/backendtest": {"backends"},
 	"backends/docker":      {"backends"},
 	"backends/nomad":       {"backends"},
-	"commands":             {"backends", "internal/escape", "internal/ops", "internal/pattern", "internal/render", "router"},
-	"config":               {"internal/suggest"},
-	"internal/audit":       {"internal/escape", "internal/linequeue"},
-	"internal/demo":        {"config", "internal/gateway", "internal/sim", "internal/sshfiles", "router"},
-	"internal/dockertest":  {"internal/sim"},
-	"internal/docs":        {"commands", "config", "router"},
-	"internal/gateway":     {"acl", "backends", "backends/docker", "backends/nomad", "commands", "config", "internal/audit", "internal/nomadcli", "internal/ops", "internal/sshd", "router"},
-	"internal/nomadtest":   {"internal/sim"},
-	"internal/ops":         {"backends"},
-	"internal/picture":     {"internal/demo"},
-	"internal/prose":       {"commands", "router"},
-	"internal/render":      {"internal/escape"},
-	"internal/sshd":        {"acl", "internal/audit", "internal/escape", "router"},
-	"router":               {"acl", "backends", "internal/audit", "internal/escape", "internal/suggest", "internal/nomadcli", "internal/ops"},
+	"commands": {
+		"backends", "internal/escape", "internal/ops", "internal/pattern", "internal/render",
+		"router",
+	},
+	"config":              {"internal/suggest"},
+	"internal/audit":      {"internal/escape", "internal/linequeue"},
+	"internal/demo":       {"config", "internal/gateway", "internal/sim", "internal/sshfiles", "router"},
+	"internal/dockertest": {"internal/sim"},
+	"internal/docs":       {"commands", "config", "router"},
+	"internal/gateway": {
+		"acl", "backends", "backends/docker", "backends/nomad", "commands", "config",
+		"internal/audit", "internal/nomadcli", "internal/ops", "internal/sshd", "router",
+	},
+	"internal/nomadtest": {"internal/sim"},
+	"internal/ops":       {"backends"},
+	"internal/picture":   {"internal/demo"},
+	"internal/prose":     {"commands", "router"},
+	"internal/render":    {"internal/escape"},
+	"internal/sshd":      {"acl", "internal/audit", "internal/escape", "router"},
+	"router": {
+		"acl", "backends", "internal/audit", "internal/escape", "internal/suggest",
+		"internal/nomadcli", "internal/ops",
+	},
 }
 
 // onlyIn lists the packages that may import a library.
@@ -54,14 +64,17 @@ func TestImports_OnlyAllowed(t *testing.T) {
 func TestImports_FindsForbidden(t *testing.T) {
 	strict := map[string][]string{}
 	for _, want := range []string{"commands imports nomadctld/router", "internal/sshd imports nomadctld/acl"} {
-		if !slices.ContainsFunc(importErrors(t, os.DirFS("."), strict), func(f string) bool { return strings.HasPrefix(f, want) }) {
+		if !slices.ContainsFunc(importErrors(t, os.DirFS("."), strict),
+			func(f string) bool { return strings.HasPrefix(f, want) }) {
 			t.Errorf("with nothing allowed: no error %q", want)
 		}
 	}
-	if len(importErrors(t, importFixture(t, "commands/evil.go", `package commands; import "nomadctld/backends/nomad"`), mayImport)) != 1 {
+	if len(importErrors(t, importFixture(t, "commands/evil.go", `package commands; import "nomadctld/backends/nomad"`),
+		mayImport)) != 1 {
 		t.Error("an import of backends/nomad in commands was accepted")
 	}
-	if len(importErrors(t, importFixture(t, "router/evil.go", `package router; import "github.com/gliderlabs/ssh"`), mayImport)) != 1 {
+	if len(importErrors(t, importFixture(t, "router/evil.go", `package router; import "github.com/gliderlabs/ssh"`),
+		mayImport)) != 1 {
 		t.Error("an import of gliderlabs/ssh in router was accepted")
 	}
 }

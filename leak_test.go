@@ -15,7 +15,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// TestSessions_LeakNothing runs many sessions that end in different ways, and counts goroutines and open files after them.
+// TestSessions_LeakNothing runs many sessions that end in different ways, and counts goroutines and open files after
+// them.
 func TestSessions_LeakNothing(t *testing.T) {
 	forEachPath(t, func(t *testing.T, w execPath) {
 		const atOnce = 8
@@ -67,13 +68,14 @@ func TestSessions_LeakNothing(t *testing.T) {
 		const idle = 100 // allowance for idle connections to the cluster, which stay open for a minute
 		if g, f := waitForUsage(t, goroutines+idle, files+idle); g > goroutines+idle || f > files+idle {
 			buf := make([]byte, 1<<20)
-			t.Errorf("%d goroutines and %d open files before, %d and %d after\n%.20000s", goroutines, files, g, f, buf[:runtime.Stack(buf, true)])
+			t.Errorf("%d goroutines and %d open files before, %d and %d after\n%.20000s", goroutines, files, g, f,
+				buf[:runtime.Stack(buf, true)])
 		}
 	})
 }
 
-// waitForUsage returns the number of goroutines and open files. It first waits until they are within the limits, for up to 15
-// seconds.
+// waitForUsage returns the number of goroutines and open files. It first waits until they are within the limits, for up
+// to 15 seconds.
 func waitForUsage(t *testing.T, goroutines, files int) (g, f int) {
 	t.Helper()
 	for range 60 { // programs of disconnected clients take up to ten seconds
@@ -120,7 +122,8 @@ func TestExec_ShortProgramsLoseNothing(t *testing.T) {
 					var stdout, stderr bytes.Buffer
 					session.Stdout, session.Stderr = &stdout, &stderr
 					code := i % 100
-					err = session.Run(fmt.Sprintf("exec p-team1-box sh -c 'echo out %d; echo err %d >&2; printf .; exit %d'", i, i, code))
+					err = session.Run(fmt.Sprintf("exec p-team1-box sh -c 'echo out %d; echo err %d >&2; printf .; "+
+						"exit %d'", i, i, code))
 					got := 0
 					if exit, ok := err.(*ssh.ExitError); ok {
 						got = exit.ExitStatus()

@@ -29,12 +29,14 @@ func dockerLog(t *testing.T, container string) string {
 	return out.String()
 }
 
-// TestLogs_DockerCap uses a task that writes 5 MB. The docker driver limits Docker's log to 4 MB, and Nomad stores all of it.
+// TestLogs_DockerCap uses a task that writes 5 MB. The docker driver limits Docker's log to 4 MB, and Nomad stores all
+// of it.
 func TestLogs_DockerCap(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	container := g.run(t, "p=$(head -c 990 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 5000 ]; do i=$((i+1)); echo $i $p; done; exec sleep 600")
+	container := g.run(t, "p=$(head -c 990 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 5000 ]; do i=$((i+1)); echo "+
+		"$i $p; done; exec sleep 600")
 	var all strings.Builder
 	for i := range 5000 {
 		fmt.Fprintf(&all, "%d %s\n", i+1, strings.Repeat("x", 990))
@@ -56,7 +58,8 @@ func lastLine(text string) string {
 	return text[strings.LastIndexByte(text, '\n')+1:]
 }
 
-// TestLogs_DockerHasRotated uses a task whose logging block limits Docker's log to 40 KB, while the simulated Nomad stores all.
+// TestLogs_DockerHasRotated uses a task whose logging block limits Docker's log to 40 KB, while the simulated Nomad
+// stores all.
 func TestLogs_DockerHasRotated(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -81,7 +84,13 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 	for _, tc := range []struct {
 		line  string
 		lines int // of stdout
-	}{{"logs -n all", 3000}, {"logs -n 2500", 2500}, {"logs --since 1h", 3000}, {"logs -n 10", 10}, {"logs --stdout -n all", 3000}} {
+	}{
+		{"logs -n all", 3000},
+		{"logs -n 2500", 2500},
+		{"logs --since 1h", 3000},
+		{"logs -n 10", 10},
+		{"logs --stdout -n all", 3000},
+	} {
 		logs := g.ssh("wim", tc.line+" p-team1-box/g/box")
 		var stderr bytes.Buffer
 		logs.Stderr = &stderr
@@ -101,12 +110,17 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tail.Process.Kill(); tail.Wait() })
-	eventually(t, "tail prints all lines", func() bool { return strings.ReplaceAll(out.String(), "err\n", "") == all.String() })
+	eventually(t, "tail prints all lines", func() bool {
+		return strings.ReplaceAll(out.String(), "err\n",
+			"") == all.String()
+	})
 	g.deny(t, "list-jobs", "read-job")
 	var stderr bytes.Buffer
 	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
 	logs.Stderr = &stderr
-	if out, err := logs.Output(); len(out) == 0 || err != nil || !strings.Contains(stderr.String(), "Nomad's files do not help: ") || !strings.Contains(stderr.String(), "read-logs") {
+	if out, err := logs.Output(); len(out) == 0 || err != nil ||
+		!strings.Contains(stderr.String(), "Nomad's files do not help: ") ||
+		!strings.Contains(stderr.String(), "read-logs") {
 		t.Errorf("without read-logs: got %d bytes, %v, %q", len(out), err, stderr.String())
 	}
 }
@@ -135,7 +149,8 @@ func TestLogs_OrderOfOutputs(t *testing.T) {
 	split := g.ssh("wim", "logs --split p-team1-box/g/box")
 	var stderr bytes.Buffer
 	split.Stderr = &stderr
-	if out, err := split.Output(); string(out) != "out 1\nout 2\nout 3\n" || stderr.String() != "err 1\nerr 2\nerr 3\n" || err != nil {
+	if out, err := split.Output(); string(out) != "out 1\nout 2\nout 3\n" ||
+		stderr.String() != "err 1\nerr 2\nerr 3\n" || err != nil {
 		t.Errorf("--split: got %q, %q, %v", out, stderr.String(), err)
 	}
 }
@@ -153,7 +168,8 @@ func TestLogs_JobIsMergedByTime(t *testing.T) {
 	}}})
 	cluster.Sim.Log(c, "box", "stdout", []byte("without times\n")) // has no container
 	for i, allocation := range []string{a, b} {
-		script := fmt.Sprintf("[ %d = 1 ] && sleep 0.3; for i in 1 2 3 4; do echo %d $i; sleep 0.6; done; exec sleep 600", i, i)
+		const format = "[ %[1]d = 1 ] && sleep 0.3; for i in 1 2 3 4; do echo %[1]d $i; sleep 0.6; done; exec sleep 600"
+		script := fmt.Sprintf(format, i)
 		dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sh", "-c", script}})
 	}
 	g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
@@ -163,7 +179,8 @@ func TestLogs_JobIsMergedByTime(t *testing.T) {
 		return strings.Contains(out, "0 4\n") && strings.Contains(out, "1 4\n")
 	})
 	out, err := g.ssh("wim", "logs p-team1-turns").Output()
-	if err != nil || strings.Count(string(out), "\n") != 9 || !strings.HasSuffix(string(out), "g[2]/box | without times\n") {
+	if err != nil || strings.Count(string(out), "\n") != 9 ||
+		!strings.HasSuffix(string(out), "g[2]/box | without times\n") {
 		t.Errorf("got %v, %s", err, out)
 	}
 	// The log of the third task has no times, which is an error with -t. The other logs are still printed.
@@ -192,10 +209,12 @@ func TestLogs_PreviousRun(t *testing.T) {
 	job := boxJob(sim.Task{Name: "box", Driver: "docker"}, g.allocation)
 	job.Groups[0].Allocations[0].Tasks = map[string]sim.TaskState{"box": {State: "running", Restarts: 1}}
 	g.cluster.Run(job)
-	if code, out, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box"); code != 0 || out != "first run\n" {
+	if code, out, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box"); code != 0 ||
+		out != "first run\n" {
 		t.Errorf("after one: got %d, %q, %q", code, out, stderr)
 	}
-	if code, _, stderr := g.testGateway.run("wim", "logs --previous-allocation p-team1-box/g/box"); code != 1 || !strings.Contains(stderr, "no allocation before") {
+	if code, _, stderr := g.testGateway.run("wim", "logs --previous-allocation p-team1-box/g/box"); code != 1 ||
+		!strings.Contains(stderr, "no allocation before") {
 		t.Errorf("the allocation before: got %d, %q", code, stderr)
 	}
 }
@@ -207,7 +226,8 @@ func TestLogs_DriverWithoutLogs(t *testing.T) {
 	g := dockerBox(t, "none")
 	g.run(t, "exec sleep 600")
 	for _, line := range []string{"logs", "tail"} {
-		if code, out, stderr := g.testGateway.run("wim", line+" p-team1-box/g/box"); code != 1 || out != "" || !strings.Contains(stderr, "its log driver none does not keep one") {
+		if code, out, stderr := g.testGateway.run("wim", line+" p-team1-box/g/box"); code != 1 || out != "" ||
+			!strings.Contains(stderr, "its log driver none does not keep one") {
 			t.Errorf("%s: got %d, %q, %q", line, code, out, stderr)
 		}
 	}

@@ -33,7 +33,8 @@ type boxTask struct {
 	allocation string
 }
 
-// dockerBox starts the cluster and the gateway. The keys and values of logging are the logging block of the task's config.
+// dockerBox starts the cluster and the gateway. The keys and values of logging are the logging block of the task's
+// config.
 func dockerBox(t *testing.T, logging ...string) boxTask {
 	t.Helper()
 	host := dockertest.Daemon(t)
@@ -99,13 +100,14 @@ func TestTail_FollowsIntoNextContainer(t *testing.T) {
 	if err := tail.Wait(); err != nil || len(rest) > 0 {
 		t.Errorf("got %v and %q after the task exited", err, rest)
 	}
-	if !strings.HasPrefix(stderr.String(), "err\nnomadctld: box of p-team1-box.g[0] has finished at 20") || !strings.HasSuffix(stderr.String(), " with exit code 3\n") {
+	if !strings.HasPrefix(stderr.String(), "err\nnomadctld: box of p-team1-box.g[0] has finished at 20") ||
+		!strings.HasSuffix(stderr.String(), " with exit code 3\n") {
 		t.Errorf("stderr: got %q", stderr.String())
 	}
 }
 
-// TestTail_NextContainerNoLossNoRepeat restarts a silent container after a pause. tail must print the log of the new container
-// completely, and nothing twice.
+// TestTail_NextContainerNoLossNoRepeat restarts a silent container after a pause. tail must print the log of the new
+// container completely, and nothing twice.
 func TestTail_NextContainerNoLossNoRepeat(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -128,7 +130,8 @@ func TestTail_NextContainerNoLossNoRepeat(t *testing.T) {
 		}
 	}
 	for i := range 20 { // until all of them print a line
-		if i > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(got)), func(b *lockedBuffer) bool { return b.String() == "" }) {
+		if i > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(got)),
+			func(b *lockedBuffer) bool { return b.String() == "" }) {
 			break
 		}
 		dockertest.Signal(t, container, syscall.SIGHUP)
@@ -144,13 +147,15 @@ func TestTail_NextContainerNoLossNoRepeat(t *testing.T) {
 		waitForAll("the output of the next container", fmt.Sprintf("new %d\n$", i))
 	}
 	for line, out := range got {
-		if !regexp.MustCompile(`^(old\n)?(tick\n)+new 0\nnew 1\n$`).MatchString(out.String()) || strings.HasPrefix(out.String(), "old") != !strings.HasSuffix(line, "0") && !strings.HasSuffix(line, "s") {
+		if !regexp.MustCompile(`^(old\n)?(tick\n)+new 0\nnew 1\n$`).MatchString(out.String()) ||
+			strings.HasPrefix(out.String(), "old") != !strings.HasSuffix(line, "0") && !strings.HasSuffix(line, "s") {
 			t.Errorf("%s: got %q", line, out)
 		}
 	}
 }
 
-// TestTail_LineEndsWithContainer: a last line without a newline is not joined with the first line of the next container.
+// TestTail_LineEndsWithContainer: a last line without a newline is not joined with the first line of the next
+// container.
 func TestTail_LineEndsWithContainer(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -165,13 +170,16 @@ func TestTail_LineEndsWithContainer(t *testing.T) {
 	t.Cleanup(func() { tail.Process.Kill(); tail.Wait() })
 	eventually(t, "tail prints the first line", func() bool { return strings.HasSuffix(out.String(), " started\n") })
 	dockertest.Signal(t, container, syscall.SIGKILL)
-	eventually(t, "the last line of the first container", func() bool { return strings.HasSuffix(out.String(), "Z half\n") })
+	eventually(t, "the last line of the first container",
+		func() bool { return strings.HasSuffix(out.String(), "Z half\n") })
 	dockertest.Remove(t, container)
 	g.run(t, "echo whole; exec sleep 600")
-	eventually(t, "the first line of the next", func() bool { return regexp.MustCompile(`\n\S+Z half\n\S+Z whole\n$`).MatchString(out.String()) })
+	eventually(t, "the first line of the next",
+		func() bool { return regexp.MustCompile(`\n\S+Z half\n\S+Z whole\n$`).MatchString(out.String()) })
 }
 
-// TestTail_LastLineNotWritten closes the output before the last line, which has no newline and is printed when the task exits.
+// TestTail_LastLineNotWritten closes the output before the last line, which has no newline and is printed when the task
+// exits.
 func TestTail_LastLineNotWritten(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
@@ -200,7 +208,10 @@ func TestTail_LastLineNotWritten(t *testing.T) {
 func TestTail_ViewersShareStream(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "seq 200; seq 200 >&2; exec sleep 600"}}, newAllocation()))
+	cluster.Sim.Run(boxJob(sim.Task{
+		Name: "box", Driver: "raw_exec",
+		Command: []string{"/bin/sh", "-c", "seq 200; seq 200 >&2; exec sleep 600"},
+	}, newAllocation()))
 	g := startTestGateway(t, cluster.URL, "")
 	requestsOfFirst := 0
 	for i, c := range []struct{ flags, last string }{
@@ -216,9 +227,10 @@ func TestTail_ViewersShareStream(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the last lines are printed", func() bool { return strings.HasSuffix(out.String(), c.last) })
-		requests := cluster.Sim.Traffic("/v1/client/fs/logs/{id}").Requests
+		countRequests := func() int { return cluster.Sim.Traffic("/v1/client/fs/logs/{id}").Requests }
+		requests := countRequests()
 		if i == 0 {
-			for requestsOfFirst = -1; requests != requestsOfFirst; requests = cluster.Sim.Traffic("/v1/client/fs/logs/{id}").Requests {
+			for requestsOfFirst = -1; requests != requestsOfFirst; requests = countRequests() {
 				requestsOfFirst = requests // the request for stderr may come later
 				time.Sleep(500 * time.Millisecond)
 			}
@@ -262,7 +274,10 @@ func TestTail_FollowsProcessRestart(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	job := boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "echo first; sleep 3; echo last; exit 3"}}, newAllocation())
+	job := boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{
+		"/bin/sh", "-c",
+		"echo first; sleep 3; echo last; exit 3",
+	}}, newAllocation())
 	job.Groups[0].Restart = &sim.Restart{Attempts: 1, Interval: time.Hour, Delay: time.Second, Mode: "fail"}
 	cluster.Sim.Run(job)
 	g := startTestGateway(t, cluster.URL, "")
@@ -270,7 +285,8 @@ func TestTail_FollowsProcessRestart(t *testing.T) {
 	var stderr bytes.Buffer
 	tail.Stderr = &stderr
 	out, err := tail.Output()
-	if string(out) != "first\nlast\nfirst\nlast\n" || err != nil || !strings.HasSuffix(stderr.String(), " with exit code 3\n") {
+	if string(out) != "first\nlast\nfirst\nlast\n" || err != nil ||
+		!strings.HasSuffix(stderr.String(), " with exit code 3\n") {
 		t.Errorf("got %q, %q, %v", out, stderr.String(), err)
 	}
 }
@@ -279,7 +295,10 @@ func TestTail_AddsNewAllocations(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "echo from $NOMAD_ALLOC_INDEX; exec sleep 600"}}
+	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{
+		"/bin/sh", "-c",
+		"echo from $NOMAD_ALLOC_INDEX; exec sleep 600",
+	}}
 	job := boxJob(task, newAllocation())
 	cluster.Sim.Run(job)
 	g := startTestGateway(t, cluster.URL, "")
@@ -289,7 +308,8 @@ func TestTail_AddsNewAllocations(t *testing.T) {
 	c.expect("g[0]/box |\x1b[0m from 0\r\n") // prefix in a colour
 	more := job
 	more.Groups[0].Count = 2
-	more.Groups[0].Allocations = append(more.Groups[0].Allocations[:1:1], sim.Allocation{ID: newAllocation(), Node: "node-1"})
+	more.Groups[0].Allocations = append(more.Groups[0].Allocations[:1:1],
+		sim.Allocation{ID: newAllocation(), Node: "node-1"})
 	cluster.Sim.Run(more)
 	c.expect("g[1]/box |\x1b[0m from 1\r\n")
 	c.send("\x03")
@@ -302,7 +322,8 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 	t.Parallel()
 	g := dockerBox(t)
 	container := g.run(t,
-		"trap go=1 HUP; echo ready; while [ -z \"$go\" ]; do sleep 0.1; done; i=0; while [ $i -lt 1000 ]; do i=$((i+1)); head -c 20000 /dev/zero | tr '\\0' x; echo $i; sleep 0.01; done; echo last; exec sleep 600")
+		"trap go=1 HUP; echo ready; while [ -z \"$go\" ]; do sleep 0.1; done; i=0; while [ $i -lt 1000 ]; do "+
+			"i=$((i+1)); head -c 20000 /dev/zero | tr '\\0' x; echo $i; sleep 0.01; done; echo last; exec sleep 600")
 	view := func() (*bufio.Reader, *lockedBuffer) {
 		session, err := g.dial(t, "wim").NewSession()
 		if err != nil {
@@ -339,7 +360,8 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 		}
 	}
 	skipped := func(stderr string) (lines int) {
-		for _, match := range regexp.MustCompile(`nomadctld: (\d+) lines? skipped here: they came faster than this client reads\n`).FindAllStringSubmatch(stderr, -1) {
+		for _, match := range regexp.MustCompile(`nomadctld: (\d+) lines? skipped here: they came faster than this `+
+			`client reads\n`).FindAllStringSubmatch(stderr, -1) {
 			n, _ := strconv.Atoi(match[1])
 			lines += n
 		}
@@ -406,7 +428,10 @@ func TestTail_KilledClosesStream(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "echo on; exec sleep 600"}}, newAllocation()))
+	cluster.Sim.Run(boxJob(sim.Task{
+		Name: "box", Driver: "raw_exec",
+		Command: []string{"/bin/sh", "-c", "echo on; exec sleep 600"},
+	}, newAllocation()))
 	g := startTestGateway(t, cluster.URL, "")
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGTERM} {
 		tail := g.ssh("wim", "tail p-team1-box/g/box")

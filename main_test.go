@@ -21,7 +21,8 @@ import (
 var update = flag.Bool("update", false, "update the expected files in the scripts")
 
 func TestMain(m *testing.M) {
-	// In the scripts, this test binary runs as nomadctld. testscript.Main exits the process, so testRunner stops the agent.
+	// In the scripts, this test binary runs as nomadctld. testscript.Main exits the process, so testRunner stops the
+	// agent.
 	testscript.Main(testRunner{m}, map[string]func(){"nomadctld": main, "viasocket": viaSocket})
 }
 
@@ -40,8 +41,8 @@ func (s testRunner) Run() int {
 	return s.m.Run()
 }
 
-// TestScripts runs testdata/script against simulated clusters and, if there is a nomad binary, against a real Nomad. The
-// OpenSSH client connects to a gateway that the script command gateway starts.
+// TestScripts runs testdata/script against simulated clusters and, if there is a nomad binary, against a real Nomad.
+// The OpenSSH client connects to a gateway that the script command gateway starts.
 func TestScripts(t *testing.T) {
 	needSSH(t)
 	t.Run("sim", func(t *testing.T) { testscript.Run(t, scriptParams("testdata/script", "sim", simulatedFor)) })
@@ -51,7 +52,8 @@ func TestScripts(t *testing.T) {
 	}
 	t.Run("real", func(t *testing.T) {
 		cluster := nomadtest.Real(t)
-		testscript.Run(t, scriptParams("testdata/script", "real", func(*testscript.Env) (nomadtest.Cluster, error) { return cluster, nil }))
+		testscript.Run(t, scriptParams("testdata/script", "real",
+			func(*testscript.Env) (nomadtest.Cluster, error) { return cluster, nil }))
 	})
 }
 
@@ -70,7 +72,8 @@ func simulatedFor(env *testscript.Env) (nomadtest.Cluster, error) {
 	return cluster, err
 }
 
-// scriptParams returns the parameters for the scripts in dir. choose returns the cluster of a script, which has this kind.
+// scriptParams returns the parameters for the scripts in dir. choose returns the cluster of a script, which has this
+// kind.
 func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Cluster, error)) testscript.Params {
 	return testscript.Params{
 		Dir:                 dir,
@@ -127,8 +130,8 @@ func eqlines(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// TestCommands_HaveScripts checks that every command has a script. For a command that contacts clusters, the script must have
-// a case in which a user without the right to a job tries it.
+// TestCommands_HaveScripts checks that every command has a script. For a command that contacts clusters, the script
+// must have a case in which a user without the right to a job tries it.
 func TestCommands_HaveScripts(t *testing.T) {
 	for _, missing := range missingScripts(t, "testdata/script") {
 		t.Error(missing)

@@ -21,8 +21,8 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// TestMemory_HostileReader runs the gateway as a process with 256 MB of memory, and attacks it as a user with read rights.
-// The gateway must survive each attack, and commands of another user must work during it.
+// TestMemory_HostileReader runs the gateway as a process with 256 MB of memory, and attacks it as a user with read
+// rights. The gateway must survive each attack, and commands of another user must work during it.
 func TestMemory_HostileReader(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the race detector needs several times the memory")
@@ -39,16 +39,36 @@ func TestMemory_HostileReader(t *testing.T) {
 		reads bool     // false: the client never reads the output
 	}{
 		"patterns": {reads: true, lines: []string{
-			"tail --grep " + strings.Repeat("x{1000}", 3000) + " p-team1-box", "tail --grep " + strings.Repeat("x{1000}", 2) + " p-team1-box",
-			`tail --grep ^(\pL{12})*$ p-team1-box`, "ps " + strings.Repeat("*?", 40_000), "logs -n 99999999999999999999 p-team1-box",
+			"tail --grep " + strings.Repeat("x{1000}", 3000) + " p-team1-box",
+			"tail --grep " + strings.Repeat("x{1000}", 2) + " p-team1-box",
+			`tail --grep ^(\pL{12})*$ p-team1-box`, "ps " + strings.Repeat("*?", 40_000),
+			"logs -n 99999999999999999999 p-team1-box",
 		}},
-		"an endless line":    {lines: []string{"logs -n all p-team1-line", "logs --grep x -n all p-team1-line", "tail -n all p-team1-line", "logs -n 1 --stdout p-team1-line"}},
-		"logs of many tasks": {lines: []string{"tail -n all p-team1-loggers", "logs -n all p-team1-loggers", "tail --grep x p-team1-loggers"}},
-		"listings":           {lines: []string{"ps p-team1-many", "ps --json p-team1-many", "pstree p-team1-many", "ps -q --all p-team1-many", "batch p-team1"}},
-		"one job":            {lines: []string{"status p-team1-many", "status --json p-team1-many", "info p-team1-many", "deployment p-team1-many"}},
-		"definitions":        {lines: []string{"inspect p-team1-big", "history p-team1-big", "history --json p-team1-big", "info p-team1-big"}},
-		"watching":           {lines: []string{"ps --watch p-team1-many", "pstree --watch=1 p-team1-many"}},
-		"words":              {reads: true, lines: []string{"ps '" + strings.Repeat("\\'' '", 20_000) + "'", "complete -- ps " + strings.Repeat("x ", 60_000), "exec " + strings.Repeat("é", 60_000)}},
+		"an endless line": {lines: []string{
+			"logs -n all p-team1-line", "logs --grep x -n all p-team1-line",
+			"tail -n all p-team1-line", "logs -n 1 --stdout p-team1-line",
+		}},
+		"logs of many tasks": {lines: []string{
+			"tail -n all p-team1-loggers", "logs -n all p-team1-loggers",
+			"tail --grep x p-team1-loggers",
+		}},
+		"listings": {lines: []string{
+			"ps p-team1-many", "ps --json p-team1-many", "pstree p-team1-many",
+			"ps -q --all p-team1-many", "batch p-team1",
+		}},
+		"one job": {lines: []string{
+			"status p-team1-many", "status --json p-team1-many", "info p-team1-many",
+			"deployment p-team1-many",
+		}},
+		"definitions": {lines: []string{
+			"inspect p-team1-big", "history p-team1-big",
+			"history --json p-team1-big", "info p-team1-big",
+		}},
+		"watching": {lines: []string{"ps --watch p-team1-many", "pstree --watch=1 p-team1-many"}},
+		"words": {reads: true, lines: []string{
+			"ps '" + strings.Repeat("\\'' '", 20_000) + "'",
+			"complete -- ps " + strings.Repeat("x ", 60_000), "exec " + strings.Repeat("é", 60_000),
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, memory := startConfinedGateway(t, cluster.URL, limit)
@@ -73,7 +93,8 @@ func TestMemory_HostileReader(t *testing.T) {
 			}
 			bystander := func(when string) {
 				t.Helper()
-				if out, err := g.ssh("ann", "ps p-team1-box").CombinedOutput(); err != nil || !bytes.Contains(out, []byte("p-team1-box")) {
+				if out, err := g.ssh("ann", "ps p-team1-box").CombinedOutput(); err != nil ||
+					!bytes.Contains(out, []byte("p-team1-box")) {
 					t.Errorf("%s the attack ps of another user: got %v, %s", when, err, out)
 				}
 			}
@@ -129,12 +150,30 @@ func hostileSession(client *ssh.Client, line string, reads bool, stop chan struc
 
 // hostileJobs runs jobs of the largest sizes that a cluster allows.
 func hostileJobs(c *sim.Cluster) {
-	c.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "while :; do echo text; sleep 1; done"}}, newAllocation()))
+	c.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{
+		"/bin/sh", "-c",
+		"while :; do echo text; sleep 1; done",
+	}}, newAllocation()))
 	c.Run(sim.Job{ID: "p-team1-many", Groups: []sim.Group{{Name: "g", Count: 5000}}})
-	line := sim.Job{ID: "p-team1-line", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "head -c 30000000 /dev/zero | tr '\\0' x; head -c 30000000 /dev/zero | tr '\\0' x >&2; exec sleep 3600"}}}}}}
+	line := sim.Job{ID: "p-team1-line", Groups: []sim.Group{{
+		Name: "g",
+		Tasks: []sim.Task{{Name: "t", Driver: "raw_exec", Command: []string{
+			"/bin/sh", "-c",
+			"head -c 30000000 /dev/zero | tr '\\0' x; head -c 30000000 /dev/zero | tr '\\0' x >&2; exec sleep 3600",
+		}}},
+	}}}
 	c.Run(line)
-	c.Run(sim.Job{ID: "p-team1-loggers", Groups: []sim.Group{{Name: "g", Count: 30, Tasks: []sim.Task{{Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "yes xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx | head -c 3000000; exec sleep 3600"}}}}}})
-	big := sim.Job{ID: "p-team1-big", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{Name: "t", Driver: "docker", Env: map[string]string{}}}}}}
+	c.Run(sim.Job{ID: "p-team1-loggers", Groups: []sim.Group{{
+		Name: "g", Count: 30,
+		Tasks: []sim.Task{{Name: "t", Driver: "raw_exec", Command: []string{
+			"/bin/sh", "-c",
+			"yes xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx | head -c 3000000; exec sleep 3600",
+		}}},
+	}}})
+	big := sim.Job{ID: "p-team1-big", Groups: []sim.Group{{
+		Name:  "g",
+		Tasks: []sim.Task{{Name: "t", Driver: "docker", Env: map[string]string{}}},
+	}}}
 	for version := range 6 {
 		for i := range 500 {
 			big.Groups[0].Tasks[0].Env[fmt.Sprintf("VARIABLE_%d", i)] = strings.Repeat(strconv.Itoa(version), 4000)
@@ -146,12 +185,14 @@ func hostileJobs(c *sim.Cluster) {
 // startConfinedGateway starts a gateway process with a memory limit. memory returns its peak usage.
 func startConfinedGateway(t *testing.T, url string, limit int64) (g *testGateway, memory func() int64) {
 	t.Helper()
-	g = newTestGateway(t, url, "limits.user = { sessions = 1000, logs = 1000 }\n") // the test is about their cost, not about their number
+	// the test is about their cost, not about their number
+	g = newTestGateway(t, url, "limits.user = { sessions = 1000, logs = 1000 }\n")
 	cmd := exec.Command("nomadctld", "-config", g.configFile())
 	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", limit*8/10))
 	group := memoryGroup(t, limit)
 	if group != "" {
-		cmd = exec.Command("/bin/sh", "-c", `echo $$ > "$0/cgroup.procs" && exec nomadctld -config "$1"`, group, g.configFile())
+		cmd = exec.Command("/bin/sh", "-c", `echo $$ > "$0/cgroup.procs" && exec nomadctld -config "$1"`, group,
+			g.configFile())
 		cmd.Env = append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", limit*8/10))
 	}
 	log, err := os.Create(g.dir.Path("log"))
@@ -197,8 +238,8 @@ func startConfinedGateway(t *testing.T, url string, limit int64) (g *testGateway
 	return g, memory
 }
 
-// memoryGroup returns the directory of a new cgroup with the memory limit, or "" if this user cannot create one. The test then
-// only checks the peak usage of the process.
+// memoryGroup returns the directory of a new cgroup with the memory limit, or "" if this user cannot create one. The
+// test then only checks the peak usage of the process.
 func memoryGroup(t *testing.T, limit int64) string {
 	name := fmt.Sprintf("nomadctld-test-%d-%d", os.Getpid(), time.Now().UnixNano())
 	for root, files := range map[string][]string{
@@ -228,8 +269,8 @@ func memoryGroup(t *testing.T, limit int64) string {
 	return ""
 }
 
-// peakMemory returns the peak memory usage of a process. The usage of its cgroup is not suitable, because it includes cached
-// pages of the audit log, which the kernel can reclaim.
+// peakMemory returns the peak memory usage of a process. The usage of its cgroup is not suitable, because it includes
+// cached pages of the audit log, which the kernel can reclaim.
 func peakMemory(pid int) int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {

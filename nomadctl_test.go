@@ -147,8 +147,10 @@ func boxGateway(t *testing.T) *testGateway {
 func TestNomadctl_ArgumentsAsTyped(t *testing.T) {
 	g := boxGateway(t)
 	words := []string{
-		"a  b", "", "#comment", "a#b", "~", "~root", "it's", "''", `"q"`, "two\nlines", "ends\n", "\n", "\ttab ", `back\slash\`, `\'`,
-		"$HOME", "`id`", "$(id)", "*", "?", "-e", "--", "--help", ";", "a;b", "|", "&", ">x", "{a,b}", "!!", "=x", "é", "%s", strings.Repeat("'", 50),
+		"a  b", "", "#comment", "a#b", "~", "~root", "it's", "''", `"q"`, "two\nlines", "ends\n", "\n", "\ttab ",
+		`back\slash\`, `\'`,
+		"$HOME", "`id`", "$(id)", "*", "?", "-e", "--", "--help", ";", "a;b", "|", "&", ">x", "{a,b}", "!!", "=x", "é",
+		"%s", strings.Repeat("'", 50),
 	}
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		c.setGateway(g, "wim")
@@ -167,7 +169,8 @@ func TestNomadctl_ArgumentsAsTyped(t *testing.T) {
 		c.env["LC_ALL"] = "C.UTF-8"
 		for _, long := range []string{strings.Repeat("x", 100_000), strings.Repeat("é", 50_000)} {
 			_, errs, code = c.run("", "exec", "p-team1-box", "echo", long, long)
-			if want := "nomadctl: the arguments are too long for one command line: 200"; !strings.HasPrefix(errs, want) || code != 2 {
+			if want := "nomadctl: the arguments are too long for one command line: 200"; !strings.HasPrefix(errs,
+				want) || code != 2 {
 				t.Errorf("too long: got %.200q, %d, want %q, 2", errs, code, want)
 			}
 		}
@@ -189,7 +192,8 @@ func TestNomadctl_StreamsAndExitCodes(t *testing.T) {
 		}{
 			{[]string{"exec", "p-team1-box", "cat"}, "in\x00\xff\r\n", "in\x00\xff\r\n", "", 0},
 			{[]string{"exec", "p-team1-box", "sh", "-c", "echo o; echo e >&2; exit 7"}, "", "o\n", "e\n", 7},
-			{[]string{"exec", "p-team1-box", "--", "sh", "-c", "exit 255"}, "", "", "", 255}, // a lost connection would print an error
+			// a lost connection would print an error
+			{[]string{"exec", "p-team1-box", "--", "sh", "-c", "exit 255"}, "", "", "", 255},
 			{[]string{"exec", "p-team1-box", "sh", "-c", "kill -TERM $$"}, "", "", "", 143},
 			{[]string{"inspect", "nothing"}, "", "", "nomadctld: no job nothing (see: ps --all)\n", 1},
 			{[]string{"sp"}, "", "", "nomadctld: no command sp: did you mean ps? (see: help)\n", 2},
@@ -286,7 +290,8 @@ func TestNomadctl_HostKeyAlias(t *testing.T) {
 		c.env["NOMADCTL_SSH_OPTIONS"] = "-o GlobalKnownHostsFile=/dev/null -o IdentityAgent=none -o BatchMode=yes"
 		c.write("ssh_config", fmt.Sprintf("Host gwa\n HostName %s\n Port %s\n HostKeyAlias my-gateway\n", host, port))
 		fingerprint := ssh.FingerprintSHA256(g.keys["hostkey"].PublicKey())
-		if _, errs, code := c.run("", "setup", "--user", "wim", "--key", g.dir.Path("wim"), "--accept", fingerprint, "gwa", "gwa"); errs != "" || code != 0 {
+		if _, errs, code := c.run("", "setup", "--user", "wim", "--key", g.dir.Path("wim"), "--accept", fingerprint,
+			"gwa", "gwa"); errs != "" || code != 0 {
 			t.Fatalf("got %q, %d", errs, code)
 		}
 		if out, errs, code := c.run("", "whoami"); !strings.HasPrefix(out, "wim ") || code != 0 {
@@ -336,7 +341,8 @@ func TestNomadctl_CompletionDeadConnection(t *testing.T) {
 		if len(sockets) != 1 {
 			t.Fatalf("got sockets %q, want one", sockets)
 		}
-		status, err := exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "-O", "check", "x").CombinedOutput()
+		status, err := exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "-O", "check",
+			"x").CombinedOutput()
 		found := regexp.MustCompile(`pid=(\d+)`).FindSubmatch(status)
 		if found == nil {
 			t.Fatalf("%s %v", status, err)
@@ -356,7 +362,8 @@ func TestNomadctl_CompletionDeadConnection(t *testing.T) {
 		c.env["NOMADCTL_SSH_OPTIONS"] = options
 		processes, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 		for _, file := range processes {
-			if text, _ := os.ReadFile(file); bytes.Contains(text, []byte(sockets[0])) && bytes.Contains(text, []byte("complete")) {
+			if text, _ := os.ReadFile(file); bytes.Contains(text, []byte(sockets[0])) &&
+				bytes.Contains(text, []byte("complete")) {
 				t.Errorf("a process is still running: %q", text)
 			}
 		}
@@ -434,7 +441,8 @@ func TestNomadctl_FindsGateway(t *testing.T) {
 			want         string // in the arguments of ssh, joined by spaces, or in the error
 			code         int
 		}{
-			{"first gateway", two, nil, []string{"ps"}, "-p 2222 -l ann -o IdentitiesOnly=yes -o IdentityFile=\"" + home + "/.ssh/k e y\" ", 0},
+			{"first gateway", two, nil, []string{"ps"}, "-p 2222 -l ann -o IdentitiesOnly=yes -o IdentityFile=\"" +
+				home + "/.ssh/k e y\" ", 0},
 			{"its options come first", two, nil, []string{"ps"}, "-T -o ProxyJump=bastion -4 ", 0},
 			{"no newline at the end", "[a]\nhost = h", nil, []string{"ps"}, " -- h ps", 0},
 			{"by name", two, nil, []string{"-s", "home-2", "ps"}, " -- ::1 ps", 0},
@@ -444,25 +452,62 @@ func TestNomadctl_FindsGateway(t *testing.T) {
 			{"environment", two, map[string]string{"NOMADCTL_USER": "eve"}, []string{"ps"}, "-p 2222 -l eve ", 0},
 			{"environment alone", "", map[string]string{"NOMADCTL_HOST": "e", "NOMADCTL_PORT": "7"}, []string{"ps"}, "-p 7 ", 0},
 			{"environment and file", two, map[string]string{"NOMADCTL_HOST": "e"}, []string{"ps"}, " -- e ps", 0},
-			{"-s overrides environment", two, map[string]string{"NOMADCTL_HOST": "e", "NOMADCTL_USER": "u"}, []string{"-s", "work", "ps"}, "-l ann ", 0},
+			{
+				"-s overrides environment", two,
+				map[string]string{"NOMADCTL_HOST": "e", "NOMADCTL_USER": "u"},
+				[]string{"-s", "work", "ps"},
+				"-l ann ", 0,
+			},
 			{"no file name expansion", "[a]\nhost = h\nssh_options = -4 * -6\n", nil, []string{"ps"}, "-4 * -6 ", 0},
-			{"no execution", "[a]\nhost = h\nssh_options = $(touch x) `touch x`\n", nil, []string{"ps"}, "$(touch x) `touch x` ", 0},
-			{"jump host named control", "[a]\nhost = h\nssh_options = -J controls.example.org\n", nil, []string{"ps"}, "ControlPersist=10m", 0},
+			{
+				"no execution", "[a]\nhost = h\nssh_options = $(touch x) `touch x`\n", nil,
+				[]string{"ps"},
+				"$(touch x) `touch x` ", 0,
+			},
+			{
+				"jump host named control", "[a]\nhost = h\nssh_options = -J controls.example.org\n", nil,
+				[]string{"ps"},
+				"ControlPersist=10m", 0,
+			},
 			{"no colours", two, nil, []string{"ps"}, "-o SendEnv=NO_COLOR", 0},
-			{"unknown name", two, nil, []string{"-s", "nope", "ps"}, "nomadctl: gateway nope is not configured (configured: work home-2)\n", 2},
-			{"no gateway", "", nil, []string{"ps"}, "nomadctl: no gateway is configured: run nomadctl setup NAME HOST[:PORT], or set NOMADCTL_HOST", 2},
-			{"no gateway, by name", "", nil, []string{"-s", "x", "ps"}, "nomadctl: gateway x is not configured: run nomadctl setup x HOST", 2},
-			{"a port in the host", "[a]\nhost = h:22\n", nil, []string{"ps"}, "not a host name: h:22 (set the port with port or NOMADCTL_PORT)", 2},
+			{
+				"unknown name", two, nil,
+				[]string{"-s", "nope", "ps"},
+				"nomadctl: gateway nope is not configured (configured: work home-2)\n", 2,
+			},
+			{
+				"no gateway", "", nil,
+				[]string{"ps"},
+				"nomadctl: no gateway is configured: run nomadctl setup NAME HOST[:PORT], or set NOMADCTL_HOST", 2,
+			},
+			{
+				"no gateway, by name", "", nil,
+				[]string{"-s", "x", "ps"},
+				"nomadctl: gateway x is not configured: run nomadctl setup x HOST", 2,
+			},
+			{
+				"a port in the host", "[a]\nhost = h:22\n", nil,
+				[]string{"ps"},
+				"not a host name: h:22 (set the port with port or NOMADCTL_PORT)", 2,
+			},
 			{"host missing", "[a]\nport = 1\n", nil, []string{"ps"}, "[a] has no host", 2},
 			{"unknown setting", "[a]\nhots = h\n", nil, []string{"ps"}, "config: line 2: unknown setting hots (known: host,", 2},
 			{"section missing", "host = h\n", nil, []string{"ps"}, "config: line 1: expected [NAME] before the settings", 2},
 			{"not a setting", "[a]\nhost h\n", nil, []string{"ps"}, "config: line 2: expected [NAME] or KEY = VALUE", 2},
 			{"duplicate section", "[a]\nhost = h\n[a]\n", nil, []string{"ps"}, "config: line 3: [a] is defined twice", 2},
 			{"invalid name", "[a b]\n", nil, []string{"ps"}, "config: line 1: not a valid name (use letters", 2},
-			{"an option for a host", "[a]\nhost = -oProxyCommand=x\n", nil, []string{"ps"}, "not a host name: -oProxyCommand=x", 2},
+			{
+				"an option for a host", "[a]\nhost = -oProxyCommand=x\n", nil,
+				[]string{"ps"},
+				"not a host name: -oProxyCommand=x", 2,
+			},
 			{"invalid port", "[a]\nhost = h\nport = x\n", nil, []string{"ps"}, "not a port: x", 2},
 			{"an option for a user", "[a]\nhost = h\nuser = -v\n", nil, []string{"ps"}, "not a user name: -v", 2},
-			{"unknown option", two, nil, []string{"--json", "ps"}, "nomadctl: unknown option --json; options of a command come after its name", 2},
+			{
+				"unknown option", two, nil,
+				[]string{"--json", "ps"},
+				"nomadctl: unknown option --json; options of a command come after its name", 2,
+			},
 			{"-s alone", two, nil, []string{"-s"}, "nomadctl: -s needs the name of a gateway", 2},
 			{"help", "", nil, []string{"--help"}, "Usage: nomadctl [-s NAME]", 0},
 			{"version", "", nil, []string{"--version"}, "nomadctl 1", 0},
@@ -513,9 +558,11 @@ func TestNomadctl_ConnectionErrors(t *testing.T) {
 		}
 		port := c.env["NOMADCTL_PORT"]
 		c.env["NOMADCTL_PORT"] = closed
-		want("down", 255, `^nomadctl: no connection to 127\.0\.0\.1: connect to host 127\.0\.0\.1 port \d+: Connection refused\n$`, "ps")
+		want("down", 255, `^nomadctl: no connection to 127\.0\.0\.1: connect to host 127\.0\.0\.1 port \d+: `+
+			`Connection refused\n$`, "ps")
 		out, errs, code := c.run("")
-		if !strings.Contains(out, "\n  ps  ") || !strings.Contains(errs, "nomadctl: showing the built-in list of commands instead\n") || code != 255 {
+		if !strings.Contains(out, "\n  ps  ") || !strings.Contains(errs,
+			"nomadctl: showing the built-in list of commands instead\n") || code != 255 {
 			t.Errorf("no command, no gateway: got %q, %q, %d", out, errs, code)
 		}
 		if out, errs, code := c.run("", "__complete", "--", "ps", ""); out+errs != "" || code != 0 {
@@ -527,7 +574,8 @@ func TestNomadctl_ConnectionErrors(t *testing.T) {
 		c.env["NOMADCTL_PORT"] = port
 
 		c.env["NOMADCTL_USER"] = "ann"
-		want("wrong key", 255, `^nomadctl: no connection to 127\.0\.0\.1: ann@127\.0\.0\.1: Permission denied \(publickey\)\.\n$`, "ps")
+		want("wrong key", 255, `^nomadctl: no connection to 127\.0\.0\.1: ann@127\.0\.0\.1: Permission denied `+
+			`\(publickey\)\.\n$`, "ps")
 		c.env["NOMADCTL_USER"] = "wim"
 
 		other, err := g.dir.NewKey("other")
@@ -535,8 +583,10 @@ func TestNomadctl_ConnectionErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		known := c.read("config/nomadctl/known_hosts")
-		c.write("config/nomadctl/known_hosts", fmt.Sprintf("[127.0.0.1]:%s %s", port, ssh.MarshalAuthorizedKey(other.PublicKey())))
-		want("changed host key", 255, `(?s)REMOTE HOST IDENTIFICATION HAS CHANGED.*\nnomadctl: no connection to 127\.0\.0\.1: its host key does not match the known key\n$`, "ps")
+		c.write("config/nomadctl/known_hosts", fmt.Sprintf("[127.0.0.1]:%s %s", port,
+			ssh.MarshalAuthorizedKey(other.PublicKey())))
+		want("changed host key", 255, `(?s)REMOTE HOST IDENTIFICATION HAS CHANGED.*\nnomadctl: no connection to `+
+			`127\.0\.0\.1: its host key does not match the known key\n$`, "ps")
 		c.write("config/nomadctl/known_hosts", known)
 
 		folder := filepath.Join(c.home, "nomadctl")
@@ -578,12 +628,14 @@ func TestNomadctl_Setup(t *testing.T) {
 
 		// A wrong fingerprint: nothing is saved.
 		_, errs, code := setup("--accept", "SHA256:nope", "work", host)
-		if !strings.Contains(errs, "nothing was saved (found: "+fingerprint) || code != 1 || c.read(file)+c.read(known) != "" {
+		if !strings.Contains(errs, "nothing was saved (found: "+fingerprint) || code != 1 ||
+			c.read(file)+c.read(known) != "" {
 			t.Errorf("wrong fingerprint: got %q, %d, %q", errs, code, c.read(file))
 		}
 		// No terminal: the key is printed, but not saved.
 		out, errs, code := setup("work", host)
-		if !strings.Contains(out, fingerprint) || !strings.Contains(errs, "the host key was not saved") || code != 1 || c.read(known) != "" {
+		if !strings.Contains(out, fingerprint) || !strings.Contains(errs, "the host key was not saved") || code != 1 ||
+			c.read(known) != "" {
 			t.Errorf("no terminal: got %q, %q, %d, %q", out, errs, code, c.read(known))
 		}
 		_, port, _ := net.SplitHostPort(host)
@@ -595,7 +647,8 @@ func TestNomadctl_Setup(t *testing.T) {
 		if _, errs, code := c.run("", "whoami"); !strings.Contains(errs, "Host key verification failed") || code != 255 {
 			t.Errorf("unknown host key: got %q, %d", errs, code)
 		}
-		if _, errs, code := setup("work", host); !strings.HasPrefix(errs, "nomadctl: work is already configured") || code != 2 {
+		if _, errs, code := setup("work", host); !strings.HasPrefix(errs, "nomadctl: work is already configured") ||
+			code != 2 {
 			t.Errorf("second setup: got %q, %d", errs, code)
 		}
 		// Yes or no on a terminal.
@@ -629,7 +682,8 @@ func TestNomadctl_Setup(t *testing.T) {
 			t.Errorf("got %d host keys, want 1", n)
 		}
 		// --replace keeps the position of the gateway, and the settings that are not given.
-		c.write(file, "# mine\n[work]\n# a bastion\nhost = old\nuser = wim\nkey = "+g.dir.Path("wim")+"\nssh_options = -o ServerAliveInterval=5\n\n[home]\nhost = h\n")
+		c.write(file, "# mine\n[work]\n# a bastion\nhost = old\nuser = wim\nkey = "+g.dir.Path("wim")+"\nssh_options "+
+			"= -o ServerAliveInterval=5\n\n[home]\nhost = h\n")
 		if _, errs, code := c.run("", "setup", "--replace", "--accept", fingerprint, "work", host); errs != "" || code != 0 {
 			t.Errorf("replaced: got %q, %d", errs, code)
 		}
@@ -641,7 +695,8 @@ func TestNomadctl_Setup(t *testing.T) {
 		if out, errs, code := c.run("", "whoami"); !strings.HasPrefix(out, "wim ") || code != 0 {
 			t.Errorf("replaced, without -s: got %q, %q, %d", out, errs, code)
 		}
-		if _, errs, code := c.run("", "setup", "--replace", "--user", "ann", "--accept", fingerprint, "work", host); errs != "" || code != 0 || c.read(file) != strings.Replace(replaced, "wim", "ann", 1) {
+		if _, errs, code := c.run("", "setup", "--replace", "--user", "ann", "--accept", fingerprint, "work",
+			host); errs != "" || code != 0 || c.read(file) != strings.Replace(replaced, "wim", "ann", 1) {
 			t.Errorf("replaced user: got %q, %d, %q", errs, code, c.read(file))
 		}
 
@@ -660,7 +715,8 @@ func TestNomadctl_Setup(t *testing.T) {
 			{"not a user name: a b", []string{"--user", "a b", "x", "y"}},
 			{"--user needs a value", []string{"x", "y", "--user"}},
 		} {
-			if _, errs, code := c.run("", append([]string{"setup"}, tc.words...)...); !strings.Contains(errs, tc.want) || code != 2 {
+			if _, errs, code := c.run("", append([]string{"setup"}, tc.words...)...); !strings.Contains(errs,
+				tc.want) || code != 2 {
 				t.Errorf("%q: got %q, %d, want %q, 2", tc.words, errs, code, tc.want)
 			}
 		}
@@ -696,7 +752,8 @@ func TestNomadctl_CompletesOwnedJobs(t *testing.T) {
 			for try := 0; out == "" && (try == 0 || tc.want != `^$` && try < 3); try++ { // nothing if the gateway is slow
 				out, errs, code = c.run("", append([]string{"__complete", "--"}, tc.words...)...)
 			}
-			if !regexp.MustCompile(tc.want).MatchString(out) || errs != "" || code != 0 || tc.none != "" && regexp.MustCompile(tc.none).MatchString(out) {
+			if !regexp.MustCompile(tc.want).MatchString(out) || errs != "" || code != 0 || tc.none != "" &&
+				regexp.MustCompile(tc.none).MatchString(out) {
 				t.Errorf("%s, %q: got %q, %q, %d, want %s and not %s", tc.user, tc.words, out, errs, code, tc.want, tc.none)
 			}
 		}

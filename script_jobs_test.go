@@ -58,7 +58,10 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 	"disconnect-two": func(id, mode string) *api.Job {
 		job := nomadtest.Scalable(id, mode)
 		g := job.TaskGroups[0]
-		g.Count, g.Scaling, g.Disconnect = new(2), nil, &api.DisconnectStrategy{LostAfter: new(time.Hour), Replace: new(false)}
+		g.Count, g.Scaling, g.Disconnect = new(2), nil, &api.DisconnectStrategy{
+			LostAfter: new(time.Hour),
+			Replace:   new(false),
+		}
 		setSleep(g.Tasks[0])
 		return job
 	},
@@ -144,9 +147,9 @@ func setSleep(t *api.Task) {
 	t.Config = map[string]any{"command": "/bin/sleep", "args": []string{"3600"}}
 }
 
-// registerJob is job KIND ID [MODE]: it registers a job, or a new version of it, and waits until the job is settled: deployed,
-// waiting for promotion, or finished. After the script, the job and its child jobs are purged. A real cluster is shared by
-// all scripts, so each script needs its own IDs.
+// registerJob is job KIND ID [MODE]: it registers a job, or a new version of it, and waits until the job is settled:
+// deployed, waiting for promotion, or finished. After the script, the job and its child jobs are purged. A real cluster
+// is shared by all scripts, so each script needs its own IDs.
 func registerJob(ts *testscript.TestScript, _ bool, args []string) {
 	kind, ok := scriptJobs[args[0]]
 	if !ok {
@@ -216,7 +219,8 @@ func checkSettled(client *api.Client, id string) error {
 		return fmt.Errorf("its deployment is %s", d.Status)
 	}
 	for _, a := range allocations {
-		if (a.DesiredStatus == "run") != (a.ClientStatus == "running") && a.ClientStatus != "complete" && a.ClientStatus != "failed" {
+		if (a.DesiredStatus == "run") != (a.ClientStatus == "running") && a.ClientStatus != "complete" &&
+			a.ClientStatus != "failed" {
 			return fmt.Errorf("allocation %s is %s", a.ID, a.ClientStatus)
 		}
 	}
@@ -227,9 +231,10 @@ func waitsForPromotion(g *api.DeploymentState) bool {
 	return g.DesiredCanaries > 0 && !g.Promoted && g.HealthyAllocs >= g.DesiredCanaries
 }
 
-// garbageCollect is gc JOB...: it waits until the jobs and all of their allocations are dead, and garbage-collects the jobs with
-// their versions. A job with a tagged version is an error. On a real Nomad, it purges the jobs instead, because a garbage
-// collection would affect the jobs of all scripts. ! gc JOB... checks once that Nomad would not collect each job.
+// garbageCollect is gc JOB...: it waits until the jobs and all of their allocations are dead, and garbage-collects the
+// jobs with their versions. A job with a tagged version is an error. On a real Nomad, it purges the jobs instead,
+// because a garbage collection would affect the jobs of all scripts. ! gc JOB... checks once that Nomad would not
+// collect each job.
 func garbageCollect(ts *testscript.TestScript, neg bool, args []string) {
 	client := clusterClient(ts)
 	defer client.Close()
@@ -295,8 +300,8 @@ func purge(ts *testscript.TestScript, client *api.Client, id string) {
 	}
 }
 
-// allocation is alloc NAME JOB [GROUP]: it waits until an allocation runs, and sets $NAME to its ID. If several run, it takes
-// the first by name.
+// allocation is alloc NAME JOB [GROUP]: it waits until an allocation runs, and sets $NAME to its ID. If several run, it
+// takes the first by name.
 func allocation(ts *testscript.TestScript, _ bool, args []string) {
 	client := clusterClient(ts)
 	defer client.Close()
@@ -316,8 +321,9 @@ func allocation(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// makeToken is token FILE [node] NAMESPACE=CAPABILITY,...: it creates a token with these capabilities in each namespace, where *
-// stands for all other namespaces, and writes its secret to $WORK/FILE. With node, the token can also read nodes.
+// makeToken is token FILE [node] NAMESPACE=CAPABILITY,...: it creates a token with these capabilities in each
+// namespace, where * stands for all other namespaces, and writes its secret to $WORK/FILE. With node, the token can
+// also read nodes.
 func makeToken(ts *testscript.TestScript, _ bool, args []string) {
 	rights, nodes := map[string][]string{}, false
 	for _, arg := range args[1:] {
@@ -351,8 +357,8 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 	poll(ts, strings.Join(args, " ")+" succeeds", func() error { return ts.Exec(args[0], args[1:]...) })
 }
 
-// keepsRunning is goeson OUT ERR COMMAND ARG...: it runs a program until the regular expressions match its stdout and stderr,
-// checks that it runs for two more seconds, and kills it. The output is in went.out and went.err.
+// keepsRunning is goeson OUT ERR COMMAND ARG...: it runs a program until the regular expressions match its stdout and
+// stderr, checks that it runs for two more seconds, and kills it. The output is in went.out and went.err.
 func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	var written [2]*os.File
 	for i, name := range []string{"went.out", "went.err"} {
@@ -405,7 +411,8 @@ func canonicalJob(ts *testscript.TestScript, file string) string {
 	if inner, ok := job["Job"].(map[string]any); ok {
 		job = inner
 	}
-	for _, field := range strings.Fields("CreateIndex ModifyIndex JobModifyIndex Version Status StatusDescription Stable SubmitTime NomadTokenID Stop") {
+	for _, field := range strings.Fields("CreateIndex ModifyIndex JobModifyIndex Version Status StatusDescription " +
+		"Stable SubmitTime NomadTokenID Stop") {
 		delete(job, field)
 	}
 	groups, _ := job["TaskGroups"].([]any)
@@ -444,8 +451,8 @@ func request(ts *testscript.TestScript, _ bool, args []string) {
 	fmt.Fprintf(ts.Stdout(), "%s\n", text)
 }
 
-// upstream starts an HTTP server instead of a cluster, and sets $UPSTREAM to its address. Its responses contain the token and
-// the path of the request. It redirects /v1/redirect to itself under another host name.
+// upstream starts an HTTP server instead of a cluster, and sets $UPSTREAM to its address. Its responses contain the
+// token and the path of the request. It redirects /v1/redirect to itself under another host name.
 func upstream(ts *testscript.TestScript, _ bool, _ []string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/redirect" {
@@ -462,7 +469,9 @@ func upstream(ts *testscript.TestScript, _ bool, _ []string) {
 // viaSocket is viasocket PATH: a program that sends a request to the socket in NOMAD_ADDR, as nomad does.
 func viaSocket() {
 	socket, _ := strings.CutPrefix(os.Getenv("NOMAD_ADDR"), "unix://")
-	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn,
+		error,
+	) {
 		return net.Dial("unix", socket)
 	}}}
 	response, err := client.Get("http://127.0.0.1" + os.Args[1])

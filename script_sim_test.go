@@ -24,8 +24,8 @@ func simOf(ts *testscript.TestScript) *sim.Cluster {
 	return c
 }
 
-// wrote is wrote PATTERN: it waits until the simulated cluster has received a write request that matches, in the form METHOD
-// PATH?QUERY STATUS BODY. ! wrote checks once.
+// wrote is wrote PATTERN: it waits until the simulated cluster has received a write request that matches, in the form
+// METHOD PATH?QUERY STATUS BODY. ! wrote checks once.
 func wrote(ts *testscript.TestScript, neg bool, args []string) {
 	c := simOf(ts)
 	pattern := regexp.MustCompile(args[0])
@@ -109,10 +109,10 @@ func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 	c.Inject(f)
 }
 
-// controlClient is client kill NODE and client start NODE. kill stops the client agent of a node of the simulated cluster, and
-// waits until the node is down or, if a group with disconnect { lost_after } runs on it, disconnected. Its programs keep
-// running. start starts the agent again, or that of a new node, and waits until the node is ready and the client has reported
-// its allocations. The scenario has one node, node-1.
+// controlClient is client kill NODE and client start NODE. kill stops the client agent of a node of the simulated
+// cluster, and waits until the node is down or, if a group with disconnect { lost_after } runs on it, disconnected. Its
+// programs keep running. start starts the agent again, or that of a new node, and waits until the node is ready and the
+// client has reported its allocations. The scenario has one node, node-1.
 func controlClient(ts *testscript.TestScript, _ bool, args []string) {
 	c := simOf(ts)
 	if len(args) != 2 {
@@ -150,8 +150,8 @@ func askedFor(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// askedIn is askedin SPAN every INTERVAL PATH N...: it waits for the span and checks the number of requests for each path: at
-// least N in total, and at most N per interval.
+// askedIn is askedin SPAN every INTERVAL PATH N...: it waits for the span and checks the number of requests for each
+// path: at least N in total, and at most N per interval.
 func askedIn(ts *testscript.TestScript, _ bool, args []string) {
 	span, err := time.ParseDuration(args[0])
 	ts.Check(err)
@@ -180,8 +180,8 @@ type gatewayProcess struct {
 
 var servingPattern = regexp.MustCompile(`msg=serving address=(\S+)`)
 
-// startProcess is serve [-unread] [FILE]: like the script command gateway, but in a separate process, which crash kills. With
-// -unread, its standard output is a pipe that nobody reads and that hangup closes.
+// startProcess is serve [-unread] [FILE]: like the script command gateway, but in a separate process, which crash
+// kills. With -unread, its standard output is a pipe that nobody reads and that hangup closes.
 func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	unread := len(args) > 0 && args[0] == "-unread"
 	if unread {

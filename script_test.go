@@ -23,8 +23,9 @@ import (
 // scriptUsers each have a key, $KEYS/NAME.
 var scriptUsers = []string{"wim", "ann", "bob", "mallory", "ada", "eve"}
 
-// standardConfig is the configuration of the script command gateway without a file, and the value of $STANDARD in a file. wim
-// owns all jobs and ann those of team 1. bob may only use public commands. mallory, ada and eve are not users.
+// standardConfig is the configuration of the script command gateway without a file, and the value of $STANDARD in a
+// file. wim owns all jobs and ann those of team 1. bob may only use public commands. mallory, ada and eve are not
+// users.
 const standardConfig = `
 [general]
 hostkey = "$KEYS/hostkey"
@@ -75,7 +76,8 @@ prefix = ["none"]
 key = "$KEY_bob"
 `
 
-// setUp creates keys and a token file for a script, and sets $KEYS, $KEY_NAME, $NOMAD, $SSH (for ssh -F) and $NOMAD_BINARY.
+// setUp creates keys and a token file for a script, and sets $KEYS, $KEY_NAME, $NOMAD, $SSH (for ssh -F) and
+// $NOMAD_BINARY.
 func setUp(env *testscript.Env, cluster nomadtest.Cluster) error {
 	dir := sshfiles.Dir(filepath.Join(env.WorkDir, ".keys"))
 	if err := os.Mkdir(string(dir), 0o700); err != nil {
@@ -114,8 +116,8 @@ func expand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// runHugeJobs is huge: it runs two jobs in the simulated cluster. p-team1-many has 10,000 tasks. p-team1-loud has an event with
-// a megabyte of lines that would control a terminal.
+// runHugeJobs is huge: it runs two jobs in the simulated cluster. p-team1-many has 10,000 tasks. p-team1-loud has an
+// event with a megabyte of lines that would control a terminal.
 func runHugeJobs(ts *testscript.TestScript, _ bool, _ []string) {
 	c := ts.Value("cluster").(nomadtest.Cluster).Sim
 	c.Run(sim.Job{ID: "p-team1-many", Groups: []sim.Group{{Name: "g", Count: 10000}}})
@@ -131,8 +133,8 @@ func hangNode(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Value("cluster").(nomadtest.Cluster).Sim.AddNode(sim.Node{Name: args[0], Hangs: true})
 }
 
-// writeConfig writes nomadctld.toml from the file in the first argument, or from standardConfig, and returns its path. It
-// replaces each $NAME with its value in the environment.
+// writeConfig writes nomadctld.toml from the file in the first argument, or from standardConfig, and returns its path.
+// It replaces each $NAME with its value in the environment.
 func writeConfig(ts *testscript.TestScript, args []string) string {
 	text := standardConfig
 	if len(args) == 1 {
@@ -157,8 +159,8 @@ func useGateway(ts *testscript.TestScript, address string) {
 	ts.Setenv("PORT", port)
 }
 
-// startGateway is gateway [FILE]: it starts a gateway with the configuration of writeConfig. The gateway stops after the
-// script.
+// startGateway is gateway [FILE]: it starts a gateway with the configuration of writeConfig. The gateway stops after
+// the script.
 func startGateway(ts *testscript.TestScript, neg bool, args []string) {
 	file := writeConfig(ts, args)
 	c, diagnostics := config.Load(file, gateway.Commands())

@@ -77,7 +77,8 @@ func TestSigterm_SecondExitsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.process.Wait()
-	if status := g.process.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGTERM || strings.Contains(g.log(t), "msg=stopped") {
+	if status := g.process.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGTERM ||
+		strings.Contains(g.log(t), "msg=stopped") {
 		t.Errorf("got %v and the log %s, want it killed by the second SIGTERM", status, g.log(t))
 	}
 }

@@ -110,16 +110,20 @@ func chown(uid, gid int, modes map[string]os.FileMode) func(*testing.T) {
 }
 
 func TestLoad_FilePermissions(t *testing.T) {
-	root, other, container := environment{uid: 0}, environment{uid: 4711, groups: []int{4712}}, environment{uid: 4711,
-		container: true}
+	root, other, container := environment{uid: 0}, environment{uid: 4711, groups: []int{4712}}, environment{
+		uid:       4711,
+		container: true,
+	}
 	for name, tc := range map[string]struct {
 		change func(*testing.T)
 		as     environment
 		want   string // all diagnostics; a line that starts with a tab continues the one before
 	}{
 		"private files": {chmod(nil), ordinaryUser(), ""},
-		"world-readable": {chmod(map[string]os.FileMode{"token": 0o644, "key.pem": 0o644, "cert.pem": 0o644,
-			"nomad": 0o755, "nomadctld.toml": 0o644, "log": 0o755, "log/audit.jsonl": 0o644, "jobs": 0o755}), ordinaryUser(), `
+		"world-readable": {chmod(map[string]os.FileMode{
+			"token": 0o644, "key.pem": 0o644, "cert.pem": 0o644,
+			"nomad": 0o755, "nomadctld.toml": 0o644, "log": 0o755, "log/audit.jsonl": 0o644, "jobs": 0o755,
+		}), ordinaryUser(), `
 nomadctld.toml:7:9: warning: nomad.production.token: file "token" is secret, but readable by every user of this machine;
 	chmod 600 "token", or chmod 640 with a group that only the gateway is in
 nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" is secret, but readable by every user of this
@@ -130,11 +134,15 @@ nomadctld.toml:18:8: warning: audit.jobs: directory "jobs" is open to every user
 `},
 		"open files in a private directory": {func(t *testing.T) {
 			fatal(t, os.Chmod(".", 0o700))
-			chmod(map[string]os.FileMode{"token": 0o666, "key.pem": 0o666, "nomadctld.toml": 0o666, "log": 0o777,
-				"log/audit.jsonl": 0o666})(t)
+			chmod(map[string]os.FileMode{
+				"token": 0o666, "key.pem": 0o666, "nomadctld.toml": 0o666, "log": 0o777,
+				"log/audit.jsonl": 0o666,
+			})(t)
 		}, ordinaryUser(), ""},
-		"world-writable": {chmod(map[string]os.FileMode{"token": 0o602, "key.pem": 0o602, "cert.pem": 0o602,
-			"nomad": 0o702, "nomadctld.toml": 0o602, "log/audit.jsonl": 0o602, "log": 0o755}), ordinaryUser(), `
+		"world-writable": {chmod(map[string]os.FileMode{
+			"token": 0o602, "key.pem": 0o602, "cert.pem": 0o602,
+			"nomad": 0o702, "nomadctld.toml": 0o602, "log/audit.jsonl": 0o602, "log": 0o755,
+		}), ordinaryUser(), `
 nomadctld.toml: the config file is writable by every user of this machine; chmod go-w "nomadctld.toml"
 nomadctld.toml:3:15: warning: general.nomadbinary: file "nomad" is writable by every user of this machine; chmod go-w
 	"nomad", or chown it to root or the gateway's user
@@ -159,8 +167,10 @@ nomadctld.toml:17:8: warning: audit.file: directory "log" of the audit log is wr
 	or chown it to root or the gateway's user
 `},
 		"sticky directory": {chmod(map[string]os.FileMode{"log": 0o777 | os.ModeSticky}), ordinaryUser(), ""},
-		"group-writable jobs": {chmod(map[string]os.FileMode{"jobs": 0o770}), ordinaryUser(),
-			`nomadctld.toml:18:8: audit.jobs: directory "jobs" is writable by other users; chmod 700 "jobs"` + "\n"},
+		"group-writable jobs": {
+			chmod(map[string]os.FileMode{"jobs": 0o770}), ordinaryUser(),
+			`nomadctld.toml:18:8: audit.jobs: directory "jobs" is writable by other users; chmod 700 "jobs"` + "\n",
+		},
 		"jobs is a link": {func(t *testing.T) {
 			fatal(t, os.Rename("jobs", "elsewhere"))
 			fatal(t, os.Symlink("elsewhere", "jobs"))
@@ -175,13 +185,17 @@ nomadctld.toml:2:11: general.hostkey: private key file "hostkey" with mode 0640 
 	"hostkey"
 `},
 		"root's files for the gateway's group": {chown(0, 4712,
-			map[string]os.FileMode{"hostkey": 0o640, "token": 0o640, "key.pem": 0o440, "cert.pem": 0o644,
-				"nomad": 0o755, "nomadctld.toml": 0o640, "log/audit.jsonl": 0o640}), environment{uid: 4711, groups: []int{4712}}, `
+			map[string]os.FileMode{
+				"hostkey": 0o640, "token": 0o640, "key.pem": 0o440, "cert.pem": 0o644,
+				"nomad": 0o755, "nomadctld.toml": 0o640, "log/audit.jsonl": 0o640,
+			}), environment{uid: 4711, groups: []int{4712}}, `
 nomadctld.toml:18:8: audit.jobs: directory "jobs" belongs to user 0, but the gateway runs as user 4711; chown it, or
 	name another directory
 `},
-		"root's files for another group": {chown(0, 4713, map[string]os.FileMode{"hostkey": 0o640, "token": 0o660,
-			"key.pem": 0o440, "nomadctld.toml": 0o664, "log/audit.jsonl": 0o600, "jobs": 0o700}), other, `
+		"root's files for another group": {chown(0, 4713, map[string]os.FileMode{
+			"hostkey": 0o640, "token": 0o660,
+			"key.pem": 0o440, "nomadctld.toml": 0o664, "log/audit.jsonl": 0o600, "jobs": 0o700,
+		}), other, `
 nomadctld.toml: warning: the config file is writable by group 4713; chmod go-w "nomadctld.toml", or chown it to root or
 	the gateway's user
 nomadctld.toml:2:11: warning: general.hostkey: file "hostkey" is secret, but readable by group 4713; chmod 600
@@ -195,8 +209,10 @@ nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" is secret
 nomadctld.toml:18:8: audit.jobs: directory "jobs" belongs to user 0, but the gateway runs as user 4711; chown it, or
 	name another directory
 `},
-		"another user's files": {chown(4714, 4714, map[string]os.FileMode{"token": 0o644, "nomadctld.toml": 0o600}),
-			environment{uid: 4711}, `
+		"another user's files": {
+			chown(4714, 4714, map[string]os.FileMode{"token": 0o644, "nomadctld.toml": 0o600}),
+			environment{uid: 4711},
+			`
 nomadctld.toml: warning: the config file is writable by user 4714; chmod go-w "nomadctld.toml", or chown it to root or
 	the gateway's user
 nomadctld.toml:7:9: warning: nomad.production.token: file "token" is secret, but readable by user 4714; chmod 600
@@ -205,18 +221,25 @@ nomadctld.toml:7:9: warning: nomad.production.token: file "token" is writable by
 	it to root or the gateway's user
 nomadctld.toml:18:8: audit.jobs: directory "jobs" belongs to user 0, but the gateway runs as user 4711; chown it, or
 	name another directory
-`},
-		"root checks for the gateway": {chown(4711, 4711, map[string]os.FileMode{"hostkey": 0o600, "token": 0o640,
-			"key.pem": 0o600, "nomadctld.toml": 0o640, "log": 0o750, "log/audit.jsonl": 0o640, "jobs": 0o700}), root, ""},
+`,
+		},
+		"root checks for the gateway": {chown(4711, 4711, map[string]os.FileMode{
+			"hostkey": 0o600, "token": 0o640,
+			"key.pem": 0o600, "nomadctld.toml": 0o640, "log": 0o750, "log/audit.jsonl": 0o640, "jobs": 0o700,
+		}), root, ""},
 		// Files that Docker, Nomad or Kubernetes mounts. There are no other users. The gateway owns the jobs directory.
 		"a container": {func(t *testing.T) {
-			chown(0, 0, map[string]os.FileMode{"hostkey": 0o444, "token": 0o444, "key.pem": 0o444,
-				"nomadctld.toml": 0o444, "nomad": 0o755, "log": 0o777, "log/audit.jsonl": 0o644})(t)
+			chown(0, 0, map[string]os.FileMode{
+				"hostkey": 0o444, "token": 0o444, "key.pem": 0o444,
+				"nomadctld.toml": 0o444, "nomad": 0o755, "log": 0o777, "log/audit.jsonl": 0o644,
+			})(t)
 			chown(4711, 4711, map[string]os.FileMode{"jobs": 0o755})(t)
 			fatal(t, os.Chmod(".", 0o777))
 		}, container, ""},
-		"a container with another's jobs": {chown(0, 0, map[string]os.FileMode{"hostkey": 0o444, "jobs": 0o777}),
-			container, `nomadctld.toml:18:8: audit.jobs: directory "jobs" is writable by other users; chmod 700 "jobs"` + "\n"},
+		"a container with another's jobs": {
+			chown(0, 0, map[string]os.FileMode{"hostkey": 0o444, "jobs": 0o777}),
+			container, `nomadctld.toml:18:8: audit.jobs: directory "jobs" is writable by other users; chmod 700 "jobs"` + "\n",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			writeAccessFiles(t, accessConfig)
@@ -258,27 +281,39 @@ func TestLoad_RemotePlaintext(t *testing.T) {
 		"http on this machine":      {"https://127.0.0.1:4646\"", "http://127.0.0.2:4646\"", ""},
 		"http to localhost":         {"https://127.0.0.1:4646\"", "http://localhost:4646\"", ""},
 		"http to this machine's v6": {"https://127.0.0.1:4646\"", "http://[::1]:4646\"", ""},
-		"docker's default": {"[docker]\nexec = \"nomad\"\n", "",
-			"nomadctld.toml: warning: docker.host is not set and defaults to tcp://NODE:dockerport: " + docker},
-		"docker's default, auto": {"exec = \"nomad\"", "exec = \"auto\"",
-			"nomadctld.toml:14:2: warning: docker.host is not set and defaults to tcp://NODE:dockerport: " + docker},
-		"docker by tcp": {"exec = \"nomad\"", "host = \"tcp://{address}:2376\"",
+		"docker's default": {
+			"[docker]\nexec = \"nomad\"\n", "",
+			"nomadctld.toml: warning: docker.host is not set and defaults to tcp://NODE:dockerport: " + docker,
+		},
+		"docker's default, auto": {
+			"exec = \"nomad\"", "exec = \"auto\"",
+			"nomadctld.toml:14:2: warning: docker.host is not set and defaults to tcp://NODE:dockerport: " + docker,
+		},
+		"docker by tcp": {
+			"exec = \"nomad\"", "host = \"tcp://{address}:2376\"",
 			"nomadctld.toml:15:8: warning: docker.host: " + docker +
-				`; write host = "tcp://{node}:2376" and [docker.tls], or exec = "nomad"`},
+				`; write host = "tcp://{node}:2376" and [docker.tls], or exec = "nomad"`,
+		},
 		"docker by http":         {"exec = \"nomad\"", "host = \"http://{node}:2375\"", "docker.host: " + docker},
 		"docker by https":        {"exec = \"nomad\"", "host = \"https://{node}:2375\"", ""},
 		"docker by tcp and TLS":  {"exec = \"nomad\"", "host = \"tcp://{node}:2376\"\ntls.ca = \"cert.pem\"", ""},
 		"docker by a socket":     {"exec = \"nomad\"", "host = \"unix:///var/run/docker.sock\"", ""},
 		"docker on this machine": {"exec = \"nomad\"", "host = \"tcp://127.0.0.1:2375\"", ""},
-		"overlapping clusters": {"[prefix.all]",
+		"overlapping clusters": {
+			"[prefix.all]",
 			"[nomad.test]\nurl = \"https://127.0.0.1:1\"\nprefix = [\"p-team1-\"]\n[prefix.all]", `item 1 of ` +
 				`nomad.test.prefix ("p-team1-") overlaps with "p-" of another cluster (nomad.production, line 6): ` +
-				`commands on jobs that match both need --tier; use different prefixes for each cluster`},
-		"a longer one first": {"[prefix.all]",
+				`commands on jobs that match both need --tier; use different prefixes for each cluster`,
+		},
+		"a longer one first": {
+			"[prefix.all]",
 			"[nomad.test]\nurl = \"https://127.0.0.1:1\"\nprefix = [\"t-\", \"p\"]\n[prefix.all]", `overlaps with ` +
-				`"p-" of another cluster (nomad.production, line 6)`},
-		"one cluster": {"[prefix.all]",
-			"[nomad.test]\nurl = \"https://127.0.0.1:4646/\"\nprefix = [\"p-team1-\"]\n[prefix.all]", ""},
+				`"p-" of another cluster (nomad.production, line 6)`,
+		},
+		"one cluster": {
+			"[prefix.all]",
+			"[nomad.test]\nurl = \"https://127.0.0.1:4646/\"\nprefix = [\"p-team1-\"]\n[prefix.all]", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Replace(accessConfig, tc.old, tc.new, 1)
@@ -317,12 +352,18 @@ func TestLoad_RawAsNobody(t *testing.T) {
 		as       environment
 		want     string
 	}{
-		"root, nothing said": {"[raw]\nuser = \"nomad\"\n", "", environment{},
+		"root, nothing said": {
+			"[raw]\nuser = \"nomad\"\n", "",
+			environment{},
 			`nomadctld.toml:3:15: warning: raw.user is "nobody": if the gateway is root, nomad runs as nobody, and ` +
 				`other programs of that user can use the token while it runs; create a dedicated account with useradd ` +
-				`--system --shell /usr/sbin/nologin nomadctld-raw, and write user = "nomadctld-raw"`},
-		"root, nobody": {"user = \"nomad\"", "user = \"nobody\"", environment{},
-			"nomadctld.toml:20:8: warning: raw.user is"},
+				`--system --shell /usr/sbin/nologin nomadctld-raw, and write user = "nomadctld-raw"`,
+		},
+		"root, nobody": {
+			"user = \"nomad\"", "user = \"nobody\"",
+			environment{},
+			"nomadctld.toml:20:8: warning: raw.user is",
+		},
 		"root, an account":    {"user = \"nomad\"", "user = \"nomad\"", environment{}, ""},
 		"root, no nomad":      {"nomadbinary = \"nomad\"\n", "", environment{}, ""},
 		"not root":            {"user = \"nomad\"", "user = \"nobody\"", ordinaryUser(), ""},

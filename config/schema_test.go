@@ -39,8 +39,10 @@ func TestLoad_EveryKey(t *testing.T) {
 			Commands: []string{"ps", "logs", "@read"}, Namespaces: []string{"default", "team-1"},
 		}},
 		Users: []config.User{{Name: "wim", FullName: "Wim", Groups: []string{"lnx"}}},
-		Docker: config.Docker{Exec: "docker", Host: "tcp://{address}:2376", Refuse: []string{"raw_exec"},
-			TLS: dockerTLS},
+		Docker: config.Docker{
+			Exec: "docker", Host: "tcp://{address}:2376", Refuse: []string{"raw_exec"},
+			TLS: dockerTLS,
+		},
 		Auth:  config.Auth{UserCA: "user_ca.pub"},
 		Audit: config.Audit{File: "-", Recordings: "recordings", Required: true, Jobs: "jobs"},
 		Limits: config.Limits{

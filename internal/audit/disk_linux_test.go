@@ -12,7 +12,8 @@ import (
 	"nomadctld/internal/smalldisk"
 )
 
-// TestLog_FullFileSystem fills a real file system while commands run. Every running command must still get its end event.
+// TestLog_FullFileSystem fills a real file system while commands run. Every running command must still get its end
+// event.
 func TestLog_FullFileSystem(t *testing.T) {
 	dir := smalldisk.Mount(t)
 	path := filepath.Join(dir, "audit.jsonl")

@@ -37,8 +37,10 @@ func Open(path string, problems *slog.Logger) (*Log, error) {
 	case "-":
 		l.queue = linequeue.Stdout()
 	default:
-		l.file = &file{open: func() (handle, error) { return openFile(path) }, path: path,
-			onPartialLine: l.reportPartialLine}
+		l.file = &file{
+			open: func() (handle, error) { return openFile(path) }, path: path,
+			onPartialLine: l.reportPartialLine,
+		}
 		return l, l.file.check()
 	}
 	return l, nil
@@ -47,7 +49,8 @@ func Open(path string, problems *slog.Logger) (*Log, error) {
 // NewLog returns a log that writes to a stream.
 func NewLog(w io.Writer) *Log { return &Log{queue: linequeue.New(w)} }
 
-// Ready returns an error if the log knows that it cannot write events now. It may also return nil if the next write will fail.
+// Ready returns an error if the log knows that it cannot write events now. It may also return nil if the next write
+// will fail.
 func (l *Log) Ready() error {
 	if l.file != nil {
 		return l.file.check()
@@ -61,9 +64,9 @@ func (l *Log) Ready() error {
 // RecordStart writes the start event of a command and, in a file, reserves space for its end event. If durable, it
 // syncs the file.
 //
-// If required, RecordStart returns nil only after all of that succeeded. After an error, the command must not run. The log
-// then has no start event, unless the sync failed or the reader of the stream stopped in the middle of the event. In
-// that case, the end event has an error. If not required, RecordStart reports a failure to Problems and returns nil.
+// If required, RecordStart returns nil only after all of that succeeded. After an error, the command must not run. The
+// log then has no start event, unless the sync failed or the reader of the stream stopped in the middle of the event.
+// In that case, the end event has an error. If not required, RecordStart reports a failure to Problems and returns nil.
 func (l *Log) RecordStart(e Event, durable, required bool) error {
 	e.Kind = Start
 	line, err := limitFields(e).encode()

@@ -186,8 +186,8 @@ func newDiskLog(d *fakeDisk, problems io.Writer) *Log {
 	return l
 }
 
-// TestLog_FullAtEveryOffset fills the disk at each byte of an event. The file must contain the complete event or nothing of
-// it, and RecordStart must return which.
+// TestLog_FullAtEveryOffset fills the disk at each byte of an event. The file must contain the complete event or
+// nothing of it, and RecordStart must return which.
 func TestLog_FullAtEveryOffset(t *testing.T) {
 	first := Event{Kind: Start, Session: "c-1", User: "ann"}
 	line, _ := limitFields(first).encode()
@@ -263,8 +263,10 @@ func TestLog_ShortEndEventOnFullDisk(t *testing.T) {
 	var problems bytes.Buffer
 	d := &fakeDisk{truncates: true, left: 10000}
 	log := newDiskLog(d, &problems)
-	end := Event{Kind: End, Session: "c-1", Line: strings.Repeat("x", 2000), Decision: Allowed, Error: "no",
-		ExitCode: 7}
+	end := Event{
+		Kind: End, Session: "c-1", Line: strings.Repeat("x", 2000), Decision: Allowed, Error: "no",
+		ExitCode: 7,
+	}
 	if err := log.RecordStart(end, false, true); err != nil {
 		t.Fatal(err)
 	}
