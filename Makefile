@@ -28,7 +28,8 @@ check: lint ## run the checks of CI
 	$(MAKE) test
 
 lint:
-	@files=$$($(TOOL) gofumpt -l .); if [ -n "$$files" ]; then echo "not formatted (run make generate):" $$files; exit 1; fi
+	@files=$$($(TOOL) gofumpt -l .); \
+	if [ -n "$$files" ]; then echo "not formatted (run make generate):" $$files; exit 1; fi
 	go vet ./...
 	$(TOOL) staticcheck ./...
 

@@ -478,7 +478,7 @@ func TestNomadctl_FindsGateway(t *testing.T) {
 			{
 				"no gateway", "", nil,
 				[]string{"ps"},
-				"nomadctl: no gateway is configured: run nomadctl setup NAME HOST[:PORT], or set NOMADCTL_HOST", 2,
+				"nomadctl: no gateway: run nomadctl setup NAME HOST[:PORT], or set NOMADCTL_HOST", 2,
 			},
 			{
 				"no gateway, by name", "", nil,

@@ -196,8 +196,8 @@ var Reference = []Section{
 				`timeout.`,
 		},
 	}},
-	{Table: "limits.user", About: "Limits for each user. A command over a limit exits with code 75. The examples are the " +
-		"defaults.", Keys: []Key{
+	{Table: "limits.user", About: "Limits for each user. A command over a limit exits with code 75. The examples are " +
+		"the defaults.", Keys: []Key{
 		{
 			fmt.Sprintf("connections = %d", defaultUserConnections), false,
 			"Connections. Five more can log in, so that their commands report the limit. Beyond that, the login " +
