@@ -25,7 +25,7 @@ func (d *Demo) Run(ctx context.Context, command []string, stdin io.Reader, stdou
 		return 1, err
 	}
 	if wantsTerminal(command[0]) {
-		restore, err := passTerminal(session, stdin, stdout)
+		restore, err := attachTerminal(session, stdin, stdout)
 		if err != nil {
 			return 1, err
 		}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Invitation returns the lines to paste into another terminal.
-func (d *Demo) Invitation() string {
+// Instructions returns the lines to paste into another terminal.
+func (d *Demo) Instructions() string {
 	file := d.dir.Path("ssh_config")
 	return fmt.Sprintf(`A gateway to three simulated clusters is listening on %s.
 Paste into another terminal:

@@ -18,9 +18,9 @@ func wantsTerminal(name string) bool {
 	return slices.ContainsFunc(router.Specs(), func(s router.Spec) bool { return s.Name == name && s.WantsTerminal })
 }
 
-// passTerminal gives the session the terminal that stdin and stdout are, if they are one, as ssh -t would: raw, with its
+// attachTerminal gives the session the terminal that stdin and stdout are, if they are one, as ssh -t would: raw, with its
 // size and each change of it. restore gives it back.
-func passTerminal(session *ssh.Session, stdin io.Reader, stdout io.Writer) (restore func(), err error) {
+func attachTerminal(session *ssh.Session, stdin io.Reader, stdout io.Writer) (restore func(), err error) {
 	in, _ := stdin.(*os.File)
 	out, _ := stdout.(*os.File)
 	if in == nil || out == nil || !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) {

@@ -33,8 +33,8 @@ var agent struct {
 	ended   chan struct{}
 }
 
-// realAgent returns the URL of a development agent that holds Scenario, started the first time.
-func realAgent(t testing.TB, binary string) string {
+// realAgentURL returns the URL of a development agent that holds Scenario, started the first time.
+func realAgentURL(t testing.TB, binary string) string {
 	t.Helper()
 	agent.once.Do(func() { agent.err = startAgent(t, binary) })
 	if agent.err != nil {
@@ -106,7 +106,7 @@ plugin "docker" {
     }
   }
 }
-`, filepath.Join(dir, "data"), ports[0], ports[1], ports[2], connections)
+`, filepath.Join(dir, "data"), ports[0], ports[1], ports[2], maxConnections)
 	if err := os.WriteFile(filepath.Join(dir, "agent.hcl"), []byte(settings), 0o600); err != nil {
 		return err
 	}
@@ -128,13 +128,13 @@ plugin "docker" {
 	if err != nil {
 		return err
 	}
-	if err := wait(30*time.Second, "the agent is ready", func() error {
+	if err := waitUntil(30*time.Second, "the agent is ready", func() error {
 		_, _, err := client.ACLTokens().BootstrapOpts(Token, nil)
 		return err
 	}); err != nil {
 		return err
 	}
-	if err := wait(30*time.Second, "the node is ready", func() error {
+	if err := waitUntil(30*time.Second, "the node is ready", func() error {
 		nodes, _, err := client.Nodes().List(nil)
 		if err == nil && (len(nodes) != 1 || nodes[0].Status != "ready") {
 			err = fmt.Errorf("%d nodes", len(nodes))
@@ -143,7 +143,7 @@ plugin "docker" {
 	}); err != nil {
 		return err
 	}
-	return runScenario(client, filepath.Join(dir, "moved"), ports[0])
+	return registerScenario(client, filepath.Join(dir, "moved"), ports[0])
 }
 
 // freePorts returns n ports that nobody listens on.
@@ -160,8 +160,8 @@ func freePorts(n int) ([]int, error) {
 	return ports, nil
 }
 
-// wait calls check until it returns nil, which it must within d.
-func wait(d time.Duration, what string, check func() error) error {
+// waitUntil calls check until it returns nil, which it must within d.
+func waitUntil(d time.Duration, what string, check func() error) error {
 	for end := time.Now().Add(d); ; time.Sleep(100 * time.Millisecond) {
 		err := check()
 		if err == nil {

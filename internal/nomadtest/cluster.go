@@ -20,9 +20,9 @@ import (
 // Token is the management token of every cluster here.
 const Token = "6f7c9f3e-3a5b-4a52-9d51-52c7e2ac9c21"
 
-// connections is how many a cluster allows from one address. Nomad's 100 would be too few: each test has a gateway of its
+// maxConnections is how many a cluster allows from one address. Nomad's 100 would be too few: each test has a gateway of its
 // own, a gateway uses most of the 100, and here all of them come from one address.
-const connections = 2000
+const maxConnections = 2000
 
 // NoBinary says what is missing where there is no Binary.
 const NoBinary = "no real Nomad: set NOMADCTLD_TEST_NOMAD to a nomad binary, or put one on PATH, to test against it too"
@@ -49,11 +49,11 @@ func (c Cluster) OlderThan(t testing.TB, major, minor int) bool {
 	if err != nil || len(nodes) == 0 {
 		t.Fatalf("nodes: got %d, %v, want one that tells its version", len(nodes), err)
 	}
-	return before(nodes[0].Version, major, minor)
+	return versionBefore(nodes[0].Version, major, minor)
 }
 
-// before reports whether a version such as 1.10.5 or 2.0.6-dev comes before major.minor.
-func before(version string, major, minor int) bool {
+// versionBefore reports whether a version such as 1.10.5 or 2.0.6-dev comes before major.minor.
+func versionBefore(version string, major, minor int) bool {
 	var a, b int
 	if n, _ := fmt.Sscanf(version, "%d.%d", &a, &b); n != 2 {
 		return false
@@ -77,7 +77,7 @@ func Clusters(t *testing.T) []Cluster {
 // Real returns the real cluster; there has to be a Binary.
 func Real(t testing.TB) Cluster {
 	t.Helper()
-	return Cluster{Kind: "real", URL: realAgent(t, Binary())}
+	return Cluster{Kind: "real", URL: realAgentURL(t, Binary())}
 }
 
 // Simulated returns a simulated cluster of its own for each call.
@@ -94,9 +94,9 @@ func Simulated(t *testing.T) Cluster {
 // Simulate is Simulated for whoever closes Sim.
 func Simulate() (Cluster, error) {
 	c := sim.New()
-	c.LimitConnections(connections)
+	c.LimitConnections(maxConnections)
 	c.AddToken(Token, sim.Rights{Management: true})
-	simScenario(c, time.Now())
+	addScenario(c, time.Now())
 	url, err := c.Start()
 	return Cluster{Kind: "sim", URL: url, Sim: c}, err
 }
@@ -115,20 +115,20 @@ func TokenFile(t *testing.T) string {
 func (c Cluster) Token(t *testing.T, capabilities ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(tokenOf(t, c, capabilities...)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(limitedToken(t, c, capabilities...)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
 }
 
-// tokenOf makes such a token and returns its secret.
-func tokenOf(t *testing.T, c Cluster, capabilities ...string) string {
+// limitedToken makes such a token and returns its secret.
+func limitedToken(t *testing.T, c Cluster, capabilities ...string) string {
 	t.Helper()
-	return tokenIn(t, c, "*", capabilities...)
+	return limitedTokenIn(t, c, "*", capabilities...)
 }
 
-// tokenIn makes a token with these capabilities in one namespace alone, or "*".
-func tokenIn(t *testing.T, c Cluster, namespace string, capabilities ...string) string {
+// limitedTokenIn makes a token with these capabilities in one namespace alone, or "*".
+func limitedTokenIn(t *testing.T, c Cluster, namespace string, capabilities ...string) string {
 	t.Helper()
 	secret, err := c.NewToken(map[string][]string{namespace: capabilities}, false, t.Name())
 	if err != nil {

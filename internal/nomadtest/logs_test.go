@@ -10,8 +10,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestLogsAreTheSameOnEveryCluster(t *testing.T) {
-	onEach(t, func(t *testing.T, cluster Cluster, client *api.Client) {
+func TestLogs_SameOnEveryCluster(t *testing.T) {
+	forEachCluster(t, func(t *testing.T, cluster Cluster, client *api.Client) {
 		talker, once, crash := allocationOf(t, client, "p-team3-talker"), allocationOf(t, client, "p-team3-finished"), allocationOf(t, client, "p-team3-crashed")
 		var out strings.Builder
 		for i := range 150 {
@@ -53,7 +53,7 @@ func TestLogsAreTheSameOnEveryCluster(t *testing.T) {
 		if _, body := get(t, cluster, Token, logs); body != `{"Data":"aGVsbG8gZnJvbSBvbmNlCg==","File":"alloc/logs/once.stdout.0","Offset":16}` {
 			t.Errorf("frames: got %s", body)
 		}
-		for token, want := range map[string]int{"": 403, "11111111-1111-2222-3333-444444444444": 500, tokenOf(t, cluster, "read-job"): 403, tokenOf(t, cluster, "read-logs"): 200} {
+		for token, want := range map[string]int{"": 403, "11111111-1111-2222-3333-444444444444": 500, limitedToken(t, cluster, "read-job"): 403, limitedToken(t, cluster, "read-logs"): 200} {
 			status, body := get(t, cluster, token, logs)
 			if old := want == 403 && cluster.OlderThan(t, 2, 0); old && status == 500 {
 				continue // Nomads 1.6 and 1.10 refuse with the wrong status
@@ -65,8 +65,8 @@ func TestLogsAreTheSameOnEveryCluster(t *testing.T) {
 	})
 }
 
-func TestFollowedLogsComeInTheSameFrames(t *testing.T) {
-	onEach(t, func(t *testing.T, cluster Cluster, client *api.Client) {
+func TestLogs_SameFollowFrames(t *testing.T) {
+	forEachCluster(t, func(t *testing.T, cluster Cluster, client *api.Client) {
 		for _, test := range []struct{ job, task, want string }{
 			{"p-team3-talker", "talk", `{"Data":"IDE1MAo=","File":"alloc/logs/talk.stdout.0","Offset":1092}{}{}`},
 			{"p-team3-finished", "once", `{"Data":"b25jZQo=","File":"alloc/logs/once.stdout.0","Offset":16}{}{}`},
@@ -83,8 +83,8 @@ func TestFollowedLogsComeInTheSameFrames(t *testing.T) {
 	})
 }
 
-func TestFilesAreToldInTheSameWords(t *testing.T) {
-	onEach(t, func(t *testing.T, cluster Cluster, client *api.Client) {
+func TestFiles_SameOnEveryCluster(t *testing.T) {
+	forEachCluster(t, func(t *testing.T, cluster Cluster, client *api.Client) {
 		once := allocationOf(t, client, "p-team3-finished")
 		files, _, err := client.AllocFS().List(once, "alloc/logs", nil)
 		if err != nil {
@@ -103,7 +103,7 @@ func TestFilesAreToldInTheSameWords(t *testing.T) {
 		if err != nil || info.Size != 16 || info.ContentType != "text/plain; charset=utf-8" {
 			t.Errorf("got %+v, %v, want 16 bytes of text", info, err)
 		}
-		logsOnly := tokenOf(t, cluster, "read-logs")
+		logsOnly := limitedToken(t, cluster, "read-logs")
 		for _, test := range []struct {
 			token, path string
 			status      int

@@ -1,7 +1,7 @@
 package nomadtest
 
-// Evil is a job ID that tries to act on a terminal. Nomad takes it.
-const Evil = "p-team1-\x1b[31mevil\nline\u202e"
+// HostileJobID is a job ID that tries to act on a terminal. Nomad takes it.
+const HostileJobID = "p-team1-\x1b[31mevil\nline\u202e"
 
 // The jobs of the scenario, all on one node, node-1:
 //
@@ -26,7 +26,7 @@ const Evil = "p-team1-\x1b[31mevil\nline\u202e"
 //
 // All tasks are of the driver raw_exec. The periodic ones would launch by themselves only on the 29th of February.
 const (
-	cron      = "0 5 29 2 *"
-	cronLater = "30 16 29 2 *"
-	timeZone  = "Europe/Brussels"
+	yearlyCron      = "0 5 29 2 *"
+	otherYearlyCron = "30 16 29 2 *"
+	timeZone        = "Europe/Brussels"
 )

@@ -23,7 +23,7 @@ func versions(count int, mode string) *api.Job {
 
 // moved returns p-team1-moved, whose first allocation fails and leaves a marker, by which the second knows to run.
 func moved(marker string) *api.Job {
-	g := failing(group("web", 1, task("web", []string{
+	g := withLongHealthyTime(group("web", 1, task("web", []string{
 		"/bin/sh", "-c", `test -e "$0" && exec /bin/sleep 3600; touch "$0"; exit 1`, marker,
 	})))
 	g.RestartPolicy.Attempts = pointer(0)
@@ -60,19 +60,19 @@ func batch(id string) *api.Job {
 
 // What the tasks of p-team3-talker, p-team3-finished and p-team3-crashed run.
 var (
-	talk  = []string{"/bin/sh", "-c", `i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo "out $i"; echo "err $i" >&2; done; exec /bin/sleep 3600`}
-	once  = []string{"/bin/sh", "-c", "echo hello from once; echo bye >&2"}
-	crash = []string{"/bin/sh", "-c", "echo attempt; exit 7"}
+	talkCommand  = []string{"/bin/sh", "-c", `i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo "out $i"; echo "err $i" >&2; done; exec /bin/sleep 3600`}
+	onceCommand  = []string{"/bin/sh", "-c", "echo hello from once; echo bye >&2"}
+	crashCommand = []string{"/bin/sh", "-c", "echo attempt; exit 7"}
 )
 
 func finished() *api.Job {
 	job := batch("p-team3-finished")
-	job.TaskGroups[0].Tasks = []*api.Task{task("once", once)}
+	job.TaskGroups[0].Tasks = []*api.Task{task("once", onceCommand)}
 	return job
 }
 
 func crashed() *api.Job {
-	g := failing(group("crash", 1, task("crash", crash)))
+	g := withLongHealthyTime(group("crash", 1, task("crash", crashCommand)))
 	g.RestartPolicy.Attempts = pointer(1)
 	return service("default", "p-team3-crashed", g)
 }
@@ -102,8 +102,8 @@ func group(name string, count int, tasks ...*api.Task) *api.TaskGroup {
 	return g
 }
 
-// failing makes sure that a task which ends at once is not taken for healthy by a machine that is slow to notice it.
-func failing(g *api.TaskGroup) *api.TaskGroup {
+// withLongHealthyTime makes sure that a task which ends at once is not taken for healthy by a machine that is slow to notice it.
+func withLongHealthyTime(g *api.TaskGroup) *api.TaskGroup {
 	g.Update.MinHealthyTime = pointer(10 * time.Second)
 	return g
 }

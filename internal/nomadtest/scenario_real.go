@@ -7,9 +7,9 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// runScenario registers the scenario's jobs with a real cluster and waits until they are in their states. The cluster
+// registerScenario registers the scenario's jobs with a real cluster and waits until they are in their states. The cluster
 // listens on port, and marker is a file that is not there yet.
-func runScenario(client *api.Client, marker string, port int) error {
+func registerScenario(client *api.Client, marker string, port int) error {
 	if _, err := client.Namespaces().Register(&api.Namespace{Name: "other"}, nil); err != nil {
 		return err
 	}
@@ -17,7 +17,7 @@ func runScenario(client *api.Client, marker string, port int) error {
 	windows := api.NewConstraint("${attr.kernel.name}", "=", "windows")
 	multi := service("default", "p-team1-multi", group("api", 1, task("app", sleep), task("sidecar", sleep)), group("pend", 1, task("never", sleep)))
 	multi.TaskGroups[1].Constraints = []*api.Constraint{windows}
-	fail := service("default", "p-team1-fail", failing(group("fail", 1, task("fail", []string{"/bin/sh", "-c", "exit 3"}))))
+	fail := service("default", "p-team1-fail", withLongHealthyTime(group("fail", 1, task("fail", []string{"/bin/sh", "-c", "exit 3"}))))
 	slow := service("default", "p-team1-slow", group("slow", 1, task("slow", sleep)))
 	// Starting a process takes longer than what is left of the deadline.
 	slow.TaskGroups[0].Update.MinHealthyTime = pointer(2999 * time.Millisecond)
@@ -29,17 +29,17 @@ func runScenario(client *api.Client, marker string, port int) error {
 	for _, job := range []*api.Job{
 		service("default", "p-team1-web", group("web", 2, task("web", sleep))),
 		service("other", "p-team1-web", group("web", 1, task("web", sleep))),
-		service("default", Evil, group("web", 1, task("web", sleep))),
+		service("default", HostileJobID, group("web", 1, task("web", sleep))),
 		service("default", "p-team10-web", group("web", 1, task("web", sleep))),
 		service("default", "p-team2-shop", group("web", 1, task("web", sleep))),
 		service("default", "q-team2-db", group("web", 1, task("web", sleep))),
 		multi, fail, slow, done, moved(marker), checked(port), versions(1, "old"),
-		periodic("p-team1-cron", &api.PeriodicConfig{Spec: pointer(cron), TimeZone: pointer(timeZone)}),
-		periodic("p-team1-crons", &api.PeriodicConfig{Specs: []string{cron, cronLater}}),
-		periodic("p-team1-off", &api.PeriodicConfig{Spec: pointer(cron), Enabled: pointer(false)}),
+		periodic("p-team1-cron", &api.PeriodicConfig{Spec: pointer(yearlyCron), TimeZone: pointer(timeZone)}),
+		periodic("p-team1-crons", &api.PeriodicConfig{Specs: []string{yearlyCron, otherYearlyCron}}),
+		periodic("p-team1-off", &api.PeriodicConfig{Spec: pointer(yearlyCron), Enabled: pointer(false)}),
 		parameterized("p-team1-import", "file"),
 		service("default", "p-team3-shell", group("shell", 1, task("box", sleep))),
-		service("default", "p-team3-talker", group("talk", 2, task("talk", talk))),
+		service("default", "p-team3-talker", group("talk", 2, task("talk", talkCommand))),
 		finished(), crashed(),
 	} {
 		if err := register(client, job); err != nil {
@@ -53,15 +53,15 @@ func runScenario(client *api.Client, marker string, port int) error {
 		return fmt.Errorf("dispatch p-team1-import: %w", err)
 	}
 	// A version that is not deployed yet would be given up for the next one.
-	if err := wait(90*time.Second, "the first version is deployed", func() error {
-		return deployed(client, map[string]string{"p-team1-versions": "successful"})
+	if err := waitUntil(90*time.Second, "the first version is deployed", func() error {
+		return checkDeployments(client, map[string]string{"p-team1-versions": "successful"})
 	}); err != nil {
 		return err
 	}
 	if err := register(client, versions(2, "new")); err != nil {
 		return err
 	}
-	return wait(90*time.Second, "the jobs are in their states", func() error { return inState(client) })
+	return waitUntil(90*time.Second, "the jobs are in their states", func() error { return checkState(client) })
 }
 
 func register(client *api.Client, job *api.Job) error {

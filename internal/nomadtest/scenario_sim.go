@@ -8,8 +8,8 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// simScenario describes the scenario's jobs to a simulated cluster.
-func simScenario(c *sim.Cluster, now time.Time) {
+// addScenario describes the scenario's jobs to a simulated cluster.
+func addScenario(c *sim.Cluster, now time.Time) {
 	c.AddNode(sim.Node{Name: "node-1", Drivers: []string{"raw_exec"}})
 	c.AddNamespace("other")
 	started := now.Add(-5 * time.Minute)
@@ -21,7 +21,7 @@ func simScenario(c *sim.Cluster, now time.Time) {
 	}
 	c.Run(service("default", "p-team1-web", 2))
 	c.Run(service("other", "p-team1-web", 1))
-	for _, id := range []string{Evil, "p-team10-web", "p-team2-shop", "q-team2-db"} {
+	for _, id := range []string{HostileJobID, "p-team10-web", "p-team2-shop", "q-team2-db"} {
 		c.Run(service("default", id, 1))
 	}
 	c.Run(sim.Job{
@@ -75,9 +75,9 @@ func simScenario(c *sim.Cluster, now time.Time) {
 			Allocations: []sim.Allocation{{Node: "node-1", ClientStatus: "complete", Created: started}},
 		}},
 	})
-	simLaunched(c, started)
-	simReplaced(c, started)
-	simTalking(c, started)
+	addParentJobs(c, started)
+	addVersionedJobs(c, started)
+	addLogJobs(c, started)
 	c.Run(sim.Job{
 		ID: "p-team1-checked", Submitted: started, Deployment: sim.Deployment{Status: "successful"},
 		Groups: []sim.Group{{
@@ -87,15 +87,15 @@ func simScenario(c *sim.Cluster, now time.Time) {
 				{Name: "ready", Type: "http", Path: "/not/ready", Interval: 2 * time.Second, Timeout: time.Second},
 			}}},
 			Allocations: []sim.Allocation{{
-				Node: "node-1", Created: started, Failing: map[string]sim.CheckFailure{"ready": {StatusCode: 404}},
+				Node: "node-1", Created: started, FailingChecks: map[string]sim.CheckFailure{"ready": {StatusCode: 404}},
 			}},
 		}},
 	})
 }
 
-// simTalking describes the jobs to run programs in and to read the logs of. Only what goes on running is a process, and
+// addLogJobs describes the jobs to run programs in and to read the logs of. Only what goes on running is a process, and
 // what was written is described: every test has it at once.
-func simTalking(c *sim.Cluster, started time.Time) {
+func addLogJobs(c *sim.Cluster, started time.Time) {
 	deployed := sim.Deployment{Status: "successful"}
 	sleep := []string{"/bin/sleep", "3600"}
 	run := func(j sim.Job, g sim.Group, wrote map[string]string) {
@@ -136,18 +136,18 @@ func simTalking(c *sim.Cluster, started time.Time) {
 	}, map[string]string{"stdout": "attempt\nattempt\n"})
 }
 
-// simLaunched describes the jobs that launch others, and these.
-func simLaunched(c *sim.Cluster, started time.Time) {
+// addParentJobs describes the jobs that launch others, and these.
+func addParentJobs(c *sim.Cluster, started time.Time) {
 	batch := func(j sim.Job, allocations ...sim.Allocation) {
 		j.Type, j.Submitted = "batch", started
 		j.Groups = []sim.Group{{Name: "run", Tasks: []sim.Task{{Name: "run", Driver: "raw_exec"}}, Allocations: allocations}}
 		c.Run(j)
 	}
 	complete := sim.Allocation{Node: "node-1", ClientStatus: "complete", Created: started, Modified: started.Add(time.Second)}
-	batch(sim.Job{ID: "p-team1-cron", Periodic: &sim.Periodic{Spec: cron, TimeZone: timeZone}})
+	batch(sim.Job{ID: "p-team1-cron", Periodic: &sim.Periodic{Spec: yearlyCron, TimeZone: timeZone}})
 	batch(sim.Job{ID: fmt.Sprintf("p-team1-cron/periodic-%d", started.Unix()), ParentID: "p-team1-cron"}, complete)
-	batch(sim.Job{ID: "p-team1-crons", Periodic: &sim.Periodic{Specs: []string{cron, cronLater}}})
-	batch(sim.Job{ID: "p-team1-off", Periodic: &sim.Periodic{Spec: cron, Disabled: true}})
+	batch(sim.Job{ID: "p-team1-crons", Periodic: &sim.Periodic{Specs: []string{yearlyCron, otherYearlyCron}}})
+	batch(sim.Job{ID: "p-team1-off", Periodic: &sim.Periodic{Spec: yearlyCron, Disabled: true}})
 	file := &sim.Parameterized{MetaRequired: []string{"file"}}
 	batch(sim.Job{ID: "p-team1-import", Parameterized: file})
 	batch(sim.Job{
@@ -156,8 +156,8 @@ func simLaunched(c *sim.Cluster, started time.Time) {
 	}, complete)
 }
 
-// simReplaced describes the jobs whose first allocations made room for others.
-func simReplaced(c *sim.Cluster, started time.Time) {
+// addVersionedJobs describes the jobs whose first allocations made room for others.
+func addVersionedJobs(c *sim.Cluster, started time.Time) {
 	successful := sim.Deployment{Status: "successful"}
 	web := func(mode string) sim.Group {
 		return sim.Group{Name: "web", Tasks: []sim.Task{{Name: "web", Driver: "raw_exec", Env: map[string]string{"MODE": mode}}}}
@@ -166,7 +166,7 @@ func simReplaced(c *sim.Cluster, started time.Time) {
 	now := web("new")
 	now.Allocations = []sim.Allocation{
 		{Node: "node-1", Created: later.Add(3 * time.Second), Previous: &sim.Allocation{
-			Node: "node-1", Behind: 1, Created: started, Modified: later.Add(3 * time.Second),
+			Node: "node-1", VersionsBehind: 1, Created: started, Modified: later.Add(3 * time.Second),
 		}},
 		{Node: "node-1", Created: later},
 	}

@@ -10,7 +10,7 @@ import (
 
 // wantDeployments are the states of the jobs' deployments, of all versions.
 var wantDeployments = map[string]string{
-	"p-team1-web": "successful successful", Evil: "successful", "p-team2-shop": "successful", "p-team10-web": "successful",
+	"p-team1-web": "successful successful", HostileJobID: "successful", "p-team2-shop": "successful", "p-team10-web": "successful",
 	"q-team2-db": "successful", "p-team1-fail": "failed", "p-team1-slow": "failed", "p-team1-moved": "successful",
 	"p-team1-versions": "successful successful", "p-team1-checked": "successful", "p-team3-shell": "successful", "p-team3-talker": "successful",
 	"p-team3-crashed": "failed",
@@ -18,21 +18,21 @@ var wantDeployments = map[string]string{
 
 // wantAllocations are the states of the allocations of the jobs and their children, in all namespaces.
 var wantAllocations = map[string]string{
-	"p-team1-web": "running running running", Evil: "running", "p-team2-shop": "running", "p-team10-web": "running",
+	"p-team1-web": "running running running", HostileJobID: "running", "p-team2-shop": "running", "p-team10-web": "running",
 	"q-team2-db": "running", "p-team1-multi": "running", "p-team1-fail": "failed", "p-team1-slow": "running",
 	"p-team1-done": "complete", "p-team1-cron": "complete", "p-team1-import": "complete",
 	"p-team1-versions": "complete running running", "p-team1-moved": "failed running", "p-team1-checked": "running",
 	"p-team3-shell": "running", "p-team3-talker": "running running", "p-team3-finished": "complete", "p-team3-crashed": "failed",
 }
 
-var everywhere = &api.QueryOptions{Namespace: "*"}
+var allNamespaces = &api.QueryOptions{Namespace: "*"}
 
-// inState returns what is still missing.
-func inState(client *api.Client) error {
-	if err := deployed(client, wantDeployments); err != nil {
+// checkState returns what is still missing.
+func checkState(client *api.Client) error {
+	if err := checkDeployments(client, wantDeployments); err != nil {
 		return err
 	}
-	allocations, _, err := client.Allocations().List(everywhere)
+	allocations, _, err := client.Allocations().List(allNamespaces)
 	if err != nil {
 		return err
 	}
@@ -41,18 +41,18 @@ func inState(client *api.Client) error {
 		root, _, _ := strings.Cut(a.JobID, "/")
 		got[root] = append(got[root], a.ClientStatus)
 	}
-	if err := compare("allocations", got, wantAllocations); err != nil {
+	if err := compareStates("allocations", got, wantAllocations); err != nil {
 		return err
 	}
 	for _, a := range allocations {
 		if a.ClientStatus != "running" {
 			continue
 		}
-		if err := measured(client, a); err != nil {
+		if err := checkStats(client, a); err != nil {
 			return err
 		}
 		if a.JobID == "p-team1-checked" {
-			if err := haveChecks(client, a.ID, map[string]string{"alive": "success", "ready": "failure"}); err != nil {
+			if err := checkServiceChecks(client, a.ID, map[string]string{"alive": "success", "ready": "failure"}); err != nil {
 				return err
 			}
 		}
@@ -60,9 +60,9 @@ func inState(client *api.Client) error {
 	return nil
 }
 
-// deployed returns which of these jobs' deployments are in other states.
-func deployed(client *api.Client, want map[string]string) error {
-	deployments, _, err := client.Deployments().List(everywhere)
+// checkDeployments returns which of these jobs' deployments are in other states.
+func checkDeployments(client *api.Client, want map[string]string) error {
+	deployments, _, err := client.Deployments().List(allNamespaces)
 	if err != nil {
 		return err
 	}
@@ -70,10 +70,10 @@ func deployed(client *api.Client, want map[string]string) error {
 	for _, d := range deployments {
 		got[d.JobID] = append(got[d.JobID], d.Status)
 	}
-	return compare("deployments", got, want)
+	return compareStates("deployments", got, want)
 }
 
-func compare(what string, got map[string][]string, want map[string]string) error {
+func compareStates(what string, got map[string][]string, want map[string]string) error {
 	for job, states := range want {
 		slices.Sort(got[job])
 		if now := strings.Join(got[job], " "); now != states {
@@ -83,8 +83,8 @@ func compare(what string, got map[string][]string, want map[string]string) error
 	return nil
 }
 
-func measured(client *api.Client, a *api.AllocationListStub) error {
-	stats, err := client.Allocations().Stats(&api.Allocation{ID: a.ID}, everywhere)
+func checkStats(client *api.Client, a *api.AllocationListStub) error {
+	stats, err := client.Allocations().Stats(&api.Allocation{ID: a.ID}, allNamespaces)
 	if err != nil {
 		return err
 	}
@@ -96,8 +96,8 @@ func measured(client *api.Client, a *api.AllocationListStub) error {
 	return nil
 }
 
-func haveChecks(client *api.Client, allocation string, want map[string]string) error {
-	checks, err := client.Allocations().Checks(allocation, everywhere)
+func checkServiceChecks(client *api.Client, allocation string, want map[string]string) error {
+	checks, err := client.Allocations().Checks(allocation, allNamespaces)
 	if err != nil {
 		return err
 	}

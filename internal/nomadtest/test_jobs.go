@@ -37,8 +37,8 @@ func (c Cluster) Register(t *testing.T, job *api.Job) {
 	})
 }
 
-// quick returns a group "web" whose deployments take no longer than they must.
-func quick(task *api.Task) *api.TaskGroup {
+// quickGroup returns a group "web" whose deployments take no longer than they must.
+func quickGroup(task *api.Task) *api.TaskGroup {
 	g := group("web", 1, task)
 	g.Update = &api.UpdateStrategy{
 		HealthCheck: pointer("task_states"), MinHealthyTime: pointer(100 * time.Millisecond),
@@ -47,8 +47,8 @@ func quick(task *api.Task) *api.TaskGroup {
 	return g
 }
 
-// asleep returns a task "web" that sleeps with MODE in its environment, and survives SIGHUP, of which it says "hup".
-func asleep(mode string) *api.Task {
+// sleepTask returns a task "web" that sleeps with MODE in its environment, and survives SIGHUP, of which it says "hup".
+func sleepTask(mode string) *api.Task {
 	t := task("web", []string{"/bin/sh", "-c", `trap "echo hup" HUP; while :; do sleep 0.2; done`})
 	t.Env = map[string]string{"MODE": mode}
 	return t
@@ -56,24 +56,24 @@ func asleep(mode string) *api.Task {
 
 // Scalable returns a service with one allocation of a group "web", of which there may be one to three.
 func Scalable(id, mode string) *api.Job {
-	g := quick(asleep(mode))
+	g := quickGroup(sleepTask(mode))
 	g.Scaling = &api.ScalingPolicy{Min: pointer(int64(1)), Max: pointer(int64(3)), Enabled: pointer(true)}
 	return service("default", id, g)
 }
 
 // Canary returns a service of which each new version begins with one canary that has to be promoted.
 func Canary(id, mode string) *api.Job {
-	g := quick(asleep(mode))
+	g := quickGroup(sleepTask(mode))
 	g.Update.Canary = pointer(1)
 	return service("default", id, g)
 }
 
-// Ended returns a batch job whose task "run" ends at once.
-func Ended(id string) *api.Job { return batch(id) }
+// FinishedBatch returns a batch job whose task "run" ends at once.
+func FinishedBatch(id string) *api.Job { return batch(id) }
 
 // Periodic returns a periodic job that may not overlap and launches by itself only on the 29th of February.
 func Periodic(id string) *api.Job {
-	return periodic(id, &api.PeriodicConfig{Spec: pointer(cron), ProhibitOverlap: pointer(true)})
+	return periodic(id, &api.PeriodicConfig{Spec: pointer(yearlyCron), ProhibitOverlap: pointer(true)})
 }
 
 // Parameterized returns a job that needs the meta "file", and may have a payload.

@@ -12,25 +12,25 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// changes are steps that change one job of a test's own.
-type changes struct {
+// jobSteps are steps that change one job of a test's own.
+type jobSteps struct {
 	t      *testing.T
 	client *api.Client
 	id     string
 }
 
-// until waits for what the cluster does by itself.
-func (c changes) until(what string, missing func() error) {
+// waitUntil waits for what the cluster does by itself.
+func (c jobSteps) waitUntil(what string, missing func() error) {
 	c.t.Helper()
-	if err := wait(60*time.Second, what, missing); err != nil {
+	if err := waitUntil(60*time.Second, what, missing); err != nil {
 		c.t.Fatal(err)
 	}
 }
 
-// deployed waits until the job's version is.
-func (c changes) deployed() {
+// waitDeployed waits until the job's version is.
+func (c jobSteps) waitDeployed() {
 	c.t.Helper()
-	c.until(c.id+" is deployed", func() error {
+	c.waitUntil(c.id+" is deployed", func() error {
 		job, _, err := c.client.Jobs().Info(c.id, nil)
 		if err != nil {
 			return err
@@ -43,11 +43,11 @@ func (c changes) deployed() {
 	})
 }
 
-// running waits until that many allocations run and nothing else is to, and returns them by name.
-func (c changes) running(n int) map[string]*api.AllocationListStub {
+// waitRunning waits until that many allocations run and nothing else is to, and returns them by name.
+func (c jobSteps) waitRunning(n int) map[string]*api.AllocationListStub {
 	c.t.Helper()
 	found := map[string]*api.AllocationListStub{}
-	c.until(fmt.Sprint(n, " run of ", c.id), func() error {
+	c.waitUntil(fmt.Sprint(n, " run of ", c.id), func() error {
 		all, _, err := c.client.Jobs().Allocations(c.id, false, nil)
 		clear(found)
 		for _, a := range all {
@@ -66,8 +66,8 @@ func (c changes) running(n int) map[string]*api.AllocationListStub {
 	return maps.Clone(found)
 }
 
-// history wants the versions of the job, latest first, as "0 MODE COUNT", with "stop" and "tag=NAME" where that holds.
-func (c changes) history(step string, want ...string) {
+// wantVersions wants the versions of the job, latest first, as "0 MODE COUNT", with "stop" and "tag=NAME" where that holds.
+func (c jobSteps) wantVersions(step string, want ...string) {
 	c.t.Helper()
 	versions, _, _, err := c.client.Jobs().Versions(c.id, false, nil)
 	if err != nil {
@@ -91,32 +91,32 @@ func (c changes) history(step string, want ...string) {
 }
 
 func TestVersions_SameOnEveryCluster(t *testing.T) {
-	onEach(t, func(t *testing.T, cluster Cluster, client *api.Client) {
+	forEachCluster(t, func(t *testing.T, cluster Cluster, client *api.Client) {
 		if cluster.OlderThan(t, 1, 10) {
 			t.Skip("this Nomad knows no tags of versions")
 		}
-		c := changes{t, client, "p-team6-versions"}
+		c := jobSteps{t, client, "p-team6-versions"}
 		register := func(mode string) {
 			t.Helper()
 			cluster.Register(t, Scalable(c.id, mode))
 		}
 		register("a")
-		c.deployed()
+		c.waitDeployed()
 		if _, err := client.Jobs().TagVersion(c.id, 0, "keep", "", nil); err != nil {
 			t.Fatal(err)
 		}
 		register("a")
-		c.history("registered as it is, without its tag", "1 a 1", "0 a 1 tag=keep")
+		c.wantVersions("registered as it is, without its tag", "1 a 1", "0 a 1 tag=keep")
 		register("b")
-		c.deployed()
+		c.waitDeployed()
 		register("b")
-		c.history("another mode, twice", "2 b 1", "1 a 1", "0 a 1 tag=keep")
+		c.wantVersions("another mode, twice", "2 b 1", "1 a 1", "0 a 1 tag=keep")
 		if _, _, err := client.Jobs().Deregister(c.id, false, nil); err != nil {
 			t.Fatal(err)
 		}
-		c.history("stopped", "3 b 1 stop", "2 b 1", "1 a 1", "0 a 1 tag=keep")
+		c.wantVersions("stopped", "3 b 1 stop", "2 b 1", "1 a 1", "0 a 1 tag=keep")
 		register("b")
-		c.deployed()
+		c.waitDeployed()
 		revert := func(version uint64) {
 			t.Helper()
 			if r, _, err := client.Jobs().Revert(c.id, version, nil, nil, "", ""); err != nil || r.EvalID == "" {
@@ -124,31 +124,31 @@ func TestVersions_SameOnEveryCluster(t *testing.T) {
 			}
 		}
 		revert(1)
-		c.deployed()
+		c.waitDeployed()
 		six := []string{"5 a 1", "4 b 1", "3 b 1 stop", "2 b 1", "1 a 1", "0 a 1 tag=keep"}
-		c.history("reverted", six...)
+		c.wantVersions("reverted", six...)
 		revert(0)
-		c.deployed()
-		c.history("reverted to an equal version, of which only the indexes of its scaling policy differ", append([]string{"6 a 1"}, six...)...)
+		c.waitDeployed()
+		c.wantVersions("reverted to an equal version, of which only the indexes of its scaling policy differ", append([]string{"6 a 1"}, six...)...)
 		revert(0)
-		c.deployed()
-		c.history("reverted to a version that is the same", append([]string{"6 a 1"}, six...)...)
+		c.waitDeployed()
+		c.wantVersions("reverted to a version that is the same", append([]string{"6 a 1"}, six...)...)
 		for i := range 2 {
 			if _, _, err := client.Jobs().Scale(c.id, "web", new(2), "", false, nil, nil); err != nil {
 				t.Fatal(i, err)
 			}
-			c.deployed()
+			c.waitDeployed()
 		}
-		c.history("scaled twice to the same count", "8 a 2", "7 a 2", "6 a 1", "5 a 1", "4 b 1", "3 b 1 stop", "0 a 1 tag=keep")
+		c.wantVersions("scaled twice to the same count", "8 a 2", "7 a 2", "6 a 1", "5 a 1", "4 b 1", "3 b 1 stop", "0 a 1 tag=keep")
 		if _, err := client.Jobs().UntagVersion(c.id, "keep", nil); err != nil {
 			t.Fatal(err)
 		}
-		c.history("untagged", "8 a 2", "7 a 2", "6 a 1", "5 a 1", "4 b 1", "3 b 1 stop")
+		c.wantVersions("untagged", "8 a 2", "7 a 2", "6 a 1", "5 a 1", "4 b 1", "3 b 1 stop")
 	})
 }
 
-func TestChildren_OutliveTheirParent(t *testing.T) {
-	onEach(t, func(t *testing.T, cluster Cluster, client *api.Client) {
+func TestChildren_OutliveParent(t *testing.T) {
+	forEachCluster(t, func(t *testing.T, cluster Cluster, client *api.Client) {
 		parent := parameterized("p-team6-import")
 		parent.TaskGroups[0].Tasks[0].Config = map[string]any{"command": "/bin/sleep", "args": []string{"3600"}}
 		cluster.Register(t, parent)
@@ -159,7 +159,7 @@ func TestChildren_OutliveTheirParent(t *testing.T) {
 				t.Fatal(err)
 			}
 			kids = append(kids, r.DispatchedJobID)
-			changes{t, client, r.DispatchedJobID}.running(1)
+			jobSteps{t, client, r.DispatchedJobID}.waitRunning(1)
 		}
 		counts := func(step string, want api.JobChildrenSummary) {
 			t.Helper()
@@ -181,7 +181,7 @@ func TestChildren_OutliveTheirParent(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, id := range kids {
-			changes{t, client, id}.running(1)
+			jobSteps{t, client, id}.waitRunning(1)
 		}
 		cluster.Register(t, parent)
 		counts("the parent is registered again", api.JobChildrenSummary{})
@@ -195,7 +195,7 @@ func TestChildren_OutliveTheirParent(t *testing.T) {
 }
 
 func TestEvaluate_SameOnEveryCluster(t *testing.T) {
-	onEach(t, func(t *testing.T, cluster Cluster, client *api.Client) {
+	forEachCluster(t, func(t *testing.T, cluster Cluster, client *api.Client) {
 		for _, test := range []struct {
 			id         string
 			reschedule api.ReschedulePolicy
@@ -209,19 +209,19 @@ func TestEvaluate_SameOnEveryCluster(t *testing.T) {
 			g.Count, g.Scaling, g.ReschedulePolicy = new(2), nil, &test.reschedule
 			g.RestartPolicy = &api.RestartPolicy{Attempts: new(0), Mode: new("fail")}
 			cluster.Register(t, job)
-			c := changes{t, client, test.id}
-			c.deployed()
-			failed := c.running(2)[test.id+".web[1]"]
+			c := jobSteps{t, client, test.id}
+			c.waitDeployed()
+			failed := c.waitRunning(2)[test.id+".web[1]"]
 			if err := client.Allocations().Signal(&api.Allocation{ID: failed.ID, NodeID: failed.NodeID}, nil, "web", "SIGKILL"); err != nil {
 				t.Fatal(err)
 			}
-			c.running(1)
+			c.waitRunning(1)
 			evaluate := func(force bool) {
 				t.Helper()
 				if _, _, err := client.Jobs().EvaluateWithOpts(test.id, api.EvalOptions{ForceReschedule: force}, nil); err != nil {
 					t.Fatal(err)
 				}
-				c.until("it is evaluated", func() error {
+				c.waitUntil("it is evaluated", func() error {
 					all, _, err := client.Jobs().Evaluations(test.id, nil)
 					for _, e := range all {
 						if e.Status == "pending" && e.TriggeredBy == "job-register" {
@@ -232,13 +232,13 @@ func TestEvaluate_SameOnEveryCluster(t *testing.T) {
 				})
 			}
 			evaluate(false)
-			c.running(1)
+			c.waitRunning(1)
 			evaluate(true)
 			if !test.forced {
-				c.running(1)
+				c.waitRunning(1)
 				continue
 			}
-			next := c.running(2)[test.id+".web[1]"]
+			next := c.waitRunning(2)[test.id+".web[1]"]
 			before, _, err := client.Allocations().Info(failed.ID, nil)
 			if err != nil || before.NextAllocation != next.ID || before.DesiredStatus != "stop" || before.ClientStatus != "failed" ||
 				!*before.DesiredTransition.ForceReschedule || next.RescheduleTracker == nil || len(next.RescheduleTracker.Events) != 1 {
@@ -249,37 +249,37 @@ func TestEvaluate_SameOnEveryCluster(t *testing.T) {
 }
 
 func TestSystemJob_StoppedAllocationNotReplaced(t *testing.T) {
-	onEach(t, func(t *testing.T, cluster Cluster, client *api.Client) {
+	forEachCluster(t, func(t *testing.T, cluster Cluster, client *api.Client) {
 		job := Scalable("p-team6-system", "a")
 		job.Type = new("system")
 		g := job.TaskGroups[0]
 		g.Count, g.Scaling, g.Update, g.ReschedulePolicy = nil, nil, nil, nil
 		cluster.Register(t, job)
-		c := changes{t, client, *job.ID}
-		a := c.running(1)["p-team6-system.web[0]"]
+		c := jobSteps{t, client, *job.ID}
+		a := c.waitRunning(1)["p-team6-system.web[0]"]
 		if _, err := client.Allocations().Stop(&api.Allocation{ID: a.ID}, nil); err != nil {
 			t.Fatal(err)
 		}
-		c.until("it is stopped", func() error {
+		c.waitUntil("it is stopped", func() error {
 			now, _, err := client.Allocations().Info(a.ID, nil)
 			if err == nil && now.ClientStatus != "complete" {
 				err = fmt.Errorf("it is %s", now.ClientStatus)
 			}
 			return err
 		})
-		c.running(0)
+		c.waitRunning(0)
 		if now, _, err := client.Allocations().Info(a.ID, nil); err != nil || now.DesiredDescription != "alloc not needed as node is tainted" {
 			t.Errorf("stopped: got %q, %v", now.DesiredDescription, err)
 		}
 		if _, _, err := client.Jobs().EvaluateWithOpts(*job.ID, api.EvalOptions{ForceReschedule: true}, nil); err != nil {
 			t.Fatal(err)
 		}
-		c.running(1)
+		c.waitRunning(1)
 	})
 }
 
 func TestPlacement_NoNodesInDatacenter(t *testing.T) {
-	onEach(t, func(t *testing.T, cluster Cluster, client *api.Client) {
+	forEachCluster(t, func(t *testing.T, cluster Cluster, client *api.Client) {
 		job := Scalable("p-team6-elsewhere", "a")
 		job.Datacenters = []string{"dc9"}
 		cluster.Register(t, job)
@@ -287,7 +287,7 @@ func TestPlacement_NoNodesInDatacenter(t *testing.T) {
 		if cluster.OlderThan(t, 1, 10) { // 1.6 does not say
 			pool = ""
 		}
-		changes{t, client, *job.ID}.until("it is blocked", func() error {
+		jobSteps{t, client, *job.ID}.waitUntil("it is blocked", func() error {
 			all, _, err := client.Jobs().Evaluations(*job.ID, nil)
 			for _, e := range all {
 				m := e.FailedTGAllocs["web"]
@@ -307,9 +307,9 @@ func TestPlacement_NoNodesInDatacenter(t *testing.T) {
 	})
 }
 
-func TestNamespaces_UnreadableOneIsLeftOut(t *testing.T) {
-	onEach(t, func(t *testing.T, cluster Cluster, _ *api.Client) {
-		token := tokenIn(t, cluster, "default", "list-jobs", "read-job")
+func TestNamespaces_OmitsUnreadable(t *testing.T) {
+	forEachCluster(t, func(t *testing.T, cluster Cluster, _ *api.Client) {
+		token := limitedTokenIn(t, cluster, "default", "list-jobs", "read-job")
 		for _, path := range []string{"/v1/jobs", "/v1/allocations", "/v1/evaluations", "/v1/deployments"} {
 			status, body := get(t, cluster, token, path+"?namespace=*")
 			if status != 200 || !strings.Contains(body, `"Namespace":"default"`) || strings.Contains(body, `"Namespace":"other"`) {
@@ -328,7 +328,7 @@ func TestNamespaces_UnreadableOneIsLeftOut(t *testing.T) {
 		if status, body := get(t, cluster, token, "/v1/namespaces"); status != 200 || strings.Contains(body, `"Name":"other"`) {
 			t.Errorf("namespaces: got %d %s, want default alone", status, body)
 		}
-		nothing := tokenIn(t, cluster, url.PathEscape("unknown"), "list-jobs", "read-job")
+		nothing := limitedTokenIn(t, cluster, url.PathEscape("unknown"), "list-jobs", "read-job")
 		for _, path := range []string{"/v1/jobs", "/v1/allocations", "/v1/evaluations", "/v1/deployments"} {
 			if status, body := get(t, cluster, nothing, path+"?namespace=*"); status != 200 || body != "[]" {
 				t.Errorf("%s in * for a token that may read a namespace that is not there: got %d %.300s, want an empty list", path, status, body)

@@ -7,8 +7,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestRightsDecideWhatIsSeen(t *testing.T) {
-	c := mixed()
+func TestACL_LimitsLists(t *testing.T) {
+	c := mixedCluster()
 	c.AddToken("root", Rights{Management: true})
 	c.AddToken("other", Rights{Namespaces: map[string][]string{"other": {"list-jobs", "read-job"}}})
 	c.AddToken("lister", Rights{Namespaces: map[string][]string{"*": {"list-jobs"}}, NodeRead: true})
@@ -60,8 +60,8 @@ func TestRightsDecideWhatIsSeen(t *testing.T) {
 	}
 }
 
-func TestOneAllocationNeedsTheRightToReadItsJob(t *testing.T) {
-	c := mixed()
+func TestACL_AllocationNeedsReadJob(t *testing.T) {
+	c := mixedCluster()
 	c.AddToken("root", Rights{Management: true})
 	c.AddToken("other", Rights{Namespaces: map[string][]string{"other": {"read-job"}}})
 	id := c.jobs[0].allocations[0].ID
@@ -84,7 +84,7 @@ func TestOneAllocationNeedsTheRightToReadItsJob(t *testing.T) {
 	}
 }
 
-func TestTokenKnowsItself(t *testing.T) {
+func TestACL_TokenSelf(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
 	self, _, err := n.ACLTokens().Self(nil)
@@ -104,8 +104,8 @@ func TestTokenKnowsItself(t *testing.T) {
 	wantStatus(t, err, 403, "Permission denied")
 }
 
-func TestNamespacesAreThoseOfTheToken(t *testing.T) {
-	c := mixed()
+func TestNamespaces_LimitedByToken(t *testing.T) {
+	c := mixedCluster()
 	c.AddToken("other", Rights{Namespaces: map[string][]string{"other": {"read-job"}}})
 	c.AddNamespace("third")
 	n := dial(t, c, "other")

@@ -39,7 +39,7 @@ func (d *allocDir) build(a *allocation) error {
 	for _, t := range a.group.Tasks {
 		if s := a.TaskStates[t.Name]; s != nil && s.StartedAt != nil && !t.LogsDisabled {
 			for _, stream := range []string{"stdout", "stderr"} {
-				if _, err := d.log(t, stream).Write(nil); err != nil {
+				if _, err := d.openLog(t, stream).Write(nil); err != nil {
 					return err
 				}
 			}
@@ -48,8 +48,8 @@ func (d *allocDir) build(a *allocation) error {
 	return nil
 }
 
-// log returns one of the two logs of a task.
-func (d *allocDir) log(t Task, stream string) *logFile {
+// openLog returns one of the two logs of a task.
+func (d *allocDir) openLog(t Task, stream string) *logFile {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	name := t.Name + "." + stream

@@ -14,31 +14,31 @@ import (
 	"time"
 )
 
-// lossStep is what a real Nomad 2.0.6-dev with two clients, c1 and c2, answered at one step, trimmed to what matters:
+// recordedStep is what a real Nomad 2.0.6-dev with two clients, c1 and c2, answered at one step, trimmed to what matters:
 // fields have Nomad's names, AllocStates has only values, Tasks the last event of each task.
-type lossStep struct {
+type recordedStep struct {
 	Step  string
-	Nodes []lossNode
-	Jobs  map[string]lossJob
+	Nodes []recordedNode
+	Jobs  map[string]recordedJob
 }
 
-type lossNode struct {
+type recordedNode struct {
 	Name, Status, SchedulingEligibility string
 	Missed                              bool // a heartbeat, as the events of the node say
 }
 
-type lossJob struct {
+type recordedJob struct {
 	Status      string
 	Summary     map[string]int
-	Allocations []lossAllocation
-	Evaluations []lossEvaluation
+	Allocations []recordedAllocation
+	Evaluations []recordedEvaluation
 }
 
-type lossAllocation struct {
+type recordedAllocation struct {
 	ID, EvalID, Name, NodeName                                         string
 	ClientStatus, ClientDescription, DesiredStatus, DesiredDescription string
 	FollowupEvalID, NextAllocation, PreviousAllocation                 string
-	RescheduleTracker                                                  *tracker
+	RescheduleTracker                                                  *rescheduleTracker
 	AllocStates                                                        []string
 	ForceReschedule                                                    *bool
 	Replanned                                                          bool // a plan has changed it: AllocModifyIndex
@@ -48,20 +48,20 @@ type lossAllocation struct {
 	}
 }
 
-type lossEvaluation struct {
+type recordedEvaluation struct {
 	ID, TriggeredBy, Status, StatusDescription, NodeID string
 	WaitUntil                                          *time.Time
 }
 
-func lossSteps(t *testing.T) map[string]lossStep {
+func recordedSteps(t *testing.T) map[string]recordedStep {
 	t.Helper()
 	raw, err := os.ReadFile("testdata/clientloss.ndjson")
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]lossStep{}
+	all := map[string]recordedStep{}
 	for line := range bytes.Lines(raw) {
-		var s lossStep
+		var s recordedStep
 		if err := json.Unmarshal(line, &s); err != nil {
 			t.Fatal(err)
 		}
@@ -70,40 +70,40 @@ func lossSteps(t *testing.T) map[string]lossStep {
 	return all
 }
 
-// answered asks the cluster for the same.
-func answered(t *testing.T, c *Cluster, jobs []string) (s lossStep) {
+// currentStep asks the cluster for the same.
+func currentStep(t *testing.T, c *Cluster, jobs []string) (s recordedStep) {
 	t.Helper()
 	for _, n := range decode[[]struct {
 		ID string
-		lossNode
+		recordedNode
 	}](t, get(c, "/v1/nodes")) {
 		n.Missed = strings.Contains(get(c, "/v1/node/"+n.ID).Body.String(), "Node heartbeat missed")
-		s.Nodes = append(s.Nodes, n.lossNode)
+		s.Nodes = append(s.Nodes, n.recordedNode)
 	}
-	slices.SortFunc(s.Nodes, func(a, b lossNode) int { return strings.Compare(a.Name, b.Name) })
-	s.Jobs = map[string]lossJob{}
+	slices.SortFunc(s.Nodes, func(a, b recordedNode) int { return strings.Compare(a.Name, b.Name) })
+	s.Jobs = map[string]recordedJob{}
 	for _, id := range jobs {
-		j := decode[lossJob](t, get(c, "/v1/job/"+id))
+		j := decode[recordedJob](t, get(c, "/v1/job/"+id))
 		j.Summary = decode[struct{ Summary map[string]map[string]int }](t, get(c, "/v1/job/"+id+"/summary")).Summary["web"]
-		j.Evaluations = decode[[]lossEvaluation](t, get(c, "/v1/job/"+id+"/evaluations"))
+		j.Evaluations = decode[[]recordedEvaluation](t, get(c, "/v1/job/"+id+"/evaluations"))
 		for _, row := range decode[[]struct{ ID string }](t, get(c, "/v1/job/"+id+"/allocations")) {
-			j.Allocations = append(j.Allocations, allocationAnswered(t, get(c, "/v1/allocation/"+row.ID)))
+			j.Allocations = append(j.Allocations, currentAllocation(t, get(c, "/v1/allocation/"+row.ID)))
 		}
 		s.Jobs[id] = j
 	}
 	return s
 }
 
-func allocationAnswered(t *testing.T, w *httptest.ResponseRecorder) lossAllocation {
+func currentAllocation(t *testing.T, w *httptest.ResponseRecorder) recordedAllocation {
 	t.Helper()
 	whole := decode[struct {
-		lossAllocation
+		recordedAllocation
 		AllocStates                   []allocState
-		DesiredTransition             transition
+		DesiredTransition             desiredTransition
 		TaskStates                    map[string]taskState
 		AllocModifyIndex, CreateIndex uint64
 	}](t, w)
-	a := whole.lossAllocation
+	a := whole.recordedAllocation
 	for _, s := range whole.AllocStates {
 		a.AllocStates = append(a.AllocStates, s.Value)
 	}
@@ -123,7 +123,7 @@ func allocationAnswered(t *testing.T, w *httptest.ResponseRecorder) lossAllocati
 
 // lines describes the allocations without IDs: what they refer to is named by what it is. located says whether it matters
 // on which node they are.
-func (j lossJob) lines(located bool) (all []string) {
+func (j recordedJob) lines(located bool) (all []string) {
 	trigger := func(id string) string {
 		for _, e := range j.Evaluations {
 			if e.ID == id {
@@ -132,7 +132,7 @@ func (j lossJob) lines(located bool) (all []string) {
 		}
 		return ""
 	}
-	where := func(a lossAllocation) string {
+	where := func(a recordedAllocation) string {
 		if !located {
 			return a.Name
 		}
@@ -167,8 +167,8 @@ func (j lossJob) lines(located bool) (all []string) {
 	return all
 }
 
-// evaluated describes the evaluations that are about allocations that fail or are lost.
-func (j lossJob) evaluated() map[string]bool {
+// failureEvaluations describes the evaluations that are about allocations that fail or are lost.
+func (j recordedJob) failureEvaluations() map[string]bool {
 	all := map[string]bool{}
 	for _, e := range j.Evaluations {
 		switch e.TriggeredBy {
@@ -180,9 +180,9 @@ func (j lossJob) evaluated() map[string]bool {
 }
 
 // wantStep compares the cluster with a recorded step.
-func wantStep(t *testing.T, c *Cluster, want lossStep, located, counted bool) {
+func wantStep(t *testing.T, c *Cluster, want recordedStep, located, counted bool) {
 	t.Helper()
-	got := answered(t, c, slices.Sorted(maps.Keys(want.Jobs)))
+	got := currentStep(t, c, slices.Sorted(maps.Keys(want.Jobs)))
 	if located && !slices.Equal(got.Nodes, want.Nodes) {
 		t.Errorf("%s: got the nodes %+v, want %+v", want.Step, got.Nodes, want.Nodes)
 	}
@@ -194,7 +194,7 @@ func wantStep(t *testing.T, c *Cluster, want lossStep, located, counted bool) {
 		if j.Status != recorded.Status || counted && !maps.Equal(j.Summary, recorded.Summary) {
 			t.Errorf("%s: %s: got %s, %v, want %s, %v", want.Step, id, j.Status, j.Summary, recorded.Status, recorded.Summary)
 		}
-		seen, expected := j.evaluated(), recorded.evaluated()
+		seen, expected := j.failureEvaluations(), recorded.failureEvaluations()
 		for e := range expected {
 			if !seen[e] {
 				t.Errorf("%s: %s: got the evaluations %q, want %s too", want.Step, id, slices.Sorted(maps.Keys(seen)), e)
@@ -208,16 +208,16 @@ func wantStep(t *testing.T, c *Cluster, want lossStep, located, counted bool) {
 	}
 }
 
-// pair is a cluster of two nodes, of which the first gets the first allocation of each job.
-func pair() *Cluster {
+// twoNodes is a cluster of two nodes, of which the first gets the first allocation of each job.
+func twoNodes() *Cluster {
 	c := New()
 	c.AddNode(Node{Name: "c1", ID: "00000000-0000-0000-0000-000000000001", Drivers: []string{"raw_exec"}})
 	c.AddNode(Node{Name: "c2", ID: "00000000-0000-0000-0000-000000000002", Drivers: []string{"raw_exec"}})
 	return c
 }
 
-// registered registers a job with a group "web" and waits until it is settled.
-func (c *Cluster) registered(t *testing.T, id, kind, group string) {
+// registerGroup registers a job with a group "web" and waits until it is settled.
+func (c *Cluster) registerGroup(t *testing.T, id, kind, group string) {
 	t.Helper()
 	job := fmt.Sprintf(`{"Job":{"ID":%q,"Type":%q,"TaskGroups":[{"Name":"web","Tasks":[{"Name":"web","Driver":"raw_exec","Config":{"command":"/bin/true"}}]%s}]}}`, id, kind, group)
 	if w := ask(c, "PUT", "/v1/jobs", job); w.Code != 200 {
@@ -226,7 +226,7 @@ func (c *Cluster) registered(t *testing.T, id, kind, group string) {
 	time.Sleep(time.Second)
 }
 
-func (c *Cluster) only(id, node string) string {
+func (c *Cluster) runningOn(id, node string) string {
 	for _, a := range versionOf(c, id).allocations {
 		if a.NodeName == node && a.DesiredStatus == "run" {
 			return a.ID
@@ -237,24 +237,24 @@ func (c *Cluster) only(id, node string) string {
 
 func TestClientLoss_DisconnectedNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, steps := pair(), lossSteps(t)
+		c, steps := twoNodes(), recordedSteps(t)
 		defer c.Close()
-		c.registered(t, "p-lost", "service", "")
-		c.registered(t, "p-two", "service", `,"Count":2`)
-		c.registered(t, "p-gap", "service", `,"Disconnect":{"LostAfter":3600000000000,"Replace":false}`)
-		c.registered(t, "p-rep", "service", `,"Disconnect":{"LostAfter":3600000000000,"Replace":true},"ReschedulePolicy":{"Delay":3600000000000,"Unlimited":true}`)
-		c.registered(t, "p-short", "service", `,"Disconnect":{"LostAfter":20000000000,"Replace":false}`)
-		c.registered(t, "p-sys", "system", "")
+		c.registerGroup(t, "p-lost", "service", "")
+		c.registerGroup(t, "p-two", "service", `,"Count":2`)
+		c.registerGroup(t, "p-gap", "service", `,"Disconnect":{"LostAfter":3600000000000,"Replace":false}`)
+		c.registerGroup(t, "p-rep", "service", `,"Disconnect":{"LostAfter":3600000000000,"Replace":true},"ReschedulePolicy":{"Delay":3600000000000,"Unlimited":true}`)
+		c.registerGroup(t, "p-short", "service", `,"Disconnect":{"LostAfter":20000000000,"Replace":false}`)
+		c.registerGroup(t, "p-sys", "system", "")
 		c.Run(Job{ID: "p-batch", Type: "batch", Groups: []Group{{Name: "web", Tasks: []Task{{Name: "web", Driver: "raw_exec"}}, Allocations: []Allocation{{Node: "c1"}}}}})
 		c.KillClient("c1")
 		time.Sleep(5 * time.Second)
-		if w := get(c, "/v1/client/allocation/"+c.only("p-gap", "c1")+"/stats"); w.Code != 404 || w.Body.String() != "No path to node" {
+		if w := get(c, "/v1/client/allocation/"+c.runningOn("p-gap", "c1")+"/stats"); w.Code != 404 || w.Body.String() != "No path to node" {
 			t.Errorf("stats of an unknown allocation: got %d %s, want no path", w.Code, w.Body)
 		}
 		batch := steps["disconnected"].Jobs["p-batch"]
 		delete(steps["disconnected"].Jobs, "p-batch")
 		wantStep(t, c, steps["disconnected"], true, true)
-		if j := answered(t, c, []string{"p-batch"}).Jobs["p-batch"]; len(j.Allocations) != len(batch.Allocations) || j.Summary["Lost"] != 1 {
+		if j := currentStep(t, c, []string{"p-batch"}).Jobs["p-batch"]; len(j.Allocations) != len(batch.Allocations) || j.Summary["Lost"] != 1 {
 			t.Errorf("p-batch: got %+v, want one lost and replaced", j)
 		}
 		time.Sleep(25 * time.Second)
@@ -269,9 +269,9 @@ func TestClientLoss_DisconnectedNode(t *testing.T) {
 
 func TestClientLoss_ReplacedWhileUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, steps := pair(), lossSteps(t)
+		c, steps := twoNodes(), recordedSteps(t)
 		defer c.Close()
-		c.registered(t, "p-rep2", "service", `,"Disconnect":{"LostAfter":3600000000000,"Replace":true},"ReschedulePolicy":{"Delay":5000000000,"Unlimited":true}`)
+		c.registerGroup(t, "p-rep2", "service", `,"Disconnect":{"LostAfter":3600000000000,"Replace":true},"ReschedulePolicy":{"Delay":5000000000,"Unlimited":true}`)
 		c.KillClient("c1")
 		time.Sleep(12 * time.Second)
 		wantStep(t, c, steps["replaced"], false, true)
@@ -283,11 +283,11 @@ func TestClientLoss_ReplacedWhileUnknown(t *testing.T) {
 
 func TestClientLoss_DownNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, steps := pair(), lossSteps(t)
+		c, steps := twoNodes(), recordedSteps(t)
 		defer c.Close()
-		c.registered(t, "p-lost", "service", "")
-		c.registered(t, "p-sys", "system", "")
-		c.registered(t, "p-pin", "service", `,"Constraints":[{"LTarget":"${node.unique.name}","Operand":"=","RTarget":"c1"}]`)
+		c.registerGroup(t, "p-lost", "service", "")
+		c.registerGroup(t, "p-sys", "system", "")
+		c.registerGroup(t, "p-pin", "service", `,"Constraints":[{"LTarget":"${node.unique.name}","Operand":"=","RTarget":"c1"}]`)
 		c.KillClient("c1")
 		time.Sleep(5 * time.Second)
 		delete(steps["down"].Jobs, "p-batch")
@@ -302,10 +302,10 @@ func TestClientLoss_DownNode(t *testing.T) {
 		}
 		c.StartClient("c1")
 		time.Sleep(time.Second)
-		if c.only("p-pin", "c1") == "" || c.only("p-sys", "c1") == "" {
+		if c.runningOn("p-pin", "c1") == "" || c.runningOn("p-sys", "c1") == "" {
 			t.Error("what waited for the node was not placed when it came back")
 		}
-		if w := ask(c, "PUT", "/v1/allocation/"+c.only("p-sys", "c1")+"/stop", ""); w.Code != 200 {
+		if w := ask(c, "PUT", "/v1/allocation/"+c.runningOn("p-sys", "c1")+"/stop", ""); w.Code != 200 {
 			t.Fatalf("stop: got %d %s", w.Code, w.Body)
 		}
 		time.Sleep(time.Second)
@@ -320,7 +320,7 @@ func TestClientLoss_DownNode(t *testing.T) {
 
 func TestEvaluate_ForcesRescheduling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, steps := pair(), lossSteps(t)
+		c, steps := twoNodes(), recordedSteps(t)
 		defer c.Close()
 		const once = `,"RestartPolicy":{"Attempts":0,"Mode":"fail"},"ReschedulePolicy":`
 		policies := map[string]string{
@@ -328,13 +328,13 @@ func TestEvaluate_ForcesRescheduling(t *testing.T) {
 			"p-later": `{"Delay":3600000000000,"Unlimited":true}`,
 		}
 		for id, policy := range policies {
-			c.registered(t, id, "service", `,"Count":2`+once+policy)
+			c.registerGroup(t, id, "service", `,"Count":2`+once+policy)
 		}
-		c.registered(t, "p-batch0", "batch", once+`{"Attempts":0,"Unlimited":false}`)
+		c.registerGroup(t, "p-batch0", "batch", once+`{"Attempts":0,"Unlimited":false}`)
 		fail := func(id string) {
 			t.Helper()
 			for _, a := range versionOf(c, id).allocations {
-				if a.number() == 1 && !a.terminal() {
+				if a.index() == 1 && !a.terminal() {
 					c.FailNext("default", id, 1)
 					if w := ask(c, "PUT", "/v1/client/allocation/"+a.ID+"/restart", "{}"); w.Code != 200 {
 						t.Fatalf("%s: got %d %s", id, w.Code, w.Body)

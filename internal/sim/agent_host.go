@@ -8,52 +8,52 @@ import (
 	"sync"
 )
 
-// host is what the cluster has on this machine: directories, processes, and the requests that use them. The
+// agentHost is what the cluster has on this machine: directories, processes, and the requests that use them. The
 // directories are made when they are first needed: most clusters have thousands of allocations and need none.
-type host struct {
+type agentHost struct {
 	ctx    context.Context // ends with the cluster
 	cancel context.CancelFunc
 
 	mu     sync.Mutex // taken after that of the cluster, never before it
 	closed bool
-	active sync.WaitGroup
+	users  sync.WaitGroup
 	root   string               // of all directories; "" until there is one
 	dirs   map[string]*allocDir // by allocation
 }
 
 var errClosed = errors.New("the simulated cluster is closed")
 
-func (h *host) open() {
+func (h *agentHost) open() {
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.dirs = make(map[string]*allocDir)
 }
 
-// enter reports whether the cluster is still open. If so, its Close waits for leave.
-func (h *host) enter() bool {
+// acquire reports whether the cluster is still open. If so, its Close waits for leave.
+func (h *agentHost) acquire() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.closed {
-		h.active.Add(1)
+		h.users.Add(1)
 	}
 	return !h.closed
 }
 
-func (h *host) leave() { h.active.Done() }
+func (h *agentHost) release() { h.users.Done() }
 
 // close kills what runs, waits for its end and removes what it left.
-func (h *host) close() {
+func (h *agentHost) close() {
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
 	h.cancel()
-	h.active.Wait()
+	h.users.Wait()
 	if h.root != "" {
 		os.RemoveAll(h.root)
 	}
 }
 
 // dir returns the directory of an allocation.
-func (h *host) dir(a *allocation) (*allocDir, error) {
+func (h *agentHost) dir(a *allocation) (*allocDir, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -82,8 +82,8 @@ func (h *host) dir(a *allocation) (*allocDir, error) {
 	return d, nil
 }
 
-// forget lets the directory of an allocation that is gone be no longer found. Who still reads in it can go on.
-func (h *host) forget(allocation string) {
+// dropDir lets the directory of an allocation that is gone be no longer found. Who still reads in it can go on.
+func (h *agentHost) dropDir(allocation string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.dirs, allocation)

@@ -15,7 +15,7 @@ import (
 func (d *allocDir) command(ctx context.Context, a *allocation, t Task, argv []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = filepath.Join(d.path, t.Name), d.environment(a, t)
-	ownSession(cmd, false)
+	setSession(cmd, false)
 	cmd.Cancel = func() error { killSession(cmd.Process.Pid); return nil }
 	return cmd
 }
@@ -27,8 +27,8 @@ type process struct {
 	copied sync.WaitGroup
 }
 
-// start starts a task's program with its output going to its logs.
-func (d *allocDir) start(ctx context.Context, a *allocation, t Task) (*process, error) {
+// startTask starts a task's program with its output going to its logs.
+func (d *allocDir) startTask(ctx context.Context, a *allocation, t Task) (*process, error) {
 	p := &process{cmd: d.command(ctx, a, t, t.Command)}
 	var inherited []*os.File
 	defer func() {
@@ -45,7 +45,7 @@ func (d *allocDir) start(ctx context.Context, a *allocation, t Task) (*process, 
 		p.output, inherited = append(p.output, r), append(inherited, w)
 		log := io.Discard
 		if !t.LogsDisabled {
-			log = d.log(t, stream)
+			log = d.openLog(t, stream)
 			log.Write(nil)
 		}
 		p.copied.Go(func() { io.Copy(log, r) })

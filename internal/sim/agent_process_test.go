@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// processes are the IDs of what runs of a job, by allocation and task.
-func (c *Cluster) processes(job string) map[string]int {
+// processIDs are the IDs of what runs of a job, by allocation and task.
+func (c *Cluster) processIDs(job string) map[string]int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	all := map[string]int{}
-	for id, r := range c.runs {
+	for id, r := range c.runners {
 		for name, l := range r.tasks {
-			if c.byID[id].JobID == job && l.process != nil {
+			if c.allocationByID[id].JobID == job && l.process != nil {
 				all[id+"/"+name] = l.process.cmd.Process.Pid
 			}
 		}
@@ -26,25 +26,25 @@ func (c *Cluster) processes(job string) map[string]int {
 	return all
 }
 
-// asProcess is a cluster of jobs whose tasks are processes, and what has run there.
-type asProcess struct {
+// processCluster is a cluster of jobs whose tasks are processes, and what has run there.
+type processCluster struct {
 	*testing.T
 	c    *Cluster
 	seen []int
 }
 
-// order sends an order and waits until the job has so many processes. Of those that it had before only these may go on.
-func (p *asProcess) order(job string, want int, method, path, body string) {
+// write sends an order and waits until the job has so many processes. Of those that it had before only these may go on.
+func (p *processCluster) write(job string, want int, method, path, body string) {
 	p.Helper()
-	before := p.c.processes(job)
+	before := p.c.processIDs(job)
 	p.seen = append(p.seen, slices.Collect(maps.Values(before))...)
 	if w := ask(p.c, method, path, body, "X-Nomad-Token", "root"); w.Code != http.StatusOK {
 		p.Fatalf("%s %s: got %d %s", method, path, w.Code, w.Body)
 	}
-	until(p.T, fmt.Sprintf("%s has %d processes after %s %s", job, want, method, path), func() bool {
-		return len(p.c.processes(job)) == want && p.c.quiet(job)
+	waitUntil(p.T, fmt.Sprintf("%s has %d processes after %s %s", job, want, method, path), func() bool {
+		return len(p.c.processIDs(job)) == want && p.c.isQuiet(job)
 	})
-	now := slices.Collect(maps.Values(p.c.processes(job)))
+	now := slices.Collect(maps.Values(p.c.processIDs(job)))
 	for _, pid := range before {
 		if !slices.Contains(now, pid) && alive(pid) {
 			p.Errorf("%s: process %d goes on after %s %s", job, pid, method, path)
@@ -53,55 +53,55 @@ func (p *asProcess) order(job string, want int, method, path, body string) {
 	p.seen = append(p.seen, now...)
 }
 
-// quiet is Idle for jobs whose deployment was described to be running.
-func (c *Cluster) quiet(job string) bool {
+// isQuiet is Idle for jobs whose deployment was described to be running.
+func (c *Cluster) isQuiet(job string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	j := c.job("default", job)
-	return !j.awaits("pending") && !slices.ContainsFunc(j.allocations, func(a *allocation) bool {
+	return !j.hasEvaluation("pending") && !slices.ContainsFunc(j.allocations, func(a *allocation) bool {
 		return a.ClientStatus == "pending" || a.DesiredStatus != "run" && a.ClientStatus == "running"
 	})
 }
 
-// through takes a job through a restart, a stop, a start from its definition and, where it has one group, a scaling up
+// changeJob takes a job through a restart, a stop, a start from its definition and, where it has one group, a scaling up
 // and down.
-func (p *asProcess) through(job string) {
+func (p *processCluster) changeJob(job string) {
 	p.Helper()
-	had := p.c.processes(job)
+	had := p.c.processIDs(job)
 	path := "/v1/job/" + job
 	for _, id := range p.c.Allocations("default", job) {
 		if p.c.statusOf(id) != "running" {
 			continue
 		}
-		p.order(job, len(had), "PUT", "/v1/client/allocation/"+id+"/restart", `{"AllTasks":true}`)
-		for name, pid := range p.c.processes(job) {
+		p.write(job, len(had), "PUT", "/v1/client/allocation/"+id+"/restart", `{"AllTasks":true}`)
+		for name, pid := range p.c.processIDs(job) {
 			if strings.HasPrefix(name, id) && pid == had[name] {
 				p.Errorf("%s: %s: got process %d again after a restart", job, name, pid)
 			}
 		}
 	}
-	p.order(job, 0, "DELETE", path, "")
+	p.write(job, 0, "DELETE", path, "")
 	var definition map[string]any
 	if err := json.Unmarshal(get(p.c, path, "X-Nomad-Token", "root").Body.Bytes(), &definition); err != nil {
 		p.Fatal(err)
 	}
 	definition["Stop"] = false
 	body, _ := json.Marshal(map[string]any{"Job": definition})
-	p.order(job, len(had), "PUT", "/v1/jobs", string(body))
+	p.write(job, len(had), "PUT", "/v1/jobs", string(body))
 	groups := definition["TaskGroups"].([]any)
 	count := int(groups[0].(map[string]any)["Count"].(float64))
 	if len(groups) > 1 || len(had)%count != 0 {
 		return
 	}
-	until(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
+	waitUntil(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
 	for _, n := range []int{count + 1, count} {
-		p.order(job, len(had)/count*n, "PUT", path+"/scale", fmt.Sprintf(`{"Count":%d,"Target":{"Group":%q}}`, n, nameIn(groups[0])))
-		until(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
+		p.write(job, len(had)/count*n, "PUT", path+"/scale", fmt.Sprintf(`{"Count":%d,"Target":{"Group":%q}}`, n, objectName(groups[0])))
+		waitUntil(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
 	}
 }
 
 // close ends the cluster, and nothing that ever ran there may be left.
-func (p *asProcess) close() {
+func (p *processCluster) close() {
 	p.Helper()
 	p.c.Close()
 	for _, pid := range p.seen {
@@ -111,15 +111,15 @@ func (p *asProcess) close() {
 	}
 }
 
-func TestTheExamplesFollowOrdersAsProcesses(t *testing.T) {
+func TestExamples_ProcessesFollowWrites(t *testing.T) {
 	t.Parallel()
 	for _, tier := range []string{"production", "quality", "test"} {
 		c := Examples(tier, time.Now())
 		defer c.Close()
-		c.Pace(5 * time.Millisecond)
+		c.SetStepInterval(5 * time.Millisecond)
 		c.AddToken("root", Rights{Management: true})
 		c.RunTasks()
-		p := &asProcess{T: t, c: c}
+		p := &processCluster{T: t, c: c}
 		ordered := 0
 		c.mu.RLock()
 		jobs := slices.Clone(c.jobs)
@@ -130,10 +130,10 @@ func TestTheExamplesFollowOrdersAsProcesses(t *testing.T) {
 			}
 			want := 0
 			for _, a := range j.allocations {
-				want += len(a.running())
+				want += len(a.tasksWithProcess())
 			}
-			until(t, j.ID+" runs", func() bool { return len(c.processes(j.ID)) == want })
-			p.through(j.ID)
+			waitUntil(t, j.ID+" runs", func() bool { return len(c.processIDs(j.ID)) == want })
+			p.changeJob(j.ID)
 			ordered++
 		}
 		if ordered == 0 {
@@ -143,20 +143,20 @@ func TestTheExamplesFollowOrdersAsProcesses(t *testing.T) {
 	}
 }
 
-func TestADescribedJobFollowsOrdersAsProcesses(t *testing.T) {
+func TestRun_ProcessesFollowWrites(t *testing.T) {
 	t.Parallel()
 	c := New()
 	defer c.Close()
-	c.Pace(5 * time.Millisecond)
+	c.SetStepInterval(5 * time.Millisecond)
 	c.AddToken("root", Rights{Management: true})
 	side := Task{Name: "side", Command: shell("", "sleep 600 & wait").Command} // whose definition shows an image
-	odd := shell("odd", busy)
+	odd := shell("odd", sleepScript)
 	odd.Config = map[string]any{"command": "/usr/bin/odd"} // which is not there
-	c.Run(Job{ID: "web", Deployment: successful, Groups: []Group{{Name: "g", Count: 2, Tasks: []Task{shell("main", busy), side, odd}}}})
-	until(t, "all of it runs", func() bool { return len(c.processes("web")) == 6 })
-	p := &asProcess{T: t, c: c}
-	p.through("web")
-	p.order("web", 6, "PUT", "/v1/job/web/revert", `{"JobID":"web","JobVersion":0}`)
-	p.order("web", 6, "PUT", "/v1/allocation/"+c.Allocations("default", "web")[0]+"/stop", "")
+	c.Run(Job{ID: "web", Deployment: successful, Groups: []Group{{Name: "g", Count: 2, Tasks: []Task{shell("main", sleepScript), side, odd}}}})
+	waitUntil(t, "all of it runs", func() bool { return len(c.processIDs("web")) == 6 })
+	p := &processCluster{T: t, c: c}
+	p.changeJob("web")
+	p.write("web", 6, "PUT", "/v1/job/web/revert", `{"JobID":"web","JobVersion":0}`)
+	p.write("web", 6, "PUT", "/v1/allocation/"+c.Allocations("default", "web")[0]+"/stop", "")
 	p.close()
 }

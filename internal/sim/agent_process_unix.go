@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// ownSession lets a process begin a session, and with it a process group, by which all of it can be killed; terminal
+// setSession lets a process begin a session, and with it a process group, by which all of it can be killed; terminal
 // says that its stdin becomes its controlling terminal.
-func ownSession(cmd *exec.Cmd, terminal bool) {
+func setSession(cmd *exec.Cmd, terminal bool) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: terminal}
 }
 

@@ -5,31 +5,31 @@ import (
 	"time"
 )
 
-// run is what runs of an allocation, by task: a task is in it until it is dead.
-type run struct {
-	tasks map[string]*life // guarded by c.mu
+// allocRunner is what runs of an allocation, by task: a task is in it until it is dead.
+type allocRunner struct {
+	tasks map[string]*taskRunner // guarded by c.mu
 }
 
-// life is a task that runs as a process, restarts included. The one in Cluster.runs is the only one that may change the
+// taskRunner is a task that runs as a process, restarts included. The one in Cluster.runners is the only one that may change the
 // task's record.
-type life struct {
+type taskRunner struct {
 	c          *Cluster
 	allocation string
 	task       Task
 	kill       context.CancelFunc
-	ended      chan struct{}
+	exited     chan struct{}
 	process    *process // guarded by c.mu; nil while none runs
 }
 
-// reconcile lets run what is described to run in one of these allocations, which may be gone or others than before,
+// syncProcesses lets run what is described to run in one of these allocations, which may be gone or others than before,
 // and returns what has to end for it. What runs already and should, goes on as it is. c.mu is held.
-func (c *Cluster) reconcile(allocations []*allocation) (ending []*life) {
-	if c.held {
+func (c *Cluster) syncProcesses(allocations []*allocation) (ending []*taskRunner) {
+	if c.processesOff {
 		return nil
 	}
 	for _, old := range allocations {
-		now, r := c.byID[old.ID], c.runs[old.ID]
-		wanted := now.running()
+		now, r := c.allocationByID[old.ID], c.runners[old.ID]
+		wanted := now.tasksWithProcess()
 		if r != nil {
 			for name := range r.tasks {
 				if _, goesOn := wanted[name]; !goesOn {
@@ -41,21 +41,21 @@ func (c *Cluster) reconcile(allocations []*allocation) (ending []*life) {
 			c.start(now, t)
 		}
 		if now == nil {
-			c.host.forget(old.ID)
+			c.host.dropDir(old.ID)
 		}
 	}
 	return ending
 }
 
-func waitFor(ending []*life) {
+func waitForExit(ending []*taskRunner) {
 	for _, l := range ending {
-		<-l.ended
+		<-l.exited
 	}
 }
 
 // kill ends a task of an allocation, or all of them for "", and returns what has to end for it. c.mu is held.
-func (c *Cluster) kill(allocation, task string) (ending []*life) {
-	r := c.runs[allocation]
+func (c *Cluster) kill(allocation, task string) (ending []*taskRunner) {
+	r := c.runners[allocation]
 	if r == nil {
 		return nil
 	}
@@ -67,13 +67,13 @@ func (c *Cluster) kill(allocation, task string) (ending []*life) {
 		}
 	}
 	if len(r.tasks) == 0 {
-		delete(c.runs, allocation)
+		delete(c.runners, allocation)
 	}
 	return ending
 }
 
-// running returns the tasks of the allocation that are to be processes, by name; nil when there is no allocation.
-func (a *allocation) running() map[string]Task {
+// tasksWithProcess returns the tasks of the allocation that are to be processes, by name; nil when there is no allocation.
+func (a *allocation) tasksWithProcess() map[string]Task {
 	if a == nil || a.terminal() {
 		return nil
 	}
@@ -91,54 +91,54 @@ func (a *allocation) running() map[string]Task {
 
 // start starts a task of an allocation, unless it runs. c.mu is held.
 func (c *Cluster) start(a *allocation, t Task) {
-	r := c.runs[a.ID]
-	if r != nil && r.tasks[t.Name] != nil || c.held || !c.host.enter() {
+	r := c.runners[a.ID]
+	if r != nil && r.tasks[t.Name] != nil || c.processesOff || !c.host.acquire() {
 		return
 	}
 	if r == nil {
-		r = &run{map[string]*life{}}
-		c.runs[a.ID] = r
+		r = &allocRunner{map[string]*taskRunner{}}
+		c.runners[a.ID] = r
 	}
 	ctx, kill := context.WithCancel(c.host.ctx)
-	l := &life{c: c, allocation: a.ID, task: t, kill: kill, ended: make(chan struct{})}
+	l := &taskRunner{c: c, allocation: a.ID, task: t, kill: kill, exited: make(chan struct{})}
 	r.tasks[t.Name] = l
 	go func() {
-		defer c.host.leave()
-		defer close(l.ended)
+		defer c.host.release()
+		defer close(l.exited)
 		defer kill()
-		l.live(ctx, a)
+		l.run(ctx, a)
 	}()
 }
 
-// live runs the task again and again, for as long as its restart policy wants it. Who kills it says why in its record.
-func (l *life) live(ctx context.Context, a *allocation) {
+// run runs the task again and again, for as long as its restart policy wants it. Who kills it says why in its record.
+func (l *taskRunner) run(ctx context.Context, a *allocation) {
 	t := l.task
-	policy := newRestarts(a.Job.Type, a.group)
+	policy := newRestartTracker(a.Job.Type, a.group)
 	for again := false; ; again = true {
 		d, err := l.c.host.dir(a)
 		if err != nil {
 			return
 		}
-		p, err := d.start(ctx, a, t)
+		p, err := d.startTask(ctx, a, t)
 		if ctx.Err() != nil && p == nil {
 			return
 		}
 		if err != nil {
-			l.report(func(a *allocation) { a.cannotStart(t, err) })
+			l.update(func(a *allocation) { a.taskStartFailed(t, err) })
 			return
 		}
-		l.holds(p)
+		l.setProcess(p)
 		if again {
-			l.report(func(a *allocation) { a.started(t) })
+			l.update(func(a *allocation) { a.taskStarted(t) })
 		}
 		code, signal := p.wait()
-		l.holds(nil)
+		l.setProcess(nil)
 		if ctx.Err() != nil {
 			return
 		}
-		v := policy.after(code, time.Now())
-		l.report(func(a *allocation) { a.ended(t, code, signal, v) })
-		if !v.again {
+		v := policy.decide(code, time.Now())
+		l.update(func(a *allocation) { a.taskExited(t, code, signal, v) })
+		if !v.restart {
 			return
 		}
 		select {
@@ -149,36 +149,36 @@ func (l *life) live(ctx context.Context, a *allocation) {
 	}
 }
 
-func (l *life) holds(p *process) {
+func (l *taskRunner) setProcess(p *process) {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	l.process = p
 }
 
-// report changes the record of the allocation, unless somebody else has taken the task over, and kills the tasks that
+// update changes the record of the allocation, unless somebody else has taken the task over, and kills the tasks that
 // no longer run by it.
-func (l *life) report(change func(a *allocation)) {
+func (l *taskRunner) update(change func(a *allocation)) {
 	c := l.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old, r := c.byID[l.allocation], c.runs[l.allocation]
+	old, r := c.allocationByID[l.allocation], c.runners[l.allocation]
 	if old == nil || r == nil || r.tasks[l.task.Name] != l {
 		return
 	}
-	if c.dead(old) { // nobody is there to report it
+	if c.agentDown(old) { // nobody is there to report it
 		c.kill(l.allocation, l.task.Name)
 		return
 	}
-	c.change(old, func(a *allocation) {
+	c.updateAllocation(old, func(a *allocation) {
 		change(a)
-		a.endSiblings()
-		a.settle()
+		a.killDependentTasks()
+		a.deriveStatus()
 	})
-	now := c.byID[l.allocation]
+	now := c.allocationByID[l.allocation]
 	for name := range r.tasks {
 		if now.TaskStates[name].State == "dead" {
 			c.kill(l.allocation, name)
 		}
 	}
-	c.settled(old, now)
+	c.clientStatusChanged(old, now)
 }

@@ -8,45 +8,45 @@ import (
 
 // What happens to a task and is written down in the record of its allocation, which is a copy that may be changed.
 
-func (a *allocation) started(t Task) {
+func (a *allocation) taskStarted(t Task) {
 	now := time.Now()
-	a.setTask(t.Name, func(s *taskState) { s.State, s.StartedAt = "running", stamp(now) }, Started(now))
+	a.updateTask(t.Name, func(s *taskState) { s.State, s.StartedAt = "running", stamp(now) }, Started(now))
 }
 
-func (a *allocation) cannotStart(t Task, err error) {
+func (a *allocation) taskStartFailed(t Task, err error) {
 	now := time.Now()
 	reason := "failed to launch command with executor: rpc error: code = Unknown desc = " + err.Error()
-	failure := event(now, "Driver Failure", reason, map[string]string{"driver_error": reason})
+	failure := newEvent(now, "Driver Failure", reason, map[string]string{"driver_error": reason})
 	failure.DriverError = reason
-	a.setTask(t.Name, func(s *taskState) {
+	a.updateTask(t.Name, func(s *taskState) {
 		s.State, s.Failed, s.StartedAt, s.FinishedAt = "dead", true, nil, stamp(now)
 		// The description took it for granted that the task was started.
 		s.Events = slices.DeleteFunc(s.Events, func(e Event) bool { return e.Type == "Started" })
-		s.Events = append(s.Events, failure, notRestarting(now, "Error was unrecoverable"))
+		s.Events = append(s.Events, failure, notRestartingEvent(now, "Error was unrecoverable"))
 	})
 }
 
-func (a *allocation) ended(t Task, code, signal int, v verdict) {
+func (a *allocation) taskExited(t Task, code, signal int, v restartDecision) {
 	now := time.Now()
-	events := []Event{exited(now, t.Driver, code, signal)}
-	if v.again {
+	events := []Event{terminatedEvent(now, t.Driver, code, signal)}
+	if v.restart {
 		again := Restarting(now, v.delay)
 		again.RestartReason, again.Details["restart_reason"] = v.reason, v.reason
-		a.setTask(t.Name, func(s *taskState) {
+		a.updateTask(t.Name, func(s *taskState) {
 			s.State, s.LastRestart = "pending", stamp(now)
 			s.Restarts++
 		}, append(events, again)...)
 		return
 	}
 	if v.failed {
-		events = append(events, notRestarting(now, v.reason))
+		events = append(events, notRestartingEvent(now, v.reason))
 	}
-	a.setTask(t.Name, func(s *taskState) { s.State, s.Failed, s.FinishedAt = "dead", v.failed, stamp(now) }, events...)
+	a.updateTask(t.Name, func(s *taskState) { s.State, s.Failed, s.FinishedAt = "dead", v.failed, stamp(now) }, events...)
 }
 
-// endSiblings ends the tasks that cannot go on without another: all of them when one has failed, and sidecars when no
+// killDependentTasks ends the tasks that cannot go on without another: all of them when one has failed, and sidecars when no
 // other is left.
-func (a *allocation) endSiblings() {
+func (a *allocation) killDependentTasks() {
 	failed, left := "", false
 	for _, t := range a.group.Tasks {
 		s := a.TaskStates[t.Name]
@@ -66,30 +66,30 @@ func (a *allocation) endSiblings() {
 		}
 		var events []Event
 		if failed != "" {
-			sibling := event(now, "Sibling Task Failed", fmt.Sprintf("Task's sibling %q failed", failed), map[string]string{"failed_sibling": failed})
+			sibling := newEvent(now, "Sibling Task Failed", fmt.Sprintf("Task's sibling %q failed", failed), map[string]string{"failed_sibling": failed})
 			sibling.FailedSibling = failed
 			events = append(events, sibling)
 		}
-		interrupt := event(now, "Killing", "Sent interrupt. Waiting 5s before force killing", map[string]string{"kill_timeout": "5s"})
+		interrupt := newEvent(now, "Killing", "Sent interrupt. Waiting 5s before force killing", map[string]string{"kill_timeout": "5s"})
 		interrupt.KillTimeout = 5 * time.Second
 		events = append(events, interrupt)
 		if s.State == "running" {
-			events = append(events, exited(now, t.Driver, 130, 2))
+			events = append(events, terminatedEvent(now, t.Driver, 130, 2))
 		}
-		events = append(events, event(now, "Killed", "Task successfully killed", nil))
-		a.setTask(t.Name, func(s *taskState) { s.State, s.FinishedAt = "dead", stamp(now) }, events...)
+		events = append(events, newEvent(now, "Killed", "Task successfully killed", nil))
+		a.updateTask(t.Name, func(s *taskState) { s.State, s.FinishedAt = "dead", stamp(now) }, events...)
 	}
 }
 
-// exited is the end of a task's program in the words of its driver.
-func exited(at time.Time, driver string, code, signal int) Event {
+// terminatedEvent is the end of a task's program in the words of its driver.
+func terminatedEvent(at time.Time, driver string, code, signal int) Event {
 	if driver == "docker" {
 		return Terminated(at, code, "")
 	}
 	return Exited(at, code, signal)
 }
 
-func notRestarting(at time.Time, reason string) Event {
+func notRestartingEvent(at time.Time, reason string) Event {
 	e := NotRestarting(at, 0)
 	e.DisplayMessage, e.RestartReason, e.Details["restart_reason"] = reason, reason, reason
 	return e

@@ -20,11 +20,11 @@ func shell(name, script string) Task {
 	return Task{Name: name, Driver: "raw_exec", Command: []string{"/bin/sh", "-c", script}}
 }
 
-// busy is a script that says its process ID and goes on.
-const busy = "echo $$; exec sleep 600"
+// sleepScript is a script that says its process ID and goes on.
+const sleepScript = "echo $$; exec sleep 600"
 
-// until waits until check holds.
-func until(t *testing.T, what string, check func() bool) {
+// waitUntil waits until check holds.
+func waitUntil(t *testing.T, what string, check func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !check(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -37,10 +37,10 @@ func logOf(c *Cluster, allocation, task, stream string) string {
 	return get(c, "/v1/client/fs/logs/"+allocation+"?plain=true&task="+task+"&type="+stream).Body.String()
 }
 
-// processOf returns the ID that a busy task has written last.
-func processOf(t *testing.T, c *Cluster, allocation, task string) (pid int) {
+// lastPID returns the ID that a busy task has written last.
+func lastPID(t *testing.T, c *Cluster, allocation, task string) (pid int) {
 	t.Helper()
-	until(t, "the process has written its ID", func() bool {
+	waitUntil(t, "the process has written its ID", func() bool {
 		lines := strings.Fields(logOf(c, allocation, task, "stdout"))
 		if len(lines) > 0 {
 			pid, _ = strconv.Atoi(lines[len(lines)-1])
@@ -56,8 +56,8 @@ func alive(pid int) bool {
 	return syscall.Kill(pid, 0) == nil && !strings.Contains(string(stat), ") Z ")
 }
 
-// ended waits, in blocking queries, until an allocation has this status, and returns it.
-func ended(t *testing.T, n *api.Client, id, status string) *api.Allocation {
+// waitForStatus waits, in blocking queries, until an allocation has this status, and returns it.
+func waitForStatus(t *testing.T, n *api.Client, id, status string) *api.Allocation {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -80,13 +80,13 @@ func eventTypes(s *api.TaskState) (types []string) {
 	return types
 }
 
-func TestATaskThatFailsIsRestartedByItsPolicy(t *testing.T) {
+func TestTask_RestartPolicy(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
 	g := Group{Name: "g", Tasks: []Task{shell("crash", "echo attempt; exit 7")}, Restart: &Restart{Attempts: 1, Interval: time.Hour, Delay: 10 * time.Millisecond}}
 	c.Run(Job{ID: "crash", Groups: []Group{g}})
 	id := c.Allocations("default", "crash")[0]
-	a := ended(t, n, id, "failed")
+	a := waitForStatus(t, n, id, "failed")
 	s := a.TaskStates["crash"]
 	wantList(t, "events", eventTypes(s), []string{"Received", "Task Setup", "Started", "Terminated", "Restarting", "Started", "Terminated", "Not Restarting"})
 	if s.State != "dead" || !s.Failed || s.Restarts != 1 || s.LastRestart.IsZero() || s.FinishedAt.IsZero() {
@@ -110,12 +110,12 @@ func TestATaskThatFailsIsRestartedByItsPolicy(t *testing.T) {
 	}
 }
 
-func TestABatchTaskThatSucceedsIsComplete(t *testing.T) {
+func TestTask_BatchSuccess(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
 	c.Run(Job{ID: "once", Type: "batch", Groups: []Group{{Tasks: []Task{shell("once", "echo hello; echo bye >&2; env >&2")}}}})
 	id := c.Allocations("default", "once")[0]
-	a := ended(t, n, id, "complete")
+	a := waitForStatus(t, n, id, "complete")
 	s := a.TaskStates["once"]
 	wantList(t, "events", eventTypes(s), []string{"Received", "Task Setup", "Started", "Terminated"})
 	if s.Failed || s.Restarts != 0 || logOf(c, id, "once", "stdout") != "hello\n" {
@@ -129,18 +129,18 @@ func TestABatchTaskThatSucceedsIsComplete(t *testing.T) {
 	}
 }
 
-func TestASignalAndASiblingEndTasks(t *testing.T) {
+func TestTask_SignalAndSibling(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
 	sign := filepath.Join(t.TempDir(), "now")
-	g := Group{Name: "g", Restart: &Restart{}, Tasks: []Task{shell("killed", "until [ -e "+sign+" ]; do sleep 0.05; done; kill -9 $$"), shell("other", busy), {Name: "described"}}}
+	g := Group{Name: "g", Restart: &Restart{}, Tasks: []Task{shell("killed", "until [ -e "+sign+" ]; do sleep 0.05; done; kill -9 $$"), shell("other", sleepScript), {Name: "described"}}}
 	c.Run(Job{ID: "two", Groups: []Group{g}})
 	id := c.Allocations("default", "two")[0]
-	pid := processOf(t, c, id, "other")
+	pid := lastPID(t, c, id, "other")
 	if err := os.WriteFile(sign, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a := ended(t, n, id, "failed")
+	a := waitForStatus(t, n, id, "failed")
 	killed, other := a.TaskStates["killed"], a.TaskStates["other"]
 	if e := killed.Events[3]; e.DisplayMessage != "Exit Code: 137, Signal: 9" || killed.Events[4].DisplayMessage != "Policy allows no restarts" {
 		t.Errorf("killed: got %v, want signal 9 and no restarts", killed.Events)
@@ -149,15 +149,15 @@ func TestASignalAndASiblingEndTasks(t *testing.T) {
 	if other.Failed || a.TaskStates["described"].State != "dead" {
 		t.Errorf("got %+v and %+v, want them dead and not failed", other, a.TaskStates["described"])
 	}
-	until(t, "the sibling is killed", func() bool { return !alive(pid) })
+	waitUntil(t, "the sibling is killed", func() bool { return !alive(pid) })
 }
 
-func TestATaskThatCannotStartFailsAtOnce(t *testing.T) {
+func TestTask_StartFailure(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
 	c.Run(Job{ID: "missing", Groups: []Group{{Tasks: []Task{{Name: "m", Driver: "raw_exec", Command: []string{"/nope"}}}}}})
 	id := c.Allocations("default", "missing")[0]
-	s := ended(t, n, id, "failed").TaskStates["m"]
+	s := waitForStatus(t, n, id, "failed").TaskStates["m"]
 	wantList(t, "events", eventTypes(s), []string{"Received", "Task Setup", "Driver Failure", "Not Restarting"})
 	w := get(c, "/v1/client/fs/logs/"+id+"?task=m&type=stdout")
 	if want := `task "m" not started yet. No logs available`; w.Code != 404 || w.Body.String() != want {
@@ -165,11 +165,11 @@ func TestATaskThatCannotStartFailsAtOnce(t *testing.T) {
 	}
 }
 
-func TestProcessesLiveAsLongAsTheyAreDescribed(t *testing.T) {
+func TestRun_ProcessesFollowDescription(t *testing.T) {
 	c := New()
 	defer c.Close()
 	job := func(states ...string) Job {
-		g := Group{Name: "g", Tasks: []Task{shell("t", busy)}, Allocations: []Allocation{}}
+		g := Group{Name: "g", Tasks: []Task{shell("t", sleepScript)}, Allocations: []Allocation{}}
 		for _, s := range states {
 			g.Allocations = append(g.Allocations, Allocation{ClientStatus: s})
 		}
@@ -180,7 +180,7 @@ func TestProcessesLiveAsLongAsTheyAreDescribed(t *testing.T) {
 	slices.SortFunc(ids, func(a, b string) int { return strings.Compare(nameOf(c, a), nameOf(c, b)) })
 	var pids []int
 	for _, id := range ids {
-		pids = append(pids, processOf(t, c, id, "t"))
+		pids = append(pids, lastPID(t, c, id, "t"))
 	}
 	wantAlive := func(what string, want ...bool) {
 		t.Helper()
@@ -194,13 +194,13 @@ func TestProcessesLiveAsLongAsTheyAreDescribed(t *testing.T) {
 	c.Run(job("running", "failed"))
 	wantAlive("one failed and one gone", true, false, false)
 	c.Run(job("running"))
-	if again := processOf(t, c, ids[0], "t"); again != pids[0] {
+	if again := lastPID(t, c, ids[0], "t"); again != pids[0] {
 		t.Errorf("got process %d, want it to be still %d", again, pids[0])
 	}
 	c.Purge("default", "j")
 	wantAlive("purged", false, false, false)
 	c.Run(job("running"))
-	pids = []int{processOf(t, c, ids[0], "t")}
+	pids = []int{lastPID(t, c, ids[0], "t")}
 	if got := logOf(c, ids[0], "t", "stdout"); got != fmt.Sprintln(pids[0]) {
 		t.Errorf("log of the same allocation after a purge: got %q, want only %d", got, pids[0])
 	}
@@ -217,34 +217,34 @@ func TestProcessesLiveAsLongAsTheyAreDescribed(t *testing.T) {
 	}
 }
 
-func nameOf(c *Cluster, id string) string { return c.byID[id].Name }
+func nameOf(c *Cluster, id string) string { return c.allocationByID[id].Name }
 
-func TestNothingThatATaskLeavesBehindGoesOn(t *testing.T) {
+func TestTask_KillsLeftoverProcesses(t *testing.T) {
 	c := New()
 	defer c.Close()
 	c.Run(Job{ID: "j", Type: "batch", Groups: []Group{{Tasks: []Task{shell("t", "sleep 601 & echo $!")}}}})
-	pid := processOf(t, c, c.Allocations("default", "j")[0], "t")
-	until(t, "the child is killed", func() bool { return !alive(pid) })
+	pid := lastPID(t, c, c.Allocations("default", "j")[0], "t")
+	waitUntil(t, "the child is killed", func() bool { return !alive(pid) })
 }
 
-func TestOnlyASidecarCannotGoOn(t *testing.T) {
+func TestTask_SidecarEndsWithMain(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
-	side := shell("side", busy)
+	side := shell("side", sleepScript)
 	side.Sidecar = true
 	c.Run(Job{ID: "j", Type: "batch", Groups: []Group{{Tasks: []Task{shell("main", "true"), side}}}})
-	ended(t, n, c.Allocations("default", "j")[0], "complete")
+	waitForStatus(t, n, c.Allocations("default", "j")[0], "complete")
 }
 
-func TestExamplesAreProcessesOnlyWhenAsked(t *testing.T) {
+func TestExamples_RunTasks(t *testing.T) {
 	c := Examples("production", time.Now())
 	defer c.Close()
 	id := c.Allocations("default", "p-team1-web")[0]
-	if len(c.runs) != 0 || c.host.root != "" {
-		t.Errorf("before: got %d runs and directory %q, want none", len(c.runs), c.host.root)
+	if len(c.runners) != 0 || c.host.root != "" {
+		t.Errorf("before: got %d runs and directory %q, want none", len(c.runners), c.host.root)
 	}
 	c.RunTasks()
-	until(t, "a task has written", func() bool { return strings.Contains(logOf(c, id, "web", "stdout"), "GET /health") })
+	waitUntil(t, "a task has written", func() bool { return strings.Contains(logOf(c, id, "web", "stdout"), "GET /health") })
 	for _, a := range c.allocations {
 		for name, s := range a.TaskStates {
 			if s.State == "dead" && s.StartedAt != nil && logOf(c, a.ID, name, "stdout") == "" {
@@ -252,7 +252,7 @@ func TestExamplesAreProcessesOnlyWhenAsked(t *testing.T) {
 			}
 		}
 	}
-	if n := len(c.runs); n < 8 || n > 60 {
+	if n := len(c.runners); n < 8 || n > 60 {
 		t.Errorf("got %d allocations with processes, want some dozens", n)
 	}
 }

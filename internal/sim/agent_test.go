@@ -7,22 +7,22 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestAnAllocationIsRestartedWhereItIs(t *testing.T) {
+func TestRestartAllocation_InPlace(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "root")
-	registered(t, n, c, sleeper("web", 1, noRestarts))
+	c, n := fastCluster(t, "root")
+	registerAndWait(t, n, c, sleeper("web", 1, noRestarts))
 	id := c.Allocations("default", "web")[0]
-	first := processOf(t, c, id, "t")
+	first := lastPID(t, c, id, "t")
 	a := &api.Allocation{ID: id}
 	wantStatus(t, n.Allocations().Restart(a, "nope", nil), 500, "Could not find task runner for task: nope")
 	if err := n.Allocations().Restart(a, "", nil); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "another process runs", func() bool { return processOf(t, c, id, "t") != first })
+	waitUntil(t, "another process runs", func() bool { return lastPID(t, c, id, "t") != first })
 	if alive(first) {
 		t.Errorf("process %d: got it alive, want it ended", first)
 	}
-	info := ended(t, n, id, "running")
+	info := waitForStatus(t, n, id, "running")
 	s := info.TaskStates["t"]
 	wantList(t, "events", eventTypes(s), []string{"Received", "Task Setup", "Started", "Restart Signaled", "Terminated", "Restarting", "Started"})
 	if s.Restarts != 1 || s.Events[3].DisplayMessage != "User requested running tasks to restart" {
@@ -32,44 +32,44 @@ func TestAnAllocationIsRestartedWhereItIs(t *testing.T) {
 	if err := n.Allocations().Restart(a, "t", nil); err != nil {
 		t.Fatal(err)
 	}
-	ended(t, n, id, "failed")
+	waitForStatus(t, n, id, "failed")
 	wantStatus(t, n.Allocations().Restart(a, "", nil), 500, "restart of an alloc that should not run")
 	wantStatus(t, n.Allocations().Restart(a, "t", nil), 500, "Task not running")
 }
 
-func TestAStoppedAllocationIsReplaced(t *testing.T) {
+func TestStopAllocation_IsReplaced(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "root")
-	registered(t, n, c, sleeper("web", 1))
+	c, n := fastCluster(t, "root")
+	registerAndWait(t, n, c, sleeper("web", 1))
 	id := c.Allocations("default", "web")[0]
-	pid := processOf(t, c, id, "t")
+	pid := lastPID(t, c, id, "t")
 	if _, err := n.Allocations().Stop(&api.Allocation{ID: id}, nil); err != nil {
 		t.Fatal(err)
 	}
-	a := ended(t, n, id, "complete")
+	a := waitForStatus(t, n, id, "complete")
 	if a.DesiredDescription != "alloc is being migrated" || a.NextAllocation == "" || alive(pid) {
 		t.Errorf("stopped: got %q, next %q, alive %v, want it replaced and ended", a.DesiredDescription, a.NextAllocation, alive(pid))
 	}
 	wantList(t, "events", eventTypes(a.TaskStates["t"]), []string{"Received", "Task Setup", "Started", "Killing", "Terminated", "Killed"})
-	ended(t, n, a.NextAllocation, "running")
-	if again := processOf(t, c, a.NextAllocation, "t"); again == pid {
+	waitForStatus(t, n, a.NextAllocation, "running")
+	if again := lastPID(t, c, a.NextAllocation, "t"); again == pid {
 		t.Errorf("process: got %d again, want another", pid)
 	}
 }
 
-func TestProgramsRunOnlyForWhoBringsAToken(t *testing.T) {
+func TestRegister_NoProcessWithoutToken(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
-	registered(t, n, c, sleeper("web", 1))
-	if c.mu.RLock(); len(c.runs) != 0 {
-		t.Errorf("processes: got %d, want none without a token", len(c.runs))
+	c, n := fastCluster(t, "")
+	registerAndWait(t, n, c, sleeper("web", 1))
+	if c.mu.RLock(); len(c.runners) != 0 {
+		t.Errorf("processes: got %d, want none without a token", len(c.runners))
 	}
 	c.mu.RUnlock()
 }
 
-func TestABatchJobRunsOnceForEachOrder(t *testing.T) {
+func TestDispatch_RunsOneChild(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
+	c, n := fastCluster(t, "")
 	c.Run(Job{ID: "cron", Type: "batch", Periodic: &Periodic{Spec: "0 5 29 2 *"}})
 	c.Run(Job{ID: "import", Type: "batch", Parameterized: &Parameterized{Payload: "forbidden", MetaRequired: []string{"file"}}})
 	_, _, err := n.Jobs().Dispatch("import", map[string]string{"file": "a"}, []byte("x"), "", nil)
@@ -83,7 +83,7 @@ func TestABatchJobRunsOnceForEachOrder(t *testing.T) {
 	if _, _, err := n.Jobs().PeriodicForce("cron", nil); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the children are done", func() bool {
+	waitUntil(t, "the children are done", func() bool {
 		dead := 0
 		for _, parent := range []string{"cron", "import"} {
 			s, _, err := n.Jobs().Summary(parent, nil)

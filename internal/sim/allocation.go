@@ -8,10 +8,10 @@ type allocation struct {
 	NodeID, NodeName, JobID, TaskGroup string
 	ClientStatus, ClientDescription    string
 	DesiredStatus, DesiredDescription  string
-	DesiredTransition                  transition
-	DeploymentStatus                   *health
+	DesiredTransition                  desiredTransition
+	DeploymentStatus                   *allocHealth
 	FollowupEvalID, NextAllocation     string
-	RescheduleTracker                  *tracker
+	RescheduleTracker                  *rescheduleTracker
 	PreemptedAllocations               []string
 	PreemptedByAllocation              string
 	TaskStates                         map[string]*taskState
@@ -23,11 +23,11 @@ type allocation struct {
 	PreviousAllocation string `json:"-"`
 	group              Group
 	node               *node // as it was when the allocation was placed
-	failing            map[string]CheckFailure
-	placed             bool // by the scheduler, not described
-	due                bool // failed or unknown, and is to be replaced now
-	states             []allocState
-	planned            uint64 // index of the last plan that changed it; 0: the one that placed it
+	failingChecks      map[string]CheckFailure
+	scheduled          bool // by the scheduler, not described
+	replaceNow         bool // failed or unknown, and is to be replaced now
+	statusHistory      []allocState
+	planIndex          uint64 // index of the last plan that changed it; 0: the one that placed it
 }
 
 func (a *allocation) key() key { return key{a.Namespace, a.ID, a.CreateIndex} }
@@ -36,12 +36,12 @@ func (a *allocation) terminal() bool {
 	return a.DesiredStatus != "run" || a.ClientStatus == "complete" || a.ClientStatus == "failed" || a.ClientStatus == "lost"
 }
 
-type transition struct {
+type desiredTransition struct {
 	ForceReschedule, Migrate, MigrateDisablePlacement, NoShutdownDelay, Reschedule *bool
 }
 
-// health is an allocation's health to its deployment.
-type health struct {
+// allocHealth is an allocation's health to its deployment.
+type allocHealth struct {
 	Canary      bool
 	Healthy     *bool
 	ModifyIndex uint64
@@ -76,13 +76,13 @@ func (a *allocation) stub(states, withResources bool) allocationStub {
 		s.TaskStates = a.TaskStates
 	}
 	if withResources {
-		s.AllocatedResources = a.allocated()
+		s.AllocatedResources = a.allocatedResources()
 	}
 	return s
 }
 
-// allocated is what the scheduler gave the tasks.
-func (a *allocation) allocated() object {
+// allocatedResources is what the scheduler gave the tasks.
+func (a *allocation) allocatedResources() object {
 	lifecycles, tasks := object{}, object{}
 	for _, t := range a.group.Tasks {
 		lifecycles[t.Name] = t.lifecycle()
@@ -93,7 +93,7 @@ func (a *allocation) allocated() object {
 		}
 	}
 	return object{
-		"Shared":         object{"DiskMB": diskMB, "Networks": a.given(), "Ports": a.ports()},
+		"Shared":         object{"DiskMB": diskMB, "Networks": a.assignedNetworks(), "Ports": a.assignedPorts()},
 		"TaskLifecycles": lifecycles, "Tasks": tasks,
 	}
 }
@@ -109,27 +109,27 @@ func (a *allocation) detail() object {
 	placed := *a.Job // the allocation keeps the job as it was when it was placed
 	placed.Status, placed.ModifyIndex, placed.deployment = "pending", a.Job.JobModifyIndex, nil
 	whole, shared := resources(cpu, memory, memory, diskMB), resources(0, 0, 0, diskMB)
-	whole["Networks"], shared["Networks"] = a.given(), a.given()
+	whole["Networks"], shared["Networks"] = a.assignedNetworks(), a.assignedNetworks()
 	d := object{
 		"ID": a.ID, "Namespace": a.Namespace, "EvalID": a.EvalID, "Name": a.Name, "NodeID": a.NodeID,
 		"NodeName": a.NodeName, "JobID": a.JobID, "Job": placed.detail(), "TaskGroup": a.TaskGroup,
 		"ClientStatus": a.ClientStatus, "ClientDescription": a.ClientDescription, "DesiredStatus": a.DesiredStatus,
-		"TaskStates": a.TaskStates, "AllocatedResources": a.allocated(), "TaskResources": perTask,
+		"TaskStates": a.TaskStates, "AllocatedResources": a.allocatedResources(), "TaskResources": perTask,
 		"Resources": whole, "SharedResources": shared,
 		"NetworkStatus": object{"Address": "", "AddressIPv6": "", "DNS": nil, "InterfaceName": ""},
 		"SigningKeyID":  uuid("signing key"),
 		"Metrics":       a.node.metrics(),
-		"CreateIndex":   a.CreateIndex, "ModifyIndex": a.ModifyIndex, "AllocModifyIndex": max(a.CreateIndex, a.planned),
+		"CreateIndex":   a.CreateIndex, "ModifyIndex": a.ModifyIndex, "AllocModifyIndex": max(a.CreateIndex, a.planIndex),
 		"CreateTime": a.CreateTime, "ModifyTime": a.ModifyTime,
 	}
 	if a.DesiredDescription != "" {
 		d["DesiredDescription"] = a.DesiredDescription
 	}
-	if a.DesiredTransition != (transition{}) {
+	if a.DesiredTransition != (desiredTransition{}) {
 		d["DesiredTransition"] = a.DesiredTransition
 	}
-	if len(a.states) > 0 {
-		d["AllocStates"] = a.states
+	if len(a.statusHistory) > 0 {
+		d["AllocStates"] = a.statusHistory
 	}
 	if a.DeploymentID != "" {
 		d["DeploymentID"] = a.DeploymentID

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// change replaces the record of an allocation, and those that count it, by changed copies. c.mu is held.
-func (c *Cluster) change(old *allocation, change func(a *allocation)) {
+// updateAllocation replaces the record of an allocation, and those that count it, by changed copies. c.mu is held.
+func (c *Cluster) updateAllocation(old *allocation, change func(a *allocation)) {
 	a := old.copy()
 	change(a)
-	c.amend(c.step(tableJobs, tableSummaries, tableAllocations), a)
+	c.storeAllocations(c.nextIndex(tableJobs, tableSummaries, tableAllocations), a)
 }
 
 // copy is a record of the allocation that may be changed until it is stored.
@@ -21,9 +21,9 @@ func (a *allocation) copy() *allocation {
 	return &b
 }
 
-// amend stores new allocations of one job, or changed copies, at an index, and brings up to date what counts them.
+// storeAllocations stores new allocations of one job, or changed copies, at an index, and brings up to date what counts them.
 // c.mu is held.
-func (c *Cluster) amend(index uint64, all ...*allocation) {
+func (c *Cluster) storeAllocations(index uint64, all ...*allocation) {
 	if len(all) == 0 {
 		return
 	}
@@ -31,7 +31,7 @@ func (c *Cluster) amend(index uint64, all ...*allocation) {
 	for _, a := range all {
 		a.ModifyIndex, a.ModifyTime = index, now
 		c.allocations = put(c.allocations, a, byCreation)
-		c.byID[a.ID] = a
+		c.allocationByID[a.ID] = a
 	}
 	before := c.job(all[0].Namespace, all[0].JobID)
 	if before == nil {
@@ -47,24 +47,24 @@ func (c *Cluster) amend(index uint64, all ...*allocation) {
 			j.allocations = slices.Insert(j.allocations, i, a)
 		}
 	}
-	j.summary = j.count(index)
-	c.restate(&j, index)
+	j.summary = j.countAllocations(index)
+	c.storeJob(&j, index)
 }
 
-// restate stores a changed copy of a job with the status that follows from all that belongs to it.
-func (c *Cluster) restate(j *job, index uint64) {
+// storeJob stores a changed copy of a job with the status that follows from all that belongs to it.
+func (c *Cluster) storeJob(j *job, index uint64) {
 	before := j.Status
 	if status := j.status(); status != before {
 		j.Status, j.ModifyIndex = status, index
 	}
 	c.jobs = put(c.jobs, j, byName)
-	c.passed(j.Namespace, j.ParentID, before, j.Status, index)
+	c.moveChild(j.Namespace, j.ParentID, before, j.Status, index)
 }
 
-// count sums the job's allocations up anew.
-func (j *job) count(index uint64) *summary {
+// countAllocations sums the job's allocations up anew.
+func (j *job) countAllocations(index uint64) *summary {
 	sum := *j.summary
-	sum.ModifyIndex, sum.Summary = index, map[string]*tally{}
+	sum.ModifyIndex, sum.Summary = index, map[string]*groupSummary{}
 	for name, before := range j.summary.Summary {
 		t := j.collected[name]
 		t.Queued = before.Queued
@@ -75,15 +75,15 @@ func (j *job) count(index uint64) *summary {
 			continue // of a job with that ID that was purged
 		}
 		if sum.Summary[a.TaskGroup] == nil {
-			sum.Summary[a.TaskGroup] = &tally{}
+			sum.Summary[a.TaskGroup] = &groupSummary{}
 		}
 		sum.Summary[a.TaskGroup].add(a.ClientStatus)
 	}
 	return &sum
 }
 
-// setTask replaces the state of a task by a copy that was changed and has these events more.
-func (a *allocation) setTask(name string, change func(s *taskState), events ...Event) {
+// updateTask replaces the state of a task by a copy that was changed and has these events more.
+func (a *allocation) updateTask(name string, change func(s *taskState), events ...Event) {
 	s := *a.TaskStates[name]
 	s.Events = slices.Concat(s.Events, events)
 	s.Events = s.Events[max(len(s.Events)-10, 0):]
@@ -91,9 +91,9 @@ func (a *allocation) setTask(name string, change func(s *taskState), events ...E
 	a.TaskStates[name] = &s
 }
 
-// settle derives the status of the allocation from the states of its tasks, by the rules of Nomad's client: one failed
+// deriveStatus derives the status of the allocation from the states of its tasks, by the rules of Nomad's client: one failed
 // task fails it.
-func (a *allocation) settle() {
+func (a *allocation) deriveStatus() {
 	has := map[string]bool{}
 	for _, s := range a.TaskStates {
 		has[s.State] = true
@@ -109,5 +109,5 @@ func (a *allocation) settle() {
 	default:
 		a.ClientStatus = "complete"
 	}
-	a.ClientDescription = clientSays[a.ClientStatus]
+	a.ClientDescription = clientDescriptions[a.ClientStatus]
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// big is a cluster of many teams, ten allocations a job.
-func big(jobs int) *Cluster {
+// bigCluster is a cluster of many teams, ten allocations a job.
+func bigCluster(jobs int) *Cluster {
 	c := New()
 	for i := range 20 {
 		c.AddNode(Node{Name: fmt.Sprintf("node-%d", i)})
@@ -20,14 +20,14 @@ func big(jobs int) *Cluster {
 	return c
 }
 
-func BenchmarkRun5000Jobs(b *testing.B) {
+func BenchmarkRun_5000Jobs(b *testing.B) {
 	for b.Loop() {
-		big(5000)
+		bigCluster(5000)
 	}
 }
 
-func BenchmarkList50000Allocations(b *testing.B) {
-	c := big(5000)
+func BenchmarkList_50000Allocations(b *testing.B) {
+	c := bigCluster(5000)
 	for name, path := range map[string]string{
 		"all":       "/v1/allocations",
 		"nostates":  "/v1/allocations?task_states=false",

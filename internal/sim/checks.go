@@ -25,10 +25,10 @@ type checkResult struct {
 	Service, Check   string
 }
 
-// checks answers what the client of an allocation last saw of its checks, by their IDs. Like Nomad it answers null
+// checksHandler answers what the client of an allocation last saw of its checks, by their IDs. Like Nomad it answers null
 // where there is none, and where the allocation no longer runs.
-func checks(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	a, n, err := c.reach(r, id, "read-job")
+func checksHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
+	a, n, err := c.reachClient(r, id, "read-job")
 	if err != nil {
 		refuse(w, err)
 		return
@@ -36,7 +36,7 @@ func checks(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	if n.spec.Hangs {
 		c.hang(r)
 	}
-	c.pause(r, n.spec.Slow)
+	c.delay(r, n.spec.Slow)
 	var results map[string]checkResult
 	if !a.terminal() {
 		results = a.checkResults(time.Now())
@@ -47,7 +47,7 @@ func checks(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 func (a *allocation) checkResults(now time.Time) (results map[string]checkResult) {
 	add := func(task string, services []Service) {
 		for _, s := range services {
-			if !s.native() {
+			if !s.isNomadService() {
 				continue
 			}
 			for _, c := range s.Checks {
@@ -79,7 +79,7 @@ func (a *allocation) check(c Check) checkResult {
 	}
 	if a.ClientStatus == "pending" {
 		result.Status, result.Output, result.StatusCode = "pending", "nomad: waiting to run", 0
-	} else if failure, fails := a.failing[c.Name]; fails {
+	} else if failure, fails := a.failingChecks[c.Name]; fails {
 		result.Status, result.Output, result.StatusCode = "failure", failure.Output, failure.StatusCode
 	}
 	return result

@@ -20,7 +20,7 @@ func checked(a Allocation) *Cluster {
 	return c
 }
 
-func TestChecksSayWhatTheClientSaw(t *testing.T) {
+func TestChecks_Results(t *testing.T) {
 	const path = "/v1/client/allocation/11111111-1111-1111-1111-111111111111/checks"
 	type result struct {
 		Mode, Status, Output, Group, Task, Service string
@@ -30,7 +30,7 @@ func TestChecksSayWhatTheClientSaw(t *testing.T) {
 		allocation Allocation
 		want       map[string]result
 	}{
-		"running": {Allocation{Failing: map[string]CheckFailure{"ready": {StatusCode: 503, Output: "not yet"}}}, map[string]result{
+		"running": {Allocation{FailingChecks: map[string]CheckFailure{"ready": {StatusCode: 503, Output: "not yet"}}}, map[string]result{
 			"alive": {"healthiness", "success", "nomad: tcp ok", "p-web.web[0]", "", "web", 0},
 			"ready": {"healthiness", "failure", "not yet", "p-web.web[0]", "", "web", 503},
 			"soft":  {"readiness", "success", "nomad: tcp ok", "p-web.web[0]", "app", "app", 0},

@@ -72,8 +72,8 @@ func allocJobs(allocs []*api.AllocationListStub) (ids []string) {
 	return ids
 }
 
-// mixed has jobs whose names and states tell filters apart.
-func mixed() *Cluster {
+// mixedCluster has jobs whose names and states tell filters apart.
+func mixedCluster() *Cluster {
 	c := New()
 	c.AddNode(Node{Name: "node-1"})
 	c.Run(Job{ID: "p-team1-web", Deployment: successful})

@@ -16,7 +16,7 @@ type limiter struct {
 	max           int
 	open          map[net.Conn]string // the address of each
 	peak, refused int
-	answers       *rate.Limiter
+	tooManyRate   *rate.Limiter
 	server        *http.Server
 }
 
@@ -34,7 +34,7 @@ func (c *Cluster) Start() (string, error) {
 		return "", fmt.Errorf("start the simulated cluster: it was started before")
 	}
 	l.open = make(map[net.Conn]string)
-	l.answers = rate.NewLimiter(10, 100) // Nomad's own numbers
+	l.tooManyRate = rate.NewLimiter(10, 100) // Nomad's own numbers
 	l.server = &http.Server{Handler: c, ConnState: l.track}
 	go l.server.Serve(ln)
 	return "http://" + ln.Addr().String(), nil
@@ -78,11 +78,11 @@ func (l *limiter) track(conn net.Conn, state http.ConnState) {
 	case http.StateNew:
 		if !l.admit(conn) {
 			l.refused++
-			answer := l.answers.Allow()
+			answer := l.tooManyRate.Allow()
 			l.mu.Unlock()
 			if answer {
 				conn.SetDeadline(time.Now().Add(10 * time.Millisecond))
-				conn.Write([]byte(tooMany))
+				conn.Write([]byte(tooManyResponse))
 			}
 			conn.Close()
 			return
@@ -93,9 +93,9 @@ func (l *limiter) track(conn net.Conn, state http.ConnState) {
 	l.mu.Unlock()
 }
 
-// forget is for a connection that was taken over from the server, which no longer tells when it is closed. Until then
+// untrack is for a connection that was taken over from the server, which no longer tells when it is closed. Until then
 // it counts, as with Nomad.
-func (l *limiter) forget(conn net.Conn) {
+func (l *limiter) untrack(conn net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.open, conn)
@@ -117,7 +117,7 @@ func (l *limiter) admit(conn net.Conn) bool {
 	return true
 }
 
-const tooManyText = "Your IP is issuing too many concurrent connections, please rate limit your calls\n"
+const tooManyBody = "Your IP is issuing too many concurrent connections, please rate limit your calls\n"
 
-var tooMany = fmt.Sprintf("HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\n"+
-	"Content-Length: %d\r\nConnection: close\r\n\r\n%s", len(tooManyText), tooManyText)
+var tooManyResponse = fmt.Sprintf("HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\n"+
+	"Content-Length: %d\r\nConnection: close\r\n\r\n%s", len(tooManyBody), tooManyBody)

@@ -39,8 +39,8 @@ type deploymentState struct {
 
 const progressDeadline = 10 * time.Minute
 
-// described is what Nomad says of a deployment in that status most often.
-var described = map[string]string{
+// deploymentDescriptions is what Nomad says of a deployment in that status most often.
+var deploymentDescriptions = map[string]string{
 	"running":    "Deployment is running",
 	"paused":     "Deployment is paused",
 	"successful": "Deployment completed successfully",
@@ -49,13 +49,13 @@ var described = map[string]string{
 	"pending":    "Deployment is pending, waiting for peer region",
 }
 
-// deploy writes down the job's deployment; its health is counted by settle.
-func (j *job) deploy(d Deployment, created uint64) {
+// describeDeployment writes down the job's deployment; its health is counted by settle.
+func (j *job) describeDeployment(d Deployment, created uint64) {
 	if d.Status == "" {
 		return
 	}
 	if d.Description == "" {
-		d.Description = described[d.Status]
+		d.Description = deploymentDescriptions[d.Status]
 	}
 	j.deployment = &deployment{
 		ID:        uuid("deployment", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10)),
@@ -66,9 +66,9 @@ func (j *job) deploy(d Deployment, created uint64) {
 	}
 }
 
-// settle counts the health of what was placed of it: allocations are those of all versions of the job. Those of an
+// countHealth counts the health of what was placed of it: allocations are those of all versions of the job. Those of an
 // earlier version that nobody described are gone, as in Nomad, and were healthy if the deployment was successful.
-func (d *deployment) settle(j *job, allocations []*allocation, index uint64) {
+func (d *deployment) countHealth(j *job, allocations []*allocation, index uint64) {
 	d.ModifyIndex, d.ModifyTime = index, j.SubmitTime
 	for _, g := range j.groups {
 		d.TaskGroups[g.Name] = &deploymentState{DesiredTotal: g.Count, ProgressDeadline: progressDeadline}

@@ -8,43 +8,43 @@ import (
 
 // What becomes of deployments while their allocations become healthy or fail.
 
-// judge finds an allocation that runs healthy to its deployment, unless it was judged before.
-func (c *Cluster) judge(id string) {
-	a := c.byID[id]
-	if a == nil || a.terminal() || c.dead(a) || a.ClientStatus != "running" || a.DeploymentID == "" && a.Job.Type != "service" || a.verdict() {
+// markHealthy finds an allocation that runs healthy to its deployment, unless it was judged before.
+func (c *Cluster) markHealthy(id string) {
+	a := c.allocationByID[id]
+	if a == nil || a.terminal() || c.agentDown(a) || a.ClientStatus != "running" || a.DeploymentID == "" && a.Job.Type != "service" || a.hasHealth() {
 		return
 	}
-	c.judged(a, true)
+	c.setAllocHealth(a, true)
 }
 
-func (a *allocation) verdict() bool {
+func (a *allocation) hasHealth() bool {
 	return a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil
 }
 
-// judged writes an allocation's health down and looks what follows for its deployment.
-func (c *Cluster) judged(a *allocation, healthy bool) {
+// setAllocHealth writes an allocation's health down and looks what follows for its deployment.
+func (c *Cluster) setAllocHealth(a *allocation, healthy bool) {
 	b := a.copy()
-	index := c.step(tableJobs, tableSummaries, tableAllocations, tableDeployments)
-	b.DeploymentStatus = &health{Canary: a.canary(), Healthy: &healthy, ModifyIndex: index}
+	index := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments)
+	b.DeploymentStatus = &allocHealth{Canary: a.isCanary(), Healthy: &healthy, ModifyIndex: index}
 	if healthy {
 		b.DeploymentStatus.Timestamp = stamp(time.Now())
 	}
-	c.amend(index, b)
+	c.storeAllocations(index, b)
 	i := slices.IndexFunc(c.deployments, func(d *deployment) bool { return d.ID == a.DeploymentID })
 	if i < 0 {
 		return
 	}
 	d := c.deployments[i].copy()
-	c.tally(d, nil)
+	c.countDeployment(d, nil)
 	c.storeDeployment(d, index)
-	if c.watch(d.ID) {
-		c.evaluate(c.job(d.Namespace, d.JobID), "deployment-watcher", c.step(tableEvaluations), 0)
+	if c.checkDeployment(d.ID) {
+		c.evaluate(c.job(d.Namespace, d.JobID), "deployment-watcher", c.nextIndex(tableEvaluations), 0)
 	}
 }
 
-// watch lets a running deployment fail or succeed, as the health of its allocations wants it, and reports whether it
+// checkDeployment lets a running deployment fail or succeed, as the health of its allocations wants it, and reports whether it
 // still goes on.
-func (c *Cluster) watch(id string) (goesOn bool) {
+func (c *Cluster) checkDeployment(id string) (goesOn bool) {
 	d := c.deploymentByID(id)
 	if d == nil || d.Status != "running" {
 		return false
@@ -66,9 +66,9 @@ func (c *Cluster) watch(id string) (goesOn bool) {
 	}
 	switch {
 	case complete:
-		c.later(func() { c.succeed(id) })
+		c.afterStep(func() { c.completeDeployment(id) })
 	case automatic && promotable:
-		c.later(func() { c.promoteItself(id) })
+		c.afterStep(func() { c.autoPromote(id) })
 	default:
 		return true
 	}
@@ -83,8 +83,8 @@ func (c *Cluster) deploymentByID(id string) *deployment {
 	return c.deployments[i]
 }
 
-// promoteItself promotes a deployment, unless it was promoted or ended meanwhile.
-func (c *Cluster) promoteItself(id string) {
+// autoPromote promotes a deployment, unless it was promoted or ended meanwhile.
+func (c *Cluster) autoPromote(id string) {
 	d := c.deploymentByID(id)
 	if d == nil || d.Status != "running" {
 		return
@@ -97,8 +97,8 @@ func (c *Cluster) promoteItself(id string) {
 	}
 }
 
-// succeed ends a deployment that is complete, unless it was ended otherwise meanwhile.
-func (c *Cluster) succeed(id string) {
+// completeDeployment ends a deployment that is complete, unless it was ended otherwise meanwhile.
+func (c *Cluster) completeDeployment(id string) {
 	old := c.deploymentByID(id)
 	if old == nil {
 		return
@@ -108,8 +108,8 @@ func (c *Cluster) succeed(id string) {
 		return
 	}
 	d := old.copy()
-	d.Status, d.StatusDescription = "successful", described["successful"]
-	c.storeDeployment(d, c.step(tableJobs, tableDeployments))
+	d.Status, d.StatusDescription = "successful", deploymentDescriptions["successful"]
+	c.storeDeployment(d, c.nextIndex(tableJobs, tableDeployments))
 }
 
 // failDeployment ends a deployment and, where a group wants that, goes back to the newest version that was deployed. It
@@ -117,7 +117,7 @@ func (c *Cluster) succeed(id string) {
 func (c *Cluster) failDeployment(old *deployment, why string) (e *evaluation, reverted *uint64) {
 	d := old.copy()
 	d.Status, d.StatusDescription = "failed", why
-	index := c.step(tableJobs, tableSummaries, tableDeployments, tableEvaluations)
+	index := c.nextIndex(tableJobs, tableSummaries, tableDeployments, tableEvaluations)
 	j := c.job(d.Namespace, d.JobID)
 	revert := false
 	for _, s := range d.TaskGroups {
@@ -125,7 +125,7 @@ func (c *Cluster) failDeployment(old *deployment, why string) (e *evaluation, re
 	}
 	if !revert || j == nil {
 		c.storeDeployment(d, index)
-		return c.evaluateAny(d, index), nil
+		return c.evaluateDeployment(d, index), nil
 	}
 	var stable *job
 	for _, v := range j.versions() {
@@ -137,7 +137,7 @@ func (c *Cluster) failDeployment(old *deployment, why string) (e *evaluation, re
 	case stable == nil:
 		d.StatusDescription += " - no stable job version to auto revert to"
 		c.storeDeployment(d, index)
-	case j.runsTheSame(stable):
+	case j.sameSpec(stable):
 		d.StatusDescription += fmt.Sprintf(" - not rolling back to stable job version %d as current job has same specification", stable.Version)
 		c.storeDeployment(d, index)
 	default:
@@ -148,16 +148,16 @@ func (c *Cluster) failDeployment(old *deployment, why string) (e *evaluation, re
 		c.storeVersion(c.job(d.Namespace, d.JobID), &back, index)
 		reverted = &stable.Version
 	}
-	return c.evaluateAny(d, index), reverted
+	return c.evaluateDeployment(d, index), reverted
 }
 
-func (c *Cluster) evaluateAny(d *deployment, index uint64) *evaluation {
+func (c *Cluster) evaluateDeployment(d *deployment, index uint64) *evaluation {
 	j := c.job(d.Namespace, d.JobID)
 	if j == nil {
 		j = &job{Namespace: d.Namespace, ID: d.JobID, Type: "service", Priority: d.EvalPriority}
 	}
-	e := j.pending("deployment-watcher", index, 0)
+	e := j.newPendingEvaluation("deployment-watcher", index, 0)
 	e.DeploymentID = d.ID
-	c.queue(e)
+	c.enqueue(e)
 	return e
 }

@@ -18,7 +18,7 @@ type Container struct {
 // Container returns the container of a task of an allocation. It panics if there is no such task of the docker driver.
 func (c *Cluster) Container(allocation, task string) Container {
 	c.mu.RLock()
-	a := c.byID[allocation]
+	a := c.allocationByID[allocation]
 	c.mu.RUnlock()
 	if a == nil {
 		panic("sim: no allocation " + allocation)
@@ -65,7 +65,7 @@ var defaultDockerLog = map[string]string{"max-file": "2", "max-size": "2m"}
 
 // blocks returns the blocks of a job file's config: an object or a list of objects.
 func blocks(v any) (all []object) {
-	switch v := plain(v).(type) {
+	switch v := jsonValue(v).(type) {
 	case object:
 		all = append(all, v)
 	case []any:

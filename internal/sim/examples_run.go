@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// run puts a job into the cluster whose tasks, once they run, have something to say.
-func (e examples) run(j Job) {
+// addJob puts a job into the cluster whose tasks, once they run, have something to say.
+func (e examples) addJob(j Job) {
 	if len(j.Groups) == 0 {
 		j.Groups = []Group{{}}
 	}
@@ -22,15 +22,15 @@ func (e examples) run(j Job) {
 		for k := range g.Tasks {
 			t := &g.Tasks[k]
 			t.complete() // so that inspecting the job does not show the command
-			t.Command = []string{"/bin/sh", "-c", chatter, t.Name, fmt.Sprint(2 + (len(j.ID)+k)%4)}
+			t.Command = []string{"/bin/sh", "-c", exampleScript, t.Name, fmt.Sprint(2 + (len(j.ID)+k)%4)}
 		}
 	}
 	e.c.Run(j)
 }
 
-// chatter is what the tasks of the examples run: a line every few seconds, now and then a warning. It starts no program
+// exampleScript is what the tasks of the examples run: a line every few seconds, now and then a warning. It starts no program
 // but sleep, so that dozens of them cost next to nothing. $1 is how long it sleeps.
-const chatter = `n=0
+const exampleScript = `n=0
 echo "level=info msg=\"starting\" task=$0 allocation=$NOMAD_SHORT_ALLOC_ID"
 echo "level=info msg=\"listening\" address=0.0.0.0:8080"
 while :; do
@@ -47,14 +47,14 @@ done`
 // ended have said something.
 func (c *Cluster) RunTasks() {
 	c.mu.Lock()
-	c.held = false
-	c.reconcile(c.allocations)
+	c.processesOff = false
+	c.syncProcesses(c.allocations)
 	all := slices.Clone(c.allocations)
 	c.mu.Unlock()
 	for _, a := range all {
 		for _, t := range a.group.Tasks {
 			if s := a.TaskStates[t.Name]; s.State == "dead" && s.StartedAt != nil {
-				out, err := said(t, s)
+				out, err := exitedTaskLog(t, s)
 				c.Log(a.ID, t.Name, "stdout", []byte(out))
 				c.Log(a.ID, t.Name, "stderr", []byte(err))
 			}
@@ -62,8 +62,8 @@ func (c *Cluster) RunTasks() {
 	}
 }
 
-// said is what a task that has ended wrote: as much as its events tell.
-func said(t Task, s *taskState) (stdout, stderr string) {
+// exitedTaskLog is what a task that has ended wrote: as much as its events tell.
+func exitedTaskLog(t Task, s *taskState) (stdout, stderr string) {
 	var out, err strings.Builder
 	for _, e := range s.Events {
 		at := time.Unix(0, e.Time).UTC().Format(time.RFC3339)

@@ -12,8 +12,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// flags are the letters by which the original nomadctld sums up an allocation.
-func flags(a *api.AllocationListStub) string {
+// readmeFlags are the letters by which the original nomadctld sums up an allocation.
+func readmeFlags(a *api.AllocationListStub) string {
 	var f []string
 	if a.ClientStatus == "failed" {
 		f = append(f, "F")
@@ -37,7 +37,7 @@ func flags(a *api.AllocationListStub) string {
 	return strings.Join(f, ",")
 }
 
-func TestExamplesAreThoseOfTheReadme(t *testing.T) {
+func TestExamples_MatchReadme(t *testing.T) {
 	now := time.Date(2018, 7, 12, 15, 46, 36, 0, time.UTC)
 	for _, want := range []struct {
 		tier, job, node string
@@ -60,8 +60,8 @@ func TestExamplesAreThoseOfTheReadme(t *testing.T) {
 		}
 		a := allocs[0]
 		age := now.Sub(time.Unix(0, a.ModifyTime))
-		if a.NodeName != want.node || age != want.age || flags(a) != want.flags {
-			t.Errorf("%s: got %s, %v, %s, want %s, %v, %s", want.job, a.NodeName, age, flags(a), want.node, want.age, want.flags)
+		if a.NodeName != want.node || age != want.age || readmeFlags(a) != want.flags {
+			t.Errorf("%s: got %s, %v, %s, want %s, %v, %s", want.job, a.NodeName, age, readmeFlags(a), want.node, want.age, want.flags)
 		}
 		u, err := n.Allocations().Stats(&api.Allocation{ID: a.ID}, nil)
 		if err != nil {
@@ -78,7 +78,7 @@ func TestExamplesAreThoseOfTheReadme(t *testing.T) {
 	}
 }
 
-func TestExamplesKeepTheirPrefixAndTheirIDs(t *testing.T) {
+func TestExamples_StableIDs(t *testing.T) {
 	now := time.Now()
 	for tier, jobs := range map[string]int{"production": 17, "quality": 4, "test": 5} {
 		c := Examples(tier, now)
@@ -98,7 +98,7 @@ func TestExamplesKeepTheirPrefixAndTheirIDs(t *testing.T) {
 	}
 }
 
-func TestExamplesHaveSomethingToShowForEveryCommand(t *testing.T) {
+func TestExamples_CoverEveryCommand(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	production, quality := dial(t, Examples("production", now), ""), dial(t, Examples("quality", now), "")
 	d, _, err := production.Jobs().LatestDeployment("p-team1-api", nil)

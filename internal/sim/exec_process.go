@@ -14,11 +14,11 @@ import (
 	"github.com/creack/pty"
 )
 
-// errShutDown is how an exec ends when its task does.
-var errShutDown = errors.New("plugin is shut down")
+// errPluginShutDown is how an exec ends when its task does.
+var errPluginShutDown = errors.New("plugin is shut down")
 
-// run runs the program until it ends, or its task, or the cluster. nil: the client knows how it ended, or left.
-func (s *execStream) run(c *Cluster, e *execution) error {
+// runExec runs the program until it ends, or its task, or the cluster. nil: the client knows how it ended, or left.
+func (s *execStream) runExec(c *Cluster, e *execRequest) error {
 	pause := time.NewTimer(e.node.spec.Slow)
 	defer pause.Stop()
 	hang := pause.C
@@ -38,22 +38,22 @@ func (s *execStream) run(c *Cluster, e *execution) error {
 	var ended atomic.Bool
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		c.untilTaskEnds(ctx, e)
+		c.waitForTaskExit(ctx, e)
 		ended.Store(ctx.Err() == nil)
 		kill()
 	})
 	defer watch.Wait()
 	defer kill()
 	cmd := d.command(ctx, e.a, e.task, e.command)
-	x := &execRun{s, ctx, kill, cmd, make(chan struct{}), e.task.Driver == "podman"}
+	x := &execProcess{s, ctx, kill, cmd, make(chan struct{}), e.task.Driver == "podman"}
 	if e.tty {
-		err = x.terminal()
+		err = x.runOnTerminal()
 	} else {
-		err = x.pipes()
+		err = x.runOnPipes()
 	}
 	switch failed, notStarted := errors.AsType[startError](err); {
 	case ended.Load():
-		return errShutDown
+		return errPluginShutDown
 	case notStarted && e.task.Driver == "docker":
 		// It is a program in the container that fails to become the one asked for.
 		var path *fs.PathError
@@ -72,7 +72,7 @@ func (s *execStream) run(c *Cluster, e *execution) error {
 	case err != nil:
 		return err
 	case ctx.Err() != nil:
-		return s.lost()
+		return s.readError()
 	}
 	code, _ := exitCode(cmd.ProcessState)
 	return s.send(execOutput{Exited: true, Result: &execResult{code}})
@@ -80,20 +80,20 @@ func (s *execStream) run(c *Cluster, e *execution) error {
 
 type startError struct{ error }
 
-// execRun is the program of an exec and what goes in and out of it.
-type execRun struct {
+// execProcess is the program of an exec and what goes in and out of it.
+type execProcess struct {
 	*execStream
 	ctx    context.Context // kills the program
 	kill   context.CancelFunc
 	cmd    *exec.Cmd
 	exited chan struct{}
 
-	endless bool // the driver does not pass on the end of input
+	ignoresEOF bool // the driver does not pass on the end of input
 }
 
-// pipes runs the program without a terminal. As with Nomad, one that has ended is only done once the client has closed
+// runOnPipes runs the program without a terminal. As with Nomad, one that has ended is only done once the client has closed
 // stdin, or sent more of it than anybody takes: a client that keeps stdin open waits for ever.
-func (x *execRun) pipes() error {
+func (x *execProcess) runOnPipes() error {
 	var ours, theirs []*os.File
 	defer func() { closeAll(ours) }()
 	for range 3 {
@@ -116,32 +116,32 @@ func (x *execRun) pipes() error {
 	// What left the session of the program may hold the other ends for ever.
 	defer context.AfterFunc(x.ctx, func() { closeAll(ours) })()
 	var io sync.WaitGroup
-	io.Go(func() { x.feed(ours[0], false) })
-	io.Go(func() { x.drain(ours[1], func(o *stream) execOutput { return execOutput{Stdout: o} }) })
-	io.Go(func() { x.drain(ours[2], func(o *stream) execOutput { return execOutput{Stderr: o} }) })
+	io.Go(func() { x.copyStdin(ours[0], false) })
+	io.Go(func() { x.copyOutput(ours[1], func(o *stream) execOutput { return execOutput{Stdout: o} }) })
+	io.Go(func() { x.copyOutput(ours[2], func(o *stream) execOutput { return execOutput{Stderr: o} }) })
 	x.cmd.Wait()
 	close(x.exited)
 	io.Wait()
 	return nil
 }
 
-// terminal runs the program on a terminal. Closing stdin closes this side of it, which the program does not notice; what
+// runOnTerminal runs the program on a terminal. Closing stdin closes this side of it, which the program does not notice; what
 // it writes after that is lost but for its next output, and its stdout is not closed.
-func (x *execRun) terminal() error {
+func (x *execProcess) runOnTerminal() error {
 	master, slave, err := pty.Open()
 	if err != nil {
 		return fmt.Errorf("failed to open a tty: %w", err)
 	}
 	defer master.Close()
 	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = slave, slave, slave
-	ownSession(x.cmd, true)
+	setSession(x.cmd, true)
 	if err := x.cmd.Start(); err != nil {
 		slave.Close()
 		return startError{err}
 	}
 	var io sync.WaitGroup
-	io.Go(func() { x.feed(master, true) })
-	io.Go(func() { x.drain(master, func(o *stream) execOutput { return execOutput{Stdout: o} }) })
+	io.Go(func() { x.copyStdin(master, true) })
+	io.Go(func() { x.copyOutput(master, func(o *stream) execOutput { return execOutput{Stdout: o} }) })
 	x.cmd.Wait()
 	slave.Close()
 	close(x.exited)

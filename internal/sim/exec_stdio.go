@@ -7,9 +7,9 @@ import (
 	"github.com/creack/pty"
 )
 
-// feed takes the client's frames to the program: without a terminal until stdin is closed or nobody reads it any more,
+// copyStdin takes the client's frames to the program: without a terminal until stdin is closed or nobody reads it any more,
 // with one until the program has ended.
-func (x *execRun) feed(stdin *os.File, terminal bool) {
+func (x *execProcess) copyStdin(stdin *os.File, terminal bool) {
 	var over <-chan struct{}
 	if terminal {
 		over = x.exited
@@ -24,7 +24,7 @@ func (x *execRun) feed(stdin *os.File, terminal bool) {
 			case in.Stdin != nil:
 				_, err := stdin.Write(in.Stdin.Data)
 				ends := in.Stdin.Close
-				if ends && x.endless {
+				if ends && x.ignoresEOF {
 					ends, input, over = false, nil, x.exited
 				}
 				if ends {
@@ -44,8 +44,8 @@ func (x *execRun) feed(stdin *os.File, terminal bool) {
 	}
 }
 
-// drain sends what the program writes, and kills it when there is no client.
-func (x *execRun) drain(r *os.File, frame func(*stream) execOutput) {
+// copyOutput sends what the program writes, and kills it when there is no client.
+func (x *execProcess) copyOutput(r *os.File, frame func(*stream) execOutput) {
 	buf := make([]byte, 4096)
 	for {
 		n, err := r.Read(buf)

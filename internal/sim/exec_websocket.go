@@ -15,13 +15,13 @@ type execStream struct {
 	conn *websocket.Conn
 	ctx  context.Context // ends with the cluster
 
-	mu   sync.Mutex // one writer at a time
-	gone error      // why nothing more comes from the client
+	mu      sync.Mutex // one writer at a time
+	readErr error      // why nothing more comes from the client
 
-	input   chan execInput // closed when the client is gone
-	reading sync.WaitGroup
-	over    context.CancelFunc
-	stop    func() bool
+	input         chan execInput // closed when the client is gone
+	reading       sync.WaitGroup
+	cancel        context.CancelFunc
+	stopAfterHost func() bool
 }
 
 // execInput is a frame from the client; one without anything is a heartbeat.
@@ -52,8 +52,8 @@ type execResult struct {
 
 func newExecStream(host context.Context, conn *websocket.Conn) *execStream {
 	s := &execStream{conn: conn, input: make(chan execInput)}
-	s.ctx, s.over = context.WithCancel(host)
-	s.stop = context.AfterFunc(host, func() { conn.Close() }) // a frame may wait for a client that does not read
+	s.ctx, s.cancel = context.WithCancel(host)
+	s.stopAfterHost = context.AfterFunc(host, func() { conn.Close() }) // a frame may wait for a client that does not read
 	s.reading.Go(s.read)
 	return s
 }
@@ -68,7 +68,7 @@ func (s *execStream) read() {
 		}
 		if err != nil {
 			s.mu.Lock()
-			s.gone = err
+			s.readErr = err
 			s.mu.Unlock()
 			close(s.input)
 			return
@@ -85,23 +85,23 @@ func (s *execStream) read() {
 func (s *execStream) send(out execOutput) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.gone != nil {
-		return s.gone
+	if s.readErr != nil {
+		return s.readErr
 	}
 	return s.conn.WriteJSON(out)
 }
 
-// lost returns why nothing more comes from the client; nil while more may come.
-func (s *execStream) lost() error {
+// readError returns why nothing more comes from the client; nil while more may come.
+func (s *execStream) readError() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.gone
+	return s.readErr
 }
 
 // close ends the stream with a close message, which a client that left does not get.
 func (s *execStream) close(err error) {
 	code := websocket.CloseInternalServerErr
-	if c, ok := errors.AsType[closing](err); ok {
+	if c, ok := errors.AsType[closeError](err); ok {
 		code = c.code
 	}
 	s.mu.Lock()
@@ -109,18 +109,18 @@ func (s *execStream) close(err error) {
 	s.conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(code, err.Error()))
 }
 
-// lingering is how long the end waits for the client to close its side too.
-const lingering = time.Second
+// closeTimeout is how long the end waits for the client to close its side too.
+const closeTimeout = time.Second
 
-// end closes the connection, without a close message when there was none before, as Nomad does. What the client still
+// shutdown closes the connection, without a close message when there was none before, as Nomad does. What the client still
 // sends is read first: a connection that is closed over it is reset, and the client may lose what it has not read yet.
-func (s *execStream) end() {
-	s.over()
+func (s *execStream) shutdown() {
+	s.cancel()
 	if half, can := s.conn.NetConn().(interface{ CloseWrite() error }); can && half.CloseWrite() == nil {
-		s.conn.SetReadDeadline(time.Now().Add(lingering))
+		s.conn.SetReadDeadline(time.Now().Add(closeTimeout))
 		s.reading.Wait()
 	}
-	s.stop()
+	s.stopAfterHost()
 	s.conn.Close()
 	s.reading.Wait()
 }

@@ -10,15 +10,15 @@ import (
 
 // Fault is what goes wrong with requests. Delay comes first and, alone, is only a delay.
 type Fault struct {
-	Path   string // a pattern of a route or a path; "" is every one
-	Method string // "GET", "PUT", which is also POST, or "DELETE"; "" is every one
-	Times  int    // of how many requests; 0 is all
-	Delay  time.Duration
-	Status int // answer with this and Body
-	Body   string
-	Cut    bool // cut the connection without an answer; without a connection, ServeHTTP panics with http.ErrAbortHandler
-	Hang   bool // do not answer until the client leaves
-	Lose   bool // carry the request out, and cut the connection in place of its answer
+	Path         string // a pattern of a route or a path; "" is every one
+	Method       string // "GET", "PUT", which is also POST, or "DELETE"; "" is every one
+	Times        int    // of how many requests; 0 is all
+	Delay        time.Duration
+	Status       int // answer with this and Body
+	Body         string
+	Cut          bool // cut the connection without an answer; without a connection, ServeHTTP panics with http.ErrAbortHandler
+	Hang         bool // do not answer until the client leaves
+	LoseResponse bool // carry the request out, and cut the connection in place of its answer
 }
 
 type faults struct {
@@ -29,7 +29,7 @@ type faults struct {
 
 type activeFault struct {
 	Fault
-	struck int
+	hits int
 }
 
 // Inject adds a fault, and returns how to ask how many requests it has struck. It panics when no route fits its path: a
@@ -49,12 +49,12 @@ func (c *Cluster) Inject(f Fault) (struck func() int) {
 	return func() int {
 		c.faults.mu.Lock()
 		defer c.faults.mu.Unlock()
-		return added.struck
+		return added.hits
 	}
 }
 
-// Heal takes all faults away; requests that hang stay as they are.
-func (c *Cluster) Heal() {
+// ClearFaults takes all faults away; requests that hang stay as they are.
+func (c *Cluster) ClearFaults() {
 	c.faults.mu.Lock()
 	defer c.faults.mu.Unlock()
 	c.faults.active, c.faults.noLeader = nil, time.Time{}
@@ -71,7 +71,7 @@ func (c *Cluster) LoseLeader(d time.Duration) {
 	}
 }
 
-var noLeader = failure{http.StatusInternalServerError, "No cluster leader"}
+var errNoLeader = httpError{http.StatusInternalServerError, "No cluster leader"}
 
 func (f *faults) leaderless(r *http.Request) bool {
 	f.mu.Lock()
@@ -80,52 +80,52 @@ func (f *faults) leaderless(r *http.Request) bool {
 	return time.Now().Before(f.noLeader) && !strings.HasPrefix(r.URL.Path, "/v1/client/") && (!stale || r.Method != "GET")
 }
 
-// take returns the faults of a request in the order they were injected, and uses them up.
-func (f *faults) take(method, path string) []Fault {
+// use returns the faults of a request in the order they were injected, and uses them up.
+func (f *faults) use(method, path string) []Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var hit []Fault
 	for _, a := range f.active {
 		_, fits := match(a.Path, path)
-		if (a.Path != "" && !fits) || (a.Method != "" && a.Method != method) || (a.Times > 0 && a.struck == a.Times) {
+		if (a.Path != "" && !fits) || (a.Method != "" && a.Method != method) || (a.Times > 0 && a.hits == a.Times) {
 			continue
 		}
-		a.struck++
+		a.hits++
 		hit = append(hit, a.Fault)
-		if a.Status != 0 || a.Cut || a.Hang || a.Lose {
+		if a.Status != 0 || a.Cut || a.Hang || a.LoseResponse {
 			break
 		}
 	}
 	return hit
 }
 
-// strike lets the faults of a request happen and reports whether that was all of its answer, or else whether the answer
+// applyFaults lets the faults of a request happen and reports whether that was all of its answer, or else whether the answer
 // is to be lost.
-func (c *Cluster) strike(w http.ResponseWriter, r *http.Request) (answered, lost bool) {
-	for _, f := range c.faults.take(r.Method, r.URL.Path) {
-		c.pause(r, f.Delay)
+func (c *Cluster) applyFaults(w http.ResponseWriter, r *http.Request) (answered, lost bool) {
+	for _, f := range c.faults.use(r.Method, r.URL.Path) {
+		c.delay(r, f.Delay)
 		switch {
 		case f.Hang:
 			c.hang(r)
 		case f.Cut:
 			panic(http.ErrAbortHandler)
 		case f.Status != 0:
-			refuse(w, failure{f.Status, f.Body})
+			refuse(w, httpError{f.Status, f.Body})
 			return true, false
-		case f.Lose:
+		case f.LoseResponse:
 			return false, true
 		}
 	}
 	if c.faults.leaderless(r) {
-		refuse(w, noLeader)
+		refuse(w, errNoLeader)
 		return true, false
 	}
 	return false, false
 }
 
-// pause waits for d. When the client leaves or the cluster is closed before that, the request ends there, as that
+// delay waits for d. When the client leaves or the cluster is closed before that, the request ends there, as that
 // of hang does: net/http's own way to end one without an answer is this panic, which it catches.
-func (c *Cluster) pause(r *http.Request, d time.Duration) {
+func (c *Cluster) delay(r *http.Request, d time.Duration) {
 	if d <= 0 {
 		return
 	}

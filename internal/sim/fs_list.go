@@ -21,18 +21,18 @@ type fileInfo struct {
 	Size        int64
 }
 
-func infoOf(i fs.FileInfo) fileInfo {
+func newFileInfo(i fs.FileInfo) fileInfo {
 	return fileInfo{FileMode: i.Mode().String(), IsDir: i.IsDir(), ModTime: i.ModTime().UTC(), Name: i.Name(), Size: i.Size()}
 }
 
-// ofFile makes the handler of a question about a file of an allocation.
-func ofFile(answer func(d *allocDir, v url.Values) (any, error)) handler {
+// fileHandler makes the handler of a question about a file of an allocation.
+func fileHandler(answer func(d *allocDir, v url.Values) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-		if !c.host.enter() {
+		if !c.host.acquire() {
 			panic(http.ErrAbortHandler)
 		}
-		defer c.host.leave()
-		a, n, err := c.reach(r, id, "read-fs")
+		defer c.host.release()
+		a, n, err := c.reachClient(r, id, "read-fs")
 		if err != nil {
 			refuse(w, err)
 			return
@@ -40,14 +40,14 @@ func ofFile(answer func(d *allocDir, v url.Values) (any, error)) handler {
 		if n.spec.Hangs {
 			c.hang(r)
 		}
-		c.pause(r, n.spec.Slow)
+		c.delay(r, n.spec.Slow)
 		d, err := c.host.dir(a)
 		var body any
 		if err == nil {
 			body, err = answer(d, r.URL.Query())
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			err = failure{http.StatusNotFound, err.Error()}
+			err = httpError{http.StatusNotFound, err.Error()}
 		}
 		switch content, isContent := body.([]byte); {
 		case err != nil:
@@ -61,8 +61,8 @@ func ofFile(answer func(d *allocDir, v url.Values) (any, error)) handler {
 	}
 }
 
-// find returns the path of a file of the allocation, which no link may lead out of its directory.
-func (d *allocDir) find(name string) (string, error) {
+// resolve returns the path of a file of the allocation, which no link may lead out of its directory.
+func (d *allocDir) resolve(name string) (string, error) {
 	path := filepath.Join(d.path, name)
 	home, err := filepath.EvalSymlinks(d.path)
 	if err != nil {
@@ -78,7 +78,7 @@ func (d *allocDir) find(name string) (string, error) {
 }
 
 func listFiles(d *allocDir, v url.Values) (any, error) {
-	path, err := d.find(v.Get("path"))
+	path, err := d.resolve(v.Get("path"))
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func listFiles(d *allocDir, v url.Values) (any, error) {
 	all := []fileInfo{}
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil {
-			all = append(all, infoOf(info))
+			all = append(all, newFileInfo(info))
 		}
 	}
 	return all, nil
@@ -97,9 +97,9 @@ func listFiles(d *allocDir, v url.Values) (any, error) {
 
 func statFile(d *allocDir, v url.Values) (any, error) {
 	if v.Get("path") == "" {
-		return nil, failure{http.StatusBadRequest, "must provide a file name"}
+		return nil, httpError{http.StatusBadRequest, "must provide a file name"}
 	}
-	path, err := d.find(v.Get("path"))
+	path, err := d.resolve(v.Get("path"))
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func statFile(d *allocDir, v url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	info := infoOf(i)
+	info := newFileInfo(i)
 	info.ContentType = "application/octet-stream"
 	if f, err := os.Open(path); err == nil && !info.IsDir {
 		defer f.Close()

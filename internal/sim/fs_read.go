@@ -9,18 +9,18 @@ import (
 	"strconv"
 )
 
-// ofContent makes the handler of a question for the content of a file. Nomad has promised a 200 before it looks, so that
+// contentHandler makes the handler of a question for the content of a file. Nomad has promised a 200 before it looks, so that
 // an error can only be told by its words.
-func ofContent(answer func(d *allocDir, v url.Values) (any, error)) handler {
-	ask := ofFile(answer)
-	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) { ask(c, onlyOK{w}, r, id) }
+func contentHandler(answer func(d *allocDir, v url.Values) (any, error)) handler {
+	ask := fileHandler(answer)
+	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) { ask(c, alwaysOK{w}, r, id) }
 }
 
-type onlyOK struct{ http.ResponseWriter }
+type alwaysOK struct{ http.ResponseWriter }
 
-func (w onlyOK) WriteHeader(int) { w.ResponseWriter.WriteHeader(http.StatusOK) }
+func (w alwaysOK) WriteHeader(int) { w.ResponseWriter.WriteHeader(http.StatusOK) }
 
-func catFile(d *allocDir, v url.Values) (any, error) { return content(d, v.Get("path"), 0, 0) }
+func catFile(d *allocDir, v url.Values) (any, error) { return readContent(d, v.Get("path"), 0, 0) }
 
 func readFile(d *allocDir, v url.Values) (any, error) {
 	offset, err := strconv.ParseInt(v.Get("offset"), 10, 64)
@@ -33,14 +33,14 @@ func readFile(d *allocDir, v url.Values) (any, error) {
 			return nil, fmt.Errorf("error parsing limit: %v", err)
 		}
 	}
-	return content(d, v.Get("path"), offset, limit)
+	return readContent(d, v.Get("path"), offset, limit)
 }
 
-func content(d *allocDir, name string, offset, limit int64) (any, error) {
+func readContent(d *allocDir, name string, offset, limit int64) (any, error) {
 	if name == "" {
-		return nil, failure{http.StatusBadRequest, "must provide a file name"}
+		return nil, httpError{http.StatusBadRequest, "must provide a file name"}
 	}
-	path, err := d.find(name)
+	path, err := d.resolve(name)
 	if err != nil {
 		return nil, err
 	}

@@ -7,12 +7,12 @@ import (
 )
 
 // collectGarbage deletes what no longer runs, as if all of Nomad's thresholds had passed.
-func collectGarbage(c *Cluster, o *order) (any, error) {
+func collectGarbage(c *Cluster, o *writeRequest) (any, error) {
 	if !o.token.rights.Management {
-		return nil, denied
+		return nil, errDenied
 	}
-	o.plain = true
-	c.later(func() { c.collect(nil) })
+	o.noIndex = true
+	c.afterStep(func() { c.collect(nil) })
 	return nil, nil
 }
 
@@ -35,12 +35,12 @@ func (c *Cluster) Collect(namespace, id string) error {
 // collect deletes one job, or for nil all that can be deleted: jobs, evaluations, allocations, deployments and nodes.
 // c.mu is held.
 func (c *Cluster) collect(only *job) {
-	index := c.step(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments, tableNodes)
+	index := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments, tableNodes)
 	for _, j := range slices.Clone(c.jobs) {
 		if (only == nil || j == only) && c.collectable(j) {
-			c.remove(j)
-			c.forget(j.allocations)
-			c.removed(j, index)
+			c.removeJob(j)
+			c.dropDirs(j.allocations)
+			c.countDeletedChild(j, index)
 		}
 	}
 	if only != nil {
@@ -111,11 +111,11 @@ func (a *allocation) collectable(j *job) bool {
 	if j.Status == "dead" || a.DesiredStatus != "run" || a.ClientStatus != "failed" || a.NextAllocation != "" {
 		return true
 	}
-	return !a.group.reschedules(j.Type)
+	return !a.group.canReschedule(j.Type)
 }
 
-// reschedules reports whether a group's policy lets failed allocations be rescheduled.
-func (g Group) reschedules(jobType string) bool {
+// canReschedule reports whether a group's policy lets failed allocations be rescheduled.
+func (g Group) canReschedule(jobType string) bool {
 	if g.Reschedule == nil {
 		return jobType == "service" || jobType == "batch"
 	}
@@ -125,15 +125,15 @@ func (g Group) reschedules(jobType string) bool {
 // collectAllocation deletes an allocation. The summary of its job still counts it.
 func (c *Cluster) collectAllocation(a *allocation) {
 	c.allocations = drop(c.allocations, a, byCreation)
-	delete(c.byID, a.ID)
-	c.forget([]*allocation{a})
+	delete(c.allocationByID, a.ID)
+	c.dropDirs([]*allocation{a})
 	before := c.job(a.Namespace, a.JobID)
 	if before == nil || a.Job.CreateIndex != before.CreateIndex {
 		return
 	}
 	j := *before
 	j.allocations = slices.DeleteFunc(slices.Clone(j.allocations), func(b *allocation) bool { return a.ID == b.ID })
-	j.collected = map[string]tally{}
+	j.collected = map[string]groupSummary{}
 	for name, t := range before.collected {
 		j.collected[name] = t
 	}
@@ -164,26 +164,26 @@ func (c *Cluster) collectDeployment(d *deployment) {
 			return v
 		}
 		w := *v
-		w.stable, w.deployment = v.isStable(), nil
+		w.knownStable, w.deployment = v.isStable(), nil
 		return &w
 	}
 	j := *before
-	j.earlier = slices.Clone(j.earlier)
-	for i, v := range j.earlier {
-		j.earlier[i] = without(v)
+	j.earlierVersions = slices.Clone(j.earlierVersions)
+	for i, v := range j.earlierVersions {
+		j.earlierVersions[i] = without(v)
 	}
 	c.jobs = put(c.jobs, without(&j), byName)
 }
 
-// forget drops the directories of allocations that are deleted.
-func (c *Cluster) forget(all []*allocation) {
+// dropDirs drops the directories of allocations that are deleted.
+func (c *Cluster) dropDirs(all []*allocation) {
 	for _, a := range all {
 		c.kill(a.ID, "")
-		c.host.forget(a.ID)
+		c.host.dropDir(a.ID)
 	}
 }
 
-// postToCollect reports a request to the one path where Nomad tells a POST from a PUT.
-func postToCollect(r *http.Request) bool {
+// isPostToGC reports a request to the one path where Nomad tells a POST from a PUT.
+func isPostToGC(r *http.Request) bool {
 	return r.Method == http.MethodPost && r.URL.Path == "/v1/system/gc"
 }

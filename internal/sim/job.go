@@ -17,28 +17,28 @@ type job struct {
 	CreateIndex, ModifyIndex, JobModifyIndex uint64
 	SubmitTime                               int64
 
-	groups      []Group
-	constraints []Constraint
-	extra       object
-	summary     *summary
-	allocations []*allocation // of all versions, by ID
-	evaluations []*evaluation // of all versions, by status and ID
-	deployment  *deployment   // of this version; nil: none
-	earlier     []*job        // the versions before, latest first
-	planned     uint64        // index of this version's plan
+	groups          []Group
+	constraints     []Constraint
+	extraFields     object
+	summary         *summary
+	allocations     []*allocation // of all versions, by ID
+	evaluations     []*evaluation // of all versions, by status and ID
+	deployment      *deployment   // of this version; nil: none
+	earlierVersions []*job        // the versions before, latest first
+	planIndex       uint64        // index of this version's plan
 
 	// Of what was registered over HTTP.
-	definition  object // the job but for its state; nil: the job was described
-	submission  object // the job file; nil: none was sent
-	scalings    map[string][]scalingEvent
-	policies    map[string]policyIndexes // by group; nil: the job was described
-	scaling     map[string]scalingPolicy // of the job as it is, by group
-	stable      bool                     // already as a copy of an earlier version
-	tag         *versionTag
-	collected   map[string]tally // allocations that were garbage-collected, which the summary still counts
-	tokenID     string           // of who registered it
-	payload     any              // of a dispatched job
-	idempotency string
+	definition      object // the job but for its state; nil: the job was described
+	submission      object // the job file; nil: none was sent
+	scalingEvents   map[string][]scalingEvent
+	policyIndexes   map[string]scalingPolicyIndexes // by group; nil: the job was described
+	scalingPolicies map[string]scalingPolicy        // of the job as it is, by group
+	knownStable     bool                            // already as a copy of an earlier version
+	tag             *versionTag
+	collected       map[string]groupSummary // allocations that were garbage-collected, which the summary still counts
+	tokenID         string                  // of who registered it
+	payload         any                     // of a dispatched job
+	idempotency     string
 }
 
 func (j *job) key() key { return key{namespace: j.Namespace, id: j.ID} }
@@ -64,7 +64,7 @@ func (j *job) isParent() bool {
 // status is what Nomad derives from everything that belongs to the job.
 func (j *job) status() string {
 	switch {
-	case j.Stop && !j.awaits("pending"):
+	case j.Stop && !j.hasEvaluation("pending"):
 		return "dead"
 	case j.Stop:
 	case j.Type == "system", j.isParent():
@@ -77,14 +77,14 @@ func (j *job) status() string {
 			return "running"
 		}
 	}
-	if j.awaits("pending") || j.awaits("blocked") {
+	if j.hasEvaluation("pending") || j.hasEvaluation("blocked") {
 		return "pending"
 	}
 	return "dead"
 }
 
-// awaits reports whether an evaluation of the job has that status.
-func (j *job) awaits(status string) bool {
+// hasEvaluation reports whether an evaluation of the job has that status.
+func (j *job) hasEvaluation(status string) bool {
 	return slices.ContainsFunc(j.evaluations, func(e *evaluation) bool { return e.Status == status })
 }
 
@@ -92,13 +92,13 @@ func (j *job) awaits(status string) bool {
 type summary struct {
 	JobID, Namespace         string
 	Children                 children
-	Summary                  map[string]*tally
+	Summary                  map[string]*groupSummary
 	CreateIndex, ModifyIndex uint64
 }
 
-type tally struct{ Complete, Failed, Lost, Queued, Running, Starting, Unknown int }
+type groupSummary struct{ Complete, Failed, Lost, Queued, Running, Starting, Unknown int }
 
-func (t *tally) add(clientStatus string) {
+func (t *groupSummary) add(clientStatus string) {
 	switch clientStatus {
 	case "complete":
 		t.Complete++

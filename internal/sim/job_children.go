@@ -19,8 +19,8 @@ func (k *children) add(status string, n int) {
 	}
 }
 
-// passed moves a child from one status to another in the summary of its parent, if there is one. From "" it is new.
-func (c *Cluster) passed(namespace, parent, from, to string, index uint64) {
+// moveChild moves a child from one status to another in the summary of its parent, if there is one. From "" it is new.
+func (c *Cluster) moveChild(namespace, parent, from, to string, index uint64) {
 	if parent == "" || from == to {
 		return
 	}
@@ -37,14 +37,14 @@ func (c *Cluster) passed(namespace, parent, from, to string, index uint64) {
 	c.jobs[i] = &j
 }
 
-// removed counts a deleted child as dead in the summary of its parent.
-func (c *Cluster) removed(j *job, index uint64) {
-	c.passed(j.Namespace, j.ParentID, j.Status, "dead", index)
+// countDeletedChild counts a deleted child as dead in the summary of its parent.
+func (c *Cluster) countDeletedChild(j *job, index uint64) {
+	c.moveChild(j.Namespace, j.ParentID, j.Status, "dead", index)
 }
 
-// Drift makes the summary of a job wrong, as it becomes in a real cluster over time: so many children more of each
+// SkewSummary makes the summary of a job wrong, as it becomes in a real cluster over time: so many children more of each
 // status, and so many more allocations queued in each group. Negative numbers are less.
-func (c *Cluster) Drift(namespace, id string, pending, running, dead, queued int) bool {
+func (c *Cluster) SkewSummary(namespace, id string, pending, running, dead, queued int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i := slices.IndexFunc(c.jobs, func(j *job) bool { return j.Namespace == namespace && j.ID == id })
@@ -53,9 +53,9 @@ func (c *Cluster) Drift(namespace, id string, pending, running, dead, queued int
 	}
 	j := *c.jobs[i]
 	sum := *j.summary
-	sum.ModifyIndex = c.step(tableSummaries, tableJobs)
+	sum.ModifyIndex = c.nextIndex(tableSummaries, tableJobs)
 	sum.Children = children{sum.Children.Dead + dead, sum.Children.Pending + pending, sum.Children.Running + running}
-	sum.Summary = map[string]*tally{}
+	sum.Summary = map[string]*groupSummary{}
 	for name, t := range j.summary.Summary {
 		u := *t
 		u.Queued += queued

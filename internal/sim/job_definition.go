@@ -13,7 +13,7 @@ import (
 // define makes the record of a job that is registered: what it does not say it has from Nomad's defaults, and what
 // nobody here knows stays in its definition as it was sent. Programs of the tasks that it took over unchanged from
 // before still run as they were described.
-func (f *jobFile) define(raw object, namespace string, trusted bool, before *job) *job {
+func (f *apiJob) define(raw object, namespace string, trusted bool, before *job) *job {
 	spec := f.describe(namespace, trusted)
 	spec.complete()
 	for i, g := range f.TaskGroups {
@@ -21,25 +21,25 @@ func (f *jobFile) define(raw object, namespace string, trusted bool, before *job
 			spec.Groups[i].Count = 1
 		}
 	}
-	j := spec.record()
+	j := spec.toRecord()
 	j.Name, j.Priority = f.Name, cmp.Or(f.Priority, j.Priority)
 	j.Region, j.NodePool = cmp.Or(f.Region, j.Region), cmp.Or(f.NodePool, j.NodePool)
 	if len(f.Datacenters) > 0 {
 		j.Datacenters = f.Datacenters
 	}
 	j.Dispatched = f.Dispatched
-	j.policies = map[string]policyIndexes{}
+	j.policyIndexes = map[string]scalingPolicyIndexes{}
 	for _, g := range j.groups {
 		if g.Scaling != nil {
-			j.policies[g.Name] = policyIndexes{}
+			j.policyIndexes[g.Name] = scalingPolicyIndexes{}
 		}
 	}
 	j.keepCommands(before)
-	template := plain(j.described()).(object)
+	template := jsonValue(j.describedDefinition()).(object)
 	own := maps.Clone(raw)
 	delete(own, "Update") // which belongs to the groups
-	j.definition = merge(template, own, "").(object)
-	for k := range j.state() {
+	j.definition = mergeDefaults(template, own, "").(object)
+	for k := range j.registrationState() {
 		delete(j.definition, k)
 	}
 	return j
@@ -53,19 +53,19 @@ func (j *job) keepCommands(before *job) {
 	}
 	for _, g := range j.groups {
 		for i, t := range g.Tasks {
-			if old, found := before.ran(g.Name, t); found {
+			if old, found := before.taskWithCommand(g.Name, t); found {
 				g.Tasks[i].Command = old.Command
 			}
 		}
 	}
 }
 
-// ran returns the newest task of that name and configuration with a program.
-func (j *job) ran(group string, t Task) (Task, bool) {
+// taskWithCommand returns the newest task of that name and configuration with a program.
+func (j *job) taskWithCommand(group string, t Task) (Task, bool) {
 	for _, v := range j.versions() {
 		for _, g := range v.groups {
 			for _, old := range g.Tasks {
-				if g.Name == group && old.Name == t.Name && old.Command != nil && reflect.DeepEqual(plain(old.Config), plain(t.Config)) {
+				if g.Name == group && old.Name == t.Name && old.Command != nil && reflect.DeepEqual(jsonValue(old.Config), jsonValue(t.Config)) {
 					return old, true
 				}
 			}
@@ -74,8 +74,8 @@ func (j *job) ran(group string, t Task) (Task, bool) {
 	return Task{}, false
 }
 
-// plain turns a value into what its JSON says, numbers as they are written.
-func plain(v any) (p any) {
+// jsonValue turns a value into what its JSON says, numbers as they are written.
+func jsonValue(v any) (p any) {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		panic("sim: " + err.Error())
@@ -88,9 +88,9 @@ func plain(v any) (p any) {
 	return p
 }
 
-// merge lays what was sent over what Nomad would make of less: null leaves what is there, objects are merged, as are
+// mergeDefaults lays what was sent over what Nomad would make of less: null leaves what is there, objects are merged, as are
 // lists of objects, by name where they have one. Neither is changed.
-func merge(under, over any, place string) any {
+func mergeDefaults(under, over any, place string) any {
 	switch o := over.(type) {
 	case nil:
 		return under
@@ -104,7 +104,7 @@ func merge(under, over any, place string) any {
 				continue // which Nomad adds its own to
 			}
 			if v != nil || (known && out[k] == nil) {
-				out[k] = merge(u[k], v, k)
+				out[k] = mergeDefaults(u[k], v, k)
 			}
 		}
 		return out
@@ -116,41 +116,41 @@ func merge(under, over any, place string) any {
 		out := make([]any, len(o))
 		for i, v := range o {
 			var same any
-			if k := slices.IndexFunc(u, func(w any) bool { return nameIn(w) != "" && nameIn(w) == nameIn(v) }); k >= 0 {
+			if k := slices.IndexFunc(u, func(w any) bool { return objectName(w) != "" && objectName(w) == objectName(v) }); k >= 0 {
 				same = u[k]
-			} else if len(u) == len(o) && nameIn(v) == "" {
+			} else if len(u) == len(o) && objectName(v) == "" {
 				same = u[i]
 			}
 			if _, is := v.(object); !is {
 				same = nil
 			}
-			out[i] = merge(same, v, place)
+			out[i] = mergeDefaults(same, v, place)
 		}
 		return out
 	}
 	return over
 }
 
-// nameIn is the name of an object that has one.
-func nameIn(v any) string {
+// objectName is the name of an object that has one.
+func objectName(v any) string {
 	o, _ := v.(object)
 	name, _ := o["Name"].(string)
 	return name
 }
 
-// spec is the whole definition of a job but for its state, without what is empty: two that are equal run the same.
-func (j *job) spec() object {
+// normalizedSpec is the whole definition of a job but for its state, without what is empty: two that are equal run the same.
+func (j *job) normalizedSpec() object {
 	all := object{}
 	maps.Copy(all, j.definition)
 	if j.definition == nil {
-		all = j.described()
+		all = j.describedDefinition()
 	}
 	all["Name"], all["Meta"], all["Periodic"], all["Priority"], all["Stop"] = j.Name, j.Meta, j.Periodic, j.Priority, j.Stop
 	all["ParameterizedJob"] = j.ParameterizedJob
 	if j.tag != nil {
 		all["VersionTag"] = j.tag // to Nomad, who registers a tagged version without its tag changes it
 	}
-	return prune(plain(all)).(object)
+	return prune(jsonValue(all)).(object)
 }
 
 // prune drops what is null or empty, and what Nomad itself writes into a scaling policy.
@@ -183,16 +183,16 @@ func prune(v any) any {
 	return v
 }
 
-// next returns a copy of a job as its next version, which may be changed until it is stored.
-func (j *job) next(index uint64) *job {
+// nextVersion returns a copy of a job as its next version, which may be changed until it is stored.
+func (j *job) nextVersion(index uint64) *job {
 	n := *j
-	n.earlier = j.versions()
+	n.earlierVersions = j.versions()
 	n.Version++
-	n.JobModifyIndex, n.ModifyIndex, n.planned = index, index, index
+	n.JobModifyIndex, n.ModifyIndex, n.planIndex = index, index, index
 	n.SubmitTime = time.Now().UnixNano()
-	n.stable, n.deployment = j.isStable(), nil
+	n.knownStable, n.deployment = j.isStable(), nil
 	n.groups = slices.Clone(j.groups)
-	n.trim()
+	n.dropOldVersion()
 	return &n
 }
 
@@ -200,7 +200,7 @@ func (j *job) next(index uint64) *job {
 func (j *job) setCount(group string, count int) {
 	i := slices.IndexFunc(j.groups, func(g Group) bool { return g.Name == group })
 	j.groups[i].Count = count
-	j.redefine(func(g object) {
+	j.updateDefinition(func(g object) {
 		if g["Name"] == group {
 			g["Count"] = count
 		}
@@ -217,20 +217,20 @@ func (j *job) disableScaling() {
 			j.groups[i].Scaling = &off
 		}
 	}
-	j.redefine(func(g object) {
+	j.updateDefinition(func(g object) {
 		if s, is := g["Scaling"].(object); is {
 			s["Enabled"] = false
 		}
 	})
 }
 
-// redefine changes the groups of the definition that the job was registered with, if it was, which other versions may
+// updateDefinition changes the groups of the definition that the job was registered with, if it was, which other versions may
 // share.
-func (j *job) redefine(change func(group object)) {
+func (j *job) updateDefinition(change func(group object)) {
 	if j.definition == nil {
 		return
 	}
-	j.definition = plain(j.definition).(object)
+	j.definition = jsonValue(j.definition).(object)
 	groups, _ := j.definition["TaskGroups"].([]any)
 	for _, g := range groups {
 		change(g.(object))

@@ -11,17 +11,17 @@ import (
 func (j *job) detail() object {
 	if j.definition != nil {
 		all := maps.Clone(j.definition)
-		maps.Copy(all, j.state())
+		maps.Copy(all, j.registrationState())
 		return all
 	}
-	all := j.described()
-	maps.Copy(all, j.state())
-	maps.Copy(all, j.extra)
+	all := j.describedDefinition()
+	maps.Copy(all, j.registrationState())
+	maps.Copy(all, j.extraFields)
 	return all
 }
 
-// state is what of a job belongs to this registration of it.
-func (j *job) state() object {
+// registrationState is what of a job belongs to this registration of it.
+func (j *job) registrationState() object {
 	return object{
 		"ID": j.ID, "Name": j.Name, "Namespace": j.Namespace, "ParentID": j.ParentID,
 		"Status": j.Status, "StatusDescription": j.StatusDescription, "Stop": j.Stop, "Meta": j.Meta,
@@ -34,11 +34,11 @@ func (j *job) state() object {
 
 // isStable reports whether this version, or the one that it is a copy of, was deployed.
 func (j *job) isStable() bool {
-	return j.stable || (j.deployment != nil && j.deployment.Status == "successful")
+	return j.knownStable || (j.deployment != nil && j.deployment.Status == "successful")
 }
 
-// described is the definition of a job that was described.
-func (j *job) described() object {
+// describedDefinition is the definition of a job that was described.
+func (j *job) describedDefinition() object {
 	groups := []object{}
 	for _, g := range j.groups {
 		groups = append(groups, j.groupDetail(g))
@@ -100,8 +100,8 @@ func (j *job) groupDetail(g Group) object {
 		"Name": g.Name, "Count": g.Count, "Tasks": tasks,
 		"EphemeralDisk": object{"Migrate": false, "SizeMB": diskMB, "Sticky": false},
 		"Migrate":       migrate, "Update": update, "RestartPolicy": restart, "ReschedulePolicy": reschedule,
-		"Affinities": nil, "Constraints": constraints(slices.Concat(g.Constraints, g.implied())), "Consul": nil, "Disconnect": g.Disconnect.detail(),
-		"MaxClientDisconnect": nil, "MaxRunDuration": nil, "Meta": g.Meta, "Networks": asked(g.Networks),
+		"Affinities": nil, "Constraints": constraints(slices.Concat(g.Constraints, g.impliedConstraints())), "Consul": nil, "Disconnect": g.Disconnect.detail(),
+		"MaxClientDisconnect": nil, "MaxRunDuration": nil, "Meta": g.Meta, "Networks": requestedNetworks(g.Networks),
 		"PreventRescheduleOnLost": false, "Scaling": g.Scaling.detail(j, g.Name), "Services": services(j, "", g.Services), "ShutdownDelay": nil, "Spreads": nil, "StopAfterClientDisconnect": nil, "Volumes": nil,
 	}
 }

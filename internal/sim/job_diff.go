@@ -43,7 +43,7 @@ type jobDiff struct {
 
 // diff compares a version with the one before it.
 func (j *job) diff(before *job) jobDiff {
-	old, now := plain(before.detail()).(object), plain(j.detail()).(object)
+	old, now := jsonValue(before.detail()).(object), jsonValue(j.detail()).(object)
 	for _, o := range []object{old, now} {
 		for _, k := range []string{
 			"ID", "Status", "StatusDescription", "Version", "Stable", "CreateIndex", "ModifyIndex", "JobModifyIndex", "Update",
@@ -53,9 +53,9 @@ func (j *job) diff(before *job) jobDiff {
 		}
 	}
 	d := jobDiff{ID: j.ID}
-	whole := compare("", old, now, "TaskGroups")
+	whole := diffObjects("", old, now, "TaskGroups")
 	d.Type, d.Fields, d.Objects = whole.Type, whole.Fields, whole.Objects
-	pairs(old["TaskGroups"], now["TaskGroups"], func(name string, old, now object) {
+	pairByName(old["TaskGroups"], now["TaskGroups"], func(name string, old, now object) {
 		g := diffGroup(name, old, now)
 		d.TaskGroups = append(d.TaskGroups, g)
 		if g.Type != "None" && d.Type == "None" {
@@ -66,9 +66,9 @@ func (j *job) diff(before *job) jobDiff {
 }
 
 func diffGroup(name string, old, now object) groupDiff {
-	g := groupDiff{objectDiff: compare(name, old, now, "Tasks", "Name", "Stagger")}
-	pairs(old["Tasks"], now["Tasks"], func(name string, old, now object) {
-		t := taskDiff{objectDiff: compare(name, old, now, "Name", "RestartPolicy")}
+	g := groupDiff{objectDiff: diffObjects(name, old, now, "Tasks", "Name", "Stagger")}
+	pairByName(old["Tasks"], now["Tasks"], func(name string, old, now object) {
+		t := taskDiff{objectDiff: diffObjects(name, old, now, "Name", "RestartPolicy")}
 		g.Tasks = append(g.Tasks, t)
 		if t.Type != "None" && g.Type == "None" {
 			g.Type = "Edited"
@@ -77,15 +77,15 @@ func diffGroup(name string, old, now object) groupDiff {
 	return g
 }
 
-// pairs calls do for the objects of two lists that have the same name, in the order of the names; one may be nil.
-func pairs(old, now any, do func(name string, old, now object)) {
+// pairByName calls do for the objects of two lists that have the same name, in the order of the names; one may be nil.
+func pairByName(old, now any, do func(name string, old, now object)) {
 	both := map[string][2]object{}
 	for i, list := range []any{old, now} {
 		all, _ := list.([]any)
 		for _, v := range all {
-			pair := both[nameIn(v)]
+			pair := both[objectName(v)]
 			pair[i] = v.(object)
-			both[nameIn(v)] = pair
+			both[objectName(v)] = pair
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(both)) {
@@ -93,10 +93,10 @@ func pairs(old, now any, do func(name string, old, now object)) {
 	}
 }
 
-// compare compares two jobs, groups or tasks, one of which may be nil, but for some of their keys.
-func compare(name string, old, now object, but ...string) objectDiff {
-	d := objectDiff{Name: name, Type: kind(old == nil, now == nil)}
-	d.Fields = fields(old, now, false, but, false)
+// diffObjects compares two jobs, groups or tasks, one of which may be nil, but for some of their keys.
+func diffObjects(name string, old, now object, but ...string) objectDiff {
+	d := objectDiff{Name: name, Type: addedOrDeleted(old == nil, now == nil)}
+	d.Fields = diffFields(old, now, false, but, false)
 	keys := map[string]bool{}
 	for _, o := range []object{old, now} {
 		for k := range o {
@@ -104,8 +104,8 @@ func compare(name string, old, now object, but ...string) objectDiff {
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(keys)) {
-		if keys[k] && !flat(k) {
-			d.Objects = append(d.Objects, nested(k, old[k], now[k])...)
+		if keys[k] && !isFlat(k) {
+			d.Objects = append(d.Objects, diffNested(k, old[k], now[k])...)
 		}
 	}
 	if d.Type == "" {
@@ -117,10 +117,10 @@ func compare(name string, old, now object, but ...string) objectDiff {
 	return d
 }
 
-// flat reports whether the entries of an object count as fields of what it is in.
-func flat(key string) bool { return key == "Env" || key == "Meta" }
+// isFlat reports whether the entries of an object count as fields of what it is in.
+func isFlat(key string) bool { return key == "Env" || key == "Meta" }
 
-func kind(added, deleted bool) string {
+func addedOrDeleted(added, deleted bool) string {
 	switch {
 	case added:
 		return "Added"
@@ -130,30 +130,30 @@ func kind(added, deleted bool) string {
 	return ""
 }
 
-// nested compares what is no field: an object, a list of them, or a list of words.
-func nested(key string, old, now any) (all []objectDiff) {
+// diffNested compares what is no field: an object, a list of them, or a list of words.
+func diffNested(key string, old, now any) (all []objectDiff) {
 	a, isA := old.(object)
 	b, isB := now.(object)
 	if isA || isB {
-		d := objectDiff{Name: key, Type: kind(!isA, !isB)}
-		if d.within(key, a, b); !changed(d.Fields) && d.Objects == nil {
+		d := objectDiff{Name: key, Type: addedOrDeleted(!isA, !isB)}
+		if d.diffContents(key, a, b); !anyChanged(d.Fields) && d.Objects == nil {
 			return nil
 		}
 		d.Type = cmp.Or(d.Type, "Edited")
 		return []objectDiff{d}
 	}
-	before, after := entries(old), entries(now)
+	before, after := entriesByText(old), entriesByText(now)
 	for _, text := range slices.Sorted(maps.Keys(after)) {
 		if before[text] == nil {
-			all = append(all, one(key, nil, after[text]))
+			all = append(all, diffEntry(key, nil, after[text]))
 		}
 	}
 	for _, text := range slices.Sorted(maps.Keys(before)) {
 		if after[text] == nil {
-			all = append(all, one(key, before[text], nil))
+			all = append(all, diffEntry(key, before[text], nil))
 		}
 	}
-	if _, words := cmp.Or(first(before), first(after)).(object); words || len(all) == 0 {
+	if _, words := cmp.Or(anyEntry(before), anyEntry(after)).(object); words || len(all) == 0 {
 		return all
 	}
 	d := objectDiff{Name: key, Type: "Edited"}
@@ -169,13 +169,13 @@ func nested(key string, old, now any) (all []objectDiff) {
 	return []objectDiff{d}
 }
 
-// one is an entry of a list that was added or deleted.
-func one(key string, old, now any) objectDiff {
+// diffEntry is an entry of a list that was added or deleted.
+func diffEntry(key string, old, now any) objectDiff {
 	a, isA := old.(object)
 	b, isB := now.(object)
-	d := objectDiff{Name: single(key), Type: kind(old == nil, now == nil)}
+	d := objectDiff{Name: entryName(key), Type: addedOrDeleted(old == nil, now == nil)}
 	if isA || isB {
-		d.within(key, a, b)
+		d.diffContents(key, a, b)
 		return d
 	}
 	f := fieldDiff{Type: d.Type, Name: key}
@@ -188,23 +188,23 @@ func one(key string, old, now any) objectDiff {
 	return d
 }
 
-// within compares what is in two objects, one of which may be nil: a task's Config down to its values, of others what is
+// diffContents compares what is in two objects, one of which may be nil: a task's Config down to its values, of others what is
 // in it as objects again.
-func (d *objectDiff) within(key string, old, now object) {
+func (d *objectDiff) diffContents(key string, old, now object) {
 	if key == "Scaling" { // without what Nomad writes into it, and without what is the same
 		own := []string{"ID", "Type", "Target", "CreateIndex", "ModifyIndex"}
-		d.Fields, d.Objects = fields(old, now, false, own, false), compare("", old, now, own...).Objects
+		d.Fields, d.Objects = diffFields(old, now, false, own, false), diffObjects("", old, now, own...).Objects
 		return
 	}
-	d.Fields = fields(old, now, true, []string{"Stagger"}, key == "Config")
+	d.Fields = diffFields(old, now, true, []string{"Stagger"}, key == "Config")
 	if key == "Config" {
 		return
 	}
-	d.Objects = compare("", old, now).Objects
+	d.Objects = diffObjects("", old, now).Objects
 }
 
-// single is what Nomad calls one entry of a list.
-func single(key string) string {
+// entryName is what Nomad calls one entry of a list.
+func entryName(key string) string {
 	switch key {
 	case "DynamicPorts":
 		return "Dynamic Port"
@@ -221,7 +221,7 @@ func single(key string) string {
 	return key
 }
 
-func entries(list any) map[string]any {
+func entriesByText(list any) map[string]any {
 	out := map[string]any{}
 	all, _ := list.([]any)
 	for _, v := range all {
@@ -230,19 +230,19 @@ func entries(list any) map[string]any {
 	return out
 }
 
-func first(m map[string]any) any {
+func anyEntry(m map[string]any) any {
 	for _, v := range m {
 		return v
 	}
 	return nil
 }
 
-// fields compares the values of two objects, those of what is in them too if deep; with context also those are shown that
+// diffFields compares the values of two objects, those of what is in them too if deep; with context also those are shown that
 // are the same.
-func fields(old, now object, context bool, but []string, deep bool) (all []fieldDiff) {
+func diffFields(old, now object, context bool, but []string, deep bool) (all []fieldDiff) {
 	a, b := map[string]string{}, map[string]string{}
-	values(old, "", deep, but, a)
-	values(now, "", deep, but, b)
+	flatten(old, "", deep, but, a)
+	flatten(now, "", deep, but, b)
 	names := maps.Clone(a)
 	maps.Copy(names, b)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
@@ -262,12 +262,12 @@ func fields(old, now object, context bool, but []string, deep bool) (all []field
 	return all
 }
 
-func changed(all []fieldDiff) bool {
+func anyChanged(all []fieldDiff) bool {
 	return slices.ContainsFunc(all, func(f fieldDiff) bool { return f.Type != "None" })
 }
 
-// values writes down the values of an object by their names, those of what is in it too if deep.
-func values(o object, prefix string, deep bool, but []string, out map[string]string) {
+// flatten writes down the values of an object by their names, those of what is in it too if deep.
+func flatten(o object, prefix string, deep bool, but []string, out map[string]string) {
 	for k, v := range o {
 		name := k
 		if prefix != "" {
@@ -275,13 +275,13 @@ func values(o object, prefix string, deep bool, but []string, out map[string]str
 		}
 		switch v := v.(type) {
 		case object:
-			if deep || flat(k) {
-				values(v, name, true, nil, out)
+			if deep || isFlat(k) {
+				flatten(v, name, true, nil, out)
 			}
 		case []any:
 			for i := range v {
 				if deep {
-					values(object{fmt.Sprint(i): v[i]}, name, true, nil, out)
+					flatten(object{fmt.Sprint(i): v[i]}, name, true, nil, out)
 				}
 			}
 		default:

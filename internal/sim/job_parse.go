@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// jobFile is what the simulation understands of a job that is registered. The rest of it is only kept.
-type jobFile struct {
+// apiJob is what the simulation understands of a job that is registered. The rest of it is only kept.
+type apiJob struct {
 	ID                     *string
 	Name, Namespace        string
 	Region, Type, NodePool string
 	Priority               int
 	Datacenters            []string
 	Stop                   bool
-	Constraints            []constraintFile
+	Constraints            []apiConstraint
 	Meta                   map[string]string
 	ParentID               string
 	Dispatched             bool
@@ -31,23 +31,23 @@ type jobFile struct {
 		Payload                    string
 		MetaRequired, MetaOptional []string
 	}
-	Update     *updateFile
-	TaskGroups []groupFile
+	Update     *apiUpdate
+	TaskGroups []apiGroup
 }
 
-type constraintFile struct{ LTarget, RTarget, Operand string }
+type apiConstraint struct{ LTarget, RTarget, Operand string }
 
-type updateFile struct {
+type apiUpdate struct {
 	MaxParallel                                       *int
 	Canary                                            int
 	AutoRevert, AutoPromote                           bool
 	MinHealthyTime, HealthyDeadline, ProgressDeadline time.Duration
 }
 
-type groupFile struct {
+type apiGroup struct {
 	Name          string
 	Count         *int
-	Constraints   []constraintFile
+	Constraints   []apiConstraint
 	Meta          map[string]string
 	RestartPolicy *struct {
 		Attempts        *int
@@ -60,7 +60,7 @@ type groupFile struct {
 		DelayFunction             string
 		Unlimited                 bool
 	}
-	Update  *updateFile
+	Update  *apiUpdate
 	Scaling *struct {
 		Min, Max int
 		Enabled  *bool
@@ -70,12 +70,12 @@ type groupFile struct {
 		Replace   *bool
 	}
 	MaxClientDisconnect *time.Duration // the older name of lost_after
-	Networks            []networkFile
-	Services            []serviceFile
-	Tasks               []taskFile
+	Networks            []apiNetwork
+	Services            []apiService
+	Tasks               []apiTask
 }
 
-type networkFile struct {
+type apiNetwork struct {
 	Mode                        string
 	DynamicPorts, ReservedPorts []struct {
 		Label     string
@@ -83,7 +83,7 @@ type networkFile struct {
 	}
 }
 
-type serviceFile struct {
+type apiService struct {
 	Name, PortLabel, Address, Provider string
 	Tags                               []string
 	Checks                             []struct {
@@ -92,7 +92,7 @@ type serviceFile struct {
 	}
 }
 
-type taskFile struct {
+type apiTask struct {
 	Name, Driver string
 	Config       map[string]any
 	Env, Meta    map[string]string
@@ -102,8 +102,8 @@ type taskFile struct {
 		MaxFiles, MaxFileSizeMB int
 		Disabled                bool
 	}
-	Constraints []constraintFile
-	Services    []serviceFile
+	Constraints []apiConstraint
+	Services    []apiService
 	Templates   []struct {
 		EmbeddedTmpl, SourcePath, DestPath, ChangeMode string
 		Envvars                                        bool
@@ -111,28 +111,28 @@ type taskFile struct {
 }
 
 // parseJob understands a job as it was sent.
-func parseJob(raw json.RawMessage) (*jobFile, error) {
-	var f *jobFile
+func parseJob(raw json.RawMessage) (*apiJob, error) {
+	var f *apiJob
 	if err := json.Unmarshal(raw, &f); err != nil && raw != nil {
-		return nil, failure{http.StatusBadRequest, err.Error()}
+		return nil, httpError{http.StatusBadRequest, err.Error()}
 	}
 	switch {
 	case f == nil:
-		return nil, failure{http.StatusBadRequest, "Job must be specified"}
+		return nil, httpError{http.StatusBadRequest, "Job must be specified"}
 	case f.ID == nil:
-		return nil, failure{http.StatusBadRequest, "Job ID hasn't been provided"}
+		return nil, httpError{http.StatusBadRequest, "Job ID hasn't been provided"}
 	}
 	f.Type, f.Name = cmp.Or(f.Type, "service"), cmp.Or(f.Name, *f.ID)
 	return f, f.check()
 }
 
 // check refuses what Nomad refuses and the simulation would stumble over, all of it at once.
-func (f *jobFile) check() error {
+func (f *apiJob) check() error {
 	var wrong []string
 	if f.Type == "system" {
 		for _, g := range f.TaskGroups {
 			if g.Scaling != nil {
-				return failure{http.StatusBadRequest, "Task groups with job type system do not support scaling blocks"}
+				return httpError{http.StatusBadRequest, "Task groups with job type system do not support scaling blocks"}
 			}
 		}
 	}
@@ -154,8 +154,8 @@ func (f *jobFile) check() error {
 			wrong = append(wrong, "Task group "+g.Name+" validation failed: "+errorList(inGroup...).Error())
 		}
 	}
-	if p := cmp.Or(f.Priority, defaultPriority); p < lowestPriority || p > highestPriority {
-		wrong = append(wrong, fmt.Sprintf("job priority must be between [%d, %d]", lowestPriority, highestPriority))
+	if p := cmp.Or(f.Priority, defaultPriority); p < minPriority || p > maxPriority {
+		wrong = append(wrong, fmt.Sprintf("job priority must be between [%d, %d]", minPriority, maxPriority))
 	}
 	if wrong != nil {
 		return errorList(wrong...)
@@ -164,10 +164,10 @@ func (f *jobFile) check() error {
 }
 
 // The priorities of jobs, unless an agent is configured otherwise.
-const defaultPriority, lowestPriority, highestPriority = 50, 1, 100
+const defaultPriority, minPriority, maxPriority = 50, 1, 100
 
 // describe turns the file into a description; trusted lets its programs run as processes.
-func (f *jobFile) describe(namespace string, trusted bool) Job {
+func (f *apiJob) describe(namespace string, trusted bool) Job {
 	j := Job{
 		Namespace: namespace, ID: *f.ID, Type: f.Type, Stopped: f.Stop, Meta: f.Meta, ParentID: f.ParentID,
 		Constraints: describeConstraints(f.Constraints),

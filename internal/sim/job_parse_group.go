@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func (g groupFile) describe(f *jobFile, trusted bool) Group {
+func (g apiGroup) describe(f *apiJob, trusted bool) Group {
 	d := Group{
 		Name: g.Name, Count: 1, Allocations: []Allocation{}, Constraints: describeConstraints(g.Constraints), Meta: g.Meta,
 		Services: describeServices(g.Services),
@@ -15,7 +15,7 @@ func (g groupFile) describe(f *jobFile, trusted bool) Group {
 		d.Count = *g.Count
 	}
 	if p := g.RestartPolicy; p != nil {
-		r := newRestarts(f.Type, Group{}).policy
+		r := newRestartTracker(f.Type, Group{}).policy
 		for _, set := range []struct{ to, from *time.Duration }{{&r.Interval, p.Interval}, {&r.Delay, p.Delay}} {
 			if set.from != nil {
 				*set.to = *set.from
@@ -40,7 +40,7 @@ func (g groupFile) describe(f *jobFile, trusted bool) Group {
 		d.Scaling = &Scaling{Min: s.Min, Max: s.Max, Disabled: s.Enabled != nil && !*s.Enabled}
 	}
 	if p := g.Disconnect; p != nil {
-		d.Disconnect = &Disconnect{Keep: p.Replace != nil && !*p.Replace}
+		d.Disconnect = &Disconnect{NoReplace: p.Replace != nil && !*p.Replace}
 		if p.LostAfter != nil {
 			d.Disconnect.LostAfter = *p.LostAfter
 		}
@@ -60,7 +60,7 @@ func (g groupFile) describe(f *jobFile, trusted bool) Group {
 	return d
 }
 
-func (u *updateFile) describe() *Update {
+func (u *apiUpdate) describe() *Update {
 	d := &Update{
 		Canary: u.Canary, AutoRevert: u.AutoRevert, AutoPromote: u.AutoPromote,
 		MinHealthyTime: u.MinHealthyTime, HealthyDeadline: u.HealthyDeadline, ProgressDeadline: u.ProgressDeadline,
@@ -71,7 +71,7 @@ func (u *updateFile) describe() *Update {
 	return d
 }
 
-func (t taskFile) describe(trusted bool) Task {
+func (t apiTask) describe(trusted bool) Task {
 	d := Task{
 		Name: t.Name, Driver: t.Driver, CPU: 100, Memory: 300, Config: t.Config, Env: t.Env, Meta: t.Meta,
 		Constraints: describeConstraints(t.Constraints), Services: describeServices(t.Services),
@@ -107,8 +107,8 @@ func (t taskFile) describe(trusted bool) Task {
 }
 
 // describeConstraints leaves out those that Nomad adds itself.
-func describeConstraints(all []constraintFile) (rows []Constraint) {
-	own := Group{Services: []Service{{}}}.implied()
+func describeConstraints(all []apiConstraint) (rows []Constraint) {
+	own := Group{Services: []Service{{}}}.impliedConstraints()
 	for _, c := range all {
 		d := Constraint{c.LTarget, c.Operand, c.RTarget}
 		if d != own[0] && d != own[1] {
@@ -118,7 +118,7 @@ func describeConstraints(all []constraintFile) (rows []Constraint) {
 	return rows
 }
 
-func describeServices(all []serviceFile) (rows []Service) {
+func describeServices(all []apiService) (rows []Service) {
 	for _, s := range all {
 		d := Service{Name: s.Name, Port: s.PortLabel, Address: s.Address, Provider: s.Provider, Tags: s.Tags}
 		for _, c := range s.Checks {

@@ -2,7 +2,7 @@ package sim
 
 import "testing"
 
-func TestNonsenseIsRefusedInOneList(t *testing.T) {
+func TestRegister_ReportsAllErrors(t *testing.T) {
 	t.Parallel()
 	c := New()
 	defer c.Close()

@@ -35,7 +35,7 @@ func (d *Disconnect) detail() any {
 	if d == nil {
 		return nil
 	}
-	return object{"LostAfter": d.LostAfter, "Reconcile": "best_score", "Replace": !d.Keep, "StopOnClientAfter": nil}
+	return object{"LostAfter": d.LostAfter, "Reconcile": "best_score", "Replace": !d.NoReplace, "StopOnClientAfter": nil}
 }
 
 func (s *Scaling) detail(j *job, group string) any {

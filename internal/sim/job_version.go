@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// precede makes j what its job was that many versions ago.
-func (j *Job) precede(now *Job, versions uint64) {
+// completeEarlier makes j what its job was that many versions ago.
+func (j *Job) completeEarlier(now *Job, versions uint64) {
 	j.Namespace, j.ID, j.Type, j.ParentID, j.Stopped = now.Namespace, now.ID, now.Type, now.ParentID, false
 	j.Version, j.Versions, j.Evaluations = now.Version-versions, nil, nil
 	if j.Submitted.IsZero() {
@@ -20,19 +20,19 @@ func (j *Job) precede(now *Job, versions uint64) {
 	}
 }
 
-// version returns the job as it was that many versions ago.
-func (j *job) version(ago int) *job {
+// versionsBack returns the job as it was that many versions ago.
+func (j *job) versionsBack(ago int) *job {
 	if ago == 0 {
 		return j
 	}
-	if ago > len(j.earlier) {
+	if ago > len(j.earlierVersions) {
 		panic("sim: an allocation of " + j.ID + " is " + strconv.Itoa(ago) + " versions behind: there are not so many")
 	}
-	return j.earlier[ago-1]
+	return j.earlierVersions[ago-1]
 }
 
 // versions returns the job as it is and as it was, latest first.
-func (j *job) versions() []*job { return append([]*job{j}, j.earlier...) }
+func (j *job) versions() []*job { return append([]*job{j}, j.earlierVersions...) }
 
 // deployments are those of all versions, latest first.
 func (j *job) deployments() (all []*deployment) {
@@ -44,8 +44,8 @@ func (j *job) deployments() (all []*deployment) {
 	return all
 }
 
-// group returns the group with that name in this version or, if it has none, the one that took its place.
-func (j *job) group(now Group) Group {
+// groupNamed returns the group with that name in this version or, if it has none, the one that took its place.
+func (j *job) groupNamed(now Group) Group {
 	for _, g := range j.groups {
 		if g.Name == now.Name {
 			return g
@@ -61,9 +61,9 @@ func jobVersions(q *query, j *job) (any, error) {
 		return nil, err
 	}
 	if j == nil {
-		return nil, failure{http.StatusNotFound, "job versions not found"}
+		return nil, httpError{http.StatusNotFound, "job versions not found"}
 	}
-	q.at = cmp.Or(j.ModifyIndex, q.at)
+	q.resultIndex = cmp.Or(j.ModifyIndex, q.resultIndex)
 	versions, differences := []object{}, []jobDiff(nil)
 	all := j.versions()
 	for i, v := range all {
@@ -73,6 +73,6 @@ func jobVersions(q *query, j *job) (any, error) {
 		}
 	}
 	return object{
-		"Versions": versions, "Diffs": differences, "Index": q.at, "KnownLeader": true, "LastContact": 0, "NextToken": "",
+		"Versions": versions, "Diffs": differences, "Index": q.resultIndex, "KnownLeader": true, "LastContact": 0, "NextToken": "",
 	}, nil
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// updated has had two updates, the second of which is on its way.
-func updated() *Cluster {
+// updatedCluster has had two updates, the second of which is on its way.
+func updatedCluster() *Cluster {
 	c := New()
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	group := func(image string, n int) Group {
@@ -17,8 +17,8 @@ func updated() *Cluster {
 	}
 	now := group("web:3", 2)
 	now.Allocations = []Allocation{
-		{Previous: &Allocation{Behind: 1, Previous: &Allocation{Behind: 2}}, Undecided: true},
-		{Behind: 1},
+		{Previous: &Allocation{VersionsBehind: 1, Previous: &Allocation{VersionsBehind: 2}}, HealthPending: true},
+		{VersionsBehind: 1},
 	}
 	c.Run(Job{
 		ID: "p-web", Submitted: at, Groups: []Group{now}, Deployment: Deployment{Status: "running"},
@@ -30,8 +30,8 @@ func updated() *Cluster {
 	return c
 }
 
-func TestJobKeepsItsEarlierVersions(t *testing.T) {
-	c := updated()
+func TestVersions_Earlier(t *testing.T) {
+	c := updatedCluster()
 	n := dial(t, c, "")
 	versions, _, _, err := n.Jobs().Versions("p-web", false, nil)
 	if err != nil || len(versions) != 3 {
@@ -64,8 +64,8 @@ func TestJobKeepsItsEarlierVersions(t *testing.T) {
 	}
 }
 
-func TestEveryVersionKeepsItsDeployment(t *testing.T) {
-	n := dial(t, updated(), "")
+func TestVersions_Deployments(t *testing.T) {
+	n := dial(t, updatedCluster(), "")
 	all, _, err := n.Jobs().Deployments("p-web", true, nil)
 	if err != nil || len(all) != 3 {
 		t.Fatalf("deployments: got %d, %v, want 3", len(all), err)
@@ -92,8 +92,8 @@ func TestEveryVersionKeepsItsDeployment(t *testing.T) {
 	}
 }
 
-func TestAllocationsBelongToVersionsAndReplaceEachOther(t *testing.T) {
-	n := dial(t, updated(), "")
+func TestVersions_Allocations(t *testing.T) {
+	n := dial(t, updatedCluster(), "")
 	stubs, _, err := n.Jobs().Allocations("p-web", true, nil)
 	if err != nil || len(stubs) != 4 {
 		t.Fatalf("allocations: got %d, %v, want 4", len(stubs), err)
@@ -115,7 +115,7 @@ func TestAllocationsBelongToVersionsAndReplaceEachOther(t *testing.T) {
 		if old.NextAllocation != next.ID || next.PreviousAllocation != old.ID || next.RescheduleTracker != nil {
 			t.Errorf("version %d: got next %s, previous %s, want them linked and not rescheduled", version, old.NextAllocation, next.PreviousAllocation)
 		}
-		if old.ClientStatus != "complete" || old.DesiredStatus != "stop" || old.DesiredDescription != updating || *old.Job.Version != version {
+		if old.ClientStatus != "complete" || old.DesiredStatus != "stop" || old.DesiredDescription != descUpdating || *old.Job.Version != version {
 			t.Errorf("version %d: got %s, %s, %q, job version %d", version, old.ClientStatus, old.DesiredStatus, old.DesiredDescription, *old.Job.Version)
 		}
 	}
@@ -124,7 +124,7 @@ func TestAllocationsBelongToVersionsAndReplaceEachOther(t *testing.T) {
 	}
 }
 
-func TestFieldsThatNobodyKnowsAreKept(t *testing.T) {
+func TestRun_KeepsExtraFields(t *testing.T) {
 	c := New()
 	c.Run(Job{ID: "p-web", Extra: map[string]any{"FromTheFuture": object{"Level": 7}, "Priority": 70}})
 	alloc := uuid("allocation", "default", "p-web", "main", "0")

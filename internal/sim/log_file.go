@@ -70,7 +70,7 @@ func (l *logFile) append(p []byte) error {
 // there is no such allocation or task, and does nothing once the cluster is closed.
 func (c *Cluster) Log(allocation, task, stream string, text []byte) {
 	c.mu.RLock()
-	a := c.byID[allocation]
+	a := c.allocationByID[allocation]
 	c.mu.RUnlock()
 	if a == nil {
 		panic("sim: no allocation " + allocation)
@@ -81,7 +81,7 @@ func (c *Cluster) Log(allocation, task, stream string, text []byte) {
 	}
 	d, err := c.host.dir(a)
 	if err == nil {
-		_, err = d.log(t, stream).Write(text)
+		_, err = d.openLog(t, stream).Write(text)
 	}
 	if err != nil && err != errClosed {
 		panic("sim: log: " + err.Error())

@@ -13,8 +13,8 @@ type logFrame struct {
 	Offset    int64  `json:",omitempty"`
 }
 
-// frameSize is the most that a frame holds.
-const frameSize = 64 << 10
+// maxFrameSize is the most that a frame holds.
+const maxFrameSize = 64 << 10
 
 // framer gathers what is read into frames, as large and as odd as those of Nomad.
 type framer struct {
@@ -25,10 +25,10 @@ type framer struct {
 	data  []byte
 }
 
-// send adds what was read of a file, up to an offset. A frame keeps the offset of the first read that went into it. A
+// add adds what was read of a file, up to an offset. A frame keeps the offset of the first read that went into it. A
 // full one goes out at once, and the next is taken to end as far behind it as the full one was long: the last frame of
 // a long log says more than the file has.
-func (f *framer) send(file, event string, data []byte, offset int64) error {
+func (f *framer) add(file, event string, data []byte, offset int64) error {
 	if f.open && (f.frame.File != file || f.frame.FileEvent != event) {
 		if err := f.flush(); err != nil {
 			return err
@@ -38,8 +38,8 @@ func (f *framer) send(file, event string, data []byte, offset int64) error {
 		f.open, f.frame = true, logFrame{File: file, FileEvent: event, Offset: offset}
 	}
 	f.data = append(f.data, data...)
-	for first := len(f.data) == 0 && event != ""; len(f.data) >= frameSize || first; first = false {
-		n := min(len(f.data), frameSize)
+	for first := len(f.data) == 0 && event != ""; len(f.data) >= maxFrameSize || first; first = false {
+		n := min(len(f.data), maxFrameSize)
 		f.frame.Data = f.data[:n]
 		if err := f.write(f.frame); err != nil {
 			return err

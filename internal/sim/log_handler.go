@@ -17,21 +17,21 @@ type logQuery struct {
 	fromEnd       bool
 }
 
-// logs answers the log of a task, across all of its files.
-func logs(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	if !c.host.enter() {
+// logHandler answers the log of a task, across all of its files.
+func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
+	if !c.host.acquire() {
 		panic(http.ErrAbortHandler)
 	}
-	defer c.host.leave()
+	defer c.host.release()
 	q, err := parseLogs(r.URL.Query())
-	if err == nil && c.unknownToken(r) {
-		err = errors.New(deniedRPC)
+	if err == nil && c.hasUnknownToken(r) {
+		err = errors.New(deniedRPCText)
 	}
 	if err != nil {
 		refuse(w, err)
 		return
 	}
-	a, n, err := c.reach(r, id, "read-fs", "read-logs")
+	a, n, err := c.reachClient(r, id, "read-fs", "read-logs")
 	if err != nil {
 		refuse(w, err)
 		return
@@ -39,12 +39,12 @@ func logs(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	if n.spec.Hangs {
 		c.hang(r)
 	}
-	c.pause(r, n.spec.Slow)
+	c.delay(r, n.spec.Slow)
 	switch s := a.TaskStates[q.task]; {
 	case s == nil:
-		err = failure{http.StatusBadRequest, fmt.Sprintf("unknown task name %q", q.task)}
+		err = httpError{http.StatusBadRequest, fmt.Sprintf("unknown task name %q", q.task)}
 	case s.StartedAt == nil:
-		err = failure{http.StatusNotFound, fmt.Sprintf("task %q not started yet. No logs available", q.task)}
+		err = httpError{http.StatusNotFound, fmt.Sprintf("task %q not started yet. No logs available", q.task)}
 	}
 	var d *allocDir
 	if err == nil {
@@ -72,7 +72,7 @@ func logs(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 func parseLogs(v url.Values) (*logQuery, error) {
 	q := &logQuery{task: v.Get("task"), stream: v.Get("type")}
 	bad := func(format string, args ...any) error {
-		return failure{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+		return httpError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 	}
 	if q.task == "" {
 		return nil, bad("must provide task name")

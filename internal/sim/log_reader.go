@@ -19,19 +19,19 @@ import (
 
 // logReader reads a log through all of its files.
 type logReader struct {
-	ctx       context.Context
-	dir       *allocDir
-	q         *logQuery
-	out       *framer
-	look      *time.Ticker // whether there is more
-	batch     *time.Ticker // what was read so far is sent
-	heartbeat *time.Ticker
+	ctx             context.Context
+	dir             *allocDir
+	q               *logQuery
+	out             *framer
+	pollTicker      *time.Ticker // whether there is more
+	flushTicker     *time.Ticker // what was read so far is sent
+	heartbeatTicker *time.Ticker
 }
 
 func newLogReader(ctx context.Context, d *allocDir, q *logQuery, w http.ResponseWriter) *logReader {
 	return &logReader{
 		ctx: ctx, dir: d, q: q, out: &framer{w: w, plain: q.plain},
-		look: time.NewTicker(50 * time.Millisecond), batch: time.NewTicker(200 * time.Millisecond), heartbeat: time.NewTicker(time.Second),
+		pollTicker: time.NewTicker(50 * time.Millisecond), flushTicker: time.NewTicker(200 * time.Millisecond), heartbeatTicker: time.NewTicker(time.Second),
 	}
 }
 
@@ -43,9 +43,9 @@ type logPart struct {
 
 // read sends the log until its end or, when it is followed, until the client leaves.
 func (r *logReader) read() error {
-	defer r.look.Stop()
-	defer r.batch.Stop()
-	defer r.heartbeat.Stop()
+	defer r.pollTicker.Stop()
+	defer r.flushTicker.Stop()
+	defer r.heartbeatTicker.Stop()
 	next, offset := 0, r.q.offset
 	if r.q.fromEnd {
 		next = math.MaxInt
@@ -59,11 +59,11 @@ func (r *logReader) read() error {
 		if !r.q.follow && last == math.MaxInt {
 			last = parts[len(parts)-1].index
 		}
-		part, from := closest(parts, next, offset)
+		part, from := startPart(parts, next, offset)
 		if part > last {
 			return r.out.finish()
 		}
-		err = r.file(part, from, part == last)
+		err = r.readPart(part, from, part == last)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it was rotated away
 		}
@@ -94,15 +94,15 @@ func (r *logReader) parts() (parts []logPart, err error) {
 		}
 	}
 	if len(parts) == 0 {
-		return nil, failure{http.StatusNotFound, fmt.Sprintf("log entry for task %q and log type %q not found", r.q.task, r.q.stream)}
+		return nil, httpError{http.StatusNotFound, fmt.Sprintf("log entry for task %q and log type %q not found", r.q.task, r.q.stream)}
 	}
 	slices.SortFunc(parts, func(a, b logPart) int { return cmp.Compare(a.index, b.index) })
 	return parts, nil
 }
 
-// closest returns the part from which to read, and where: offset counts from the beginning of the first part with that
+// startPart returns the part from which to read, and where: offset counts from the beginning of the first part with that
 // index or a later one, or from the end of the last part when there is none; below zero it goes back from the end of it.
-func closest(parts []logPart, index int, offset int64) (part int, from int64) {
+func startPart(parts []logPart, index int, offset int64) (part int, from int64) {
 	i := slices.IndexFunc(parts, func(p logPart) bool { return p.index >= index })
 	if i < 0 {
 		i = len(parts) - 1
@@ -121,9 +121,9 @@ func closest(parts []logPart, index int, offset int64) (part int, from int64) {
 	return parts[i].index, min(offset, parts[i].size)
 }
 
-// file sends one file from an offset on, and returns at its end if that is the end of all that is asked for, or if there
+// readPart sends one file from an offset on, and returns at its end if that is the end of all that is asked for, or if there
 // is a later file or this one is gone.
-func (r *logReader) file(index int, offset int64, last bool) error {
+func (r *logReader) readPart(index int, offset int64, last bool) error {
 	name := fmt.Sprintf("%s/%s.%s.%d", logDir, r.q.task, r.q.stream, index)
 	path := filepath.Join(r.dir.path, name)
 	f, err := os.Open(path)
@@ -134,7 +134,7 @@ func (r *logReader) file(index int, offset int64, last bool) error {
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		return err
 	}
-	buf := make([]byte, frameSize)
+	buf := make([]byte, maxFrameSize)
 	complete := false // nothing more will be written to it
 	for {
 		n, err := f.Read(buf)
@@ -143,7 +143,7 @@ func (r *logReader) file(index int, offset int64, last bool) error {
 		}
 		offset += int64(n)
 		if n > 0 {
-			if err := r.out.send(name, "", buf[:n], offset); err != nil {
+			if err := r.out.add(name, "", buf[:n], offset); err != nil {
 				return err
 			}
 			continue
@@ -151,11 +151,11 @@ func (r *logReader) file(index int, offset int64, last bool) error {
 		if last || complete {
 			return nil
 		}
-		if complete = r.later(index); complete {
+		if complete = r.hasLaterPart(index); complete {
 			continue // what was written before the later one began
 		}
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return r.out.send(name, "file deleted", nil, offset)
+			return r.out.add(name, "file deleted", nil, offset)
 		}
 		if err := r.wait(); err != nil || r.ctx.Err() != nil {
 			return err
@@ -163,7 +163,7 @@ func (r *logReader) file(index int, offset int64, last bool) error {
 	}
 }
 
-func (r *logReader) later(index int) bool {
+func (r *logReader) hasLaterPart(index int) bool {
 	parts, err := r.parts()
 	return err == nil && parts[len(parts)-1].index > index
 }
@@ -171,11 +171,11 @@ func (r *logReader) later(index int) bool {
 // wait waits a moment for more, and sends what is due.
 func (r *logReader) wait() error {
 	select {
-	case <-r.look.C:
+	case <-r.pollTicker.C:
 		return nil
-	case <-r.batch.C:
+	case <-r.flushTicker.C:
 		return r.out.flush()
-	case <-r.heartbeat.C:
+	case <-r.heartbeatTicker.C:
 		return r.out.heartbeat()
 	case <-r.ctx.Done():
 		return nil

@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// logging is a cluster with one described task whose logs have two files of 100 bytes.
-func logging() (c *Cluster, allocation string) {
+// logCluster is a cluster with one described task whose logs have two files of 100 bytes.
+func logCluster() (c *Cluster, allocation string) {
 	c = New()
 	c.Run(Job{ID: "j", Groups: []Group{{Tasks: []Task{{Name: "t", LogFileSize: 100, LogFiles: 2}}}}})
 	return c, c.Allocations("default", "j")[0]
 }
 
-func TestLogFilesRotateBetweenLines(t *testing.T) {
+func TestLogFile_RotatesBetweenLines(t *testing.T) {
 	l := &logFile{base: filepath.Join(t.TempDir(), "t.stdout"), max: 20, files: 3}
 	for i := range 10 {
 		fmt.Fprintf(l, "line %d\n", i)
@@ -36,8 +36,8 @@ func TestLogFilesRotateBetweenLines(t *testing.T) {
 	wantList(t, "files", got, []string{`4 "line 8\nline 9\n"`, `5 "` + strings.Repeat("x", 20) + `"`, `6 "` + strings.Repeat("x", 10) + `"`})
 }
 
-func TestOffsetsCountAcrossFiles(t *testing.T) {
-	c, id := logging()
+func TestLogs_OffsetAcrossFiles(t *testing.T) {
+	c, id := logCluster()
 	defer c.Close()
 	var all strings.Builder
 	for i := range 15 {
@@ -64,8 +64,8 @@ func TestOffsetsCountAcrossFiles(t *testing.T) {
 	}
 }
 
-func TestFollowingGoesOnAcrossRotation(t *testing.T) {
-	c, id := logging()
+func TestLogs_FollowAcrossRotation(t *testing.T) {
+	c, id := logCluster()
 	defer c.Close()
 	url, err := c.Start()
 	if err != nil {
@@ -109,7 +109,7 @@ func TestFollowingGoesOnAcrossRotation(t *testing.T) {
 	}
 }
 
-func TestFramesHaveTheOffsetsOfNomad(t *testing.T) {
+func TestLogs_FrameOffsets(t *testing.T) {
 	c := New()
 	defer c.Close()
 	c.Run(Job{ID: "j"})
@@ -128,7 +128,7 @@ func TestFramesHaveTheOffsetsOfNomad(t *testing.T) {
 	wantList(t, "frames", got, []string{"65536 131072", "65536 196608", "3392 262144"})
 }
 
-func TestLogsOfWhatWasNeverStartedAreMissing(t *testing.T) {
+func TestLogs_TaskNotStarted(t *testing.T) {
 	c := New()
 	defer c.Close()
 	c.Run(Job{ID: "j", Groups: []Group{{Allocations: []Allocation{{ClientStatus: "pending"}}}}})
@@ -138,7 +138,7 @@ func TestLogsOfWhatWasNeverStartedAreMissing(t *testing.T) {
 	}
 }
 
-func TestLogsOfANodeThatIsLostAreOutOfReach(t *testing.T) {
+func TestLogs_NodeDown(t *testing.T) {
 	c := New()
 	defer c.Close()
 	c.AddNode(Node{Name: "gone", Down: true})
@@ -149,8 +149,8 @@ func TestLogsOfANodeThatIsLostAreOutOfReach(t *testing.T) {
 	}
 }
 
-func TestALinkDoesNotLeadOutOfAnAllocation(t *testing.T) {
-	c, id := logging()
+func TestFiles_LinkOutsideAllocation(t *testing.T) {
+	c, id := logCluster()
 	defer c.Close()
 	c.Log(id, "t", "stdout", nil)
 	if err := os.Symlink("/etc", filepath.Join(c.host.dirs[id].path, "out")); err != nil {
@@ -163,8 +163,8 @@ func TestALinkDoesNotLeadOutOfAnAllocation(t *testing.T) {
 	}
 }
 
-func TestCloseEndsFollowing(t *testing.T) {
-	c, id := logging()
+func TestClose_EndsFollow(t *testing.T) {
+	c, id := logCluster()
 	url, err := c.Start()
 	if err != nil {
 		t.Fatal(err)

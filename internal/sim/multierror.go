@@ -12,5 +12,5 @@ func errorList(texts ...string) error {
 	if len(texts) == 1 {
 		occurred = "1 error occurred"
 	}
-	return failure{http.StatusInternalServerError, occurred + ":\n\t* " + strings.Join(texts, "\n\t* ") + "\n\n"}
+	return httpError{http.StatusInternalServerError, occurred + ":\n\t* " + strings.Join(texts, "\n\t* ") + "\n\n"}
 }

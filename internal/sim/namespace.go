@@ -25,7 +25,7 @@ func (c *Cluster) addNamespace(name, description string) {
 		return
 	}
 	hash := sha256.Sum256([]byte(name + description))
-	n := &namespace{Name: name, Description: description, Hash: hash[:], CreateIndex: c.step(tableNamespaces)}
+	n := &namespace{Name: name, Description: description, Hash: hash[:], CreateIndex: c.nextIndex(tableNamespaces)}
 	n.ModifyIndex = n.CreateIndex
 	c.namespaces = put(c.namespaces, n, byName)
 }

@@ -14,7 +14,7 @@ type node struct {
 
 	spec            Node
 	joined, updated time.Time // updated: when the status changed last; zero: never
-	dead            bool      // its client agent does not run, whatever the servers know
+	agentDown       bool      // its client agent does not run, whatever the servers know
 	missed          []missedHeartbeat
 }
 
@@ -47,7 +47,7 @@ func (c *Cluster) addNode(n Node) *node {
 	if n.Down {
 		joined.Status = "down"
 	}
-	joined.CreateIndex = c.step(tableNodes)
+	joined.CreateIndex = c.nextIndex(tableNodes)
 	joined.ModifyIndex = joined.CreateIndex
 	if old := c.nodeNamed(n.Name); old != nil {
 		joined.CreateIndex, joined.joined = old.CreateIndex, old.joined

@@ -9,17 +9,17 @@ import (
 // getNode answers a whole node.
 func getNode(c *Cluster, q *query) (any, error) {
 	if r := q.token.rights; !r.Management && !r.NodeRead {
-		return nil, denied
+		return nil, errDenied
 	}
-	if _, err := digits(q.id, true); err != nil {
+	if _, err := uuidDigits(q.id, true); err != nil {
 		return nil, fmt.Errorf("node lookup failed: index error: %w", err)
 	}
 	i, found := find(c.nodes, key{id: q.id}, byName)
 	if !found {
-		q.at = c.changedAt[tableNodes]
-		return nil, failure{http.StatusNotFound, "node not found"}
+		q.resultIndex = c.changedAt[tableNodes]
+		return nil, httpError{http.StatusNotFound, "node not found"}
 	}
-	q.at = c.nodes[i].ModifyIndex
+	q.resultIndex = c.nodes[i].ModifyIndex
 	return c.nodes[i].detail(), nil
 }
 
@@ -67,9 +67,9 @@ func (n *node) detail() object {
 		"HTTPAddr": n.spec.Address + clientPort, "TLSEnabled": false, "Attributes": n.attributes(), "Meta": meta, "Links": object{},
 		"SecretID": "", "CgroupParent": "nomad.slice", "ComputedClass": computedClass,
 		"CSIControllerPlugins": object{}, "CSINodePlugins": object{}, "GCVolumesOnNodeGC": false, "HostNetworks": nil,
-		"DrainStrategy": nil, "LastAllocUpdateIndex": n.ModifyIndex, "LastMissedHeartbeatIndex": n.lastMissed(), "NodeMaxAllocs": 0,
-		"IdentitySigningKeyID": uuid("signing key"), "StatusUpdatedAt": n.since().Unix(),
-		"Events":        n.events(),
+		"DrainStrategy": nil, "LastAllocUpdateIndex": n.ModifyIndex, "LastMissedHeartbeatIndex": n.lastMissedIndex(), "NodeMaxAllocs": 0,
+		"IdentitySigningKeyID": uuid("signing key"), "StatusUpdatedAt": n.statusSince().Unix(),
+		"Events":        n.eventList(),
 		"NodeResources": n.resources(),
 		"ReservedResources": object{
 			"Cpu": object{"CpuShares": 0, "ReservedCpuCores": nil}, "Disk": object{"DiskMB": 0},

@@ -2,7 +2,7 @@ package sim
 
 import "testing"
 
-func TestNodeTellsItsAddressAndDrivers(t *testing.T) {
+func TestNode_AddressAndDrivers(t *testing.T) {
 	c := New()
 	c.AddToken("reader", Rights{NodeRead: true})
 	c.AddToken("none", Rights{Namespaces: map[string][]string{"*": {"read-job"}}})

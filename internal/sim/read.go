@@ -14,7 +14,7 @@ func listJobs(c *Cluster, q *query) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	visible, err := c.visible(q, "list-jobs")
+	visible, err := c.visibleNamespaces(q, "list-jobs")
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +24,7 @@ func listJobs(c *Cluster, q *query) (any, error) {
 	}
 	out, err := page(q, rows, pagesByName, visible, func(j *job) jobStub { return j.stub(meta) })
 	if err == nil {
-		q.at = max(c.changedAt[tableJobs], c.changedAt[tableSummaries])
+		q.resultIndex = max(c.changedAt[tableJobs], c.changedAt[tableSummaries])
 	}
 	return out, err
 }
@@ -48,55 +48,55 @@ func listEvaluations(c *Cluster, q *query) (any, error) {
 	status, job := q.values.Get("status"), q.values.Get("job")
 	if status != "" || job != "" {
 		if q.filter != "" {
-			return nil, failure{400, "Filter expression cannot be used with other filter parameters"}
+			return nil, httpError{400, "Filter expression cannot be used with other filter parameters"}
 		}
 		rows = slices.DeleteFunc(slices.Clone(rows), func(e *evaluation) bool {
 			return (status != "" && e.Status != status) || (job != "" && e.JobID != job)
 		})
 	}
-	return listByID(c, q, rows, tableEvaluations, "eval lookup failed: ", same)
+	return listByID(c, q, rows, tableEvaluations, "eval lookup failed: ", unchanged)
 }
 
 func listDeployments(c *Cluster, q *query) (any, error) {
-	return listByID(c, q, c.deployments, tableDeployments, "", same)
+	return listByID(c, q, c.deployments, tableDeployments, "", unchanged)
 }
 
-func same[T any](row T) T { return row }
+func unchanged[T any](row T) T { return row }
 
 // listByID lists rows in the order of their creation or, when a beginning of their ID is asked for, of their ID.
 func listByID[T row, S any](c *Cluster, q *query, rows []T, t table, failed string, stub func(T) S) (any, error) {
-	visible, err := c.visible(q, "read-job")
+	visible, err := c.visibleNamespaces(q, "read-job")
 	if err != nil {
 		return nil, err
 	}
 	pages := pagesByCreation
 	if q.prefix != "" {
 		pages = pagesByID
-		if rows, err = withPrefix(rows, q.prefix); err != nil {
+		if rows, err = rowsWithIDPrefix(rows, q.prefix); err != nil {
 			return nil, fmt.Errorf("%s%w", failed, err)
 		}
 	}
 	out, err := page(q, rows, pages, visible, stub)
 	if err == nil {
-		q.at = c.changedAt[t]
+		q.resultIndex = c.changedAt[t]
 	}
 	return out, err
 }
 
 func listNodes(c *Cluster, q *query) (any, error) {
 	if r := q.token.rights; !r.Management && !r.NodeRead {
-		return nil, denied
+		return nil, errDenied
 	}
 	rows := c.nodes
 	if q.prefix != "" {
 		var err error
-		if rows, err = withPrefix(rows, q.prefix); err != nil {
+		if rows, err = rowsWithIDPrefix(rows, q.prefix); err != nil {
 			return nil, fmt.Errorf("node lookup failed: %w", err)
 		}
 	}
 	out, err := page(q, rows, pagesByID, func(string) bool { return true }, (*node).stub)
 	if err == nil {
-		q.at = c.changedAt[tableNodes]
+		q.resultIndex = c.changedAt[tableNodes]
 	}
 	return out, err
 }
@@ -104,30 +104,30 @@ func listNodes(c *Cluster, q *query) (any, error) {
 func listNamespaces(c *Cluster, q *query) (any, error) {
 	out := []*namespace{}
 	for _, n := range c.namespaces {
-		if strings.HasPrefix(n.Name, q.prefix) && q.token.rights.allowAny(n.Name) {
+		if strings.HasPrefix(n.Name, q.prefix) && q.token.rights.allowsAny(n.Name) {
 			out = append(out, n)
 		}
 	}
-	q.at = c.changedAt[tableNamespaces]
+	q.resultIndex = c.changedAt[tableNamespaces]
 	return out, nil
 }
 
 // leader is the address of the server's RPC port, which nothing listens on.
 func leader(*Cluster, *query) (any, error) { return "127.0.0.1:4647", nil }
 
-var noJob = failure{http.StatusNotFound, "job not found"}
+var errJobNotFound = httpError{http.StatusNotFound, "job not found"}
 
-// ofJob makes the answer to a query about one job, nil when there is none, whose index is that of the table unless
+// forJob makes the answer to a query about one job, nil when there is none, whose index is that of the table unless
 // the answer knows better.
-func ofJob(t table, answer func(q *query, j *job) (any, error)) func(*Cluster, *query) (any, error) {
+func forJob(t table, answer func(q *query, j *job) (any, error)) func(*Cluster, *query) (any, error) {
 	return func(c *Cluster, q *query) (any, error) {
-		if !q.token.rights.allow(q.namespace, "read-job") {
-			return nil, denied
+		if !q.token.rights.allows(q.namespace, "read-job") {
+			return nil, errDenied
 		}
-		q.at = c.changedAt[t]
+		q.resultIndex = c.changedAt[t]
 		j := c.job(q.namespace, q.id)
 		if j == nil {
-			q.left = c // whoever purged it
+			q.purgedFrom = c // whoever purged it
 		}
 		return answer(q, j)
 	}
@@ -135,17 +135,17 @@ func ofJob(t table, answer func(q *query, j *job) (any, error)) func(*Cluster, *
 
 func getJob(q *query, j *job) (any, error) {
 	if j == nil {
-		return nil, noJob
+		return nil, errJobNotFound
 	}
-	q.at = j.ModifyIndex
+	q.resultIndex = j.ModifyIndex
 	return j.detail(), nil
 }
 
 func jobSummary(q *query, j *job) (any, error) {
 	if j == nil {
-		return nil, noJob
+		return nil, errJobNotFound
 	}
-	q.at = j.summary.ModifyIndex
+	q.resultIndex = j.summary.ModifyIndex
 	return j.summary, nil
 }
 
@@ -159,7 +159,7 @@ func jobAllocations(q *query, j *job) (any, error) {
 	if j != nil {
 		rows = j.allocations
 	} else {
-		rows, _ = q.left.orphans(q.namespace, q.id)
+		rows, _ = q.purgedFrom.orphans(q.namespace, q.id)
 	}
 	out := []allocationStub{}
 	for _, a := range rows {
@@ -175,7 +175,7 @@ func jobEvaluations(q *query, j *job) (any, error) {
 	if j != nil {
 		rows = j.evaluations
 	} else {
-		_, rows = q.left.orphans(q.namespace, q.id)
+		_, rows = q.purgedFrom.orphans(q.namespace, q.id)
 	}
 	if rows == nil {
 		return []*evaluation{}, nil
@@ -205,13 +205,13 @@ func getAllocation(c *Cluster, q *query) (any, error) {
 		return nil, err
 	}
 	if a == nil {
-		q.at = c.changedAt[tableAllocations]
-		return nil, failure{http.StatusNotFound, "alloc not found"}
+		q.resultIndex = c.changedAt[tableAllocations]
+		return nil, httpError{http.StatusNotFound, "alloc not found"}
 	}
-	if !q.token.rights.allow(a.Namespace, "read-job") {
+	if !q.token.rights.allows(a.Namespace, "read-job") {
 		return nil, unknownAllocation(q.id) // a 500: Nomad forgets to say 403 here
 	}
-	q.at = a.ModifyIndex
+	q.resultIndex = a.ModifyIndex
 	return a.detail(), nil
 }
 
@@ -219,8 +219,8 @@ func unknownAllocation(id string) error { return fmt.Errorf("Unknown allocation 
 
 // allocation looks an allocation up by its whole ID; nil when there is none.
 func (c *Cluster) allocation(id string) (*allocation, error) {
-	if _, err := digits(id, true); err != nil {
+	if _, err := uuidDigits(id, true); err != nil {
 		return nil, fmt.Errorf("alloc lookup failed: index error: %w", err)
 	}
-	return c.byID[strings.ToLower(id)], nil
+	return c.allocationByID[strings.ToLower(id)], nil
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestBlockingQueryWakesOnChange(t *testing.T) {
-	c := mixed()
+func TestBlockingQuery_WakesOnChange(t *testing.T) {
+	c := mixedCluster()
 	n := dial(t, c, "")
 	jobs, meta, err := n.Jobs().List(nil)
 	if err != nil {
@@ -38,8 +38,8 @@ func TestBlockingQueryWakesOnChange(t *testing.T) {
 	}
 }
 
-func TestBlockingQueryEndsAtItsWait(t *testing.T) {
-	n := dial(t, mixed(), "")
+func TestBlockingQuery_TimesOut(t *testing.T) {
+	n := dial(t, mixedCluster(), "")
 	for name, list := range map[string]func(q *api.QueryOptions) (*api.QueryMeta, error){
 		"allocations": func(q *api.QueryOptions) (*api.QueryMeta, error) {
 			_, meta, err := n.Allocations().List(q)
@@ -68,8 +68,8 @@ func TestBlockingQueryEndsAtItsWait(t *testing.T) {
 	}
 }
 
-func TestBlockingQueryWaitsForWhatIsMissing(t *testing.T) {
-	c := mixed()
+func TestBlockingQuery_WaitsForMissingJob(t *testing.T) {
+	c := mixedCluster()
 	n := dial(t, c, "")
 	_, meta, err := n.Jobs().List(nil)
 	if err != nil {
@@ -82,8 +82,8 @@ func TestBlockingQueryWaitsForWhatIsMissing(t *testing.T) {
 	}
 }
 
-func TestCloseEndsBlockingQueries(t *testing.T) {
-	c := mixed()
+func TestClose_EndsBlockingQueries(t *testing.T) {
+	c := mixedCluster()
 	n := dial(t, c, "")
 	time.AfterFunc(30*time.Millisecond, c.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

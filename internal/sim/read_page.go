@@ -45,7 +45,7 @@ func page[T row, S any](q *query, rows []T, o paging, visible func(namespace str
 	if q.filter != "" {
 		var err error
 		if filter, err = bexpr.CreateEvaluator(q.filter); err != nil {
-			return nil, failure{400, "failed to create result paginator: failed to read filter expression: " + err.Error()}
+			return nil, httpError{400, "failed to create result paginator: failed to read filter expression: " + err.Error()}
 		}
 	}
 	each := slices.Values(rows)
@@ -59,7 +59,7 @@ func page[T row, S any](q *query, rows []T, o paging, visible func(namespace str
 		}
 	}
 	out, begun := []S{}, q.nextToken == ""
-	q.next = ""
+	q.nextPage = ""
 	for r := range each {
 		k := r.key()
 		if k.namespace != "" && q.namespace != "*" && q.namespace != k.namespace {
@@ -73,7 +73,7 @@ func page[T row, S any](q *query, rows []T, o paging, visible func(namespace str
 		if filter != nil {
 			fits, err := filter.Evaluate(r)
 			if err != nil {
-				return nil, failure{400, "failed to read result page: " + err.Error()}
+				return nil, httpError{400, "failed to read result page: " + err.Error()}
 			}
 			if !fits {
 				continue
@@ -84,7 +84,7 @@ func page[T row, S any](q *query, rows []T, o paging, visible func(namespace str
 		}
 		begun = true
 		if q.perPage > 0 && len(out) == q.perPage {
-			q.next = o.token(k)
+			q.nextPage = o.token(k)
 			break
 		}
 		out = append(out, stub(r))
@@ -92,16 +92,16 @@ func page[T row, S any](q *query, rows []T, o paging, visible func(namespace str
 	return out, nil
 }
 
-// visible returns which namespaces the token may see in a list that needs the capability. Without it in the
+// visibleNamespaces returns which namespaces the token may see in a list that needs the capability. Without it in the
 // namespace asked for, or in any for "*", the list is denied.
-func (c *Cluster) visible(q *query, capability string) (func(namespace string) bool, error) {
+func (c *Cluster) visibleNamespaces(q *query, capability string) (func(namespace string) bool, error) {
 	rights := q.token.rights
-	if !rights.allow(q.namespace, capability) {
-		return nil, denied
+	if !rights.allows(q.namespace, capability) {
+		return nil, errDenied
 	}
 	allowed := make(map[string]bool)
 	for _, n := range c.namespaces {
-		allowed[n.Name] = rights.allow(n.Name, capability)
+		allowed[n.Name] = rights.allows(n.Name, capability)
 	}
 	return func(namespace string) bool { return allowed[namespace] }, nil
 }

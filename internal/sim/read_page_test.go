@@ -10,8 +10,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestListsKeepToNamespaceAndPrefix(t *testing.T) {
-	n := dial(t, mixed(), "")
+func TestLists_NamespaceAndPrefix(t *testing.T) {
+	n := dial(t, mixedCluster(), "")
 	for _, test := range []struct {
 		namespace, prefix string
 		want              []string
@@ -39,8 +39,8 @@ func TestListsKeepToNamespaceAndPrefix(t *testing.T) {
 	}
 }
 
-func TestFiltersSelectAsInNomad(t *testing.T) {
-	n := dial(t, mixed(), "")
+func TestLists_Filter(t *testing.T) {
+	n := dial(t, mixedCluster(), "")
 	for filter, want := range map[string][]string{
 		`JobID matches "^(p-team1-|q-)"`:                                            {"default/p-team1-web", "default/q-fail", "default/q-team1-import", "other/p-team1-web"},
 		`JobID matches "^p-team1-" and Namespace != other`:                          {"default/p-team1-web"},
@@ -72,8 +72,8 @@ func TestFiltersSelectAsInNomad(t *testing.T) {
 	}
 }
 
-func TestPagesHoldEveryRowOnce(t *testing.T) {
-	c := big(30) // ten allocations share an index
+func TestLists_Pages(t *testing.T) {
+	c := bigCluster(30) // ten allocations share an index
 	c.Run(Job{Namespace: "other", ID: "p-x"})
 	n := dial(t, c, "")
 	lists := map[string]func(q *api.QueryOptions) (ids []string, meta *api.QueryMeta, err error){
@@ -142,8 +142,8 @@ func TestPagesHoldEveryRowOnce(t *testing.T) {
 	}
 }
 
-func TestListsAreInNomadsOrder(t *testing.T) {
-	c := big(12)
+func TestLists_Order(t *testing.T) {
+	c := bigCluster(12)
 	c.Run(Job{Namespace: "a-first", ID: "z"})
 	type row struct {
 		ID, Namespace string

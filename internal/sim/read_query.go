@@ -16,52 +16,52 @@ type query struct {
 	filter, nextToken string
 	perPage           int
 	reverse           bool
-	index             uint64 // answer when what is asked has passed it
+	waitIndex         uint64 // answer when what is asked has passed it
 	wait              time.Duration
 	token             *token
-	left              *Cluster // where to find what a job left that is gone; nil: it is there
+	purgedFrom        *Cluster // where to find what a job left that is gone; nil: it is there
 
-	at   uint64 // index of the answer; 0: the answer has no headers about the cluster
-	next string // token of the next page
+	resultIndex uint64 // index of the answer; 0: the answer has no headers about the cluster
+	nextPage    string // token of the next page
 }
 
-// longestWait is the time after which Nomad answers a blocking query at the latest.
-const longestWait = 5 * time.Minute
+// maxWait is the time after which Nomad answers a blocking query at the latest.
+const maxWait = 5 * time.Minute
 
-func parse(r *http.Request, id string) (*query, error) {
+func parseQuery(r *http.Request, id string) (*query, error) {
 	v := r.URL.Query()
 	q := &query{
 		id: id, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), prefix: v.Get("prefix"),
 		filter: v.Get("filter"), nextToken: v.Get("next_token"), reverse: v.Get("reverse") == "true",
-		wait: longestWait,
+		wait: maxWait,
 	}
 	if s := v.Get("stale"); s != "" {
 		if _, err := strconv.ParseBool(s); err != nil {
-			return nil, failure{400, "Expect `true` or `false` for `stale` query string parameter"}
+			return nil, httpError{400, "Expect `true` or `false` for `stale` query string parameter"}
 		}
 	}
 	if s := v.Get("per_page"); s != "" {
 		n, err := strconv.ParseInt(s, 10, 32)
 		if err != nil {
-			return nil, failure{400, "Expect a number for `per_page` query string parameter"}
+			return nil, httpError{400, "Expect a number for `per_page` query string parameter"}
 		}
 		q.perPage = int(n)
 	}
 	if s := v.Get("wait"); s != "" {
 		d, err := time.ParseDuration(s)
 		if err != nil {
-			return nil, failure{400, "Invalid wait time"}
+			return nil, httpError{400, "Invalid wait time"}
 		}
 		if d > 0 {
-			q.wait = min(d, longestWait)
+			q.wait = min(d, maxWait)
 		}
 	}
 	if s := v.Get("index"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
-			return nil, failure{400, "Invalid index"}
+			return nil, httpError{400, "Invalid index"}
 		}
-		q.index = n
+		q.waitIndex = n
 	}
 	return q, nil
 }
@@ -74,7 +74,7 @@ func (q *query) flag(name string, otherwise bool) (bool, error) {
 	}
 	b, err := strconv.ParseBool(s)
 	if err != nil {
-		return false, failure{500, "Failed to parse value of " + strconv.Quote(name) + " (" + s + ") as a bool: " + err.Error()}
+		return false, httpError{500, "Failed to parse value of " + strconv.Quote(name) + " (" + s + ") as a bool: " + err.Error()}
 	}
 	return b, nil
 }

@@ -11,18 +11,18 @@ import (
 func jobSubmission(q *query, j *job) (any, error) {
 	version, err := strconv.ParseUint(q.values.Get("version"), 10, 64)
 	if err != nil {
-		q.at = 0
-		return nil, failure{http.StatusBadRequest, "Unable to parse job submission version parameter"}
+		q.resultIndex = 0
+		return nil, httpError{http.StatusBadRequest, "Unable to parse job submission version parameter"}
 	}
-	q.at = 0
+	q.resultIndex = 0
 	if j == nil {
-		return nil, noSource
+		return nil, errSourceNotFound
 	}
-	v := j.numbered(version)
+	v := j.findVersion(version)
 	if v == nil || v.submission == nil {
-		return nil, noSource
+		return nil, errSourceNotFound
 	}
-	q.at = v.JobModifyIndex
+	q.resultIndex = v.JobModifyIndex
 	source := object{"Source": "", "Format": "", "VariableFlags": nil, "Variables": ""}
 	maps.Copy(source, v.submission)
 	if flags, _ := source["VariableFlags"].(object); len(flags) == 0 {
@@ -32,25 +32,25 @@ func jobSubmission(q *query, j *job) (any, error) {
 	return source, nil
 }
 
-var noSource = failure{http.StatusNotFound, "job source not found"}
+var errSourceNotFound = httpError{http.StatusNotFound, "job source not found"}
 
 // getEvaluation answers one evaluation.
 func getEvaluation(c *Cluster, q *query) (any, error) {
-	if !q.token.rights.allow(q.namespace, "read-job") {
-		return nil, denied
+	if !q.token.rights.allows(q.namespace, "read-job") {
+		return nil, errDenied
 	}
-	if _, err := digits(q.id, true); err != nil {
-		return nil, failure{http.StatusInternalServerError, "failed to lookup eval: eval lookup failed: index error: " + err.Error()}
+	if _, err := uuidDigits(q.id, true); err != nil {
+		return nil, httpError{http.StatusInternalServerError, "failed to lookup eval: eval lookup failed: index error: " + err.Error()}
 	}
 	i := slices.IndexFunc(c.evaluations, func(e *evaluation) bool { return e.ID == q.id })
 	if i < 0 {
-		q.at = c.changedAt[tableEvaluations]
-		return nil, failure{http.StatusNotFound, "eval not found"}
+		q.resultIndex = c.changedAt[tableEvaluations]
+		return nil, httpError{http.StatusNotFound, "eval not found"}
 	}
 	e := c.evaluations[i]
-	if !q.token.rights.allow(e.Namespace, "read-job") {
-		return nil, denied
+	if !q.token.rights.allows(e.Namespace, "read-job") {
+		return nil, errDenied
 	}
-	q.at = e.ModifyIndex
+	q.resultIndex = e.ModifyIndex
 	return e, nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestBadQueriesAreRefusedInNomadsWords(t *testing.T) {
-	c := mixed()
+func TestRead_BadQueries(t *testing.T) {
+	c := mixedCluster()
 	const id = "/v1/allocation/00000000-0000-0000-0000-00000000000"
 	for _, test := range []struct {
 		path   string
@@ -53,7 +53,7 @@ func TestBadQueriesAreRefusedInNomadsWords(t *testing.T) {
 }
 
 // The client sorts what it gets, so this looks at the answers themselves.
-func TestJobIDsMayContainSlashes(t *testing.T) {
+func TestRead_JobIDWithSlash(t *testing.T) {
 	c := New()
 	c.Run(Job{ID: "p-sync", Type: "batch", Periodic: &Periodic{Spec: "* * * * *"}})
 	c.Run(Job{ID: "p-sync/periodic-1", ParentID: "p-sync", Type: "batch"})
@@ -77,8 +77,8 @@ func TestJobIDsMayContainSlashes(t *testing.T) {
 	}
 }
 
-func TestTaskStatesAndResourcesOnRequest(t *testing.T) {
-	n := dial(t, mixed(), "")
+func TestAllocations_OptionalFields(t *testing.T) {
+	n := dial(t, mixedCluster(), "")
 	for _, test := range []struct {
 		params            map[string]string
 		states, resources bool
@@ -97,8 +97,8 @@ func TestTaskStatesAndResourcesOnRequest(t *testing.T) {
 	}
 }
 
-func TestReplacedJobKeepsWhatStays(t *testing.T) {
-	c := mixed()
+func TestRun_ReplacesJob(t *testing.T) {
+	c := mixedCluster()
 	n := dial(t, c, "")
 	web := func() *api.AllocationListStub {
 		allocs, _, err := n.Jobs().Allocations("p-team1-web", true, nil)
@@ -129,7 +129,7 @@ func TestReplacedJobKeepsWhatStays(t *testing.T) {
 	}
 }
 
-func TestUnplacedGroupsAreBlockedAndQueued(t *testing.T) {
+func TestRun_UnplacedGroupIsBlocked(t *testing.T) {
 	n := dial(t, Examples("test", time.Now()), "")
 	evals, _, err := n.Evaluations().List(&api.QueryOptions{Params: map[string]string{"job": "t-team1-batch", "status": "blocked"}})
 	if err != nil || len(evals) != 1 {
@@ -152,8 +152,8 @@ func TestUnplacedGroupsAreBlockedAndQueued(t *testing.T) {
 	}
 }
 
-func TestAnswersAreCompressedOnRequest(t *testing.T) {
-	c := big(20)
+func TestRead_Gzip(t *testing.T) {
+	c := bigCluster(20)
 	n := dial(t, c, "")
 	if _, _, err := n.Allocations().List(nil); err != nil {
 		t.Fatal(err)
@@ -179,17 +179,17 @@ func TestAnswersAreCompressedOnRequest(t *testing.T) {
 	}
 }
 
-func TestPrettyAnswersAreIndented(t *testing.T) {
-	raw, _ := io.ReadAll(get(mixed(), "/v1/status/leader?pretty").Body)
+func TestRead_Pretty(t *testing.T) {
+	raw, _ := io.ReadAll(get(mixedCluster(), "/v1/status/leader?pretty").Body)
 	if got, want := string(raw), "\"127.0.0.1:4647\"\n"; got != want {
 		t.Errorf("leader: got %q, want %q", got, want)
 	}
-	if got := get(mixed(), "/v1/namespaces?pretty=1").Body.String(); !strings.HasPrefix(got, "[\n    {\n        \"Name\"") {
+	if got := get(mixedCluster(), "/v1/namespaces?pretty=1").Body.String(); !strings.HasPrefix(got, "[\n    {\n        \"Name\"") {
 		t.Errorf("namespaces: got %.40q, want four spaces a level", got)
 	}
 }
 
-func TestTaskKeepsItsLastTenEventsAndCountsAllRestarts(t *testing.T) {
+func TestTaskState_KeepsTenEvents(t *testing.T) {
 	at := time.Now()
 	events := []Event{Received(at), TaskSetup(at), Started(at)}
 	for range 4 {

@@ -2,8 +2,8 @@ package sim
 
 import "time"
 
-// recorded is a cluster with jobs like those of the recordings, by the same IDs.
-func recorded() *Cluster {
+// recordedCluster is a cluster with jobs like those of the recordings, by the same IDs.
+func recordedCluster() *Cluster {
 	c := New()
 	c.AddToken("root", Rights{Management: true})
 	c.AddNode(Node{
@@ -60,7 +60,7 @@ func recorded() *Cluster {
 	periodic("p-es-log-curator", Periodic{Specs: []string{"52 6,15,18 * * * *"}, ProhibitOverlap: true})
 	periodic("p-iss-frontend-sync", Periodic{Spec: "11/15 * * * * *", TimeZone: "Europe/Brussels"})
 	one(Job{ID: "p-iss-frontend-sync/periodic-1795344467", ParentID: "p-iss-frontend-sync", Type: "batch"}, Allocation{
-		ID: "203328eb-1730-540b-3143-e384ac9cb64a", ClientStatus: "complete", Tasks: map[string]TaskState{"t": {Unmeasured: true}},
+		ID: "203328eb-1730-540b-3143-e384ac9cb64a", ClientStatus: "complete", Tasks: map[string]TaskState{"t": {NoStats: true}},
 	})
 	file := &Parameterized{MetaRequired: []string{"file"}}
 	c.Run(Job{ID: "t-team2-import", Type: "batch", Parameterized: file, Submitted: at})
@@ -68,12 +68,12 @@ func recorded() *Cluster {
 		ID: "t-team2-import/dispatch-1795344467-fcf70557", ParentID: "t-team2-import", Type: "batch", Parameterized: file,
 		Meta: map[string]string{"file": "a.csv"},
 	}, Allocation{ID: "2041b43f-35ca-2541-c9f6-d89c8d1d96f5", ClientStatus: "complete"})
-	recordedLater(c, at)
+	addLaterJobs(c, at)
 	return c
 }
 
-// recordedLater are the jobs that a second cluster was recorded with.
-func recordedLater(c *Cluster, at time.Time) {
+// addLaterJobs are the jobs that a second cluster was recorded with.
+func addLaterJobs(c *Cluster, at time.Time) {
 	run := func(j Job, g Group, a ...Allocation) {
 		g.Name, g.Allocations = "web", a
 		if g.Tasks == nil {
@@ -100,7 +100,7 @@ func recordedLater(c *Cluster, at time.Time) {
 		Versions:    []Job{{Meta: owned, Constraints: linux, Groups: []Group{version("old", 1)}, Deployment: successful}},
 		Evaluations: []Evaluation{{TriggeredBy: "deployment-watcher"}},
 	}, version("new", 2),
-		Allocation{ID: "1d0208e9-b431-5aa8-bc71-baa9bd3f279f", Previous: &Allocation{ID: "7e862d56-78c3-107e-e079-a12c5abcad0e", Behind: 1}},
+		Allocation{ID: "1d0208e9-b431-5aa8-bc71-baa9bd3f279f", Previous: &Allocation{ID: "7e862d56-78c3-107e-e079-a12c5abcad0e", VersionsBehind: 1}},
 		Allocation{ID: "063e8c8e-b331-3c86-4632-36514cd92bae"})
 
 	run(Job{ID: "p-team1-moved", Deployment: successful}, Group{
@@ -111,7 +111,7 @@ func recordedLater(c *Cluster, at time.Time) {
 	run(Job{ID: "p-team1-checked", Deployment: successful}, Group{Services: []Service{{
 		Name: "team1-checked", Port: "24646", Address: "127.0.0.1", Tags: []string{"a"},
 		Checks: []Check{{Name: "alive"}, {Name: "ready", Type: "http", Path: "/nope"}, {Name: "closed", Port: "1"}},
-	}}}, Allocation{ID: "b66ab8f4-b04e-e2e3-787a-c168f83159a4", Failing: map[string]CheckFailure{
+	}}}, Allocation{ID: "b66ab8f4-b04e-e2e3-787a-c168f83159a4", FailingChecks: map[string]CheckFailure{
 		"ready": {StatusCode: 404}, "closed": {Output: "dial tcp 127.0.0.1:1: connect: connection refused"},
 	}})
 
@@ -121,7 +121,7 @@ func recordedLater(c *Cluster, at time.Time) {
 		Tasks: []Task{{Name: "web", Driver: "raw_exec", Services: []Service{{
 			Name: "team1-ports-task", Port: "http", Checks: []Check{{Name: "web-tcp", OnUpdate: "ignore"}},
 		}}}},
-	}, Allocation{ID: "78924f97-5ec3-1db0-9b17-f7b94efba464", Failing: map[string]CheckFailure{
+	}, Allocation{ID: "78924f97-5ec3-1db0-9b17-f7b94efba464", FailingChecks: map[string]CheckFailure{
 		"web-tcp": {Output: "dial tcp 127.0.0.1:20775: connect: connection refused"},
 	}})
 }

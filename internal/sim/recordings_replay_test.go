@@ -68,7 +68,7 @@ func replay(t *testing.T, c *Cluster, e exchange, secret string, replace ...stri
 		return
 	}
 	family := map[string]map[string]bool{}
-	shape(e.Body, "", family)
+	jsonShape(e.Body, "", family)
 	for _, d := range differences(family, e.Body, decode[any](t, w)) {
 		if !wide[e.Name] || strings.Contains(d, "got object") {
 			t.Errorf("%s: %s", e.Name, d)
@@ -76,9 +76,9 @@ func replay(t *testing.T, c *Cluster, e exchange, secret string, replace ...stri
 	}
 }
 
-func TestOrdersAreAnsweredLikeTheRecordedOnes(t *testing.T) {
+func TestWrite_MatchesRecordings(t *testing.T) {
 	t.Parallel()
-	c := recorded()
+	c := recordedCluster()
 	defer c.Close()
 	c.AddToken("reader", Rights{Namespaces: map[string][]string{"*": {"read-job", "list-jobs"}}})
 	all := exchanges(t)
@@ -92,7 +92,7 @@ func TestOrdersAreAnsweredLikeTheRecordedOnes(t *testing.T) {
 	}
 	idle := func(job string) {
 		t.Helper()
-		until(t, job+" is as it was ordered", func() bool { return c.Idle("default", job) })
+		waitUntil(t, job+" is as it was ordered", func() bool { return c.Idle("default", job) })
 	}
 	web := c.Allocations("default", "p-team1-web")[0]
 	forbidden("forbidden-restart", "5a4f905a-7e0a-d23a-edc8-ad420954fc2d", web)
@@ -106,7 +106,7 @@ func TestOrdersAreAnsweredLikeTheRecordedOnes(t *testing.T) {
 	do("revert")
 	idle("p-team1-web")
 	do("restart", "2a56b57f-1c09-e0bd-e958-479b49660b2d", web)
-	until(t, "it runs again", func() bool { return c.statusOf(web) == "running" })
+	waitUntil(t, "it runs again", func() bool { return c.statusOf(web) == "running" })
 	do("signal", "0268f1c8-64c8-cddb-115a-c819466ca607", web)
 	do("alloc-stop", "2a56b57f-1c09-e0bd-e958-479b49660b2d", web)
 	do("restart-dead", "b946b042-4203-d499-457b-789c5caa3a51", "5643a79b-0dc4-26bc-741f-5ba21c7a4cd5")
@@ -122,15 +122,15 @@ func TestOrdersAreAnsweredLikeTheRecordedOnes(t *testing.T) {
 	idle("t-team2-canary")
 	do("submission", "p-team1-six", "t-team2-canary", "version=1", "version=0")
 	do("register-canary")
-	until(t, "the canary is healthy", func() bool { return c.healthyCanaries("t-team2-canary") == 1 })
+	waitUntil(t, "the canary is healthy", func() bool { return c.healthyCanaries("t-team2-canary") == 1 })
 	d := versionOf(c, "t-team2-canary").deployment.ID
 	recordedID := "6525301d-95a1-738a-c5fa-8c94fe4342b7"
 	for _, name := range []string{"deployment", "pause", "resume", "promote"} {
 		do(name, recordedID, d)
 	}
-	until(t, "the deployment is over", func() bool { return c.deploymentStatus(d) == "successful" })
+	waitUntil(t, "the deployment is over", func() bool { return c.deploymentStatus(d) == "successful" })
 	do("register-canary", `"V": "2"`, `"V": "3"`)
-	until(t, "the canary is healthy", func() bool { return c.healthyCanaries("t-team2-canary") == 1 })
+	waitUntil(t, "the canary is healthy", func() bool { return c.healthyCanaries("t-team2-canary") == 1 })
 	d = versionOf(c, "t-team2-canary").deployment.ID
 	recordedID = "af4c791a-375c-30bb-7390-4c95e3960c37"
 	do("fail", recordedID, d)
@@ -144,7 +144,7 @@ func TestOrdersAreAnsweredLikeTheRecordedOnes(t *testing.T) {
 func (c *Cluster) statusOf(allocation string) string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.byID[allocation].ClientStatus
+	return c.allocationByID[allocation].ClientStatus
 }
 
 func (c *Cluster) deploymentStatus(id string) string {
@@ -158,7 +158,7 @@ func (c *Cluster) healthyCanaries(job string) (n int) {
 	defer c.mu.RUnlock()
 	j := c.job("default", job)
 	for _, a := range j.allocations {
-		if a.canary() && a.healthy() && !a.terminal() && j.deployment != nil && a.DeploymentID == j.deployment.ID {
+		if a.isCanary() && a.isHealthy() && !a.terminal() && j.deployment != nil && a.DeploymentID == j.deployment.ID {
 			n++
 		}
 	}

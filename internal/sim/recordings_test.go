@@ -71,14 +71,14 @@ func (r recording) family() string {
 	return path
 }
 
-// named are the objects whose keys are names and not words of the API.
-var named = regexp.MustCompile(`\.(Summary|TaskStates|Details|Drivers|Attributes|Pids|FailedTGAllocs|ConstraintFiltered|` +
+// keyedByName are the objects whose keys are names and not words of the API.
+var keyedByName = regexp.MustCompile(`\.(Summary|TaskStates|Details|Drivers|Attributes|Pids|FailedTGAllocs|ConstraintFiltered|` +
 	`DimensionExhausted|NodesAvailable|ClassEligibility|QueuedAllocations|DesiredTGUpdates|TaskLifecycles|TaskResources|` +
 	`Config|HostVolumes|Meta|Env)$`)
 
-// shape notes, for each place in a JSON value, what stands there: a type, or an object with its keys. The elements
+// jsonShape notes, for each place in a JSON value, what stands there: a type, or an object with its keys. The elements
 // of a list share a place, as do the values of an object whose keys are names.
-func shape(v any, place string, out map[string]map[string]bool) {
+func jsonShape(v any, place string, out map[string]map[string]bool) {
 	note := func(s string) {
 		if out[place] == nil {
 			out[place] = make(map[string]bool)
@@ -91,27 +91,27 @@ func shape(v any, place string, out map[string]map[string]bool) {
 	case []any:
 		note("array")
 		for _, e := range v {
-			shape(e, place+"[]", out)
+			jsonShape(e, place+"[]", out)
 		}
 	case map[string]any:
 		// TaskGroups and Tasks are lists in a job, objects by name elsewhere. Checks come by their IDs.
-		if named.MatchString(place) || byCheck(v) || strings.HasSuffix(place, ".TaskGroups") || strings.HasSuffix(place, ".Tasks") {
+		if keyedByName.MatchString(place) || keyedByCheckID(v) || strings.HasSuffix(place, ".TaskGroups") || strings.HasSuffix(place, ".Tasks") {
 			note("object by name")
 			for _, e := range v {
-				shape(e, place+".*", out)
+				jsonShape(e, place+".*", out)
 			}
 			return
 		}
 		note("object " + strings.Join(slices.Sorted(maps.Keys(v)), " "))
 		for k, e := range v {
-			shape(e, place+"."+k, out)
+			jsonShape(e, place+"."+k, out)
 		}
 	default:
 		note(fmt.Sprintf("%T", v))
 	}
 }
 
-func byCheck(v map[string]any) bool {
+func keyedByCheckID(v map[string]any) bool {
 	for k := range v {
 		if len(k) != 64 {
 			return false
@@ -124,8 +124,8 @@ func byCheck(v map[string]any) bool {
 // recording shows.
 func differences(family map[string]map[string]bool, want, got any) []string {
 	here, have := map[string]map[string]bool{}, map[string]map[string]bool{}
-	shape(want, "", here)
-	shape(got, "", have)
+	jsonShape(want, "", here)
+	jsonShape(got, "", have)
 	var found []string
 	for place, shapes := range have {
 		for s := range shapes {
@@ -135,7 +135,7 @@ func differences(family map[string]map[string]bool, want, got any) []string {
 		}
 	}
 	for place, shapes := range here {
-		if have[place] == nil && !unsaid.MatchString(place) {
+		if have[place] == nil && !notDescribed.MatchString(place) {
 			found = append(found, fmt.Sprintf("%s: got nothing, want %v", place, slices.Sorted(maps.Keys(shapes))))
 		}
 	}
@@ -143,11 +143,11 @@ func differences(family map[string]map[string]bool, want, got any) []string {
 	return found
 }
 
-// unsaid is what a job has in the recordings and no description of the simulated cluster can say.
-var unsaid = regexp.MustCompile(`\.Config\.\*`)
+// notDescribed is what a job has in the recordings and no description of the simulated cluster can say.
+var notDescribed = regexp.MustCompile(`\.Config\.\*`)
 
-func TestAnswersHaveTheShapeOfTheRecordings(t *testing.T) {
-	c := recorded()
+func TestRead_MatchesRecordings(t *testing.T) {
+	c := recordedCluster()
 	all := recordings(t)
 	families := map[string]map[string]map[string]bool{}
 	for _, r := range all {
@@ -155,7 +155,7 @@ func TestAnswersHaveTheShapeOfTheRecordings(t *testing.T) {
 		if families[f] == nil {
 			families[f] = map[string]map[string]bool{}
 		}
-		shape(r.Body, "", families[f])
+		jsonShape(r.Body, "", families[f])
 	}
 	for _, r := range all {
 		t.Run(r.name, func(t *testing.T) {
@@ -213,7 +213,7 @@ func checkHeaders(t *testing.T, got http.Header, want map[string]string) {
 	}
 }
 
-func TestShapeComparisonFindsEveryKindOfDifference(t *testing.T) {
+func TestJSONShape_FindsDifferences(t *testing.T) {
 	const want = `{"ID": "a", "Count": 1, "At": null, "TaskStates": {"web": {"State": "x"}}, "List": [{"A": 1}]}`
 	for name, got := range map[string]string{
 		"a missing key":                `{"Count": 1, "At": null, "TaskStates": {"web": {"State": "x"}}, "List": [{"A": 1}]}`,
@@ -231,7 +231,7 @@ func TestShapeComparisonFindsEveryKindOfDifference(t *testing.T) {
 			t.Fatalf("%s: bad test", name)
 		}
 		family := map[string]map[string]bool{}
-		shape(w, "", family)
+		jsonShape(w, "", family)
 		if d := differences(family, w, g); len(d) == 0 {
 			t.Errorf("%s: got no difference, want one", name)
 		}

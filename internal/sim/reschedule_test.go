@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestRescheduledAllocationRemembersWhereItCameFrom(t *testing.T) {
+func TestReschedule_Tracker(t *testing.T) {
 	c := New()
 	for _, name := range []string{"node-1", "node-2", "node-3"} {
 		c.AddNode(Node{Name: name})
@@ -47,7 +47,7 @@ func TestRescheduledAllocationRemembersWhereItCameFrom(t *testing.T) {
 	}
 }
 
-func TestEvaluationsOfAJobAreListedByStatusAndID(t *testing.T) {
+func TestEvaluations_Order(t *testing.T) {
 	c := New()
 	c.Run(Job{
 		ID: "p-web", Versions: []Job{{}},

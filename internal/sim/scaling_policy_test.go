@@ -23,10 +23,10 @@ func scalable(t *testing.T, n *api.Client, id string) (all [][2]bool, diffs []*a
 	return all, diffs
 }
 
-func TestAStopSwitchesScalingOff(t *testing.T) {
+func TestScalingPolicy_StopDisables(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
-	registered(t, n, c, sleeper("sent", 1, setScaling(1, 3)))
+	c, n := fastCluster(t, "")
+	registerAndWait(t, n, c, sleeper("sent", 1, setScaling(1, 3)))
 	c.Run(Job{ID: "described", Groups: []Group{{Name: "g", Scaling: &Scaling{Min: 1, Max: 3}}}})
 	for _, id := range []string{"sent", "described"} {
 		if _, _, err := n.Jobs().Deregister(id, false, nil); err != nil {
@@ -49,7 +49,7 @@ func TestAStopSwitchesScalingOff(t *testing.T) {
 		}
 		// Who sends back what is there does not switch it on.
 		j.Stop = new(false)
-		registered(t, n, c, j)
+		registerAndWait(t, n, c, j)
 		if got, _ := scalable(t, n, id); len(got) != 3 || got[0] != [2]bool{false, false} {
 			t.Errorf("%s: registered again: got %v, want it to be still off", id, got)
 		}
@@ -62,16 +62,16 @@ func TestAStopSwitchesScalingOff(t *testing.T) {
 	}
 }
 
-func TestAnotherScalingPolicyIsAnotherVersion(t *testing.T) {
+func TestScalingPolicy_ChangeCreatesVersion(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
-	registered(t, n, c, sleeper("web", 1, setScaling(1, 3)))
-	registered(t, n, c, sleeper("web", 1, setScaling(1, 5)))
+	c, n := fastCluster(t, "")
+	registerAndWait(t, n, c, sleeper("web", 1, setScaling(1, 3)))
+	registerAndWait(t, n, c, sleeper("web", 1, setScaling(1, 5)))
 	j, _, err := n.Jobs().Info("web", nil)
 	if err != nil || *j.Version != 1 || *j.TaskGroups[0].Scaling.Max != 5 {
 		t.Errorf("got version %d, %+v, %v, want version 1 with at most 5", *j.Version, j.TaskGroups[0].Scaling, err)
 	}
-	wantList(t, "allocations", placed(t, n, "web"), []string{"web.g[0] v1 running"})
+	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v1 running"})
 	if all := c.Allocations("default", "web"); len(all) != 1 {
 		t.Errorf("got %d allocations, want the one to go on", len(all))
 	}

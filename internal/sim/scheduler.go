@@ -13,54 +13,54 @@ import (
 
 // plan is what processing an evaluation changes, in one step of the index.
 type plan struct {
-	c        *Cluster
-	e        *evaluation
-	j        *job // nil: purged
-	index    uint64
-	changed  []*allocation // copies
-	placed   []*allocation
-	deployed *deployment // new, or a copy
-	updates  map[string]object
-	failed   map[string]metrics // of the groups of which not everything could be placed
-	queued   map[string]int
-	lost     map[string][]*allocation // by group: copies whose places are to be taken
+	cluster       *Cluster
+	eval          *evaluation
+	job           *job // nil: purged
+	index         uint64
+	changed       []*allocation // copies
+	placements    []*allocation
+	newDeployment *deployment // new, or a copy
+	annotations   map[string]object
+	failed        map[string]metrics // of the groups of which not everything could be placed
+	queued        map[string]int
+	lost          map[string][]*allocation // by group: copies whose places are to be taken
 
 	followups []*evaluation // that the plan leaves for later
 }
 
-// process brings the allocations of a job closer to what the job wants: what it no longer wants is stopped, what is
+// processEvaluation brings the allocations of a job closer to what the job wants: what it no longer wants is stopped, what is
 // missing is placed, and what is of an earlier version is replaced as fast as its deployment lets it. c.mu is held.
-func (c *Cluster) process(e *evaluation) {
-	p := &plan{c: c, e: e, j: c.job(e.Namespace, e.JobID), updates: map[string]object{}, failed: map[string]metrics{}, queued: map[string]int{}, lost: map[string][]*allocation{}}
-	mine, _ := c.allOf(p.j, e)
-	p.index = c.step(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
-	mine = p.triage(mine)
+func (c *Cluster) processEvaluation(e *evaluation) {
+	p := &plan{cluster: c, eval: e, job: c.job(e.Namespace, e.JobID), annotations: map[string]object{}, failed: map[string]metrics{}, queued: map[string]int{}, lost: map[string][]*allocation{}}
+	mine, _ := c.allocationsOf(p.job, e)
+	p.index = c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
+	mine = p.checkNodes(mine)
 	groups := map[string]bool{}
-	if p.j != nil && !p.j.Stop {
-		p.supersede()
-		for _, g := range p.j.groups {
+	if p.job != nil && !p.job.Stop {
+		p.cancelSuperseded()
+		for _, g := range p.job.groups {
 			groups[g.Name] = true
 			of := slices.DeleteFunc(slices.Clone(mine), func(a *allocation) bool { return a.TaskGroup != g.Name })
-			if p.j.Type == "system" || p.j.Type == "sysbatch" {
-				p.everywhere(g, of)
+			if p.job.Type == "system" || p.job.Type == "sysbatch" {
+				p.planSystemGroup(g, of)
 			} else {
-				p.group(g, of)
+				p.planGroup(g, of)
 			}
 		}
 	} else {
-		p.cancel("Cancelled because job is stopped", nil)
+		p.cancelDeployments("Cancelled because job is stopped", nil)
 	}
 	for _, a := range mine {
 		if !groups[a.TaskGroup] && !a.terminal() {
-			p.stop(a, notNeeded)
+			p.stop(a, descNotNeeded)
 		}
 	}
 	p.apply()
-	c.later(func() { c.complete(p) })
+	c.afterStep(func() { c.completeEvaluation(p) })
 }
 
-// allOf are the allocations of a job or, when it was purged, those that it left.
-func (c *Cluster) allOf(j *job, e *evaluation) ([]*allocation, []*evaluation) {
+// allocationsOf are the allocations of a job or, when it was purged, those that it left.
+func (c *Cluster) allocationsOf(j *job, e *evaluation) ([]*allocation, []*evaluation) {
 	if j != nil {
 		return j.allocations, j.evaluations
 	}
@@ -69,144 +69,144 @@ func (c *Cluster) allOf(j *job, e *evaluation) ([]*allocation, []*evaluation) {
 
 // Why an allocation is stopped, in Nomad's words.
 const (
-	notNeeded = "alloc not needed due to job update"
-	migrating = "alloc is being migrated"
-	tainted   = "alloc not needed as node is tainted" // also of one of a system job that somebody stopped
+	descNotNeeded = "alloc not needed due to job update"
+	descMigrating = "alloc is being migrated"
+	descTainted   = "alloc not needed as node is tainted" // also of one of a system job that somebody stopped
 )
 
 func (p *plan) stop(a *allocation, why string) *allocation {
 	s := a.copy()
 	s.DesiredStatus, s.DesiredDescription = "stop", why
 	p.changed = append(p.changed, s)
-	p.count(a.TaskGroup, "Stop")
+	p.annotate(a.TaskGroup, "Stop")
 	return s
 }
 
-func (p *plan) count(group, what string) {
-	if p.updates[group] == nil {
-		p.updates[group] = updatesOf(0)
+func (p *plan) annotate(group, what string) {
+	if p.annotations[group] == nil {
+		p.annotations[group] = desiredUpdates(0)
 	}
-	p.updates[group][what] = p.updates[group][what].(int) + 1
+	p.annotations[group][what] = p.annotations[group][what].(int) + 1
 }
 
-// place creates an allocation of a version with a name's number, in the place of previous unless that is nil.
-func (p *plan) place(of *job, g Group, number int, previous *allocation) *allocation {
-	g = of.group(g)
-	nodes, why := p.c.candidates(of, g)
+// addAllocation creates an allocation of a version with a name's number, in the place of previous unless that is nil.
+func (p *plan) addAllocation(of *job, g Group, number int, previous *allocation) *allocation {
+	g = of.groupNamed(g)
+	nodes, why := p.cluster.feasibleNodes(of, g)
 	if len(nodes) == 0 {
 		p.queued[g.Name]++
 		p.failed[g.Name] = why
 		return nil
 	}
-	return p.placeOn(nodes[number%len(nodes)], of, g, number, previous)
+	return p.addAllocationOn(nodes[number%len(nodes)], of, g, number, previous)
 }
 
-func (p *plan) placeOn(n *node, of *job, g Group, number int, previous *allocation) *allocation {
+func (p *plan) addAllocationOn(n *node, of *job, g Group, number int, previous *allocation) *allocation {
 	now := time.Now().UnixNano()
 	a := &allocation{
-		ID:        uuid("allocation", of.Namespace, of.ID, g.Name, strconv.Itoa(number), strconv.FormatUint(p.index, 10), strconv.Itoa(len(p.placed))),
-		Namespace: of.Namespace, EvalID: p.e.ID, Name: fmt.Sprintf("%s.%s[%d]", of.ID, g.Name, number), NodeID: n.ID,
+		ID:        uuid("allocation", of.Namespace, of.ID, g.Name, strconv.Itoa(number), strconv.FormatUint(p.index, 10), strconv.Itoa(len(p.placements))),
+		Namespace: of.Namespace, EvalID: p.eval.ID, Name: fmt.Sprintf("%s.%s[%d]", of.ID, g.Name, number), NodeID: n.ID,
 		NodeName: n.Name, JobID: of.ID, TaskGroup: g.Name, ClientStatus: "pending", DesiredStatus: "run",
-		CreateIndex: p.index, CreateTime: now, Job: of, group: g, node: n, placed: true,
+		CreateIndex: p.index, CreateTime: now, Job: of, group: g, node: n, scheduled: true,
 	}
 	if previous != nil {
 		a.PreviousAllocation, previous.NextAllocation = previous.ID, a.ID
 	}
-	p.placed = append(p.placed, a)
-	p.count(g.Name, "Place")
+	p.placements = append(p.placements, a)
+	p.annotate(g.Name, "Place")
 	return a
 }
 
 // apply stores the plan and tells the clients.
 func (p *plan) apply() {
-	c := p.c
-	p.plot()
-	if p.deployed != nil && reflect.DeepEqual(p.deployed, c.deploymentByID(p.deployed.ID)) {
-		p.deployed = nil
+	c := p.cluster
+	p.updateDeployment()
+	if p.newDeployment != nil && reflect.DeepEqual(p.newDeployment, c.deploymentByID(p.newDeployment.ID)) {
+		p.newDeployment = nil
 	}
-	if p.deployed != nil {
-		c.storeDeployment(p.deployed, p.index)
+	if p.newDeployment != nil {
+		c.storeDeployment(p.newDeployment, p.index)
 	}
 	for _, e := range p.followups {
-		c.record(e)
+		c.storeEvaluation(e)
 	}
 	for _, a := range p.changed {
-		a.planned = p.index
+		a.planIndex = p.index
 	}
-	c.amend(p.index, append(p.changed, p.placed...)...)
+	c.storeAllocations(p.index, append(p.changed, p.placements...)...)
 	for _, a := range p.changed {
-		if c.dead(a) {
+		if c.agentDown(a) {
 			continue
 		}
 		if a.DesiredStatus != "run" {
-			c.later(func() { c.stopped(a.ID) }, c.kill(a.ID, "")...)
+			c.afterStep(func() { c.finishStop(a.ID) }, c.kill(a.ID, "")...)
 		} else if a.DeploymentStatus == nil && a.DeploymentID != "" {
-			c.later(func() { c.judge(a.ID) })
+			c.afterStep(func() { c.markHealthy(a.ID) })
 		}
 	}
-	for _, a := range p.placed {
-		c.later(func() { c.receive(a.ID) })
+	for _, a := range p.placements {
+		c.afterStep(func() { c.startAllocation(a.ID) })
 	}
-	if j := c.job(p.e.Namespace, p.e.JobID); j != nil {
+	if j := c.job(p.eval.Namespace, p.eval.JobID); j != nil {
 		k := *j
-		k.summary = k.count(p.index)
+		k.summary = k.countAllocations(p.index)
 		for name, tally := range k.summary.Summary {
 			tally.Queued = p.queued[name]
 		}
-		c.restate(&k, p.index)
+		c.storeJob(&k, p.index)
 	}
 	// Also one that the plan has left as it was: after a promotion all that it wants may be there already.
-	if p.j != nil {
+	if p.job != nil {
 		if d := p.deployment(); d != nil {
-			c.watch(d.ID)
+			c.checkDeployment(d.ID)
 		}
 	}
 }
 
-// complete writes down what came of an evaluation: with what could not be placed waits another.
-func (c *Cluster) complete(p *plan) {
-	e := *p.e
+// completeEvaluation writes down what came of an evaluation: with what could not be placed waits another.
+func (c *Cluster) completeEvaluation(p *plan) {
+	e := *p.eval
 	e.Status, e.ModifyTime = "complete", time.Now().UnixNano()
-	e.ModifyIndex = c.step(tableEvaluations, tableJobs)
+	e.ModifyIndex = c.nextIndex(tableEvaluations, tableJobs)
 	e.SnapshotIndex, e.QueuedAllocations = max(p.index-1, e.CreateIndex), map[string]int{}
-	if p.j != nil {
-		for _, g := range p.j.groups {
+	if p.job != nil {
+		for _, g := range p.job.groups {
 			e.QueuedAllocations[g.Name] = p.queued[g.Name]
-			if p.updates[g.Name] == nil {
-				p.updates[g.Name] = updatesOf(0)
+			if p.annotations[g.Name] == nil {
+				p.annotations[g.Name] = desiredUpdates(0)
 			}
 		}
-		if d := p.j.deployment; d != nil {
+		if d := p.job.deployment; d != nil {
 			e.DeploymentID = d.ID
 		}
 	}
-	if p.deployed != nil {
-		e.DeploymentID = p.deployed.ID
+	if p.newDeployment != nil {
+		e.DeploymentID = p.newDeployment.ID
 	}
 	if len(p.followups) > 0 {
 		e.NextEval = p.followups[len(p.followups)-1].ID
 	}
-	e.PlanAnnotations = object{"DesiredTGUpdates": p.updates, "PreemptedAllocs": nil}
-	c.unblock(e.Namespace, e.JobID, e.ModifyIndex)
+	e.PlanAnnotations = object{"DesiredTGUpdates": p.annotations, "PreemptedAllocs": nil}
+	c.cancelBlocked(e.Namespace, e.JobID, e.ModifyIndex)
 	if len(p.failed) > 0 {
-		blocked := *p.e
+		blocked := *p.eval
 		blocked.ID, blocked.Status, blocked.TriggeredBy = uuid("blocked", e.ID), "blocked", "queued-allocs"
 		blocked.StatusDescription, blocked.PreviousEval = "created to place remaining allocations", e.ID
 		blocked.FailedTGAllocs, blocked.JobModifyIndex = p.failed, 0
 		blocked.NodeID, blocked.NodeModifyIndex = "", 0
-		blocked.ClassEligibility, blocked.EscapedComputedClass = eligible(p.failed)
+		blocked.ClassEligibility, blocked.EscapedComputedClass = classEligibility(p.failed)
 		blocked.CreateIndex, blocked.ModifyIndex = e.ModifyIndex, e.ModifyIndex
 		e.FailedTGAllocs = p.failed
 		if len(p.queued) > 0 {
 			e.BlockedEval = blocked.ID
-			c.record(&blocked)
+			c.storeEvaluation(&blocked)
 		}
 	}
-	c.record(&e)
+	c.storeEvaluation(&e)
 }
 
-// eligible tells which classes of nodes an evaluation waits for. A constraint on a single node escapes the classes.
-func eligible(failed map[string]metrics) (classes map[string]bool, escaped bool) {
+// classEligibility tells which classes of nodes an evaluation waits for. A constraint on a single node escapes the classes.
+func classEligibility(failed map[string]metrics) (classes map[string]bool, escaped bool) {
 	for _, m := range failed {
 		for constraint := range m.ConstraintFiltered {
 			escaped = escaped || strings.Contains(constraint, "unique.")
@@ -221,8 +221,8 @@ func eligible(failed map[string]metrics) (classes map[string]bool, escaped bool)
 	return classes, false
 }
 
-// unblock ends the evaluations of a job that wait for a place: a later one knows better.
-func (c *Cluster) unblock(namespace, id string, index uint64) {
+// cancelBlocked ends the evaluations of a job that wait for a place: a later one knows better.
+func (c *Cluster) cancelBlocked(namespace, id string, index uint64) {
 	j := c.job(namespace, id)
 	if j == nil {
 		return
@@ -232,13 +232,13 @@ func (c *Cluster) unblock(namespace, id string, index uint64) {
 			e := *old
 			e.Status, e.ModifyIndex = "canceled", index
 			e.StatusDescription = "cancelled due to a newer evaluation" // which Nomad says with its ID
-			c.record(&e)
+			c.storeEvaluation(&e)
 		}
 	}
 }
 
-// suits reports whether a node takes the allocations of a job at all: the scheduler looks at no other.
-func (n *node) suits(j *job) bool {
+// isEligible reports whether a node takes the allocations of a job at all: the scheduler looks at no other.
+func (n *node) isEligible(j *job) bool {
 	in := func(pattern string) bool {
 		fits, err := path.Match(pattern, n.Datacenter)
 		return fits && err == nil
@@ -247,8 +247,8 @@ func (n *node) suits(j *job) bool {
 		(j.NodePool == "all" || cmp.Or(j.NodePool, "default") == n.NodePool)
 }
 
-// candidates are the nodes that a group fits on or, if there is none, why.
-func (c *Cluster) candidates(j *job, g Group) (fit []*node, why metrics) {
+// feasibleNodes are the nodes that a group fits on or, if there is none, why.
+func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, why metrics) {
 	if len(c.nodes) == 0 {
 		c.nodeFor("", 0)
 	}
@@ -260,11 +260,11 @@ func (c *Cluster) candidates(j *job, g Group) (fit []*node, why metrics) {
 	u := Unplaced{ConstraintFiltered: map[string]int{}, DimensionExhausted: map[string]int{}}
 	exhausted, looked := map[string]object{}, []*node{}
 	for _, n := range c.nodes {
-		if !n.suits(j) {
+		if !n.isEligible(j) {
 			continue
 		}
 		looked = append(looked, n)
-		broken := slices.IndexFunc(rules, func(r Constraint) bool { return !n.meets(r) })
+		broken := slices.IndexFunc(rules, func(r Constraint) bool { return !n.meetsConstraint(r) })
 		switch {
 		case broken >= 0:
 			r := rules[broken]
@@ -291,9 +291,9 @@ func (c *Cluster) candidates(j *job, g Group) (fit []*node, why metrics) {
 	return fit, why
 }
 
-// meets reports whether a node is as a constraint wants it. Only equality of attributes and of the names of a node is
+// meetsConstraint reports whether a node is as a constraint wants it. Only equality of attributes and of the names of a node is
 // simulated: every other constraint is met.
-func (n *node) meets(r Constraint) bool {
+func (n *node) meetsConstraint(r Constraint) bool {
 	name := strings.TrimSuffix(strings.TrimPrefix(r.Left, "${"), "}")
 	value, known := n.attributes()[strings.TrimPrefix(name, "attr.")]
 	for key, v := range map[string]string{

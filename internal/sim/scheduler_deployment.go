@@ -11,21 +11,21 @@ import (
 
 // deployment is that of the version which is planned; nil: it has none.
 func (p *plan) deployment() *deployment {
-	if p.deployed != nil && p.deployed.JobVersion == p.j.Version {
-		return p.deployed
+	if p.newDeployment != nil && p.newDeployment.JobVersion == p.job.Version {
+		return p.newDeployment
 	}
-	return p.j.deployment
+	return p.job.deployment
 }
 
-// state is how far the deployment of a group is: one that may be changed, or nil.
-func (p *plan) state(g Group) *deploymentState {
+// groupState is how far the deployment of a group is: one that may be changed, or nil.
+func (p *plan) groupState(g Group) *deploymentState {
 	d := p.deployment()
 	if d == nil {
 		return nil
 	}
-	if d.active() && p.deployed == nil {
-		p.deployed = d.copy()
-		d = p.deployed
+	if d.active() && p.newDeployment == nil {
+		p.newDeployment = d.copy()
+		d = p.newDeployment
 	}
 	return d.TaskGroups[g.Name]
 }
@@ -42,66 +42,68 @@ func (d *deployment) copy() *deployment {
 	return &e
 }
 
-// deploy begins the deployment of this version, unless it has one.
-func (p *plan) deploy() {
+// ensureDeployment begins the deployment of this version, unless it has one.
+func (p *plan) ensureDeployment() {
 	if p.deployment() != nil {
-		p.state(Group{})
+		p.groupState(Group{})
 		return
 	}
 	now := time.Now()
 	d := &deployment{
-		ID:        uuid("deployment", p.j.Namespace, p.j.ID, strconv.FormatUint(p.j.Version, 10), strconv.FormatUint(p.index, 10)),
-		Namespace: p.j.Namespace, JobID: p.j.ID, JobVersion: p.j.Version,
-		JobModifyIndex: p.j.ModifyIndex, JobSpecModifyIndex: p.j.JobModifyIndex, JobCreateIndex: p.j.CreateIndex,
-		Status: "running", StatusDescription: described["running"], EvalPriority: p.j.Priority, CreateIndex: p.index,
+		ID:        uuid("deployment", p.job.Namespace, p.job.ID, strconv.FormatUint(p.job.Version, 10), strconv.FormatUint(p.index, 10)),
+		Namespace: p.job.Namespace, JobID: p.job.ID, JobVersion: p.job.Version,
+		JobModifyIndex: p.job.ModifyIndex, JobSpecModifyIndex: p.job.JobModifyIndex, JobCreateIndex: p.job.CreateIndex,
+		Status: "running", StatusDescription: deploymentDescriptions["running"], EvalPriority: p.job.Priority, CreateIndex: p.index,
 		CreateTime: now.UnixNano(), ModifyTime: now.UnixNano(), TaskGroups: map[string]*deploymentState{},
 	}
-	for _, g := range p.j.groups {
-		u := p.j.update(g)
+	for _, g := range p.job.groups {
+		u := p.job.updateStrategy(g)
 		deadline := u.detail()["ProgressDeadline"].(time.Duration)
 		d.TaskGroups[g.Name] = &deploymentState{
 			AutoRevert: u.AutoRevert, AutoPromote: u.AutoPromote, DesiredTotal: g.Count, ProgressDeadline: deadline,
 			RequireProgressBy: stamp(now.Add(deadline)),
 		}
 	}
-	p.deployed = d
+	p.newDeployment = d
 }
 
-// supersede ends the deployments of earlier versions.
-func (p *plan) supersede() { p.cancel("Cancelled due to newer version of job", p.j.deployment) }
+// cancelSuperseded ends the deployments of earlier versions.
+func (p *plan) cancelSuperseded() {
+	p.cancelDeployments("Cancelled due to newer version of job", p.job.deployment)
+}
 
-// cancel ends the active deployments of the job but one.
-func (p *plan) cancel(why string, but *deployment) {
-	for _, d := range slices.Clone(p.c.deployments) {
-		if d.Namespace == p.e.Namespace && d.JobID == p.e.JobID && d.active() && (but == nil || d.ID != but.ID) {
+// cancelDeployments ends the active deployments of the job but one.
+func (p *plan) cancelDeployments(why string, but *deployment) {
+	for _, d := range slices.Clone(p.cluster.deployments) {
+		if d.Namespace == p.eval.Namespace && d.JobID == p.eval.JobID && d.active() && (but == nil || d.ID != but.ID) {
 			e := d.copy()
 			e.Status, e.StatusDescription = "cancelled", why
-			p.c.storeDeployment(e, p.index)
+			p.cluster.storeDeployment(e, p.index)
 		}
 	}
 }
 
-// plot notes in the deployment what is placed for it.
-func (p *plan) plot() {
-	d := p.deployed
+// updateDeployment notes in the deployment what is placed for it.
+func (p *plan) updateDeployment() {
+	d := p.newDeployment
 	if d == nil {
 		return
 	}
-	for _, a := range p.placed {
-		if s := d.TaskGroups[a.TaskGroup]; s != nil && a.DeploymentID == d.ID && a.canary() {
+	for _, a := range p.placements {
+		if s := d.TaskGroups[a.TaskGroup]; s != nil && a.DeploymentID == d.ID && a.isCanary() {
 			s.PlacedCanaries = append(s.PlacedCanaries, a.ID)
 		}
 	}
-	p.c.tally(d, append(slices.Clone(p.changed), p.placed...))
-	d.describe()
+	p.cluster.countDeployment(d, append(slices.Clone(p.changed), p.placements...))
+	d.updateDescription()
 }
 
-// describe says what a running deployment waits for.
-func (d *deployment) describe() {
+// updateDescription says what a running deployment waits for.
+func (d *deployment) updateDescription() {
 	if d.Status != "running" {
 		return
 	}
-	d.StatusDescription = described["running"]
+	d.StatusDescription = deploymentDescriptions["running"]
 	for _, s := range d.TaskGroups {
 		switch {
 		case s.DesiredCanaries == 0 || s.Promoted:
@@ -114,8 +116,8 @@ func (d *deployment) describe() {
 	}
 }
 
-// tally counts what was placed for a deployment; newer are allocations that are not stored yet.
-func (c *Cluster) tally(d *deployment, newer []*allocation) {
+// countDeployment counts what was placed for a deployment; newer are allocations that are not stored yet.
+func (c *Cluster) countDeployment(d *deployment, newer []*allocation) {
 	all := map[string]*allocation{}
 	if j := c.job(d.Namespace, d.JobID); j != nil {
 		for _, a := range j.allocations {
@@ -158,17 +160,17 @@ func (c *Cluster) storeDeployment(d *deployment, index uint64) {
 	j := *before
 	if j.Version == d.JobVersion {
 		j.deployment = d
-		if d.Status == "successful" && !j.stable {
-			j.stable, j.ModifyIndex = true, index
+		if d.Status == "successful" && !j.knownStable {
+			j.knownStable, j.ModifyIndex = true, index
 		}
 	}
-	j.earlier = slices.Clone(j.earlier)
-	for i, v := range j.earlier {
+	j.earlierVersions = slices.Clone(j.earlierVersions)
+	for i, v := range j.earlierVersions {
 		if v.Version == d.JobVersion {
 			w := *v
 			w.deployment = d
-			j.earlier[i] = &w
+			j.earlierVersions[i] = &w
 		}
 	}
-	c.restate(&j, index)
+	c.storeJob(&j, index)
 }

@@ -8,74 +8,74 @@ import (
 	"strings"
 )
 
-// number is the one in an allocation's name.
-func (a *allocation) number() int {
+// index is the one in an allocation's name.
+func (a *allocation) index() int {
 	n, _ := strconv.Atoi(strings.TrimSuffix(a.Name[strings.LastIndex(a.Name, "[")+1:], "]"))
 	return n
 }
 
-func (a *allocation) canary() bool { return a.DeploymentStatus != nil && a.DeploymentStatus.Canary }
+func (a *allocation) isCanary() bool { return a.DeploymentStatus != nil && a.DeploymentStatus.Canary }
 
-func (a *allocation) healthy() bool {
+func (a *allocation) isHealthy() bool {
 	return a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil && *a.DeploymentStatus.Healthy
 }
 
-// group plans one group of a service or batch job; all are the allocations that it has and had.
-func (p *plan) group(g Group, all []*allocation) {
+// planGroup plans one group of a service or batch job; all are the allocations that it has and had.
+func (p *plan) planGroup(g Group, all []*allocation) {
 	d := p.deployment()
 	var current, old, done []*allocation
 	replaced, used := 0, map[int]bool{}
 	for _, a := range all {
 		switch {
-		case a.Job.CreateIndex != p.j.CreateIndex && !a.terminal(): // of a job with this ID that was purged
-			p.stop(a, notNeeded)
-		case a.due && a.DesiredStatus == "run" && a.ClientStatus == "unknown":
-			p.standIn(g, a)
+		case a.Job.CreateIndex != p.job.CreateIndex && !a.terminal(): // of a job with this ID that was purged
+			p.stop(a, descNotNeeded)
+		case a.replaceNow && a.DesiredStatus == "run" && a.ClientStatus == "unknown":
+			p.replaceUnknown(g, a)
 			replaced++
-			used[a.number()] = true
+			used[a.index()] = true
 		case a.ClientStatus == "unknown" && a.NextAllocation != "" && a.DesiredStatus == "run": // the next one counts
-		case a.due && a.DesiredStatus == "run", a.forced(d):
-			p.again(g, a)
+		case a.replaceNow && a.DesiredStatus == "run", a.forceRescheduled(d):
+			p.reschedule(g, a)
 			replaced++
-			used[a.number()] = true
-		case a.DesiredStatus == "run" && a.ClientStatus == "complete" && p.j.Type == "batch" && a.Job.Version == p.j.Version,
-			a.DesiredStatus == "run" && a.ClientStatus == "failed" && a.NextAllocation == "" && a.Job.Version == p.j.Version:
+			used[a.index()] = true
+		case a.DesiredStatus == "run" && a.ClientStatus == "complete" && p.job.Type == "batch" && a.Job.Version == p.job.Version,
+			a.DesiredStatus == "run" && a.ClientStatus == "failed" && a.NextAllocation == "" && a.Job.Version == p.job.Version:
 			done = append(done, a) // done, or waiting to be rescheduled, or given up
 		case a.terminal():
-		case a.canary() && (d == nil || a.DeploymentID != d.ID || d.Status == "failed"):
-			p.stop(a, notNeeded)
+		case a.isCanary() && (d == nil || a.DeploymentID != d.ID || d.Status == "failed"):
+			p.stop(a, descNotNeeded)
 		case a.DesiredTransition.Migrate != nil && *a.DesiredTransition.Migrate:
 			p.migrate(g, a)
 			current = append(current, a)
-		case a.Job.Version == p.j.Version:
+		case a.Job.Version == p.job.Version:
 			current = append(current, a)
-		case p.j.runsAs(a.Job, g):
-			current = append(current, p.adopt(g, a))
+		case p.job.canUpdateInPlace(a.Job, g):
+			current = append(current, p.updateInPlace(g, a))
 		default:
 			old = append(old, a)
 		}
 	}
-	byNumber := func(a, b *allocation) int { return cmp.Compare(a.number(), b.number()) }
+	byNumber := func(a, b *allocation) int { return cmp.Compare(a.index(), b.index()) }
 	slices.SortFunc(current, byNumber)
 	slices.SortFunc(old, byNumber)
-	canaries := slices.DeleteFunc(slices.Clone(current), func(a *allocation) bool { return !a.canary() })
-	state, canaryWanted := p.state(g), 0
-	if u := p.j.update(g); u != nil && u.Canary > 0 && (len(old) > 0 || len(canaries) > 0) && (state == nil || !state.Promoted) {
+	canaries := slices.DeleteFunc(slices.Clone(current), func(a *allocation) bool { return !a.isCanary() })
+	state, canaryWanted := p.groupState(g), 0
+	if u := p.job.updateStrategy(g); u != nil && u.Canary > 0 && (len(old) > 0 || len(canaries) > 0) && (state == nil || !state.Promoted) {
 		canaryWanted = u.Canary
 	}
 	missing := g.Count - replaced - len(current) - len(old) - len(done) + len(canaries)*min(canaryWanted, 1)
-	if (missing > 0 || len(old) > 0 || len(canaries) > 0) && p.j.update(g) != nil {
-		p.deploy()
-		state = p.state(g)
+	if (missing > 0 || len(old) > 0 || len(canaries) > 0) && p.job.updateStrategy(g) != nil {
+		p.ensureDeployment()
+		state = p.groupState(g)
 	}
 	d = p.deployment()
 	if d != nil && d.active() && state != nil && canaryWanted > 0 {
 		state.DesiredCanaries = canaryWanted
 	}
-	missing = p.takePlaces(g, missing, canaryWanted > 0, used)
+	missing = p.replaceLost(g, missing, canaryWanted > 0, used)
 	holds := d != nil && (d.Status == "paused" || d.Status == "failed")
 	for ; missing < 0; missing++ {
-		old, current = p.surplus(old, current, canaryWanted > 0)
+		old, current = p.stopSurplus(old, current, canaryWanted > 0)
 	}
 	if holds {
 		return
@@ -84,118 +84,118 @@ func (p *plan) group(g Group, all []*allocation) {
 		for i := len(canaries); i < canaryWanted; i++ {
 			number := g.Count + i
 			if i < len(old) {
-				number = old[i].number()
+				number = old[i].index()
 			}
-			if a := p.placeDeployed(p.j, g, number, nil); a != nil {
-				a.DeploymentStatus = &health{Canary: true}
+			if a := p.placeForDeployment(p.job, g, number, nil); a != nil {
+				a.DeploymentStatus = &allocHealth{Canary: true}
 			}
 		}
 		return
 	}
 	for _, a := range slices.Concat(current, old, done) {
-		used[a.number()] = true
+		used[a.index()] = true
 	}
 	for number := 0; missing > 0; number++ {
 		if !used[number] {
-			p.placeDeployed(p.j, g, number, nil)
+			p.placeForDeployment(p.job, g, number, nil)
 			missing--
 		}
 	}
-	for _, a := range old[:min(p.parallel(g, current), len(old))] {
-		if a := p.placeDeployed(p.j, g, a.number(), p.stop(a, updating)); a == nil {
+	for _, a := range old[:min(p.updateBudget(g, current), len(old))] {
+		if a := p.placeForDeployment(p.job, g, a.index(), p.stop(a, descUpdating)); a == nil {
 			break
 		}
 	}
 }
 
-// parallel is how many allocations may be replaced now.
-func (p *plan) parallel(g Group, current []*allocation) int {
-	u, d := p.j.update(g), p.deployment()
+// updateBudget is how many allocations may be replaced now.
+func (p *plan) updateBudget(g Group, current []*allocation) int {
+	u, d := p.job.updateStrategy(g), p.deployment()
 	if u == nil || d == nil {
 		return g.Count + len(current) + 1
 	}
 	n := cmp.Or(u.MaxParallel, 1)
-	for _, a := range slices.Concat(current, p.placed) {
-		if a.TaskGroup == g.Name && a.DeploymentID == d.ID && !a.healthy() {
+	for _, a := range slices.Concat(current, p.placements) {
+		if a.TaskGroup == g.Name && a.DeploymentID == d.ID && !a.isHealthy() {
 			n--
 		}
 	}
 	return max(n, 0)
 }
 
-// surplus stops one allocation too many: of an earlier version one whose name is taken twice, or else the one with the
+// stopSurplus stops one allocation too many: of an earlier version one whose name is taken twice, or else the one with the
 // highest number.
-func (p *plan) surplus(old, current []*allocation, sparing bool) (left, leftCurrent []*allocation) {
+func (p *plan) stopSurplus(old, current []*allocation, sparing bool) (left, leftCurrent []*allocation) {
 	for i, a := range old {
 		if slices.ContainsFunc(current, func(b *allocation) bool { return a.Name == b.Name }) && !sparing {
-			p.stop(a, notNeeded)
+			p.stop(a, descNotNeeded)
 			return slices.Delete(slices.Clone(old), i, i+1), current
 		}
 	}
 	if len(old) > 0 {
-		p.stop(old[len(old)-1], notNeeded)
+		p.stop(old[len(old)-1], descNotNeeded)
 		return old[:len(old)-1], current
 	}
 	for i := len(current) - 1; i >= 0; i-- {
-		if a := current[i]; !p.stops(a) && !(sparing && a.canary()) {
-			p.drop(a)
-			p.stop(a, notNeeded)
+		if a := current[i]; !p.isStopping(a) && !(sparing && a.isCanary()) {
+			p.discardChange(a)
+			p.stop(a, descNotNeeded)
 			return old, slices.Delete(slices.Clone(current), i, i+1)
 		}
 	}
 	return old, current
 }
 
-// stops reports whether the plan already stops an allocation.
-func (p *plan) stops(a *allocation) bool {
+// isStopping reports whether the plan already stops an allocation.
+func (p *plan) isStopping(a *allocation) bool {
 	return slices.ContainsFunc(p.changed, func(b *allocation) bool { return a.ID == b.ID && b.DesiredStatus != "run" })
 }
 
-// drop takes a change that is no longer wanted out of the plan.
-func (p *plan) drop(a *allocation) {
+// discardChange takes a change that is no longer wanted out of the plan.
+func (p *plan) discardChange(a *allocation) {
 	p.changed = slices.DeleteFunc(p.changed, func(b *allocation) bool { return a.ID == b.ID })
 }
 
-// adopt lets an allocation go on as one of the new version, because its tasks are the same there.
-func (p *plan) adopt(g Group, a *allocation) *allocation {
+// updateInPlace lets an allocation go on as one of the new version, because its tasks are the same there.
+func (p *plan) updateInPlace(g Group, a *allocation) *allocation {
 	b := a.copy()
-	b.Job, b.group, b.EvalID, b.FollowupEvalID, b.placed = p.j, g, p.e.ID, "", true
-	if p.j.update(g) != nil {
-		p.deploy()
+	b.Job, b.group, b.EvalID, b.FollowupEvalID, b.scheduled = p.job, g, p.eval.ID, "", true
+	if p.job.updateStrategy(g) != nil {
+		p.ensureDeployment()
 		if d := p.deployment(); d.active() {
 			b.DeploymentID, b.DeploymentStatus = d.ID, nil
 		}
 	}
 	p.changed = append(p.changed, b)
-	p.count(g.Name, "InPlaceUpdate")
+	p.annotate(g.Name, "InPlaceUpdate")
 	return b
 }
 
 // migrate replaces an allocation that somebody stopped. Before a deployment is promoted that is one of the version it
 // was of.
 func (p *plan) migrate(g Group, a *allocation) {
-	of := p.j
-	if s := p.state(g); s != nil && s.DesiredCanaries > 0 && !s.Promoted {
+	of := p.job
+	if s := p.groupState(g); s != nil && s.DesiredCanaries > 0 && !s.Promoted {
 		of = a.Job
 	}
-	p.count(g.Name, "Migrate")
-	p.placeDeployed(of, g, a.number(), p.stop(a, migrating))
+	p.annotate(g.Name, "Migrate")
+	p.placeForDeployment(of, g, a.index(), p.stop(a, descMigrating))
 }
 
-// again replaces an allocation that failed and has waited long enough.
-func (p *plan) again(g Group, a *allocation) {
+// reschedule replaces an allocation that failed and has waited long enough.
+func (p *plan) reschedule(g Group, a *allocation) {
 	s := p.stop(a, "")
-	next := p.placeDeployed(p.j, g, a.number(), s)
+	next := p.placeForDeployment(p.job, g, a.index(), s)
 	if next == nil {
-		p.drop(s)
+		p.discardChange(s)
 		return
 	}
-	next.RescheduleTracker = a.tracked(next)
+	next.RescheduleTracker = a.nextTracker(next)
 }
 
-// tracked remembers in next that it takes the place of an allocation.
-func (a *allocation) tracked(next *allocation) *tracker {
-	t := &tracker{LastReschedule: "ok"}
+// nextTracker remembers in next that it takes the place of an allocation.
+func (a *allocation) nextTracker(next *allocation) *rescheduleTracker {
+	t := &rescheduleTracker{LastReschedule: "ok"}
 	if a.RescheduleTracker != nil {
 		t.Events = append(t.Events, a.RescheduleTracker.Events...)
 	}
@@ -205,18 +205,18 @@ func (a *allocation) tracked(next *allocation) *tracker {
 	return t
 }
 
-// placeDeployed places an allocation that counts for the deployment, if that is still active.
-func (p *plan) placeDeployed(of *job, g Group, number int, previous *allocation) *allocation {
-	a := p.place(of, g, number, previous)
-	if d := p.deployment(); a != nil && of == p.j && d != nil && d.active() && p.j.update(g) != nil {
+// placeForDeployment places an allocation that counts for the deployment, if that is still active.
+func (p *plan) placeForDeployment(of *job, g Group, number int, previous *allocation) *allocation {
+	a := p.addAllocation(of, g, number, previous)
+	if d := p.deployment(); a != nil && of == p.job && d != nil && d.active() && p.job.updateStrategy(g) != nil {
 		a.DeploymentID = d.ID
 	}
 	return a
 }
 
-// everywhere plans a group of a system job: one allocation on each node that it fits on.
-func (p *plan) everywhere(g Group, all []*allocation) {
-	nodes, why := p.c.candidates(p.j, g)
+// planSystemGroup plans a group of a system job: one allocation on each node that it fits on.
+func (p *plan) planSystemGroup(g Group, all []*allocation) {
+	nodes, why := p.cluster.feasibleNodes(p.job, g)
 	if len(nodes) == 0 && g.Count > 0 && why.NodesEvaluated > 0 {
 		// Of a system job Nomad reports neither the nodes that there are nor their pool.
 		why.NodesAvailable, why.NodesInPool, why.NodePool, why.ClassFiltered = nil, 0, "", map[string]int{}
@@ -229,34 +229,34 @@ func (p *plan) everywhere(g Group, all []*allocation) {
 		}
 	}
 	for _, a := range all {
-		finished := p.j.Type == "sysbatch" && a.ClientStatus == "complete" && a.DesiredStatus == "run" && a.Job.Version == p.j.Version
+		finished := p.job.Type == "sysbatch" && a.ClientStatus == "complete" && a.DesiredStatus == "run" && a.Job.Version == p.job.Version
 		switch {
 		case finished:
 			has[a.NodeID] = true
 		case a.terminal():
 		case g.Count == 0:
-			p.stop(a, notNeeded)
+			p.stop(a, descNotNeeded)
 		case a.DesiredTransition.Migrate != nil && *a.DesiredTransition.Migrate:
-			p.stop(a, tainted)
+			p.stop(a, descTainted)
 			has[a.NodeID] = true // until the next evaluation
-		case a.Job.Version == p.j.Version:
+		case a.Job.Version == p.job.Version:
 			has[a.NodeID] = true
-		case p.j.runsAs(a.Job, g):
-			p.adopt(g, a)
+		case p.job.canUpdateInPlace(a.Job, g):
+			p.updateInPlace(g, a)
 			has[a.NodeID] = true
 		default:
-			p.stop(a, updating)
+			p.stop(a, descUpdating)
 		}
 	}
 	for _, n := range nodes {
 		if !has[n.ID] && g.Count > 0 {
-			p.placeOn(n, p.j, g, 0, p.editable(previous[n.ID]))
+			p.addAllocationOn(n, p.job, g, 0, p.changedCopy(previous[n.ID]))
 		}
 	}
 }
 
-// editable is a copy of an allocation that the plan stores; nil for nil.
-func (p *plan) editable(a *allocation) *allocation {
+// changedCopy is a copy of an allocation that the plan stores; nil for nil.
+func (p *plan) changedCopy(a *allocation) *allocation {
 	if a == nil || slices.Contains(p.changed, a) {
 		return a
 	}
@@ -265,17 +265,17 @@ func (p *plan) editable(a *allocation) *allocation {
 	return b
 }
 
-// runsAs reports whether the group's allocations of another version can go on as they are.
-func (j *job) runsAs(other *job, g Group) bool {
+// canUpdateInPlace reports whether the group's allocations of another version can go on as they are.
+func (j *job) canUpdateInPlace(other *job, g Group) bool {
 	if j == other {
 		return true
 	}
-	return reflect.DeepEqual(j.essence(g.Name), other.essence(g.Name))
+	return reflect.DeepEqual(j.destructiveSpec(g.Name), other.destructiveSpec(g.Name))
 }
 
-// essence is what of a group cannot be changed while it runs.
-func (j *job) essence(group string) any {
-	spec := j.spec()
+// destructiveSpec is what of a group cannot be changed while it runs.
+func (j *job) destructiveSpec(group string) any {
+	spec := j.normalizedSpec()
 	groups, _ := spec["TaskGroups"].([]any)
 	for _, g := range groups {
 		g := g.(object)
@@ -296,8 +296,8 @@ func (j *job) essence(group string) any {
 	return nil
 }
 
-// update is how a group is deployed; nil: it is not.
-func (j *job) update(g Group) *Update {
+// updateStrategy is how a group is deployed; nil: it is not.
+func (j *job) updateStrategy(g Group) *Update {
 	if j.Type != "service" {
 		return nil
 	}

@@ -9,17 +9,17 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestAnUpdateReplacesAsManyAsItMay(t *testing.T) {
+func TestDeployment_MaxParallel(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
-	registered(t, n, c, sleeper("web", 3))
-	c.Pace(30 * time.Millisecond)
+	c, n := fastCluster(t, "")
+	registerAndWait(t, n, c, sleeper("web", 3))
+	c.SetStepInterval(30 * time.Millisecond)
 	if _, _, err := n.Jobs().Register(sleeper("web", 3, setEnv("V", "2")), nil); err != nil {
 		t.Fatal(err)
 	}
 	paused := false
-	until(t, "the update is over", func() bool {
-		rows := placed(t, n, "web")
+	waitUntil(t, "the update is over", func() bool {
+		rows := allocationLines(t, n, "web")
 		pending := slices.DeleteFunc(slices.Clone(rows), func(s string) bool { return !strings.HasSuffix(s, "v1 pending") })
 		if len(rows) > 3 || len(pending) > 1 {
 			t.Fatalf("allocations: got %v, want at most one that is being replaced", rows)
@@ -34,7 +34,7 @@ func TestAnUpdateReplacesAsManyAsItMay(t *testing.T) {
 		}
 		return c.Idle("default", "web")
 	})
-	wantList(t, "allocations", placed(t, n, "web"), []string{"web.g[0] v1 running", "web.g[1] v1 running", "web.g[2] v1 running"})
+	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v1 running", "web.g[1] v1 running", "web.g[2] v1 running"})
 	v, diffs, _, err := n.Jobs().Versions("web", true, nil)
 	if err != nil || len(v) != 2 || len(diffs) != 1 {
 		t.Fatalf("versions: got %d and %d, %v, want 2 and the difference", len(v), len(diffs), err)
@@ -44,15 +44,15 @@ func TestAnUpdateReplacesAsManyAsItMay(t *testing.T) {
 	}
 }
 
-func TestAPausedDeploymentHoldsAndCanariesWait(t *testing.T) {
+func TestDeployment_PauseAndCanary(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
+	c, n := fastCluster(t, "")
 	canary := setUpdate(api.UpdateStrategy{Canary: new(1), MaxParallel: new(1)})
-	registered(t, n, c, sleeper("web", 2, canary))
+	registerAndWait(t, n, c, sleeper("web", 2, canary))
 	if _, _, err := n.Jobs().Register(sleeper("web", 2, canary, setEnv("V", "2")), nil); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the canary is healthy", func() bool { return c.healthyCanaries("web") == 1 })
+	waitUntil(t, "the canary is healthy", func() bool { return c.healthyCanaries("web") == 1 })
 	d, _, _ := n.Jobs().LatestDeployment("web", nil)
 	if _, _, err := n.Deployments().Pause(d.ID, true, nil); err != nil {
 		t.Fatal(err)
@@ -60,62 +60,62 @@ func TestAPausedDeploymentHoldsAndCanariesWait(t *testing.T) {
 	if _, _, err := n.Deployments().PromoteAll(d.ID, nil); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the surplus is stopped", func() bool { return len(placed(t, n, "web")) == 2 })
+	waitUntil(t, "the surplus is stopped", func() bool { return len(allocationLines(t, n, "web")) == 2 })
 	time.Sleep(50 * time.Millisecond) // for what must not happen
-	wantList(t, "paused", placed(t, n, "web"), []string{"web.g[0] v1 running", "web.g[1] v0 running"})
+	wantList(t, "paused", allocationLines(t, n, "web"), []string{"web.g[0] v1 running", "web.g[1] v0 running"})
 	if _, _, err := n.Deployments().Pause(d.ID, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the deployment is over", func() bool { return c.deploymentStatus(d.ID) == "successful" })
-	wantList(t, "resumed", placed(t, n, "web"), []string{"web.g[0] v1 running", "web.g[1] v1 running"})
+	waitUntil(t, "the deployment is over", func() bool { return c.deploymentStatus(d.ID) == "successful" })
+	wantList(t, "resumed", allocationLines(t, n, "web"), []string{"web.g[0] v1 running", "web.g[1] v1 running"})
 	_, _, err := n.Deployments().PromoteAll(d.ID, nil)
 	wantStatus(t, err, 500, "can't promote terminal deployment")
 }
 
-func TestAPromotionOfAllThereIsEndsTheDeployment(t *testing.T) {
+func TestPromote_CompletesDeployment(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
+	c, n := fastCluster(t, "")
 	canary := setUpdate(api.UpdateStrategy{Canary: new(1)})
-	registered(t, n, c, sleeper("web", 1, canary))
+	registerAndWait(t, n, c, sleeper("web", 1, canary))
 	if _, _, err := n.Jobs().Register(sleeper("web", 1, canary, setEnv("V", "2")), nil); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the canary is healthy", func() bool { return c.healthyCanaries("web") == 1 })
+	waitUntil(t, "the canary is healthy", func() bool { return c.healthyCanaries("web") == 1 })
 	d, _, _ := n.Jobs().LatestDeployment("web", nil)
 	if _, _, err := n.Deployments().PromoteAll(d.ID, nil); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the deployment is over", func() bool { return c.deploymentStatus(d.ID) == "successful" })
-	until(t, "the job is as it was ordered", func() bool { return c.Idle("default", "web") })
-	wantList(t, "allocations", placed(t, n, "web"), []string{"web.g[0] v1 running"})
+	waitUntil(t, "the deployment is over", func() bool { return c.deploymentStatus(d.ID) == "successful" })
+	waitUntil(t, "the job is as it was ordered", func() bool { return c.Idle("default", "web") })
+	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v1 running"})
 	if j, _, err := n.Jobs().Info("web", nil); err != nil || !*j.Stable {
 		t.Errorf("job: got %+v, %v, want it stable", j, err)
 	}
 }
 
-func TestCanariesThatPromoteThemselvesDoSoOnce(t *testing.T) {
+func TestPromote_AutoPromoteOnce(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
+	c, n := fastCluster(t, "")
 	canary := setUpdate(api.UpdateStrategy{Canary: new(1), AutoPromote: new(true)})
-	registered(t, n, c, sleeper("web", 1, canary))
-	registered(t, n, c, sleeper("web", 1, canary, setEnv("V", "2")))
+	registerAndWait(t, n, c, sleeper("web", 1, canary))
+	registerAndWait(t, n, c, sleeper("web", 1, canary, setEnv("V", "2")))
 	d := versionOf(c, "web").deployment
 	c.mu.Lock()
 	index := c.index
-	c.promoteItself(d.ID)
+	c.autoPromote(d.ID)
 	c.mu.Unlock()
 	if s := d.TaskGroups["g"]; d.Status != "successful" || !s.Promoted || c.index != index {
 		t.Errorf("got %s, %+v, and the index %d after %d, want it promoted and over", d.Status, s, c.index, index)
 	}
-	wantList(t, "allocations", placed(t, n, "web"), []string{"web.g[0] v1 running"})
+	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v1 running"})
 }
 
-func TestAFailedUpdateGoesBack(t *testing.T) {
+func TestDeployment_AutoRevert(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
+	c, n := fastCluster(t, "")
 	revert := setUpdate(api.UpdateStrategy{AutoRevert: new(true)})
-	registered(t, n, c, sleeper("web", 1, revert, noRestarts))
-	registered(t, n, c, sleeper("web", 1, revert, noRestarts, setEnv("SIM_EXIT", "3")))
+	registerAndWait(t, n, c, sleeper("web", 1, revert, noRestarts))
+	registerAndWait(t, n, c, sleeper("web", 1, revert, noRestarts, setEnv("SIM_EXIT", "3")))
 	j, _, err := n.Jobs().Info("web", nil)
 	if err != nil || *j.Version != 2 || *j.Status != "running" || len(j.TaskGroups[0].Tasks[0].Env) != 0 {
 		t.Errorf("job: got version %d, %s, %v, want version 2 running as version 0", *j.Version, *j.Status, err)
@@ -128,16 +128,16 @@ func TestAFailedUpdateGoesBack(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBePlacedWaits(t *testing.T) {
+func TestPlacement_BlockedEvaluation(t *testing.T) {
 	t.Parallel()
-	_, n := fast(t, "")
+	_, n := fastCluster(t, "")
 	j := sleeper("web", 1, func(j *api.Job) { j.Constrain(api.NewConstraint("${attr.kernel.name}", "=", "windows")) })
 	j.Type = new("batch") // which has no deployment that would count as running
 	r, _, err := n.Jobs().Register(j, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the evaluation is complete", func() bool {
+	waitUntil(t, "the evaluation is complete", func() bool {
 		e, _, err := n.Evaluations().Info(r.EvalID, nil)
 		return err == nil && e.Status == "complete" && e.BlockedEval != "" &&
 			e.FailedTGAllocs["g"].ConstraintFiltered["${attr.kernel.name} = windows"] == 1

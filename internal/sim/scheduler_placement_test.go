@@ -13,13 +13,13 @@ import (
 )
 
 // Why a job cannot be placed is what a real Nomad with two nodes in dc1 says of the same job.
-func TestPlacement_FailsAsRecorded(t *testing.T) {
+func TestPlacement_FailuresMatchRecordings(t *testing.T) {
 	raw, err := os.ReadFile("testdata/placement.ndjson")
 	if err != nil {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		c := pair()
+		c := twoNodes()
 		defer c.Close()
 		constraint := func(left, right string) string {
 			return fmt.Sprintf(`,"Constraints":[{"LTarget":%q,"Operand":"=","RTarget":%q}]`, left, right)
@@ -59,7 +59,7 @@ func TestPlacement_FailsAsRecorded(t *testing.T) {
 			}
 			for i, e := range want.Evaluations {
 				for _, field := range []string{"TriggeredBy", "Status", "StatusDescription", "QueuedAllocations", "EscapedComputedClass", "FailedTGAllocs", "ClassEligibility"} {
-					if a, b := steady(got[i][field]), steady(e[field]); !reflect.DeepEqual(a, b) {
+					if a, b := comparable(got[i][field]), comparable(e[field]); !reflect.DeepEqual(a, b) {
 						t.Errorf("%s: %s of the evaluation %s: got %v, want %v", want.Job, field, e["TriggeredBy"], a, b)
 					}
 				}
@@ -68,8 +68,8 @@ func TestPlacement_FailsAsRecorded(t *testing.T) {
 	})
 }
 
-// steady leaves out what differs from time to time and from node to node.
-func steady(v any) any {
+// comparable leaves out what differs from time to time and from node to node.
+func comparable(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := map[string]any{}
@@ -78,7 +78,7 @@ func steady(v any) any {
 				k = "class"
 			}
 			if k != "AllocationTime" {
-				out[k] = steady(e)
+				out[k] = comparable(e)
 			}
 		}
 		return out
@@ -88,19 +88,19 @@ func steady(v any) any {
 
 func waitIdle(c *Cluster, id string) {
 	for range 100 {
-		if !versionOf(c, id).awaits("pending") {
+		if !versionOf(c, id).hasEvaluation("pending") {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 }
 
-func TestEvaluate_RefusedAsRecorded(t *testing.T) {
+func TestEvaluate_ErrorsMatchRecordings(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "root")
+	c, n := fastCluster(t, "root")
 	c.AddToken("reader", Rights{Namespaces: map[string][]string{"*": {"read-job", "list-jobs"}}})
-	registered(t, n, c, sleeper("p-one", 1))
-	registered(t, n, c, sleeper("p-none", 1))
+	registerAndWait(t, n, c, sleeper("p-one", 1))
+	registerAndWait(t, n, c, sleeper("p-none", 1))
 	c.Run(Job{ID: "p-per", Type: "batch", Periodic: &Periodic{Spec: "0 5 29 2 *"}})
 	c.Run(Job{ID: "p-imp", Type: "batch", Parameterized: &Parameterized{}})
 	all := exchanges(t)

@@ -42,20 +42,20 @@ func services(j *job, task string, all []Service) (rows []object) {
 	return rows
 }
 
-// implied is what Nomad asks of a node beside what the group does, for the services that Nomad keeps itself.
-func (g Group) implied() []Constraint {
+// impliedConstraints is what Nomad asks of a node beside what the group does, for the services that Nomad keeps itself.
+func (g Group) impliedConstraints() []Constraint {
 	all := g.Services
 	for _, t := range g.Tasks {
 		all = slices.Concat(all, t.Services)
 	}
-	if !slices.ContainsFunc(all, Service.native) {
+	if !slices.ContainsFunc(all, Service.isNomadService) {
 		return nil
 	}
 	return []Constraint{{"${attr.nomad.service_discovery}", "=", "true"}, {"${attr.nomad.version}", "semver", ">= 1.4.0"}}
 }
 
-// native reports whether Nomad keeps the service and its checks itself.
-func (s Service) native() bool { return cmp.Or(s.Provider, "nomad") == "nomad" }
+// isNomadService reports whether Nomad keeps the service and its checks itself.
+func (s Service) isNomadService() bool { return cmp.Or(s.Provider, "nomad") == "nomad" }
 
 func (c Check) detail(task string) object {
 	return object{

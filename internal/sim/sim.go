@@ -27,50 +27,50 @@ const (
 // Cluster is one simulated Nomad region with one server. It is safe for concurrent use. Everything stored in it
 // is a record that is replaced and never changed, so that an answer can be written after the lock is released.
 type Cluster struct {
-	mu          sync.RWMutex // guards all down to tries
-	index       uint64
-	changedAt   [tableCount]uint64
-	changed     chan struct{} // closed and replaced by every change, which wakes blocking queries
-	namespaces  []*namespace  // by name
-	nodes       []*node       // by ID
-	jobs        []*job        // by namespace and ID
-	allocations []*allocation // by creation
-	evaluations []*evaluation // by creation
-	deployments []*deployment // by creation
-	byID        map[string]*allocation
-	tokens      map[string]*token // empty: ACL is off
-	runs        map[string]*run   // what runs, by allocation
-	held        bool              // nothing is started
-	pace        time.Duration     // how long a step of an order takes
-	failing     map[key]int       // how many starts of a job's allocations are still to fail
-	doomed      map[string]int    // exit codes of allocations that do not come up, by ID
-	tries       map[string]*restarts
-	journal     journal
+	mu              sync.RWMutex // guards all down to tries
+	index           uint64
+	changedAt       [tableCount]uint64
+	changed         chan struct{} // closed and replaced by every change, which wakes blocking queries
+	namespaces      []*namespace  // by name
+	nodes           []*node       // by ID
+	jobs            []*job        // by namespace and ID
+	allocations     []*allocation // by creation
+	evaluations     []*evaluation // by creation
+	deployments     []*deployment // by creation
+	allocationByID  map[string]*allocation
+	tokens          map[string]*token       // empty: ACL is off
+	runners         map[string]*allocRunner // what runs, by allocation
+	processesOff    bool                    // nothing is started
+	stepInterval    time.Duration           // how long a step of an order takes
+	failNext        map[key]int             // how many starts of a job's allocations are still to fail
+	exitCodes       map[string]int          // exit codes of allocations that do not come up, by ID
+	restartTrackers map[string]*restartTracker
+	journal         journal
 
 	mux     *http.ServeMux
 	closed  chan struct{}
 	close   sync.Once
 	faults  faults
-	meter   meter
+	meter   trafficMeter
 	limiter limiter
-	host    host
+	host    agentHost
 }
 
 // New returns a cluster with the namespace "default", no node and no job, at index 1, with ACL off and 100
 // connections allowed per client address. It is ready to serve as an http.Handler; Start makes it listen.
 func New() *Cluster {
 	c := &Cluster{
-		index:   1,
-		changed: make(chan struct{}),
-		byID:    make(map[string]*allocation),
-		tokens:  make(map[string]*token),
-		runs:    make(map[string]*run),
-		pace:    usualPace,
-		failing: make(map[key]int),
-		doomed:  make(map[string]int),
-		tries:   make(map[string]*restarts),
-		closed:  make(chan struct{}),
-		mux:     http.NewServeMux(),
+		index:           1,
+		changed:         make(chan struct{}),
+		allocationByID:  make(map[string]*allocation),
+		tokens:          make(map[string]*token),
+		runners:         make(map[string]*allocRunner),
+		stepInterval:    defaultStepInterval,
+		failNext:        make(map[key]int),
+		exitCodes:       make(map[string]int),
+		restartTrackers: make(map[string]*restartTracker),
+		closed:          make(chan struct{}),
+		mux:             http.NewServeMux(),
 	}
 	for t := range c.changedAt {
 		c.changedAt[t] = c.index
@@ -94,9 +94,9 @@ func (c *Cluster) Close() {
 	})
 }
 
-// step makes one change: it raises the index, notes it for the tables that change and wakes the queries that
+// nextIndex makes one change: it raises the index, notes it for the tables that change and wakes the queries that
 // wait. c.mu is held.
-func (c *Cluster) step(tables ...table) uint64 {
+func (c *Cluster) nextIndex(tables ...table) uint64 {
 	c.index++
 	for _, t := range tables {
 		c.changedAt[t] = c.index

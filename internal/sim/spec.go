@@ -81,7 +81,7 @@ type Update struct {
 // Disconnect is what becomes of the allocations of a group whose client does not answer.
 type Disconnect struct {
 	LostAfter time.Duration // until then they are unknown; 0: they are lost at once
-	Keep      bool          // not replaced while they are unknown: replace = false
+	NoReplace bool          // not replaced while they are unknown: replace = false
 }
 
 // Scaling is how far a group may be scaled.
@@ -147,13 +147,13 @@ type Allocation struct {
 	Unhealthy          bool      // to its deployment
 	Tasks              map[string]TaskState
 
-	Undecided bool // running, and not yet healthy or unhealthy to its deployment
-	// Behind is how many versions of the job the allocation is behind: 0 is of the job as it is.
-	Behind int
+	HealthPending bool // running, and not yet healthy or unhealthy to its deployment
+	// VersionsBehind is how many versions of the job the allocation is behind: 0 is of the job as it is.
+	VersionsBehind int
 	// Previous is the allocation that this one took the place of. Of an earlier version it is complete when it does not
 	// say otherwise, and was stopped for the update. Of the same version it is failed, and this one is its rescheduling.
-	Previous *Allocation
-	Failing  map[string]CheckFailure // the checks of its services that fail on it, by name
+	Previous      *Allocation
+	FailingChecks map[string]CheckFailure // the checks of its services that fail on it, by name
 }
 
 // TaskState is the state of one task of an allocation. What is zero follows from its Events, or else from the
@@ -167,7 +167,7 @@ type TaskState struct {
 	Events            []Event
 	CPU               float64 // MHz now used
 	RSS, MaxRSS       uint64  // bytes
-	Unmeasured        bool    // the client has no numbers of it yet
+	NoStats           bool    // the client has no numbers of it yet
 }
 
 // Node is a client of the cluster.

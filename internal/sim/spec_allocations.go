@@ -8,29 +8,29 @@ import (
 	"strconv"
 )
 
-// place creates the allocations of one group, and those before them.
-func (c *Cluster) place(j *job, g Group) {
+// createAllocations creates the allocations of one group, and those before them.
+func (c *Cluster) createAllocations(j *job, g Group) {
 	if g.Unplaced != nil {
 		j.summary.Summary[g.Name].Queued = g.Unplaced.Queued
 	}
 	for i, spec := range g.Allocations {
-		c.allocate(j, g, i, 0, spec)
+		c.createAllocation(j, g, i, 0, spec)
 	}
 }
 
-// allocate creates the allocation with the number i of its group, of which later ones took its place.
-func (c *Cluster) allocate(j *job, g Group, i, later int, spec Allocation) *allocation {
+// createAllocation creates the allocation with the number i of its group, of which later ones took its place.
+func (c *Cluster) createAllocation(j *job, g Group, i, later int, spec Allocation) *allocation {
 	var previous *allocation
 	if spec.Previous != nil {
-		previous = c.allocate(j, g, i, later+1, spec.preceding())
+		previous = c.createAllocation(j, g, i, later+1, spec.completePrevious())
 	}
-	of := j.version(spec.Behind)
-	g = of.group(g)
+	of := j.versionsBack(spec.VersionsBehind)
+	g = of.groupNamed(g)
 	turn := fnv.New32a()
 	turn.Write([]byte(j.ID))
 	n := c.nodeFor(spec.Node, i+later+int(turn.Sum32()))
 	if previous != nil && previous.Job == of && spec.Created.IsZero() {
-		spec.Created = previous.nextAt()
+		spec.Created = previous.replacementTime()
 	}
 	spec.complete(j)
 	names := []string{"allocation", j.Namespace, j.ID, g.Name, strconv.Itoa(i)}
@@ -38,19 +38,19 @@ func (c *Cluster) allocate(j *job, g Group, i, later int, spec Allocation) *allo
 		names = append(names, "before", strconv.Itoa(later))
 	}
 	a := &allocation{
-		ID: cmp.Or(spec.ID, uuid(names...)), Namespace: j.Namespace, EvalID: of.registration(),
+		ID: cmp.Or(spec.ID, uuid(names...)), Namespace: j.Namespace, EvalID: of.registerEvaluationID(),
 		Name: fmt.Sprintf("%s.%s[%d]", j.ID, g.Name, i), NodeID: n.ID, NodeName: n.Name, JobID: j.ID,
-		TaskGroup: g.Name, ClientStatus: spec.ClientStatus, ClientDescription: clientSays[spec.ClientStatus],
+		TaskGroup: g.Name, ClientStatus: spec.ClientStatus, ClientDescription: clientDescriptions[spec.ClientStatus],
 		DesiredStatus: spec.DesiredStatus, DesiredDescription: spec.DesiredDescription,
-		TaskStates: map[string]*taskState{}, CreateIndex: of.planned,
+		TaskStates: map[string]*taskState{}, CreateIndex: of.planIndex,
 		CreateTime: spec.Created.UnixNano(), ModifyTime: spec.Modified.UnixNano(), Job: of, group: g, node: n,
-		failing: spec.Failing,
+		failingChecks: spec.FailingChecks,
 	}
-	a.judge(of, spec)
+	a.setHealth(of, spec)
 	if previous != nil {
-		c.replace(previous, a)
+		c.linkReplacement(previous, a)
 	}
-	if same := c.byID[a.ID]; same != nil {
+	if same := c.allocationByID[a.ID]; same != nil {
 		if same.JobID != j.ID || same.Namespace != j.Namespace {
 			panic("sim: the allocations of two jobs have the ID " + a.ID)
 		}
@@ -61,7 +61,7 @@ func (c *Cluster) allocate(j *job, g Group, i, later int, spec Allocation) *allo
 		if !given && spec.ClientStatus == "running" {
 			state.CPU, state.RSS, state.MaxRSS = float64(t.CPU)/10, uint64(t.Memory)<<18, uint64(t.Memory)<<19
 		}
-		a.TaskStates[t.Name] = state.record(spec)
+		a.TaskStates[t.Name] = state.toRecord(spec)
 	}
 	j.allocations = append(j.allocations, a)
 	j.summary.Summary[g.Name].add(a.ClientStatus)
@@ -83,18 +83,18 @@ func (c *Cluster) nodeFor(name string, turn int) *node {
 	return c.addNode(Node{Name: name})
 }
 
-// judge sets the allocation's health to the job's deployment, if it has one and the health is known.
-func (a *allocation) judge(j *job, spec Allocation) {
+// setHealth sets the allocation's health to the job's deployment, if it has one and the health is known.
+func (a *allocation) setHealth(j *job, spec Allocation) {
 	if j.deployment == nil {
 		return
 	}
 	a.DeploymentID = j.deployment.ID
-	if (spec.ClientStatus == "pending" || spec.Undecided) && !spec.Unhealthy {
+	if (spec.ClientStatus == "pending" || spec.HealthPending) && !spec.Unhealthy {
 		return
 	}
-	updated := spec.ClientStatus == "complete" && spec.DesiredDescription == updating
+	updated := spec.ClientStatus == "complete" && spec.DesiredDescription == descUpdating
 	healthy := !spec.Unhealthy && (spec.ClientStatus == "running" || updated)
-	a.DeploymentStatus = &health{Healthy: &healthy}
+	a.DeploymentStatus = &allocHealth{Healthy: &healthy}
 	if spec.ClientStatus == "running" {
 		a.DeploymentStatus.Timestamp = stamp(spec.Modified)
 	}
@@ -104,8 +104,8 @@ func (a *allocation) judge(j *job, spec Allocation) {
 	}
 }
 
-// clientSays is what a client reports beside a status.
-var clientSays = map[string]string{
+// clientDescriptions is what a client reports beside a status.
+var clientDescriptions = map[string]string{
 	"pending": "No tasks have started", "running": "Tasks are running",
 	"complete": "All tasks have completed", "failed": "Failed tasks",
 }

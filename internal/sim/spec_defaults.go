@@ -25,7 +25,7 @@ func (j *Job) complete() {
 	}
 	j.Versions = slices.Clone(j.Versions)
 	for i := range j.Versions {
-		j.Versions[i].precede(j, uint64(len(j.Versions)-i))
+		j.Versions[i].completeEarlier(j, uint64(len(j.Versions)-i))
 	}
 }
 
@@ -87,7 +87,7 @@ func (a *Allocation) complete(j *job) {
 	a.ClientStatus = cmp.Or(a.ClientStatus, "running")
 	a.DesiredStatus = cmp.Or(a.DesiredStatus, "run")
 	if a.Created.IsZero() {
-		a.Created = time.Unix(0, j.version(a.Behind).SubmitTime)
+		a.Created = time.Unix(0, j.versionsBack(a.VersionsBehind).SubmitTime)
 	}
 	if a.Modified.IsZero() {
 		a.Modified = a.Created
@@ -111,7 +111,7 @@ func (s *TaskState) complete(a Allocation) {
 	}
 	given := !s.Started.IsZero()
 	if s.Events == nil {
-		s.Events = s.life(a)
+		s.Events = s.defaultEvents(a)
 	}
 	s.Events = slices.Clone(s.Events)
 	for i := range s.Events {
@@ -126,8 +126,8 @@ func (s *TaskState) complete(a Allocation) {
 	}
 }
 
-// life is the uneventful one that led to the state.
-func (s *TaskState) life(a Allocation) []Event {
+// defaultEvents is the uneventful one that led to the state.
+func (s *TaskState) defaultEvents(a Allocation) []Event {
 	events := []Event{Received(a.Created)}
 	if s.State == "pending" {
 		return events
@@ -145,13 +145,13 @@ func (s *TaskState) life(a Allocation) []Event {
 	return events
 }
 
-// record turns the description of a job into what Nomad stores of it before anything is planned.
-func (j *Job) record() *job {
+// toRecord turns the description of a job into what Nomad stores of it before anything is planned.
+func (j *Job) toRecord() *job {
 	r := &job{
 		ID: j.ID, ParentID: j.ParentID, Name: j.ID, Namespace: j.Namespace, Region: "global", Type: j.Type,
 		NodePool: "default", Datacenters: []string{"*"}, Priority: defaultPriority, Stop: j.Stopped, Meta: j.Meta,
 		Version: j.Version, SubmitTime: j.Submitted.UnixNano(), groups: j.Groups,
-		Dispatched: j.ParentID != "" && j.Parameterized != nil, constraints: j.Constraints, extra: j.Extra,
+		Dispatched: j.ParentID != "" && j.Parameterized != nil, constraints: j.Constraints, extraFields: j.Extra,
 	}
 	if p := j.Periodic; p != nil {
 		r.Periodic = &periodic{
@@ -167,8 +167,8 @@ func (j *Job) record() *job {
 	return r
 }
 
-// record turns a task's description into what Nomad stores of it.
-func (s TaskState) record(a Allocation) *taskState {
+// toRecord turns a task's description into what Nomad stores of it.
+func (s TaskState) toRecord(a Allocation) *taskState {
 	s.complete(a)
 	r := &taskState{
 		State: s.State, Failed: s.Failed, StartedAt: stamp(s.Started), FinishedAt: stamp(s.Finished), measured: s,

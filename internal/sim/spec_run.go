@@ -11,9 +11,9 @@ import (
 // same namespace and ID is replaced; what stays of it, allocations with the same ID too, keeps its CreateIndex.
 // Namespaces and nodes that it names are added. The maps of the description belong to the cluster from then on. Tasks
 // with a Command that are described as running are started, and those that ran and are not, are killed.
-func (c *Cluster) Run(spec Job) { waitFor(c.run(spec)) }
+func (c *Cluster) Run(spec Job) { waitForExit(c.runSpec(spec)) }
 
-func (c *Cluster) run(spec Job) (ending []*life) {
+func (c *Cluster) runSpec(spec Job) (ending []*taskRunner) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if spec.ID == "" {
@@ -24,59 +24,59 @@ func (c *Cluster) run(spec Job) (ending []*life) {
 	old := c.job(spec.Namespace, spec.ID)
 	var j *job
 	for _, v := range append(spec.Versions, spec) {
-		j = c.register(v, j, old)
+		j = c.registerVersion(v, j, old)
 	}
 	if !j.isParent() {
 		for _, g := range j.groups {
-			c.place(j, g)
+			c.createAllocations(j, g)
 		}
-		j.evaluate(c.nodes)
-		j.evaluateMore(spec.Evaluations)
+		j.describeEvaluations(c.nodes)
+		j.addEvaluations(spec.Evaluations)
 		j.sort()
-		c.report(j)
+		c.reportDescribed(j)
 	}
 	j.Status = j.status()
-	for _, v := range j.earlier {
+	for _, v := range j.earlierVersions {
 		v.Status = "running" // as it was when it was replaced
 	}
 	affected := j.allocations
 	if old != nil {
-		c.remove(old)
+		c.removeJob(old)
 		affected = slices.Concat(old.allocations, affected)
 	}
-	c.store(j)
-	return c.reconcile(affected)
+	c.storeDescribed(j)
+	return c.syncProcesses(affected)
 }
 
-// register stores the next version of a job and plans it: before is the one before it, old what has its place in the
+// registerVersion stores the next version of a job and plans it: before is the one before it, old what has its place in the
 // cluster.
-func (c *Cluster) register(spec Job, before, old *job) *job {
-	j := spec.record()
-	registered := c.step(tableJobs, tableSummaries, tableEvaluations)
+func (c *Cluster) registerVersion(spec Job, before, old *job) *job {
+	j := spec.toRecord()
+	registered := c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
 	j.CreateIndex, j.ModifyIndex, j.JobModifyIndex = registered, registered, registered
 	switch {
 	case before != nil:
-		j.CreateIndex, j.earlier = before.CreateIndex, before.versions()
+		j.CreateIndex, j.earlierVersions = before.CreateIndex, before.versions()
 	case old != nil:
 		j.CreateIndex = old.CreateIndex
 	}
 	j.summary = &summary{
-		JobID: j.ID, Namespace: j.Namespace, Summary: map[string]*tally{},
+		JobID: j.ID, Namespace: j.Namespace, Summary: map[string]*groupSummary{},
 		CreateIndex: j.CreateIndex, ModifyIndex: registered,
 	}
 	for _, g := range j.groups {
-		j.summary.Summary[g.Name] = &tally{}
+		j.summary.Summary[g.Name] = &groupSummary{}
 	}
 	if !j.isParent() {
-		j.planned = c.step(tableAllocations, tableEvaluations, tableDeployments, tableSummaries)
-		j.deploy(spec.Deployment, j.planned)
+		j.planIndex = c.nextIndex(tableAllocations, tableEvaluations, tableDeployments, tableSummaries)
+		j.describeDeployment(spec.Deployment, j.planIndex)
 	}
 	return j
 }
 
-// report is the last step: what the clients make of the plan.
-func (c *Cluster) report(j *job) {
-	reported := c.step(tableJobs, tableSummaries, tableAllocations, tableDeployments)
+// reportDescribed is the last step: what the clients make of the plan.
+func (c *Cluster) reportDescribed(j *job) {
+	reported := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments)
 	j.ModifyIndex, j.summary.ModifyIndex = reported, reported
 	for _, a := range j.allocations {
 		a.ModifyIndex = reported
@@ -86,7 +86,7 @@ func (c *Cluster) report(j *job) {
 	}
 	for _, v := range j.versions() {
 		if v.deployment != nil {
-			v.deployment.settle(v, j.allocations, reported)
+			v.deployment.countHealth(v, j.allocations, reported)
 		}
 	}
 }
@@ -104,19 +104,19 @@ func (j *job) sortEvaluations() {
 }
 
 // Purge takes a job and all that belongs to it out of the cluster, if it is there. What ran of it is killed.
-func (c *Cluster) Purge(namespace, id string) { waitFor(c.purge(namespace, id)) }
+func (c *Cluster) Purge(namespace, id string) { waitForExit(c.purge(namespace, id)) }
 
-func (c *Cluster) purge(namespace, id string) []*life {
+func (c *Cluster) purge(namespace, id string) []*taskRunner {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	j := c.job(namespace, id)
 	if j == nil {
 		return nil
 	}
-	c.step(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
-	c.remove(j)
+	c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
+	c.removeJob(j)
 	c.countChildren(namespace, j.ParentID)
-	return c.reconcile(j.allocations)
+	return c.syncProcesses(j.allocations)
 }
 
 func (c *Cluster) job(namespace, id string) *job {
@@ -126,11 +126,11 @@ func (c *Cluster) job(namespace, id string) *job {
 	return nil
 }
 
-func (c *Cluster) store(j *job) {
+func (c *Cluster) storeDescribed(j *job) {
 	c.jobs = put(c.jobs, j, byName)
 	for _, a := range j.allocations {
 		c.allocations = put(c.allocations, a, byCreation)
-		c.byID[a.ID] = a
+		c.allocationByID[a.ID] = a
 	}
 	for _, e := range j.evaluations {
 		c.evaluations = put(c.evaluations, e, byCreation)
@@ -144,11 +144,11 @@ func (c *Cluster) store(j *job) {
 	}
 }
 
-func (c *Cluster) remove(j *job) {
+func (c *Cluster) removeJob(j *job) {
 	c.jobs = drop(c.jobs, j, byName)
 	for _, a := range j.allocations {
 		c.allocations = drop(c.allocations, a, byCreation)
-		delete(c.byID, a.ID)
+		delete(c.allocationByID, a.ID)
 	}
 	for _, e := range j.evaluations {
 		c.evaluations = drop(c.evaluations, e, byCreation)

@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestStatsAreOfEachTask(t *testing.T) {
+func TestStats_PerTask(t *testing.T) {
 	c := New()
 	c.Run(Job{ID: "p-api", Groups: []Group{{
 		Tasks: []Task{{Name: "app"}, {Name: "sidecar", Driver: "raw_exec"}, {Name: "init"}, {Name: "new"}},
@@ -17,7 +17,7 @@ func TestStatsAreOfEachTask(t *testing.T) {
 			"app":     {CPU: 26, RSS: 30 * mib, MaxRSS: 50 * mib},
 			"sidecar": {CPU: 4, RSS: 5 * mib, MaxRSS: 7 * mib},
 			"init":    {State: "dead", RSS: 100 * mib},
-			"new":     {Unmeasured: true},
+			"new":     {NoStats: true},
 		}}},
 	}}})
 	n := dial(t, c, "")
@@ -52,7 +52,7 @@ func TestStatsAreOfEachTask(t *testing.T) {
 	}
 }
 
-func TestStatsDependOnTheNode(t *testing.T) {
+func TestStats_DependOnNode(t *testing.T) {
 	c := New()
 	c.AddNode(Node{Name: "node-1"})
 	c.Run(Job{ID: "p-web"})

@@ -34,35 +34,35 @@ type Event struct {
 	GenericSource    string
 }
 
-func event(at time.Time, kind, display string, details map[string]string) Event {
+func newEvent(at time.Time, kind, display string, details map[string]string) Event {
 	if details == nil {
 		details = map[string]string{}
 	}
 	return Event{Type: kind, Time: at.UnixNano(), DisplayMessage: display, Details: details}
 }
 
-// message is an event that shows the message it carries.
-func message(at time.Time, kind, msg string) Event {
-	e := event(at, kind, msg, map[string]string{"message": msg})
+// messageEvent is an event that shows the message it carries.
+func messageEvent(at time.Time, kind, msg string) Event {
+	e := newEvent(at, kind, msg, map[string]string{"message": msg})
 	e.Message = msg
 	return e
 }
 
 // Received is a task's first event.
-func Received(at time.Time) Event { return event(at, "Received", "Task received by client", nil) }
+func Received(at time.Time) Event { return newEvent(at, "Received", "Task received by client", nil) }
 
 // TaskSetup follows Received.
-func TaskSetup(at time.Time) Event { return message(at, "Task Setup", "Building Task Directory") }
+func TaskSetup(at time.Time) Event { return messageEvent(at, "Task Setup", "Building Task Directory") }
 
 // Started is a start of the task's program, the first or a later one.
-func Started(at time.Time) Event { return event(at, "Started", "Task started by client", nil) }
+func Started(at time.Time) Event { return newEvent(at, "Started", "Task started by client", nil) }
 
 // Terminated is the end of the task's program; msg "" is what the docker driver says of that exit code.
 func Terminated(at time.Time, exit int, msg string) Event {
 	if msg == "" && exit != 0 {
 		msg = fmt.Sprintf("Docker container exited with non-zero exit code: %d", exit)
 	}
-	e := event(at, "Terminated", fmt.Sprintf("Exit Code: %d", exit), map[string]string{
+	e := newEvent(at, "Terminated", fmt.Sprintf("Exit Code: %d", exit), map[string]string{
 		"exit_code": strconv.Itoa(exit), "signal": "0", "oom_killed": "false",
 	})
 	e.ExitCode = exit
@@ -80,7 +80,7 @@ func Exited(at time.Time, exit, signal int) Event {
 	if signal != 0 {
 		display += fmt.Sprintf(", Signal: %d", signal)
 	}
-	e := event(at, "Terminated", display, map[string]string{
+	e := newEvent(at, "Terminated", display, map[string]string{
 		"exit_code": strconv.Itoa(exit), "signal": strconv.Itoa(signal), "oom_killed": "false",
 	})
 	e.ExitCode, e.Signal = exit, signal
@@ -97,7 +97,7 @@ func OOMKilled(at time.Time) Event {
 // Restarting announces the next start, within the group's restart policy.
 func Restarting(at time.Time, in time.Duration) Event {
 	const reason = "Restart within policy"
-	e := event(at, "Restarting", fmt.Sprintf("Task restarting in %v", in), map[string]string{
+	e := newEvent(at, "Restarting", fmt.Sprintf("Task restarting in %v", in), map[string]string{
 		"restart_reason": reason, "start_delay": strconv.FormatInt(int64(in), 10),
 	})
 	e.RestartReason, e.StartDelay = reason, int64(in)
@@ -110,17 +110,17 @@ func NotRestarting(at time.Time, attempts int) Event {
 	if attempts == 0 {
 		reason = "Policy allows no restarts"
 	}
-	e := event(at, "Not Restarting", reason, map[string]string{"restart_reason": reason, "fails_task": "true"})
+	e := newEvent(at, "Not Restarting", reason, map[string]string{"restart_reason": reason, "fails_task": "true"})
 	e.RestartReason, e.FailsTask = reason, true
 	return e
 }
 
 // Unhealthy says that the allocation is unhealthy to its deployment, and why.
-func Unhealthy(at time.Time, msg string) Event { return message(at, "Alloc Unhealthy", msg) }
+func Unhealthy(at time.Time, msg string) Event { return messageEvent(at, "Alloc Unhealthy", msg) }
 
 // Killing says that Nomad ends the task itself, and why.
 func Killing(at time.Time, reason string) Event {
-	e := event(at, "Killing", reason, map[string]string{"kill_reason": reason})
+	e := newEvent(at, "Killing", reason, map[string]string{"kill_reason": reason})
 	e.KillReason = reason
 	return e
 }

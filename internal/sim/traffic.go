@@ -15,13 +15,13 @@ type Traffic struct {
 	Bytes    int64
 }
 
-type meter struct {
+type trafficMeter struct {
 	mu    sync.Mutex
 	by    map[string]*Traffic // by pattern
 	total Traffic
 }
 
-func (m *meter) reset() {
+func (m *trafficMeter) reset() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.total, m.by = Traffic{}, make(map[string]*Traffic)
@@ -30,13 +30,13 @@ func (m *meter) reset() {
 	}
 }
 
-// count notes a request and returns a writer that notes the bytes of its answer.
-func (c *Cluster) count(w http.ResponseWriter, pattern string) http.ResponseWriter {
+// meterRequest notes a request and returns a writer that notes the bytes of its answer.
+func (c *Cluster) meterRequest(w http.ResponseWriter, pattern string) http.ResponseWriter {
 	c.meter.add(pattern, Traffic{Requests: 1})
 	return meteredWriter{w, &c.meter, &c.limiter, pattern}
 }
 
-func (m *meter) add(pattern string, t Traffic) {
+func (m *trafficMeter) add(pattern string, t Traffic) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.total.Requests += t.Requests
@@ -49,7 +49,7 @@ func (m *meter) add(pattern string, t Traffic) {
 
 type meteredWriter struct {
 	http.ResponseWriter
-	meter   *meter
+	meter   *trafficMeter
 	limiter *limiter
 	pattern string
 }
@@ -90,7 +90,7 @@ func (c meteredConn) CloseWrite() error {
 
 func (c meteredConn) Close() error {
 	err := c.Conn.Close()
-	c.w.limiter.forget(c.Conn)
+	c.w.limiter.untrack(c.Conn)
 	return err
 }
 

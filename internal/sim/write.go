@@ -10,32 +10,32 @@ import (
 	"strconv"
 )
 
-// order is a request that changes something: what it asks, and who asks.
-type order struct {
-	id        string // what {id} of the route stands for
-	request   *http.Request
-	values    url.Values
-	namespace string
-	body      []byte
-	token     *token
-	trusted   bool // may let processes run on this machine
+// writeRequest is a request that changes something: what it asks, and who asks.
+type writeRequest struct {
+	id              string // what {id} of the route stands for
+	request         *http.Request
+	values          url.Values
+	namespace       string
+	body            []byte
+	token           *token
+	mayRunProcesses bool // may let processes run on this machine
 
-	index uint64 // of the answer
-	known string // X-Nomad-KnownLeader, which only a revert answers
-	plain bool   // the answer has no index
+	index       uint64 // of the answer
+	knownLeader string // X-Nomad-KnownLeader, which only a revert answers
+	noIndex     bool   // the answer has no index
 }
 
 // write makes the handler of an order. take runs under the lock: it changes the state and returns the answer, and what
 // comes of it later it leaves to later.
-func write(take func(c *Cluster, o *order) (any, error)) handler {
+func write(take func(c *Cluster, o *writeRequest) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
 		v := r.URL.Query()
-		o := &order{
-			id: id, request: r, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), body: body, trusted: c.trusts(r),
+		o := &writeRequest{
+			id: id, request: r, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), body: body, mayRunProcesses: c.hasOwnToken(r),
 		}
 		var answer any
 		c.mu.Lock()
@@ -47,11 +47,11 @@ func write(take func(c *Cluster, o *order) (any, error)) handler {
 			refuse(w, err)
 			return
 		}
-		if !o.plain {
+		if !o.noIndex {
 			w.Header().Set("X-Nomad-Index", strconv.FormatUint(o.index, 10))
 		}
-		if o.known != "" {
-			w.Header().Set("X-Nomad-KnownLeader", o.known)
+		if o.knownLeader != "" {
+			w.Header().Set("X-Nomad-KnownLeader", o.knownLeader)
 			w.Header().Set("X-Nomad-LastContact", "0")
 		}
 		if answer != nil {
@@ -60,30 +60,30 @@ func write(take func(c *Cluster, o *order) (any, error)) handler {
 	}
 }
 
-// read decodes the body; a number stays as it was written.
-func (o *order) read(into any) error {
+// decode decodes the body; a number stays as it was written.
+func (o *writeRequest) decode(into any) error {
 	if len(o.body) == 0 {
-		return failure{http.StatusBadRequest, "Request body is empty"}
+		return httpError{http.StatusBadRequest, "Request body is empty"}
 	}
 	d := json.NewDecoder(bytes.NewReader(o.body))
 	d.UseNumber()
 	if err := d.Decode(into); err != nil {
-		return failure{http.StatusBadRequest, err.Error()}
+		return httpError{http.StatusBadRequest, err.Error()}
 	}
 	return nil
 }
 
-// may reports, as an error, that the token has none of the capabilities in a namespace.
-func (o *order) may(namespace string, capabilities ...string) error {
+// authorize reports, as an error, that the token has none of the capabilities in a namespace.
+func (o *writeRequest) authorize(namespace string, capabilities ...string) error {
 	for _, c := range capabilities {
-		if o.token.rights.allow(namespace, c) {
+		if o.token.rights.allows(namespace, c) {
 			return nil
 		}
 	}
-	return denied
+	return errDenied
 }
 
 // flag returns a boolean parameter, false when it is not there.
-func (o *order) flag(name string) (bool, error) {
+func (o *writeRequest) flag(name string) (bool, error) {
 	return (&query{values: o.values}).flag(name, false)
 }

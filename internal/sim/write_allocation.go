@@ -9,15 +9,15 @@ import (
 )
 
 // stopAllocation has an allocation replaced by another one.
-func stopAllocation(c *Cluster, o *order) (any, error) {
+func stopAllocation(c *Cluster, o *writeRequest) (any, error) {
 	old, err := c.allocation(o.id)
 	if err != nil {
 		return nil, err
 	}
 	if old == nil {
-		return nil, failure{http.StatusNotFound, "allocation not found"}
+		return nil, httpError{http.StatusNotFound, "allocation not found"}
 	}
-	if err := o.may(old.Namespace, "alloc-lifecycle"); err != nil {
+	if err := o.authorize(old.Namespace, "alloc-lifecycle"); err != nil {
 		return nil, err
 	}
 	noDelay, err := o.flag("no_shutdown_delay")
@@ -28,11 +28,11 @@ func stopAllocation(c *Cluster, o *order) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.index = c.step(tableJobs, tableAllocations, tableEvaluations)
+	o.index = c.nextIndex(tableJobs, tableAllocations, tableEvaluations)
 	migrate := true
 	a := old.copy()
 	a.DesiredTransition.Migrate, a.DesiredTransition.NoShutdownDelay, a.DesiredTransition.Reschedule = &migrate, &noDelay, &reschedule
-	c.amend(o.index, a)
+	c.storeAllocations(o.index, a)
 	j := c.job(a.Namespace, a.JobID)
 	if j == nil {
 		j = a.Job
@@ -41,24 +41,24 @@ func stopAllocation(c *Cluster, o *order) (any, error) {
 	return object{"EvalID": e.ID, "Index": o.index}, nil
 }
 
-// onClient makes the handler of an order that the client of an allocation carries out.
-func onClient(take func(c *Cluster, o *order, a *allocation) error) handler {
+// clientHandler makes the handler of an order that the client of an allocation carries out.
+func clientHandler(take func(c *Cluster, o *writeRequest, a *allocation) error) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-		if _, n, err := c.reach(r, id, "alloc-lifecycle"); err == nil {
+		if _, n, err := c.reachClient(r, id, "alloc-lifecycle"); err == nil {
 			if n.spec.Hangs {
 				c.hang(r)
 			}
-			c.pause(r, n.spec.Slow)
+			c.delay(r, n.spec.Slow)
 		}
-		write(func(c *Cluster, o *order) (any, error) {
-			a, _, err := c.reached(r, id, "alloc-lifecycle")
+		write(func(c *Cluster, o *writeRequest) (any, error) {
+			a, _, err := c.reachClientLocked(r, id, "alloc-lifecycle")
 			if err != nil {
 				return nil, err
 			}
 			if err := take(c, o, a); err != nil {
 				return nil, err
 			}
-			o.plain = true
+			o.noIndex = true
 			return object{"Index": 0}, nil
 		})(c, w, r, id)
 	}
@@ -67,13 +67,13 @@ func onClient(take func(c *Cluster, o *order, a *allocation) error) handler {
 var errNotRunning = errors.New("Task not running")
 
 // restartAllocation restarts one task, those that run, or all of an allocation, where it is.
-func restartAllocation(c *Cluster, o *order, a *allocation) error {
+func restartAllocation(c *Cluster, o *writeRequest, a *allocation) error {
 	var sent struct {
 		TaskName string
 		AllTasks bool
 	}
 	if len(o.body) > 0 {
-		if err := o.read(&sent); err != nil {
+		if err := o.decode(&sent); err != nil {
 			return errors.New(err.Error())
 		}
 	}
@@ -104,43 +104,43 @@ func restartAllocation(c *Cluster, o *order, a *allocation) error {
 			tasks = append(tasks, t)
 		}
 	}
-	c.restart(a, tasks, why)
+	c.restartTasks(a, tasks, why)
 	return nil
 }
 
-// restart ends tasks and starts them again a step later.
-func (c *Cluster) restart(old *allocation, tasks []Task, why string) {
+// restartTasks ends tasks and starts them again a step later.
+func (c *Cluster) restartTasks(old *allocation, tasks []Task, why string) {
 	if len(tasks) == 0 {
 		return
 	}
 	now := time.Now()
-	c.doom(old)
-	c.change(old, func(a *allocation) {
+	c.applyFailNext(old)
+	c.updateAllocation(old, func(a *allocation) {
 		for _, t := range tasks {
-			signaled := event(now, "Restart Signaled", why, map[string]string{"restart_reason": why})
+			signaled := newEvent(now, "Restart Signaled", why, map[string]string{"restart_reason": why})
 			signaled.RestartReason = why
 			events := []Event{signaled}
 			if a.TaskStates[t.Name].State == "running" {
-				events = append(events, killed(now, t))
+				events = append(events, sigkillEvent(now, t))
 			}
-			again := event(now, "Restarting", "Task restarting in 0s", map[string]string{"restart_reason": "", "start_delay": "0"})
-			a.setTask(t.Name, func(s *taskState) {
+			again := newEvent(now, "Restarting", "Task restarting in 0s", map[string]string{"restart_reason": "", "start_delay": "0"})
+			a.updateTask(t.Name, func(s *taskState) {
 				s.State, s.Failed, s.FinishedAt, s.LastRestart = "pending", false, nil, stamp(now)
 				s.Restarts++
 			}, append(events, again)...)
 		}
-		a.settle()
+		a.deriveStatus()
 	})
 	for _, t := range tasks {
-		c.later(func() { c.startAgain(old.ID, t) }, c.kill(old.ID, t.Name)...)
+		c.afterStep(func() { c.restartTask(old.ID, t) }, c.kill(old.ID, t.Name)...)
 	}
 }
 
 // signalAllocation signals a task, or all of them.
-func signalAllocation(c *Cluster, o *order, a *allocation) error {
+func signalAllocation(c *Cluster, o *writeRequest, a *allocation) error {
 	var sent struct{ Task, Signal string }
-	if err := o.read(&sent); err != nil {
-		return failure{http.StatusBadRequest, "Failed to decode body: " + err.Error()}
+	if err := o.decode(&sent); err != nil {
+		return httpError{http.StatusBadRequest, "Failed to decode body: " + err.Error()}
 	}
 	tasks := a.group.Tasks
 	if sent.Task != "" {
@@ -162,14 +162,14 @@ func signalAllocation(c *Cluster, o *order, a *allocation) error {
 	case len(failed) > 0:
 		return errorList(failed...)
 	}
-	c.change(a, func(a *allocation) {
+	c.updateAllocation(a, func(a *allocation) {
 		for _, t := range tasks {
 			// Nomad 2.0.5 writes down neither which signal it was nor why.
-			a.setTask(t.Name, func(*taskState) {}, event(time.Now(), "Signaling", "Task being sent a signal", nil))
+			a.updateTask(t.Name, func(*taskState) {}, newEvent(time.Now(), "Signaling", "Task being sent a signal", nil))
 		}
 	})
 	for _, t := range tasks {
-		if r := c.runs[a.ID]; r != nil && r.tasks[t.Name] != nil && r.tasks[t.Name].process != nil {
+		if r := c.runners[a.ID]; r != nil && r.tasks[t.Name] != nil && r.tasks[t.Name].process != nil {
 			r.tasks[t.Name].process.signal(sent.Signal)
 		}
 	}

@@ -9,60 +9,62 @@ import (
 	"time"
 )
 
-func (j *job) runsTheSame(other *job) bool { return reflect.DeepEqual(j.spec(), other.spec()) }
+func (j *job) sameSpec(other *job) bool {
+	return reflect.DeepEqual(j.normalizedSpec(), other.normalizedSpec())
+}
 
-// deploymentOf looks a deployment up by its whole ID; nil when there is none.
-func (c *Cluster) deploymentOf(id string) (*deployment, error) {
-	if _, err := digits(id, true); err != nil {
+// lookupDeployment looks a deployment up by its whole ID; nil when there is none.
+func (c *Cluster) lookupDeployment(id string) (*deployment, error) {
+	if _, err := uuidDigits(id, true); err != nil {
 		return nil, fmt.Errorf("deployment lookup failed: index error: %w", err)
 	}
 	return c.deploymentByID(id), nil
 }
 
 func getDeployment(c *Cluster, q *query) (any, error) {
-	if !q.token.rights.allow(q.namespace, "read-job") {
-		return nil, denied
+	if !q.token.rights.allows(q.namespace, "read-job") {
+		return nil, errDenied
 	}
-	d, err := c.deploymentOf(q.id)
+	d, err := c.lookupDeployment(q.id)
 	if err != nil {
 		return nil, err
 	}
-	if d == nil || !q.token.rights.allow(d.Namespace, "read-job") {
-		q.at = c.changedAt[tableDeployments]
-		return nil, failure{http.StatusNotFound, "deployment not found"}
+	if d == nil || !q.token.rights.allows(d.Namespace, "read-job") {
+		q.resultIndex = c.changedAt[tableDeployments]
+		return nil, httpError{http.StatusNotFound, "deployment not found"}
 	}
-	q.at = d.ModifyIndex
+	q.resultIndex = d.ModifyIndex
 	return d, nil
 }
 
 func deploymentAllocations(c *Cluster, q *query) (any, error) {
-	if !q.token.rights.allow(q.namespace, "read-job") {
-		return nil, denied
+	if !q.token.rights.allows(q.namespace, "read-job") {
+		return nil, errDenied
 	}
-	q.at = c.changedAt[tableAllocations]
+	q.resultIndex = c.changedAt[tableAllocations]
 	out := []allocationStub{}
 	for _, a := range c.allocations {
 		if a.DeploymentID != q.id {
 			continue
 		}
-		if !q.token.rights.allow(a.Namespace, "read-job") {
-			return nil, denied
+		if !q.token.rights.allows(a.Namespace, "read-job") {
+			return nil, errDenied
 		}
 		out = append(out, a.stub(true, false))
 	}
 	return out, nil
 }
 
-// onDeployment looks up the deployment of an order, by a token that has one of the capabilities.
-func (c *Cluster) onDeployment(o *order, terminal string, capabilities ...string) (*deployment, error) {
-	d, err := c.deploymentOf(o.id)
+// activeDeployment looks up the deployment of an order, by a token that has one of the capabilities.
+func (c *Cluster) activeDeployment(o *writeRequest, terminal string, capabilities ...string) (*deployment, error) {
+	d, err := c.lookupDeployment(o.id)
 	switch {
 	case err != nil:
 		return nil, err
 	case d == nil:
 		return nil, fmt.Errorf("deployment not found")
 	}
-	if err := o.may(d.Namespace, capabilities...); err != nil {
+	if err := o.authorize(d.Namespace, capabilities...); err != nil {
 		return nil, err
 	}
 	if !d.active() {
@@ -71,18 +73,18 @@ func (c *Cluster) onDeployment(o *order, terminal string, capabilities ...string
 	return d, nil
 }
 
-// named refuses an order whose body is about another deployment than its path.
-func (o *order) named(id string) error {
+// checkDeploymentID refuses an order whose body is about another deployment than its path.
+func (o *writeRequest) checkDeploymentID(id string) error {
 	switch id {
 	case "":
-		return failure{http.StatusBadRequest, "DeploymentID must be specified"}
+		return httpError{http.StatusBadRequest, "DeploymentID must be specified"}
 	case o.id:
 		return nil
 	}
-	return failure{http.StatusBadRequest, "Deployment ID does not match"}
+	return httpError{http.StatusBadRequest, "Deployment ID does not match"}
 }
 
-func (o *order) deployed(e *evaluation, reverted *uint64) object {
+func (o *writeRequest) deploymentResponse(e *evaluation, reverted *uint64) object {
 	answer := object{
 		"EvalID": "", "EvalCreateIndex": 0, "DeploymentModifyIndex": o.index, "Index": o.index, "RevertedJobVersion": reverted,
 	}
@@ -92,19 +94,19 @@ func (o *order) deployed(e *evaluation, reverted *uint64) object {
 	return answer
 }
 
-func promoteDeployment(c *Cluster, o *order) (any, error) {
+func promoteDeployment(c *Cluster, o *writeRequest) (any, error) {
 	var sent struct {
 		DeploymentID string
 		All          bool
 		Groups       []string
 	}
-	if err := o.read(&sent); err != nil {
+	if err := o.decode(&sent); err != nil {
 		return nil, err
 	}
-	if err := o.named(sent.DeploymentID); err != nil {
+	if err := o.checkDeploymentID(sent.DeploymentID); err != nil {
 		return nil, err
 	}
-	d, err := c.onDeployment(o, "promote", "submit-job", "promote-deployment")
+	d, err := c.activeDeployment(o, "promote", "submit-job", "promote-deployment")
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +117,7 @@ func promoteDeployment(c *Cluster, o *order) (any, error) {
 	}
 	healthy := map[string]int{}
 	for _, a := range c.allocations {
-		if s := d.TaskGroups[a.TaskGroup]; s != nil && slices.Contains(s.PlacedCanaries, a.ID) && !a.terminal() && a.healthy() {
+		if s := d.TaskGroups[a.TaskGroup]; s != nil && slices.Contains(s.PlacedCanaries, a.ID) && !a.terminal() && a.isHealthy() {
 			healthy[a.TaskGroup]++
 		}
 	}
@@ -127,7 +129,7 @@ func promoteDeployment(c *Cluster, o *order) (any, error) {
 	}
 	e := c.promote(d.ID, sent.Groups)
 	o.index = e.CreateIndex
-	return o.deployed(e, nil), nil
+	return o.deploymentResponse(e, nil), nil
 }
 
 // promote makes the healthy canaries of groups, or of all for nil, allocations like any other.
@@ -136,7 +138,7 @@ func (c *Cluster) promote(id string, groups []string) *evaluation {
 	if old == nil || !old.active() {
 		return nil
 	}
-	index := c.step(tableJobs, tableSummaries, tableAllocations, tableDeployments, tableEvaluations)
+	index := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments, tableEvaluations)
 	d := old.copy()
 	var promoted []*allocation
 	for name, s := range d.TaskGroups {
@@ -148,7 +150,7 @@ func (c *Cluster) promote(id string, groups []string) *evaluation {
 			s.RequireProgressBy = stamp(time.Now().Add(s.ProgressDeadline))
 		}
 		for _, canary := range s.PlacedCanaries {
-			if a := c.byID[canary]; a != nil && !a.terminal() && a.healthy() {
+			if a := c.allocationByID[canary]; a != nil && !a.terminal() && a.isHealthy() {
 				b := a.copy()
 				h := *a.DeploymentStatus
 				h.Canary, h.ModifyIndex = false, index
@@ -157,53 +159,53 @@ func (c *Cluster) promote(id string, groups []string) *evaluation {
 			}
 		}
 	}
-	d.describe()
+	d.updateDescription()
 	c.storeDeployment(d, index)
-	c.amend(index, promoted...)
-	return c.evaluateAny(d, index)
+	c.storeAllocations(index, promoted...)
+	return c.evaluateDeployment(d, index)
 }
 
-func pauseDeployment(c *Cluster, o *order) (any, error) {
+func pauseDeployment(c *Cluster, o *writeRequest) (any, error) {
 	var sent struct {
 		DeploymentID string
 		Pause        bool
 	}
-	if err := o.read(&sent); err != nil {
+	if err := o.decode(&sent); err != nil {
 		return nil, err
 	}
-	if err := o.named(sent.DeploymentID); err != nil {
+	if err := o.checkDeploymentID(sent.DeploymentID); err != nil {
 		return nil, err
 	}
 	what := "resume"
 	if sent.Pause {
 		what = "pause"
 	}
-	old, err := c.onDeployment(o, what, "submit-job", "pause-deployment")
+	old, err := c.activeDeployment(o, what, "submit-job", "pause-deployment")
 	if err != nil {
 		return nil, err
 	}
 	d := old.copy()
-	o.index = c.step(tableJobs, tableDeployments, tableEvaluations)
+	o.index = c.nextIndex(tableJobs, tableDeployments, tableEvaluations)
 	d.Status = "running"
 	if sent.Pause {
 		d.Status = "paused"
 	}
-	d.StatusDescription = described[d.Status]
+	d.StatusDescription = deploymentDescriptions[d.Status]
 	c.storeDeployment(d, o.index)
 	if sent.Pause {
-		return o.deployed(nil, nil), nil
+		return o.deploymentResponse(nil, nil), nil
 	}
-	e := c.evaluateAny(d, o.index)
-	c.watch(d.ID)
-	return o.deployed(e, nil), nil
+	e := c.evaluateDeployment(d, o.index)
+	c.checkDeployment(d.ID)
+	return o.deploymentResponse(e, nil), nil
 }
 
-func failDeployment(c *Cluster, o *order) (any, error) {
-	d, err := c.onDeployment(o, "fail", "submit-job", "fail-deployment")
+func failDeployment(c *Cluster, o *writeRequest) (any, error) {
+	d, err := c.activeDeployment(o, "fail", "submit-job", "fail-deployment")
 	if err != nil {
 		return nil, err
 	}
 	e, reverted := c.failDeployment(d, "Deployment marked as failed")
 	o.index = e.CreateIndex
-	return o.deployed(e, reverted), nil
+	return o.deploymentResponse(e, reverted), nil
 }

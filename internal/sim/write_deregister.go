@@ -9,7 +9,7 @@ import (
 )
 
 // deregisterJob stops a job, or purges it. To stop one is a new version of it, also when it was stopped before.
-func deregisterJob(c *Cluster, o *order) (any, error) {
+func deregisterJob(c *Cluster, o *writeRequest) (any, error) {
 	purge := false
 	if s := o.values.Get("purge"); s != "" {
 		var err error
@@ -21,27 +21,27 @@ func deregisterJob(c *Cluster, o *order) (any, error) {
 	if !purge {
 		capabilities = append(capabilities, "deregister-job")
 	}
-	if err := o.may(o.namespace, capabilities...); err != nil {
+	if err := o.authorize(o.namespace, capabilities...); err != nil {
 		return nil, err
 	}
 	evaluation := ""
 	if before := c.job(o.namespace, o.id); before != nil {
-		o.index = c.step(tableJobs, tableSummaries, tableEvaluations)
-		j := before.next(o.index)
+		o.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
+		j := before.nextVersion(o.index)
 		j.Stop = true
 		j.disableScaling()
-		j.storePolicies(before, o.index)
+		j.storeScalingPolicies(before, o.index)
 		if purge {
 			c.jobs = drop(c.jobs, before, byName)
-			c.removed(before, o.index)
+			c.countDeletedChild(before, o.index)
 		} else {
-			c.restate(j, o.index)
+			c.storeJob(j, o.index)
 		}
 		if !j.isParent() {
-			e := j.pending("job-deregister", o.index, o.index)
+			e := j.newPendingEvaluation("job-deregister", o.index, o.index)
 			e.Type = "service"
 			evaluation = e.ID
-			c.queue(e)
+			c.enqueue(e)
 		}
 	}
 	return object{
@@ -51,22 +51,22 @@ func deregisterJob(c *Cluster, o *order) (any, error) {
 }
 
 // revertJob registers an earlier version of a job again.
-func revertJob(c *Cluster, o *order) (any, error) {
+func revertJob(c *Cluster, o *writeRequest) (any, error) {
 	var sent struct {
 		JobID               string
 		JobVersion          uint64
 		EnforcePriorVersion *uint64
 	}
-	if err := o.read(&sent); err != nil {
+	if err := o.decode(&sent); err != nil {
 		return nil, err
 	}
 	switch {
 	case sent.JobID == "":
-		return nil, failure{http.StatusBadRequest, "JobID must be specified"}
+		return nil, httpError{http.StatusBadRequest, "JobID must be specified"}
 	case sent.JobID != o.id:
-		return nil, failure{http.StatusBadRequest, "Job ID does not match"}
+		return nil, httpError{http.StatusBadRequest, "Job ID does not match"}
 	}
-	if err := o.may(o.namespace, "submit-job", "revert-job"); err != nil {
+	if err := o.authorize(o.namespace, "submit-job", "revert-job"); err != nil {
 		return nil, err
 	}
 	now := c.job(o.namespace, o.id)
@@ -76,7 +76,7 @@ func revertJob(c *Cluster, o *order) (any, error) {
 	case now.Version == sent.JobVersion:
 		return nil, fmt.Errorf("can't revert to current version")
 	}
-	old := now.numbered(sent.JobVersion)
+	old := now.findVersion(sent.JobVersion)
 	if old == nil {
 		return nil, fmt.Errorf("job %q in namespace %q at version %d not found", o.id, o.namespace, sent.JobVersion)
 	}
@@ -86,12 +86,12 @@ func revertJob(c *Cluster, o *order) (any, error) {
 	j := *old
 	j.tokenID, j.tag = c.accessor(o.token), nil
 	answer := c.submit(o, now, &j)
-	o.known = "false"
+	o.knownLeader = "false"
 	return answer, nil
 }
 
-// numbered returns a version of the job, nil when Nomad no longer knows it.
-func (j *job) numbered(version uint64) *job {
+// findVersion returns a version of the job, nil when Nomad no longer knows it.
+func (j *job) findVersion(version uint64) *job {
 	for _, v := range j.versions() {
 		if v.Version == version {
 			return v
@@ -119,13 +119,13 @@ func (c *Cluster) orphans(namespace, id string) (allocations []*allocation, eval
 
 // evaluate writes down that a job is to be evaluated, and has it done. jobModified 0 is not written down. c.mu is held.
 func (c *Cluster) evaluate(j *job, trigger string, index, jobModified uint64) *evaluation {
-	e := j.pending(trigger, index, jobModified)
-	c.queue(e)
+	e := j.newPendingEvaluation(trigger, index, jobModified)
+	c.enqueue(e)
 	return e
 }
 
-// pending makes an evaluation that is still to be processed.
-func (j *job) pending(trigger string, index, jobModified uint64) *evaluation {
+// newPendingEvaluation makes an evaluation that is still to be processed.
+func (j *job) newPendingEvaluation(trigger string, index, jobModified uint64) *evaluation {
 	now := time.Now().UnixNano()
 	return &evaluation{
 		ID:        uuid("evaluation", j.Namespace, j.ID, trigger, strconv.FormatUint(index, 10)),
@@ -134,14 +134,14 @@ func (j *job) pending(trigger string, index, jobModified uint64) *evaluation {
 	}
 }
 
-// queue stores an evaluation and processes it a step later.
-func (c *Cluster) queue(e *evaluation) {
-	c.record(e)
-	c.later(func() { c.process(e) })
+// enqueue stores an evaluation and processes it a step later.
+func (c *Cluster) enqueue(e *evaluation) {
+	c.storeEvaluation(e)
+	c.afterStep(func() { c.processEvaluation(e) })
 }
 
-// record stores an evaluation, or a changed copy, and what follows from it for the status of its job.
-func (c *Cluster) record(e *evaluation) {
+// storeEvaluation stores an evaluation, or a changed copy, and what follows from it for the status of its job.
+func (c *Cluster) storeEvaluation(e *evaluation) {
 	c.evaluations = put(c.evaluations, e, byCreation)
 	before := c.job(e.Namespace, e.JobID)
 	if before == nil {
@@ -150,5 +150,5 @@ func (c *Cluster) record(e *evaluation) {
 	j := *before
 	j.evaluations = append(slices.DeleteFunc(slices.Clone(j.evaluations), func(old *evaluation) bool { return old.ID == e.ID }), e)
 	j.sortEvaluations()
-	c.restate(&j, e.ModifyIndex)
+	c.storeJob(&j, e.ModifyIndex)
 }

@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// longestPayload is how many bytes a dispatch may bring.
-const longestPayload = 16 * 1024
+// maxPayloadSize is how many bytes a dispatch may bring.
+const maxPayloadSize = 16 * 1024
 
 // dispatchJob registers a child of a parameterized job. Its payload is kept as it was sent: Nomad compresses it, which
 // nobody sees.
-func dispatchJob(c *Cluster, o *order) (any, error) {
+func dispatchJob(c *Cluster, o *writeRequest) (any, error) {
 	var sent struct {
 		JobID, IdPrefixTemplate string
 		Payload                 []byte
 		Meta                    map[string]string
 		Priority                int
 	}
-	if err := o.read(&sent); err != nil {
+	if err := o.decode(&sent); err != nil {
 		return nil, err
 	}
 	if sent.JobID != "" && sent.JobID != o.id {
-		return nil, failure{http.StatusBadRequest, "Job ID does not match"}
+		return nil, httpError{http.StatusBadRequest, "Job ID does not match"}
 	}
-	if err := o.may(o.namespace, "dispatch-job"); err != nil {
+	if err := o.authorize(o.namespace, "dispatch-job"); err != nil {
 		return nil, err
 	}
 	parent := c.job(o.namespace, o.id)
@@ -44,8 +44,8 @@ func dispatchJob(c *Cluster, o *order) (any, error) {
 	if sent.Priority == 0 {
 		sent.Priority = parent.Priority
 	}
-	if sent.Priority < lowestPriority || sent.Priority > highestPriority {
-		return nil, fmt.Errorf("dispatch job priority must be between [%d, %d]", lowestPriority, highestPriority)
+	if sent.Priority < minPriority || sent.Priority > maxPriority {
+		return nil, fmt.Errorf("dispatch job priority must be between [%d, %d]", minPriority, maxPriority)
 	}
 	token := o.values.Get("idempotency_token")
 	if token != "" {
@@ -56,7 +56,7 @@ func dispatchJob(c *Cluster, o *order) (any, error) {
 			}
 		}
 	}
-	o.index = c.step(tableJobs, tableSummaries, tableEvaluations)
+	o.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
 	prefix := sent.IdPrefixTemplate
 	if prefix != "" {
 		prefix += "-"
@@ -87,8 +87,8 @@ func (p *parameterized) accepts(payload []byte, meta map[string]string) error {
 		return fmt.Errorf("Payload is not provided but required by parameterized job")
 	case p.Payload == "forbidden" && len(payload) > 0:
 		return fmt.Errorf("Payload provided but forbidden by parameterized job")
-	case len(payload) > longestPayload:
-		return fmt.Errorf("Payload exceeds maximum size; %d > %d", len(payload), longestPayload)
+	case len(payload) > maxPayloadSize:
+		return fmt.Errorf("Payload exceeds maximum size; %d > %d", len(payload), maxPayloadSize)
 	}
 	var unknown, missing []string
 	for _, k := range slices.Sorted(maps.Keys(meta)) {
@@ -114,14 +114,14 @@ func (p *parameterized) accepts(payload []byte, meta map[string]string) error {
 func (j *job) child(id string) *job {
 	n := *j
 	n.ID, n.Name, n.ParentID, n.Periodic = id, id, j.ID, nil
-	n.groups, n.extra, n.scalings = slices.Clone(j.groups), maps.Clone(j.extra), nil
+	n.groups, n.extraFields, n.scalingEvents = slices.Clone(j.groups), maps.Clone(j.extraFields), nil
 	n.Status, n.StatusDescription, n.submission = "", "", nil
 	return &n
 }
 
 // forceJob launches a periodic job now, whatever its plan and its children say.
-func forceJob(c *Cluster, o *order) (any, error) {
-	if err := o.may(o.namespace, "dispatch-job", "submit-job", "force-periodic-job"); err != nil {
+func forceJob(c *Cluster, o *writeRequest) (any, error) {
+	if err := o.authorize(o.namespace, "dispatch-job", "submit-job", "force-periodic-job"); err != nil {
 		return nil, err
 	}
 	j := c.job(o.namespace, o.id)
@@ -134,7 +134,7 @@ func forceJob(c *Cluster, o *order) (any, error) {
 		return nil, fmt.Errorf("force launch for job %q failed: can't force run non-tracked job %q (%s)", j.ID, j.ID, j.Namespace)
 	}
 	id := fmt.Sprintf("%s/periodic-%d", j.ID, time.Now().Unix())
-	o.index = c.step(tableJobs, tableSummaries, tableEvaluations)
+	o.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
 	child := c.storeVersion(c.job(o.namespace, id), j.child(id), o.index)
 	e := c.evaluate(child, "periodic-job", o.index, o.index)
 	return object{"EvalID": e.ID, "EvalCreateIndex": o.index, "Index": o.index}, nil

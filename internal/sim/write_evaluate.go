@@ -7,23 +7,23 @@ import (
 
 // evaluateJob has a job evaluated. With ForceReschedule, allocations that failed are rescheduled at once, whatever is left
 // of their attempts, but only where the group has a policy that reschedules at all.
-func evaluateJob(c *Cluster, o *order) (any, error) {
+func evaluateJob(c *Cluster, o *writeRequest) (any, error) {
 	var sent struct {
 		JobID       string
 		EvalOptions struct{ ForceReschedule bool }
 	}
 	if len(o.body) > 0 {
-		if err := o.read(&sent); err != nil {
+		if err := o.decode(&sent); err != nil {
 			return nil, err
 		}
 		switch {
 		case sent.JobID == "":
-			return nil, failure{http.StatusBadRequest, "Job ID must be specified"}
+			return nil, httpError{http.StatusBadRequest, "Job ID must be specified"}
 		case sent.JobID != o.id:
-			return nil, failure{http.StatusBadRequest, "JobID not same as job name"}
+			return nil, httpError{http.StatusBadRequest, "JobID not same as job name"}
 		}
 	}
-	if err := o.may(o.namespace, "submit-job", "evaluate-job"); err != nil {
+	if err := o.authorize(o.namespace, "submit-job", "evaluate-job"); err != nil {
 		return nil, err
 	}
 	j := c.job(o.namespace, o.id)
@@ -35,27 +35,27 @@ func evaluateJob(c *Cluster, o *order) (any, error) {
 	case j.isParent():
 		return nil, errors.New("can't evaluate parameterized job")
 	}
-	o.index = c.step(tableEvaluations, tableAllocations)
+	o.index = c.nextIndex(tableEvaluations, tableAllocations)
 	var forced []*allocation
 	for _, a := range j.allocations {
 		if !sent.EvalOptions.ForceReschedule || a.ClientStatus != "failed" || a.NextAllocation != "" || a.Job.CreateIndex != j.CreateIndex {
 			continue
 		}
-		if j.hasGroup(a.TaskGroup) && j.group(a.group).reschedules(j.Type) {
+		if j.hasGroup(a.TaskGroup) && j.groupNamed(a.group).canReschedule(j.Type) {
 			b := a.copy()
 			b.DesiredTransition.ForceReschedule = new(true)
 			forced = append(forced, b)
 		}
 	}
-	c.amend(o.index, forced...)
+	c.storeAllocations(o.index, forced...)
 	j = c.job(o.namespace, o.id)
 	e := c.evaluate(j, "job-register", o.index, j.ModifyIndex)
-	return o.registered(e.ID, o.index, j.ModifyIndex), nil
+	return o.registerResponse(e.ID, o.index, j.ModifyIndex), nil
 }
 
-// forced reports whether a failed allocation is to be rescheduled at once. One of a deployment that still goes on is not,
+// forceRescheduled reports whether a failed allocation is to be rescheduled at once. One of a deployment that still goes on is not,
 // unless the deployment wants it.
-func (a *allocation) forced(d *deployment) bool {
+func (a *allocation) forceRescheduled(d *deployment) bool {
 	t := a.DesiredTransition
 	if t.ForceReschedule == nil || !*t.ForceReschedule || a.ClientStatus != "failed" || a.DesiredStatus != "run" {
 		return false

@@ -39,8 +39,8 @@ func (c *Cluster) ForgetWrites() {
 	c.journal.writes = nil
 }
 
-// note writes a request down and returns a writer that adds the status of its answer.
-func (j *journal) note(w http.ResponseWriter, r *http.Request) *notedWriter {
+// record writes a request down and returns a writer that adds the status of its answer.
+func (j *journal) record(w http.ResponseWriter, r *http.Request) *journalWriter {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler)
@@ -49,50 +49,50 @@ func (j *journal) note(w http.ResponseWriter, r *http.Request) *notedWriter {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.writes = append(j.writes, Write{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Body: slices.Clip(body)})
-	return &notedWriter{ResponseWriter: w, j: j, at: len(j.writes) - 1}
+	return &journalWriter{ResponseWriter: w, journal: j, index: len(j.writes) - 1}
 }
 
-// notedWriter writes the answer to an order, or drops it.
-type notedWriter struct {
+// journalWriter writes the answer to an order, or drops it.
+type journalWriter struct {
 	http.ResponseWriter
-	j     *journal
-	at    int
-	taken bool // the order has got past the faults
-	lost  bool // its answer is dropped
-	done  bool
+	journal  *journal
+	index    int
+	executed bool // the order has got past the faults
+	dropped  bool // its answer is dropped
+	done     bool
 }
 
-func (w *notedWriter) WriteHeader(status int) {
+func (w *journalWriter) WriteHeader(status int) {
 	w.answered(status)
-	if !w.lost {
+	if !w.dropped {
 		w.ResponseWriter.WriteHeader(status)
 	}
 }
 
-func (w *notedWriter) Write(p []byte) (int, error) {
+func (w *journalWriter) Write(p []byte) (int, error) {
 	w.answered(http.StatusOK)
-	if w.lost {
+	if w.dropped {
 		return len(p), nil
 	}
 	return w.ResponseWriter.Write(p)
 }
 
 // answered notes the first status of the answer.
-func (w *notedWriter) answered(status int) {
+func (w *journalWriter) answered(status int) {
 	if w.done {
 		return
 	}
 	w.done = true
-	w.j.mu.Lock()
-	defer w.j.mu.Unlock()
-	if w.at >= len(w.j.writes) {
+	w.journal.mu.Lock()
+	defer w.journal.mu.Unlock()
+	if w.index >= len(w.journal.writes) {
 		return // forgotten meanwhile
 	}
-	noted := &w.j.writes[w.at]
-	noted.Applied = w.taken && status == http.StatusOK
-	if !w.lost {
+	noted := &w.journal.writes[w.index]
+	noted.Applied = w.executed && status == http.StatusOK
+	if !w.dropped {
 		noted.Status = status
 	}
 }
 
-func (w *notedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *journalWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

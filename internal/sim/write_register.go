@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// registered is the answer to an order that registers a version of a job.
-func (o *order) registered(evaluation string, created, jobModified uint64) object {
+// registerResponse is the answer to an order that registers a version of a job.
+func (o *writeRequest) registerResponse(evaluation string, created, jobModified uint64) object {
 	return object{
 		"EvalID": evaluation, "EvalCreateIndex": created, "JobModifyIndex": jobModified, "Index": o.index, "Warnings": "",
 		"KnownLeader": false, "LastContact": 0, "NextToken": "",
@@ -20,7 +20,7 @@ func (o *order) registered(evaluation string, created, jobModified uint64) objec
 
 // registerJob stores a job, or the next version of it, and has it evaluated. What is the same as before is only
 // evaluated.
-func registerJob(c *Cluster, o *order) (any, error) {
+func registerJob(c *Cluster, o *writeRequest) (any, error) {
 	var sent struct {
 		Job                          json.RawMessage
 		Submission                   object
@@ -29,7 +29,7 @@ func registerJob(c *Cluster, o *order) (any, error) {
 		JobModifyIndex               json.Number
 		EvalPriority                 int
 	}
-	if err := o.read(&sent); err != nil {
+	if err := o.decode(&sent); err != nil {
 		return nil, err
 	}
 	f, err := parseJob(sent.Job)
@@ -37,10 +37,10 @@ func registerJob(c *Cluster, o *order) (any, error) {
 		return nil, err
 	}
 	if o.id != "" && *f.ID != o.id {
-		return nil, failure{http.StatusBadRequest, "Job ID does not match name"}
+		return nil, httpError{http.StatusBadRequest, "Job ID does not match name"}
 	}
 	namespace := cmp.Or(o.values.Get("namespace"), sent.Namespace, f.Namespace, "default")
-	if err := o.may(namespace, "submit-job", "register-job"); err != nil {
+	if err := o.authorize(namespace, "submit-job", "register-job"); err != nil {
 		return nil, err
 	}
 	if _, there := find(c.namespaces, key{id: namespace}, byName); !there {
@@ -49,15 +49,15 @@ func registerJob(c *Cluster, o *order) (any, error) {
 	before := c.job(namespace, *f.ID)
 	if sent.EnforceIndex {
 		enforced, _ := sent.JobModifyIndex.Int64()
-		if err := before.enforce(uint64(enforced)); err != nil {
+		if err := before.checkModifyIndex(uint64(enforced)); err != nil {
 			return nil, err
 		}
 	}
-	if err := before.mayBecome(f); err != nil {
+	if err := before.checkUpdate(f); err != nil {
 		return nil, err
 	}
-	raw, _ := plain(sent.Job).(object)
-	j := f.define(raw, namespace, o.trusted, before)
+	raw, _ := jsonValue(sent.Job).(object)
+	j := f.define(raw, namespace, o.mayRunProcesses, before)
 	j.tokenID, j.submission = c.accessor(o.token), sent.Submission
 	if before != nil && sent.PreserveCounts {
 		for _, g := range before.groups {
@@ -70,58 +70,58 @@ func registerJob(c *Cluster, o *order) (any, error) {
 }
 
 // submit stores j as the next version of before, unless it is the same, and answers the order.
-func (c *Cluster) submit(o *order, before, j *job) object {
-	if before != nil && before.Stop == j.Stop && before.registeredAs(j) {
+func (c *Cluster) submit(o *writeRequest, before, j *job) object {
+	if before != nil && before.Stop == j.Stop && before.sameRegistration(j) {
 		if before.isParent() {
 			o.index = before.ModifyIndex
-			return o.registered("", 0, before.ModifyIndex)
+			return o.registerResponse("", 0, before.ModifyIndex)
 		}
-		o.index = c.step(tableEvaluations)
+		o.index = c.nextIndex(tableEvaluations)
 		e := c.evaluate(before, "job-register", o.index, 0)
-		return o.registered(e.ID, o.index, before.ModifyIndex)
+		return o.registerResponse(e.ID, o.index, before.ModifyIndex)
 	}
-	o.index = c.step(tableJobs, tableSummaries, tableEvaluations)
+	o.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
 	j = c.storeVersion(before, j, o.index)
 	if j.isParent() {
-		return o.registered("", 0, o.index)
+		return o.registerResponse("", 0, o.index)
 	}
 	e := c.evaluate(j, "job-register", o.index, o.index)
-	return o.registered(e.ID, o.index, o.index)
+	return o.registerResponse(e.ID, o.index, o.index)
 }
 
-// registeredAs reports whether two definitions are the same to Nomad, which also compares who registered them. A job
+// sameRegistration reports whether two definitions are the same to Nomad, which also compares who registered them. A job
 // that was described was registered by nobody.
-func (j *job) registeredAs(other *job) bool {
-	described := j.policies == nil || other.policies == nil
-	return reflect.DeepEqual(j.spec(), other.spec()) && (described || maps.Equal(j.policies, other.policies)) &&
+func (j *job) sameRegistration(other *job) bool {
+	described := j.policyIndexes == nil || other.policyIndexes == nil
+	return reflect.DeepEqual(j.normalizedSpec(), other.normalizedSpec()) && (described || maps.Equal(j.policyIndexes, other.policyIndexes)) &&
 		(j.tokenID == "" || other.tokenID == "" || j.tokenID == other.tokenID)
 }
 
 // storeVersion stores a new job or, of one that is there, the next version.
 func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
-	j.SubmitTime, j.stable, j.deployment = time.Now().UnixNano(), false, nil
+	j.SubmitTime, j.knownStable, j.deployment = time.Now().UnixNano(), false, nil
 	if before == nil {
-		j.CreateIndex, j.Version, j.earlier, j.Status = index, 0, nil, ""
-		j.summary = &summary{JobID: j.ID, Namespace: j.Namespace, Summary: map[string]*tally{}, CreateIndex: index}
+		j.CreateIndex, j.Version, j.earlierVersions, j.Status = index, 0, nil, ""
+		j.summary = &summary{JobID: j.ID, Namespace: j.Namespace, Summary: map[string]*groupSummary{}, CreateIndex: index}
 		j.allocations, j.evaluations = c.orphans(j.Namespace, j.ID)
 	} else {
-		j.CreateIndex, j.Version, j.earlier = before.CreateIndex, before.Version+1, before.versions()
-		j.trim()
-		j.summary, j.allocations, j.evaluations, j.scalings = before.summary, before.allocations, before.evaluations, before.scalings
+		j.CreateIndex, j.Version, j.earlierVersions = before.CreateIndex, before.Version+1, before.versions()
+		j.dropOldVersion()
+		j.summary, j.allocations, j.evaluations, j.scalingEvents = before.summary, before.allocations, before.evaluations, before.scalingEvents
 		j.collected, j.Status = before.collected, before.Status
 		if j.submission == nil {
 			j.submission = before.submission
 		}
 	}
-	j.storePolicies(before, index)
-	j.ModifyIndex, j.JobModifyIndex, j.planned = index, index, index
-	j.summary = j.count(index)
+	j.storeScalingPolicies(before, index)
+	j.ModifyIndex, j.JobModifyIndex, j.planIndex = index, index, index
+	j.summary = j.countAllocations(index)
 	for _, g := range j.groups {
 		if j.summary.Summary[g.Name] == nil {
-			j.summary.Summary[g.Name] = &tally{}
+			j.summary.Summary[g.Name] = &groupSummary{}
 		}
 	}
-	c.restate(j, index)
+	c.storeJob(j, index)
 	return c.job(j.Namespace, j.ID)
 }
 
@@ -142,8 +142,8 @@ func (c *Cluster) accessor(t *token) string {
 	return uuid("accessor", t.secret)
 }
 
-// enforce refuses an order that counts on another state of the job, which is nil when there is none.
-func (j *job) enforce(index uint64) error {
+// checkModifyIndex refuses an order that counts on another state of the job, which is nil when there is none.
+func (j *job) checkModifyIndex(index uint64) error {
 	switch {
 	case j == nil && index != 0:
 		return fmt.Errorf("Enforcing job modify index %d: job does not exist", index)
@@ -155,8 +155,8 @@ func (j *job) enforce(index uint64) error {
 	return nil
 }
 
-// mayBecome refuses what a later version of a job cannot be.
-func (j *job) mayBecome(f *jobFile) error {
+// checkUpdate refuses what a later version of a job cannot be.
+func (j *job) checkUpdate(f *apiJob) error {
 	parameterized := f.ParameterizedJob != nil && !f.Dispatched
 	switch {
 	case j == nil && f.Dispatched:

@@ -25,7 +25,7 @@ func ask(c *Cluster, method, path, body string, headers ...string) *httptest.Res
 // sleeper is a service with one group "g" of tasks "t" that have no process unless the cluster trusts who registers it.
 func sleeper(id string, count int, change ...func(j *api.Job)) *api.Job {
 	j := api.NewServiceJob(id, id, "global", 50)
-	task := api.NewTask("t", "raw_exec").SetConfig("command", "/bin/sh").SetConfig("args", []string{"-c", busy})
+	task := api.NewTask("t", "raw_exec").SetConfig("command", "/bin/sh").SetConfig("args", []string{"-c", sleepScript})
 	j.AddTaskGroup(api.NewTaskGroup("g", count).AddTask(task))
 	for _, c := range change {
 		c(j)
@@ -47,11 +47,11 @@ func noRestarts(j *api.Job) {
 	j.TaskGroups[0].ReschedulePolicy = &api.ReschedulePolicy{Delay: &never, Attempts: &none, Unlimited: new(false)}
 }
 
-// fast is a cluster with one node whose orders come true fast, and its client.
-func fast(t *testing.T, secret string) (*Cluster, *api.Client) {
+// fastCluster is a cluster with one node whose orders come true fast, and its client.
+func fastCluster(t *testing.T, secret string) (*Cluster, *api.Client) {
 	t.Helper()
 	c := New()
-	c.Pace(5 * time.Millisecond)
+	c.SetStepInterval(5 * time.Millisecond)
 	c.AddNode(Node{Name: "node-1", Drivers: []string{"docker", "raw_exec"}})
 	if secret != "" {
 		c.AddToken(secret, Rights{Management: true})
@@ -60,13 +60,13 @@ func fast(t *testing.T, secret string) (*Cluster, *api.Client) {
 	return c, dial(t, c, secret)
 }
 
-func registered(t *testing.T, n *api.Client, c *Cluster, j *api.Job) *api.JobRegisterResponse {
+func registerAndWait(t *testing.T, n *api.Client, c *Cluster, j *api.Job) *api.JobRegisterResponse {
 	t.Helper()
 	r, _, err := n.Jobs().Register(j, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, *j.ID+" is as it was ordered", func() bool { return c.Idle("default", *j.ID) })
+	waitUntil(t, *j.ID+" is as it was ordered", func() bool { return c.Idle("default", *j.ID) })
 	return r
 }
 
@@ -77,8 +77,8 @@ func versionOf(c *Cluster, id string) *job {
 	return c.job("default", id)
 }
 
-// placed are the names and versions of a job's allocations that are to run, and their status.
-func placed(t *testing.T, n *api.Client, job string) (all []string) {
+// allocationLines are the names and versions of a job's allocations that are to run, and their status.
+func allocationLines(t *testing.T, n *api.Client, job string) (all []string) {
 	t.Helper()
 	rows, _, err := n.Jobs().Allocations(job, true, nil)
 	if err != nil {
@@ -93,11 +93,11 @@ func placed(t *testing.T, n *api.Client, job string) (all []string) {
 	return all
 }
 
-func TestARegisteredJobComesToRun(t *testing.T) {
+func TestRegister_StartsJob(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
-	r := registered(t, n, c, sleeper("web", 2))
-	wantList(t, "allocations", placed(t, n, "web"), []string{"web.g[0] v0 running", "web.g[1] v0 running"})
+	c, n := fastCluster(t, "")
+	r := registerAndWait(t, n, c, sleeper("web", 2))
+	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v0 running", "web.g[1] v0 running"})
 	j, _, err := n.Jobs().Info("web", nil)
 	if err != nil || *j.Status != "running" || !*j.Stable || *j.JobModifyIndex != r.JobModifyIndex {
 		t.Errorf("job: got %+v, %v, want it to run, stable", j, err)
@@ -110,7 +110,7 @@ func TestARegisteredJobComesToRun(t *testing.T) {
 	if err != nil || e.Status != "complete" || e.TriggeredBy != "job-register" {
 		t.Errorf("evaluation: got %+v, %v, want it complete", e, err)
 	}
-	if again := registered(t, n, c, sleeper("web", 2)); again.JobModifyIndex != *j.ModifyIndex {
+	if again := registerAndWait(t, n, c, sleeper("web", 2)); again.JobModifyIndex != *j.ModifyIndex {
 		t.Errorf("the same job again: got index %d, want it to be still %d", again.JobModifyIndex, *j.ModifyIndex)
 	}
 	if j, _, _ := n.Jobs().Info("web", nil); *j.Version != 0 {
@@ -118,9 +118,9 @@ func TestARegisteredJobComesToRun(t *testing.T) {
 	}
 }
 
-func TestAnEnforcedIndexIsChecked(t *testing.T) {
+func TestRegister_EnforceIndex(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
+	c, n := fastCluster(t, "")
 	enforce := func(index uint64) error {
 		_, _, err := n.Jobs().EnforceRegister(sleeper("web", 1), index, nil)
 		return err
@@ -134,13 +134,13 @@ func TestAnEnforcedIndexIsChecked(t *testing.T) {
 	wantStatus(t, enforce(index+1), 500, fmt.Sprintf("Enforcing job modify index %d: job exists with conflicting job modify index: %d", index+1, index))
 }
 
-func TestAStoppedJobIsStartedFromItsDefinition(t *testing.T) {
+func TestRegister_RestartsFromDefinition(t *testing.T) {
 	t.Parallel()
 	c := New()
 	defer c.Close()
 	const job = `{"ID":"web","Name":"web","Type":"service","Later":{"Than":"this client","N":12345678901234567890},"TaskGroups":[{"Name":"g","Count":2,` +
 		`"New":[1,2],"Tasks":[{"Name":"t","Driver":"docker","Config":{"image":"web:1","ports":["http"]},"Odd":true}]}]}`
-	idle := func() { until(t, "it is as ordered", func() bool { return c.Idle("default", "web") }) }
+	idle := func() { waitUntil(t, "it is as ordered", func() bool { return c.Idle("default", "web") }) }
 	if w := ask(c, "POST", "/v1/jobs", `{"Job":`+job+`}`); w.Code != 200 {
 		t.Fatalf("register: got %d %s", w.Code, w.Body)
 	}
@@ -166,15 +166,15 @@ func TestAStoppedJobIsStartedFromItsDefinition(t *testing.T) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	j := c.job("default", "web")
-	if a, b := fmt.Sprint(j.numbered(0).spec()), fmt.Sprint(j.spec()); a != b || j.Version != 2 || j.Status != "running" {
+	if a, b := fmt.Sprint(j.findVersion(0).normalizedSpec()), fmt.Sprint(j.normalizedSpec()); a != b || j.Version != 2 || j.Status != "running" {
 		t.Errorf("started: got version %d, %s, %s, want version 2 running as\n%s", j.Version, j.Status, b, a)
 	}
 }
 
-func TestScalingKeepsWhatRuns(t *testing.T) {
+func TestScale_KeepsRunningAllocations(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
-	registered(t, n, c, sleeper("web", 2, func(j *api.Job) {
+	c, n := fastCluster(t, "")
+	registerAndWait(t, n, c, sleeper("web", 2, func(j *api.Job) {
 		j.TaskGroups[0].Scaling = &api.ScalingPolicy{Min: new(int64(1)), Max: new(int64(3))}
 	}))
 	before := c.Allocations("default", "web")
@@ -187,8 +187,8 @@ func TestScalingKeepsWhatRuns(t *testing.T) {
 	if err := scale(3); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "it is scaled", func() bool { return c.Idle("default", "web") })
-	wantList(t, "up", placed(t, n, "web"), []string{"web.g[0] v1 running", "web.g[1] v1 running", "web.g[2] v1 running"})
+	waitUntil(t, "it is scaled", func() bool { return c.Idle("default", "web") })
+	wantList(t, "up", allocationLines(t, n, "web"), []string{"web.g[0] v1 running", "web.g[1] v1 running", "web.g[2] v1 running"})
 	for _, id := range before {
 		if !slices.Contains(c.Allocations("default", "web"), id) || c.statusOf(id) != "running" {
 			t.Errorf("allocation %s: got it gone, want it to go on", id)
@@ -197,29 +197,29 @@ func TestScalingKeepsWhatRuns(t *testing.T) {
 	if err := scale(1); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "it is scaled", func() bool { return c.Idle("default", "web") })
-	wantList(t, "down", placed(t, n, "web"), []string{"web.g[0] v2 running"})
+	waitUntil(t, "it is scaled", func() bool { return c.Idle("default", "web") })
+	wantList(t, "down", allocationLines(t, n, "web"), []string{"web.g[0] v2 running"})
 	s, _, err := n.Jobs().ScaleStatus("web", nil)
 	if err != nil || s.TaskGroups["g"].Desired != 1 || len(s.TaskGroups["g"].Events) != 2 || s.TaskGroups["g"].Events[0].PreviousCount != 3 {
 		t.Errorf("status: got %+v, %v, want 1 desired and two events", s, err)
 	}
 }
 
-func TestAPurgedJobLeavesItsAllocations(t *testing.T) {
+func TestPurge_LeavesAllocations(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
-	registered(t, n, c, sleeper("web", 1))
+	c, n := fastCluster(t, "")
+	registerAndWait(t, n, c, sleeper("web", 1))
 	id := c.Allocations("default", "web")[0]
 	if _, _, err := n.Jobs().Deregister("web", true, nil); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err := n.Jobs().Info("web", nil)
 	wantStatus(t, err, 404, "job not found")
-	if a := ended(t, n, id, "complete"); a.DesiredDescription != notNeeded {
+	if a := waitForStatus(t, n, id, "complete"); a.DesiredDescription != descNotNeeded {
 		t.Errorf("allocation: got %q, want it no longer needed", a.DesiredDescription)
 	}
-	registered(t, n, c, sleeper("web", 1))
-	wantList(t, "allocations", placed(t, n, "web"), []string{"web.g[0] v0 running"})
+	registerAndWait(t, n, c, sleeper("web", 1))
+	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v0 running"})
 	if r, _, err := n.Jobs().Deregister("nope", false, nil); err != nil || r != "" {
 		t.Errorf("stop of no job: got %q, %v, want nothing to happen", r, err)
 	}

@@ -19,11 +19,11 @@ type scalingEvent struct {
 	CreateIndex   uint64
 }
 
-// rememberedScalings is how many of them Nomad remembers of a group.
-const rememberedScalings = 20
+// maxScalingEvents is how many of them Nomad remembers of a group.
+const maxScalingEvents = 20
 
 // scaleJob changes the count of a group, or only notes what somebody says of it.
-func scaleJob(c *Cluster, o *order) (any, error) {
+func scaleJob(c *Cluster, o *writeRequest) (any, error) {
 	var sent struct {
 		Count          *int64
 		Target         map[string]string
@@ -33,15 +33,15 @@ func scaleJob(c *Cluster, o *order) (any, error) {
 		JobModifyIndex uint64
 	}
 	bad := func(format string, args ...any) error {
-		return failure{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+		return httpError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 	}
-	if err := o.read(&sent); err != nil {
+	if err := o.decode(&sent); err != nil {
 		return nil, err
 	}
 	if t := sent.Target["Job"]; t != "" && t != o.id {
 		return nil, bad("job ID in payload did not match URL")
 	}
-	if err := o.may(o.namespace, "scale-job", "submit-job"); err != nil {
+	if err := o.authorize(o.namespace, "scale-job", "submit-job"); err != nil {
 		return nil, err
 	}
 	group := sent.Target["Group"]
@@ -57,7 +57,7 @@ func scaleJob(c *Cluster, o *order) (any, error) {
 	}
 	before := c.job(o.namespace, o.id)
 	if before == nil {
-		return nil, failure{http.StatusNotFound, fmt.Sprintf("job %q not found", o.id)}
+		return nil, httpError{http.StatusNotFound, fmt.Sprintf("job %q not found", o.id)}
 	}
 	if before.Type == "system" && sent.Count != nil && *sent.Count > 1 {
 		return nil, bad(`jobs of type "system" can only be scaled between 0 and 1`)
@@ -70,98 +70,98 @@ func scaleJob(c *Cluster, o *order) (any, error) {
 	event := scalingEvent{
 		Time: time.Now().UnixNano(), Count: sent.Count, PreviousCount: int64(g.Count), Message: sent.Message, Error: sent.Error, Meta: sent.Meta,
 	}
-	answer := o.registered("", 0, before.ModifyIndex)
+	answer := o.registerResponse("", 0, before.ModifyIndex)
 	if sent.Count != nil {
-		if err := before.mayScale(g, *sent.Count, sent.JobModifyIndex); err != nil {
+		if err := before.checkScale(g, *sent.Count, sent.JobModifyIndex); err != nil {
 			return nil, err
 		}
-		index := c.step(tableJobs, tableSummaries)
-		j := before.next(index)
+		index := c.nextIndex(tableJobs, tableSummaries)
+		j := before.nextVersion(index)
 		j.setCount(group, int(*sent.Count))
-		j.storePolicies(before, index)
-		c.restate(j, index)
-		answer = o.registered("", 0, index)
+		j.storeScalingPolicies(before, index)
+		c.storeJob(j, index)
+		answer = o.registerResponse("", 0, index)
 		if !j.isParent() {
-			e := c.evaluate(j, "job-scaling", c.step(tableEvaluations), index)
-			answer = o.registered(e.ID, e.CreateIndex, index)
+			e := c.evaluate(j, "job-scaling", c.nextIndex(tableEvaluations), index)
+			answer = o.registerResponse(e.ID, e.CreateIndex, index)
 			event.EvalID = &e.ID
 		}
 	}
-	o.index = c.step()
+	o.index = c.nextIndex()
 	event.CreateIndex = o.index
-	c.noteScaling(o, group, event)
+	c.storeScalingEvent(o, group, event)
 	answer["Index"], answer["KnownLeader"] = o.index, true
 	return answer, nil
 }
 
-// mayScale refuses a count that the group may not have, or not now.
-func (j *job) mayScale(g Group, count int64, index uint64) error {
+// checkScale refuses a count that the group may not have, or not now.
+func (j *job) checkScale(g Group, count int64, index uint64) error {
 	if s := g.Scaling; s != nil {
 		if count < int64(s.Min) {
-			return failure{http.StatusBadRequest, fmt.Sprintf("group count was less than scaling policy minimum: %d < %d", count, s.Min)}
+			return httpError{http.StatusBadRequest, fmt.Sprintf("group count was less than scaling policy minimum: %d < %d", count, s.Min)}
 		}
 		if count > int64(s.Max) {
-			return failure{http.StatusBadRequest, fmt.Sprintf("group count was greater than scaling policy maximum: %d > %d", count, s.Max)}
+			return httpError{http.StatusBadRequest, fmt.Sprintf("group count was greater than scaling policy maximum: %d > %d", count, s.Max)}
 		}
 	}
 	if all := j.deployments(); len(all) > 0 && all[0].active() {
-		return failure{http.StatusBadRequest, "job scaling blocked due to active deployment"}
+		return httpError{http.StatusBadRequest, "job scaling blocked due to active deployment"}
 	}
 	if index > 0 {
-		return j.enforce(index)
+		return j.checkModifyIndex(index)
 	}
 	return nil
 }
 
-func (c *Cluster) noteScaling(o *order, group string, e scalingEvent) {
+func (c *Cluster) storeScalingEvent(o *writeRequest, group string, e scalingEvent) {
 	j := *c.job(o.namespace, o.id)
 	all := map[string][]scalingEvent{}
-	for name, events := range j.scalings {
+	for name, events := range j.scalingEvents {
 		all[name] = events
 	}
 	all[group] = append([]scalingEvent{e}, all[group]...)
-	all[group] = all[group][:min(len(all[group]), rememberedScalings)]
-	j.scalings = all
+	all[group] = all[group][:min(len(all[group]), maxScalingEvents)]
+	j.scalingEvents = all
 	c.jobs = put(c.jobs, &j, byName)
 }
 
 // scaleStatus answers how the groups of a job are scaled.
 func scaleStatus(c *Cluster, q *query) (any, error) {
-	if r := q.token.rights; !r.allow(q.namespace, "read-job") && !r.allow(q.namespace, "read-job-scaling") {
-		return nil, denied
+	if r := q.token.rights; !r.allows(q.namespace, "read-job") && !r.allows(q.namespace, "read-job-scaling") {
+		return nil, errDenied
 	}
 	j := c.job(q.namespace, q.id)
 	if j == nil {
-		q.at = c.index
-		return nil, noJob
+		q.resultIndex = c.index
+		return nil, errJobNotFound
 	}
 	type group struct {
 		Desired, Placed, Running, Healthy, Unhealthy int
 		Events                                       []scalingEvent
 	}
 	groups := map[string]*group{}
-	q.at = j.ModifyIndex
+	q.resultIndex = j.ModifyIndex
 	for _, g := range j.groups {
-		groups[g.Name] = &group{Desired: g.Count, Events: j.scalings[g.Name]}
-		for _, e := range j.scalings[g.Name] {
-			q.at = max(q.at, e.CreateIndex)
+		groups[g.Name] = &group{Desired: g.Count, Events: j.scalingEvents[g.Name]}
+		for _, e := range j.scalingEvents[g.Name] {
+			q.resultIndex = max(q.resultIndex, e.CreateIndex)
 		}
 	}
 	for _, a := range j.allocations {
 		g := groups[a.TaskGroup]
-		if g == nil || a.terminal() || a.canary() || a.Job.CreateIndex != j.CreateIndex {
+		if g == nil || a.terminal() || a.isCanary() || a.Job.CreateIndex != j.CreateIndex {
 			continue
 		}
 		g.Placed++
 		if a.ClientStatus == "running" {
 			g.Running++
 		}
-		if a.healthy() {
+		if a.isHealthy() {
 			g.Healthy++
-		} else if a.verdict() {
+		} else if a.hasHealth() {
 			g.Unhealthy++
 		}
-		q.at = max(q.at, a.ModifyIndex)
+		q.resultIndex = max(q.resultIndex, a.ModifyIndex)
 	}
 	return object{
 		"JobID": j.ID, "Namespace": j.Namespace, "JobCreateIndex": j.CreateIndex, "JobModifyIndex": j.ModifyIndex,

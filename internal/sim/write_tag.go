@@ -15,20 +15,20 @@ type versionTag struct {
 }
 
 // tagVersion tags a version of a job.
-func tagVersion(c *Cluster, o *order) (any, error) {
+func tagVersion(c *Cluster, o *writeRequest) (any, error) {
 	var sent struct {
 		Version     uint64
 		Latest      bool
 		Description string
 	}
-	id, name, err := o.tagged()
+	id, name, err := o.tagPath()
 	if err != nil {
 		return nil, err
 	}
-	if err := o.read(&sent); err != nil {
+	if err := o.decode(&sent); err != nil {
 		return nil, err
 	}
-	if err := o.may(o.namespace, "submit-job", "tag-job-version"); err != nil {
+	if err := o.authorize(o.namespace, "submit-job", "tag-job-version"); err != nil {
 		return nil, err
 	}
 	if sent.Latest && sent.Version > 0 {
@@ -46,58 +46,58 @@ func tagVersion(c *Cluster, o *order) (any, error) {
 			return nil, fmt.Errorf("tag %q already exists on a different version of job %q", name, id)
 		}
 	}
-	if j.numbered(sent.Version) == nil {
+	if j.findVersion(sent.Version) == nil {
 		return nil, fmt.Errorf("job %q version %d not found", id, sent.Version)
 	}
 	tag := &versionTag{Name: name, Description: sent.Description, TaggedTime: time.Now().UnixNano()}
-	return o.tag(c, j, sent.Version, tag), nil
+	return o.setTag(c, j, sent.Version, tag), nil
 }
 
 // untagVersion takes a tag away. A version that was kept for its tag alone is dropped.
-func untagVersion(c *Cluster, o *order) (any, error) {
-	id, name, err := o.tagged()
+func untagVersion(c *Cluster, o *writeRequest) (any, error) {
+	id, name, err := o.tagPath()
 	if err != nil {
 		return nil, err
 	}
-	if err := o.may(o.namespace, "submit-job", "tag-job-version"); err != nil {
+	if err := o.authorize(o.namespace, "submit-job", "tag-job-version"); err != nil {
 		return nil, err
 	}
 	if j := c.job(o.namespace, id); j != nil {
 		for _, v := range j.versions() {
 			if v.tag != nil && v.tag.Name == name {
-				return o.tag(c, j, v.Version, nil), nil
+				return o.setTag(c, j, v.Version, nil), nil
 			}
 		}
 	}
 	return nil, fmt.Errorf("tag %q not found on job %q", name, id)
 }
 
-// tagged splits the path into the job and the name of the tag.
-func (o *order) tagged() (id, name string, err error) {
+// tagPath splits the path into the job and the name of the tag.
+func (o *writeRequest) tagPath() (id, name string, err error) {
 	i := strings.LastIndex(o.id, "/versions/")
 	if i < 0 || strings.Contains(o.id[:i]+o.id[i+len("/versions/"):], "/") {
-		return "", "", failure{http.StatusNotFound, "invalid job tag endpoint"}
+		return "", "", httpError{http.StatusNotFound, "invalid job tag endpoint"}
 	}
 	return o.id[:i], o.id[i+len("/versions/"):], nil
 }
 
-// tag stores a version with another tag, or none, and answers the request.
-func (o *order) tag(c *Cluster, before *job, version uint64, tag *versionTag) object {
-	o.index, o.plain = c.step(tableJobs), true
+// setTag stores a version with another tag, or none, and answers the request.
+func (o *writeRequest) setTag(c *Cluster, before *job, version uint64, tag *versionTag) object {
+	o.index, o.noIndex = c.nextIndex(tableJobs), true
 	j := *before
-	j.earlier = slices.Clone(j.earlier)
+	j.earlierVersions = slices.Clone(j.earlierVersions)
 	if j.Version == version {
 		j.tag, j.ModifyIndex = tag, o.index
 	}
-	for i, v := range j.earlier {
+	for i, v := range j.earlierVersions {
 		if v.Version == version {
 			w := *v
 			w.tag, w.ModifyIndex = tag, o.index
-			j.earlier[i] = &w
+			j.earlierVersions[i] = &w
 		}
 	}
-	j.trim()
-	c.restate(&j, o.index)
+	j.dropOldVersion()
+	c.storeJob(&j, o.index)
 	if tag == nil {
 		tag = &versionTag{}
 	}
@@ -107,19 +107,19 @@ func (o *order) tag(c *Cluster, before *job, version uint64, tag *versionTag) ob
 	}
 }
 
-// trackedVersions is how many versions of a job Nomad keeps beside the tagged ones.
-const trackedVersions = 6
+// maxUntaggedVersions is how many versions of a job Nomad keeps beside the tagged ones.
+const maxUntaggedVersions = 6
 
-// trim drops the oldest version when there is one too many. A tagged one does not count, and the newest stable one stays.
+// dropOldVersion drops the oldest version when there is one too many. A tagged one does not count, and the newest stable one stays.
 // j.earlier must not be shared.
-func (j *job) trim() {
+func (j *job) dropOldVersion() {
 	counted := slices.DeleteFunc(j.versions(), func(v *job) bool { return v.tag != nil })
-	if len(counted) <= trackedVersions {
+	if len(counted) <= maxUntaggedVersions {
 		return
 	}
-	drop := counted[trackedVersions]
-	if slices.IndexFunc(counted, (*job).isStable) == trackedVersions {
-		drop = counted[trackedVersions-1]
+	drop := counted[maxUntaggedVersions]
+	if slices.IndexFunc(counted, (*job).isStable) == maxUntaggedVersions {
+		drop = counted[maxUntaggedVersions-1]
 	}
-	j.earlier = slices.DeleteFunc(j.earlier, func(v *job) bool { return v == drop })
+	j.earlierVersions = slices.DeleteFunc(j.earlierVersions, func(v *job) bool { return v == drop })
 }

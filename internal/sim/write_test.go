@@ -10,10 +10,10 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestOrdersMayBeLostOnBothWays(t *testing.T) {
+func TestWrite_LostRequestOrResponse(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
-	registered(t, n, c, sleeper("web", 1))
+	c, n := fastCluster(t, "")
+	registerAndWait(t, n, c, sleeper("web", 1))
 	c.ForgetWrites()
 	scale := func(count int) error {
 		_, _, err := n.Jobs().Scale("web", "g", &count, "", false, nil, nil)
@@ -23,14 +23,14 @@ func TestOrdersMayBeLostOnBothWays(t *testing.T) {
 	if err := scale(2); err == nil || versionOf(c, "web").Version != 0 {
 		t.Errorf("cut before: got %v and version %d, want an error and nothing changed", err, versionOf(c, "web").Version)
 	}
-	c.Inject(Fault{Path: "/v1/job/{id...}/scale", Method: "PUT", Times: 1, Lose: true})
+	c.Inject(Fault{Path: "/v1/job/{id...}/scale", Method: "PUT", Times: 1, LoseResponse: true})
 	if err := scale(2); err == nil || versionOf(c, "web").Version != 1 {
 		t.Errorf("lost after: got %v and version %d, want an error although it was carried out", err, versionOf(c, "web").Version)
 	}
-	until(t, "it is scaled", func() bool { return c.Idle("default", "web") })
+	waitUntil(t, "it is scaled", func() bool { return c.Idle("default", "web") })
 	c.LoseLeader(0)
 	wantStatus(t, scale(3), 500, "No cluster leader")
-	c.Heal()
+	c.ClearFaults()
 	if err := scale(3); err != nil {
 		t.Errorf("healed: got %v, want it scaled", err)
 	}
@@ -45,9 +45,9 @@ func TestOrdersMayBeLostOnBothWays(t *testing.T) {
 	}
 }
 
-func TestEachOrderNeedsItsCapability(t *testing.T) {
+func TestWrite_NeedsCapability(t *testing.T) {
 	t.Parallel()
-	c := recorded()
+	c := recordedCluster()
 	defer c.Close()
 	c.Run(Job{ID: "p-rolling", Deployment: Deployment{Status: "running"}})
 	web, d := c.Allocations("default", "p-team1-web")[0], c.job("default", "p-rolling").deployment.ID
@@ -76,10 +76,10 @@ func TestEachOrderNeedsItsCapability(t *testing.T) {
 	}
 }
 
-func TestABlockingQueryWakesOnAnOrder(t *testing.T) {
+func TestWrite_WakesBlockingQuery(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
-	registered(t, n, c, sleeper("web", 1))
+	c, n := fastCluster(t, "")
+	registerAndWait(t, n, c, sleeper("web", 1))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	_, meta, err := n.Jobs().Allocations("web", false, nil)
