@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Instructions returns the lines to paste into another terminal.
+// Instructions returns example commands for another terminal.
 func (d *Demo) Instructions() string {
 	file := d.dir.Path("ssh_config")
 	return fmt.Sprintf(`A gateway to three simulated clusters is listening on %s.
@@ -22,7 +22,7 @@ Ctrl-C ends the demo and removes its keys.
 `, d.Address, file)
 }
 
-// quote returns the words as one command line that the gateway splits into the same words.
+// quote joins words to a command line that the gateway splits into the same words.
 func quote(words []string) string {
 	quoted := make([]string, len(words))
 	for i, word := range words {

@@ -33,7 +33,7 @@ var agent struct {
 	ended   chan struct{}
 }
 
-// realAgentURL returns the URL of a development agent that holds Scenario, started the first time.
+// realAgentURL returns the URL of a development agent with the jobs of the scenario. The first call starts it.
 func realAgentURL(t testing.TB, binary string) string {
 	t.Helper()
 	agent.once.Do(func() { agent.err = startAgent(t, binary) })
@@ -44,7 +44,7 @@ func realAgentURL(t testing.TB, binary string) string {
 	return agent.url
 }
 
-// StopAgent ends the agent, if one was started, and with it the tasks it runs. Call it at the end of TestMain.
+// StopAgent stops the agent and its tasks, if it was started. Call it at the end of TestMain.
 func StopAgent() {
 	if agent.process == nil {
 		return
@@ -146,7 +146,7 @@ plugin "docker" {
 	return registerScenario(client, filepath.Join(dir, "moved"), ports[0])
 }
 
-// freePorts returns n ports that nobody listens on.
+// freePorts returns n unused ports.
 func freePorts(n int) ([]int, error) {
 	ports := make([]int, n)
 	for i := range ports {
@@ -154,13 +154,13 @@ func freePorts(n int) ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close() // after all are chosen, so that they differ
+		defer l.Close() // after all ports are chosen, so that they differ
 		ports[i] = l.Addr().(*net.TCPAddr).Port
 	}
 	return ports, nil
 }
 
-// waitUntil calls check until it returns nil, which it must within d.
+// waitUntil calls check until it returns nil. It returns an error after d.
 func waitUntil(d time.Duration, what string, check func() error) error {
 	for end := time.Now().Add(d); ; time.Sleep(100 * time.Millisecond) {
 		err := check()

@@ -9,9 +9,10 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// A developer's machine may run an agent of its own at Nomad's port. What is asked of a simulated node must not reach it.
+// TestSimulated_AgentAtNomadsPort checks that requests for a simulated node do not reach a real agent on the
+// developer's machine.
 func TestSimulated_AgentAtNomadsPort(t *testing.T) {
-	if listener, err := net.Listen("tcp", "127.0.0.1:4646"); err == nil { // or else there is one already
+	if listener, err := net.Listen("tcp", "127.0.0.1:4646"); err == nil { // otherwise the port is already in use
 		stranger := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			t.Errorf("the agent at port 4646 was asked for %s", r.URL.Path)
 			http.Error(w, "Permission denied", http.StatusForbidden)

@@ -24,7 +24,7 @@ func forEachCluster(t *testing.T, test func(t *testing.T, cluster Cluster, clien
 	}
 }
 
-// allocationOf returns an allocation of a job of the scenario.
+// allocationOf returns an allocation of a job in the scenario.
 func allocationOf(t *testing.T, client *api.Client, job string) *api.Allocation {
 	t.Helper()
 	list, _, err := client.Jobs().Allocations(job, true, nil)

@@ -45,7 +45,7 @@ func TestExec_SameOnEveryCluster(t *testing.T) {
 					sizes <- api.TerminalSize{Height: 31, Width: 97}
 					stdin = io.MultiReader(stdin, openInput(ctx))
 				} else if test.fault != "" {
-					stdin = openInput(ctx) // see open
+					stdin = openInput(ctx) // see openInput
 				}
 				var stdout, stderr strings.Builder
 				code, err := client.Allocations().Exec(ctx, box, "box", test.tty, command, stdin, &stdout, &stderr, sizes, nil)
@@ -61,8 +61,8 @@ func TestExec_SameOnEveryCluster(t *testing.T) {
 	})
 }
 
-// openInput is an input on which nothing comes, until ctx ends. It is for refusals too: input that crosses one on its way can
-// cost a real Nomad the words of it.
+// openInput returns an input without data, which ends with ctx. Tests of refused execs need it, too: input that is
+// sent at the same time as a refusal can make a real Nomad drop the message.
 func openInput(ctx context.Context) io.Reader {
 	r, w := io.Pipe()
 	context.AfterFunc(ctx, func() { w.Close() })

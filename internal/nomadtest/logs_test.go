@@ -56,7 +56,7 @@ func TestLogs_SameOnEveryCluster(t *testing.T) {
 		for token, want := range map[string]int{"": 403, "11111111-1111-2222-3333-444444444444": 500, limitedToken(t, cluster, "read-job"): 403, limitedToken(t, cluster, "read-logs"): 200} {
 			status, body := get(t, cluster, token, logs)
 			if old := want == 403 && cluster.OlderThan(t, 2, 0); old && status == 500 {
-				continue // Nomads 1.6 and 1.10 refuse with the wrong status
+				continue // Nomad 1.6 and 1.10 refuse with the wrong status
 			}
 			if status != want {
 				t.Errorf("token %s: got %d %s, want %d", token, status, body, want)

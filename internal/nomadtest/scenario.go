@@ -1,6 +1,6 @@
 package nomadtest
 
-// HostileJobID is a job ID that tries to act on a terminal. Nomad takes it.
+// HostileJobID is a job ID with terminal control characters. Nomad accepts it.
 const HostileJobID = "p-team1-\x1b[31mevil\nline\u202e"
 
 // The jobs of the scenario, all on one node, node-1:

@@ -14,14 +14,14 @@ func service(namespace, id string, groups ...*api.TaskGroup) *api.Job {
 	return job
 }
 
-// versions returns p-team1-versions, of which every change of mode replaces the allocations.
+// versions returns p-team1-versions. A change of mode replaces its allocations.
 func versions(count int, mode string) *api.Job {
 	t := task("web", []string{"/bin/sleep", "3600"})
 	t.Env = map[string]string{"MODE": mode}
 	return service("default", "p-team1-versions", group("web", count, t))
 }
 
-// moved returns p-team1-moved, whose first allocation fails and leaves a marker, by which the second knows to run.
+// moved returns p-team1-moved. Its first allocation creates the marker file and fails, and the second one runs.
 func moved(marker string) *api.Job {
 	g := withLongHealthyTime(group("web", 1, task("web", []string{
 		"/bin/sh", "-c", `test -e "$0" && exec /bin/sleep 3600; touch "$0"; exit 1`, marker,
@@ -34,8 +34,8 @@ func moved(marker string) *api.Job {
 	return service("default", "p-team1-moved", g)
 }
 
-// checked returns p-team1-checked, whose checks ask the agent itself, the one listener that is sure to be there. Its
-// health to the deployment is that of its task, or the check that fails would fail the deployment.
+// checked returns p-team1-checked. Its checks connect to the agent, the only listener that is sure to exist. Its
+// deployment depends on the task states, because the failing check would fail it.
 func checked(port int) *api.Job {
 	check := func(name, kind, path string) api.ServiceCheck {
 		return api.ServiceCheck{Name: name, Type: kind, Path: path, Interval: 2 * time.Second, Timeout: time.Second}
@@ -49,7 +49,7 @@ func checked(port int) *api.Job {
 	return service("default", "p-team1-checked", g)
 }
 
-// batch returns a batch job that ends at once.
+// batch returns a batch job that exits immediately.
 func batch(id string) *api.Job {
 	g := group("run", 1, task("run", []string{"/bin/true"}))
 	g.Update = nil
@@ -58,7 +58,7 @@ func batch(id string) *api.Job {
 	return job
 }
 
-// What the tasks of p-team3-talker, p-team3-finished and p-team3-crashed run.
+// Programs of p-team3-talker, p-team3-finished and p-team3-crashed.
 var (
 	talkCommand  = []string{"/bin/sh", "-c", `i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo "out $i"; echo "err $i" >&2; done; exec /bin/sleep 3600`}
 	onceCommand  = []string{"/bin/sh", "-c", "echo hello from once; echo bye >&2"}
@@ -90,7 +90,7 @@ func parameterized(id string, required ...string) *api.Job {
 	return job
 }
 
-// group returns a group whose tasks are restarted twice and whose failed allocations are not replaced.
+// group returns a group that restarts tasks twice and does not reschedule failed allocations.
 func group(name string, count int, tasks ...*api.Task) *api.TaskGroup {
 	g := api.NewTaskGroup(name, count)
 	g.RestartPolicy = &api.RestartPolicy{Attempts: pointer(2), Interval: pointer(5 * time.Minute), Delay: pointer(time.Second), Mode: pointer("fail")}
@@ -102,7 +102,7 @@ func group(name string, count int, tasks ...*api.Task) *api.TaskGroup {
 	return g
 }
 
-// withLongHealthyTime makes sure that a task which ends at once is not taken for healthy by a machine that is slow to notice it.
+// withLongHealthyTime prevents a task that exits immediately from becoming healthy on a slow machine.
 func withLongHealthyTime(g *api.TaskGroup) *api.TaskGroup {
 	g.Update.MinHealthyTime = pointer(10 * time.Second)
 	return g

@@ -7,8 +7,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// registerScenario registers the scenario's jobs with a real cluster and waits until they are in their states. The cluster
-// listens on port, and marker is a file that is not there yet.
+// registerScenario registers the jobs of the scenario with a real cluster and waits for their states. port is the
+// HTTP port of the cluster, and marker is a file that does not exist yet.
 func registerScenario(client *api.Client, marker string, port int) error {
 	if _, err := client.Namespaces().Register(&api.Namespace{Name: "other"}, nil); err != nil {
 		return err
@@ -19,7 +19,7 @@ func registerScenario(client *api.Client, marker string, port int) error {
 	multi.TaskGroups[1].Constraints = []*api.Constraint{windows}
 	fail := service("default", "p-team1-fail", withLongHealthyTime(group("fail", 1, task("fail", []string{"/bin/sh", "-c", "exit 3"}))))
 	slow := service("default", "p-team1-slow", group("slow", 1, task("slow", sleep)))
-	// Starting a process takes longer than what is left of the deadline.
+	// The deadline leaves too little time to start a process.
 	slow.TaskGroups[0].Update.MinHealthyTime = pointer(2999 * time.Millisecond)
 	slow.TaskGroups[0].Update.HealthyDeadline = pointer(3 * time.Second)
 	slow.TaskGroups[0].Update.ProgressDeadline = pointer(6 * time.Second)
@@ -52,7 +52,7 @@ func registerScenario(client *api.Client, marker string, port int) error {
 	if _, _, err := client.Jobs().Dispatch("p-team1-import", map[string]string{"file": "a.csv"}, nil, "", nil); err != nil {
 		return fmt.Errorf("dispatch p-team1-import: %w", err)
 	}
-	// A version that is not deployed yet would be given up for the next one.
+	// Registering the next version would cancel the deployment of the first.
 	if err := waitUntil(90*time.Second, "the first version is deployed", func() error {
 		return checkDeployments(client, map[string]string{"p-team1-versions": "successful"})
 	}); err != nil {

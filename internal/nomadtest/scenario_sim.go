@@ -8,7 +8,7 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// addScenario describes the scenario's jobs to a simulated cluster.
+// addScenario adds the jobs of the scenario to a simulated cluster.
 func addScenario(c *sim.Cluster, now time.Time) {
 	c.AddNode(sim.Node{Name: "node-1", Drivers: []string{"raw_exec"}})
 	c.AddNamespace("other")
@@ -50,7 +50,7 @@ func addScenario(c *sim.Cluster, now time.Time) {
 						sim.Restarting(started.Add(time.Second), time.Second), begin(2 * time.Second), exit(3 * time.Second),
 						sim.Restarting(started.Add(3*time.Second), time.Second), begin(4 * time.Second), exit(5 * time.Second),
 						sim.NotRestarting(started.Add(5*time.Second), 2),
-					}[1:], // the last ten, as Nomad keeps them
+					}[1:], // Nomad keeps the last ten
 				}},
 			}},
 		}},
@@ -93,8 +93,8 @@ func addScenario(c *sim.Cluster, now time.Time) {
 	})
 }
 
-// addLogJobs describes the jobs to run programs in and to read the logs of. Only what goes on running is a process, and
-// what was written is described: every test has it at once.
+// addLogJobs adds the jobs for tests of exec and logs. Only tasks that keep running have a process. The logs are
+// written here, so that tests need not wait for them.
 func addLogJobs(c *sim.Cluster, started time.Time) {
 	deployed := sim.Deployment{Status: "successful"}
 	sleep := []string{"/bin/sleep", "3600"}
@@ -136,7 +136,7 @@ func addLogJobs(c *sim.Cluster, started time.Time) {
 	}, map[string]string{"stdout": "attempt\nattempt\n"})
 }
 
-// addParentJobs describes the jobs that launch others, and these.
+// addParentJobs adds the periodic and parameterized jobs and their children.
 func addParentJobs(c *sim.Cluster, started time.Time) {
 	batch := func(j sim.Job, allocations ...sim.Allocation) {
 		j.Type, j.Submitted = "batch", started
@@ -156,7 +156,7 @@ func addParentJobs(c *sim.Cluster, started time.Time) {
 	}, complete)
 }
 
-// addVersionedJobs describes the jobs whose first allocations made room for others.
+// addVersionedJobs adds the jobs whose first allocations were replaced.
 func addVersionedJobs(c *sim.Cluster, started time.Time) {
 	successful := sim.Deployment{Status: "successful"}
 	web := func(mode string) sim.Group {

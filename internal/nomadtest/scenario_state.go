@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// wantDeployments are the states of the jobs' deployments, of all versions.
+// wantDeployments are the expected states of the jobs' deployments, of all versions.
 var wantDeployments = map[string]string{
 	"p-team1-web": "successful successful", HostileJobID: "successful", "p-team2-shop": "successful", "p-team10-web": "successful",
 	"q-team2-db": "successful", "p-team1-fail": "failed", "p-team1-slow": "failed", "p-team1-moved": "successful",
@@ -16,7 +16,7 @@ var wantDeployments = map[string]string{
 	"p-team3-crashed": "failed",
 }
 
-// wantAllocations are the states of the allocations of the jobs and their children, in all namespaces.
+// wantAllocations are the expected states of the allocations of jobs and their children, in all namespaces.
 var wantAllocations = map[string]string{
 	"p-team1-web": "running running running", HostileJobID: "running", "p-team2-shop": "running", "p-team10-web": "running",
 	"q-team2-db": "running", "p-team1-multi": "running", "p-team1-fail": "failed", "p-team1-slow": "running",
@@ -27,7 +27,7 @@ var wantAllocations = map[string]string{
 
 var allNamespaces = &api.QueryOptions{Namespace: "*"}
 
-// checkState returns what is still missing.
+// checkState returns an error if a job is not in its expected state.
 func checkState(client *api.Client) error {
 	if err := checkDeployments(client, wantDeployments); err != nil {
 		return err
@@ -60,7 +60,7 @@ func checkState(client *api.Client) error {
 	return nil
 }
 
-// checkDeployments returns which of these jobs' deployments are in other states.
+// checkDeployments returns an error if a deployment is not in its expected state.
 func checkDeployments(client *api.Client, want map[string]string) error {
 	deployments, _, err := client.Deployments().List(allNamespaces)
 	if err != nil {

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// TestScenario_SameOnEveryCluster in the same states: what one of them can show, the others can.
+// TestScenario_SameOnEveryCluster compares the states of all jobs between the clusters.
 func TestScenario_SameOnEveryCluster(t *testing.T) {
 	var first map[string]string
 	for _, cluster := range Clusters(t) {
@@ -30,7 +30,7 @@ func TestScenario_SameOnEveryCluster(t *testing.T) {
 		}
 		got := describeJobs(t, client)
 		if cluster.OlderThan(t, 1, 10) {
-			for job := range got { // Nomad 1.6 also says why
+			for job := range got { // Nomad 1.6 adds the reason
 				got[job] = strings.ReplaceAll(got[job], "stop alloc was rescheduled because it failed healthy", "stop  healthy")
 			}
 		}
@@ -50,7 +50,7 @@ func TestScenario_SameOnEveryCluster(t *testing.T) {
 
 var childSuffix = regexp.MustCompile(`/(periodic-|dispatch-).*`)
 
-// describeJobs says of each job what does not depend on the hour and the cluster.
+// describeJobs describes each job without the details that depend on the time or the cluster.
 func describeJobs(t *testing.T, client *api.Client) map[string]string {
 	t.Helper()
 	jobs, _, err := client.Jobs().List(allNamespaces)

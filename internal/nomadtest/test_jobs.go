@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// Register registers a job of a test's own, on either kind of cluster in the same way, or a new version of one. At the
-// end of the test it is purged, with its children. It belongs to no team of the scenario if its ID says so.
+// Register registers a test's own job or a new version of it, on both kinds of cluster. At the end of the test, the
+// job is purged with its children.
 func (c Cluster) Register(t *testing.T, job *api.Job) {
 	t.Helper()
 	client, err := api.NewClient(&api.Config{Address: c.URL, SecretID: Token})
@@ -37,7 +37,7 @@ func (c Cluster) Register(t *testing.T, job *api.Job) {
 	})
 }
 
-// quickGroup returns a group "web" whose deployments take no longer than they must.
+// quickGroup returns a group "web" with a short deployment.
 func quickGroup(task *api.Task) *api.TaskGroup {
 	g := group("web", 1, task)
 	g.Update = &api.UpdateStrategy{
@@ -47,34 +47,34 @@ func quickGroup(task *api.Task) *api.TaskGroup {
 	return g
 }
 
-// sleepTask returns a task "web" that sleeps with MODE in its environment, and survives SIGHUP, of which it says "hup".
+// sleepTask returns a task "web" that sleeps, with MODE in its environment. On SIGHUP it writes "hup" and continues.
 func sleepTask(mode string) *api.Task {
 	t := task("web", []string{"/bin/sh", "-c", `trap "echo hup" HUP; while :; do sleep 0.2; done`})
 	t.Env = map[string]string{"MODE": mode}
 	return t
 }
 
-// Scalable returns a service with one allocation of a group "web", of which there may be one to three.
+// Scalable returns a service with one allocation of a group "web" that can be scaled from one to three.
 func Scalable(id, mode string) *api.Job {
 	g := quickGroup(sleepTask(mode))
 	g.Scaling = &api.ScalingPolicy{Min: pointer(int64(1)), Max: pointer(int64(3)), Enabled: pointer(true)}
 	return service("default", id, g)
 }
 
-// Canary returns a service of which each new version begins with one canary that has to be promoted.
+// Canary returns a service whose updates start with one canary, which must be promoted.
 func Canary(id, mode string) *api.Job {
 	g := quickGroup(sleepTask(mode))
 	g.Update.Canary = pointer(1)
 	return service("default", id, g)
 }
 
-// FinishedBatch returns a batch job whose task "run" ends at once.
+// FinishedBatch returns a batch job whose task "run" exits immediately.
 func FinishedBatch(id string) *api.Job { return batch(id) }
 
-// Periodic returns a periodic job that may not overlap and launches by itself only on the 29th of February.
+// Periodic returns a periodic job with prohibit_overlap whose only scheduled day is February 29.
 func Periodic(id string) *api.Job {
 	return periodic(id, &api.PeriodicConfig{Spec: pointer(yearlyCron), ProhibitOverlap: pointer(true)})
 }
 
-// Parameterized returns a job that needs the meta "file", and may have a payload.
+// Parameterized returns a job that requires the meta "file" and accepts a payload.
 func Parameterized(id string) *api.Job { return parameterized(id, "file") }

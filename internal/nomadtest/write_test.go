@@ -12,14 +12,14 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// jobSteps are steps that change one job of a test's own.
+// jobSteps changes one job of a test, step by step.
 type jobSteps struct {
 	t      *testing.T
 	client *api.Client
 	id     string
 }
 
-// waitUntil waits for what the cluster does by itself.
+// waitUntil waits for a condition that the cluster reaches on its own.
 func (c jobSteps) waitUntil(what string, missing func() error) {
 	c.t.Helper()
 	if err := waitUntil(60*time.Second, what, missing); err != nil {
@@ -27,7 +27,7 @@ func (c jobSteps) waitUntil(what string, missing func() error) {
 	}
 }
 
-// waitDeployed waits until the job's version is.
+// waitDeployed waits until the current version is deployed.
 func (c jobSteps) waitDeployed() {
 	c.t.Helper()
 	c.waitUntil(c.id+" is deployed", func() error {
@@ -43,7 +43,7 @@ func (c jobSteps) waitDeployed() {
 	})
 }
 
-// waitRunning waits until that many allocations run and nothing else is to, and returns them by name.
+// waitRunning waits until exactly n allocations run and no other is starting or stopping. It returns them by name.
 func (c jobSteps) waitRunning(n int) map[string]*api.AllocationListStub {
 	c.t.Helper()
 	found := map[string]*api.AllocationListStub{}
@@ -66,7 +66,8 @@ func (c jobSteps) waitRunning(n int) map[string]*api.AllocationListStub {
 	return maps.Clone(found)
 }
 
-// wantVersions wants the versions of the job, latest first, as "0 MODE COUNT", with "stop" and "tag=NAME" where that holds.
+// wantVersions compares the versions of the job, latest first. A version is "NUMBER MODE COUNT", followed by "stop"
+// and "tag=NAME" if they apply.
 func (c jobSteps) wantVersions(step string, want ...string) {
 	c.t.Helper()
 	versions, _, _, err := c.client.Jobs().Versions(c.id, false, nil)
@@ -177,7 +178,7 @@ func TestChildren_OutliveParent(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), `Specified job "p-team6-import" is stopped`) {
 			t.Errorf("dispatch of a stopped job: got %v", err)
 		}
-		if _, _, err := client.Jobs().Deregister(*parent.ID, true, nil); err != nil { // as its garbage collection does
+		if _, _, err := client.Jobs().Deregister(*parent.ID, true, nil); err != nil { // like a garbage collection
 			t.Fatal(err)
 		}
 		for _, id := range kids {
@@ -284,7 +285,7 @@ func TestPlacement_NoNodesInDatacenter(t *testing.T) {
 		job.Datacenters = []string{"dc9"}
 		cluster.Register(t, job)
 		pool := "default"
-		if cluster.OlderThan(t, 1, 10) { // 1.6 does not say
+		if cluster.OlderThan(t, 1, 10) { // Nomad 1.6 does not report it
 			pool = ""
 		}
 		jobSteps{t, client, *job.ID}.waitUntil("it is blocked", func() error {

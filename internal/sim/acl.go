@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// httpError is an answer other than 200: a status and a plain text.
+// httpError is an error response: a status and a plain text.
 type httpError struct {
 	status int
 	text   string
@@ -17,7 +17,7 @@ func (f httpError) Error() string { return f.text }
 
 var errDenied = httpError{http.StatusForbidden, "Permission denied"}
 
-// deniedRPCText is what the streams of a client say of a token that nobody knows.
+// deniedRPCText is the response of a client's streams to an unknown token.
 const deniedRPCText = "rpc error: Permission denied"
 
 type token struct {
@@ -27,8 +27,8 @@ type token struct {
 	added  time.Time
 }
 
-// AddToken lets a secret do what rights say. The first one turns ACL on. The secret "" is the anonymous token:
-// what a request without a token may do.
+// AddToken adds a token with these rights. The first token turns ACL on. The secret "" is the anonymous token: the
+// rights of a request without a token.
 func (c *Cluster) AddToken(secret string, rights Rights) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,7 +50,7 @@ func (c *Cluster) authenticate(r *http.Request) (*token, error) {
 	return nil, errDenied
 }
 
-// hasUnknownToken reports whether the request has a token that nobody knows.
+// hasUnknownToken reports whether the request has an unknown token.
 func (c *Cluster) hasUnknownToken(r *http.Request) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -71,8 +71,8 @@ func tokenSecret(r *http.Request) string {
 	return ""
 }
 
-// allows reports whether the rights hold a capability in a namespace, or in any one for "*". As in Nomad, the
-// rights of a namespace by its name take the place of those of "*".
+// allows reports whether the rights include a capability in a namespace, or in any namespace for "*". As in Nomad,
+// the rights of a named namespace replace those of "*".
 func (r Rights) allows(namespace, capability string) bool {
 	if r.Management {
 		return true
@@ -92,7 +92,7 @@ func (r Rights) allows(namespace, capability string) bool {
 	return slices.Contains(has, capability)
 }
 
-// allowsAny reports whether the rights hold any capability in a namespace.
+// allowsAny reports whether the rights include any capability in a namespace.
 func (r Rights) allowsAny(namespace string) bool {
 	has, named := r.Namespaces[namespace]
 	if !named {
@@ -101,7 +101,7 @@ func (r Rights) allowsAny(namespace string) bool {
 	return r.Management || len(has) > 0
 }
 
-// tokenSelf answers who the token of the request is.
+// tokenSelf returns the request's own token.
 func tokenSelf(c *Cluster, q *query) (any, error) {
 	t := q.token
 	id := object{

@@ -70,7 +70,7 @@ func TestACL_AllocationNeedsReadJob(t *testing.T) {
 		status      int
 		want        string
 	}{
-		{"other", "/v1/allocation/" + id, 500, `Unknown allocation "` + id + `"`}, // Nomad's own answer
+		{"other", "/v1/allocation/" + id, 500, `Unknown allocation "` + id + `"`}, // as in Nomad
 		{"other", "/v1/client/allocation/" + id + "/stats", 403, "Permission denied"},
 		{"other", "/v1/job/p-team1-web", 403, "Permission denied"},
 		{"unknown", "/v1/allocation/" + id, 403, "Permission denied"},

@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// What clients do with the allocations that are placed on them, a step at a time.
+// This file simulates the client agents: they start, restart and stop the allocations of their nodes, one step at a
+// time.
 
-// startAllocation starts an allocation that was placed.
+// startAllocation starts an allocation on its node.
 func (c *Cluster) startAllocation(id string) {
 	old := c.allocationByID[id]
 	if old == nil || old.terminal() || len(old.TaskStates) > 0 || c.agentDown(old) {
@@ -28,8 +29,8 @@ func (c *Cluster) startAllocation(id string) {
 	c.launchTasks(c.allocationByID[id], c.allocationByID[id].group.Tasks)
 }
 
-// launchTasks goes on with tasks whose record says that they were started: with their processes or, where they have none,
-// with what comes of them.
+// launchTasks starts the processes of tasks whose records are already running. For tasks without a process it
+// schedules the simulated exit.
 func (c *Cluster) launchTasks(a *allocation, tasks []Task) {
 	code, doomed := c.exitCodes[a.ID]
 	for _, t := range tasks {
@@ -47,10 +48,10 @@ func (c *Cluster) launchTasks(a *allocation, tasks []Task) {
 			c.afterStep(func() { c.exitTask(a.ID, t, 0) })
 		}
 	}
-	c.afterStep(func() { c.afterStep(func() { c.markHealthy(a.ID) }) }) // after what fails at once
+	c.afterStep(func() { c.afterStep(func() { c.markHealthy(a.ID) }) }) // after tasks that fail immediately
 }
 
-// applyFailNext lets an allocation whose job is to fail come up no more.
+// applyFailNext makes the tasks of an allocation fail if FailNext requested that for its job.
 func (c *Cluster) applyFailNext(a *allocation) {
 	k := key{namespace: a.Namespace, id: a.JobID}
 	if c.failNext[k] > 0 {
@@ -59,15 +60,15 @@ func (c *Cluster) applyFailNext(a *allocation) {
 	}
 }
 
-// FailNext lets the next allocations of a job that start, or that are restarted, exit with code 1 as often as their
-// restart policy starts them. The environment SIM_EXIT=2 in a task does that with the code 2, each time.
+// FailNext makes the tasks of the job's next started or restarted allocations exit with code 1, at every attempt of
+// their restart policy. The environment variable SIM_EXIT=2 makes a task exit with code 2 every time.
 func (c *Cluster) FailNext(namespace, job string, allocations int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.failNext[key{namespace: namespace, id: job}] = allocations
 }
 
-// exitTask ends a task that is no process, and starts it again where its policy wants that.
+// exitTask ends a task that has no process. If the restart policy permits, the task is started again.
 func (c *Cluster) exitTask(id string, t Task, code int) {
 	old := c.allocationByID[id]
 	if old == nil || old.terminal() || old.TaskStates[t.Name] == nil || old.TaskStates[t.Name].State != "running" || c.agentDown(old) {
@@ -93,7 +94,7 @@ func (c *Cluster) exitTask(id string, t Task, code int) {
 	c.clientStatusChanged(old, c.allocationByID[id])
 }
 
-// restartTask starts a task that waits for a restart.
+// restartTask starts a task that is waiting for a restart.
 func (c *Cluster) restartTask(id string, t Task) {
 	old := c.allocationByID[id]
 	if old == nil || old.terminal() || old.TaskStates[t.Name].State != "pending" || c.agentDown(old) {
@@ -106,8 +107,8 @@ func (c *Cluster) restartTask(id string, t Task) {
 	c.launchTasks(c.allocationByID[id], []Task{t})
 }
 
-// clientStatusChanged follows up on an allocation whose client reports another status: what fails is unhealthy to its deployment and,
-// within its policy, rescheduled.
+// clientStatusChanged handles an allocation whose client status changed. A failed allocation is unhealthy to its
+// deployment and is rescheduled if its policy permits.
 func (c *Cluster) clientStatusChanged(before, now *allocation) {
 	if before.ClientStatus == now.ClientStatus || now.DesiredStatus != "run" || now.ClientStatus != "failed" {
 		return
@@ -148,7 +149,7 @@ func (c *Cluster) clientStatusChanged(before, now *allocation) {
 	})
 }
 
-// canReschedule reports whether the policy lets the allocation, which failed, be replaced.
+// canReschedule reports whether the reschedule policy permits a replacement of the failed allocation.
 func (a *allocation) canReschedule() bool {
 	r := a.group.Reschedule
 	switch {
@@ -160,7 +161,7 @@ func (a *allocation) canReschedule() bool {
 	return a.rescheduleCount() < r.Attempts
 }
 
-// finishStop ends an allocation that is to stop.
+// finishStop ends an allocation whose desired status is stop.
 func (c *Cluster) finishStop(id string) {
 	old := c.allocationByID[id]
 	if old == nil || old.ClientStatus == "complete" || old.ClientStatus == "failed" || c.agentDown(old) {
@@ -185,12 +186,12 @@ func (c *Cluster) finishStop(id string) {
 	})
 }
 
-// killingEvent announces that a task is killed.
+// killingEvent announces that a task will be killed.
 func killingEvent(at time.Time) Event {
 	e := newEvent(at, "Killing", "Sent interrupt. Waiting 5s before force killing", map[string]string{"kill_timeout": "5s"})
 	e.KillTimeout = 5 * time.Second
 	return e
 }
 
-// sigkillEvent is the end of a program that was killed.
+// sigkillEvent reports a program killed by SIGKILL.
 func sigkillEvent(at time.Time, t Task) Event { return terminatedEvent(at, t.Driver, 137, 9) }

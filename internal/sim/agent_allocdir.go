@@ -9,18 +9,18 @@ import (
 	"sync"
 )
 
-// allocDir is the directory of an allocation, laid out as Nomad does.
+// allocDir is the directory of an allocation, with Nomad's layout.
 type allocDir struct {
 	path string
 
 	mu   sync.Mutex
-	logs map[string]*logFile // by "task.stream"
+	logs map[string]*logFile // by "task.stream", guarded by mu
 }
 
-// logDir is where the logs of all tasks of an allocation are.
+// logDir holds the logs of all tasks of an allocation.
 const logDir = "alloc/logs"
 
-// build makes the directories, and the empty logs of tasks that were started before anybody looked.
+// build creates the directories, and empty logs for tasks that have already started.
 func (d *allocDir) build(a *allocation) error {
 	dirs := []string{"alloc/data", logDir, "alloc/tmp"}
 	for _, t := range a.group.Tasks {
@@ -63,8 +63,8 @@ func (d *allocDir) openLog(t Task, stream string) *logFile {
 	return l
 }
 
-// environment is what a task and what is run in it see. It has the PATH of this process and nothing else of it: its
-// home is its own directory, because a demo should not touch the files of who runs it.
+// environment returns the environment of a task and of programs that are executed in it. Only PATH comes from this
+// process. HOME is the task's own directory, so that a demo does not touch the user's files.
 func (d *allocDir) environment(a *allocation, t Task) []string {
 	dir := filepath.Join(d.path, t.Name)
 	index := strings.TrimSuffix(a.Name[strings.LastIndex(a.Name, "[")+1:], "]")
@@ -86,7 +86,7 @@ func (d *allocDir) environment(a *allocation, t Task) []string {
 	return env
 }
 
-// task returns one of the allocation's tasks.
+// task returns a task of the allocation by name.
 func (a *allocation) task(name string) (Task, bool) {
 	for _, t := range a.group.Tasks {
 		if t.Name == name {

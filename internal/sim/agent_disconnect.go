@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// What follows when the client agent of a node dies, and when it is started again. The processes of its tasks outlive
-// it, as with Nomad's drivers.
+// This file simulates the loss and the return of a node's client agent. As with Nomad's drivers, the processes of the
+// tasks outlive the agent.
 
-// heartbeatSteps is how many steps the servers wait for the heartbeat of a client.
+// heartbeatSteps is the number of steps after which the servers miss the heartbeat of a client.
 const heartbeatSteps = 2
 
-// allocState is a change of an allocation's status that the servers remember.
+// allocState is a recorded change of an allocation's status.
 type allocState struct {
-	Field int // 0: the status that the client reports
+	Field int // 0: the client status
 	Value string
 	Time  time.Time
 }
 
-// KillClient kills the client agent of a node. Nothing reaches its allocations from then on. When the servers have
-// waited for its heartbeat, the node is down or, if a group on it may be disconnected, disconnected.
+// KillClient kills the client agent of a node. Its allocations are not reachable from then on. After the heartbeat
+// timeout the node is down, or disconnected if a group on it has a disconnect block.
 func (c *Cluster) KillClient(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -61,7 +61,7 @@ func (c *Cluster) StartClient(name string) {
 	}
 }
 
-// defaultDrivers are those of the first node.
+// defaultDrivers returns the drivers of the first node.
 func (c *Cluster) defaultDrivers() []string {
 	if len(c.nodes) == 0 {
 		return nil
@@ -69,7 +69,7 @@ func (c *Cluster) defaultDrivers() []string {
 	return c.nodes[0].spec.Drivers
 }
 
-// NodeStatus returns the status of a node, "" when there is none.
+// NodeStatus returns the status of a node, or "" if there is no such node.
 func (c *Cluster) NodeStatus(name string) string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -86,20 +86,20 @@ func (c *Cluster) nodeByID(id string) *node {
 	return nil
 }
 
-// agentDown reports whether the client of an allocation does not run.
+// agentDown reports whether the client agent of an allocation is not running.
 func (c *Cluster) agentDown(a *allocation) bool {
 	n := c.nodeByID(a.NodeID)
 	return n == nil || n.agentDown
 }
 
-// setNodeStatus stores a node, which is a copy, with another status.
+// setNodeStatus stores a node with another status. n must be a copy.
 func (c *Cluster) setNodeStatus(n *node, status string) {
 	n.Status, n.updated = status, time.Now()
 	n.ModifyIndex = c.nextIndex(tableNodes)
 	c.nodes = put(c.nodes, n, byName)
 }
 
-// missHeartbeat gives up a node whose client still does not run.
+// missHeartbeat marks a node as down or disconnected if its agent is still not running.
 func (c *Cluster) missHeartbeat(id string) {
 	old := c.nodeByID(id)
 	if old == nil || !old.agentDown || old.Status == "down" {
@@ -123,12 +123,12 @@ type missedHeartbeat struct {
 	at    time.Time
 }
 
-// canDisconnect reports whether an allocation goes on without its client, as far as the servers know.
+// canDisconnect reports whether an allocation may become unknown when its client disconnects.
 func (a *allocation) canDisconnect() bool {
 	return a.group.Disconnect != nil && a.group.Disconnect.LostAfter > 0 && a.DesiredStatus == "run" && !a.disconnectExpired()
 }
 
-// disconnectExpired reports whether an allocation was unknown for too long.
+// disconnectExpired reports whether an allocation was unknown for longer than its group permits.
 func (a *allocation) disconnectExpired() bool {
 	if a.ClientStatus != "unknown" || len(a.statusHistory) == 0 {
 		return false
@@ -140,10 +140,11 @@ func (a *allocation) disconnectExpired() bool {
 	return !time.Now().Before(a.statusHistory[len(a.statusHistory)-1].Time.Add(after))
 }
 
-// mayReplace reports whether another allocation may take the place of one whose client is away.
+// mayReplace reports whether an allocation on a disconnected node may be replaced.
 func (g Group) mayReplace() bool { return g.Disconnect == nil || !g.Disconnect.NoReplace }
 
-// evaluateNode evaluates the jobs that have, or should have, allocations on a node whose status has changed.
+// evaluateNode evaluates all jobs that a changed node status affects: jobs with allocations on the node, and system
+// jobs.
 func (c *Cluster) evaluateNode(n *node) {
 	for _, j := range slices.Clone(c.jobs) {
 		here := func(a *allocation) bool { return a.NodeID == n.ID }
@@ -156,8 +157,8 @@ func (c *Cluster) evaluateNode(n *node) {
 	}
 }
 
-// checkNodes sorts out what happened to the nodes of allocations: it returns all of them, in their place the changed copies of
-// those that are lost or unknown since.
+// checkNodes checks the nodes of all allocations of the job. It returns the allocations. Those that are lost or
+// unknown now are replaced by changed copies.
 func (p *plan) checkNodes(all []*allocation) (now []*allocation) {
 	system := p.job != nil && (p.job.Type == "system" || p.job.Type == "sysbatch")
 	for _, a := range all {
@@ -191,14 +192,14 @@ func (p *plan) checkNodes(all []*allocation) (now []*allocation) {
 	return now
 }
 
-// markLost gives up an allocation. The states of its tasks stay as its client has reported them last.
+// markLost marks an allocation as lost. Its task states remain as the client last reported them.
 func (p *plan) markLost(a *allocation) *allocation {
 	s := p.stop(a, "alloc is lost since its node is down")
 	s.ClientStatus, s.statusHistory = "lost", nil
 	return s
 }
 
-// markUnknown finds an allocation unknown: its client is away, and it may go on there.
+// markUnknown marks an allocation on a disconnected node as unknown. It may still be running.
 func (p *plan) markUnknown(a *allocation, system bool) *allocation {
 	b := a.copy()
 	b.ClientStatus, b.ClientDescription = "unknown", "alloc is unknown since its node is disconnected"
@@ -223,7 +224,8 @@ func (p *plan) markUnknown(a *allocation, system bool) *allocation {
 	return b
 }
 
-// addFollowup records an evaluation that is processed after a while, unless it was canceled, and then done.
+// addFollowup records an evaluation that waits. After the delay, it is processed and then is called, unless it was
+// canceled.
 func (p *plan) addFollowup(a *allocation, trigger, description string, after time.Duration, then func()) *evaluation {
 	c := p.cluster
 	e := p.job.newPendingEvaluation(trigger, p.index, p.job.JobModifyIndex)
@@ -250,8 +252,8 @@ func (p *plan) addFollowup(a *allocation, trigger, description string, after tim
 	return e
 }
 
-// reconnect lets a client that runs again report what became of its allocations: what the servers have given up
-// meanwhile it stops, and what they did not know of goes on.
+// reconnect reports the allocations of a client that runs again. The client stops the allocations that the servers
+// gave up, and the unknown ones continue.
 func (c *Cluster) reconnect(id string) {
 	n := c.nodeByID(id)
 	if n == nil || n.agentDown {
@@ -281,7 +283,7 @@ func (c *Cluster) reconnect(id string) {
 	}
 }
 
-// resumeAllocation lets an allocation that was unknown run on, in place of the one that has taken its place meanwhile.
+// resumeAllocation makes an unknown allocation running again and stops its replacement.
 func (c *Cluster) resumeAllocation(old *allocation) {
 	now := time.Now()
 	next := old.NextAllocation
@@ -305,8 +307,8 @@ func (c *Cluster) resumeAllocation(old *allocation) {
 	}
 }
 
-// cancelFollowup cancels the evaluation that followed up on an unknown allocation, of which its client has reported something.
-// Nomad does that even when the evaluation was processed.
+// cancelFollowup cancels the follow-up evaluation of an unknown allocation whose client has reported again. Nomad
+// does that even for an evaluation that was processed.
 func (c *Cluster) cancelFollowup(a *allocation) {
 	if n := len(a.statusHistory); n == 0 || a.statusHistory[n-1].Value != "unknown" {
 		return
@@ -319,7 +321,7 @@ func (c *Cluster) cancelFollowup(a *allocation) {
 	}
 }
 
-// eventList are the node's, as its record lists them.
+// eventList returns the events of the node's record.
 func (n *node) eventList() []object {
 	all := []object{{
 		"CreateIndex": 0, "Details": nil, "Message": "Node registered", "Subsystem": "Cluster", "Timestamp": stamp(n.joined.Truncate(time.Second)),
@@ -332,7 +334,7 @@ func (n *node) eventList() []object {
 	return all
 }
 
-// lastMissedIndex is the index of the last heartbeat that was missed; 0: none.
+// lastMissedIndex returns the index of the last missed heartbeat, or 0.
 func (n *node) lastMissedIndex() uint64 {
 	if len(n.missed) == 0 {
 		return 0
@@ -340,7 +342,7 @@ func (n *node) lastMissedIndex() uint64 {
 	return n.missed[len(n.missed)-1].index
 }
 
-// statusSince is when the status of the node changed last.
+// statusSince returns the time of the node's last status change.
 func (n *node) statusSince() time.Time {
 	if n.updated.IsZero() {
 		return n.joined
@@ -348,7 +350,7 @@ func (n *node) statusSince() time.Time {
 	return n.updated
 }
 
-// replaceLost replaces lost allocations, as many as are missing, and returns how many still are.
+// replaceLost replaces up to missing lost allocations, and returns how many are still missing.
 func (p *plan) replaceLost(g Group, missing int, canarying bool, used map[int]bool) int {
 	lost := slices.Clone(p.lost[g.Name])
 	slices.SortFunc(lost, func(a, b *allocation) int { return cmp.Compare(a.index(), b.index()) })
@@ -367,7 +369,7 @@ func (p *plan) replaceLost(g Group, missing int, canarying bool, used map[int]bo
 	return missing
 }
 
-// replaceUnknown places an allocation beside one that is unknown and may be replaced.
+// replaceUnknown adds a replacement for an unknown allocation.
 func (p *plan) replaceUnknown(g Group, a *allocation) {
 	b := a.copy()
 	b.replaceNow = false
@@ -377,7 +379,7 @@ func (p *plan) replaceUnknown(g Group, a *allocation) {
 	}
 }
 
-// ClientInSync reports whether the client of a node runs and the servers know what became of its allocations.
+// ClientInSync reports whether the client of a node is running and has reported all of its allocations.
 func (c *Cluster) ClientInSync(name string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// recordedStep is what a real Nomad 2.0.6-dev with two clients, c1 and c2, answered at one step, trimmed to what matters:
-// fields have Nomad's names, AllocStates has only values, Tasks the last event of each task.
+// recordedStep is the state of a real Nomad 2.0.6-dev with two clients, c1 and c2, at one step of a recording. It is
+// reduced to the relevant fields, which have Nomad's names. AllocStates contains only values, and Tasks only the last
+// event of each task.
 type recordedStep struct {
 	Step  string
 	Nodes []recordedNode
@@ -24,7 +25,7 @@ type recordedStep struct {
 
 type recordedNode struct {
 	Name, Status, SchedulingEligibility string
-	Missed                              bool // a heartbeat, as the events of the node say
+	Missed                              bool // the node has an event for a missed heartbeat
 }
 
 type recordedJob struct {
@@ -41,7 +42,7 @@ type recordedAllocation struct {
 	RescheduleTracker                                                  *rescheduleTracker
 	AllocStates                                                        []string
 	ForceReschedule                                                    *bool
-	Replanned                                                          bool // a plan has changed it: AllocModifyIndex
+	Replanned                                                          bool // a later plan has changed it (AllocModifyIndex)
 	Tasks                                                              map[string]struct {
 		State, Last string
 		Failed      bool
@@ -70,7 +71,7 @@ func recordedSteps(t *testing.T) map[string]recordedStep {
 	return all
 }
 
-// currentStep asks the cluster for the same.
+// currentStep returns the state of the simulated cluster in the same form.
 func currentStep(t *testing.T, c *Cluster, jobs []string) (s recordedStep) {
 	t.Helper()
 	for _, n := range decode[[]struct {
@@ -121,8 +122,8 @@ func currentAllocation(t *testing.T, w *httptest.ResponseRecorder) recordedAlloc
 	return a
 }
 
-// lines describes the allocations without IDs: what they refer to is named by what it is. located says whether it matters
-// on which node they are.
+// lines describes the allocations without IDs. References are replaced by names. located says whether the nodes of
+// the allocations matter.
 func (j recordedJob) lines(located bool) (all []string) {
 	trigger := func(id string) string {
 		for _, e := range j.Evaluations {
@@ -151,7 +152,7 @@ func (j recordedJob) lines(located bool) (all []string) {
 		for name, s := range a.Tasks {
 			last := s.Last
 			if a.ClientStatus == "complete" {
-				last = "" // how the program ended is another matter
+				last = "" // the end of the program is not compared
 			}
 			tasks = append(tasks, fmt.Sprintf("%s %s %v %q", name, s.State, s.Failed, last))
 		}
@@ -167,7 +168,7 @@ func (j recordedJob) lines(located bool) (all []string) {
 	return all
 }
 
-// failureEvaluations describes the evaluations that are about allocations that fail or are lost.
+// failureEvaluations describes the evaluations for failed and lost allocations.
 func (j recordedJob) failureEvaluations() map[string]bool {
 	all := map[string]bool{}
 	for _, e := range j.Evaluations {
@@ -200,7 +201,7 @@ func wantStep(t *testing.T, c *Cluster, want recordedStep, located, counted bool
 				t.Errorf("%s: %s: got the evaluations %q, want %s too", want.Step, id, slices.Sorted(maps.Keys(seen)), e)
 			}
 		}
-		for e := range seen { // those that are over may have been garbage-collected
+		for e := range seen { // complete ones may have been garbage-collected
 			if !expected[e] && !strings.Contains(e, " complete ") {
 				t.Errorf("%s: %s: got the evaluation %s, want only %q", want.Step, id, e, slices.Sorted(maps.Keys(expected)))
 			}
@@ -208,7 +209,7 @@ func wantStep(t *testing.T, c *Cluster, want recordedStep, located, counted bool
 	}
 }
 
-// twoNodes is a cluster of two nodes, of which the first gets the first allocation of each job.
+// twoNodes returns a cluster with two nodes. The first node gets the first allocation of each job.
 func twoNodes() *Cluster {
 	c := New()
 	c.AddNode(Node{Name: "c1", ID: "00000000-0000-0000-0000-000000000001", Drivers: []string{"raw_exec"}})
@@ -216,7 +217,7 @@ func twoNodes() *Cluster {
 	return c
 }
 
-// registerGroup registers a job with a group "web" and waits until it is settled.
+// registerGroup registers a job with a group "web" and waits until it is stable.
 func (c *Cluster) registerGroup(t *testing.T, id, kind, group string) {
 	t.Helper()
 	job := fmt.Sprintf(`{"Job":{"ID":%q,"Type":%q,"TaskGroups":[{"Name":"web","Tasks":[{"Name":"web","Driver":"raw_exec","Config":{"command":"/bin/true"}}]%s}]}}`, id, kind, group)

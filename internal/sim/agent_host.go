@@ -8,17 +8,18 @@ import (
 	"sync"
 )
 
-// agentHost is what the cluster has on this machine: directories, processes, and the requests that use them. The
-// directories are made when they are first needed: most clusters have thousands of allocations and need none.
+// agentHost owns the resources of the cluster on this machine: directories, processes, and the requests that use
+// them. A directory is created when it is first needed, because most clusters have thousands of allocations and need
+// none.
 type agentHost struct {
-	ctx    context.Context // ends with the cluster
+	ctx    context.Context // canceled when the cluster is closed
 	cancel context.CancelFunc
 
-	mu     sync.Mutex // taken after that of the cluster, never before it
+	mu     sync.Mutex // guards the fields below; locked after the cluster's mutex, never before it
 	closed bool
 	users  sync.WaitGroup
-	root   string               // of all directories; "" until there is one
-	dirs   map[string]*allocDir // by allocation
+	root   string               // parent of all directories; "" until the first one
+	dirs   map[string]*allocDir // by allocation ID
 }
 
 var errClosed = errors.New("the simulated cluster is closed")
@@ -28,7 +29,7 @@ func (h *agentHost) open() {
 	h.dirs = make(map[string]*allocDir)
 }
 
-// acquire reports whether the cluster is still open. If so, its Close waits for leave.
+// acquire reports whether the cluster is open. If so, Close waits until release is called.
 func (h *agentHost) acquire() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -40,7 +41,7 @@ func (h *agentHost) acquire() bool {
 
 func (h *agentHost) release() { h.users.Done() }
 
-// close kills what runs, waits for its end and removes what it left.
+// close kills all processes, waits for their end and removes the directories.
 func (h *agentHost) close() {
 	h.mu.Lock()
 	h.closed = true
@@ -69,7 +70,7 @@ func (h *agentHost) dir(a *allocation) (*allocDir, error) {
 		}
 		h.root = root
 	}
-	// An allocation that is gone and comes again has the same ID and gets another directory.
+	// A purged allocation that is created again has the same ID. It gets another directory.
 	unique, err := os.MkdirTemp(h.root, "")
 	if err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func (h *agentHost) dir(a *allocation) (*allocDir, error) {
 	return d, nil
 }
 
-// dropDir lets the directory of an allocation that is gone be no longer found. Who still reads in it can go on.
+// dropDir forgets the directory of a deleted allocation. Requests that already read from it are not disturbed.
 func (h *agentHost) dropDir(allocation string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// command prepares a program to run in the directory and with the environment of a task. It is killed, with all that
-// came of it, when ctx ends.
+// command prepares a program with the directory and the environment of a task. When ctx ends, the program and all its
+// descendants are killed.
 func (d *allocDir) command(ctx context.Context, a *allocation, t Task, argv []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Dir, cmd.Env = filepath.Join(d.path, t.Name), d.environment(a, t)
@@ -20,14 +20,14 @@ func (d *allocDir) command(ctx context.Context, a *allocation, t Task, argv []st
 	return cmd
 }
 
-// process is a task's program while it runs.
+// process is the running program of a task.
 type process struct {
 	cmd    *exec.Cmd
 	output []*os.File
 	copied sync.WaitGroup
 }
 
-// startTask starts a task's program with its output going to its logs.
+// startTask starts the program of a task and copies its output to the task's logs.
 func (d *allocDir) startTask(ctx context.Context, a *allocation, t Task) (*process, error) {
 	p := &process{cmd: d.command(ctx, a, t, t.Command)}
 	var inherited []*os.File
@@ -58,7 +58,8 @@ func (d *allocDir) startTask(ctx context.Context, a *allocation, t Task) (*proce
 	return p, nil
 }
 
-// wait returns how the program ended, once all of its output is in the logs. Nothing that it left behind goes on.
+// wait waits until the program has exited and all of its output is in the logs. Processes that it left behind are
+// killed.
 func (p *process) wait() (code, signal int) {
 	p.cmd.Wait()
 	killSession(p.cmd.Process.Pid)
@@ -66,7 +67,7 @@ func (p *process) wait() (code, signal int) {
 	return exitCode(p.cmd.ProcessState)
 }
 
-// release ends the copying. A process that made itself a session of its own may still hold the other end.
+// release ends the copying. A process in a session of its own may still have the pipe open.
 func (p *process) release() {
 	for _, r := range p.output {
 		r.SetReadDeadline(time.Now().Add(time.Second))

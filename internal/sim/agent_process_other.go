@@ -7,7 +7,7 @@ import (
 	"os/exec"
 )
 
-// Without sessions only the process itself can be killed.
+// Without sessions, only the process itself can be killed.
 
 func ownSession(*exec.Cmd, bool) {}
 
@@ -19,5 +19,5 @@ func killSession(leader int) {
 
 func exitCode(state *os.ProcessState) (code, signal int) { return state.ExitCode(), 0 }
 
-// signal cannot send a signal here.
+// signal does nothing on this platform.
 func (p *process) signal(string) {}

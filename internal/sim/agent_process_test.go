@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// processIDs are the IDs of what runs of a job, by allocation and task.
+// processIDs returns the IDs of a job's processes, by allocation and task.
 func (c *Cluster) processIDs(job string) map[string]int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -26,14 +26,15 @@ func (c *Cluster) processIDs(job string) map[string]int {
 	return all
 }
 
-// processCluster is a cluster of jobs whose tasks are processes, and what has run there.
+// processCluster is a cluster whose tasks are processes. It records all process IDs.
 type processCluster struct {
 	*testing.T
 	c    *Cluster
 	seen []int
 }
 
-// write sends an order and waits until the job has so many processes. Of those that it had before only these may go on.
+// write sends a write request and waits until the job has this number of processes. Its other processes must have
+// been killed.
 func (p *processCluster) write(job string, want int, method, path, body string) {
 	p.Helper()
 	before := p.c.processIDs(job)
@@ -53,7 +54,7 @@ func (p *processCluster) write(job string, want int, method, path, body string) 
 	p.seen = append(p.seen, now...)
 }
 
-// isQuiet is Idle for jobs whose deployment was described to be running.
+// isQuiet is Idle for jobs whose deployment was described as running.
 func (c *Cluster) isQuiet(job string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -63,8 +64,7 @@ func (c *Cluster) isQuiet(job string) bool {
 	})
 }
 
-// changeJob takes a job through a restart, a stop, a start from its definition and, where it has one group, a scaling up
-// and down.
+// changeJob restarts and stops a job, starts it from its definition and, if it has one group, scales it up and down.
 func (p *processCluster) changeJob(job string) {
 	p.Helper()
 	had := p.c.processIDs(job)
@@ -100,7 +100,7 @@ func (p *processCluster) changeJob(job string) {
 	}
 }
 
-// close ends the cluster, and nothing that ever ran there may be left.
+// close closes the cluster and checks that no process is left.
 func (p *processCluster) close() {
 	p.Helper()
 	p.c.Close()
@@ -149,9 +149,9 @@ func TestRun_ProcessesFollowWrites(t *testing.T) {
 	defer c.Close()
 	c.SetStepInterval(5 * time.Millisecond)
 	c.AddToken("root", Rights{Management: true})
-	side := Task{Name: "side", Command: shell("", "sleep 600 & wait").Command} // whose definition shows an image
+	side := Task{Name: "side", Command: shell("", "sleep 600 & wait").Command} // its definition contains an image
 	odd := shell("odd", sleepScript)
-	odd.Config = map[string]any{"command": "/usr/bin/odd"} // which is not there
+	odd.Config = map[string]any{"command": "/usr/bin/odd"} // does not exist
 	c.Run(Job{ID: "web", Deployment: successful, Groups: []Group{{Name: "g", Count: 2, Tasks: []Task{shell("main", sleepScript), side, odd}}}})
 	waitUntil(t, "all of it runs", func() bool { return len(c.processIDs("web")) == 6 })
 	p := &processCluster{T: t, c: c}

@@ -11,14 +11,14 @@ import (
 	"syscall"
 )
 
-// setSession lets a process begin a session, and with it a process group, by which all of it can be killed; terminal
-// says that its stdin becomes its controlling terminal.
+// setSession runs a process in a session and process group of its own, so that all its descendants can be killed. If
+// terminal is true, stdin becomes its controlling terminal.
 func setSession(cmd *exec.Cmd, terminal bool) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: terminal}
 }
 
-// killSession kills a process that began a session and all that came of it. A shell on a terminal puts each job into a
-// group of its own, so the group is not enough; where there is no /proc, it has to be.
+// killSession kills the leader of a session and all processes in it. A shell on a terminal gives each job a process
+// group of its own, so killing the group is not enough. Without /proc, only the group is killed.
 func killSession(leader int) {
 	syscall.Kill(-leader, syscall.SIGKILL)
 	files, _ := filepath.Glob("/proc/[0-9]*/stat")
@@ -27,7 +27,7 @@ func killSession(leader int) {
 		if err != nil {
 			continue
 		}
-		// The name, in parentheses, may hold anything; after it come state, parent, group and session.
+		// The name is in parentheses and may contain any character. State, parent, group and session follow it.
 		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 		if len(fields) < 4 || string(fields[3]) != strconv.Itoa(leader) {
 			continue
@@ -38,21 +38,21 @@ func killSession(leader int) {
 	}
 }
 
-// signals are those that Nomad passes on by name.
+// signals are the signals that Nomad forwards by name.
 var signals = map[string]syscall.Signal{
 	"SIGABRT": syscall.SIGABRT, "SIGALRM": syscall.SIGALRM, "SIGCONT": syscall.SIGCONT, "SIGHUP": syscall.SIGHUP,
 	"SIGINT": syscall.SIGINT, "SIGKILL": syscall.SIGKILL, "SIGQUIT": syscall.SIGQUIT, "SIGSTOP": syscall.SIGSTOP,
 	"SIGTERM": syscall.SIGTERM, "SIGUSR1": syscall.SIGUSR1, "SIGUSR2": syscall.SIGUSR2,
 }
 
-// signal sends the program a signal; one that nobody knows is not sent, which Nomad does not tell either.
+// signal sends a signal to the program. Like Nomad, it silently ignores unknown signals.
 func (p *process) signal(name string) {
 	if s, known := signals[name]; known {
 		p.cmd.Process.Signal(s)
 	}
 }
 
-// exitCode returns the exit code as Nomad reports it and the signal that ended the process, or 0.
+// exitCode returns the exit code as Nomad reports it, and the signal that killed the process, or 0.
 func exitCode(state *os.ProcessState) (code, signal int) {
 	status := state.Sys().(syscall.WaitStatus)
 	if status.Signaled() {

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// allocRunner is what runs of an allocation, by task: a task is in it until it is dead.
+// allocRunner runs the tasks of an allocation. It contains a task until the task is dead.
 type allocRunner struct {
-	tasks map[string]*taskRunner // guarded by c.mu
+	tasks map[string]*taskRunner // guarded by Cluster.mu
 }
 
-// taskRunner is a task that runs as a process, restarts included. The one in Cluster.runners is the only one that may change the
-// task's record.
+// taskRunner runs a task as a process, with its restarts. Only the taskRunner in Cluster.runners may change the
+// record of its task.
 type taskRunner struct {
 	c          *Cluster
 	allocation string
 	task       Task
 	kill       context.CancelFunc
 	exited     chan struct{}
-	process    *process // guarded by c.mu; nil while none runs
+	process    *process // guarded by Cluster.mu; nil while no process is running
 }
 
-// syncProcesses lets run what is described to run in one of these allocations, which may be gone or others than before,
-// and returns what has to end for it. What runs already and should, goes on as it is. c.mu is held.
+// syncProcesses starts and kills processes so that they match the records of these allocations. It returns the
+// runners that the caller must wait for. Processes that match continue. c.mu is held.
 func (c *Cluster) syncProcesses(allocations []*allocation) (ending []*taskRunner) {
 	if c.processesOff {
 		return nil
@@ -53,7 +53,8 @@ func waitForExit(ending []*taskRunner) {
 	}
 }
 
-// kill ends a task of an allocation, or all of them for "", and returns what has to end for it. c.mu is held.
+// kill kills a task of an allocation, or all of its tasks for "". It returns the runners that the caller must wait
+// for. c.mu is held.
 func (c *Cluster) kill(allocation, task string) (ending []*taskRunner) {
 	r := c.runners[allocation]
 	if r == nil {
@@ -72,7 +73,7 @@ func (c *Cluster) kill(allocation, task string) (ending []*taskRunner) {
 	return ending
 }
 
-// tasksWithProcess returns the tasks of the allocation that are to be processes, by name; nil when there is no allocation.
+// tasksWithProcess returns the tasks of the allocation that should have a process, by name. a may be nil.
 func (a *allocation) tasksWithProcess() map[string]Task {
 	if a == nil || a.terminal() {
 		return nil
@@ -89,7 +90,7 @@ func (a *allocation) tasksWithProcess() map[string]Task {
 	return tasks
 }
 
-// start starts a task of an allocation, unless it runs. c.mu is held.
+// start starts a task of an allocation, unless it is already running. c.mu is held.
 func (c *Cluster) start(a *allocation, t Task) {
 	r := c.runners[a.ID]
 	if r != nil && r.tasks[t.Name] != nil || c.processesOff || !c.host.acquire() {
@@ -110,7 +111,8 @@ func (c *Cluster) start(a *allocation, t Task) {
 	}()
 }
 
-// run runs the task again and again, for as long as its restart policy wants it. Who kills it says why in its record.
+// run runs the task and restarts it as long as its restart policy permits. The code that kills the task also writes
+// the reason to its record.
 func (l *taskRunner) run(ctx context.Context, a *allocation) {
 	t := l.task
 	policy := newRestartTracker(a.Job.Type, a.group)
@@ -155,8 +157,8 @@ func (l *taskRunner) setProcess(p *process) {
 	l.process = p
 }
 
-// update changes the record of the allocation, unless somebody else has taken the task over, and kills the tasks that
-// no longer run by it.
+// update changes the record of the allocation, unless another runner has replaced this one. It also kills the tasks
+// that are dead after the change.
 func (l *taskRunner) update(change func(a *allocation)) {
 	c := l.c
 	c.mu.Lock()
@@ -165,7 +167,7 @@ func (l *taskRunner) update(change func(a *allocation)) {
 	if old == nil || r == nil || r.tasks[l.task.Name] != l {
 		return
 	}
-	if c.agentDown(old) { // nobody is there to report it
+	if c.agentDown(old) { // no agent reports the change
 		c.kill(l.allocation, l.task.Name)
 		return
 	}

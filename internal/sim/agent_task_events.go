@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What happens to a task and is written down in the record of its allocation, which is a copy that may be changed.
+// These functions write task events to the record of an allocation. The record must be a copy.
 
 func (a *allocation) taskStarted(t Task) {
 	now := time.Now()
@@ -20,7 +20,7 @@ func (a *allocation) taskStartFailed(t Task, err error) {
 	failure.DriverError = reason
 	a.updateTask(t.Name, func(s *taskState) {
 		s.State, s.Failed, s.StartedAt, s.FinishedAt = "dead", true, nil, stamp(now)
-		// The description took it for granted that the task was started.
+		// The description assumed that the task was started.
 		s.Events = slices.DeleteFunc(s.Events, func(e Event) bool { return e.Type == "Started" })
 		s.Events = append(s.Events, failure, notRestartingEvent(now, "Error was unrecoverable"))
 	})
@@ -44,8 +44,8 @@ func (a *allocation) taskExited(t Task, code, signal int, v restartDecision) {
 	a.updateTask(t.Name, func(s *taskState) { s.State, s.Failed, s.FinishedAt = "dead", v.failed, stamp(now) }, events...)
 }
 
-// killDependentTasks ends the tasks that cannot go on without another: all of them when one has failed, and sidecars when no
-// other is left.
+// killDependentTasks ends the remaining tasks: all tasks if one has failed, or the sidecars if only sidecars are
+// left.
 func (a *allocation) killDependentTasks() {
 	failed, left := "", false
 	for _, t := range a.group.Tasks {
@@ -81,7 +81,7 @@ func (a *allocation) killDependentTasks() {
 	}
 }
 
-// terminatedEvent is the end of a task's program in the words of its driver.
+// terminatedEvent reports the exit of a task's program, with the message of its driver.
 func terminatedEvent(at time.Time, driver string, code, signal int) Event {
 	if driver == "docker" {
 		return Terminated(at, code, "")

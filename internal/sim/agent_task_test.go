@@ -15,15 +15,15 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// shell is a task of raw_exec that runs a script.
+// shell returns a raw_exec task that runs a script.
 func shell(name, script string) Task {
 	return Task{Name: name, Driver: "raw_exec", Command: []string{"/bin/sh", "-c", script}}
 }
 
-// sleepScript is a script that says its process ID and goes on.
+// sleepScript prints its process ID and sleeps.
 const sleepScript = "echo $$; exec sleep 600"
 
-// waitUntil waits until check holds.
+// waitUntil waits until check returns true.
 func waitUntil(t *testing.T, what string, check func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !check(); time.Sleep(10 * time.Millisecond) {
@@ -37,7 +37,7 @@ func logOf(c *Cluster, allocation, task, stream string) string {
 	return get(c, "/v1/client/fs/logs/"+allocation+"?plain=true&task="+task+"&type="+stream).Body.String()
 }
 
-// lastPID returns the ID that a busy task has written last.
+// lastPID returns the process ID that a task with sleepScript has printed last.
 func lastPID(t *testing.T, c *Cluster, allocation, task string) (pid int) {
 	t.Helper()
 	waitUntil(t, "the process has written its ID", func() bool {
@@ -50,13 +50,13 @@ func lastPID(t *testing.T, c *Cluster, allocation, task string) (pid int) {
 	return pid
 }
 
-// alive reports whether a process runs. One that was killed may stay for a while, for whoever should note it.
+// alive reports whether a process is running. A zombie is not.
 func alive(pid int) bool {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return syscall.Kill(pid, 0) == nil && !strings.Contains(string(stat), ") Z ")
 }
 
-// waitForStatus waits, in blocking queries, until an allocation has this status, and returns it.
+// waitForStatus waits in blocking queries until an allocation has this status, and returns the allocation.
 func waitForStatus(t *testing.T, n *api.Client, id, status string) *api.Allocation {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

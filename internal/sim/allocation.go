@@ -2,7 +2,7 @@ package sim
 
 import "time"
 
-// allocation is an allocation as it is stored.
+// allocation is the stored record of an allocation.
 type allocation struct {
 	ID, Namespace, EvalID, Name        string
 	NodeID, NodeName, JobID, TaskGroup string
@@ -18,16 +18,16 @@ type allocation struct {
 	CreateIndex, ModifyIndex           uint64
 	CreateTime, ModifyTime             int64
 
-	Job                *job   `json:"-"` // the version that it is of
+	Job                *job   `json:"-"` // the job version of the allocation
 	DeploymentID       string `json:"-"`
 	PreviousAllocation string `json:"-"`
 	group              Group
-	node               *node // as it was when the allocation was placed
+	node               *node // at the time of the placement
 	failingChecks      map[string]CheckFailure
-	scheduled          bool // by the scheduler, not described
-	replaceNow         bool // failed or unknown, and is to be replaced now
+	scheduled          bool // created by the scheduler, not by a description
+	replaceNow         bool // failed or unknown, and to be replaced now
 	statusHistory      []allocState
-	planIndex          uint64 // index of the last plan that changed it; 0: the one that placed it
+	planIndex          uint64 // index of the last plan that changed it; 0: the plan that created it
 }
 
 func (a *allocation) key() key { return key{a.Namespace, a.ID, a.CreateIndex} }
@@ -40,7 +40,7 @@ type desiredTransition struct {
 	ForceReschedule, Migrate, MigrateDisablePlacement, NoShutdownDelay, Reschedule *bool
 }
 
-// allocHealth is an allocation's health to its deployment.
+// allocHealth is the health of an allocation in its deployment.
 type allocHealth struct {
 	Canary      bool
 	Healthy     *bool
@@ -58,10 +58,10 @@ type taskState struct {
 	Paused      string
 	Events      []Event
 
-	measured TaskState // what the client's stats say
+	measured TaskState // the resource usage that the client reports
 }
 
-// allocationStub is an allocation in a list. Its TaskStates hide those of the record: they are sent on request.
+// allocationStub is an allocation in a list. Its TaskStates hide those of the record, because they are optional.
 type allocationStub struct {
 	*allocation
 	JobType            string
@@ -81,7 +81,7 @@ func (a *allocation) stub(states, withResources bool) allocationStub {
 	return s
 }
 
-// allocatedResources is what the scheduler gave the tasks.
+// allocatedResources returns the resources that the scheduler assigned.
 func (a *allocation) allocatedResources() object {
 	lifecycles, tasks := object{}, object{}
 	for _, t := range a.group.Tasks {
@@ -98,7 +98,7 @@ func (a *allocation) allocatedResources() object {
 	}
 }
 
-// detail is the whole allocation. Nomad leaves out what is empty here, which it does not in lists.
+// detail returns the whole allocation. Unlike in lists, Nomad omits empty fields here.
 func (a *allocation) detail() object {
 	perTask, cpu, memory := object{}, 0, 0
 	for _, t := range a.group.Tasks {
@@ -106,7 +106,7 @@ func (a *allocation) detail() object {
 		cpu += t.CPU
 		memory += t.Memory
 	}
-	placed := *a.Job // the allocation keeps the job as it was when it was placed
+	placed := *a.Job // the job at the time of the placement
 	placed.Status, placed.ModifyIndex, placed.deployment = "pending", a.Job.JobModifyIndex, nil
 	whole, shared := resources(cpu, memory, memory, diskMB), resources(0, 0, 0, diskMB)
 	whole["Networks"], shared["Networks"] = a.assignedNetworks(), a.assignedNetworks()
@@ -150,7 +150,7 @@ func (a *allocation) detail() object {
 	return d
 }
 
-// Allocations returns the IDs of a job's allocations, in the order of the IDs; none when there is no such job.
+// Allocations returns the IDs of a job's allocations in sorted order. It returns none if there is no such job.
 func (c *Cluster) Allocations(namespace, job string) (ids []string) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

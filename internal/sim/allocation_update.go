@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// updateAllocation replaces the record of an allocation, and those that count it, by changed copies. c.mu is held.
+// updateAllocation changes a copy of an allocation and stores it with the counts that depend on it. c.mu is held.
 func (c *Cluster) updateAllocation(old *allocation, change func(a *allocation)) {
 	a := old.copy()
 	change(a)
 	c.storeAllocations(c.nextIndex(tableJobs, tableSummaries, tableAllocations), a)
 }
 
-// copy is a record of the allocation that may be changed until it is stored.
+// copy returns a copy that may be changed until it is stored.
 func (a *allocation) copy() *allocation {
 	b := *a
 	b.TaskStates = maps.Clone(a.TaskStates)
 	return &b
 }
 
-// storeAllocations stores new allocations of one job, or changed copies, at an index, and brings up to date what counts them.
-// c.mu is held.
+// storeAllocations stores new or changed allocations of one job at an index, and updates the job's counts. c.mu is
+// held.
 func (c *Cluster) storeAllocations(index uint64, all ...*allocation) {
 	if len(all) == 0 {
 		return
@@ -35,7 +35,7 @@ func (c *Cluster) storeAllocations(index uint64, all ...*allocation) {
 	}
 	before := c.job(all[0].Namespace, all[0].JobID)
 	if before == nil {
-		return // purged: its allocations outlive it for a while
+		return // purged; its allocations remain for a while
 	}
 	j := *before
 	j.allocations = slices.Clone(j.allocations)
@@ -51,7 +51,7 @@ func (c *Cluster) storeAllocations(index uint64, all ...*allocation) {
 	c.storeJob(&j, index)
 }
 
-// storeJob stores a changed copy of a job with the status that follows from all that belongs to it.
+// storeJob stores a changed copy of a job with its derived status.
 func (c *Cluster) storeJob(j *job, index uint64) {
 	before := j.Status
 	if status := j.status(); status != before {
@@ -61,7 +61,7 @@ func (c *Cluster) storeJob(j *job, index uint64) {
 	c.moveChild(j.Namespace, j.ParentID, before, j.Status, index)
 }
 
-// countAllocations sums the job's allocations up anew.
+// countAllocations returns a new summary of the job's allocations.
 func (j *job) countAllocations(index uint64) *summary {
 	sum := *j.summary
 	sum.ModifyIndex, sum.Summary = index, map[string]*groupSummary{}
@@ -72,7 +72,7 @@ func (j *job) countAllocations(index uint64) *summary {
 	}
 	for _, a := range j.allocations {
 		if a.Job.CreateIndex != j.CreateIndex {
-			continue // of a job with that ID that was purged
+			continue // belongs to a purged job with the same ID
 		}
 		if sum.Summary[a.TaskGroup] == nil {
 			sum.Summary[a.TaskGroup] = &groupSummary{}
@@ -82,7 +82,7 @@ func (j *job) countAllocations(index uint64) *summary {
 	return &sum
 }
 
-// updateTask replaces the state of a task by a copy that was changed and has these events more.
+// updateTask replaces the state of a task by a changed copy with more events.
 func (a *allocation) updateTask(name string, change func(s *taskState), events ...Event) {
 	s := *a.TaskStates[name]
 	s.Events = slices.Concat(s.Events, events)
@@ -91,8 +91,8 @@ func (a *allocation) updateTask(name string, change func(s *taskState), events .
 	a.TaskStates[name] = &s
 }
 
-// deriveStatus derives the status of the allocation from the states of its tasks, by the rules of Nomad's client: one failed
-// task fails it.
+// deriveStatus derives the client status from the task states, with the rules of Nomad's client: a failed task makes
+// the allocation failed.
 func (a *allocation) deriveStatus() {
 	has := map[string]bool{}
 	for _, s := range a.TaskStates {

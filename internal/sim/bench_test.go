@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// bigCluster is a cluster of many teams, ten allocations a job.
+// bigCluster is a cluster of many teams, with ten allocations for each job.
 func bigCluster(jobs int) *Cluster {
 	c := New()
 	for i := range 20 {

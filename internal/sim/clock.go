@@ -2,28 +2,27 @@ package sim
 
 import "time"
 
-// defaultStepInterval is how long a step takes unless Pace says otherwise.
+// defaultStepInterval is the initial step interval.
 const defaultStepInterval = 20 * time.Millisecond
 
-// maxDelaySteps is how many steps a delay of a policy takes at most where nothing real waits for it: a simulated failure
-// need not keep a test waiting for half a minute.
+// maxDelaySteps limits the delay of a policy in simulated failures, so that a test does not wait for half a minute.
 const maxDelaySteps = 10
 
-// SetStepInterval sets how long each step takes by which orders come true: an evaluation until it is processed, an allocation until
-// its client has it, a start, a stop and a verdict on its health. It is 20 ms at first.
+// SetStepInterval sets the duration of a simulation step (default 20 ms). Each of these takes one step: processing an
+// evaluation, starting an allocation on its client, starting or stopping a task, and reporting its health.
 func (c *Cluster) SetStepInterval(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stepInterval = d
 }
 
-// afterStep does something a step from now, under the lock, once what is ending has ended. When the cluster is closed
-// before that, it is not done. c.mu is held.
+// afterStep calls do one step from now, with the lock held, after the exiting runners have exited. If the cluster is
+// closed first, do is not called. c.mu is held.
 func (c *Cluster) afterStep(do func(), ending ...*taskRunner) {
 	c.afterDelay(c.stepInterval, do, ending...)
 }
 
-// afterDelay is later with a delay of its own.
+// afterDelay is afterStep with a delay.
 func (c *Cluster) afterDelay(d time.Duration, do func(), ending ...*taskRunner) {
 	if !c.host.acquire() {
 		return
@@ -44,8 +43,8 @@ func (c *Cluster) afterDelay(d time.Duration, do func(), ending ...*taskRunner) 
 	}()
 }
 
-// capDelay is a policy's delay, cut to what a simulated failure waits at most. An hour is meant: who sets it wants to see
-// the failure.
+// capDelay limits a policy's delay to maxDelaySteps. Delays of an hour or more are not limited: tests use them to
+// keep the failed state.
 func (c *Cluster) capDelay(d time.Duration) time.Duration {
 	if d >= time.Hour {
 		return d

@@ -10,17 +10,17 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// limiter allows each client address so many open connections, loopback too, as Nomad does by default.
+// limiter limits the open connections for each client address. As in Nomad, that includes loopback addresses.
 type limiter struct {
 	mu            sync.Mutex
 	max           int
-	open          map[net.Conn]string // the address of each
+	open          map[net.Conn]string // the client address of each connection
 	peak, refused int
 	tooManyRate   *rate.Limiter
 	server        *http.Server
 }
 
-// Start listens on a free port of 127.0.0.1, with the limit on connections, until Close. It returns the URL.
+// Start listens on a free port of 127.0.0.1 until Close, with the connection limit. It returns the URL.
 func (c *Cluster) Start() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -34,20 +34,20 @@ func (c *Cluster) Start() (string, error) {
 		return "", fmt.Errorf("start the simulated cluster: it was started before")
 	}
 	l.open = make(map[net.Conn]string)
-	l.tooManyRate = rate.NewLimiter(10, 100) // Nomad's own numbers
+	l.tooManyRate = rate.NewLimiter(10, 100) // Nomad's values
 	l.server = &http.Server{Handler: c, ConnState: l.track}
 	go l.server.Serve(ln)
 	return "http://" + ln.Addr().String(), nil
 }
 
-// LimitConnections sets how many connections a client address may have open; 0 is any number.
+// LimitConnections sets the maximum number of open connections for each client address. 0 means no limit.
 func (c *Cluster) LimitConnections(n int) {
 	c.limiter.mu.Lock()
 	defer c.limiter.mu.Unlock()
 	c.limiter.max = n
 }
 
-// Connections returns how many connections were open at once at most and how many were refused for the limit.
+// Connections returns the peak number of open connections and the number of refused ones.
 func (c *Cluster) Connections() (peak, refused int) {
 	c.limiter.mu.Lock()
 	defer c.limiter.mu.Unlock()
@@ -69,9 +69,9 @@ func (l *limiter) stop() {
 	}
 }
 
-// track admits and forgets connections. One over the limit is answered 429 at once, before it asks, ten times a
-// second, and only closed beyond that. A client that has already sent its request may see a reset instead of the
-// 429, as with Nomad.
+// track counts connections. A connection over the limit immediately gets a 429 response, before its request is read.
+// At more than ten refusals per second, connections are only closed. As with Nomad, a client that has already sent
+// its request may see a reset instead of the 429.
 func (l *limiter) track(conn net.Conn, state http.ConnState) {
 	l.mu.Lock()
 	switch state {
@@ -93,8 +93,8 @@ func (l *limiter) track(conn net.Conn, state http.ConnState) {
 	l.mu.Unlock()
 }
 
-// untrack is for a connection that was taken over from the server, which no longer tells when it is closed. Until then
-// it counts, as with Nomad.
+// untrack removes a hijacked connection, for which the server reports no close. As in Nomad, it is counted until
+// then.
 func (l *limiter) untrack(conn net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

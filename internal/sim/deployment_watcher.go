@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// What becomes of deployments while their allocations become healthy or fail.
+// This file simulates Nomad's deployment watcher: it completes, promotes and fails deployments according to the
+// health of their allocations.
 
-// markHealthy finds an allocation that runs healthy to its deployment, unless it was judged before.
+// markHealthy marks a running allocation as healthy, unless its health is already set.
 func (c *Cluster) markHealthy(id string) {
 	a := c.allocationByID[id]
 	if a == nil || a.terminal() || c.agentDown(a) || a.ClientStatus != "running" || a.DeploymentID == "" && a.Job.Type != "service" || a.hasHealth() {
@@ -21,7 +22,7 @@ func (a *allocation) hasHealth() bool {
 	return a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil
 }
 
-// setAllocHealth writes an allocation's health down and looks what follows for its deployment.
+// setAllocHealth stores the health of an allocation and updates its deployment.
 func (c *Cluster) setAllocHealth(a *allocation, healthy bool) {
 	b := a.copy()
 	index := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments)
@@ -42,8 +43,8 @@ func (c *Cluster) setAllocHealth(a *allocation, healthy bool) {
 	}
 }
 
-// checkDeployment lets a running deployment fail or succeed, as the health of its allocations wants it, and reports whether it
-// still goes on.
+// checkDeployment completes, promotes or fails a running deployment if the health of its allocations requires it. It
+// reports whether the deployment is still in progress.
 func (c *Cluster) checkDeployment(id string) (goesOn bool) {
 	d := c.deploymentByID(id)
 	if d == nil || d.Status != "running" {
@@ -83,7 +84,7 @@ func (c *Cluster) deploymentByID(id string) *deployment {
 	return c.deployments[i]
 }
 
-// autoPromote promotes a deployment, unless it was promoted or ended meanwhile.
+// autoPromote promotes a running deployment, unless it is already promoted.
 func (c *Cluster) autoPromote(id string) {
 	d := c.deploymentByID(id)
 	if d == nil || d.Status != "running" {
@@ -97,7 +98,7 @@ func (c *Cluster) autoPromote(id string) {
 	}
 }
 
-// completeDeployment ends a deployment that is complete, unless it was ended otherwise meanwhile.
+// completeDeployment marks a running deployment as successful.
 func (c *Cluster) completeDeployment(id string) {
 	old := c.deploymentByID(id)
 	if old == nil {
@@ -112,8 +113,8 @@ func (c *Cluster) completeDeployment(id string) {
 	c.storeDeployment(d, c.nextIndex(tableJobs, tableDeployments))
 }
 
-// failDeployment ends a deployment and, where a group wants that, goes back to the newest version that was deployed. It
-// returns the evaluation of it and the version it went back to.
+// failDeployment marks a deployment as failed. If a group has auto_revert, it also reverts the job to its newest
+// stable version. It returns the new evaluation and the version.
 func (c *Cluster) failDeployment(old *deployment, why string) (e *evaluation, reverted *uint64) {
 	d := old.copy()
 	d.Status, d.StatusDescription = "failed", why

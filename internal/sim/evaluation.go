@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// evaluation is an evaluation as it is stored and listed: Nomad leaves out what is empty.
+// evaluation is the stored record of an evaluation. As in Nomad, empty fields are omitted.
 type evaluation struct {
 	ID, Namespace, JobID, Type string
 	Priority                   int
@@ -33,7 +33,7 @@ type evaluation struct {
 
 func (e *evaluation) key() key { return key{e.Namespace, e.ID, e.CreateIndex} }
 
-// metrics says how the scheduler came to place, or not to place, an allocation.
+// metrics is the scheduler's record of a placement or a placement failure.
 type metrics struct {
 	NodesEvaluated, NodesFiltered, NodesInPool, NodesExhausted int
 	NodesAvailable                                             map[string]int
@@ -48,7 +48,7 @@ type metrics struct {
 	CoalescedFailures                                          int
 }
 
-// metrics says why nothing more of a group can be placed.
+// metrics returns the reason of a placement failure.
 func (u *Unplaced) metrics(nodes []*node) metrics {
 	m := metrics{
 		NodesEvaluated: len(nodes), NodesInPool: len(nodes), NodesAvailable: available(nodes), NodePool: "default", AllocationTime: 9083,
@@ -68,12 +68,12 @@ func (u *Unplaced) metrics(nodes []*node) metrics {
 	return m
 }
 
-// registerEvaluationID is the ID of the evaluation of the version's registration.
+// registerEvaluationID returns the ID of the evaluation that registering this version created.
 func (j *job) registerEvaluationID() string {
 	return uuid("evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10))
 }
 
-// newEvaluation makes one that is complete and has changed nothing; names tell it from others of that version.
+// newEvaluation returns a complete evaluation without changes. names make its ID unique within the version.
 func (j *job) newEvaluation(trigger, description string, created int64, index uint64, names ...string) *evaluation {
 	e := &evaluation{
 		ID:        uuid(append([]string{"evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10)}, names...)...),
@@ -100,8 +100,8 @@ func desiredUpdates(placed int) object {
 	}
 }
 
-// describeEvaluations writes down the evaluations that led to the job's state: those of the registrations of its versions and,
-// when a group is not placed, the blocked one that waits to place the rest.
+// describeEvaluations creates the evaluations of a described job: one for the registration of each version, and a
+// blocked one if a group is not placed.
 func (j *job) describeEvaluations(nodes []*node) {
 	for _, v := range j.earlierVersions {
 		j.evaluations = append(append(j.evaluations, v.evaluations...), v.registerEvaluation())
@@ -131,7 +131,7 @@ func (j *job) describeEvaluations(nodes []*node) {
 	j.evaluations = append(j.evaluations, &blocked)
 }
 
-// registerEvaluation is the evaluation of the version's registration.
+// registerEvaluation returns the evaluation that registering this version created.
 func (j *job) registerEvaluation() *evaluation {
 	trigger := "job-register"
 	if j.ParentID != "" && !j.Dispatched {
@@ -147,7 +147,7 @@ func (j *job) registerEvaluation() *evaluation {
 	return e
 }
 
-// addEvaluations writes down the evaluations that the description names.
+// addEvaluations adds the evaluations of the description.
 func (j *job) addEvaluations(all []Evaluation) {
 	for i, spec := range all {
 		created := j.SubmitTime

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Examples returns the cluster of one tier of the original nomadctld's README, "production", "quality" or "test",
-// with the jobs shown there in the states shown there, seen at now, and with the jobs of a few more teams. It panics
-// for another name. Its tasks are processes only once RunTasks is called.
+// Examples returns a cluster with the jobs of one tier in the README of the original nomadctld, as of now, and with
+// the jobs of a few more teams. name is "production", "quality" or "test"; it panics for other names. The tasks have
+// no processes until RunTasks is called.
 func Examples(name string, now time.Time) *Cluster {
 	e := examples{New(), now}
 	e.c.processesOff = true
@@ -50,7 +50,7 @@ const (
 
 var successful = Deployment{Status: "successful"}
 
-// addReadmeJob runs a service with one allocation of one task, named as in the README.
+// addReadmeJob adds a service of the README with one allocation of one task.
 func (e examples) addReadmeJob(id, node string, age time.Duration, d Deployment, s TaskState, a Allocation) {
 	at := e.ago(age)
 	a.Node, a.Created, a.Modified = node, at.Add(-30*time.Second), at
@@ -60,7 +60,7 @@ func (e examples) addReadmeJob(id, node string, age time.Duration, d Deployment,
 	}}})
 }
 
-// addTeam runs a healthy service with made-up numbers.
+// addTeam adds a healthy service with invented numbers.
 func (e examples) addTeam(id string, count int, age time.Duration, tasks ...Task) {
 	e.addJob(Job{ID: id, Deployment: successful, Submitted: e.ago(age), Groups: []Group{{Name: "web", Count: count, Tasks: tasks}}})
 }

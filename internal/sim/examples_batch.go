@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// productionBatch runs what is launched by a plan or by a dispatch, and the launches that Nomad still knows.
+// productionBatch adds periodic and parameterized jobs, and those of their children that are not yet
+// garbage-collected.
 func (e examples) productionBatch() {
 	e.addBatch(Job{
 		ID: "p-es-log-curator", Submitted: e.ago(12 * week),
@@ -47,7 +48,7 @@ func (e examples) addBatch(j Job) {
 	e.addJob(j)
 }
 
-// addPeriodicRun runs a child of a periodic job, which began at and took a while.
+// addPeriodicRun adds a child of a periodic job that started at the given time.
 func (e examples) addPeriodicRun(parent string, at time.Time, status string) {
 	e.addBatch(Job{
 		ID: fmt.Sprintf("%s/periodic-%d", parent, at.Unix()), ParentID: parent, Submitted: at,
@@ -55,7 +56,7 @@ func (e examples) addPeriodicRun(parent string, at time.Time, status string) {
 	})
 }
 
-// addDispatch runs a child of a parameterized job.
+// addDispatch adds a child of a parameterized job.
 func (e examples) addDispatch(parent, file, id string, at time.Time, status string) {
 	e.addBatch(Job{
 		ID: fmt.Sprintf("%s/dispatch-%d-%s", parent, at.Unix(), id), ParentID: parent, Submitted: at,
@@ -64,7 +65,7 @@ func (e examples) addDispatch(parent, file, id string, at time.Time, status stri
 	})
 }
 
-// lastTime returns when it was one of these times of the day, in UTC, for the last time.
+// lastTime returns the most recent of these times of the day, in UTC.
 func (e examples) lastTime(times ...time.Duration) (latest time.Time) {
 	today := e.now.UTC().Truncate(day)
 	for _, t := range times {

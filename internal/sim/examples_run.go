@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// addJob puts a job into the cluster whose tasks, once they run, have something to say.
+// addJob adds a job whose tasks write example logs when they run.
 func (e examples) addJob(j Job) {
 	if len(j.Groups) == 0 {
 		j.Groups = []Group{{}}
@@ -21,15 +21,15 @@ func (e examples) addJob(j Job) {
 		}
 		for k := range g.Tasks {
 			t := &g.Tasks[k]
-			t.complete() // so that inspecting the job does not show the command
+			t.complete() // before setting Command, which must not appear in the job definition
 			t.Command = []string{"/bin/sh", "-c", exampleScript, t.Name, fmt.Sprint(2 + (len(j.ID)+k)%4)}
 		}
 	}
 	e.c.Run(j)
 }
 
-// exampleScript is what the tasks of the examples run: a line every few seconds, now and then a warning. It starts no program
-// but sleep, so that dozens of them cost next to nothing. $1 is how long it sleeps.
+// exampleScript is the program of the example tasks. It writes a line every few seconds, and sometimes a warning. It
+// starts no program except sleep, so that dozens of tasks cost almost nothing. $1 is the sleep time.
 const exampleScript = `n=0
 echo "level=info msg=\"starting\" task=$0 allocation=$NOMAD_SHORT_ALLOC_ID"
 echo "level=info msg=\"listening\" address=0.0.0.0:8080"
@@ -43,8 +43,8 @@ while :; do
 	test $n -lt 20 || sleep $1
 done`
 
-// RunTasks starts the tasks of a cluster that Examples returned, as processes on this machine, and lets those that have
-// ended have said something.
+// RunTasks starts the tasks of a cluster that Examples returned as processes on this machine, and writes logs for the
+// tasks that have exited.
 func (c *Cluster) RunTasks() {
 	c.mu.Lock()
 	c.processesOff = false
@@ -62,7 +62,7 @@ func (c *Cluster) RunTasks() {
 	}
 }
 
-// exitedTaskLog is what a task that has ended wrote: as much as its events tell.
+// exitedTaskLog returns a log for a task that has exited, according to its events.
 func exitedTaskLog(t Task, s *taskState) (stdout, stderr string) {
 	var out, err strings.Builder
 	for _, e := range s.Events {

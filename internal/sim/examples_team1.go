@@ -2,7 +2,7 @@ package sim
 
 import "time"
 
-// withHTTPService asks for a port "http" and announces it, with a check that it is open and one that somebody answers there.
+// withHTTPService adds a port "http" and a service with a TCP check and an HTTP check.
 func withHTTPService(name string, g Group) Group {
 	g.Networks = []Network{{Ports: []Port{{Label: "http"}}}}
 	g.Services = []Service{{Name: name, Port: "http", Tags: []string{"public"}, Checks: []Check{
@@ -11,13 +11,13 @@ func withHTTPService(name string, g Group) Group {
 	return g
 }
 
-// team1Web runs a service whose checks pass.
+// team1Web adds a service whose checks pass.
 func (e examples) team1Web() {
 	g := withHTTPService("team1-web", Group{Name: "web", Count: 2, Tasks: []Task{{Name: "web", Env: map[string]string{"LOG_LEVEL": "info"}}}})
 	e.addJob(Job{ID: "p-team1-web", Deployment: successful, Submitted: e.ago(2 * week), Groups: []Group{g}})
 }
 
-// team1API runs a service in the middle of an update: the third of its allocations has just been replaced.
+// team1API adds a service during an update: the third of its allocations has just been replaced.
 func (e examples) team1API() {
 	version := func(image, level string) Group {
 		return withHTTPService("team1-api", Group{Name: "web", Count: 3, Tasks: []Task{
@@ -54,7 +54,7 @@ func (e examples) team1API() {
 	e.addJob(job)
 }
 
-// team1Moved runs a service that ran out of memory, went to another node, and is not well there either.
+// team1Moved adds a service that was rescheduled after it ran out of memory, and is unhealthy on the new node, too.
 func (e examples) team1Moved() {
 	begun, out := e.ago(4*day), e.ago(26*time.Hour)
 	g := withHTTPService("team1-web", Group{Name: "web", Tasks: []Task{{Name: "web"}}})

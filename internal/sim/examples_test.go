@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// readmeFlags are the letters by which the original nomadctld sums up an allocation.
+// readmeFlags returns the letters with which the original nomadctld summarizes an allocation.
 func readmeFlags(a *api.AllocationListStub) string {
 	var f []string
 	if a.ClientStatus == "failed" {

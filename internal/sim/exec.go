@@ -11,7 +11,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// execRequest is what a request asks to run, and in which task.
+// execRequest is a request to run a program in a task.
 type execRequest struct {
 	command []string
 	tty     bool
@@ -20,8 +20,8 @@ type execRequest struct {
 	node    *node
 }
 
-// closeError is why an exec ends before its program: the code and the text of the websocket's close message. Nomad knows
-// 1011 for what it calls a 500, and 1008 for every other status.
+// closeError ends an exec before its program exits. It contains the code and the text of the websocket close message.
+// Nomad uses 1011 for internal errors and 1008 for all others.
 type closeError struct {
 	code int
 	text string
@@ -33,9 +33,9 @@ func policyViolation(format string, args ...any) error {
 	return closeError{websocket.ClosePolicyViolation, fmt.Sprintf(format, args...)}
 }
 
-// execHandler runs a program in a task. Like Nomad's agent it upgrades the connection first, so that refusals are close
-// messages. But nothing here isolates a task: whoever may call this can do on this machine what its user can. So only
-// who brings a token may, whatever a Nomad without ACL or with an anonymous policy would allow.
+// execHandler runs a program in a task. Like Nomad's agent, it upgrades the connection first, so errors are close
+// messages. Nothing here isolates the task: the program runs as the current user. Therefore a token is required, even
+// if a Nomad without ACL or with an anonymous policy would not require one.
 func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	if !c.host.acquire() {
 		panic(http.ErrAbortHandler)
@@ -56,7 +56,7 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 	var upgrader websocket.Upgrader
 	conn, upgradeErr := upgrader.Upgrade(w, r, nil)
 	if upgradeErr != nil {
-		return // it has answered
+		return // Upgrade has sent the error
 	}
 	s := newExecStream(c.host.ctx, conn)
 	defer s.shutdown()
@@ -71,7 +71,8 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 	}
 }
 
-// hasOwnToken reports whether the request has a token of its own, on a cluster that asks for one. It may still be a wrong one.
+// hasOwnToken reports whether ACL is on and the request has a token other than the anonymous one. The token may be
+// invalid.
 func (c *Cluster) hasOwnToken(r *http.Request) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -94,7 +95,7 @@ func parseExec(r *http.Request) (*execRequest, error) {
 	return e, nil
 }
 
-// resolveExec looks up what the request asks for, in the order of Nomad's client.
+// resolveExec checks the request and finds its allocation and task, in the order of Nomad's client.
 func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err error) {
 	if c.hasUnknownToken(r) {
 		return policyViolation(deniedRPCText)
@@ -102,7 +103,7 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 	e.a, e.node, err = c.reachClient(r, id, "alloc-exec")
 	switch f, _ := errors.AsType[httpError](err); {
 	case err == error(errDenied):
-		return errors.New(errDenied.text) // which Nomad takes for a 500
+		return errors.New(errDenied.text) // Nomad treats this as an internal error
 	case f.status != 0:
 		return policyViolation("%s", f.text)
 	case err != nil:
@@ -116,7 +117,7 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 	if e.task, found = e.a.task(name); !found {
 		return errors.New("task not found")
 	}
-	// A task of this driver is not isolated, and neither is what runs in it.
+	// raw_exec does not isolate the task or the programs in it.
 	if e.task.Driver == "raw_exec" {
 		if _, _, err := c.reachClient(r, id, "alloc-node-exec"); err != nil {
 			return errors.New(err.Error())
@@ -131,7 +132,7 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 	return nil
 }
 
-// waitForTaskExit returns when the task no longer runs, or ctx has ended.
+// waitForTaskExit returns when the task is no longer running, or when ctx ends.
 func (c *Cluster) waitForTaskExit(ctx context.Context, e *execRequest) {
 	for ctx.Err() == nil {
 		c.mu.RLock()

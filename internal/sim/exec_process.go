@@ -14,10 +14,11 @@ import (
 	"github.com/creack/pty"
 )
 
-// errPluginShutDown is how an exec ends when its task does.
+// errPluginShutDown ends an exec whose task has exited.
 var errPluginShutDown = errors.New("plugin is shut down")
 
-// runExec runs the program until it ends, or its task, or the cluster. nil: the client knows how it ended, or left.
+// runExec runs the program until it exits, its task exits or the cluster is closed. It returns nil if the client
+// received the result or has disconnected.
 func (s *execStream) runExec(c *Cluster, e *execRequest) error {
 	pause := time.NewTimer(e.node.spec.Slow)
 	defer pause.Stop()
@@ -55,7 +56,7 @@ func (s *execStream) runExec(c *Cluster, e *execRequest) error {
 	case ended.Load():
 		return errPluginShutDown
 	case notStarted && e.task.Driver == "docker":
-		// It is a program in the container that fails to become the one asked for.
+		// In a container, the exec process itself starts and then fails to execute the program.
 		var path *fs.PathError
 		if reason := failed.error; errors.Is(reason, fs.ErrNotExist) && errors.As(reason, &path) {
 			failed.error = fmt.Errorf("exec: %q: stat %s: %w", path.Path, path.Path, path.Err)
@@ -80,7 +81,7 @@ func (s *execStream) runExec(c *Cluster, e *execRequest) error {
 
 type startError struct{ error }
 
-// execProcess is the program of an exec and what goes in and out of it.
+// execProcess is the program of an exec with its input and output.
 type execProcess struct {
 	*execStream
 	ctx    context.Context // kills the program
@@ -88,11 +89,11 @@ type execProcess struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 
-	ignoresEOF bool // the driver does not pass on the end of input
+	ignoresEOF bool // the driver does not forward the end of stdin
 }
 
-// runOnPipes runs the program without a terminal. As with Nomad, one that has ended is only done once the client has closed
-// stdin, or sent more of it than anybody takes: a client that keeps stdin open waits for ever.
+// runOnPipes runs the program without a terminal. As in Nomad, the exec of an exited program ends only when the
+// client has closed stdin, or has sent input that no process reads. A client that keeps stdin open waits forever.
 func (x *execProcess) runOnPipes() error {
 	var ours, theirs []*os.File
 	defer func() { closeAll(ours) }()
@@ -113,7 +114,7 @@ func (x *execProcess) runOnPipes() error {
 	if err != nil {
 		return startError{err}
 	}
-	// What left the session of the program may hold the other ends for ever.
+	// A process that left the session may keep the other ends open forever.
 	defer context.AfterFunc(x.ctx, func() { closeAll(ours) })()
 	var io sync.WaitGroup
 	io.Go(func() { x.copyStdin(ours[0], false) })
@@ -125,8 +126,8 @@ func (x *execProcess) runOnPipes() error {
 	return nil
 }
 
-// runOnTerminal runs the program on a terminal. Closing stdin closes this side of it, which the program does not notice; what
-// it writes after that is lost but for its next output, and its stdout is not closed.
+// runOnTerminal runs the program on a terminal. Closing stdin closes our side of the terminal, which the program does
+// not notice. All but the next chunk of its output is then lost, and stdout is not closed.
 func (x *execProcess) runOnTerminal() error {
 	master, slave, err := pty.Open()
 	if err != nil {

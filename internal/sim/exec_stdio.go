@@ -7,8 +7,8 @@ import (
 	"github.com/creack/pty"
 )
 
-// copyStdin takes the client's frames to the program: without a terminal until stdin is closed or nobody reads it any more,
-// with one until the program has ended.
+// copyStdin forwards the client's frames to the program. Without a terminal, it returns when stdin is closed or no
+// longer read. With a terminal, it returns when the program has exited.
 func (x *execProcess) copyStdin(stdin *os.File, terminal bool) {
 	var over <-chan struct{}
 	if terminal {
@@ -44,7 +44,7 @@ func (x *execProcess) copyStdin(stdin *os.File, terminal bool) {
 	}
 }
 
-// copyOutput sends what the program writes, and kills it when there is no client.
+// copyOutput sends the output of the program, and kills the program if the client has disconnected.
 func (x *execProcess) copyOutput(r *os.File, frame func(*stream) execOutput) {
 	buf := make([]byte, 4096)
 	for {

@@ -17,7 +17,7 @@ import (
 
 const execPath = "/v1/client/allocation/{id}/exec"
 
-// execCluster is a cluster whose token is "root", with a described task "t" and a process "p".
+// execCluster is a cluster with the token "root", a described task "t" and a process "p".
 func execCluster(t *testing.T) (c *Cluster, address, allocation string) {
 	c = New()
 	c.AddToken("root", Rights{Management: true})
@@ -30,7 +30,7 @@ func execCluster(t *testing.T) (c *Cluster, address, allocation string) {
 	return c, address, c.Allocations("default", "j")[0]
 }
 
-// execute begins an exec as the real client does.
+// startExec starts an exec like the real client.
 func startExec(t *testing.T, address, allocation, task string, tty bool, command ...string) *websocket.Conn {
 	t.Helper()
 	words, _ := json.Marshal(command)
@@ -54,7 +54,7 @@ func sendFrames(t *testing.T, conn *websocket.Conn, frames ...string) {
 	}
 }
 
-// readFrames returns the frames until the end, and how it ended. What follows each other on stdout is one frame.
+// readFrames returns all frames and the final error. Consecutive stdout frames are merged.
 func readFrames(conn *websocket.Conn) (frames []string) {
 	var said []byte
 	for {
@@ -88,7 +88,7 @@ func TestExec_RecordedFrames(t *testing.T) {
 		tty     bool
 		command string
 		say     []string
-		hear    []string // the streams end in any order
+		hear    []string // the streams may end in any order
 	}{
 		{"t", false, "cat; exit 4", []string{stdinHello, stdinEOF}, []string{
 			`{"stdout":{"data":"aGVsbG8K"}}`, `{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{"exit_code":4}}`, closedAbnormally,
@@ -154,8 +154,8 @@ func TestExec_StdinEOFClosesTerminal(t *testing.T) {
 	}
 	sendFrames(t, conn, stdinEOF)
 	got := readFrames(conn)
-	// The terminal is closed when nobody reads from it: at once, or when the shell has written b. With its terminal gone, the
-	// shell may be hung up before it exits.
+	// The terminal is closed when no process reads from it: immediately, or when the shell has written b. Then the shell
+	// may get a SIGHUP before it exits.
 	if got[0] == `{"exited":true,"result":{"exit_code":129}}` {
 		got = append([]string{`{"stdout":{"data":"Yg0K"}}`}, got...)
 	}
@@ -174,7 +174,7 @@ func TestExec_ResizesTerminal(t *testing.T) {
 	}
 }
 
-// readPID reads the process ID that a program says first.
+// readPID reads the process ID that a program prints first.
 func readPID(t *testing.T, conn *websocket.Conn) (pid int) {
 	t.Helper()
 	var out execOutput

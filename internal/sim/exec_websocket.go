@@ -13,18 +13,18 @@ import (
 // execStream is the websocket of an exec.
 type execStream struct {
 	conn *websocket.Conn
-	ctx  context.Context // ends with the cluster
+	ctx  context.Context // canceled when the cluster is closed
 
-	mu      sync.Mutex // one writer at a time
-	readErr error      // why nothing more comes from the client
+	mu      sync.Mutex // guards writes and readErr
+	readErr error      // why reading from the client ended; nil while it continues
 
-	input         chan execInput // closed when the client is gone
+	input         chan execInput // closed when the client has disconnected
 	reading       sync.WaitGroup
 	cancel        context.CancelFunc
 	stopAfterHost func() bool
 }
 
-// execInput is a frame from the client; one without anything is a heartbeat.
+// execInput is a frame from the client. An empty frame is a heartbeat.
 type execInput struct {
 	Stdin *stream `json:"stdin"`
 	Size  *struct {
@@ -53,12 +53,13 @@ type execResult struct {
 func newExecStream(host context.Context, conn *websocket.Conn) *execStream {
 	s := &execStream{conn: conn, input: make(chan execInput)}
 	s.ctx, s.cancel = context.WithCancel(host)
-	s.stopAfterHost = context.AfterFunc(host, func() { conn.Close() }) // a frame may wait for a client that does not read
+	s.stopAfterHost = context.AfterFunc(host, func() { conn.Close() }) // unblocks a write to a client that does not read
 	s.reading.Go(s.read)
 	return s
 }
 
-// read hands the client's frames on until the client is gone or sends what is none. The process is not told: see send.
+// read forwards the client's frames until the client disconnects or sends an invalid frame. The program does not
+// notice that: see send.
 func (s *execStream) read() {
 	for {
 		_, message, err := s.conn.ReadMessage()
@@ -75,13 +76,13 @@ func (s *execStream) read() {
 		}
 		select {
 		case s.input <- in:
-		case <-s.ctx.Done(): // and no more is wanted of it
+		case <-s.ctx.Done(): // the exec has ended
 		}
 	}
 }
 
-// send sends a frame. As with Nomad, it is only here that a client is missed: a program whose client has gone away runs
-// on for as long as it is silent, and is killed at its next output.
+// send sends a frame. As in Nomad, a disconnected client is detected only here: its program keeps running while it
+// writes nothing, and is killed at its next output.
 func (s *execStream) send(out execOutput) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,14 +92,14 @@ func (s *execStream) send(out execOutput) error {
 	return s.conn.WriteJSON(out)
 }
 
-// readError returns why nothing more comes from the client; nil while more may come.
+// readError returns why reading from the client ended, or nil while it continues.
 func (s *execStream) readError() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.readErr
 }
 
-// close ends the stream with a close message, which a client that left does not get.
+// close sends a close message. A client that has disconnected does not receive it.
 func (s *execStream) close(err error) {
 	code := websocket.CloseInternalServerErr
 	if c, ok := errors.AsType[closeError](err); ok {
@@ -109,11 +110,11 @@ func (s *execStream) close(err error) {
 	s.conn.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(code, err.Error()))
 }
 
-// closeTimeout is how long the end waits for the client to close its side too.
+// closeTimeout limits the wait for the client to close its side of the connection.
 const closeTimeout = time.Second
 
-// shutdown closes the connection, without a close message when there was none before, as Nomad does. What the client still
-// sends is read first: a connection that is closed over it is reset, and the client may lose what it has not read yet.
+// shutdown closes the connection. Like Nomad, it adds no close message if there was none. It reads the remaining
+// input first: closing a connection with unread input resets it, and the client may lose output.
 func (s *execStream) shutdown() {
 	s.cancel()
 	if half, can := s.conn.NetConn().(interface{ CloseWrite() error }); can && half.CloseWrite() == nil {

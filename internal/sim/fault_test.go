@@ -69,8 +69,9 @@ func TestInject_UnknownRoutePanics(t *testing.T) {
 	}
 }
 
-// Nomad writes its 429 before it reads the request and then closes. So a client sees that, a broken connection, or
-// what Go's transport makes of an answer that came before the question ("readLoopPeekFailLocked: %!w(<nil>)").
+// TestLimit_RefusesConnections accepts several errors: Nomad writes its 429 before it reads the request, and then
+// closes the connection. The client sees the 429, a broken connection, or an error of Go's transport about an early
+// response ("readLoopPeekFailLocked: %!w(<nil>)").
 func TestLimit_RefusesConnections(t *testing.T) {
 	c := mixedCluster()
 	c.LimitConnections(3)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// fileInfo is a file of an allocation.
+// fileInfo describes a file of an allocation.
 type fileInfo struct {
 	ContentType string `json:",omitempty"`
 	FileMode    string
@@ -25,7 +25,7 @@ func newFileInfo(i fs.FileInfo) fileInfo {
 	return fileInfo{FileMode: i.Mode().String(), IsDir: i.IsDir(), ModTime: i.ModTime().UTC(), Name: i.Name(), Size: i.Size()}
 }
 
-// fileHandler makes the handler of a question about a file of an allocation.
+// fileHandler returns a handler for requests for files of an allocation.
 func fileHandler(answer func(d *allocDir, v url.Values) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		if !c.host.acquire() {
@@ -61,7 +61,7 @@ func fileHandler(answer func(d *allocDir, v url.Values) (any, error)) handler {
 	}
 }
 
-// resolve returns the path of a file of the allocation, which no link may lead out of its directory.
+// resolve returns the path of a file in the allocation's directory. Links that leave the directory are refused.
 func (d *allocDir) resolve(name string) (string, error) {
 	path := filepath.Join(d.path, name)
 	home, err := filepath.EvalSymlinks(d.path)

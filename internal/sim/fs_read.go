@@ -9,8 +9,8 @@ import (
 	"strconv"
 )
 
-// contentHandler makes the handler of a question for the content of a file. Nomad has promised a 200 before it looks, so that
-// an error can only be told by its words.
+// contentHandler returns a handler for the content of a file. Nomad sends the status 200 before it opens the file, so
+// an error is only visible in the body.
 func contentHandler(answer func(d *allocDir, v url.Values) (any, error)) handler {
 	ask := fileHandler(answer)
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) { ask(c, alwaysOK{w}, r, id) }

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// collectGarbage deletes what no longer runs, as if all of Nomad's thresholds had passed.
+// collectGarbage garbage-collects everything that is terminal, regardless of Nomad's thresholds.
 func collectGarbage(c *Cluster, o *writeRequest) (any, error) {
 	if !o.token.rights.Management {
 		return nil, errDenied
@@ -16,8 +16,8 @@ func collectGarbage(c *Cluster, o *writeRequest) (any, error) {
 	return nil, nil
 }
 
-// Collect garbage-collects one job with its versions, as Nomad does when the job's time has come: job_gc_threshold after
-// it was stopped or, for a batch job, has run. A job that may not be collected yet is an error.
+// Collect garbage-collects one job with its versions, as Nomad does after job_gc_threshold. It returns an error if
+// Nomad would keep the job.
 func (c *Cluster) Collect(namespace, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -32,7 +32,7 @@ func (c *Cluster) Collect(namespace, id string) error {
 	return nil
 }
 
-// collect deletes one job, or for nil all that can be deleted: jobs, evaluations, allocations, deployments and nodes.
+// collect garbage-collects one job or, for nil, all eligible jobs, evaluations, allocations, deployments and nodes.
 // c.mu is held.
 func (c *Cluster) collect(only *job) {
 	index := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments, tableNodes)
@@ -79,7 +79,8 @@ func (c *Cluster) collect(only *job) {
 	}
 }
 
-// collectable reports whether a job can be deleted: it is dead, all that belongs to it is over, and no version is tagged.
+// collectable reports whether a job may be deleted: it is dead, its evaluations and allocations are terminal, and it
+// has no tagged version.
 func (c *Cluster) collectable(j *job) bool {
 	over := j.Status == "dead" && (j.Stop || j.Type == "batch" || j.Type == "sysbatch")
 	if j.isParent() && (j.Periodic == nil || j.Periodic.Enabled) {
@@ -96,8 +97,9 @@ func (c *Cluster) collectable(j *job) bool {
 
 func (e *evaluation) terminal() bool { return e.Status != "pending" && e.Status != "blocked" }
 
-// collectable reports whether an allocation of j, which is nil when the job is deleted, can be deleted. One that failed
-// is needed until it has been rescheduled, and one of a batch job tells that the job has run.
+// collectable reports whether an allocation may be deleted. j is its job, or nil if the job is deleted. A failed
+// allocation is kept until it is rescheduled. An allocation of a batch job is kept because it shows that the job has
+// run.
 func (a *allocation) collectable(j *job) bool {
 	if !a.terminal() || a.ClientStatus == "running" {
 		return false
@@ -114,7 +116,7 @@ func (a *allocation) collectable(j *job) bool {
 	return !a.group.canReschedule(j.Type)
 }
 
-// canReschedule reports whether a group's policy lets failed allocations be rescheduled.
+// canReschedule reports whether the group's policy permits rescheduling.
 func (g Group) canReschedule(jobType string) bool {
 	if g.Reschedule == nil {
 		return jobType == "service" || jobType == "batch"
@@ -152,7 +154,7 @@ func (c *Cluster) collectEvaluation(e *evaluation) {
 	}
 }
 
-// collectDeployment deletes a deployment. Its version stays stable.
+// collectDeployment deletes a deployment. Its version remains stable.
 func (c *Cluster) collectDeployment(d *deployment) {
 	c.deployments = drop(c.deployments, d, byCreation)
 	before := c.job(d.Namespace, d.JobID)
@@ -175,7 +177,7 @@ func (c *Cluster) collectDeployment(d *deployment) {
 	c.jobs = put(c.jobs, without(&j), byName)
 }
 
-// dropDirs drops the directories of allocations that are deleted.
+// dropDirs kills the tasks of deleted allocations and drops their directories.
 func (c *Cluster) dropDirs(all []*allocation) {
 	for _, a := range all {
 		c.kill(a.ID, "")
@@ -183,7 +185,7 @@ func (c *Cluster) dropDirs(all []*allocation) {
 	}
 }
 
-// isPostToGC reports a request to the one path where Nomad tells a POST from a PUT.
+// isPostToGC reports whether this is a POST to the only path where Nomad accepts a PUT and no POST.
 func isPostToGC(r *http.Request) bool {
 	return r.Method == http.MethodPost && r.URL.Path == "/v1/system/gc"
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// versionLines lists the versions of a job, latest first, as "version mode", with "stop" and "tag=NAME" where that holds.
+// versionLines lists the versions of a job, latest first, as "NUMBER MODE", followed by "stop" and "tag=NAME" if they
+// apply.
 func versionLines(t *testing.T, n *api.Client, id string) (all []string) {
 	t.Helper()
 	versions, _, _, err := n.Jobs().Versions(id, false, nil)
@@ -37,7 +38,7 @@ func stopJob(t *testing.T, n *api.Client, c *Cluster, id string) {
 	waitUntil(t, id+" is stopped", func() bool { return c.Idle("default", id) })
 }
 
-// The steps and the versions after them are those of a real Nomad.
+// TestVersions_EveryChangeCreatesOne has the steps and the versions of a real Nomad.
 func TestVersions_EveryChangeCreatesOne(t *testing.T) {
 	t.Parallel()
 	c, n := fastCluster(t, "")
@@ -213,7 +214,7 @@ func TestCollect_RunningJob(t *testing.T) {
 	}
 }
 
-// The numbers are those of a real Nomad after the same steps.
+// TestChildren_OutliveParent has the counts of a real Nomad after the same steps.
 func TestChildren_OutliveParent(t *testing.T) {
 	t.Parallel()
 	c, n := fastCluster(t, "root")

@@ -2,7 +2,7 @@ package sim
 
 import "slices"
 
-// job is a job as it is stored, with what belongs to it.
+// job is the stored record of a job, with everything that belongs to it.
 type job struct {
 	ID, ParentID, Name, Namespace, Region    string
 	Type, NodePool                           string
@@ -23,20 +23,20 @@ type job struct {
 	summary         *summary
 	allocations     []*allocation // of all versions, by ID
 	evaluations     []*evaluation // of all versions, by status and ID
-	deployment      *deployment   // of this version; nil: none
-	earlierVersions []*job        // the versions before, latest first
+	deployment      *deployment   // of this version, or nil
+	earlierVersions []*job        // latest first
 	planIndex       uint64        // index of this version's plan
 
-	// Of what was registered over HTTP.
-	definition      object // the job but for its state; nil: the job was described
+	// The fields below are set for jobs that were registered over HTTP.
+	definition      object // without registrationState; nil: the job was described
 	submission      object // the job file; nil: none was sent
 	scalingEvents   map[string][]scalingEvent
 	policyIndexes   map[string]scalingPolicyIndexes // by group; nil: the job was described
-	scalingPolicies map[string]scalingPolicy        // of the job as it is, by group
-	knownStable     bool                            // already as a copy of an earlier version
+	scalingPolicies map[string]scalingPolicy        // of the current version, by group
+	knownStable     bool                            // a copy of a stable version
 	tag             *versionTag
-	collected       map[string]groupSummary // allocations that were garbage-collected, which the summary still counts
-	tokenID         string                  // of who registered it
+	collected       map[string]groupSummary // garbage-collected allocations, which the summary still counts
+	tokenID         string                  // accessor of the token that registered it
 	payload         any                     // of a dispatched job
 	idempotency     string
 }
@@ -56,12 +56,12 @@ type parameterized struct {
 	Payload                    string
 }
 
-// isParent reports whether the job only ever launches children.
+// isParent reports whether the job is periodic or parameterized and only has child jobs.
 func (j *job) isParent() bool {
 	return j.Periodic != nil || (j.ParameterizedJob != nil && !j.Dispatched)
 }
 
-// status is what Nomad derives from everything that belongs to the job.
+// status returns the status that Nomad derives for the job.
 func (j *job) status() string {
 	switch {
 	case j.Stop && !j.hasEvaluation("pending"):
@@ -83,12 +83,12 @@ func (j *job) status() string {
 	return "dead"
 }
 
-// hasEvaluation reports whether an evaluation of the job has that status.
+// hasEvaluation reports whether an evaluation of the job has this status.
 func (j *job) hasEvaluation(status string) bool {
 	return slices.ContainsFunc(j.evaluations, func(e *evaluation) bool { return e.Status == status })
 }
 
-// summary counts a job's allocations by group and its children.
+// summary counts the allocations of a job by group, and its children.
 type summary struct {
 	JobID, Namespace         string
 	Children                 children

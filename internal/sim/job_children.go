@@ -2,12 +2,12 @@ package sim
 
 import "slices"
 
-// children counts the children of a job. Nomad keeps these numbers by adding and subtracting as children change, and
-// starts at zero when their parent is registered, so they drift, even below zero: children outlive a parent that is
-// stopped and garbage-collected, and a deleted child stays counted as dead.
+// children counts the children of a job. Nomad adds and subtracts when children change, and starts at zero when the
+// parent is registered. Therefore the numbers drift, even below zero: children outlive a parent that is
+// garbage-collected, and a deleted child remains counted as dead.
 type children struct{ Dead, Pending, Running int }
 
-// add counts n children with that status.
+// add adds n to the count of a status.
 func (k *children) add(status string, n int) {
 	switch status {
 	case "pending":
@@ -19,7 +19,8 @@ func (k *children) add(status string, n int) {
 	}
 }
 
-// moveChild moves a child from one status to another in the summary of its parent, if there is one. From "" it is new.
+// moveChild moves a child to another status in the summary of its parent, if there is a parent. from is "" for a new
+// child.
 func (c *Cluster) moveChild(namespace, parent, from, to string, index uint64) {
 	if parent == "" || from == to {
 		return
@@ -42,8 +43,9 @@ func (c *Cluster) countDeletedChild(j *job, index uint64) {
 	c.moveChild(j.Namespace, j.ParentID, j.Status, "dead", index)
 }
 
-// SkewSummary makes the summary of a job wrong, as it becomes in a real cluster over time: so many children more of each
-// status, and so many more allocations queued in each group. Negative numbers are less.
+// SkewSummary makes the summary of a job wrong, as happens over time in a real cluster. It adds these numbers to its
+// counts of children, and queued to the queued allocations of each group. The numbers may be negative. It reports
+// whether there is such a job.
 func (c *Cluster) SkewSummary(namespace, id string, pending, running, dead, queued int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// define makes the record of a job that is registered: what it does not say it has from Nomad's defaults, and what
-// nobody here knows stays in its definition as it was sent. Programs of the tasks that it took over unchanged from
-// before still run as they were described.
+// define creates the record of a registered job. Nomad's defaults fill in missing fields, and unknown fields stay in
+// the definition unchanged. Tasks that are unchanged from before keep the Command with which they were described.
 func (f *apiJob) define(raw object, namespace string, trusted bool, before *job) *job {
 	spec := f.describe(namespace, trusted)
 	spec.complete()
@@ -37,7 +36,7 @@ func (f *apiJob) define(raw object, namespace string, trusted bool, before *job)
 	j.keepCommands(before)
 	template := jsonValue(j.describedDefinition()).(object)
 	own := maps.Clone(raw)
-	delete(own, "Update") // which belongs to the groups
+	delete(own, "Update") // merged into the groups instead
 	j.definition = mergeDefaults(template, own, "").(object)
 	for k := range j.registrationState() {
 		delete(j.definition, k)
@@ -45,8 +44,7 @@ func (f *apiJob) define(raw object, namespace string, trusted bool, before *job)
 	return j
 }
 
-// keepCommands lets the tasks that were described with a program of their own go on running it, whatever the definition
-// shows in its place.
+// keepCommands preserves the Command of described tasks, which the definition does not contain.
 func (j *job) keepCommands(before *job) {
 	if before == nil {
 		return
@@ -60,7 +58,7 @@ func (j *job) keepCommands(before *job) {
 	}
 }
 
-// taskWithCommand returns the newest task of that name and configuration with a program.
+// taskWithCommand returns the newest task with this name and configuration that has a Command.
 func (j *job) taskWithCommand(group string, t Task) (Task, bool) {
 	for _, v := range j.versions() {
 		for _, g := range v.groups {
@@ -74,7 +72,7 @@ func (j *job) taskWithCommand(group string, t Task) (Task, bool) {
 	return Task{}, false
 }
 
-// jsonValue turns a value into what its JSON says, numbers as they are written.
+// jsonValue converts a value to its generic JSON form, with json.Number for numbers.
 func jsonValue(v any) (p any) {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -88,8 +86,8 @@ func jsonValue(v any) (p any) {
 	return p
 }
 
-// mergeDefaults lays what was sent over what Nomad would make of less: null leaves what is there, objects are merged, as are
-// lists of objects, by name where they have one. Neither is changed.
+// mergeDefaults merges a registered value over Nomad's defaults. null keeps the default. Objects are merged, and
+// lists of objects too, by name if they have one. The arguments are not changed.
 func mergeDefaults(under, over any, place string) any {
 	switch o := over.(type) {
 	case nil:
@@ -101,7 +99,7 @@ func mergeDefaults(under, over any, place string) any {
 		for k, v := range o {
 			_, known := u[k]
 			if k == "Constraints" && known {
-				continue // which Nomad adds its own to
+				continue // Nomad adds constraints of its own
 			}
 			if v != nil || (known && out[k] == nil) {
 				out[k] = mergeDefaults(u[k], v, k)
@@ -131,14 +129,15 @@ func mergeDefaults(under, over any, place string) any {
 	return over
 }
 
-// objectName is the name of an object that has one.
+// objectName returns the Name field of an object, or "".
 func objectName(v any) string {
 	o, _ := v.(object)
 	name, _ := o["Name"].(string)
 	return name
 }
 
-// normalizedSpec is the whole definition of a job but for its state, without what is empty: two that are equal run the same.
+// normalizedSpec returns the definition of the job without its state and without empty fields. Jobs with equal specs
+// run the same.
 func (j *job) normalizedSpec() object {
 	all := object{}
 	maps.Copy(all, j.definition)
@@ -148,12 +147,12 @@ func (j *job) normalizedSpec() object {
 	all["Name"], all["Meta"], all["Periodic"], all["Priority"], all["Stop"] = j.Name, j.Meta, j.Periodic, j.Priority, j.Stop
 	all["ParameterizedJob"] = j.ParameterizedJob
 	if j.tag != nil {
-		all["VersionTag"] = j.tag // to Nomad, who registers a tagged version without its tag changes it
+		all["VersionTag"] = j.tag // Nomad considers a tagged version that is registered without its tag as changed
 	}
 	return prune(jsonValue(all)).(object)
 }
 
-// prune drops what is null or empty, and what Nomad itself writes into a scaling policy.
+// prune removes null and empty values, and the fields that Nomad itself adds to a scaling policy.
 func prune(v any) any {
 	switch v := v.(type) {
 	case object:
@@ -183,7 +182,7 @@ func prune(v any) any {
 	return v
 }
 
-// nextVersion returns a copy of a job as its next version, which may be changed until it is stored.
+// nextVersion returns a copy of the job as its next version. The copy may be changed until it is stored.
 func (j *job) nextVersion(index uint64) *job {
 	n := *j
 	n.earlierVersions = j.versions()
@@ -196,7 +195,7 @@ func (j *job) nextVersion(index uint64) *job {
 	return &n
 }
 
-// setCount changes how many allocations a group is to have.
+// setCount changes the count of a group.
 func (j *job) setCount(group string, count int) {
 	i := slices.IndexFunc(j.groups, func(g Group) bool { return g.Name == group })
 	j.groups[i].Count = count
@@ -207,8 +206,8 @@ func (j *job) setCount(group string, count int) {
 	})
 }
 
-// disableScaling switches the scaling policies off, as Nomad does when a job is stopped: whoever registers the
-// definition again has to switch them on.
+// disableScaling disables the scaling policies, as Nomad does when a job is stopped. Registering the definition again
+// does not enable them.
 func (j *job) disableScaling() {
 	for i, g := range j.groups {
 		if g.Scaling != nil {
@@ -224,8 +223,8 @@ func (j *job) disableScaling() {
 	})
 }
 
-// updateDefinition changes the groups of the definition that the job was registered with, if it was, which other versions may
-// share.
+// updateDefinition changes the groups of a registered definition. It copies the definition first, because other
+// versions may share it.
 func (j *job) updateDefinition(change func(group object)) {
 	if j.definition == nil {
 		return

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// detail is the whole job: as it was registered, or else as it was described, with the defaults that Nomad fills in.
-// What a description has no word for is null.
+// detail returns the whole job as it was registered or described, with Nomad's defaults. Fields that a description
+// cannot set are null.
 func (j *job) detail() object {
 	if j.definition != nil {
 		all := maps.Clone(j.definition)
@@ -20,7 +20,7 @@ func (j *job) detail() object {
 	return all
 }
 
-// registrationState is what of a job belongs to this registration of it.
+// registrationState returns the fields that belong to one registration of the job.
 func (j *job) registrationState() object {
 	return object{
 		"ID": j.ID, "Name": j.Name, "Namespace": j.Namespace, "ParentID": j.ParentID,
@@ -32,12 +32,12 @@ func (j *job) registrationState() object {
 	}
 }
 
-// isStable reports whether this version, or the one that it is a copy of, was deployed.
+// isStable reports whether this version, or the version it was copied from, was deployed successfully.
 func (j *job) isStable() bool {
 	return j.knownStable || (j.deployment != nil && j.deployment.Status == "successful")
 }
 
-// describedDefinition is the definition of a job that was described.
+// describedDefinition returns the definition of a described job.
 func (j *job) describedDefinition() object {
 	groups := []object{}
 	for _, g := range j.groups {
@@ -130,7 +130,7 @@ func (t Task) lifecycle() any {
 	return object{"Hook": "poststart", "Sidecar": true}
 }
 
-// diskMB is the disk that Nomad gives a group that asks for none.
+// diskMB is Nomad's default disk size of a group.
 const diskMB = 300
 
 func resources(cpu, memory, memoryMax, disk int) object {

@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// The differences between two versions of a job, in the shape in which Nomad answers them. What follows from the
-// definitions alone is simulated: every field and object of jobs, groups and tasks that both versions say in the same
-// place. Objects in lists are compared by what they are, not by their place, as Nomad does.
+// This file computes the differences between two versions of a job, in Nomad's format. It covers all fields and
+// objects of jobs, groups and tasks that both definitions contain. Like Nomad, it compares the objects in lists by
+// their content, not by their index.
 
-// fieldDiff is one value that differs, or that is shown beside one.
+// fieldDiff is a changed value, or an unchanged one that is shown for context.
 type fieldDiff struct {
 	Type, Name, Old, New string
 	Annotations          []string
@@ -41,7 +41,7 @@ type jobDiff struct {
 	TaskGroups []groupDiff
 }
 
-// diff compares a version with the one before it.
+// diff compares a version with the previous one.
 func (j *job) diff(before *job) jobDiff {
 	old, now := jsonValue(before.detail()).(object), jsonValue(j.detail()).(object)
 	for _, o := range []object{old, now} {
@@ -77,7 +77,8 @@ func diffGroup(name string, old, now object) groupDiff {
 	return g
 }
 
-// pairByName calls do for the objects of two lists that have the same name, in the order of the names; one may be nil.
+// pairByName calls do for each name in two lists of objects, in sorted order. An object that is missing in one list
+// is nil.
 func pairByName(old, now any, do func(name string, old, now object)) {
 	both := map[string][2]object{}
 	for i, list := range []any{old, now} {
@@ -93,7 +94,7 @@ func pairByName(old, now any, do func(name string, old, now object)) {
 	}
 }
 
-// diffObjects compares two jobs, groups or tasks, one of which may be nil, but for some of their keys.
+// diffObjects compares two jobs, groups or tasks, except for the keys in but. One of the objects may be nil.
 func diffObjects(name string, old, now object, but ...string) objectDiff {
 	d := objectDiff{Name: name, Type: addedOrDeleted(old == nil, now == nil)}
 	d.Fields = diffFields(old, now, false, but, false)
@@ -117,7 +118,7 @@ func diffObjects(name string, old, now object, but ...string) objectDiff {
 	return d
 }
 
-// isFlat reports whether the entries of an object count as fields of what it is in.
+// isFlat reports whether the entries of an object count as fields of its parent.
 func isFlat(key string) bool { return key == "Env" || key == "Meta" }
 
 func addedOrDeleted(added, deleted bool) string {
@@ -130,7 +131,7 @@ func addedOrDeleted(added, deleted bool) string {
 	return ""
 }
 
-// diffNested compares what is no field: an object, a list of them, or a list of words.
+// diffNested compares values that are not fields: objects, lists of objects, or lists of strings.
 func diffNested(key string, old, now any) (all []objectDiff) {
 	a, isA := old.(object)
 	b, isB := now.(object)
@@ -169,7 +170,7 @@ func diffNested(key string, old, now any) (all []objectDiff) {
 	return []objectDiff{d}
 }
 
-// diffEntry is an entry of a list that was added or deleted.
+// diffEntry returns the difference for an added or deleted list entry.
 func diffEntry(key string, old, now any) objectDiff {
 	a, isA := old.(object)
 	b, isB := now.(object)
@@ -188,10 +189,10 @@ func diffEntry(key string, old, now any) objectDiff {
 	return d
 }
 
-// diffContents compares what is in two objects, one of which may be nil: a task's Config down to its values, of others what is
-// in it as objects again.
+// diffContents compares the contents of two objects, one of which may be nil. It compares the Config of a task down
+// to its values, and nested objects of other keys as objects.
 func (d *objectDiff) diffContents(key string, old, now object) {
-	if key == "Scaling" { // without what Nomad writes into it, and without what is the same
+	if key == "Scaling" { // without Nomad's own fields and without context
 		own := []string{"ID", "Type", "Target", "CreateIndex", "ModifyIndex"}
 		d.Fields, d.Objects = diffFields(old, now, false, own, false), diffObjects("", old, now, own...).Objects
 		return
@@ -203,7 +204,7 @@ func (d *objectDiff) diffContents(key string, old, now object) {
 	d.Objects = diffObjects("", old, now).Objects
 }
 
-// entryName is what Nomad calls one entry of a list.
+// entryName returns Nomad's name for one entry of a list.
 func entryName(key string) string {
 	switch key {
 	case "DynamicPorts":
@@ -237,8 +238,8 @@ func anyEntry(m map[string]any) any {
 	return nil
 }
 
-// diffFields compares the values of two objects, those of what is in them too if deep; with context also those are shown that
-// are the same.
+// diffFields compares the values of two objects. If deep is set, it includes nested values. If context is set, it
+// includes unchanged values.
 func diffFields(old, now object, context bool, but []string, deep bool) (all []fieldDiff) {
 	a, b := map[string]string{}, map[string]string{}
 	flatten(old, "", deep, but, a)
@@ -266,7 +267,7 @@ func anyChanged(all []fieldDiff) bool {
 	return slices.ContainsFunc(all, func(f fieldDiff) bool { return f.Type != "None" })
 }
 
-// flatten writes down the values of an object by their names, those of what is in it too if deep.
+// flatten collects the values of an object by name. If deep is set, it includes nested values.
 func flatten(o object, prefix string, deep bool, but []string, out map[string]string) {
 	for k, v := range o {
 		name := k

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// apiJob is what the simulation understands of a job that is registered. The rest of it is only kept.
+// apiJob contains the fields of a registered job that the simulator uses. The definition keeps the others.
 type apiJob struct {
 	ID                     *string
 	Name, Namespace        string
@@ -110,7 +110,7 @@ type apiTask struct {
 	}
 }
 
-// parseJob understands a job as it was sent.
+// parseJob parses and checks a job from a request.
 func parseJob(raw json.RawMessage) (*apiJob, error) {
 	var f *apiJob
 	if err := json.Unmarshal(raw, &f); err != nil && raw != nil {
@@ -126,7 +126,7 @@ func parseJob(raw json.RawMessage) (*apiJob, error) {
 	return f, f.check()
 }
 
-// check refuses what Nomad refuses and the simulation would stumble over, all of it at once.
+// check validates the fields that Nomad refuses and the simulator depends on. It reports all errors at once.
 func (f *apiJob) check() error {
 	var wrong []string
 	if f.Type == "system" {
@@ -163,10 +163,10 @@ func (f *apiJob) check() error {
 	return nil
 }
 
-// The priorities of jobs, unless an agent is configured otherwise.
+// Priorities of jobs with the default configuration of an agent.
 const defaultPriority, minPriority, maxPriority = 50, 1, 100
 
-// describe turns the file into a description; trusted lets its programs run as processes.
+// describe converts the job to a description. If trusted is set, its commands run as processes.
 func (f *apiJob) describe(namespace string, trusted bool) Job {
 	j := Job{
 		Namespace: namespace, ID: *f.ID, Type: f.Type, Stopped: f.Stop, Meta: f.Meta, ParentID: f.ParentID,

@@ -106,7 +106,7 @@ func (t apiTask) describe(trusted bool) Task {
 	return d
 }
 
-// describeConstraints leaves out those that Nomad adds itself.
+// describeConstraints omits the constraints that Nomad adds itself.
 func describeConstraints(all []apiConstraint) (rows []Constraint) {
 	own := Group{Services: []Service{{}}}.impliedConstraints()
 	for _, c := range all {

@@ -20,7 +20,7 @@ func (r *Reschedule) detail() object {
 	}
 }
 
-// detail takes nil for Nomad's defaults.
+// detail returns the update block. A nil u means Nomad's defaults.
 func (u *Update) detail() object {
 	u = cmp.Or(u, &Update{})
 	return object{
@@ -49,8 +49,8 @@ func (s *Scaling) detail(j *job, group string) any {
 	}
 }
 
-// delay is how long a failed allocation waits to be replaced when that many before it were. The fibonacci function
-// is not simulated: it counts as exponential.
+// delay returns the reschedule delay of a failed allocation after this number of reschedules. The fibonacci function
+// is treated as exponential.
 func (g Group) delay(jobType string, before int) time.Duration {
 	if g.Reschedule == nil && jobType != "service" {
 		return 5 * time.Second

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// completeEarlier makes j what its job was that many versions ago.
+// completeEarlier fills in j as an earlier version of a job. versions is the distance to the current version.
 func (j *Job) completeEarlier(now *Job, versions uint64) {
 	j.Namespace, j.ID, j.Type, j.ParentID, j.Stopped = now.Namespace, now.ID, now.Type, now.ParentID, false
 	j.Version, j.Versions, j.Evaluations = now.Version-versions, nil, nil
@@ -20,7 +20,7 @@ func (j *Job) completeEarlier(now *Job, versions uint64) {
 	}
 }
 
-// versionsBack returns the job as it was that many versions ago.
+// versionsBack returns an earlier version of the job by its distance to the current one.
 func (j *job) versionsBack(ago int) *job {
 	if ago == 0 {
 		return j
@@ -31,10 +31,10 @@ func (j *job) versionsBack(ago int) *job {
 	return j.earlierVersions[ago-1]
 }
 
-// versions returns the job as it is and as it was, latest first.
+// versions returns all versions of the job, latest first.
 func (j *job) versions() []*job { return append([]*job{j}, j.earlierVersions...) }
 
-// deployments are those of all versions, latest first.
+// deployments returns the deployments of all versions, latest first.
 func (j *job) deployments() (all []*deployment) {
 	for _, v := range j.versions() {
 		if v.deployment != nil {
@@ -44,7 +44,7 @@ func (j *job) deployments() (all []*deployment) {
 	return all
 }
 
-// groupNamed returns the group with that name in this version or, if it has none, the one that took its place.
+// groupNamed returns this version's group with the same name, or the argument if there is none.
 func (j *job) groupNamed(now Group) Group {
 	for _, g := range j.groups {
 		if g.Name == now.Name {
@@ -54,7 +54,7 @@ func (j *job) groupNamed(now Group) Group {
 	return now
 }
 
-// jobVersions answers what a job is and was and, on request, how each version differs from the one before it.
+// jobVersions returns the versions of a job and, on request, the difference of each version to the previous one.
 func jobVersions(q *query, j *job) (any, error) {
 	diffs, err := q.flag("diffs", false)
 	if err != nil {

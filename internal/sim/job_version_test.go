@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// updatedCluster has had two updates, the second of which is on its way.
+// updatedCluster has a job with two updates. The second one is in progress.
 func updatedCluster() *Cluster {
 	c := New()
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)

@@ -7,18 +7,18 @@ import (
 	"sync"
 )
 
-// logFile is one stream of a task's output in files that are numbered on and on, of which the last few are kept. It
-// has no open file, so that the logs of many tasks cost no descriptors.
+// logFile is one stream of a task's output in numbered files, of which the newest are kept. It keeps no file open, so
+// that the logs of many tasks do not use file descriptors.
 type logFile struct {
 	mu    sync.Mutex
-	base  string // the path up to the number
+	base  string // path without the number
 	index int
-	size  int64 // of the file with that number
-	max   int64 // of each file
-	files int   // that are kept
+	size  int64 // of the current file
+	max   int64 // bytes in a file
+	files int   // number of files to keep
 }
 
-// Write appends to the log. As with Nomad, a line stays in one file unless it is longer than one.
+// Write appends to the log. As in Nomad, a line is not split across files unless it is longer than a file.
 func (l *logFile) Write(p []byte) (written int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -38,7 +38,7 @@ func (l *logFile) Write(p []byte) (written int, err error) {
 	}
 }
 
-// fit returns how much of p belongs into the current file.
+// fit returns how many bytes of p belong in the current file.
 func (l *logFile) fit(p []byte) int {
 	space := int(l.max - l.size)
 	if len(p) <= space {
@@ -66,8 +66,8 @@ func (l *logFile) append(p []byte) error {
 	return err
 }
 
-// Log appends text to the log of a task, stream "stdout" or "stderr", whatever the state of the task. It panics when
-// there is no such allocation or task, and does nothing once the cluster is closed.
+// Log appends text to the "stdout" or "stderr" log of a task, regardless of the task's state. It panics if the
+// allocation or the task does not exist, and does nothing after Close.
 func (c *Cluster) Log(allocation, task, stream string, text []byte) {
 	c.mu.RLock()
 	a := c.allocationByID[allocation]

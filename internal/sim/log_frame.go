@@ -5,7 +5,8 @@ import (
 	"net/http"
 )
 
-// logFrame is a piece of a log. Offset is where in its file the next one would begin: see send.
+// logFrame is a chunk of a log. Offset is the position in the file after the chunk, with the exceptions described at
+// add.
 type logFrame struct {
 	Data      []byte `json:",omitempty"`
 	File      string `json:",omitempty"`
@@ -13,21 +14,21 @@ type logFrame struct {
 	Offset    int64  `json:",omitempty"`
 }
 
-// maxFrameSize is the most that a frame holds.
+// maxFrameSize is the maximum number of bytes in a frame.
 const maxFrameSize = 64 << 10
 
-// framer gathers what is read into frames, as large and as odd as those of Nomad.
+// framer collects log data into frames, with the same sizes and offsets as Nomad.
 type framer struct {
 	w     http.ResponseWriter
 	plain bool
-	open  bool // the frame has a file, though not always data
+	open  bool // the frame has a file, but not necessarily data
 	frame logFrame
 	data  []byte
 }
 
-// add adds what was read of a file, up to an offset. A frame keeps the offset of the first read that went into it. A
-// full one goes out at once, and the next is taken to end as far behind it as the full one was long: the last frame of
-// a long log says more than the file has.
+// add adds data from a file, where offset is the position after it. A frame keeps the offset of the first data in it.
+// A full frame is sent immediately, and the offset of the next frame is larger by the length of the full one.
+// Therefore the offset of the last frame of a long log can exceed the size of the file.
 func (f *framer) add(file, event string, data []byte, offset int64) error {
 	if f.open && (f.frame.File != file || f.frame.FileEvent != event) {
 		if err := f.flush(); err != nil {
@@ -50,7 +51,7 @@ func (f *framer) add(file, event string, data []byte, offset int64) error {
 	return nil
 }
 
-// flush sends what there is.
+// flush sends the current frame.
 func (f *framer) flush() error {
 	if !f.open {
 		return nil
@@ -61,7 +62,7 @@ func (f *framer) flush() error {
 	return err
 }
 
-// finish sends what is left at the end of a log that is not followed.
+// finish sends the remaining data of a log that is not followed.
 func (f *framer) finish() error {
 	if len(f.data) == 0 {
 		return nil
@@ -69,7 +70,7 @@ func (f *framer) finish() error {
 	return f.flush()
 }
 
-// heartbeat sends a frame by which a client that left is noticed.
+// heartbeat sends an empty frame, which detects a disconnected client.
 func (f *framer) heartbeat() error { return f.write(logFrame{}) }
 
 func (f *framer) write(frame logFrame) error {

@@ -9,15 +9,15 @@ import (
 	"strconv"
 )
 
-// logQuery is what a request wants of a log.
+// logQuery is a request for a log.
 type logQuery struct {
 	task, stream  string
 	follow, plain bool
-	offset        int64 // from the start; below zero from the end
+	offset        int64 // from the start; if negative, from the end
 	fromEnd       bool
 }
 
-// logHandler answers the log of a task, across all of its files.
+// logHandler returns the log of a task, across all of its files.
 func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	if !c.host.acquire() {
 		panic(http.ErrAbortHandler)

@@ -17,14 +17,14 @@ import (
 	"time"
 )
 
-// logReader reads a log through all of its files.
+// logReader reads a log across all of its files.
 type logReader struct {
 	ctx             context.Context
 	dir             *allocDir
 	q               *logQuery
 	out             *framer
-	pollTicker      *time.Ticker // whether there is more
-	flushTicker     *time.Ticker // what was read so far is sent
+	pollTicker      *time.Ticker // check for new data
+	flushTicker     *time.Ticker // send the data that was read so far
 	heartbeatTicker *time.Ticker
 }
 
@@ -41,7 +41,7 @@ type logPart struct {
 	size  int64
 }
 
-// read sends the log until its end or, when it is followed, until the client leaves.
+// read sends the log up to its end. If the log is followed, it continues until the client disconnects.
 func (r *logReader) read() error {
 	defer r.pollTicker.Stop()
 	defer r.flushTicker.Stop()
@@ -65,7 +65,7 @@ func (r *logReader) read() error {
 		}
 		err = r.readPart(part, from, part == last)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // it was rotated away
+			continue // rotated away
 		}
 		if err != nil || r.ctx.Err() != nil {
 			return err
@@ -77,7 +77,7 @@ func (r *logReader) read() error {
 	}
 }
 
-// parts returns the files of the log in their order, at least one.
+// parts returns the files of the log in order. There is at least one.
 func (r *logReader) parts() (parts []logPart, err error) {
 	entries, err := os.ReadDir(filepath.Join(r.dir.path, logDir))
 	if err != nil {
@@ -100,8 +100,9 @@ func (r *logReader) parts() (parts []logPart, err error) {
 	return parts, nil
 }
 
-// startPart returns the part from which to read, and where: offset counts from the beginning of the first part with that
-// index or a later one, or from the end of the last part when there is none; below zero it goes back from the end of it.
+// startPart returns the part and the position at which to start. offset counts from the start of the first part with
+// this index or a higher one. If there is none, it counts from the end of the last part. A negative offset counts
+// back from the end of the part.
 func startPart(parts []logPart, index int, offset int64) (part int, from int64) {
 	i := slices.IndexFunc(parts, func(p logPart) bool { return p.index >= index })
 	if i < 0 {
@@ -121,8 +122,8 @@ func startPart(parts []logPart, index int, offset int64) (part int, from int64) 
 	return parts[i].index, min(offset, parts[i].size)
 }
 
-// readPart sends one file from an offset on, and returns at its end if that is the end of all that is asked for, or if there
-// is a later file or this one is gone.
+// readPart sends one file, starting at an offset. At the end of the file it returns if the file is the last to read,
+// if a later file exists, or if the file was deleted.
 func (r *logReader) readPart(index int, offset int64, last bool) error {
 	name := fmt.Sprintf("%s/%s.%s.%d", logDir, r.q.task, r.q.stream, index)
 	path := filepath.Join(r.dir.path, name)
@@ -135,7 +136,7 @@ func (r *logReader) readPart(index int, offset int64, last bool) error {
 		return err
 	}
 	buf := make([]byte, maxFrameSize)
-	complete := false // nothing more will be written to it
+	complete := false // no more data will be written to the file
 	for {
 		n, err := f.Read(buf)
 		if err != nil && err != io.EOF {
@@ -152,7 +153,7 @@ func (r *logReader) readPart(index int, offset int64, last bool) error {
 			return nil
 		}
 		if complete = r.hasLaterPart(index); complete {
-			continue // what was written before the later one began
+			continue // read the data written before the next file was started
 		}
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			return r.out.add(name, "file deleted", nil, offset)
@@ -168,7 +169,7 @@ func (r *logReader) hasLaterPart(index int) bool {
 	return err == nil && parts[len(parts)-1].index > index
 }
 
-// wait waits a moment for more, and sends what is due.
+// wait waits for the next ticker and sends a frame if one is due.
 func (r *logReader) wait() error {
 	select {
 	case <-r.pollTicker.C:

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// logCluster is a cluster with one described task whose logs have two files of 100 bytes.
+// logCluster is a cluster with one described task. Its logs have two files of 100 bytes.
 func logCluster() (c *Cluster, allocation string) {
 	c = New()
 	c.Run(Job{ID: "j", Groups: []Group{{Tasks: []Task{{Name: "t", LogFileSize: 100, LogFiles: 2}}}}})
@@ -81,7 +81,7 @@ func TestLogs_FollowAcrossRotation(t *testing.T) {
 	defer resp.Body.Close()
 	var want, got strings.Builder
 	read := make(chan struct{}, 40)
-	go func() { // a file that nobody has read in time is deleted
+	go func() { // waits for the reader, because old files are deleted
 		for i := range 40 {
 			c.Log(id, "t", "stdout", fmt.Appendf(nil, "line %03d\n", i))
 			if i > 5 {
@@ -124,7 +124,7 @@ func TestLogs_FrameOffsets(t *testing.T) {
 		}
 		got = append(got, fmt.Sprint(len(f.Data), " ", f.Offset))
 	}
-	// As measured, though the file has no more than 200000 bytes.
+	// These are measured offsets, although the file has only 200000 bytes.
 	wantList(t, "frames", got, []string{"65536 131072", "65536 196608", "3392 262144"})
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// errorList is a list of errors as Nomad writes it, also of one.
+// errorList returns an error that lists these errors in the format of Nomad's multierror, even for a single error.
 func errorList(texts ...string) error {
 	occurred := fmt.Sprintf("%d errors occurred", len(texts))
 	if len(texts) == 1 {

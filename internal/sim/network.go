@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// Network is what a group asks of a node's network.
+// Network is a network block of a group.
 type Network struct {
-	Mode  string // "" is the host's
+	Mode  string // "" means host
 	Ports []Port
 }
 
-// Port is a port by name. Value 0 is one that Nomad chooses; To is its number inside, where that differs.
+// Port is a labeled port. If Value is 0, Nomad chooses the port. To is the port inside the allocation, if different.
 type Port struct {
 	Label     string
 	Value, To int
@@ -29,7 +29,7 @@ func (p Port) detail() object {
 	return d
 }
 
-// requestedNetworks are the networks as a job has them: what is empty is left out.
+// requestedNetworks returns the networks of a job, without empty fields.
 func requestedNetworks(all []Network) []object { return networkRows(all, Port.detail, nil) }
 
 func networkRows(all []Network, detail func(Port) object, more object) (rows []object) {
@@ -54,7 +54,7 @@ func networkRows(all []Network, detail func(Port) object, more object) (rows []o
 	return rows
 }
 
-// assignedNetworks are the networks that an allocation got.
+// assignedNetworks returns the networks of an allocation with their ports.
 func (a *allocation) assignedNetworks() []object {
 	return networkRows(a.group.Networks, func(p Port) object {
 		p.Value = a.portNumber(p)
@@ -62,11 +62,11 @@ func (a *allocation) assignedNetworks() []object {
 	}, object{"IP": a.node.spec.Address})
 }
 
-// assignedPorts are those that an allocation got; nil without any, as in Nomad.
+// assignedPorts returns the ports of an allocation. As in Nomad, it is nil without ports.
 func (a *allocation) assignedPorts() (rows []object) {
 	for _, n := range a.group.Networks {
 		inOrder := slices.Clone(n.Ports)
-		slices.SortStableFunc(inOrder, func(p, q Port) int { return -cmp.Compare(min(p.Value, 1), min(q.Value, 1)) }) // those asked for first
+		slices.SortStableFunc(inOrder, func(p, q Port) int { return -cmp.Compare(min(p.Value, 1), min(q.Value, 1)) }) // static ports first
 		for _, p := range inOrder {
 			row := object{"Label": p.Label, "Value": a.portNumber(p), "HostIP": a.node.spec.Address}
 			if p.To != 0 {
@@ -78,7 +78,7 @@ func (a *allocation) assignedPorts() (rows []object) {
 	return rows
 }
 
-// portNumber is the number of a port: one that Nomad chooses lies where Nomad chooses, and stays the same.
+// portNumber returns the number of a port. A dynamic port gets a stable number in Nomad's range.
 func (a *allocation) portNumber(p Port) int {
 	h := fnv.New32a()
 	h.Write([]byte(a.ID + p.Label))

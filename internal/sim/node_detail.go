@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// getNode answers a whole node.
+// getNode returns a whole node.
 func getNode(c *Cluster, q *query) (any, error) {
 	if r := q.token.rights; !r.Management && !r.NodeRead {
 		return nil, errDenied
@@ -23,14 +23,15 @@ func getNode(c *Cluster, q *query) (any, error) {
 	return c.nodes[i].detail(), nil
 }
 
-// clientPort is where the client agents of nodes say that they listen. Nothing does: the client library asks a node
-// itself first, and the servers when that is refused. At Nomad's own port, 4646, it might find a real agent.
+// clientPort is the port that nodes advertise for their client agents. Nothing listens there. The client library
+// connects to a node directly, and to the servers if that is refused. At Nomad's own port, 4646, it could reach a
+// real agent.
 const clientPort = ":1"
 
-// computedClass is what every node is to the scheduler.
+// computedClass is the computed class of every node.
 const computedClass = "v1:16605075123686014587"
 
-// The size of every node.
+// The resources of every node.
 const (
 	nodeCores  = 8
 	nodeMHz    = 2600
@@ -55,12 +56,12 @@ func (n *node) attributes() map[string]string {
 	return all
 }
 
-// detail is the whole node.
+// detail returns the whole node.
 func (n *node) detail() object {
 	meta := map[string]string{"connect.log_level": "info", "connect.proxy_concurrency": "1"}
 	maps.Copy(meta, n.spec.Meta)
 	d := n.stub()
-	for _, only := range []string{"Address", "Version"} { // of the list
+	for _, only := range []string{"Address", "Version"} { // only present in lists
 		delete(d, only)
 	}
 	maps.Copy(d, object{

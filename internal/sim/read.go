@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The answers to queries. Each runs under the read lock.
+// This file contains the handlers of queries. They run with the read lock held.
 
 func listJobs(c *Cluster, q *query) (any, error) {
 	meta, err := q.flag("meta", false)
@@ -63,7 +63,7 @@ func listDeployments(c *Cluster, q *query) (any, error) {
 
 func unchanged[T any](row T) T { return row }
 
-// listByID lists rows in the order of their creation or, when a beginning of their ID is asked for, of their ID.
+// listByID lists rows in the order of creation or, if an ID prefix is requested, in the order of IDs.
 func listByID[T row, S any](c *Cluster, q *query, rows []T, t table, failed string, stub func(T) S) (any, error) {
 	visible, err := c.visibleNamespaces(q, "read-job")
 	if err != nil {
@@ -112,13 +112,13 @@ func listNamespaces(c *Cluster, q *query) (any, error) {
 	return out, nil
 }
 
-// leader is the address of the server's RPC port, which nothing listens on.
+// leader returns the address of the server's RPC port. Nothing listens there.
 func leader(*Cluster, *query) (any, error) { return "127.0.0.1:4647", nil }
 
 var errJobNotFound = httpError{http.StatusNotFound, "job not found"}
 
-// forJob makes the answer to a query about one job, nil when there is none, whose index is that of the table unless
-// the answer knows better.
+// forJob returns a query handler for one job. The job is nil if it does not exist. The response has the index of the
+// table, unless answer sets another.
 func forJob(t table, answer func(q *query, j *job) (any, error)) func(*Cluster, *query) (any, error) {
 	return func(c *Cluster, q *query) (any, error) {
 		if !q.token.rights.allows(q.namespace, "read-job") {
@@ -127,7 +127,7 @@ func forJob(t table, answer func(q *query, j *job) (any, error)) func(*Cluster, 
 		q.resultIndex = c.changedAt[t]
 		j := c.job(q.namespace, q.id)
 		if j == nil {
-			q.purgedFrom = c // whoever purged it
+			q.purgedFrom = c // for the allocations and evaluations of a purged job
 		}
 		return answer(q, j)
 	}
@@ -149,7 +149,8 @@ func jobSummary(q *query, j *job) (any, error) {
 	return j.summary, nil
 }
 
-// jobAllocations answers those of the job as it is and, with all or once it was purged, of those with its ID before.
+// jobAllocations returns the allocations of a job. With the all parameter, or if the job was purged, it includes
+// those of purged jobs with the same ID.
 func jobAllocations(q *query, j *job) (any, error) {
 	all, err := q.flag("all", false)
 	if err != nil {
@@ -209,7 +210,7 @@ func getAllocation(c *Cluster, q *query) (any, error) {
 		return nil, httpError{http.StatusNotFound, "alloc not found"}
 	}
 	if !q.token.rights.allows(a.Namespace, "read-job") {
-		return nil, unknownAllocation(q.id) // a 500: Nomad forgets to say 403 here
+		return nil, unknownAllocation(q.id) // Nomad returns 500 instead of 403 here
 	}
 	q.resultIndex = a.ModifyIndex
 	return a.detail(), nil
@@ -217,7 +218,7 @@ func getAllocation(c *Cluster, q *query) (any, error) {
 
 func unknownAllocation(id string) error { return fmt.Errorf("Unknown allocation %q", id) }
 
-// allocation looks an allocation up by its whole ID; nil when there is none.
+// allocation returns an allocation by its full ID, or nil if there is none.
 func (c *Cluster) allocation(id string) (*allocation, error) {
 	if _, err := uuidDigits(id, true); err != nil {
 		return nil, fmt.Errorf("alloc lookup failed: index error: %w", err)

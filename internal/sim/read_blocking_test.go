@@ -25,7 +25,7 @@ func TestBlockingQuery_WakesOnChange(t *testing.T) {
 		jobs, meta, err := n.Jobs().List(&api.QueryOptions{WaitIndex: meta.LastIndex, WaitTime: time.Minute})
 		answers <- answer{jobs, meta, err}
 	}()
-	c.AddNode(Node{Name: "node-2"}) // another table: does not wake it
+	c.AddNode(Node{Name: "node-2"}) // another table, which does not wake the query
 	select {
 	case a := <-answers:
 		t.Fatalf("got an answer with index %d before any job changed, want none", a.meta.LastIndex)

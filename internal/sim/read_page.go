@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/go-bexpr"
 )
 
-// paging says how the pages of a list are cut: the token of a row, and on which side of a token the row lies.
+// paging defines the pages of a list: the token of a row, and how a row compares to a token.
 type paging struct {
 	token   func(k key) string
 	compare func(k key, token string) int
@@ -38,8 +38,8 @@ var (
 	}
 )
 
-// page answers one page of the rows of the namespace that the filter lets through and the token may see, and notes
-// where the next begins. The filter comes before the rights, as in Nomad.
+// page returns one page of the rows in the query's namespace that match the filter and that the token may read. It
+// also sets the token of the next page. As in Nomad, the filter is applied before the ACL.
 func page[T row, S any](q *query, rows []T, o paging, visible func(namespace string) bool, stub func(T) S) ([]S, error) {
 	var filter *bexpr.Evaluator
 	if q.filter != "" {
@@ -92,8 +92,8 @@ func page[T row, S any](q *query, rows []T, o paging, visible func(namespace str
 	return out, nil
 }
 
-// visibleNamespaces returns which namespaces the token may see in a list that needs the capability. Without it in the
-// namespace asked for, or in any for "*", the list is denied.
+// visibleNamespaces returns a function that reports which namespaces a list may include. It returns an error if the
+// token does not have the capability in the requested namespace or, for "*", in any namespace.
 func (c *Cluster) visibleNamespaces(q *query, capability string) (func(namespace string) bool, error) {
 	rights := q.token.rights
 	if !rights.allows(q.namespace, capability) {

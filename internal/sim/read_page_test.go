@@ -133,7 +133,7 @@ func TestLists_Pages(t *testing.T) {
 				got = append(got, ids...)
 				q.NextToken = meta.NextToken
 			}
-			slices.Sort(got) // the client sorts each page anew
+			slices.Sort(got) // the client sorts each page
 			slices.Sort(want)
 			if !slices.Equal(got, want) {
 				t.Errorf("pages of %d %s: got %d rows, want these %d", q.PerPage, name, len(got), len(want))

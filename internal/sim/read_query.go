@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// query is a read request: what it asks, who asks, and what the answer's headers are to say.
+// query is a read request, with the data for the headers of its response.
 type query struct {
-	id                string // what {id} of the route stands for
+	id                string // the value of {id} in the route
 	values            url.Values
 	namespace, prefix string
 	filter, nextToken string
 	perPage           int
 	reverse           bool
-	waitIndex         uint64 // answer when what is asked has passed it
+	waitIndex         uint64 // respond when the data has changed after this index
 	wait              time.Duration
 	token             *token
-	purgedFrom        *Cluster // where to find what a job left that is gone; nil: it is there
+	purgedFrom        *Cluster // set if the job does not exist: the cluster with the records that a purged job left
 
-	resultIndex uint64 // index of the answer; 0: the answer has no headers about the cluster
+	resultIndex uint64 // index of the response; 0: no headers about the cluster
 	nextPage    string // token of the next page
 }
 
-// maxWait is the time after which Nomad answers a blocking query at the latest.
+// maxWait is Nomad's maximum wait time of a blocking query.
 const maxWait = 5 * time.Minute
 
 func parseQuery(r *http.Request, id string) (*query, error) {
@@ -66,7 +66,7 @@ func parseQuery(r *http.Request, id string) (*query, error) {
 	return q, nil
 }
 
-// flag returns a boolean parameter, otherwise when it is not there.
+// flag returns a boolean parameter, or otherwise if it is missing.
 func (q *query) flag(name string, otherwise bool) (bool, error) {
 	s := q.values.Get(name)
 	if s == "" {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// jobSubmission answers the job file that a version was registered from.
+// jobSubmission returns the job file of a version.
 func jobSubmission(q *query, j *job) (any, error) {
 	version, err := strconv.ParseUint(q.values.Get("version"), 10, 64)
 	if err != nil {
@@ -34,7 +34,7 @@ func jobSubmission(q *query, j *job) (any, error) {
 
 var errSourceNotFound = httpError{http.StatusNotFound, "job source not found"}
 
-// getEvaluation answers one evaluation.
+// getEvaluation returns one evaluation.
 func getEvaluation(c *Cluster, q *query) (any, error) {
 	if !q.token.rights.allows(q.namespace, "read-job") {
 		return nil, errDenied

@@ -52,7 +52,7 @@ func TestRead_BadQueries(t *testing.T) {
 	}
 }
 
-// The client sorts what it gets, so this looks at the answers themselves.
+// TestRead_JobIDWithSlash checks raw responses, because the client sorts lists.
 func TestRead_JobIDWithSlash(t *testing.T) {
 	c := New()
 	c.Run(Job{ID: "p-sync", Type: "batch", Periodic: &Periodic{Spec: "* * * * *"}})

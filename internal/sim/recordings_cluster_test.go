@@ -2,7 +2,7 @@ package sim
 
 import "time"
 
-// recordedCluster is a cluster with jobs like those of the recordings, by the same IDs.
+// recordedCluster has jobs like those of the recordings, with the same IDs.
 func recordedCluster() *Cluster {
 	c := New()
 	c.AddToken("root", Rights{Management: true})
@@ -72,7 +72,7 @@ func recordedCluster() *Cluster {
 	return c
 }
 
-// addLaterJobs are the jobs that a second cluster was recorded with.
+// addLaterJobs adds the jobs of a second recorded cluster.
 func addLaterJobs(c *Cluster, at time.Time) {
 	run := func(j Job, g Group, a ...Allocation) {
 		g.Name, g.Allocations = "web", a

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// An exchange is a request that a client sent to a real Nomad 2.0.5, and what that answered.
+// exchange is a request to a real Nomad 2.0.5 and its response.
 type exchange struct {
 	Name    string
 	Request struct {
@@ -39,12 +39,13 @@ func exchanges(t *testing.T) map[string]exchange {
 	return all
 }
 
-// wide are the answers whose fields may be null or not by what the job is: only the keys of their objects are compared.
+// wide are the exchanges whose fields may be null in one job and set in another. Only the keys of their objects are
+// compared.
 var wide = map[string]bool{"versions-diffs": true, "stopped": true}
 
 var digitsIn = regexp.MustCompile(`\d+`)
 
-// replay sends the request of an exchange, with replacements in its path and body, and compares the answers.
+// replay sends the request of an exchange, with replacements in its path and body, and compares the responses.
 func replay(t *testing.T, c *Cluster, e exchange, secret string, replace ...string) {
 	t.Helper()
 	in := strings.NewReplacer(replace...)

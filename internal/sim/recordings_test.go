@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// A recording is one answer of a real Nomad 2.0.5.
+// recording is a response of a real Nomad 2.0.5.
 type recording struct {
 	name    string
 	Request struct{ Method, Path string }
@@ -45,7 +45,8 @@ func recordings(t *testing.T) []recording {
 	return all
 }
 
-// family is the endpoint a recording is of: what one answer of it shows as null, another may show as a value.
+// family returns the endpoint of a recording. A field that is null in one recording may have a value in another one
+// of the same family.
 func (r recording) family() string {
 	path, _, _ := strings.Cut(r.Request.Path, "?")
 	switch {
@@ -71,13 +72,13 @@ func (r recording) family() string {
 	return path
 }
 
-// keyedByName are the objects whose keys are names and not words of the API.
+// keyedByName matches the objects whose keys are names instead of fields of the API.
 var keyedByName = regexp.MustCompile(`\.(Summary|TaskStates|Details|Drivers|Attributes|Pids|FailedTGAllocs|ConstraintFiltered|` +
 	`DimensionExhausted|NodesAvailable|ClassEligibility|QueuedAllocations|DesiredTGUpdates|TaskLifecycles|TaskResources|` +
 	`Config|HostVolumes|Meta|Env)$`)
 
-// jsonShape notes, for each place in a JSON value, what stands there: a type, or an object with its keys. The elements
-// of a list share a place, as do the values of an object whose keys are names.
+// jsonShape records the types in a JSON value by path. The elements of a list share a path, and so do the values of
+// an object whose keys are names.
 func jsonShape(v any, place string, out map[string]map[string]bool) {
 	note := func(s string) {
 		if out[place] == nil {
@@ -94,7 +95,7 @@ func jsonShape(v any, place string, out map[string]map[string]bool) {
 			jsonShape(e, place+"[]", out)
 		}
 	case map[string]any:
-		// TaskGroups and Tasks are lists in a job, objects by name elsewhere. Checks come by their IDs.
+		// TaskGroups and Tasks are lists in a job and objects by name elsewhere. Checks are keyed by their IDs.
 		if keyedByName.MatchString(place) || keyedByCheckID(v) || strings.HasSuffix(place, ".TaskGroups") || strings.HasSuffix(place, ".Tasks") {
 			note("object by name")
 			for _, e := range v {
@@ -120,8 +121,8 @@ func keyedByCheckID(v map[string]any) bool {
 	return len(v) > 0
 }
 
-// differences lists where got has what the recordings of its family never show, and where it lacks what this
-// recording shows.
+// differences lists the shapes in got that no recording of the family has, and the paths of this recording that got
+// does not have.
 func differences(family map[string]map[string]bool, want, got any) []string {
 	here, have := map[string]map[string]bool{}, map[string]map[string]bool{}
 	jsonShape(want, "", here)
@@ -143,7 +144,7 @@ func differences(family map[string]map[string]bool, want, got any) []string {
 	return found
 }
 
-// notDescribed is what a job has in the recordings and no description of the simulated cluster can say.
+// notDescribed matches the fields of recorded jobs that a description cannot set.
 var notDescribed = regexp.MustCompile(`\.Config\.\*`)
 
 func TestRead_MatchesRecordings(t *testing.T) {

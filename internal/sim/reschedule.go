@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// rescheduleTracker remembers from where an allocation came.
+// rescheduleTracker records the reschedules that led to an allocation.
 type rescheduleTracker struct {
 	Events         []rescheduleEvent
 	LastReschedule string
@@ -17,10 +17,11 @@ type rescheduleEvent struct {
 	Delay                   time.Duration
 }
 
-// descUpdating is what Nomad says of an allocation that makes room for a later version of its job.
+// descUpdating is Nomad's description of an allocation that is replaced by a later job version.
 const descUpdating = "alloc is being updated due to job update"
 
-// completePrevious returns the description of the allocation before this one, with what follows from there being a later one.
+// completePrevious returns the description of the previous allocation, with defaults for an allocation that was
+// replaced.
 func (a Allocation) completePrevious() Allocation {
 	p := *a.Previous
 	p.DesiredStatus = cmp.Or(p.DesiredStatus, "stop")
@@ -33,12 +34,12 @@ func (a Allocation) completePrevious() Allocation {
 	return p
 }
 
-// replacementTime is when an allocation that has failed is replaced.
+// replacementTime returns the time at which a failed allocation is replaced.
 func (a *allocation) replacementTime() time.Time {
 	return time.Unix(0, a.ModifyTime).Add(a.group.delay(a.Job.Type, a.rescheduleCount()))
 }
 
-// rescheduleCount counts how often the allocation was.
+// rescheduleCount returns how often the allocation was rescheduled.
 func (a *allocation) rescheduleCount() int {
 	if a.RescheduleTracker == nil {
 		return 0
@@ -46,8 +47,8 @@ func (a *allocation) rescheduleCount() int {
 	return len(a.RescheduleTracker.Events)
 }
 
-// linkReplacement lets next take the place of previous: for a later version of the job or, of the same one, because previous
-// failed, which leaves the evaluation of the failure and the one that waited for its time.
+// linkReplacement links an allocation to its replacement. If both belong to the same job version, previous failed,
+// and the evaluations of its rescheduling are added.
 func (c *Cluster) linkReplacement(previous, next *allocation) {
 	previous.NextAllocation, next.PreviousAllocation = next.ID, previous.ID
 	if previous.Job != next.Job {
@@ -72,7 +73,7 @@ func (c *Cluster) linkReplacement(previous, next *allocation) {
 	next.EvalID = previous.FollowupEvalID
 }
 
-// reschedule writes down the evaluations of a rescheduling and returns the ID of the second.
+// reschedule adds the two evaluations of a rescheduling and returns the ID of the second.
 func (j *job) reschedule(previous, next *allocation, failed uint64) string {
 	noticed := j.newEvaluation("alloc-failure", "", previous.ModifyTime, failed, "failure", previous.ID)
 	again := j.newEvaluation("alloc-reschedule", "", previous.ModifyTime, failed, "reschedule", previous.ID)

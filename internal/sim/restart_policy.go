@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// restartTracker decides what becomes of a task that has ended, and remembers how often it was started anew.
+// restartTracker applies the restart policy to a task that has exited, and counts its restarts.
 type restartTracker struct {
 	policy    Restart
-	onSuccess bool // also after an exit code of 0
+	onSuccess bool // restart even after exit code 0
 	count     int
 	since     time.Time
 }
@@ -25,14 +25,14 @@ func newRestartTracker(jobType string, g Group) *restartTracker {
 	return r
 }
 
-// restartDecision is what becomes of a task: a start after delay, an end, or with Failed an end that is a failure.
+// restartDecision is the result of a task's exit: a restart after delay, or the end of the task.
 type restartDecision struct {
 	restart, failed bool
 	delay           time.Duration
 	reason          string
 }
 
-// decide judges an end with this exit code.
+// decide returns the decision for an exit with this code.
 func (r *restartTracker) decide(code int, now time.Time) restartDecision {
 	switch {
 	case code == 0 && !r.onSuccess:

@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// handler answers a request; id is what {id} of its route stands for.
+// handler handles a request. id is the value of {id} in its route.
 type handler func(c *Cluster, w http.ResponseWriter, r *http.Request, id string)
 
-// route is one endpoint. In a pattern {id} stands for one part of the path and {id...} for one or more: job IDs
+// route is one endpoint. In a pattern, {id} matches one segment of the path, and {id...} matches one or more: job IDs
 // may contain slashes.
 type route struct {
 	method, pattern string
 	handle          handler
 }
 
-// PUT stands for POST too. routes are tried in order, so that what follows a job ID is not taken for a part of it. Faults and counts name
-// their endpoint by these patterns.
+// routes contains all endpoints. PUT includes POST. The first match wins, so that the suffix after a job ID is not
+// parsed as part of the ID. Faults and traffic counts refer to endpoints by these patterns.
 var routes = []route{
 	{"GET", "/v1/jobs", read(listJobs)},
 	{"PUT", "/v1/jobs", write(registerJob)},
@@ -72,7 +72,7 @@ var routes = []route{
 	{"PUT", "/v1/system/gc", write(collectGarbage)},
 }
 
-// match reports whether a path fits a pattern, and what its {id} stands for.
+// match reports whether a path matches a pattern, and returns the value of {id}.
 func match(pattern, path string) (id string, fits bool) {
 	before, after, open := strings.Cut(pattern, "{id")
 	if !open {
@@ -88,7 +88,7 @@ func match(pattern, path string) (id string, fits bool) {
 	return id, ok && id != "" && (deep || !strings.Contains(id, "/"))
 }
 
-// findRoute returns the route of a request: the one of its path and method, or one of its path for another method.
+// findRoute returns the route for a path and method or, if there is none, a route for the path with another method.
 func findRoute(method, path string) (found route, id string) {
 	for _, r := range routes {
 		if s, fits := match(r.pattern, path); fits && found.method != method {
@@ -100,13 +100,13 @@ func findRoute(method, path string) (found route, id string) {
 	return found, id
 }
 
-// ServeHTTP answers like the HTTP API of a Nomad server.
+// ServeHTTP implements http.Handler. It responds like the HTTP API of a Nomad server.
 func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
 
 func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost && !isPostToGC(r) {
 		r = r.Clone(r.Context())
-		r.Method = http.MethodPut // Nomad tells them apart nowhere else
+		r.Method = http.MethodPut // Nomad treats them the same everywhere else
 	}
 	found, id := findRoute(r.Method, r.URL.Path)
 	w = c.meterRequest(w, found.pattern)
@@ -138,11 +138,11 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		found.handle(c, w, r, id)
 	}
-	finish() // not deferred: a request that is cut has no end
+	finish() // not deferred, because an aborted request has no end
 }
 
-// read makes the handler of a query that is answered from the cluster's state and may block until that changes.
-// answer runs under the read lock, and must return only records or what it made itself.
+// read returns the handler of a query, which may block until the state changes. answer runs with the read lock held.
+// It must return only stored records or newly created values.
 func read(answer func(c *Cluster, q *query) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		q, err := parseQuery(r, id)
@@ -160,7 +160,7 @@ func read(answer func(c *Cluster, q *query) (any, error)) handler {
 			}
 			changed := c.changed
 			c.mu.RUnlock()
-			// What is missing has an index too: such an answer waits like any other, as in Nomad.
+			// As in Nomad, a "not found" response has an index and waits, too.
 			if q.waitIndex > 0 && q.resultIndex > 0 && q.resultIndex <= q.waitIndex {
 				select {
 				case <-changed:
@@ -193,7 +193,7 @@ func (q *query) setHeaders(h http.Header) {
 	}
 }
 
-// refuse answers with a failure; any other error is a 500, as in Nomad.
+// refuse responds with an error. The status is 500, as in Nomad, unless it is an httpError.
 func refuse(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
 	if f, ok := errors.AsType[httpError](err); ok {
@@ -204,7 +204,7 @@ func refuse(w http.ResponseWriter, err error) {
 	w.Write([]byte(err.Error()))
 }
 
-// respond answers with JSON.
+// respond responds with JSON.
 func respond(w http.ResponseWriter, r *http.Request, body any) {
 	pretty := false
 	if v, asked := r.URL.Query()["pretty"]; asked {

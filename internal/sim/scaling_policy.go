@@ -2,19 +2,19 @@ package sim
 
 import "maps"
 
-// scalingPolicyIndexes are those of the scaling policy of a group, as one version of the job shows them. Nomad sets them only
-// where a version changes the policy, and compares them when it looks for changes: so a version that is registered again,
-// or that a job is reverted to, may be a new one although nothing else differs.
+// scalingPolicyIndexes are the indexes of a group's scaling policy in one version of the job. Nomad sets them only in
+// a version that changes the policy, and includes them when it compares versions. Therefore registering or reverting
+// to an equal version may create a new one.
 type scalingPolicyIndexes struct{ create, modify uint64 }
 
-// scalingPolicy is the current policy of a group.
+// scalingPolicy is the current scaling policy of a group.
 type scalingPolicy struct {
 	Scaling
 	scalingPolicyIndexes
 }
 
-// storeScalingPolicies brings the scaling policies up to date with a version of before that is about to be stored. A job that
-// was described has policies without such indexes.
+// storeScalingPolicies updates the scaling policies of a version that is about to be stored. before is the previous
+// version. The policies of a described job have no indexes.
 func (j *job) storeScalingPolicies(before *job, index uint64) {
 	current := map[string]scalingPolicy{}
 	if before != nil && before.scalingPolicies != nil {

@@ -10,7 +10,7 @@ func setScaling(least, most int64) func(j *api.Job) {
 	return func(j *api.Job) { j.TaskGroups[0].Scaling = &api.ScalingPolicy{Min: &least, Max: &most} }
 }
 
-// scalable are the versions of a job, latest first, as "stopped, enabled".
+// scalable returns the versions of a job, latest first, as [stopped, enabled].
 func scalable(t *testing.T, n *api.Client, id string) (all [][2]bool, diffs []*api.JobDiff) {
 	t.Helper()
 	versions, diffs, _, err := n.Jobs().Versions(id, true, nil)
@@ -47,7 +47,7 @@ func TestScalingPolicy_StopDisables(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Who sends back what is there does not switch it on.
+		// Registering the same definition does not enable scaling.
 		j.Stop = new(false)
 		registerAndWait(t, n, c, j)
 		if got, _ := scalable(t, n, id); len(got) != 3 || got[0] != [2]bool{false, false} {

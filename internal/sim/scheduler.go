@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// plan is what processing an evaluation changes, in one step of the index.
+// plan contains the changes that processing an evaluation makes, at one index.
 type plan struct {
 	cluster       *Cluster
 	eval          *evaluation
@@ -19,17 +19,17 @@ type plan struct {
 	index         uint64
 	changed       []*allocation // copies
 	placements    []*allocation
-	newDeployment *deployment // new, or a copy
+	newDeployment *deployment // new, or a changed copy
 	annotations   map[string]object
-	failed        map[string]metrics // of the groups of which not everything could be placed
+	failed        map[string]metrics // placement failures, by group
 	queued        map[string]int
-	lost          map[string][]*allocation // by group: copies whose places are to be taken
+	lost          map[string][]*allocation // copies of lost allocations to replace, by group
 
-	followups []*evaluation // that the plan leaves for later
+	followups []*evaluation // delayed evaluations
 }
 
-// processEvaluation brings the allocations of a job closer to what the job wants: what it no longer wants is stopped, what is
-// missing is placed, and what is of an earlier version is replaced as fast as its deployment lets it. c.mu is held.
+// processEvaluation moves the allocations of a job closer to its desired state. It stops unwanted allocations,
+// creates missing ones, and replaces those of earlier versions as fast as the deployment permits. c.mu is held.
 func (c *Cluster) processEvaluation(e *evaluation) {
 	p := &plan{cluster: c, eval: e, job: c.job(e.Namespace, e.JobID), annotations: map[string]object{}, failed: map[string]metrics{}, queued: map[string]int{}, lost: map[string][]*allocation{}}
 	mine, _ := c.allocationsOf(p.job, e)
@@ -59,7 +59,7 @@ func (c *Cluster) processEvaluation(e *evaluation) {
 	c.afterStep(func() { c.completeEvaluation(p) })
 }
 
-// allocationsOf are the allocations of a job or, when it was purged, those that it left.
+// allocationsOf returns the allocations and evaluations of a job, or those that a purged job left.
 func (c *Cluster) allocationsOf(j *job, e *evaluation) ([]*allocation, []*evaluation) {
 	if j != nil {
 		return j.allocations, j.evaluations
@@ -67,11 +67,11 @@ func (c *Cluster) allocationsOf(j *job, e *evaluation) ([]*allocation, []*evalua
 	return c.orphans(e.Namespace, e.JobID)
 }
 
-// Why an allocation is stopped, in Nomad's words.
+// Nomad's descriptions of stopped allocations.
 const (
 	descNotNeeded = "alloc not needed due to job update"
 	descMigrating = "alloc is being migrated"
-	descTainted   = "alloc not needed as node is tainted" // also of one of a system job that somebody stopped
+	descTainted   = "alloc not needed as node is tainted" // also used if an allocation of a system job was stopped by a request
 )
 
 func (p *plan) stop(a *allocation, why string) *allocation {
@@ -89,7 +89,8 @@ func (p *plan) annotate(group, what string) {
 	p.annotations[group][what] = p.annotations[group][what].(int) + 1
 }
 
-// addAllocation creates an allocation of a version with a name's number, in the place of previous unless that is nil.
+// addAllocation adds an allocation to the plan, with this number in its name. previous is the allocation that it
+// replaces, or nil. It returns nil if no node is feasible.
 func (p *plan) addAllocation(of *job, g Group, number int, previous *allocation) *allocation {
 	g = of.groupNamed(g)
 	nodes, why := p.cluster.feasibleNodes(of, g)
@@ -117,7 +118,7 @@ func (p *plan) addAllocationOn(n *node, of *job, g Group, number int, previous *
 	return a
 }
 
-// apply stores the plan and tells the clients.
+// apply stores the plan and schedules the work of the clients.
 func (p *plan) apply() {
 	c := p.cluster
 	p.updateDeployment()
@@ -155,7 +156,7 @@ func (p *plan) apply() {
 		}
 		c.storeJob(&k, p.index)
 	}
-	// Also one that the plan has left as it was: after a promotion all that it wants may be there already.
+	// Check the deployment even if the plan did not change it: after a promotion, all allocations may already exist.
 	if p.job != nil {
 		if d := p.deployment(); d != nil {
 			c.checkDeployment(d.ID)
@@ -163,7 +164,7 @@ func (p *plan) apply() {
 	}
 }
 
-// completeEvaluation writes down what came of an evaluation: with what could not be placed waits another.
+// completeEvaluation stores the result of an evaluation, and a blocked evaluation if placements failed.
 func (c *Cluster) completeEvaluation(p *plan) {
 	e := *p.eval
 	e.Status, e.ModifyTime = "complete", time.Now().UnixNano()
@@ -205,7 +206,8 @@ func (c *Cluster) completeEvaluation(p *plan) {
 	c.storeEvaluation(&e)
 }
 
-// classEligibility tells which classes of nodes an evaluation waits for. A constraint on a single node escapes the classes.
+// classEligibility returns the node classes that a blocked evaluation waits for. A constraint on a unique attribute
+// escapes the classes.
 func classEligibility(failed map[string]metrics) (classes map[string]bool, escaped bool) {
 	for _, m := range failed {
 		for constraint := range m.ConstraintFiltered {
@@ -221,7 +223,7 @@ func classEligibility(failed map[string]metrics) (classes map[string]bool, escap
 	return classes, false
 }
 
-// cancelBlocked ends the evaluations of a job that wait for a place: a later one knows better.
+// cancelBlocked cancels the blocked evaluations of a job in favor of a newer evaluation.
 func (c *Cluster) cancelBlocked(namespace, id string, index uint64) {
 	j := c.job(namespace, id)
 	if j == nil {
@@ -231,13 +233,13 @@ func (c *Cluster) cancelBlocked(namespace, id string, index uint64) {
 		if old.Status == "blocked" {
 			e := *old
 			e.Status, e.ModifyIndex = "canceled", index
-			e.StatusDescription = "cancelled due to a newer evaluation" // which Nomad says with its ID
+			e.StatusDescription = "cancelled due to a newer evaluation" // Nomad adds the ID of the newer one
 			c.storeEvaluation(&e)
 		}
 	}
 }
 
-// isEligible reports whether a node takes the allocations of a job at all: the scheduler looks at no other.
+// isEligible reports whether the scheduler considers a node for a job at all.
 func (n *node) isEligible(j *job) bool {
 	in := func(pattern string) bool {
 		fits, err := path.Match(pattern, n.Datacenter)
@@ -247,7 +249,7 @@ func (n *node) isEligible(j *job) bool {
 		(j.NodePool == "all" || cmp.Or(j.NodePool, "default") == n.NodePool)
 }
 
-// feasibleNodes are the nodes that a group fits on or, if there is none, why.
+// feasibleNodes returns the nodes on which a group fits, and the reasons if there are none.
 func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, why metrics) {
 	if len(c.nodes) == 0 {
 		c.nodeFor("", 0)
@@ -291,8 +293,8 @@ func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, why metrics) {
 	return fit, why
 }
 
-// meetsConstraint reports whether a node is as a constraint wants it. Only equality of attributes and of the names of a node is
-// simulated: every other constraint is met.
+// meetsConstraint reports whether a node meets a constraint. Only equality of attributes, metadata and node names is
+// simulated. All other constraints are met.
 func (n *node) meetsConstraint(r Constraint) bool {
 	name := strings.TrimSuffix(strings.TrimPrefix(r.Left, "${"), "}")
 	value, known := n.attributes()[strings.TrimPrefix(name, "attr.")]

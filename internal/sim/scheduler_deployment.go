@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// The part of a plan that is about deployments.
+// This file contains the part of a plan that concerns deployments.
 
-// deployment is that of the version which is planned; nil: it has none.
+// deployment returns the deployment of the planned version, or nil.
 func (p *plan) deployment() *deployment {
 	if p.newDeployment != nil && p.newDeployment.JobVersion == p.job.Version {
 		return p.newDeployment
@@ -17,7 +17,7 @@ func (p *plan) deployment() *deployment {
 	return p.job.deployment
 }
 
-// groupState is how far the deployment of a group is: one that may be changed, or nil.
+// groupState returns the deployment state of a group, or nil. It may be changed if the deployment is active.
 func (p *plan) groupState(g Group) *deploymentState {
 	d := p.deployment()
 	if d == nil {
@@ -30,7 +30,7 @@ func (p *plan) groupState(g Group) *deploymentState {
 	return d.TaskGroups[g.Name]
 }
 
-// copy is a record of the deployment that may be changed until it is stored.
+// copy returns a copy that may be changed until it is stored.
 func (d *deployment) copy() *deployment {
 	e := *d
 	e.TaskGroups = map[string]*deploymentState{}
@@ -42,7 +42,7 @@ func (d *deployment) copy() *deployment {
 	return &e
 }
 
-// ensureDeployment begins the deployment of this version, unless it has one.
+// ensureDeployment creates a deployment of this version, unless there is one.
 func (p *plan) ensureDeployment() {
 	if p.deployment() != nil {
 		p.groupState(Group{})
@@ -67,12 +67,12 @@ func (p *plan) ensureDeployment() {
 	p.newDeployment = d
 }
 
-// cancelSuperseded ends the deployments of earlier versions.
+// cancelSuperseded cancels the deployments of earlier versions.
 func (p *plan) cancelSuperseded() {
 	p.cancelDeployments("Cancelled due to newer version of job", p.job.deployment)
 }
 
-// cancelDeployments ends the active deployments of the job but one.
+// cancelDeployments cancels the active deployments of the job, except one.
 func (p *plan) cancelDeployments(why string, but *deployment) {
 	for _, d := range slices.Clone(p.cluster.deployments) {
 		if d.Namespace == p.eval.Namespace && d.JobID == p.eval.JobID && d.active() && (but == nil || d.ID != but.ID) {
@@ -83,7 +83,7 @@ func (p *plan) cancelDeployments(why string, but *deployment) {
 	}
 }
 
-// updateDeployment notes in the deployment what is placed for it.
+// updateDeployment records the placements of the plan in its deployment.
 func (p *plan) updateDeployment() {
 	d := p.newDeployment
 	if d == nil {
@@ -98,7 +98,7 @@ func (p *plan) updateDeployment() {
 	d.updateDescription()
 }
 
-// updateDescription says what a running deployment waits for.
+// updateDescription sets the description of a running deployment, which says whether it waits for a promotion.
 func (d *deployment) updateDescription() {
 	if d.Status != "running" {
 		return
@@ -116,7 +116,7 @@ func (d *deployment) updateDescription() {
 	}
 }
 
-// countDeployment counts what was placed for a deployment; newer are allocations that are not stored yet.
+// countDeployment counts the allocations of a deployment. newer are allocations that are not stored yet.
 func (c *Cluster) countDeployment(d *deployment, newer []*allocation) {
 	all := map[string]*allocation{}
 	if j := c.job(d.Namespace, d.JobID); j != nil {
@@ -149,7 +149,7 @@ func (c *Cluster) countDeployment(d *deployment, newer []*allocation) {
 	}
 }
 
-// storeDeployment stores a changed copy of a deployment, or a new one, also with the version of the job that it is of.
+// storeDeployment stores a new or changed deployment, also in the job version that it belongs to.
 func (c *Cluster) storeDeployment(d *deployment, index uint64) {
 	d.ModifyIndex, d.ModifyTime = index, time.Now().UnixNano()
 	c.deployments = put(c.deployments, d, byCreation)

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// index is the one in an allocation's name.
+// index returns the index in the allocation's name.
 func (a *allocation) index() int {
 	n, _ := strconv.Atoi(strings.TrimSuffix(a.Name[strings.LastIndex(a.Name, "[")+1:], "]"))
 	return n
@@ -20,27 +20,31 @@ func (a *allocation) isHealthy() bool {
 	return a.DeploymentStatus != nil && a.DeploymentStatus.Healthy != nil && *a.DeploymentStatus.Healthy
 }
 
-// planGroup plans one group of a service or batch job; all are the allocations that it has and had.
+// planGroup plans one group of a service or batch job. all are its allocations, including terminal ones.
+//
+// It first sorts the allocations: current ones belong to the planned version, old ones to an earlier version, and
+// done ones count without running. Lost, unknown and failed allocations are replaced. Then it stops the surplus. Then
+// it adds missing allocations or canaries and replaces old allocations, as far as the deployment permits.
 func (p *plan) planGroup(g Group, all []*allocation) {
 	d := p.deployment()
 	var current, old, done []*allocation
 	replaced, used := 0, map[int]bool{}
 	for _, a := range all {
 		switch {
-		case a.Job.CreateIndex != p.job.CreateIndex && !a.terminal(): // of a job with this ID that was purged
+		case a.Job.CreateIndex != p.job.CreateIndex && !a.terminal(): // belongs to a purged job with the same ID
 			p.stop(a, descNotNeeded)
 		case a.replaceNow && a.DesiredStatus == "run" && a.ClientStatus == "unknown":
 			p.replaceUnknown(g, a)
 			replaced++
 			used[a.index()] = true
-		case a.ClientStatus == "unknown" && a.NextAllocation != "" && a.DesiredStatus == "run": // the next one counts
+		case a.ClientStatus == "unknown" && a.NextAllocation != "" && a.DesiredStatus == "run": // its replacement counts
 		case a.replaceNow && a.DesiredStatus == "run", a.forceRescheduled(d):
 			p.reschedule(g, a)
 			replaced++
 			used[a.index()] = true
 		case a.DesiredStatus == "run" && a.ClientStatus == "complete" && p.job.Type == "batch" && a.Job.Version == p.job.Version,
 			a.DesiredStatus == "run" && a.ClientStatus == "failed" && a.NextAllocation == "" && a.Job.Version == p.job.Version:
-			done = append(done, a) // done, or waiting to be rescheduled, or given up
+			done = append(done, a) // complete, waiting to be rescheduled, or failed for good
 		case a.terminal():
 		case a.isCanary() && (d == nil || a.DeploymentID != d.ID || d.Status == "failed"):
 			p.stop(a, descNotNeeded)
@@ -108,7 +112,7 @@ func (p *plan) planGroup(g Group, all []*allocation) {
 	}
 }
 
-// updateBudget is how many allocations may be replaced now.
+// updateBudget returns the number of allocations that may be replaced now.
 func (p *plan) updateBudget(g Group, current []*allocation) int {
 	u, d := p.job.updateStrategy(g), p.deployment()
 	if u == nil || d == nil {
@@ -123,8 +127,8 @@ func (p *plan) updateBudget(g Group, current []*allocation) int {
 	return max(n, 0)
 }
 
-// stopSurplus stops one allocation too many: of an earlier version one whose name is taken twice, or else the one with the
-// highest number.
+// stopSurplus stops one surplus allocation. It prefers an old allocation with a name that a current one has, then the
+// old or current one with the highest index.
 func (p *plan) stopSurplus(old, current []*allocation, sparing bool) (left, leftCurrent []*allocation) {
 	for i, a := range old {
 		if slices.ContainsFunc(current, func(b *allocation) bool { return a.Name == b.Name }) && !sparing {
@@ -151,12 +155,12 @@ func (p *plan) isStopping(a *allocation) bool {
 	return slices.ContainsFunc(p.changed, func(b *allocation) bool { return a.ID == b.ID && b.DesiredStatus != "run" })
 }
 
-// discardChange takes a change that is no longer wanted out of the plan.
+// discardChange removes the change of an allocation from the plan.
 func (p *plan) discardChange(a *allocation) {
 	p.changed = slices.DeleteFunc(p.changed, func(b *allocation) bool { return a.ID == b.ID })
 }
 
-// updateInPlace lets an allocation go on as one of the new version, because its tasks are the same there.
+// updateInPlace moves an allocation to the new job version. Its tasks are the same in both versions.
 func (p *plan) updateInPlace(g Group, a *allocation) *allocation {
 	b := a.copy()
 	b.Job, b.group, b.EvalID, b.FollowupEvalID, b.scheduled = p.job, g, p.eval.ID, "", true
@@ -171,8 +175,8 @@ func (p *plan) updateInPlace(g Group, a *allocation) *allocation {
 	return b
 }
 
-// migrate replaces an allocation that somebody stopped. Before a deployment is promoted that is one of the version it
-// was of.
+// migrate replaces an allocation that was stopped by a request. Before a deployment is promoted, the replacement has
+// the same version.
 func (p *plan) migrate(g Group, a *allocation) {
 	of := p.job
 	if s := p.groupState(g); s != nil && s.DesiredCanaries > 0 && !s.Promoted {
@@ -182,7 +186,7 @@ func (p *plan) migrate(g Group, a *allocation) {
 	p.placeForDeployment(of, g, a.index(), p.stop(a, descMigrating))
 }
 
-// reschedule replaces an allocation that failed and has waited long enough.
+// reschedule replaces a failed allocation after its delay.
 func (p *plan) reschedule(g Group, a *allocation) {
 	s := p.stop(a, "")
 	next := p.placeForDeployment(p.job, g, a.index(), s)
@@ -193,7 +197,7 @@ func (p *plan) reschedule(g Group, a *allocation) {
 	next.RescheduleTracker = a.nextTracker(next)
 }
 
-// nextTracker remembers in next that it takes the place of an allocation.
+// nextTracker returns the reschedule tracker of an allocation's replacement.
 func (a *allocation) nextTracker(next *allocation) *rescheduleTracker {
 	t := &rescheduleTracker{LastReschedule: "ok"}
 	if a.RescheduleTracker != nil {
@@ -205,7 +209,7 @@ func (a *allocation) nextTracker(next *allocation) *rescheduleTracker {
 	return t
 }
 
-// placeForDeployment places an allocation that counts for the deployment, if that is still active.
+// placeForDeployment adds an allocation to the plan. If the deployment is active, the allocation belongs to it.
 func (p *plan) placeForDeployment(of *job, g Group, number int, previous *allocation) *allocation {
 	a := p.addAllocation(of, g, number, previous)
 	if d := p.deployment(); a != nil && of == p.job && d != nil && d.active() && p.job.updateStrategy(g) != nil {
@@ -214,11 +218,11 @@ func (p *plan) placeForDeployment(of *job, g Group, number int, previous *alloca
 	return a
 }
 
-// planSystemGroup plans a group of a system job: one allocation on each node that it fits on.
+// planSystemGroup plans a group of a system job: one allocation on each feasible node.
 func (p *plan) planSystemGroup(g Group, all []*allocation) {
 	nodes, why := p.cluster.feasibleNodes(p.job, g)
 	if len(nodes) == 0 && g.Count > 0 && why.NodesEvaluated > 0 {
-		// Of a system job Nomad reports neither the nodes that there are nor their pool.
+		// For system jobs, Nomad reports neither the available nodes nor the pool.
 		why.NodesAvailable, why.NodesInPool, why.NodePool, why.ClassFiltered = nil, 0, "", map[string]int{}
 		p.failed[g.Name] = why
 	}
@@ -255,7 +259,7 @@ func (p *plan) planSystemGroup(g Group, all []*allocation) {
 	}
 }
 
-// changedCopy is a copy of an allocation that the plan stores; nil for nil.
+// changedCopy returns a copy of an allocation that the plan stores, or nil for nil.
 func (p *plan) changedCopy(a *allocation) *allocation {
 	if a == nil || slices.Contains(p.changed, a) {
 		return a
@@ -265,7 +269,7 @@ func (p *plan) changedCopy(a *allocation) *allocation {
 	return b
 }
 
-// canUpdateInPlace reports whether the group's allocations of another version can go on as they are.
+// canUpdateInPlace reports whether the group's allocations of another version can continue unchanged.
 func (j *job) canUpdateInPlace(other *job, g Group) bool {
 	if j == other {
 		return true
@@ -273,7 +277,7 @@ func (j *job) canUpdateInPlace(other *job, g Group) bool {
 	return reflect.DeepEqual(j.destructiveSpec(g.Name), other.destructiveSpec(g.Name))
 }
 
-// destructiveSpec is what of a group cannot be changed while it runs.
+// destructiveSpec returns the part of a group that cannot be changed in place.
 func (j *job) destructiveSpec(group string) any {
 	spec := j.normalizedSpec()
 	groups, _ := spec["TaskGroups"].([]any)
@@ -296,7 +300,7 @@ func (j *job) destructiveSpec(group string) any {
 	return nil
 }
 
-// updateStrategy is how a group is deployed; nil: it is not.
+// updateStrategy returns the update block of a group, or nil if the job has no deployments.
 func (j *job) updateStrategy(g Group) *Update {
 	if j.Type != "service" {
 		return nil

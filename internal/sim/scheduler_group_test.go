@@ -61,7 +61,7 @@ func TestDeployment_PauseAndCanary(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitUntil(t, "the surplus is stopped", func() bool { return len(allocationLines(t, n, "web")) == 2 })
-	time.Sleep(50 * time.Millisecond) // for what must not happen
+	time.Sleep(50 * time.Millisecond) // time for an unexpected change
 	wantList(t, "paused", allocationLines(t, n, "web"), []string{"web.g[0] v1 running", "web.g[1] v0 running"})
 	if _, _, err := n.Deployments().Pause(d.ID, false, nil); err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestPlacement_BlockedEvaluation(t *testing.T) {
 	t.Parallel()
 	_, n := fastCluster(t, "")
 	j := sleeper("web", 1, func(j *api.Job) { j.Constrain(api.NewConstraint("${attr.kernel.name}", "=", "windows")) })
-	j.Type = new("batch") // which has no deployment that would count as running
+	j.Type = new("batch") // without a deployment, which would make the job running
 	r, _, err := n.Jobs().Register(j, nil)
 	if err != nil {
 		t.Fatal(err)

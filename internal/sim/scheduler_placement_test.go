@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Why a job cannot be placed is what a real Nomad with two nodes in dc1 says of the same job.
+// TestPlacement_FailuresMatchRecordings compares placement failures with those of a real Nomad with two nodes in dc1.
 func TestPlacement_FailuresMatchRecordings(t *testing.T) {
 	raw, err := os.ReadFile("testdata/placement.ndjson")
 	if err != nil {
@@ -24,7 +24,7 @@ func TestPlacement_FailuresMatchRecordings(t *testing.T) {
 		constraint := func(left, right string) string {
 			return fmt.Sprintf(`,"Constraints":[{"LTarget":%q,"Operand":"=","RTarget":%q}]`, left, right)
 		}
-		jobs := map[string][2]string{ // what the job and what its task have
+		jobs := map[string][2]string{ // fields of the job and of its task
 			"p-dc9":    {`,"Datacenters":["dc9"]`},
 			"p-pool":   {constraint("${node.unique.name}", "zz")},
 			"p-big":    {"", `,"Resources":{"CPU":20,"MemoryMB":9000000}`},
@@ -59,7 +59,7 @@ func TestPlacement_FailuresMatchRecordings(t *testing.T) {
 			}
 			for i, e := range want.Evaluations {
 				for _, field := range []string{"TriggeredBy", "Status", "StatusDescription", "QueuedAllocations", "EscapedComputedClass", "FailedTGAllocs", "ClassEligibility"} {
-					if a, b := comparable(got[i][field]), comparable(e[field]); !reflect.DeepEqual(a, b) {
+					if a, b := withoutVolatile(got[i][field]), withoutVolatile(e[field]); !reflect.DeepEqual(a, b) {
 						t.Errorf("%s: %s of the evaluation %s: got %v, want %v", want.Job, field, e["TriggeredBy"], a, b)
 					}
 				}
@@ -68,8 +68,8 @@ func TestPlacement_FailuresMatchRecordings(t *testing.T) {
 	})
 }
 
-// comparable leaves out what differs from time to time and from node to node.
-func comparable(v any) any {
+// withoutVolatile removes the fields that depend on the time or the node.
+func withoutVolatile(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := map[string]any{}
@@ -78,7 +78,7 @@ func comparable(v any) any {
 				k = "class"
 			}
 			if k != "AllocationTime" {
-				out[k] = comparable(e)
+				out[k] = withoutVolatile(e)
 			}
 		}
 		return out

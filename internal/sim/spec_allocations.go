@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// createAllocations creates the allocations of one group, and those before them.
+// createAllocations creates the described allocations of a group and the allocations that they replaced.
 func (c *Cluster) createAllocations(j *job, g Group) {
 	if g.Unplaced != nil {
 		j.summary.Summary[g.Name].Queued = g.Unplaced.Queued
@@ -18,7 +18,8 @@ func (c *Cluster) createAllocations(j *job, g Group) {
 	}
 }
 
-// createAllocation creates the allocation with the number i of its group, of which later ones took its place.
+// createAllocation creates the allocation with index i of its group. later is the number of allocations that have
+// replaced it, one after the other.
 func (c *Cluster) createAllocation(j *job, g Group, i, later int, spec Allocation) *allocation {
 	var previous *allocation
 	if spec.Previous != nil {
@@ -68,7 +69,7 @@ func (c *Cluster) createAllocation(j *job, g Group, i, later int, spec Allocatio
 	return a
 }
 
-// nodeFor returns the node with that name or, without a name, the one whose turn it is.
+// nodeFor returns the node with this name or, without a name, the next node by turn.
 func (c *Cluster) nodeFor(name string, turn int) *node {
 	if name == "" {
 		ready := slices.DeleteFunc(slices.Clone(c.nodes), func(n *node) bool { return n.Status != "ready" })
@@ -83,7 +84,7 @@ func (c *Cluster) nodeFor(name string, turn int) *node {
 	return c.addNode(Node{Name: name})
 }
 
-// setHealth sets the allocation's health to the job's deployment, if it has one and the health is known.
+// setHealth sets the health of a described allocation, if its job has a deployment and the health is known.
 func (a *allocation) setHealth(j *job, spec Allocation) {
 	if j.deployment == nil {
 		return
@@ -104,7 +105,7 @@ func (a *allocation) setHealth(j *job, spec Allocation) {
 	}
 }
 
-// clientDescriptions is what a client reports beside a status.
+// clientDescriptions are the client descriptions of allocations, by client status.
 var clientDescriptions = map[string]string{
 	"pending": "No tasks have started", "running": "Tasks are running",
 	"complete": "All tasks have completed", "failed": "Failed tasks",

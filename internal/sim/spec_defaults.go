@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// complete fills in what the description of a job leaves out, without touching what its caller holds.
+// complete fills in the defaults of a description. It does not change values that the caller holds.
 func (j *Job) complete() {
 	j.Namespace = cmp.Or(j.Namespace, "default")
 	j.Type = cmp.Or(j.Type, "service")
@@ -99,7 +99,7 @@ func (s *TaskState) complete(a Allocation) {
 		switch a.ClientStatus {
 		case "pending", "running":
 			s.State = a.ClientStatus
-		case "unknown", "lost": // as the client has reported it last
+		case "unknown", "lost": // the last reported state
 			s.State = "running"
 		default:
 			s.State = "dead"
@@ -126,7 +126,7 @@ func (s *TaskState) complete(a Allocation) {
 	}
 }
 
-// defaultEvents is the uneventful one that led to the state.
+// defaultEvents returns the events of a task without incidents.
 func (s *TaskState) defaultEvents(a Allocation) []Event {
 	events := []Event{Received(a.Created)}
 	if s.State == "pending" {
@@ -145,7 +145,7 @@ func (s *TaskState) defaultEvents(a Allocation) []Event {
 	return events
 }
 
-// toRecord turns the description of a job into what Nomad stores of it before anything is planned.
+// toRecord converts the description of a job to a record that is not planned yet.
 func (j *Job) toRecord() *job {
 	r := &job{
 		ID: j.ID, ParentID: j.ParentID, Name: j.ID, Namespace: j.Namespace, Region: "global", Type: j.Type,
@@ -167,7 +167,7 @@ func (j *Job) toRecord() *job {
 	return r
 }
 
-// toRecord turns a task's description into what Nomad stores of it.
+// toRecord converts the description of a task state to a record.
 func (s TaskState) toRecord(a Allocation) *taskState {
 	s.complete(a)
 	r := &taskState{

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Run puts a job into the cluster in the state described, in steps of the index as in a real cluster: it is
-// registered and planned, once for each of its versions, what failed is rescheduled, its clients report. A job with the
-// same namespace and ID is replaced; what stays of it, allocations with the same ID too, keeps its CreateIndex.
-// Namespaces and nodes that it names are added. The maps of the description belong to the cluster from then on. Tasks
-// with a Command that are described as running are started, and those that ran and are not, are killed.
+// Run adds a job to the cluster in the described state. The index advances as in a real cluster: each version is
+// registered and planned, failed allocations are rescheduled, and clients report. A job with the same namespace and
+// ID is replaced. The new job keeps its CreateIndex, and so do allocations with the same ID. Namespaces and nodes are
+// added if they are missing. Tasks with a Command are started if they are described as running, and processes of
+// other tasks are killed. The caller must not change the maps of the description after the call.
 func (c *Cluster) Run(spec Job) { waitForExit(c.runSpec(spec)) }
 
 func (c *Cluster) runSpec(spec Job) (ending []*taskRunner) {
@@ -37,7 +37,7 @@ func (c *Cluster) runSpec(spec Job) (ending []*taskRunner) {
 	}
 	j.Status = j.status()
 	for _, v := range j.earlierVersions {
-		v.Status = "running" // as it was when it was replaced
+		v.Status = "running" // as when it was replaced
 	}
 	affected := j.allocations
 	if old != nil {
@@ -48,8 +48,8 @@ func (c *Cluster) runSpec(spec Job) (ending []*taskRunner) {
 	return c.syncProcesses(affected)
 }
 
-// registerVersion stores the next version of a job and plans it: before is the one before it, old what has its place in the
-// cluster.
+// registerVersion stores the next version of a described job and plans it. before is the previous version, and old is
+// the job that it replaces in the cluster.
 func (c *Cluster) registerVersion(spec Job, before, old *job) *job {
 	j := spec.toRecord()
 	registered := c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
@@ -74,7 +74,7 @@ func (c *Cluster) registerVersion(spec Job, before, old *job) *job {
 	return j
 }
 
-// reportDescribed is the last step: what the clients make of the plan.
+// reportDescribed is the last step: the clients report the state of the allocations.
 func (c *Cluster) reportDescribed(j *job) {
 	reported := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableDeployments)
 	j.ModifyIndex, j.summary.ModifyIndex = reported, reported
@@ -91,7 +91,7 @@ func (c *Cluster) reportDescribed(j *job) {
 	}
 }
 
-// sort orders what belongs to a job as Nomad lists it.
+// sort sorts the allocations and evaluations of a job in Nomad's order.
 func (j *job) sort() {
 	slices.SortFunc(j.allocations, func(a, b *allocation) int { return cmp.Compare(a.ID, b.ID) })
 	j.sortEvaluations()
@@ -103,7 +103,7 @@ func (j *job) sortEvaluations() {
 	})
 }
 
-// Purge takes a job and all that belongs to it out of the cluster, if it is there. What ran of it is killed.
+// Purge deletes a job with all its records, if it exists, and kills its processes.
 func (c *Cluster) Purge(namespace, id string) { waitForExit(c.purge(namespace, id)) }
 
 func (c *Cluster) purge(namespace, id string) []*taskRunner {
@@ -158,7 +158,7 @@ func (c *Cluster) removeJob(j *job) {
 	}
 }
 
-// countChildren brings the summary of a parent up to date; its children are the IDs that begin with its own.
+// countChildren updates the children in the summary of a parent. The IDs of its children start with its ID.
 func (c *Cluster) countChildren(namespace, id string) {
 	i, found := find(c.jobs, key{namespace: namespace, id: id}, byName)
 	if !found {

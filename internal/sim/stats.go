@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// resourceUsage is what a client measured, of a task or of a whole allocation. The fields are the recorded ones.
+// resourceUsage is the usage of a task or an allocation, in the format of the recordings.
 type resourceUsage struct {
 	CpuStats struct {
 		TotalTicks, Percent, SystemMode, UserMode float64
@@ -41,10 +41,11 @@ func union(a, b []string) []string {
 	return a
 }
 
-// usage is what the client of the task's driver can say: docker knows the peak, the others know processes.
+// usage returns the usage as the driver of the task reports it. Only docker reports a peak, and only the other
+// drivers report processes.
 func (s TaskState) usage(driver string) (total resourceUsage, processes map[string]resourceUsage) {
 	u := resourceUsage{}
-	u.CpuStats.TotalTicks, u.CpuStats.Percent = s.CPU, s.CPU/26 // of cores with 2,600 MHz
+	u.CpuStats.TotalTicks, u.CpuStats.Percent = s.CPU, s.CPU/26 // cores have 2,600 MHz
 	u.MemoryStats.RSS = s.RSS
 	if driver == "docker" {
 		u.CpuStats.Measured = []string{"Throttled Periods", "Throttled Time", "Percent"}
@@ -57,8 +58,8 @@ func (s TaskState) usage(driver string) (total resourceUsage, processes map[stri
 	return u, map[string]resourceUsage{"14307": u}
 }
 
-// statsHandler answers an allocation's resource usage. It is the client of the allocation that knows, so the answer
-// depends on the node; a task that no longer runs keeps its last numbers, and does not count in the total.
+// statsHandler returns the resource usage of an allocation, as its client reports it. A task that is no longer
+// running keeps its last numbers, but is not part of the total.
 func statsHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	a, n, err := c.reachClient(r, id, "read-job")
 	if err != nil {
@@ -86,15 +87,15 @@ func statsHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string)
 	respond(w, r, object{"ResourceUsage": total, "Tasks": tasks, "Timestamp": latest})
 }
 
-// reachClient returns an allocation for which the token of the request has one of the capabilities and the node that it is
-// on, when the servers have a path to that node.
+// reachClient returns an allocation and its node. It returns an error if the token has none of the capabilities or if
+// the servers cannot reach the node.
 func (c *Cluster) reachClient(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.reachClientLocked(r, id, capabilities...)
 }
 
-// reachClientLocked is reach for who holds c.mu.
+// reachClientLocked is reachClient for callers that hold c.mu.
 func (c *Cluster) reachClientLocked(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
 	t, err := c.authenticate(r)
 	if err != nil {

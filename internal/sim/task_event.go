@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Event is a task event, field for field as Nomad lists it. The functions below make those that Nomad emits most.
+// Event is a task event in Nomad's format. The functions below create Nomad's most frequent events.
 type Event struct {
 	Type             string
 	Time             int64 // Unix nanoseconds
@@ -41,23 +41,23 @@ func newEvent(at time.Time, kind, display string, details map[string]string) Eve
 	return Event{Type: kind, Time: at.UnixNano(), DisplayMessage: display, Details: details}
 }
 
-// messageEvent is an event that shows the message it carries.
+// messageEvent returns an event that displays its message.
 func messageEvent(at time.Time, kind, msg string) Event {
 	e := newEvent(at, kind, msg, map[string]string{"message": msg})
 	e.Message = msg
 	return e
 }
 
-// Received is a task's first event.
+// Received is the first event of a task.
 func Received(at time.Time) Event { return newEvent(at, "Received", "Task received by client", nil) }
 
 // TaskSetup follows Received.
 func TaskSetup(at time.Time) Event { return messageEvent(at, "Task Setup", "Building Task Directory") }
 
-// Started is a start of the task's program, the first or a later one.
+// Started reports that the program of the task was started.
 func Started(at time.Time) Event { return newEvent(at, "Started", "Task started by client", nil) }
 
-// Terminated is the end of the task's program; msg "" is what the docker driver says of that exit code.
+// Terminated reports that the program of the task exited. The default message is that of the docker driver.
 func Terminated(at time.Time, exit int, msg string) Event {
 	if msg == "" && exit != 0 {
 		msg = fmt.Sprintf("Docker container exited with non-zero exit code: %d", exit)
@@ -74,7 +74,7 @@ func Terminated(at time.Time, exit int, msg string) Event {
 	return e
 }
 
-// Exited is the end of a program as the drivers exec and raw_exec tell it, by a signal unless that is 0.
+// Exited reports the exit of a program with the drivers exec and raw_exec. signal is 0 unless a signal killed it.
 func Exited(at time.Time, exit, signal int) Event {
 	display := fmt.Sprintf("Exit Code: %d", exit)
 	if signal != 0 {
@@ -87,14 +87,14 @@ func Exited(at time.Time, exit, signal int) Event {
 	return e
 }
 
-// OOMKilled is a Terminated for want of memory.
+// OOMKilled is Terminated for a program that ran out of memory.
 func OOMKilled(at time.Time) Event {
 	e := Terminated(at, 137, "OOM Killed")
 	e.Details["oom_killed"] = "true"
 	return e
 }
 
-// Restarting announces the next start, within the group's restart policy.
+// Restarting announces a restart within the restart policy.
 func Restarting(at time.Time, in time.Duration) Event {
 	const reason = "Restart within policy"
 	e := newEvent(at, "Restarting", fmt.Sprintf("Task restarting in %v", in), map[string]string{
@@ -104,7 +104,8 @@ func Restarting(at time.Time, in time.Duration) Event {
 	return e
 }
 
-// NotRestarting is the end of the restarts, after that many attempts; 0 is where none is allowed.
+// NotRestarting reports that the task will not be restarted after this number of attempts. 0 means that the policy
+// permits no restarts.
 func NotRestarting(at time.Time, attempts int) Event {
 	reason := fmt.Sprintf(`Exceeded allowed attempts %d in interval 5m0s and mode is "fail"`, attempts)
 	if attempts == 0 {
@@ -115,10 +116,10 @@ func NotRestarting(at time.Time, attempts int) Event {
 	return e
 }
 
-// Unhealthy says that the allocation is unhealthy to its deployment, and why.
+// Unhealthy reports why the allocation is unhealthy in its deployment.
 func Unhealthy(at time.Time, msg string) Event { return messageEvent(at, "Alloc Unhealthy", msg) }
 
-// Killing says that Nomad ends the task itself, and why.
+// Killing reports why Nomad kills the task.
 func Killing(at time.Time, reason string) Event {
 	e := newEvent(at, "Killing", reason, map[string]string{"kill_reason": reason})
 	e.KillReason = reason

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// Traffic is what was asked of an endpoint since the last reset, and the bytes of the answers' bodies as sent, or of
-// all that was sent on a connection that was upgraded.
+// Traffic counts the requests to an endpoint and the bytes of its response bodies as sent. On an upgraded connection,
+// all sent bytes count.
 type Traffic struct {
 	Requests int
 	Bytes    int64
@@ -30,7 +30,7 @@ func (m *trafficMeter) reset() {
 	}
 }
 
-// meterRequest notes a request and returns a writer that notes the bytes of its answer.
+// meterRequest counts a request and returns a writer that counts the bytes of its response.
 func (c *Cluster) meterRequest(w http.ResponseWriter, pattern string) http.ResponseWriter {
 	c.meter.add(pattern, Traffic{Requests: 1})
 	return meteredWriter{w, &c.meter, &c.limiter, pattern}
@@ -60,7 +60,7 @@ func (w meteredWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Hijack hands the connection over, still metered and still counted by the limiter until it is closed.
+// Hijack implements http.Hijacker. The connection is still metered, and the limiter counts it until it is closed.
 func (w meteredWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil {
@@ -96,8 +96,8 @@ func (c meteredConn) Close() error {
 
 func (w meteredWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Traffic returns the traffic of one endpoint, named by the pattern of its route such as
-// "/v1/client/allocation/{id}/stats", or of all for "". It panics when there is no such route.
+// Traffic returns the traffic of one endpoint, or of all endpoints for "". pattern is the pattern of its route, such
+// as "/v1/client/allocation/{id}/stats". It panics if there is no such route.
 func (c *Cluster) Traffic(pattern string) Traffic {
 	c.meter.mu.Lock()
 	defer c.meter.mu.Unlock()
@@ -111,7 +111,7 @@ func (c *Cluster) Traffic(pattern string) Traffic {
 	return *by
 }
 
-// ResetTraffic starts all counts anew, those of the connections too.
+// ResetTraffic sets all counts to zero, including those of Connections.
 func (c *Cluster) ResetTraffic() {
 	c.meter.reset()
 	c.limiter.reset()

@@ -10,23 +10,23 @@ import (
 	"strconv"
 )
 
-// writeRequest is a request that changes something: what it asks, and who asks.
+// writeRequest is a request that changes the state.
 type writeRequest struct {
-	id              string // what {id} of the route stands for
+	id              string // the value of {id} in the route
 	request         *http.Request
 	values          url.Values
 	namespace       string
 	body            []byte
 	token           *token
-	mayRunProcesses bool // may let processes run on this machine
+	mayRunProcesses bool // the token permits processes on this machine
 
-	index       uint64 // of the answer
-	knownLeader string // X-Nomad-KnownLeader, which only a revert answers
-	noIndex     bool   // the answer has no index
+	index       uint64 // of the response
+	knownLeader string // X-Nomad-KnownLeader, which only a revert returns
+	noIndex     bool   // the response has no index
 }
 
-// write makes the handler of an order. take runs under the lock: it changes the state and returns the answer, and what
-// comes of it later it leaves to later.
+// write returns the handler of a write request. apply runs with the lock held. It changes the state, schedules later
+// changes with afterStep, and returns the response.
 func write(take func(c *Cluster, o *writeRequest) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		body, err := io.ReadAll(r.Body)
@@ -60,7 +60,7 @@ func write(take func(c *Cluster, o *writeRequest) (any, error)) handler {
 	}
 }
 
-// decode decodes the body; a number stays as it was written.
+// decode decodes the body. Numbers keep their notation.
 func (o *writeRequest) decode(into any) error {
 	if len(o.body) == 0 {
 		return httpError{http.StatusBadRequest, "Request body is empty"}
@@ -73,7 +73,7 @@ func (o *writeRequest) decode(into any) error {
 	return nil
 }
 
-// authorize reports, as an error, that the token has none of the capabilities in a namespace.
+// authorize returns an error if the token has none of the capabilities in a namespace.
 func (o *writeRequest) authorize(namespace string, capabilities ...string) error {
 	for _, c := range capabilities {
 		if o.token.rights.allows(namespace, c) {
@@ -83,7 +83,7 @@ func (o *writeRequest) authorize(namespace string, capabilities ...string) error
 	return errDenied
 }
 
-// flag returns a boolean parameter, false when it is not there.
+// flag returns a boolean parameter, or false if it is missing.
 func (o *writeRequest) flag(name string) (bool, error) {
 	return (&query{values: o.values}).flag(name, false)
 }

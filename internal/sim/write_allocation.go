@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// stopAllocation has an allocation replaced by another one.
+// stopAllocation stops an allocation, which is then replaced.
 func stopAllocation(c *Cluster, o *writeRequest) (any, error) {
 	old, err := c.allocation(o.id)
 	if err != nil {
@@ -41,7 +41,7 @@ func stopAllocation(c *Cluster, o *writeRequest) (any, error) {
 	return object{"EvalID": e.ID, "Index": o.index}, nil
 }
 
-// clientHandler makes the handler of an order that the client of an allocation carries out.
+// clientHandler returns the handler of a write request that the client of an allocation executes.
 func clientHandler(take func(c *Cluster, o *writeRequest, a *allocation) error) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		if _, n, err := c.reachClient(r, id, "alloc-lifecycle"); err == nil {
@@ -66,7 +66,7 @@ func clientHandler(take func(c *Cluster, o *writeRequest, a *allocation) error) 
 
 var errNotRunning = errors.New("Task not running")
 
-// restartAllocation restarts one task, those that run, or all of an allocation, where it is.
+// restartAllocation restarts one task, the running tasks or all tasks of an allocation, in place.
 func restartAllocation(c *Cluster, o *writeRequest, a *allocation) error {
 	var sent struct {
 		TaskName string
@@ -108,7 +108,7 @@ func restartAllocation(c *Cluster, o *writeRequest, a *allocation) error {
 	return nil
 }
 
-// restartTasks ends tasks and starts them again a step later.
+// restartTasks stops tasks and starts them again one step later.
 func (c *Cluster) restartTasks(old *allocation, tasks []Task, why string) {
 	if len(tasks) == 0 {
 		return
@@ -136,7 +136,7 @@ func (c *Cluster) restartTasks(old *allocation, tasks []Task, why string) {
 	}
 }
 
-// signalAllocation signals a task, or all of them.
+// signalAllocation sends a signal to one task or to all tasks.
 func signalAllocation(c *Cluster, o *writeRequest, a *allocation) error {
 	var sent struct{ Task, Signal string }
 	if err := o.decode(&sent); err != nil {
@@ -164,7 +164,7 @@ func signalAllocation(c *Cluster, o *writeRequest, a *allocation) error {
 	}
 	c.updateAllocation(a, func(a *allocation) {
 		for _, t := range tasks {
-			// Nomad 2.0.5 writes down neither which signal it was nor why.
+			// Nomad 2.0.5 records neither the signal nor the reason.
 			a.updateTask(t.Name, func(*taskState) {}, newEvent(time.Now(), "Signaling", "Task being sent a signal", nil))
 		}
 	})

@@ -13,7 +13,7 @@ func (j *job) sameSpec(other *job) bool {
 	return reflect.DeepEqual(j.normalizedSpec(), other.normalizedSpec())
 }
 
-// lookupDeployment looks a deployment up by its whole ID; nil when there is none.
+// lookupDeployment returns a deployment by its full ID, or nil if there is none.
 func (c *Cluster) lookupDeployment(id string) (*deployment, error) {
 	if _, err := uuidDigits(id, true); err != nil {
 		return nil, fmt.Errorf("deployment lookup failed: index error: %w", err)
@@ -55,7 +55,8 @@ func deploymentAllocations(c *Cluster, q *query) (any, error) {
 	return out, nil
 }
 
-// activeDeployment looks up the deployment of an order, by a token that has one of the capabilities.
+// activeDeployment returns the deployment of a write request. It returns an error if the token has none of the
+// capabilities or the deployment is terminal.
 func (c *Cluster) activeDeployment(o *writeRequest, terminal string, capabilities ...string) (*deployment, error) {
 	d, err := c.lookupDeployment(o.id)
 	switch {
@@ -73,7 +74,7 @@ func (c *Cluster) activeDeployment(o *writeRequest, terminal string, capabilitie
 	return d, nil
 }
 
-// checkDeploymentID refuses an order whose body is about another deployment than its path.
+// checkDeploymentID returns an error if the body names another deployment than the path.
 func (o *writeRequest) checkDeploymentID(id string) error {
 	switch id {
 	case "":
@@ -132,7 +133,7 @@ func promoteDeployment(c *Cluster, o *writeRequest) (any, error) {
 	return o.deploymentResponse(e, nil), nil
 }
 
-// promote makes the healthy canaries of groups, or of all for nil, allocations like any other.
+// promote promotes the healthy canaries of these groups, or of all groups for nil.
 func (c *Cluster) promote(id string, groups []string) *evaluation {
 	old := c.deploymentByID(id)
 	if old == nil || !old.active() {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// deregisterJob stops a job, or purges it. To stop one is a new version of it, also when it was stopped before.
+// deregisterJob stops or purges a job. Each stop creates a version, even if the job is already stopped.
 func deregisterJob(c *Cluster, o *writeRequest) (any, error) {
 	purge := false
 	if s := o.values.Get("purge"); s != "" {
@@ -90,7 +90,7 @@ func revertJob(c *Cluster, o *writeRequest) (any, error) {
 	return answer, nil
 }
 
-// findVersion returns a version of the job, nil when Nomad no longer knows it.
+// findVersion returns a version of the job by its number, or nil.
 func (j *job) findVersion(version uint64) *job {
 	for _, v := range j.versions() {
 		if v.Version == version {
@@ -100,7 +100,7 @@ func (j *job) findVersion(version uint64) *job {
 	return nil
 }
 
-// orphans are the allocations and evaluations that outlive a job that was purged.
+// orphans returns the allocations and evaluations that a purged job left.
 func (c *Cluster) orphans(namespace, id string) (allocations []*allocation, evaluations []*evaluation) {
 	for _, a := range c.allocations {
 		if a.Namespace == namespace && a.JobID == id {
@@ -117,14 +117,14 @@ func (c *Cluster) orphans(namespace, id string) (allocations []*allocation, eval
 	return j.allocations, j.evaluations
 }
 
-// evaluate writes down that a job is to be evaluated, and has it done. jobModified 0 is not written down. c.mu is held.
+// evaluate creates and enqueues an evaluation of a job. jobModified 0 is omitted. c.mu is held.
 func (c *Cluster) evaluate(j *job, trigger string, index, jobModified uint64) *evaluation {
 	e := j.newPendingEvaluation(trigger, index, jobModified)
 	c.enqueue(e)
 	return e
 }
 
-// newPendingEvaluation makes an evaluation that is still to be processed.
+// newPendingEvaluation returns a pending evaluation of the job.
 func (j *job) newPendingEvaluation(trigger string, index, jobModified uint64) *evaluation {
 	now := time.Now().UnixNano()
 	return &evaluation{
@@ -134,13 +134,13 @@ func (j *job) newPendingEvaluation(trigger string, index, jobModified uint64) *e
 	}
 }
 
-// enqueue stores an evaluation and processes it a step later.
+// enqueue stores an evaluation and processes it one step later.
 func (c *Cluster) enqueue(e *evaluation) {
 	c.storeEvaluation(e)
 	c.afterStep(func() { c.processEvaluation(e) })
 }
 
-// storeEvaluation stores an evaluation, or a changed copy, and what follows from it for the status of its job.
+// storeEvaluation stores a new or changed evaluation and updates the status of its job.
 func (c *Cluster) storeEvaluation(e *evaluation) {
 	c.evaluations = put(c.evaluations, e, byCreation)
 	before := c.job(e.Namespace, e.JobID)

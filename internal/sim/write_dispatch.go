@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// maxPayloadSize is how many bytes a dispatch may bring.
+// maxPayloadSize is Nomad's limit for the payload of a dispatch.
 const maxPayloadSize = 16 * 1024
 
-// dispatchJob registers a child of a parameterized job. Its payload is kept as it was sent: Nomad compresses it, which
-// nobody sees.
+// dispatchJob registers a child of a parameterized job. Unlike Nomad, it stores the payload uncompressed, which is
+// not visible to clients.
 func dispatchJob(c *Cluster, o *writeRequest) (any, error) {
 	var sent struct {
 		JobID, IdPrefixTemplate string
@@ -80,7 +80,7 @@ func dispatchJob(c *Cluster, o *writeRequest) (any, error) {
 	}, nil
 }
 
-// accepts refuses what the job does not let a dispatch bring, and one that does not bring what it must.
+// accepts returns an error if the parameterized block does not permit this payload or metadata, or requires more.
 func (p *parameterized) accepts(payload []byte, meta map[string]string) error {
 	switch {
 	case p.Payload == "required" && len(payload) == 0:
@@ -110,7 +110,7 @@ func (p *parameterized) accepts(payload []byte, meta map[string]string) error {
 	return nil
 }
 
-// child returns a job that is launched by this one, to be stored.
+// child returns a new child of this job, to be stored.
 func (j *job) child(id string) *job {
 	n := *j
 	n.ID, n.Name, n.ParentID, n.Periodic = id, id, j.ID, nil
@@ -119,7 +119,7 @@ func (j *job) child(id string) *job {
 	return &n
 }
 
-// forceJob launches a periodic job now, whatever its plan and its children say.
+// forceJob runs a periodic job now, regardless of its schedule and its children.
 func forceJob(c *Cluster, o *writeRequest) (any, error) {
 	if err := o.authorize(o.namespace, "dispatch-job", "submit-job", "force-periodic-job"); err != nil {
 		return nil, err

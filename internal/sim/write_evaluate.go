@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// evaluateJob has a job evaluated. With ForceReschedule, allocations that failed are rescheduled at once, whatever is left
-// of their attempts, but only where the group has a policy that reschedules at all.
+// evaluateJob creates an evaluation of a job. With ForceReschedule, failed allocations are rescheduled immediately,
+// even without remaining attempts, if the policy of their group permits rescheduling at all.
 func evaluateJob(c *Cluster, o *writeRequest) (any, error) {
 	var sent struct {
 		JobID       string
@@ -53,8 +53,8 @@ func evaluateJob(c *Cluster, o *writeRequest) (any, error) {
 	return o.registerResponse(e.ID, o.index, j.ModifyIndex), nil
 }
 
-// forceRescheduled reports whether a failed allocation is to be rescheduled at once. One of a deployment that still goes on is not,
-// unless the deployment wants it.
+// forceRescheduled reports whether a failed allocation must be rescheduled immediately. An allocation of an active
+// deployment is not, unless the deployment requests it.
 func (a *allocation) forceRescheduled(d *deployment) bool {
 	t := a.DesiredTransition
 	if t.ForceReschedule == nil || !*t.ForceReschedule || a.ClientStatus != "failed" || a.DesiredStatus != "run" {

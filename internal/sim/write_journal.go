@@ -9,14 +9,14 @@ import (
 	"sync"
 )
 
-// Write is a request to change something that has reached the cluster.
+// Write is a received request to change the state.
 type Write struct {
-	Method  string // PUT, also for a POST, or DELETE
+	Method  string // PUT (including POST) or DELETE
 	Path    string
-	Query   string          // as it was sent
-	Body    json.RawMessage // as it was sent; nil: none
-	Status  int             // of the answer; 0: the connection was cut before one
-	Applied bool            // it was carried out, whatever the answer was
+	Query   string          // unchanged
+	Body    json.RawMessage // unchanged; nil if there was none
+	Status  int             // of the response; 0: the connection was closed without one
+	Applied bool            // the request was executed, even if its response was lost
 }
 
 type journal struct {
@@ -24,22 +24,21 @@ type journal struct {
 	writes []Write
 }
 
-// Writes returns the requests to change something, refused ones too, in the order in which they came. Those that wait
-// for their answer are among them.
+// Writes returns all received write requests in order, including refused ones and those without a response yet.
 func (c *Cluster) Writes() []Write {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()
 	return slices.Clone(c.journal.writes)
 }
 
-// ForgetWrites empties what Writes returns.
+// ForgetWrites clears the list that Writes returns.
 func (c *Cluster) ForgetWrites() {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()
 	c.journal.writes = nil
 }
 
-// record writes a request down and returns a writer that adds the status of its answer.
+// record adds a request to the journal and returns a writer that adds the status of its response.
 func (j *journal) record(w http.ResponseWriter, r *http.Request) *journalWriter {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -52,13 +51,13 @@ func (j *journal) record(w http.ResponseWriter, r *http.Request) *journalWriter 
 	return &journalWriter{ResponseWriter: w, journal: j, index: len(j.writes) - 1}
 }
 
-// journalWriter writes the answer to an order, or drops it.
+// journalWriter records the status of a response, and drops the response if dropped is set.
 type journalWriter struct {
 	http.ResponseWriter
 	journal  *journal
 	index    int
-	executed bool // the order has got past the faults
-	dropped  bool // its answer is dropped
+	executed bool // no fault has refused the request
+	dropped  bool // the response is dropped
 	done     bool
 }
 
@@ -77,7 +76,7 @@ func (w *journalWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// answered notes the first status of the answer.
+// answered records the first status of the response.
 func (w *journalWriter) answered(status int) {
 	if w.done {
 		return
@@ -86,7 +85,7 @@ func (w *journalWriter) answered(status int) {
 	w.journal.mu.Lock()
 	defer w.journal.mu.Unlock()
 	if w.index >= len(w.journal.writes) {
-		return // forgotten meanwhile
+		return // ForgetWrites was called in between
 	}
 	noted := &w.journal.writes[w.index]
 	noted.Applied = w.executed && status == http.StatusOK

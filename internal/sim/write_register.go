@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// registerResponse is the answer to an order that registers a version of a job.
+// registerResponse returns the response to a request that registers a job version.
 func (o *writeRequest) registerResponse(evaluation string, created, jobModified uint64) object {
 	return object{
 		"EvalID": evaluation, "EvalCreateIndex": created, "JobModifyIndex": jobModified, "Index": o.index, "Warnings": "",
@@ -18,8 +18,7 @@ func (o *writeRequest) registerResponse(evaluation string, created, jobModified 
 	}
 }
 
-// registerJob stores a job, or the next version of it, and has it evaluated. What is the same as before is only
-// evaluated.
+// registerJob stores a job or its next version, and evaluates it. An unchanged job is only evaluated.
 func registerJob(c *Cluster, o *writeRequest) (any, error) {
 	var sent struct {
 		Job                          json.RawMessage
@@ -69,7 +68,7 @@ func registerJob(c *Cluster, o *writeRequest) (any, error) {
 	return c.submit(o, before, j), nil
 }
 
-// submit stores j as the next version of before, unless it is the same, and answers the order.
+// submit stores j as the next version of before, unless both are the same, and returns the response.
 func (c *Cluster) submit(o *writeRequest, before, j *job) object {
 	if before != nil && before.Stop == j.Stop && before.sameRegistration(j) {
 		if before.isParent() {
@@ -89,15 +88,15 @@ func (c *Cluster) submit(o *writeRequest, before, j *job) object {
 	return o.registerResponse(e.ID, o.index, o.index)
 }
 
-// sameRegistration reports whether two definitions are the same to Nomad, which also compares who registered them. A job
-// that was described was registered by nobody.
+// sameRegistration reports whether Nomad considers two definitions as the same. Nomad also compares the tokens that
+// registered them. Described jobs have no token.
 func (j *job) sameRegistration(other *job) bool {
 	described := j.policyIndexes == nil || other.policyIndexes == nil
 	return reflect.DeepEqual(j.normalizedSpec(), other.normalizedSpec()) && (described || maps.Equal(j.policyIndexes, other.policyIndexes)) &&
 		(j.tokenID == "" || other.tokenID == "" || j.tokenID == other.tokenID)
 }
 
-// storeVersion stores a new job or, of one that is there, the next version.
+// storeVersion stores a new job, or the next version of an existing one.
 func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
 	j.SubmitTime, j.knownStable, j.deployment = time.Now().UnixNano(), false, nil
 	if before == nil {
@@ -134,7 +133,7 @@ func (j *job) hasGroup(name string) bool {
 	return false
 }
 
-// accessor is the ID that Nomad writes down of who registered a job.
+// accessor returns the token ID that Nomad stores in a job, or "" if ACL is off.
 func (c *Cluster) accessor(t *token) string {
 	if len(c.tokens) == 0 {
 		return ""
@@ -142,7 +141,8 @@ func (c *Cluster) accessor(t *token) string {
 	return uuid("accessor", t.secret)
 }
 
-// checkModifyIndex refuses an order that counts on another state of the job, which is nil when there is none.
+// checkModifyIndex returns an error if the job has another modify index than the request enforces. j is nil if there
+// is no such job.
 func (j *job) checkModifyIndex(index uint64) error {
 	switch {
 	case j == nil && index != 0:
@@ -155,7 +155,7 @@ func (j *job) checkModifyIndex(index uint64) error {
 	return nil
 }
 
-// checkUpdate refuses what a later version of a job cannot be.
+// checkUpdate returns an error if f cannot be a new version of the job.
 func (j *job) checkUpdate(f *apiJob) error {
 	parameterized := f.ParameterizedJob != nil && !f.Dispatched
 	switch {

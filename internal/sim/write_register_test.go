@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// ask sends an order without a connection.
+// ask sends a write request to the handler without a connection.
 func ask(c *Cluster, method, path, body string, headers ...string) *httptest.ResponseRecorder {
 	req := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i+1 < len(headers); i += 2 {
@@ -22,7 +22,8 @@ func ask(c *Cluster, method, path, body string, headers ...string) *httptest.Res
 	return w
 }
 
-// sleeper is a service with one group "g" of tasks "t" that have no process unless the cluster trusts who registers it.
+// sleeper returns a service with one group "g" and a task "t". It has a process only if it is registered with a
+// token.
 func sleeper(id string, count int, change ...func(j *api.Job)) *api.Job {
 	j := api.NewServiceJob(id, id, "global", 50)
 	task := api.NewTask("t", "raw_exec").SetConfig("command", "/bin/sh").SetConfig("args", []string{"-c", sleepScript})
@@ -47,7 +48,7 @@ func noRestarts(j *api.Job) {
 	j.TaskGroups[0].ReschedulePolicy = &api.ReschedulePolicy{Delay: &never, Attempts: &none, Unlimited: new(false)}
 }
 
-// fastCluster is a cluster with one node whose orders come true fast, and its client.
+// fastCluster is a cluster with one node and short steps, and a client for it.
 func fastCluster(t *testing.T, secret string) (*Cluster, *api.Client) {
 	t.Helper()
 	c := New()
@@ -55,7 +56,7 @@ func fastCluster(t *testing.T, secret string) (*Cluster, *api.Client) {
 	c.AddNode(Node{Name: "node-1", Drivers: []string{"docker", "raw_exec"}})
 	if secret != "" {
 		c.AddToken(secret, Rights{Management: true})
-		c.AddToken("", Rights{Management: true}) // for who looks at logs
+		c.AddToken("", Rights{Management: true}) // for tests that read logs
 	}
 	return c, dial(t, c, secret)
 }
@@ -70,14 +71,14 @@ func registerAndWait(t *testing.T, n *api.Client, c *Cluster, j *api.Job) *api.J
 	return r
 }
 
-// versionOf is the record of a job.
+// versionOf returns the record of a job.
 func versionOf(c *Cluster, id string) *job {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.job("default", id)
 }
 
-// allocationLines are the names and versions of a job's allocations that are to run, and their status.
+// allocationLines returns the names, versions and statuses of a job's allocations that should run.
 func allocationLines(t *testing.T, n *api.Client, job string) (all []string) {
 	t.Helper()
 	rows, _, err := n.Jobs().Allocations(job, true, nil)

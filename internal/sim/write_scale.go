@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// scalingEvent is what is remembered of an order to scale a group.
+// scalingEvent is the record of a request to scale a group.
 type scalingEvent struct {
 	Time          int64
 	Count         *int64
@@ -19,10 +19,10 @@ type scalingEvent struct {
 	CreateIndex   uint64
 }
 
-// maxScalingEvents is how many of them Nomad remembers of a group.
+// maxScalingEvents is the number of events that Nomad keeps for each group.
 const maxScalingEvents = 20
 
-// scaleJob changes the count of a group, or only notes what somebody says of it.
+// scaleJob changes the count of a group, or only records a message.
 func scaleJob(c *Cluster, o *writeRequest) (any, error) {
 	var sent struct {
 		Count          *int64
@@ -94,7 +94,7 @@ func scaleJob(c *Cluster, o *writeRequest) (any, error) {
 	return answer, nil
 }
 
-// checkScale refuses a count that the group may not have, or not now.
+// checkScale returns an error if the group cannot have this count, or cannot be scaled now.
 func (j *job) checkScale(g Group, count int64, index uint64) error {
 	if s := g.Scaling; s != nil {
 		if count < int64(s.Min) {
@@ -125,7 +125,7 @@ func (c *Cluster) storeScalingEvent(o *writeRequest, group string, e scalingEven
 	c.jobs = put(c.jobs, &j, byName)
 }
 
-// scaleStatus answers how the groups of a job are scaled.
+// scaleStatus returns the counts and scaling events of a job's groups.
 func scaleStatus(c *Cluster, q *query) (any, error) {
 	if r := q.token.rights; !r.allows(q.namespace, "read-job") && !r.allows(q.namespace, "read-job-scaling") {
 		return nil, errDenied

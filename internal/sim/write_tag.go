@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// versionTag is a name for a version of a job. Nomad keeps a tagged version, and a job that has one.
+// versionTag is the tag of a job version. Nomad does not garbage-collect a tagged version, nor its job.
 type versionTag struct {
 	Name, Description string
 	TaggedTime        int64
 }
 
-// tagVersion tags a version of a job.
+// tagVersion tags a job version.
 func tagVersion(c *Cluster, o *writeRequest) (any, error) {
 	var sent struct {
 		Version     uint64
@@ -53,7 +53,7 @@ func tagVersion(c *Cluster, o *writeRequest) (any, error) {
 	return o.setTag(c, j, sent.Version, tag), nil
 }
 
-// untagVersion takes a tag away. A version that was kept for its tag alone is dropped.
+// untagVersion removes a tag. A version that was only kept for its tag is dropped.
 func untagVersion(c *Cluster, o *writeRequest) (any, error) {
 	id, name, err := o.tagPath()
 	if err != nil {
@@ -72,7 +72,7 @@ func untagVersion(c *Cluster, o *writeRequest) (any, error) {
 	return nil, fmt.Errorf("tag %q not found on job %q", name, id)
 }
 
-// tagPath splits the path into the job and the name of the tag.
+// tagPath splits the path into the job ID and the name of the tag.
 func (o *writeRequest) tagPath() (id, name string, err error) {
 	i := strings.LastIndex(o.id, "/versions/")
 	if i < 0 || strings.Contains(o.id[:i]+o.id[i+len("/versions/"):], "/") {
@@ -81,7 +81,7 @@ func (o *writeRequest) tagPath() (id, name string, err error) {
 	return o.id[:i], o.id[i+len("/versions/"):], nil
 }
 
-// setTag stores a version with another tag, or none, and answers the request.
+// setTag stores a version with another tag, or none, and returns the response.
 func (o *writeRequest) setTag(c *Cluster, before *job, version uint64, tag *versionTag) object {
 	o.index, o.noIndex = c.nextIndex(tableJobs), true
 	j := *before
@@ -107,11 +107,11 @@ func (o *writeRequest) setTag(c *Cluster, before *job, version uint64, tag *vers
 	}
 }
 
-// maxUntaggedVersions is how many versions of a job Nomad keeps beside the tagged ones.
+// maxUntaggedVersions is the number of untagged versions that Nomad keeps for each job.
 const maxUntaggedVersions = 6
 
-// dropOldVersion drops the oldest version when there is one too many. A tagged one does not count, and the newest stable one stays.
-// j.earlier must not be shared.
+// dropOldVersion drops the oldest version if there are too many. Tagged versions do not count, and the newest stable
+// version is kept. j.earlierVersions must not be shared.
 func (j *job) dropOldVersion() {
 	counted := slices.DeleteFunc(j.versions(), func(v *job) bool { return v.tag != nil })
 	if len(counted) <= maxUntaggedVersions {
