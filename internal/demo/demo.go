@@ -103,7 +103,7 @@ func (d *Demo) gateway(urls map[string]string) (*gateway.Gateway, error) {
 	}
 	c, faults := config.Load(d.dir.Path("nomadctld.toml"), gateway.Commands())
 	if c == nil {
-		return nil, fmt.Errorf("the demo's configuration: %v", faults)
+		return nil, fmt.Errorf("invalid configuration of the demo: %v", faults)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	g, err := gateway.Listen(c, log)

@@ -11,7 +11,7 @@ func (d *Demo) Instructions() string {
 	return fmt.Sprintf(`A gateway to three simulated clusters is listening on %s.
 Paste into another terminal:
 
-  ssh -F %[2]s wim                         # what wim may do, who owns every job
+  ssh -F %[2]s wim                         # what wim may do (wim owns every job)
   ssh -F %[2]s wim ps                      # list jobs and tasks
   ssh -F %[2]s ann ps                      # what team 1 sees of the same clusters
   ssh -t -F %[2]s wim exec 45fed1138a      # a shell in a task: a process on this machine, as you

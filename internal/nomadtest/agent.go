@@ -96,7 +96,7 @@ plugin "raw_exec" {
     enabled = true
   }
 }
-# It would remove the containers of other tests, which are nobody's to it.
+# The driver would remove the containers of other tests as dangling.
 plugin "docker" {
   config {
     gc {
@@ -169,11 +169,11 @@ func waitUntil(d time.Duration, what string, check func() error) error {
 		}
 		select {
 		case <-agent.ended:
-			return fmt.Errorf("the agent has ended before %s: %w", what, err)
+			return fmt.Errorf("the agent exited before %s: %w", what, err)
 		default:
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("waited in vain until %s: %w", what, err)
+			return fmt.Errorf("timed out waiting until %s: %w", what, err)
 		}
 	}
 }

@@ -30,6 +30,6 @@ func TestSimulated_AgentAtNomadsPort(t *testing.T) {
 	code, err := client.Allocations().Exec(t.Context(), allocationOf(t, client, "p-team3-shell"), "box", false, []string{"/bin/echo", "here"},
 		strings.NewReader(""), &stdout, &stderr, nil, nil)
 	if code != 0 || stdout.String() != "here\n" || err != nil {
-		t.Errorf("got %d, %q, %q, %v, want it to run in the simulated cluster", code, stdout.String(), stderr.String(), err)
+		t.Errorf("got %d, %q, %q, %v, want it executed in the simulated cluster", code, stdout.String(), stderr.String(), err)
 	}
 }

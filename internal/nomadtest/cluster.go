@@ -47,7 +47,7 @@ func (c Cluster) OlderThan(t testing.TB, major, minor int) bool {
 	defer client.Close()
 	nodes, _, err := client.Nodes().List(nil)
 	if err != nil || len(nodes) == 0 {
-		t.Fatalf("nodes: got %d, %v, want one that tells its version", len(nodes), err)
+		t.Fatalf("nodes: got %d, %v, want a node with its version", len(nodes), err)
 	}
 	return versionBefore(nodes[0].Version, major, minor)
 }

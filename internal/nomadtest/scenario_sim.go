@@ -36,7 +36,7 @@ func addScenario(c *sim.Cluster, now time.Time) {
 		},
 	})
 	exit := func(after time.Duration) sim.Event { return sim.Terminated(started.Add(after), 3, "") }
-	begin := func(after time.Duration) sim.Event { return sim.Started(started.Add(after)) }
+	start := func(after time.Duration) sim.Event { return sim.Started(started.Add(after)) }
 	c.Run(sim.Job{
 		ID: "p-team1-fail", Submitted: started, Deployment: sim.Deployment{Status: "failed"},
 		Groups: []sim.Group{{
@@ -46,9 +46,9 @@ func addScenario(c *sim.Cluster, now time.Time) {
 				Tasks: map[string]sim.TaskState{"fail": {
 					State: "dead", Failed: true,
 					Events: []sim.Event{
-						sim.Received(started), sim.TaskSetup(started), begin(0), exit(time.Second),
-						sim.Restarting(started.Add(time.Second), time.Second), begin(2 * time.Second), exit(3 * time.Second),
-						sim.Restarting(started.Add(3*time.Second), time.Second), begin(4 * time.Second), exit(5 * time.Second),
+						sim.Received(started), sim.TaskSetup(started), start(0), exit(time.Second),
+						sim.Restarting(started.Add(time.Second), time.Second), start(2 * time.Second), exit(3 * time.Second),
+						sim.Restarting(started.Add(3*time.Second), time.Second), start(4 * time.Second), exit(5 * time.Second),
 						sim.NotRestarting(started.Add(5*time.Second), 2),
 					}[1:], // Nomad keeps the last ten
 				}},
@@ -62,7 +62,7 @@ func addScenario(c *sim.Cluster, now time.Time) {
 			Allocations: []sim.Allocation{{
 				Node: "node-1", Created: started, Unhealthy: true,
 				Tasks: map[string]sim.TaskState{"slow": {State: "running", Events: []sim.Event{
-					sim.Received(started), sim.TaskSetup(started), begin(0),
+					sim.Received(started), sim.TaskSetup(started), start(0),
 					sim.Unhealthy(started.Add(4*time.Second), "Task not running for min_healthy_time of 2.999s by healthy_deadline of 3s"),
 				}}},
 			}},

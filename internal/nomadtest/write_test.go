@@ -107,7 +107,7 @@ func TestVersions_SameOnEveryCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 		register("a")
-		c.wantVersions("registered as it is, without its tag", "1 a 1", "0 a 1 tag=keep")
+		c.wantVersions("registered again without its tag", "1 a 1", "0 a 1 tag=keep")
 		register("b")
 		c.waitDeployed()
 		register("b")
@@ -153,13 +153,13 @@ func TestChildren_OutliveParent(t *testing.T) {
 		parent := parameterized("p-team6-import")
 		parent.TaskGroups[0].Tasks[0].Config = map[string]any{"command": "/bin/sleep", "args": []string{"3600"}}
 		cluster.Register(t, parent)
-		var kids []string
+		var children []string
 		for range 2 {
 			r, _, err := client.Jobs().Dispatch(*parent.ID, nil, nil, "", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			kids = append(kids, r.DispatchedJobID)
+			children = append(children, r.DispatchedJobID)
 			jobSteps{t, client, r.DispatchedJobID}.waitRunning(1)
 		}
 		counts := func(step string, want api.JobChildrenSummary) {
@@ -181,12 +181,12 @@ func TestChildren_OutliveParent(t *testing.T) {
 		if _, _, err := client.Jobs().Deregister(*parent.ID, true, nil); err != nil { // like a garbage collection
 			t.Fatal(err)
 		}
-		for _, id := range kids {
+		for _, id := range children {
 			jobSteps{t, client, id}.waitRunning(1)
 		}
 		cluster.Register(t, parent)
 		counts("the parent is registered again", api.JobChildrenSummary{})
-		for _, id := range kids {
+		for _, id := range children {
 			if _, _, err := client.Jobs().Deregister(id, true, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -314,7 +314,7 @@ func TestNamespaces_OmitsUnreadable(t *testing.T) {
 		for _, path := range []string{"/v1/jobs", "/v1/allocations", "/v1/evaluations", "/v1/deployments"} {
 			status, body := get(t, cluster, token, path+"?namespace=*")
 			if status != 200 || !strings.Contains(body, `"Namespace":"default"`) || strings.Contains(body, `"Namespace":"other"`) {
-				t.Errorf("%s in *: got %d %.300s, want what is in default alone", path, status, body)
+				t.Errorf("%s in *: got %d %.300s, want only records of default", path, status, body)
 			}
 			if status, body := get(t, cluster, token, path+"?namespace=other"); status != 403 || body != "Permission denied" {
 				t.Errorf("%s in other: got %d %.300s, want it denied", path, status, body)

@@ -28,7 +28,7 @@ func (c *Cluster) KillClient(name string) {
 	defer c.mu.Unlock()
 	old := c.nodeNamed(name)
 	if old == nil {
-		panic("sim: there is no node " + name)
+		panic("sim: no such node: " + name)
 	}
 	n := *old
 	n.agentDown, n.spec.Unreachable = true, true

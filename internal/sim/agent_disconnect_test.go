@@ -198,7 +198,7 @@ func wantStep(t *testing.T, c *Cluster, want recordedStep, located, counted bool
 		seen, expected := j.failureEvaluations(), recorded.failureEvaluations()
 		for e := range expected {
 			if !seen[e] {
-				t.Errorf("%s: %s: got the evaluations %q, want %s too", want.Step, id, slices.Sorted(maps.Keys(seen)), e)
+				t.Errorf("%s: %s: got the evaluations %q, want also %s", want.Step, id, slices.Sorted(maps.Keys(seen)), e)
 			}
 		}
 		for e := range seen { // complete ones may have been garbage-collected
@@ -299,12 +299,12 @@ func TestClientLoss_DownNode(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		if c.NodeStatus("c1") != "" {
-			t.Errorf("after a garbage collection the node is %s, want it gone", c.NodeStatus("c1"))
+			t.Errorf("node status after a garbage collection: got %s, want no node", c.NodeStatus("c1"))
 		}
 		c.StartClient("c1")
 		time.Sleep(time.Second)
 		if c.runningOn("p-pin", "c1") == "" || c.runningOn("p-sys", "c1") == "" {
-			t.Error("what waited for the node was not placed when it came back")
+			t.Error("allocations that waited for the node were not placed after its return")
 		}
 		if w := ask(c, "PUT", "/v1/allocation/"+c.runningOn("p-sys", "c1")+"/stop", ""); w.Code != 200 {
 			t.Fatalf("stop: got %d %s", w.Code, w.Body)

@@ -48,7 +48,7 @@ func (p *processCluster) write(job string, want int, method, path, body string) 
 	now := slices.Collect(maps.Values(p.c.processIDs(job)))
 	for _, pid := range before {
 		if !slices.Contains(now, pid) && alive(pid) {
-			p.Errorf("%s: process %d goes on after %s %s", job, pid, method, path)
+			p.Errorf("%s: process %d is still running after %s %s", job, pid, method, path)
 		}
 	}
 	p.seen = append(p.seen, now...)
@@ -106,7 +106,7 @@ func (p *processCluster) close() {
 	p.c.Close()
 	for _, pid := range p.seen {
 		if alive(pid) {
-			p.Errorf("process %d goes on after the end of the cluster", pid)
+			p.Errorf("process %d is still running after Close", pid)
 		}
 	}
 }

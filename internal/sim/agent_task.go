@@ -32,7 +32,7 @@ func (c *Cluster) syncProcesses(allocations []*allocation) (ending []*taskRunner
 		wanted := now.tasksWithProcess()
 		if r != nil {
 			for name := range r.tasks {
-				if _, goesOn := wanted[name]; !goesOn {
+				if _, keep := wanted[name]; !keep {
 					ending = append(ending, c.kill(old.ID, name)...)
 				}
 			}
@@ -48,8 +48,8 @@ func (c *Cluster) syncProcesses(allocations []*allocation) (ending []*taskRunner
 }
 
 func waitForExit(ending []*taskRunner) {
-	for _, l := range ending {
-		<-l.exited
+	for _, tr := range ending {
+		<-tr.exited
 	}
 }
 
@@ -60,11 +60,11 @@ func (c *Cluster) kill(allocation, task string) (ending []*taskRunner) {
 	if r == nil {
 		return nil
 	}
-	for name, l := range r.tasks {
+	for name, tr := range r.tasks {
 		if task == "" || task == name {
-			l.kill()
+			tr.kill()
 			delete(r.tasks, name)
-			ending = append(ending, l)
+			ending = append(ending, tr)
 		}
 	}
 	if len(r.tasks) == 0 {
@@ -101,23 +101,23 @@ func (c *Cluster) start(a *allocation, t Task) {
 		c.runners[a.ID] = r
 	}
 	ctx, kill := context.WithCancel(c.host.ctx)
-	l := &taskRunner{c: c, allocation: a.ID, task: t, kill: kill, exited: make(chan struct{})}
-	r.tasks[t.Name] = l
+	tr := &taskRunner{c: c, allocation: a.ID, task: t, kill: kill, exited: make(chan struct{})}
+	r.tasks[t.Name] = tr
 	go func() {
 		defer c.host.release()
-		defer close(l.exited)
+		defer close(tr.exited)
 		defer kill()
-		l.run(ctx, a)
+		tr.run(ctx, a)
 	}()
 }
 
 // run runs the task and restarts it as long as its restart policy permits. The code that kills the task also writes
 // the reason to its record.
-func (l *taskRunner) run(ctx context.Context, a *allocation) {
-	t := l.task
+func (tr *taskRunner) run(ctx context.Context, a *allocation) {
+	t := tr.task
 	policy := newRestartTracker(a.Job.Type, a.group)
 	for again := false; ; again = true {
-		d, err := l.c.host.dir(a)
+		d, err := tr.c.host.dir(a)
 		if err != nil {
 			return
 		}
@@ -126,20 +126,20 @@ func (l *taskRunner) run(ctx context.Context, a *allocation) {
 			return
 		}
 		if err != nil {
-			l.update(func(a *allocation) { a.taskStartFailed(t, err) })
+			tr.update(func(a *allocation) { a.taskStartFailed(t, err) })
 			return
 		}
-		l.setProcess(p)
+		tr.setProcess(p)
 		if again {
-			l.update(func(a *allocation) { a.taskStarted(t) })
+			tr.update(func(a *allocation) { a.taskStarted(t) })
 		}
 		code, signal := p.wait()
-		l.setProcess(nil)
+		tr.setProcess(nil)
 		if ctx.Err() != nil {
 			return
 		}
 		v := policy.decide(code, time.Now())
-		l.update(func(a *allocation) { a.taskExited(t, code, signal, v) })
+		tr.update(func(a *allocation) { a.taskExited(t, code, signal, v) })
 		if !v.restart {
 			return
 		}
@@ -151,24 +151,24 @@ func (l *taskRunner) run(ctx context.Context, a *allocation) {
 	}
 }
 
-func (l *taskRunner) setProcess(p *process) {
-	l.c.mu.Lock()
-	defer l.c.mu.Unlock()
-	l.process = p
+func (tr *taskRunner) setProcess(p *process) {
+	tr.c.mu.Lock()
+	defer tr.c.mu.Unlock()
+	tr.process = p
 }
 
 // update changes the record of the allocation, unless another runner has replaced this one. It also kills the tasks
 // that are dead after the change.
-func (l *taskRunner) update(change func(a *allocation)) {
-	c := l.c
+func (tr *taskRunner) update(change func(a *allocation)) {
+	c := tr.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old, r := c.allocationByID[l.allocation], c.runners[l.allocation]
-	if old == nil || r == nil || r.tasks[l.task.Name] != l {
+	old, r := c.allocationByID[tr.allocation], c.runners[tr.allocation]
+	if old == nil || r == nil || r.tasks[tr.task.Name] != tr {
 		return
 	}
 	if c.agentDown(old) { // no agent reports the change
-		c.kill(l.allocation, l.task.Name)
+		c.kill(tr.allocation, tr.task.Name)
 		return
 	}
 	c.updateAllocation(old, func(a *allocation) {
@@ -176,10 +176,10 @@ func (l *taskRunner) update(change func(a *allocation)) {
 		a.killDependentTasks()
 		a.deriveStatus()
 	})
-	now := c.allocationByID[l.allocation]
+	now := c.allocationByID[tr.allocation]
 	for name := range r.tasks {
 		if now.TaskStates[name].State == "dead" {
-			c.kill(l.allocation, name)
+			c.kill(tr.allocation, name)
 		}
 	}
 	c.clientStatusChanged(old, now)

@@ -28,7 +28,7 @@ func waitUntil(t *testing.T, what string, check func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !check(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }
@@ -192,7 +192,7 @@ func TestRun_ProcessesFollowDescription(t *testing.T) {
 	}
 	wantAlive("at first", true, true, true)
 	c.Run(job("running", "failed"))
-	wantAlive("one failed and one gone", true, false, false)
+	wantAlive("one failed and one removed", true, false, false)
 	c.Run(job("running"))
 	if again := lastPID(t, c, ids[0], "t"); again != pids[0] {
 		t.Errorf("got process %d, want it to be still %d", again, pids[0])
@@ -208,7 +208,7 @@ func TestRun_ProcessesFollowDescription(t *testing.T) {
 	c.Close()
 	wantAlive("closed", false)
 	if _, err := os.Stat(root); !os.IsNotExist(err) {
-		t.Errorf("directories of a closed cluster: got %v, want them gone", err)
+		t.Errorf("directories of a closed cluster: got %v, want them removed", err)
 	}
 	c.Run(job("running"))
 	c.Log(ids[0], "t", "stdout", []byte("late\n"))

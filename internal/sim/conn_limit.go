@@ -31,7 +31,7 @@ func (c *Cluster) Start() (string, error) {
 	defer l.mu.Unlock()
 	if l.server != nil {
 		ln.Close()
-		return "", fmt.Errorf("start the simulated cluster: it was started before")
+		return "", fmt.Errorf("start the simulated cluster: already started")
 	}
 	l.open = make(map[net.Conn]string)
 	l.tooManyRate = rate.NewLimiter(10, 100) // Nomad's values

@@ -45,7 +45,7 @@ func (c *Cluster) setAllocHealth(a *allocation, healthy bool) {
 
 // checkDeployment completes, promotes or fails a running deployment if the health of its allocations requires it. It
 // reports whether the deployment is still in progress.
-func (c *Cluster) checkDeployment(id string) (goesOn bool) {
+func (c *Cluster) checkDeployment(id string) (inProgress bool) {
 	d := c.deploymentByID(id)
 	if d == nil || d.Status != "running" {
 		return false

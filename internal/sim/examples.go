@@ -22,7 +22,7 @@ func Examples(name string, now time.Time) *Cluster {
 		e.nodes("t-node-", 3)
 		e.test()
 	default:
-		panic("sim: no examples for " + name)
+		panic("sim: no examples named " + name)
 	}
 	return e.c
 }

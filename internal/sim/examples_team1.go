@@ -56,18 +56,18 @@ func (e examples) team1API() {
 
 // team1Moved adds a service that was rescheduled after it ran out of memory, and is unhealthy on the new node, too.
 func (e examples) team1Moved() {
-	begun, out := e.ago(4*day), e.ago(26*time.Hour)
+	started, out := e.ago(4*day), e.ago(26*time.Hour)
 	g := withHTTPService("team1-web", Group{Name: "web", Tasks: []Task{{Name: "web"}}})
 	g.Restart = &Restart{Attempts: 2, Interval: 5 * time.Minute, Delay: 15 * time.Second}
-	life := []Event{Received(begun), TaskSetup(begun), Started(begun)}
+	events := []Event{Received(started), TaskSetup(started), Started(started)}
 	for _, before := range []time.Duration{3 * time.Minute, time.Minute} {
 		killed := out.Add(-before)
-		life = append(life, OOMKilled(killed), Restarting(killed, 17*time.Second), Started(killed.Add(18*time.Second)))
+		events = append(events, OOMKilled(killed), Restarting(killed, 17*time.Second), Started(killed.Add(18*time.Second)))
 	}
-	life = append(life, OOMKilled(out), NotRestarting(out, 2))
+	events = append(events, OOMKilled(out), NotRestarting(out, 2))
 	g.Allocations = []Allocation{{
 		FailingChecks: map[string]CheckFailure{"ready": {StatusCode: 503, Output: "database is not reachable"}},
-		Previous:      &Allocation{Created: begun, Modified: out, Tasks: map[string]TaskState{"web": {Events: life}}},
+		Previous:      &Allocation{Created: started, Modified: out, Tasks: map[string]TaskState{"web": {Events: events}}},
 	}}
-	e.addJob(Job{ID: "q-team1-web", Deployment: successful, Submitted: begun, Groups: []Group{g}})
+	e.addJob(Job{ID: "q-team1-web", Deployment: successful, Submitted: started, Groups: []Group{g}})
 }

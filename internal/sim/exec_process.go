@@ -95,31 +95,31 @@ type execProcess struct {
 // runOnPipes runs the program without a terminal. As in Nomad, the exec of an exited program ends only when the
 // client has closed stdin, or has sent input that no process reads. A client that keeps stdin open waits forever.
 func (x *execProcess) runOnPipes() error {
-	var ours, theirs []*os.File
-	defer func() { closeAll(ours) }()
+	var parentEnds, childEnds []*os.File
+	defer func() { closeAll(parentEnds) }()
 	for range 3 {
 		r, w, err := os.Pipe()
 		if err != nil {
-			closeAll(theirs)
+			closeAll(childEnds)
 			return err
 		}
-		if len(ours) == 0 {
+		if len(parentEnds) == 0 {
 			r, w = w, r
 		}
-		ours, theirs = append(ours, r), append(theirs, w)
+		parentEnds, childEnds = append(parentEnds, r), append(childEnds, w)
 	}
-	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = theirs[0], theirs[1], theirs[2]
+	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = childEnds[0], childEnds[1], childEnds[2]
 	err := x.cmd.Start()
-	closeAll(theirs)
+	closeAll(childEnds)
 	if err != nil {
 		return startError{err}
 	}
 	// A process that left the session may keep the other ends open forever.
-	defer context.AfterFunc(x.ctx, func() { closeAll(ours) })()
+	defer context.AfterFunc(x.ctx, func() { closeAll(parentEnds) })()
 	var io sync.WaitGroup
-	io.Go(func() { x.copyStdin(ours[0], false) })
-	io.Go(func() { x.copyOutput(ours[1], func(o *stream) execOutput { return execOutput{Stdout: o} }) })
-	io.Go(func() { x.copyOutput(ours[2], func(o *stream) execOutput { return execOutput{Stderr: o} }) })
+	io.Go(func() { x.copyStdin(parentEnds[0], false) })
+	io.Go(func() { x.copyOutput(parentEnds[1], func(o *stream) execOutput { return execOutput{Stdout: o} }) })
+	io.Go(func() { x.copyOutput(parentEnds[2], func(o *stream) execOutput { return execOutput{Stderr: o} }) })
 	x.cmd.Wait()
 	close(x.exited)
 	io.Wait()

@@ -56,17 +56,17 @@ func sendFrames(t *testing.T, conn *websocket.Conn, frames ...string) {
 
 // readFrames returns all frames and the final error. Consecutive stdout frames are merged.
 func readFrames(conn *websocket.Conn) (frames []string) {
-	var said []byte
+	var output []byte
 	for {
 		_, m, err := conn.ReadMessage()
 		var out execOutput
 		if err == nil && json.Unmarshal(m, &out) == nil && out.Stdout != nil && !out.Stdout.Close {
-			said = append(said, out.Stdout.Data...)
+			output = append(output, out.Stdout.Data...)
 			continue
 		}
-		if len(said) > 0 {
-			text, _ := json.Marshal(execOutput{Stdout: &stream{Data: said}})
-			frames, said = append(frames, string(text)), nil
+		if len(output) > 0 {
+			text, _ := json.Marshal(execOutput{Stdout: &stream{Data: output}})
+			frames, output = append(frames, string(text)), nil
 		}
 		if err != nil {
 			return append(frames, err.Error())
@@ -196,7 +196,7 @@ func TestExec_DisconnectKillsAtNextOutput(t *testing.T) {
 			loud.Close()
 			waitUntil(t, "the loud program is killed", func() bool { return !alive(other) })
 			if !alive(one) {
-				t.Error("the silent program is dead, want it to go on as with Nomad")
+				t.Error("the silent program is dead, want it still running, as in Nomad")
 			}
 			c.Close()
 			if alive(one) {

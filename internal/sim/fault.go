@@ -41,7 +41,7 @@ func (c *Cluster) Inject(f Fault) (struck func() int) {
 		return fits || r.pattern == f.Path
 	}
 	if strings.Contains(f.Path, "*") || f.Path != "" && !slices.ContainsFunc(routes, known) {
-		panic("sim: no route fits the path " + f.Path)
+		panic("sim: no route matches the path " + f.Path)
 	}
 	c.faults.mu.Lock()
 	defer c.faults.mu.Unlock()

@@ -41,9 +41,9 @@ func TestInject_DelayAndHang(t *testing.T) {
 	c := mixedCluster()
 	n := dial(t, c, "")
 	c.Inject(Fault{Path: "/v1/jobs", Delay: 40 * time.Millisecond})
-	began := time.Now()
-	if _, _, err := n.Jobs().List(nil); err != nil || time.Since(began) < 40*time.Millisecond {
-		t.Errorf("got %v after %v, want an answer after 40ms", err, time.Since(began))
+	start := time.Now()
+	if _, _, err := n.Jobs().List(nil); err != nil || time.Since(start) < 40*time.Millisecond {
+		t.Errorf("got %v after %v, want an answer after 40ms", err, time.Since(start))
 	}
 	c.Inject(Fault{Hang: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -112,7 +112,7 @@ func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("got no %s within a minute, want it", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }

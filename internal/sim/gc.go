@@ -7,11 +7,11 @@ import (
 )
 
 // collectGarbage garbage-collects everything that is terminal, regardless of Nomad's thresholds.
-func collectGarbage(c *Cluster, o *writeRequest) (any, error) {
-	if !o.token.rights.Management {
+func collectGarbage(c *Cluster, req *writeRequest) (any, error) {
+	if !req.token.rights.Management {
 		return nil, errDenied
 	}
-	o.noIndex = true
+	req.noIndex = true
 	c.afterStep(func() { c.collect(nil) })
 	return nil, nil
 }
@@ -23,7 +23,7 @@ func (c *Cluster) Collect(namespace, id string) error {
 	defer c.mu.Unlock()
 	j := c.job(namespace, id)
 	if j == nil {
-		return fmt.Errorf("there is no job %s", id)
+		return fmt.Errorf("no such job: %s", id)
 	}
 	if !c.collectable(j) {
 		return fmt.Errorf("Nomad keeps job %s: it is %s, with %d allocations", id, j.Status, len(j.allocations))

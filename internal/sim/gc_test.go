@@ -55,7 +55,7 @@ func TestVersions_EveryChangeCreatesOne(t *testing.T) {
 	}
 	at("tagged", "0 a tag=keep")
 	mode("a")
-	at("registered as it is but for the tag", "1 a", "0 a tag=keep")
+	at("registered again without the tag", "1 a", "0 a tag=keep")
 	mode("b")
 	mode("b")
 	at("another mode, twice", "2 b", "1 a", "0 a tag=keep")
@@ -79,7 +79,7 @@ func TestVersions_EveryChangeCreatesOne(t *testing.T) {
 	if r := revert(0); r.EvalID == "" {
 		t.Errorf("revert to an equal version: got %+v, want success", r)
 	}
-	at("reverted to an equal one, which is tagged", six...)
+	at("reverted to an equal version, which is tagged", six...)
 	for range 2 {
 		if _, _, err := n.Jobs().Scale("web", "g", new(2), "", false, nil, nil); err != nil {
 			t.Fatal(err)
@@ -103,7 +103,7 @@ func TestVersions_KeepsNewestStable(t *testing.T) {
 	}
 	got := versionLines(t, n, "web")
 	if last := got[len(got)-1]; len(got) != 6 || last != "0 good" {
-		t.Errorf("got %q, want six of which the last is the stable one", got)
+		t.Errorf("got %q, want six versions, the last one stable", got)
 	}
 }
 
@@ -145,7 +145,7 @@ func TestCollect_StoppedJob(t *testing.T) {
 	registerAndWait(t, n, c, sleeper("web", 2, setEnv("MODE", "a")))
 	registerAndWait(t, n, c, sleeper("web", 2, setEnv("MODE", "b")))
 	if err := c.Collect("default", "web"); err == nil {
-		t.Error("a job that runs was collected")
+		t.Error("a running job was collected")
 	}
 	id := c.Allocations("default", "web")[0]
 	stopJob(t, n, c, "web")
@@ -222,14 +222,14 @@ func TestChildren_OutliveParent(t *testing.T) {
 		j.Type, j.ParameterizedJob = new("batch"), &api.ParameterizedJobConfig{Payload: "optional"}
 	})
 	registerJobOnly(t, n, parent)
-	var kids []string
+	var children []string
 	for range 3 {
 		r, _, err := n.Jobs().Dispatch("import", nil, nil, "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		waitUntil(t, "the child runs", func() bool { return c.Idle("default", r.DispatchedJobID) })
-		kids = append(kids, r.DispatchedJobID)
+		children = append(children, r.DispatchedJobID)
 	}
 	counts := func(step string, want api.JobChildrenSummary) {
 		t.Helper()
@@ -239,9 +239,9 @@ func TestChildren_OutliveParent(t *testing.T) {
 		}
 	}
 	counts("three run", api.JobChildrenSummary{Running: 3})
-	stopJob(t, n, c, kids[2])
+	stopJob(t, n, c, children[2])
 	counts("one is stopped", api.JobChildrenSummary{Running: 2, Dead: 1})
-	if err := c.Collect("default", kids[2]); err != nil {
+	if err := c.Collect("default", children[2]); err != nil {
 		t.Fatal(err)
 	}
 	counts("one is deleted", api.JobChildrenSummary{Running: 2, Dead: 1})
@@ -252,15 +252,15 @@ func TestChildren_OutliveParent(t *testing.T) {
 	if err := c.Collect("default", "import"); err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range kids[:2] {
+	for _, id := range children[:2] {
 		wantList(t, id, allocationLines(t, n, id), []string{id + ".g[0] v0 running"})
 		if j, _, err := n.Jobs().Info(id, nil); err != nil || *j.ParentID != "import" || *j.Status != "running" {
-			t.Errorf("%s: got %+v, %v, want it running as a child of a parent that is gone", id, j, err)
+			t.Errorf("%s: got %+v, %v, want it running without its parent", id, j, err)
 		}
 	}
 	registerJobOnly(t, n, parent)
 	counts("the parent is registered again", api.JobChildrenSummary{})
-	for _, id := range kids[:2] {
+	for _, id := range children[:2] {
 		if _, _, err := n.Jobs().Deregister(id, true, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -274,7 +274,7 @@ func TestSkewSummary_ChangesCounts(t *testing.T) {
 	c.Run(Job{ID: "cron", Type: "batch", Periodic: &Periodic{Spec: "0 5 29 2 *"}})
 	c.Run(Job{ID: "web"})
 	if !c.SkewSummary("default", "cron", 1, -2, 3, 0) || !c.SkewSummary("default", "web", 0, 0, 0, -1) || c.SkewSummary("default", "nope", 0, 0, 0, 1) {
-		t.Error("Drift does not report whether there is such a job")
+		t.Error("SkewSummary does not report whether there is such a job")
 	}
 	if s, _, err := n.Jobs().Summary("cron", nil); err != nil || *s.Children != (api.JobChildrenSummary{Pending: 1, Running: -2, Dead: 3}) {
 		t.Errorf("children: got %+v, %v", s, err)

@@ -37,7 +37,7 @@ func (f *apiJob) define(raw object, namespace string, trusted bool, before *job)
 	template := jsonValue(j.describedDefinition()).(object)
 	own := maps.Clone(raw)
 	delete(own, "Update") // merged into the groups instead
-	j.definition = mergeDefaults(template, own, "").(object)
+	j.definition = mergeDefaults(template, own).(object)
 	for k := range j.registrationState() {
 		delete(j.definition, k)
 	}
@@ -88,45 +88,46 @@ func jsonValue(v any) (p any) {
 
 // mergeDefaults merges a registered value over Nomad's defaults. null keeps the default. Objects are merged, and
 // lists of objects too, by name if they have one. The arguments are not changed.
-func mergeDefaults(under, over any, place string) any {
-	switch o := over.(type) {
+func mergeDefaults(defaults, value any) any {
+	switch v := value.(type) {
 	case nil:
-		return under
+		return defaults
 	case object:
-		u, _ := under.(object)
+		known, _ := defaults.(object)
 		out := object{}
-		maps.Copy(out, u)
-		for k, v := range o {
-			_, known := u[k]
-			if k == "Constraints" && known {
+		maps.Copy(out, known)
+		for k, e := range v {
+			_, isKnown := known[k]
+			if k == "Constraints" && isKnown {
 				continue // Nomad adds constraints of its own
 			}
-			if v != nil || (known && out[k] == nil) {
-				out[k] = mergeDefaults(u[k], v, k)
+			if e != nil || (isKnown && out[k] == nil) {
+				out[k] = mergeDefaults(known[k], e)
 			}
 		}
 		return out
 	case []any:
-		if len(o) == 0 {
+		if len(v) == 0 {
 			return nil
 		}
-		u, _ := under.([]any)
-		out := make([]any, len(o))
-		for i, v := range o {
+		known, _ := defaults.([]any)
+		out := make([]any, len(v))
+		for i, e := range v {
 			var same any
-			if k := slices.IndexFunc(u, func(w any) bool { return objectName(w) != "" && objectName(w) == objectName(v) }); k >= 0 {
-				same = u[k]
-			} else if len(u) == len(o) && objectName(v) == "" {
-				same = u[i]
+			sameName := func(w any) bool { return objectName(w) != "" && objectName(w) == objectName(e) }
+			if k := slices.IndexFunc(known, sameName); k >= 0 {
+				same = known[k]
+			} else if len(known) == len(v) && objectName(e) == "" {
+				same = known[i]
 			}
-			if _, is := v.(object); !is {
+			if _, is := e.(object); !is {
 				same = nil
 			}
-			out[i] = mergeDefaults(same, v, place)
+			out[i] = mergeDefaults(same, e)
 		}
 		return out
 	}
-	return over
+	return value
 }
 
 // objectName returns the Name field of an object, or "".

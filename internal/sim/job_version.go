@@ -26,7 +26,7 @@ func (j *job) versionsBack(ago int) *job {
 		return j
 	}
 	if ago > len(j.earlierVersions) {
-		panic("sim: an allocation of " + j.ID + " is " + strconv.Itoa(ago) + " versions behind: there are not so many")
+		panic("sim: an allocation of " + j.ID + " is " + strconv.Itoa(ago) + " versions behind, which is more than the job has")
 	}
 	return j.earlierVersions[ago-1]
 }

@@ -54,12 +54,12 @@ func TestBlockingQuery_TimesOut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		began := time.Now()
+		start := time.Now()
 		again, err := list(&api.QueryOptions{WaitIndex: meta.LastIndex, WaitTime: 60 * time.Millisecond})
 		if err != nil || again.LastIndex != meta.LastIndex {
 			t.Errorf("%s: got index %d, %v, want %d", name, again.LastIndex, err, meta.LastIndex)
 		}
-		if took := time.Since(began); took < 60*time.Millisecond {
+		if took := time.Since(start); took < 60*time.Millisecond {
 			t.Errorf("%s: got an answer after %v, want 60ms or more", name, took)
 		}
 		if _, err := list(&api.QueryOptions{WaitIndex: meta.LastIndex - 1, WaitTime: time.Minute}); err != nil {

@@ -58,14 +58,14 @@ func page[T row, S any](q *query, rows []T, o paging, visible func(namespace str
 			}
 		}
 	}
-	out, begun := []S{}, q.nextToken == ""
+	out, reached := []S{}, q.nextToken == ""
 	q.nextPage = ""
 	for r := range each {
 		k := r.key()
 		if k.namespace != "" && q.namespace != "*" && q.namespace != k.namespace {
 			continue
 		}
-		if !begun {
+		if !reached {
 			if side := o.compare(k, q.nextToken); (side < 0 && !q.reverse) || (side > 0 && q.reverse) {
 				continue
 			}
@@ -82,7 +82,7 @@ func page[T row, S any](q *query, rows []T, o paging, visible func(namespace str
 		if !visible(k.namespace) {
 			continue
 		}
-		begun = true
+		reached = true
 		if q.perPage > 0 && len(out) == q.perPage {
 			q.nextPage = o.token(k)
 			break

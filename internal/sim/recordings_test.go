@@ -79,12 +79,12 @@ var keyedByName = regexp.MustCompile(`\.(Summary|TaskStates|Details|Drivers|Attr
 
 // jsonShape records the types in a JSON value by path. The elements of a list share a path, and so do the values of
 // an object whose keys are names.
-func jsonShape(v any, place string, out map[string]map[string]bool) {
+func jsonShape(v any, path string, out map[string]map[string]bool) {
 	note := func(s string) {
-		if out[place] == nil {
-			out[place] = make(map[string]bool)
+		if out[path] == nil {
+			out[path] = make(map[string]bool)
 		}
-		out[place][s] = true
+		out[path][s] = true
 	}
 	switch v := v.(type) {
 	case nil:
@@ -92,20 +92,20 @@ func jsonShape(v any, place string, out map[string]map[string]bool) {
 	case []any:
 		note("array")
 		for _, e := range v {
-			jsonShape(e, place+"[]", out)
+			jsonShape(e, path+"[]", out)
 		}
 	case map[string]any:
 		// TaskGroups and Tasks are lists in a job and objects by name elsewhere. Checks are keyed by their IDs.
-		if keyedByName.MatchString(place) || keyedByCheckID(v) || strings.HasSuffix(place, ".TaskGroups") || strings.HasSuffix(place, ".Tasks") {
+		if keyedByName.MatchString(path) || keyedByCheckID(v) || strings.HasSuffix(path, ".TaskGroups") || strings.HasSuffix(path, ".Tasks") {
 			note("object by name")
 			for _, e := range v {
-				jsonShape(e, place+".*", out)
+				jsonShape(e, path+".*", out)
 			}
 			return
 		}
 		note("object " + strings.Join(slices.Sorted(maps.Keys(v)), " "))
 		for k, e := range v {
-			jsonShape(e, place+"."+k, out)
+			jsonShape(e, path+"."+k, out)
 		}
 	default:
 		note(fmt.Sprintf("%T", v))
@@ -128,16 +128,16 @@ func differences(family map[string]map[string]bool, want, got any) []string {
 	jsonShape(want, "", here)
 	jsonShape(got, "", have)
 	var found []string
-	for place, shapes := range have {
+	for path, shapes := range have {
 		for s := range shapes {
-			if !family[place][s] {
-				found = append(found, fmt.Sprintf("%s: got %s, want one of %v", place, s, slices.Sorted(maps.Keys(family[place]))))
+			if !family[path][s] {
+				found = append(found, fmt.Sprintf("%s: got %s, want one of %v", path, s, slices.Sorted(maps.Keys(family[path]))))
 			}
 		}
 	}
-	for place, shapes := range here {
-		if have[place] == nil && !notDescribed.MatchString(place) {
-			found = append(found, fmt.Sprintf("%s: got nothing, want %v", place, slices.Sorted(maps.Keys(shapes))))
+	for path, shapes := range here {
+		if have[path] == nil && !notDescribed.MatchString(path) {
+			found = append(found, fmt.Sprintf("%s: got nothing, want %v", path, slices.Sorted(maps.Keys(shapes))))
 		}
 	}
 	slices.Sort(found)

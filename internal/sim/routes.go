@@ -110,19 +110,19 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	found, id := findRoute(r.Method, r.URL.Path)
 	w = c.meterRequest(w, found.pattern)
-	noted := &journalWriter{}
+	journaled := &journalWriter{}
 	if found.method == r.Method && r.Method != http.MethodGet {
-		noted = c.journal.record(w, r)
-		w = noted
+		journaled = c.journal.record(w, r)
+		w = journaled
 	}
 	answered, lost := c.applyFaults(w, r)
 	if answered {
 		return
 	}
-	if noted.executed, noted.dropped = true, lost; lost {
+	if journaled.executed, journaled.dropped = true, lost; lost {
 		w = &journalWriter{ResponseWriter: w, dropped: true, done: true}
-		if noted.journal != nil {
-			w = noted
+		if journaled.journal != nil {
+			w = journaled
 		}
 		defer panic(http.ErrAbortHandler)
 	}

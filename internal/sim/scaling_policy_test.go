@@ -34,14 +34,14 @@ func TestScalingPolicy_StopDisables(t *testing.T) {
 		}
 		got, diffs := scalable(t, n, id)
 		if len(got) != 2 || got[0] != [2]bool{true, false} || got[1] != [2]bool{false, true} {
-			t.Fatalf("%s: stopped and enabled: got %v, want it off in the version that is stopped alone", id, got)
+			t.Fatalf("%s: stopped and enabled: got %v, want it disabled only in the stopped version", id, got)
 		}
 		g := diffs[0].TaskGroups[0]
 		if len(g.Objects) != 1 || len(g.Objects[0].Fields) != 1 || len(g.Objects[0].Objects) != 0 {
 			t.Fatalf("%s: difference: got %+v, want one field", id, g.Objects)
 		}
 		if o, f := g.Objects[0], g.Objects[0].Fields[0]; o.Name != "Scaling" || f.Name != "Enabled" || f.Old != "true" || f.New != "false" {
-			t.Errorf("%s: difference: got %+v, want scaling switched off", id, o)
+			t.Errorf("%s: difference: got %+v, want scaling disabled", id, o)
 		}
 		j, _, err := n.Jobs().Info(id, nil)
 		if err != nil {
@@ -51,13 +51,13 @@ func TestScalingPolicy_StopDisables(t *testing.T) {
 		j.Stop = new(false)
 		registerAndWait(t, n, c, j)
 		if got, _ := scalable(t, n, id); len(got) != 3 || got[0] != [2]bool{false, false} {
-			t.Errorf("%s: registered again: got %v, want it to be still off", id, got)
+			t.Errorf("%s: registered again: got %v, want it still disabled", id, got)
 		}
 		if _, _, err := n.Jobs().Revert(id, 0, nil, nil, "", ""); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := scalable(t, n, id); len(got) != 4 || got[0] != [2]bool{false, true} {
-			t.Errorf("%s: reverted: got %v, want it on", id, got)
+			t.Errorf("%s: reverted: got %v, want it enabled", id, got)
 		}
 	}
 }
@@ -73,6 +73,6 @@ func TestScalingPolicy_ChangeCreatesVersion(t *testing.T) {
 	}
 	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v1 running"})
 	if all := c.Allocations("default", "web"); len(all) != 1 {
-		t.Errorf("got %d allocations, want the one to go on", len(all))
+		t.Errorf("got %d allocations, want only the running one", len(all))
 	}
 }

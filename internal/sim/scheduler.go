@@ -32,15 +32,15 @@ type plan struct {
 // creates missing ones, and replaces those of earlier versions as fast as the deployment permits. c.mu is held.
 func (c *Cluster) processEvaluation(e *evaluation) {
 	p := &plan{cluster: c, eval: e, job: c.job(e.Namespace, e.JobID), annotations: map[string]object{}, failed: map[string]metrics{}, queued: map[string]int{}, lost: map[string][]*allocation{}}
-	mine, _ := c.allocationsOf(p.job, e)
+	allocations, _ := c.allocationsOf(p.job, e)
 	p.index = c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
-	mine = p.checkNodes(mine)
+	allocations = p.checkNodes(allocations)
 	groups := map[string]bool{}
 	if p.job != nil && !p.job.Stop {
 		p.cancelSuperseded()
 		for _, g := range p.job.groups {
 			groups[g.Name] = true
-			of := slices.DeleteFunc(slices.Clone(mine), func(a *allocation) bool { return a.TaskGroup != g.Name })
+			of := slices.DeleteFunc(slices.Clone(allocations), func(a *allocation) bool { return a.TaskGroup != g.Name })
 			if p.job.Type == "system" || p.job.Type == "sysbatch" {
 				p.planSystemGroup(g, of)
 			} else {
@@ -50,7 +50,7 @@ func (c *Cluster) processEvaluation(e *evaluation) {
 	} else {
 		p.cancelDeployments("Cancelled because job is stopped", nil)
 	}
-	for _, a := range mine {
+	for _, a := range allocations {
 		if !groups[a.TaskGroup] && !a.terminal() {
 			p.stop(a, descNotNeeded)
 		}
@@ -260,16 +260,16 @@ func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, why metrics) {
 		memory, cpu, rules = memory+t.Memory, cpu+t.CPU, slices.Concat(rules, t.Constraints)
 	}
 	u := Unplaced{ConstraintFiltered: map[string]int{}, DimensionExhausted: map[string]int{}}
-	exhausted, looked := map[string]object{}, []*node{}
+	exhausted, evaluated := map[string]object{}, []*node{}
 	for _, n := range c.nodes {
 		if !n.isEligible(j) {
 			continue
 		}
-		looked = append(looked, n)
-		broken := slices.IndexFunc(rules, func(r Constraint) bool { return !n.meetsConstraint(r) })
+		evaluated = append(evaluated, n)
+		unmet := slices.IndexFunc(rules, func(r Constraint) bool { return !n.meetsConstraint(r) })
 		switch {
-		case broken >= 0:
-			r := rules[broken]
+		case unmet >= 0:
+			r := rules[unmet]
 			u.ConstraintFiltered[r.Left+" "+r.Operator+" "+r.Right]++
 		case memory > nodeMemory:
 			u.DimensionExhausted["memory"]++
@@ -285,7 +285,7 @@ func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, why metrics) {
 			fit = append(fit, n)
 		}
 	}
-	why = u.metrics(looked)
+	why = u.metrics(evaluated)
 	why.NodePool = cmp.Or(j.NodePool, "default")
 	if len(exhausted) > 0 {
 		why.ResourcesExhausted = exhausted

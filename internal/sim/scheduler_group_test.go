@@ -22,7 +22,7 @@ func TestDeployment_MaxParallel(t *testing.T) {
 		rows := allocationLines(t, n, "web")
 		pending := slices.DeleteFunc(slices.Clone(rows), func(s string) bool { return !strings.HasSuffix(s, "v1 pending") })
 		if len(rows) > 3 || len(pending) > 1 {
-			t.Fatalf("allocations: got %v, want at most one that is being replaced", rows)
+			t.Fatalf("allocations: got %v, want at most one being replaced", rows)
 		}
 		if d, _, err := n.Jobs().LatestDeployment("web", nil); err == nil && d.JobVersion == 1 && !paused {
 			paused = true
@@ -86,7 +86,7 @@ func TestPromote_CompletesDeployment(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitUntil(t, "the deployment is over", func() bool { return c.deploymentStatus(d.ID) == "successful" })
-	waitUntil(t, "the job is as it was ordered", func() bool { return c.Idle("default", "web") })
+	waitUntil(t, "the job is idle", func() bool { return c.Idle("default", "web") })
 	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v1 running"})
 	if j, _, err := n.Jobs().Info("web", nil); err != nil || !*j.Stable {
 		t.Errorf("job: got %+v, %v, want it stable", j, err)
@@ -124,7 +124,7 @@ func TestDeployment_AutoRevert(t *testing.T) {
 	if !slices.ContainsFunc(all, func(d *api.Deployment) bool {
 		return d.StatusDescription == "Failed due to unhealthy allocations - rolling back to job version 0"
 	}) {
-		t.Errorf("deployments: got none that says it failed and rolled back")
+		t.Errorf("deployments: got no deployment that failed and was rolled back")
 	}
 }
 

@@ -72,7 +72,7 @@ func (t *Task) complete() {
 		t.Memory = 64
 	}
 	if t.Command != nil && len(t.Command) == 0 {
-		panic("sim: the command of task " + t.Name + " has no words")
+		panic("sim: empty command of task " + t.Name)
 	}
 	if t.Config == nil && t.Driver == "docker" {
 		t.Config = object{"image": "example/" + t.Name + ":1"}

@@ -106,7 +106,7 @@ func (c *Cluster) Traffic(pattern string) Traffic {
 	}
 	by := c.meter.by[pattern]
 	if by == nil {
-		panic("sim: no route has the pattern " + pattern)
+		panic("sim: no route with the pattern " + pattern)
 	}
 	return *by
 }

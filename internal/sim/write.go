@@ -27,31 +27,31 @@ type writeRequest struct {
 
 // write returns the handler of a write request. apply runs with the lock held. It changes the state, schedules later
 // changes with afterStep, and returns the response.
-func write(take func(c *Cluster, o *writeRequest) (any, error)) handler {
+func write(apply func(c *Cluster, req *writeRequest) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
 		v := r.URL.Query()
-		o := &writeRequest{
+		req := &writeRequest{
 			id: id, request: r, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), body: body, mayRunProcesses: c.hasOwnToken(r),
 		}
 		var answer any
 		c.mu.Lock()
-		if o.token, err = c.authenticate(r); err == nil {
-			answer, err = take(c, o)
+		if req.token, err = c.authenticate(r); err == nil {
+			answer, err = apply(c, req)
 		}
 		c.mu.Unlock()
 		if err != nil {
 			refuse(w, err)
 			return
 		}
-		if !o.noIndex {
-			w.Header().Set("X-Nomad-Index", strconv.FormatUint(o.index, 10))
+		if !req.noIndex {
+			w.Header().Set("X-Nomad-Index", strconv.FormatUint(req.index, 10))
 		}
-		if o.knownLeader != "" {
-			w.Header().Set("X-Nomad-KnownLeader", o.knownLeader)
+		if req.knownLeader != "" {
+			w.Header().Set("X-Nomad-KnownLeader", req.knownLeader)
 			w.Header().Set("X-Nomad-LastContact", "0")
 		}
 		if answer != nil {
@@ -61,11 +61,11 @@ func write(take func(c *Cluster, o *writeRequest) (any, error)) handler {
 }
 
 // decode decodes the body. Numbers keep their notation.
-func (o *writeRequest) decode(into any) error {
-	if len(o.body) == 0 {
+func (req *writeRequest) decode(into any) error {
+	if len(req.body) == 0 {
 		return httpError{http.StatusBadRequest, "Request body is empty"}
 	}
-	d := json.NewDecoder(bytes.NewReader(o.body))
+	d := json.NewDecoder(bytes.NewReader(req.body))
 	d.UseNumber()
 	if err := d.Decode(into); err != nil {
 		return httpError{http.StatusBadRequest, err.Error()}
@@ -74,9 +74,9 @@ func (o *writeRequest) decode(into any) error {
 }
 
 // authorize returns an error if the token has none of the capabilities in a namespace.
-func (o *writeRequest) authorize(namespace string, capabilities ...string) error {
+func (req *writeRequest) authorize(namespace string, capabilities ...string) error {
 	for _, c := range capabilities {
-		if o.token.rights.allows(namespace, c) {
+		if req.token.rights.allows(namespace, c) {
 			return nil
 		}
 	}
@@ -84,6 +84,6 @@ func (o *writeRequest) authorize(namespace string, capabilities ...string) error
 }
 
 // flag returns a boolean parameter, or false if it is missing.
-func (o *writeRequest) flag(name string) (bool, error) {
-	return (&query{values: o.values}).flag(name, false)
+func (req *writeRequest) flag(name string) (bool, error) {
+	return (&query{values: req.values}).flag(name, false)
 }

@@ -9,40 +9,40 @@ import (
 )
 
 // stopAllocation stops an allocation, which is then replaced.
-func stopAllocation(c *Cluster, o *writeRequest) (any, error) {
-	old, err := c.allocation(o.id)
+func stopAllocation(c *Cluster, req *writeRequest) (any, error) {
+	old, err := c.allocation(req.id)
 	if err != nil {
 		return nil, err
 	}
 	if old == nil {
 		return nil, httpError{http.StatusNotFound, "allocation not found"}
 	}
-	if err := o.authorize(old.Namespace, "alloc-lifecycle"); err != nil {
+	if err := req.authorize(old.Namespace, "alloc-lifecycle"); err != nil {
 		return nil, err
 	}
-	noDelay, err := o.flag("no_shutdown_delay")
+	noDelay, err := req.flag("no_shutdown_delay")
 	if err != nil {
 		return nil, err
 	}
-	reschedule, err := o.flag("reschedule")
+	reschedule, err := req.flag("reschedule")
 	if err != nil {
 		return nil, err
 	}
-	o.index = c.nextIndex(tableJobs, tableAllocations, tableEvaluations)
+	req.index = c.nextIndex(tableJobs, tableAllocations, tableEvaluations)
 	migrate := true
 	a := old.copy()
 	a.DesiredTransition.Migrate, a.DesiredTransition.NoShutdownDelay, a.DesiredTransition.Reschedule = &migrate, &noDelay, &reschedule
-	c.storeAllocations(o.index, a)
+	c.storeAllocations(req.index, a)
 	j := c.job(a.Namespace, a.JobID)
 	if j == nil {
 		j = a.Job
 	}
-	e := c.evaluate(j, "alloc-stop", o.index, j.JobModifyIndex)
-	return object{"EvalID": e.ID, "Index": o.index}, nil
+	e := c.evaluate(j, "alloc-stop", req.index, j.JobModifyIndex)
+	return object{"EvalID": e.ID, "Index": req.index}, nil
 }
 
 // clientHandler returns the handler of a write request that the client of an allocation executes.
-func clientHandler(take func(c *Cluster, o *writeRequest, a *allocation) error) handler {
+func clientHandler(apply func(c *Cluster, req *writeRequest, a *allocation) error) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		if _, n, err := c.reachClient(r, id, "alloc-lifecycle"); err == nil {
 			if n.spec.Hangs {
@@ -50,15 +50,15 @@ func clientHandler(take func(c *Cluster, o *writeRequest, a *allocation) error) 
 			}
 			c.delay(r, n.spec.Slow)
 		}
-		write(func(c *Cluster, o *writeRequest) (any, error) {
+		write(func(c *Cluster, req *writeRequest) (any, error) {
 			a, _, err := c.reachClientLocked(r, id, "alloc-lifecycle")
 			if err != nil {
 				return nil, err
 			}
-			if err := take(c, o, a); err != nil {
+			if err := apply(c, req, a); err != nil {
 				return nil, err
 			}
-			o.noIndex = true
+			req.noIndex = true
 			return object{"Index": 0}, nil
 		})(c, w, r, id)
 	}
@@ -67,13 +67,13 @@ func clientHandler(take func(c *Cluster, o *writeRequest, a *allocation) error) 
 var errNotRunning = errors.New("Task not running")
 
 // restartAllocation restarts one task, the running tasks or all tasks of an allocation, in place.
-func restartAllocation(c *Cluster, o *writeRequest, a *allocation) error {
+func restartAllocation(c *Cluster, req *writeRequest, a *allocation) error {
 	var sent struct {
 		TaskName string
 		AllTasks bool
 	}
-	if len(o.body) > 0 {
-		if err := o.decode(&sent); err != nil {
+	if len(req.body) > 0 {
+		if err := req.decode(&sent); err != nil {
 			return errors.New(err.Error())
 		}
 	}
@@ -137,9 +137,9 @@ func (c *Cluster) restartTasks(old *allocation, tasks []Task, why string) {
 }
 
 // signalAllocation sends a signal to one task or to all tasks.
-func signalAllocation(c *Cluster, o *writeRequest, a *allocation) error {
+func signalAllocation(c *Cluster, req *writeRequest, a *allocation) error {
 	var sent struct{ Task, Signal string }
-	if err := o.decode(&sent); err != nil {
+	if err := req.decode(&sent); err != nil {
 		return httpError{http.StatusBadRequest, "Failed to decode body: " + err.Error()}
 	}
 	tasks := a.group.Tasks

@@ -57,15 +57,15 @@ func deploymentAllocations(c *Cluster, q *query) (any, error) {
 
 // activeDeployment returns the deployment of a write request. It returns an error if the token has none of the
 // capabilities or the deployment is terminal.
-func (c *Cluster) activeDeployment(o *writeRequest, terminal string, capabilities ...string) (*deployment, error) {
-	d, err := c.lookupDeployment(o.id)
+func (c *Cluster) activeDeployment(req *writeRequest, terminal string, capabilities ...string) (*deployment, error) {
+	d, err := c.lookupDeployment(req.id)
 	switch {
 	case err != nil:
 		return nil, err
 	case d == nil:
 		return nil, fmt.Errorf("deployment not found")
 	}
-	if err := o.authorize(d.Namespace, capabilities...); err != nil {
+	if err := req.authorize(d.Namespace, capabilities...); err != nil {
 		return nil, err
 	}
 	if !d.active() {
@@ -75,19 +75,19 @@ func (c *Cluster) activeDeployment(o *writeRequest, terminal string, capabilitie
 }
 
 // checkDeploymentID returns an error if the body names another deployment than the path.
-func (o *writeRequest) checkDeploymentID(id string) error {
+func (req *writeRequest) checkDeploymentID(id string) error {
 	switch id {
 	case "":
 		return httpError{http.StatusBadRequest, "DeploymentID must be specified"}
-	case o.id:
+	case req.id:
 		return nil
 	}
 	return httpError{http.StatusBadRequest, "Deployment ID does not match"}
 }
 
-func (o *writeRequest) deploymentResponse(e *evaluation, reverted *uint64) object {
+func (req *writeRequest) deploymentResponse(e *evaluation, reverted *uint64) object {
 	answer := object{
-		"EvalID": "", "EvalCreateIndex": 0, "DeploymentModifyIndex": o.index, "Index": o.index, "RevertedJobVersion": reverted,
+		"EvalID": "", "EvalCreateIndex": 0, "DeploymentModifyIndex": req.index, "Index": req.index, "RevertedJobVersion": reverted,
 	}
 	if e != nil {
 		answer["EvalID"], answer["EvalCreateIndex"] = e.ID, e.CreateIndex
@@ -95,19 +95,19 @@ func (o *writeRequest) deploymentResponse(e *evaluation, reverted *uint64) objec
 	return answer
 }
 
-func promoteDeployment(c *Cluster, o *writeRequest) (any, error) {
+func promoteDeployment(c *Cluster, req *writeRequest) (any, error) {
 	var sent struct {
 		DeploymentID string
 		All          bool
 		Groups       []string
 	}
-	if err := o.decode(&sent); err != nil {
+	if err := req.decode(&sent); err != nil {
 		return nil, err
 	}
-	if err := o.checkDeploymentID(sent.DeploymentID); err != nil {
+	if err := req.checkDeploymentID(sent.DeploymentID); err != nil {
 		return nil, err
 	}
-	d, err := c.activeDeployment(o, "promote", "submit-job", "promote-deployment")
+	d, err := c.activeDeployment(req, "promote", "submit-job", "promote-deployment")
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +129,8 @@ func promoteDeployment(c *Cluster, o *writeRequest) (any, error) {
 		}
 	}
 	e := c.promote(d.ID, sent.Groups)
-	o.index = e.CreateIndex
-	return o.deploymentResponse(e, nil), nil
+	req.index = e.CreateIndex
+	return req.deploymentResponse(e, nil), nil
 }
 
 // promote promotes the healthy canaries of these groups, or of all groups for nil.
@@ -166,47 +166,47 @@ func (c *Cluster) promote(id string, groups []string) *evaluation {
 	return c.evaluateDeployment(d, index)
 }
 
-func pauseDeployment(c *Cluster, o *writeRequest) (any, error) {
+func pauseDeployment(c *Cluster, req *writeRequest) (any, error) {
 	var sent struct {
 		DeploymentID string
 		Pause        bool
 	}
-	if err := o.decode(&sent); err != nil {
+	if err := req.decode(&sent); err != nil {
 		return nil, err
 	}
-	if err := o.checkDeploymentID(sent.DeploymentID); err != nil {
+	if err := req.checkDeploymentID(sent.DeploymentID); err != nil {
 		return nil, err
 	}
 	what := "resume"
 	if sent.Pause {
 		what = "pause"
 	}
-	old, err := c.activeDeployment(o, what, "submit-job", "pause-deployment")
+	old, err := c.activeDeployment(req, what, "submit-job", "pause-deployment")
 	if err != nil {
 		return nil, err
 	}
 	d := old.copy()
-	o.index = c.nextIndex(tableJobs, tableDeployments, tableEvaluations)
+	req.index = c.nextIndex(tableJobs, tableDeployments, tableEvaluations)
 	d.Status = "running"
 	if sent.Pause {
 		d.Status = "paused"
 	}
 	d.StatusDescription = deploymentDescriptions[d.Status]
-	c.storeDeployment(d, o.index)
+	c.storeDeployment(d, req.index)
 	if sent.Pause {
-		return o.deploymentResponse(nil, nil), nil
+		return req.deploymentResponse(nil, nil), nil
 	}
-	e := c.evaluateDeployment(d, o.index)
+	e := c.evaluateDeployment(d, req.index)
 	c.checkDeployment(d.ID)
-	return o.deploymentResponse(e, nil), nil
+	return req.deploymentResponse(e, nil), nil
 }
 
-func failDeployment(c *Cluster, o *writeRequest) (any, error) {
-	d, err := c.activeDeployment(o, "fail", "submit-job", "fail-deployment")
+func failDeployment(c *Cluster, req *writeRequest) (any, error) {
+	d, err := c.activeDeployment(req, "fail", "submit-job", "fail-deployment")
 	if err != nil {
 		return nil, err
 	}
 	e, reverted := c.failDeployment(d, "Deployment marked as failed")
-	o.index = e.CreateIndex
-	return o.deploymentResponse(e, reverted), nil
+	req.index = e.CreateIndex
+	return req.deploymentResponse(e, reverted), nil
 }

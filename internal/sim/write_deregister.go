@@ -9,9 +9,9 @@ import (
 )
 
 // deregisterJob stops or purges a job. Each stop creates a version, even if the job is already stopped.
-func deregisterJob(c *Cluster, o *writeRequest) (any, error) {
+func deregisterJob(c *Cluster, req *writeRequest) (any, error) {
 	purge := false
-	if s := o.values.Get("purge"); s != "" {
+	if s := req.values.Get("purge"); s != "" {
 		var err error
 		if purge, err = strconv.ParseBool(s); err != nil {
 			return nil, fmt.Errorf("Failed to parse value of %q (%v) as a bool: %v", "purge", s, err)
@@ -21,72 +21,72 @@ func deregisterJob(c *Cluster, o *writeRequest) (any, error) {
 	if !purge {
 		capabilities = append(capabilities, "deregister-job")
 	}
-	if err := o.authorize(o.namespace, capabilities...); err != nil {
+	if err := req.authorize(req.namespace, capabilities...); err != nil {
 		return nil, err
 	}
 	evaluation := ""
-	if before := c.job(o.namespace, o.id); before != nil {
-		o.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
-		j := before.nextVersion(o.index)
+	if before := c.job(req.namespace, req.id); before != nil {
+		req.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
+		j := before.nextVersion(req.index)
 		j.Stop = true
 		j.disableScaling()
-		j.storeScalingPolicies(before, o.index)
+		j.storeScalingPolicies(before, req.index)
 		if purge {
 			c.jobs = drop(c.jobs, before, byName)
-			c.countDeletedChild(before, o.index)
+			c.countDeletedChild(before, req.index)
 		} else {
-			c.storeJob(j, o.index)
+			c.storeJob(j, req.index)
 		}
 		if !j.isParent() {
-			e := j.newPendingEvaluation("job-deregister", o.index, o.index)
+			e := j.newPendingEvaluation("job-deregister", req.index, req.index)
 			e.Type = "service"
 			evaluation = e.ID
 			c.enqueue(e)
 		}
 	}
 	return object{
-		"EvalID": evaluation, "EvalCreateIndex": o.index, "JobModifyIndex": o.index, "Index": o.index,
+		"EvalID": evaluation, "EvalCreateIndex": req.index, "JobModifyIndex": req.index, "Index": req.index,
 		"VolumeEvalID": "", "VolumeEvalIndex": 0, "KnownLeader": false, "LastContact": 0, "NextToken": "",
 	}, nil
 }
 
 // revertJob registers an earlier version of a job again.
-func revertJob(c *Cluster, o *writeRequest) (any, error) {
+func revertJob(c *Cluster, req *writeRequest) (any, error) {
 	var sent struct {
 		JobID               string
 		JobVersion          uint64
 		EnforcePriorVersion *uint64
 	}
-	if err := o.decode(&sent); err != nil {
+	if err := req.decode(&sent); err != nil {
 		return nil, err
 	}
 	switch {
 	case sent.JobID == "":
 		return nil, httpError{http.StatusBadRequest, "JobID must be specified"}
-	case sent.JobID != o.id:
+	case sent.JobID != req.id:
 		return nil, httpError{http.StatusBadRequest, "Job ID does not match"}
 	}
-	if err := o.authorize(o.namespace, "submit-job", "revert-job"); err != nil {
+	if err := req.authorize(req.namespace, "submit-job", "revert-job"); err != nil {
 		return nil, err
 	}
-	now := c.job(o.namespace, o.id)
+	now := c.job(req.namespace, req.id)
 	switch {
 	case now == nil:
-		return nil, fmt.Errorf("job %q not found", o.id)
+		return nil, fmt.Errorf("job %q not found", req.id)
 	case now.Version == sent.JobVersion:
 		return nil, fmt.Errorf("can't revert to current version")
 	}
 	old := now.findVersion(sent.JobVersion)
 	if old == nil {
-		return nil, fmt.Errorf("job %q in namespace %q at version %d not found", o.id, o.namespace, sent.JobVersion)
+		return nil, fmt.Errorf("job %q in namespace %q at version %d not found", req.id, req.namespace, sent.JobVersion)
 	}
 	if p := sent.EnforcePriorVersion; p != nil && *p != now.Version {
 		return nil, fmt.Errorf("Current job has version %d; enforcing version %d", now.Version, *p)
 	}
 	j := *old
-	j.tokenID, j.tag = c.accessor(o.token), nil
-	answer := c.submit(o, now, &j)
-	o.knownLeader = "false"
+	j.tokenID, j.tag = c.accessor(req.token), nil
+	answer := c.submit(req, now, &j)
+	req.knownLeader = "false"
 	return answer, nil
 }
 

@@ -13,30 +13,30 @@ const maxPayloadSize = 16 * 1024
 
 // dispatchJob registers a child of a parameterized job. Unlike Nomad, it stores the payload uncompressed, which is
 // not visible to clients.
-func dispatchJob(c *Cluster, o *writeRequest) (any, error) {
+func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 	var sent struct {
 		JobID, IdPrefixTemplate string
 		Payload                 []byte
 		Meta                    map[string]string
 		Priority                int
 	}
-	if err := o.decode(&sent); err != nil {
+	if err := req.decode(&sent); err != nil {
 		return nil, err
 	}
-	if sent.JobID != "" && sent.JobID != o.id {
+	if sent.JobID != "" && sent.JobID != req.id {
 		return nil, httpError{http.StatusBadRequest, "Job ID does not match"}
 	}
-	if err := o.authorize(o.namespace, "dispatch-job"); err != nil {
+	if err := req.authorize(req.namespace, "dispatch-job"); err != nil {
 		return nil, err
 	}
-	parent := c.job(o.namespace, o.id)
+	parent := c.job(req.namespace, req.id)
 	switch {
 	case parent == nil:
 		return nil, fmt.Errorf("parameterized job not found")
 	case parent.ParameterizedJob == nil || parent.Dispatched:
-		return nil, fmt.Errorf("Specified job %q is not a parameterized job", o.id)
+		return nil, fmt.Errorf("Specified job %q is not a parameterized job", req.id)
 	case parent.Stop:
-		return nil, fmt.Errorf("Specified job %q is stopped", o.id)
+		return nil, fmt.Errorf("Specified job %q is stopped", req.id)
 	}
 	if err := parent.ParameterizedJob.accepts(sent.Payload, sent.Meta); err != nil {
 		return nil, err
@@ -47,22 +47,22 @@ func dispatchJob(c *Cluster, o *writeRequest) (any, error) {
 	if sent.Priority < minPriority || sent.Priority > maxPriority {
 		return nil, fmt.Errorf("dispatch job priority must be between [%d, %d]", minPriority, maxPriority)
 	}
-	token := o.values.Get("idempotency_token")
+	token := req.values.Get("idempotency_token")
 	if token != "" {
 		for _, j := range c.jobs {
-			if j.Namespace == o.namespace && j.ParentID == o.id && j.idempotency == token {
-				o.index = j.ModifyIndex
-				return object{"DispatchedJobID": j.ID, "EvalID": "", "EvalCreateIndex": 0, "JobCreateIndex": j.CreateIndex, "Index": o.index}, nil
+			if j.Namespace == req.namespace && j.ParentID == req.id && j.idempotency == token {
+				req.index = j.ModifyIndex
+				return object{"DispatchedJobID": j.ID, "EvalID": "", "EvalCreateIndex": 0, "JobCreateIndex": j.CreateIndex, "Index": req.index}, nil
 			}
 		}
 	}
-	o.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
+	req.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
 	prefix := sent.IdPrefixTemplate
 	if prefix != "" {
 		prefix += "-"
 	}
 	now := time.Now()
-	child := parent.child(fmt.Sprintf("%s/dispatch-%s%d-%s", parent.ID, prefix, now.Unix(), uuid("dispatch", parent.ID, fmt.Sprint(o.index))[:8]))
+	child := parent.child(fmt.Sprintf("%s/dispatch-%s%d-%s", parent.ID, prefix, now.Unix(), uuid("dispatch", parent.ID, fmt.Sprint(req.index))[:8]))
 	child.Dispatched, child.Priority, child.idempotency = true, sent.Priority, token
 	if len(sent.Payload) > 0 {
 		child.payload = sent.Payload
@@ -73,10 +73,10 @@ func dispatchJob(c *Cluster, o *writeRequest) (any, error) {
 		maps.Copy(meta, sent.Meta)
 		child.Meta = meta
 	}
-	child = c.storeVersion(nil, child, o.index)
-	e := c.evaluate(child, "job-register", o.index, o.index)
+	child = c.storeVersion(nil, child, req.index)
+	e := c.evaluate(child, "job-register", req.index, req.index)
 	return object{
-		"DispatchedJobID": child.ID, "EvalID": e.ID, "EvalCreateIndex": o.index, "JobCreateIndex": o.index, "Index": o.index,
+		"DispatchedJobID": child.ID, "EvalID": e.ID, "EvalCreateIndex": req.index, "JobCreateIndex": req.index, "Index": req.index,
 	}, nil
 }
 
@@ -120,11 +120,11 @@ func (j *job) child(id string) *job {
 }
 
 // forceJob runs a periodic job now, regardless of its schedule and its children.
-func forceJob(c *Cluster, o *writeRequest) (any, error) {
-	if err := o.authorize(o.namespace, "dispatch-job", "submit-job", "force-periodic-job"); err != nil {
+func forceJob(c *Cluster, req *writeRequest) (any, error) {
+	if err := req.authorize(req.namespace, "dispatch-job", "submit-job", "force-periodic-job"); err != nil {
 		return nil, err
 	}
-	j := c.job(o.namespace, o.id)
+	j := c.job(req.namespace, req.id)
 	switch {
 	case j == nil:
 		return nil, fmt.Errorf("job not found")
@@ -134,8 +134,8 @@ func forceJob(c *Cluster, o *writeRequest) (any, error) {
 		return nil, fmt.Errorf("force launch for job %q failed: can't force run non-tracked job %q (%s)", j.ID, j.ID, j.Namespace)
 	}
 	id := fmt.Sprintf("%s/periodic-%d", j.ID, time.Now().Unix())
-	o.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
-	child := c.storeVersion(c.job(o.namespace, id), j.child(id), o.index)
-	e := c.evaluate(child, "periodic-job", o.index, o.index)
-	return object{"EvalID": e.ID, "EvalCreateIndex": o.index, "Index": o.index}, nil
+	req.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
+	child := c.storeVersion(c.job(req.namespace, id), j.child(id), req.index)
+	e := c.evaluate(child, "periodic-job", req.index, req.index)
+	return object{"EvalID": e.ID, "EvalCreateIndex": req.index, "Index": req.index}, nil
 }

@@ -7,26 +7,26 @@ import (
 
 // evaluateJob creates an evaluation of a job. With ForceReschedule, failed allocations are rescheduled immediately,
 // even without remaining attempts, if the policy of their group permits rescheduling at all.
-func evaluateJob(c *Cluster, o *writeRequest) (any, error) {
+func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 	var sent struct {
 		JobID       string
 		EvalOptions struct{ ForceReschedule bool }
 	}
-	if len(o.body) > 0 {
-		if err := o.decode(&sent); err != nil {
+	if len(req.body) > 0 {
+		if err := req.decode(&sent); err != nil {
 			return nil, err
 		}
 		switch {
 		case sent.JobID == "":
 			return nil, httpError{http.StatusBadRequest, "Job ID must be specified"}
-		case sent.JobID != o.id:
+		case sent.JobID != req.id:
 			return nil, httpError{http.StatusBadRequest, "JobID not same as job name"}
 		}
 	}
-	if err := o.authorize(o.namespace, "submit-job", "evaluate-job"); err != nil {
+	if err := req.authorize(req.namespace, "submit-job", "evaluate-job"); err != nil {
 		return nil, err
 	}
-	j := c.job(o.namespace, o.id)
+	j := c.job(req.namespace, req.id)
 	switch {
 	case j == nil:
 		return nil, errors.New("job not found")
@@ -35,7 +35,7 @@ func evaluateJob(c *Cluster, o *writeRequest) (any, error) {
 	case j.isParent():
 		return nil, errors.New("can't evaluate parameterized job")
 	}
-	o.index = c.nextIndex(tableEvaluations, tableAllocations)
+	req.index = c.nextIndex(tableEvaluations, tableAllocations)
 	var forced []*allocation
 	for _, a := range j.allocations {
 		if !sent.EvalOptions.ForceReschedule || a.ClientStatus != "failed" || a.NextAllocation != "" || a.Job.CreateIndex != j.CreateIndex {
@@ -47,10 +47,10 @@ func evaluateJob(c *Cluster, o *writeRequest) (any, error) {
 			forced = append(forced, b)
 		}
 	}
-	c.storeAllocations(o.index, forced...)
-	j = c.job(o.namespace, o.id)
-	e := c.evaluate(j, "job-register", o.index, j.ModifyIndex)
-	return o.registerResponse(e.ID, o.index, j.ModifyIndex), nil
+	c.storeAllocations(req.index, forced...)
+	j = c.job(req.namespace, req.id)
+	e := c.evaluate(j, "job-register", req.index, j.ModifyIndex)
+	return req.registerResponse(e.ID, req.index, j.ModifyIndex), nil
 }
 
 // forceRescheduled reports whether a failed allocation must be rescheduled immediately. An allocation of an active

@@ -87,10 +87,10 @@ func (w *journalWriter) answered(status int) {
 	if w.index >= len(w.journal.writes) {
 		return // ForgetWrites was called in between
 	}
-	noted := &w.journal.writes[w.index]
-	noted.Applied = w.executed && status == http.StatusOK
+	entry := &w.journal.writes[w.index]
+	entry.Applied = w.executed && status == http.StatusOK
 	if !w.dropped {
-		noted.Status = status
+		entry.Status = status
 	}
 }
 

@@ -11,15 +11,15 @@ import (
 )
 
 // registerResponse returns the response to a request that registers a job version.
-func (o *writeRequest) registerResponse(evaluation string, created, jobModified uint64) object {
+func (req *writeRequest) registerResponse(evaluation string, created, jobModified uint64) object {
 	return object{
-		"EvalID": evaluation, "EvalCreateIndex": created, "JobModifyIndex": jobModified, "Index": o.index, "Warnings": "",
+		"EvalID": evaluation, "EvalCreateIndex": created, "JobModifyIndex": jobModified, "Index": req.index, "Warnings": "",
 		"KnownLeader": false, "LastContact": 0, "NextToken": "",
 	}
 }
 
 // registerJob stores a job or its next version, and evaluates it. An unchanged job is only evaluated.
-func registerJob(c *Cluster, o *writeRequest) (any, error) {
+func registerJob(c *Cluster, req *writeRequest) (any, error) {
 	var sent struct {
 		Job                          json.RawMessage
 		Submission                   object
@@ -28,18 +28,18 @@ func registerJob(c *Cluster, o *writeRequest) (any, error) {
 		JobModifyIndex               json.Number
 		EvalPriority                 int
 	}
-	if err := o.decode(&sent); err != nil {
+	if err := req.decode(&sent); err != nil {
 		return nil, err
 	}
 	f, err := parseJob(sent.Job)
 	if err != nil {
 		return nil, err
 	}
-	if o.id != "" && *f.ID != o.id {
+	if req.id != "" && *f.ID != req.id {
 		return nil, httpError{http.StatusBadRequest, "Job ID does not match name"}
 	}
-	namespace := cmp.Or(o.values.Get("namespace"), sent.Namespace, f.Namespace, "default")
-	if err := o.authorize(namespace, "submit-job", "register-job"); err != nil {
+	namespace := cmp.Or(req.values.Get("namespace"), sent.Namespace, f.Namespace, "default")
+	if err := req.authorize(namespace, "submit-job", "register-job"); err != nil {
 		return nil, err
 	}
 	if _, there := find(c.namespaces, key{id: namespace}, byName); !there {
@@ -56,8 +56,8 @@ func registerJob(c *Cluster, o *writeRequest) (any, error) {
 		return nil, err
 	}
 	raw, _ := jsonValue(sent.Job).(object)
-	j := f.define(raw, namespace, o.mayRunProcesses, before)
-	j.tokenID, j.submission = c.accessor(o.token), sent.Submission
+	j := f.define(raw, namespace, req.mayRunProcesses, before)
+	j.tokenID, j.submission = c.accessor(req.token), sent.Submission
 	if before != nil && sent.PreserveCounts {
 		for _, g := range before.groups {
 			if j.hasGroup(g.Name) {
@@ -65,27 +65,27 @@ func registerJob(c *Cluster, o *writeRequest) (any, error) {
 			}
 		}
 	}
-	return c.submit(o, before, j), nil
+	return c.submit(req, before, j), nil
 }
 
 // submit stores j as the next version of before, unless both are the same, and returns the response.
-func (c *Cluster) submit(o *writeRequest, before, j *job) object {
+func (c *Cluster) submit(req *writeRequest, before, j *job) object {
 	if before != nil && before.Stop == j.Stop && before.sameRegistration(j) {
 		if before.isParent() {
-			o.index = before.ModifyIndex
-			return o.registerResponse("", 0, before.ModifyIndex)
+			req.index = before.ModifyIndex
+			return req.registerResponse("", 0, before.ModifyIndex)
 		}
-		o.index = c.nextIndex(tableEvaluations)
-		e := c.evaluate(before, "job-register", o.index, 0)
-		return o.registerResponse(e.ID, o.index, before.ModifyIndex)
+		req.index = c.nextIndex(tableEvaluations)
+		e := c.evaluate(before, "job-register", req.index, 0)
+		return req.registerResponse(e.ID, req.index, before.ModifyIndex)
 	}
-	o.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
-	j = c.storeVersion(before, j, o.index)
+	req.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)
+	j = c.storeVersion(before, j, req.index)
 	if j.isParent() {
-		return o.registerResponse("", 0, o.index)
+		return req.registerResponse("", 0, req.index)
 	}
-	e := c.evaluate(j, "job-register", o.index, o.index)
-	return o.registerResponse(e.ID, o.index, o.index)
+	e := c.evaluate(j, "job-register", req.index, req.index)
+	return req.registerResponse(e.ID, req.index, req.index)
 }
 
 // sameRegistration reports whether Nomad considers two definitions as the same. Nomad also compares the tokens that

@@ -101,7 +101,7 @@ func TestRegister_StartsJob(t *testing.T) {
 	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v0 running", "web.g[1] v0 running"})
 	j, _, err := n.Jobs().Info("web", nil)
 	if err != nil || *j.Status != "running" || !*j.Stable || *j.JobModifyIndex != r.JobModifyIndex {
-		t.Errorf("job: got %+v, %v, want it to run, stable", j, err)
+		t.Errorf("job: got %+v, %v, want it running and stable", j, err)
 	}
 	d, _, err := n.Jobs().LatestDeployment("web", nil)
 	if err != nil || d.Status != "successful" || d.TaskGroups["g"].HealthyAllocs != 2 {
@@ -112,7 +112,7 @@ func TestRegister_StartsJob(t *testing.T) {
 		t.Errorf("evaluation: got %+v, %v, want it complete", e, err)
 	}
 	if again := registerAndWait(t, n, c, sleeper("web", 2)); again.JobModifyIndex != *j.ModifyIndex {
-		t.Errorf("the same job again: got index %d, want it to be still %d", again.JobModifyIndex, *j.ModifyIndex)
+		t.Errorf("the same job again: got index %d, want still %d", again.JobModifyIndex, *j.ModifyIndex)
 	}
 	if j, _, _ := n.Jobs().Info("web", nil); *j.Version != 0 {
 		t.Errorf("the same job again: got version %d, want 0", *j.Version)
@@ -141,7 +141,7 @@ func TestRegister_RestartsFromDefinition(t *testing.T) {
 	defer c.Close()
 	const job = `{"ID":"web","Name":"web","Type":"service","Later":{"Than":"this client","N":12345678901234567890},"TaskGroups":[{"Name":"g","Count":2,` +
 		`"New":[1,2],"Tasks":[{"Name":"t","Driver":"docker","Config":{"image":"web:1","ports":["http"]},"Odd":true}]}]}`
-	idle := func() { waitUntil(t, "it is as ordered", func() bool { return c.Idle("default", "web") }) }
+	idle := func() { waitUntil(t, "it is idle", func() bool { return c.Idle("default", "web") }) }
 	if w := ask(c, "POST", "/v1/jobs", `{"Job":`+job+`}`); w.Code != 200 {
 		t.Fatalf("register: got %d %s", w.Code, w.Body)
 	}
@@ -149,7 +149,7 @@ func TestRegister_RestartsFromDefinition(t *testing.T) {
 	first := decode[map[string]any](t, get(c, "/v1/job/web"))
 	group := first["TaskGroups"].([]any)[0].(map[string]any)
 	if !strings.Contains(get(c, "/v1/job/web").Body.String(), `"N":12345678901234567890`) || group["New"] == nil || group["Tasks"].([]any)[0].(map[string]any)["Odd"] != true {
-		t.Errorf("definition: got %v, want what nobody knows kept", first)
+		t.Errorf("definition: got %v, want unknown fields kept", first)
 	}
 	if w := ask(c, "DELETE", "/v1/job/web", ""); w.Code != 200 {
 		t.Fatalf("stop: got %d %s", w.Code, w.Body)
@@ -192,7 +192,7 @@ func TestScale_KeepsRunningAllocations(t *testing.T) {
 	wantList(t, "up", allocationLines(t, n, "web"), []string{"web.g[0] v1 running", "web.g[1] v1 running", "web.g[2] v1 running"})
 	for _, id := range before {
 		if !slices.Contains(c.Allocations("default", "web"), id) || c.statusOf(id) != "running" {
-			t.Errorf("allocation %s: got it gone, want it to go on", id)
+			t.Errorf("allocation %s: got it stopped, want it running", id)
 		}
 	}
 	if err := scale(1); err != nil {
@@ -217,11 +217,11 @@ func TestPurge_LeavesAllocations(t *testing.T) {
 	_, _, err := n.Jobs().Info("web", nil)
 	wantStatus(t, err, 404, "job not found")
 	if a := waitForStatus(t, n, id, "complete"); a.DesiredDescription != descNotNeeded {
-		t.Errorf("allocation: got %q, want it no longer needed", a.DesiredDescription)
+		t.Errorf("allocation: got %q, want it not needed", a.DesiredDescription)
 	}
 	registerAndWait(t, n, c, sleeper("web", 1))
 	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v0 running"})
 	if r, _, err := n.Jobs().Deregister("nope", false, nil); err != nil || r != "" {
-		t.Errorf("stop of no job: got %q, %v, want nothing to happen", r, err)
+		t.Errorf("stop of no job: got %q, %v, want no change", r, err)
 	}
 }

@@ -23,7 +23,7 @@ type scalingEvent struct {
 const maxScalingEvents = 20
 
 // scaleJob changes the count of a group, or only records a message.
-func scaleJob(c *Cluster, o *writeRequest) (any, error) {
+func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 	var sent struct {
 		Count          *int64
 		Target         map[string]string
@@ -35,18 +35,18 @@ func scaleJob(c *Cluster, o *writeRequest) (any, error) {
 	bad := func(format string, args ...any) error {
 		return httpError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 	}
-	if err := o.decode(&sent); err != nil {
+	if err := req.decode(&sent); err != nil {
 		return nil, err
 	}
-	if t := sent.Target["Job"]; t != "" && t != o.id {
+	if t := sent.Target["Job"]; t != "" && t != req.id {
 		return nil, bad("job ID in payload did not match URL")
 	}
-	if err := o.authorize(o.namespace, "scale-job", "submit-job"); err != nil {
+	if err := req.authorize(req.namespace, "scale-job", "submit-job"); err != nil {
 		return nil, err
 	}
 	group := sent.Target["Group"]
 	switch n := sent.Target["Namespace"]; {
-	case n != "" && n != o.namespace:
+	case n != "" && n != req.namespace:
 		return nil, bad("namespace in payload did not match header")
 	case group == "":
 		return nil, bad("missing task group name for scaling action")
@@ -55,9 +55,9 @@ func scaleJob(c *Cluster, o *writeRequest) (any, error) {
 	case sent.Count != nil && sent.Error:
 		return nil, bad("scaling action should not contain count if error is true")
 	}
-	before := c.job(o.namespace, o.id)
+	before := c.job(req.namespace, req.id)
 	if before == nil {
-		return nil, httpError{http.StatusNotFound, fmt.Sprintf("job %q not found", o.id)}
+		return nil, httpError{http.StatusNotFound, fmt.Sprintf("job %q not found", req.id)}
 	}
 	if before.Type == "system" && sent.Count != nil && *sent.Count > 1 {
 		return nil, bad(`jobs of type "system" can only be scaled between 0 and 1`)
@@ -70,7 +70,7 @@ func scaleJob(c *Cluster, o *writeRequest) (any, error) {
 	event := scalingEvent{
 		Time: time.Now().UnixNano(), Count: sent.Count, PreviousCount: int64(g.Count), Message: sent.Message, Error: sent.Error, Meta: sent.Meta,
 	}
-	answer := o.registerResponse("", 0, before.ModifyIndex)
+	answer := req.registerResponse("", 0, before.ModifyIndex)
 	if sent.Count != nil {
 		if err := before.checkScale(g, *sent.Count, sent.JobModifyIndex); err != nil {
 			return nil, err
@@ -80,17 +80,17 @@ func scaleJob(c *Cluster, o *writeRequest) (any, error) {
 		j.setCount(group, int(*sent.Count))
 		j.storeScalingPolicies(before, index)
 		c.storeJob(j, index)
-		answer = o.registerResponse("", 0, index)
+		answer = req.registerResponse("", 0, index)
 		if !j.isParent() {
 			e := c.evaluate(j, "job-scaling", c.nextIndex(tableEvaluations), index)
-			answer = o.registerResponse(e.ID, e.CreateIndex, index)
+			answer = req.registerResponse(e.ID, e.CreateIndex, index)
 			event.EvalID = &e.ID
 		}
 	}
-	o.index = c.nextIndex()
-	event.CreateIndex = o.index
-	c.storeScalingEvent(o, group, event)
-	answer["Index"], answer["KnownLeader"] = o.index, true
+	req.index = c.nextIndex()
+	event.CreateIndex = req.index
+	c.storeScalingEvent(req, group, event)
+	answer["Index"], answer["KnownLeader"] = req.index, true
 	return answer, nil
 }
 
@@ -113,8 +113,8 @@ func (j *job) checkScale(g Group, count int64, index uint64) error {
 	return nil
 }
 
-func (c *Cluster) storeScalingEvent(o *writeRequest, group string, e scalingEvent) {
-	j := *c.job(o.namespace, o.id)
+func (c *Cluster) storeScalingEvent(req *writeRequest, group string, e scalingEvent) {
+	j := *c.job(req.namespace, req.id)
 	all := map[string][]scalingEvent{}
 	for name, events := range j.scalingEvents {
 		all[name] = events

@@ -15,26 +15,26 @@ type versionTag struct {
 }
 
 // tagVersion tags a job version.
-func tagVersion(c *Cluster, o *writeRequest) (any, error) {
+func tagVersion(c *Cluster, req *writeRequest) (any, error) {
 	var sent struct {
 		Version     uint64
 		Latest      bool
 		Description string
 	}
-	id, name, err := o.tagPath()
+	id, name, err := req.tagPath()
 	if err != nil {
 		return nil, err
 	}
-	if err := o.decode(&sent); err != nil {
+	if err := req.decode(&sent); err != nil {
 		return nil, err
 	}
-	if err := o.authorize(o.namespace, "submit-job", "tag-job-version"); err != nil {
+	if err := req.authorize(req.namespace, "submit-job", "tag-job-version"); err != nil {
 		return nil, err
 	}
 	if sent.Latest && sent.Version > 0 {
 		return nil, fmt.Errorf("version must be zero when tagging latest, got: %d", sent.Version)
 	}
-	j := c.job(o.namespace, id)
+	j := c.job(req.namespace, id)
 	if j == nil {
 		return nil, fmt.Errorf("job %q version %d not found", id, sent.Version)
 	}
@@ -50,22 +50,22 @@ func tagVersion(c *Cluster, o *writeRequest) (any, error) {
 		return nil, fmt.Errorf("job %q version %d not found", id, sent.Version)
 	}
 	tag := &versionTag{Name: name, Description: sent.Description, TaggedTime: time.Now().UnixNano()}
-	return o.setTag(c, j, sent.Version, tag), nil
+	return req.setTag(c, j, sent.Version, tag), nil
 }
 
 // untagVersion removes a tag. A version that was only kept for its tag is dropped.
-func untagVersion(c *Cluster, o *writeRequest) (any, error) {
-	id, name, err := o.tagPath()
+func untagVersion(c *Cluster, req *writeRequest) (any, error) {
+	id, name, err := req.tagPath()
 	if err != nil {
 		return nil, err
 	}
-	if err := o.authorize(o.namespace, "submit-job", "tag-job-version"); err != nil {
+	if err := req.authorize(req.namespace, "submit-job", "tag-job-version"); err != nil {
 		return nil, err
 	}
-	if j := c.job(o.namespace, id); j != nil {
+	if j := c.job(req.namespace, id); j != nil {
 		for _, v := range j.versions() {
 			if v.tag != nil && v.tag.Name == name {
-				return o.setTag(c, j, v.Version, nil), nil
+				return req.setTag(c, j, v.Version, nil), nil
 			}
 		}
 	}
@@ -73,37 +73,37 @@ func untagVersion(c *Cluster, o *writeRequest) (any, error) {
 }
 
 // tagPath splits the path into the job ID and the name of the tag.
-func (o *writeRequest) tagPath() (id, name string, err error) {
-	i := strings.LastIndex(o.id, "/versions/")
-	if i < 0 || strings.Contains(o.id[:i]+o.id[i+len("/versions/"):], "/") {
+func (req *writeRequest) tagPath() (id, name string, err error) {
+	i := strings.LastIndex(req.id, "/versions/")
+	if i < 0 || strings.Contains(req.id[:i]+req.id[i+len("/versions/"):], "/") {
 		return "", "", httpError{http.StatusNotFound, "invalid job tag endpoint"}
 	}
-	return o.id[:i], o.id[i+len("/versions/"):], nil
+	return req.id[:i], req.id[i+len("/versions/"):], nil
 }
 
 // setTag stores a version with another tag, or none, and returns the response.
-func (o *writeRequest) setTag(c *Cluster, before *job, version uint64, tag *versionTag) object {
-	o.index, o.noIndex = c.nextIndex(tableJobs), true
+func (req *writeRequest) setTag(c *Cluster, before *job, version uint64, tag *versionTag) object {
+	req.index, req.noIndex = c.nextIndex(tableJobs), true
 	j := *before
 	j.earlierVersions = slices.Clone(j.earlierVersions)
 	if j.Version == version {
-		j.tag, j.ModifyIndex = tag, o.index
+		j.tag, j.ModifyIndex = tag, req.index
 	}
 	for i, v := range j.earlierVersions {
 		if v.Version == version {
 			w := *v
-			w.tag, w.ModifyIndex = tag, o.index
+			w.tag, w.ModifyIndex = tag, req.index
 			j.earlierVersions[i] = &w
 		}
 	}
 	j.dropOldVersion()
-	c.storeJob(&j, o.index)
+	c.storeJob(&j, req.index)
 	if tag == nil {
 		tag = &versionTag{}
 	}
 	return object{
 		"Name": tag.Name, "Description": tag.Description, "TaggedTime": tag.TaggedTime,
-		"Index": o.index, "KnownLeader": false, "LastContact": 0, "NextToken": "",
+		"Index": req.index, "KnownLeader": false, "LastContact": 0, "NextToken": "",
 	}
 }
 
