@@ -120,12 +120,15 @@ func (d *Demo) config(urls map[string]string) string {
 	fmt.Fprintf(&b, "[general]\nhostkey = %q\nbind = \"127.0.0.1:2222\"\n\n", d.dir.Path(hostKey))
 	fmt.Fprintf(&b, "[audit]\nfile = %q\n\n[alias]\npsp = \"ps --tier production\"\n\n", d.dir.Path("audit.jsonl"))
 	for _, tier := range tiers {
-		fmt.Fprintf(&b, "[nomad.%s]\nurl = %q\nprefix = [\"%c-\"]\ntoken = %q\n\n", tier, urls[tier], tier[0], d.dir.Path(tokenFile))
+		fmt.Fprintf(&b, "[nomad.%s]\nurl = %q\nprefix = [\"%c-\"]\ntoken = %q\n\n", tier, urls[tier], tier[0],
+			d.dir.Path(tokenFile))
 	}
 	b.WriteString("[docker]\nexec = \"nomad\"\n\n") // the tasks are processes, not containers
 	b.WriteString("[prefix.lnx]\nprefix = [\"p-\", \"q-\", \"t-\", \"raw\"]\n\n")
 	b.WriteString("[prefix.team1]\nprefix = [\"p-team1-\", \"q-team1-\", \"t-team1-\"]\n\n")
-	fmt.Fprintf(&b, "[users.wim]\nname = \"Wim\"\nkey = %q\nprefix = [\"lnx\"]\n\n", sshfiles.AuthorizedKeyLine(d.keys["wim"]))
-	fmt.Fprintf(&b, "[users.ann]\nname = \"Ann of team 1\"\nkey = %q\nprefix = [\"team1\"]\n", sshfiles.AuthorizedKeyLine(d.keys["ann"]))
+	fmt.Fprintf(&b, "[users.wim]\nname = \"Wim\"\nkey = %q\nprefix = [\"lnx\"]\n\n",
+		sshfiles.AuthorizedKeyLine(d.keys["wim"]))
+	fmt.Fprintf(&b, "[users.ann]\nname = \"Ann of team 1\"\nkey = %q\nprefix = [\"team1\"]\n",
+		sshfiles.AuthorizedKeyLine(d.keys["ann"]))
 	return b.String()
 }

@@ -115,7 +115,8 @@ plugin "docker" {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, "agent", "-dev", "-log-level=WARN", "-bind=127.0.0.1", "-config="+filepath.Join(dir, "agent.hcl"))
+	cmd := exec.Command(binary, "agent", "-dev", "-log-level=WARN", "-bind=127.0.0.1",
+		"-config="+filepath.Join(dir, "agent.hcl"))
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
 	if err := cmd.Start(); err != nil {
@@ -124,7 +125,9 @@ plugin "docker" {
 	agent.process, agent.ended = cmd.Process, make(chan struct{})
 	go func() { cmd.Wait(); close(agent.ended) }()
 	agent.url = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
-	client, err := api.NewClient(&api.Config{Address: agent.url, SecretID: Token, HttpClient: &http.Client{Timeout: 10 * time.Second}})
+	client, err := api.NewClient(&api.Config{
+		Address: agent.url, SecretID: Token, HttpClient: &http.Client{Timeout: 10 * time.Second},
+	})
 	if err != nil {
 		return err
 	}

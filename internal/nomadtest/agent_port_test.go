@@ -27,7 +27,8 @@ func TestSimulated_AgentAtNomadsPort(t *testing.T) {
 	}
 	defer client.Close()
 	var stdout, stderr strings.Builder
-	code, err := client.Allocations().Exec(t.Context(), allocationOf(t, client, "p-team3-shell"), "box", false, []string{"/bin/echo", "here"},
+	code, err := client.Allocations().Exec(t.Context(), allocationOf(t, client, "p-team3-shell"), "box", false,
+		[]string{"/bin/echo", "here"},
 		strings.NewReader(""), &stdout, &stderr, nil, nil)
 	if code != 0 || stdout.String() != "here\n" || err != nil {
 		t.Errorf("got %d, %q, %q, %v, want it executed in the simulated cluster", code, stdout.String(), stderr.String(), err)

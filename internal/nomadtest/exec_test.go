@@ -21,18 +21,53 @@ func TestExec_SameOnEveryCluster(t *testing.T) {
 			stdout, stderr string
 			fault          string
 		}{
-			{name: "streams", stdin: "hello\n", command: []string{"/bin/sh", "-c", "cat; echo oops >&2; exit 7"}, code: 7, stdout: "hello\n", stderr: "oops\n"},
+			{
+				name: "streams", stdin: "hello\n", command: []string{"/bin/sh", "-c", "cat; echo oops >&2; exit 7"}, code: 7,
+				stdout: "hello\n", stderr: "oops\n",
+			},
 			{name: "success", command: []string{"true"}},
-			{name: "environment", command: []string{"/bin/sh", "-c", "echo $NOMAD_TASK_NAME $NOMAD_JOB_NAME $NOMAD_ALLOC_INDEX $NOMAD_ALLOC_ID; basename $PWD"}, stdout: "box p-team3-shell 0 " + box.ID + "\nbox\n"},
-			{name: "much", command: []string{"/bin/sh", "-c", "head -c 300000 /dev/zero | tr '\\0' x"}, stdout: strings.Repeat("x", 300000)},
+			{
+				name: "environment",
+				command: []string{
+					"/bin/sh", "-c", "echo $NOMAD_TASK_NAME $NOMAD_JOB_NAME $NOMAD_ALLOC_INDEX $NOMAD_ALLOC_ID; basename $PWD",
+				},
+				stdout: "box p-team3-shell 0 " + box.ID + "\nbox\n",
+			},
+			{
+				name: "much", command: []string{"/bin/sh", "-c", "head -c 300000 /dev/zero | tr '\\0' x"},
+				stdout: strings.Repeat("x", 300000),
+			},
 			{name: "signal", command: []string{"/bin/sh", "-c", "kill -9 $$"}, code: 137},
-			{name: "terminal", tty: true, command: []string{"/bin/sh", "-c", "test -t 0 && echo yes; kill -15 $$"}, code: 143, stdout: "yes\r\n"},
-			{name: "size", tty: true, command: []string{"/bin/sh", "-c", "while [ \"$(stty size)\" = '0 0' ]; do sleep 0.05; done; stty size"}, stdout: "31 97\r\n"},
-			{name: "terminal input", tty: true, stdin: "abc\n", command: []string{"/bin/sh", "-c", "read x; echo got $x"}, stdout: "abc\r\ngot abc\r\n"},
-			{name: "missing", command: []string{"/nope"}, code: -2, fault: "rpc error: code = Unknown desc = failed to start command: fork/exec /nope: no such file or directory"},
-			{name: "missing on PATH", command: []string{"nope-nope"}, code: -2, fault: `rpc error: code = Unknown desc = failed to start command: exec: "nope-nope": executable file not found in $PATH`},
-			{name: "missing on a terminal", tty: true, command: []string{"/nope"}, code: -2, fault: "rpc error: code = Unknown desc = failed to start command: fork/exec /nope: no such file or directory"},
-			{name: "no program", command: []string{"/etc/passwd"}, code: -2, fault: "rpc error: code = Unknown desc = failed to start command: fork/exec /etc/passwd: permission denied"},
+			{
+				name: "terminal", tty: true, command: []string{"/bin/sh", "-c", "test -t 0 && echo yes; kill -15 $$"}, code: 143,
+				stdout: "yes\r\n",
+			},
+			{
+				name: "size", tty: true,
+				command: []string{"/bin/sh", "-c", "while [ \"$(stty size)\" = '0 0' ]; do sleep 0.05; done; stty size"},
+				stdout:  "31 97\r\n",
+			},
+			{
+				name: "terminal input", tty: true, stdin: "abc\n", command: []string{"/bin/sh", "-c", "read x; echo got $x"},
+				stdout: "abc\r\ngot abc\r\n",
+			},
+			{
+				name: "missing", command: []string{"/nope"}, code: -2,
+				fault: "rpc error: code = Unknown desc = failed to start command: fork/exec /nope: no such file or directory",
+			},
+			{
+				name: "missing on PATH", command: []string{"nope-nope"}, code: -2,
+				fault: "rpc error: code = Unknown desc = failed to start command: " +
+					`exec: "nope-nope": executable file not found in $PATH`,
+			},
+			{
+				name: "missing on a terminal", tty: true, command: []string{"/nope"}, code: -2,
+				fault: "rpc error: code = Unknown desc = failed to start command: fork/exec /nope: no such file or directory",
+			},
+			{
+				name: "no program", command: []string{"/etc/passwd"}, code: -2,
+				fault: "rpc error: code = Unknown desc = failed to start command: fork/exec /etc/passwd: permission denied",
+			},
 			{name: "nothing", code: -2, fault: "command is not present"},
 		} {
 			t.Run(test.name, func(t *testing.T) {
@@ -52,7 +87,8 @@ func TestExec_SameOnEveryCluster(t *testing.T) {
 				if test.name == "environment" && cluster.OlderThan(t, 1, 10) && strings.HasSuffix(stdout.String(), "\n/\n") {
 					test.stdout = strings.TrimSuffix(test.stdout, "box\n") + "/\n" // Nomad 1.6 starts programs in the root directory
 				}
-				if code != test.code || stdout.String() != test.stdout || stderr.String() != test.stderr || errorText(err) != test.fault {
+				if code != test.code || stdout.String() != test.stdout || stderr.String() != test.stderr ||
+					errorText(err) != test.fault {
 					t.Errorf("got %d, %.200q, %q, %v, want %d, %.200q, %q, %s", code, stdout.String(), stderr.String(), err,
 						test.code, test.stdout, test.stderr, test.fault)
 				}
@@ -101,7 +137,8 @@ func TestExec_SameErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			_, err = c.Allocations().Exec(ctx, test.a, test.task, false, []string{"true"}, openInput(ctx), io.Discard, io.Discard, nil, nil)
+			_, err = c.Allocations().Exec(ctx, test.a, test.task, false, []string{"true"}, openInput(ctx), io.Discard,
+				io.Discard, nil, nil)
 			cancel()
 			if errorText(err) != test.want {
 				t.Errorf("%s: got %v, want %s", test.name, err, test.want)

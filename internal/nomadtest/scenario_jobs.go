@@ -28,8 +28,9 @@ func moved(marker string) *api.Job {
 	})))
 	g.RestartPolicy.Attempts = pointer(0)
 	g.ReschedulePolicy = &api.ReschedulePolicy{
-		Attempts: pointer(1), Interval: pointer(time.Hour), Delay: pointer(5 * time.Second), DelayFunction: pointer("constant"),
-		Unlimited: pointer(false),
+		Attempts: pointer(1), Interval: pointer(time.Hour), Delay: pointer(5 * time.Second),
+		DelayFunction: pointer("constant"),
+		Unlimited:     pointer(false),
 	}
 	return service("default", "p-team1-moved", g)
 }
@@ -60,7 +61,10 @@ func batch(id string) *api.Job {
 
 // Programs of p-team3-talker, p-team3-finished and p-team3-crashed.
 var (
-	talkCommand  = []string{"/bin/sh", "-c", `i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo "out $i"; echo "err $i" >&2; done; exec /bin/sleep 3600`}
+	talkCommand = []string{
+		"/bin/sh", "-c",
+		`i=0; while [ $i -lt 150 ]; do i=$((i+1)); echo "out $i"; echo "err $i" >&2; done; exec /bin/sleep 3600`,
+	}
 	onceCommand  = []string{"/bin/sh", "-c", "echo hello from once; echo bye >&2"}
 	crashCommand = []string{"/bin/sh", "-c", "echo attempt; exit 7"}
 )
@@ -93,10 +97,13 @@ func parameterized(id string, required ...string) *api.Job {
 // group returns a group that restarts tasks twice and does not reschedule failed allocations.
 func group(name string, count int, tasks ...*api.Task) *api.TaskGroup {
 	g := api.NewTaskGroup(name, count)
-	g.RestartPolicy = &api.RestartPolicy{Attempts: pointer(2), Interval: pointer(5 * time.Minute), Delay: pointer(time.Second), Mode: pointer("fail")}
+	g.RestartPolicy = &api.RestartPolicy{
+		Attempts: pointer(2), Interval: pointer(5 * time.Minute), Delay: pointer(time.Second), Mode: pointer("fail"),
+	}
 	g.ReschedulePolicy = &api.ReschedulePolicy{Attempts: pointer(0), Unlimited: pointer(false)}
 	g.Update = &api.UpdateStrategy{
-		MinHealthyTime: pointer(time.Second), HealthyDeadline: pointer(30 * time.Second), ProgressDeadline: pointer(time.Minute),
+		MinHealthyTime: pointer(time.Second), HealthyDeadline: pointer(30 * time.Second),
+		ProgressDeadline: pointer(time.Minute),
 	}
 	g.Tasks = tasks
 	return g

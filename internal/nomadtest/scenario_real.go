@@ -15,9 +15,11 @@ func registerScenario(client *api.Client, marker string, port int) error {
 	}
 	sleep := []string{"/bin/sleep", "3600"}
 	windows := api.NewConstraint("${attr.kernel.name}", "=", "windows")
-	multi := service("default", "p-team1-multi", group("api", 1, task("app", sleep), task("sidecar", sleep)), group("pend", 1, task("never", sleep)))
+	multi := service("default", "p-team1-multi", group("api", 1, task("app", sleep), task("sidecar", sleep)),
+		group("pend", 1, task("never", sleep)))
 	multi.TaskGroups[1].Constraints = []*api.Constraint{windows}
-	fail := service("default", "p-team1-fail", withLongHealthyTime(group("fail", 1, task("fail", []string{"/bin/sh", "-c", "exit 3"}))))
+	fail := service("default", "p-team1-fail",
+		withLongHealthyTime(group("fail", 1, task("fail", []string{"/bin/sh", "-c", "exit 3"}))))
 	slow := service("default", "p-team1-slow", group("slow", 1, task("slow", sleep)))
 	// The deadline leaves too little time to start a process.
 	slow.TaskGroups[0].Update.MinHealthyTime = pointer(2999 * time.Millisecond)
@@ -49,7 +51,9 @@ func registerScenario(client *api.Client, marker string, port int) error {
 	if _, _, err := client.Jobs().PeriodicForce("p-team1-cron", nil); err != nil {
 		return fmt.Errorf("launch p-team1-cron: %w", err)
 	}
-	if _, _, err := client.Jobs().Dispatch("p-team1-import", map[string]string{"file": "a.csv"}, nil, "", nil); err != nil {
+	_, _, err := client.Jobs().Dispatch("p-team1-import", map[string]string{"file": "a.csv"}, nil, "",
+		nil)
+	if err != nil {
 		return fmt.Errorf("dispatch p-team1-import: %w", err)
 	}
 	// Registering the next version would cancel the deployment of the first.

@@ -29,7 +29,9 @@ func addScenario(c *sim.Cluster, now time.Time) {
 		Groups: []sim.Group{
 			{Name: "api", Count: 1, Tasks: []sim.Task{{Name: "app", Driver: "raw_exec"}, {Name: "sidecar", Driver: "raw_exec"}}},
 			{
-				Name: "pend", Count: 1, Constraints: []sim.Constraint{{Left: "${attr.kernel.name}", Operator: "=", Right: "windows"}},
+				Name: "pend", Count: 1, Constraints: []sim.Constraint{
+					{Left: "${attr.kernel.name}", Operator: "=", Right: "windows"},
+				},
 				Tasks: []sim.Task{{Name: "never", Driver: "raw_exec"}}, Allocations: []sim.Allocation{},
 				Unplaced: &sim.Unplaced{Queued: 1, ConstraintFiltered: map[string]int{"${attr.kernel.name} = windows": 1}},
 			},
@@ -56,14 +58,16 @@ func addScenario(c *sim.Cluster, now time.Time) {
 		}},
 	})
 	c.Run(sim.Job{
-		ID: "p-team1-slow", Submitted: started, Deployment: sim.Deployment{Status: "failed", Description: "Failed due to progress deadline"},
+		ID: "p-team1-slow", Submitted: started,
+		Deployment: sim.Deployment{Status: "failed", Description: "Failed due to progress deadline"},
 		Groups: []sim.Group{{
 			Name: "slow", Tasks: []sim.Task{{Name: "slow", Driver: "raw_exec"}},
 			Allocations: []sim.Allocation{{
 				Node: "node-1", Created: started, Unhealthy: true,
 				Tasks: map[string]sim.TaskState{"slow": {State: "running", Events: []sim.Event{
 					sim.Received(started), sim.TaskSetup(started), start(0),
-					sim.Unhealthy(started.Add(4*time.Second), "Task not running for min_healthy_time of 2.999s by healthy_deadline of 3s"),
+					sim.Unhealthy(started.Add(4*time.Second),
+						"Task not running for min_healthy_time of 2.999s by healthy_deadline of 3s"),
 				}}},
 			}},
 		}},
@@ -124,8 +128,12 @@ func addLogJobs(c *sim.Cluster, started time.Time) {
 		Allocations: []sim.Allocation{{Node: "node-1", ClientStatus: "complete", Created: started}},
 	}, map[string]string{"stdout": "hello from once\n", "stderr": "bye\n"})
 	exit := func(after time.Duration) sim.Event { return sim.Exited(started.Add(after), 7, 0) }
-	run(sim.Job{ID: "p-team3-crashed", Deployment: sim.Deployment{Status: "failed", Description: "Failed due to unhealthy allocations"}}, sim.Group{
-		Name: "crash", Tasks: []sim.Task{{Name: "crash"}}, Restart: &sim.Restart{Attempts: 1, Interval: 5 * time.Minute, Delay: time.Second},
+	run(sim.Job{
+		ID:         "p-team3-crashed",
+		Deployment: sim.Deployment{Status: "failed", Description: "Failed due to unhealthy allocations"},
+	}, sim.Group{
+		Name: "crash", Tasks: []sim.Task{{Name: "crash"}},
+		Restart: &sim.Restart{Attempts: 1, Interval: 5 * time.Minute, Delay: time.Second},
 		Allocations: []sim.Allocation{{
 			Node: "node-1", ClientStatus: "failed", Created: started, Modified: started.Add(2 * time.Second), Unhealthy: true,
 			Tasks: map[string]sim.TaskState{"crash": {State: "dead", Failed: true, Events: []sim.Event{
@@ -143,7 +151,9 @@ func addParentJobs(c *sim.Cluster, started time.Time) {
 		j.Groups = []sim.Group{{Name: "run", Tasks: []sim.Task{{Name: "run", Driver: "raw_exec"}}, Allocations: allocations}}
 		c.Run(j)
 	}
-	complete := sim.Allocation{Node: "node-1", ClientStatus: "complete", Created: started, Modified: started.Add(time.Second)}
+	complete := sim.Allocation{
+		Node: "node-1", ClientStatus: "complete", Created: started, Modified: started.Add(time.Second),
+	}
 	batch(sim.Job{ID: "p-team1-cron", Periodic: &sim.Periodic{Spec: yearlyCron, TimeZone: timeZone}})
 	batch(sim.Job{ID: fmt.Sprintf("p-team1-cron/periodic-%d", started.Unix()), ParentID: "p-team1-cron"}, complete)
 	batch(sim.Job{ID: "p-team1-crons", Periodic: &sim.Periodic{Specs: []string{yearlyCron, otherYearlyCron}}})
@@ -151,8 +161,9 @@ func addParentJobs(c *sim.Cluster, started time.Time) {
 	file := &sim.Parameterized{MetaRequired: []string{"file"}}
 	batch(sim.Job{ID: "p-team1-import", Parameterized: file})
 	batch(sim.Job{
-		ID: fmt.Sprintf("p-team1-import/dispatch-%d-fcf70557", started.Unix()), ParentID: "p-team1-import", Parameterized: file,
-		Meta: map[string]string{"file": "a.csv"},
+		ID: fmt.Sprintf("p-team1-import/dispatch-%d-fcf70557", started.Unix()), ParentID: "p-team1-import",
+		Parameterized: file,
+		Meta:          map[string]string{"file": "a.csv"},
 	}, complete)
 }
 
@@ -160,7 +171,9 @@ func addParentJobs(c *sim.Cluster, started time.Time) {
 func addVersionedJobs(c *sim.Cluster, started time.Time) {
 	successful := sim.Deployment{Status: "successful"}
 	web := func(mode string) sim.Group {
-		return sim.Group{Name: "web", Tasks: []sim.Task{{Name: "web", Driver: "raw_exec", Env: map[string]string{"MODE": mode}}}}
+		return sim.Group{
+			Name: "web", Tasks: []sim.Task{{Name: "web", Driver: "raw_exec", Env: map[string]string{"MODE": mode}}},
+		}
 	}
 	later := started.Add(3 * time.Second)
 	now := web("new")

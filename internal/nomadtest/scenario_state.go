@@ -10,19 +10,21 @@ import (
 
 // wantDeployments are the expected states of the jobs' deployments, of all versions.
 var wantDeployments = map[string]string{
-	"p-team1-web": "successful successful", HostileJobID: "successful", "p-team2-shop": "successful", "p-team10-web": "successful",
-	"q-team2-db": "successful", "p-team1-fail": "failed", "p-team1-slow": "failed", "p-team1-moved": "successful",
-	"p-team1-versions": "successful successful", "p-team1-checked": "successful", "p-team3-shell": "successful", "p-team3-talker": "successful",
-	"p-team3-crashed": "failed",
+	"p-team1-web": "successful successful", HostileJobID: "successful", "p-team2-shop": "successful",
+	"p-team10-web": "successful", "q-team2-db": "successful", "p-team1-fail": "failed", "p-team1-slow": "failed",
+	"p-team1-moved": "successful", "p-team1-versions": "successful successful", "p-team1-checked": "successful",
+	"p-team3-shell": "successful", "p-team3-talker": "successful", "p-team3-crashed": "failed",
 }
 
 // wantAllocations are the expected states of the allocations of jobs and their children, in all namespaces.
 var wantAllocations = map[string]string{
-	"p-team1-web": "running running running", HostileJobID: "running", "p-team2-shop": "running", "p-team10-web": "running",
-	"q-team2-db": "running", "p-team1-multi": "running", "p-team1-fail": "failed", "p-team1-slow": "running",
+	"p-team1-web": "running running running", HostileJobID: "running", "p-team2-shop": "running",
+	"p-team10-web": "running", "q-team2-db": "running", "p-team1-multi": "running", "p-team1-fail": "failed",
+	"p-team1-slow": "running",
 	"p-team1-done": "complete", "p-team1-cron": "complete", "p-team1-import": "complete",
 	"p-team1-versions": "complete running running", "p-team1-moved": "failed running", "p-team1-checked": "running",
-	"p-team3-shell": "running", "p-team3-talker": "running running", "p-team3-finished": "complete", "p-team3-crashed": "failed",
+	"p-team3-shell": "running", "p-team3-talker": "running running", "p-team3-finished": "complete",
+	"p-team3-crashed": "failed",
 }
 
 var allNamespaces = &api.QueryOptions{Namespace: "*"}

@@ -107,8 +107,10 @@ func allocationLines(t *testing.T, client *api.Client, job string, in *api.Query
 		if a.RescheduleTracker != nil {
 			rescheduled = len(a.RescheduleTracker.Events)
 		}
-		lines = append(lines, fmt.Sprintln(childSuffix.ReplaceAllString(a.Name, "/$1"), a.NodeName, *a.Job.Version, a.ClientStatus, a.DesiredStatus,
-			a.DesiredDescription, "healthy", health, "previous", a.PreviousAllocation != "", "next", a.NextAllocation != "", rescheduled))
+		lines = append(lines, fmt.Sprintln(childSuffix.ReplaceAllString(a.Name, "/$1"), a.NodeName, *a.Job.Version,
+			a.ClientStatus, a.DesiredStatus,
+			a.DesiredDescription, "healthy", health, "previous", a.PreviousAllocation != "", "next", a.NextAllocation != "",
+			rescheduled))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "")

@@ -130,7 +130,8 @@ func TestVersions_SameOnEveryCluster(t *testing.T) {
 		c.wantVersions("reverted", six...)
 		revert(0)
 		c.waitDeployed()
-		c.wantVersions("reverted to an equal version, of which only the indexes of its scaling policy differ", append([]string{"6 a 1"}, six...)...)
+		c.wantVersions("reverted to an equal version, of which only the indexes of its scaling policy differ",
+			append([]string{"6 a 1"}, six...)...)
 		revert(0)
 		c.waitDeployed()
 		c.wantVersions("reverted to a version that is the same", append([]string{"6 a 1"}, six...)...)
@@ -140,7 +141,8 @@ func TestVersions_SameOnEveryCluster(t *testing.T) {
 			}
 			c.waitDeployed()
 		}
-		c.wantVersions("scaled twice to the same count", "8 a 2", "7 a 2", "6 a 1", "5 a 1", "4 b 1", "3 b 1 stop", "0 a 1 tag=keep")
+		c.wantVersions("scaled twice to the same count", "8 a 2", "7 a 2", "6 a 1", "5 a 1", "4 b 1", "3 b 1 stop",
+			"0 a 1 tag=keep")
 		if _, err := client.Jobs().UntagVersion(c.id, "keep", nil); err != nil {
 			t.Fatal(err)
 		}
@@ -203,7 +205,13 @@ func TestEvaluate_SameOnEveryCluster(t *testing.T) {
 			forced     bool
 		}{
 			{"p-team6-given-up", api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)}, false},
-			{"p-team6-later", api.ReschedulePolicy{Delay: new(time.Hour), MaxDelay: new(time.Hour), DelayFunction: new("constant"), Unlimited: new(true)}, true},
+			{
+				"p-team6-later",
+				api.ReschedulePolicy{
+					Delay: new(time.Hour), MaxDelay: new(time.Hour), DelayFunction: new("constant"), Unlimited: new(true),
+				},
+				true,
+			},
 		} {
 			job := Scalable(test.id, "a")
 			g := job.TaskGroups[0]
@@ -213,7 +221,9 @@ func TestEvaluate_SameOnEveryCluster(t *testing.T) {
 			c := jobSteps{t, client, test.id}
 			c.waitDeployed()
 			failed := c.waitRunning(2)[test.id+".web[1]"]
-			if err := client.Allocations().Signal(&api.Allocation{ID: failed.ID, NodeID: failed.NodeID}, nil, "web", "SIGKILL"); err != nil {
+			err := client.Allocations().Signal(&api.Allocation{ID: failed.ID, NodeID: failed.NodeID}, nil, "web",
+				"SIGKILL")
+			if err != nil {
 				t.Fatal(err)
 			}
 			c.waitRunning(1)
@@ -241,8 +251,10 @@ func TestEvaluate_SameOnEveryCluster(t *testing.T) {
 			}
 			next := c.waitRunning(2)[test.id+".web[1]"]
 			before, _, err := client.Allocations().Info(failed.ID, nil)
-			if err != nil || before.NextAllocation != next.ID || before.DesiredStatus != "stop" || before.ClientStatus != "failed" ||
-				!*before.DesiredTransition.ForceReschedule || next.RescheduleTracker == nil || len(next.RescheduleTracker.Events) != 1 {
+			if err != nil || before.NextAllocation != next.ID || before.DesiredStatus != "stop" ||
+				before.ClientStatus != "failed" ||
+				!*before.DesiredTransition.ForceReschedule || next.RescheduleTracker == nil ||
+				len(next.RescheduleTracker.Events) != 1 {
 				t.Errorf("forced: got %+v, then %+v, %v", before, next, err)
 			}
 		}
@@ -269,7 +281,8 @@ func TestSystemJob_StoppedAllocationNotReplaced(t *testing.T) {
 			return err
 		})
 		c.waitRunning(0)
-		if now, _, err := client.Allocations().Info(a.ID, nil); err != nil || now.DesiredDescription != "alloc not needed as node is tainted" {
+		if now, _, err := client.Allocations().Info(a.ID, nil); err != nil ||
+			now.DesiredDescription != "alloc not needed as node is tainted" {
 			t.Errorf("stopped: got %q, %v", now.DesiredDescription, err)
 		}
 		if _, _, err := client.Jobs().EvaluateWithOpts(*job.ID, api.EvalOptions{ForceReschedule: true}, nil); err != nil {
@@ -295,7 +308,8 @@ func TestPlacement_NoNodesInDatacenter(t *testing.T) {
 				if e.Status != "blocked" {
 					continue
 				}
-				if m == nil || m.NodesEvaluated != 0 || len(m.NodesAvailable) != 0 || m.NodesInPool != 0 || m.ConstraintFiltered != nil || m.NodePool != pool {
+				if m == nil || m.NodesEvaluated != 0 || len(m.NodesAvailable) != 0 || m.NodesInPool != 0 ||
+					m.ConstraintFiltered != nil || m.NodePool != pool {
 					t.Errorf("got %+v, want no node in dc9", m)
 				}
 				return nil
@@ -313,26 +327,33 @@ func TestNamespaces_OmitsUnreadable(t *testing.T) {
 		token := limitedTokenIn(t, cluster, "default", "list-jobs", "read-job")
 		for _, path := range []string{"/v1/jobs", "/v1/allocations", "/v1/evaluations", "/v1/deployments"} {
 			status, body := get(t, cluster, token, path+"?namespace=*")
-			if status != 200 || !strings.Contains(body, `"Namespace":"default"`) || strings.Contains(body, `"Namespace":"other"`) {
+			if status != 200 || !strings.Contains(body, `"Namespace":"default"`) ||
+				strings.Contains(body, `"Namespace":"other"`) {
 				t.Errorf("%s in *: got %d %.300s, want only records of default", path, status, body)
 			}
 			if status, body := get(t, cluster, token, path+"?namespace=other"); status != 403 || body != "Permission denied" {
 				t.Errorf("%s in other: got %d %.300s, want it denied", path, status, body)
 			}
 		}
-		for _, path := range []string{"", "/allocations", "/evaluations", "/summary", "/versions", "/deployments", "/deployment", "/scale", "/submission?version=0"} {
+		for _, path := range []string{
+			"", "/allocations", "/evaluations", "/summary", "/versions", "/deployments", "/deployment", "/scale",
+			"/submission?version=0",
+		} {
 			at, query, _ := strings.Cut(path, "?")
-			if status, body := get(t, cluster, token, "/v1/job/p-team1-web"+at+"?namespace=other&"+query); status != 403 || body != "Permission denied" {
+			if status, body := get(t, cluster, token, "/v1/job/p-team1-web"+at+"?namespace=other&"+query); status != 403 ||
+				body != "Permission denied" {
 				t.Errorf("%s of a job in other: got %d %.300s, want it denied", path, status, body)
 			}
 		}
-		if status, body := get(t, cluster, token, "/v1/namespaces"); status != 200 || strings.Contains(body, `"Name":"other"`) {
+		if status, body := get(t, cluster, token, "/v1/namespaces"); status != 200 ||
+			strings.Contains(body, `"Name":"other"`) {
 			t.Errorf("namespaces: got %d %s, want default alone", status, body)
 		}
 		nothing := limitedTokenIn(t, cluster, url.PathEscape("unknown"), "list-jobs", "read-job")
 		for _, path := range []string{"/v1/jobs", "/v1/allocations", "/v1/evaluations", "/v1/deployments"} {
 			if status, body := get(t, cluster, nothing, path+"?namespace=*"); status != 200 || body != "[]" {
-				t.Errorf("%s in * for a token that may read a namespace that is not there: got %d %.300s, want an empty list", path, status, body)
+				t.Errorf("%s in * for a token that may read a namespace that is not there: got %d %.300s, want an empty list", path,
+					status, body)
 			}
 		}
 	})

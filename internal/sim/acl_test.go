@@ -15,7 +15,9 @@ func TestACL_LimitsLists(t *testing.T) {
 	c.AddToken("but other", Rights{Namespaces: map[string][]string{"*": {"read-job"}, "other": {"list-jobs"}}})
 	c.AddToken("gone", Rights{Namespaces: map[string][]string{"no such namespace": {"list-jobs"}}})
 	c.AddToken("nothing", Rights{})
-	all := []string{"default/p-team1-web", "default/p-team10-web", "default/q-fail", "default/q-team1-import", "other/p-team1-web"}
+	all := []string{
+		"default/p-team1-web", "default/p-team10-web", "default/q-fail", "default/q-team1-import", "other/p-team1-web",
+	}
 	url, err := c.Start()
 	if err != nil {
 		t.Fatal(err)

@@ -19,9 +19,10 @@ func (c *Cluster) startAllocation(id string) {
 	c.updateAllocation(old, func(a *allocation) {
 		a.TaskStates = map[string]*taskState{}
 		for _, t := range a.group.Tasks {
-			a.TaskStates[t.Name] = &taskState{State: "pending", Events: []Event{Received(now), TaskSetup(now)}, measured: TaskState{
-				CPU: float64(t.CPU) / 10, RSS: uint64(t.Memory) << 18, MaxRSS: uint64(t.Memory) << 19,
-			}}
+			a.TaskStates[t.Name] = &taskState{State: "pending", Events: []Event{Received(now), TaskSetup(now)},
+				measured: TaskState{
+					CPU: float64(t.CPU) / 10, RSS: uint64(t.Memory) << 18, MaxRSS: uint64(t.Memory) << 19,
+				}}
 			a.taskStarted(t)
 		}
 		a.deriveStatus()
@@ -71,7 +72,8 @@ func (c *Cluster) FailNext(namespace, job string, allocations int) {
 // exitTask ends a task that has no process. If the restart policy permits, the task is started again.
 func (c *Cluster) exitTask(id string, t Task, code int) {
 	old := c.allocationByID[id]
-	if old == nil || old.terminal() || old.TaskStates[t.Name] == nil || old.TaskStates[t.Name].State != "running" || c.agentDown(old) {
+	if old == nil || old.terminal() || old.TaskStates[t.Name] == nil || old.TaskStates[t.Name].State != "running" ||
+		c.agentDown(old) {
 		return
 	}
 	r := c.restartTrackers[id+"/"+t.Name]
@@ -188,7 +190,8 @@ func (c *Cluster) finishStop(id string) {
 
 // killingEvent announces that a task will be killed.
 func killingEvent(at time.Time) Event {
-	e := newEvent(at, "Killing", "Sent interrupt. Waiting 5s before force killing", map[string]string{"kill_timeout": "5s"})
+	e := newEvent(at, "Killing", "Sent interrupt. Waiting 5s before force killing",
+		map[string]string{"kill_timeout": "5s"})
 	e.KillTimeout = 5 * time.Second
 	return e
 }

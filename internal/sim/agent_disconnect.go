@@ -125,7 +125,8 @@ type missedHeartbeat struct {
 
 // canDisconnect reports whether an allocation may become unknown when its client disconnects.
 func (a *allocation) canDisconnect() bool {
-	return a.group.Disconnect != nil && a.group.Disconnect.LostAfter > 0 && a.DesiredStatus == "run" && !a.disconnectExpired()
+	return a.group.Disconnect != nil && a.group.Disconnect.LostAfter > 0 && a.DesiredStatus == "run" &&
+		!a.disconnectExpired()
 }
 
 // disconnectExpired reports whether an allocation was unknown for longer than its group permits.
@@ -316,7 +317,8 @@ func (c *Cluster) cancelFollowup(a *allocation) {
 	i := slices.IndexFunc(c.evaluations, func(e *evaluation) bool { return e.ID == a.FollowupEvalID })
 	if i >= 0 {
 		canceled := *c.evaluations[i]
-		canceled.Status, canceled.StatusDescription, canceled.ModifyIndex = "canceled", "allocs reconnected", c.nextIndex(tableEvaluations)
+		canceled.Status, canceled.StatusDescription, canceled.ModifyIndex = "canceled", "allocs reconnected",
+			c.nextIndex(tableEvaluations)
 		c.storeEvaluation(&canceled)
 	}
 }
@@ -324,11 +326,13 @@ func (c *Cluster) cancelFollowup(a *allocation) {
 // eventList returns the events of the node's record.
 func (n *node) eventList() []object {
 	all := []object{{
-		"CreateIndex": 0, "Details": nil, "Message": "Node registered", "Subsystem": "Cluster", "Timestamp": stamp(n.joined.Truncate(time.Second)),
+		"CreateIndex": 0, "Details": nil, "Message": "Node registered", "Subsystem": "Cluster",
+		"Timestamp": stamp(n.joined.Truncate(time.Second)),
 	}}
 	for _, m := range n.missed {
 		all = append(all, object{
-			"CreateIndex": m.index, "Details": nil, "Message": "Node heartbeat missed", "Subsystem": "Cluster", "Timestamp": stamp(m.at),
+			"CreateIndex": m.index, "Details": nil, "Message": "Node heartbeat missed", "Subsystem": "Cluster",
+			"Timestamp": stamp(m.at),
 		})
 	}
 	return all
@@ -384,8 +388,9 @@ func (c *Cluster) ClientInSync(name string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	n := c.nodeNamed(name)
-	return n != nil && n.Status == "ready" && !n.agentDown && !slices.ContainsFunc(c.allocations, func(a *allocation) bool {
-		gone := a.DesiredStatus != "run" && (a.ClientStatus == "lost" || a.ClientStatus == "running")
-		return a.NodeID == n.ID && (gone || a.ClientStatus == "unknown" || a.ClientStatus == "pending")
-	})
+	return n != nil && n.Status == "ready" && !n.agentDown &&
+		!slices.ContainsFunc(c.allocations, func(a *allocation) bool {
+			gone := a.DesiredStatus != "run" && (a.ClientStatus == "lost" || a.ClientStatus == "running")
+			return a.NodeID == n.ID && (gone || a.ClientStatus == "unknown" || a.ClientStatus == "pending")
+		})
 }

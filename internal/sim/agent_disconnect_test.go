@@ -42,7 +42,7 @@ type recordedAllocation struct {
 	RescheduleTracker                                                  *rescheduleTracker
 	AllocStates                                                        []string
 	ForceReschedule                                                    *bool
-	Replanned                                                          bool // a later plan has changed it (AllocModifyIndex)
+	Replanned                                                          bool // changed by a later plan
 	Tasks                                                              map[string]struct {
 		State, Last string
 		Failed      bool
@@ -160,9 +160,12 @@ func (j recordedJob) lines(located bool) (all []string) {
 		if t := a.RescheduleTracker; t != nil {
 			rescheduled, last = len(t.Events), t.LastReschedule
 		}
-		all = append(all, fmt.Sprintf("%s %s %q %s %q, followed up by %q, next %q, previous %q, rescheduled %d %s, states %q, forced %v, replanned %v, tasks %q",
-			where(a), a.ClientStatus, a.ClientDescription, a.DesiredStatus, a.DesiredDescription, trigger(a.FollowupEvalID), other(a.NextAllocation),
-			other(a.PreviousAllocation), rescheduled, last, a.AllocStates, a.ForceReschedule != nil && *a.ForceReschedule, a.Replanned, tasks))
+		all = append(all, fmt.Sprintf("%s %s %q %s %q, followed up by %q, next %q, previous %q, rescheduled %d %s, states "+
+			"%q, forced %v, replanned %v, tasks %q",
+			where(a), a.ClientStatus, a.ClientDescription, a.DesiredStatus, a.DesiredDescription, trigger(a.FollowupEvalID),
+			other(a.NextAllocation),
+			other(a.PreviousAllocation), rescheduled, last, a.AllocStates, a.ForceReschedule != nil && *a.ForceReschedule,
+			a.Replanned, tasks))
 	}
 	slices.Sort(all)
 	return all
@@ -174,7 +177,8 @@ func (j recordedJob) failureEvaluations() map[string]bool {
 	for _, e := range j.Evaluations {
 		switch e.TriggeredBy {
 		case "node-update", "max-disconnect-timeout", "alloc-failure", "alloc-reschedule", "queued-allocs":
-			all[fmt.Sprintf("%s %s %q of a node: %v, waits: %v", e.TriggeredBy, e.Status, e.StatusDescription, e.NodeID != "", e.WaitUntil != nil)] = true
+			all[fmt.Sprintf("%s %s %q of a node: %v, waits: %v", e.TriggeredBy, e.Status, e.StatusDescription, e.NodeID != "",
+				e.WaitUntil != nil)] = true
 		}
 	}
 	return all
@@ -220,7 +224,8 @@ func twoNodes() *Cluster {
 // registerGroup registers a job with a group "web" and waits until it is stable.
 func (c *Cluster) registerGroup(t *testing.T, id, kind, group string) {
 	t.Helper()
-	job := fmt.Sprintf(`{"Job":{"ID":%q,"Type":%q,"TaskGroups":[{"Name":"web","Tasks":[{"Name":"web","Driver":"raw_exec","Config":{"command":"/bin/true"}}]%s}]}}`, id, kind, group)
+	const task = `{"Name":"web","Driver":"raw_exec","Config":{"command":"/bin/true"}}`
+	job := fmt.Sprintf(`{"Job":{"ID":%q,"Type":%q,"TaskGroups":[{"Name":"web","Tasks":[%s]%s}]}}`, id, kind, task, group)
 	if w := ask(c, "PUT", "/v1/jobs", job); w.Code != 200 {
 		t.Fatalf("register %s: got %d %s", id, w.Code, w.Body)
 	}
@@ -243,19 +248,28 @@ func TestClientLoss_DisconnectedNode(t *testing.T) {
 		c.registerGroup(t, "p-lost", "service", "")
 		c.registerGroup(t, "p-two", "service", `,"Count":2`)
 		c.registerGroup(t, "p-gap", "service", `,"Disconnect":{"LostAfter":3600000000000,"Replace":false}`)
-		c.registerGroup(t, "p-rep", "service", `,"Disconnect":{"LostAfter":3600000000000,"Replace":true},"ReschedulePolicy":{"Delay":3600000000000,"Unlimited":true}`)
+		c.registerGroup(t, "p-rep", "service",
+			`,"Disconnect":{"LostAfter":3600000000000,"Replace":true}`+
+				`,"ReschedulePolicy":{"Delay":3600000000000,"Unlimited":true}`)
 		c.registerGroup(t, "p-short", "service", `,"Disconnect":{"LostAfter":20000000000,"Replace":false}`)
 		c.registerGroup(t, "p-sys", "system", "")
-		c.Run(Job{ID: "p-batch", Type: "batch", Groups: []Group{{Name: "web", Tasks: []Task{{Name: "web", Driver: "raw_exec"}}, Allocations: []Allocation{{Node: "c1"}}}}})
+		c.Run(Job{
+			ID: "p-batch", Type: "batch",
+			Groups: []Group{
+				{Name: "web", Tasks: []Task{{Name: "web", Driver: "raw_exec"}}, Allocations: []Allocation{{Node: "c1"}}},
+			},
+		})
 		c.KillClient("c1")
 		time.Sleep(5 * time.Second)
-		if w := get(c, "/v1/client/allocation/"+c.runningOn("p-gap", "c1")+"/stats"); w.Code != 404 || w.Body.String() != "No path to node" {
+		if w := get(c, "/v1/client/allocation/"+c.runningOn("p-gap", "c1")+"/stats"); w.Code != 404 ||
+			w.Body.String() != "No path to node" {
 			t.Errorf("stats of an unknown allocation: got %d %s, want no path", w.Code, w.Body)
 		}
 		batch := steps["disconnected"].Jobs["p-batch"]
 		delete(steps["disconnected"].Jobs, "p-batch")
 		wantStep(t, c, steps["disconnected"], true, true)
-		if j := currentStep(t, c, []string{"p-batch"}).Jobs["p-batch"]; len(j.Allocations) != len(batch.Allocations) || j.Summary["Lost"] != 1 {
+		if j := currentStep(t, c, []string{"p-batch"}).Jobs["p-batch"]; len(j.Allocations) != len(batch.Allocations) ||
+			j.Summary["Lost"] != 1 {
 			t.Errorf("p-batch: got %+v, want one lost and replaced", j)
 		}
 		time.Sleep(25 * time.Second)
@@ -272,7 +286,8 @@ func TestClientLoss_ReplacedWhileUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, steps := twoNodes(), recordedSteps(t)
 		defer c.Close()
-		c.registerGroup(t, "p-rep2", "service", `,"Disconnect":{"LostAfter":3600000000000,"Replace":true},"ReschedulePolicy":{"Delay":5000000000,"Unlimited":true}`)
+		c.registerGroup(t, "p-rep2", "service",
+			`,"Disconnect":{"LostAfter":3600000000000,"Replace":true},"ReschedulePolicy":{"Delay":5000000000,"Unlimited":true}`)
 		c.KillClient("c1")
 		time.Sleep(12 * time.Second)
 		wantStep(t, c, steps["replaced"], false, true)
@@ -288,7 +303,8 @@ func TestClientLoss_DownNode(t *testing.T) {
 		defer c.Close()
 		c.registerGroup(t, "p-lost", "service", "")
 		c.registerGroup(t, "p-sys", "system", "")
-		c.registerGroup(t, "p-pin", "service", `,"Constraints":[{"LTarget":"${node.unique.name}","Operand":"=","RTarget":"c1"}]`)
+		c.registerGroup(t, "p-pin", "service",
+			`,"Constraints":[{"LTarget":"${node.unique.name}","Operand":"=","RTarget":"c1"}]`)
 		c.KillClient("c1")
 		time.Sleep(5 * time.Second)
 		delete(steps["down"].Jobs, "p-batch")
@@ -311,7 +327,9 @@ func TestClientLoss_DownNode(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		wantStep(t, c, steps["system-stopped"], true, false)
-		if w := ask(c, "PUT", "/v1/job/p-sys/evaluate", `{"JobID":"p-sys","EvalOptions":{"ForceReschedule":true}}`); w.Code != 200 {
+		w := ask(c, "PUT", "/v1/job/p-sys/evaluate",
+			`{"JobID":"p-sys","EvalOptions":{"ForceReschedule":true}}`)
+		if w.Code != 200 {
 			t.Fatalf("evaluate: got %d %s", w.Code, w.Body)
 		}
 		time.Sleep(time.Second)
@@ -325,7 +343,8 @@ func TestEvaluate_ForcesRescheduling(t *testing.T) {
 		defer c.Close()
 		const once = `,"RestartPolicy":{"Attempts":0,"Mode":"fail"},"ReschedulePolicy":`
 		policies := map[string]string{
-			"p-none": `{"Attempts":0,"Unlimited":false}`, "p-one": `{"Attempts":1,"Interval":3600000000000,"Delay":5000000000,"Unlimited":false}`,
+			"p-none":  `{"Attempts":0,"Unlimited":false}`,
+			"p-one":   `{"Attempts":1,"Interval":3600000000000,"Delay":5000000000,"Unlimited":false}`,
 			"p-later": `{"Delay":3600000000000,"Unlimited":true}`,
 		}
 		for id, policy := range policies {
@@ -354,7 +373,9 @@ func TestEvaluate_ForcesRescheduling(t *testing.T) {
 		fail("p-one")
 		time.Sleep(time.Second)
 		for id := range policies {
-			if w := ask(c, "PUT", "/v1/job/"+id+"/evaluate", fmt.Sprintf(`{"JobID":%q,"EvalOptions":{"ForceReschedule":true}}`, id)); w.Code != 200 {
+			w := ask(c, "PUT", "/v1/job/"+id+"/evaluate",
+				fmt.Sprintf(`{"JobID":%q,"EvalOptions":{"ForceReschedule":true}}`, id))
+			if w.Code != 200 {
 				t.Fatalf("evaluate %s: got %d %s", id, w.Code, w.Body)
 			}
 		}

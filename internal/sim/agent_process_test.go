@@ -95,7 +95,8 @@ func (p *processCluster) changeJob(job string) {
 	}
 	waitUntil(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
 	for _, n := range []int{count + 1, count} {
-		p.write(job, len(had)/count*n, "PUT", path+"/scale", fmt.Sprintf(`{"Count":%d,"Target":{"Group":%q}}`, n, objectName(groups[0])))
+		p.write(job, len(had)/count*n, "PUT", path+"/scale",
+			fmt.Sprintf(`{"Count":%d,"Target":{"Group":%q}}`, n, objectName(groups[0])))
 		waitUntil(p.T, job+" is deployed", func() bool { return p.c.Idle("default", job) })
 	}
 }
@@ -152,7 +153,10 @@ func TestRun_ProcessesFollowWrites(t *testing.T) {
 	side := Task{Name: "side", Command: shell("", "sleep 600 & wait").Command} // its definition contains an image
 	odd := shell("odd", sleepScript)
 	odd.Config = map[string]any{"command": "/usr/bin/odd"} // does not exist
-	c.Run(Job{ID: "web", Deployment: successful, Groups: []Group{{Name: "g", Count: 2, Tasks: []Task{shell("main", sleepScript), side, odd}}}})
+	c.Run(Job{
+		ID: "web", Deployment: successful,
+		Groups: []Group{{Name: "g", Count: 2, Tasks: []Task{shell("main", sleepScript), side, odd}}},
+	})
 	waitUntil(t, "all of it runs", func() bool { return len(c.processIDs("web")) == 6 })
 	p := &processCluster{T: t, c: c}
 	p.changeJob("web")

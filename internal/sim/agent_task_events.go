@@ -66,11 +66,13 @@ func (a *allocation) killDependentTasks() {
 		}
 		var events []Event
 		if failed != "" {
-			sibling := newEvent(now, "Sibling Task Failed", fmt.Sprintf("Task's sibling %q failed", failed), map[string]string{"failed_sibling": failed})
+			sibling := newEvent(now, "Sibling Task Failed", fmt.Sprintf("Task's sibling %q failed", failed),
+				map[string]string{"failed_sibling": failed})
 			sibling.FailedSibling = failed
 			events = append(events, sibling)
 		}
-		interrupt := newEvent(now, "Killing", "Sent interrupt. Waiting 5s before force killing", map[string]string{"kill_timeout": "5s"})
+		interrupt := newEvent(now, "Killing", "Sent interrupt. Waiting 5s before force killing",
+			map[string]string{"kill_timeout": "5s"})
 		interrupt.KillTimeout = 5 * time.Second
 		events = append(events, interrupt)
 		if s.State == "running" {

@@ -83,19 +83,24 @@ func eventTypes(s *api.TaskState) (types []string) {
 func TestTask_RestartPolicy(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
-	g := Group{Name: "g", Tasks: []Task{shell("crash", "echo attempt; exit 7")}, Restart: &Restart{Attempts: 1, Interval: time.Hour, Delay: 10 * time.Millisecond}}
+	g := Group{
+		Name: "g", Tasks: []Task{shell("crash", "echo attempt; exit 7")},
+		Restart: &Restart{Attempts: 1, Interval: time.Hour, Delay: 10 * time.Millisecond},
+	}
 	c.Run(Job{ID: "crash", Groups: []Group{g}})
 	id := c.Allocations("default", "crash")[0]
 	a := waitForStatus(t, n, id, "failed")
 	s := a.TaskStates["crash"]
-	wantList(t, "events", eventTypes(s), []string{"Received", "Task Setup", "Started", "Terminated", "Restarting", "Started", "Terminated", "Not Restarting"})
+	wantList(t, "events", eventTypes(s),
+		[]string{"Received", "Task Setup", "Started", "Terminated", "Restarting", "Started", "Terminated", "Not Restarting"})
 	if s.State != "dead" || !s.Failed || s.Restarts != 1 || s.LastRestart.IsZero() || s.FinishedAt.IsZero() {
 		t.Errorf("state: got %+v, want it dead, failed and restarted once", s)
 	}
 	if e := s.Events[6]; e.DisplayMessage != "Exit Code: 7" || e.ExitCode != 7 {
 		t.Errorf("event: got %+v, want exit code 7", e)
 	}
-	if want := `Exceeded allowed attempts 1 in interval 1h0m0s and mode is "fail"`; s.Events[7].DisplayMessage != want || !s.Events[7].FailsTask {
+	if want := `Exceeded allowed attempts 1 in interval 1h0m0s and mode is "fail"`; s.Events[7].DisplayMessage != want ||
+		!s.Events[7].FailsTask {
 		t.Errorf("event: got %+v, want %s", s.Events[7], want)
 	}
 	if got := logOf(c, id, "crash", "stdout"); got != "attempt\nattempt\n" {
@@ -113,7 +118,9 @@ func TestTask_RestartPolicy(t *testing.T) {
 func TestTask_BatchSuccess(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
-	c.Run(Job{ID: "once", Type: "batch", Groups: []Group{{Tasks: []Task{shell("once", "echo hello; echo bye >&2; env >&2")}}}})
+	c.Run(Job{
+		ID: "once", Type: "batch", Groups: []Group{{Tasks: []Task{shell("once", "echo hello; echo bye >&2; env >&2")}}},
+	})
 	id := c.Allocations("default", "once")[0]
 	a := waitForStatus(t, n, id, "complete")
 	s := a.TaskStates["once"]
@@ -122,7 +129,9 @@ func TestTask_BatchSuccess(t *testing.T) {
 		t.Errorf("got %+v and %q, want success and hello", s, logOf(c, id, "once", "stdout"))
 	}
 	env := logOf(c, id, "once", "stderr")
-	for _, want := range []string{"bye\n", "NOMAD_ALLOC_ID=" + id, "NOMAD_TASK_NAME=once\n", "NOMAD_JOB_NAME=once\n", "PATH=", "HOME="} {
+	for _, want := range []string{
+		"bye\n", "NOMAD_ALLOC_ID=" + id, "NOMAD_TASK_NAME=once\n", "NOMAD_JOB_NAME=once\n", "PATH=", "HOME=",
+	} {
 		if !strings.Contains(env, want) {
 			t.Errorf("stderr: got %q, want %q in it", env, want)
 		}
@@ -133,7 +142,13 @@ func TestTask_SignalAndSibling(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
 	sign := filepath.Join(t.TempDir(), "now")
-	g := Group{Name: "g", Restart: &Restart{}, Tasks: []Task{shell("killed", "until [ -e "+sign+" ]; do sleep 0.05; done; kill -9 $$"), shell("other", sleepScript), {Name: "described"}}}
+	g := Group{
+		Name: "g", Restart: &Restart{},
+		Tasks: []Task{
+			shell("killed", "until [ -e "+sign+" ]; do sleep 0.05; done; kill -9 $$"), shell("other", sleepScript),
+			{Name: "described"},
+		},
+	}
 	c.Run(Job{ID: "two", Groups: []Group{g}})
 	id := c.Allocations("default", "two")[0]
 	pid := lastPID(t, c, id, "other")
@@ -142,10 +157,12 @@ func TestTask_SignalAndSibling(t *testing.T) {
 	}
 	a := waitForStatus(t, n, id, "failed")
 	killed, other := a.TaskStates["killed"], a.TaskStates["other"]
-	if e := killed.Events[3]; e.DisplayMessage != "Exit Code: 137, Signal: 9" || killed.Events[4].DisplayMessage != "Policy allows no restarts" {
+	if e := killed.Events[3]; e.DisplayMessage != "Exit Code: 137, Signal: 9" ||
+		killed.Events[4].DisplayMessage != "Policy allows no restarts" {
 		t.Errorf("killed: got %v, want signal 9 and no restarts", killed.Events)
 	}
-	wantList(t, "other", eventTypes(other), []string{"Received", "Task Setup", "Started", "Sibling Task Failed", "Killing", "Terminated", "Killed"})
+	wantList(t, "other", eventTypes(other),
+		[]string{"Received", "Task Setup", "Started", "Sibling Task Failed", "Killing", "Terminated", "Killed"})
 	if other.Failed || a.TaskStates["described"].State != "dead" {
 		t.Errorf("got %+v and %+v, want them dead and not failed", other, a.TaskStates["described"])
 	}
@@ -155,7 +172,9 @@ func TestTask_SignalAndSibling(t *testing.T) {
 func TestTask_StartFailure(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
-	c.Run(Job{ID: "missing", Groups: []Group{{Tasks: []Task{{Name: "m", Driver: "raw_exec", Command: []string{"/nope"}}}}}})
+	c.Run(Job{
+		ID: "missing", Groups: []Group{{Tasks: []Task{{Name: "m", Driver: "raw_exec", Command: []string{"/nope"}}}}},
+	})
 	id := c.Allocations("default", "missing")[0]
 	s := waitForStatus(t, n, id, "failed").TaskStates["m"]
 	wantList(t, "events", eventTypes(s), []string{"Received", "Task Setup", "Driver Failure", "Not Restarting"})
@@ -244,7 +263,9 @@ func TestExamples_RunTasks(t *testing.T) {
 		t.Errorf("before: got %d runs and directory %q, want none", len(c.runners), c.host.root)
 	}
 	c.RunTasks()
-	waitUntil(t, "a task has written", func() bool { return strings.Contains(logOf(c, id, "web", "stdout"), "GET /health") })
+	waitUntil(t, "a task has written", func() bool {
+		return strings.Contains(logOf(c, id, "web", "stdout"), "GET /health")
+	})
 	for _, a := range c.allocations {
 		for name, s := range a.TaskStates {
 			if s.State == "dead" && s.StartedAt != nil && logOf(c, a.ID, name, "stdout") == "" {

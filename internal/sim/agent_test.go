@@ -24,7 +24,8 @@ func TestRestartAllocation_InPlace(t *testing.T) {
 	}
 	info := waitForStatus(t, n, id, "running")
 	s := info.TaskStates["t"]
-	wantList(t, "events", eventTypes(s), []string{"Received", "Task Setup", "Started", "Restart Signaled", "Terminated", "Restarting", "Started"})
+	wantList(t, "events", eventTypes(s),
+		[]string{"Received", "Task Setup", "Started", "Restart Signaled", "Terminated", "Restarting", "Started"})
 	if s.Restarts != 1 || s.Events[3].DisplayMessage != "User requested running tasks to restart" {
 		t.Errorf("state: got %+v, want one restart on request", s)
 	}
@@ -48,9 +49,11 @@ func TestStopAllocation_IsReplaced(t *testing.T) {
 	}
 	a := waitForStatus(t, n, id, "complete")
 	if a.DesiredDescription != "alloc is being migrated" || a.NextAllocation == "" || alive(pid) {
-		t.Errorf("stopped: got %q, next %q, alive %v, want it replaced and ended", a.DesiredDescription, a.NextAllocation, alive(pid))
+		t.Errorf("stopped: got %q, next %q, alive %v, want it replaced and ended", a.DesiredDescription, a.NextAllocation,
+			alive(pid))
 	}
-	wantList(t, "events", eventTypes(a.TaskStates["t"]), []string{"Received", "Task Setup", "Started", "Killing", "Terminated", "Killed"})
+	wantList(t, "events", eventTypes(a.TaskStates["t"]),
+		[]string{"Received", "Task Setup", "Started", "Killing", "Terminated", "Killed"})
 	waitForStatus(t, n, a.NextAllocation, "running")
 	if again := lastPID(t, c, a.NextAllocation, "t"); again == pid {
 		t.Errorf("process: got %d again, want another", pid)
@@ -71,7 +74,9 @@ func TestDispatch_RunsOneChild(t *testing.T) {
 	t.Parallel()
 	c, n := fastCluster(t, "")
 	c.Run(Job{ID: "cron", Type: "batch", Periodic: &Periodic{Spec: "0 5 29 2 *"}})
-	c.Run(Job{ID: "import", Type: "batch", Parameterized: &Parameterized{Payload: "forbidden", MetaRequired: []string{"file"}}})
+	c.Run(Job{
+		ID: "import", Type: "batch", Parameterized: &Parameterized{Payload: "forbidden", MetaRequired: []string{"file"}},
+	})
 	_, _, err := n.Jobs().Dispatch("import", map[string]string{"file": "a"}, []byte("x"), "", nil)
 	wantStatus(t, err, 500, "Payload provided but forbidden by parameterized job")
 	_, _, err = n.Jobs().Dispatch("import", map[string]string{"file": "a", "z": "b"}, nil, "", nil)

@@ -33,7 +33,8 @@ type allocation struct {
 func (a *allocation) key() key { return key{a.Namespace, a.ID, a.CreateIndex} }
 
 func (a *allocation) terminal() bool {
-	return a.DesiredStatus != "run" || a.ClientStatus == "complete" || a.ClientStatus == "failed" || a.ClientStatus == "lost"
+	return a.DesiredStatus != "run" || a.ClientStatus == "complete" || a.ClientStatus == "failed" ||
+		a.ClientStatus == "lost"
 }
 
 type desiredTransition struct {

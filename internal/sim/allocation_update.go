@@ -40,7 +40,9 @@ func (c *Cluster) storeAllocations(index uint64, all ...*allocation) {
 	j := *before
 	j.allocations = slices.Clone(j.allocations)
 	for _, a := range all {
-		i, found := slices.BinarySearchFunc(j.allocations, a.ID, func(a *allocation, id string) int { return cmp.Compare(a.ID, id) })
+		i, found := slices.BinarySearchFunc(j.allocations, a.ID, func(a *allocation, id string) int {
+			return cmp.Compare(a.ID, id)
+		})
 		if found {
 			j.allocations[i] = a
 		} else {

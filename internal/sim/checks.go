@@ -57,7 +57,8 @@ func (a *allocation) checkResults(now time.Time) (results map[string]checkResult
 				result := a.check(c)
 				sum := sha256.Sum256([]byte(strings.Join([]string{a.ID, task, s.Name, c.Name}, "\x00")))
 				result.ID, result.Timestamp = hex.EncodeToString(sum[:]), now.Unix()
-				result.Group, result.Task, result.Service, result.Check = a.Name, task, s.Name, c.Name // Nomad's Group is the allocation's name
+				// Nomad's Group is the allocation's name
+				result.Group, result.Task, result.Service, result.Check = a.Name, task, s.Name, c.Name
 				results[result.ID] = result
 			}
 		}

@@ -12,7 +12,8 @@ import (
 // markHealthy marks a running allocation as healthy, unless its health is already set.
 func (c *Cluster) markHealthy(id string) {
 	a := c.allocationByID[id]
-	if a == nil || a.terminal() || c.agentDown(a) || a.ClientStatus != "running" || a.DeploymentID == "" && a.Job.Type != "service" || a.hasHealth() {
+	if a == nil || a.terminal() || c.agentDown(a) || a.ClientStatus != "running" ||
+		a.DeploymentID == "" && a.Job.Type != "service" || a.hasHealth() {
 		return
 	}
 	c.setAllocHealth(a, true)
@@ -139,7 +140,8 @@ func (c *Cluster) failDeployment(old *deployment, why string) (e *evaluation, re
 		d.StatusDescription += " - no stable job version to auto revert to"
 		c.storeDeployment(d, index)
 	case j.sameSpec(stable):
-		d.StatusDescription += fmt.Sprintf(" - not rolling back to stable job version %d as current job has same specification", stable.Version)
+		d.StatusDescription += fmt.Sprintf(" - not rolling back to stable job version %d as current job has same "+
+			"specification", stable.Version)
 		c.storeDeployment(d, index)
 	default:
 		d.StatusDescription += fmt.Sprintf(" - rolling back to job version %d", stable.Version)

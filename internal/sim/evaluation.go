@@ -51,7 +51,8 @@ type metrics struct {
 // metrics returns the reason of a placement failure.
 func (u *Unplaced) metrics(nodes []*node) metrics {
 	m := metrics{
-		NodesEvaluated: len(nodes), NodesInPool: len(nodes), NodesAvailable: available(nodes), NodePool: "default", AllocationTime: 9083,
+		NodesEvaluated: len(nodes), NodesInPool: len(nodes), NodesAvailable: available(nodes), NodePool: "default",
+		AllocationTime: 9083,
 	}
 	if len(u.ConstraintFiltered) > 0 {
 		m.ConstraintFiltered = u.ConstraintFiltered

@@ -35,7 +35,8 @@ type examples struct {
 func (e examples) nodes(prefix string, n int) {
 	for i := range n {
 		e.c.AddNode(Node{
-			Name: fmt.Sprintf("%s%d", prefix, i+1), Address: fmt.Sprintf("10.0.0.%d", i+1), Drivers: []string{"docker", "raw_exec"},
+			Name: fmt.Sprintf("%s%d", prefix, i+1), Address: fmt.Sprintf("10.0.0.%d", i+1),
+			Drivers: []string{"docker", "raw_exec"},
 		})
 	}
 }
@@ -62,7 +63,9 @@ func (e examples) addReadmeJob(id, node string, age time.Duration, d Deployment,
 
 // addTeam adds a healthy service with invented numbers.
 func (e examples) addTeam(id string, count int, age time.Duration, tasks ...Task) {
-	e.addJob(Job{ID: id, Deployment: successful, Submitted: e.ago(age), Groups: []Group{{Name: "web", Count: count, Tasks: tasks}}})
+	e.addJob(Job{
+		ID: id, Deployment: successful, Submitted: e.ago(age), Groups: []Group{{Name: "web", Count: count, Tasks: tasks}},
+	})
 }
 
 const vaultError = `vault: server error deriving vault token: Error making API request.
@@ -73,19 +76,24 @@ Code: 400. Errors:
 * token policies ([default p-lnx-ros]) must be subset of the role's allowed policies ([default p-es-ro p-lnx-ro])`
 
 func (e examples) production() {
-	e.addReadmeJob("p-lnx-mattermost", "p-node-2", week, successful, TaskState{CPU: 4, RSS: 56 * mib, MaxRSS: 201 * mib}, Allocation{})
+	e.addReadmeJob("p-lnx-mattermost", "p-node-2", week, successful, TaskState{CPU: 4, RSS: 56 * mib, MaxRSS: 201 * mib},
+		Allocation{})
 
 	at := e.ago(time.Hour)
-	e.addReadmeJob("p-lnx-helloworld2", "p-node-5", time.Hour, Deployment{"failed", "Failed due to unhealthy allocations"}, TaskState{
-		Events: []Event{Received(at), TaskSetup(at), Killing(at, vaultError), Unhealthy(at, "Unhealthy because of failed task")},
-	}, Allocation{ClientStatus: "failed", Unhealthy: true})
+	e.addReadmeJob("p-lnx-helloworld2", "p-node-5", time.Hour, Deployment{"failed", "Failed due to unhealthy allocations"},
+		TaskState{
+			Events: []Event{
+				Received(at), TaskSetup(at), Killing(at, vaultError), Unhealthy(at, "Unhealthy because of failed task"),
+			},
+		}, Allocation{ClientStatus: "failed", Unhealthy: true})
 
 	at = e.ago(14 * time.Hour)
 	out := TaskState{CPU: 4, RSS: 1900 * mib, MaxRSS: 2048 * mib}
 	out.Events = []Event{Received(at.Add(-time.Hour)), TaskSetup(at.Add(-time.Hour)), Started(at.Add(-time.Hour))}
 	for _, before := range []time.Duration{40 * time.Minute, 20 * time.Minute, 20 * time.Second} {
 		killed := at.Add(-before)
-		out.Events = append(out.Events, OOMKilled(killed), Restarting(killed, 16*time.Second), Started(killed.Add(20*time.Second)))
+		out.Events = append(out.Events, OOMKilled(killed), Restarting(killed, 16*time.Second),
+			Started(killed.Add(20*time.Second)))
 	}
 	e.addReadmeJob("p-es-iss-cluster1-frontend", "p-node-9", 14*time.Hour, successful, out, Allocation{})
 
@@ -97,7 +105,8 @@ func (e examples) production() {
 }
 
 func (e examples) quality() {
-	e.addReadmeJob("q-lnx-mattermost", "q-node-10", 3*week, successful, TaskState{CPU: 2, RSS: 34 * mib, MaxRSS: 79 * mib}, Allocation{})
+	e.addReadmeJob("q-lnx-mattermost", "q-node-10", 3*week, successful, TaskState{CPU: 2, RSS: 34 * mib, MaxRSS: 79 * mib},
+		Allocation{})
 
 	at := e.ago(day)
 	e.addReadmeJob("q-fii-lamp", "q-node-11", day, Deployment{"failed", "Failed due to progress deadline"}, TaskState{

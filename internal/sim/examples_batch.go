@@ -12,7 +12,8 @@ func (e examples) productionBatch() {
 		ID: "p-es-log-curator", Submitted: e.ago(12 * week),
 		Periodic: &Periodic{Specs: []string{"52 6,15,18 * * * *"}, ProhibitOverlap: true},
 	})
-	e.addPeriodicRun("p-es-log-curator", e.lastTime(6*time.Hour+52*time.Minute, 15*time.Hour+52*time.Minute, 18*time.Hour+52*time.Minute), "complete")
+	e.addPeriodicRun("p-es-log-curator",
+		e.lastTime(6*time.Hour+52*time.Minute, 15*time.Hour+52*time.Minute, 18*time.Hour+52*time.Minute), "complete")
 
 	e.addBatch(Job{
 		ID: "p-iss-frontend-sync", Submitted: e.ago(9 * week),
@@ -26,7 +27,9 @@ func (e examples) productionBatch() {
 		ID: "p-team1-report", Submitted: e.ago(5 * week),
 		Periodic: &Periodic{Specs: []string{"0 6 * * 1-5", "30 11 * * 6"}, TimeZone: "Europe/Brussels"},
 	})
-	e.addBatch(Job{ID: "p-team1-cleanup", Submitted: e.ago(3 * week), Periodic: &Periodic{Spec: "30 2 * * *", Disabled: true}})
+	e.addBatch(Job{
+		ID: "p-team1-cleanup", Submitted: e.ago(3 * week), Periodic: &Periodic{Spec: "30 2 * * *", Disabled: true},
+	})
 
 	e.addBatch(Job{ID: "p-team1-import", Submitted: e.ago(2 * week), Parameterized: importJob()})
 	e.addDispatch("p-team1-import", "a.csv", "2c5e0a91", e.ago(26*time.Hour), "complete")

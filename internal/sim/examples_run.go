@@ -38,7 +38,10 @@ while :; do
 	case $((n % 5)) in
 	0) echo "level=warn msg=\"slow query\" request=$n duration=$((n * 37 % 900 + 1000))ms" >&2 ;;
 	1) echo "level=info msg=\"GET /health\" request=$n status=200 duration=$((n * 13 % 7 + 1))ms" ;;
-	*) echo "level=info msg=\"GET /api/items/$((n * 7919 % 1000))\" request=$n status=200 duration=$((n * 31 % 83 + 2))ms" ;;
+	*)
+		item=$((n * 7919 % 1000))
+		echo "level=info msg=\"GET /api/items/$item\" request=$n status=200 duration=$((n * 31 % 83 + 2))ms"
+		;;
 	esac
 	test $n -lt 20 || sleep $1
 done`

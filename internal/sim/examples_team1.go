@@ -13,7 +13,8 @@ func withHTTPService(name string, g Group) Group {
 
 // team1Web adds a service whose checks pass.
 func (e examples) team1Web() {
-	g := withHTTPService("team1-web", Group{Name: "web", Count: 2, Tasks: []Task{{Name: "web", Env: map[string]string{"LOG_LEVEL": "info"}}}})
+	g := withHTTPService("team1-web",
+		Group{Name: "web", Count: 2, Tasks: []Task{{Name: "web", Env: map[string]string{"LOG_LEVEL": "info"}}}})
 	e.addJob(Job{ID: "p-team1-web", Deployment: successful, Submitted: e.ago(2 * week), Groups: []Group{g}})
 }
 
@@ -25,7 +26,8 @@ func (e examples) team1API() {
 				Name: "app", Memory: 256, Config: object{"image": image, "ports": []string{"http"}},
 				Env: map[string]string{"LOG_LEVEL": level}, Meta: map[string]string{"language": "go"},
 				Templates: []Template{{
-					Text: "DATABASE={{ key \"team1/api/database\" }}\n", Destination: "secrets/api.env", ChangeMode: "restart", Env: true,
+					Text: "DATABASE={{ key \"team1/api/database\" }}\n", Destination: "secrets/api.env", ChangeMode: "restart",
+					Env: true,
 				}},
 			},
 			{Name: "sidecar", Driver: "raw_exec", Sidecar: true},

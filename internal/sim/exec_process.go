@@ -63,7 +63,8 @@ func (s *execStream) runExec(c *Cluster, e *execRequest) error {
 		} else if errors.As(reason, &path) {
 			failed.error = fmt.Errorf("exec: %q: %w", path.Path, path.Err)
 		}
-		text := fmt.Sprintf("OCI runtime exec failed: exec failed: unable to start container process: %v: unknown\r\n", failed.error)
+		text := fmt.Sprintf("OCI runtime exec failed: exec failed: unable to start container process: %v: unknown\r\n",
+			failed.error)
 		s.send(execOutput{Stdout: &stream{Data: []byte(text)}})
 		s.send(execOutput{Stdout: &stream{Close: true}})
 		s.send(execOutput{Stderr: &stream{Close: true}})

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,7 +22,9 @@ const execPath = "/v1/client/allocation/{id}/exec"
 func execCluster(t *testing.T) (c *Cluster, address, allocation string) {
 	c = New()
 	c.AddToken("root", Rights{Management: true})
-	c.Run(Job{ID: "j", Groups: []Group{{Tasks: []Task{{Name: "t", Driver: "raw_exec"}, shell("p", sleepScript), {Name: "d"}}}}})
+	c.Run(Job{
+		ID: "j", Groups: []Group{{Tasks: []Task{{Name: "t", Driver: "raw_exec"}, shell("p", sleepScript), {Name: "d"}}}},
+	})
 	address, err := c.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +38,8 @@ func startExec(t *testing.T, address, allocation, task string, tty bool, command
 	t.Helper()
 	words, _ := json.Marshal(command)
 	query := url.Values{"task": {task}, "tty": {fmt.Sprint(tty)}, "command": {string(words)}}
-	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(address, "http")+"/v1/client/allocation/"+allocation+"/exec?"+query.Encode(),
+	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(address, "http")+"/v1/client/allocation/"+
+		allocation+"/exec?"+query.Encode(),
 		http.Header{"X-Nomad-Token": {"root"}})
 	if err != nil {
 		t.Fatal(err)
@@ -91,14 +95,17 @@ func TestExec_RecordedFrames(t *testing.T) {
 		hear    []string // the streams may end in any order
 	}{
 		{"t", false, "cat; exit 4", []string{stdinHello, stdinEOF}, []string{
-			`{"stdout":{"data":"aGVsbG8K"}}`, `{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{"exit_code":4}}`, closedAbnormally,
+			`{"stdout":{"data":"aGVsbG8K"}}`, `{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`,
+			`{"exited":true,"result":{"exit_code":4}}`, closedAbnormally,
 		}},
 		{"p", false, "true", []string{"{}", stdinEOF}, []string{
 			`{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{}}`, closedAbnormally,
 		}},
-		{"t", true, "stty -echo; tty >/dev/null && echo yes; exit 3", []string{`{"tty_size":{"height":24,"width":80}}`}, []string{
-			`{"stdout":{"data":"eWVzDQo="}}`, `{"stdout":{"close":true}}`, `{"exited":true,"result":{"exit_code":3}}`, closedAbnormally,
-		}},
+		{"t", true, "stty -echo; tty >/dev/null && echo yes; exit 3", []string{`{"tty_size":{"height":24,"width":80}}`},
+			[]string{
+				`{"stdout":{"data":"eWVzDQo="}}`, `{"stdout":{"close":true}}`, `{"exited":true,"result":{"exit_code":3}}`,
+				closedAbnormally,
+			}},
 	} {
 		conn := startExec(t, address, id, test.task, test.tty, "/bin/sh", "-c", test.command)
 		sendFrames(t, conn, test.say...)
@@ -109,8 +116,12 @@ func TestExec_RecordedFrames(t *testing.T) {
 	}
 	conn := startExec(t, address, id, "d", false, "/nope")
 	sendFrames(t, conn, stdinEOF)
-	text := `{"stdout":{"data":"T0NJIHJ1bnRpbWUgZXhlYyBmYWlsZWQ6IGV4ZWMgZmFpbGVkOiB1bmFibGUgdG8gc3RhcnQgY29udGFpbmVyIHByb2Nlc3M6IGV4ZWM6ICIvbm9wZSI6IHN0YXQgL25vcGU6IG5vIHN1Y2ggZmlsZSBvciBkaXJlY3Rvcnk6IHVua25vd24NCg=="}}`
-	wantList(t, "not found in a container", readFrames(conn), []string{text, `{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{"exit_code":126}}`, closedAbnormally})
+	text := `{"stdout":{"data":"` + base64.StdEncoding.EncodeToString([]byte("OCI runtime exec failed: exec failed: "+
+		"unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: unknown\r\n")) + `"}}`
+	wantList(t, "not found in a container", readFrames(conn), []string{
+		text, `{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{"exit_code":126}}`,
+		closedAbnormally,
+	})
 }
 
 func TestExec_NeedsToken(t *testing.T) {
@@ -121,7 +132,9 @@ func TestExec_NeedsToken(t *testing.T) {
 		defer c.Close()
 		c.Run(Job{ID: "j"})
 		path := "/v1/client/allocation/" + c.Allocations("default", "j")[0] + "/exec?task=main&command=%5B%22true%22%5D"
-		if w := get(c, path, "Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13", "Sec-Websocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="); w.Code != 403 {
+		w := get(c, path, "Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13",
+			"Sec-Websocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
+		if w.Code != 403 {
 			t.Errorf("%s: got %d %s, want 403", name, w.Code, w.Body)
 		}
 		if c.host.root != "" {
@@ -162,12 +175,14 @@ func TestExec_StdinEOFClosesTerminal(t *testing.T) {
 	if got[1] == `{"exited":true,"result":{"exit_code":129}}` {
 		got[1] = `{"exited":true,"result":{"exit_code":4}}`
 	}
-	wantList(t, "after the close", got, []string{`{"stdout":{"data":"Yg0K"}}`, `{"exited":true,"result":{"exit_code":4}}`, closedAbnormally})
+	wantList(t, "after the close", got,
+		[]string{`{"stdout":{"data":"Yg0K"}}`, `{"exited":true,"result":{"exit_code":4}}`, closedAbnormally})
 }
 
 func TestExec_ResizesTerminal(t *testing.T) {
 	_, address, id := execCluster(t)
-	conn := startExec(t, address, id, "t", true, "/bin/sh", "-c", `while [ "$(stty size)" != "50 132" ]; do sleep 0.05; done; echo big`)
+	conn := startExec(t, address, id, "t", true, "/bin/sh", "-c",
+		`while [ "$(stty size)" != "50 132" ]; do sleep 0.05; done; echo big`)
 	sendFrames(t, conn, `{"tty_size":{"height":24,"width":80}}`, `{"tty_size":{"height":50,"width":132}}`)
 	if got := readFrames(conn); got[0] != `{"stdout":{"data":"YmlnDQo="}}` {
 		t.Errorf("got %q, want big", got)
@@ -190,7 +205,8 @@ func TestExec_DisconnectKillsAtNextOutput(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, address, id := execCluster(t)
 			silent := startExec(t, address, id, "t", tty, "/bin/sh", "-c", sleepScript)
-			loud := startExec(t, address, id, "t", tty, "/bin/sh", "-c", "echo $$; sleep 0.3; while echo x; do sleep 0.1; done; sleep 600")
+			loud := startExec(t, address, id, "t", tty, "/bin/sh", "-c",
+				"echo $$; sleep 0.3; while echo x; do sleep 0.1; done; sleep 600")
 			one, other := readPID(t, silent), readPID(t, loud)
 			silent.Close()
 			loud.Close()
@@ -208,7 +224,8 @@ func TestExec_DisconnectKillsAtNextOutput(t *testing.T) {
 
 func TestClose_KillsBackgroundJobs(t *testing.T) {
 	c, address, id := execCluster(t)
-	conn := startExec(t, address, id, "t", true, "/bin/sh", "-c", "set -m; trap '' HUP; nohup sleep 602 >/dev/null 2>&1 & echo $!; wait")
+	conn := startExec(t, address, id, "t", true, "/bin/sh", "-c",
+		"set -m; trap '' HUP; nohup sleep 602 >/dev/null 2>&1 & echo $!; wait")
 	pid := readPID(t, conn)
 	c.Close()
 	waitUntil(t, "the job of the shell is killed", func() bool { return !alive(pid) })

@@ -22,7 +22,9 @@ type fileInfo struct {
 }
 
 func newFileInfo(i fs.FileInfo) fileInfo {
-	return fileInfo{FileMode: i.Mode().String(), IsDir: i.IsDir(), ModTime: i.ModTime().UTC(), Name: i.Name(), Size: i.Size()}
+	return fileInfo{
+		FileMode: i.Mode().String(), IsDir: i.IsDir(), ModTime: i.ModTime().UTC(), Name: i.Name(), Size: i.Size(),
+	}
 }
 
 // fileHandler returns a handler for requests for files of an allocation.

@@ -162,7 +162,8 @@ func TestCollect_StoppedJob(t *testing.T) {
 	waitUntil(t, "its evaluations are collected", func() bool { return len(evaluations(t, n, "web")) == 0 })
 	s, _, err := n.Jobs().Summary("web", nil)
 	if err != nil || s.Summary["g"].Complete != 4 || len(c.Allocations("default", "web")) != 0 {
-		t.Errorf("a job with a tagged version: got %+v, %v, %q, want its allocations deleted but counted", s, err, c.Allocations("default", "web"))
+		t.Errorf("a job with a tagged version: got %+v, %v, %q, want its allocations deleted but counted", s, err,
+			c.Allocations("default", "web"))
 	}
 	if got := versionLines(t, n, "web"); len(got) != 3 {
 		t.Errorf("a job with a tagged version: got %q, want three versions kept", got)
@@ -203,13 +204,16 @@ func TestCollect_RunningJob(t *testing.T) {
 	if err := n.System().GarbageCollect(); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, "the first deployment is collected", func() bool { return !strings.Contains(get(c, "/v1/deployments").Body.String(), `"JobVersion":0`) })
+	waitUntil(t, "the first deployment is collected", func() bool {
+		return !strings.Contains(get(c, "/v1/deployments").Body.String(), `"JobVersion":0`)
+	})
 	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v1 running"})
 	versions, _, _, err := n.Jobs().Versions("web", false, nil)
 	if err != nil || len(versions) != 2 || !*versions[1].Stable {
 		t.Errorf("versions: got %d, %v, want two, the first still stable", len(versions), err)
 	}
-	if s, _, err := n.Jobs().Summary("web", nil); err != nil || s.Summary["g"].Complete != 1 || s.Summary["g"].Running != 1 {
+	if s, _, err := n.Jobs().Summary("web", nil); err != nil || s.Summary["g"].Complete != 1 ||
+		s.Summary["g"].Running != 1 {
 		t.Errorf("summary: got %+v, %v, want the collected allocation counted", s, err)
 	}
 }
@@ -273,10 +277,12 @@ func TestSkewSummary_ChangesCounts(t *testing.T) {
 	c, n := fastCluster(t, "")
 	c.Run(Job{ID: "cron", Type: "batch", Periodic: &Periodic{Spec: "0 5 29 2 *"}})
 	c.Run(Job{ID: "web"})
-	if !c.SkewSummary("default", "cron", 1, -2, 3, 0) || !c.SkewSummary("default", "web", 0, 0, 0, -1) || c.SkewSummary("default", "nope", 0, 0, 0, 1) {
+	if !c.SkewSummary("default", "cron", 1, -2, 3, 0) || !c.SkewSummary("default", "web", 0, 0, 0, -1) ||
+		c.SkewSummary("default", "nope", 0, 0, 0, 1) {
 		t.Error("SkewSummary does not report whether there is such a job")
 	}
-	if s, _, err := n.Jobs().Summary("cron", nil); err != nil || *s.Children != (api.JobChildrenSummary{Pending: 1, Running: -2, Dead: 3}) {
+	if s, _, err := n.Jobs().Summary("cron", nil); err != nil ||
+		*s.Children != (api.JobChildrenSummary{Pending: 1, Running: -2, Dead: 3}) {
 		t.Errorf("children: got %+v, %v", s, err)
 	}
 	list := get(c, "/v1/jobs?prefix=web").Body.String()

@@ -13,7 +13,8 @@ func (c *Cluster) Idle(namespace, id string) bool {
 		return false
 	}
 	for _, a := range j.allocations {
-		if a.ClientStatus == "pending" && !c.agentDown(a) || (a.DesiredStatus != "run" && a.ClientStatus == "running" && !c.agentDown(a)) {
+		if a.ClientStatus == "pending" && !c.agentDown(a) ||
+			(a.DesiredStatus != "run" && a.ClientStatus == "running" && !c.agentDown(a)) {
 			return false
 		}
 	}

@@ -63,7 +63,8 @@ func (j *job) taskWithCommand(group string, t Task) (Task, bool) {
 	for _, v := range j.versions() {
 		for _, g := range v.groups {
 			for _, old := range g.Tasks {
-				if g.Name == group && old.Name == t.Name && old.Command != nil && reflect.DeepEqual(jsonValue(old.Config), jsonValue(t.Config)) {
+				if g.Name == group && old.Name == t.Name && old.Command != nil &&
+					reflect.DeepEqual(jsonValue(old.Config), jsonValue(t.Config)) {
 					return old, true
 				}
 			}
@@ -145,7 +146,8 @@ func (j *job) normalizedSpec() object {
 	if j.definition == nil {
 		all = j.describedDefinition()
 	}
-	all["Name"], all["Meta"], all["Periodic"], all["Priority"], all["Stop"] = j.Name, j.Meta, j.Periodic, j.Priority, j.Stop
+	all["Name"], all["Meta"], all["Periodic"], all["Priority"], all["Stop"] = j.Name, j.Meta, j.Periodic, j.Priority,
+		j.Stop
 	all["ParameterizedJob"] = j.ParameterizedJob
 	if j.tag != nil {
 		all["VersionTag"] = j.tag // Nomad considers a tagged version that is registered without its tag as changed

@@ -100,9 +100,11 @@ func (j *job) groupDetail(g Group) object {
 		"Name": g.Name, "Count": g.Count, "Tasks": tasks,
 		"EphemeralDisk": object{"Migrate": false, "SizeMB": diskMB, "Sticky": false},
 		"Migrate":       migrate, "Update": update, "RestartPolicy": restart, "ReschedulePolicy": reschedule,
-		"Affinities": nil, "Constraints": constraints(slices.Concat(g.Constraints, g.impliedConstraints())), "Consul": nil, "Disconnect": g.Disconnect.detail(),
+		"Affinities": nil, "Constraints": constraints(slices.Concat(g.Constraints, g.impliedConstraints())), "Consul": nil,
+		"Disconnect":          g.Disconnect.detail(),
 		"MaxClientDisconnect": nil, "MaxRunDuration": nil, "Meta": g.Meta, "Networks": requestedNetworks(g.Networks),
-		"PreventRescheduleOnLost": false, "Scaling": g.Scaling.detail(j, g.Name), "Services": services(j, "", g.Services), "ShutdownDelay": nil, "Spreads": nil, "StopAfterClientDisconnect": nil, "Volumes": nil,
+		"PreventRescheduleOnLost": false, "Scaling": g.Scaling.detail(j, g.Name), "Services": services(j, "", g.Services),
+		"ShutdownDelay": nil, "Spreads": nil, "StopAfterClientDisconnect": nil, "Volumes": nil,
 	}
 }
 
@@ -116,8 +118,9 @@ func (t Task) detail(j *job, restart object) object {
 		},
 		"LogConfig":  object{"Disabled": t.LogsDisabled, "MaxFileSizeMB": 10, "MaxFiles": 10},
 		"KillSignal": "", "KillTimeout": 5 * time.Second, "Kind": "", "Leader": false, "ShutdownDelay": 0, "User": "",
-		"Actions": nil, "Affinities": nil, "Artifacts": nil, "CSIPluginConfig": nil, "Constraints": constraints(t.Constraints),
-		"Consul": nil, "DispatchPayload": nil, "Env": t.Env, "Identities": nil, "Meta": t.Meta, "ScalingPolicies": nil,
+		"Actions": nil, "Affinities": nil, "Artifacts": nil, "CSIPluginConfig": nil,
+		"Constraints": constraints(t.Constraints),
+		"Consul":      nil, "DispatchPayload": nil, "Env": t.Env, "Identities": nil, "Meta": t.Meta, "ScalingPolicies": nil,
 		"Schedule": nil, "Secrets": nil, "Services": services(j, t.Name, t.Services), "Templates": templates(t.Templates),
 		"Vault": nil, "VolumeMounts": nil,
 	}

@@ -123,7 +123,8 @@ func describeServices(all []apiService) (rows []Service) {
 		d := Service{Name: s.Name, Port: s.PortLabel, Address: s.Address, Provider: s.Provider, Tags: s.Tags}
 		for _, c := range s.Checks {
 			d.Checks = append(d.Checks, Check{
-				Name: c.Name, Type: c.Type, Port: c.PortLabel, Path: c.Path, OnUpdate: c.OnUpdate, Interval: c.Interval, Timeout: c.Timeout,
+				Name: c.Name, Type: c.Type, Port: c.PortLabel, Path: c.Path, OnUpdate: c.OnUpdate, Interval: c.Interval,
+				Timeout: c.Timeout,
 			})
 		}
 		rows = append(rows, d)

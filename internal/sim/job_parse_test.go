@@ -12,7 +12,11 @@ func TestRegister_ReportsAllErrors(t *testing.T) {
 		{`"Priority":500,` + tasks, "1 error occurred:\n\t* " + priority + "\n\n"},
 		{`"Priority":-1,` + tasks, "1 error occurred:\n\t* " + priority + "\n\n"},
 		{`"Priority":101`, "2 errors occurred:\n\t* Missing job task groups\n\t* " + priority + "\n\n"},
-		{`"Priority":101,"TaskGroups":[{"Name":"g"}]`, "2 errors occurred:\n\t* Task group g validation failed: 1 error occurred:\n\t* Missing tasks for task group\n\n\n\t* " + priority + "\n\n"},
+		{
+			`"Priority":101,"TaskGroups":[{"Name":"g"}]`,
+			"2 errors occurred:\n\t* Task group g validation failed: 1 error occurred:\n\t* Missing tasks for task " +
+				"group\n\n\n\t* " + priority + "\n\n",
+		},
 	} {
 		w := ask(c, "PUT", "/v1/jobs", `{"Job":{"ID":"web",`+test.job+`}}`)
 		if w.Code != 500 || w.Body.String() != test.want {

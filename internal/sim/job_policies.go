@@ -26,8 +26,9 @@ func (u *Update) detail() object {
 	return object{
 		"AutoPromote": u.AutoPromote, "AutoRevert": u.AutoRevert, "Canary": u.Canary, "HealthCheck": "checks",
 		"HealthyDeadline": cmp.Or(u.HealthyDeadline, 5*time.Minute), "MaxParallel": cmp.Or(u.MaxParallel, 1),
-		"MinHealthyTime": cmp.Or(u.MinHealthyTime, 10*time.Second), "ProgressDeadline": cmp.Or(u.ProgressDeadline, progressDeadline),
-		"Stagger": 30 * time.Second,
+		"MinHealthyTime":   cmp.Or(u.MinHealthyTime, 10*time.Second),
+		"ProgressDeadline": cmp.Or(u.ProgressDeadline, progressDeadline),
+		"Stagger":          30 * time.Second,
 	}
 }
 

@@ -26,7 +26,8 @@ func (j *job) versionsBack(ago int) *job {
 		return j
 	}
 	if ago > len(j.earlierVersions) {
-		panic("sim: an allocation of " + j.ID + " is " + strconv.Itoa(ago) + " versions behind, which is more than the job has")
+		panic("sim: an allocation of " + j.ID + " is " + strconv.Itoa(ago) +
+			" versions behind, which is more than the job has")
 	}
 	return j.earlierVersions[ago-1]
 }
@@ -73,6 +74,7 @@ func jobVersions(q *query, j *job) (any, error) {
 		}
 	}
 	return object{
-		"Versions": versions, "Diffs": differences, "Index": q.resultIndex, "KnownLeader": true, "LastContact": 0, "NextToken": "",
+		"Versions": versions, "Diffs": differences, "Index": q.resultIndex, "KnownLeader": true, "LastContact": 0,
+		"NextToken": "",
 	}, nil
 }

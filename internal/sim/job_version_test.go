@@ -44,11 +44,14 @@ func TestVersions_Earlier(t *testing.T) {
 	}{{"web:3", 2, false}, {"web:2", 2, true}, {"web:1", 1, false}} {
 		v := versions[i]
 		g := v.TaskGroups[0]
-		if *v.Version != uint64(2-i) || g.Tasks[0].Config["image"] != want.image || *g.Count != want.count || *v.Stable != want.stable {
-			t.Errorf("version %d: got number %d, %v, %d, stable %v, want %+v", 2-i, *v.Version, g.Tasks[0].Config, *g.Count, *v.Stable, want)
+		if *v.Version != uint64(2-i) || g.Tasks[0].Config["image"] != want.image || *g.Count != want.count ||
+			*v.Stable != want.stable {
+			t.Errorf("version %d: got number %d, %v, %d, stable %v, want %+v", 2-i, *v.Version, g.Tasks[0].Config, *g.Count,
+				*v.Stable, want)
 		}
 		if *v.CreateIndex != *versions[0].CreateIndex || (i > 0 && *v.JobModifyIndex >= *versions[i-1].JobModifyIndex) {
-			t.Errorf("version %d: got indexes %d and %d, want the first shared, the second growing", 2-i, *v.CreateIndex, *v.JobModifyIndex)
+			t.Errorf("version %d: got indexes %d and %d, want the first shared, the second growing", 2-i, *v.CreateIndex,
+				*v.JobModifyIndex)
 		}
 	}
 	current, _, err := n.Jobs().Info("p-web", nil)
@@ -79,7 +82,8 @@ func TestVersions_Deployments(t *testing.T) {
 		placed, healthy int
 	}{0: {"cancelled", 1, 1}, 1: {"successful", 2, 2}, 2: {"running", 1, 0}} {
 		d := byVersion[version]
-		if g := d.TaskGroups["web"]; d.Status != want.status || g.PlacedAllocs != want.placed || g.HealthyAllocs != want.healthy {
+		if g := d.TaskGroups["web"]; d.Status != want.status || g.PlacedAllocs != want.placed ||
+			g.HealthyAllocs != want.healthy {
 			t.Errorf("deployment of version %d: got %s, %+v, want %+v", version, d.Status, g, want)
 		}
 	}
@@ -113,10 +117,13 @@ func TestVersions_Allocations(t *testing.T) {
 	for version := range uint64(2) {
 		old, next := chain[version], chain[version+1]
 		if old.NextAllocation != next.ID || next.PreviousAllocation != old.ID || next.RescheduleTracker != nil {
-			t.Errorf("version %d: got next %s, previous %s, want them linked and not rescheduled", version, old.NextAllocation, next.PreviousAllocation)
+			t.Errorf("version %d: got next %s, previous %s, want them linked and not rescheduled", version, old.NextAllocation,
+				next.PreviousAllocation)
 		}
-		if old.ClientStatus != "complete" || old.DesiredStatus != "stop" || old.DesiredDescription != descUpdating || *old.Job.Version != version {
-			t.Errorf("version %d: got %s, %s, %q, job version %d", version, old.ClientStatus, old.DesiredStatus, old.DesiredDescription, *old.Job.Version)
+		if old.ClientStatus != "complete" || old.DesiredStatus != "stop" || old.DesiredDescription != descUpdating ||
+			*old.Job.Version != version {
+			t.Errorf("version %d: got %s, %s, %q, job version %d", version, old.ClientStatus, old.DesiredStatus,
+				old.DesiredDescription, *old.Job.Version)
 		}
 	}
 	if chain[2].DeploymentStatus != nil {

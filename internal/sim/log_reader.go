@@ -31,7 +31,8 @@ type logReader struct {
 func newLogReader(ctx context.Context, d *allocDir, q *logQuery, w http.ResponseWriter) *logReader {
 	return &logReader{
 		ctx: ctx, dir: d, q: q, out: &framer{w: w, plain: q.plain},
-		pollTicker: time.NewTicker(50 * time.Millisecond), flushTicker: time.NewTicker(200 * time.Millisecond), heartbeatTicker: time.NewTicker(time.Second),
+		pollTicker: time.NewTicker(50 * time.Millisecond), flushTicker: time.NewTicker(200 * time.Millisecond),
+		heartbeatTicker: time.NewTicker(time.Second),
 	}
 }
 
@@ -94,7 +95,9 @@ func (r *logReader) parts() (parts []logPart, err error) {
 		}
 	}
 	if len(parts) == 0 {
-		return nil, httpError{http.StatusNotFound, fmt.Sprintf("log entry for task %q and log type %q not found", r.q.task, r.q.stream)}
+		return nil, httpError{
+			http.StatusNotFound, fmt.Sprintf("log entry for task %q and log type %q not found", r.q.task, r.q.stream),
+		}
 	}
 	slices.SortFunc(parts, func(a, b logPart) int { return cmp.Compare(a.index, b.index) })
 	return parts, nil

@@ -33,7 +33,8 @@ func TestLogFile_RotatesBetweenLines(t *testing.T) {
 			got = append(got, fmt.Sprintf("%d %q", i, text))
 		}
 	}
-	wantList(t, "files", got, []string{`4 "line 8\nline 9\n"`, `5 "` + strings.Repeat("x", 20) + `"`, `6 "` + strings.Repeat("x", 10) + `"`})
+	wantList(t, "files", got,
+		[]string{`4 "line 8\nline 9\n"`, `5 "` + strings.Repeat("x", 20) + `"`, `6 "` + strings.Repeat("x", 10) + `"`})
 }
 
 func TestLogs_OffsetAcrossFiles(t *testing.T) {
@@ -156,7 +157,10 @@ func TestFiles_LinkOutsideAllocation(t *testing.T) {
 	if err := os.Symlink("/etc", filepath.Join(c.host.dirs[id].path, "out")); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"ls/" + id + "?path=out", "stat/" + id + "?path=out/passwd", "cat/" + id + "?path=out/passwd", "ls/" + id + "?path=.."} {
+	for _, path := range []string{
+		"ls/" + id + "?path=out", "stat/" + id + "?path=out/passwd", "cat/" + id + "?path=out/passwd",
+		"ls/" + id + "?path=..",
+	} {
 		if w := get(c, "/v1/client/fs/"+path); w.Body.String() != "Path escapes the alloc directory" {
 			t.Errorf("%s: got %d %s, want a refusal", path, w.Code, w.Body)
 		}

@@ -66,7 +66,8 @@ func (a *allocation) assignedNetworks() []object {
 func (a *allocation) assignedPorts() (rows []object) {
 	for _, n := range a.group.Networks {
 		inOrder := slices.Clone(n.Ports)
-		slices.SortStableFunc(inOrder, func(p, q Port) int { return -cmp.Compare(min(p.Value, 1), min(q.Value, 1)) }) // static ports first
+		// static ports first
+		slices.SortStableFunc(inOrder, func(p, q Port) int { return -cmp.Compare(min(p.Value, 1), min(q.Value, 1)) })
 		for _, p := range inOrder {
 			row := object{"Label": p.Label, "Value": a.portNumber(p), "HostIP": a.node.spec.Address}
 			if p.To != 0 {

@@ -42,9 +42,11 @@ const (
 func (n *node) attributes() map[string]string {
 	address := n.spec.Address
 	all := map[string]string{
-		"cpu.arch": "amd64", "cpu.frequency": fmt.Sprint(nodeMHz), "cpu.modelname": "simulated", "cpu.numcores": fmt.Sprint(nodeCores),
+		"cpu.arch": "amd64", "cpu.frequency": fmt.Sprint(nodeMHz), "cpu.modelname": "simulated",
+		"cpu.numcores":     fmt.Sprint(nodeCores),
 		"cpu.totalcompute": fmt.Sprint(nodeCores * nodeMHz), "cpu.usablecompute": fmt.Sprint(nodeCores * nodeMHz),
-		"kernel.arch": "x86_64", "kernel.name": "linux", "kernel.version": "6.1.0", "memory.totalbytes": fmt.Sprint(nodeMemory << 20),
+		"kernel.arch": "x86_64", "kernel.name": "linux", "kernel.version": "6.1.0",
+		"memory.totalbytes":       fmt.Sprint(nodeMemory << 20),
 		"nomad.service_discovery": "true", "nomad.version": "2.0.5", "os.name": "debian", "os.version": "12.11",
 		"unique.advertise.address": address + clientPort, "unique.hostname": n.Name, "unique.network.ip-address": address,
 		"unique.storage.bytestotal": fmt.Sprint(nodeDisk << 20),
@@ -65,10 +67,12 @@ func (n *node) detail() object {
 		delete(d, only)
 	}
 	maps.Copy(d, object{
-		"HTTPAddr": n.spec.Address + clientPort, "TLSEnabled": false, "Attributes": n.attributes(), "Meta": meta, "Links": object{},
+		"HTTPAddr": n.spec.Address + clientPort, "TLSEnabled": false, "Attributes": n.attributes(), "Meta": meta,
+		"Links":    object{},
 		"SecretID": "", "CgroupParent": "nomad.slice", "ComputedClass": computedClass,
 		"CSIControllerPlugins": object{}, "CSINodePlugins": object{}, "GCVolumesOnNodeGC": false, "HostNetworks": nil,
-		"DrainStrategy": nil, "LastAllocUpdateIndex": n.ModifyIndex, "LastMissedHeartbeatIndex": n.lastMissedIndex(), "NodeMaxAllocs": 0,
+		"DrainStrategy": nil, "LastAllocUpdateIndex": n.ModifyIndex, "LastMissedHeartbeatIndex": n.lastMissedIndex(),
+		"NodeMaxAllocs":        0,
 		"IdentitySigningKeyID": uuid("signing key"), "StatusUpdatedAt": n.statusSince().Unix(),
 		"Events":        n.eventList(),
 		"NodeResources": n.resources(),
@@ -86,7 +90,8 @@ func (n *node) resources() object {
 	for i := range nodeCores {
 		numbers = append(numbers, i)
 		cores = append(cores, object{
-			"ID": i, "BaseSpeed": nodeMHz, "Disable": false, "Grade": true, "GuessSpeed": 0, "MaxSpeed": 0, "NodeID": 0, "SocketID": 0,
+			"ID": i, "BaseSpeed": nodeMHz, "Disable": false, "Grade": true, "GuessSpeed": 0, "MaxSpeed": 0, "NodeID": 0,
+			"SocketID": 0,
 		})
 	}
 	address := n.spec.Address

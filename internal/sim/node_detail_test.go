@@ -7,8 +7,9 @@ func TestNode_AddressAndDrivers(t *testing.T) {
 	c.AddToken("reader", Rights{NodeRead: true})
 	c.AddToken("none", Rights{Namespaces: map[string][]string{"*": {"read-job"}}})
 	c.AddNode(Node{
-		Name: "node-1", Address: "10.0.0.7", Drivers: []string{"docker", "raw_exec"}, Attributes: map[string]string{"os.name": "alpine"},
-		Meta: map[string]string{"rack": "4"}, Down: true,
+		Name: "node-1", Address: "10.0.0.7", Drivers: []string{"docker", "raw_exec"},
+		Attributes: map[string]string{"os.name": "alpine"},
+		Meta:       map[string]string{"rack": "4"}, Down: true,
 	})
 	n := dial(t, c, "reader")
 	list, _, err := n.Nodes().List(nil)
@@ -19,7 +20,8 @@ func TestNode_AddressAndDrivers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Name != "node-1" || got.HTTPAddr != "10.0.0.7"+clientPort || got.Status != "down" || len(got.Drivers) != 2 || got.Meta["rack"] != "4" {
+	if got.Name != "node-1" || got.HTTPAddr != "10.0.0.7"+clientPort || got.Status != "down" || len(got.Drivers) != 2 ||
+		got.Meta["rack"] != "4" {
 		t.Errorf("node: got %+v", got)
 	}
 	for name, want := range map[string]string{

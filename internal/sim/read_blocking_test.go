@@ -34,7 +34,8 @@ func TestBlockingQuery_WakesOnChange(t *testing.T) {
 	c.Run(Job{ID: "p-new"})
 	a := <-answers
 	if a.err != nil || len(a.jobs) != len(jobs)+1 || a.meta.LastIndex <= meta.LastIndex {
-		t.Errorf("got %d jobs, index %d, %v, want %d and more than %d", len(a.jobs), a.meta.LastIndex, a.err, len(jobs)+1, meta.LastIndex)
+		t.Errorf("got %d jobs, index %d, %v, want %d and more than %d", len(a.jobs), a.meta.LastIndex, a.err, len(jobs)+1,
+			meta.LastIndex)
 	}
 }
 

@@ -40,7 +40,8 @@ var (
 
 // page returns one page of the rows in the query's namespace that match the filter and that the token may read. It
 // also sets the token of the next page. As in Nomad, the filter is applied before the ACL.
-func page[T row, S any](q *query, rows []T, o paging, visible func(namespace string) bool, stub func(T) S) ([]S, error) {
+func page[T row, S any](q *query, rows []T, o paging, visible func(namespace string) bool, stub func(T) S) ([]S,
+	error) {
 	var filter *bexpr.Evaluator
 	if q.filter != "" {
 		var err error

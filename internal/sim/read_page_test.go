@@ -42,14 +42,24 @@ func TestLists_NamespaceAndPrefix(t *testing.T) {
 func TestLists_Filter(t *testing.T) {
 	n := dial(t, mixedCluster(), "")
 	for filter, want := range map[string][]string{
-		`JobID matches "^(p-team1-|q-)"`:                                            {"default/p-team1-web", "default/q-fail", "default/q-team1-import", "other/p-team1-web"},
-		`JobID matches "^p-team1-" and Namespace != other`:                          {"default/p-team1-web"},
-		`"compl" in ClientStatus or failed not in JobID and ClientStatus == failed`: {"default/q-fail", "default/q-team1-import"},
-		`"fail" in JobID or ClientStatus == "complete"`:                             {"default/q-fail", "default/q-team1-import"},
-		`JobID contains "team10"`:                                                   {"default/p-team10-web"},
-		`not (ClientStatus == running)`:                                             {"default/q-fail", "default/q-team1-import"},
-		`Job.Type == "system" and DesiredStatus == "run"`:                           {"default/p-team10-web"},
-		`TaskStates.main.State == "dead" and NodeName != x`:                         {"default/q-fail", "default/q-team1-import"},
+		`JobID matches "^(p-team1-|q-)"`: {
+			"default/p-team1-web", "default/q-fail", "default/q-team1-import", "other/p-team1-web",
+		},
+		`JobID matches "^p-team1-" and Namespace != other`: {"default/p-team1-web"},
+		`"compl" in ClientStatus or failed not in JobID and ClientStatus == failed`: {
+			"default/q-fail", "default/q-team1-import",
+		},
+		`"fail" in JobID or ClientStatus == "complete"`: {
+			"default/q-fail", "default/q-team1-import",
+		},
+		`JobID contains "team10"`: {"default/p-team10-web"},
+		`not (ClientStatus == running)`: {
+			"default/q-fail", "default/q-team1-import",
+		},
+		`Job.Type == "system" and DesiredStatus == "run"`: {"default/p-team10-web"},
+		`TaskStates.main.State == "dead" and NodeName != x`: {
+			"default/q-fail", "default/q-team1-import",
+		},
 	} {
 		allocs, _, err := n.Allocations().List(&api.QueryOptions{Namespace: "*", Filter: filter})
 		if err != nil {

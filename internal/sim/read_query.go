@@ -74,7 +74,9 @@ func (q *query) flag(name string, otherwise bool) (bool, error) {
 	}
 	b, err := strconv.ParseBool(s)
 	if err != nil {
-		return false, httpError{500, "Failed to parse value of " + strconv.Quote(name) + " (" + s + ") as a bool: " + err.Error()}
+		return false, httpError{
+			500, "Failed to parse value of " + strconv.Quote(name) + " (" + s + ") as a bool: " + err.Error(),
+		}
 	}
 	return b, nil
 }

@@ -28,7 +28,9 @@ func jobSubmission(q *query, j *job) (any, error) {
 	if flags, _ := source["VariableFlags"].(object); len(flags) == 0 {
 		source["VariableFlags"] = nil
 	}
-	maps.Copy(source, object{"Namespace": j.Namespace, "JobID": j.ID, "Version": v.Version, "JobModifyIndex": v.JobModifyIndex})
+	maps.Copy(source, object{
+		"Namespace": j.Namespace, "JobID": j.ID, "Version": v.Version, "JobModifyIndex": v.JobModifyIndex,
+	})
 	return source, nil
 }
 
@@ -40,7 +42,9 @@ func getEvaluation(c *Cluster, q *query) (any, error) {
 		return nil, errDenied
 	}
 	if _, err := uuidDigits(q.id, true); err != nil {
-		return nil, httpError{http.StatusInternalServerError, "failed to lookup eval: eval lookup failed: index error: " + err.Error()}
+		return nil, httpError{
+			http.StatusInternalServerError, "failed to lookup eval: eval lookup failed: index error: " + err.Error(),
+		}
 	}
 	i := slices.IndexFunc(c.evaluations, func(e *evaluation) bool { return e.ID == q.id })
 	if i < 0 {

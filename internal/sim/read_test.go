@@ -19,24 +19,42 @@ func TestRead_BadQueries(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"/v1/jobs?filter=Bogus+==+1", 400, `failed to read result page: error finding value in datum: /Bogus at part 0: couldn't find key: struct field with name "Bogus"`},
-		{"/v1/allocations?filter=JobType+==+batch", 400, `failed to read result page: error finding value in datum: /JobType at part 0: couldn't find key: struct field with name "JobType"`},
+		{
+			"/v1/jobs?filter=Bogus+==+1", 400,
+			"failed to read result page: error finding value in datum: " +
+				`/Bogus at part 0: couldn't find key: struct field with name "Bogus"`,
+		},
+		{
+			"/v1/allocations?filter=JobType+==+batch", 400,
+			"failed to read result page: error finding value in datum: " +
+				`/JobType at part 0: couldn't find key: struct field with name "JobType"`,
+		},
 		{"/v1/jobs?namespace=empty&filter=Bogus+==+1", 200, "[]"},
-		{"/v1/jobs?filter=ID+matches+%22(%22", 400, "failed to read result page: failed to compile regular expression \"(\": error parsing regexp: missing closing ): `(`"},
+		{
+			"/v1/jobs?filter=ID+matches+%22(%22", 400,
+			"failed to read result page: failed to compile regular expression \"(\": error parsing regexp: missing closing " +
+				"): `(`",
+		},
 		{"/v1/jobs?per_page=x", 400, "Expect a number for `per_page` query string parameter"},
 		{"/v1/jobs?index=x", 400, "Invalid index"},
 		{"/v1/jobs?wait=x", 400, "Invalid wait time"},
 		{"/v1/jobs?stale=x", 400, "Expect `true` or `false` for `stale` query string parameter"},
 		{"/v1/allocations?prefix=abc", 500, "alloc lookup failed: Input (without hyphens) must be even length"},
 		{"/v1/allocations?prefix=zz", 500, "alloc lookup failed: Invalid UUID: encoding/hex: invalid byte: U+007A 'z'"},
-		{"/v1/evaluations?status=blocked&filter=ID+==+1", 400, "Filter expression cannot be used with other filter parameters"},
+		{
+			"/v1/evaluations?status=blocked&filter=ID+==+1", 400,
+			"Filter expression cannot be used with other filter parameters",
+		},
 		{id, 500, "alloc lookup failed: index error: UUID must be 36 characters"},
 		{id + "0/x/y", 404, "resource not found"},
 		{"/v1/client" + id[3:] + "0/stats", 404, `Unknown allocation "00000000-0000-0000-0000-000000000000"`},
 		{"/v1/nothing", 404, ""},
 		{"/v1/job/nope/summary", 404, "job not found"},
 		{"/v1/job/nope/versions", 404, "job versions not found"},
-		{"/v1/job/p-team1-web/versions?diffs=x", 500, `Failed to parse value of "diffs" (x) as a bool: strconv.ParseBool: parsing "x": invalid syntax`},
+		{
+			"/v1/job/p-team1-web/versions?diffs=x", 500,
+			`Failed to parse value of "diffs" (x) as a bool: strconv.ParseBool: parsing "x": invalid syntax`,
+		},
 		{"/v1/node/abc", 500, "node lookup failed: index error: UUID must be 36 characters"},
 		{"/v1/job/nope/deployment", 200, "null"},
 		{"/v1/job/nope/evaluations", 200, "[]"},
@@ -57,7 +75,9 @@ func TestRead_JobIDWithSlash(t *testing.T) {
 	c := New()
 	c.Run(Job{ID: "p-sync", Type: "batch", Periodic: &Periodic{Spec: "* * * * *"}})
 	c.Run(Job{ID: "p-sync/periodic-1", ParentID: "p-sync", Type: "batch"})
-	c.Run(Job{ID: "p-sync/periodic-2", ParentID: "p-sync", Groups: []Group{{Allocations: []Allocation{{ClientStatus: "complete"}}}}})
+	c.Run(Job{
+		ID: "p-sync/periodic-2", ParentID: "p-sync", Groups: []Group{{Allocations: []Allocation{{ClientStatus: "complete"}}}},
+	})
 	n := dial(t, c, "")
 	j, _, err := n.Jobs().Info("p-sync/periodic-1", nil)
 	if err != nil || *j.ID != "p-sync/periodic-1" || *j.ParentID != "p-sync" || *j.Status != "running" {
@@ -91,7 +111,8 @@ func TestAllocations_OptionalFields(t *testing.T) {
 		if err != nil || len(allocs) == 0 {
 			t.Fatalf("allocations: got %d, %v", len(allocs), err)
 		}
-		if states, res := allocs[0].TaskStates != nil, allocs[0].AllocatedResources != nil; states != test.states || res != test.resources {
+		if states, res := allocs[0].TaskStates != nil, allocs[0].AllocatedResources != nil; states != test.states ||
+			res != test.resources {
 			t.Errorf("%v: got states %v, resources %v, want %v, %v", test.params, states, res, test.states, test.resources)
 		}
 	}
@@ -131,7 +152,9 @@ func TestRun_ReplacesJob(t *testing.T) {
 
 func TestRun_UnplacedGroupIsBlocked(t *testing.T) {
 	n := dial(t, Examples("test", time.Now()), "")
-	evals, _, err := n.Evaluations().List(&api.QueryOptions{Params: map[string]string{"job": "t-team1-batch", "status": "blocked"}})
+	evals, _, err := n.Evaluations().List(&api.QueryOptions{
+		Params: map[string]string{"job": "t-team1-batch", "status": "blocked"},
+	})
 	if err != nil || len(evals) != 1 {
 		t.Fatalf("blocked evaluations: got %d, %v, want 1", len(evals), err)
 	}
@@ -184,7 +207,8 @@ func TestRead_Pretty(t *testing.T) {
 	if got, want := string(raw), "\"127.0.0.1:4647\"\n"; got != want {
 		t.Errorf("leader: got %q, want %q", got, want)
 	}
-	if got := get(mixedCluster(), "/v1/namespaces?pretty=1").Body.String(); !strings.HasPrefix(got, "[\n    {\n        \"Name\"") {
+	got := get(mixedCluster(), "/v1/namespaces?pretty=1").Body.String()
+	if !strings.HasPrefix(got, "[\n    {\n        \"Name\"") {
 		t.Errorf("namespaces: got %.40q, want four spaces a level", got)
 	}
 }
@@ -196,13 +220,16 @@ func TestTaskState_KeepsTenEvents(t *testing.T) {
 		events = append(events, OOMKilled(at), Restarting(at, time.Second), Started(at))
 	}
 	c := New()
-	c.Run(Job{ID: "p-oom", Groups: []Group{{Allocations: []Allocation{{Tasks: map[string]TaskState{"main": {Events: events}}}}}}})
+	c.Run(Job{
+		ID: "p-oom", Groups: []Group{{Allocations: []Allocation{{Tasks: map[string]TaskState{"main": {Events: events}}}}}},
+	})
 	allocs, _, err := dial(t, c, "").Allocations().List(nil)
 	if err != nil || len(allocs) != 1 {
 		t.Fatalf("allocations: got %d, %v, want 1", len(allocs), err)
 	}
 	got := allocs[0].TaskStates["main"]
 	if len(got.Events) != 10 || got.Events[0].Type != "Started" || got.Restarts != 4 {
-		t.Errorf("got %d events from %s, %d restarts, want 10 from Started, 4", len(got.Events), got.Events[0].Type, got.Restarts)
+		t.Errorf("got %d events from %s, %d restarts, want 10 from Started, 4", len(got.Events), got.Events[0].Type,
+			got.Restarts)
 	}
 }

@@ -11,7 +11,9 @@ func recordedCluster() *Cluster {
 	})
 	at := time.Date(2026, 11, 22, 10, 29, 10, 0, time.UTC)
 	periodic := func(id string, p Periodic) {
-		c.Run(Job{ID: id, Type: "batch", Submitted: at, Periodic: &p, Groups: []Group{{Name: "g", Tasks: []Task{{Name: "t"}}}}})
+		c.Run(Job{
+			ID: id, Type: "batch", Submitted: at, Periodic: &p, Groups: []Group{{Name: "g", Tasks: []Task{{Name: "t"}}}},
+		})
 	}
 	one := func(j Job, a Allocation) {
 		j.Submitted = at
@@ -33,20 +35,28 @@ func recordedCluster() *Cluster {
 	failed := Deployment{"failed", "Failed due to unhealthy allocations"}
 	one(Job{ID: "q-team2-oom", Deployment: failed}, Allocation{
 		ID: "eaeee473-cd70-5c5e-dfbe-5dda858659f6", ClientStatus: "failed", Tasks: map[string]TaskState{"t": {
-			Events: []Event{Started(at), OOMKilled(at), Restarting(at, time.Second), Started(at), OOMKilled(at), NotRestarting(at, 3)},
+			Events: []Event{
+				Started(at), OOMKilled(at), Restarting(at, time.Second), Started(at), OOMKilled(at), NotRestarting(at, 3),
+			},
 		}},
 	})
 	one(Job{ID: "p-team1-fail", Deployment: failed}, Allocation{
 		ID: "5643a79b-0dc4-26bc-741f-5ba21c7a4cd5", ClientStatus: "failed", Tasks: map[string]TaskState{"t": {
-			Events: []Event{Started(at), Terminated(at, 3, ""), Restarting(at, time.Second), Terminated(at, 3, ""), NotRestarting(at, 2)},
+			Events: []Event{
+				Started(at), Terminated(at, 3, ""), Restarting(at, time.Second), Terminated(at, 3, ""), NotRestarting(at, 2),
+			},
 		}},
 	})
 	lamp := Service{Name: "lamp", Port: "http", Checks: []Check{{Name: `service: "lamp" check`, Type: "http", Path: "/"}}}
 	c.Run(Job{ID: "q-fii-lamp", Deployment: Deployment{Status: "failed"}, Submitted: at, Groups: []Group{{
-		Name: "g", Tasks: []Task{{Name: "t"}}, Networks: []Network{{Ports: []Port{{Label: "http"}}}}, Services: []Service{lamp},
-		Allocations: []Allocation{{ID: "e8eefb5e-372b-bc39-68e6-69211aa7f9c4", Unhealthy: true, Tasks: map[string]TaskState{"t": {
-			Events: []Event{Received(at), Started(at), Unhealthy(at, "Task not running for min_healthy_time of 1s by healthy_deadline of 8s")},
-		}}}},
+		Name: "g", Tasks: []Task{{Name: "t"}}, Networks: []Network{{Ports: []Port{{Label: "http"}}}},
+		Services: []Service{lamp},
+		Allocations: []Allocation{{ID: "e8eefb5e-372b-bc39-68e6-69211aa7f9c4", Unhealthy: true,
+			Tasks: map[string]TaskState{"t": {
+				Events: []Event{
+					Received(at), Started(at), Unhealthy(at, "Task not running for min_healthy_time of 1s by healthy_deadline of 8s"),
+				},
+			}}}},
 	}}})
 	c.Run(Job{ID: "t-team1-multi", Deployment: Deployment{Status: "running"}, Submitted: at, Groups: []Group{
 		{
@@ -55,12 +65,16 @@ func recordedCluster() *Cluster {
 				"app": {Events: restarted, RSS: 53248, MaxRSS: 11120640}, "sidecar": {RSS: 1859584},
 			}}},
 		},
-		{Name: "pend", Constraints: []Constraint{{"${attr.kernel.name}", "=", "windows"}}, Unplaced: &Unplaced{ConstraintFiltered: map[string]int{"${attr.kernel.name} = windows": 1}}},
+		{
+			Name: "pend", Constraints: []Constraint{{"${attr.kernel.name}", "=", "windows"}},
+			Unplaced: &Unplaced{ConstraintFiltered: map[string]int{"${attr.kernel.name} = windows": 1}},
+		},
 	}})
 	periodic("p-es-log-curator", Periodic{Specs: []string{"52 6,15,18 * * * *"}, ProhibitOverlap: true})
 	periodic("p-iss-frontend-sync", Periodic{Spec: "11/15 * * * * *", TimeZone: "Europe/Brussels"})
 	one(Job{ID: "p-iss-frontend-sync/periodic-1795344467", ParentID: "p-iss-frontend-sync", Type: "batch"}, Allocation{
-		ID: "203328eb-1730-540b-3143-e384ac9cb64a", ClientStatus: "complete", Tasks: map[string]TaskState{"t": {NoStats: true}},
+		ID: "203328eb-1730-540b-3143-e384ac9cb64a", ClientStatus: "complete",
+		Tasks: map[string]TaskState{"t": {NoStats: true}},
 	})
 	file := &Parameterized{MetaRequired: []string{"file"}}
 	c.Run(Job{ID: "t-team2-import", Type: "batch", Parameterized: file, Submitted: at})
@@ -83,7 +97,10 @@ func addLaterJobs(c *Cluster, at time.Time) {
 		c.Run(j)
 	}
 	once := "0 5 29 2 *"
-	run(Job{ID: "p-team1-cron", Type: "batch", Periodic: &Periodic{Spec: once, TimeZone: "Europe/Brussels", ProhibitOverlap: true}}, Group{})
+	run(Job{
+		ID: "p-team1-cron", Type: "batch",
+		Periodic: &Periodic{Spec: once, TimeZone: "Europe/Brussels", ProhibitOverlap: true},
+	}, Group{})
 	run(Job{ID: "p-team1-off", Type: "batch", Periodic: &Periodic{Spec: once, Disabled: true}}, Group{})
 	run(Job{ID: "p-team1-import", Type: "batch", Parameterized: &Parameterized{MetaRequired: []string{"file"}}}, Group{})
 
@@ -91,7 +108,9 @@ func addLaterJobs(c *Cluster, at time.Time) {
 	version := func(mode string, n int) Group {
 		return Group{Name: "web", Count: n, Constraints: linux, Meta: map[string]string{"tier": "x"}, Tasks: []Task{{
 			Name: "web", Driver: "raw_exec", Env: map[string]string{"MODE": mode}, Meta: map[string]string{"color": "blue"},
-			Constraints: linux, Templates: []Template{{Text: "PORT=80\n", Destination: "local/app.env", ChangeMode: "noop", Env: true}},
+			Constraints: linux, Templates: []Template{
+				{Text: "PORT=80\n", Destination: "local/app.env", ChangeMode: "noop", Env: true},
+			},
 		}}}
 	}
 	owned := map[string]string{"owner": "team1"}
@@ -100,13 +119,18 @@ func addLaterJobs(c *Cluster, at time.Time) {
 		Versions:    []Job{{Meta: owned, Constraints: linux, Groups: []Group{version("old", 1)}, Deployment: successful}},
 		Evaluations: []Evaluation{{TriggeredBy: "deployment-watcher"}},
 	}, version("new", 2),
-		Allocation{ID: "1d0208e9-b431-5aa8-bc71-baa9bd3f279f", Previous: &Allocation{ID: "7e862d56-78c3-107e-e079-a12c5abcad0e", VersionsBehind: 1}},
+		Allocation{
+			ID:       "1d0208e9-b431-5aa8-bc71-baa9bd3f279f",
+			Previous: &Allocation{ID: "7e862d56-78c3-107e-e079-a12c5abcad0e", VersionsBehind: 1},
+		},
 		Allocation{ID: "063e8c8e-b331-3c86-4632-36514cd92bae"})
 
 	run(Job{ID: "p-team1-moved", Deployment: successful}, Group{
 		Restart:    &Restart{Interval: 5 * time.Minute, Delay: time.Second},
 		Reschedule: &Reschedule{Attempts: 1, Interval: time.Hour, Delay: 5 * time.Second},
-	}, Allocation{ID: "fe825942-ad40-1a12-9a94-7fb3f4723fd4", Previous: &Allocation{ID: "6a0053c0-7d79-dac7-4a21-59a4ff8f9d2f"}})
+	}, Allocation{
+		ID: "fe825942-ad40-1a12-9a94-7fb3f4723fd4", Previous: &Allocation{ID: "6a0053c0-7d79-dac7-4a21-59a4ff8f9d2f"},
+	})
 
 	run(Job{ID: "p-team1-checked", Deployment: successful}, Group{Services: []Service{{
 		Name: "team1-checked", Port: "24646", Address: "127.0.0.1", Tags: []string{"a"},

@@ -112,7 +112,9 @@ func TestWrite_MatchesRecordings(t *testing.T) {
 	do("alloc-stop", "2a56b57f-1c09-e0bd-e958-479b49660b2d", web)
 	do("restart-dead", "b946b042-4203-d499-457b-789c5caa3a51", "5643a79b-0dc4-26bc-741f-5ba21c7a4cd5")
 
-	c.Run(Job{ID: "p-team1-six", Deployment: successful, Groups: []Group{{Name: "g", Count: 6, Tasks: []Task{{Name: "six"}}}}})
+	c.Run(Job{
+		ID: "p-team1-six", Deployment: successful, Groups: []Group{{Name: "g", Count: 6, Tasks: []Task{{Name: "six"}}}},
+	})
 	do("stop")
 	idle("p-team1-six")
 	do("stopped")

@@ -73,8 +73,9 @@ func (r recording) family() string {
 }
 
 // keyedByName matches the objects whose keys are names instead of fields of the API.
-var keyedByName = regexp.MustCompile(`\.(Summary|TaskStates|Details|Drivers|Attributes|Pids|FailedTGAllocs|ConstraintFiltered|` +
-	`DimensionExhausted|NodesAvailable|ClassEligibility|QueuedAllocations|DesiredTGUpdates|TaskLifecycles|TaskResources|` +
+var keyedByName = regexp.MustCompile(`\.(Summary|TaskStates|Details|Drivers|Attributes|Pids|FailedTGAllocs|` +
+	`ConstraintFiltered|DimensionExhausted|NodesAvailable|ClassEligibility|` +
+	`QueuedAllocations|DesiredTGUpdates|TaskLifecycles|TaskResources|` +
 	`Config|HostVolumes|Meta|Env)$`)
 
 // jsonShape records the types in a JSON value by path. The elements of a list share a path, and so do the values of
@@ -96,7 +97,8 @@ func jsonShape(v any, path string, out map[string]map[string]bool) {
 		}
 	case map[string]any:
 		// TaskGroups and Tasks are lists in a job and objects by name elsewhere. Checks are keyed by their IDs.
-		if keyedByName.MatchString(path) || keyedByCheckID(v) || strings.HasSuffix(path, ".TaskGroups") || strings.HasSuffix(path, ".Tasks") {
+		if keyedByName.MatchString(path) || keyedByCheckID(v) || strings.HasSuffix(path, ".TaskGroups") ||
+			strings.HasSuffix(path, ".Tasks") {
 			note("object by name")
 			for _, e := range v {
 				jsonShape(e, path+".*", out)

@@ -77,7 +77,8 @@ func (c *Cluster) linkReplacement(previous, next *allocation) {
 func (j *job) reschedule(previous, next *allocation, failed uint64) string {
 	noticed := j.newEvaluation("alloc-failure", "", previous.ModifyTime, failed, "failure", previous.ID)
 	again := j.newEvaluation("alloc-reschedule", "", previous.ModifyTime, failed, "reschedule", previous.ID)
-	again.ModifyIndex, again.ModifyTime, again.WaitUntil = next.CreateIndex, next.CreateTime, stamp(previous.replacementTime())
+	again.ModifyIndex, again.ModifyTime, again.WaitUntil = next.CreateIndex, next.CreateTime,
+		stamp(previous.replacementTime())
 	again.JobModifyIndex = j.JobModifyIndex
 	noticed.NextEval, again.PreviousEval = again.ID, noticed.ID
 	j.evaluations = append(j.evaluations, noticed, again)

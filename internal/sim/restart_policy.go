@@ -15,7 +15,9 @@ type restartTracker struct {
 }
 
 func newRestartTracker(jobType string, g Group) *restartTracker {
-	r := &restartTracker{policy: Restart{Attempts: 2, Interval: 30 * time.Minute, Delay: 15 * time.Second}, onSuccess: true}
+	r := &restartTracker{
+		policy: Restart{Attempts: 2, Interval: 30 * time.Minute, Delay: 15 * time.Second}, onSuccess: true,
+	}
 	if jobType == "batch" || jobType == "sysbatch" {
 		r.policy, r.onSuccess = Restart{Attempts: 3, Interval: 24 * time.Hour, Delay: 15 * time.Second}, false
 	}
@@ -51,5 +53,7 @@ func (r *restartTracker) decide(code int, now time.Time) restartDecision {
 		return restartDecision{failed: true, reason: fmt.Sprintf(
 			`Exceeded allowed attempts %d in interval %v and mode is "fail"`, r.policy.Attempts, r.policy.Interval)}
 	}
-	return restartDecision{restart: true, delay: r.since.Add(r.policy.Interval).Sub(now), reason: "Exceeded allowed attempts, applying a delay"}
+	return restartDecision{
+		restart: true, delay: r.since.Add(r.policy.Interval).Sub(now), reason: "Exceeded allowed attempts, applying a delay",
+	}
 }

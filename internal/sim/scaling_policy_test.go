@@ -40,7 +40,8 @@ func TestScalingPolicy_StopDisables(t *testing.T) {
 		if len(g.Objects) != 1 || len(g.Objects[0].Fields) != 1 || len(g.Objects[0].Objects) != 0 {
 			t.Fatalf("%s: difference: got %+v, want one field", id, g.Objects)
 		}
-		if o, f := g.Objects[0], g.Objects[0].Fields[0]; o.Name != "Scaling" || f.Name != "Enabled" || f.Old != "true" || f.New != "false" {
+		if o, f := g.Objects[0], g.Objects[0].Fields[0]; o.Name != "Scaling" || f.Name != "Enabled" || f.Old != "true" ||
+			f.New != "false" {
 			t.Errorf("%s: difference: got %+v, want scaling disabled", id, o)
 		}
 		j, _, err := n.Jobs().Info(id, nil)

@@ -31,7 +31,10 @@ type plan struct {
 // processEvaluation moves the allocations of a job closer to its desired state. It stops unwanted allocations,
 // creates missing ones, and replaces those of earlier versions as fast as the deployment permits. c.mu is held.
 func (c *Cluster) processEvaluation(e *evaluation) {
-	p := &plan{cluster: c, eval: e, job: c.job(e.Namespace, e.JobID), annotations: map[string]object{}, failed: map[string]metrics{}, queued: map[string]int{}, lost: map[string][]*allocation{}}
+	p := &plan{
+		cluster: c, eval: e, job: c.job(e.Namespace, e.JobID), annotations: map[string]object{}, failed: map[string]metrics{},
+		queued: map[string]int{}, lost: map[string][]*allocation{},
+	}
 	allocations, _ := c.allocationsOf(p.job, e)
 	p.index = c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
 	allocations = p.checkNodes(allocations)
@@ -71,7 +74,8 @@ func (c *Cluster) allocationsOf(j *job, e *evaluation) ([]*allocation, []*evalua
 const (
 	descNotNeeded = "alloc not needed due to job update"
 	descMigrating = "alloc is being migrated"
-	descTainted   = "alloc not needed as node is tainted" // also used if an allocation of a system job was stopped by a request
+	// also used if an allocation of a system job was stopped by a request
+	descTainted = "alloc not needed as node is tainted"
 )
 
 func (p *plan) stop(a *allocation, why string) *allocation {
@@ -105,7 +109,8 @@ func (p *plan) addAllocation(of *job, g Group, number int, previous *allocation)
 func (p *plan) addAllocationOn(n *node, of *job, g Group, number int, previous *allocation) *allocation {
 	now := time.Now().UnixNano()
 	a := &allocation{
-		ID:        uuid("allocation", of.Namespace, of.ID, g.Name, strconv.Itoa(number), strconv.FormatUint(p.index, 10), strconv.Itoa(len(p.placements))),
+		ID: uuid("allocation", of.Namespace, of.ID, g.Name, strconv.Itoa(number), strconv.FormatUint(p.index, 10),
+			strconv.Itoa(len(p.placements))),
 		Namespace: of.Namespace, EvalID: p.eval.ID, Name: fmt.Sprintf("%s.%s[%d]", of.ID, g.Name, number), NodeID: n.ID,
 		NodeName: n.Name, JobID: of.ID, TaskGroup: g.Name, ClientStatus: "pending", DesiredStatus: "run",
 		CreateIndex: p.index, CreateTime: now, Job: of, group: g, node: n, scheduled: true,

@@ -50,11 +50,13 @@ func (p *plan) ensureDeployment() {
 	}
 	now := time.Now()
 	d := &deployment{
-		ID:        uuid("deployment", p.job.Namespace, p.job.ID, strconv.FormatUint(p.job.Version, 10), strconv.FormatUint(p.index, 10)),
+		ID: uuid("deployment", p.job.Namespace, p.job.ID, strconv.FormatUint(p.job.Version, 10),
+			strconv.FormatUint(p.index, 10)),
 		Namespace: p.job.Namespace, JobID: p.job.ID, JobVersion: p.job.Version,
 		JobModifyIndex: p.job.ModifyIndex, JobSpecModifyIndex: p.job.JobModifyIndex, JobCreateIndex: p.job.CreateIndex,
-		Status: "running", StatusDescription: deploymentDescriptions["running"], EvalPriority: p.job.Priority, CreateIndex: p.index,
-		CreateTime: now.UnixNano(), ModifyTime: now.UnixNano(), TaskGroups: map[string]*deploymentState{},
+		Status: "running", StatusDescription: deploymentDescriptions["running"], EvalPriority: p.job.Priority,
+		CreateIndex: p.index,
+		CreateTime:  now.UnixNano(), ModifyTime: now.UnixNano(), TaskGroups: map[string]*deploymentState{},
 	}
 	for _, g := range p.job.groups {
 		u := p.job.updateStrategy(g)
@@ -142,7 +144,8 @@ func (c *Cluster) countDeployment(d *deployment, newer []*allocation) {
 			} else {
 				s.UnhealthyAllocs++
 			}
-			if t := h.Timestamp; t != nil && s.RequireProgressBy != nil && t.Add(s.ProgressDeadline).After(*s.RequireProgressBy) {
+			if t := h.Timestamp; t != nil && s.RequireProgressBy != nil &&
+				t.Add(s.ProgressDeadline).After(*s.RequireProgressBy) {
 				s.RequireProgressBy = stamp(t.Add(s.ProgressDeadline))
 			}
 		}

@@ -42,7 +42,8 @@ func (p *plan) planGroup(g Group, all []*allocation) {
 			p.reschedule(g, a)
 			replaced++
 			used[a.index()] = true
-		case a.DesiredStatus == "run" && a.ClientStatus == "complete" && p.job.Type == "batch" && a.Job.Version == p.job.Version,
+		case a.DesiredStatus == "run" && a.ClientStatus == "complete" && p.job.Type == "batch" &&
+			a.Job.Version == p.job.Version,
 			a.DesiredStatus == "run" && a.ClientStatus == "failed" && a.NextAllocation == "" && a.Job.Version == p.job.Version:
 			done = append(done, a) // complete, waiting to be rescheduled, or failed for good
 		case a.terminal():
@@ -64,7 +65,8 @@ func (p *plan) planGroup(g Group, all []*allocation) {
 	slices.SortFunc(old, byNumber)
 	canaries := slices.DeleteFunc(slices.Clone(current), func(a *allocation) bool { return !a.isCanary() })
 	state, canaryWanted := p.groupState(g), 0
-	if u := p.job.updateStrategy(g); u != nil && u.Canary > 0 && (len(old) > 0 || len(canaries) > 0) && (state == nil || !state.Promoted) {
+	if u := p.job.updateStrategy(g); u != nil && u.Canary > 0 && (len(old) > 0 || len(canaries) > 0) &&
+		(state == nil || !state.Promoted) {
 		canaryWanted = u.Canary
 	}
 	missing := g.Count - replaced - len(current) - len(old) - len(done) + len(canaries)*min(canaryWanted, 1)
@@ -204,7 +206,8 @@ func (a *allocation) nextTracker(next *allocation) *rescheduleTracker {
 		t.Events = append(t.Events, a.RescheduleTracker.Events...)
 	}
 	t.Events = append(t.Events, rescheduleEvent{
-		RescheduleTime: next.CreateTime, PrevAllocID: a.ID, PrevNodeID: a.NodeID, Delay: a.group.delay(a.Job.Type, len(t.Events)),
+		RescheduleTime: next.CreateTime, PrevAllocID: a.ID, PrevNodeID: a.NodeID,
+		Delay: a.group.delay(a.Job.Type, len(t.Events)),
 	})
 	return t
 }
@@ -228,12 +231,14 @@ func (p *plan) planSystemGroup(g Group, all []*allocation) {
 	}
 	has, previous := map[string]bool{}, map[string]*allocation{}
 	for _, a := range all {
-		if old := previous[a.NodeID]; a.terminal() && a.NextAllocation == "" && (old == nil || old.CreateIndex < a.CreateIndex) {
+		if old := previous[a.NodeID]; a.terminal() && a.NextAllocation == "" &&
+			(old == nil || old.CreateIndex < a.CreateIndex) {
 			previous[a.NodeID] = a
 		}
 	}
 	for _, a := range all {
-		finished := p.job.Type == "sysbatch" && a.ClientStatus == "complete" && a.DesiredStatus == "run" && a.Job.Version == p.job.Version
+		finished := p.job.Type == "sysbatch" && a.ClientStatus == "complete" && a.DesiredStatus == "run" &&
+			a.Job.Version == p.job.Version
 		switch {
 		case finished:
 			has[a.NodeID] = true
@@ -286,7 +291,9 @@ func (j *job) destructiveSpec(group string) any {
 		if g["Name"] != group {
 			continue
 		}
-		for _, k := range []string{"Count", "Update", "RestartPolicy", "ReschedulePolicy", "Services", "Constraints", "Migrate", "Scaling"} {
+		for _, k := range []string{
+			"Count", "Update", "RestartPolicy", "ReschedulePolicy", "Services", "Constraints", "Migrate", "Scaling",
+		} {
 			delete(g, k)
 		}
 		tasks, _ := g["Tasks"].([]any)

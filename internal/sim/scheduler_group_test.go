@@ -34,12 +34,14 @@ func TestDeployment_MaxParallel(t *testing.T) {
 		}
 		return c.Idle("default", "web")
 	})
-	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v1 running", "web.g[1] v1 running", "web.g[2] v1 running"})
+	wantList(t, "allocations", allocationLines(t, n, "web"),
+		[]string{"web.g[0] v1 running", "web.g[1] v1 running", "web.g[2] v1 running"})
 	v, diffs, _, err := n.Jobs().Versions("web", true, nil)
 	if err != nil || len(v) != 2 || len(diffs) != 1 {
 		t.Fatalf("versions: got %d and %d, %v, want 2 and the difference", len(v), len(diffs), err)
 	}
-	if f := diffs[0].TaskGroups[0].Tasks[0].Fields; len(f) != 1 || f[0].Type != "Added" || f[0].Name != "Env[V]" || f[0].New != "2" {
+	if f := diffs[0].TaskGroups[0].Tasks[0].Fields; len(f) != 1 || f[0].Type != "Added" || f[0].Name != "Env[V]" ||
+		f[0].New != "2" {
 		t.Errorf("difference: got %+v, want Env[V] added", f)
 	}
 }

@@ -42,7 +42,8 @@ func TestPlacement_FailuresMatchRecordings(t *testing.T) {
 				t.Fatal(err)
 			}
 			parts := jobs[want.Job]
-			body := fmt.Sprintf(`{"Job":{"ID":%q%s,"TaskGroups":[{"Name":"web","Tasks":[{"Name":"web","Driver":"raw_exec"%s}]}]}}`, want.Job, parts[0], parts[1])
+			task := `{"Name":"web","Driver":"raw_exec"` + parts[1] + `}`
+			body := fmt.Sprintf(`{"Job":{"ID":%q%s,"TaskGroups":[{"Name":"web","Tasks":[%s]}]}}`, want.Job, parts[0], task)
 			if w := ask(c, "PUT", "/v1/jobs", body); w.Code != 200 {
 				t.Fatalf("%s: got %d %s", want.Job, w.Code, w.Body)
 			}
@@ -58,7 +59,10 @@ func TestPlacement_FailuresMatchRecordings(t *testing.T) {
 				continue
 			}
 			for i, e := range want.Evaluations {
-				for _, field := range []string{"TriggeredBy", "Status", "StatusDescription", "QueuedAllocations", "EscapedComputedClass", "FailedTGAllocs", "ClassEligibility"} {
+				for _, field := range []string{
+					"TriggeredBy", "Status", "StatusDescription", "QueuedAllocations", "EscapedComputedClass", "FailedTGAllocs",
+					"ClassEligibility",
+				} {
 					if a, b := withoutVolatile(got[i][field]), withoutVolatile(e[field]); !reflect.DeepEqual(a, b) {
 						t.Errorf("%s: %s of the evaluation %s: got %v, want %v", want.Job, field, e["TriggeredBy"], a, b)
 					}
@@ -104,7 +108,10 @@ func TestEvaluate_ErrorsMatchRecordings(t *testing.T) {
 	c.Run(Job{ID: "p-per", Type: "batch", Periodic: &Periodic{Spec: "0 5 29 2 *"}})
 	c.Run(Job{ID: "p-imp", Type: "batch", Parameterized: &Parameterized{}})
 	all := exchanges(t)
-	for _, name := range []string{"evaluate", "evaluate-nope", "evaluate-other", "evaluate-empty", "evaluate-no-id", "evaluate-periodic", "evaluate-parameterized"} {
+	for _, name := range []string{
+		"evaluate", "evaluate-nope", "evaluate-other", "evaluate-empty", "evaluate-no-id", "evaluate-periodic",
+		"evaluate-parameterized",
+	} {
 		replay(t, c, all[name], "root")
 	}
 	if w := ask(c, "PUT", "/v1/job/p-one/evaluate", "", "X-Nomad-Token", "reader"); w.Code != 403 {

@@ -73,7 +73,8 @@ func statsHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string)
 	total, latest, tasks := resourceUsage{DeviceStats: []struct{}{}}, int64(0), object{}
 	for _, t := range a.group.Tasks {
 		state := a.TaskStates[t.Name]
-		if only := r.URL.Query().Get("task"); (only != "" && only != t.Name) || state.measured.NoStats || state.State == "pending" {
+		if only := r.URL.Query().Get("task"); (only != "" && only != t.Name) || state.measured.NoStats ||
+			state.State == "pending" {
 			continue
 		}
 		taken := time.Now().UnixNano()

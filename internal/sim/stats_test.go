@@ -44,7 +44,8 @@ func TestStats_PerTask(t *testing.T) {
 		t.Errorf("unmeasured task: got %+v, want nothing", got.Tasks["new"])
 	}
 	if total := got.ResourceUsage; total.CpuStats.TotalTicks != 30 || total.MemoryStats.RSS != 35*mib {
-		t.Errorf("total: got %v MHz, %d bytes, want 30 and %d: the dead do not count", total.CpuStats.TotalTicks, total.MemoryStats.RSS, 35*mib)
+		t.Errorf("total: got %v MHz, %d bytes, want 30 and %d: the dead do not count", total.CpuStats.TotalTicks,
+			total.MemoryStats.RSS, 35*mib)
 	}
 	one, err := n.Allocations().Stats(alloc, &api.QueryOptions{Params: map[string]string{"task": "sidecar"}})
 	if err != nil || len(one.Tasks) != 1 || one.Tasks["sidecar"] == nil {
@@ -63,7 +64,8 @@ func TestStats_DependOnNode(t *testing.T) {
 		_, err := n.Allocations().Stats(alloc, nil)
 		wantStatus(t, err, 404, "No path to node")
 		nodes, _, err := n.Nodes().List(nil)
-		if want := map[bool]string{true: "down", false: "ready"}[away.Down]; err != nil || len(nodes) != 1 || nodes[0].Status != want {
+		if want := map[bool]string{true: "down", false: "ready"}[away.Down]; err != nil || len(nodes) != 1 ||
+			nodes[0].Status != want {
 			t.Errorf("node: got %v, %v, want it %s", nodes, err, want)
 		}
 	}
@@ -75,7 +77,8 @@ func TestStats_DependOnNode(t *testing.T) {
 	c.AddNode(Node{Name: "node-1", Hangs: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Millisecond)
 	defer cancel()
-	if _, err := n.Allocations().Stats(alloc, (&api.QueryOptions{}).WithContext(ctx)); !errors.Is(err, context.DeadlineExceeded) {
+	_, err := n.Allocations().Stats(alloc, (&api.QueryOptions{}).WithContext(ctx))
+	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("hanging: got %v, want the client to give up", err)
 	}
 }

@@ -35,7 +35,8 @@ func write(apply func(c *Cluster, req *writeRequest) (any, error)) handler {
 		}
 		v := r.URL.Query()
 		req := &writeRequest{
-			id: id, request: r, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), body: body, mayRunProcesses: c.hasOwnToken(r),
+			id: id, request: r, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), body: body,
+			mayRunProcesses: c.hasOwnToken(r),
 		}
 		var answer any
 		c.mu.Lock()

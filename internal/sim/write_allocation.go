@@ -31,7 +31,8 @@ func stopAllocation(c *Cluster, req *writeRequest) (any, error) {
 	req.index = c.nextIndex(tableJobs, tableAllocations, tableEvaluations)
 	migrate := true
 	a := old.copy()
-	a.DesiredTransition.Migrate, a.DesiredTransition.NoShutdownDelay, a.DesiredTransition.Reschedule = &migrate, &noDelay, &reschedule
+	a.DesiredTransition.Migrate, a.DesiredTransition.NoShutdownDelay, a.DesiredTransition.Reschedule = &migrate, &noDelay,
+		&reschedule
 	c.storeAllocations(req.index, a)
 	j := c.job(a.Namespace, a.JobID)
 	if j == nil {
@@ -123,7 +124,8 @@ func (c *Cluster) restartTasks(old *allocation, tasks []Task, why string) {
 			if a.TaskStates[t.Name].State == "running" {
 				events = append(events, sigkillEvent(now, t))
 			}
-			again := newEvent(now, "Restarting", "Task restarting in 0s", map[string]string{"restart_reason": "", "start_delay": "0"})
+			again := newEvent(now, "Restarting", "Task restarting in 0s",
+				map[string]string{"restart_reason": "", "start_delay": "0"})
 			a.updateTask(t.Name, func(s *taskState) {
 				s.State, s.Failed, s.FinishedAt, s.LastRestart = "pending", false, nil, stamp(now)
 				s.Restarts++

@@ -87,7 +87,8 @@ func (req *writeRequest) checkDeploymentID(id string) error {
 
 func (req *writeRequest) deploymentResponse(e *evaluation, reverted *uint64) object {
 	answer := object{
-		"EvalID": "", "EvalCreateIndex": 0, "DeploymentModifyIndex": req.index, "Index": req.index, "RevertedJobVersion": reverted,
+		"EvalID": "", "EvalCreateIndex": 0, "DeploymentModifyIndex": req.index, "Index": req.index,
+		"RevertedJobVersion": reverted,
 	}
 	if e != nil {
 		answer["EvalID"], answer["EvalCreateIndex"] = e.ID, e.CreateIndex
@@ -118,14 +119,16 @@ func promoteDeployment(c *Cluster, req *writeRequest) (any, error) {
 	}
 	healthy := map[string]int{}
 	for _, a := range c.allocations {
-		if s := d.TaskGroups[a.TaskGroup]; s != nil && slices.Contains(s.PlacedCanaries, a.ID) && !a.terminal() && a.isHealthy() {
+		if s := d.TaskGroups[a.TaskGroup]; s != nil && slices.Contains(s.PlacedCanaries, a.ID) && !a.terminal() &&
+			a.isHealthy() {
 			healthy[a.TaskGroup]++
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.TaskGroups)) {
 		s := d.TaskGroups[name]
 		if (sent.All || slices.Contains(sent.Groups, name)) && healthy[name] < s.DesiredCanaries {
-			return nil, errorList(fmt.Sprintf("Task group %q has %d/%d healthy allocations", name, healthy[name], s.DesiredCanaries))
+			return nil, errorList(fmt.Sprintf("Task group %q has %d/%d healthy allocations", name, healthy[name],
+				s.DesiredCanaries))
 		}
 	}
 	e := c.promote(d.ID, sent.Groups)

@@ -148,7 +148,8 @@ func (c *Cluster) storeEvaluation(e *evaluation) {
 		return
 	}
 	j := *before
-	j.evaluations = append(slices.DeleteFunc(slices.Clone(j.evaluations), func(old *evaluation) bool { return old.ID == e.ID }), e)
+	j.evaluations = append(slices.DeleteFunc(slices.Clone(j.evaluations),
+		func(old *evaluation) bool { return old.ID == e.ID }), e)
 	j.sortEvaluations()
 	c.storeJob(&j, e.ModifyIndex)
 }

@@ -52,7 +52,9 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 		for _, j := range c.jobs {
 			if j.Namespace == req.namespace && j.ParentID == req.id && j.idempotency == token {
 				req.index = j.ModifyIndex
-				return object{"DispatchedJobID": j.ID, "EvalID": "", "EvalCreateIndex": 0, "JobCreateIndex": j.CreateIndex, "Index": req.index}, nil
+				return object{
+					"DispatchedJobID": j.ID, "EvalID": "", "EvalCreateIndex": 0, "JobCreateIndex": j.CreateIndex, "Index": req.index,
+				}, nil
 			}
 		}
 	}
@@ -62,7 +64,8 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 		prefix += "-"
 	}
 	now := time.Now()
-	child := parent.child(fmt.Sprintf("%s/dispatch-%s%d-%s", parent.ID, prefix, now.Unix(), uuid("dispatch", parent.ID, fmt.Sprint(req.index))[:8]))
+	child := parent.child(fmt.Sprintf("%s/dispatch-%s%d-%s", parent.ID, prefix, now.Unix(),
+		uuid("dispatch", parent.ID, fmt.Sprint(req.index))[:8]))
 	child.Dispatched, child.Priority, child.idempotency = true, sent.Priority, token
 	if len(sent.Payload) > 0 {
 		child.payload = sent.Payload
@@ -76,7 +79,8 @@ func dispatchJob(c *Cluster, req *writeRequest) (any, error) {
 	child = c.storeVersion(nil, child, req.index)
 	e := c.evaluate(child, "job-register", req.index, req.index)
 	return object{
-		"DispatchedJobID": child.ID, "EvalID": e.ID, "EvalCreateIndex": req.index, "JobCreateIndex": req.index, "Index": req.index,
+		"DispatchedJobID": child.ID, "EvalID": e.ID, "EvalCreateIndex": req.index, "JobCreateIndex": req.index,
+		"Index": req.index,
 	}, nil
 }
 
@@ -131,7 +135,8 @@ func forceJob(c *Cluster, req *writeRequest) (any, error) {
 	case j.Periodic == nil:
 		return nil, fmt.Errorf("can't force launch non-periodic job")
 	case j.Stop || !j.Periodic.Enabled || (j.ParameterizedJob != nil && !j.Dispatched):
-		return nil, fmt.Errorf("force launch for job %q failed: can't force run non-tracked job %q (%s)", j.ID, j.ID, j.Namespace)
+		return nil, fmt.Errorf("force launch for job %q failed: can't force run non-tracked job %q (%s)", j.ID, j.ID,
+			j.Namespace)
 	}
 	id := fmt.Sprintf("%s/periodic-%d", j.ID, time.Now().Unix())
 	req.index = c.nextIndex(tableJobs, tableSummaries, tableEvaluations)

@@ -38,7 +38,8 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 	req.index = c.nextIndex(tableEvaluations, tableAllocations)
 	var forced []*allocation
 	for _, a := range j.allocations {
-		if !sent.EvalOptions.ForceReschedule || a.ClientStatus != "failed" || a.NextAllocation != "" || a.Job.CreateIndex != j.CreateIndex {
+		if !sent.EvalOptions.ForceReschedule || a.ClientStatus != "failed" || a.NextAllocation != "" ||
+			a.Job.CreateIndex != j.CreateIndex {
 			continue
 		}
 		if j.hasGroup(a.TaskGroup) && j.groupNamed(a.group).canReschedule(j.Type) {

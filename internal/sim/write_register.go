@@ -92,7 +92,8 @@ func (c *Cluster) submit(req *writeRequest, before, j *job) object {
 // registered them. Described jobs have no token.
 func (j *job) sameRegistration(other *job) bool {
 	described := j.policyIndexes == nil || other.policyIndexes == nil
-	return reflect.DeepEqual(j.normalizedSpec(), other.normalizedSpec()) && (described || maps.Equal(j.policyIndexes, other.policyIndexes)) &&
+	return reflect.DeepEqual(j.normalizedSpec(), other.normalizedSpec()) &&
+		(described || maps.Equal(j.policyIndexes, other.policyIndexes)) &&
 		(j.tokenID == "" || other.tokenID == "" || j.tokenID == other.tokenID)
 }
 
@@ -106,7 +107,8 @@ func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
 	} else {
 		j.CreateIndex, j.Version, j.earlierVersions = before.CreateIndex, before.Version+1, before.versions()
 		j.dropOldVersion()
-		j.summary, j.allocations, j.evaluations, j.scalingEvents = before.summary, before.allocations, before.evaluations, before.scalingEvents
+		j.summary, j.allocations, j.evaluations, j.scalingEvents = before.summary, before.allocations, before.evaluations,
+			before.scalingEvents
 		j.collected, j.Status = before.collected, before.Status
 		if j.submission == nil {
 			j.submission = before.submission
@@ -150,7 +152,8 @@ func (j *job) checkModifyIndex(index uint64) error {
 	case j != nil && index == 0:
 		return fmt.Errorf("Enforcing job modify index 0: job already exists")
 	case j != nil && index != j.JobModifyIndex:
-		return fmt.Errorf("Enforcing job modify index %d: job exists with conflicting job modify index: %d", index, j.JobModifyIndex)
+		return fmt.Errorf("Enforcing job modify index %d: job exists with conflicting job modify index: %d", index,
+			j.JobModifyIndex)
 	}
 	return nil
 }

@@ -132,15 +132,17 @@ func TestRegister_EnforceIndex(t *testing.T) {
 	}
 	index := versionOf(c, "web").JobModifyIndex
 	wantStatus(t, enforce(0), 500, "Enforcing job modify index 0: job already exists")
-	wantStatus(t, enforce(index+1), 500, fmt.Sprintf("Enforcing job modify index %d: job exists with conflicting job modify index: %d", index+1, index))
+	wantStatus(t, enforce(index+1), 500,
+		fmt.Sprintf("Enforcing job modify index %d: job exists with conflicting job modify index: %d", index+1, index))
 }
 
 func TestRegister_RestartsFromDefinition(t *testing.T) {
 	t.Parallel()
 	c := New()
 	defer c.Close()
-	const job = `{"ID":"web","Name":"web","Type":"service","Later":{"Than":"this client","N":12345678901234567890},"TaskGroups":[{"Name":"g","Count":2,` +
-		`"New":[1,2],"Tasks":[{"Name":"t","Driver":"docker","Config":{"image":"web:1","ports":["http"]},"Odd":true}]}]}`
+	const job = `{"ID":"web","Name":"web","Type":"service","Later":{"Than":"this client","N":12345678901234567890},` +
+		`"TaskGroups":[{"Name":"g","Count":2,"New":[1,2],` +
+		`"Tasks":[{"Name":"t","Driver":"docker","Config":{"image":"web:1","ports":["http"]},"Odd":true}]}]}`
 	idle := func() { waitUntil(t, "it is idle", func() bool { return c.Idle("default", "web") }) }
 	if w := ask(c, "POST", "/v1/jobs", `{"Job":`+job+`}`); w.Code != 200 {
 		t.Fatalf("register: got %d %s", w.Code, w.Body)
@@ -148,7 +150,8 @@ func TestRegister_RestartsFromDefinition(t *testing.T) {
 	idle()
 	first := decode[map[string]any](t, get(c, "/v1/job/web"))
 	group := first["TaskGroups"].([]any)[0].(map[string]any)
-	if !strings.Contains(get(c, "/v1/job/web").Body.String(), `"N":12345678901234567890`) || group["New"] == nil || group["Tasks"].([]any)[0].(map[string]any)["Odd"] != true {
+	if !strings.Contains(get(c, "/v1/job/web").Body.String(), `"N":12345678901234567890`) || group["New"] == nil ||
+		group["Tasks"].([]any)[0].(map[string]any)["Odd"] != true {
 		t.Errorf("definition: got %v, want unknown fields kept", first)
 	}
 	if w := ask(c, "DELETE", "/v1/job/web", ""); w.Code != 200 {
@@ -157,17 +160,20 @@ func TestRegister_RestartsFromDefinition(t *testing.T) {
 	idle()
 	stopped := decode[map[string]any](t, get(c, "/v1/job/web"))
 	if stopped["Status"] != "dead" || stopped["Stop"] != true || stopped["Version"] != 1.0 {
-		t.Errorf("stopped: got %v, %v, version %v, want it dead and a new version", stopped["Status"], stopped["Stop"], stopped["Version"])
+		t.Errorf("stopped: got %v, %v, version %v, want it dead and a new version", stopped["Status"], stopped["Stop"],
+			stopped["Version"])
 	}
 	raw := strings.Replace(get(c, "/v1/job/web").Body.String(), `"Stop":true`, `"Stop":false`, 1)
-	if w := ask(c, "PUT", "/v1/job/web", `{"EnforceIndex":true,"JobModifyIndex":`+fmt.Sprintf("%.0f", stopped["JobModifyIndex"])+`,"Job":`+raw+`}`); w.Code != 200 {
+	body := fmt.Sprintf(`{"EnforceIndex":true,"JobModifyIndex":%.0f,"Job":%s}`, stopped["JobModifyIndex"], raw)
+	if w := ask(c, "PUT", "/v1/job/web", body); w.Code != 200 {
 		t.Fatalf("start: got %d %s", w.Code, w.Body)
 	}
 	idle()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	j := c.job("default", "web")
-	if a, b := fmt.Sprint(j.findVersion(0).normalizedSpec()), fmt.Sprint(j.normalizedSpec()); a != b || j.Version != 2 || j.Status != "running" {
+	if a, b := fmt.Sprint(j.findVersion(0).normalizedSpec()), fmt.Sprint(j.normalizedSpec()); a != b || j.Version != 2 ||
+		j.Status != "running" {
 		t.Errorf("started: got version %d, %s, %s, want version 2 running as\n%s", j.Version, j.Status, b, a)
 	}
 }
@@ -189,7 +195,8 @@ func TestScale_KeepsRunningAllocations(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitUntil(t, "it is scaled", func() bool { return c.Idle("default", "web") })
-	wantList(t, "up", allocationLines(t, n, "web"), []string{"web.g[0] v1 running", "web.g[1] v1 running", "web.g[2] v1 running"})
+	wantList(t, "up", allocationLines(t, n, "web"),
+		[]string{"web.g[0] v1 running", "web.g[1] v1 running", "web.g[2] v1 running"})
 	for _, id := range before {
 		if !slices.Contains(c.Allocations("default", "web"), id) || c.statusOf(id) != "running" {
 			t.Errorf("allocation %s: got it stopped, want it running", id)
@@ -201,7 +208,8 @@ func TestScale_KeepsRunningAllocations(t *testing.T) {
 	waitUntil(t, "it is scaled", func() bool { return c.Idle("default", "web") })
 	wantList(t, "down", allocationLines(t, n, "web"), []string{"web.g[0] v2 running"})
 	s, _, err := n.Jobs().ScaleStatus("web", nil)
-	if err != nil || s.TaskGroups["g"].Desired != 1 || len(s.TaskGroups["g"].Events) != 2 || s.TaskGroups["g"].Events[0].PreviousCount != 3 {
+	if err != nil || s.TaskGroups["g"].Desired != 1 || len(s.TaskGroups["g"].Events) != 2 ||
+		s.TaskGroups["g"].Events[0].PreviousCount != 3 {
 		t.Errorf("status: got %+v, %v, want 1 desired and two events", s, err)
 	}
 }

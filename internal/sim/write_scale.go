@@ -68,7 +68,8 @@ func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 	}
 	g := before.groups[i]
 	event := scalingEvent{
-		Time: time.Now().UnixNano(), Count: sent.Count, PreviousCount: int64(g.Count), Message: sent.Message, Error: sent.Error, Meta: sent.Meta,
+		Time: time.Now().UnixNano(), Count: sent.Count, PreviousCount: int64(g.Count), Message: sent.Message,
+		Error: sent.Error, Meta: sent.Meta,
 	}
 	answer := req.registerResponse("", 0, before.ModifyIndex)
 	if sent.Count != nil {
@@ -98,10 +99,14 @@ func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 func (j *job) checkScale(g Group, count int64, index uint64) error {
 	if s := g.Scaling; s != nil {
 		if count < int64(s.Min) {
-			return httpError{http.StatusBadRequest, fmt.Sprintf("group count was less than scaling policy minimum: %d < %d", count, s.Min)}
+			return httpError{
+				http.StatusBadRequest, fmt.Sprintf("group count was less than scaling policy minimum: %d < %d", count, s.Min),
+			}
 		}
 		if count > int64(s.Max) {
-			return httpError{http.StatusBadRequest, fmt.Sprintf("group count was greater than scaling policy maximum: %d > %d", count, s.Max)}
+			return httpError{
+				http.StatusBadRequest, fmt.Sprintf("group count was greater than scaling policy maximum: %d > %d", count, s.Max),
+			}
 		}
 	}
 	if all := j.deployments(); len(all) > 0 && all[0].active() {

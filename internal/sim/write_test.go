@@ -25,7 +25,8 @@ func TestWrite_LostRequestOrResponse(t *testing.T) {
 	}
 	c.Inject(Fault{Path: "/v1/job/{id...}/scale", Method: "PUT", Times: 1, LoseResponse: true})
 	if err := scale(2); err == nil || versionOf(c, "web").Version != 1 {
-		t.Errorf("lost after: got %v and version %d, want an error although it was carried out", err, versionOf(c, "web").Version)
+		t.Errorf("lost after: got %v and version %d, want an error although it was carried out", err,
+			versionOf(c, "web").Version)
 	}
 	waitUntil(t, "it is scaled", func() bool { return c.Idle("default", "web") })
 	c.LoseLeader(0)
@@ -67,7 +68,8 @@ func TestWrite_NeedsCapability(t *testing.T) {
 	} {
 		c.AddToken("reader", Rights{Namespaces: map[string][]string{"default": {"read-job", "list-jobs", "read-logs"}}})
 		c.AddToken("able", Rights{Namespaces: map[string][]string{"default": {o.capability}}})
-		if w := ask(c, o.method, o.path, o.body, "X-Nomad-Token", "reader"); w.Code != 403 || w.Body.String() != "Permission denied" {
+		if w := ask(c, o.method, o.path, o.body, "X-Nomad-Token", "reader"); w.Code != 403 ||
+			w.Body.String() != "Permission denied" {
 			t.Errorf("%s %s for a reader: got %d %s, want 403", o.method, o.path, w.Code, w.Body)
 		}
 		if w := ask(c, o.method, o.path, o.body, "X-Nomad-Token", "able"); w.Code != 200 {
