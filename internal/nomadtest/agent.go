@@ -164,7 +164,7 @@ func freePorts(n int) ([]int, error) {
 }
 
 // waitUntil calls check until it returns nil. It returns an error after d.
-func waitUntil(d time.Duration, what string, check func() error) error {
+func waitUntil(d time.Duration, condition string, check func() error) error {
 	for end := time.Now().Add(d); ; time.Sleep(100 * time.Millisecond) {
 		err := check()
 		if err == nil {
@@ -172,11 +172,11 @@ func waitUntil(d time.Duration, what string, check func() error) error {
 		}
 		select {
 		case <-agent.ended:
-			return fmt.Errorf("the agent exited before %s: %w", what, err)
+			return fmt.Errorf("the agent exited before %s: %w", condition, err)
 		default:
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("timed out waiting until %s: %w", what, err)
+			return fmt.Errorf("timed out waiting until %s: %w", condition, err)
 		}
 	}
 }

@@ -19,10 +19,10 @@ func (c *Cluster) startAllocation(id string) {
 	c.updateAllocation(old, func(a *allocation) {
 		a.TaskStates = map[string]*taskState{}
 		for _, t := range a.group.Tasks {
-			a.TaskStates[t.Name] = &taskState{State: "pending", Events: []Event{Received(now), TaskSetup(now)},
-				measured: TaskState{
-					CPU: float64(t.CPU) / 10, RSS: uint64(t.Memory) << 18, MaxRSS: uint64(t.Memory) << 19,
-				}}
+			usage := TaskState{CPU: float64(t.CPU) / 10, RSS: uint64(t.Memory) << 18, MaxRSS: uint64(t.Memory) << 19}
+			a.TaskStates[t.Name] = &taskState{
+				State: "pending", Events: []Event{Received(now), TaskSetup(now)}, measured: usage,
+			}
 			a.taskStarted(t)
 		}
 		a.deriveStatus()
@@ -33,9 +33,9 @@ func (c *Cluster) startAllocation(id string) {
 // launchTasks starts the processes of tasks whose records are already running. For tasks without a process it
 // schedules the simulated exit.
 func (c *Cluster) launchTasks(a *allocation, tasks []Task) {
-	code, doomed := c.exitCodes[a.ID]
+	code, failing := c.exitCodes[a.ID]
 	for _, t := range tasks {
-		exit, fails := code, doomed
+		exit, fails := code, failing
 		if n, err := strconv.Atoi(t.Env["SIM_EXIT"]); err == nil {
 			exit, fails = n, true
 		}
@@ -81,17 +81,17 @@ func (c *Cluster) exitTask(id string, t Task, code int) {
 		r = newRestartTracker(old.Job.Type, old.group)
 		c.restartTrackers[id+"/"+t.Name] = r
 	}
-	v := r.decide(code, time.Now())
+	decision := r.decide(code, time.Now())
 	c.updateAllocation(old, func(a *allocation) {
-		a.taskExited(t, code, 0, v)
+		a.taskExited(t, code, 0, decision)
 		a.killDependentTasks()
 		a.deriveStatus()
 	})
 	if now := c.allocationByID[id]; now.terminal() {
 		c.kill(id, "")
 	}
-	if v.restart {
-		c.afterDelay(c.capDelay(v.delay), func() { c.restartTask(id, t) })
+	if decision.restart {
+		c.afterDelay(c.capDelay(decision.delay), func() { c.restartTask(id, t) })
 	}
 	c.clientStatusChanged(old, c.allocationByID[id])
 }
@@ -109,7 +109,7 @@ func (c *Cluster) restartTask(id string, t Task) {
 	c.launchTasks(c.allocationByID[id], []Task{t})
 }
 
-// clientStatusChanged handles an allocation whose client status changed. A failed allocation is unhealthy to its
+// clientStatusChanged handles an allocation whose client status changed. A failed allocation is unhealthy in its
 // deployment and is rescheduled if its policy permits.
 func (c *Cluster) clientStatusChanged(before, now *allocation) {
 	if before.ClientStatus == now.ClientStatus || now.DesiredStatus != "run" || now.ClientStatus != "failed" {
@@ -127,16 +127,16 @@ func (c *Cluster) clientStatusChanged(before, now *allocation) {
 		return
 	}
 	index := c.nextIndex(tableEvaluations, tableAllocations)
-	noticed := j.newPendingEvaluation("alloc-failure", index, 0)
-	again := j.newPendingEvaluation("alloc-reschedule", index, j.JobModifyIndex)
+	failure := j.newPendingEvaluation("alloc-failure", index, 0)
+	followup := j.newPendingEvaluation("alloc-reschedule", index, j.JobModifyIndex)
 	delay := c.capDelay(now.group.delay(j.Type, now.rescheduleCount()))
-	again.WaitUntil, again.PreviousEval = stamp(time.Now().Add(delay)), noticed.ID
-	again.StatusDescription, noticed.NextEval = "created for delayed rescheduling", again.ID
-	c.enqueue(noticed)
-	c.storeEvaluation(again)
-	marked := now.copy()
-	marked.FollowupEvalID, marked.planIndex = again.ID, index
-	c.storeAllocations(index, marked)
+	followup.WaitUntil, followup.PreviousEval = stamp(time.Now().Add(delay)), failure.ID
+	followup.StatusDescription, failure.NextEval = "created for delayed rescheduling", followup.ID
+	c.enqueue(failure)
+	c.storeEvaluation(followup)
+	waiting := now.copy()
+	waiting.FollowupEvalID, waiting.planIndex = followup.ID, index
+	c.storeAllocations(index, waiting)
 	c.afterDelay(delay, func() {
 		a := c.allocationByID[now.ID]
 		if a == nil || a.DesiredStatus != "run" {
@@ -145,9 +145,9 @@ func (c *Cluster) clientStatusChanged(before, now *allocation) {
 		b := a.copy()
 		b.replaceNow = true
 		c.storeAllocations(c.nextIndex(tableAllocations), b)
-		fired := *again
-		fired.StatusDescription = ""
-		c.processEvaluation(&fired)
+		due := *followup
+		due.StatusDescription = ""
+		c.processEvaluation(&due)
 	})
 }
 

@@ -13,8 +13,8 @@ import (
 type allocDir struct {
 	path string
 
-	mu   sync.Mutex
-	logs map[string]*logFile // by "task.stream", guarded by mu
+	mu   sync.Mutex          // guards logs
+	logs map[string]*logFile // by "task.stream"
 }
 
 // logDir holds the logs of all tasks of an allocation.

@@ -148,8 +148,8 @@ func (g Group) mayReplace() bool { return g.Disconnect == nil || !g.Disconnect.N
 // jobs.
 func (c *Cluster) evaluateNode(n *node) {
 	for _, j := range slices.Clone(c.jobs) {
-		here := func(a *allocation) bool { return a.NodeID == n.ID }
-		if !slices.ContainsFunc(j.allocations, here) && (j.Type != "system" || j.Stop) {
+		onNode := func(a *allocation) bool { return a.NodeID == n.ID }
+		if !slices.ContainsFunc(j.allocations, onNode) && (j.Type != "system" || j.Stop) {
 			continue
 		}
 		e := j.newPendingEvaluation("node-update", c.nextIndex(tableEvaluations, tableJobs), 0)
@@ -355,18 +355,18 @@ func (n *node) statusSince() time.Time {
 }
 
 // replaceLost replaces up to missing lost allocations, and returns how many are still missing.
-func (p *plan) replaceLost(g Group, missing int, canarying bool, used map[int]bool) int {
+func (p *plan) replaceLost(g Group, missing int, canaries bool, used map[int]bool) int {
 	lost := slices.Clone(p.lost[g.Name])
 	slices.SortFunc(lost, func(a, b *allocation) int { return cmp.Compare(a.index(), b.index()) })
 	for _, a := range lost {
 		if missing <= 0 {
 			break
 		}
-		of := p.job
-		if canarying && !a.isCanary() {
-			of = a.Job
+		version := p.job
+		if canaries && !a.isCanary() {
+			version = a.Job
 		}
-		p.placeForDeployment(of, g, a.index(), a)
+		p.addToDeployment(version, g, a.index(), a)
 		used[a.index()] = true
 		missing--
 	}
@@ -378,7 +378,7 @@ func (p *plan) replaceUnknown(g Group, a *allocation) {
 	b := a.copy()
 	b.replaceNow = false
 	p.changed = append(p.changed, b)
-	if next := p.placeForDeployment(p.job, g, a.index(), b); next != nil {
+	if next := p.addToDeployment(p.job, g, a.index(), b); next != nil {
 		next.RescheduleTracker = a.nextTracker(next)
 	}
 }
@@ -390,7 +390,7 @@ func (c *Cluster) ClientInSync(name string) bool {
 	n := c.nodeNamed(name)
 	return n != nil && n.Status == "ready" && !n.agentDown &&
 		!slices.ContainsFunc(c.allocations, func(a *allocation) bool {
-			gone := a.DesiredStatus != "run" && (a.ClientStatus == "lost" || a.ClientStatus == "running")
-			return a.NodeID == n.ID && (gone || a.ClientStatus == "unknown" || a.ClientStatus == "pending")
+			stopping := a.DesiredStatus != "run" && (a.ClientStatus == "lost" || a.ClientStatus == "running")
+			return a.NodeID == n.ID && (stopping || a.ClientStatus == "unknown" || a.ClientStatus == "pending")
 		})
 }

@@ -122,7 +122,7 @@ func currentAllocation(t *testing.T, w *httptest.ResponseRecorder) recordedAlloc
 	return a
 }
 
-// lines describes the allocations without IDs. References are replaced by names. located says whether the nodes of
+// lines describes the allocations without IDs. References are replaced by names. located reports whether the nodes of
 // the allocations matter.
 func (j recordedJob) lines(located bool) (all []string) {
 	trigger := func(id string) string {

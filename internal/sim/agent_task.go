@@ -138,13 +138,13 @@ func (tr *taskRunner) run(ctx context.Context, a *allocation) {
 		if ctx.Err() != nil {
 			return
 		}
-		v := policy.decide(code, time.Now())
-		tr.update(func(a *allocation) { a.taskExited(t, code, signal, v) })
-		if !v.restart {
+		decision := policy.decide(code, time.Now())
+		tr.update(func(a *allocation) { a.taskExited(t, code, signal, decision) })
+		if !decision.restart {
 			return
 		}
 		select {
-		case <-time.After(v.delay):
+		case <-time.After(decision.delay):
 		case <-ctx.Done():
 			return
 		}

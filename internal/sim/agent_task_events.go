@@ -26,36 +26,38 @@ func (a *allocation) taskStartFailed(t Task, err error) {
 	})
 }
 
-func (a *allocation) taskExited(t Task, code, signal int, v restartDecision) {
+func (a *allocation) taskExited(t Task, code, signal int, decision restartDecision) {
 	now := time.Now()
 	events := []Event{terminatedEvent(now, t.Driver, code, signal)}
-	if v.restart {
-		again := Restarting(now, v.delay)
-		again.RestartReason, again.Details["restart_reason"] = v.reason, v.reason
+	if decision.restart {
+		again := Restarting(now, decision.delay)
+		again.RestartReason, again.Details["restart_reason"] = decision.reason, decision.reason
 		a.updateTask(t.Name, func(s *taskState) {
 			s.State, s.LastRestart = "pending", stamp(now)
 			s.Restarts++
 		}, append(events, again)...)
 		return
 	}
-	if v.failed {
-		events = append(events, notRestartingEvent(now, v.reason))
+	if decision.failed {
+		events = append(events, notRestartingEvent(now, decision.reason))
 	}
-	a.updateTask(t.Name, func(s *taskState) { s.State, s.Failed, s.FinishedAt = "dead", v.failed, stamp(now) }, events...)
+	a.updateTask(t.Name, func(s *taskState) {
+		s.State, s.Failed, s.FinishedAt = "dead", decision.failed, stamp(now)
+	}, events...)
 }
 
 // killDependentTasks ends the remaining tasks: all tasks if one has failed, or the sidecars if only sidecars are
 // left.
 func (a *allocation) killDependentTasks() {
-	failed, left := "", false
+	failed, mainLeft := "", false
 	for _, t := range a.group.Tasks {
 		s := a.TaskStates[t.Name]
 		if s.State == "dead" && s.Failed {
 			failed = t.Name
 		}
-		left = left || (s.State != "dead" && !t.Sidecar)
+		mainLeft = mainLeft || (s.State != "dead" && !t.Sidecar)
 	}
-	if failed == "" && left {
+	if failed == "" && mainLeft {
 		return
 	}
 	now := time.Now()
@@ -71,10 +73,7 @@ func (a *allocation) killDependentTasks() {
 			sibling.FailedSibling = failed
 			events = append(events, sibling)
 		}
-		interrupt := newEvent(now, "Killing", "Sent interrupt. Waiting 5s before force killing",
-			map[string]string{"kill_timeout": "5s"})
-		interrupt.KillTimeout = 5 * time.Second
-		events = append(events, interrupt)
+		events = append(events, killingEvent(now))
 		if s.State == "running" {
 			events = append(events, terminatedEvent(now, t.Driver, 130, 2))
 		}

@@ -116,9 +116,9 @@ func (c *Cluster) completeDeployment(id string) {
 
 // failDeployment marks a deployment as failed. If a group has auto_revert, it also reverts the job to its newest
 // stable version. It returns the new evaluation and the version.
-func (c *Cluster) failDeployment(old *deployment, why string) (e *evaluation, reverted *uint64) {
+func (c *Cluster) failDeployment(old *deployment, description string) (e *evaluation, reverted *uint64) {
 	d := old.copy()
-	d.Status, d.StatusDescription = "failed", why
+	d.Status, d.StatusDescription = "failed", description
 	index := c.nextIndex(tableJobs, tableSummaries, tableDeployments, tableEvaluations)
 	j := c.job(d.Namespace, d.JobID)
 	revert := false

@@ -23,7 +23,7 @@ type Fault struct {
 }
 
 type faults struct {
-	mu       sync.Mutex
+	mu       sync.Mutex // guards the other fields
 	active   []*activeFault
 	noLeader time.Time // until this time
 }
@@ -35,7 +35,7 @@ type activeFault struct {
 
 // Inject adds a fault and returns a function that counts the affected requests. It panics if Path matches no route,
 // because a fault that never applies hides a mistake in a test.
-func (c *Cluster) Inject(f Fault) (struck func() int) {
+func (c *Cluster) Inject(f Fault) (hits func() int) {
 	known := func(r route) bool {
 		_, fits := match(r.pattern, f.Path)
 		return fits || r.pattern == f.Path
@@ -85,19 +85,19 @@ func (f *faults) leaderless(r *http.Request) bool {
 func (f *faults) use(method, path string) []Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var hit []Fault
+	var applied []Fault
 	for _, a := range f.active {
 		_, fits := match(a.Path, path)
 		if (a.Path != "" && !fits) || (a.Method != "" && a.Method != method) || (a.Times > 0 && a.hits == a.Times) {
 			continue
 		}
 		a.hits++
-		hit = append(hit, a.Fault)
+		applied = append(applied, a.Fault)
 		if a.Status != 0 || a.Cut || a.Hang || a.LoseResponse {
 			break
 		}
 	}
-	return hit
+	return applied
 }
 
 // applyFaults applies the faults of a request. answered reports that the response is complete. lost reports that the

@@ -189,7 +189,7 @@ func diffEntry(key string, old, now any) objectDiff {
 	return d
 }
 
-// diffContents compares the contents of two objects, one of which may be nil. It compares the Config of a task down
+// diffContents compares the contents of two objects. One of them may be nil. It compares the Config of a task down
 // to its values, and nested objects of other keys as objects.
 func (d *objectDiff) diffContents(key string, old, now object) {
 	if key == "Scaling" { // without Nomad's own fields and without context

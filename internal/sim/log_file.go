@@ -7,11 +7,11 @@ import (
 	"sync"
 )
 
-// logFile is one stream of a task's output in numbered files, of which the newest are kept. It keeps no file open, so
+// logFile is one stream of a task's output in numbered files. Only the newest files are kept. It keeps no file open, so
 // that the logs of many tasks do not use file descriptors.
 type logFile struct {
-	mu    sync.Mutex
-	base  string // path without the number
+	mu    sync.Mutex // guards index, size and the files
+	base  string     // path without the number
 	index int
 	size  int64 // of the current file
 	max   int64 // bytes in a file

@@ -43,11 +43,11 @@ func (c *Cluster) processEvaluation(e *evaluation) {
 		p.cancelSuperseded()
 		for _, g := range p.job.groups {
 			groups[g.Name] = true
-			of := slices.DeleteFunc(slices.Clone(allocations), func(a *allocation) bool { return a.TaskGroup != g.Name })
+			inGroup := slices.DeleteFunc(slices.Clone(allocations), func(a *allocation) bool { return a.TaskGroup != g.Name })
 			if p.job.Type == "system" || p.job.Type == "sysbatch" {
-				p.planSystemGroup(g, of)
+				p.planSystemGroup(g, inGroup)
 			} else {
-				p.planGroup(g, of)
+				p.planGroup(g, inGroup)
 			}
 		}
 	} else {
@@ -74,46 +74,47 @@ func (c *Cluster) allocationsOf(j *job, e *evaluation) ([]*allocation, []*evalua
 const (
 	descNotNeeded = "alloc not needed due to job update"
 	descMigrating = "alloc is being migrated"
-	// also used if an allocation of a system job was stopped by a request
+	// descTainted is also the description of an allocation of a system job that a request stopped.
 	descTainted = "alloc not needed as node is tainted"
 )
 
-func (p *plan) stop(a *allocation, why string) *allocation {
+func (p *plan) stop(a *allocation, description string) *allocation {
 	s := a.copy()
-	s.DesiredStatus, s.DesiredDescription = "stop", why
+	s.DesiredStatus, s.DesiredDescription = "stop", description
 	p.changed = append(p.changed, s)
 	p.annotate(a.TaskGroup, "Stop")
 	return s
 }
 
-func (p *plan) annotate(group, what string) {
+func (p *plan) annotate(group, update string) {
 	if p.annotations[group] == nil {
 		p.annotations[group] = desiredUpdates(0)
 	}
-	p.annotations[group][what] = p.annotations[group][what].(int) + 1
+	p.annotations[group][update] = p.annotations[group][update].(int) + 1
 }
 
-// addAllocation adds an allocation to the plan, with this number in its name. previous is the allocation that it
+// addAllocation adds an allocation to the plan, with this index in its name. previous is the allocation that it
 // replaces, or nil. It returns nil if no node is feasible.
-func (p *plan) addAllocation(of *job, g Group, number int, previous *allocation) *allocation {
-	g = of.groupNamed(g)
-	nodes, why := p.cluster.feasibleNodes(of, g)
+func (p *plan) addAllocation(version *job, g Group, index int, previous *allocation) *allocation {
+	g = version.groupNamed(g)
+	nodes, reasons := p.cluster.feasibleNodes(version, g)
 	if len(nodes) == 0 {
 		p.queued[g.Name]++
-		p.failed[g.Name] = why
+		p.failed[g.Name] = reasons
 		return nil
 	}
-	return p.addAllocationOn(nodes[number%len(nodes)], of, g, number, previous)
+	return p.addAllocationOn(nodes[index%len(nodes)], version, g, index, previous)
 }
 
-func (p *plan) addAllocationOn(n *node, of *job, g Group, number int, previous *allocation) *allocation {
+func (p *plan) addAllocationOn(n *node, version *job, g Group, index int, previous *allocation) *allocation {
 	now := time.Now().UnixNano()
 	a := &allocation{
-		ID: uuid("allocation", of.Namespace, of.ID, g.Name, strconv.Itoa(number), strconv.FormatUint(p.index, 10),
+		ID: uuid("allocation", version.Namespace, version.ID, g.Name, strconv.Itoa(index), strconv.FormatUint(p.index, 10),
 			strconv.Itoa(len(p.placements))),
-		Namespace: of.Namespace, EvalID: p.eval.ID, Name: fmt.Sprintf("%s.%s[%d]", of.ID, g.Name, number), NodeID: n.ID,
-		NodeName: n.Name, JobID: of.ID, TaskGroup: g.Name, ClientStatus: "pending", DesiredStatus: "run",
-		CreateIndex: p.index, CreateTime: now, Job: of, group: g, node: n, scheduled: true,
+		Namespace: version.Namespace, EvalID: p.eval.ID, Name: fmt.Sprintf("%s.%s[%d]", version.ID, g.Name, index),
+		NodeID:   n.ID,
+		NodeName: n.Name, JobID: version.ID, TaskGroup: g.Name, ClientStatus: "pending", DesiredStatus: "run",
+		CreateIndex: p.index, CreateTime: now, Job: version, group: g, node: n, scheduled: true,
 	}
 	if previous != nil {
 		a.PreviousAllocation, previous.NextAllocation = previous.ID, a.ID
@@ -255,7 +256,7 @@ func (n *node) isEligible(j *job) bool {
 }
 
 // feasibleNodes returns the nodes on which a group fits, and the reasons if there are none.
-func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, why metrics) {
+func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, reasons metrics) {
 	if len(c.nodes) == 0 {
 		c.nodeFor("", 0)
 	}
@@ -290,12 +291,12 @@ func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, why metrics) {
 			fit = append(fit, n)
 		}
 	}
-	why = u.metrics(evaluated)
-	why.NodePool = cmp.Or(j.NodePool, "default")
+	reasons = u.metrics(evaluated)
+	reasons.NodePool = cmp.Or(j.NodePool, "default")
 	if len(exhausted) > 0 {
-		why.ResourcesExhausted = exhausted
+		reasons.ResourcesExhausted = exhausted
 	}
-	return fit, why
+	return fit, reasons
 }
 
 // meetsConstraint reports whether a node meets a constraint. Only equality of attributes, metadata and node names is

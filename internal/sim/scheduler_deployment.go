@@ -75,11 +75,11 @@ func (p *plan) cancelSuperseded() {
 }
 
 // cancelDeployments cancels the active deployments of the job, except one.
-func (p *plan) cancelDeployments(why string, but *deployment) {
+func (p *plan) cancelDeployments(description string, except *deployment) {
 	for _, d := range slices.Clone(p.cluster.deployments) {
-		if d.Namespace == p.eval.Namespace && d.JobID == p.eval.JobID && d.active() && (but == nil || d.ID != but.ID) {
+		if d.Namespace == p.eval.Namespace && d.JobID == p.eval.JobID && d.active() && (except == nil || d.ID != except.ID) {
 			e := d.copy()
-			e.Status, e.StatusDescription = "cancelled", why
+			e.Status, e.StatusDescription = "cancelled", description
 			p.cluster.storeDeployment(e, p.index)
 		}
 	}
@@ -100,7 +100,7 @@ func (p *plan) updateDeployment() {
 	d.updateDescription()
 }
 
-// updateDescription sets the description of a running deployment, which says whether it waits for a promotion.
+// updateDescription sets the description of a running deployment, with the promotion that it waits for.
 func (d *deployment) updateDescription() {
 	if d.Status != "running" {
 		return

@@ -60,39 +60,39 @@ func (p *plan) planGroup(g Group, all []*allocation) {
 			old = append(old, a)
 		}
 	}
-	byNumber := func(a, b *allocation) int { return cmp.Compare(a.index(), b.index()) }
-	slices.SortFunc(current, byNumber)
-	slices.SortFunc(old, byNumber)
+	byIndex := func(a, b *allocation) int { return cmp.Compare(a.index(), b.index()) }
+	slices.SortFunc(current, byIndex)
+	slices.SortFunc(old, byIndex)
 	canaries := slices.DeleteFunc(slices.Clone(current), func(a *allocation) bool { return !a.isCanary() })
-	state, canaryWanted := p.groupState(g), 0
+	state, wantCanaries := p.groupState(g), 0
 	if u := p.job.updateStrategy(g); u != nil && u.Canary > 0 && (len(old) > 0 || len(canaries) > 0) &&
 		(state == nil || !state.Promoted) {
-		canaryWanted = u.Canary
+		wantCanaries = u.Canary
 	}
-	missing := g.Count - replaced - len(current) - len(old) - len(done) + len(canaries)*min(canaryWanted, 1)
+	missing := g.Count - replaced - len(current) - len(old) - len(done) + len(canaries)*min(wantCanaries, 1)
 	if (missing > 0 || len(old) > 0 || len(canaries) > 0) && p.job.updateStrategy(g) != nil {
 		p.ensureDeployment()
 		state = p.groupState(g)
 	}
 	d = p.deployment()
-	if d != nil && d.active() && state != nil && canaryWanted > 0 {
-		state.DesiredCanaries = canaryWanted
+	if d != nil && d.active() && state != nil && wantCanaries > 0 {
+		state.DesiredCanaries = wantCanaries
 	}
-	missing = p.replaceLost(g, missing, canaryWanted > 0, used)
-	holds := d != nil && (d.Status == "paused" || d.Status == "failed")
+	missing = p.replaceLost(g, missing, wantCanaries > 0, used)
+	paused := d != nil && (d.Status == "paused" || d.Status == "failed")
 	for ; missing < 0; missing++ {
-		old, current = p.stopSurplus(old, current, canaryWanted > 0)
+		old, current = p.stopSurplus(old, current, wantCanaries > 0)
 	}
-	if holds {
+	if paused {
 		return
 	}
-	if canaryWanted > 0 {
-		for i := len(canaries); i < canaryWanted; i++ {
-			number := g.Count + i
+	if wantCanaries > 0 {
+		for i := len(canaries); i < wantCanaries; i++ {
+			index := g.Count + i
 			if i < len(old) {
-				number = old[i].index()
+				index = old[i].index()
 			}
-			if a := p.placeForDeployment(p.job, g, number, nil); a != nil {
+			if a := p.addToDeployment(p.job, g, index, nil); a != nil {
 				a.DeploymentStatus = &allocHealth{Canary: true}
 			}
 		}
@@ -101,14 +101,14 @@ func (p *plan) planGroup(g Group, all []*allocation) {
 	for _, a := range slices.Concat(current, old, done) {
 		used[a.index()] = true
 	}
-	for number := 0; missing > 0; number++ {
-		if !used[number] {
-			p.placeForDeployment(p.job, g, number, nil)
+	for index := 0; missing > 0; index++ {
+		if !used[index] {
+			p.addToDeployment(p.job, g, index, nil)
 			missing--
 		}
 	}
 	for _, a := range old[:min(p.updateBudget(g, current), len(old))] {
-		if a := p.placeForDeployment(p.job, g, a.index(), p.stop(a, descUpdating)); a == nil {
+		if a := p.addToDeployment(p.job, g, a.index(), p.stop(a, descUpdating)); a == nil {
 			break
 		}
 	}
@@ -131,9 +131,9 @@ func (p *plan) updateBudget(g Group, current []*allocation) int {
 
 // stopSurplus stops one surplus allocation. It prefers an old allocation with a name that a current one has, then the
 // old or current one with the highest index.
-func (p *plan) stopSurplus(old, current []*allocation, sparing bool) (left, leftCurrent []*allocation) {
+func (p *plan) stopSurplus(old, current []*allocation, keepCanaries bool) (left, leftCurrent []*allocation) {
 	for i, a := range old {
-		if slices.ContainsFunc(current, func(b *allocation) bool { return a.Name == b.Name }) && !sparing {
+		if slices.ContainsFunc(current, func(b *allocation) bool { return a.Name == b.Name }) && !keepCanaries {
 			p.stop(a, descNotNeeded)
 			return slices.Delete(slices.Clone(old), i, i+1), current
 		}
@@ -143,7 +143,7 @@ func (p *plan) stopSurplus(old, current []*allocation, sparing bool) (left, left
 		return old[:len(old)-1], current
 	}
 	for i := len(current) - 1; i >= 0; i-- {
-		if a := current[i]; !p.isStopping(a) && !(sparing && a.isCanary()) {
+		if a := current[i]; !p.isStopping(a) && !(keepCanaries && a.isCanary()) {
 			p.discardChange(a)
 			p.stop(a, descNotNeeded)
 			return old, slices.Delete(slices.Clone(current), i, i+1)
@@ -180,18 +180,18 @@ func (p *plan) updateInPlace(g Group, a *allocation) *allocation {
 // migrate replaces an allocation that was stopped by a request. Before a deployment is promoted, the replacement has
 // the same version.
 func (p *plan) migrate(g Group, a *allocation) {
-	of := p.job
+	version := p.job
 	if s := p.groupState(g); s != nil && s.DesiredCanaries > 0 && !s.Promoted {
-		of = a.Job
+		version = a.Job
 	}
 	p.annotate(g.Name, "Migrate")
-	p.placeForDeployment(of, g, a.index(), p.stop(a, descMigrating))
+	p.addToDeployment(version, g, a.index(), p.stop(a, descMigrating))
 }
 
 // reschedule replaces a failed allocation after its delay.
 func (p *plan) reschedule(g Group, a *allocation) {
 	s := p.stop(a, "")
-	next := p.placeForDeployment(p.job, g, a.index(), s)
+	next := p.addToDeployment(p.job, g, a.index(), s)
 	if next == nil {
 		p.discardChange(s)
 		return
@@ -212,10 +212,10 @@ func (a *allocation) nextTracker(next *allocation) *rescheduleTracker {
 	return t
 }
 
-// placeForDeployment adds an allocation to the plan. If the deployment is active, the allocation belongs to it.
-func (p *plan) placeForDeployment(of *job, g Group, number int, previous *allocation) *allocation {
-	a := p.addAllocation(of, g, number, previous)
-	if d := p.deployment(); a != nil && of == p.job && d != nil && d.active() && p.job.updateStrategy(g) != nil {
+// addToDeployment adds an allocation to the plan. If the deployment is active, the allocation belongs to it.
+func (p *plan) addToDeployment(version *job, g Group, index int, previous *allocation) *allocation {
+	a := p.addAllocation(version, g, index, previous)
+	if d := p.deployment(); a != nil && version == p.job && d != nil && d.active() && p.job.updateStrategy(g) != nil {
 		a.DeploymentID = d.ID
 	}
 	return a
@@ -223,11 +223,11 @@ func (p *plan) placeForDeployment(of *job, g Group, number int, previous *alloca
 
 // planSystemGroup plans a group of a system job: one allocation on each feasible node.
 func (p *plan) planSystemGroup(g Group, all []*allocation) {
-	nodes, why := p.cluster.feasibleNodes(p.job, g)
-	if len(nodes) == 0 && g.Count > 0 && why.NodesEvaluated > 0 {
+	nodes, reasons := p.cluster.feasibleNodes(p.job, g)
+	if len(nodes) == 0 && g.Count > 0 && reasons.NodesEvaluated > 0 {
 		// For system jobs, Nomad reports neither the available nodes nor the pool.
-		why.NodesAvailable, why.NodesInPool, why.NodePool, why.ClassFiltered = nil, 0, "", map[string]int{}
-		p.failed[g.Name] = why
+		reasons.NodesAvailable, reasons.NodesInPool, reasons.NodePool, reasons.ClassFiltered = nil, 0, "", map[string]int{}
+		p.failed[g.Name] = reasons
 	}
 	has, previous := map[string]bool{}, map[string]*allocation{}
 	for _, a := range all {

@@ -25,12 +25,12 @@ func (c *Cluster) createAllocation(j *job, g Group, i, later int, spec Allocatio
 	if spec.Previous != nil {
 		previous = c.createAllocation(j, g, i, later+1, spec.completePrevious())
 	}
-	of := j.versionsBack(spec.VersionsBehind)
-	g = of.groupNamed(g)
+	version := j.versionsBack(spec.VersionsBehind)
+	g = version.groupNamed(g)
 	turn := fnv.New32a()
 	turn.Write([]byte(j.ID))
 	n := c.nodeFor(spec.Node, i+later+int(turn.Sum32()))
-	if previous != nil && previous.Job == of && spec.Created.IsZero() {
+	if previous != nil && previous.Job == version && spec.Created.IsZero() {
 		spec.Created = previous.replacementTime()
 	}
 	spec.complete(j)
@@ -39,15 +39,15 @@ func (c *Cluster) createAllocation(j *job, g Group, i, later int, spec Allocatio
 		names = append(names, "before", strconv.Itoa(later))
 	}
 	a := &allocation{
-		ID: cmp.Or(spec.ID, uuid(names...)), Namespace: j.Namespace, EvalID: of.registerEvaluationID(),
+		ID: cmp.Or(spec.ID, uuid(names...)), Namespace: j.Namespace, EvalID: version.registerEvaluationID(),
 		Name: fmt.Sprintf("%s.%s[%d]", j.ID, g.Name, i), NodeID: n.ID, NodeName: n.Name, JobID: j.ID,
 		TaskGroup: g.Name, ClientStatus: spec.ClientStatus, ClientDescription: clientDescriptions[spec.ClientStatus],
 		DesiredStatus: spec.DesiredStatus, DesiredDescription: spec.DesiredDescription,
-		TaskStates: map[string]*taskState{}, CreateIndex: of.planIndex,
-		CreateTime: spec.Created.UnixNano(), ModifyTime: spec.Modified.UnixNano(), Job: of, group: g, node: n,
+		TaskStates: map[string]*taskState{}, CreateIndex: version.planIndex,
+		CreateTime: spec.Created.UnixNano(), ModifyTime: spec.Modified.UnixNano(), Job: version, group: g, node: n,
 		failingChecks: spec.FailingChecks,
 	}
-	a.setHealth(of, spec)
+	a.setHealth(version, spec)
 	if previous != nil {
 		c.linkReplacement(previous, a)
 	}

@@ -16,7 +16,7 @@ type Traffic struct {
 }
 
 type trafficMeter struct {
-	mu    sync.Mutex
+	mu    sync.Mutex          // guards the other fields
 	by    map[string]*Traffic // by pattern
 	total Traffic
 }

@@ -78,7 +78,7 @@ func restartAllocation(c *Cluster, req *writeRequest, a *allocation) error {
 			return errors.New(err.Error())
 		}
 	}
-	why, names := "User requested running tasks to restart", []string{}
+	reason, names := "User requested running tasks to restart", []string{}
 	switch {
 	case sent.AllTasks && sent.TaskName != "":
 		return errors.New("task name cannot be set when restarting all tasks")
@@ -89,11 +89,11 @@ func restartAllocation(c *Cluster, req *writeRequest, a *allocation) error {
 		if s := a.TaskStates[sent.TaskName]; s == nil || s.State != "running" {
 			return errNotRunning
 		}
-		why, names = "User requested task to restart", []string{sent.TaskName}
+		reason, names = "User requested task to restart", []string{sent.TaskName}
 	case a.terminal():
 		return errors.New("restart of an alloc that should not run")
 	case sent.AllTasks:
-		why = "User requested all tasks to restart"
+		reason = "User requested all tasks to restart"
 	}
 	var tasks []Task
 	for _, t := range a.group.Tasks {
@@ -105,12 +105,12 @@ func restartAllocation(c *Cluster, req *writeRequest, a *allocation) error {
 			tasks = append(tasks, t)
 		}
 	}
-	c.restartTasks(a, tasks, why)
+	c.restartTasks(a, tasks, reason)
 	return nil
 }
 
 // restartTasks stops tasks and starts them again one step later.
-func (c *Cluster) restartTasks(old *allocation, tasks []Task, why string) {
+func (c *Cluster) restartTasks(old *allocation, tasks []Task, reason string) {
 	if len(tasks) == 0 {
 		return
 	}
@@ -118,8 +118,8 @@ func (c *Cluster) restartTasks(old *allocation, tasks []Task, why string) {
 	c.applyFailNext(old)
 	c.updateAllocation(old, func(a *allocation) {
 		for _, t := range tasks {
-			signaled := newEvent(now, "Restart Signaled", why, map[string]string{"restart_reason": why})
-			signaled.RestartReason = why
+			signaled := newEvent(now, "Restart Signaled", reason, map[string]string{"restart_reason": reason})
+			signaled.RestartReason = reason
 			events := []Event{signaled}
 			if a.TaskStates[t.Name].State == "running" {
 				events = append(events, sigkillEvent(now, t))

@@ -20,7 +20,7 @@ type Write struct {
 }
 
 type journal struct {
-	mu     sync.Mutex
+	mu     sync.Mutex // guards writes
 	writes []Write
 }
 
