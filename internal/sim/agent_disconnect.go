@@ -317,8 +317,8 @@ func (c *Cluster) cancelFollowup(a *allocation) {
 	i := slices.IndexFunc(c.evaluations, func(e *evaluation) bool { return e.ID == a.FollowupEvalID })
 	if i >= 0 {
 		canceled := *c.evaluations[i]
-		canceled.Status, canceled.StatusDescription, canceled.ModifyIndex = "canceled", "allocs reconnected",
-			c.nextIndex(tableEvaluations)
+		canceled.Status, canceled.StatusDescription = "canceled", "allocs reconnected"
+		canceled.ModifyIndex = c.nextIndex(tableEvaluations)
 		c.storeEvaluation(&canceled)
 	}
 }

@@ -78,9 +78,9 @@ func (l *limiter) track(conn net.Conn, state http.ConnState) {
 	case http.StateNew:
 		if !l.admit(conn) {
 			l.refused++
-			answer := l.tooManyRate.Allow()
+			allowed := l.tooManyRate.Allow()
 			l.mu.Unlock()
-			if answer {
+			if allowed {
 				conn.SetDeadline(time.Now().Add(10 * time.Millisecond))
 				conn.Write([]byte(tooManyResponse))
 			}

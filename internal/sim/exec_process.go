@@ -22,12 +22,12 @@ var errPluginShutDown = errors.New("plugin is shut down")
 func (s *execStream) runExec(c *Cluster, e *execRequest) error {
 	pause := time.NewTimer(e.node.spec.Slow)
 	defer pause.Stop()
-	hang := pause.C
+	delay := pause.C
 	if e.node.spec.Hangs {
-		hang = nil
+		delay = nil
 	}
 	select {
-	case <-hang:
+	case <-delay:
 	case <-s.ctx.Done():
 		return nil
 	}
@@ -36,14 +36,14 @@ func (s *execStream) runExec(c *Cluster, e *execRequest) error {
 		return err
 	}
 	ctx, kill := context.WithCancel(s.ctx)
-	var ended atomic.Bool
-	var watch sync.WaitGroup
-	watch.Go(func() {
+	var taskExited atomic.Bool
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
 		c.waitForTaskExit(ctx, e)
-		ended.Store(ctx.Err() == nil)
+		taskExited.Store(ctx.Err() == nil)
 		kill()
 	})
-	defer watch.Wait()
+	defer watcher.Wait()
 	defer kill()
 	cmd := d.command(ctx, e.a, e.task, e.command)
 	x := &execProcess{s, ctx, kill, cmd, make(chan struct{}), e.task.Driver == "podman"}
@@ -53,7 +53,7 @@ func (s *execStream) runExec(c *Cluster, e *execRequest) error {
 		err = x.runOnPipes()
 	}
 	switch failed, notStarted := errors.AsType[startError](err); {
-	case ended.Load():
+	case taskExited.Load():
 		return errPluginShutDown
 	case notStarted && e.task.Driver == "docker":
 		// In a container, the exec process itself starts and then fails to execute the program.

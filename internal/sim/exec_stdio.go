@@ -10,9 +10,9 @@ import (
 // copyStdin forwards the client's frames to the program. Without a terminal, it returns when stdin is closed or no
 // longer read. With a terminal, it returns when the program has exited.
 func (x *execProcess) copyStdin(stdin *os.File, terminal bool) {
-	var over <-chan struct{}
+	var done <-chan struct{}
 	if terminal {
-		over = x.exited
+		done = x.exited
 	}
 	input := x.input
 	for {
@@ -20,23 +20,23 @@ func (x *execProcess) copyStdin(stdin *os.File, terminal bool) {
 		case in, ok := <-input:
 			switch {
 			case !ok:
-				input, over = nil, x.exited // stdin stays open, see send
+				input, done = nil, x.exited // stdin stays open, see send
 			case in.Stdin != nil:
 				_, err := stdin.Write(in.Stdin.Data)
-				ends := in.Stdin.Close
-				if ends && x.ignoresEOF {
-					ends, input, over = false, nil, x.exited
+				closes := in.Stdin.Close
+				if closes && x.ignoresEOF {
+					closes, input, done = false, nil, x.exited
 				}
-				if ends {
+				if closes {
 					stdin.Close()
 				}
-				if !terminal && (err != nil || ends) {
+				if !terminal && (err != nil || closes) {
 					return
 				}
 			case in.Size != nil && terminal:
 				pty.Setsize(stdin, &pty.Winsize{Rows: in.Size.Height, Cols: in.Size.Width})
 			}
-		case <-over:
+		case <-done:
 			return
 		case <-x.ctx.Done():
 			return

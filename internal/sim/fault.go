@@ -100,9 +100,9 @@ func (f *faults) use(method, path string) []Fault {
 	return applied
 }
 
-// applyFaults applies the faults of a request. answered reports that the response is complete. lost reports that the
+// applyFaults applies the faults of a request. responded reports that the response is complete. lost reports that the
 // request must be executed and its response dropped.
-func (c *Cluster) applyFaults(w http.ResponseWriter, r *http.Request) (answered, lost bool) {
+func (c *Cluster) applyFaults(w http.ResponseWriter, r *http.Request) (responded, lost bool) {
 	for _, f := range c.faults.use(r.Method, r.URL.Path) {
 		c.delay(r, f.Delay)
 		switch {

@@ -28,7 +28,7 @@ func newFileInfo(i fs.FileInfo) fileInfo {
 }
 
 // fileHandler returns a handler for requests for files of an allocation.
-func fileHandler(answer func(d *allocDir, v url.Values) (any, error)) handler {
+func fileHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		if !c.host.acquire() {
 			panic(http.ErrAbortHandler)
@@ -46,7 +46,7 @@ func fileHandler(answer func(d *allocDir, v url.Values) (any, error)) handler {
 		d, err := c.host.dir(a)
 		var body any
 		if err == nil {
-			body, err = answer(d, r.URL.Query())
+			body, err = lookup(d, r.URL.Query())
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			err = httpError{http.StatusNotFound, err.Error()}

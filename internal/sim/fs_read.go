@@ -11,9 +11,9 @@ import (
 
 // contentHandler returns a handler for the content of a file. Nomad sends the status 200 before it opens the file, so
 // an error is only visible in the body.
-func contentHandler(answer func(d *allocDir, v url.Values) (any, error)) handler {
-	ask := fileHandler(answer)
-	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) { ask(c, alwaysOK{w}, r, id) }
+func contentHandler(lookup func(d *allocDir, v url.Values) (any, error)) handler {
+	handle := fileHandler(lookup)
+	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) { handle(c, alwaysOK{w}, r, id) }
 }
 
 type alwaysOK struct{ http.ResponseWriter }

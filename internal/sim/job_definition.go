@@ -146,9 +146,10 @@ func (j *job) normalizedSpec() object {
 	if j.definition == nil {
 		all = j.describedDefinition()
 	}
-	all["Name"], all["Meta"], all["Periodic"], all["Priority"], all["Stop"] = j.Name, j.Meta, j.Periodic, j.Priority,
-		j.Stop
-	all["ParameterizedJob"] = j.ParameterizedJob
+	maps.Copy(all, object{
+		"Name": j.Name, "Meta": j.Meta, "Periodic": j.Periodic, "Priority": j.Priority, "Stop": j.Stop,
+		"ParameterizedJob": j.ParameterizedJob,
+	})
 	if j.tag != nil {
 		all["VersionTag"] = j.tag // Nomad considers a tagged version that is registered without its tag as changed
 	}

@@ -85,9 +85,9 @@ func (r *logReader) parts() (parts []logPart, err error) {
 		return nil, fmt.Errorf("failed to list entries: %w", err)
 	}
 	for _, e := range entries {
-		number, of := strings.CutPrefix(e.Name(), r.q.task+"."+r.q.stream+".")
+		number, isLog := strings.CutPrefix(e.Name(), r.q.task+"."+r.q.stream+".")
 		index, err := strconv.Atoi(number)
-		if !of || err != nil {
+		if !isLog || err != nil {
 			continue
 		}
 		if info, err := e.Info(); err == nil {

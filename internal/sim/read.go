@@ -118,8 +118,8 @@ func leader(*Cluster, *query) (any, error) { return "127.0.0.1:4647", nil }
 var errJobNotFound = httpError{http.StatusNotFound, "job not found"}
 
 // forJob returns a query handler for one job. The job is nil if it does not exist. The response has the index of the
-// table, unless answer sets another.
-func forJob(t table, answer func(q *query, j *job) (any, error)) func(*Cluster, *query) (any, error) {
+// table, unless lookup sets another.
+func forJob(t table, lookup func(q *query, j *job) (any, error)) func(*Cluster, *query) (any, error) {
 	return func(c *Cluster, q *query) (any, error) {
 		if !q.token.rights.allows(q.namespace, "read-job") {
 			return nil, errDenied
@@ -129,7 +129,7 @@ func forJob(t table, answer func(q *query, j *job) (any, error)) func(*Cluster, 
 		if j == nil {
 			q.purgedFrom = c // for the allocations and evaluations of a purged job
 		}
-		return answer(q, j)
+		return lookup(q, j)
 	}
 }
 

@@ -40,8 +40,9 @@ var (
 
 // page returns one page of the rows in the query's namespace that match the filter and that the token may read. It
 // also sets the token of the next page. As in Nomad, the filter is applied before the ACL.
-func page[T row, S any](q *query, rows []T, o paging, visible func(namespace string) bool, stub func(T) S) ([]S,
-	error) {
+func page[T row, S any](
+	q *query, rows []T, order paging, visible func(namespace string) bool, stub func(T) S,
+) ([]S, error) {
 	var filter *bexpr.Evaluator
 	if q.filter != "" {
 		var err error
@@ -67,7 +68,7 @@ func page[T row, S any](q *query, rows []T, o paging, visible func(namespace str
 			continue
 		}
 		if !reached {
-			if side := o.compare(k, q.nextToken); (side < 0 && !q.reverse) || (side > 0 && q.reverse) {
+			if side := order.compare(k, q.nextToken); (side < 0 && !q.reverse) || (side > 0 && q.reverse) {
 				continue
 			}
 		}
@@ -85,7 +86,7 @@ func page[T row, S any](q *query, rows []T, o paging, visible func(namespace str
 		}
 		reached = true
 		if q.perPage > 0 && len(out) == q.perPage {
-			q.nextPage = o.token(k)
+			q.nextPage = order.token(k)
 			break
 		}
 		out = append(out, stub(r))

@@ -75,12 +75,11 @@ func (c *Cluster) linkReplacement(previous, next *allocation) {
 
 // reschedule adds the two evaluations of a rescheduling and returns the ID of the second.
 func (j *job) reschedule(previous, next *allocation, failed uint64) string {
-	noticed := j.newEvaluation("alloc-failure", "", previous.ModifyTime, failed, "failure", previous.ID)
-	again := j.newEvaluation("alloc-reschedule", "", previous.ModifyTime, failed, "reschedule", previous.ID)
-	again.ModifyIndex, again.ModifyTime, again.WaitUntil = next.CreateIndex, next.CreateTime,
-		stamp(previous.replacementTime())
-	again.JobModifyIndex = j.JobModifyIndex
-	noticed.NextEval, again.PreviousEval = again.ID, noticed.ID
-	j.evaluations = append(j.evaluations, noticed, again)
-	return again.ID
+	failure := j.newEvaluation("alloc-failure", "", previous.ModifyTime, failed, "failure", previous.ID)
+	followup := j.newEvaluation("alloc-reschedule", "", previous.ModifyTime, failed, "reschedule", previous.ID)
+	followup.ModifyIndex, followup.ModifyTime, followup.JobModifyIndex = next.CreateIndex, next.CreateTime, j.JobModifyIndex
+	followup.WaitUntil = stamp(previous.replacementTime())
+	failure.NextEval, followup.PreviousEval = followup.ID, failure.ID
+	j.evaluations = append(j.evaluations, failure, followup)
+	return followup.ID
 }

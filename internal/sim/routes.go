@@ -115,8 +115,8 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 		journaled = c.journal.record(w, r)
 		w = journaled
 	}
-	answered, lost := c.applyFaults(w, r)
-	if answered {
+	responded, lost := c.applyFaults(w, r)
+	if responded {
 		return
 	}
 	if journaled.executed, journaled.dropped = true, lost; lost {
@@ -141,9 +141,9 @@ func (c *Cluster) serve(w http.ResponseWriter, r *http.Request) {
 	finish() // not deferred, because an aborted request has no end
 }
 
-// read returns the handler of a query, which may block until the state changes. answer runs with the read lock held.
+// read returns the handler of a query, which may block until the state changes. lookup runs with the read lock held.
 // It must return only stored records or newly created values.
-func read(answer func(c *Cluster, q *query) (any, error)) handler {
+func read(lookup func(c *Cluster, q *query) (any, error)) handler {
 	return func(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		q, err := parseQuery(r, id)
 		if err != nil {
@@ -156,7 +156,7 @@ func read(answer func(c *Cluster, q *query) (any, error)) handler {
 			var body any
 			c.mu.RLock()
 			if q.token, err = c.authenticate(r); err == nil {
-				body, err = answer(c, q)
+				body, err = lookup(c, q)
 			}
 			changed := c.changed
 			c.mu.RUnlock()

@@ -55,8 +55,8 @@ func (p *plan) ensureDeployment() {
 		Namespace: p.job.Namespace, JobID: p.job.ID, JobVersion: p.job.Version,
 		JobModifyIndex: p.job.ModifyIndex, JobSpecModifyIndex: p.job.JobModifyIndex, JobCreateIndex: p.job.CreateIndex,
 		Status: "running", StatusDescription: deploymentDescriptions["running"], EvalPriority: p.job.Priority,
-		CreateIndex: p.index,
-		CreateTime:  now.UnixNano(), ModifyTime: now.UnixNano(), TaskGroups: map[string]*deploymentState{},
+		CreateIndex: p.index, CreateTime: now.UnixNano(), ModifyTime: now.UnixNano(),
+		TaskGroups: map[string]*deploymentState{},
 	}
 	for _, g := range p.job.groups {
 		u := p.job.updateStrategy(g)

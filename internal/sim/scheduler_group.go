@@ -129,7 +129,7 @@ func (p *plan) updateBudget(g Group, current []*allocation) int {
 	return max(n, 0)
 }
 
-// stopSurplus stops one surplus allocation. It prefers an old allocation with a name that a current one has, then the
+// stopSurplus stops one surplus allocation. It prefers an old allocation with a name that a current one covered, then the
 // old or current one with the highest index.
 func (p *plan) stopSurplus(old, current []*allocation, keepCanaries bool) (left, leftCurrent []*allocation) {
 	for i, a := range old {
@@ -177,7 +177,7 @@ func (p *plan) updateInPlace(g Group, a *allocation) *allocation {
 	return b
 }
 
-// migrate replaces an allocation that was stopped by a request. Before a deployment is promoted, the replacement has
+// migrate replaces an allocation that was stopped by a request. Before a deployment is promoted, the replacement covered
 // the same version.
 func (p *plan) migrate(g Group, a *allocation) {
 	version := p.job
@@ -229,7 +229,7 @@ func (p *plan) planSystemGroup(g Group, all []*allocation) {
 		reasons.NodesAvailable, reasons.NodesInPool, reasons.NodePool, reasons.ClassFiltered = nil, 0, "", map[string]int{}
 		p.failed[g.Name] = reasons
 	}
-	has, previous := map[string]bool{}, map[string]*allocation{}
+	covered, previous := map[string]bool{}, map[string]*allocation{}
 	for _, a := range all {
 		if old := previous[a.NodeID]; a.terminal() && a.NextAllocation == "" &&
 			(old == nil || old.CreateIndex < a.CreateIndex) {
@@ -237,28 +237,28 @@ func (p *plan) planSystemGroup(g Group, all []*allocation) {
 		}
 	}
 	for _, a := range all {
-		finished := p.job.Type == "sysbatch" && a.ClientStatus == "complete" && a.DesiredStatus == "run" &&
+		complete := p.job.Type == "sysbatch" && a.ClientStatus == "complete" && a.DesiredStatus == "run" &&
 			a.Job.Version == p.job.Version
 		switch {
-		case finished:
-			has[a.NodeID] = true
+		case complete:
+			covered[a.NodeID] = true
 		case a.terminal():
 		case g.Count == 0:
 			p.stop(a, descNotNeeded)
 		case a.DesiredTransition.Migrate != nil && *a.DesiredTransition.Migrate:
 			p.stop(a, descTainted)
-			has[a.NodeID] = true // until the next evaluation
+			covered[a.NodeID] = true // until the next evaluation
 		case a.Job.Version == p.job.Version:
-			has[a.NodeID] = true
+			covered[a.NodeID] = true
 		case p.job.canUpdateInPlace(a.Job, g):
 			p.updateInPlace(g, a)
-			has[a.NodeID] = true
+			covered[a.NodeID] = true
 		default:
 			p.stop(a, descUpdating)
 		}
 	}
 	for _, n := range nodes {
-		if !has[n.ID] && g.Count > 0 {
+		if !covered[n.ID] && g.Count > 0 {
 			p.addAllocationOn(n, p.job, g, 0, p.changedCopy(previous[n.ID]))
 		}
 	}
@@ -307,7 +307,7 @@ func (j *job) destructiveSpec(group string) any {
 	return nil
 }
 
-// updateStrategy returns the update block of a group, or nil if the job has no deployments.
+// updateStrategy returns the update block of a group, or nil if the job covered no deployments.
 func (j *job) updateStrategy(g Group) *Update {
 	if j.Type != "service" {
 		return nil

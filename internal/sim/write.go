@@ -38,10 +38,10 @@ func write(apply func(c *Cluster, req *writeRequest) (any, error)) handler {
 			id: id, request: r, values: v, namespace: cmp.Or(v.Get("namespace"), "default"), body: body,
 			mayRunProcesses: c.hasOwnToken(r),
 		}
-		var answer any
+		var response any
 		c.mu.Lock()
 		if req.token, err = c.authenticate(r); err == nil {
-			answer, err = apply(c, req)
+			response, err = apply(c, req)
 		}
 		c.mu.Unlock()
 		if err != nil {
@@ -55,8 +55,8 @@ func write(apply func(c *Cluster, req *writeRequest) (any, error)) handler {
 			w.Header().Set("X-Nomad-KnownLeader", req.knownLeader)
 			w.Header().Set("X-Nomad-LastContact", "0")
 		}
-		if answer != nil {
-			respond(w, r, answer)
+		if response != nil {
+			respond(w, r, response)
 		}
 	}
 }

@@ -31,8 +31,8 @@ func stopAllocation(c *Cluster, req *writeRequest) (any, error) {
 	req.index = c.nextIndex(tableJobs, tableAllocations, tableEvaluations)
 	migrate := true
 	a := old.copy()
-	a.DesiredTransition.Migrate, a.DesiredTransition.NoShutdownDelay, a.DesiredTransition.Reschedule = &migrate, &noDelay,
-		&reschedule
+	t := &a.DesiredTransition
+	t.Migrate, t.NoShutdownDelay, t.Reschedule = &migrate, &noDelay, &reschedule
 	c.storeAllocations(req.index, a)
 	j := c.job(a.Namespace, a.JobID)
 	if j == nil {

@@ -57,7 +57,7 @@ func deploymentAllocations(c *Cluster, q *query) (any, error) {
 
 // activeDeployment returns the deployment of a write request. It returns an error if the token has none of the
 // capabilities or the deployment is terminal.
-func (c *Cluster) activeDeployment(req *writeRequest, terminal string, capabilities ...string) (*deployment, error) {
+func (c *Cluster) activeDeployment(req *writeRequest, operation string, capabilities ...string) (*deployment, error) {
 	d, err := c.lookupDeployment(req.id)
 	switch {
 	case err != nil:
@@ -69,7 +69,7 @@ func (c *Cluster) activeDeployment(req *writeRequest, terminal string, capabilit
 		return nil, err
 	}
 	if !d.active() {
-		return nil, fmt.Errorf("can't %s terminal deployment", terminal)
+		return nil, fmt.Errorf("can't %s terminal deployment", operation)
 	}
 	return d, nil
 }
@@ -86,14 +86,14 @@ func (req *writeRequest) checkDeploymentID(id string) error {
 }
 
 func (req *writeRequest) deploymentResponse(e *evaluation, reverted *uint64) object {
-	answer := object{
+	response := object{
 		"EvalID": "", "EvalCreateIndex": 0, "DeploymentModifyIndex": req.index, "Index": req.index,
 		"RevertedJobVersion": reverted,
 	}
 	if e != nil {
-		answer["EvalID"], answer["EvalCreateIndex"] = e.ID, e.CreateIndex
+		response["EvalID"], response["EvalCreateIndex"] = e.ID, e.CreateIndex
 	}
-	return answer
+	return response
 }
 
 func promoteDeployment(c *Cluster, req *writeRequest) (any, error) {
@@ -180,11 +180,11 @@ func pauseDeployment(c *Cluster, req *writeRequest) (any, error) {
 	if err := req.checkDeploymentID(sent.DeploymentID); err != nil {
 		return nil, err
 	}
-	what := "resume"
+	operation := "resume"
 	if sent.Pause {
-		what = "pause"
+		operation = "pause"
 	}
-	old, err := c.activeDeployment(req, what, "submit-job", "pause-deployment")
+	old, err := c.activeDeployment(req, operation, "submit-job", "pause-deployment")
 	if err != nil {
 		return nil, err
 	}

@@ -85,9 +85,9 @@ func revertJob(c *Cluster, req *writeRequest) (any, error) {
 	}
 	j := *old
 	j.tokenID, j.tag = c.accessor(req.token), nil
-	answer := c.submit(req, now, &j)
+	response := c.submit(req, now, &j)
 	req.knownLeader = "false"
-	return answer, nil
+	return response, nil
 }
 
 // findVersion returns a version of the job by its number, or nil.

@@ -62,22 +62,22 @@ type journalWriter struct {
 }
 
 func (w *journalWriter) WriteHeader(status int) {
-	w.answered(status)
+	w.recordStatus(status)
 	if !w.dropped {
 		w.ResponseWriter.WriteHeader(status)
 	}
 }
 
 func (w *journalWriter) Write(p []byte) (int, error) {
-	w.answered(http.StatusOK)
+	w.recordStatus(http.StatusOK)
 	if w.dropped {
 		return len(p), nil
 	}
 	return w.ResponseWriter.Write(p)
 }
 
-// answered records the first status of the response.
-func (w *journalWriter) answered(status int) {
+// recordStatus records the first status of the response.
+func (w *journalWriter) recordStatus(status int) {
 	if w.done {
 		return
 	}

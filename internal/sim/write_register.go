@@ -42,7 +42,7 @@ func registerJob(c *Cluster, req *writeRequest) (any, error) {
 	if err := req.authorize(namespace, "submit-job", "register-job"); err != nil {
 		return nil, err
 	}
-	if _, there := find(c.namespaces, key{id: namespace}, byName); !there {
+	if _, exists := find(c.namespaces, key{id: namespace}, byName); !exists {
 		return nil, errorList(fmt.Sprintf("job %q is in nonexistent namespace %q", *f.ID, namespace))
 	}
 	before := c.job(namespace, *f.ID)
@@ -107,9 +107,8 @@ func (c *Cluster) storeVersion(before, j *job, index uint64) *job {
 	} else {
 		j.CreateIndex, j.Version, j.earlierVersions = before.CreateIndex, before.Version+1, before.versions()
 		j.dropOldVersion()
-		j.summary, j.allocations, j.evaluations, j.scalingEvents = before.summary, before.allocations, before.evaluations,
-			before.scalingEvents
-		j.collected, j.Status = before.collected, before.Status
+		j.summary, j.allocations, j.evaluations = before.summary, before.allocations, before.evaluations
+		j.scalingEvents, j.collected, j.Status = before.scalingEvents, before.collected, before.Status
 		if j.submission == nil {
 			j.submission = before.submission
 		}
@@ -143,7 +142,7 @@ func (c *Cluster) accessor(t *token) string {
 	return uuid("accessor", t.secret)
 }
 
-// checkModifyIndex returns an error if the job has another modify index than the request enforces. j is nil if there
+// checkModifyIndex returns an error if the job has another modify index than the request enforces. j is nil if exists
 // is no such job.
 func (j *job) checkModifyIndex(index uint64) error {
 	switch {

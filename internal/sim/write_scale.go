@@ -71,7 +71,7 @@ func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 		Time: time.Now().UnixNano(), Count: sent.Count, PreviousCount: int64(g.Count), Message: sent.Message,
 		Error: sent.Error, Meta: sent.Meta,
 	}
-	answer := req.registerResponse("", 0, before.ModifyIndex)
+	response := req.registerResponse("", 0, before.ModifyIndex)
 	if sent.Count != nil {
 		if err := before.checkScale(g, *sent.Count, sent.JobModifyIndex); err != nil {
 			return nil, err
@@ -81,18 +81,18 @@ func scaleJob(c *Cluster, req *writeRequest) (any, error) {
 		j.setCount(group, int(*sent.Count))
 		j.storeScalingPolicies(before, index)
 		c.storeJob(j, index)
-		answer = req.registerResponse("", 0, index)
+		response = req.registerResponse("", 0, index)
 		if !j.isParent() {
 			e := c.evaluate(j, "job-scaling", c.nextIndex(tableEvaluations), index)
-			answer = req.registerResponse(e.ID, e.CreateIndex, index)
+			response = req.registerResponse(e.ID, e.CreateIndex, index)
 			event.EvalID = &e.ID
 		}
 	}
 	req.index = c.nextIndex()
 	event.CreateIndex = req.index
 	c.storeScalingEvent(req, group, event)
-	answer["Index"], answer["KnownLeader"] = req.index, true
-	return answer, nil
+	response["Index"], response["KnownLeader"] = req.index, true
+	return response, nil
 }
 
 // checkScale returns an error if the group cannot have this count, or cannot be scaled now.
