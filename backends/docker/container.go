@@ -9,12 +9,12 @@ import (
 	"nomadctld/backends"
 )
 
-// container is what the JSON of a container says that matters for running programs in it and for its streams.
+// container is the part of a container's JSON that matters for exec, attach and logs.
 type container struct {
 	ID    string
 	State struct {
 		Running, Paused, Restarting bool
-		StartedAt                   time.Time // zero: never
+		StartedAt                   time.Time // zero: never started
 		ExitCode                    int
 	}
 	Config struct {
@@ -30,31 +30,31 @@ type container struct {
 }
 
 // newestContainer returns the newest container of a task, running or not.
-func (s *apiClient) newestContainer(ctx context.Context, in backends.TaskRef) (is container, err error) {
+func (s *apiClient) newestContainer(ctx context.Context, in backends.TaskRef) (c container, err error) {
 	found, err := s.containerJSON(ctx, in.Task, in.Allocation.ID)
 	if err != nil {
-		return is, err
+		return c, err
 	}
 	return parseContainer(found)
 }
 
-// runningContainer returns the container of a task if programs can be run in it.
+// runningContainer returns the container of a task, or an error if programs cannot run in it.
 func (s *apiClient) runningContainer(ctx context.Context, in backends.TaskRef) (container, error) {
-	is, err := s.newestContainer(ctx, in)
+	c, err := s.newestContainer(ctx, in)
 	switch {
 	case errors.Is(err, ErrNoContainer):
-		return is, &wrappedKind{err, backends.ErrTaskNotRunning}
+		return c, &wrappedKind{err, backends.ErrTaskNotRunning}
 	case err != nil:
-		return is, err
-	case !is.State.Running || is.State.Restarting:
-		return is, userErrorf("the container of task %s %w", displayName(in.Task), backends.ErrTaskNotRunning)
-	case is.State.Paused:
-		return is, errPaused(in.Task)
+		return c, err
+	case !c.State.Running || c.State.Restarting:
+		return c, errNotRunning(in.Task)
+	case c.State.Paused:
+		return c, errPaused(in.Task)
 	}
-	return is, nil
+	return c, nil
 }
 
-func parseContainer(container []byte) (is container, err error) {
-	err = json.Unmarshal(container, &is)
-	return is, err
+func parseContainer(container []byte) (c container, err error) {
+	err = json.Unmarshal(container, &c)
+	return c, err
 }

@@ -9,23 +9,23 @@ import (
 	"nomadctld/backends"
 )
 
-// dropQueue passes on what is written to its writers as fast as it is taken, in the same order, and holds up nobody. What comes
-// when maxQueued bytes have not been taken is dropped, and said to have been.
+// dropQueue forwards writes to several writers in order, from one goroutine, so that its writers never block. If
+// maxQueued bytes are waiting, further writes are dropped and a notice is written at the gap.
 type dropQueue struct {
-	notices io.Writer // text
+	notices io.Writer // for the notices about dropped bytes
 	done    chan struct{}
 
 	mu           sync.Mutex
-	changed      sync.Cond // something of the following has changed
+	changed      sync.Cond // signaled when a field below changes
 	queue        []queuedWrite
 	size         int
-	droppedBytes int // bytes, since something was queued
+	droppedBytes int // since the last write that was queued
 	midLine      bool
 	closed       bool
 	err          error
 }
 
-// queuedWrite is a piece that has not been taken yet.
+// queuedWrite is a write that is waiting.
 type queuedWrite struct {
 	to   io.Writer
 	data []byte
@@ -33,7 +33,7 @@ type queuedWrite struct {
 
 const (
 	maxQueued      = 1 << 20
-	queuedOverhead = 64 // what a piece costs beside its data
+	queuedOverhead = 64 // memory of a write in addition to its data
 )
 
 func newDropQueue(notes io.Writer) *dropQueue {
@@ -43,7 +43,7 @@ func newDropQueue(notes io.Writer) *dropQueue {
 	return l
 }
 
-// writer returns what writes to w without waiting for it.
+// writer returns a writer that queues writes to w.
 func (l *dropQueue) writer(w io.Writer) io.Writer { return dropWriter{l, w} }
 
 type dropWriter struct {
@@ -57,7 +57,8 @@ func (w dropWriter) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
 	}
-	if w.size+len(p)+queuedOverhead > maxQueued || w.droppedBytes > 0 && w.size > maxQueued/2 { // one gap instead of many
+	full := w.size+len(p)+queuedOverhead > maxQueued
+	if full || w.droppedBytes > 0 && w.size > maxQueued/2 { // collect drops into one gap
 		w.droppedBytes += len(p)
 		return len(p), nil
 	}
@@ -73,12 +74,12 @@ func (l *dropQueue) add(to io.Writer, data []byte) {
 	l.changed.Signal()
 }
 
-// addNotice says what is missing in the place where it is. l.mu is held.
+// addNotice queues a notice about the bytes dropped so far. The caller holds mu.
 func (l *dropQueue) addNotice() {
 	if l.droppedBytes == 0 {
 		return
 	}
-	text := fmt.Sprintf("nomadctld: %d bytes skipped here: they came faster than this client reads\n", l.droppedBytes)
+	text := fmt.Sprintf("nomadctld: skipped %d bytes here: this client reads too slowly\n", l.droppedBytes)
 	if l.midLine {
 		text = "\n" + text
 	}
@@ -108,15 +109,15 @@ func (l *dropQueue) run() {
 	}
 }
 
-// discard lets what has not been taken go.
+// discard drops all waiting writes.
 func (l *dropQueue) discard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.queue = l.queue[:min(1, len(l.queue))] // the first one may be being written
+	l.queue = l.queue[:min(1, len(l.queue))] // the first write may be in progress
 	l.changed.Signal()
 }
 
-// close says that nothing more is written; done is closed when all has been taken.
+// close ends the input. done is closed when all waiting writes are written.
 func (l *dropQueue) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -7,26 +7,26 @@ import (
 	"io"
 )
 
-// demuxer takes apart what Docker sends of a container without a terminal: frames with a header of 8 bytes, the first of
-// which says whether it is of stdout or stderr, and the last four how long it is. With a terminal, all is stdout.
+// demuxer splits Docker's output of a container without a terminal into stdout and stderr. It consists of frames with
+// an 8-byte header: the first byte is the stream, the last four are the length. With a terminal, everything is stdout.
 type demuxer struct {
 	raw     bool
 	outputs [2]io.Writer // stdout, stderr
 
 	header    [8]byte
-	headerLen int    // bytes of head that have come
-	frameLeft uint32 // bytes of the frame that have not come
+	headerLen int    // bytes of header received
+	frameLeft uint32 // bytes of the frame not received yet
 }
 
-var errFrame = errors.New("the stream is not one of frames")
+var errFrame = errors.New("the stream has an invalid frame")
 
-// demux writes what p holds, in its order and with as few writes as possible; neighbouring frames of one stream are
-// put together in p itself, which is faster than a write for each.
+// demux writes the data in p in order and in as few writes as possible. Adjacent frames of one stream are merged in p
+// itself, which is faster than a write for each.
 func (f *demuxer) demux(p []byte) error {
 	if f.raw {
 		return writeAll(f.outputs[0], p)
 	}
-	from, to, stream := 0, 0, -1 // p[from:to] is of this stream, and not written yet
+	from, to, stream := 0, 0, -1 // p[from:to] belongs to this stream and is not written yet
 	for at := 0; at < len(p); {
 		if f.frameLeft == 0 {
 			n := copy(f.header[f.headerLen:], p[at:])
@@ -67,7 +67,7 @@ func (f *demuxer) flush(stream int, p []byte) error {
 	return writeAll(f.outputs[stream], p)
 }
 
-// complete reports whether no frame has ended early.
+// complete reports whether the data received so far ends with a complete frame.
 func (f *demuxer) complete() bool { return f.frameLeft == 0 && f.headerLen == 0 }
 
 func writeAll(w io.Writer, p []byte) error {

@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	resizeRetryInterval    = 5 * time.Millisecond // the process may not be there yet
+	resizeRetryInterval    = 5 * time.Millisecond // the process may not exist yet
 	maxResizeRetryInterval = 200 * time.Millisecond
 	maxResizeTries         = 40
 )
 
-// followSize gives the terminal at path the size of the user's until ctx ends.
+// followSize sets the terminal at path to the size of the user's terminal until ctx ends.
 func (s *apiClient) followSize(ctx context.Context, path string, terminal backends.Terminal) {
 	changed := terminal.Resized()
 	for {
@@ -38,9 +38,9 @@ func (s *apiClient) resize(ctx context.Context, path string, terminal backends.T
 		if columns <= 0 || rows <= 0 {
 			return
 		}
-		answer, err := s.request(ctx, http.MethodPost, path+"?h="+strconv.Itoa(rows)+"&w="+strconv.Itoa(columns))
+		response, err := s.request(ctx, http.MethodPost, path+"?h="+strconv.Itoa(rows)+"&w="+strconv.Itoa(columns))
 		if err == nil {
-			answer.Body.Close()
+			response.Body.Close()
 			return
 		}
 		select {

@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// ServerName is a name that the server's certificate is for, besides localhost and 127.0.0.1.
+// ServerName is a name in the server's certificate, besides localhost and 127.0.0.1.
 const ServerName = "docker.test"
 
-// Certificates are PEM files that live as long as the test.
+// Certificates are paths of PEM files that exist until the test ends.
 type Certificates struct {
-	CA        string // has signed the server's and the client's certificate
-	Cert, Key string // the client's
-	OtherCA   string // has signed nothing
+	CA        string // signed the server's and the client's certificate
+	Cert, Key string // of the client
+	OtherCA   string // signed neither
 }
 
 func newCertificates(t testing.TB) (Certificates, *tls.Config) {
@@ -83,7 +83,7 @@ func (a authority) sign(t testing.TB, template *x509.Certificate) tls.Certificat
 	return tls.Certificate{Certificate: [][]byte{issue(t, template, a.cert, key, a.key).Raw}, PrivateKey: key}
 }
 
-// issue makes a certificate for key that is valid for an hour.
+// issue creates a certificate for key that is valid for an hour.
 func issue(t testing.TB, template, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
