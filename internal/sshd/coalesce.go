@@ -6,38 +6,38 @@ import (
 	"time"
 )
 
-// coalescer sends what a session writes in one piece: x/crypto cuts it into packets of at most 32 KiB and writes each of
-// them in two, and every piece by itself wakes the client.
+// coalescer combines the writes of a session into one. x/crypto splits a write into packets of at most 32 KiB and
+// writes each packet in two parts, and every write wakes the client.
 type coalescer struct {
 	conn net.Conn
 
 	mu              sync.Mutex
-	writers         int         // sessions that write now
-	buffered        *[]byte     // from writeBuffers; nil: nothing is held back
-	flushTimer      *time.Timer // runs while something is
-	unbufferedUntil time.Time   // nothing is held back before
+	writers         int         // sessions that are writing
+	buffered        *[]byte     // from writeBuffers; nil: nothing is buffered
+	flushTimer      *time.Timer // runs while something is buffered
+	unbufferedUntil time.Time   // no buffering before this time
 	err             error
 }
 
 const (
-	maxSmallWrite = 4<<10 - 64 // bytes, which with what belongs to a packet x/crypto writes at once anyway
+	maxSmallWrite = 4<<10 - 64 // bytes; x/crypto writes such a packet at once
 	maxBuffered   = 256 << 10
 
-	// A session's write waits while the client's window is used up, and the client may be waiting for what is held back.
+	// A write blocks while the client's window is full. The client may be waiting for the buffered data.
 	flushTimeout    = 20 * time.Millisecond
 	unbufferedGrace = time.Second
 )
 
 var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, maxBuffered); return &b }}
 
-// startWrite lets what is written be held back until end is called, which has to follow.
+// startWrite starts buffering. finishWrite must follow.
 func (s *coalescer) startWrite() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writers++
 }
 
-// finishWrite sends what is held back.
+// finishWrite sends the buffered data.
 func (s *coalescer) finishWrite() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,7 +46,7 @@ func (s *coalescer) finishWrite() error {
 	return s.err
 }
 
-// flush sends what is held back now.
+// flush sends the buffered data now.
 func (s *coalescer) flush() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +54,7 @@ func (s *coalescer) flush() error {
 	return s.err
 }
 
-// flushOverdue sends what is held back although a session still writes: it is the client that it waits for.
+// flushOverdue sends the buffered data while a session is still writing, because the write waits for the client.
 func (s *coalescer) flushOverdue() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
