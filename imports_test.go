@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"config":               {"internal/suggest"},
 	"internal/audit":       {"internal/escape", "internal/linequeue"},
 	"internal/demo":        {"config", "internal/gateway", "internal/sim", "internal/sshfiles", "router"},
+	"internal/dockertest":  {"internal/sim"},
 	"internal/docs":        {"commands", "config", "router"},
 	"internal/gateway":     {"acl", "backends", "backends/docker", "backends/nomad", "commands", "config", "internal/audit", "internal/nomadcli", "internal/ops", "internal/sshd", "router"},
 	"internal/nomadtest":   {"internal/sim"},

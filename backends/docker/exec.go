@@ -309,7 +309,7 @@ func (s execState) exited() bool { return !s.Running && s.started() }
 func (s execState) started() bool { return s.Running || s.Pid != 0 || s.podman && s.CanRemove }
 
 // maybeNotStarted reports whether Podman may have failed to start the program. A program may exit with the same codes;
-// only the output can tell.
+// only the output shows it.
 func (s execState) maybeNotStarted() bool {
 	return s.podman && !s.Running && s.ExitCode != nil && *s.ExitCode >= 125 && *s.ExitCode <= 127
 }

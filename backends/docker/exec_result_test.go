@@ -170,7 +170,7 @@ func TestExecSignal_FailureKeepsInput(t *testing.T) {
 	d := &scriptedDaemon{refusesExecs: true}
 	ended := make(chan time.Time, 1)
 	d.stream = func(conn *net.TCPConn) {
-		conn.Write(framed(1, "begun\n"))
+		conn.Write(framed(1, "start\n"))
 		conn.Read(make([]byte, 1))
 		ended <- time.Now()
 		d.exit(129)
@@ -202,7 +202,7 @@ func TestAttachResult_StreamBroken(t *testing.T) {
 		"truncated frame": func(conn *net.TCPConn) { conn.Write(framed(1, "hello\n")[:10]); conn.Close() },
 		"frame and reset": func(conn *net.TCPConn) { conn.Write(framed(1, "hello\n")); reset(conn) },
 		"no frames": func(conn *net.TCPConn) {
-			io.WriteString(conn, "hello, there are no frames here")
+			io.WriteString(conn, "hello, without frames")
 			conn.Close()
 		},
 		"truncated frame and reset": func(conn *net.TCPConn) { conn.Write(framed(1, "hello\n")[:10]); reset(conn) },

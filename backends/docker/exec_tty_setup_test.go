@@ -51,7 +51,7 @@ func TestTTYSetup_MarkInChunks(t *testing.T) {
 		}
 	}
 	p := newTTYSetup(backends.Program{Argv: []string{"x"}, Terminal: newSize(80, 24), Stdout: io.Discard})
-	p.Write([]byte("there is no mark here"))
+	p.Write([]byte("output without a mark"))
 	if err := p.check("x", false); !errors.Is(err, errNoSetupShell) {
 		t.Errorf("no mark and no shell: got %v", err)
 	}

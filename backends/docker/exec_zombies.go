@@ -32,7 +32,7 @@ func (e *execInstance) countZombies() int {
 }
 
 // runScript runs a script in the container without streams and waits until it exits. If the script could not be
-// started, the execState says so and err has the reason.
+// started, the execState shows it and err has the reason.
 func (e *execInstance) runScript(
 	ctx context.Context, user, script string, args ...string,
 ) (state execState, err error) {

@@ -92,7 +92,7 @@ func (s *apiClient) inspect(ctx context.Context, container, task, allocation str
 	return body, nil
 }
 
-// containerIdentity is the part of a container's JSON that tells which task owns it.
+// containerIdentity is the part of a container's JSON that identifies the task.
 type containerIdentity struct {
 	Name   string // starts with a slash
 	Config struct{ Labels map[string]string }

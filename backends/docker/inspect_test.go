@@ -112,7 +112,7 @@ func TestInspect_OtherContainersHidden(t *testing.T) {
 	t.Parallel()
 	host := dockertest.Daemon(t)
 	allocation, other := newAllocation(), newAllocation()
-	dockertest.Run(t, "foreign-"+allocation, labels(other), "sleep", "600")
+	dockertest.Run(t, "other-"+allocation, labels(other), "sleep", "600")
 	dockertest.Run(t, "unlabelled-"+allocation, nil, "sleep", "600")
 	dockertest.Run(t, "my-web-"+allocation, labels(allocation), "sleep", "600")
 	dockertest.Run(t, "web-"+allocation+"-old", labels(allocation), "sleep", "600")
@@ -120,7 +120,7 @@ func TestInspect_OtherContainersHidden(t *testing.T) {
 		"sleep", "600")
 	loose := dockertest.Run(t, "loose-", nil, "sleep", "600")
 	for _, task := range []string{
-		"foreign", "unlabelled", "web", "we", "", "missing", "..", "../json?", "a/../../b", "%2e%2e", "a b",
+		"other", "unlabelled", "web", "we", "", "missing", "..", "../json?", "a/../../b", "%2e%2e", "a b",
 		"x?all=1", "x#", "ä", "\xff", "a\nb",
 	} {
 		found, err := inspect(t, Settings{Host: host}, task, allocation)

@@ -28,7 +28,7 @@ type resumePoint struct {
 }
 
 // maxRecentTimes is the number of chunk times to remember. Docker up to 20.10 sends some lines again when the followed
-// log is rotated. The times tell them from new lines after the clock was set back.
+// log is rotated. The times distinguish them from new lines after the clock was set back.
 const maxRecentTimes = 4096
 
 // maxSkew bounds how far the times of the two streams may be out of order.

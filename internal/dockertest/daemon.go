@@ -61,6 +61,14 @@ func Run(t testing.TB, name string, labels map[string]string, cmd ...string) (id
 // RunWith is Run with a full configuration. The default image is Image.
 func RunWith(t testing.TB, name string, config docker.Config, host *docker.HostConfig) (id string) {
 	t.Helper()
+	id = create(t, name, config, host)
+	start(t, id)
+	return id
+}
+
+// create creates a container without starting it. It is removed after the test.
+func create(t testing.TB, name string, config docker.Config, host *docker.HostConfig) (id string) {
+	t.Helper()
 	client := Client(t)
 	marked := map[string]string{Label: ""}
 	maps.Copy(marked, config.Labels)
@@ -74,21 +82,31 @@ func RunWith(t testing.TB, name string, config docker.Config, host *docker.HostC
 		t.Fatalf("container %s: %v", name, err)
 	}
 	t.Cleanup(func() { Remove(t, container.ID) })
-	if err := client.StartContainer(container.ID, nil); err != nil {
-		t.Fatalf("container %s: %v", name, err)
-	}
 	return container.ID
+}
+
+func start(t testing.TB, id string) {
+	t.Helper()
+	if err := Client(t).StartContainer(id, nil); err != nil {
+		t.Fatalf("container %s: %v", id, err)
+	}
 }
 
 // RunToExit is Run for a command that exits. It returns the exit code.
 func RunToExit(t testing.TB, name string, labels map[string]string, cmd ...string) (id string, code int) {
 	t.Helper()
 	id = Run(t, name, labels, cmd...)
+	return id, Wait(t, id)
+}
+
+// Wait waits until a container exits and returns its exit code.
+func Wait(t testing.TB, id string) (code int) {
+	t.Helper()
 	code, err := Client(t).WaitContainerWithContext(id, t.Context())
 	if err != nil {
-		t.Fatalf("container %s does not exit: %v", name, err)
+		t.Fatalf("container %s does not exit: %v", id, err)
 	}
-	return id, code
+	return code
 }
 
 // Signal sends a signal to the main process of a container.
