@@ -207,6 +207,7 @@ func checkAttach(task string, c container, a backends.Attachment) error {
 	return nil
 }
 
+// options returns the library's options for the attach request.
 func (a *attachment) options(detachKeys string) dockerclient.AttachToContainerOptions {
 	keys := detachKeys
 	if keys == "" {

@@ -30,31 +30,32 @@ type container struct {
 }
 
 // newestContainer returns the newest container of a task, running or not.
-func (s *apiClient) newestContainer(ctx context.Context, in backends.TaskRef) (c container, err error) {
-	found, err := s.containerJSON(ctx, in.Task, in.Allocation.ID)
+func (c *apiClient) newestContainer(ctx context.Context, in backends.TaskRef) (found container, err error) {
+	body, err := c.containerJSON(ctx, in.Task, in.Allocation.ID)
 	if err != nil {
-		return c, err
+		return found, err
 	}
-	return parseContainer(found)
+	return parseContainer(body)
 }
 
 // runningContainer returns the container of a task, or an error if programs cannot run in it.
-func (s *apiClient) runningContainer(ctx context.Context, in backends.TaskRef) (container, error) {
-	c, err := s.newestContainer(ctx, in)
+func (c *apiClient) runningContainer(ctx context.Context, in backends.TaskRef) (container, error) {
+	found, err := c.newestContainer(ctx, in)
 	switch {
 	case errors.Is(err, ErrNoContainer):
-		return c, &wrappedKind{err, backends.ErrTaskNotRunning}
+		return found, &wrappedKind{err, backends.ErrTaskNotRunning}
 	case err != nil:
-		return c, err
-	case !c.State.Running || c.State.Restarting:
-		return c, errNotRunning(in.Task)
-	case c.State.Paused:
-		return c, errPaused(in.Task)
+		return found, err
+	case !found.State.Running || found.State.Restarting:
+		return found, errNotRunning(in.Task)
+	case found.State.Paused:
+		return found, errPaused(in.Task)
 	}
-	return c, nil
+	return found, nil
 }
 
-func parseContainer(container []byte) (c container, err error) {
-	err = json.Unmarshal(container, &c)
-	return c, err
+// parseContainer parses the JSON of a container.
+func parseContainer(container []byte) (found container, err error) {
+	err = json.Unmarshal(container, &found)
+	return found, err
 }

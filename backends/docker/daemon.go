@@ -36,6 +36,7 @@ type apiClient struct {
 	podman  bool // the daemon is Podman, which offers Docker's API
 }
 
+// newDaemon returns the daemon at an endpoint without connecting to it.
 func newDaemon(endpoint string, config *tls.Config, log *slog.Logger) (*daemon, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
@@ -97,22 +98,23 @@ func (d *Docker) withClient(ctx context.Context, node Node, f func(context.Conte
 	return explained
 }
 
+// withClient calls f with the negotiated client. After a 400 it negotiates again and repeats the call.
 func (d *daemon) withClient(
 	ctx context.Context, pinned dockerclient.APIVersion, f func(context.Context, *apiClient) error,
 ) error {
-	if s := d.negotiated.Load(); s != nil {
-		err := f(ctx, s)
+	if c := d.negotiated.Load(); c != nil {
+		err := f(ctx, c)
 		if !hasStatus(err, http.StatusBadRequest) {
 			return err
 		}
 		// The daemon was probably replaced by a version that does not support this API version.
 	}
-	s, err := d.negotiate(ctx, pinned)
+	c, err := d.negotiate(ctx, pinned)
 	if err != nil {
 		return err
 	}
-	d.negotiated.Store(s)
-	return f(ctx, s)
+	d.negotiated.Store(c)
+	return f(ctx, c)
 }
 
 // maxResponse bounds the body of a response. Docker's own are far smaller.
@@ -121,7 +123,7 @@ const maxResponse = 16 << 20
 // send sends a request, with body as JSON unless it is nil. It uses the connections of go-dockerclient, which cannot
 // send requests that it has no method for, takes no context for some and returns only its own types. The caller closes
 // the body of the response. A status other than 2xx is an error.
-func (s *apiClient) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+func (c *apiClient) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
 	var reader io.Reader
 	if body != nil {
 		encoded, err := json.Marshal(body)
@@ -130,18 +132,18 @@ func (s *apiClient) send(ctx context.Context, method, path string, body any) (*h
 		}
 		reader = bytes.NewReader(encoded)
 	}
-	base := *s.daemon.endpoint
+	base := *c.daemon.endpoint
 	if base.Scheme == "unix" {
 		base = url.URL{Scheme: "http", Host: "docker"}
 	}
-	request, err := http.NewRequestWithContext(ctx, method, base.String()+"/v"+s.version+path, reader)
+	request, err := http.NewRequestWithContext(ctx, method, base.String()+"/v"+c.version+path, reader)
 	if err != nil {
 		return nil, err
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	response, err := s.daemon.http.Do(request)
+	response, err := c.daemon.http.Do(request)
 	if err != nil {
 		return nil, err
 	}
@@ -157,18 +159,18 @@ func (s *apiClient) send(ctx context.Context, method, path string, body any) (*h
 }
 
 // request sends a request without a body.
-func (s *apiClient) request(ctx context.Context, method, path string) (*http.Response, error) {
-	return s.send(ctx, method, path, nil)
+func (c *apiClient) request(ctx context.Context, method, path string) (*http.Response, error) {
+	return c.send(ctx, method, path, nil)
 }
 
 // get returns the body of the response to a GET.
-func (s *apiClient) get(ctx context.Context, path string) ([]byte, error) {
-	return s.readBody(ctx, http.MethodGet, path, nil)
+func (c *apiClient) get(ctx context.Context, path string) ([]byte, error) {
+	return c.readBody(ctx, http.MethodGet, path, nil)
 }
 
 // readBody returns the body of the response to a request.
-func (s *apiClient) readBody(ctx context.Context, method, path string, content any) ([]byte, error) {
-	response, err := s.send(ctx, method, path, content)
+func (c *apiClient) readBody(ctx context.Context, method, path string, content any) ([]byte, error) {
+	response, err := c.send(ctx, method, path, content)
 	if err != nil {
 		return nil, err
 	}
@@ -184,16 +186,18 @@ func (s *apiClient) readBody(ctx context.Context, method, path string, content a
 }
 
 // supports reports whether the client's API version is at least major.minor.
-func (s *apiClient) supports(major, minor int) bool {
-	version, err := dockerclient.NewAPIVersion(s.version)
+func (c *apiClient) supports(major, minor int) bool {
+	version, err := dockerclient.NewAPIVersion(c.version)
 	return err == nil && version.GreaterThanOrEqualTo(dockerclient.APIVersion{major, minor})
 }
 
+// hasStatus reports whether err is a response with this status.
 func hasStatus(err error, status int) bool {
 	var response *dockerclient.Error
 	return errors.As(err, &response) && response.Status == status
 }
 
+// hasAnyStatus reports whether err is an error response of the daemon.
 func hasAnyStatus(err error) bool {
 	var response *dockerclient.Error
 	return errors.As(err, &response)

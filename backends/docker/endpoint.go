@@ -18,6 +18,7 @@ const (
 // endpointTemplate is an endpoint in the form of go-dockerclient (unix, http or https) with {node} and {address}.
 type endpointTemplate string
 
+// has reports whether the template contains a placeholder.
 func (t endpointTemplate) has(placeholder string) bool {
 	return strings.Contains(string(t), placeholder)
 }

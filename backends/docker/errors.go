@@ -31,14 +31,14 @@ type wrappedKind struct {
 	kind error
 }
 
-func (k *wrappedKind) Unwrap() []error { return []error{k.error, k.kind} }
+func (e *wrappedKind) Unwrap() []error { return []error{e.error, e.kind} }
 
 func withKind(text string, of error) error { return &wrappedKind{errors.New(text), of} }
 
 // userError marks an error whose text is ready for users.
 type userError struct{ error }
 
-func (s userError) Unwrap() error { return s.error }
+func (e userError) Unwrap() error { return e.error }
 
 func userErrorf(format string, args ...any) error { return userError{fmt.Errorf(format, args...)} }
 
@@ -50,7 +50,7 @@ func kindErrorf(kind error, format string, args ...any) error {
 // daemonError describes a problem with a daemon that responds. Its text continues "the Docker daemon of node X ...".
 type daemonError string
 
-func (f daemonError) Error() string { return string(f) }
+func (e daemonError) Error() string { return string(e) }
 
 func daemonErrorf(format string, args ...any) error { return daemonError(fmt.Sprintf(format, args...)) }
 
@@ -83,6 +83,7 @@ func isDeclinedRead(err error) bool {
 	return errors.As(err, &daemonErr) || isBadJSON(err)
 }
 
+// isBadJSON reports whether err is an error of a JSON decoder.
 func isBadJSON(err error) bool {
 	var syntax *json.SyntaxError
 	var other *json.UnmarshalTypeError
@@ -123,6 +124,7 @@ func explain(ctx context.Context, node Node, err error) error {
 	return err
 }
 
+// unreachable returns the error for a daemon that cannot be reached, because of why.
 func unreachable(node Node, why error) error {
 	err := fmt.Errorf("the Docker daemon of node %s cannot be reached: %w", displayName(node.Name), why)
 	return &wrappedKind{err, ErrUnreachable}
@@ -178,6 +180,7 @@ func errorMessage(body []byte) string {
 	return string(body)
 }
 
+// firstLine returns the first line of a text, truncated to 200 bytes.
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	const longest = 200

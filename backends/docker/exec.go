@@ -50,6 +50,7 @@ func (d *Docker) Exec(ctx context.Context, in backends.TaskRef, p backends.Progr
 	return d.exec(ctx, &execInstance{docker: d, ref: in, program: p})
 }
 
+// exec creates and runs one exec.
 func (d *Docker) exec(ctx context.Context, e *execInstance) (code int, err error) {
 	if err := e.create(ctx); err != nil {
 		return 0, err
@@ -85,9 +86,9 @@ func (e *execInstance) create(ctx context.Context) error {
 
 // createExec creates an exec without starting it and returns its ID. go-dockerclient takes every 404 for a missing
 // container.
-func (s *apiClient) createExec(ctx context.Context, container string, options execOptions) (id string, err error) {
+func (c *apiClient) createExec(ctx context.Context, container string, options execOptions) (id string, err error) {
 	var created struct{ ID string }
-	body, err := s.readBody(ctx, http.MethodPost, "/containers/"+container+"/exec", options)
+	body, err := c.readBody(ctx, http.MethodPost, "/containers/"+container+"/exec", options)
 	if err == nil {
 		err = json.Unmarshal(body, &created)
 	}
@@ -104,33 +105,34 @@ type execOptions struct {
 }
 
 // options returns the exec options for p, or an error if this API version lacks one that p needs.
-func (s *apiClient) options(p backends.Program) (execOptions, error) {
+func (c *apiClient) options(p backends.Program) (execOptions, error) {
 	options := execOptions{CreateExecOptions: dockerclient.CreateExecOptions{
 		Cmd: p.Argv, User: p.User, WorkingDir: p.Dir,
 		AttachStdin: p.Stdin != nil, AttachStdout: true, AttachStderr: true, Tty: p.Terminal != nil,
 	}}
 	if p.Terminal != nil {
 		options.DetachKeys = disabledDetachKeys
-		if columns, rows := p.Terminal.Size(); columns > 0 && rows > 0 && s.supports(1, 42) {
+		if columns, rows := p.Terminal.Size(); columns > 0 && rows > 0 && c.supports(1, 42) {
 			options.ConsoleSize = &[2]int{rows, columns}
 		}
 	}
-	if p.Dir != "" && !s.supports(1, 35) {
-		return options, s.errTooOld("exec in a directory", "1.35")
+	if p.Dir != "" && !c.supports(1, 35) {
+		return options, c.errTooOld("exec in a directory", "1.35")
 	}
-	if s.supports(1, 25) {
+	if c.supports(1, 25) {
 		options.Env = slices.Concat(p.OptionalEnv, p.Env, []string{backends.SessionVariable + "=" + p.Session})
 		return options, nil
 	}
 	if len(p.Env) > 0 {
-		return options, s.errTooOld("exec with environment variables", "1.25")
+		return options, c.errTooOld("exec with environment variables", "1.25")
 	}
 	return options, nil
 }
 
-func (s *apiClient) errTooOld(what, needed string) error {
+// errTooOld returns the error for a feature that needs a newer API version.
+func (c *apiClient) errTooOld(what, needed string) error {
 	return kindErrorf(backends.ErrUnsupported,
-		"%s: not supported by Docker API %s (needs %s; check the setting dockerapi)", what, s.version, needed)
+		"%s: not supported by Docker API %s (needs %s; check the setting dockerapi)", what, c.version, needed)
 }
 
 // disabledDetachKeys is a sequence that nobody types. Docker has no option to turn the detach keys off, holds the first
@@ -314,14 +316,15 @@ func (s execState) maybeNotStarted() bool {
 	return s.podman && !s.Running && s.ExitCode != nil && *s.ExitCode >= 125 && *s.ExitCode <= 127
 }
 
-func (s *apiClient) inspectExec(ctx context.Context, id string) (state execState, err error) {
+// inspectExec asks the daemon for the state of an exec.
+func (c *apiClient) inspectExec(ctx context.Context, id string) (state execState, err error) {
 	ctx, cancel := context.WithTimeout(ctx, responseTimeout)
 	defer cancel()
-	body, err := s.get(ctx, "/exec/"+id+"/json")
+	body, err := c.get(ctx, "/exec/"+id+"/json")
 	if err == nil {
 		err = json.Unmarshal(body, &state)
 	}
-	state.podman = s.podman
+	state.podman = c.podman
 	return state, err
 }
 

@@ -107,6 +107,7 @@ func (e *execInstance) isGone(ctx context.Context) bool {
 	return errors.Is(e.sendSignalAs(ctx, "0", "0"), errNoProcess) // as root; signal 0 only checks for existence
 }
 
+// isStreamDone reports whether the stream has ended.
 func (e *execInstance) isStreamDone() bool {
 	select {
 	case <-e.stream.done:

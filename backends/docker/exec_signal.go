@@ -83,6 +83,7 @@ func (e *execInstance) sendSignal(ctx context.Context, name string) (err error) 
 	return err
 }
 
+// sendSignalAs runs the signal script as user. Signal 0 only checks whether the program is running.
 func (e *execInstance) sendSignalAs(ctx context.Context, user, name string) error {
 	state, err := e.runScript(ctx, user, signalScript, e.program.Session, name)
 	switch {

@@ -23,8 +23,8 @@ const (
 // Inspect returns the daemon's JSON for the container of a task, byte for byte, whether it runs or not. It returns
 // ErrNoContainer if the task has none, and ErrUnreachable if the daemon does not respond.
 func (d *Docker) Inspect(ctx context.Context, node Node, task, allocation string) (body json.RawMessage, err error) {
-	err = d.withClient(ctx, node, func(ctx context.Context, s *apiClient) (err error) {
-		body, err = s.containerJSON(ctx, task, allocation)
+	err = d.withClient(ctx, node, func(ctx context.Context, c *apiClient) (err error) {
+		body, err = c.containerJSON(ctx, task, allocation)
 		return err
 	})
 	return body, err
@@ -32,16 +32,16 @@ func (d *Docker) Inspect(ctx context.Context, node Node, task, allocation string
 
 // containerJSON returns the JSON of a task's container. Names are unique in Docker, and Nomad replaces the container of
 // a restarted task by one with the same name, so at most one has it. A renamed container is found by Nomad's labels.
-func (s *apiClient) containerJSON(ctx context.Context, task, allocation string) (json.RawMessage, error) {
+func (c *apiClient) containerJSON(ctx context.Context, task, allocation string) (json.RawMessage, error) {
 	notFound := fmt.Errorf("task %s: %w", displayName(task), ErrNoContainer)
 	if task == "" || allocation == "" {
 		return nil, notFound
 	}
-	body, err := s.inspect(ctx, containerName(task, allocation), task, allocation)
+	body, err := c.inspect(ctx, containerName(task, allocation), task, allocation)
 	if body != nil || err != nil {
 		return body, err
 	}
-	listed, err := s.client.ListContainers(dockerclient.ListContainersOptions{
+	listed, err := c.client.ListContainers(dockerclient.ListContainersOptions{
 		Context: ctx, All: true,
 		Filters: map[string][]string{"label": {allocationLabel + "=" + allocation, taskLabel + "=" + task}},
 	})
@@ -50,8 +50,8 @@ func (s *apiClient) containerJSON(ctx context.Context, task, allocation string) 
 	}
 	newestFirst := func(a, b dockerclient.APIContainers) int { return cmp.Compare(b.Created, a.Created) }
 	slices.SortStableFunc(listed, newestFirst)
-	for _, c := range listed {
-		body, err := s.inspect(ctx, c.ID, task, allocation)
+	for _, listing := range listed {
+		body, err := c.inspect(ctx, listing.ID, task, allocation)
 		if body != nil || err != nil {
 			return body, err
 		}
@@ -72,8 +72,8 @@ func containerName(task, allocation string) string {
 }
 
 // inspect returns the JSON of the container with a name or ID, or nil if it does not exist or belongs to another task.
-func (s *apiClient) inspect(ctx context.Context, container, task, allocation string) (json.RawMessage, error) {
-	body, err := s.get(ctx, "/containers/"+url.PathEscape(container)+"/json")
+func (c *apiClient) inspect(ctx context.Context, container, task, allocation string) (json.RawMessage, error) {
+	body, err := c.get(ctx, "/containers/"+url.PathEscape(container)+"/json")
 	var response *dockerclient.Error
 	if errors.As(err, &response) && response.Status == http.StatusNotFound &&
 		(!isDeclined(response) || !isName(container)) {

@@ -28,6 +28,7 @@ const (
 
 var errBadTime = daemonError("returned a log with invalid timestamps")
 
+// newEntryReader returns a reader of the log in r.
 func newEntryReader(r io.Reader, tty, timed bool) *entryReader {
 	return &entryReader{
 		r: bufio.NewReaderSize(r, entryBufferSize), tty: tty, timed: timed, buffer: make([]byte, entryBufferSize),

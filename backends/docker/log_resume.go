@@ -36,80 +36,80 @@ const maxSkew = 2 * time.Second
 
 // resume returns the time from which to request the log again, or zero if nothing was sent. unseen drops the known
 // part.
-func (d *resumePoint) resume() time.Time {
-	if d.bytes == 0 {
+func (r *resumePoint) resume() time.Time {
+	if r.bytes == 0 {
 		return time.Time{}
 	}
 	var from time.Time
-	for i := range d.streams {
-		s := &d.streams[i]
-		s.knownUntil, s.knownBytes = s.lastTime, s.lastBytes
-		if s.lastTime.After(from) {
-			from = s.lastTime
+	for i := range r.streams {
+		stream := &r.streams[i]
+		stream.knownUntil, stream.knownBytes = stream.lastTime, stream.lastBytes
+		if stream.lastTime.After(from) {
+			from = stream.lastTime
 		}
 	}
-	if from = from.Add(-maxSkew); from.Before(d.first) {
-		from = d.first
+	if from = from.Add(-maxSkew); from.Before(r.first) {
+		from = r.first
 	}
-	for i := range d.streams {
-		s := &d.streams[i]
-		s.pending = !s.knownUntil.IsZero() && !s.knownUntil.Before(from)
+	for i := range r.streams {
+		stream := &r.streams[i]
+		stream.pending = !stream.knownUntil.IsZero() && !stream.knownUntil.Before(from)
 	}
 	return from
 }
 
 // unseen returns the part of a chunk that was not sent yet. lost reports that earlier chunks are missing or may be: the
 // log was requested from a chunk that no longer exists.
-func (d *resumePoint) unseen(p backends.LogChunk) (_ backends.LogChunk, lost bool) {
-	s := &d.streams[0]
+func (r *resumePoint) unseen(p backends.LogChunk) (_ backends.LogChunk, lost bool) {
+	stream := &r.streams[0]
 	if p.Stderr {
-		s = &d.streams[1]
+		stream = &r.streams[1]
 	}
 	switch {
-	case !d.mayRepeat || !s.knownUntil.IsZero():
-	case p.Time.Before(s.lastTime) && slices.Contains(s.recent, p.Time.UnixNano()):
-		s.knownUntil, s.knownBytes = s.lastTime, s.lastBytes
-	case p.Time.Equal(s.lastTime) && bytes.HasSuffix(p.Data, newline) && bytes.Equal(p.Data, s.newest):
+	case !r.mayRepeat || !stream.knownUntil.IsZero():
+	case p.Time.Before(stream.lastTime) && slices.Contains(stream.recent, p.Time.UnixNano()):
+		stream.knownUntil, stream.knownBytes = stream.lastTime, stream.lastBytes
+	case p.Time.Equal(stream.lastTime) && bytes.HasSuffix(p.Data, newline) && bytes.Equal(p.Data, stream.newest):
 		p.Data = nil
 	}
-	if !s.knownUntil.IsZero() {
+	if !stream.knownUntil.IsZero() {
 		switch {
-		case p.Time.Before(s.knownUntil):
+		case p.Time.Before(stream.knownUntil):
 			p.Data = nil
-		case p.Time.Equal(s.knownUntil):
-			n := min(s.knownBytes, int64(len(p.Data)))
-			p.Data, s.knownBytes = p.Data[n:], s.knownBytes-n
-			for i := range d.streams { // older chunks may be missing
-				if !d.streams[i].knownUntil.After(p.Time) {
-					d.streams[i].pending = false
+		case p.Time.Equal(stream.knownUntil):
+			n := min(stream.knownBytes, int64(len(p.Data)))
+			p.Data, stream.knownBytes = p.Data[n:], stream.knownBytes-n
+			for i := range r.streams { // older chunks may be missing
+				if !r.streams[i].knownUntil.After(p.Time) {
+					r.streams[i].pending = false
 				}
 			}
 		default:
-			s.knownUntil = time.Time{}
-			lost, s.pending = s.pending, false
+			stream.knownUntil = time.Time{}
+			lost, stream.pending = stream.pending, false
 		}
 	}
 	if len(p.Data) == 0 {
 		return p, lost
 	}
-	if d.bytes == 0 {
-		d.first = p.Time
+	if r.bytes == 0 {
+		r.first = p.Time
 	}
-	if !p.Time.Equal(s.lastTime) {
-		s.lastTime, s.lastBytes = p.Time, 0
+	if !p.Time.Equal(stream.lastTime) {
+		stream.lastTime, stream.lastBytes = p.Time, 0
 		switch {
-		case !d.mayRepeat:
-		case len(s.recent) < maxRecentTimes:
-			s.recent = append(s.recent, p.Time.UnixNano())
+		case !r.mayRepeat:
+		case len(stream.recent) < maxRecentTimes:
+			stream.recent = append(stream.recent, p.Time.UnixNano())
 		default:
-			s.recent[s.oldest] = p.Time.UnixNano()
-			s.oldest = (s.oldest + 1) % maxRecentTimes
+			stream.recent[stream.oldest] = p.Time.UnixNano()
+			stream.oldest = (stream.oldest + 1) % maxRecentTimes
 		}
 	}
-	if d.mayRepeat {
-		s.newest = append(s.newest[:0], p.Data...)
+	if r.mayRepeat {
+		stream.newest = append(stream.newest[:0], p.Data...)
 	}
-	s.lastBytes += int64(len(p.Data))
-	d.bytes += int64(len(p.Data))
+	stream.lastBytes += int64(len(p.Data))
+	r.bytes += int64(len(p.Data))
 	return p, lost
 }

@@ -26,20 +26,21 @@ const (
 	entryOverhead = 80 // bytes of a log file entry in addition to its data
 )
 
-func (h *storedLog) add(p backends.LogChunk, first bool) {
+// add measures one chunk. first is true for the first chunk of an entry.
+func (s *storedLog) add(p backends.LogChunk, first bool) {
 	if first {
-		h.entries++
+		s.entries++
 	}
-	if h.start.IsZero() {
-		h.start = p.Time
+	if s.start.IsZero() {
+		s.start = p.Time
 	}
 	if len(p.Data) == 0 {
 		return
 	}
 	for _, b := range p.Data {
-		h.size += int64(jsonLen[b])
+		s.size += int64(jsonLen[b])
 	}
-	o := &h.outputs[p.Output()]
+	o := &s.outputs[p.Output()]
 	o.Bytes += int64(len(p.Data))
 	o.Lines += bytes.Count(p.Data, newline)
 	if room := maxHead - len(o.Head); room > 0 {
@@ -49,7 +50,7 @@ func (h *storedLog) add(p backends.LogChunk, first bool) {
 	if len(o.Tail) > maxTail {
 		o.Tail = append(o.Tail[:0], o.Tail[len(o.Tail)-maxTail:]...)
 	}
-	h.partialLine[p.Output()] = p.Data[len(p.Data)-1] != '\n'
+	s.partialLine[p.Output()] = p.Data[len(p.Data)-1] != '\n'
 }
 
 // jsonLen is the number of bytes that Docker writes for a byte of a log. JSON keeps non-ASCII bytes if they are valid
@@ -86,19 +87,19 @@ func (l *logReader) scanAll(ctx context.Context) error {
 
 // queryOlder calls query.OnRetained for the lines older than Docker's, if the caller wants them.
 func (l *logReader) queryOlder(ctx context.Context) error {
-	h := &l.stored
-	coversSince := !l.query.Since.IsZero() && !h.start.IsZero() && !h.start.After(l.query.Since)
+	stored := &l.stored
+	coversSince := !l.query.Since.IsZero() && !stored.start.IsZero() && !stored.start.After(l.query.Since)
 	if l.query.OnRetained == nil || l.query.Lines == 0 || l.query.AfterContainer != "" || coversSince {
 		return nil
 	}
-	retained := backends.RetainedLog{Start: h.start, Outputs: h.outputs}
+	retained := backends.RetainedLog{Start: stored.start, Outputs: stored.outputs}
 	for i := range retained.Outputs {
-		if h.partialLine[i] {
+		if stored.partialLine[i] {
 			retained.Outputs[i].Lines++
 		}
 	}
 	if minSize := l.minAfterRotation(); minSize >= 0 {
-		retained.Rotated = h.size+int64(h.entries)*entryOverhead >= minSize
+		retained.Rotated = stored.size+int64(stored.entries)*entryOverhead >= minSize
 	}
 	if err := l.query.OnRetained(ctx, retained); err != nil {
 		return &olderError{err}

@@ -21,14 +21,14 @@ const (
 
 // pause returns how long to wait after a read of n bytes into a buffer of size bytes. sent is the time of the last
 // input to the program.
-func (g *readDelay) pause(n, size int, sent time.Time) time.Duration {
-	g.bytes += n
+func (d *readDelay) pause(n, size int, sent time.Time) time.Duration {
+	d.bytes += n
 	now := time.Now()
-	if g.bytes < minDelayedBytes || n >= min(maxDelayedRead, size) || now.Sub(sent) < replyGrace {
+	if d.bytes < minDelayedBytes || n >= min(maxDelayedRead, size) || now.Sub(sent) < replyGrace {
 		return 0
 	}
 	// At the current rate the daemon's buffer is half full after this time.
-	pause := min(maxReadDelay, now.Sub(g.start)/time.Duration(g.bytes)*maxGathered)
-	g.bytes, g.start = 0, now
+	pause := min(maxReadDelay, now.Sub(d.start)/time.Duration(d.bytes)*maxGathered)
+	d.bytes, d.start = 0, now
 	return pause
 }

@@ -22,14 +22,14 @@ type stream struct {
 
 // open calls start to open a stream. keepOpen: do not send EOF at the end of the input. If ctx ends before the daemon
 // responds, opening fails.
-func (s *apiClient) open(ctx context.Context, out *output, keepOpen bool, responseTimeout time.Duration,
+func (c *apiClient) open(ctx context.Context, out *output, keepOpen bool, responseTimeout time.Duration,
 	start func(*dockerclient.Client) (dockerclient.CloseWaiter, error),
 ) (*stream, error) {
-	dialer := &dialer{ctx: ctx, tls: s.daemon.tls, responseTimeout: responseTimeout, keepOpen: keepOpen}
+	dialer := &dialer{ctx: ctx, tls: c.daemon.tls, responseTimeout: responseTimeout, keepOpen: keepOpen}
 	dialer.onOpen = func(w *streamConn) { out.conn = w }
-	client := *s.client
-	client.Dialer, client.TLSConfig = dialer, nil // the library encrypts only connections of a net.Dialer
-	waiter, err := start(&client)
+	libraryClient := *c.client
+	libraryClient.Dialer, libraryClient.TLSConfig = dialer, nil // the library encrypts only connections of a net.Dialer
+	waiter, err := start(&libraryClient)
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +56,7 @@ type dialer struct {
 	onOpen          func(*streamConn)
 }
 
+// Dial connects to the daemon. The library calls it once for a stream.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(d.ctx, connectTimeout)
 	defer cancel()
@@ -93,64 +94,66 @@ const statusLineLen = len("HTTP/1.1 200")
 // refusalTimeout bounds the time to read the text of a refusal. The daemon keeps the connection open after it.
 const refusalTimeout = time.Second
 
-func (w *streamConn) Read(p []byte) (int, error) {
-	n, err := w.Conn.Read(p)
-	if len(w.statusLine) < statusLineLen && n > 0 {
-		w.statusLine = append(w.statusLine, p[:min(n, statusLineLen-len(w.statusLine))]...)
-		if len(w.statusLine) == statusLineLen {
-			w.handleStatus()
+func (c *streamConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if len(c.statusLine) < statusLineLen && n > 0 {
+		c.statusLine = append(c.statusLine, p[:min(n, statusLineLen-len(c.statusLine))]...)
+		if len(c.statusLine) == statusLineLen {
+			c.handleStatus()
 		}
 	}
 	return n, err
 }
 
-func (w *streamConn) Write(p []byte) (int, error) {
-	w.lastWrite.Store(time.Now().UnixNano())
-	return w.Conn.Write(p)
+func (c *streamConn) Write(p []byte) (int, error) {
+	c.lastWrite.Store(time.Now().UnixNano())
+	return c.Conn.Write(p)
 }
 
-func (w *streamConn) lastWriteTime() time.Time { return time.Unix(0, w.lastWrite.Load()) }
+func (c *streamConn) lastWriteTime() time.Time { return time.Unix(0, c.lastWrite.Load()) }
 
-func (w *streamConn) handleStatus() {
-	w.stopWatch()
+// handleStatus parses the status and replaces the deadlines of the request.
+func (c *streamConn) handleStatus() {
+	c.stopWatch()
 	status := 0
-	for _, digit := range w.statusLine[statusLineLen-3:] {
+	for _, digit := range c.statusLine[statusLineLen-3:] {
 		status = status*10 + int(digit-'0')
 	}
-	w.status.Store(int32(status))
-	w.SetWriteDeadline(time.Time{})
-	if w.accepted() {
-		w.SetReadDeadline(time.Time{})
+	c.status.Store(int32(status))
+	c.SetWriteDeadline(time.Time{})
+	if c.accepted() {
+		c.SetReadDeadline(time.Time{})
 	} else {
-		w.SetReadDeadline(time.Now().Add(refusalTimeout))
+		c.SetReadDeadline(time.Now().Add(refusalTimeout))
 	}
 }
 
 // accepted reports whether the daemon accepted the request for a stream.
-func (w *streamConn) accepted() bool {
-	status := w.status.Load()
+func (c *streamConn) accepted() bool {
+	status := c.status.Load()
 	return status == http.StatusSwitchingProtocols || status == http.StatusOK
 }
 
 // encrypted reports whether the connection uses TLS. Then a read returns at most one record of 16 KiB.
-func (w *streamConn) encrypted() bool {
-	_, is := w.Conn.(*tls.Conn)
+func (c *streamConn) encrypted() bool {
+	_, is := c.Conn.(*tls.Conn)
 	return is
 }
 
 // CloseWrite is called by the library at the end of the input.
-func (w *streamConn) CloseWrite() error {
-	if w.keepOpen {
+func (c *streamConn) CloseWrite() error {
+	if c.keepOpen {
 		return nil
 	}
-	return w.closeWrite()
+	return c.closeWrite()
 }
 
-func (w *streamConn) closeWrite() error { return w.Conn.(interface{ CloseWrite() error }).CloseWrite() }
+// closeWrite sends EOF to the daemon.
+func (c *streamConn) closeWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
-func (w *streamConn) Close() error {
-	w.stopWatch()
-	return w.Conn.Close()
+func (c *streamConn) Close() error {
+	c.stopWatch()
+	return c.Conn.Close()
 }
 
 var _ io.ReadWriteCloser = (*streamConn)(nil)

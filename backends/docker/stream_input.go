@@ -44,6 +44,7 @@ func (i *input) WriteTo(w io.Writer) (written int64, err error) {
 	return written, err
 }
 
+// copy waits until the input is ready and copies it to w.
 func (i *input) copy(w io.Writer) (written int64, err error) {
 	if i.refused != nil && i.refused() {
 		return 0, nil

@@ -24,7 +24,7 @@ type output struct {
 	draining         atomic.Bool
 	drainIdleTimeout time.Duration // while draining, the stream ends after this time without data
 
-	readMu   sync.Mutex   // held while reading the stream
+	readMu   sync.Mutex   // held while reading; guards ahead and aheadErr
 	ahead    bytes.Buffer // data that was read while a write was in progress
 	aheadErr error        // the end of the stream after ahead; nil: not reached
 
@@ -54,6 +54,7 @@ var (
 	largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeRead); return &b }}
 )
 
+// newOutput returns an output. raw: the stream has no frames, because the container has a terminal.
 func newOutput(stdout, stderr io.Writer, raw bool) *output {
 	o := &output{broken: make(chan struct{}), drainIdleTimeout: time.Second}
 	o.raw, o.outputs = raw, [2]io.Writer{stdout, stderr}
@@ -101,6 +102,9 @@ func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
 	return read, err
 }
 
+// readFrom is ReadFrom without recovery from panics. It reads and writes in turn until the stream ends. While the stream is
+// drained, it also ends after drainIdleTimeout without data. A child in the background may write forever, so draining is
+// limited to maxDrainTime and maxDrainBytes. A busy stream is read after a delay, to save wake-ups (see readDelay).
 func (o *output) readFrom(r io.Reader) (read int64, err error) {
 	currentPool := &smallBuffers
 	buffer := currentPool.Get().(*[]byte)
@@ -196,6 +200,7 @@ func (o *output) readAheadOnce() bool {
 	return true
 }
 
+// poolFor returns the pool of the next buffer, after a read into a buffer of this size.
 func poolFor(read, size int) *sync.Pool {
 	if read == size || size == largeRead && read > smallRead {
 		return &largeBuffers
@@ -224,6 +229,7 @@ func (o *output) drain() {
 	o.conn.SetReadDeadline(time.Now().Add(o.drainIdleTimeout))
 }
 
+// consume classifies the first data and writes p to the outputs.
 func (o *output) consume(p []byte) {
 	if len(p) == 0 {
 		return
@@ -283,6 +289,7 @@ func (o *output) decide() {
 	}
 }
 
+// resolve handles the uncertain output, now that it is classified.
 func (o *output) resolve(reason bool) {
 	if reason {
 		o.divertStartError()
@@ -292,6 +299,7 @@ func (o *output) resolve(reason bool) {
 	o.forward(doubts)
 }
 
+// divertStartError collects all further output as the start error.
 func (o *output) divertStartError() {
 	o.isStartError = true
 	o.outputs = [2]io.Writer{(*errorTextWriter)(o), (*errorTextWriter)(o)}
@@ -300,7 +308,7 @@ func (o *output) divertStartError() {
 // errorTextWriter collects the text of an error.
 type errorTextWriter output
 
-func (r *errorTextWriter) Write(p []byte) (int, error) {
-	r.errorText = append(r.errorText, p[:min(len(p), maxErrorText-len(r.errorText))]...)
+func (w *errorTextWriter) Write(p []byte) (int, error) {
+	w.errorText = append(w.errorText, p[:min(len(p), maxErrorText-len(w.errorText))]...)
 	return len(p), nil
 }

@@ -16,10 +16,10 @@ const (
 )
 
 // followSize sets the terminal at path to the size of the user's terminal until ctx ends.
-func (s *apiClient) followSize(ctx context.Context, path string, terminal backends.Terminal) {
+func (c *apiClient) followSize(ctx context.Context, path string, terminal backends.Terminal) {
 	changed := terminal.Resized()
 	for {
-		s.resize(ctx, path, terminal)
+		c.resize(ctx, path, terminal)
 		select {
 		case _, more := <-changed:
 			if !more {
@@ -31,14 +31,15 @@ func (s *apiClient) followSize(ctx context.Context, path string, terminal backen
 	}
 }
 
-func (s *apiClient) resize(ctx context.Context, path string, terminal backends.Terminal) {
+// resize sends the current size of terminal. It retries, because the process may not exist yet.
+func (c *apiClient) resize(ctx context.Context, path string, terminal backends.Terminal) {
 	pause := resizeRetryInterval
 	for range maxResizeTries {
 		columns, rows := terminal.Size()
 		if columns <= 0 || rows <= 0 {
 			return
 		}
-		response, err := s.request(ctx, http.MethodPost, path+"?h="+strconv.Itoa(rows)+"&w="+strconv.Itoa(columns))
+		response, err := c.request(ctx, http.MethodPost, path+"?h="+strconv.Itoa(rows)+"&w="+strconv.Itoa(columns))
 		if err == nil {
 			response.Body.Close()
 			return

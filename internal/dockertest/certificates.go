@@ -26,6 +26,7 @@ type Certificates struct {
 	OtherCA   string // signed neither
 }
 
+// newCertificates writes the PEM files and returns the configuration of the server.
 func newCertificates(t testing.TB) (Certificates, *tls.Config) {
 	t.Helper()
 	dir := t.TempDir()
@@ -62,6 +63,7 @@ func newCertificates(t testing.TB) (Certificates, *tls.Config) {
 	}
 }
 
+// authority is a certificate authority.
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -76,6 +78,7 @@ func newAuthority(t testing.TB, name string) authority {
 	return authority{issue(t, template, template, key, key), key}
 }
 
+// sign issues a certificate with a new key.
 func (a authority) sign(t testing.TB, template *x509.Certificate) tls.Certificate {
 	t.Helper()
 	key := newKey(t)

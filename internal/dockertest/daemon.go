@@ -33,6 +33,7 @@ func Client(t testing.TB) *docker.Client {
 	return client
 }
 
+// findDaemon returns the address of the daemon, or an error if it does not respond.
 func findDaemon() (string, error) {
 	host := os.Getenv("DOCKER_HOST")
 	if host == "" {
@@ -85,6 +86,7 @@ func create(t testing.TB, name string, config docker.Config, host *docker.HostCo
 	return container.ID
 }
 
+// start starts a container.
 func start(t testing.TB, id string) {
 	t.Helper()
 	if err := Client(t).StartContainer(id, nil); err != nil {

@@ -74,9 +74,10 @@ func Image(t testing.TB) string {
 
 var (
 	errNoBusybox = errors.New("no statically linked busybox")
-	importMu     sync.Mutex
+	importMu     sync.Mutex // held while an image is imported
 )
 
+// importImage creates Image unless the daemon already has it.
 func importImage(client *docker.Client) error {
 	importMu.Lock()
 	defer importMu.Unlock()
@@ -113,6 +114,7 @@ func busybox() (string, error) {
 	return findStatic(folders)
 }
 
+// findStatic returns the first static busybox in folders.
 func findStatic(folders []string) (string, error) {
 	for _, folder := range folders {
 		for _, name := range []string{"busybox", "busybox.static", "busybox-static"} {

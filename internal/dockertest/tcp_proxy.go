@@ -38,6 +38,7 @@ func TLS(t testing.TB, host string) (addr string, files Certificates) {
 	return addr, files
 }
 
+// proxy forwards a loopback port to the daemon. end closes all connections, and later ones if forever.
 func proxy(t testing.TB, host string, config *tls.Config) (addr string, end func(forever bool)) {
 	t.Helper()
 	target, err := url.Parse(host)
@@ -89,7 +90,7 @@ func proxy(t testing.TB, host string, config *tls.Config) (addr string, end func
 
 // connSet is a set of connections that are closed together. Once it is closed for good, it closes new ones at once.
 type connSet struct {
-	mu     sync.Mutex
+	mu     sync.Mutex // guards the fields below
 	conns  []net.Conn
 	closed bool
 }

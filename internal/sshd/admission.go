@@ -185,6 +185,7 @@ type recentNetworks struct {
 	seen map[netip.Prefix]time.Time // guarded by mu
 }
 
+// newRecentNetworks returns an empty set.
 func newRecentNetworks(limit int, ttl time.Duration) *recentNetworks {
 	return &recentNetworks{limit: limit, ttl: ttl, seen: map[netip.Prefix]time.Time{}}
 }

@@ -82,6 +82,7 @@ func provenIdentity(conn *gossh.ServerConn) (login, key string, err error) {
 	return login, key, nil
 }
 
+// fingerprint returns the SHA-256 fingerprint of a key in wire format, or "".
 func fingerprint(wire string) string {
 	key, err := gossh.ParsePublicKey([]byte(wire))
 	if err != nil {

@@ -56,6 +56,7 @@ func (c *channel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 	return activityChannel{sshChannel, c.conn, c.input}, libraryRequests, nil
 }
 
+// goInput runs f and recovers panics.
 func (c *channel) goInput(what string, f func()) {
 	defer c.recoverPanic(what, c.id)
 	f()
@@ -180,6 +181,7 @@ func (c *channel) subsystem(req *gossh.Request) bool {
 	return true
 }
 
+// hasStarted reports whether a command was started.
 func (c *channel) hasStarted() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,6 +191,7 @@ func (c *channel) hasStarted() bool {
 // maxTerm bounds the length of TERM. The longest names in terminfo have about 40 bytes.
 const maxTerm = 128
 
+// pty accepts one terminal request before the command.
 func (c *channel) pty(payload []byte) bool {
 	var pty struct {
 		Term                          string
@@ -211,6 +214,7 @@ func (c *channel) pty(payload []byte) bool {
 	return true
 }
 
+// resize accepts a window change of the terminal.
 func (c *channel) resize(payload []byte) bool {
 	var window struct{ Width, Height, XPixel, YPixel uint32 }
 	if gossh.Unmarshal(payload, &window) != nil {
@@ -292,15 +296,16 @@ type activityChannel struct {
 	input *clientInput
 }
 
-func (n activityChannel) Read(p []byte) (int, error) { return n.input.Read(p) }
+func (a activityChannel) Read(p []byte) (int, error) { return a.input.Read(p) }
 
-func (n activityChannel) Write(p []byte) (int, error) { return n.conn.writeSession(n.Channel, p) }
+func (a activityChannel) Write(p []byte) (int, error) { return a.conn.writeSession(a.Channel, p) }
 
-func (n activityChannel) Stderr() io.ReadWriter { return activityStderr{n.Channel.Stderr(), n.conn} }
+func (a activityChannel) Stderr() io.ReadWriter { return activityStderr{a.Channel.Stderr(), a.conn} }
 
+// activityStderr is the stderr stream of an activityChannel.
 type activityStderr struct {
 	io.ReadWriter
 	conn *connection
 }
 
-func (n activityStderr) Write(p []byte) (int, error) { return n.conn.writeSession(n.ReadWriter, p) }
+func (a activityStderr) Write(p []byte) (int, error) { return a.conn.writeSession(a.ReadWriter, p) }

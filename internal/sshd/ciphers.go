@@ -38,6 +38,7 @@ func hasAny(names, wanted []string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(wanted, name) })
 }
 
+// hasAES reports whether the processor has AES instructions.
 func hasAES() bool {
 	return cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ || cpu.ARM64.HasAES && cpu.ARM64.HasPMULL || cpu.S390X.HasAESGCM
 }

@@ -11,7 +11,7 @@ import (
 type coalescer struct {
 	conn net.Conn
 
-	mu              sync.Mutex
+	mu              sync.Mutex  // guards the fields below
 	writers         int         // sessions that are writing
 	buffered        *[]byte     // from writeBuffers; nil: nothing is buffered
 	flushTimer      *time.Timer // runs while something is buffered
@@ -31,77 +31,79 @@ const (
 var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, maxBuffered); return &b }}
 
 // startWrite starts buffering. finishWrite must follow.
-func (s *coalescer) startWrite() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.writers++
+func (c *coalescer) startWrite() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writers++
 }
 
 // finishWrite sends the buffered data.
-func (s *coalescer) finishWrite() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.writers--
-	s.flushLocked()
-	return s.err
+func (c *coalescer) finishWrite() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writers--
+	c.flushLocked()
+	return c.err
 }
 
 // flush sends the buffered data now.
-func (s *coalescer) flush() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.flushLocked()
-	return s.err
+func (c *coalescer) flush() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flushLocked()
+	return c.err
 }
 
 // flushOverdue sends the buffered data while a session is still writing, because the write waits for the client.
-func (s *coalescer) flushOverdue() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.buffered != nil {
-		s.unbufferedUntil = time.Now().Add(unbufferedGrace)
-		s.flushLocked()
+func (c *coalescer) flushOverdue() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.buffered != nil {
+		c.unbufferedUntil = time.Now().Add(unbufferedGrace)
+		c.flushLocked()
 	}
 }
 
 // Write implements io.Writer.
-func (s *coalescer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.buffered != nil && len(*s.buffered)+len(p) > maxBuffered {
-		s.flushLocked()
+func (c *coalescer) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.buffered != nil && len(*c.buffered)+len(p) > maxBuffered {
+		c.flushLocked()
 	}
-	if s.err != nil {
-		return 0, s.err
+	if c.err != nil {
+		return 0, c.err
 	}
-	if s.writers == 0 || len(p) > maxBuffered || time.Now().Before(s.unbufferedUntil) {
+	if c.writers == 0 || len(p) > maxBuffered || time.Now().Before(c.unbufferedUntil) {
 		var n int
-		n, s.err = s.conn.Write(p)
-		return n, s.err
+		n, c.err = c.conn.Write(p)
+		return n, c.err
 	}
-	if s.buffered == nil {
-		s.startBuffer()
+	if c.buffered == nil {
+		c.startBuffer()
 	}
-	*s.buffered = append(*s.buffered, p...)
+	*c.buffered = append(*c.buffered, p...)
 	return len(p), nil
 }
 
-func (s *coalescer) startBuffer() {
-	s.buffered = writeBuffers.Get().(*[]byte)
-	if s.flushTimer == nil {
-		s.flushTimer = time.AfterFunc(flushTimeout, s.flushOverdue)
+// startBuffer gets a buffer and starts the flush timer. The caller holds mu.
+func (c *coalescer) startBuffer() {
+	c.buffered = writeBuffers.Get().(*[]byte)
+	if c.flushTimer == nil {
+		c.flushTimer = time.AfterFunc(flushTimeout, c.flushOverdue)
 	} else {
-		s.flushTimer.Reset(flushTimeout)
+		c.flushTimer.Reset(flushTimeout)
 	}
 }
 
-func (s *coalescer) flushLocked() {
-	if s.buffered == nil {
+// flushLocked sends the buffered data. The caller holds mu.
+func (c *coalescer) flushLocked() {
+	if c.buffered == nil {
 		return
 	}
-	s.flushTimer.Stop()
-	_, s.err = s.conn.Write(*s.buffered)
-	*s.buffered = (*s.buffered)[:0]
-	writeBuffers.Put(s.buffered)
-	s.buffered = nil
+	c.flushTimer.Stop()
+	_, c.err = c.conn.Write(*c.buffered)
+	*c.buffered = (*c.buffered)[:0]
+	writeBuffers.Put(c.buffered)
+	c.buffered = nil
 }

@@ -56,6 +56,7 @@ type connection struct {
 // loginAttempt is a login and the fingerprint of a key, sent by an unauthenticated client.
 type loginAttempt struct{ login, key string }
 
+// newConnection returns the state of a new client. It closes the connection after the greeting timeout.
 func newConnection(conn net.Conn, limits Limits) *connection {
 	var id [4]byte
 	rand.Read(id[:])
@@ -118,6 +119,7 @@ func (c *connection) refuseSessions(why error) {
 	}
 }
 
+// sessionsRefused returns the error for all commands on this connection, or nil.
 func (c *connection) sessionsRefused() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -220,7 +222,7 @@ func (c *connection) Read(p []byte) (int, error) {
 		}
 		return n, err
 	}
-	n, err := c.readUnproven(p)
+	n, err := c.readUnauthenticated(p)
 	if before := c.packets.complete; c.onExchange != nil {
 		line := min(n, c.versionLineLeft)
 		c.versionLineLeft -= line
@@ -234,7 +236,8 @@ func (c *connection) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *connection) readUnproven(p []byte) (int, error) {
+// readUnauthenticated reads from the greeting, then from the client. It delays clients that send too much.
+func (c *connection) readUnauthenticated(p []byte) (int, error) {
 	if len(c.greeting) > 0 {
 		n := copy(p, c.greeting)
 		c.greeting = c.greeting[n:]

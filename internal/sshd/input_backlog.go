@@ -31,6 +31,7 @@ const (
 
 func newInputBacklog() *inputBacklog { return &inputBacklog{users: map[string]int64{}} }
 
+// add adds n bytes to the backlog of a user. A negative n wakes those that wait for room.
 func (b *inputBacklog) add(user string, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -234,13 +235,14 @@ func (in *clientInput) run(moved func()) {
 	}
 }
 
-func (in *clientInput) setLagging(lags bool) {
+// setLagging sets whether the input lags.
+func (in *clientInput) setLagging(lagging bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.lagging == lags {
+	if in.lagging == lagging {
 		return
 	}
-	if in.lagging = lags; lags {
+	if in.lagging = lagging; lagging {
 		in.meter.addLagging(1)
 	} else {
 		in.meter.addLagging(-1)

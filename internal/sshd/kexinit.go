@@ -90,6 +90,7 @@ type packetCounter struct {
 	left     int // bytes of the packet not received yet
 }
 
+// add counts the packets in b, which may start and end within a packet.
 func (p *packetCounter) add(b []byte) {
 	for len(b) > 0 && !p.invalid {
 		if p.left == 0 {

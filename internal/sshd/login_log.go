@@ -23,7 +23,7 @@ type loginLog struct {
 }
 
 func newLoginLog(s *Server) loginLog {
-	r := loginLog{server: s}
+	l := loginLog{server: s}
 	summary := func(event string) func(suppressed, networks int) {
 		return func(suppressed, networks int) {
 			s.Log.Warn(event, "suppressed", suppressed, "networks", networks)
@@ -39,50 +39,50 @@ func newLoginLog(s *Server) loginLog {
 			})
 		}
 	}
-	r.noSlot = newLogThrottle(summary("connection refused"))
-	r.displacedConns = newLogThrottle(summary("connection closed"))
-	r.badHandshakes = newLogThrottle(summary("handshake failed"))
-	r.failedLogins = newLogThrottle(audited("login failed"))
-	r.forgedLogins = newLogThrottle(audited("login with a forged signature"))
-	return r
+	l.noSlot = newLogThrottle(summary("connection refused"))
+	l.displacedConns = newLogThrottle(summary("connection closed"))
+	l.badHandshakes = newLogThrottle(summary("handshake failed"))
+	l.failedLogins = newLogThrottle(audited("login failed"))
+	l.forgedLogins = newLogThrottle(audited("login with a forged signature"))
+	return l
 }
 
 // flush reports the suppressed events so far.
-func (r *loginLog) flush() {
-	for _, t := range []*logThrottle{r.noSlot, r.displacedConns, r.badHandshakes, r.failedLogins, r.forgedLogins} {
+func (l *loginLog) flush() {
+	for _, t := range []*logThrottle{l.noSlot, l.displacedConns, l.badHandshakes, l.failedLogins, l.forgedLogins} {
 		t.flush()
 	}
 }
 
 // recordNoSlot records a connection that was closed because of limits.connections.
-func (r *loginLog) recordNoSlot(c *connection) {
-	if r.noSlot.allow(c.network) {
-		r.server.Log.Warn("connection refused",
+func (l *loginLog) recordNoSlot(c *connection) {
+	if l.noSlot.allow(c.network) {
+		l.server.Log.Warn("connection refused",
 			"why", "too many connections (limits.connections)", "remote", c.remote())
 	}
 }
 
 // closeDisplaced closes a connection in favour of a newer one.
-func (r *loginLog) closeDisplaced(c *connection) {
+func (l *loginLog) closeDisplaced(c *connection) {
 	c.Close()
-	if r.displacedConns.allow(c.network) {
-		r.server.Log.Warn("connection closed",
+	if l.displacedConns.allow(c.network) {
+		l.server.Log.Warn("connection closed",
 			"why", "too many unauthenticated connections (limits.unauthenticated)", "remote", c.remote())
 	}
 }
 
 // recordFailure records a failed handshake. Clients that offered no key are not recorded. A wrong signature for an
 // accepted key is the most serious: somebody presents a user's public key.
-func (r *loginLog) recordFailure(c *connection, err error) {
+func (l *loginLog) recordFailure(c *connection, err error) {
 	tried, accepted := c.attempts()
 	var noCommon *gossh.AlgorithmNegotiationError
 	switch {
 	case accepted != nil && !c.authenticated.Load() && !isDisconnect(err):
-		r.recordRefused(c, r.forgedLogins, "login with a forged signature", *accepted, err)
+		l.recordRefused(c, l.forgedLogins, "login with a forged signature", *accepted, err)
 	case isTooManyConnections(err) && accepted != nil:
-		r.recordRefused(c, r.failedLogins, "login refused", *accepted, errTooManyConnections)
+		l.recordRefused(c, l.failedLogins, "login refused", *accepted, errTooManyConnections)
 	case accepted != nil:
-		r.recordRefused(c, r.failedLogins, "login failed", *accepted,
+		l.recordRefused(c, l.failedLogins, "login failed", *accepted,
 			errors.New("the client offered a public key but did not sign with the private key"))
 	case len(tried) > 0:
 		keys := make([]string, len(tried))
@@ -92,26 +92,27 @@ func (r *loginLog) recordFailure(c *connection, err error) {
 				keys[i] += " as " + a.login
 			}
 		}
-		r.recordRefused(c, r.failedLogins, "login failed", tried[0],
+		l.recordRefused(c, l.failedLogins, "login failed", tried[0],
 			errors.New("no such user with that key: "+strings.Join(keys, ", ")))
 	case errors.As(err, &noCommon):
-		if r.badHandshakes.allow(c.network) {
-			r.server.Log.Info("handshake failed", "remote", c.remote(), "error", truncateText(err.Error()))
+		if l.badHandshakes.allow(c.network) {
+			l.server.Log.Info("handshake failed", "remote", c.remote(), "error", truncateText(err.Error()))
 		}
 	}
 }
 
-func (r *loginLog) recordRefused(c *connection, t *logThrottle, event string, tried loginAttempt, why error) {
+// recordRefused writes a refused login to the log and the audit log.
+func (l *loginLog) recordRefused(c *connection, t *logThrottle, event string, tried loginAttempt, why error) {
 	if !t.allow(c.network) {
 		return
 	}
-	level := r.server.Log.Info
-	if t == r.forgedLogins {
-		level = r.server.Log.Warn
+	logEvent := l.server.Log.Info
+	if t == l.forgedLogins {
+		logEvent = l.server.Log.Warn
 	}
 	text := truncateText(why.Error())
-	level(event, "remote", c.remote(), "login", tried.login, "key", tried.key, "error", text)
-	r.server.record(audit.Event{
+	logEvent(event, "remote", c.remote(), "login", tried.login, "key", tried.key, "error", text)
+	l.server.record(audit.Event{
 		Kind: audit.LoginRefused, Time: c.start.UTC(), Connection: c.id,
 		User: tried.login, Key: tried.key, Remote: c.remote(), Command: []string{},
 		Decision: audit.Denied, Error: event + ": " + text, Duration: time.Since(c.start).Seconds(),
@@ -166,6 +167,7 @@ func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnecte
 	}
 }
 
+// record writes an audit event. It recovers panics of Record.
 func (s *Server) record(event audit.Event) {
 	if s.Record == nil {
 		return

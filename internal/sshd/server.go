@@ -37,9 +37,9 @@ type Server struct {
 	loginLog   loginLog
 	backlog    *inputBacklog
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards the fields below
 	conns map[*connection]struct{}
-	usage map[string]*userUsage // by login; guarded by mu
+	usage map[string]*userUsage // by login
 }
 
 // Limits bounds the resources of clients. A zero value means the default in brackets.
@@ -63,6 +63,7 @@ type UserLimits struct {
 	Sessions    int // running commands [40]
 }
 
+// setDefaults replaces zero values by the defaults.
 func (l *Limits) setDefaults() {
 	setDefault(&l.Sessions, 10)
 	setDefault(&l.Connections, 500)
@@ -136,6 +137,7 @@ func (s *Server) closeIdle(all bool) int {
 	return len(s.conns) + int(s.unfinished.Load())
 }
 
+// accept serves new connections until the listener is closed.
 func (s *Server) accept(l net.Listener) error {
 	for {
 		conn, err := l.Accept()

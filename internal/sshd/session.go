@@ -114,7 +114,7 @@ func (in sessionInput) Read(p []byte) (int, error) {
 
 // outputStream is one output stream of a session. Concurrent writes corrupt an SSH channel, so each stream has a lock.
 type outputStream struct {
-	mu sync.Mutex
+	mu sync.Mutex // held while writing
 	w  io.Writer
 
 	closed  atomic.Bool
