@@ -16,11 +16,11 @@ import (
 
 // Attach implements backends.Runtime.
 func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Attachment) (code int, err error) {
-	var s *apiClient
+	var api *apiClient
 	var target container
 	err = d.withClient(ctx, in.Node, func(ctx context.Context, client *apiClient) (err error) {
-		s = client
-		if target, err = s.runningContainer(ctx, in); err == nil {
+		api = client
+		if target, err = api.runningContainer(ctx, in); err == nil {
 			err = checkAttach(in.Task, target, a)
 		}
 		return err
@@ -28,20 +28,20 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 	if err != nil {
 		return 0, err
 	}
-	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var side sync.WaitGroup
-	defer side.Wait()
+	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	defer background.Wait()
 	defer cancel()
 
 	// Wait before attaching: Nomad may remove a container as soon as it exits.
-	end := make(chan exitResult, 1)
-	side.Go(func() {
+	exited := make(chan exitResult, 1)
+	background.Go(func() {
 		var exit exitResult
 		exit.err = backends.Protect(func() (err error) {
-			exit.code, err = s.client.WaitContainerWithContext(target.ID, own)
+			exit.code, err = api.client.WaitContainerWithContext(target.ID, runCtx)
 			return err
 		})
-		end <- exit
+		exited <- exit
 	})
 	notes := a.Stderr
 	if a.PlainStdout != nil && a.PlainStderr != nil {
@@ -68,10 +68,10 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 	}()
 	out := newOutput(queue.writer(a.Stdout), queue.writer(a.Stderr), target.Config.Tty)
 	out.drainIdleTimeout = streamEndTimeout // the daemon closes the stream with the container
-	conn := &attachment{api: s, ref: in, containerID: target.ID, out: out, exited: end}
+	conn := &attachment{api: api, ref: in, containerID: target.ID, out: out, exited: exited}
 	if a.Stdin != nil {
 		conn.input = &input{
-			source: a.Stdin, streamDone: own.Done(), fail: out.fail,
+			source: a.Stdin, streamDone: runCtx.Done(), fail: out.fail,
 			refused: func() bool { return !out.conn.accepted() },
 		}
 		if a.PlainStdin != nil && !target.Config.Tty {
@@ -84,7 +84,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 	open := func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
 		return client.AttachToContainerNonBlocking(conn.options(a.DetachKeys))
 	}
-	st, err := s.open(ctx, out, true, d.responseTimeout, open)
+	st, err := api.open(ctx, out, true, d.responseTimeout, open)
 	if err != nil {
 		return 0, explain(ctx, in.Node, err)
 	}
@@ -93,13 +93,13 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 		<-st.done
 	}()
 	if target.Config.Tty && a.Stdin != nil && a.Terminal != nil {
-		side.Go(out.guard(func() { s.followSize(own, "/containers/"+target.ID+"/resize", a.Terminal) }))
+		background.Go(out.guard(func() { api.followSize(runCtx, "/containers/"+target.ID+"/resize", a.Terminal) }))
 	}
-	for exits := end; ; {
+	for exits := exited; ; {
 		select {
 		case exit := <-exits:
 			exits = nil
-			end <- exit
+			exited <- exit
 			if exit.err == nil {
 				out.drain()
 			}

@@ -60,12 +60,12 @@ func (d *Docker) exec(ctx context.Context, e *execInstance) (code int, err error
 
 // create finds the container and creates the exec in it. It does not start the program.
 func (e *execInstance) create(ctx context.Context) error {
-	return e.docker.withClient(ctx, e.ref.Node, func(ctx context.Context, s *apiClient) error {
-		c, err := s.runningContainer(ctx, e.ref)
+	return e.docker.withClient(ctx, e.ref.Node, func(ctx context.Context, api *apiClient) error {
+		c, err := api.runningContainer(ctx, e.ref)
 		if err != nil {
 			return err
 		}
-		options, err := s.options(e.program)
+		options, err := api.options(e.program)
 		if err != nil {
 			return err
 		}
@@ -75,11 +75,11 @@ func (e *execInstance) create(ctx context.Context) error {
 		if e.setup != nil {
 			options.Cmd = e.setup.argv
 		}
-		id, err := s.createExec(ctx, c.ID, options)
+		id, err := api.createExec(ctx, c.ID, options)
 		if err != nil {
 			return explainNotRunning(e.ref.Task, err)
 		}
-		e.api, e.containerID, e.id = s, c.ID, id
+		e.api, e.containerID, e.id = api, c.ID, id
 		return nil
 	})
 }
@@ -160,33 +160,33 @@ const (
 // run starts the exec and returns its exit code or error. The program is terminated if ctx ends or its output cannot be
 // written. Goroutines beside the loop resize the terminal, deliver signals and watch for the exit.
 func (e *execInstance) run(ctx context.Context) (int, error) {
-	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var side sync.WaitGroup
-	defer side.Wait()
+	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	defer background.Wait()
 	defer cancel()
 
-	if err := e.start(ctx, own); err != nil {
+	if err := e.start(ctx, runCtx); err != nil {
 		return 0, explain(ctx, e.ref.Node, err)
 	}
 	out := e.stream.out
 	if e.program.Terminal != nil {
 		resize := "/exec/" + e.id + "/resize"
-		side.Go(out.guard(func() { e.api.followSize(own, resize, e.program.Terminal) }))
+		background.Go(out.guard(func() { e.api.followSize(runCtx, resize, e.program.Terminal) }))
 		if e.setup != nil {
-			side.Go(out.guard(func() {
+			background.Go(out.guard(func() {
 				select {
 				case <-e.setup.started: // the setup script may have overwritten an earlier size
-					e.api.resize(own, resize, e.program.Terminal)
-				case <-own.Done():
+					e.api.resize(runCtx, resize, e.program.Terminal)
+				case <-runCtx.Done():
 				}
 			}))
 		}
 	}
 	signals, queue := e.program.Signals, make(chan string, 16)
 	if signals != nil {
-		side.Go(out.guard(func() { e.deliverSignals(own, queue) }))
+		background.Go(out.guard(func() { e.deliverSignals(runCtx, queue) }))
 	}
-	side.Go(out.guard(func() { e.watchExit(own) }))
+	background.Go(out.guard(func() { e.watchExit(runCtx) }))
 	for {
 		select {
 		case <-e.stream.done:
@@ -211,12 +211,12 @@ func (e *execInstance) run(ctx context.Context) (int, error) {
 // write to it; after the exit the stream is drained, so that run returns. Docker drops unread output soon after the
 // exit, so it is read ahead while the client is slow.
 func (e *execInstance) watchExit(ctx context.Context) {
-	tick := time.NewTicker(watchInterval)
-	defer tick.Stop()
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
 	out, lastInspect, wait, timeout := e.stream.out, time.Now(), idleCheckInterval, inspectTimeout
 	for {
 		select {
-		case <-tick.C:
+		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
@@ -247,7 +247,7 @@ func (e *execInstance) watchExit(ctx context.Context) {
 }
 
 // start opens the stream, which starts the program.
-func (e *execInstance) start(ctx, own context.Context) error {
+func (e *execInstance) start(ctx, runCtx context.Context) error {
 	p := e.program
 	stdout := p.Stdout
 	if e.setup != nil {
@@ -258,7 +258,7 @@ func (e *execInstance) start(ctx, own context.Context) error {
 		out.drainIdleTimeout = streamEndTimeout
 	}
 	out.classify = func() outputKind {
-		state, err := e.api.inspectExec(own, e.id)
+		state, err := e.api.inspectExec(runCtx, e.id)
 		switch {
 		case err == nil && !state.started():
 			return startErrorOutput
@@ -272,7 +272,7 @@ func (e *execInstance) start(ctx, own context.Context) error {
 	}
 	if p.Stdin != nil {
 		e.input = &input{
-			source: p.Stdin, terminal: p.Terminal != nil, eofKey: ctrlD, streamDone: own.Done(), fail: out.fail,
+			source: p.Stdin, terminal: p.Terminal != nil, eofKey: ctrlD, streamDone: runCtx.Done(), fail: out.fail,
 			refused: func() bool { return !out.conn.accepted() },
 		}
 		if e.setup != nil { // earlier, the terminal would echo input in front of the mark

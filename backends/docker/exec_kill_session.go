@@ -28,9 +28,9 @@ var killSteps = []struct {
 // Kill implements backends.Killer.
 func (d *Docker) Kill(ctx context.Context, in backends.TaskRef, session string) (found bool, err error) {
 	e := &execInstance{docker: d, ref: in, program: backends.Program{Session: session}}
-	err = d.withClient(ctx, in.Node, func(ctx context.Context, s *apiClient) error {
-		c, err := s.runningContainer(ctx, in)
-		e.api, e.containerID = s, c.ID
+	err = d.withClient(ctx, in.Node, func(ctx context.Context, api *apiClient) error {
+		c, err := api.runningContainer(ctx, in)
+		e.api, e.containerID = api, c.ID
 		return err
 	})
 	if err != nil {

@@ -99,9 +99,10 @@ const (
 	maxLogRetryInterval      = 2 * time.Second
 )
 
-// read reads the log. First it finds out how many entries to skip and when the newest entry was written. Then each round of
-// the loop fetches the log. A followed log that is interrupted is resumed where it was, for at most logRetryTimeout without
-// progress. When the container has exited, one more request without follow fetches the last output.
+// read reads the log. First it finds out how many entries to skip and when the newest entry was written. Then each
+// round of the loop fetches the log. A followed log that is interrupted is resumed where it was, for at most
+// logRetryTimeout without progress. When the container has exited, one more request without follow fetches the last
+// output.
 func (l *logReader) read(ctx context.Context) error {
 	wanted := logRequest{
 		stdout: l.query.Stdout, stderr: l.query.Stderr, follow: l.query.Follow,

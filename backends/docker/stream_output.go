@@ -102,9 +102,10 @@ func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
 	return read, err
 }
 
-// readFrom is ReadFrom without recovery from panics. It reads and writes in turn until the stream ends. While the stream is
-// drained, it also ends after drainIdleTimeout without data. A child in the background may write forever, so draining is
-// limited to maxDrainTime and maxDrainBytes. A busy stream is read after a delay, to save wake-ups (see readDelay).
+// readFrom is ReadFrom without recovery from panics. It reads and writes in turn until the stream ends. While the
+// stream is drained, it also ends after drainIdleTimeout without data. A child in the background may write forever, so
+// draining is limited to maxDrainTime and maxDrainBytes. A busy stream is read after a delay, to save wake-ups (see
+// readDelay).
 func (o *output) readFrom(r io.Reader) (read int64, err error) {
 	currentPool := &smallBuffers
 	buffer := currentPool.Get().(*[]byte)
