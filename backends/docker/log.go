@@ -74,8 +74,8 @@ func (l *logReader) waitForContainer(ctx context.Context) error {
 
 // findContainer finds the container. If it is already known, its state is updated.
 func (l *logReader) findContainer(ctx context.Context) error {
-	err := l.docker.withClient(ctx, l.ref.Node, func(ctx context.Context, s *apiClient) error {
-		c, err := s.newestContainer(ctx, l.ref)
+	err := l.docker.withClient(ctx, l.ref.Node, func(ctx context.Context, api *apiClient) error {
+		c, err := api.newestContainer(ctx, l.ref)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (l *logReader) findContainer(ctx context.Context) error {
 			return kindErrorf(backends.ErrNoLog, "the log of task %s was deleted: its container was replaced",
 				displayName(l.ref.Task))
 		}
-		l.api, l.container = s, c
+		l.api, l.container = api, c
 		return nil
 	})
 	if errors.Is(err, ErrNoContainer) {

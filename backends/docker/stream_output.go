@@ -291,13 +291,13 @@ func (o *output) decide() {
 }
 
 // resolve handles the uncertain output, now that it is classified.
-func (o *output) resolve(reason bool) {
-	if reason {
+func (o *output) resolve(isStartError bool) {
+	if isStartError {
 		o.divertStartError()
 	}
-	doubts := o.uncertain
+	text := o.uncertain
 	o.uncertain = nil
-	o.forward(doubts)
+	o.forward(text)
 }
 
 // divertStartError collects all further output as the start error.
