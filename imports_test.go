@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"internal/nomadtest":   {"internal/sim"},
 	"internal/ops":         {"backends"},
 	"internal/picture":     {"internal/demo"},
+	"internal/prose":       {"commands", "router"},
 	"internal/render":      {"internal/escape"},
 	"internal/sshd":        {"acl", "internal/audit", "internal/escape", "router"},
 	"router":               {"acl", "backends", "internal/audit", "internal/escape", "internal/suggest", "internal/nomadcli", "internal/ops"},
