@@ -137,7 +137,7 @@ func isDisconnect(err error) bool {
 
 const maxErrorText = 600 // bytes
 
-// truncateText returns the beginning of a text that may contain data of an unknown client.
+// truncateText returns the start of a text that may contain data of an unknown client.
 func truncateText(text string) string {
 	if len(text) > maxErrorText {
 		return strings.ToValidUTF8(text[:maxErrorText], "") + "..."
