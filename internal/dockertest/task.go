@@ -11,7 +11,7 @@ import (
 )
 
 // RunTask starts the container of a task of a simulated cluster, with the name, the labels and the log settings that
-// Nomad's docker driver gives it, and returns the container's ID. The container is removed with the test.
+// Nomad's docker driver gives it, and returns the container's ID. The container is removed after the test.
 //
 // As in Nomad, the output of the container is also written to the task's log files. Nomad follows Docker's log. RunTask
 // attaches to the container, because a follower can miss output if Docker rotates its log faster than it is read.
@@ -49,10 +49,10 @@ func RunTask(t testing.TB, c *sim.Cluster, allocation, task string, config docke
 	return id
 }
 
-// maxLine is the size of Docker's buffer for a line: it logs longer lines in parts.
+// maxLine is the size of Docker's line buffer. Docker logs longer lines in parts.
 const maxLine = 16 << 10
 
-// lineWriter passes on whole lines, as Docker's log does: the start of a line is passed on once it is maxLine long.
+// lineWriter passes on whole lines, as Docker's log does. A longer line is passed on when maxLine bytes are waiting.
 type lineWriter struct {
 	write   func([]byte)
 	mu      sync.Mutex // of pending: flush may run before the client's last Write has returned
