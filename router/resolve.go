@@ -189,6 +189,10 @@ func mayContain(owned acl.Scope, err error, selector string) bool {
 	return errors.As(err, &tier) && hasAnyPrefix(selector, owned.Prefixes(tier.Tier)...)
 }
 
+func hasAnyPrefix(s string, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
+}
+
 // bestRanked returns the matching tasks of the best rank: running tasks; if there are none, tasks that are stopping;
 // if there are none, tasks that may still be running on a disconnected node.
 func bestRanked(jobs []backends.Job, matches func(backends.Allocation, backends.Task) bool) (found []candidate) {

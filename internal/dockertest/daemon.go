@@ -60,6 +60,14 @@ func Run(t testing.TB, name string, labels map[string]string, cmd ...string) (id
 // RunWith is Run for a container that is more special. Without an image it gets Image.
 func RunWith(t testing.TB, name string, config docker.Config, host *docker.HostConfig) (id string) {
 	t.Helper()
+	id = create(t, name, config, host)
+	start(t, id)
+	return id
+}
+
+// create makes a container that is not started yet and is removed with the test.
+func create(t testing.TB, name string, config docker.Config, host *docker.HostConfig) (id string) {
+	t.Helper()
 	client := Client(t)
 	marked := map[string]string{Label: ""}
 	maps.Copy(marked, config.Labels)
@@ -72,21 +80,31 @@ func RunWith(t testing.TB, name string, config docker.Config, host *docker.HostC
 		t.Fatalf("container %s: %v", name, err)
 	}
 	t.Cleanup(func() { Remove(t, container.ID) })
-	if err := client.StartContainer(container.ID, nil); err != nil {
-		t.Fatalf("container %s: %v", name, err)
-	}
 	return container.ID
+}
+
+func start(t testing.TB, id string) {
+	t.Helper()
+	if err := Client(t).StartContainer(id, nil); err != nil {
+		t.Fatalf("container %s: %v", id, err)
+	}
 }
 
 // RunToExit is Run with a command that has ended; the exit code is the command's.
 func RunToExit(t testing.TB, name string, labels map[string]string, cmd ...string) (id string, code int) {
 	t.Helper()
 	id = Run(t, name, labels, cmd...)
+	return id, Wait(t, id)
+}
+
+// Wait waits until a container has exited, and returns its exit code.
+func Wait(t testing.TB, id string) (code int) {
+	t.Helper()
 	code, err := Client(t).WaitContainerWithContext(id, t.Context())
 	if err != nil {
-		t.Fatalf("container %s does not end: %v", name, err)
+		t.Fatalf("container %s does not end: %v", id, err)
 	}
-	return id, code
+	return code
 }
 
 // Signal sends a signal to the main process of a container.
