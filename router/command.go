@@ -20,35 +20,41 @@ type Command interface {
 
 // Spec describes a command to the router, to help and to the generated docs.
 type Spec struct {
-	Name  string
-	Args  string // as in a usage line: "[FILTER]"; brackets mean optional, "..." at the end any number
-	Short string // one line without a full stop
-	Long  string // more, for --help; may be empty
-	// Target is what the command reaches; the zero value is invalid.
+	Name     string
+	Args     string    // as in a usage line: "[FILTER]" is optional, "ARG..." is repeatable, "JOB|ID" has two forms
+	Short    string    // a few words for lists, without a full stop
+	Long     string    // the description in --help; if it is empty, --help shows Short
+	Examples []Example // command lines that the router accepts
+	// Group is the heading in the list of commands, and Rank the position below it. The zero Group is invalid, except
+	// for hidden commands.
+	Group Group
+	Rank  int
+	// Target is what the command works on. The zero Target is invalid.
 	Target Target
-	// Set is the set of rights that the command's own is in; the zero value is invalid.
+	// Set contains the right to use the command. The zero RightSet is invalid.
 	Set RightSet
-	// Rights are further ones, for what some of the flags do: name to set. See Request.may.
+	// Rights are additional rights that some of the flags need, with their sets. See Request.Require.
 	Rights map[string]RightSet
-	// RunsProgram says that the command runs a program: what follows its first argument is the program's, flags too, and
-	// the exit code is the program's, so that 125 means a failure before it could run.
+	// RunsProgram: the words after the first argument belong to a program, including flags. The exit code is the
+	// program's, and 125 means that the program was not started.
 	RunsProgram bool
-	// NegativeNumbers says that a word such as -1 is an argument, not flags.
+	// NegativeNumbers: a word such as -1 is an argument, not a flag.
 	NegativeNumbers bool
-	// FindsSaved says that the command also finds stopped jobs that Nomad has deleted and the gateway has saved.
+	// FindsSaved: the command also finds stopped jobs that Nomad has deleted and the gateway has saved.
 	FindsSaved bool
-	// WantsTerminal says that a client with a terminal should ask for one: there is something to type, to colour or to fit.
+	// WantsTerminal: a client with a terminal should request one, for input, colors or the width of tables.
 	WantsTerminal bool
-	// TracksProgram says that the command runs a program in a task, with Request.ProgramSession in its environment. If the gateway is
-	// killed meanwhile, the next one finds the program by that and kills it.
+	// TracksProgram: the command runs a program in a task, with Request.ProgramSession in its environment. If the gateway
+	// is killed while the program runs, the next gateway finds the program by that variable and kills it.
 	TracksProgram bool
-	// Redact returns the command's words, as many as it gets, with the secrets in them hidden, where Secret cannot say which
-	// flags have them. nil: Secret says it.
+	// Redact returns the command's words, as many as it gets, with the secrets in them hidden. It is nil if MarkSecret
+	// marks all flags with secrets.
 	Redact func(args []string) []string
-	// Hidden commands are for programs: neither help nor the docs list them.
+	// Hidden: the command is for programs. Help and the docs do not list it.
 	Hidden bool
-	Flags  func(*pflag.FlagSet) // binds the command's own fields; may be nil
-	// JSON is a zero value of what --json writes, for the docs: they are made from its fields' json and doc tags.
+	// Flags binds the command's own fields. It may be nil.
+	Flags func(*pflag.FlagSet)
+	// JSON is a zero value of the output of --json. The docs are generated from the json and doc tags of its fields.
 	JSON any
 }
 
@@ -79,8 +85,10 @@ func Register(create func() Command) {
 		panic("router: command " + spec.Name + " is registered twice")
 	case spec.Target == 0:
 		panic("router: command " + spec.Name + " has no Target")
-	case spec.Target >= TargetJob && !strings.HasPrefix(spec.Args, "JOB") && !strings.HasPrefix(spec.Args, "SELECTOR") && !strings.HasPrefix(spec.Args, "PART"):
-		panic("router: command " + spec.Name + " reaches a job or a task and its first argument is neither JOB nor PART nor SELECTOR")
+	case !spec.Hidden && !slices.Contains(Groups, spec.Group):
+		panic("router: command " + spec.Name + " has no Group")
+	case spec.Target >= TargetJob && (spec.Args == "" || spec.Args[0] == '['):
+		panic("router: command " + spec.Name + " needs an argument for its job or task")
 	}
 	spec.checkRights()
 	registry[spec.Name] = create

@@ -32,9 +32,7 @@ func route(next Handler) Handler {
 		if err := checkAllowed(req, spec); err != nil {
 			return spec.withProgramCode(err)
 		}
-		flags := spec.FlagSet(req)
-		words, restore := spec.maskNegatives(req.Words[1:], flags)
-		err := flags.Parse(joinOptionalValue(words, flags))
+		args, err := spec.Parse(req, req.Words[1:])
 		if errors.Is(err, pflag.ErrHelp) {
 			req.Event.Decision = audit.Allowed
 			if err := req.writeStartEvent(false); err != nil {
@@ -43,15 +41,24 @@ func route(next Handler) Handler {
 			_, err := io.WriteString(req.Stdout, spec.Help())
 			return err
 		}
-		if err == nil {
-			err = spec.checkArgs(restore(flags.Args()))
-		}
 		if err != nil {
-			return Exit(2, fmt.Errorf("%s: %w (usage: %s; more: %s --help)", name, suggestFlag(err, flags), spec.Usage(), name))
+			return Exit(2, fmt.Errorf("%s: %w (usage: %s; more: %s --help)", name, err, spec.Usage(), name))
 		}
-		req.Command, req.Args = command, restore(flags.Args())
+		req.Command, req.Args = command, args
 		return spec.withProgramCode(next(ctx, req))
 	}
+}
+
+// Parse parses the words after the command's name. It binds the flags, those of every command to req, and returns the
+// arguments.
+func (s Spec) Parse(req *Request, words []string) (args []string, err error) {
+	flags := s.FlagSet(req)
+	words, restore := s.maskNegatives(words, flags)
+	if err := flags.Parse(joinOptionalValue(words, flags)); err != nil {
+		return nil, suggestFlag(err, flags)
+	}
+	args = restore(flags.Args())
+	return args, s.checkArgs(args)
 }
 
 // maskNegatives hides the minus of arguments such as -1 from pflag, which takes them for flags, and returns what makes them visible

@@ -2,6 +2,7 @@ package router
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,7 +28,11 @@ type probe struct {
 	run  func(context.Context, *Request) error
 }
 
-func (p probe) Spec() Spec                                  { return p.spec }
+func (p probe) Spec() Spec {
+	p.spec.Group = cmp.Or(p.spec.Group, GroupLook)
+	return p.spec
+}
+
 func (p probe) Run(ctx context.Context, req *Request) error { return p.run(ctx, req) }
 
 // register enters a command for the time of the test.
@@ -447,8 +452,8 @@ func TestEmptyLine_RunsHelp(t *testing.T) {
 
 func TestHelpFlag(t *testing.T) {
 	w := newTestGateway()
-	register(t, Spec{Name: "probe", Args: "[A]", Short: "Probe it", Target: TargetScope}, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
-	if err := w.run("probe --help"); err != nil || !strings.HasPrefix(w.stdout.String(), "usage: probe [FLAGS] [A]\n\nProbe it.\n") {
+	register(t, Spec{Name: "probe", Args: "[A]", Short: "Probe it", Target: TargetScope, Examples: []Example{{"probe x", "it"}}}, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
+	if err := w.run("probe --help"); err != nil || !strings.HasPrefix(w.stdout.String(), "Usage: probe [flags] [A]\n\nProbe it.\n\nExamples:\n  probe x  it\n\nFlags:\n") {
 		t.Errorf("got %v and %q", err, w.stdout.String())
 	}
 	if e := w.event(t); e.Decision != audit.Allowed || e.ExitCode != 0 {
@@ -470,6 +475,8 @@ func TestRegister_Panics(t *testing.T) {
 	for name, spec := range map[string]Spec{
 		"router.probe": {Target: TargetNone, Set: Public},
 		"twice":        {Name: "twice", Target: TargetNone, Set: Public},
+		"groupless":    {Name: "groupless", Target: TargetNone, Set: Public, Group: "Others"},
+		"argless":      {Name: "argless", Args: "[JOB]", Target: TargetJob, Set: Read},
 		"targetless":   {Name: "targetless", Set: Read},
 		"setless":      {Name: "setless", Target: TargetScope},
 		"mistaken":     {Name: "mistaken", Target: TargetScope, Set: "@raed"},
