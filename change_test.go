@@ -113,8 +113,8 @@ func TestStop_YesShowsProgressOnOneLine(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-line", "a")
-	cluster.Sim.Pace(300 * time.Millisecond)          // slow enough to see progress
-	const passing = `(?:\r[^\r\n]*\x1b\[K)+\r\x1b\[K` // overwritten, and finally deleted
+	cluster.Sim.SetStepInterval(300 * time.Millisecond) // slow enough to see progress
+	const passing = `(?:\r[^\r\n]*\x1b\[K)+\r\x1b\[K`   // overwritten, and finally deleted
 	for _, tc := range []struct{ line, want string }{
 		{"restart -y --wait 1s p-team5-line", `restarting 3 allocations of p-team5-line, 1 at a time\r\n` +
 			`(?:` + passing + `\d of 3 restarted: web\[\d\] [0-9a-f]{8}\r\n){3}restarted 3 allocations of p-team5-line\r\n`},
@@ -164,7 +164,7 @@ func TestRestart_BatchesInSequence(t *testing.T) {
 	eventually(t, "six allocations run", func() bool {
 		return checkSettled(client, "p-team5-six") == nil && running() == 6
 	})
-	cluster.Sim.Pace(300 * time.Millisecond) // slow enough for the poll to see every stopped allocation
+	cluster.Sim.SetStepInterval(300 * time.Millisecond) // slow enough for the poll to see every stopped allocation
 	cluster.Sim.ForgetWrites()
 	cmd := g.ssh("wim", "restart --batch 2 p-team5-six")
 	if err := cmd.Start(); err != nil {
@@ -485,7 +485,7 @@ func TestRestartFull_BlocksOtherCommands(t *testing.T) {
 			t.Errorf("%s: got %d, %q, want that the job is locked", line, code, stderr)
 		}
 	}
-	cluster.Sim.Heal()
+	cluster.Sim.ClearFaults()
 	if err := first.Wait(); err != nil {
 		t.Error(err)
 	}
