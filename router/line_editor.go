@@ -17,7 +17,7 @@ type lineEditor struct {
 	detach                                               []byte
 
 	line          []byte // the line being edited
-	literalNext   bool   // the next key is inserted as it is
+	literalNext   bool   // the next key is inserted literally
 	detachMatched int    // how many of the detach keys were just typed; they are not in the line yet
 }
 

@@ -110,7 +110,7 @@ func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, 
 		return false, err
 	}
 	runtime, ref := r.runtime, r.task
-	// It is unknown how the program was started: Docker may have been down then.
+	// The gateway cannot tell how the program was started: Docker may have been down then.
 	runtimes := []backends.Runtime{runtime}
 	if other := g.Runtimes.Nomad[e.Tier]; g.Runtimes.Mode == ExecModeAuto && runtime != other {
 		runtimes = append(runtimes, other)
