@@ -209,7 +209,7 @@ func TestLogs_DriverWithoutLogs(t *testing.T) {
 	g := dockerBox(t, "none")
 	g.run(t, "exec sleep 600")
 	for _, line := range []string{"logs", "tail"} {
-		if code, out, stderr := g.testGateway.run("wim", line+" p-team1-box/g/box"); code != 1 || out != "" || !strings.Contains(stderr, "its log driver none does not keep one") {
+		if code, out, stderr := g.testGateway.run("wim", line+" p-team1-box/g/box"); code != 1 || out != "" || !strings.Contains(stderr, "log driver none does not support reading") {
 			t.Errorf("%s: got %d, %q, %q", line, code, out, stderr)
 		}
 	}

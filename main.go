@@ -203,7 +203,7 @@ func runDemo(command []string) int {
 		}
 		return code
 	}
-	fmt.Print(d.Invitation())
+	fmt.Print(d.Instructions())
 	<-ctx.Done()
 	return 0
 }
