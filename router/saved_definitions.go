@@ -96,12 +96,13 @@ func (r *Request) savedJobs(listed []backends.Job) (jobs []backends.Job) {
 		isSame := func(j backends.Job) bool {
 			return registry.SameJob(entry.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
 		}
-		inNamespace := r.Namespace == "" || r.Namespace == entry.Job.Namespace
-		if !r.ownsJob(entry.Job) || !slices.Contains(tiers, entry.Job.Tier) || !inNamespace || slices.ContainsFunc(listed, isSame) {
+		job := entry.Job
+		selected := slices.Contains(tiers, job.Tier) && (r.Namespace == "" || r.Namespace == job.Namespace)
+		if !selected || !r.ownsJob(job) || slices.ContainsFunc(listed, isSame) {
 			continue
 		}
 		jobs = append(jobs, backends.Job{
-			Tier: entry.Job.Tier, Namespace: entry.Job.Namespace, ID: entry.Job.ID, Root: entry.Job.Root, Status: "dead", Stopped: true,
+			Tier: job.Tier, Namespace: job.Namespace, ID: job.ID, Root: job.Root, Status: "dead", Stopped: true,
 		})
 	}
 	return jobs
