@@ -34,22 +34,24 @@ func (e *unconfirmedExitError) Unwrap() error { return e.err }
 // results. The orphans are the start events of these programs. It retries while a cluster does not respond, and
 // returns when every program is settled or ctx ends.
 func (g Gateway) KillOrphans(ctx context.Context, orphans []audit.Event) {
-	free := make(chan struct{}, maxConcurrentKills)
+	slots := make(chan struct{}, maxConcurrentKills)
 	var all sync.WaitGroup
 	for _, e := range orphans {
-		all.Go(func() { g.killOrphan(ctx, free, e) })
+		all.Go(func() { g.killOrphan(ctx, slots, e) })
 	}
 	all.Wait()
 }
 
-func (g Gateway) killOrphan(ctx context.Context, free chan struct{}, e audit.Event) {
+// killOrphan kills the program of a start event, retries until the result is settled, and records it. It takes one
+// of the slots during each attempt.
+func (g Gateway) killOrphan(ctx context.Context, slots chan struct{}, e audit.Event) {
 	log := g.Log.With("session", e.Session, "user", e.User, "tier", e.Tier, "job", e.Job,
 		"allocation", e.Allocation, "task", e.Task)
 	started := time.Now()
 	killed := false // an attempt has killed something
 	for backoff := minKillBackoff; ; backoff = min(2*backoff, maxKillBackoff) {
 		select {
-		case free <- struct{}{}:
+		case slots <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
@@ -60,7 +62,7 @@ func (g Gateway) killOrphan(ctx context.Context, free chan struct{}, e audit.Eve
 			killed = killed || found
 			return err
 		})
-		<-free
+		<-slots
 		e.Time = time.Now().UTC()
 		var unconfirmed *unconfirmedExitError
 		switch {
@@ -110,7 +112,7 @@ func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, 
 		return false, err
 	}
 	runtime, ref := r.runtime, r.task
-	// It is unknown how the program was started: Docker may have been down then.
+	// The gateway cannot tell how the program was started: Docker may have been down then.
 	runtimes := []backends.Runtime{runtime}
 	if other := g.Runtimes.Nomad[e.Tier]; g.Runtimes.Mode == ExecModeAuto && runtime != other {
 		runtimes = append(runtimes, other)
