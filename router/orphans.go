@@ -98,6 +98,9 @@ func (g Gateway) killOrphan(ctx context.Context, slots chan struct{}, e audit.Ev
 
 // tryKillOrphan kills the program of a start event and reports whether it was running. If it returns an error, the
 // program may still be running.
+//
+// It asks the runtime that a new program would use and, in the mode auto, Nomad too. The program has exited if each
+// runtime that can have started it does not find it.
 func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, err error) {
 	if g.Clusters[e.Tier] == nil {
 		return false, fmt.Errorf("tier %s is no longer in the configuration: %w", e.Tier, backends.ErrUnsupported)
@@ -111,16 +114,16 @@ func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, 
 	if err != nil {
 		return false, err
 	}
-	runtime, ref := r.runtime, r.task
+	selected, ref := r.runtime, r.task
 	// The gateway cannot tell how the program was started: Docker may have been down then.
-	runtimes := []backends.Runtime{runtime}
-	if other := g.Runtimes.Nomad[e.Tier]; g.Runtimes.Mode == ExecModeAuto && runtime != other {
+	runtimes := []backends.Runtime{selected}
+	if other := g.Runtimes.Nomad[e.Tier]; g.Runtimes.Mode == ExecModeAuto && selected != other {
 		runtimes = append(runtimes, other)
 	}
 	var errs error
 	stopped := false // the task is not running
-	for _, candidate := range runtimes {
-		killer, ok := candidate.(backends.Killer)
+	for _, runtime := range runtimes {
+		killer, ok := runtime.(backends.Killer)
 		if !ok {
 			continue
 		}
@@ -133,7 +136,7 @@ func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, 
 			stopped = true
 		case errors.Is(err, backends.ErrDeclined) && len(runtimes) == 1:
 			errs = errors.Join(errs, &unconfirmedExitError{err})
-		case errors.Is(err, backends.ErrForbidden) && candidate != runtime, errors.Is(err, backends.ErrDeclined):
+		case errors.Is(err, backends.ErrForbidden) && runtime != selected, errors.Is(err, backends.ErrDeclined):
 			// This runtime cannot have started a program.
 		default:
 			errs = errors.Join(errs, err)

@@ -218,7 +218,7 @@ func (t *boundRuntime) logSource(ctx context.Context) (backends.LogSource, backe
 	return backends.JoinedLog{Container: t.Docker, Files: files}, r.task, nil
 }
 
-// PreviousLog implements Runtime.
+// PreviousLog implements TaskRuntime.
 func (t *boundRuntime) PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error {
 	return t.readLog(ctx, func(source backends.LogSource, task backends.TaskRef) error {
 		if joined, ok := source.(backends.JoinedLog); ok {
