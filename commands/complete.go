@@ -24,13 +24,16 @@ func (complete) Spec() router.Spec {
 	return router.Spec{
 		Name:   "complete",
 		Args:   "[WORD...]",
-		Short:  "Say how the last word of a command line can go on",
+		Short:  "Complete a command line",
 		Target: router.TargetNone,
 		Set:    router.Public,
 		Hidden: true,
 		Long: `
-For the completion of nomadctl. The words stand after --, the last one is what is being typed and may be empty. A line for
-each candidate; what is behind a tab describes it. It says nothing where there is nothing to say, failures included.`,
+Print the candidates for the last word of a command line, for the completion of
+nomadctl. The words follow after --, and the last one may be empty. Each line is a
+candidate, a tab and a description. If there is no candidate, or an error,
+nothing is printed.`,
+		Examples: []router.Example{{Line: "complete -- ps --ti"}},
 	}
 }
 
@@ -110,7 +113,7 @@ type partialCommand struct {
 func newPartialCommand(spec router.Spec) *partialCommand {
 	t := &partialCommand{spec: spec}
 	t.flags = spec.FlagSet(&t.request)
-	t.flags.Bool("help", false, "tell more about the command")
+	t.flags.Bool("help", false, "explain the command")
 	return t
 }
 
@@ -164,7 +167,7 @@ func (t *partialCommand) findFlag(word string) (flag *pflag.Flag, value string, 
 
 func (t *partialCommand) flagNames() (all []candidate) {
 	t.flags.VisitAll(func(f *pflag.Flag) {
-		_, about := pflag.UnquoteUsage(f)
+		_, about := router.FlagUsage(f)
 		if f.Hidden {
 			return
 		}
@@ -178,10 +181,10 @@ func (t *partialCommand) flagNames() (all []candidate) {
 
 // flagValues returns what a flag may be given.
 func (t *partialCommand) flagValues(ctx context.Context, req *router.Request, flag *pflag.Flag) (all []candidate) {
-	switch name, _ := pflag.UnquoteUsage(flag); name {
-	case "TIER":
+	switch flag.Name {
+	case "tier":
 		return tiersOf(req, t.command())
-	case "NAMESPACE":
+	case "namespace":
 		for _, job := range t.jobs(ctx, req, backends.Selection{Tier: t.request.Tier}) {
 			all = append(all, candidate{job.Namespace, ""})
 		}
@@ -218,6 +221,14 @@ func (t *partialCommand) arguments(ctx context.Context, req *router.Request, las
 	jobs := func() []backends.Job {
 		return t.jobs(ctx, req, backends.Selection{Tier: t.request.Tier, Namespace: t.request.Namespace})
 	}
+	if len(t.args) == 0 {
+		switch t.spec.Target {
+		case router.TargetTask, router.TargetJobOrTask:
+			return t.selectors(jobs(), last)
+		case router.TargetPart:
+			return t.parts(jobs(), last)
+		}
+	}
 	switch strings.Trim(names[len(t.args)], "[].") {
 	case "COMMAND":
 		return commandNames(req.AllowedCommands())
@@ -229,10 +240,6 @@ func (t *partialCommand) arguments(ctx context.Context, req *router.Request, las
 		}
 	case "FILTER", "JOB":
 		return jobNames(slices.DeleteFunc(jobs(), func(j backends.Job) bool { return !t.accepts(j) }))
-	case "SELECTOR":
-		return t.selectors(jobs(), last)
-	case "PART":
-		return t.parts(jobs(), last)
 	}
 	return all
 }
