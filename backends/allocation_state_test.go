@@ -16,7 +16,7 @@ func TestTaskState(t *testing.T) {
 		{"running", "pending", "pending", false, false, false},
 		{"running", "dead", "dead", false, false, false},
 		{"pending", "pending", "pending", false, false, false},
-		{"lost", "running", "dead", false, false, true}, // what Nomad stores of a lost task
+		{"lost", "running", "dead", false, false, true}, // the state that Nomad stores for a lost task
 		{"lost", "pending", "dead", false, false, true},
 		{"complete", "running", "dead", false, false, true},
 		{"complete", "dead", "dead", false, false, true},

@@ -152,7 +152,7 @@ func (j JoinedLog) readOlder(
 		"cannot be used: %v", startNote(retained), err)})
 }
 
-// boundaryNote tells the user up to which time the lines come from log files.
+// boundaryNote returns the note about the time up to which the lines come from log files.
 func boundaryNote(q LogQuery, retained RetainedLog, task Task) string {
 	since := retained.Start.UTC().Format(time.RFC3339)
 	switch {

@@ -104,7 +104,7 @@ type Attachment struct {
 type LogQuery struct {
 	Stdout, Stderr bool
 	Lines          int       // the last lines of stdout and of stderr each; negative: all
-	Since          time.Time // zero: from the beginning
+	Since          time.Time // zero: from the start
 	Timestamps     bool      // set LogChunk.Time
 	Follow         bool
 	AfterContainer string // read the log of the container that replaced this one; empty: any container

@@ -187,7 +187,7 @@ func (s *Slots) limitError(user string) error {
 
 // Quota limits the number of something for each user on each cluster.
 type Quota struct {
-	label string // what it limits, plural
+	label string // the limited things, such as programs
 	limit int
 
 	mu     sync.Mutex

@@ -8,7 +8,12 @@ read_stat() {
 }
 is_wrapper() {
 	match= line=
-	{ while IFS= read -r line || [ -n "$line" ]; do case $line in *"$session"*) match=1 ;; esac; line=; done; } 2>/dev/null <"/proc/$1/cmdline"
+	{
+		while IFS= read -r line || [ -n "$line" ]; do
+			case $line in *"$session"*) match=1 ;; esac
+			line=
+		done
+	} 2>/dev/null <"/proc/$1/cmdline"
 	[ -n "$match" ]
 }
 [ -r /proc/self/stat ] || { echo none; exit 0; }

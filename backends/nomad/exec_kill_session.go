@@ -77,7 +77,7 @@ func (c *Client) findWrappers(ctx context.Context, in backends.TaskRef, session 
 
 // findError returns why the wrappers cannot be found. Some drivers report a missing shell as an error of the stream.
 func findError(err error) error {
-	if isNoShell(strings.ToLower(err.Error())) {
+	if isShellMissing(strings.ToLower(err.Error())) {
 		return fmt.Errorf("find the program: %w: %w", backends.ErrUnsupported, errNoShell)
 	}
 	return streamError(err, false)

@@ -23,7 +23,7 @@ func (r *programState) result(p backends.Program, out outputs, s *wrappedCommand
 	if !r.hasStarted() {
 		preamble := out.preamble()
 		switch {
-		case err != nil && isNoShell(err.Error()), isNoShell(string(preamble)):
+		case err != nil && isShellMissing(err.Error()), isShellMissing(string(preamble)):
 			return 0, errNoShell
 		case err != nil:
 			return 0, streamError(err, false)
@@ -74,8 +74,8 @@ func directResult(p backends.Program, out outputs, code int, err error) (int, er
 	return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
 }
 
-// isNoShell reports whether a driver's message means that /bin/sh does not exist.
-func isNoShell(text string) bool { return strings.Contains(text, "/bin/sh") && isNotFound(text) }
+// isShellMissing reports whether a driver's message means that /bin/sh does not exist.
+func isShellMissing(text string) bool { return strings.Contains(text, "/bin/sh") && isNotFound(text) }
 
 // isNotFound reports whether a driver's message means that the program does not exist.
 func isNotFound(text string) bool {
@@ -85,7 +85,7 @@ func isNotFound(text string) bool {
 // needsShell reports whether p needs a feature that only the wrapper implements.
 func needsShell(p backends.Program) bool { return len(p.Env) > 0 || p.Dir != "" }
 
-// streamErrors maps parts of Nomad's messages about streams to errors for users. Only the text tells them apart: the
+// streamErrors maps parts of Nomad's messages about streams to errors for users. Only the text distinguishes them: the
 // websocket is already open, and all errors of a node have the status 500.
 var streamErrors = []struct {
 	part string

@@ -10,7 +10,12 @@ read_stat() {
 # has_session PID/FILE: FILE is cmdline or environ
 has_session() {
 	match= line=
-	{ while IFS= read -r line || [ -n "$line" ]; do case $line in *NOMADCTLD_SESSION="$session"*) match=1 ;; esac; line=; done; } 2>/dev/null <"/proc/$1"
+	{
+		while IFS= read -r line || [ -n "$line" ]; do
+			case $line in *NOMADCTLD_SESSION="$session"*) match=1 ;; esac
+			line=
+		done
+	} 2>/dev/null <"/proc/$1"
 	[ -n "$match" ]
 }
 send() {
