@@ -19,6 +19,7 @@ type SharedCluster struct {
 	reads readCoalescer
 }
 
+// cachedResponse is a pending or completed response.
 type cachedResponse struct {
 	done     chan struct{} // closed when the fields below are set
 	received time.Time
@@ -163,6 +164,7 @@ func (v cachedView) NodeAddress(ctx context.Context, a Allocation) (string, erro
 	return v.cluster.NodeAddress(ctx, a)
 }
 
+// jobsKey returns a cache key for a list of jobs.
 func jobsKey(jobs []Job) string {
 	var key strings.Builder
 	for _, job := range jobs {
@@ -171,6 +173,7 @@ func jobsKey(jobs []Job) string {
 	return key.String()
 }
 
+// allocationsKey returns a cache key for a list of allocations. It includes their status, which decides what is read.
 func allocationsKey(allocations []Allocation) string {
 	var key strings.Builder
 	for _, a := range allocations {

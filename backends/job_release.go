@@ -103,6 +103,7 @@ func ReleaseOf(definition json.RawMessage) (r Release, err error) {
 	return r, nil
 }
 
+// rangeOf returns the count range of a scaling policy.
 func rangeOf(policy map[string]any) *Scaling {
 	var s Scaling
 	for field, p := range map[string]*int{"Min": &s.Min, "Max": &s.Max} {
@@ -122,6 +123,7 @@ func WithCounts(definition json.RawMessage, counts map[string]int) (json.RawMess
 	})
 }
 
+// reschedulePolicy is a group's reschedule policy as Nomad stores it.
 type reschedulePolicy struct {
 	Attempts        int
 	Interval, Delay time.Duration

@@ -18,6 +18,7 @@ type logCursor struct {
 	midLine     [2]bool // the rest of the current line must be skipped
 }
 
+// unwantedOutputs returns the outputs that q does not select.
 func unwantedOutputs(q LogQuery) [2]bool { return [2]bool{!q.Stdout, !q.Stderr} }
 
 // Limits of a batch for one viewer, so that slow viewers do not retain much memory. The number of bytes is approximate.
@@ -125,10 +126,12 @@ func (s *logStream) chunksFrom(number int) []bufferedChunk {
 	return found[:batchLen(logChunks(found))]
 }
 
+// sortChunks sorts chunks in the order of the stream.
 func sortChunks(chunks []bufferedChunk) {
 	slices.SortFunc(chunks, func(a, b bufferedChunk) int { return a.number - b.number })
 }
 
+// logChunks returns the chunks without their numbers.
 func logChunks(chunks []bufferedChunk) []LogChunk {
 	var all []LogChunk
 	for _, c := range chunks {

@@ -101,6 +101,7 @@ func (f *LogFanout) join(ctx context.Context, key logKey, in TaskRef, q LogQuery
 	return s, logCursor{unwanted: unwantedOutputs(q)}, nil
 }
 
+// leave removes a viewer. The last one cancels the stream.
 func (f *LogFanout) leave(key logKey, s *logStream) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -114,6 +115,7 @@ func (f *LogFanout) leave(key logKey, s *logStream) {
 	s.cancel()
 }
 
+// forget makes new viewers start a new stream.
 func (f *LogFanout) forget(key logKey, s *logStream) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -168,6 +170,7 @@ func (f *LogFanout) maxBuffer() int {
 	return min(maxOutputBuffer, maxTotalBuffer/2/int(max(f.activeStreams.Load(), 1)))
 }
 
+// put appends a chunk of the source. It is the callback of LogSource.Log.
 func (s *logStream) put(p LogChunk) error {
 	p.Data = bytes.Clone(p.Data)
 	s.mu.Lock()
@@ -202,6 +205,7 @@ func (b *logBuffer) trim(maxSize int) {
 	b.chunks = b.chunks[dropped:]
 }
 
+// trim drops chunks after maxBuffer has changed.
 func (s *logStream) trim() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,6 +214,7 @@ func (s *logStream) trim() {
 	}
 }
 
+// close ends the stream with the error of the source.
 func (s *logStream) close(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -217,6 +222,7 @@ func (s *logStream) close(err error) {
 	s.notify()
 }
 
+// notify wakes waiting viewers. The caller holds mu.
 func (s *logStream) notify() {
 	if s.changed != nil {
 		close(s.changed)

@@ -174,6 +174,7 @@ func boundaryNote(q LogQuery, retained RetainedLog, task Task) string {
 	return note
 }
 
+// startNote returns the first part of a note about missing older lines.
 func startNote(retained RetainedLog) string {
 	if retained.Start.IsZero() {
 		return "the log is empty"

@@ -26,6 +26,7 @@ type Slots struct {
 	queue      []*slotRequest // in order of arrival
 }
 
+// slotRequest is a request for n slots.
 type slotRequest struct {
 	user    string
 	n       int
@@ -67,6 +68,7 @@ func (s *Slots) Acquire(ctx context.Context, n int) (release func(), err error) 
 	return s.await(ctx, r)
 }
 
+// await waits until r has its slots, the timeout or the end of ctx.
 func (s *Slots) await(ctx context.Context, r *slotRequest) (release func(), err error) {
 	var late <-chan time.Time
 	if s.waitTimeout > 0 {
@@ -111,6 +113,7 @@ func (r *slotRequest) isGranted() bool {
 	}
 }
 
+// release frees the slots of r and grants them to waiting requests.
 func (s *Slots) release(r *slotRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

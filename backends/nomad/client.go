@@ -116,6 +116,7 @@ func writeTransport(reads *http.Transport, maxConns int) *http.Transport {
 	return writes
 }
 
+// newTransport returns the transport for reads.
 func newTransport(settings backends.TLS) (*http.Transport, error) {
 	config, err := settings.Load()
 	if err != nil {

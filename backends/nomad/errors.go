@@ -72,6 +72,7 @@ func explain(err error) error {
 	return fmt.Errorf("%w: %w", backends.ErrUnreachable, reason)
 }
 
+// firstLine returns the first line of a response, truncated to a length that fits an error message.
 func firstLine(body string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(body), "\n")
 	const maxLength = 200

@@ -72,6 +72,7 @@ var killSteps = []killStep{
 	{"KILL", killDelay}, {"KILL", killDelay + time.Second}, {"0", killDelay + 2*time.Second},
 }
 
+// terminate kills the program and waits for its exit.
 func (t *terminator) terminate(ctx context.Context) error {
 	start := time.Now()
 	if t.wrapper == nil {

@@ -109,6 +109,7 @@ type directOutput struct {
 // dockerExecError is the start of Docker's message.
 const dockerExecError = "OCI runtime exec failed"
 
+// Write always succeeds, like markerFilter.Write.
 func (w *directOutput) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,6 +128,7 @@ func (w *directOutput) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// forward writes b to dst. The caller holds mu.
 func (w *directOutput) forward(b []byte) {
 	if len(b) == 0 || w.writeFailed || w.muted.Load() {
 		return

@@ -123,6 +123,7 @@ func randomDigits() string {
 	return new(big.Int).SetBytes(b[:]).String()
 }
 
+// randomHex returns a random session or token.
 func randomHex() string {
 	var b [16]byte
 	rand.Read(b[:])

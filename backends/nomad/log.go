@@ -107,6 +107,7 @@ type lineBuffer struct {
 	buffered []byte
 }
 
+// write emits the complete lines and buffers the rest. It emits a very long line in parts.
 func (b *lineBuffer) write(data []byte) error {
 	end := bytes.LastIndexByte(data, '\n') + 1
 	if end == 0 && len(b.buffered)+len(data) > frameSize {
@@ -126,6 +127,7 @@ func (b *lineBuffer) write(data []byte) error {
 	return nil
 }
 
+// flush emits the buffered incomplete line.
 func (b *lineBuffer) flush() error {
 	if len(b.buffered) == 0 {
 		return nil

@@ -216,6 +216,7 @@ const (
 	minHead    = 8 // minimum length of a shorter head
 )
 
+// newHeadSearch returns a search for text and for its shorter heads.
 func newHeadSearch(text []byte) *headSearch {
 	s := new(headSearch)
 	for _, n := range []int{len(text), len(text) / 8, bytes.IndexByte(text, '\n') + 1} {
@@ -226,6 +227,7 @@ func newHeadSearch(text []byte) *headSearch {
 	return s
 }
 
+// add searches the next data of the stream. start is its position in the log.
 func (s *headSearch) add(data []byte, start logPos) {
 	if n := len(s.files); n == 0 || s.files[n-1].pos.file != start.file {
 		s.files = append(s.files, fileStart{s.size, start})
@@ -270,6 +272,7 @@ func (s *headSearch) bestMatch(size int64) (at int64, in logPos, ok bool) {
 	return 0, logPos{}, false
 }
 
+// posOf returns the log position of an offset in the stream.
 func (s *headSearch) posOf(at int64) logPos {
 	for _, p := range slices.Backward(s.files) {
 		if p.at <= at {

@@ -31,6 +31,7 @@ type logPos struct {
 	offset int64
 }
 
+// before reports whether p is before o.
 func (p logPos) before(o logPos) bool {
 	return p.file < o.file || p.file == o.file && p.offset < o.offset
 }
@@ -91,6 +92,7 @@ func (c *Client) openLog(
 // errFrameTimeout reports a connection without data for frameTimeout.
 var errFrameTimeout = fmt.Errorf("no data received for %s", frameTimeout)
 
+// readError returns err, or errFrameTimeout if the timer has closed the connection.
 func (f *frameReader) readError(err error) error {
 	if f.timedOut.Load() {
 		return errFrameTimeout
@@ -98,6 +100,7 @@ func (f *frameReader) readError(err error) error {
 	return err
 }
 
+// close closes the connection.
 func (f *frameReader) close() {
 	f.timer.Stop()
 	f.cancel()

@@ -129,6 +129,7 @@ func (c *Client) evaluations(ctx context.Context, job backends.Job) ([]*api.Eval
 		})
 }
 
+// jobDetail builds the result of Job. It sorts the lists and corrects the counts of the summary.
 func jobDetail(
 	job backends.Job, definition *api.Job, summary *api.JobSummary, children []*api.JobListStub,
 	allocations []*api.AllocationListStub, deployment *api.Deployment, evaluations []*api.Evaluation,
@@ -246,6 +247,7 @@ func mergeCounts(
 	return c
 }
 
+// deploymentOf converts a deployment; nil stays nil.
 func deploymentOf(deployment *api.Deployment) *backends.Deployment {
 	if deployment == nil {
 		return nil

@@ -196,6 +196,7 @@ func compareAllocations(a, b backends.Allocation) int {
 	)
 }
 
+// newAllocation converts an allocation of a list.
 func newAllocation(stub *api.AllocationListStub, job *backends.Job) backends.Allocation {
 	a := backends.Allocation{
 		Tier: job.Tier, Namespace: stub.Namespace, JobID: stub.JobID, Root: job.Root,

@@ -43,6 +43,7 @@ func (c *Client) Versions(ctx context.Context, job backends.Job) ([]backends.Ver
 	return versions, nil
 }
 
+// parseVersion converts one version of a job.
 func parseVersion(definition json.RawMessage) (backends.Version, error) {
 	var v struct {
 		Version     uint64
@@ -89,6 +90,7 @@ func changesOf(d *api.JobDiff) []backends.Change {
 	return all
 }
 
+// appendFields appends the changed fields of an object, except those that Nomad sets itself.
 func appendFields(all []backends.Change, path string, fields []*api.FieldDiff) []backends.Change {
 	for _, f := range fields {
 		if f.Type == "None" || f.Old == f.New || path == "" && f.Name != "Stop" && backends.SetByNomad[f.Name] {
@@ -99,6 +101,7 @@ func appendFields(all []backends.Change, path string, fields []*api.FieldDiff) [
 	return all
 }
 
+// appendObjects appends the changed fields of nested objects.
 func appendObjects(all []backends.Change, path string, objects []*api.ObjectDiff) []backends.Change {
 	for _, o := range objects {
 		if path == "" && backends.SetByNomad[o.Name] {

@@ -59,8 +59,8 @@ var defaultWriteTimeouts = writeTimeouts{
 }
 
 // write sends a request until its outcome is known. It returns nil if Nomad has applied it. w.response is set then,
-// unless the response was lost and w.verify has found out. Other results are the errors of backends.ClusterWriter, or
-// an error whose text ends with "nothing was done".
+// unless the response was lost and w.verify has found out. Other results are the errors of backends.ClusterWriter, the
+// cause of ctx, or an error whose text ends with "nothing was done".
 //
 // Each attempt has one of four outcomes. A request that was certainly not applied is sent again for a while. A
 // request that was rejected fails. After a lost response the outcome is unknown: w.verify then reads the job, and
@@ -149,6 +149,7 @@ func (c *Client) pause(ctx context.Context, attempt int) bool {
 	}
 }
 
+// responseTimeout returns the timeout of one attempt.
 func (c *Client) responseTimeout(w writeRequest) time.Duration {
 	if w.onNode {
 		return c.timeouts.nodeResponse
