@@ -2,6 +2,7 @@ package dockertest
 
 import (
 	"bytes"
+	"sync"
 	"testing"
 
 	docker "github.com/fsouza/go-dockerclient"
@@ -10,7 +11,7 @@ import (
 )
 
 // RunTask starts the container of a task of a simulated cluster, with the name, the labels and the log settings that
-// Nomad's docker driver gives it, and returns the container's ID. The container is removed with the test.
+// Nomad's docker driver gives it, and returns the container's ID. The container is removed after the test.
 //
 // As in Nomad, the output of the container is also written to the task's log files. Nomad follows Docker's log. RunTask
 // attaches to the container, because a follower can miss output if Docker rotates its log faster than it is read.
@@ -48,16 +49,19 @@ func RunTask(t testing.TB, c *sim.Cluster, allocation, task string, config docke
 	return id
 }
 
-// maxLine is the size of Docker's buffer for a line: it logs longer lines in parts.
+// maxLine is the size of Docker's line buffer. Docker logs longer lines in parts.
 const maxLine = 16 << 10
 
-// lineWriter passes on whole lines, as Docker's log does: the start of a line is passed on once it is maxLine long.
+// lineWriter passes on whole lines, as Docker's log does. A longer line is passed on when maxLine bytes are waiting.
 type lineWriter struct {
 	write   func([]byte)
+	mu      sync.Mutex // of pending: flush may run before the client's last Write has returned
 	pending []byte
 }
 
 func (w *lineWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.pending = append(w.pending, p...)
 	n := bytes.LastIndexByte(w.pending, '\n') + 1
 	if len(w.pending)-n >= maxLine {
@@ -72,6 +76,8 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 
 // flush passes on the last line if it has no newline.
 func (w *lineWriter) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if len(w.pending) > 0 {
 		w.write(w.pending)
 		w.pending = nil
