@@ -1,6 +1,7 @@
-// Package router takes a command line from a proven user to the command that answers it. The command table and
-// the request live here, and the middleware that every request passes in one order: recovered, audited, authenticate,
-// alias, route, interruptible, bounded, authorize, started.
+// Package router runs the command line of an authenticated user. It owns the command table, the request, and the
+// middleware that every request passes in the same order: recoverPanics, auditRequest, authenticate, expandAlias,
+// route, interruptOnCtrlC, limitResults, authorize, auditStart. Commands must not reach a cluster except through the
+// fields that authorize sets.
 package router
 
 import (
@@ -12,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Command answers one kind of request. Each request gets a fresh value, so flags are plain fields.
+// Command implements one command. Each request gets a new value, so flags are plain fields.
 type Command interface {
 	Spec() Spec
 	Run(ctx context.Context, req *Request) error
@@ -58,24 +59,24 @@ type Spec struct {
 	JSON any
 }
 
-// Target is what a command reaches, and so what authorize puts on its request.
+// Target is what a command works on. It determines which fields authorize sets on the request.
 type Target int
 
-// The zero Target is invalid, so that no command can forget to say.
+// The zero Target is invalid, so that Register notices a missing one.
 const (
 	_               Target = iota
-	TargetNone             // nothing of a cluster; allowed to everybody
-	TargetScope            // all that the user owns: req.Cluster
+	TargetNone             // nothing on a cluster; open to every user
+	TargetScope            // everything the user owns: req.Cluster
 	TargetJob              // a job, named by the first argument: req.Job
 	TargetTask             // a task: req.Job, req.Allocation and req.Task
 	TargetJobOrTask        // either; req.Task is nil for a job
-	TargetPart             // a job, JOB/GROUP, JOB/GROUP/TASK (req.Part says which) or, by an ID, an allocation or a task
+	TargetPart             // a job, JOB/GROUP or JOB/GROUP/TASK (see req.Part), or an allocation or task by its ID
 )
 
 var registry = map[string]func() Command{}
 
-// Register enters a command into the table. It is called from the init of the command's own file and panics,
-// naming the culprit, when the name is missing or taken, or Target or Set is.
+// Register adds a command to the table. The init function of the command's file calls it. It panics with the
+// command's name if the Spec is invalid or the name is already registered.
 func Register(create func() Command) {
 	spec := create().Spec()
 	switch {
@@ -94,7 +95,7 @@ func Register(create func() Command) {
 	registry[spec.Name] = create
 }
 
-// Specs returns the Spec of every registered command, by name, hidden ones too.
+// Specs returns the Spec of every registered command, including hidden ones, sorted by name.
 func Specs() []Spec {
 	specs := make([]Spec, 0, len(registry))
 	for _, create := range registry {
@@ -113,16 +114,16 @@ func CommandNames() []string {
 	return names
 }
 
-// arity returns how many arguments the usage line in Args allows; most is -1 where it ends in "...".
-func (s Spec) arity() (least, most int) {
+// arity returns how many arguments Args allows; maxArgs is -1 if it ends in "...".
+func (s Spec) arity() (minArgs, maxArgs int) {
 	for _, word := range strings.Fields(s.Args) {
-		most++
+		maxArgs++
 		if !strings.HasPrefix(word, "[") {
-			least++
+			minArgs++
 		}
 	}
 	if strings.HasSuffix(strings.TrimRight(s.Args, "]"), "...") {
-		most = -1
+		maxArgs = -1
 	}
-	return least, most
+	return minArgs, maxArgs
 }

@@ -13,16 +13,16 @@ import (
 	"nomadctld/internal/ops"
 )
 
-// operationRunner is the work of all sessions that does not end with them.
+// operationRunner starts operations, which continue after their session has ended. All sessions share it.
 type operationRunner struct {
 	registry      *ops.Registry
 	audit         *audit.Log
 	log           *slog.Logger
 	byTier        map[string]backends.ClusterWriter
-	auditRequired bool // no operation starts without its start event
+	auditRequired bool // refuse operations whose start event cannot be written
 }
 
-// Work is what an operation may use: the part of the clusters that is the user's who began it.
+// Work is the access that an operation has: the clusters, limited to the jobs of the user who started it.
 type Work struct {
 	*ops.Op
 	Cluster    backends.Cluster
@@ -31,90 +31,95 @@ type Work struct {
 	runner *operationRunner
 }
 
-// NewWork returns the work of an operation of a registry.
+// NewWork returns the Work of an operation in a registry.
 func NewWork(op *ops.Op, registry *ops.Registry, cluster backends.Cluster, operations backends.ClusterWriter) Work {
 	return Work{op, cluster, operations, &operationRunner{registry: registry}}
 }
 
-// SaveDefinition writes the definition of the operation's job, of that version, down where no end of the gateway loses it.
+// SaveDefinition saves a version of the job's definition to disk, so that it survives a restart of the gateway.
 func (w Work) SaveDefinition(definition json.RawMessage, version uint64) error {
 	return w.runner.registry.SaveForRestore(w.Op, definition, version)
 }
 
-// DeleteDefinition drops what Keep has written: the job is safe.
+// DeleteDefinition deletes the saved definition. It is called when Nomad has accepted the job again.
 func (w Work) DeleteDefinition() error { return w.runner.registry.Drop(w.ID) }
 
-// DefinitionPath returns the file that Keep writes.
+// DefinitionPath returns the path of the saved definition.
 func (w Work) DefinitionPath() string { return w.runner.registry.Path(w.ID) }
 
-// StartOperation lets work go on whatever becomes of the session, as the operation that it returns; work's end is an event of its
-// own. It is about req.Job: one that is worked on already gives an *ops.BusyError. ctx only lends its values.
+// StartOperation starts work on req.Job in the background and returns it as an operation with its own end event. The
+// operation continues after the session has ended. If another operation works on the job, it returns an
+// *ops.BusyError. Of ctx, only the values are used.
 func (r *Request) StartOperation(ctx context.Context, work func(context.Context, Work) error) (*ops.Op, error) {
-	b := r.runner
-	op, err := b.registry.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
+	runner := r.runner
+	op, err := runner.registry.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
 	if err != nil {
 		return nil, err
 	}
 	r.Event.Operation = op.ID
 	event := r.Event
 	event.Decision = audit.Allowed
-	if err := b.audit.RecordStart(event, true, b.auditRequired); err != nil {
+	if err := runner.audit.RecordStart(event, true, runner.auditRequired); err != nil {
 		err = notRecordedError(err)
 		op.Finish(err)
 		return nil, err
 	}
 	event.Evaluations = slices.Clone(event.Evaluations)
-	theirs := r.Cluster.(*scopedCluster)
-	orders := &scopedOperations{owned: theirs.owned, byTier: b.byTier, event: &event}
+	cluster := r.Cluster.(*scopedCluster)
+	writer := &scopedOperations{owned: cluster.owned, byTier: runner.byTier, event: &event}
 	op.OnFinish(func(err error) {
 		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
-			b.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
+			runner.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
 		}
-		event := orders.finalEvent(err)
+		event := writer.finalEvent(err)
 		event.Error = r.redacted.redactError(event.Error)
-		b.audit.Record(event)
+		runner.audit.Record(event)
 	})
-	if ended, err := op.Finished(); !ended.IsZero() { // the gateway has stopped meanwhile
+	if ended, err := op.Finished(); !ended.IsZero() { // the gateway is shutting down
 		return nil, err
 	}
-	w := Work{op, &scopedCluster{owned: theirs.owned, clusters: theirs.clusters, event: new(audit.Event)}, orders, b}
+	own := &scopedCluster{owned: cluster.owned, clusters: cluster.clusters, event: new(audit.Event)}
+	w := Work{op, own, writer, runner}
 	go func() { op.Finish(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil
 }
 
-// CheckNoOperation returns an *ops.BusyError if there is an operation on req.Job.
+// CheckNoOperation returns an *ops.BusyError if an operation is running on req.Job.
 func (r *Request) CheckNoOperation() error { return r.runner.registry.Busy(r.opsJob()) }
 
-// CheckNoPendingRestore returns an *ops.BusyError if there is an operation on req.Job that stops it and will bring it back.
+// CheckNoPendingRestore returns an *ops.BusyError if an operation on req.Job has stopped or changed it and will
+// register its saved definition again.
 func (r *Request) CheckNoPendingRestore() error { return r.runner.registry.RestorePending(r.opsJob()) }
 
+// opsJob returns req.Job as the registry of operations names it.
 func (r *Request) opsJob() ops.Job {
 	return ops.Job{Tier: r.Job.Tier, Namespace: r.Job.Namespace, ID: r.Job.ID, Root: r.Job.Root}
 }
 
-// OwnedOperations returns the operations on jobs that are the user's, and the kept definitions of such jobs, of the tier and
-// namespace that the command is about, each oldest first.
-func (r *Request) OwnedOperations() (all []*ops.Op, kept []ops.SavedJob, err error) {
+// OwnedOperations returns the operations on the user's jobs in the selected tier and namespace, and the saved
+// definitions of such operations. Each list is sorted by age, the oldest first.
+func (r *Request) OwnedOperations() (all []*ops.Op, saved []ops.SavedJob, err error) {
 	tiers, err := r.Cluster.(*scopedCluster).tiers(r.Tier)
 	if err != nil {
 		return nil, nil, err
 	}
-	other := func(j ops.Job) bool {
+	excluded := func(j ops.Job) bool {
 		return !r.ownsJob(j) || !slices.Contains(tiers, j.Tier) || r.Namespace != "" && r.Namespace != j.Namespace
 	}
-	all = slices.DeleteFunc(r.runner.registry.Ops(), func(o *ops.Op) bool { return other(o.Job) })
-	kept = slices.DeleteFunc(r.runner.registry.Restorable(), func(k ops.SavedJob) bool { return other(k.Job) })
-	return all, kept, nil
+	all = slices.DeleteFunc(r.runner.registry.Ops(), func(o *ops.Op) bool { return excluded(o.Job) })
+	saved = slices.DeleteFunc(r.runner.registry.Restorable(), func(j ops.SavedJob) bool { return excluded(j.Job) })
+	return all, saved, nil
 }
 
-// DeleteDefinition removes a kept definition that is the user's.
-func (r *Request) DeleteDefinition(kept ops.SavedJob) error {
-	if !r.ownsJob(kept.Job) {
+// DeleteDefinition deletes the saved definition of an operation on one of the user's jobs.
+func (r *Request) DeleteDefinition(saved ops.SavedJob) error {
+	if !r.ownsJob(saved.Job) {
 		return errNotOwned
 	}
-	return r.runner.registry.Drop(kept.ID)
+	return r.runner.registry.Drop(saved.ID)
 }
 
+// ownsJob reports whether the job is in the scope of the command.
 func (r *Request) ownsJob(job ops.Job) bool {
 	return r.Cluster.(*scopedCluster).owned.Owns(job.Tier, job.Namespace, job.Root)
 }

@@ -7,132 +7,133 @@ import (
 	"sync"
 )
 
-// terminalInput is what a user types on a terminal. Ctrl-C interrupts the command until it reads what is typed; what was typed
-// before that is kept for it.
+// terminalInput buffers the user's input on a terminal. Ctrl-C interrupts the command until the command claims the
+// input. Input typed before that is kept for the command.
 type terminalInput struct {
 	interrupt func()
 
-	mu       sync.Mutex
-	changed  sync.Cond // something of the following has changed
-	lossless bool      // it is a program's input, of which nothing may be lost
-	typed    []byte
-	err      error
-	claimed  bool
-	closed   bool // nobody will read any more
+	mu       sync.Mutex // guards all fields below
+	changed  sync.Cond  // one of the fields below has changed
+	lossless bool       // the input may be for a program, so none of it may be dropped
+	typed    []byte     // input that has not been read, at most about maxTyped
+	err      error      // the error of the session's stdin
+	claimed  bool       // Ctrl-C is ordinary input
+	closed   bool       // there will be no more reads
 }
 
-// maxTyped is how much is kept of what nobody has read yet.
+// maxTyped limits how much unread input is buffered.
 const maxTyped = 64 << 10
 
-// newTerminalInput reads from until it ends. What is no program's input is dropped when there is too much that nobody reads, so
-// that Ctrl-C is heard behind it.
-func newTerminalInput(from io.Reader, input bool, interrupt func()) *terminalInput {
-	k := &terminalInput{interrupt: interrupt, lossless: input}
-	k.changed.L = &k.mu
-	go k.readLoop(from)
-	return k
+// newTerminalInput reads from until it ends. Unless lossless is set, unread input that exceeds the limit is dropped,
+// so that a Ctrl-C behind it still works.
+func newTerminalInput(from io.Reader, lossless bool, interrupt func()) *terminalInput {
+	t := &terminalInput{interrupt: interrupt, lossless: lossless}
+	t.changed.L = &t.mu
+	go t.readLoop(from)
+	return t
 }
 
-func (k *terminalInput) readLoop(from io.Reader) {
+// readLoop reads until the source ends.
+func (t *terminalInput) readLoop(from io.Reader) {
 	buf := make([]byte, 4<<10)
 	for {
 		n, err := from.Read(buf)
-		if !k.add(buf[:n], err) {
+		if !t.add(buf[:n], err) {
 			return
 		}
 	}
 }
 
-// add keeps what was typed, and reports whether there may be more.
-func (k *terminalInput) add(typed []byte, err error) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !k.claimed && bytes.IndexByte(typed, ctrlC) >= 0 {
-		k.interrupt()
+// add buffers input and reports whether more may follow. In lossless mode it waits while the buffer is full.
+func (t *terminalInput) add(typed []byte, err error) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.claimed && bytes.IndexByte(typed, ctrlC) >= 0 {
+		t.interrupt()
 	}
-	for (k.claimed || k.lossless) && len(k.typed) >= maxTyped && !k.closed {
-		k.changed.Wait()
+	for (t.claimed || t.lossless) && len(t.typed) >= maxTyped && !t.closed {
+		t.changed.Wait()
 	}
-	if len(k.typed) < maxTyped {
-		k.typed = append(k.typed, typed...)
+	if len(t.typed) < maxTyped {
+		t.typed = append(t.typed, typed...)
 	}
-	k.err = err
-	k.changed.Broadcast()
+	t.err = err
+	t.changed.Broadcast()
 	return err == nil
 }
 
 const ctrlC = 3
 
-// close says that nobody will read any more. Reading goes on until from ends, which it does with the session.
-func (k *terminalInput) close() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.closed = true
-	k.changed.Broadcast()
+// close declares that there will be no more reads. The source is still read until it ends with the session.
+func (t *terminalInput) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	t.changed.Broadcast()
 }
 
-// Read waits for something to be typed.
-func (k *terminalInput) Read(p []byte) (int, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.claimed = true
-	for len(k.typed) == 0 && k.err == nil && !k.closed {
-		k.changed.Wait()
+// Read waits for input and claims it.
+func (t *terminalInput) Read(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.claimed = true
+	for len(t.typed) == 0 && t.err == nil && !t.closed {
+		t.changed.Wait()
 	}
-	n := copy(p, k.typed)
-	k.typed = append(k.typed[:0], k.typed[n:]...)
-	k.changed.Broadcast()
+	n := copy(p, t.typed)
+	t.typed = append(t.typed[:0], t.typed[n:]...)
+	t.changed.Broadcast()
 	switch {
 	case n > 0:
 		return n, nil
-	case k.err != nil:
-		return 0, k.err
+	case t.err != nil:
+		return 0, t.err
 	}
 	return 0, io.EOF
 }
 
-// allowLoss lets what nobody reads be dropped although it is a program's input.
-func (k *terminalInput) allowLoss() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.lossless = false
-	k.changed.Broadcast()
+// allowLoss permits to drop unread input.
+func (t *terminalInput) allowLoss() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lossless = false
+	t.changed.Broadcast()
 }
 
-// claim lets Ctrl-C be a key like any other from now on.
-func (k *terminalInput) claim() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.claimed = true
+// claim makes Ctrl-C ordinary input.
+func (t *terminalInput) claim() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.claimed = true
 }
 
-// discard drops what was typed and not read.
-func (k *terminalInput) discard() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.typed = k.typed[:0]
-	k.changed.Broadcast()
+// discard drops the unread input.
+func (t *terminalInput) discard() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.typed = t.typed[:0]
+	t.changed.Broadcast()
 }
 
-// release lets Ctrl-C interrupt again, after something was read.
-func (k *terminalInput) release() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.claimed = false
+// release makes Ctrl-C interrupt again.
+func (t *terminalInput) release() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.claimed = false
 }
 
-// Ask shows a question, if it is one, on the terminal and returns the next key that is typed. What was typed before a
-// question was seen is no answer to it. Ctrl-C is a key like any other from then on, and interrupts the command again after
-// that.
-func (r *Request) Ask(ctx context.Context, question string) (byte, error) {
+// Ask prints a prompt, which may be empty, on the terminal and returns the next key typed. Input typed before the
+// prompt was visible is discarded. While Ask waits, Ctrl-C is a key like any other; afterwards it interrupts the
+// command again.
+func (r *Request) Ask(ctx context.Context, prompt string) (byte, error) {
 	if keys, ok := r.Stdin.(*terminalInput); ok {
 		keys.claim()
 		defer keys.release()
-		if question != "" {
+		if prompt != "" {
 			keys.discard()
 		}
 	}
-	io.WriteString(r.StatusWriter(), question)
+	io.WriteString(r.StatusWriter(), prompt)
 	key := make([]byte, 1)
 	typed := make(chan error, 1)
 	go func() {
@@ -142,7 +143,7 @@ func (r *Request) Ask(ctx context.Context, question string) (byte, error) {
 	select {
 	case err := <-typed:
 		return key[0], err
-	case <-ctx.Done(): // the reader ends with the session
+	case <-ctx.Done(): // the reading goroutine ends with the session
 		return 0, context.Cause(ctx)
 	}
 }

@@ -2,6 +2,7 @@ package dockertest
 
 import (
 	"bytes"
+	"sync"
 	"testing"
 
 	docker "github.com/fsouza/go-dockerclient"
@@ -54,10 +55,13 @@ const maxLine = 16 << 10
 // lineWriter passes on whole lines, as Docker's log does. A longer line is passed on when maxLine bytes are waiting.
 type lineWriter struct {
 	write   func([]byte)
+	mu      sync.Mutex // of pending: flush may run before the client's last Write has returned
 	pending []byte
 }
 
 func (w *lineWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.pending = append(w.pending, p...)
 	n := bytes.LastIndexByte(w.pending, '\n') + 1
 	if len(w.pending)-n >= maxLine {
@@ -72,6 +76,8 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 
 // flush passes on the last line if it has no newline.
 func (w *lineWriter) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if len(w.pending) > 0 {
 		w.write(w.pending)
 		w.pending = nil

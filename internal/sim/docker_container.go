@@ -6,19 +6,20 @@ import (
 	"strings"
 )
 
-// Container is a container as Nomad's docker driver requests it from Docker for a task. The simulator starts none; a
-// test that needs a real one starts it with these settings.
+// Container contains the settings with which Nomad's docker driver creates the container of a task. The simulator
+// creates no containers. Tests use these settings to create real ones.
 type Container struct {
 	Name       string
 	Labels     map[string]string
-	LogDriver  string            // "" is the daemon's default
+	LogDriver  string            // "": the daemon's default
 	LogOptions map[string]string // of the log driver
 }
 
-// Container returns the container of a task of an allocation. It panics if there is no such task of the docker driver.
+// Container returns the settings for a task of an allocation. It panics if the task does not exist or does not use
+// the docker driver.
 func (c *Cluster) Container(allocation, task string) Container {
 	c.mu.RLock()
-	a := c.byID[allocation]
+	a := c.allocationByID[allocation]
 	c.mu.RUnlock()
 	if a == nil {
 		panic("sim: no allocation " + allocation)
@@ -35,12 +36,12 @@ func (c *Cluster) Container(allocation, task string) Container {
 	return container
 }
 
-// dockerLog returns the log driver and its options for the config block of a task. Without a logging block, or with an
-// empty one, the driver's own default applies: Docker keeps 2 files of 2 MB, less than the 10 files of 10 MB that Nomad
-// keeps. A block with a type and without options has no limit.
+// dockerLog returns the log driver and the log options for a task's config block. Without a logging block, or with an
+// empty one, the default of the plugin configuration applies: Docker keeps 2 files of 2 MB, while Nomad keeps 10
+// files of 10 MB. A block with a type and without options has no limit.
 func dockerLog(config map[string]any) (driver string, options map[string]string) {
 	for _, logging := range blocks(config["logging"]) {
-		for _, key := range []string{"driver", "type"} { // type wins
+		for _, key := range []string{"driver", "type"} { // type takes precedence
 			if s, _ := logging[key].(string); s != "" {
 				driver = s
 			}
@@ -60,12 +61,12 @@ func dockerLog(config map[string]any) (driver string, options map[string]string)
 	return driver, options
 }
 
-// defaultDockerLog is the default of the logging block in the docker driver's plugin configuration.
+// defaultDockerLog is the default logging block of the docker plugin configuration.
 var defaultDockerLog = map[string]string{"max-file": "2", "max-size": "2m"}
 
-// blocks returns the blocks of a job file's config: an object or a list of objects.
+// blocks returns the blocks of a job's config, which are an object or a list of objects.
 func blocks(v any) (all []object) {
-	switch v := plain(v).(type) {
+	switch v := jsonValue(v).(type) {
 	case object:
 		all = append(all, v)
 	case []any:

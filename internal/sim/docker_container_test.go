@@ -18,16 +18,21 @@ func TestContainer_LogSettings(t *testing.T) {
 		"type alone":      {map[string]any{"logging": object{"type": "json-file"}}, "json-file", nil},
 		"driver":          {map[string]any{"logging": object{"driver": "none"}}, "none", nil},
 		"type and driver": {map[string]any{"logging": object{"type": "local", "driver": "none"}}, "local", nil},
-		"options alone":   {map[string]any{"logging": object{"config": object{"max-size": "1m"}}}, "", map[string]string{"max-size": "1m"}},
+		"options alone": {
+			map[string]any{"logging": object{"config": object{"max-size": "1m"}}}, "", map[string]string{"max-size": "1m"},
+		},
 		"blocks as lists": {
-			map[string]any{"logging": []any{object{"type": "json-file", "config": []any{object{"max-size": "20k", "max-file": 3}}}}},
+			map[string]any{
+				"logging": []any{object{"type": "json-file", "config": []any{object{"max-size": "20k", "max-file": 3}}}},
+			},
 			"json-file",
 			map[string]string{"max-size": "20k", "max-file": "3"},
 		},
 	} {
 		c := New()
 		c.Run(Job{ID: "web", Groups: []Group{{
-			Tasks: []Task{{Name: "a/b", Driver: "docker", Config: tc.config}}, Allocations: []Allocation{{ID: "5f1c", Node: "n"}},
+			Tasks:       []Task{{Name: "a/b", Driver: "docker", Config: tc.config}},
+			Allocations: []Allocation{{ID: "5f1c", Node: "n"}},
 		}}})
 		got := c.Container("5f1c", "a/b")
 		want := Container{
