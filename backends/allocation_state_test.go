@@ -36,8 +36,10 @@ func TestTaskState(t *testing.T) {
 }
 
 func TestAllocation_HiddenByDefault(t *testing.T) {
-	for status, want := range map[string]bool{"running": false, "pending": false, "failed": false, "unknown": false,
-		"complete": true, "lost": true} {
+	for status, want := range map[string]bool{
+		"running": false, "pending": false, "failed": false, "unknown": false,
+		"complete": true, "lost": true,
+	} {
 		if got := (Allocation{Status: status}).HiddenByDefault(); got != want {
 			t.Errorf("%s: got %t, want %t", status, got, want)
 		}
@@ -46,8 +48,11 @@ func TestAllocation_HiddenByDefault(t *testing.T) {
 
 func TestAllocation_Rank(t *testing.T) {
 	running := Task{State: "running"}
-	ranked := []Allocation{{Status: "running", Desired: "run"}, {Status: "running", Desired: "stop"},
-		{Status: "unknown", Desired: "run"}}
+	ranked := []Allocation{
+		{Status: "running", Desired: "run"},
+		{Status: "running", Desired: "stop"},
+		{Status: "unknown", Desired: "run"},
+	}
 	for i, a := range ranked {
 		rank, named := a.Rank(running)
 		if !named {

@@ -56,8 +56,14 @@ func TestSharedCluster_OneReadForAll(t *testing.T) {
 func TestSharedCluster_KeysDiffer(t *testing.T) {
 	c := &countingCluster{}
 	view := NewSharedCluster(c).WithMaxAge(time.Minute)
-	for _, s := range []Selection{{}, {Tier: "a"}, {Prefixes: []string{"a"}}, {Prefixes: []string{"b"}},
-		{Namespace: "a"}, {IncludeHidden: true}} {
+	for _, s := range []Selection{
+		{},
+		{Tier: "a"},
+		{Prefixes: []string{"a"}},
+		{Prefixes: []string{"b"}},
+		{Namespace: "a"},
+		{IncludeHidden: true},
+	} {
 		view.Jobs(context.Background(), s)
 	}
 	if c.jobs.Load() != 6 {

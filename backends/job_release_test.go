@@ -54,8 +54,10 @@ func TestReleaseOf_IgnoresServerFields(t *testing.T) {
 	if db, ok := now.Group("db"); !ok || db.Count != 1 || db.Range != nil || db.Scaling != "" {
 		t.Errorf("got %+v", db)
 	}
-	for _, broken := range []string{``, `null x`, `[]`, `{"TaskGroups":[1]}`,
-		`{"TaskGroups":[{"Name":"a","Count":1.5}]}`} {
+	for _, broken := range []string{
+		``, `null x`, `[]`, `{"TaskGroups":[1]}`,
+		`{"TaskGroups":[{"Name":"a","Count":1.5}]}`,
+	} {
 		if r, err := ReleaseOf(json.RawMessage(broken)); err == nil {
 			t.Errorf("%s: got %+v, want an error", broken, r)
 		}

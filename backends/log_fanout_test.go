@@ -236,13 +236,18 @@ func TestLogFanout_DifferentQueries(t *testing.T) {
 	}
 	s.chunks <- LogChunk{Data: []byte("out\n")}
 	s.chunks <- LogChunk{Stderr: true, Data: []byte("err\n")}
-	for i, want := range []string{"out\nerr\n", "out\nerr\n", "out\nerr\n", "out\n", "out\nerr\n", "out\nerr\n",
-		"out\nerr\n", "err\n"} {
+	for i, want := range []string{
+		"out\nerr\n", "out\nerr\n", "out\nerr\n", "out\n", "out\nerr\n", "out\nerr\n",
+		"out\nerr\n", "err\n",
+	} {
 		others[i].expect(t, want)
 	}
 	first.expect(t, "err\n")
-	for _, q := range []LogQuery{{Stdout: true, Lines: 9}, {Stdout: true, Lines: -1},
-		{Stderr: true, Lines: -1, Since: at(1)}} {
+	for _, q := range []LogQuery{
+		{Stdout: true, Lines: 9},
+		{Stdout: true, Lines: -1},
+		{Stderr: true, Lines: -1, Since: at(1)},
+	} {
 		if _, enough := v.streams[key].cursorFor(q); enough {
 			t.Errorf("%+v: joined, want a new stream for older lines", q)
 		}

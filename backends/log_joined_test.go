@@ -24,8 +24,10 @@ func (c fakeContainerLog) Log(ctx context.Context, _ TaskRef, q LogQuery, each f
 	retained := RetainedLog{Rotated: c.rotated}
 	var chunks []LogChunk
 	for i, line := range c.lines {
-		p := LogChunk{Stderr: line[0] == 'e', Data: []byte(line[2:] + "\n"),
-			Time: logStart.Add(time.Duration(i) * time.Second)}
+		p := LogChunk{
+			Stderr: line[0] == 'e', Data: []byte(line[2:] + "\n"),
+			Time: logStart.Add(time.Duration(i) * time.Second),
+		}
 		o := &retained.Outputs[p.Output()]
 		o.Bytes += int64(len(p.Data))
 		o.Lines++
@@ -78,7 +80,8 @@ func (fakeMismatch) Is(target error) bool { return target == ErrLogMismatch }
 func (fakeMismatch) FilesHoldMore() bool  { return true }
 
 func (f fakeFiles) LogBefore(_ context.Context, _ TaskRef, newest [2]RetainedOutput, _ LogQuery,
-	each func(LogChunk) error) error {
+	each func(LogChunk) error,
+) error {
 	if f.err != nil {
 		return f.err
 	}
@@ -111,50 +114,107 @@ func TestJoinedLog(t *testing.T) {
 		want      string // <note> and the text
 		err       error
 	}{
-		"complete": {fakeContainerLog{lines: []string{"o 1", "e 2"}}, fakeFiles{stdout: "1\n", stderr: "2\n"}, 0,
-			nil, "1\n2\n", nil},
-		"rotated": {fakeContainerLog{lines: []string{"o 3", "e 4"}, rotated: true},
-			fakeFiles{stdout: "1\n3\n", stderr: "2\n4\n"}, 0, nil, "<" + since + ": stdout first, then stderr>1\n2\n3\n4\n",
-			nil},
-		"rotated, times": {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{stdout: "1\n3\n"}, 0,
+		"complete": {
+			fakeContainerLog{lines: []string{"o 1", "e 2"}},
+			fakeFiles{stdout: "1\n", stderr: "2\n"},
+			0,
+			nil, "1\n2\n", nil,
+		},
+		"rotated": {
+			fakeContainerLog{lines: []string{"o 3", "e 4"}, rotated: true},
+			fakeFiles{stdout: "1\n3\n", stderr: "2\n4\n"},
+			0, nil, "<" + since + ": stdout first, then stderr>1\n2\n3\n4\n",
+			nil,
+		},
+		"rotated, times": {
+			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
+			fakeFiles{stdout: "1\n3\n"},
+			0,
 			func(q *LogQuery) { q.Timestamps = true },
-			"<" + since + ", which have no timestamps: stdout first, then stderr>1\n3\n", nil},
-		"rotated, since": {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{stdout: "1\n3\n"}, 1,
+			"<" + since + ", which have no timestamps: stdout first, then stderr>1\n3\n", nil,
+		},
+		"rotated, since": {
+			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
+			fakeFiles{stdout: "1\n3\n"},
+			1,
 			func(q *LogQuery) { q.Since = logStart.Add(-time.Hour) },
-			"<" + since + ", which have no timestamps: some may be older than --since>1\n3\n", nil},
-		"rotated everywhere": {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{err: fakeMismatch{}}, 1,
-			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + "other>3\n", nil},
-		"no right to files": {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{err: ErrForbidden}, 0,
-			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + ErrForbidden.Error() + ">3\n", nil},
+			"<" + since + ", which have no timestamps: some may be older than --since>1\n3\n", nil,
+		},
+		"rotated everywhere": {
+			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
+			fakeFiles{err: fakeMismatch{}},
+			1,
+			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + "other>3\n", nil,
+		},
+		"no right to files": {
+			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
+			fakeFiles{err: ErrForbidden},
+			0,
+			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + ErrForbidden.Error() + ">3\n", nil,
+		},
 		"earlier runs": {fakeContainerLog{lines: []string{"o 3"}}, fakeFiles{stdout: "1\n3\n"}, 1, nil, "3\n", nil},
-		"emptied": {fakeContainerLog{}, fakeFiles{stdout: "1\n", stderr: "2\n"}, 0, nil,
-			"<the container's log is empty: reading Nomad's log files, which have no timestamps>1\n2\n", nil},
-		"cut at the start": {fakeContainerLog{lines: []string{"o 3"}}, fakeFiles{stdout: "1\n3\n"}, 0, nil,
-			"<the container's log is damaged or was truncated: " + since + ">1\n3\n", nil},
-		"twice in files": {fakeContainerLog{lines: []string{"o 1", "o 3"}}, fakeFiles{stdout: "1\n3\n1\n3\n"}, 0, nil,
-			"1\n3\n", nil},
-		"ends early": {fakeContainerLog{lines: []string{"o 1"}}, fakeFiles{stdout: "1\n3\n"}, 0, nil,
-			"<the container's log and Nomad's log files differ, and the files contain more: reading the files>1\n3\n", nil},
-		"unreadable": {fakeContainerLog{err: damaged}, fakeFiles{stdout: "1\n"}, 0, nil,
-			"<" + damaged.Error() + ": reading Nomad's log files>1\n", nil},
-		"unreadable, times": {fakeContainerLog{err: damaged}, fakeFiles{stdout: "1\n"}, 0,
-			func(q *LogQuery) { q.Timestamps = true }, "", damaged},
-		"unreadable, since": {fakeContainerLog{err: damaged}, fakeFiles{stdout: "1\n"}, 0,
+		"emptied": {
+			fakeContainerLog{},
+			fakeFiles{stdout: "1\n", stderr: "2\n"},
+			0, nil,
+			"<the container's log is empty: reading Nomad's log files, which have no timestamps>1\n2\n", nil,
+		},
+		"cut at the start": {
+			fakeContainerLog{lines: []string{"o 3"}},
+			fakeFiles{stdout: "1\n3\n"},
+			0, nil,
+			"<the container's log is damaged or was truncated: " + since + ">1\n3\n", nil,
+		},
+		"twice in files": {
+			fakeContainerLog{lines: []string{"o 1", "o 3"}},
+			fakeFiles{stdout: "1\n3\n1\n3\n"},
+			0, nil,
+			"1\n3\n", nil,
+		},
+		"ends early": {
+			fakeContainerLog{lines: []string{"o 1"}},
+			fakeFiles{stdout: "1\n3\n"},
+			0, nil,
+			"<the container's log and Nomad's log files differ, and the files contain more: reading the files>1\n3\n", nil,
+		},
+		"unreadable": {
+			fakeContainerLog{err: damaged},
+			fakeFiles{stdout: "1\n"},
+			0, nil,
+			"<" + damaged.Error() + ": reading Nomad's log files>1\n", nil,
+		},
+		"unreadable, times": {
+			fakeContainerLog{err: damaged},
+			fakeFiles{stdout: "1\n"},
+			0,
+			func(q *LogQuery) { q.Timestamps = true }, "", damaged,
+		},
+		"unreadable, since": {
+			fakeContainerLog{err: damaged},
+			fakeFiles{stdout: "1\n"},
+			0,
 			func(q *LogQuery) { q.Since = logStart },
 			"<" + damaged.Error() + ": reading Nomad's log files, which have no timestamps: " +
-				"lines older than --since are shown as well>1\n", nil},
+				"lines older than --since are shown as well>1\n", nil,
+		},
 		"no container": {fakeContainerLog{err: ErrNoLog}, fakeFiles{stdout: "1\n"}, 0, nil, "1\n", nil},
 		"no daemon":    {fakeContainerLog{err: ErrUnreachable}, fakeFiles{stdout: "1\n"}, 0, nil, "", ErrUnreachable},
 		"driver none":  {fakeContainerLog{err: ErrLogNotKept}, fakeFiles{}, 0, nil, "", ErrLogNotKept},
-		"driver none, tail": {fakeContainerLog{err: ErrLogNotKept}, fakeFiles{}, 0, func(q *LogQuery) { q.Follow = true },
-			"", ErrLogNotKept},
+		"driver none, tail": {
+			fakeContainerLog{err: ErrLogNotKept},
+			fakeFiles{},
+			0, func(q *LogQuery) { q.Follow = true },
+			"", ErrLogNotKept,
+		},
 	} {
 		q := LogQuery{Stdout: true, Stderr: true, Lines: -1}
 		if tc.change != nil {
 			tc.change(&q)
 		}
-		in := TaskRef{Task: "t",
-			Allocation: Allocation{Tasks: []Task{{Name: "t", State: "running", Restarts: tc.restarts, Started: logStart}}}}
+		in := TaskRef{
+			Task:       "t",
+			Allocation: Allocation{Tasks: []Task{{Name: "t", State: "running", Restarts: tc.restarts, Started: logStart}}},
+		}
 		var got strings.Builder
 		err := JoinedLog{tc.container, tc.files}.Log(t.Context(), in, q, func(p LogChunk) error {
 			if p.Note != "" {

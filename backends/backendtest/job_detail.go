@@ -99,8 +99,10 @@ func Details(t *testing.T, cluster backends.Cluster) {
 		}
 	})
 	t.Run("schedules", func(t *testing.T) {
-		listed := []backends.Job{byID["p-team1-web"], byID["p-team1-cron"], byID["p-team1-crons"], byID["p-team1-off"],
-			byID["p-team1-import"]}
+		listed := []backends.Job{
+			byID["p-team1-web"], byID["p-team1-cron"], byID["p-team1-crons"], byID["p-team1-off"],
+			byID["p-team1-import"],
+		}
 		s, err := cluster.Schedules(ctx, listed)
 		if err != nil || len(s) != len(listed) {
 			t.Fatalf("got %+v, %v", s, err)

@@ -128,8 +128,10 @@ func argumentsUnchanged(p *taskFixture) {
 	for c := 1; c < 256; c++ {
 		bytes = append(bytes, byte(c))
 	}
-	args := []string{"", " ", "a b", `"`, `'`, `\`, "$HOME", "`id`", "*", "new\nline", "\t", "é日本", "-n", "--", "#x",
-		";", "&", "|", "%s", "{}"}
+	args := []string{
+		"", " ", "a b", `"`, `'`, `\`, "$HOME", "`id`", "*", "new\nline", "\t", "é日本", "-n", "--", "#x",
+		";", "&", "|", "%s", "{}",
+	}
 	if p.features.SeparateStderr { // other runtimes use JSON, which cannot represent bytes that are not UTF-8
 		args = append(args, string(bytes[:127]))
 	}
@@ -202,8 +204,10 @@ func endOfInput(p *taskFixture) {
 func inputError(p *taskFixture) {
 	for _, terminal := range []backends.Terminal{nil, newTerminal(80, 24)} {
 		marker := newSession()
-		r := p.start(backends.Program{Argv: []string{"sh", "-c", "echo ready; cat >/dev/null && echo whole", marker},
-			Terminal: terminal})
+		r := p.start(backends.Program{
+			Argv:     []string{"sh", "-c", "echo ready; cat >/dev/null && echo whole", marker},
+			Terminal: terminal,
+		})
 		r.waitFor("ready")
 		r.typeText("half\n")
 		r.in.CloseWithError(errors.New("the connection broke"))
@@ -252,11 +256,15 @@ func programNotFound(p *taskFixture) {
 
 func environment(p *taskFixture) {
 	if p.features.Env {
-		r := p.exec(backends.Program{Argv: []string{"sh", "-c", `printf '%s|' "$A" "$B" "$TERM"`},
-			Env: []string{"A=1 2", "B=x=\ny", "TERM=vt52"}})
+		r := p.exec(backends.Program{
+			Argv: []string{"sh", "-c", `printf '%s|' "$A" "$B" "$TERM"`},
+			Env:  []string{"A=1 2", "B=x=\ny", "TERM=vt52"},
+		})
 		p.want(r, 0, "1 2|x=\ny|vt52|")
-		r = p.exec(backends.Program{Argv: []string{"sh", "-c", "echo $TERM"}, Terminal: newTerminal(80, 24),
-			Env: []string{"TERM=vt52"}})
+		r = p.exec(backends.Program{
+			Argv: []string{"sh", "-c", "echo $TERM"}, Terminal: newTerminal(80, 24),
+			Env: []string{"TERM=vt52"},
+		})
 		p.want(r, 0, "vt52\r\n")
 		for _, terminal := range []backends.Terminal{nil, newTerminal(80, 24)} {
 			r = p.exec(backends.Program{
@@ -360,8 +368,10 @@ func (p *taskFixture) start(program backends.Program) *process {
 	p.Helper()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	in, out := io.Pipe()
-	r := &process{t: p.T, in: out, out: &syncBuffer{}, signals: make(chan string, 4), cancel: cancel,
-		done: make(chan result, 1)}
+	r := &process{
+		t: p.T, in: out, out: &syncBuffer{}, signals: make(chan string, 4), cancel: cancel,
+		done: make(chan result, 1),
+	}
 	var stderr syncBuffer
 	program.Stdin, program.Stdout, program.Stderr = in, r.out, &stderr
 	if program.Session == "" {
@@ -459,8 +469,10 @@ func terminalSetUp(p *taskFixture) {
 	// The erase key erases both bytes of a character, and the user's EOF key works.
 	r = p.exec(backends.Program{
 		Argv: []string{"cat"}, Terminal: newTerminal(80, 24), Stdin: strings.NewReader("\u00e9\bx\n"),
-		Modes: backends.TerminalModes{backends.ModeErase: 8, backends.ModeIUTF8: 1, backends.ModeEcho: 0,
-			backends.ModeEOF: 5},
+		Modes: backends.TerminalModes{
+			backends.ModeErase: 8, backends.ModeIUTF8: 1, backends.ModeEcho: 0,
+			backends.ModeEOF: 5,
+		},
 	})
 	p.want(r, 0, "x\r\n")
 }
@@ -519,8 +531,10 @@ func resizeStorm(p *taskFixture) {
 }
 
 func keys(p *taskFixture) {
-	r := p.start(backends.Program{Argv: []string{"sh", "-c",
-		"stty raw -echo; echo ready; dd bs=1 count=8 2>/dev/null | od -An -tx1; stty sane"}, Terminal: newTerminal(80, 24)})
+	r := p.start(backends.Program{Argv: []string{
+		"sh", "-c",
+		"stty raw -echo; echo ready; dd bs=1 count=8 2>/dev/null | od -An -tx1; stty sane",
+	}, Terminal: newTerminal(80, 24)})
 	r.waitFor("ready")
 	for _, key := range []string{"\x03", "\x10", "\x11", "\x1a", "\x1c", "\x10", "x", "\x04"} {
 		r.typeText(key)
@@ -531,17 +545,23 @@ func keys(p *taskFixture) {
 		p.Errorf("got %d, %v", res.code, res.err)
 	}
 	// Each key arrives immediately.
-	r = p.start(backends.Program{Argv: []string{"sh", "-c",
-		`stty raw -echo; echo ready; while c=$(dd bs=1 count=1 2>/dev/null | od -An -tx1); do echo "$c"; done`},
-		Terminal: newTerminal(80, 24)})
+	r = p.start(backends.Program{
+		Argv: []string{
+			"sh", "-c",
+			`stty raw -echo; echo ready; while c=$(dd bs=1 count=1 2>/dev/null | od -An -tx1); do echo "$c"; done`,
+		},
+		Terminal: newTerminal(80, 24),
+	})
 	r.waitFor("ready")
 	for _, key := range []string{"\x10", "\x11", "\x03", "\x1a", "\x1b", "\x1d", "\x1e", "\x1f", "\x01"} {
 		r.typeText(key)
 		r.waitFor(fmt.Sprintf("%02x", key))
 	}
 	// Without raw mode, the terminal interprets the keys.
-	r = p.start(backends.Program{Argv: []string{"sh", "-c",
-		"trap 'echo interrupted; exit 9' INT; echo ready; while :; do sleep 0.1; done"}, Terminal: newTerminal(80, 24)})
+	r = p.start(backends.Program{Argv: []string{
+		"sh", "-c",
+		"trap 'echo interrupted; exit 9' INT; echo ready; while :; do sleep 0.1; done",
+	}, Terminal: newTerminal(80, 24)})
 	r.waitFor("ready")
 	r.typeText("\x03")
 	if res := r.waitExit(); res.code != 9 || res.err != nil || !strings.Contains(res.stdout, "interrupted") {
@@ -551,8 +571,10 @@ func keys(p *taskFixture) {
 
 func terminalEOF(p *taskFixture) {
 	for _, input := range []string{"a\n", "a"} {
-		r := p.exec(backends.Program{Argv: []string{"sh", "-c", "stty -echo; cat; sleep 0.2; echo; echo end; exit 3"},
-			Stdin: strings.NewReader(input), Terminal: newTerminal(80, 24)})
+		r := p.exec(backends.Program{
+			Argv:  []string{"sh", "-c", "stty -echo; cat; sleep 0.2; echo; echo end; exit 3"},
+			Stdin: strings.NewReader(input), Terminal: newTerminal(80, 24),
+		})
 		if r.code != 3 || r.err != nil || !strings.HasSuffix(r.stdout, "end\r\n") {
 			p.Errorf("%q: got %d, %v, %q", input, r.code, r.err, r.stdout)
 		}
@@ -611,8 +633,10 @@ func (p *taskFixture) wantKilled(r *process, marker string) {
 
 func killedByHUP(p *taskFixture) {
 	marker := newSession()
-	r := p.start(backends.Program{Argv: []string{"sh", "-c",
-		"trap 'echo bye; exit 0' HUP; echo ready; while :; do sleep 0.1; done", marker}})
+	r := p.start(backends.Program{Argv: []string{
+		"sh", "-c",
+		"trap 'echo bye; exit 0' HUP; echo ready; while :; do sleep 0.1; done", marker,
+	}})
 	r.waitFor("ready")
 	r.cancel(errSessionOver)
 	p.wantKilled(r, marker)
@@ -623,9 +647,11 @@ func killedByHUP(p *taskFixture) {
 
 func killedByKILL(p *taskFixture) {
 	marker := newSession()
-	r := p.start(backends.Program{Argv: []string{"sh", "-c",
+	r := p.start(backends.Program{Argv: []string{
+		"sh", "-c",
 		"trap '' HUP TERM; sh -c 'while :; do sleep 0.1; done' " + marker +
-			" & echo ready; while :; do sleep 0.1; done", marker}})
+			" & echo ready; while :; do sleep 0.1; done", marker,
+	}})
 	r.waitFor("ready")
 	startTime := time.Now()
 	r.cancel(errSessionOver)
@@ -637,8 +663,10 @@ func killedByKILL(p *taskFixture) {
 
 func killedWithTerminal(p *taskFixture) {
 	marker := newSession()
-	r := p.start(backends.Program{Argv: []string{"sh", "-c", "echo ready; sleep 300; echo " + marker, marker},
-		Terminal: newTerminal(80, 24)})
+	r := p.start(backends.Program{
+		Argv:     []string{"sh", "-c", "echo ready; sleep 300; echo " + marker, marker},
+		Terminal: newTerminal(80, 24),
+	})
 	r.waitFor("ready")
 	r.cancel(errSessionOver)
 	p.wantKilled(r, marker)

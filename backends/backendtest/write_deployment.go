@@ -117,8 +117,10 @@ func testVersions(t *testing.T, g Fixture) {
 		t.Errorf("got %+v, want two stable versions", all)
 	}
 	// Stopping a job disables its scaling policies.
-	for i, want := range []string{"Stop: false > true; web > Scaling > Enabled: true > false",
-		"web > task web > Env[MODE]: a > b", ""} {
+	for i, want := range []string{
+		"Stop: false > true; web > Scaling > Enabled: true > false",
+		"web > task web > Env[MODE]: a > b", "",
+	} {
 		var got []string
 		for _, c := range all[i].Changes {
 			got = append(got, c.Path+": "+c.Old+" > "+c.New)
@@ -185,10 +187,14 @@ func testCapabilities(t *testing.T, g Fixture) {
 			_, err := c.Register(ctx, job, definition, g.job(t, job.ID).ModifyIndex)
 			return err
 		}},
-		{"check a registration", "submit-job",
-			func(c WritableCluster) error { return c.CheckRegister(ctx, job, definition) }},
-		{"stop an allocation", "alloc-lifecycle",
-			func(c WritableCluster) error { _, err := c.StopAllocation(ctx, a); return err }},
+		{
+			"check a registration", "submit-job",
+			func(c WritableCluster) error { return c.CheckRegister(ctx, job, definition) },
+		},
+		{
+			"stop an allocation", "alloc-lifecycle",
+			func(c WritableCluster) error { _, err := c.StopAllocation(ctx, a); return err },
+		},
 		{"stop", "submit-job", func(c WritableCluster) error {
 			job.ModifyIndex = 0
 			_, err := c.Stop(ctx, job, false)

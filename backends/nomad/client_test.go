@@ -215,8 +215,10 @@ func TestJobs_FiltersOnServer(t *testing.T) {
 	}
 	before := cost()
 	for i := range 300 {
-		c.Run(sim.Job{ID: "p-team2-" + strings.Repeat("x", i%5) + string(rune('a'+i%26)),
-			Groups: []sim.Group{{Name: "g", Count: 5}}})
+		c.Run(sim.Job{
+			ID:     "p-team2-" + strings.Repeat("x", i%5) + string(rune('a'+i%26)),
+			Groups: []sim.Group{{Name: "g", Count: 5}},
+		})
 	}
 	if after := cost(); before == 0 || after > before+before/10 {
 		t.Errorf("%d bytes with hundreds of other jobs, %d without", after, before)
@@ -305,8 +307,10 @@ func TestJobs_DeploymentOfPurgedJob(t *testing.T) {
 
 func TestOpen_MissingCertificate(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.pem")
-	for name, settings := range map[string]backends.TLS{"ca": {CA: missing}, "cert": {Cert: missing, Key: missing},
-		"cert alone": {Cert: missing}} {
+	for name, settings := range map[string]backends.TLS{
+		"ca": {CA: missing}, "cert": {Cert: missing, Key: missing},
+		"cert alone": {Cert: missing},
+	} {
 		if _, err := Open(Tier{Name: "a", URL: "https://127.0.0.1:1", TLS: settings}); err == nil {
 			t.Errorf("%s: opened", name)
 		}

@@ -73,8 +73,10 @@ func TestWrapper_SurvivesGroupSignal(t *testing.T) {
 			continue
 		}
 		for _, driver := range []string{"raw_exec", "podman"} {
-			s, err := wrapProgram(backends.Program{Argv: []string{"sh", "-c",
-				`trap "" TERM; kill -s TERM 0; sleep 0.3; echo after; exit 4`}}, driver)
+			s, err := wrapProgram(backends.Program{Argv: []string{
+				"sh", "-c",
+				`trap "" TERM; kill -s TERM 0; sleep 0.3; echo after; exit 4`,
+			}}, driver)
 			if err != nil {
 				t.Fatal(err)
 			}

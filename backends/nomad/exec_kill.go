@@ -67,9 +67,13 @@ type killStep struct {
 
 // killSteps kill a program: HUP, TERM and KILL, with a check in between whether it has exited. Signal 0 only checks.
 var killSteps = []killStep{
-	{"HUP", 0}, {"0", time.Second},
-	{"TERM", termDelay}, {"0", termDelay + time.Second},
-	{"KILL", killDelay}, {"KILL", killDelay + time.Second}, {"0", killDelay + 2*time.Second},
+	{"HUP", 0},
+	{"0", time.Second},
+	{"TERM", termDelay},
+	{"0", termDelay + time.Second},
+	{"KILL", killDelay},
+	{"KILL", killDelay + time.Second},
+	{"0", killDelay + 2*time.Second},
 }
 
 // terminate kills the program and waits for its exit.

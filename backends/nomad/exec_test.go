@@ -43,13 +43,22 @@ func TestExec_TLS(t *testing.T) {
 			}{
 				"valid":        {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
 				"by host name": {byName, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
-				"another server name": {"https://" + addr,
-					backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName}, true},
-				"another CA": {"https://" + addr, backends.TLS{CA: files.OtherCA, Cert: files.Cert, Key: files.Key},
-					false},
+				"another server name": {
+					"https://" + addr,
+					backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName},
+					true,
+				},
+				"another CA": {
+					"https://" + addr,
+					backends.TLS{CA: files.OtherCA, Cert: files.Cert, Key: files.Key},
+					false,
+				},
 				"the system's CAs": {"https://" + addr, backends.TLS{Cert: files.Cert, Key: files.Key}, false},
-				"another name": {"https://" + addr,
-					backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "else"}, false},
+				"another name": {
+					"https://" + addr,
+					backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "else"},
+					false,
+				},
 				"no certificate": {"https://" + addr, backends.TLS{CA: files.CA}, false},
 				"not encrypted":  {"http://" + addr, backends.TLS{}, false},
 			} {
@@ -408,8 +417,10 @@ func TestExec_Unsupported(t *testing.T) {
 }
 
 func TestExecResult_OutputLost(t *testing.T) {
-	r := &programState{started: make(chan struct{}), running: make(chan struct{}), exited: make(chan struct{}),
-		startState: 'R'}
+	r := &programState{
+		started: make(chan struct{}), running: make(chan struct{}), exited: make(chan struct{}),
+		startState: 'R',
+	}
 	p := backends.Program{Argv: []string{"x"}}
 	if _, err := r.result(p, outputs{}, &wrappedCommand{}, 0, nil); err == nil {
 		t.Error("no marker: got no error")

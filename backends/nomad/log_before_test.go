@@ -37,8 +37,10 @@ func TestLogBefore(t *testing.T) {
 	c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-logs", "read-job", "list-jobs")})
 	in := backends.TaskRef{Task: "t", Allocation: backends.Allocation{ID: id, Namespace: "default"}}
 	retained := func(text string) backends.RetainedOutput {
-		return backends.RetainedOutput{Bytes: int64(len(text)), Lines: strings.Count(text, "\n"),
-			Head: []byte(text[:min(len(text), 4096)]), Tail: []byte(text[max(0, len(text)-20):])}
+		return backends.RetainedOutput{
+			Bytes: int64(len(text)), Lines: strings.Count(text, "\n"),
+			Head: []byte(text[:min(len(text), 4096)]), Tail: []byte(text[max(0, len(text)-20):]),
+		}
 	}
 	before := func(newest string, q backends.LogQuery, change func(*backends.RetainedOutput)) (string, string, error) {
 		var out bytes.Buffer
@@ -67,12 +69,18 @@ func TestLogBefore(t *testing.T) {
 		"nothing before":            {lines(0, total), -1, "", nil},
 		"nothing retained":          {"", -1, lines(0, total), nil},
 		"the task has written more": {lines(15_000, 19_990), -1, lines(0, 15_000), nil},
-		"final": {lines(15_000, total), -1, lines(0, 15_000),
-			func(h *backends.RetainedOutput) { h.Final = true }},
-		"complete, and Nomad has duplicated lines": {lines(0, total-10), -1, "",
-			func(h *backends.RetainedOutput) { h.Complete = true }},
-		"Nomad lost the middle": {"line 15000\nline lost\n" + lines(15_000, total), -1,
-			lines(0, 15_000), nil},
+		"final": {
+			lines(15_000, total), -1, lines(0, 15_000),
+			func(h *backends.RetainedOutput) { h.Final = true },
+		},
+		"complete, and Nomad has duplicated lines": {
+			lines(0, total-10), -1, "",
+			func(h *backends.RetainedOutput) { h.Complete = true },
+		},
+		"Nomad lost the middle": {
+			"line 15000\nline lost\n" + lines(15_000, total), -1,
+			lines(0, 15_000), nil,
+		},
 	} {
 		q := stdout
 		q.Lines = tc.lines

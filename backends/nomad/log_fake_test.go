@@ -177,6 +177,8 @@ func serveFakeLog(t *testing.T, k *fakeLog) (*Client, backends.TaskRef) {
 	}
 	server := httptest.NewServer(k)
 	t.Cleanup(server.Close)
-	return open(t, Tier{URL: server.URL}), backends.TaskRef{Task: "web",
-		Allocation: backends.Allocation{ID: "a", Status: "running"}}
+	return open(t, Tier{URL: server.URL}), backends.TaskRef{
+		Task:       "web",
+		Allocation: backends.Allocation{ID: "a", Status: "running"},
+	}
 }

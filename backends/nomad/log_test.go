@@ -52,8 +52,11 @@ func TestLog(t *testing.T) {
 			}{
 				{talker, both, numbered("out", 1, 150) + numbered("err", 1, 150)},
 				{talker, backends.LogQuery{Stderr: true, Lines: -1}, numbered("err", 1, 150)},
-				{talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 3},
-					numbered("out", 148, 150) + numbered("err", 148, 150)},
+				{
+					talker,
+					backends.LogQuery{Stdout: true, Stderr: true, Lines: 3},
+					numbered("out", 148, 150) + numbered("err", 148, 150),
+				},
 				{talker, backends.LogQuery{Stdout: true, Lines: 150}, numbered("out", 1, 150)},
 				{talker, backends.LogQuery{Stdout: true, Lines: 1000}, numbered("out", 1, 150)},
 				{talker, backends.LogQuery{Stdout: true, Lines: 0}, ""},
@@ -105,8 +108,10 @@ func TestLog_Capability(t *testing.T) {
 				t.Errorf("got %q, %v", got, err)
 			}
 			if _, err := c.Exec(context.Background(), talker,
-				backends.Program{Argv: []string{"true"}, Stdout: io.Discard,
-					Stderr: io.Discard}); !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), "alloc-exec") {
+				backends.Program{
+					Argv: []string{"true"}, Stdout: io.Discard,
+					Stderr: io.Discard,
+				}); !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), "alloc-exec") {
 				t.Errorf("exec: got %v", err)
 			}
 		})
@@ -326,8 +331,10 @@ func TestLog_HugeLine(t *testing.T) {
 func TestLog_FollowWaitsForTask(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	c, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
-	cluster.Sim.Inject(sim.Fault{Path: "/v1/client/fs/logs/{id}", Status: 404,
-		Body: `task "talk" not started yet. No logs available`, Times: 2})
+	cluster.Sim.Inject(sim.Fault{
+		Path: "/v1/client/fs/logs/{id}", Status: 404,
+		Body: `task "talk" not started yet. No logs available`, Times: 2,
+	})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var got bytes.Buffer

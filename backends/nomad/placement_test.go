@@ -99,28 +99,59 @@ func TestPlacementReasons_Other(t *testing.T) {
 		in   placementScope
 		want string
 	}{
-		{api.AllocationMetric{NodesAvailable: map[string]int{"dc9": 0}}, placementScope{datacenters: []string{"dc9"}},
-			"no nodes in datacenter dc9 are ready"}, // older versions of Nomad
+		{
+			api.AllocationMetric{NodesAvailable: map[string]int{"dc9": 0}},
+			placementScope{datacenters: []string{"dc9"}},
+			"no nodes in datacenter dc9 are ready",
+		}, // older versions of Nomad
 		{api.AllocationMetric{}, placementScope{[]string{"*"}, "default"}, "no nodes are ready"},
 		{api.AllocationMetric{}, placementScope{[]string{"*"}, "all"}, "no nodes are ready"},
-		{api.AllocationMetric{}, placementScope{[]string{"*"}, "gpu"},
-			"no nodes in node pool gpu are ready"}, // versions of Nomad without the pool in the metrics
-		{api.AllocationMetric{NodesEvaluated: 2, NodesAvailable: map[string]int{"eu-1": 2}, NodesFiltered: 2,
-			ConstraintFiltered: one("missing drivers")}, placementScope{datacenters: []string{"eu-*"}},
-			"missing drivers on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 2, NodesFiltered: 2,
-			ConstraintFiltered: one("did not meet topology requirement")}, placementScope{datacenters: []string{"dc1"}},
-			"did not meet topology requirement on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 1, ConstraintFiltered: one(classIneligible)}, placementScope{},
-			"1 node in an ineligible class"},
-		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("network: bandwidth exceeded")}, placementScope{},
-			"bandwidth exceeded on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("devices: no devices match request")},
-			placementScope{}, "no devices match request on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("device oversubscribed")}, placementScope{},
-			"device oversubscribed on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("cpu")}, placementScope{},
-			"cpu exhausted on 1 node"},
+		{
+			api.AllocationMetric{},
+			placementScope{[]string{"*"}, "gpu"},
+			"no nodes in node pool gpu are ready",
+		}, // versions of Nomad without the pool in the metrics
+		{
+			api.AllocationMetric{
+				NodesEvaluated: 2, NodesAvailable: map[string]int{"eu-1": 2}, NodesFiltered: 2,
+				ConstraintFiltered: one("missing drivers"),
+			},
+			placementScope{datacenters: []string{"eu-*"}},
+			"missing drivers on 1 node",
+		},
+		{
+			api.AllocationMetric{
+				NodesEvaluated: 2, NodesFiltered: 2,
+				ConstraintFiltered: one("did not meet topology requirement"),
+			},
+			placementScope{datacenters: []string{"dc1"}},
+			"did not meet topology requirement on 1 node",
+		},
+		{
+			api.AllocationMetric{NodesEvaluated: 1, ConstraintFiltered: one(classIneligible)},
+			placementScope{},
+			"1 node in an ineligible class",
+		},
+		{
+			api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("network: bandwidth exceeded")},
+			placementScope{},
+			"bandwidth exceeded on 1 node",
+		},
+		{
+			api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("devices: no devices match request")},
+			placementScope{},
+			"no devices match request on 1 node",
+		},
+		{
+			api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("device oversubscribed")},
+			placementScope{},
+			"device oversubscribed on 1 node",
+		},
+		{
+			api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("cpu")},
+			placementScope{},
+			"cpu exhausted on 1 node",
+		},
 		{api.AllocationMetric{NodesEvaluated: 3, NodesExhausted: 3}, placementScope{}, "resources exhausted on 3 nodes"},
 		{api.AllocationMetric{NodesEvaluated: 3, NodesFiltered: 3}, placementScope{}, "3 nodes filtered"},
 		{api.AllocationMetric{NodesEvaluated: 3}, placementScope{}, "the scheduler reports no reason"},

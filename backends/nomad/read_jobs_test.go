@@ -212,13 +212,17 @@ func TestJob_CountsAllocations(t *testing.T) {
 	a := func(group, status string) backends.Allocation {
 		return backends.Allocation{Group: group, Status: status}
 	}
-	all := []backends.Allocation{a("g", "running"), a("g", "running"), a("g", "pending"), a("g", "unknown"),
-		a("g", "lost"), a("g", "failed"), a("other", "running")}
+	all := []backends.Allocation{
+		a("g", "running"), a("g", "running"), a("g", "pending"), a("g", "unknown"),
+		a("g", "lost"), a("g", "failed"), a("other", "running"),
+	}
 	drifted := backends.Counts{Queued: -1, Starting: 9, Running: -3, Failed: 0, Complete: 7, Lost: 3, Unknown: 2}
 	got := mergeCounts(drifted, "g", all,
 		[]backends.Unplaced{{Group: "g", Allocations: 3}, {Group: "other", Allocations: 1}})
-	if want := (backends.Counts{Queued: 3, Starting: 1, Running: 2, Failed: 1, Complete: 7, Lost: 3,
-		Unknown: 1}); got != want {
+	if want := (backends.Counts{
+		Queued: 3, Starting: 1, Running: 2, Failed: 1, Complete: 7, Lost: 3,
+		Unknown: 1,
+	}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -229,8 +233,10 @@ func TestJobs_NamespaceThatCannotBeRead(t *testing.T) {
 	l, client := newFakeLists(t, map[string]any{
 		"/v1/jobs": []map[string]any{
 			jobStub("p-a", "", "running",
-				map[string]any{"Namespace": "secret",
-					"JobSummary": map[string]any{"Summary": map[string]any{"g": map[string]any{"Running": 1}}}}),
+				map[string]any{
+					"Namespace":  "secret",
+					"JobSummary": map[string]any{"Summary": map[string]any{"g": map[string]any{"Running": 1}}},
+				}),
 			jobStub("p-b", "", "running", nil),
 			jobStub("p-c", "", "dead", map[string]any{"Namespace": "idle"}),
 		},
@@ -255,8 +261,10 @@ func TestSchedules_NamespaceThatCannotBeRead(t *testing.T) {
 		"/v1/acl/token/self": map[string]any{},
 	})
 	l.forbidden = map[string]bool{"secret": true}
-	jobs := []backends.Job{{Namespace: "secret", ID: "p-a", Parameterized: true},
-		{Namespace: "default", ID: "p-b", Parameterized: true}}
+	jobs := []backends.Job{
+		{Namespace: "secret", ID: "p-a", Parameterized: true},
+		{Namespace: "default", ID: "p-b", Parameterized: true},
+	}
 	got, err := client.Schedules(context.Background(), jobs)
 	var namespace *backends.NamespaceError
 	if len(got) != 2 || got[1].Payload != "required" || !errors.As(err, &namespace) || namespace.Namespace != "secret" {

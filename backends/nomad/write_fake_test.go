@@ -48,14 +48,20 @@ func (f *fakeServer) snapshot() record {
 func newFakeServer(t *testing.T, replies ...string) (*fakeServer, *Client, backends.Job) {
 	t.Helper()
 	f := &fakeServer{index: 7, replies: replies, deployment: "running", keys: map[string]string{}}
-	f.job = map[string]any{"ID": "web", "Namespace": "default", "Stop": false, "JobModifyIndex": 7, "Version": 0,
-		"Future": map[string]any{"Field": []any{1.5e300, "<&>"}}, "TaskGroups": []any{map[string]any{"Name": "web",
-			"Count": 1}}}
+	f.job = map[string]any{
+		"ID": "web", "Namespace": "default", "Stop": false, "JobModifyIndex": 7, "Version": 0,
+		"Future": map[string]any{"Field": []any{1.5e300, "<&>"}}, "TaskGroups": []any{map[string]any{
+			"Name":  "web",
+			"Count": 1,
+		}},
+	}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	client := open(t, Tier{URL: server.URL})
-	client.timeouts = writeTimeouts{notApplied: time.Minute, lostResponse: time.Minute, register: time.Minute,
-		response: 5 * time.Second, nodeResponse: 5 * time.Second, maxPause: time.Millisecond}
+	client.timeouts = writeTimeouts{
+		notApplied: time.Minute, lostResponse: time.Minute, register: time.Minute,
+		response: 5 * time.Second, nodeResponse: 5 * time.Second, maxPause: time.Millisecond,
+	}
 	return f, client, backends.Job{Namespace: "default", ID: "web", ModifyIndex: 7}
 }
 
@@ -108,11 +114,15 @@ func (f *fakeServer) serveRead(w http.ResponseWriter, r *http.Request) {
 		}}})
 	case path == "/v1/job/web/deployments":
 		group := map[string]any{"DesiredCanaries": 1, "Promoted": f.promoted}
-		json.NewEncoder(w).Encode([]any{map[string]any{"ID": "d1", "Status": f.deployment,
-			"TaskGroups": map[string]any{"web": group}}})
+		json.NewEncoder(w).Encode([]any{map[string]any{
+			"ID": "d1", "Status": f.deployment,
+			"TaskGroups": map[string]any{"web": group},
+		}})
 	case path == "/v1/job/web/evaluations":
-		json.NewEncoder(w).Encode([]any{map[string]any{"ID": "old", "JobModifyIndex": 7},
-			map[string]any{"ID": "e1", "JobModifyIndex": f.index}})
+		json.NewEncoder(w).Encode([]any{
+			map[string]any{"ID": "old", "JobModifyIndex": 7},
+			map[string]any{"ID": "e1", "JobModifyIndex": f.index},
+		})
 	default:
 		w.WriteHeader(404)
 	}

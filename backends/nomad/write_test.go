@@ -67,8 +67,10 @@ var fakeAllocation = backends.Allocation{Namespace: "default", JobID: "web", ID:
 func TestWrite_LostResponseVerified(t *testing.T) {
 	t.Parallel()
 	for name, write := range verifiableWrites {
-		for _, reply := range []string{"after", "before", "500 rpc error: EOF", "502 bad gateway",
-			"500 leadership lost while committing log"} {
+		for _, reply := range []string{
+			"after", "before", "500 rpc error: EOF", "502 bad gateway",
+			"500 leadership lost while committing log",
+		} {
 			t.Run(name+" "+reply, func(t *testing.T) {
 				t.Parallel()
 				f, c, job := newFakeServer(t, reply)
@@ -126,8 +128,10 @@ func TestWrite_ChangedElsewhere(t *testing.T) {
 
 func TestWrite_RetriesWithoutLeader(t *testing.T) {
 	t.Parallel()
-	replies := []string{"500 No cluster leader", "500 rpc error: No cluster leader", "429 too many",
-		"500 node is not the leader"}
+	replies := []string{
+		"500 No cluster leader", "500 rpc error: No cluster leader", "429 too many",
+		"500 node is not the leader",
+	}
 	for name, write := range verifiableWrites {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -184,8 +188,10 @@ func TestWrite_Unreachable(t *testing.T) {
 func TestWrite_SingleAttempt(t *testing.T) {
 	t.Parallel()
 	for name, write := range singleAttemptWrites {
-		for _, reply := range []string{"after", "before", "500 rpc error: EOF", "502 bad gateway",
-			"500 rpc error: session shutdown"} {
+		for _, reply := range []string{
+			"after", "before", "500 rpc error: EOF", "502 bad gateway",
+			"500 rpc error: session shutdown",
+		} {
 			t.Run(name+" "+reply, func(t *testing.T) {
 				t.Parallel()
 				f, c, job := newFakeServer(t, reply)
