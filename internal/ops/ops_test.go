@@ -36,7 +36,7 @@ func TestStart_JobBusy(t *testing.T) {
 	first := startOp(t, r, web)
 	_, err := r.Start(web, "ann", "restart p-team1-web --batch 2")
 	var busy *BusyError
-	if !errors.As(err, &busy) || busy.Other != first || !strings.Contains(err.Error(), "by wim (operation "+first.ID+"): restart p-team1-web (see: ops "+first.ID) {
+	if !errors.As(err, &busy) || busy.Other != first || !strings.Contains(err.Error(), "operation "+first.ID+" of wim has been running since ") {
 		t.Errorf("got %v, want one that names the first", err)
 	}
 	other := web
