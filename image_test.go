@@ -111,7 +111,7 @@ func TestImage(t *testing.T) {
 		build(full, docker.BuildArg{Name: "NOMAD_IMAGE", Value: tool}, docker.BuildArg{Name: "BASE_IMAGE", Value: dockertest.Image(t)})
 		g := serveImage(t, client, full)
 		registerAndSettle(t, g.cluster, "three", "p-team5-volume", "a")
-		g.expectError("wim", "the job's definition cannot be kept, so it is not stopped", "restart --full -y p-team5-volume")
+		g.expectError("wim", "p-team5-volume was not stopped, because its definition cannot be saved", "restart --full -y p-team5-volume")
 		g.expectOutput("wim", "job status p-team1-web at unix:///tmp/nomadctld-raw-", "raw production job status p-team1-web")
 	})
 }

@@ -330,7 +330,7 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 		}
 	}
 	skipped := func(said string) (lines int) {
-		for _, told := range regexp.MustCompile(`nomadctld: (\d+) lines? skipped here: they came faster than this client reads\n`).FindAllStringSubmatch(said, -1) {
+		for _, told := range regexp.MustCompile(`nomadctld: (\d+) lines? skipped here: this client reads too slowly\n`).FindAllStringSubmatch(said, -1) {
 			n, _ := strconv.Atoi(told[1])
 			lines += n
 		}

@@ -78,7 +78,7 @@ func deploymentsJSON(all []backends.Deployment) deploymentsOutput {
 	return out
 }
 
-// activeDeployment returns the job's deployment that goes on.
+// activeDeployment returns the job's active deployment.
 func activeDeployment(ctx context.Context, req *router.Request) (backends.Deployment, error) {
 	all, err := req.Cluster.Deployments(ctx, req.Job)
 	switch {
@@ -87,7 +87,7 @@ func activeDeployment(ctx context.Context, req *router.Request) (backends.Deploy
 	case len(all) == 0:
 		return backends.Deployment{}, fmt.Errorf("%s has no deployments", req.Job.ID)
 	case !isActive(all[0]):
-		return backends.Deployment{}, fmt.Errorf("no deployment of %s goes on: the latest, %s of version %d, is %s (see: deployment %s)",
+		return backends.Deployment{}, fmt.Errorf("%s has no active deployment: the latest, %s of version %d, is %s (see: deployment %s)",
 			req.Job.ID, shortID(all[0].ID), all[0].Version, all[0].Status, req.Job.ID)
 	}
 	return all[0], nil

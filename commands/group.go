@@ -9,7 +9,8 @@ import (
 	"nomadctld/router"
 )
 
-// groupOf returns the group that a part names; nil for the whole job. A group or task that the job has not is an error.
+// groupOf returns the group that part names, or nil for the whole job. It returns an error if the job does not have that
+// group or task.
 func groupOf(job backends.JobDetail, part router.Part) (*backends.Group, error) {
 	if part.Group == "" {
 		return nil, nil

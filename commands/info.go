@@ -52,12 +52,12 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 		return jobError(req.Job, err)
 	}
 	job.Allocations = selectAllocations(job.Allocations, req.Allocation, req.Task)
-	inTime, cancel := context.WithTimeout(ctx, statsTimeout)
+	statsCtx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
 	var checks map[string][]backends.Check
 	var wg sync.WaitGroup
-	wg.Go(func() { checks = req.Cluster.Checks(inTime, job.Allocations) })
-	usage := req.Cluster.Usage(inTime, job.Allocations)
+	wg.Go(func() { checks = req.Cluster.Checks(statsCtx, job.Allocations) })
+	usage := req.Cluster.Usage(statsCtx, job.Allocations)
 	wg.Wait()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -84,8 +84,8 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 	return err
 }
 
-// selectAllocations returns those of all that are not finished; or, where one is named, that one with the task named alone. It may
-// be missing in all: of a job that was purged, or registered anew, since the allocation began.
+// selectAllocations returns the allocations that are not finished. If an allocation is named, it returns only that one,
+// with only the named task. The named allocation may be missing in all if its job was purged or registered again.
 func selectAllocations(all []backends.Allocation, allocation *backends.Allocation, task *backends.Task) []backends.Allocation {
 	if allocation == nil {
 		return slices.DeleteFunc(slices.Clone(all), backends.Allocation.HiddenByDefault)
@@ -167,11 +167,11 @@ func writeTask(text *render.Notes, a backends.Allocation, t backends.Task, u bac
 	text.Blank()
 }
 
-// restartsLeft returns how often the task may still be restarted where it is. Nomad keeps the last ten events, so of a
-// policy that allows more some may be counted as left that are used.
+// restartsLeft returns how many times Nomad may still restart the task in place. Nomad keeps the last ten events of a
+// task, so the number may be too high if the policy allows more than ten restarts.
 func restartsLeft(a backends.Allocation, t backends.Task, policy backends.Restart) string {
 	if a.TaskState(t) == backends.StateDead {
-		return fmt.Sprintf("no more; allowed were %d in %s, then %s", policy.Attempts, policy.Interval, policy.Mode)
+		return fmt.Sprintf("none left of %d in %s, then %s", policy.Attempts, policy.Interval, policy.Mode)
 	}
 	left := policy.Attempts
 	for _, event := range t.Events {
@@ -182,7 +182,7 @@ func restartsLeft(a backends.Allocation, t backends.Task, policy backends.Restar
 	return fmt.Sprintf("%d left of %d in %s, then %s", max(left, 0), policy.Attempts, policy.Interval, policy.Mode)
 }
 
-// lastExit returns the event of the task's latest end.
+// lastExit returns the event of the task's latest exit.
 func lastExit(t backends.Task) (last backends.Event, ok bool) {
 	for _, event := range t.Events {
 		if event.Type == "Terminated" {

@@ -15,8 +15,8 @@ func TestLogPrinter_NotesGaps(t *testing.T) {
 		want   string
 		gone   bool
 	}{
-		"skipped":       {"", backends.LogChunk{Skipped: 1}, "begun\nnomadctld: 1 line skipped here: they came faster than this client reads\nnext\n", false},
-		"of a job":      {"web ", backends.LogChunk{Skipped: 2}, "nomadctld: web 2 lines skipped here: they came faster than this client reads\nweb next\n", false},
+		"skipped":       {"", backends.LogChunk{Skipped: 1}, "begun\nnomadctld: 1 line skipped here: this client reads too slowly\nnext\n", false},
+		"of a job":      {"web ", backends.LogChunk{Skipped: 2}, "nomadctld: web 2 lines skipped here: this client reads too slowly\nweb next\n", false},
 		"deleted":       {"", backends.LogChunk{Lost: true}, "begun\nnomadctld: lines may be missing here: the log was rotated before they were read\nnext\n", true},
 		"deleted, tail": {"web ", backends.LogChunk{Lost: true}, "nomadctld: web lines may be missing here: the log was rotated before they were read\nweb next\n", true},
 	} {

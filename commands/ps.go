@@ -66,7 +66,7 @@ not measured or did not come in time.`,
 
 func (p *ps) Run(ctx context.Context, req *router.Request) error {
 	if p.quiet && p.json {
-		return router.Exit(2, errors.New("ps: --quiet and --json exclude each other"))
+		return router.Exit(2, errors.New("ps: --quiet and --json are mutually exclusive"))
 	}
 	return p.watchFlag.run(ctx, req, func(ctx context.Context, out io.Writer) error { return p.draw(ctx, req, out) })
 }
@@ -120,7 +120,7 @@ func psTable(jobs []backends.Job, usage map[string]backends.Usage) *render.Table
 				cpu, memory := usageText(a, task, usage)
 				table.Row(task.ExecID, task.Name, a.Node, uptimeText(a, task), cpu, memory, strings.Join(taskFlags(a, task), ","))
 			}
-			if len(a.Tasks) == 0 { // its node has not begun yet, so the tasks have no names
+			if len(a.Tasks) == 0 { // the tasks have no names until the client agent has started the allocation
 				table.Row("", a.Group, a.Node, humanize.Time(a.Modified), "-", "-", strings.Join(taskFlags(a, backends.Task{}), ","))
 			}
 		}
@@ -140,8 +140,8 @@ func psColor(column int, text string) render.Color {
 	return ""
 }
 
-// qualifiers returns for each job what tells it from others of the same name: its namespace, unless it is
-// Nomad's default, and its tier, where there are several.
+// qualifiers returns the text that distinguishes each job from jobs with the same ID: the namespace if it is not
+// "default", and the tier if the ID exists in several tiers.
 func qualifiers(jobs []backends.Job) [][]string {
 	tiers := map[string]map[string]bool{}
 	for _, job := range jobs {
@@ -162,7 +162,7 @@ func qualifiers(jobs []backends.Job) [][]string {
 	return all
 }
 
-// placementFailures returns a clause for each group of the job that waits for a node.
+// placementFailures returns the reason for each group of the job that cannot be placed.
 func placementFailures(job backends.Job) []string {
 	var all []string
 	for _, u := range job.Unplaced {
@@ -171,8 +171,8 @@ func placementFailures(job backends.Job) []string {
 	return all
 }
 
-// ageStart returns the time from which a task's age counts: the start of a running task, the end of one that has ended, else the
-// last change.
+// ageStart returns the time from which a task's age counts: the start of a running task, the end of a finished task, or
+// the last change of the allocation.
 func ageStart(a backends.Allocation, t backends.Task) time.Time {
 	switch ended := a.TaskFinishedAt(t); {
 	case a.Runs(t) && !t.Started.IsZero():
@@ -183,8 +183,7 @@ func ageStart(a backends.Allocation, t backends.Task) time.Time {
 	return a.Modified
 }
 
-// uptimeText returns how long a running task runs, in words. Of another that has run it says so: what has ended is not up, and
-// what may still be running on a disconnected node is not known to be.
+// uptimeText returns the age of a task in words. For a task that is dead or on a disconnected node it says so.
 func uptimeText(a backends.Allocation, t backends.Task) string {
 	age := humanize.Time(ageStart(a, t))
 	switch {
@@ -197,8 +196,7 @@ func uptimeText(a backends.Allocation, t backends.Task) string {
 	return age
 }
 
-// usageText returns CPU and memory as the table shows them. A task that does not run uses nothing, and is not
-// asked; what one on a disconnected node uses is not known.
+// usageText returns CPU and memory as shown in the table: 0 for a task that is not running, and - if they are unknown.
 func usageText(a backends.Allocation, t backends.Task, usage map[string]backends.Usage) (cpu, memory string) {
 	if !a.MayRun(t) {
 		return "0", "0 B(0 B)"

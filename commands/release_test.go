@@ -121,7 +121,7 @@ func TestWaitUntilReplaced_NothingReplaced(t *testing.T) {
 		f := &failedCluster{detail: func() backends.JobDetail { return job }}
 		begun := time.Now()
 		_, err := waitUntilReplaced(t.Context(), f, job, job.Allocations, backends.WriteResult{EvaluationID: "e1"}, func(string, ...any) {})
-		if err == nil || err.Error() != "Nomad has evaluated web and replaced nothing of: web[0] a1a1a1a1 (see: info web)" || time.Since(begun) < idleGrace {
+		if err == nil || err.Error() != "Nomad evaluated web but did not replace: web[0] a1a1a1a1 (see: info web)" || time.Since(begun) < idleGrace {
 			t.Errorf("got %v after %s", err, time.Since(begun))
 		}
 	})
@@ -167,9 +167,9 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 		"not replaced":          {errPermission, 0, nil, "Permission denied", false},
 		"purged":                {backends.ErrNotFound, 0, nil, backends.ErrNotFound.Error(), false},
 		"refused at first":      {nil, 1, nil, "web was changed by somebody else", false},
-		"refused in the end":    {nil, 2, nil, "web was registered with one attempt to reschedule in group web, and could not be registered as it was: ", false},
+		"refused in the end":    {nil, 2, nil, "web was registered with one attempt to reschedule in group web, and could not be restored: ", false},
 		"neither, nor replaced": {errPermission, 2, nil, "Permission denied\nweb was registered with one attempt", false},
-		"no leader any more":    {nil, 2, errNoLeader, "web is registered with one attempt to reschedule in group web, and could not be registered as it was: No cluster leader (see: history web; restore it: ops ", true},
+		"no leader any more":    {nil, 2, errNoLeader, "web is registered with one attempt to reschedule in group web, and could not be restored: No cluster leader (see: history web; restore it: ops ", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

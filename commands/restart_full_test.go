@@ -123,10 +123,10 @@ func TestConfirmStopped(t *testing.T) {
 		"stopped, the answer was lost":      {lost, is(true, 8), "", 0},
 		"stopped by somebody else":          {errPermission, is(true, 8), "Permission denied", 0},
 		"purged by somebody else":           {errPermission, gone, backends.ErrNotFound.Error(), 0},
-		"refused":                           {errPermission, is(false, 7), "web is not stopped: Permission denied", 0},
+		"refused":                           {errPermission, is(false, 7), "web was not stopped: Permission denied", 0},
 		"changed before":                    {errPermission, is(false, 8), "web was changed by somebody else meanwhile, to version 8", 0},
-		"brought back since":                {nil, is(false, 9), "web was stopped by this restart, and somebody else has brought it back already, as version 9", 0},
-		"not taken, as far as can be known": {lost, is(false, 7), "web is not stopped: ", lateRequestGrace},
+		"brought back since":                {nil, is(false, 9), "this restart stopped web, and somebody else has already registered it again, as version 9", 0},
+		"not taken, as far as can be known": {lost, is(false, 7), "web was not stopped: ", lateRequestGrace},
 		"no answer":                         {lost, away, errStopUnknown.Error(), recoveryTimeout},
 		"no answer after it was taken":      {nil, away, errStopUnknown.Error(), recoveryTimeout},
 		"a late answer": {lost, func(asked int) (backends.JobDetail, error) {

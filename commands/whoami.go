@@ -31,7 +31,7 @@ func (w *whoami) Spec() router.Spec {
 type whoamiOutput struct {
 	Login  string                `json:"login" doc:"the ssh user name"`
 	Name   string                `json:"name" doc:"for people to read"`
-	Key    string                `json:"key" doc:"fingerprint of the key that you have proven"`
+	Key    string                `json:"key" doc:"fingerprint of your SSH key"`
 	Groups []router.GrantSummary `json:"groups" doc:"what each of your groups grants"`
 }
 
@@ -57,14 +57,14 @@ func (w *whoami) Run(_ context.Context, req *router.Request) error {
 }
 
 func prefixPatterns(prefixes []string) string {
-	var begins []string
+	var patterns []string
 	for _, p := range prefixes {
-		begins = append(begins, p+"*")
+		patterns = append(patterns, p+"*")
 	}
-	return listOrNone(begins)
+	return listOrNone(patterns)
 }
 
-// rightsText says which rights these are: sets where all of one is there, names where it is not.
+// rightsText lists rights. A complete set of rights is listed by the name of the set.
 func rightsText(rights []string) string {
 	has := map[string]bool{}
 	for _, r := range rights {
