@@ -29,9 +29,9 @@ func TestTaskFlags_OrderOfEvents(t *testing.T) {
 			event("Terminated", `Exit Code: 137, Exit Message: "OOM Killed"`), event("Restarting", ""), oom, event("Started", ""), oom,
 		}, []string{"O", "O", "O"}},
 		{"the README's lamp", "running", []backends.Event{event("Alloc Unhealthy", ""), event("Terminated", "Exit Code: 1")}, []string{"U", "T"}},
-		{"gone for good", "failed", []backends.Event{event("Terminated", ""), event("Not Restarting", "")}, []string{"F", "T", "NR"}},
+		{"not restarting", "failed", []backends.Event{event("Terminated", ""), event("Not Restarting", "")}, []string{"F", "T", "NR"}},
 		{"pending", "pending", nil, []string{"P"}},
-		{"killed by its owner", "running", []backends.Event{event("Killing", "Sent interrupt")}, []string{}},
+		{"stopped by a user", "running", []backends.Event{event("Killing", "Sent interrupt")}, []string{}},
 	} {
 		got := taskFlags(backends.Allocation{Status: tc.status}, backends.Task{Events: tc.events})
 		if !slices.Equal(got, tc.want) {
@@ -100,7 +100,7 @@ func TestQualifiers_SameJobID(t *testing.T) {
 	}
 }
 
-// interruptedCluster is a cluster on which Ctrl-C is pressed during Jobs, or during Usage.
+// interruptedCluster calls a function during Jobs and during Usage, for example to simulate Ctrl-C.
 type interruptedCluster struct {
 	backends.Cluster
 	jobs, usage func()
@@ -141,7 +141,7 @@ func TestPsJSON_StateOfUnnamedTask(t *testing.T) {
 	}
 }
 
-// deadlineCluster is a cluster that tells how long its statistics are waited for.
+// deadlineCluster records the timeout of the request for statistics.
 type deadlineCluster struct {
 	interruptedCluster
 	timeout *time.Duration
@@ -160,6 +160,6 @@ func TestPs_StatsTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	if wait <= 0 || wait > 2*time.Second {
-		t.Errorf("waits %v, want at most 2 s", wait)
+		t.Errorf("the timeout is %v, want at most 2s", wait)
 	}
 }

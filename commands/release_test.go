@@ -30,7 +30,7 @@ func TestLastRelease_NewestStableThatDiffers(t *testing.T) {
 		return versionOf(t, number, mode, count, stable, false)
 	}
 	for name, tc := range map[string]struct {
-		versions []backends.Version // newest first; the first one is the current one
+		versions []backends.Version // newest first, starting with the current one
 		want     int                // -1: none
 	}{
 		"a full restart":       {[]backends.Version{v(3, "b", 1, true), versionOf(t, 2, "b", 1, true, true), v(1, "b", 1, true), v(0, "a", 1, true)}, 0},
@@ -76,15 +76,15 @@ func TestWillBeDeleted_SixUntaggedVersions(t *testing.T) {
 	}
 }
 
-// failedCluster is a cluster whose job has a failed allocation, and that replaces it as it is told to.
+// failedCluster is a cluster with a failed allocation. Its fields define how it responds.
 type failedCluster struct {
 	fakeCluster
 	detail     func() backends.JobDetail
 	definition json.RawMessage
 	evaluate   error
 	registered []string
-	refuse     int   // registrations from this one on
-	refusal    error // nil: the job was changed
+	refuse     int   // number of the first registration that is rejected; 0: none
+	refusal    error // the error of rejected registrations; nil: a ChangedError
 }
 
 func (f *failedCluster) Job(context.Context, backends.Job) (backends.JobDetail, error) {
@@ -119,10 +119,10 @@ func TestWaitUntilReplaced_NothingReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		job := failedJob(7)
 		f := &failedCluster{detail: func() backends.JobDetail { return job }}
-		begun := time.Now()
+		start := time.Now()
 		_, err := waitUntilReplaced(t.Context(), f, job, job.Allocations, backends.WriteResult{EvaluationID: "e1"}, func(string, ...any) {})
-		if err == nil || err.Error() != "Nomad evaluated web but did not replace: web[0] a1a1a1a1 (see: info web)" || time.Since(begun) < idleGrace {
-			t.Errorf("got %v after %s", err, time.Since(begun))
+		if err == nil || err.Error() != "Nomad evaluated web but did not replace: web[0] a1a1a1a1 (see: info web)" || time.Since(start) < idleGrace {
+			t.Errorf("got %v after %s", err, time.Since(start))
 		}
 	})
 }
@@ -133,13 +133,13 @@ func TestWaitUntilReplaced_RunsOrFails(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			job := failedJob(7)
 			f := &failedCluster{detail: func() backends.JobDetail {
-				is := next
+				a := next
 				if f := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)); f > 3*time.Second {
-					is.Status = status
+					a.Status = status
 				} else {
-					is.Status = "pending"
+					a.Status = "pending"
 				}
-				return failedJob(7, is)
+				return failedJob(7, a)
 			}}
 			back, err := waitUntilReplaced(t.Context(), f, job, job.Allocations, backends.WriteResult{}, func(string, ...any) {})
 			if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) || err == nil && (len(back) != 1 || back[0].ID != next.ID) {
@@ -161,15 +161,15 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 		refuse   int
 		refusal  error
 		want     string
-		saved    bool // in the end
+		saved    bool // whether the definition stays saved
 	}{
-		"replaced":              {nil, 0, nil, "", false},
-		"not replaced":          {errPermission, 0, nil, "Permission denied", false},
-		"purged":                {backends.ErrNotFound, 0, nil, backends.ErrNotFound.Error(), false},
-		"refused at first":      {nil, 1, nil, "web was changed by somebody else", false},
-		"refused in the end":    {nil, 2, nil, "web was registered with one attempt to reschedule in group web, and could not be restored: ", false},
-		"neither, nor replaced": {errPermission, 2, nil, "Permission denied\nweb was registered with one attempt", false},
-		"no leader any more":    {nil, 2, errNoLeader, "web is registered with one attempt to reschedule in group web, and could not be restored: No cluster leader (see: history web; restore it: ops ", true},
+		"replaced":                      {nil, 0, nil, "", false},
+		"not replaced":                  {errPermission, 0, nil, "Permission denied", false},
+		"purged":                        {backends.ErrNotFound, 0, nil, backends.ErrNotFound.Error(), false},
+		"first rejected":                {nil, 1, nil, "web was changed by somebody else", false},
+		"second rejected":               {nil, 2, nil, "web was registered with one attempt to reschedule in group web, and could not be restored: ", false},
+		"second rejected, not replaced": {errPermission, 2, nil, "Permission denied\nweb was registered with one attempt", false},
+		"no leader":                     {nil, 2, errNoLeader, "web is registered with one attempt to reschedule in group web, and could not be restored: No cluster leader (see: history web; restore it: ops ", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -182,9 +182,9 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 				w := f.work(t)
 				w.Cluster, w.Operations = f, f
 				r := &rolling{job: job, unreschedulable: job.Allocations, timeout: time.Minute}
-				asked := uint64(0)
+				index := uint64(0)
 				err := r.allowRescheduling(t.Context(), w, func(job backends.JobDetail) error {
-					asked = job.ModifyIndex
+					index = job.ModifyIndex
 					if _, err := os.Stat(w.DefinitionPath()); err != nil {
 						t.Errorf("the definition is not saved: %v", err)
 					}
@@ -193,8 +193,8 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 				if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
 					t.Errorf("got %v, want %q", err, tc.want)
 				}
-				if tc.refuse != 1 && asked != 8 {
-					t.Errorf("evaluated with the index %d, want that of the registration", asked)
+				if tc.refuse != 1 && index != 8 {
+					t.Errorf("evaluated with index %d, want that of the registration", index)
 				}
 				if _, err := os.Stat(w.DefinitionPath()); (err == nil) != tc.saved {
 					t.Errorf("saved: got %v, want %v", err == nil, tc.saved)
@@ -220,7 +220,7 @@ func TestCheckReplaced(t *testing.T) {
 	}
 	job.Evaluations = []backends.Evaluation{{Status: "pending"}}
 	if err := checkReplaced(job, ""); err != nil {
-		t.Errorf("Nomad is at it: got %v", err)
+		t.Errorf("pending evaluation: got %v", err)
 	}
 	replaced := failedJob(7, backends.Allocation{ID: "b2", JobID: "web", Name: "web.web[0]", Group: "web", Status: "running", Desired: "run", Created: time.Unix(2, 0)})
 	if err := checkReplaced(replaced, ""); err != nil {
@@ -229,7 +229,7 @@ func TestCheckReplaced(t *testing.T) {
 	awaited := failedJob(7)
 	awaited.Allocations[0].ReschedulePending = true
 	if err := checkReplaced(awaited, ""); err != nil {
-		t.Errorf("to be replaced later: got %v", err)
+		t.Errorf("reschedule pending: got %v", err)
 	}
 }
 
@@ -244,16 +244,16 @@ func TestMissingAllocations_OnlyIfIdle(t *testing.T) {
 		group  string
 		want   int
 	}{
-		"one is missing":                   {func(*backends.JobDetail) {}, "", 1},
-		"of another group":                 {func(*backends.JobDetail) {}, "db", 0},
-		"all are there":                    {func(j *backends.JobDetail) { j.Groups[0].Count = 2 }, "", 0},
-		"an evaluation is pending":         {func(j *backends.JobDetail) { j.Evaluations = []backends.Evaluation{{Status: "pending"}} }, "", 0},
-		"one waits for a place":            {func(j *backends.JobDetail) { j.Unplaced = []backends.Unplaced{{Group: "web"}} }, "", 0},
-		"a system job":                     {func(j *backends.JobDetail) { j.Type = "system" }, "", 0},
-		"one is on a disconnected node":    {func(j *backends.JobDetail) { j.Allocations[1] = unknown }, "", 0},
-		"one more is lost, and not placed": {func(j *backends.JobDetail) { j.Allocations[1] = lost }, "", 2},
+		"one is missing":                {func(*backends.JobDetail) {}, "", 1},
+		"of another group":              {func(*backends.JobDetail) {}, "db", 0},
+		"none is missing":               {func(j *backends.JobDetail) { j.Groups[0].Count = 2 }, "", 0},
+		"an evaluation is pending":      {func(j *backends.JobDetail) { j.Evaluations = []backends.Evaluation{{Status: "pending"}} }, "", 0},
+		"one cannot be placed":          {func(j *backends.JobDetail) { j.Unplaced = []backends.Unplaced{{Group: "web"}} }, "", 0},
+		"a system job":                  {func(j *backends.JobDetail) { j.Type = "system" }, "", 0},
+		"one is on a disconnected node": {func(j *backends.JobDetail) { j.Allocations[1] = unknown }, "", 0},
+		"another is lost":               {func(j *backends.JobDetail) { j.Allocations[1] = lost }, "", 2},
 	} {
-		job := failedJob(7, running) // the failed one is in its place too
+		job := failedJob(7, running) // the failed allocation counts too
 		job.Groups[0].Count = 3
 		tc.change(&job)
 		if got := missingAllocations(job, tc.group); got["web"] != tc.want || tc.want == 0 && len(got) > 0 {

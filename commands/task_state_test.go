@@ -12,7 +12,8 @@ import (
 	"nomadctld/router"
 )
 
-// jobWithAllStates returns a job with an allocation in each state, as Nomad tells of it: the task of a lost allocation is still running.
+// jobWithAllStates returns a job with an allocation in each state as Nomad reports it: the task of a lost allocation is
+// still running.
 func jobWithAllStates() backends.Job {
 	now := time.Now()
 	started, changed := now.Add(-3*time.Hour), now.Add(-time.Hour)
@@ -60,7 +61,7 @@ func TestPsJSON_States(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", task.Status, task, want)
 		}
 		if task.Ended != nil && !task.Since.Equal(*task.Ended) {
-			t.Errorf("%s: its age counts from %v, it ended %v", task.Status, task.Since, *task.Ended)
+			t.Errorf("%s: the age counts from %v, the task ended %v", task.Status, task.Since, *task.Ended)
 		}
 	}
 }
@@ -99,7 +100,7 @@ func TestInfo_States(t *testing.T) {
 		}
 	}
 	if strings.Contains(got, "2222222222") || strings.Contains(got, "4444444444") {
-		t.Errorf("a lost or complete allocation was not asked for:\n%s", got)
+		t.Errorf("got a lost or complete allocation:\n%s", got)
 	}
 	var states []string
 	for _, a := range jobJSON(job, nil, nil).Allocations {
@@ -154,13 +155,13 @@ func TestComplete_OnlyRunningTasks(t *testing.T) {
 		t.Errorf("exec: got %q, want %q", got, want)
 	}
 	if got := words(router.TargetJobOrTask, ""); !slices.Contains(got, "2222222222") {
-		t.Errorf("logs: got %q, without the lost task's own ID", got)
+		t.Errorf("logs: got %q without the ID of the lost task", got)
 	}
-	job.Allocations = job.Allocations[1:] // the one that runs is not there: the one that may still be running is meant
+	job.Allocations = job.Allocations[1:] // without the running allocation, the one on the disconnected node is selected
 	if got, want := words(router.TargetTask, ""), []string{"p-web", "3333333333"}; !slices.Equal(got, want) {
 		t.Errorf("exec without a running task: got %q, want %q", got, want)
 	}
-	job.Allocations = job.Allocations[:1] // lost
+	job.Allocations = job.Allocations[:1] // the lost one
 	if got := words(router.TargetTask, ""); len(got) > 0 {
 		t.Errorf("exec with a lost task alone: got %q", got)
 	}
