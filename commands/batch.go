@@ -56,7 +56,9 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 		return err
 	}
 	last := latestChildren(jobs)
-	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool { return j.Parent != "" || !j.Periodic && !j.Parameterized })
+	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool {
+		return j.Parent != "" || !j.Periodic && !j.Parameterized
+	})
 	schedules, serr := req.Cluster.Schedules(ctx, jobs)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -180,7 +182,7 @@ type (
 		MetaOptional  []string   `json:"meta_optional"`
 		Payload       string     `json:"payload" doc:"optional, required, forbidden; empty for a periodic job"`
 		LastLaunch    *time.Time `json:"last_launch" doc:"the latest child job; null: none"`
-		LastOutcome   string     `json:"last_outcome" doc:"complete, failed, lost, stopped, running, pending or unknown (may still be running)"`
+		LastOutcome   string     `json:"last_outcome" doc:"complete, failed, lost, stopped, running, pending or unknown"`
 	}
 )
 
@@ -189,9 +191,11 @@ func batchJSON(jobs []backends.Job, schedules []backends.Schedule, last map[jobK
 	for i, job := range jobs {
 		s := schedules[i]
 		one := batchJob{
-			Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Parameterized: s.Parameterized, Disabled: s.Disabled || job.Stopped,
-			Cron: append([]string{}, s.Specs...), TimeZone: cmp.Or(s.TimeZone, "UTC"),
-			MetaRequired: append([]string{}, s.MetaRequired...), MetaOptional: append([]string{}, s.MetaOptional...), Payload: s.Payload,
+			Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Parameterized: s.Parameterized,
+			Disabled: s.Disabled || job.Stopped,
+			Cron:     append([]string{}, s.Specs...), TimeZone: cmp.Or(s.TimeZone, "UTC"),
+			MetaRequired: append([]string{}, s.MetaRequired...), MetaOptional: append([]string{}, s.MetaOptional...),
+			Payload: s.Payload,
 		}
 		if !s.Next.IsZero() {
 			one.Next = &s.Next

@@ -57,7 +57,9 @@ func (s *stop) askChildren(ctx context.Context, req *router.Request, children []
 }
 
 // stopChildren stops the child jobs of a job if --children or the prompt says so. It returns those still running.
-func (s *stop) stopChildren(ctx context.Context, req *router.Request, job backends.JobDetail) (left []backends.Job, err error) {
+func (s *stop) stopChildren(
+	ctx context.Context, req *router.Request, job backends.JobDetail,
+) (left []backends.Job, err error) {
 	children, err := runningChildren(ctx, req, job) // list again: the job may have started more
 	if err != nil || len(children) == 0 || !s.children {
 		return children, err
@@ -121,7 +123,8 @@ func reportChildren(req *router.Request, job backends.JobDetail, children []back
 		}
 		ids = append(ids, c.ID)
 	}
-	printNotice(req, "%s still running: %s (stop them too: stop --children %s)", childJobsAre(len(children)), strings.Join(ids, ", "), job.ID)
+	printNotice(req, "%s still running: %s (stop them too: stop --children %s)",
+		childJobsAre(len(children)), strings.Join(ids, ", "), job.ID)
 }
 
 // maxListed is the maximum number of job IDs in one line.

@@ -44,7 +44,8 @@ func (complete) Run(ctx context.Context, req *router.Request) error {
 	seen := map[string]bool{}
 	prefix, last, all := candidates(ctx, req)
 	for _, c := range all {
-		if seen[c.word] || !strings.HasPrefix(c.word, last) || !shellSafe.MatchString(c.word) || c.word[0] == '-' && last == "" {
+		if seen[c.word] || !strings.HasPrefix(c.word, last) || !shellSafe.MatchString(c.word) ||
+			c.word[0] == '-' && last == "" {
 			continue
 		}
 		seen[c.word] = true
@@ -268,8 +269,8 @@ func jobNames(jobs []backends.Job) (all []candidate) {
 	return all
 }
 
-// selectors returns the selectors of tasks and, if the command accepts a job, of jobs. Of several selectors for the same
-// task it offers the shortest one, and a longer one only if the user has already typed its start.
+// selectors returns the selectors of tasks and, if the command accepts a job, of jobs. Of several selectors for the
+// same task it offers the shortest one, and a longer one only if the user has already typed its start.
 func (p *partialCommand) selectors(jobs []backends.Job, last string) (all []candidate) {
 	type fit struct{ rank, tasks int } // the best rank, and the number of tasks that have it
 	best := map[string]fit{}           // by JOB, JOB/GROUP and JOB/GROUP/TASK

@@ -59,7 +59,8 @@ func (d *dispatch) Run(ctx context.Context, req *router.Request) error {
 	case err != nil:
 		return err
 	case !job.Parameterized:
-		return fmt.Errorf("%s is not a parameterized job: its type is %s, its status %s (see: batch)", job.ID, job.Type, job.Status)
+		return fmt.Errorf("%s is not a parameterized job: its type is %s, its status %s (see: batch)",
+			job.ID, job.Type, job.Status)
 	case job.Stopped:
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
 	}
@@ -92,7 +93,8 @@ func parseMeta(pairs []string) (map[string]string, error) {
 	return meta, nil
 }
 
-// fillMeta checks meta against the job's required and optional keys, and adds the user's login if the job has a key for it.
+// fillMeta checks meta against the job's required and optional keys, and adds the user's login if the job has a key
+// for it.
 func fillMeta(job backends.JobDetail, meta map[string]string, login string) error {
 	required, optional := job.Schedule.MetaRequired, job.Schedule.MetaOptional
 	if _, ok := meta[callerMeta]; ok {

@@ -110,7 +110,8 @@ func (e *exec) argv(req *router.Request) ([]string, error) {
 	case words[0] == "--" && len(words) > 1:
 		return words[1:], nil
 	case strings.HasPrefix(words[0], "-"):
-		return nil, fmt.Errorf("exec: put flags before the selector: exec %s %s (to run a program with that name: exec %s -- %s)",
+		return nil, fmt.Errorf("exec: put flags before the selector: exec %s %s "+
+			"(to run a program with that name: exec %s -- %s)",
 			words[0], req.Args[0], req.Args[0], words[0])
 	}
 	return words, nil
@@ -131,7 +132,8 @@ func shellCommand(req *router.Request, words []string) (string, error) {
 // greet prints the user, the task and the node, with the text of the original nomadctld.
 func greet(req *router.Request) {
 	fmt.Fprintf(req.Stderr, "Welcome %s (%s, %s)\nYou have access to %s\nwelcome to %s of %s on %s\n",
-		escape.Text(req.User.Name), escape.Text(req.User.Login), req.Fingerprint, escape.Text(strings.Join(req.User.Prefixes(), " ")),
+		escape.Text(req.User.Name), escape.Text(req.User.Login), req.Fingerprint,
+		escape.Text(strings.Join(req.User.Prefixes(), " ")),
 		escape.Text(req.Task.Name), escape.Text(req.Allocation.Name), escape.Text(req.Allocation.Node))
 }
 

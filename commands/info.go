@@ -86,7 +86,9 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 
 // selectAllocations returns the allocations that are not finished. If an allocation is named, it returns only that one,
 // with only the named task. The named allocation may be missing in all if its job was purged or registered again.
-func selectAllocations(all []backends.Allocation, allocation *backends.Allocation, task *backends.Task) []backends.Allocation {
+func selectAllocations(
+	all []backends.Allocation, allocation *backends.Allocation, task *backends.Task,
+) []backends.Allocation {
 	if allocation == nil {
 		return slices.DeleteFunc(slices.Clone(all), backends.Allocation.HiddenByDefault)
 	}
@@ -113,11 +115,14 @@ func jobText(job backends.JobDetail, look render.Style) string {
 	if job.Stopped {
 		state = "stopped"
 	}
-	text.Line(job.ID, state, fmt.Sprintf("version %d", job.Version), fmt.Sprintf("%s, namespace %s, tier %s, submitted %s", job.Type, job.Namespace, job.Tier, humanize.Time(job.Submitted)))
+	text.Line(job.ID, state, fmt.Sprintf("version %d", job.Version),
+		fmt.Sprintf("%s, namespace %s, tier %s, submitted %s",
+			job.Type, job.Namespace, job.Tier, humanize.Time(job.Submitted)))
 	if d := job.LatestDeployment; d != nil {
 		text.Line("deployment", d.Status, shortID(d.ID), d.Description)
 		for _, g := range d.Groups {
-			progress := fmt.Sprintf("%d desired, %d placed, %d healthy, %d unhealthy", g.Desired, g.Placed, g.Healthy, g.Unhealthy)
+			progress := fmt.Sprintf("%d desired, %d placed, %d healthy, %d unhealthy",
+				g.Desired, g.Placed, g.Healthy, g.Unhealthy)
 			if g.Canaries > 0 {
 				progress += fmt.Sprintf(", %d canaries, promoted: %t", g.Canaries, g.Promoted)
 			}
@@ -137,12 +142,16 @@ func jobText(job backends.JobDetail, look render.Style) string {
 	return text.String()
 }
 
-func writeTask(text *render.Notes, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.Restart, checks []backends.Check) {
+func writeTask(
+	text *render.Notes, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.Restart,
+	checks []backends.Check,
+) {
 	text.Line(t.ExecID, a.Status, humanize.Time(ageStart(a, t)), strings.Trim(a.Group+"/"+t.Name, "/"))
 	cpu, memory := usageText(a, t, map[string]backends.Usage{t.ExecID: u})
 	text.Line("", cmp.Or(a.Node, "no node yet"), cpu+" Mhz", memory)
 	if a.Status == "unknown" {
-		text.Line("", "Disconnected", humanize.Time(a.Modified), "the node has lost its connection to Nomad; the task may still be running")
+		text.Line("", "Disconnected", humanize.Time(a.Modified),
+			"the node has lost its connection to Nomad; the task may still be running")
 	}
 	if restart.Mode != "" {
 		text.Line("", "Restarts", fmt.Sprintf("%d so far", t.Restarts), restartsLeft(a, t, restart))
@@ -158,7 +167,8 @@ func writeTask(text *render.Notes, a backends.Allocation, t backends.Task, u bac
 	}
 	for _, check := range checks {
 		if check.Task == "" || check.Task == t.Name {
-			text.Line("", "Check", check.Status, fmt.Sprintf("%s %s: %s", check.Service, check.Name, strings.TrimSpace(check.Output)))
+			text.Line("", "Check", check.Status, fmt.Sprintf("%s %s: %s",
+				check.Service, check.Name, strings.TrimSpace(check.Output)))
 		}
 	}
 	for _, event := range t.Events {

@@ -70,7 +70,7 @@ type (
 		ID         string        `json:"id"`
 		Group      string        `json:"group"`
 		Node       string        `json:"node" doc:"the name of the node"`
-		Status     string        `json:"status" doc:"pending, running, complete, failed, lost or unknown (its node is disconnected)"`
+		Status     string        `json:"status" doc:"pending, running, complete, failed, lost or unknown"`
 		Desired    string        `json:"desired" doc:"run, stop or evict"`
 		Version    uint64        `json:"version" doc:"of the job"`
 		Created    time.Time     `json:"created"`
@@ -112,9 +112,10 @@ type (
 
 func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map[string][]backends.Check) jobOutput {
 	out := jobOutput{
-		Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Name: job.Name, Type: job.Type, Status: job.Status, Stopped: job.Stopped,
-		Version: job.Version, Priority: job.Priority, Datacenters: append([]string{}, job.Datacenters...), NodePool: job.NodePool,
-		Submitted: job.Submitted, Groups: []groupOutput{}, NotPlaced: []unplacedOutput{}, Evaluations: []evalOutput{}, Allocations: []allocOutput{},
+		Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Name: job.Name, Type: job.Type, Status: job.Status,
+		Stopped: job.Stopped, Version: job.Version, Priority: job.Priority,
+		Datacenters: append([]string{}, job.Datacenters...), NodePool: job.NodePool, Submitted: job.Submitted,
+		Groups: []groupOutput{}, NotPlaced: []unplacedOutput{}, Evaluations: []evalOutput{}, Allocations: []allocOutput{},
 		Deployment: deployOutput{Groups: []rolloutOutput{}},
 	}
 	if !job.Schedule.Next.IsZero() {
@@ -122,7 +123,9 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 	}
 	for _, g := range job.Groups {
 		c := g.Counts
-		out.Groups = append(out.Groups, groupOutput{g.Name, g.Count, c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown})
+		out.Groups = append(out.Groups, groupOutput{
+			g.Name, g.Count, c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown,
+		})
 	}
 	if d := job.LatestDeployment; d != nil {
 		out.Deployment = deploymentJSON(*d)
@@ -136,7 +139,8 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 	for _, a := range job.Allocations {
 		one := allocOutput{
 			ID: a.ID, Group: a.Group, Node: a.Node, Status: a.Status, Desired: a.Desired, Version: a.Version, Created: a.Created,
-			Modified: a.Modified, Healthy: a.Healthy, Replaces: []string{}, ReplacedBy: a.Next, Checks: []checkOutput{}, Tasks: []taskOutput{},
+			Modified: a.Modified, Healthy: a.Healthy, Replaces: []string{}, ReplacedBy: a.Next, Checks: []checkOutput{},
+			Tasks: []taskOutput{},
 		}
 		for _, r := range a.Rescheduled {
 			one.Replaces = append(one.Replaces, r.Previous)
@@ -147,7 +151,8 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 		for _, t := range a.Tasks {
 			u := usage[t.ExecID]
 			task := taskOutput{
-				ExecID: t.ExecID, Task: t.Name, State: taskState(a, t), Started: timeOrNull(t.Started), Ended: timeOrNull(a.TaskFinishedAt(t)), Restarts: t.Restarts,
+				ExecID: t.ExecID, Task: t.Name, State: taskState(a, t), Started: timeOrNull(t.Started),
+				Ended: timeOrNull(a.TaskFinishedAt(t)), Restarts: t.Restarts,
 				CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: taskFlags(a, t), Events: []eventOutput{},
 			}
 			for _, e := range t.Events {
@@ -163,7 +168,9 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 func deploymentJSON(d backends.Deployment) deployOutput {
 	out := deployOutput{d.ID, d.Version, d.Status, d.Description, []rolloutOutput{}}
 	for _, g := range d.Groups {
-		out.Groups = append(out.Groups, rolloutOutput{g.Group, g.Desired, g.Placed, g.Healthy, g.Unhealthy, g.Canaries, g.Promoted})
+		out.Groups = append(out.Groups, rolloutOutput{
+			g.Group, g.Desired, g.Placed, g.Healthy, g.Unhealthy, g.Canaries, g.Promoted,
+		})
 	}
 	return out
 }

@@ -36,8 +36,8 @@ func (l *logFlags) bind(f *pflag.FlagSet) {
 	l.flagSet = f
 }
 
-// query returns the log query for the flags, and the pattern of the lines to print, or nil for all lines. Its errors have
-// exit code 2.
+// query returns the log query for the flags, and the pattern of the lines to print, or nil for all lines. Its errors
+// have exit code 2.
 func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp, err error) {
 	q = backends.LogQuery{Stdout: l.stdout || !l.stderr, Stderr: l.stderr || !l.stdout, Timestamps: l.times, Lines: -1}
 	if l.grep != "" {

@@ -106,8 +106,8 @@ func (f *follower) latest(t logTask) (logTask, bool) {
 	return t, false
 }
 
-// hasFinished reports whether a task has finished and will not restart in this allocation. A task on a disconnected node
-// has not finished.
+// hasFinished reports whether a task has finished and will not restart in this allocation. A task on a disconnected
+// node has not finished.
 func (f *follower) hasFinished(t logTask) bool {
 	now, known := f.latest(t)
 	return !known || now.TaskState(now.task) == backends.StateDead
@@ -190,8 +190,8 @@ func (f *follower) followAll(ctx context.Context) error {
 	return nil
 }
 
-// followTask follows one task through its restarts until it has finished, and prints how it finished. The log is
-// that of one container at a time: when a container exits, followTask waits for the log of the next one, and retries for
+// followTask follows one task through its restarts until it has finished, and prints how it finished. The log is that
+// of one container at a time: when a container exits, followTask waits for the log of the next one, and retries for
 // logEndTimeout if that log cannot be read.
 func (f *follower) followTask(ctx context.Context, t logTask, q backends.LogQuery, log *taskLog) (err error) {
 	defer func() {

@@ -23,7 +23,8 @@ const (
 // mergeSlots limits the commands that merge logs. Without a free slot, logs are printed one after the other.
 var mergeSlots = make(chan struct{}, maxMergeCommands)
 
-// mergeLogs prints the logs that have timestamps, merged by time. It returns all logs, with the printed ones marked done.
+// mergeLogs prints the logs that have timestamps, merged by time. It returns all logs, with the printed ones marked
+// done.
 func mergeLogs(ctx context.Context, req *router.Request, q backends.LogQuery, logs []wantedLog) ([]wantedLog, []error) {
 	select {
 	case mergeSlots <- struct{}{}:
@@ -49,9 +50,9 @@ func mergeLogs(ctx context.Context, req *router.Request, q backends.LogQuery, lo
 	return logs, errs
 }
 
-// mergeGroup prints logs merged by time. A reader for each log hands over one chunk at a time, and mergeGroup prints the
-// oldest of these chunks, until all logs have ended. A log without timestamps is left to the caller unless withTimes
-// demands them.
+// mergeGroup prints logs merged by time. A reader for each log hands over one chunk at a time, and mergeGroup prints
+// the oldest of these chunks, until all logs have ended. A log without timestamps is left to the caller unless
+// withTimes demands them.
 func mergeGroup(
 	ctx context.Context, req *router.Request, q backends.LogQuery, withTimes bool, logs []wantedLog,
 ) (errs []error) {

@@ -163,8 +163,8 @@ func (t *taskLog) write(stderr bool, l *partialLine) error {
 	return err
 }
 
-// out returns the stream for one of the task's outputs. Both go to stdout, because ssh does not preserve the order of its
-// two streams. With --split and without a terminal, stderr goes to stderr.
+// out returns the stream for one of the task's outputs. Both go to stdout, because ssh does not preserve the order of
+// its two streams. With --split and without a terminal, stderr goes to stderr.
 func (t *taskLog) out(stderr bool) io.Writer {
 	if stderr && t.split && t.req.Terminal == nil {
 		return t.req.Stderr

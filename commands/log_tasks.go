@@ -32,7 +32,9 @@ func selectTasks(req *router.Request) ([]logTask, error) {
 	if req.Task != nil {
 		return []logTask{{*req.Allocation, *req.Task}}, nil
 	}
-	current := slices.DeleteFunc(slices.Clone(req.Job.Allocations), func(a backends.Allocation) bool { return a.HiddenByDefault() || a.Next != "" })
+	current := slices.DeleteFunc(slices.Clone(req.Job.Allocations), func(a backends.Allocation) bool {
+		return a.HiddenByDefault() || a.Next != ""
+	})
 	if len(current) == 0 {
 		for i, a := range req.Job.Allocations { // allocations of the same name are sorted newest first
 			if !slices.ContainsFunc(req.Job.Allocations[:i], a.SameInstance) {

@@ -78,7 +78,8 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	case actions > 1:
 		return router.Exit(2, errors.New("ops: use only one of --cancel, --restore and --forget"))
 	case len(req.Args) > 0 && len(req.Args[0]) < minIDLength:
-		return router.Exit(2, fmt.Errorf("ops: write at least %d digits of the ID, not %q (see: ops)", minIDLength, req.Args[0]))
+		return router.Exit(2, fmt.Errorf("ops: write at least %d digits of the ID, not %q (see: ops)",
+			minIDLength, req.Args[0]))
 	case len(req.Args) > 0 && o.json:
 		return router.Exit(2, errors.New("ops: --json works only for the list, without an ID"))
 	}
@@ -112,7 +113,8 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 		}
 		return o.restoreOrForget(ctx, req, saved[i])
 	case op == nil:
-		return fmt.Errorf("operation %s on %s was interrupted when the gateway stopped (bring the job back: ops %s --restore)",
+		return fmt.Errorf("operation %s on %s was interrupted when the gateway stopped "+
+			"(bring the job back: ops %s --restore)",
 			one.ID, one.Job, one.ID)
 	case o.cancel:
 		return cancelOp(req, op)

@@ -76,7 +76,9 @@ func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error
 	if !isPartial(err) {
 		return err
 	}
-	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool { return len(j.Allocations) == 0 && len(j.Unplaced) == 0 })
+	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool {
+		return len(j.Allocations) == 0 && len(j.Unplaced) == 0
+	})
 	if p.quiet {
 		_, werr := io.WriteString(out, execIDs(jobs))
 		return cmp.Or(werr, err)
@@ -104,7 +106,8 @@ func execIDs(jobs []backends.Job) string {
 }
 
 func psTable(jobs []backends.Job, usage map[string]backends.Usage) *render.Table {
-	table := render.NewTable("Exec ID", "Job/Task", "Node", "Uptime", "CPU", "Mem(max)", "Extra").DropWhenNarrow(2, 3, 4, 5).ColorCells(psColor)
+	table := render.NewTable("Exec ID", "Job/Task", "Node", "Uptime", "CPU", "Mem(max)", "Extra")
+	table.DropWhenNarrow(2, 3, 4, 5).ColorCells(psColor)
 	where := qualifiers(jobs)
 	for i, job := range jobs {
 		name := job.ID
@@ -121,7 +124,8 @@ func psTable(jobs []backends.Job, usage map[string]backends.Usage) *render.Table
 				table.Row(task.ExecID, task.Name, a.Node, uptimeText(a, task), cpu, memory, strings.Join(taskFlags(a, task), ","))
 			}
 			if len(a.Tasks) == 0 { // the tasks have no names until the client agent has started the allocation
-				table.Row("", a.Group, a.Node, humanize.Time(a.Modified), "-", "-", strings.Join(taskFlags(a, backends.Task{}), ","))
+				table.Row("", a.Group, a.Node, humanize.Time(a.Modified), "-", "-",
+					strings.Join(taskFlags(a, backends.Task{}), ","))
 			}
 		}
 	}
@@ -132,7 +136,9 @@ func psColor(column int, text string) render.Color {
 	switch {
 	case column == 1 && strings.HasSuffix(text, " OK"):
 		return render.Good
-	case column == 1 && strings.HasSuffix(text, " FAIL"), column == 6 && (strings.HasPrefix(text, "F") || strings.HasPrefix(text, "lost") || strings.Contains(text, "O")):
+	case column == 1 && strings.HasSuffix(text, " FAIL"):
+		return render.Bad
+	case column == 6 && (strings.HasPrefix(text, "F") || strings.HasPrefix(text, "lost") || strings.Contains(text, "O")):
 		return render.Bad
 	case column == 6 && text != "complete":
 		return render.Warn

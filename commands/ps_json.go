@@ -27,8 +27,8 @@ type (
 		Group      string     `json:"group"`
 		Task       string     `json:"task"`
 		Node       string     `json:"node" doc:"the name of the node"`
-		Status     string     `json:"status" doc:"of the allocation: pending, running, complete, failed, lost or unknown (its node is disconnected)"`
-		State      string     `json:"state" doc:"of the task: pending, running, dead or unknown (may still be running); dead if the allocation is lost"`
+		Status     string     `json:"status" doc:"of the allocation: pending, running, complete, failed, lost or unknown"`
+		State      string     `json:"state" doc:"of the task: pending, running, dead or unknown (may still be running)"`
 		Since      time.Time  `json:"since" doc:"start of a running task, end of a dead task, or last change; RFC 3339, UTC"`
 		Started    *time.Time `json:"started" doc:"the last start; null: not started"`
 		Ended      *time.Time `json:"ended" doc:"null: not finished, or may still be running"`

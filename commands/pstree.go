@@ -93,7 +93,8 @@ func jobTree(jobs []backends.Job, usage map[string]backends.Usage) *render.Tree 
 				if u := usage[task.ExecID]; u.MemoryMax != nil {
 					memory = humanize.IBytes(*u.MemoryMax)
 				}
-				groups[a.Group].Add(strings.TrimSpace(fmt.Sprintf("[%s]  %s (%s) %s %s", task.ExecID, task.Name, uptimeText(a, task), memory, notRunningState(a, task))))
+				groups[a.Group].Add(strings.TrimSpace(fmt.Sprintf("[%s]  %s (%s) %s %s",
+					task.ExecID, task.Name, uptimeText(a, task), memory, notRunningState(a, task))))
 			}
 			if len(a.Tasks) == 0 { // the tasks have no names until the client agent has started the allocation
 				groups[a.Group].Add(fmt.Sprintf("allocation %s (%s) %s", shortID(a.ID), humanize.Time(a.Modified), a.Status))

@@ -63,8 +63,8 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 	return backends.Version{}, false
 }
 
-// savedRelease returns the release that the gateway has saved for the job with the version now. The release has an older
-// CreateIndex than now if Nomad had deleted the job before it was registered again.
+// savedRelease returns the release that the gateway has saved for the job with the version now. The release has an
+// older CreateIndex than now if Nomad had deleted the job before it was registered again.
 func savedRelease(
 	definitions router.SavedDefinitions, now backends.Version,
 ) (release backends.Version, saved ops.SavedJob, ok bool, err error) {
@@ -86,14 +86,15 @@ func savedRelease(
 	return release, saved, err == nil, err
 }
 
-// compareNewestFirst sorts versions newest first. Versions of a job that Nomad has deleted are older than all versions of
-// the job that was registered again.
+// compareNewestFirst sorts versions newest first. Versions of a job that Nomad has deleted are older than all
+// versions of the job that was registered again.
 func compareNewestFirst(a, b backends.Version) int {
 	return cmp.Or(cmp.Compare(b.CreateIndex, a.CreateIndex), cmp.Compare(b.Number, a.Number))
 }
 
-// addSaved adds the saved release to the earlier releases, newest first, and reports whether it did. It does not add the
-// release if it is the current one, if Nomad has that version, or if Nomad has an equally stable version of that release.
+// addSaved adds the saved release to the earlier releases, newest first, and reports whether it did. It does not add
+// the release if it is the current one, if Nomad has that version, or if Nomad has an equally stable version of that
+// release.
 func addSaved(
 	earlier []backends.Version, saved, now backends.Version, versions []backends.Version,
 ) ([]backends.Version, bool) {
@@ -108,12 +109,13 @@ func addSaved(
 	return all, true
 }
 
-// resaveInterval is the age at which a saved definition that is still needed is saved again, so that it does not expire.
+// resaveInterval is the age at which a saved definition that is still needed is saved again, so that it does not
+// expire.
 const resaveInterval = 24 * time.Hour
 
-// saveRelease saves the last release that differs from the current one before a command adds versions to the job, because
-// Nomad then deletes the oldest versions. A saved release stays unless Nomad has a better one. If the release cannot be
-// saved and would be lost, saveRelease returns a warning.
+// saveRelease saves the last release that differs from the current one before a command adds versions to the job,
+// because Nomad then deletes the oldest versions. A saved release stays unless Nomad has a better one. If the release
+// cannot be saved and would be lost, saveRelease returns a warning.
 func saveRelease(
 	ctx context.Context, cluster backends.Cluster, definitions router.SavedDefinitions, job backends.JobDetail, added int,
 ) (warning string, err error) {
@@ -217,9 +219,9 @@ func changesText(counts, scaling []string) string {
 	return strings.Join(all, "; ")
 }
 
-// saveStopped saves the definition of a job before it is stopped, so that start can bring it back, and returns the ID of
-// the saved definition. If it cannot be saved, saveStopped returns a warning and deletes the definition saved at an earlier
-// stop, which start must not bring back.
+// saveStopped saves the definition of a job before it is stopped, so that start can bring it back, and returns the ID
+// of the saved definition. If it cannot be saved, saveStopped returns a warning and deletes the definition saved at
+// an earlier stop, which start must not bring back.
 func saveStopped(
 	ctx context.Context, cluster backends.Cluster, definitions router.SavedDefinitions, job backends.JobDetail,
 ) (id, warning string, err error) {
@@ -242,7 +244,8 @@ func saveStopped(
 		return "", "", nil // another stop of the same version has saved it
 	}
 	err = errors.Join(err, definitions.Delete(ops.Stopped))
-	return "", fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the stop: %s",
+	return "", fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the "+
+		"stop: %s",
 		job.ID, unsavedReason(err)), nil
 }
 

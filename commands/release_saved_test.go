@@ -39,7 +39,9 @@ func (v versionedCluster) detail() (job backends.JobDetail) {
 // savedVersion returns a version whose definition the gateway can save.
 func savedVersion(t *testing.T, created, number uint64, mode string, stable bool) backends.Version {
 	t.Helper()
-	definition := json.RawMessage(fmt.Sprintf(`{"ID":"web","Namespace":"default","CreateIndex":%d,"Version":%d,"JobModifyIndex":%d,"Stable":%v,"TaskGroups":[{"Name":"web","Count":1,"Tasks":[{"Env":{"MODE":%q}}]}]}`, created, number, number+100, stable, mode))
+	definition := json.RawMessage(fmt.Sprintf(`{"ID":"web","Namespace":"default","CreateIndex":%d,"Version":%d,`+
+		`"JobModifyIndex":%d,"Stable":%v,"TaskGroups":[{"Name":"web","Count":1,"Tasks":[{"Env":{"MODE":%q}}]}]}`,
+		created, number, number+100, stable, mode))
 	release, err := backends.ReleaseOf(definition)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +57,8 @@ func newSaved(t *testing.T) (saved router.SavedDefinitions, folder string) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	return router.NewSavedDefinitions(registry, ops.Job{Tier: "production", Namespace: "default", ID: "web", Root: "web"}, "wim", "scale web 2"), folder + "-saved"
+	return router.NewSavedDefinitions(registry, ops.Job{Tier: "production", Namespace: "default", ID: "web", Root: "web"},
+		"wim", "scale web 2"), folder + "-saved"
 }
 
 func mustSaveRelease(t *testing.T, saved router.SavedDefinitions, versions ...backends.Version) {
@@ -76,13 +79,20 @@ func TestSaveRelease_KeepsBetter(t *testing.T) {
 		first, then []backends.Version
 		want        uint64
 	}{
-		"newer release failed":     {[]backends.Version{v(1, "b", true), v(0, "a", true)}, []backends.Version{v(9, "b", true), v(8, "c", false)}, 0},
-		"newer release stable":     {[]backends.Version{v(1, "b", true), v(0, "a", true)}, []backends.Version{v(9, "b", true), v(8, "c", true)}, 8},
-		"older release tagged":     {[]backends.Version{v(4, "b", true), v(3, "a", true), tagged}, []backends.Version{v(10, "b", true), tagged}, 3},
-		"same release now stable":  {[]backends.Version{v(1, "b", false), v(0, "a", false)}, []backends.Version{v(2, "b", true), v(1, "b", true), v(0, "a", true)}, 0},
-		"saved release is current": {[]backends.Version{v(1, "b", true), v(0, "a", true)}, []backends.Version{v(9, "a", true), v(8, "b", false)}, 8},
-		"job registered again":     {[]backends.Version{savedVersion(t, 1, 9, "b", true), savedVersion(t, 1, 8, "a", true)}, []backends.Version{savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true)}, 0},
-		"unstable: newest stays":   {[]backends.Version{v(4, "b", false), v(3, "a", false), v(0, "t", false)}, []backends.Version{v(10, "b", false), v(0, "t", false)}, 3},
+		"newer release failed": {[]backends.Version{v(1, "b", true), v(0, "a", true)},
+			[]backends.Version{v(9, "b", true), v(8, "c", false)}, 0},
+		"newer release stable": {[]backends.Version{v(1, "b", true), v(0, "a", true)},
+			[]backends.Version{v(9, "b", true), v(8, "c", true)}, 8},
+		"older release tagged": {[]backends.Version{v(4, "b", true), v(3, "a", true), tagged},
+			[]backends.Version{v(10, "b", true), tagged}, 3},
+		"same release now stable": {[]backends.Version{v(1, "b", false), v(0, "a", false)},
+			[]backends.Version{v(2, "b", true), v(1, "b", true), v(0, "a", true)}, 0},
+		"saved release is current": {[]backends.Version{v(1, "b", true), v(0, "a", true)},
+			[]backends.Version{v(9, "a", true), v(8, "b", false)}, 8},
+		"job registered again": {[]backends.Version{savedVersion(t, 1, 9, "b", true), savedVersion(t, 1, 8, "a", true)},
+			[]backends.Version{savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true)}, 0},
+		"unstable: newest stays": {[]backends.Version{v(4, "b", false), v(3, "a", false), v(0, "t", false)},
+			[]backends.Version{v(10, "b", false), v(0, "t", false)}, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			saved, _ := newSaved(t)
@@ -132,7 +142,8 @@ func TestSaveRelease_SavedAgainDaily(t *testing.T) {
 					time.Sleep(24 * time.Hour)
 					mustSaveRelease(t, saved, now...)
 				}
-				if k, ok, err := saved.Load(ops.Released); err != nil || !ok || k.Version != 0 || time.Since(k.Time) > 24*time.Hour {
+				if k, ok, err := saved.Load(ops.Released); err != nil || !ok || k.Version != 0 ||
+					time.Since(k.Time) > 24*time.Hour {
 					t.Errorf("got %+v, %v, %v", k, ok, err)
 				}
 			})
@@ -185,7 +196,8 @@ func TestSaveStopped_FailureRemovesOlder(t *testing.T) {
 	}
 }
 
-// TestSaveStopped_TwoAtOnce checks that a user who declines the prompt does not remove the definition saved by another stop.
+// TestSaveStopped_TwoAtOnce checks that a user who declines the prompt does not remove the definition saved by
+// another stop.
 func TestSaveStopped_TwoAtOnce(t *testing.T) {
 	saved, _ := newSaved(t)
 	cluster := versionedCluster{versions: []backends.Version{savedVersion(t, 1, 0, "a", true)}}

@@ -272,7 +272,8 @@ func followOp(ctx context.Context, req *router.Request, op *ops.Op, unit string)
 	}
 	code := router.ExitCode(err)
 	op.Halt("interrupted")
-	report.printf("stopping after the current %s; press Ctrl-C again to detach while it finishes in the background (see: ops %s)",
+	report.printf("stopping after the current %s; press Ctrl-C again to detach while it finishes in the background "+
+		"(see: ops %s)",
 		unit, op.ID)
 	ctx, detach := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer detach(nil)

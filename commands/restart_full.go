@@ -20,8 +20,8 @@ const (
 	lateRequestGrace = 30 * time.Second // time in which a request whose response was lost may still be applied
 )
 
-// restartFull stops a job and registers it again. The definition is saved to disk before the job is stopped, and deleted
-// after Nomad has accepted it again.
+// restartFull stops a job and registers it again. The definition is saved to disk before the job is stopped, and
+// deleted after Nomad has accepted it again.
 func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.JobDetail) error {
 	definition, err := w.Cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
@@ -60,7 +60,8 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 		newer, err := w.Cluster.Definition(ctx, job.Job, &version)
 		if err != nil {
 			return errors.Join(fmt.Errorf("%s stays stopped, because it was changed to version %d during this restart, "+
-				"and that version cannot be read: %w (bring it back: start %s)", job.ID, version, err, job.ID), w.DeleteDefinition())
+				"and that version cannot be read: %w (bring it back: start %s)", job.ID, version, err, job.ID),
+				w.DeleteDefinition())
 		}
 		if err := w.SaveDefinition(newer, version); err != nil { // continue: otherwise the job stays stopped
 			w.Note("version %d of %s cannot be saved: %v", version, job.ID, err)
@@ -93,8 +94,8 @@ func (r *restart) restartFull(ctx context.Context, w router.Work, job backends.J
 	return nil
 }
 
-// checkUnchanged returns an error unless definition is the definition of job, so that the saved definition is the one that
-// is stopped.
+// checkUnchanged returns an error unless definition is the definition of job, so that the saved definition is the one
+// that is stopped.
 func checkUnchanged(job backends.JobDetail, definition json.RawMessage) error {
 	id, err := identify(definition)
 	if err != nil {
@@ -109,9 +110,9 @@ func checkUnchanged(job backends.JobDetail, definition json.RawMessage) error {
 // errStopUnknown is returned if the outcome of a stop cannot be determined.
 var errStopUnknown = errors.New("cannot tell whether the job is stopped")
 
-// confirmStopped polls a job after a request to stop it until it knows the outcome. stopErr is the error of that request.
-// It returns the stopped job, or an error if the job was not stopped. The response of the request may have been lost, so
-// only the job itself shows whether Nomad applied it.
+// confirmStopped polls a job after a request to stop it until it knows the outcome. stopErr is the error of that
+// request. It returns the stopped job, or an error if the job was not stopped. The response of the request may have
+// been lost, so only the job itself shows whether Nomad applied it.
 func confirmStopped(
 	ctx context.Context, w router.Work, job backends.JobDetail, stopErr error,
 ) (now backends.JobDetail, err error) {
@@ -193,7 +194,8 @@ func recoveryError(w router.Work, job backends.JobDetail, definition json.RawMes
 		before, _ = identify(definition)
 	}
 	if readErr == nil && !now.Stop && now.CreateIndex == before.CreateIndex {
-		return errors.Join(fmt.Errorf("%s is not stopped: it is at version %d, registered by this restart or by somebody else: "+
+		return errors.Join(fmt.Errorf("%s is not stopped: it is at version %d, registered by this restart or by "+
+			"somebody else: "+
 			"%w (see: history %s)", job.ID, now.Version, err, job.ID), w.DeleteDefinition())
 	}
 	w.Note("the definition of %s, saved in %s:", job.ID, w.DefinitionPath())

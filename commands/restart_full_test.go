@@ -30,7 +30,9 @@ func (s *fakeCluster) Job(context.Context, backends.Job) (backends.JobDetail, er
 	return s.job(s.calls)
 }
 
-func (s *fakeCluster) Register(_ context.Context, _ backends.Job, _ json.RawMessage, index uint64) (backends.WriteResult, error) {
+func (s *fakeCluster) Register(
+	_ context.Context, _ backends.Job, _ json.RawMessage, index uint64,
+) (backends.WriteResult, error) {
 	s.calls++
 	return backends.WriteResult{}, s.register(s.calls, index)
 }
@@ -58,9 +60,11 @@ func TestRegisterAgain_RetriesUntilTimeout(t *testing.T) {
 		minTime  time.Duration
 		maxTime  time.Duration
 	}{
-		"at once":           {func(int, uint64) error { return nil }, nil, 0, 0},
-		"never":             {func(int, uint64) error { return errNoLeader }, errNoLeader, recoveryTimeout, recoveryTimeout + 2*recoveryInterval},
-		"permission denied": {func(int, uint64) error { return errPermission }, errPermission, recoveryTimeout, recoveryTimeout + 2*recoveryInterval},
+		"at once": {func(int, uint64) error { return nil }, nil, 0, 0},
+		"never": {func(int, uint64) error { return errNoLeader }, errNoLeader, recoveryTimeout, recoveryTimeout +
+			2*recoveryInterval},
+		"permission denied": {func(int, uint64) error { return errPermission }, errPermission, recoveryTimeout,
+			recoveryTimeout + 2*recoveryInterval},
 		"later": {func(calls int, _ uint64) error {
 			if calls < 50 {
 				return errNoLeader
@@ -96,7 +100,8 @@ func TestRegisterAgain_PurgedWhileRunning(t *testing.T) {
 		}
 		return nil
 	}}
-	if _, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7, false); !errors.Is(err, backends.ErrNotFound) {
+	if _, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7,
+		false); !errors.Is(err, backends.ErrNotFound) {
 		t.Errorf("got %v, want ErrNotFound", err)
 	}
 }
@@ -118,14 +123,16 @@ func TestConfirmStopped(t *testing.T) {
 		want   string // prefix of the error; "": stopped
 		after  time.Duration
 	}{
-		"stopped":                   {nil, job(true, 8), "", 0},
-		"garbage-collected":         {nil, deleted, "", 0},
-		"stopped, response lost":    {lost, job(true, 8), "", 0},
-		"stopped by somebody else":  {errPermission, job(true, 8), "Permission denied", 0},
-		"purged by somebody else":   {errPermission, deleted, backends.ErrNotFound.Error(), 0},
-		"rejected":                  {errPermission, job(false, 7), "web was not stopped: Permission denied", 0},
-		"changed":                   {errPermission, job(false, 8), "web was changed by somebody else meanwhile, to version 8", 0},
-		"registered again":          {nil, job(false, 9), "this restart stopped web, and somebody else has already registered it again, as version 9", 0},
+		"stopped":                  {nil, job(true, 8), "", 0},
+		"garbage-collected":        {nil, deleted, "", 0},
+		"stopped, response lost":   {lost, job(true, 8), "", 0},
+		"stopped by somebody else": {errPermission, job(true, 8), "Permission denied", 0},
+		"purged by somebody else":  {errPermission, deleted, backends.ErrNotFound.Error(), 0},
+		"rejected":                 {errPermission, job(false, 7), "web was not stopped: Permission denied", 0},
+		"changed": {errPermission, job(false, 8),
+			"web was changed by somebody else meanwhile, to version 8", 0},
+		"registered again": {nil, job(false, 9),
+			"this restart stopped web, and somebody else has already registered it again, as version 9", 0},
 		"not applied":               {lost, job(false, 7), "web was not stopped: ", lateRequestGrace},
 		"no response":               {lost, noLeader, errStopUnknown.Error(), recoveryTimeout},
 		"no response, stop applied": {nil, noLeader, errStopUnknown.Error(), recoveryTimeout},

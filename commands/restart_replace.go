@@ -14,8 +14,9 @@ import (
 	"nomadctld/router"
 )
 
-// failedAllocations returns the selected allocations of a job that have failed or, in a system job, were stopped, and were
-// not replaced. Nomad replaces failed at the next evaluation. The reschedule block of unreschedulable allows no attempts.
+// failedAllocations returns the selected allocations of a job that have failed or, in a system job, were stopped, and
+// were not replaced. Nomad replaces failed at the next evaluation. The reschedule block of unreschedulable allows no
+// attempts.
 func failedAllocations(
 	job backends.JobDetail, isSelected func(backends.Allocation) bool,
 ) (failed, unreschedulable []backends.Allocation) {
@@ -49,7 +50,8 @@ func checkReplaceable(job backends.JobDetail, unreschedulable []backends.Allocat
 	for _, a := range unreschedulable {
 		groups[a.Group] = true
 	}
-	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempts, and changing it makes Nomad "+
+	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempts, and changing it "+
+		"makes Nomad "+
 		"rerun the complete allocations of a %s job (rerun all: restart --full %s; restart a running allocation: restart ID)",
 		failedOrStopped(unreschedulable), job.ID, groupsText(groups), job.Type, job.ID)
 }
@@ -106,10 +108,10 @@ func (r *rolling) alsoReplaced(replaced []backends.Allocation) []backends.Alloca
 	})
 }
 
-// allowRescheduling registers the job with one attempt to reschedule in the groups of the unreschedulable allocations, calls
-// replace, and registers the original definition again, even if replace failed. Nomad updates the running allocations in
-// place, because both versions run the same. The original definition is on disk for ops --restore from before the first
-// registration until after the second one.
+// allowRescheduling registers the job with one attempt to reschedule in the groups of the unreschedulable
+// allocations, calls replace, and registers the original definition again, even if replace failed. Nomad updates the
+// running allocations in place, because both versions run the same. The original definition is on disk for ops
+// --restore from before the first registration until after the second one.
 func (r *rolling) allowRescheduling(ctx context.Context, w router.Work, replace func(backends.JobDetail) error) error {
 	definition, err := w.Cluster.Definition(ctx, r.job.Job, nil)
 	if err != nil {
@@ -189,9 +191,9 @@ func (r *rolling) allowRescheduling(ctx context.Context, w router.Work, replace 
 // errRegisterUnknown is returned if the outcome of a registration cannot be determined.
 var errRegisterUnknown = errors.New("cannot tell whether Nomad applied the registration")
 
-// findRegistered polls the job after a registration whose response was lost, until it knows the outcome. registerErr is the
-// error of that registration. It returns the JobModifyIndex of the job with one attempt to reschedule, or an error if that
-// job is not registered, or errRegisterUnknown.
+// findRegistered polls the job after a registration whose response was lost, until it knows the outcome. registerErr
+// is the error of that registration. It returns the JobModifyIndex of the job with one attempt to reschedule, or an
+// error if that job is not registered, or errRegisterUnknown.
 func (r *rolling) findRegistered(
 	ctx context.Context, w router.Work, original json.RawMessage, registerErr error,
 ) (uint64, error) {
@@ -221,9 +223,9 @@ func (r *rolling) findRegistered(
 	}
 }
 
-// missingAllocations returns by group how many allocations are missing although Nomad is idle, of one group or, for "", of
-// all groups. This happens if Nomad has deleted a failed allocation that it did not replace, and has not evaluated the job
-// since.
+// missingAllocations returns by group how many allocations are missing although Nomad is idle, of one group or, for
+// "", of all groups. This happens if Nomad has deleted a failed allocation that it did not replace, and has not
+// evaluated the job since.
 func missingAllocations(job backends.JobDetail, group string) map[string]int {
 	if job.Type != "service" && job.Type != "batch" || !isIdle(job) {
 		return nil

@@ -37,7 +37,9 @@ func (d *definitionsCluster) Definition(context.Context, backends.Job, *uint64) 
 
 func TestFindRegistered_ResponseLost(t *testing.T) {
 	at := func(version uint64, attempts int) string {
-		return fmt.Sprintf(`{"ID":"web","Version":%d,"JobModifyIndex":%d,"TaskGroups":[{"Name":"g","ReschedulePolicy":{"Attempts":%d,"Interval":3600000000000,"Delay":5000000000,"DelayFunction":"constant","MaxDelay":0,"Unlimited":false}}]}`,
+		return fmt.Sprintf(`{"ID":"web","Version":%d,"JobModifyIndex":%d,"TaskGroups":[{"Name":"g",`+
+			`"ReschedulePolicy":{"Attempts":%d,"Interval":3600000000000,"Delay":5000000000,"DelayFunction":"constant",`+
+			`"MaxDelay":0,"Unlimited":false}}]}`,
 			version, version+10, attempts)
 	}
 	original := at(3, 0)
@@ -65,7 +67,8 @@ func TestFindRegistered_ResponseLost(t *testing.T) {
 				var r rolling
 				r.job.ID, r.job.Version, r.job.ModifyIndex = "web", 3, 13
 				start := time.Now()
-				index, err := r.findRegistered(t.Context(), router.Work{Op: op, Cluster: &definitionsCluster{all: tc.all}}, json.RawMessage(original), backends.ErrOutcomeUnknown)
+				index, err := r.findRegistered(t.Context(), router.Work{Op: op, Cluster: &definitionsCluster{all: tc.all}},
+					json.RawMessage(original), backends.ErrOutcomeUnknown)
 				took := time.Since(start)
 				if index != tc.index || (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
 					t.Errorf("got %d, %v, want %d, %q", index, err, tc.index, tc.want)

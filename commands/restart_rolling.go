@@ -96,8 +96,8 @@ func (r *rolling) explainStop(w router.Work, err error) error {
 		r.job.ID, len(r.restarted), len(r.targets), err)
 }
 
-// beforeBatch waits for --wait unless no batch was restarted yet, and returns the job's current state. It returns an error
-// if the operation was halted, or if the job was changed or can no longer be restarted.
+// beforeBatch waits for --wait unless no batch was restarted yet, and returns the job's current state. It returns an
+// error if the operation was halted, or if the job was changed or can no longer be restarted.
 func (r *rolling) beforeBatch(ctx context.Context, w router.Work) (now backends.JobDetail, err error) {
 	ctx, stop := cancelOnHalt(ctx, w)
 	defer stop()
@@ -180,8 +180,8 @@ func (r *rolling) restartBatch(ctx context.Context, w router.Work, batch []targe
 	return err
 }
 
-// upState holds when a target was first seen ready, and the start of its tasks at that time. A later start resets seen, so
-// that a task that keeps restarting never counts as healthy.
+// upState holds when a target was first seen ready, and the start of its tasks at that time. A later start resets
+// seen, so that a task that keeps restarting never counts as healthy.
 type upState struct{ seen, started time.Time }
 
 // lastStart returns the last start of a task, or of all tasks for "".
@@ -194,8 +194,8 @@ func lastStart(a backends.Allocation, task string) (last time.Time) {
 	return last
 }
 
-// refreshTargets returns the current state of a batch, without the targets that were deleted, replaced or stopped since the
-// restart started.
+// refreshTargets returns the current state of a batch, without the targets that were deleted, replaced or stopped
+// since the restart started.
 func (r *rolling) refreshTargets(w router.Work, now backends.JobDetail, batch []target) (current []target) {
 	for _, t := range batch {
 		i := slices.IndexFunc(now.Allocations, func(a backends.Allocation) bool { return a.ID == t.ID })
@@ -213,8 +213,8 @@ func (r *rolling) refreshTargets(w router.Work, now backends.JobDetail, batch []
 	return current
 }
 
-// requestRestarts requests the restart of all targets of a batch. If the response to a request is lost, the state of the
-// target shows later whether it was restarted.
+// requestRestarts requests the restart of all targets of a batch. If the response to a request is lost, the state of
+// the target shows later whether it was restarted.
 func (r *rolling) requestRestarts(ctx context.Context, w router.Work, batch []target) error {
 	errs := make([]error, len(batch))
 	var requests errgroup.Group
@@ -262,8 +262,8 @@ func (r *rolling) fetchChecks(
 	return w.Cluster.Checks(ctx, running)
 }
 
-// notReady returns why a restarted target is not ready yet, or "" if it is ready. It returns an error if the target will not
-// become ready.
+// notReady returns why a restarted target is not ready yet, or "" if it is ready. It returns an error if the target
+// will not become ready.
 func (r *rolling) notReady(now backends.JobDetail, t target, checks map[string][]backends.Check) (string, error) {
 	a, ok := r.currentAllocation(now, t)
 	switch {
@@ -309,8 +309,8 @@ func (r *rolling) notReady(now backends.JobDetail, t target, checks map[string][
 	return "", nil
 }
 
-// tasksNotReady returns why the restarted tasks of an allocation are not ready, or "". Tasks that were not running before
-// the restart are ignored. started is the last start of the restarted tasks.
+// tasksNotReady returns why the restarted tasks of an allocation are not ready, or "". Tasks that were not running
+// before the restart are ignored. started is the last start of the restarted tasks.
 func (r *rolling) tasksNotReady(a backends.Allocation, t target) (reason string, started time.Time, err error) {
 	for _, task := range a.Tasks {
 		before := t.taskBefore(task.Name)

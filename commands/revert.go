@@ -137,7 +137,8 @@ func (r *revert) targetVersion(
 	case !ok && !slices.ContainsFunc(versions, isEarlier):
 		return now, false, fmt.Errorf("Nomad has no version of %s before %d", job.ID, now.Number)
 	case !ok:
-		return now, false, fmt.Errorf("no earlier version of %s differs from version %d in more than counts (see: history %s)",
+		return now, false, fmt.Errorf("no earlier version of %s differs from version %d in more than counts "+
+			"(see: history %s)",
 			job.ID, now.Number, job.ID)
 	case needsStable && !then.Stable:
 		return now, false, fmt.Errorf("no stable version of %s differs from version %d in more than counts; "+
@@ -188,7 +189,9 @@ func versionByNumber(
 }
 
 // chooseCounts decides whether to keep the current counts. On a terminal it prompts.
-func (r *revert) chooseCounts(ctx context.Context, req *router.Request, now, then backends.Version) (keep bool, err error) {
+func (r *revert) chooseCounts(
+	ctx context.Context, req *router.Request, now, then backends.Version,
+) (keep bool, err error) {
 	counts, scaling := countChanges(now.Release, then.Release)
 	onlyCounts := then.Release.ID == now.Release.ID
 	text := changesText(counts, scaling)
@@ -199,7 +202,8 @@ func (r *revert) chooseCounts(ctx context.Context, req *router.Request, now, the
 		}
 		return false, nil
 	case onlyCounts && (r.keepCounts || req.Terminal == nil):
-		return false, fmt.Errorf("version %d of %s differs from the current one only in its counts (%s): apply them with --yes",
+		return false, fmt.Errorf("version %d of %s differs from the current one only in its counts "+
+			"(%s): apply them with --yes",
 			then.Number, req.Job.ID, strings.Join(counts, ", "))
 	case r.keepCounts || req.Terminal == nil:
 		report := newProgressPrinter(req)

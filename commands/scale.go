@@ -93,17 +93,20 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if err := s.waitUntilScaled(ctx, req, job.Job, group.Name, count, result); err != nil {
 		return err
 	}
-	return printResult(req, "scaled %s/%s from %d to %d%s", job.ID, group.Name, group.Count, count, evaluationSuffix(result))
+	return printResult(req, "scaled %s/%s from %d to %d%s",
+		job.ID, group.Name, group.Count, count, evaluationSuffix(result))
 }
 
 func checkScalable(job backends.JobDetail, group *backends.Group) error {
 	switch {
 	case group == nil:
-		return router.Exit(2, fmt.Errorf("scale: %s has %s; name one: %s/GROUP", job.ID, plural(len(job.Groups), "group"), job.ID))
+		return router.Exit(2, fmt.Errorf("scale: %s has %s; name one: %s/GROUP",
+			job.ID, plural(len(job.Groups), "group"), job.ID))
 	case job.Stopped:
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
 	case job.Type == "system" || job.Type == "sysbatch":
-		return fmt.Errorf("%s is a %s job, which cannot be scaled: Nomad runs one allocation on each eligible node", job.ID, job.Type)
+		return fmt.Errorf("%s is a %s job, which cannot be scaled: Nomad runs one allocation on each eligible node",
+			job.ID, job.Type)
 	}
 	return nil
 }

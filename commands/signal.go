@@ -36,7 +36,8 @@ func (signal) Run(ctx context.Context, req *router.Request) error {
 		name = "SIG" + name
 	}
 	if !slices.Contains(signals, name) {
-		return router.Exit(2, fmt.Errorf("signal: unknown signal %s (known: %s)", req.Args[1], strings.ReplaceAll(strings.Join(signals, ", "), "SIG", "")))
+		return router.Exit(2, fmt.Errorf("signal: unknown signal %s (known: %s)",
+			req.Args[1], strings.ReplaceAll(strings.Join(signals, ", "), "SIG", "")))
 	}
 	if a := *req.Allocation; !a.MayRun(*req.Task) {
 		return fmt.Errorf("task %s of %s is not running: it is %s", req.Task.Name, a.Name, notRunningState(a, *req.Task))

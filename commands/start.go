@@ -96,14 +96,16 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 func (s *start) startDeleted(ctx context.Context, req *router.Request, gone error) error {
 	saved, ok, err := req.SavedDefinitions().Load(ops.Stopped)
 	if err != nil {
-		return fmt.Errorf("Nomad has deleted %s, and the definition that the gateway saved cannot be used: %w", req.Job.ID, err)
+		return fmt.Errorf("Nomad has deleted %s, and the definition that the gateway saved cannot be used: %w",
+			req.Job.ID, err)
 	}
 	if !ok {
 		return gone
 	}
 	from := fmt.Sprintf("from version %d, which %s stopped on %s",
 		saved.Version, saved.User, saved.Time.UTC().Format("2006-01-02 15:04Z"))
-	if err := confirm(ctx, req, s.yes, "Nomad has deleted %s. Start it in tier %s %s?", req.Job.ID, req.Job.Tier, from); err != nil {
+	if err := confirm(ctx, req, s.yes, "Nomad has deleted %s. Start it in tier %s %s?",
+		req.Job.ID, req.Job.Tier, from); err != nil {
 		return err
 	}
 	result, err := s.registerDeleted(ctx, req, req.Job, saved.Definition)
@@ -151,8 +153,8 @@ func (s *start) finishStart(
 	return printResult(req, "started %s %s%s", job.ID, from, evaluationSuffix(result))
 }
 
-// startRunning handles a job that is not stopped. It replaces the stopped allocations of a system job. For a group with a
-// count of 0, it returns an error with the command to scale it.
+// startRunning handles a job that is not stopped. It replaces the stopped allocations of a system job. For a group
+// with a count of 0, it returns an error with the command to scale it.
 func (s *start) startRunning(ctx context.Context, req *router.Request, job backends.JobDetail) error {
 	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil { // the job was registered since it was saved
 		newProgressPrinter(req).printf("warning: the gateway cannot remove the definition that it saved: %v", err)
@@ -213,8 +215,8 @@ func (s *start) startAllocations(
 		replacementsText(stopped, replacements), evaluationSuffix(result))
 }
 
-// stoppedSystemAllocations returns the stopped and failed allocations of a system job that were not replaced. Nomad replaces
-// them only at the next evaluation of the job.
+// stoppedSystemAllocations returns the stopped and failed allocations of a system job that were not replaced. Nomad
+// replaces them only at the next evaluation of the job.
 func stoppedSystemAllocations(job backends.JobDetail) (stopped []backends.Allocation) {
 	if job.Type != "system" {
 		return nil
@@ -237,12 +239,12 @@ func isNewest(job backends.JobDetail, a backends.Allocation) bool {
 	return a.Next == ""
 }
 
-// idleGrace is the time for which Nomad may appear to be idle, because an evaluation completes before its allocations are
-// visible.
+// idleGrace is the time for which Nomad may appear to be idle, because an evaluation completes before its allocations
+// are visible.
 const idleGrace = 5 * time.Second
 
-// waitUntilReplaced waits until the replacements of allocations are running, and returns them in the same order. change is
-// the result of the request that makes Nomad replace them.
+// waitUntilReplaced waits until the replacements of allocations are running, and returns them in the same order.
+// change is the result of the request that makes Nomad replace them.
 func waitUntilReplaced(
 	ctx context.Context, cluster backends.Cluster, job backends.JobDetail, replaced []backends.Allocation,
 	change backends.WriteResult, progress progressFunc,

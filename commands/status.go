@@ -72,7 +72,8 @@ func jobError(job backends.Job, err error) error {
 	if errors.Is(err, backends.ErrNotFound) {
 		return fmt.Errorf("job %s: %w", job.ID, backends.ErrNotFound)
 	}
-	if refused, ok := errors.AsType[*backends.RejectedError](err); ok && strings.Contains(refused.Reason, "active deployment") {
+	rejected, ok := errors.AsType[*backends.RejectedError](err)
+	if ok && strings.Contains(rejected.Reason, "active deployment") {
 		return fmt.Errorf("%w; wait until it finishes, or fail it (see: deployment %s, fail %s)", err, job.ID, job.ID)
 	}
 	return err
@@ -119,7 +120,8 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Sty
 	facts(pairs...)
 	if s := job.Schedule; s.Parameterized {
 		b.WriteString("\nParameterized Job\n")
-		facts("Payload", s.Payload, "Required Metadata", cmp.Or(strings.Join(s.MetaRequired, ", "), "<none>"), "Optional Metadata", cmp.Or(strings.Join(s.MetaOptional, ", "), "<none>"))
+		facts("Payload", s.Payload, "Required Metadata", cmp.Or(strings.Join(s.MetaRequired, ", "), "<none>"),
+			"Optional Metadata", cmp.Or(strings.Join(s.MetaOptional, ", "), "<none>"))
 	}
 	if job.Children != nil {
 		section(&b, "Children Job Summary", look, [][]string{
@@ -142,7 +144,8 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Sty
 		rows := [][]string{{"Task Group", "Queued", "Starting", "Running", "Failed", "Complete", "Lost", "Unknown"}}
 		for _, g := range job.Groups {
 			c := g.Counts
-			rows = append(rows, append([]string{g.Name}, numberCells(c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown)...))
+			rows = append(rows, append([]string{g.Name},
+				numberCells(c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown)...))
 		}
 		section(&b, "Summary", look, rows)
 	}
@@ -164,7 +167,8 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Sty
 			if !g.ProgressDeadline.IsZero() {
 				deadline = g.ProgressDeadline.Format(time.RFC3339)
 			}
-			rows = append(rows, append(append([]string{g.Group}, numberCells(g.Desired, g.Placed, g.Healthy, g.Unhealthy)...), deadline))
+			rows = append(rows, append(append([]string{g.Group}, numberCells(g.Desired, g.Placed, g.Healthy, g.Unhealthy)...),
+				deadline))
 		}
 		section(&b, "Deployed", look, rows)
 	}
@@ -197,7 +201,8 @@ func allocationsText(all []backends.Allocation, look render.Style) string {
 	rows := [][]string{{"ID", "Node", "Task Group", "Version", "Desired", "Status", "Created", "Modified"}}
 	for _, a := range all {
 		if !old[a.ID] {
-			rows = append(rows, []string{shortID(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status, ago(a.Created), ago(a.Modified)})
+			rows = append(rows, []string{shortID(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status,
+				ago(a.Created), ago(a.Modified)})
 		}
 	}
 	if len(rows) == 1 {

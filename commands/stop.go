@@ -170,8 +170,8 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 		done, req.Args[0], stoppedText(ctx, req, job, ""), running, evaluationSuffix(result))
 }
 
-// saveAndStop saves a job's definition, so that start can bring it back, and stops the job. With --purge it purges the job
-// and deletes its saved definitions. saved reports whether start can bring the job back.
+// saveAndStop saves a job's definition, so that start can bring it back, and stops the job. With --purge it purges
+// the job and deletes its saved definitions. saved reports whether start can bring the job back.
 func (s *stop) saveAndStop(
 	ctx context.Context, req *router.Request, job backends.JobDetail,
 ) (result backends.WriteResult, saved bool, err error) {
@@ -207,7 +207,8 @@ func (s *stop) saveAndStop(
 	return result, saved, err
 }
 
-// stopDeleted handles a job that Nomad has deleted. It returns notFound unless the gateway has saved the job's definition.
+// stopDeleted handles a job that Nomad has deleted. It returns notFound unless the gateway has saved the job's
+// definition.
 func (s *stop) stopDeleted(req *router.Request, notFound error) error {
 	saved, ok := req.SavedDefinitions().Find(ops.Stopped)
 	switch {
@@ -232,8 +233,8 @@ func (s *stop) dropSaved(req *router.Request) error {
 	return nil
 }
 
-// stoppedText returns the number of stopped allocations of a job or group in words. job is the state before the stop. The
-// current state shows which allocations are on nodes that have disconnected since.
+// stoppedText returns the number of stopped allocations of a job or group in words. job is the state before the stop.
+// The current state shows which allocations are on nodes that have disconnected since.
 func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetail, group string) string {
 	n, disconnected := len(liveAllocations(job, group)), disconnectedText(job, group)
 	if now, err := req.Cluster.Job(ctx, job.Job); err == nil {
@@ -333,7 +334,8 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 func checkReachable(a backends.Allocation) error {
 	switch a.Status {
 	case "unknown":
-		return fmt.Errorf("allocation %s is not stopped: its node %s is disconnected from Nomad, and the allocation may still be "+
+		return fmt.Errorf("allocation %s is not stopped: its node %s is disconnected from Nomad, and the allocation may "+
+			"still be "+
 			"running there; Nomad stops it when the node reconnects (see: status %s)", shortID(a.ID), a.Node, a.JobID)
 	case "lost":
 		return fmt.Errorf("allocation %s is lost: its node %s is down, and the allocation may still be running there "+

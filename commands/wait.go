@@ -40,8 +40,8 @@ const (
 // progressFunc prints a progress message.
 type progressFunc func(format string, args ...any)
 
-// pollJob polls a job until check returns true or an error. It tolerates errors of the cluster for responseTimeout. If ctx
-// is done first, it returns the cause.
+// pollJob polls a job until check returns true or an error. It tolerates errors of the cluster for responseTimeout.
+// If ctx is done first, it returns the cause.
 func pollJob(
 	ctx context.Context, cluster backends.Cluster, job backends.Job, progress progressFunc,
 	check func(backends.JobDetail) (done bool, err error),
@@ -112,8 +112,8 @@ func liveAllocations(job backends.JobDetail, group string) []backends.Allocation
 	})
 }
 
-// waitUntilStopped waits until all allocations of a group, or of the whole job for "", have stopped. change is the result
-// of the request that stops them.
+// waitUntilStopped waits until all allocations of a group, or of the whole job for "", have stopped. change is the
+// result of the request that stops them.
 func waitUntilStopped(
 	ctx context.Context, cluster backends.Cluster, job backends.Job, group string, change backends.WriteResult,
 	progress progressFunc,

@@ -11,10 +11,11 @@ import (
 	"nomadctld/backends"
 )
 
-// waitForRollout waits until a change of a group, or of the whole job for "", is rolled out. If the job's current version
-// has a deployment, it waits until the deployment, which is always of the whole job, is successful. Otherwise it waits until
-// the wanted number of allocations of that version is running and the others have stopped. It returns an error if Nomad does
-// nothing for idleGrace, if an allocation fails and is not replaced, or if the job is changed again.
+// waitForRollout waits until a change of a group, or of the whole job for "", is rolled out. If the job's current
+// version has a deployment, it waits until the deployment, which is always of the whole job, is successful. Otherwise
+// it waits until the wanted number of allocations of that version is running and the others have stopped. It returns
+// an error if Nomad does nothing for idleGrace, if an allocation fails and is not replaced, or if the job is changed
+// again.
 func waitForRollout(
 	ctx context.Context, cluster backends.Cluster, job backends.Job, group string, change backends.WriteResult,
 	progress progressFunc,
@@ -68,8 +69,8 @@ func waitForRollout(
 	return err
 }
 
-// checkReplaced returns an error for failed allocations that Nomad does not replace. A deployment ignores them, and may be
-// successful anyway.
+// checkReplaced returns an error for failed allocations that Nomad does not replace. A deployment ignores them, and
+// may be successful anyway.
 func checkReplaced(job backends.JobDetail, group string) error {
 	if slices.ContainsFunc(job.Evaluations, func(e backends.Evaluation) bool { return e.Status == "pending" }) {
 		return nil // Nomad may still replace them
@@ -90,7 +91,9 @@ func onlyGroup(job backends.JobDetail, group string) backends.JobDetail {
 	job.Allocations = slices.DeleteFunc(slices.Clone(job.Allocations), func(a backends.Allocation) bool {
 		return a.Group != group
 	})
-	job.Unplaced = slices.DeleteFunc(slices.Clone(job.Unplaced), func(u backends.Unplaced) bool { return u.Group != group })
+	job.Unplaced = slices.DeleteFunc(slices.Clone(job.Unplaced), func(u backends.Unplaced) bool {
+		return u.Group != group
+	})
 	return job
 }
 
@@ -114,7 +117,8 @@ func supersededError(job backends.JobDetail) error {
 	if d := job.LatestDeployment; d != nil && d.Description != "" {
 		reason = ": " + d.Description
 	}
-	return fmt.Errorf("%s is at version %d now: Nomad reverted it, or somebody changed it%s (see: history %s, deployment %s)",
+	return fmt.Errorf("%s is at version %d now: Nomad reverted it, or somebody changed it%s "+
+		"(see: history %s, deployment %s)",
 		job.ID, job.Version, reason, job.ID, job.ID)
 }
 
@@ -166,9 +170,9 @@ func canariesAre(n int) string {
 	return fmt.Sprintf("%d canaries are", n)
 }
 
-// allocationCounts returns how many allocations the job's groups want, how many of the current version they have, and how
-// many others are still running. Complete allocations of a batch job count as had. For a system job, Nomad decides the
-// number of allocations.
+// allocationCounts returns how many allocations the job's groups want, how many of the current version they have, and
+// how many others are still running. Complete allocations of a batch job count as had. For a system job, Nomad
+// decides the number of allocations.
 func allocationCounts(job backends.JobDetail) (want, have, surplus int) {
 	if job.Stopped || job.Periodic || job.Parameterized {
 		return 0, 0, len(liveAllocations(job, ""))
@@ -198,7 +202,8 @@ func allocationCounts(job backends.JobDetail) (want, have, surplus int) {
 	return want, have, surplus
 }
 
-// poststopTasks returns the poststop tasks of a job, by group and task. They stay pending until the other tasks have exited.
+// poststopTasks returns the poststop tasks of a job, by group and task. They stay pending until the other tasks have
+// exited.
 func poststopTasks(job backends.JobDetail) map[string]bool {
 	poststop := map[string]bool{}
 	for _, g := range job.Groups {

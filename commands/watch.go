@@ -31,8 +31,8 @@ func (w *watchFlag) bind(flags *pflag.FlagSet) {
 // Follows implements router.Follower. With --watch the command runs until Ctrl-C.
 func (w *watchFlag) Follows() bool { return w.flag != nil && w.flag.Changed }
 
-// run draws once or, with --watch, every w.seconds until ctx is done. On a terminal each frame overwrites the previous one.
-// Errors are printed and the watch continues, except for usage errors.
+// run draws once or, with --watch, every w.seconds until ctx is done. On a terminal each frame overwrites the
+// previous one. Errors are printed and the watch continues, except for usage errors.
 func (w *watchFlag) run(ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error) error {
 	if w.flag == nil || !w.flag.Changed {
 		return draw(ctx, req.Stdout)
@@ -60,9 +60,11 @@ func (w *watchFlag) run(ctx context.Context, req *router.Request, draw func(cont
 	}
 }
 
-// drawFrame draws and writes one frame. A frame stays in memory until the client has read it, so the number of frames of a
-// user is limited.
-func (w *watchFlag) drawFrame(ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error, first bool) error {
+// drawFrame draws and writes one frame. A frame stays in memory until the client has read it, so the number of frames
+// of a user is limited.
+func (w *watchFlag) drawFrame(
+	ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error, first bool,
+) error {
 	var block bytes.Buffer
 	leave, err := req.AcquireResultSlot(ctx)
 	if err == nil {
@@ -97,7 +99,8 @@ func (w *watchFlag) writeFrame(req *router.Request, block string, problems []str
 		}
 		return line
 	}
-	title := fmt.Sprintf("every %gs: %s  %s", w.seconds, escape.Text(strings.Join(req.Words, " ")), time.Now().Format(time.TimeOnly))
+	title := fmt.Sprintf("every %gs: %s  %s", w.seconds, escape.Text(strings.Join(req.Words, " ")),
+		time.Now().Format(time.TimeOnly))
 	lines := append([]string{cut(title), ""}, strings.Split(strings.TrimSuffix(block, "\n"), "\n")...)
 	for _, problem := range problems {
 		lines = append(lines, cut("nomadctld: "+escape.Text(problem)))

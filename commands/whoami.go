@@ -41,7 +41,8 @@ func (w *whoami) Run(_ context.Context, req *router.Request) error {
 		return render.JSON(req.Stdout, whoamiOutput{req.User.Login, req.User.Name, req.Fingerprint, reaches})
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s (%s)\nkey %s\n", escape.Text(req.User.Login), escape.Text(req.User.Name), escape.Text(req.Fingerprint))
+	fmt.Fprintf(&b, "%s (%s)\nkey %s\n", escape.Text(req.User.Login), escape.Text(req.User.Name),
+		escape.Text(req.Fingerprint))
 	for _, r := range reaches {
 		fmt.Fprintf(&b, "\ngroup %s\n", escape.Text(r.Group))
 		line := func(what, text string) { fmt.Fprintf(&b, "  %-11s %s\n", what, escape.Text(text)) }

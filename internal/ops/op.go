@@ -1,6 +1,6 @@
-// Package ops tracks operations: work on a job, such as a restart, that continues after its session has ended. It owns the
-// registry of operations, which allows one operation per job at a time, and the files of saved job definitions, which
-// survive a crash of the gateway. It does not talk to clusters and does not check rights.
+// Package ops tracks operations: work on a job, such as a restart, that continues after its session has ended. It
+// owns the registry of operations, which allows one operation per job at a time, and the files of saved job
+// definitions, which survive a crash of the gateway. It does not talk to clusters and does not check rights.
 package ops
 
 import (
@@ -112,8 +112,8 @@ func (o *Op) HaltReason() error {
 	return o.haltReason
 }
 
-// OnFinish sets a function that Finish calls with the result before followers see it. If Finish has been called, OnFinish
-// calls f at once. Only the code that starts the operation may call OnFinish.
+// OnFinish sets a function that Finish calls with the result before followers see it. If Finish has been called,
+// OnFinish calls f at once. Only the code that starts the operation may call OnFinish.
 func (o *Op) OnFinish(f func(error)) {
 	o.mu.Lock()
 	o.onFinish = f
@@ -161,8 +161,8 @@ func (o *Op) Last() Note {
 	return o.notes[len(o.notes)-1]
 }
 
-// Follow calls each with every note from the start until the operation has finished, and returns its result. If ctx is done
-// first, Follow returns the cause.
+// Follow calls each with every note from the start until the operation has finished, and returns its result. If ctx
+// is done first, Follow returns the cause.
 func (o *Op) Follow(ctx context.Context, each func(Note) error) error {
 	seen := 0 // notes that are not transient
 	for {

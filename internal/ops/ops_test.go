@@ -36,7 +36,8 @@ func TestStart_JobBusy(t *testing.T) {
 	first := startOp(t, r, web)
 	_, err := r.Start(web, "ann", "restart p-team1-web --batch 2")
 	var busy *BusyError
-	if !errors.As(err, &busy) || busy.Other != first || !strings.Contains(err.Error(), "operation "+first.ID+" of wim has been running since ") {
+	if !errors.As(err, &busy) || busy.Other != first ||
+		!strings.Contains(err.Error(), "operation "+first.ID+" of wim has been running since ") {
 		t.Errorf("got %v, want a BusyError that names the first operation", err)
 	}
 	other := web
@@ -57,7 +58,8 @@ func TestFollow_NotesAndResult(t *testing.T) {
 	var late []string
 	gone, cancel := context.WithCancelCause(context.Background())
 	cancel(errors.New("left"))
-	if err := o.Follow(gone, func(n Note) error { late = append(late, n.Text); return nil }); err == nil || err.Error() != "left" {
+	if err := o.Follow(gone, func(n Note) error { late = append(late, n.Text); return nil }); err == nil ||
+		err.Error() != "left" {
 		t.Errorf("got %v, want the cause", err)
 	}
 	if want := []string{"one", "1 of 2"}; !slices.Equal(late, want) {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Registry holds the operations of a gateway, running and recently finished ones, and its saved job definitions. A saved
-// definition without a running operation is left from an operation that an earlier gateway could not finish.
+// Registry holds the operations of a gateway, running and recently finished ones, and its saved job definitions. A
+// saved definition without a running operation is left from an operation that an earlier gateway could not finish.
 type Registry struct {
 	// Cluster returns an identifier of a tier's cluster. Tiers of the same cluster have the same identifier. If Cluster is
 	// nil, each tier has its own cluster.
@@ -43,7 +43,8 @@ type BusyError struct{ Other *Op }
 
 func (e *BusyError) Error() string {
 	o := e.Other
-	return fmt.Sprintf("%s is busy: operation %s of %s has been running since %s: %s (see: ops %s; cancel it: ops %s --cancel)",
+	return fmt.Sprintf("%s is busy: operation %s of %s has been running since %s: %s "+
+		"(see: ops %s; cancel it: ops %s --cancel)",
 		o.Job.ID, o.ID, o.User, o.Started.UTC().Format(time.TimeOnly+"Z"), o.Command, o.ID, o.ID)
 }
 
@@ -73,8 +74,8 @@ func (r *Registry) Busy(job Job) error {
 	return r.busy(job)
 }
 
-// RestorePending returns a *BusyError if a job has a running operation that has saved the job's definition: it has stopped
-// or changed the job, or is about to, and will restore it.
+// RestorePending returns a *BusyError if a job has a running operation that has saved the job's definition: it has
+// stopped or changed the job, or is about to, and will restore it.
 func (r *Registry) RestorePending(job Job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

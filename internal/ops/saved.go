@@ -37,10 +37,10 @@ const maxSavedBytes = 256 << 20
 
 func (s SavedJob) expired() bool { return s.Kind != "" && time.Since(s.Time) > Retention }
 
-// Save saves a job's definition to disk and replaces an earlier one of the same kind. createIndex is the CreateIndex of the
-// job that the definition belongs to. Save returns the ID of the saved definition. If it returns no error, the definition
-// survives a power loss. It rejects child jobs, because users may create any number of them. If the total size exceeds the
-// limit, it removes the oldest definitions.
+// Save saves a job's definition to disk and replaces an earlier one of the same kind. createIndex is the CreateIndex
+// of the job that the definition belongs to. Save returns the ID of the saved definition. If it returns no error, the
+// definition survives a power loss. It rejects child jobs, because users may create any number of them. If the total
+// size exceeds the limit, it removes the oldest definitions.
 func (r *Registry) Save(
 	kind Kind, job Job, user, command string, definition json.RawMessage, version, createIndex uint64,
 ) (id string, err error) {
@@ -62,9 +62,9 @@ func (r *Registry) Save(
 	return s.ID, nil
 }
 
-// evictOld removes the definitions that saved replaces, expired definitions, and the oldest definitions if the total size
-// exceeds the limit. It returns an error only if a replaced definition cannot be removed. Other definitions that cannot be
-// removed stay until the next call.
+// evictOld removes the definitions that saved replaces, expired definitions, and the oldest definitions if the total
+// size exceeds the limit. It returns an error only if a replaced definition cannot be removed. Other definitions that
+// cannot be removed stay until the next call.
 func (r *Registry) evictOld(saved SavedJob) error {
 	r.mu.Lock()
 	var old, others []SavedJob

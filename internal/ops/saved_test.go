@@ -33,7 +33,8 @@ func TestSave_OnePerKind(t *testing.T) {
 		t.Errorf("got definitions of operations: %+v", saved)
 	}
 	k, ok, err := r.LoadSaved(Stopped, web)
-	if err != nil || !ok || k.Version != 2 || k.CreateIndex != 7 || k.User != "wim" || string(k.Definition) != string(webDefinition) {
+	if err != nil || !ok || k.Version != 2 || k.CreateIndex != 7 || k.User != "wim" ||
+		string(k.Definition) != string(webDefinition) {
 		t.Errorf("got %+v, %v", k, ok)
 	}
 	other := web
@@ -155,7 +156,8 @@ func TestSave_NoDefinitionInMemory(t *testing.T) {
 func TestSave_RejectsChildJobs(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	child := Job{"production", "default", "p-team1-web/dispatch-1", "p-team1-web"}
-	_, err := open(t, folder).Save(Stopped, child, "wim", "stop", json.RawMessage(`{"ID":"p-team1-web/dispatch-1","ParentID":"p-team1-web","Namespace":"default"}`), 0, 7)
+	_, err := open(t, folder).Save(Stopped, child, "wim", "stop",
+		json.RawMessage(`{"ID":"p-team1-web/dispatch-1","ParentID":"p-team1-web","Namespace":"default"}`), 0, 7)
 	if err == nil || !strings.Contains(err.Error(), "child jobs are not saved") {
 		t.Errorf("got %v", err)
 	}

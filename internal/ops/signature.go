@@ -22,7 +22,8 @@ type Key [sha256.Size]byte
 // keyPurpose separates the key from other keys derived from a host key. Changing it invalidates all saved definitions.
 const keyPurpose = "nomadctld kept job definition v1"
 
-// NewKey derives a key from a host key file. It depends only on the private key, not on the comment or format of the file.
+// NewKey derives a key from a host key file. It depends only on the private key, not on the comment or format of the
+// file.
 func NewKey(hostKey []byte) (k Key, err error) {
 	parsed, err := ssh.ParseRawPrivateKey(hostKey)
 	if err != nil {
@@ -59,11 +60,13 @@ func mac(text []byte, key Key) []byte {
 	return h.Sum(nil)
 }
 
-const restoreByHand = `users cannot restore it: check it, register the job with "head -n 1 FILE | jq .definition | nomad job run -json -", and remove the file`
+const restoreByHand = `users cannot restore it: check it, register the job with ` +
+	`"head -n 1 FILE | jq .definition | nomad job run -json -", and remove the file`
 
 var (
 	errUnsigned = errors.New("not signed: it was written by an earlier release or not by the gateway; " + restoreByHand)
-	errForged   = errors.New("the signature does not match: the file was changed, or the host key of the gateway that wrote it is not configured; " + restoreByHand)
+	errForged   = errors.New("the signature does not match: the file was changed, or the host key of the gateway " +
+		"that wrote it is not configured; " + restoreByHand)
 )
 
 // verify returns the record of a file and the index of the key that has signed it.

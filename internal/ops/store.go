@@ -41,10 +41,11 @@ const (
 	tempPrefix = ".new-" // name prefix of files that are being written
 )
 
-// Open returns a registry that saves definitions in a folder, and loads the definitions that earlier gateways saved there.
-// Definitions are signed with the first key, and accepted if any of the keys has signed them (see NewKey). A file that is
-// not accepted is reported in problems and stays, but cannot be restored. Expired definitions are removed. The folder must
-// belong to the gateway's user, and no other user may write to it. Without a folder nothing can be saved.
+// Open returns a registry that saves definitions in a folder, and loads the definitions that earlier gateways saved
+// there. Definitions are signed with the first key, and accepted if any of the keys has signed them (see NewKey). A
+// file that is not accepted is reported in problems and stays, but cannot be restored. Expired definitions are
+// removed. The folder must belong to the gateway's user, and no other user may write to it. Without a folder nothing
+// can be saved.
 func Open(folder string, keys ...Key) (r *Registry, problems []error) {
 	r = &Registry{folder: folder, keys: keys, maxSavedBytes: maxSavedBytes, saved: map[string]SavedJob{}}
 	if folder == "" {
@@ -94,8 +95,8 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 	return problems
 }
 
-// loadFile loads and verifies a saved definition. It uses nothing from the file before the signature is verified, and takes
-// the job's identity and owner only from the definition.
+// loadFile loads and verifies a saved definition. It uses nothing from the file before the signature is verified, and
+// takes the job's identity and owner only from the definition.
 func (r *Registry) loadFile(id, path string) (s SavedJob, err error) {
 	content, err := readFile(path)
 	if err != nil {
@@ -133,8 +134,8 @@ func (r *Registry) add(s SavedJob) {
 	r.saved[s.ID] = s
 }
 
-// checkDefinition returns the JobModifyIndex of a definition. It returns an error if the definition is not that of job, or
-// belongs to another owner.
+// checkDefinition returns the JobModifyIndex of a definition. It returns an error if the definition is not that of
+// job, or belongs to another owner.
 func checkDefinition(job Job, definition json.RawMessage) (index uint64, err error) {
 	var fields struct {
 		ID, ParentID, Namespace string
