@@ -137,11 +137,11 @@ func (r *revert) targetVersion(
 	case !ok && !slices.ContainsFunc(versions, isEarlier):
 		return now, false, fmt.Errorf("Nomad has no version of %s before %d", job.ID, now.Number)
 	case !ok:
-		return now, false, fmt.Errorf("no earlier version of %s differs from version %d in more than counts "+
+		return now, false, fmt.Errorf("no earlier version of %s differs from version %d except in counts "+
 			"(see: history %s)",
 			job.ID, now.Number, job.ID)
 	case needsStable && !then.Stable:
-		return now, false, fmt.Errorf("no stable version of %s differs from version %d in more than counts; "+
+		return now, false, fmt.Errorf("no stable version of %s differs from version %d except in counts; "+
 			"to revert to a version not known to be stable: revert %s %d (see: history %s)",
 			job.ID, now.Number, job.ID, then.Number, job.ID)
 	}
