@@ -101,8 +101,8 @@ func TestStop_YesShowsProgressOnOneLine(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-line", "a")
-	cluster.Sim.Pace(300 * time.Millisecond)          // so that there is a progress to see
-	const passing = `(?:\r[^\r\n]*\x1b\[K)+\r\x1b\[K` // written over, and taken away in the end
+	cluster.Sim.SetStepInterval(300 * time.Millisecond) // so that there is a progress to see
+	const passing = `(?:\r[^\r\n]*\x1b\[K)+\r\x1b\[K`   // written over, and taken away in the end
 	for _, tc := range []struct{ line, want string }{
 		{"restart -y --wait 1s p-team5-line", `restarting 3 allocations of p-team5-line, 1 at a time\r\n` +
 			`(?:` + passing + `\d of 3 restarted: web\[\d\] [0-9a-f]{8}\r\n){3}restarted 3 allocations of p-team5-line\r\n`},
@@ -149,7 +149,7 @@ func TestRestart_BatchesInSequence(t *testing.T) {
 		return n
 	}
 	eventually(t, "six run", func() bool { return checkSettled(client, "p-team5-six") == nil && running() == 6 })
-	cluster.Sim.Pace(300 * time.Millisecond) // so that none that is down is overlooked
+	cluster.Sim.SetStepInterval(300 * time.Millisecond) // so that none that is down is overlooked
 	cluster.Sim.ForgetWrites()
 	cmd := g.ssh("wim", "restart --batch 2 p-team5-six")
 	if err := cmd.Start(); err != nil {
@@ -449,7 +449,7 @@ func TestRestartFull_BlocksOtherCommands(t *testing.T) {
 			t.Errorf("%s: got %d, %q, want that it is worked on", line, code, stderr)
 		}
 	}
-	cluster.Sim.Heal()
+	cluster.Sim.ClearFaults()
 	if err := first.Wait(); err != nil {
 		t.Error(err)
 	}

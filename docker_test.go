@@ -40,16 +40,19 @@ func TestDockerScripts(t *testing.T) {
 	} {
 		cluster.Sim.Run(sim.Job{ID: id, Groups: []sim.Group{{Name: "g", Tasks: tasks, Allocations: []sim.Allocation{allocation}}}})
 	}
-	dockertest.Run(t, "box-"+running, map[string]string{"com.hashicorp.nomad.alloc_id": running}, "sleep", "600")
-	dockertest.RunToExit(t, "box-"+stopped, map[string]string{"com.hashicorp.nomad.alloc_id": stopped}, "false")
-	dockertest.Run(t, "box-"+talking, map[string]string{"com.hashicorp.nomad.alloc_id": talking}, "sh", "-c",
-		"for i in 1 2 3; do echo out $i; sleep 0.01; echo err $i >&2; sleep 0.01; done; while sleep 1; do echo on; done")
-	dockertest.RunWith(t, "box-"+typed, docker.Config{
-		Labels: map[string]string{"com.hashicorp.nomad.alloc_id": typed}, Cmd: []string{"sh"}, OpenStdin: true, Tty: true,
-	}, nil)
-	dockertest.RunWith(t, "box-"+lines, docker.Config{
-		Labels: map[string]string{"com.hashicorp.nomad.alloc_id": lines}, Cmd: []string{"sh", "-c", `while read -r x; do echo "<$x>"; done; echo end; exit 3`}, OpenStdin: true,
-	}, nil)
+	start := func(allocation string, config docker.Config) (container string) {
+		return dockertest.RunTask(t, cluster.Sim, allocation, "box", config)
+	}
+	start(running, docker.Config{Cmd: []string{"sleep", "600"}})
+	dockertest.Wait(t, start(stopped, docker.Config{Cmd: []string{"false"}}))
+	start(talking, docker.Config{Cmd: []string{
+		"sh", "-c",
+		"for i in 1 2 3; do echo out $i; sleep 0.01; echo err $i >&2; sleep 0.01; done; while sleep 1; do echo on; done",
+	}})
+	start(typed, docker.Config{Cmd: []string{"sh"}, OpenStdin: true, Tty: true})
+	start(lines, docker.Config{
+		Cmd: []string{"sh", "-c", `while read -r x; do echo "<$x>"; done; echo end; exit 3`}, OpenStdin: true,
+	})
 	params := scriptParams("testdata/docker", "sim", func(*testscript.Env) (nomadtest.Cluster, error) { return cluster, nil })
 	setUp := params.Setup
 	params.Setup = func(env *testscript.Env) error {

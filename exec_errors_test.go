@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	docker "github.com/fsouza/go-dockerclient"
+
 	"nomadctld/internal/dockertest"
 	"nomadctld/internal/nomadtest"
 	"nomadctld/internal/sim"
@@ -76,7 +78,7 @@ func TestExec_BackendLost(t *testing.T) {
 			address, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
 			cluster, allocation := nomadtest.Simulated(t), newAllocation()
 			cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
-			dockertest.Run(t, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sleep", "3600")
+			dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sleep", "3600"}})
 			return startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\n", strings.TrimPrefix(address, "tcp://"))), cut
 		},
 		"nomad": func(t *testing.T) (*testGateway, func()) {

@@ -461,7 +461,7 @@ func TestExec_GatewayStops(t *testing.T) {
 		startAndExpect(t, cmd, "ready\n")
 		g.stop()
 		cmd.Wait()
-		const want = "the gateway is being stopped"
+		const want = "the gateway is shutting down"
 		if code := cmd.ProcessState.ExitCode(); code != 125 || stderr.String() != "nomadctld: "+want+"\n" {
 			t.Errorf("got %d, %q", code, stderr.String())
 		}

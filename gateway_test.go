@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	docker "github.com/fsouza/go-dockerclient"
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/config"
@@ -196,7 +197,7 @@ func forEachPath(t *testing.T, test func(t *testing.T, w execPath)) {
 		cluster := nomadtest.Simulated(t)
 		allocation := newAllocation()
 		cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
-		dockertest.Run(t, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sleep", "3600")
+		dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sleep", "3600"}})
 		settings := fmt.Sprintf("docker.host = %q\n", host)
 		test(t, execPath{startTestGateway(t, cluster.URL, settings), "docker", cluster.Sim, cluster.URL, settings})
 	})

@@ -16,33 +16,69 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// TestLogs_DockerHasRotated has a container of which Docker keeps 2 x 20 KB, as Nomad's driver lets it keep 2 x 2 MB, and
-// the simulated Nomad keeps all that it wrote.
-func TestLogs_DockerHasRotated(t *testing.T) {
+// dockerHolds returns all that Docker's log of a container holds.
+func dockerHolds(t *testing.T, container string) string {
+	t.Helper()
+	var out bytes.Buffer
+	err := dockertest.Client(t).Logs(docker.LogsOptions{
+		Container: container, Stdout: true, Stderr: true, OutputStream: &out, ErrorStream: &out,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// TestLogs_DockerCap has a task that writes 5 MB: the docker driver limits Docker's log to 2 x 2 MB, and Nomad keeps it
+// all.
+func TestLogs_DockerCap(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	config := docker.Config{Labels: nomadLabels(g.allocation), Cmd: []string{"sh", "-c", "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; done; sleep 1; echo err >&2; exec sleep 600"}}
-	id := dockertest.RunWith(t, "box-"+g.allocation, config, &docker.HostConfig{
-		LogConfig: docker.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "20k", "max-file": "2"}},
+	container := g.run(t, "p=$(head -c 990 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 5000 ]; do i=$((i+1)); echo $i $p; done; exec sleep 600")
+	var all strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&all, "%d %s\n", i+1, strings.Repeat("x", 990))
+	}
+	eventually(t, "the container has written all", func() bool {
+		return strings.HasPrefix(lastLine(dockerHolds(t, container)), "5000 ")
 	})
+	if kept := dockerHolds(t, container); len(kept) > 4_000_000 || strings.HasPrefix(kept, "1 ") {
+		t.Fatalf("Docker's log holds %d bytes and starts with %.8q, want the end of the log, below 4 MB", len(kept), kept)
+	}
+	eventually(t, "logs shows all", func() bool {
+		out, err := g.ssh("wim", "logs -n all p-team1-box/g/box").Output()
+		return string(out) == all.String() && err == nil
+	})
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSuffix(text, "\n")
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}
+
+// TestLogs_DockerHasRotated has a container of which Docker keeps 2 x 20 KB, as the task's logging block says, and the
+// simulated Nomad keeps all that it wrote.
+func TestLogs_DockerHasRotated(t *testing.T) {
+	t.Parallel()
+	needSSH(t)
+	g := dockerBox(t, "json-file", "max-size", "20k", "max-file", "2")
+	id := g.run(t, "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; done; sleep 1; echo err >&2; exec sleep 600")
 	var all strings.Builder
 	for i := range 3000 {
 		fmt.Fprintf(&all, "line %d\n", i+1)
 	}
-	g.cluster.Log(g.allocation, "box", "stdout", []byte(all.String()))
-	g.cluster.Log(g.allocation, "box", "stderr", []byte("err\n"))
-	kept := func() string {
-		var out bytes.Buffer
-		if err := dockertest.Client(t).Logs(docker.LogsOptions{Container: id, Stdout: true, Stderr: true, OutputStream: &out, ErrorStream: &out}); err != nil {
-			t.Fatal(err)
-		}
-		return out.String()
-	}
-	eventually(t, "the container has written all", func() bool { return strings.Contains(kept(), "err\n") && strings.Contains(kept(), "line 3000\n") })
-	if n := strings.Count(kept(), "\n"); n > 1500 {
+	eventually(t, "the container has written all", func() bool {
+		kept := dockerHolds(t, id)
+		return strings.Contains(kept, "err\n") && strings.Contains(kept, "line 3000\n")
+	})
+	if n := strings.Count(dockerHolds(t, id), "\n"); n > 1500 {
 		t.Fatalf("docker holds %d lines: it has not rotated the log", n)
 	}
+	eventually(t, "Nomad's files hold all", func() bool {
+		out, err := g.ssh("wim", "logs -n all p-team1-box/g/box").Output()
+		return err == nil && strings.HasPrefix(string(out), "line 1\n") && strings.HasSuffix(string(out), "err\n")
+	})
 	note := regexp.MustCompile(`^nomadctld: lines from before 20\S+Z are read from Nomad's files.*\n$`)
 	for _, tc := range []struct {
 		line  string
@@ -91,7 +127,7 @@ func TestLogs_OrderOfOutputs(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	dockertest.RunToExit(t, "box-"+g.allocation, nomadLabels(g.allocation), "sh", "-c", "for i in 1 2 3; do echo out $i; sleep 0.2; echo err $i >&2; sleep 0.2; done")
+	dockertest.Wait(t, g.run(t, "for i in 1 2 3; do echo out $i; sleep 0.2; echo err $i >&2; sleep 0.2; done"))
 	const want = "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n"
 	for _, line := range []string{"logs", "logs -n all", "logs --grep ."} {
 		if out, err := g.ssh("wim", line+" p-team1-box/g/box").CombinedOutput(); string(out) != want || err != nil {
@@ -119,7 +155,8 @@ func TestLogs_JobIsMergedByTime(t *testing.T) {
 	}}})
 	cluster.Sim.Log(c, "box", "stdout", []byte("without times\n")) // its container is gone
 	for i, allocation := range []string{a, b} {
-		dockertest.Run(t, "box-"+allocation, nomadLabels(allocation), "sh", "-c", fmt.Sprintf("[ %d = 1 ] && sleep 0.3; for i in 1 2 3 4; do echo %d $i; sleep 0.6; done; exec sleep 600", i, i))
+		script := fmt.Sprintf("[ %d = 1 ] && sleep 0.3; for i in 1 2 3 4; do echo %d $i; sleep 0.6; done; exec sleep 600", i, i)
+		dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sh", "-c", script}})
 	}
 	g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
 	stamp := regexp.MustCompile(`(?m)\| (20\S+Z) `)
@@ -147,8 +184,9 @@ func TestLogs_PreviousRun(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	g.run(t, "echo second run; exec sleep 600")
-	g.cluster.Log(g.allocation, "box", "stdout", []byte("first run\nsecond run\n"))
+	g.cluster.Log(g.allocation, "box", "stdout", []byte("first run\n"))
+	container := g.run(t, "echo second run; exec sleep 600")
+	eventually(t, "the second run has written", func() bool { return dockerHolds(t, container) != "" })
 	code, _, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box")
 	if code != 1 || !strings.Contains(stderr, "no allocation before") {
 		t.Errorf("without a restart: got %d, %q", code, stderr)
@@ -168,11 +206,10 @@ func TestLogs_PreviousRun(t *testing.T) {
 func TestLogs_DriverWithoutLogs(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	g := dockerBox(t)
-	config := docker.Config{Labels: nomadLabels(g.allocation), Cmd: []string{"sleep", "600"}}
-	dockertest.RunWith(t, "box-"+g.allocation, config, &docker.HostConfig{LogConfig: docker.LogConfig{Type: "none"}})
+	g := dockerBox(t, "none")
+	g.run(t, "exec sleep 600")
 	for _, line := range []string{"logs", "tail"} {
-		if code, out, stderr := g.testGateway.run("wim", line+" p-team1-box/g/box"); code != 1 || out != "" || !strings.Contains(stderr, "its log driver none does not keep one") {
+		if code, out, stderr := g.testGateway.run("wim", line+" p-team1-box/g/box"); code != 1 || out != "" || !strings.Contains(stderr, "log driver none does not support reading") {
 			t.Errorf("%s: got %d, %q, %q", line, code, out, stderr)
 		}
 	}

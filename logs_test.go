@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	docker "github.com/fsouza/go-dockerclient"
 	"golang.org/x/crypto/ssh"
 
 	"nomadctld/internal/dockertest"
@@ -25,11 +26,6 @@ import (
 
 // Tests of logs and tail as people meet them, where time or Docker has a part in it.
 
-// nomadLabels are those by which Nomad marks the containers of an allocation.
-func nomadLabels(allocation string) map[string]string {
-	return map[string]string{"com.hashicorp.nomad.alloc_id": allocation}
-}
-
 // boxTask is p-team1-box, a task of the docker driver in a simulated cluster, and a gateway before it.
 type boxTask struct {
 	*testGateway
@@ -37,18 +33,31 @@ type boxTask struct {
 	allocation string
 }
 
-func dockerBox(t *testing.T) boxTask {
+// dockerBox starts the cluster and the gateway. The keys and values of logging are the logging block of the task's config.
+func dockerBox(t *testing.T, logging ...string) boxTask {
 	t.Helper()
 	host := dockertest.Daemon(t)
 	cluster, allocation := nomadtest.Simulated(t), newAllocation()
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
+	task := sim.Task{Name: "box", Driver: "docker"}
+	if logging != nil {
+		options := map[string]any{}
+		for i := 1; i < len(logging); i += 2 {
+			options[logging[i]] = logging[i+1]
+		}
+		block := map[string]any{"type": logging[0]}
+		if len(options) > 0 {
+			block["config"] = []any{options}
+		}
+		task.Config = map[string]any{"image": "example/box:1", "logging": []any{block}}
+	}
+	cluster.Sim.Run(boxJob(task, allocation))
 	return boxTask{startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host)), cluster.Sim, allocation}
 }
 
 // run starts a container of the task, as Nomad does for each restart: another one of the same name.
 func (b boxTask) run(t *testing.T, script string) (container string) {
 	t.Helper()
-	return dockertest.Run(t, "box-"+b.allocation, nomadLabels(b.allocation), "sh", "-c", script)
+	return dockertest.RunTask(t, b.cluster, b.allocation, "box", docker.Config{Cmd: []string{"sh", "-c", script}})
 }
 
 func TestTail_FollowsIntoNextContainer(t *testing.T) {
@@ -350,8 +359,8 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 func TestLogs_WaitsForSlowReader(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	g := dockerBox(t)
-	dockertest.RunToExit(t, "box-"+g.allocation, nomadLabels(g.allocation), "sh", "-c", "yes $(head -c 999 /dev/zero | tr '\\0' x) | head -n 11000")
+	g := dockerBox(t, "json-file") // without a limit
+	dockertest.Wait(t, g.run(t, "yes $(head -c 999 /dev/zero | tr '\\0' x) | head -n 11000"))
 	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
 	pipe, err := logs.StdoutPipe()
 	if err != nil {

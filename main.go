@@ -14,7 +14,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -25,13 +24,28 @@ import (
 	"nomadctld/internal/linequeue"
 )
 
-const usage = `usage: nomadctld [-config FILE]            serve
-       nomadctld [-config FILE] check      say what is wrong with the configuration, or that nothing is
-       nomadctld [-config FILE] health     say whether the gateway of this configuration answers on this machine
-       nomadctld demo [COMMAND...]         try it: a gateway to three simulated clusters; COMMAND runs just that
-       nomadctld version
+const usageLine = "Usage: nomadctld [-config FILE] [COMMAND]"
 
-  -config FILE   the configuration; else ./nomadctld.toml, else /etc/nomadctld/nomadctld.toml
+const usage = usageLine + `
+
+Serve an SSH gateway to Nomad, or run a command.
+
+Commands:
+  check              check the configuration and report errors
+  health             check whether the gateway responds on this machine
+  demo [COMMAND...]  serve a gateway to three simulated clusters, or run one
+                     command on it
+  version            print the version
+  help               print this help
+
+Flags:
+  -config FILE  configuration file (default ./nomadctld.toml, else
+                /etc/nomadctld/nomadctld.toml)
+
+Examples:
+  nomadctld -config ./nomadctld.toml check
+  nomadctld demo
+  nomadctld demo ps mattermost
 `
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -44,13 +58,13 @@ func run(args []string) int {
 		fmt.Print(usage)
 		return 0
 	} else if err != nil {
-		return fail(2, "%v\n%s", err, strings.TrimSpace(usage))
+		return fail(2, "%v\n%s (see: nomadctld -h)", err, usageLine)
 	}
 	switch command := flags.Arg(0); {
 	case command == "demo":
 		return runDemo(flags.Args()[1:])
 	case flags.NArg() > 1:
-		return fail(2, "%s takes no arguments\n%s", command, strings.TrimSpace(usage))
+		return fail(2, "%s takes no arguments\n%s (see: nomadctld -h)", command, usageLine)
 	case command == "":
 		return serve(*file)
 	case command == "check":
@@ -64,7 +78,7 @@ func run(args []string) int {
 		fmt.Print(usage)
 		return 0
 	default:
-		return fail(2, "no command %q\n%s", command, strings.TrimSpace(usage))
+		return fail(2, "no command %q\n%s (see: nomadctld -h)", command, usageLine)
 	}
 }
 
@@ -189,7 +203,7 @@ func runDemo(command []string) int {
 		}
 		return code
 	}
-	fmt.Print(d.Invitation())
+	fmt.Print(d.Instructions())
 	<-ctx.Done()
 	return 0
 }

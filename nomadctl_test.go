@@ -192,7 +192,7 @@ func TestNomadctl_StreamsAndExitCodes(t *testing.T) {
 			{[]string{"exec", "p-team1-box", "sh", "-c", "kill -TERM $$"}, "", "", "", 143},
 			{[]string{"inspect", "nothing"}, "", "", "nomadctld: no job nothing (see: ps --all)\n", 1},
 			{[]string{"sp"}, "", "", "nomadctld: no command sp: did you mean ps? (see: help)\n", 2},
-			{[]string{"--", "can-i", "ps", "x"}, "", "no: none of your prefixes fits its name (ps is in @read)\n", "", 1},
+			{[]string{"--", "can-i", "ps", "x"}, "", "no: none of your prefixes matches its name (ps is in @read)\n", "", 1},
 		} {
 			out, errs, code := c.run(tc.stdin, tc.words...)
 			if out != tc.out || errs != tc.stderrs || code != tc.code {
@@ -464,7 +464,7 @@ func TestNomadctl_FindsGateway(t *testing.T) {
 			{"an option for a user", "[a]\nhost = h\nuser = -v\n", nil, []string{"ps"}, "this is no user: -v", 2},
 			{"no such option", two, nil, []string{"--json", "ps"}, "nomadctl: no option --json; those of a command come after its name", 2},
 			{"-s alone", two, nil, []string{"-s"}, "nomadctl: -s takes the name of a gateway", 2},
-			{"help", "", nil, []string{"--help"}, "usage: nomadctl [-s NAME]", 0},
+			{"help", "", nil, []string{"--help"}, "Usage: nomadctl [-s NAME]", 0},
 			{"version", "", nil, []string{"--version"}, "nomadctl 1", 0},
 			{"completion of what", "", nil, []string{"completion", "csh"}, "usage: nomadctl completion bash|zsh|fish", 2},
 		} {
@@ -515,7 +515,7 @@ func TestNomadctl_ConnectionErrors(t *testing.T) {
 		c.env["NOMADCTL_PORT"] = closed
 		want("down", 255, `^nomadctl: no connection to 127\.0\.0\.1: connect to host 127\.0\.0\.1 port \d+: Connection refused\n$`, "ps")
 		out, errs, code := c.run("")
-		if !strings.Contains(out, "\n  ps [FILTER] ") || !strings.Contains(errs, "nomadctl: without a gateway, this is the list that came with this script\n") || code != 255 {
+		if !strings.Contains(out, "\n  ps  ") || !strings.Contains(errs, "nomadctl: without a gateway, this is the list that came with this script\n") || code != 255 {
 			t.Errorf("no command, no gateway: got %q, %q, %d", out, errs, code)
 		}
 		if out, errs, code := c.run("", "__complete", "--", "ps", ""); out+errs != "" || code != 0 {

@@ -73,7 +73,7 @@ func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 		return n
 	}
 	if args[0] == "heal" {
-		c.Heal()
+		c.ClearFaults()
 		return
 	}
 	if args[0] == "leader" {
@@ -87,7 +87,7 @@ func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 		return
 	}
 	if args[0] == "drift" {
-		if !c.Drift("default", args[1], number(args[2]), number(args[3]), number(args[4]), number(args[5])) {
+		if !c.SkewSummary("default", args[1], number(args[2]), number(args[3]), number(args[4]), number(args[5])) {
 			ts.Fatalf("there is no job %s", args[1])
 		}
 		return
@@ -97,7 +97,7 @@ func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 	case "cut":
 		f.Cut = true
 	case "lose":
-		f.Lose = true
+		f.LoseResponse = true
 	case "hang":
 		f.Hang = true
 	case "answer":
@@ -129,7 +129,7 @@ func controlClient(ts *testscript.TestScript, _ bool, args []string) {
 	case "start":
 		c.StartClient(args[1])
 		poll(ts, args[1]+" has reported", func() error {
-			if !c.Reported(args[1]) {
+			if !c.ClientInSync(args[1]) {
 				return fmt.Errorf("it is %s", c.NodeStatus(args[1]))
 			}
 			return nil

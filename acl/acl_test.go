@@ -10,7 +10,7 @@ var tiers = []Tier{
 	{Name: "quality", Prefixes: []string{"q-", "t-"}},
 }
 
-// user returns a user whose groups grant ps and stop unless they say what.
+// user returns a user whose groups grant ps and stop unless they have rights.
 func user(groups ...Group) User {
 	for i := range groups {
 		if groups[i].Rights == nil {
@@ -39,8 +39,10 @@ func TestScope_Owns(t *testing.T) {
 		{"every job", []Group{{Prefixes: []string{""}}}, "quality", "default", "t-x", true},
 		{"every job of the tier only", []Group{{Prefixes: []string{""}}}, "quality", "default", "p-x", false},
 		{"namespace granted", []Group{{Prefixes: []string{"p-"}, Namespaces: []string{"a"}}}, "production", "a", "p-x", true},
-		{"namespace not granted", []Group{{Prefixes: []string{"p-"}, Namespaces: []string{"a"}}}, "production", "b", "p-x", false},
-		{"no namespace at all", []Group{{Prefixes: []string{"p-"}, Namespaces: []string{}}}, "production", "default", "p-x", false},
+		{"namespace not granted", []Group{{Prefixes: []string{"p-"}, Namespaces: []string{"a"}}}, "production", "b", "p-x",
+			false},
+		{"no namespace at all", []Group{{Prefixes: []string{"p-"}, Namespaces: []string{}}}, "production", "default", "p-x",
+			false},
 		{"namespaces do not mix between groups", []Group{
 			{Prefixes: []string{"p-a-"}, Namespaces: []string{"a"}}, {Prefixes: []string{"p-b-"}},
 		}, "production", "b", "p-a-x", false},
@@ -74,7 +76,8 @@ func TestScope_OneRight(t *testing.T) {
 }
 
 func TestScope_Prefixes(t *testing.T) {
-	s := user(Group{Prefixes: []string{"p-team1-", "p-team1-web", "p-team2-", "t-x"}}, Group{Prefixes: []string{"p-team1-"}}).Scope("ps", tiers)
+	s := user(Group{Prefixes: []string{"p-team1-", "p-team1-web", "p-team2-", "t-x"}},
+		Group{Prefixes: []string{"p-team1-"}}).Scope("ps", tiers)
 	if got, want := s.Prefixes("production"), []string{"p-team1-", "p-team2-"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -114,28 +117,30 @@ func TestDecide_Reason(t *testing.T) {
 		right, root, namespace string
 		want                   Decision
 	}{
-		{"ps", "p-team1-web", "", Decision{true, "production", "group team1 grants @read on jobs that begin with p-team1-"}},
-		{"stop", "p-team1-web", "", Decision{Reason: "of your groups with a prefix that fits, team1 grants @read"}},
-		{"stop", "p-shop-web", "", Decision{true, "production", "group shop grants everything but what is of @admin on jobs that begin with p-shop- in eu"}},
-		{"stop", "p-shop-web", "us", Decision{Reason: "of your groups with a prefix that fits, shop is for eu only"}},
-		{"ps", "p-other", "", Decision{Reason: "none of your prefixes fits its name"}},
-		{"ps", "q-x", "", Decision{Reason: "of your groups with a prefix that fits, none grants nothing"}},
-		{"raw", "p-raw-x", "", Decision{true, "production", "group rawer grants @read, and raw on jobs that begin with p-raw-"}},
-		{"raw", "p-only-x", "", Decision{true, "production", "group onlyraw grants raw on jobs that begin with p-only-"}},
-		{"ps", "x-y", "", Decision{Reason: "none of your prefixes fits its name"}},
-		{"ps", "t-web", "", Decision{true, "quality", "group team1 grants @read on jobs that begin with t-"}},
+		{"ps", "p-team1-web", "", Decision{true, "production", "group team1 grants @read on jobs that start with p-team1-"}},
+		{"stop", "p-team1-web", "", Decision{Reason: "of your groups with a matching prefix, team1 grants @read"}},
+		{"stop", "p-shop-web", "", Decision{true, "production",
+			"group shop grants everything except @admin on jobs that start with p-shop- in eu"}},
+		{"stop", "p-shop-web", "us", Decision{Reason: "of your groups with a matching prefix, shop is for eu only"}},
+		{"ps", "p-other", "", Decision{Reason: "none of your prefixes matches its name"}},
+		{"ps", "q-x", "", Decision{Reason: "of your groups with a matching prefix, none grants nothing"}},
+		{"raw", "p-raw-x", "", Decision{true, "production",
+			"group rawer grants @read, and raw on jobs that start with p-raw-"}},
+		{"raw", "p-only-x", "", Decision{true, "production", "group onlyraw grants raw on jobs that start with p-only-"}},
+		{"ps", "x-y", "", Decision{Reason: "none of your prefixes matches its name"}},
+		{"ps", "t-web", "", Decision{true, "quality", "group team1 grants @read on jobs that start with t-"}},
 	} {
 		if got := u.Decide(tc.right, tc.root, tc.namespace, tiers); len(got) != 1 || got[0] != tc.want {
 			t.Errorf("%s %s %s: got %+v, want %+v", tc.right, tc.root, tc.namespace, got, tc.want)
 		}
-		// What is ruled is what is so.
+		// The decision must agree with the scope.
 		if tc.namespace != "" || tc.want.Allowed {
 			tier := "production"
 			if tc.want.Allowed {
 				tier = tc.want.Tier
 			}
 			if got := u.Scope(tc.right, tiers).Owns(tier, max(tc.namespace, "eu"), tc.root); got != tc.want.Allowed {
-				t.Errorf("%s %s: the ruling is %v, the scope says %v", tc.right, tc.root, tc.want.Allowed, got)
+				t.Errorf("%s %s: the decision is %v, the scope has %v", tc.right, tc.root, tc.want.Allowed, got)
 			}
 		}
 	}
@@ -159,7 +164,7 @@ func TestDirectory_Find(t *testing.T) {
 		{"ann", "", false},
 		{"", "key a", false},
 		{"Ann", "key a", false},
-		{"nobody", "key d", false}, // owns nothing
+		{"nobody", "key d", false}, // in no group
 	} {
 		if u, got := d.Find(tc.login, tc.key); got != tc.want || got && u.Login != tc.login {
 			t.Errorf("Find(%q, %q) = %q, %v, want %v", tc.login, tc.key, u.Login, got, tc.want)

@@ -6,65 +6,67 @@ import (
 	"strings"
 )
 
-// Decision is whether a user has a right on a job, with the rule that decided.
+// Decision is whether a user has a right on a job, with the rule that decided it.
 type Decision struct {
 	Allowed bool
-	Tier    string // where it is allowed
+	Tier    string // the tier in which it is allowed
 	Reason  string // one clause
 }
 
-// Decide says whether the user has right on the job whose root ID is root: a ruling for each tier whose prefixes the ID fits,
-// in the order of tiers, where it also fits one of the user's; else a single one. An empty namespace is any. No cluster is
-// asked, so that nobody learns from it which jobs exist, nor which tiers there are for others' jobs.
+// Decide reports whether the user has a right on the job with this root ID. It returns one decision for each tier
+// for which a prefix of the tier and a prefix of the user match the ID, in the order of tiers. If there is none, it
+// returns a single denial. An empty namespace means any. Decide sends no request, so it reveals neither which jobs
+// exist nor which tiers other teams' jobs run in.
 func (u User) Decide(right, root, namespace string, tiers []Tier) []Decision {
-	var rulings []Decision
+	var decisions []Decision
 	for _, tier := range tiers {
 		if longestPrefix(tier.Prefixes, root) == "" && !slices.Contains(tier.Prefixes, "") {
 			continue
 		}
-		if ruling, fits := u.decideInTier(right, root, namespace, tier); fits {
-			rulings = append(rulings, ruling)
+		if decision, matches := u.decideInTier(right, root, namespace, tier); matches {
+			decisions = append(decisions, decision)
 		}
 	}
-	if len(rulings) == 0 {
-		return []Decision{{Reason: "none of your prefixes fits its name"}}
+	if len(decisions) == 0 {
+		return []Decision{{Reason: "none of your prefixes matches its name"}}
 	}
-	return rulings
+	return decisions
 }
 
-// decideInTier is Rule for one tier, and whether the ID fits a prefix of the user's.
-func (u User) decideInTier(right, root, namespace string, tier Tier) (ruling Decision, fits bool) {
-	var own []string // groups with a prefix that fits, and what they grant
+// decideInTier is Decide for one tier. It also reports whether the ID matches a prefix of the user.
+func (u User) decideInTier(right, root, namespace string, tier Tier) (decision Decision, matches bool) {
+	var own []string // groups with a matching prefix and what they grant
 	for _, g := range u.Groups {
-		fits := slices.ContainsFunc(g.Prefixes, func(p string) bool { return strings.HasPrefix(root, p) })
+		prefixMatches := slices.ContainsFunc(g.Prefixes, func(p string) bool { return strings.HasPrefix(root, p) })
 		inNamespace := namespace == "" || g.Namespaces == nil || slices.Contains(g.Namespaces, namespace)
 		switch {
-		case !fits:
+		case !prefixMatches:
 		case !inNamespace:
 			own = append(own, fmt.Sprintf("%s is for %s only", g.Name, strings.Join(g.Namespaces, ", ")))
 		case !g.grants(right):
 			own = append(own, fmt.Sprintf("%s grants %s", g.Name, g.grantText()))
 		default:
-			where := fmt.Sprintf("group %s grants %s on jobs that begin with %s", g.Name, g.grantText(), longestPrefix(g.Prefixes, root))
+			where := fmt.Sprintf("group %s grants %s on jobs that start with %s", g.Name, g.grantText(),
+				longestPrefix(g.Prefixes, root))
 			if g.Namespaces != nil {
 				where += " in " + strings.Join(g.Namespaces, ", ")
 			}
 			return Decision{true, tier.Name, where}, true
 		}
 	}
-	return Decision{Reason: "of your groups with a prefix that fits, " + strings.Join(own, "; ")}, len(own) > 0
+	return Decision{Reason: "of your groups with a matching prefix, " + strings.Join(own, "; ")}, len(own) > 0
 }
 
-// grantText says what a group grants, as the configuration does.
+// grantText describes what a group grants, in the words of the configuration.
 func (g Group) grantText() string {
 	granted := strings.Join(g.Granted, ", ")
 	if g.Granted == nil {
-		granted = "everything but what is of @admin"
+		granted = "everything except @admin"
 	}
-	switch asPrefix := g.grants("raw") && !slices.Contains(g.Granted, "raw") && !slices.Contains(g.Granted, "@admin"); {
-	case asPrefix && granted == "":
+	switch addsRaw := g.grants("raw") && !slices.Contains(g.Granted, "raw") && !slices.Contains(g.Granted, "@admin"); {
+	case addsRaw && granted == "":
 		return "raw"
-	case asPrefix:
+	case addsRaw:
 		return granted + ", and raw"
 	case granted == "":
 		return "nothing"
@@ -72,7 +74,7 @@ func (g Group) grantText() string {
 	return granted
 }
 
-// longestPrefix returns the longest of the prefixes that s begins with; empty: none.
+// longestPrefix returns the longest of the prefixes that s starts with, or "".
 func longestPrefix(prefixes []string, s string) (found string) {
 	for _, p := range prefixes {
 		if strings.HasPrefix(s, p) && len(p) > len(found) {

@@ -5,26 +5,26 @@ import (
 	"strings"
 )
 
-// Tier is what the rules need to know of a tier of the configuration.
+// Tier is the part of a tier's configuration that the rules use.
 type Tier struct {
 	Name     string
 	Aliases  []string
-	Prefixes []string // of the jobs that live there
+	Prefixes []string // of the jobs in this tier
 }
 
-// Scope is the set of jobs on which a user has one right.
+// Scope is the set of jobs on which a user has a certain right.
 type Scope struct {
 	grants map[string][]grant // by tier
-	tiers  []Tier             // those with a grant, in the order given
+	tiers  []Tier             // those with a grant, in the order of the configuration
 }
 
 type grant struct {
-	prefixes   []string // of the tier and of the group, met; reduced
-	namespaces []string // nil: every one
+	prefixes   []string // prefixes that both the tier and the group cover, minimal
+	namespaces []string // nil: every namespace
 }
 
-// Scope returns where the user has a right: for each tier the prefixes that both the tier and one of the groups granting
-// it allow.
+// Scope returns the jobs on which the user has a right: for each tier, the prefixes that both the tier and a group
+// with the right cover.
 func (u User) Scope(right string, tiers []Tier) Scope {
 	s := Scope{grants: map[string][]grant{}}
 	for _, tier := range tiers {
@@ -32,8 +32,8 @@ func (u User) Scope(right string, tiers []Tier) Scope {
 			if !group.grants(right) {
 				continue
 			}
-			if met := intersectPrefixes(tier.Prefixes, group.Prefixes); len(met) > 0 {
-				s.grants[tier.Name] = append(s.grants[tier.Name], grant{met, group.Namespaces})
+			if common := intersectPrefixes(tier.Prefixes, group.Prefixes); len(common) > 0 {
+				s.grants[tier.Name] = append(s.grants[tier.Name], grant{common, group.Namespaces})
 			}
 		}
 		if len(s.grants[tier.Name]) > 0 {
@@ -43,7 +43,7 @@ func (u User) Scope(right string, tiers []Tier) Scope {
 	return s
 }
 
-// Owns reports whether the job whose root ID is root, in this tier and namespace, is in the scope.
+// Owns reports whether the job with this root ID, in this tier and namespace, is in the scope.
 func (s Scope) Owns(tier, namespace, root string) bool {
 	return slices.ContainsFunc(s.grants[tier], func(g grant) bool {
 		inNamespace := g.namespaces == nil || slices.Contains(g.namespaces, namespace)
@@ -51,7 +51,7 @@ func (s Scope) Owns(tier, namespace, root string) bool {
 	})
 }
 
-// Tiers returns the names of the tiers in which something may be owned, in the configuration's order.
+// Tiers returns the names of the tiers in which the user may own jobs, in the order of the configuration.
 func (s Scope) Tiers() []string {
 	names := make([]string, len(s.tiers))
 	for i, tier := range s.tiers {
@@ -60,7 +60,7 @@ func (s Scope) Tiers() []string {
 	return names
 }
 
-// Tier returns the name of the scope's tier that is called name: its own name or one of its aliases.
+// Tier returns the name of the scope's tier that has this name or alias.
 func (s Scope) Tier(name string) (string, bool) {
 	for _, tier := range s.tiers {
 		if tier.Name == name || slices.Contains(tier.Aliases, name) {
@@ -70,8 +70,8 @@ func (s Scope) Tier(name string) (string, bool) {
 	return "", false
 }
 
-// Prefixes returns the job-ID prefixes to ask a tier for: every job of the scope begins with one of them, though
-// not every job that does is in the scope.
+// Prefixes returns the job-ID prefixes to query a tier with. Every job of the scope starts with one of them, but not
+// every job that starts with one of them is in the scope.
 func (s Scope) Prefixes(tier string) []string {
 	var all []string
 	for _, g := range s.grants[tier] {
@@ -80,7 +80,7 @@ func (s Scope) Prefixes(tier string) []string {
 	return minimalPrefixes(all)
 }
 
-// Namespaces returns the namespaces of a tier in which something may be owned, sorted; nil: every one.
+// Namespaces returns the namespaces of a tier in which the user may own jobs, sorted. nil means every namespace.
 func (s Scope) Namespaces(tier string) []string {
 	all := []string{}
 	for _, g := range s.grants[tier] {
@@ -93,18 +93,18 @@ func (s Scope) Namespaces(tier string) []string {
 	return slices.Compact(all)
 }
 
-// intersectPrefixes returns the prefixes of what begins with one of a and with one of b.
+// intersectPrefixes returns the prefixes that cover exactly the names covered by both a and b.
 func intersectPrefixes(a, b []string) []string {
-	var met []string
+	var common []string
 	for _, x := range a {
 		for _, y := range b {
 			switch {
 			case strings.HasPrefix(x, y):
-				met = append(met, x)
+				common = append(common, x)
 			case strings.HasPrefix(y, x):
-				met = append(met, y)
+				common = append(common, y)
 			}
 		}
 	}
-	return minimalPrefixes(met)
+	return minimalPrefixes(common)
 }

@@ -1,5 +1,5 @@
-// Package acl says who a user is and what is theirs. It is pure: no I/O, no clock, so that every rule can be
-// tested by a table.
+// Package acl decides which user a key belongs to and which jobs that user owns. It holds the groups, their prefixes
+// and their rights. It must stay pure (no I/O, no clock), so that tables can test every rule.
 package acl
 
 import (
@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Group is a set of job-name prefixes with what may be done to the jobs they name.
+// Group is a set of job-name prefixes with the rights on the jobs they match.
 type Group struct {
 	Name       string
 	Prefixes   []string
-	Rights     []string // names of commands, and of what else needs a right
-	Granted    []string // how the configuration says Rights: names and sets; nil: it says nothing
+	Rights     []string // names of commands and of other rights
+	Granted    []string // Rights as the configuration writes them: names and sets; nil: not set
 	Namespaces []string // nil: every namespace
 }
 
@@ -23,12 +23,12 @@ type User struct {
 	Groups []Group
 }
 
-// May reports whether some group of the user grants the right, for at least some jobs.
+// May reports whether a group of the user grants the right on at least some jobs.
 func (u User) May(right string) bool {
 	return slices.ContainsFunc(u.Groups, func(g Group) bool { return g.grants(right) })
 }
 
-// Prefixes returns the job-name prefixes of all groups, sorted, each once.
+// Prefixes returns the job-name prefixes of all groups, sorted and without duplicates.
 func (u User) Prefixes() []string {
 	var all []string
 	for _, g := range u.Groups {
@@ -51,11 +51,11 @@ type entry struct {
 // NewDirectory returns an empty directory.
 func NewDirectory() *Directory { return &Directory{users: map[string]entry{}} }
 
-// Add enters a user with their public keys in SSH wire format.
+// Add adds a user with their public keys in SSH wire format.
 func (d *Directory) Add(u User, keys ...string) { d.users[u.Login] = entry{u, keys} }
 
-// Find returns the user with this login and this public key in SSH wire format. Both must fit, and the user
-// must own something: one without any group is nobody.
+// Find returns the user with this login and this public key in SSH wire format. Both must match, and the user must
+// be in at least one group.
 func (d *Directory) Find(login, key string) (User, bool) {
 	e, ok := d.users[login]
 	if !ok || key == "" || !slices.Contains(e.keys, key) || len(e.user.Groups) == 0 {
@@ -64,14 +64,14 @@ func (d *Directory) Find(login, key string) (User, bool) {
 	return e.user, true
 }
 
-// minimalPrefixes returns the prefixes without those that a shorter one covers, sorted.
+// minimalPrefixes returns the prefixes, sorted, without those that a shorter one covers.
 func minimalPrefixes(prefixes []string) []string {
 	slices.Sort(prefixes)
-	var kept []string
+	var minimal []string
 	for _, p := range prefixes {
-		if len(kept) == 0 || !strings.HasPrefix(p, kept[len(kept)-1]) {
-			kept = append(kept, p)
+		if len(minimal) == 0 || !strings.HasPrefix(p, minimal[len(minimal)-1]) {
+			minimal = append(minimal, p)
 		}
 	}
-	return kept
+	return minimal
 }

@@ -21,26 +21,37 @@ type attach struct {
 func (a *attach) Spec() router.Spec {
 	return router.Spec{
 		Name:          "attach",
-		Args:          "SELECTOR",
-		Short:         "See what the main process of a task writes, from now on, and type to it if you ask for that",
+		Args:          taskArg,
+		Short:         "Attach to the main process",
+		Group:         router.GroupLogs,
+		Rank:          4,
 		Target:        router.TargetTask,
 		Set:           router.Enter,
 		WantsTerminal: true,
 		RunsProgram:   true,
-		Long: selectorHelp + `
+		Long: `
+Attach to the main process of a task and print its output from now on. Earlier
+output is in the logs (see: logs). The task must run in Docker.
 
-It shows what is written from now on; what was before is in logs. Without --stdin Ctrl-C leaves.
+` + taskHelp + `
 
-With --stdin what you type reaches the process. If the task has a terminal (tty in its job), it gets every key, and Ctrl-C
-may end the task; leave with --detach-keys, or with ssh's own Enter ~ . If it has none and you have one (ssh -t), you edit
-lines here, and Enter sends them: Ctrl-C and the detach keys leave, and Ctrl-D ends your input. The task keeps running when
-you leave, and its standard input stays open. Only tasks that run in Docker can be attached to.
+Without --stdin, Ctrl-C detaches. With --stdin, your input goes to the process:
 
-The exit code is the task's when it ends; 75 if a limit of the gateway refuses it (try again
-later), 125 if it could not be attached to.`,
+  - If the task has a terminal, the process gets every key, and Ctrl-C may stop
+    the task. To detach, use --detach-keys or press Enter ~ . (ssh's escape).
+  - If only you have a terminal (ssh -t), you edit a line and Enter sends it.
+    Ctrl-C and --detach-keys detach. Ctrl-D ends your input.
+
+After you detach, the task keeps running and its stdin stays open. The exit code
+is the task's if it exits first, 75 if a limit of the gateway refused the command
+(try again later), or 125 if the gateway could not attach.`,
+		Examples: []router.Example{
+			{Line: "attach 45fed1138a", Comment: "print the output until Ctrl-C"},
+			{Line: "attach --stdin --detach-keys ctrl-q 45fed1138a", Comment: "with input; Ctrl-Q detaches"},
+		},
 		Flags: func(f *pflag.FlagSet) {
-			f.BoolVar(&a.stdin, "stdin", false, "pass on what you type; the task's job has to keep its stdin open")
-			f.StringVar(&a.keys, "detach-keys", "", "leave with these `KEYS`, as docker writes them: ctrl-p,ctrl-q")
+			f.BoolVar(&a.stdin, "stdin", false, "send your input; the job must keep stdin open")
+			f.StringVar(&a.keys, "detach-keys", "", "`KEYS` keys that detach, as for docker: ctrl-p,ctrl-q")
 		},
 	}
 }

@@ -28,20 +28,31 @@ func (b *batch) Spec() router.Spec {
 	return router.Spec{
 		Name:          "batch",
 		Args:          "[FILTER]",
-		Short:         "List your periodic and parameterized jobs",
+		Short:         "Periodic, parameterized jobs",
+		Group:         router.GroupLook,
+		Rank:          7,
 		Target:        router.TargetScope,
 		Set:           router.Read,
 		WantsTerminal: true,
 		JSON:          batchOutput{},
 		Long: `
-FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?.
+List periodic and parameterized jobs.
 
-For a periodic job: how long until its next launch, when that is, and its cron expressions, with their time zone when
-that is not UTC. For a parameterized job: the meta that a dispatch has to bring, and may bring in brackets. Last is the
-latest launch that Nomad still knows, and how it ended; unknown is one that may still be running on a disconnected node.`,
+` + filterHelp + `
+
+A periodic job has the time until its next run, the date of that run and its cron
+expressions, with the time zone if it is not UTC. A parameterized job has its
+required meta keys and, in brackets, its optional ones.
+
+The column Last shows the latest child job that Nomad still has and how it
+finished. An "unknown" child job may still be running on a disconnected node.`,
+		Examples: []router.Example{
+			{Line: "batch", Comment: "all your periodic and parameterized jobs"},
+			{Line: "batch --watch 10 import", Comment: "refresh every 10 seconds"},
+		},
 		Flags: func(f *pflag.FlagSet) {
 			b.watchFlag.bind(f)
-			f.BoolVar(&b.json, "json", false, "write JSON for scripts")
+			f.BoolVar(&b.json, "json", false, "print JSON")
 		},
 	}
 }

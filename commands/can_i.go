@@ -21,14 +21,24 @@ func (c *canI) Spec() router.Spec {
 	return router.Spec{
 		Name:   "can-i",
 		Args:   "COMMAND JOB",
-		Short:  "Tell whether you may use a command on a job, and by which rule",
+		Short:  "Check a right on a job",
+		Group:  router.GroupAccess,
+		Rank:   3,
 		Target: router.TargetNone,
 		Set:    router.Public,
 		Long: `
-COMMAND is a command or another right, such as purge. JOB is the name of a job, which need not exist: no cluster is asked.
-The exit code is 0 for yes and 1 for no.`,
+Check whether you may use a command on a job, and show the rule that decides it.
+
+COMMAND is a command or another right, such as purge. JOB is the name of a job.
+The job need not exist, because no cluster is queried. The exit code is 0 for yes
+and 1 for no.`,
+		Examples: []router.Example{
+			{Line: "can-i restart p-team1-web"},
+			{Line: "can-i purge p-team1-web", Comment: "a right that is not a command"},
+			{Line: "can-i --namespace dev exec p-team1-web"},
+		},
 		Flags: func(f *pflag.FlagSet) {
-			f.StringVar(&c.namespace, "namespace", "", "in this `NAMESPACE`; without it, in any")
+			f.StringVar(&c.namespace, "namespace", "", "`NAME` consider only this Nomad namespace (default any)")
 		},
 	}
 }

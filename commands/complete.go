@@ -24,13 +24,16 @@ func (complete) Spec() router.Spec {
 	return router.Spec{
 		Name:   "complete",
 		Args:   "[WORD...]",
-		Short:  "Say how the last word of a command line can go on",
+		Short:  "Complete a command line",
 		Target: router.TargetNone,
 		Set:    router.Public,
 		Hidden: true,
 		Long: `
-For the completion of nomadctl. The words stand after --, the last one is what is being typed and may be empty. A line for
-each candidate; what is behind a tab describes it. It says nothing where there is nothing to say, failures included.`,
+Print the candidates for the last word of a command line, for the completion of
+nomadctl. The words follow after --, and the last one may be empty. Each line is a
+candidate, a tab and a description. If there is no candidate, or an error,
+nothing is printed.`,
+		Examples: []router.Example{{Line: "complete -- ps --ti"}},
 	}
 }
 
@@ -111,7 +114,7 @@ type partialCommand struct {
 func newPartialCommand(spec router.Spec) *partialCommand {
 	p := &partialCommand{spec: spec}
 	p.flags = spec.FlagSet(&p.request)
-	p.flags.Bool("help", false, "show the help of the command")
+	p.flags.Bool("help", false, "explain the command")
 	return p
 }
 
@@ -166,7 +169,7 @@ func (p *partialCommand) findFlag(word string) (flag *pflag.Flag, value string, 
 
 func (p *partialCommand) flagNames() (all []candidate) {
 	p.flags.VisitAll(func(f *pflag.Flag) {
-		_, about := pflag.UnquoteUsage(f)
+		_, about := router.FlagUsage(f)
 		if f.Hidden {
 			return
 		}
@@ -180,10 +183,10 @@ func (p *partialCommand) flagNames() (all []candidate) {
 
 // flagValues returns the possible values of a flag.
 func (p *partialCommand) flagValues(ctx context.Context, req *router.Request, flag *pflag.Flag) (all []candidate) {
-	switch name, _ := pflag.UnquoteUsage(flag); name {
-	case "TIER":
+	switch flag.Name {
+	case "tier":
 		return tiersOf(req, p.command())
-	case "NAMESPACE":
+	case "namespace":
 		for _, job := range p.jobs(ctx, req, backends.Selection{Tier: p.request.Tier}) {
 			all = append(all, candidate{job.Namespace, ""})
 		}
@@ -220,6 +223,14 @@ func (p *partialCommand) arguments(ctx context.Context, req *router.Request, las
 	jobs := func() []backends.Job {
 		return p.jobs(ctx, req, backends.Selection{Tier: p.request.Tier, Namespace: p.request.Namespace})
 	}
+	if len(p.args) == 0 {
+		switch p.spec.Target {
+		case router.TargetTask, router.TargetJobOrTask:
+			return p.selectors(jobs(), last)
+		case router.TargetPart:
+			return p.parts(jobs(), last)
+		}
+	}
 	switch strings.Trim(names[len(p.args)], "[].") {
 	case "COMMAND":
 		return commandNames(req.AllowedCommands())
@@ -231,10 +242,6 @@ func (p *partialCommand) arguments(ctx context.Context, req *router.Request, las
 		}
 	case "FILTER", "JOB":
 		return jobNames(slices.DeleteFunc(jobs(), func(j backends.Job) bool { return !p.accepts(j) }))
-	case "SELECTOR":
-		return p.selectors(jobs(), last)
-	case "PART":
-		return p.parts(jobs(), last)
 	}
 	return all
 }

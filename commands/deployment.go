@@ -21,13 +21,20 @@ func (d *deployment) Spec() router.Spec {
 	return router.Spec{
 		Name:          "deployment",
 		Args:          "JOB",
-		Short:         "List the deployments of a job and how far they are",
+		Short:         "List deployments of a job",
+		Group:         router.GroupDeployments,
+		Rank:          1,
 		Target:        router.TargetJob,
 		Set:           router.Read,
 		WantsTerminal: true,
 		JSON:          deploymentsOutput{},
-		Long:          "Newest first, a line for each group. See also: promote, fail, pause, resume, revert.",
-		Flags:         func(f *pflag.FlagSet) { f.BoolVar(&d.json, "json", false, "write JSON for scripts") },
+		Long: `
+List the deployments of a job and their progress, newest first, with a line for
+each group.
+
+See also: promote, fail, pause, resume, revert.`,
+		Examples: []router.Example{{Line: "deployment p-team1-api"}},
+		Flags:    func(f *pflag.FlagSet) { f.BoolVar(&d.json, "json", false, "print JSON") },
 	}
 }
 

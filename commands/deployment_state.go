@@ -10,9 +10,13 @@ import (
 
 func init() {
 	for _, h := range []deploymentChange{
-		{"fail", "failed", "End a job's deployment as failed", "Nomad stops it, and goes back to the last stable version where the job says auto_revert.", backends.ClusterWriter.Fail},
-		{"pause", "paused", "Hold a job's deployment up", "Nothing more is placed until it is resumed.", backends.ClusterWriter.Pause},
-		{"resume", "resumed", "Let a paused deployment of a job go on", "", backends.ClusterWriter.Resume},
+		{"fail", "failed", 3, "Fail a deployment", `
+Mark the active deployment of a job as failed. Nomad stops the deployment and, if
+the job sets auto_revert, reverts the job to its last stable version.`, backends.ClusterWriter.Fail},
+		{"pause", "paused", 4, "Pause a deployment", `
+Pause the active deployment of a job. Nomad places no more allocations until you
+resume it (see: resume).`, backends.ClusterWriter.Pause},
+		{"resume", "resumed", 5, "Resume a deployment", "Resume the paused deployment of a job.", backends.ClusterWriter.Resume},
 	} {
 		router.Register(func() router.Command { return h })
 	}
@@ -20,12 +24,25 @@ func init() {
 
 // deploymentChange implements the commands that change the state of a job's active deployment.
 type deploymentChange struct {
-	name, doneStatus, short, long string
-	apply                         func(o backends.ClusterWriter, ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error)
+	name, doneStatus string
+	rank             int
+	short, long      string
+	apply            func(o backends.ClusterWriter, ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error)
 }
 
 func (h deploymentChange) Spec() router.Spec {
-	return router.Spec{Name: h.name, Args: "JOB", Short: h.short, Long: h.long, Target: router.TargetJob, Set: router.Operate, WantsTerminal: true}
+	return router.Spec{
+		Name:          h.name,
+		Args:          "JOB",
+		Short:         h.short,
+		Group:         router.GroupDeployments,
+		Rank:          h.rank,
+		Target:        router.TargetJob,
+		Set:           router.Operate,
+		WantsTerminal: true,
+		Long:          h.long,
+		Examples:      []router.Example{{Line: h.name + " p-team1-api"}},
+	}
 }
 
 func (h deploymentChange) Run(ctx context.Context, req *router.Request) error {

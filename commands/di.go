@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/spf13/pflag"
-
 	"nomadctld/internal/render"
 	"nomadctld/router"
 )
@@ -17,15 +15,24 @@ type di struct{}
 func (di) Spec() router.Spec {
 	return router.Spec{
 		Name:   "di",
-		Args:   "SELECTOR",
-		Short:  "Show the container of a task as docker inspect does, in JSON",
+		Args:   taskArg,
+		Short:  "Print docker inspect output",
+		Group:  router.GroupLogs,
+		Rank:   5,
 		Target: router.TargetTask,
-		Set:    router.Enter, // it shows the environment, with what Nomad and Vault put there
-		Long: selectorHelp + `
+		Set:    router.Enter, // it shows the environment, with the secrets that Nomad and Vault put there
+		Long: `
+Print the container of a task as JSON, like docker inspect.
 
-The output includes the container's environment and any secrets in it. A container that has stopped is shown too, as long
-as Docker keeps it.`,
-		Flags: func(f *pflag.FlagSet) { f.Bool("json", true, "as it is anyway") },
+` + taskHelp + `
+
+The output includes the container's environment and any secrets in it. A stopped
+container can be inspected by ID as long as Docker keeps it.`,
+		Examples: []router.Example{
+			{Line: "di 45fed1138a"},
+			{Line: "di p-lnx-mattermost", Comment: "if the job has one running task"},
+		},
+		Flags: acceptJSON,
 	}
 }
 

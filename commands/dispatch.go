@@ -31,20 +31,29 @@ func (d *dispatch) Spec() router.Spec {
 	return router.Spec{
 		Name:          "dispatch",
 		Args:          "JOB",
-		Short:         "Launch a parameterized job",
+		Short:         "Run a parameterized job",
+		Group:         router.GroupChange,
+		Rank:          7,
 		Target:        router.TargetJob,
 		Set:           router.Operate,
-		WantsTerminal: true, // so that what is typed is not waited for as a payload
+		WantsTerminal: true, // so that the command does not wait for a payload from the keyboard
 		Long: `
-The payload, up to 16 KiB, is read from standard input to its end, unless the job forbids one or the client has a terminal
-(ssh -t). With a job that takes one and nothing to send: --no-payload, or ssh -n.
+Dispatch a parameterized job and print the ID of the child job. The command does
+not wait until the child job is finished (see: tail).
 
-Where the job permits a meta called ` + callerMeta + `, it gets your login. It writes the ID of the launch and does not wait for
-its end (see: tail).`,
+The payload, at most 16 KiB, is read from stdin until EOF. Nothing is read if the
+job forbids a payload, or on a terminal (ssh -t). If the job accepts a payload and
+you have none, use --no-payload or ssh -n.
+
+If the job accepts the meta key ` + callerMeta + `, the gateway sets it to your login.`,
+		Examples: []router.Example{
+			{Line: "dispatch -m file=x.csv p-team1-import", Comment: "with stdin as the payload"},
+			{Line: "dispatch -m file=x.csv --no-payload p-team1-import", Comment: "without a payload"},
+		},
 		Flags: func(f *pflag.FlagSet) {
-			f.StringArrayVarP(&d.meta, "meta", "m", nil, "set a meta of the launch, as `KEY=VALUE`; may be given again")
+			f.StringArrayVarP(&d.meta, "meta", "m", nil, "`KEY=VALUE` set a meta key of the child job; may be repeated")
 			router.MarkSecret(f, "meta")
-			f.BoolVar(&d.noPayload, "no-payload", false, "read nothing from standard input")
+			f.BoolVar(&d.noPayload, "no-payload", false, "do not read stdin")
 		},
 	}
 }

@@ -24,29 +24,46 @@ type exec struct {
 func (e *exec) Spec() router.Spec {
 	return router.Spec{
 		Name:          "exec",
-		Args:          "SELECTOR [COMMAND...]",
-		Short:         "Run a program in a task, or a shell",
+		Args:          taskArg + " [COMMAND...]",
+		Short:         "Run a command or a shell",
+		Group:         router.GroupLogs,
+		Rank:          3,
 		Target:        router.TargetTask,
 		Set:           router.Enter,
 		Rights:        map[string]router.RightSet{userRight: router.Admin},
 		WantsTerminal: true,
 		RunsProgram:   true,
 		TracksProgram: true,
-		Long: selectorHelp + `
+		Long: `
+Run a command in a task, or a shell if there is no command. Flags of exec come
+before the task.
 
-The words after the selector reach the program as they are; flags of exec stand before it. After -c comes a line for the
-shell, untouched: exec ID -c 'ls | wc -l'. With a terminal (ssh -t) it is as at a local shell, Ctrl-C, Ctrl-P and Ctrl-Z
-included; without, stdin, stdout and stderr are kept apart, byte for byte. When you go away the program gets HUP, then
-TERM, then KILL and, if these reach it, no end of input that you have not sent. The environment variable
-` + backends.SessionVariable + ` is added to the program's, to find it by.
+` + taskHelp + `
 
-The exit code is the program's, 128+n if signal n ended it; 75 if a limit of the gateway refuses it (try again later),
-125 if it could not be started or what became of it is not known, 126 if it cannot be executed, 127 if it is not there.`,
+The program gets its arguments unchanged, and the shell gets the text after -c
+unchanged. On a terminal (ssh -t), exec behaves like a local shell,
+including Ctrl-C, Ctrl-P and Ctrl-Z. Otherwise
+stdin, stdout and stderr are separate and are passed on byte for byte.
+
+If you disconnect, the program gets HUP, then TERM, then KILL. It does not see an
+EOF that you did not send. The gateway finds the program by ` + backends.SessionVariable + ` in its environment.
+
+The exit code is the program's, or 128+n if signal n killed it. Otherwise:
+  75   a limit of the gateway refused the command; try again later
+  125  the program was not started, or its outcome is unknown
+  126  the program cannot be executed
+  127  the program was not found`,
+		Examples: []router.Example{
+			{Line: "exec 45fed1138a", Comment: "an interactive shell, with ssh -t"},
+			{Line: "exec 45fed1138a cat /etc/hosts", Comment: "a program and its arguments"},
+			{Line: "exec 45fed1138a -c 'ps | grep java'", Comment: "a command line for the shell"},
+			{Line: "exec -u root -w /tmp 45fed1138a id", Comment: "as another user, in a directory"},
+		},
 		Flags: func(f *pflag.FlagSet) {
-			f.StringVar(&e.shell, "shell", "/bin/sh", "the `SHELL` to run, alone or for -c")
-			f.StringVarP(&e.user, "user", "u", "", "run as this `USER`, name or ID, with :GROUP if need be (through Docker); needs the right exec-user")
-			f.StringVarP(&e.dir, "workdir", "w", "", "run in this `DIR` of the task")
-			f.StringArrayVarP(&e.env, "env", "e", nil, "add `K=V` to the environment; may be repeated")
+			f.StringVar(&e.shell, "shell", "/bin/sh", "`SHELL` shell to run, also for -c")
+			f.StringVarP(&e.user, "user", "u", "", "`USER` run as USER or USER:GROUP, names or IDs; only through Docker and with the right exec-user")
+			f.StringVarP(&e.dir, "workdir", "w", "", "`DIR` run in this directory of the task")
+			f.StringArrayVarP(&e.env, "env", "e", nil, "`K=V` set an environment variable; may be repeated")
 			router.MarkSecret(f, "env")
 		},
 	}

@@ -2,10 +2,8 @@ package commands
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"nomadctld/internal/escape"
 	"nomadctld/router"
@@ -19,9 +17,16 @@ func (help) Spec() router.Spec {
 	return router.Spec{
 		Name:   "help",
 		Args:   "[COMMAND]",
-		Short:  "List the commands you may use, or explain one",
+		Short:  "List commands or explain one",
+		Group:  router.GroupAccess,
+		Rank:   1,
 		Target: router.TargetNone,
 		Set:    router.Public,
+		Long:   "List the commands that you may use, or explain one, like COMMAND --help.",
+		Examples: []router.Example{
+			{Line: "help"},
+			{Line: "help restart"},
+		},
 	}
 }
 
@@ -35,16 +40,21 @@ func (help) Run(_ context.Context, req *router.Request) error {
 		_, err := io.WriteString(req.Stdout, allowed[i].Help())
 		return err
 	}
-	var b strings.Builder
-	width := 0
-	for _, spec := range allowed {
-		width = max(width, len(spec.Name+" "+spec.Args))
-	}
-	fmt.Fprintf(&b, "You are %s. Your jobs begin with: %s\n\n", escape.Text(req.User.Name), escape.Text(strings.Join(req.User.Prefixes(), " ")))
-	b.WriteString("Commands (COMMAND --help tells more):\n")
-	for _, spec := range allowed {
-		fmt.Fprintf(&b, "  %-*s  %s\n", width, spec.Name+" "+spec.Args, spec.Short)
-	}
-	_, err := io.WriteString(req.Stdout, b.String())
+	_, err := io.WriteString(req.Stdout, overview(req.User.Name, req.User.Prefixes(), allowed))
 	return err
+}
+
+// overview returns the list of commands with a greeting above it. Prefixes that do not fit on the line are left out.
+func overview(name string, prefixes []string, allowed []router.Spec) string {
+	const columns, more = 80, " ... (see: whoami)"
+	greeting := escape.Text("You are " + name + ". Your jobs start with:")
+	for i, p := range prefixes {
+		p = " " + escape.Text(p)
+		if i > 0 && len(greeting)+len(p)+len(more) > columns {
+			greeting += more
+			break
+		}
+		greeting += p
+	}
+	return greeting + "\nCOMMAND --help shows flags and examples.\n\n" + router.CommandList(allowed)
 }

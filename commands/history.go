@@ -23,15 +23,21 @@ func (h *history) Spec() router.Spec {
 	return router.Spec{
 		Name:          "history",
 		Args:          "JOB",
-		Short:         "List the versions of a job and what each of them changed",
+		Short:         "List the versions of a job",
+		Group:         router.GroupLook,
+		Rank:          5,
 		Target:        router.TargetJob,
 		Set:           router.Read,
 		WantsTerminal: true,
 		JSON:          historyOutput{},
 		Long: `
-Newest first, as far as Nomad keeps them. Under each version stands what differs from the one before: ~ what is
-different, + what is new, - what is gone. The values of the job's environment and templates are shown as they are.`,
-		Flags: func(f *pflag.FlagSet) { f.BoolVar(&h.json, "json", false, "write JSON for scripts") },
+List the versions of a job that Nomad still has, newest first, with the changes in
+each version: ~ changed, + added, - removed.
+
+The values of the job's environment and templates are printed unchanged, including
+any secrets. See also: revert.`,
+		Examples: []router.Example{{Line: "history p-team1-web"}},
+		Flags:    func(f *pflag.FlagSet) { f.BoolVar(&h.json, "json", false, "print JSON") },
 	}
 }
 

@@ -26,21 +26,34 @@ type info struct{ json bool }
 func (i *info) Spec() router.Spec {
 	return router.Spec{
 		Name:          "info",
-		Args:          "SELECTOR",
-		Short:         "Show what happened to a job's tasks, and why it is as it is",
+		Args:          taskArg,
+		Short:         "Show tasks and their events",
+		Group:         router.GroupLook,
+		Rank:          3,
 		Target:        router.TargetJobOrTask,
 		Set:           router.Read,
 		WantsTerminal: true,
 		JSON:          jobOutput{},
 		Long: `
-SELECTOR is a job, or anything that names one of its tasks: an exec ID or the beginning of one, an allocation ID or the
-beginning of one, JOB/GROUP or JOB/GROUP/TASK.
+Show the state of a job and its tasks, and what happened to them.
 
-First the job: its latest deployment group by group, and the groups for which there is no place, with the reason. Then
-each task of each allocation: exec ID, the allocation's status, age, group and task; node, CPU, memory and its peak;
-restarts used and left, the last exit, what it replaces, service checks that Nomad runs; and every event that Nomad still
-has, with messages as they are. Finished allocations are left out unless one is named.`,
-		Flags: func(f *pflag.FlagSet) { f.BoolVar(&i.json, "json", false, "write JSON for scripts") },
+` + jobOrTaskHelp + `
+
+For a job, the output starts with the latest deployment by group, and with the
+groups that cannot be placed and why. For each task it shows:
+
+  - exec ID, status of the allocation, age, group, task
+  - node, CPU, memory and peak memory
+  - restarts used and left, last exit, the allocation that it replaces
+  - Nomad's service checks
+  - all events that Nomad still has, with their messages
+
+Finished allocations are shown only if you select one by ID.`,
+		Examples: []router.Example{
+			{Line: "info p-team1-web", Comment: "a job with all its tasks"},
+			{Line: "info 45fed1138a", Comment: "one task"},
+		},
+		Flags: func(f *pflag.FlagSet) { f.BoolVar(&i.json, "json", false, "print JSON") },
 	}
 }
 

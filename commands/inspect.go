@@ -24,16 +24,25 @@ func (i *inspect) Spec() router.Spec {
 	return router.Spec{
 		Name:   "inspect",
 		Args:   "JOB",
-		Short:  "Show a job as Nomad stores it, in JSON",
+		Short:  "Print a job as JSON",
+		Group:  router.GroupLook,
+		Rank:   6,
 		Target: router.TargetJob,
 		Set:    router.Read,
 		Long: `
-It is the form that nomad job inspect prints and nomad job run -json takes: {"Job": ...}, with every field that Nomad
-sent. The values of the job's environment and templates are in it as they are.`,
+Print a job as JSON, like nomad job inspect: {"Job": ...}, with every field that
+Nomad returned. The command nomad job run -json accepts this form.
+
+The values of the job's environment and templates are printed unchanged, including
+any secrets.`,
+		Examples: []router.Example{
+			{Line: "inspect p-team1-web", Comment: "the current version"},
+			{Line: "inspect --version 0 p-team1-web", Comment: "an earlier version (see: history)"},
+		},
 		Flags: func(f *pflag.FlagSet) {
-			f.Bool("json", true, "as it is anyway")
+			acceptJSON(f)
 			i.flags = f
-			f.Uint64Var(&i.version, "version", 0, "that `VERSION` of the job, instead of the current one")
+			f.Uint64Var(&i.version, "version", 0, "`VERSION` print this version (default the current one)")
 		},
 	}
 }

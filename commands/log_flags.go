@@ -26,13 +26,13 @@ type logFlags struct {
 }
 
 func (l *logFlags) bind(f *pflag.FlagSet) {
-	f.StringVarP(&l.lines, "lines", "n", "100", "the last `N` lines, or all")
-	f.BoolVar(&l.stdout, "stdout", false, "only stdout")
-	f.BoolVar(&l.stderr, "stderr", false, "only stderr")
-	f.BoolVar(&l.split, "split", false, "write the task's stderr to stderr, which loses the order of the two")
-	f.StringVar(&l.since, "since", "", "only what is younger than this `TIME`: 10m, 2h, 3d, or 2026-11-22 14:05 in UTC")
-	f.BoolVarP(&l.times, "timestamps", "t", false, "the time before each line, where the source has it")
-	f.StringVar(&l.grep, "grep", "", "of those only lines that this `REGEXP` matches")
+	f.StringVarP(&l.lines, "lines", "n", "100", "`N|all` last lines of stdout and stderr each")
+	f.BoolVar(&l.stdout, "stdout", false, "only the task's stdout")
+	f.BoolVar(&l.stderr, "stderr", false, "only the task's stderr")
+	f.BoolVar(&l.split, "split", false, "print the task's stderr to stderr; loses the order")
+	f.StringVar(&l.since, "since", "", "`TIME` only newer lines: 10m, 3d or '2026-11-22 14:05' UTC")
+	f.BoolVarP(&l.times, "timestamps", "t", false, "print the time before each line, if known")
+	f.StringVar(&l.grep, "grep", "", "`REGEXP` of these, only lines that match")
 	l.flagSet = f
 }
 

@@ -22,34 +22,36 @@ type logs struct {
 func (l *logs) Spec() router.Spec {
 	return router.Spec{
 		Name:          "logs",
-		Args:          "SELECTOR",
-		Short:         "Show the last lines that a task, or each task of a job, has written",
+		Args:          taskArg,
+		Short:         "Print recent log lines",
+		Group:         router.GroupLogs,
+		Rank:          1,
 		Target:        router.TargetJobOrTask,
 		Set:           router.Read,
 		WantsTerminal: true,
-		Long: selectorHelp + `
+		Long: `
+Print the last lines of the log of a task, or of each task of a job. The log of a
+job is sorted by time, and each line starts with group[index]/task.
 
-Both outputs of the task come on stdout, in the order in which they were written, and the number of lines counts for each.
-With --split the task's stderr comes on stderr; ssh then keeps no order between the two. With a job each line starts with
-group[index]/task, and the lines of all tasks are merged by their time.
+` + jobOrTaskHelp + `
 
-The log is that of the task's container, as far as Docker keeps it. Nomad's docker driver lets Docker keep 2 x 2 MB. Older
-lines come from Nomad's files, and a line on stderr reports that. The files have no times and do not record the order of
-the two outputs. Tasks without a container have these files alone. Where the start of a log is lost, a line on stderr
-says so.
+stdout and stderr of a task are both printed to stdout, in the order written. On a
+terminal (ssh -t), control characters are made visible, except colors.
 
---previous shows what the task wrote before its last restart. If it was not restarted, it shows the previous allocation.
---previous-allocation always shows the previous allocation. Nomad's files hold all runs of a task one after the other, so
-runs can be told apart only with a container whose log is complete. In a container's log that is long and of which one
-output is rarely written to, lines of that output are looked for among the last 20,000; in all of it with --stdout or
---stderr, unless it is followed. On a terminal (ssh -t) colours in a log are shown, and whatever else could act on a
-terminal is made visible.
-
-The exit code is 75 if a limit of the gateway refuses it (try again later).`,
+If Docker no longer has a line, the line comes from Nomad's log files. They have no
+times and no order between stdout and stderr. A note on stderr reports this, or that
+the start of the log is lost. The exit code is 75 if a limit of the gateway refused the
+command (try again later).`,
+		Examples: []router.Example{
+			{Line: "logs p-team1-web", Comment: "all tasks of a job"},
+			{Line: "logs -n 20 --stderr 45fed1138a", Comment: "one task"},
+			{Line: "logs --since 2h --grep 'error|panic' p-team1-web"},
+			{Line: "logs --previous 45fed1138a", Comment: "why did it restart?"},
+		},
 		Flags: func(f *pflag.FlagSet) {
 			l.bind(f)
-			f.BoolVarP(&l.follow, "follow", "f", false, "go on with what comes, as tail does")
-			f.BoolVar(&l.previous, "previous", false, "what was written before the last restart, or by the allocation before")
+			f.BoolVarP(&l.follow, "follow", "f", false, "follow the log (see: tail)")
+			f.BoolVar(&l.previous, "previous", false, "log before the last restart, or of the previous allocation if there was no restart")
 			f.BoolVar(&l.previousAllocation, "previous-allocation", false, "log of the allocation that this one replaced")
 		},
 	}

@@ -26,22 +26,35 @@ func (o *opsCommand) Spec() router.Spec {
 	return router.Spec{
 		Name:          "ops",
 		Args:          "[ID]",
-		Short:         "List restarts that go on or have ended, or follow one",
+		Short:         "List and manage restarts",
+		Group:         router.GroupChange,
+		Rank:          8,
 		Target:        router.TargetScope,
 		Set:           router.Operate,
 		WantsTerminal: true,
 		JSON:          opsOutput{},
 		Long: `
-Those of your jobs, whoever began them, that go on or ended lately. With an ID, or a unique beginning of one, what it told
-so far and will tell; leaving does not end it.
+List the restarts of your jobs that are running or have finished recently, including
+those of other users.
 
-interrupted is a restart that the gateway could not finish before it exited: the job may be stopped, or registered with one
-attempt to reschedule. --restore registers it again as it was. With an ID the right to restart the job is needed.`,
+With an ID, or the first 4 or more characters of one, print the output of the
+restart so far and follow it. Disconnecting does not cancel the restart. You
+need the right to restart the job.
+
+A restart is "interrupted" if the gateway exited before the restart was finished.
+The job may be stopped, or registered with one reschedule attempt. --restore
+registers the job again, unchanged.`,
+		Examples: []router.Example{
+			{Line: "ops", Comment: "list restarts"},
+			{Line: "ops 3f9c2d71", Comment: "follow one"},
+			{Line: "ops --cancel 3f9c2d71", Comment: "stop it after the current batch"},
+			{Line: "ops --restore 3f9c2d71", Comment: "restore the job after an interruption"},
+		},
 		Flags: func(f *pflag.FlagSet) {
-			f.BoolVar(&o.cancel, "cancel", false, "let it end after the batch that it is about")
-			f.BoolVar(&o.restore, "restore", false, "register the job again whose definition was kept")
-			f.BoolVar(&o.forget, "forget", false, "remove a definition that was kept and is not needed")
-			f.BoolVar(&o.json, "json", false, "write JSON for scripts")
+			f.BoolVar(&o.cancel, "cancel", false, "stop the restart after the current batch")
+			f.BoolVar(&o.restore, "restore", false, "register the job again with its saved definition")
+			f.BoolVar(&o.forget, "forget", false, "delete the saved definition, if it is not needed")
+			f.BoolVar(&o.json, "json", false, "print the list as JSON")
 		},
 	}
 }

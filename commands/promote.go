@@ -19,12 +19,20 @@ func (p *promote) Spec() router.Spec {
 	return router.Spec{
 		Name:          "promote",
 		Args:          "JOB",
-		Short:         "Let the canaries of a job's deployment take over",
+		Short:         "Promote canaries",
+		Group:         router.GroupDeployments,
+		Rank:          2,
 		Target:        router.TargetJob,
 		Set:           router.Operate,
 		WantsTerminal: true,
-		Long:          "All groups of the deployment that goes on are promoted. It waits until the deployment has ended well.",
-		Flags:         func(f *pflag.FlagSet) { p.waitFlags.bind(f) },
+		Long: `
+Promote the canaries of a job's active deployment, in all groups, and wait until
+the deployment is successful.`,
+		Examples: []router.Example{
+			{Line: "promote p-team1-api"},
+			{Line: "promote --detach p-team1-api", Comment: "do not wait"},
+		},
+		Flags: func(f *pflag.FlagSet) { p.waitFlags.bind(f) },
 	}
 }
 

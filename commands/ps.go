@@ -30,36 +30,43 @@ func (p *ps) Spec() router.Spec {
 	return router.Spec{
 		Name:          "ps",
 		Args:          "[FILTER]",
-		Short:         "List your jobs and their tasks",
+		Short:         "List jobs and tasks",
+		Group:         router.GroupLook,
+		Rank:          1,
 		Target:        router.TargetScope,
 		Set:           router.Read,
 		WantsTerminal: true,
 		JSON:          psOutput{},
 		Long: `
-FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?.
+List your jobs and their tasks.
 
-A line for each job shows OK or FAIL for its latest deployment, and why it cannot be placed. A line for each task
-shows its exec ID, by which other commands name it, CPU in MHz, memory and its peak, and in Extra what happened to
-it, oldest first:
+` + filterHelp + `
 
-  F   the allocation failed          P   the allocation is pending
-  T   the task was terminated        O   the task was terminated for running out of memory
-  NR  the task will not restart      KV  the task was killed because of Vault
+Each job has a line with the state of its latest deployment (OK or FAIL) and the
+reason if it cannot be placed. Each task has a line with its exec ID, CPU in MHz,
+memory and peak memory. "-" is an unknown value. Uptime is the time since a
+running task started. For other tasks, it is when they ended or when their node was
+last seen. Extra shows what happened to the task, oldest first:
+
+  F   the allocation failed         P   the allocation is pending
+  T   the task was terminated       O   the task was OOM killed
+  NR  the task will not restart     KV  the task was killed because of Vault
   U   the allocation is unhealthy
-
-  lost      Nomad gave the allocation up, because its node is down
-  complete  the allocation has ended, and did not fail
-  unknown   the node is disconnected: the task may still be running
-
-Running, pending, failed and unknown allocations are listed; --all adds complete and lost ones. Uptime is the time since a
-running task started; a task that does not run shows when it ended, or when its node was last seen. - is a figure that is
-not measured or did not come in time.`,
+  lost      the node is down, and Nomad gave up the allocation
+  complete  the allocation finished and did not fail
+  unknown   the node is disconnected, and the task may still be running`,
+		Examples: []router.Example{
+			{Line: "ps", Comment: "all your jobs"},
+			{Line: "ps mattermost", Comment: "jobs whose names contain mattermost"},
+			{Line: "ps -a --watch 5 'p-*-web'", Comment: "with finished allocations, every 5 seconds"},
+			{Line: "ps -q p-team1-web", Comment: "only exec IDs, for scripts"},
+		},
 		Flags: func(f *pflag.FlagSet) {
 			p.watchFlag.bind(f)
-			f.BoolVarP(&p.all, "all", "a", false, "list finished allocations too")
-			f.BoolVar(&p.json, "json", false, "write JSON for scripts")
-			f.BoolVarP(&p.quiet, "quiet", "q", false, "write exec IDs only, one a line")
-			f.BoolVar(&p.noStats, "no-stats", false, "do not ask for CPU and memory")
+			f.BoolVarP(&p.all, "all", "a", false, "also list complete and lost allocations")
+			f.BoolVar(&p.json, "json", false, "print JSON")
+			f.BoolVarP(&p.quiet, "quiet", "q", false, "print only exec IDs, one on each line")
+			f.BoolVar(&p.noStats, "no-stats", false, "do not query CPU and memory")
 		},
 	}
 }

@@ -26,19 +26,29 @@ func (p *pstree) Spec() router.Spec {
 	return router.Spec{
 		Name:          "pstree",
 		Args:          "[FILTER]",
-		Short:         "Show your jobs, groups and tasks as a tree",
+		Short:         "Show jobs as a tree",
+		Group:         router.GroupLook,
+		Rank:          2,
 		Target:        router.TargetScope,
 		Set:           router.Read,
 		WantsTerminal: true,
 		JSON:          psOutput{},
 		Long: `
-FILTER keeps the jobs whose name contains it, or matches it when it holds * or ?. A task shows its exec ID, name, age, the
-most memory it has used and, unless it runs, its state: pending, failed, or unknown, which may still be running on a
-disconnected node.`,
+Show your jobs, groups and tasks as a tree.
+
+` + filterHelp + `
+
+A task has its exec ID, name, age and peak memory. If it is not running, it also
+has its state: pending, failed, or unknown (the node is disconnected, and the task
+may still be running).`,
+		Examples: []router.Example{
+			{Line: "pstree p-team1-"},
+			{Line: "pstree --watch p-team1-", Comment: "refresh every 2 seconds"},
+		},
 		Flags: func(f *pflag.FlagSet) {
 			p.watchFlag.bind(f)
-			f.BoolVar(&p.json, "json", false, "write JSON for scripts, as ps --json")
-			f.BoolVar(&p.noStats, "no-stats", false, "do not ask for memory")
+			f.BoolVar(&p.json, "json", false, "print JSON, like ps --json")
+			f.BoolVar(&p.noStats, "no-stats", false, "do not query memory")
 		},
 	}
 }

@@ -14,21 +14,29 @@ func (raw) Spec() router.Spec {
 	return router.Spec{
 		Name:          "raw",
 		Args:          "TIER ARG...",
-		Short:         "Run the nomad binary against a tier",
+		Short:         "Run the nomad CLI",
+		Group:         router.GroupAccess,
+		Rank:          4,
 		Target:        router.TargetScope,
 		Set:           router.Admin,
 		WantsTerminal: true,
 		RunsProgram:   true,
 		Redact:        router.RedactRaw,
 		Long: `
-TIER is the name of a tier, or all (alles) for the tier in which jobs are named as the one that the command is about. The
-gateway adds the token of that tier to the binary's requests: what raw can do is not confined to your prefixes. Requests go to
-the tier's own address alone, and redirects are not followed.
+Run the nomad CLI against a tier, with the tier's token. raw is not restricted to
+your prefixes: it can do everything that the token can.
 
-Commands that could reach the gateway's host, another cluster or the token are refused, as are flags for addresses,
-tokens and certificates. Jobs are read from standard input, in JSON: raw TIER job run -json -.
+TIER is a tier, or "all" (or "alles") for the tier of the job that the command
+names. Requests go to the address of the tier only, and redirects are not followed.
 
-The exit code is the binary's; 125 says that it was not run.`,
+Commands that could reach the gateway's host, another cluster or the token are
+refused, and so are flags for addresses, tokens and certificates. Jobs are read
+from stdin as JSON. The exit code is the CLI's, or 125 if the CLI was not run.`,
+		Examples: []router.Example{
+			{Line: "raw production node status"},
+			{Line: "raw all job status p-team1-web", Comment: "in the tier of the job"},
+			{Line: "raw production job run -json -", Comment: "the job comes from stdin"},
+		},
 	}
 }
 

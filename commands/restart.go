@@ -27,34 +27,45 @@ type restart struct {
 func (r *restart) Spec() router.Spec {
 	return router.Spec{
 		Name:          "restart",
-		Args:          "PART",
-		Short:         "Restart a job, a group, a task or an allocation, a batch at a time",
+		Args:          "JOB|JOB/GROUP|JOB/GROUP/TASK|ID",
+		Short:         "Restart tasks in batches",
+		Group:         router.GroupChange,
+		Rank:          3,
 		Target:        router.TargetPart,
 		Set:           router.Operate,
 		WantsTerminal: true,
 		Long: `
-PART is JOB, JOB/GROUP, JOB/GROUP/TASK or an ID: an exec ID restarts that task, an allocation's ID all tasks of it. Tasks
-are restarted where they are, in one allocation after the other or in batches; the next batch begins when all tasks of the
-one before run and their service checks pass. At the first batch that does not come up it stops, and says what is restarted
-and what is not.
+Restart the tasks of a job, group, task or allocation in place, one batch at a
+time. ID is an exec ID for one task, or an allocation ID for all of its tasks.
 
-Failed allocations are replaced first, without Nomad's reschedule delay. A stopped allocation of a system job is replaced
-too if you name its ID. If the reschedule block allows no attempt, the job is registered with one attempt, and restored
-when the allocations are replaced. If allocations are missing and Nomad has nothing left to do, restart has them placed.
+Each batch starts when all tasks of the previous batch are running and their
+service checks pass. The restart stops at the first batch that does not become
+healthy and reports which allocations were restarted.
 
-If you leave, the running batch is finished and the restart stops there. With --background it goes on; ops shows it.
+First, failed allocations are replaced and missing ones are placed. If the
+reschedule block allows no attempt, the job is registered with one attempt and then
+restored. A stopped allocation of a system job is replaced if you select it by ID.
 
---full stops the whole job and registers it again as it was. What it was is written to a file first, and it is registered
-again until Nomad takes it; if that does not succeed, the definition is printed, with the command that brings it back.`,
+If you disconnect, the current batch finishes and the restart stops. Use
+--background to let it run to completion; "ops" lists background restarts.
+
+--full saves the job's definition before it stops the job. If the job cannot be
+registered again, the definition is printed with the command that restores it.`,
+		Examples: []router.Example{
+			{Line: "restart p-team1-web", Comment: "one allocation at a time"},
+			{Line: "restart --batch 25% p-team1-web", Comment: "a quarter of the allocations at a time"},
+			{Line: "restart p-team1-api/web/sidecar", Comment: "one task, in every allocation"},
+			{Line: "restart --full -y p-team1-web", Comment: "stop and register again, no prompt"},
+		},
 		Flags: func(f *pflag.FlagSet) {
-			f.StringVarP(&r.batch, "batch", "b", "1", "restart so many allocations at a time: `N` or N%")
-			durationVar(f, &r.wait, "wait", 0, "pause between batches")
-			durationVar(f, &r.timeout, "timeout", 5*time.Minute, "time a batch may take to become healthy")
-			f.BoolVar(&r.ignoreChecks, "ignore-checks", false, "do not wait for service checks: for a restart that they fail before and after")
-			f.BoolVar(&r.reschedule, "reschedule", false, "stop the allocations instead, so that Nomad replaces them")
-			f.BoolVar(&r.full, "full", false, "stop the job and register it again")
-			f.BoolVar(&r.background, "background", false, "write the operation's ID and go on without you")
-			f.BoolVarP(&r.yes, "yes", "y", false, "do not prompt before --full, if several allocations are affected, or before registering the job to replace failed ones")
+			f.StringVarP(&r.batch, "batch", "b", "1", "`N|N%` allocations to restart at a time")
+			durationVar(f, &r.wait, "wait", 0, "`DURATION` pause between batches")
+			durationVar(f, &r.timeout, "timeout", 5*time.Minute, "`DURATION` time a batch may take to become healthy")
+			f.BoolVar(&r.ignoreChecks, "ignore-checks", false, "do not wait for service checks, if they fail anyway")
+			f.BoolVar(&r.reschedule, "reschedule", false, "stop allocations so that Nomad replaces them")
+			f.BoolVar(&r.full, "full", false, "stop the whole job and register it again")
+			f.BoolVar(&r.background, "background", false, "print the operation's ID and return")
+			f.BoolVarP(&r.yes, "yes", "y", false, "do not prompt")
 		},
 	}
 }

@@ -24,24 +24,32 @@ func (r *revert) Spec() router.Spec {
 	return router.Spec{
 		Name:          "revert",
 		Args:          "JOB [VERSION]",
-		Short:         "Go back to an earlier version of a job",
+		Short:         "Revert to an older version",
+		Group:         router.GroupChange,
+		Rank:          5,
 		Target:        router.TargetJob,
 		Set:           router.Operate,
 		WantsTerminal: true,
 		Long: `
-Without VERSION the job goes back to its last release: the newest stable version that runs something else than the current
-one (see: history JOB). Versions that differ only in counts are the same release. The version becomes the newest one, and
-the command waits until it runs.
+Revert a job to an earlier version and wait until it is running. The job gets a new
+version with the contents of the earlier one.
 
-If the version has other counts or another scaling block, the command shows them and, on a terminal, asks what to do.
-Without a terminal it keeps the current counts. --keep-counts and --yes choose without asking.
+Without VERSION, the job goes back to its last release: the newest stable version
+that differs from the current one in more than counts (see: history). If Nomad has
+deleted that version because of restart --full, stop, start or scale, revert uses
+the definition that the gateway saved.
 
-If Nomad has deleted the last release because of restart --full, stop, start or scale, the gateway uses the definition that
-it saved.`,
+If counts or scaling blocks differ, revert shows them and prompts. Without a
+terminal, it keeps the current counts.`,
+		Examples: []router.Example{
+			{Line: "revert p-team1-web", Comment: "to the last release"},
+			{Line: "revert p-team1-web 3", Comment: "to version 3"},
+			{Line: "revert --keep-counts p-team1-web", Comment: "without a prompt"},
+		},
 		Flags: func(f *pflag.FlagSet) {
 			r.waitFlags.bind(f)
-			f.BoolVar(&r.keepCounts, "keep-counts", false, "keep the current counts of all groups")
-			f.BoolVarP(&r.yes, "yes", "y", false, "apply the counts and the scaling of the version without a prompt")
+			f.BoolVar(&r.keepCounts, "keep-counts", false, "keep the current counts; do not prompt")
+			f.BoolVarP(&r.yes, "yes", "y", false, "apply the other counts and scaling; do not prompt")
 		},
 	}
 }

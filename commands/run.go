@@ -17,15 +17,24 @@ func (r *run) Spec() router.Spec {
 	return router.Spec{
 		Name:          "run",
 		Args:          "JOB",
-		Short:         "Launch a periodic job now",
+		Short:         "Run a periodic job now",
+		Group:         router.GroupChange,
+		Rank:          6,
 		Target:        router.TargetJob,
 		Set:           router.Operate,
 		WantsTerminal: true,
 		Long: `
-Nomad itself would launch it beside an earlier launch that still runs, also where the job says prohibit_overlap; here
-that takes --force. It writes the ID of the launch, where Nomad tells it, and does not wait for its end (see: tail).`,
+Run a periodic job now and print the ID of the child job, if Nomad returns it. The
+command does not wait until the child job is finished (see: tail).
+
+If the job prohibits overlap and an earlier child job is still running, run refuses.
+With --force it runs the job anyway, as Nomad's own command does.`,
+		Examples: []router.Example{
+			{Line: "run p-team1-report"},
+			{Line: "run --force p-team1-report", Comment: "even if a child job is still running"},
+		},
 		Flags: func(f *pflag.FlagSet) {
-			f.BoolVar(&r.force, "force", false, "also while an earlier launch runs, though the job prohibits overlap")
+			f.BoolVar(&r.force, "force", false, "ignore prohibit_overlap")
 		},
 	}
 }

@@ -21,19 +21,28 @@ type scale struct {
 func (s *scale) Spec() router.Spec {
 	return router.Spec{
 		Name:            "scale",
-		Args:            "PART COUNT",
+		Args:            "JOB|JOB/GROUP COUNT",
 		NegativeNumbers: true,
-		Short:           "Set how many allocations a group has",
+		Short:           "Set the count of a group",
+		Group:           router.GroupChange,
+		Rank:            4,
 		Target:          router.TargetPart,
 		Set:             router.Operate,
 		WantsTerminal:   true,
 		Long: `
-PART is JOB/GROUP, or JOB where that has one group. COUNT is the new count. With a sign it is relative: +1 means one more, -1
-one fewer. It has to be within what the group's scaling block in the job allows, if there is one. The command prints the old
-and the new count, and waits until as many run.`,
+Set the number of allocations of a group, wait until they are running, and print
+the old and the new count. JOB is enough if the job has one group.
+
+COUNT is the new count. With a sign it is relative: +1 adds one allocation, -1
+removes one. The count must be within the limits of the group's scaling block.`,
+		Examples: []router.Example{
+			{Line: "scale p-team1-web/web 4"},
+			{Line: "scale p-team1-web +1", Comment: "one more"},
+			{Line: "scale p-team1-web -1", Comment: "one fewer"},
+		},
 		Flags: func(f *pflag.FlagSet) {
 			s.waitFlags.bind(f)
-			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask if an earlier release would be lost")
+			f.BoolVarP(&s.yes, "yes", "y", false, "do not prompt, even if a release would be lost")
 		},
 	}
 }

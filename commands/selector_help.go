@@ -1,8 +1,26 @@
 package commands
 
-// selectorHelp explains the argument SELECTOR.
-const selectorHelp = `
-SELECTOR is an exec ID as ps shows it, or the beginning of one (4 digits or more) that fits no other; the ID of an
-allocation or its beginning; or JOB, JOB/GROUP or JOB/GROUP/TASK when exactly one running task fits.
-Name a lost, complete or failed allocation by its own ID. If nothing is running, logs, tail and info use the newest
-allocation.`
+import "github.com/spf13/pflag"
+
+// taskArg are the forms of an argument that selects a task, or a job where the command accepts one.
+const taskArg = "JOB|JOB/GROUP|JOB/GROUP/TASK|ID"
+
+// taskHelp explains taskArg for commands that need a running task.
+const taskHelp = `JOB, JOB/GROUP and JOB/GROUP/TASK must match exactly one running task. ID is an
+exec ID (see: ps) or an allocation ID, or the first 4 or more characters of one.`
+
+// jobOrTaskHelp explains taskArg for commands that accept a job and finished tasks too.
+const jobOrTaskHelp = `JOB selects all tasks of the job. JOB/GROUP and JOB/GROUP/TASK must match one
+running task or, if none is running, one task of the newest allocation. ID is an
+exec ID (see: ps) or an allocation ID, or the first 4 or more characters of one.
+Select a lost, complete or failed allocation by its own ID.`
+
+// filterHelp explains FILTER.
+const filterHelp = `FILTER selects jobs whose names contain it. A FILTER with * or ? must match the whole
+name.`
+
+// acceptJSON accepts --json for commands that always print JSON. Help does not show it.
+func acceptJSON(f *pflag.FlagSet) {
+	f.Bool("json", true, "always on")
+	f.MarkHidden("json")
+}

@@ -21,12 +21,21 @@ var signals = strings.Fields(`SIGABRT SIGALRM SIGBUS SIGCONT SIGFPE SIGHUP SIGIL
 func (signal) Spec() router.Spec {
 	return router.Spec{
 		Name:          "signal",
-		Args:          "SELECTOR SIGNAL",
+		Args:          taskArg + " SIGNAL",
 		Short:         "Send a signal to a task",
+		Group:         router.GroupLogs,
+		Rank:          6,
 		Target:        router.TargetTask,
 		Set:           router.Operate,
 		WantsTerminal: true,
-		Long:          "SIGNAL is a name, such as HUP or SIGUSR1. What the task makes of it, and Nomad of its end, is theirs.",
+		Long: `
+Send a signal to a task. SIGNAL is a name, such as HUP or SIGUSR1.
+
+` + taskHelp,
+		Examples: []router.Example{
+			{Line: "signal 45fed1138a HUP"},
+			{Line: "signal p-lnx-mattermost SIGUSR1", Comment: "if the job has one running task"},
+		},
 	}
 }
 

@@ -26,25 +26,31 @@ func (s *start) Spec() router.Spec {
 	return router.Spec{
 		Name:          "start",
 		Args:          "JOB",
-		Short:         "Bring a stopped job back",
+		Short:         "Start a stopped job",
+		Group:         router.GroupChange,
+		Rank:          2,
 		Target:        router.TargetJob,
 		Set:           router.Operate,
 		WantsTerminal: true,
 		FindsSaved:    true,
 		Long: `
-The job is registered again as its last version that ran, with the counts and everything else of that version. The command
-waits until it runs.
+Start a stopped job: register its last version that ran, unchanged, and wait until
+it is running. For a group with a count of 0, use scale.
 
-If Nomad has deleted the stopped job, the gateway registers the definition that it saved when stop stopped the job. The
-gateway saves definitions for 30 days, on this gateway only. If somebody has registered the job since, start does not change
-it. On a terminal the command shows the version, the user and the time of that stop, and asks first: if somebody registered
-the job again and stopped it without the gateway, another version ran last.
+If Nomad has deleted the job, start uses the definition that the gateway saved when
+"stop" stopped the job. Only the gateway instance that ran "stop" has it, for 30
+days. On a terminal, start shows the version, the user and the time of that stop,
+and prompts: somebody may have run another version since, without the gateway. start
+does not change a job that is registered again.
 
-If a system job is not stopped, start replaces its stopped and failed allocations. If a group of a running job has a count
-of 0, use scale.`,
+If a system job is not stopped, start replaces its stopped and failed allocations.`,
+		Examples: []router.Example{
+			{Line: "start p-team1-web"},
+			{Line: "start --timeout 15m p-team1-web", Comment: "for a job that starts slowly"},
+		},
 		Flags: func(f *pflag.FlagSet) {
 			s.waitFlags.bind(f)
-			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask")
+			f.BoolVarP(&s.yes, "yes", "y", false, "do not prompt")
 		},
 	}
 }

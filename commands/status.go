@@ -29,15 +29,23 @@ func (s *status) Spec() router.Spec {
 	return router.Spec{
 		Name:          "status",
 		Args:          "JOB",
-		Short:         "Show the state of a job as nomad job status does",
+		Short:         "Show the status of a job",
+		Group:         router.GroupLook,
+		Rank:          4,
 		Target:        router.TargetJob,
 		Set:           router.Read,
 		WantsTerminal: true,
 		JSON:          jobOutput{},
-		Long:          "Summary, groups, launches, latest deployment, what is not placed and why, recent evaluations, allocations.",
+		Long: `
+Show the status of a job, like nomad job status: summary, groups, child jobs, latest
+deployment, placement failures, recent evaluations and allocations.`,
+		Examples: []router.Example{
+			{Line: "status p-team1-web"},
+			{Line: "status --watch 5 p-team1-web", Comment: "refresh every 5 seconds"},
+		},
 		Flags: func(f *pflag.FlagSet) {
 			s.watchFlag.bind(f)
-			f.BoolVar(&s.json, "json", false, "write JSON for scripts")
+			f.BoolVar(&s.json, "json", false, "print JSON")
 		},
 	}
 }

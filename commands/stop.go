@@ -25,29 +25,42 @@ type stop struct {
 func (s *stop) Spec() router.Spec {
 	return router.Spec{
 		Name:          "stop",
-		Args:          "PART",
-		Short:         "Stop a job, a group of it, or one allocation",
+		Args:          "JOB|JOB/GROUP|ID",
+		Short:         "Stop a job or part of it",
+		Group:         router.GroupChange,
+		Rank:          1,
 		Target:        router.TargetPart,
 		Set:           router.Operate,
 		WantsTerminal: true,
 		FindsSaved:    true,
 		Rights:        map[string]router.RightSet{"purge": router.Admin},
 		Long: `
-PART is JOB, JOB/GROUP or an ID. A job is stopped, and start brings it back. Nomad deletes a stopped job after some hours, so
-the gateway saves its definition for 30 days. A group is scaled to 0 (see: scale). An allocation, named by its ID or by the
-exec ID of one of its tasks, is stopped, and Nomad replaces it. Nothing is saved of a child job,
-nor with --purge.
+Stop a job, a group or an allocation, and wait until nothing of it is running. Nomad
+continues if you disconnect.
 
-If child jobs of a periodic or parameterized job are running, the command asks on a terminal whether to stop them too.
-Without a terminal they keep running unless you give --children. The command reports how many are still running.
+  JOB        is stopped. "start" brings it back.
+  JOB/GROUP  is scaled to 0 (see: scale).
+  ID         is an allocation ID or the exec ID of one of its tasks. The
+             allocation is stopped, and Nomad replaces it.
 
-It waits until nothing of it runs any more. Nomad continues if you disconnect.`,
+Nomad deletes a stopped job after some hours. The gateway saves its definition for
+30 days, so that "start" still works. It saves nothing for --purge and child jobs.
+
+If a periodic or parameterized job has running child jobs, stop asks whether to
+stop them too. Without a terminal, they keep running. The number of child jobs that
+are still running is reported.`,
+		Examples: []router.Example{
+			{Line: "stop p-team1-web"},
+			{Line: "stop -y p-team1-api/web", Comment: "a group, no prompt"},
+			{Line: "stop 45fed1138a", Comment: "an allocation"},
+			{Line: "stop --children p-team1-import", Comment: "with its child jobs"},
+		},
 		Flags: func(f *pflag.FlagSet) {
 			s.waitFlags.bind(f)
-			f.BoolVar(&s.purge, "purge", false, "let Nomad forget the job as well, without waiting; needs the right to purge")
-			f.BoolVarP(&s.yes, "yes", "y", false, "do not ask, where several allocations are hit")
-			f.BoolVar(&s.children, "children", false, "stop the running child jobs of a periodic or parameterized job too")
-			f.BoolVar(&s.keepChildren, "keep-children", false, "keep the running child jobs running, and do not ask")
+			f.BoolVar(&s.purge, "purge", false, "also delete the job from Nomad; needs the right purge")
+			f.BoolVarP(&s.yes, "yes", "y", false, "do not prompt")
+			f.BoolVar(&s.children, "children", false, "also stop running child jobs")
+			f.BoolVar(&s.keepChildren, "keep-children", false, "do not stop child jobs and do not prompt")
 		},
 	}
 }

@@ -18,20 +18,32 @@ type tail struct {
 func (t *tail) Spec() router.Spec {
 	return router.Spec{
 		Name:          "tail",
-		Args:          "SELECTOR",
-		Short:         "Follow what a task, or each task of a job, writes",
+		Args:          taskArg,
+		Short:         "Follow logs",
+		Group:         router.GroupLogs,
+		Rank:          2,
 		Target:        router.TargetJobOrTask,
 		Set:           router.Read,
 		WantsTerminal: true,
-		Long: selectorHelp + `
+		Long: `
+Follow the log of a task, or of each task of a job, until Ctrl-C. It is the same as
+logs --follow.
 
-It is logs --follow: it goes on when the task is restarted and ends, saying how, when it has finished for good. With a job
-every task of every allocation is followed, new ones too, until the job has ended. Ctrl-C ends it. Past lines are shown
-task by task. Clients that follow the same log share one stream. If a client reads too slowly, tail prints how many lines
-it missed.`,
+` + jobOrTaskHelp + `
+
+tail continues when a task restarts. It exits when the task is finished, and prints
+its exit code. For a job, it follows every task of every allocation, including new
+ones, until the job is finished. Past lines are printed task by task.
+
+Clients that follow the same log share one stream. If your client reads too slowly,
+tail reports how many lines were skipped.`,
+		Examples: []router.Example{
+			{Line: "tail p-team1-web", Comment: "all tasks of a job"},
+			{Line: "tail -n 0 --grep error 45fed1138a", Comment: "one task, new lines that match"},
+		},
 		Flags: func(f *pflag.FlagSet) {
 			t.bind(f)
-			f.BoolVarP(&t.follow, "follow", "f", true, "as it does")
+			f.BoolVarP(&t.follow, "follow", "f", true, "always on")
 			f.MarkHidden("follow")
 		},
 	}

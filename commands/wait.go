@@ -21,8 +21,8 @@ type waitFlags struct {
 }
 
 func (w *waitFlags) bind(f *pflag.FlagSet) {
-	f.BoolVarP(&w.detach, "detach", "d", false, "do not wait until it is done; write the evaluation's ID")
-	durationVar(f, &w.timeout, "timeout", 5*time.Minute, "maximum time to wait")
+	f.BoolVarP(&w.detach, "detach", "d", false, "print the evaluation ID and do not wait")
+	durationVar(f, &w.timeout, "timeout", 5*time.Minute, "`DURATION` maximum time to wait")
 }
 
 func (w *waitFlags) check() error {

@@ -23,7 +23,7 @@ type watchFlag struct {
 }
 
 func (w *watchFlag) bind(flags *pflag.FlagSet) {
-	flags.VarP((*secondsFlag)(&w.seconds), "watch", "w", "refresh every `SECONDS` until Ctrl-C (default 2)")
+	flags.VarP((*secondsFlag)(&w.seconds), "watch", "w", "`SECONDS` refresh until Ctrl-C")
 	w.flag = flags.Lookup("watch")
 	w.flag.NoOptDefVal = "2"
 }

@@ -19,12 +19,16 @@ type whoami struct{ json bool }
 
 func (w *whoami) Spec() router.Spec {
 	return router.Spec{
-		Name:   "whoami",
-		Short:  "Show who you are and what you may do where",
-		Target: router.TargetNone,
-		Set:    router.Public,
-		JSON:   whoamiOutput{},
-		Flags:  func(f *pflag.FlagSet) { f.BoolVar(&w.json, "json", false, "write JSON for scripts") },
+		Name:     "whoami",
+		Short:    "Show your key and rights",
+		Group:    router.GroupAccess,
+		Rank:     2,
+		Target:   router.TargetNone,
+		Set:      router.Public,
+		JSON:     whoamiOutput{},
+		Long:     "Show your login and key, and for each of your groups: jobs, tiers and rights.",
+		Examples: []router.Example{{Line: "whoami"}},
+		Flags:    func(f *pflag.FlagSet) { f.BoolVar(&w.json, "json", false, "print JSON") },
 	}
 }
 

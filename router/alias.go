@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// expandAlias splits the command line and, when its first word is an alias, puts the alias's own words in its place:
-// once, so that an alias cannot lead to another. A command of the same name wins.
+// expandAlias splits the command line and replaces a first word that is an alias by the alias's words. It does so
+// once, so an alias cannot refer to another. A command takes precedence over an alias of the same name.
 func expandAlias(aliases map[string]string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
@@ -27,7 +27,9 @@ func expandAlias(aliases map[string]string) Middleware {
 				req.expandedLine = line + " " + rest
 				expansion, err := Split(line)
 				if err != nil || len(expansion) == 0 {
-					return Exit(2, fmt.Errorf("alias %s of the gateway's configuration is no command line", words[0]))
+					return Exit(2, fmt.Errorf(
+						"alias %s in the gateway's configuration is not a valid command line; ask the gateway's operator",
+						words[0]))
 				}
 				words = slices.Concat(expansion, words[1:])
 			}

@@ -9,8 +9,8 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// auditRequest writes the end event of each request, and one event for a request that is refused before it does anything.
-// started writes the start event. When required is set, nothing is done without that.
+// auditRequest writes the end event of each request; for a refused request it is the only event. The start event is
+// written by auditStart. If required is set, a command does not run unless its start event is written.
 func auditRequest(log *audit.Log, required bool, aliases map[string]string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) (err error) {
@@ -19,7 +19,7 @@ func auditRequest(log *audit.Log, required bool, aliases map[string]string) Midd
 				Time: time.Now().UTC(), Connection: req.Connection, Session: req.Session, Remote: req.Remote,
 				User: req.Login, Key: req.Fingerprint, Line: req.redacted.line, Command: []string{}, Decision: audit.Invalid,
 			}
-			if required { // no cluster is asked for what cannot run
+			if required { // do not query a cluster for a command that cannot run
 				if err := log.Ready(); err != nil {
 					log.ReportRefused(req.Event, err)
 					return notRecordedError(err)
@@ -47,8 +47,8 @@ func auditRequest(log *audit.Log, required bool, aliases map[string]string) Midd
 	}
 }
 
-// auditStart writes the start event of a command: its target and the decision are known, and nothing has been done yet. It is
-// synced to the disk before a command that may change something or run a program.
+// auditStart writes the start event of a command, when its target and the decision are known and before it does
+// anything. The event is synced to disk before a command that may change something or run a program.
 func auditStart(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		spec := req.Command.Spec()
@@ -62,23 +62,23 @@ func auditStart(next Handler) Handler {
 	}
 }
 
-// needsDurableStart reports whether the start event must be on disk before the command runs: it may change something, run a program
-// or see what others must not. Only commands that look are left out.
+// needsDurableStart reports whether the start event must be on disk before the command runs. That is so unless the
+// command only reads jobs.
 func (s Spec) needsDurableStart() bool { return s.Set != Public && s.Set != Read }
 
-// notRecordedError is the error of a command that was not run because its start event could not be written. Its exit code is
-// not taken for that of a program.
+// notRecordedError returns the error of a command that did not run because its start event could not be written. Its
+// exit code is 1, also for commands that run a program.
 func notRecordedError(err error) error {
 	return Exit(1, fmt.Errorf("nothing was run: %w; tell the gateway's operator", &auditWriteError{err}))
 }
 
-// auditWriteError keeps the reason, which names files of the gateway, from the user.
+// auditWriteError hides the reason, which contains paths of the gateway, from the user.
 type auditWriteError struct{ err error }
 
 func (e *auditWriteError) Error() string { return "the gateway cannot write its audit log" }
 func (e *auditWriteError) Unwrap() error { return e.err }
 
-// endEvent returns the event of something that has ended with err now.
+// endEvent returns the end event of a request that has just ended with err.
 func endEvent(event audit.Event, err error) audit.Event {
 	event.Kind = audit.End
 	event.Duration = time.Since(event.Time).Seconds()

@@ -26,7 +26,7 @@ import (
 	"nomadctld/internal/smalldisk"
 )
 
-// eventsIn returns the events in a file, which must be whole lines.
+// eventsIn returns the events in a file, which must consist of whole lines.
 func eventsIn(t *testing.T, path string) (events []audit.Event) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -46,26 +46,27 @@ func eventsIn(t *testing.T, path string) (events []audit.Event) {
 func TestAudit_StartBeforeRun(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe", "act"}})
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
-	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob, TracksProgram: true}, func(context.Context, *Request) error {
-		events := w.allEvents(t)
-		if len(events) != 1 {
-			t.Fatalf("got %d events before the command runs, want 1", len(events))
-		}
-		got := events[0]
-		if got.Time.IsZero() {
-			t.Error("the start event has no time")
-		}
-		got.Time = time.Time{}
-		want := audit.Event{
-			Kind: audit.Start, Connection: "c", Session: "c-1", User: "ann", Key: "SHA256:x", Remote: "192.0.2.1:5",
-			Line: "probe p-team1-web", Command: []string{"probe", "p-team1-web"},
-			Tier: "production", Namespace: "default", Job: "p-team1-web", Program: "c-1.", Decision: audit.Allowed,
-		}
-		if got, want := asJSON(got), asJSON(want); got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
-		}
-		return ProgramExit(7)
-	})
+	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob, TracksProgram: true},
+		func(context.Context, *Request) error {
+			events := w.allEvents(t)
+			if len(events) != 1 {
+				t.Fatalf("got %d events before the command ran, want 1", len(events))
+			}
+			got := events[0]
+			if got.Time.IsZero() {
+				t.Error("the start event has no time")
+			}
+			got.Time = time.Time{}
+			want := audit.Event{
+				Kind: audit.Start, Connection: "c", Session: "c-1", User: "ann", Key: "SHA256:x", Remote: "192.0.2.1:5",
+				Line: "probe p-team1-web", Command: []string{"probe", "p-team1-web"},
+				Tier: "production", Namespace: "default", Job: "p-team1-web", Program: "c-1.", Decision: audit.Allowed,
+			}
+			if got, want := asJSON(got), asJSON(want); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			return ProgramExit(7)
+		})
 	if err := w.run("probe p-team1-web"); ExitCode(err) != 7 {
 		t.Fatal(err)
 	}
@@ -90,8 +91,8 @@ func TestNeedsDurableStart(t *testing.T) {
 	}
 }
 
-// TestAudit_FullDisk counts what runs on a disk that is full, with audit.required: each command that ran has a start
-// event, and each start event is of a command that ran. A newline would fit all the time.
+// TestAudit_FullDisk runs commands on a full disk with audit.required. Each command that ran must have a start
+// event, and each start event must be of a command that ran. A newline always fits.
 func TestAudit_FullDisk(t *testing.T) {
 	dir := smalldisk.Mount(t)
 	path := filepath.Join(dir, "audit.jsonl")
@@ -103,7 +104,8 @@ func TestAudit_FullDisk(t *testing.T) {
 	w := newTestGateway()
 	w.Audit, w.AuditRequired = log, true
 	ran := 0
-	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetScope, RunsProgram: true}, func(context.Context, *Request) error { ran++; return nil })
+	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetScope, RunsProgram: true},
+		func(context.Context, *Request) error { ran++; return nil })
 	line := "probe " + strings.Repeat("x", 700)
 	do := func() (refused bool) {
 		t.Helper()
@@ -111,7 +113,8 @@ func TestAudit_FullDisk(t *testing.T) {
 		if err == nil {
 			return false
 		}
-		if want := "nothing was run: the gateway cannot write its audit log; tell the gateway's operator"; err.Error() != want || ExitCode(err) != 1 || len(ErrorLines(err)) != 1 {
+		const want = "nothing was run: the gateway cannot write its audit log; tell the gateway's operator"
+		if err.Error() != want || ExitCode(err) != 1 || len(ErrorLines(err)) != 1 {
 			t.Errorf("got %q with code %d, want %q with 1", err, ExitCode(err), want)
 		}
 		return true
@@ -139,7 +142,7 @@ func TestAudit_FullDisk(t *testing.T) {
 		do()
 	}
 	if ran > 5 {
-		t.Errorf("%d commands ran on a full disk, and none was to be refused", ran)
+		t.Errorf("%d commands ran on a full disk, want all refused", ran)
 	}
 	check("full")
 	if !do() {
@@ -153,11 +156,12 @@ func TestAudit_FullDisk(t *testing.T) {
 	}
 	check("with space again")
 	if !strings.Contains(problems.String(), `"msg":"audit log cannot be written; command refused"`) {
-		t.Errorf("the operator is not told: %s", problems.String())
+		t.Errorf("nothing was logged for the operator: %s", problems.String())
 	}
 }
 
-// TestAudit_FullDiskNotRequired runs everything, and reports as JSON what is not in the file.
+// TestAudit_FullDiskNotRequired expects all commands to run, and events that are not in the file to be logged as
+// JSON.
 func TestAudit_FullDiskNotRequired(t *testing.T) {
 	dir := smalldisk.Mount(t)
 	path := filepath.Join(dir, "audit.jsonl")
@@ -169,7 +173,8 @@ func TestAudit_FullDiskNotRequired(t *testing.T) {
 	w := newTestGateway()
 	w.Audit = log
 	smalldisk.Fill(t, dir)
-	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetScope}, func(context.Context, *Request) error { return nil })
+	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetScope},
+		func(context.Context, *Request) error { return nil })
 	const commands = 20
 	for range commands {
 		if err := w.run("probe " + strings.Repeat("x", 700)); err != nil {
@@ -191,7 +196,7 @@ func TestAudit_FullDiskNotRequired(t *testing.T) {
 		}
 	}
 	if len(events) != 2*commands {
-		t.Errorf("got %d events in the file and among the problems, want %d", len(events), 2*commands)
+		t.Errorf("got %d events in the file and the log, want %d", len(events), 2*commands)
 	}
 }
 
@@ -210,22 +215,28 @@ func TestAudit_StalledReader(t *testing.T) {
 			w.Audit, w.AuditRequired = audit.NewLog(blockedWriter{until}), required
 			w.Audit.Problems = slog.New(slog.NewTextHandler(&problems, nil))
 			ran := 0
-			register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetNone}, func(context.Context, *Request) error { ran++; return nil })
-			begin := time.Now()
+			register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetNone},
+				func(context.Context, *Request) error { ran++; return nil })
+			start := time.Now()
 			const commands = 100
 			for range commands {
-				if err := w.run("probe " + strings.Repeat("x", 64<<10)); (err != nil) != required || required && ExitCode(err) != 1 {
+				if err := w.run("probe " + strings.Repeat("x", 64<<10)); (err != nil) != required ||
+					required && ExitCode(err) != 1 {
 					t.Fatalf("required %v: got %v", required, err)
 				}
 			}
-			if waited := time.Since(begin); waited > 5*time.Second {
-				t.Errorf("required %v: %d commands waited %v", required, commands, waited)
+			if waited := time.Since(start); waited > 5*time.Second {
+				t.Errorf("required %v: %d commands took %v", required, commands, waited)
 			}
 			if want := map[bool]int{false: commands, true: 0}[required]; ran != want {
 				t.Errorf("required %v: %d commands ran, want %d", required, ran, want)
 			}
-			if want := map[bool]string{false: "audit event lost", true: "command refused"}[required]; !strings.Contains(problems.String(), want) {
-				t.Errorf("required %v: nothing of %q", required, want)
+			want := "audit event lost"
+			if required {
+				want = "command refused"
+			}
+			if !strings.Contains(problems.String(), want) {
+				t.Errorf("required %v: the log does not contain %q", required, want)
 			}
 		})
 	}
@@ -237,7 +248,8 @@ func TestAudit_ReaderExited(t *testing.T) {
 	w := newTestGateway()
 	w.Audit, w.AuditRequired = audit.NewLog(writer), true
 	w.Audit.Problems = slog.New(slog.DiscardHandler)
-	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
+	register(t, Spec{Name: "probe", Target: TargetNone},
+		func(context.Context, *Request) error { t.Error("the command ran"); return nil })
 	if err := w.run("probe"); !errors.Is(err, io.ErrClosedPipe) || ExitCode(err) != 1 {
 		t.Errorf("got %v", err)
 	}
@@ -271,7 +283,7 @@ func TestAudit_OperationStartBeforeRun(t *testing.T) {
 		t.Fatal(err, run)
 	}
 	w.allEvents(t)
-	// The command's own start event can be written, and that of the operation cannot.
+	// Only the command's own start event can be written, not that of the operation.
 	w.Audit, w.AuditRequired, run = audit.NewLog(&limitedWriter{left: 1}), true, false
 	w.Audit.Problems = slog.New(slog.DiscardHandler)
 	err := w.run("act p-team1-web")
@@ -297,14 +309,14 @@ func TestAudit_OperationAbandoned(t *testing.T) {
 	stop()
 	w.Audit = audit.NewLog(hookedWriter{&w.events, func(line []byte) {
 		if bytes.Contains(line, []byte(`"event":"start"`)) {
-			w.Ops.Wait(stopped) // the gateway stops while an operation's start event is written
+			w.Ops.Wait(stopped) // the gateway shuts down while the operation's start event is written
 		}
 	}})
 	before := registry
 	defer func() { registry = before }()
 	registry = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
-		_, err := req.StartOperation(ctx, func(context.Context, Work) error { t.Error("the operation runs"); return nil })
+		_, err := req.StartOperation(ctx, func(context.Context, Work) error { t.Error("the operation ran"); return nil })
 		return err
 	}
 	Register(func() Command { return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate}, act} })
@@ -345,7 +357,7 @@ func TestSavedDefinitions_RedactCommand(t *testing.T) {
 	}
 }
 
-// limitedWriter accepts a number of lines.
+// limitedWriter accepts a limited number of lines.
 type limitedWriter struct{ left int }
 
 func (w *limitedWriter) Write(p []byte) (int, error) {
@@ -382,15 +394,15 @@ func TestRedactLine(t *testing.T) {
 		{"enter -e =hunter2 web", "enter -e *** web", ""},
 		{"enter -e K= web", "enter -e K=*** web", ""},
 		{"enter -e A=hunter2 -u me -e B=hunter2 web", "enter -e A=*** -u me -e B=*** web", ""},
-		{"enter -u -e web K=hunter2", "enter -u -e web K=hunter2", ""}, // a user called -e
+		{"enter -u -e web K=hunter2", "enter -u -e web K=hunter2", ""}, // the user's name is -e
 		{`enter  -e 'K=hunter2 "and" more'   web  'a  b'`, `enter  -e K=***   web  'a  b'`, ""},
 		{`enter -e "K D=hunter2" web`, `enter -e 'K D=***' web`, ""},
 		{`enter -e K=hunt\ er2 web`, `enter -e K=*** web`, ""},
-		{"enter web -e K=hunter2 env", "enter web -e K=*** env", ""},             // refused, and still a secret
-		{"enter web sh -e K=visible", "enter web sh -e K=visible", ""},           // the program's
-		{"enter web -- -e K=visible", "enter web -- -e K=visible", ""},           // likewise
-		{"enter web -c 'x -e K=visible'", "enter web -c 'x -e K=visible'", ""},   // likewise
-		{"enter -q web curl -H K=visible", "enter -q web curl -H K=visible", ""}, // likewise
+		{"enter web -e K=hunter2 env", "enter web -e K=*** env", ""},             // refused, but still a secret
+		{"enter web sh -e K=visible", "enter web sh -e K=visible", ""},           // belongs to the program
+		{"enter web -- -e K=visible", "enter web -- -e K=visible", ""},           // as above
+		{"enter web -c 'x -e K=visible'", "enter web -c 'x -e K=visible'", ""},   // as above
+		{"enter -q web curl -H K=visible", "enter -q web curl -H K=visible", ""}, // as above
 		{"launch web -e K=hunter2", "launch web -e K=***", ""},
 		{"launch web -- -e K=visible", "launch web -- -e K=visible", ""},
 		{"launch -e K=hunter2 'web", "launch -e K=*** 'web", ""}, // cannot be split
@@ -398,13 +410,13 @@ func TestRedactLine(t *testing.T) {
 		{"launch -e K=hunter2\x00 web\xff", "launch -e K=*** web\xff", ""},
 		{"en -e K=hunter2 web", "en -e K=*** web", "enter -e FIXED=*** -e K=*** web"},
 		{"enter web -it -e K=hunter2 env", "enter web -it -e K=*** env", ""},             // refused too
-		{"enter web --tty --env=K=hunter2 env", "enter web --tty --env=K=*** env", ""},   // likewise
-		{"enter web -c -e 'K=visible'", "enter web -c -e 'K=visible'", ""},               // a line for the shell
-		{"enter web -it -- x -e K=visible", "enter web -it -- x -e K=visible", ""},       // the program's
-		{"entr -e K=hunter2 web env", "entr -e K=*** web env", ""},                       // no such command
-		{"entr -e K=hunter2 web x -H a=visible", "entr -e K=*** web x -H a=visible", ""}, // likewise
-		{"rwa prod var put path k=hunter2", "rwa prod var put path k=***", ""},           // likewise
-		{"rwa prod job status -token hunter2", "rwa prod job status -toke*** ***", ""},   // likewise
+		{"enter web --tty --env=K=hunter2 env", "enter web --tty --env=K=*** env", ""},   // as above
+		{"enter web -c -e 'K=visible'", "enter web -c -e 'K=visible'", ""},               // a shell command
+		{"enter web -it -- x -e K=visible", "enter web -it -- x -e K=visible", ""},       // belongs to the program
+		{"entr -e K=hunter2 web env", "entr -e K=*** web env", ""},                       // unknown command
+		{"entr -e K=hunter2 web x -H a=visible", "entr -e K=*** web x -H a=visible", ""}, // as above
+		{"rwa prod var put path k=hunter2", "rwa prod var put path k=***", ""},           // as above
+		{"rwa prod job status -token hunter2", "rwa prod job status -toke*** ***", ""},   // as above
 		{"", "", ""},
 		{"  ", "  ", ""},
 	} {
@@ -426,7 +438,8 @@ func TestRedactLine(t *testing.T) {
 }
 
 func FuzzRedactLine(f *testing.F) {
-	for _, seed := range []string{"fuzzed -e K=v x", "fuzzed '-eK=v", "other -m a=b", "raw x var put p k=v", "fuzzed --env", "\\"} {
+	for _, seed := range []string{"fuzzed -e K=v x", "fuzzed '-eK=v", "other -m a=b", "raw x var put p k=v",
+		"fuzzed --env", "\\"} {
 		f.Add(seed)
 	}
 	before := maps.Clone(registry)
@@ -464,7 +477,7 @@ func TestAudit_RedactsErrors(t *testing.T) {
 		"probe -e K=hunter2":      `K=***: no: "K=***", ***`,
 		`probe -e 'K="hunter2"'`:  `K=***: no: "K=***", ***`,
 		"probe -e hunter2":        `***: no: "***", ***`,
-		"probe -e K=1":            `K=***: no: "K=***", 1`, // too short to be told from other text
+		"probe -e K=1":            `K=***: no: "K=***", 1`, // too short to be redacted everywhere
 		"probe -xe K=hunter2 web": `unknown shorthand flag: 'x' in -xe`,
 		"probe -xeK=hunter2 web":  `unknown shorthand flag: 'x' in -xeK=***`,
 	} {
@@ -512,7 +525,7 @@ func TestRedactRaw(t *testing.T) {
 			t.Errorf("%s\n got %s\nwant %s", line, strings.Join(got, " "), want)
 		}
 		if before, _ := Split(line); !slices.Equal(before, words) {
-			t.Errorf("%s: the words themselves have changed", line)
+			t.Errorf("%s: redact changed its input", line)
 		}
 	}
 }

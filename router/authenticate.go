@@ -9,8 +9,8 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// authenticate finds the user of the proven key. It does so for each command, not once for the connection: a
-// user who has been taken out of the configuration loses open connections too.
+// authenticate finds the user of the authenticated key. It does so for each command, not once for each connection,
+// so that removing a user from the configuration also affects open connections.
 func authenticate(users *acl.Directory) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {

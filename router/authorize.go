@@ -10,7 +10,7 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// checkAllowed returns an error when the user may not use the command on any job.
+// checkAllowed returns an error if the user may not use the command on any job.
 func checkAllowed(req *Request, spec Spec) error {
 	if spec.Set == Public || req.User.May(spec.Name) {
 		return nil
@@ -19,9 +19,11 @@ func checkAllowed(req *Request, spec Spec) error {
 	return fmt.Errorf("%s is not among your commands: %s", spec.Name, strings.Join(specNames(req.AllowedCommands()), ", "))
 }
 
-// authorize puts the part of the clusters on the request on which the user may run the command, and the job or task
-// that it is about. Nothing else does.
-func authorize(tiers []acl.Tier, clusters map[string]*backends.SharedCluster, runtimes *RuntimeSelector, background *operationRunner, raw *Raw) Middleware {
+// authorize sets the clusters on the request, limited to the jobs on which the user may run the command, and the job
+// or task that the command works on. No other code grants access to a cluster.
+func authorize(tiers []acl.Tier, clusters map[string]*backends.SharedCluster, runtimes *RuntimeSelector,
+	runner *operationRunner, raw *Raw,
+) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
 			spec := req.Command.Spec()
@@ -30,17 +32,18 @@ func authorize(tiers []acl.Tier, clusters map[string]*backends.SharedCluster, ru
 				req.Event.Decision = audit.Allowed
 				return next(ctx, req)
 			}
-			scope := &scopedCluster{owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event, onList: background.deleteSavedOfRunning}
+			scope := &scopedCluster{owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event,
+				onList: runner.deleteSavedOfRunning}
 			req.Cluster, req.runtimes = scope, runtimes
 			if spec.Set == Operate || spec.Set == Admin {
-				req.Operations = &scopedOperations{owned: scope.owned, byTier: background.byTier, event: &req.Event}
-				req.runner = background
+				req.Operations = &scopedOperations{owned: scope.owned, byTier: runner.byTier, event: &req.Event}
+				req.runner = runner
 			}
 			if spec.Set == Admin {
 				req.raw = raw
 			}
 			if spec.Target >= TargetJob {
-				req.Event.Decision = audit.Denied // until it is found among what is theirs
+				req.Event.Decision = audit.Denied // until the target is found among the user's jobs
 				if err := resolve(ctx, req, spec.Target); err != nil {
 					return err
 				}

@@ -10,13 +10,13 @@ import (
 	"nomadctld/internal/ops"
 )
 
-// Handler answers a request. What it returns is printed once, by sshd, and sets the exit code.
+// Handler runs a request. sshd prints the error once and derives the exit code from it.
 type Handler func(ctx context.Context, req *Request) error
 
 // Middleware wraps a Handler.
 type Middleware func(next Handler) Handler
 
-// Chain returns h wrapped in mw; the first listed is the outermost.
+// Chain returns h wrapped in mw; the first middleware is the outermost.
 func Chain(h Handler, mw ...Middleware) Handler {
 	for i := len(mw) - 1; i >= 0; i-- {
 		h = mw[i](h)
@@ -24,7 +24,7 @@ func Chain(h Handler, mw ...Middleware) Handler {
 	return h
 }
 
-// Gateway is what the middleware needs to know of the world.
+// Gateway holds everything that the middleware uses.
 type Gateway struct {
 	Users         *acl.Directory
 	Tiers         []acl.Tier
@@ -33,13 +33,13 @@ type Gateway struct {
 	Operations    map[string]backends.ClusterWriter // by tier
 	Ops           *ops.Registry
 	Raw           *Raw
-	Aliases       map[string]string // name to command line
+	Aliases       map[string]string // alias name to command line
 	Audit         *audit.Log
-	AuditRequired bool // a command whose audit event cannot be written is refused
+	AuditRequired bool // refuse commands whose start event cannot be written
 	Log           *slog.Logger
 }
 
-// Handler returns the whole way of a request.
+// Handler returns the whole middleware chain around the command.
 func (g Gateway) Handler() Handler {
 	return Chain(runCommand,
 		recoverPanics(g.Log),
@@ -49,7 +49,8 @@ func (g Gateway) Handler() Handler {
 		route,
 		interruptOnCtrlC,
 		limitResults(new(resultSlots)),
-		authorize(g.Tiers, g.Clusters, g.Runtimes, &operationRunner{g.Ops, g.Audit, g.Log, g.Operations, g.AuditRequired}, g.Raw),
+		authorize(g.Tiers, g.Clusters, g.Runtimes, &operationRunner{g.Ops, g.Audit, g.Log, g.Operations, g.AuditRequired},
+			g.Raw),
 		auditStart,
 	)
 }

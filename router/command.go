@@ -1,6 +1,7 @@
-// Package router takes a command line from a proven user to the command that answers it. The command table and
-// the request live here, and the middleware that every request passes in one order: recovered, audited, authenticate,
-// alias, route, interruptible, bounded, authorize, started.
+// Package router runs the command line of an authenticated user. It owns the command table, the request, and the
+// middleware that every request passes in the same order: recoverPanics, auditRequest, authenticate, expandAlias,
+// route, interruptOnCtrlC, limitResults, authorize, auditStart. Commands must not reach a cluster except through the
+// fields that authorize sets.
 package router
 
 import (
@@ -12,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Command answers one kind of request. Each request gets a fresh value, so flags are plain fields.
+// Command implements one command. Each request gets a new value, so flags are plain fields.
 type Command interface {
 	Spec() Spec
 	Run(ctx context.Context, req *Request) error
@@ -20,56 +21,62 @@ type Command interface {
 
 // Spec describes a command to the router, to help and to the generated docs.
 type Spec struct {
-	Name  string
-	Args  string // as in a usage line: "[FILTER]"; brackets mean optional, "..." at the end any number
-	Short string // one line without a full stop
-	Long  string // more, for --help; may be empty
-	// Target is what the command reaches; the zero value is invalid.
+	Name     string
+	Args     string    // as in a usage line: "[FILTER]" is optional, "ARG..." is repeatable, "JOB|ID" has two forms
+	Short    string    // a few words for lists, without a full stop
+	Long     string    // the description in --help; if it is empty, --help shows Short
+	Examples []Example // command lines that the router accepts
+	// Group is the heading in the list of commands, and Rank the position below it. The zero Group is invalid, except
+	// for hidden commands.
+	Group Group
+	Rank  int
+	// Target is what the command works on. The zero Target is invalid.
 	Target Target
-	// Set is the set of rights that the command's own is in; the zero value is invalid.
+	// Set contains the right to use the command. The zero RightSet is invalid.
 	Set RightSet
-	// Rights are further ones, for what some of the flags do: name to set. See Request.may.
+	// Rights are additional rights that some of the flags need, with their sets. See Request.Require.
 	Rights map[string]RightSet
-	// RunsProgram says that the command runs a program: what follows its first argument is the program's, flags too, and
-	// the exit code is the program's, so that 125 means a failure before it could run.
+	// RunsProgram: the words after the first argument belong to a program, including flags. The exit code is the
+	// program's, and 125 means that the program was not started.
 	RunsProgram bool
-	// NegativeNumbers says that a word such as -1 is an argument, not flags.
+	// NegativeNumbers: a word such as -1 is an argument, not a flag.
 	NegativeNumbers bool
-	// FindsSaved says that the command also finds stopped jobs that Nomad has deleted and the gateway has saved.
+	// FindsSaved: the command also finds stopped jobs that Nomad has deleted and the gateway has saved.
 	FindsSaved bool
-	// WantsTerminal says that a client with a terminal should ask for one: there is something to type, to colour or to fit.
+	// WantsTerminal: a client with a terminal should request one, for input, colors or the width of tables.
 	WantsTerminal bool
-	// TracksProgram says that the command runs a program in a task, with Request.ProgramSession in its environment. If the gateway is
-	// killed meanwhile, the next one finds the program by that and kills it.
+	// TracksProgram: the command runs a program in a task, with Request.ProgramSession in its environment. If the gateway
+	// is killed while the program runs, the next gateway finds the program by that variable and kills it.
 	TracksProgram bool
-	// Redact returns the command's words, as many as it gets, with the secrets in them hidden, where Secret cannot say which
-	// flags have them. nil: Secret says it.
+	// Redact returns the command's words, as many as it gets, with the secrets in them hidden. It is nil if MarkSecret
+	// marks all flags with secrets.
 	Redact func(args []string) []string
-	// Hidden commands are for programs: neither help nor the docs list them.
+	// Hidden: the command is for programs. Help and the docs do not list it.
 	Hidden bool
-	Flags  func(*pflag.FlagSet) // binds the command's own fields; may be nil
-	// JSON is a zero value of what --json writes, for the docs: they are made from its fields' json and doc tags.
+	// Flags binds the command's own fields. It may be nil.
+	Flags func(*pflag.FlagSet)
+	// JSON is a zero value of the output of --json. The docs are generated from the json and doc tags of its fields.
 	JSON any
 }
 
-// Target is what a command reaches, and so what authorize puts on its request.
+// Target is what a command works on. It determines which fields authorize sets on the request.
 type Target int
 
-// The zero Target is invalid, so that no command can forget to say.
+// The zero Target is invalid, so that Register notices a missing one.
 const (
 	_               Target = iota
-	TargetNone             // nothing of a cluster; allowed to everybody
-	TargetScope            // all that the user owns: req.Cluster
+	TargetNone             // nothing on a cluster; open to every user
+	TargetScope            // everything the user owns: req.Cluster
 	TargetJob              // a job, named by the first argument: req.Job
 	TargetTask             // a task: req.Job, req.Allocation and req.Task
 	TargetJobOrTask        // either; req.Task is nil for a job
-	TargetPart             // a job, JOB/GROUP, JOB/GROUP/TASK (req.Part says which) or, by an ID, an allocation or a task
+	TargetPart             // a job, JOB/GROUP or JOB/GROUP/TASK (see req.Part), or an allocation or task by its ID
 )
 
 var registry = map[string]func() Command{}
 
-// Register enters a command into the table. It is called from the init of the command's own file and panics,
-// naming the culprit, when the name is missing or taken, or Target or Set is.
+// Register adds a command to the table. The init function of the command's file calls it. It panics with the
+// command's name if the Spec is invalid or the name is already registered.
 func Register(create func() Command) {
 	spec := create().Spec()
 	switch {
@@ -79,14 +86,16 @@ func Register(create func() Command) {
 		panic("router: command " + spec.Name + " is registered twice")
 	case spec.Target == 0:
 		panic("router: command " + spec.Name + " has no Target")
-	case spec.Target >= TargetJob && !strings.HasPrefix(spec.Args, "JOB") && !strings.HasPrefix(spec.Args, "SELECTOR") && !strings.HasPrefix(spec.Args, "PART"):
-		panic("router: command " + spec.Name + " reaches a job or a task and its first argument is neither JOB nor PART nor SELECTOR")
+	case !spec.Hidden && !slices.Contains(Groups, spec.Group):
+		panic("router: command " + spec.Name + " has no Group")
+	case spec.Target >= TargetJob && (spec.Args == "" || spec.Args[0] == '['):
+		panic("router: command " + spec.Name + " needs an argument for its job or task")
 	}
 	spec.checkRights()
 	registry[spec.Name] = create
 }
 
-// Specs returns the Spec of every registered command, by name, hidden ones too.
+// Specs returns the Spec of every registered command, including hidden ones, sorted by name.
 func Specs() []Spec {
 	specs := make([]Spec, 0, len(registry))
 	for _, create := range registry {
@@ -105,16 +114,16 @@ func CommandNames() []string {
 	return names
 }
 
-// arity returns how many arguments the usage line in Args allows; most is -1 where it ends in "...".
-func (s Spec) arity() (least, most int) {
+// arity returns how many arguments Args allows; maxArgs is -1 if it ends in "...".
+func (s Spec) arity() (minArgs, maxArgs int) {
 	for _, word := range strings.Fields(s.Args) {
-		most++
+		maxArgs++
 		if !strings.HasPrefix(word, "[") {
-			least++
+			minArgs++
 		}
 	}
 	if strings.HasSuffix(strings.TrimRight(s.Args, "]"), "...") {
-		most = -1
+		maxArgs = -1
 	}
-	return least, most
+	return minArgs, maxArgs
 }

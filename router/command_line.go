@@ -9,37 +9,38 @@ import (
 	"github.com/google/shlex"
 )
 
-// maxLine is how long a command line may be, in bytes: Linux's limit for one argument of a program.
+// maxLine limits the length of a command line in bytes. It is Linux's limit for one argument of a program.
 const maxLine = 128 << 10
 
-// maxWords is how many words a command line may have. Each takes up many times its own length in memory.
+// maxWords limits the words of a command line. Each word uses many times its own length in memory.
 const maxWords = 10_000
 
-// Split returns the words of a command line by the rules of a POSIX shell's quoting. Nothing is expanded and
-// nothing is a comment. A line that is too long, is not text or does not end its quotes is an error.
+// Split returns the words of a command line by the quoting rules of a POSIX shell, without expansions or comments.
+// It returns an error if the line is too long, is not valid text, or ends inside quotes.
 func Split(line string) ([]string, error) {
 	switch {
 	case len(line) > maxLine:
-		return nil, fmt.Errorf("the command line is too long: %d bytes, at most %d", len(line), maxLine)
+		return nil, fmt.Errorf("the command line is too long: %d bytes, the limit is %d", len(line), maxLine)
 	case !utf8.ValidString(line):
 		return nil, errors.New("the command line is not valid UTF-8")
 	case strings.ContainsRune(line, 0):
-		return nil, errors.New("the command line holds a NUL byte")
+		return nil, errors.New("the command line contains a NUL byte")
 	}
-	if len(line) > maxWords { // a word has a byte, and a space before it
+	if len(line) > maxWords { // a word has at least one byte
 		if n := len(wordStarts(line)); n > maxWords {
-			return nil, fmt.Errorf("the command line has too many words: %d, at most %d", n, maxWords)
+			return nil, fmt.Errorf("the command line has too many words: %d, the limit is %d", n, maxWords)
 		}
 	}
 	words, err := shlex.Split(escapeComments(line))
 	if err != nil {
-		return nil, errors.New("the command line ends inside a quote or after a backslash; with ssh, quote once for your own shell and once for the gateway")
+		return nil, errors.New("the command line ends inside quotes or after a backslash; " +
+			"with ssh, quote once for your own shell and once for the gateway")
 	}
 	return words, nil
 }
 
-// escapeComments puts a backslash before each # that begins a word. shlex takes such a word for a comment and drops the
-// rest of the line, which is right in a shell script and wrong in a command.
+// escapeComments escapes each # at the start of a word. shlex would treat it as a comment and drop the rest of the
+// line.
 func escapeComments(line string) string {
 	if !strings.Contains(line, "#") {
 		return line
@@ -55,33 +56,34 @@ func escapeComments(line string) string {
 	return b.String() + line[done:]
 }
 
-// lineFrom returns the line from its n-th word on, as it stands there; empty when there are no more words.
+// lineFrom returns the line from word n on, unchanged, or "" if there are no more words.
 func lineFrom(line string, n int) (string, error) {
 	words, err := Split(line)
 	if err != nil {
 		return "", err
 	}
-	begins := wordStarts(line)
+	starts := wordStarts(line)
 	switch {
-	case len(begins) != len(words):
-		return "", errors.New("the command line cannot be cut into words")
-	case n >= len(begins):
+	case len(starts) != len(words):
+		return "", errors.New("the command line cannot be split into words")
+	case n >= len(starts):
 		return "", nil
 	}
-	return line[begins[n]:], nil
+	return line[starts[n]:], nil
 }
 
-// wordStarts returns where the words of a line begin, by the rules of Split.
-func wordStarts(line string) (begins []int) {
+// wordStarts returns the offsets at which words start, by the rules of Split.
+func wordStarts(line string) (starts []int) {
 	for _, span := range wordSpans(line) {
-		begins = append(begins, span[0])
+		starts = append(starts, span[0])
 	}
-	return begins
+	return starts
 }
 
-// wordSpans returns where the words of a line begin and end, by the rules of Split, also of one that Split refuses.
+// wordSpans returns the start and end offsets of the words, by the rules of Split. It also accepts lines that Split
+// refuses.
 func wordSpans(line string) (spans [][2]int) {
-	var quote byte // the open quote; 0 outside
+	var quote byte // the open quote; 0: not quoted
 	between, escaped := true, false
 	for i := range len(line) {
 		c := line[i]

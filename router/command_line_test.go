@@ -35,13 +35,13 @@ func TestSplit(t *testing.T) {
 
 func TestSplit_Refused(t *testing.T) {
 	for line, want := range map[string]string{
-		"ps 'a":                          "inside a quote",
-		`ps "a`:                          "inside a quote",
+		"ps 'a":                          "inside quotes",
+		`ps "a`:                          "inside quotes",
 		`ps \`:                           "backslash",
 		"ps \xff":                        "UTF-8",
 		"ps a\x00b":                      "NUL",
 		strings.Repeat("a", maxLine+1):   "too long",
-		strings.Repeat("a ", maxWords+1): "too many words: 10001, at most 10000",
+		strings.Repeat("a ", maxWords+1): "too many words: 10001, the limit is 10000",
 	} {
 		if got, err := Split(line); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Split(%.20q) = %q, %v, want an error with %q", line, got, err, want)
@@ -57,12 +57,12 @@ func FuzzSplit(f *testing.F) {
 		got, err := Split(line)
 		if err != nil {
 			if got != nil {
-				t.Errorf("words %q beside the error %v", got, err)
+				t.Errorf("words %q and the error %v", got, err)
 			}
 			return
 		}
 		if strings.Contains(line, "#") {
-			// Nothing may be lost: with another letter in its place the words are the same but for it.
+			// Nothing may be lost: replacing # by another letter must change nothing else.
 			other, err := Split(strings.ReplaceAll(line, "#", "X"))
 			for i := range other {
 				if err != nil || i >= len(got) || strings.ReplaceAll(got[i], "#", "X") != other[i] {

@@ -8,10 +8,10 @@ import (
 	"nomadctld/backends"
 )
 
-// ExitError is an exit code that the client is to see, with the error that it is for.
+// ExitError is an error with the exit code that the client gets.
 type ExitError struct {
 	Code int
-	Err  error // nil: nothing of ours has failed, the code is that of a program
+	Err  error // nil: the gateway did not fail; the code is that of a program
 }
 
 func (e *ExitError) Error() string {
@@ -22,13 +22,13 @@ func (e *ExitError) Error() string {
 }
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// CodeTryLater is the exit code of what a limit refuses: EX_TEMPFAIL of sysexits.
+// CodeTryLater is the exit code for requests that a limit refuses: EX_TEMPFAIL of sysexits.
 const CodeTryLater = 75
 
 // Exit returns err with an exit code.
 func Exit(code int, err error) error { return &ExitError{code, err} }
 
-// ProgramExit returns the end of a user's program: nil for the code 0.
+// ProgramExit returns the exit of a user's program as an error: nil for code 0.
 func ProgramExit(code int) error {
 	if code == 0 {
 		return nil
@@ -36,7 +36,8 @@ func ProgramExit(code int) error {
 	return &ExitError{Code: code}
 }
 
-// ExitCode returns the exit code for err: 0 for none, its own when it has one, CodeTryLater for backends.ErrLimitReached, else 1.
+// ExitCode returns the exit code for err: 0 for nil, its own if it has one, CodeTryLater for backends.ErrBusy, else
+// 1.
 func ExitCode(err error) int {
 	var exit *ExitError
 	switch {
@@ -50,7 +51,7 @@ func ExitCode(err error) int {
 	return 1
 }
 
-// ErrorLines returns one line for each of the errors that were joined in err.
+// ErrorLines returns one line for each error that was joined in err.
 func ErrorLines(err error) []string {
 	switch e := err.(type) {
 	case nil:
@@ -62,27 +63,26 @@ func ErrorLines(err error) []string {
 		for _, one := range e.Unwrap() {
 			all = append(all, ErrorLines(one)...)
 		}
-		if strings.Join(all, "\n") == err.Error() { // else it is a sentence of its own around several errors
+		if strings.Join(all, "\n") == err.Error() { // otherwise it is one message that wraps several errors
 			return all
 		}
 	}
 	return []string{err.Error()}
 }
 
-// IsQuiet reports whether an error is for the record only: whoever pipes into head wants to read nothing of that, unless a
-// program may still run, or it is not known what became of an order.
+// IsQuiet reports whether err should be logged but not printed. Output closed by the client (ssh gw ps | head) is
+// quiet, unless a remote program may still be running or the outcome of a change is unknown.
 func IsQuiet(err error) bool {
 	var left *backends.StillRunningError
 	return errors.Is(err, ErrOutputClosed) && !errors.As(err, &left) && !errors.Is(err, backends.ErrOutcomeUnknown)
 }
 
-// The causes for which a command's context ends: the client closed its session or lost its connection; it pressed Ctrl-C
-// or sent a signal; it takes no more of stdout; the gateway stops.
+// The causes of a canceled command context.
 var (
-	ErrClientDisconnected = errors.New("the client went away")
-	ErrGatewayStopping    = errors.New("the gateway is being stopped")
+	ErrClientDisconnected = errors.New("the client disconnected")
+	ErrGatewayStopping    = errors.New("the gateway is shutting down")
 	ErrInterrupted        = Exit(130, errors.New("interrupted"))
 
-	// ErrOutputClosed has the code of a program that wrote into a closed pipe. Nobody is told.
-	ErrOutputClosed = Exit(141, errors.New("the client takes no more output"))
+	// ErrOutputClosed has the exit code of a program that wrote to a closed pipe. It is not printed.
+	ErrOutputClosed = Exit(141, errors.New("the client closed its output"))
 )

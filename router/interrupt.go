@@ -7,10 +7,11 @@ import (
 	"nomadctld/backends"
 )
 
+// runCommand is the innermost handler.
 func runCommand(ctx context.Context, req *Request) error { return req.Command.Run(ctx, req) }
 
-// interruptOnCtrlC ends what comes after it at Ctrl-C, until the command reads them, and returns the cause when that
-// fails because its context has ended, unless that has an exit code of its own.
+// interruptOnCtrlC cancels the command at Ctrl-C until the command claims the input. If the command fails because
+// its context has ended, it returns the cause instead of the error, unless the error has its own exit code.
 func interruptOnCtrlC(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		if req.Terminal != nil {
@@ -23,13 +24,14 @@ func interruptOnCtrlC(next Handler) Handler {
 		}
 		err := next(ctx, req)
 		var exit *ExitError
-		var left *backends.StillRunningError
+		var running *backends.StillRunningError
 		var zombies *backends.ZombiesError
-		if errors.As(err, &left) || errors.As(err, &zombies) { // it tells of the cause, and of what still runs or stays
+		// The error includes the cause and reports processes that still exist.
+		if errors.As(err, &running) || errors.As(err, &zombies) {
 			return err
 		}
 		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.As(err, &exit) {
-			if errors.Is(err, backends.ErrOutcomeUnknown) { // what became of an order is not to be lost
+			if errors.Is(err, backends.ErrOutcomeUnknown) { // keep the error: it reports a change whose outcome is unknown
 				return Exit(ExitCode(cause), errors.Join(cause, err))
 			}
 			return cause

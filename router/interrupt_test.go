@@ -8,14 +8,16 @@ import (
 	"nomadctld/backends"
 )
 
-// Whatever a command's context has ended for, a program that still runs is told of.
+// TestInterrupt_LeftProgram expects a program that is still running to be reported for every cause of a canceled
+// context.
 func TestInterrupt_LeftProgram(t *testing.T) {
 	for _, cause := range []error{ErrClientDisconnected, ErrGatewayStopping, ErrInterrupted, ErrOutputClosed} {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(cause)
 		left := &backends.StillRunningError{Cause: cause, Err: errors.New("there is no shell")}
 		err := interruptOnCtrlC(func(context.Context, *Request) error { return left })(ctx, &Request{})
-		if got := new(backends.StillRunningError); !errors.As(err, &got) || !errors.Is(err, cause) || ExitCode(err) != ExitCode(cause) {
+		if got := new(backends.StillRunningError); !errors.As(err, &got) || !errors.Is(err, cause) ||
+			ExitCode(err) != ExitCode(cause) {
 			t.Errorf("%v: got %v, code %d", cause, err, ExitCode(err))
 		}
 	}
@@ -27,7 +29,8 @@ func TestInterrupt_Zombies(t *testing.T) {
 		cancel(cause)
 		zombies := &backends.ZombiesError{Cause: cause, Count: 2}
 		err := interruptOnCtrlC(func(context.Context, *Request) error { return zombies })(ctx, &Request{})
-		if got := new(backends.ZombiesError); !errors.As(err, &got) || !errors.Is(err, cause) || ExitCode(err) != ExitCode(cause) || IsQuiet(err) != IsQuiet(cause) {
+		if got := new(backends.ZombiesError); !errors.As(err, &got) || !errors.Is(err, cause) ||
+			ExitCode(err) != ExitCode(cause) || IsQuiet(err) != IsQuiet(cause) {
 			t.Errorf("%v: got %v, code %d", cause, err, ExitCode(err))
 		}
 	}

@@ -10,33 +10,34 @@ import (
 )
 
 const (
-	// maxResults is how many of a user's commands hold results of a cluster at the same time. The result stays in memory
-	// until the client has read it, so this bounds what a user can make the gateway hold.
+	// maxResults limits the commands of a user that buffer results of a cluster at the same time. A result stays in
+	// memory until the client has read it, so this limits the memory that a user can occupy.
 	maxResults = 4
 
-	resultSlotTimeout = 30 * time.Second // for one of the user's other commands to finish
+	resultSlotTimeout = 30 * time.Second // for another command of the user to finish
 )
 
-// Follower is a command that does not hold its result: it passes it on as it comes, for as long as the user likes.
+// Follower is a command that may stream its output for as long as the user likes, instead of buffering a result.
 type Follower interface {
-	// Follows is called after the flags have been parsed.
+	// Follows reports whether this run streams. It is called after the flags have been parsed.
 	Follows() bool
 }
 
-// resultSlots counts the commands that hold results, by user. The zero value is ready.
+// resultSlots limits the commands that buffer results, for each user. The zero value is ready to use.
 type resultSlots struct {
 	mu    sync.Mutex
-	users map[string]*userSlots
+	users map[string]*userSlots // guarded by mu
 }
 
-// userSlots is in the map while somebody has a slot or waits for one. resultSlots.mu guards waiting.
+// userSlots is in the map while a command of the user has a slot or waits for one.
 type userSlots struct {
 	slots   chan struct{}
-	waiting int // those that have a slot included
+	waiting int // guarded by resultSlots.mu; includes commands that have a slot
 }
 
-// acquire waits for one of the user's slots and returns a function that gives it back, which may be called twice.
-func (m *resultSlots) acquire(ctx context.Context, user string) (leave func(), err error) {
+// acquire waits for one of the user's slots and returns a function that releases it. That function may be called
+// twice.
+func (m *resultSlots) acquire(ctx context.Context, user string) (release func(), err error) {
 	m.mu.Lock()
 	if m.users == nil {
 		m.users = map[string]*userSlots{}
@@ -62,23 +63,24 @@ func (m *resultSlots) acquire(ctx context.Context, user string) (leave func(), e
 		return sync.OnceFunc(func() { <-u.slots; forget() }), nil
 	case <-timer.C:
 		forget()
-		return nil, Exit(CodeTryLater, fmt.Errorf("%d of your commands are still running, or their output has not been read: try again later", maxResults))
+		return nil, Exit(CodeTryLater, fmt.Errorf(
+			"%d of your commands are still running or their output has not been read; try again later", maxResults))
 	case <-ctx.Done():
 		forget()
 		return nil, context.Cause(ctx)
 	}
 }
 
-// AcquireResultSlot waits for one of the user's slots for results in memory. Call leave to release the slot.
-func (r *Request) AcquireResultSlot(ctx context.Context) (leave func(), err error) {
+// AcquireResultSlot waits for one of the user's slots for buffered results. The caller must call release.
+func (r *Request) AcquireResultSlot(ctx context.Context) (release func(), err error) {
 	if r.acquireResultSlot == nil {
 		return func() {}, nil
 	}
 	return r.acquireResultSlot(ctx)
 }
 
-// limitResults gives each command that reaches a cluster one of its user's slots: for all of its time if it only reads and holds
-// its result, else until authorize has found what it is about.
+// limitResults gives each command that reaches a cluster one of its user's slots. A command that only reads and
+// buffers its result has it until it ends; any other command has it until authorize has resolved its target.
 func limitResults(m *resultSlots) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {
@@ -86,17 +88,17 @@ func limitResults(m *resultSlots) Middleware {
 			if spec.Target == TargetNone {
 				return next(ctx, req)
 			}
-			leave, err := m.acquire(ctx, req.User.Login)
+			release, err := m.acquire(ctx, req.User.Login)
 			if ExitCode(err) == CodeTryLater {
 				req.Event.Decision = audit.Denied
 			}
 			if err != nil {
 				return err
 			}
-			defer leave()
+			defer release()
 			req.acquireResultSlot = func(ctx context.Context) (func(), error) { return m.acquire(ctx, req.User.Login) }
 			if f, ok := req.Command.(Follower); spec.Set != Read || ok && f.Follows() {
-				req.onResolved = leave
+				req.onResolved = release
 			}
 			return next(ctx, req)
 		}

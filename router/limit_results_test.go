@@ -14,17 +14,18 @@ import (
 func TestResultSlots_LimitPerUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m resultSlots
-		var leaves []func()
+		var releases []func()
 		for range maxResults {
 			leave, err := m.acquire(t.Context(), "ann")
 			if err != nil {
 				t.Fatal(err)
 			}
-			leaves = append(leaves, leave)
+			releases = append(releases, leave)
 		}
 		begun := time.Now()
-		if _, err := m.acquire(t.Context(), "ann"); ExitCode(err) != CodeTryLater || !strings.Contains(err.Error(), "4 of your commands") {
-			t.Errorf("one too many: got %v", err)
+		if _, err := m.acquire(t.Context(), "ann"); ExitCode(err) != CodeTryLater ||
+			!strings.Contains(err.Error(), "4 of your commands") {
+			t.Errorf("above the limit: got %v", err)
 		}
 		if waited := time.Since(begun); waited != resultSlotTimeout {
 			t.Errorf("it waited %s", waited)
@@ -38,19 +39,19 @@ func TestResultSlots_LimitPerUser(t *testing.T) {
 		gone := errors.New("gone")
 		time.AfterFunc(time.Second, func() { cancel(gone) })
 		if _, err := m.acquire(ctx, "ann"); err != gone {
-			t.Errorf("a client that left: got %v", err)
+			t.Errorf("a disconnected client: got %v", err)
 		}
-		time.AfterFunc(time.Second, leaves[0])
+		time.AfterFunc(time.Second, releases[0])
 		again, err := m.acquire(t.Context(), "ann")
 		if err != nil {
 			t.Errorf("after one has finished: got %v", err)
 		}
-		leaves[0]() // twice: the slot is another command's by now
+		releases[0]() // a second call: another command has the slot now
 		if n := len(m.users["ann"].slots); n != maxResults {
-			t.Errorf("%d slots are taken, want %d", n, maxResults)
+			t.Errorf("%d slots are in use, want %d", n, maxResults)
 		}
 		again()
-		for _, leave := range leaves[1:] {
+		for _, leave := range releases[1:] {
 			leave()
 		}
 		if len(m.users) > 0 {
@@ -67,7 +68,8 @@ func TestLimitResults_RefusalIsDenied(t *testing.T) {
 		handler := w.Handler()
 		do := func() error {
 			return handler(t.Context(), &Request{
-				Login: "ann", Key: "key", Session: "c-1", Line: "probe", Stdin: strings.NewReader(""), Stdout: &w.stdout, Stderr: &w.stderr,
+				Login: "ann", Key: "key", Session: "c-1", Line: "probe", Stdin: strings.NewReader(""), Stdout: &w.stdout,
+				Stderr:  &w.stderr,
 				Signals: NewSignals(func(error) {}),
 			})
 		}

@@ -9,19 +9,19 @@ import (
 	"nomadctld/backends"
 )
 
-// lineEditor makes lines of keys, as the terminal driver of a kernel does in its cooked mode, for programs that have no
-// terminal. It does no I/O.
+// lineEditor turns keys into lines, like the kernel's terminal driver in cooked mode. It is for programs that have
+// no terminal. It does no I/O.
 type lineEditor struct {
 	erase, kill, eof, intr, quit, werase, lnext, reprint byte // 0: none
-	noEcho                                               bool // the user's terminal shows nothing of what is typed
+	noEcho                                               bool // the user's terminal has echo off
 	detach                                               []byte
 
-	line          []byte // is being typed
-	literalNext   bool   // the next key stands for itself
-	detachMatched int    // so many of the detach keys were typed last, and are not in the line yet
+	line          []byte // the line being edited
+	literalNext   bool   // the next key is inserted as it is
+	detachMatched int    // how many of the detach keys were just typed; they are not in the line yet
 }
 
-// editorEvent is what came of keys.
+// editorEvent is an event that keys cause besides text.
 type editorEvent int
 
 const (
@@ -31,10 +31,10 @@ const (
 	eventDetach
 )
 
-// maxTypedLine is how long a line may become, as in Linux.
+// maxTypedLine limits the length of a line, as in Linux.
 const maxTypedLine = 4095
 
-// newLineEditor returns an editor with the keys of a user's terminal, or else the usual ones.
+// newLineEditor returns an editor with the control characters of the user's terminal, or the usual ones.
 func newLineEditor(modes backends.TerminalModes, detach []byte) *lineEditor {
 	key := func(opcode, usual byte) byte {
 		if char, ok := modes.Char(opcode); ok {
@@ -43,10 +43,16 @@ func newLineEditor(modes backends.TerminalModes, detach []byte) *lineEditor {
 		return usual
 	}
 	return &lineEditor{
-		erase: key(backends.ModeErase, del), kill: key(backends.ModeKill, ctrl('U')), eof: key(backends.ModeEOF, ctrl('D')),
-		intr: key(backends.ModeIntr, ctrlC), quit: key(backends.ModeQuit, ctrl('\\')), werase: key(backends.ModeWerase, ctrl('W')),
-		lnext: key(backends.ModeLnext, ctrl('V')), reprint: key(backends.ModeReprint, ctrl('R')),
-		noEcho: modes.IsOff(backends.ModeEcho), detach: detach,
+		erase:   key(backends.ModeErase, del),
+		kill:    key(backends.ModeKill, ctrl('U')),
+		eof:     key(backends.ModeEOF, ctrl('D')),
+		intr:    key(backends.ModeIntr, ctrlC),
+		quit:    key(backends.ModeQuit, ctrl('\\')),
+		werase:  key(backends.ModeWerase, ctrl('W')),
+		lnext:   key(backends.ModeLnext, ctrl('V')),
+		reprint: key(backends.ModeReprint, ctrl('R')),
+		noEcho:  modes.IsOff(backends.ModeEcho),
+		detach:  detach,
 	}
 }
 
@@ -54,8 +60,8 @@ func ctrl(letter byte) byte { return letter & 0x1f }
 
 const del = 0x7f
 
-// feed takes a key and returns the lines that it completes, what the terminal is to show, and what it asks for.
-func (e *lineEditor) feed(key byte) (lines, shown []byte, what editorEvent) {
+// feed processes a key. It returns the lines that the key completes, the text to echo, and an event.
+func (e *lineEditor) feed(key byte) (lines, echo []byte, event editorEvent) {
 	if len(e.detach) == 0 || e.literalNext {
 		return e.handleKey(key, nil, nil)
 	}
@@ -66,89 +72,89 @@ func (e *lineEditor) feed(key byte) (lines, shown []byte, what editorEvent) {
 		}
 		return nil, nil, eventNone
 	}
-	held := e.detach[:e.detachMatched]
+	buffered := e.detach[:e.detachMatched]
 	e.detachMatched = 0
-	for _, before := range held {
-		if lines, shown, what = e.handleKey(before, lines, shown); what != eventNone {
-			return lines, shown, what
+	for _, before := range buffered {
+		if lines, echo, event = e.handleKey(before, lines, echo); event != eventNone {
+			return lines, echo, event
 		}
 	}
 	if key == e.detach[0] {
 		e.detachMatched = 1
-		return lines, shown, eventNone
+		return lines, echo, eventNone
 	}
-	return e.handleKey(key, lines, shown)
+	return e.handleKey(key, lines, echo)
 }
 
-// newline moves to the beginning of a line if something has been typed on this one.
-func (e *lineEditor) newline(shown []byte) []byte {
+// newline moves to the start of a line if the current one is not empty.
+func (e *lineEditor) newline(echo []byte) []byte {
 	if len(e.line) > 0 && !e.noEcho {
-		shown = append(shown, "\r\n"...)
+		echo = append(echo, "\r\n"...)
 	}
-	return shown
+	return echo
 }
 
-// handleKey takes one key.
-func (e *lineEditor) handleKey(key byte, lines, shown []byte) ([]byte, []byte, editorEvent) {
+// handleKey processes one key that is not part of the detach keys.
+func (e *lineEditor) handleKey(key byte, lines, echo []byte) ([]byte, []byte, editorEvent) {
 	is := func(special byte) bool { return key == special && special != 0 }
 	switch {
 	case e.literalNext:
 		e.literalNext = false
-		shown = e.insert(key, shown)
+		echo = e.insert(key, echo)
 	case key == '\r', key == '\n':
 		lines = append(append(lines, e.line...), '\n')
 		e.line = e.line[:0]
-		shown = e.echo(shown, "\r\n")
+		echo = e.echo(echo, "\r\n")
 	case is(e.intr), is(e.quit):
-		return lines, e.echo(shown, caretNotation(key)+"\r\n"), eventInterrupt
+		return lines, e.echo(echo, caretNotation(key)+"\r\n"), eventInterrupt
 	case is(e.eof):
 		if len(e.line) == 0 {
-			return lines, shown, eventEOF
+			return lines, echo, eventEOF
 		}
 		lines = append(lines, e.line...)
 		e.line = e.line[:0]
 	case is(e.erase), key == del, key == '\b':
-		shown = e.eraseLast(e.lastCharLen(), shown)
+		echo = e.eraseLast(e.lastCharLen(), echo)
 	case is(e.werase):
 		n := len(bytes.TrimRight(e.line, " \t"))
 		for n > 0 && e.line[n-1] != ' ' && e.line[n-1] != '\t' {
 			n--
 		}
-		shown = e.eraseLast(len(e.line)-n, shown)
+		echo = e.eraseLast(len(e.line)-n, echo)
 	case is(e.kill):
-		shown = e.eraseLast(len(e.line), shown)
+		echo = e.eraseLast(len(e.line), echo)
 	case is(e.lnext):
 		e.literalNext = true
-		shown = e.echo(shown, "^\b")
+		echo = e.echo(echo, "^\b")
 	case is(e.reprint):
-		shown = e.echo(shown, caretNotation(key)+"\r\n"+string(echoText(e.line)))
-	case key == ctrl('Z'): // there is nothing to suspend
-		shown = append(shown, '\a')
-	case key == ctrl('S'), key == ctrl('Q'): // nor to stop
+		echo = e.echo(echo, caretNotation(key)+"\r\n"+string(echoText(e.line)))
+	case key == ctrl('Z'): // job control is not supported
+		echo = append(echo, '\a')
+	case key == ctrl('S'), key == ctrl('Q'): // neither is flow control
 	default:
-		shown = e.insert(key, shown)
+		echo = e.insert(key, echo)
 	}
-	return lines, shown, eventNone
+	return lines, echo, eventNone
 }
 
-func (e *lineEditor) echo(shown []byte, text string) []byte {
+func (e *lineEditor) echo(echo []byte, text string) []byte {
 	if e.noEcho {
-		return shown
+		return echo
 	}
-	return append(shown, text...)
+	return append(echo, text...)
 }
 
-// insert puts a key into the line.
-func (e *lineEditor) insert(key byte, shown []byte) []byte {
+// insert appends a key to the line.
+func (e *lineEditor) insert(key byte, echo []byte) []byte {
 	if len(e.line) == maxTypedLine {
-		return append(shown, '\a')
+		return append(echo, '\a')
 	}
 	e.line = append(e.line, key)
-	return e.echo(shown, string(echoText([]byte{key})))
+	return e.echo(echo, string(echoText([]byte{key})))
 }
 
-// lastCharLen returns how long the last character of the line is, with what combines with it. Bytes that are not UTF-8 are
-// characters of their own.
+// lastCharLen returns the length in bytes of the line's last character, including its combining characters. Each
+// byte that is not valid UTF-8 counts as a character.
 func (e *lineEditor) lastCharLen() (length int) {
 	for length < len(e.line) {
 		r, size := utf8.DecodeLastRune(e.line[:len(e.line)-length])
@@ -162,35 +168,35 @@ func (e *lineEditor) lastCharLen() (length int) {
 
 const firstCombining = 0x300
 
-// runeWidths measures characters as terminals outside of East Asia show them, whatever the gateway's own locale.
+// runeWidths measures characters as terminals outside East Asia display them, regardless of the gateway's locale.
 var runeWidths = &runewidth.Condition{}
 
-// eraseLast takes the last n bytes out of the line, and off the terminal.
-func (e *lineEditor) eraseLast(n int, shown []byte) []byte {
+// eraseLast removes the last n bytes from the line and from the terminal.
+func (e *lineEditor) eraseLast(n int, echo []byte) []byte {
 	from := len(e.line) - n
 	for width := displayWidth(e.line[from:]); width > 0; width-- {
-		shown = e.echo(shown, "\b \b")
+		echo = e.echo(echo, "\b \b")
 	}
 	e.line = e.line[:from]
-	return shown
+	return echo
 }
 
-// caretNotation is how a control character is shown.
+// caretNotation returns the display form of a control character.
 func caretNotation(key byte) string { return "^" + string(rune(key^0x40)) }
 
-// echoText is how part of a line is shown.
-func echoText(line []byte) (shown []byte) {
+// echoText returns the display form of a part of a line.
+func echoText(line []byte) (echo []byte) {
 	for _, c := range line {
 		if c < ' ' || c == del {
-			shown = append(shown, caretNotation(c)...)
+			echo = append(echo, caretNotation(c)...)
 		} else {
-			shown = append(shown, c)
+			echo = append(echo, c)
 		}
 	}
-	return shown
+	return echo
 }
 
-// displayWidth is how many columns part of a line takes.
+// displayWidth returns the columns that a part of a line occupies.
 func displayWidth(line []byte) (width int) {
 	for len(line) > 0 {
 		r, size := utf8.DecodeRune(line)

@@ -35,7 +35,7 @@ func FuzzWordStarts(f *testing.F) {
 		}
 		begins := wordStarts(line)
 		if len(begins) != len(words) {
-			t.Fatalf("%q: %d words %q begin at %v", line, len(words), words, begins)
+			t.Fatalf("%q: %d words %q start at %v", line, len(words), words, begins)
 		}
 		for i, begin := range begins {
 			rest, err := Split(line[begin:])

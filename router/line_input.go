@@ -6,26 +6,28 @@ import (
 	"nomadctld/backends"
 )
 
-// LineInput returns what a user types as lines, for a program that has no terminal: it is edited and shown here, because the
-// client's terminal leaves that to the other side. Ctrl-C and the detach keys call leave, with ErrInterrupted and
-// backends.ErrDetached; Ctrl-D at the beginning of a line ends the input. It is nil for a client without a terminal.
-func (r *Request) LineInput(detach []byte, leave func(error)) io.Reader {
+// LineInput returns the user's input as edited lines, for a program that has no terminal. The gateway must edit and
+// echo the input, because the client's terminal is in raw mode. Ctrl-C calls cancel with ErrInterrupted, the detach
+// keys call it with backends.ErrDetached. Ctrl-D on an empty line ends the input. LineInput returns nil for a client
+// without a terminal.
+func (r *Request) LineInput(detach []byte, cancel func(error)) io.Reader {
 	if r.Terminal == nil {
 		return nil
 	}
-	return &lineInput{from: r.Stdin, screen: r.Bytes.Stdout, cancel: leave, editor: newLineEditor(r.Terminal.Modes, detach)}
+	return &lineInput{from: r.Stdin, screen: r.Bytes.Stdout, cancel: cancel,
+		editor: newLineEditor(r.Terminal.Modes, detach)}
 }
 
-// lineInput is for one reader.
+// lineInput is not safe for concurrent use.
 type lineInput struct {
 	from   io.Reader
 	screen io.Writer
 	cancel func(error)
 	editor *lineEditor
 
-	lines    []byte      // complete, and not read yet
-	event    editorEvent // what comes behind them
-	restKeys []byte      // keys behind that
+	lines    []byte      // complete lines that have not been read
+	event    editorEvent // occurred after these lines
+	restKeys []byte      // keys typed after the event
 	err      error
 }
 
@@ -37,7 +39,7 @@ func (l *lineInput) Read(p []byte) (int, error) {
 			return 0, l.err
 		case l.event == eventEOF:
 			l.err = io.EOF
-			go func() { // the user may still want to leave
+			go func() { // Ctrl-C and the detach keys must still work
 				if err := backends.Protect(func() error { l.watchForCancel(); return nil }); err != nil {
 					l.cancel(err)
 				}
@@ -58,33 +60,33 @@ func (l *lineInput) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// feed gives keys to the editor and shows what comes of them.
+// feed passes keys to the editor and echoes its output.
 func (l *lineInput) feed(keys []byte) {
-	var shown []byte
+	var screenText []byte
 	for i, key := range keys {
-		lines, echo, what := l.editor.feed(key)
-		l.lines, shown, l.event = append(l.lines, lines...), append(shown, echo...), what
-		if what != eventNone {
+		lines, echo, event := l.editor.feed(key)
+		l.lines, screenText, l.event = append(l.lines, lines...), append(screenText, echo...), event
+		if event != eventNone {
 			l.restKeys = keys[i+1:]
 			break
 		}
 	}
-	if len(shown) > 0 {
-		l.screen.Write(shown) // one who has gone ends the session
+	if len(screenText) > 0 {
+		l.screen.Write(screenText) // on an error the client is disconnected, which ends the session
 	}
 }
 
-// stop leaves, as what was typed asks for, and returns why.
+// stop calls cancel with the cause that matches the event, and returns it.
 func (l *lineInput) stop() error {
-	why := ErrInterrupted
+	cause := ErrInterrupted
 	if l.event == eventDetach {
-		why = backends.ErrDetached
+		cause = backends.ErrDetached
 	}
-	l.cancel(why)
-	return why
+	l.cancel(cause)
+	return cause
 }
 
-// watchForCancel looks for the keys that leave, once the input has ended.
+// watchForCancel waits for Ctrl-C or the detach keys after the input has ended.
 func (l *lineInput) watchForCancel() {
 	keys := make([]byte, 1<<10)
 	for {

@@ -35,7 +35,7 @@ func TestLineInput(t *testing.T) {
 			var n int
 			n, err = input.Read(small)
 			if read += string(small[:n]); n > 0 && len(left) > 0 {
-				t.Errorf("%s: it left before %q was read", name, read)
+				t.Errorf("%s: it was canceled before %q was read", name, read)
 			}
 		}
 		if read != c.read || !errors.Is(err, c.err) {
@@ -43,10 +43,10 @@ func TestLineInput(t *testing.T) {
 		}
 		if c.left != nil {
 			if why := <-left; !errors.Is(why, c.left) {
-				t.Errorf("%s: left for %v, want %v", name, why, c.left)
+				t.Errorf("%s: canceled with %v, want %v", name, why, c.left)
 			}
 		} else if len(left) > 0 {
-			t.Errorf("%s: left for %v", name, <-left)
+			t.Errorf("%s: canceled with %v", name, <-left)
 		}
 	}
 	if (&Request{}).LineInput(nil, nil) != nil {

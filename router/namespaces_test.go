@@ -12,14 +12,16 @@ import (
 	"nomadctld/backends"
 )
 
-// threeNamespaces is a world in which the user has jobs in three namespaces, for some of which the cluster refuses the token.
+// threeNamespaces returns a gateway with jobs of the user in three namespaces. The cluster refuses the token in some
+// of them.
 func threeNamespaces(refuses map[string]error) *testGateway {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-"}, Namespaces: []string{"apps", "default", "secret"}})
 	running := map[string]string{"web": "running"}
 	for i, namespace := range []string{"apps", "default", "secret"} {
-		w.production.jobs = append(w.production.jobs, ownedJob("production", namespace, "p-team1-"+namespace, fmt.Sprintf("%d%d%d%d1111-0000", i, i, i, i), running))
+		w.production.jobs = append(w.production.jobs, ownedJob("production", namespace, "p-team1-"+namespace,
+			fmt.Sprintf("%d%d%d%d1111-0000", i, i, i, i), running))
 	}
-	w.production.honourNamespace, w.production.refuses = true, refuses
+	w.production.filterNamespace, w.production.refuses = true, refuses
 	return w
 }
 
@@ -33,30 +35,35 @@ func TestNamespaces_OneUnreadable(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		refuses map[string]error
-		shown   []string
-		lines   []string // prefixes of those of the error
-		asked   int
+		listed  []string
+		lines   []string // prefixes of the error's lines
+		queried int
 	}{
 		{"none", nil, []string{"apps", "default", "secret"}, nil, 3},
-		{"the first", map[string]error{"apps": missingRight("apps")}, []string{"default", "secret"}, []string{"tier production: namespace apps is not shown: the gateway's token may not do this"}, 3},
-		{"the last", map[string]error{"secret": missingRight("secret")}, []string{"apps", "default"}, []string{"tier production: namespace secret is not shown: "}, 3},
-		{"two", map[string]error{"apps": missingRight("apps"), "secret": missingRight("secret")}, []string{"default"}, []string{"tier production: namespace apps is not shown: ", "tier production: namespace secret is not shown: "}, 3},
-		{"the token is refused", map[string]error{"apps": unknownToken, "default": unknownToken, "secret": unknownToken}, nil, []string{"tier production: the gateway's token is refused by Nomad: it is not known"}, 3},
-		{"the cluster is down", map[string]error{"apps": down, "default": down, "secret": down}, nil, []string{"tier production: no answer: connection refused"}, 1},
+		{"the first", map[string]error{"apps": missingRight("apps")}, []string{"default", "secret"},
+			[]string{"tier production: namespace apps is not shown: the gateway's token may not do this"}, 3},
+		{"the last", map[string]error{"secret": missingRight("secret")}, []string{"apps", "default"},
+			[]string{"tier production: namespace secret is not shown: "}, 3},
+		{"two", map[string]error{"apps": missingRight("apps"), "secret": missingRight("secret")}, []string{"default"},
+			[]string{"tier production: namespace apps is not shown: ", "tier production: namespace secret is not shown: "}, 3},
+		{"the token is refused", map[string]error{"apps": unknownToken, "default": unknownToken, "secret": unknownToken}, nil,
+			[]string{"tier production: the gateway's token is refused by Nomad: it is not known"}, 3},
+		{"the cluster is down", map[string]error{"apps": down, "default": down, "secret": down}, nil,
+			[]string{"tier production: no answer: connection refused"}, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := threeNamespaces(tc.refuses)
-			var shown []string
+			var listed []string
 			register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
 				jobs, err := req.Cluster.Jobs(ctx, backends.Selection{})
 				for _, job := range jobs {
-					shown = append(shown, job.Namespace)
+					listed = append(listed, job.Namespace)
 				}
 				return err
 			})
 			err := w.run("probe")
-			if !slices.Equal(shown, tc.shown) || len(w.production.asked) != tc.asked {
-				t.Errorf("shows %q after %d requests, want %q after %d", shown, len(w.production.asked), tc.shown, tc.asked)
+			if !slices.Equal(listed, tc.listed) || len(w.production.queried) != tc.queried {
+				t.Errorf("listed %q after %d queries, want %q after %d", listed, len(w.production.queried), tc.listed, tc.queried)
 			}
 			lines := ErrorLines(err)
 			if len(lines) != len(tc.lines) || (err != nil) != (ExitCode(err) == 1) {
@@ -72,11 +79,12 @@ func TestNamespaces_OneUnreadable(t *testing.T) {
 }
 
 func TestNamespaces_UnreadableSelector(t *testing.T) {
-	for _, selector := range []string{"p-team1-default", "p-team1-default/g", "1111", "11111111-0000", backends.ExecID("web", "11111111-0000")} {
+	for _, selector := range []string{"p-team1-default", "p-team1-default/g", "1111", "11111111-0000",
+		backends.ExecID("web", "11111111-0000")} {
 		w := threeNamespaces(map[string]error{"secret": missingRight("secret")})
 		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(_ context.Context, req *Request) error {
 			if req.Job.Namespace != "default" {
-				t.Errorf("%s means %s in %s", selector, req.Job.ID, req.Job.Namespace)
+				t.Errorf("%s selects %s in %s", selector, req.Job.ID, req.Job.Namespace)
 			}
 			return nil
 		})
@@ -87,12 +95,13 @@ func TestNamespaces_UnreadableSelector(t *testing.T) {
 	}
 }
 
-// denied: what cannot be read is not said to be missing, without a word on where it may be.
+// denied: a job is not reported as missing without a hint that it may be in an unreadable namespace.
 func TestNamespaces_UnreadableJobNotFound(t *testing.T) {
 	w := threeNamespaces(map[string]error{"secret": missingRight("secret")})
 	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(context.Context, *Request) error { return nil })
 	lines := ErrorLines(w.run("probe p-team1-secret"))
-	if len(lines) != 2 || !strings.HasPrefix(lines[0], "no job p-team1-secret") || !strings.HasPrefix(lines[1], "tier production: namespace secret is not shown: ") {
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], "no job p-team1-secret") ||
+		!strings.HasPrefix(lines[1], "tier production: namespace secret is not shown: ") {
 		t.Errorf("got %q", lines)
 	}
 	lines = ErrorLines(w.run("probe p-team1-secret --namespace secret"))
@@ -101,12 +110,14 @@ func TestNamespaces_UnreadableJobNotFound(t *testing.T) {
 	}
 }
 
-// denied: the name of a namespace in which nothing is the user's.
+// denied: an error does not name a namespace in which the user owns no job.
 func TestNamespaces_NotOwnedNotNamed(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}})
 	running := map[string]string{"web": "running"}
-	w.production.jobs = []backends.Job{ownedJob("production", "half", "p-team1-web", "aaaa1111-0000", running), ownedJob("production", "theirs", "p-team2-web", "bbbb1111-0000", running)}
-	w.production.err = errors.Join(&backends.NamespaceError{Namespace: "half", Err: missingRight("half")}, &backends.NamespaceError{Namespace: "theirs", Err: missingRight("theirs")})
+	w.production.jobs = []backends.Job{ownedJob("production", "half", "p-team1-web", "aaaa1111-0000", running),
+		ownedJob("production", "notowned", "p-team2-web", "bbbb1111-0000", running)}
+	w.production.err = errors.Join(&backends.NamespaceError{Namespace: "half", Err: missingRight("half")},
+		&backends.NamespaceError{Namespace: "notowned", Err: missingRight("notowned")})
 	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
 		jobs, err := req.Cluster.Jobs(ctx, backends.Selection{})
 		if len(jobs) != 1 {
@@ -121,8 +132,8 @@ func TestNamespaces_NotOwnedNotNamed(t *testing.T) {
 
 func TestSplitErrors_WrappedJoin(t *testing.T) {
 	a, b := errors.New("a"), errors.New("b")
-	sentence := fmt.Errorf("%w: %w", a, b)
-	if got := splitErrors(errors.Join(sentence, errors.Join(a, b))); len(got) != 3 || got[0] != sentence {
+	wrapped := fmt.Errorf("%w: %w", a, b)
+	if got := splitErrors(errors.Join(wrapped, errors.Join(a, b))); len(got) != 3 || got[0] != wrapped {
 		t.Errorf("got %q", got)
 	}
 }

@@ -23,10 +23,11 @@ func TestNegativeNumbers_AreArguments(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			w := newTestGateway()
 			var got []string
-			spec := Spec{Name: "probe", Args: "[ARG...]", NegativeNumbers: true, Target: TargetScope, Flags: func(f *pflag.FlagSet) {
-				f.IntP("number", "n", 0, "")
-				f.BoolP("quiet", "q", false, "")
-			}}
+			spec := Spec{Name: "probe", Args: "[ARG...]", NegativeNumbers: true, Target: TargetScope,
+				Flags: func(f *pflag.FlagSet) {
+					f.IntP("number", "n", 0, "")
+					f.BoolP("quiet", "q", false, "")
+				}}
 			register(t, spec, func(_ context.Context, req *Request) error { got = req.Args; return nil })
 			if err := w.run(line); err != nil || !slices.Equal(got, want) {
 				t.Errorf("got %q, %v, want %q", got, err, want)
@@ -39,7 +40,8 @@ func TestNegativeNumbers_OtherFlagsStrict(t *testing.T) {
 	for line, signed := range map[string]bool{"probe web -1": false, "probe web -1x": true, "probe web -x": true} {
 		w := newTestGateway()
 		func() {
-			register(t, Spec{Name: "probe", Args: "[ARG...]", NegativeNumbers: signed, Target: TargetScope}, func(context.Context, *Request) error { return nil })
+			register(t, Spec{Name: "probe", Args: "[ARG...]", NegativeNumbers: signed, Target: TargetScope},
+				func(context.Context, *Request) error { return nil })
 			defer delete(registry, "probe")
 			if err := w.run(line); ExitCode(err) != 2 {
 				t.Errorf("%s: got %v, want it refused", line, err)

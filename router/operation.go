@@ -13,16 +13,16 @@ import (
 	"nomadctld/internal/ops"
 )
 
-// operationRunner is the work of all sessions that does not end with them.
+// operationRunner starts operations, which continue after their session has ended. All sessions share it.
 type operationRunner struct {
 	registry      *ops.Registry
 	audit         *audit.Log
 	log           *slog.Logger
 	byTier        map[string]backends.ClusterWriter
-	auditRequired bool // no operation starts without its start event
+	auditRequired bool // refuse operations whose start event cannot be written
 }
 
-// Work is what an operation may use: the part of the clusters that is the user's who began it.
+// Work is the access that an operation has: the clusters, limited to the jobs of the user who started it.
 type Work struct {
 	*ops.Op
 	Cluster    backends.Cluster
@@ -31,24 +31,25 @@ type Work struct {
 	runner *operationRunner
 }
 
-// NewWork returns the work of an operation of a registry.
+// NewWork returns the Work of an operation in a registry.
 func NewWork(op *ops.Op, registry *ops.Registry, cluster backends.Cluster, operations backends.ClusterWriter) Work {
 	return Work{op, cluster, operations, &operationRunner{registry: registry}}
 }
 
-// SaveDefinition writes the definition of the operation's job, of that version, down where no end of the gateway loses it.
+// SaveDefinition saves a version of the job's definition to disk, so that it survives a restart of the gateway.
 func (w Work) SaveDefinition(definition json.RawMessage, version uint64) error {
 	return w.runner.registry.SaveForRestore(w.Op, definition, version)
 }
 
-// DeleteDefinition drops what Keep has written: the job is safe.
+// DeleteDefinition deletes the saved definition. It is called when Nomad has accepted the job again.
 func (w Work) DeleteDefinition() error { return w.runner.registry.Drop(w.ID) }
 
-// DefinitionPath returns the file that Keep writes.
+// DefinitionPath returns the path of the saved definition.
 func (w Work) DefinitionPath() string { return w.runner.registry.Path(w.ID) }
 
-// StartOperation lets work go on whatever becomes of the session, as the operation that it returns; work's end is an event of its
-// own. It is about req.Job: one that is worked on already gives an *ops.BusyError. ctx only lends its values.
+// StartOperation starts work on req.Job in the background and returns it as an operation with its own end event. The
+// operation continues after the session has ended. If another operation works on the job, it returns an
+// *ops.BusyError. Of ctx, only the values are used.
 func (r *Request) StartOperation(ctx context.Context, work func(context.Context, Work) error) (*ops.Op, error) {
 	b := r.runner
 	op, err := b.registry.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
@@ -64,36 +65,37 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 		return nil, err
 	}
 	event.Evaluations = slices.Clone(event.Evaluations)
-	theirs := r.Cluster.(*scopedCluster)
-	orders := &scopedOperations{owned: theirs.owned, byTier: b.byTier, event: &event}
+	cluster := r.Cluster.(*scopedCluster)
+	writer := &scopedOperations{owned: cluster.owned, byTier: b.byTier, event: &event}
 	op.OnFinish(func(err error) {
 		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
 			b.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
 		}
-		event := orders.finalEvent(err)
+		event := writer.finalEvent(err)
 		event.Error = r.redacted.redactError(event.Error)
 		b.audit.Record(event)
 	})
-	if ended, err := op.Finished(); !ended.IsZero() { // the gateway has stopped meanwhile
+	if ended, err := op.Finished(); !ended.IsZero() { // the gateway is shutting down
 		return nil, err
 	}
-	w := Work{op, &scopedCluster{owned: theirs.owned, clusters: theirs.clusters, event: new(audit.Event)}, orders, b}
+	w := Work{op, &scopedCluster{owned: cluster.owned, clusters: cluster.clusters, event: new(audit.Event)}, writer, b}
 	go func() { op.Finish(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil
 }
 
-// CheckNoOperation returns an *ops.BusyError if there is an operation on req.Job.
+// CheckNoOperation returns an *ops.BusyError if an operation is running on req.Job.
 func (r *Request) CheckNoOperation() error { return r.runner.registry.Busy(r.opsJob()) }
 
-// CheckNoPendingRestore returns an *ops.BusyError if there is an operation on req.Job that stops it and will bring it back.
+// CheckNoPendingRestore returns an *ops.BusyError if an operation on req.Job has stopped or changed it and will
+// register its saved definition again.
 func (r *Request) CheckNoPendingRestore() error { return r.runner.registry.RestorePending(r.opsJob()) }
 
 func (r *Request) opsJob() ops.Job {
 	return ops.Job{Tier: r.Job.Tier, Namespace: r.Job.Namespace, ID: r.Job.ID, Root: r.Job.Root}
 }
 
-// OwnedOperations returns the operations on jobs that are the user's, and the kept definitions of such jobs, of the tier and
-// namespace that the command is about, each oldest first.
+// OwnedOperations returns the operations on the user's jobs in the selected tier and namespace, and the saved
+// definitions of such operations. Each list is sorted by age, the oldest first.
 func (r *Request) OwnedOperations() (all []*ops.Op, kept []ops.SavedJob, err error) {
 	tiers, err := r.Cluster.(*scopedCluster).tiers(r.Tier)
 	if err != nil {
@@ -107,7 +109,7 @@ func (r *Request) OwnedOperations() (all []*ops.Op, kept []ops.SavedJob, err err
 	return all, kept, nil
 }
 
-// DeleteDefinition removes a kept definition that is the user's.
+// DeleteDefinition deletes the saved definition of an operation on one of the user's jobs.
 func (r *Request) DeleteDefinition(kept ops.SavedJob) error {
 	if !r.ownsJob(kept.Job) {
 		return errNotOwned

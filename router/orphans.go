@@ -14,37 +14,39 @@ import (
 )
 
 const (
-	maxConcurrentKills = 4 // at a time
+	maxConcurrentKills = 4
 	killAttemptTimeout = time.Minute
 	minKillBackoff     = 2 * time.Second
 	maxKillBackoff     = 5 * time.Minute
 
-	// unconfirmedExitTimeout bounds the retries for a program that was not found and has not provably exited. Its node may never come
-	// back, and there may never have been a Docker daemon.
+	// unconfirmedExitTimeout limits the retries for a program that was not found but may still be running. Its node
+	// may never reconnect, and it may never have had a Docker daemon.
 	unconfirmedExitTimeout = time.Hour
 )
 
-// unconfirmedExitError says why a program may run although it was not found.
+// unconfirmedExitError explains why a program that was not found may still be running.
 type unconfirmedExitError struct{ err error }
 
 func (e *unconfirmedExitError) Error() string { return e.err.Error() }
 func (e *unconfirmedExitError) Unwrap() error { return e.err }
 
-// KillOrphans kills the programs that an earlier gateway left running when it was killed, and records what came of it. Their
-// start events are left. It tries again where a cluster does not answer, and returns when all is settled or ctx ends.
-func (g Gateway) KillOrphans(ctx context.Context, left []audit.Event) {
+// KillOrphans kills the programs that a previous gateway process left running when it was killed, and records the
+// results. The orphans are the start events of these programs. It retries while a cluster does not respond, and
+// returns when every program is settled or ctx ends.
+func (g Gateway) KillOrphans(ctx context.Context, orphans []audit.Event) {
 	free := make(chan struct{}, maxConcurrentKills)
 	var all sync.WaitGroup
-	for _, e := range left {
+	for _, e := range orphans {
 		all.Go(func() { g.killOrphan(ctx, free, e) })
 	}
 	all.Wait()
 }
 
 func (g Gateway) killOrphan(ctx context.Context, free chan struct{}, e audit.Event) {
-	log := g.Log.With("session", e.Session, "user", e.User, "tier", e.Tier, "job", e.Job, "allocation", e.Allocation, "task", e.Task)
-	begun := time.Now()
-	killed := false // something was killed, by any attempt
+	log := g.Log.With("session", e.Session, "user", e.User, "tier", e.Tier, "job", e.Job,
+		"allocation", e.Allocation, "task", e.Task)
+	started := time.Now()
+	killed := false // an attempt has killed something
 	for backoff := minKillBackoff; ; backoff = min(2*backoff, maxKillBackoff) {
 		select {
 		case free <- struct{}{}:
@@ -60,21 +62,24 @@ func (g Gateway) killOrphan(ctx context.Context, free chan struct{}, e audit.Eve
 		})
 		<-free
 		e.Time = time.Now().UTC()
-		var unproven *unconfirmedExitError
+		var unconfirmed *unconfirmedExitError
 		switch {
 		case err == nil && killed:
-			log.Warn("killed a program that an earlier gateway left running", "command", e.Line)
+			log.Warn("killed a program left running by a previous gateway process", "command", e.Line)
 			e.Kind = audit.Killed
 		case err == nil:
 			e.Kind = audit.Exited
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, backends.ErrUnsupported), errors.As(err, &unproven) && time.Since(begun) >= unconfirmedExitTimeout:
-			log.Error("a program that an earlier gateway left running cannot be found and may still be running", "command", e.Line, "error", err)
+		case errors.Is(err, backends.ErrUnsupported),
+			errors.As(err, &unconfirmed) && time.Since(started) >= unconfirmedExitTimeout:
+			log.Error("a program left running by a previous gateway process cannot be found and may still be running",
+				"command", e.Line, "error", err)
 			return
 		default:
 			if backoff == minKillBackoff {
-				log.Warn("a program that an earlier gateway left running cannot be killed yet; trying again", "command", e.Line, "error", err)
+				log.Warn("a program left running by a previous gateway process cannot be killed yet; trying again",
+					"command", e.Line, "error", err)
 			}
 			select {
 			case <-time.After(backoff):
@@ -89,10 +94,11 @@ func (g Gateway) killOrphan(ctx context.Context, free chan struct{}, e audit.Eve
 	}
 }
 
-// tryKillOrphan kills the program of a start event, and reports whether it was running. With an error it may still run.
+// tryKillOrphan kills the program of a start event and reports whether it was running. If it returns an error, the
+// program may still be running.
 func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, err error) {
 	if g.Clusters[e.Tier] == nil {
-		return false, fmt.Errorf("finding a program %w: the configuration has no tier %s any more", backends.ErrUnsupported, e.Tier)
+		return false, fmt.Errorf("tier %s is no longer in the configuration: %w", e.Tier, backends.ErrUnsupported)
 	}
 	a, running, err := g.orphanAllocation(ctx, e)
 	if err != nil || !running {
@@ -103,42 +109,42 @@ func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, 
 	if err != nil {
 		return false, err
 	}
-	runtime, place := r.runtime, r.task
-	// How the program was started is not known: Docker may have been silent then.
-	ways := []backends.Runtime{runtime}
+	runtime, ref := r.runtime, r.task
+	// It is unknown how the program was started: Docker may have been down then.
+	runtimes := []backends.Runtime{runtime}
 	if other := g.Runtimes.Nomad[e.Tier]; g.Runtimes.Mode == ExecModeAuto && runtime != other {
-		ways = append(ways, other)
+		runtimes = append(runtimes, other)
 	}
 	var errs error
-	stopped := false // the task
-	for _, way := range ways {
-		killer, ok := way.(backends.Killer)
+	stopped := false // the task is not running
+	for _, candidate := range runtimes {
+		killer, ok := candidate.(backends.Killer)
 		if !ok {
 			continue
 		}
-		killed, err := killer.Kill(ctx, place, e.Program)
+		killed, err := killer.Kill(ctx, ref, e.Program)
 		found = found || killed
 		switch {
 		case killed && err == nil:
 			return true, nil
 		case errors.Is(err, backends.ErrTaskNotRunning):
 			stopped = true
-		case errors.Is(err, backends.ErrDeclined) && len(ways) == 1:
+		case errors.Is(err, backends.ErrDeclined) && len(runtimes) == 1:
 			errs = errors.Join(errs, &unconfirmedExitError{err})
-		case errors.Is(err, backends.ErrForbidden) && way != runtime, errors.Is(err, backends.ErrDeclined):
-			// Nothing could be started that way.
+		case errors.Is(err, backends.ErrForbidden) && candidate != runtime, errors.Is(err, backends.ErrDeclined):
+			// This runtime cannot have started a program.
 		default:
 			errs = errors.Join(errs, err)
 		}
 	}
 	if errs == nil && !stopped && r.dockerErr != nil && !errors.Is(r.dockerErr, backends.ErrDeclined) {
-		// Docker may have started it, and Nomad does not find what Docker has started.
+		// Docker may have started it, and Nomad does not find programs that Docker has started.
 		errs = &unconfirmedExitError{r.dockerErr}
 	}
 	return found, errs
 }
 
-// orphanAllocation returns the allocation of an event, and whether anything of it may run.
+// orphanAllocation returns the allocation of an event and whether any of its tasks may be running.
 func (g Gateway) orphanAllocation(ctx context.Context, e audit.Event) (a backends.Allocation, running bool, err error) {
 	jobs, err := g.orphanScope(e).Jobs(ctx, backends.Selection{Tier: e.Tier, Namespace: e.Namespace, IncludeHidden: true})
 	if err != nil {
@@ -161,12 +167,15 @@ func (g Gateway) orphanAllocation(ctx context.Context, e audit.Event) (a backend
 	return a, false, nil
 }
 
-// orphanScope holds the one job of an event.
+// orphanScope returns a scope with only the job of an event.
 func (g Gateway) orphanScope(e audit.Event) *scopedCluster {
 	const right = "exec"
 	root := backends.RootID(e.Job, "")
-	user := acl.User{Groups: []acl.Group{{Prefixes: []string{root}, Rights: []string{right}, Namespaces: []string{e.Namespace}}}}
+	group := acl.Group{Prefixes: []string{root}, Rights: []string{right}, Namespaces: []string{e.Namespace}}
+	user := acl.User{Groups: []acl.Group{group}}
 	return &scopedCluster{
-		owned: user.Scope(right, []acl.Tier{{Name: e.Tier, Prefixes: []string{root}}}), clusters: g.Clusters, event: new(audit.Event),
+		owned:    user.Scope(right, []acl.Tier{{Name: e.Tier, Prefixes: []string{root}}}),
+		clusters: g.Clusters,
+		event:    new(audit.Event),
 	}
 }

@@ -16,17 +16,17 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// fakeKiller is a runtime in which programs are killed.
+// fakeKiller is a runtime that kills programs.
 type fakeKiller struct {
 	backends.Runtime
 	running map[string]bool // sessions
 	errs    []error         // of the next calls
-	finds   bool            // the next call finds the program in spite of its error
-	asked   []string
+	finds   bool            // the next call finds the program although it returns an error
+	calls   []string
 }
 
 func (k *fakeKiller) Kill(_ context.Context, in backends.TaskRef, session string) (bool, error) {
-	k.asked = append(k.asked, fmt.Sprintf("%s/%s %s", in.Allocation.ID, in.Task, session))
+	k.calls = append(k.calls, fmt.Sprintf("%s/%s %s", in.Allocation.ID, in.Task, session))
 	if len(k.errs) > 0 {
 		err := k.errs[0]
 		k.errs = k.errs[1:]
@@ -41,7 +41,7 @@ func (k *fakeKiller) Kill(_ context.Context, in backends.TaskRef, session string
 	return found, nil
 }
 
-// inspectableCluster is a cluster that knows its allocations too.
+// inspectableCluster is a cluster that can also be queried for an allocation.
 type inspectableCluster struct{ *fakeCluster }
 
 func (inspectableCluster) Allocation(context.Context, backends.Allocation) (backends.AllocationDetail, error) {
@@ -55,9 +55,9 @@ func TestKillOrphans(t *testing.T) {
 		status  string // of the allocation; empty: there is none
 		running bool
 		errs    []error
-		finds   bool // the first call finds it in spite of its error
+		finds   bool // the first call finds the program although it returns an error
 		jobsErr error
-		want    audit.Kind // empty: none
+		want    audit.Kind // empty: no event
 		logged  string
 		tries   int
 	}{
@@ -67,7 +67,8 @@ func TestKillOrphans(t *testing.T) {
 		{name: "allocation stopped", status: "complete", running: true, want: audit.Exited},
 		{name: "allocation collected", running: true, want: audit.Exited},
 		{
-			name: "cluster comes back", status: "running", running: true, errs: []error{backends.ErrUnreachable, backends.ErrUnreachable},
+			name: "cluster comes back", status: "running", running: true,
+			errs: []error{backends.ErrUnreachable, backends.ErrUnreachable},
 			want: audit.Killed, logged: "trying again", tries: 3,
 		},
 		{name: "cluster is down", status: "running", running: true, jobsErr: backends.ErrUnreachable, logged: "trying again"},
@@ -77,8 +78,9 @@ func TestKillOrphans(t *testing.T) {
 			name: "exits after an error", status: "running", running: true, errs: []error{backends.ErrUnreachable}, finds: true,
 			want: audit.Killed, logged: "trying again", tries: 2,
 		},
-		{name: "no shell", status: "running", errs: []error{backends.ErrUnsupported}, logged: "may still be running", tries: 1},
-		{name: "tier removed", tier: "old", status: "running", logged: "no tier old"},
+		{name: "no shell", status: "running", errs: []error{backends.ErrUnsupported}, logged: "may still be running",
+			tries: 1},
+		{name: "tier removed", tier: "old", status: "running", logged: "tier old is no longer in the configuration"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -95,7 +97,8 @@ func TestKillOrphans(t *testing.T) {
 				}
 				w.production.err = tc.jobsErr
 				start := audit.Event{
-					Kind: audit.Start, Time: time.Now(), Connection: "c", Session: "c-1", User: "ann", Key: "k", Remote: "r", Line: "exec web sh",
+					Kind: audit.Start, Time: time.Now(), Connection: "c", Session: "c-1", User: "ann", Key: "k", Remote: "r",
+					Line:    "exec web sh",
 					Command: []string{"exec", "web", "sh"}, Tier: "production", Namespace: "default", Job: "p-team1-web",
 					Allocation: "alloc of p-team1-web", Task: "web", Program: "c-1.", Decision: audit.Allowed,
 				}
@@ -111,18 +114,20 @@ func TestKillOrphans(t *testing.T) {
 						t.Errorf("got %+v, want no event", events)
 					}
 				} else if want := start; len(events) != 1 || events[0].Kind != tc.want || events[0].Session != want.Session ||
-					events[0].User != "ann" || events[0].Allocation != want.Allocation || events[0].Decision != "" || events[0].Line != want.Line {
+					events[0].User != "ann" || events[0].Allocation != want.Allocation || events[0].Decision != "" ||
+					events[0].Line != want.Line {
 					t.Errorf("got %+v, want one event %s", events, tc.want)
 				}
-				if !strings.Contains(log.String(), tc.logged) || tc.logged == "" && log.Len() > 0 || strings.Count(log.String(), "trying again") > 1 {
+				if !strings.Contains(log.String(), tc.logged) || tc.logged == "" && log.Len() > 0 ||
+					strings.Count(log.String(), "trying again") > 1 {
 					t.Errorf("got the log %q, want %q once", log.String(), tc.logged)
 				}
-				if len(runtime.asked) != tc.tries {
-					t.Errorf("got %q, want %d calls", runtime.asked, tc.tries)
+				if len(runtime.calls) != tc.tries {
+					t.Errorf("got %q, want %d calls", runtime.calls, tc.tries)
 				}
-				for _, asked := range runtime.asked {
-					if asked != "alloc of p-team1-web/web c-1." {
-						t.Errorf("got %q", asked)
+				for _, calls := range runtime.calls {
+					if calls != "alloc of p-team1-web/web c-1." {
+						t.Errorf("got %q", calls)
 					}
 				}
 				if !runtime.running["c-2."] {
@@ -133,23 +138,25 @@ func TestKillOrphans(t *testing.T) {
 	}
 }
 
-// orphanEvent is a start event of a program in the task of newOrphanGateway.
+// orphanEvent returns a start event of a program in the task of newOrphanGateway.
 func orphanEvent() audit.Event {
 	return audit.Event{
-		Kind: audit.Start, Session: "c-1", Program: "c-1.", Line: "exec web sh", Tier: "production", Namespace: "default", Job: "p-team1-web",
+		Kind: audit.Start, Session: "c-1", Program: "c-1.", Line: "exec web sh", Tier: "production", Namespace: "default",
+		Job:        "p-team1-web",
 		Allocation: "alloc of p-team1-web", Task: "web",
 	}
 }
 
-// killerDocker is Docker for programs that are killed.
+// killerDocker is a Docker runtime that kills programs.
 type killerDocker struct {
 	*fakeRuntime
 	*fakeKiller
-	answers time.Time // from when on; zero: never
+	respondsFrom time.Time // zero: never responds
 }
 
-func (k killerDocker) Inspect(ctx context.Context, node backends.Node, task, allocation string) (json.RawMessage, error) {
-	if !k.answers.IsZero() && !time.Now().Before(k.answers) {
+func (k killerDocker) Inspect(ctx context.Context, node backends.Node, task,
+	allocation string) (json.RawMessage, error) {
+	if !k.respondsFrom.IsZero() && !time.Now().Before(k.respondsFrom) {
 		return nil, nil
 	}
 	return k.fakeRuntime.Inspect(ctx, node, task, allocation)
@@ -182,12 +189,12 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 	for _, tc := range []struct {
 		name             string
 		inspected        error // of Docker, for the first 10 minutes
-		always           bool  // or for ever
-		inDocker         bool  // the program runs
+		always           bool  // or always
+		inDocker         bool  // the program runs in Docker
 		inNomad          bool
 		dockerErr        error    // of its first Kill
-		nomadErr         error    // likewise
-		way              ExecMode // empty: Auto
+		nomadErr         error    // of Nomad's first Kill
+		mode             ExecMode // empty: Auto
 		want             audit.Kind
 		logged           string
 		minTime, maxTime time.Duration
@@ -195,20 +202,26 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 		{name: "in Docker", inDocker: true, want: audit.Killed, logged: "killed a program"},
 		{name: "in Nomad", inNomad: true, want: audit.Killed, logged: "killed a program"},
 		{name: "in neither", want: audit.Exited},
-		{name: "in Docker, which is silent at first", inspected: backends.ErrUnreachable, inDocker: true, want: audit.Killed, logged: "trying again", minTime: 10 * time.Minute, maxTime: 20 * time.Minute},
-		{name: "in Nomad, without Docker", inspected: backends.ErrUnreachable, always: true, inNomad: true, want: audit.Killed, logged: "killed a program"},
-		{name: "in neither, without Docker", inspected: backends.ErrUnreachable, always: true, logged: "may still be running", minTime: unconfirmedExitTimeout, maxTime: unconfirmedExitTimeout + maxKillBackoff},
+		{name: "in Docker, which is down at first", inspected: backends.ErrUnreachable, inDocker: true, want: audit.Killed,
+			logged: "trying again", minTime: 10 * time.Minute, maxTime: 20 * time.Minute},
+		{name: "in Nomad, without Docker", inspected: backends.ErrUnreachable, always: true, inNomad: true,
+			want: audit.Killed, logged: "killed a program"},
+		{name: "in neither, without Docker", inspected: backends.ErrUnreachable, always: true, logged: "may still be running",
+			minTime: unconfirmedExitTimeout, maxTime: unconfirmedExitTimeout + maxKillBackoff},
 		{name: "in neither, and Docker declines to inspect", inspected: declined, always: true, want: audit.Exited},
-		{name: "task stopped, without Docker", inspected: backends.ErrUnreachable, always: true, nomadErr: backends.ErrTaskNotRunning, want: audit.Exited},
-		{name: "Docker alone, which declines at first", way: ExecModeDocker, inDocker: true, dockerErr: declined, want: audit.Killed, logged: "trying again", minTime: minKillBackoff, maxTime: minKillBackoff},
+		{name: "task stopped, without Docker", inspected: backends.ErrUnreachable, always: true,
+			nomadErr: backends.ErrTaskNotRunning, want: audit.Exited},
+		{name: "Docker alone, which declines at first", mode: ExecModeDocker, inDocker: true, dockerErr: declined,
+			want: audit.Killed, logged: "trying again", minTime: minKillBackoff, maxTime: minKillBackoff},
 		{name: "in neither, and Docker declines to kill", dockerErr: declined, want: audit.Exited},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, log := newOrphanGateway()
-				docker := killerDocker{&fakeRuntime{inspected: tc.inspected}, &fakeKiller{running: map[string]bool{"c-1.": tc.inDocker}}, time.Time{}}
+				docker := killerDocker{&fakeRuntime{inspected: tc.inspected},
+					&fakeKiller{running: map[string]bool{"c-1.": tc.inDocker}}, time.Time{}}
 				if !tc.always {
-					docker.answers = time.Now().Add(10 * time.Minute)
+					docker.respondsFrom = time.Now().Add(10 * time.Minute)
 				}
 				if tc.dockerErr != nil {
 					docker.errs = []error{tc.dockerErr}
@@ -217,13 +230,14 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 				if tc.nomadErr != nil {
 					nomad.errs = []error{tc.nomadErr}
 				}
-				w.Runtimes = &RuntimeSelector{Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad}, Mode: cmp.Or(tc.way, ExecModeAuto)}
+				w.Runtimes = &RuntimeSelector{Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad},
+					Mode: cmp.Or(tc.mode, ExecModeAuto)}
 				ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer stop()
-				begin := time.Now()
+				started := time.Now()
 				w.KillOrphans(ctx, []audit.Event{orphanEvent()})
-				if took := time.Since(begin); took < tc.minTime || took > tc.maxTime {
-					t.Errorf("settled after %s, want between %s and %s", took, tc.minTime, tc.maxTime)
+				if took := time.Since(started); took < tc.minTime || took > tc.maxTime {
+					t.Errorf("settled after %s, want %s to %s", took, tc.minTime, tc.maxTime)
 				}
 				events := w.allEvents(t)
 				if tc.want == "" && len(events) > 0 || tc.want != "" && (len(events) != 1 || events[0].Kind != tc.want) {
@@ -237,7 +251,7 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 	}
 }
 
-// stoppingKiller kills a program while the gateway is stopped.
+// stoppingKiller kills a program while the gateway shuts down.
 type stoppingKiller struct {
 	backends.Runtime
 	stop func()
@@ -251,7 +265,8 @@ func (k stoppingKiller) Kill(context.Context, backends.TaskRef, string) (bool, e
 func TestKillOrphans_GatewayStops(t *testing.T) {
 	w, _ := newOrphanGateway()
 	ctx, stop := context.WithCancel(t.Context())
-	w.Runtimes = &RuntimeSelector{Nomad: map[string]backends.Runtime{"production": stoppingKiller{stop: stop}}, Mode: ExecModeNomad}
+	w.Runtimes = &RuntimeSelector{Nomad: map[string]backends.Runtime{"production": stoppingKiller{stop: stop}},
+		Mode: ExecModeNomad}
 	w.KillOrphans(ctx, []audit.Event{orphanEvent()})
 	if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Killed {
 		t.Errorf("got %+v, want one event %s", events, audit.Killed)

@@ -8,7 +8,8 @@ import (
 	"testing/synctest"
 )
 
-// A client that signals as soon as it has seen output means the program, whether or not that has been given any input yet.
+// TestProgramIO_ClaimsOnFirstByte checks that signals go to the program as soon as the client has received output,
+// even if the program has not read any input.
 func TestProgramIO_ClaimsOnFirstByte(t *testing.T) {
 	for name, first := range map[string]func(stdin io.Reader, out Bytes){
 		"stdin":  func(stdin io.Reader, _ Bytes) { stdin.Read(make([]byte, 1)) },
@@ -31,7 +32,7 @@ func TestProgramIO_ClaimsOnFirstByte(t *testing.T) {
 				io.WriteString(typing, "a\x03")
 				synctest.Wait()
 				if interrupted != 2 || len(signals) != 0 {
-					t.Errorf("before: %d interruptions and %d signals, want 2 and 0", interrupted, len(signals))
+					t.Errorf("before: %d interrupts and %d signals, want 2 and 0", interrupted, len(signals))
 				}
 				first(stdin, out)
 				req.Signals.Deliver("INT")
@@ -39,7 +40,7 @@ func TestProgramIO_ClaimsOnFirstByte(t *testing.T) {
 				io.WriteString(typing, "\x03")
 				synctest.Wait()
 				if interrupted != 2 || len(signals) != 2 {
-					t.Errorf("after: %d interruptions and %d signals, want 2 and 2", interrupted, len(signals))
+					t.Errorf("after: %d interrupts and %d signals, want 2 and 2", interrupted, len(signals))
 				}
 			})
 		})
@@ -57,29 +58,32 @@ func TestProgramIO_KeepsEarlyInput(t *testing.T) {
 	})
 }
 
-// A command that reads nothing still hears Ctrl-C, however much was typed before it.
+// TestTerminalInput_CtrlCAfterUnread checks that Ctrl-C works in a command that reads nothing, regardless of how
+// much was typed before it.
 func TestTerminalInput_CtrlCAfterUnread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		interrupted := 0
-		keys := newTerminalInput(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<20), ctrlC)), false, func() { interrupted++ })
+		keys := newTerminalInput(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<20), ctrlC)), false,
+			func() { interrupted++ })
 		defer keys.close()
 		synctest.Wait()
 		if interrupted != 1 {
-			t.Errorf("%d interruptions, want 1", interrupted)
+			t.Errorf("%d interrupts, want 1", interrupted)
 		}
 	})
-	synctest.Test(t, func(t *testing.T) { // a program's input, until it is known that none is read
+	synctest.Test(t, func(t *testing.T) { // lossless until IgnoreInput
 		interrupted := 0
-		keys := newTerminalInput(iotest.OneByteReader(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<17), ctrlC))), true, func() { interrupted++ })
+		keys := newTerminalInput(iotest.OneByteReader(bytes.NewReader(append(bytes.Repeat([]byte("x"), 1<<17), ctrlC))), true,
+			func() { interrupted++ })
 		defer keys.close()
 		synctest.Wait()
 		if interrupted != 0 {
-			t.Errorf("%d interruptions before that, want none", interrupted)
+			t.Errorf("%d interrupts before that, want none", interrupted)
 		}
 		(&Request{Stdin: keys}).IgnoreInput()
 		synctest.Wait()
 		if interrupted != 1 {
-			t.Errorf("%d interruptions, want 1", interrupted)
+			t.Errorf("%d interrupts, want 1", interrupted)
 		}
 	})
 }

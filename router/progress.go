@@ -6,21 +6,20 @@ import (
 	"time"
 )
 
-// Progress shows what is being waited for when it takes longer than a second, and only on a terminal: anywhere else
-// it would be a line too many. done takes it away again and returns after that;
-// it may be called twice.
-func (r *Request) Progress(what string) (done func()) {
+// Progress prints what the command is waiting for, if it takes longer than a second and the client has a terminal.
+// done erases it and may be called twice.
+func (r *Request) Progress(activity string) (done func()) {
 	if r.Terminal == nil {
 		return func() {}
 	}
 	var mu sync.Mutex
-	shown, over := false, false
+	shown, finished := false, false
 	timer := time.AfterFunc(time.Second, func() {
 		mu.Lock()
 		defer mu.Unlock()
-		if !over {
+		if !finished {
 			shown = true
-			io.WriteString(r.StatusWriter(), what+"...")
+			io.WriteString(r.StatusWriter(), activity+"...")
 		}
 	})
 	return sync.OnceFunc(func() {
@@ -30,6 +29,6 @@ func (r *Request) Progress(what string) (done func()) {
 		if shown {
 			io.WriteString(r.StatusWriter(), "\r\x1b[K")
 		}
-		over = true
+		finished = true
 	})
 }

@@ -13,10 +13,10 @@ import (
 // Raw runs the nomad binary against a tier.
 type Raw struct {
 	Binary  nomadcli.Binary
-	Cluster func(tier string) (nomadcli.Cluster, error) // with the token as it is now
+	Cluster func(tier string) (nomadcli.Cluster, error) // with the current token
 }
 
-// RedactRaw is Spec.Redact of the command whose words are a tier and those of the nomad binary.
+// RedactRaw is Spec.Redact of the command whose arguments are a tier followed by those of the nomad binary.
 func RedactRaw(args []string) []string {
 	if len(args) == 0 {
 		return args
@@ -24,12 +24,12 @@ func RedactRaw(args []string) []string {
 	return append(args[:1:1], nomadcli.Redact(args[1:], redactValue)...)
 }
 
-// RunRaw runs the nomad binary against the tier that name means, with the session's streams and terminal, and returns its
-// exit code. "alles" and "all" are the tier whose jobs are named as the one among args. Only a tier in which the user has
-// the right to raw can be named; there the binary may do what the tier's token may.
+// RunRaw runs the nomad binary against the named tier, with the session's streams and terminal, and returns its exit
+// code. For "alles" and "all", the job among args selects the tier. Only tiers in which the user has the right raw
+// can be named. There, the binary has all rights of the tier's token.
 func (r *Request) RunRaw(ctx context.Context, name string, args []string) (code int, err error) {
 	if r.Tier != "" {
-		return 0, Exit(2, errors.New("raw: the tier is the first argument; there is no --tier"))
+		return 0, Exit(2, errors.New("raw: the tier is the first argument; --tier is not supported"))
 	}
 	tier, err := r.resolveRawTier(name, args)
 	if err != nil {
@@ -60,23 +60,25 @@ func (r *Request) resolveRawTier(name string, args []string) (string, error) {
 		return "", err
 	}
 	if name == "" {
-		return "", Exit(2, fmt.Errorf("raw: the tier has no name (yours: %s)", strings.Join(tiers, ", ")))
+		return "", Exit(2, fmt.Errorf("raw: the tier is empty (yours: %s)", strings.Join(tiers, ", ")))
 	}
 	if name != "all" && name != "alles" {
 		return tiers[0], nil
 	}
 	job, ok := nomadcli.JobArg(args)
 	if !ok {
-		return "", Exit(2, fmt.Errorf("raw %s takes the tier from the job that the command names, and this one names none: write the tier (yours: %s)", name, strings.Join(tiers, ", ")))
+		return "", Exit(2, fmt.Errorf("raw %s selects the tier by the command's job, but this command names no job; "+
+			"name the tier (yours: %s)", name, strings.Join(tiers, ", ")))
 	}
-	var fitting []string
-	for _, ruling := range r.Decide("raw", job, r.Namespace) {
-		if ruling.Allowed {
-			fitting = append(fitting, ruling.Tier)
+	var matching []string
+	for _, decision := range r.Decide("raw", job, r.Namespace) {
+		if decision.Allowed {
+			matching = append(matching, decision.Tier)
 		}
 	}
-	if len(fitting) != 1 {
-		return "", Exit(2, fmt.Errorf("raw %s: %d of your tiers have jobs that are named as %s: write the tier (yours: %s)", name, len(fitting), job, strings.Join(tiers, ", ")))
+	if len(matching) != 1 {
+		return "", Exit(2, fmt.Errorf("raw %s: the name %s matches the prefixes of %d of your tiers; "+
+			"name the tier (yours: %s)", name, job, len(matching), strings.Join(tiers, ", ")))
 	}
-	return fitting[0], nil
+	return matching[0], nil
 }

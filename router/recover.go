@@ -10,14 +10,15 @@ import (
 	"nomadctld/backends"
 )
 
-// recoverPanics turns a panic anywhere below into an error of this one request.
+// recoverPanics turns a panic in the rest of the chain into an error of this request.
 func recoverPanics(log *slog.Logger) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) (err error) {
 			defer func() {
 				if p := recover(); p != nil {
-					log.Error("panic", "session", req.Session, "line", req.Event.Line, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-					err = fmt.Errorf("internal error; the gateway's log tells more under session %s", req.Session)
+					log.Error("panic", "session", req.Session, "line", req.Event.Line, "panic", fmt.Sprint(p), "stack",
+						string(debug.Stack()))
+					err = fmt.Errorf("internal error in session %s; the gateway's log has the details", req.Session)
 				}
 			}()
 			err = next(ctx, req)

@@ -9,13 +9,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// redactedValue stands for a secret value in what the gateway records.
+// redactedValue replaces a secret value in the gateway's records.
 const redactedValue = "***"
 
 const secretAnnotation = "nomadctld.secret"
 
-// MarkSecret marks flags whose values are secrets: of a value K=V the audit log shows K=***, of any other ***. It is called
-// from Spec.Flags.
+// MarkSecret marks flags whose values are secrets: the audit log records K=*** for a value K=V, and *** for any
+// other. It is called from Spec.Flags.
 func MarkSecret(flags *pflag.FlagSet, names ...string) {
 	for _, name := range names {
 		if err := flags.SetAnnotation(name, secretAnnotation, []string{"true"}); err != nil {
@@ -24,10 +24,10 @@ func MarkSecret(flags *pflag.FlagSet, names ...string) {
 	}
 }
 
-// redactedLine is a command line as the audit log and others than its user see it: without the values of secrets.
+// redactedLine is a command line without the values of secrets, for the audit log and for other users.
 type redactedLine struct {
 	line          string
-	words         []string          // after the expansion of an alias
+	words         []string          // after alias expansion
 	errorReplacer *strings.Replacer // removes the secrets from an error text; nil: there are none
 }
 
@@ -39,10 +39,11 @@ func (r redactedLine) redactError(text string) string {
 	return r.errorReplacer.Replace(text)
 }
 
-// redactLine hides the secrets in a command line, also in one that cannot be split: what is refused is recorded too.
+// redactLine redacts the secrets in a command line. The line may be one that Split refuses, because refused lines
+// are recorded too.
 func redactLine(line string, aliases map[string]string) redactedLine {
 	spans := wordSpans(line)
-	spans = spans[:min(len(spans), maxWords)] // a line with more words is refused, and they would take up much memory here
+	spans = spans[:min(len(spans), maxWords)] // a longer line is refused, and would use much memory here
 	words, err := Split(line)
 	if err != nil || len(words) != len(spans) {
 		words = make([]string, len(spans))
@@ -50,7 +51,7 @@ func redactLine(line string, aliases map[string]string) redactedLine {
 			words[i] = unquote(line[s[0]:s[1]])
 		}
 	}
-	added := 0 // by the expansion
+	added := 0 // words added by the expansion
 	if len(words) > 0 && registry[words[0]] == nil {
 		if expansion, err := Split(aliases[words[0]]); err == nil && len(expansion) > 0 {
 			added = len(expansion) - 1
@@ -87,7 +88,8 @@ func redactLine(line string, aliases map[string]string) redactedLine {
 	return r
 }
 
-// redactByAnyCommand is Spec.redact for a name that may be mistyped: what any command would hide is hidden.
+// redactByAnyCommand is Spec.redact for an unknown command name, which may be mistyped: it redacts what any command
+// would redact.
 func redactByAnyCommand(words []string) []string {
 	all := slices.Clone(words)
 	for _, spec := range Specs() {
@@ -108,8 +110,8 @@ func (s Spec) hasSecrets() (has bool) {
 	return has || s.Redact != nil
 }
 
-// redact returns the words of a command line, the name first, with the values of secret flags hidden. It follows the rules
-// of pflag, and goes on behind a flag that does not exist.
+// redact returns the words of a command line, starting with the command's name, with the values of secret flags
+// redacted. It follows the rules of pflag and skips unknown flags.
 func (s Spec) redact(words []string) []string {
 	words = slices.Clone(words)
 	if s.Redact != nil {
@@ -125,12 +127,12 @@ func (s Spec) redact(words []string) []string {
 		}
 		if len(word) < 2 || word[0] != '-' {
 			if args++; s.RunsProgram && args > 1 {
-				break // what follows is the program's
+				break // the rest belongs to the program
 			}
 			continue
 		}
 		if s.RunsProgram && args > 0 && word == "-c" {
-			break // likewise, a line for the shell. All other flags there are refused, and their values are secrets all the same
+			break // the rest is a shell command; other flags are refused after the selector, but their values are still secrets
 		}
 		at, next := s.findSecret(flags, word)
 		switch {
@@ -145,7 +147,8 @@ func (s Spec) redact(words []string) []string {
 	return words
 }
 
-// findSecret returns where in a word a secret value starts, or -1, and the flag whose value the next word is, if so.
+// findSecret returns the offset in a word at which a secret value starts, or -1. If the next word is the value of a
+// flag, it returns that flag.
 func (s Spec) findSecret(flags *pflag.FlagSet, word string) (at int, next *pflag.Flag) {
 	isSecret := func(f *pflag.Flag) bool { return f.Annotations[secretAnnotation] != nil }
 	if strings.HasPrefix(word, "--") {
@@ -186,7 +189,7 @@ func (s Spec) findSecret(flags *pflag.FlagSet, word string) (at int, next *pflag
 	return -1, nil
 }
 
-// redactValue hides a value, and of K=V the V.
+// redactValue redacts a value, or only the V of K=V.
 func redactValue(value string) string {
 	if key, _, ok := strings.Cut(value, "="); ok && key != "" {
 		return key + "=" + redactedValue
@@ -194,16 +197,17 @@ func redactValue(value string) string {
 	return redactedValue
 }
 
-// secretReplacements returns, as pairs for a Replacer, how a secret may appear in an error text and what to show instead.
+// secretReplacements returns pairs for a strings.Replacer: the forms in which a secret may appear in an error, and
+// their replacements.
 func secretReplacements(word, masked string) (pairs []string) {
-	// A shorter value would hide unrelated text.
+	// Shorter values would also match unrelated text.
 	const minValue = 4
-	add := func(secret, shown string) {
+	add := func(secret, replacement string) {
 		if secret != "" {
-			pairs = append(pairs, secret, shown)
+			pairs = append(pairs, secret, replacement)
 		}
 		if quoted := strconv.Quote(secret); quoted != `"`+secret+`"` {
-			pairs = append(pairs, quoted[1:len(quoted)-1], shown)
+			pairs = append(pairs, quoted[1:len(quoted)-1], replacement)
 		}
 	}
 	add(word, masked)
@@ -218,7 +222,7 @@ func secretReplacements(word, masked string) (pairs []string) {
 	return pairs
 }
 
-// quoteWord returns a word as it can stand in a command line.
+// quoteWord returns a word quoted for a command line, if necessary.
 func quoteWord(word string) string {
 	if word != "" && !strings.ContainsAny(word, " \t\r\n'\"\\#") {
 		return word
@@ -226,7 +230,7 @@ func quoteWord(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// unquote returns the word that raw is in a command line, even if its quotes do not end.
+// unquote returns the word that raw represents in a command line, even if its quotes are not closed.
 func unquote(raw string) string {
 	var b strings.Builder
 	var quote byte

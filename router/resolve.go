@@ -12,12 +12,12 @@ import (
 	"nomadctld/internal/escape"
 )
 
-// resolve finds what the first argument names, among what is the user's, and puts it on the request. Everything is
-// looked up in the same listing, so that what is somebody else's and what does not exist give the same answer, after
-// the same work.
+// resolve finds the target that the first argument selects among the user's jobs, and sets it on the request. It
+// always searches the same listing, so that a job that is not owned and a job that does not exist get the same
+// response after the same work.
 func resolve(ctx context.Context, req *Request, target Target) error {
 	selector := req.Args[0]
-	done := req.Progress("looking for " + escape.Text(selector))
+	done := req.Progress("searching for " + escape.Text(selector))
 	jobs, err := req.Cluster.Jobs(ctx, backends.Selection{Tier: req.Tier, Namespace: req.Namespace, IncludeHidden: true})
 	done()
 	if ctx.Err() != nil {
@@ -30,26 +30,28 @@ func resolve(ctx context.Context, req *Request, target Target) error {
 	if req.Command.Spec().FindsSaved {
 		jobs = append(jobs, req.savedJobs(jobs)...)
 	}
-	silent := err // of tiers, or namespaces, that may hold what fits and cannot be asked
+	owned := req.Cluster.(*scopedCluster).owned
+	unavailable := err // unreachable tiers or namespaces that may contain matches
 	if err != nil && onlyNamespaceErrors(err) {
-		silent = nil
+		unavailable = nil
 	}
 	switch found := findMatches(jobs, selector, target); {
-	case len(found) == 0 && silent != nil && mayContain(req.Cluster.(*scopedCluster).owned, silent, selector):
-		return err // that it is not there cannot be said
+	case len(found) == 0 && unavailable != nil && mayContain(owned, unavailable, selector):
+		return err // whether it exists is unknown
 	case len(found) == 0:
-		return errors.Join(notFoundError(jobs, selector, target), err) // it may be where there was no answer
+		return errors.Join(notFoundError(jobs, selector, target), err) // it may exist where the query failed
 	case len(found) > 1:
 		return ambiguousError(selector, found)
-	case silent != nil && (!found[0].matchesExactly(selector) || mayContain(req.Cluster.(*scopedCluster).owned, silent, selector)):
-		return errors.Join(fmt.Errorf("%s fits %s, and may fit more where there is no answer; write the whole ID, or --tier", selector, found[0]), err)
+	case unavailable != nil && (!found[0].matchesExactly(selector) || mayContain(owned, unavailable, selector)):
+		return errors.Join(fmt.Errorf("%s matches %s, but part of the search failed and there may be more matches; "+
+			"use the full ID or --tier", selector, found[0]), err)
 	default:
 		req.setTarget(found[0])
 		return nil
 	}
 }
 
-// setTarget puts what was found on the request and on its event.
+// setTarget sets the target on the request and on its event.
 func (req *Request) setTarget(c candidate) {
 	req.Job, req.Part, req.Allocation, req.Task = c.Job, c.Part, c.Allocation, c.Task
 	e := &req.Event
@@ -63,7 +65,7 @@ func (req *Request) setTarget(c candidate) {
 	}
 }
 
-// candidate is something that a selector may mean: a job, or a task of one of its allocations.
+// candidate is a possible target of a selector: a job, an allocation, or a task in an allocation.
 type candidate struct {
 	Job        backends.Job
 	Part       Part
@@ -76,18 +78,21 @@ func (c candidate) String() string {
 		return fmt.Sprintf("%s in namespace %s of tier %s", c.Job.ID, c.Job.Namespace, c.Job.Tier)
 	}
 	if c.Task == nil {
-		return fmt.Sprintf("%s %s on %s, in namespace %s of tier %s", c.Allocation.ID, c.Allocation.Name, c.Allocation.Node, c.Job.Namespace, c.Job.Tier)
+		return fmt.Sprintf("%s %s on %s, in namespace %s of tier %s",
+			c.Allocation.ID, c.Allocation.Name, c.Allocation.Node, c.Job.Namespace, c.Job.Tier)
 	}
 	return fmt.Sprintf("%s %s/%s on %s, %s, in namespace %s of tier %s",
 		c.Task.ExecID, c.Allocation.Name, c.Task.Name, c.Allocation.Node, c.Allocation.Status, c.Job.Namespace, c.Job.Tier)
 }
 
-// matchesExactly reports whether the selector is a whole name of the candidate, and no beginning of an ID.
+// matchesExactly reports whether the selector is a full name or ID of the candidate and not a prefix of an ID.
 func (c candidate) matchesExactly(selector string) bool {
-	return strings.HasPrefix(selector, c.Job.ID) || c.Allocation != nil && selector == c.Allocation.ID || c.Task != nil && selector == c.Task.ExecID
+	return strings.HasPrefix(selector, c.Job.ID) || c.Allocation != nil && selector == c.Allocation.ID ||
+		c.Task != nil && selector == c.Task.ExecID
 }
 
-// findMatches returns what selector means. The exact ID of a job comes first, because a job's ID may look like anything else.
+// findMatches returns the targets that the selector matches. An exact job ID takes precedence, because a job ID can
+// look like any other selector.
 func findMatches(jobs []backends.Job, selector string, target Target) (found []candidate) {
 	named := slices.DeleteFunc(slices.Clone(jobs), func(j backends.Job) bool { return j.ID != selector })
 	if target != TargetTask {
@@ -107,12 +112,12 @@ func findMatches(jobs []backends.Job, selector string, target Target) (found []c
 	if len(named) > 0 {
 		return bestRanked(named, func(backends.Allocation, backends.Task) bool { return true })
 	}
-	fits := func(a backends.Allocation, t backends.Task) bool {
+	matches := func(a backends.Allocation, t backends.Task) bool {
 		return selector == a.JobID+"/"+a.Group || selector == a.JobID+"/"+a.Group+"/"+t.Name
 	}
-	found = bestRanked(jobs, fits)
+	found = bestRanked(jobs, matches)
 	if len(found) == 0 && target == TargetJobOrTask {
-		found = latestAllocations(jobs, fits)
+		found = latestAllocations(jobs, matches)
 	}
 	if len(found) > 0 {
 		return found
@@ -121,7 +126,7 @@ func findMatches(jobs []backends.Job, selector string, target Target) (found []c
 	if target != TargetTask || len(found) < 2 {
 		return found
 	}
-	// A program can be run only in what runs: of an allocation's tasks, the ones that have ended are not meant.
+	// Programs run only in running tasks, so tasks of the allocation that have exited do not make it ambiguous.
 	running := slices.DeleteFunc(slices.Clone(found), func(c candidate) bool { return !c.Allocation.MayRun(*c.Task) })
 	if len(running) > 0 {
 		return running
@@ -129,8 +134,8 @@ func findMatches(jobs []backends.Job, selector string, target Target) (found []c
 	return found
 }
 
-// matchParts returns the jobs of which selector names a part. The job's own ID may hold slashes, so the longest ID is the one
-// that is meant.
+// matchParts returns the jobs that have the selected group or task name after their ID. A job ID may contain
+// slashes, so the longest matching ID wins.
 func matchParts(jobs []backends.Job, selector string) (found []candidate) {
 	for _, job := range jobs {
 		rest, ok := strings.CutPrefix(selector, job.ID+"/")
@@ -148,7 +153,8 @@ func matchParts(jobs []backends.Job, selector string) (found []candidate) {
 	return found
 }
 
-// collapseAllocation returns one candidate without a task for tasks that were found by the ID of their allocation.
+// collapseAllocation returns a single candidate without a task if all tasks were found by the ID of the same
+// allocation.
 func collapseAllocation(found []candidate, id string) []candidate {
 	if len(found) == 0 || !strings.HasPrefix(found[0].Allocation.ID, strings.ToLower(id)) ||
 		slices.ContainsFunc(found, func(c candidate) bool { return c.Allocation.ID != found[0].Allocation.ID }) {
@@ -157,14 +163,14 @@ func collapseAllocation(found []candidate, id string) []candidate {
 	return []candidate{{Job: found[0].Job, Allocation: found[0].Allocation}}
 }
 
-// notFoundError returns the error for a selector that means nothing.
+// notFoundError returns the error for a selector without matches.
 func notFoundError(jobs []backends.Job, selector string, target Target) error {
 	for _, j := range jobs {
 		switch part := strings.HasPrefix(selector, j.ID+"/"); {
 		case target == TargetTask && j.ID == selector, target == TargetTask && part && hasGroupOrTask(j, selector):
 			return fmt.Errorf("no task of %s is running (see: ps --all %s)", selector, j.ID)
 		case target == TargetJobOrTask && part:
-			return fmt.Errorf("no task of %s is %s (see: ps --all %s)", j.ID, selector, j.ID)
+			return fmt.Errorf("%s has no task %s (see: ps --all %s)", j.ID, selector, j.ID)
 		}
 	}
 	if target != TargetTask {
@@ -173,29 +179,34 @@ func notFoundError(jobs []backends.Job, selector string, target Target) error {
 	return fmt.Errorf("no task %s (see: ps)", selector)
 }
 
-// mayContain reports whether one of the tiers that failed with err could hold a job that the selector begins with.
+// mayContain reports whether one of the tiers that failed with err may contain a job whose ID is a prefix of the
+// selector.
 func mayContain(owned acl.Scope, err error, selector string) bool {
 	var tier *backends.TierError
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return slices.ContainsFunc(joined.Unwrap(), func(err error) bool { return mayContain(owned, err, selector) })
 	}
-	return errors.As(err, &tier) && slices.ContainsFunc(owned.Prefixes(tier.Tier), func(p string) bool { return strings.HasPrefix(selector, p) })
+	return errors.As(err, &tier) && hasAnyPrefix(selector, owned.Prefixes(tier.Tier)...)
 }
 
-// bestRanked returns those of the tasks that fit which a name means: the running ones, or, without any, those that are being
-// stopped, or, without any, those that may still be running on a disconnected node.
-func bestRanked(jobs []backends.Job, fits func(backends.Allocation, backends.Task) bool) (found []candidate) {
-	least := 0
+func hasAnyPrefix(s string, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
+}
+
+// bestRanked returns the matching tasks of the best rank: running tasks; if there are none, tasks that are stopping;
+// if there are none, tasks that may still be running on a disconnected node.
+func bestRanked(jobs []backends.Job, matches func(backends.Allocation, backends.Task) bool) (found []candidate) {
+	bestRank := 0
 	for _, job := range jobs {
 		for i := range job.Allocations {
 			a := &job.Allocations[i]
 			for j := range a.Tasks {
 				rank, named := a.Rank(a.Tasks[j])
-				if !named || len(found) > 0 && rank > least || !fits(*a, a.Tasks[j]) {
+				if !named || len(found) > 0 && rank > bestRank || !matches(*a, a.Tasks[j]) {
 					continue
 				}
-				if rank < least || len(found) == 0 {
-					found, least = nil, rank
+				if rank < bestRank || len(found) == 0 {
+					found, bestRank = nil, rank
 				}
 				found = append(found, candidate{Job: job, Allocation: a, Task: &a.Tasks[j]})
 			}
@@ -204,16 +215,16 @@ func bestRanked(jobs []backends.Job, fits func(backends.Allocation, backends.Tas
 	return found
 }
 
-// latestAllocations returns the tasks that fit of the newest allocation in each place of a job.
-func latestAllocations(jobs []backends.Job, fits func(backends.Allocation, backends.Task) bool) (found []candidate) {
+// latestAllocations returns the matching tasks in the newest allocation for each allocation name of a job.
+func latestAllocations(jobs []backends.Job, matches func(backends.Allocation, backends.Task) bool) (found []candidate) {
 	for _, job := range jobs {
-		for i := range job.Allocations { // newest first within each name
+		for i := range job.Allocations { // the newest first within each name
 			a := &job.Allocations[i]
 			if slices.ContainsFunc(job.Allocations[:i], a.SameInstance) {
 				continue
 			}
 			for j := range a.Tasks {
-				if fits(*a, a.Tasks[j]) {
+				if matches(*a, a.Tasks[j]) {
 					found = append(found, candidate{Job: job, Allocation: a, Task: &a.Tasks[j]})
 				}
 			}
@@ -222,24 +233,26 @@ func latestAllocations(jobs []backends.Job, fits func(backends.Allocation, backe
 	return found
 }
 
-// hasGroupOrTask reports whether an allocation of the job has the group, or the task of a group, that selector names.
+// hasGroupOrTask reports whether an allocation of the job has the selected group or task.
 func hasGroupOrTask(job backends.Job, selector string) bool {
 	return slices.ContainsFunc(job.Allocations, func(a backends.Allocation) bool {
-		return selector == a.JobID+"/"+a.Group || slices.ContainsFunc(a.Tasks, func(t backends.Task) bool { return selector == a.JobID+"/"+a.Group+"/"+t.Name })
+		group := a.JobID + "/" + a.Group
+		return selector == group ||
+			slices.ContainsFunc(a.Tasks, func(t backends.Task) bool { return selector == group+"/"+t.Name })
 	})
 }
 
-// minIDPrefix is how many characters of an ID are enough to look for it.
+// minIDPrefix is the minimum length of an ID prefix in a selector.
 const minIDPrefix = 4
 
-// matchID returns the tasks whose exec ID, or whose allocation's ID, is or begins with id. A whole ID means what has it, in any
-// state. The beginning of an ID means terminal allocations only if no other allocation fits.
+// matchID returns the tasks whose exec ID or allocation ID starts with id. A full ID matches in any state. A prefix
+// matches terminal allocations only if no other allocation matches.
 func matchID(jobs []backends.Job, id string) (found []candidate) {
 	if len(id) < minIDPrefix {
 		return nil
 	}
 	id = strings.ToLower(id)
-	var ended []candidate
+	var terminal []candidate
 	for _, job := range jobs {
 		for i := range job.Allocations {
 			a := &job.Allocations[i]
@@ -251,7 +264,7 @@ func matchID(jobs []backends.Job, id string) (found []candidate) {
 					return []candidate{c}
 				case !strings.HasPrefix(task.ExecID, id) && !strings.HasPrefix(a.ID, id):
 				case a.ID != id && a.Terminal():
-					ended = append(ended, c)
+					terminal = append(terminal, c)
 				default:
 					found = append(found, c)
 				}
@@ -259,7 +272,7 @@ func matchID(jobs []backends.Job, id string) (found []candidate) {
 		}
 	}
 	if len(found) == 0 {
-		return ended
+		return terminal
 	}
 	return found
 }
@@ -272,17 +285,18 @@ func noJobError(name string, jobs []backends.Job) error {
 	return fmt.Errorf("no job %s%s (see: ps --all)", name, didYouMean(name, ids))
 }
 
-// maxListed is how many candidates an error lists.
+// maxListed limits the candidates that an error lists.
 const maxListed = 10
 
 // ambiguousError returns an error with a line for each candidate.
 func ambiguousError(selector string, found []candidate) error {
-	hint := "name one"
+	hint := "name one of them"
 	first := found[0].Job
-	if found[0].Allocation == nil || slices.ContainsFunc(found, func(c candidate) bool { return c.Job.Tier != first.Tier || c.Job.Namespace != first.Namespace }) {
+	elsewhere := func(c candidate) bool { return c.Job.Tier != first.Tier || c.Job.Namespace != first.Namespace }
+	if found[0].Allocation == nil || slices.ContainsFunc(found, elsewhere) {
 		hint = "choose with --namespace and --tier"
 	}
-	errs := []error{fmt.Errorf("%s fits %d; %s:", selector, len(found), hint)}
+	errs := []error{fmt.Errorf("%s matches %d; %s:", selector, len(found), hint)}
 	for i, c := range found {
 		if i == maxListed {
 			errs = append(errs, fmt.Errorf("  and %d more", len(found)-i))

@@ -11,7 +11,7 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// ownedJob returns a job of one group "g" with an allocation whose tasks have the states given.
+// ownedJob returns a job with one group "g" and one allocation, whose tasks have the given states.
 func ownedJob(tier, namespace, id, allocation string, states map[string]string) backends.Job {
 	j := job(tier, namespace, id)
 	a := &j.Allocations[0]
@@ -35,7 +35,8 @@ func TestResolve(t *testing.T) {
 		ownedJob("production", "default", "p-team1-web", "aaaa1111-0000", running),
 		ownedJob("production", "other", "p-team1-twice", "bbbb1111-0000", running),
 		ownedJob("production", "default", "p-team1-twice", "cccc1111-0000", running),
-		ownedJob("production", "default", "p-team1-pair", "dddd1111-0000", map[string]string{"app": "running", "sidecar": "running"}),
+		ownedJob("production", "default", "p-team1-pair", "dddd1111-0000",
+			map[string]string{"app": "running", "sidecar": "running"}),
 		ownedJob("production", "default", "p-team1-done", "eeee1111-0000", map[string]string{"t": "dead"}),
 		ownedJob("production", "default", "p-team1-pair/g", "ffff1111-0000", running),
 		ownedJob("production", "default", "p-team1-web/periodic-1", "aaaa2222-0000", running),
@@ -43,56 +44,56 @@ func TestResolve(t *testing.T) {
 	}
 	id := func(task, allocation string) string { return backends.ExecID(task, allocation) }
 	for _, tc := range []struct {
-		target Target
-		word   string
-		want   string // job, allocation and task
-		err    string
+		target   Target
+		selector string
+		want     string // job, allocation and task
+		err      string
 	}{
 		{TargetJob, "p-team1-web", "p-team1-web", ""},
 		{TargetJob, "p-team1-web/periodic-1", "p-team1-web/periodic-1", ""},
 		{TargetJob, "p-team1-wbe", "", "no job p-team1-wbe: did you mean p-team1-web? (see: ps --all)"},
-		{TargetJob, "p-team1-twice", "", "p-team1-twice fits 2; choose with --namespace and --tier:"},
+		{TargetJob, "p-team1-twice", "", "p-team1-twice matches 2; choose with --namespace and --tier:"},
 		{TargetJob, "p-team1-twice --namespace other", "p-team1-twice", ""},
 		{TargetJob, id("web", "aaaa1111-0000"), "", "no job"},
 		{TargetJob, "p-team2-shop", "", "no job p-team2-shop"},
 		{TargetPart, "p-team1-web", "p-team1-web", ""},
 		{TargetPart, "p-team1-web/g", "p-team1-web g", ""},
-		{TargetPart, "p-team1-web/nosuch/t", "p-team1-web nosuch/t", ""}, // whether it has one, the command finds out
+		{TargetPart, "p-team1-web/nosuch/t", "p-team1-web nosuch/t", ""}, // resolve does not check that it exists
 		{TargetPart, "p-team1-web/g/t/u", "", "no job p-team1-web/g/t/u"},
 		{TargetPart, "p-team1-web/", "", "no job p-team1-web/"},
-		{TargetPart, "p-team1-web/periodic-1/g", "p-team1-web/periodic-1 g", ""}, // the longest job
-		{TargetPart, "p-team1-pair/g", "p-team1-pair/g", ""},                     // the exact job
-		{TargetPart, "p-team1-twice/g", "", "p-team1-twice/g fits 2; choose with --namespace and --tier:"},
+		{TargetPart, "p-team1-web/periodic-1/g", "p-team1-web/periodic-1 g", ""}, // the longest job ID wins
+		{TargetPart, "p-team1-pair/g", "p-team1-pair/g", ""},                     // the exact job ID wins
+		{TargetPart, "p-team1-twice/g", "", "p-team1-twice/g matches 2; choose with --namespace and --tier:"},
 		{TargetPart, "p-team2-shop/g", "", "no job p-team2-shop/g"},
 		{TargetPart, id("app", "dddd1111-0000"), "p-team1-pair dddd1111-0000 app", ""},
-		{TargetPart, "dddd1111-0000", "p-team1-pair dddd1111-0000", ""}, // all its tasks
+		{TargetPart, "dddd1111-0000", "p-team1-pair dddd1111-0000", ""}, // the whole allocation
 		{TargetPart, "dddd", "p-team1-pair dddd1111-0000", ""},
-		{TargetPart, "aaaa", "", "aaaa fits 2; name one:"},
+		{TargetPart, "aaaa", "", "aaaa matches 2; name one of them:"},
 		{TargetPart, "99991111-0000", "", "no job 99991111-0000"},
 		{TargetTask, id("web", "aaaa1111-0000"), "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, strings.ToUpper(id("web", "aaaa1111-0000")), "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, id("web", "aaaa1111-0000")[:6], "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, id("web", "aaaa1111-0000")[:3], "", "no task"},
 		{TargetTask, "aaaa1111", "p-team1-web aaaa1111-0000 web", ""},
-		{TargetTask, "aaaa", "", "aaaa fits 2; name one:"},
-		{TargetTask, "dddd1111-0000", "", "dddd1111-0000 fits 2; name one:"},
+		{TargetTask, "aaaa", "", "aaaa matches 2; name one of them:"},
+		{TargetTask, "dddd1111-0000", "", "dddd1111-0000 matches 2; name one of them:"},
 		{TargetTask, "p-team1-web", "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, "p-team1-web/g", "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, "p-team1-web/g/web", "p-team1-web aaaa1111-0000 web", ""},
 		{TargetTask, "p-team1-pair/g/app", "p-team1-pair dddd1111-0000 app", ""},
-		{TargetTask, "p-team1-pair/g", "p-team1-pair/g ffff1111-0000 web", ""}, // the exact job comes first
-		{TargetTask, "p-team1-pair", "", "p-team1-pair fits 2; name one:"},
+		{TargetTask, "p-team1-pair/g", "p-team1-pair/g ffff1111-0000 web", ""}, // the exact job ID comes first
+		{TargetTask, "p-team1-pair", "", "p-team1-pair matches 2; name one of them:"},
 		{TargetTask, "p-team1-done", "", "no task of p-team1-done is running (see: ps --all p-team1-done)"},
-		{TargetTask, id("t", "eeee1111-0000"), "p-team1-done eeee1111-0000 t", ""}, // a finished one by its own ID
+		{TargetTask, id("t", "eeee1111-0000"), "p-team1-done eeee1111-0000 t", ""}, // a finished task by its ID
 		{TargetTask, id("web", "99991111-0000"), "", "no task " + id("web", "99991111-0000") + " (see: ps)"},
 		{TargetTask, "9999999999", "", "no task 9999999999 (see: ps)"},
 		{TargetTask, "p-team2-shop/g/web", "", "no task p-team2-shop/g/web (see: ps)"},
 		{TargetJobOrTask, "p-team1-web", "p-team1-web", ""},
 		{TargetJobOrTask, "aaaa1111", "p-team1-web aaaa1111-0000 web", ""},
 		{TargetJobOrTask, "p-team1-pair/g/app", "p-team1-pair dddd1111-0000 app", ""},
-		{TargetJobOrTask, "p-team1-done/g/t", "p-team1-done eeee1111-0000 t", ""}, // the newest, if none runs
+		{TargetJobOrTask, "p-team1-done/g/t", "p-team1-done eeee1111-0000 t", ""}, // the newest, if none is running
 		{TargetJobOrTask, "p-team1-done/g", "p-team1-done eeee1111-0000 t", ""},
-		{TargetJobOrTask, "p-team1-done/g/x", "", "no task of p-team1-done is p-team1-done/g/x (see: ps --all p-team1-done)"},
+		{TargetJobOrTask, "p-team1-done/g/x", "", "p-team1-done has no task p-team1-done/g/x (see: ps --all p-team1-done)"},
 		{TargetJobOrTask, "p-team2-shop/g/web", "", "no job p-team2-shop/g/web"},
 		{TargetTask, "p-team1-done/g/t", "", "no task of p-team1-done/g/t is running (see: ps --all p-team1-done)"},
 		{TargetJobOrTask, "p-team2-shop", "", "no job p-team2-shop"},
@@ -112,31 +113,32 @@ func TestResolve(t *testing.T) {
 			}
 			return nil
 		})
-		w.production.honourNamespace = true
-		word := tc.word
-		if word == "" {
-			word = "''"
+		w.production.filterNamespace = true
+		selector := tc.selector
+		if selector == "" {
+			selector = "''"
 		}
-		err := w.run("probe " + word)
+		err := w.run("probe " + selector)
 		e := w.event(t)
 		delete(registry, "probe")
 		if tc.err == "" {
 			if err != nil || got != tc.want || e.Decision != audit.Allowed || !strings.HasPrefix(got, e.Job) || e.Job == "" {
-				t.Errorf("%d %q: got %q, %v and the event %+v, want %q", tc.target, tc.word, got, err, e, tc.want)
+				t.Errorf("%d %q: got %q, %v and the event %+v, want %q", tc.target, tc.selector, got, err, e, tc.want)
 			}
 			continue
 		}
-		if err == nil || !strings.HasPrefix(err.Error(), tc.err) || got != "" || ExitCode(err) != 1 || e.Decision != audit.Denied {
-			t.Errorf("%d %q: got %q, %v, %s, want %q", tc.target, tc.word, got, err, e.Decision, tc.err)
+		if err == nil || !strings.HasPrefix(err.Error(), tc.err) || got != "" || ExitCode(err) != 1 ||
+			e.Decision != audit.Denied {
+			t.Errorf("%d %q: got %q, %v, %s, want %q", tc.target, tc.selector, got, err, e.Decision, tc.err)
 		}
-		if strings.Contains(strings.ReplaceAll(err.Error(), tc.word, ""), "team2") {
-			t.Errorf("%q: the error names somebody else's: %v", tc.word, err)
+		if strings.Contains(strings.ReplaceAll(err.Error(), tc.selector, ""), "team2") {
+			t.Errorf("%q: the error names a job that is not owned: %v", tc.selector, err)
 		}
 	}
 }
 
-// jobInState gives the first allocation of a job a state in Nomad's words, and returns the job with the second one's allocations
-// added.
+// jobInState sets the state of the job's first allocation, in Nomad's terms, and adds the allocations of further
+// jobs.
 func jobInState(j backends.Job, status, desired string, more ...backends.Job) backends.Job {
 	j.Allocations[0].Status, j.Allocations[0].Desired = status, desired
 	for _, other := range more {
@@ -146,7 +148,7 @@ func jobInState(j backends.Job, status, desired string, more ...backends.Job) ba
 }
 
 func TestResolve_AllocationStates(t *testing.T) {
-	running := map[string]string{"web": "running"} // also of what is lost: Nomad keeps the last state that it heard
+	running := map[string]string{"web": "running"} // also in lost allocations: Nomad keeps the last known state
 	allocation := func(job, id, status, desired string) backends.Job {
 		return jobInState(ownedJob("production", "default", job, id, running), status, desired)
 	}
@@ -155,26 +157,32 @@ func TestResolve_AllocationStates(t *testing.T) {
 	}
 	w := newTestGateway()
 	w.production.jobs = []backends.Job{
-		with(allocation("p-team1-lost", "aaaa1111-0000", "running", "run"), allocation("p-team1-lost", "aaaa2222-0000", "lost", "stop")),
-		with(allocation("p-team1-mixed", "bbbb1111-0000", "complete", "stop"), allocation("p-team1-mixed", "bbbb2222-0000", "failed", "run"), allocation("p-team1-mixed", "bbbb3333-0000", "running", "run")),
+		with(allocation("p-team1-lost", "aaaa1111-0000", "running", "run"),
+			allocation("p-team1-lost", "aaaa2222-0000", "lost", "stop")),
+		with(allocation("p-team1-mixed", "bbbb1111-0000", "complete", "stop"),
+			allocation("p-team1-mixed", "bbbb2222-0000", "failed", "run"),
+			allocation("p-team1-mixed", "bbbb3333-0000", "running", "run")),
 		with(allocation("p-team1-cut", "cccc1111-0000", "unknown", "run")),
-		with(allocation("p-team1-replaced", "dddd1111-0000", "unknown", "run"), allocation("p-team1-replaced", "dddd2222-0000", "running", "run")),
-		with(allocation("p-team1-rolling", "eeee1111-0000", "running", "stop"), allocation("p-team1-rolling", "eeee2222-0000", "running", "run")),
+		with(allocation("p-team1-replaced", "dddd1111-0000", "unknown", "run"),
+			allocation("p-team1-replaced", "dddd2222-0000", "running", "run")),
+		with(allocation("p-team1-rolling", "eeee1111-0000", "running", "stop"),
+			allocation("p-team1-rolling", "eeee2222-0000", "running", "run")),
 		with(allocation("p-team1-ending", "ffff1111-0000", "running", "stop")),
-		with(allocation("p-team1-gone", "12341111-0000", "lost", "stop")),
-		with(jobInState(ownedJob("production", "default", "p-team1-prepared", "56781111-0000", map[string]string{"init": "dead", "web": "running"}), "running", "run")),
+		with(allocation("p-team1-nodelost", "12341111-0000", "lost", "stop")),
+		with(jobInState(ownedJob("production", "default", "p-team1-prepared", "56781111-0000",
+			map[string]string{"init": "dead", "web": "running"}), "running", "run")),
 	}
 	id := func(allocation string) string { return backends.ExecID("web", allocation) }
 	for _, tc := range []struct {
-		target Target
-		word   string
-		want   string // the allocation, or the job
-		err    string
+		target   Target
+		selector string
+		want     string // the allocation, or the job
+		err      string
 	}{
 		{TargetTask, "p-team1-lost", "aaaa1111-0000", ""},
 		{TargetTask, "p-team1-lost/g", "aaaa1111-0000", ""},
 		{TargetTask, "p-team1-lost/g/web", "aaaa1111-0000", ""},
-		{TargetTask, "aaaa", "aaaa1111-0000", ""}, // fits the lost one too
+		{TargetTask, "aaaa", "aaaa1111-0000", ""}, // matches the lost allocation too
 		{TargetTask, "aaaa2", "aaaa2222-0000", ""},
 		{TargetTask, "aaaa2222-0000", "aaaa2222-0000", ""},
 		{TargetTask, id("aaaa2222-0000"), "aaaa2222-0000", ""},
@@ -182,13 +190,13 @@ func TestResolve_AllocationStates(t *testing.T) {
 		{TargetTask, "p-team1-mixed", "bbbb3333-0000", ""},
 		{TargetTask, "p-team1-cut", "cccc1111-0000", ""}, // it may still be running
 		{TargetTask, "p-team1-replaced", "dddd2222-0000", ""},
-		{TargetTask, "dddd", "", "dddd fits 2; name one:"}, // both may be running
+		{TargetTask, "dddd", "", "dddd matches 2; name one of them:"}, // both may be running
 		{TargetTask, "p-team1-rolling", "eeee2222-0000", ""},
 		{TargetTask, "p-team1-ending", "ffff1111-0000", ""},
-		{TargetTask, "p-team1-gone", "", "no task of p-team1-gone is running (see: ps --all p-team1-gone)"},
-		{TargetTask, "p-team1-gone/g", "", "no task of p-team1-gone/g is running (see: ps --all p-team1-gone)"},
+		{TargetTask, "p-team1-nodelost", "", "no task of p-team1-nodelost is running (see: ps --all p-team1-nodelost)"},
+		{TargetTask, "p-team1-nodelost/g", "", "no task of p-team1-nodelost/g is running (see: ps --all p-team1-nodelost)"},
 		{TargetTask, id("12341111-0000"), "12341111-0000", ""},
-		{TargetTask, "56781111", "56781111-0000", ""}, // the task that has ended is not meant
+		{TargetTask, "56781111", "56781111-0000", ""}, // the exited task does not match
 		{TargetJobOrTask, "p-team1-lost/g", "aaaa1111-0000", ""},
 		{TargetJobOrTask, "p-team1-lost", "p-team1-lost", ""},
 		{TargetJobOrTask, "aaaa", "aaaa1111-0000", ""},
@@ -205,30 +213,32 @@ func TestResolve_AllocationStates(t *testing.T) {
 			}
 			return nil
 		})
-		err := w.run("probe " + tc.word)
+		err := w.run("probe " + tc.selector)
 		delete(registry, "probe")
 		if tc.err == "" && (err != nil || got != tc.want) {
-			t.Errorf("%d %q: got %q, %v, want %q", tc.target, tc.word, got, err, tc.want)
+			t.Errorf("%d %q: got %q, %v, want %q", tc.target, tc.selector, got, err, tc.want)
 		}
 		if tc.err != "" && (err == nil || !strings.HasPrefix(err.Error(), tc.err)) {
-			t.Errorf("%d %q: got %q, %v, want %q", tc.target, tc.word, got, err, tc.err)
+			t.Errorf("%d %q: got %q, %v, want %q", tc.target, tc.selector, got, err, tc.err)
 		}
 	}
 }
 
 func TestResolve_NotOwnedLikeMissing(t *testing.T) {
 	w := newTestGateway()
-	w.production.jobs = []backends.Job{ownedJob("production", "default", "p-team2-shop", "99991111-0000", map[string]string{"web": "running"})}
-	register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(context.Context, *Request) error { return nil })
-	var asked [2]int
+	w.production.jobs = []backends.Job{ownedJob("production", "default", "p-team2-shop", "99991111-0000",
+		map[string]string{"web": "running"})}
+	register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask},
+		func(context.Context, *Request) error { return nil })
+	var queried [2]int
 	var texts [2]string
 	for i, selector := range []string{backends.ExecID("web", "99991111-0000"), "0123456789"} {
-		w.production.asked, w.quality.asked = nil, nil
+		w.production.queried, w.quality.queried = nil, nil
 		texts[i] = strings.ReplaceAll(w.run("probe "+selector).Error(), selector, "X")
-		asked[i] = len(w.production.asked) + len(w.quality.asked)
+		queried[i] = len(w.production.queried) + len(w.quality.queried)
 	}
-	if asked[0] != asked[1] || texts[0] != texts[1] {
-		t.Errorf("foreign: %d requests and %q; missing: %d and %q", asked[0], texts[0], asked[1], texts[1])
+	if queried[0] != queried[1] || texts[0] != texts[1] {
+		t.Errorf("not owned: %d queries and %q; missing: %d and %q", queried[0], texts[0], queried[1], texts[1])
 	}
 }
 
@@ -238,11 +248,12 @@ func TestResolve_NotFoundTierDown(t *testing.T) {
 	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(context.Context, *Request) error { return nil })
 	err := w.run("probe q-team1-db")
 	if err == nil || err.Error() != "tier quality: no answer" {
-		t.Errorf("its tier is down: got %v, want no more than that", err)
+		t.Errorf("its tier is down: got %v, want only that", err)
 	}
 	err = w.run("probe p-team1-db")
-	if err == nil || !strings.Contains(err.Error(), "no job p-team1-db") || !strings.Contains(err.Error(), "tier quality: no answer") {
-		t.Errorf("another one is down: got %v, want both", err)
+	if err == nil || !strings.Contains(err.Error(), "no job p-team1-db") ||
+		!strings.Contains(err.Error(), "tier quality: no answer") {
+		t.Errorf("another tier is down: got %v, want both errors", err)
 	}
 }
 
@@ -255,10 +266,11 @@ func TestResolve_PrefixTierDown(t *testing.T) {
 	}{
 		{nil, backends.ExecID("web", "aaaa1111-0000"), true},
 		{nil, "aaaa1111-0000", true},
-		{nil, "p-team1-web", true}, // the tier that is down holds no such names
+		{nil, "p-team1-web", true}, // the tier that is down has other prefixes
 		{nil, backends.ExecID("web", "aaaa1111-0000")[:6], false},
 		{nil, "aaaa", false},
-		{[]acl.Tier{{Name: "production", Prefixes: []string{"p-"}}, {Name: "quality", Prefixes: []string{"p-team1-"}}}, "p-team1-web", false},
+		{[]acl.Tier{{Name: "production", Prefixes: []string{"p-"}}, {Name: "quality", Prefixes: []string{"p-team1-"}}},
+			"p-team1-web", false},
 	} {
 		w := newTestGateway()
 		if tc.tiers != nil {
@@ -266,7 +278,8 @@ func TestResolve_PrefixTierDown(t *testing.T) {
 		}
 		w.production.jobs = []backends.Job{ownedJob("production", "default", "p-team1-web", "aaaa1111-0000", running)}
 		w.quality.err = backends.ErrUnreachable
-		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(context.Context, *Request) error { return nil })
+		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask},
+			func(context.Context, *Request) error { return nil })
 		if err := w.run("probe " + tc.selector); (err == nil) != tc.ok {
 			t.Errorf("%s: got %v", tc.selector, err)
 		}
@@ -277,10 +290,13 @@ func TestResolve_PrefixTierDown(t *testing.T) {
 func TestAmbiguousError_MaxListed(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-"}})
 	for range 1000 {
-		w.production.jobs = append(w.production.jobs, ownedJob("production", "default", "p-many", "abcd1111-0000", map[string]string{"t": "running"}))
+		w.production.jobs = append(w.production.jobs, ownedJob("production", "default", "p-many", "abcd1111-0000",
+			map[string]string{"t": "running"}))
 	}
-	register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(context.Context, *Request) error { return nil })
-	if err := w.run("probe p-many"); err == nil || strings.Count(err.Error(), "\n") != maxListed+1 || !strings.Contains(err.Error(), "and 990 more") {
+	register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask},
+		func(context.Context, *Request) error { return nil })
+	if err := w.run("probe p-many"); err == nil || strings.Count(err.Error(), "\n") != maxListed+1 ||
+		!strings.Contains(err.Error(), "and 990 more") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -6,31 +6,32 @@ import (
 	"slices"
 )
 
-// RightSet is a class of rights, by which a group of the configuration can grant them together.
+// RightSet is a named set of rights that the configuration can grant together.
 type RightSet string
 
-// The sets. The zero Set is invalid, so that no command can forget to say. What is Public needs no grant; what is of Admin
-// is granted only by name or as a set.
+// The sets. The zero value is invalid, so that Register notices a missing one. Public commands need no grant. Rights in
+// Admin are granted only by name or with the whole set.
 const (
 	Public  RightSet = "public"
-	Read    RightSet = "@read"    // look
+	Read    RightSet = "@read"    // list and inspect
 	Enter   RightSet = "@enter"   // run programs in tasks
-	Operate RightSet = "@operate" // stop, start and change
-	Admin   RightSet = "@admin"   // beyond one's own jobs, or beyond repair
+	Operate RightSet = "@operate" // stop, start and change jobs
+	Admin   RightSet = "@admin"   // irreversible, or not limited to the user's own jobs
 )
 
-// RightSets are those that a configuration can name, with what they are for.
+// RightSets are the sets that the configuration can name, with a description.
 var RightSets = []struct {
 	Set   RightSet
 	About string
 }{
-	{Read, "look at jobs, their logs and definitions"},
-	{Enter, "run programs in tasks, and see their containers"},
-	{Operate, "stop, start, restart and change what runs"},
-	{Admin, "go beyond one's own jobs, or beyond repair; granted only when it is named"},
+	{Read, "list and inspect jobs, their logs and definitions"},
+	{Enter, "run programs in tasks and inspect their containers"},
+	{Operate, "stop, start, restart and change jobs"},
+	{Admin, "make irreversible changes, or go beyond the user's own jobs; granted only by name"},
 }
 
-// Rights returns every right that a group can grant, with its set: the commands that need one, and what their flags need.
+// Rights returns every right that a group can grant, with its set. These are the commands that need a right and the
+// further rights of their flags.
 func Rights() map[string]RightSet {
 	rights := map[string]RightSet{}
 	for _, spec := range Specs() {
@@ -42,7 +43,8 @@ func Rights() map[string]RightSet {
 	return rights
 }
 
-// ExpandGrants returns the rights that granted stands for, sorted: names and sets. nil stands for all but those of Admin.
+// ExpandGrants returns the rights that the granted names and sets stand for, sorted. nil stands for all rights
+// except those in Admin.
 func ExpandGrants(granted []string) []string {
 	var names []string
 	for right, set := range Rights() {
@@ -54,18 +56,18 @@ func ExpandGrants(granted []string) []string {
 	return names
 }
 
-// checkRights panics, naming the command, when its rights are in no set.
+// checkRights panics with the command's name if a right is in no set.
 func (s Spec) checkRights() {
 	valid := func(set RightSet) bool { return set == Read || set == Enter || set == Operate || set == Admin }
 	if !valid(s.Set) && s.Set != Public {
 		panic("router: command " + s.Name + " is in no Set")
 	}
 	if (s.Set == Public) != (s.Target == TargetNone) {
-		panic("router: command " + s.Name + " reaches a cluster if and only if it is not Public")
+		panic("router: command " + s.Name + " must be Public if and only if its target is TargetNone")
 	}
 	for right, set := range s.Rights {
 		if !valid(set) || registry[right] != nil {
-			panic(fmt.Sprintf("router: the right %s of command %s is in no Set, or a command has its name", right, s.Name))
+			panic(fmt.Sprintf("router: the right %s of command %s is in no Set or is the name of a command", right, s.Name))
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"nomadctld/internal/suggest"
 )
 
-// route finds the command that the first word names, makes a fresh one and parses its flags. It answers --help. Who
-// may not use the command learns nothing of its flags.
+// route finds the command that the first word names, creates it and parses its flags. It also handles --help. A user
+// who may not use the command does not see its flags.
 func route(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		name := req.Words[0]
@@ -32,9 +32,7 @@ func route(next Handler) Handler {
 		if err := checkAllowed(req, spec); err != nil {
 			return spec.withProgramCode(err)
 		}
-		flags := spec.FlagSet(req)
-		words, restore := spec.maskNegatives(req.Words[1:], flags)
-		err := flags.Parse(joinOptionalValue(words, flags))
+		args, err := spec.Parse(req, req.Words[1:])
 		if errors.Is(err, pflag.ErrHelp) {
 			req.Event.Decision = audit.Allowed
 			if err := req.writeStartEvent(false); err != nil {
@@ -43,19 +41,27 @@ func route(next Handler) Handler {
 			_, err := io.WriteString(req.Stdout, spec.Help())
 			return err
 		}
-		if err == nil {
-			err = spec.checkArgs(restore(flags.Args()))
-		}
 		if err != nil {
-			return Exit(2, fmt.Errorf("%s: %w (usage: %s; more: %s --help)", name, suggestFlag(err, flags), spec.Usage(), name))
+			return Exit(2, fmt.Errorf("%s: %w (usage: %s; see: %s --help)", name, err, spec.Usage(), name))
 		}
-		req.Command, req.Args = command, restore(flags.Args())
+		req.Command, req.Args = command, args
 		return spec.withProgramCode(next(ctx, req))
 	}
 }
 
-// maskNegatives hides the minus of arguments such as -1 from pflag, which takes them for flags, and returns what makes them visible
-// again. The value of a flag stays as it is.
+// Parse parses the words after the command's name and returns the arguments. It binds the common flags to req.
+func (s Spec) Parse(req *Request, words []string) (args []string, err error) {
+	flags := s.FlagSet(req)
+	words, restore := s.maskNegatives(words, flags)
+	if err := flags.Parse(joinOptionalValue(words, flags)); err != nil {
+		return nil, suggestFlag(err, flags)
+	}
+	args = restore(flags.Args())
+	return args, s.checkArgs(args)
+}
+
+// maskNegatives hides the minus of arguments such as -1 from pflag, which would parse them as flags, and returns a
+// function that restores it. Values of flags are unchanged.
 func (s Spec) maskNegatives(words []string, flags *pflag.FlagSet) (hidden []string, restore func([]string) []string) {
 	restore = func(args []string) []string { return args }
 	if !s.NegativeNumbers {
@@ -66,22 +72,23 @@ func (s Spec) maskNegatives(words []string, flags *pflag.FlagSet) (hidden []stri
 		if word == "--" {
 			break
 		}
-		if digits, ok := strings.CutPrefix(word, "-"); ok && digits != "" && strings.Trim(digits, "0123456789") == "" && (i == 0 || !takesValue(words[i-1], flags)) {
+		if digits, ok := strings.CutPrefix(word, "-"); ok && digits != "" && strings.Trim(digits, "0123456789") == "" &&
+			(i == 0 || !takesValue(words[i-1], flags)) {
 			hidden[i] = maskedMinus + digits
 		}
 	}
 	return hidden, func(args []string) []string {
-		shown := slices.Clone(args)
-		for i, arg := range shown {
+		restored := slices.Clone(args)
+		for i, arg := range restored {
 			if digits, ok := strings.CutPrefix(arg, maskedMinus); ok {
-				shown[i] = "-" + digits
+				restored[i] = "-" + digits
 			}
 		}
-		return shown
+		return restored
 	}
 }
 
-// maskedMinus cannot begin a word: a command line has no NUL.
+// maskedMinus cannot occur in a word: a command line contains no NUL.
 const maskedMinus = "\x00"
 
 // takesValue reports whether a word is a flag whose value is the next word.
@@ -97,10 +104,10 @@ func takesValue(word string, flags *pflag.FlagSet) bool {
 	return f != nil && f.NoOptDefVal == ""
 }
 
-// codeNotStarted is the exit code of a command that runs a program and could not: docker's convention.
+// codeNotStarted is the exit code if the gateway could not start a program: docker's convention.
 const codeNotStarted = 125
 
-// withProgramCode gives an error of a command that runs a program an exit code that is not taken for the program's.
+// withProgramCode gives errors of commands that run a program an exit code that differs from the program's.
 func (s Spec) withProgramCode(err error) error {
 	var exit *ExitError
 	if err == nil || !s.RunsProgram || errors.As(err, &exit) || errors.Is(err, backends.ErrLimitReached) {
@@ -110,18 +117,18 @@ func (s Spec) withProgramCode(err error) error {
 }
 
 func (s Spec) checkArgs(args []string) error {
-	least, most := s.arity()
+	minArgs, maxArgs := s.arity()
 	switch {
-	case len(args) < least:
+	case len(args) < minArgs:
 		return errors.New("an argument is missing")
-	case most >= 0 && len(args) > most:
-		return fmt.Errorf("one argument too many: %q", args[most])
+	case maxArgs >= 0 && len(args) > maxArgs:
+		return fmt.Errorf("one argument too many: %q", args[maxArgs])
 	}
 	return nil
 }
 
-// UnknownCommand returns the error for a command that is not there, with what to do instead or the nearest of those allowed
-// that change nothing.
+// UnknownCommand returns the error for an unknown command, with a hint. It suggests only allowed commands that
+// change nothing.
 func UnknownCommand(name string, allowed []Spec) error {
 	if hint := alternativeFor(name); hint != "" {
 		return Exit(2, fmt.Errorf("no command %s: %s (see: help)", name, hint))
@@ -142,8 +149,8 @@ func suggestFlag(err error, flags *pflag.FlagSet) error {
 	return err
 }
 
-// joinOptionalValue makes --watch=5 of --watch 5: of flags whose value may be missing, pflag takes only the first form.
-// It does so when the next word is a number and nothing else could be meant.
+// joinOptionalValue turns --watch 5 into --watch=5, the only form that pflag accepts for a flag with an optional
+// value. It does so only if the next word is a number.
 func joinOptionalValue(words []string, flags *pflag.FlagSet) []string {
 	watch := flags.Lookup("watch")
 	if watch == nil {

@@ -2,6 +2,7 @@ package router
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,16 +22,20 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// probe is a command that lets a test look at the request.
+// probe is a command that runs a function of the test.
 type probe struct {
 	spec Spec
 	run  func(context.Context, *Request) error
 }
 
-func (p probe) Spec() Spec                                  { return p.spec }
+func (p probe) Spec() Spec {
+	p.spec.Group = cmp.Or(p.spec.Group, GroupLook)
+	return p.spec
+}
+
 func (p probe) Run(ctx context.Context, req *Request) error { return p.run(ctx, req) }
 
-// register enters a command for the time of the test.
+// register registers a command until the end of the test.
 func register(t *testing.T, spec Spec, run func(context.Context, *Request) error) {
 	t.Helper()
 	before := maps.Clone(registry)
@@ -41,15 +46,15 @@ func register(t *testing.T, spec Spec, run func(context.Context, *Request) error
 	t.Cleanup(func() { registry = before })
 }
 
-// fakeCluster answers with what it holds, whatever it is asked for.
+// fakeCluster returns the same jobs to every query.
 type fakeCluster struct {
 	backends.Cluster
 	panics          bool
-	honourNamespace bool
+	filterNamespace bool
 	jobs            []backends.Job
 	err             error
 	refuses         map[string]error // by namespace
-	asked           []backends.Selection
+	queried         []backends.Selection
 	usage           []backends.Allocation
 }
 
@@ -57,9 +62,9 @@ func (c *fakeCluster) Jobs(_ context.Context, s backends.Selection) ([]backends.
 	if c.panics {
 		panic("boom")
 	}
-	c.asked = append(c.asked, s)
+	c.queried = append(c.queried, s)
 	jobs := slices.Clone(c.jobs)
-	if c.honourNamespace && s.Namespace != "" {
+	if c.filterNamespace && s.Namespace != "" {
 		jobs = slices.DeleteFunc(jobs, func(j backends.Job) bool { return j.Namespace != s.Namespace })
 	}
 	if err := c.refuses[s.Namespace]; err != nil {
@@ -101,12 +106,14 @@ func newTestGateway(groups ...acl.Group) *testGateway {
 	users := acl.NewDirectory()
 	users.Add(acl.User{Login: "ann", Name: "Ann", Groups: groups}, "key")
 	w.Gateway = Gateway{
-		Users:    users,
-		Tiers:    []acl.Tier{{Name: "production", Aliases: []string{"prod"}, Prefixes: []string{"p-"}}, {Name: "quality", Prefixes: []string{"q-"}}},
-		Clusters: map[string]*backends.SharedCluster{"production": backends.NewSharedCluster(w.production), "quality": backends.NewSharedCluster(w.quality)},
-		Aliases:  map[string]string{"hi": "probe 'a b' -n 3", "probe": "other", "loop": "loop x", "broken": "a 'b"},
-		Audit:    audit.NewLog(&w.events),
-		Log:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Users: users,
+		Tiers: []acl.Tier{{Name: "production", Aliases: []string{"prod"}, Prefixes: []string{"p-"}},
+			{Name: "quality", Prefixes: []string{"q-"}}},
+		Clusters: map[string]*backends.SharedCluster{"production": backends.NewSharedCluster(w.production),
+			"quality": backends.NewSharedCluster(w.quality)},
+		Aliases: map[string]string{"hi": "probe 'a b' -n 3", "probe": "other", "loop": "loop x", "broken": "a 'b"},
+		Audit:   audit.NewLog(&w.events),
+		Log:     slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	return w
 }
@@ -118,7 +125,7 @@ func (w *testGateway) run(line string) error {
 	})
 }
 
-// event returns the end event of the one command since it was called last.
+// event returns the end event of a single command, and clears the events.
 func (w *testGateway) event(t *testing.T) audit.Event {
 	t.Helper()
 	events := w.allEvents(t)
@@ -130,7 +137,7 @@ func (w *testGateway) event(t *testing.T) audit.Event {
 	return e
 }
 
-// allEvents returns the events since it was called last.
+// allEvents returns the events since the last call.
 func (w *testGateway) allEvents(t *testing.T) (events []audit.Event) {
 	t.Helper()
 	for line := range bytes.Lines(w.events.Bytes()) {
@@ -169,20 +176,22 @@ func TestScopedCluster_OwnedJobsOnly(t *testing.T) {
 	w.quality.jobs = []backends.Job{job("quality", "default", "q-team1-api"), job("quality", "default", "p-team1-web")}
 	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
 		jobs, err := req.Cluster.Jobs(ctx, backends.Selection{Prefixes: []string{""}})
-		if got, want := ids(jobs), []string{"p-team1-web", "p-team1-web/periodic-1", "q-team1-api"}; !slices.Equal(got, want) {
+		want := []string{"p-team1-web", "p-team1-web/periodic-1", "q-team1-api"}
+		if got := ids(jobs); !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		foreign := w.production.jobs[1].Allocations
-		if got := req.Cluster.Usage(ctx, append(foreign, jobs[0].Allocations...)); len(got) != 1 || len(w.production.usage) != 1 {
-			t.Errorf("usage of %d allocations asked, %d told, want 1 of the user's own", len(w.production.usage), len(got))
+		notOwned := w.production.jobs[1].Allocations
+		if got := req.Cluster.Usage(ctx, append(notOwned, jobs[0].Allocations...)); len(got) != 1 ||
+			len(w.production.usage) != 1 {
+			t.Errorf("usage of %d allocations queried, %d returned, want only the user's one", len(w.production.usage), len(got))
 		}
 		return err
 	})
 	if err := w.run("probe"); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := w.production.asked[0].Prefixes, []string{"p-team1-"}; !slices.Equal(got, want) {
-		t.Errorf("asked for the prefixes %q, want %q", got, want)
+	if got, want := w.production.queried[0].Prefixes, []string{"p-team1-"}; !slices.Equal(got, want) {
+		t.Errorf("queried the prefixes %q, want %q", got, want)
 	}
 }
 
@@ -206,9 +215,9 @@ func TestScopedCluster_OneTierDown(t *testing.T) {
 
 func TestScopedCluster_NamespacesQueried(t *testing.T) {
 	for _, tc := range []struct {
-		granted []string
-		asks    string
-		want    []string // namespaces asked for
+		granted  []string
+		selected string
+		want     []string // queried namespaces
 	}{
 		{nil, "", []string{""}},
 		{nil, "secret", []string{"secret"}},
@@ -219,18 +228,18 @@ func TestScopedCluster_NamespacesQueried(t *testing.T) {
 	} {
 		w := newTestGateway(acl.Group{Prefixes: []string{"p-"}, Namespaces: tc.granted})
 		register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {
-			_, err := req.Cluster.Jobs(ctx, backends.Selection{Namespace: tc.asks})
+			_, err := req.Cluster.Jobs(ctx, backends.Selection{Namespace: tc.selected})
 			return err
 		})
 		if err := w.run("probe"); err != nil {
 			t.Error(err)
 		}
 		var got []string
-		for _, s := range w.production.asked {
+		for _, s := range w.production.queried {
 			got = append(got, s.Namespace)
 		}
 		if !slices.Equal(got, tc.want) {
-			t.Errorf("granted %q, asks for %q: asked Nomad for %q, want %q", tc.granted, tc.asks, got, tc.want)
+			t.Errorf("granted %q, selected %q: queried %q, want %q", tc.granted, tc.selected, got, tc.want)
 		}
 		delete(registry, "probe")
 	}
@@ -255,9 +264,9 @@ func TestScopedCluster_TierPanics(t *testing.T) {
 
 func TestScopedCluster_TierNames(t *testing.T) {
 	for _, tc := range []struct {
-		name  string
-		asked int
-		err   string
+		name    string
+		queried int
+		err     string
 	}{
 		{"", 2, ""},
 		{"all", 2, ""},
@@ -273,8 +282,8 @@ func TestScopedCluster_TierNames(t *testing.T) {
 			return err
 		})
 		err := w.run("probe")
-		if got := len(w.production.asked) + len(w.quality.asked); got != tc.asked {
-			t.Errorf("%q: %d tiers asked, want %d", tc.name, got, tc.asked)
+		if got := len(w.production.queried) + len(w.quality.queried); got != tc.queried {
+			t.Errorf("%q: %d tiers queried, want %d", tc.name, got, tc.queried)
 		}
 		if tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err) || ExitCode(err) != 2) {
 			t.Errorf("%q: got %v with code %d, want %q with code 2", tc.name, err, ExitCode(err), tc.err)
@@ -289,26 +298,29 @@ func TestRefusals(t *testing.T) {
 		groups     []acl.Group
 		code       int
 		decision   audit.Decision
-		says       string
+		err        string
 	}{
 		{"unknown command", "prob", nil, 2, audit.Invalid, "did you mean probe?"},
-		{"a suggestion is among one's own", "prob", []acl.Group{{Rights: []string{"ps"}}}, 2, audit.Invalid, "no command prob (see: help)"},
-		{"command not granted", "probe", []acl.Group{{Rights: []string{"ps"}}}, 1, audit.Denied, "probe is not among your commands"},
+		{"only allowed commands are suggested", "prob", []acl.Group{{Rights: []string{"ps"}}}, 2, audit.Invalid,
+			"no command prob (see: help)"},
+		{"command not granted", "probe", []acl.Group{{Rights: []string{"ps"}}}, 1, audit.Denied,
+			"probe is not among your commands"},
 		{"unknown flag", "probe --nmber 3", nil, 2, audit.Invalid, "did you mean --number?"},
 		{"bad flag value", "probe -n x", nil, 2, audit.Invalid, "invalid argument"},
 		{"too many arguments", "probe a b", nil, 2, audit.Invalid, `one argument too many: "b"`},
-		{"unclosed quote", "probe 'a", nil, 2, audit.Invalid, "inside a quote"},
+		{"open quote", "probe 'a", nil, 2, audit.Invalid, "inside quotes"},
 		{"alias of an alias", "loop", nil, 2, audit.Invalid, "no command loop"},
 		{"broken alias", "broken", nil, 2, audit.Invalid, "alias broken"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newTestGateway(tc.groups...)
 			var n int
-			register(t, Spec{Name: "probe", Args: "[A]", Target: TargetScope, Flags: func(f *pflag.FlagSet) { f.IntVarP(&n, "number", "n", 0, "") }},
+			register(t, Spec{Name: "probe", Args: "[A]", Target: TargetScope,
+				Flags: func(f *pflag.FlagSet) { f.IntVarP(&n, "number", "n", 0, "") }},
 				func(context.Context, *Request) error { t.Error("the command ran"); return nil })
 			err := w.run(tc.line)
-			if ExitCode(err) != tc.code || err == nil || !strings.Contains(err.Error(), tc.says) {
-				t.Errorf("got %v with code %d, want %q with code %d", err, ExitCode(err), tc.says, tc.code)
+			if ExitCode(err) != tc.code || err == nil || !strings.Contains(err.Error(), tc.err) {
+				t.Errorf("got %v with code %d, want %q with code %d", err, ExitCode(err), tc.err, tc.code)
 			}
 			if e := w.event(t); e.Decision != tc.decision || e.ExitCode != tc.code || e.Line != tc.line {
 				t.Errorf("got the event %+v, want %s with code %d", e, tc.decision, tc.code)
@@ -320,7 +332,8 @@ func TestRefusals(t *testing.T) {
 func TestAuthenticate_RemovedUser(t *testing.T) {
 	w := newTestGateway()
 	w.Users = acl.NewDirectory()
-	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
+	register(t, Spec{Name: "probe", Target: TargetNone},
+		func(context.Context, *Request) error { t.Error("the command ran"); return nil })
 	if err := w.run("probe"); err == nil || !strings.Contains(err.Error(), "no longer accepted") {
 		t.Errorf("got %v", err)
 	}
@@ -332,7 +345,8 @@ func TestAuthenticate_RemovedUser(t *testing.T) {
 func TestExpandAlias(t *testing.T) {
 	w := newTestGateway()
 	var n int
-	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetNone, Flags: func(f *pflag.FlagSet) { f.IntVarP(&n, "number", "n", 0, "") }},
+	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetNone,
+		Flags: func(f *pflag.FlagSet) { f.IntVarP(&n, "number", "n", 0, "") }},
 		func(_ context.Context, req *Request) error {
 			if want := []string{"a b", "c d"}; !slices.Equal(req.Args, want) || n != 3 {
 				t.Errorf("got %q and %d, want %q and 3", req.Args, n, want)
@@ -352,7 +366,7 @@ func TestExpandAlias_CommandWins(t *testing.T) {
 	ran := false
 	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { ran = true; return nil })
 	if err := w.run("probe"); err != nil || !ran {
-		t.Errorf("ran %v with %v, want the command and not the alias", ran, err)
+		t.Errorf("ran %v with %v, want the command, not the alias", ran, err)
 	}
 }
 
@@ -361,7 +375,7 @@ func TestRecoverPanics(t *testing.T) {
 	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error { panic("boom") })
 	err := w.run("probe")
 	if err == nil || !strings.Contains(err.Error(), "c-1") || strings.Contains(err.Error(), "boom") {
-		t.Errorf("got %v, want an internal error that names the session and no more", err)
+		t.Errorf("got %v, want an internal error that names only the session", err)
 	}
 	if e := w.event(t); e.ExitCode != 1 || e.Error != "panic" {
 		t.Errorf("got the event %+v", e)
@@ -419,10 +433,10 @@ func TestAudit_RequiredUnwritable(t *testing.T) {
 	}
 }
 
-// unwritable returns a log whose folder has gone.
+// unwritable returns a log whose directory has been deleted.
 func unwritable(t *testing.T) *audit.Log {
 	t.Helper()
-	dir := t.TempDir() + "/gone"
+	dir := t.TempDir() + "/deleted"
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -447,8 +461,11 @@ func TestEmptyLine_RunsHelp(t *testing.T) {
 
 func TestHelpFlag(t *testing.T) {
 	w := newTestGateway()
-	register(t, Spec{Name: "probe", Args: "[A]", Short: "Probe it", Target: TargetScope}, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
-	if err := w.run("probe --help"); err != nil || !strings.HasPrefix(w.stdout.String(), "usage: probe [FLAGS] [A]\n\nProbe it.\n") {
+	spec := Spec{Name: "probe", Args: "[A]", Short: "Probe it", Target: TargetScope,
+		Examples: []Example{{"probe x", "it"}}}
+	register(t, spec, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
+	const want = "Usage: probe [flags] [A]\n\nProbe it.\n\nExamples:\n  probe x  it\n\nFlags:\n"
+	if err := w.run("probe --help"); err != nil || !strings.HasPrefix(w.stdout.String(), want) {
 		t.Errorf("got %v and %q", err, w.stdout.String())
 	}
 	if e := w.event(t); e.Decision != audit.Allowed || e.ExitCode != 0 {
@@ -470,6 +487,8 @@ func TestRegister_Panics(t *testing.T) {
 	for name, spec := range map[string]Spec{
 		"router.probe": {Target: TargetNone, Set: Public},
 		"twice":        {Name: "twice", Target: TargetNone, Set: Public},
+		"groupless":    {Name: "groupless", Target: TargetNone, Set: Public, Group: "Others"},
+		"argless":      {Name: "argless", Args: "[JOB]", Target: TargetJob, Set: Read},
 		"targetless":   {Name: "targetless", Set: Read},
 		"setless":      {Name: "setless", Target: TargetScope},
 		"mistaken":     {Name: "mistaken", Target: TargetScope, Set: "@raed"},
@@ -479,7 +498,7 @@ func TestRegister_Panics(t *testing.T) {
 		func() {
 			defer func() {
 				if p, _ := recover().(string); !strings.Contains(p, name) {
-					t.Errorf("panicked with %q, want one that names %s", p, name)
+					t.Errorf("panicked with %q, want a message that names %s", p, name)
 				}
 			}()
 			Register(create(spec))
@@ -489,7 +508,8 @@ func TestRegister_Panics(t *testing.T) {
 
 func TestInterruptOnCtrlC(t *testing.T) {
 	w := newTestGateway()
-	register(t, Spec{Name: "probe", Target: TargetNone}, func(ctx context.Context, _ *Request) error { <-ctx.Done(); return ctx.Err() })
+	register(t, Spec{Name: "probe", Target: TargetNone},
+		func(ctx context.Context, _ *Request) error { <-ctx.Done(); return ctx.Err() })
 	err := w.Handler()(context.Background(), &Request{
 		Login: "ann", Key: "key", Line: "probe", Terminal: &Terminal{},
 		Stdin: strings.NewReader("abc\x03"), Stdout: io.Discard, Stderr: io.Discard, Signals: NewSignals(func(error) {}),

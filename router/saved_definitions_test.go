@@ -14,7 +14,7 @@ import (
 func TestSavedDefinitions_DeletedWhenRunning(t *testing.T) {
 	for name, tc := range map[string]struct {
 		listed func(*backends.Job)
-		want   bool // it is still saved
+		want   bool // still saved
 	}{
 		"registered again":  {func(j *backends.Job) { j.ModifyIndex = 8 }, false},
 		"about to stop":     {func(j *backends.Job) { j.ModifyIndex = 7 }, true},
@@ -36,7 +36,8 @@ func TestSavedDefinitions_DeletedWhenRunning(t *testing.T) {
 			defer func() { registry = before }()
 			registry = map[string]func() Command{}
 			Register(func() Command {
-				return probe{Spec{Name: "look", Args: "JOB", Target: TargetJob, Set: Read}, func(context.Context, *Request) error { return nil }}
+				return probe{Spec{Name: "look", Args: "JOB", Target: TargetJob, Set: Read},
+					func(context.Context, *Request) error { return nil }}
 			})
 			if err := w.run("look p-team1-web"); err != nil {
 				t.Fatal(err)

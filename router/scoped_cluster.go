@@ -17,15 +17,15 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// scopedCluster is the clusters of all tiers as one user sees them for one command. Every method asks only for what the
-// user owns and looks at every answer again: what is not theirs goes no further. It embeds nothing, so a method
-// that is added to backends.Cluster does not compile until it is scoped here.
+// scopedCluster queries the clusters of all tiers on behalf of one user and one command. Every method queries only
+// what the user owns and filters the response again. It embeds nothing, so that a new method of backends.Cluster
+// does not compile until it is scoped here.
 type scopedCluster struct {
 	owned    acl.Scope
 	clusters map[string]*backends.SharedCluster
-	maxAge   time.Duration // of the clusters' answers
+	maxAge   time.Duration // of cached responses
 	event    *audit.Event
-	onList   func([]backends.Job) // may be nil; is called with the jobs of each listing
+	onList   func([]backends.Job) // called with the jobs of each listing; may be nil
 }
 
 var _ backends.Cluster = (*scopedCluster)(nil)
@@ -36,18 +36,18 @@ func (s *scopedCluster) Jobs(ctx context.Context, sel backends.Selection) ([]bac
 		return nil, err
 	}
 	s.event.Namespace = sel.Namespace
-	answers, errs := make([][]backends.Job, len(tiers)), make([]error, len(tiers))
+	responses, errs := make([][]backends.Job, len(tiers)), make([]error, len(tiers))
 	var wg sync.WaitGroup
 	for i, tier := range tiers {
 		wg.Go(func() {
 			errs[i] = tierErrors(tier, backends.Protect(func() (err error) {
-				answers[i], err = s.jobs(ctx, tier, sel)
+				responses[i], err = s.jobs(ctx, tier, sel)
 				return err
 			}))
 		})
 	}
 	wg.Wait()
-	jobs := slices.Concat(answers...)
+	jobs := slices.Concat(responses...)
 	slices.SortFunc(jobs, func(a, b backends.Job) int {
 		return cmp.Or(strings.Compare(a.ID, b.ID), strings.Compare(a.Tier, b.Tier), strings.Compare(a.Namespace, b.Namespace))
 	})
@@ -57,14 +57,14 @@ func (s *scopedCluster) Jobs(ctx context.Context, sel backends.Selection) ([]bac
 	return jobs, flattenErrors(errs)
 }
 
-// tierErrors returns err, or each of the errors that were joined in it, with the name of the tier.
+// tierErrors adds the name of the tier to err, or to each of the errors that were joined in it.
 func tierErrors(tier string, err error) error {
 	if err == nil {
 		return nil
 	}
 	var all []error
-	for _, one := range splitErrors(err) {
-		all = append(all, &backends.TierError{Tier: tier, Err: one})
+	for _, single := range splitErrors(err) {
+		all = append(all, &backends.TierError{Tier: tier, Err: single})
 	}
 	if len(all) == 1 {
 		return all[0]
@@ -72,7 +72,7 @@ func tierErrors(tier string, err error) error {
 	return errors.Join(all...)
 }
 
-// splitErrors returns the errors that were joined in err, or err alone: one that is a sentence around several errors is one.
+// splitErrors returns the errors that were joined in err. A message that wraps several errors counts as one.
 func splitErrors(err error) []error {
 	if err == nil {
 		return nil
@@ -82,13 +82,13 @@ func splitErrors(err error) []error {
 		return []error{err}
 	}
 	var all []error
-	for _, one := range joined.Unwrap() {
-		all = append(all, splitErrors(one)...)
+	for _, single := range joined.Unwrap() {
+		all = append(all, splitErrors(single)...)
 	}
 	return all
 }
 
-// flattenErrors joins errors, of which some may be joined ones themselves; nil if there are none.
+// flattenErrors joins errors, including those that are joined in one of them. It returns nil if there are none.
 func flattenErrors(errs []error) error {
 	joined := errors.Join(errs...)
 	if joined == nil {
@@ -97,8 +97,9 @@ func flattenErrors(errs []error) error {
 	return errors.Join(splitErrors(joined)...)
 }
 
-// jobs asks one tier. Where the user has only some namespaces, each is asked for by itself, and another is not: what
-// is not theirs must not show in the time an answer takes either. One that the gateway's token may not read hides no other.
+// jobs queries one tier. If the user has only some namespaces, it queries each of these separately and no other, so
+// that the response time reveals nothing about the others. A namespace that the gateway's token may not read does
+// not hide the rest.
 func (s *scopedCluster) jobs(ctx context.Context, tier string, sel backends.Selection) ([]backends.Job, error) {
 	sel.Tier, sel.Prefixes = tier, s.owned.Prefixes(tier)
 	namespaces := s.owned.Namespaces(tier)
@@ -112,7 +113,7 @@ func (s *scopedCluster) jobs(ctx context.Context, tier string, sel backends.Sele
 	}
 	var all []backends.Job
 	var errs []error
-	refused := 0 // namespaces for which the token as such was refused
+	refused := 0 // namespaces in which Nomad refused the token itself
 	for _, sel.Namespace = range namespaces {
 		jobs, err := s.cluster(tier).Jobs(ctx, sel)
 		all = append(all, jobs...)
@@ -127,7 +128,7 @@ func (s *scopedCluster) jobs(ctx context.Context, tier string, sel backends.Sele
 			errs = append(errs, err)
 		}
 		if err != nil && !onlyNamespaceErrors(err) {
-			break // it does not answer, and would not the next time
+			break // unreachable: the next query would fail too
 		}
 	}
 	if refused > 0 && refused == len(namespaces) {
@@ -135,7 +136,8 @@ func (s *scopedCluster) jobs(ctx context.Context, tier string, sel backends.Sele
 	}
 	all = slices.DeleteFunc(all, func(j backends.Job) bool { return !s.owned.Owns(tier, j.Namespace, j.Root) })
 	if s.owned.Namespaces(tier) == nil && sel.Namespace == "" {
-		errs = slices.DeleteFunc(splitErrors(flattenErrors(errs)), func(err error) bool { // a namespace in which nothing is theirs is not named
+		// An error must not name a namespace in which the user owns no job.
+		errs = slices.DeleteFunc(splitErrors(flattenErrors(errs)), func(err error) bool {
 			n, ok := errors.AsType[*backends.NamespaceError](err)
 			return ok && !slices.ContainsFunc(all, func(j backends.Job) bool { return j.Namespace == n.Namespace })
 		})
@@ -143,11 +145,11 @@ func (s *scopedCluster) jobs(ctx context.Context, tier string, sel backends.Sele
 	return all, flattenErrors(errs)
 }
 
-// onlyNamespaceErrors reports whether err is about namespaces that the gateway's token may not read, and nothing else. What is in them
-// cannot be used either, so it makes no name ambiguous.
+// onlyNamespaceErrors reports whether err consists only of namespaces that the gateway's token may not read. Jobs in
+// them cannot be used anyway, so they do not make a selector ambiguous.
 func onlyNamespaceErrors(err error) bool {
-	for _, one := range splitErrors(err) {
-		if _, ok := errors.AsType[*backends.NamespaceError](one); !ok {
+	for _, single := range splitErrors(err) {
+		if _, ok := errors.AsType[*backends.NamespaceError](single); !ok {
 			return false
 		}
 	}
@@ -170,8 +172,9 @@ func (s *scopedCluster) Checks(ctx context.Context, allocations []backends.Alloc
 	})
 }
 
-// collectByTier asks each tier about its allocations, of those that are the user's, and puts the answers together.
-func collectByTier[T any](s *scopedCluster, allocations []backends.Allocation, ask func(backends.Cluster, []backends.Allocation) map[string]T) map[string]T {
+// collectByTier queries each tier about the user's allocations in it, and merges the responses.
+func collectByTier[T any](s *scopedCluster, allocations []backends.Allocation,
+	query func(backends.Cluster, []backends.Allocation) map[string]T) map[string]T {
 	byTier := map[string][]backends.Allocation{}
 	for _, a := range allocations {
 		if s.owns(a) {
@@ -184,10 +187,10 @@ func collectByTier[T any](s *scopedCluster, allocations []backends.Allocation, a
 	for tier, own := range byTier {
 		wg.Go(func() {
 			_ = backends.Protect(func() error { // best effort
-				answer := ask(s.cluster(tier), own)
+				response := query(s.cluster(tier), own)
 				mu.Lock()
 				defer mu.Unlock()
-				maps.Copy(all, answer)
+				maps.Copy(all, response)
 				return nil
 			})
 		})
@@ -200,67 +203,77 @@ func (s *scopedCluster) owns(a backends.Allocation) bool {
 	return s.owned.Owns(a.Tier, a.Namespace, a.Root)
 }
 
-// errNotOwned is what a command gets that asks for something it was not given. No user sees it.
+// errNotOwned is returned for jobs outside the scope. It is a safety net: commands pass only jobs that authorize
+// found, so users do not see it.
 var errNotOwned = errors.New("not in the user's scope")
 
-// queryTier asks a tier about one job or allocation, if that is the user's.
-func queryTier[T any](s *scopedCluster, tier, namespace, root string, ask func(backends.Cluster) (T, error)) (answer T, err error) {
+// queryTier queries a tier about one job or allocation if the user owns it.
+func queryTier[T any](s *scopedCluster, tier, namespace, root string,
+	query func(backends.Cluster) (T, error)) (response T, err error) {
 	if !s.owned.Owns(tier, namespace, root) {
-		return answer, errNotOwned
+		return response, errNotOwned
 	}
 	err = backends.Protect(func() (err error) {
-		answer, err = ask(s.cluster(tier))
+		response, err = query(s.cluster(tier))
 		return err
 	})
-	return answer, tierErrors(tier, err)
+	return response, tierErrors(tier, err)
 }
 
 func (s *scopedCluster) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {
-	return queryTier(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) (backends.JobDetail, error) { return c.Job(ctx, job) })
+	return queryTier(s, job.Tier, job.Namespace, job.Root,
+		func(c backends.Cluster) (backends.JobDetail, error) { return c.Job(ctx, job) })
 }
 
 func (s *scopedCluster) Definition(ctx context.Context, job backends.Job, version *uint64) (json.RawMessage, error) {
-	return queryTier(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) (json.RawMessage, error) { return c.Definition(ctx, job, version) })
+	return queryTier(s, job.Tier, job.Namespace, job.Root,
+		func(c backends.Cluster) (json.RawMessage, error) { return c.Definition(ctx, job, version) })
 }
 
 func (s *scopedCluster) Versions(ctx context.Context, job backends.Job) ([]backends.Version, error) {
-	return queryTier(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) ([]backends.Version, error) { return c.Versions(ctx, job) })
+	return queryTier(s, job.Tier, job.Namespace, job.Root,
+		func(c backends.Cluster) ([]backends.Version, error) { return c.Versions(ctx, job) })
 }
 
 func (s *scopedCluster) Deployments(ctx context.Context, job backends.Job) ([]backends.Deployment, error) {
-	return queryTier(s, job.Tier, job.Namespace, job.Root, func(c backends.Cluster) ([]backends.Deployment, error) { return c.Deployments(ctx, job) })
+	return queryTier(s, job.Tier, job.Namespace, job.Root,
+		func(c backends.Cluster) ([]backends.Deployment, error) { return c.Deployments(ctx, job) })
 }
 
 func (s *scopedCluster) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
-	return queryTier(s, a.Tier, a.Namespace, a.Root, func(c backends.Cluster) (backends.AllocationDetail, error) { return c.Allocation(ctx, a) })
+	return queryTier(s, a.Tier, a.Namespace, a.Root,
+		func(c backends.Cluster) (backends.AllocationDetail, error) { return c.Allocation(ctx, a) })
 }
 
 func (s *scopedCluster) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {
-	return queryTier(s, a.Tier, a.Namespace, a.Root, func(c backends.Cluster) (string, error) { return c.NodeAddress(ctx, a) })
+	return queryTier(s, a.Tier, a.Namespace, a.Root,
+		func(c backends.Cluster) (string, error) { return c.NodeAddress(ctx, a) })
 }
 
-// Schedules asks each tier about its jobs. The order is that of jobs; those of a tier that fails have none.
+// Schedules queries each tier about its jobs. The result is in the order of jobs; jobs of a tier that fails have
+// none.
 func (s *scopedCluster) Schedules(ctx context.Context, jobs []backends.Job) ([]backends.Schedule, error) {
 	schedules := make([]backends.Schedule, len(jobs))
-	places := map[string][]int{}
+	indexes := map[string][]int{}
 	for i, job := range jobs {
 		if s.owned.Owns(job.Tier, job.Namespace, job.Root) {
-			places[job.Tier] = append(places[job.Tier], i)
+			indexes[job.Tier] = append(indexes[job.Tier], i)
 		}
 	}
-	tiers := slices.Sorted(maps.Keys(places))
+	tiers := slices.Sorted(maps.Keys(indexes))
 	errs := make([]error, len(tiers))
 	var wg sync.WaitGroup
 	for n, tier := range tiers {
 		var own []backends.Job
-		for _, i := range places[tier] {
+		for _, i := range indexes[tier] {
 			own = append(own, jobs[i])
 		}
 		wg.Go(func() {
-			var answers []backends.Schedule
-			answers, errs[n] = queryTier(s, tier, own[0].Namespace, own[0].Root, func(c backends.Cluster) ([]backends.Schedule, error) { return c.Schedules(ctx, own) })
-			for n, answer := range answers {
-				schedules[places[tier][n]] = answer
+			var responses []backends.Schedule
+			responses, errs[n] = queryTier(s, tier, own[0].Namespace, own[0].Root,
+				func(c backends.Cluster) ([]backends.Schedule, error) { return c.Schedules(ctx, own) })
+			for n, response := range responses {
+				schedules[indexes[tier][n]] = response
 			}
 		})
 	}
@@ -268,8 +281,8 @@ func (s *scopedCluster) Schedules(ctx context.Context, jobs []backends.Job) ([]b
 	return schedules, errors.Join(errs...)
 }
 
-// tiers returns the tiers that name means: its own or an alias's, all of the scope's when it is empty, "all" or
-// the original's "alles".
+// tiers returns the tiers that name selects: by name or alias, or all of the scope for "", "all" and the original's
+// "alles".
 func (s *scopedCluster) tiers(name string) ([]string, error) {
 	switch name {
 	case "", "all", "alles":

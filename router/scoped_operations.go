@@ -11,35 +11,38 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// scopedOperations change the jobs of all tiers as one user may for one command. What Nomad makes of an order goes into the
-// event. It embeds nothing, so a method that is added to backends.ClusterWriter does not compile until it is scoped here.
+// scopedOperations changes jobs in all tiers on behalf of one user and one command. It refuses jobs that the user
+// does not own, and adds Nomad's evaluations and deployments to the audit event. It embeds nothing, so that a new
+// method of backends.ClusterWriter does not compile until it is scoped here.
 type scopedOperations struct {
 	owned  acl.Scope
 	byTier map[string]backends.ClusterWriter
 
-	mu    sync.Mutex // several allocations may be restarted at a time
+	mu    sync.Mutex // guards event: several allocations may be restarted concurrently
 	event *audit.Event
 }
 
 var _ backends.ClusterWriter = (*scopedOperations)(nil)
 
-// callTier lets a tier do something to a job, if that is the user's.
-func callTier[T any](o *scopedOperations, tier, namespace, root string, do func(backends.ClusterWriter) (T, error)) (answer T, err error) {
+// callTier calls do with a tier's operations if the user owns the job.
+func callTier[T any](o *scopedOperations, tier, namespace, root string,
+	do func(backends.ClusterWriter) (T, error)) (result T, err error) {
 	if !o.owned.Owns(tier, namespace, root) {
-		return answer, errNotOwned
+		return result, errNotOwned
 	}
 	err = backends.Protect(func() (err error) {
-		answer, err = do(o.byTier[tier])
+		result, err = do(o.byTier[tier])
 		return err
 	})
 	if err != nil {
-		return answer, &backends.TierError{Tier: tier, Err: err}
+		return result, &backends.TierError{Tier: tier, Err: err}
 	}
-	return answer, nil
+	return result, nil
 }
 
-// change gives an order about a job and notes what came of it.
-func (o *scopedOperations) change(job backends.Job, do func(backends.ClusterWriter) (backends.WriteResult, error)) (backends.WriteResult, error) {
+// change changes a job and records the outcome in the event.
+func (o *scopedOperations) change(job backends.Job,
+	do func(backends.ClusterWriter) (backends.WriteResult, error)) (backends.WriteResult, error) {
 	return o.recordOutcome(callTier(o, job.Tier, job.Namespace, job.Root, do))
 }
 
@@ -55,7 +58,7 @@ func (o *scopedOperations) recordOutcome(outcome backends.WriteResult, err error
 	return outcome, err
 }
 
-// finalEvent returns the event as it is after all that was done, which has ended with err.
+// finalEvent returns the end event after everything has finished with err.
 func (o *scopedOperations) finalEvent(err error) audit.Event {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -75,8 +78,9 @@ func (o *scopedOperations) CheckRegister(ctx context.Context, job backends.Job, 
 	return err
 }
 
-func (o *scopedOperations) Register(ctx context.Context, job backends.Job, definition json.RawMessage, index uint64) (backends.WriteResult, error) {
-	// What is registered is the job that was authorized, whatever the definition says.
+func (o *scopedOperations) Register(ctx context.Context, job backends.Job, definition json.RawMessage,
+	index uint64) (backends.WriteResult, error) {
+	// The definition must be of the job that was authorized.
 	var names struct{ ID, Namespace string }
 	if err := json.Unmarshal(definition, &names); err != nil || names.ID != job.ID || names.Namespace != job.Namespace {
 		return backends.WriteResult{}, errNotOwned
@@ -86,16 +90,21 @@ func (o *scopedOperations) Register(ctx context.Context, job backends.Job, defin
 	})
 }
 
-func (o *scopedOperations) Scale(ctx context.Context, job backends.Job, group string, count int) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.Scale(ctx, job, group, count) })
+func (o *scopedOperations) Scale(ctx context.Context, job backends.Job, group string,
+	count int) (backends.WriteResult, error) {
+	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+		return c.Scale(ctx, job, group, count)
+	})
 }
 
 func (o *scopedOperations) StopAllocation(ctx context.Context, a backends.Allocation) (backends.WriteResult, error) {
-	return o.recordOutcome(callTier(o, a.Tier, a.Namespace, a.Root, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.StopAllocation(ctx, a) }))
+	return o.recordOutcome(callTier(o, a.Tier, a.Namespace, a.Root,
+		func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.StopAllocation(ctx, a) }))
 }
 
 func (o *scopedOperations) RestartTask(ctx context.Context, a backends.Allocation, task string) error {
-	_, err := callTier(o, a.Tier, a.Namespace, a.Root, func(c backends.ClusterWriter) (struct{}, error) { return struct{}{}, c.RestartTask(ctx, a, task) })
+	_, err := callTier(o, a.Tier, a.Namespace, a.Root,
+		func(c backends.ClusterWriter) (struct{}, error) { return struct{}{}, c.RestartTask(ctx, a, task) })
 	return err
 }
 
@@ -106,24 +115,38 @@ func (o *scopedOperations) SignalTask(ctx context.Context, a backends.Allocation
 	return err
 }
 
-func (o *scopedOperations) Promote(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.Promote(ctx, job, deployment) })
+func (o *scopedOperations) Promote(ctx context.Context, job backends.Job,
+	deployment string) (backends.WriteResult, error) {
+	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+		return c.Promote(ctx, job, deployment)
+	})
 }
 
-func (o *scopedOperations) Fail(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.Fail(ctx, job, deployment) })
+func (o *scopedOperations) Fail(ctx context.Context, job backends.Job,
+	deployment string) (backends.WriteResult, error) {
+	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+		return c.Fail(ctx, job, deployment)
+	})
 }
 
-func (o *scopedOperations) Pause(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.Pause(ctx, job, deployment) })
+func (o *scopedOperations) Pause(ctx context.Context, job backends.Job,
+	deployment string) (backends.WriteResult, error) {
+	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+		return c.Pause(ctx, job, deployment)
+	})
 }
 
-func (o *scopedOperations) Resume(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.Resume(ctx, job, deployment) })
+func (o *scopedOperations) Resume(ctx context.Context, job backends.Job,
+	deployment string) (backends.WriteResult, error) {
+	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+		return c.Resume(ctx, job, deployment)
+	})
 }
 
 func (o *scopedOperations) Revert(ctx context.Context, job backends.Job, version uint64) (backends.WriteResult, error) {
-	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.Revert(ctx, job, version) })
+	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
+		return c.Revert(ctx, job, version)
+	})
 }
 
 func (o *scopedOperations) Evaluate(ctx context.Context, job backends.Job) (backends.WriteResult, error) {
@@ -134,7 +157,8 @@ func (o *scopedOperations) Force(ctx context.Context, job backends.Job) (backend
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) { return c.Force(ctx, job) })
 }
 
-func (o *scopedOperations) Dispatch(ctx context.Context, job backends.Job, meta map[string]string, payload []byte) (backends.WriteResult, error) {
+func (o *scopedOperations) Dispatch(ctx context.Context, job backends.Job, meta map[string]string,
+	payload []byte) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.Dispatch(ctx, job, meta, payload)
 	})

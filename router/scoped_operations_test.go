@@ -14,28 +14,29 @@ import (
 	"nomadctld/internal/ops"
 )
 
-// fakeOperations is a cluster that takes every order and remembers which.
+// fakeOperations accepts every change and records it.
 type fakeOperations struct {
 	backends.ClusterWriter
-	taken []string
-	err   error
+	recorded []string
+	err      error
 }
 
-func (o *fakeOperations) record(what, id string) (backends.WriteResult, error) {
-	o.taken = append(o.taken, what+" "+id)
-	return backends.WriteResult{EvaluationID: "eval of " + what, DeploymentID: "deployment of " + what}, o.err
+func (o *fakeOperations) record(action, id string) (backends.WriteResult, error) {
+	o.recorded = append(o.recorded, action+" "+id)
+	return backends.WriteResult{EvaluationID: "eval of " + action, DeploymentID: "deployment of " + action}, o.err
 }
 
 func (o *fakeOperations) Stop(_ context.Context, job backends.Job, _ bool) (backends.WriteResult, error) {
 	return o.record("stop", job.ID)
 }
 
-func (o *fakeOperations) Register(_ context.Context, job backends.Job, _ json.RawMessage, _ uint64) (backends.WriteResult, error) {
+func (o *fakeOperations) Register(_ context.Context, job backends.Job, _ json.RawMessage,
+	_ uint64) (backends.WriteResult, error) {
 	return o.record("register", job.ID)
 }
 
 func (o *fakeOperations) CheckRegister(_ context.Context, job backends.Job, _ json.RawMessage) error {
-	_, err := o.record("ask about", job.ID)
+	_, err := o.record("check", job.ID)
 	return err
 }
 
@@ -85,37 +86,38 @@ func (o *fakeOperations) Force(_ context.Context, job backends.Job) (backends.Wr
 	return o.record("force", job.ID)
 }
 
-func (o *fakeOperations) Dispatch(_ context.Context, job backends.Job, _ map[string]string, _ []byte) (backends.WriteResult, error) {
+func (o *fakeOperations) Dispatch(_ context.Context, job backends.Job, _ map[string]string,
+	_ []byte) (backends.WriteResult, error) {
 	return o.record("dispatch", job.ID)
 }
 
-// everyOperation gives each order about a job or its allocation, and returns what it answered.
+// everyOperation calls each method for a job or its allocation, and returns the errors.
 func everyOperation(ctx context.Context, o backends.ClusterWriter, job backends.Job) (errs []error) {
 	definition, _ := json.Marshal(map[string]string{"ID": job.ID, "Namespace": job.Namespace})
 	a := job.Allocations[0]
-	keep := func(_ backends.WriteResult, err error) { errs = append(errs, err) }
-	keep(o.Stop(ctx, job, false))
-	keep(o.Register(ctx, job, definition, 1))
+	collect := func(_ backends.WriteResult, err error) { errs = append(errs, err) }
+	collect(o.Stop(ctx, job, false))
+	collect(o.Register(ctx, job, definition, 1))
 	errs = append(errs, o.CheckRegister(ctx, job, definition))
-	keep(o.Scale(ctx, job, "g", 1))
-	keep(o.StopAllocation(ctx, a))
+	collect(o.Scale(ctx, job, "g", 1))
+	collect(o.StopAllocation(ctx, a))
 	errs = append(errs, o.RestartTask(ctx, a, ""), o.SignalTask(ctx, a, "t", "SIGHUP"))
-	keep(o.Promote(ctx, job, "d"))
-	keep(o.Fail(ctx, job, "d"))
-	keep(o.Pause(ctx, job, "d"))
-	keep(o.Resume(ctx, job, "d"))
-	keep(o.Revert(ctx, job, 0))
-	keep(o.Evaluate(ctx, job))
-	keep(o.Force(ctx, job))
-	keep(o.Dispatch(ctx, job, nil, nil))
+	collect(o.Promote(ctx, job, "d"))
+	collect(o.Fail(ctx, job, "d"))
+	collect(o.Pause(ctx, job, "d"))
+	collect(o.Resume(ctx, job, "d"))
+	collect(o.Revert(ctx, job, 0))
+	collect(o.Evaluate(ctx, job))
+	collect(o.Force(ctx, job))
+	collect(o.Dispatch(ctx, job, nil, nil))
 	return errs
 }
 
 func TestScopedOperations_NotOwned(t *testing.T) {
 	const methods = 15
 	for _, tc := range []struct {
-		job  backends.Job
-		mine bool
+		job   backends.Job
+		owned bool
 	}{
 		{job("production", "default", "p-team1-web"), true},
 		{job("production", "default", "p-team1-web/periodic-1"), true},
@@ -128,22 +130,23 @@ func TestScopedOperations_NotOwned(t *testing.T) {
 		var event audit.Event
 		user := acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-", "q-team1-"}, Rights: []string{"stop"}}}}
 		tiers := newTestGateway().Tiers
-		o := &scopedOperations{owned: user.Scope("stop", tiers), byTier: map[string]backends.ClusterWriter{"production": production, "quality": quality}, event: &event}
+		o := &scopedOperations{owned: user.Scope("stop", tiers),
+			byTier: map[string]backends.ClusterWriter{"production": production, "quality": quality}, event: &event}
 		errs := everyOperation(context.Background(), o, tc.job)
 		if len(errs) != methods {
-			t.Fatalf("tried %d orders, want %d", len(errs), methods)
+			t.Fatalf("called %d methods, want %d", len(errs), methods)
 		}
-		taken := len(production.taken) + len(quality.taken)
+		recorded := len(production.recorded) + len(quality.recorded)
 		for _, err := range errs {
-			if (err == nil) != tc.mine || err != nil && !errors.Is(err, errNotOwned) {
+			if (err == nil) != tc.owned || err != nil && !errors.Is(err, errNotOwned) {
 				t.Errorf("%s in %s: got %v", tc.job.ID, tc.job.Tier, err)
 			}
 		}
-		if tc.mine && taken != methods || !tc.mine && taken != 0 {
-			t.Errorf("%s in %s: %d orders were taken", tc.job.ID, tc.job.Tier, taken)
+		if tc.owned && recorded != methods || !tc.owned && recorded != 0 {
+			t.Errorf("%s in %s: %d calls reached a cluster", tc.job.ID, tc.job.Tier, recorded)
 		}
-		if tc.mine && (len(event.Evaluations) != methods-3 || event.Deployment != "deployment of dispatch") {
-			t.Errorf("the event has %q and %q", event.Evaluations, event.Deployment)
+		if tc.owned && (len(event.Evaluations) != methods-3 || event.Deployment != "deployment of dispatch") {
+			t.Errorf("got the evaluations %q and the deployment %q in the event", event.Evaluations, event.Deployment)
 		}
 		other := &scopedOperations{owned: user.Scope("scale", tiers), byTier: o.byTier, event: &event}
 		if _, err := other.Stop(context.Background(), tc.job, false); !errors.Is(err, errNotOwned) {
@@ -155,21 +158,23 @@ func TestScopedOperations_NotOwned(t *testing.T) {
 func TestScopedOperations_OtherDefinition(t *testing.T) {
 	production := &fakeOperations{}
 	user := acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-"}, Rights: []string{"start"}}}}
-	o := &scopedOperations{owned: user.Scope("start", newTestGateway().Tiers), byTier: map[string]backends.ClusterWriter{"production": production}, event: &audit.Event{}}
+	o := &scopedOperations{owned: user.Scope("start", newTestGateway().Tiers),
+		byTier: map[string]backends.ClusterWriter{"production": production}, event: &audit.Event{}}
 	own := job("production", "default", "p-team1-web")
 	for _, definition := range []string{
 		`{"ID":"p-team2-shop","Namespace":"default"}`, `{"ID":"p-team1-web","Namespace":"other"}`, `{}`, `null`, `{"ID":`, ``,
 	} {
-		if _, err := o.Register(context.Background(), own, json.RawMessage(definition), 1); err == nil || len(production.taken) > 0 {
-			t.Errorf("%s: got %v and %q", definition, err, production.taken)
+		if _, err := o.Register(context.Background(), own, json.RawMessage(definition), 1); err == nil ||
+			len(production.recorded) > 0 {
+			t.Errorf("%s: got %v and %q", definition, err, production.recorded)
 		}
 	}
 }
 
 func TestAuthorize_OperationsBySet(t *testing.T) {
 	for _, tc := range []struct {
-		set       RightSet
-		can, does bool
+		set               RightSet
+		canChange, canRaw bool
 	}{{Read, false, false}, {Enter, false, false}, {Operate, true, false}, {Admin, true, true}} {
 		w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
 		w.Raw = &Raw{}
@@ -179,14 +184,15 @@ func TestAuthorize_OperationsBySet(t *testing.T) {
 		Register(func() Command {
 			return probe{Spec{Name: "act", Target: TargetScope, Set: tc.set}, func(_ context.Context, req *Request) error {
 				ran = true
-				if (req.Operations != nil) != tc.can || (req.runner != nil) != tc.can || (req.raw != nil) != tc.does {
-					t.Errorf("%s: operations %v, background %v, raw %v", tc.set, req.Operations != nil, req.runner != nil, req.raw != nil)
+				if (req.Operations != nil) != tc.canChange || (req.runner != nil) != tc.canChange || (req.raw != nil) != tc.canRaw {
+					t.Errorf("%s: operations %v, runner %v, raw %v", tc.set, req.Operations != nil, req.runner != nil,
+						req.raw != nil)
 				}
 				return nil
 			}}
 		})
 		if err := w.run("act"); err != nil || !ran {
-			t.Errorf("%s: got %v, ran: %v", tc.set, err, ran)
+			t.Errorf("%s: got %v, ran %v", tc.set, err, ran)
 		}
 		registry = before
 	}
@@ -197,62 +203,71 @@ func TestStartOperation_OwnEvent(t *testing.T) {
 	production := &fakeOperations{}
 	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": production}
 	w.Ops, _ = ops.Open("")
-	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web"), job("production", "default", "p-team2-shop")}
-	goOn := make(chan struct{})
+	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web"),
+		job("production", "default", "p-team2-shop")}
+	proceed := make(chan struct{})
 	var op *ops.Op
 	before := registry
 	defer func() { registry = before }()
 	registry = map[string]func() Command{}
 	Register(func() Command {
-		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate}, func(ctx context.Context, req *Request) error {
-			begun, err := req.StartOperation(ctx, func(ctx context.Context, work Work) error {
-				<-goOn
-				if ctx.Err() != nil {
-					return ctx.Err()
+		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate},
+			func(ctx context.Context, req *Request) error {
+				started, err := req.StartOperation(ctx, func(ctx context.Context, work Work) error {
+					<-proceed
+					if ctx.Err() != nil {
+						return ctx.Err()
+					}
+					_, err := work.Operations.Stop(ctx, job("production", "default", "p-team2-shop"), false)
+					if !errors.Is(err, errNotOwned) {
+						t.Errorf("not owned: got %v", err)
+					}
+					_, err = work.Operations.Stop(ctx, req.Job, false)
+					return errors.Join(err, errors.New("failed"))
+				})
+				if err == nil {
+					op = started
 				}
-				if _, err := work.Operations.Stop(ctx, job("production", "default", "p-team2-shop"), false); !errors.Is(err, errNotOwned) {
-					t.Errorf("somebody else's: got %v", err)
-				}
-				_, err := work.Operations.Stop(ctx, req.Job, false)
-				return errors.Join(err, errors.New("enough"))
-			})
-			if err == nil {
-				op = begun
-			}
-			return err
-		}}
+				return err
+			}}
 	})
 	if err := w.run("act p-team1-web"); err != nil {
 		t.Fatal(err)
 	}
-	begun := w.event(t)
+	started := w.event(t)
 	err := w.run("act p-team1-web")
 	var busy *ops.BusyError
 	if !errors.As(err, &busy) {
 		t.Errorf("got %v, want a BusyError", err)
 	}
 	w.event(t)
-	close(goOn)
-	if err := op.Follow(context.Background(), func(ops.Note) error { return nil }); err == nil || err.Error() != "enough" {
+	close(proceed)
+	if err := op.Follow(context.Background(), func(ops.Note) error { return nil }); err == nil || err.Error() != "failed" {
 		t.Errorf("got %v", err)
 	}
 	ended := w.event(t)
-	if begun.Operation != op.ID || ended.Operation != op.ID || begun.ExitCode != 0 || ended.ExitCode != 1 || ended.Error != "enough" {
-		t.Errorf("got %+v and %+v", begun, ended)
+	if started.Operation != op.ID || ended.Operation != op.ID || started.ExitCode != 0 || ended.ExitCode != 1 ||
+		ended.Error != "failed" {
+		t.Errorf("got %+v and %+v", started, ended)
 	}
-	if want := []string{"eval of stop"}; len(begun.Evaluations) > 0 || !slices.Equal(ended.Evaluations, want) || !slices.Equal(production.taken, []string{"stop p-team1-web"}) {
-		t.Errorf("got %q, then %q, and the cluster %q", begun.Evaluations, ended.Evaluations, production.taken)
+	if want := []string{"eval of stop"}; len(started.Evaluations) > 0 || !slices.Equal(ended.Evaluations, want) ||
+		!slices.Equal(production.recorded, []string{"stop p-team1-web"}) {
+		t.Errorf("got the evaluations %q, then %q, and the changes %q",
+			started.Evaluations, ended.Evaluations, production.recorded)
 	}
 }
 
 func TestRequire_RefusalIsRecorded(t *testing.T) {
 	for granted, want := range map[string]bool{"act": false, "act purge": true} {
-		w := newTestGateway(acl.Group{Name: "team1", Prefixes: []string{"p-team1-"}, Rights: strings.Fields(granted)}, acl.Group{Prefixes: []string{"p-team2-"}, Rights: []string{"purge"}})
+		w := newTestGateway(acl.Group{Name: "team1", Prefixes: []string{"p-team1-"}, Rights: strings.Fields(granted)},
+			acl.Group{Prefixes: []string{"p-team2-"}, Rights: []string{"purge"}})
 		w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 		before := registry
 		registry = map[string]func() Command{}
 		Register(func() Command {
-			return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate, Rights: map[string]RightSet{"purge": Admin}}, func(_ context.Context, req *Request) error { return req.Require("purge") }}
+			return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate,
+				Rights: map[string]RightSet{"purge": Admin}},
+				func(_ context.Context, req *Request) error { return req.Require("purge") }}
 		})
 		err := w.run("act p-team1-web")
 		e := w.event(t)

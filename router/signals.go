@@ -2,26 +2,24 @@ package router
 
 import "sync"
 
-// Signals is the signals that a client sends.
+// Signals receives the signals that a client sends.
 type Signals struct {
 	interrupt func(error)
-
-	channel chan string
-
-	mu      sync.Mutex
-	claimed bool // they go to the channel and do not interrupt
+	channel   chan string // signals for the program
+	mu        sync.Mutex
+	claimed   bool // guarded by mu; signals go to the channel and no longer interrupt
 }
 
-// NewSignals returns Signals that call interrupt, with an ErrInterrupted that has the code for the signal, until the command
-// takes them.
+// NewSignals returns Signals that call interrupt until the command claims them. The error is ErrInterrupted with the
+// exit code for the signal.
 func NewSignals(interrupt func(error)) *Signals {
 	return &Signals{interrupt: interrupt, channel: make(chan string, 16)}
 }
 
-// interruptSignals is the signals that interrupt a command, with their numbers.
+// interruptSignals are the signals that interrupt a command, with their numbers.
 var interruptSignals = map[string]int{"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "TERM": 15}
 
-// Deliver passes a signal on, named as SSH does: INT, TERM, HUP... It reports whether it could.
+// Deliver delivers a signal by its SSH name: INT, TERM, HUP... It reports whether it was delivered.
 func (s *Signals) Deliver(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -30,9 +28,9 @@ func (s *Signals) Deliver(name string) bool {
 		return true
 	}
 	select {
-	case s.channel <- name: // for a program that may be about to begin
+	case s.channel <- name: // for a program that may be about to start
 		return true
-	default: // more than any program waits for
+	default: // the program is not reading its signals
 		return false
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"nomadctld/internal/suggest"
 )
 
-// didYouMean returns ": did you mean NAME?" for the name nearest to word, or nothing when none is near.
+// didYouMean returns ": did you mean NAME?" for the name closest to word, or "" if none is close.
 func didYouMean(word string, names []string) string {
 	if best := suggest.Closest(word, names); best != "" {
 		return ": did you mean " + best + "?"
@@ -16,36 +16,38 @@ func didYouMean(word string, names []string) string {
 	return ""
 }
 
-// nonMutating returns the commands that only look or run what the user names: one of these may be suggested for a command that
-// is not there.
+// nonMutating returns the commands that only read or run a program that the user names. Only these may be suggested
+// for an unknown command.
 func nonMutating(specs []Spec) []Spec {
 	return slices.DeleteFunc(slices.Clone(specs), func(s Spec) bool { return s.Set == Operate || s.Set == Admin })
 }
 
 const (
-	hintCopyFiles = "copy files through exec: ssh GATEWAY exec ID tar c DIR | tar x, or rsync -e 'ssh GATEWAY exec' -a FILES ID:DIR/"
-	hintRsync     = "name the task as the host: rsync -e 'ssh GATEWAY exec' -a FILES ID:DIR/"
-	hintGit       = "name the task as the host: GIT_SSH_COMMAND='ssh GATEWAY exec' git -c ssh.variant=simple clone ID:DIR"
-	hintShell     = "open a shell in a task with ssh -t GATEWAY exec ID"
-	hintExec      = "run a program in a task with exec ID PROGRAM"
+	hintCopyFiles = "copy files through exec: ssh GATEWAY exec ID tar c DIR | tar x, " +
+		"or rsync -e 'ssh GATEWAY exec' -a FILES ID:DIR/"
+	hintRsync = "name the task as the host: rsync -e 'ssh GATEWAY exec' -a FILES ID:DIR/"
+	hintGit   = "name the task as the host: GIT_SSH_COMMAND='ssh GATEWAY exec' git -c ssh.variant=simple clone ID:DIR"
+	hintShell = "open a shell in a task with ssh -t GATEWAY exec ID"
+	hintExec  = "run a program in a task with exec ID PROGRAM"
 )
 
-// alternatives is what to do in place of a program that clients run on the other side, or that users take the gateway to have.
+// alternatives are hints for programs that clients run on the remote side, or that users expect on the gateway.
 var alternatives = map[string]string{
 	"scp": hintCopyFiles, "sftp": hintCopyFiles, "sftp-server": hintCopyFiles, "internal-sftp": hintCopyFiles,
 	"rsync":           hintRsync,
 	"git-upload-pack": hintGit, "git-receive-pack": hintGit, "git-upload-archive": hintGit, "git": hintGit,
 	"mosh-server": hintShell, "tmux": hintShell, "screen": hintShell,
-	"sh": hintExec, "bash": hintExec, "dash": hintExec, "ash": hintExec, "zsh": hintExec, "ksh": hintExec, "fish": hintExec, "csh": hintExec,
-	"python": hintExec, "python3": hintExec, "perl": hintExec, "env": hintExec, "sudo": hintExec, "su": hintExec,
-	"tar": hintExec, "dd": hintExec, "cat": hintExec, "ls": hintExec, "cp": hintExec, "mv": hintExec, "rm": hintExec, "mkdir": hintExec,
-	"chmod": hintExec, "test": hintExec, "true": hintExec, "echo": hintExec, "uname": hintExec, "id": hintExec, "pwd": hintExec, "cd": hintExec,
+	"sh": hintExec, "bash": hintExec, "dash": hintExec, "ash": hintExec, "zsh": hintExec, "ksh": hintExec,
+	"fish": hintExec, "csh": hintExec, "python": hintExec, "python3": hintExec, "perl": hintExec, "env": hintExec,
+	"sudo": hintExec, "su": hintExec, "tar": hintExec, "dd": hintExec, "cat": hintExec, "ls": hintExec,
+	"cp": hintExec, "mv": hintExec, "rm": hintExec, "mkdir": hintExec, "chmod": hintExec, "test": hintExec,
+	"true": hintExec, "echo": hintExec, "uname": hintExec, "id": hintExec, "pwd": hintExec, "cd": hintExec,
 }
 
-// alternativeFor returns what to do in place of running program on the gateway; empty: nothing is known.
+// alternativeFor returns the hint for a program, or "".
 func alternativeFor(program string) string { return alternatives[path.Base(program)] }
 
-// unknownSubsystem returns the error for a subsystem, of which there are none.
+// unknownSubsystem returns the error for an SSH subsystem; the gateway has none.
 func unknownSubsystem(name string) error {
 	if hint := alternativeFor(name); hint != "" {
 		return fmt.Errorf("no subsystem %s: %s", name, hint)

@@ -7,11 +7,14 @@ import (
 
 func TestUnknownCommand_NoMutatingSuggestion(t *testing.T) {
 	specs := []Spec{
-		{Name: "stop", Set: Operate}, {Name: "raw", Set: Admin}, {Name: "status", Set: Read}, {Name: "exec", Set: Enter}, {Name: "help", Set: Public},
+		{Name: "stop", Set: Operate}, {Name: "raw", Set: Admin}, {Name: "status", Set: Read}, {Name: "exec", Set: Enter},
+		{Name: "help", Set: Public},
 	}
 	for name, want := range map[string]string{
-		"stopp": "", "scop": "", "rwa": "", "statsu": "did you mean status?", "exce": "did you mean exec?", "hepl": "did you mean help?",
-		"scp": "copy files through exec", "/usr/lib/openssh/sftp-server": "copy files through exec", "git-receive-pack": "GIT_SSH_COMMAND",
+		"stopp": "", "scop": "", "rwa": "", "statsu": "did you mean status?", "exce": "did you mean exec?",
+		"hepl": "did you mean help?",
+		"scp":  "copy files through exec", "/usr/lib/openssh/sftp-server": "copy files through exec",
+		"git-receive-pack": "GIT_SSH_COMMAND",
 	} {
 		got := UnknownCommand(name, specs).Error()
 		if want == "" && got != "no command "+name+" (see: help)" || !strings.Contains(got, want) {

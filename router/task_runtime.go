@@ -14,54 +14,59 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// TaskRuntime reaches into the one task that it was made for.
+// TaskRuntime gives access to one task, as a user may have it for one command.
 type TaskRuntime interface {
-	// Inspect returns what the container runtime says of the task's container, in JSON, byte for byte.
+	// Inspect returns the container runtime's JSON about the task's container, unchanged.
 	Inspect(ctx context.Context) (json.RawMessage, error)
 
 	Exec(ctx context.Context, p backends.Program) (code int, err error)
 	Attach(ctx context.Context, a backends.Attachment) (code int, err error)
 
-	// Log is that of backends.Runtime. With q.Follow all viewers of the same share one stream. ErrLogDisabled: there is none.
+	// Log is that of backends.Runtime. With q.Follow, all viewers of the same log share one stream. It returns
+	// backends.ErrLogDisabled if the task has no log.
 	Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
 
-	// PreviousLog is Log, but of what the task wrote before it was last restarted. backends.ErrRunsNotSeparable: nobody can tell.
+	// PreviousLog is Log for the output before the task's last restart. It returns backends.ErrRunsNotSeparable if
+	// the runtime cannot tell them apart.
 	PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
 }
 
-// ExecMode is how tasks are reached.
+// ExecMode selects the backend through which tasks are reached.
 type ExecMode string
 
-// The ways: Auto is Docker for tasks of the docker driver whose daemon answers, and Nomad for all others.
+// The modes. Auto uses Docker for tasks of the docker driver whose daemon responds, and Nomad for all others.
 const (
 	ExecModeAuto   ExecMode = "auto"
 	ExecModeDocker ExecMode = "docker"
 	ExecModeNomad  ExecMode = "nomad"
 )
 
-// RuntimeSelector are the ways into the tasks of all tiers.
+// RuntimeSelector selects the backend for each task, in all tiers.
 type RuntimeSelector struct {
 	Docker         backends.ContainerRuntime
 	Nomad          map[string]backends.Runtime // by tier
 	Mode           ExecMode
-	RefusedDrivers []string // drivers, in whose tasks no program is run and to which nobody attaches
+	RefusedDrivers []string // exec and attach are refused for tasks of these drivers
 
-	// What each user may have at a time on one cluster, which Cluster returns for a tier; nil: any number, and a tier is one.
+	// Concurrent programs and logs of each user on one cluster; nil: unlimited. ClusterOf returns the cluster of a tier;
+	// nil: each tier is its own cluster.
 	ProgramQuota, LogQuota *backends.Quota
 	ClusterOf              func(tier string) string
 
 	viewers backends.LogFanout
 
 	mu          sync.Mutex
-	downDaemons map[string]downDaemon // by node ID
+	downDaemons map[string]downDaemon // guarded by mu; by node ID
 }
 
-// forTask returns the runtime of a task, which has to be the user's.
+// forTask returns the runtime of a task for the owner of the scope. If the scope does not own the task, every call
+// fails.
 func (r *RuntimeSelector) forTask(s *scopedCluster, a backends.Allocation, task string) TaskRuntime {
-	return &boundRuntime{RuntimeSelector: r, scope: s, task: backends.TaskRef{Allocation: a, Task: task, Node: backends.Node{Name: a.Node}}}
+	return &boundRuntime{RuntimeSelector: r, scope: s,
+		task: backends.TaskRef{Allocation: a, Task: task, Node: backends.Node{Name: a.Node}}}
 }
 
-// boundRuntime is the way into one task.
+// boundRuntime is the runtime of one task.
 type boundRuntime struct {
 	*RuntimeSelector
 	scope  *scopedCluster
@@ -70,36 +75,37 @@ type boundRuntime struct {
 }
 
 func (t *boundRuntime) Inspect(ctx context.Context) (json.RawMessage, error) {
-	place, err := t.withNodeAddress(ctx)
+	task, err := t.withNodeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := t.Docker.Inspect(ctx, place.Node, place.Task, place.Allocation.ID)
+	raw, err := t.Docker.Inspect(ctx, task.Node, task.Task, task.Allocation.ID)
 	return raw, t.explainUnreachable(err)
 }
 
 func (t *boundRuntime) Exec(ctx context.Context, p backends.Program) (int, error) {
-	return t.runProgram(ctx, func(runtime backends.Runtime, place backends.TaskRef) (int, error) {
-		return runtime.Exec(ctx, place, p)
+	return t.runProgram(ctx, func(runtime backends.Runtime, task backends.TaskRef) (int, error) {
+		return runtime.Exec(ctx, task, p)
 	})
 }
 
 func (t *boundRuntime) Attach(ctx context.Context, a backends.Attachment) (int, error) {
-	return t.runProgram(ctx, func(runtime backends.Runtime, place backends.TaskRef) (int, error) {
-		return runtime.Attach(ctx, place, a)
+	return t.runProgram(ctx, func(runtime backends.Runtime, task backends.TaskRef) (int, error) {
+		return runtime.Attach(ctx, task, a)
 	})
 }
 
-// runProgram calls f with the runtime that reaches the task, and with Nomad once Docker has declined.
-func (t *boundRuntime) runProgram(ctx context.Context, f func(backends.Runtime, backends.TaskRef) (int, error)) (int, error) {
+// runProgram calls f with the selected runtime, and again with Nomad if Docker declines.
+func (t *boundRuntime) runProgram(ctx context.Context,
+	f func(backends.Runtime, backends.TaskRef) (int, error)) (int, error) {
 	if err := t.checkDriver(ctx); err != nil {
 		return 0, err
 	}
-	leave, err := t.ProgramQuota.Acquire(ctx, t.clusterName())
+	release, err := t.ProgramQuota.Acquire(ctx, t.clusterName())
 	if err != nil {
 		return 0, err
 	}
-	defer leave()
+	defer release()
 	r, err := t.chooseRoute(ctx)
 	if err != nil {
 		return 0, err
@@ -115,7 +121,7 @@ func (t *boundRuntime) runProgram(ctx context.Context, f func(backends.Runtime, 
 	return code, t.explainUnreachable(err)
 }
 
-// explainUnreachable returns err with why a task cannot be reached, where the state of its allocation tells.
+// explainUnreachable adds the reason to an unreachable error if the allocation's state explains it.
 func (t *boundRuntime) explainUnreachable(err error) error {
 	if !errors.Is(err, backends.ErrUnreachable) {
 		return err
@@ -130,7 +136,7 @@ func (t *boundRuntime) explainUnreachable(err error) error {
 	return err
 }
 
-// checkDriver refuses to let a program run in a task whose driver the configuration excludes.
+// checkDriver returns an error if the configuration refuses programs in tasks of this driver.
 func (t *boundRuntime) checkDriver(ctx context.Context) error {
 	if len(t.RefusedDrivers) == 0 {
 		return nil
@@ -148,41 +154,44 @@ func (t *boundRuntime) checkDriver(ctx context.Context) error {
 	}
 	t.scope.event.Decision = audit.Denied
 	if driver == "" {
-		return fmt.Errorf("the driver of task %s of %s is not known, and this gateway refuses exec and attach for some drivers", t.task.Task, t.task.Allocation.Name)
+		return fmt.Errorf("the driver of task %s of %s is unknown, and this gateway refuses exec and attach for some drivers",
+			t.task.Task, t.task.Allocation.Name)
 	}
-	return fmt.Errorf("task %s of %s uses the driver %s, for which this gateway refuses exec and attach (its setting docker.refuse)", t.task.Task, t.task.Allocation.Name, driver)
+	return fmt.Errorf("task %s of %s uses the driver %s, and this gateway refuses exec and attach for it (docker.refuse)",
+		t.task.Task, t.task.Allocation.Name, driver)
 }
 
-// shouldFallBack reports whether Docker has declined what Nomad may do.
+// shouldFallBack reports whether Docker declined and Nomad should be tried.
 func (t *boundRuntime) shouldFallBack(ctx context.Context, r taskRoute, err error) bool {
-	return t.Mode == ExecModeAuto && r.runtime == backends.Runtime(t.Docker) && errors.Is(err, backends.ErrDeclined) && ctx.Err() == nil
+	return t.Mode == ExecModeAuto && r.runtime == backends.Runtime(t.Docker) && errors.Is(err, backends.ErrDeclined) &&
+		ctx.Err() == nil
 }
 
-// Log takes Docker's log driver where it can be read, else Nomad's files, which outlive the container.
+// Log reads the container's log through Docker where possible, else Nomad's log files, which outlive the container.
 func (t *boundRuntime) Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error {
-	return t.readLog(ctx, func(source backends.LogSource, place backends.TaskRef) error {
+	return t.readLog(ctx, func(source backends.LogSource, task backends.TaskRef) error {
 		if _, files := source.(backends.LogFiles); !q.Follow || files && q.NeedsContainer() {
-			return source.Log(ctx, place, q, each)
+			return source.Log(ctx, task, q, each)
 		}
-		return t.viewers.Follow(ctx, source, place, q, each)
+		return t.viewers.Follow(ctx, source, task, q, each)
 	})
 }
 
-// readLog calls read with the source of the task's log, while it holds one of the user's slots for logs.
+// readLog calls read with the source of the task's log, while it occupies one of the user's slots for logs.
 func (t *boundRuntime) readLog(ctx context.Context, read func(backends.LogSource, backends.TaskRef) error) error {
-	leave, err := t.LogQuota.Acquire(ctx, t.clusterName())
+	release, err := t.LogQuota.Acquire(ctx, t.clusterName())
 	if err != nil {
 		return err
 	}
-	defer leave()
-	source, place, err := t.logSource(ctx)
+	defer release()
+	source, task, err := t.logSource(ctx)
 	if err != nil {
 		return err
 	}
-	return t.explainUnreachable(read(source, place))
+	return t.explainUnreachable(read(source, task))
 }
 
-// logSource returns where the log of the task is read: Docker's and Nomad's together if both can be used.
+// logSource returns the source of the task's log: Docker and Nomad joined if both are available.
 func (t *boundRuntime) logSource(ctx context.Context) (backends.LogSource, backends.TaskRef, error) {
 	if t.scope.owns(t.task.Allocation) {
 		detail, err := t.scope.Allocation(ctx, t.task.Allocation)
@@ -211,9 +220,9 @@ func (t *boundRuntime) logSource(ctx context.Context) (backends.LogSource, backe
 
 // PreviousLog implements Runtime.
 func (t *boundRuntime) PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error {
-	return t.readLog(ctx, func(source backends.LogSource, place backends.TaskRef) error {
+	return t.readLog(ctx, func(source backends.LogSource, task backends.TaskRef) error {
 		if joined, ok := source.(backends.JoinedLog); ok {
-			return joined.Previous(ctx, place, q, each)
+			return joined.Previous(ctx, task, q, each)
 		}
 		return backends.ErrRunsNotSeparable
 	})
@@ -226,14 +235,14 @@ func (t *boundRuntime) clusterName() string {
 	return t.ClusterOf(t.task.Allocation.Tier)
 }
 
-// taskRoute is how a task is reached.
+// taskRoute is the selected runtime of a task.
 type taskRoute struct {
 	runtime   backends.Runtime
 	task      backends.TaskRef
-	dockerErr error // why it is not Docker, which would have been first; nil: it is, or would not
+	dockerErr error // why Docker was not selected although it has precedence; nil: it was, or has no precedence
 }
 
-// chooseRoute returns the route to the task.
+// chooseRoute selects the runtime for the task.
 func (t *boundRuntime) chooseRoute(ctx context.Context) (r taskRoute, err error) {
 	nomad := t.Nomad[t.task.Allocation.Tier]
 	if !t.scope.owns(t.task.Allocation) {
@@ -255,50 +264,51 @@ func (t *boundRuntime) chooseRoute(ctx context.Context) (r taskRoute, err error)
 			return taskRoute{nomad, t.task, err}, nil
 		}
 	}
-	place, err := t.withNodeAddress(ctx)
+	task, err := t.withNodeAddress(ctx)
 	if err != nil {
 		return r, err
 	}
 	if t.Mode == ExecModeAuto {
-		// Whether it answers has to be known before anything is begun that cannot be begun twice.
-		_, err := t.Docker.Inspect(ctx, place.Node, place.Task, place.Allocation.ID)
+		// Check that Docker responds before starting something that cannot be started twice.
+		_, err := t.Docker.Inspect(ctx, task.Node, task.Task, task.Allocation.ID)
 		unreachable := errors.Is(err, backends.ErrUnreachable)
 		if (unreachable || errors.Is(err, backends.ErrDeclined)) && ctx.Err() == nil {
 			if unreachable {
 				t.markDown(err)
 			}
-			return taskRoute{nomad, place, err}, nil
+			return taskRoute{nomad, task, err}, nil
 		}
 	}
-	return taskRoute{runtime: t.Docker, task: place}, nil
+	return taskRoute{runtime: t.Docker, task: task}, nil
 }
 
-// withNodeAddress returns the place with what Docker needs to reach it.
+// withNodeAddress returns the task with its node's address, if Docker needs it.
 func (t *boundRuntime) withNodeAddress(ctx context.Context) (backends.TaskRef, error) {
 	if !t.scope.owns(t.task.Allocation) {
 		return t.task, errNotOwned
 	}
-	place := t.task
+	task := t.task
 	if t.Docker.NeedsAddress() {
-		address, err := t.scope.NodeAddress(ctx, place.Allocation)
+		address, err := t.scope.NodeAddress(ctx, task.Allocation)
 		if err != nil {
-			return place, err
+			return task, err
 		}
-		place.Node.Address = address
+		task.Node.Address = address
 	}
-	return place, nil
+	return task, nil
 }
 
-// daemonRetryInterval is how long a daemon that did not answer is not asked: waiting for one behind a firewall takes seconds.
+// daemonRetryInterval is how long a daemon that did not respond is not tried again. Connecting to one behind a
+// firewall takes seconds to fail.
 const daemonRetryInterval = 30 * time.Second
 
-// downDaemon is a daemon that did not answer.
+// downDaemon is a daemon that did not respond.
 type downDaemon struct {
 	since time.Time
 	err   error
 }
 
-// downError returns the error of a daemon that did not answer a short while ago.
+// downError returns the last error of a daemon that recently did not respond, or nil.
 func (t *boundRuntime) downError() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// fakeRuntime answers everything with one error, and counts.
+// fakeRuntime counts its calls and returns the same error from each.
 type fakeRuntime struct {
 	err, inspected error
 	programs, logs int
@@ -29,7 +29,8 @@ func (f *fakeRuntime) Attach(context.Context, backends.TaskRef, backends.Attachm
 	return 7, f.err
 }
 
-func (f *fakeRuntime) Log(_ context.Context, _ backends.TaskRef, _ backends.LogQuery, each func(backends.LogChunk) error) error {
+func (f *fakeRuntime) Log(_ context.Context, _ backends.TaskRef, _ backends.LogQuery,
+	each func(backends.LogChunk) error) error {
 	f.logs++
 	return f.err
 }
@@ -41,21 +42,23 @@ func (f *fakeRuntime) Inspect(context.Context, backends.Node, string, string) (j
 // fakeFiles is a runtime that keeps logs in files, as Nomad does.
 type fakeFiles struct{ *fakeRuntime }
 
-func (f fakeFiles) LogBefore(context.Context, backends.TaskRef, [2]backends.RetainedOutput, backends.LogQuery, func(backends.LogChunk) error) error {
+func (f fakeFiles) LogBefore(context.Context, backends.TaskRef, [2]backends.RetainedOutput, backends.LogQuery,
+	func(backends.LogChunk) error) error {
 	return f.err
 }
 
 func (f *fakeRuntime) NeedsAddress() bool { return false }
 
-// Allocation tells that all tasks are of the docker driver, but for one that is of raw_exec.
+// Allocation returns the driver docker for all tasks except "raw", which has raw_exec.
 func (c *fakeCluster) Allocation(context.Context, backends.Allocation) (backends.AllocationDetail, error) {
 	return backends.AllocationDetail{Drivers: map[string]string{"web": "docker", "raw": "raw_exec"}}, nil
 }
 
-// runtimeOfTask returns a task of ann's, with its scope.
+// runtimeOfTask returns the runtime of a task that ann owns, and its scope.
 func runtimeOfTask(w *testGateway, r *RuntimeSelector, task string) (TaskRuntime, *scopedCluster) {
 	s := &scopedCluster{
-		owned:    acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-"}, Rights: []string{"exec"}}}}.Scope("exec", w.Tiers),
+		owned: acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-"}, Rights: []string{"exec"}}}}.Scope("exec",
+			w.Tiers),
 		clusters: w.Clusters, event: &audit.Event{},
 	}
 	a := job("production", "default", "p-team1-web").Allocations[0]
@@ -66,25 +69,27 @@ func TestExecModeAuto_DockerDeclines(t *testing.T) {
 	declined := fmt.Errorf("the docker daemon of node n answers 403 Forbidden: %w", backends.ErrDeclined)
 	unsupported := fmt.Errorf("attach %w through Nomad: it needs Docker", backends.ErrUnsupported)
 	for name, c := range map[string]struct {
-		way               ExecMode
+		mode              ExecMode
 		docker, inspected error
 		nomad             error
 		inDocker, inNomad int
 		code              int
 		want              []error
 	}{
-		"serves":                        {ExecModeAuto, nil, nil, nil, 1, 0, 7, nil},
-		"declines":                      {ExecModeAuto, declined, nil, nil, 1, 1, 7, nil},
-		"declines, and Nomad cannot":    {ExecModeAuto, declined, nil, unsupported, 1, 1, 7, []error{declined, unsupported}},
-		"declines to inspect":           {ExecModeAuto, nil, declined, nil, 0, 1, 7, nil},
-		"neither can":                   {ExecModeAuto, nil, declined, unsupported, 0, 1, 7, []error{declined, unsupported}},
-		"fails":                         {ExecModeAuto, errors.New("lost"), nil, nil, 1, 0, 7, nil},
-		"loses its connection":          {ExecModeAuto, backends.ErrUnreachable, nil, nil, 1, 0, 7, []error{backends.ErrUnreachable}},
-		"declines, and is the only way": {ExecModeDocker, declined, declined, nil, 1, 0, 7, []error{declined}},
+		"serves":                     {ExecModeAuto, nil, nil, nil, 1, 0, 7, nil},
+		"declines":                   {ExecModeAuto, declined, nil, nil, 1, 1, 7, nil},
+		"declines, and Nomad cannot": {ExecModeAuto, declined, nil, unsupported, 1, 1, 7, []error{declined, unsupported}},
+		"declines to inspect":        {ExecModeAuto, nil, declined, nil, 0, 1, 7, nil},
+		"neither can":                {ExecModeAuto, nil, declined, unsupported, 0, 1, 7, []error{declined, unsupported}},
+		"fails":                      {ExecModeAuto, errors.New("lost"), nil, nil, 1, 0, 7, nil},
+		"loses its connection": {ExecModeAuto, backends.ErrUnreachable, nil, nil, 1, 0, 7,
+			[]error{backends.ErrUnreachable}},
+		"declines, and is the only mode": {ExecModeDocker, declined, declined, nil, 1, 0, 7, []error{declined}},
 	} {
 		w := newTestGateway()
 		docker, nomad := &fakeRuntime{err: c.docker, inspected: c.inspected}, &fakeRuntime{err: c.nomad}
-		r := &RuntimeSelector{Docker: docker, Nomad: map[string]backends.Runtime{"production": fakeFiles{nomad}}, Mode: c.way}
+		files := map[string]backends.Runtime{"production": fakeFiles{nomad}}
+		r := &RuntimeSelector{Docker: docker, Nomad: files, Mode: c.mode}
 		for i, do := range []func(TaskRuntime) (int, error){
 			func(r TaskRuntime) (int, error) { return r.Exec(t.Context(), backends.Program{}) },
 			func(r TaskRuntime) (int, error) { return r.Attach(t.Context(), backends.Attachment{}) },
@@ -93,11 +98,11 @@ func TestExecModeAuto_DockerDeclines(t *testing.T) {
 			code, err := do(task)
 			for _, want := range c.want {
 				if !errors.Is(err, want) {
-					t.Errorf("%s, %d: got %v, want %v in it", name, i, err, want)
+					t.Errorf("%s, %d: got %v, want it to wrap %v", name, i, err, want)
 				}
 			}
 			if code != c.code || docker.programs != (i+1)*c.inDocker || nomad.programs != (i+1)*c.inNomad {
-				t.Errorf("%s, %d: got %d, %d times in Docker and %d times in Nomad", name, i, code, docker.programs, nomad.programs)
+				t.Errorf("%s, %d: got %d, %d calls in Docker and %d in Nomad", name, i, code, docker.programs, nomad.programs)
 			}
 		}
 		task, _ := runtimeOfTask(w, r, "web")
@@ -107,19 +112,20 @@ func TestExecModeAuto_DockerDeclines(t *testing.T) {
 			inFiles = 1
 		}
 		if docker.logs != c.inDocker || nomad.logs != inFiles {
-			t.Errorf("%s: log: got %d times of Docker and %d times of Nomad", name, docker.logs, nomad.logs)
+			t.Errorf("%s: log: got %d reads from Docker and %d from Nomad", name, docker.logs, nomad.logs)
 		}
 	}
 }
 
 func TestTaskRuntime_RefusedDriver(t *testing.T) {
-	for _, way := range []ExecMode{ExecModeAuto, ExecModeDocker, ExecModeNomad} {
+	for _, mode := range []ExecMode{ExecModeAuto, ExecModeDocker, ExecModeNomad} {
 		w := newTestGateway()
 		docker, nomad := &fakeRuntime{}, &fakeRuntime{}
-		r := &RuntimeSelector{Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad}, Mode: way, RefusedDrivers: []string{"raw_exec"}}
+		r := &RuntimeSelector{Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad}, Mode: mode,
+			RefusedDrivers: []string{"raw_exec"}}
 		for task, want := range map[string]string{
-			"raw":     "uses the driver raw_exec, for which this gateway refuses exec and attach",
-			"unknown": "is not known, and this gateway refuses exec and attach for some drivers",
+			"raw":     "uses the driver raw_exec, and this gateway refuses exec and attach",
+			"unknown": "is unknown, and this gateway refuses exec and attach for some drivers",
 			"web":     "",
 		} {
 			for _, do := range []func(TaskRuntime) (int, error){
@@ -129,18 +135,19 @@ func TestTaskRuntime_RefusedDriver(t *testing.T) {
 				docker.programs, nomad.programs = 0, 0
 				runtime, s := runtimeOfTask(w, r, task)
 				_, err := do(runtime)
-				if run := docker.programs + nomad.programs; (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) || (run == 1) != (want == "") {
-					t.Errorf("%s, %s: got %v, and %d programs", way, task, err, run)
+				if run := docker.programs + nomad.programs; (err == nil) != (want == "") ||
+					err != nil && !strings.Contains(err.Error(), want) || (run == 1) != (want == "") {
+					t.Errorf("%s, %s: got %v, and %d programs", mode, task, err, run)
 				}
 				if denied := s.event.Decision == audit.Denied; denied != (want != "") {
-					t.Errorf("%s, %s: got the decision %q", way, task, s.event.Decision)
+					t.Errorf("%s, %s: got the decision %q", mode, task, s.event.Decision)
 				}
 			}
 		}
 	}
 }
 
-// TestTaskRuntime_UserQuota takes what a user may have on one cluster, of which production and backup are tiers.
+// TestTaskRuntime_UserQuota uses up a user's quota on one cluster, which the tiers production and backup share.
 func TestTaskRuntime_UserQuota(t *testing.T) {
 	w := newTestGateway()
 	nomad := &fakeRuntime{}
@@ -196,7 +203,7 @@ func TestTaskRuntime_UserQuota(t *testing.T) {
 	}
 	leaveProgram()
 	leaveLog()
-	for name, f := range do { // and again: each gives back what it took
+	for name, f := range do { // once more: each call has released its slot
 		for range 2 {
 			if err := f(ann, "production"); err != nil {
 				t.Errorf("%s: got %v", name, err)
@@ -205,17 +212,18 @@ func TestTaskRuntime_UserQuota(t *testing.T) {
 	}
 }
 
-// TestBusy_Exits75 although a program's command has another code for what goes wrong before the program.
+// TestBusy_Exits75 covers commands that run a program: their other errors before the program have exit code 125.
 func TestBusy_Exits75(t *testing.T) {
 	for name, program := range map[string]bool{"a command": false, "a program": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe"}})
-			register(t, Spec{Name: "probe", Target: TargetNone, RunsProgram: program}, func(ctx context.Context, _ *Request) error {
-				if user := backends.UserOf(ctx); user != "ann" {
-					t.Errorf("it is done for %q, want ann", user)
-				}
-				return fmt.Errorf("%w: try again", backends.ErrLimitReached)
-			})
+			register(t, Spec{Name: "probe", Target: TargetNone, RunsProgram: program},
+				func(ctx context.Context, _ *Request) error {
+					if user := backends.UserOf(ctx); user != "ann" {
+						t.Errorf("the context has the user %q, want ann", user)
+					}
+					return fmt.Errorf("%w: try again", backends.ErrLimitReached)
+				})
 			if err := w.run("probe"); ExitCode(err) != 75 {
 				t.Errorf("got the code %d", ExitCode(err))
 			}
@@ -226,7 +234,7 @@ func TestBusy_Exits75(t *testing.T) {
 	}
 }
 
-// TestLimitErr_Recorded and runs nothing.
+// TestLimitErr_Recorded expects a denied event, and that nothing runs.
 func TestLimitErr_Recorded(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"probe"}})
 	register(t, Spec{Name: "probe", Target: TargetNone}, func(context.Context, *Request) error {

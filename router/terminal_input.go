@@ -7,32 +7,33 @@ import (
 	"sync"
 )
 
-// terminalInput is what a user types on a terminal. Ctrl-C interrupts the command until it reads what is typed; what was typed
-// before that is kept for it.
+// terminalInput buffers the user's input on a terminal. Ctrl-C interrupts the command until the command claims the
+// input. Input typed before that is kept for the command.
 type terminalInput struct {
 	interrupt func()
 
-	mu       sync.Mutex
-	changed  sync.Cond // something of the following has changed
-	lossless bool      // it is a program's input, of which nothing may be lost
-	typed    []byte
-	err      error
-	claimed  bool
-	closed   bool // nobody will read any more
+	mu       sync.Mutex // guards all fields below
+	changed  sync.Cond  // one of the fields below has changed
+	lossless bool       // the input may be for a program, so none of it may be dropped
+	typed    []byte     // input that has not been read, at most about maxTyped
+	err      error      // the error of the session's stdin
+	claimed  bool       // Ctrl-C is ordinary input
+	closed   bool       // there will be no more reads
 }
 
-// maxTyped is how much is kept of what nobody has read yet.
+// maxTyped limits how much unread input is buffered.
 const maxTyped = 64 << 10
 
-// newTerminalInput reads from until it ends. What is no program's input is dropped when there is too much that nobody reads, so
-// that Ctrl-C is heard behind it.
-func newTerminalInput(from io.Reader, input bool, interrupt func()) *terminalInput {
-	k := &terminalInput{interrupt: interrupt, lossless: input}
+// newTerminalInput reads from until it ends. Unless lossless is set, unread input that exceeds the limit is dropped,
+// so that a Ctrl-C behind it still works.
+func newTerminalInput(from io.Reader, lossless bool, interrupt func()) *terminalInput {
+	k := &terminalInput{interrupt: interrupt, lossless: lossless}
 	k.changed.L = &k.mu
 	go k.readLoop(from)
 	return k
 }
 
+// readLoop reads until the source ends.
 func (k *terminalInput) readLoop(from io.Reader) {
 	buf := make([]byte, 4<<10)
 	for {
@@ -43,7 +44,7 @@ func (k *terminalInput) readLoop(from io.Reader) {
 	}
 }
 
-// add keeps what was typed, and reports whether there may be more.
+// add buffers input and reports whether more may follow. In lossless mode it waits while the buffer is full.
 func (k *terminalInput) add(typed []byte, err error) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -63,7 +64,7 @@ func (k *terminalInput) add(typed []byte, err error) bool {
 
 const ctrlC = 3
 
-// close says that nobody will read any more. Reading goes on until from ends, which it does with the session.
+// close declares that there will be no more reads. The source is still read until it ends with the session.
 func (k *terminalInput) close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -71,7 +72,7 @@ func (k *terminalInput) close() {
 	k.changed.Broadcast()
 }
 
-// Read waits for something to be typed.
+// Read waits for input and claims it.
 func (k *terminalInput) Read(p []byte) (int, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -91,7 +92,7 @@ func (k *terminalInput) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// allowLoss lets what nobody reads be dropped although it is a program's input.
+// allowLoss permits to drop unread input.
 func (k *terminalInput) allowLoss() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -99,14 +100,14 @@ func (k *terminalInput) allowLoss() {
 	k.changed.Broadcast()
 }
 
-// claim lets Ctrl-C be a key like any other from now on.
+// claim makes Ctrl-C ordinary input.
 func (k *terminalInput) claim() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.claimed = true
 }
 
-// discard drops what was typed and not read.
+// discard drops the unread input.
 func (k *terminalInput) discard() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -114,25 +115,25 @@ func (k *terminalInput) discard() {
 	k.changed.Broadcast()
 }
 
-// release lets Ctrl-C interrupt again, after something was read.
+// release makes Ctrl-C interrupt again.
 func (k *terminalInput) release() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.claimed = false
 }
 
-// Ask shows a question, if it is one, on the terminal and returns the next key that is typed. What was typed before a
-// question was seen is no answer to it. Ctrl-C is a key like any other from then on, and interrupts the command again after
-// that.
-func (r *Request) Ask(ctx context.Context, question string) (byte, error) {
+// Ask prints a prompt, which may be empty, on the terminal and returns the next key typed. Input typed before the
+// prompt was visible is discarded. While Ask waits, Ctrl-C is a key like any other; afterwards it interrupts the
+// command again.
+func (r *Request) Ask(ctx context.Context, prompt string) (byte, error) {
 	if keys, ok := r.Stdin.(*terminalInput); ok {
 		keys.claim()
 		defer keys.release()
-		if question != "" {
+		if prompt != "" {
 			keys.discard()
 		}
 	}
-	io.WriteString(r.StatusWriter(), question)
+	io.WriteString(r.StatusWriter(), prompt)
 	key := make([]byte, 1)
 	typed := make(chan error, 1)
 	go func() {
@@ -142,7 +143,7 @@ func (r *Request) Ask(ctx context.Context, question string) (byte, error) {
 	select {
 	case err := <-typed:
 		return key[0], err
-	case <-ctx.Done(): // the reader ends with the session
+	case <-ctx.Done(): // the reading goroutine ends with the session
 		return 0, context.Cause(ctx)
 	}
 }

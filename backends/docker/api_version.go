@@ -7,26 +7,26 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 )
 
-// newestAPI is the newest version of the API whose changes have been read for what is asked here: that of Docker 29.
+// newestAPI is the newest API version that this package was written for: that of Docker 29.
 var newestAPI = dockerclient.APIVersion{1, 52}
 
-// negotiate asks the daemon what it speaks, which go-dockerclient does not. A daemon that does not speak pinned, if there
-// is one, gets the newest common version, and the log says so.
+// negotiate asks the daemon for its API versions, because go-dockerclient does not, and returns a client that uses
+// pinned. If the daemon does not support pinned, the client uses the newest common version, and a warning is logged.
 func (d *daemon) negotiate(ctx context.Context, pinned dockerclient.APIVersion) (*apiClient, error) {
 	plain, err := d.newClient("")
 	if err != nil {
 		return nil, err
 	}
-	answer, err := plain.client.VersionWithContext(ctx)
+	response, err := plain.client.VersionWithContext(ctx)
 	if err != nil {
 		return nil, err
 	}
-	latest, err := dockerclient.NewAPIVersion(answer.Get("ApiVersion"))
+	latest, err := dockerclient.NewAPIVersion(response.Get("ApiVersion"))
 	if err != nil {
 		return nil, errBadResponse
 	}
-	var oldest dockerclient.APIVersion // older than any: daemons before 1.25 do not say
-	if text := answer.Get("MinAPIVersion"); text != "" {
+	var oldest dockerclient.APIVersion // older than any version: daemons before 1.25 do not report it
+	if text := response.Get("MinAPIVersion"); text != "" {
 		if oldest, err = dockerclient.NewAPIVersion(text); err != nil {
 			return nil, errBadResponse
 		}
@@ -39,15 +39,18 @@ func (d *daemon) negotiate(ctx context.Context, pinned dockerclient.APIVersion) 
 	if err != nil {
 		return nil, err
 	}
-	s.podman = strings.Contains(answer.Get("Components"), `"Podman Engine"`)
-	if before := d.negotiated.Load(); pinned != nil && version.String() != pinned.String() && (before == nil || before.version != s.version) {
-		d.log.Warn("the Docker daemon does not speak the API version that the setting dockerapi asks for; remove the setting to negotiate one with every daemon",
-			"daemon", d.endpoint.Redacted(), "dockerapi", pinned.String(), "oldest", oldest.String(), "newest", latest.String(), "speaking", version.String())
+	s.podman = strings.Contains(response.Get("Components"), `"Podman Engine"`)
+	before := d.negotiated.Load()
+	if pinned != nil && version.String() != pinned.String() && (before == nil || before.version != s.version) {
+		d.log.Warn("the Docker daemon does not support the API version of the setting dockerapi; "+
+			"remove the setting to negotiate a version with each daemon",
+			"daemon", d.endpoint.Redacted(), "dockerapi", pinned.String(),
+			"oldest", oldest.String(), "newest", latest.String(), "using", version.String())
 	}
 	return s, nil
 }
 
-// chooseAPI returns pinned if the daemon speaks it, and else the newest version that both sides speak.
+// chooseAPI returns pinned if the daemon supports it, and otherwise the newest version that both sides support.
 func chooseAPI(oldest, latest, pinned dockerclient.APIVersion) (dockerclient.APIVersion, error) {
 	if pinned != nil && pinned.GreaterThanOrEqualTo(oldest) && latest.GreaterThanOrEqualTo(pinned) {
 		return pinned, nil
@@ -57,7 +60,7 @@ func chooseAPI(oldest, latest, pinned dockerclient.APIVersion) (dockerclient.API
 		version = latest
 	}
 	if version.LessThan(oldest) {
-		return nil, daemonErrorf("speaks API %s and newer, the gateway only up to %s", oldest, newestAPI)
+		return nil, daemonErrorf("requires API %s or newer, the gateway supports only up to %s", oldest, newestAPI)
 	}
 	return version, nil
 }

@@ -18,7 +18,7 @@ func TestChooseAPI(t *testing.T) {
 		{"1.44", "1.52", "", "1.52", ""},
 		{"1.44", "1.99", "", "1.52", ""},
 		{"", "1.24", "", "1.24", ""},
-		{"1.53", "1.99", "", "", "speaks API 1.53 and newer, the gateway only up to 1.52"},
+		{"1.53", "1.99", "", "", "requires API 1.53 or newer, the gateway supports only up to 1.52"},
 		{"1.12", "1.41", "1.24", "1.24", ""},
 		{"1.12", "1.41", "1.41", "1.41", ""},
 		{"1.44", "1.99", "1.60", "1.60", ""},
@@ -26,7 +26,7 @@ func TestChooseAPI(t *testing.T) {
 		{"1.40", "1.99", "1.24", "1.52", ""},
 		{"1.12", "1.41", "1.44", "1.41", ""},
 		{"1.9", "1.10", "1.8", "1.10", ""},
-		{"1.53", "1.99", "1.24", "", "speaks API 1.53 and newer, the gateway only up to 1.52"},
+		{"1.53", "1.99", "1.24", "", "requires API 1.53 or newer, the gateway supports only up to 1.52"},
 	} {
 		got, err := chooseAPI(parseAPI(t, c.oldest), parseAPI(t, c.latest), parseAPI(t, c.pinned))
 		if got.String() != c.want || (err == nil) != (c.fault == "") || err != nil && err.Error() != c.fault {
@@ -56,16 +56,18 @@ func TestPinnedVersion_DaemonDoesNotSpeakIt(t *testing.T) {
 	settings.API, settings.Log = "1.24", slog.New(slog.NewTextHandler(&log, nil))
 	d := mustOpen(t, settings)
 	for range 3 {
-		if got, err := d.Inspect(t.Context(), Node{Name: "node-1"}, "web", "1"); string(got) != anyContainer || err != nil {
+		if got, err := d.Inspect(t.Context(), Node{Name: "node-1"}, "web", "1"); string(got) != anyContainer ||
+			err != nil {
 			t.Errorf("got %s, %v", got, err)
 		}
 	}
-	if said := log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "level=WARN") || !strings.Contains(said, "dockerapi=1.24 oldest=1.40 newest=1.52 speaking=1.52") {
-		t.Errorf("logged %q", said)
+	if logged := log.String(); strings.Count(logged, "\n") != 1 || !strings.Contains(logged, "level=WARN") ||
+		!strings.Contains(logged, "dockerapi=1.24 oldest=1.40 newest=1.52 using=1.52") {
+		t.Errorf("logged %q", logged)
 	}
 }
 
-// respondingDaemon is a daemon that answers each path with a status and a body; paths it does not know with 404.
+// respondingDaemon starts a daemon that responds to each path with a status and a body, and with 404 to other paths.
 func respondingDaemon(t *testing.T, paths map[string]string) Settings {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -111,22 +113,31 @@ func TestInspect_BadResponses(t *testing.T) {
 		paths map[string]string
 		want  string
 	}{
-		"not docker":         {map[string]string{}, "answers 404 No such container"},
-		"html":               {map[string]string{"/version": "<html>"}, "gives an answer that cannot be read"},
-		"no version":         {map[string]string{"/version": "{}"}, "gives an answer that cannot be read"},
-		"a strange version":  {map[string]string{"/version": `{"ApiVersion":"../x."}`}, "gives an answer that cannot be read"},
-		"a strange oldest":   {map[string]string{"/version": `{"ApiVersion":"1.41","MinAPIVersion":"x"}`}, "gives an answer that cannot be read"},
-		"half a container":   {map[string]string{"/version": version, path: anyContainer[:50]}, "gives an answer that cannot be read"},
-		"another type":       {map[string]string{"/version": version, path: `[]`}, "gives an answer that cannot be read"},
-		"too much":           {map[string]string{"/version": version, path: anyContainer + strings.Repeat(" ", maxResponse)}, "gives an answer that cannot be read"},
-		"many lines":         {map[string]string{"/version": version, path: "400 one\ntwo"}, "answers 400 one"},
-		"an error in JSON":   {map[string]string{"/version": version, path: `400 {"message":"one"}`}, "answers 400 one"},
-		"somewhere else":     {map[string]string{"/version": version, path: "301 /other", "/other": anyContainer}, "answers 301"},
-		"version elsewhere":  {map[string]string{"/version": "301 /other", "/other": version}, "gives an answer that cannot be read"},
-		"a list in no shape": {map[string]string{"/version": version, "/v1.41/containers/json": "{}"}, "gives an answer that cannot be read"},
+		"not docker": {map[string]string{}, "returned 404 No such container"},
+		"html":       {map[string]string{"/version": "<html>"}, "returned an invalid response"},
+		"no version": {map[string]string{"/version": "{}"}, "returned an invalid response"},
+		"malformed version": {map[string]string{"/version": `{"ApiVersion":"../x."}`},
+			"returned an invalid response"},
+		"malformed minimum": {map[string]string{"/version": `{"ApiVersion":"1.41","MinAPIVersion":"x"}`},
+			"returned an invalid response"},
+		"truncated container": {map[string]string{"/version": version, path: anyContainer[:50]},
+			"returned an invalid response"},
+		"wrong type": {map[string]string{"/version": version, path: `[]`}, "returned an invalid response"},
+		"too large": {map[string]string{"/version": version,
+			path: anyContainer + strings.Repeat(" ", maxResponse)}, "returned an invalid response"},
+		"many lines": {map[string]string{"/version": version, path: "400 one\ntwo"}, "returned 400 one"},
+		"JSON error": {map[string]string{"/version": version, path: `400 {"message":"one"}`},
+			"returned 400 one"},
+		"redirect": {map[string]string{"/version": version, path: "301 /other", "/other": anyContainer},
+			"returned 301"},
+		"version redirect": {map[string]string{"/version": "301 /other", "/other": version},
+			"returned an invalid response"},
+		"invalid list": {map[string]string{"/version": version, "/v1.41/containers/json": "{}"},
+			"returned an invalid response"},
 	} {
 		_, err := inspect(t, respondingDaemon(t, c.paths), "web", "1")
-		if want := "the docker daemon of node node-1 " + c.want; err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+		if want := "the Docker daemon of node node-1 " + c.want; err == nil ||
+			!strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %v, want %s", name, err, want)
 		}
 	}
@@ -157,7 +168,7 @@ func TestAPIVersion_Renegotiated(t *testing.T) {
 	}{{"1.41", 1}, {"1.41", 1}, {"1.44", 2}, {"1.44", 2}, {"1.40", 3}} {
 		serves.Store(c.version)
 		if _, err := d.Inspect(t.Context(), Node{Name: "node-1"}, "web", "1"); err != nil || asked.Load() != c.asked {
-			t.Errorf("question %d: %v, version asked for %d times, want %d", i, err, asked.Load(), c.asked)
+			t.Errorf("request %d: %v, version requested %d times, want %d", i, err, asked.Load(), c.asked)
 		}
 	}
 }

@@ -16,71 +16,75 @@ import (
 
 // Attach implements backends.Runtime.
 func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Attachment) (code int, err error) {
-	var s *apiClient
-	var at container
-	err = d.withClient(ctx, in.Node, func(ctx context.Context, asked *apiClient) (err error) {
-		s = asked
-		if at, err = s.runningContainer(ctx, in); err == nil {
-			err = checkAttach(in.Task, at, a)
+	var api *apiClient
+	var target container
+	err = d.withClient(ctx, in.Node, func(ctx context.Context, client *apiClient) (err error) {
+		api = client
+		if target, err = api.runningContainer(ctx, in); err == nil {
+			err = checkAttach(in.Task, target, a)
 		}
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
-	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var side sync.WaitGroup
-	defer side.Wait()
+	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	defer background.Wait()
 	defer cancel()
 
-	// Nomad may remove a container as soon as it has ended, so this has to be asked before.
-	end := make(chan exitResult, 1)
-	side.Go(func() {
-		var ended exitResult
-		ended.err = backends.Protect(func() (err error) {
-			ended.code, err = s.client.WaitContainerWithContext(at.ID, own)
+	// Wait before attaching: Nomad may remove a container as soon as it exits.
+	exited := make(chan exitResult, 1)
+	background.Go(func() {
+		var exit exitResult
+		exit.err = backends.Protect(func() (err error) {
+			exit.code, err = api.client.WaitContainerWithContext(target.ID, runCtx)
 			return err
 		})
-		end <- ended
+		exited <- exit
 	})
 	notes := a.Stderr
 	if a.PlainStdout != nil && a.PlainStderr != nil {
-		if notes = a.PlainStderr; !at.Config.Tty {
+		if notes = a.PlainStderr; !target.Config.Tty {
 			a.Stdout, a.Stderr = a.PlainStdout, a.PlainStderr
 		}
 	}
-	// What an attached client does not take would hold up the task, and everybody else who follows it.
-	lag := newDropQueue(notes)
+	// A client that does not read must not block the task, nor others that are attached to it.
+	queue := newDropQueue(notes)
 	defer func() {
-		lag.close()
+		queue.close()
 		select {
-		case <-lag.done:
+		case <-queue.done:
 			if err == nil {
-				err = lag.err
+				err = queue.err
 			}
 		case <-ctx.Done():
-			lag.discard()
-			<-lag.done
+			queue.discard()
+			<-queue.done
 			if err == nil {
 				err = context.Cause(ctx)
 			}
 		}
 	}()
-	out := newOutput(lag.writer(a.Stdout), lag.writer(a.Stderr), at.Config.Tty)
+	out := newOutput(queue.writer(a.Stdout), queue.writer(a.Stderr), target.Config.Tty)
 	out.drainIdleTimeout = streamEndTimeout // the daemon closes the stream with the container
-	to := &attachment{api: s, ref: in, containerID: at.ID, out: out, exited: end}
+	conn := &attachment{api: api, ref: in, containerID: target.ID, out: out, exited: exited}
 	if a.Stdin != nil {
-		to.input = &input{source: a.Stdin, streamDone: own.Done(), refused: func() bool { return !out.conn.accepted() }, fail: out.fail}
-		if a.PlainStdin != nil && !at.Config.Tty {
-			to.input.source = a.PlainStdin
+		conn.input = &input{
+			source: a.Stdin, streamDone: runCtx.Done(), fail: out.fail,
+			refused: func() bool { return !out.conn.accepted() },
 		}
-		if at.Config.Tty { // only there does Docker look for them
-			to.input.detachKeys = backends.ParseDetachKeys(a.DetachKeys)
+		if a.PlainStdin != nil && !target.Config.Tty {
+			conn.input.source = a.PlainStdin
+		}
+		if target.Config.Tty { // without a terminal Docker does not look for them
+			conn.input.detachKeys = backends.ParseDetachKeys(a.DetachKeys)
 		}
 	}
-	st, err := s.open(ctx, out, true, d.responseTimeout, func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
-		return client.AttachToContainerNonBlocking(to.options(a.DetachKeys))
-	})
+	open := func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
+		return client.AttachToContainerNonBlocking(conn.options(a.DetachKeys))
+	}
+	st, err := api.open(ctx, out, true, d.responseTimeout, open)
 	if err != nil {
 		return 0, explain(ctx, in.Node, err)
 	}
@@ -88,15 +92,15 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 		st.close()
 		<-st.done
 	}()
-	if at.Config.Tty && a.Stdin != nil && a.Terminal != nil {
-		side.Go(out.guard(func() { s.followSize(own, "/containers/"+at.ID+"/resize", a.Terminal) }))
+	if target.Config.Tty && a.Stdin != nil && a.Terminal != nil {
+		background.Go(out.guard(func() { api.followSize(runCtx, "/containers/"+target.ID+"/resize", a.Terminal) }))
 	}
-	for told := end; ; {
+	for exits := exited; ; {
 		select {
-		case ended := <-told:
-			told = nil
-			end <- ended
-			if ended.err == nil {
+		case exit := <-exits:
+			exits = nil
+			exited <- exit
+			if exit.err == nil {
 				out.drain()
 			}
 			continue
@@ -104,27 +108,27 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 		case <-out.broken:
 		case <-st.done:
 		}
-		return to.result(ctx)
+		return conn.result(ctx)
 	}
 }
 
-// attachment is a user's to a container.
+// attachment is a user's connection to the main process of a container.
 type attachment struct {
 	api         *apiClient
 	ref         backends.TaskRef
 	containerID string
-	input       *input // nil: none
+	input       *input // nil: no input
 	out         *output
-	exited      chan exitResult // of the container
+	exited      chan exitResult // receives the exit of the container
 }
 
-// exitResult is how a container has ended, or why that is not known.
+// exitResult is the exit code of a container, or the reason why it is unknown.
 type exitResult struct {
 	code int
 	err  error
 }
 
-// result says what came of the attachment when the stream has ended, or is not wanted any more.
+// result returns the exit code or error of the attachment. Call it when the stream has ended or ctx is done.
 func (a *attachment) result(ctx context.Context) (int, error) {
 	out, node := a.out, a.ref.Node
 	switch status := out.conn.status.Load(); {
@@ -140,25 +144,25 @@ func (a *attachment) result(ctx context.Context) (int, error) {
 	case !out.endedCleanly(a.input):
 		return 0, a.connectionLost()
 	}
-	// The stream of a container that has ended is closed before its end is told.
-	known, cancel := context.WithTimeout(ctx, exitTimeout)
+	// The daemon closes the stream of a container before it reports the exit.
+	waitCtx, cancel := context.WithTimeout(ctx, exitTimeout)
 	defer cancel()
-	if a.input != nil && a.input.detached.Load() { // after the keys the container goes on
-		if is, err := a.inspect(known); err == nil && is.State.Running {
+	if a.input != nil && a.input.detached.Load() { // after the detach keys the container keeps running
+		if c, err := a.inspect(waitCtx); err == nil && c.State.Running {
 			return 0, backends.ErrDetached
 		}
 	}
 	select {
-	case ended := <-a.exited:
-		if ended.err == nil {
-			return ended.code, nil
+	case exit := <-a.exited:
+		if exit.err == nil {
+			return exit.code, nil
 		}
-		for ; known.Err() == nil; time.Sleep(exitPollInterval) {
-			if is, err := a.inspect(known); err == nil && !is.State.Running {
-				return is.State.ExitCode, nil
+		for ; waitCtx.Err() == nil; time.Sleep(exitPollInterval) {
+			if c, err := a.inspect(waitCtx); err == nil && !c.State.Running {
+				return c.State.ExitCode, nil
 			}
 		}
-	case <-known.Done():
+	case <-waitCtx.Done():
 	}
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
@@ -166,44 +170,52 @@ func (a *attachment) result(ctx context.Context) (int, error) {
 	return 0, a.connectionLost()
 }
 
-// inspect asks how the container is.
-func (a *attachment) inspect(ctx context.Context) (is container, err error) {
+// inspect returns the current state of the container.
+func (a *attachment) inspect(ctx context.Context) (c container, err error) {
 	body, err := a.api.inspect(ctx, a.containerID, a.ref.Task, a.ref.Allocation.ID)
 	switch {
 	case err != nil:
-		return is, err
+		return c, err
 	case body == nil:
-		return is, ErrNoContainer
+		return c, ErrNoContainer
 	}
 	return parseContainer(body)
 }
 
-// connectionLost is a stream that broke.
+// connectionLost is the error for a stream that broke.
 func (a *attachment) connectionLost() error {
-	return fmt.Errorf("the docker daemon of node %s %w: the connection was closed, the task may go on", displayName(a.ref.Node.Name), ErrUnreachable)
+	err := fmt.Errorf("the Docker daemon of node %s cannot be reached: the connection was closed; "+
+		"the task may still be running",
+		displayName(a.ref.Node.Name))
+	return &wrappedKind{err, ErrUnreachable}
 }
 
-// checkAttach says why a container cannot be attached to as asked.
-func checkAttach(task string, at container, a backends.Attachment) error {
+// checkAttach returns why a container cannot be attached to with the given input, or nil.
+func checkAttach(task string, c container, a backends.Attachment) error {
 	switch {
 	case a.Stdin == nil:
 		return nil
-	case !at.Config.OpenStdin:
-		return userErrorf("attaching with input to task %s %w: its job does not set interactive, so its standard input is closed", displayName(task), backends.ErrUnsupported)
-	case at.Config.StdinOnce:
-		return userErrorf("attaching with input to task %s %w: its standard input would be closed with this session", displayName(task), backends.ErrUnsupported)
+	case !c.Config.OpenStdin:
+		return kindErrorf(backends.ErrUnsupported,
+			"attach to task %s with input: not supported (the job does not set interactive, so stdin is closed)",
+			displayName(task))
+	case c.Config.StdinOnce:
+		return kindErrorf(backends.ErrUnsupported,
+			"attach to task %s with input: not supported (stdin would be closed when you disconnect)",
+			displayName(task))
 	}
 	return nil
 }
 
+// options returns the library's options for the attach request.
 func (a *attachment) options(detachKeys string) dockerclient.AttachToContainerOptions {
 	keys := detachKeys
 	if keys == "" {
 		keys = disabledDetachKeys
 	}
 	options := dockerclient.AttachToContainerOptions{
-		// The library writes detachkeys, which the daemon does not know; so the path already ends here, in a parameter
-		// that swallows that one, the first of the library's own.
+		// The library sends the parameter detachkeys, but the daemon knows only detachKeys. So the path ends here with
+		// a parameter "path", which swallows the rest of the library's URL.
 		Container:  a.containerID + "/attach?detachKeys=" + url.QueryEscape(keys) + "&path=",
 		DetachKeys: keys, RawTerminal: true, OutputStream: a.out, ErrorStream: a.out,
 		Stream: true, Stdout: true, Stderr: true, Stdin: a.input != nil,

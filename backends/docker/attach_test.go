@@ -18,7 +18,7 @@ import (
 	"nomadctld/backends"
 )
 
-// syncBuffer is a buffer that is read while it is written.
+// syncBuffer is a buffer that may be read while it is written.
 type syncBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -38,17 +38,18 @@ func (s *syncBuffer) String() string {
 
 func (s *syncBuffer) waitFor(t *testing.T, want string) {
 	t.Helper()
-	for begin := time.Now(); !strings.Contains(s.String(), want); time.Sleep(20 * time.Millisecond) {
-		if time.Since(begin) > time.Minute {
+	for start := time.Now(); !strings.Contains(s.String(), want); time.Sleep(20 * time.Millisecond) {
+		if time.Since(start) > time.Minute {
 			t.Fatalf("got %q, want %q", s.String(), want)
 		}
 	}
 }
 
-// startTaskWith starts a task's container as config says.
+// startTaskWith starts a container of a task with config.
 func startTaskWith(t *testing.T, config dockerclient.Config, host *dockerclient.HostConfig) (backends.TaskRef, string) {
 	t.Helper()
-	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
+	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"},
+		Allocation: backends.Allocation{ID: newAllocation()}}
 	config.Labels = labels(in.Allocation.ID)
 	return in, dockertest.RunWith(t, "web-"+in.Allocation.ID, config, host)
 }
@@ -62,19 +63,19 @@ type attachClient struct {
 
 func attach(t *testing.T, d *Docker, in backends.TaskRef, a backends.Attachment, input bool) *attachClient {
 	t.Helper()
-	at := &attachClient{done: make(chan exitResult, 1)}
+	client := &attachClient{done: make(chan exitResult, 1)}
 	ctx, cancel := context.WithCancelCause(t.Context())
-	at.cancel = cancel
+	client.cancel = cancel
 	if input {
-		a.Stdin, at.in = io.Pipe()
+		a.Stdin, client.in = io.Pipe()
 	}
-	a.Stdout, a.Stderr = &at.out, &at.err
+	a.Stdout, a.Stderr = &client.out, &client.err
 	go func() {
 		code, err := d.Attach(ctx, in, a)
-		at.done <- exitResult{code, err}
+		client.done <- exitResult{code, err}
 	}()
 	t.Cleanup(func() { cancel(nil) })
-	return at
+	return client
 }
 
 func (a *attachClient) wait(t *testing.T) (int, error) {
@@ -83,7 +84,7 @@ func (a *attachClient) wait(t *testing.T) (int, error) {
 	case e := <-a.done:
 		return e.code, e.err
 	case <-time.After(time.Minute):
-		t.Fatal("it does not end")
+		t.Fatal("the attachment does not end")
 		return 0, nil
 	}
 }
@@ -98,7 +99,8 @@ func TestAttach_OutputAndExitCode(t *testing.T) {
 	a.out.waitFor(t, "out\nout\n")
 	a.err.waitFor(t, "err\nerr\n")
 	go dockertest.Client(t).StopContainer(id, 10)
-	if code, err := a.wait(t); code != 7 || err != nil || !strings.HasSuffix(a.out.String(), "bye\n") || strings.Contains(a.out.String(), "err") {
+	if code, err := a.wait(t); code != 7 || err != nil || !strings.HasSuffix(a.out.String(), "bye\n") ||
+		strings.Contains(a.out.String(), "err") {
 		t.Errorf("got %d, %v, %q", code, err, a.out.String())
 	}
 	if _, err := d.Attach(t.Context(), in, backends.Attachment{}); !errors.Is(err, backends.ErrTaskNotRunning) {
@@ -106,67 +108,72 @@ func TestAttach_OutputAndExitCode(t *testing.T) {
 	}
 }
 
-// TestAttach_SlowClientDoesNotBlockTask attaches a client that takes nothing until the task has written all of its 12 MB.
+// TestAttach_SlowClientDoesNotBlockTask attaches a client that reads nothing until the task has written all of its 12
+// MB.
 func TestAttach_SlowClientDoesNotBlockTask(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	const megabytes = 12
 	in, _ := startTask(t, "sh", "-c", "while [ ! -e /go ]; do echo ready; sleep 0.1; done; i=0; "+
-		fmt.Sprintf("while [ $i -lt %d ]; do head -c 999999 /dev/zero | tr '\\0' x; echo; i=$((i+1)); done; ", megabytes)+
+		fmt.Sprintf("while [ $i -lt %d ]; do head -c 999999 /dev/zero | tr '\\0' x; echo; i=$((i+1)); done; ",
+			megabytes)+
 		"touch /done; while [ ! -e /end ]; do sleep 0.1; done; echo bye; exit 4")
-	does := func(line string) bool {
+	succeeds := func(line string) bool {
 		_, code, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c", line}})
 		return code == 0 && err == nil
 	}
-	attached, taking := make(chan struct{}), make(chan struct{})
-	begun := sync.OnceFunc(func() { close(attached) })
+	started, unblock := make(chan struct{}), make(chan struct{})
+	onStart := sync.OnceFunc(func() { close(started) })
 	var got, notes bytes.Buffer
 	done := make(chan exitResult, 1)
 	go func() {
 		code, err := d.Attach(t.Context(), in, backends.Attachment{
 			Stdout: io.Discard, Stderr: io.Discard, PlainStderr: &notes,
-			PlainStdout: writerFunc(func(b []byte) (int, error) { begun(); <-taking; return got.Write(b) }),
+			PlainStdout: writerFunc(func(b []byte) (int, error) { onStart(); <-unblock; return got.Write(b) }),
 		})
 		done <- exitResult{code, err}
 	}()
 	select {
-	case <-attached: // nothing of what comes then is to be missed
+	case <-started: // output is missing otherwise
 	case e := <-done:
 		t.Fatalf("got %d, %v", e.code, e.err)
 	}
-	if !does("touch /go; i=0; while [ ! -e /done ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done; [ -e /done ]") {
-		t.Error("the task waits for a client that takes nothing")
+	if !succeeds("touch /go; i=0; " +
+		"while [ ! -e /done ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done; [ -e /done ]") {
+		t.Error("the task waits for a client that reads nothing")
 	}
-	close(taking)
-	does("touch /end")
+	close(unblock)
+	succeeds("touch /end")
 	select {
 	case e := <-done:
 		if e.code != 4 || e.err != nil {
 			t.Errorf("got %d, %v", e.code, e.err)
 		}
 	case <-time.After(time.Minute):
-		t.Fatal("it does not end")
+		t.Fatal("the attachment does not end")
 	}
 	skipped := 0
 	for note := range strings.SplitSeq(strings.TrimSpace(notes.String()), "\n") {
 		n := 0
-		if fmt.Sscanf(note, "nomadctld: %d bytes skipped here: they came faster than this client reads", &n); n == 0 && note != "" {
-			t.Errorf("got the note %q", note)
+		if fmt.Sscanf(note, "nomadctld: skipped %d bytes here: this client reads too slowly", &n); n == 0 &&
+			note != "" {
+			t.Errorf("got notice %q", note)
 		}
 		skipped += n
 	}
 	for bytes.HasPrefix(got.Bytes(), []byte("ready\n")) {
 		got.Next(len("ready\n"))
 	}
-	if whole := got.Len() + skipped; skipped == 0 || whole != megabytes*1_000_000+len("bye\n") || !strings.HasSuffix(got.String(), "bye\n") {
-		t.Errorf("got %d bytes and %q, want the rest of them said to be skipped", got.Len(), notes.String())
+	if total := got.Len() + skipped; skipped == 0 || total != megabytes*1_000_000+len("bye\n") ||
+		!strings.HasSuffix(got.String(), "bye\n") {
+		t.Errorf("got %d bytes and %q, want notices about the skipped rest", got.Len(), notes.String())
 	}
 }
 
 func TestAttach_TaskOutlivesClient(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	why := errors.New("left")
+	cause := errors.New("left")
 	in, _ := startTaskWith(t, dockerclient.Config{Cmd: []string{"cat"}, OpenStdin: true}, nil)
 	for range 2 {
 		a := attach(t, d, in, backends.Attachment{}, true)
@@ -174,9 +181,9 @@ func TestAttach_TaskOutlivesClient(t *testing.T) {
 		a.out.waitFor(t, "hello\n")
 		a.in.Close()
 		time.Sleep(100 * time.Millisecond)
-		a.cancel(why)
-		if _, err := a.wait(t); err != why {
-			t.Errorf("got %v, want %v", err, why)
+		a.cancel(cause)
+		if _, err := a.wait(t); err != cause {
+			t.Errorf("got %v, want %v", err, cause)
 		}
 	}
 }
@@ -185,11 +192,13 @@ func TestAttach_InputRefused(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, _ := startTask(t, "sleep", "600")
-	if _, err := d.Attach(t.Context(), in, backends.Attachment{Stdin: strings.NewReader("")}); !errors.Is(err, backends.ErrUnsupported) || !strings.Contains(err.Error(), "interactive") {
+	_, err := d.Attach(t.Context(), in, backends.Attachment{Stdin: strings.NewReader("")})
+	if !errors.Is(err, backends.ErrUnsupported) || !strings.Contains(err.Error(), "interactive") {
 		t.Errorf("closed: got %v", err)
 	}
 	in, _ = startTaskWith(t, dockerclient.Config{Cmd: []string{"cat"}, OpenStdin: true, StdinOnce: true}, nil)
-	if _, err := d.Attach(t.Context(), in, backends.Attachment{Stdin: strings.NewReader("")}); !errors.Is(err, backends.ErrUnsupported) {
+	_, err = d.Attach(t.Context(), in, backends.Attachment{Stdin: strings.NewReader("")})
+	if !errors.Is(err, backends.ErrUnsupported) {
 		t.Errorf("once: got %v", err)
 	}
 }
@@ -197,7 +206,9 @@ func TestAttach_InputRefused(t *testing.T) {
 func TestAttach_DetachKeysOptIn(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, id := startTaskWith(t, dockerclient.Config{Cmd: []string{"sh", "-c", "stty raw -echo; echo ready; while :; do dd bs=1 count=1 2>/dev/null | od -An -tx1; done"}, OpenStdin: true, Tty: true}, nil)
+	in, id := startTaskWith(t, dockerclient.Config{Cmd: []string{"sh", "-c",
+		"stty raw -echo; echo ready; while :; do dd bs=1 count=1 2>/dev/null | od -An -tx1; done"}, OpenStdin: true,
+		Tty: true}, nil)
 	for out := ""; !strings.Contains(out, "ready"); time.Sleep(50 * time.Millisecond) {
 		out, _, _ = readLog(t, d, in, backends.LogQuery{Stdout: true, Lines: -1})
 	}
@@ -211,7 +222,7 @@ func TestAttach_DetachKeysOptIn(t *testing.T) {
 	a = attach(t, d, in, backends.Attachment{Terminal: terminalSize{123, 45}, DetachKeys: "ctrl-p,ctrl-q"}, true)
 	io.WriteString(a.in, "x")
 	a.out.waitFor(t, "78")
-	go func() { // the daemon knows the keys only if each comes alone
+	go func() { // the daemon recognizes the keys only if each arrives alone
 		for key := 0; ; key = 1 - key {
 			if _, err := io.WriteString(a.in, []string{"\x10", "\x11"}[key]); err != nil {
 				return
@@ -222,10 +233,13 @@ func TestAttach_DetachKeysOptIn(t *testing.T) {
 	if _, err := a.wait(t); !errors.Is(err, backends.ErrDetached) {
 		t.Errorf("got %v", err)
 	}
-	if said, err := dockertest.Client(t).InspectContainerWithOptions(dockerclient.InspectContainerOptions{ID: id}); err != nil || !said.State.Running {
-		t.Errorf("the task does not go on: %+v, %v", said, err)
+	options := dockerclient.InspectContainerOptions{ID: id}
+	c, err := dockertest.Client(t).InspectContainerWithOptions(options)
+	if err != nil || !c.State.Running {
+		t.Errorf("the task does not keep running: %+v, %v", c, err)
 	}
-	if out, _, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c", "stty size </proc/1/fd/0"}}); out != "45 123\n" || err != nil {
+	if out, _, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c",
+		"stty size </proc/1/fd/0"}}); out != "45 123\n" || err != nil {
 		t.Errorf("size: got %q, %v", out, err)
 	}
 }

@@ -12,12 +12,12 @@ import (
 	"nomadctld/backends"
 )
 
-// zeroReader is input that costs nothing.
+// zeroReader is an endless input.
 type zeroReader struct{}
 
 func (zeroReader) Read(p []byte) (int, error) { return len(p), nil }
 
-// BenchmarkThroughput compares what moves through Exec with what moves through the docker command.
+// BenchmarkThroughput compares the throughput of Exec and of the docker command.
 func BenchmarkThroughput(b *testing.B) {
 	host := dockertest.Daemon(b)
 	d, err := Open(Settings{Host: host})
@@ -40,7 +40,11 @@ func BenchmarkThroughput(b *testing.B) {
 					go func() { n, _ := io.Copy(discardWriter{}, reader); done <- n }()
 				} else {
 					p.Stdout, p.Stdin = io.Discard, reader
-					go func() { n, _ := io.Copy(writer, io.LimitReader(zeroReader{}, size)); writer.Close(); done <- n }()
+					go func() {
+						n, _ := io.Copy(writer, io.LimitReader(zeroReader{}, size))
+						writer.Close()
+						done <- n
+					}()
 				}
 				code, err := d.Exec(b.Context(), in, p)
 				writer.Close()
@@ -61,7 +65,11 @@ func BenchmarkThroughput(b *testing.B) {
 					go func() { n, _ := io.Copy(discardWriter{}, reader); done <- n }()
 				} else {
 					command.Stdin = reader
-					go func() { n, _ := io.Copy(writer, io.LimitReader(zeroReader{}, size)); writer.Close(); done <- n }()
+					go func() {
+						n, _ := io.Copy(writer, io.LimitReader(zeroReader{}, size))
+						writer.Close()
+						done <- n
+					}()
 				}
 				err := command.Run()
 				writer.Close()
@@ -74,12 +82,12 @@ func BenchmarkThroughput(b *testing.B) {
 	}
 }
 
-// discardWriter is io.Discard without its ReadFrom, so that both sides are read in the same way.
+// discardWriter is io.Discard without ReadFrom, so that both sides are read in the same way.
 type discardWriter struct{}
 
 func (discardWriter) Write(p []byte) (int, error) { return len(p), nil }
 
-// BenchmarkTrue compares how long a program takes that does nothing.
+// BenchmarkTrue compares the duration of a program that does nothing.
 func BenchmarkTrue(b *testing.B) {
 	host := dockertest.Daemon(b)
 	d, err := Open(Settings{Host: host})
@@ -89,7 +97,8 @@ func BenchmarkTrue(b *testing.B) {
 	in, id := startTask(b, "sleep", "600")
 	b.Run("exec", func(b *testing.B) {
 		for b.Loop() {
-			p := backends.Program{Argv: []string{"true"}, Stdout: io.Discard, Stderr: io.Discard, Session: newAllocation()}
+			p := backends.Program{Argv: []string{"true"}, Stdout: io.Discard, Stderr: io.Discard,
+				Session: newAllocation()}
 			if code, err := d.Exec(b.Context(), in, p); code != 0 || err != nil {
 				b.Fatal(code, err)
 			}

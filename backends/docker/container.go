@@ -9,12 +9,12 @@ import (
 	"nomadctld/backends"
 )
 
-// container is what the JSON of a container says that matters for running programs in it and for its streams.
+// container is the part of a container's JSON that matters for exec, attach and logs.
 type container struct {
 	ID    string
 	State struct {
 		Running, Paused, Restarting bool
-		StartedAt                   time.Time // zero: never
+		StartedAt                   time.Time // zero: never started
 		ExitCode                    int
 	}
 	Config struct {
@@ -30,31 +30,32 @@ type container struct {
 }
 
 // newestContainer returns the newest container of a task, running or not.
-func (s *apiClient) newestContainer(ctx context.Context, in backends.TaskRef) (is container, err error) {
-	found, err := s.containerJSON(ctx, in.Task, in.Allocation.ID)
+func (c *apiClient) newestContainer(ctx context.Context, in backends.TaskRef) (found container, err error) {
+	body, err := c.containerJSON(ctx, in.Task, in.Allocation.ID)
 	if err != nil {
-		return is, err
+		return found, err
 	}
-	return parseContainer(found)
+	return parseContainer(body)
 }
 
-// runningContainer returns the container of a task if programs can be run in it.
-func (s *apiClient) runningContainer(ctx context.Context, in backends.TaskRef) (container, error) {
-	is, err := s.newestContainer(ctx, in)
+// runningContainer returns the container of a task, or an error if programs cannot run in it.
+func (c *apiClient) runningContainer(ctx context.Context, in backends.TaskRef) (container, error) {
+	found, err := c.newestContainer(ctx, in)
 	switch {
 	case errors.Is(err, ErrNoContainer):
-		return is, &wrappedKind{err, backends.ErrTaskNotRunning}
+		return found, &wrappedKind{err, backends.ErrTaskNotRunning}
 	case err != nil:
-		return is, err
-	case !is.State.Running || is.State.Restarting:
-		return is, userErrorf("the container of task %s %w", displayName(in.Task), backends.ErrTaskNotRunning)
-	case is.State.Paused:
-		return is, errPaused(in.Task)
+		return found, err
+	case !found.State.Running || found.State.Restarting:
+		return found, errNotRunning(in.Task)
+	case found.State.Paused:
+		return found, errPaused(in.Task)
 	}
-	return is, nil
+	return found, nil
 }
 
-func parseContainer(container []byte) (is container, err error) {
-	err = json.Unmarshal(container, &is)
-	return is, err
+// parseContainer parses the JSON of a container.
+func parseContainer(container []byte) (found container, err error) {
+	err = json.Unmarshal(container, &found)
+	return found, err
 }

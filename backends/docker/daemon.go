@@ -18,24 +18,25 @@ import (
 	"nomadctld/backends"
 )
 
-// daemon is one Docker daemon, with the connections to it that are open.
+// daemon is one Docker daemon with its open connections.
 type daemon struct {
 	endpoint *url.URL
 	http     *http.Client
 	tls      *tls.Config // nil: not encrypted
 	log      *slog.Logger
 
-	negotiated atomic.Pointer[apiClient] // nil until a version has been agreed on
+	negotiated atomic.Pointer[apiClient] // nil until a version was negotiated
 }
 
-// apiClient speaks one version of the API with a daemon.
+// apiClient sends requests to a daemon in one version of the API.
 type apiClient struct {
 	daemon  *daemon
 	version string
 	client  *dockerclient.Client
-	podman  bool // it is Podman that speaks Docker's API
+	podman  bool // the daemon is Podman, which offers Docker's API
 }
 
+// newDaemon returns the daemon at an endpoint without connecting to it.
 func newDaemon(endpoint string, config *tls.Config, log *slog.Logger) (*daemon, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
@@ -60,8 +61,7 @@ func newDaemon(endpoint string, config *tls.Config, log *slog.Logger) (*daemon, 
 			d.tls = config.Clone()
 		}
 		if d.tls.ServerName == "" {
-			// Named here because go-dockerclient, where it has to add the name for a stream, makes a copy of the
-			// configuration that lacks the client certificate.
+			// go-dockerclient sets a missing name in a copy of the configuration that lacks the client certificate.
 			d.tls.ServerName = u.Hostname()
 		}
 		transport.TLSClientConfig = d.tls
@@ -69,20 +69,20 @@ func newDaemon(endpoint string, config *tls.Config, log *slog.Logger) (*daemon, 
 	return d, nil
 }
 
-// newClient returns a client for a version of the API; empty: for questions that are asked without one.
+// newClient returns a client for a version of the API. Empty is for requests without a version.
 func (d *daemon) newClient(version string) (*apiClient, error) {
 	client, err := dockerclient.NewVersionedClient(d.endpoint.String(), version)
 	if err != nil {
 		return nil, err
 	}
-	client.SkipServerVersionCheck = true // it would ask the daemon before the first request, without a context
+	client.SkipServerVersionCheck = true // the check would send a request without a context
 	client.HTTPClient, client.TLSConfig = d.http, d.tls
 	client.Dialer = &net.Dialer{Timeout: connectTimeout}
 	return &apiClient{daemon: d, version: version, client: client}, nil
 }
 
-// withClient lets f speak with the daemon of a node, in time. f starts nothing, and may be called again after the daemon has
-// answered 400 Bad Request. What f returns comes back as an error for users.
+// withClient calls f with a client for the daemon of a node, within responseTimeout. f must not start anything: it is
+// called again after a 400 Bad Request. Errors of f are returned as errors for users.
 func (d *Docker) withClient(ctx context.Context, node Node, f func(context.Context, *apiClient) error) error {
 	daemon, err := d.daemon(node)
 	if err != nil {
@@ -98,81 +98,84 @@ func (d *Docker) withClient(ctx context.Context, node Node, f func(context.Conte
 	return explained
 }
 
-func (d *daemon) withClient(ctx context.Context, pinned dockerclient.APIVersion, f func(context.Context, *apiClient) error) error {
-	if s := d.negotiated.Load(); s != nil {
-		err := f(ctx, s)
+// withClient calls f with the negotiated client. After a 400 it negotiates again and repeats the call.
+func (d *daemon) withClient(
+	ctx context.Context, pinned dockerclient.APIVersion, f func(context.Context, *apiClient) error,
+) error {
+	if c := d.negotiated.Load(); c != nil {
+		err := f(ctx, c)
 		if !hasStatus(err, http.StatusBadRequest) {
 			return err
 		}
-		// Most likely it was replaced by one that does not speak this version.
+		// The daemon was probably replaced by a version that does not support this API version.
 	}
-	s, err := d.negotiate(ctx, pinned)
+	c, err := d.negotiate(ctx, pinned)
 	if err != nil {
 		return err
 	}
-	d.negotiated.Store(s)
-	return f(ctx, s)
+	d.negotiated.Store(c)
+	return f(ctx, c)
 }
 
-// maxResponse is far more than Docker says of a container.
+// maxResponse bounds the body of a response. Docker's own are far smaller.
 const maxResponse = 16 << 20
 
-// send sends a request, with a body in JSON unless it is nil. go-dockerclient parses all answers into types of its own,
-// takes no context for some, and has no way around that which is exported; so these requests are made here, on the
-// connections that it uses too. The caller closes the answer's body; an answer that is no success is an error.
-func (s *apiClient) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
-	var content io.Reader
+// send sends a request, with body as JSON unless it is nil. It uses the connections of go-dockerclient, which cannot
+// send requests that it has no method for, takes no context for some and returns only its own types. The caller closes
+// the body of the response. A status other than 2xx is an error.
+func (c *apiClient) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	var reader io.Reader
 	if body != nil {
 		encoded, err := json.Marshal(body)
 		if err != nil {
 			return nil, err
 		}
-		content = bytes.NewReader(encoded)
+		reader = bytes.NewReader(encoded)
 	}
-	base := *s.daemon.endpoint
+	base := *c.daemon.endpoint
 	if base.Scheme == "unix" {
 		base = url.URL{Scheme: "http", Host: "docker"}
 	}
-	request, err := http.NewRequestWithContext(ctx, method, base.String()+"/v"+s.version+path, content)
+	request, err := http.NewRequestWithContext(ctx, method, base.String()+"/v"+c.version+path, reader)
 	if err != nil {
 		return nil, err
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	answer, err := s.daemon.http.Do(request)
+	response, err := c.daemon.http.Do(request)
 	if err != nil {
 		return nil, err
 	}
-	if answer.StatusCode/100 == 2 {
-		return answer, nil
+	if response.StatusCode/100 == 2 {
+		return response, nil
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxResponse))
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxResponse))
 	if err != nil {
 		return nil, err
 	}
-	return nil, &dockerclient.Error{Status: answer.StatusCode, Message: errorMessage(text)}
+	return nil, &dockerclient.Error{Status: response.StatusCode, Message: errorMessage(text)}
 }
 
 // request sends a request without a body.
-func (s *apiClient) request(ctx context.Context, method, path string) (*http.Response, error) {
-	return s.send(ctx, method, path, nil)
+func (c *apiClient) request(ctx context.Context, method, path string) (*http.Response, error) {
+	return c.send(ctx, method, path, nil)
 }
 
-// get returns the body of the answer to a GET.
-func (s *apiClient) get(ctx context.Context, path string) ([]byte, error) {
-	return s.readBody(ctx, http.MethodGet, path, nil)
+// get returns the body of the response to a GET.
+func (c *apiClient) get(ctx context.Context, path string) ([]byte, error) {
+	return c.readBody(ctx, http.MethodGet, path, nil)
 }
 
-// readBody returns the body of the answer to a request.
-func (s *apiClient) readBody(ctx context.Context, method, path string, content any) ([]byte, error) {
-	answer, err := s.send(ctx, method, path, content)
+// readBody returns the body of the response to a request.
+func (c *apiClient) readBody(ctx context.Context, method, path string, content any) ([]byte, error) {
+	response, err := c.send(ctx, method, path, content)
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxResponse+1))
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxResponse+1))
 	switch {
 	case err != nil:
 		return nil, err
@@ -182,18 +185,20 @@ func (s *apiClient) readBody(ctx context.Context, method, path string, content a
 	return body, nil
 }
 
-// supports reports whether the version of the API that is spoken is at least this one.
-func (s *apiClient) supports(major, minor int) bool {
-	version, err := dockerclient.NewAPIVersion(s.version)
+// supports reports whether the client's API version is at least major.minor.
+func (c *apiClient) supports(major, minor int) bool {
+	version, err := dockerclient.NewAPIVersion(c.version)
 	return err == nil && version.GreaterThanOrEqualTo(dockerclient.APIVersion{major, minor})
 }
 
+// hasStatus reports whether err is a response with this status.
 func hasStatus(err error, status int) bool {
-	var answer *dockerclient.Error
-	return errors.As(err, &answer) && answer.Status == status
+	var response *dockerclient.Error
+	return errors.As(err, &response) && response.Status == status
 }
 
+// hasAnyStatus reports whether err is an error response of the daemon.
 func hasAnyStatus(err error) bool {
-	var answer *dockerclient.Error
-	return errors.As(err, &answer)
+	var response *dockerclient.Error
+	return errors.As(err, &response)
 }

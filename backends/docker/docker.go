@@ -1,5 +1,6 @@
-// Package docker asks the Docker daemon of a node about the container of a Nomad task, with fsouza/go-dockerclient.
-// What Nomad does not tell of a task, or loses on the way, is there.
+// Package docker runs programs in the containers of Nomad tasks, attaches to them, and reads their logs and JSON
+// through the Docker daemon of the node. It owns the connections to the daemons and translates their errors. It does
+// not decide who may do what, and it never reaches a container that does not belong to the task.
 package docker
 
 import (
@@ -15,34 +16,34 @@ import (
 	"nomadctld/backends"
 )
 
-// Settings say how the Docker daemons of the nodes are reached.
+// Settings describe how to reach the Docker daemons of the nodes.
 type Settings struct {
-	// Host is the address of a node's daemon (tcp, http, https or unix), in which {node} and {address} are filled in.
-	// Empty: tcp://{node}.
+	// Host is the address of a node's daemon (tcp, http, https or unix). {node} and {address} are replaced.
+	// Default: tcp://{node}.
 	Host string
 
-	Port string       // of a tcp Host that names none; empty: Docker's own, 2375, or 2376 with TLS
-	API  string       // the version to speak where the daemon does, such as 1.24; empty: the newest that both sides know
-	TLS  backends.TLS // for tcp and https. With the zero value tcp is not encrypted
-	Log  *slog.Logger // for the operator; nil: none
+	Port string       // for a tcp Host without one; default 2375, or 2376 with TLS
+	API  string       // such as 1.24, used if the daemon supports it; default: the newest that both support
+	TLS  backends.TLS // for tcp and https; the zero value does not encrypt tcp
+	Log  *slog.Logger // nil: no log
 }
 
-// Node is a client node of Nomad. Address may be empty unless NeedsAddress.
+// Node is a Nomad client node. Address may be empty unless NeedsAddress returns true.
 type Node = backends.Node
 
 const (
 	connectTimeout  = 3 * time.Second
-	responseTimeout = 10 * time.Second // for all that one question asks of a daemon
-	logRetryTimeout = time.Minute      // for how long a log that was interrupted is asked for again
+	responseTimeout = 10 * time.Second // for all requests of one withClient
+	logRetryTimeout = time.Minute      // how long an interrupted log is retried
 
 	maxIdlePerDaemon = 2
 	idleTimeout      = time.Minute
 
-	// maxDaemons bounds what is remembered where nodes come and go and never have the same name twice.
+	// maxDaemons bounds the memory on clusters whose node names change all the time.
 	maxDaemons = 1000
 )
 
-// Docker is the daemons of all nodes. It may be used by many at the same time.
+// Docker provides access to the daemons of all nodes. It is safe for concurrent use.
 type Docker struct {
 	hosts           endpointTemplate
 	pinned          dockerclient.APIVersion // nil: negotiate
@@ -52,13 +53,13 @@ type Docker struct {
 	log             *slog.Logger
 
 	mu      sync.Mutex
-	daemons map[string]*daemon // by endpoint
+	daemons map[string]*daemon // by endpoint; guarded by mu
 }
 
 var _ backends.ContainerRuntime = (*Docker)(nil)
 
-// Open returns the daemons that the settings describe. It contacts nobody. Certificate files are read here, and it is
-// an error if one is missing, holds no certificate or key, does not fit the other, or would not be used.
+// Open returns a Docker for the settings. It does not contact any daemon. It reads the certificate files, and returns
+// an error if one is missing, is not valid, does not match the other or would not be used.
 func Open(s Settings) (*Docker, error) {
 	config, err := s.TLS.Load()
 	if err != nil {
@@ -68,7 +69,10 @@ func Open(s Settings) (*Docker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
 	}
-	d := &Docker{hosts: hosts, tls: config, responseTimeout: responseTimeout, logRetryTimeout: logRetryTimeout, log: s.Log, daemons: map[string]*daemon{}}
+	d := &Docker{
+		hosts: hosts, tls: config, log: s.Log, daemons: map[string]*daemon{},
+		responseTimeout: responseTimeout, logRetryTimeout: logRetryTimeout,
+	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -80,10 +84,10 @@ func Open(s Settings) (*Docker, error) {
 	return d, nil
 }
 
-// NeedsAddress reports whether a Node needs its Address to be reached.
+// NeedsAddress reports whether Node.Address must be set.
 func (d *Docker) NeedsAddress() bool { return d.hosts.has(addressPlaceholder) }
 
-// daemon returns the daemon of a node, the same for all nodes with the same endpoint.
+// daemon returns the daemon of a node. Nodes with the same endpoint share one.
 func (d *Docker) daemon(node Node) (*daemon, error) {
 	endpoint, err := d.hosts.endpoint(node)
 	if err != nil {
@@ -94,22 +98,22 @@ func (d *Docker) daemon(node Node) (*daemon, error) {
 	if known := d.daemons[endpoint]; known != nil {
 		return known, nil
 	}
-	for other, forgotten := range d.daemons {
+	for key, old := range d.daemons {
 		if len(d.daemons) < maxDaemons {
 			break
 		}
-		forgotten.http.CloseIdleConnections()
-		delete(d.daemons, other)
+		old.http.CloseIdleConnections()
+		delete(d.daemons, key)
 	}
-	fresh, err := newDaemon(endpoint, d.tls, d.log)
+	added, err := newDaemon(endpoint, d.tls, d.log)
 	if err != nil {
 		return nil, err
 	}
-	d.daemons[endpoint] = fresh
-	return fresh, nil
+	d.daemons[endpoint] = added
+	return added, nil
 }
 
-// newHTTPClient returns a client that knows no proxy and follows no redirect: both would lead away from the node.
+// newHTTPClient returns a client without proxy and redirects: both would send requests to another host than the node.
 func newHTTPClient(transport *http.Transport) *http.Client {
 	return &http.Client{
 		Transport:     transport,

@@ -28,7 +28,7 @@ func inspect(t *testing.T, s Settings, task, allocation string) (json.RawMessage
 func inspectAt(t *testing.T, s Settings, node Node, task, allocation string) (json.RawMessage, error) {
 	t.Helper()
 	d := mustOpen(t, s)
-	defer func() { // the servers of the tests wait for idle connections
+	defer func() { // the test servers wait for idle connections
 		for _, known := range d.daemons {
 			known.http.CloseIdleConnections()
 		}
@@ -48,14 +48,14 @@ func TestDaemonDown_ErrorHidesAddress(t *testing.T) {
 		"tcp://{node}.invalid":                                "its name cannot be resolved",
 	} {
 		_, err := inspect(t, Settings{Host: host}, "web", "1")
-		want := "the docker daemon of node node-1 cannot be reached: " + want
+		want := "the Docker daemon of node node-1 cannot be reached: " + want
 		if !errors.Is(err, ErrUnreachable) || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", host, err, want)
 		}
 	}
 }
 
-// silentDaemon accepts connections and says nothing.
+// silentDaemon accepts connections and sends nothing.
 func silentDaemon(t *testing.T) Settings {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -67,7 +67,7 @@ func silentDaemon(t *testing.T) Settings {
 }
 
 func TestDaemonHangs_TimesOut(t *testing.T) {
-	const want = "the docker daemon of node node-1 cannot be reached: no answer in time"
+	const want = "the Docker daemon of node node-1 cannot be reached: no response in time"
 	for name, hurry := range map[string]func(*Docker) (context.Context, context.CancelFunc){
 		"by itself": func(d *Docker) (context.Context, context.CancelFunc) {
 			d.responseTimeout = 50 * time.Millisecond
@@ -80,32 +80,33 @@ func TestDaemonHangs_TimesOut(t *testing.T) {
 		d := mustOpen(t, silentDaemon(t))
 		ctx, cancel := hurry(d)
 		defer cancel()
-		begin := time.Now()
+		start := time.Now()
 		_, err := d.Inspect(ctx, Node{Name: "node-1"}, "web", "1")
-		if took := time.Since(begin); took > 30*time.Second || !errors.Is(err, ErrUnreachable) || err.Error() != want {
+		if took := time.Since(start); took > 30*time.Second || !errors.Is(err, ErrUnreachable) || err.Error() != want {
 			t.Errorf("%s: got %v after %s, want %s", name, err, took, want)
 		}
 	}
 }
 
 func TestRequestCanceled_ReturnsCause(t *testing.T) {
-	why := errors.New("the session has ended")
+	cause := errors.New("the session ended")
 	for name, end := range map[string]func() (context.Context, context.CancelFunc){
 		"cancelled": func() (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancelCause(t.Context())
-			time.AfterFunc(50*time.Millisecond, func() { cancel(why) })
+			time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
 			return ctx, func() { cancel(nil) }
 		},
-		"too late": func() (context.Context, context.CancelFunc) {
-			return context.WithTimeoutCause(t.Context(), 50*time.Millisecond, why)
+		"timeout": func() (context.Context, context.CancelFunc) {
+			return context.WithTimeoutCause(t.Context(), 50*time.Millisecond, cause)
 		},
 	} {
 		ctx, cancel := end()
 		defer cancel()
-		begin := time.Now()
+		start := time.Now()
 		_, err := mustOpen(t, silentDaemon(t)).Inspect(ctx, Node{Name: "node-1"}, "web", "1")
-		if took := time.Since(begin); !errors.Is(err, why) || errors.Is(err, ErrUnreachable) || took > 30*time.Second {
-			t.Errorf("%s: got %v after %s, want %v", name, err, took, why)
+		if took := time.Since(start); !errors.Is(err, cause) || errors.Is(err, ErrUnreachable) ||
+			took > 30*time.Second {
+			t.Errorf("%s: got %v after %s, want %v", name, err, took, cause)
 		}
 	}
 }
@@ -118,8 +119,8 @@ func TestContainer_MatchedByNameAndLabel(t *testing.T) {
 		{"/web-1", "1", "", "web", true},
 		{"/web-1", "2", "", "web", false},
 		{"/web-1", "", "", "web", false},
-		{"/web-1", "1", "db", "web", true},       // a job may set the label to anything
-		{"/sidecar-1", "1", "web", "web", false}, // and here pretends to be another task
+		{"/web-1", "1", "db", "web", true},       // a job may set the label to any value
+		{"/sidecar-1", "1", "web", "web", false}, // such as the name of another task
 		{"/web-12", "1", "", "web", false},
 		{"/old-web-1", "1", "", "web", false},
 		{"/renamed", "1", "web", "web", true},

@@ -9,23 +9,23 @@ import (
 	"nomadctld/backends"
 )
 
-// dropQueue passes on what is written to its writers as fast as it is taken, in the same order, and holds up nobody. What comes
-// when maxQueued bytes have not been taken is dropped, and said to have been.
+// dropQueue forwards writes to several writers in order, from one goroutine, so that its writers never block. If
+// maxQueued bytes are waiting, further writes are dropped and a notice is written at the gap.
 type dropQueue struct {
-	notices io.Writer // text
+	notices io.Writer // for the notices about dropped bytes
 	done    chan struct{}
 
-	mu           sync.Mutex
-	changed      sync.Cond // something of the following has changed
+	mu           sync.Mutex // guards the fields below
+	changed      sync.Cond  // signaled when a field changes
 	queue        []queuedWrite
 	size         int
-	droppedBytes int // bytes, since something was queued
+	droppedBytes int // since the last write that was queued
 	midLine      bool
 	closed       bool
 	err          error
 }
 
-// queuedWrite is a piece that has not been taken yet.
+// queuedWrite is a write that is waiting.
 type queuedWrite struct {
 	to   io.Writer
 	data []byte
@@ -33,19 +33,21 @@ type queuedWrite struct {
 
 const (
 	maxQueued      = 1 << 20
-	queuedOverhead = 64 // what a piece costs beside its data
+	queuedOverhead = 64 // memory of a write in addition to its data
 )
 
+// newDropQueue returns an empty queue. Call close to end its goroutine.
 func newDropQueue(notes io.Writer) *dropQueue {
-	l := &dropQueue{notices: notes, done: make(chan struct{})}
-	l.changed.L = &l.mu
-	go l.run()
-	return l
+	q := &dropQueue{notices: notes, done: make(chan struct{})}
+	q.changed.L = &q.mu
+	go q.run()
+	return q
 }
 
-// writer returns what writes to w without waiting for it.
-func (l *dropQueue) writer(w io.Writer) io.Writer { return dropWriter{l, w} }
+// writer returns a writer that queues writes to w.
+func (q *dropQueue) writer(w io.Writer) io.Writer { return dropWriter{q, w} }
 
+// dropWriter queues writes to one writer.
 type dropWriter struct {
 	*dropQueue
 	to io.Writer
@@ -57,7 +59,8 @@ func (w dropWriter) Write(p []byte) (int, error) {
 	if w.err != nil {
 		return 0, w.err
 	}
-	if w.size+len(p)+queuedOverhead > maxQueued || w.droppedBytes > 0 && w.size > maxQueued/2 { // one gap instead of many
+	full := w.size+len(p)+queuedOverhead > maxQueued
+	if full || w.droppedBytes > 0 && w.size > maxQueued/2 { // collect drops into one gap
 		w.droppedBytes += len(p)
 		return len(p), nil
 	}
@@ -67,60 +70,62 @@ func (w dropWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (l *dropQueue) add(to io.Writer, data []byte) {
-	l.queue = append(l.queue, queuedWrite{to, data})
-	l.size += len(data) + queuedOverhead
-	l.changed.Signal()
+// add queues a write. The caller holds mu.
+func (q *dropQueue) add(to io.Writer, data []byte) {
+	q.queue = append(q.queue, queuedWrite{to, data})
+	q.size += len(data) + queuedOverhead
+	q.changed.Signal()
 }
 
-// addNotice says what is missing in the place where it is. l.mu is held.
-func (l *dropQueue) addNotice() {
-	if l.droppedBytes == 0 {
+// addNotice queues a notice about the bytes dropped so far. The caller holds mu.
+func (q *dropQueue) addNotice() {
+	if q.droppedBytes == 0 {
 		return
 	}
-	text := fmt.Sprintf("nomadctld: %d bytes skipped here: they came faster than this client reads\n", l.droppedBytes)
-	if l.midLine {
+	text := fmt.Sprintf("nomadctld: skipped %d bytes here: this client reads too slowly\n", q.droppedBytes)
+	if q.midLine {
 		text = "\n" + text
 	}
-	l.droppedBytes, l.midLine = 0, false
-	l.add(l.notices, []byte(text))
+	q.droppedBytes, q.midLine = 0, false
+	q.add(q.notices, []byte(text))
 }
 
-func (l *dropQueue) run() {
-	defer close(l.done)
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// run writes queued data until the queue is closed and empty, or a write fails.
+func (q *dropQueue) run() {
+	defer close(q.done)
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	for {
-		for len(l.queue) == 0 && !l.closed {
-			l.changed.Wait()
+		for len(q.queue) == 0 && !q.closed {
+			q.changed.Wait()
 		}
-		if len(l.queue) == 0 || l.err != nil {
+		if len(q.queue) == 0 || q.err != nil {
 			return
 		}
-		next := l.queue[0]
-		l.mu.Unlock()
+		next := q.queue[0]
+		q.mu.Unlock()
 		err := backends.Protect(func() error { return writeAll(next.to, next.data) })
-		l.mu.Lock()
-		l.queue, l.size = l.queue[1:], l.size-len(next.data)-queuedOverhead
+		q.mu.Lock()
+		q.queue, q.size = q.queue[1:], q.size-len(next.data)-queuedOverhead
 		if err != nil {
-			l.err = err
+			q.err = err
 		}
 	}
 }
 
-// discard lets what has not been taken go.
-func (l *dropQueue) discard() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.queue = l.queue[:min(1, len(l.queue))] // the first one may be being written
-	l.changed.Signal()
+// discard drops all waiting writes.
+func (q *dropQueue) discard() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.queue = q.queue[:min(1, len(q.queue))] // the first write may be in progress
+	q.changed.Signal()
 }
 
-// close says that nothing more is written; done is closed when all has been taken.
-func (l *dropQueue) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.addNotice()
-	l.closed = true
-	l.changed.Signal()
+// close ends the input. done is closed when all waiting writes are written.
+func (q *dropQueue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.addNotice()
+	q.closed = true
+	q.changed.Signal()
 }

@@ -69,14 +69,15 @@ func TestOpen_BadSettingsRefused(t *testing.T) {
 		{Host: "unix:///var/run/docker.sock", TLS: backends.TLS{ServerName: "docker"}},
 	} {
 		if _, err := Open(s); err == nil {
-			t.Errorf("%+v is taken", s)
+			t.Errorf("%+v is accepted", s)
 		}
 	}
 }
 
 func TestEndpoint_HostileNodeNames(t *testing.T) {
 	for _, value := range []string{
-		"", ".", "..", "../x", "/etc", "a/b", "a:1", "a@b", "a?b", "a#b", "a%41", "[::1]", "fe80::1%lo", "a b", "a\nb", "ä",
+		"", ".", "..", "../x", "/etc", "a/b", "a:1", "a@b", "a?b", "a#b", "a%41", "[::1]", "fe80::1%lo", "a b",
+		"a\nb", "ä",
 		"-x", ".x", "{address}", "{node}", "a\x1b[2J", "::1/x", "fd00::g",
 	} {
 		for _, c := range []struct {
@@ -97,14 +98,15 @@ func TestEndpoint_HostileNodeNames(t *testing.T) {
 				t.Errorf("%q in %s: got %q, want one line with %q", value, c.host, err, ErrUnreachable)
 			}
 			if len(d.daemons) != 0 {
-				t.Errorf("%q in %s: a client was made", value, c.host)
+				t.Errorf("%q in %s: a client was created", value, c.host)
 			}
 		}
 	}
 }
 
 func TestEndpoint_NeedsAddress(t *testing.T) {
-	for host, want := range map[string]bool{"": false, "tcp://{node}": false, "tcp://{address}": true, "tcp://[{address}]:1": true, "unix:///x": false} {
+	for host, want := range map[string]bool{"": false, "tcp://{node}": false, "tcp://{address}": true,
+		"tcp://[{address}]:1": true, "unix:///x": false} {
 		d, err := Open(Settings{Host: host})
 		if err != nil {
 			t.Fatal(err)

@@ -19,112 +19,120 @@ import (
 	"nomadctld/backends"
 )
 
-// ErrNoContainer is a task of which Docker has no container; ErrUnreachable a daemon that gave no answer.
+// ErrNoContainer: Docker has no container of the task. ErrUnreachable: the daemon did not respond.
 var (
-	ErrNoContainer = errors.New("docker has no container")
-	ErrUnreachable = withKind("cannot be reached", backends.ErrUnreachable)
+	ErrNoContainer = errors.New("container not found")
+	ErrUnreachable = withKind("the Docker daemon cannot be reached", backends.ErrUnreachable)
 )
 
-// wrappedKind is an error with words of its own that counts as another one too.
+// wrappedKind is an error with its own text that errors.Is also finds as kind.
 type wrappedKind struct {
 	error
 	kind error
 }
 
-func (k *wrappedKind) Unwrap() []error { return []error{k.error, k.kind} }
+func (e *wrappedKind) Unwrap() []error { return []error{e.error, e.kind} }
 
 func withKind(text string, of error) error { return &wrappedKind{errors.New(text), of} }
 
-// userError is an error that is in words for users already.
+// userError marks an error whose text is ready for users.
 type userError struct{ error }
 
-func (s userError) Unwrap() error { return s.error }
+func (e userError) Unwrap() error { return e.error }
 
 func userErrorf(format string, args ...any) error { return userError{fmt.Errorf(format, args...)} }
 
-// daemonError is what is wrong with a daemon that answers, as a predicate.
+// kindErrorf returns a userError that errors.Is also finds as kind.
+func kindErrorf(kind error, format string, args ...any) error {
+	return userError{&wrappedKind{fmt.Errorf(format, args...), kind}}
+}
+
+// daemonError describes a problem with a daemon that responds. Its text continues "the Docker daemon of node X ...".
 type daemonError string
 
-func (f daemonError) Error() string { return string(f) }
+func (e daemonError) Error() string { return string(e) }
 
 func daemonErrorf(format string, args ...any) error { return daemonError(fmt.Sprintf(format, args...)) }
 
-const errBadResponse = daemonError("gives an answer that cannot be read")
+const errBadResponse = daemonError("returned an invalid response")
 
-// isDeclined reports whether a status is of a daemon, or of a proxy before it, that does not serve such requests: nothing has
-// been started then. Docker's own 404 names what it lacks, as does Podman's.
-func isDeclined(answer *dockerclient.Error) bool {
-	switch answer.Status {
+// isDeclined reports whether a response means that a daemon, or a proxy in front of it, does not serve such requests.
+// Then nothing was started. A 404 from Docker or Podman names the missing object instead.
+func isDeclined(response *dockerclient.Error) bool {
+	switch response.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return true
 	case http.StatusNotFound:
-		return !strings.Contains(strings.ToLower(answer.Message), "no such")
+		return !strings.Contains(strings.ToLower(response.Message), "no such")
 	}
 	return false
 }
 
-// isDeclinedRead reports whether err, of a request that starts nothing, means that no such requests are served: also
-// where a proxy does not reach the daemon, where it speaks no common version of the API, or where it is not Docker's.
+// isDeclinedRead is isDeclined for the error of a request that starts nothing. Here a bad gateway, an unsupported API
+// version and an invalid response count as declined, too.
 func isDeclinedRead(err error) bool {
-	var known daemonError
-	var answer *dockerclient.Error
-	if errors.As(err, &answer) {
-		switch answer.Status {
+	var daemonErr daemonError
+	var response *dockerclient.Error
+	if errors.As(err, &response) {
+		switch response.Status {
 		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			return true
 		}
-		return isDeclined(answer)
+		return isDeclined(response)
 	}
-	return errors.As(err, &known) || isBadJSON(err)
+	return errors.As(err, &daemonErr) || isBadJSON(err)
 }
 
+// isBadJSON reports whether err is an error of a JSON decoder.
 func isBadJSON(err error) bool {
 	var syntax *json.SyntaxError
 	var other *json.UnmarshalTypeError
 	return errors.As(err, &syntax) || errors.As(err, &other)
 }
 
-// explain returns err in words for users, on one line and without addresses. A question that the caller ended returns
-// why it was ended.
+// explain returns err as an error for users: one line, without addresses. If the caller canceled ctx, explain returns
+// the cause.
 func explain(ctx context.Context, node Node, err error) error {
-	var known daemonError
-	var answer *dockerclient.Error
-	var ready userError
+	var daemonErr daemonError
+	var response *dockerclient.Error
+	var forUsers userError
 	switch {
 	case err == nil, errors.Is(err, ErrNoContainer):
 		return err
 	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		return context.Cause(ctx)
-	case errors.As(err, &ready):
-		return ready.error
-	case errors.As(err, &known):
-	case errors.As(err, &answer):
-		text := firstLine(answer.Message)
-		if text == "" || text[0] == '<' { // a proxy's page for browsers
-			text = http.StatusText(answer.Status)
+	case errors.As(err, &forUsers):
+		return forUsers.error
+	case errors.As(err, &daemonErr):
+	case errors.As(err, &response):
+		text := firstLine(response.Message)
+		if text == "" || text[0] == '<' { // the HTML page of a proxy
+			text = http.StatusText(response.Status)
 		}
-		known = daemonError(strings.TrimSpace(fmt.Sprintf("answers %d %s", answer.Status, text)))
+		daemonErr = daemonError(strings.TrimSpace(fmt.Sprintf("returned %d %s", response.Status, text)))
 	case isBadJSON(err):
-		known = errBadResponse
+		daemonErr = errBadResponse
 	case ctx.Err() != nil:
 		return unreachable(node, errNoResponse)
 	default:
 		return unreachable(node, rootCause(err))
 	}
-	err = fmt.Errorf("the docker daemon of node %s %w", displayName(node.Name), known)
-	if answer != nil && isDeclined(answer) {
+	err = fmt.Errorf("the Docker daemon of node %s %w", displayName(node.Name), daemonErr)
+	if response != nil && isDeclined(response) {
 		err = &wrappedKind{err, backends.ErrDeclined}
 	}
 	return err
 }
 
+// unreachable returns the error for a daemon that cannot be reached, because of why.
 func unreachable(node Node, why error) error {
-	return fmt.Errorf("the docker daemon of node %s %w: %w", displayName(node.Name), ErrUnreachable, why)
+	err := fmt.Errorf("the Docker daemon of node %s cannot be reached: %w", displayName(node.Name), why)
+	return &wrappedKind{err, ErrUnreachable}
 }
 
-var errNoResponse = errors.New("no answer in time")
+var errNoResponse = errors.New("no response in time")
 
-// rootCause returns the innermost cause that says something, without the addresses that net puts around it.
+// rootCause returns the innermost useful error, without the addresses that package net adds.
 func rootCause(err error) error {
 	var dns *net.DNSError
 	var name x509.HostnameError
@@ -134,7 +142,7 @@ func rootCause(err error) error {
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return errors.New("its name cannot be resolved")
 	case errors.As(err, &dns):
-		return errors.New("its name cannot be resolved now")
+		return errors.New("its name cannot be resolved at the moment")
 	case errors.As(err, &name):
 		return errors.New("its certificate is for another host")
 	case errors.As(err, &slow) && slow.Timeout():
@@ -155,7 +163,7 @@ func rootCause(err error) error {
 	}
 }
 
-// displayName is a name from the cluster; one that is more than a line of printable text is quoted.
+// displayName returns a name from the cluster for messages. It is quoted if it has unprintable characters.
 func displayName(name string) string {
 	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
 		return quoted
@@ -163,15 +171,16 @@ func displayName(name string) string {
 	return name
 }
 
-// errorMessage returns the text of an error: JSON, or plain where the daemon did not understand the request at all.
+// errorMessage returns the text of an error response: the message of its JSON, or the body if it is not JSON.
 func errorMessage(body []byte) string {
-	var said struct{ Message string }
-	if json.Unmarshal(body, &said) == nil && said.Message != "" {
-		return said.Message
+	var response struct{ Message string }
+	if json.Unmarshal(body, &response) == nil && response.Message != "" {
+		return response.Message
 	}
 	return string(body)
 }
 
+// firstLine returns the first line of a text, truncated to 200 bytes.
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	const longest = 200
@@ -181,8 +190,7 @@ func firstLine(text string) string {
 	return line
 }
 
-// isReset reports whether a connection was closed while something sent to it was not read yet, as the daemon does when
-// a program ends without reading all of its input.
+// isReset reports whether a connection was reset. The daemon resets it if a program exits without reading all input.
 func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -24,25 +24,25 @@ type execInstance struct {
 	docker      *Docker
 	ref         backends.TaskRef
 	program     backends.Program
-	setup       *ttySetup // nil: none. create sets it to nil where the shell would drop variables
+	setup       *ttySetup // nil: no setup; create sets nil if the shell would drop variables
 	api         *apiClient
 	containerID string
 	id          string
 
 	stream *stream
-	input  *input // nil: none
+	input  *input // nil: no input
 }
 
 // Exec implements backends.Runtime.
 func (d *Docker) Exec(ctx context.Context, in backends.TaskRef, p backends.Program) (code int, err error) {
 	if len(p.Argv) == 0 {
-		return 0, errors.New("no program is named")
+		return 0, errors.New("no program given")
 	}
 	if p.Session == "" {
 		p.Session = rand.Text()
 	}
-	if first := newTTYSetup(p); first != nil {
-		code, err := d.exec(ctx, &execInstance{docker: d, ref: in, program: p, setup: first})
+	if setup := newTTYSetup(p); setup != nil {
+		code, err := d.exec(ctx, &execInstance{docker: d, ref: in, program: p, setup: setup})
 		if !errors.Is(err, errNoSetupShell) {
 			return code, err
 		}
@@ -50,6 +50,7 @@ func (d *Docker) Exec(ctx context.Context, in backends.TaskRef, p backends.Progr
 	return d.exec(ctx, &execInstance{docker: d, ref: in, program: p})
 }
 
+// exec creates and runs one exec.
 func (d *Docker) exec(ctx context.Context, e *execInstance) (code int, err error) {
 	if err := e.create(ctx); err != nil {
 		return 0, err
@@ -57,37 +58,37 @@ func (d *Docker) exec(ctx context.Context, e *execInstance) (code int, err error
 	return e.run(ctx)
 }
 
-// create finds the container and makes the exec in it, which runs nothing yet.
+// create finds the container and creates the exec in it. It does not start the program.
 func (e *execInstance) create(ctx context.Context) error {
-	return e.docker.withClient(ctx, e.ref.Node, func(ctx context.Context, s *apiClient) error {
-		at, err := s.runningContainer(ctx, e.ref)
+	return e.docker.withClient(ctx, e.ref.Node, func(ctx context.Context, api *apiClient) error {
+		c, err := api.runningContainer(ctx, e.ref)
 		if err != nil {
 			return err
 		}
-		options, err := s.options(e.program)
+		options, err := api.options(e.program)
 		if err != nil {
 			return err
 		}
-		if !shellsKeep(at.Config.Env) || !shellsKeep(options.Env) {
+		if !shellsKeep(c.Config.Env) || !shellsKeep(options.Env) {
 			e.setup = nil
 		}
 		if e.setup != nil {
 			options.Cmd = e.setup.argv
 		}
-		id, err := s.createExec(ctx, at.ID, options)
+		id, err := api.createExec(ctx, c.ID, options)
 		if err != nil {
 			return explainNotRunning(e.ref.Task, err)
 		}
-		e.api, e.containerID, e.id = s, at.ID, id
+		e.api, e.containerID, e.id = api, c.ID, id
 		return nil
 	})
 }
 
-// createExec makes an exec, which runs nothing yet, and returns its ID. go-dockerclient's own takes every 404 for a missing
+// createExec creates an exec without starting it and returns its ID. go-dockerclient takes every 404 for a missing
 // container.
-func (s *apiClient) createExec(ctx context.Context, container string, options execOptions) (id string, err error) {
+func (c *apiClient) createExec(ctx context.Context, container string, options execOptions) (id string, err error) {
 	var created struct{ ID string }
-	body, err := s.readBody(ctx, http.MethodPost, "/containers/"+container+"/exec", options)
+	body, err := c.readBody(ctx, http.MethodPost, "/containers/"+container+"/exec", options)
 	if err == nil {
 		err = json.Unmarshal(body, &created)
 	}
@@ -97,93 +98,95 @@ func (s *apiClient) createExec(ctx context.Context, container string, options ex
 	return created.ID, err
 }
 
-// execOptions are those of an exec.
+// execOptions are the options of an exec.
 type execOptions struct {
 	dockerclient.CreateExecOptions
-	ConsoleSize *[2]int `json:",omitempty"` // rows and columns; since API 1.42
+	ConsoleSize *[2]int `json:",omitempty"` // rows, columns; since API 1.42
 }
 
-// options are those of an exec, as far as this version of the API has what the program asks for.
-func (s *apiClient) options(p backends.Program) (execOptions, error) {
+// options returns the exec options for p, or an error if this API version lacks one that p needs.
+func (c *apiClient) options(p backends.Program) (execOptions, error) {
 	options := execOptions{CreateExecOptions: dockerclient.CreateExecOptions{
 		Cmd: p.Argv, User: p.User, WorkingDir: p.Dir,
 		AttachStdin: p.Stdin != nil, AttachStdout: true, AttachStderr: true, Tty: p.Terminal != nil,
 	}}
 	if p.Terminal != nil {
 		options.DetachKeys = disabledDetachKeys
-		if columns, rows := p.Terminal.Size(); columns > 0 && rows > 0 && s.supports(1, 42) {
+		if columns, rows := p.Terminal.Size(); columns > 0 && rows > 0 && c.supports(1, 42) {
 			options.ConsoleSize = &[2]int{rows, columns}
 		}
 	}
-	if p.Dir != "" && !s.supports(1, 35) {
-		return options, s.errTooOld("a directory for the program", "1.35")
+	if p.Dir != "" && !c.supports(1, 35) {
+		return options, c.errTooOld("exec in a directory", "1.35")
 	}
-	if s.supports(1, 25) {
+	if c.supports(1, 25) {
 		options.Env = slices.Concat(p.OptionalEnv, p.Env, []string{backends.SessionVariable + "=" + p.Session})
 		return options, nil
 	}
 	if len(p.Env) > 0 {
-		return options, s.errTooOld("environment variables for the program", "1.25")
+		return options, c.errTooOld("exec with environment variables", "1.25")
 	}
 	return options, nil
 }
 
-func (s *apiClient) errTooOld(what, needed string) error {
-	return userErrorf("%s: this %w: it takes Docker API %s, and %s is spoken (the setting dockerapi may pin an older one than the daemon knows)",
-		what, backends.ErrUnsupported, needed, s.version)
+// errTooOld returns the error for a feature that needs a newer API version.
+func (c *apiClient) errTooOld(what, needed string) error {
+	return kindErrorf(backends.ErrUnsupported,
+		"%s: not supported by Docker API %s (needs %s; check the setting dockerapi)", what, c.version, needed)
 }
 
-// disabledDetachKeys would detach from a terminal if they came one by one. Docker has no way to say that none do, holds back a
-// first key that comes alone until the next one, and takes ASCII only; so it is the one whose effect is seen least.
+// disabledDetachKeys is a sequence that nobody types. Docker has no option to turn the detach keys off, holds the first
+// key back until the next one, and accepts only ASCII. Holding back ctrl-@ is noticed least.
 const disabledDetachKeys = "ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_,ctrl-@,ctrl-^"
 
 const (
 	watchInterval        = 500 * time.Millisecond
-	idleCheckInterval    = 500 * time.Millisecond // after which it is asked whether the program has ended
+	idleCheckInterval    = 500 * time.Millisecond // idle output before the first exec inspect
 	maxIdleCheckInterval = 2 * time.Second
-	inspectTimeout       = 300 * time.Millisecond // for the answer: a daemon gives none while it waits for a reader
-	slowInspectTimeout   = time.Second            // where one is slow anyway, and what it says may still be of use
+	inspectTimeout       = 300 * time.Millisecond // a daemon that waits for a reader does not respond
+	slowInspectTimeout   = time.Second            // for a daemon that is slow anyway
 
-	dropGrace         = 3 * time.Second // and by then a daemon has dropped what nobody has read of a program that has ended
+	dropGrace         = 3 * time.Second // the daemon has dropped unread output of an exited program
 	readAheadInterval = 5 * time.Millisecond
 
-	// A daemon closes the stream itself two seconds after the program's end, since Docker 20.10 whoever holds it open.
+	// A daemon closes the stream 2 s after the exit, since Docker 20.10 even if a child holds it open.
 	streamEndTimeout = 10 * time.Second
 
-	// How much later than its streams a program may end for the daemon.
+	// The daemon may report the exit of a program after it closed the streams.
 	exitTimeout      = 2 * time.Second
 	exitPollInterval = 50 * time.Millisecond
 )
 
-// run starts the exec and stays until it has ended.
+// run starts the exec and returns its exit code or error. The program is terminated if ctx ends or its output cannot be
+// written. Goroutines beside the loop resize the terminal, deliver signals and watch for the exit.
 func (e *execInstance) run(ctx context.Context) (int, error) {
-	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var side sync.WaitGroup
-	defer side.Wait()
+	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	defer background.Wait()
 	defer cancel()
 
-	if err := e.start(ctx, own); err != nil {
+	if err := e.start(ctx, runCtx); err != nil {
 		return 0, explain(ctx, e.ref.Node, err)
 	}
 	out := e.stream.out
 	if e.program.Terminal != nil {
 		resize := "/exec/" + e.id + "/resize"
-		side.Go(out.guard(func() { e.api.followSize(own, resize, e.program.Terminal) }))
+		background.Go(out.guard(func() { e.api.followSize(runCtx, resize, e.program.Terminal) }))
 		if e.setup != nil {
-			side.Go(out.guard(func() {
+			background.Go(out.guard(func() {
 				select {
-				case <-e.setup.started: // the prelude may have overwritten a size that was set before
-					e.api.resize(own, resize, e.program.Terminal)
-				case <-own.Done():
+				case <-e.setup.started: // the setup script may have overwritten an earlier size
+					e.api.resize(runCtx, resize, e.program.Terminal)
+				case <-runCtx.Done():
 				}
 			}))
 		}
 	}
 	signals, queue := e.program.Signals, make(chan string, 16)
 	if signals != nil {
-		side.Go(out.guard(func() { e.deliverSignals(own, queue) }))
+		background.Go(out.guard(func() { e.deliverSignals(runCtx, queue) }))
 	}
-	side.Go(out.guard(func() { e.watchExit(own) }))
+	background.Go(out.guard(func() { e.watchExit(runCtx) }))
 	for {
 		select {
 		case <-e.stream.done:
@@ -198,51 +201,53 @@ func (e *execInstance) run(ctx context.Context) (int, error) {
 			}
 			select {
 			case queue <- name:
-			default: // the program has more to do than this
+			default: // the program is too slow for its signals
 			}
 		}
 	}
 }
 
-// watchExit looks again and again whether the program has ended, until ctx ends. What a child in the background holds open, or
-// writes to, would go on after it; and what the client does not take then is lost unless it is read all the same.
+// watchExit polls for the exit of the program until ctx ends. A child in the background may hold the stream open or
+// write to it; after the exit the stream is drained, so that run returns. Docker drops unread output soon after the
+// exit, so it is read ahead while the client is slow.
 func (e *execInstance) watchExit(ctx context.Context) {
-	tick := time.NewTicker(watchInterval)
-	defer tick.Stop()
-	out, asked, wait, patience := e.stream.out, time.Now(), idleCheckInterval, inspectTimeout
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	out, lastInspect, wait, timeout := e.stream.out, time.Now(), idleCheckInterval, inspectTimeout
 	for {
 		select {
-		case <-tick.C:
+		case <-ticker.C:
 		case <-ctx.Done():
 			return
 		}
 		if out.idle() < idleCheckInterval {
-			wait, patience = idleCheckInterval, min(patience, slowInspectTimeout)
-		} else if time.Since(asked) < wait {
+			wait, timeout = idleCheckInterval, min(timeout, slowInspectTimeout)
+		} else if time.Since(lastInspect) < wait {
 			continue
 		}
-		asking, cancel := context.WithTimeout(ctx, patience)
-		is, err := e.api.inspectExec(asking, e.id)
-		late := asking.Err() != nil
+		inspectCtx, cancel := context.WithTimeout(ctx, timeout)
+		state, err := e.api.inspectExec(inspectCtx, e.id)
+		timedOut := inspectCtx.Err() != nil
 		cancel()
-		ended := err == nil && is.exited()
-		if ended {
+		exited := err == nil && state.exited()
+		if exited {
 			out.drain()
 		}
-		if late || ended {
-			for until := time.Now().Add(dropGrace); time.Now().Before(until) && ctx.Err() == nil; time.Sleep(readAheadInterval) {
+		if timedOut || exited {
+			until := time.Now().Add(dropGrace)
+			for ; time.Now().Before(until) && ctx.Err() == nil; time.Sleep(readAheadInterval) {
 				out.readAhead()
 			}
 		}
-		if patience = min(2*patience, responseTimeout); !late {
-			patience = inspectTimeout
+		if timeout = min(2*timeout, responseTimeout); !timedOut {
+			timeout = inspectTimeout
 		}
-		asked, wait = time.Now(), min(2*wait, maxIdleCheckInterval)
+		lastInspect, wait = time.Now(), min(2*wait, maxIdleCheckInterval)
 	}
 }
 
-// start opens the stream, which begins to run the program.
-func (e *execInstance) start(ctx, own context.Context) error {
+// start opens the stream, which starts the program.
+func (e *execInstance) start(ctx, runCtx context.Context) error {
 	p := e.program
 	stdout := p.Stdout
 	if e.setup != nil {
@@ -253,19 +258,24 @@ func (e *execInstance) start(ctx, own context.Context) error {
 		out.drainIdleTimeout = streamEndTimeout
 	}
 	out.classify = func() outputKind {
-		is, err := e.api.inspectExec(own, e.id)
+		state, err := e.api.inspectExec(runCtx, e.id)
 		switch {
-		case err == nil && !is.started():
+		case err == nil && !state.started():
 			return startErrorOutput
-		case err == nil && is.maybeNotStarted():
+		case err == nil && state.maybeNotStarted():
 			return uncertainOutput
 		}
 		return programOutput
 	}
-	options := dockerclient.StartExecOptions{OutputStream: out, ErrorStream: out, Tty: p.Terminal != nil, RawTerminal: true}
+	options := dockerclient.StartExecOptions{
+		OutputStream: out, ErrorStream: out, Tty: p.Terminal != nil, RawTerminal: true,
+	}
 	if p.Stdin != nil {
-		e.input = &input{source: p.Stdin, terminal: p.Terminal != nil, eofKey: ctrlD, streamDone: own.Done(), refused: func() bool { return !out.conn.accepted() }, fail: out.fail}
-		if e.setup != nil { // before, the terminal would show what is typed before the mark
+		e.input = &input{
+			source: p.Stdin, terminal: p.Terminal != nil, eofKey: ctrlD, streamDone: runCtx.Done(), fail: out.fail,
+			refused: func() bool { return !out.conn.accepted() },
+		}
+		if e.setup != nil { // earlier, the terminal would echo input in front of the mark
 			e.input.ready = e.setup.started
 			if eof, ok := p.Modes.Char(backends.ModeEOF); ok {
 				e.input.eofKey = eof
@@ -273,56 +283,58 @@ func (e *execInstance) start(ctx, own context.Context) error {
 		}
 		options.InputStream = e.input
 	}
-	// A terminal whose input ends is closed by Docker, with output still in it.
-	keep := p.Terminal != nil || p.Stdin == nil
+	// Docker closes a terminal at the end of its input, and loses output.
+	keepOpen := p.Terminal != nil || p.Stdin == nil
 	var err error
-	e.stream, err = e.api.open(ctx, out, keep, e.docker.responseTimeout, func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
+	open := func(client *dockerclient.Client) (dockerclient.CloseWaiter, error) {
 		return client.StartExecNonBlocking(e.id, options)
-	})
+	}
+	e.stream, err = e.api.open(ctx, out, keepOpen, e.docker.responseTimeout, open)
 	return err
 }
 
-// execState is what the daemon says of an exec.
+// execState is the state of an exec in the daemon's JSON.
 type execState struct {
 	Running   bool
 	ExitCode  *int
-	Pid       int  // on the node; for Podman 0 once the program has ended
-	CanRemove bool // for Podman: it has ended, or could not be started. Docker sets it for purposes of its own
+	Pid       int  // on the node; Podman: 0 after the exit
+	CanRemove bool // Podman: exited or failed to start; means something else in Docker
 
 	podman bool
 }
 
-// exited reports whether it is known to have ended.
+// exited reports whether the program is known to have exited.
 func (s execState) exited() bool { return !s.Running && s.started() }
 
-// started reports whether it was ever running, or for Podman whether that was tried. The daemon writes the reason why not into
-// the stream.
+// started reports whether the program was ever running. For Podman it reports whether a start was attempted. If the
+// start fails, the daemon writes the reason into the stream.
 func (s execState) started() bool { return s.Running || s.Pid != 0 || s.podman && s.CanRemove }
 
-// maybeNotStarted reports whether Podman may have failed to start the program: only the output tells that from a program that
-// ended with such a code itself.
+// maybeNotStarted reports whether Podman may have failed to start the program. A program may exit with the same codes;
+// only the output shows it.
 func (s execState) maybeNotStarted() bool {
 	return s.podman && !s.Running && s.ExitCode != nil && *s.ExitCode >= 125 && *s.ExitCode <= 127
 }
 
-func (s *apiClient) inspectExec(ctx context.Context, id string) (is execState, err error) {
+// inspectExec asks the daemon for the state of an exec.
+func (c *apiClient) inspectExec(ctx context.Context, id string) (state execState, err error) {
 	ctx, cancel := context.WithTimeout(ctx, responseTimeout)
 	defer cancel()
-	body, err := s.get(ctx, "/exec/"+id+"/json")
+	body, err := c.get(ctx, "/exec/"+id+"/json")
 	if err == nil {
-		err = json.Unmarshal(body, &is)
+		err = json.Unmarshal(body, &state)
 	}
-	is.podman = s.podman
-	return is, err
+	state.podman = c.podman
+	return state, err
 }
 
-// hasExited reports whether the program is known to have ended.
+// hasExited asks the daemon whether the program is known to have exited.
 func (e *execInstance) hasExited(ctx context.Context) bool {
-	is, err := e.api.inspectExec(ctx, e.id)
-	return err == nil && is.exited()
+	state, err := e.api.inspectExec(ctx, e.id)
+	return err == nil && state.exited()
 }
 
-// result says what came of the program when the stream has ended.
+// result returns the exit code or error of the program. Call it when the stream has ended.
 func (e *execInstance) result(ctx context.Context) (int, error) {
 	out, node := e.stream.out, e.ref.Node
 	out.decide()
@@ -332,64 +344,75 @@ func (e *execInstance) result(ctx context.Context) (int, error) {
 	case out.failed() != nil:
 		return 0, e.terminate(out.failed())
 	case out.conn.status.Load() == 0:
-		if is, err := e.api.inspectExec(ctx, e.id); err == nil && is.Running {
-			return 0, e.terminate(e.connectionLost()) // it was begun all the same
+		if state, err := e.api.inspectExec(ctx, e.id); err == nil && state.Running {
+			return 0, e.terminate(e.connectionLost()) // started although the stream has no response
 		}
 		return 0, explain(ctx, node, cmp.Or(out.readErr, io.EOF))
 	case !out.conn.accepted():
 		err := &dockerclient.Error{Status: int(out.conn.status.Load()), Message: errorMessage(out.errorText)}
 		return 0, explain(ctx, node, explainNotRunning(e.ref.Task, err))
 	}
-	// Docker's streams have no mark at their end; but they end after the program, so one that still runs has lost its stream.
-	whole := out.endedCleanly(e.input)
-	is, err := e.api.inspectExec(ctx, e.id)
-	for since := time.Now(); whole && (err != nil || is.Running) && ctx.Err() == nil && time.Since(since) < exitTimeout; time.Sleep(exitPollInterval) {
-		is, err = e.api.inspectExec(ctx, e.id)
+	// Docker's streams have no end mark, but they end after the program. If it still runs, the stream was lost.
+	complete := out.endedCleanly(e.input)
+	state, err := e.api.inspectExec(ctx, e.id)
+	running := func() bool { return err != nil || state.Running }
+	since := time.Now()
+	for complete && running() && ctx.Err() == nil && time.Since(since) < exitTimeout {
+		state, err = e.api.inspectExec(ctx, e.id)
+		time.Sleep(exitPollInterval)
 	}
 	if ctx.Err() != nil {
 		return 0, e.terminate(context.Cause(ctx))
 	}
 	switch {
-	case err != nil || is.Running: // or it may go on
+	case running():
 		return 0, e.terminate(e.connectionLost())
-	case !whole:
+	case !complete:
 		return 0, e.connectionLost()
 	}
 	if e.setup != nil {
-		if err := e.setup.check(e.program.Argv[0], is.started() && !out.isStartError); err != nil {
+		if err := e.setup.check(e.program.Argv[0], state.started() && !out.isStartError); err != nil {
 			return 0, err
 		}
 	}
 	switch {
-	case !is.started(), out.isStartError:
+	case !state.started(), out.isStartError:
 		return 0, startError(e.program, string(out.errorText))
-	case is.ExitCode == nil:
+	case state.ExitCode == nil:
 		return 0, explain(ctx, node, errBadResponse)
 	}
-	return *is.ExitCode, nil
+	return *state.ExitCode, nil
 }
 
-// connectionLost is a stream that broke.
+// connectionLost is the error for a stream that broke.
 func (e *execInstance) connectionLost() error {
-	return fmt.Errorf("the docker daemon of node %s %w: the connection was closed, and what became of %s is not known",
-		displayName(e.ref.Node.Name), ErrUnreachable, displayName(e.program.Argv[0]))
+	err := fmt.Errorf("the Docker daemon of node %s cannot be reached: the connection was closed; "+
+		"the exit code of %s is unknown",
+		displayName(e.ref.Node.Name), displayName(e.program.Argv[0]))
+	return &wrappedKind{err, ErrUnreachable}
 }
 
-// explainNotRunning puts an answer about a container that is gone or does not run in words.
+// explainNotRunning translates the error response for a container that was not found, is stopped or is paused.
 func explainNotRunning(task string, err error) error {
-	var gone *dockerclient.NoSuchContainer
-	var answer *dockerclient.Error
+	var notFound *dockerclient.NoSuchContainer
+	var response *dockerclient.Error
 	switch {
-	case errors.As(err, &answer) && isDeclined(answer):
+	case errors.As(err, &response) && isDeclined(response):
 		return err
-	case errors.As(err, &gone), hasStatus(err, http.StatusNotFound):
-		return userErrorf("the container of task %s %w (any more)", displayName(task), backends.ErrTaskNotRunning)
-	case errors.As(err, &answer) && answer.Status == http.StatusConflict && strings.Contains(answer.Message, "paused"):
+	case errors.As(err, &notFound), hasStatus(err, http.StatusNotFound):
+		return kindErrorf(backends.ErrTaskNotRunning,
+			"the container of task %s was not found: it was removed or replaced", displayName(task))
+	case errors.As(err, &response) && response.Status == http.StatusConflict &&
+		strings.Contains(response.Message, "paused"):
 		return errPaused(task)
 	case hasStatus(err, http.StatusConflict):
-		return userErrorf("the container of task %s %w", displayName(task), backends.ErrTaskNotRunning)
+		return errNotRunning(task)
 	}
 	return err
+}
+
+func errNotRunning(task string) error {
+	return kindErrorf(backends.ErrTaskNotRunning, "the container of task %s is not running", displayName(task))
 }
 
 func errPaused(task string) error {

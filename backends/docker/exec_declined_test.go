@@ -11,7 +11,7 @@ import (
 	"nomadctld/backends"
 )
 
-// decliningProxy is a daemon behind a proxy that answers requests whose path ends in refused with status and text.
+// decliningProxy is a daemon behind a proxy that responds with status and text to paths that end in refused.
 type decliningProxy struct {
 	daemon  http.Handler
 	refused string
@@ -64,16 +64,18 @@ func TestExecDeclined_OnlyBeforeStart(t *testing.T) {
 		{start, 503, "", false},
 		{start, 504, "", false},
 	} {
-		server := httptest.NewServer(&decliningProxy{&fakeEngine{after: dockerExited(0, 0)}, c.refused, c.status, c.text})
+		server := httptest.NewServer(&decliningProxy{&fakeEngine{after: dockerExited(0, 0)}, c.refused, c.status,
+			c.text})
 		d := mustOpen(t, Settings{Host: server.URL})
 		in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: "1"}}
 		stdin := strings.NewReader("input")
 		stdout, code, err := run(t, d, in, backends.Program{Argv: []string{"cat"}, Stdin: stdin})
-		if err == nil || errors.Is(err, backends.ErrDeclined) != c.declined || stdout != "" || strings.ContainsAny(err.Error(), "\n<") {
+		if err == nil || errors.Is(err, backends.ErrDeclined) != c.declined || stdout != "" ||
+			strings.ContainsAny(err.Error(), "\n<") {
 			t.Errorf("%+v: got %q, %d, %v", c, stdout, code, err)
 		}
 		if c.declined && stdin.Len() != len("input") {
-			t.Errorf("%+v: %d bytes of the input are left, want all", c, stdin.Len())
+			t.Errorf("%+v: %d bytes of the input are unread, want all", c, stdin.Len())
 		}
 		for _, known := range d.daemons {
 			known.http.CloseIdleConnections()

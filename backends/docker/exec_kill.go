@@ -15,29 +15,29 @@ import (
 const (
 	terminateTimeout      = 10 * time.Second
 	terminatePollInterval = 100 * time.Millisecond
-	streamCloseTimeout    = 2 * time.Second // for output that nobody may be reading
+	streamCloseTimeout    = 2 * time.Second // output may have no reader
 )
 
-// terminateSteps are what a program that has to end is told, and after which time.
+// terminateSteps are the signals that terminate sends, and their delays.
 var terminateSteps = []struct {
 	after  time.Duration
 	signal string
-	key    byte // what a terminal makes of it, where there is no shell to send signals
+	key    byte // typed on the terminal if the container has no shell to send signals
 }{
 	{0, "HUP", 3}, {3 * time.Second, "TERM", 0x1c}, {6 * time.Second, "KILL", 0x1c},
 }
 
-// terminate ends the program because of cause, and returns it, in a *backends.StillRunningError if the program did not end.
+// terminate stops the program and returns cause. It returns a *backends.StillRunningError if the program did not exit.
 func (e *execInstance) terminate(cause error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), terminateTimeout)
-	var telling sync.WaitGroup
-	var failed error
-	telling.Go(func() {
-		failed = backends.Protect(func() error { return e.escalate(ctx) })
+	var escalating sync.WaitGroup
+	var signalErr error
+	escalating.Go(func() {
+		signalErr = backends.Protect(func() error { return e.escalate(ctx) })
 	})
 	err := e.waitExited(ctx)
 	cancel()
-	telling.Wait()
+	escalating.Wait()
 	if err == nil {
 		e.stream.out.drain()
 		select {
@@ -48,7 +48,7 @@ func (e *execInstance) terminate(cause error) error {
 	e.stream.close()
 	select {
 	case <-e.stream.done:
-	case <-time.After(streamCloseTimeout): // somebody's Write never returns
+	case <-time.After(streamCloseTimeout): // a Write that never returns
 	}
 	if err == nil {
 		if n := e.countZombies(); n > 0 {
@@ -56,35 +56,35 @@ func (e *execInstance) terminate(cause error) error {
 		}
 		return cause
 	}
-	if failed == nil {
-		failed = err
+	if signalErr == nil {
+		signalErr = err
 	}
-	return &backends.StillRunningError{Cause: cause, Err: failed}
+	return &backends.StillRunningError{Cause: cause, Err: signalErr}
 }
 
-// waitExited waits until the program has ended, and says so, or why that is not known.
+// waitExited waits until the program has exited. It returns an error if ctx ends before or the state is unknown.
 func (e *execInstance) waitExited(ctx context.Context) error {
 	name, node := displayName(e.program.Argv[0]), displayName(e.ref.Node.Name)
 	err := fmt.Errorf("%s on node %s", name, node)
 	for {
-		asked, cancel := context.WithTimeout(ctx, responseTimeout)
-		is, failed := e.api.inspectExec(asked, e.id)
+		inspectCtx, cancel := context.WithTimeout(ctx, responseTimeout)
+		state, inspectErr := e.api.inspectExec(inspectCtx, e.id)
 		cancel()
-		var gone *dockerclient.Error
+		var response *dockerclient.Error
 		switch {
-		case errors.As(failed, &gone) && gone.Status == 404:
+		case errors.As(inspectErr, &response) && response.Status == 404:
 			if e.isGone(ctx) {
 				return nil
 			}
-			err = fmt.Errorf("%s may go on in its container on node %s, whose daemon does not know it any more", name, node)
-		case failed == nil && is.exited():
+			err = fmt.Errorf("%s on node %s: its Docker daemon was restarted and does not know it", name, node)
+		case inspectErr == nil && state.exited():
 			return nil
-		case failed == nil && !is.Running && e.isStreamDone():
+		case inspectErr == nil && !state.Running && e.isStreamDone():
 			return nil // it was never started
-		case failed == nil && is.Pid != 0:
-			err = fmt.Errorf("%s, process %d of node %s, does not end", name, is.Pid, node)
-		case failed != nil && ctx.Err() == nil:
-			err = explain(ctx, e.ref.Node, failed)
+		case inspectErr == nil && state.Pid != 0:
+			err = fmt.Errorf("%s (process %d on node %s) does not exit", name, state.Pid, node)
+		case inspectErr != nil && ctx.Err() == nil:
+			err = explain(ctx, e.ref.Node, inspectErr)
 		}
 		select {
 		case <-time.After(terminatePollInterval):
@@ -94,19 +94,20 @@ func (e *execInstance) waitExited(ctx context.Context) error {
 	}
 }
 
-// isGone reports whether a program that the daemon does not know is not there any more. It went with its container,
-// unless the daemon was restarted and has let containers run meanwhile.
+// isGone reports whether a program that the daemon does not know has exited. It exited with its container, unless the
+// daemon was restarted while the container kept running.
 func (e *execInstance) isGone(ctx context.Context) bool {
 	body, err := e.api.inspect(ctx, e.containerID, e.ref.Task, e.ref.Allocation.ID)
 	if err != nil {
 		return false
 	}
-	if is, err := parseContainer(body); body == nil || err == nil && !is.State.Running {
+	if c, err := parseContainer(body); body == nil || err == nil && !c.State.Running {
 		return true
 	}
-	return errors.Is(e.sendSignalAs(ctx, "0", "0"), errNoProcess) // as root, and signal 0 reaches nobody
+	return errors.Is(e.sendSignalAs(ctx, "0", "0"), errNoProcess) // as root; signal 0 only checks for existence
 }
 
+// isStreamDone reports whether the stream has ended.
 func (e *execInstance) isStreamDone() bool {
 	select {
 	case <-e.stream.done:
@@ -116,34 +117,35 @@ func (e *execInstance) isStreamDone() bool {
 	}
 }
 
-// escalate tells the program to end, more and more clearly, until ctx ends. It returns why it could not be told.
+// escalate sends stronger and stronger signals until ctx ends. It returns the error of the last attempt.
 func (e *execInstance) escalate(ctx context.Context) (err error) {
-	begin := time.Now()
-	for _, ending := range terminateSteps {
+	start := time.Now()
+	for _, step := range terminateSteps {
 		select {
-		case <-time.After(time.Until(begin.Add(ending.after))):
+		case <-time.After(time.Until(start.Add(step.after))):
 		case <-ctx.Done():
 			return err
 		}
-		failed := e.sendSignal(ctx, ending.signal)
+		signalErr := e.sendSignal(ctx, step.signal)
 		if ctx.Err() != nil {
 			return err
 		}
 		err = nil
-		if failed != nil {
-			is, _ := e.api.inspectExec(ctx, e.id)
-			err = fmt.Errorf("%w: %s is process %d of node %s", failed, displayName(e.program.Argv[0]), is.Pid, displayName(e.ref.Node.Name))
-			if cannotBeSignaled(failed) || ending.signal == "KILL" { // else the next signal may reach it
-				e.hangUp(ending.key)
+		if signalErr != nil {
+			state, _ := e.api.inspectExec(ctx, e.id)
+			err = fmt.Errorf("%w: %s is process %d on node %s",
+				signalErr, displayName(e.program.Argv[0]), state.Pid, displayName(e.ref.Node.Name))
+			if cannotBeSignaled(signalErr) || step.signal == "KILL" { // otherwise the next signal may succeed
+				e.hangUp(step.key)
 			}
 		}
 	}
 	return err
 }
 
-// hangUp does what can be done without a signal.
+// hangUp stops the program without a signal: it types a key on its terminal, or closes its stdin.
 func (e *execInstance) hangUp(key byte) {
-	e.stream.conn.SetWriteDeadline(time.Now().Add(time.Second)) // it may have stopped reading long ago
+	e.stream.conn.SetWriteDeadline(time.Now().Add(time.Second)) // the program may have stopped reading
 	if e.program.Terminal == nil {
 		e.stream.conn.closeWrite()
 		return

@@ -11,7 +11,7 @@ import (
 
 var _ backends.Killer = (*Docker)(nil)
 
-// killSteps are the signals that Kill sends, and when. Signal 0 reaches nobody: it asks whether the program is still there.
+// killSteps are the signals that Kill sends, and their delays. Signal 0 only checks whether the program is running.
 var killSteps = []struct {
 	after  time.Duration
 	signal string
@@ -28,30 +28,31 @@ var killSteps = []struct {
 // Kill implements backends.Killer.
 func (d *Docker) Kill(ctx context.Context, in backends.TaskRef, session string) (found bool, err error) {
 	e := &execInstance{docker: d, ref: in, program: backends.Program{Session: session}}
-	err = d.withClient(ctx, in.Node, func(ctx context.Context, s *apiClient) error {
-		at, err := s.runningContainer(ctx, in)
-		e.api, e.containerID = s, at.ID
+	err = d.withClient(ctx, in.Node, func(ctx context.Context, api *apiClient) error {
+		c, err := api.runningContainer(ctx, in)
+		e.api, e.containerID = api, c.ID
 		return err
 	})
 	if err != nil {
 		return false, err
 	}
-	begin := time.Now()
+	start := time.Now()
 	for _, step := range killSteps {
 		select {
-		case <-time.After(time.Until(begin.Add(step.after))):
+		case <-time.After(time.Until(start.Add(step.after))):
 		case <-ctx.Done():
 			return found, context.Cause(ctx)
 		}
-		switch err := e.sendSignalAs(ctx, "0", step.signal); { // as root, which the user of a container may be in any case
+		switch err := e.sendSignalAs(ctx, "0", step.signal); { // the user of the container may be allowed only as root
 		case errors.Is(err, errNoProcess):
 			return found, nil
 		case errors.Is(err, errNoShell):
-			return found, fmt.Errorf("finding a program %w: %w", backends.ErrUnsupported, err)
+			err = fmt.Errorf("find programs of a session: not supported: %w", err)
+			return found, &wrappedKind{err, backends.ErrUnsupported}
 		case err != nil:
 			return found, explain(ctx, in.Node, err)
 		}
 		found = true
 	}
-	return found, errors.New("the program does not exit after KILL")
+	return found, errors.New("the program does not exit after SIGKILL")
 }

@@ -14,10 +14,10 @@ import (
 	"nomadctld/backends"
 )
 
-// fakeEngine is a daemon with one container. Its bodies are those of Docker 20.10.24 or of Podman 4.3.1.
+// fakeEngine is a daemon with one container. Its responses are copied from Docker 20.10.24 or Podman 4.3.1.
 type fakeEngine struct {
 	podman bool
-	after  string // what it reports of the exec once its stream has ended
+	after  string // response to exec inspect after the stream has ended
 	frames []byte
 
 	ended atomic.Bool
@@ -26,9 +26,12 @@ type fakeEngine struct {
 func (e *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case strings.HasSuffix(path, "/version") && e.podman:
-		io.WriteString(w, `{"Components":[{"Name":"Podman Engine","Version":"4.3.1","Details":{"APIVersion":"4.3.1"}}],"ApiVersion":"1.41","MinAPIVersion":"1.24"}`)
+		io.WriteString(w, `{"Components":[{"Name":"Podman Engine","Version":"4.3.1",`+
+			`"Details":{"APIVersion":"4.3.1"}}],`+
+			`"ApiVersion":"1.41","MinAPIVersion":"1.24"}`)
 	case strings.HasSuffix(path, "/version"):
-		io.WriteString(w, `{"Components":[{"Name":"Engine","Version":"20.10.24","Details":{"ApiVersion":"1.41"}}],"ApiVersion":"1.41","MinAPIVersion":"1.12"}`)
+		io.WriteString(w, `{"Components":[{"Name":"Engine","Version":"20.10.24","Details":{"ApiVersion":"1.41"}}],`+
+			`"ApiVersion":"1.41","MinAPIVersion":"1.12"}`)
 	case strings.HasSuffix(path, "/containers/A/exec"):
 		w.WriteHeader(http.StatusCreated)
 		io.WriteString(w, `{"Id":"P"}`)
@@ -39,7 +42,8 @@ func (e *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(path, "/exec/P/json"):
 		io.WriteString(w, `{"CanRemove":false,"ExitCode":null,"Running":false,"Pid":0}`)
 	case strings.HasSuffix(path, "/containers/web-1/json"):
-		io.WriteString(w, `{"Id":"A","Name":"/web-1","State":{"Running":true},"Config":{"Labels":{"com.hashicorp.nomad.alloc_id":"1"}}}`)
+		io.WriteString(w, `{"Id":"A","Name":"/web-1","State":{"Running":true},`+
+			`"Config":{"Labels":{"com.hashicorp.nomad.alloc_id":"1"}}}`)
 	case strings.HasSuffix(path, "/start"):
 		io.Copy(io.Discard, r.Body)
 		conn, _, err := w.(http.Hijacker).Hijack()
@@ -49,7 +53,7 @@ func (e *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer conn.Close()
 		e.ended.Store(true)
 		io.WriteString(conn, "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
-		half := min(len(e.frames), 8) // a header may come alone
+		half := min(len(e.frames), 8) // a header may arrive alone
 		conn.Write(e.frames[:half])
 		conn.(*net.TCPConn).Write(e.frames[half:])
 	default:
@@ -82,8 +86,11 @@ func dockerExited(code, pid int) string {
 func TestExecResult_DockerAndPodman(t *testing.T) {
 	const (
 		lost     = "Error: read unixpacket @->/proc/self/fd/14/attach: read: connection reset by peer\n"
-		notFound = `Error: runc: exec failed: unable to start container process: exec: "nope": executable file not found in $PATH: OCI runtime attempted to invoke a command that was not found` + "\n"
-		denied   = `Error: runc: exec failed: unable to start container process: exec: "nope": permission denied: OCI permission denied` + "\n"
+		notFound = `Error: runc: exec failed: unable to start container process: ` +
+			`exec: "nope": executable file not found in $PATH: ` +
+			`OCI runtime attempted to invoke a command that was not found` + "\n"
+		denied = `Error: runc: exec failed: unable to start container process: ` +
+			`exec: "nope": permission denied: OCI permission denied` + "\n"
 	)
 	both := func(first string) []byte { return append(framed(2, first), framed(2, lost)...) }
 	for name, c := range map[string]struct {
@@ -92,18 +99,28 @@ func TestExecResult_DockerAndPodman(t *testing.T) {
 		code   int
 		err    error
 	}{
-		"docker, 7":             {&fakeEngine{after: dockerExited(7, 42), frames: framed(1, "hi\n")}, "hi\n", 7, nil},
-		"docker, not found":     {&fakeEngine{after: dockerExited(127, 0), frames: framed(1, `OCI runtime exec failed: exec failed: unable to start container process: exec: "nope": executable file not found in $PATH: unknown`+"\r\n")}, "", 0, backends.ErrProgramNotFound},
-		"docker, removable":     {&fakeEngine{after: `{"CanRemove":true,"ExitCode":127,"Running":false,"Pid":0}`, frames: framed(1, `OCI runtime exec failed: exec: "nope": executable file not found in $PATH: unknown`)}, "", 0, backends.ErrProgramNotFound},
-		"podman, 7":             {&fakeEngine{podman: true, after: podmanExited(7), frames: framed(1, "hi\n")}, "hi\n", 7, nil},
-		"podman, 0":             {&fakeEngine{podman: true, after: podmanExited(0)}, "", 0, nil},
-		"podman, 127 by itself": {&fakeEngine{podman: true, after: podmanExited(127), frames: framed(1, "Error: mine\n")}, "Error: mine\n", 127, nil},
+		"docker, 7": {&fakeEngine{after: dockerExited(7, 42), frames: framed(1, "hi\n")}, "hi\n", 7, nil},
+		"docker, not found": {&fakeEngine{after: dockerExited(127, 0),
+			frames: framed(1, `OCI runtime exec failed: exec failed: unable to start container process: `+
+				`exec: "nope": executable file not found in $PATH: unknown`+"\r\n")},
+			"", 0, backends.ErrProgramNotFound},
+		"docker, removable": {&fakeEngine{after: `{"CanRemove":true,"ExitCode":127,"Running":false,"Pid":0}`,
+			frames: framed(1, `OCI runtime exec failed: exec: "nope": executable file not found in $PATH: unknown`)},
+			"", 0, backends.ErrProgramNotFound},
+		"podman, 7": {&fakeEngine{podman: true, after: podmanExited(7), frames: framed(1, "hi\n")}, "hi\n", 7,
+			nil},
+		"podman, 0": {&fakeEngine{podman: true, after: podmanExited(0)}, "", 0, nil},
+		"podman, own 127": {&fakeEngine{podman: true, after: podmanExited(127), frames: framed(1, "Error: mine\n")},
+			"Error: mine\n", 127, nil},
 		"podman, much, then 126": {
-			&fakeEngine{podman: true, after: podmanExited(126), frames: framed(1, strings.Repeat("Error: OCI", 20_000))},
+			&fakeEngine{podman: true, after: podmanExited(126),
+				frames: framed(1, strings.Repeat("Error: OCI", 20_000))},
 			strings.Repeat("Error: OCI", 20_000), 126, nil,
 		},
-		"podman, not found":      {&fakeEngine{podman: true, after: podmanExited(127), frames: both(notFound)}, "", 0, backends.ErrProgramNotFound},
-		"podman, not executable": {&fakeEngine{podman: true, after: podmanExited(126), frames: both(denied)}, "", 0, backends.ErrNotExecutable},
+		"podman, not found": {&fakeEngine{podman: true, after: podmanExited(127), frames: both(notFound)}, "", 0,
+			backends.ErrProgramNotFound},
+		"podman, not executable": {&fakeEngine{podman: true, after: podmanExited(126), frames: both(denied)}, "", 0,
+			backends.ErrNotExecutable},
 	} {
 		c.engine.ended.Store(false)
 		stdout, code, err := c.engine.run(t)
@@ -111,7 +128,7 @@ func TestExecResult_DockerAndPodman(t *testing.T) {
 			t.Errorf("%s: got %.100q, %d, %v, want %.100q, %d, %v", name, stdout, code, err, c.stdout, c.code, c.err)
 		}
 	}
-	// An exec that never started. Its exit code means nothing.
+	// An exec that never started: its exit code means nothing.
 	for _, podman := range []bool{false, true} {
 		never := &fakeEngine{podman: podman, after: `{"CanRemove":false,"ExitCode":0,"Running":false,"Pid":0}`}
 		if _, code, err := never.run(t); err == nil || !strings.Contains(err.Error(), "was not started") {

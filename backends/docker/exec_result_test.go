@@ -20,20 +20,20 @@ import (
 	"nomadctld/backends"
 )
 
-// scriptedDaemon is a daemon with one container, and one program in it, whose streams end as a test has it.
+// scriptedDaemon is a daemon with one container and one program. The test decides how its streams end.
 type scriptedDaemon struct {
 	terminal bool
-	stream   func(*net.TCPConn)                       // speaks once it is open; has to close it
-	wait     func(http.ResponseWriter, *http.Request) // answers who waits for the container; nil: never
+	stream   func(*net.TCPConn)                       // called with the open connection; must close it
+	wait     func(http.ResponseWriter, *http.Request) // responds to a wait for the container; nil: never
 
 	code           atomic.Int32
 	ended          atomic.Bool
-	env            string       // of the container, in JSON; empty: null
-	keepsRunning   bool         // the container is still running after the program
-	argv           atomic.Value // []string, of the first exec
-	refusesExecs   bool         // nothing but the program can be started, not even what would signal it
+	env            string       // JSON of the container's environment; empty: null
+	keepsRunning   bool         // the container keeps running after the program
+	argv           atomic.Value // []string, command of the first exec
+	refusesExecs   bool         // every exec but the first fails, also those for signals
 	created        atomic.Int32
-	failedInspects atomic.Int32 // so many questions after the program are answered with an error
+	failedInspects atomic.Int32 // number of exec inspects after the program that fail
 }
 
 func (d *scriptedDaemon) exit(code int32) {
@@ -41,7 +41,7 @@ func (d *scriptedDaemon) exit(code int32) {
 	d.ended.Store(true)
 }
 
-// setupMark returns the mark of the prelude that was started, or "".
+// setupMark returns the mark of the setup script that was started, or "".
 func (d *scriptedDaemon) setupMark() string {
 	if argv, _ := d.argv.Load().([]string); len(argv) > 4 && argv[0] == "/bin/sh" {
 		return argv[4]
@@ -77,8 +77,10 @@ func (d *scriptedDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		d.wait(w, r)
 	case strings.HasSuffix(path, "/containers/web-1/json"), strings.HasSuffix(path, "/containers/A/json"):
-		fmt.Fprintf(w, `{"Id":"A","Name":"/web-1","State":{"Running":%v,"ExitCode":%d,"StartedAt":"2026-11-01T00:00:00Z"},
-			"Config":{"Tty":%v,"OpenStdin":true,"Env":%s,"Labels":{"com.hashicorp.nomad.alloc_id":"1"}}}`, d.keepsRunning || !d.ended.Load(), d.code.Load(), d.terminal, cmp.Or(d.env, "null"))
+		fmt.Fprintf(w, `{"Id":"A","Name":"/web-1",
+			"State":{"Running":%v,"ExitCode":%d,"StartedAt":"2026-11-01T00:00:00Z"},
+			"Config":{"Tty":%v,"OpenStdin":true,"Env":%s,"Labels":{"com.hashicorp.nomad.alloc_id":"1"}}}`,
+			d.keepsRunning || !d.ended.Load(), d.code.Load(), d.terminal, cmp.Or(d.env, "null"))
 	case strings.HasSuffix(path, "/start"), strings.HasSuffix(path, "/attach"):
 		io.Copy(io.Discard, r.Body)
 		conn, _, err := w.(http.Hijacker).Hijack()
@@ -104,15 +106,15 @@ func framed(stream byte, text string) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{stream, 0, 0, 0}, uint32(len(text))), text...)
 }
 
-// reset closes a connection so that the other side hears that something was lost.
+// reset closes a connection with a TCP reset.
 func reset(conn *net.TCPConn) {
-	time.Sleep(50 * time.Millisecond) // what was written is read before it
+	time.Sleep(50 * time.Millisecond) // let the other side read first
 	conn.SetLinger(0)
 	conn.Close()
 }
 
-// TestExecResult_OutputFails while signals keep the program's loop busy, so that the failure of the output
-// and the end of the stream are there together.
+// TestExecResult_OutputFails sends signals all the time, so that the main loop sees the failed output and the end of
+// the stream together.
 func TestExecResult_OutputFails(t *testing.T) {
 	t.Parallel()
 	for range 100 {
@@ -162,13 +164,13 @@ func TestExecResult_InspectFailsOnce(t *testing.T) {
 	}
 }
 
-// TestExecSignal_FailureKeepsInput because the next one may reach the program. The last is a matter of seconds.
+// TestExecSignal_FailureKeepsInput: the next signal may succeed. The last one closes the input after some seconds.
 func TestExecSignal_FailureKeepsInput(t *testing.T) {
 	t.Parallel()
 	d := &scriptedDaemon{refusesExecs: true}
 	ended := make(chan time.Time, 1)
 	d.stream = func(conn *net.TCPConn) {
-		conn.Write(framed(1, "begun\n"))
+		conn.Write(framed(1, "start\n"))
 		conn.Read(make([]byte, 1))
 		ended <- time.Now()
 		d.exit(129)
@@ -177,42 +179,49 @@ func TestExecSignal_FailureKeepsInput(t *testing.T) {
 	docker, in := d.open(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	var left time.Time
-	leaves := writerFunc(func(p []byte) (int, error) {
+	output := writerFunc(func(p []byte) (int, error) {
 		left = time.Now()
 		cancel(errWriteFailed)
 		return len(p), nil
 	})
 	stdin, typing := io.Pipe()
 	defer typing.Close()
-	if _, err := docker.Exec(ctx, in, backends.Program{Argv: []string{"x"}, Session: newAllocation(), Stdin: stdin, Stdout: leaves, Stderr: io.Discard}); !errors.Is(err, errWriteFailed) {
+	if _, err := docker.Exec(ctx, in, backends.Program{Argv: []string{"x"}, Session: newAllocation(), Stdin: stdin,
+		Stdout: output, Stderr: io.Discard}); !errors.Is(err, errWriteFailed) {
 		t.Errorf("got %v", err)
 	}
 	if after := (<-ended).Sub(left); after < 5*time.Second {
-		t.Errorf("its input ended after %s", after)
+		t.Errorf("stdin was closed after %s", after)
 	}
 }
 
-// TestAttachResult_StreamBroken although its container has ended with 0, whichever is told first.
+// TestAttachResult_StreamBroken: the container exited with 0. The exit may be reported before or after the stream.
 func TestAttachResult_StreamBroken(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*net.TCPConn){
-		"half a frame":             func(conn *net.TCPConn) { conn.Write(framed(1, "hello\n")[:10]); conn.Close() },
-		"a frame and a reset":      func(conn *net.TCPConn) { conn.Write(framed(1, "hello\n")); reset(conn) },
-		"no frames":                func(conn *net.TCPConn) { io.WriteString(conn, "hello, there are no frames here"); conn.Close() },
-		"half a frame and a reset": func(conn *net.TCPConn) { conn.Write(framed(1, "hello\n")[:10]); reset(conn) },
+		"truncated frame": func(conn *net.TCPConn) { conn.Write(framed(1, "hello\n")[:10]); conn.Close() },
+		"frame and reset": func(conn *net.TCPConn) { conn.Write(framed(1, "hello\n")); reset(conn) },
+		"no frames": func(conn *net.TCPConn) {
+			io.WriteString(conn, "hello, without frames")
+			conn.Close()
+		},
+		"truncated frame and reset": func(conn *net.TCPConn) { conn.Write(framed(1, "hello\n")[:10]); reset(conn) },
 	} {
 		for _, containerFirst := range []bool{false, true} {
-			told := make(chan struct{})
-			d := &scriptedDaemon{wait: func(w http.ResponseWriter, _ *http.Request) { <-told; io.WriteString(w, `{"StatusCode":0}`) }}
+			exited := make(chan struct{})
+			d := &scriptedDaemon{wait: func(w http.ResponseWriter, _ *http.Request) {
+				<-exited
+				io.WriteString(w, `{"StatusCode":0}`)
+			}}
 			d.stream = func(conn *net.TCPConn) {
 				d.exit(0)
 				if containerFirst {
-					close(told)
+					close(exited)
 					time.Sleep(100 * time.Millisecond)
 				}
 				end(conn)
 				if !containerFirst {
-					close(told)
+					close(exited)
 				}
 			}
 			docker, in := d.open(t)
@@ -226,12 +235,15 @@ func TestAttachResult_StreamBroken(t *testing.T) {
 
 func TestAttachResult_LateOutput(t *testing.T) {
 	t.Parallel()
-	told := make(chan struct{})
-	d := &scriptedDaemon{wait: func(w http.ResponseWriter, _ *http.Request) { <-told; io.WriteString(w, `{"StatusCode":3}`) }}
+	exited := make(chan struct{})
+	d := &scriptedDaemon{wait: func(w http.ResponseWriter, _ *http.Request) {
+		<-exited
+		io.WriteString(w, `{"StatusCode":3}`)
+	}}
 	d.stream = func(conn *net.TCPConn) {
 		conn.Write(framed(1, "first\n"))
 		d.exit(3)
-		close(told)
+		close(exited)
 		time.Sleep(3 * time.Second)
 		conn.Write(framed(1, "last\n"))
 		conn.Close()
@@ -251,7 +263,7 @@ func TestAttachResult_WaitFails(t *testing.T) {
 	d.stream = func(conn *net.TCPConn) {
 		conn.Write(framed(1, "hello\n"))
 		<-broke
-		time.Sleep(500 * time.Millisecond) // by then it has been heard of
+		time.Sleep(500 * time.Millisecond) // the failure was reported
 		conn.Close()
 		time.AfterFunc(300*time.Millisecond, func() { d.exit(7) })
 	}
@@ -262,11 +274,12 @@ func TestAttachResult_WaitFails(t *testing.T) {
 	}
 }
 
-// TestAttachResult_DetachKeys where the stream ends and the container goes on, as at a restart of a daemon that lets it live.
+// TestAttachResult_DetachKeys: the stream ends and the container keeps running, as after a daemon restart.
 func TestAttachResult_DetachKeys(t *testing.T) {
 	t.Parallel()
 	for _, terminal := range []bool{false, true} {
-		for typed, detaches := range map[string]bool{"": false, "x": false, "\x10": false, "\x11\x10": false, "\x10\x10\x11": false, "x\x10\x11": terminal} {
+		for typed, detaches := range map[string]bool{"": false, "x": false, "\x10": false, "\x11\x10": false,
+			"\x10\x10\x11": false, "x\x10\x11": terminal} {
 			t.Run(fmt.Sprintf("terminal %v, %q", terminal, typed), func(t *testing.T) {
 				t.Parallel()
 				d := &scriptedDaemon{terminal: terminal}
@@ -278,7 +291,8 @@ func TestAttachResult_DetachKeys(t *testing.T) {
 				stdin, typing := io.Pipe()
 				defer typing.Close()
 				go io.WriteString(typing, typed)
-				_, err := docker.Attach(t.Context(), in, backends.Attachment{Stdin: stdin, DetachKeys: "ctrl-p,ctrl-q", Stdout: io.Discard, Stderr: io.Discard})
+				_, err := docker.Attach(t.Context(), in, backends.Attachment{Stdin: stdin,
+					DetachKeys: "ctrl-p,ctrl-q", Stdout: io.Discard, Stderr: io.Discard})
 				if err == nil || errors.Is(err, backends.ErrDetached) != detaches {
 					t.Errorf("got %v", err)
 				}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// signalScript sends a signal to a program in its container.
+// signalScript sends a signal to a program inside its container.
 //
 //go:embed exec_signal.sh
 var signalScript string
@@ -21,25 +21,26 @@ const (
 	signalDenied   = 4
 )
 
-// allowedSignals are those that may be sent.
+// allowedSignals are the signals that a client may send.
 var allowedSignals = map[string]bool{
-	"ABRT": true, "ALRM": true, "CONT": true, "FPE": true, "HUP": true, "ILL": true, "INT": true, "KILL": true, "PIPE": true,
-	"QUIT": true, "SEGV": true, "STOP": true, "TERM": true, "TSTP": true, "USR1": true, "USR2": true, "WINCH": true,
+	"ABRT": true, "ALRM": true, "CONT": true, "FPE": true, "HUP": true, "ILL": true, "INT": true, "KILL": true,
+	"PIPE": true, "QUIT": true, "SEGV": true, "STOP": true, "TERM": true, "TSTP": true, "USR1": true,
+	"USR2": true, "WINCH": true,
 }
 
 var (
-	errNoShell      = errors.New("there is no shell in the container")
-	errNoProcess    = errors.New("it was not found in the container")
-	errSignalDenied = errors.New("the container does not let it be signalled")
+	errNoShell      = errors.New("the container has no shell")
+	errNoProcess    = errors.New("the program was not found in the container")
+	errSignalDenied = errors.New("the container does not allow sending signals to the program")
 )
 
-// cannotBeSignaled reports whether err means that signals do not reach the program, and not only that this one has not.
+// cannotBeSignaled reports whether err means that no signal can reach the program, and not just this one.
 func cannotBeSignaled(err error) bool {
 	return errors.Is(err, errNoShell) || errors.Is(err, errNoProcess) || errors.Is(err, errSignalDenied)
 }
 
-// deliverSignals sends the signals of a queue in their order until ctx ends. Docker can signal no program but a container's
-// first, and nobody is told when a signal has no effect, just as with kill.
+// deliverSignals sends the signals of a queue in order until ctx ends. Docker can only signal the main process of a
+// container, so a script does it. Failures are not reported, as with kill.
 func (e *execInstance) deliverSignals(ctx context.Context, queue <-chan string) {
 	for {
 		select {
@@ -52,12 +53,12 @@ func (e *execInstance) deliverSignals(ctx context.Context, queue <-chan string) 
 }
 
 const (
-	maxSignalTries      = 10 // a program that has only just been started may not be itself yet
+	maxSignalTries      = 10 // a program that was just started may not have called exec yet
 	signalRetryInterval = 50 * time.Millisecond
 )
 
-// sendSignal sends one signal to the program and to all that it runs in its session: as the user that it runs as, or if
-// that does not help as root, which the user of a container may be in any case.
+// sendSignal sends a signal to the program and to all processes of its session. It does so as the user of the program,
+// and if that fails as root.
 func (e *execInstance) sendSignal(ctx context.Context, name string) (err error) {
 	if !allowedSignals[name] {
 		return nil
@@ -67,7 +68,7 @@ func (e *execInstance) sendSignal(ctx context.Context, name string) (err error) 
 		if err == nil || errors.Is(err, errNoShell) {
 			return err
 		}
-		if other := e.sendSignalAs(ctx, "0", name); other == nil {
+		if rootErr := e.sendSignalAs(ctx, "0", name); rootErr == nil {
 			return nil
 		}
 		if !errors.Is(err, errNoProcess) || e.hasExited(ctx) {
@@ -82,20 +83,22 @@ func (e *execInstance) sendSignal(ctx context.Context, name string) (err error) 
 	return err
 }
 
+// sendSignalAs runs the signal script as user. Signal 0 only checks whether the program is running.
 func (e *execInstance) sendSignalAs(ctx context.Context, user, name string) error {
-	is, err := e.runScript(ctx, user, signalScript, e.program.Session, name)
+	state, err := e.runScript(ctx, user, signalScript, e.program.Session, name)
 	switch {
-	case err != nil && is.Pid == 0 && hasAnyStatus(err) && !hasStatus(err, http.StatusConflict) && strings.Contains(err.Error(), "/bin/sh"):
+	case err != nil && state.Pid == 0 && hasAnyStatus(err) && !hasStatus(err, http.StatusConflict) &&
+		strings.Contains(err.Error(), "/bin/sh"):
 		return errNoShell
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case err != nil && is.Running: // it may have been sent
+	case err != nil && state.Running: // it may have been sent
 		return err
-	case !is.started():
+	case !state.started():
 		return explainNotRunning(e.ref.Task, err)
-	case is.ExitCode != nil && *is.ExitCode == signalSent:
+	case state.ExitCode != nil && *state.ExitCode == signalSent:
 		return nil
-	case is.ExitCode != nil && *is.ExitCode == signalNotFound:
+	case state.ExitCode != nil && *state.ExitCode == signalNotFound:
 		return errNoProcess
 	}
 	return errSignalDenied

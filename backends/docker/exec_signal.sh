@@ -1,5 +1,6 @@
-# Sends signal $2 to the program whose environment says NOMADCTLD_SESSION=$1, and to all that runs in its session.
-# Exit codes: 3, there is none; 4, it cannot be done. Only builtins of the shell are used: there may be nothing else.
+# Sends signal $2 to the program whose environment has NOMADCTLD_SESSION=$1, and to all processes of its session. Exit
+# codes: 3, the program was not found; 4, the signal was not permitted. Uses only shell builtins: the container may have
+# nothing else.
 
 cd /proc 2>/dev/null || exit 4
 set -- "$1" "$2" [0-9]*
@@ -7,7 +8,7 @@ mark="NOMADCTLD_SESSION=$1" signal=$2
 shift 2
 set -f
 
-# marked PID. The strings of an environment end with NUL, which read drops, and may contain newlines.
+# marked PID. Environment strings end with NUL, which read drops, and may contain newlines.
 marked() {
 	{
 		while IFS= read -r line || [ -n "$line" ]; do
@@ -17,7 +18,7 @@ marked() {
 	return 1
 }
 
-# look PID sets parent, session and born. The name comes before, in parentheses, and may hold anything.
+# look PID sets parent, session and born. The process name in parentheses may contain anything.
 look() {
 	stat= parent= session= born=
 	{
@@ -36,7 +37,7 @@ look() {
 program=
 look $$
 if [ "$parent" = 0 ]; then
-	# What Docker runs in a container has no parent there. The container's first program is not it.
+		# A process that Docker runs in a container has no parent inside it. Skip the container's first process.
 	for p; do
 		if [ "$p" != 1 ] && [ "$p" != $$ ] && look "$p" && [ "$parent" = 0 ] && marked "$p"; then
 			program=$p
@@ -44,7 +45,7 @@ if [ "$parent" = 0 ]; then
 		fi
 	done
 else
-	# The container shares the processes of its node: the first of those that are marked, whose parent is not.
+		# The container shares the PID namespace of its node: take the first marked process with an unmarked parent.
 	first=
 	for p; do
 		if [ "$p" != $$ ] && look "$p" && marked "$p"; then
@@ -58,7 +59,8 @@ fi
 [ -n "$program" ] && look "$program" || exit 3
 of=$session
 
-# A session that begins with the program holds nothing else. What left it, as daemons do, is meant to stay.
+# If the program is a session leader, all processes of the session belong to it. Daemons that left the session keep
+# running.
 all=
 for p; do
 	if look "$p" && [ "$session" = "$of" ] && { [ "$of" = "$program" ] || marked "$p"; }; then
@@ -66,7 +68,7 @@ for p; do
 	fi
 done
 set +f
-# The program comes first: if it cannot be signalled, nobody has been when another user tries. Each is told once.
+# Signal the program first: if that is not permitted, no process was signaled and another user may retry.
 if ! kill -s "$signal" "$program" 2>/dev/null; then
 	[ -d "$program" ] && exit 4
 	exit 3

@@ -28,7 +28,7 @@ import (
 	"nomadctld/backends"
 )
 
-// run runs a program to its end and returns what it wrote to stdout.
+// run runs a program until it exits and returns its stdout.
 func run(t testing.TB, d *Docker, in backends.TaskRef, p backends.Program) (stdout string, code int, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -49,7 +49,8 @@ func TestExec_ContainerNotRunning(t *testing.T) {
 	if err := client.PauseContainer(id); err != nil {
 		t.Fatal(err)
 	}
-	if out, _, err := run(t, d, in, program); out != "" || err == nil || err.Error() != "the container of task web is paused" {
+	if out, _, err := run(t, d, in, program); out != "" || err == nil ||
+		err.Error() != "the container of task web is paused" {
 		t.Errorf("paused: got %q, %v", out, err)
 	}
 	if err := client.UnpauseContainer(id); err != nil {
@@ -58,12 +59,14 @@ func TestExec_ContainerNotRunning(t *testing.T) {
 	if err := client.StopContainer(id, 0); err != nil {
 		t.Fatal(err)
 	}
-	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrTaskNotRunning) || err.Error() != "the container of task web is not running" {
+	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrTaskNotRunning) ||
+		err.Error() != "the container of task web is not running" {
 		t.Errorf("stopped: got %q, %v", out, err)
 	}
 	dockertest.Remove(t, id)
-	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrTaskNotRunning) || !errors.Is(err, ErrNoContainer) {
-		t.Errorf("gone: got %q, %v", out, err)
+	if out, _, err := run(t, d, in, program); out != "" || !errors.Is(err, backends.ErrTaskNotRunning) ||
+		!errors.Is(err, ErrNoContainer) {
+		t.Errorf("removed: got %q, %v", out, err)
 	}
 }
 
@@ -86,33 +89,37 @@ func TestExec_ConnectionLostFails(t *testing.T) {
 	addr, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	in, _ := startTask(t, "sleep", "600")
-	for _, argv := range [][]string{{"sh", "-c", "echo; exec sleep 20"}, {"cat", "/dev/zero"}, {"sh", "-c", "echo; cat; sleep 20"}} {
+	for _, argv := range [][]string{{"sh", "-c", "echo; exec sleep 20"}, {"cat", "/dev/zero"},
+		{"sh", "-c", "echo; cat; sleep 20"}} {
 		waiting, end := io.Pipe()
 		defer end.Close()
-		begin := time.Now()
-		begun := sync.OnceFunc(func() { time.AfterFunc(200*time.Millisecond, cut) })
-		output := writerFunc(func(b []byte) (int, error) { begun(); return len(b), nil })
-		code, err := d.Exec(t.Context(), in, backends.Program{Argv: argv, Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation()})
-		if took := time.Since(begin); !errors.Is(err, ErrUnreachable) || !errors.Is(err, backends.ErrUnreachable) || took > 15*time.Second {
+		start := time.Now()
+		onStart := sync.OnceFunc(func() { time.AfterFunc(200*time.Millisecond, cut) })
+		output := writerFunc(func(b []byte) (int, error) { onStart(); return len(b), nil })
+		code, err := d.Exec(t.Context(), in, backends.Program{Argv: argv, Stdin: waiting, Stdout: output,
+			Stderr: io.Discard, Session: newAllocation()})
+		if took := time.Since(start); !errors.Is(err, ErrUnreachable) || !errors.Is(err, backends.ErrUnreachable) ||
+			took > 15*time.Second {
 			t.Errorf("%q: got %d, %v after %s", argv, code, err, took)
-		} else if !strings.HasPrefix(err.Error(), "the docker daemon of node node-1 cannot be reached: the connection was closed, and what became of ") {
+		} else if !strings.HasPrefix(err.Error(),
+			"the Docker daemon of node node-1 cannot be reached: the connection was closed; the exit code of ") {
 			t.Errorf("%q: got %v", argv, err)
 		}
 	}
 }
 
-// TestExec_SlowClientGetsAllOutput has programs that end while what they wrote last is still on its way, in all the
-// places between them and a client that takes nothing for a while, or little all the time: Docker drops what is in some of
-// them two seconds later. TLS hands it on in small pieces.
+// TestExec_SlowClientGetsAllOutput runs programs that exit while their last output is in transit to a client that
+// pauses or reads slowly. Docker drops some of that output two seconds later. TLS delivers it in small chunks.
 func TestExec_SlowClientGetsAllOutput(t *testing.T) {
 	t.Parallel()
 	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	secured := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
+	secured := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert,
+		Key: files.Key}})
 	in, _ := startTask(t, "sleep", "600")
 	lost := func(kib int) string {
 		got, d := 0, d
-		slow := writerFunc(func(b []byte) (int, error) {
+		output := writerFunc(func(b []byte) (int, error) {
 			if got == 0 {
 				time.Sleep(5 * time.Second)
 			}
@@ -121,17 +128,18 @@ func TestExec_SlowClientGetsAllOutput(t *testing.T) {
 		})
 		if kib%50 == 0 {
 			d = secured
-			slow = func(b []byte) (int, error) {
+			output = func(b []byte) (int, error) {
 				time.Sleep(time.Duration(len(b)) * time.Second / 300_000)
 				got += len(b)
 				return len(b), nil
 			}
 		}
 		code, err := d.Exec(t.Context(), in, backends.Program{
-			Argv: []string{"sh", "-c", fmt.Sprintf("dd if=/dev/zero bs=1k count=%d 2>/dev/null; exit 3", kib)}, Stdout: slow, Stderr: io.Discard, Session: newAllocation(),
+			Argv:   []string{"sh", "-c", fmt.Sprintf("dd if=/dev/zero bs=1k count=%d 2>/dev/null; exit 3", kib)},
+			Stdout: output, Stderr: io.Discard, Session: newAllocation(),
 		})
 		if got != kib<<10 || code != 3 || err != nil {
-			return fmt.Sprintf("%d KiB: got %d bytes less, %d, %v", kib, kib<<10-got, code, err)
+			return fmt.Sprintf("%d KiB: %d bytes missing, %d, %v", kib, kib<<10-got, code, err)
 		}
 		return ""
 	}
@@ -139,13 +147,14 @@ func TestExec_SlowClientGetsAllOutput(t *testing.T) {
 	for kib := 1100; kib <= 1500; kib += 25 {
 		all.Go(func() {
 			for try := 0; ; try++ {
-				stood := measureStalls(t)
+				stall := measureStalls(t)
 				what := lost(kib)
-				switch stood := stood(); {
+				switch stall := stall(); {
 				case what == "":
 					return
-				case stood < 300*time.Millisecond || try == 3: // else the two seconds may have passed unseen
-					t.Errorf("%s; the machine stood still for up to %s", what, stood)
+				// Otherwise more than two seconds may have passed unnoticed.
+				case stall < 300*time.Millisecond || try == 3:
+					t.Errorf("%s; the machine stalled for up to %s", what, stall)
 					return
 				}
 			}
@@ -154,25 +163,25 @@ func TestExec_SlowClientGetsAllOutput(t *testing.T) {
 	all.Wait()
 }
 
-// measureStalls measures, until it is called, for how long this process got to do nothing at a time.
+// measureStalls measures, until longest is called, the longest time that this process did not run.
 func measureStalls(t *testing.T) (longest func() time.Duration) {
 	const tick = 20 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
-	most := make(chan time.Duration, 1)
+	result := make(chan time.Duration, 1)
 	go func() {
 		var longest time.Duration
 		for ctx.Err() == nil {
-			begin := time.Now()
+			start := time.Now()
 			time.Sleep(tick)
-			longest = max(longest, time.Since(begin)-tick)
+			longest = max(longest, time.Since(start)-tick)
 		}
-		most <- longest
+		result <- longest
 	}()
-	return func() time.Duration { cancel(); return <-most }
+	return func() time.Duration { cancel(); return <-result }
 }
 
-// forgettingDaemon is a daemon that forgets its programs, as one does that was restarted and has let the containers run: what it
-// is asked of them from then on is answered with a 404.
+// forgettingDaemon is a daemon that forgets its execs when forget is called, like a daemon that was restarted while its
+// containers kept running. It responds with 404 for the forgotten execs.
 func forgettingDaemon(t *testing.T) (host string, forget func()) {
 	target, err := url.Parse(dockertest.Daemon(t))
 	if err != nil {
@@ -192,9 +201,9 @@ func forgettingDaemon(t *testing.T) (host string, forget func()) {
 		if found := ofExec.FindStringSubmatch(r.URL.Path); found != nil {
 			mu.Lock()
 			known[found[1]] = true
-			gone := forgotten[found[1]]
+			forgot := forgotten[found[1]]
 			mu.Unlock()
-			if gone {
+			if forgot {
 				http.Error(w, `{"message":"No such exec instance"}`, http.StatusNotFound)
 				return
 			}
@@ -217,38 +226,41 @@ func TestExecKill_DaemonRestarted(t *testing.T) {
 	host, forget := forgettingDaemon(t)
 	d := mustOpen(t, Settings{Host: host})
 	in, id := startTask(t, "sleep", "600")
-	why := errors.New("the session is over")
+	cause := errors.New("the session ended")
 	for name, c := range map[string]struct {
 		script string
 		leave  bool
 	}{
-		"its stream broke":                   {"echo; exec sleep 301", false},
-		"its client has left":                {"echo; exec sleep 302", true},
-		"it does not want to, and is killed": {"trap '' HUP TERM; echo; while :; do sleep 0.3; done; : 303", false},
+		"stream lost":             {"echo; exec sleep 301", false},
+		"client disconnected":     {"echo; exec sleep 302", true},
+		"ignores signals, killed": {"trap '' HUP TERM; echo; while :; do sleep 0.3; done; : 303", false},
 	} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
 		waiting, end := io.Pipe()
 		defer end.Close()
-		begun := sync.OnceFunc(func() {
+		onStart := sync.OnceFunc(func() {
 			if c.leave {
-				defer cancel(why)
+				defer cancel(cause)
 			}
 			forget()
 		})
-		output := writerFunc(func(b []byte) (int, error) { begun(); return len(b), nil })
-		_, err := d.Exec(ctx, in, backends.Program{Argv: []string{"sh", "-c", c.script}, Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation()})
+		output := writerFunc(func(b []byte) (int, error) { onStart(); return len(b), nil })
+		_, err := d.Exec(ctx, in, backends.Program{Argv: []string{"sh", "-c", c.script}, Stdin: waiting,
+			Stdout: output, Stderr: io.Discard, Session: newAllocation()})
 		var left *backends.StillRunningError
-		if want := map[bool]error{true: why, false: ErrUnreachable}[c.leave]; !errors.Is(err, want) || errors.As(err, &left) {
+		if want := map[bool]error{true: cause, false: ErrUnreachable}[c.leave]; !errors.Is(err, want) ||
+			errors.As(err, &left) {
 			t.Errorf("%s: got %v, want %v", name, err, want)
 		}
-		// A child of it, or what has ended it, may take a moment longer.
-		there := inContainer(t, client, id)
-		for end := time.Now().Add(30 * time.Second); len(there) != 1 && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-			there = inContainer(t, client, id)
+		// Its children, and the scripts that killed it, may exit a moment later.
+		processes := inContainer(t, client, id)
+		for end := time.Now().Add(30 * time.Second); len(processes) != 1 &&
+			time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+			processes = inContainer(t, client, id)
 		}
-		if len(there) != 1 {
-			t.Errorf("%s: got %q, want nothing but the first program", name, there)
+		if len(processes) != 1 {
+			t.Errorf("%s: got %q, want only the main process", name, processes)
 		}
 	}
 }
@@ -260,61 +272,65 @@ func TestExecKill_DaemonUnreachable(t *testing.T) {
 	in, _ := startTask(t, "sleep", "600")
 	waiting, end := io.Pipe()
 	defer end.Close()
-	begun := sync.OnceFunc(func() { go kill() })
-	output := writerFunc(func(b []byte) (int, error) { begun(); return len(b), nil })
-	_, err := d.Exec(t.Context(), in, backends.Program{Argv: []string{"sh", "-c", "echo; exec sleep 20"}, Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation()})
+	onStart := sync.OnceFunc(func() { go kill() })
+	output := writerFunc(func(b []byte) (int, error) { onStart(); return len(b), nil })
+	_, err := d.Exec(t.Context(), in, backends.Program{Argv: []string{"sh", "-c", "echo; exec sleep 20"},
+		Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation()})
 	var left *backends.StillRunningError
 	if !errors.Is(err, ErrUnreachable) || !errors.As(err, &left) {
-		t.Errorf("got %v, want that the daemon cannot be reached and the program may be left", err)
+		t.Errorf("got %v, want an unreachable daemon and a program that may still run", err)
 	}
 }
 
 func TestExecKill_NoShellReportsProgram(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: newAllocation()}}
+	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"},
+		Allocation: backends.Allocation{ID: newAllocation()}}
 	id := dockertest.RunWith(t, "web-"+in.Allocation.ID, dockerclient.Config{
 		Image: dockertest.BareImage(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
 	}, nil)
-	why, client := errors.New("the session is over"), dockertest.Client(t)
+	cause, client := errors.New("the session ended"), dockertest.Client(t)
 	for name, c := range map[string]struct {
 		argv     []string
 		terminal backends.Terminal
 		left     bool
 	}{
-		"ends with its input":  {[]string{"/bin/busybox", "cat"}, nil, false},
-		"ends with ^C":         {[]string{"/bin/busybox", "sleep", "300"}, terminalSize{80, 24}, false},
-		"goes on without both": {[]string{"/bin/busybox", "sleep", "301"}, nil, true},
+		"exits at EOF":  {[]string{"/bin/busybox", "cat"}, nil, false},
+		"exits at ^C":   {[]string{"/bin/busybox", "sleep", "300"}, terminalSize{80, 24}, false},
+		"keeps running": {[]string{"/bin/busybox", "sleep", "301"}, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancelCause(t.Context())
 			go func() {
-				defer cancel(why)
+				defer cancel(cause)
 				for ctx.Err() == nil && !slices.Contains(inContainer(t, client, id), strings.Join(c.argv, " ")) {
 					time.Sleep(100 * time.Millisecond)
 				}
-				time.Sleep(500 * time.Millisecond) // Docker has its stream by then
+				time.Sleep(500 * time.Millisecond) // then Docker has opened the stream
 			}()
 			waiting, end := io.Pipe()
 			defer end.Close()
-			_, err := d.Exec(ctx, in, backends.Program{Argv: c.argv, Terminal: c.terminal, Stdin: waiting, Stdout: io.Discard, Stderr: io.Discard, Session: newAllocation()})
+			_, err := d.Exec(ctx, in, backends.Program{Argv: c.argv, Terminal: c.terminal, Stdin: waiting,
+				Stdout: io.Discard, Stderr: io.Discard, Session: newAllocation()})
 			var left *backends.StillRunningError
 			switch {
-			case !errors.Is(err, why), errors.As(err, &left) != c.left:
+			case !errors.Is(err, cause), errors.As(err, &left) != c.left:
 				t.Errorf("got %v", err)
-			case c.left && (!strings.Contains(err.Error(), "there is no shell in the container: /bin/busybox is process ") || !strings.Contains(err.Error(), "of node node-1")):
+			case c.left && (!strings.Contains(err.Error(), "the container has no shell: /bin/busybox is process ") ||
+				!strings.Contains(err.Error(), "on node node-1")):
 				t.Errorf("got %v", err)
 			}
 		})
 	}
 }
 
-// inContainer returns the command lines of what runs in a container.
+// inContainer returns the command lines of the processes in a container.
 func inContainer(t *testing.T, client *dockerclient.Client, id string) (commands []string) {
 	top, err := client.TopContainer(id, "-eo%20pid,args") // the library does not encode it
 	if err != nil {
-		t.Errorf("what runs in the container is not known: %v", err)
+		t.Errorf("cannot list the processes of the container: %v", err)
 	}
 	for _, p := range top.Processes {
 		commands = append(commands, strings.Join(p[1:], " "))
@@ -322,7 +338,7 @@ func inContainer(t *testing.T, client *dockerclient.Client, id string) (commands
 	return commands
 }
 
-// terminalSize is a terminal that keeps its size.
+// terminalSize is a terminal of a fixed size.
 type terminalSize struct{ columns, rows int }
 
 func (s terminalSize) Size() (int, int)         { return s.columns, s.rows }
@@ -332,12 +348,14 @@ func TestExec_OldAPI(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t), API: "1.24"})
 	in, _ := startTask(t, "sleep", "600")
-	if out, code, err := run(t, d, in, backends.Program{Argv: []string{"echo", "x"}, OptionalEnv: []string{"TERM=vt100", "LANG=C.UTF-8"}}); out != "x\n" || code != 0 || err != nil {
+	if out, code, err := run(t, d, in, backends.Program{Argv: []string{"echo", "x"},
+		OptionalEnv: []string{"TERM=vt100", "LANG=C.UTF-8"}}); out != "x\n" || code != 0 || err != nil {
 		t.Errorf("got %q, %d, %v", out, code, err)
 	}
 	for want, p := range map[string]backends.Program{"1.25": {Env: []string{"A=b"}}, "1.35": {Dir: "/tmp"}} {
 		p.Argv = []string{"true"}
-		if _, _, err := run(t, d, in, p); !errors.Is(err, backends.ErrUnsupported) || !strings.Contains(err.Error(), "Docker API "+want) || !strings.Contains(err.Error(), "dockerapi") {
+		if _, _, err := run(t, d, in, p); !errors.Is(err, backends.ErrUnsupported) ||
+			!strings.Contains(err.Error(), "needs "+want) || !strings.Contains(err.Error(), "dockerapi") {
 			t.Errorf("%s: got %v", want, err)
 		}
 	}
@@ -353,12 +371,13 @@ func TestExec_TLS(t *testing.T) {
 	if out != content || code != 0 || err != nil {
 		t.Errorf("got %d bytes, %d, %v", len(out), code, err)
 	}
-	if out, code, err = run(t, d, in, backends.Program{Argv: []string{"sh", "-c", "printf x; exit 3"}, Stdin: strings.NewReader("")}); out != "x" || code != 3 || err != nil {
+	if out, code, err = run(t, d, in, backends.Program{Argv: []string{"sh", "-c", "printf x; exit 3"},
+		Stdin: strings.NewReader("")}); out != "x" || code != 3 || err != nil {
 		t.Errorf("got %q, %d, %v", out, code, err)
 	}
 }
 
-// failingWriter is an output that somebody has left.
+// failingWriter fails after some writes, like the output of a client that disconnected.
 type failingWriter struct{ after int }
 
 var errWriteFailed = errors.New("gone")
@@ -374,16 +393,18 @@ func TestExec_OutputFailsKillsProgram(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, _ := startTask(t, "sleep", "600")
-	p := backends.Program{Argv: []string{"sh", "-c", "while :; do echo y; sleep 0.1; done"}, Stdout: &failingWriter{20}, Stderr: io.Discard, Session: newAllocation()}
+	p := backends.Program{Argv: []string{"sh", "-c", "while :; do echo y; sleep 0.1; done"},
+		Stdout: &failingWriter{20}, Stderr: io.Discard, Session: newAllocation()}
 	if _, err := d.Exec(t.Context(), in, p); !errors.Is(err, errWriteFailed) {
 		t.Errorf("got %v, want %v", err, errWriteFailed)
 	}
-	if left, _, err := run(t, d, in, backends.Program{Argv: []string{"ps"}}); err != nil || strings.Contains(left, "echo y") {
+	if left, _, err := run(t, d, in, backends.Program{Argv: []string{"ps"}}); err != nil ||
+		strings.Contains(left, "echo y") {
 		t.Errorf("left: %s, %v", left, err)
 	}
 }
 
-// TestExec_NoLeaks counts what belongs to the whole process, so nothing else may run beside it.
+// TestExec_NoLeaks counts goroutines and files of the whole process, so no other test may run in parallel.
 func TestExec_NoLeaks(t *testing.T) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, _ := startTask(t, "sleep", "600")
@@ -398,7 +419,8 @@ func TestExec_NoLeaks(t *testing.T) {
 					}
 					if worker == 2 && i%50 == 0 {
 						p.Argv = []string{"nope"}
-					} else if out, code, err := run(t, d, in, p); code != 0 || err != nil || !strings.HasPrefix(out, "x") {
+					} else if out, code, err := run(t, d, in, p); code != 0 || err != nil ||
+						!strings.HasPrefix(out, "x") {
 						t.Errorf("got %q, %d, %v", out, code, err)
 					}
 				}
@@ -413,10 +435,12 @@ func TestExec_NoLeaks(t *testing.T) {
 	time.Sleep(200 * time.Millisecond)
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)
 	all(75)
-	for begin := time.Now(); runtime.NumGoroutine() > goroutines || openFiles(t) > files; time.Sleep(50 * time.Millisecond) {
-		if time.Since(begin) > time.Minute {
+	for start := time.Now(); runtime.NumGoroutine() > goroutines ||
+		openFiles(t) > files; time.Sleep(50 * time.Millisecond) {
+		if time.Since(start) > time.Minute {
 			stacks := make([]byte, 1<<20)
-			t.Fatalf("goroutines: %d, were %d; files: %d, were %d\n%s", runtime.NumGoroutine(), goroutines, openFiles(t), files, stacks[:runtime.Stack(stacks, true)])
+			t.Fatalf("goroutines: %d, were %d; files: %d, were %d\n%s", runtime.NumGoroutine(), goroutines,
+				openFiles(t), files, stacks[:runtime.Stack(stacks, true)])
 		}
 	}
 }
@@ -425,7 +449,7 @@ func openFiles(t *testing.T) int {
 	t.Helper()
 	files, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		t.Skip("it is not known which files are open:", err)
+		t.Skip("cannot list open files:", err)
 	}
 	return len(files)
 }
@@ -435,7 +459,8 @@ func TestExec_OutputClosedEarly(t *testing.T) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, _ := startTask(t, "sleep", "600")
 	for _, input := range []io.Reader{nil, strings.NewReader("x")} {
-		out, code, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c", "echo x; exec >&- 2>&-; sleep 2; exit 5"}, Stdin: input})
+		out, code, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c",
+			"echo x; exec >&- 2>&-; sleep 2; exit 5"}, Stdin: input})
 		if out != "x\n" || code != 5 || err != nil {
 			t.Errorf("got %q, %d, %v", out, code, err)
 		}
@@ -446,20 +471,22 @@ func TestExec_BackgroundChild(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, _ := startTask(t, "sleep", "600")
-	begin := time.Now()
-	_, code, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c", "while :; do echo y; sleep 0.05; done & exit 5"}})
-	if took := time.Since(begin); code != 5 || err != nil || took > time.Minute {
+	start := time.Now()
+	_, code, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c",
+		"while :; do echo y; sleep 0.05; done & exit 5"}})
+	if took := time.Since(start); code != 5 || err != nil || took > time.Minute {
 		t.Errorf("got %d, %v after %s", code, err, took)
 	}
 }
 
-// TestExec_User: not always root, as the original's were.
+// TestExec_User: the default is the image's user, not root.
 func TestExec_User(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, _ := startTaskWith(t, dockerclient.Config{Cmd: []string{"sleep", "600"}, User: "nobody"}, nil)
 	for user, want := range map[string]string{"": "65534\n", "0": "0\n"} {
-		if out, code, err := run(t, d, in, backends.Program{Argv: []string{"id", "-u"}, User: user}); out != want || code != 0 || err != nil {
+		if out, code, err := run(t, d, in, backends.Program{Argv: []string{"id", "-u"}, User: user}); out != want ||
+			code != 0 || err != nil {
 			t.Errorf("user %q: got %q, %d, %v, want %q", user, out, code, err, want)
 		}
 	}

@@ -15,25 +15,25 @@ import (
 	"nomadctld/backends"
 )
 
-// ttySetupScript is what a container's shell does before it becomes a program with a terminal. Docker takes the terminal's
-// size only once the program runs, before version 1.42 of its API, and no modes at all.
+// ttySetupScript runs in the container's shell, sets the size and modes of the terminal and then execs the program.
+// Before API 1.42 Docker accepts a size only once the program runs, and it never accepts modes.
 //
 //go:embed exec_tty_setup.sh
 var ttySetupScript string
 
-// errNoSetupShell: the container has no shell that could run the script. Nothing has been run.
-var errNoSetupShell = errors.New("there is no shell in the container to set the terminal up")
+// errNoSetupShell: the container has no shell for the script. Nothing was run.
+var errNoSetupShell = errors.New("the container has no shell to set up the terminal")
 
-// ttySetup is the script on its way to becoming the program. It is the stream's output until then: it passes on what comes
-// behind the mark.
+// ttySetup is the output of a stream while ttySetupScript runs. It drops everything up to the mark and passes on the
+// rest, which is the output of the program.
 type ttySetup struct {
 	stdout io.Writer
 	mark   []byte
 	argv   []string
 
-	started  chan struct{} // closed when the mark has come
-	state    byte          // of the mark; 0: it has not come
-	buffered []byte        // the end of what has come before the mark
+	started  chan struct{} // closed when the mark was received
+	state    byte          // the digit after the mark; 0: no mark yet
+	buffered []byte        // output that may contain the start of the mark
 }
 
 const (
@@ -42,7 +42,7 @@ const (
 	setupNotFound      = '7'
 )
 
-// newTTYSetup returns the prelude of a program, or nil if its terminal needs none.
+// newTTYSetup returns the setup for a program, or nil if its terminal needs none.
 func newTTYSetup(p backends.Program) *ttySetup {
 	if p.Terminal == nil {
 		return nil
@@ -55,12 +55,13 @@ func newTTYSetup(p backends.Program) *ttySetup {
 	if size+chars+flags == "" {
 		return nil
 	}
-	digits, err := rand.Int(rand.Reader, new(big.Int).Exp(big.NewInt(10), big.NewInt(30), nil)) // letters may change on a terminal
+	// Digits only: a terminal may change letters.
+	digits, err := rand.Int(rand.Reader, new(big.Int).Exp(big.NewInt(10), big.NewInt(30), nil))
 	if err != nil {
 		panic(err) // crypto/rand never fails
 	}
 	mark := fmt.Sprintf("%030d", digits)
-	// Neither the container nor the user has variables of such names in an environment, where they would change.
+	// No container and no user sets variables with these random names.
 	script := strings.ReplaceAll(ttySetupScript, "nomadctld_", "nomadctld"+mark[:8]+"_")
 	return &ttySetup{
 		stdout: p.Stdout, mark: []byte("\x01" + mark), started: make(chan struct{}),
@@ -97,27 +98,31 @@ func (p *ttySetup) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// check returns why the exit code is not that of the program; nil: it is. shell reports whether the shell was started.
-// The stream has ended. Only errNoSetupShell allows to start the program again.
+// check returns why the exit code is not the program's, or nil if it is. shell reports whether the shell was started.
+// The stream must have ended. Only after errNoSetupShell may the program be started again.
 func (p *ttySetup) check(name string, shell bool) error {
 	switch {
 	case p.state == setupNotExecutable:
-		return fmt.Errorf("%s: %w in the container", displayName(name), backends.ErrNotExecutable)
+		err := fmt.Errorf("%s: not executable in the container", displayName(name))
+		return &wrappedKind{err, backends.ErrNotExecutable}
 	case p.state == setupNotFound:
-		return fmt.Errorf("%s: %w in the container", displayName(name), backends.ErrProgramNotFound)
+		err := fmt.Errorf("%s: not found in the container", displayName(name))
+		return &wrappedKind{err, backends.ErrProgramNotFound}
 	case p.state == 0 && !shell:
 		return errNoSetupShell
 	case p.state == 0:
-		return fmt.Errorf("the shell in the container did not report that it starts %[1]s: whether %[1]s has run is not known", displayName(name))
+		return fmt.Errorf("the container's shell did not report that it started %[1]s: %[1]s may or may not have run",
+			displayName(name))
 	case !shell:
-		return fmt.Errorf("the docker daemon reports that the shell which started %[1]s was not started: what became of %[1]s is not known", displayName(name))
+		return fmt.Errorf("the Docker daemon reports that the shell for %[1]s was not started, but it ran: "+
+			"the exit code of %[1]s is unknown", displayName(name))
 	}
 	return nil
 }
 
 var identifierPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// shellsKeep reports whether every shell passes all variables (K=V) on to what it starts. dash and busybox drop those
+// shellsKeep reports whether every shell passes all variables (K=V) on to its children. dash and busybox drop variables
 // whose names are not identifiers, such as spring.profile.
 func shellsKeep(env []string) bool {
 	return !slices.ContainsFunc(env, func(variable string) bool {

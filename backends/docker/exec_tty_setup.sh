@@ -1,13 +1,13 @@
-# Gives the terminal its size and modes, and becomes the program. Parameters: the mark; a size, control characters and
-# switches as stty takes them, each may be empty; the program and its arguments. The terminal gets the mark, with 0 when the
-# program is about to run, 6 if it cannot be executed and 7 if it is not there.
+# Sets the size and modes of the terminal, then execs the program. Parameters: the mark; a size, control characters and
+# switches for stty, each may be empty; the program and its arguments. Prints the mark and a digit: 0 before the program
+# starts, 6 if it is not executable, 7 if it was not found.
 nomadctld_pairs() {
 	while [ $# -gt 1 ]; do
 		stty "$1" "$2"
 		shift 2
 	done
 }
-if ! stty $2 $3 $4; then # there is none, or it does not know some of the modes
+if ! stty $2 $3 $4; then # stty is missing or does not know some of the modes
 	[ -z "$2" ] || stty $2
 	for nomadctld_w in $4; do stty "$nomadctld_w"; done
 	nomadctld_pairs $3
@@ -35,7 +35,7 @@ nomadctld_m=$1
 shift 4
 (nomadctld_find "$1")
 nomadctld_r=$?
-# Without the mark the program must not start. mksh and oksh have print, but no printf.
+# Without the mark the program must not start. mksh and oksh have print instead of printf.
 printf '\001%s%s\002' "$nomadctld_m" "$nomadctld_r" || print -n "\0001$nomadctld_m$nomadctld_r\0002" || exit 1
 [ "$nomadctld_r" = 0 ] || exit 1
 exec "$@"

@@ -8,32 +8,34 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 )
 
-// zombiesScript counts zombies. A killed shell usually does not reap its child, which the container's first process
-// then inherits. The shell is killed first: otherwise it would run its next command, which may install half an upload.
+// zombiesScript counts zombies. A killed shell usually does not reap its child, so the container's first process
+// inherits it. The shell must be killed first: otherwise it runs its next command, which could install half an upload.
 //
 //go:embed exec_zombies.sh
 var zombiesScript string
 
 const (
 	zombiesTimeout = 3 * time.Second
-	noZombiesCode  = 100 // as an exit code, which a shell that fails does not have
+	noZombiesCode  = 100 // exit code; a failing shell does not use it
 	maxZombiesCode = 200
 )
 
-// countZombies returns how many ended processes stay in the container; 0 if that cannot be known.
+// countZombies returns the number of zombies in the container, or 0 if it is unknown.
 func (e *execInstance) countZombies() int {
 	ctx, cancel := context.WithTimeout(context.Background(), zombiesTimeout)
 	defer cancel()
-	is, err := e.runScript(ctx, "", zombiesScript)
-	if err != nil || is.ExitCode == nil || *is.ExitCode < noZombiesCode || *is.ExitCode > maxZombiesCode {
+	state, err := e.runScript(ctx, "", zombiesScript)
+	if err != nil || state.ExitCode == nil || *state.ExitCode < noZombiesCode || *state.ExitCode > maxZombiesCode {
 		return 0
 	}
-	return *is.ExitCode - noZombiesCode
+	return *state.ExitCode - noZombiesCode
 }
 
-// runScript runs a script in the container, without streams, and waits until it has ended. The execState is that of a
-// script that was not started if it could not be; err then says why.
-func (e *execInstance) runScript(ctx context.Context, user, script string, args ...string) (is execState, err error) {
+// runScript runs a script in the container without streams and waits until it exits. If the script could not be
+// started, the execState shows it and err has the reason.
+func (e *execInstance) runScript(
+	ctx context.Context, user, script string, args ...string,
+) (state execState, err error) {
 	s := e.api
 	options := execOptions{CreateExecOptions: dockerclient.CreateExecOptions{
 		User: user, Cmd: append([]string{"/bin/sh", "-c", script, "sh"}, args...),
@@ -43,25 +45,25 @@ func (e *execInstance) runScript(ctx context.Context, user, script string, args 
 	}
 	id, err := s.createExec(ctx, e.containerID, options)
 	if err != nil {
-		return is, err
+		return state, err
 	}
 	err = s.client.StartExec(id, dockerclient.StartExecOptions{Detach: true, Context: ctx})
-	is, asked := s.inspectExec(ctx, id)
-	if asked != nil {
-		return is, asked
+	state, inspectErr := s.inspectExec(ctx, id)
+	if inspectErr != nil {
+		return state, inspectErr
 	}
-	if is.Running || is.Pid != 0 {
+	if state.Running || state.Pid != 0 {
 		err = nil
 	}
-	for pause := time.Millisecond; is.Running; pause = min(2*pause, signalRetryInterval) {
+	for pause := time.Millisecond; state.Running; pause = min(2*pause, signalRetryInterval) {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return is, context.Cause(ctx)
+			return state, context.Cause(ctx)
 		}
-		if is, err = s.inspectExec(ctx, id); err != nil {
-			return is, err
+		if state, err = s.inspectExec(ctx, id); err != nil {
+			return state, err
 		}
 	}
-	return is, err
+	return state, err
 }

@@ -1,5 +1,5 @@
-# Exits with 100 and more for each ended process that the container's first process has inherited and does not reap, up to
-# 200. A first process that reaps needs a moment.
+# Exits with 100 plus the number of zombies that the container's first process has inherited and not reaped, at most
+# 200. A first process that reaps may need a moment.
 cd /proc 2>/dev/null || exit 4
 zombies() {
 	found=

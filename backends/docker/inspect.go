@@ -14,92 +14,92 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 )
 
-// Labels that Nomad gives to containers.
+// Labels that Nomad sets on containers.
 const (
-	allocationLabel = "com.hashicorp.nomad.alloc_id"  // always; a job cannot set another value
-	taskLabel       = "com.hashicorp.nomad.task_name" // where the client is configured so
+	allocationLabel = "com.hashicorp.nomad.alloc_id"  // always set; a job cannot override it
+	taskLabel       = "com.hashicorp.nomad.task_name" // only if the client agent is configured to set it
 )
 
-// Inspect returns what the daemon says of the container of a task, running or not: its JSON as it came, byte for byte.
-// ErrNoContainer: there is none. ErrUnreachable: the daemon gave no answer.
-func (d *Docker) Inspect(ctx context.Context, node Node, task, allocation string) (found json.RawMessage, err error) {
-	err = d.withClient(ctx, node, func(ctx context.Context, s *apiClient) (err error) {
-		found, err = s.containerJSON(ctx, task, allocation)
+// Inspect returns the daemon's JSON for the container of a task, byte for byte, whether it runs or not. It returns
+// ErrNoContainer if the task has none, and ErrUnreachable if the daemon does not respond.
+func (d *Docker) Inspect(ctx context.Context, node Node, task, allocation string) (body json.RawMessage, err error) {
+	err = d.withClient(ctx, node, func(ctx context.Context, c *apiClient) (err error) {
+		body, err = c.containerJSON(ctx, task, allocation)
 		return err
 	})
-	return found, err
+	return body, err
 }
 
-// containerJSON returns the JSON of a task's container. Docker's names are unique and Nomad replaces a task's container by
-// one of the same name when it restarts, so there is one at most by that name. If somebody has renamed it, Nomad's
-// labels tell.
-func (s *apiClient) containerJSON(ctx context.Context, task, allocation string) (json.RawMessage, error) {
-	none := fmt.Errorf("%w of task %s (any more)", ErrNoContainer, displayName(task))
+// containerJSON returns the JSON of a task's container. Names are unique in Docker, and Nomad replaces the container of
+// a restarted task by one with the same name, so at most one has it. A renamed container is found by Nomad's labels.
+func (c *apiClient) containerJSON(ctx context.Context, task, allocation string) (json.RawMessage, error) {
+	notFound := fmt.Errorf("task %s: %w", displayName(task), ErrNoContainer)
 	if task == "" || allocation == "" {
-		return nil, none
+		return nil, notFound
 	}
-	found, err := s.inspect(ctx, containerName(task, allocation), task, allocation)
-	if found != nil || err != nil {
-		return found, err
+	body, err := c.inspect(ctx, containerName(task, allocation), task, allocation)
+	if body != nil || err != nil {
+		return body, err
 	}
-	listed, err := s.client.ListContainers(dockerclient.ListContainersOptions{
+	listed, err := c.client.ListContainers(dockerclient.ListContainersOptions{
 		Context: ctx, All: true,
 		Filters: map[string][]string{"label": {allocationLabel + "=" + allocation, taskLabel + "=" + task}},
 	})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(listed, func(a, b dockerclient.APIContainers) int { return cmp.Compare(b.Created, a.Created) })
-	for _, c := range listed {
-		found, err := s.inspect(ctx, c.ID, task, allocation)
-		if found != nil || err != nil {
-			return found, err
+	newestFirst := func(a, b dockerclient.APIContainers) int { return cmp.Compare(b.Created, a.Created) }
+	slices.SortStableFunc(listed, newestFirst)
+	for _, listing := range listed {
+		body, err := c.inspect(ctx, listing.ID, task, allocation)
+		if body != nil || err != nil {
+			return body, err
 		}
 	}
-	return nil, none
+	return nil, notFound
 }
 
-// isName reports whether a container can have this name. For others Docker may not find the endpoint either.
+// isName reports whether a container can have this name. For other names Docker may not even find the endpoint.
 func isName(name string) bool {
 	return !strings.ContainsFunc(name, func(r rune) bool {
 		return r != '_' && r != '.' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	})
 }
 
-// containerName is the name that Nomad's docker driver gives to the container of a task.
+// containerName returns the name that Nomad's docker driver gives the container of a task.
 func containerName(task, allocation string) string {
 	return strings.ReplaceAll(task, "/", "_") + "-" + allocation
 }
 
-// inspect returns the JSON of the container with that name or ID; nil if there is none or it is not the task's.
-func (s *apiClient) inspect(ctx context.Context, container, task, allocation string) (json.RawMessage, error) {
-	body, err := s.get(ctx, "/containers/"+url.PathEscape(container)+"/json")
-	var answer *dockerclient.Error
-	if errors.As(err, &answer) && answer.Status == http.StatusNotFound && (!isDeclined(answer) || !isName(container)) {
+// inspect returns the JSON of the container with a name or ID, or nil if it does not exist or belongs to another task.
+func (c *apiClient) inspect(ctx context.Context, container, task, allocation string) (json.RawMessage, error) {
+	body, err := c.get(ctx, "/containers/"+url.PathEscape(container)+"/json")
+	var response *dockerclient.Error
+	if errors.As(err, &response) && response.Status == http.StatusNotFound &&
+		(!isDeclined(response) || !isName(container)) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	var is containerIdentity
-	if err := json.Unmarshal(body, &is); err != nil {
+	var identity containerIdentity
+	if err := json.Unmarshal(body, &identity); err != nil {
 		return nil, err
 	}
-	if !is.belongsTo(task, allocation) {
+	if !identity.belongsTo(task, allocation) {
 		return nil, nil
 	}
 	return body, nil
 }
 
-// containerIdentity is what in a container's JSON says whose it is.
+// containerIdentity is the part of a container's JSON that identifies the task.
 type containerIdentity struct {
-	Name   string // begins with a slash
+	Name   string // starts with a slash
 	Config struct{ Labels map[string]string }
 }
 
-// belongsTo reports whether it is the task's. Names are free for anybody who may speak to Docker, so a name alone proves
-// nothing. The task's label is believed only without a name from Nomad, which would be that of another task: a job
-// may have set it.
+// belongsTo reports whether the container belongs to the task. Anybody with access to Docker can choose a name, so the
+// name alone proves nothing. A job may set the task label, so that counts only if the name is not Nomad's.
 func (i containerIdentity) belongsTo(task, allocation string) bool {
 	if i.Config.Labels[allocationLabel] != allocation {
 		return false

@@ -21,7 +21,7 @@ import (
 	"nomadctld/backends"
 )
 
-// newAllocation returns an ID as Nomad gives them, so that tests do not meet each other's containers.
+// newAllocation returns a random allocation ID, so that tests do not find each other's containers.
 func newAllocation() string {
 	var b [16]byte
 	rand.Read(b[:])
@@ -51,7 +51,7 @@ func TestInspect_SameAsDockerInspect(t *testing.T) {
 			}
 			return id, nil
 		},
-		"started again": func(name, allocation string) (string, error) {
+		"restarted": func(name, allocation string) (string, error) {
 			id := dockertest.Run(t, name, labels(allocation), "sleep", "600")
 			return id, client.RestartContainer(id, 0)
 		},
@@ -78,18 +78,18 @@ func TestInspect_SameAsDockerInspect(t *testing.T) {
 	}
 }
 
-// dockerInspect returns what the docker command says of a container, without the brackets of its list.
+// dockerInspect returns the output of docker inspect for a container, without the brackets of the list.
 func dockerInspect(t *testing.T, host, id string) string {
 	t.Helper()
 	if _, err := exec.LookPath("docker"); err != nil {
 		t.Skip("no docker command to compare with: apt-get install docker.io, or docker-cli")
 	}
-	said := mustOpen(t, Settings{Host: host})
-	if _, err := said.Inspect(t.Context(), Node{}, "none", id); !errors.Is(err, ErrNoContainer) {
+	d := mustOpen(t, Settings{Host: host})
+	if _, err := d.Inspect(t.Context(), Node{}, "none", id); !errors.Is(err, ErrNoContainer) {
 		t.Fatal(err)
 	}
 	command := exec.CommandContext(t.Context(), "docker", "inspect", "--type", "container", id)
-	for _, known := range said.daemons {
+	for _, known := range d.daemons {
 		command.Env = append(os.Environ(), "DOCKER_API_VERSION="+known.negotiated.Load().version)
 	}
 	out, err := command.Output()
@@ -112,14 +112,16 @@ func TestInspect_OtherContainersHidden(t *testing.T) {
 	t.Parallel()
 	host := dockertest.Daemon(t)
 	allocation, other := newAllocation(), newAllocation()
-	dockertest.Run(t, "foreign-"+allocation, labels(other), "sleep", "600")
+	dockertest.Run(t, "other-"+allocation, labels(other), "sleep", "600")
 	dockertest.Run(t, "unlabelled-"+allocation, nil, "sleep", "600")
 	dockertest.Run(t, "my-web-"+allocation, labels(allocation), "sleep", "600")
 	dockertest.Run(t, "web-"+allocation+"-old", labels(allocation), "sleep", "600")
-	dockertest.Run(t, "sidecar-"+allocation, map[string]string{allocationLabel: allocation, taskLabel: "web"}, "sleep", "600")
+	dockertest.Run(t, "sidecar-"+allocation, map[string]string{allocationLabel: allocation, taskLabel: "web"},
+		"sleep", "600")
 	loose := dockertest.Run(t, "loose-", nil, "sleep", "600")
 	for _, task := range []string{
-		"foreign", "unlabelled", "web", "we", "", "missing", "..", "../json?", "a/../../b", "%2e%2e", "a b", "x?all=1", "x#", "ä", "\xff", "a\nb",
+		"other", "unlabelled", "web", "we", "", "missing", "..", "../json?", "a/../../b", "%2e%2e", "a b",
+		"x?all=1", "x#", "ä", "\xff", "a\nb",
 	} {
 		found, err := inspect(t, Settings{Host: host}, task, allocation)
 		if !errors.Is(err, ErrNoContainer) || found != nil || strings.Contains(err.Error(), "\n") {
@@ -132,7 +134,7 @@ func TestInspect_OtherContainersHidden(t *testing.T) {
 		}
 	}
 	_, err := inspect(t, Settings{Host: host}, "web", allocation)
-	if want := "docker has no container of task web (any more)"; err == nil || err.Error() != want {
+	if want := "task web: container not found"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -146,7 +148,8 @@ func TestInspect_RenamedContainer(t *testing.T) {
 	var newest string
 	for _, suffix := range []string{"a", "b", "c"} {
 		newest, _ = dockertest.RunToExit(t, "web-"+allocation, both, "true")
-		if err := client.RenameContainer(dockerclient.RenameContainerOptions{ID: newest, Name: allocation[:8] + suffix}); err != nil {
+		if err := client.RenameContainer(dockerclient.RenameContainerOptions{ID: newest,
+			Name: allocation[:8] + suffix}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -209,7 +212,7 @@ func TestStreams_SameTransport(t *testing.T) {
 	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
 	id := dockertest.Run(t, "web-"+newAllocation(), nil, "sleep", "600")
 	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
-	var said bytes.Buffer
+	var output bytes.Buffer
 	err := d.withClient(t.Context(), Node{Name: "node-1"}, func(ctx context.Context, s *apiClient) error {
 		created, err := s.client.CreateExec(dockerclient.CreateExecOptions{
 			Context: ctx, Container: id, Cmd: []string{"echo", "hello"}, AttachStdout: true,
@@ -217,9 +220,9 @@ func TestStreams_SameTransport(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return s.client.StartExec(created.ID, dockerclient.StartExecOptions{Context: ctx, OutputStream: &said})
+		return s.client.StartExec(created.ID, dockerclient.StartExecOptions{Context: ctx, OutputStream: &output})
 	})
-	if said.String() != "hello\n" || err != nil {
-		t.Errorf("got %q, %v", said.String(), err)
+	if output.String() != "hello\n" || err != nil {
+		t.Errorf("got %q, %v", output.String(), err)
 	}
 }

@@ -13,20 +13,23 @@ import (
 	"nomadctld/backends"
 )
 
-// Log implements backends.Runtime. The log is that of the task's newest container.
-func (d *Docker) Log(ctx context.Context, in backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error) error {
+// Log implements backends.Runtime. It reads the log of the task's newest container.
+func (d *Docker) Log(
+	ctx context.Context, in backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error,
+) error {
 	l := &logReader{docker: d, ref: in, query: q, send: each}
 	if err := l.waitForContainer(ctx); err != nil {
 		return err
 	}
-	l.resume.mayRepeat = q.Follow && (l.container.HostConfig.LogConfig.Type == "json-file" || l.container.HostConfig.LogConfig.Type == "local")
+	driver := l.container.HostConfig.LogConfig.Type
+	l.resume.mayRepeat = q.Follow && (driver == "json-file" || driver == "local")
 	if !q.Stdout && !q.Stderr {
 		return nil
 	}
 	return l.read(ctx)
 }
 
-// logReader is one reading of a container's log.
+// logReader reads the log of one container.
 type logReader struct {
 	docker    *Docker
 	ref       backends.TaskRef
@@ -35,28 +38,30 @@ type logReader struct {
 	api       *apiClient
 	container container
 
-	newest      time.Time    // of what there was when the log was asked for; zero: nothing
-	from        [2]time.Time // of the first entry of each output that was counted
-	skip        [2]int       // lines of each output from there on that are not wanted
+	newest      time.Time    // time of the newest entry when the log was opened; zero: no entry
+	from        [2]time.Time // time of the first counted entry of each output
+	skip        [2]int       // lines of each output to skip from there
 	stored      storedLog
 	resume      resumePoint
-	caughtUp    bool // the caller knows that it has all that there was
+	caughtUp    bool // the caller was informed that it has all old entries
 	callbackErr error
 }
 
-// waitForContainer finds the container, and waits for it if it is to be another one than query.After.
+// waitForContainer finds the container. If query.AfterContainer is set, it waits for the container that follows it.
 func (l *logReader) waitForContainer(ctx context.Context) error {
-	for begun := time.Now(); ; {
+	for start := time.Now(); ; {
 		err := l.findContainer(ctx)
-		if err == nil && (l.container.ID == l.query.AfterContainer || l.query.Follow && l.container.State.StartedAt.IsZero()) {
-			err = userErrorf("%w of task %s yet: its container has not been started", backends.ErrNoLog, displayName(l.ref.Task))
+		if err == nil && (l.container.ID == l.query.AfterContainer ||
+			l.query.Follow && l.container.State.StartedAt.IsZero()) {
+			err = kindErrorf(backends.ErrNoLog, "task %s has no log yet: its container has not been started",
+				displayName(l.ref.Task))
 		}
 		if err == nil || l.query.AfterContainer == "" || !errors.Is(err, backends.ErrNoLog) {
 			return err
 		}
 		l.container = container{}
 		pause := containerPollInterval
-		if time.Since(begun) > time.Minute {
+		if time.Since(start) > time.Minute {
 			pause = maxContainerPollInterval
 		}
 		select {
@@ -67,17 +72,18 @@ func (l *logReader) waitForContainer(ctx context.Context) error {
 	}
 }
 
-// findContainer finds the container, and then, when it is known, asks how it is.
+// findContainer finds the container. If it is already known, its state is updated.
 func (l *logReader) findContainer(ctx context.Context) error {
-	err := l.docker.withClient(ctx, l.ref.Node, func(ctx context.Context, s *apiClient) error {
-		is, err := s.newestContainer(ctx, l.ref)
+	err := l.docker.withClient(ctx, l.ref.Node, func(ctx context.Context, api *apiClient) error {
+		c, err := api.newestContainer(ctx, l.ref)
 		if err != nil {
 			return err
 		}
-		if l.container.ID != "" && is.ID != l.container.ID {
-			return userErrorf("%w of task %s any more: its container was replaced", backends.ErrNoLog, displayName(l.ref.Task))
+		if l.container.ID != "" && c.ID != l.container.ID {
+			return kindErrorf(backends.ErrNoLog, "the log of task %s was deleted: its container was replaced",
+				displayName(l.ref.Task))
 		}
-		l.api, l.container = s, is
+		l.api, l.container = api, c
 		return nil
 	})
 	if errors.Is(err, ErrNoContainer) {
@@ -87,13 +93,16 @@ func (l *logReader) findContainer(ctx context.Context) error {
 }
 
 const (
-	containerPollInterval    = 200 * time.Millisecond // between questions for a container that is to come: it may live for an instant
+	containerPollInterval    = 200 * time.Millisecond // a container may live only for an instant
 	maxContainerPollInterval = time.Second
 	logRetryInterval         = 100 * time.Millisecond
 	maxLogRetryInterval      = 2 * time.Second
 )
 
-// read reads the log, and if it is followed goes on where it was interrupted.
+// read reads the log. First it finds out how many entries to skip and when the newest entry was written. Then each
+// round of the loop fetches the log. A followed log that is interrupted is resumed where it was, for at most
+// logRetryTimeout without progress. When the container has exited, one more request without follow fetches the last
+// output.
 func (l *logReader) read(ctx context.Context) error {
 	wanted := logRequest{
 		stdout: l.query.Stdout, stderr: l.query.Stderr, follow: l.query.Follow,
@@ -103,15 +112,16 @@ func (l *logReader) read(ctx context.Context) error {
 	switch {
 	case l.query.Lines > 0 && l.query.Lines <= maxEntries:
 		err = l.countTail(ctx, &wanted)
-	case l.query.OnRetained != nil && l.query.Lines != 0 && l.query.AfterContainer == "" && (l.query.ScanAll || l.rotates()):
+	case l.query.OnRetained != nil && l.query.Lines != 0 && l.query.AfterContainer == "" &&
+		(l.query.ScanAll || l.rotates()):
 		err = l.scanAll(ctx)
 	case l.query.Follow:
 		err = l.findNewest(ctx)
 	}
-	var refused *olderError
+	var callbackErr *olderError
 	switch {
-	case errors.As(err, &refused):
-		return refused.error
+	case errors.As(err, &callbackErr):
+		return callbackErr.error
 	case err != nil:
 		return l.explain(ctx, err)
 	}
@@ -125,36 +135,37 @@ func (l *logReader) read(ctx context.Context) error {
 	}
 	pause, until := logRetryInterval, time.Time{}
 	for {
-		before, begun := l.resume.bytes, time.Now()
+		before, start := l.resume.bytes, time.Now()
 		err := l.fetch(ctx, wanted, l.deliver)
 		switch {
 		case l.callbackErr != nil:
 			return l.callbackErr
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case err == nil && !wanted.follow, l.query.Follow && !wanted.follow && errors.Is(err, backends.ErrNoLog): // it was removed
+		case err == nil && !wanted.follow,
+			l.query.Follow && !wanted.follow && errors.Is(err, backends.ErrNoLog): // the container was removed
 			return l.reportCaughtUp()
 		case !l.query.Follow, err != nil && !interrupted(err):
 			return l.explain(ctx, err)
 		}
-		if l.resume.bytes > before || until.IsZero() || time.Since(begun) > maxLogRetryInterval {
+		if l.resume.bytes > before || until.IsZero() || time.Since(start) > maxLogRetryInterval {
 			pause, until = logRetryInterval, time.Now().Add(l.docker.logRetryTimeout)
 		}
-		found := l.findContainer(ctx)
+		findErr := l.findContainer(ctx)
 		switch {
-		case err == nil && errors.Is(found, backends.ErrNoLog):
+		case err == nil && errors.Is(findErr, backends.ErrNoLog):
 			return l.reportCaughtUp()
-		case err == nil && found == nil && !l.container.State.Running:
-			// The daemon may end the stream before it has read the last that the container wrote.
+		case err == nil && findErr == nil && !l.container.State.Running:
+			// The daemon may end the stream before it has read the last output of the container.
 			wanted = l.remaining(wanted)
 			wanted.follow = false
 			continue
-		case found != nil && !errors.Is(found, ErrUnreachable), time.Now().After(until):
+		case findErr != nil && !errors.Is(findErr, ErrUnreachable), time.Now().After(until):
 			switch {
-			case found != nil:
-				return found
+			case findErr != nil:
+				return findErr
 			case err == nil:
-				err = daemonError("ends the log of a container that runs, again and again")
+				err = daemonError("keeps closing the log of a running container")
 			}
 			return l.explain(ctx, err)
 		}
@@ -168,17 +179,18 @@ func (l *logReader) read(ctx context.Context) error {
 	}
 }
 
-// deliver passes on what of a piece is wanted and not known yet.
+// deliver sends the part of a chunk that the caller wants and does not have yet.
 func (l *logReader) deliver(p backends.LogChunk, _ bool) error {
-	if (p.Stderr && l.query.Stderr || !p.Stderr && l.query.Stdout) && (p.Time.IsZero() || !p.Time.Before(l.from[p.Output()])) {
-		var gone bool
-		if p, gone = l.resume.unseen(p); gone {
+	wanted := p.Stderr && l.query.Stderr || !p.Stderr && l.query.Stdout
+	if wanted && (p.Time.IsZero() || !p.Time.Before(l.from[p.Output()])) {
+		var lost bool
+		if p, lost = l.resume.unseen(p); lost {
 			if l.callbackErr = l.send(backends.LogChunk{Stderr: p.Stderr, Lost: true}); l.callbackErr != nil {
 				return l.callbackErr
 			}
 		}
-		if most := &l.skip[p.Output()]; *most > 0 {
-			*most -= dropLines(&p, *most)
+		if toSkip := &l.skip[p.Output()]; *toSkip > 0 {
+			*toSkip -= dropLines(&p, *toSkip)
 		}
 		if len(p.Data) > 0 {
 			l.callbackErr = l.send(p)
@@ -190,7 +202,7 @@ func (l *logReader) deliver(p backends.LogChunk, _ bool) error {
 	return l.reportCaughtUp()
 }
 
-// reportCaughtUp says, once, that what there was has been passed on.
+// reportCaughtUp informs the caller, once, that it has all entries that existed when the log was opened.
 func (l *logReader) reportCaughtUp() error {
 	if l.query.Follow && !l.caughtUp {
 		l.caughtUp = true
@@ -199,7 +211,7 @@ func (l *logReader) reportCaughtUp() error {
 	return l.callbackErr
 }
 
-// remaining is what is asked for after an interruption.
+// remaining returns the request for the rest of the log after an interruption.
 func (l *logReader) remaining(r logRequest) logRequest {
 	switch from := l.resume.resume(); {
 	case !from.IsZero():
@@ -213,27 +225,30 @@ func (l *logReader) remaining(r logRequest) logRequest {
 	return r
 }
 
-// interrupted reports whether the source may go on after err. What it says itself is final.
+// interrupted reports whether a retry may help. It does not if the daemon itself reported the error.
 func interrupted(err error) bool {
 	var known daemonError
 	return !errors.As(err, &known) && !hasAnyStatus(err) && !errors.Is(err, backends.ErrNoLog)
 }
 
-// explain puts an error of the source in words.
+// explain returns an error of the source as an error for users.
 func (l *logReader) explain(ctx context.Context, err error) error {
 	return explain(ctx, l.ref.Node, err)
 }
 
-// logRequest is what is asked of the daemon.
+// logRequest is a request for a log.
 type logRequest struct {
 	stdout, stderr, follow, times bool
 	since                         time.Time
 	tail                          int // entries of both streams; negative: all
 }
 
+// query returns the query string of the request.
 func (r logRequest) query() string {
 	v := url.Values{"tail": {"all"}}
-	for name, set := range map[string]bool{"stdout": r.stdout, "stderr": r.stderr, "follow": r.follow, "timestamps": r.times} {
+	for name, set := range map[string]bool{
+		"stdout": r.stdout, "stderr": r.stderr, "follow": r.follow, "timestamps": r.times,
+	} {
 		if set {
 			v.Set(name, "1")
 		}
@@ -247,29 +262,32 @@ func (r logRequest) query() string {
 	return v.Encode()
 }
 
-// fetch calls f with what the daemon answers. Only the beginning of the answer has to come in time.
+// fetch calls f with the log. Only the headers of the response have a time limit.
 func (l *logReader) fetch(ctx context.Context, r logRequest, f func(backends.LogChunk, bool) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	late := time.AfterFunc(l.docker.responseTimeout, func() { cancel(errNoResponse) })
-	answer, err := l.api.request(ctx, http.MethodGet, "/containers/"+l.container.ID+"/logs?"+r.query())
-	if !late.Stop() && errors.Is(context.Cause(ctx), errNoResponse) {
+	timeout := time.AfterFunc(l.docker.responseTimeout, func() { cancel(errNoResponse) })
+	response, err := l.api.request(ctx, http.MethodGet, "/containers/"+l.container.ID+"/logs?"+r.query())
+	if !timeout.Stop() && errors.Is(context.Cause(ctx), errNoResponse) {
 		return errNoResponse
 	}
 	if err != nil {
 		return l.explainNoLog(err)
 	}
-	defer answer.Body.Close()
-	return newEntryReader(answer.Body, l.container.Config.Tty, r.times).each(f)
+	defer response.Body.Close()
+	return newEntryReader(response.Body, l.container.Config.Tty, r.times).each(f)
 }
 
-// explainNoLog recognizes the answers that there is no log.
+// explainNoLog translates the responses that mean that the container has no log.
 func (l *logReader) explainNoLog(err error) error {
 	switch {
-	case hasStatus(err, http.StatusNotFound), hasStatus(err, http.StatusConflict): // removed, or about to be
-		return userErrorf("%w of task %s any more: its container is gone", backends.ErrNoLog, displayName(l.ref.Task))
+	case hasStatus(err, http.StatusNotFound), hasStatus(err, http.StatusConflict): // removed, or being removed
+		return kindErrorf(backends.ErrNoLog, "the log of task %s was deleted: its container was removed",
+			displayName(l.ref.Task))
 	case hasAnyStatus(err) && strings.Contains(err.Error(), "does not support reading"):
-		return userErrorf("%w of task %s: its log driver %s does not keep one", backends.ErrLogNotKept, displayName(l.ref.Task), displayName(l.container.HostConfig.LogConfig.Type))
+		return kindErrorf(backends.ErrLogNotKept,
+			"the log of task %s cannot be read: log driver %s does not support reading",
+			displayName(l.ref.Task), displayName(l.container.HostConfig.LogConfig.Type))
 	}
 	return err
 }

@@ -10,11 +10,11 @@ import (
 	"nomadctld/backends"
 )
 
-// entryReader is a container's log as the daemon sends it: one entry for a line, or for a part of a long one.
+// entryReader parses a container's log as the daemon sends it. An entry is one line, or a part of a long line.
 type entryReader struct {
 	r     *bufio.Reader
-	tty   bool // no frames: all is stdout
-	timed bool // each entry begins with its time and a space
+	tty   bool // no frames; everything is stdout
+	timed bool // each entry starts with its time and a space
 
 	buffer []byte
 }
@@ -22,17 +22,20 @@ type entryReader struct {
 const (
 	entryBufferSize   = 32 << 10
 	maxTimeLen        = 40
-	maxPartSize       = 16 << 10 // of a line that Docker cuts; without frames nothing else tells where the next part begins
-	systemErrorStream = 3        // frames of this stream say why the daemon cannot go on
+	maxPartSize       = 16 << 10 // Docker splits lines here; without frames only the size shows where a part ends
+	systemErrorStream = 3        // frames of this stream have the daemon's error
 )
 
-var errBadTime = daemonError("sends a log whose times cannot be read")
+var errBadTime = daemonError("returned a log with invalid timestamps")
 
+// newEntryReader returns a reader of the log in r.
 func newEntryReader(r io.Reader, tty, timed bool) *entryReader {
-	return &entryReader{r: bufio.NewReaderSize(r, entryBufferSize), tty: tty, timed: timed, buffer: make([]byte, entryBufferSize)}
+	return &entryReader{
+		r: bufio.NewReaderSize(r, entryBufferSize), tty: tty, timed: timed, buffer: make([]byte, entryBufferSize),
+	}
 }
 
-// each calls f with the log in pieces until its end; first is true for the first piece of an entry, which may be empty.
+// each calls f with the log in chunks. first is true for the first chunk of an entry, which may be empty.
 func (e *entryReader) each(f func(p backends.LogChunk, first bool) error) error {
 	for {
 		var err error
@@ -58,7 +61,7 @@ func (e *entryReader) each(f func(p backends.LogChunk, first bool) error) error 
 	}
 }
 
-// readFrame reads one frame; io.EOF: there is none.
+// readFrame reads one frame. It returns io.EOF at the end of the log.
 func (e *entryReader) readFrame(f func(backends.LogChunk, bool) error) error {
 	var head [8]byte
 	if _, err := io.ReadFull(e.r, head[:]); err != nil {
@@ -99,7 +102,7 @@ func (e *entryReader) readFrame(f func(backends.LogChunk, bool) error) error {
 	return nil
 }
 
-// readPart reads one entry that has no frame; io.EOF: there is none.
+// readPart reads one entry without a frame. It returns io.EOF at the end of the log.
 func (e *entryReader) readPart(f func(backends.LogChunk, bool) error) error {
 	if _, err := e.r.Peek(1); err != nil {
 		return err
@@ -144,13 +147,13 @@ func (e *entryReader) nextIsTime() bool {
 	return err == nil
 }
 
-// timeFormat is how Docker writes times in logs.
+// timeFormat is the format of times in Docker's logs.
 const timeFormat = "2006-01-02T15:04:05.000000000Z"
 
-// readTime reads a time and the space after it, of n bytes together, which are at most so many.
-func (e *entryReader) readTime(most int) (stamp time.Time, n int, err error) {
+// readTime reads a time and the space after it, at most maxLen bytes. n is the number of bytes read.
+func (e *entryReader) readTime(maxLen int) (stamp time.Time, n int, err error) {
 	var text [maxTimeLen]byte
-	for n < min(most, maxTimeLen) {
+	for n < min(maxLen, maxTimeLen) {
 		c, err := e.r.ReadByte()
 		if err != nil {
 			return stamp, n, err
@@ -167,7 +170,7 @@ func (e *entryReader) readTime(most int) (stamp time.Time, n int, err error) {
 	return stamp, n, errBadTime
 }
 
-// unexpectedEOF is an end where none should be.
+// unexpectedEOF returns io.ErrUnexpectedEOF for io.EOF, and other errors unchanged.
 func unexpectedEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

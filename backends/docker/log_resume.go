@@ -8,107 +8,108 @@ import (
 	"nomadctld/backends"
 )
 
-// resumePoint is what of a log has been passed on, so that it can be gone on with. The times of each stream do not go
-// back, but those of both may be mixed up a little, and the parts of a long line have the same.
+// resumePoint remembers how much of a log was sent, so that an interrupted log can be resumed. Times never decrease
+// within a stream, but the two streams may be slightly out of order, and the parts of a long line have the same time.
 type resumePoint struct {
-	mayRepeat bool  // the log is followed in files that are rotated, and pieces may come again
-	bytes     int64 // bytes
+	mayRepeat bool  // the log files rotate, so chunks may come again
+	bytes     int64 // sent so far
 	first     time.Time
 	streams   [2]struct {
-		last time.Time // of the last piece
-		same int64     // bytes that have this time
-		edge time.Time // pieces up to this time, and so many bytes of it, are known already
-		skip int64
-		due  bool // the piece of that time was asked for again, and has not come yet
+		lastTime   time.Time // of the last chunk
+		lastBytes  int64     // bytes with this time
+		knownUntil time.Time // chunks up to this time, and knownBytes of it, were already sent
+		knownBytes int64
+		pending    bool // the chunk at knownUntil was requested again and has not come yet
 
-		recent []int64 // times of the newest pieces, a ring
-		oldest int     // of recent
-		newest []byte  // data of the newest piece
+		recent []int64 // times of the newest chunks, a ring buffer
+		oldest int     // index in recent
+		newest []byte  // data of the newest chunk
 	}
 }
 
-// maxRecentTimes is of how many pieces the times are remembered. Docker up to 20.10 sends some lines again when the log that
-// it follows is rotated; by their times they are told from new ones of a clock that was set back.
+// maxRecentTimes is the number of chunk times to remember. Docker up to 20.10 sends some lines again when the followed
+// log is rotated. The times distinguish them from new lines after the clock was set back.
 const maxRecentTimes = 4096
 
-// maxSkew is by how much the times of two streams may be mixed up.
+// maxSkew bounds how far the times of the two streams may be out of order.
 const maxSkew = 2 * time.Second
 
-// resume returns since when the log is to be asked for again; news drops what is known of it. Zero: there was nothing.
-func (d *resumePoint) resume() time.Time {
-	if d.bytes == 0 {
+// resume returns the time from which to request the log again, or zero if nothing was sent. unseen drops the known
+// part.
+func (r *resumePoint) resume() time.Time {
+	if r.bytes == 0 {
 		return time.Time{}
 	}
 	var from time.Time
-	for i := range d.streams {
-		s := &d.streams[i]
-		s.edge, s.skip = s.last, s.same
-		if s.last.After(from) {
-			from = s.last
+	for i := range r.streams {
+		stream := &r.streams[i]
+		stream.knownUntil, stream.knownBytes = stream.lastTime, stream.lastBytes
+		if stream.lastTime.After(from) {
+			from = stream.lastTime
 		}
 	}
-	if from = from.Add(-maxSkew); from.Before(d.first) {
-		from = d.first
+	if from = from.Add(-maxSkew); from.Before(r.first) {
+		from = r.first
 	}
-	for i := range d.streams {
-		s := &d.streams[i]
-		s.due = !s.edge.IsZero() && !s.edge.Before(from)
+	for i := range r.streams {
+		stream := &r.streams[i]
+		stream.pending = !stream.knownUntil.IsZero() && !stream.knownUntil.Before(from)
 	}
 	return from
 }
 
-// unseen returns what of a piece is not known yet. gone: something before it is missing, or may be, because it was asked for
-// again from a piece on that was not there any more.
-func (d *resumePoint) unseen(p backends.LogChunk) (_ backends.LogChunk, gone bool) {
-	s := &d.streams[0]
+// unseen returns the part of a chunk that was not sent yet. lost reports that earlier chunks are missing or may be: the
+// log was requested from a chunk that no longer exists.
+func (r *resumePoint) unseen(p backends.LogChunk) (_ backends.LogChunk, lost bool) {
+	stream := &r.streams[0]
 	if p.Stderr {
-		s = &d.streams[1]
+		stream = &r.streams[1]
 	}
 	switch {
-	case !d.mayRepeat || !s.edge.IsZero():
-	case p.Time.Before(s.last) && slices.Contains(s.recent, p.Time.UnixNano()):
-		s.edge, s.skip = s.last, s.same
-	case p.Time.Equal(s.last) && bytes.HasSuffix(p.Data, newline) && bytes.Equal(p.Data, s.newest):
+	case !r.mayRepeat || !stream.knownUntil.IsZero():
+	case p.Time.Before(stream.lastTime) && slices.Contains(stream.recent, p.Time.UnixNano()):
+		stream.knownUntil, stream.knownBytes = stream.lastTime, stream.lastBytes
+	case p.Time.Equal(stream.lastTime) && bytes.HasSuffix(p.Data, newline) && bytes.Equal(p.Data, stream.newest):
 		p.Data = nil
 	}
-	if !s.edge.IsZero() {
+	if !stream.knownUntil.IsZero() {
 		switch {
-		case p.Time.Before(s.edge):
+		case p.Time.Before(stream.knownUntil):
 			p.Data = nil
-		case p.Time.Equal(s.edge):
-			n := min(s.skip, int64(len(p.Data)))
-			p.Data, s.skip = p.Data[n:], s.skip-n
-			for i := range d.streams { // what is older may go
-				if !d.streams[i].edge.After(p.Time) {
-					d.streams[i].due = false
+		case p.Time.Equal(stream.knownUntil):
+			n := min(stream.knownBytes, int64(len(p.Data)))
+			p.Data, stream.knownBytes = p.Data[n:], stream.knownBytes-n
+			for i := range r.streams { // older chunks may be missing
+				if !r.streams[i].knownUntil.After(p.Time) {
+					r.streams[i].pending = false
 				}
 			}
 		default:
-			s.edge = time.Time{}
-			gone, s.due = s.due, false
+			stream.knownUntil = time.Time{}
+			lost, stream.pending = stream.pending, false
 		}
 	}
 	if len(p.Data) == 0 {
-		return p, gone
+		return p, lost
 	}
-	if d.bytes == 0 {
-		d.first = p.Time
+	if r.bytes == 0 {
+		r.first = p.Time
 	}
-	if !p.Time.Equal(s.last) {
-		s.last, s.same = p.Time, 0
+	if !p.Time.Equal(stream.lastTime) {
+		stream.lastTime, stream.lastBytes = p.Time, 0
 		switch {
-		case !d.mayRepeat:
-		case len(s.recent) < maxRecentTimes:
-			s.recent = append(s.recent, p.Time.UnixNano())
+		case !r.mayRepeat:
+		case len(stream.recent) < maxRecentTimes:
+			stream.recent = append(stream.recent, p.Time.UnixNano())
 		default:
-			s.recent[s.oldest] = p.Time.UnixNano()
-			s.oldest = (s.oldest + 1) % maxRecentTimes
+			stream.recent[stream.oldest] = p.Time.UnixNano()
+			stream.oldest = (stream.oldest + 1) % maxRecentTimes
 		}
 	}
-	if d.mayRepeat {
-		s.newest = append(s.newest[:0], p.Data...)
+	if r.mayRepeat {
+		stream.newest = append(stream.newest[:0], p.Data...)
 	}
-	s.same += int64(len(p.Data))
-	d.bytes += int64(len(p.Data))
-	return p, gone
+	stream.lastBytes += int64(len(p.Data))
+	r.bytes += int64(len(p.Data))
+	return p, lost
 }

@@ -10,36 +10,37 @@ import (
 	"nomadctld/backends"
 )
 
-// storedLog counts what Docker holds of a log.
+// storedLog measures the part of a log that Docker has stored.
 type storedLog struct {
 	outputs     [2]backends.RetainedOutput
-	partialLine [2]bool // the last line has no end yet
+	partialLine [2]bool // the last line has no newline yet
 	start       time.Time
 	entries     int
 	size        int64 // of the data as JSON
 }
 
 const (
-	maxHead = 4 << 10 // of what is compared with another source
+	maxHead = 4 << 10 // bytes that are compared with another source
 	maxTail = 256
 
-	entryOverhead = 80 // bytes that an entry of a log file takes up beside its data
+	entryOverhead = 80 // bytes of a log file entry in addition to its data
 )
 
-func (h *storedLog) add(p backends.LogChunk, first bool) {
+// add measures one chunk. first is true for the first chunk of an entry.
+func (s *storedLog) add(p backends.LogChunk, first bool) {
 	if first {
-		h.entries++
+		s.entries++
 	}
-	if h.start.IsZero() {
-		h.start = p.Time
+	if s.start.IsZero() {
+		s.start = p.Time
 	}
 	if len(p.Data) == 0 {
 		return
 	}
 	for _, b := range p.Data {
-		h.size += int64(jsonLen[b])
+		s.size += int64(jsonLen[b])
 	}
-	o := &h.outputs[p.Output()]
+	o := &s.outputs[p.Output()]
 	o.Bytes += int64(len(p.Data))
 	o.Lines += bytes.Count(p.Data, newline)
 	if room := maxHead - len(o.Head); room > 0 {
@@ -49,10 +50,11 @@ func (h *storedLog) add(p backends.LogChunk, first bool) {
 	if len(o.Tail) > maxTail {
 		o.Tail = append(o.Tail[:0], o.Tail[len(o.Tail)-maxTail:]...)
 	}
-	h.partialLine[p.Output()] = p.Data[len(p.Data)-1] != '\n'
+	s.partialLine[p.Output()] = p.Data[len(p.Data)-1] != '\n'
 }
 
-// jsonLen is how many bytes Docker writes for a byte of a log: JSON, in which what is not ASCII stays if it is valid UTF-8.
+// jsonLen is the number of bytes that Docker writes for a byte of a log. JSON keeps non-ASCII bytes if they are valid
+// UTF-8.
 var jsonLen = func() (n [256]uint8) {
 	for b := range n {
 		switch {
@@ -61,7 +63,7 @@ var jsonLen = func() (n [256]uint8) {
 		case b < ' ', b == '<', b == '>', b == '&':
 			n[b] = 6
 		case b >= 0x80:
-			n[b] = 6 // it may not be valid
+			n[b] = 6 // it may be invalid
 		default:
 			n[b] = 1
 		}
@@ -69,7 +71,7 @@ var jsonLen = func() (n [256]uint8) {
 	return n
 }()
 
-// scanAll reads all that Docker holds, and asks the caller for what is older.
+// scanAll reads everything that Docker has stored and calls query.OnRetained for older lines.
 func (l *logReader) scanAll(ctx context.Context) error {
 	r := logRequest{stdout: true, stderr: true, times: true, tail: -1}
 	err := l.fetch(ctx, r, func(p backends.LogChunk, first bool) error {
@@ -83,28 +85,29 @@ func (l *logReader) scanAll(ctx context.Context) error {
 	return l.queryOlder(ctx)
 }
 
-// queryOlder asks the caller for what is older than what Docker holds, if that is wanted.
+// queryOlder calls query.OnRetained for the lines older than Docker's, if the caller wants them.
 func (l *logReader) queryOlder(ctx context.Context) error {
-	h := &l.stored
-	if l.query.OnRetained == nil || l.query.Lines == 0 || l.query.AfterContainer != "" || !l.query.Since.IsZero() && !h.start.IsZero() && !h.start.After(l.query.Since) {
+	stored := &l.stored
+	coversSince := !l.query.Since.IsZero() && !stored.start.IsZero() && !stored.start.After(l.query.Since)
+	if l.query.OnRetained == nil || l.query.Lines == 0 || l.query.AfterContainer != "" || coversSince {
 		return nil
 	}
-	is := backends.RetainedLog{Start: h.start, Outputs: h.outputs}
-	for i := range is.Outputs {
-		if h.partialLine[i] {
-			is.Outputs[i].Lines++
+	retained := backends.RetainedLog{Start: stored.start, Outputs: stored.outputs}
+	for i := range retained.Outputs {
+		if stored.partialLine[i] {
+			retained.Outputs[i].Lines++
 		}
 	}
-	if least := l.minAfterRotation(); least >= 0 {
-		is.Rotated = h.size+int64(h.entries)*entryOverhead >= least
+	if minSize := l.minAfterRotation(); minSize >= 0 {
+		retained.Rotated = stored.size+int64(stored.entries)*entryOverhead >= minSize
 	}
-	if err := l.query.OnRetained(ctx, is); err != nil {
+	if err := l.query.OnRetained(ctx, retained); err != nil {
 		return &olderError{err}
 	}
 	return nil
 }
 
-// olderError is an error of the caller.
+// olderError is an error of query.OnRetained.
 type olderError struct{ error }
 
 func (e *olderError) Unwrap() error { return e.error }
@@ -112,8 +115,8 @@ func (e *olderError) Unwrap() error { return e.error }
 // rotates reports whether the log driver deletes old lines.
 func (l *logReader) rotates() bool { return l.minAfterRotation() >= 0 }
 
-// minAfterRotation returns how many bytes of log files Docker holds at least once it has deleted some; negative: it deletes
-// none.
+// minAfterRotation returns the minimal size of Docker's log files after it has deleted some. It is negative if Docker
+// deletes none.
 func (l *logReader) minAfterRotation() int64 {
 	config := l.container.HostConfig.LogConfig
 	size, files := config.Config["max-size"], config.Config["max-file"]
@@ -134,14 +137,14 @@ func (l *logReader) minAfterRotation() int64 {
 			n, err = 5, nil
 		}
 	}
-	each, ok := parseSize(size)
+	fileSize, ok := parseSize(size)
 	if err != nil || !ok {
-		return 0 // nobody knows
+		return 0 // unknown
 	}
-	return each * max(n-1, 0)
+	return fileSize * max(n-1, 0)
 }
 
-// parseSize returns the number of bytes that a size such as 2m means, as Docker reads it.
+// parseSize returns the bytes of a size such as 2m, as Docker parses it.
 func parseSize(size string) (int64, bool) {
 	size = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(size)), "b")
 	factor := int64(1)

@@ -14,7 +14,7 @@ func TestLogStored_MinAfterRotation(t *testing.T) {
 	}{
 		{"json-file", "", "", -1},
 		{"json-file", "-1", "5", -1},
-		{"json-file", "2m", "2", 2_000_000}, // what Nomad's driver sets
+		{"json-file", "2m", "2", 2_000_000}, // the default of Nomad's driver
 		{"json-file", "10k", "", 0},
 		{"json-file", "1.5M", "3", 3_000_000},
 		{"json-file", "100", "2", 100},
@@ -39,7 +39,9 @@ func TestLogStored_MemoryBounded(t *testing.T) {
 		h.add(backends.LogChunk{Stderr: true, Data: []byte(text)}, true)
 	}
 	o := h.outputs[1]
-	if o.Bytes != 24_000 || o.Lines != 3000 || string(o.Head) != text[:maxHead] || string(o.Tail) != text[:maxTail] || h.entries != 3 || h.size != 27_000 {
-		t.Errorf("got %d bytes, %d lines, a head of %d, a tail of %d, %d entries, size %d", o.Bytes, o.Lines, len(o.Head), len(o.Tail), h.entries, h.size)
+	if o.Bytes != 24_000 || o.Lines != 3000 || string(o.Head) != text[:maxHead] || string(o.Tail) != text[:maxTail] ||
+		h.entries != 3 || h.size != 27_000 {
+		t.Errorf("got %d bytes, %d lines, a head of %d, a tail of %d, %d entries, size %d", o.Bytes, o.Lines,
+			len(o.Head), len(o.Tail), h.entries, h.size)
 	}
 }

@@ -9,26 +9,27 @@ import (
 )
 
 const (
-	tailGrowth    = 4      // by how much more is asked for when there were too few lines
-	maxTailSearch = 20_000 // entries; farther back no lines are looked for of an output that is written to rarely
+	tailGrowth    = 4      // the growth of the next request if there were too few lines
+	maxTailSearch = 20_000 // entries; not searched further for an output that is rarely written
 )
 
-// countTail finds out how much to ask for, and how many lines of that to skip of each output, so that the last query.Lines
-// of each remain. The daemon counts entries, which are of both outputs and may be parts of a line; so they are counted
-// before. While the other output has enough, one that is written to rarely is not looked for in all of a long log.
+// countTail determines how many entries to request, and how many lines of each output to skip, so that the last
+// query.Lines lines of each output remain. The daemon counts entries of both outputs together, and a long line has
+// several entries, so it cannot count lines. If one output has enough lines, a rare other output is not searched for in
+// the whole log.
 func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 	r := *wanted
 	r.stdout, r.stderr, r.follow, r.times = true, true, false, true
-	asks := [2]bool{l.query.Stdout, l.query.Stderr}
-	for r.tail = l.query.Lines + 1; ; r.tail *= tailGrowth { // one more, as the first may be the end of a line
+	outputs := [2]bool{l.query.Stdout, l.query.Stderr}
+	for r.tail = l.query.Lines + 1; ; r.tail *= tailGrowth { // one more: the first entry may be the end of a line
 		l.stored = storedLog{}
-		var begins [2]time.Time
+		var firstTimes [2]time.Time
 		var lines [2]int
 		var open [2]bool
 		count := 0
 		err := l.fetch(ctx, r, func(p backends.LogChunk, first bool) error {
-			if begins[p.Output()].IsZero() {
-				begins[p.Output()] = p.Time
+			if firstTimes[p.Output()].IsZero() {
+				firstTimes[p.Output()] = p.Time
 			}
 			if first {
 				count++
@@ -44,33 +45,35 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 		if err != nil {
 			return err
 		}
-		all, enough, some := count < r.tail, true, false
-		for i := range asks {
+		all, enough, anyEnough := count < r.tail, true, false
+		for i := range outputs {
 			if open[i] {
 				lines[i]++
 			}
-			if asks[i] {
+			if outputs[i] {
 				l.skip[i] = max(0, lines[i]-l.query.Lines)
 				enough = enough && lines[i] > l.query.Lines
-				some = some || lines[i] > l.query.Lines
+				anyEnough = anyEnough || lines[i] > l.query.Lines
 			}
 		}
 		switch {
 		case all:
-			// Asked for by number, docker reads from the end, as it has been read here: where the log is damaged that makes a
-			// difference. The margin is for lines written in between.
+			// Request a number of entries, so that Docker reads from the end, as it did here. That matters if the log
+			// is damaged. The margin is for lines written in between.
 			wanted.tail = 2*r.tail + 10_000
 			if l.query.OnRetained == nil || l.query.AfterContainer != "" || !wanted.since.IsZero() && !l.rotates() {
 				return nil
 			}
 			l.stored = storedLog{}
-			return l.scanAll(ctx) // from the start: only so docker reports damage, and what was counted may begin at a time
-		case enough, some && r.tail >= max(maxTailSearch, tailGrowth*l.query.Lines):
-			// Counted from the end again, but with a margin for lines written in between; the time is what counts.
+			// From the start: only then Docker reports damage, and the count may start in the middle.
+			return l.scanAll(ctx)
+		case enough, anyEnough && r.tail >= max(maxTailSearch, tailGrowth*l.query.Lines):
+			// Request a number of entries again, with a margin for lines written in between. The time decides.
 			wanted.tail = 2*r.tail + 10_000
-			l.from = begins
-			if wanted.since = begins[0]; begins[0].IsZero() || !begins[1].IsZero() && begins[1].Before(begins[0]) {
-				wanted.since = begins[1]
+			l.from = firstTimes
+			stdoutTime, stderrTime := firstTimes[0], firstTimes[1]
+			if wanted.since = stdoutTime; stdoutTime.IsZero() || !stderrTime.IsZero() && stderrTime.Before(stdoutTime) {
+				wanted.since = stderrTime
 			}
 		default:
 			continue
@@ -79,7 +82,7 @@ func (l *logReader) countTail(ctx context.Context, wanted *logRequest) error {
 	}
 }
 
-// findNewest finds out when the newest entry was written.
+// findNewest finds the time of the newest entry.
 func (l *logReader) findNewest(ctx context.Context) error {
 	r := logRequest{stdout: true, stderr: true, times: true, tail: 1}
 	return l.fetch(ctx, r, func(p backends.LogChunk, _ bool) error {
@@ -88,14 +91,14 @@ func (l *logReader) findNewest(ctx context.Context) error {
 	})
 }
 
-// maxEntries is more than are counted; of more lines than that, all come.
+// maxEntries bounds the lines that are counted. Requests for more lines return the whole log.
 const maxEntries = 1 << 28
 
 var newline = []byte{'\n'}
 
-// dropLines takes up to most lines from the beginning of a piece, and returns how many it has taken the end of.
-func dropLines(p *backends.LogChunk, most int) (dropped int) {
-	for dropped < most {
+// dropLines removes up to limit lines from the start of a chunk and returns how many line ends it removed.
+func dropLines(p *backends.LogChunk, limit int) (dropped int) {
+	for dropped < limit {
 		at := bytes.IndexByte(p.Data, '\n')
 		if at < 0 {
 			p.Data = nil

@@ -12,30 +12,30 @@ import (
 	"nomadctld/backends"
 )
 
-var panicking = writerFunc(func([]byte) (int, error) { panic("of a test") })
+var panicking = writerFunc(func([]byte) (int, error) { panic("test panic") })
 
 type panickingReader struct{}
 
-func (panickingReader) Read([]byte) (int, error) { panic("of a test") }
+func (panickingReader) Read([]byte) (int, error) { panic("test panic") }
 
-// panickingTerminal panics when somebody follows its size.
+// panickingTerminal panics when its size is followed.
 type panickingTerminal struct{ terminalSize }
 
-func (panickingTerminal) Resized() <-chan struct{} { panic("of a test") }
+func (panickingTerminal) Resized() <-chan struct{} { panic("test panic") }
 
 func TestPanic_ExecReturnsIt(t *testing.T) {
 	t.Parallel()
 	open, typing := io.Pipe()
 	t.Cleanup(func() { typing.Close() })
 	for name, p := range map[string]backends.Program{
-		"output":               {Stdin: open, Stdout: panicking},
-		"output of a terminal": {Stdin: open, Stdout: panicking, Terminal: terminalSize{80, 24}},
-		"input":                {Stdin: panickingReader{}, Stdout: io.Discard},
-		"size of a terminal":   {Stdin: open, Stdout: io.Discard, Terminal: panickingTerminal{terminalSize{80, 24}}},
+		"output":          {Stdin: open, Stdout: panicking},
+		"terminal output": {Stdin: open, Stdout: panicking, Terminal: terminalSize{80, 24}},
+		"input":           {Stdin: panickingReader{}, Stdout: io.Discard},
+		"terminal size":   {Stdin: open, Stdout: io.Discard, Terminal: panickingTerminal{terminalSize{80, 24}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &scriptedDaemon{terminal: p.Terminal != nil, refusesExecs: true} // signals reach nobody
+			d := &scriptedDaemon{terminal: p.Terminal != nil, refusesExecs: true} // no signal can be sent
 			d.stream = func(conn *net.TCPConn) {
 				d.exit(0)
 				if mark := d.setupMark(); mark != "" {
@@ -59,15 +59,15 @@ func TestPanic_AttachReturnsIt(t *testing.T) {
 	open, typing := io.Pipe()
 	t.Cleanup(func() { typing.Close() })
 	for name, a := range map[string]backends.Attachment{
-		"output":             {Stdin: open, Stdout: panicking},
-		"input":              {Stdin: panickingReader{}, Stdout: io.Discard},
-		"size of a terminal": {Stdin: open, Stdout: io.Discard, Terminal: panickingTerminal{terminalSize{80, 24}}},
+		"output":        {Stdin: open, Stdout: panicking},
+		"input":         {Stdin: panickingReader{}, Stdout: io.Discard},
+		"terminal size": {Stdin: open, Stdout: io.Discard, Terminal: panickingTerminal{terminalSize{80, 24}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := &scriptedDaemon{terminal: a.Terminal != nil}
 			d.stream = func(conn *net.TCPConn) {
-				for range 10 { // the first output only makes the client's writer fail
+				for range 10 { // the first write only makes the queue's goroutine fail
 					conn.Write(framed(1, "output"))
 					time.Sleep(50 * time.Millisecond)
 				}
@@ -82,10 +82,10 @@ func TestPanic_AttachReturnsIt(t *testing.T) {
 	}
 }
 
-// panickingWaiter is what the library returns for a stream.
+// panickingWaiter replaces the library's waiter for a stream.
 type panickingWaiter struct{ dockerclient.CloseWaiter }
 
-func (panickingWaiter) Wait() error { panic("of a test") }
+func (panickingWaiter) Wait() error { panic("test panic") }
 
 func TestPanic_StreamFails(t *testing.T) {
 	t.Parallel()
@@ -96,7 +96,8 @@ func TestPanic_StreamFails(t *testing.T) {
 	defer listener.Close()
 	out := newOutput(io.Discard, io.Discard, true)
 	s := &apiClient{daemon: &daemon{}, client: &dockerclient.Client{}}
-	st, err := s.open(t.Context(), out, true, time.Minute, func(c *dockerclient.Client) (dockerclient.CloseWaiter, error) {
+	st, err := s.open(t.Context(), out, true, time.Minute, func(c *dockerclient.Client) (dockerclient.CloseWaiter,
+		error) {
 		_, err := c.Dialer.Dial("tcp", listener.Addr().String())
 		return panickingWaiter{}, err
 	})
@@ -107,17 +108,17 @@ func TestPanic_StreamFails(t *testing.T) {
 	wantPanic(t, out.failed())
 }
 
-// TestPanic_OutputFails has a panic in what is asked before the first byte.
+// TestPanic_OutputFails panics in classify, before the first write.
 func TestPanic_OutputFails(t *testing.T) {
 	t.Parallel()
 	for name, pass := range map[string]func(*output){
-		"with the head": func(o *output) { o.Write([]byte("x")) },
-		"after it":      func(o *output) { o.ReadFrom(&slowReader{count: 1, size: 1}) },
+		"with the headers":  func(o *output) { o.Write([]byte("x")) },
+		"after the headers": func(o *output) { o.ReadFrom(&slowReader{count: 1, size: 1}) },
 	} {
 		out := newOutput(io.Discard, io.Discard, true)
 		out.conn = &streamConn{Conn: sinkConn{}}
 		out.conn.status.Store(101)
-		out.classify = func() outputKind { panic("of a test") }
+		out.classify = func() outputKind { panic("test panic") }
 		pass(out)
 		if err := out.failed(); err == nil {
 			t.Errorf("%s: got no error", name)
@@ -128,7 +129,7 @@ func TestPanic_OutputFails(t *testing.T) {
 func wantPanic(t *testing.T, err error) {
 	t.Helper()
 	var caught *backends.PanicError
-	if !errors.As(err, &caught) || caught.Value != "of a test" {
+	if !errors.As(err, &caught) || caught.Value != "test panic" {
 		t.Errorf("got %v, want the panic", err)
 	}
 }

@@ -2,33 +2,33 @@ package docker
 
 import "time"
 
-// readDelay says how long more of a busy stream is let come before it is read again. Whoever takes each piece as it comes
-// has the daemon, the container's shim and the program woken for each, which is most of what such a stream costs.
+// readDelay decides how long to wait before the next read of a busy stream. Reading every small chunk immediately wakes
+// the daemon, the container's shim and the program each time, which is most of the cost of such a stream.
 type readDelay struct {
-	bytes int       // taken since the last pause
-	start time.Time // when that began
+	bytes int       // read since the last pause
+	start time.Time // of the count
 }
 
 const (
-	minDelayedBytes = 64 << 10             // what is less is shown at once
-	maxDelayedRead  = 16 << 10             // what is read at once when nothing has gathered yet
-	maxGathered     = 512 << 10            // half of what the daemon holds back before the program has to wait
-	maxReadDelay    = 8 * time.Millisecond // at most; less than a person sees
+	minDelayedBytes = 64 << 10             // less is shown at once
+	maxDelayedRead  = 16 << 10             // larger reads are not delayed
+	maxGathered     = 512 << 10            // half of the daemon's buffer, which blocks the program when full
+	maxReadDelay    = 8 * time.Millisecond // too short to notice
 
-	// A program that answers what is sent to it is not let wait: the next question may wait for the rest of its answer.
+	// A program that responds to input is not delayed: the next input may depend on its output.
 	replyGrace = 100 * time.Millisecond
 )
 
-// pause returns how long to wait after n bytes were read into a buffer of size bytes; sent is when something was last
-// sent to the program.
-func (g *readDelay) pause(n, size int, sent time.Time) time.Duration {
-	g.bytes += n
+// pause returns how long to wait after a read of n bytes into a buffer of size bytes. sent is the time of the last
+// input to the program.
+func (d *readDelay) pause(n, size int, sent time.Time) time.Duration {
+	d.bytes += n
 	now := time.Now()
-	if g.bytes < minDelayedBytes || n >= min(maxDelayedRead, size) || now.Sub(sent) < replyGrace {
+	if d.bytes < minDelayedBytes || n >= min(maxDelayedRead, size) || now.Sub(sent) < replyGrace {
 		return 0
 	}
-	// For as long as the daemon would need, at the speed so far, to be half full.
-	pause := min(maxReadDelay, now.Sub(g.start)/time.Duration(g.bytes)*maxGathered)
-	g.bytes, g.start = 0, now
+	// At the current rate the daemon's buffer is half full after this time.
+	pause := min(maxReadDelay, now.Sub(d.start)/time.Duration(d.bytes)*maxGathered)
+	d.bytes, d.start = 0, now
 	return pause
 }

@@ -12,24 +12,24 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 )
 
-// stream is a connection that the daemon has given up to the streams of a program. go-dockerclient opens and copies it,
-// but on a connection of ours: by itself it takes no context, looks at no status, and closes what has to stay open.
+// stream is a hijacked connection for the streams of a program or container. go-dockerclient opens it and copies the
+// data, but over a streamConn: without it the library takes no context, ignores the status and closes too early.
 type stream struct {
 	conn *streamConn
 	out  *output
-	done chan struct{} // closed when nothing more comes and nothing more is written to the outputs
+	done chan struct{} // closed when no more output arrives or is written
 }
 
-// open lets begin start a stream. Its input goes through in, if any; with keep the end of the input is not passed on.
-// When ctx ends before the daemon has answered, so does the stream.
-func (s *apiClient) open(ctx context.Context, out *output, keep bool, limit time.Duration,
-	begin func(*dockerclient.Client) (dockerclient.CloseWaiter, error),
+// open calls start to open a stream. keepOpen: do not send EOF at the end of the input. If ctx ends before the daemon
+// responds, opening fails.
+func (c *apiClient) open(ctx context.Context, out *output, keepOpen bool, responseTimeout time.Duration,
+	start func(*dockerclient.Client) (dockerclient.CloseWaiter, error),
 ) (*stream, error) {
-	dialer := &dialer{ctx: ctx, tls: s.daemon.tls, responseTimeout: limit, keepOpen: keep}
+	dialer := &dialer{ctx: ctx, tls: c.daemon.tls, responseTimeout: responseTimeout, keepOpen: keepOpen}
 	dialer.onOpen = func(w *streamConn) { out.conn = w }
-	client := *s.client
-	client.Dialer, client.TLSConfig = dialer, nil // the library encrypts only what a net.Dialer has opened
-	waiter, err := begin(&client)
+	libraryClient := *c.client
+	libraryClient.Dialer, libraryClient.TLSConfig = dialer, nil // the library encrypts only connections of a net.Dialer
+	waiter, err := start(&libraryClient)
 	if err != nil {
 		return nil, err
 	}
@@ -38,24 +38,25 @@ func (s *apiClient) open(ctx context.Context, out *output, keep bool, limit time
 		defer close(st.done)
 		out.guard(func() {
 			defer st.conn.Close()
-			waiter.Wait() // its error may be that of the input; out knows that of the output
+			waiter.Wait() // the error may be that of the input; out has the error of the output
 		})()
 	}()
 	return st, nil
 }
 
-// close ends the stream as it is.
+// close closes the connection.
 func (s *stream) close() { s.conn.Close() }
 
-// dialer opens one connection.
+// dialer opens the connection of one stream.
 type dialer struct {
 	ctx             context.Context
 	tls             *tls.Config
-	responseTimeout time.Duration // for the daemon's answer
+	responseTimeout time.Duration // for the headers
 	keepOpen        bool
 	onOpen          func(*streamConn)
 }
 
+// Dial connects to the daemon. The library calls it once for a stream.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(d.ctx, connectTimeout)
 	defer cancel()
@@ -78,79 +79,81 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	return w, nil
 }
 
-// streamConn is the connection of a stream.
+// streamConn is the connection of a stream. It records the status of the response.
 type streamConn struct {
 	net.Conn
-	keepOpen   bool        // the end of the input stays here
-	stopWatch  func() bool // lets go of the context, which is for the time until the answer
-	statusLine []byte      // the beginning of the answer; 12 bytes when it is complete
+	keepOpen   bool        // CloseWrite does nothing
+	stopWatch  func() bool // stops watching the context, which counts only until the response
+	statusLine []byte      // the first 12 bytes of the response
 	status     atomic.Int32
-	lastWrite  atomic.Int64 // when something was last sent, in Unix nanoseconds
+	lastWrite  atomic.Int64 // Unix nanoseconds
 }
 
 const statusLineLen = len("HTTP/1.1 200")
 
-// refusalTimeout is how long the text of a refusal may take; the daemon keeps the connection open after it.
+// refusalTimeout bounds the time to read the text of a refusal. The daemon keeps the connection open after it.
 const refusalTimeout = time.Second
 
-func (w *streamConn) Read(p []byte) (int, error) {
-	n, err := w.Conn.Read(p)
-	if len(w.statusLine) < statusLineLen && n > 0 {
-		w.statusLine = append(w.statusLine, p[:min(n, statusLineLen-len(w.statusLine))]...)
-		if len(w.statusLine) == statusLineLen {
-			w.handleStatus()
+func (c *streamConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if len(c.statusLine) < statusLineLen && n > 0 {
+		c.statusLine = append(c.statusLine, p[:min(n, statusLineLen-len(c.statusLine))]...)
+		if len(c.statusLine) == statusLineLen {
+			c.handleStatus()
 		}
 	}
 	return n, err
 }
 
-func (w *streamConn) Write(p []byte) (int, error) {
-	w.lastWrite.Store(time.Now().UnixNano())
-	return w.Conn.Write(p)
+func (c *streamConn) Write(p []byte) (int, error) {
+	c.lastWrite.Store(time.Now().UnixNano())
+	return c.Conn.Write(p)
 }
 
-func (w *streamConn) lastWriteTime() time.Time { return time.Unix(0, w.lastWrite.Load()) }
+func (c *streamConn) lastWriteTime() time.Time { return time.Unix(0, c.lastWrite.Load()) }
 
-func (w *streamConn) handleStatus() {
-	w.stopWatch()
+// handleStatus parses the status and replaces the deadlines of the request.
+func (c *streamConn) handleStatus() {
+	c.stopWatch()
 	status := 0
-	for _, digit := range w.statusLine[statusLineLen-3:] {
+	for _, digit := range c.statusLine[statusLineLen-3:] {
 		status = status*10 + int(digit-'0')
 	}
-	w.status.Store(int32(status))
-	w.SetWriteDeadline(time.Time{})
-	if w.accepted() {
-		w.SetReadDeadline(time.Time{})
+	c.status.Store(int32(status))
+	c.SetWriteDeadline(time.Time{})
+	if c.accepted() {
+		c.SetReadDeadline(time.Time{})
 	} else {
-		w.SetReadDeadline(time.Now().Add(refusalTimeout))
+		c.SetReadDeadline(time.Now().Add(refusalTimeout))
 	}
 }
 
-// accepted reports whether the daemon has agreed to the stream.
-func (w *streamConn) accepted() bool {
-	status := w.status.Load()
+// accepted reports whether the daemon accepted the request for a stream.
+func (c *streamConn) accepted() bool {
+	status := c.status.Load()
 	return status == http.StatusSwitchingProtocols || status == http.StatusOK
 }
 
-// encrypted reports whether no read returns more than a record of TLS, which is 16 KiB.
-func (w *streamConn) encrypted() bool {
-	_, is := w.Conn.(*tls.Conn)
+// encrypted reports whether the connection uses TLS. Then a read returns at most one record of 16 KiB.
+func (c *streamConn) encrypted() bool {
+	_, is := c.Conn.(*tls.Conn)
 	return is
 }
 
 // CloseWrite is called by the library at the end of the input.
-func (w *streamConn) CloseWrite() error {
-	if w.keepOpen {
+func (c *streamConn) CloseWrite() error {
+	if c.keepOpen {
 		return nil
 	}
-	return w.closeWrite()
+	return c.closeWrite()
 }
 
-func (w *streamConn) closeWrite() error { return w.Conn.(interface{ CloseWrite() error }).CloseWrite() }
+// closeWrite sends EOF to the daemon.
+func (c *streamConn) closeWrite() error { return c.Conn.(interface{ CloseWrite() error }).CloseWrite() }
 
-func (w *streamConn) Close() error {
-	w.stopWatch()
-	return w.Conn.Close()
+func (c *streamConn) Close() error {
+	c.stopWatch()
+	return c.Conn.Close()
 }
 
 var _ io.ReadWriteCloser = (*streamConn)(nil)

@@ -7,29 +7,30 @@ import (
 	"nomadctld/backends"
 )
 
-// input is what goes into a stream. It has no Close method, which go-dockerclient would call.
+// input is the input of a stream. It has no Close method, because go-dockerclient would call it.
 type input struct {
 	source     io.Reader
-	terminal   bool            // the end is typed, because a terminal has no other
-	eofKey     byte            // with what; 0: nothing
-	ready      <-chan struct{} // closed when the input may be read; nil: it may
-	streamDone <-chan struct{} // closed when the stream is not needed any more
-	refused    func() bool     // asked before anything is read: the daemon has not agreed to the stream. May be nil
+	terminal   bool            // EOF is typed as a key
+	eofKey     byte            // 0: none
+	ready      <-chan struct{} // closed when input may be read; nil: at once
+	streamDone <-chan struct{} // closed when the stream is finished
+	refused    func() bool     // asked before the first read: the daemon refused the stream; may be nil
 	fail       func(error)     // reports a panic
 	sent       atomic.Bool
 
-	detachKeys []byte      // with which Docker lets go of it; nil: none
-	matched    int         // so many of them were the last that was sent
-	detached   atomic.Bool // all of them have been
+	detachKeys []byte      // keys that make Docker detach; nil: none
+	matched    int         // number of detach keys that were sent last
+	detached   atomic.Bool // all detach keys were sent
 }
 
-// Read is for the interface only: io.Copy prefers WriteTo.
+// Read implements io.Reader. io.Copy calls WriteTo instead.
 func (i *input) Read(p []byte) (int, error) { return i.source.Read(p) }
 
 const ctrlD = 4
 
-// WriteTo copies until the end of either side. The buffer is small as long as little comes. go-dockerclient passes on the end
-// of the input whatever it returns; so where the input broke off it stays until the stream is over.
+// WriteTo copies until the end of either side. It starts with a small buffer, because most input is small. After
+// WriteTo returns, go-dockerclient sends EOF even after an error; so if the input fails, WriteTo waits for the end of
+// the stream.
 func (i *input) WriteTo(w io.Writer) (written int64, err error) {
 	panicked := backends.Protect(func() error {
 		written, err = i.copy(w)
@@ -43,6 +44,7 @@ func (i *input) WriteTo(w io.Writer) (written int64, err error) {
 	return written, err
 }
 
+// copy waits until the input is ready and copies it to w.
 func (i *input) copy(w io.Writer) (written int64, err error) {
 	if i.refused != nil && i.refused() {
 		return 0, nil
@@ -54,9 +56,9 @@ func (i *input) copy(w io.Writer) (written int64, err error) {
 			return 0, nil
 		}
 	}
-	buffers := &smallBuffers
-	buffer := buffers.Get().(*[]byte)
-	defer func() { buffers.Put(buffer) }()
+	currentPool := &smallBuffers
+	buffer := currentPool.Get().(*[]byte)
+	defer func() { currentPool.Put(buffer) }()
 	last := byte('\n')
 	for {
 		n, err := i.source.Read(*buffer)
@@ -77,28 +79,30 @@ func (i *input) copy(w io.Writer) (written int64, err error) {
 			<-i.streamDone
 			return written, err
 		}
-		if wanted := poolFor(n, len(*buffer)); wanted != buffers {
-			buffers.Put(buffer)
-			buffers = wanted
-			buffer = buffers.Get().(*[]byte)
+		if pool := poolFor(n, len(*buffer)); pool != currentPool {
+			currentPool.Put(buffer)
+			currentPool = pool
+			buffer = currentPool.Get().(*[]byte)
 		}
 	}
 }
 
-// typeEOF types the key for it, ^D mostly, which at the beginning of a line is the end, and in the middle of one only passes that line on.
+// typeEOF types the EOF key, usually ^D. In the middle of a line the first key only sends the line, so it is typed
+// twice.
 func (i *input) typeEOF(w io.Writer, last byte) error {
 	if !i.terminal || i.eofKey == 0 {
 		return nil
 	}
-	end := []byte{i.eofKey, i.eofKey}
+	eofKeys := []byte{i.eofKey, i.eofKey}
 	if last == '\n' || last == '\r' || last == i.eofKey {
-		end = end[:1]
+		eofKeys = eofKeys[:1]
 	}
-	_, err := w.Write(end)
+	_, err := w.Write(eofKeys)
 	return err
 }
 
-// matchKeys looks for the keys in what is sent, as Docker does: one that breaks off the keys is not looked at as their first.
+// matchKeys looks for the detach keys in the input. Like Docker, it does not treat the key that breaks a match as the
+// first key of a new match.
 func (i *input) matchKeys(p []byte) {
 	for _, key := range p {
 		if i.matched == len(i.detachKeys) {

@@ -12,29 +12,29 @@ import (
 	"nomadctld/backends"
 )
 
-// output takes what comes on a stream, and writes it to where it belongs.
+// output receives the data of a stream and writes it to stdout and stderr.
 type output struct {
 	demuxer
-	classify func() outputKind // asked once, before the first byte is written. May be nil
+	classify func() outputKind // called once, before the first write; may be nil
 	broken   chan struct{}     // closed by fail
 	conn     *streamConn
 
-	idleSince        atomic.Int64 // since when nothing comes, in Unix nanoseconds; 0: something is being written
+	idleSince        atomic.Int64 // Unix nanoseconds; 0: a write is in progress
 	writing          atomic.Bool
 	draining         atomic.Bool
-	drainIdleTimeout time.Duration // without a byte, while it is drained: all that was underway has come
+	drainIdleTimeout time.Duration // while draining, the stream ends after this time without data
 
-	readMu   sync.Mutex   // held by who reads the stream
-	ahead    bytes.Buffer // what was read before it could be written
-	aheadErr error        // how the stream ended behind that; nil: it has not
+	readMu   sync.Mutex   // held while reading; guards ahead and aheadErr
+	ahead    bytes.Buffer // data that was read while a write was in progress
+	aheadErr error        // the end of the stream after ahead; nil: not reached
 
 	classified   bool
-	uncertain    []byte // what came while it was doubtful; nil: it is not
-	isStartError bool   // the output was the reason why the program was not started
-	errorText    []byte // an error's
+	uncertain    []byte // output that may be a start error; nil: none
+	isStartError bool   // the output is the reason why the program did not start
+	errorText    []byte // text of an error response or start error
 	failOnce     sync.Once
-	failure      error // of fail. Read it with failed
-	readErr      error // why nothing more comes; nil: the stream has ended, or was drained
+	failure      error // set by fail; read it with failed
+	readErr      error // why reading ended; nil: the stream ended or was drained
 }
 
 const (
@@ -43,10 +43,10 @@ const (
 
 	maxErrorText = 4 << 10
 
-	maxDrainTime  = 30 * time.Second // spent waiting, in all
-	maxDrainBytes = 16 << 20         // more than can be underway
+	maxDrainTime  = 30 * time.Second // total time spent waiting
+	maxDrainBytes = 16 << 20         // more than can be in transit
 
-	readAheadTimeout = 100 * time.Millisecond // for which a read may hold up who could write again
+	readAheadTimeout = 100 * time.Millisecond // a read-ahead may delay the next write by this time
 )
 
 var (
@@ -54,19 +54,20 @@ var (
 	largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeRead); return &b }}
 )
 
+// newOutput returns an output. raw: the stream has no frames, because the container has a terminal.
 func newOutput(stdout, stderr io.Writer, raw bool) *output {
 	o := &output{broken: make(chan struct{}), drainIdleTimeout: time.Second}
 	o.raw, o.outputs = raw, [2]io.Writer{stdout, stderr}
 	return o
 }
 
-// Write takes what the library has read together with the head of the answer.
+// Write receives the data that the library read together with the headers.
 func (o *output) Write(p []byte) (int, error) {
 	o.guard(func() { o.consume(p) })()
 	return len(p), nil
 }
 
-// fail reports that the stream is of no use any more. Only the first error counts.
+// fail marks the output as failed. Only the first error counts.
 func (o *output) fail(err error) {
 	o.failOnce.Do(func() {
 		o.failure = err
@@ -74,7 +75,7 @@ func (o *output) fail(err error) {
 	})
 }
 
-// failed returns the error of fail, or nil.
+// failed returns the error passed to fail, or nil.
 func (o *output) failed() error {
 	select {
 	case <-o.broken:
@@ -84,8 +85,8 @@ func (o *output) failed() error {
 	}
 }
 
-// guard returns a function that calls f and fails the output if f panics. It belongs around everything that serves the
-// stream in another goroutine than the caller's, including go-dockerclient's.
+// guard returns a function that calls f and fails the output if f panics. All goroutines that serve the stream need it,
+// including those of go-dockerclient.
 func (o *output) guard(f func()) func() {
 	return func() {
 		if err := backends.Protect(func() error { f(); return nil }); err != nil {
@@ -94,29 +95,33 @@ func (o *output) guard(f func()) func() {
 	}
 }
 
-// ReadFrom reads r to its end, also after the outputs have failed: the program shall not wait for a reader that is gone.
-// The buffer is small as long as little comes, because most streams are idle most of the time.
+// ReadFrom reads r to its end, even after the outputs have failed: the program must not block. The buffer is small
+// while little data comes, because most streams are idle.
 func (o *output) ReadFrom(r io.Reader) (read int64, err error) {
 	o.guard(func() { read, err = o.readFrom(r) })()
 	return read, err
 }
 
+// readFrom is ReadFrom without recovery from panics. It reads and writes in turn until the stream ends. While the
+// stream is drained, it also ends after drainIdleTimeout without data. A child in the background may write forever, so
+// draining is limited to maxDrainTime and maxDrainBytes. A busy stream is read after a delay, to save wake-ups (see
+// readDelay).
 func (o *output) readFrom(r io.Reader) (read int64, err error) {
-	buffers := &smallBuffers
-	buffer := buffers.Get().(*[]byte)
-	defer func() { buffers.Put(buffer) }()
-	var waited time.Duration
-	var drained int
-	gathering := readDelay{start: time.Now()}
+	currentPool := &smallBuffers
+	buffer := currentPool.Get().(*[]byte)
+	defer func() { currentPool.Put(buffer) }()
+	var drainWait time.Duration
+	var drainBytes int
+	delay := readDelay{start: time.Now()}
 	for {
-		begin := time.Now()
-		o.idleSince.Store(begin.UnixNano())
+		start := time.Now()
+		o.idleSince.Store(start.UnixNano())
 		draining := o.draining.Load()
 		n, fresh, err := o.next(r, *buffer)
 		o.idleSince.Store(0)
 		read += int64(n)
-		if draining && fresh { // what was read ahead, and the client's own time, are no child's
-			waited, drained = waited+time.Since(begin), drained+n
+		if draining && fresh { // do not count read-ahead data and the time that the client takes
+			drainWait, drainBytes = drainWait+time.Since(start), drainBytes+n
 		}
 		o.consume((*buffer)[:n])
 		switch {
@@ -125,7 +130,7 @@ func (o *output) readFrom(r io.Reader) (read int64, err error) {
 				o.readErr = io.ErrUnexpectedEOF
 			}
 			return read, nil
-		case waited > maxDrainTime, drained > maxDrainBytes: // a child in the background writes and writes
+		case drainWait > maxDrainTime, drainBytes > maxDrainBytes: // a child in the background keeps writing
 			return read, nil
 		case err == io.EOF:
 			if !o.complete() {
@@ -136,22 +141,22 @@ func (o *output) readFrom(r io.Reader) (read int64, err error) {
 			o.readErr = err
 			return read, err
 		}
-		wanted := poolFor(n, len(*buffer))
+		pool := poolFor(n, len(*buffer))
 		if !o.conn.encrypted() && !draining {
-			if pause := gathering.pause(n, len(*buffer), o.conn.lastWriteTime()); pause > 0 {
+			if pause := delay.pause(n, len(*buffer), o.conn.lastWriteTime()); pause > 0 {
 				time.Sleep(pause)
-				wanted = &largeBuffers
+				pool = &largeBuffers
 			}
 		}
-		if wanted != buffers {
-			buffers.Put(buffer)
-			buffers = wanted
-			buffer = buffers.Get().(*[]byte)
+		if pool != currentPool {
+			currentPool.Put(buffer)
+			currentPool = pool
+			buffer = currentPool.Get().(*[]byte)
 		}
 	}
 }
 
-// next reads what comes next: what was read ahead, then, fresh, r.
+// next returns the read-ahead data, and then reads r. fresh reports that the data was read from r.
 func (o *output) next(r io.Reader, p []byte) (n int, fresh bool, err error) {
 	o.readMu.Lock()
 	defer o.readMu.Unlock()
@@ -168,8 +173,8 @@ func (o *output) next(r io.Reader, p []byte) (n int, fresh bool, err error) {
 	return n, true, err
 }
 
-// readAhead reads what comes while something is being written, up to maxDrainBytes: two seconds after a program's end Docker
-// drops what nobody has taken.
+// readAhead reads while a write is in progress, up to maxDrainBytes: Docker drops unread output two seconds after the
+// exit.
 func (o *output) readAhead() {
 	for o.writing.Load() && o.readMu.TryLock() {
 		if !o.readAheadOnce() {
@@ -178,7 +183,7 @@ func (o *output) readAhead() {
 	}
 }
 
-// readAheadOnce reads once, with o.reading locked, and unlocks it. It reports whether more can be read.
+// readAheadOnce reads once. The caller has locked readMu; readAheadOnce unlocks it. It reports whether to read again.
 func (o *output) readAheadOnce() bool {
 	defer o.readMu.Unlock()
 	if o.aheadErr != nil || o.ahead.Len() > maxDrainBytes {
@@ -196,6 +201,7 @@ func (o *output) readAheadOnce() bool {
 	return true
 }
 
+// poolFor returns the pool of the next buffer, after a read into a buffer of this size.
 func poolFor(read, size int) *sync.Pool {
 	if read == size || size == largeRead && read > smallRead {
 		return &largeBuffers
@@ -203,13 +209,13 @@ func poolFor(read, size int) *sync.Pool {
 	return &smallBuffers
 }
 
-// endedCleanly reports whether the stream has ended as one does that has brought all; in is what was sent into it, nil if nothing
-// can have been. A program that ends without reading all of its input resets the connection.
+// endedCleanly reports whether the stream brought all output. in is the input of the stream, or nil. A program that
+// exits without reading all of its input resets the connection.
 func (o *output) endedCleanly(in *input) bool {
 	return o.readErr == nil || isReset(o.readErr) && in != nil && in.sent.Load() && o.complete()
 }
 
-// idle returns for how long nothing has come.
+// idle returns how long no data has arrived.
 func (o *output) idle() time.Duration {
 	since := o.idleSince.Load()
 	if since == 0 {
@@ -218,12 +224,13 @@ func (o *output) idle() time.Duration {
 	return time.Since(time.Unix(0, since))
 }
 
-// drain lets the stream end as soon as nothing comes any more.
+// drain ends the stream once no more data arrives.
 func (o *output) drain() {
 	o.draining.Store(true)
 	o.conn.SetReadDeadline(time.Now().Add(o.drainIdleTimeout))
 }
 
+// consume classifies the first data and writes p to the outputs.
 func (o *output) consume(p []byte) {
 	if len(p) == 0 {
 		return
@@ -244,7 +251,7 @@ func (o *output) consume(p []byte) {
 		}
 	}
 	if o.uncertain != nil {
-		if o.uncertain = append(o.uncertain, p...); len(o.uncertain) > maxUncertain { // a reason is short
+		if o.uncertain = append(o.uncertain, p...); len(o.uncertain) > maxUncertain { // a start error is short
 			o.resolve(false)
 		}
 		return
@@ -252,7 +259,7 @@ func (o *output) consume(p []byte) {
 	o.forward(p)
 }
 
-// forward writes p to where it belongs.
+// forward writes p to the outputs.
 func (o *output) forward(p []byte) {
 	if err := backends.Protect(func() error { return o.demux(p) }); err != nil {
 		o.fail(err)
@@ -260,18 +267,18 @@ func (o *output) forward(p []byte) {
 	}
 }
 
-// outputKind says what a stream brings.
+// outputKind classifies the data of a stream.
 type outputKind int
 
 const (
-	programOutput    outputKind = iota // the program's
-	startErrorOutput                   // why the program was not started
-	uncertainOutput                    // one of them
+	programOutput    outputKind = iota // output of the program
+	startErrorOutput                   // the reason why the program did not start
+	uncertainOutput                    // one of the two
 )
 
 const maxUncertain = 64 << 10
 
-// decide decides what a doubtful stream that has ended has brought. Podman's reason is a line of its own.
+// decide classifies uncertain output at the end of the stream. A start error of Podman is one line.
 func (o *output) decide() {
 	if o.uncertain != nil {
 		text := o.uncertain
@@ -283,15 +290,17 @@ func (o *output) decide() {
 	}
 }
 
-func (o *output) resolve(reason bool) {
-	if reason {
+// resolve handles the uncertain output, now that it is classified.
+func (o *output) resolve(isStartError bool) {
+	if isStartError {
 		o.divertStartError()
 	}
-	doubts := o.uncertain
+	text := o.uncertain
 	o.uncertain = nil
-	o.forward(doubts)
+	o.forward(text)
 }
 
+// divertStartError collects all further output as the start error.
 func (o *output) divertStartError() {
 	o.isStartError = true
 	o.outputs = [2]io.Writer{(*errorTextWriter)(o), (*errorTextWriter)(o)}
@@ -300,7 +309,7 @@ func (o *output) divertStartError() {
 // errorTextWriter collects the text of an error.
 type errorTextWriter output
 
-func (r *errorTextWriter) Write(p []byte) (int, error) {
-	r.errorText = append(r.errorText, p[:min(len(p), maxErrorText-len(r.errorText))]...)
+func (w *errorTextWriter) Write(p []byte) (int, error) {
+	w.errorText = append(w.errorText, p[:min(len(p), maxErrorText-len(w.errorText))]...)
 	return len(p), nil
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// slowReader is read piece by piece, each of which takes a time to come.
+// slowReader returns a number of chunks, one every interval.
 type slowReader struct {
 	count, size int
 	every       time.Duration
@@ -27,7 +27,7 @@ func (p *slowReader) Read(b []byte) (int, error) {
 	return min(p.size, len(b)), nil
 }
 
-// sinkConn takes what is written to it.
+// sinkConn discards what is written to it.
 type sinkConn struct{ net.Conn }
 
 func (sinkConn) Write(p []byte) (int, error) { return len(p), nil }
@@ -37,14 +37,14 @@ func TestReadDelay_BusyStream(t *testing.T) {
 	for name, c := range map[string]struct {
 		slowReader
 		conn net.Conn
-		ask  bool          // the program something before it begins
-		want time.Duration // what is waited beyond what the pieces take
+		ask  bool          // send something to the program first
+		want time.Duration // additional to the time of the chunks
 	}{
-		"busy":                  {slowReader{64, 4 << 10, each}, sinkConn{}, false, 4 * maxReadDelay},
-		"has gathered":          {slowReader{64, 32 << 10, each}, sinkConn{}, false, 0},
-		"what is shown at once": {slowReader{15, 4 << 10, each}, sinkConn{}, false, 0},
-		"an answer":             {slowReader{64, 4 << 10, each}, sinkConn{}, true, 0},
-		"the records of TLS":    {slowReader{64, 8 << 10, each}, &tls.Conn{}, false, 0},
+		"busy":          {slowReader{64, 4 << 10, each}, sinkConn{}, false, 4 * maxReadDelay},
+		"large reads":   {slowReader{64, 32 << 10, each}, sinkConn{}, false, 0},
+		"little output": {slowReader{15, 4 << 10, each}, sinkConn{}, false, 0},
+		"reply":         {slowReader{64, 4 << 10, each}, sinkConn{}, true, 0},
+		"TLS records":   {slowReader{64, 8 << 10, each}, &tls.Conn{}, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -53,11 +53,11 @@ func TestReadDelay_BusyStream(t *testing.T) {
 				o.conn = &streamConn{Conn: c.conn}
 				o.conn.status.Store(http.StatusOK)
 				if c.ask {
-					o.conn.Write([]byte("question"))
+					o.conn.Write([]byte("input"))
 				}
-				begin, pieces := time.Now(), time.Duration(c.count)*c.every
+				start, chunkTime := time.Now(), time.Duration(c.count)*c.every
 				read, err := o.ReadFrom(&c.slowReader)
-				if waited := time.Since(begin) - pieces; err != nil || int64(got.Len()) != read || waited != c.want {
+				if waited := time.Since(start) - chunkTime; err != nil || int64(got.Len()) != read || waited != c.want {
 					t.Errorf("%d bytes of %d, %v, waited %s, want %s", got.Len(), read, err, waited, c.want)
 				}
 			})
@@ -65,7 +65,7 @@ func TestReadDelay_BusyStream(t *testing.T) {
 	}
 }
 
-// simulatedProgram writes size bytes, rate of them a second, and waits while there are limit of them that nobody has read.
+// simulatedProgram writes size bytes at rate bytes per second. It blocks while limit bytes are unread.
 type simulatedProgram struct {
 	size, rate, limit int
 	unread            int
@@ -76,9 +76,9 @@ func (p *simulatedProgram) Read(b []byte) (int, error) {
 	if p.size == 0 {
 		return 0, io.EOF
 	}
-	const least = 4 << 10
-	if p.produce(); p.unread < least {
-		time.Sleep(time.Second * time.Duration(least) / time.Duration(p.rate))
+	const minRead = 4 << 10
+	if p.produce(); p.unread < minRead {
+		time.Sleep(time.Second * time.Duration(minRead) / time.Duration(p.rate))
 		p.produce()
 	}
 	n := min(p.unread, p.size, len(b))
@@ -94,15 +94,15 @@ func (p *simulatedProgram) produce() {
 
 func TestReadDelay_FastProgram(t *testing.T) {
 	for _, rate := range []int{20e6, 100e6, 300e6, 1e9} {
-		t.Run(fmt.Sprintf("%d MB a second", rate/1e6), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d MB/s", rate/1e6), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := newOutput(io.Discard, nil, true)
 				o.conn = &streamConn{}
 				o.conn.status.Store(http.StatusOK)
-				begin := time.Now()
+				start := time.Now()
 				size := rate
-				read, err := o.ReadFrom(&simulatedProgram{size: size, rate: rate, limit: 1e6, since: begin})
-				if took := time.Since(begin); read != int64(size) || err != nil || took > time.Second*105/100 {
+				read, err := o.ReadFrom(&simulatedProgram{size: size, rate: rate, limit: 1e6, since: start})
+				if took := time.Since(start); read != int64(size) || err != nil || took > time.Second*105/100 {
 					t.Errorf("%d bytes, %v, took %s, the program needs 1s", read, err, took)
 				}
 			})

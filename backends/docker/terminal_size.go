@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	resizeRetryInterval    = 5 * time.Millisecond // the process may not be there yet
+	resizeRetryInterval    = 5 * time.Millisecond // the process may not exist yet
 	maxResizeRetryInterval = 200 * time.Millisecond
 	maxResizeTries         = 40
 )
 
-// followSize gives the terminal at path the size of the user's until ctx ends.
-func (s *apiClient) followSize(ctx context.Context, path string, terminal backends.Terminal) {
+// followSize sets the terminal at path to the size of the user's terminal until ctx ends.
+func (c *apiClient) followSize(ctx context.Context, path string, terminal backends.Terminal) {
 	changed := terminal.Resized()
 	for {
-		s.resize(ctx, path, terminal)
+		c.resize(ctx, path, terminal)
 		select {
 		case _, more := <-changed:
 			if !more {
@@ -31,16 +31,17 @@ func (s *apiClient) followSize(ctx context.Context, path string, terminal backen
 	}
 }
 
-func (s *apiClient) resize(ctx context.Context, path string, terminal backends.Terminal) {
+// resize sends the current size of terminal. It retries, because the process may not exist yet.
+func (c *apiClient) resize(ctx context.Context, path string, terminal backends.Terminal) {
 	pause := resizeRetryInterval
 	for range maxResizeTries {
 		columns, rows := terminal.Size()
 		if columns <= 0 || rows <= 0 {
 			return
 		}
-		answer, err := s.request(ctx, http.MethodPost, path+"?h="+strconv.Itoa(rows)+"&w="+strconv.Itoa(columns))
+		response, err := c.request(ctx, http.MethodPost, path+"?h="+strconv.Itoa(rows)+"&w="+strconv.Itoa(columns))
 		if err == nil {
-			answer.Body.Close()
+			response.Body.Close()
 			return
 		}
 		select {

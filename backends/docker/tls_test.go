@@ -12,38 +12,47 @@ import (
 	"nomadctld/backends"
 )
 
-// tlsDaemon is a daemon behind TLS, as an address on loopback.
+// tlsDaemon starts a daemon behind TLS and returns its address.
 func tlsDaemon(t *testing.T, paths map[string]string) (host string, files dockertest.Certificates) {
 	t.Helper()
 	addr, files := dockertest.TLS(t, respondingDaemon(t, paths).Host)
 	return "tcp://" + addr, files
 }
 
-var oneContainerPaths = map[string]string{"/version": `{"ApiVersion":"1.41"}`, "/v1.41/containers/web-1/json": anyContainer}
+var oneContainerPaths = map[string]string{"/version": `{"ApiVersion":"1.41"}`,
+	"/v1.41/containers/web-1/json": anyContainer}
 
 func TestTLS_BothSidesVerified(t *testing.T) {
 	host, files := tlsDaemon(t, oneContainerPaths)
 	byName := strings.Replace(host, "127.0.0.1", "{node}", 1)
 	for name, c := range map[string]struct {
 		settings Settings
-		want     string // in the error; empty: it works
+		want     string // expected error; empty: success
 	}{
-		"as it should be":     {Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
-		"by name":             {Settings{Host: byName, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
-		"another server name": {Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName}}, ""},
-		"https":               {Settings{Host: strings.Replace(host, "tcp", "https", 1), TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
-		"another CA":          {Settings{Host: host, TLS: backends.TLS{CA: files.OtherCA, Cert: files.Cert, Key: files.Key}}, "certificate signed by unknown authority"},
-		"the system's CAs":    {Settings{Host: host, TLS: backends.TLS{Cert: files.Cert, Key: files.Key}}, "certificate signed by unknown authority"},
-		"another name":        {Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "else"}}, "its certificate is for another host"},
-		"no certificate":      {Settings{Host: host, TLS: backends.TLS{CA: files.CA}}, "certificate required"},
-		"not encrypted":       {Settings{Host: host}, "cannot be reached"},
+		"valid": {Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert,
+			Key: files.Key}}, ""},
+		"by name": {Settings{Host: byName, TLS: backends.TLS{CA: files.CA, Cert: files.Cert,
+			Key: files.Key}}, ""},
+		"another server name": {Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key,
+			ServerName: dockertest.ServerName}}, ""},
+		"https": {Settings{Host: strings.Replace(host, "tcp", "https", 1),
+			TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
+		"another CA": {Settings{Host: host, TLS: backends.TLS{CA: files.OtherCA, Cert: files.Cert,
+			Key: files.Key}}, "certificate signed by unknown authority"},
+		"the system's CAs": {Settings{Host: host, TLS: backends.TLS{Cert: files.Cert, Key: files.Key}},
+			"certificate signed by unknown authority"},
+		"another name": {Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key,
+			ServerName: "else"}}, "its certificate is for another host"},
+		"no certificate": {Settings{Host: host, TLS: backends.TLS{CA: files.CA}}, "certificate required"},
+		"not encrypted":  {Settings{Host: host}, "cannot be reached"},
 	} {
 		_, err := inspectAt(t, c.settings, Node{Name: "localhost"}, "web", "1")
-		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), c.want)) {
+		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrUnreachable) ||
+			!strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "127.0.0.1") {
-			t.Errorf("%s: an address is shown: %v", name, err)
+			t.Errorf("%s: the error shows an address: %v", name, err)
 		}
 	}
 }
@@ -59,7 +68,7 @@ func TestTLS_BadCertificateFiles(t *testing.T) {
 	for _, settings := range []backends.TLS{
 		{CA: missing},
 		{CA: empty},
-		{CA: files.Key}, // PEM, but no certificate
+		{CA: files.Key}, // PEM, but not a certificate
 		{CA: files.CA, Cert: files.Cert},
 		{CA: files.CA, Key: files.Key},
 		{Cert: files.Cert, Key: missing},
@@ -68,7 +77,7 @@ func TestTLS_BadCertificateFiles(t *testing.T) {
 		{Cert: files.Cert, Key: others.Key},
 	} {
 		if _, err := Open(Settings{TLS: settings}); err == nil {
-			t.Errorf("%+v is taken", settings)
+			t.Errorf("%+v is accepted", settings)
 		}
 	}
 }
@@ -76,27 +85,27 @@ func TestTLS_BadCertificateFiles(t *testing.T) {
 func TestTLS_ClientCertificateReloaded(t *testing.T) {
 	host, files := tlsDaemon(t, oneContainerPaths)
 	d := mustOpen(t, Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
-	ask := func() error {
+	connect := func() error {
 		for _, known := range d.daemons {
 			known.http.CloseIdleConnections()
 		}
 		_, err := d.Inspect(t.Context(), Node{Name: "node-1"}, "web", "1")
 		return err
 	}
-	if err := ask(); err != nil {
+	if err := connect(); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Rename(files.Key, files.Key+".away"); err != nil {
 		t.Fatal(err)
 	}
-	want := "the docker daemon of node node-1 cannot be reached: the gateway's certificate cannot be read"
-	if err := ask(); err == nil || err.Error() != want {
+	want := "the Docker daemon of node node-1 cannot be reached: the gateway's certificate cannot be read"
+	if err := connect(); err == nil || err.Error() != want {
 		t.Errorf("without the file: got %v, want %s", err, want)
 	}
 	if err := os.Rename(files.Key+".away", files.Key); err != nil {
 		t.Fatal(err)
 	}
-	if err := ask(); err != nil {
+	if err := connect(); err != nil {
 		t.Error("with the file again:", err)
 	}
 }

@@ -36,7 +36,7 @@ func TestClusterConformance(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			client := open(t, Tier{URL: cluster.URL, TokenFile: nomadtest.TokenFile(t)})
-			backendtest.Jobs(t, client, nomadtest.Evil)
+			backendtest.Jobs(t, client, nomadtest.HostileJobID)
 			backendtest.Details(t, client)
 		})
 	}
@@ -146,7 +146,7 @@ func TestJobs_ErrorTexts(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("got %v, want one line with %q", err, tc.want)
 		}
-		c.Heal()
+		c.ClearFaults()
 	}
 }
 
@@ -279,7 +279,7 @@ func TestJobs_InvalidResponse(t *testing.T) {
 		if _, err := client.Jobs(context.Background(), backends.Selection{}); err == nil {
 			t.Errorf("%q: got none", body)
 		}
-		c.Heal()
+		c.ClearFaults()
 	}
 	c.Inject(sim.Fault{Path: "/v1/allocations", Status: 200, Body: `[{"ID":"a","JobID":"j","TaskStates":{"web":null}}]`})
 	if jobs, err := client.Jobs(context.Background(), backends.Selection{}); err != nil || len(jobs) != 1 {

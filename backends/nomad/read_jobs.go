@@ -181,7 +181,7 @@ func buildJobs(tier string, stubs []*api.JobListStub, allocations []*api.Allocat
 func compareAllocations(a, b backends.Allocation) int {
 	return cmp.Or(
 		strings.Compare(a.Group, b.Group),
-		// Names are job.group[index]: of two that differ in length the shorter has the smaller index.
+		// Names are job.groupNamed[index]: of two that differ in length the shorter has the smaller index.
 		cmp.Compare(len(a.Name), len(b.Name)),
 		strings.Compare(a.Name, b.Name),
 		b.Created.Compare(a.Created),

@@ -22,7 +22,7 @@ func TestClusterWriterConformance(t *testing.T) {
 				},
 				Scalable:      func(t *testing.T, id, mode string) { cluster.Register(t, nomadtest.Scalable(id, mode)) },
 				Canary:        func(t *testing.T, id, mode string) { cluster.Register(t, nomadtest.Canary(id, mode)) },
-				Completed:     func(t *testing.T, id string) { cluster.Register(t, nomadtest.Ended(id)) },
+				Completed:     func(t *testing.T, id string) { cluster.Register(t, nomadtest.FinishedBatch(id)) },
 				Periodic:      func(t *testing.T, id string) { cluster.Register(t, nomadtest.Periodic(id)) },
 				Parameterized: func(t *testing.T, id string) { cluster.Register(t, nomadtest.Parameterized(id)) },
 				ScalesStopped: cluster.OlderThan(t, 1, 10),

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Run runs one command as wim, through a real SSH connection, and returns its exit code. When ctx ends the
-// command is interrupted. Where the command wants a terminal and there is one, it gets it.
+// Run runs one command as wim over a real SSH connection and returns its exit code. When ctx ends, the command is
+// interrupted. If the command needs a terminal and stdin and stdout are one, the session gets it.
 func (d *Demo) Run(ctx context.Context, command []string, stdin io.Reader, stdout, stderr io.Writer) (int, error) {
 	conn, err := ssh.Dial("tcp", d.Address, &ssh.ClientConfig{
 		User:            "wim",
@@ -25,14 +25,14 @@ func (d *Demo) Run(ctx context.Context, command []string, stdin io.Reader, stdou
 		return 1, err
 	}
 	if wantsTerminal(command[0]) {
-		restore, err := passTerminal(session, stdin, stdout)
+		restore, err := attachTerminal(session, stdin, stdout)
 		if err != nil {
 			return 1, err
 		}
 		defer restore()
 	}
 	session.Stdout, session.Stderr = stdout, stderr
-	input, err := session.StdinPipe() // with session.Stdin, Run would wait for the end of stdin too
+	input, err := session.StdinPipe() // with session.Stdin, Run would also wait for the end of stdin
 	if err != nil {
 		return 1, err
 	}

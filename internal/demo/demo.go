@@ -1,6 +1,6 @@
-// Package demo is a whole gateway for trying out: three simulated tiers, two users and throw-away keys, on
-// 127.0.0.1 alone. It goes the way a real gateway goes, from a configuration file on, and nothing of it is left
-// behind.
+// Package demo runs a whole gateway for trying out: three simulated tiers, two users and throw-away keys, only on
+// 127.0.0.1. Like a real gateway, it starts from a configuration file. It keeps all of its files in one directory,
+// which the caller removes.
 package demo
 
 import (
@@ -21,7 +21,7 @@ import (
 	"nomadctld/internal/sshfiles"
 )
 
-// The names of the files; those of the users' keys are named for them.
+// Names of files. The key files of users have their names.
 const (
 	hostKey   = "hostkey"
 	tokenFile = "token"
@@ -29,7 +29,7 @@ const (
 
 var (
 	tiers = []string{"production", "quality", "test"}
-	users = []string{"wim", "ann"} // one who owns every job, one of a team
+	users = []string{"wim", "ann"} // wim owns every job, ann those of one team
 )
 
 // Demo is a running demo.
@@ -40,7 +40,8 @@ type Demo struct {
 	stop    func()
 }
 
-// Start starts the simulated tiers and the gateway, with its files in dir. The port is 2222, or any when that is taken.
+// Start starts the simulated tiers and the gateway, with its files in dir. The port is 2222, or any free port if that
+// is in use.
 func Start(dir string) (*Demo, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Demo{dir: sshfiles.Dir(dir), keys: map[string]ssh.Signer{}}
@@ -52,7 +53,7 @@ func Start(dir string) (*Demo, error) {
 	}
 	d.stop = func() { cancel(); stopClusters() }
 	urls := map[string]string{}
-	// Whoever may speak to a simulated cluster can run programs as whoever runs the demo.
+	// A request to a simulated cluster can run programs as the user of the demo, so the clusters require a token.
 	token := rand.Text()
 	if err := os.WriteFile(d.dir.Path(tokenFile), []byte(token), 0o600); err != nil {
 		return nil, err
@@ -85,10 +86,10 @@ func Start(dir string) (*Demo, error) {
 	return d, nil
 }
 
-// Close ends the demo.
+// Close stops the gateway and the clusters.
 func (d *Demo) Close() { d.stop() }
 
-// gateway writes the demo's keys and configuration and listens on what it says.
+// gateway writes the keys and the configuration, and starts to listen.
 func (d *Demo) gateway(urls map[string]string) (*gateway.Gateway, error) {
 	for _, name := range append(users, hostKey) {
 		key, err := d.dir.NewKey(name)
@@ -102,7 +103,7 @@ func (d *Demo) gateway(urls map[string]string) (*gateway.Gateway, error) {
 	}
 	c, faults := config.Load(d.dir.Path("nomadctld.toml"), gateway.Commands())
 	if c == nil {
-		return nil, fmt.Errorf("the demo's configuration: %v", faults)
+		return nil, fmt.Errorf("invalid configuration of the demo: %v", faults)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	g, err := gateway.Listen(c, log)
@@ -113,18 +114,21 @@ func (d *Demo) gateway(urls map[string]string) (*gateway.Gateway, error) {
 	return g, err
 }
 
-// config returns the text of the demo's configuration.
+// config returns the text of the configuration file.
 func (d *Demo) config(urls map[string]string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[general]\nhostkey = %q\nbind = \"127.0.0.1:2222\"\n\n", d.dir.Path(hostKey))
 	fmt.Fprintf(&b, "[audit]\nfile = %q\n\n[alias]\npsp = \"ps --tier production\"\n\n", d.dir.Path("audit.jsonl"))
 	for _, tier := range tiers {
-		fmt.Fprintf(&b, "[nomad.%s]\nurl = %q\nprefix = [\"%c-\"]\ntoken = %q\n\n", tier, urls[tier], tier[0], d.dir.Path(tokenFile))
+		fmt.Fprintf(&b, "[nomad.%s]\nurl = %q\nprefix = [\"%c-\"]\ntoken = %q\n\n", tier, urls[tier], tier[0],
+			d.dir.Path(tokenFile))
 	}
-	b.WriteString("[docker]\nexec = \"nomad\"\n\n") // its containers are processes
+	b.WriteString("[docker]\nexec = \"nomad\"\n\n") // the tasks are processes, not containers
 	b.WriteString("[prefix.lnx]\nprefix = [\"p-\", \"q-\", \"t-\", \"raw\"]\n\n")
 	b.WriteString("[prefix.team1]\nprefix = [\"p-team1-\", \"q-team1-\", \"t-team1-\"]\n\n")
-	fmt.Fprintf(&b, "[users.wim]\nname = \"Wim\"\nkey = %q\nprefix = [\"lnx\"]\n\n", sshfiles.AuthorizedKeyLine(d.keys["wim"]))
-	fmt.Fprintf(&b, "[users.ann]\nname = \"Ann of team 1\"\nkey = %q\nprefix = [\"team1\"]\n", sshfiles.AuthorizedKeyLine(d.keys["ann"]))
+	fmt.Fprintf(&b, "[users.wim]\nname = \"Wim\"\nkey = %q\nprefix = [\"lnx\"]\n\n",
+		sshfiles.AuthorizedKeyLine(d.keys["wim"]))
+	fmt.Fprintf(&b, "[users.ann]\nname = \"Ann of team 1\"\nkey = %q\nprefix = [\"team1\"]\n",
+		sshfiles.AuthorizedKeyLine(d.keys["ann"]))
 	return b.String()
 }

@@ -13,14 +13,14 @@ import (
 	"nomadctld/router"
 )
 
-// wantsTerminal reports whether a command is at its best on a terminal.
+// wantsTerminal reports whether a command prefers a terminal.
 func wantsTerminal(name string) bool {
 	return slices.ContainsFunc(router.Specs(), func(s router.Spec) bool { return s.Name == name && s.WantsTerminal })
 }
 
-// passTerminal gives the session the terminal that stdin and stdout are, if they are one, as ssh -t would: raw, with its
-// size and each change of it. restore gives it back.
-func passTerminal(session *ssh.Session, stdin io.Reader, stdout io.Writer) (restore func(), err error) {
+// attachTerminal requests a PTY for the session if stdin and stdout are a terminal, and makes that terminal raw, like
+// ssh -t. It forwards changes of the terminal's size. restore resets the terminal.
+func attachTerminal(session *ssh.Session, stdin io.Reader, stdout io.Writer) (restore func(), err error) {
 	in, _ := stdin.(*os.File)
 	out, _ := stdout.(*os.File)
 	if in == nil || out == nil || !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) {

@@ -16,16 +16,17 @@ import (
 	"time"
 )
 
-// ServerName is a name that the server's certificate is for, besides localhost and 127.0.0.1.
+// ServerName is a name in the server's certificate, besides localhost and 127.0.0.1.
 const ServerName = "docker.test"
 
-// Certificates are PEM files that live as long as the test.
+// Certificates are paths of PEM files that exist until the test ends.
 type Certificates struct {
-	CA        string // has signed the server's and the client's certificate
-	Cert, Key string // the client's
-	OtherCA   string // has signed nothing
+	CA        string // signed the server's and the client's certificate
+	Cert, Key string // of the client
+	OtherCA   string // signed neither
 }
 
+// newCertificates writes the PEM files and returns the configuration of the server.
 func newCertificates(t testing.TB) (Certificates, *tls.Config) {
 	t.Helper()
 	dir := t.TempDir()
@@ -62,6 +63,7 @@ func newCertificates(t testing.TB) (Certificates, *tls.Config) {
 	}
 }
 
+// authority is a certificate authority.
 type authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
@@ -76,6 +78,7 @@ func newAuthority(t testing.TB, name string) authority {
 	return authority{issue(t, template, template, key, key), key}
 }
 
+// sign issues a certificate with a new key.
 func (a authority) sign(t testing.TB, template *x509.Certificate) tls.Certificate {
 	t.Helper()
 	key := newKey(t)
@@ -83,7 +86,7 @@ func (a authority) sign(t testing.TB, template *x509.Certificate) tls.Certificat
 	return tls.Certificate{Certificate: [][]byte{issue(t, template, a.cert, key, a.key).Raw}, PrivateKey: key}
 }
 
-// issue makes a certificate for key that is valid for an hour.
+// issue creates a certificate for key that is valid for an hour.
 func issue(t testing.TB, template, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))

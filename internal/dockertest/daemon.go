@@ -1,5 +1,5 @@
-// Package dockertest gives tests a real Docker daemon, containers in it, and ways to it over TCP and TLS. Tests that
-// need one are skipped where there is none, with a line that says what is missing.
+// Package dockertest gives tests a real Docker daemon: containers, a busybox image, and TCP and TLS proxies. It owns
+// the containers that it starts and removes them after the test. Tests are skipped if there is no Docker daemon.
 package dockertest
 
 import (
@@ -13,17 +13,17 @@ import (
 	docker "github.com/fsouza/go-dockerclient"
 )
 
-// Daemon returns the address of the daemon: DOCKER_HOST, or Docker's usual socket. The test is skipped if none answers.
+// Daemon returns the address of the daemon: DOCKER_HOST or Docker's default socket. It skips the test if there is none.
 func Daemon(t testing.TB) (host string) {
 	t.Helper()
 	host, err := findDaemon()
 	if err != nil {
-		t.Skipf("no Docker daemon answers (%v): apt-get install docker.io, start dockerd, or set DOCKER_HOST", err)
+		t.Skipf("Docker daemon not available (%v): apt-get install docker.io, start dockerd, or set DOCKER_HOST", err)
 	}
 	return host
 }
 
-// Client returns a client of Daemon, for what this package does not do.
+// Client returns a client of Daemon, for anything that this package does not provide.
 func Client(t testing.TB) *docker.Client {
 	t.Helper()
 	client, err := docker.NewClient(Daemon(t))
@@ -33,6 +33,7 @@ func Client(t testing.TB) *docker.Client {
 	return client
 }
 
+// findDaemon returns the address of the daemon, or an error if it does not respond.
 func findDaemon() (string, error) {
 	host := os.Getenv("DOCKER_HOST")
 	if host == "" {
@@ -47,18 +48,27 @@ func findDaemon() (string, error) {
 	return host, client.PingWithContext(ctx)
 }
 
-// Label is a label of every container that Run makes, to find what an interrupted test left behind:
-// docker ps --all --filter label=nomadctld-test
+// Label is set on every container that Run starts. It finds containers of interrupted tests:
+//
+//	docker ps --all --filter label=nomadctld-test
 const Label = "nomadctld-test"
 
-// Run starts a container of Image and returns its ID. It is removed with the test, if it is still there.
+// Run starts a container of Image and returns its ID. The container is removed after the test.
 func Run(t testing.TB, name string, labels map[string]string, cmd ...string) (id string) {
 	t.Helper()
 	return RunWith(t, name, docker.Config{Labels: labels, Cmd: cmd}, nil)
 }
 
-// RunWith is Run for a container that is more special. Without an image it gets Image.
+// RunWith is Run with a full configuration. The default image is Image.
 func RunWith(t testing.TB, name string, config docker.Config, host *docker.HostConfig) (id string) {
+	t.Helper()
+	id = create(t, name, config, host)
+	start(t, id)
+	return id
+}
+
+// create creates a container without starting it. It is removed after the test.
+func create(t testing.TB, name string, config docker.Config, host *docker.HostConfig) (id string) {
 	t.Helper()
 	client := Client(t)
 	marked := map[string]string{Label: ""}
@@ -67,26 +77,38 @@ func RunWith(t testing.TB, name string, config docker.Config, host *docker.HostC
 	if config.Image == "" {
 		config.Image = Image(t)
 	}
-	container, err := client.CreateContainer(docker.CreateContainerOptions{Name: name, Config: &config, HostConfig: host})
+	options := docker.CreateContainerOptions{Name: name, Config: &config, HostConfig: host}
+	container, err := client.CreateContainer(options)
 	if err != nil {
 		t.Fatalf("container %s: %v", name, err)
 	}
 	t.Cleanup(func() { Remove(t, container.ID) })
-	if err := client.StartContainer(container.ID, nil); err != nil {
-		t.Fatalf("container %s: %v", name, err)
-	}
 	return container.ID
 }
 
-// RunToExit is Run with a command that has ended; the exit code is the command's.
+// start starts a container.
+func start(t testing.TB, id string) {
+	t.Helper()
+	if err := Client(t).StartContainer(id, nil); err != nil {
+		t.Fatalf("container %s: %v", id, err)
+	}
+}
+
+// RunToExit is Run for a command that exits. It returns the exit code.
 func RunToExit(t testing.TB, name string, labels map[string]string, cmd ...string) (id string, code int) {
 	t.Helper()
 	id = Run(t, name, labels, cmd...)
+	return id, Wait(t, id)
+}
+
+// Wait waits until a container exits and returns its exit code.
+func Wait(t testing.TB, id string) (code int) {
+	t.Helper()
 	code, err := Client(t).WaitContainerWithContext(id, t.Context())
 	if err != nil {
-		t.Fatalf("container %s does not end: %v", name, err)
+		t.Fatalf("container %s does not exit: %v", id, err)
 	}
-	return id, code
+	return code
 }
 
 // Signal sends a signal to the main process of a container.
@@ -97,11 +119,11 @@ func Signal(t testing.TB, id string, signal syscall.Signal) {
 	}
 }
 
-// Remove kills and removes a container; one that is gone already is no failure.
+// Remove kills and removes a container. It succeeds if the container does not exist.
 func Remove(t testing.TB, id string) {
 	t.Helper()
 	err := Client(t).RemoveContainer(docker.RemoveContainerOptions{ID: id, Force: true, RemoveVolumes: true})
-	if _, gone := err.(*docker.NoSuchContainer); err != nil && !gone {
-		t.Errorf("container %s is left behind: %v", id, err)
+	if _, notFound := err.(*docker.NoSuchContainer); err != nil && !notFound {
+		t.Errorf("container %s was not removed: %v", id, err)
 	}
 }

@@ -19,13 +19,13 @@ import (
 
 const (
 	repository = "nomadctld-test/busybox"
-	tag        = "1" // count up with every change of what archive packs
+	tag        = "1" // increment when archive changes
 )
 
-// BareImage returns the name of an image that holds nothing but /bin/busybox: no shell, no other applet.
+// BareImage returns the name of an image that contains only /bin/busybox: no shell and no other applet.
 func BareImage(t testing.TB) string {
 	t.Helper()
-	Image(t) // skips without a busybox
+	Image(t) // skips the test without busybox
 	client := Client(t)
 	const bare = "nomadctld-test/bare"
 	importMu.Lock()
@@ -34,7 +34,7 @@ func BareImage(t testing.TB) string {
 		return bare + ":" + tag
 	}
 	path, err := busybox()
-	if err != nil { // the other image may be an earlier one
+	if err != nil { // Image may be from an earlier run
 		t.Skipf("%v: %s", err, busyboxHint)
 	}
 	program, err := os.ReadFile(path)
@@ -48,15 +48,17 @@ func BareImage(t testing.TB) string {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	err = client.ImportImage(docker.ImportImageOptions{Repository: bare, Tag: tag, Source: "-", InputStream: &packed, OutputStream: io.Discard})
+	err = client.ImportImage(docker.ImportImageOptions{
+		Repository: bare, Tag: tag, Source: "-", InputStream: &packed, OutputStream: io.Discard,
+	})
 	if err != nil {
 		t.Fatalf("image %s: %v", bare, err)
 	}
 	return bare + ":" + tag
 }
 
-// Image returns the name of an image that holds busybox with all its applets on PATH. It is made of the machine's own
-// busybox, so that no registry is needed, and stays in the daemon for the next test.
+// Image returns the name of an image with busybox and all its applets on PATH. It is made from the machine's busybox,
+// so no registry is needed. It stays in the daemon for later tests.
 func Image(t testing.TB) string {
 	t.Helper()
 	client := Client(t)
@@ -72,9 +74,10 @@ func Image(t testing.TB) string {
 
 var (
 	errNoBusybox = errors.New("no statically linked busybox")
-	importMu     sync.Mutex
+	importMu     sync.Mutex // held while an image is imported
 )
 
+// importImage creates Image unless the daemon already has it.
 func importImage(client *docker.Client) error {
 	importMu.Lock()
 	defer importMu.Unlock()
@@ -97,8 +100,8 @@ func importImage(client *docker.Client) error {
 
 const busyboxHint = "apt-get install busybox-static, or set NOMADCTLD_TEST_BUSYBOX to one"
 
-// busybox returns the path of one that runs without the machine's libraries: NOMADCTLD_TEST_BUSYBOX, or the first on PATH
-// and in the folders where systems keep theirs. The busybox that a shell would find may be linked dynamically.
+// busybox returns the path of a statically linked busybox: NOMADCTLD_TEST_BUSYBOX, or the first on PATH and in the
+// usual directories. The first busybox on PATH may be dynamically linked.
 func busybox() (string, error) {
 	if path := os.Getenv("NOMADCTLD_TEST_BUSYBOX"); path != "" {
 		if !isStatic(path) {
@@ -106,10 +109,12 @@ func busybox() (string, error) {
 		}
 		return path, nil
 	}
-	folders := append(filepath.SplitList(os.Getenv("PATH")), "/bin", "/usr/bin", "/usr/lib/initramfs-tools/bin", "/usr/lib/klibc/bin")
+	folders := append(filepath.SplitList(os.Getenv("PATH")),
+		"/bin", "/usr/bin", "/usr/lib/initramfs-tools/bin", "/usr/lib/klibc/bin")
 	return findStatic(folders)
 }
 
+// findStatic returns the first static busybox in folders.
 func findStatic(folders []string) (string, error) {
 	for _, folder := range folders {
 		for _, name := range []string{"busybox", "busybox.static", "busybox-static"} {
@@ -121,7 +126,7 @@ func findStatic(folders []string) (string, error) {
 	return "", errNoBusybox
 }
 
-// isStatic reports whether a program needs neither a loader nor a library.
+// isStatic reports whether a program needs neither a loader nor shared libraries.
 func isStatic(path string) bool {
 	file, err := elf.Open(path)
 	if err != nil {
@@ -137,7 +142,7 @@ func isStatic(path string) bool {
 	return err == nil && len(libraries) == 0
 }
 
-// archive packs busybox, a link to it for each applet, and the few files that programs look for.
+// archive packs busybox, a link for each applet, and the few files that programs expect.
 func archive(busybox string) (io.Reader, error) {
 	program, err := os.ReadFile(busybox)
 	if err != nil {

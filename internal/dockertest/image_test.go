@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// copyDynamicProgram makes a program that needs the machine's libraries, by copying one, or skips the test.
+// copyDynamicProgram copies a dynamically linked program of the machine to path, or skips the test.
 func copyDynamicProgram(t *testing.T, path string) {
 	t.Helper()
 	for _, name := range []string{"sh", "ls", "cat"} {

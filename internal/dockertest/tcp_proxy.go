@@ -9,28 +9,28 @@ import (
 	"testing"
 )
 
-// TCP lets the daemon at host be reached on a port of loopback while the test runs, and returns its address.
+// TCP forwards a loopback port to the daemon at host until the test ends, and returns its address.
 func TCP(t testing.TB, host string) (addr string) {
 	t.Helper()
 	addr, _ = proxy(t, host, nil)
 	return addr
 }
 
-// TCPWithCut is TCP with a cable that can be cut: cut closes all connections that are open. New ones are let through again.
+// TCPWithCut is TCP with a function that closes all open connections. New connections are accepted afterwards.
 func TCPWithCut(t testing.TB, host string) (addr string, cut func()) {
 	t.Helper()
 	addr, end := proxy(t, host, nil)
 	return addr, func() { end(false) }
 }
 
-// TCPWithKill is TCP until kill: from then on no connection lasts.
+// TCPWithKill is TCP with a function that closes all open and all later connections.
 func TCPWithKill(t testing.TB, host string) (addr string, kill func()) {
 	t.Helper()
 	addr, end := proxy(t, host, nil)
 	return addr, func() { end(true) }
 }
 
-// TLS is TCP with encryption: only clients that show a certificate of the returned CA are let in.
+// TLS is TCP with encryption. Clients need a certificate of the returned CA.
 func TLS(t testing.TB, host string) (addr string, files Certificates) {
 	t.Helper()
 	files, config := newCertificates(t)
@@ -38,6 +38,7 @@ func TLS(t testing.TB, host string) (addr string, files Certificates) {
 	return addr, files
 }
 
+// proxy forwards a loopback port to the daemon. end closes all connections, and later ones if forever.
 func proxy(t testing.TB, host string, config *tls.Config) (addr string, end func(forever bool)) {
 	t.Helper()
 	target, err := url.Parse(host)
@@ -67,7 +68,7 @@ func proxy(t testing.TB, host string, config *tls.Config) (addr string, end func
 			conversations.Go(func() {
 				defer conn.Close()
 				if secured, ok := conn.(*tls.Conn); ok && secured.Handshake() != nil {
-					return // before the daemon is bothered
+					return // do not dial the daemon
 				}
 				daemon, err := net.Dial(network, address)
 				if err != nil {
@@ -87,9 +88,9 @@ func proxy(t testing.TB, host string, config *tls.Config) (addr string, end func
 	return listener.Addr().String(), open.close
 }
 
-// connSet is connections that are closed together; one that comes too late is closed at once.
+// connSet is a set of connections that are closed together. Once it is closed for good, it closes new ones at once.
 type connSet struct {
-	mu     sync.Mutex
+	mu     sync.Mutex // guards the fields below
 	conns  []net.Conn
 	closed bool
 }
@@ -113,7 +114,7 @@ func (t *connSet) close(forever bool) {
 	t.conns = nil
 }
 
-// relay copies both ways and passes on the end of each, as streams of exec and attach need it.
+// relay copies in both directions and forwards the end of each, which exec and attach streams need.
 func relay(client, daemon net.Conn) {
 	type halfCloser interface{ CloseWrite() error }
 	var sending sync.WaitGroup

@@ -15,7 +15,7 @@ import (
 	"unicode"
 )
 
-// backquoted is code in Markdown. Code with backquotes in it stands between two of them.
+// backquoted matches code in Markdown. Code that contains backquotes is between two pairs of backquotes.
 var backquoted = regexp.MustCompile("`` (.+?) ``|`([^`]+)`")
 
 // TestTroubleshooting_QuotesTheCode looks for every message of docs/troubleshooting.md among the string literals of the
@@ -42,27 +42,32 @@ func TestTroubleshooting_QuotesTheCode(t *testing.T) {
 	if quoted < 20 {
 		t.Errorf("found %d messages: the test does not find them", quoted)
 	}
-	for text, want := range map[string]bool{"no such user with that name": false, "no such user with that key": true, "…": false} {
+	for text, want := range map[string]bool{
+		"no such user with that name": false,
+		"no such user with that key":  true,
+		"…":                           false,
+	} {
 		if got := matchesMessage(all, text); got != want {
 			t.Errorf("%s: got %v, want %v", text, got, want)
 		}
 	}
 }
 
-// message is a string of the code in which verbs stand for any text.
+// message is a string in the code. Its verbs match any text.
 type message struct {
 	pattern *regexp.Regexp
-	letters int // outside the verbs
+	letters int // outside of the verbs
 }
 
-// matchesMessage reports whether a text is one of the messages, and at least half of its letters are the message's own.
+// matchesMessage reports whether a text matches one of the messages, and at least half of its letters match letters of
+// the message and not a verb.
 func matchesMessage(messages []message, text string) bool {
 	return slices.ContainsFunc(messages, func(m message) bool {
 		return 2*m.letters >= letters(text) && m.letters > 0 && m.pattern.MatchString(text)
 	})
 }
 
-// letters returns how many letters a text has.
+// letters returns the number of letters in a text.
 func letters(text string) (n int) {
 	for _, r := range text {
 		if unicode.IsLetter(r) {
@@ -72,7 +77,7 @@ func letters(text string) (n int) {
 	return n
 }
 
-// messages returns the strings of the code, and the messages of the script nomadctl.
+// messages returns the strings in the code, and the messages in the script nomadctl.
 func messages(t *testing.T) (found []message) {
 	t.Helper()
 	verb := regexp.MustCompile(`%[-+# 0-9.\[\]]*[a-zA-Z]`)
@@ -85,7 +90,8 @@ func messages(t *testing.T) (found []message) {
 		found = append(found, message{regexp.MustCompile("^" + strings.Join(parts, ".*") + "$"), n})
 	}
 	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(path, "tools/") {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") ||
+			strings.HasPrefix(path, "tools/") {
 			return err
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
@@ -110,13 +116,14 @@ func messages(t *testing.T) (found []message) {
 		t.Fatal(err)
 	}
 	parameter := regexp.MustCompile(`\$\{(?:[^{}]|\$\w+)*\}|\$\w+`)
-	for _, text := range regexp.MustCompile(`(?:complain|fail [0-9]+) "([^"]*)"|why='([^']*)'`).FindAllStringSubmatch(string(script), -1) {
+	printed := regexp.MustCompile(`(?:complain|fail [0-9]+) "([^"]*)"|why='([^']*)'`)
+	for _, text := range printed.FindAllStringSubmatch(string(script), -1) {
 		add(text[1]+text[2], parameter)
 	}
 	return found
 }
 
-// stringConstant returns a string literal, or several that are added up.
+// stringConstant returns the value of a string literal, or of a sum of string literals.
 func stringConstant(e ast.Expr) (text string, constant bool) {
 	switch e := e.(type) {
 	case *ast.BasicLit:

@@ -1,5 +1,6 @@
-// Package escape makes foreign text safe to show. Job IDs, event messages, node names and command lines come
-// from people who may mean harm: an escape sequence in any of them must not reach a terminal, a log or a table.
+// Package escape makes untrusted text safe to display. Job IDs, event messages, node names and command lines may
+// contain escape sequences that an attacker chose. Such text must pass through this package before it reaches a
+// terminal, a log or a table.
 package escape
 
 import (
@@ -13,14 +14,14 @@ import (
 	"unicode/utf8"
 )
 
-// hazardous reports whether r can move a cursor, hide or reorder text: controls (C0, C1, DEL), formatting
-// characters (bidi controls and zero-width ones), line and paragraph separators, private use.
+// hazardous reports whether r can move a cursor, or hide or reorder text: controls (C0, C1, DEL), formatting
+// characters (bidi controls and zero-width characters), line and paragraph separators, private use.
 func hazardous(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs)
 }
 
-// Text returns s on one line with every hazardous character and every invalid byte written as a Go escape
-// (\x1b, \u202e). Printable text comes back as it is.
+// Text returns s on one line, with every hazardous character and every invalid byte written as a Go escape (\x1b,
+// \u202e). Printable text is returned unchanged.
 func Text(s string) string {
 	if printable(s) {
 		return s
@@ -51,15 +52,15 @@ func Text(s string) string {
 	return b.String()
 }
 
-// Line is Text for a line of a program's own output: tabs stay, a carriage return at the end goes, and the sequences that
-// set colours stay if colours are wanted, with a reset at the end; without, they are left out.
-func Line(s string, colours bool) string {
+// Line is Text for one line of a program's output. Tabs stay and a carriage return at the end is removed. Color
+// sequences are kept if colors is set, with a reset at the end of the line; otherwise they are removed.
+func Line(s string, colors bool) string {
 	s = strings.TrimSuffix(s, "\r")
 	if printable(s) {
 		return s
 	}
 	var b strings.Builder
-	coloured := false
+	colored := false
 	for s != "" {
 		text, rest, tab := strings.Cut(s, "\t")
 		for text != "" {
@@ -69,9 +70,9 @@ func Line(s string, colours bool) string {
 				break
 			}
 			b.WriteString(Text(text[:at[0]]))
-			if colours {
+			if colors {
 				b.WriteString(text[at[0]:at[1]])
-				coloured = true
+				colored = true
 			}
 			text = text[at[1]:]
 		}
@@ -80,13 +81,13 @@ func Line(s string, colours bool) string {
 		}
 		s = rest
 	}
-	if coloured {
+	if colored {
 		b.WriteString("\x1b[0m")
 	}
 	return b.String()
 }
 
-// colorSequence is a sequence that does nothing but set colours and weights.
+// colorSequence matches sequences that only set colors and weights.
 var colorSequence = regexp.MustCompile("\x1b\\[[0-9;:]*m")
 
 func printable(s string) bool {
@@ -98,9 +99,9 @@ func printable(s string) bool {
 	return true
 }
 
-// JSON returns v as JSON in which every hazardous character is written as \uXXXX, so that it means the same to
-// a program and nothing to a terminal. indent is one level of indentation; empty puts everything on one line.
-// There is no newline at the end.
+// JSON returns v as JSON in which every hazardous character is written as \uXXXX. Programs read the same value, and
+// a terminal cannot interpret it. indent is one level of indentation; with "" the result is one line. It does not
+// end in a newline.
 func JSON(v any, indent string) ([]byte, error) {
 	var raw bytes.Buffer
 	enc := json.NewEncoder(&raw)
@@ -112,7 +113,7 @@ func JSON(v any, indent string) ([]byte, error) {
 	var out bytes.Buffer
 	for _, r := range string(bytes.TrimSuffix(raw.Bytes(), []byte("\n"))) {
 		switch {
-		case r == '\n' || !hazardous(r): // outside of strings JSON has newlines of its own; inside they are escaped
+		case r == '\n' || !hazardous(r): // newlines outside strings are JSON's own; inside strings they are already escaped
 			out.WriteRune(r)
 		case r < 0x10000:
 			fmt.Fprintf(&out, `\u%04x`, r)

@@ -1,5 +1,5 @@
-// Package health asks whether a gateway answers, from the machine or the container that it runs in: an image without a
-// shell has nothing else to do it with.
+// Package health checks whether a gateway accepts SSH connections, from the machine or container it runs in. An
+// image without a shell has no other way to do that.
 package health
 
 import (
@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// checkTimeout is how long an answer may take altogether. It is below the timeout of the image's HEALTHCHECK, so that the
-// reason is told.
+// checkTimeout bounds the whole check. It is shorter than the timeout of the image's HEALTHCHECK, so that the reason
+// is printed.
 const checkTimeout = 5 * time.Second
 
-// Check connects to what listens on bind, on loopback if that is every address, and returns the address and the line with
-// which an SSH server introduces itself. Any other answer, and none, is an error.
+// Check connects to the gateway that listens on bind, over loopback if that is all interfaces. It returns the
+// address and the identification line of the SSH server. Any other response, and none, is an error.
 func Check(ctx context.Context, bind string) (address, banner string, err error) {
 	address, err = dialAddress(bind)
 	if err != nil {
@@ -33,33 +33,33 @@ func Check(ctx context.Context, bind string) (address, banner string, err error)
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	// Ours first: the gateway waits a moment for a client's line.
+	// The client's line comes first: the gateway waits for it.
 	if _, err := io.WriteString(conn, "SSH-2.0-nomadctld_health\r\n"); err != nil {
 		return address, "", fmt.Errorf("%s: %w", address, err)
 	}
-	const most = 255 // of an SSH server's line
-	line, err := bufio.NewReader(io.LimitReader(conn, most)).ReadString('\n')
+	const maxBanner = 255 // maximum length of an SSH identification line
+	line, err := bufio.NewReader(io.LimitReader(conn, maxBanner)).ReadString('\n')
 	switch {
 	case ctx.Err() != nil:
-		return address, "", fmt.Errorf("%s takes connections and says nothing", address)
+		return address, "", fmt.Errorf("%s accepts connections but sends nothing", address)
 	case strings.HasPrefix(line, "SSH-2.0-"):
 		return address, strings.TrimRight(line, "\r\n"), nil
 	case line == "" && (err == nil || errors.Is(err, io.EOF)):
-		return address, "", fmt.Errorf("%s closes the connection at once", address)
+		return address, "", fmt.Errorf("%s closes the connection immediately", address)
 	case line == "":
 		return address, "", fmt.Errorf("%s: %w", address, err)
 	}
-	return address, "", fmt.Errorf("%s is no SSH server: it answers %q", address, line)
+	return address, "", fmt.Errorf("%s is not an SSH server: it sent %q", address, line)
 }
 
-// dialAddress returns where bind is reached from the same machine.
+// dialAddress returns the address at which bind is reachable from the same machine.
 func dialAddress(bind string) (string, error) {
 	host, port, err := net.SplitHostPort(bind)
 	if err != nil {
 		return bind, err
 	}
 	if port == "0" {
-		return bind, fmt.Errorf("%s is whatever port is free, which nobody can know", bind)
+		return bind, fmt.Errorf("%s means any free port, which the check cannot know; set a fixed port", bind)
 	}
 	switch ip := net.ParseIP(host); {
 	case host == "":

@@ -10,18 +10,19 @@ import (
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ name, answer, banner, fault string }{
+	for _, test := range []struct{ name, answer, banner, err string }{
 		{"a gateway", "SSH-2.0-OpenSSH_nomadctld\r\n", "SSH-2.0-OpenSSH_nomadctld", ""},
-		{"a web server", "HTTP/1.1 400 Bad Request\r\n", "", `is no SSH server: it answers "HTTP/1.1 400 Bad Request\r\n"`},
-		{"an old SSH server", "SSH-1.5-old\r\n", "", "is no SSH server"},
-		{"a line without an end", strings.Repeat("x", 1<<16), "", "is no SSH server"},
-		{"one that hangs up", "", "", "closes the connection at once"},
+		{"a web server", "HTTP/1.1 400 Bad Request\r\n", "", `is not an SSH server: it sent "HTTP/1.1 400 Bad Request\r\n"`},
+		{"an old SSH server", "SSH-1.5-old\r\n", "", "is not an SSH server"},
+		{"a line without a newline", strings.Repeat("x", 1<<16), "", "is not an SSH server"},
+		{"closes the connection", "", "", "closes the connection immediately"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			address, banner, err := Check(t.Context(), serveText(t, test.answer))
-			if banner != test.banner || (err == nil) != (test.fault == "") || err != nil && !strings.Contains(err.Error(), address+" "+test.fault) {
-				t.Errorf("got %q, %v, want %q, %q", banner, err, test.banner, test.fault)
+			if banner != test.banner || (err == nil) != (test.err == "") ||
+				err != nil && !strings.Contains(err.Error(), address+" "+test.err) {
+				t.Errorf("got %q, %v, want %q, %q", banner, err, test.banner, test.err)
 			}
 		})
 	}
@@ -51,14 +52,15 @@ func TestCheck_NothingListening(t *testing.T) {
 	l := listen(t)
 	l.Close()
 	if _, _, err := Check(t.Context(), l.Addr().String()); err == nil || !strings.Contains(err.Error(), "refused") {
-		t.Errorf("got %v, want that the connection is refused", err)
+		t.Errorf("got %v, want a refused connection", err)
 	}
 }
 
 func TestDialAddress(t *testing.T) {
 	t.Parallel()
 	for bind, want := range map[string]string{
-		":2222": "127.0.0.1:2222", "0.0.0.0:22": "127.0.0.1:22", "[::]:22": "[::1]:22", "192.0.2.1:22": "192.0.2.1:22", "gw:22": "gw:22",
+		":2222": "127.0.0.1:2222", "0.0.0.0:22": "127.0.0.1:22", "[::]:22": "[::1]:22", "192.0.2.1:22": "192.0.2.1:22",
+		"gw:22": "gw:22",
 	} {
 		if got, err := dialAddress(bind); got != want || err != nil {
 			t.Errorf("%s: got %s, %v, want %s", bind, got, err, want)
@@ -79,7 +81,7 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-// serveText returns the address of a server that hears the client's line, answers and hangs up.
+// serveText returns the address of a server that reads the client's line, sends text and closes the connection.
 func serveText(t *testing.T, text string) string {
 	t.Helper()
 	l := listen(t)

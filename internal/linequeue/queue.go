@@ -1,6 +1,6 @@
-// Package linequeue writes lines to a stream, such as a pipe, whose reader may stall or exit. Whoever writes a line
-// waits for a bounded time at most, and the lines that nobody reads take a bounded amount of memory. It must not be
-// used for files, where a write returns in any case and a failed one can be undone.
+// Package linequeue writes lines to a stream, such as a pipe, whose reader may stall or exit. A caller waits for a
+// bounded time, and unread lines use a bounded amount of memory. It must not be used for files: writes to a file
+// always return, and a failed one can be undone.
 package linequeue
 
 import (
@@ -19,52 +19,52 @@ const (
 	defaultMaxBytes = 4 << 20
 )
 
-// ErrStalled is the error for a line that was dropped because the reader of the stream has stopped reading.
-var ErrStalled = errors.New("the reader of the stream has stopped reading")
+// ErrStalled is returned for a line that was dropped because the reader of the stream stopped reading.
+var ErrStalled = errors.New("the reader of the stream stopped reading")
 
-// Queue writes lines to a stream in their order. Its methods may be called at the same time. The zero value of an
-// exported field means its default.
+// Queue writes lines to a stream in order. Its methods are safe for concurrent use. The zero value of an exported
+// field means its default.
 type Queue struct {
-	Timeout  time.Duration // how long Commit and Deliver wait for a reader that was reading before (2s)
-	MaxBytes int           // bytes that wait to be written (4 MiB)
+	Timeout  time.Duration // how long Commit and Deliver wait for a reader that was not stalled before (2s)
+	MaxBytes int           // bytes that may be queued (4 MiB)
 
-	// DropReport returns a line that reports how many lines were dropped. It is written before the next line that is not
-	// dropped. nil: nothing reports it here.
+	// DropReport returns a line that reports how many lines were dropped. It is written before the next line that is
+	// not dropped. nil: the queue does not report them.
 	DropReport func(n int) []byte
 
 	out io.Writer
 
-	mu          sync.Mutex // guards all below
+	mu          sync.Mutex // guards all fields below
 	pending     []*line
-	size        int  // of waiting, in bytes
-	writing     bool // a goroutine writes
-	idle        chan struct{}
-	stalled     bool // a line has waited for longer than Timeout, and none was written since
-	partialLine bool // the last write failed after a part of its line
-	dropped     int  // lines that were dropped and not reported yet
+	size        int           // of pending, in bytes
+	writing     bool          // a goroutine is writing
+	idle        chan struct{} // closed when writeLoop returns
+	stalled     bool          // a line has waited longer than Timeout, and none has been written since
+	partialLine bool          // the last write failed after a part of its line
+	dropped     int           // lines that were dropped and not yet reported
 }
 
 type line struct {
 	text    []byte
-	done    chan struct{} // closed: err is final
+	done    chan struct{} // closed when err is final
 	err     error
-	started bool // it is being written, and cannot be withdrawn
+	started bool // its write has started, so it cannot be withdrawn
 
-	failed   func(error) // gets the error of the write; nil: nobody needs it, or who waits for done gets it
-	reported int         // of a report: the lines that it is about
+	failed   func(error) // receives the error of the write; nil: the caller that waits for done gets it
+	reported int         // for a drop report: the number of lines it covers
 }
 
-// New returns a Queue that writes to out, one call of its Write for each line.
+// New returns a Queue that writes to out, with one call of Write for each line.
 func New(out io.Writer) *Queue { return &Queue{out: out} }
 
-// Stdout and Stderr return the one queue of each stream of this process, so that all who write to it share its order.
+// Stdout and Stderr return the process-wide queue of each stream, so that all writers share one order.
 var (
 	Stdout = sync.OnceValue(func() *Queue { return New(os.Stdout) })
 	Stderr = sync.OnceValue(func() *Queue { return New(os.Stderr) })
 )
 
-// Write queues a line and returns at once. A line that does not fit is dropped and counted. It never fails, so that a
-// logger can write to it.
+// Write queues a line and returns immediately. A line that does not fit is dropped and counted. Write never fails,
+// so that a logger can use it.
 func (q *Queue) Write(text []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -73,8 +73,8 @@ func (q *Queue) Write(text []byte) (int, error) {
 }
 
 // Deliver writes a line. If the reader stalls, the line stays in the queue and Deliver returns nil. The error is
-// ErrStalled if the queue is full, or that of the write. If Deliver has returned nil and the line cannot be written after
-// all, failed is called with the error, once. It may be nil.
+// ErrStalled if the queue is full, or that of the write. If Deliver returned nil and the line cannot be written
+// later, failed is called once with the error. failed may be nil.
 func (q *Queue) Deliver(text []byte, failed func(error)) error {
 	if failed == nil {
 		failed = func(error) {}
@@ -82,18 +82,20 @@ func (q *Queue) Deliver(text []byte, failed func(error)) error {
 	return q.enqueueAndWait(text, failed)
 }
 
-// Commit writes a line and returns nil only after the stream has accepted all of it. While the reader stalls it returns
-// ErrStalled at once. A line for which it returned ErrStalled is written later only if its write had begun.
+// Commit writes a line and returns nil only after the stream has accepted all of it. While the reader is stalled it
+// returns ErrStalled immediately. A line for which it returned ErrStalled is written later only if its write had
+// already started.
 func (q *Queue) Commit(text []byte) error { return q.enqueueAndWait(text, nil) }
 
-// Stalled reports whether the reader does not read, as far as the last lines have shown.
+// Stalled reports whether the reader is not reading, judged by the most recent lines.
 func (q *Queue) Stalled() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.stalled
 }
 
-// Flush waits until everything was written, or until the timeout. Delivered lines that were not written by then have failed.
+// Flush waits until everything is written or the timeout expires. Delivered lines that are not written in time have
+// failed.
 func (q *Queue) Flush(timeout time.Duration) {
 	q.mu.Lock()
 	idle := q.idle
@@ -123,7 +125,8 @@ func (q *Queue) Flush(timeout time.Duration) {
 	}
 }
 
-// enqueueAndWait writes a line. If the reader stalls, the line stays in the queue if failed is not nil.
+// enqueueAndWait queues a line and waits until it is written. If the reader stalls, the line stays in the queue only
+// if failed is not nil.
 func (q *Queue) enqueueAndWait(text []byte, failed func(error)) error {
 	keep := failed != nil
 	q.mu.Lock()
@@ -166,7 +169,7 @@ func (q *Queue) enqueueAndWait(text []byte, failed func(error)) error {
 	return ErrStalled
 }
 
-// enqueue queues a line and sees to it that somebody writes. q.mu is held.
+// enqueue queues a line and starts a writer if none is running. The caller holds q.mu.
 func (q *Queue) enqueue(text []byte) (*line, error) {
 	if q.size > 0 && q.size+len(text) > orDefault(q.MaxBytes, defaultMaxBytes) {
 		q.dropped++
@@ -188,7 +191,7 @@ func (q *Queue) enqueue(text []byte) (*line, error) {
 	return l, nil
 }
 
-// writeLoop writes what is queued and returns when nothing is left.
+// writeLoop writes the queued lines and returns when none is left.
 func (q *Queue) writeLoop() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -227,7 +230,7 @@ func (q *Queue) writeLoop() {
 	close(q.idle)
 }
 
-// writeOnce keeps a panic of the writer in this line.
+// writeOnce writes once and turns a panic of the writer into an error.
 func (q *Queue) writeOnce(text []byte) (n int, err error) {
 	defer func() {
 		if p := recover(); p != nil {

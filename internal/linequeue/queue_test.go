@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// stallingReader is a stream whose reader reads nothing until read is called.
+// stallingReader is a stream whose reader does not read until read is called.
 type stallingReader struct {
 	mu   sync.Mutex
 	free *sync.Cond
@@ -69,7 +69,7 @@ func TestQueue_StalledReader(t *testing.T) {
 			q.Write([]byte("log\n"))
 		}
 		if waited := time.Since(begin); waited != defaultTimeout {
-			t.Errorf("all lines waited %v, want %v: only the first waits", waited, defaultTimeout)
+			t.Errorf("all lines waited %v, want %v: only the first may wait", waited, defaultTimeout)
 		}
 		if err := q.Deliver([]byte("does not fit\n"), nil); !errors.Is(err, ErrStalled) {
 			t.Errorf("Deliver to a full queue: got %v, want ErrStalled", err)
@@ -83,7 +83,8 @@ func TestQueue_StalledReader(t *testing.T) {
 			t.Errorf("Commit: got %v, want nil", err)
 		}
 		text := out.text()
-		if strings.Contains(text, "committed") || !strings.HasPrefix(text, "first\nline 0\nlog\n") || !strings.HasSuffix(text, "lines lost\nlast\n") {
+		if strings.Contains(text, "committed") || !strings.HasPrefix(text, "first\nline 0\nlog\n") ||
+			!strings.HasSuffix(text, "lines lost\nlast\n") {
 			t.Errorf("got %q", text)
 		}
 	})
@@ -93,19 +94,19 @@ func TestCommit_WithdrawsUnwritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := newStallingReader()
 		q := New(out)
-		q.Write([]byte("log\n")) // whose write has begun
+		q.Write([]byte("log\n")) // its write has started
 		if err := q.Commit([]byte("never\n")); !errors.Is(err, ErrStalled) {
 			t.Errorf("got %v, want ErrStalled", err)
 		}
 		out.read()
 		q.Flush(time.Minute)
 		if got := out.text(); got != "log\n" {
-			t.Errorf("got %q, want the log's line alone", got)
+			t.Errorf("got %q, want only the log's line", got)
 		}
 	})
 }
 
-// limitedWriter is a stream that accepts a number of bytes.
+// limitedWriter is a stream that accepts a limited number of bytes.
 type limitedWriter struct {
 	bytes.Buffer
 	left int
@@ -156,7 +157,7 @@ func (e *exitingReader) Write(p []byte) (int, error) {
 func TestDeliver_FailsAfterReturn(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
-		exits bool // the reader; or it stalls
+		exits bool // the reader exits; false: it stalls
 		want  error
 	}{
 		{"the reader exits", true, io.ErrClosedPipe},
@@ -172,9 +173,9 @@ func TestDeliver_FailsAfterReturn(t *testing.T) {
 						t.Errorf("%s: got %v, want %v", tc.name, err, tc.want)
 					}
 					failed = append(failed, fmt.Sprint(i))
-					q.Write([]byte("log\n")) // it may go to the same stream
+					q.Write([]byte("log\n")) // a log may write to the same stream
 				}); err != nil {
-					t.Errorf("%s: got %v while the line waits", tc.name, err)
+					t.Errorf("%s: got %v while the line is queued", tc.name, err)
 				}
 			}
 			if tc.exits {
@@ -193,7 +194,8 @@ func TestDeliver_FailsAfterReturn(t *testing.T) {
 
 func TestDeliver_FailsOnce(t *testing.T) {
 	q := New(&limitedWriter{})
-	if err := q.Deliver([]byte("a line\n"), func(error) { t.Error("failed was called too") }); !errors.Is(err, io.ErrClosedPipe) {
+	if err := q.Deliver([]byte("a line\n"), func(error) { t.Error("failed was called too") }); !errors.Is(err,
+		io.ErrClosedPipe) {
 		t.Errorf("got %v, want the error of the write", err)
 	}
 }
@@ -203,7 +205,7 @@ func TestQueue_LostDropReport(t *testing.T) {
 	q := New(out)
 	q.DropReport = func(n int) []byte { return fmt.Appendf(nil, "%d lines lost\n", n) }
 	for range 4 {
-		_ = q.Deliver([]byte("a line\n"), nil) // from the second on, each has a report before it
+		_ = q.Deliver([]byte("a line\n"), nil) // from the second line on, each is preceded by a report
 	}
 	out.left = 1000
 	_ = q.Deliver([]byte("last\n"), nil)

@@ -10,36 +10,36 @@ import (
 	"syscall"
 )
 
-// account is whom the binary runs as; the zero value is the gateway itself.
+// account is the user that the binary runs as. The zero value is the gateway's own user.
 type account struct {
 	switchUser bool
 	uid, gid   uint32
 }
 
-// account looks the account up, each time: it may have been made since.
+// account looks the user up each time, because it may have been created since the last run.
 func (b Binary) account() (account, error) {
 	if b.User == "" || os.Geteuid() != 0 {
 		return account{}, nil
 	}
 	u, err := user.Lookup(b.User)
 	if err != nil {
-		return account{}, fmt.Errorf("raw.user: this machine has no user %s, as whom nomad would run", quoted(b.User))
+		return account{}, fmt.Errorf("raw.user: this machine has no user %s to run nomad as", quoted(b.User))
 	}
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	if err != nil {
-		return account{}, fmt.Errorf("raw.user: %s has no number: %w", quoted(b.User), err)
+		return account{}, fmt.Errorf("raw.user: the user ID of %s is not a number: %w", quoted(b.User), err)
 	}
 	gid, err := strconv.ParseUint(u.Gid, 10, 32)
 	if err != nil {
-		return account{}, fmt.Errorf("raw.user: the group of %s has no number: %w", quoted(b.User), err)
+		return account{}, fmt.Errorf("raw.user: the group ID of %s is not a number: %w", quoted(b.User), err)
 	}
 	if uid == 0 {
-		return account{}, fmt.Errorf("raw.user: %s is root; name an unprivileged user, or none", quoted(b.User))
+		return account{}, fmt.Errorf("raw.user: %s is root; set an unprivileged user, or leave it empty", quoted(b.User))
 	}
 	return account{switchUser: true, uid: uint32(uid), gid: uint32(gid)}, nil
 }
 
-// credential has no supplementary groups.
+// credential returns the credential to start the program with. It has no supplementary groups.
 func (a account) credential() *syscall.Credential {
 	if !a.switchUser {
 		return nil

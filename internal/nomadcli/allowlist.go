@@ -1,28 +1,28 @@
 package nomadcli
 
-// rule says whether and how a command may be run. Whatever it does not name is refused.
+// rule defines whether and how a command may be run. Flags that it does not list are refused.
 type rule struct {
-	refused string // why; empty: it may be run
-	group   bool   // only leads to other commands, and shows their help
-	aliasOf string // the command of which this is another name; everything else is then empty
+	refused string // the reason; empty: permitted
+	group   bool   // has only subcommands, and prints their help
+	aliasOf string // the command that this is another name of; all other fields are then empty
 
-	// flags, apart by spaces: "name" is true or false, "name=" takes a value, "name=template" a template of Go,
+	// flags are separated by spaces: "name" is boolean, "name=" takes a value, "name=template" a Go template,
 	// "name=secret" a value that is not recorded.
 	flags string
 
-	connectsToNodes bool                  // connects to the node of an allocation itself, if it learns the address
-	secretWords     bool                  // KEY=VALUE behind the first word is not recorded
-	check           func(c command) error // what the other words may be; nil: anything
-	job             jobSource             // where the job is
+	connectsToNodes bool                  // connects to an allocation's node directly if it learns the address
+	secretWords     bool                  // the values of KEY=VALUE arguments are not recorded
+	check           func(c command) error // checks the arguments; nil: any are permitted
+	job             jobSource             // the argument that names the job
 }
 
-// jobSource is where a command names the job that it is about.
+// jobSource is the part of the command line that names the job.
 type jobSource int
 
 const (
 	noJob     jobSource = iota
 	firstWord           // job history ID
-	onlyWord            // job stop ID, which would take several
+	onlyWord            // job stop ID; several IDs are ambiguous
 	jobFlag             // eval list -job ID
 	ifJobFlag           // alloc exec -job ID sh
 )
@@ -30,13 +30,13 @@ const (
 const (
 	reasonOpensBrowser   = "it opens a browser on the gateway"
 	reasonWritesFile     = "it writes a file on the gateway's machine"
-	reasonLocalFiles     = "it works on files of the gateway's machine"
-	reasonChangesAuth    = "it changes who may do what on the cluster"
+	reasonLocalFiles     = "it works on files on the gateway's machine"
+	reasonChangesAuth    = "it changes access rights on the cluster"
 	reasonShowsToken     = "it shows a token"
 	reasonRunsAgent      = "it runs an agent on the gateway's machine"
 	reasonChangesServers = "it changes the servers of the cluster"
-	reasonClusterKeys    = "it is about the keys of the cluster"
-	reasonAnyRequest     = "it can send any request, with the gateway's token"
+	reasonClusterKeys    = "it manages the cluster's keys"
+	reasonAnyRequest     = "it can send any request with the gateway's token"
 )
 
 const (
@@ -46,9 +46,18 @@ const (
 	statusFlags = "json t=template verbose"
 	pageFlags   = "json t=template filter= per-page= page-token="
 	waitFlags   = "detach verbose"
+
+	dispatchFlags = "wait idempotency-token= meta=secret id-prefix-template= priority= " + waitFlags
+	planFlags     = "diff json json-output policy-override t=template vault-namespace= verbose"
+	putFlags      = "force verbose check-index= in= out= template=template"
+	restartFlags  = "all-tasks batch-size= batch-wait= group= no-shutdown-delay on-error= reschedule task= verbose yes"
+	runFlags      = "check-index= consul-namespace= eval-priority= json output policy-override preserve-counts " +
+		"preserve-resources vault-namespace= " + waitFlags
+	drainFlags = "enable disable deadline= detach force no-deadline ignore-system keep-ineligible self yes monitor " +
+		"m= meta="
 )
 
-// rules has every command of Nomad 2.0.5, but those under a refused one.
+// rules has an entry for every command of Nomad 2.0.5, except subcommands of refused ones.
 var rules = map[string]rule{
 	"acl":                       {group: true},
 	"acl auth-method":           {group: true},
@@ -97,7 +106,7 @@ var rules = map[string]rule{
 	"alloc status":              {flags: "short stats " + statusFlags},
 	"alloc stop":                {flags: "no-shutdown-delay " + waitFlags},
 	"alloc-status":              {aliasOf: "alloc status"},
-	"check":                     {refused: "it is for the machine of an agent"},
+	"check":                     {refused: "it checks the machine of an agent"},
 	"client-config":             {aliasOf: "node config"},
 	"config":                    {refused: reasonLocalFiles},
 	"debug":                     {refused: reasonWritesFile},
@@ -125,18 +134,18 @@ var rules = map[string]rule{
 	"job action":                {flags: "alloc= job= i t e= task= group=", connectsToNodes: true, job: jobFlag},
 	"job allocs":                {flags: "all " + statusFlags, job: firstWord},
 	"job deployments":           {flags: "all latest " + statusFlags, job: firstWord},
-	"job dispatch":              {flags: "wait idempotency-token= meta=secret id-prefix-template= priority= " + waitFlags, check: stdinSecond, job: firstWord},
+	"job dispatch":              {flags: dispatchFlags, check: stdinSecond, job: firstWord},
 	"job eval":                  {flags: "force-reschedule " + waitFlags, job: firstWord},
 	"job history":               {flags: "p full json version= t=template diff-tag= diff-version=", job: firstWord},
 	"job init":                  {refused: reasonWritesFile},
 	"job inspect":               {flags: "hcl json t=template version= with-vars", job: firstWord},
 	"job periodic":              {group: true},
 	"job periodic force":        {flags: waitFlags, job: firstWord},
-	"job plan":                  {flags: "diff json json-output policy-override t=template vault-namespace= verbose", check: jsonFromStdin},
+	"job plan":                  {flags: planFlags, check: jsonFromStdin},
 	"job promote":               {flags: "group= " + waitFlags, job: firstWord},
-	"job restart":               {flags: "all-tasks batch-size= batch-wait= group= no-shutdown-delay on-error= reschedule task= verbose yes", job: firstWord},
+	"job restart":               {flags: restartFlags, job: firstWord},
 	"job revert":                {flags: waitFlags, job: firstWord},
-	"job run":                   {flags: "check-index= consul-namespace= eval-priority= json output policy-override preserve-counts preserve-resources vault-namespace= " + waitFlags, check: jsonFromStdin},
+	"job run":                   {flags: runFlags, check: jsonFromStdin},
 	"job scale":                 {flags: "check-index= " + waitFlags, job: firstWord},
 	"job scaling-events":        {flags: "verbose", job: firstWord},
 	"job start":                 {flags: waitFlags, job: onlyWord},
@@ -154,7 +163,7 @@ var rules = map[string]rule{
 	"login":                     {refused: reasonChangesAuth},
 	"logs":                      {aliasOf: "alloc logs"},
 	"monitor":                   {flags: "json log-include-location log-level= node-id= server-id=", check: noWords},
-	"monitor export":            {refused: "it reads the logs on the disks of the agents' machines"},
+	"monitor export":            {refused: "it reads log files on the agents' machines"},
 	"namespace":                 {group: true},
 	"namespace apply":           {flags: "description= quota= json", check: stdinOrName},
 	"namespace delete":          {},
@@ -163,7 +172,7 @@ var rules = map[string]rule{
 	"namespace status":          {flags: "json t=template"},
 	"node":                      {group: true},
 	"node config":               {flags: "servers"},
-	"node drain":                {flags: "enable disable deadline= detach force no-deadline ignore-system keep-ineligible self yes monitor m= meta="},
+	"node drain":                {flags: drainFlags},
 	"node eligibility":          {flags: "enable disable self"},
 	"node identity":             {group: true},
 	"node identity get":         {flags: "json t=template"},
@@ -266,7 +275,7 @@ var rules = map[string]rule{
 	"var list":               {flags: "template=template out= filter= per-page= page-token="},
 	"var lock":               {refused: "it runs a command on the gateway's machine", secretWords: true},
 	"var purge":              {flags: "check-index="},
-	"var put":                {flags: "force verbose check-index= in= out= template=template", check: noFileReference, secretWords: true},
+	"var put":                {flags: putFlags, check: noFileReference, secretWords: true},
 	"version":                {check: noWords},
 	"volume":                 {group: true},
 	"volume claim":           {group: true},

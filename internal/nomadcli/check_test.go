@@ -15,9 +15,9 @@ func TestCheck_Refused(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "which command"},
-		{[]string{"job", "status", "a\x00b"}, "not text"},
-		{[]string{"job", "status", "\xff"}, "not text"},
+		{nil, "a nomad command is missing"},
+		{[]string{"job", "status", "a\x00b"}, "not valid text"},
+		{[]string{"job", "status", "\xff"}, "not valid text"},
 		{[]string{"nosuch"}, "not known to be safe"},
 		{[]string{""}, "not known to be safe"},
 		{[]string{"", "job", "status"}, "not known to be safe"},
@@ -27,9 +27,9 @@ func TestCheck_Refused(t *testing.T) {
 		{[]string{"job status"}, "not known to be safe"},
 		{[]string{"job", "nosuch"}, "not known to be safe"},
 		{[]string{"job", "tag apply", "x"}, "not known to be safe"},
-		{[]string{"--", "status"}, "comes first"},
-		{[]string{"-version", "status"}, "comes first"},
-		{[]string{"-address=x", "status"}, "how the cluster is reached"},
+		{[]string{"--", "status"}, "must come first"},
+		{[]string{"-version", "status"}, "must come first"},
+		{[]string{"-address=x", "status"}, "sets the connection to the cluster"},
 		{[]string{"-autocomplete-install"}, "home directory"},
 		{[]string{"status", "x", "--autocomplete-uninstall"}, "home directory"},
 		{[]string{"status", "-region=eu"}, "another region"},
@@ -37,24 +37,25 @@ func TestCheck_Refused(t *testing.T) {
 		{[]string{"status", "-=x"}, "not known to be safe"},
 		{[]string{"status", "-nosuch"}, "not known to be safe"},
 		{[]string{"status", "-namespace"}, "needs a value"},
-		{[]string{"status", "-namespace", "-token"}, "a command line is recorded"},
-		{[]string{"status", "-namespace", "--", "-token=x"}, "a command line is recorded"},
+		{[]string{"status", "-namespace", "-token"}, "command lines are recorded"},
+		{[]string{"status", "-namespace", "--", "-token=x"}, "command lines are recorded"},
 		{[]string{"job", "status", "-ui", "x"}, "opens a browser"},
-		{[]string{"job", "status", "-t", `{{sprig_env "NOMAD_TOKEN"}}`}, "Go's own functions"},
-		{[]string{"job", "status", `-t={{env "NOMAD_TOKEN"}}`}, "Go's own functions"},
-		{[]string{"var", "get", "-out=go-template", "-template", `{{sprig_expandenv "$NOMAD_TOKEN"}}`, "x"}, "Go's own functions"},
+		{[]string{"job", "status", "-t", `{{sprig_env "NOMAD_TOKEN"}}`}, "Go's built-in functions"},
+		{[]string{"job", "status", `-t={{env "NOMAD_TOKEN"}}`}, "Go's built-in functions"},
+		{[]string{"var", "get", "-out=go-template", "-template", `{{sprig_expandenv "$NOMAD_TOKEN"}}`, "x"},
+			"Go's built-in functions"},
 		{[]string{"agent", "-dev"}, "runs an agent"},
 		{[]string{"ui"}, "opens a browser"},
-		{[]string{"login"}, "who may do what"},
-		{[]string{"setup", "vault"}, "who may do what"},
+		{[]string{"login"}, "changes access rights"},
+		{[]string{"setup", "vault"}, "changes access rights"},
 		{[]string{"tls", "ca", "create"}, "files"},
 		{[]string{"config", "validate", "/etc"}, "files"},
 		{[]string{"fmt", "-"}, "files"},
-		{[]string{"init"}, "nomad job init is not run here"},
+		{[]string{"init"}, "nomad job init is refused"},
 		{[]string{"executor", "{}"}, "runs an agent"},
 		{[]string{"template-render"}, "runs an agent"},
-		{[]string{"acl", "bootstrap"}, "who may do what"},
-		{[]string{"acl", "token", "create"}, "who may do what"},
+		{[]string{"acl", "bootstrap"}, "changes access rights"},
+		{[]string{"acl", "token", "create"}, "changes access rights"},
 		{[]string{"acl", "token", "self"}, "shows a token"},
 		{[]string{"acl", "token", "info", "x"}, "shows a token"},
 		{[]string{"operator", "api", "/v1/jobs"}, "any request"},
@@ -74,16 +75,16 @@ func TestCheck_Refused(t *testing.T) {
 		{[]string{"plan", "-json", "-", "x"}, "-json -"},
 		{[]string{"validate", "-"}, "-json -"},
 		{[]string{"job", "run", "-json", "-var-file=x", "-"}, "reads a file"},
-		{[]string{"job", "dispatch", "j", "/etc/shadow"}, "standard input"},
+		{[]string{"job", "dispatch", "j", "/etc/shadow"}, "from stdin"},
 		{[]string{"namespace", "apply", "/etc/shadow"}, "a name or"},
 		{[]string{"namespace", "apply", "ca.pem"}, "a name or"},
-		{[]string{"quota", "apply", "f"}, "standard input"},
-		{[]string{"node", "pool", "apply", "f"}, "standard input"},
-		{[]string{"volume", "create", "f"}, "standard input"},
-		{[]string{"volume", "register", "--", "f"}, "standard input"},
+		{[]string{"quota", "apply", "f"}, "from stdin"},
+		{[]string{"node", "pool", "apply", "f"}, "from stdin"},
+		{[]string{"volume", "create", "f"}, "from stdin"},
+		{[]string{"volume", "register", "--", "f"}, "from stdin"},
 		{[]string{"volume", "delete", "-secret", "k=v", "x"}, "recorded"},
-		{[]string{"monitor", "exportx", "monitor", "export"}, "takes no"},
-		{[]string{"alloc", "exec", "id", "curl", "-token", "x"}, `behind "--"`},
+		{[]string{"monitor", "exportx", "monitor", "export"}, "does not accept the argument"},
+		{[]string{"alloc", "exec", "id", "curl", "-token", "x"}, `put "--" before it`},
 	} {
 		err := testBinary.Check(c.args)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.ContainsAny(err.Error(), "\n\x00") {
@@ -132,7 +133,7 @@ func TestCheck_RefusedFlagSpellings(t *testing.T) {
 				} {
 					args := slices.Concat(strings.Fields(place[0]), flag, strings.Fields(place[1]))
 					if err := testBinary.Check(args); err == nil {
-						t.Errorf("Check(%q): got nil, want a refusal", args)
+						t.Errorf("Check(%q): got nil, want it refused", args)
 					}
 				}
 			}
@@ -142,10 +143,11 @@ func TestCheck_RefusedFlagSpellings(t *testing.T) {
 
 func TestCheck_ErrorOmitsValue(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"status", "-token=hidden"}, {"status", "-token", "hidden"}, {"-token=hidden", "status"}, {"job", "run", "-consul-token=hidden"}} {
+	for _, args := range [][]string{{"status", "-token=hidden"}, {"status", "-token", "hidden"},
+		{"-token=hidden", "status"}, {"job", "run", "-consul-token=hidden"}} {
 		err := testBinary.Check(args)
 		if err == nil || strings.Contains(err.Error(), "hidden") {
-			t.Errorf("Check(%q): got %v, want a refusal without the value", args, err)
+			t.Errorf("Check(%q): got %v, want it refused without the value", args, err)
 		}
 	}
 }
@@ -165,15 +167,16 @@ func TestCheck_Allow(t *testing.T) {
 	}
 	b.Allow = []string{}
 	if err := b.Check([]string{"status"}); err == nil {
-		t.Error("an empty Allow: got nil, want a refusal")
+		t.Error("an empty Allow: got nil, want it refused")
 	}
 }
 
 func TestIsKnownPrefix(t *testing.T) {
 	t.Parallel()
-	for begin, want := range map[string]bool{"job": true, "job status": true, "stop": true, "  job   stop ": true, "jo": false, "operator api": false, "init": false, "": false} {
-		if got := IsKnownPrefix(begin); got != want {
-			t.Errorf("Known(%q): got %t, want %t", begin, got, want)
+	for prefix, want := range map[string]bool{"job": true, "job status": true, "stop": true, "  job   stop ": true,
+		"jo": false, "operator api": false, "init": false, "": false} {
+		if got := IsKnownPrefix(prefix); got != want {
+			t.Errorf("IsKnownPrefix(%q): got %t, want %t", prefix, got, want)
 		}
 	}
 }
@@ -182,7 +185,7 @@ func TestCheck_NoBinary(t *testing.T) {
 	t.Parallel()
 	err := Binary{}.Check([]string{"status"})
 	if !errors.Is(err, ErrNoBinary) || !strings.Contains(err.Error(), "general.nomadbinary") {
-		t.Errorf("got %v, want ErrNone, which names general.nomadbinary", err)
+		t.Errorf("got %v, want ErrNoBinary, with the setting general.nomadbinary", err)
 	}
 }
 
@@ -191,10 +194,13 @@ func TestJobArg(t *testing.T) {
 	for line, want := range map[string]string{
 		"job status web": "web", "status web": "web", "stop -purge web": "web", "job stop -namespace n web": "web",
 		"job history -version 3 web": "web", "inspect web": "web", "job dispatch web -": "web", "job scale web g 3": "web",
-		"exec -job web sh": "web", "alloc logs -job -task t web": "web", "eval list -job web": "web", "action -job=web -task t x": "web",
-		"job revert -- web 3": "web", "job periodic force web": "web", "job tag apply -name v web": "web",
-		"status": "", "status a b": "", "stop a b": "", "alloc status web": "", "exec id sh": "", "exec -job=false web sh": "",
-		"job status -h web": "", "job status -token x web": "", "job run -json -": "", "version": "", "-help": "", "": "",
+		"exec -job web sh": "web", "alloc logs -job -task t web": "web", "eval list -job web": "web",
+		"action -job=web -task t x": "web",
+		"job revert -- web 3":       "web", "job periodic force web": "web", "job tag apply -name v web": "web",
+		"status": "", "status a b": "", "stop a b": "", "alloc status web": "", "exec id sh": "",
+		"exec -job=false web sh": "",
+		"job status -h web":      "", "job status -token x web": "", "job run -json -": "", "version": "", "-help": "",
+		"":                        "",
 		"eval list -job a -job b": "",
 	} {
 		got, ok := JobArg(strings.Fields(line))
@@ -205,7 +211,8 @@ func TestJobArg(t *testing.T) {
 }
 
 func FuzzCheck(f *testing.F) {
-	for _, seed := range []string{"status\x1f-token=x", "alloc\x1fexec\x1f-task\x1f--\x1f-token", "job\x1frun\x1f-json\x1f-"} {
+	for _, seed := range []string{"status\x1f-token=x", "alloc\x1fexec\x1f-task\x1f--\x1f-token",
+		"job\x1frun\x1f-json\x1f-"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, joined string) {
@@ -216,7 +223,7 @@ func FuzzCheck(f *testing.F) {
 		}
 		for i, arg := range args {
 			if _, bad := refusedAnywhere[flagName(arg)]; bad && !slices.Contains(args[:i], "--") {
-				t.Errorf("Check(%q): got nil, want a refusal of %q", args, arg)
+				t.Errorf("Check(%q): got nil, want it refused of %q", args, arg)
 			}
 		}
 	})
@@ -226,15 +233,15 @@ func TestRules_Consistent(t *testing.T) {
 	t.Parallel()
 	for path, r := range rules {
 		if r.aliasOf != "" && (rules[r.aliasOf].aliasOf != "" || r.flags != "" || r.refused != "" || r.group) {
-			t.Errorf("%q: got %+v, want nothing beside a name of a command in its own right", path, r)
+			t.Errorf("%q: got %+v, want only the name of another rule that is not an alias", path, r)
 		}
 		for parent := path; strings.Contains(parent, " "); {
 			parent = parent[:strings.LastIndex(parent, " ")]
 			if rules[parent].refused != "" {
-				t.Errorf("%q: got a rule, want none below %q, which is refused", path, parent)
+				t.Errorf("%q: got a rule, want none because %q is refused", path, parent)
 			}
 			if p := rules[parent]; !p.group && p.check == nil {
-				t.Errorf("%q: got a command with any words, want a group: its words may be another command", parent)
+				t.Errorf("%q: got a command with unchecked arguments, want a group or a check: they may be a subcommand", parent)
 			}
 		}
 		for name := range flagKinds(r.flags) {

@@ -1,10 +1,10 @@
 package nomadcli
 
-// The flags that every command of Nomad takes and that may be used; the name's ending is as in rule.flags.
+// commonFlags are the permitted flags that every Nomad command accepts, in the syntax of rule.flags.
 const commonFlags = "namespace= no-color force-color h help"
 
-// refusedAnywhere are the flags that are refused wherever they stand, even as the value of another flag: they lead the gateway's
-// token elsewhere, replace it, or write into a home directory.
+// refusedAnywhere are the flags that are refused in every position, even as the value of another flag. They send the
+// gateway's token elsewhere, replace it, or write to a home directory.
 var refusedAnywhere = map[string]string{
 	"address":                reasonConnection,
 	"region":                 "the gateway's token would be sent to another region",
@@ -21,26 +21,26 @@ var refusedAnywhere = map[string]string{
 	"consul-token-file":      reasonToken,
 	"vault-token":            reasonToken,
 	"login-token":            reasonToken,
-	"autocomplete-install":   "it writes into the home directory of the gateway",
-	"autocomplete-uninstall": "it writes into the home directory of the gateway",
+	"autocomplete-install":   "it writes to the gateway's home directory",
+	"autocomplete-uninstall": "it writes to the gateway's home directory",
 }
 
 const (
-	reasonConnection = "how the cluster is reached is the gateway's configuration"
-	reasonToken      = "the gateway has the token, and a command line is recorded"
+	reasonConnection = "the gateway's configuration sets the connection to the cluster"
+	reasonToken      = "the gateway supplies the token, and command lines are recorded"
 )
 
-// refusedFlags are refused where they are flags, with a reason that says more than that they are unknown.
+// refusedFlags are the flags that are refused with a specific reason, when used as flags.
 var refusedFlags = map[string]string{
 	"ui":             "it opens a browser on the gateway",
-	"var-file":       "it reads a file of the gateway's machine",
-	"var":            "jobs are taken as JSON only, which has no variables",
-	"hcl1":           "jobs are taken as JSON only",
-	"hcl2-strict":    "jobs are taken as JSON only",
-	"secret":         "a secret does not belong on a command line that is recorded",
-	"update-servers": "the node would be sent to other servers",
-	"template-file":  "it reads a file of the gateway's machine",
+	"var-file":       "it reads a file on the gateway's machine",
+	"var":            "only JSON jobs are accepted, and JSON has no variables",
+	"hcl1":           "only JSON jobs are accepted",
+	"hcl2-strict":    "only JSON jobs are accepted",
+	"secret":         "command lines are recorded, so they must not contain a secret",
+	"update-servers": "it connects the node to other servers",
+	"template-file":  "it reads a file on the gateway's machine",
 	"output-file":    "it writes a file on the gateway's machine",
-	"version":        "it is answered only alone",
-	"v":              "it is answered only alone",
+	"version":        "it is accepted only without other arguments",
+	"v":              "it is accepted only without other arguments",
 }

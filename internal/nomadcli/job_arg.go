@@ -2,9 +2,9 @@ package nomadcli
 
 import "slices"
 
-// JobArg returns the ID of the one job that a command names, for choosing the cluster that has it; not ok if it names
-// none, or several, or may not be run, or where that is unclear. The ID may be a beginning of one, as Nomad takes it, and
-// that of status may be something else than a job's.
+// JobArg returns the ID of the job that a command names, so that the caller can choose the cluster with that job. ok
+// is false if the command names no job or several, is refused, or is ambiguous. The ID may be a prefix, as Nomad
+// accepts it. The ID of status may belong to something other than a job.
 func JobArg(args []string) (job string, ok bool) {
 	c, err := parse(args)
 	if err != nil || c.help {
@@ -22,7 +22,7 @@ func JobArg(args []string) (job string, ok bool) {
 			job = given[0]
 		}
 	case ifJobFlag:
-		// -job=false says that it is an allocation after all
+		// With -job=false the argument is an allocation.
 		if given := c.values["job"]; len(given) > 0 && !slices.ContainsFunc(given, func(v string) bool { return v != "" }) {
 			job = wordAt(c.words, 0)
 		}

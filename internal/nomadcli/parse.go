@@ -9,29 +9,30 @@ import (
 	"unicode/utf8"
 )
 
-// command is a command line as Nomad takes it apart.
+// command is a parsed command line.
 type command struct {
-	path   string // the full name, such as "job status"; empty: Nomad's own help
+	path   string // full name, such as "job status"; empty: Nomad's own help
 	rule   rule
-	values map[string][]string // of each flag that was given; "" for -flag without a value of its own
-	words  []string            // the words that are neither flags nor values
-	help   bool                // Nomad shows the command's help and does nothing
+	values map[string][]string // the values of each flag that was given; "" for -flag without a value
+	words  []string            // the arguments: neither flags nor values of flags
+	help   bool                // Nomad prints the command's help and does nothing
 }
 
-// parse takes a command line apart and returns the reason if it may not be run.
+// parse parses a command line. It returns an error with the reason if the command is refused.
 //
-// Nomad's own way is followed where it is plain, and refused where it is not. A command is as many of the first words as
-// are one; flags follow, with one dash or two, and end at the first other word or at "--". Nomad finds commands also in
-// words that only begin or end like one; here each has to be exactly one.
+// It follows Nomad's parsing where that is unambiguous and refuses the rest. The command's name consists of as many
+// of the first words as form a known command. Flags follow, with one dash or two, and end at the first other word or
+// at "--". Nomad also matches words that only start or end like a command; parse requires each word to match
+// exactly.
 func parse(args []string) (command, error) {
 	c := command{values: map[string][]string{}}
 	for _, arg := range args {
 		if !utf8.ValidString(arg) || strings.ContainsRune(arg, 0) {
-			return c, fmt.Errorf("the argument %s is not text", quoted(arg))
+			return c, fmt.Errorf("the argument %s is not valid text", quoted(arg))
 		}
 	}
 	if len(args) == 0 {
-		return c, errors.New("which command of nomad? -help lists them")
+		return c, errors.New("a nomad command is missing; -help lists them")
 	}
 	if len(args) == 1 {
 		switch args[0] {
@@ -48,7 +49,7 @@ func parse(args []string) (command, error) {
 		return c, err
 	}
 	if c.rule.refused != "" {
-		return c, fmt.Errorf("nomad %s is not run here: %s", c.path, c.rule.refused)
+		return c, fmt.Errorf("nomad %s is refused: %s", c.path, c.rule.refused)
 	}
 	if err := c.parseFlags(rest); err != nil {
 		return c, err
@@ -62,13 +63,13 @@ func parse(args []string) (command, error) {
 	return c, nil
 }
 
-// parseName finds the command and returns the words behind it.
+// parseName finds the command and returns the words after its name.
 func (c *command) parseName(args []string) (rest []string, err error) {
 	if strings.HasPrefix(args[0], "-") {
 		if why, ok := refusedAnywhere[flagName(args[0])]; ok {
 			return nil, refusedFlagError(args[0], why)
 		}
-		return nil, fmt.Errorf("the command of nomad comes first, before %s", quoted(args[0]))
+		return nil, fmt.Errorf("the nomad command must come first, before %s", quoted(args[0]))
 	}
 	n := 0
 	for n < len(args) && !strings.ContainsRune(args[n], ' ') {
@@ -89,8 +90,8 @@ func (c *command) parseName(args []string) (rest []string, err error) {
 	return args[n:], nil
 }
 
-// parseFlags fills values and words. A refused name is refused wherever it begins a word, until a "--" that Nomad takes for
-// the end of the flags or that stands behind it.
+// parseFlags fills values and words. It refuses a flag of refusedAnywhere in every position up to a "--" that Nomad
+// treats as the end of the flags or that follows it.
 func (c *command) parseFlags(args []string) error {
 	known := flagKinds(c.rule.flags + " " + commonFlags)
 	for len(args) > 0 {
@@ -118,7 +119,7 @@ func (c *command) parseFlags(args []string) error {
 		if kind == "" {
 			c.values[name] = append(c.values[name], value)
 			if given && value == "" {
-				return fmt.Errorf("the flag %s needs true or false behind =", quoted(word))
+				return fmt.Errorf("the flag %s needs true or false after =", quoted(word))
 			}
 			c.help = c.help || name == "h" || name == "help"
 			continue
@@ -133,9 +134,9 @@ func (c *command) parseFlags(args []string) error {
 			}
 		}
 		if kind == "template" {
-			// Nomad adds functions that print environment variables, and the token is one.
+			// Nomad adds template functions that print environment variables.
 			if _, err := template.New("").Parse(value); err != nil {
-				return fmt.Errorf("the template of %s may use Go's own functions only: %s", quoted(word), quoted(err.Error()))
+				return fmt.Errorf("the template of %s may only use Go's built-in functions: %s", quoted(word), quoted(err.Error()))
 			}
 		}
 		c.values[name] = append(c.values[name], value)
@@ -143,20 +144,20 @@ func (c *command) parseFlags(args []string) error {
 	return nil
 }
 
-// checkNoRefusedFlag looks for refused flags among words that Nomad takes for something else, up to "--".
+// checkNoRefusedFlag refuses flags of refusedAnywhere among the arguments, up to "--".
 func checkNoRefusedFlag(words []string) error {
 	for _, word := range words {
 		if word == "--" {
 			return nil
 		}
 		if why, ok := refusedAnywhere[flagName(word)]; ok {
-			return refusedFlagError(word, why+`; behind "--" such a word is let through`)
+			return refusedFlagError(word, why+`; put "--" before it if it is not a flag`)
 		}
 	}
 	return nil
 }
 
-// flagName returns the name of a flag in any spelling; empty if the word begins with no dash.
+// flagName returns the name of a flag in any spelling, or "" if the word does not start with a dash.
 func flagName(word string) string {
 	if !strings.HasPrefix(word, "-") {
 		return ""
@@ -165,7 +166,7 @@ func flagName(word string) string {
 	return strings.ToLower(strings.TrimSpace(name))
 }
 
-// flagKinds returns "" for a flag that is true or false, and what its value is for any other.
+// flagKinds maps each flag to the kind of its value: "" for a boolean flag.
 func flagKinds(flags string) map[string]string {
 	kinds := map[string]string{}
 	for _, f := range strings.Fields(flags) {
@@ -178,13 +179,13 @@ func flagKinds(flags string) map[string]string {
 	return kinds
 }
 
-// refusedFlagError leaves the value out: it may be a secret, and the line is recorded.
+// refusedFlagError omits the flag's value: it may be a secret, and the error is recorded.
 func refusedFlagError(word, why string) error {
 	name, _, _ := strings.Cut(word, "=")
 	return fmt.Errorf("the flag %s is refused: %s", quoted(name), why)
 }
 
-// quoted is a word as it can stand in a line; it is cut if it is long.
+// quoted returns a word quoted for an error message, truncated if it is long.
 func quoted(s string) string {
 	if len(s) > 80 {
 		s = strings.ToValidUTF8(s[:80], "") + "…"

@@ -23,40 +23,42 @@ import (
 	"time"
 )
 
-// proxy stands between one run of the program and the cluster. The program reaches nothing but its socket and knows no
-// token: the proxy adds that, sends every request to the cluster's own address, and passes no redirect on.
+// proxy forwards the requests of one run of the program to the cluster. The program can connect only to the proxy's
+// socket and has no token. The proxy adds the token, sends every request to the cluster's own address, and refuses
+// redirects.
 type proxy struct {
-	url       string // for NOMAD_ADDR; the program needs Nomad 1.7 for it
+	url       string // for NOMAD_ADDR; unix sockets need Nomad 1.7 or newer
 	server    *http.Server
 	transport *http.Transport
 	cancel    context.CancelFunc
-	served    chan struct{}
+	served    chan struct{} // closed when the server has stopped
 
 	mu       sync.Mutex
-	closed   bool // no handler may start any more; guarded by mu
-	handlers sync.WaitGroup
+	closed   bool           // guarded by mu; no new handler may start
+	handlers sync.WaitGroup // Add only with mu held
 }
 
 const (
 	tokenHeader   = "X-Nomad-Token"
 	dialTimeout   = 10 * time.Second
-	maxSocketPath = 107 // of Linux, without the NUL
+	maxSocketPath = 107 // Linux's limit, without the NUL
 	maxNodeBytes  = 16 << 20
 )
 
-// startProxy listens on a socket in dir, which is the account's alone.
+// startProxy listens on a socket in dir that only the account can use.
 func startProxy(dir string, as account, c Cluster, hideNodes bool) (*proxy, error) {
 	target, err := url.Parse(c.URL)
 	if err != nil {
-		return nil, errors.New("the address of the cluster cannot be read")
+		return nil, errors.New("the address of the cluster is invalid")
 	}
 	path := filepath.Join(dir, "nomad.sock")
 	if len(path) > maxSocketPath || (&url.URL{Path: path}).EscapedPath() != path {
-		return nil, fmt.Errorf("the path of a socket for nomad cannot be %s: give the gateway a TMPDIR with a short and plain name", quoted(path))
+		return nil, fmt.Errorf("the socket path for nomad %s is too long or has special characters; "+
+			"set TMPDIR of the gateway to a short, plain path", quoted(path))
 	}
 	listener, err := net.Listen("unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("a socket for nomad: %w", err)
+		return nil, fmt.Errorf("create a socket for nomad: %w", err)
 	}
 	err = os.Chmod(path, 0o600)
 	if err == nil && as.switchUser {
@@ -64,7 +66,7 @@ func startProxy(dir string, as account, c Cluster, hideNodes bool) (*proxy, erro
 	}
 	if err != nil {
 		listener.Close()
-		return nil, fmt.Errorf("a socket for nomad: %w", err)
+		return nil, fmt.Errorf("create a socket for nomad: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &proxy{
@@ -76,13 +78,13 @@ func startProxy(dir string, as account, c Cluster, hideNodes bool) (*proxy, erro
 			TLSClientConfig:     c.TLS,
 			TLSHandshakeTimeout: dialTimeout,
 			DisableCompression:  true,                                                   // the program decides
-			TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{}, // a websocket is HTTP/1.1
+			TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{}, // websockets need HTTP/1.1
 		},
 	}
 	silent := log.New(io.Discard, "", 0) // the program gets the error
 	forward := &httputil.ReverseProxy{
 		Transport:      p.transport,
-		FlushInterval:  -1, // logs are followed
+		FlushInterval:  -1, // followed logs must not be delayed
 		ErrorLog:       silent,
 		Rewrite:        func(r *httputil.ProxyRequest) { rewriteRequest(r, target, c.Token, hideNodes) },
 		ModifyResponse: func(r *http.Response) error { return checkResponse(r, hideNodes) },
@@ -97,7 +99,7 @@ func startProxy(dir string, as account, c Cluster, hideNodes bool) (*proxy, erro
 				forward.ServeHTTP(w, r)
 			}
 		}),
-		BaseContext: func(net.Listener) context.Context { return ctx }, // which a websocket ends with too
+		BaseContext: func(net.Listener) context.Context { return ctx }, // also ends websockets
 		ErrorLog:    silent,
 	}
 	go func() {
@@ -107,6 +109,7 @@ func startProxy(dir string, as account, c Cluster, hideNodes bool) (*proxy, erro
 	return p, nil
 }
 
+// startHandler registers a handler, unless the proxy is closed.
 func (p *proxy) startHandler() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,7 +119,7 @@ func (p *proxy) startHandler() bool {
 	return !p.closed
 }
 
-// close cuts all connections and returns when nothing of the proxy is left.
+// close closes all connections and returns when nothing of the proxy is left.
 func (p *proxy) close() {
 	p.mu.Lock()
 	p.closed = true
@@ -128,37 +131,40 @@ func (p *proxy) close() {
 	p.transport.CloseIdleConnections()
 }
 
-// rewriteRequest makes a request one to the cluster, whatever host the program has sent it to.
+// rewriteRequest directs a request to the cluster, regardless of the host that the program used.
 func rewriteRequest(r *httputil.ProxyRequest, target *url.URL, token string, hideNodes bool) {
-	r.SetURL(target) // the host too
+	r.SetURL(target) // the Host header too
 	r.Out.Header.Del("Authorization")
 	r.Out.Header.Del(tokenHeader)
 	if token != "" {
 		r.Out.Header.Set(tokenHeader, token)
 	}
 	if hideNodes && nodePath.MatchString(r.Out.URL.Path) {
-		r.Out.Header.Del("Accept-Encoding") // it is read here
+		r.Out.Header.Del("Accept-Encoding") // checkResponse reads the body
 	}
 }
 
 var nodePath = regexp.MustCompile(`^/v1/node/[^/]+$`)
 
-// checkResponse returns an error for a response that the program must not get. To a program that asks nodes itself it gives no
-// address of one, so that it asks the servers: to a node it could bring no token.
+// checkResponse returns an error for a response that the program must not get. For programs that connect to nodes
+// directly, it removes the node's address. The program then sends its requests to the servers: it has no token to
+// send to a node.
 func checkResponse(r *http.Response, hideNodes bool) error {
 	switch {
 	case r.StatusCode >= 300 && r.StatusCode < 400 && r.StatusCode != http.StatusNotModified:
-		return fmt.Errorf("Nomad sent a redirect (%d) to %s, and redirects are not followed: check the url of the tier", r.StatusCode, quoted(r.Header.Get("Location")))
-	case !hideNodes || r.StatusCode != http.StatusOK || r.Request.Method != http.MethodGet || !nodePath.MatchString(r.Request.URL.Path):
+		return fmt.Errorf("Nomad sent a redirect (%d) to %s, and redirects are not followed; check the url of the tier",
+			r.StatusCode, quoted(r.Header.Get("Location")))
+	case !hideNodes || r.StatusCode != http.StatusOK || r.Request.Method != http.MethodGet,
+		!nodePath.MatchString(r.Request.URL.Path):
 		return nil
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxNodeBytes))
 	if err != nil {
-		return fmt.Errorf("Nomad's response about a node broke off: %w", err)
+		return fmt.Errorf("cannot read Nomad's response about a node: %w", err)
 	}
 	var node map[string]json.RawMessage
 	if err := json.Unmarshal(body, &node); err != nil {
-		return fmt.Errorf("Nomad's response about a node cannot be read: %w", err)
+		return fmt.Errorf("cannot parse Nomad's response about a node: %w", err)
 	}
 	for name := range node {
 		if strings.EqualFold(name, "HTTPAddr") {

@@ -21,7 +21,7 @@ import (
 	"testing"
 )
 
-// proxied returns a client of a new proxy before a cluster.
+// proxied returns a client that connects to a cluster through a new proxy.
 func proxied(t *testing.T, c Cluster, hideNodes bool) (client *http.Client, p *proxy) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "proxy-")
@@ -35,13 +35,14 @@ func proxied(t *testing.T, c Cluster, hideNodes bool) (client *http.Client, p *p
 	t.Cleanup(p.close)
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{DisableCompression: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(p.url, "unix://"))
-		}},
+		Transport: &http.Transport{DisableCompression: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(p.url, "unix://"))
+			}},
 	}, p
 }
 
-// requestLog is what a server got.
+// requestLog records the requests that a server receives.
 type requestLog struct {
 	mu       sync.Mutex
 	requests []*http.Request
@@ -86,7 +87,7 @@ func body(t *testing.T, r *http.Response, err error) string {
 
 func TestProxy_AddsTheToken(t *testing.T) {
 	t.Parallel()
-	server, seen := serve(t, func(w http.ResponseWriter, r *http.Request) {
+	server, requests := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		text, _ := io.ReadAll(r.Body)
 		w.WriteHeader(http.StatusTeapot)
 		fmt.Fprintf(w, "%s %s %s", r.Method, r.RequestURI, text)
@@ -96,22 +97,24 @@ func TestProxy_AddsTheToken(t *testing.T) {
 	r.Header.Set("X-Nomad-Token", "mine")
 	r.Header.Set("Authorization", "Bearer mine")
 	response, err := client.Do(r)
-	if got := body(t, response, err); got != "PUT /v1/job/a%2Fb?namespace=x {}" || response.StatusCode != http.StatusTeapot {
+	if got := body(t, response, err); got != "PUT /v1/job/a%2Fb?namespace=x {}" ||
+		response.StatusCode != http.StatusTeapot {
 		t.Errorf("got %q, %d", got, response.StatusCode)
 	}
-	got := seen.all()[0]
-	if token := got.Header["X-Nomad-Token"]; len(token) != 1 || token[0] != "secret" || got.Header.Get("Authorization") != "" || "http://"+got.Host != server.URL {
-		t.Errorf("got %v for %s, want the cluster's token and host alone", got.Header, got.Host)
+	got := requests.all()[0]
+	if token := got.Header["X-Nomad-Token"]; len(token) != 1 || token[0] != "secret" ||
+		got.Header.Get("Authorization") != "" || "http://"+got.Host != server.URL {
+		t.Errorf("got %v for %s, want only the cluster's token and host", got.Header, got.Host)
 	}
 	client, _ = proxied(t, Cluster{URL: server.URL}, false)
 	response, err = client.Get("http://x/v1/jobs")
 	body(t, response, err)
-	if token, ok := seen.all()[1].Header["X-Nomad-Token"]; ok {
+	if token, ok := requests.all()[1].Header["X-Nomad-Token"]; ok {
 		t.Errorf("without a token: got %q, want none", token)
 	}
 }
 
-// A redirect would have the program send its next request to another host.
+// TestProxy_RefusesRedirects: with a redirect, the program would send its next request to another host.
 func TestProxy_RefusesRedirects(t *testing.T) {
 	t.Parallel()
 	other, others := serve(t, nil)
@@ -128,8 +131,10 @@ func TestProxy_RefusesRedirects(t *testing.T) {
 				r.Header.Set("Upgrade", upgrade)
 			}
 			response, err := client.Do(r)
-			want := fmt.Sprintf("nomadctld: Nomad sent a redirect (%d) to %q, and redirects are not followed: check the url of the tier\n", code, other.URL+"/v1/jobs")
-			if got := body(t, response, err); got != want || response.StatusCode != 502 || response.Header.Get("Location") != "" {
+			want := fmt.Sprintf("nomadctld: Nomad sent a redirect (%d) to %q, and redirects are not followed; "+
+				"check the url of the tier\n", code, other.URL+"/v1/jobs")
+			if got := body(t, response, err); got != want || response.StatusCode != 502 ||
+				response.Header.Get("Location") != "" {
 				t.Errorf("%d: got %d, %q, %v", code, response.StatusCode, got, response.Header)
 			}
 		}
@@ -175,7 +180,7 @@ func TestProxy_StreamsAtOnce(t *testing.T) {
 	}
 }
 
-// upgraded opens what a websocket is to a proxy, with a server that writes back what it gets.
+// upgraded opens an upgraded connection, like a websocket, through a proxy to an echo server.
 func upgraded(t *testing.T, p *proxy) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("unix", strings.TrimPrefix(p.url, "unix://"))
@@ -183,8 +188,9 @@ func upgraded(t *testing.T, p *proxy) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	io.WriteString(conn, "GET /v1/client/allocation/1/exec HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil) // nothing follows before something is sent
+	io.WriteString(conn, "GET /v1/client/allocation/1/exec HTTP/1.1\r\nHost: x\r\n"+
+		"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil) // the server sends nothing before it receives something
 	if err != nil || response.StatusCode != 101 {
 		t.Fatalf("got %v, %v", response, err)
 	}
@@ -217,10 +223,10 @@ func TestProxy_Websocket(t *testing.T) {
 	if _, err := io.ReadFull(conn, got); err != nil || string(got) != "there and back" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	// The end of a run ends it too, whoever still holds it.
+	// The end of a run closes it too.
 	p.close()
 	if n, err := conn.Read(got); n > 0 || err == nil {
-		t.Errorf("after the end: got %q, %v", got[:n], err)
+		t.Errorf("after close: got %q, %v", got[:n], err)
 	}
 }
 
@@ -252,8 +258,8 @@ func TestProxy_HidesNodeAddresses(t *testing.T) {
 
 func TestProxy_VerifiesTheCluster(t *testing.T) {
 	t.Parallel()
-	seen := &requestLog{}
-	server := httptest.NewUnstartedServer(seen)
+	requests := &requestLog{}
+	server := httptest.NewUnstartedServer(requests)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
@@ -261,13 +267,14 @@ func TestProxy_VerifiesTheCluster(t *testing.T) {
 	roots.AddCert(server.Certificate())
 	client, _ := proxied(t, Cluster{URL: server.URL, Token: "secret", TLS: &tls.Config{RootCAs: roots}}, false)
 	response, err := client.Get("http://x/v1/jobs")
-	if body(t, response, err); response.StatusCode != 200 || len(seen.all()) != 1 {
-		t.Errorf("got %d and %d requests, want 200 and 1", response.StatusCode, len(seen.all()))
+	if body(t, response, err); response.StatusCode != 200 || len(requests.all()) != 1 {
+		t.Errorf("got %d and %d requests, want 200 and 1", response.StatusCode, len(requests.all()))
 	}
 	client, _ = proxied(t, Cluster{URL: server.URL, Token: "secret"}, false)
 	response, err = client.Get("http://x/v1/jobs")
-	if got := body(t, response, err); response.StatusCode != 502 || !strings.Contains(got, "certificate") || len(seen.all()) != 1 {
-		t.Errorf("with another CA: got %d, %q and %d requests, want 502 and 1", response.StatusCode, got, len(seen.all()))
+	if got := body(t, response, err); response.StatusCode != 502 || !strings.Contains(got, "certificate") ||
+		len(requests.all()) != 1 {
+		t.Errorf("with another CA: got %d, %q and %d requests, want 502 and 1", response.StatusCode, got, len(requests.all()))
 	}
 }
 
@@ -275,7 +282,8 @@ func TestProxy_ReportsNomadUnreachable(t *testing.T) {
 	t.Parallel()
 	client, _ := proxied(t, Cluster{URL: "http://127.0.0.1:1", Token: "secret"}, false)
 	response, err := client.Get("http://x/v1/jobs")
-	if got := body(t, response, err); response.StatusCode != 502 || !strings.HasPrefix(got, "nomadctld: ") || !strings.Contains(got, "connection refused") {
+	if got := body(t, response, err); response.StatusCode != 502 || !strings.HasPrefix(got, "nomadctld: ") ||
+		!strings.Contains(got, "connection refused") {
 		t.Errorf("got %d, %q", response.StatusCode, got)
 	}
 }
@@ -288,16 +296,18 @@ func TestProxy_NeedsAShortPath(t *testing.T) {
 			t.Fatal(err)
 		}
 		if p, err := startProxy(dir, account{}, Cluster{}, false); err == nil || !strings.Contains(err.Error(), "TMPDIR") {
-			t.Errorf("%s: got %v, %v, want what to do", name, p, err)
+			t.Errorf("%s: got %v, %v, want a hint", name, p, err)
 		}
 	}
 }
 
-// fakeNomad answers as a cluster with one allocation does, whose node says that it is reached at nodeAddr.
+// fakeNomad is a cluster with one allocation on a node that reports the address nodeAddr.
 func fakeNomad(nodeAddr string) http.HandlerFunc {
 	const id = "11111111-2222-3333-4444-555555555555"
-	alloc := `{"ID":"` + id + `","NodeID":"` + id + `","Namespace":"default","JobID":"p-web","TaskGroup":"web","ClientStatus":"running","DesiredStatus":"run",` +
-		`"Job":{"ID":"p-web","TaskGroups":[{"Name":"web","Tasks":[{"Name":"web"}]}]},"TaskStates":{"web":{"State":"running"}}}`
+	alloc := `{"ID":"` + id + `","NodeID":"` + id +
+		`","Namespace":"default","JobID":"p-web","TaskGroup":"web","ClientStatus":"running","DesiredStatus":"run",` +
+		`"Job":{"ID":"p-web","TaskGroups":[{"Name":"web","Tasks":[{"Name":"web"}]}]},` +
+		`"TaskStates":{"web":{"State":"running"}}}`
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Header.Get("X-Nomad-Token") != "secret":
@@ -316,7 +326,7 @@ func fakeNomad(nodeAddr string) http.HandlerFunc {
 	}
 }
 
-// TestProxy_RealNomadKeepsTokenInCluster is about a cluster, or somebody on the way to it, that sends the program on.
+// TestProxy_RealNomadKeepsTokenInCluster covers clusters, or attackers on the network, that redirect the program.
 func TestProxy_RealNomadKeepsTokenInCluster(t *testing.T) {
 	t.Parallel()
 	b := Binary{Path: realNomad(t)}
@@ -332,15 +342,17 @@ func TestProxy_RealNomadKeepsTokenInCluster(t *testing.T) {
 	redirecting, asked := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, other.URL+r.RequestURI, http.StatusTemporaryRedirect)
 	})
-	const job = `{"Job":{"ID":"p-web","Name":"p-web","Type":"batch","Datacenters":["*"],"TaskGroups":[{"Name":"a","Count":1,"Tasks":[{"Name":"a","Driver":"raw_exec"}]}]}}`
-	for line, stdin := range map[string]string{"job status": "", "alloc exec -job p-web sh": "", "job run -json -": job, "node status": "", "monitor": ""} {
+	const job = `{"Job":{"ID":"p-web","Name":"p-web","Type":"batch","Datacenters":["*"],"TaskGroups":[` +
+		`{"Name":"a","Count":1,"Tasks":[{"Name":"a","Driver":"raw_exec"}]}]}}`
+	for line, stdin := range map[string]string{"job status": "", "alloc exec -job p-web sh": "", "job run -json -": job,
+		"node status": "", "monitor": ""} {
 		before := len(asked.all())
 		code, out := run(Cluster{URL: redirecting.URL, Token: "secret"}, line, stdin)
 		if code == 0 || !strings.Contains(out, "Nomad sent a redirect (307)") || len(asked.all()) == before {
-			t.Errorf("%s: got %d, %q, want that a redirect is not followed", line, code, out)
+			t.Errorf("%s: got %d, %q, want the redirect refused", line, code, out)
 		}
 	}
-	// A node says where it is, and the program would go there.
+	// A node reports its address, and the program would connect to it.
 	cluster, _ := serve(t, fakeNomad(strings.TrimPrefix(other.URL, "http://")))
 	for _, line := range []string{"alloc logs 11111111 web", "alloc fs 11111111 alloc/x", "alloc exec 11111111 sh"} {
 		code, out := run(Cluster{URL: cluster.URL, Token: "secret"}, line, "")
@@ -349,6 +361,6 @@ func TestProxy_RealNomadKeepsTokenInCluster(t *testing.T) {
 		}
 	}
 	for _, r := range others.all() {
-		t.Errorf("another host got %s %s with the token %q", r.Method, r.URL, r.Header.Get("X-Nomad-Token"))
+		t.Errorf("another host received %s %s with the token %q", r.Method, r.URL, r.Header.Get("X-Nomad-Token"))
 	}
 }

@@ -23,13 +23,13 @@ func realNomad(t *testing.T) string {
 	return path
 }
 
-// nomadOutput returns all that the binary writes; without a cluster and an environment it can reach nothing.
+// nomadOutput returns the binary's combined output. The binary has no cluster and an empty environment.
 func nomadOutput(t *testing.T, nomad string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), nomad, args...)
 	cmd.Env = []string{"NOMAD_ADDR=http://127.0.0.1:1"}
 	cmd.Dir = t.TempDir()
-	out, _ := cmd.CombinedOutput() // help of groups ends with a code
+	out, _ := cmd.CombinedOutput() // the help of groups exits with an error code
 	return string(out)
 }
 
@@ -63,7 +63,7 @@ func TestRealNomad_EveryFlagHasARule(t *testing.T) {
 	nomad := realNomad(t)
 	all := nomadHelp(t, nomad)
 	if len(all) < 150 {
-		t.Fatalf("got %d commands, want more than 150: is the help still read right?", len(all))
+		t.Fatalf("got %d commands, want more than 150; is the help still parsed correctly?", len(all))
 	}
 	commonKinds := flagKinds(commonFlags)
 	for path, help := range all {
@@ -94,7 +94,7 @@ func TestRealNomad_EveryFlagHasARule(t *testing.T) {
 	}
 }
 
-// A flag whose kind is wrong in the table would make a value of a word, or a word of a value.
+// TestRealNomad_FlagKinds: with a wrong kind, parse would confuse values and arguments.
 func TestRealNomad_FlagKinds(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -107,7 +107,7 @@ func TestRealNomad_FlagKinds(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for c := range trials {
-				// A bad value of a bool is an error of its own, and so is a value that is missing.
+				// An invalid boolean and a missing value are different errors.
 				words := append(strings.Fields(c.path), "-"+c.flag)
 				want := "flag needs an argument: -" + c.flag
 				if c.kind == "" {
@@ -139,13 +139,14 @@ func TestRealNomad_FlagKinds(t *testing.T) {
 	all.Wait()
 }
 
-// A job in JSON is data: what would be a function in HCL stays text.
+// TestRealNomad_JSONJobReadsNoFile: a job in JSON is data. HCL functions in it stay text.
 func TestRealNomad_JSONJobReadsNoFile(t *testing.T) {
 	t.Parallel()
 	var stdout, stderr bytes.Buffer
 	b := Binary{Path: realNomad(t)}
 	job := `{"Job":{"ID":"${file(\"/etc/passwd\")}","Type":"batch"}}`
-	code, err := b.Run(t.Context(), Cluster{URL: "http://127.0.0.1:1"}, []string{"job", "run", "-output", "-json", "-"}, strings.NewReader(job), &stdout, &stderr, nil)
+	code, err := b.Run(t.Context(), Cluster{URL: "http://127.0.0.1:1"}, []string{"job", "run", "-output", "-json", "-"},
+		strings.NewReader(job), &stdout, &stderr, nil)
 	if want := `"ID": "${file(\"/etc/passwd\")}"`; err != nil || code != 0 || !strings.Contains(stdout.String(), want) {
 		t.Errorf("got %d, %v, %q, %q; want %q in it", code, err, stdout.String(), stderr.String(), want)
 	}
@@ -154,7 +155,8 @@ func TestRealNomad_JSONJobReadsNoFile(t *testing.T) {
 func TestRealNomad_Runs(t *testing.T) {
 	t.Parallel()
 	b := Binary{Path: realNomad(t)}
-	for line, want := range map[string]string{"version": "Nomad v", "-version": "Nomad v", "job status -h": "Usage: nomad job status"} {
+	for line, want := range map[string]string{"version": "Nomad v", "-version": "Nomad v",
+		"job status -h": "Usage: nomad job status"} {
 		var stdout, stderr bytes.Buffer
 		code, err := b.Run(t.Context(), Cluster{URL: "http://127.0.0.1:1"}, strings.Fields(line), nil, &stdout, &stderr, nil)
 		if err != nil || code != 0 || !strings.HasPrefix(stdout.String(), want) {

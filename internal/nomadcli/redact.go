@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// secretFlags are the flags of any command whose values are secrets, those that are refused included: what is refused is
-// recorded too.
+// secretFlags are the flags of any command whose values are secrets. They include refused flags, because refused
+// command lines are recorded too.
 var secretFlags = map[string]bool{
 	"token": true, "consul-token": true, "vault-token": true, "login-token": true, "secret": true, "var": true,
 	"header": true, // of operator api
 }
 
-// Redact returns the words of a command with the secrets in them replaced by what value returns for them. It is for records,
-// and so accepts what Check refuses. What follows "--", and the words of the program that alloc exec runs, are left as
-// they are.
+// Redact returns the words of a command with each secret replaced by the result of value. It is for records, so it
+// also accepts commands that Check refuses. Words after "--", and the words of the program that alloc exec runs, are
+// unchanged.
 func Redact(args []string, value func(string) string) []string {
 	args = slices.Clone(args)
 	if len(args) == 0 {
@@ -37,7 +37,7 @@ func Redact(args []string, value func(string) string) []string {
 		}
 		if word == "" || word == "-" || word[0] != '-' {
 			key, _, pair := strings.Cut(word, "=")
-			// The first word is a path, unless that was forgotten.
+			// The first word is normally a path. Without a slash it may be a pair whose path is missing.
 			if words++; c.rule.secretWords && pair && (words > 1 || !strings.Contains(key, "/")) {
 				args[i] = value(word)
 			}
@@ -47,7 +47,7 @@ func Redact(args []string, value func(string) string) []string {
 		name, _, given := strings.Cut(word[dashes:], "=")
 		secret := secretFlags[strings.ToLower(name)] || kinds[name] == "secret" || c.path == "operator api" && name == "H"
 		if c.path == "alloc exec" && words > 0 {
-			_, secret = refusedAnywhere[flagName(word)] // which Check refuses there; all else is the program's
+			_, secret = refusedAnywhere[flagName(word)] // Check refuses these; all other words belong to the program
 		}
 		switch {
 		case secret && given:

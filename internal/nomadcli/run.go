@@ -17,13 +17,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// graceDuration is how long HUP, TERM and, at the end, output that is not taken are given, each.
+// graceDuration is how long the program has to exit after HUP and after TERM, and the client to read the remaining
+// output.
 type graceDuration = time.Duration
 
 const defaultKillGrace graceDuration = 2 * time.Second
 
 // run is Run without the checks.
-func (b Binary) run(ctx context.Context, c Cluster, args []string, stdin io.Reader, stdout, stderr io.Writer, t *Terminal) (code int, err error) {
+func (b Binary) run(
+	ctx context.Context, c Cluster, args []string, stdin io.Reader, stdout, stderr io.Writer, t *Terminal,
+) (code int, err error) {
 	if ctx.Err() != nil {
 		return -1, context.Cause(ctx)
 	}
@@ -34,22 +37,22 @@ func (b Binary) run(ctx context.Context, c Cluster, args []string, stdin io.Read
 	if err != nil {
 		return -1, err
 	}
-	room, err := newSandbox(as)
+	box, err := newSandbox(as)
 	if err != nil {
 		return -1, err
 	}
 	defer func() {
-		if left := room.remove(); left != nil {
-			err = errors.Join(err, left)
+		if removeErr := box.remove(); removeErr != nil {
+			err = errors.Join(err, removeErr)
 		}
 	}()
 	line, _ := parse(args)
-	proxy, err := startProxy(room.dir, as, c, line.rule.connectsToNodes)
+	proxy, err := startProxy(box.dir, as, c, line.rule.connectsToNodes)
 	if err != nil {
 		return -1, err
 	}
 	defer proxy.close()
-	if err := room.chown(); err != nil {
+	if err := box.chown(); err != nil {
 		return -1, err
 	}
 	s, err := openStreams(t)
@@ -58,15 +61,16 @@ func (b Binary) run(ctx context.Context, c Cluster, args []string, stdin io.Read
 	}
 	defer s.close()
 
-	cmd := exec.Cmd{Path: b.Path, Args: append([]string{"nomad"}, args...), Env: room.environment(proxy.url, c, t), Dir: room.dir}
+	cmd := exec.Cmd{Path: b.Path, Args: append([]string{"nomad"}, args...), Env: box.environment(proxy.url, c, t)}
+	cmd.Dir = box.dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.child[0], s.child[1], s.child[2]
-	// A session of its own is what the signals go to, and what a terminal belongs to.
+	// Signals go to the program's own session, and a terminal needs one.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: t != nil, Credential: as.credential()}
 	if err := closeInheritedOnExec(); err != nil {
 		return -1, err
 	}
 	if err := cmd.Start(); err != nil {
-		return -1, fmt.Errorf("nomad was not started (general.nomadbinary): %w", err)
+		return -1, fmt.Errorf("start nomad (general.nomadbinary): %w", err)
 	}
 	s.startCopying(stdin, stdout, stderr, t)
 
@@ -77,13 +81,13 @@ func (b Binary) run(ctx context.Context, c Cluster, args []string, stdin io.Read
 	}()
 	cause := b.waitOrKill(ctx, cmd.Process.Pid, exited)
 
-	// The program is not yet reaped, so its number is still that of its group.
+	// The program is not reaped yet, so its PID still identifies its process group.
 	unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
-	cmd.Wait() // its error says only how the program ended
+	cmd.Wait() // its error only repeats the exit status
 	return exitCode(cmd.ProcessState), errors.Join(cause, s.drain(ctx, b.killGrace))
 }
 
-// waitOrKill returns when the program has ended, and why it was made to.
+// waitOrKill returns nil when the program has exited. If ctx ends first, it kills the program and returns the cause.
 func (b Binary) waitOrKill(ctx context.Context, pid int, exited <-chan struct{}) error {
 	select {
 	case <-exited:
@@ -99,11 +103,11 @@ func (b Binary) waitOrKill(ctx context.Context, pid int, exited <-chan struct{})
 		}
 	}
 	unix.Kill(-pid, unix.SIGKILL)
-	<-exited // nothing withstands it
+	<-exited // KILL cannot be ignored
 	return context.Cause(ctx)
 }
 
-// waitForExit returns when the process has ended, and leaves it to be reaped.
+// waitForExit returns when the process has exited, and does not reap it.
 func waitForExit(pid int) {
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
@@ -113,11 +117,12 @@ func waitForExit(pid int) {
 	}
 }
 
-// closeInheritedOnExec has the files that the gateway itself inherited close on exec, as all that it opens do.
+// closeInheritedOnExec sets close-on-exec for the files that the gateway inherited. Files that it opened itself have
+// it.
 var closeInheritedOnExec = sync.OnceValue(func() error {
 	files, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		return fmt.Errorf("which files nomad must not inherit: %w", err)
+		return fmt.Errorf("list the gateway's open files: %w", err)
 	}
 	for _, f := range files {
 		if fd, err := strconv.Atoi(f.Name()); err == nil && fd > 2 {

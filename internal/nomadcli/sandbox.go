@@ -8,7 +8,7 @@ import (
 	"regexp"
 )
 
-// sandbox is the directory that a run has to itself.
+// sandbox is the private directory of a run and the account that owns it.
 type sandbox struct {
 	dir     string
 	account account
@@ -17,32 +17,32 @@ type sandbox struct {
 func newSandbox(as account) (sandbox, error) {
 	dir, err := os.MkdirTemp("", "nomadctld-raw-") // 0700
 	if err != nil {
-		return sandbox{}, fmt.Errorf("a directory for nomad: %w", err)
+		return sandbox{}, fmt.Errorf("create a directory for nomad: %w", err)
 	}
 	return sandbox{dir, as}, nil
 }
 
-// chown makes the directory the user's. It comes last, so that no other process of that user can lay a link where the
-// gateway is going to write.
+// chown gives the directory to the account. The gateway calls it last, so that no other process of that user can put
+// a symlink where the gateway is about to write.
 func (r sandbox) chown() error {
 	if !r.account.switchUser {
 		return nil
 	}
 	if err := os.Chown(r.dir, int(r.account.uid), int(r.account.gid)); err != nil {
-		return fmt.Errorf("a directory for nomad: %w", err)
+		return fmt.Errorf("create a directory for nomad: %w", err)
 	}
 	return nil
 }
 
 func (r sandbox) remove() error {
 	if err := os.RemoveAll(r.dir); err != nil {
-		return fmt.Errorf("the directory of nomad: %w", err)
+		return fmt.Errorf("remove the directory of nomad: %w", err)
 	}
 	return nil
 }
 
-// environment is all that the program gets of one: nothing is inherited. Without GOTRACEBACK, which alone would make it
-// do so, a program in Go writes no core. Its hints at the web interface would lead to the proxy.
+// environment returns the program's whole environment: it inherits nothing. A Go program does not dump core unless
+// GOTRACEBACK is set. Hints are off because their links to the web UI would point to the proxy.
 func (r sandbox) environment(address string, c Cluster, t *Terminal) []string {
 	env := []string{
 		"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + r.dir, "TMPDIR=" + r.dir,
@@ -62,7 +62,7 @@ func (r sandbox) environment(address string, c Cluster, t *Terminal) []string {
 
 var terminalNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]{0,63}$`)
 
-// terminalName keeps paths out of TERM, which programs look up as a file.
+// terminalName replaces invalid names: programs look TERM up as a file name, so it must not be a path.
 func terminalName(name string) string {
 	if !terminalNames.MatchString(name) {
 		return "dumb"

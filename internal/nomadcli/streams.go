@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// streams are both ends of what a program reads and writes.
+// streams holds both ends of a program's stdin, stdout and stderr.
 type streams struct {
-	child    [3]*os.File // the program's
-	in       *os.File    // ours, as are these; all three are the terminal if there is one
-	out, err *os.File    // err is nil with a terminal
+	child    [3]*os.File // the program's ends
+	in       *os.File    // the gateway's ends; with a terminal, in and out are the terminal and err is nil
+	out, err *os.File
 	terminal bool
 
-	programExited chan struct{} // closed when nobody watches for a change of size any more
+	programExited chan struct{} // closed when the program has exited
 	copying       sync.WaitGroup
-	mu            sync.Mutex
-	outputErr     error // the first output that did not arrive
+	mu            sync.Mutex // guards outputErr
+	outputErr     error      // the first error of delivering output
 }
 
 func openStreams(t *Terminal) (*streams, error) {
@@ -43,20 +43,20 @@ func openStreams(t *Terminal) (*streams, error) {
 	}
 	if err != nil {
 		s.close()
-		return nil, fmt.Errorf("streams for nomad: %w", err)
+		return nil, fmt.Errorf("open the streams of nomad: %w", err)
 	}
 	return s, nil
 }
 
-// startCopying begins to copy, once the program has its ends.
+// startCopying starts to copy, after the program has inherited its ends.
 func (s *streams) startCopying(stdin io.Reader, stdout, stderr io.Writer, t *Terminal) {
 	for _, f := range s.child {
-		f.Close() // what the program holds is its own
+		f.Close() // the program has its own copies
 	}
 	go func() {
 		if stdin != nil {
 			if _, err := io.Copy(s.in, stdin); err != nil {
-				return // input that broke off has no end; else nobody reads, or in is closed already
+				return // stdin failed, so the program must not see EOF; or nobody reads in
 			}
 		}
 		if !s.terminal {
@@ -72,18 +72,18 @@ func (s *streams) startCopying(stdin io.Reader, stdout, stderr io.Writer, t *Ter
 	}
 }
 
-// copyOutput copies until all that could write has ended. A deadline that passes twice in a row means that somebody who is
-// not the program's holds the other end.
+// copyOutput copies until all writers have closed the stream. If the deadline passes twice in a row, a process that
+// is not the program's holds the other end.
 func (s *streams) copyOutput(to io.Writer, from *os.File) {
 	buf := make([]byte, 32<<10)
-	for late := 0; late < 2; {
+	for timeouts := 0; timeouts < 2; {
 		n, err := from.Read(buf)
 		if n > 0 {
-			late = 0
+			timeouts = 0
 			if _, err := to.Write(buf[:n]); err != nil {
 				s.setOutputErr(err)
 				if !s.terminal {
-					from.Close() // the program is to notice
+					from.Close() // so that the program gets EPIPE
 				}
 				return
 			}
@@ -91,9 +91,9 @@ func (s *streams) copyOutput(to io.Writer, from *os.File) {
 		switch {
 		case err == nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			late++
+			timeouts++
 			from.SetReadDeadline(time.Now().Add(defaultKillGrace / 2))
-		default: // the end; of a terminal it is an error
+		default: // EOF, which is an error on a terminal
 			return
 		}
 	}
@@ -103,12 +103,13 @@ func (s *streams) setOutputErr(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.outputErr == nil {
-		s.outputErr = fmt.Errorf("the output of nomad was not taken: %w", err)
+		s.outputErr = fmt.Errorf("the output of nomad could not be delivered: %w", err)
 	}
 }
 
-// drain waits, after the program's end, until its output has arrived; after the end of ctx only as long as patience.
-func (s *streams) drain(ctx context.Context, patience graceDuration) error {
+// drain waits, after the program has exited, until its output is delivered. After ctx has ended, it waits only for
+// grace.
+func (s *streams) drain(ctx context.Context, grace graceDuration) error {
 	close(s.programExited)
 	for _, f := range []*os.File{s.out, s.err} {
 		if f != nil {
@@ -125,7 +126,7 @@ func (s *streams) drain(ctx context.Context, patience graceDuration) error {
 	case <-ctx.Done():
 		select {
 		case <-done:
-		case <-time.After(patience):
+		case <-time.After(grace):
 			s.setOutputErr(context.Cause(ctx))
 		}
 	}
@@ -134,7 +135,7 @@ func (s *streams) drain(ctx context.Context, patience graceDuration) error {
 	return s.outputErr
 }
 
-// close may be called again.
+// close may be called more than once.
 func (s *streams) close() {
 	for _, f := range append(s.child[:], s.in, s.out, s.err) {
 		if f != nil {

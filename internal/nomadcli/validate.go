@@ -8,22 +8,24 @@ import (
 	"strings"
 )
 
-// jsonFromStdin holds a job to JSON on the standard input: a file or an address would be fetched by this machine,
-// and a job in HCL can hold the contents of its files.
+// jsonFromStdin permits jobs only as JSON on stdin. A file or address would be fetched by this machine, and an HCL
+// job can include the contents of its files.
 func jsonFromStdin(c command) error {
 	if c.help {
 		return nil
 	}
-	// -json=false would be HCL again
-	if len(c.words) != 1 || c.words[0] != "-" || len(c.values["json"]) == 0 || slices.ContainsFunc(c.values["json"], func(v string) bool { return v != "" }) {
-		return fmt.Errorf(`nomad %s takes a job only as "nomad %[1]s -json -", from the standard input: files and addresses would be read by the gateway's machine, and so would be what a job in HCL refers to`, c.path)
+	// -json=false means HCL.
+	hasValue := slices.ContainsFunc(c.values["json"], func(v string) bool { return v != "" })
+	if len(c.words) != 1 || c.words[0] != "-" || len(c.values["json"]) == 0 || hasValue {
+		return fmt.Errorf(`nomad %s accepts a job only as "nomad %[1]s -json -", from stdin: `+
+			`the gateway's machine would read files, addresses and the files that an HCL job refers to`, c.path)
 	}
 	return nil
 }
 
 func noWords(c command) error {
 	if len(c.words) > 0 {
-		return fmt.Errorf("nomad %s takes no %s", c.path, quoted(c.words[0]))
+		return fmt.Errorf("nomad %s does not accept the argument %s", c.path, quoted(c.words[0]))
 	}
 	return nil
 }
@@ -33,18 +35,20 @@ func stdinSecond(c command) error { return stdinAt(c, 1) }
 
 func stdinAt(c command, i int) error {
 	if len(c.words) > i+1 || len(c.words) == i+1 && c.words[i] != "-" {
-		return fmt.Errorf(`nomad %s reads only from the standard input: write "-" instead of %s, which is a file of the gateway's machine`, c.path, quoted(c.words[i]))
+		return fmt.Errorf(`nomad %s reads only from stdin: write "-" instead of %s, which is a file on the gateway's machine`,
+			c.path, quoted(c.words[i]))
 	}
 	return nil
 }
 
 var namespaceName = regexp.MustCompile(`^[A-Za-z0-9-]{1,128}$`)
 
-// stdinOrName is for a command that takes its word for a file if there is one. In the directory in which it runs there is
-// none of such a name.
+// stdinOrName is for a command that reads its argument as a file if that file exists. The directory in which it runs
+// has no file with such a name.
 func stdinOrName(c command) error {
 	if slices.ContainsFunc(c.words, func(w string) bool { return !namespaceName.MatchString(w) }) {
-		return fmt.Errorf(`nomad %s takes a name or "-" for the standard input: anything else would be a file of the gateway's machine`, c.path)
+		return fmt.Errorf(`nomad %s accepts a name or "-" for stdin: anything else would be a file on the gateway's machine`,
+			c.path)
 	}
 	return nil
 }
@@ -53,37 +57,39 @@ func stdinOrName(c command) error {
 func noFileReference(c command) error {
 	for _, w := range c.words {
 		if strings.HasPrefix(w, "@") || strings.Contains(w, "=@") {
-			return fmt.Errorf(`nomad %s does not take %s: it would read a file of the gateway's machine; "-" is the standard input`, c.path, quoted(w))
+			return fmt.Errorf(`nomad %s does not accept %s: it would read a file on the gateway's machine; use "-" for stdin`,
+				c.path, quoted(w))
 		}
 	}
 	return nil
 }
 
-// checkAllowed holds a command against Allow. Both are taken by their full names, so that "job stop" is about stop as well.
+// checkAllowed checks a command against Allow. It compares full names, so that "job stop" also matches stop.
 func (b Binary) checkAllowed(c command) error {
-	if b.Allow == nil || slices.ContainsFunc(b.Allow, func(begin string) bool { return hasCommandPrefix(c.path, begin) }) {
+	if b.Allow == nil || slices.ContainsFunc(b.Allow,
+		func(prefix string) bool { return hasCommandPrefix(c.path, prefix) }) {
 		return nil
 	}
 	if c.path == "" {
-		return errors.New("the gateway's configuration does not allow nomad without a command")
+		return errors.New("the gateway's configuration does not permit nomad without a command")
 	}
-	return fmt.Errorf("the gateway's configuration does not allow nomad %s", c.path)
+	return fmt.Errorf("the gateway's configuration does not permit nomad %s", c.path)
 }
 
-// IsKnownPrefix says whether any command may be run that has this beginning, one of Binary.Allow.
-func IsKnownPrefix(begin string) bool {
+// IsKnownPrefix reports whether a prefix, as used in Binary.Allow, matches any permitted command.
+func IsKnownPrefix(prefix string) bool {
 	for path, r := range rules {
-		if r.refused == "" && r.aliasOf == "" && hasCommandPrefix(path, begin) {
+		if r.refused == "" && r.aliasOf == "" && hasCommandPrefix(path, prefix) {
 			return true
 		}
 	}
 	return false
 }
 
-func hasCommandPrefix(path, begin string) bool {
-	begin = strings.Join(strings.Fields(begin), " ")
-	if as := rules[begin].aliasOf; as != "" {
-		begin = as
+func hasCommandPrefix(path, prefix string) bool {
+	prefix = strings.Join(strings.Fields(prefix), " ")
+	if as := rules[prefix].aliasOf; as != "" {
+		prefix = as
 	}
-	return begin != "" && (path == begin || strings.HasPrefix(path, begin+" "))
+	return prefix != "" && (path == prefix || strings.HasPrefix(path, prefix+" "))
 }

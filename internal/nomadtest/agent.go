@@ -33,8 +33,8 @@ var agent struct {
 	ended   chan struct{}
 }
 
-// realAgent returns the URL of a development agent that holds Scenario, started the first time.
-func realAgent(t testing.TB, binary string) string {
+// realAgentURL returns the URL of a development agent with the jobs of the scenario. The first call starts it.
+func realAgentURL(t testing.TB, binary string) string {
 	t.Helper()
 	agent.once.Do(func() { agent.err = startAgent(t, binary) })
 	if agent.err != nil {
@@ -44,7 +44,7 @@ func realAgent(t testing.TB, binary string) string {
 	return agent.url
 }
 
-// StopAgent ends the agent, if one was started, and with it the tasks it runs. Call it at the end of TestMain.
+// StopAgent stops the agent and its tasks, if it was started. Call it at the end of TestMain.
 func StopAgent() {
 	if agent.process == nil {
 		return
@@ -96,7 +96,7 @@ plugin "raw_exec" {
     enabled = true
   }
 }
-# It would remove the containers of other tests, which are nobody's to it.
+# The driver would remove the containers of other tests as dangling.
 plugin "docker" {
   config {
     gc {
@@ -106,7 +106,7 @@ plugin "docker" {
     }
   }
 }
-`, filepath.Join(dir, "data"), ports[0], ports[1], ports[2], connections)
+`, filepath.Join(dir, "data"), ports[0], ports[1], ports[2], maxConnections)
 	if err := os.WriteFile(filepath.Join(dir, "agent.hcl"), []byte(settings), 0o600); err != nil {
 		return err
 	}
@@ -115,7 +115,8 @@ plugin "docker" {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, "agent", "-dev", "-log-level=WARN", "-bind=127.0.0.1", "-config="+filepath.Join(dir, "agent.hcl"))
+	cmd := exec.Command(binary, "agent", "-dev", "-log-level=WARN", "-bind=127.0.0.1",
+		"-config="+filepath.Join(dir, "agent.hcl"))
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
 	if err := cmd.Start(); err != nil {
@@ -124,17 +125,19 @@ plugin "docker" {
 	agent.process, agent.ended = cmd.Process, make(chan struct{})
 	go func() { cmd.Wait(); close(agent.ended) }()
 	agent.url = fmt.Sprintf("http://127.0.0.1:%d", ports[0])
-	client, err := api.NewClient(&api.Config{Address: agent.url, SecretID: Token, HttpClient: &http.Client{Timeout: 10 * time.Second}})
+	client, err := api.NewClient(&api.Config{
+		Address: agent.url, SecretID: Token, HttpClient: &http.Client{Timeout: 10 * time.Second},
+	})
 	if err != nil {
 		return err
 	}
-	if err := wait(30*time.Second, "the agent is ready", func() error {
+	if err := waitUntil(30*time.Second, "the agent is ready", func() error {
 		_, _, err := client.ACLTokens().BootstrapOpts(Token, nil)
 		return err
 	}); err != nil {
 		return err
 	}
-	if err := wait(30*time.Second, "the node is ready", func() error {
+	if err := waitUntil(30*time.Second, "the node is ready", func() error {
 		nodes, _, err := client.Nodes().List(nil)
 		if err == nil && (len(nodes) != 1 || nodes[0].Status != "ready") {
 			err = fmt.Errorf("%d nodes", len(nodes))
@@ -143,10 +146,10 @@ plugin "docker" {
 	}); err != nil {
 		return err
 	}
-	return runScenario(client, filepath.Join(dir, "moved"), ports[0])
+	return registerScenario(client, filepath.Join(dir, "moved"), ports[0])
 }
 
-// freePorts returns n ports that nobody listens on.
+// freePorts returns n unused ports.
 func freePorts(n int) ([]int, error) {
 	ports := make([]int, n)
 	for i := range ports {
@@ -154,14 +157,14 @@ func freePorts(n int) ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close() // after all are chosen, so that they differ
+		defer l.Close() // after all ports are chosen, so that they differ
 		ports[i] = l.Addr().(*net.TCPAddr).Port
 	}
 	return ports, nil
 }
 
-// wait calls check until it returns nil, which it must within d.
-func wait(d time.Duration, what string, check func() error) error {
+// waitUntil calls check until it returns nil. It returns an error after d.
+func waitUntil(d time.Duration, condition string, check func() error) error {
 	for end := time.Now().Add(d); ; time.Sleep(100 * time.Millisecond) {
 		err := check()
 		if err == nil {
@@ -169,11 +172,11 @@ func wait(d time.Duration, what string, check func() error) error {
 		}
 		select {
 		case <-agent.ended:
-			return fmt.Errorf("the agent has ended before %s: %w", what, err)
+			return fmt.Errorf("the agent exited before %s: %w", condition, err)
 		default:
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("waited in vain until %s: %w", what, err)
+			return fmt.Errorf("timed out waiting until %s: %w", condition, err)
 		}
 	}
 }

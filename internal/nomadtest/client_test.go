@@ -10,8 +10,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// onEach runs a test on every kind of cluster, with the real client.
-func onEach(t *testing.T, test func(t *testing.T, cluster Cluster, client *api.Client)) {
+// forEachCluster runs a test on every kind of cluster, with the real client.
+func forEachCluster(t *testing.T, test func(t *testing.T, cluster Cluster, client *api.Client)) {
 	for _, cluster := range Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			client, err := api.NewClient(&api.Config{Address: cluster.URL, SecretID: Token})
@@ -24,7 +24,7 @@ func onEach(t *testing.T, test func(t *testing.T, cluster Cluster, client *api.C
 	}
 }
 
-// allocationOf returns an allocation of a job of the scenario.
+// allocationOf returns an allocation of a job in the scenario.
 func allocationOf(t *testing.T, client *api.Client, job string) *api.Allocation {
 	t.Helper()
 	list, _, err := client.Jobs().Allocations(job, true, nil)

@@ -1,5 +1,5 @@
-// Package nomadtest gives tests the same jobs on two kinds of cluster: a simulated one, always, and a real Nomad
-// agent where there is a binary. What holds for one has to hold for the other.
+// Package nomadtest runs tests on two kinds of cluster with the same jobs: always a simulated cluster, and also a
+// real Nomad agent if there is a nomad binary. It owns the jobs and the agent. A test must pass on both kinds.
 package nomadtest
 
 import (
@@ -17,24 +17,24 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// Token is the management token of every cluster here.
+// Token is the management token of all clusters of this package.
 const Token = "6f7c9f3e-3a5b-4a52-9d51-52c7e2ac9c21"
 
-// connections is how many a cluster allows from one address. Nomad's 100 would be too few: each test has a gateway of its
-// own, a gateway uses most of the 100, and here all of them come from one address.
-const connections = 2000
+// maxConnections is the connection limit for each client address. Nomad's default of 100 is too low: each test has
+// its own gateway, a gateway uses most of the 100, and all gateways share one address.
+const maxConnections = 2000
 
-// NoBinary says what is missing where there is no Binary.
+// NoBinary is the message for skipped tests without a Binary.
 const NoBinary = "no real Nomad: set NOMADCTLD_TEST_NOMAD to a nomad binary, or put one on PATH, to test against it too"
 
-// Cluster is a cluster that holds the jobs of Scenario.
+// Cluster is a cluster with the jobs of the scenario.
 type Cluster struct {
-	Kind string // sim or real
+	Kind string // "sim" or "real"
 	URL  string
-	Sim  *sim.Cluster // nil for a real one
+	Sim  *sim.Cluster // nil for a real cluster
 }
 
-// OlderThan reports whether a real cluster runs a Nomad before that version. A simulated one is never too old.
+// OlderThan reports whether a real cluster runs an older Nomad version. It is false for simulated clusters.
 func (c Cluster) OlderThan(t testing.TB, major, minor int) bool {
 	t.Helper()
 	if c.Sim != nil {
@@ -47,13 +47,13 @@ func (c Cluster) OlderThan(t testing.TB, major, minor int) bool {
 	defer client.Close()
 	nodes, _, err := client.Nodes().List(nil)
 	if err != nil || len(nodes) == 0 {
-		t.Fatalf("nodes: got %d, %v, want one that tells its version", len(nodes), err)
+		t.Fatalf("nodes: got %d, %v, want a node with its version", len(nodes), err)
 	}
-	return before(nodes[0].Version, major, minor)
+	return versionBefore(nodes[0].Version, major, minor)
 }
 
-// before reports whether a version such as 1.10.5 or 2.0.6-dev comes before major.minor.
-func before(version string, major, minor int) bool {
+// versionBefore reports whether a version such as 1.10.5 or 2.0.6-dev is older than major.minor.
+func versionBefore(version string, major, minor int) bool {
 	var a, b int
 	if n, _ := fmt.Sscanf(version, "%d.%d", &a, &b); n != 2 {
 		return false
@@ -61,8 +61,8 @@ func before(version string, major, minor int) bool {
 	return a < major || a == major && b < minor
 }
 
-// Clusters returns a simulated cluster and, where NOMADCTLD_TEST_NOMAD or PATH leads to a nomad binary, a real one.
-// The real one is started once for all tests of a process and ended by StopAgent.
+// Clusters returns a simulated cluster and, if NOMADCTLD_TEST_NOMAD or PATH provides a nomad binary, a real one. The
+// real cluster is started once for all tests of a process. StopAgent stops it.
 func Clusters(t *testing.T) []Cluster {
 	t.Helper()
 	clusters := []Cluster{Simulated(t)}
@@ -74,13 +74,13 @@ func Clusters(t *testing.T) []Cluster {
 	return clusters
 }
 
-// Real returns the real cluster; there has to be a Binary.
+// Real returns the real cluster. There must be a Binary.
 func Real(t testing.TB) Cluster {
 	t.Helper()
-	return Cluster{Kind: "real", URL: realAgent(t, Binary())}
+	return Cluster{Kind: "real", URL: realAgentURL(t, Binary())}
 }
 
-// Simulated returns a simulated cluster of its own for each call.
+// Simulated returns a new simulated cluster.
 func Simulated(t *testing.T) Cluster {
 	t.Helper()
 	cluster, err := Simulate()
@@ -91,12 +91,12 @@ func Simulated(t *testing.T) Cluster {
 	return cluster
 }
 
-// Simulate is Simulated for whoever closes Sim.
+// Simulate is Simulated without a test. The caller must close Sim.
 func Simulate() (Cluster, error) {
 	c := sim.New()
-	c.LimitConnections(connections)
+	c.LimitConnections(maxConnections)
 	c.AddToken(Token, sim.Rights{Management: true})
-	simScenario(c, time.Now())
+	addScenario(c, time.Now())
 	url, err := c.Start()
 	return Cluster{Kind: "sim", URL: url, Sim: c}, err
 }
@@ -111,24 +111,24 @@ func TokenFile(t *testing.T) string {
 	return file
 }
 
-// Token makes a token with these capabilities in every namespace, and returns a file that holds it.
+// Token creates a token with these capabilities in every namespace, and returns a file that contains it.
 func (c Cluster) Token(t *testing.T, capabilities ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(tokenOf(t, c, capabilities...)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(limitedToken(t, c, capabilities...)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
 }
 
-// tokenOf makes such a token and returns its secret.
-func tokenOf(t *testing.T, c Cluster, capabilities ...string) string {
+// limitedToken creates such a token and returns its secret.
+func limitedToken(t *testing.T, c Cluster, capabilities ...string) string {
 	t.Helper()
-	return tokenIn(t, c, "*", capabilities...)
+	return limitedTokenIn(t, c, "*", capabilities...)
 }
 
-// tokenIn makes a token with these capabilities in one namespace alone, or "*".
-func tokenIn(t *testing.T, c Cluster, namespace string, capabilities ...string) string {
+// limitedTokenIn creates a token with these capabilities in one namespace, or in all for "*".
+func limitedTokenIn(t *testing.T, c Cluster, namespace string, capabilities ...string) string {
 	t.Helper()
 	secret, err := c.NewToken(map[string][]string{namespace: capabilities}, false, t.Name())
 	if err != nil {
@@ -137,9 +137,9 @@ func tokenIn(t *testing.T, c Cluster, namespace string, capabilities ...string) 
 	return secret
 }
 
-// NewToken makes a token with these capabilities in namespaces, "*" for those that are not named, that may also read nodes
-// or not, and returns its secret, which differs from that of other tokens by what it is for. The policy of a real one is named for what it grants,
-// because a policy is for ever what its last version says.
+// NewToken creates a token with these capabilities by namespace, where "*" is any other namespace. If nodes is set,
+// the token may also read nodes. It returns the secret, which is unique for the purpose. In a real cluster, the name
+// of the policy contains all its rights, because a policy with an existing name would be replaced.
 func (c Cluster) NewToken(rights map[string][]string, nodes bool, purpose string) (string, error) {
 	name, rules := "limited", ""
 	if nodes {

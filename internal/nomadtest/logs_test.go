@@ -10,9 +10,10 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestLogsAreTheSameOnEveryCluster(t *testing.T) {
-	onEach(t, func(t *testing.T, cluster Cluster, client *api.Client) {
-		talker, once, crash := allocationOf(t, client, "p-team3-talker"), allocationOf(t, client, "p-team3-finished"), allocationOf(t, client, "p-team3-crashed")
+func TestLogs_SameOnEveryCluster(t *testing.T) {
+	forEachCluster(t, func(t *testing.T, cluster Cluster, client *api.Client) {
+		talker, once, crash := allocationOf(t, client, "p-team3-talker"), allocationOf(t, client, "p-team3-finished"),
+			allocationOf(t, client, "p-team3-crashed")
 		var out strings.Builder
 		for i := range 150 {
 			fmt.Fprintln(&out, "out", i+1)
@@ -41,22 +42,38 @@ func TestLogsAreTheSameOnEveryCluster(t *testing.T) {
 			{once, "task=once", 400, "must provide log type (stdout/stderr)"},
 			{once, "task=once&type=stdout&origin=middle", 400, "origin must be start or end"},
 			{once, "task=once&type=stdout&offset=x", 400, `error parsing offset: strconv.ParseInt: parsing "x": invalid syntax`},
-			{once, "task=once&type=stdout&follow=x", 400, `failed to parse follow field to boolean: strconv.ParseBool: parsing "x": invalid syntax`},
-			{&api.Allocation{ID: "00000000-1111-2222-3333-444444444444"}, "task=once&type=stdout", 404, `Unknown allocation "00000000-1111-2222-3333-444444444444"`},
-			{&api.Allocation{ID: "x"}, "task=once&type=stdout", 500, "alloc lookup failed: index error: UUID must be 36 characters"},
+			{
+				once, "task=once&type=stdout&follow=x", 400,
+				`failed to parse follow field to boolean: strconv.ParseBool: parsing "x": invalid syntax`,
+			},
+			{
+				&api.Allocation{ID: "00000000-1111-2222-3333-444444444444"}, "task=once&type=stdout", 404,
+				`Unknown allocation "00000000-1111-2222-3333-444444444444"`,
+			},
+			{
+				&api.Allocation{ID: "x"}, "task=once&type=stdout", 500,
+				"alloc lookup failed: index error: UUID must be 36 characters",
+			},
 		} {
-			if status, body := get(t, cluster, Token, "/v1/client/fs/logs/"+test.a.ID+"?plain=true&"+test.query); status != test.status || body != test.want {
+			status, body := get(t, cluster, Token,
+				"/v1/client/fs/logs/"+test.a.ID+"?plain=true&"+test.query)
+			if status != test.status || body != test.want {
 				t.Errorf("%s: got %d %q, want %d %q", test.query, status, body, test.status, test.want)
 			}
 		}
 		logs := "/v1/client/fs/logs/" + once.ID + "?task=once&type=stdout"
-		if _, body := get(t, cluster, Token, logs); body != `{"Data":"aGVsbG8gZnJvbSBvbmNlCg==","File":"alloc/logs/once.stdout.0","Offset":16}` {
+		_, body := get(t, cluster, Token,
+			logs)
+		if body != `{"Data":"aGVsbG8gZnJvbSBvbmNlCg==","File":"alloc/logs/once.stdout.0","Offset":16}` {
 			t.Errorf("frames: got %s", body)
 		}
-		for token, want := range map[string]int{"": 403, "11111111-1111-2222-3333-444444444444": 500, tokenOf(t, cluster, "read-job"): 403, tokenOf(t, cluster, "read-logs"): 200} {
+		for token, want := range map[string]int{
+			"": 403, "11111111-1111-2222-3333-444444444444": 500, limitedToken(t, cluster, "read-job"): 403,
+			limitedToken(t, cluster, "read-logs"): 200,
+		} {
 			status, body := get(t, cluster, token, logs)
 			if old := want == 403 && cluster.OlderThan(t, 2, 0); old && status == 500 {
-				continue // Nomads 1.6 and 1.10 refuse with the wrong status
+				continue // Nomad 1.6 and 1.10 refuse with the wrong status
 			}
 			if status != want {
 				t.Errorf("token %s: got %d %s, want %d", token, status, body, want)
@@ -65,13 +82,14 @@ func TestLogsAreTheSameOnEveryCluster(t *testing.T) {
 	})
 }
 
-func TestFollowedLogsComeInTheSameFrames(t *testing.T) {
-	onEach(t, func(t *testing.T, cluster Cluster, client *api.Client) {
+func TestLogs_SameFollowFrames(t *testing.T) {
+	forEachCluster(t, func(t *testing.T, cluster Cluster, client *api.Client) {
 		for _, test := range []struct{ job, task, want string }{
 			{"p-team3-talker", "talk", `{"Data":"IDE1MAo=","File":"alloc/logs/talk.stdout.0","Offset":1092}{}{}`},
 			{"p-team3-finished", "once", `{"Data":"b25jZQo=","File":"alloc/logs/once.stdout.0","Offset":16}{}{}`},
 		} {
-			path := "/v1/client/fs/logs/" + allocationOf(t, client, test.job).ID + "?follow=true&origin=end&offset=5&type=stdout&task=" + test.task
+			path := "/v1/client/fs/logs/" + allocationOf(t, client, test.job).ID +
+				"?follow=true&origin=end&offset=5&type=stdout&task=" + test.task
 			got := make([]byte, len(test.want))
 			resp := ask(t, cluster, Token, path)
 			_, err := io.ReadFull(resp.Body, got)
@@ -83,8 +101,8 @@ func TestFollowedLogsComeInTheSameFrames(t *testing.T) {
 	})
 }
 
-func TestFilesAreToldInTheSameWords(t *testing.T) {
-	onEach(t, func(t *testing.T, cluster Cluster, client *api.Client) {
+func TestFiles_SameOnEveryCluster(t *testing.T) {
+	forEachCluster(t, func(t *testing.T, cluster Cluster, client *api.Client) {
 		once := allocationOf(t, client, "p-team3-finished")
 		files, _, err := client.AllocFS().List(once, "alloc/logs", nil)
 		if err != nil {
@@ -103,7 +121,7 @@ func TestFilesAreToldInTheSameWords(t *testing.T) {
 		if err != nil || info.Size != 16 || info.ContentType != "text/plain; charset=utf-8" {
 			t.Errorf("got %+v, %v, want 16 bytes of text", info, err)
 		}
-		logsOnly := tokenOf(t, cluster, "read-logs")
+		logsOnly := limitedToken(t, cluster, "read-logs")
 		for _, test := range []struct {
 			token, path string
 			status      int
@@ -122,7 +140,8 @@ func TestFilesAreToldInTheSameWords(t *testing.T) {
 			{logsOnly, "stat/" + once.ID + "?path=alloc", 403, "Permission denied"},
 			{"11111111-1111-2222-3333-444444444444", "ls/" + once.ID, 403, "Permission denied"},
 		} {
-			if status, body := get(t, cluster, test.token, "/v1/client/fs/"+test.path); status != test.status || !strings.HasSuffix(body, test.end) {
+			if status, body := get(t, cluster, test.token, "/v1/client/fs/"+test.path); status != test.status ||
+				!strings.HasSuffix(body, test.end) {
 				t.Errorf("%s: got %d %s, want %d %s", test.path, status, body, test.status, test.end)
 			}
 		}

@@ -17,20 +17,20 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// TestEveryClusterHoldsTheSameJobs in the same states: what one of them can show, the others can.
-func TestEveryClusterHoldsTheSameJobs(t *testing.T) {
+// TestScenario_SameOnEveryCluster compares the states of all jobs between the clusters.
+func TestScenario_SameOnEveryCluster(t *testing.T) {
 	var first map[string]string
 	for _, cluster := range Clusters(t) {
 		client, err := api.NewClient(&api.Config{Address: cluster.URL, SecretID: Token})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := inState(client); err != nil {
+		if err := checkState(client); err != nil {
 			t.Errorf("%s: %v", cluster.Kind, err)
 		}
-		got := describe(t, client)
+		got := describeJobs(t, client)
 		if cluster.OlderThan(t, 1, 10) {
-			for job := range got { // Nomad 1.6 also says why
+			for job := range got { // Nomad 1.6 adds the reason
 				got[job] = strings.ReplaceAll(got[job], "stop alloc was rescheduled because it failed healthy", "stop  healthy")
 			}
 		}
@@ -48,12 +48,12 @@ func TestEveryClusterHoldsTheSameJobs(t *testing.T) {
 	}
 }
 
-var launch = regexp.MustCompile(`/(periodic-|dispatch-).*`)
+var childSuffix = regexp.MustCompile(`/(periodic-|dispatch-).*`)
 
-// describe says of each job what does not depend on the hour and the cluster.
-func describe(t *testing.T, client *api.Client) map[string]string {
+// describeJobs describes each job without the details that depend on the time or the cluster.
+func describeJobs(t *testing.T, client *api.Client) map[string]string {
 	t.Helper()
-	jobs, _, err := client.Jobs().List(everywhere)
+	jobs, _, err := client.Jobs().List(allNamespaces)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,13 +81,13 @@ func describe(t *testing.T, client *api.Client) map[string]string {
 				}
 			}
 		}
-		text.WriteString(allocations(t, client, stub.ID, in))
-		all[stub.Namespace+"/"+launch.ReplaceAllString(stub.ID, "/$1")] = text.String()
+		text.WriteString(allocationLines(t, client, stub.ID, in))
+		all[stub.Namespace+"/"+childSuffix.ReplaceAllString(stub.ID, "/$1")] = text.String()
 	}
 	return all
 }
 
-func allocations(t *testing.T, client *api.Client, job string, in *api.QueryOptions) string {
+func allocationLines(t *testing.T, client *api.Client, job string, in *api.QueryOptions) string {
 	t.Helper()
 	stubs, _, err := client.Jobs().Allocations(job, true, in)
 	if err != nil {
@@ -107,8 +107,10 @@ func allocations(t *testing.T, client *api.Client, job string, in *api.QueryOpti
 		if a.RescheduleTracker != nil {
 			rescheduled = len(a.RescheduleTracker.Events)
 		}
-		lines = append(lines, fmt.Sprintln(launch.ReplaceAllString(a.Name, "/$1"), a.NodeName, *a.Job.Version, a.ClientStatus, a.DesiredStatus,
-			a.DesiredDescription, "healthy", health, "previous", a.PreviousAllocation != "", "next", a.NextAllocation != "", rescheduled))
+		lines = append(lines, fmt.Sprintln(childSuffix.ReplaceAllString(a.Name, "/$1"), a.NodeName, *a.Job.Version,
+			a.ClientStatus, a.DesiredStatus,
+			a.DesiredDescription, "healthy", health, "previous", a.PreviousAllocation != "", "next", a.NextAllocation != "",
+			rescheduled))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "")

@@ -1,5 +1,5 @@
-// Package pattern compiles the regular expressions that users give to commands. It owns the limits that keep one
-// expression from using up the gateway's memory. Every expression of a user has to be compiled here.
+// Package pattern compiles the regular expressions that users pass to commands. It owns the limits that keep an
+// expression from exhausting the gateway's memory. Users' expressions must not be compiled anywhere else.
 package pattern
 
 import (
@@ -12,13 +12,14 @@ const (
 	maxLength = 1000 // bytes
 	maxSize   = 2000 // instructions
 
-	// rangesPerInstruction is how many ranges of a character class count as one more instruction: a class such as \pL has
-	// hundreds of them, and regexp copies them.
+	// rangesPerInstruction is the number of character-class ranges that count as one instruction. A class such as
+	// \pL has hundreds of ranges, and regexp copies them.
 	rangesPerInstruction = 8
 )
 
-// Compile returns the regular expression, unless it is longer or larger than the limits allow. The size is calculated from
-// the parsed expression, because compiling is what takes the memory: ((abc){30}d){30} has 16 bytes and more than 2,700 instructions.
+// Compile returns the regular expression unless it exceeds the limits. It calculates the size from the parsed
+// expression, because compiling is what uses the memory: ((abc){30}d){30} is 16 bytes long and compiles to more than
+// 2,700 instructions.
 func Compile(expr string) (*regexp.Regexp, error) {
 	if len(expr) > maxLength {
 		return nil, fmt.Errorf("the pattern has %d bytes, the limit is %d", len(expr), maxLength)
@@ -28,17 +29,20 @@ func Compile(expr string) (*regexp.Regexp, error) {
 		return nil, err
 	}
 	if size(parsed) > maxSize {
-		return nil, fmt.Errorf("the pattern is too large: it compiles to more than %d instructions (write fewer or smaller repetitions)", maxSize)
+		return nil, fmt.Errorf(
+			"the pattern is too large: it compiles to more than %d instructions (write fewer or smaller repetitions)",
+			maxSize)
 	}
 	return regexp.Compile(expr)
 }
 
-// size returns how many instructions an expression compiles to at most, or maxSize+1 if that is more than maxSize.
+// size returns an upper bound for the number of instructions that an expression compiles to, or maxSize+1 if it
+// exceeds maxSize.
 func size(re *syntax.Regexp) int {
 	if re.Op == syntax.OpRepeat {
 		return repeatSize(re)
 	}
-	n := 2 // an alternative or a capture has an instruction at its start and one at its end
+	n := 2 // alternatives and captures have an instruction at the start and one at the end
 	switch re.Op {
 	case syntax.OpLiteral:
 		n += len(re.Rune)
@@ -55,11 +59,11 @@ func size(re *syntax.Regexp) int {
 	return n
 }
 
-// repeatSize returns the size of x{min,max}: that of max copies of x, each with an instruction that can leave out the rest.
+// repeatSize returns the size of x{min,max}: that of max copies of x, each with an instruction to skip the rest.
 func repeatSize(re *syntax.Regexp) int {
 	copies := re.Max
 	if re.Max < 0 {
 		copies = re.Min + 1
 	}
-	return min(2+copies*(size(re.Sub[0])+1), maxSize+1) // at most 1000 copies, which syntax.Parse checks
+	return min(2+copies*(size(re.Sub[0])+1), maxSize+1) // at most 1000 copies: syntax.Parse checks that
 }

@@ -32,7 +32,7 @@ func TestCompile_TooLarge(t *testing.T) {
 		strings.Repeat("x", maxLength+1):       "the pattern has 1001 bytes, the limit is 1000",
 		strings.Repeat("x{1000}", 3000):        "the pattern has 21000 bytes",
 		strings.Repeat("x{1000}", 100):         "too large",
-		"(x{100}){100}":                        "invalid repeat count", // syntax.Parse refuses it
+		"(x{100}){100}":                        "invalid repeat count", // refused by syntax.Parse
 		"((abc){30}d){30}":                     "too large",
 		"((x{10}){10}){10}y{1000}":             "too large",
 		"((x{100,})?y{100,}){9}":               "too large",
@@ -47,9 +47,10 @@ func TestCompile_TooLarge(t *testing.T) {
 	}
 }
 
-// FuzzCompile checks that an accepted pattern is as small as the limit says, whatever was calculated.
+// FuzzCompile checks that an accepted pattern compiles to no more instructions than calculated.
 func FuzzCompile(f *testing.F) {
-	for _, expr := range []string{"a|b|c", "(a{3,7}b*){5}", `(?i)\pL{3}[^x]+?$`, "(x{100}){100}", "((a*)*)*|", "(?:){1000}", "(|a|)*{2}", "[a-cx-z]{0}", "(^|$){2,}"} {
+	for _, expr := range []string{"a|b|c", "(a{3,7}b*){5}", `(?i)\pL{3}[^x]+?$`, "(x{100}){100}", "((a*)*)*|",
+		"(?:){1000}", "(|a|)*{2}", "[a-cx-z]{0}", "(^|$){2,}"} {
 		f.Add(expr)
 	}
 	f.Fuzz(func(t *testing.T, expr string) {
@@ -65,15 +66,16 @@ func FuzzCompile(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := len(program.Inst); n > calculated+2 { // the program begins with a fail and ends with a match
+		if n := len(program.Inst); n > calculated+2 { // a program starts with fail and ends with match
 			t.Errorf("%q compiles to %d instructions, %d were calculated", expr, n, calculated)
 		}
 	})
 }
 
-// TestCompile_OnlyHere checks that no other package compiles an expression that is not a constant of its own.
+// TestCompile_OnlyHere checks that no other package compiles an expression that is not its own constant.
 func TestCompile_OnlyHere(t *testing.T) {
-	compiles := regexp.MustCompile(`\b(regexp\.(Compile|CompilePOSIX|Match|MatchString|MatchReader)|regexp\.MustCompile(POSIX)?)\(([^)])`)
+	compiles := regexp.MustCompile(`\b(regexp\.(Compile|CompilePOSIX|Match|MatchString|MatchReader)|` +
+		`regexp\.MustCompile(POSIX)?)\(([^)])`)
 	var found []string
 	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {

@@ -8,10 +8,10 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Color is a colour of text on a terminal. The zero value is the terminal's own.
+// Color is a text color on a terminal. The zero value is the terminal's default color.
 type Color string
 
-// The colours, by what they mean.
+// The colors, named by what they mean.
 const (
 	Good Color = "\x1b[32m"
 	Bad  Color = "\x1b[31m"
@@ -25,7 +25,7 @@ func (c Color) wrap(text string) string {
 	return string(c) + text + "\x1b[0m"
 }
 
-// StateColor returns the colour for a state in Nomad's words.
+// StateColor returns the color for a Nomad state.
 func StateColor(word string) Color {
 	switch strings.ToLower(word) {
 	case "running", "successful", "complete", "success":
@@ -38,8 +38,8 @@ func StateColor(word string) Color {
 	return ""
 }
 
-// NameColor returns a colour for a name, the same each time; names that differ mostly have different ones. It means
-// nothing, so it is none of the colours above.
+// NameColor returns a color for a name. It is always the same for a name, and usually differs between names. It has
+// no meaning, so it is none of the colors above.
 func NameColor(name string) Color {
 	colors := []Color{"\x1b[36m", "\x1b[35m", "\x1b[34m", "\x1b[96m", "\x1b[95m", "\x1b[94m"}
 	hash := fnv.New32a()
@@ -47,18 +47,18 @@ func NameColor(name string) Color {
 	return colors[hash.Sum32()%uint32(len(colors))]
 }
 
-// Colorize returns text, which has to be harmless already, in a colour where colours are wanted.
-func (l Style) Colorize(c Color, text string) string {
-	if !l.Color {
+// Colorize returns text in a color if the style has colors. The text must already be escaped.
+func (s Style) Colorize(c Color, text string) string {
+	if !s.Color {
 		return text
 	}
 	return c.wrap(text)
 }
 
-// Truncate returns text as far as it fits into a line of the terminal behind indent columns.
-func (l Style) Truncate(text string, indent int) string {
-	if l.Width == 0 {
+// Truncate cuts text to the width of the terminal minus indent columns.
+func (s Style) Truncate(text string, indent int) string {
+	if s.Width == 0 {
 		return text
 	}
-	return runewidth.Truncate(text, max(l.Width-indent, 1), "…")
+	return runewidth.Truncate(text, max(s.Width-indent, 1), "…")
 }

@@ -8,9 +8,9 @@ import (
 	"nomadctld/internal/escape"
 )
 
-// Columns writes rows of foreign text, the first of them a heading, in columns that two spaces part, as the nomad CLI
-// does. On a terminal the states among the cells are coloured and a line ends where the terminal does.
-func Columns(b *strings.Builder, rows [][]string, look Style) {
+// Columns writes rows of untrusted text in columns separated by two spaces, as the nomad CLI does. The first row is
+// the heading. On a terminal, states are colored and lines are cut at its width.
+func Columns(b *strings.Builder, rows [][]string, style Style) {
 	var widths []int
 	cells := make([][]string, len(rows))
 	for n, row := range rows {
@@ -24,17 +24,17 @@ func Columns(b *strings.Builder, rows [][]string, look Style) {
 		}
 	}
 	for n, row := range cells {
-		left := look.Width
+		remaining := style.Width
 		for i, cell := range row {
 			if i < len(row)-1 {
 				cell += strings.Repeat(" ", widths[i]+2-runewidth.StringWidth(cell))
 			}
-			if look.Width > 0 {
-				cell = runewidth.Truncate(cell, left, "")
-				left -= runewidth.StringWidth(cell)
+			if style.Width > 0 {
+				cell = runewidth.Truncate(cell, remaining, "")
+				remaining -= runewidth.StringWidth(cell)
 			}
 			if text := strings.TrimRight(cell, " "); n > 0 {
-				cell = look.Colorize(StateColor(text), text) + cell[len(text):]
+				cell = style.Colorize(StateColor(text), text) + cell[len(text):]
 			}
 			b.WriteString(cell)
 		}

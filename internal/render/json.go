@@ -6,7 +6,8 @@ import (
 	"nomadctld/internal/escape"
 )
 
-// JSON writes v as indented JSON with a newline at the end, in one write. Nothing in it can act on a terminal.
+// JSON writes v as indented JSON with a newline at the end, in a single write. A terminal cannot interpret anything
+// in it.
 func JSON(w io.Writer, v any) error {
 	b, err := escape.JSON(v, "  ")
 	if err != nil {

@@ -8,16 +8,17 @@ import (
 	"nomadctld/internal/escape"
 )
 
-// Notes is text in four columns, the last of which may hold several lines, as the original nomadctld's info.
+// Notes is text in four columns, in the format of the original nomadctld's info. The last column may contain several
+// lines.
 type Notes struct {
 	style Style
 	lines [][4]string // a zero line is blank
 }
 
-// NewNotes returns empty notes.
-func NewNotes(look Style) *Notes { return &Notes{style: look} }
+// NewNotes returns empty Notes.
+func NewNotes(style Style) *Notes { return &Notes{style: style} }
 
-// Line adds a line of foreign text as it came. Newlines in text are kept; whatever else it holds is made harmless.
+// Line adds a line of untrusted, unescaped text. Newlines in text are kept; everything else is escaped.
 func (n *Notes) Line(first, second, third, text string) {
 	n.lines = append(n.lines, [4]string{escapeCell(first), escapeCell(second), escapeCell(third), text})
 }
@@ -25,9 +26,9 @@ func (n *Notes) Line(first, second, third, text string) {
 // Blank adds a blank line.
 func (n *Notes) Blank() { n.lines = append(n.lines, [4]string{}) }
 
-// String returns the notes. The columns are as wide as their widest cell, but on a terminal no wider than a quarter of
-// it; the text goes on in the terminal's next line where it is longer, because it is what one came for. Further lines of a text begin at the margin,
-// so that what was several lines can be read, and copied, as it was.
+// String returns the formatted text. Each column is as wide as its widest cell, on a terminal at most a quarter of
+// its width. A long text is not cut but wraps, because it is the content the user asked for. Its further lines start
+// at the left margin, so that multi-line text can be read and copied unchanged.
 func (n *Notes) String() string {
 	var widths [3]int
 	for _, line := range n.lines {

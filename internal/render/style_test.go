@@ -25,10 +25,10 @@ func TestTable_DropWhenNarrow(t *testing.T) {
 			}
 		}
 		if !strings.Contains(got.String(), "f429aef310") {
-			t.Errorf("width %d: the exec ID gave way:\n%s", width, got.String())
+			t.Errorf("width %d: the exec ID was dropped:\n%s", width, got.String())
 		}
 		if width == 50 && !strings.Contains(got.String(), "a-task-with-a-long-name") {
-			t.Errorf("width %d: the task gave way before node and uptime:\n%s", width, got.String())
+			t.Errorf("width %d: the task was dropped before node and uptime:\n%s", width, got.String())
 		}
 	}
 }
@@ -38,7 +38,8 @@ func TestTable_LongLastCell(t *testing.T) {
 	table.Row("", "p-team1-batch", "", "", strings.Repeat("not placed ", 20))
 	var got bytes.Buffer
 	table.Write(&got, Style{Width: 110})
-	if !strings.Contains(got.String(), "3 weeks ago") || !strings.Contains(got.String(), "node-10.example.org") || !strings.Contains(got.String(), "…") {
+	if !strings.Contains(got.String(), "3 weeks ago") || !strings.Contains(got.String(), "node-10.example.org") ||
+		!strings.Contains(got.String(), "…") {
 		t.Errorf("got\n%s", got.String())
 	}
 }
@@ -61,16 +62,16 @@ func TestTable_Colors(t *testing.T) {
 		}
 		return ""
 	})
-	var plain, coloured bytes.Buffer
+	var plain, colored bytes.Buffer
 	table.Write(&plain, Style{Width: 80})
-	table.Write(&coloured, Style{Width: 80, Color: true})
+	table.Write(&colored, Style{Width: 80, Color: true})
 	if strings.Contains(plain.String(), "\x1b") {
-		t.Errorf("colours without a terminal: %q", plain.String())
+		t.Errorf("colors without a terminal: %q", plain.String())
 	}
-	if !strings.Contains(coloured.String(), string(Good)+"p-team1-web OK\x1b[0m") {
-		t.Errorf("got %q", coloured.String())
+	if !strings.Contains(colored.String(), string(Good)+"p-team1-web OK\x1b[0m") {
+		t.Errorf("got %q", colored.String())
 	}
-	bare := strings.NewReplacer(string(Good), "", "\x1b[0m", "").Replace(coloured.String())
+	bare := strings.NewReplacer(string(Good), "", "\x1b[0m", "").Replace(colored.String())
 	if bare != plain.String() {
 		t.Errorf("got\n%swant\n%s", bare, plain.String())
 	}

@@ -1,5 +1,5 @@
-// Package render lays out what commands show: tables, trees and JSON. It is the only place where strings of a
-// cluster become terminal text, and it escapes them before it measures them.
+// Package render formats the output of commands as tables, trees and JSON. All strings from a cluster must pass
+// through it (or package escape) before they reach a terminal. It escapes text before it measures the width.
 package render
 
 import (
@@ -12,14 +12,14 @@ import (
 	"nomadctld/internal/escape"
 )
 
-// Style is how something is to be shown. The zero value is for a pipe: nothing is cut, nothing coloured.
+// Style is how output is formatted. The zero value is for a pipe: nothing is cut or colored.
 type Style struct {
-	Width int // columns of the terminal; 0: any
+	Width int // columns of the terminal; 0: unlimited
 	Color bool
 }
 
-// Table is a header and rows of cells, written with a column separator of "|" as the original nomadctld's
-// tables, which people's scripts cut apart.
+// Table is a header and rows of cells separated by "|", in the format of the original nomadctld. Users' scripts
+// split it at that character.
 type Table struct {
 	header    []string
 	rows      [][]string
@@ -30,19 +30,19 @@ type Table struct {
 // NewTable returns a table with one column for each header.
 func NewTable(header ...string) *Table { return &Table{header: header} }
 
-// DropWhenNarrow names the columns that are left out on a narrow terminal, the least important first.
+// DropWhenNarrow sets the columns to leave out on a narrow terminal, the least important first.
 func (t *Table) DropWhenNarrow(columns ...int) *Table {
 	t.dropOrder = columns
 	return t
 }
 
-// ColorCells sets how cells are coloured, where colours are wanted.
-func (t *Table) ColorCells(paint func(column int, text string) Color) *Table {
-	t.cellColor = paint
+// ColorCells sets the function that chooses the color of a cell.
+func (t *Table) ColorCells(color func(column int, text string) Color) *Table {
+	t.cellColor = color
 	return t
 }
 
-// Row adds a line. Cells are foreign text as it came; missing ones are empty.
+// Row adds a row of untrusted, unescaped cells. Missing cells are empty.
 func (t *Table) Row(cells ...string) {
 	row := make([]string, len(t.header))
 	for i := range row {
@@ -57,12 +57,13 @@ func (t *Table) Row(cells ...string) {
 	t.rows = append(t.rows, row)
 }
 
-// escapeCell returns foreign text for a column that a "|" ends: a name must not pass for two columns.
+// escapeCell escapes untrusted text for a column that is followed by "|". A "|" in a name must not style like a
+// separator.
 func escapeCell(text string) string { return strings.ReplaceAll(escape.Text(text), "|", `\x7c`) }
 
-// Write writes the header and the rows in one write. Each column is as wide as its widest cell and a space; the last
-// one is not padded.
-func (t *Table) Write(w io.Writer, look Style) error {
+// Write writes the header and the rows in a single write. Each column is as wide as its widest cell plus a space.
+// The last column is not padded.
+func (t *Table) Write(w io.Writer, style Style) error {
 	lines := append([][]string{t.header}, t.rows...)
 	widths := make([]int, len(t.header))
 	for _, line := range lines {
@@ -70,8 +71,8 @@ func (t *Table) Write(w io.Writer, look Style) error {
 			widths[i] = max(widths[i], runewidth.StringWidth(cell))
 		}
 	}
-	if look.Width > 0 {
-		t.fit(widths, look.Width)
+	if style.Width > 0 {
+		t.fit(widths, style.Width)
 	}
 	last := len(widths) - 1
 	for widths[last] == dropped {
@@ -84,7 +85,7 @@ func (t *Table) Write(w io.Writer, look Style) error {
 				continue
 			}
 			cell = runewidth.Truncate(cell, max(widths[i], 0), "…")
-			if look.Color && t.cellColor != nil && n > 0 {
+			if style.Color && t.cellColor != nil && n > 0 {
 				b.WriteString(t.cellColor(i, line[i]).wrap(cell))
 			} else {
 				b.WriteString(cell)
@@ -101,14 +102,14 @@ func (t *Table) Write(w io.Writer, look Style) error {
 }
 
 const (
-	dropped                = -1
-	minCellWidth           = 6  // columns that a shortened cell keeps at the least
-	minWidthBeforeDrop     = 24 // and before a column is left out for it
-	minLastWidthBeforeDrop = 18 // likewise in the last column, where long texts stand
+	dropped                = -1 // width of a dropped column
+	minCellWidth           = 6  // of a shortened cell
+	minWidthBeforeDrop     = 24 // likewise, while columns can still be dropped
+	minLastWidthBeforeDrop = 18 // likewise, in the last column, which has long texts
 )
 
-// fit makes the widths small enough for a line of width columns, as far as that goes: first by shortening the long
-// cells a bit, then by leaving out columns, then by shortening what is left.
+// fit reduces the widths so that a row fits into width columns, as far as possible. It first shortens long cells a
+// little. If that is not enough, it drops columns one by one, and at last shortens the remaining cells further.
 func (t *Table) fit(widths []int, width int) {
 	natural := slices.Clone(widths)
 	tooWide := func() int {
@@ -120,15 +121,15 @@ func (t *Table) fit(widths []int, width int) {
 		}
 		return line - width
 	}
-	shorten := func(column, least int) {
-		if over := tooWide(); over > 0 && widths[column] > least {
-			widths[column] = max(widths[column]-over, least)
+	shorten := func(column, minWidth int) {
+		if over := tooWide(); over > 0 && widths[column] > minWidth {
+			widths[column] = max(widths[column]-over, minWidth)
 		}
 	}
 	last := len(widths) - 1
-	for left := range len(t.dropOrder) + 1 {
+	for drops := range len(t.dropOrder) + 1 {
 		copy(widths, natural)
-		for _, column := range t.dropOrder[:left] {
+		for _, column := range t.dropOrder[:drops] {
 			widths[column] = dropped
 		}
 		shorten(last, minLastWidthBeforeDrop)

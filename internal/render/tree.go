@@ -9,7 +9,7 @@ import (
 	"nomadctld/internal/escape"
 )
 
-// Tree is a node with its branches. Text is foreign text as it came.
+// Tree is a node with its branches. Text is untrusted and unescaped.
 type Tree struct {
 	Text     string
 	Branches []*Tree
@@ -22,12 +22,12 @@ func (t *Tree) Add(text string) *Tree {
 	return branch
 }
 
-// Write writes the tree in one write, a line for each node, none longer than the terminal is wide.
-func (t *Tree) Write(w io.Writer, look Style) error {
+// Write writes the tree in a single write, one line for each node, cut at the width of the terminal.
+func (t *Tree) Write(w io.Writer, style Style) error {
 	var b strings.Builder
 	line := func(text string) {
-		if look.Width > 0 {
-			text = runewidth.Truncate(text, look.Width, "…")
+		if style.Width > 0 {
+			text = runewidth.Truncate(text, style.Width, "…")
 		}
 		b.WriteString(text + "\n")
 	}

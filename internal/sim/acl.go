@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// failure is an answer other than 200: a status and a plain text.
-type failure struct {
+// httpError is an error response: a status and a plain text.
+type httpError struct {
 	status int
 	text   string
 }
 
-func (f failure) Error() string { return f.text }
+func (f httpError) Error() string { return f.text }
 
-var denied = failure{http.StatusForbidden, "Permission denied"}
+var errDenied = httpError{http.StatusForbidden, "Permission denied"}
 
-// deniedRPC is what the streams of a client say of a token that nobody knows.
-const deniedRPC = "rpc error: Permission denied"
+// deniedRPCText is the response of a client's streams to an unknown token.
+const deniedRPCText = "rpc error: Permission denied"
 
 type token struct {
 	secret string
@@ -27,12 +27,12 @@ type token struct {
 	added  time.Time
 }
 
-// AddToken lets a secret do what rights say. The first one turns ACL on. The secret "" is the anonymous token:
-// what a request without a token may do.
+// AddToken adds a token with these rights. The first token turns ACL on. The secret "" is the anonymous token: the
+// rights of a request without a token.
 func (c *Cluster) AddToken(secret string, rights Rights) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tokens[secret] = &token{secret, rights, c.step(), time.Now()}
+	c.tokens[secret] = &token{secret, rights, c.nextIndex(), time.Now()}
 }
 
 // authenticate returns the token of a request. c.mu is held.
@@ -40,25 +40,25 @@ func (c *Cluster) authenticate(r *http.Request) (*token, error) {
 	if len(c.tokens) == 0 {
 		return &token{rights: Rights{Management: true}}, nil
 	}
-	secret := secret(r)
+	secret := tokenSecret(r)
 	if t := c.tokens[secret]; t != nil {
 		return t, nil
 	}
 	if secret == "" {
 		return &token{}, nil
 	}
-	return nil, denied
+	return nil, errDenied
 }
 
-// unknownToken reports whether the request has a token that nobody knows.
-func (c *Cluster) unknownToken(r *http.Request) bool {
+// hasUnknownToken reports whether the request has an unknown token.
+func (c *Cluster) hasUnknownToken(r *http.Request) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	_, err := c.authenticate(r)
 	return err != nil
 }
 
-func secret(r *http.Request) string {
+func tokenSecret(r *http.Request) string {
 	if s := r.Header.Get("X-Nomad-Token"); s != "" {
 		return strings.TrimSpace(s)
 	}
@@ -71,9 +71,9 @@ func secret(r *http.Request) string {
 	return ""
 }
 
-// allow reports whether the rights hold a capability in a namespace, or in any one for "*". As in Nomad, the
-// rights of a namespace by its name take the place of those of "*".
-func (r Rights) allow(namespace, capability string) bool {
+// allows reports whether the rights include a capability in a namespace, or in any namespace for "*". As in Nomad,
+// the rights of a named namespace replace those of "*".
+func (r Rights) allows(namespace, capability string) bool {
 	if r.Management {
 		return true
 	}
@@ -92,8 +92,8 @@ func (r Rights) allow(namespace, capability string) bool {
 	return slices.Contains(has, capability)
 }
 
-// allowAny reports whether the rights hold any capability in a namespace.
-func (r Rights) allowAny(namespace string) bool {
+// allowsAny reports whether the rights include any capability in a namespace.
+func (r Rights) allowsAny(namespace string) bool {
 	has, named := r.Namespaces[namespace]
 	if !named {
 		has = r.Namespaces["*"]
@@ -101,8 +101,8 @@ func (r Rights) allowAny(namespace string) bool {
 	return r.Management || len(has) > 0
 }
 
-// self answers who the token of the request is.
-func self(c *Cluster, q *query) (any, error) {
+// tokenSelf returns the request's own token.
+func tokenSelf(c *Cluster, q *query) (any, error) {
 	t := q.token
 	id := object{
 		"AccessorID": uuid("accessor", t.secret), "SecretID": t.secret, "Name": "", "Type": "client",
@@ -117,6 +117,6 @@ func self(c *Cluster, q *query) (any, error) {
 	case t.rights.Management:
 		id["Type"], id["Policies"], id["Global"] = "management", nil, true
 	}
-	q.at = max(t.index, 1)
+	q.resultIndex = max(t.index, 1)
 	return id, nil
 }

@@ -7,15 +7,17 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestRightsDecideWhatIsSeen(t *testing.T) {
-	c := mixed()
+func TestACL_LimitsLists(t *testing.T) {
+	c := mixedCluster()
 	c.AddToken("root", Rights{Management: true})
 	c.AddToken("other", Rights{Namespaces: map[string][]string{"other": {"list-jobs", "read-job"}}})
 	c.AddToken("lister", Rights{Namespaces: map[string][]string{"*": {"list-jobs"}}, NodeRead: true})
 	c.AddToken("but other", Rights{Namespaces: map[string][]string{"*": {"read-job"}, "other": {"list-jobs"}}})
 	c.AddToken("gone", Rights{Namespaces: map[string][]string{"no such namespace": {"list-jobs"}}})
 	c.AddToken("nothing", Rights{})
-	all := []string{"default/p-team1-web", "default/p-team10-web", "default/q-fail", "default/q-team1-import", "other/p-team1-web"}
+	all := []string{
+		"default/p-team1-web", "default/p-team10-web", "default/q-fail", "default/q-team1-import", "other/p-team1-web",
+	}
 	url, err := c.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -60,8 +62,8 @@ func TestRightsDecideWhatIsSeen(t *testing.T) {
 	}
 }
 
-func TestOneAllocationNeedsTheRightToReadItsJob(t *testing.T) {
-	c := mixed()
+func TestACL_AllocationNeedsReadJob(t *testing.T) {
+	c := mixedCluster()
 	c.AddToken("root", Rights{Management: true})
 	c.AddToken("other", Rights{Namespaces: map[string][]string{"other": {"read-job"}}})
 	id := c.jobs[0].allocations[0].ID
@@ -70,7 +72,7 @@ func TestOneAllocationNeedsTheRightToReadItsJob(t *testing.T) {
 		status      int
 		want        string
 	}{
-		{"other", "/v1/allocation/" + id, 500, `Unknown allocation "` + id + `"`}, // Nomad's own answer
+		{"other", "/v1/allocation/" + id, 500, `Unknown allocation "` + id + `"`}, // as in Nomad
 		{"other", "/v1/client/allocation/" + id + "/stats", 403, "Permission denied"},
 		{"other", "/v1/job/p-team1-web", 403, "Permission denied"},
 		{"unknown", "/v1/allocation/" + id, 403, "Permission denied"},
@@ -84,7 +86,7 @@ func TestOneAllocationNeedsTheRightToReadItsJob(t *testing.T) {
 	}
 }
 
-func TestTokenKnowsItself(t *testing.T) {
+func TestACL_TokenSelf(t *testing.T) {
 	c := New()
 	n := dial(t, c, "")
 	self, _, err := n.ACLTokens().Self(nil)
@@ -104,8 +106,8 @@ func TestTokenKnowsItself(t *testing.T) {
 	wantStatus(t, err, 403, "Permission denied")
 }
 
-func TestNamespacesAreThoseOfTheToken(t *testing.T) {
-	c := mixed()
+func TestNamespaces_LimitedByToken(t *testing.T) {
+	c := mixedCluster()
 	c.AddToken("other", Rights{Namespaces: map[string][]string{"other": {"read-job"}}})
 	c.AddNamespace("third")
 	n := dial(t, c, "other")

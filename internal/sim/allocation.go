@@ -2,46 +2,47 @@ package sim
 
 import "time"
 
-// allocation is an allocation as it is stored.
+// allocation is the stored record of an allocation.
 type allocation struct {
 	ID, Namespace, EvalID, Name        string
 	NodeID, NodeName, JobID, TaskGroup string
 	ClientStatus, ClientDescription    string
 	DesiredStatus, DesiredDescription  string
-	DesiredTransition                  transition
-	DeploymentStatus                   *health
+	DesiredTransition                  desiredTransition
+	DeploymentStatus                   *allocHealth
 	FollowupEvalID, NextAllocation     string
-	RescheduleTracker                  *tracker
+	RescheduleTracker                  *rescheduleTracker
 	PreemptedAllocations               []string
 	PreemptedByAllocation              string
 	TaskStates                         map[string]*taskState
 	CreateIndex, ModifyIndex           uint64
 	CreateTime, ModifyTime             int64
 
-	Job                *job   `json:"-"` // the version that it is of
+	Job                *job   `json:"-"` // the job version of the allocation
 	DeploymentID       string `json:"-"`
 	PreviousAllocation string `json:"-"`
 	group              Group
-	node               *node // as it was when the allocation was placed
-	failing            map[string]CheckFailure
-	placed             bool // by the scheduler, not described
-	due                bool // failed or unknown, and is to be replaced now
-	states             []allocState
-	planned            uint64 // index of the last plan that changed it; 0: the one that placed it
+	node               *node // at the time of the placement
+	failingChecks      map[string]CheckFailure
+	scheduled          bool // created by the scheduler, not by a description
+	replaceNow         bool // failed or unknown, and to be replaced now
+	statusHistory      []allocState
+	planIndex          uint64 // index of the last plan that changed it; 0: the plan that created it
 }
 
 func (a *allocation) key() key { return key{a.Namespace, a.ID, a.CreateIndex} }
 
 func (a *allocation) terminal() bool {
-	return a.DesiredStatus != "run" || a.ClientStatus == "complete" || a.ClientStatus == "failed" || a.ClientStatus == "lost"
+	return a.DesiredStatus != "run" || a.ClientStatus == "complete" || a.ClientStatus == "failed" ||
+		a.ClientStatus == "lost"
 }
 
-type transition struct {
+type desiredTransition struct {
 	ForceReschedule, Migrate, MigrateDisablePlacement, NoShutdownDelay, Reschedule *bool
 }
 
-// health is an allocation's health to its deployment.
-type health struct {
+// allocHealth is the health of an allocation in its deployment.
+type allocHealth struct {
 	Canary      bool
 	Healthy     *bool
 	ModifyIndex uint64
@@ -58,10 +59,10 @@ type taskState struct {
 	Paused      string
 	Events      []Event
 
-	measured TaskState // what the client's stats say
+	measured TaskState // the resource usage that the client reports
 }
 
-// allocationStub is an allocation in a list. Its TaskStates hide those of the record: they are sent on request.
+// allocationStub is an allocation in a list. Its TaskStates hide those of the record, because they are optional.
 type allocationStub struct {
 	*allocation
 	JobType            string
@@ -76,13 +77,13 @@ func (a *allocation) stub(states, withResources bool) allocationStub {
 		s.TaskStates = a.TaskStates
 	}
 	if withResources {
-		s.AllocatedResources = a.allocated()
+		s.AllocatedResources = a.allocatedResources()
 	}
 	return s
 }
 
-// allocated is what the scheduler gave the tasks.
-func (a *allocation) allocated() object {
+// allocatedResources returns the resources that the scheduler assigned.
+func (a *allocation) allocatedResources() object {
 	lifecycles, tasks := object{}, object{}
 	for _, t := range a.group.Tasks {
 		lifecycles[t.Name] = t.lifecycle()
@@ -93,12 +94,12 @@ func (a *allocation) allocated() object {
 		}
 	}
 	return object{
-		"Shared":         object{"DiskMB": diskMB, "Networks": a.given(), "Ports": a.ports()},
+		"Shared":         object{"DiskMB": diskMB, "Networks": a.assignedNetworks(), "Ports": a.assignedPorts()},
 		"TaskLifecycles": lifecycles, "Tasks": tasks,
 	}
 }
 
-// detail is the whole allocation. Nomad leaves out what is empty here, which it does not in lists.
+// detail returns the whole allocation. Unlike in lists, Nomad omits empty fields here.
 func (a *allocation) detail() object {
 	perTask, cpu, memory := object{}, 0, 0
 	for _, t := range a.group.Tasks {
@@ -106,30 +107,30 @@ func (a *allocation) detail() object {
 		cpu += t.CPU
 		memory += t.Memory
 	}
-	placed := *a.Job // the allocation keeps the job as it was when it was placed
+	placed := *a.Job // the job at the time of the placement
 	placed.Status, placed.ModifyIndex, placed.deployment = "pending", a.Job.JobModifyIndex, nil
 	whole, shared := resources(cpu, memory, memory, diskMB), resources(0, 0, 0, diskMB)
-	whole["Networks"], shared["Networks"] = a.given(), a.given()
+	whole["Networks"], shared["Networks"] = a.assignedNetworks(), a.assignedNetworks()
 	d := object{
 		"ID": a.ID, "Namespace": a.Namespace, "EvalID": a.EvalID, "Name": a.Name, "NodeID": a.NodeID,
 		"NodeName": a.NodeName, "JobID": a.JobID, "Job": placed.detail(), "TaskGroup": a.TaskGroup,
 		"ClientStatus": a.ClientStatus, "ClientDescription": a.ClientDescription, "DesiredStatus": a.DesiredStatus,
-		"TaskStates": a.TaskStates, "AllocatedResources": a.allocated(), "TaskResources": perTask,
+		"TaskStates": a.TaskStates, "AllocatedResources": a.allocatedResources(), "TaskResources": perTask,
 		"Resources": whole, "SharedResources": shared,
 		"NetworkStatus": object{"Address": "", "AddressIPv6": "", "DNS": nil, "InterfaceName": ""},
 		"SigningKeyID":  uuid("signing key"),
 		"Metrics":       a.node.metrics(),
-		"CreateIndex":   a.CreateIndex, "ModifyIndex": a.ModifyIndex, "AllocModifyIndex": max(a.CreateIndex, a.planned),
+		"CreateIndex":   a.CreateIndex, "ModifyIndex": a.ModifyIndex, "AllocModifyIndex": max(a.CreateIndex, a.planIndex),
 		"CreateTime": a.CreateTime, "ModifyTime": a.ModifyTime,
 	}
 	if a.DesiredDescription != "" {
 		d["DesiredDescription"] = a.DesiredDescription
 	}
-	if a.DesiredTransition != (transition{}) {
+	if a.DesiredTransition != (desiredTransition{}) {
 		d["DesiredTransition"] = a.DesiredTransition
 	}
-	if len(a.states) > 0 {
-		d["AllocStates"] = a.states
+	if len(a.statusHistory) > 0 {
+		d["AllocStates"] = a.statusHistory
 	}
 	if a.DeploymentID != "" {
 		d["DeploymentID"] = a.DeploymentID
@@ -150,7 +151,7 @@ func (a *allocation) detail() object {
 	return d
 }
 
-// Allocations returns the IDs of a job's allocations, in the order of the IDs; none when there is no such job.
+// Allocations returns the IDs of a job's allocations in sorted order. It returns none if there is no such job.
 func (c *Cluster) Allocations(namespace, job string) (ids []string) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

@@ -8,27 +8,27 @@ import (
 	"time"
 )
 
-// CheckFailure is what a check that fails has seen.
+// CheckFailure is the result of a failing check.
 type CheckFailure struct {
-	StatusCode int // of an HTTP check that was answered
+	StatusCode int // of an HTTP check that got a response
 	Output     string
 }
 
-// checkResult is what a client last saw of a check.
+// checkResult is the last result of a check.
 type checkResult struct {
 	ID, Mode, Status string
 	StatusCode       int `json:",omitempty"`
 	Output           string
-	Timestamp        int64 // in seconds
+	Timestamp        int64 // seconds
 	Group            string
 	Task             string `json:",omitempty"`
 	Service, Check   string
 }
 
-// checks answers what the client of an allocation last saw of its checks, by their IDs. Like Nomad it answers null
-// where there is none, and where the allocation no longer runs.
-func checks(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	a, n, err := c.reach(r, id, "read-job")
+// checksHandler returns the last results of an allocation's checks, by check ID. Like Nomad, it returns null if there
+// are none or if the allocation is terminal.
+func checksHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
+	a, n, err := c.reachClient(r, id, "read-job")
 	if err != nil {
 		refuse(w, err)
 		return
@@ -36,7 +36,7 @@ func checks(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	if n.spec.Hangs {
 		c.hang(r)
 	}
-	c.pause(r, n.spec.Slow)
+	c.delay(r, n.spec.Slow)
 	var results map[string]checkResult
 	if !a.terminal() {
 		results = a.checkResults(time.Now())
@@ -47,7 +47,7 @@ func checks(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 func (a *allocation) checkResults(now time.Time) (results map[string]checkResult) {
 	add := func(task string, services []Service) {
 		for _, s := range services {
-			if !s.native() {
+			if !s.isNomadService() {
 				continue
 			}
 			for _, c := range s.Checks {
@@ -57,7 +57,8 @@ func (a *allocation) checkResults(now time.Time) (results map[string]checkResult
 				result := a.check(c)
 				sum := sha256.Sum256([]byte(strings.Join([]string{a.ID, task, s.Name, c.Name}, "\x00")))
 				result.ID, result.Timestamp = hex.EncodeToString(sum[:]), now.Unix()
-				result.Group, result.Task, result.Service, result.Check = a.Name, task, s.Name, c.Name // Nomad means the allocation's name
+				// Nomad's Group is the allocation's name
+				result.Group, result.Task, result.Service, result.Check = a.Name, task, s.Name, c.Name
 				results[result.ID] = result
 			}
 		}
@@ -79,7 +80,7 @@ func (a *allocation) check(c Check) checkResult {
 	}
 	if a.ClientStatus == "pending" {
 		result.Status, result.Output, result.StatusCode = "pending", "nomad: waiting to run", 0
-	} else if failure, fails := a.failing[c.Name]; fails {
+	} else if failure, fails := a.failingChecks[c.Name]; fails {
 		result.Status, result.Output, result.StatusCode = "failure", failure.Output, failure.StatusCode
 	}
 	return result

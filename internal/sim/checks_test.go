@@ -20,7 +20,7 @@ func checked(a Allocation) *Cluster {
 	return c
 }
 
-func TestChecksSayWhatTheClientSaw(t *testing.T) {
+func TestChecks_Results(t *testing.T) {
 	const path = "/v1/client/allocation/11111111-1111-1111-1111-111111111111/checks"
 	type result struct {
 		Mode, Status, Output, Group, Task, Service string
@@ -30,11 +30,12 @@ func TestChecksSayWhatTheClientSaw(t *testing.T) {
 		allocation Allocation
 		want       map[string]result
 	}{
-		"running": {Allocation{Failing: map[string]CheckFailure{"ready": {StatusCode: 503, Output: "not yet"}}}, map[string]result{
-			"alive": {"healthiness", "success", "nomad: tcp ok", "p-web.web[0]", "", "web", 0},
-			"ready": {"healthiness", "failure", "not yet", "p-web.web[0]", "", "web", 503},
-			"soft":  {"readiness", "success", "nomad: tcp ok", "p-web.web[0]", "app", "app", 0},
-		}},
+		"running": {Allocation{FailingChecks: map[string]CheckFailure{"ready": {StatusCode: 503, Output: "not yet"}}},
+			map[string]result{
+				"alive": {"healthiness", "success", "nomad: tcp ok", "p-web.web[0]", "", "web", 0},
+				"ready": {"healthiness", "failure", "not yet", "p-web.web[0]", "", "web", 503},
+				"soft":  {"readiness", "success", "nomad: tcp ok", "p-web.web[0]", "app", "app", 0},
+			}},
 		"pending": {Allocation{ClientStatus: "pending"}, map[string]result{
 			"alive": {"healthiness", "pending", "nomad: waiting to run", "p-web.web[0]", "", "web", 0},
 			"ready": {"healthiness", "pending", "nomad: waiting to run", "p-web.web[0]", "", "web", 0},
@@ -65,7 +66,8 @@ func TestChecksSayWhatTheClientSaw(t *testing.T) {
 	if w := get(checked(Allocation{}), path, "X-Nomad-Token", "none"); w.Code != 403 {
 		t.Errorf("without rights: got %d %s, want 403", w.Code, w.Body)
 	}
-	if w := get(checked(Allocation{Node: "down"}), path, "X-Nomad-Token", "root"); w.Code != 404 || w.Body.String() != "No path to node" {
+	if w := get(checked(Allocation{Node: "down"}), path, "X-Nomad-Token", "root"); w.Code != 404 ||
+		w.Body.String() != "No path to node" {
 		t.Errorf("on a node that is down: got %d %s, want 404 No path to node", w.Code, w.Body)
 	}
 }

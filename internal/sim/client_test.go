@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// dial starts the cluster and returns the real client of it.
+// dial starts the cluster and returns a real client for it.
 func dial(t *testing.T, c *Cluster, secret string) *api.Client {
 	t.Helper()
 	url, err := c.Start()
@@ -32,7 +32,7 @@ func client(t *testing.T, url, secret string) *api.Client {
 	return n
 }
 
-// get asks the handler without a connection.
+// get sends a query to the handler without a connection.
 func get(c *Cluster, path string, headers ...string) *httptest.ResponseRecorder {
 	req := httptest.NewRequest("GET", path, nil)
 	for i := 0; i+1 < len(headers); i += 2 {
@@ -72,13 +72,15 @@ func allocJobs(allocs []*api.AllocationListStub) (ids []string) {
 	return ids
 }
 
-// mixed has jobs whose names and states tell filters apart.
-func mixed() *Cluster {
+// mixedCluster has jobs with various names and states, for tests of filters.
+func mixedCluster() *Cluster {
 	c := New()
 	c.AddNode(Node{Name: "node-1"})
 	c.Run(Job{ID: "p-team1-web", Deployment: successful})
 	c.Run(Job{ID: "p-team10-web", Type: "system"})
-	c.Run(Job{ID: "q-team1-import", Type: "batch", Groups: []Group{{Allocations: []Allocation{{ClientStatus: "complete"}}}}})
+	c.Run(Job{
+		ID: "q-team1-import", Type: "batch", Groups: []Group{{Allocations: []Allocation{{ClientStatus: "complete"}}}},
+	})
 	c.Run(Job{ID: "q-fail", Groups: []Group{{Allocations: []Allocation{{ClientStatus: "failed"}}}}})
 	c.Run(Job{Namespace: "other", ID: "p-team1-web"})
 	return c

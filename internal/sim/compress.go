@@ -8,15 +8,15 @@ import (
 	"sync"
 )
 
-// Not Nomad's default level: a test should not spend its time in the compressor. The pool is for the many small
-// answers, to which a new compressor costs more than the compression.
+// compressors is a pool, because creating a compressor costs more than compressing a small response. The level is not
+// Nomad's default but the fastest one, to save time in tests.
 var compressors = sync.Pool{New: func() any {
 	z, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed)
 	return z
 }}
 
-// compress returns a writer that compresses when the client asks for gzip, by the rules of Nomad: whatever the
-// size and the status, and never what is to be upgraded to a websocket. finish ends the answer.
+// compress returns a writer that compresses if the client accepts gzip. As in Nomad, that applies to responses of any
+// size and status, but not to websocket upgrades. finish ends the response.
 func compress(w http.ResponseWriter, r *http.Request) (zipped http.ResponseWriter, finish func()) {
 	w.Header().Add("Vary", "Accept-Encoding")
 	asked := false
@@ -42,7 +42,7 @@ type zipWriter struct {
 
 func (w zipWriter) Write(p []byte) (int, error) { return w.z.Write(p) }
 
-// Flush sends what was written so far, which streams need.
+// Flush sends the buffered output, which streams need.
 func (w zipWriter) Flush() {
 	w.z.Flush()
 	http.NewResponseController(w.ResponseWriter).Flush()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// deployment is a deployment as it is stored and listed.
+// deployment is the stored record of a deployment.
 type deployment struct {
 	ID, Namespace, JobID                                           string
 	JobVersion, JobModifyIndex, JobSpecModifyIndex, JobCreateIndex uint64
@@ -27,7 +27,7 @@ func (d *deployment) active() bool {
 	return false
 }
 
-// deploymentState is how far the deployment of one group is.
+// deploymentState is the progress of a deployment in one group.
 type deploymentState struct {
 	AutoRevert, AutoPromote, Promoted            bool
 	ProgressDeadline                             time.Duration
@@ -39,8 +39,8 @@ type deploymentState struct {
 
 const progressDeadline = 10 * time.Minute
 
-// described is what Nomad says of a deployment in that status most often.
-var described = map[string]string{
+// deploymentDescriptions are Nomad's most frequent descriptions, by deployment status.
+var deploymentDescriptions = map[string]string{
 	"running":    "Deployment is running",
 	"paused":     "Deployment is paused",
 	"successful": "Deployment completed successfully",
@@ -49,13 +49,13 @@ var described = map[string]string{
 	"pending":    "Deployment is pending, waiting for peer region",
 }
 
-// deploy writes down the job's deployment; its health is counted by settle.
-func (j *job) deploy(d Deployment, created uint64) {
+// describeDeployment creates the deployment of a described job. countHealth fills in its counts.
+func (j *job) describeDeployment(d Deployment, created uint64) {
 	if d.Status == "" {
 		return
 	}
 	if d.Description == "" {
-		d.Description = described[d.Status]
+		d.Description = deploymentDescriptions[d.Status]
 	}
 	j.deployment = &deployment{
 		ID:        uuid("deployment", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10)),
@@ -66,9 +66,10 @@ func (j *job) deploy(d Deployment, created uint64) {
 	}
 }
 
-// settle counts the health of what was placed of it: allocations are those of all versions of the job. Those of an
-// earlier version that nobody described are gone, as in Nomad, and were healthy if the deployment was successful.
-func (d *deployment) settle(j *job, allocations []*allocation, index uint64) {
+// countHealth counts the placed allocations of the deployment. The argument contains the allocations of all versions
+// of the job. If no allocation of an earlier version was described, it counts as garbage-collected, and as healthy if
+// the deployment was successful.
+func (d *deployment) countHealth(j *job, allocations []*allocation, index uint64) {
 	d.ModifyIndex, d.ModifyTime = index, j.SubmitTime
 	for _, g := range j.groups {
 		d.TaskGroups[g.Name] = &deploymentState{DesiredTotal: g.Count, ProgressDeadline: progressDeadline}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// evaluation is an evaluation as it is stored and listed: Nomad leaves out what is empty.
+// evaluation is the stored record of an evaluation. As in Nomad, empty fields are omitted.
 type evaluation struct {
 	ID, Namespace, JobID, Type string
 	Priority                   int
@@ -33,7 +33,7 @@ type evaluation struct {
 
 func (e *evaluation) key() key { return key{e.Namespace, e.ID, e.CreateIndex} }
 
-// metrics says how the scheduler came to place, or not to place, an allocation.
+// metrics is the scheduler's record of a placement or a placement failure.
 type metrics struct {
 	NodesEvaluated, NodesFiltered, NodesInPool, NodesExhausted int
 	NodesAvailable                                             map[string]int
@@ -48,10 +48,11 @@ type metrics struct {
 	CoalescedFailures                                          int
 }
 
-// metrics says why nothing more of a group can be placed.
+// metrics returns the reason of a placement failure.
 func (u *Unplaced) metrics(nodes []*node) metrics {
 	m := metrics{
-		NodesEvaluated: len(nodes), NodesInPool: len(nodes), NodesAvailable: available(nodes), NodePool: "default", AllocationTime: 9083,
+		NodesEvaluated: len(nodes), NodesInPool: len(nodes), NodesAvailable: available(nodes), NodePool: "default",
+		AllocationTime: 9083,
 	}
 	if len(u.ConstraintFiltered) > 0 {
 		m.ConstraintFiltered = u.ConstraintFiltered
@@ -68,13 +69,13 @@ func (u *Unplaced) metrics(nodes []*node) metrics {
 	return m
 }
 
-// registration is the ID of the evaluation of the version's registration.
-func (j *job) registration() string {
+// registerEvaluationID returns the ID of the evaluation that registering this version created.
+func (j *job) registerEvaluationID() string {
 	return uuid("evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10))
 }
 
-// evaluation makes one that is complete and has changed nothing; names tell it from others of that version.
-func (j *job) evaluation(trigger, description string, created int64, index uint64, names ...string) *evaluation {
+// newEvaluation returns a complete evaluation without changes. names make its ID unique within the version.
+func (j *job) newEvaluation(trigger, description string, created int64, index uint64, names ...string) *evaluation {
 	e := &evaluation{
 		ID:        uuid(append([]string{"evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10)}, names...)...),
 		Namespace: j.Namespace, JobID: j.ID, Type: j.Type, Priority: j.Priority, TriggeredBy: trigger, Status: "complete",
@@ -87,27 +88,27 @@ func (j *job) evaluation(trigger, description string, created int64, index uint6
 	updates := object{}
 	for _, g := range j.groups {
 		e.QueuedAllocations[g.Name] = j.summary.Summary[g.Name].Queued
-		updates[g.Name] = updatesOf(0)
+		updates[g.Name] = desiredUpdates(0)
 	}
 	e.PlanAnnotations = object{"DesiredTGUpdates": updates, "PreemptedAllocs": nil}
 	return e
 }
 
-func updatesOf(placed int) object {
+func desiredUpdates(placed int) object {
 	return object{
 		"Place": placed, "Canary": 0, "DestructiveUpdate": 0, "Disconnect": 0, "Ignore": 0, "InPlaceUpdate": 0,
 		"Migrate": 0, "Preemptions": 0, "Reconnect": 0, "RescheduleLater": 0, "RescheduleNow": 0, "Stop": 0,
 	}
 }
 
-// evaluate writes down the evaluations that led to the job's state: those of the registrations of its versions and,
-// when a group is not placed, the blocked one that waits to place the rest.
-func (j *job) evaluate(nodes []*node) {
-	for _, v := range j.earlier {
-		j.evaluations = append(append(j.evaluations, v.evaluations...), v.registered())
+// describeEvaluations creates the evaluations of a described job: one for the registration of each version, and a
+// blocked one if a group is not placed.
+func (j *job) describeEvaluations(nodes []*node) {
+	for _, v := range j.earlierVersions {
+		j.evaluations = append(append(j.evaluations, v.evaluations...), v.registerEvaluation())
 		v.evaluations = nil
 	}
-	first := j.registered()
+	first := j.registerEvaluation()
 	j.evaluations = append(j.evaluations, first)
 	failed, eligible := map[string]metrics{}, map[string]bool{}
 	for _, g := range j.groups {
@@ -123,7 +124,7 @@ func (j *job) evaluate(nodes []*node) {
 	blocked.ID = uuid("blocked evaluation", j.Namespace, j.ID, strconv.FormatUint(j.Version, 10))
 	blocked.Status, blocked.TriggeredBy = "blocked", "queued-allocs"
 	blocked.StatusDescription = "created to place remaining allocations"
-	blocked.PreviousEval, blocked.CreateIndex = first.ID, j.planned
+	blocked.PreviousEval, blocked.CreateIndex = first.ID, j.planIndex
 	blocked.FailedTGAllocs, blocked.ClassEligibility = failed, eligible
 	blocked.DeploymentID, blocked.JobModifyIndex = "", 0
 	blocked.PlanAnnotations, blocked.QueuedAllocations = nil, nil
@@ -131,30 +132,30 @@ func (j *job) evaluate(nodes []*node) {
 	j.evaluations = append(j.evaluations, &blocked)
 }
 
-// registered is the evaluation of the version's registration.
-func (j *job) registered() *evaluation {
+// registerEvaluation returns the evaluation that registering this version created.
+func (j *job) registerEvaluation() *evaluation {
 	trigger := "job-register"
 	if j.ParentID != "" && !j.Dispatched {
 		trigger = "periodic-job"
 	}
-	e := j.evaluation(trigger, "", j.SubmitTime, j.JobModifyIndex)
-	e.JobModifyIndex, e.ModifyIndex = j.JobModifyIndex, j.planned
+	e := j.newEvaluation(trigger, "", j.SubmitTime, j.JobModifyIndex)
+	e.JobModifyIndex, e.ModifyIndex = j.JobModifyIndex, j.planIndex
 	updates := object{}
 	for _, g := range j.groups {
-		updates[g.Name] = updatesOf(g.Count)
+		updates[g.Name] = desiredUpdates(g.Count)
 	}
 	e.PlanAnnotations["DesiredTGUpdates"] = updates
 	return e
 }
 
-// evaluateMore writes down the evaluations that the description names.
-func (j *job) evaluateMore(all []Evaluation) {
+// addEvaluations adds the evaluations of the description.
+func (j *job) addEvaluations(all []Evaluation) {
 	for i, spec := range all {
 		created := j.SubmitTime
 		if !spec.Created.IsZero() {
 			created = spec.Created.UnixNano()
 		}
-		e := j.evaluation(spec.TriggeredBy, spec.Description, created, j.planned, "more", strconv.Itoa(i))
+		e := j.newEvaluation(spec.TriggeredBy, spec.Description, created, j.planIndex, "more", strconv.Itoa(i))
 		e.Status = cmp.Or(spec.Status, e.Status)
 		j.evaluations = append(j.evaluations, e)
 	}

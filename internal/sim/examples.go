@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Examples returns the cluster of one tier of the original nomadctld's README, "production", "quality" or "test",
-// with the jobs shown there in the states shown there, seen at now, and with the jobs of a few more teams. It panics
-// for another name. Its tasks are processes only once RunTasks is called.
+// Examples returns a cluster with the jobs of one tier in the README of the original nomadctld, as of now, and with
+// the jobs of a few more teams. name is "production", "quality" or "test"; it panics for other names. The tasks have
+// no processes until RunTasks is called.
 func Examples(name string, now time.Time) *Cluster {
 	e := examples{New(), now}
-	e.c.held = true
+	e.c.processesOff = true
 	switch name {
 	case "production":
 		e.nodes("p-node-", 9)
@@ -22,7 +22,7 @@ func Examples(name string, now time.Time) *Cluster {
 		e.nodes("t-node-", 3)
 		e.test()
 	default:
-		panic("sim: no examples for " + name)
+		panic("sim: no examples named " + name)
 	}
 	return e.c
 }
@@ -35,7 +35,8 @@ type examples struct {
 func (e examples) nodes(prefix string, n int) {
 	for i := range n {
 		e.c.AddNode(Node{
-			Name: fmt.Sprintf("%s%d", prefix, i+1), Address: fmt.Sprintf("10.0.0.%d", i+1), Drivers: []string{"docker", "raw_exec"},
+			Name: fmt.Sprintf("%s%d", prefix, i+1), Address: fmt.Sprintf("10.0.0.%d", i+1),
+			Drivers: []string{"docker", "raw_exec"},
 		})
 	}
 }
@@ -50,19 +51,21 @@ const (
 
 var successful = Deployment{Status: "successful"}
 
-// single runs a service with one allocation of one task, named as in the README.
-func (e examples) single(id, node string, age time.Duration, d Deployment, s TaskState, a Allocation) {
+// addReadmeJob adds a service of the README with one allocation of one task.
+func (e examples) addReadmeJob(id, node string, age time.Duration, d Deployment, s TaskState, a Allocation) {
 	at := e.ago(age)
 	a.Node, a.Created, a.Modified = node, at.Add(-30*time.Second), at
 	a.Tasks = map[string]TaskState{id: s}
-	e.run(Job{ID: id, Deployment: d, Submitted: a.Created, Groups: []Group{{
+	e.addJob(Job{ID: id, Deployment: d, Submitted: a.Created, Groups: []Group{{
 		Name: id + "-main", Tasks: []Task{{Name: id, CPU: 500, Memory: 2048}}, Allocations: []Allocation{a},
 	}}})
 }
 
-// team runs a healthy service with made-up numbers.
-func (e examples) team(id string, count int, age time.Duration, tasks ...Task) {
-	e.run(Job{ID: id, Deployment: successful, Submitted: e.ago(age), Groups: []Group{{Name: "web", Count: count, Tasks: tasks}}})
+// addTeam adds a healthy service with invented numbers.
+func (e examples) addTeam(id string, count int, age time.Duration, tasks ...Task) {
+	e.addJob(Job{
+		ID: id, Deployment: successful, Submitted: e.ago(age), Groups: []Group{{Name: "web", Count: count, Tasks: tasks}},
+	})
 }
 
 const vaultError = `vault: server error deriving vault token: Error making API request.
@@ -73,34 +76,40 @@ Code: 400. Errors:
 * token policies ([default p-lnx-ros]) must be subset of the role's allowed policies ([default p-es-ro p-lnx-ro])`
 
 func (e examples) production() {
-	e.single("p-lnx-mattermost", "p-node-2", week, successful, TaskState{CPU: 4, RSS: 56 * mib, MaxRSS: 201 * mib}, Allocation{})
+	e.addReadmeJob("p-lnx-mattermost", "p-node-2", week, successful, TaskState{CPU: 4, RSS: 56 * mib, MaxRSS: 201 * mib},
+		Allocation{})
 
 	at := e.ago(time.Hour)
-	e.single("p-lnx-helloworld2", "p-node-5", time.Hour, Deployment{"failed", "Failed due to unhealthy allocations"}, TaskState{
-		Events: []Event{Received(at), TaskSetup(at), Killing(at, vaultError), Unhealthy(at, "Unhealthy because of failed task")},
-	}, Allocation{ClientStatus: "failed", Unhealthy: true})
+	e.addReadmeJob("p-lnx-helloworld2", "p-node-5", time.Hour, Deployment{"failed", "Failed due to unhealthy allocations"},
+		TaskState{
+			Events: []Event{
+				Received(at), TaskSetup(at), Killing(at, vaultError), Unhealthy(at, "Unhealthy because of failed task"),
+			},
+		}, Allocation{ClientStatus: "failed", Unhealthy: true})
 
 	at = e.ago(14 * time.Hour)
 	out := TaskState{CPU: 4, RSS: 1900 * mib, MaxRSS: 2048 * mib}
 	out.Events = []Event{Received(at.Add(-time.Hour)), TaskSetup(at.Add(-time.Hour)), Started(at.Add(-time.Hour))}
 	for _, before := range []time.Duration{40 * time.Minute, 20 * time.Minute, 20 * time.Second} {
 		killed := at.Add(-before)
-		out.Events = append(out.Events, OOMKilled(killed), Restarting(killed, 16*time.Second), Started(killed.Add(20*time.Second)))
+		out.Events = append(out.Events, OOMKilled(killed), Restarting(killed, 16*time.Second),
+			Started(killed.Add(20*time.Second)))
 	}
-	e.single("p-es-iss-cluster1-frontend", "p-node-9", 14*time.Hour, successful, out, Allocation{})
+	e.addReadmeJob("p-es-iss-cluster1-frontend", "p-node-9", 14*time.Hour, successful, out, Allocation{})
 
 	e.productionBatch()
 	e.team1Web()
 	e.team1API()
-	e.team("p-team10-web", 1, 5*day)
-	e.team("p-team2-shop", 3, 6*week)
+	e.addTeam("p-team10-web", 1, 5*day)
+	e.addTeam("p-team2-shop", 3, 6*week)
 }
 
 func (e examples) quality() {
-	e.single("q-lnx-mattermost", "q-node-10", 3*week, successful, TaskState{CPU: 2, RSS: 34 * mib, MaxRSS: 79 * mib}, Allocation{})
+	e.addReadmeJob("q-lnx-mattermost", "q-node-10", 3*week, successful, TaskState{CPU: 2, RSS: 34 * mib, MaxRSS: 79 * mib},
+		Allocation{})
 
 	at := e.ago(day)
-	e.single("q-fii-lamp", "q-node-11", day, Deployment{"failed", "Failed due to progress deadline"}, TaskState{
+	e.addReadmeJob("q-fii-lamp", "q-node-11", day, Deployment{"failed", "Failed due to progress deadline"}, TaskState{
 		RSS: 39 * mib, MaxRSS: 67 * mib,
 		Events: []Event{
 			Received(at.Add(-20 * time.Minute)), TaskSetup(at.Add(-20 * time.Minute)), Started(at.Add(-20 * time.Minute)),
@@ -110,7 +119,7 @@ func (e examples) quality() {
 	}, Allocation{Unhealthy: true})
 
 	at = e.ago(17 * time.Hour)
-	e.single("q-fii-monitoring-wmsmonitor", "q-node-11", 17*time.Hour, successful, TaskState{
+	e.addReadmeJob("q-fii-monitoring-wmsmonitor", "q-node-11", 17*time.Hour, successful, TaskState{
 		RSS: 22 * mib, MaxRSS: 43 * mib,
 		Events: []Event{
 			Received(at.Add(-2 * day)), TaskSetup(at.Add(-2 * day)), Started(at.Add(-2 * day)),
@@ -122,8 +131,8 @@ func (e examples) quality() {
 }
 
 func (e examples) test() {
-	e.team("t-team1-web", 1, 2*day)
-	e.run(Job{ID: "t-team1-batch", Type: "batch", Submitted: e.ago(3 * time.Hour), Groups: []Group{
+	e.addTeam("t-team1-web", 1, 2*day)
+	e.addJob(Job{ID: "t-team1-batch", Type: "batch", Submitted: e.ago(3 * time.Hour), Groups: []Group{
 		{Name: "windows", Unplaced: &Unplaced{ConstraintFiltered: map[string]int{"${attr.kernel.name} = windows": 3}}},
 		{Name: "memory", Tasks: []Task{{Name: "memory", Memory: 65536}}, Unplaced: &Unplaced{
 			Queued: 2, DimensionExhausted: map[string]int{"memory": 3},

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// run puts a job into the cluster whose tasks, once they run, have something to say.
-func (e examples) run(j Job) {
+// addJob adds a job whose tasks write example logs when they run.
+func (e examples) addJob(j Job) {
 	if len(j.Groups) == 0 {
 		j.Groups = []Group{{}}
 	}
@@ -21,16 +21,16 @@ func (e examples) run(j Job) {
 		}
 		for k := range g.Tasks {
 			t := &g.Tasks[k]
-			t.complete() // so that inspecting the job does not show the command
-			t.Command = []string{"/bin/sh", "-c", chatter, t.Name, fmt.Sprint(2 + (len(j.ID)+k)%4)}
+			t.complete() // before setting Command, which must not appear in the job definition
+			t.Command = []string{"/bin/sh", "-c", exampleScript, t.Name, fmt.Sprint(2 + (len(j.ID)+k)%4)}
 		}
 	}
 	e.c.Run(j)
 }
 
-// chatter is what the tasks of the examples run: a line every few seconds, now and then a warning. It starts no program
-// but sleep, so that dozens of them cost next to nothing. $1 is how long it sleeps.
-const chatter = `n=0
+// exampleScript is the program of the example tasks. It writes a line every few seconds, and sometimes a warning. It
+// starts no program except sleep, so that dozens of tasks cost almost nothing. $1 is the sleep time.
+const exampleScript = `n=0
 echo "level=info msg=\"starting\" task=$0 allocation=$NOMAD_SHORT_ALLOC_ID"
 echo "level=info msg=\"listening\" address=0.0.0.0:8080"
 while :; do
@@ -38,23 +38,26 @@ while :; do
 	case $((n % 5)) in
 	0) echo "level=warn msg=\"slow query\" request=$n duration=$((n * 37 % 900 + 1000))ms" >&2 ;;
 	1) echo "level=info msg=\"GET /health\" request=$n status=200 duration=$((n * 13 % 7 + 1))ms" ;;
-	*) echo "level=info msg=\"GET /api/items/$((n * 7919 % 1000))\" request=$n status=200 duration=$((n * 31 % 83 + 2))ms" ;;
+	*)
+		item=$((n * 7919 % 1000))
+		echo "level=info msg=\"GET /api/items/$item\" request=$n status=200 duration=$((n * 31 % 83 + 2))ms"
+		;;
 	esac
 	test $n -lt 20 || sleep $1
 done`
 
-// RunTasks starts the tasks of a cluster that Examples returned, as processes on this machine, and lets those that have
-// ended have said something.
+// RunTasks starts the tasks of a cluster that Examples returned as processes on this machine, and writes logs for the
+// tasks that have exited.
 func (c *Cluster) RunTasks() {
 	c.mu.Lock()
-	c.held = false
-	c.reconcile(c.allocations)
+	c.processesOff = false
+	c.syncProcesses(c.allocations)
 	all := slices.Clone(c.allocations)
 	c.mu.Unlock()
 	for _, a := range all {
 		for _, t := range a.group.Tasks {
 			if s := a.TaskStates[t.Name]; s.State == "dead" && s.StartedAt != nil {
-				out, err := said(t, s)
+				out, err := exitedTaskLog(t, s)
 				c.Log(a.ID, t.Name, "stdout", []byte(out))
 				c.Log(a.ID, t.Name, "stderr", []byte(err))
 			}
@@ -62,8 +65,8 @@ func (c *Cluster) RunTasks() {
 	}
 }
 
-// said is what a task that has ended wrote: as much as its events tell.
-func said(t Task, s *taskState) (stdout, stderr string) {
+// exitedTaskLog returns a log for a task that has exited, according to its events.
+func exitedTaskLog(t Task, s *taskState) (stdout, stderr string) {
 	var out, err strings.Builder
 	for _, e := range s.Events {
 		at := time.Unix(0, e.Time).UTC().Format(time.RFC3339)

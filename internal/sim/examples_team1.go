@@ -2,8 +2,8 @@ package sim
 
 import "time"
 
-// public asks for a port "http" and announces it, with a check that it is open and one that somebody answers there.
-func public(name string, g Group) Group {
+// withHTTPService adds a port "http" and a service with a TCP check and an HTTP check.
+func withHTTPService(name string, g Group) Group {
 	g.Networks = []Network{{Ports: []Port{{Label: "http"}}}}
 	g.Services = []Service{{Name: name, Port: "http", Tags: []string{"public"}, Checks: []Check{
 		{Name: "alive"}, {Name: "ready", Type: "http", Path: "/health"},
@@ -11,21 +11,23 @@ func public(name string, g Group) Group {
 	return g
 }
 
-// team1Web runs a service whose checks pass.
+// team1Web adds a service whose checks pass.
 func (e examples) team1Web() {
-	g := public("team1-web", Group{Name: "web", Count: 2, Tasks: []Task{{Name: "web", Env: map[string]string{"LOG_LEVEL": "info"}}}})
-	e.run(Job{ID: "p-team1-web", Deployment: successful, Submitted: e.ago(2 * week), Groups: []Group{g}})
+	g := withHTTPService("team1-web",
+		Group{Name: "web", Count: 2, Tasks: []Task{{Name: "web", Env: map[string]string{"LOG_LEVEL": "info"}}}})
+	e.addJob(Job{ID: "p-team1-web", Deployment: successful, Submitted: e.ago(2 * week), Groups: []Group{g}})
 }
 
-// team1API runs a service in the middle of an update: the third of its allocations has just been replaced.
+// team1API adds a service during an update: the third of its allocations has just been replaced.
 func (e examples) team1API() {
 	version := func(image, level string) Group {
-		return public("team1-api", Group{Name: "web", Count: 3, Tasks: []Task{
+		return withHTTPService("team1-api", Group{Name: "web", Count: 3, Tasks: []Task{
 			{
 				Name: "app", Memory: 256, Config: object{"image": image, "ports": []string{"http"}},
 				Env: map[string]string{"LOG_LEVEL": level}, Meta: map[string]string{"language": "go"},
 				Templates: []Template{{
-					Text: "DATABASE={{ key \"team1/api/database\" }}\n", Destination: "secrets/api.env", ChangeMode: "restart", Env: true,
+					Text: "DATABASE={{ key \"team1/api/database\" }}\n", Destination: "secrets/api.env", ChangeMode: "restart",
+					Env: true,
 				}},
 			},
 			{Name: "sidecar", Driver: "raw_exec", Sidecar: true},
@@ -36,8 +38,8 @@ func (e examples) team1API() {
 	for i, after := range []time.Duration{0, 2 * time.Minute, 4 * time.Minute} {
 		placed := second.Add(after)
 		now.Allocations = append(now.Allocations, Allocation{
-			Created: placed, Undecided: i == 2,
-			Previous: &Allocation{Behind: 1, Created: first, Modified: placed},
+			Created: placed, HealthPending: i == 2,
+			Previous: &Allocation{VersionsBehind: 1, Created: first, Modified: placed},
 		})
 	}
 	job := Job{
@@ -51,23 +53,23 @@ func (e examples) team1API() {
 		{TriggeredBy: "deployment-watcher", Created: second.Add(2 * time.Minute)},
 		{TriggeredBy: "deployment-watcher", Created: second.Add(4 * time.Minute)},
 	}
-	e.run(job)
+	e.addJob(job)
 }
 
-// team1Moved runs a service that ran out of memory, went to another node, and is not well there either.
+// team1Moved adds a service that was rescheduled after it ran out of memory, and is unhealthy on the new node, too.
 func (e examples) team1Moved() {
-	begun, out := e.ago(4*day), e.ago(26*time.Hour)
-	g := public("team1-web", Group{Name: "web", Tasks: []Task{{Name: "web"}}})
+	started, out := e.ago(4*day), e.ago(26*time.Hour)
+	g := withHTTPService("team1-web", Group{Name: "web", Tasks: []Task{{Name: "web"}}})
 	g.Restart = &Restart{Attempts: 2, Interval: 5 * time.Minute, Delay: 15 * time.Second}
-	life := []Event{Received(begun), TaskSetup(begun), Started(begun)}
+	events := []Event{Received(started), TaskSetup(started), Started(started)}
 	for _, before := range []time.Duration{3 * time.Minute, time.Minute} {
 		killed := out.Add(-before)
-		life = append(life, OOMKilled(killed), Restarting(killed, 17*time.Second), Started(killed.Add(18*time.Second)))
+		events = append(events, OOMKilled(killed), Restarting(killed, 17*time.Second), Started(killed.Add(18*time.Second)))
 	}
-	life = append(life, OOMKilled(out), NotRestarting(out, 2))
+	events = append(events, OOMKilled(out), NotRestarting(out, 2))
 	g.Allocations = []Allocation{{
-		Failing:  map[string]CheckFailure{"ready": {StatusCode: 503, Output: "database is not reachable"}},
-		Previous: &Allocation{Created: begun, Modified: out, Tasks: map[string]TaskState{"web": {Events: life}}},
+		FailingChecks: map[string]CheckFailure{"ready": {StatusCode: 503, Output: "database is not reachable"}},
+		Previous:      &Allocation{Created: started, Modified: out, Tasks: map[string]TaskState{"web": {Events: events}}},
 	}}
-	e.run(Job{ID: "q-team1-web", Deployment: successful, Submitted: begun, Groups: []Group{g}})
+	e.addJob(Job{ID: "q-team1-web", Deployment: successful, Submitted: started, Groups: []Group{g}})
 }

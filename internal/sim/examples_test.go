@@ -12,8 +12,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// flags are the letters by which the original nomadctld sums up an allocation.
-func flags(a *api.AllocationListStub) string {
+// readmeFlags returns the letters with which the original nomadctld summarizes an allocation.
+func readmeFlags(a *api.AllocationListStub) string {
 	var f []string
 	if a.ClientStatus == "failed" {
 		f = append(f, "F")
@@ -37,7 +37,7 @@ func flags(a *api.AllocationListStub) string {
 	return strings.Join(f, ",")
 }
 
-func TestExamplesAreThoseOfTheReadme(t *testing.T) {
+func TestExamples_MatchReadme(t *testing.T) {
 	now := time.Date(2018, 7, 12, 15, 46, 36, 0, time.UTC)
 	for _, want := range []struct {
 		tier, job, node string
@@ -60,8 +60,9 @@ func TestExamplesAreThoseOfTheReadme(t *testing.T) {
 		}
 		a := allocs[0]
 		age := now.Sub(time.Unix(0, a.ModifyTime))
-		if a.NodeName != want.node || age != want.age || flags(a) != want.flags {
-			t.Errorf("%s: got %s, %v, %s, want %s, %v, %s", want.job, a.NodeName, age, flags(a), want.node, want.age, want.flags)
+		if a.NodeName != want.node || age != want.age || readmeFlags(a) != want.flags {
+			t.Errorf("%s: got %s, %v, %s, want %s, %v, %s", want.job, a.NodeName, age, readmeFlags(a), want.node, want.age,
+				want.flags)
 		}
 		u, err := n.Allocations().Stats(&api.Allocation{ID: a.ID}, nil)
 		if err != nil {
@@ -69,7 +70,8 @@ func TestExamplesAreThoseOfTheReadme(t *testing.T) {
 		}
 		cpu, m := math.Floor(u.ResourceUsage.CpuStats.TotalTicks), u.ResourceUsage.MemoryStats
 		if cpu != want.cpu || float64(m.RSS/mib) != want.rss || float64(m.MaxUsage/mib) != want.peak {
-			t.Errorf("%s: got %v, %d, %d, want %v, %v, %v", want.job, cpu, m.RSS/mib, m.MaxUsage/mib, want.cpu, want.rss, want.peak)
+			t.Errorf("%s: got %v, %d, %d, want %v, %v, %v", want.job, cpu, m.RSS/mib, m.MaxUsage/mib, want.cpu, want.rss,
+				want.peak)
 		}
 		d, _, err := n.Jobs().LatestDeployment(want.job, nil)
 		if err != nil || d == nil || d.Status != want.deployed {
@@ -78,7 +80,7 @@ func TestExamplesAreThoseOfTheReadme(t *testing.T) {
 	}
 }
 
-func TestExamplesKeepTheirPrefixAndTheirIDs(t *testing.T) {
+func TestExamples_StableIDs(t *testing.T) {
 	now := time.Now()
 	for tier, jobs := range map[string]int{"production": 17, "quality": 4, "test": 5} {
 		c := Examples(tier, now)
@@ -98,11 +100,12 @@ func TestExamplesKeepTheirPrefixAndTheirIDs(t *testing.T) {
 	}
 }
 
-func TestExamplesHaveSomethingToShowForEveryCommand(t *testing.T) {
+func TestExamples_CoverEveryCommand(t *testing.T) {
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	production, quality := dial(t, Examples("production", now), ""), dial(t, Examples("quality", now), "")
 	d, _, err := production.Jobs().LatestDeployment("p-team1-api", nil)
-	if err != nil || d.Status != "running" || d.TaskGroups["web"].HealthyAllocs != 2 || d.TaskGroups["web"].DesiredTotal != 3 {
+	if err != nil || d.Status != "running" || d.TaskGroups["web"].HealthyAllocs != 2 ||
+		d.TaskGroups["web"].DesiredTotal != 3 {
 		t.Errorf("deployment of p-team1-api: got %+v, %v, want 2 of 3 healthy", d, err)
 	}
 	checks := func(n *api.Client, job string) map[string]int {
@@ -122,10 +125,12 @@ func TestExamplesHaveSomethingToShowForEveryCommand(t *testing.T) {
 		}
 		return count
 	}
-	if got, want := checks(production, "p-team1-web"), (map[string]int{"alive success": 2, "ready success": 2}); !maps.Equal(got, want) {
+	want := map[string]int{"alive success": 2, "ready success": 2}
+	if got := checks(production, "p-team1-web"); !maps.Equal(got, want) {
 		t.Errorf("checks of p-team1-web: got %v, want %v", got, want)
 	}
-	if got, want := checks(quality, "q-team1-web"), (map[string]int{"alive success": 1, "ready failure": 1}); !maps.Equal(got, want) {
+	want = map[string]int{"alive success": 1, "ready failure": 1}
+	if got := checks(quality, "q-team1-web"); !maps.Equal(got, want) {
 		t.Errorf("checks of q-team1-web: got %v, want %v", got, want)
 	}
 	allocs, _, err := quality.Jobs().Allocations("q-team1-web", false, nil)
@@ -145,7 +150,9 @@ func TestExamplesHaveSomethingToShowForEveryCommand(t *testing.T) {
 			t.Errorf("%s: launched at %v, want it before %v", a.JobID, time.Unix(0, a.CreateTime), now)
 		}
 	}
-	if want := (map[string]string{"p-es-log-curator": "complete", "p-iss-frontend-sync": "failed", "p-team1-import": "failed"}); !maps.Equal(last, want) {
+	if want := (map[string]string{
+		"p-es-log-curator": "complete", "p-iss-frontend-sync": "failed", "p-team1-import": "failed",
+	}); !maps.Equal(last, want) {
 		t.Errorf("last launches: got %v, want %v", last, want)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// execution is what a request asks to run, and in which task.
-type execution struct {
+// execRequest is a request to run a program in a task.
+type execRequest struct {
 	command []string
 	tty     bool
 	a       *allocation
@@ -20,29 +20,29 @@ type execution struct {
 	node    *node
 }
 
-// closing is why an exec ends before its program: the code and the text of the websocket's close message. Nomad knows
-// 1011 for what it calls a 500, and 1008 for every other status.
-type closing struct {
+// closeError ends an exec before its program exits. It contains the code and the text of the websocket close message.
+// Nomad uses 1011 for internal errors and 1008 for all others.
+type closeError struct {
 	code int
 	text string
 }
 
-func (c closing) Error() string { return c.text }
+func (c closeError) Error() string { return c.text }
 
-func policy(format string, args ...any) error {
-	return closing{websocket.ClosePolicyViolation, fmt.Sprintf(format, args...)}
+func policyViolation(format string, args ...any) error {
+	return closeError{websocket.ClosePolicyViolation, fmt.Sprintf(format, args...)}
 }
 
-// execute runs a program in a task. Like Nomad's agent it upgrades the connection first, so that refusals are close
-// messages. But nothing here isolates a task: whoever may call this can do on this machine what its user can. So only
-// who brings a token may, whatever a Nomad without ACL or with an anonymous policy would allow.
-func execute(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	if !c.host.enter() {
+// execHandler runs a program in a task. Like Nomad's agent, it upgrades the connection first, so errors are close
+// messages. Nothing here isolates the task: the program runs as the current user. Therefore a token is required, even
+// if a Nomad without ACL or with an anonymous policy would not require one.
+func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
+	if !c.host.acquire() {
 		panic(http.ErrAbortHandler)
 	}
-	defer c.host.leave()
-	if !c.trusts(r) {
-		refuse(w, failure{http.StatusForbidden, "the simulated cluster runs commands only for requests with a token"})
+	defer c.host.release()
+	if !c.hasOwnToken(r) {
+		refuse(w, httpError{http.StatusForbidden, "the simulated cluster runs commands only for requests with a token"})
 		return
 	}
 	e, err := parseExec(r)
@@ -56,32 +56,33 @@ func execute(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	var upgrader websocket.Upgrader
 	conn, upgradeErr := upgrader.Upgrade(w, r, nil)
 	if upgradeErr != nil {
-		return // it has answered
+		return // Upgrade has sent the error
 	}
 	s := newExecStream(c.host.ctx, conn)
-	defer s.end()
+	defer s.shutdown()
 	if err == nil {
-		err = c.mayExec(r, id, e)
+		err = c.resolveExec(r, id, e)
 	}
 	if err == nil {
-		err = s.run(c, e)
+		err = s.runExec(c, e)
 	}
 	if err != nil {
 		s.close(err)
 	}
 }
 
-// trusts reports whether the request has a token of its own, on a cluster that asks for one. It may still be a wrong one.
-func (c *Cluster) trusts(r *http.Request) bool {
+// hasOwnToken reports whether ACL is on and the request has a token other than the anonymous one. The token may be
+// invalid.
+func (c *Cluster) hasOwnToken(r *http.Request) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	_, anonymous := c.tokens[""]
-	return len(c.tokens) > 0 && (secret(r) != "" || !anonymous)
+	return len(c.tokens) > 0 && (tokenSecret(r) != "" || !anonymous)
 }
 
-func parseExec(r *http.Request) (*execution, error) {
+func parseExec(r *http.Request) (*execRequest, error) {
 	q := r.URL.Query()
-	e := &execution{task: Task{Name: q.Get("task")}}
+	e := &execRequest{task: Task{Name: q.Get("task")}}
 	if err := json.Unmarshal([]byte(q.Get("command")), &e.command); err != nil {
 		return nil, fmt.Errorf("failed to marshal command into json: %v", err)
 	}
@@ -94,48 +95,48 @@ func parseExec(r *http.Request) (*execution, error) {
 	return e, nil
 }
 
-// mayExec looks up what the request asks for, in the order of Nomad's client.
-func (c *Cluster) mayExec(r *http.Request, id string, e *execution) (err error) {
-	if c.unknownToken(r) {
-		return policy(deniedRPC)
+// resolveExec checks the request and finds its allocation and task, in the order of Nomad's client.
+func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err error) {
+	if c.hasUnknownToken(r) {
+		return policyViolation(deniedRPCText)
 	}
-	e.a, e.node, err = c.reach(r, id, "alloc-exec")
-	switch f, _ := errors.AsType[failure](err); {
-	case err == error(denied):
-		return errors.New(denied.text) // which Nomad takes for a 500
+	e.a, e.node, err = c.reachClient(r, id, "alloc-exec")
+	switch f, _ := errors.AsType[httpError](err); {
+	case err == error(errDenied):
+		return errors.New(errDenied.text) // Nomad treats this as an internal error
 	case f.status != 0:
-		return policy("%s", f.text)
+		return policyViolation("%s", f.text)
 	case err != nil:
 		return err
 	case e.task.Name == "":
-		return policy("must provide task name")
+		return policyViolation("must provide task name")
 	case len(e.command) == 0:
-		return policy("command is not present")
+		return policyViolation("command is not present")
 	}
 	name, found := e.task.Name, false
 	if e.task, found = e.a.task(name); !found {
 		return errors.New("task not found")
 	}
-	// A task of this driver is not isolated, and neither is what runs in it.
+	// raw_exec does not isolate the task or the programs in it.
 	if e.task.Driver == "raw_exec" {
-		if _, _, err := c.reach(r, id, "alloc-node-exec"); err != nil {
+		if _, _, err := c.reachClient(r, id, "alloc-node-exec"); err != nil {
 			return errors.New(err.Error())
 		}
 	}
 	switch s := e.a.TaskStates[name]; {
 	case s.StartedAt == nil:
-		return policy("task %q not started yet.", name)
+		return policyViolation("task %q not started yet.", name)
 	case s.State != "running":
-		return policy("task %q is not running.", name)
+		return policyViolation("task %q is not running.", name)
 	}
 	return nil
 }
 
-// untilTaskEnds returns when the task no longer runs, or ctx has ended.
-func (c *Cluster) untilTaskEnds(ctx context.Context, e *execution) {
+// waitForTaskExit returns when the task is no longer running, or when ctx ends.
+func (c *Cluster) waitForTaskExit(ctx context.Context, e *execRequest) {
 	for ctx.Err() == nil {
 		c.mu.RLock()
-		a, changed := c.byID[e.a.ID], c.changed
+		a, changed := c.allocationByID[e.a.ID], c.changed
 		c.mu.RUnlock()
 		if a == nil || a.TaskStates[e.task.Name] == nil || a.TaskStates[e.task.Name].State != "running" {
 			return

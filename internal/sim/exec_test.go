@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,11 +18,13 @@ import (
 
 const execPath = "/v1/client/allocation/{id}/exec"
 
-// execCluster is a cluster whose token is "root", with a described task "t" and a process "p".
+// execCluster is a cluster with the token "root", a described task "t" and a process "p".
 func execCluster(t *testing.T) (c *Cluster, address, allocation string) {
 	c = New()
 	c.AddToken("root", Rights{Management: true})
-	c.Run(Job{ID: "j", Groups: []Group{{Tasks: []Task{{Name: "t", Driver: "raw_exec"}, shell("p", busy), {Name: "d"}}}}})
+	c.Run(Job{
+		ID: "j", Groups: []Group{{Tasks: []Task{{Name: "t", Driver: "raw_exec"}, shell("p", sleepScript), {Name: "d"}}}},
+	})
 	address, err := c.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -30,12 +33,13 @@ func execCluster(t *testing.T) (c *Cluster, address, allocation string) {
 	return c, address, c.Allocations("default", "j")[0]
 }
 
-// execute begins an exec as the real client does.
-func begin(t *testing.T, address, allocation, task string, tty bool, command ...string) *websocket.Conn {
+// startExec starts an exec like the real client.
+func startExec(t *testing.T, address, allocation, task string, tty bool, command ...string) *websocket.Conn {
 	t.Helper()
 	words, _ := json.Marshal(command)
 	query := url.Values{"task": {task}, "tty": {fmt.Sprint(tty)}, "command": {string(words)}}
-	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(address, "http")+"/v1/client/allocation/"+allocation+"/exec?"+query.Encode(),
+	conn, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(address, "http")+"/v1/client/allocation/"+
+		allocation+"/exec?"+query.Encode(),
 		http.Header{"X-Nomad-Token": {"root"}})
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +49,7 @@ func begin(t *testing.T, address, allocation, task string, tty bool, command ...
 	return conn
 }
 
-func say(t *testing.T, conn *websocket.Conn, frames ...string) {
+func sendFrames(t *testing.T, conn *websocket.Conn, frames ...string) {
 	t.Helper()
 	for _, f := range frames {
 		if err := conn.WriteMessage(websocket.TextMessage, []byte(f)); err != nil {
@@ -54,19 +58,19 @@ func say(t *testing.T, conn *websocket.Conn, frames ...string) {
 	}
 }
 
-// hear returns the frames until the end, and how it ended. What follows each other on stdout is one frame.
-func hear(conn *websocket.Conn) (frames []string) {
-	var said []byte
+// readFrames returns all frames and the final error. Consecutive stdout frames are merged.
+func readFrames(conn *websocket.Conn) (frames []string) {
+	var output []byte
 	for {
 		_, m, err := conn.ReadMessage()
 		var out execOutput
 		if err == nil && json.Unmarshal(m, &out) == nil && out.Stdout != nil && !out.Stdout.Close {
-			said = append(said, out.Stdout.Data...)
+			output = append(output, out.Stdout.Data...)
 			continue
 		}
-		if len(said) > 0 {
-			text, _ := json.Marshal(execOutput{Stdout: &stream{Data: said}})
-			frames, said = append(frames, string(text)), nil
+		if len(output) > 0 {
+			text, _ := json.Marshal(execOutput{Stdout: &stream{Data: output}})
+			frames, output = append(frames, string(text)), nil
 		}
 		if err != nil {
 			return append(frames, err.Error())
@@ -76,44 +80,51 @@ func hear(conn *websocket.Conn) (frames []string) {
 }
 
 const (
-	hello  = `{"stdin":{"data":"aGVsbG8K"}}`
-	eof    = `{"stdin":{"close":true}}`
-	noMore = "websocket: close 1006 (abnormal closure): unexpected EOF"
+	stdinHello       = `{"stdin":{"data":"aGVsbG8K"}}`
+	stdinEOF         = `{"stdin":{"close":true}}`
+	closedAbnormally = "websocket: close 1006 (abnormal closure): unexpected EOF"
 )
 
-func TestExecSpeaksInRecordedFrames(t *testing.T) {
+func TestExec_RecordedFrames(t *testing.T) {
 	_, address, id := execCluster(t)
 	for _, test := range []struct {
 		task    string
 		tty     bool
 		command string
 		say     []string
-		hear    []string // the streams end in any order
+		hear    []string // the streams may end in any order
 	}{
-		{"t", false, "cat; exit 4", []string{hello, eof}, []string{
-			`{"stdout":{"data":"aGVsbG8K"}}`, `{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{"exit_code":4}}`, noMore,
+		{"t", false, "cat; exit 4", []string{stdinHello, stdinEOF}, []string{
+			`{"stdout":{"data":"aGVsbG8K"}}`, `{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`,
+			`{"exited":true,"result":{"exit_code":4}}`, closedAbnormally,
 		}},
-		{"p", false, "true", []string{"{}", eof}, []string{
-			`{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{}}`, noMore,
+		{"p", false, "true", []string{"{}", stdinEOF}, []string{
+			`{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{}}`, closedAbnormally,
 		}},
-		{"t", true, "stty -echo; tty >/dev/null && echo yes; exit 3", []string{`{"tty_size":{"height":24,"width":80}}`}, []string{
-			`{"stdout":{"data":"eWVzDQo="}}`, `{"stdout":{"close":true}}`, `{"exited":true,"result":{"exit_code":3}}`, noMore,
-		}},
+		{"t", true, "stty -echo; tty >/dev/null && echo yes; exit 3", []string{`{"tty_size":{"height":24,"width":80}}`},
+			[]string{
+				`{"stdout":{"data":"eWVzDQo="}}`, `{"stdout":{"close":true}}`, `{"exited":true,"result":{"exit_code":3}}`,
+				closedAbnormally,
+			}},
 	} {
-		conn := begin(t, address, id, test.task, test.tty, "/bin/sh", "-c", test.command)
-		say(t, conn, test.say...)
-		got := hear(conn)
+		conn := startExec(t, address, id, test.task, test.tty, "/bin/sh", "-c", test.command)
+		sendFrames(t, conn, test.say...)
+		got := readFrames(conn)
 		slices.Sort(got[:len(got)-2])
 		slices.Sort(test.hear[:len(test.hear)-2])
 		wantList(t, test.command, got, test.hear)
 	}
-	conn := begin(t, address, id, "d", false, "/nope")
-	say(t, conn, eof)
-	text := `{"stdout":{"data":"T0NJIHJ1bnRpbWUgZXhlYyBmYWlsZWQ6IGV4ZWMgZmFpbGVkOiB1bmFibGUgdG8gc3RhcnQgY29udGFpbmVyIHByb2Nlc3M6IGV4ZWM6ICIvbm9wZSI6IHN0YXQgL25vcGU6IG5vIHN1Y2ggZmlsZSBvciBkaXJlY3Rvcnk6IHVua25vd24NCg=="}}`
-	wantList(t, "not found in a container", hear(conn), []string{text, `{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{"exit_code":126}}`, noMore})
+	conn := startExec(t, address, id, "d", false, "/nope")
+	sendFrames(t, conn, stdinEOF)
+	text := `{"stdout":{"data":"` + base64.StdEncoding.EncodeToString([]byte("OCI runtime exec failed: exec failed: "+
+		"unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: unknown\r\n")) + `"}}`
+	wantList(t, "not found in a container", readFrames(conn), []string{
+		text, `{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{"exit_code":126}}`,
+		closedAbnormally,
+	})
 }
 
-func TestExecWithoutATokenIsRefused(t *testing.T) {
+func TestExec_NeedsToken(t *testing.T) {
 	open := New()
 	anonymous := New()
 	anonymous.AddToken("", Rights{Management: true})
@@ -121,7 +132,9 @@ func TestExecWithoutATokenIsRefused(t *testing.T) {
 		defer c.Close()
 		c.Run(Job{ID: "j"})
 		path := "/v1/client/allocation/" + c.Allocations("default", "j")[0] + "/exec?task=main&command=%5B%22true%22%5D"
-		if w := get(c, path, "Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13", "Sec-Websocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="); w.Code != 403 {
+		w := get(c, path, "Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13",
+			"Sec-Websocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
+		if w.Code != 403 {
 			t.Errorf("%s: got %d %s, want 403", name, w.Code, w.Body)
 		}
 		if c.host.root != "" {
@@ -130,52 +143,54 @@ func TestExecWithoutATokenIsRefused(t *testing.T) {
 	}
 }
 
-func TestAnExecWaitsForTheEndOfStdin(t *testing.T) {
+func TestExec_WaitsForStdinEOF(t *testing.T) {
 	_, address, id := execCluster(t)
-	conn := begin(t, address, id, "t", false, "true")
+	conn := startExec(t, address, id, "t", false, "true")
 	frames := make(chan []string, 1)
-	go func() { frames <- hear(conn) }()
+	go func() { frames <- readFrames(conn) }()
 	select {
 	case got := <-frames:
 		t.Fatalf("with stdin open: got %q, want nothing", got)
 	case <-time.After(300 * time.Millisecond):
 	}
-	say(t, conn, eof)
+	sendFrames(t, conn, stdinEOF)
 	if got := <-frames; got[len(got)-2] != `{"exited":true,"result":{}}` {
 		t.Errorf("with stdin closed: got %q, want the exit", got)
 	}
 }
 
-func TestClosingStdinClosesTheTerminal(t *testing.T) {
+func TestExec_StdinEOFClosesTerminal(t *testing.T) {
 	_, address, id := execCluster(t)
-	conn := begin(t, address, id, "t", true, "/bin/sh", "-c", "echo a; sleep 3; echo b; exit 4")
+	conn := startExec(t, address, id, "t", true, "/bin/sh", "-c", "echo a; sleep 3; echo b; exit 4")
 	if _, m, err := conn.ReadMessage(); err != nil || strings.TrimSpace(string(m)) != `{"stdout":{"data":"YQ0K"}}` {
 		t.Fatalf("got %s, %v, want a", m, err)
 	}
-	say(t, conn, eof)
-	got := hear(conn)
-	// The terminal is closed when nobody reads from it: at once, or when the shell has written b. With its terminal gone, the
-	// shell may be hung up before it exits.
+	sendFrames(t, conn, stdinEOF)
+	got := readFrames(conn)
+	// The terminal is closed when no process reads from it: immediately, or when the shell has written b. Then the shell
+	// may get a SIGHUP before it exits.
 	if got[0] == `{"exited":true,"result":{"exit_code":129}}` {
 		got = append([]string{`{"stdout":{"data":"Yg0K"}}`}, got...)
 	}
 	if got[1] == `{"exited":true,"result":{"exit_code":129}}` {
 		got[1] = `{"exited":true,"result":{"exit_code":4}}`
 	}
-	wantList(t, "after the close", got, []string{`{"stdout":{"data":"Yg0K"}}`, `{"exited":true,"result":{"exit_code":4}}`, noMore})
+	wantList(t, "after the close", got,
+		[]string{`{"stdout":{"data":"Yg0K"}}`, `{"exited":true,"result":{"exit_code":4}}`, closedAbnormally})
 }
 
-func TestTheTerminalIsResized(t *testing.T) {
+func TestExec_ResizesTerminal(t *testing.T) {
 	_, address, id := execCluster(t)
-	conn := begin(t, address, id, "t", true, "/bin/sh", "-c", `while [ "$(stty size)" != "50 132" ]; do sleep 0.05; done; echo big`)
-	say(t, conn, `{"tty_size":{"height":24,"width":80}}`, `{"tty_size":{"height":50,"width":132}}`)
-	if got := hear(conn); got[0] != `{"stdout":{"data":"YmlnDQo="}}` {
+	conn := startExec(t, address, id, "t", true, "/bin/sh", "-c",
+		`while [ "$(stty size)" != "50 132" ]; do sleep 0.05; done; echo big`)
+	sendFrames(t, conn, `{"tty_size":{"height":24,"width":80}}`, `{"tty_size":{"height":50,"width":132}}`)
+	if got := readFrames(conn); got[0] != `{"stdout":{"data":"YmlnDQo="}}` {
 		t.Errorf("got %q, want big", got)
 	}
 }
 
-// pidOf reads the process ID that a program says first.
-func pidOf(t *testing.T, conn *websocket.Conn) (pid int) {
+// readPID reads the process ID that a program prints first.
+func readPID(t *testing.T, conn *websocket.Conn) (pid int) {
 	t.Helper()
 	var out execOutput
 	if err := conn.ReadJSON(&out); err != nil || out.Stdout == nil {
@@ -185,18 +200,19 @@ func pidOf(t *testing.T, conn *websocket.Conn) (pid int) {
 	return pid
 }
 
-func TestAClientIsMissedAtTheNextOutput(t *testing.T) {
+func TestExec_DisconnectKillsAtNextOutput(t *testing.T) {
 	for name, tty := range map[string]bool{"pipes": false, "terminal": true} {
 		t.Run(name, func(t *testing.T) {
 			c, address, id := execCluster(t)
-			silent := begin(t, address, id, "t", tty, "/bin/sh", "-c", busy)
-			loud := begin(t, address, id, "t", tty, "/bin/sh", "-c", "echo $$; sleep 0.3; while echo x; do sleep 0.1; done; sleep 600")
-			one, other := pidOf(t, silent), pidOf(t, loud)
+			silent := startExec(t, address, id, "t", tty, "/bin/sh", "-c", sleepScript)
+			loud := startExec(t, address, id, "t", tty, "/bin/sh", "-c",
+				"echo $$; sleep 0.3; while echo x; do sleep 0.1; done; sleep 600")
+			one, other := readPID(t, silent), readPID(t, loud)
 			silent.Close()
 			loud.Close()
-			until(t, "the loud program is killed", func() bool { return !alive(other) })
+			waitUntil(t, "the loud program is killed", func() bool { return !alive(other) })
 			if !alive(one) {
-				t.Error("the silent program is dead, want it to go on as with Nomad")
+				t.Error("the silent program is dead, want it still running, as in Nomad")
 			}
 			c.Close()
 			if alive(one) {
@@ -206,32 +222,33 @@ func TestAClientIsMissedAtTheNextOutput(t *testing.T) {
 	}
 }
 
-func TestCloseKillsWhatAShellHasStarted(t *testing.T) {
+func TestClose_KillsBackgroundJobs(t *testing.T) {
 	c, address, id := execCluster(t)
-	conn := begin(t, address, id, "t", true, "/bin/sh", "-c", "set -m; trap '' HUP; nohup sleep 602 >/dev/null 2>&1 & echo $!; wait")
-	pid := pidOf(t, conn)
+	conn := startExec(t, address, id, "t", true, "/bin/sh", "-c",
+		"set -m; trap '' HUP; nohup sleep 602 >/dev/null 2>&1 & echo $!; wait")
+	pid := readPID(t, conn)
 	c.Close()
-	until(t, "the job of the shell is killed", func() bool { return !alive(pid) })
+	waitUntil(t, "the job of the shell is killed", func() bool { return !alive(pid) })
 }
 
-func TestAnExecEndsWithItsTask(t *testing.T) {
+func TestExec_EndsWithTask(t *testing.T) {
 	c, address, id := execCluster(t)
-	conn := begin(t, address, id, "p", false, "/bin/sh", "-c", busy)
-	pid := pidOf(t, conn)
+	conn := startExec(t, address, id, "p", false, "/bin/sh", "-c", sleepScript)
+	pid := readPID(t, conn)
 	c.Purge("default", "j")
-	got := hear(conn)
+	got := readFrames(conn)
 	if want := "websocket: close 1011 (internal server error): plugin is shut down"; got[len(got)-1] != want {
 		t.Errorf("got %q, want %s", got, want)
 	}
-	until(t, "the program is killed", func() bool { return !alive(pid) })
+	waitUntil(t, "the program is killed", func() bool { return !alive(pid) })
 }
 
-func TestAnUpgradedConnectionCountsUntilItIsClosed(t *testing.T) {
+func TestLimit_CountsWebsockets(t *testing.T) {
 	c, address, id := execCluster(t)
 	c.LimitConnections(1)
 	c.ResetTraffic()
-	conn := begin(t, address, id, "t", false, "/bin/sh", "-c", "echo $$; sleep 600")
-	pidOf(t, conn)
+	conn := startExec(t, address, id, "t", false, "/bin/sh", "-c", "echo $$; sleep 600")
+	readPID(t, conn)
 	if b := c.Traffic(execPath).Bytes; b < 30 {
 		t.Errorf("traffic: got %d bytes, want those of the frame", b)
 	}
@@ -249,6 +266,6 @@ func TestAnUpgradedConnectionCountsUntilItIsClosed(t *testing.T) {
 		t.Errorf("a second connection: got %s, want it refused", answer)
 	}
 	c.Purge("default", "j")
-	hear(conn)
-	until(t, "the connection no longer counts", func() bool { return strings.Contains(ask(), " 200 ") })
+	readFrames(conn)
+	waitUntil(t, "the connection no longer counts", func() bool { return strings.Contains(ask(), " 200 ") })
 }

@@ -8,39 +8,40 @@ import (
 	"time"
 )
 
-// Fault is what goes wrong with requests. Delay comes first and, alone, is only a delay.
+// Fault is an injected failure. Delay is applied first. A Fault with only a Delay just slows requests down.
 type Fault struct {
-	Path   string // a pattern of a route or a path; "" is every one
-	Method string // "GET", "PUT", which is also POST, or "DELETE"; "" is every one
-	Times  int    // of how many requests; 0 is all
+	Path   string // a path or the pattern of a route; "" matches all
+	Method string // "GET", "PUT" (also matches POST) or "DELETE"; "" matches all
+	Times  int    // number of requests to affect; 0 means all
 	Delay  time.Duration
-	Status int // answer with this and Body
+	Status int // respond with this status and Body
 	Body   string
-	Cut    bool // cut the connection without an answer; without a connection, ServeHTTP panics with http.ErrAbortHandler
-	Hang   bool // do not answer until the client leaves
-	Lose   bool // carry the request out, and cut the connection in place of its answer
+	// Cut closes the connection without a response. Without a connection, ServeHTTP panics with http.ErrAbortHandler.
+	Cut          bool
+	Hang         bool // send no response until the client disconnects
+	LoseResponse bool // execute the request, then close the connection without a response
 }
 
 type faults struct {
-	mu       sync.Mutex
+	mu       sync.Mutex // guards the other fields
 	active   []*activeFault
-	noLeader time.Time // until then
+	noLeader time.Time // until this time
 }
 
 type activeFault struct {
 	Fault
-	struck int
+	hits int
 }
 
-// Inject adds a fault, and returns how to ask how many requests it has struck. It panics when no route fits its path: a
-// fault that never strikes hides a mistake.
-func (c *Cluster) Inject(f Fault) (struck func() int) {
+// Inject adds a fault and returns a function that counts the affected requests. It panics if Path matches no route,
+// because a fault that never applies hides a mistake in a test.
+func (c *Cluster) Inject(f Fault) (hits func() int) {
 	known := func(r route) bool {
 		_, fits := match(r.pattern, f.Path)
 		return fits || r.pattern == f.Path
 	}
 	if strings.Contains(f.Path, "*") || f.Path != "" && !slices.ContainsFunc(routes, known) {
-		panic("sim: no route fits the path " + f.Path)
+		panic("sim: no route matches the path " + f.Path)
 	}
 	c.faults.mu.Lock()
 	defer c.faults.mu.Unlock()
@@ -49,19 +50,19 @@ func (c *Cluster) Inject(f Fault) (struck func() int) {
 	return func() int {
 		c.faults.mu.Lock()
 		defer c.faults.mu.Unlock()
-		return added.struck
+		return added.hits
 	}
 }
 
-// Heal takes all faults away; requests that hang stay as they are.
-func (c *Cluster) Heal() {
+// ClearFaults removes all faults. Requests that are already hanging keep hanging.
+func (c *Cluster) ClearFaults() {
 	c.faults.mu.Lock()
 	defer c.faults.mu.Unlock()
 	c.faults.active, c.faults.noLeader = nil, time.Time{}
 }
 
-// LoseLeader lets the servers be without a leader for so long, or until Heal when it is 0: what needs one is answered
-// with a 500. A stale read needs none, and neither does what a client of the cluster answers.
+// LoseLeader leaves the servers without a leader for this time, or until ClearFaults if d is 0. Requests that need a
+// leader get a 500 response. Stale reads and requests to client agents do not need one.
 func (c *Cluster) LoseLeader(d time.Duration) {
 	c.faults.mu.Lock()
 	defer c.faults.mu.Unlock()
@@ -71,7 +72,7 @@ func (c *Cluster) LoseLeader(d time.Duration) {
 	}
 }
 
-var noLeader = failure{http.StatusInternalServerError, "No cluster leader"}
+var errNoLeader = httpError{http.StatusInternalServerError, "No cluster leader"}
 
 func (f *faults) leaderless(r *http.Request) bool {
 	f.mu.Lock()
@@ -80,52 +81,52 @@ func (f *faults) leaderless(r *http.Request) bool {
 	return time.Now().Before(f.noLeader) && !strings.HasPrefix(r.URL.Path, "/v1/client/") && (!stale || r.Method != "GET")
 }
 
-// take returns the faults of a request in the order they were injected, and uses them up.
-func (f *faults) take(method, path string) []Fault {
+// use returns the faults that apply to a request, in the order of their injection, and counts them.
+func (f *faults) use(method, path string) []Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var hit []Fault
+	var applied []Fault
 	for _, a := range f.active {
 		_, fits := match(a.Path, path)
-		if (a.Path != "" && !fits) || (a.Method != "" && a.Method != method) || (a.Times > 0 && a.struck == a.Times) {
+		if (a.Path != "" && !fits) || (a.Method != "" && a.Method != method) || (a.Times > 0 && a.hits == a.Times) {
 			continue
 		}
-		a.struck++
-		hit = append(hit, a.Fault)
-		if a.Status != 0 || a.Cut || a.Hang || a.Lose {
+		a.hits++
+		applied = append(applied, a.Fault)
+		if a.Status != 0 || a.Cut || a.Hang || a.LoseResponse {
 			break
 		}
 	}
-	return hit
+	return applied
 }
 
-// strike lets the faults of a request happen and reports whether that was all of its answer, or else whether the answer
-// is to be lost.
-func (c *Cluster) strike(w http.ResponseWriter, r *http.Request) (answered, lost bool) {
-	for _, f := range c.faults.take(r.Method, r.URL.Path) {
-		c.pause(r, f.Delay)
+// applyFaults applies the faults of a request. responded reports that the response is complete. lost reports that the
+// request must be executed and its response dropped.
+func (c *Cluster) applyFaults(w http.ResponseWriter, r *http.Request) (responded, lost bool) {
+	for _, f := range c.faults.use(r.Method, r.URL.Path) {
+		c.delay(r, f.Delay)
 		switch {
 		case f.Hang:
 			c.hang(r)
 		case f.Cut:
 			panic(http.ErrAbortHandler)
 		case f.Status != 0:
-			refuse(w, failure{f.Status, f.Body})
+			refuse(w, httpError{f.Status, f.Body})
 			return true, false
-		case f.Lose:
+		case f.LoseResponse:
 			return false, true
 		}
 	}
 	if c.faults.leaderless(r) {
-		refuse(w, noLeader)
+		refuse(w, errNoLeader)
 		return true, false
 	}
 	return false, false
 }
 
-// pause waits for d. When the client leaves or the cluster is closed before that, the request ends there, as that
-// of hang does: net/http's own way to end one without an answer is this panic, which it catches.
-func (c *Cluster) pause(r *http.Request, d time.Duration) {
+// delay waits for d. If the client disconnects or the cluster is closed first, it panics with http.ErrAbortHandler,
+// which net/http catches to end a request without a response.
+func (c *Cluster) delay(r *http.Request, d time.Duration) {
 	if d <= 0 {
 		return
 	}
@@ -140,7 +141,7 @@ func (c *Cluster) pause(r *http.Request, d time.Duration) {
 	}
 }
 
-// hang waits until the client leaves or the cluster is closed.
+// hang waits until the client disconnects or the cluster is closed.
 func (c *Cluster) hang(r *http.Request) {
 	select {
 	case <-r.Context().Done():

@@ -11,8 +11,8 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestFaultsStrikeWhereAndAsOftenAsTold(t *testing.T) {
-	c := mixed()
+func TestInject_PathAndTimes(t *testing.T) {
+	c := mixedCluster()
 	n := dial(t, c, "")
 	c.Inject(Fault{Path: "/v1/jobs", Times: 2, Status: 500, Body: "No cluster leader"})
 	for range 2 {
@@ -31,19 +31,19 @@ func TestFaultsStrikeWhereAndAsOftenAsTold(t *testing.T) {
 	if _, err := n.Allocations().Stats(&api.Allocation{ID: c.allocations[1].ID}, nil); err != nil {
 		t.Errorf("another allocation: got %v, want no error", err)
 	}
-	c.Heal()
+	c.ClearFaults()
 	if _, err := n.Allocations().Stats(&api.Allocation{ID: id}, nil); err != nil {
 		t.Errorf("healed: got %v, want no error", err)
 	}
 }
 
-func TestDelayedAndHangingAnswers(t *testing.T) {
-	c := mixed()
+func TestInject_DelayAndHang(t *testing.T) {
+	c := mixedCluster()
 	n := dial(t, c, "")
 	c.Inject(Fault{Path: "/v1/jobs", Delay: 40 * time.Millisecond})
-	began := time.Now()
-	if _, _, err := n.Jobs().List(nil); err != nil || time.Since(began) < 40*time.Millisecond {
-		t.Errorf("got %v after %v, want an answer after 40ms", err, time.Since(began))
+	start := time.Now()
+	if _, _, err := n.Jobs().List(nil); err != nil || time.Since(start) < 40*time.Millisecond {
+		t.Errorf("got %v after %v, want an answer after 40ms", err, time.Since(start))
 	}
 	c.Inject(Fault{Hang: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -53,7 +53,7 @@ func TestDelayedAndHangingAnswers(t *testing.T) {
 	}
 }
 
-func TestFaultOrCountOfNoRoutePanics(t *testing.T) {
+func TestInject_UnknownRoutePanics(t *testing.T) {
 	for name, f := range map[string]func(c *Cluster){
 		"fault": func(c *Cluster) { c.Inject(Fault{Path: "/v1/alocations", Cut: true}) },
 		"count": func(c *Cluster) { c.Traffic("/v1/client/allocation/*/stats") },
@@ -69,10 +69,11 @@ func TestFaultOrCountOfNoRoutePanics(t *testing.T) {
 	}
 }
 
-// Nomad writes its 429 before it reads the request and then closes. So a client sees that, a broken connection, or
-// what Go's transport makes of an answer that came before the question ("readLoopPeekFailLocked: %!w(<nil>)").
-func TestConnectionsOverTheLimitAreRefused(t *testing.T) {
-	c := mixed()
+// TestLimit_RefusesConnections accepts several errors: Nomad writes its 429 before it reads the request, and then
+// closes the connection. The client sees the 429, a broken connection, or an error of Go's transport about an early
+// response ("readLoopPeekFailLocked: %!w(<nil>)").
+func TestLimit_RefusesConnections(t *testing.T) {
+	c := mixedCluster()
 	c.LimitConnections(3)
 	c.Inject(Fault{Path: "/v1/nodes", Hang: true})
 	url, err := c.Start()
@@ -88,7 +89,7 @@ func TestConnectionsOverTheLimitAreRefused(t *testing.T) {
 			n.Nodes().List((&api.QueryOptions{}).WithContext(ctx))
 		})
 	}
-	eventually(t, "three requests held", func() bool { return c.Traffic("/v1/nodes").Requests == 3 })
+	waitFor(t, "three requests held", func() bool { return c.Traffic("/v1/nodes").Requests == 3 })
 	n := client(t, url, "")
 	for range 5 {
 		_, _, err := n.Jobs().List(nil)
@@ -101,17 +102,17 @@ func TestConnectionsOverTheLimitAreRefused(t *testing.T) {
 	}
 	cancel()
 	held.Wait()
-	eventually(t, "an answer after the others left", func() bool {
+	waitFor(t, "an answer after the others left", func() bool {
 		_, _, err := n.Jobs().List(nil)
 		return err == nil
 	})
 }
 
-func eventually(t *testing.T, what string, done func() bool) {
+func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("got no %s within a minute, want it", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }

@@ -6,24 +6,24 @@ import (
 	"slices"
 )
 
-// collectGarbage deletes what no longer runs, as if all of Nomad's thresholds had passed.
-func collectGarbage(c *Cluster, o *order) (any, error) {
-	if !o.token.rights.Management {
-		return nil, denied
+// collectGarbage garbage-collects everything that is terminal, regardless of Nomad's thresholds.
+func collectGarbage(c *Cluster, req *writeRequest) (any, error) {
+	if !req.token.rights.Management {
+		return nil, errDenied
 	}
-	o.plain = true
-	c.later(func() { c.collect(nil) })
+	req.noIndex = true
+	c.afterStep(func() { c.collect(nil) })
 	return nil, nil
 }
 
-// Collect garbage-collects one job with its versions, as Nomad does when the job's time has come: job_gc_threshold after
-// it was stopped or, for a batch job, has run. A job that may not be collected yet is an error.
+// Collect garbage-collects one job with its versions, as Nomad does after job_gc_threshold. It returns an error if
+// Nomad would keep the job.
 func (c *Cluster) Collect(namespace, id string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	j := c.job(namespace, id)
 	if j == nil {
-		return fmt.Errorf("there is no job %s", id)
+		return fmt.Errorf("no such job: %s", id)
 	}
 	if !c.collectable(j) {
 		return fmt.Errorf("Nomad keeps job %s: it is %s, with %d allocations", id, j.Status, len(j.allocations))
@@ -32,15 +32,15 @@ func (c *Cluster) Collect(namespace, id string) error {
 	return nil
 }
 
-// collect deletes one job, or for nil all that can be deleted: jobs, evaluations, allocations, deployments and nodes.
+// collect garbage-collects one job or, for nil, all eligible jobs, evaluations, allocations, deployments and nodes.
 // c.mu is held.
 func (c *Cluster) collect(only *job) {
-	index := c.step(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments, tableNodes)
+	index := c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments, tableNodes)
 	for _, j := range slices.Clone(c.jobs) {
 		if (only == nil || j == only) && c.collectable(j) {
-			c.remove(j)
-			c.forget(j.allocations)
-			c.removed(j, index)
+			c.removeJob(j)
+			c.dropDirs(j.allocations)
+			c.countDeletedChild(j, index)
 		}
 	}
 	if only != nil {
@@ -79,7 +79,8 @@ func (c *Cluster) collect(only *job) {
 	}
 }
 
-// collectable reports whether a job can be deleted: it is dead, all that belongs to it is over, and no version is tagged.
+// collectable reports whether a job may be deleted: it is dead, its evaluations and allocations are terminal, and it
+// has no tagged version.
 func (c *Cluster) collectable(j *job) bool {
 	over := j.Status == "dead" && (j.Stop || j.Type == "batch" || j.Type == "sysbatch")
 	if j.isParent() && (j.Periodic == nil || j.Periodic.Enabled) {
@@ -96,8 +97,9 @@ func (c *Cluster) collectable(j *job) bool {
 
 func (e *evaluation) terminal() bool { return e.Status != "pending" && e.Status != "blocked" }
 
-// collectable reports whether an allocation of j, which is nil when the job is deleted, can be deleted. One that failed
-// is needed until it has been rescheduled, and one of a batch job tells that the job has run.
+// collectable reports whether an allocation may be deleted. j is its job, or nil if the job is deleted. A failed
+// allocation is kept until it is rescheduled. An allocation of a batch job is kept because it shows that the job has
+// run.
 func (a *allocation) collectable(j *job) bool {
 	if !a.terminal() || a.ClientStatus == "running" {
 		return false
@@ -111,11 +113,11 @@ func (a *allocation) collectable(j *job) bool {
 	if j.Status == "dead" || a.DesiredStatus != "run" || a.ClientStatus != "failed" || a.NextAllocation != "" {
 		return true
 	}
-	return !a.group.reschedules(j.Type)
+	return !a.group.canReschedule(j.Type)
 }
 
-// reschedules reports whether a group's policy lets failed allocations be rescheduled.
-func (g Group) reschedules(jobType string) bool {
+// canReschedule reports whether the group's policy permits rescheduling.
+func (g Group) canReschedule(jobType string) bool {
 	if g.Reschedule == nil {
 		return jobType == "service" || jobType == "batch"
 	}
@@ -125,15 +127,15 @@ func (g Group) reschedules(jobType string) bool {
 // collectAllocation deletes an allocation. The summary of its job still counts it.
 func (c *Cluster) collectAllocation(a *allocation) {
 	c.allocations = drop(c.allocations, a, byCreation)
-	delete(c.byID, a.ID)
-	c.forget([]*allocation{a})
+	delete(c.allocationByID, a.ID)
+	c.dropDirs([]*allocation{a})
 	before := c.job(a.Namespace, a.JobID)
 	if before == nil || a.Job.CreateIndex != before.CreateIndex {
 		return
 	}
 	j := *before
 	j.allocations = slices.DeleteFunc(slices.Clone(j.allocations), func(b *allocation) bool { return a.ID == b.ID })
-	j.collected = map[string]tally{}
+	j.collected = map[string]groupSummary{}
 	for name, t := range before.collected {
 		j.collected[name] = t
 	}
@@ -152,7 +154,7 @@ func (c *Cluster) collectEvaluation(e *evaluation) {
 	}
 }
 
-// collectDeployment deletes a deployment. Its version stays stable.
+// collectDeployment deletes a deployment. Its version remains stable.
 func (c *Cluster) collectDeployment(d *deployment) {
 	c.deployments = drop(c.deployments, d, byCreation)
 	before := c.job(d.Namespace, d.JobID)
@@ -164,26 +166,26 @@ func (c *Cluster) collectDeployment(d *deployment) {
 			return v
 		}
 		w := *v
-		w.stable, w.deployment = v.isStable(), nil
+		w.knownStable, w.deployment = v.isStable(), nil
 		return &w
 	}
 	j := *before
-	j.earlier = slices.Clone(j.earlier)
-	for i, v := range j.earlier {
-		j.earlier[i] = without(v)
+	j.earlierVersions = slices.Clone(j.earlierVersions)
+	for i, v := range j.earlierVersions {
+		j.earlierVersions[i] = without(v)
 	}
 	c.jobs = put(c.jobs, without(&j), byName)
 }
 
-// forget drops the directories of allocations that are deleted.
-func (c *Cluster) forget(all []*allocation) {
+// dropDirs kills the tasks of deleted allocations and drops their directories.
+func (c *Cluster) dropDirs(all []*allocation) {
 	for _, a := range all {
 		c.kill(a.ID, "")
-		c.host.forget(a.ID)
+		c.host.dropDir(a.ID)
 	}
 }
 
-// postToCollect reports a request to the one path where Nomad tells a POST from a PUT.
-func postToCollect(r *http.Request) bool {
+// isPostToGC reports whether this is a POST to the only path where Nomad accepts a PUT and no POST.
+func isPostToGC(r *http.Request) bool {
 	return r.Method == http.MethodPost && r.URL.Path == "/v1/system/gc"
 }

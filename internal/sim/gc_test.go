@@ -9,8 +9,9 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// history lists the versions of a job, latest first, as "version mode", with "stop" and "tag=NAME" where that holds.
-func history(t *testing.T, n *api.Client, id string) (all []string) {
+// versionLines lists the versions of a job, latest first, as "NUMBER MODE", followed by "stop" and "tag=NAME" if they
+// apply.
+func versionLines(t *testing.T, n *api.Client, id string) (all []string) {
 	t.Helper()
 	versions, _, _, err := n.Jobs().Versions(id, false, nil)
 	if err != nil {
@@ -29,37 +30,37 @@ func history(t *testing.T, n *api.Client, id string) (all []string) {
 	return all
 }
 
-func stopped(t *testing.T, n *api.Client, c *Cluster, id string) {
+func stopJob(t *testing.T, n *api.Client, c *Cluster, id string) {
 	t.Helper()
 	if _, _, err := n.Jobs().Deregister(id, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	until(t, id+" is stopped", func() bool { return c.Idle("default", id) })
+	waitUntil(t, id+" is stopped", func() bool { return c.Idle("default", id) })
 }
 
-// The steps and the versions after them are those of a real Nomad.
-func TestVersions_EveryChangeMakesOne(t *testing.T) {
+// TestVersions_EveryChangeCreatesOne has the steps and the versions of a real Nomad.
+func TestVersions_EveryChangeCreatesOne(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
+	c, n := fastCluster(t, "")
 	at := func(step string, want ...string) {
 		t.Helper()
-		if got := history(t, n, "web"); !slices.Equal(got, want) {
+		if got := versionLines(t, n, "web"); !slices.Equal(got, want) {
 			t.Errorf("%s: got %q, want %q", step, got, want)
 		}
 	}
-	mode := func(m string) { registered(t, n, c, sleeper("web", 1, setEnv("MODE", m))) }
+	mode := func(m string) { registerAndWait(t, n, c, sleeper("web", 1, setEnv("MODE", m))) }
 	mode("a")
 	if _, err := n.Jobs().TagVersion("web", 0, "keep", "first", nil); err != nil {
 		t.Fatal(err)
 	}
 	at("tagged", "0 a tag=keep")
 	mode("a")
-	at("registered as it is but for the tag", "1 a", "0 a tag=keep")
+	at("registered again without the tag", "1 a", "0 a tag=keep")
 	mode("b")
 	mode("b")
 	at("another mode, twice", "2 b", "1 a", "0 a tag=keep")
-	stopped(t, n, c, "web")
-	stopped(t, n, c, "web")
+	stopJob(t, n, c, "web")
+	stopJob(t, n, c, "web")
 	at("stopped twice", "4 b stop", "3 b stop", "2 b", "1 a", "0 a tag=keep")
 	mode("b")
 	at("started", "5 b", "4 b stop", "3 b stop", "2 b", "1 a", "0 a tag=keep")
@@ -69,7 +70,7 @@ func TestVersions_EveryChangeMakesOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		until(t, "it is reverted", func() bool { return c.Idle("default", "web") })
+		waitUntil(t, "it is reverted", func() bool { return c.Idle("default", "web") })
 		return r
 	}
 	revert(1)
@@ -78,12 +79,12 @@ func TestVersions_EveryChangeMakesOne(t *testing.T) {
 	if r := revert(0); r.EvalID == "" {
 		t.Errorf("revert to an equal version: got %+v, want success", r)
 	}
-	at("reverted to an equal one, which is tagged", six...)
+	at("reverted to an equal version, which is tagged", six...)
 	for range 2 {
 		if _, _, err := n.Jobs().Scale("web", "g", new(2), "", false, nil, nil); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "it is scaled", func() bool { return c.Idle("default", "web") })
+		waitUntil(t, "it is scaled", func() bool { return c.Idle("default", "web") })
 	}
 	at("scaled twice to the same count", "8 a", "7 a", "6 a", "5 b", "4 b stop", "3 b stop", "0 a tag=keep")
 	if _, err := n.Jobs().UntagVersion("web", "keep", nil); err != nil {
@@ -92,41 +93,41 @@ func TestVersions_EveryChangeMakesOne(t *testing.T) {
 	at("untagged", "8 a", "7 a", "6 a", "5 b", "4 b stop", "3 b stop")
 }
 
-func TestVersions_NewestStableOneStays(t *testing.T) {
+func TestVersions_KeepsNewestStable(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
-	registered(t, n, c, sleeper("web", 1, setEnv("MODE", "good")))
+	c, n := fastCluster(t, "")
+	registerAndWait(t, n, c, sleeper("web", 1, setEnv("MODE", "good")))
 	for i := range 7 {
 		j := sleeper("web", 1, setEnv("MODE", fmt.Sprint("bad", i)), setUpdate(api.UpdateStrategy{Canary: new(1)}))
-		registeredOnly(t, n, j)
+		registerJobOnly(t, n, j)
 	}
-	got := history(t, n, "web")
+	got := versionLines(t, n, "web")
 	if last := got[len(got)-1]; len(got) != 6 || last != "0 good" {
-		t.Errorf("got %q, want six of which the last is the stable one", got)
+		t.Errorf("got %q, want six versions, the last one stable", got)
 	}
 }
 
-func registeredOnly(t *testing.T, n *api.Client, j *api.Job) {
+func registerJobOnly(t *testing.T, n *api.Client, j *api.Job) {
 	t.Helper()
 	if _, _, err := n.Jobs().Register(j, nil); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestTags_AnsweredAsRecorded(t *testing.T) {
+func TestTags_MatchRecordings(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "root")
-	registered(t, n, c, sleeper("p-hist", 1, setEnv("MODE", "a")))
+	c, n := fastCluster(t, "root")
+	registerAndWait(t, n, c, sleeper("p-hist", 1, setEnv("MODE", "a")))
 	all := exchanges(t)
 	for _, name := range []string{"tag", "tag-again"} {
 		replay(t, c, all[name], "root")
 	}
-	registered(t, n, c, sleeper("p-hist", 1, setEnv("MODE", "b")))
+	registerAndWait(t, n, c, sleeper("p-hist", 1, setEnv("MODE", "b")))
 	replay(t, c, all["tag-other"], "root", `"Version":7`, `"Version":1`)
 	for _, name := range []string{"tag-no-version", "tag-no-job", "tag-latest-version", "untag-unknown"} {
 		replay(t, c, all[name], "root")
 	}
-	registered(t, n, c, sleeper("p-hist", 1, setEnv("MODE", "a")))
+	registerAndWait(t, n, c, sleeper("p-hist", 1, setEnv("MODE", "a")))
 	replay(t, c, all["revert-equal"], "root")
 	replay(t, c, all["untag"], "root")
 	replay(t, c, all["gc"], "root")
@@ -140,14 +141,14 @@ func TestTags_AnsweredAsRecorded(t *testing.T) {
 
 func TestCollect_StoppedJob(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
-	registered(t, n, c, sleeper("web", 2, setEnv("MODE", "a")))
-	registered(t, n, c, sleeper("web", 2, setEnv("MODE", "b")))
+	c, n := fastCluster(t, "")
+	registerAndWait(t, n, c, sleeper("web", 2, setEnv("MODE", "a")))
+	registerAndWait(t, n, c, sleeper("web", 2, setEnv("MODE", "b")))
 	if err := c.Collect("default", "web"); err == nil {
-		t.Error("a job that runs was collected")
+		t.Error("a running job was collected")
 	}
 	id := c.Allocations("default", "web")[0]
-	stopped(t, n, c, "web")
+	stopJob(t, n, c, "web")
 	if _, err := n.Jobs().TagVersion("web", 0, "keep", "", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -158,19 +159,20 @@ func TestCollect_StoppedJob(t *testing.T) {
 		}
 	}
 	gc()
-	until(t, "its evaluations are collected", func() bool { return len(evaluations(t, n, "web")) == 0 })
+	waitUntil(t, "its evaluations are collected", func() bool { return len(evaluations(t, n, "web")) == 0 })
 	s, _, err := n.Jobs().Summary("web", nil)
 	if err != nil || s.Summary["g"].Complete != 4 || len(c.Allocations("default", "web")) != 0 {
-		t.Errorf("a job with a tagged version: got %+v, %v, %q, want its allocations deleted but counted", s, err, c.Allocations("default", "web"))
+		t.Errorf("a job with a tagged version: got %+v, %v, %q, want its allocations deleted but counted", s, err,
+			c.Allocations("default", "web"))
 	}
-	if got := history(t, n, "web"); len(got) != 3 {
+	if got := versionLines(t, n, "web"); len(got) != 3 {
 		t.Errorf("a job with a tagged version: got %q, want three versions kept", got)
 	}
 	if _, err := n.Jobs().UntagVersion("web", "keep", nil); err != nil {
 		t.Fatal(err)
 	}
 	gc()
-	until(t, "it is collected", func() bool { return get(c, "/v1/job/web").Code == 404 })
+	waitUntil(t, "it is collected", func() bool { return get(c, "/v1/job/web").Code == 404 })
 	for _, path := range []string{"/v1/job/web/versions", "/v1/job/web/summary", "/v1/allocation/" + id} {
 		if w := get(c, path); w.Code != 404 {
 			t.Errorf("%s: got %d, want 404", path, w.Code)
@@ -179,8 +181,8 @@ func TestCollect_StoppedJob(t *testing.T) {
 	if got := get(c, "/v1/deployments").Body.String(); got != "[]" {
 		t.Errorf("deployments: got %s, want none", got)
 	}
-	registered(t, n, c, sleeper("web", 1, setEnv("MODE", "b")))
-	if got := history(t, n, "web"); len(got) != 1 || got[0] != "0 b" {
+	registerAndWait(t, n, c, sleeper("web", 1, setEnv("MODE", "b")))
+	if got := versionLines(t, n, "web"); len(got) != 1 || got[0] != "0 b" {
 		t.Errorf("registered again: got %q, want its first version", got)
 	}
 }
@@ -194,41 +196,44 @@ func evaluations(t *testing.T, n *api.Client, id string) []*api.Evaluation {
 	return all
 }
 
-func TestCollect_RunningJobKeepsWhatRuns(t *testing.T) {
+func TestCollect_RunningJob(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
-	registered(t, n, c, sleeper("web", 1, setEnv("MODE", "a")))
-	registered(t, n, c, sleeper("web", 1, setEnv("MODE", "b")))
+	c, n := fastCluster(t, "")
+	registerAndWait(t, n, c, sleeper("web", 1, setEnv("MODE", "a")))
+	registerAndWait(t, n, c, sleeper("web", 1, setEnv("MODE", "b")))
 	if err := n.System().GarbageCollect(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the first deployment is collected", func() bool { return !strings.Contains(get(c, "/v1/deployments").Body.String(), `"JobVersion":0`) })
-	wantList(t, "allocations", placed(t, n, "web"), []string{"web.g[0] v1 running"})
+	waitUntil(t, "the first deployment is collected", func() bool {
+		return !strings.Contains(get(c, "/v1/deployments").Body.String(), `"JobVersion":0`)
+	})
+	wantList(t, "allocations", allocationLines(t, n, "web"), []string{"web.g[0] v1 running"})
 	versions, _, _, err := n.Jobs().Versions("web", false, nil)
 	if err != nil || len(versions) != 2 || !*versions[1].Stable {
 		t.Errorf("versions: got %d, %v, want two, the first still stable", len(versions), err)
 	}
-	if s, _, err := n.Jobs().Summary("web", nil); err != nil || s.Summary["g"].Complete != 1 || s.Summary["g"].Running != 1 {
+	if s, _, err := n.Jobs().Summary("web", nil); err != nil || s.Summary["g"].Complete != 1 ||
+		s.Summary["g"].Running != 1 {
 		t.Errorf("summary: got %+v, %v, want the collected allocation counted", s, err)
 	}
 }
 
-// The numbers are those of a real Nomad after the same steps.
-func TestChildren_OutliveTheirParent(t *testing.T) {
+// TestChildren_OutliveParent has the counts of a real Nomad after the same steps.
+func TestChildren_OutliveParent(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "root")
+	c, n := fastCluster(t, "root")
 	parent := sleeper("import", 1, func(j *api.Job) {
 		j.Type, j.ParameterizedJob = new("batch"), &api.ParameterizedJobConfig{Payload: "optional"}
 	})
-	registeredOnly(t, n, parent)
-	var kids []string
+	registerJobOnly(t, n, parent)
+	var children []string
 	for range 3 {
 		r, _, err := n.Jobs().Dispatch("import", nil, nil, "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		until(t, "the child runs", func() bool { return c.Idle("default", r.DispatchedJobID) })
-		kids = append(kids, r.DispatchedJobID)
+		waitUntil(t, "the child runs", func() bool { return c.Idle("default", r.DispatchedJobID) })
+		children = append(children, r.DispatchedJobID)
 	}
 	counts := func(step string, want api.JobChildrenSummary) {
 		t.Helper()
@@ -238,28 +243,28 @@ func TestChildren_OutliveTheirParent(t *testing.T) {
 		}
 	}
 	counts("three run", api.JobChildrenSummary{Running: 3})
-	stopped(t, n, c, kids[2])
+	stopJob(t, n, c, children[2])
 	counts("one is stopped", api.JobChildrenSummary{Running: 2, Dead: 1})
-	if err := c.Collect("default", kids[2]); err != nil {
+	if err := c.Collect("default", children[2]); err != nil {
 		t.Fatal(err)
 	}
 	counts("one is deleted", api.JobChildrenSummary{Running: 2, Dead: 1})
-	stopped(t, n, c, "import")
+	stopJob(t, n, c, "import")
 	counts("the parent is stopped", api.JobChildrenSummary{Running: 2, Dead: 1})
 	_, _, err := n.Jobs().Dispatch("import", nil, nil, "", nil)
 	wantStatus(t, err, 500, `Specified job "import" is stopped`)
 	if err := c.Collect("default", "import"); err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range kids[:2] {
-		wantList(t, id, placed(t, n, id), []string{id + ".g[0] v0 running"})
+	for _, id := range children[:2] {
+		wantList(t, id, allocationLines(t, n, id), []string{id + ".g[0] v0 running"})
 		if j, _, err := n.Jobs().Info(id, nil); err != nil || *j.ParentID != "import" || *j.Status != "running" {
-			t.Errorf("%s: got %+v, %v, want it running as a child of a parent that is gone", id, j, err)
+			t.Errorf("%s: got %+v, %v, want it running without its parent", id, j, err)
 		}
 	}
-	registeredOnly(t, n, parent)
+	registerJobOnly(t, n, parent)
 	counts("the parent is registered again", api.JobChildrenSummary{})
-	for _, id := range kids[:2] {
+	for _, id := range children[:2] {
 		if _, _, err := n.Jobs().Deregister(id, true, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -267,15 +272,17 @@ func TestChildren_OutliveTheirParent(t *testing.T) {
 	counts("the children are purged", api.JobChildrenSummary{Running: -2, Dead: 2})
 }
 
-func TestDrift_ChangesTheSummary(t *testing.T) {
+func TestSkewSummary_ChangesCounts(t *testing.T) {
 	t.Parallel()
-	c, n := fast(t, "")
+	c, n := fastCluster(t, "")
 	c.Run(Job{ID: "cron", Type: "batch", Periodic: &Periodic{Spec: "0 5 29 2 *"}})
 	c.Run(Job{ID: "web"})
-	if !c.Drift("default", "cron", 1, -2, 3, 0) || !c.Drift("default", "web", 0, 0, 0, -1) || c.Drift("default", "nope", 0, 0, 0, 1) {
-		t.Error("Drift does not report whether there is such a job")
+	if !c.SkewSummary("default", "cron", 1, -2, 3, 0) || !c.SkewSummary("default", "web", 0, 0, 0, -1) ||
+		c.SkewSummary("default", "nope", 0, 0, 0, 1) {
+		t.Error("SkewSummary does not report whether there is such a job")
 	}
-	if s, _, err := n.Jobs().Summary("cron", nil); err != nil || *s.Children != (api.JobChildrenSummary{Pending: 1, Running: -2, Dead: 3}) {
+	if s, _, err := n.Jobs().Summary("cron", nil); err != nil ||
+		*s.Children != (api.JobChildrenSummary{Pending: 1, Running: -2, Dead: 3}) {
 		t.Errorf("children: got %+v, %v", s, err)
 	}
 	list := get(c, "/v1/jobs?prefix=web").Body.String()

@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// uuid makes an ID of Nomad's shape from names, always the same from the same names.
+// uuid derives an ID in Nomad's format from names. The same names give the same ID.
 func uuid(names ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(names, "\x00")))
 	h := hex.EncodeToString(sum[:16])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
-// digits returns the hex digits of an ID or, unless whole, of a beginning of one, and refuses what is neither in
-// the words of Nomad's state store.
-func digits(id string, whole bool) (string, error) {
+// uuidDigits returns the hex digits of an ID or, unless whole is set, of an ID prefix. Its errors are those of
+// Nomad's state store.
+func uuidDigits(id string, whole bool) (string, error) {
 	if whole && len(id) != 36 {
 		return "", fmt.Errorf("UUID must be 36 characters")
 	}
@@ -37,9 +37,9 @@ func digits(id string, whole bool) (string, error) {
 	return strings.ToLower(d), nil
 }
 
-// withPrefix returns the rows whose ID begins with the digits of prefix, ordered by ID.
-func withPrefix[T row](rows []T, prefix string) ([]T, error) {
-	want, err := digits(prefix, false)
+// rowsWithIDPrefix returns the rows whose ID starts with the digits of prefix, ordered by ID.
+func rowsWithIDPrefix[T row](rows []T, prefix string) ([]T, error) {
+	want, err := uuidDigits(prefix, false)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,8 @@ package sim
 
 import "slices"
 
-// Idle reports whether nothing more comes of the orders for a job by itself: no evaluation is pending, no allocation
-// waits for its client, no deployment is active and no task is about to restart. There is no such job: false.
+// Idle reports whether a job has reached a stable state: no evaluation is pending, no allocation is starting or
+// stopping on a running client, and no deployment is active. It returns false if there is no such job.
 func (c *Cluster) Idle(namespace, id string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -13,7 +13,8 @@ func (c *Cluster) Idle(namespace, id string) bool {
 		return false
 	}
 	for _, a := range j.allocations {
-		if a.ClientStatus == "pending" && !c.dead(a) || (a.DesiredStatus != "run" && a.ClientStatus == "running" && !c.dead(a)) {
+		if a.ClientStatus == "pending" && !c.agentDown(a) ||
+			(a.DesiredStatus != "run" && a.ClientStatus == "running" && !c.agentDown(a)) {
 			return false
 		}
 	}

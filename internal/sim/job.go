@@ -2,7 +2,7 @@ package sim
 
 import "slices"
 
-// job is a job as it is stored, with what belongs to it.
+// job is the stored record of a job, with everything that belongs to it.
 type job struct {
 	ID, ParentID, Name, Namespace, Region    string
 	Type, NodePool                           string
@@ -17,28 +17,28 @@ type job struct {
 	CreateIndex, ModifyIndex, JobModifyIndex uint64
 	SubmitTime                               int64
 
-	groups      []Group
-	constraints []Constraint
-	extra       object
-	summary     *summary
-	allocations []*allocation // of all versions, by ID
-	evaluations []*evaluation // of all versions, by status and ID
-	deployment  *deployment   // of this version; nil: none
-	earlier     []*job        // the versions before, latest first
-	planned     uint64        // index of this version's plan
+	groups          []Group
+	constraints     []Constraint
+	extraFields     object
+	summary         *summary
+	allocations     []*allocation // of all versions, by ID
+	evaluations     []*evaluation // of all versions, by status and ID
+	deployment      *deployment   // of this version, or nil
+	earlierVersions []*job        // latest first
+	planIndex       uint64        // index of this version's plan
 
-	// Of what was registered over HTTP.
-	definition  object // the job but for its state; nil: the job was described
-	submission  object // the job file; nil: none was sent
-	scalings    map[string][]scalingEvent
-	policies    map[string]policyIndexes // by group; nil: the job was described
-	scaling     map[string]scalingPolicy // of the job as it is, by group
-	stable      bool                     // already as a copy of an earlier version
-	tag         *versionTag
-	collected   map[string]tally // allocations that were garbage-collected, which the summary still counts
-	tokenID     string           // of who registered it
-	payload     any              // of a dispatched job
-	idempotency string
+	// The fields below are set for jobs that were registered over HTTP.
+	definition      object // without registrationState; nil: the job was described
+	submission      object // the job file; nil: none was sent
+	scalingEvents   map[string][]scalingEvent
+	policyIndexes   map[string]scalingPolicyIndexes // by group; nil: the job was described
+	scalingPolicies map[string]scalingPolicy        // of the current version, by group
+	knownStable     bool                            // a copy of a stable version
+	tag             *versionTag
+	collected       map[string]groupSummary // garbage-collected allocations, which the summary still counts
+	tokenID         string                  // accessor of the token that registered it
+	payload         any                     // of a dispatched job
+	idempotency     string
 }
 
 func (j *job) key() key { return key{namespace: j.Namespace, id: j.ID} }
@@ -56,15 +56,15 @@ type parameterized struct {
 	Payload                    string
 }
 
-// isParent reports whether the job only ever launches children.
+// isParent reports whether the job is periodic or parameterized and only has child jobs.
 func (j *job) isParent() bool {
 	return j.Periodic != nil || (j.ParameterizedJob != nil && !j.Dispatched)
 }
 
-// status is what Nomad derives from everything that belongs to the job.
+// status returns the status that Nomad derives for the job.
 func (j *job) status() string {
 	switch {
-	case j.Stop && !j.awaits("pending"):
+	case j.Stop && !j.hasEvaluation("pending"):
 		return "dead"
 	case j.Stop:
 	case j.Type == "system", j.isParent():
@@ -77,28 +77,28 @@ func (j *job) status() string {
 			return "running"
 		}
 	}
-	if j.awaits("pending") || j.awaits("blocked") {
+	if j.hasEvaluation("pending") || j.hasEvaluation("blocked") {
 		return "pending"
 	}
 	return "dead"
 }
 
-// awaits reports whether an evaluation of the job has that status.
-func (j *job) awaits(status string) bool {
+// hasEvaluation reports whether an evaluation of the job has this status.
+func (j *job) hasEvaluation(status string) bool {
 	return slices.ContainsFunc(j.evaluations, func(e *evaluation) bool { return e.Status == status })
 }
 
-// summary counts a job's allocations by group and its children.
+// summary counts the allocations of a job by group, and its children.
 type summary struct {
 	JobID, Namespace         string
 	Children                 children
-	Summary                  map[string]*tally
+	Summary                  map[string]*groupSummary
 	CreateIndex, ModifyIndex uint64
 }
 
-type tally struct{ Complete, Failed, Lost, Queued, Running, Starting, Unknown int }
+type groupSummary struct{ Complete, Failed, Lost, Queued, Running, Starting, Unknown int }
 
-func (t *tally) add(clientStatus string) {
+func (t *groupSummary) add(clientStatus string) {
 	switch clientStatus {
 	case "complete":
 		t.Complete++

@@ -2,7 +2,7 @@ package sim
 
 import "crypto/sha256"
 
-// namespace is a namespace as it is stored and listed.
+// namespace is the stored record of a namespace.
 type namespace struct {
 	Name, Description, Quota                                                     string
 	Capabilities, NodePoolConfiguration, VaultConfiguration, ConsulConfiguration *struct{}
@@ -13,7 +13,7 @@ type namespace struct {
 
 func (n *namespace) key() key { return key{id: n.Name} }
 
-// AddNamespace adds a namespace; one that is there stays as it is. Run adds those that its jobs name.
+// AddNamespace adds a namespace, unless it exists. Run adds the namespaces of its jobs.
 func (c *Cluster) AddNamespace(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -25,7 +25,7 @@ func (c *Cluster) addNamespace(name, description string) {
 		return
 	}
 	hash := sha256.Sum256([]byte(name + description))
-	n := &namespace{Name: name, Description: description, Hash: hash[:], CreateIndex: c.step(tableNamespaces)}
+	n := &namespace{Name: name, Description: description, Hash: hash[:], CreateIndex: c.nextIndex(tableNamespaces)}
 	n.ModifyIndex = n.CreateIndex
 	c.namespaces = put(c.namespaces, n, byName)
 }

@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// Network is what a group asks of a node's network.
+// Network is a network block of a group.
 type Network struct {
-	Mode  string // "" is the host's
+	Mode  string // "" means host
 	Ports []Port
 }
 
-// Port is a port by name. Value 0 is one that Nomad chooses; To is its number inside, where that differs.
+// Port is a labeled port. If Value is 0, Nomad chooses the port. To is the port inside the allocation, if different.
 type Port struct {
 	Label     string
 	Value, To int
@@ -29,10 +29,10 @@ func (p Port) detail() object {
 	return d
 }
 
-// asked are the networks as a job has them: what is empty is left out.
-func asked(all []Network) []object { return networks(all, Port.detail, nil) }
+// requestedNetworks returns the networks of a job, without empty fields.
+func requestedNetworks(all []Network) []object { return networkRows(all, Port.detail, nil) }
 
-func networks(all []Network, detail func(Port) object, more object) (rows []object) {
+func networkRows(all []Network, detail func(Port) object, more object) (rows []object) {
 	for _, n := range all {
 		row := object{}
 		for k, v := range more {
@@ -54,21 +54,22 @@ func networks(all []Network, detail func(Port) object, more object) (rows []obje
 	return rows
 }
 
-// given are the networks that an allocation got.
-func (a *allocation) given() []object {
-	return networks(a.group.Networks, func(p Port) object {
-		p.Value = a.port(p)
+// assignedNetworks returns the networks of an allocation with their ports.
+func (a *allocation) assignedNetworks() []object {
+	return networkRows(a.group.Networks, func(p Port) object {
+		p.Value = a.portNumber(p)
 		return p.detail()
 	}, object{"IP": a.node.spec.Address})
 }
 
-// ports are those that an allocation got; nil without any, as in Nomad.
-func (a *allocation) ports() (rows []object) {
+// assignedPorts returns the ports of an allocation. As in Nomad, it is nil without ports.
+func (a *allocation) assignedPorts() (rows []object) {
 	for _, n := range a.group.Networks {
 		inOrder := slices.Clone(n.Ports)
-		slices.SortStableFunc(inOrder, func(p, q Port) int { return -cmp.Compare(min(p.Value, 1), min(q.Value, 1)) }) // those asked for first
+		// static ports first
+		slices.SortStableFunc(inOrder, func(p, q Port) int { return -cmp.Compare(min(p.Value, 1), min(q.Value, 1)) })
 		for _, p := range inOrder {
-			row := object{"Label": p.Label, "Value": a.port(p), "HostIP": a.node.spec.Address}
+			row := object{"Label": p.Label, "Value": a.portNumber(p), "HostIP": a.node.spec.Address}
 			if p.To != 0 {
 				row["To"] = p.To
 			}
@@ -78,8 +79,8 @@ func (a *allocation) ports() (rows []object) {
 	return rows
 }
 
-// port is the number of a port: one that Nomad chooses lies where Nomad chooses, and stays the same.
-func (a *allocation) port(p Port) int {
+// portNumber returns the number of a port. A dynamic port gets a stable number in Nomad's range.
+func (a *allocation) portNumber(p Port) int {
 	h := fnv.New32a()
 	h.Write([]byte(a.ID + p.Label))
 	return cmp.Or(p.Value, 20000+int(h.Sum32()%12000))

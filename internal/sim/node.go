@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// node is a node as it is stored.
+// node is the stored record of a node.
 type node struct {
 	ID, Name, Datacenter, NodeClass, NodePool string
 	Status, SchedulingEligibility             string
 	CreateIndex, ModifyIndex                  uint64
 
 	spec            Node
-	joined, updated time.Time // updated: when the status changed last; zero: never
-	dead            bool      // its client agent does not run, whatever the servers know
+	joined, updated time.Time // updated: the last status change, or zero
+	agentDown       bool      // the client agent is not running, even if the servers have not noticed
 	missed          []missedHeartbeat
 }
 
 func (n *node) key() key { return key{id: n.ID} }
 
-// AddNode lets a node join the cluster. One with the same name is replaced and keeps its allocations.
+// AddNode adds a node to the cluster. It replaces a node with the same name, which keeps its allocations.
 func (c *Cluster) AddNode(n Node) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,7 +47,7 @@ func (c *Cluster) addNode(n Node) *node {
 	if n.Down {
 		joined.Status = "down"
 	}
-	joined.CreateIndex = c.step(tableNodes)
+	joined.CreateIndex = c.nextIndex(tableNodes)
 	joined.ModifyIndex = joined.CreateIndex
 	if old := c.nodeNamed(n.Name); old != nil {
 		joined.CreateIndex, joined.joined = old.CreateIndex, old.joined
@@ -80,7 +80,7 @@ func (n *node) stub() object {
 	}
 }
 
-// metrics says how an allocation came to this node.
+// metrics returns the placement metrics of an allocation on this node.
 func (n *node) metrics() metrics {
 	return metrics{
 		NodesEvaluated: 1, NodesInPool: 1, NodesAvailable: available([]*node{n}), NodePool: n.NodePool,

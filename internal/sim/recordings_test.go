@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// A recording is one answer of a real Nomad 2.0.5.
+// recording is a response of a real Nomad 2.0.5.
 type recording struct {
 	name    string
 	Request struct{ Method, Path string }
@@ -45,7 +45,8 @@ func recordings(t *testing.T) []recording {
 	return all
 }
 
-// family is the endpoint a recording is of: what one answer of it shows as null, another may show as a value.
+// family returns the endpoint of a recording. A field that is null in one recording may have a value in another one
+// of the same family.
 func (r recording) family() string {
 	path, _, _ := strings.Cut(r.Request.Path, "?")
 	switch {
@@ -71,19 +72,20 @@ func (r recording) family() string {
 	return path
 }
 
-// named are the objects whose keys are names and not words of the API.
-var named = regexp.MustCompile(`\.(Summary|TaskStates|Details|Drivers|Attributes|Pids|FailedTGAllocs|ConstraintFiltered|` +
-	`DimensionExhausted|NodesAvailable|ClassEligibility|QueuedAllocations|DesiredTGUpdates|TaskLifecycles|TaskResources|` +
+// keyedByName matches the objects whose keys are names instead of fields of the API.
+var keyedByName = regexp.MustCompile(`\.(Summary|TaskStates|Details|Drivers|Attributes|Pids|FailedTGAllocs|` +
+	`ConstraintFiltered|DimensionExhausted|NodesAvailable|ClassEligibility|` +
+	`QueuedAllocations|DesiredTGUpdates|TaskLifecycles|TaskResources|` +
 	`Config|HostVolumes|Meta|Env)$`)
 
-// shape notes, for each place in a JSON value, what stands there: a type, or an object with its keys. The elements
-// of a list share a place, as do the values of an object whose keys are names.
-func shape(v any, place string, out map[string]map[string]bool) {
+// jsonShape records the types in a JSON value by path. The elements of a list share a path, and so do the values of
+// an object whose keys are names.
+func jsonShape(v any, path string, out map[string]map[string]bool) {
 	note := func(s string) {
-		if out[place] == nil {
-			out[place] = make(map[string]bool)
+		if out[path] == nil {
+			out[path] = make(map[string]bool)
 		}
-		out[place][s] = true
+		out[path][s] = true
 	}
 	switch v := v.(type) {
 	case nil:
@@ -91,27 +93,28 @@ func shape(v any, place string, out map[string]map[string]bool) {
 	case []any:
 		note("array")
 		for _, e := range v {
-			shape(e, place+"[]", out)
+			jsonShape(e, path+"[]", out)
 		}
 	case map[string]any:
-		// TaskGroups and Tasks are lists in a job, objects by name elsewhere. Checks come by their IDs.
-		if named.MatchString(place) || byCheck(v) || strings.HasSuffix(place, ".TaskGroups") || strings.HasSuffix(place, ".Tasks") {
+		// TaskGroups and Tasks are lists in a job and objects by name elsewhere. Checks are keyed by their IDs.
+		if keyedByName.MatchString(path) || keyedByCheckID(v) || strings.HasSuffix(path, ".TaskGroups") ||
+			strings.HasSuffix(path, ".Tasks") {
 			note("object by name")
 			for _, e := range v {
-				shape(e, place+".*", out)
+				jsonShape(e, path+".*", out)
 			}
 			return
 		}
 		note("object " + strings.Join(slices.Sorted(maps.Keys(v)), " "))
 		for k, e := range v {
-			shape(e, place+"."+k, out)
+			jsonShape(e, path+"."+k, out)
 		}
 	default:
 		note(fmt.Sprintf("%T", v))
 	}
 }
 
-func byCheck(v map[string]any) bool {
+func keyedByCheckID(v map[string]any) bool {
 	for k := range v {
 		if len(k) != 64 {
 			return false
@@ -120,34 +123,34 @@ func byCheck(v map[string]any) bool {
 	return len(v) > 0
 }
 
-// differences lists where got has what the recordings of its family never show, and where it lacks what this
-// recording shows.
+// differences lists the shapes in got that no recording of the family has, and the paths of this recording that got
+// does not have.
 func differences(family map[string]map[string]bool, want, got any) []string {
 	here, have := map[string]map[string]bool{}, map[string]map[string]bool{}
-	shape(want, "", here)
-	shape(got, "", have)
+	jsonShape(want, "", here)
+	jsonShape(got, "", have)
 	var found []string
-	for place, shapes := range have {
+	for path, shapes := range have {
 		for s := range shapes {
-			if !family[place][s] {
-				found = append(found, fmt.Sprintf("%s: got %s, want one of %v", place, s, slices.Sorted(maps.Keys(family[place]))))
+			if !family[path][s] {
+				found = append(found, fmt.Sprintf("%s: got %s, want one of %v", path, s, slices.Sorted(maps.Keys(family[path]))))
 			}
 		}
 	}
-	for place, shapes := range here {
-		if have[place] == nil && !unsaid.MatchString(place) {
-			found = append(found, fmt.Sprintf("%s: got nothing, want %v", place, slices.Sorted(maps.Keys(shapes))))
+	for path, shapes := range here {
+		if have[path] == nil && !notDescribed.MatchString(path) {
+			found = append(found, fmt.Sprintf("%s: got nothing, want %v", path, slices.Sorted(maps.Keys(shapes))))
 		}
 	}
 	slices.Sort(found)
 	return found
 }
 
-// unsaid is what a job has in the recordings and no description of the simulated cluster can say.
-var unsaid = regexp.MustCompile(`\.Config\.\*`)
+// notDescribed matches the fields of recorded jobs that a description cannot set.
+var notDescribed = regexp.MustCompile(`\.Config\.\*`)
 
-func TestAnswersHaveTheShapeOfTheRecordings(t *testing.T) {
-	c := recorded()
+func TestRead_MatchesRecordings(t *testing.T) {
+	c := recordedCluster()
 	all := recordings(t)
 	families := map[string]map[string]map[string]bool{}
 	for _, r := range all {
@@ -155,7 +158,7 @@ func TestAnswersHaveTheShapeOfTheRecordings(t *testing.T) {
 		if families[f] == nil {
 			families[f] = map[string]map[string]bool{}
 		}
-		shape(r.Body, "", families[f])
+		jsonShape(r.Body, "", families[f])
 	}
 	for _, r := range all {
 		t.Run(r.name, func(t *testing.T) {
@@ -213,7 +216,7 @@ func checkHeaders(t *testing.T, got http.Header, want map[string]string) {
 	}
 }
 
-func TestShapeComparisonFindsEveryKindOfDifference(t *testing.T) {
+func TestJSONShape_FindsDifferences(t *testing.T) {
 	const want = `{"ID": "a", "Count": 1, "At": null, "TaskStates": {"web": {"State": "x"}}, "List": [{"A": 1}]}`
 	for name, got := range map[string]string{
 		"a missing key":                `{"Count": 1, "At": null, "TaskStates": {"web": {"State": "x"}}, "List": [{"A": 1}]}`,
@@ -231,7 +234,7 @@ func TestShapeComparisonFindsEveryKindOfDifference(t *testing.T) {
 			t.Fatalf("%s: bad test", name)
 		}
 		family := map[string]map[string]bool{}
-		shape(w, "", family)
+		jsonShape(w, "", family)
 		if d := differences(family, w, g); len(d) == 0 {
 			t.Errorf("%s: got no difference, want one", name)
 		}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// tracker remembers from where an allocation came.
-type tracker struct {
+// rescheduleTracker records the reschedules that led to an allocation.
+type rescheduleTracker struct {
 	Events         []rescheduleEvent
 	LastReschedule string
 }
@@ -17,43 +17,44 @@ type rescheduleEvent struct {
 	Delay                   time.Duration
 }
 
-// updating is what Nomad says of an allocation that makes room for a later version of its job.
-const updating = "alloc is being updated due to job update"
+// descUpdating is Nomad's description of an allocation that is replaced by a later job version.
+const descUpdating = "alloc is being updated due to job update"
 
-// preceding returns the description of the allocation before this one, with what follows from there being a later one.
-func (a Allocation) preceding() Allocation {
+// completePrevious returns the description of the previous allocation, with defaults for an allocation that was
+// replaced.
+func (a Allocation) completePrevious() Allocation {
 	p := *a.Previous
 	p.DesiredStatus = cmp.Or(p.DesiredStatus, "stop")
-	if p.Behind == a.Behind {
+	if p.VersionsBehind == a.VersionsBehind {
 		p.ClientStatus = cmp.Or(p.ClientStatus, "failed")
 	} else {
 		p.ClientStatus = cmp.Or(p.ClientStatus, "complete")
-		p.DesiredDescription = cmp.Or(p.DesiredDescription, updating)
+		p.DesiredDescription = cmp.Or(p.DesiredDescription, descUpdating)
 	}
 	return p
 }
 
-// nextAt is when an allocation that has failed is replaced.
-func (a *allocation) nextAt() time.Time {
-	return time.Unix(0, a.ModifyTime).Add(a.group.delay(a.Job.Type, a.rescheduled()))
+// replacementTime returns the time at which a failed allocation is replaced.
+func (a *allocation) replacementTime() time.Time {
+	return time.Unix(0, a.ModifyTime).Add(a.group.delay(a.Job.Type, a.rescheduleCount()))
 }
 
-// rescheduled counts how often the allocation was.
-func (a *allocation) rescheduled() int {
+// rescheduleCount returns how often the allocation was rescheduled.
+func (a *allocation) rescheduleCount() int {
 	if a.RescheduleTracker == nil {
 		return 0
 	}
 	return len(a.RescheduleTracker.Events)
 }
 
-// replace lets next take the place of previous: for a later version of the job or, of the same one, because previous
-// failed, which leaves the evaluation of the failure and the one that waited for its time.
-func (c *Cluster) replace(previous, next *allocation) {
+// linkReplacement links an allocation to its replacement. If both belong to the same job version, previous failed,
+// and the evaluations of its rescheduling are added.
+func (c *Cluster) linkReplacement(previous, next *allocation) {
 	previous.NextAllocation, next.PreviousAllocation = next.ID, previous.ID
 	if previous.Job != next.Job {
 		return
 	}
-	t := &tracker{LastReschedule: "ok"}
+	t := &rescheduleTracker{LastReschedule: "ok"}
 	if previous.RescheduleTracker != nil {
 		t.Events = append(t.Events, previous.RescheduleTracker.Events...)
 	}
@@ -62,8 +63,8 @@ func (c *Cluster) replace(previous, next *allocation) {
 		Delay: previous.group.delay(previous.Job.Type, len(t.Events)),
 	})
 	next.RescheduleTracker = t
-	failed := c.step(tableEvaluations)
-	next.CreateIndex = c.step(tableAllocations, tableEvaluations)
+	failed := c.nextIndex(tableEvaluations)
+	next.CreateIndex = c.nextIndex(tableAllocations, tableEvaluations)
 	if previous.DeploymentStatus != nil {
 		again := true
 		previous.DesiredTransition.Reschedule = &again
@@ -72,13 +73,13 @@ func (c *Cluster) replace(previous, next *allocation) {
 	next.EvalID = previous.FollowupEvalID
 }
 
-// reschedule writes down the evaluations of a rescheduling and returns the ID of the second.
+// reschedule adds the two evaluations of a rescheduling and returns the ID of the second.
 func (j *job) reschedule(previous, next *allocation, failed uint64) string {
-	noticed := j.evaluation("alloc-failure", "", previous.ModifyTime, failed, "failure", previous.ID)
-	again := j.evaluation("alloc-reschedule", "", previous.ModifyTime, failed, "reschedule", previous.ID)
-	again.ModifyIndex, again.ModifyTime, again.WaitUntil = next.CreateIndex, next.CreateTime, stamp(previous.nextAt())
-	again.JobModifyIndex = j.JobModifyIndex
-	noticed.NextEval, again.PreviousEval = again.ID, noticed.ID
-	j.evaluations = append(j.evaluations, noticed, again)
-	return again.ID
+	failure := j.newEvaluation("alloc-failure", "", previous.ModifyTime, failed, "failure", previous.ID)
+	followup := j.newEvaluation("alloc-reschedule", "", previous.ModifyTime, failed, "reschedule", previous.ID)
+	followup.ModifyIndex, followup.ModifyTime, followup.JobModifyIndex = next.CreateIndex, next.CreateTime, j.JobModifyIndex
+	followup.WaitUntil = stamp(previous.replacementTime())
+	failure.NextEval, followup.PreviousEval = followup.ID, failure.ID
+	j.evaluations = append(j.evaluations, failure, followup)
+	return followup.ID
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestRescheduledAllocationRemembersWhereItCameFrom(t *testing.T) {
+func TestReschedule_Tracker(t *testing.T) {
 	c := New()
 	for _, name := range []string{"node-1", "node-2", "node-3"} {
 		c.AddNode(Node{Name: name})
@@ -17,7 +17,8 @@ func TestRescheduledAllocationRemembersWhereItCameFrom(t *testing.T) {
 	c.Run(Job{ID: "p-web", Submitted: at, Deployment: successful, Groups: []Group{{
 		Reschedule: &Reschedule{Attempts: 2, Interval: time.Hour, Delay: 10 * time.Second, DelayFunction: "exponential"},
 		Allocations: []Allocation{{Node: "node-3", Previous: &Allocation{
-			Node: "node-2", Modified: at.Add(2 * time.Minute), Previous: &Allocation{Node: "node-1", Modified: at.Add(time.Minute)},
+			Node: "node-2", Modified: at.Add(2 * time.Minute),
+			Previous: &Allocation{Node: "node-1", Modified: at.Add(time.Minute)},
 		}}},
 	}}})
 	n := dial(t, c, "")
@@ -27,7 +28,8 @@ func TestRescheduledAllocationRemembersWhereItCameFrom(t *testing.T) {
 	}
 	slices.SortFunc(stubs, func(a, b *api.AllocationListStub) int { return int(a.CreateIndex) - int(b.CreateIndex) })
 	last, _, err := n.Allocations().Info(stubs[2].ID, nil)
-	if err != nil || last.ClientStatus != "running" || last.RescheduleTracker == nil || len(last.RescheduleTracker.Events) != 2 {
+	if err != nil || last.ClientStatus != "running" || last.RescheduleTracker == nil ||
+		len(last.RescheduleTracker.Events) != 2 {
 		t.Fatalf("last allocation: got %+v, %v, want it running, rescheduled twice", last, err)
 	}
 	for i, e := range last.RescheduleTracker.Events {
@@ -37,7 +39,8 @@ func TestRescheduledAllocationRemembersWhereItCameFrom(t *testing.T) {
 		if e.PrevAllocID != before.ID || e.PrevNodeID != before.NodeID || e.RescheduleTime != when {
 			t.Errorf("event %d: got %+v, want one from %s on %s after %v", i, e, before.ID, before.NodeName, delay)
 		}
-		if before.ClientStatus != "failed" || before.DesiredStatus != "stop" || before.NextAllocation != stubs[i+1].ID || before.FollowupEvalID != stubs[i+1].EvalID {
+		if before.ClientStatus != "failed" || before.DesiredStatus != "stop" || before.NextAllocation != stubs[i+1].ID ||
+			before.FollowupEvalID != stubs[i+1].EvalID {
 			t.Errorf("allocation %d: got %+v, want it failed and followed", i, before)
 		}
 	}
@@ -47,7 +50,7 @@ func TestRescheduledAllocationRemembersWhereItCameFrom(t *testing.T) {
 	}
 }
 
-func TestEvaluationsOfAJobAreListedByStatusAndID(t *testing.T) {
+func TestEvaluations_Order(t *testing.T) {
 	c := New()
 	c.Run(Job{
 		ID: "p-web", Versions: []Job{{}},
@@ -55,7 +58,9 @@ func TestEvaluationsOfAJobAreListedByStatusAndID(t *testing.T) {
 			{Name: "web", Allocations: []Allocation{{Previous: &Allocation{}}}},
 			{Name: "pend", Unplaced: &Unplaced{DimensionExhausted: map[string]int{"memory": 1}}},
 		},
-		Evaluations: []Evaluation{{TriggeredBy: "deployment-watcher"}, {TriggeredBy: "node-update", Status: "canceled", Description: "x"}},
+		Evaluations: []Evaluation{
+			{TriggeredBy: "deployment-watcher"}, {TriggeredBy: "node-update", Status: "canceled", Description: "x"},
+		},
 	})
 	evals, _, err := dial(t, c, "").Jobs().Evaluations("p-web", nil)
 	if err != nil {

@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// Service is what others find a group or a task by.
+// Service is a service of a group or a task.
 type Service struct {
 	Name     string
-	Provider string // "nomad" when empty; also "consul", whose checks Nomad knows nothing of
+	Provider string // "nomad" (default) or "consul", whose checks Nomad does not have
 	Port     string // a label or a number
 	Address  string
 	Tags     []string
 	Checks   []Check
 }
 
-// Check is one check of a service. It passes on a running allocation unless that says otherwise.
+// Check is a check of a service. It passes on running allocations, unless they list it in FailingChecks.
 type Check struct {
 	Name              string
-	Type              string // "tcp" when empty; also "http"
+	Type              string // "tcp" (default) or "http"
 	Path, Port        string
-	OnUpdate          string        // "require_healthy" when empty; "ignore": a deployment does not wait for it
-	Interval, Timeout time.Duration // 10 s and 2 s when zero
+	OnUpdate          string        // "require_healthy" (default), or "ignore" if deployments do not wait for it
+	Interval, Timeout time.Duration // default 10 s and 2 s
 }
 
 func services(j *job, task string, all []Service) (rows []object) {
@@ -42,20 +42,20 @@ func services(j *job, task string, all []Service) (rows []object) {
 	return rows
 }
 
-// implied is what Nomad asks of a node beside what the group does, for the services that Nomad keeps itself.
-func (g Group) implied() []Constraint {
+// impliedConstraints returns the constraints that Nomad adds to a group with Nomad services.
+func (g Group) impliedConstraints() []Constraint {
 	all := g.Services
 	for _, t := range g.Tasks {
 		all = slices.Concat(all, t.Services)
 	}
-	if !slices.ContainsFunc(all, Service.native) {
+	if !slices.ContainsFunc(all, Service.isNomadService) {
 		return nil
 	}
 	return []Constraint{{"${attr.nomad.service_discovery}", "=", "true"}, {"${attr.nomad.version}", "semver", ">= 1.4.0"}}
 }
 
-// native reports whether Nomad keeps the service and its checks itself.
-func (s Service) native() bool { return cmp.Or(s.Provider, "nomad") == "nomad" }
+// isNomadService reports whether the service is registered in Nomad itself.
+func (s Service) isNomadService() bool { return cmp.Or(s.Provider, "nomad") == "nomad" }
 
 func (c Check) detail(task string) object {
 	return object{

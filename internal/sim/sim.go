@@ -1,7 +1,6 @@
-// Package sim is a Nomad HTTP API inside the process: a cluster that the real nomad/api client cannot tell from
-// one of Nomad 2.0.5. The demo and the tests need a Nomad that starts in a millisecond, holds exactly the jobs
-// that were described, answers the same on every machine, and fails on demand; a real one does none of that.
-// What it answers is held against recordings of a real Nomad in testdata/recordings.
+// Package sim simulates the HTTP API of Nomad 2.0.5 inside the process, for the demo and for tests. It holds exactly
+// the jobs that were described, starts in a millisecond, and fails on demand. Its responses are tested against
+// recordings of a real Nomad in testdata/recordings. It must not depend on the gateway.
 package sim
 
 import (
@@ -10,7 +9,7 @@ import (
 	"time"
 )
 
-// The tables whose last change X-Nomad-Index reports, as in Nomad's state store.
+// table identifies a table of Nomad's state store. X-Nomad-Index reports the last change of a table.
 type table int
 
 const (
@@ -24,58 +23,58 @@ const (
 	tableCount
 )
 
-// Cluster is one simulated Nomad region with one server. It is safe for concurrent use. Everything stored in it
-// is a record that is replaced and never changed, so that an answer can be written after the lock is released.
+// Cluster is a simulated Nomad region with one server. It is safe for concurrent use. Stored records are replaced and
+// never changed, so that a response can be written after the lock is released.
 type Cluster struct {
-	mu          sync.RWMutex // guards all down to tries
-	index       uint64
-	changedAt   [tableCount]uint64
-	changed     chan struct{} // closed and replaced by every change, which wakes blocking queries
-	namespaces  []*namespace  // by name
-	nodes       []*node       // by ID
-	jobs        []*job        // by namespace and ID
-	allocations []*allocation // by creation
-	evaluations []*evaluation // by creation
-	deployments []*deployment // by creation
-	byID        map[string]*allocation
-	tokens      map[string]*token // empty: ACL is off
-	runs        map[string]*run   // what runs, by allocation
-	held        bool              // nothing is started
-	pace        time.Duration     // how long a step of an order takes
-	failing     map[key]int       // how many starts of a job's allocations are still to fail
-	doomed      map[string]int    // exit codes of allocations that do not come up, by ID
-	tries       map[string]*restarts
-	journal     journal
+	mu              sync.RWMutex // guards the fields from index to restartTrackers
+	index           uint64
+	changedAt       [tableCount]uint64
+	changed         chan struct{} // closed and replaced at every change, to wake blocking queries
+	namespaces      []*namespace  // by name
+	nodes           []*node       // by ID
+	jobs            []*job        // by namespace and ID
+	allocations     []*allocation // by creation
+	evaluations     []*evaluation // by creation
+	deployments     []*deployment // by creation
+	allocationByID  map[string]*allocation
+	tokens          map[string]*token       // empty: ACL is off
+	runners         map[string]*allocRunner // running tasks, by allocation ID
+	processesOff    bool                    // start no processes
+	stepInterval    time.Duration           // duration of a simulation step
+	failNext        map[key]int             // by job: number of allocation starts that will fail
+	exitCodes       map[string]int          // by allocation ID: exit code of allocations that fail at every start
+	restartTrackers map[string]*restartTracker
+	journal         journal
 
 	mux     *http.ServeMux
 	closed  chan struct{}
 	close   sync.Once
 	faults  faults
-	meter   meter
+	meter   trafficMeter
 	limiter limiter
-	host    host
+	host    agentHost
 }
 
-// New returns a cluster with the namespace "default", no node and no job, at index 1, with ACL off and 100
-// connections allowed per client address. It is ready to serve as an http.Handler; Start makes it listen.
+// New returns a cluster at index 1 with the namespace "default", without nodes and jobs, with ACL off and a limit of
+// 100 connections for each client address. It implements http.Handler. Start makes it listen.
 func New() *Cluster {
 	c := &Cluster{
-		index:   1,
-		changed: make(chan struct{}),
-		byID:    make(map[string]*allocation),
-		tokens:  make(map[string]*token),
-		runs:    make(map[string]*run),
-		pace:    usualPace,
-		failing: make(map[key]int),
-		doomed:  make(map[string]int),
-		tries:   make(map[string]*restarts),
-		closed:  make(chan struct{}),
-		mux:     http.NewServeMux(),
+		index:           1,
+		changed:         make(chan struct{}),
+		allocationByID:  make(map[string]*allocation),
+		tokens:          make(map[string]*token),
+		runners:         make(map[string]*allocRunner),
+		stepInterval:    defaultStepInterval,
+		failNext:        make(map[key]int),
+		exitCodes:       make(map[string]int),
+		restartTrackers: make(map[string]*restartTracker),
+		closed:          make(chan struct{}),
+		mux:             http.NewServeMux(),
 	}
 	for t := range c.changedAt {
 		c.changedAt[t] = c.index
 	}
-	// Nomad's mux redirects paths that are not clean, which a client notices with a job ID such as "a//b".
+	// Like Nomad's mux, this redirects unclean paths, which matters for a job ID such as "a//b".
 	c.mux.HandleFunc("/", c.serve)
 	c.limiter.max = 100
 	c.meter.reset()
@@ -84,8 +83,8 @@ func New() *Cluster {
 	return c
 }
 
-// Close cuts every connection, ends every request that waits, and stops listening. When it returns, no process that the
-// cluster has started runs any more, and no file of them is left.
+// Close closes all connections, ends all waiting requests, and stops listening. When it returns, all processes of the
+// cluster are killed and their files are removed.
 func (c *Cluster) Close() {
 	c.close.Do(func() {
 		close(c.closed)
@@ -94,9 +93,8 @@ func (c *Cluster) Close() {
 	})
 }
 
-// step makes one change: it raises the index, notes it for the tables that change and wakes the queries that
-// wait. c.mu is held.
-func (c *Cluster) step(tables ...table) uint64 {
+// nextIndex raises the index, records it for the changed tables, and wakes waiting queries. c.mu is held.
+func (c *Cluster) nextIndex(tables ...table) uint64 {
 	c.index++
 	for _, t := range tables {
 		c.changedAt[t] = c.index

@@ -2,124 +2,123 @@ package sim
 
 import "time"
 
-// Job describes a job and the state it is in. Only ID is needed: what is left out becomes a healthy service in
-// the namespace "default" with one group and one task, submitted now.
+// Job describes a job and its state. Only ID is required. By default, a job is a healthy service in the namespace
+// "default", with one group and one task, submitted now.
 type Job struct {
 	Namespace, ID string
-	Type          string // "service", "batch", "system" or "sysbatch"
-	ParentID      string // of the periodic or parameterized job that this one is a child of
+	Type          string // "service" (default), "batch", "system" or "sysbatch"
+	ParentID      string // the periodic or parameterized parent of a child job
 	Stopped       bool
-	Version       uint64 // 0 is as many as Versions has
+	Version       uint64 // default len(Versions)
 	Meta          map[string]string
 	Constraints   []Constraint
 	Periodic      *Periodic
-	Parameterized *Parameterized // also on a dispatched child, as in Nomad
+	Parameterized *Parameterized // also set on dispatched children, as in Nomad
 	Groups        []Group
 	Deployment    Deployment
 	Submitted     time.Time
-	Versions      []Job          // what the job was before, oldest first; what belongs to the job itself is ignored
-	Evaluations   []Evaluation   // beside those that registering, rescheduling and waiting for a place leave
-	Extra         map[string]any // more fields of the job, such as a later Nomad may have; they win over known ones
+	Versions      []Job          // earlier versions, oldest first; fields that identify the job are ignored
+	Evaluations   []Evaluation   // in addition to those for registering, rescheduling and placement failures
+	Extra         map[string]any // additional fields, as a later Nomad may have; they take precedence
 }
 
-// Constraint is what a node has to be: Left "${attr.kernel.name}", Operator "=", Right "linux".
+// Constraint is a constraint on nodes, such as "${attr.kernel.name}", "=", "linux".
 type Constraint struct{ Left, Operator, Right string }
 
-// Evaluation is one more evaluation of a job.
+// Evaluation is an additional evaluation of a job.
 type Evaluation struct {
 	TriggeredBy         string // "deployment-watcher", "alloc-failure", "node-update" and so on
-	Status, Description string // "complete" and none when empty
+	Status, Description string // default "complete" and ""
 	Created             time.Time
 }
 
-// Periodic is a launch plan: Spec is `cron = "..."` and Specs is `crons = [...]` of the job file.
+// Periodic is a periodic block. Spec and Specs correspond to cron and crons in a job file.
 type Periodic struct {
 	Spec            string
 	Specs           []string
-	TimeZone        string // "" is UTC
+	TimeZone        string // default UTC
 	ProhibitOverlap bool
 	Disabled        bool
 }
 
-// Parameterized says what a dispatch must and may bring.
+// Parameterized is a parameterized block.
 type Parameterized struct {
-	Payload                    string // "optional", "required" or "forbidden"; "" is optional
+	Payload                    string // "optional" (default), "required" or "forbidden"
 	MetaRequired, MetaOptional []string
 }
 
-// Deployment is a job's latest deployment; without a Status the job has none. Description "" is what Nomad says
-// of that status most often.
+// Deployment is the latest deployment of a job. Without a Status there is none. The default Description is Nomad's
+// most frequent one for the status.
 type Deployment struct{ Status, Description string }
 
 // Group is a task group.
 type Group struct {
 	Name  string
-	Count int // 0 is the number of Allocations and unplaced ones, or else 1
+	Count int // default: the number of Allocations and unplaced allocations, at least 1
 	Tasks []Task
-	// Allocations nil: Count running ones, on the nodes in turn. Empty: none.
+	// Allocations contains all allocations of the group. If it is nil, Count allocations run on alternating nodes.
 	Allocations []Allocation
 	Unplaced    *Unplaced
 	Constraints []Constraint
 	Networks    []Network
 	Services    []Service
-	Restart     *Restart    // nil is Nomad's default for the type of the job
-	Reschedule  *Reschedule // the same
-	Update      *Update     // nil is Nomad's default for a service; other jobs have none
+	Restart     *Restart    // nil: Nomad's default for the job type
+	Reschedule  *Reschedule // nil: Nomad's default for the job type
+	Update      *Update     // nil: Nomad's default; only for services
 	Scaling     *Scaling
 	Disconnect  *Disconnect
 	Meta        map[string]string
 }
 
-// Update is how the allocations of a service are replaced by those of another version. Times that are zero are
-// Nomad's defaults; MaxParallel 0 is 1.
+// Update is an update block. MaxParallel defaults to 1, and durations default to Nomad's.
 type Update struct {
 	MaxParallel, Canary                               int
 	AutoRevert, AutoPromote                           bool
 	MinHealthyTime, HealthyDeadline, ProgressDeadline time.Duration
 }
 
-// Disconnect is what becomes of the allocations of a group whose client does not answer.
+// Disconnect is a disconnect block.
 type Disconnect struct {
-	LostAfter time.Duration // until then they are unknown; 0: they are lost at once
-	Keep      bool          // not replaced while they are unknown: replace = false
+	LostAfter time.Duration // time for which allocations are unknown before they are lost; 0: they are lost immediately
+	NoReplace bool          // replace = false
 }
 
-// Scaling is how far a group may be scaled.
+// Scaling is a scaling block.
 type Scaling struct {
 	Min, Max int
 	Disabled bool
 }
 
-// Restart is what a client does with a task that ends, Reschedule what the servers do with an allocation that failed.
+// Restart is a restart block, and Reschedule is a reschedule block.
 type (
 	Restart struct {
 		Attempts        int
 		Interval, Delay time.Duration
-		Mode            string // "fail" when empty; also "delay"
+		Mode            string // "fail" (default) or "delay"
 	}
 	Reschedule struct {
 		Attempts                  int
 		Interval, Delay, MaxDelay time.Duration
-		DelayFunction             string // "constant" when empty; also "exponential", "fibonacci"
+		DelayFunction             string // "constant" (default), "exponential" or "fibonacci"
 		Unlimited                 bool
 	}
 )
 
-// Task is one task of a group.
+// Task is a task of a group.
 type Task struct {
 	Name    string
-	Driver  string // "" is docker
-	CPU     int    // MHz; 0 is 100
-	Memory  int    // MiB; 0 is 64
+	Driver  string // default docker
+	CPU     int    // MHz; default 100
+	Memory  int    // MiB; default 64
 	Sidecar bool
-	Config  map[string]any // nil: an image or a command, as the driver needs
-	// Command is run on this machine, as a process of its own in a temporary directory, for as long as the task runs; when
-	// it ends, the task goes the way of the group's restart policy. nil: nothing runs.
+	Config  map[string]any // nil: an image or a command, depending on the driver
+	// Command runs as a process on this machine, in a temporary directory, while the task is running. When it exits, the
+	// restart policy of the group applies. If it is nil, the task has no process.
 	Command     []string
-	LogFileSize int64 // bytes of each file of its logs; 0 is 10 MiB
-	LogFiles    int   // that are kept; 0 is 10
+	LogFileSize int64 // bytes in each log file; default 10 MiB
+	LogFiles    int   // number of log files; default 10
 
-	LogsDisabled bool // nothing of what it writes is kept
+	LogsDisabled bool // Nomad saves no logs
 
 	Env, Meta   map[string]string
 	Templates   []Template
@@ -127,65 +126,64 @@ type Task struct {
 	Services    []Service
 }
 
-// Unplaced says why Nomad cannot place what is left of a group: it becomes a blocked evaluation and the group's
-// queue. The numbers count nodes.
+// Unplaced describes a placement failure of a group. It results in a blocked evaluation and queued allocations. The
+// map values are numbers of nodes.
 type Unplaced struct {
-	Queued             int            // 0 is 1
-	ConstraintFiltered map[string]int // "${attr.kernel.name} = windows": 3
-	DimensionExhausted map[string]int // "memory": 3
+	Queued             int            // default 1
+	ConstraintFiltered map[string]int // for example {"${attr.kernel.name} = windows": 3}
+	DimensionExhausted map[string]int // for example {"memory": 3}
 }
 
-// Allocation is one instance of a group. Its ID is made up from the names around it and its place in the list,
-// so that it stays the same from run to run, unless one is given.
+// Allocation is an allocation of a group. The default ID is derived from the names of its job and group and from its
+// index, so that it is the same in every run.
 type Allocation struct {
 	ID                 string
-	Node               string // by name; one that is not there joins the cluster
-	ClientStatus       string // "running" when empty; also "pending", "complete", "failed", "lost", "unknown"
-	DesiredStatus      string // "run" when empty; also "stop", "evict"
+	Node               string // by name; an unknown node is added
+	ClientStatus       string // "running" (default), "pending", "complete", "failed", "lost" or "unknown"
+	DesiredStatus      string // "run" (default), "stop" or "evict"
 	DesiredDescription string
-	Created, Modified  time.Time // Submitted and Created when zero
-	Unhealthy          bool      // to its deployment
+	Created, Modified  time.Time // default Submitted and Created
+	Unhealthy          bool      // in its deployment
 	Tasks              map[string]TaskState
 
-	Undecided bool // running, and not yet healthy or unhealthy to its deployment
-	// Behind is how many versions of the job the allocation is behind: 0 is of the job as it is.
-	Behind int
-	// Previous is the allocation that this one took the place of. Of an earlier version it is complete when it does not
-	// say otherwise, and was stopped for the update. Of the same version it is failed, and this one is its rescheduling.
-	Previous *Allocation
-	Failing  map[string]CheckFailure // the checks of its services that fail on it, by name
+	HealthPending bool // running, with no health in its deployment yet
+	// VersionsBehind is the number of job versions since the version of the allocation.
+	VersionsBehind int
+	// Previous is the allocation that this one replaced. By default, one of an earlier version was stopped for the
+	// update and is complete. One of the same version failed and was rescheduled.
+	Previous      *Allocation
+	FailingChecks map[string]CheckFailure // the failing checks of its services, by name
 }
 
-// TaskState is the state of one task of an allocation. What is zero follows from its Events, or else from the
-// allocation's status. Events nil are those of an uneventful life, empty are none; of more than ten Nomad keeps the
-// last ten.
+// TaskState is the state of a task in an allocation. Zero fields are derived from Events or from the status of the
+// allocation. Nil Events are those of a task without incidents. As in Nomad, only the last ten are kept.
 type TaskState struct {
 	State             string // "pending", "running" or "dead"
 	Failed            bool
 	Started, Finished time.Time
-	Restarts          uint64 // 0 is as many as Events has
+	Restarts          uint64 // default: the number of restarts in Events
 	Events            []Event
-	CPU               float64 // MHz now used
+	CPU               float64 // MHz in use
 	RSS, MaxRSS       uint64  // bytes
-	Unmeasured        bool    // the client has no numbers of it yet
+	NoStats           bool    // the client has not measured it yet
 }
 
-// Node is a client of the cluster.
+// Node is a client node of the cluster.
 type Node struct {
 	Name                             string
-	ID                               string   // made up from the name when empty
-	Address, Datacenter, Class, Pool string   // "127.0.0.1", "dc1", "", "default" when empty
-	Drivers                          []string // docker when nil
-	Down                             bool     // status down, and no path to it
-	Unreachable                      bool     // still ready, yet the servers have no path to it
-	Hangs                            bool     // takes a request and never answers
+	ID                               string   // derived from the name by default
+	Address, Datacenter, Class, Pool string   // default "127.0.0.1", "dc1", "", "default"
+	Drivers                          []string // default docker
+	Down                             bool     // status down, and not reachable
+	Unreachable                      bool     // status ready, but not reachable from the servers
+	Hangs                            bool     // accepts requests and never responds
 	Slow                             time.Duration
-	Attributes, Meta                 map[string]string // beside those that every node has
+	Attributes, Meta                 map[string]string // in addition to those of all nodes
 }
 
-// Rights is what a token may do. The zero value may do nothing.
+// Rights are the rights of a token. The zero value has none.
 type Rights struct {
 	Management bool
-	Namespaces map[string][]string // namespace, or "*" for those not named, to capabilities such as "read-job"
+	Namespaces map[string][]string // capabilities such as "read-job" by namespace; "*" is any other namespace
 	NodeRead   bool
 }

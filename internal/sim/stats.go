@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// usage is what a client measured, of a task or of a whole allocation. The fields are the recorded ones.
-type usage struct {
+// resourceUsage is the usage of a task or an allocation, in the format of the recordings.
+type resourceUsage struct {
 	CpuStats struct {
 		TotalTicks, Percent, SystemMode, UserMode float64
 		ThrottledPeriods, ThrottledTime           uint64
@@ -21,7 +21,7 @@ type usage struct {
 	DeviceStats []struct{}
 }
 
-func (u *usage) add(t usage) {
+func (u *resourceUsage) add(t resourceUsage) {
 	c, m := &u.CpuStats, &u.MemoryStats
 	c.TotalTicks += t.CpuStats.TotalTicks
 	c.Percent += t.CpuStats.Percent
@@ -41,10 +41,11 @@ func union(a, b []string) []string {
 	return a
 }
 
-// usage is what the client of the task's driver can say: docker knows the peak, the others know processes.
-func (s TaskState) usage(driver string) (total usage, processes map[string]usage) {
-	u := usage{}
-	u.CpuStats.TotalTicks, u.CpuStats.Percent = s.CPU, s.CPU/26 // of cores with 2,600 MHz
+// usage returns the usage as the driver of the task reports it. Only docker reports a peak, and only the other
+// drivers report processes.
+func (s TaskState) usage(driver string) (total resourceUsage, processes map[string]resourceUsage) {
+	u := resourceUsage{}
+	u.CpuStats.TotalTicks, u.CpuStats.Percent = s.CPU, s.CPU/26 // cores have 2,600 MHz
 	u.MemoryStats.RSS = s.RSS
 	if driver == "docker" {
 		u.CpuStats.Measured = []string{"Throttled Periods", "Throttled Time", "Percent"}
@@ -54,13 +55,13 @@ func (s TaskState) usage(driver string) (total usage, processes map[string]usage
 	}
 	u.CpuStats.Measured = []string{"System Mode", "User Mode", "Percent"}
 	u.MemoryStats.Measured = []string{"RSS", "Swap"}
-	return u, map[string]usage{"14307": u}
+	return u, map[string]resourceUsage{"14307": u}
 }
 
-// stats answers an allocation's resource usage. It is the client of the allocation that knows, so the answer
-// depends on the node; a task that no longer runs keeps its last numbers, and does not count in the total.
-func stats(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
-	a, n, err := c.reach(r, id, "read-job")
+// statsHandler returns the resource usage of an allocation, as its client reports it. A task that is no longer
+// running keeps its last numbers, but is not part of the total.
+func statsHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
+	a, n, err := c.reachClient(r, id, "read-job")
 	if err != nil {
 		refuse(w, err)
 		return
@@ -68,11 +69,12 @@ func stats(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	if n.spec.Hangs {
 		c.hang(r)
 	}
-	c.pause(r, n.spec.Slow)
-	total, latest, tasks := usage{DeviceStats: []struct{}{}}, int64(0), object{}
+	c.delay(r, n.spec.Slow)
+	total, latest, tasks := resourceUsage{DeviceStats: []struct{}{}}, int64(0), object{}
 	for _, t := range a.group.Tasks {
 		state := a.TaskStates[t.Name]
-		if only := r.URL.Query().Get("task"); (only != "" && only != t.Name) || state.measured.Unmeasured || state.State == "pending" {
+		if only := r.URL.Query().Get("task"); (only != "" && only != t.Name) || state.measured.NoStats ||
+			state.State == "pending" {
 			continue
 		}
 		taken := time.Now().UnixNano()
@@ -86,16 +88,16 @@ func stats(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 	respond(w, r, object{"ResourceUsage": total, "Tasks": tasks, "Timestamp": latest})
 }
 
-// reach returns an allocation for which the token of the request has one of the capabilities and the node that it is
-// on, when the servers have a path to that node.
-func (c *Cluster) reach(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
+// reachClient returns an allocation and its node. It returns an error if the token has none of the capabilities or if
+// the servers cannot reach the node.
+func (c *Cluster) reachClient(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.reached(r, id, capabilities...)
+	return c.reachClientLocked(r, id, capabilities...)
 }
 
-// reached is reach for who holds c.mu.
-func (c *Cluster) reached(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
+// reachClientLocked is reachClient for callers that hold c.mu.
+func (c *Cluster) reachClientLocked(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
 	t, err := c.authenticate(r)
 	if err != nil {
 		return nil, nil, err
@@ -105,18 +107,18 @@ func (c *Cluster) reached(r *http.Request, id string, capabilities ...string) (*
 		return nil, nil, err
 	}
 	if a == nil {
-		return nil, nil, failure{http.StatusNotFound, unknownAllocation(id).Error()}
+		return nil, nil, httpError{http.StatusNotFound, unknownAllocation(id).Error()}
 	}
-	if !slices.ContainsFunc(capabilities, func(s string) bool { return t.rights.allow(a.Namespace, s) }) {
-		return nil, nil, denied
+	if !slices.ContainsFunc(capabilities, func(s string) bool { return t.rights.allows(a.Namespace, s) }) {
+		return nil, nil, errDenied
 	}
 	i, found := find(c.nodes, key{id: a.NodeID}, byName)
 	if !found {
-		return nil, nil, failure{http.StatusNotFound, fmt.Sprintf("Unknown node %s", a.NodeID)}
+		return nil, nil, httpError{http.StatusNotFound, fmt.Sprintf("Unknown node %s", a.NodeID)}
 	}
 	n := c.nodes[i]
 	if n.spec.Down || n.spec.Unreachable {
-		return nil, nil, failure{http.StatusNotFound, "No path to node"}
+		return nil, nil, httpError{http.StatusNotFound, "No path to node"}
 	}
 	return a, n, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-func TestStatsAreOfEachTask(t *testing.T) {
+func TestStats_PerTask(t *testing.T) {
 	c := New()
 	c.Run(Job{ID: "p-api", Groups: []Group{{
 		Tasks: []Task{{Name: "app"}, {Name: "sidecar", Driver: "raw_exec"}, {Name: "init"}, {Name: "new"}},
@@ -17,7 +17,7 @@ func TestStatsAreOfEachTask(t *testing.T) {
 			"app":     {CPU: 26, RSS: 30 * mib, MaxRSS: 50 * mib},
 			"sidecar": {CPU: 4, RSS: 5 * mib, MaxRSS: 7 * mib},
 			"init":    {State: "dead", RSS: 100 * mib},
-			"new":     {Unmeasured: true},
+			"new":     {NoStats: true},
 		}}},
 	}}})
 	n := dial(t, c, "")
@@ -44,7 +44,8 @@ func TestStatsAreOfEachTask(t *testing.T) {
 		t.Errorf("unmeasured task: got %+v, want nothing", got.Tasks["new"])
 	}
 	if total := got.ResourceUsage; total.CpuStats.TotalTicks != 30 || total.MemoryStats.RSS != 35*mib {
-		t.Errorf("total: got %v MHz, %d bytes, want 30 and %d: the dead do not count", total.CpuStats.TotalTicks, total.MemoryStats.RSS, 35*mib)
+		t.Errorf("total: got %v MHz, %d bytes, want 30 and %d: the dead do not count", total.CpuStats.TotalTicks,
+			total.MemoryStats.RSS, 35*mib)
 	}
 	one, err := n.Allocations().Stats(alloc, &api.QueryOptions{Params: map[string]string{"task": "sidecar"}})
 	if err != nil || len(one.Tasks) != 1 || one.Tasks["sidecar"] == nil {
@@ -52,7 +53,7 @@ func TestStatsAreOfEachTask(t *testing.T) {
 	}
 }
 
-func TestStatsDependOnTheNode(t *testing.T) {
+func TestStats_DependOnNode(t *testing.T) {
 	c := New()
 	c.AddNode(Node{Name: "node-1"})
 	c.Run(Job{ID: "p-web"})
@@ -63,19 +64,21 @@ func TestStatsDependOnTheNode(t *testing.T) {
 		_, err := n.Allocations().Stats(alloc, nil)
 		wantStatus(t, err, 404, "No path to node")
 		nodes, _, err := n.Nodes().List(nil)
-		if want := map[bool]string{true: "down", false: "ready"}[away.Down]; err != nil || len(nodes) != 1 || nodes[0].Status != want {
+		if want := map[bool]string{true: "down", false: "ready"}[away.Down]; err != nil || len(nodes) != 1 ||
+			nodes[0].Status != want {
 			t.Errorf("node: got %v, %v, want it %s", nodes, err, want)
 		}
 	}
 	c.AddNode(Node{Name: "node-1", Slow: 40 * time.Millisecond})
-	began := time.Now()
-	if _, err := n.Allocations().Stats(alloc, nil); err != nil || time.Since(began) < 40*time.Millisecond {
-		t.Errorf("slow: got %v after %v, want an answer after 40ms", err, time.Since(began))
+	start := time.Now()
+	if _, err := n.Allocations().Stats(alloc, nil); err != nil || time.Since(start) < 40*time.Millisecond {
+		t.Errorf("slow: got %v after %v, want an answer after 40ms", err, time.Since(start))
 	}
 	c.AddNode(Node{Name: "node-1", Hangs: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Millisecond)
 	defer cancel()
-	if _, err := n.Allocations().Stats(alloc, (&api.QueryOptions{}).WithContext(ctx)); !errors.Is(err, context.DeadlineExceeded) {
+	_, err := n.Allocations().Stats(alloc, (&api.QueryOptions{}).WithContext(ctx))
+	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("hanging: got %v, want the client to give up", err)
 	}
 }

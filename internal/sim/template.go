@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Template is a file that a client writes for a task. Source is a path beside which Text stays empty.
+// Template is a template block. If Source is set, Text must be empty.
 type Template struct {
 	Text, Source, Destination string
-	ChangeMode                string // "restart" when empty; also "noop", "signal", "script"
-	Env                       bool   // its lines are environment variables
+	ChangeMode                string // "restart" (default), "noop", "signal" or "script"
+	Env                       bool   // the lines are environment variables
 }
 
 func templates(all []Template) (rows []object) {

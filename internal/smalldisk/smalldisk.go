@@ -1,5 +1,5 @@
-// Package smalldisk gives a test a small file system that can become full. It needs root and either a loop device with
-// mkfs.ext4 of e2fsprogs or, failing that, tmpfs. Without them the test is skipped.
+// Package smalldisk gives a test a small file system that it can fill. It needs root and either a loop device with
+// mkfs.ext4 or tmpfs. Otherwise it skips the test.
 package smalldisk
 
 import (
@@ -13,11 +13,11 @@ import (
 
 const size = 1 << 20
 
-// Mount returns the directory of a file system that holds a megabyte at most. It is unmounted after the test.
+// Mount returns the directory of a file system of one megabyte. It is unmounted after the test.
 func Mount(t *testing.T) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("only root can mount a small file system")
+		t.Skip("mounting a small file system needs root")
 	}
 	dir, image := t.TempDir(), filepath.Join(t.TempDir(), "image")
 	loop := os.WriteFile(image, make([]byte, size), 0o600)
@@ -31,9 +31,9 @@ func Mount(t *testing.T) string {
 	}
 	if loop != nil {
 		if err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "none", dir).Run(); err != nil {
-			t.Skipf("no small file system: by a loop device: %v; as tmpfs: %v", loop, err)
+			t.Skipf("cannot mount a small file system: loop device: %v; tmpfs: %v", loop, err)
 		}
-		t.Logf("tmpfs in place of ext4: %v", loop)
+		t.Logf("using tmpfs instead of ext4: %v", loop)
 	}
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
@@ -43,7 +43,7 @@ func Mount(t *testing.T) string {
 	return dir
 }
 
-// Fill leaves no space in the file system, but at the ends of blocks that a file has already.
+// Fill fills the file system. Only the last blocks of existing files may have space left.
 func Fill(t *testing.T, dir string) {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(dir, "filler"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)

@@ -9,30 +9,31 @@ import (
 	"time"
 )
 
-// admission bounds how many clients may be connected without having proven a key. It always lets the newest client in, and
-// closes an older connection in its place: a client that stalls loses its slot, and one that proves its key in a fraction
-// of a second keeps it. From the number start on, a new client closes an older connection with a probability that rises
-// from earlyRate to 1 at full, as sshd's MaxStartups does; before full, only one that has had earlyGrace, because many
-// clients of an honest user may arrive at once. Which one: of the network with the most connections, the oldest whose client
-// has not begun to exchange keys, or else the oldest. A quarter of the slots is reserved for networks from
-// which somebody has logged in lately, so that strangers cannot close their connections.
+// admission bounds the number of unauthenticated connections. It always accepts the newest client and may close an
+// older connection for it: a stalled client loses its slot, a client that logs in quickly keeps it.
+//
+// From earlyStart connections on, a new client closes an older connection with a probability that rises from earlyRate
+// to 1 at full, as with MaxStartups of sshd. Below full, connections younger than earlyGrace stay, because an honest
+// user may open many at once. The victim is the oldest connection that has not started the key exchange, or else the
+// oldest, of the network with the most connections. A quarter of the slots is reserved for networks with a recent
+// login, so that strangers cannot close their connections.
 type admission struct {
-	earlyStart, full int                // of the connections of strangers
-	reserved         int                // slots for networks that are known
-	perNetwork       int                // slots that one network may have
-	random           func() float64     // from 0 to 1
-	knownNetworks    *recentNetworks    // networks from which somebody has logged in
-	mu               sync.Mutex         // guards what follows
-	pending          [2][]*pendingLogin // oldest first; of strangers, and of known networks
+	earlyStart, full int                // number of connections of unknown networks
+	reserved         int                // slots for known networks
+	perNetwork       int                // slots of one network
+	random           func() float64     // returns a number from 0 to 1
+	knownNetworks    *recentNetworks    // networks with a recent login
+	mu               sync.Mutex         // guards pending
+	pending          [2][]*pendingLogin // oldest first; of unknown and of known networks
 }
 
-// pendingLogin is a connection whose client has not proven a key.
+// pendingLogin is an unauthenticated connection.
 type pendingLogin struct {
 	network    netip.Prefix
 	arrived    time.Time
-	group      int    // 1: when it came, its network was known
-	exchanging bool   // its client has begun to exchange keys; guarded by admission.mu
-	close      func() // closes it
+	group      int    // index in pending: 1 if the network was known on arrival
+	exchanging bool   // the key exchange has started; guarded by admission.mu
+	close      func() // closes the connection
 }
 
 const (
@@ -43,7 +44,7 @@ const (
 	knownNetworkTTL  = 12 * time.Hour
 )
 
-// newAdmission returns the admission of at most n clients.
+// newAdmission returns an admission of at most n clients.
 func newAdmission(n int) *admission {
 	reserved := n / 4
 	full := max(1, n-reserved)
@@ -53,7 +54,7 @@ func newAdmission(n int) *admission {
 	}
 }
 
-// arrive admits a client from a network. It may close an older connection. Every client that arrives has to leave.
+// arrive accepts a client and may close an older connection. Every client that arrives must leave.
 func (a *admission) arrive(network netip.Prefix, cut func()) *pendingLogin {
 	p := &pendingLogin{network: network, arrived: time.Now(), close: cut}
 	if a.knownNetworks.has(network) {
@@ -72,14 +73,14 @@ func (a *admission) arrive(network netip.Prefix, cut func()) *pendingLogin {
 	return p
 }
 
-// markExchanging takes note that a client has begun to exchange keys.
+// markExchanging records that a client has started the key exchange.
 func (a *admission) markExchanging(p *pendingLogin) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p.exchanging = true
 }
 
-// leave takes note that a connection was closed, or that its client has proven a key.
+// leave removes a client that has logged in or whose connection was closed.
 func (a *admission) leave(p *pendingLogin, proven bool) {
 	if proven {
 		a.knownNetworks.add(p.network)
@@ -89,7 +90,7 @@ func (a *admission) leave(p *pendingLogin, proven bool) {
 	a.remove(p)
 }
 
-// victim returns the connection that has to make room for p; nil: none. The caller holds mu.
+// victim returns the connection to close for p, or nil. The caller holds mu.
 func (a *admission) victim(p *pendingLogin) *pendingLogin {
 	all := a.pending[p.group]
 	if countFrom(all, p.network) >= a.perNetwork {
@@ -103,14 +104,15 @@ func (a *admission) victim(p *pendingLogin) *pendingLogin {
 	if n < start {
 		return nil
 	}
-	first := oldestFrom(all, busiestNetwork(all))
-	if n < full && (time.Since(first.arrived) < earlyGrace || a.random() >= earlyRate+(1-earlyRate)*float64(n-start)/float64(full-start)) {
+	candidate := oldestFrom(all, busiestNetwork(all))
+	closeRate := earlyRate + (1-earlyRate)*float64(n-start)/float64(full-start)
+	if n < full && (time.Since(candidate.arrived) < earlyGrace || a.random() >= closeRate) {
 		return nil
 	}
-	return first
+	return candidate
 }
 
-// countFrom returns how many connections come from a network.
+// countFrom returns the number of connections from a network.
 func countFrom(all []*pendingLogin, network netip.Prefix) (n int) {
 	for _, p := range all {
 		if p.network == network {
@@ -120,22 +122,22 @@ func countFrom(all []*pendingLogin, network netip.Prefix) (n int) {
 	return n
 }
 
-// busiestNetwork returns the network with the most connections, of several the one with the oldest.
+// busiestNetwork returns the network with the most connections. If there are several, it is the one with the oldest.
 func busiestNetwork(all []*pendingLogin) (network netip.Prefix) {
 	counts := map[netip.Prefix]int{}
 	for _, p := range all {
 		counts[p.network]++
 	}
-	most := 0
+	highest := 0
 	for _, p := range all {
-		if counts[p.network] > most {
-			network, most = p.network, counts[p.network]
+		if counts[p.network] > highest {
+			network, highest = p.network, counts[p.network]
 		}
 	}
 	return network
 }
 
-// oldestFrom returns the connection from a network that has to go first.
+// oldestFrom returns the connection from a network that is closed first.
 func oldestFrom(all []*pendingLogin, network netip.Prefix) (first *pendingLogin) {
 	for _, p := range all {
 		switch {
@@ -149,13 +151,13 @@ func oldestFrom(all []*pendingLogin, network netip.Prefix) (first *pendingLogin)
 	return first
 }
 
-// remove forgets p. The caller holds mu.
+// remove removes p. The caller holds mu.
 func (a *admission) remove(p *pendingLogin) {
 	a.pending[p.group] = slices.DeleteFunc(a.pending[p.group], func(other *pendingLogin) bool { return other == p })
 }
 
-// networkOf returns the network that a client counts as: its IPv4 address, or the /64 of its IPv6 address, of which one
-// host may have every address.
+// networkOf returns the network of a client: its IPv4 address, or the /64 of its IPv6 address, because one host may
+// have a whole /64.
 func networkOf(address net.Addr) netip.Prefix {
 	host, _, err := net.SplitHostPort(address.String())
 	if err != nil {
@@ -174,7 +176,7 @@ func networkOf(address net.Addr) netip.Prefix {
 	return network
 }
 
-// recentNetworks remembers networks for some time, the newest of them if there are too many.
+// recentNetworks remembers networks for ttl. If there are more than limit, it forgets the oldest.
 type recentNetworks struct {
 	limit int
 	ttl   time.Duration
@@ -183,29 +185,30 @@ type recentNetworks struct {
 	seen map[netip.Prefix]time.Time // guarded by mu
 }
 
-func newRecentNetworks(limit int, keep time.Duration) *recentNetworks {
-	return &recentNetworks{limit: limit, ttl: keep, seen: map[netip.Prefix]time.Time{}}
+// newRecentNetworks returns an empty set.
+func newRecentNetworks(limit int, ttl time.Duration) *recentNetworks {
+	return &recentNetworks{limit: limit, ttl: ttl, seen: map[netip.Prefix]time.Time{}}
 }
 
 func (r *recentNetworks) has(network netip.Prefix) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	at, ok := r.seen[network]
-	return ok && time.Since(at) < r.ttl
+	seen, ok := r.seen[network]
+	return ok && time.Since(seen) < r.ttl
 }
 
 func (r *recentNetworks) add(network netip.Prefix) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.seen[network]; !ok && len(r.seen) >= r.limit {
-		var first netip.Prefix
-		var at time.Time
+		var oldest netip.Prefix
+		var oldestTime time.Time
 		for other, seen := range r.seen {
-			if at.IsZero() || seen.Before(at) {
-				first, at = other, seen
+			if oldestTime.IsZero() || seen.Before(oldestTime) {
+				oldest, oldestTime = other, seen
 			}
 		}
-		delete(r.seen, first)
+		delete(r.seen, oldest)
 	}
 	r.seen[network] = time.Now()
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// arrivals lets clients arrive at an admission and notes whose connection was closed.
+// arrivals adds clients to an admission and records whose connection was closed.
 type arrivals struct {
 	*admission
 	closed []string
@@ -33,14 +33,15 @@ func (a *arrivals) arrive(name, network string) {
 func network(i int) string { return fmt.Sprintf("10.%d.%d.1/32", i/256, i%256) }
 
 func TestAdmission_OldestMakesRoom(t *testing.T) {
-	a := newArrivals(64, 1) // 48 for strangers
+	a := newArrivals(64, 1) // 48 for unknown networks
 	for i := range 1000 {
 		a.arrive(fmt.Sprint(i), network(i))
 	}
 	if n := len(a.pending[0]); n > 48 || n < 40 {
 		t.Errorf("%d connections are pending, want about 48", n)
 	}
-	if !slices.IsSortedFunc(a.closed, func(x, y string) int { return len(x) - len(y) }) || a.closed[0] != "0" || a.closed[1] != "1" {
+	if !slices.IsSortedFunc(a.closed, func(x, y string) int { return len(x) - len(y) }) || a.closed[0] != "0" ||
+		a.closed[1] != "1" {
 		t.Errorf("closed in the order %v", a.closed)
 	}
 	if slices.Contains(a.closed, "999") {
@@ -54,7 +55,7 @@ func TestAdmission_DropsEarlyAtRandom(t *testing.T) {
 		pending   int
 		low, high float64
 	}{{299, 0, 0}, {300, 0.27, 0.33}, {1650, 0.62, 0.68}, {2999, 0.98, 1}, {3000, 1, 1}} {
-		a := newArrivals(4000, 7) // 3000 for strangers, from 300 on
+		a := newArrivals(4000, 7) // 3000 for unknown networks, earlyStart is 300
 		for i := range tc.pending {
 			a.pending[0] = append(a.pending[0], &pendingLogin{network: netip.MustParsePrefix(network(i))})
 		}
@@ -65,15 +66,16 @@ func TestAdmission_DropsEarlyAtRandom(t *testing.T) {
 			}
 		}
 		if got := float64(hits) / tries; got < tc.low || got > tc.high {
-			t.Errorf("with %d pending, %.3f of the newcomers close one, want %.2f to %.2f", tc.pending, got, tc.low, tc.high)
+			t.Errorf("with %d pending, rate of closed connections %.3f, want %.2f to %.2f", tc.pending, got, tc.low,
+				tc.high)
 		}
 	}
 }
 
-// TestAdmission_BurstStays is a user who starts many clients at the same time, from an address that is not known.
+// TestAdmission_BurstStays: a user opens many connections at the same time from an unknown address.
 func TestAdmission_BurstStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newArrivals(100, 1) // 75 for strangers, from 7 on
+		a := newArrivals(100, 1) // 75 for unknown networks, earlyStart is 7
 		a.random = func() float64 { return 0 }
 		for i := range 20 {
 			a.arrive(fmt.Sprint(i), network(0))
@@ -90,7 +92,7 @@ func TestAdmission_BurstStays(t *testing.T) {
 }
 
 func TestAdmission_StalledClosedFirst(t *testing.T) {
-	a := newArrivals(16, 1) // 12 for strangers, 4 for each network
+	a := newArrivals(16, 1) // 12 for unknown networks, 4 per network
 	a.random = func() float64 { return 1 }
 	for i := range 4 {
 		name := fmt.Sprint(i)
@@ -105,18 +107,18 @@ func TestAdmission_StalledClosedFirst(t *testing.T) {
 	a.markExchanging(a.all["5"])
 	a.arrive("6", network(1))
 	if want := []string{"2", "3", "0"}; !slices.Equal(a.closed, want) {
-		t.Errorf("closed %v, want %v: those who do not go on, then the oldest", a.closed, want)
+		t.Errorf("closed %v, want %v: the stalled ones, then the oldest", a.closed, want)
 	}
 }
 
 func TestAdmission_OneNetworkClosesItsOwn(t *testing.T) {
 	a := newArrivals(64, 1)
 	a.arrive("ann", network(0))
-	for i := range 1000 { // 16 for each network
+	for i := range 1000 { // 16 per network
 		a.arrive("mallory", network(1+i%2))
 	}
 	if slices.Contains(a.closed, "ann") {
-		t.Error("two networks closed the connection of a third")
+		t.Error("two networks closed a connection of a third")
 	}
 	if n := len(a.pending[0]); n > 33 {
 		t.Errorf("%d connections of two networks are pending", n)
@@ -132,13 +134,13 @@ func TestAdmission_KnownNetworksReserved(t *testing.T) {
 		a.arrive("mallory", network(1+i))
 	}
 	if slices.Contains(a.closed, "ann") {
-		t.Error("strangers closed the connection of a network that is known")
+		t.Error("an unknown network closed the connection of a known one")
 	}
-	for i := range 100 { // nor can a network fill more than the reserve
+	for i := range 100 { // a known network cannot exceed the reserve
 		a.arrive(fmt.Sprint(i), network(0))
 	}
 	if n := len(a.pending[1]); n != 16 {
-		t.Errorf("%d connections are in the reserve of 16", n)
+		t.Errorf("%d connections, want at most the reserve of 16", n)
 	}
 }
 
@@ -147,7 +149,7 @@ func TestAdmission_NoLeaks(t *testing.T) {
 	for i := range 500 {
 		a.arrive(fmt.Sprint(i), network(i%40))
 	}
-	for name, p := range a.all { // those that were closed leave too
+	for name, p := range a.all { // closed connections leave, too
 		a.leave(p, name == "499")
 	}
 	if len(a.pending[0])+len(a.pending[1]) != 0 {
@@ -163,15 +165,15 @@ func TestRecentNetworks_BoundedAndExpire(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		if len(r.seen) != 100 {
-			t.Errorf("%d networks are remembered, want 100", len(r.seen))
+			t.Errorf("%d networks stored, want 100", len(r.seen))
 		}
-		newest, gone := netip.MustParsePrefix(network(999)), netip.MustParsePrefix(network(899))
-		if !r.has(newest) || r.has(gone) {
-			t.Error("not the newest are remembered")
+		newest, forgotten := netip.MustParsePrefix(network(999)), netip.MustParsePrefix(network(899))
+		if !r.has(newest) || r.has(forgotten) {
+			t.Error("the newest networks must be stored")
 		}
 		time.Sleep(time.Hour)
 		if r.has(newest) {
-			t.Error("a network is remembered for too long")
+			t.Error("a network is stored for too long")
 		}
 	})
 }
@@ -195,7 +197,7 @@ type addr string
 func (a addr) Network() string { return "tcp" }
 func (a addr) String() string  { return string(a) }
 
-// TestHandshake_TimeLimits watches when a client that stops in the middle is cut.
+// TestHandshake_TimeLimits measures when a client that stalls is disconnected.
 func TestHandshake_TimeLimits(t *testing.T) {
 	limits := Limits{GreetingTimeout: 5 * time.Second, HandshakeTimeout: 30 * time.Second}
 	first := kexInitPacket("aes128-ctr")
@@ -203,16 +205,18 @@ func TestHandshake_TimeLimits(t *testing.T) {
 		sent []string
 		want time.Duration
 	}{
-		"silent":                      {nil, 5 * time.Second},
-		"a version":                   {[]string{"SSH-2.0-OpenSSH_9\r\n"}, 5 * time.Second},
-		"a version and a packet":      {[]string{"SSH-2.0-OpenSSH_9\r\n", string(first)}, 5 * time.Second},
-		"two packets":                 {[]string{"SSH-2.0-OpenSSH_9\r\n", string(first), string(packetOf([]byte{30, 0, 0, 0, 0}))}, 30 * time.Second},
-		"two packets, another client": {[]string{"SSH-2.0-x\r\n", string(first), string(packetOf([]byte{30, 0, 0, 0, 0}))}, 30 * time.Second},
-		"a byte a second":             {[]string{"S", "S", "H", "-", "2", ".", "0", "-", "O"}, 5 * time.Second},
+		"silent":               {nil, 5 * time.Second},
+		"version":              {[]string{"SSH-2.0-OpenSSH_9\r\n"}, 5 * time.Second},
+		"version and a packet": {[]string{"SSH-2.0-OpenSSH_9\r\n", string(first)}, 5 * time.Second},
+		"two packets": {[]string{"SSH-2.0-OpenSSH_9\r\n", string(first),
+			string(packetOf([]byte{30, 0, 0, 0, 0}))}, 30 * time.Second},
+		"two packets, another client": {[]string{"SSH-2.0-x\r\n", string(first),
+			string(packetOf([]byte{30, 0, 0, 0, 0}))}, 30 * time.Second},
+		"one byte per second": {[]string{"S", "S", "H", "-", "2", ".", "0", "-", "O"}, 5 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			server, client := net.Pipe()
-			begun, sent := time.Now(), make(chan struct{})
+			start, sent := time.Now(), make(chan struct{})
 			defer func() {
 				client.Close()
 				<-sent
@@ -230,10 +234,10 @@ func TestHandshake_TimeLimits(t *testing.T) {
 			}()
 			go io.Copy(io.Discard, client)
 			if _, _, err := c.exchangeVersions(); err == nil {
-				io.Copy(io.Discard, c) // as the library would read
+				io.Copy(io.Discard, c) // like the library
 			}
-			if took := time.Since(begun); took != tc.want {
-				t.Errorf("%s: cut after %s, want %s", name, took, tc.want)
+			if took := time.Since(start); took != tc.want {
+				t.Errorf("%s: closed after %s, want %s", name, took, tc.want)
 			}
 		})
 	}

@@ -7,14 +7,14 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// The names under which the proven identity lies in the connection's Permissions. They are written in one place,
-// proven, and read in one place, identity; nothing that the library remembers of offers is ever looked at.
+// Keys of the Permissions that hold the proven identity. Only verifiedKeyCallback writes them and only provenIdentity
+// reads them. Nothing else that the library knows about offered keys is used.
 const (
 	provenLogin = "nomadctld-login"
 	provenKey   = "nomadctld-key"
 )
 
-// serverConfig returns how to shake hands with a client that has these ciphers.
+// serverConfig returns the SSH configuration for a connection, with these ciphers.
 func (s *Server) serverConfig(c *connection, ciphers []string) *gossh.ServerConfig {
 	config := &gossh.ServerConfig{
 		Config:                    gossh.Config{Ciphers: ciphers, MACs: macs, KeyExchanges: keyExchanges},
@@ -31,9 +31,11 @@ func (s *Server) serverConfig(c *connection, ciphers []string) *gossh.ServerConf
 
 var errNoSuchUser = errors.New("no such user with that key")
 
-// offeredKeyCallback says whether a client may go on to prove a key that it says it has. It grants nothing. A client that tries a
-// second login is refused, as by sshd.
-func (s *Server) offeredKeyCallback(c *connection) func(gossh.ConnMetadata, gossh.PublicKey) (*gossh.Permissions, error) {
+// offeredKeyCallback decides whether a client may go ahead and prove an offered key. It grants nothing. Like sshd, it
+// rejects a second login name on a connection.
+func (s *Server) offeredKeyCallback(
+	c *connection,
+) func(gossh.ConnMetadata, gossh.PublicKey) (*gossh.Permissions, error) {
 	return func(meta gossh.ConnMetadata, key gossh.PublicKey) (perms *gossh.Permissions, err error) {
 		err = errNoSuchUser
 		defer s.recoverPanic("login", meta.RemoteAddr().String())
@@ -48,9 +50,13 @@ func (s *Server) offeredKeyCallback(c *connection) func(gossh.ConnMetadata, goss
 	}
 }
 
-// verifiedKeyCallback takes the identity from the key with which the client has signed.
-func (s *Server) verifiedKeyCallback(c *connection) func(gossh.ConnMetadata, gossh.PublicKey, *gossh.Permissions, string) (*gossh.Permissions, error) {
-	return func(meta gossh.ConnMetadata, key gossh.PublicKey, _ *gossh.Permissions, _ string) (perms *gossh.Permissions, err error) {
+// verifiedKeyCallback returns the identity for the key that has signed the login.
+func (s *Server) verifiedKeyCallback(
+	c *connection,
+) func(gossh.ConnMetadata, gossh.PublicKey, *gossh.Permissions, string) (*gossh.Permissions, error) {
+	return func(
+		meta gossh.ConnMetadata, key gossh.PublicKey, _ *gossh.Permissions, _ string,
+	) (perms *gossh.Permissions, err error) {
 		err = errNoSuchUser
 		defer s.recoverPanic("login", meta.RemoteAddr().String())
 		wire := string(key.Marshal())
@@ -64,7 +70,7 @@ func (s *Server) verifiedKeyCallback(c *connection) func(gossh.ConnMetadata, gos
 	}
 }
 
-// provenIdentity returns the login and the key (SSH wire format) that the client of conn has proven.
+// provenIdentity returns the login and the public key (SSH wire format) that the client of conn has proven.
 func provenIdentity(conn *gossh.ServerConn) (login, key string, err error) {
 	if conn.Permissions == nil {
 		return "", "", errNoSuchUser
@@ -76,6 +82,7 @@ func provenIdentity(conn *gossh.ServerConn) (login, key string, err error) {
 	return login, key, nil
 }
 
+// fingerprint returns the SHA-256 fingerprint of a key in wire format, or "".
 func fingerprint(wire string) string {
 	key, err := gossh.ParsePublicKey([]byte(wire))
 	if err != nil {
@@ -84,7 +91,7 @@ func fingerprint(wire string) string {
 	return gossh.FingerprintSHA256(key)
 }
 
-// ParseHostKeys returns signers for private keys in PEM, one of each type. An RSA key signs with SHA-2 alone.
+// ParseHostKeys returns signers for PEM private keys, at most one of each type. RSA keys sign only with SHA-2.
 func ParseHostKeys(files ...[]byte) ([]gossh.Signer, error) {
 	var keys []gossh.Signer
 	for _, pem := range files {
@@ -92,11 +99,12 @@ func ParseHostKeys(files ...[]byte) ([]gossh.Signer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(keys, func(k gossh.Signer) bool { return k.PublicKey().Type() == key.PublicKey().Type() }) {
-			return nil, errors.New("two host keys are of the type " + key.PublicKey().Type())
+		sameType := func(k gossh.Signer) bool { return k.PublicKey().Type() == key.PublicKey().Type() }
+		if slices.ContainsFunc(keys, sameType) {
+			return nil, errors.New("two host keys have the type " + key.PublicKey().Type())
 		}
 		if signer, ok := key.(gossh.AlgorithmSigner); ok && key.PublicKey().Type() == gossh.KeyAlgoRSA {
-			// x/crypto would offer signatures with SHA-1 too.
+			// x/crypto would also offer SHA-1 signatures.
 			key, err = gossh.NewSignerWithAlgorithms(signer, []string{gossh.KeyAlgoRSASHA512, gossh.KeyAlgoRSASHA256})
 			if err != nil {
 				return nil, err

@@ -14,57 +14,58 @@ import (
 	"nomadctld/router"
 )
 
-// channel is the SSH channel of one session. It answers the channel's requests itself, so that of everything a
-// client can send there only one well-formed exec or shell reaches gliderlabs/ssh: the library's own handling
-// panics on a malformed pty-req and stops for good when nobody reads its window changes or signals.
+// channel is the SSH channel of one session. It handles the requests itself and passes only one valid exec or shell
+// request to gliderlabs/ssh. The library panics on a malformed pty-req, and blocks forever if window changes or signals
+// are not read.
 type channel struct {
 	gossh.NewChannel
 	conn         *connection
 	server       *gossh.ServerConn
 	id           string
-	ctx          context.Context // ends with the channel
+	ctx          context.Context // done when the channel closes
 	cancel       context.CancelCauseFunc
-	recoverPanic func(what, who string) // for the goroutine that answers requests
-	commandDone  chan struct{}          // closed when the command has ended
+	recoverPanic func(what, who string) // for the goroutine that handles requests
+	commandDone  chan struct{}          // closed when the command has finished
 	signals      *router.Signals
 
-	mu            sync.Mutex
+	mu            sync.Mutex // guards the fields below
 	sshChannel    gossh.Channel
 	input         *clientInput
-	stdout        *outputStream // of the command; nil before it begins
-	stdoutClosed  bool          // the client takes no more of stdout
+	stdout        *outputStream // nil before the command starts
+	stdoutClosed  bool          // the client reads no more of stdout
 	started       bool
-	fromSubsystem bool // by the name of a subsystem
+	fromSubsystem bool // the command is the name of a subsystem
 	terminal      *router.Terminal
 	noColor       bool
 	locale        []string // LANG and LC_* of the client, K=V
 }
 
-// Accept accepts the channel and returns it with the requests that are left for the library. The channel
-// returned is the raw one with its activity noted.
+// Accept accepts the channel. It returns the channel, which reports activity to the connection, and the requests for
+// the library.
 func (c *channel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
-	raw, requests, err := c.NewChannel.Accept()
+	sshChannel, requests, err := c.NewChannel.Accept()
 	if err != nil {
 		return nil, nil, err
 	}
-	c.sshChannel = raw
-	c.input = newClientInput(raw, c.conn.meter.Load())
-	left := make(chan *gossh.Request, 1)
-	go c.handleRequests(requests, left)
+	c.sshChannel = sshChannel
+	c.input = newClientInput(sshChannel, c.conn.meter.Load())
+	libraryRequests := make(chan *gossh.Request, 1)
+	go c.handleRequests(requests, libraryRequests)
 	go c.goInput("input", func() { c.input.run(c.conn.markActive) })
 	go c.goInput("input", c.input.discardStderr)
-	return activityChannel{raw, c.conn, c.input}, left, nil
+	return activityChannel{sshChannel, c.conn, c.input}, libraryRequests, nil
 }
 
+// goInput runs f and recovers panics.
 func (c *channel) goInput(what string, f func()) {
 	defer c.recoverPanic(what, c.id)
 	f()
 }
 
-// handleRequests deals with the channel's requests until the client closes the channel or the connection ends; both
-// cancel the session's context.
-func (c *channel) handleRequests(requests <-chan *gossh.Request, left chan<- *gossh.Request) {
-	defer close(left)
+// handleRequests handles the channel's requests until the channel or the connection is closed. Then it cancels the
+// session's context.
+func (c *channel) handleRequests(requests <-chan *gossh.Request, libraryRequests chan<- *gossh.Request) {
+	defer close(libraryRequests)
 	defer c.input.channelClosed()
 	defer c.cancel(router.ErrClientDisconnected)
 	defer c.recoverPanic("requests", c.id)
@@ -75,13 +76,13 @@ func (c *channel) handleRequests(requests <-chan *gossh.Request, left chan<- *go
 				req.Reply(false, nil)
 				continue
 			}
-			left <- req
+			libraryRequests <- req
 		case "subsystem":
 			if !c.subsystem(req) {
 				req.Reply(false, nil)
 				continue
 			}
-			left <- req
+			libraryRequests <- req
 		case "pty-req":
 			req.Reply(c.pty(req.Payload), nil)
 		case "window-change":
@@ -92,15 +93,15 @@ func (c *channel) handleRequests(requests <-chan *gossh.Request, left chan<- *go
 			req.Reply(c.env(req.Payload), nil)
 		case "eow@openssh.com":
 			c.closeStdout()
-		default: // agent and X11 forwarding, break: nothing here uses them
+		default: // agent forwarding, X11 forwarding and break are not supported
 			req.Reply(false, nil)
 		}
 	}
 }
 
-// closeStdout notes that the client takes no more of stdout, as OpenSSH says when its own is closed: ssh gw ... | head. What is
-// written after that, or is being written, ends the command, as a closed pipe would. A write that waits for the client to
-// make room would wait for ever, so for it the channel is closed.
+// closeStdout handles the request with which OpenSSH reports that its stdout is closed: ssh gw ... | head. The current
+// or next write to stdout cancels the command, as for a closed pipe. A write that waits for window space would wait
+// forever, so in that case the channel is closed.
 func (c *channel) closeStdout() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,11 +110,12 @@ func (c *channel) closeStdout() {
 		return
 	}
 	c.cancel(router.ErrOutputClosed)
-	c.sshChannel.SendRequest("exit-status", false, gossh.Marshal(struct{ Status uint32 }{uint32(router.ExitCode(router.ErrOutputClosed))}))
+	status := struct{ Status uint32 }{uint32(router.ExitCode(router.ErrOutputClosed))}
+	c.sshChannel.SendRequest("exit-status", false, gossh.Marshal(status))
 	c.sshChannel.Close()
 }
 
-// setStdout makes the stream the one that is closed when the client takes no more of stdout.
+// setStdout sets the stream that closeStdout closes.
 func (c *channel) setStdout(stdout *outputStream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -122,30 +124,31 @@ func (c *channel) setStdout(stdout *outputStream) {
 	}
 }
 
-// confirmEOF returns what the end of the client's input was: io.EOF if the client is still there, which it is asked, and otherwise
-// why it is not.
+// confirmEOF distinguishes EOF from a lost client. It sends a keepalive and returns io.EOF if the client is still
+// connected, otherwise the cause of the disconnect.
 func (c *channel) confirmEOF() error {
-	const inTime = 5 * time.Second // the question fails at once where the channel is gone: one that waits is only not answered
-	asked := make(chan error, 1)
+	// A request on a closed channel fails at once. A client that does not respond in time is treated as connected.
+	const timeout = 5 * time.Second
+	result := make(chan error, 1)
 	go func() {
-		defer c.recoverPanic("end of input", c.id)
+		defer c.recoverPanic("EOF check", c.id)
 		_, err := c.sshChannel.SendRequest("keepalive@openssh.com", true, nil)
-		asked <- err
+		result <- err
 	}()
 	select {
-	case err := <-asked:
+	case err := <-result:
 		if err != nil {
-			c.cancel(router.ErrClientDisconnected) // before the command hears of it
+			c.cancel(router.ErrClientDisconnected) // before the command sees the error
 			return context.Cause(c.ctx)
 		}
 	case <-c.ctx.Done():
 		return context.Cause(c.ctx)
-	case <-time.After(inTime):
+	case <-time.After(timeout):
 	}
 	return io.EOF
 }
 
-// startCommand reports whether req may start the session's command: it is well-formed and the first.
+// startCommand reports whether req may start the session's command: it must be valid and the first.
 func (c *channel) startCommand(req *gossh.Request) bool {
 	var exec struct{ Command string }
 	if req.Type == "exec" && gossh.Unmarshal(req.Payload, &exec) != nil {
@@ -163,11 +166,12 @@ func (c *channel) startCommand(req *gossh.Request) bool {
 
 var subsystemPattern = regexp.MustCompile(`^[A-Za-z0-9@._-]{1,64}$`)
 
-// subsystem makes a request for a subsystem one for a command, so that the user reads what to do instead: OpenSSH alone
-// would say that the request failed.
+// subsystem turns a subsystem request into an exec request, so that the user reads an explanation. Otherwise OpenSSH
+// only prints that the request failed.
 func (c *channel) subsystem(req *gossh.Request) bool {
 	var subsystem struct{ Name string }
-	if gossh.Unmarshal(req.Payload, &subsystem) != nil || !subsystemPattern.MatchString(subsystem.Name) || !c.startCommand(req) {
+	if gossh.Unmarshal(req.Payload, &subsystem) != nil || !subsystemPattern.MatchString(subsystem.Name) ||
+		!c.startCommand(req) {
 		return false
 	}
 	c.mu.Lock()
@@ -177,15 +181,17 @@ func (c *channel) subsystem(req *gossh.Request) bool {
 	return true
 }
 
+// hasStarted reports whether a command was started.
 func (c *channel) hasStarted() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.started
 }
 
-// maxTerm is how long a TERM may be; the longest names in terminfo have about 40 bytes.
+// maxTerm bounds the length of TERM. The longest names in terminfo have about 40 bytes.
 const maxTerm = 128
 
+// pty accepts one terminal request before the command.
 func (c *channel) pty(payload []byte) bool {
 	var pty struct {
 		Term                          string
@@ -208,6 +214,7 @@ func (c *channel) pty(payload []byte) bool {
 	return true
 }
 
+// resize accepts a window change of the terminal.
 func (c *channel) resize(payload []byte) bool {
 	var window struct{ Width, Height, XPixel, YPixel uint32 }
 	if gossh.Unmarshal(payload, &window) != nil {
@@ -222,11 +229,10 @@ func (c *channel) resize(payload []byte) bool {
 	return true
 }
 
-// clampSize keeps a number of columns or rows within what a terminal can have.
+// clampSize limits a number of columns or rows to a plausible value.
 func clampSize(n uint32) int { return int(min(n, 1<<15)) }
 
-// settings returns what the client asked for before its command: its terminal, nil without one, its language, and whether it
-// wants no colours.
+// settings returns the client's terminal (nil: none), its locale, and whether it has set NO_COLOR.
 func (c *channel) settings() (terminal *router.Terminal, locale []string, noColor bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -240,16 +246,15 @@ func (c *channel) isSubsystem() bool {
 	return c.fromSubsystem
 }
 
-// A locale is named by LANG and LC_*, which OpenSSH sends where its configuration says so. glibc takes a path for a locale
-// too, which the client has no business to name here.
+// OpenSSH sends LANG and LC_* if configured. glibc accepts a path as a locale, so the value must not be a path.
 var (
 	localeNamePattern  = regexp.MustCompile(`^(LANG|LC_[A-Z]{1,20})$`)
 	localeValuePattern = regexp.MustCompile(`^[A-Za-z0-9_.@-]{1,64}$`)
 )
 
-const maxLocaleVars = 16 // variables; there are 13 categories
+const maxLocaleVars = 16 // there are 13 categories
 
-// env takes NO_COLOR and the locale, and refuses all else: nothing else of a client's environment means anything here.
+// env accepts NO_COLOR and the locale, and rejects all other variables.
 func (c *channel) env(payload []byte) bool {
 	var env struct{ Name, Value string }
 	if gossh.Unmarshal(payload, &env) != nil || env.Value == "" {
@@ -260,7 +265,8 @@ func (c *channel) env(payload []byte) bool {
 	switch {
 	case env.Name == "NO_COLOR":
 		c.noColor = true
-	case c.started || len(c.locale) == maxLocaleVars || !localeNamePattern.MatchString(env.Name) || !localeValuePattern.MatchString(env.Value):
+	case c.started || len(c.locale) == maxLocaleVars ||
+		!localeNamePattern.MatchString(env.Name) || !localeValuePattern.MatchString(env.Value):
 		return false
 	default:
 		c.locale = slices.DeleteFunc(c.locale, func(v string) bool { return strings.HasPrefix(v, env.Name+"=") })
@@ -269,34 +275,37 @@ func (c *channel) env(payload []byte) bool {
 	return true
 }
 
-// knownSignals are those that RFC 4254 names, and those of Linux that OpenSSH has no word for: a program may want them.
+// knownSignals are the signals of RFC 4254 and those of Linux that a program may want.
 var knownSignals = []string{
 	"ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2",
-	"BUS", "CHLD", "CONT", "IO", "PROF", "PWR", "STOP", "SYS", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "VTALRM", "WINCH", "XCPU", "XFSZ",
+	"BUS", "CHLD", "CONT", "IO", "PROF", "PWR", "STOP", "SYS", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "VTALRM", "WINCH",
+	"XCPU", "XFSZ",
 }
 
-// signal passes a signal on to the command. A name that is none could be of any length, and would wait in memory.
+// signal passes a signal to the command. It rejects unknown names, which could be long and would stay in memory.
 func (c *channel) signal(payload []byte) bool {
 	var signal struct{ Name string }
-	return gossh.Unmarshal(payload, &signal) == nil && slices.Contains(knownSignals, signal.Name) && c.signals.Deliver(signal.Name)
+	return gossh.Unmarshal(payload, &signal) == nil && slices.Contains(knownSignals, signal.Name) &&
+		c.signals.Deliver(signal.Name)
 }
 
-// activityChannel notes on the connection that data has moved.
+// activityChannel reports reads and writes to the connection, for its idle timeout.
 type activityChannel struct {
 	gossh.Channel
 	conn  *connection
 	input *clientInput
 }
 
-func (n activityChannel) Read(p []byte) (int, error) { return n.input.Read(p) }
+func (a activityChannel) Read(p []byte) (int, error) { return a.input.Read(p) }
 
-func (n activityChannel) Write(p []byte) (int, error) { return n.conn.writeSession(n.Channel, p) }
+func (a activityChannel) Write(p []byte) (int, error) { return a.conn.writeSession(a.Channel, p) }
 
-func (n activityChannel) Stderr() io.ReadWriter { return activityStderr{n.Channel.Stderr(), n.conn} }
+func (a activityChannel) Stderr() io.ReadWriter { return activityStderr{a.Channel.Stderr(), a.conn} }
 
+// activityStderr is the stderr stream of an activityChannel.
 type activityStderr struct {
 	io.ReadWriter
 	conn *connection
 }
 
-func (n activityStderr) Write(p []byte) (int, error) { return n.conn.writeSession(n.ReadWriter, p) }
+func (a activityStderr) Write(p []byte) (int, error) { return a.conn.writeSession(a.ReadWriter, p) }

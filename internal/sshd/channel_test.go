@@ -20,7 +20,7 @@ import (
 	"nomadctld/router"
 )
 
-// ptyModesRequest is a pty-req with these modes.
+// ptyModesRequest returns a pty-req with these modes.
 func ptyModesRequest(modes string) []byte {
 	return gossh.Marshal(struct {
 		Term                          string
@@ -67,7 +67,7 @@ func TestEnv_LocaleReachesCommand(t *testing.T) {
 		{"LANG", "de_DE.UTF-8", true},
 		{"LC_CTYPE", "C", true},
 		{"LC_TIME", "ca_ES@valencia", true},
-		{"LANG", "C.UTF-8", true}, // again
+		{"LANG", "C.UTF-8", true}, // replaces the earlier value
 		{"LANG", "", false},
 		{"LANG", "/tmp/evil", false},
 		{"LANG", "a b", false},
@@ -84,13 +84,14 @@ func TestEnv_LocaleReachesCommand(t *testing.T) {
 			t.Errorf("%s=%s: got %v, %v, want %v", c.name, c.value, ok, err, c.taken)
 		}
 	}
-	for i := range 30 { // never many
+	for i := range 30 { // the number is bounded
 		ch.SendRequest("env", true, envRequest(fmt.Sprintf("LC_%s", strings.Repeat("X", 1+i%20)), "C"))
 	}
 	ch.SendRequest("exec", true, execRequest("x"))
 	locale := <-got
-	if want := []string{"LC_CTYPE=C", "LC_TIME=ca_ES@valencia", "LANG=C.UTF-8"}; len(locale) != maxLocaleVars || !slices.Equal(locale[:3], want) {
-		t.Errorf("got %q, want %q first, and %d in all", locale, want, maxLocaleVars)
+	if want := []string{"LC_CTYPE=C", "LC_TIME=ca_ES@valencia", "LANG=C.UTF-8"}; len(locale) != maxLocaleVars ||
+		!slices.Equal(locale[:3], want) {
+		t.Errorf("got %q, want %q first and %d variables", locale, want, maxLocaleVars)
 	}
 }
 
@@ -111,11 +112,11 @@ func TestSubsystem_RunsAsCommandLine(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	if got := runLine(t, client, "sftp"); got != "\"sftp\" false\n" {
-		t.Errorf("as a command: got %q", got)
+		t.Errorf("command: got %q", got)
 	}
 }
 
-// TestForwards_RefusedWithHint checks that no forward connects anywhere.
+// TestForwards_RefusedWithHint checks that no forwarding is accepted.
 func TestForwards_RefusedWithHint(t *testing.T) {
 	s := startServer(t, Limits{}, whoHandler)
 	client := s.annsClient(t)
@@ -127,14 +128,15 @@ func TestForwards_RefusedWithHint(t *testing.T) {
 			At   uint32
 		}{"127.0.0.1", 22, "127.0.0.1", 1}))
 		var refused *gossh.OpenChannelError
-		if !errors.As(err, &refused) || refused.Reason != gossh.Prohibited || !strings.Contains(refused.Message, "forwards no ports") {
+		if !errors.As(err, &refused) || refused.Reason != gossh.Prohibited ||
+			!strings.Contains(refused.Message, "port forwarding is not supported") {
 			t.Errorf("%s: got %v", kind, err)
 		}
 	}
 	s.wantAlive(t)
 }
 
-// TestInput_NoCommandDiscarded closes a channel on which the client sent input and started no command.
+// TestInput_NoCommandDiscarded sends input on a channel without a command, then closes the channel.
 func TestInput_NoCommandDiscarded(t *testing.T) {
 	s := startServer(t, Limits{}, whoHandler)
 	client := s.annsClient(t)
@@ -154,7 +156,7 @@ func TestInput_NoCommandDiscarded(t *testing.T) {
 	})
 }
 
-// TestEvents_LoginRefusedByALimit is about a client that has proven a key, and whose user has too many connections.
+// TestEvents_LoginRefusedByALimit: the client has proven a key, but the user has too many connections.
 func TestEvents_LoginRefusedByALimit(t *testing.T) {
 	var events []audit.Event
 	s := &Server{Log: slog.New(slog.DiscardHandler), Record: func(e audit.Event) { events = append(events, e) }}
@@ -164,7 +166,8 @@ func TestEvents_LoginRefusedByALimit(t *testing.T) {
 	defer c.Close()
 	c.setAccepted(newLoginAttempt("ann", "SHA256:x"))
 	r.recordFailure(c, &gossh.ServerAuthError{Errors: []error{errTooManyConnections}})
-	if len(events) != 1 || events[0].Kind != audit.LoginRefused || events[0].User != "ann" || !strings.Contains(events[0].Error, errTooManyConnections.Error()) {
+	if len(events) != 1 || events[0].Kind != audit.LoginRefused || events[0].User != "ann" ||
+		!strings.Contains(events[0].Error, errTooManyConnections.Error()) {
 		t.Errorf("got %+v, want one refused login of ann", events)
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 func TestCiphers_Offer(t *testing.T) {
 	if !hasAES() {
-		t.Skip("this processor has no AES built in")
+		t.Skip("this processor has no AES instructions")
 	}
 	all := gossh.SupportedAlgorithms().Ciphers
 	has := func(in, out string) *kexInit { return &kexInit{in: []string{in}, out: []string{out}} }
@@ -23,7 +23,8 @@ func TestCiphers_Offer(t *testing.T) {
 		init   *kexInit
 		want   int
 	}{
-		{openSSH, &kexInit{in: []string{chacha, gossh.CipherAES256GCM}, out: []string{gossh.CipherAES128GCM, chacha}}, 2},
+		{openSSH, &kexInit{in: []string{chacha, gossh.CipherAES256GCM}, out: []string{gossh.CipherAES128GCM, chacha}},
+			2},
 		{openSSH, has(chacha, chacha), len(all)},
 		{openSSH, has(gossh.CipherAES128GCM, chacha), len(all)},
 		{openSSH, has(chacha, gossh.CipherAES128GCM), len(all)},
@@ -43,15 +44,16 @@ func TestCiphers_Offer(t *testing.T) {
 	}
 }
 
-// TestCiphers_OneHandshake connects with each cipher alone, as a client that calls itself OpenSSH and as another, with both
-// orders of the first two packets.
+// TestCiphers_OneHandshake connects with each single cipher, as OpenSSH and as another client, with both orders of the
+// first two packets.
 func TestCiphers_OneHandshake(t *testing.T) {
 	s := startServer(t, Limits{}, whoHandler)
 	for _, version := range []string{"SSH-2.0-OpenSSH_9.2", "SSH-2.0-Go"} {
 		for _, cipher := range gossh.SupportedAlgorithms().Ciphers {
 			client, err := gossh.Dial("tcp", s.addr, &gossh.ClientConfig{
-				User: "ann", Auth: []gossh.AuthMethod{gossh.PublicKeys(s.ann)}, HostKeyCallback: gossh.InsecureIgnoreHostKey(),
-				ClientVersion: version, Config: gossh.Config{Ciphers: []string{cipher}},
+				User: "ann", Auth: []gossh.AuthMethod{gossh.PublicKeys(s.ann)},
+				HostKeyCallback: gossh.InsecureIgnoreHostKey(),
+				ClientVersion:   version, Config: gossh.Config{Ciphers: []string{cipher}},
 			})
 			if err != nil {
 				t.Errorf("%s with %s: %v", version, cipher, err)
@@ -65,7 +67,7 @@ func TestCiphers_OneHandshake(t *testing.T) {
 	}
 }
 
-// kexInitPacket returns the first packet of a client with these ciphers.
+// kexInitPacket returns the KEXINIT packet of a client with these ciphers.
 func kexInitPacket(ciphers string) []byte {
 	lists := []string{"curve25519-sha256", "ssh-ed25519", ciphers, ciphers, "", "", "none", "none", "", ""}
 	payload := make([]byte, 17)
@@ -76,7 +78,7 @@ func kexInitPacket(ciphers string) []byte {
 	return packetOf(append(payload, 0, 0, 0, 0, 0))
 }
 
-// packetOf returns a packet that is not encrypted.
+// packetOf returns an unencrypted packet.
 func packetOf(payload []byte) []byte {
 	padding := 8 - (5+len(payload))%8 + 4
 	packet := gossh.Marshal(struct {
@@ -92,13 +94,14 @@ func TestExchangeVersions_LeavesInput(t *testing.T) {
 		sent    string
 		client  string
 		ciphers int  // in the packet; 0: it was not read
-		fails   bool // the client cannot speak SSH
+		fails   bool // not an SSH client
 	}{
 		{"SSH-2.0-OpenSSH_9.2p1\r\n" + first + "more", "SSH-2.0-OpenSSH_9.2p1", 2, false},
 		{"SSH-2.0-OpenSSH_9.2p1\n" + first, "SSH-2.0-OpenSSH_9.2p1", 2, false},
 		{"SSH-2.0-OpenSSH_9.2p1\r\n", "SSH-2.0-OpenSSH_9.2p1", 0, false},
 		{"SSH-2.0-OpenSSH_9.2p1\r\n" + first[:100], "SSH-2.0-OpenSSH_9.2p1", 0, false},
-		{"SSH-2.0-OpenSSH_9.2p1\r\n" + string(packetOf([]byte{2, 0, 0, 0, 0})) + "more", "SSH-2.0-OpenSSH_9.2p1", 0, false},
+		{"SSH-2.0-OpenSSH_9.2p1\r\n" + string(packetOf([]byte{2, 0, 0, 0, 0})) + "more", "SSH-2.0-OpenSSH_9.2p1", 0,
+			false},
 		{"SSH-2.0-x\r\n" + first, "SSH-2.0-x", 0, false},
 		{"SSH-2.0-OpenSSH_9.2p1\r\n\x00\x00\x88\xb8", "", 0, true}, // a packet of 35,004 bytes
 		{"SSH-2.0-OpenSSH_9.2p1\r\n\xff\xff\xff\xff", "", 0, true},
@@ -116,13 +119,13 @@ func TestExchangeVersions_LeavesInput(t *testing.T) {
 				line := make([]byte, len(serverVersion)+2)
 				io.ReadFull(client, line)
 				if string(line) != serverVersion+"\r\n" {
-					t.Errorf("got the version %q", line)
+					t.Errorf("got version %q", line)
 				}
-				for _, b := range []byte(tc.sent) { // in the smallest chunks
+				for _, b := range []byte(tc.sent) { // one byte at a time
 					client.Write([]byte{b})
 				}
 				if tc.ciphers == 0 && !tc.fails {
-					time.Sleep(kexInitTimeout + time.Second) // it waits for the gateway's packet
+					time.Sleep(kexInitTimeout + time.Second) // the client waits for the gateway's packet
 				}
 				client.Close()
 			}()
@@ -133,11 +136,12 @@ func TestExchangeVersions_LeavesInput(t *testing.T) {
 			if tc.fails {
 				return
 			}
-			if got != tc.client || (init == nil) != (tc.ciphers == 0) || init != nil && (len(init.in) != tc.ciphers || len(init.out) != tc.ciphers) {
+			if got != tc.client || (init == nil) != (tc.ciphers == 0) || init != nil &&
+				(len(init.in) != tc.ciphers || len(init.out) != tc.ciphers) {
 				t.Errorf("%.60q: got %q, %v", tc.sent, got, init)
 			}
 			if all, _ := io.ReadAll(c); string(all) != tc.sent {
-				t.Errorf("%.60q: %q was left to be read", tc.sent, all)
+				t.Errorf("%.60q: unread input %q", tc.sent, all)
 			}
 			if n, err := c.Write([]byte(serverVersion)); n != len(serverVersion) || err != nil {
 				t.Errorf("the library's version line: got %d, %v", n, err)
@@ -152,8 +156,9 @@ func TestKexInit_Strict(t *testing.T) {
 		t.Errorf("got %v, %v", init, err)
 	}
 	for name, ciphers := range map[string]string{
-		"an empty name": "a,,b", "a comma at the end": "a,", "a space": "a b", "a control character": "a\n", "not ASCII": "\xc3\xa9",
-		"a name of 65 bytes": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		"empty name": "a,,b", "trailing comma": "a,", "space": "a b", "control character": "a\n",
+		"not ASCII":        "\xc3\xa9",
+		"name of 65 bytes": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
 	} {
 		if init, err := parseKexInit(kexInitPacket(ciphers)[4:]); err == nil {
 			t.Errorf("%s: got %v", name, init)
@@ -172,20 +177,20 @@ func FuzzParseKexInit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		init, err := parseKexInit(packet)
 		if err != nil && (init.in != nil || init.out != nil) {
-			t.Error("an error with names")
+			t.Error("got an error and names")
 		}
 		for _, name := range slices.Concat(init.in, init.out) {
 			if name == "" || len(name) > maxAlgorithmName {
-				t.Errorf("got the name %q", name)
+				t.Errorf("got name %q", name)
 			}
 		}
-		var whole, parts packetCounter // no panic, and the same in any chunks
-		whole.add(packet)
+		var atOnce, chunked packetCounter // no panic, and the same result in chunks
+		atOnce.add(packet)
 		for _, b := range packet {
-			parts.add([]byte{b})
+			chunked.add([]byte{b})
 		}
-		if whole != parts {
-			t.Errorf("got %+v at once and %+v in parts", whole, parts)
+		if atOnce != chunked {
+			t.Errorf("got %+v at once and %+v in chunks", atOnce, chunked)
 		}
 	})
 }

@@ -6,102 +6,104 @@ import (
 	"time"
 )
 
-// coalescer sends what a session writes in one piece: x/crypto cuts it into packets of at most 32 KiB and writes each of
-// them in two, and every piece by itself wakes the client.
+// coalescer combines the writes of a session into one. x/crypto splits a write into packets of at most 32 KiB and
+// writes each packet in two parts, and every write wakes the client.
 type coalescer struct {
 	conn net.Conn
 
-	mu              sync.Mutex
-	writers         int         // sessions that write now
-	buffered        *[]byte     // from writeBuffers; nil: nothing is held back
-	flushTimer      *time.Timer // runs while something is
-	unbufferedUntil time.Time   // nothing is held back before
+	mu              sync.Mutex  // guards the fields below
+	writers         int         // sessions that are writing
+	buffered        *[]byte     // from writeBuffers; nil: nothing is buffered
+	flushTimer      *time.Timer // runs while something is buffered
+	unbufferedUntil time.Time   // no buffering before this time
 	err             error
 }
 
 const (
-	maxSmallWrite = 4<<10 - 64 // bytes, which with what belongs to a packet x/crypto writes at once anyway
+	maxSmallWrite = 4<<10 - 64 // bytes; x/crypto writes such a packet at once
 	maxBuffered   = 256 << 10
 
-	// A session's write waits while the client's window is used up, and the client may be waiting for what is held back.
+	// A write blocks while the client's window is full. The client may be waiting for the buffered data.
 	flushTimeout    = 20 * time.Millisecond
 	unbufferedGrace = time.Second
 )
 
 var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, maxBuffered); return &b }}
 
-// startWrite lets what is written be held back until end is called, which has to follow.
-func (s *coalescer) startWrite() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.writers++
+// startWrite starts buffering. finishWrite must follow.
+func (c *coalescer) startWrite() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writers++
 }
 
-// finishWrite sends what is held back.
-func (s *coalescer) finishWrite() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.writers--
-	s.flushLocked()
-	return s.err
+// finishWrite sends the buffered data.
+func (c *coalescer) finishWrite() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writers--
+	c.flushLocked()
+	return c.err
 }
 
-// flush sends what is held back now.
-func (s *coalescer) flush() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.flushLocked()
-	return s.err
+// flush sends the buffered data now.
+func (c *coalescer) flush() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flushLocked()
+	return c.err
 }
 
-// flushOverdue sends what is held back although a session still writes: it is the client that it waits for.
-func (s *coalescer) flushOverdue() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.buffered != nil {
-		s.unbufferedUntil = time.Now().Add(unbufferedGrace)
-		s.flushLocked()
+// flushOverdue sends the buffered data while a session is still writing, because the write waits for the client.
+func (c *coalescer) flushOverdue() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.buffered != nil {
+		c.unbufferedUntil = time.Now().Add(unbufferedGrace)
+		c.flushLocked()
 	}
 }
 
 // Write implements io.Writer.
-func (s *coalescer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.buffered != nil && len(*s.buffered)+len(p) > maxBuffered {
-		s.flushLocked()
+func (c *coalescer) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.buffered != nil && len(*c.buffered)+len(p) > maxBuffered {
+		c.flushLocked()
 	}
-	if s.err != nil {
-		return 0, s.err
+	if c.err != nil {
+		return 0, c.err
 	}
-	if s.writers == 0 || len(p) > maxBuffered || time.Now().Before(s.unbufferedUntil) {
+	if c.writers == 0 || len(p) > maxBuffered || time.Now().Before(c.unbufferedUntil) {
 		var n int
-		n, s.err = s.conn.Write(p)
-		return n, s.err
+		n, c.err = c.conn.Write(p)
+		return n, c.err
 	}
-	if s.buffered == nil {
-		s.startBuffer()
+	if c.buffered == nil {
+		c.startBuffer()
 	}
-	*s.buffered = append(*s.buffered, p...)
+	*c.buffered = append(*c.buffered, p...)
 	return len(p), nil
 }
 
-func (s *coalescer) startBuffer() {
-	s.buffered = writeBuffers.Get().(*[]byte)
-	if s.flushTimer == nil {
-		s.flushTimer = time.AfterFunc(flushTimeout, s.flushOverdue)
+// startBuffer gets a buffer and starts the flush timer. The caller holds mu.
+func (c *coalescer) startBuffer() {
+	c.buffered = writeBuffers.Get().(*[]byte)
+	if c.flushTimer == nil {
+		c.flushTimer = time.AfterFunc(flushTimeout, c.flushOverdue)
 	} else {
-		s.flushTimer.Reset(flushTimeout)
+		c.flushTimer.Reset(flushTimeout)
 	}
 }
 
-func (s *coalescer) flushLocked() {
-	if s.buffered == nil {
+// flushLocked sends the buffered data. The caller holds mu.
+func (c *coalescer) flushLocked() {
+	if c.buffered == nil {
 		return
 	}
-	s.flushTimer.Stop()
-	_, s.err = s.conn.Write(*s.buffered)
-	*s.buffered = (*s.buffered)[:0]
-	writeBuffers.Put(s.buffered)
-	s.buffered = nil
+	c.flushTimer.Stop()
+	_, c.err = c.conn.Write(*c.buffered)
+	*c.buffered = (*c.buffered)[:0]
+	writeBuffers.Put(c.buffered)
+	c.buffered = nil
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// recordingConn is a connection that notes what is written to it.
+// recordingConn is a connection that records its writes.
 type recordingConn struct {
 	net.Conn
 	broken error
@@ -109,7 +109,7 @@ func TestCoalescer_FlushesOverdue(t *testing.T) {
 		synctest.Wait()
 		conn.want(t, "part")
 
-		writeAll(t, s, "more") // nor what comes in the next moments
+		writeAll(t, s, "more") // no buffering for a moment
 		s.finishWrite()
 		s.startWrite()
 		writeAll(t, s, "and", "more")
@@ -174,7 +174,7 @@ func TestCoalescer_UnbufferedError(t *testing.T) {
 	conn := &recordingConn{broken: errors.New("broken")}
 	s := &coalescer{conn: conn, unbufferedUntil: time.Now().Add(time.Hour)}
 	s.startWrite()
-	s.Write([]byte("a")) // x/crypto keeps the error to itself
+	s.Write([]byte("a")) // x/crypto does not return the error
 	if err := s.finishWrite(); !errors.Is(err, conn.broken) {
 		t.Errorf("got %v", err)
 	}

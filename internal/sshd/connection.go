@@ -19,7 +19,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// connection is a client's TCP connection with what the gateway knows of it.
+// connection is the TCP connection of a client with its state.
 type connection struct {
 	net.Conn
 	writer          coalescer
@@ -27,35 +27,36 @@ type connection struct {
 	network         netip.Prefix
 	start           time.Time
 	limits          Limits
-	sessions        atomic.Int32                 // open now, those about to be refused included
+	sessions        atomic.Int32                 // open, including those that will be refused
 	sessionCount    atomic.Int32                 // opened so far
 	authenticated   atomic.Bool                  // the client has proven a key
 	unansweredBytes atomic.Int32                 // bytes read since the gateway last wrote
 	backlog         *inputBacklog                // of all connections
-	meter           atomic.Pointer[backlogMeter] // nil until the client has proven a key
+	meter           atomic.Pointer[backlogMeter] // nil until the client has logged in
 
-	// Of the handshake; for the goroutine that reads.
-	greeting        []byte        // read, and not yet read by the library
-	versionLineLeft int           // bytes of the client's version line in it
-	packets         packetCounter // of what the library has read after that line
-	ownVersionLeft  int           // bytes of the gateway's version line that the library has still to write
-	onExchange      func()        // called once the client has begun to exchange keys
+	// For the handshake; used only by the goroutine that reads.
+	greeting        []byte        // bytes that were read but not yet by the library
+	versionLineLeft int           // bytes of the client's version line in greeting
+	packets         packetCounter // counts the packets that the library reads after that line
+	ownVersionLeft  int           // bytes of the gateway's version line that the library has yet to write
+	onExchange      func()        // called once, when the client has started the key exchange
 
-	mu              sync.Mutex // guards what follows
+	mu              sync.Mutex // guards the fields below
 	closed          bool
-	deadline        *time.Timer // of the handshake, then of the first command
-	idle            *time.Timer // nil: it may be idle for ever
+	deadline        *time.Timer // for the handshake, then for the first command
+	idle            *time.Timer // nil: no idle timeout
 	channels        map[*channel]struct{}
-	owner           string         // the login whose key was proven
-	firstLogin      string         // of the first attempt to log in
-	refusedAttempts []loginAttempt // what the client tried to log in with
-	acceptedAttempt *loginAttempt  // the last key that it might prove
-	sessionRefusal  error          // why no session of it may run a command
+	owner           string         // login with the proven key
+	firstLogin      string         // login of the first attempt
+	refusedAttempts []loginAttempt // logins and keys that were refused
+	acceptedAttempt *loginAttempt  // the last login and key that the client may prove
+	sessionRefusal  error          // reason why no session may run a command
 }
 
-// loginAttempt is a login and the fingerprint of a key, as a client that has proven nothing sent them.
+// loginAttempt is a login and the fingerprint of a key, sent by an unauthenticated client.
 type loginAttempt struct{ login, key string }
 
+// newConnection returns the state of a new client. It closes the connection after the greeting timeout.
 func newConnection(conn net.Conn, limits Limits) *connection {
 	var id [4]byte
 	rand.Read(id[:])
@@ -63,7 +64,7 @@ func newConnection(conn net.Conn, limits Limits) *connection {
 		Conn: conn, writer: coalescer{conn: conn}, id: hex.EncodeToString(id[:]), network: networkOf(conn.RemoteAddr()),
 		start: time.Now(), limits: limits, channels: map[*channel]struct{}{}, backlog: newInputBacklog(),
 	}
-	c.mu.Lock() // against a timer that strikes at once
+	c.mu.Lock() // the timer may fire at once
 	defer c.mu.Unlock()
 	c.deadline = time.AfterFunc(min(limits.GreetingTimeout, limits.HandshakeTimeout), func() { c.Close() })
 	return c
@@ -73,7 +74,7 @@ func (c *connection) remote() string { return c.RemoteAddr().String() }
 
 func (c *connection) nextSessionID() string { return fmt.Sprintf("%s-%d", c.id, c.sessionCount.Add(1)) }
 
-// extendHandshake gives the client the rest of the time for a handshake, in which a person may have to answer questions.
+// extendHandshake restarts the deadline for the rest of the handshake. The user may have to confirm a prompt.
 func (c *connection) extendHandshake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,8 +83,8 @@ func (c *connection) extendHandshake() {
 	}
 }
 
-// markAuthenticated makes the connection a user's and ends the handshake's time limit. From now on the client has to start a command in
-// time.
+// markAuthenticated assigns the connection to a user and ends the handshake timeout. The client must start a command
+// before FirstCommandTimeout.
 func (c *connection) markAuthenticated(login string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,31 +101,32 @@ func (c *connection) markAuthenticated(login string) {
 	}
 }
 
-// user returns the login whose key was proven; empty: none was.
+// user returns the login whose key was proven, or "".
 func (c *connection) user() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.owner
 }
 
-// refuseSessions says why no command may run on this connection. It stays open for as long as it takes to say so.
+// refuseSessions makes all commands on this connection fail with why. The connection is closed after a short time.
 func (c *connection) refuseSessions(why error) {
-	const toSay = 10 * time.Second
+	const reportTimeout = 10 * time.Second
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sessionRefusal = why
 	if !c.closed {
-		c.deadline.Reset(toSay)
+		c.deadline.Reset(reportTimeout)
 	}
 }
 
+// sessionsRefused returns the error for all commands on this connection, or nil.
 func (c *connection) sessionsRefused() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.sessionRefusal
 }
 
-// markActive notes that a session has begun a command or moved data. Keepalives do not count.
+// markActive restarts the idle timeout. Keepalives do not count as activity.
 func (c *connection) markActive() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,7 +135,7 @@ func (c *connection) markActive() {
 	}
 }
 
-// markCommandStarted notes that a session has begun a command.
+// markCommandStarted records that a session has started a command.
 func (c *connection) markCommandStarted() {
 	c.mu.Lock()
 	if c.sessionRefusal == nil && !c.closed {
@@ -155,8 +157,8 @@ func (c *connection) removeChannel(ch *channel) {
 	delete(c.channels, ch)
 }
 
-// expire closes the connection on which nothing has moved for too long. A command without a terminal may well be silent
-// for hours, so while one runs the connection is not idle. Commands with a terminal are ended, and the user is told.
+// expire closes the connection after the idle timeout. A command without a terminal may be silent for hours, so the
+// connection stays open while one is running. Commands with a terminal are canceled with a message for the user.
 func (c *connection) expire() {
 	c.mu.Lock()
 	channels := slices.Collect(maps.Keys(c.channels))
@@ -176,7 +178,7 @@ func (c *connection) expire() {
 		return
 	}
 	for _, ch := range running {
-		ch.cancel(fmt.Errorf("closed: nothing was typed or printed for %s (limits.idle)", c.limits.IdleTimeout))
+		ch.cancel(fmt.Errorf("closed after %s without input or output (limits.idle)", c.limits.IdleTimeout))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -185,7 +187,7 @@ func (c *connection) expire() {
 	}
 }
 
-// Close closes the connection; once is enough, more does no harm.
+// Close closes the connection. It may be called more than once.
 func (c *connection) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -203,13 +205,13 @@ func (c *connection) Close() error {
 }
 
 const (
-	maxUnansweredBytes = 400 // bytes
+	maxUnansweredBytes = 400
 	unansweredPause    = time.Millisecond
 )
 
-// Read holds back a client that has not proven a key and talks on without waiting for answers. x/crypto queues 16
-// packets (of 28 bytes or more) and never gives up its goroutines when the handshake fails while the queue is full.
-// An honest client feels it in its first packet, by a few milliseconds.
+// Read slows down an unauthenticated client that sends without waiting for responses. x/crypto queues 16 packets of 28
+// bytes or more, and leaks its goroutines if the handshake fails while the queue is full. It delays the first packet of
+// an honest client by a few milliseconds.
 func (c *connection) Read(p []byte) (int, error) {
 	if m := c.meter.Load(); m != nil && len(c.greeting) == 0 {
 		m.waitForRoom()
@@ -220,12 +222,12 @@ func (c *connection) Read(p []byte) (int, error) {
 		}
 		return n, err
 	}
-	n, err := c.readUnproven(p)
+	n, err := c.readUnauthenticated(p)
 	if before := c.packets.complete; c.onExchange != nil {
 		line := min(n, c.versionLineLeft)
 		c.versionLineLeft -= line
 		c.packets.add(p[line:n])
-		// The first packet is what the client can, the second its share of the key.
+		// The first packet is KEXINIT, the second the client's key share.
 		if before < 2 && c.packets.complete >= 2 {
 			c.onExchange()
 			c.onExchange = nil
@@ -234,7 +236,8 @@ func (c *connection) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (c *connection) readUnproven(p []byte) (int, error) {
+// readUnauthenticated reads from the greeting, then from the client. It delays clients that send too much.
+func (c *connection) readUnauthenticated(p []byte) (int, error) {
 	if len(c.greeting) > 0 {
 		n := copy(p, c.greeting)
 		c.greeting = c.greeting[n:]
@@ -249,7 +252,7 @@ func (c *connection) readUnproven(p []byte) (int, error) {
 	return n, err
 }
 
-// Write writes to the client, but for the gateway's version line, which greet has written already.
+// Write writes to the client. It drops the gateway's version line, which exchangeVersions has already written.
 func (c *connection) Write(p []byte) (int, error) {
 	if c.ownVersionLeft > 0 {
 		n := min(c.ownVersionLeft, len(p))
@@ -260,9 +263,9 @@ func (c *connection) Write(p []byte) (int, error) {
 	return c.writer.Write(p)
 }
 
-var errInputAfterEOF = errors.New("the client sends more after the end of a session's input")
+var errInputAfterEOF = errors.New("the client sent data after EOF")
 
-// writeSession writes what a session says to w, which writes it to the connection, and notes that data has moved.
+// writeSession writes the output of a session to w, which writes to the connection.
 func (c *connection) writeSession(w io.Writer, p []byte) (int, error) {
 	c.markActive()
 	if m := c.meter.Load(); m != nil {
@@ -270,7 +273,7 @@ func (c *connection) writeSession(w io.Writer, p []byte) (int, error) {
 	}
 	if len(p) <= maxSmallWrite {
 		n, err := w.Write(p)
-		if failure := c.writer.flush(); err == nil { // another session may be writing more, and its client be slow
+		if failure := c.writer.flush(); err == nil { // another session may be writing to a slow client
 			err = failure
 		}
 		return n, err
@@ -284,11 +287,11 @@ func (c *connection) writeSession(w io.Writer, p []byte) (int, error) {
 }
 
 const (
-	maxRefused = 8  // attempts to log in that are remembered; x/crypto allows 6
-	maxLogin   = 64 // bytes of a login that are remembered; no user's is longer
+	maxRefused = 8  // remembered attempts; x/crypto allows 6
+	maxLogin   = 64 // bytes; no user's login is longer
 )
 
-// newLoginAttempt returns an attempt of a client that has proven nothing, cut to what can be one.
+// newLoginAttempt returns an attempt of an unauthenticated client. It truncates the login.
 func newLoginAttempt(login, fingerprint string) loginAttempt {
 	if len(login) > maxLogin {
 		login = strings.ToValidUTF8(login[:maxLogin], "") + "..."
@@ -296,7 +299,7 @@ func newLoginAttempt(login, fingerprint string) loginAttempt {
 	return loginAttempt{login, fingerprint}
 }
 
-// sameLogin reports whether a client has tried no other login before.
+// sameLogin reports whether the client has used only this login.
 func (c *connection) sameLogin(login string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -320,40 +323,39 @@ func (c *connection) setAccepted(a loginAttempt) {
 	c.acceptedAttempt = &a
 }
 
-// attempts returns the keys that were refused, and the last one that was accepted for proof; nil: none was.
+// attempts returns the refused attempts and the last accepted one, or nil.
 func (c *connection) attempts() (refused []loginAttempt, accepted *loginAttempt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.refusedAttempts), c.acceptedAttempt
 }
 
-// keepAlive asks the client every interval whether it is there, and closes the connection when a question has
-// stayed unanswered for three intervals: a laptop that was closed must not leave a command behind for hours. Where nothing
-// is read from the client, which may have answered, it is only looked whether its connection holds. It ends with the
-// connection's context.
+// keepAlive sends a keepalive every interval until ctx ends, and closes the connection if a keepalive was unanswered
+// for three intervals: a closed laptop must not leave a command running for hours. While reading is paused, a response
+// would not be seen, so keepAlive only checks that it can send.
 func (s *Server) keepAlive(ctx context.Context, c *connection, conn *gossh.ServerConn) {
-	const question = "keepalive@openssh.com"
-	answers := make(chan struct{}, 1)
-	waited := 0
+	const keepalive = "keepalive@openssh.com"
+	responses := make(chan struct{}, 1)
+	unanswered := 0
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-answers:
-			waited = 0
+		case <-responses:
+			unanswered = 0
 		case <-time.After(s.Limits.KeepaliveInterval):
 			switch {
-			case waited == 0:
-				waited++
+			case unanswered == 0:
+				unanswered++
 				s.goRecover("keepalive", c, func() {
-					if _, _, err := conn.SendRequest(question, true, nil); err == nil {
-						answers <- struct{}{}
+					if _, _, err := conn.SendRequest(keepalive, true, nil); err == nil {
+						responses <- struct{}{}
 					}
 				})
-			case waited < 3:
-				waited++
+			case unanswered < 3:
+				unanswered++
 			case c.meter.Load().paused.Load():
-				if _, _, err := conn.SendRequest(question, false, nil); err != nil {
+				if _, _, err := conn.SendRequest(keepalive, false, nil); err != nil {
 					conn.Close()
 					return
 				}

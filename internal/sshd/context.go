@@ -10,8 +10,8 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// sessionContext is the context that the library gives to the handler of a session. What it says about the client comes
-// from the connection on which the client has proven its key.
+// sessionContext is the context that the library passes to the session handler. The client's identity comes from the
+// authenticated connection.
 type sessionContext struct {
 	context.Context
 	sync.Mutex
@@ -31,5 +31,5 @@ func (c *sessionContext) Permissions() *ssh.Permissions {
 	return &ssh.Permissions{Permissions: &gossh.Permissions{}}
 }
 
-// SetValue does nothing: what belongs to a session is in its channel.
+// SetValue does nothing: the state of a session is in its channel.
 func (c *sessionContext) SetValue(_, _ any) {}

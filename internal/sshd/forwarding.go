@@ -1,7 +1,7 @@
 package sshd
 
-// forwardChannels are the channels with which clients forward ports and sockets: ssh -L, -D, -W and -J.
+// forwardChannels are the channel types of ssh -L, -D, -W and -J.
 var forwardChannels = []string{"direct-tcpip", "direct-streamlocal@openssh.com"}
 
-// forwardRefusal is why such a channel is refused. OpenSSH prints it.
-const forwardRefusal = "this gateway forwards no ports; reach a task with exec (see: help exec)"
+// forwardRefusal is the reason for refusing such a channel. OpenSSH prints it.
+const forwardRefusal = "port forwarding is not supported; use exec to reach a task (see: help exec)"

@@ -10,27 +10,28 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// inputBacklog bounds what all clients together, and those of each user, have sent and no command has read. x/crypto lets a
-// client send 2 MiB on each channel and keeps it in the packets it came in: of single bytes that takes more than 100 MB.
-// What is counted is what came over the network, of which at most twice as much is kept. Where there is too much, the
-// connections that it came on are not read from until a command has read on.
+// inputBacklog bounds the input that clients have sent and commands have not read, per user and in total. x/crypto
+// accepts 2 MiB on each channel and stores it in the received packets: if they have one byte each, that takes over 100
+// MB. The backlog counts bytes received from the network; x/crypto needs at most twice as much memory. If there is too
+// much, the gateway stops reading from the connections until a command has read some of it.
 type inputBacklog struct {
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	total  int64
 	users  map[string]int64
-	shrunk chan struct{} // closed when there is less; nil: nobody waits
+	shrunk chan struct{} // closed when the backlog shrinks; nil: nobody waits
 }
 
 const (
-	minUserBacklog = 5 << 19  // of a user, whatever others have: one window of a channel and some more
-	maxUserBacklog = 24 << 20 // of a user: ten sessions with a full window each are not held up
+	minUserBacklog = 5 << 19  // always allowed per user: one channel window and a little more
+	maxUserBacklog = 24 << 20 // per user: ten sessions with a full window are not paused
 	maxBacklog     = 64 << 20
 
-	backlogStep = 64 << 10 // how exactly it is known beyond its connection
+	backlogStep = 64 << 10 // a meter reports changes of this size
 )
 
 func newInputBacklog() *inputBacklog { return &inputBacklog{users: map[string]int64{}} }
 
+// add adds n bytes to the backlog of a user. A negative n wakes those that wait for room.
 func (b *inputBacklog) add(user string, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -44,11 +45,11 @@ func (b *inputBacklog) add(user string, n int64) {
 	}
 }
 
-// full returns a channel that is closed when there may be room again for what a user sends; nil: there is.
+// full returns a channel that is closed when the backlog shrinks, or nil if the user may send more.
 func (b *inputBacklog) full(user string) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if mine := b.users[user]; mine < minUserBacklog || mine < maxUserBacklog && b.total < maxBacklog {
+	if n := b.users[user]; n < minUserBacklog || n < maxUserBacklog && b.total < maxBacklog {
 		return nil
 	}
 	if b.shrunk == nil {
@@ -57,20 +58,19 @@ func (b *inputBacklog) full(user string) <-chan struct{} {
 	return b.shrunk
 }
 
-// backlogMeter estimates the backlog of a connection. While the commands of all its sessions keep up with what is sent to them,
-// there is none.
+// backlogMeter estimates the backlog of a connection. It is zero while the commands of all sessions keep up.
 type backlogMeter struct {
 	backlog *inputBacklog
 	user    string
-	closed  chan struct{} // once the connection is closed
-	paused  atomic.Bool   // nothing is read from it
+	closed  chan struct{} // closed with the connection
+	paused  atomic.Bool   // reading is paused
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	inputs     map[*clientInput]struct{}
-	lagging    int   // inputs that lag
-	bytes      int64 // bytes
-	reported   int64 // to all
-	sinceCheck int64 // bytes read since the inputs that have ended were looked at
+	lagging    int   // number of lagging inputs
+	bytes      int64 // estimated backlog
+	reported   int64 // part of bytes that was added to backlog
+	sinceCheck int64 // bytes read since the last check of inputs at EOF
 	isClosed   bool  // the connection is closed
 }
 
@@ -78,63 +78,64 @@ func newBacklogMeter(all *inputBacklog, user string) *backlogMeter {
 	return &backlogMeter{backlog: all, user: user, closed: make(chan struct{}), inputs: map[*clientInput]struct{}{}}
 }
 
-// received counts what was read from the network. It reports whether the client keeps to the protocol: nothing follows the
-// end of an input.
+// received counts bytes read from the network. It returns false if the client has sent data after EOF, which violates
+// the protocol.
 func (m *backlogMeter) received(n int) bool {
 	m.mu.Lock()
 	if m.lagging > 0 {
 		m.adjust(int64(n))
 	}
-	var ended []*clientInput
+	var inputs []*clientInput
 	if m.sinceCheck += int64(n); m.sinceCheck >= 1<<20 {
 		m.sinceCheck = 0
-		ended = slices.Collect(maps.Keys(m.inputs))
+		inputs = slices.Collect(maps.Keys(m.inputs))
 	}
 	m.mu.Unlock()
-	return !slices.ContainsFunc(ended, (*clientInput).sentAfterEOF)
+	return !slices.ContainsFunc(inputs, (*clientInput).sentAfterEOF)
 }
 
-// consumed counts what was taken out of x/crypto's packets. Little more than that came over the network for it, unless a
-// client sends very little at a time.
+// consumed counts bytes taken from x/crypto. Slightly more came over the network, and much more only if the client
+// sends very small packets.
 func (m *backlogMeter) consumed(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.adjust(-int64(n) - int64(n)/64)
 }
 
-// sent counts what was written to the client, which answers it with some bytes now and then.
+// sent counts bytes written to the client. The client acknowledges them with a few bytes from time to time.
 func (m *backlogMeter) sent(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.adjust(-int64(n) / 256)
 }
 
-// adjust adds n to the backlog. The caller holds mu.
+// adjust adds n to the estimate. The caller holds mu.
 func (m *backlogMeter) adjust(n int64) {
 	if m.bytes = max(0, m.bytes+n); m.lagging == 0 || m.isClosed {
 		m.bytes = 0
 	}
-	if change := m.bytes - m.reported; change != 0 && (m.bytes == 0 || change >= backlogStep || change <= -backlogStep) {
+	change := m.bytes - m.reported
+	if change != 0 && (m.bytes == 0 || change >= backlogStep || change <= -backlogStep) {
 		m.backlog.add(m.user, change)
 		m.reported = m.bytes
 	}
 }
 
-// addInput counts an input of the connection.
+// addInput adds an input of the connection.
 func (m *backlogMeter) addInput(in *clientInput) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.inputs[in] = struct{}{}
 }
 
-// removeInput forgets an input whose channel the client has closed.
+// removeInput removes an input whose channel the client has closed.
 func (m *backlogMeter) removeInput(in *clientInput) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.inputs, in)
 }
 
-// addLagging counts an input that lags, or, with -1, one that does not any more.
+// addLagging adds n to the number of lagging inputs.
 func (m *backlogMeter) addLagging(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -142,13 +143,13 @@ func (m *backlogMeter) addLagging(n int) {
 	m.adjust(0)
 }
 
-// waitForRoom returns when something may be read from the connection, or when that is closed.
+// waitForRoom waits until the connection may be read from or is closed.
 func (m *backlogMeter) waitForRoom() {
 	for {
 		m.mu.Lock()
-		mine := m.bytes
+		n := m.bytes
 		m.mu.Unlock()
-		if mine == 0 {
+		if n == 0 {
 			return
 		}
 		moved := m.backlog.full(m.user)
@@ -169,7 +170,7 @@ func (m *backlogMeter) waitForRoom() {
 	}
 }
 
-// close takes note that the connection has ended.
+// close resets the estimate when the connection is closed.
 func (m *backlogMeter) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -180,24 +181,24 @@ func (m *backlogMeter) close() {
 	m.adjust(0)
 }
 
-// clientInput is what a client sends to one session. It is taken out of x/crypto's packets as soon as it comes, as long as
-// there is room, because only so it is known whether there is more of it there than the command reads: the input lags from
-// when a command has something to read until nothing is left there. After the command's end what comes is thrown away.
+// clientInput is the input of one session. It reads from x/crypto as soon as data arrives, because x/crypto does not
+// report how much it has stored. The input lags from the time that data waits for the command until x/crypto has no
+// more. After the command has finished, input is discarded.
 type clientInput struct {
 	raw   gossh.Channel
 	meter *backlogMeter
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	cond      sync.Cond
-	data      []byte // has come and was not read
-	err       error  // after data
+	data      []byte // received but not read
+	err       error  // returned after data
 	discarded bool   // nobody reads any more
 	lagging   bool
-	lagTimer  *time.Timer // ends the lag, once raw has nothing to read for a while
+	lagTimer  *time.Timer // ends the lag when raw had no data for a while
 }
 
 const (
-	minInputBuffer = 4 << 10 // most sessions are sent nothing, or keys
+	minInputBuffer = 4 << 10 // most sessions receive nothing, or keys
 	maxInputBuffer = 64 << 10
 
 	inputLagGrace = time.Second
@@ -211,7 +212,7 @@ func newClientInput(raw gossh.Channel, m *backlogMeter) *clientInput {
 	return in
 }
 
-// run takes in what comes, until the client ends its input. moved is called whenever something has come.
+// run reads input until EOF. moved is called for each read that returns data.
 func (in *clientInput) run(moved func()) {
 	buffer := make([]byte, minInputBuffer)
 	for {
@@ -219,7 +220,7 @@ func (in *clientInput) run(moved func()) {
 		n, err := in.raw.Read(buffer)
 		in.lagTimer.Stop()
 		if n < len(buffer) {
-			in.setLagging(false) // that was all
+			in.setLagging(false) // x/crypto has no more data
 		}
 		if n > 0 {
 			in.meter.consumed(n)
@@ -234,20 +235,21 @@ func (in *clientInput) run(moved func()) {
 	}
 }
 
-func (in *clientInput) setLagging(lags bool) {
+// setLagging sets whether the input lags.
+func (in *clientInput) setLagging(lagging bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.lagging == lags {
+	if in.lagging == lagging {
 		return
 	}
-	if in.lagging = lags; lags {
+	if in.lagging = lagging; lagging {
 		in.meter.addLagging(1)
 	} else {
 		in.meter.addLagging(-1)
 	}
 }
 
-// deliver waits until the command has read all of data, and reports whether there may be more.
+// deliver waits until the command has read all of data. It returns false if no more data follows.
 func (in *clientInput) deliver(data []byte, err error) bool {
 	if len(data) > 0 {
 		in.setLagging(true)
@@ -283,7 +285,7 @@ func (in *clientInput) Read(p []byte) (int, error) {
 	}
 }
 
-// discard says that nobody reads any more.
+// discard drops all input from now on.
 func (in *clientInput) discard() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -291,12 +293,12 @@ func (in *clientInput) discard() {
 	in.cond.Broadcast()
 }
 
-// channelClosed takes note that the client has closed the channel. What came before is still to be read.
+// channelClosed records that the client has closed the channel. Earlier input can still be read.
 func (in *clientInput) channelClosed() {
 	in.meter.removeInput(in)
 }
 
-// sentAfterEOF reports whether the client has sent anything after the end of its input.
+// sentAfterEOF reports whether the client has sent data after EOF.
 func (in *clientInput) sentAfterEOF() bool {
 	in.mu.Lock()
 	ended := in.err != nil
@@ -304,14 +306,14 @@ func (in *clientInput) sentAfterEOF() bool {
 	if !ended {
 		return false
 	}
-	n, _ := in.raw.Read(make([]byte, 1)) // does not wait after the end
+	n, _ := in.raw.Read(make([]byte, 1)) // does not block after EOF
 	if n == 0 {
 		n, _ = in.raw.Stderr().Read(make([]byte, 1))
 	}
 	return n > 0
 }
 
-// discardStderr takes in what a client sends where only servers do.
+// discardStderr reads and drops what the client sends on the stderr stream, which only servers use.
 func (in *clientInput) discardStderr() {
 	stderr := in.raw.Stderr()
 	buffer := make([]byte, minInputBuffer)

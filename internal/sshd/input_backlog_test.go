@@ -26,8 +26,7 @@ import (
 	"nomadctld/router"
 )
 
-// TestMain serves in a process of its own where a test of memory asks for that: a client in the same process would be
-// measured too.
+// TestMain also runs the server process of the memory tests: a client in the same process would be measured, too.
 func TestMain(m *testing.M) {
 	if key := os.Getenv("NOMADCTLD_TEST_SERVE"); key != "" {
 		serveForMemory(key)
@@ -36,7 +35,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serveForMemory serves the user ann, whose commands are those of memoryHandler.
+// serveForMemory serves the user ann with memoryHandler.
 func serveForMemory(key string) {
 	public, _, _, _, err := gossh.ParseAuthorizedKey([]byte(key))
 	if err != nil {
@@ -53,9 +52,12 @@ func serveForMemory(key string) {
 		panic(err)
 	}
 	fmt.Println(l.Addr())
-	s := &Server{HostKeys: hostKey, Users: users, Handler: memoryHandler, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Limits: Limits{User: UserLimits{Connections: 100, Sessions: 1000}}}
+	s := &Server{
+		HostKeys: hostKey, Users: users, Handler: memoryHandler, Log: slog.New(slog.DiscardHandler),
+		Limits: Limits{User: UserLimits{Connections: 100, Sessions: 1000}},
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	go func() { io.Copy(io.Discard, os.Stdin); stop() }() // until the test ends
+	go func() { io.Copy(io.Discard, os.Stdin); stop() }() // stop at the end of the test
 	s.Serve(ctx, l, 0)
 }
 
@@ -73,13 +75,13 @@ func memoryHandler(ctx context.Context, req *router.Request) error {
 				return err
 			}
 		}
-	default: // reads nothing
+	default: // read nothing
 		<-ctx.Done()
 	}
 	return nil
 }
 
-// countedClient is a client of ann's whose connection counts.
+// countedClient is a client of ann with a counting connection.
 func (s *testServer) countedClient(t *testing.T) (*gossh.Client, *countingConn) {
 	t.Helper()
 	return countedDial(t, s.addr, s.ann)
@@ -111,7 +113,8 @@ func startMemoryServer(t *testing.T) (dial func() (*gossh.Client, *countingConn)
 		t.Fatal(err)
 	}
 	cmd := osexec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "NOMADCTLD_TEST_SERVE="+string(gossh.MarshalAuthorizedKey(key.PublicKey())), "NOMADCTLD_TEST_HOSTKEY="+string(pem.EncodeToMemory(block)))
+	cmd.Env = append(os.Environ(), "NOMADCTLD_TEST_SERVE="+string(gossh.MarshalAuthorizedKey(key.PublicKey())),
+		"NOMADCTLD_TEST_HOSTKEY="+string(pem.EncodeToMemory(block)))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +142,7 @@ func startMemoryServer(t *testing.T) (dial func() (*gossh.Client, *countingConn)
 	}
 }
 
-// countingConn is a client's connection that counts what is written.
+// countingConn is a client's connection that counts the bytes written.
 type countingConn struct {
 	net.Conn
 	written atomic.Int64
@@ -151,7 +154,7 @@ func (c *countingConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// waitStalled waits until the connections take nothing more, and returns what they took.
+// waitStalled waits until the connections accept no more data, and returns the number of bytes they accepted.
 func waitStalled(t *testing.T, conns []*countingConn) int64 {
 	t.Helper()
 	sum := func() (n int64) {
@@ -160,19 +163,19 @@ func waitStalled(t *testing.T, conns []*countingConn) int64 {
 		}
 		return n
 	}
-	var last int64
-	still := 0
-	eventually(t, "the connections take nothing more", func() bool {
+	var lastSum int64
+	unchanged := 0
+	eventually(t, "the connections accept no more data", func() bool {
 		now := sum()
-		if still++; now != last {
-			last, still = now, 0
+		if unchanged++; now != lastSum {
+			lastSum, unchanged = now, 0
 		}
-		return last > 1<<20 && still > 100 // 2 s
+		return lastSum > 1<<20 && unchanged > 100 // 2 s
 	})
-	return last
+	return lastSum
 }
 
-// TestMemory_UnreadInput sends to commands that read nothing, byte by byte, which costs most.
+// TestMemory_UnreadInput sends input byte by byte to commands that read nothing, which needs the most memory.
 func TestMemory_UnreadInput(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the race detector needs several times the memory")
@@ -190,7 +193,7 @@ func TestMemory_UnreadInput(t *testing.T) {
 				t.Fatal(err)
 			}
 			go gossh.DiscardRequests(requests)
-			if i%2 == 0 { // the others begin no command
+			if i%2 == 0 { // the others start no command
 				ch.SendRequest("exec", true, execRequest("wait"))
 			}
 			channels = append(channels, ch)
@@ -207,13 +210,13 @@ func TestMemory_UnreadInput(t *testing.T) {
 	}
 	sent := waitStalled(t, conns)
 	used := memory() - before
-	t.Logf("40 sessions of one user: %d MB were sent, and are kept in %d MB", sent>>20, used>>20)
+	t.Logf("40 sessions of one user: %d MB sent, %d MB of memory", sent>>20, used>>20)
 	if used > 64<<20 {
-		t.Errorf("%d MB are kept of what a user sends", used>>20)
+		t.Errorf("the input of a user takes %d MB of memory", used>>20)
 	}
 }
 
-// TestMemory_UnreadOutput has commands write to clients that read nothing.
+// TestMemory_UnreadOutput: commands write to clients that read nothing.
 func TestMemory_UnreadOutput(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the race detector needs several times the memory")
@@ -230,17 +233,17 @@ func TestMemory_UnreadOutput(t *testing.T) {
 			}
 			go gossh.DiscardRequests(requests)
 			ch.SendRequest("exec", true, execRequest("write"))
-			io.ReadFull(ch, make([]byte, 1000)) // it writes
+			io.ReadFull(ch, make([]byte, 1000)) // the command writes
 		}
 	}
 	used := memory() - before
-	t.Logf("%d KB a session", used/sessions>>10)
+	t.Logf("%d KB per session", used/sessions>>10)
 	if used > sessions*(1<<20) {
 		t.Errorf("a session whose client does not read takes %d KB", used/sessions>>10)
 	}
 }
 
-// TestInput_CompleteAfterPause sends more than is kept of a user, and then lets the commands read.
+// TestInput_CompleteAfterPause sends more than the backlog of a user, and then lets the commands read.
 func TestInput_CompleteAfterPause(t *testing.T) {
 	const conns, perConn, size = 2, 8, 3 << 20
 	release := make(chan struct{})
@@ -288,23 +291,23 @@ func TestInput_CompleteAfterPause(t *testing.T) {
 	}
 	waitStalled(t, counted)
 	s.backlog.mu.Lock()
-	kept := s.backlog.users["ann"]
+	total := s.backlog.users["ann"]
 	s.backlog.mu.Unlock()
-	if kept < maxUserBacklog-(1<<20) || kept > maxUserBacklog+(1<<20) {
-		t.Errorf("%d bytes are kept of the user, want about %d", kept, maxUserBacklog)
+	if total < maxUserBacklog-(1<<20) || total > maxUserBacklog+(1<<20) {
+		t.Errorf("the backlog of the user is %d bytes, want about %d", total, maxUserBacklog)
 	}
 	s.wantAlive(t)
-	runLine(t, s.annsClient(t), "x") // nor is a new connection of the user held up
+	runLine(t, s.annsClient(t), "x") // a new connection of the user is not paused
 	close(release)
 	all.Wait()
-	eventually(t, "nothing is kept any more", func() bool {
+	eventually(t, "the backlog is empty", func() bool {
 		s.backlog.mu.Lock()
 		defer s.backlog.mu.Unlock()
 		return s.backlog.total == 0 && len(s.backlog.users) == 0
 	})
 }
 
-// endedChannel has sent its end, and then more.
+// endedChannel returns EOF, and then more data.
 type endedChannel struct {
 	gossh.Channel
 	more, moreOfStderr string
@@ -338,27 +341,27 @@ func TestInput_DataAfterEOFRefused(t *testing.T) {
 		}
 		in.channelClosed()
 		if len(m.inputs) != 0 {
-			t.Error("a channel that is closed is looked at")
+			t.Error("a closed channel is checked")
 		}
 	}
 }
 
-// TestBacklog_OtherUsersServed while one user, or many together, have more than their share.
+// TestBacklog_OtherUsersServed: one user, or many together, exceed their limit.
 func TestBacklog_OtherUsersServed(t *testing.T) {
 	b := newInputBacklog()
 	b.add("ann", maxUserBacklog)
 	if b.full("ann") == nil || b.full("bob") != nil {
-		t.Error("not the one user who has too much is held up")
+		t.Error("the user with too much input must be paused")
 	}
 	b.add("eve", maxBacklog-maxUserBacklog)
 	b.add("bob", minUserBacklog-1)
 	if b.full("bob") != nil {
-		t.Error("others hold up a user who has next to nothing")
+		t.Error("a user with little input is paused because of others")
 	}
 	b.add("bob", 1)
 	moved := b.full("bob")
 	if moved == nil {
-		t.Error("there is no limit for all")
+		t.Error("the total is not limited")
 	}
 	b.add("eve", -1<<20)
 	<-moved
@@ -366,28 +369,28 @@ func TestBacklog_OtherUsersServed(t *testing.T) {
 	b.add("ann", -maxUserBacklog)
 	b.add("bob", -minUserBacklog)
 	if b.total != 0 || len(b.users) != 0 {
-		t.Errorf("%d bytes and %d users are left", b.total, len(b.users))
+		t.Errorf("%d bytes and %d users remain", b.total, len(b.users))
 	}
 }
 
-// TestBacklogMeter_CountsLagging while the connection's other sessions move data.
+// TestBacklogMeter_CountsLagging: the connection's other sessions read their input.
 func TestBacklogMeter_CountsLagging(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newInputBacklog()
 		m := newBacklogMeter(b, "ann")
-		for range 1000 { // nothing lags
+		for range 1000 { // no input lags
 			m.received(32 << 10)
 		}
 		if b.total != 0 {
-			t.Errorf("%d bytes are kept", b.total)
+			t.Errorf("the backlog is %d bytes, want 0", b.total)
 		}
 		m.addLagging(1)
-		for range 10_000 { // one lags, and another takes in all that comes
+		for range 10_000 { // one input lags, another is read
 			m.received(32<<10 + 64)
 			m.consumed(32 << 10)
 		}
 		if b.total > backlogStep {
-			t.Errorf("%d bytes are kept of what was consumed", b.total)
+			t.Errorf("the backlog is %d bytes after all was consumed", b.total)
 		}
 		m.received(maxUserBacklog + minUserBacklog)
 		waited := make(chan struct{})
@@ -398,7 +401,7 @@ func TestBacklogMeter_CountsLagging(t *testing.T) {
 		synctest.Wait()
 		select {
 		case <-waited:
-			t.Error("more is read although too much is kept")
+			t.Error("reading continues although the backlog is full")
 		default:
 		}
 		if !m.paused.Load() {
@@ -408,14 +411,14 @@ func TestBacklogMeter_CountsLagging(t *testing.T) {
 		<-waited
 		m.addLagging(-1)
 		if b.total != 0 || m.paused.Load() {
-			t.Errorf("%d bytes are kept of what does not lag", b.total)
+			t.Errorf("the backlog is %d bytes although nothing lags", b.total)
 		}
 		m.addLagging(1)
 		m.received(2 * maxUserBacklog)
 		m.close()
-		m.waitForRoom() // a connection that is closed waits for nothing
+		m.waitForRoom() // returns at once for a closed connection
 		if m.addLagging(-1); b.total != 0 {
-			t.Errorf("%d bytes are kept of a connection that is closed", b.total)
+			t.Errorf("the backlog of a closed connection is %d bytes", b.total)
 		}
 	})
 }

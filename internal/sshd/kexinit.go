@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// kexInit is what a client's first packet, SSH_MSG_KEXINIT of RFC 4253, says about the ciphers that it has.
+// kexInit has the ciphers of a client, from its SSH_MSG_KEXINIT (RFC 4253).
 type kexInit struct {
-	in, out []string // from the client to the server, and back
+	in, out []string // client to server, server to client
 }
 
 const (
-	// maxFirstPacket is how long a packet of an unknown client may be (RFC 4253, 6.1).
+	// maxFirstPacket bounds the size of a packet of an unknown client (RFC 4253, 6.1).
 	maxFirstPacket = 35000
 
 	msgKexInit       = 20
@@ -21,16 +21,16 @@ const (
 
 var errKexInit = errors.New("not a KEXINIT message")
 
-// packetLength returns the length of a packet that is not encrypted, without the 4 bytes of the length itself.
+// packetLength returns the length of an unencrypted packet, without the length field of 4 bytes.
 func packetLength(header [4]byte) (int, error) {
 	n := binary.BigEndian.Uint32(header[:])
-	if n < 12 || n > maxFirstPacket-4 { // the smallest has 16 bytes with its length
-		return 0, errors.New("not a packet of SSH")
+	if n < 12 || n > maxFirstPacket-4 { // the smallest packet has 16 bytes including the length
+		return 0, errors.New("not an SSH packet")
 	}
 	return int(n), nil
 }
 
-// parseKexInit parses a packet that is not encrypted, without its length.
+// parseKexInit parses an unencrypted packet without its length field.
 func parseKexInit(packet []byte) (kexInit, error) {
 	if len(packet) < 1 || len(packet) > maxFirstPacket {
 		return kexInit{}, errKexInit
@@ -45,7 +45,7 @@ func parseKexInit(packet []byte) (kexInit, error) {
 		return kexInit{}, errKexInit
 	}
 	rest := payload[1+cookie:]
-	var lists [10][]string // see RFC 4253, 7.1
+	var lists [10][]string // RFC 4253, 7.1
 	for i := range lists {
 		var ok bool
 		if lists[i], rest, ok = nameList(rest); !ok {
@@ -58,7 +58,7 @@ func parseKexInit(packet []byte) (kexInit, error) {
 	return kexInit{in: lists[2], out: lists[3]}, nil
 }
 
-// nameList takes a name-list from the beginning of b.
+// nameList parses the name-list at the start of b.
 func nameList(b []byte) (names []string, rest []byte, ok bool) {
 	if len(b) < 4 {
 		return nil, nil, false
@@ -72,7 +72,8 @@ func nameList(b []byte) (names []string, rest []byte, ok bool) {
 		return nil, b, true
 	}
 	for name := range strings.SplitSeq(string(b[:n]), ",") {
-		if name == "" || len(name) > maxAlgorithmName || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		notPrintable := func(r rune) bool { return r <= ' ' || r > '~' }
+		if name == "" || len(name) > maxAlgorithmName || strings.ContainsFunc(name, notPrintable) {
 			return nil, nil, false
 		}
 		names = append(names, name)
@@ -80,15 +81,16 @@ func nameList(b []byte) (names []string, rest []byte, ok bool) {
 	return names, b[n:], true
 }
 
-// packetCounter counts the packets in what a client sends before it encrypts.
+// packetCounter counts the packets that a client sends before encryption starts.
 type packetCounter struct {
-	complete int // packets that have come as a whole
+	complete int // complete packets
 	invalid  bool
 	header   [4]byte
-	filled   int // bytes of header
-	left     int // bytes of the packet that are still to come
+	filled   int // bytes of header received
+	left     int // bytes of the packet not received yet
 }
 
+// add counts the packets in b, which may start and end within a packet.
 func (p *packetCounter) add(b []byte) {
 	for len(b) > 0 && !p.invalid {
 		if p.left == 0 {

@@ -21,7 +21,7 @@ import (
 	"nomadctld/router"
 )
 
-// refuseLimited is a handler that does what the middleware does with what a limit refuses.
+// refuseLimited handles the error of a limit as the middleware does.
 func refuseLimited(next router.Handler) router.Handler {
 	return func(ctx context.Context, req *router.Request) error {
 		if req.LimitErr != nil {
@@ -31,7 +31,7 @@ func refuseLimited(next router.Handler) router.Handler {
 	}
 }
 
-// wantRefused runs a line that a limit refuses.
+// wantRefused runs a line that must be refused because of a limit.
 func wantRefused(t *testing.T, client *gossh.Client, want string) {
 	t.Helper()
 	session, err := client.NewSession()
@@ -43,7 +43,7 @@ func wantRefused(t *testing.T, client *gossh.Client, want string) {
 	err = session.Run("x")
 	var exit *gossh.ExitError
 	if !errors.As(err, &exit) || exit.ExitStatus() != 75 || stderr.String() != want+"\n" {
-		t.Errorf("got %v and %q, want the exit code 75 and %q", err, stderr.String(), want)
+		t.Errorf("got %v and %q, want exit code 75 and %q", err, stderr.String(), want)
 	}
 }
 
@@ -55,7 +55,7 @@ func TestUserLimits_Connections(t *testing.T) {
 	}
 	for range 3 {
 		client := s.annsClient(t)
-		wantRefused(t, client, "nomadctld: 2 connections of user ann are open, which is the limit: close one, then try again")
+		wantRefused(t, client, "nomadctld: user ann has reached the limit of 2 connections: close one, then try again")
 		client.Close()
 	}
 	s.wantAlive(t) // bob
@@ -71,32 +71,33 @@ func TestUserLimits_Connections(t *testing.T) {
 	})
 }
 
-// TestUserLimits_SpareConnections opens connections that run nothing and are never told of the limit.
+// TestUserLimits_SpareConnections opens connections that run no command.
 func TestUserLimits_SpareConnections(t *testing.T) {
 	s := startServer(t, Limits{User: UserLimits{Connections: 2}}, refuseLimited(whoHandler))
-	in := 0
+	open := 0
 	for range 20 {
 		if _, err := s.dial(t, "ann", s.ann); err == nil {
-			in++
+			open++
 		}
 	}
-	if in != 2+maxSpareConnections {
-		t.Errorf("%d connections are open, want 2 and %d spare ones", in, maxSpareConnections)
+	if open != 2+maxSpareConnections {
+		t.Errorf("%d connections are open, want 2 and %d spares", open, maxSpareConnections)
 	}
 	s.wantAlive(t)
 }
 
 func TestUserLimits_Sessions(t *testing.T) {
 	release := make(chan struct{})
-	var begun sync.WaitGroup
-	s := startServer(t, Limits{User: UserLimits{Sessions: 3}}, refuseLimited(func(ctx context.Context, req *router.Request) error {
-		if req.Line == "wait" {
-			begun.Done()
-			<-release
-		}
-		return whoHandler(ctx, req)
-	}))
-	begun.Add(3)
+	var started sync.WaitGroup
+	s := startServer(t, Limits{User: UserLimits{Sessions: 3}},
+		refuseLimited(func(ctx context.Context, req *router.Request) error {
+			if req.Line == "wait" {
+				started.Done()
+				<-release
+			}
+			return whoHandler(ctx, req)
+		}))
+	started.Add(3)
 	first, second := s.annsClient(t), s.annsClient(t)
 	var sessions []*gossh.Session
 	for _, client := range []*gossh.Client{first, first, second} {
@@ -109,8 +110,8 @@ func TestUserLimits_Sessions(t *testing.T) {
 		}
 		sessions = append(sessions, session)
 	}
-	begun.Wait()
-	wantRefused(t, second, "nomadctld: 3 sessions of user ann are open, which is the limit: close one, then try again")
+	started.Wait()
+	wantRefused(t, second, "nomadctld: user ann has reached the limit of 3 sessions: close one, then try again")
 	s.wantAlive(t) // bob
 	close(release)
 	for _, session := range sessions {
@@ -125,10 +126,10 @@ func TestUserLimits_Sessions(t *testing.T) {
 }
 
 func TestLimits_AllSessions(t *testing.T) {
-	release, begun := make(chan struct{}), make(chan struct{})
+	release, started := make(chan struct{}), make(chan struct{})
 	s := startServer(t, Limits{AllSessions: 1}, refuseLimited(func(ctx context.Context, req *router.Request) error {
 		if req.Line == "wait" {
-			close(begun)
+			close(started)
 			<-release
 		}
 		return whoHandler(ctx, req)
@@ -140,7 +141,7 @@ func TestLimits_AllSessions(t *testing.T) {
 	if err := session.Start("wait"); err != nil {
 		t.Fatal(err)
 	}
-	<-begun
+	<-started
 	client, err := s.dial(t, "bob", s.bob)
 	if err != nil {
 		t.Fatal(err)
@@ -156,28 +157,28 @@ func TestUserLimits_NoLeaks(t *testing.T) {
 		runLine(t, client, "x")
 		client.Close()
 	}
-	eventually(t, "no account is left", func() bool {
+	eventually(t, "no usage is stored", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return len(s.usage) == 0 && len(s.conns) == 0
 	})
 }
 
-// authenticatedConnection is a connection of a user, in simulated time.
+// authenticatedConnection returns a connection of a user, in simulated time.
 func authenticatedConnection(limits Limits) (c *connection, closed func() bool) {
 	limits.setDefaults()
 	server, client := net.Pipe()
 	c = newConnection(server, limits)
 	c.markAuthenticated("ann")
-	gone := make(chan struct{})
+	disconnected := make(chan struct{})
 	go func() {
 		io.Copy(io.Discard, client)
-		close(gone)
+		close(disconnected)
 	}()
 	return c, func() bool {
 		synctest.Wait()
 		select {
-		case <-gone:
+		case <-disconnected:
 			return true
 		default:
 			return false
@@ -185,7 +186,7 @@ func authenticatedConnection(limits Limits) (c *connection, closed func() bool) 
 	}
 }
 
-// startedCommand is a channel of c on which a command runs.
+// startedCommand returns a channel of c that runs a command.
 func startedCommand(c *connection, terminal *router.Terminal) (*channel, context.Context) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ch := &channel{conn: c, cancel: cancel, started: true, terminal: terminal}
@@ -197,7 +198,7 @@ func startedCommand(c *connection, terminal *router.Terminal) (*channel, context
 func TestConnection_NoCommandClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, closed := authenticatedConnection(Limits{})
-		c.addChannel(&channel{conn: c}) // a session in which nothing was started does not count
+		c.addChannel(&channel{conn: c}) // a session without a command does not count
 		time.Sleep(2*time.Minute - time.Second)
 		if closed() {
 			t.Error("closed too early")
@@ -231,7 +232,7 @@ func TestIdle_CommandWithoutTerminalStays(t *testing.T) {
 		ch, ctx := startedCommand(c, nil)
 		time.Sleep(100 * time.Hour)
 		if closed() || ctx.Err() != nil {
-			t.Fatal("a command that runs was ended")
+			t.Fatal("a running command was canceled")
 		}
 		c.removeChannel(ch)
 		time.Sleep(2 * time.Hour)
@@ -251,14 +252,15 @@ func TestIdle_TerminalIsClosed(t *testing.T) {
 		}
 		time.Sleep(59 * time.Minute)
 		if ctx.Err() != nil {
-			t.Error("a terminal on which something moves was ended")
+			t.Error("an active terminal was closed")
 		}
 		time.Sleep(time.Minute + time.Second)
-		if want := "closed: nothing was typed or printed for 1h0m0s (limits.idle)"; context.Cause(ctx) == nil || context.Cause(ctx).Error() != want {
+		if want := "closed after 1h0m0s without input or output (limits.idle)"; context.Cause(ctx) == nil ||
+			context.Cause(ctx).Error() != want {
 			t.Errorf("got %v, want %s", context.Cause(ctx), want)
 		}
 		if closed() {
-			t.Error("closed before its command could end")
+			t.Error("closed before its command could exit")
 		}
 		time.Sleep(time.Minute)
 		if !closed() {
@@ -271,7 +273,7 @@ func TestSignals_OnlyKnownNames(t *testing.T) {
 	got := make(chan string, 1)
 	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		_, signals, out := req.ProgramIO()
-		io.WriteString(out.Stdout, "begun")
+		io.WriteString(out.Stdout, "start")
 		got <- <-signals
 		return nil
 	})
@@ -289,7 +291,7 @@ func TestSignals_OnlyKnownNames(t *testing.T) {
 	}
 }
 
-// recorder is what a server logs and records.
+// recorder stores the log lines and audit events of a server.
 type recorder struct {
 	mu     sync.Mutex
 	log    bytes.Buffer
@@ -340,15 +342,16 @@ func TestEvents_LoginAndDisconnect(t *testing.T) {
 		t.Fatalf("got %+v, want one login", got)
 	}
 	client.Close()
-	eventually(t, "the end is recorded", func() bool { return len(w.eventsOf(audit.Disconnect)) == 1 })
-	login, end := w.eventsOf(audit.Login)[0], w.eventsOf(audit.Disconnect)[0]
-	for _, e := range []audit.Event{login, end} {
-		if e.User != "ann" || e.Key != gossh.FingerprintSHA256(s.ann.PublicKey()) || e.Connection == "" || e.Remote == "" || e.Decision != audit.Allowed || e.Time.IsZero() {
+	eventually(t, "the disconnect is recorded", func() bool { return len(w.eventsOf(audit.Disconnect)) == 1 })
+	login, disconnect := w.eventsOf(audit.Login)[0], w.eventsOf(audit.Disconnect)[0]
+	for _, e := range []audit.Event{login, disconnect} {
+		if e.User != "ann" || e.Key != gossh.FingerprintSHA256(s.ann.PublicKey()) || e.Connection == "" ||
+			e.Remote == "" || e.Decision != audit.Allowed || e.Time.IsZero() {
 			t.Errorf("got %+v", e)
 		}
 	}
-	if login.Connection != end.Connection || end.Duration <= 0 {
-		t.Errorf("got %+v and %+v", login, end)
+	if login.Connection != disconnect.Connection || disconnect.Duration <= 0 {
+		t.Errorf("got %+v and %+v", login, disconnect)
 	}
 	if refused := w.eventsOf(audit.LoginRefused); len(refused) != 0 {
 		t.Errorf("got %+v", refused)
@@ -366,35 +369,46 @@ func TestEvents_RefusedLogins(t *testing.T) {
 		{
 			"unknown keys", "ann", func(s *testServer) []gossh.Signer { return []gossh.Signer{mallory, s.bob} },
 			func(s *testServer) (string, gossh.Signer, string, string) {
-				return "ann", mallory, "login failed: no such user with that key: " + gossh.FingerprintSHA256(mallory.PublicKey()) + ", " + gossh.FingerprintSHA256(s.bob.PublicKey()), "level=INFO msg=\"login failed\""
+				return "ann", mallory, "login failed: no such user with that key: " +
+						gossh.FingerprintSHA256(mallory.PublicKey()) + ", " +
+						gossh.FingerprintSHA256(s.bob.PublicKey()),
+					"level=INFO msg=\"login failed\""
 			},
 		},
 		{
-			"a forged signature", "ann", func(s *testServer) []gossh.Signer { return []gossh.Signer{mallory, mismatchedSigner{s.ann, mallory}} },
+			"forged signature", "ann", func(s *testServer) []gossh.Signer {
+				return []gossh.Signer{mallory,
+					mismatchedSigner{s.ann, mallory}}
+			},
 			func(s *testServer) (string, gossh.Signer, string, string) {
-				return "ann", s.ann, "login with a forged signature: ssh: signature did not verify", "level=WARN msg=\"login with a forged signature\""
+				return "ann", s.ann, "login with a forged signature: ssh: signature did not verify",
+					"level=WARN msg=\"login with a forged signature\""
 			},
 		},
 		{
-			"a key that signs nothing", "ann", func(s *testServer) []gossh.Signer { return []gossh.Signer{unsigningSigner{s.ann}} },
+			"key without signature", "ann",
+			func(s *testServer) []gossh.Signer { return []gossh.Signer{unsigningSigner{s.ann}} },
 			func(s *testServer) (string, gossh.Signer, string, string) {
-				return "ann", s.ann, "login failed: the client did not prove the key that it offered", "level=INFO msg=\"login failed\""
+				return "ann", s.ann,
+					"login failed: the client offered a public key but did not sign with the private key",
+					"level=INFO msg=\"login failed\""
 			},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s, w := startRecorded(t)
 			if _, err := s.dial(t, tc.user, tc.keys(s)...); err == nil {
-				t.Fatal("got in")
+				t.Fatal("login succeeded")
 			}
-			eventually(t, "it is recorded", func() bool { return len(w.eventsOf(audit.LoginRefused)) == 1 })
+			eventually(t, "the event is recorded", func() bool { return len(w.eventsOf(audit.LoginRefused)) == 1 })
 			user, key, text, line := tc.event(s)
 			e := w.eventsOf(audit.LoginRefused)[0]
-			if e.User != user || e.Key != gossh.FingerprintSHA256(key.PublicKey()) || e.Error != text || e.Decision != audit.Denied || e.Connection == "" || e.Remote == "" {
-				t.Errorf("got %+v, want the error %q", e, text)
+			if e.User != user || e.Key != gossh.FingerprintSHA256(key.PublicKey()) || e.Error != text ||
+				e.Decision != audit.Denied || e.Connection == "" || e.Remote == "" {
+				t.Errorf("got %+v, want error %q", e, text)
 			}
 			if got := w.text(); strings.Count(got, "\n") != 1 || !strings.Contains(got, line) {
-				t.Errorf("got the log %q, want %s", got, line)
+				t.Errorf("got log %q, want %s", got, line)
 			}
 			if got := w.eventsOf(audit.Login, audit.Disconnect); len(got) != 0 {
 				t.Errorf("got %+v", got)
@@ -410,7 +424,7 @@ func (unsigningSigner) Sign(io.Reader, []byte) (*gossh.Signature, error) {
 	return nil, errors.New("no")
 }
 
-// TestLoginLog_LoginTruncated lets a client try a login of 20 KB with six keys.
+// TestLoginLog_LoginTruncated tries a login of 20 KB with six keys.
 func TestLoginLog_LoginTruncated(t *testing.T) {
 	s, w := startRecorded(t)
 	var keys []gossh.Signer
@@ -418,18 +432,18 @@ func TestLoginLog_LoginTruncated(t *testing.T) {
 		keys = append(keys, newKey(t))
 	}
 	if _, err := s.dial(t, strings.Repeat("\x1b\x00\xff", 7000), keys...); err == nil {
-		t.Fatal("got in")
+		t.Fatal("login succeeded")
 	}
-	eventually(t, "it is recorded", func() bool { return len(w.eventsOf(audit.LoginRefused)) == 1 })
+	eventually(t, "the event is recorded", func() bool { return len(w.eventsOf(audit.LoginRefused)) == 1 })
 	if e := w.eventsOf(audit.LoginRefused)[0]; len(e.User) > maxLogin+3 || len(e.Error) > maxErrorText+3 {
-		t.Errorf("an event with a login of %d bytes and a text of %d", len(e.User), len(e.Error))
+		t.Errorf("event with a login of %d bytes and a text of %d bytes", len(e.User), len(e.Error))
 	}
 	if n := len(w.text()); n > 1500 {
 		t.Errorf("%d bytes of log", n)
 	}
 }
 
-// TestLoginLog_Summaries lets one address fail again and again, and watches the two logs.
+// TestLoginLog_Summaries: one address fails many times.
 func TestLoginLog_Summaries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &recorder{}
@@ -450,10 +464,11 @@ func TestLoginLog_Summaries(t *testing.T) {
 		time.Sleep(reportInterval)
 		synctest.Wait()
 		for _, want := range []string{
-			`msg="login failed" suppressed=34 networks=1`, `msg="connection refused" suppressed=34 networks=1`, `msg="connection closed" suppressed=34 networks=1`,
+			`msg="login failed" suppressed=34 networks=1`, `msg="connection refused" suppressed=34 networks=1`,
+			`msg="connection closed" suppressed=34 networks=1`,
 		} {
 			if !strings.Contains(w.text(), want) {
-				t.Errorf("no line with %s", want)
+				t.Errorf("missing log line with %s", want)
 			}
 		}
 		if lines := strings.Count(w.text(), "\n"); lines != 3*(maxPerNetwork+1)+1 {
@@ -461,13 +476,14 @@ func TestLoginLog_Summaries(t *testing.T) {
 		}
 		events := w.eventsOf(audit.LoginRefused)
 		if len(events) != maxPerNetwork+2 {
-			t.Fatalf("%d events, want %d, the forgery and a summary", len(events), maxPerNetwork)
+			t.Fatalf("%d events, want %d, and the forgery and a summary", len(events), maxPerNetwork)
 		}
 		if got := events[maxPerNetwork].Error; got != "login with a forged signature: ssh: signature did not verify" {
-			t.Errorf("the failures before keep the forgery back: got %q", got)
+			t.Errorf("earlier failures suppress the forgery: got %q", got)
 		}
-		if got := events[maxPerNetwork+1].Error; got != "login failed: 34 more from 1 networks, not recorded individually" {
-			t.Errorf("got the summary %q", got)
+		const summary = "login failed: 34 more from 1 networks, not recorded individually"
+		if got := events[maxPerNetwork+1].Error; got != summary {
+			t.Errorf("got summary %q", got)
 		}
 	})
 }
@@ -490,7 +506,7 @@ func TestLogThrottle(t *testing.T) {
 			t.Errorf("%d events of one network, want %d", allowed, maxPerNetwork)
 		}
 		if try("192.0.2.2:1"); allowed != maxPerNetwork+1 {
-			t.Error("one network keeps another's back")
+			t.Error("one network suppresses the events of another")
 		}
 		time.Sleep(reportInterval + time.Second)
 		synctest.Wait()
@@ -498,14 +514,14 @@ func TestLogThrottle(t *testing.T) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 		allowed = 0
-		for i := range 5000 { // in no time, from as many networks
+		for i := range 5000 { // at the same time, from as many networks
 			try(net.JoinHostPort(network(i)[:len(network(i))-3], "1"))
 		}
 		if allowed != maxPerMinute {
 			t.Errorf("%d events of many networks, want %d", allowed, maxPerMinute)
 		}
 		if len(th.networks) > maxThrottledNetworks || len(th.suppressedFrom) > maxThrottledNetworks {
-			t.Errorf("%d and %d networks are remembered", len(th.networks), len(th.suppressedFrom))
+			t.Errorf("%d and %d networks are stored", len(th.networks), len(th.suppressedFrom))
 		}
 		th.flush()
 		if last := got[len(got)-1]; last.suppressed != 5000-maxPerMinute || len(got) != 2 {
@@ -514,14 +530,15 @@ func TestLogThrottle(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if len(got) != 2 {
-			t.Errorf("got %v: nothing was kept back any more", got)
+			t.Errorf("got %v: nothing was suppressed any more", got)
 		}
 	})
 }
 
-// TestAdmission_LoginDespiteHalfOpen keeps as many silent connections open as there are slots, again and again.
+// TestAdmission_LoginDespiteHalfOpen opens more and more silent connections.
 func TestAdmission_LoginDespiteHalfOpen(t *testing.T) {
-	s := startServer(t, Limits{Unauthenticated: 16, GreetingTimeout: time.Hour, HandshakeTimeout: time.Hour}, whoHandler)
+	s := startServer(t, Limits{Unauthenticated: 16, GreetingTimeout: time.Hour, HandshakeTimeout: time.Hour},
+		whoHandler)
 	before := runtime.NumGoroutine()
 	var silent []net.Conn
 	for i := range 200 {
@@ -544,18 +561,20 @@ func TestAdmission_LoginDespiteHalfOpen(t *testing.T) {
 	for _, conn := range silent {
 		conn.Close()
 	}
-	eventually(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
+	eventually(t, "the goroutines have exited", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
 func TestIsDisconnect(t *testing.T) {
-	for _, err := range []error{io.EOF, net.ErrClosed, &gossh.ServerAuthError{}, &net.OpError{Op: "read", Err: errors.New("reset")}} {
+	for _, err := range []error{io.EOF, net.ErrClosed, &gossh.ServerAuthError{},
+		&net.OpError{Op: "read", Err: errors.New("reset")}} {
 		if !isDisconnect(err) {
-			t.Errorf("%v is taken for a forgery", err)
+			t.Errorf("%v counts as a forgery", err)
 		}
 	}
-	for _, err := range []error{errors.New("crypto/rsa: verification error"), errors.New("ssh: signature did not verify")} {
+	for _, err := range []error{errors.New("crypto/rsa: verification error"),
+		errors.New("ssh: signature did not verify")} {
 		if isDisconnect(err) {
-			t.Errorf("%v is not taken for a forgery", err)
+			t.Errorf("%v does not count as a forgery", err)
 		}
 	}
 }

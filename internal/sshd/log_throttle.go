@@ -8,42 +8,46 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// logThrottle bounds how often the gateway records the same thing about clients that have not logged in: for each network, and
-// for all of them. What it keeps back it counts.
+// logThrottle limits how often the same event of unauthenticated clients is recorded, per network and in total. It
+// counts the suppressed events.
 type logThrottle struct {
-	report func(suppressed, networks int) // called once a minute while something is kept back
+	report func(suppressed, networks int) // called once a minute if events were suppressed
 
-	mu             sync.Mutex // guards what follows
+	mu             sync.Mutex // guards the fields below
 	all            *rate.Limiter
 	networks       map[netip.Prefix]*rate.Limiter
 	suppressed     int
-	suppressedFrom map[netip.Prefix]bool // networks of what is kept back
-	timer          *time.Timer           // runs while something is kept back
+	suppressedFrom map[netip.Prefix]bool // networks of the suppressed events
+	timer          *time.Timer           // runs while there are suppressed events
 }
 
 const (
-	maxPerNetwork        = 6 // a minute
+	maxPerNetwork        = 6 // per minute
 	maxPerMinute         = 60
-	maxThrottledNetworks = 1024 // networks that are told apart
+	maxThrottledNetworks = 1024 // networks with their own limit
 	reportInterval       = time.Minute
 )
 
+// perMinute returns a limiter that allows n events per minute, also at once.
 func perMinute(n int) *rate.Limiter {
 	return rate.NewLimiter(rate.Every(time.Minute/time.Duration(n)), n)
 }
 
 func newLogThrottle(report func(suppressed, networks int)) *logThrottle {
-	return &logThrottle{report: report, all: perMinute(maxPerMinute), networks: map[netip.Prefix]*rate.Limiter{}, suppressedFrom: map[netip.Prefix]bool{}}
+	return &logThrottle{
+		report: report, all: perMinute(maxPerMinute),
+		networks: map[netip.Prefix]*rate.Limiter{}, suppressedFrom: map[netip.Prefix]bool{},
+	}
 }
 
-// allow reports whether one more event of a network is to be recorded.
+// allow reports whether to record an event of a network. If not, it counts the event.
 func (t *logThrottle) allow(network netip.Prefix) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	limit := t.networks[network]
 	if limit == nil {
 		if len(t.networks) >= maxThrottledNetworks {
-			clear(t.networks) // all still holds
+			clear(t.networks) // the total limit still applies
 		}
 		limit = perMinute(maxPerNetwork)
 		t.networks[network] = limit
@@ -61,7 +65,7 @@ func (t *logThrottle) allow(network netip.Prefix) bool {
 	return false
 }
 
-// flush reports what was kept back.
+// flush reports the suppressed events.
 func (t *logThrottle) flush() {
 	t.mu.Lock()
 	suppressed, networks := t.suppressed, len(t.suppressedFrom)

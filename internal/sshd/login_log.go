@@ -14,8 +14,8 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// loginLog records what became of clients that did not log in, in the log and in the audit log. What such clients send is
-// cut, and how much is recorded of it does not grow with their number.
+// loginLog records failed logins in the log and the audit log. Client data is truncated and records are throttled, so
+// that clients cannot fill the logs.
 type loginLog struct {
 	server *Server
 
@@ -23,113 +23,121 @@ type loginLog struct {
 }
 
 func newLoginLog(s *Server) loginLog {
-	r := loginLog{server: s}
-	summary := func(what string) func(suppressed, networks int) {
+	l := loginLog{server: s}
+	summary := func(event string) func(suppressed, networks int) {
 		return func(suppressed, networks int) {
-			s.Log.Warn(what, "suppressed", suppressed, "networks", networks)
+			s.Log.Warn(event, "suppressed", suppressed, "networks", networks)
 		}
 	}
-	audited := func(what string) func(suppressed, networks int) {
+	audited := func(event string) func(suppressed, networks int) {
 		return func(suppressed, networks int) {
-			summary(what)(suppressed, networks)
+			summary(event)(suppressed, networks)
 			s.record(audit.Event{
 				Kind: audit.LoginRefused, Time: time.Now().UTC(), Command: []string{}, Decision: audit.Denied,
-				Error: fmt.Sprintf("%s: %d more from %d networks, not recorded individually", what, suppressed, networks),
+				Error: fmt.Sprintf("%s: %d more from %d networks, not recorded individually",
+					event, suppressed, networks),
 			})
 		}
 	}
-	r.noSlot = newLogThrottle(summary("connection refused"))
-	r.displacedConns = newLogThrottle(summary("connection closed"))
-	r.badHandshakes = newLogThrottle(summary("handshake failed"))
-	r.failedLogins = newLogThrottle(audited("login failed"))
-	r.forgedLogins = newLogThrottle(audited("login with a forged signature"))
-	return r
+	l.noSlot = newLogThrottle(summary("connection refused"))
+	l.displacedConns = newLogThrottle(summary("connection closed"))
+	l.badHandshakes = newLogThrottle(summary("handshake failed"))
+	l.failedLogins = newLogThrottle(audited("login failed"))
+	l.forgedLogins = newLogThrottle(audited("login with a forged signature"))
+	return l
 }
 
-// flush reports what was kept back so far.
-func (r *loginLog) flush() {
-	for _, t := range []*logThrottle{r.noSlot, r.displacedConns, r.badHandshakes, r.failedLogins, r.forgedLogins} {
+// flush reports the suppressed events so far.
+func (l *loginLog) flush() {
+	for _, t := range []*logThrottle{l.noSlot, l.displacedConns, l.badHandshakes, l.failedLogins, l.forgedLogins} {
 		t.flush()
 	}
 }
 
-// recordNoSlot records a connection for which there is no slot.
-func (r *loginLog) recordNoSlot(c *connection) {
-	if r.noSlot.allow(c.network) {
-		r.server.Log.Warn("connection refused", "why", "too many connections (limits.connections)", "remote", c.remote())
+// recordNoSlot records a connection that was closed because of limits.connections.
+func (l *loginLog) recordNoSlot(c *connection) {
+	if l.noSlot.allow(c.network) {
+		l.server.Log.Warn("connection refused",
+			"why", "too many connections (limits.connections)", "remote", c.remote())
 	}
 }
 
-// closeDisplaced closes a connection that had to make room for a newer one.
-func (r *loginLog) closeDisplaced(c *connection) {
+// closeDisplaced closes a connection in favour of a newer one.
+func (l *loginLog) closeDisplaced(c *connection) {
 	c.Close()
-	if r.displacedConns.allow(c.network) {
-		r.server.Log.Warn("connection closed", "why", "too many unauthenticated connections (limits.unauthenticated)", "remote", c.remote())
+	if l.displacedConns.allow(c.network) {
+		l.server.Log.Warn("connection closed",
+			"why", "too many unauthenticated connections (limits.unauthenticated)", "remote", c.remote())
 	}
 }
 
-// recordFailure records a handshake that failed with err. A client that has tried no key only looked whether anybody is there. One
-// whose signature is not that of the key it was accepted with is the most serious: it shows the public key of a user.
-func (r *loginLog) recordFailure(c *connection, err error) {
+// recordFailure records a failed handshake. Clients that offered no key are not recorded. A wrong signature for an
+// accepted key is the most serious: somebody presents a user's public key.
+func (l *loginLog) recordFailure(c *connection, err error) {
 	tried, accepted := c.attempts()
-	var none *gossh.AlgorithmNegotiationError
+	var noCommon *gossh.AlgorithmNegotiationError
 	switch {
 	case accepted != nil && !c.authenticated.Load() && !isDisconnect(err):
-		r.recordRefused(c, r.forgedLogins, "login with a forged signature", *accepted, err)
+		l.recordRefused(c, l.forgedLogins, "login with a forged signature", *accepted, err)
 	case isTooManyConnections(err) && accepted != nil:
-		r.recordRefused(c, r.failedLogins, "login refused", *accepted, errTooManyConnections)
+		l.recordRefused(c, l.failedLogins, "login refused", *accepted, errTooManyConnections)
 	case accepted != nil:
-		r.recordRefused(c, r.failedLogins, "login failed", *accepted, errors.New("the client did not prove the key that it offered"))
+		l.recordRefused(c, l.failedLogins, "login failed", *accepted,
+			errors.New("the client offered a public key but did not sign with the private key"))
 	case len(tried) > 0:
-		words := make([]string, len(tried))
+		keys := make([]string, len(tried))
 		for i, a := range tried {
-			words[i] = a.key
+			keys[i] = a.key
 			if a.login != tried[0].login {
-				words[i] += " as " + a.login
+				keys[i] += " as " + a.login
 			}
 		}
-		r.recordRefused(c, r.failedLogins, "login failed", tried[0], errors.New("no such user with that key: "+strings.Join(words, ", ")))
-	case errors.As(err, &none):
-		if r.badHandshakes.allow(c.network) {
-			r.server.Log.Info("handshake failed", "remote", c.remote(), "error", truncateText(err.Error()))
+		l.recordRefused(c, l.failedLogins, "login failed", tried[0],
+			errors.New("no such user with that key: "+strings.Join(keys, ", ")))
+	case errors.As(err, &noCommon):
+		if l.badHandshakes.allow(c.network) {
+			l.server.Log.Info("handshake failed", "remote", c.remote(), "error", truncateText(err.Error()))
 		}
 	}
 }
 
-func (r *loginLog) recordRefused(c *connection, t *logThrottle, what string, tried loginAttempt, why error) {
+// recordRefused writes a refused login to the log and the audit log.
+func (l *loginLog) recordRefused(c *connection, t *logThrottle, event string, tried loginAttempt, why error) {
 	if !t.allow(c.network) {
 		return
 	}
-	level := r.server.Log.Info
-	if t == r.forgedLogins {
-		level = r.server.Log.Warn
+	logEvent := l.server.Log.Info
+	if t == l.forgedLogins {
+		logEvent = l.server.Log.Warn
 	}
 	text := truncateText(why.Error())
-	level(what, "remote", c.remote(), "login", tried.login, "key", tried.key, "error", text)
-	r.server.record(audit.Event{
-		Kind: audit.LoginRefused, Time: c.start.UTC(), Connection: c.id, User: tried.login, Key: tried.key, Remote: c.remote(),
-		Command: []string{}, Decision: audit.Denied, Error: what + ": " + text, Duration: time.Since(c.start).Seconds(),
+	logEvent(event, "remote", c.remote(), "login", tried.login, "key", tried.key, "error", text)
+	l.server.record(audit.Event{
+		Kind: audit.LoginRefused, Time: c.start.UTC(), Connection: c.id,
+		User: tried.login, Key: tried.key, Remote: c.remote(), Command: []string{},
+		Decision: audit.Denied, Error: event + ": " + text, Duration: time.Since(c.start).Seconds(),
 	})
 }
 
-// isTooManyConnections reports whether a client that has proven a key was refused for want of a slot.
+// isTooManyConnections reports whether a client with a proven key was refused because of a connection limit.
 func isTooManyConnections(err error) bool {
 	var tried *gossh.ServerAuthError
 	return errors.As(err, &tried) && slices.Contains(tried.Errors, errTooManyConnections)
 }
 
-// isDisconnect reports whether a handshake failed because the connection ended, or because the client had no more keys.
+// isDisconnect reports whether a handshake failed because the client disconnected or had no more keys.
 func isDisconnect(err error) bool {
 	var tried *gossh.ServerAuthError
 	var network net.Error
 	return errors.As(err, &tried) || errors.As(err, &network) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe) ||
 		strings.HasPrefix(err.Error(), "ssh: disconnect")
 }
 
 const maxErrorText = 600 // bytes
 
-// truncateText returns the beginning of a text that may hold what an unknown client sent.
+// truncateText returns the start of a text that may contain data of an unknown client.
 func truncateText(text string) string {
 	if len(text) > maxErrorText {
 		return strings.ToValidUTF8(text[:maxErrorText], "") + "..."
@@ -137,14 +145,15 @@ func truncateText(text string) string {
 	return text
 }
 
-// recordLogin records that a user has logged in, and returns what records that the connection has ended.
+// recordLogin records a login, and returns a function that records the disconnect.
 func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnected func()) {
 	login, key, err := provenIdentity(conn)
 	if err != nil {
 		return func() {}
 	}
 	event := audit.Event{
-		Kind: audit.Login, Time: time.Now().UTC(), Connection: c.id, User: login, Key: fingerprint(key), Remote: c.remote(),
+		Kind: audit.Login, Time: time.Now().UTC(), Connection: c.id,
+		User: login, Key: fingerprint(key), Remote: c.remote(),
 		Command: []string{}, Decision: audit.Allowed,
 	}
 	if why := c.sessionsRefused(); why != nil {
@@ -158,6 +167,7 @@ func (s *Server) recordLogin(c *connection, conn *gossh.ServerConn) (disconnecte
 	}
 }
 
+// record writes an audit event. It recovers panics of Record.
 func (s *Server) record(event audit.Event) {
 	if s.Record == nil {
 		return

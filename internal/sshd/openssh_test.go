@@ -16,12 +16,12 @@ import (
 	"nomadctld/acl"
 )
 
-// newOpenSSH starts a server and returns what runs a line there with the OpenSSH client, as carl.
+// newOpenSSH starts a server and returns a function that runs a line there with the OpenSSH client, as carl.
 func newOpenSSH(t *testing.T) func(args ...string) (out string, err error) {
 	t.Helper()
 	ssh, err := osexec.LookPath("ssh")
 	if err != nil {
-		t.Skip("no ssh: apt-get install openssh-client")
+		t.Skip("ssh not found: apt-get install openssh-client")
 	}
 	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -45,7 +45,8 @@ func newOpenSSH(t *testing.T) func(args ...string) (out string, err error) {
 	host, port, _ := net.SplitHostPort(s.addr)
 	return func(args ...string) (string, error) {
 		all := append([]string{
-			"-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-i", key, "-p", port,
+			"-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o",
+			"IdentitiesOnly=yes", "-i", key, "-p", port,
 		}, args...)
 		out, err := osexec.Command(ssh, append(all, "carl@"+host, "x")...).CombinedOutput()
 		return string(out), err
@@ -55,7 +56,8 @@ func newOpenSSH(t *testing.T) func(args ...string) (out string, err error) {
 func TestOpenSSH_EveryCipher(t *testing.T) {
 	ssh := newOpenSSH(t)
 	for _, cipher := range []string{
-		"", "aes128-ctr", "aes192-ctr", "aes256-ctr", "aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com",
+		"", "aes128-ctr", "aes192-ctr", "aes256-ctr", "aes128-gcm@openssh.com", "aes256-gcm@openssh.com",
+		"chacha20-poly1305@openssh.com",
 		"3des-cbc,aes256-ctr", "chacha20-poly1305@openssh.com,aes256-ctr",
 	} {
 		args, want := []string{"-v"}, cipher
@@ -65,15 +67,16 @@ func TestOpenSSH_EveryCipher(t *testing.T) {
 		if i := strings.LastIndexByte(cipher, ','); i > 0 {
 			want = ""
 		}
-		if cipher == "" && hasAES() { // OpenSSH prefers ChaCha20, which takes two to three times as long here
+		if cipher == "" && hasAES() { // OpenSSH prefers ChaCha20, which is two to three times slower here
 			want = "aes128-gcm@openssh.com"
 		}
 		out, err := ssh(args...)
 		if err != nil || !strings.Contains(out, "carl x\n") {
 			t.Errorf("%q: %v\n%s", cipher, err, out)
 		}
-		if !strings.Contains(out, "kex: server->client cipher: "+want) || !strings.Contains(out, "kex: client->server cipher: "+want) {
-			t.Errorf("%q: another cipher was agreed on:\n%s", cipher, out)
+		if !strings.Contains(out, "kex: server->client cipher: "+want) ||
+			!strings.Contains(out, "kex: client->server cipher: "+want) {
+			t.Errorf("%q: another cipher was negotiated:\n%s", cipher, out)
 		}
 	}
 }
@@ -82,18 +85,20 @@ func TestOpenSSH_NoWeakAlgorithms(t *testing.T) {
 	ssh := newOpenSSH(t)
 	for _, option := range []string{
 		"MACs=hmac-sha1", "MACs=hmac-sha2-256", "MACs=hmac-sha2-512", "MACs=umac-128-etm@openssh.com",
-		"KexAlgorithms=ecdh-sha2-nistp256", "KexAlgorithms=ecdh-sha2-nistp521", "KexAlgorithms=diffie-hellman-group14-sha1", "Ciphers=aes256-cbc",
+		"KexAlgorithms=ecdh-sha2-nistp256", "KexAlgorithms=ecdh-sha2-nistp521",
+		"KexAlgorithms=diffie-hellman-group14-sha1", "Ciphers=aes256-cbc",
 	} {
 		args := []string{"-o", option}
 		if strings.HasPrefix(option, "MACs") {
-			args = append(args, "-c", "aes128-ctr") // the others need no MAC
+			args = append(args, "-c", "aes128-ctr") // the other ciphers need no MAC
 		}
 		if out, err := ssh(args...); err == nil || !strings.Contains(out, "no matching") {
 			t.Errorf("%s: got %v, %s", option, err, out)
 		}
 	}
 	for _, option := range []string{
-		"MACs=hmac-sha2-256-etm@openssh.com", "MACs=hmac-sha2-512-etm@openssh.com", "KexAlgorithms=curve25519-sha256", "KexAlgorithms=curve25519-sha256@libssh.org",
+		"MACs=hmac-sha2-256-etm@openssh.com", "MACs=hmac-sha2-512-etm@openssh.com", "KexAlgorithms=curve25519-sha256",
+		"KexAlgorithms=curve25519-sha256@libssh.org",
 		"KexAlgorithms=diffie-hellman-group16-sha512",
 	} {
 		if out, err := ssh("-o", option, "-c", "aes128-ctr"); err != nil {
@@ -102,18 +107,18 @@ func TestOpenSSH_NoWeakAlgorithms(t *testing.T) {
 	}
 }
 
-// TestSSHAudit runs ssh-audit, which knows the algorithms with weaknesses.
+// TestSSHAudit runs ssh-audit, which reports weak algorithms.
 func TestSSHAudit(t *testing.T) {
 	audit, err := osexec.LookPath("ssh-audit")
 	if err != nil {
-		t.Skip("no ssh-audit: apt-get install ssh-audit")
+		t.Skip("ssh-audit not found: apt-get install ssh-audit")
 	}
 	s := startServer(t, Limits{}, whoHandler)
 	host, port, _ := net.SplitHostPort(s.addr)
 	out, err := osexec.Command(audit, "-n", "-t", "30", "-p", port, host).Output()
 	text := string(out)
 	var exit *osexec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 2 { // warnings, of which there are those about what it does not know
+	if errors.As(err, &exit) && exit.ExitCode() == 2 { // warnings, including those about unknown algorithms
 		err = nil
 	}
 	if err != nil || !strings.Contains(text, "(mac) hmac-sha2-512-etm@openssh.com") {
@@ -121,7 +126,8 @@ func TestSSHAudit(t *testing.T) {
 	}
 	for line := range strings.Lines(text) {
 		warns := strings.Contains(line, "[warn]") && !strings.Contains(line, "unknown algorithm")
-		if warns || strings.Contains(line, "[fail]") || strings.Contains(line, "nistp") || strings.Contains(line, "sha1 ") {
+		if warns || strings.Contains(line, "[fail]") || strings.Contains(line, "nistp") ||
+			strings.Contains(line, "sha1 ") {
 			t.Error(line)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package sshd speaks SSH: it proves who a client is and turns each session into one router.Request. Nothing
-// else imports gliderlabs/ssh, whose sharp edges end here.
+// Package sshd is the SSH server of the gateway. It authenticates clients, enforces connection and session limits, and
+// turns each session into one router.Request. It does not know any commands. Only this package imports gliderlabs/ssh.
 package sshd
 
 import (
@@ -20,49 +20,50 @@ import (
 	"nomadctld/router"
 )
 
-// Server accepts connections. Set the fields before Serve.
+// Server accepts connections. Set the exported fields before Serve.
 type Server struct {
 	HostKeys []gossh.Signer
 	Users    *acl.Directory
 	Handler  router.Handler
 	Limits   Limits
 	Log      *slog.Logger
-	Record   func(audit.Event) // logins, refused logins and disconnects; nil: they are not recorded
+	Record   func(audit.Event) // logins, failed logins and disconnects; nil: not recorded
 
 	ssh        *ssh.Server
-	commandCtx context.Context // ends when commands have to
+	commandCtx context.Context // canceled to stop all commands
 
 	unfinished atomic.Int32 // sessions and connections whose end is not recorded yet
 	admission  *admission
 	loginLog   loginLog
 	backlog    *inputBacklog
 
-	mu    sync.Mutex
+	mu    sync.Mutex // guards the fields below
 	conns map[*connection]struct{}
-	usage map[string]*userUsage // by login; guarded by mu
+	usage map[string]*userUsage // by login
 }
 
-// Limits bounds what clients can take. Zero values mean the defaults in brackets.
+// Limits bounds the resources of clients. A zero value means the default in brackets.
 type Limits struct {
-	Sessions            int           // at a time on one connection [10]
-	Connections         int           // of clients that have logged in [500]
-	Unauthenticated     int           // connections whose client has not proven a key, a quarter of it from one network; see admission [100]
-	AllSessions         int           // commands that run, of all users [1000]
-	User                UserLimits    // of one user
-	GreetingTimeout     time.Duration // for the client's version line and its first packets [5s]
-	HandshakeTimeout    time.Duration // to prove a key, these included [30s]
+	Sessions            int           // per connection [10]
+	Connections         int           // of logged-in clients [500]
+	Unauthenticated     int           // connections without login, a quarter of them per network; see admission [100]
+	AllSessions         int           // running commands of all users [1000]
+	User                UserLimits    // per user
+	GreetingTimeout     time.Duration // for the client's version line and first packets [5s]
+	HandshakeTimeout    time.Duration // for the login, including the greeting [30s]
 	FirstCommandTimeout time.Duration // from the login to the first command [2m]
-	KeepaliveInterval   time.Duration // between questions whether the client is there [30s]; three unanswered ones end the connection
-	IdleTimeout         time.Duration // without a byte in either direction, and without a command that needs none; 0: never
-	StopGrace           time.Duration // for commands that were cut when the server stops; a program that is ended gets 10 s [12s]
+	KeepaliveInterval   time.Duration // between keepalives [30s]; three unanswered ones close the connection
+	IdleTimeout         time.Duration // without input or output; not while a command without terminal runs; 0: never
+	StopGrace           time.Duration // for canceled commands when the server stops; killing a program takes 10 s [12s]
 }
 
-// UserLimits bounds what one user can take, over all of the user's connections.
+// UserLimits bounds the resources of one user, over all of the user's connections.
 type UserLimits struct {
 	Connections int // [20]
-	Sessions    int // commands that run [40]
+	Sessions    int // running commands [40]
 }
 
+// setDefaults replaces zero values by the defaults.
 func (l *Limits) setDefaults() {
 	setDefault(&l.Sessions, 10)
 	setDefault(&l.Connections, 500)
@@ -84,10 +85,9 @@ func setDefault[T comparable](v *T, value T) {
 	}
 }
 
-// Serve accepts connections on l until ctx ends. Then it closes the connections on which nothing runs, gives the
-// others' commands a grace period to end, ends them with router.ErrGatewayStopping, and at last cuts what is left. It returns nil
-// after that, or the error that made accepting impossible. A command that does not end although it was cut is left behind,
-// and logged.
+// Serve accepts connections on l until ctx ends. Then it closes idle connections, gives running commands a grace
+// period, cancels them with router.ErrGatewayStopping and finally closes their connections. It returns nil afterwards,
+// or the error of Accept. Commands that do not stop are logged and abandoned.
 func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	s.Limits.setDefaults()
 	s.conns, s.usage = map[*connection]struct{}{}, map[string]*userUsage{}
@@ -95,37 +95,37 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, grace time.Duration)
 	s.admission = newAdmission(s.Limits.Unauthenticated)
 	s.loginLog = newLoginLog(s)
 	defer s.loginLog.flush()
-	s.ssh = &ssh.Server{Handler: s.handle} // for the sessions alone
-	var end context.CancelCauseFunc
-	s.commandCtx, end = context.WithCancelCause(context.Background())
-	defer end(nil)
+	s.ssh = &ssh.Server{Handler: s.handle} // only for sessions
+	var stopCommands context.CancelCauseFunc
+	s.commandCtx, stopCommands = context.WithCancelCause(context.Background())
+	defer stopCommands(nil)
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	if err := s.accept(l); ctx.Err() == nil {
 		return err
 	}
 	const (
-		step = 20 * time.Millisecond
-		last = time.Second // for commands whose connection was cut
+		interval   = 20 * time.Millisecond
+		closeGrace = time.Second // for commands whose connection was closed
 	)
-	for waited := time.Duration(0); ; waited += step {
+	for waited := time.Duration(0); ; waited += interval {
 		if waited >= grace {
-			end(router.ErrGatewayStopping)
+			stopCommands(router.ErrGatewayStopping)
 		}
 		left := s.closeIdle(waited >= grace+s.Limits.StopGrace)
 		if left == 0 {
 			return nil
 		}
-		if waited >= grace+s.Limits.StopGrace+last {
-			s.Log.Error("stopped with sessions that do not end", "left", left)
+		if waited >= grace+s.Limits.StopGrace+closeGrace {
+			s.Log.Error("stopped while sessions were still running", "left", left)
 			return nil
 		}
-		time.Sleep(step)
+		time.Sleep(interval)
 	}
 }
 
-// closeIdle closes the connections without a session, or all of them, and returns how many connections and
-// sessions are left.
+// closeIdle closes connections without a session, or all connections. It returns the number of connections and sessions
+// that are left.
 func (s *Server) closeIdle(all bool) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,6 +137,7 @@ func (s *Server) closeIdle(all bool) int {
 	return len(s.conns) + int(s.unfinished.Load())
 }
 
+// accept serves new connections until the listener is closed.
 func (s *Server) accept(l net.Listener) error {
 	for {
 		conn, err := l.Accept()
@@ -144,7 +145,7 @@ func (s *Server) accept(l net.Listener) error {
 			if errors.Is(err, net.ErrClosed) {
 				return err
 			}
-			s.Log.Error("accept", "error", err) // out of file descriptors, most likely: those who are in go on
+			s.Log.Error("accept", "error", err) // probably out of file descriptors: keep serving the others
 			time.Sleep(100 * time.Millisecond)
 			continue
 		}
@@ -152,7 +153,7 @@ func (s *Server) accept(l net.Listener) error {
 	}
 }
 
-// admit serves the connection in the background, unless there are too many already.
+// admit serves a connection in the background, unless there are too many.
 func (s *Server) admit(conn net.Conn) {
 	c := newConnection(conn, s.Limits)
 	c.backlog = s.backlog
@@ -179,12 +180,12 @@ func (s *Server) admit(conn net.Conn) {
 	go s.serve(c, login)
 }
 
-// serve serves a connection until it ends.
+// serve serves a connection until it is closed.
 func (s *Server) serve(c *connection, login *pendingLogin) {
 	defer s.recoverPanic("connection", c.RemoteAddr().String())
 	s.unfinished.Add(1) // until the disconnect is recorded
 	disconnected := func() {}
-	defer func() { // last: an audit log that hangs must not keep the user's slot
+	defer func() { // last, because a blocked audit log must not occupy the user's slot
 		defer s.unfinished.Add(-1)
 		disconnected()
 	}()
@@ -198,7 +199,7 @@ func (s *Server) serve(c *connection, login *pendingLogin) {
 	defer cancel()
 	disconnected = s.recordLogin(c, conn)
 	s.goRecover("keepalive", c, func() { s.keepAlive(ctx, c, conn) })
-	s.goRecover("requests", c, func() { gossh.DiscardRequests(requests) }) // keepalives are refused too, as by OpenSSH
+	s.goRecover("requests", c, func() { gossh.DiscardRequests(requests) }) // also refuses keepalives, as OpenSSH does
 	for channel := range channels {
 		switch kind := channel.ChannelType(); {
 		case kind == "session":
@@ -211,8 +212,10 @@ func (s *Server) serve(c *connection, login *pendingLogin) {
 	}
 }
 
-// handshake returns the connection once its client has proven a key.
-func (s *Server) handshake(c *connection, login *pendingLogin) (*gossh.ServerConn, <-chan gossh.NewChannel, <-chan *gossh.Request, error) {
+// handshake returns the connection once the client has proven a key.
+func (s *Server) handshake(
+	c *connection, login *pendingLogin,
+) (*gossh.ServerConn, <-chan gossh.NewChannel, <-chan *gossh.Request, error) {
 	defer func() {
 		s.admission.leave(login, c.authenticated.Load())
 	}()
@@ -220,7 +223,8 @@ func (s *Server) handshake(c *connection, login *pendingLogin) (*gossh.ServerCon
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	conn, channels, requests, err := gossh.NewServerConn(c, s.serverConfig(c, offeredCiphers(gossh.SupportedAlgorithms().Ciphers, client, init)))
+	ciphers := offeredCiphers(gossh.SupportedAlgorithms().Ciphers, client, init)
+	conn, channels, requests, err := gossh.NewServerConn(c, s.serverConfig(c, ciphers))
 	if err != nil {
 		s.loginLog.recordFailure(c, err)
 		return nil, nil, nil, err
@@ -228,7 +232,7 @@ func (s *Server) handshake(c *connection, login *pendingLogin) (*gossh.ServerCon
 	return conn, channels, requests, nil
 }
 
-// goRecover runs f in a goroutine that no panic leaves.
+// goRecover runs f in a goroutine and recovers panics.
 func (s *Server) goRecover(what string, c *connection, f func()) {
 	go func() {
 		defer s.recoverPanic(what, c.RemoteAddr().String())
@@ -236,7 +240,7 @@ func (s *Server) goRecover(what string, c *connection, f func()) {
 	}()
 }
 
-// recoverPanic keeps a panic inside the goroutine that it is deferred in.
+// recoverPanic logs a panic of the goroutine in which it is deferred.
 func (s *Server) recoverPanic(what, who string) {
 	if p := recover(); p != nil {
 		s.Log.Error("panic", "in", what, "of", who, "panic", p)

@@ -15,13 +15,14 @@ import (
 	"nomadctld/router"
 )
 
-// session serves one session channel and returns when its command has ended.
+// session serves one session channel and returns when its command has finished.
 func (s *Server) session(ctx context.Context, c *connection, conn *gossh.ServerConn, newChannel gossh.NewChannel) {
 	s.unfinished.Add(1)
 	defer s.unfinished.Add(-1)
 	defer c.sessions.Add(-1)
 	if open := int(c.sessions.Add(1)); open > s.Limits.Sessions {
-		// Refusing waits for a client that does not read, and requests are taken on meanwhile.
+		// Reject blocks if the client does not read, while more requests are accepted. So close the connection if many
+		// are blocked.
 		if open > 2*s.Limits.Sessions+10 {
 			c.Close()
 		}
@@ -32,7 +33,7 @@ func (s *Server) session(ctx context.Context, c *connection, conn *gossh.ServerC
 		NewChannel: newChannel, conn: c, server: conn, id: c.nextSessionID(),
 		recoverPanic: s.recoverPanic, commandDone: make(chan struct{}),
 	}
-	// Not the connection's context: that ends without a cause, and the channel's requests end with the connection.
+	// Do not inherit the connection's context: it is canceled without a cause, and the channel has its own.
 	ch.ctx, ch.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	defer ch.cancel(nil)
 	defer context.AfterFunc(s.commandCtx, func() { ch.cancel(context.Cause(s.commandCtx)) })()
@@ -43,19 +44,19 @@ func (s *Server) session(ctx context.Context, c *connection, conn *gossh.ServerC
 	if ch.hasStarted() {
 		<-ch.commandDone
 	}
-	if ch.input != nil { // a client may send input and never start a command
+	if ch.input != nil { // the client may send input without starting a command
 		ch.input.discard()
 	}
 }
 
-// handle runs the command of a session, prints what went wrong and sends the exit code.
+// handle runs the command of a session, prints its error and sends the exit code.
 func (s *Server) handle(sess ssh.Session) {
 	ch := sess.Context().(*sessionContext).channel
 	defer close(ch.commandDone)
 	defer ch.input.discard()
-	finished := false
+	exited := false
 	defer func() {
-		if !finished { // after a panic the library would report success
+		if !exited { // after a panic the library would report success
 			sess.Exit(1)
 		}
 	}()
@@ -67,7 +68,8 @@ func (s *Server) handle(sess ssh.Session) {
 	err := s.runCommand(ch, &router.Request{
 		Connection: ch.conn.id, Session: ch.id, Remote: sess.RemoteAddr().String(),
 		Line: sess.RawCommand(), Subsystem: ch.isSubsystem(),
-		Stdin: sessionInput{sess, sync.OnceValue(ch.confirmEOF)}, Stdout: textWriter{stdout, terminal != nil}, Stderr: text, Bytes: router.Bytes{Stdout: stdout, Stderr: stderr},
+		Stdin:  sessionInput{sess, sync.OnceValue(ch.confirmEOF)},
+		Stdout: textWriter{stdout, terminal != nil}, Stderr: text, Bytes: router.Bytes{Stdout: stdout, Stderr: stderr},
 		Terminal: terminal, Locale: locale, Signals: ch.signals, NoColor: noColor,
 	})
 	if !router.IsQuiet(err) {
@@ -75,12 +77,12 @@ func (s *Server) handle(sess ssh.Session) {
 			io.WriteString(text, "nomadctld: "+escape.Text(line)+"\n")
 		}
 	}
-	finished = true
+	exited = true
 	sess.Exit(router.ExitCode(err))
 }
 
-// runCommand puts the proven identity on the request and hands it on. Were a panic to leave it, the library would
-// report success.
+// runCommand adds the proven identity to the request and calls the handler. It recovers panics, because the library
+// would report success.
 func (s *Server) runCommand(ch *channel, req *router.Request) (err error) {
 	err = errors.New("internal error")
 	defer s.recoverPanic("session", ch.id)
@@ -95,8 +97,8 @@ func (s *Server) runCommand(ch *channel, req *router.Request) (err error) {
 	return s.Handler(ch.ctx, req)
 }
 
-// sessionInput is what the client sends. To the library its end looks the same whether the client has said so or the connection
-// broke in the middle, and half an upload must not pass for a whole one. Where it broke, Read returns why.
+// sessionInput is the input of a session. The library returns io.EOF both for EOF from the client and for a lost
+// connection, and a partial upload must not look complete. If the connection was lost, Read returns the cause.
 type sessionInput struct {
 	io.Reader
 	confirmEOF func() error
@@ -110,21 +112,20 @@ func (in sessionInput) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// outputStream is one output stream of a session. Two goroutines that write an SSH channel at the same time corrupt it, so
-// each stream has its lock.
+// outputStream is one output stream of a session. Concurrent writes corrupt an SSH channel, so each stream has a lock.
 type outputStream struct {
-	mu sync.Mutex
+	mu sync.Mutex // held while writing
 	w  io.Writer
 
 	closed  atomic.Bool
 	writing atomic.Bool
-	cancel  context.CancelCauseFunc // called before a write that failed returns: by then the session's context has ended
+	cancel  context.CancelCauseFunc // called before a failed Write returns, so that the context is already canceled
 }
 
 func (s *outputStream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.writing.Store(true) // before closed is looked at: close does it the other way round
+	s.writing.Store(true) // set before reading closed; close does it in the opposite order
 	defer s.writing.Store(false)
 	if s.closed.Load() {
 		s.cancel(router.ErrOutputClosed)
@@ -140,7 +141,7 @@ func (s *outputStream) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// close lets nothing more through, and reports whether something is being written.
+// close blocks further writes and reports whether a write is in progress.
 func (s *outputStream) close() (writing bool) {
 	s.closed.Store(true)
 	return s.writing.Load()
@@ -149,7 +150,7 @@ func (s *outputStream) close() (writing bool) {
 // textWriter writes text to a stream.
 type textWriter struct {
 	*outputStream
-	crlf bool // the client's terminal is in raw mode: a newline alone would not go back to the first column
+	crlf bool // the client's terminal is in raw mode and needs CR LF
 }
 
 func (t textWriter) Write(p []byte) (int, error) {

@@ -51,7 +51,7 @@ type testServer struct {
 	stopped  chan struct{}
 }
 
-// startServer serves with a host key of its own unless some are given.
+// startServer starts a server. Without hostKeys it generates one.
 func startServer(t *testing.T, limits Limits, handler router.Handler, hostKeys ...gossh.Signer) *testServer {
 	t.Helper()
 	return startServerWith(t, limits, handler, func(s *Server) {
@@ -61,7 +61,7 @@ func startServer(t *testing.T, limits Limits, handler router.Handler, hostKeys .
 	})
 }
 
-// startServerWith serves with what change makes of the server.
+// startServerWith starts a server after change has modified it.
 func startServerWith(t *testing.T, limits Limits, handler router.Handler, change func(*Server)) *testServer {
 	t.Helper()
 	s := &testServer{ann: newKey(t), bob: newKey(t), stopped: make(chan struct{})}
@@ -109,12 +109,12 @@ func (s *testServer) annsClient(t *testing.T) *gossh.Client {
 	return client
 }
 
-// wantAlive fails the test unless the server still answers somebody new.
+// wantAlive fails the test unless the server accepts a new client.
 func (s *testServer) wantAlive(t *testing.T) {
 	t.Helper()
 	client, err := s.dial(t, "bob", s.bob)
 	if err != nil {
-		t.Fatalf("the server does not answer any more: %v", err)
+		t.Fatalf("the server does not respond: %v", err)
 	}
 	defer client.Close()
 	runLine(t, client, "x")
@@ -134,13 +134,13 @@ func runLine(t *testing.T, client *gossh.Client, line string) string {
 	return string(out)
 }
 
-// whoHandler answers with the identity and the line it was given.
+// whoHandler prints the identity and the line of the request.
 func whoHandler(_ context.Context, req *router.Request) error {
 	fmt.Fprintf(req.Stdout, "%s %s\n", req.Login, req.Line)
 	return nil
 }
 
-// mismatchedSigner is a signer that shows one key and signs with another.
+// mismatchedSigner offers one key and signs with another.
 type mismatchedSigner struct{ shown, signs gossh.Signer }
 
 func (o mismatchedSigner) PublicKey() gossh.PublicKey { return o.shown.PublicKey() }
@@ -155,23 +155,23 @@ func TestLogin_IdentityOfProvenKey(t *testing.T) {
 		name string
 		user string
 		keys []gossh.Signer
-		want string // the login; empty: refused
+		want string // login; empty: refused
 	}{
 		{"own key", "ann", []gossh.Signer{s.ann}, "ann"},
-		{"somebody else's name", "bob", []gossh.Signer{s.ann}, ""},
+		{"another user's name", "bob", []gossh.Signer{s.ann}, ""},
 		{"unknown key", "ann", []gossh.Signer{mallory}, ""},
 		{"unknown user", "eve", []gossh.Signer{s.ann}, ""},
 		{"offer ann's key, sign with mallory's", "ann", []gossh.Signer{mismatchedSigner{s.ann, mallory}}, ""},
 		{"offer ann's key, sign with bob's", "ann", []gossh.Signer{mismatchedSigner{s.ann, s.bob}}, ""},
 		{"offer ann's key, then prove mallory's", "ann", []gossh.Signer{mismatchedSigner{s.ann, mallory}, mallory}, ""},
-		{"a wrong key first", "ann", []gossh.Signer{mallory, s.ann}, "ann"},
+		{"wrong key first", "ann", []gossh.Signer{mallory, s.ann}, "ann"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			client, err := s.dial(t, tc.user, tc.keys...)
 			if tc.want == "" {
 				if err == nil {
 					got := runLine(t, client, "whoami")
-					t.Fatalf("got in as %q, want a refusal", got)
+					t.Fatalf("logged in as %q, want a refusal", got)
 				}
 				return
 			}
@@ -191,17 +191,21 @@ func TestLogin_KeyRequired(t *testing.T) {
 	for name, auth := range map[string][]gossh.AuthMethod{
 		"none":     nil,
 		"password": {gossh.Password("")},
-		"keyboard": {gossh.KeyboardInteractive(func(string, string, []string, []bool) ([]string, error) { return nil, nil })},
+		"keyboard": {gossh.KeyboardInteractive(func(string, string, []string, []bool) ([]string, error) {
+			return nil,
+				nil
+		})},
 	} {
-		client, err := gossh.Dial("tcp", s.addr, &gossh.ClientConfig{User: "ann", Auth: auth, HostKeyCallback: gossh.InsecureIgnoreHostKey()})
+		client, err := gossh.Dial("tcp", s.addr, &gossh.ClientConfig{User: "ann", Auth: auth,
+			HostKeyCallback: gossh.InsecureIgnoreHostKey()})
 		if err == nil {
 			client.Close()
-			t.Errorf("%s: got in", name)
+			t.Errorf("%s: login succeeded", name)
 		}
 	}
 }
 
-// openSession opens a session channel and sends requests by hand.
+// openSession opens a session channel without the client's session handling.
 func openSession(t *testing.T, client *gossh.Client) (gossh.Channel, <-chan *gossh.Request) {
 	t.Helper()
 	ch, requests, err := client.OpenChannel("session", nil)
@@ -284,7 +288,7 @@ func TestPty_NoSize(t *testing.T) {
 		}
 	}
 	if got, _ := io.ReadAll(ch); string(got) != "xterm 0x0\r\n" {
-		t.Errorf("got %q, want a terminal of 0x0 and a newline for one in raw mode", got)
+		t.Errorf("got %q, want a terminal of 0x0 and CR LF", got)
 	}
 }
 
@@ -309,7 +313,7 @@ func TestRequests_UnreadDoNotBlock(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := runLine(t, client, "meanwhile"); got != "ann meanwhile\n" {
+	if got := runLine(t, client, "meantime"); got != "ann meantime\n" {
 		t.Errorf("another session of the connection: got %q", got)
 	}
 	close(release)
@@ -344,7 +348,7 @@ func TestSession_TenAtOnce(t *testing.T) {
 		sessions = append(sessions, session)
 	}
 	if _, err := client.NewSession(); err == nil {
-		t.Error("an eleventh session was let in")
+		t.Error("an eleventh session was accepted")
 	}
 	for i, session := range sessions {
 		wg.Go(func() {
@@ -355,7 +359,7 @@ func TestSession_TenAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	eventually(t, "an ended session's place is free", func() bool {
+	eventually(t, "the slot of a closed session is free", func() bool {
 		_, err := client.NewSession()
 		return err == nil
 	})
@@ -385,9 +389,9 @@ func TestSession_ContextEndsWithChannel(t *testing.T) {
 			t.Errorf("got %v, want %v", cause, router.ErrClientDisconnected)
 		}
 	case <-time.After(time.Minute):
-		t.Fatal("the command goes on although its session was closed")
+		t.Fatal("the command is still running although its session was closed")
 	}
-	runLine(t, client, "the connection lives on")
+	runLine(t, client, "the connection is open")
 }
 
 func TestSignals_Interrupt(t *testing.T) {
@@ -406,7 +410,7 @@ func TestSignals_Interrupt(t *testing.T) {
 		session.Signal(signal)
 		var exit *gossh.ExitError
 		if err := session.Wait(); !errors.As(err, &exit) || exit.ExitStatus() != code {
-			t.Errorf("%s: got %v, want the exit code %d", signal, err, code)
+			t.Errorf("%s: got %v, want exit code %d", signal, err, code)
 		}
 	}
 }
@@ -424,11 +428,11 @@ func TestErrors_OneSafeLineEach(t *testing.T) {
 	err = session.Run("x")
 	var exit *gossh.ExitError
 	if !errors.As(err, &exit) || exit.ExitStatus() != 2 {
-		t.Errorf("got %v, want the exit code 2", err)
+		t.Errorf("got %v, want exit code 2", err)
 	}
 	want := "nomadctld: first \\x1b[31m\nnomadctld: second\n"
 	if stdout.String() != "" || stderr.String() != want {
-		t.Errorf("got %q and %q, want %q on stderr alone", stdout.String(), stderr.String(), want)
+		t.Errorf("got %q and %q, want %q only on stderr", stdout.String(), stderr.String(), want)
 	}
 }
 
@@ -445,9 +449,9 @@ func TestPanic_EndsOneSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := session.Run("panic"); err == nil {
-		t.Error("a command that panicked ended well")
+		t.Error("a command that panicked succeeded")
 	}
-	if got := runLine(t, client, "go on"); got != "ann go on\n" {
+	if got := runLine(t, client, "continue"); got != "ann continue\n" {
 		t.Errorf("got %q", got)
 	}
 	s.wantAlive(t)
@@ -462,10 +466,11 @@ func TestHandshake_SilentClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		conn.Read(make([]byte, 1)) // the server has begun to serve it
+		conn.Read(make([]byte, 1)) // the server has started to serve it
 		silent = append(silent, conn)
 	}
-	first, err := s.dial(t, "ann", s.ann) // a quarter of the slots is for one network, so this takes the oldest one's
+	// A quarter of the slots is for one network, so this login takes the slot of the oldest connection.
+	first, err := s.dial(t, "ann", s.ann)
 	if err != nil {
 		t.Fatalf("while two connections were silent: %v", err)
 	}
@@ -477,7 +482,7 @@ func TestHandshake_SilentClosed(t *testing.T) {
 		}
 	}
 	client := s.annsClient(t)
-	time.Sleep(5100 * time.Millisecond) // longer than the handshake may take
+	time.Sleep(5100 * time.Millisecond) // longer than the handshake timeout
 	runLine(t, client, "still here")
 }
 
@@ -491,10 +496,10 @@ func TestLimits_Connections(t *testing.T) {
 	first := s.annsClient(t)
 	s.annsClient(t)
 	if _, err := s.dial(t, "ann", s.ann); err == nil {
-		t.Error("a third connection was let in")
+		t.Error("a third connection was accepted")
 	}
 	first.Close()
-	eventually(t, "a place became free", func() bool {
+	eventually(t, "a slot became free", func() bool {
 		_, err := s.dial(t, "ann", s.ann)
 		return err == nil
 	})
@@ -514,12 +519,13 @@ func TestIdle_ConnectionClosed(t *testing.T) {
 }
 
 func TestKeepalive_DeadClientClosed(t *testing.T) {
-	gone := make(chan struct{})
-	s := startServer(t, Limits{KeepaliveInterval: 50 * time.Millisecond}, func(ctx context.Context, _ *router.Request) error {
-		<-ctx.Done()
-		close(gone)
-		return nil
-	})
+	canceled := make(chan struct{})
+	s := startServer(t, Limits{KeepaliveInterval: 50 * time.Millisecond},
+		func(ctx context.Context, _ *router.Request) error {
+			<-ctx.Done()
+			close(canceled)
+			return nil
+		})
 	conn, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -541,13 +547,13 @@ func TestKeepalive_DeadClientClosed(t *testing.T) {
 	}
 	frozen.frozen.Store(true)
 	select {
-	case <-gone:
+	case <-canceled:
 	case <-time.After(time.Minute):
-		t.Error("the command goes on although the client answers nothing")
+		t.Error("the command is still running although the client does not respond")
 	}
 }
 
-// freezableConn is a connection that says it has written and has not.
+// freezableConn is a connection whose writes can be dropped.
 type freezableConn struct {
 	net.Conn
 	frozen atomic.Bool
@@ -607,10 +613,10 @@ func TestDisconnect_Cause(t *testing.T) {
 	}
 }
 
-// disconnects are the ways in which a client goes away in the middle.
+// disconnects are the ways in which a client may disconnect.
 var disconnects = map[string]func(*gossh.Client, gossh.Channel){
-	"its connection ends": func(client *gossh.Client, _ gossh.Channel) { client.Close() },
-	"its channel ends":    func(_ *gossh.Client, ch gossh.Channel) { ch.Close() },
+	"connection closed": func(client *gossh.Client, _ gossh.Channel) { client.Close() },
+	"channel closed":    func(_ *gossh.Client, ch gossh.Channel) { ch.Close() },
 }
 
 func TestUpload_CutIsNotEOF(t *testing.T) {
@@ -618,18 +624,18 @@ func TestUpload_CutIsNotEOF(t *testing.T) {
 		text string
 		err  error
 	}
-	uploads, begun := make(chan upload, 1), make(chan struct{}, 1)
+	uploads, started := make(chan upload, 1), make(chan struct{}, 1)
 	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
-		first := make([]byte, len("begun"))
+		first := make([]byte, len("start"))
 		_, err := io.ReadFull(req.Stdin, first)
-		begun <- struct{}{}
+		started <- struct{}{}
 		rest, failed := io.ReadAll(req.Stdin)
 		uploads <- upload{string(first) + string(rest), errors.Join(err, failed)}
 		return nil
 	})
-	ends := maps.Clone(disconnects)
-	ends["it says so"] = func(_ *gossh.Client, ch gossh.Channel) { ch.CloseWrite() }
-	for name, end := range ends {
+	inputEnds := maps.Clone(disconnects)
+	inputEnds["EOF"] = func(_ *gossh.Client, ch gossh.Channel) { ch.CloseWrite() }
+	for name, endInput := range inputEnds {
 		var want error
 		if _, cut := disconnects[name]; cut {
 			want = router.ErrClientDisconnected
@@ -639,10 +645,10 @@ func TestUpload_CutIsNotEOF(t *testing.T) {
 			ch, requests := openSession(t, client)
 			go gossh.DiscardRequests(requests)
 			ch.SendRequest("exec", true, execRequest("read"))
-			io.WriteString(ch, "begun")
-			<-begun
-			end(client, ch)
-			if got := <-uploads; got.text != "begun" || !errors.Is(got.err, want) || (want == nil) != (got.err == nil) {
+			io.WriteString(ch, "start")
+			<-started
+			endInput(client, ch)
+			if got := <-uploads; got.text != "start" || !errors.Is(got.err, want) || (want == nil) != (got.err == nil) {
 				t.Fatalf("%s: got %+v, want %v", name, got, want)
 			}
 			client.Close()
@@ -666,27 +672,27 @@ func TestUpload_NoKeepaliveReply(t *testing.T) {
 }
 
 func TestWrite_ClientGone(t *testing.T) {
-	ends := make(chan error, 1)
+	results := make(chan error, 1)
 	s := startServer(t, Limits{}, func(ctx context.Context, req *router.Request) error {
 		for {
 			if _, err := req.Bytes.Stdout.Write(make([]byte, 1000)); err != nil {
 				if ctx.Err() == nil {
-					err = fmt.Errorf("the session goes on after %w", err)
+					err = fmt.Errorf("the session is still running after %w", err)
 				}
-				ends <- err
+				results <- err
 				return nil
 			}
 		}
 	})
-	for name, leave := range disconnects {
+	for name, disconnect := range disconnects {
 		for range 50 {
 			client := s.annsClient(t)
 			ch, requests := openSession(t, client)
 			go gossh.DiscardRequests(requests)
 			ch.SendRequest("exec", true, execRequest("write"))
 			ch.Read(make([]byte, 3000))
-			leave(client, ch)
-			if err := <-ends; err != router.ErrClientDisconnected {
+			disconnect(client, ch)
+			if err := <-results; err != router.ErrClientDisconnected {
 				t.Fatalf("%s: got %v, want %v", name, err, router.ErrClientDisconnected)
 			}
 			client.Close()
@@ -714,12 +720,12 @@ func TestStop_StuckCommand(t *testing.T) {
 	select {
 	case <-s.stopped:
 	case <-time.After(time.Minute):
-		t.Error("Serve waits for a command that does not end")
+		t.Error("Serve waits for a command that does not stop")
 	}
 }
 
-// TestHandshake_FailedNoLeaks sends what x/crypto queues without end: more packets than its queue holds behind
-// one that makes the handshake fail.
+// TestHandshake_FailedNoLeaks sends a packet that fails the handshake and then more packets than x/crypto's queue
+// holds.
 func TestHandshake_FailedNoLeaks(t *testing.T) {
 	s := startServer(t, Limits{}, whoHandler)
 	s.wantAlive(t)
@@ -729,22 +735,22 @@ func TestHandshake_FailedNoLeaks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Before encryption a packet is a length, a padding length, a type and padding. The wrong first message of a
-		// key exchange (a service request) is followed by many more.
+		// An unencrypted packet is a length, a padding length, a type and padding. A service request is the wrong first
+		// message of a key exchange. Many more follow.
 		packet := []byte{0, 0, 0, 12, 10, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 		conn.Write(append([]byte("SSH-2.0-x\r\n"), bytes.Repeat(packet, 200)...))
 		io.Copy(io.Discard, conn)
 		conn.Close()
 	}
-	eventually(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
+	eventually(t, "the goroutines have exited", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
 func TestErrors_WrappedJoin(t *testing.T) {
-	both := fmt.Errorf("stop web: %w: %w", errors.New("no answer"), errors.New("refused"))
-	if got := router.ErrorLines(router.Exit(3, both)); len(got) != 1 || got[0] != "stop web: no answer: refused" {
+	err := fmt.Errorf("stop web: %w: %w", errors.New("no response"), errors.New("refused"))
+	if got := router.ErrorLines(router.Exit(3, err)); len(got) != 1 || got[0] != "stop web: no response: refused" {
 		t.Errorf("got %q", got)
 	}
-	if got := router.ErrorLines(errors.Join(both, errors.New("second"))); len(got) != 2 {
+	if got := router.ErrorLines(errors.Join(err, errors.New("second"))); len(got) != 2 {
 		t.Errorf("got %q", got)
 	}
 }
@@ -773,7 +779,7 @@ func TestStop_Grace(t *testing.T) {
 	<-running
 	s.stop()
 	if err := session.Wait(); err != nil || out.String() != "done" {
-		t.Errorf("got %q, %v, want the command's end", out.String(), err)
+		t.Errorf("got %q, %v, want the command's output", out.String(), err)
 	}
 	idle.Wait()
 	select {
@@ -797,16 +803,16 @@ func TestSession_NoLeaks(t *testing.T) {
 		}
 		client.Close()
 	}
-	eventually(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= before+2 })
+	eventually(t, "the goroutines have exited", func() bool { return runtime.NumGoroutine() <= before+2 })
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for range 3000 {
-		if holds() {
+		if done() {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Errorf("waited in vain until %s", what)
+	t.Errorf("timed out waiting until %s", what)
 }

@@ -7,16 +7,16 @@ import (
 	"nomadctld/router"
 )
 
-// userUsage is what a user has of the gateway. Server.mu guards it.
+// userUsage counts the open connections and running sessions of a user. Guarded by Server.mu.
 type userUsage struct{ connections, sessions int }
 
-// errTooManyConnections ends a handshake. Its client only learns that the login failed.
-var errTooManyConnections = errors.New("too many connections, of the user or in all (limits.user.connections, limits.connections)")
+// errTooManyConnections fails a handshake. The client only sees that the login failed.
+var errTooManyConnections = errors.New("too many connections (limits.user.connections or limits.connections)")
 
-// maxSpareConnections is how many connections beyond the limit may stay open for a moment, to report the limit.
+// maxSpareConnections is the number of connections beyond a user's limit that stay open briefly, to report the limit.
 const maxSpareConnections = 5
 
-// loginCount returns how many connections are of users. The caller holds mu.
+// loginCount returns the number of connections that are logged in. The caller holds mu.
 func (s *Server) loginCount() (n int) {
 	for _, a := range s.usage {
 		n += a.connections
@@ -24,8 +24,8 @@ func (s *Server) loginCount() (n int) {
 	return n
 }
 
-// addLogin makes a connection one of the user who has proven a key on it, and reports whether it may go on.
-// A connection beyond the user's limit is admitted, so that its commands can report the limit.
+// addLogin counts an authenticated connection of a user. It returns false if the connection must be closed. A few
+// connections beyond the user's limit are accepted, so that their commands can report the limit.
 func (s *Server) addLogin(c *connection, login string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,12 +41,13 @@ func (s *Server) addLogin(c *connection, login string) bool {
 	s.usage[login] = a
 	c.markAuthenticated(login)
 	if a.connections > limit {
-		c.refuseSessions(tryLater("%d connections of user %s are open, which is the limit: close one, then try again", limit, login))
+		c.refuseSessions(tryLater("user %s has reached the limit of %d connections: close one, then try again",
+			login, limit))
 	}
 	return true
 }
 
-// removeConnection takes note that a connection was closed.
+// removeConnection removes a closed connection.
 func (s *Server) removeConnection(c *connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,14 +58,14 @@ func (s *Server) removeConnection(c *connection) {
 	}
 }
 
-// forgetIfUnused removes the account of a user who has nothing any more. The caller holds mu.
+// forgetIfUnused removes the counts of a user without connections and sessions. The caller holds mu.
 func (s *Server) forgetIfUnused(login string) {
 	if *s.usage[login] == (userUsage{}) {
 		delete(s.usage, login)
 	}
 }
 
-// acquireSession lets a command of a user begin, or returns why not. leave has to be called when it has ended.
+// acquireSession counts a session of a user, or returns the error of a limit. Call leave when the command has finished.
 func (s *Server) acquireSession(c *connection, login string) (leave func(), refused error) {
 	if why := c.sessionsRefused(); why != nil {
 		return func() {}, why
@@ -72,19 +73,19 @@ func (s *Server) acquireSession(c *connection, login string) (leave func(), refu
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.usage[login]
-	if a == nil { // its connection has ended
+	if a == nil { // the connection was closed
 		a = &userUsage{}
 		s.usage[login] = a
 	}
-	all := 0
+	total := 0
 	for _, other := range s.usage {
-		all += other.sessions
+		total += other.sessions
 	}
 	switch limit := s.Limits.User.Sessions; {
 	case a.sessions >= limit:
-		refused = tryLater("%d sessions of user %s are open, which is the limit: close one, then try again", limit, login)
-	case all >= s.Limits.AllSessions:
-		refused = tryLater("the gateway is busy with %d sessions: try again in a minute", all)
+		refused = tryLater("user %s has reached the limit of %d sessions: close one, then try again", login, limit)
+	case total >= s.Limits.AllSessions:
+		refused = tryLater("the gateway is busy with %d sessions: try again in a minute", total)
 	}
 	if refused != nil {
 		s.forgetIfUnused(login)
@@ -99,7 +100,7 @@ func (s *Server) acquireSession(c *connection, login string) (leave func(), refu
 	}, nil
 }
 
-// tryLater is the error of a command that a limit refuses.
+// tryLater returns an error with the exit code for limits.
 func tryLater(format string, args ...any) error {
 	return router.Exit(router.CodeTryLater, fmt.Errorf(format, args...))
 }

@@ -9,21 +9,22 @@ import (
 )
 
 const (
-	// serverVersion is the gateway's. Only to servers of this name OpenSSH says that its output is closed: see channel.closeStdout.
+	// serverVersion is the version line. OpenSSH reports a closed stdout (see channel.closeStdout) only to servers with
+	// this prefix.
 	serverVersion = "SSH-2.0-OpenSSH_nomadctld"
 
 	maxVersionLine = 255 // RFC 4253, 4.2
 
-	// kexInitTimeout is for the first packet of a client that calls itself OpenSSH. OpenSSH sends it at once, a round trip
-	// after the gateway's version line; others wait for the gateway's first.
+	// kexInitTimeout bounds the wait for the first packet of OpenSSH. OpenSSH sends it one round trip after the
+	// gateway's version line; other clients wait for the gateway's first packet.
 	kexInitTimeout = time.Second
 )
 
 var errNotSSH = errors.New("the client does not speak SSH")
 
-// exchangeVersions sends the gateway's version line and reads the client's. From OpenSSH it reads the first packet too, which says
-// what ciphers the client has; nil if that did not come in time or cannot be read. The library reads all of it again. It
-// is called before the library reads or writes.
+// exchangeVersions sends the gateway's version line and reads the client's. From OpenSSH it also reads the first
+// packet, which lists the client's ciphers; init is nil if that does not arrive in time or is invalid. The library
+// reads everything again. Call it before the library reads or writes.
 func (c *connection) exchangeVersions() (client string, init *kexInit, err error) {
 	if _, err := c.Conn.Write([]byte(serverVersion + "\r\n")); err != nil {
 		return "", nil, err
@@ -52,7 +53,7 @@ func (c *connection) exchangeVersions() (client string, init *kexInit, err error
 	defer c.Conn.SetReadDeadline(time.Time{})
 	for len(c.greeting) < end+4 {
 		if c.fillGreeting(end+4) != nil {
-			return client, nil, nil // the library meets the same error, unless it was the time
+			return client, nil, nil // the library gets the same error, unless it is a timeout
 		}
 	}
 	n, err := packetLength([4]byte(c.greeting[end:]))
@@ -70,7 +71,7 @@ func (c *connection) exchangeVersions() (client string, init *kexInit, err error
 	return client, init, nil
 }
 
-// fillGreeting reads once, so that greeting has at most n bytes.
+// fillGreeting reads once. greeting has at most n bytes afterwards.
 func (c *connection) fillGreeting(n int) error {
 	buf := make([]byte, min(n-len(c.greeting), 4<<10))
 	read, err := c.Conn.Read(buf)

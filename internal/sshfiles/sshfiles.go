@@ -1,5 +1,5 @@
-// Package sshfiles writes the files that an OpenSSH client needs to reach a gateway without a question: keys,
-// known_hosts and an ssh_config in which each user is a host. The demo and the tests live on it.
+// Package sshfiles writes the files that an OpenSSH client needs to connect to a gateway without prompts: keys,
+// known_hosts and an ssh_config with one host for each user. The demo and the tests use it.
 package sshfiles
 
 import (
@@ -14,13 +14,13 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Dir is a folder of such files.
+// Dir is a directory with such files.
 type Dir string
 
-// Path returns the path of a file in the folder.
+// Path returns the path of a file in the directory.
 func (d Dir) Path(name string) string { return filepath.Join(string(d), name) }
 
-// NewKey makes a key pair and writes NAME and NAME.pub. It returns the private key.
+// NewKey creates a key pair, writes NAME and NAME.pub, and returns the private key.
 func (d Dir) NewKey(name string) (ssh.Signer, error) {
 	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -40,13 +40,13 @@ func (d Dir) NewKey(name string) (ssh.Signer, error) {
 	return signer, os.WriteFile(d.Path(name), pem.EncodeToMemory(block), 0o600)
 }
 
-// AuthorizedKeyLine returns the key's public half as a line of an authorized_keys file.
+// AuthorizedKeyLine returns the public key as a line of an authorized_keys file.
 func AuthorizedKeyLine(key ssh.Signer) string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))
 }
 
-// WriteConfig writes ssh_config and known_hosts for a gateway at address with the given host key. Each of the
-// users is a host of that name whose key is the file of that name.
+// WriteConfig writes ssh_config and known_hosts for a gateway at address with the given host key. Each user becomes
+// a host of the same name, with the key in the file of that name.
 func (d Dir) WriteConfig(address string, host ssh.Signer, users ...string) error {
 	ip, port, err := net.SplitHostPort(address)
 	if err != nil {

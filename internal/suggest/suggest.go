@@ -1,18 +1,19 @@
-// Package suggest finds what somebody meant who mistyped a name.
+// Package suggest finds the name that a user probably meant when they mistyped one.
 package suggest
 
 import "strings"
 
-// Closest returns the name that takes the fewest typing errors to become word, upper and lower case alike; "" when
-// none is near: at most a third of the word and one error, and fewer errors than the word has letters.
+// Closest returns the name with the fewest typing errors compared to word, ignoring case. It returns "" if no name
+// is close: at most a third of the word and one more error are tolerated, and fewer errors than the word has
+// letters.
 func Closest(word string, names []string) string {
-	const longest = 64
-	if len(word) > longest {
+	const maxLength = 64
+	if len(word) > maxLength {
 		return ""
 	}
 	best, fewest := "", min(len(word)/3+2, len(word))
 	for _, name := range names {
-		if len(name) > longest {
+		if len(name) > maxLength {
 			continue
 		}
 		if d := editDistance(strings.ToLower(word), strings.ToLower(name)); d < fewest {
@@ -22,8 +23,8 @@ func Closest(word string, names []string) string {
 	return best
 }
 
-// editDistance counts the bytes to insert, drop, replace or swap with their neighbour to make b of a (optimal string
-// alignment).
+// editDistance counts the bytes to insert, delete, replace or swap with their neighbor to turn a into b (optimal
+// string alignment).
 func editDistance(a, b string) int {
 	d := make([][]int, len(a)+1)
 	for i := range d {
