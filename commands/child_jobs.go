@@ -56,7 +56,7 @@ func (s *stop) askChildren(ctx context.Context, req *router.Request, children []
 	return nil
 }
 
-// stopChildren stops the child jobs of a job if --children or the prompt says so. It returns those still running.
+// stopChildren stops the child jobs of a job if --children or the prompt requests that. It returns those still running.
 func (s *stop) stopChildren(
 	ctx context.Context, req *router.Request, job backends.JobDetail,
 ) (left []backends.Job, err error) {

@@ -16,7 +16,8 @@ the job sets auto_revert, reverts the job to its last stable version.`, backends
 		{"pause", "paused", 4, "Pause a deployment", `
 Pause the active deployment of a job. Nomad places no more allocations until you
 resume it (see: resume).`, backends.ClusterWriter.Pause},
-		{"resume", "resumed", 5, "Resume a deployment", "Resume the paused deployment of a job.", backends.ClusterWriter.Resume},
+		{"resume", "resumed", 5, "Resume a deployment", "Resume the paused deployment of a job.",
+			backends.ClusterWriter.Resume},
 	} {
 		router.Register(func() router.Command { return h })
 	}
@@ -27,7 +28,7 @@ type deploymentChange struct {
 	name, doneStatus string
 	rank             int
 	short, long      string
-	apply            func(o backends.ClusterWriter, ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error)
+	apply            func(backends.ClusterWriter, context.Context, backends.Job, string) (backends.WriteResult, error)
 }
 
 func (h deploymentChange) Spec() router.Spec {

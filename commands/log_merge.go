@@ -110,8 +110,8 @@ type mergedLog struct {
 
 	head       backends.LogChunk
 	hasHead    bool      // head is set
-	time       time.Time // the time of head or of an earlier chunk, whichever is later, to keep the order of the log
-	hasPrinted bool
+	time       time.Time // the latest time of head and all earlier chunks, to keep the order of the log
+	hasPrinted bool      // at least one chunk was printed
 }
 
 // send hands over a chunk and waits until it is printed.

@@ -182,7 +182,7 @@ func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	if o.json {
 		return render.JSON(req.Stdout, opsOutput{append([]opOutput{}, all...)})
 	}
-	rows := [][]string{{"ID", "State", "Began", "User", "Tier", "Job", "Last"}}
+	rows := [][]string{{"ID", "State", "Started", "User", "Tier", "Job", "Last"}}
 	for _, one := range all {
 		started := one.Started.Format("2006-01-02T15:04:05Z")
 		rows = append(rows, []string{one.ID, one.State, started, one.User, one.Tier, one.Job, one.Last})

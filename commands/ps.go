@@ -196,7 +196,7 @@ func ageStart(a backends.Allocation, t backends.Task) time.Time {
 	return a.Modified
 }
 
-// uptimeText returns the age of a task in words. For a task that is dead or on a disconnected node it says so.
+// uptimeText returns the age of a task in words, with a prefix if the task is dead or on a disconnected node.
 func uptimeText(a backends.Allocation, t backends.Task) string {
 	age := humanize.Time(ageStart(a, t))
 	switch {

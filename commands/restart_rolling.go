@@ -14,8 +14,8 @@ import (
 	"nomadctld/router"
 )
 
-// rolling restarts the allocations of a job one batch at a time. Before that, it replaces failed allocations and places
-// missing ones. It stops at the first batch that does not become healthy.
+// rolling restarts the allocations of a job one batch at a time. Before that, it replaces failed allocations and has
+// missing allocations placed. It stops at the first batch that does not become healthy.
 type rolling struct {
 	job           backends.JobDetail
 	targets       []target
