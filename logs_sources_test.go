@@ -188,7 +188,7 @@ func TestLogs_PreviousRun(t *testing.T) {
 	container := g.run(t, "echo second run; exec sleep 600")
 	eventually(t, "the second run has written", func() bool { return dockerHolds(t, container) != "" })
 	code, _, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box")
-	if code != 1 || !strings.Contains(stderr, "no allocation before") {
+	if code != 1 || !strings.Contains(stderr, "no earlier allocation") {
 		t.Errorf("without a restart: got %d, %q", code, stderr)
 	}
 	job := boxJob(sim.Task{Name: "box", Driver: "docker"}, g.allocation)
@@ -197,7 +197,7 @@ func TestLogs_PreviousRun(t *testing.T) {
 	if code, out, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box"); code != 0 || out != "first run\n" {
 		t.Errorf("after one: got %d, %q, %q", code, out, stderr)
 	}
-	if code, _, stderr := g.testGateway.run("wim", "logs --previous-allocation p-team1-box/g/box"); code != 1 || !strings.Contains(stderr, "no allocation before") {
+	if code, _, stderr := g.testGateway.run("wim", "logs --previous-allocation p-team1-box/g/box"); code != 1 || !strings.Contains(stderr, "no earlier allocation") {
 		t.Errorf("the allocation before: got %d, %q", code, stderr)
 	}
 }

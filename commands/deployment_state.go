@@ -16,8 +16,10 @@ the job sets auto_revert, reverts the job to its last stable version.`, backends
 		{"pause", "paused", 4, "Pause a deployment", `
 Pause the active deployment of a job. Nomad places no more allocations until you
 resume it (see: resume).`, backends.ClusterWriter.Pause},
-		{"resume", "resumed", 5, "Resume a deployment", "Resume the paused deployment of a job.",
-			backends.ClusterWriter.Resume},
+		{
+			"resume", "resumed", 5, "Resume a deployment", "Resume the paused deployment of a job.",
+			backends.ClusterWriter.Resume,
+		},
 	} {
 		router.Register(func() router.Command { return h })
 	}

@@ -15,18 +15,32 @@ func TestLogPrinter_NotesGaps(t *testing.T) {
 		want       string
 		incomplete bool
 	}{
-		"skipped": {"", backends.LogChunk{Skipped: 1},
-			"start\nnomadctld: 1 line skipped here: this client reads too slowly\nnext\n", false},
-		"with prefix": {"web ", backends.LogChunk{Skipped: 2},
-			"nomadctld: web 2 lines skipped here: this client reads too slowly\nweb next\n", false},
-		"lost": {"", backends.LogChunk{Lost: true},
-			"start\nnomadctld: lines may be missing here: the log was rotated before they were read\nnext\n", true},
-		"lost, with prefix": {"web ", backends.LogChunk{Lost: true},
-			"nomadctld: web lines may be missing here: the log was rotated before they were read\nweb next\n", true},
+		"skipped": {
+			"",
+			backends.LogChunk{Skipped: 1},
+			"start\nnomadctld: 1 line skipped here: this client reads too slowly\nnext\n", false,
+		},
+		"with prefix": {
+			"web ",
+			backends.LogChunk{Skipped: 2},
+			"nomadctld: web 2 lines skipped here: this client reads too slowly\nweb next\n", false,
+		},
+		"lost": {
+			"",
+			backends.LogChunk{Lost: true},
+			"start\nnomadctld: lines may be missing here: the log was rotated before they were read\nnext\n", true,
+		},
+		"lost, with prefix": {
+			"web ",
+			backends.LogChunk{Lost: true},
+			"nomadctld: web lines may be missing here: the log was rotated before they were read\nweb next\n", true,
+		},
 	} {
 		var out bytes.Buffer
-		log := (&logPrinter{req: &router.Request{Stdout: &out, Stderr: &out,
-			Bytes: router.Bytes{Stdout: &out, Stderr: &out}}}).forTask(tc.prefix)
+		log := (&logPrinter{req: &router.Request{
+			Stdout: &out, Stderr: &out,
+			Bytes: router.Bytes{Stdout: &out, Stderr: &out},
+		}}).forTask(tc.prefix)
 		for _, p := range []backends.LogChunk{{Data: []byte("start")}, tc.chunk, {Data: []byte("next\n")}} {
 			if err := log.print(p); err != nil {
 				t.Fatal(err)

@@ -52,14 +52,18 @@ func TestDurationFlag(t *testing.T) {
 		!strings.Contains(usage, "(default 5m0s)") {
 		t.Errorf("got %q", usage)
 	}
-	for text, want := range map[string]time.Duration{"0": 0, "0s": 0, "90s": 90 * time.Second, "1h30m": 90 * time.Minute,
-		"1.5s": 1500 * time.Millisecond, "20ms": 20 * time.Millisecond} {
+	for text, want := range map[string]time.Duration{
+		"0": 0, "0s": 0, "90s": 90 * time.Second, "1h30m": 90 * time.Minute,
+		"1.5s": 1500 * time.Millisecond, "20ms": 20 * time.Millisecond,
+	} {
 		if err := f.Parse([]string{"--timeout", text}); err != nil || d != want {
 			t.Errorf("%q: got %s, %v", text, d, err)
 		}
 	}
-	for _, text := range []string{"", "5", "+5m", "-5m", "5 m", ".5s", "5ns", "5µs", "٣s", "1_0s", "0x5s", "5M",
-		"9999999999h", "999999999h"} {
+	for _, text := range []string{
+		"", "5", "+5m", "-5m", "5 m", ".5s", "5ns", "5µs", "٣s", "1_0s", "0x5s", "5M",
+		"9999999999h", "999999999h",
+	} {
 		if err := f.Parse([]string{"--timeout", text}); err == nil {
 			t.Errorf("%q: got %s, want an error", text, d)
 		}

@@ -30,10 +30,16 @@ func TestTaskFlags_OrderOfEvents(t *testing.T) {
 			event("Terminated", `Exit Code: 137, Exit Message: "OOM Killed"`), event("Restarting", ""), oom,
 			event("Started", ""), oom,
 		}, []string{"O", "O", "O"}},
-		{"the README's lamp", "running", []backends.Event{event("Alloc Unhealthy", ""), event("Terminated", "Exit Code: 1")},
-			[]string{"U", "T"}},
-		{"not restarting", "failed", []backends.Event{event("Terminated", ""), event("Not Restarting", "")},
-			[]string{"F", "T", "NR"}},
+		{
+			"the README's lamp", "running",
+			[]backends.Event{event("Alloc Unhealthy", ""), event("Terminated", "Exit Code: 1")},
+			[]string{"U", "T"},
+		},
+		{
+			"not restarting", "failed",
+			[]backends.Event{event("Terminated", ""), event("Not Restarting", "")},
+			[]string{"F", "T", "NR"},
+		},
 		{"pending", "pending", nil, []string{"P"}},
 		{"stopped by a user", "running", []backends.Event{event("Killing", "Sent interrupt")}, []string{}},
 	} {
@@ -113,8 +119,10 @@ type interruptedCluster struct {
 
 func (i interruptedCluster) Jobs(context.Context, backends.Selection) ([]backends.Job, error) {
 	i.jobs()
-	return []backends.Job{{ID: "a", Allocations: []backends.Allocation{{Tasks: []backends.Task{{Name: "t",
-		State: "running"}}}}}}, nil
+	return []backends.Job{{ID: "a", Allocations: []backends.Allocation{{Tasks: []backends.Task{{
+		Name:  "t",
+		State: "running",
+	}}}}}}, nil
 }
 
 func (i interruptedCluster) Usage(context.Context, []backends.Allocation) map[string]backends.Usage {
@@ -139,8 +147,10 @@ func TestPs_InterruptedPrintsNothing(t *testing.T) {
 }
 
 func TestPsJSON_StateOfUnnamedTask(t *testing.T) {
-	for status, want := range map[string]string{"pending": "pending", "running": "pending", "failed": "dead",
-		"lost": "dead"} {
+	for status, want := range map[string]string{
+		"pending": "pending", "running": "pending", "failed": "dead",
+		"lost": "dead",
+	} {
 		out := psJSON([]backends.Job{{Allocations: []backends.Allocation{{Status: status}}}}, nil)
 		if got := out.Jobs[0].Tasks[0].State; got != want {
 			t.Errorf("%s: got %s, want %s", status, got, want)

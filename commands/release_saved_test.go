@@ -79,20 +79,41 @@ func TestSaveRelease_KeepsBetter(t *testing.T) {
 		first, then []backends.Version
 		want        uint64
 	}{
-		"newer release failed": {[]backends.Version{v(1, "b", true), v(0, "a", true)},
-			[]backends.Version{v(9, "b", true), v(8, "c", false)}, 0},
-		"newer release stable": {[]backends.Version{v(1, "b", true), v(0, "a", true)},
-			[]backends.Version{v(9, "b", true), v(8, "c", true)}, 8},
-		"older release tagged": {[]backends.Version{v(4, "b", true), v(3, "a", true), tagged},
-			[]backends.Version{v(10, "b", true), tagged}, 3},
-		"same release now stable": {[]backends.Version{v(1, "b", false), v(0, "a", false)},
-			[]backends.Version{v(2, "b", true), v(1, "b", true), v(0, "a", true)}, 0},
-		"saved release is current": {[]backends.Version{v(1, "b", true), v(0, "a", true)},
-			[]backends.Version{v(9, "a", true), v(8, "b", false)}, 8},
-		"job registered again": {[]backends.Version{savedVersion(t, 1, 9, "b", true), savedVersion(t, 1, 8, "a", true)},
-			[]backends.Version{savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true)}, 0},
-		"unstable: newest stays": {[]backends.Version{v(4, "b", false), v(3, "a", false), v(0, "t", false)},
-			[]backends.Version{v(10, "b", false), v(0, "t", false)}, 3},
+		"newer release failed": {
+			[]backends.Version{v(1, "b", true), v(0, "a", true)},
+			[]backends.Version{v(9, "b", true), v(8, "c", false)},
+			0,
+		},
+		"newer release stable": {
+			[]backends.Version{v(1, "b", true), v(0, "a", true)},
+			[]backends.Version{v(9, "b", true), v(8, "c", true)},
+			8,
+		},
+		"older release tagged": {
+			[]backends.Version{v(4, "b", true), v(3, "a", true), tagged},
+			[]backends.Version{v(10, "b", true), tagged},
+			3,
+		},
+		"same release now stable": {
+			[]backends.Version{v(1, "b", false), v(0, "a", false)},
+			[]backends.Version{v(2, "b", true), v(1, "b", true), v(0, "a", true)},
+			0,
+		},
+		"saved release is current": {
+			[]backends.Version{v(1, "b", true), v(0, "a", true)},
+			[]backends.Version{v(9, "a", true), v(8, "b", false)},
+			8,
+		},
+		"job registered again": {
+			[]backends.Version{savedVersion(t, 1, 9, "b", true), savedVersion(t, 1, 8, "a", true)},
+			[]backends.Version{savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true)},
+			0,
+		},
+		"unstable: newest stays": {
+			[]backends.Version{v(4, "b", false), v(3, "a", false), v(0, "t", false)},
+			[]backends.Version{v(10, "b", false), v(0, "t", false)},
+			3,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			saved, _ := newSaved(t)

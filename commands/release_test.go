@@ -23,8 +23,10 @@ func versionOf(t *testing.T, number uint64, mode string, count int, stable, stop
 	if err != nil {
 		t.Fatal(err)
 	}
-	return backends.Version{Number: number, Stable: stable, Stopped: stopped, CreateIndex: 1, Release: release,
-		Definition: definition}
+	return backends.Version{
+		Number: number, Stable: stable, Stopped: stopped, CreateIndex: 1, Release: release,
+		Definition: definition,
+	}
 }
 
 func TestLastRelease_NewestStableThatDiffers(t *testing.T) {
@@ -35,14 +37,18 @@ func TestLastRelease_NewestStableThatDiffers(t *testing.T) {
 		versions []backends.Version // newest first, starting with the current one
 		want     int                // -1: none
 	}{
-		"a full restart": {[]backends.Version{v(3, "b", 1, true), versionOf(t, 2, "b", 1, true, true),
-			v(1, "b", 1, true), v(0, "a", 1, true)}, 0},
+		"a full restart": {[]backends.Version{
+			v(3, "b", 1, true), versionOf(t, 2, "b", 1, true, true),
+			v(1, "b", 1, true), v(0, "a", 1, true),
+		}, 0},
 		"scaled":         {[]backends.Version{v(2, "b", 3, true), v(1, "b", 1, true), v(0, "a", 1, true)}, 0},
 		"only scaled":    {[]backends.Version{v(1, "b", 3, true), v(0, "b", 1, true)}, -1},
 		"the stable one": {[]backends.Version{v(2, "c", 1, true), v(1, "b", 1, false), v(0, "a", 1, true)}, 0},
 		"none is stable": {[]backends.Version{v(2, "c", 1, false), v(1, "b", 1, false), v(0, "a", 1, false)}, 1},
-		"back and forth": {[]backends.Version{v(3, "a", 1, true), v(2, "b", 1, true), v(1, "a", 1, true),
-			v(0, "c", 1, true)}, 2},
+		"back and forth": {[]backends.Version{
+			v(3, "a", 1, true), v(2, "b", 1, true), v(1, "a", 1, true),
+			v(0, "c", 1, true),
+		}, 2},
 		"stopped with another": {[]backends.Version{v(2, "b", 1, true), versionOf(t, 1, "a", 1, true, true)}, -1},
 		"alone":                {[]backends.Version{v(0, "a", 1, true)}, -1},
 	} {
@@ -117,8 +123,10 @@ func failedJob(index uint64, others ...backends.Allocation) backends.JobDetail {
 	var job backends.JobDetail
 	job.ID, job.Type, job.ModifyIndex = "web", "service", index
 	job.Groups = []backends.Group{{Name: "web", Count: 1}}
-	job.Allocations = append([]backends.Allocation{{ID: "a1a1a1a1", JobID: "web", Name: "web.web[0]", Group: "web",
-		Status: "failed", Desired: "run", Created: time.Unix(1, 0)}}, others...)
+	job.Allocations = append([]backends.Allocation{{
+		ID: "a1a1a1a1", JobID: "web", Name: "web.web[0]", Group: "web",
+		Status: "failed", Desired: "run", Created: time.Unix(1, 0),
+	}}, others...)
 	return job
 }
 
@@ -137,8 +145,10 @@ func TestWaitUntilReplaced_NothingReplaced(t *testing.T) {
 }
 
 func TestWaitUntilReplaced_RunsOrFails(t *testing.T) {
-	next := backends.Allocation{ID: "b2b2b2b2", JobID: "web", Name: "web.web[0]", Group: "web", Desired: "run",
-		Created: time.Unix(2, 0)}
+	next := backends.Allocation{
+		ID: "b2b2b2b2", JobID: "web", Name: "web.web[0]", Group: "web", Desired: "run",
+		Created: time.Unix(2, 0),
+	}
 	for status, want := range map[string]string{
 		"running": "",
 		"failed":  "allocation b2b2b2b2, which replaces a1a1a1a1, is failed",
@@ -184,23 +194,31 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 		"not replaced":   {errPermission, 0, nil, "Permission denied", false},
 		"purged":         {backends.ErrNotFound, 0, nil, backends.ErrNotFound.Error(), false},
 		"first rejected": {nil, 1, nil, "web was changed by somebody else", false},
-		"second rejected": {nil, 2, nil,
-			"web was registered with one attempt to reschedule in group web, and could not be restored: ", false},
-		"second rejected, not replaced": {errPermission, 2, nil, "Permission denied\nweb was registered with one attempt",
-			false},
-		"no leader": {nil, 2, errNoLeader,
+		"second rejected": {
+			nil, 2, nil,
+			"web was registered with one attempt to reschedule in group web, and could not be restored: ", false,
+		},
+		"second rejected, not replaced": {
+			errPermission, 2, nil, "Permission denied\nweb was registered with one attempt",
+			false,
+		},
+		"no leader": {
+			nil, 2, errNoLeader,
 			"web is registered with one attempt to reschedule in group web, and could not be restored: No cluster leader " +
-				"(see: history web; restore it: ops ", true},
+				"(see: history web; restore it: ops ", true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				job := failedJob(7)
-				f := &failedCluster{definition: json.RawMessage(definition), refuse: tc.refuse, refusal: tc.refusal,
+				f := &failedCluster{
+					definition: json.RawMessage(definition), refuse: tc.refuse, refusal: tc.refusal,
 					detail: func() backends.JobDetail {
 						is := failedJob(9)
 						is.Groups[0].Count, is.Allocations = 0, nil
 						return is
-					}}
+					},
+				}
 				w := f.work(t)
 				w.Cluster, w.Operations = f, f
 				r := &rolling{job: job, unreschedulable: job.Allocations, timeout: time.Minute}
@@ -246,8 +264,10 @@ func TestCheckReplaced(t *testing.T) {
 	if err := checkReplaced(job, ""); err != nil {
 		t.Errorf("pending evaluation: got %v", err)
 	}
-	replaced := failedJob(7, backends.Allocation{ID: "b2", JobID: "web", Name: "web.web[0]", Group: "web",
-		Status: "running", Desired: "run", Created: time.Unix(2, 0)})
+	replaced := failedJob(7, backends.Allocation{
+		ID: "b2", JobID: "web", Name: "web.web[0]", Group: "web",
+		Status: "running", Desired: "run", Created: time.Unix(2, 0),
+	})
 	if err := checkReplaced(replaced, ""); err != nil {
 		t.Errorf("replaced: got %v", err)
 	}
@@ -259,8 +279,10 @@ func TestCheckReplaced(t *testing.T) {
 }
 
 func TestMissingAllocations_OnlyIfIdle(t *testing.T) {
-	running := backends.Allocation{ID: "b2", JobID: "web", Name: "web.web[1]", Group: "web", Status: "running",
-		Desired: "run", Created: time.Unix(2, 0)}
+	running := backends.Allocation{
+		ID: "b2", JobID: "web", Name: "web.web[1]", Group: "web", Status: "running",
+		Desired: "run", Created: time.Unix(2, 0),
+	}
 	unknown := running
 	unknown.Status = "unknown"
 	lost := running
@@ -276,8 +298,10 @@ func TestMissingAllocations_OnlyIfIdle(t *testing.T) {
 		"an evaluation is pending": {func(j *backends.JobDetail) {
 			j.Evaluations = []backends.Evaluation{{Status: "pending"}}
 		}, "", 0},
-		"one cannot be placed": {func(j *backends.JobDetail) { j.Unplaced = []backends.Unplaced{{Group: "web"}} },
-			"", 0},
+		"one cannot be placed": {
+			func(j *backends.JobDetail) { j.Unplaced = []backends.Unplaced{{Group: "web"}} },
+			"", 0,
+		},
 		"a system job":                  {func(j *backends.JobDetail) { j.Type = "system" }, "", 0},
 		"one is on a disconnected node": {func(j *backends.JobDetail) { j.Allocations[1] = unknown }, "", 0},
 		"another is lost":               {func(j *backends.JobDetail) { j.Allocations[1] = lost }, "", 2},

@@ -63,8 +63,10 @@ func TestRegisterAgain_RetriesUntilTimeout(t *testing.T) {
 		"at once": {func(int, uint64) error { return nil }, nil, 0, 0},
 		"never": {func(int, uint64) error { return errNoLeader }, errNoLeader, recoveryTimeout, recoveryTimeout +
 			2*recoveryInterval},
-		"permission denied": {func(int, uint64) error { return errPermission }, errPermission, recoveryTimeout,
-			recoveryTimeout + 2*recoveryInterval},
+		"permission denied": {
+			func(int, uint64) error { return errPermission }, errPermission, recoveryTimeout,
+			recoveryTimeout + 2*recoveryInterval,
+		},
 		"later": {func(calls int, _ uint64) error {
 			if calls < 50 {
 				return errNoLeader
@@ -129,10 +131,14 @@ func TestConfirmStopped(t *testing.T) {
 		"stopped by somebody else": {errPermission, job(true, 8), "Permission denied", 0},
 		"purged by somebody else":  {errPermission, deleted, backends.ErrNotFound.Error(), 0},
 		"rejected":                 {errPermission, job(false, 7), "web was not stopped: Permission denied", 0},
-		"changed": {errPermission, job(false, 8),
-			"web was changed by somebody else meanwhile, to version 8", 0},
-		"registered again": {nil, job(false, 9),
-			"this restart stopped web, and somebody else has already registered it again, as version 9", 0},
+		"changed": {
+			errPermission, job(false, 8),
+			"web was changed by somebody else meanwhile, to version 8", 0,
+		},
+		"registered again": {
+			nil, job(false, 9),
+			"this restart stopped web, and somebody else has already registered it again, as version 9", 0,
+		},
 		"not applied":               {lost, job(false, 7), "web was not stopped: ", lateRequestGrace},
 		"no response":               {lost, noLeader, errStopUnknown.Error(), recoveryTimeout},
 		"no response, stop applied": {nil, noLeader, errStopUnknown.Error(), recoveryTimeout},

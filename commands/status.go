@@ -209,8 +209,10 @@ func allocationsText(all []backends.Allocation, look render.Style) string {
 	rows := [][]string{{"ID", "Node", "Task Group", "Version", "Desired", "Status", "Created", "Modified"}}
 	for _, a := range all {
 		if !old[a.ID] {
-			rows = append(rows, []string{shortID(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status,
-				ago(a.Created), ago(a.Modified)})
+			rows = append(rows, []string{
+				shortID(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status,
+				ago(a.Created), ago(a.Modified),
+			})
 		}
 	}
 	if len(rows) == 1 {

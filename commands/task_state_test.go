@@ -24,14 +24,16 @@ func jobWithAllStates() backends.Job {
 			Created: started, Modified: changed, Tasks: []backends.Task{t},
 		}
 	}
-	return backends.Job{Tier: "production", Namespace: "default", ID: "p-web", Type: "service", Status: "running",
+	return backends.Job{
+		Tier: "production", Namespace: "default", ID: "p-web", Type: "service", Status: "running",
 		Allocations: []backends.Allocation{
 			one("1", "running", "run", backends.Task{State: "running"}),
 			one("2", "lost", "stop", backends.Task{State: "running"}),
 			one("3", "unknown", "run", backends.Task{State: "running"}),
 			one("4", "complete", "stop", backends.Task{State: "dead", Finished: changed}),
 			one("5", "failed", "run", backends.Task{State: "dead", Failed: true, Finished: changed}),
-		}}
+		},
+	}
 }
 
 func TestPsTable_States(t *testing.T) {
@@ -56,8 +58,11 @@ func TestPsJSON_States(t *testing.T) {
 		state string
 		flags []string
 		ended bool
-	}{{"running", nil, false}, {"dead", []string{"lost"}, true}, {"unknown", []string{"unknown"}, false}, {"dead",
-		[]string{"complete"}, true}, {"dead", []string{"F"}, true}} {
+	}{{"running", nil, false}, {"dead", []string{"lost"}, true}, {"unknown", []string{"unknown"}, false}, {
+		"dead",
+		[]string{"complete"},
+		true,
+	}, {"dead", []string{"F"}, true}} {
 		task := out.Jobs[0].Tasks[i]
 		if task.State != want.state || !slices.Equal(task.Flags, want.flags) || (task.Ended != nil) != want.ended ||
 			task.Started == nil {
@@ -72,8 +77,10 @@ func TestPsJSON_States(t *testing.T) {
 func TestPstree_States(t *testing.T) {
 	var got bytes.Buffer
 	job := jobWithAllStates()
-	job.Allocations = append(job.Allocations, backends.Allocation{ID: "66666666-0000", JobID: "p-web", Group: "g",
-		Status: "pending", Modified: time.Now().Add(-time.Minute)})
+	job.Allocations = append(job.Allocations, backends.Allocation{
+		ID: "66666666-0000", JobID: "p-web", Group: "g",
+		Status: "pending", Modified: time.Now().Add(-time.Minute),
+	})
 	jobTree([]backends.Job{job}, nil).Write(&got, render.Style{})
 	want := `.
 └── p-web
@@ -98,8 +105,10 @@ func TestInfo_States(t *testing.T) {
 		writeTask(text, a, a.Tasks[0], backends.Usage{}, backends.Restart{Mode: "fail"}, nil)
 	}
 	got := text.String()
-	for _, want := range []string{"3333333333 |unknown ", "|Disconnected |1 hour ago ", "the task may still be running",
-		"1111111111 |running ", "5555555555 |failed "} {
+	for _, want := range []string{
+		"3333333333 |unknown ", "|Disconnected |1 hour ago ", "the task may still be running",
+		"1111111111 |running ", "5555555555 |failed ",
+	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got\n%s\nwithout %q", got, want)
 		}

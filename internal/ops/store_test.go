@@ -25,8 +25,10 @@ var (
 
 // recordOf returns the record of operation abcd as the gateway writes it.
 func recordOf(job Job, definition string) []byte {
-	return must(json.Marshal(SavedJob{ID: "abcd", Job: job, User: "wim",
-		Time: time.Unix(1, 0), Definition: json.RawMessage(definition)}))
+	return must(json.Marshal(SavedJob{
+		ID: "abcd", Job: job, User: "wim",
+		Time: time.Unix(1, 0), Definition: json.RawMessage(definition),
+	}))
 }
 
 func TestOpen_RejectsFile(t *testing.T) {
@@ -37,37 +39,55 @@ func TestOpen_RejectsFile(t *testing.T) {
 		want    string // part of the problem; empty: accepted
 	}{
 		"signed": {sign(good, testKey), ""},
-		"another's child": {sign(recordOf(job(func(j *Job) { j.ID = "p-team2-x/dispatch-1"; j.Root = "p-team1-web" }),
-			`{"ID":"p-team2-x/dispatch-1","Namespace":"default","ParentID":"p-team2-x"}`), testKey),
-			`belongs to job "p-team2-x", not "p-team1-web"`},
-		"no signature": {append(bytes.Clone(good), '\n'),
+		"another's child": {
+			sign(recordOf(job(func(j *Job) { j.ID = "p-team2-x/dispatch-1"; j.Root = "p-team1-web" }),
+				`{"ID":"p-team2-x/dispatch-1","Namespace":"default","ParentID":"p-team2-x"}`), testKey),
+			`belongs to job "p-team2-x", not "p-team1-web"`,
+		},
+		"no signature": {
+			append(bytes.Clone(good), '\n'),
 			"not signed: it was written by an earlier release or not by the gateway; users cannot restore it: check it, " +
-				"register the job with"},
+				"register the job with",
+		},
 		"no line": {good, "not signed"},
 		"empty":   {nil, "not signed"},
-		"another key": {sign(good, Key{2}),
+		"another key": {
+			sign(good, Key{2}),
 			"the signature does not match: the file was changed, or the host key of the gateway that wrote it is not " +
-				"configured; users cannot restore it"},
+				"configured; users cannot restore it",
+		},
 		"no hex":          {append(append(bytes.Clone(good), '\n'), "HMAC-SHA256 xyz\n"...), "the signature does not match"},
 		"empty signature": {append(append(bytes.Clone(good), '\n'), "HMAC-SHA256 \n"...), "the signature does not match"},
 		"cut signature":   {sign(good, testKey)[:len(sign(good, testKey))-10], "the signature does not match"},
 		"trailing text":   {append(sign(good, testKey), "x\n"...), "the signature does not match"},
-		"changed": {bytes.Replace(sign(good, testKey), []byte("wim"), []byte("ann"), 1),
-			"the signature does not match"},
+		"changed": {
+			bytes.Replace(sign(good, testKey), []byte("wim"), []byte("ann"), 1),
+			"the signature does not match",
+		},
 		"forged root": {bytes.Replace(sign(good, testKey), []byte(`"root":"p-team1-web"`), []byte(`"root":"p-team2-web"`),
 			1), "the signature does not match"},
-		"another name": {sign(bytes.Replace(good, []byte(`"abcd"`), []byte(`"ef01"`), 1), testKey),
-			`record of operation "ef01"`},
+		"another name": {
+			sign(bytes.Replace(good, []byte(`"abcd"`), []byte(`"ef01"`), 1), testKey),
+			`record of operation "ef01"`,
+		},
 		"not JSON": {sign([]byte("{"), testKey), "unexpected end of JSON input"},
-		"another root": {sign(recordOf(job(func(j *Job) { j.Root = "p-team2-web" }), string(webDefinition)), testKey),
-			`belongs to job "p-team1-web", not "p-team2-web"`},
-		"another job": {sign(recordOf(web, `{"ID":"p-team2-shop","Namespace":"default"}`), testKey),
-			`is for job "p-team2-shop", not "p-team1-web"`},
-		"other namespace": {sign(recordOf(web, `{"ID":"p-team1-web","Namespace":"kube"}`), testKey),
-			`is for namespace "kube", not "default"`},
+		"another root": {
+			sign(recordOf(job(func(j *Job) { j.Root = "p-team2-web" }), string(webDefinition)), testKey),
+			`belongs to job "p-team1-web", not "p-team2-web"`,
+		},
+		"another job": {
+			sign(recordOf(web, `{"ID":"p-team2-shop","Namespace":"default"}`), testKey),
+			`is for job "p-team2-shop", not "p-team1-web"`,
+		},
+		"other namespace": {
+			sign(recordOf(web, `{"ID":"p-team1-web","Namespace":"kube"}`), testKey),
+			`is for namespace "kube", not "default"`,
+		},
 		"no definition": {sign(recordOf(web, `null`), testKey), `is for job "", not "p-team1-web"`},
-		"too large": {append(bytes.Repeat([]byte(" "), maxFile), sign(good, testKey)...),
-			"larger than 16 MiB; remove it"},
+		"too large": {
+			append(bytes.Repeat([]byte(" "), maxFile), sign(good, testKey)...),
+			"larger than 16 MiB; remove it",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
@@ -114,10 +134,14 @@ func TestOpen_FileTypeAndOwner(t *testing.T) {
 			os.WriteFile(outside, good, 0o600)
 			return os.Symlink(outside, file)
 		}, "not a regular file, but a symbolic link; remove it"},
-		"named pipe": {func(file string) error { return syscall.Mkfifo(file, 0o600) },
-			"not a regular file, but a named pipe; remove it"},
-		"folder": {func(file string) error { return os.Mkdir(file, 0o700) },
-			"not a regular file, but a folder; remove it"},
+		"named pipe": {
+			func(file string) error { return syscall.Mkfifo(file, 0o600) },
+			"not a regular file, but a named pipe; remove it",
+		},
+		"folder": {
+			func(file string) error { return os.Mkdir(file, 0o700) },
+			"not a regular file, but a folder; remove it",
+		},
 		"device": {func(file string) error {
 			return syscall.Mknod(file, syscall.S_IFCHR|0o600, 1<<8|5) // /dev/zero, which has no end
 		}, "not a regular file, but a device; remove it"},
@@ -154,12 +178,18 @@ func TestOpen_FolderOwner(t *testing.T) {
 		spoil func(folder string) error
 		want  string
 	}{
-		"writable by the group": {func(folder string) error { return os.Chmod(folder, 0o770) },
-			"can be written by others (mode 0770); chmod go-w it"},
-		"writable by others": {func(folder string) error { return os.Chmod(folder, 0o1777) },
-			"can be written by others (mode 0777); chmod go-w it"},
-		"another owner": {func(folder string) error { return os.Chown(folder, 12345, -1) },
-			"belongs to user 12345, but the gateway runs as user 0; chown it"},
+		"writable by the group": {
+			func(folder string) error { return os.Chmod(folder, 0o770) },
+			"can be written by others (mode 0770); chmod go-w it",
+		},
+		"writable by others": {
+			func(folder string) error { return os.Chmod(folder, 0o1777) },
+			"can be written by others (mode 0777); chmod go-w it",
+		},
+		"another owner": {
+			func(folder string) error { return os.Chown(folder, 12345, -1) },
+			"belongs to user 12345, but the gateway runs as user 0; chown it",
+		},
 		"link": {func(folder string) error {
 			if err := os.Rename(folder, folder+"2"); err != nil {
 				return err
