@@ -131,10 +131,10 @@ func (p *partialCommand) parse(words []string) {
 			p.flagsEnded = true
 			continue
 		}
-		flag, value, whole := p.findFlag(word)
+		flag, value, hasValue := p.findFlag(word)
 		switch {
 		case flag == nil:
-		case whole:
+		case hasValue:
 			flag.Value.Set(value)
 		case flag.NoOptDefVal == "" && i+1 == len(words):
 			p.pendingFlag = flag
@@ -147,12 +147,12 @@ func (p *partialCommand) parse(words []string) {
 	}
 }
 
-// findFlag returns the flag that a word sets, or nil. whole reports whether the word contains the flag's value;
+// findFlag returns the flag that a word sets, or nil. hasValue reports whether the word contains the flag's value;
 // otherwise the next word is the value.
-func (p *partialCommand) findFlag(word string) (flag *pflag.Flag, value string, whole bool) {
+func (p *partialCommand) findFlag(word string) (flag *pflag.Flag, value string, hasValue bool) {
 	if name, long := strings.CutPrefix(word, "--"); long {
-		name, value, whole = strings.Cut(name, "=")
-		return p.flags.Lookup(name), value, whole
+		name, value, hasValue = strings.Cut(name, "=")
+		return p.flags.Lookup(name), value, hasValue
 	}
 	for i := 1; i < len(word) && word[i] < 0x80; i++ { // short flags may be combined
 		flag = p.flags.ShorthandLookup(word[i : i+1])

@@ -162,15 +162,15 @@ func (f *follower) followAll(ctx context.Context) error {
 			start(t, f.query)
 		}
 	}
-	whole := f.query
-	whole.Lines, whole.Since = -1, time.Time{}
+	fromStart := f.query
+	fromStart.Lines, fromStart.Since = -1, time.Time{}
 	for ctx.Err() == nil {
 		job := f.job.Load()
 		if job == nil {
 			break
 		}
 		for _, t := range tasksOf(job.Allocations) {
-			start(t, whole)
+			start(t, fromStart)
 		}
 		if open.Load() == 0 && (job.Status == "dead" || withoutLog.Load() > 0 && withLog.Load() == 0) {
 			break

@@ -131,7 +131,7 @@ func (t *taskLog) flush() error {
 
 // write prints a line, or a part of a long line.
 func (t *taskLog) write(stderr bool, l *partialLine) error {
-	text, whole := bytes.CutSuffix(l.text, []byte{'\n'})
+	text, isComplete := bytes.CutSuffix(l.text, []byte{'\n'})
 	defer func() { l.text = l.text[:0] }()
 	if t.pattern != nil && !l.started && !t.pattern.Match(bytes.TrimSuffix(text, []byte{'\r'})) {
 		return nil
@@ -148,10 +148,10 @@ func (t *taskLog) write(stderr bool, l *partialLine) error {
 	} else {
 		shown = append(shown, text...)
 	}
-	if whole || t.prefix != "" {
+	if isComplete || t.prefix != "" {
 		shown = append(shown, '\n')
 	}
-	l.started = !whole
+	l.started = !isComplete
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.prefix == "" {

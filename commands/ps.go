@@ -90,9 +90,9 @@ func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error
 		_, werr := io.WriteString(out, execIDs(jobs))
 		return cmp.Or(werr, err)
 	}
-	usage, gone := fetchUsage(ctx, req, jobs, p.noStats)
-	if gone != nil {
-		return gone
+	usage, usageErr := fetchUsage(ctx, req, jobs, p.noStats)
+	if usageErr != nil {
+		return usageErr
 	}
 	if p.json {
 		return cmp.Or(render.JSON(out, psJSON(jobs, usage)), err)

@@ -63,9 +63,9 @@ func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) e
 		return err
 	}
 	jobs = filterJobs(req, jobs)
-	usage, gone := fetchUsage(ctx, req, jobs, p.noStats)
-	if gone != nil {
-		return gone
+	usage, usageErr := fetchUsage(ctx, req, jobs, p.noStats)
+	if usageErr != nil {
+		return usageErr
 	}
 	if p.json {
 		return cmp.Or(render.JSON(out, psJSON(jobs, usage)), err)
