@@ -193,7 +193,7 @@ func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	return err
 }
 
-// minIDLength prevents that an empty variable or a typo matches the only operation.
+// minIDLength prevents an empty variable or a typo from matching the only operation.
 const minIDLength = 4
 
 func opByID(all []opOutput, id string) (opOutput, error) {

@@ -171,7 +171,7 @@ func canariesAre(n int) string {
 }
 
 // allocationCounts returns how many allocations the job's groups want, how many of the current version they have, and
-// how many others are still running. Complete allocations of a batch job count as had. For a system job, Nomad
+// how many others are still running. Complete allocations of a batch job count, too. For a system job, Nomad
 // decides the number of allocations.
 func allocationCounts(job backends.JobDetail) (want, have, surplus int) {
 	if job.Stopped || job.Periodic || job.Parameterized {
