@@ -1,4 +1,4 @@
-# The commands of CONTRIBUTING.md. Everything works from a fresh clone with Go and an OpenSSH client.
+# The development commands (see CONTRIBUTING.md). All work in a fresh clone with Go and an OpenSSH client.
 
 TOOL = go tool -modfile=tools/go.mod
 
@@ -6,44 +6,47 @@ VERSION := $(or $(VERSION),$(shell git describe --tags --always --abbrev=12 --di
 ARCHES = amd64 arm64
 IMAGE = nomadctld:$(VERSION)
 
-# Static, and the same bytes wherever it is built: no paths, no time, nothing of the checkout but the version, and nothing of
-# the environment. The Dockerfile has the same flags.
-RELEASE = CGO_ENABLED=0 GOOS=linux GOAMD64=v1 GOARM64=v8.0 GOFLAGS= GOEXPERIMENT= go build -trimpath -buildvcs=false -ldflags "-s -w -X main.stamp=$(VERSION)"
+# A static, reproducible build: the binary depends on the source and the version, not on paths, time or environment. The
+# Dockerfile uses the same flags.
+RELEASE = CGO_ENABLED=0 GOOS=linux GOAMD64=v1 GOARM64=v8.0 GOFLAGS= GOEXPERIMENT= \
+	go build -trimpath -buildvcs=false -ldflags "-s -w -X main.stamp=$(VERSION)"
 
 .PHONY: build demo test check lint generate picture bench image dist $(ARCHES:%=dist/nomadctld-linux-%)
 
-build: ## the binary
+build: ## build the binary
 	go build -ldflags "-X main.stamp=$(VERSION)" -o nomadctld .
 
-demo: ## a gateway to three simulated clusters, to try out; ARGS="ps mattermost" runs just that
+demo: ## start a gateway to three simulated clusters; with ARGS="ps mattermost", run one command and exit
 	@go run . demo $(ARGS)
 
-test: ## all tests; against a real Nomad too where NOMADCTLD_TEST_NOMAD or PATH leads to one
+test: ## run all tests; also against a real Nomad, if NOMADCTLD_TEST_NOMAD or PATH names one
 	go test -p 1 -timeout 30m ./...
 
-check: lint ## what CI checks
-	go test -p 1 -parallel 2 -race -short -timeout 40m ./... # few at a time: the detector is slow, and they speak to real daemons
+check: lint ## run the checks of CI
+	@# Few tests in parallel, because the race detector is slow and the tests use real daemons.
+	go test -p 1 -parallel 2 -race -short -timeout 40m ./...
 	$(MAKE) test
 
 lint:
-	@files=$$($(TOOL) gofumpt -l .); if [ -n "$$files" ]; then echo "not formatted (make generate mends it):" $$files; exit 1; fi
+	@files=$$($(TOOL) gofumpt -l .); \
+	if [ -n "$$files" ]; then echo "not formatted (run make generate):" $$files; exit 1; fi
 	go vet ./...
 	$(TOOL) staticcheck ./...
 
-generate: ## the docs that are made from the commands; formatting
+generate: ## generate the docs from the commands, and format the code
 	go run ./internal/docs
 	$(TOOL) gofumpt -w .
 
-picture: ## docs/demo.svg, drawn from what the demo shows in a terminal
+picture: ## draw docs/demo.svg from the terminal output of the demo
 	go run ./internal/picture
 
-bench: ## ratios to a peer in the same run
+bench: ## run the benchmarks; they report ratios to a peer in the same run
 	go test -timeout 30m -run '^$$' -bench . -benchtime 1x .
 
-image: ## the container image; ARGS="--build-arg NOMAD_IMAGE=..." for the Dockerfile's arguments
+image: ## build the container image; ARGS="--build-arg NOMAD_IMAGE=..." passes arguments to docker build
 	docker build --build-arg VERSION=$(VERSION) --tag $(IMAGE) $(ARGS) .
 
-dist: $(ARCHES:%=dist/nomadctld-linux-%) ## what a release consists of, in dist
+dist: $(ARCHES:%=dist/nomadctld-linux-%) ## build the release files in dist
 	cd dist && sha256sum $(ARCHES:%=nomadctld-linux-%) >SHA256SUMS
 
 $(ARCHES:%=dist/nomadctld-linux-%): dist/nomadctld-linux-%:

@@ -21,9 +21,8 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// BenchmarkPs measures ps through a real SSH connection, login included, beside what a peer takes on the same cluster
-// of 5,000 allocations, in the same run. Medians of 5; the metrics are milliseconds and, for the peers, how many times
-// the time of a team's ps.
+// BenchmarkPs measures ps over SSH, including the login, and compares it with peers on the same cluster of 5,000
+// allocations in the same run. The metrics are medians of 5, in milliseconds and as multiples of a team's ps.
 func BenchmarkPs(b *testing.B) {
 	const jobs, perJob = 1000, 5
 	cluster := sim.New()
@@ -36,7 +35,10 @@ func BenchmarkPs(b *testing.B) {
 		if i%50 == 0 { // 20 jobs with 100 allocations
 			team = "team1"
 		}
-		cluster.Run(sim.Job{ID: fmt.Sprintf("p-%s-%d", team, i), Deployment: sim.Deployment{Status: "successful"}, Groups: []sim.Group{{Name: "g", Count: perJob}}})
+		cluster.Run(sim.Job{
+			ID: fmt.Sprintf("p-%s-%d", team, i), Deployment: sim.Deployment{Status: "successful"},
+			Groups: []sim.Group{{Name: "g", Count: perJob}},
+		})
 	}
 	url, err := cluster.Start()
 	if err != nil {
@@ -69,7 +71,7 @@ func BenchmarkPs(b *testing.B) {
 			}
 		}))
 	}
-	b.ReportMetric(0, "ns/op") // the metrics above are what counts
+	b.ReportMetric(0, "ns/op") // hides the default metric
 }
 
 // sessionRunner returns a function that logs in as a user and runs a command line.
@@ -88,10 +90,10 @@ func sessionRunner(b *testing.B, g *testGateway) func(user, line string) {
 	}
 }
 
-// BenchmarkHalfOpen measures a user's ps, login included, while up to 2,000 clients from 200 addresses connect and prove
-// nothing, beside the same on an idle gateway. Half of them send nothing, half their version. The gateway closes
-// most of them, and each of them comes back five seconds later. The ratios are the metrics: for a user whose address has
-// logged in before, and for one whose has not. Medians of 21.
+// BenchmarkHalfOpen measures a user's ps, including the login, while up to 2,000 clients from 200 addresses connect
+// without authenticating. Half of them send nothing, half send their version. The gateway closes most of them, and they
+// reconnect five seconds later. The metrics are ratios to an idle gateway, for a user whose address has logged in
+// before and for one whose address has not. They are medians of 21.
 func BenchmarkHalfOpen(b *testing.B) {
 	const clients, addresses, pause = 2000, 200, 5 * time.Second
 	cluster := sim.New()
@@ -136,14 +138,14 @@ func BenchmarkHalfOpen(b *testing.B) {
 	measure := func(known bool) time.Duration {
 		var all []time.Duration
 		for range 21 {
-			begin := time.Now()
+			start := time.Now()
 			ps(known)()
-			all = append(all, time.Since(begin))
+			all = append(all, time.Since(start))
 			time.Sleep(50 * time.Millisecond)
 		}
 		return medianOf(all)
 	}
-	measure(true) // what is made once
+	measure(true) // creates the resources that are reused
 	idle := measure(true)
 
 	ctx, stop := context.WithCancel(context.Background())
@@ -176,7 +178,7 @@ func BenchmarkHalfOpen(b *testing.B) {
 	time.Sleep(pause)
 	known, stranger := measure(true), measure(false)
 	b.ReportMetric(float64(open.Load()), "half-open-at-the-end")
-	b.ReportMetric(float64(opened.Load()), "connections-of-theirs")
+	b.ReportMetric(float64(opened.Load()), "attack-connections")
 	stop()
 	attackers.Wait()
 	b.ReportMetric(ms(idle), "ms-idle")
@@ -185,8 +187,8 @@ func BenchmarkHalfOpen(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkComplete measures what Tab takes on an open connection, with each shell that nomadctl may run in, beside the same
-// question asked by ssh alone over that connection. Medians of 5.
+// BenchmarkComplete measures a completion by nomadctl on an open connection, in each supported shell, and compares it
+// with the same request by ssh alone. The metrics are medians of 5.
 func BenchmarkComplete(b *testing.B) {
 	for _, shell := range [][]string{{"dash"}, {"bash"}, {"busybox", "sh"}} {
 		if _, err := exec.LookPath(shell[0]); err != nil {
@@ -207,9 +209,9 @@ func BenchmarkComplete(b *testing.B) {
 			c.run("", "whoami") // opens the connection
 			sockets, _ := filepath.Glob(filepath.Join(c.home, "nomadctl", "*"))
 			if len(sockets) != 1 {
-				b.Fatalf("got the sockets %q, want one", sockets)
+				b.Fatalf("got sockets %q, want one", sockets)
 			}
-			ask := func(cmd *exec.Cmd) func() {
+			request := func(cmd *exec.Cmd) func() {
 				return func() {
 					again := *cmd
 					if out, err := again.Output(); err != nil || bytes.Count(out, []byte("\n")) != 11 {
@@ -217,8 +219,9 @@ func BenchmarkComplete(b *testing.B) {
 					}
 				}
 			}
-			whole := medianTime(b, ask(c.command("__complete", "--", "status", "p-team1-1")))
-			plain := medianTime(b, ask(exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "x", "complete -- status p-team1-1")))
+			whole := medianTime(b, request(c.command("__complete", "--", "status", "p-team1-1")))
+			plain := medianTime(b, request(exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "x",
+				"complete -- status p-team1-1")))
 			b.ReportMetric(ms(whole), "ms")
 			b.ReportMetric(float64(plain)/float64(whole), "ssh-alone/ours")
 			b.ReportMetric(0, "ns/op")
@@ -230,9 +233,9 @@ func medianTime(b *testing.B, f func()) time.Duration {
 	b.Helper()
 	var all []time.Duration
 	for range 5 {
-		begin := time.Now()
+		start := time.Now()
 		f()
-		all = append(all, time.Since(begin))
+		all = append(all, time.Since(start))
 	}
 	return medianOf(all)
 }

@@ -19,7 +19,7 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// registerAndSettle registers a job of one of the kinds of the scripts, or a new version of it, and waits until it is settled.
+// registerAndSettle registers a job of a kind in scriptJobs, or a new version of it, and waits until it is settled.
 func registerAndSettle(t *testing.T, cluster nomadtest.Cluster, kind, id, mode string) *api.Client {
 	t.Helper()
 	client, err := api.NewClient(&api.Config{Address: cluster.URL, SecretID: nomadtest.Token})
@@ -32,20 +32,21 @@ func registerAndSettle(t *testing.T, cluster nomadtest.Cluster, kind, id, mode s
 	return client
 }
 
-// runUntil runs a command of wim on a terminal until it asks.
-func (g *testGateway) runUntil(t *testing.T, line, question string) *terminal {
+// runUntil runs a command of wim on a terminal until it shows the text.
+func (g *testGateway) runUntil(t *testing.T, line, text string) *terminal {
 	t.Helper()
 	cmd := g.ssh("wim", line)
 	cmd.Args = append([]string{"ssh", "-tt"}, cmd.Args[1:]...)
 	c := onTerminal(t, cmd, 120, 30)
-	c.expect(question)
+	c.expect(text)
 	return c
 }
 
-// writesTo returns the requests to change something whose path or body names the job.
+// writesTo returns the write requests whose path or body names the job.
 func writesTo(c *sim.Cluster, job string) (all []sim.Write) {
 	for _, w := range c.Writes() {
-		if strings.Contains(w.Path+" ", "/"+job+" ") || strings.Contains(w.Path, "/"+job+"/") || strings.Contains(string(w.Body), `"`+job+`"`) {
+		if strings.Contains(w.Path+" ", "/"+job+" ") || strings.Contains(w.Path, "/"+job+"/") ||
+			strings.Contains(string(w.Body), `"`+job+`"`) {
 			all = append(all, w)
 		}
 	}
@@ -60,32 +61,44 @@ func TestStop_AsksForSeveralAllocations(t *testing.T) {
 	registerAndSettle(t, cluster, "three", "p-team5-ask", "a")
 	cluster.Sim.ForgetWrites()
 	for _, tc := range []struct {
-		line, question, keys, confirmed string
-		code                            int
+		line, prompt, keys, confirmed string
+		code                          int
 	}{
 		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "n", "no", 1},
 		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "\r", "no", 1},
 		{"stop p-team5-ask/web", "Stop p-team5-ask/web in tier production: 3 running allocations? [y/N] ", "x", "no", 1},
 		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "\x03", "no", 130},
-		{"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ", "n", "no", 1},
-		{"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ", "\x03", "no", 130},
-		{"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ", "Y", "yes", 0},
+		{
+			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ",
+			"n", "no", 1,
+		},
+		{
+			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ",
+			"\x03", "no", 130,
+		},
+		{
+			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ",
+			"Y", "yes", 0,
+		},
 		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "y", "yes", 0},
 	} {
-		c := g.runUntil(t, tc.line, tc.question)
+		c := g.runUntil(t, tc.line, tc.prompt)
 		if got := writesTo(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 {
-			t.Fatalf("%s: %+v before an answer, want nothing", tc.line, got)
+			t.Fatalf("%s: %+v before the prompt was answered, want nothing", tc.line, got)
 		}
 		c.send(tc.keys)
 		code, rest := c.waitExit()
 		if tc.confirmed == "no" && !strings.Contains(rest, "nothing was done") || code != tc.code {
 			t.Errorf("%s, %q: got %d and %q, want %d", tc.line, tc.keys, code, rest, tc.code)
 		}
-		if got := writesTo(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 || tc.confirmed == "yes" && len(got) == 0 {
-			t.Errorf("%s, %q: the cluster received %+v", tc.line, tc.keys, got)
+		if got := writesTo(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 ||
+			tc.confirmed == "yes" && len(got) == 0 {
+			t.Errorf("%s, %q: the cluster got %+v", tc.line, tc.keys, got)
 		}
 		e := lastEvent(g.events(t))
-		if e.Confirmed != tc.confirmed || e.ExitCode != tc.code || e.Job != "p-team5-ask" || (len(e.Evaluations) > 0) != (tc.line == "stop p-team5-ask" && tc.confirmed == "yes") && tc.confirmed == "no" {
+		if e.Confirmed != tc.confirmed || e.ExitCode != tc.code || e.Job != "p-team5-ask" ||
+			(len(e.Evaluations) > 0) != (tc.line == "stop p-team5-ask" && tc.confirmed == "yes") &&
+				tc.confirmed == "no" {
 			t.Errorf("%s, %q: got the event %+v, want it confirmed: %s", tc.line, tc.keys, e, tc.confirmed)
 		}
 	}
@@ -94,28 +107,28 @@ func TestStop_AsksForSeveralAllocations(t *testing.T) {
 	}
 }
 
-// TestStop_YesShowsProgressOnOneLine is on a terminal.
 func TestStop_YesShowsProgressOnOneLine(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-line", "a")
-	cluster.Sim.SetStepInterval(300 * time.Millisecond) // so that there is a progress to see
-	const passing = `(?:\r[^\r\n]*\x1b\[K)+\r\x1b\[K`   // written over, and taken away in the end
+	cluster.Sim.SetStepInterval(300 * time.Millisecond) // slow enough to see progress
+	const passing = `(?:\r[^\r\n]*\x1b\[K)+\r\x1b\[K`   // overwritten, and finally deleted
 	for _, tc := range []struct{ line, want string }{
 		{"restart -y --wait 1s p-team5-line", `restarting 3 allocations of p-team5-line, 1 at a time\r\n` +
 			`(?:` + passing + `\d of 3 restarted: web\[\d\] [0-9a-f]{8}\r\n){3}restarted 3 allocations of p-team5-line\r\n`},
 		{"stop -y p-team5-line", passing + `stopped p-team5-line: 3 allocations \(evaluation [0-9a-f]{8}\)\r\n` +
 			`start p-team5-line brings it back until [0-9: -]{16}Z, even after Nomad has deleted it\r\n`},
 	} {
-		if code, shown := g.runUntil(t, tc.line, "").waitExit(); code != 0 || !regexp.MustCompile("^"+tc.want+"$").MatchString(shown) {
+		if code, shown := g.runUntil(t, tc.line, "").waitExit(); code != 0 ||
+			!regexp.MustCompile("^"+tc.want+"$").MatchString(shown) {
 			t.Errorf("%s: got %d and %q, want %s", tc.line, code, shown, tc.want)
 		}
 	}
 }
 
-// countRestarts returns how many restarts of allocations the cluster has carried out.
+// countRestarts returns the number of allocations that the cluster restarted.
 func countRestarts(c *sim.Cluster) (n int) {
 	for _, w := range c.Writes() {
 		if strings.HasSuffix(w.Path, "/restart") && w.Applied {
@@ -125,8 +138,8 @@ func countRestarts(c *sim.Cluster) (n int) {
 	return n
 }
 
-// TestRestart_BatchesInSequence looks again and again at how many of six allocations run while two at a time restart, and
-// at what the cluster has received when the first two do not come up.
+// TestRestart_BatchesInSequence polls the number of running allocations while six restart, two at a time. It also
+// checks that the restart stops after the first batch if that does not become healthy.
 func TestRestart_BatchesInSequence(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -148,38 +161,40 @@ func TestRestart_BatchesInSequence(t *testing.T) {
 		}
 		return n
 	}
-	eventually(t, "six run", func() bool { return checkSettled(client, "p-team5-six") == nil && running() == 6 })
-	cluster.Sim.SetStepInterval(300 * time.Millisecond) // so that none that is down is overlooked
+	eventually(t, "six allocations run", func() bool {
+		return checkSettled(client, "p-team5-six") == nil && running() == 6
+	})
+	cluster.Sim.SetStepInterval(300 * time.Millisecond) // slow enough for the poll to see every stopped allocation
 	cluster.Sim.ForgetWrites()
 	cmd := g.ssh("wim", "restart --batch 2 p-team5-six")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	fewest := 6
-	for over := false; !over; time.Sleep(time.Millisecond) {
-		fewest = min(fewest, running())
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
+	minRunning := 6
+	for done := false; !done; time.Sleep(time.Millisecond) {
+		minRunning = min(minRunning, running())
 		select {
-		case err := <-ended:
+		case err := <-exited:
 			if err != nil {
 				t.Error(err)
 			}
-			over = true
+			done = true
 		default:
 		}
 	}
-	if fewest != 4 || countRestarts(cluster.Sim) != 6 {
-		t.Errorf("%d allocations ran at least, of %d that were restarted; want 4 of 6", fewest, countRestarts(cluster.Sim))
+	if minRunning != 4 || countRestarts(cluster.Sim) != 6 {
+		t.Errorf("at least %d allocations ran and %d were restarted, want 4 and 6", minRunning, countRestarts(cluster.Sim))
 	}
 	cluster.Sim.ForgetWrites()
 	cluster.Sim.FailNext("default", "p-team5-six", 2)
 	if code, _, stderr := g.run("wim", "restart --batch 2 p-team5-six"); code != 1 || countRestarts(cluster.Sim) != 2 {
-		t.Errorf("got %d and %d restarts, want 1 and the 2 of the first batch: %s", code, countRestarts(cluster.Sim), stderr)
+		t.Errorf("got code %d and %d restarts, want 1 and 2: %s", code, countRestarts(cluster.Sim), stderr)
 	}
 }
 
-// TestRestart_LocksJobAcrossTiers has two tiers of one cluster.
+// TestRestart_LocksJobAcrossTiers uses two tiers of one cluster.
 func TestRestart_LocksJobAcrossTiers(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -188,19 +203,21 @@ func TestRestart_LocksJobAcrossTiers(t *testing.T) {
 	if err := os.WriteFile(token, []byte(nomadtest.Token), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	g := startTestGateway(t, cluster.URL, fmt.Sprintf("nomad.again = { url = %q, prefix = [\"p-\"], token = %q }\n", cluster.URL, token))
+	g := startTestGateway(t, cluster.URL, fmt.Sprintf("nomad.again = { url = %q, prefix = [\"p-\"], token = %q }\n",
+		cluster.URL, token))
 	registerAndSettle(t, cluster, "three", "p-team5-tiers", "a")
 	if code, _, stderr := g.run("wim", "restart --tier production --background --wait 1h p-team5-tiers"); code != 0 {
 		t.Fatal(stderr)
 	}
 	for _, line := range []string{"restart --tier again p-team5-tiers", "restart --tier production p-team5-tiers"} {
-		if code, _, stderr := g.run("wim", line); code != 1 || !strings.HasPrefix(stderr, "nomadctld: p-team5-tiers is busy: operation ") {
-			t.Errorf("%s: got %d, %q, want that it is worked on", line, code, stderr)
+		if code, _, stderr := g.run("wim", line); code != 1 ||
+			!strings.HasPrefix(stderr, "nomadctld: p-team5-tiers is busy: operation ") {
+			t.Errorf("%s: got %d, %q, want that the job is locked", line, code, stderr)
 		}
 	}
 }
 
-// TestChange_SupersededByNewVersion changes it while an order on it is waited for.
+// TestChange_SupersededByNewVersion registers a new version while the command waits for the old one.
 func TestChange_SupersededByNewVersion(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -217,7 +234,7 @@ func TestChange_SupersededByNewVersion(t *testing.T) {
 			if tc.kind == "canary" {
 				registerAndSettle(t, cluster, tc.kind, tc.id, "b")
 			}
-			// The job is looked at only after it was changed: the cluster takes its time before it answers.
+			// The cluster delays its response, so the command reads the job only after it was changed.
 			cluster.Sim.Inject(sim.Fault{Method: "GET", Path: "/v1/job/" + tc.id, Delay: 3 * time.Second})
 			before := len(cluster.Sim.Writes())
 			cmd := g.ssh("wim", tc.line)
@@ -226,7 +243,7 @@ func TestChange_SupersededByNewVersion(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the order is carried out", func() bool {
+			eventually(t, "the request was applied", func() bool {
 				return slices.ContainsFunc(cluster.Sim.Writes()[before:], func(w sim.Write) bool {
 					return strings.HasPrefix(w.Path, tc.applied) && w.Applied
 				})
@@ -234,14 +251,15 @@ func TestChange_SupersededByNewVersion(t *testing.T) {
 			if _, _, err := client.Jobs().Register(scriptJobs[tc.kind](tc.id, "c"), nil); err != nil {
 				t.Fatal(err)
 			}
-			if err := cmd.Wait(); err == nil || !regexp.MustCompile(tc.id+` is at version \d now: Nomad reverted it, or somebody changed it`).Match(stderr.Bytes()) {
-				t.Errorf("got %v, %q, want that it is another version meanwhile", err, &stderr)
+			want := regexp.MustCompile(tc.id + ` is at version \d now: Nomad reverted it, or somebody changed it`)
+			if err := cmd.Wait(); err == nil || !want.Match(stderr.Bytes()) {
+				t.Errorf("got %v, %q, want that the version changed", err, &stderr)
 			}
 		})
 	}
 }
 
-// TestRestartFull_JobStoppedAgain has somebody bring it back and stop it, while a restart waits to look.
+// TestRestartFull_JobStoppedAgain registers and stops the job again while the restart waits for it to stop.
 func TestRestartFull_JobStoppedAgain(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -256,8 +274,9 @@ func TestRestartFull_JobStoppedAgain(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is stopped", func() bool {
-		return slices.ContainsFunc(cluster.Sim.Writes()[before:], func(w sim.Write) bool { return w.Method == "DELETE" && w.Applied })
+	eventually(t, "the job is stopped", func() bool {
+		return slices.ContainsFunc(cluster.Sim.Writes()[before:],
+			func(w sim.Write) bool { return w.Method == "DELETE" && w.Applied })
 	})
 	if _, _, err := client.Jobs().Register(scriptJobs["three"]("p-team5-again", "b"), nil); err != nil {
 		t.Fatal(err)
@@ -265,16 +284,17 @@ func TestRestartFull_JobStoppedAgain(t *testing.T) {
 	if _, _, err := client.Jobs().Deregister("p-team5-again", false, nil); err != nil {
 		t.Fatal(err)
 	}
-	const want = "nomadctld: p-team5-again stays stopped, because somebody else stopped it too during this restart (bring it back: start p-team5-again)\n"
+	const want = "nomadctld: p-team5-again stays stopped, because somebody else stopped it too during this restart " +
+		"(bring it back: start p-team5-again)\n"
 	if err := cmd.Wait(); err == nil || !strings.HasSuffix(stderr.String(), want) {
 		t.Errorf("got %v, %q, want %q", err, &stderr, want)
 	}
 	if now, _, err := client.Jobs().Info("p-team5-again", nil); err != nil || !*now.Stop {
-		t.Errorf("it is not stopped any more: %v", err)
+		t.Errorf("the job is not stopped: %v", err)
 	}
 }
 
-// TestPrompt_IgnoresTypeAhead types ahead.
+// TestPrompt_IgnoresTypeAhead types before the prompt appears.
 func TestPrompt_IgnoresTypeAhead(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -282,18 +302,19 @@ func TestPrompt_IgnoresTypeAhead(t *testing.T) {
 	g := startTestGateway(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-ahead", "a")
 	cluster.Sim.ForgetWrites()
-	struck := cluster.Sim.Inject(sim.Fault{Method: "GET", Path: "/v1/job/p-team5-ahead", Delay: 2 * time.Second})
+	injected := cluster.Sim.Inject(sim.Fault{Method: "GET", Path: "/v1/job/p-team5-ahead", Delay: 2 * time.Second})
 	c := g.runUntil(t, "stop p-team5-ahead", "")
-	eventually(t, "it is looked up", func() bool { return struck() > 0 })
+	eventually(t, "the command reads the job", func() bool { return injected() > 0 })
 	c.send("yum update\n")
 	c.expect("3 running allocations? [y/N] ")
 	c.send("n")
-	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest, "nothing was done") || len(writesTo(cluster.Sim, "p-team5-ahead")) > 0 {
+	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest, "nothing was done") ||
+		len(writesTo(cluster.Sim, "p-team5-ahead")) > 0 {
 		t.Errorf("got %d, %q, %+v", code, rest, writesTo(cluster.Sim, "p-team5-ahead"))
 	}
 }
 
-// TestScale_IgnoresOtherGroups has another one that cannot be placed.
+// TestScale_IgnoresOtherGroups scales a group while another group of the job cannot be placed.
 func TestScale_IgnoresOtherGroups(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -307,7 +328,8 @@ func TestScale_IgnoresOtherGroups(t *testing.T) {
 	job.Type = new("batch")
 	job.TaskGroups[1].Constraints = []*api.Constraint{{LTarget: "${attr.kernel.name}", RTarget: "plan9", Operand: "="}}
 	cluster.Register(t, job)
-	if code, stdout, stderr := g.run("wim", "scale --timeout 30s p-team5-stuck/web 2"); code != 0 || !strings.HasPrefix(stdout, "scaled p-team5-stuck/web from 1 to 2") {
+	if code, stdout, stderr := g.run("wim", "scale --timeout 30s p-team5-stuck/web 2"); code != 0 ||
+		!strings.HasPrefix(stdout, "scaled p-team5-stuck/web from 1 to 2") {
 		t.Errorf("got %d, %q, %q", code, stdout, stderr)
 	}
 }
@@ -319,16 +341,19 @@ func TestRestart_ClientDisconnects(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-left", "a")
-	struck := cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/client/allocation/{id}/restart", Delay: 2 * time.Second})
+	injected := cluster.Sim.Inject(sim.Fault{
+		Method: "PUT", Path: "/v1/client/allocation/{id}/restart",
+		Delay: 2 * time.Second,
+	})
 	cluster.Sim.ForgetWrites()
 	client := g.ssh("wim", "restart p-team5-left")
 	if err := client.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the first is restarting", func() bool { return struck() > 0 })
+	eventually(t, "the first allocation is restarting", func() bool { return injected() > 0 })
 	client.Process.Kill()
 	client.Wait()
-	eventually(t, "it has ended", func() bool {
+	eventually(t, "the restart has stopped", func() bool {
 		out, err := g.ssh("wim", "ops", "--json").Output()
 		return err == nil && strings.Contains(string(out), `"state": "failed"`)
 	})
@@ -338,56 +363,58 @@ func TestRestart_ClientDisconnects(t *testing.T) {
 		found = found || e.Error == want
 	}
 	if !found {
-		t.Errorf("got the events %+v, want one that says: %s", g.events(t), want)
+		t.Errorf("got the events %+v, want one with the error %s", g.events(t), want)
 	}
-	if got := countRestarts(cluster.Sim); got != 1 || struck() != 1 {
-		t.Errorf("the cluster restarted %d allocations, and was asked to for %d, want the one that was begun", got, struck())
+	if got := countRestarts(cluster.Sim); got != 1 || injected() != 1 {
+		t.Errorf("the cluster restarted %d allocations after %d requests, want 1 and 1", got, injected())
 	}
 }
 
-func TestPrompt_JobChangedMeanwhile(t *testing.T) {
+func TestPrompt_JobChanged(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	const question = "3 running allocations? [y/N] "
-	for _, line := range []string{"stop p-team5-meanwhile", "stop p-team5-meanwhile/web", "restart --full p-team5-meanwhile"} {
-		client := registerAndSettle(t, cluster, "three", "p-team5-meanwhile", "a")
-		before, _, err := client.Jobs().Info("p-team5-meanwhile", nil)
+	const prompt = "3 running allocations? [y/N] "
+	for _, line := range []string{"stop p-team5-prompt", "stop p-team5-prompt/web", "restart --full p-team5-prompt"} {
+		client := registerAndSettle(t, cluster, "three", "p-team5-prompt", "a")
+		before, _, err := client.Jobs().Info("p-team5-prompt", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := g.runUntil(t, line, question)
-		registerAndSettle(t, cluster, "three", "p-team5-meanwhile", "b")
+		c := g.runUntil(t, line, prompt)
+		registerAndSettle(t, cluster, "three", "p-team5-prompt", "b")
 		cluster.Sim.ForgetWrites()
 		c.send("y")
 		code, rest := c.waitExit()
-		want := regexp.MustCompile(`p-team5-meanwhile was changed by somebody else meanwhile, to version [0-9]+; nothing was done \(see: history p-team5-meanwhile\)`)
+		want := regexp.MustCompile(`p-team5-prompt was changed by somebody else meanwhile, to version [0-9]+; ` +
+			`nothing was done \(see: history p-team5-prompt\)`)
 		if code != 1 || !want.MatchString(rest) {
 			t.Errorf("%s: got %d and %q, want that it was changed", line, code, rest)
 		}
 		for _, w := range cluster.Sim.Writes() {
 			if w.Applied {
-				t.Errorf("%s: the cluster took %+v", line, w)
+				t.Errorf("%s: the cluster applied %+v", line, w)
 			}
 		}
-		now, _, err := client.Jobs().Info("p-team5-meanwhile", nil)
+		now, _, err := client.Jobs().Info("p-team5-prompt", nil)
 		if err != nil || *now.Stop || *now.Version != *before.Version+1 {
 			t.Errorf("%s: got version %d of %d, stopped: %v, %v", line, *now.Version, *before.Version, *now.Stop, err)
 		}
 
-		c = g.runUntil(t, line, question)
-		if _, _, err := client.Jobs().Deregister("p-team5-meanwhile", true, nil); err != nil {
+		c = g.runUntil(t, line, prompt)
+		if _, _, err := client.Jobs().Deregister("p-team5-prompt", true, nil); err != nil {
 			t.Fatal(err)
 		}
 		c.send("y")
 		if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest, "it is not there any more") {
-			t.Errorf("%s: got %d and %q, want that it is gone", line, code, rest)
+			t.Errorf("%s: got %d and %q, want that it is not found", line, code, rest)
 		}
 	}
 }
 
-// TestRestartFull_JobStoppedElsewhere, and least of all without its scaling, which Nomad disables then.
+// TestRestartFull_JobStoppedElsewhere: a job that another user stopped stays stopped. Nomad has also disabled its
+// scaling policies.
 func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -399,28 +426,33 @@ func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.send("y")
-	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest, "p-team5-theirs was changed by somebody else meanwhile, to version 1; nothing was done") {
+	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest,
+		"p-team5-theirs was changed by somebody else meanwhile, to version 1; nothing was done") {
 		t.Errorf("got %d and %q, want that it was changed", code, rest)
 	}
 	if now, _, err := client.Jobs().Info("p-team5-theirs", nil); err != nil || !*now.Stop {
-		t.Errorf("it is not stopped any more: %v", err)
+		t.Errorf("the job is not stopped: %v", err)
 	}
 }
 
-// TestStop_InterruptedWithPendingWrite lets a user leave while Nomad has the order and has not answered.
+// TestStop_InterruptedWithPendingWrite presses Ctrl-C after Nomad received the request and before it responds.
 func TestStop_InterruptedWithPendingWrite(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	registerAndSettle(t, cluster, "three", "p-team5-onway", "a")
-	struck := cluster.Sim.Inject(sim.Fault{Method: "DELETE", Path: "/v1/job/p-team5-onway", Delay: 2 * time.Second, Times: 1})
+	injected := cluster.Sim.Inject(sim.Fault{
+		Method: "DELETE", Path: "/v1/job/p-team5-onway", Delay: 2 * time.Second,
+		Times: 1,
+	})
 	c := g.runUntil(t, "stop p-team5-onway", "3 running allocations? [y/N] ")
 	c.send("y")
-	eventually(t, "the order is on its way", func() bool { return struck() > 0 })
+	eventually(t, "the request was sent", func() bool { return injected() > 0 })
 	c.send("\x03")
-	if code, rest := c.waitExit(); code != 130 || !strings.Contains(rest, "Nomad is still working on it (see: status p-team5-onway)") {
-		t.Errorf("got %d and %q, want that Nomad has it", code, rest)
+	if code, rest := c.waitExit(); code != 130 || !strings.Contains(rest,
+		"Nomad is still working on it (see: status p-team5-onway)") {
+		t.Errorf("got %d and %q, want that Nomad works on it", code, rest)
 	}
 	if e := lastEvent(g.events(t)); len(e.Evaluations) != 1 {
 		t.Errorf("got the event %+v, want it with the evaluation", e)
@@ -433,20 +465,24 @@ func TestRestartFull_BlocksOtherCommands(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
 	client := registerAndSettle(t, cluster, "three", "p-team5-twice", "a")
-	// The first request is not meant to be taken: it asks whether the job could be registered.
-	cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/jobs", Status: 500, Times: 1, Body: "Enforcing job modify index 1: job exists with conflicting job modify index: 2"})
+	// The first request checks whether the job can be registered. It is meant to fail.
+	cluster.Sim.Inject(sim.Fault{
+		Method: "PUT", Path: "/v1/jobs", Status: 500, Times: 1,
+		Body: "Enforcing job modify index 1: job exists with conflicting job modify index: 2",
+	})
 	cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/jobs", Status: 500, Body: "No cluster leader"})
 	first := g.ssh("wim", "restart --full -y p-team5-twice")
 	if err := first.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is stopped", func() bool {
+	eventually(t, "the job is stopped", func() bool {
 		job, _, err := client.Jobs().Info("p-team5-twice", nil)
 		return err == nil && *job.Stop
 	})
 	for _, line := range []string{"restart p-team5-twice", "start p-team5-twice", "stop p-team5-twice"} {
-		if code, _, stderr := g.run("wim", line); code != 1 || !strings.HasPrefix(stderr, "nomadctld: p-team5-twice is busy: operation ") {
-			t.Errorf("%s: got %d, %q, want that it is worked on", line, code, stderr)
+		if code, _, stderr := g.run("wim", line); code != 1 ||
+			!strings.HasPrefix(stderr, "nomadctld: p-team5-twice is busy: operation ") {
+			t.Errorf("%s: got %d, %q, want that the job is locked", line, code, stderr)
 		}
 	}
 	cluster.Sim.ClearFaults()
@@ -468,7 +504,7 @@ func TestRestart_CtrlC(t *testing.T) {
 		!strings.Contains(rest, "the restart of p-team5-ctrlc stopped after 1 of 3 allocations: halted: interrupted") {
 		t.Errorf("got %d and %q", code, rest)
 	}
-	// The batch that is begun does not come up while nothing is started: the first Ctrl-C waits for it, the second does not.
+	// The current batch never becomes healthy. The first Ctrl-C waits for it, the second does not.
 	cluster.Sim.FailNext("default", "p-team5-ctrlc", 0)
 	for _, id := range cluster.Sim.Allocations("default", "p-team5-ctrlc") {
 		cluster.Sim.Inject(sim.Fault{Method: "PUT", Path: "/v1/client/allocation/" + id + "/restart", Hang: true})
@@ -482,11 +518,11 @@ func TestRestart_CtrlC(t *testing.T) {
 	}
 	out, err := g.ssh("wim", "ops", "--json").Output()
 	if err != nil || strings.Count(string(out), `"state": "ending"`) != 1 {
-		t.Errorf("got %s, %v, want one that ends", out, err)
+		t.Errorf("got %s, %v, want one operation that is stopping", out, err)
 	}
 }
 
-// TestRestartFull_RegistersSameJob looks at what Nomad gets.
+// TestRestartFull_RegistersSameJob compares the request to Nomad with the original job.
 func TestRestartFull_RegistersSameJob(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -509,13 +545,14 @@ func TestRestartFull_RegistersSameJob(t *testing.T) {
 		case w.Path == "/v1/jobs" && w.Applied:
 			registrations = append(registrations, w)
 			if len(stops) != 1 {
-				t.Errorf("request %d registers before the stop", i)
+				t.Errorf("request %d registers the job before the stop", i)
 			}
 		case w.Applied:
 			t.Errorf("got %+v, want nothing else", w)
 		}
 	}
-	if len(stops) != 1 || len(registrations) != 1 || stops[0].Path != "/v1/job/p-team5-exact" || strings.Contains(stops[0].Query, "purge=true") {
+	if len(stops) != 1 || len(registrations) != 1 || stops[0].Path != "/v1/job/p-team5-exact" ||
+		strings.Contains(stops[0].Query, "purge=true") {
 		t.Fatalf("got the stops %+v and %d registrations, want one of each and no purge", stops, len(registrations))
 	}
 	var sent struct {
@@ -528,10 +565,11 @@ func TestRestartFull_RegistersSameJob(t *testing.T) {
 	}
 	versions, _, _, err := client.Jobs().Versions("p-team5-exact", false, nil)
 	if err != nil || len(versions) != 3 || !*versions[1].Stop {
-		t.Fatalf("got %d versions, %v, want that the second is the stop", len(versions), err)
+		t.Fatalf("got %d versions, %v, want the stop as the second", len(versions), err)
 	}
 	if !sent.EnforceIndex || sent.JobModifyIndex != *versions[1].JobModifyIndex {
-		t.Errorf("got the index %d, enforced: %v, want that of the stop, %d", sent.JobModifyIndex, sent.EnforceIndex, *versions[1].JobModifyIndex)
+		t.Errorf("got index %d, enforced: %v, want the index of the stop, %d", sent.JobModifyIndex, sent.EnforceIndex,
+			*versions[1].JobModifyIndex)
 	}
 	if stop := sent.Job.(map[string]any)["Stop"]; stop != false {
 		t.Errorf("got Stop %v, want false", stop)
@@ -541,15 +579,16 @@ func TestRestartFull_RegistersSameJob(t *testing.T) {
 	}
 }
 
-// TestToken_MissingCapability holds for every order.
+// TestToken_MissingCapability runs every command that changes something.
 func TestToken_MissingCapability(t *testing.T) {
 	needSSH(t)
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			g := startTestGateway(t, cluster.URL, "")
 			for kind, id := range map[string]string{
-				"three": "p-team5-weak", "canary": "p-team5-weak-canary", "periodic": "p-team5-weak-cron", "parameterized": "p-team5-weak-import",
-				"scalable": "p-team5-weak-off",
+				"three": "p-team5-weak", "canary": "p-team5-weak-canary", "periodic": "p-team5-weak-cron",
+				"parameterized": "p-team5-weak-import",
+				"scalable":      "p-team5-weak-off",
 			} {
 				registerAndSettle(t, cluster, kind, id, "a")
 			}
@@ -588,7 +627,7 @@ func TestToken_MissingCapability(t *testing.T) {
 				"run p-team5-weak-cron":                               "dispatch-job",
 				"dispatch --no-payload -m file=x p-team5-weak-import": "dispatch-job",
 			} {
-				one := func(job string) string {
+				firstTask := func(job string) string {
 					out, err := g.ssh("wim", "ps -q "+job).Output()
 					ids := strings.Fields(string(out))
 					if err != nil || len(ids) == 0 {
@@ -597,16 +636,18 @@ func TestToken_MissingCapability(t *testing.T) {
 					return ids[0]
 				}
 				if strings.HasPrefix(line, "signal") {
-					line = "signal " + one("p-team5-weak-canary") + " HUP"
+					line = "signal " + firstTask("p-team5-weak-canary") + " HUP"
 				} else if job, ok := strings.CutPrefix(line, "stop one of "); ok {
-					line = "stop " + one(job)
+					line = "stop " + firstTask(job)
 				}
 				code, stdout, stderr := g.run("wim", line)
-				want := `the gateway's token may not do this: its policy lacks "` + capability + `" in namespace default; tell the gateway's operator`
+				want := `the gateway's token may not do this: its policy lacks "` + capability +
+					`" in namespace default; tell the gateway's operator`
 				if code != 1 || stdout != "" || !strings.Contains(stderr, want) {
 					t.Errorf("%s: got %d, %q, %q, want 1 and that %s is missing", line, code, stdout, stderr, capability)
 				}
-				if e := lastEvent(g.events(t)); e.ExitCode != 1 || !strings.Contains(e.Error, capability) || len(e.Evaluations) > 0 {
+				if e := lastEvent(g.events(t)); e.ExitCode != 1 || !strings.Contains(e.Error, capability) ||
+					len(e.Evaluations) > 0 {
 					t.Errorf("%s: got the event %+v", line, e)
 				}
 			}

@@ -8,10 +8,10 @@ import (
 	"github.com/creack/pty"
 )
 
-// TestDemo_ShellUsesTerminal and its size, and leaves it as it was.
+// TestDemo_ShellUsesTerminal checks that exec in the demo uses the terminal and its size, and restores its modes.
 func TestDemo_ShellUsesTerminal(t *testing.T) {
 	t.Parallel()
-	// testscript has this program be nomadctld where it is called by that name.
+	// testscript makes this test binary run as nomadctld if it is called by that name.
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -20,7 +20,8 @@ func TestDemo_ShellUsesTerminal(t *testing.T) {
 	if err := os.Symlink(self, dir+"/nomadctld"); err != nil {
 		t.Fatal(err)
 	}
-	shell := exec.Command("sh", "-c", `before=$(stty -g); nomadctld demo exec 45fed1138a; echo code=$?; [ "$before" = "$(stty -g)" ] && echo as before`)
+	shell := exec.Command("sh", "-c", `before=$(stty -g); nomadctld demo exec 45fed1138a; echo code=$?; [ "$before" `+
+		`= "$(stty -g)" ] && echo restored`)
 	shell.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "TERM=vt220")
 	c := onTerminal(t, shell, 91, 33)
 	c.expect("welcome to ")
@@ -33,7 +34,7 @@ func TestDemo_ShellUsesTerminal(t *testing.T) {
 	c.send(untilSize("50 120") + "; exit 5\n")
 	c.expect("50 120\r\n")
 	c.expect("code=5\r\n")
-	c.expect("as before\r\n")
+	c.expect("restored\r\n")
 	if code, rest := c.waitExit(); code != 0 {
 		t.Errorf("got %d, %q", code, rest)
 	}

@@ -32,23 +32,23 @@ import (
 	"nomadctld/router"
 )
 
-// Tests of what is in deploy, with the programs that it is for.
+// Tests of the files in deploy, with the programs that read them.
 
 func TestDeployConfig_HasEveryKey(t *testing.T) {
 	t.Parallel()
 	example := readFile(t, "deploy/nomadctld.toml")
 	every := regexp.MustCompile(`(?m)^#([a-z]+ = )`).ReplaceAllString(example, "$1")
-	// The package config holds that full.toml has every key of the schema.
+	// A test of package config checks that full.toml has every key of the schema.
 	want, got := keysIn(t, readFile(t, "testdata/config/full.toml")), keysIn(t, every)
 	if !slices.Equal(got, want) {
-		t.Errorf("got the keys\n%q, want\n%q", got, want)
+		t.Errorf("got keys\n%q, want\n%q", got, want)
 	}
 	if len(keysIn(t, example)) == len(want) {
-		t.Error("without what is commented out no key is missing: the check cannot fail")
+		t.Error("no key is missing without the commented keys, so the test cannot fail")
 	}
 }
 
-// Where an instance is named, as in nomad.NAME.url, the name is left out.
+// keysIn returns the keys of a TOML file, without the names of instances, as in nomad.NAME.url.
 func keysIn(t *testing.T, text string) []string {
 	t.Helper()
 	var tree map[string]any
@@ -77,7 +77,7 @@ func keysIn(t *testing.T, text string) []string {
 
 func TestDeployConfig_Loads(t *testing.T) {
 	t.Parallel()
-	for name, uncomment := range map[string]string{"as it is": "", "with every key": "$1"} {
+	for name, uncomment := range map[string]string{"as shipped": "", "with every key": "$1"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := sshfiles.Dir(t.TempDir())
@@ -98,17 +98,18 @@ func TestDeployConfig_Loads(t *testing.T) {
 			}
 			writePEM(t, dir, "nomad", "docker")
 			text = strings.ReplaceAll(text, "/etc/nomadctld/", dir.Path("")+"/")
-			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`, fmt.Sprintf("key = %q", sshfiles.AuthorizedKeyLine(key)), 1)
+			text = strings.Replace(text, `key = "ssh-ed25519 AAAA..."`,
+				fmt.Sprintf("key = %q", sshfiles.AuthorizedKeyLine(key)), 1)
 			text = strings.Replace(text, "ssh-ed25519 AAAA...", sshfiles.AuthorizedKeyLine(other), 1)
 			if err := os.WriteFile(dir.Path("nomadctld.toml"), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			c, faults := config.Load(dir.Path("nomadctld.toml"), gateway.Commands())
-			for _, fault := range faults {
-				if uncomment != "" && strings.Contains(fault.Message, "has no effect in this version") {
+			c, diagnostics := config.Load(dir.Path("nomadctld.toml"), gateway.Commands())
+			for _, d := range diagnostics {
+				if uncomment != "" && strings.Contains(d.Message, "has no effect in this version") {
 					continue
 				}
-				t.Error(fault)
+				t.Error(d)
 			}
 			if want := "1 tier (production), 1 user, 1 prefix group"; c != nil && c.Summary() != want {
 				t.Errorf("got %s, want %s", c.Summary(), want)
@@ -134,7 +135,10 @@ func writePEM(t *testing.T, dir sshfiles.Dir, names ...string) {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		for suffix, block := range map[string]*pem.Block{"ca": {Type: "CERTIFICATE", Bytes: cert}, "cert": {Type: "CERTIFICATE", Bytes: cert}, "key": {Type: "PRIVATE KEY", Bytes: key}} {
+		for suffix, block := range map[string]*pem.Block{
+			"ca":   {Type: "CERTIFICATE", Bytes: cert},
+			"cert": {Type: "CERTIFICATE", Bytes: cert}, "key": {Type: "PRIVATE KEY", Bytes: key},
+		} {
 			if err := os.WriteFile(dir.Path(name+"-"+suffix+".pem"), pem.EncodeToMemory(block), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +151,7 @@ func TestDeployUnit_ValidAndHardened(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("no systemd-analyze on PATH: apt-get install systemd")
 	}
-	// It looks for the program that the unit starts, and takes this one.
+	// systemd-analyze checks that the program of the unit exists, so use this one.
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -158,30 +162,36 @@ func TestDeployUnit_ValidAndHardened(t *testing.T) {
 		if err := os.WriteFile(unit, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		said, err := exec.Command("systemd-analyze", "verify", "--man=no", unit).CombinedOutput()
-		return string(said), err
+		out, err := exec.Command("systemd-analyze", "verify", "--man=no", unit).CombinedOutput()
+		return string(out), err
 	}
-	if said, err := verify(text); err != nil || strings.Contains(said, "nomadctld.service") {
-		t.Errorf("got %v: %s", err, said)
+	if out, err := verify(text); err != nil || strings.Contains(out, "nomadctld.service") {
+		t.Errorf("got %v: %s", err, out)
 	}
-	if said, err := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=20", unit).CombinedOutput(); err != nil {
-		if strings.Contains(string(said), "unrecognized option") {
-			t.Skip("this systemd-analyze cannot rate a unit that is not installed")
+	if out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=20",
+		unit).CombinedOutput(); err != nil {
+		if strings.Contains(string(out), "unrecognized option") {
+			t.Skip("this version of systemd-analyze cannot rate a unit file")
 		}
-		t.Errorf("more exposed than 2.0 of 10: %v: %s", err, said[max(0, len(said)-200):])
+		t.Errorf("exposure above 2.0 of 10: %v: %s", err, out[max(0, len(out)-200):])
 	}
-	if said, _ := verify(text + "\n[Service]\nNoSuchKey=yes\n"); !strings.Contains(said, "NoSuchKey") {
-		t.Errorf("a key that does not exist passes: %s", said)
+	if out, _ := verify(text + "\n[Service]\nNoSuchKey=yes\n"); !strings.Contains(out, "NoSuchKey") {
+		t.Errorf("an unknown key was accepted: %s", out)
 	}
 }
 
-// TestDeploy_MemoryLimits: both bound the memory, and GOMEMLIMIT is below the bound at which the kernel kills, with room for what is
-// not Go's heap.
+// TestDeploy_MemoryLimits checks that GOMEMLIMIT is below the memory limit, with room for memory outside of Go's heap.
 func TestDeploy_MemoryLimits(t *testing.T) {
 	t.Parallel()
 	for file, patterns := range map[string][3]string{
-		"deploy/nomadctld.service":   {`(?m)^MemoryMax=(\d+)M$`, `(?m)^Environment=GOMEMLIMIT=(\d+)MiB$`, `(?m)^TasksMax=(\d+)$`},
-		"deploy/nomadctld.nomad.hcl": {`(?m)^\s+memory = (\d+)$`, `(?m)^\s+GOMEMLIMIT = "(\d+)MiB"$`, `(?m)^\s+pids_limit += (\d+)$`},
+		"deploy/nomadctld.service": {
+			`(?m)^MemoryMax=(\d+)M$`, `(?m)^Environment=GOMEMLIMIT=(\d+)MiB$`,
+			`(?m)^TasksMax=(\d+)$`,
+		},
+		"deploy/nomadctld.nomad.hcl": {
+			`(?m)^\s+memory = (\d+)$`, `(?m)^\s+GOMEMLIMIT = "(\d+)MiB"$`,
+			`(?m)^\s+pids_limit += (\d+)$`,
+		},
 	} {
 		var numbers [3]int
 		for i, pattern := range patterns {
@@ -197,10 +207,13 @@ func TestDeploy_MemoryLimits(t *testing.T) {
 	}
 }
 
-// TestDeploy_StopSignal: nothing stops a gateway with a signal that is not meant for that, or that does nothing.
+// TestDeploy_StopSignal checks that every file stops the gateway with SIGTERM and uses no other signal.
 func TestDeploy_StopSignal(t *testing.T) {
 	t.Parallel()
-	for file, stop := range map[string]string{"deploy/nomadctld.service": "KillSignal=SIGTERM", "deploy/nomadctld.nomad.hcl": `kill_signal  = "SIGTERM"`, "Dockerfile": "STOPSIGNAL SIGTERM"} {
+	for file, stop := range map[string]string{
+		"deploy/nomadctld.service":   "KillSignal=SIGTERM",
+		"deploy/nomadctld.nomad.hcl": `kill_signal  = "SIGTERM"`, "Dockerfile": "STOPSIGNAL SIGTERM",
+	} {
 		text := readFile(t, file)
 		if !strings.Contains(text, stop) || regexp.MustCompile(`HUP|ExecReload|change_signal`).MatchString(text) {
 			t.Errorf("%s: want %q, and no other signal", file, stop)
@@ -217,27 +230,27 @@ func TestDeployJob_Validates(t *testing.T) {
 	validate := func(file string) (string, error) {
 		cmd := exec.Command(nomadtest.Binary(), "job", "validate", "-var", "image=nomadctld:test", file)
 		cmd.Env = append(os.Environ(), "NOMAD_ADDR="+cluster.URL, "NOMAD_TOKEN="+nomadtest.Token)
-		said, err := cmd.CombinedOutput()
-		return string(said), err
+		out, err := cmd.CombinedOutput()
+		return string(out), err
 	}
-	if said, err := validate("deploy/nomadctld.nomad.hcl"); err != nil || strings.Contains(said, "arning") || !strings.Contains(said, "validation successful") {
-		t.Errorf("got %v: %s", err, said)
+	if out, err := validate("deploy/nomadctld.nomad.hcl"); err != nil || strings.Contains(out, "arning") ||
+		!strings.Contains(out, "validation successful") {
+		t.Errorf("got %v: %s", err, out)
 	}
 	broken := filepath.Join(t.TempDir(), "broken.nomad.hcl")
 	text := strings.Replace(readFile(t, "deploy/nomadctld.nomad.hcl"), "kill_timeout", "no_such_key", 1)
 	if err := os.WriteFile(broken, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if said, err := validate(broken); err == nil {
-		t.Errorf("a key that does not exist passes: %s", said)
+	if out, err := validate(broken); err == nil {
+		t.Errorf("an unknown key was accepted: %s", out)
 	}
 	if out, err := exec.Command(nomadtest.Binary(), "fmt", "-check", "deploy").CombinedOutput(); err != nil {
-		t.Errorf("not as nomad fmt has it: %s", out)
+		t.Errorf("not formatted with nomad fmt: %s", out)
 	}
 }
 
-// policyCases are a line for each command. For those that need a token, what is missing without a capability is in
-// policyGaps.
+// policyCases has a command line for each command, and a part of its output.
 var policyCases = []struct{ line, want string }{
 	{"whoami", "wim"},
 	{"help", "ps"},
@@ -258,7 +271,7 @@ var policyCases = []struct{ line, want string }{
 	{"restart -y p-deploy-web/web", ""},
 	{"restart -y p-deploy-web/web/web", ""},
 	{"restart -y --reschedule p-deploy-web", ""},
-	{"scale p-deploy-web 2", ""}, // not after stop: Nomad may never see an allocation healthy that it updates while it starts
+	{"scale p-deploy-web 2", ""}, // not after stop: an allocation that is updated while it starts may never become healthy
 	{"stop $(ps -q p-deploy-web)", "Nomad replaces it"},
 	{"revert p-deploy-web 0", ""},
 	{"stop -y p-deploy-web", ""},
@@ -272,48 +285,51 @@ var policyCases = []struct{ line, want string }{
 	{"dispatch -m file=a --no-payload p-deploy-import", "p-deploy-import/dispatch-"},
 }
 
-// policyExec is the case of exec. The task is one of raw_exec, which runs on every machine.
+// policyExec is the case for exec. Its task uses raw_exec, which runs on every machine.
 var policyExec = struct{ line, want string }{"exec p-team3-shell/shell/box -c 'echo inside'", "inside"}
 
-// policyNeedless says of the other commands why the policy has nothing for them.
+// policyNeedless has the reasons why other commands need nothing in the policy.
 var policyNeedless = map[string]string{
 	"attach":   "needs the Docker daemon of a node",
 	"di":       "needs the Docker daemon of a node",
-	"raw":      "does what the token may, whatever that is",
-	"complete": "lists what the others list",
+	"raw":      "can do everything that the token allows",
+	"complete": "lists the same as the other commands",
 }
 
-// policyOptional are capabilities that the policy leaves out, in a comment that says what they mean, and lines that fail
-// without them and name them.
+// policyOptional are the capabilities that the policy has only in a comment, with command lines that fail without them.
+// The error must name the capability.
 var policyOptional = map[string][]string{
 	"alloc-node-exec": {"exec p-team3-shell/shell/box true"},
 }
 
-// policyGaps are, for each other capability of the policy, lines that fail without it and name it.
+// policyGaps are the other capabilities of the policy, with command lines that fail without them.
 var policyGaps = map[string][]string{
-	"list-jobs":  {"ps", "batch", "pstree", "status p-deploy-web"},
-	"read-job":   {"ps", "status p-deploy-web", "info p-deploy-web", "inspect p-deploy-web", "history p-deploy-web", "deployment p-deploy-web"},
+	"list-jobs": {"ps", "batch", "pstree", "status p-deploy-web"},
+	"read-job": {
+		"ps", "status p-deploy-web", "info p-deploy-web", "inspect p-deploy-web", "history p-deploy-web",
+		"deployment p-deploy-web",
+	},
 	"read-logs":  {"logs p-team3-finished", "tail p-team3-finished"},
 	"alloc-exec": {"exec p-team3-shell/shell/box true"},
 	"submit-job": {
-		"stop -y p-deploy-web", "restart -y --full p-deploy-web", "revert p-deploy-web 0", "pause p-deploy-canary", "resume p-deploy-paused",
+		"stop -y p-deploy-web", "restart -y --full p-deploy-web", "revert p-deploy-web 0", "pause p-deploy-canary",
+		"resume p-deploy-paused",
 		"promote p-deploy-canary", "fail p-deploy-canary", "start p-deploy-stopped",
 	},
 	"dispatch-job":    {"dispatch -m file=a --no-payload p-deploy-import"},
 	"alloc-lifecycle": {"signal p-deploy-web/web/web HUP", "restart -y p-deploy-web"},
 }
 
-// TestDeployPolicy_IsMinimal: with it every command works, and it holds nothing that is not missed. What it leaves
-// out is missed only where that is meant. It is not parallel to other tests, whose listings of the real cluster would show
-// its jobs.
+// TestDeployPolicy_IsMinimal checks that every command works with the policy, and that each of its capabilities is
+// needed. It is not parallel, because its jobs would show up in the listings of other tests on the real cluster.
 func TestDeployPolicy_IsMinimal(t *testing.T) {
 	covered := map[string]bool{"exec": true} // policyExec
 	for _, c := range policyCases {
 		covered[strings.Fields(c.line)[0]] = true
 	}
 	for _, spec := range router.Specs() {
-		if why := policyNeedless[spec.Name]; covered[spec.Name] == (why != "") {
-			t.Errorf("%s: needs a case, or a reason why it has none (%q), and not both", spec.Name, why)
+		if reason := policyNeedless[spec.Name]; covered[spec.Name] == (reason != "") {
+			t.Errorf("%s: needs either a case or a reason why it has none (%q)", spec.Name, reason)
 		}
 	}
 	shipped := readFile(t, "deploy/nomadctld-policy.hcl")
@@ -325,11 +341,12 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 		return capabilities
 	}
 	capabilities, all := capabilitiesOf(shipped), capabilitiesOf(extended)
-	if got, want := slices.Sorted(slices.Values(capabilities)), slices.Sorted(maps.Keys(policyGaps)); !slices.Equal(got, want) {
-		t.Fatalf("got the capabilities %q, want those that are missed, %q", got, want)
+	if got, want := slices.Sorted(slices.Values(capabilities)),
+		slices.Sorted(maps.Keys(policyGaps)); !slices.Equal(got, want) {
+		t.Fatalf("got capabilities %q, want those of policyGaps, %q", got, want)
 	}
 	if got, want := len(all), len(policyGaps)+len(policyOptional); got != want {
-		t.Fatalf("with those in comments: got the capabilities %q, want %d", all, want)
+		t.Fatalf("with those in comments: got capabilities %q, want %d", all, want)
 	}
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
@@ -337,7 +354,7 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 			policyJobs(t, cluster)
 			g := startTestGateway(t, cluster.URL, "")
 			client := g.dial(t, "wim")
-			// The gateway reads its token anew for every command.
+			// The gateway reads the token file for every command.
 			use := func(name, rules string, capabilities []string) {
 				secret := policyToken(t, cluster, name, rules, capabilities)
 				if err := os.WriteFile(g.dir.Path("token"), []byte(secret), 0o600); err != nil {
@@ -349,7 +366,7 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 				use("deploy-without-"+missing, strings.Replace(extended, `"`+missing+`",`, "", 1), rest)
 				for _, line := range slices.Concat(policyGaps[missing], policyOptional[missing]) {
 					if stdout, stderr, err := runLine(t, client, line); err == nil || !strings.Contains(stderr, missing) {
-						t.Errorf("%s without %s: got %q, %q, %v, want a failure that names it", line, missing, stdout, stderr, err)
+						t.Errorf("%s without %s: got %q, %q, %v, want an error that names it", line, missing, stdout, stderr, err)
 					}
 				}
 			}
@@ -357,12 +374,13 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 			for missing, lines := range policyOptional {
 				for _, line := range lines {
 					if stdout, stderr, err := runLine(t, client, line); err == nil || !strings.Contains(stderr, missing) {
-						t.Errorf("%s as it is shipped: got %q, %q, %v, want a failure that names %s", line, stdout, stderr, err, missing)
+						t.Errorf("%s, as shipped: got %q, %q, %v, want an error that names %s", line, stdout, stderr, err, missing)
 					}
 				}
 			}
 			use("deploy-extended", extended, all)
-			if stdout, stderr, err := runLine(t, client, policyExec.line); err != nil || !strings.Contains(stdout, policyExec.want) {
+			if stdout, stderr, err := runLine(t, client, policyExec.line); err != nil ||
+				!strings.Contains(stdout, policyExec.want) {
 				t.Errorf("%s: got %q, %q, %v, want %q", policyExec.line, stdout, stderr, err, policyExec.want)
 			}
 			use("deploy", shipped, capabilities)
@@ -382,7 +400,7 @@ func TestDeployPolicy_IsMinimal(t *testing.T) {
 	}
 }
 
-// policyJobs registers the jobs of policyCases and policyGaps, and waits until they are as far as they get by themselves.
+// policyJobs registers the jobs of policyCases and policyGaps, and waits until they are settled.
 func policyJobs(t *testing.T, cluster nomadtest.Cluster) {
 	t.Helper()
 	client, err := api.NewClient(&api.Config{Address: cluster.URL, SecretID: nomadtest.Token})
@@ -392,12 +410,14 @@ func policyJobs(t *testing.T, cluster nomadtest.Cluster) {
 	t.Cleanup(client.Close)
 	rounds := [][]*api.Job{
 		{
-			nomadtest.Scalable("p-deploy-web", "a"), nomadtest.Canary("p-deploy-canary", "a"), nomadtest.Canary("p-deploy-fail", "a"),
+			nomadtest.Scalable("p-deploy-web", "a"), nomadtest.Canary("p-deploy-canary", "a"),
+			nomadtest.Canary("p-deploy-fail", "a"),
 			nomadtest.Canary("p-deploy-paused", "a"), nomadtest.Scalable("p-deploy-stopped", "a"),
 			nomadtest.Periodic("p-deploy-cron"), nomadtest.Parameterized("p-deploy-import"),
 		},
 		{
-			nomadtest.Scalable("p-deploy-web", "b"), nomadtest.Canary("p-deploy-canary", "b"), nomadtest.Canary("p-deploy-fail", "b"),
+			nomadtest.Scalable("p-deploy-web", "b"), nomadtest.Canary("p-deploy-canary", "b"),
+			nomadtest.Canary("p-deploy-fail", "b"),
 			nomadtest.Canary("p-deploy-paused", "b"),
 		},
 	}
@@ -421,7 +441,8 @@ func policyJobs(t *testing.T, cluster nomadtest.Cluster) {
 	}
 }
 
-// policyToken makes a token of a policy: of its text on a real cluster, and of its capabilities on a simulated one.
+// policyToken creates a token with a policy: with the rules on a real cluster, with the capabilities on a simulated
+// one.
 func policyToken(t *testing.T, cluster nomadtest.Cluster, name, rules string, capabilities []string) (secret string) {
 	t.Helper()
 	if cluster.Sim != nil {
@@ -443,7 +464,7 @@ func policyToken(t *testing.T, cluster nomadtest.Cluster, name, rules string, ca
 	return token.SecretID
 }
 
-// runLine runs a command line to its end. err is nil when its exit code is 0.
+// runLine runs a command line. err is nil if its exit code is 0.
 func runLine(t *testing.T, client *ssh.Client, line string) (stdout, stderr string, err error) {
 	t.Helper()
 	session, err := client.NewSession()

@@ -13,11 +13,11 @@ import (
 	"testing"
 )
 
-// TestDist_IsReproducible builds a release twice, in folders of different names, as two people would. What builds is not
-// parallel to other tests, which would wait for a compiler.
+// TestDist_IsReproducible builds a release twice, in directories with different names. Tests that build are not
+// parallel, because other tests would time out while the compiler runs.
 func TestDist_IsReproducible(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds twice: left out by -short")
+		t.Skip("-short: builds twice")
 	}
 	for _, tool := range []string{"make", "go", "sha256sum"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -25,7 +25,7 @@ func TestDist_IsReproducible(t *testing.T) {
 		}
 	}
 	var sums []string
-	for _, name := range []string{"a", "another folder"} {
+	for _, name := range []string{"a", "another directory"} {
 		dir := filepath.Join(t.TempDir(), name)
 		copySource(t, dir)
 		makeIn(t, dir, "dist", "VERSION=v1.2.3-test")
@@ -37,29 +37,32 @@ func TestDist_IsReproducible(t *testing.T) {
 				t.Fatal(err)
 			}
 			dynamic, _ := binary.ImportedLibraries()
-			if binary.Machine != machine || len(dynamic) > 0 || slices.ContainsFunc(binary.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+			if binary.Machine != machine || len(dynamic) > 0 ||
+				slices.ContainsFunc(binary.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
 				t.Errorf("%s: got a binary for %s that needs %q, want a static one for %s", arch, binary.Machine, dynamic, machine)
 			}
 			binary.Close()
 			if text := readFile(t, file); strings.Contains(text, dir) {
-				t.Errorf("%s is in the binary that was built there", dir)
+				t.Errorf("the binary contains the path %s", dir)
 			}
 		}
 		if runtime.GOOS == "linux" {
-			if got, want := output(t, filepath.Join(dir, "dist/nomadctld-linux-"+runtime.GOARCH), "version"), "nomadctld v1.2.3-test"; got != want {
+			if got, want := output(t, filepath.Join(dir, "dist/nomadctld-linux-"+runtime.GOARCH), "version"),
+				"nomadctld v1.2.3-test"; got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		}
 	}
-	if sums[0] != sums[1] || !regexp.MustCompile(`^[0-9a-f]{64}  nomadctld-linux-amd64\n[0-9a-f]{64}  nomadctld-linux-arm64\n$`).MatchString(sums[0]) {
-		t.Errorf("got\n%sand\n%swant the same", sums[0], sums[1])
+	if sums[0] != sums[1] || !regexp.MustCompile(`^[0-9a-f]{64}  nomadctld-linux-amd64\n[0-9a-f]{64}  `+
+		`nomadctld-linux-arm64\n$`).MatchString(sums[0]) {
+		t.Errorf("got\n%sand\n%swant equal checksums", sums[0], sums[1])
 	}
 }
 
-// TestVersion_NamesItsSource holds for make build, in a repository of its own.
+// TestVersion_NamesItsSource runs make build and go build in a new repository.
 func TestVersion_NamesItsSource(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds twice: left out by -short")
+		t.Skip("-short: builds twice")
 	}
 	for _, tool := range []string{"make", "go", "git"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -69,7 +72,10 @@ func TestVersion_NamesItsSource(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "clone")
 	copySource(t, dir)
 	git := func(args ...string) string {
-		return output(t, "git", append([]string{"-C", dir, "-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"}, args...)...)
+		return output(t, "git", append([]string{
+			"-C", dir, "-c", "user.name=test", "-c", "user.email=test@example.org",
+			"-c", "commit.gpgsign=false",
+		}, args...)...)
 	}
 	git("init", "--quiet")
 	git("add", "--all")
@@ -88,14 +94,15 @@ func TestVersion_NamesItsSource(t *testing.T) {
 	if got, want := version(), "nomadctld v0.9.0-dirty"; got != want {
 		t.Errorf("after a change: got %q, want %q", got, want)
 	}
-	// Without the Makefile it is what Go notes by itself.
+	// Without the Makefile, the version comes from Go.
 	build := exec.Command("go", "build", "-buildvcs=true", "-o", "nomadctld", ".")
 	build.Dir = dir
-	if said, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, said)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
-	if got := output(t, filepath.Join(dir, "nomadctld"), "version"); !strings.HasPrefix(got, "nomadctld v0.9.0") || !strings.Contains(got, "dirty") {
-		t.Errorf("go build: got %q, want the tag and that it is dirty", got)
+	if got := output(t, filepath.Join(dir, "nomadctld"), "version"); !strings.HasPrefix(got, "nomadctld v0.9.0") ||
+		!strings.Contains(got, "dirty") {
+		t.Errorf("go build: got %q, want the tag and dirty", got)
 	}
 }
 
@@ -103,18 +110,19 @@ func makeIn(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	cmd := exec.Command("make", args...)
 	cmd.Dir = dir
-	// The settings of the make that runs the tests are not for this one.
+	// Without the settings of the make that runs the tests.
 	for _, setting := range os.Environ() {
-		if name, _, _ := strings.Cut(setting, "="); !strings.HasPrefix(name, "MAKE") && name != "VERSION" && name != "MFLAGS" {
+		if name, _, _ := strings.Cut(setting, "="); !strings.HasPrefix(name, "MAKE") && name != "VERSION" &&
+			name != "MFLAGS" {
 			cmd.Env = append(cmd.Env, setting)
 		}
 	}
-	if said, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("make %s: %v: %s", strings.Join(args, " "), err, said)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("make %s: %v: %s", strings.Join(args, " "), err, out)
 	}
 }
 
-// copySource copies what a release is built from.
+// copySource copies the files from which a release is built.
 func copySource(t *testing.T, to string) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {

@@ -17,16 +17,16 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// TestDockerScripts runs testdata/docker: tasks of a simulated cluster whose containers are real.
+// TestDockerScripts runs testdata/docker, with real containers for the tasks of a simulated cluster.
 func TestDockerScripts(t *testing.T) {
 	host := dockertest.Daemon(t)
 	cluster := nomadtest.Simulated(t)
 	const (
 		running = "d0c4e400-0000-4000-8000-000000000001"
 		stopped = "d0c4e400-0000-4000-8000-000000000002"
-		talking = "d0c4e400-0000-4000-8000-000000000003" // has written, and sleeps
-		typed   = "d0c4e400-0000-4000-8000-000000000004" // does what is typed, on a terminal of its own
-		lines   = "d0c4e400-0000-4000-8000-000000000005" // reads lines, without a terminal
+		talking = "d0c4e400-0000-4000-8000-000000000003" // writes in turn to both outputs
+		typed   = "d0c4e400-0000-4000-8000-000000000004" // a shell with a terminal
+		lines   = "d0c4e400-0000-4000-8000-000000000005" // reads lines without a terminal
 	)
 	tasks := []sim.Task{{Name: "box", Driver: "docker"}}
 	for id, allocation := range map[string]sim.Allocation{
@@ -38,7 +38,10 @@ func TestDockerScripts(t *testing.T) {
 		"p-team1-keys": {ID: typed, Node: "node-1"},
 		"p-team1-line": {ID: lines, Node: "node-1"},
 	} {
-		cluster.Sim.Run(sim.Job{ID: id, Groups: []sim.Group{{Name: "g", Tasks: tasks, Allocations: []sim.Allocation{allocation}}}})
+		cluster.Sim.Run(sim.Job{ID: id, Groups: []sim.Group{{
+			Name: "g", Tasks: tasks,
+			Allocations: []sim.Allocation{allocation},
+		}}})
 	}
 	start := func(allocation string, config docker.Config) (container string) {
 		return dockertest.RunTask(t, cluster.Sim, allocation, "box", config)
@@ -53,7 +56,9 @@ func TestDockerScripts(t *testing.T) {
 	start(lines, docker.Config{
 		Cmd: []string{"sh", "-c", `while read -r x; do echo "<$x>"; done; echo end; exit 3`}, OpenStdin: true,
 	})
-	params := scriptParams("testdata/docker", "sim", func(*testscript.Env) (nomadtest.Cluster, error) { return cluster, nil })
+	params := scriptParams("testdata/docker", "sim", func(*testscript.Env) (nomadtest.Cluster, error) {
+		return cluster, nil
+	})
 	setUp := params.Setup
 	params.Setup = func(env *testscript.Env) error {
 		env.Setenv("DOCKER", host)
@@ -63,7 +68,7 @@ func TestDockerScripts(t *testing.T) {
 	testscript.Run(t, params)
 }
 
-// readOnlyDocker is a proxy before a daemon that lets nothing be changed, as docker-socket-proxy is with POST=0.
+// readOnlyDocker is a proxy for a daemon that refuses changes, like docker-socket-proxy with POST=0.
 func readOnlyDocker(t *testing.T, host string) string {
 	target, err := url.Parse(host)
 	if err != nil {

@@ -12,49 +12,49 @@ import (
 	"nomadctld/internal/sshfiles"
 )
 
-// fencePattern begins a block of a document.
+// fencePattern matches the start of a code block.
 var fencePattern = regexp.MustCompile("(?m)^```([a-z]+)$")
 
-// TestDocs_NoHiddenShellLine: a block is of a language that is looked at, and the commands at the head of a file in
-// deploy stand below the reason why they are not run.
+// TestDocs_NoHiddenShellLine checks that the tests cover the language of every code block, and that the commands at the
+// start of a file in deploy come after the reason why they are not run.
 func TestDocs_NoHiddenShellLine(t *testing.T) {
 	for _, file := range documentFiles(t) {
 		for _, found := range fencePattern.FindAllStringSubmatch(readFile(t, file), -1) {
 			if !slices.Contains([]string{"sh", "text", "toml"}, found[1]) {
-				t.Errorf("%s has a block of %s, which no test looks at", file, found[1])
+				t.Errorf("%s has a code block in %s, which no test checks", file, found[1])
 			}
 		}
 	}
 	deployed, _ := filepath.Glob("deploy/*")
 	commands := 0
 	for _, file := range deployed {
-		why := false
+		marked := false
 		for line := range strings.SplitSeq(readFile(t, file), "\n") {
-			why = why || strings.HasPrefix(line, "# not run: ")
+			marked = marked || strings.HasPrefix(line, "# not run: ")
 			if strings.HasPrefix(line, "#   ") {
 				commands++
-				if !why {
-					t.Errorf("%s: %q is neither run nor marked", file, line)
+				if !marked {
+					t.Errorf("%s: %q is not run and not marked", file, line)
 				}
 			}
 		}
 	}
 	if commands == 0 {
-		t.Error("found no commands in deploy: this test cannot fail")
+		t.Error("found no commands in deploy, so the test cannot fail")
 	}
 }
 
-// shellBlockPattern is a shell block of a document, and the reason that stands above it why it is not run.
+// shellBlockPattern matches a shell block, with the reason above it if it is not run.
 var shellBlockPattern = regexp.MustCompile("(?s)(<!-- not run: ([^\n]+) -->\n)?```sh\n(.*?)```")
 
-// TestDocs_ShellBlocksRun runs the shell blocks of the documents in the project's folder, with a folder of
-// the test's in the place of /etc/nomadctld.
+// TestDocs_ShellBlocksRun runs the shell blocks of the documents in the root directory. /etc/nomadctld is replaced by a
+// directory of the test.
 func TestDocs_ShellBlocksRun(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: they build the binary")
+		t.Skip("-short: builds the binary")
 	}
 	dir := sshfiles.Dir(t.TempDir())
-	key, err := dir.NewKey("wim") // README.md, the first document, makes the host key
+	key, err := dir.NewKey("wim") // README.md, the first document, creates the host key
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +82,6 @@ func TestDocs_ShellBlocksRun(t *testing.T) {
 		}
 	}
 	if ran == 0 {
-		t.Error("none was run: the test does not find them")
+		t.Error("found no shell block, so the test cannot fail")
 	}
 }

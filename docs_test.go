@@ -34,8 +34,8 @@ func documentFiles(t *testing.T) []string {
 
 var tomlBlockPattern = regexp.MustCompile("(?s)```toml\n(.*?)```")
 
-// documentedConfig writes a documented configuration to the directory of a test gateway. Real keys and files replace the
-// examples. The users "ann" and "wim" have the first and the second key.
+// documentedConfig writes a documented configuration to the directory of a test gateway. Real keys and files replace
+// the examples. The users "ann" and "wim" have the first and the second key.
 func documentedConfig(t *testing.T, text string) *testGateway {
 	t.Helper()
 	g := &testGateway{dir: sshfiles.Dir(t.TempDir()), keys: map[string]ssh.Signer{}}
@@ -71,13 +71,13 @@ func TestDocs_ConfigurationsLoad(t *testing.T) {
 	for _, file := range documentFiles(t) {
 		blocks := tomlBlockPattern.FindAllStringSubmatch(readFile(t, file), -1)
 		if known := want[file] != ""; known != (len(blocks) == 1) || len(blocks) > 1 {
-			t.Errorf("%s has %d configurations, which this test does not expect", file, len(blocks))
+			t.Errorf("%s has %d configurations, and this test does not know them", file, len(blocks))
 			continue
 		}
 		for _, block := range blocks {
-			c, faults := config.Load(documentedConfig(t, block[1]).configFile(), gateway.Commands())
-			for _, fault := range faults {
-				t.Errorf("%s: %s", file, fault)
+			c, diagnostics := config.Load(documentedConfig(t, block[1]).configFile(), gateway.Commands())
+			for _, d := range diagnostics {
+				t.Errorf("%s: %s", file, d)
 			}
 			if c != nil && c.Summary() != want[file] {
 				t.Errorf("%s: got %s, want %s", file, c.Summary(), want[file])
@@ -102,10 +102,11 @@ func parseTranscript(block string) (commands, outputs []string) {
 // TestReadme_AccessExample runs the example of access control against a gateway with the configuration of README.md.
 func TestReadme_AccessExample(t *testing.T) {
 	readme := readFile(t, "README.md")
-	g := documentedConfig(t, "general.bind = \"127.0.0.1:0\"\naudit.file = \"/etc/nomadctld/audit\"\n"+tomlBlockPattern.FindStringSubmatch(readme)[1])
-	c, faults := config.Load(g.configFile(), gateway.Commands())
+	const settings = "general.bind = \"127.0.0.1:0\"\naudit.file = \"/etc/nomadctld/audit\"\n"
+	g := documentedConfig(t, settings+tomlBlockPattern.FindStringSubmatch(readme)[1])
+	c, diagnostics := config.Load(g.configFile(), gateway.Commands())
 	if c == nil {
-		t.Fatal(faults)
+		t.Fatal(diagnostics)
 	}
 	listening, err := gateway.Listen(c, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
@@ -125,22 +126,23 @@ func TestReadme_AccessExample(t *testing.T) {
 			}
 			ran++
 			if got, _ := g.ssh("ann", command).Output(); string(got) != outputs[i] { // the exit code is 1 for no
-				t.Errorf("%s prints\n%sand is documented to print\n%s", command, got, outputs[i])
+				t.Errorf("%s printed\n%swant, as documented,\n%s", command, got, outputs[i])
 			}
 		}
 	}
 	if ran < 2 {
-		t.Errorf("ran %d commands, want 2: the test does not find them", ran)
+		t.Errorf("ran %d commands, want at least 2", ran)
 	}
 }
 
-// TestDocs_OutputsMatchDemo runs each command of docs/outputs.md, and those of the transcript in README.md, and
-// compares what it prints, but for the white space at the ends of lines and for the dates, which move on. If an output
-// starts with "...", only the end of stdout and stderr is compared.
+// TestDocs_OutputsMatchDemo runs the commands of docs/outputs.md and of the transcript in README.md, and compares the
+// output. It ignores dates and trailing white space. If a documented output starts with "...", only the end of stdout
+// and stderr is compared.
 func TestDocs_OutputsMatchDemo(t *testing.T) {
 	type example struct{ command, output string }
 	var examples []example
-	for _, block := range regexp.MustCompile("(?s)```text\n\\$ nomadctld demo ([^\n]*)\n(.*?)```").FindAllStringSubmatch(readFile(t, "docs/outputs.md"), -1) {
+	demoBlock := regexp.MustCompile("(?s)```text\n\\$ nomadctld demo ([^\n]*)\n(.*?)```")
+	for _, block := range demoBlock.FindAllStringSubmatch(readFile(t, "docs/outputs.md"), -1) {
 		examples = append(examples, example{block[1], block[2]})
 	}
 	if len(examples) < 8 {
@@ -173,7 +175,7 @@ func TestDocs_OutputsMatchDemo(t *testing.T) {
 		}
 		got, want := "", dates.ReplaceAllString(e.output, "")
 		want, short := strings.CutPrefix(want, "...\n")
-		for try := 0; got != want && try < 5; try++ { // a figure may be missing while the machine is busy
+		for try := 0; got != want && try < 5; try++ { // a value may be missing while the machine is busy
 			stdout.Reset()
 			stderr.Reset()
 			if _, err := d.Run(t.Context(), words, strings.NewReader(""), &stdout, &stderr); err != nil {
@@ -185,20 +187,19 @@ func TestDocs_OutputsMatchDemo(t *testing.T) {
 			}
 		}
 		if got != want {
-			t.Errorf("%s prints\n%s%sand is documented to print\n%s", e.command, got, stderr.String(), want)
+			t.Errorf("%s printed\n%s%swant, as documented,\n%s", e.command, got, stderr.String(), want)
 		}
 	}
 }
 
-// TestReadme_MaxWords keeps README.md short.
 func TestReadme_MaxWords(t *testing.T) {
 	const maxWords = 900
 	if n := len(strings.Fields(readFile(t, "README.md"))); n > maxWords {
-		t.Errorf("README.md has %d words, want at most %d: move something to docs", n, maxWords)
+		t.Errorf("README.md has %d words, want at most %d: move text to docs", n, maxWords)
 	}
 }
 
-// TestDocs_Links checks that the target of each relative link exists, and its heading too.
+// TestDocs_Links checks that the target and the heading of each relative link exist.
 func TestDocs_Links(t *testing.T) {
 	found := 0
 	for _, file := range documentFiles(t) {
@@ -207,9 +208,10 @@ func TestDocs_Links(t *testing.T) {
 		}
 	}
 	if found == 0 {
-		t.Error("found no link: this test cannot fail")
+		t.Error("found no link, so the test cannot fail")
 	}
-	if broken := brokenLinks(t, "README.md", "[a](no/such.md) [b](docs/exec.md#no-such) [c](docs/exec.md#disconnects)", &found); len(broken) != 2 {
+	if broken := brokenLinks(t, "README.md", "[a](no/such.md) [b](docs/exec.md#no-such) [c](docs/exec.md#disconnects)",
+		&found); len(broken) != 2 {
 		t.Errorf("got %q, want the first two", broken)
 	}
 }
@@ -220,7 +222,7 @@ var (
 	anchorPattern       = regexp.MustCompile("[^a-z0-9 _-]")
 )
 
-// brokenLinks returns the relative links of a document that lead nowhere, and adds the number of links to found.
+// brokenLinks returns the broken relative links of a document, and adds the number of links to found.
 func brokenLinks(t *testing.T, file, text string, found *int) (broken []string) {
 	t.Helper()
 	for _, link := range relativeLinkPattern.FindAllStringSubmatch(text, -1) {
@@ -238,7 +240,8 @@ func brokenLinks(t *testing.T, file, text string, found *int) (broken []string) 
 		}
 		var anchors []string
 		for _, h := range headingPattern.FindAllStringSubmatch(readFile(t, target), -1) {
-			anchors = append(anchors, "#"+strings.ReplaceAll(anchorPattern.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
+			anchors = append(anchors, "#"+strings.ReplaceAll(anchorPattern.ReplaceAllString(strings.ToLower(h[1]), ""),
+				" ", "-"))
 		}
 		if !slices.Contains(anchors, link[2]) {
 			broken = append(broken, fmt.Sprintf("%s has no heading %s", target, link[2]))

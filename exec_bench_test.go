@@ -25,12 +25,12 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// transferSize is how many bytes the benchmarks of exec move each way.
+// transferSize is the number of bytes that the benchmarks transfer in each direction.
 const transferSize = 512 << 20
 
-// BenchmarkExec measures exec into a real container beside docker exec, beside an OpenSSH sshd that runs docker exec, and,
-// where there is a nomad binary, beside nomad alloc exec into a process. Medians of 5; the ratios are times of ours, so
-// that a peer's above 1 is a peer that is slower.
+// BenchmarkExec compares exec into a real container with docker exec, with an OpenSSH sshd that runs docker exec, and,
+// if there is a nomad binary, with nomad alloc exec into a process. The metrics are medians of 5. A ratio above 1 is a
+// peer that is slower.
 func BenchmarkExec(b *testing.B) {
 	needSSH(b)
 	host := dockertest.Daemon(b)
@@ -42,9 +42,10 @@ func BenchmarkExec(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	container := dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sleep", "86400")
+	container := dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation},
+		"sleep", "86400")
 	g := startGatewayProcess(b, url, fmt.Sprintf("docker.host = %q\n", host))
-	ours := func(words ...string) *exec.Cmd {
+	gateway := func(words ...string) *exec.Cmd {
 		return g.ssh("wim", append([]string{"exec", "p-team1-box"}, words...)...)
 	}
 	docker := func(words ...string) *exec.Cmd {
@@ -55,16 +56,16 @@ func BenchmarkExec(b *testing.B) {
 		peers["sshd-running-docker-exec"] = func(words ...string) *exec.Cmd { return sshd(docker(words...).Args...) }
 	}
 	b.Run("out", func(b *testing.B) {
-		compareTimes(b, transferSize, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+		compareTimes(b, transferSize, gateway, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
 			return timeOutput(b, run("dd", "if=/dev/zero", "bs=1M", fmt.Sprintf("count=%d", size>>20)), size)
 		})
 	})
 	b.Run("in", func(b *testing.B) {
-		compareTimes(b, transferSize, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+		compareTimes(b, transferSize, gateway, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
 			return timeInput(b, run("dd", "of=/dev/null", "bs=64k"), size)
 		})
 	})
-	b.Run("sha256", func(b *testing.B) { compareDigests(b, ours) })
+	b.Run("sha256", func(b *testing.B) { compareDigests(b, gateway) })
 	b.Run("true", func(b *testing.B) {
 		timed := func(cmd func() *exec.Cmd) time.Duration {
 			return medianTime(b, func() {
@@ -73,7 +74,7 @@ func BenchmarkExec(b *testing.B) {
 				}
 			})
 		}
-		whole := timed(func() *exec.Cmd { return ours("true") })
+		whole := timed(func() *exec.Cmd { return gateway("true") })
 		plain := timed(func() *exec.Cmd { return docker("true") })
 		handshake := timed(func() *exec.Cmd { return g.ssh("wim", "help") })
 		b.ReportMetric(ms(whole), "ms")
@@ -87,8 +88,8 @@ func BenchmarkExec(b *testing.B) {
 	}
 }
 
-// benchNomadExec compares with nomad alloc exec: into a container, which we reach through Docker, and into a process, which
-// both reach through Nomad.
+// benchNomadExec compares with nomad alloc exec: into a container, for which the gateway uses Docker, and into a
+// process, for which it uses Nomad.
 func benchNomadExec(b *testing.B) {
 	agent := nomadtest.Real(b)
 	host := dockertest.Daemon(b)
@@ -100,32 +101,32 @@ func benchNomadExec(b *testing.B) {
 			size /= 4
 		}
 		nomad := func(words ...string) *exec.Cmd {
-			cmd := exec.Command(nomadtest.Binary(), append([]string{"alloc", "exec", "-job", "-i=true", "-t=false", job}, words...)...)
+			cmd := exec.Command(nomadtest.Binary(),
+				append([]string{"alloc", "exec", "-job", "-i=true", "-t=false", job}, words...)...)
 			cmd.Env = append(os.Environ(), "NOMAD_ADDR="+agent.URL, "NOMAD_TOKEN="+nomadtest.Token)
 			return cmd
 		}
-		ours := func(words ...string) *exec.Cmd { return g.ssh("wim", append([]string{"exec", job}, words...)...) }
+		gateway := func(words ...string) *exec.Cmd { return g.ssh("wim", append([]string{"exec", job}, words...)...) }
 		peers := map[string]func(...string) *exec.Cmd{"nomad-alloc-exec": nomad}
-		if name == "container" { // beside Docker itself, through which we reach it
+		if name == "container" { // the gateway uses Docker, so compare with it too
 			peers["docker-exec"] = func(words ...string) *exec.Cmd {
 				return exec.Command("docker", append([]string{"-H", host, "exec", "-i", container}, words...)...)
 			}
 		}
 		b.Run(name, func(b *testing.B) {
-			compareTimes(b, size, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+			compareTimes(b, size, gateway, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
 				return timeOutput(b, run("dd", "if=/dev/zero", "bs=1M", fmt.Sprintf("count=%d", size>>20)), size)
 			})
 		})
 		b.Run(name+"-in", func(b *testing.B) {
-			compareTimes(b, size, ours, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
+			compareTimes(b, size, gateway, peers, func(run func(...string) *exec.Cmd, size int) time.Duration {
 				return timeInput(b, run("dd", "of=/dev/null", "bs=64k"), size)
 			})
 		})
 	}
 }
 
-// runNomadContainer registers p-team4-box, a task of the docker driver, with a real Nomad, waits until it runs, and returns its
-// container.
+// runNomadContainer registers a docker task, p-team4-box, with a real Nomad, and returns its container.
 func runNomadContainer(b *testing.B, url string) (container string) {
 	b.Helper()
 	client, err := api.NewClient(&api.Config{Address: url, SecretID: nomadtest.Token})
@@ -133,7 +134,10 @@ func runNomadContainer(b *testing.B, url string) (container string) {
 		b.Fatal(err)
 	}
 	task := api.NewTask("box", "docker")
-	task.Config = map[string]any{"image": dockertest.Image(b), "force_pull": false, "command": "sleep", "args": []string{"86400"}}
+	task.Config = map[string]any{
+		"image": dockertest.Image(b), "force_pull": false, "command": "sleep",
+		"args": []string{"86400"},
+	}
 	group := api.NewTaskGroup("g", 1)
 	group.Tasks = []*api.Task{task}
 	job := api.NewServiceJob("p-team4-box", "p-team4-box", "global", 50)
@@ -153,12 +157,14 @@ func runNomadContainer(b *testing.B, url string) (container string) {
 	return container
 }
 
-// compareTimes reports ours in MB/s and each peer's time as a multiple of it. They take turns, so that what else the machine
-// does hits all of them.
-func compareTimes(b *testing.B, size int, ours func(...string) *exec.Cmd, peers map[string]func(...string) *exec.Cmd, move func(func(...string) *exec.Cmd, int) time.Duration) {
+// compareTimes reports the speed of the gateway in MB/s, and the time of each peer as a multiple of the gateway's. They
+// run in turn, so that other load on the machine affects all of them.
+func compareTimes(b *testing.B, size int, gateway func(...string) *exec.Cmd, peers map[string]func(...string) *exec.Cmd,
+	move func(func(...string) *exec.Cmd, int) time.Duration,
+) {
 	times := map[string][]time.Duration{}
 	for range 5 {
-		times[""] = append(times[""], move(ours, size))
+		times[""] = append(times[""], move(gateway, size))
 		for name, peer := range peers {
 			times[name] = append(times[name], move(peer, size))
 		}
@@ -171,14 +177,14 @@ func compareTimes(b *testing.B, size int, ours func(...string) *exec.Cmd, peers 
 	b.ReportMetric(0, "ns/op")
 }
 
-// timeOutput returns how long a command takes to write size bytes; of one that loses some, how long at the speed of the rest.
+// timeOutput returns the time in which a command writes size bytes. If it loses some, the time is extrapolated.
 func timeOutput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 	b.Helper()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	read, write, null := openPipe(b)
 	cmd.Stdout = write
-	begun := time.Now()
+	start := time.Now()
 	err := cmd.Start()
 	write.Close()
 	if err != nil {
@@ -196,7 +202,7 @@ func timeOutput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 		got += n
 	}
 	err = cmd.Wait()
-	took := time.Since(begun)
+	took := time.Since(start)
 	if got != int64(size) || err != nil {
 		took = time.Duration(float64(took) * float64(size) / float64(max(got, 1)))
 		b.Logf("%s: %d of %d bytes, %v %s", strings.Join(cmd.Args, " "), got, size, err, stderr.String())
@@ -206,8 +212,9 @@ func timeOutput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 
 const pipeSize = 1 << 20
 
-// openPipe returns both ends of a pipe and where what it holds can be thrown away without this process looking at it: the
-// less the measuring costs, the less of it is measured. A small pipe would measure how often this process is woken.
+// openPipe returns both ends of a pipe, and /dev/null, to which the content of the pipe can be spliced without copying
+// it to this process. That keeps the cost of the measurement low. With a small pipe, wakeups of this process would
+// dominate.
 func openPipe(b *testing.B) (read, write, null *os.File) {
 	b.Helper()
 	var ends [2]int
@@ -225,7 +232,7 @@ func openPipe(b *testing.B) (read, write, null *os.File) {
 	return read, write, null
 }
 
-// timeInput returns how long a command takes to read size bytes.
+// timeInput returns the time in which a command reads size bytes.
 func timeInput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 	b.Helper()
 	zero, err := os.Open("/dev/zero")
@@ -240,7 +247,7 @@ func timeInput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 		b.Fatal(err)
 	}
 	cmd.Stdin = pipe
-	begun := time.Now()
+	start := time.Now()
 	if err := head.Start(); err != nil {
 		b.Fatal(err)
 	}
@@ -248,21 +255,21 @@ func timeInput(b *testing.B, cmd *exec.Cmd, size int) time.Duration {
 		b.Fatalf("%s: %v %s", strings.Join(cmd.Args, " "), err, out)
 	}
 	head.Wait()
-	return time.Since(begun)
+	return time.Since(start)
 }
 
-// compareDigests moves random bytes in and out and compares what arrived.
-func compareDigests(b *testing.B, ours func(...string) *exec.Cmd) {
+// compareDigests transfers random bytes in and out, and compares their digests.
+func compareDigests(b *testing.B, gateway func(...string) *exec.Cmd) {
 	source := func() io.Reader { return io.LimitReader(rand.NewChaCha8([32]byte{7}), transferSize) }
 	want := sha256.New()
 	io.Copy(want, source())
 	sum := hex.EncodeToString(want.Sum(nil))
-	in := ours("sha256sum")
+	in := gateway("sha256sum")
 	in.Stdin = source()
 	if got, err := in.Output(); err != nil || !strings.HasPrefix(string(got), sum) {
 		b.Errorf("in: got %s, %v, want %s", got, err, sum)
 	}
-	through := ours("cat")
+	through := gateway("cat")
 	through.Stdin = source()
 	pipe, err := through.StdoutPipe()
 	if err != nil {
@@ -279,8 +286,8 @@ func compareDigests(b *testing.B, ours func(...string) *exec.Cmd) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// startSSHD starts an OpenSSH server for the same user key, and returns how a command is run through it; nil where there
-// is none.
+// startSSHD starts an OpenSSH server for the same user key, and returns a function that runs a command through it, or
+// nil if there is no sshd.
 func startSSHD(b *testing.B, g *testGateway) func(words ...string) *exec.Cmd {
 	path := "/usr/sbin/sshd"
 	me, err := user.Current()
@@ -296,7 +303,8 @@ func startSSHD(b *testing.B, g *testGateway) func(words ...string) *exec.Cmd {
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	listener.Close()
 	os.MkdirAll("/run/sshd", 0o755)
-	settings := fmt.Sprintf("ListenAddress 127.0.0.1\nPort %s\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes no\nPidFile none\nUsePAM no\nPermitRootLogin yes\n",
+	settings := fmt.Sprintf("ListenAddress 127.0.0.1\nPort %s\nHostKey %s\nAuthorizedKeysFile %s\nStrictModes "+
+		"no\nPidFile none\nUsePAM no\nPermitRootLogin yes\n",
 		port, g.dir.Path("hostkey"), g.dir.Path("wim.pub"))
 	if err := os.WriteFile(filepath.Join(dir, "sshd_config"), []byte(settings), 0o600); err != nil {
 		b.Fatal(err)
@@ -321,7 +329,7 @@ func startSSHD(b *testing.B, g *testGateway) func(words ...string) *exec.Cmd {
 	}
 }
 
-// BenchmarkTails measures what 300 viewers of one log cost in memory beyond what their SSH sessions cost anyway.
+// BenchmarkTails measures the memory of 300 viewers of one log, and of 300 idle sessions for comparison.
 func BenchmarkTails(b *testing.B) {
 	const viewers, perConnection = 300, 10
 	host := dockertest.Daemon(b)
@@ -333,8 +341,10 @@ func BenchmarkTails(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sh", "-c", "while :; do echo a line of a log, as long as such lines are; sleep 0.1; done")
-	g := startTestGateway(b, url, fmt.Sprintf("docker.host = %q\nlimits.user = { connections = 100, sessions = 1000, logs = 1000 }\n", host))
+	dockertest.Run(b, "box-"+allocation, map[string]string{"com.hashicorp.nomad.alloc_id": allocation}, "sh", "-c",
+		"while :; do echo a log line of a typical length, about 60 bytes; sleep 0.1; done")
+	g := startTestGateway(b, url, fmt.Sprintf("docker.host = %q\nlimits.user = { connections = 100, sessions = 1000, "+
+		"logs = 1000 }\n", host))
 	heap := func(line string) float64 {
 		var stop []io.Closer
 		defer func() {

@@ -19,7 +19,7 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// runRefused runs a command line that must end with 125 and say one line.
+// runRefused runs a command that must fail with code 125 and one line of stderr.
 func (g *testGateway) runRefused(t *testing.T, words ...string) string {
 	t.Helper()
 	cmd := g.ssh("wim", words...)
@@ -28,7 +28,7 @@ func (g *testGateway) runRefused(t *testing.T, words ...string) string {
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 125 || len(out) > 0 || strings.Count(stderr.String(), "\n") != 1 {
-		t.Errorf("%q: got %v, %q and %q, want the code 125 and one line", words, err, out, stderr.String())
+		t.Errorf("%q: got %v, %q and %q, want code 125 and one line", words, err, out, stderr.String())
 	}
 	return stderr.String()
 }
@@ -56,7 +56,7 @@ func TestExec_TaskPurgedBeforeStart(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
 	g := startTestGateway(t, cluster.URL, "")
-	// The request for the program waits while the job goes.
+	// The exec request is delayed until the job is purged.
 	cluster.Sim.Inject(sim.Fault{Path: "/v1/client/allocation/{id}/exec", Delay: 3 * time.Second, Times: 1})
 	go func() {
 		for cluster.Sim.Traffic("/v1/client/allocation/{id}/exec").Requests == 0 {
@@ -65,45 +65,48 @@ func TestExec_TaskPurgedBeforeStart(t *testing.T) {
 		cluster.Sim.Purge("default", "p-team1-box")
 	}()
 	if got := g.runRefused(t, "exec", "p-team1-box", "true"); !strings.Contains(got, "not there any more") {
-		t.Errorf("got %q, want one that says that it is gone", got)
+		t.Errorf("got %q, want that it is not found", got)
 	}
 }
 
-// TestExec_BackendLost: as when dockerd or the Nomad agent is killed or restarted.
+// TestExec_BackendLost cuts the connection to dockerd or to the Nomad agent, as a restart would.
 func TestExec_BackendLost(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
-	for name, begin := range map[string]func(t *testing.T) (g *testGateway, away func()){
+	for name, start := range map[string]func(t *testing.T) (g *testGateway, cut func()){
 		"docker": func(t *testing.T) (*testGateway, func()) {
 			address, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
 			cluster, allocation := nomadtest.Simulated(t), newAllocation()
 			cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "docker"}, allocation))
 			dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sleep", "3600"}})
-			return startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\n", strings.TrimPrefix(address, "tcp://"))), cut
+			return startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\n",
+				strings.TrimPrefix(address, "tcp://"))), cut
 		},
 		"nomad": func(t *testing.T) (*testGateway, func()) {
 			cluster := nomadtest.Simulated(t)
-			cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+			cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
+				newAllocation()))
 			return startTestGateway(t, cluster.URL, ""), cluster.Sim.Close
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g, away := begin(t)
+			g, cut := start(t)
 			cmd := g.ssh("wim", "exec", "p-team1-box", "-c", "'echo started; sleep 60'")
 			var stderr bytes.Buffer
 			cmd.Stderr = &stderr
 			out := startAndExpect(t, cmd, "started\n")
-			away()
+			cut()
 			rest, _ := io.ReadAll(out)
 			var exit *exec.ExitError
-			if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 125 || len(rest) > 0 || strings.Count(stderr.String(), "\n") != 1 {
-				t.Errorf("got %v, %q and %q, want the code 125 and one line", err, rest, stderr.String())
+			if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 125 || len(rest) > 0 ||
+				strings.Count(stderr.String(), "\n") != 1 {
+				t.Errorf("got %v, %q and %q, want code 125 and one line", err, rest, stderr.String())
 			}
 		})
 	}
 }
 
-// TestExec_ConfiguredBackend with a daemon that nobody may speak to but for a docker task.
+// TestExec_ConfiguredBackend uses a Docker daemon that does not respond, and counts the connections to it.
 func TestExec_ConfiguredBackend(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -112,14 +115,14 @@ func TestExec_ConfiguredBackend(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer daemon.Close()
-	var asked atomic.Int32
+	var connections atomic.Int32
 	go func() {
 		for {
 			conn, err := daemon.Accept()
 			if err != nil {
 				return
 			}
-			asked.Add(1)
+			connections.Add(1)
 			conn.Close()
 		}
 	}()
@@ -130,30 +133,33 @@ func TestExec_ConfiguredBackend(t *testing.T) {
 		}}}}})
 	}
 	for _, c := range []struct {
-		way, job string
-		docker   bool // is asked
-		code     int
+		mode, job string
+		docker    bool // whether the gateway connects to the daemon
+		code      int
 	}{
 		{"auto", "p-team1-process", false, 0},
-		{"auto", "p-team1-docker", true, 0}, // it does not answer, so Nomad is asked
+		{"auto", "p-team1-docker", true, 0}, // falls back to Nomad
 		{"nomad", "p-team1-process", false, 0},
 		{"nomad", "p-team1-docker", false, 0},
 		{"docker", "p-team1-process", true, 125},
 		{"docker", "p-team1-docker", true, 125},
 	} {
-		g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\ndocker.exec = %q\n", daemon.Addr(), c.way))
-		asked.Store(0)
+		g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = \"tcp://%s\"\ndocker.exec = %q\n",
+			daemon.Addr(), c.mode))
+		connections.Store(0)
 		cmd := g.ssh("wim", "exec", c.job, "echo", "hello")
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		out, _ := cmd.Output()
-		if code := cmd.ProcessState.ExitCode(); code != c.code || string(out) == "hello\n" != (c.code == 0) || strings.Count(stderr.String(), "\n") != min(code, 1) {
+		if code := cmd.ProcessState.ExitCode(); code != c.code || string(out) == "hello\n" != (c.code == 0) ||
+			strings.Count(stderr.String(), "\n") != min(code, 1) {
 			t.Errorf("%+v: got %d, %q, %q", c, code, out, stderr.String())
 		}
-		if (asked.Load() > 0) != c.docker {
-			t.Errorf("%+v: the daemon was spoken to %d times", c, asked.Load())
+		if (connections.Load() > 0) != c.docker {
+			t.Errorf("%+v: got %d connections to the daemon", c, connections.Load())
 		}
-		if out, err := g.ssh("wim", "logs", c.job+"/g/box").Output(); string(out) == "logged\n" != (c.code == 0) || (err == nil) != (c.code == 0) {
+		if out, err := g.ssh("wim", "logs", c.job+"/g/box").Output(); string(out) == "logged\n" != (c.code == 0) ||
+			(err == nil) != (c.code == 0) {
 			t.Errorf("%+v: logs: got %q, %v", c, out, err)
 		}
 	}

@@ -24,28 +24,29 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// Tests of exec as people meet it: through SSH clients, into a real container and into a process of a simulated Nomad.
+// Tests of exec through SSH clients, into a real container and into a process of a simulated Nomad.
 
 func TestExec_StreamsAndExitCodes(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	forEachPath(t, func(t *testing.T, w execPath) {
-		var every []byte
+		var allBytes []byte
 		for i := range 4 << 10 {
-			every = append(every, byte(i), byte(i>>8))
+			allBytes = append(allBytes, byte(i), byte(i>>8))
 		}
 		for _, c := range []struct {
 			line, stdin, stdout, stderr string
 			code                        int
 		}{
-			{"exec p-team1-box cat", string(every), string(every), "", 0},
-			{"exec p-team1-box -c cat >&2; exit 7", string(every), "", string(every), 7},
+			{"exec p-team1-box cat", string(allBytes), string(allBytes), "", 0},
+			{"exec p-team1-box -c cat >&2; exit 7", string(allBytes), "", string(allBytes), 7},
 			{`exec p-team1-box -c printf '<%s>' "a  b" 'c"d' | tr a-z A-Z`, "", `<A  B><C"D>`, "", 0},
 			{`exec p-team1-box printf '<%s>' "a  b" '' 'c"d' '#'`, "", `<a  b><><c"d><#>`, "", 0},
 			{`exec p-team1-box -- sh -c 'exit 255'`, "", "", "", 255},
 			{`exec p-team1-box`, "echo one; exit 3\n", "one\n", "", 3},
 			{`exec --shell /bin/sh p-team1-box -c 'echo $0'`, "", "/bin/sh\n", "", 0},
-			{`exec p-team1-box sh -c 'echo ${NOMADCTLD_SESSION#*-}'`, "", "1.\n", "", 0}, // not the beginning of the tenth's
+			// ends with a dot, so that it is not a prefix of session 10
+			{`exec p-team1-box sh -c 'echo ${NOMADCTLD_SESSION#*-}'`, "", "1.\n", "", 0},
 			{`exec p-team1-box sh -c 'kill -TERM $$'`, "", "", "", 143},
 			{`exec p-team1-box sh -c 'exec 0<&-; sleep 0.2; echo done'`, strings.Repeat("x", 1<<20), "done\n", "", 0},
 			{`exec p-team1-box sh -c '(sleep 60; echo late) & echo early'`, "", "early\n", "", 0},
@@ -63,23 +64,24 @@ func TestExec_StreamsAndExitCodes(t *testing.T) {
 			cmd.Stdin = strings.NewReader(c.stdin)
 			var stdout, stderr bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
-			begun := time.Now()
+			start := time.Now()
 			cmd.Run()
 			got := stderr.String()
 			if strings.HasPrefix(c.stderr, "nomadctld: ") && strings.HasPrefix(got, c.stderr) && strings.Count(got, "\n") == 1 {
 				got = c.stderr
 			}
 			if code := cmd.ProcessState.ExitCode(); stdout.String() != c.stdout || got != c.stderr || code != c.code {
-				t.Errorf("%s: got %.200q, %.200q, %d, want %.200q, %.200q, %d", c.line, stdout.String(), stderr.String(), code, c.stdout, c.stderr, c.code)
+				t.Errorf("%s: got %.200q, %.200q, %d, want %.200q, %.200q, %d", c.line, stdout.String(),
+					stderr.String(), code, c.stdout, c.stderr, c.code)
 			}
-			if took := time.Since(begun); took > 30*time.Second {
+			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("%s took %v", c.line, took)
 			}
 		}
 	})
 }
 
-// TestExec_LargeTransfer moves what is many times the size of every window and buffer on the way.
+// TestExec_LargeTransfer transfers many times the size of all windows and buffers on the path.
 func TestExec_LargeTransfer(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -90,7 +92,7 @@ func TestExec_LargeTransfer(t *testing.T) {
 		cmd.Stdin = bytes.NewReader(content)
 		out, err := cmd.Output()
 		if err != nil || sha256.Sum256(out) != sha256.Sum256(content) {
-			t.Errorf("%d of %d bytes came back, %v", len(out), len(content), err)
+			t.Errorf("got %d of %d bytes, %v", len(out), len(content), err)
 		}
 	})
 }
@@ -106,8 +108,8 @@ func TestExec_PausedReaderLosesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var said bytes.Buffer
-		session.Stderr = &said
+		var stderr bytes.Buffer
+		session.Stderr = &stderr
 		if err := session.Start("exec p-team1-box -c 'yes 0123456789 | head -n 1000000'"); err != nil {
 			t.Fatal(err)
 		}
@@ -123,12 +125,12 @@ func TestExec_PausedReaderLosesNothing(t *testing.T) {
 			t.Errorf("got %d bytes, %v", len(all), err)
 		}
 		if err := session.Wait(); err != nil {
-			t.Errorf("%v: %s", err, said.String())
+			t.Errorf("%v: %s", err, stderr.String())
 		}
 	})
 }
 
-// terminal is a program on a pseudo-terminal, as a person would have it.
+// terminal is a program on a pseudo-terminal.
 type terminal struct {
 	*exec.Cmd
 	t    *testing.T
@@ -148,7 +150,7 @@ func onTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *terminal {
 
 func (c *terminal) send(keys string) { io.WriteString(c.file, keys) }
 
-// expect waits until the terminal has shown text, and returns what it has shown before that since it was last waited for.
+// expect waits for text, and returns the output before it, since the last text that was expected.
 func (c *terminal) expect(text string) (before string) {
 	c.t.Helper()
 	c.file.SetReadDeadline(time.Now().Add(20 * time.Second))
@@ -165,12 +167,12 @@ func (c *terminal) expect(text string) (before string) {
 			if strings.Contains(c.seen.String(), text) {
 				continue
 			}
-			c.t.Fatalf("%v; want %q, the terminal shows %q", err, text, c.seen.String())
+			c.t.Fatalf("%v; want %q, got %q", err, text, c.seen.String())
 		}
 	}
 }
 
-// waitExit returns the exit code, and what was shown to the end.
+// waitExit waits until the program exits, and returns its exit code and the rest of its output.
 func (c *terminal) waitExit() (code int, rest string) {
 	c.file.SetReadDeadline(time.Now().Add(20 * time.Second))
 	io.Copy(&c.seen, c.file)
@@ -178,8 +180,7 @@ func (c *terminal) waitExit() (code int, rest string) {
 	return c.ProcessState.ExitCode(), c.seen.String()
 }
 
-// untilSize is a line for a shell that waits until its terminal has a size, and says which it has in the end: changes of it
-// take their time.
+// untilSize returns a shell command that waits until the terminal has the size, up to 30 seconds, and prints the size.
 func untilSize(want string) string {
 	return `i=0; while [ $i -lt 300 ] && [ "$(stty size)" != "` + want + `" ]; do sleep 0.1; i=$((i+1)); done; stty size`
 }
@@ -255,7 +256,7 @@ func TestExec_TerminalSizes(t *testing.T) {
 				t.Errorf("%v: got %q, %v, want %q", size, out, err, want)
 			}
 		}
-		// A storm of sizes: the last one holds.
+		// After many changes of the size, the last one is in effect.
 		session, err := client.NewSession()
 		if err != nil {
 			t.Fatal(err)
@@ -277,7 +278,7 @@ func TestExec_TerminalSizes(t *testing.T) {
 		session.WindowChange(44, 155)
 		io.WriteString(in, "\n")
 		if err := session.Wait(); err != nil || !strings.HasSuffix(out.String(), "44 155\r\n") {
-			t.Errorf("after a storm of sizes: got %q, %v", out.String(), err)
+			t.Errorf("after many changes: got %q, %v", out.String(), err)
 		}
 	})
 }
@@ -291,7 +292,8 @@ func TestExec_SSHSignals(t *testing.T) {
 				t.Fatal(err)
 			}
 			out, _ := session.StdoutPipe()
-			line := fmt.Sprintf("exec p-team1-box -c 'trap \"echo got it; exit 9\" %s; echo ready; while :; do sleep 0.1; done'", signal)
+			line := fmt.Sprintf("exec p-team1-box -c 'trap \"echo got it; exit 9\" %s; echo ready; while :; do sleep "+
+				"0.1; done'", signal)
 			if err := session.Start(line); err != nil {
 				t.Fatal(err)
 			}
@@ -317,7 +319,7 @@ func TestExec_Shell(t *testing.T) {
 	forEachPath(t, func(t *testing.T, w execPath) {
 		shell := map[string]string{"docker": "/bin/ash", "nomad": "/bin/bash"}[w.Name]
 		if _, err := os.Stat(shell); err != nil && w.Name == "nomad" {
-			t.Skipf("no %s, the other shell of this test", shell)
+			t.Skipf("no %s on this machine", shell)
 		}
 		for line, want := range map[string]string{
 			"exec p-team1-box -c 'echo $0'":                       "/bin/sh\n",
@@ -335,32 +337,36 @@ func TestExec_Shell(t *testing.T) {
 	})
 }
 
-// TestExec_DisconnectKillsProgram lets clients go away in every manner and looks for their programs from inside.
+// TestExec_DisconnectKillsProgram disconnects clients in several ways, and searches the task for their programs.
 func TestExec_DisconnectKillsProgram(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	forEachPath(t, func(t *testing.T, w execPath) {
 		for _, c := range []struct {
-			manner, trap string
-			leave        func(cmd *exec.Cmd)
+			name, trap string
+			leave      func(cmd *exec.Cmd)
 		}{
 			{"killed", "", func(cmd *exec.Cmd) { cmd.Process.Kill() }},
 			{"interrupted", "", func(cmd *exec.Cmd) { cmd.Process.Signal(syscall.SIGINT) }},
 			{"ignored", "trap : HUP TERM;", func(cmd *exec.Cmd) { cmd.Process.Kill() }},
 		} {
 			name := "left" + newAllocation()[:8]
-			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'", c.trap, name))
-			w.checkAbandoned(t, cmd, name, c.manner, func() { c.leave(cmd) })
-			tty := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'", c.trap, name))
+			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
+				c.trap, name))
+			w.checkAbandoned(t, cmd, name, c.name, func() { c.leave(cmd) })
+			tty := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c '%s echo ready; while :; do sleep 0.1; done; : %s'",
+				c.trap, name))
 			tty.Args = append([]string{"ssh", "-tt"}, tty.Args[1:]...)
-			w.checkAbandoned(t, tty, name, c.manner+", with a terminal", func() { c.leave(tty) })
+			w.checkAbandoned(t, tty, name, c.name+", with a terminal", func() { c.leave(tty) })
 		}
-		// HUP first, then TERM: what a program does then it has the time for.
+		// The program gets HUP, then TERM, with time to handle each.
 		file := "/tmp/" + newAllocation()
 		name := "left" + newAllocation()[:8]
-		ordered := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'trap \"echo hup >>%[1]s\" HUP; trap \"echo term >>%[1]s; exit\" TERM; echo ready; while :; do sleep 0.1; done; : %[2]s'", file, name))
-		w.checkAbandoned(t, ordered, name, "in order", func() { ordered.Process.Kill() })
-		if out, err := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'cat %[1]s; rm %[1]s'", file)).Output(); string(out) != "hup\nterm\n" || err != nil {
+		trapping := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'trap \"echo hup >>%[1]s\" HUP; trap \"echo term "+
+			">>%[1]s; exit\" TERM; echo ready; while :; do sleep 0.1; done; : %[2]s'", file, name))
+		w.checkAbandoned(t, trapping, name, "signal order", func() { trapping.Process.Kill() })
+		if out, err := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'cat %[1]s; rm %[1]s'",
+			file)).Output(); string(out) != "hup\nterm\n" || err != nil {
 			t.Errorf("got the signals %q, %v", out, err)
 		}
 
@@ -377,7 +383,7 @@ func TestExec_DisconnectKillsProgram(t *testing.T) {
 	})
 }
 
-// TestExec_BrokenUploadHasNoEOF by the program: the end of its input never comes.
+// TestExec_BrokenUploadHasNoEOF kills the client during an upload. The program must not see EOF.
 func TestExec_BrokenUploadHasNoEOF(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -385,17 +391,20 @@ func TestExec_BrokenUploadHasNoEOF(t *testing.T) {
 		for range 3 {
 			name := "left" + newAllocation()[:8]
 			file := "/tmp/" + name
-			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; cat >%[1]s.new && mv %[1]s.new %[1]s; : %[2]s'", file, name))
+			cmd := w.ssh("wim", fmt.Sprintf("exec p-team1-box -c 'echo ready; cat >%[1]s.new && mv %[1]s.new %[1]s; "+
+				": %[2]s'", file, name))
 			w.checkAbandoned(t, cmd, name, "killed", func() { cmd.Process.Kill() })
-			look := fmt.Sprintf("exec p-team1-box -c 'test -e %[1]s.new && test ! -e %[1]s; code=$?; rm -f %[1]s.new %[1]s; exit $code'", file)
-			if out, err := w.ssh("wim", look).CombinedOutput(); err != nil {
+			check := fmt.Sprintf("exec p-team1-box -c 'test -e %[1]s.new && test ! -e %[1]s; code=$?; rm -f "+
+				"%[1]s.new %[1]s; exit $code'", file)
+			if out, err := w.ssh("wim", check).CombinedOutput(); err != nil {
 				t.Errorf("%s, %v", out, err)
 			}
 		}
 	})
 }
 
-// TestOutput_ClosedByClient is ssh gw ... | head. OpenSSH says that it takes no more and waits for the other side.
+// TestOutput_ClosedByClient runs ssh gw ... | head. OpenSSH reports that its output is closed, and waits for the
+// server.
 func TestOutput_ClosedByClient(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -404,7 +413,7 @@ func TestOutput_ClosedByClient(t *testing.T) {
 		w.Cluster.Run(sim.Job{ID: "p-team1-long", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
 			Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", script + "; exec sleep 600"},
 		}}}}})
-		eventually(t, "its log is more than is sent to a client that reads nothing", func() bool {
+		eventually(t, "its log exceeds all buffers on the path", func() bool {
 			out, _ := w.ssh("wim", "logs -n 1 p-team1-long/g/t").Output()
 			return string(out) == "line 400000\n"
 		})
@@ -414,10 +423,10 @@ func TestOutput_ClosedByClient(t *testing.T) {
 		}{
 			{"exec p-team1-box yes", "y\n", []int{141}},
 			{"exec p-team1-box -c '" + script + "; sleep 60'", "line 1\n", []int{141}},
-			// It writes no more, and may end, unless the client's word comes before the write of b has returned.
+			// The program exits normally if it writes b before the close arrives.
 			{"exec p-team1-box -c 'echo a; sleep 0.3; echo b; sleep 1; exit 3'", "a\n", []int{3, 141}},
 			{"logs -n all p-team1-long/g/t", "line 1\n", []int{141}},
-			{"tail -n all p-team1-long/g/t", "line [0-9]+\n", []int{141}}, // it may be told that lines were skipped
+			{"tail -n all p-team1-long/g/t", "line [0-9]+\n", []int{141}}, // may report skipped lines
 		} {
 			before := len(w.events(t))
 			cmd := exec.Command("sh", "-c", `{ "$@"; echo $? >&2; } | head -n 1`, "sh")
@@ -437,19 +446,21 @@ func TestOutput_ClosedByClient(t *testing.T) {
 			if !slices.Contains(c.codes, code) {
 				t.Errorf("%s: got %d, want one of %v", c.line, code, c.codes)
 			}
-			eventually(t, "the event is written", func() bool { return len(w.events(t)) > before })
+			eventually(t, "the audit event is written", func() bool { return len(w.events(t)) > before })
 			if e := lastEvent(w.events(t)); e.ExitCode != code {
-				t.Errorf("%s: the client got %d, the event is %+v", c.line, code, e)
+				t.Errorf("%s: the client got %d, the event %+v", c.line, code, e)
 			}
 		}
-		left := "exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | grep -q \"^ye[s] \" && echo $p; done; :'"
+		left := "exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | grep -q " +
+			"\"^ye[s] \" && echo $p; done; :'"
 		if out, err := w.ssh("wim", left).Output(); err != nil || len(out) > 0 {
-			t.Errorf("left: %s, %v", out, err)
+			t.Errorf("still running: %s, %v", out, err)
 		}
 	})
 }
 
-// TestExec_GatewayStops also on the clients' side: a program's own 255 would look like a lost connection.
+// TestExec_GatewayStops checks that the client gets an error message, and not 255, which ssh returns for a lost
+// connection.
 func TestExec_GatewayStops(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -471,8 +482,8 @@ func TestExec_GatewayStops(t *testing.T) {
 	})
 }
 
-// startAndExpect starts a command, waits until it has written what it begins with, and returns what else it writes.
-func startAndExpect(t *testing.T, cmd *exec.Cmd, with string) (rest io.Reader) {
+// startAndExpect starts a command, waits for the start of its output, and returns the rest.
+func startAndExpect(t *testing.T, cmd *exec.Cmd, start string) (rest io.Reader) {
 	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -481,15 +492,16 @@ func startAndExpect(t *testing.T, cmd *exec.Cmd, with string) (rest io.Reader) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	got := make([]byte, len(with))
-	if _, err := io.ReadFull(out, got); err != nil || string(got) != with {
-		t.Fatalf("%q: got %q, %v, want %q", cmd.Args, got, err, with)
+	got := make([]byte, len(start))
+	if _, err := io.ReadFull(out, got); err != nil || string(got) != start {
+		t.Fatalf("%q: got %q, %v, want %q", cmd.Args, got, err, start)
 	}
 	return out
 }
 
-// checkAbandoned starts a program whose command line holds name, calls leave when it runs, and waits until it has gone.
-func (w execPath) checkAbandoned(t *testing.T, cmd *exec.Cmd, name, manner string, leave func()) {
+// checkAbandoned starts a program whose command line contains marker, calls leave, and checks that the program is
+// killed.
+func (w execPath) checkAbandoned(t *testing.T, cmd *exec.Cmd, marker, name string, leave func()) {
 	t.Helper()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -500,18 +512,19 @@ func (w execPath) checkAbandoned(t *testing.T, cmd *exec.Cmd, name, manner strin
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
 	leave()
-	// The bracket keeps the pattern from finding itself.
-	look := fmt.Sprintf("exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | grep -q \"[l]%s\" && echo $p; done; :'", name[1:])
+	// The brackets keep grep from matching its own command line.
+	search := fmt.Sprintf("exec p-team1-box -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline 2>/dev/null | "+
+		"grep -q \"[l]%s\" && echo $p; done; :'", marker[1:])
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-		found, err := w.ssh("wim", look).Output()
+		found, err := w.ssh("wim", search).Output()
 		if err != nil {
-			t.Fatalf("%s: %v", manner, err)
+			t.Fatalf("%s: %v", name, err)
 		}
 		if len(found) == 0 {
 			return
 		}
 		if time.Now().After(end) {
-			t.Errorf("%s: %s is left", manner, found)
+			t.Errorf("%s: still running: %s", name, found)
 			return
 		}
 	}
@@ -526,7 +539,8 @@ func TestExec_DropbearClient(t *testing.T) {
 	}
 	forEachPath(t, func(t *testing.T, w execPath) {
 		key := w.dir.Path("wim.dropbear")
-		if out, err := exec.Command("dropbearconvert", "openssh", "dropbear", w.dir.Path("wim"), key).CombinedOutput(); err != nil {
+		if out, err := exec.Command("dropbearconvert", "openssh", "dropbear", w.dir.Path("wim"),
+			key).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 		host, port, _ := strings.Cut(w.Address, ":")
@@ -540,12 +554,14 @@ func TestExec_DropbearClient(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
 		cmd.Run()
-		if code := cmd.ProcessState.ExitCode(); stdout.String() != "a\x00b\xff\n" || !strings.HasSuffix(stderr.String(), "err\n") || code != 7 {
+		if code := cmd.ProcessState.ExitCode(); stdout.String() != "a\x00b\xff\n" ||
+			!strings.HasSuffix(stderr.String(), "err\n") || code != 7 {
 			t.Errorf("got %q, %q, %d", stdout.String(), stderr.String(), code)
 		}
-		// Its window is smaller than what is sent to others in one piece.
+		// Its window is smaller than the largest packets that the server sends to OpenSSH.
 		const size = 8 << 20
-		if out, err := dbclient(fmt.Sprintf("exec p-team1-box head -c %d /dev/zero", size)).Output(); err != nil || !bytes.Equal(out, make([]byte, size)) {
+		if out, err := dbclient(fmt.Sprintf("exec p-team1-box head -c %d /dev/zero", size)).Output(); err != nil ||
+			!bytes.Equal(out, make([]byte, size)) {
 			t.Errorf("%d bytes, want %d zeros: %v", len(out), size, err)
 		}
 		interactive := dbclient("exec p-team1-box")
@@ -575,7 +591,7 @@ func eventually(t testing.TB, what string, f func() bool) {
 	for !f() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("not so after a minute: %s", what)
+			t.Fatalf("timed out after 1m: %s", what)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -33,18 +33,18 @@ type testGateway struct {
 	Address string
 	dir     sshfiles.Dir
 	keys    map[string]ssh.Signer
-	stop    func()    // as a signal would; returns when it has stopped
+	stop    func()    // stops the gateway as a signal would, and waits for it
 	process *exec.Cmd // of startGatewayProcess
 }
 
-// startTestGateway starts a gateway before the cluster. settings are more lines of its configuration, in which $KEY is the
-// public key of wim, for other users who have it too.
+// startTestGateway starts a gateway to the cluster at url. settings are additional lines of its configuration. $KEY in
+// them is wim's public key, which other users can share.
 func startTestGateway(t testing.TB, url, settings string) *testGateway {
 	t.Helper()
 	g := newTestGateway(t, url, settings)
-	c, faults := config.Load(g.configFile(), gateway.Commands())
+	c, diagnostics := config.Load(g.configFile(), gateway.Commands())
 	if c == nil {
-		t.Fatal(faults)
+		t.Fatal(diagnostics)
 	}
 	listening, err := gateway.Listen(c, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
@@ -60,7 +60,7 @@ func startTestGateway(t testing.TB, url, settings string) *testGateway {
 	return g
 }
 
-// startGatewayProcess is startTestGateway, but the gateway is a process of its own, as it is in use.
+// startGatewayProcess is startTestGateway, but the gateway is a separate process.
 func startGatewayProcess(b testing.TB, url, settings string) *testGateway {
 	b.Helper()
 	g := newTestGateway(b, url, settings)
@@ -88,7 +88,7 @@ func startGatewayProcess(b testing.TB, url, settings string) *testGateway {
 	return g
 }
 
-// newTestGateway writes the files of a gateway that has still to be started.
+// newTestGateway writes the files of a gateway, which is not started.
 func newTestGateway(t testing.TB, url, settings string) *testGateway {
 	t.Helper()
 	g := &testGateway{dir: sshfiles.Dir(t.TempDir()), keys: map[string]ssh.Signer{}}
@@ -111,8 +111,10 @@ prefix.all.prefix = ["p-"]
 prefix.team1.prefix = ["p-team1-"]
 users.wim = { prefix = ["all"], key = %q }
 users.ann = { prefix = ["team1"], key = %q }
-`, g.dir.Path("hostkey"), g.dir.Path("audit"), url, g.dir.Path("token"), sshfiles.AuthorizedKeyLine(g.keys["wim"]), sshfiles.AuthorizedKeyLine(g.keys["ann"]))
-	if err := os.WriteFile(g.configFile(), []byte(text+strings.ReplaceAll(settings, "$KEY", sshfiles.AuthorizedKeyLine(g.keys["wim"]))), 0o600); err != nil {
+`, g.dir.Path("hostkey"), g.dir.Path("audit"), url, g.dir.Path("token"),
+		sshfiles.AuthorizedKeyLine(g.keys["wim"]), sshfiles.AuthorizedKeyLine(g.keys["ann"]))
+	if err := os.WriteFile(g.configFile(), []byte(text+strings.ReplaceAll(settings, "$KEY",
+		sshfiles.AuthorizedKeyLine(g.keys["wim"]))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return g
@@ -120,7 +122,7 @@ users.ann = { prefix = ["team1"], key = %q }
 
 func (g *testGateway) configFile() string { return g.dir.Path("nomadctld.toml") }
 
-// setAddress notes where the gateway listens, for clients.
+// setAddress writes the SSH client configuration for the address of the gateway.
 func (g *testGateway) setAddress(t testing.TB, address string) {
 	t.Helper()
 	g.Address = address
@@ -129,21 +131,23 @@ func (g *testGateway) setAddress(t testing.TB, address string) {
 	}
 }
 
-// stopOnHang stops the gateway when a test hangs: with that its sessions end, and the test fails by its name where it waited.
+// stopOnHang stops the gateway if a test hangs. That closes its sessions, so that this test fails, and not the whole
+// run.
 func (g *testGateway) stopOnHang(t testing.TB) {
 	if _, isTest := t.(*testing.T); !isTest || os.Getenv("NOMADCTLD_TEST_EXECS") != "" {
-		return // these take as long as they take
+		return // no time limit
 	}
-	const patience = 20 * time.Minute
-	watchdog := time.AfterFunc(patience, func() {
+	const hangTimeout = 20 * time.Minute
+	watchdog := time.AfterFunc(hangTimeout, func() {
 		stacks := make([]byte, 1<<20)
-		t.Errorf("the test has not ended after %s; its gateway is stopped\n%s", patience, stacks[:runtime.Stack(stacks, true)])
+		t.Errorf("the test is still running after %s, so its gateway was stopped\n%s", hangTimeout,
+			stacks[:runtime.Stack(stacks, true)])
 		g.stop()
 	})
 	t.Cleanup(func() { watchdog.Stop() })
 }
 
-// ssh returns an OpenSSH client's command.
+// ssh returns a command of the OpenSSH client.
 func (g *testGateway) ssh(user string, words ...string) *exec.Cmd {
 	return exec.Command("ssh", append([]string{"-F", g.dir.Path("ssh_config"), user}, words...)...)
 }
@@ -162,7 +166,7 @@ func (g *testGateway) dial(t testing.TB, user string) *ssh.Client {
 	return client
 }
 
-// events returns the end events of commands so far.
+// events returns the end events in the audit log.
 func (g *testGateway) events(t testing.TB) (events []audit.Event) {
 	t.Helper()
 	text, err := os.ReadFile(g.dir.Path("audit"))
@@ -181,16 +185,17 @@ func (g *testGateway) events(t testing.TB) (events []audit.Event) {
 	return events
 }
 
-// execPath is a gateway with a task that is reached in one of the two ways, by the selector "p-team1-box".
+// execPath is a gateway with a task, p-team1-box, into which programs are executed either through Docker or through
+// Nomad.
 type execPath struct {
 	*testGateway
 	Name          string
 	Cluster       *sim.Cluster
-	url, settings string // for another gateway before the same cluster
+	url, settings string // for another gateway to the same cluster
 }
 
-// forEachPath calls test for a task whose container is a real one of Docker, if there is a daemon, and for one that is a process
-// reached through the simulated Nomad.
+// forEachPath calls test for a task in a real Docker container, if there is a daemon, and for a task that is a process
+// of the simulated Nomad.
 func forEachPath(t *testing.T, test func(t *testing.T, w execPath)) {
 	t.Run("docker", func(t *testing.T) {
 		host := dockertest.Daemon(t)
@@ -203,7 +208,8 @@ func forEachPath(t *testing.T, test func(t *testing.T, w execPath)) {
 	})
 	t.Run("nomad", func(t *testing.T) {
 		cluster := nomadtest.Simulated(t)
-		cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+		cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}},
+			newAllocation()))
 		test(t, execPath{startTestGateway(t, cluster.URL, ""), "nomad", cluster.Sim, cluster.URL, ""})
 	})
 }
@@ -220,22 +226,25 @@ func newAllocation() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// TestRaw_RunsAsConfiguredUser has a program in the place of nomad, which says who runs it.
+// TestRaw_RunsAsConfiguredUser uses a fake nomad that prints its user.
 func TestRaw_RunsAsConfiguredUser(t *testing.T) {
 	needSSH(t)
 	if os.Geteuid() != 0 {
-		t.Skip("only root can be somebody else")
+		t.Skip("needs root to change the user")
 	}
 	binary := filepath.Join(t.TempDir(), "nomad")
 	if err := os.WriteFile(binary, []byte("#!/bin/sh\nexec id -un\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for dir := filepath.Dir(binary); strings.HasPrefix(dir, filepath.Clean(os.TempDir())+"/"); dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil { // nobody has to get there
+		if err := os.Chmod(dir, 0o755); err != nil { // so that the user nobody can run it
 			t.Fatal(err)
 		}
 	}
-	for setting, want := range map[string]string{"": "nobody", "raw.user = \"daemon\"\n": "daemon", "raw.user = \"\"\n": "root"} {
+	for setting, want := range map[string]string{
+		"": "nobody", "raw.user = \"daemon\"\n": "daemon",
+		"raw.user = \"\"\n": "root",
+	} {
 		g := startTestGateway(t, "http://127.0.0.1:1", fmt.Sprintf("general.nomadbinary = %q\n", binary)+setting+
 			"prefix.admin = { prefix = [\"p-\", \"raw\"] }\nusers.ada = { prefix = [\"admin\"], key = \"$KEY\" }\n")
 		if code, stdout, stderr := g.run("ada", "raw production status"); code != 0 || stdout != want+"\n" {

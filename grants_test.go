@@ -13,24 +13,44 @@ import (
 	"nomadctld/router"
 )
 
-// grantLines has a command line for each command that reaches clusters, about a job of the user's.
+// grantLines has a command line, about an owned job, for each command that contacts clusters.
 var grantLines = map[string]string{
-	"attach": "attach p-team1-moved/web/web", "batch": "batch", "deployment": "deployment p-team1-done", "di": "di p-team1-moved/web/web",
-	"dispatch": "dispatch p-team1-import -m file=x --no-payload", "exec": "exec p-team1-moved/web/web true", "fail": "fail p-team1-moved",
-	"history": "history p-team1-done", "info": "info p-team1-done", "inspect": "inspect p-team1-done", "logs": "logs p-team1-done",
-	"ops": "ops", "pause": "pause p-team1-moved", "promote": "promote p-team1-moved", "ps": "ps", "pstree": "pstree",
-	"raw": "raw production version", "restart": "restart p-team1-off", "resume": "resume p-team1-moved", "revert": "revert p-team1-off",
-	"run": "run p-team1-off", "scale": "scale p-team1-moved 1", "signal": "signal p-team1-moved/web/web HUP", "start": "start p-team1-moved",
-	"status": "status p-team1-done", "stop": "stop p-team1-moved/nope", "tail": "tail p-team1-done",
+	"attach":     "attach p-team1-moved/web/web",
+	"batch":      "batch",
+	"deployment": "deployment p-team1-done",
+	"di":         "di p-team1-moved/web/web",
+	"dispatch":   "dispatch p-team1-import -m file=x --no-payload",
+	"exec":       "exec p-team1-moved/web/web true",
+	"fail":       "fail p-team1-moved",
+	"history":    "history p-team1-done",
+	"info":       "info p-team1-done",
+	"inspect":    "inspect p-team1-done",
+	"logs":       "logs p-team1-done",
+	"ops":        "ops",
+	"pause":      "pause p-team1-moved",
+	"promote":    "promote p-team1-moved",
+	"ps":         "ps",
+	"pstree":     "pstree",
+	"raw":        "raw production version",
+	"restart":    "restart p-team1-off",
+	"resume":     "resume p-team1-moved",
+	"revert":     "revert p-team1-off",
+	"run":        "run p-team1-off",
+	"scale":      "scale p-team1-moved 1",
+	"signal":     "signal p-team1-moved/web/web HUP",
+	"start":      "start p-team1-moved",
+	"status":     "status p-team1-done",
+	"stop":       "stop p-team1-moved/nope",
+	"tail":       "tail p-team1-done",
 }
 
-// TestGrants_BySetOrName has users with one group each: all sets but that of the right, all rights but
-// the right by their names, the right alone, its set alone. Who has not the right is told so, and no cluster is asked.
+// TestGrants_BySetOrName tries each command as four users: with all sets but its own, with all other rights by name,
+// with only its right by name, and with only its set. The first two are denied without a request to the cluster.
 func TestGrants_BySetOrName(t *testing.T) {
 	needSSH(t)
 	rights := router.Rights()
 	var settings strings.Builder
-	user := func(name string, granted []string) {
+	addUser := func(name string, granted []string) {
 		fmt.Fprintf(&settings, "prefix.%s = { prefix = [\"p-team1-\"], commands = [%s] }\n", name, quoted(granted))
 		fmt.Fprintf(&settings, "users.%s = { prefix = [%q], key = \"$KEY\" }\n", name, name)
 	}
@@ -46,60 +66,61 @@ func TestGrants_BySetOrName(t *testing.T) {
 				names = append(names, name)
 			}
 		}
-		user("sets-but-"+right, others)
-		user("names-but-"+right, names)
-		user("only-"+right, []string{right})
-		user("set-of-"+right, []string{string(set)})
+		addUser("sets-but-"+right, others)
+		addUser("names-but-"+right, names)
+		addUser("only-"+right, []string{right})
+		addUser("set-of-"+right, []string{string(set)})
 	}
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, settings.String())
 	for right := range rights {
 		if right == "purge" || right == "exec-user" {
-			continue // no command: see stop.txtar and exec.txtar
+			continue // not a command: see stop.txtar and exec.txtar
 		}
 		line, ok := grantLines[right]
 		if !ok {
-			t.Errorf("no line for the command %s", right)
+			t.Errorf("no line for command %s", right)
 			continue
 		}
-		for _, who := range []string{"sets-but-", "names-but-"} {
+		for _, user := range []string{"sets-but-", "names-but-"} {
 			before := cluster.Sim.Traffic("").Requests
-			code, stdout, stderr := g.run(who+right, line)
+			code, stdout, stderr := g.run(user+right, line)
 			want := 1
 			if slices.ContainsFunc(router.Specs(), func(s router.Spec) bool { return s.Name == right && s.RunsProgram }) {
 				want = 125
 			}
 			if code != want || stdout != "" || !strings.HasPrefix(stderr, "nomadctld: "+right+" is not among your commands: ") {
-				t.Errorf("%s%s: %s: got %d, %q, %q, want %d and that it is not among the commands", who, right, line, code, stdout, stderr, want)
+				t.Errorf("%s%s: %s: got %d, %q, %q, want %d and a denial", user, right, line, code, stdout, stderr, want)
 			}
 			if after := cluster.Sim.Traffic("").Requests; after != before {
-				t.Errorf("%s%s: %s: the cluster was asked %d times, want never", who, right, line, after-before)
+				t.Errorf("%s%s: %s: got %d requests to the cluster, want none", user, right, line, after-before)
 			}
-			if e := lastEvent(g.events(t)); e.Decision != audit.Denied || e.User != who+right || e.ExitCode != want {
-				t.Errorf("%s%s: got the event %+v, want it denied", who, right, e)
+			if e := lastEvent(g.events(t)); e.Decision != audit.Denied || e.User != user+right || e.ExitCode != want {
+				t.Errorf("%s%s: got the event %+v, want it denied", user, right, e)
 			}
 		}
-		for _, who := range []string{"only-", "set-of-"} {
-			if _, _, stderr := g.run(who+right, line); strings.Contains(stderr, "is not among your") {
-				t.Errorf("%s%s: %s: got %q, want it allowed", who, right, line, stderr)
+		for _, user := range []string{"only-", "set-of-"} {
+			if _, _, stderr := g.run(user+right, line); strings.Contains(stderr, "is not among your") {
+				t.Errorf("%s%s: %s: got %q, want it allowed", user, right, line, stderr)
 			}
 			if e := lastEvent(g.events(t)); e.Decision != audit.Allowed {
-				t.Errorf("%s%s: got the event %+v, want it allowed", who, right, e)
+				t.Errorf("%s%s: got the event %+v, want it allowed", user, right, e)
 			}
 		}
 	}
 	for name := range grantLines {
 		if _, ok := rights[name]; !ok {
-			t.Errorf("there is a line for %s, which is no right", name)
+			t.Errorf("got a line for %s, which is not a right", name)
 		}
 	}
 }
 
-// TestGrants_PublicCommands lets a user without any right try every command.
+// TestGrants_PublicCommands runs every command as a user without rights.
 func TestGrants_PublicCommands(t *testing.T) {
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	g := startTestGateway(t, cluster.URL, "prefix.none = { prefix = [\"p-team1-\"], commands = [] }\nusers.bob = { prefix = [\"none\"], key = \"$KEY\" }\n")
+	g := startTestGateway(t, cluster.URL, "prefix.none = { prefix = [\"p-team1-\"], commands = [] }\nusers.bob = { "+
+		"prefix = [\"none\"], key = \"$KEY\" }\n")
 	for _, spec := range router.Specs() {
 		before := cluster.Sim.Traffic("").Requests
 		code, _, stderr := g.run("bob", spec.Name+" --help")
@@ -108,7 +129,7 @@ func TestGrants_PublicCommands(t *testing.T) {
 			t.Errorf("%s: got %d, %q; its set is %s", spec.Name, code, stderr, spec.Set)
 		}
 		if after := cluster.Sim.Traffic("").Requests; after != before {
-			t.Errorf("%s: the cluster was asked", spec.Name)
+			t.Errorf("%s: got a request to the cluster", spec.Name)
 		}
 	}
 }
@@ -123,7 +144,7 @@ func quoted(words []string) string {
 
 func lastEvent(events []audit.Event) audit.Event { return events[len(events)-1] }
 
-// run returns what came of a command line, of a user whose key is that of wim.
+// run runs a command line as a user with the key of wim.
 func (g *testGateway) run(login, line string) (code int, stdout, stderr string) {
 	cmd := exec.Command("ssh", "-n", "-F", g.dir.Path("ssh_config"), "-l", login, "wim", line)
 	var out, errs bytes.Buffer

@@ -22,52 +22,62 @@ import (
 	"nomadctld/internal/sshfiles"
 )
 
-// TestImage builds the Dockerfile without a network and runs what comes of it as it is meant to be run: not as root, with
-// a root file system that is read-only, with the configuration and keys mounted. It is not parallel to other tests, which
-// would wait for a compiler.
+// TestImage builds the Dockerfile without a network, and runs the image not as root, with a read-only root file system
+// and with the configuration and keys mounted. It is not parallel, because other tests would time out while the
+// compiler runs.
 func TestImage(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds images, which takes a minute: left out by -short")
+		t.Skip("-short: builds images, which takes a minute")
 	}
 	needSSH(t)
 	if host := dockertest.Daemon(t); !strings.HasPrefix(host, "unix://") {
-		t.Skipf("the daemon at %s sees neither this machine's files nor its ports", host)
+		t.Skipf("the daemon at %s is on another machine", host)
 	}
 	client := dockertest.Client(t)
-	golang := goImage(t, client)
+	goImageName := goImage(t, client)
 	const name = "nomadctld-test/nomadctld:"
 	bare, full, tool := name+newAllocation(), name+newAllocation(), name+newAllocation()
 	build := func(name string, args ...docker.BuildArg) {
 		t.Helper()
-		args = append(args, docker.BuildArg{Name: "GO_IMAGE", Value: golang}, docker.BuildArg{Name: "GOPROXY", Value: "file:///proxy"},
+		args = append(args, docker.BuildArg{Name: "GO_IMAGE", Value: goImageName},
+			docker.BuildArg{Name: "GOPROXY", Value: "file:///proxy"},
 			docker.BuildArg{Name: "VERSION", Value: "v1.2.3-test"})
-		made := buildImage(t, client, docker.BuildImageOptions{Name: name, ContextDir: ".", BuildArgs: args, NetworkMode: "none"})
-		t.Cleanup(func() { removeImages(t, client, append([]string{name}, made...)) })
+		created := buildImage(t, client, docker.BuildImageOptions{
+			Name: name, ContextDir: ".", BuildArgs: args,
+			NetworkMode: "none",
+		})
+		t.Cleanup(func() { removeImages(t, client, append([]string{name}, created...)) })
 	}
 	build(bare)
 
-	t.Run("without a configuration it says what to mount", func(t *testing.T) {
-		code, said := runImage(t, client, docker.Config{Image: bare}, docker.HostConfig{NetworkMode: "none"})
-		if code, said := runImage(t, client, docker.Config{Image: bare, Cmd: []string{"health"}}, docker.HostConfig{NetworkMode: "none"}); code != 1 || strings.Count(said, "\n") != 1 {
-			t.Errorf("health: got %d %q, want 1 and one line", code, said)
+	t.Run("without a configuration", func(t *testing.T) {
+		code, out := runImage(t, client, docker.Config{Image: bare}, docker.HostConfig{NetworkMode: "none"})
+		if code, out := runImage(t, client, docker.Config{Image: bare, Cmd: []string{"health"}},
+			docker.HostConfig{NetworkMode: "none"}); code != 1 || strings.Count(out, "\n") != 1 {
+			t.Errorf("health: got %d %q, want 1 and one line", code, out)
 		}
-		for _, want := range []string{"no config file", "/etc/nomadctld/nomadctld.toml", "docker run -v /etc/nomadctld:/etc/nomadctld:ro", "user 65532"} {
-			if code != 1 || !strings.Contains(said, want) {
-				t.Errorf("got %d %q, want 1 and %q", code, said, want)
+		for _, want := range []string{
+			"no config file", "/etc/nomadctld/nomadctld.toml",
+			"docker run -v /etc/nomadctld:/etc/nomadctld:ro", "user 65532",
+		} {
+			if code != 1 || !strings.Contains(out, want) {
+				t.Errorf("got %d %q, want 1 and %q", code, out, want)
 			}
 		}
 	})
-	t.Run("it holds what it needs and says what it is", func(t *testing.T) {
+	t.Run("files and metadata", func(t *testing.T) {
 		image, err := client.InspectImage(bare)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c := image.Config; c.User != "65532:65532" || c.Labels["org.opencontainers.image.version"] != "v1.2.3-test" || c.Healthcheck == nil {
+		if c := image.Config; c.User != "65532:65532" ||
+			c.Labels["org.opencontainers.image.version"] != "v1.2.3-test" || c.Healthcheck == nil {
 			t.Errorf("got %+v", c)
 		}
-		code, said := runImage(t, client, docker.Config{Image: bare, Cmd: []string{"version"}}, docker.HostConfig{NetworkMode: "none"})
-		if code != 0 || said != "nomadctld v1.2.3-test\n" {
-			t.Errorf("version: got %d %q", code, said)
+		code, out := runImage(t, client, docker.Config{Image: bare, Cmd: []string{"version"}},
+			docker.HostConfig{NetworkMode: "none"})
+		if code != 0 || out != "nomadctld v1.2.3-test\n" {
+			t.Errorf("version: got %d %q", code, out)
 		}
 		files := imageFiles(t, client, bare)
 		for _, want := range []string{"usr/local/bin/nomadctld", "etc/ssl/certs/ca-certificates.crt"} {
@@ -75,15 +85,15 @@ func TestImage(t *testing.T) {
 				t.Errorf("got no %s in %q", want, files)
 			}
 		}
-		if slices.Contains(files, "usr/local/bin/nomad") || len(files) > 20 { // Docker adds a few of its own
-			t.Errorf("got %d files, want little more than the binary: %q", len(files), files)
+		if slices.Contains(files, "usr/local/bin/nomad") || len(files) > 20 { // Docker adds some files
+			t.Errorf("got %d files, want few except the binary: %q", len(files), files)
 		}
 	})
-	t.Run("it serves", func(t *testing.T) {
+	t.Run("serve", func(t *testing.T) {
 		g := serveImage(t, client, bare, "/var/lib/nomadctld")
 		g.expectOutput("wim", "p-team1-web", "ps")
 		registerAndSettle(t, g.cluster, "three", "p-team5-volume", "a")
-		if os.Geteuid() == 0 { // else the user is not that of the image, whose folder it is
+		if os.Geteuid() == 0 { // else the container has another user than the image, who cannot write the volume
 			g.expectOutput("wim", "", "restart --full -y p-team5-volume")
 		}
 		g.expectOutput("wim", "inside 3\n", "exec p-team3-shell/shell/box -c 'echo inside $((1+2))'")
@@ -97,18 +107,22 @@ func TestImage(t *testing.T) {
 			t.Errorf("got exit code %d after SIGTERM, want 0", state.ExitCode)
 		}
 		g.config.Cmd = []string{"health"}
-		if code, said := runImage(t, client, g.config, g.host); code != 1 || !strings.Contains(said, "connection refused") || strings.Count(said, "\n") != 1 {
-			t.Errorf("health of a gateway that has ended: got %d %q, want 1 and one line", code, said)
+		if code, out := runImage(t, client, g.config, g.host); code != 1 ||
+			!strings.Contains(out, "connection refused") || strings.Count(out, "\n") != 1 {
+			t.Errorf("health of a stopped gateway: got %d %q, want 1 and one line", code, out)
 		}
 	})
-	t.Run("with another base and a nomad binary there is raw", func(t *testing.T) {
-		// The program tells what it is asked, and by which environment.
-		const dockerfile = "FROM %s\nRUN printf '#!/bin/sh\\necho \"nomad $* at $NOMAD_ADDR\"\\n' >/bin/nomad && chmod 755 /bin/nomad\n"
-		made := buildImage(t, client, docker.BuildImageOptions{
-			Name: tool, NetworkMode: "none", InputStream: archiveOf(t, map[string]string{"Dockerfile": fmt.Sprintf(dockerfile, dockertest.Image(t))}),
+	t.Run("raw with a nomad binary", func(t *testing.T) {
+		// The fake nomad prints its arguments and its address.
+		const dockerfile = "FROM %s\nRUN printf '#!/bin/sh\\necho \"nomad $* at $NOMAD_ADDR\"\\n' >/bin/nomad && " +
+			"chmod 755 /bin/nomad\n"
+		created := buildImage(t, client, docker.BuildImageOptions{
+			Name: tool, NetworkMode: "none", InputStream: archiveOf(t,
+				map[string]string{"Dockerfile": fmt.Sprintf(dockerfile, dockertest.Image(t))}),
 		})
-		t.Cleanup(func() { removeImages(t, client, append([]string{tool}, made...)) })
-		build(full, docker.BuildArg{Name: "NOMAD_IMAGE", Value: tool}, docker.BuildArg{Name: "BASE_IMAGE", Value: dockertest.Image(t)})
+		t.Cleanup(func() { removeImages(t, client, append([]string{tool}, created...)) })
+		build(full, docker.BuildArg{Name: "NOMAD_IMAGE", Value: tool},
+			docker.BuildArg{Name: "BASE_IMAGE", Value: dockertest.Image(t)})
 		g := serveImage(t, client, full)
 		registerAndSettle(t, g.cluster, "three", "p-team5-volume", "a")
 		g.expectError("wim", "p-team5-volume was not stopped, because its definition cannot be saved", "restart --full -y p-team5-volume")
@@ -116,7 +130,7 @@ func TestImage(t *testing.T) {
 	})
 }
 
-// imageGateway is a container of the image, with volumes, that serves a simulated cluster. wim owns every job.
+// imageGateway is a container of the image that serves a simulated cluster. wim owns every job.
 type imageGateway struct {
 	t       *testing.T
 	dir     sshfiles.Dir
@@ -129,7 +143,7 @@ type imageGateway struct {
 
 func serveImage(t *testing.T, client *docker.Client, image string, volumes ...string) *imageGateway {
 	t.Helper()
-	// The test's own folder is not for others. This one is mounted, keys and all.
+	// g.dir is private to the test. The other directory is mounted.
 	g := &imageGateway{t: t, dir: sshfiles.Dir(t.TempDir()), cluster: nomadtest.Simulated(t), client: client}
 	mounted := sshfiles.Dir(t.TempDir())
 	host, err := mounted.NewKey("hostkey")
@@ -157,12 +171,15 @@ users.wim = { prefix = ["all"], key = %q }
 	if err := g.dir.WriteConfig(address, host, "wim"); err != nil {
 		t.Fatal(err)
 	}
-	g.config = docker.Config{Image: image, Healthcheck: &docker.HealthConfig{Interval: 300 * time.Millisecond}, Volumes: map[string]struct{}{}}
+	g.config = docker.Config{
+		Image: image, Healthcheck: &docker.HealthConfig{Interval: 300 * time.Millisecond},
+		Volumes: map[string]struct{}{},
+	}
 	for _, volume := range volumes {
 		g.config.Volumes[volume] = struct{}{}
 	}
 	if os.Geteuid() != 0 {
-		g.config.User = strconv.Itoa(os.Geteuid()) // who has written the files
+		g.config.User = strconv.Itoa(os.Geteuid()) // the owner of the files
 	} else {
 		for _, name := range []string{"", "hostkey", "token", "nomadctld.toml"} {
 			if err := os.Chown(mounted.Path(name), 65532, 65532); err != nil {
@@ -177,7 +194,7 @@ users.wim = { prefix = ["all"], key = %q }
 	g.id = dockertest.RunWith(t, "", g.config, &g.host)
 	eventually(t, "the container listens", func() bool {
 		if state := g.state(t); !state.Running {
-			t.Fatalf("the container has ended with %d: %s", state.ExitCode, containerLog(t, client, g.id))
+			t.Fatalf("the container exited with %d: %s", state.ExitCode, containerLog(t, client, g.id))
 		}
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
@@ -205,7 +222,7 @@ func (g *imageGateway) ssh(user, line string) (stdout, stderr string, err error)
 	return out.String(), errs.String(), err
 }
 
-// expectOutput runs a command line, which has to succeed and write what contains want.
+// expectOutput runs a command line, which must succeed with an output that contains want.
 func (g *imageGateway) expectOutput(user, want, line string) {
 	g.t.Helper()
 	if stdout, stderr, err := g.ssh(user, line); err != nil || !strings.Contains(stdout, want) {
@@ -213,7 +230,7 @@ func (g *imageGateway) expectOutput(user, want, line string) {
 	}
 }
 
-// expectError runs a command line that has to fail with a message that contains want.
+// expectError runs a command line, which must fail with a message that contains want.
 func (g *imageGateway) expectError(user, want, line string) {
 	g.t.Helper()
 	if stdout, stderr, err := g.ssh(user, line); err == nil || !strings.Contains(stderr, want) {
@@ -221,8 +238,10 @@ func (g *imageGateway) expectError(user, want, line string) {
 	}
 }
 
-// runImage runs a container to its end and returns its exit code and all that it wrote.
-func runImage(t *testing.T, client *docker.Client, config docker.Config, host docker.HostConfig) (code int, said string) {
+// runImage runs a container until it exits, and returns its exit code and its output.
+func runImage(
+	t *testing.T, client *docker.Client, config docker.Config, host docker.HostConfig,
+) (code int, out string) {
 	t.Helper()
 	host.ReadonlyRootfs = true
 	id := dockertest.RunWith(t, "", config, &host)
@@ -235,39 +254,42 @@ func runImage(t *testing.T, client *docker.Client, config docker.Config, host do
 
 func containerLog(t *testing.T, client *docker.Client, id string) string {
 	t.Helper()
-	var said bytes.Buffer
-	if err := client.Logs(docker.LogsOptions{Container: id, OutputStream: &said, ErrorStream: &said, Stdout: true, Stderr: true}); err != nil {
+	var out bytes.Buffer
+	if err := client.Logs(docker.LogsOptions{
+		Container: id, OutputStream: &out, ErrorStream: &out, Stdout: true,
+		Stderr: true,
+	}); err != nil {
 		t.Fatal(err)
 	}
-	return said.String()
+	return out.String()
 }
 
-// buildImage builds an image, or fails the test with what the builder said, and returns the IDs of all that it made.
-func buildImage(t *testing.T, client *docker.Client, options docker.BuildImageOptions) (made []string) {
+// buildImage builds an image and returns the IDs of its layers. If the build fails, the test fails with its output.
+func buildImage(t *testing.T, client *docker.Client, options docker.BuildImageOptions) (created []string) {
 	t.Helper()
-	var said bytes.Buffer
-	options.OutputStream, options.RmTmpContainer, options.ForceRmTmpContainer = &said, true, true
+	var out bytes.Buffer
+	options.OutputStream, options.RmTmpContainer, options.ForceRmTmpContainer = &out, true, true
 	err := client.BuildImage(options)
-	for _, match := range regexp.MustCompile(`(?m)^ ---> ([0-9a-f]{12})$`).FindAllStringSubmatch(said.String(), -1) {
-		made = append(made, match[1])
+	for _, match := range regexp.MustCompile(`(?m)^ ---> ([0-9a-f]{12})$`).FindAllStringSubmatch(out.String(), -1) {
+		created = append(created, match[1])
 	}
 	if err != nil {
-		removeImages(t, client, made)
-		t.Fatalf("build %s: %v\n%s", options.Name, err, said.Bytes()[max(0, said.Len()-3000):])
+		removeImages(t, client, created)
+		t.Fatalf("build %s: %v\n%s", options.Name, err, out.Bytes()[max(0, out.Len()-3000):])
 	}
-	return made
+	return created
 }
 
-// removeImages removes a name and then layers, the last first. What others use stays, such as the images that a build
-// began with: a layer with a name is never among those that are removed.
-func removeImages(t *testing.T, client *docker.Client, made []string) {
+// removeImages removes images and layers in reverse order. It does not remove images with another name, such as the
+// base images of a build.
+func removeImages(t *testing.T, client *docker.Client, created []string) {
 	t.Helper()
-	for _, id := range slices.Backward(made) {
+	for _, id := range slices.Backward(created) {
 		image, err := client.InspectImage(id)
-		if err != nil || len(image.RepoTags) > 0 && !slices.Contains(made, image.RepoTags[0]) {
-			continue // gone with another, or another's
+		if err != nil || len(image.RepoTags) > 0 && !slices.Contains(created, image.RepoTags[0]) {
+			continue // already removed, or of another build
 		}
-		client.RemoveImage(id) // refused where another image is made of it
+		client.RemoveImage(id) // fails if another image is based on it
 	}
 }
 
@@ -281,7 +303,10 @@ func imageFiles(t *testing.T, client *docker.Client, image string) (files []stri
 	t.Cleanup(func() { dockertest.Remove(t, container.ID) })
 	content, exporting := io.Pipe()
 	go func() {
-		exporting.CloseWithError(client.ExportContainer(docker.ExportContainerOptions{ID: container.ID, OutputStream: exporting}))
+		exporting.CloseWithError(client.ExportContainer(docker.ExportContainerOptions{
+			ID:           container.ID,
+			OutputStream: exporting,
+		}))
 	}()
 	for r := tar.NewReader(content); ; {
 		header, err := r.Next()
@@ -297,7 +322,7 @@ func imageFiles(t *testing.T, client *docker.Client, image string) (files []stri
 	}
 }
 
-// archiveOf packs files.
+// archiveOf returns a tar archive.
 func archiveOf(t *testing.T, files map[string]string) io.Reader {
 	t.Helper()
 	var packed bytes.Buffer
@@ -312,7 +337,7 @@ func archiveOf(t *testing.T, files map[string]string) io.Reader {
 	return &packed
 }
 
-// freeAddress returns an address of loopback that nobody listens on.
+// freeAddress returns a free address on the loopback interface.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

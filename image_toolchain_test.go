@@ -22,13 +22,13 @@ import (
 	"nomadctld/internal/dockertest"
 )
 
-// The Dockerfile begins with an image of Go, which no registry may be there to give. goImage makes one of the machine's
-// own Go and modules.
+// The Dockerfile needs an image with Go. To work without a registry, goImage builds one from this machine's Go and
+// modules.
 
 const (
 	goRepository = "nomadctld-test/go"
 
-	// It compiles once what nomadctld is made of but does not change with it, in the way of the Dockerfile.
+	// It compiles the dependencies with the flags of the Dockerfile, so that they are compiled only once.
 	goDockerfile = `FROM %s
 COPY . /
 ENV PATH=/usr/local/go/bin:/bin GOPATH=/go GOTOOLCHAIN=local GOPROXY=file:///proxy GONOSUMDB=*
@@ -37,20 +37,23 @@ RUN go mod download && CGO_ENABLED=0 go build -trimpath -buildvcs=false %s
 `
 )
 
-// goImage returns the name of an image with Go and a shell. It stays in the daemon for the next test, in the place of
-// those for other versions of Go or of the modules.
+// goImage returns the name of an image with Go and a shell. The image stays in the daemon for the next test run. It
+// replaces images with other versions of Go or of the modules.
 func goImage(t *testing.T, client *docker.Client) string {
 	t.Helper()
 	base := dockertest.Image(t)
 	root := output(t, "go", "env", "GOROOT")
-	if program, err := elf.Open(filepath.Join(root, "bin/go")); err != nil || slices.ContainsFunc(program.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
-		t.Skipf("%s/bin/go needs this machine's libraries (%v), so it runs in no image: https://go.dev/doc/install", root, err)
+	if program, err := elf.Open(filepath.Join(root, "bin/go")); err != nil ||
+		slices.ContainsFunc(program.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+		t.Skipf("%s/bin/go is not static (%v), so it cannot run in an image: see https://go.dev/doc/install", root, err)
 	}
 	if text, err := exec.Command("go", "mod", "download").CombinedOutput(); err != nil {
-		t.Skipf("the modules for an image of Go cannot be had: go mod download: %v: %s", err, text)
+		t.Skipf("cannot get the modules: go mod download: %v: %s", err, text)
 	}
-	listed := output(t, "env", "CGO_ENABLED=0", "go", "list", "-deps", "-f", "{{if .Module}}{{if not .Module.Main}}{{.ImportPath}}{{end}}{{end}}", ".")
-	libraries := strings.Join(slices.DeleteFunc(strings.Fields(listed), func(p string) bool { return strings.Contains(p, "/internal/") }), " ")
+	listed := output(t, "env", "CGO_ENABLED=0", "go", "list", "-deps", "-f",
+		"{{if .Module}}{{if not .Module.Main}}{{.ImportPath}}{{end}}{{end}}", ".")
+	libraries := strings.Join(slices.DeleteFunc(strings.Fields(listed),
+		func(p string) bool { return strings.Contains(p, "/internal/") }), " ")
 	dockerfile := fmt.Sprintf(goDockerfile, base, libraries)
 	sums := readFile(t, "go.sum")
 	tag := fmt.Sprintf("%x", sha256.Sum256([]byte(output(t, "go", "version")+dockerfile+sums)))[:12]
@@ -66,12 +69,13 @@ func goImage(t *testing.T, client *docker.Client) string {
 	go func() { packing.CloseWithError(packGo(packing, root, dockerfile)) }()
 	buildImage(t, client, docker.BuildImageOptions{Name: name, InputStream: content})
 	for _, image := range old {
-		client.RemoveImage(image.ID) // as long as none is in use: it is only for tidiness
+		client.RemoveImage(image.ID) // best effort; fails for an image in use
 	}
 	return name
 }
 
-// packGo writes what goDockerfile copies: Go without its tests, the modules as a proxy would give them, certificates.
+// packGo writes the build context of goDockerfile: Go without its tests, the modules in the layout of a proxy,
+// certificates.
 func packGo(w io.Writer, root, dockerfile string) error {
 	packed := tar.NewWriter(w)
 	text := func(name, content string) error {
@@ -93,31 +97,32 @@ func packGo(w io.Writer, root, dockerfile string) error {
 		text("usr/local/go/go.env", "GOPROXY=off\n"),
 	}
 	for _, name := range []string{"bin/go", "pkg/tool", "pkg/include", "src", "VERSION"} {
-		errs = append(errs, filepath.WalkDir(filepath.Join(root, name), func(path string, entry fs.DirEntry, err error) error {
-			switch {
-			case err != nil:
-				return err
-			case entry.IsDir() && entry.Name() == "testdata":
-				return fs.SkipDir
-			case !entry.Type().IsRegular() || strings.HasSuffix(path, "_test.go"):
-				return nil
-			}
-			content, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			to, err := filepath.Rel(root, path)
-			header := &tar.Header{Name: "usr/local/go/" + to, Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(content))}
-			err = errors.Join(err, packed.WriteHeader(header))
-			_, writing := packed.Write(content)
-			return errors.Join(err, writing)
-		}))
+		errs = append(errs, filepath.WalkDir(filepath.Join(root, name),
+			func(path string, entry fs.DirEntry, err error) error {
+				switch {
+				case err != nil:
+					return err
+				case entry.IsDir() && entry.Name() == "testdata":
+					return fs.SkipDir
+				case !entry.Type().IsRegular() || strings.HasSuffix(path, "_test.go"):
+					return nil
+				}
+				content, err := os.ReadFile(path)
+				if err != nil {
+					return err
+				}
+				to, err := filepath.Rel(root, path)
+				header := &tar.Header{Name: "usr/local/go/" + to, Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(content))}
+				err = errors.Join(err, packed.WriteHeader(header))
+				_, writing := packed.Write(content)
+				return errors.Join(err, writing)
+			}))
 	}
 	errs = append(errs, modules(func(path, name string) error { return file(path, "proxy/"+name) }), packed.Close())
 	return errors.Join(errs...)
 }
 
-// modules calls add for each file that a proxy has to have for this module, with its path there.
+// modules calls add for each file that a proxy for this module needs, with its path there.
 func modules(add func(path, name string) error) error {
 	list, err := exec.Command("go", "mod", "download", "-json").Output()
 	if err != nil {
@@ -136,7 +141,7 @@ func modules(add func(path, name string) error) error {
 		}
 		files = append(files, module.Info, module.GoMod, module.Zip)
 	}
-	// To know which modules there are, Go reads the go.mod of some more.
+	// To resolve the versions, Go also reads the go.mod of other modules.
 	sums, err := os.ReadFile("go.sum")
 	if err != nil {
 		return err
@@ -154,7 +159,7 @@ func modules(add func(path, name string) error) error {
 			return err
 		}
 		if _, missing := os.Stat(path); missing != nil {
-			continue // it was not needed here either
+			continue // not needed on this machine either
 		}
 		if err := add(path, name); err != nil {
 			return err
@@ -163,7 +168,7 @@ func modules(add func(path, name string) error) error {
 	return nil
 }
 
-// escapeModule returns the path of a module as file systems that do not tell A from a take it.
+// escapeModule escapes a module path for file systems that ignore case.
 func escapeModule(path string) string {
 	var b strings.Builder
 	for _, c := range path {
@@ -176,7 +181,7 @@ func escapeModule(path string) string {
 	return b.String()
 }
 
-// output returns what a program writes. The test is skipped if it is not there.
+// output returns the output of a program. If the program does not exist, the test is skipped.
 func output(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {

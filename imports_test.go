@@ -13,33 +13,42 @@ import (
 	"testing"
 )
 
-// mayImport says which packages of this project each package may import; anything may be imported by main. A
-// package that is missing here may import nothing, and a test of a package may import what it likes.
+// mayImport lists the packages of this project that each package may import. main and the tests may import any package.
+// A package that is not listed may import none.
 //
-// The point of it: commands can import neither acl nor a client of a cluster, so a command can neither decide a
-// permission nor reach anything that the scope does not give it.
+// Most important: commands cannot import acl or a cluster client, so a command cannot decide permissions or bypass the
+// scope.
 var mayImport = map[string][]string{
 	"acl":                  {"backends"},
 	"backends/backendtest": {"backends"},
 	"backends/docker":      {"backends"},
 	"backends/nomad":       {"backends"},
-	"commands":             {"backends", "internal/escape", "internal/ops", "internal/pattern", "internal/render", "router"},
-	"config":               {"internal/suggest"},
-	"internal/audit":       {"internal/escape", "internal/linequeue"},
-	"internal/demo":        {"config", "internal/gateway", "internal/sim", "internal/sshfiles", "router"},
-	"internal/dockertest":  {"internal/sim"},
-	"internal/docs":        {"commands", "config", "router"},
-	"internal/gateway":     {"acl", "backends", "backends/docker", "backends/nomad", "commands", "config", "internal/audit", "internal/nomadcli", "internal/ops", "internal/sshd", "router"},
-	"internal/nomadtest":   {"internal/sim"},
-	"internal/ops":         {"backends"},
-	"internal/picture":     {"internal/demo"},
-	"internal/prose":       {"commands", "router"},
-	"internal/render":      {"internal/escape"},
-	"internal/sshd":        {"acl", "internal/audit", "internal/escape", "router"},
-	"router":               {"acl", "backends", "internal/audit", "internal/escape", "internal/suggest", "internal/nomadcli", "internal/ops"},
+	"commands": {
+		"backends", "internal/escape", "internal/ops", "internal/pattern", "internal/render",
+		"router",
+	},
+	"config":              {"internal/suggest"},
+	"internal/audit":      {"internal/escape", "internal/linequeue"},
+	"internal/demo":       {"config", "internal/gateway", "internal/sim", "internal/sshfiles", "router"},
+	"internal/dockertest": {"internal/sim"},
+	"internal/docs":       {"commands", "config", "router"},
+	"internal/gateway": {
+		"acl", "backends", "backends/docker", "backends/nomad", "commands", "config",
+		"internal/audit", "internal/nomadcli", "internal/ops", "internal/sshd", "router",
+	},
+	"internal/nomadtest": {"internal/sim"},
+	"internal/ops":       {"backends"},
+	"internal/picture":   {"internal/demo"},
+	"internal/prose":     {"commands", "router"},
+	"internal/render":    {"internal/escape"},
+	"internal/sshd":      {"acl", "internal/audit", "internal/escape", "router"},
+	"router": {
+		"acl", "backends", "internal/audit", "internal/escape", "internal/suggest",
+		"internal/nomadcli", "internal/ops",
+	},
 }
 
-// onlyIn says which packages alone may import a library.
+// onlyIn lists the packages that may import a library.
 var onlyIn = map[string][]string{
 	"github.com/fsouza/go-dockerclient": {"backends/docker", "internal/dockertest"},
 	"github.com/gliderlabs/ssh":         {"internal/sshd"},
@@ -47,27 +56,30 @@ var onlyIn = map[string][]string{
 }
 
 func TestImports_OnlyAllowed(t *testing.T) {
-	for _, fault := range importErrors(t, os.DirFS("."), mayImport) {
-		t.Error(fault)
+	for _, message := range importErrors(t, os.DirFS("."), mayImport) {
+		t.Error(message)
 	}
 }
 
 func TestImports_FindsForbidden(t *testing.T) {
 	strict := map[string][]string{}
 	for _, want := range []string{"commands imports nomadctld/router", "internal/sshd imports nomadctld/acl"} {
-		if !slices.ContainsFunc(importErrors(t, os.DirFS("."), strict), func(f string) bool { return strings.HasPrefix(f, want) }) {
-			t.Errorf("with nothing allowed: no fault %q", want)
+		if !slices.ContainsFunc(importErrors(t, os.DirFS("."), strict),
+			func(f string) bool { return strings.HasPrefix(f, want) }) {
+			t.Errorf("with nothing allowed: no error %q", want)
 		}
 	}
-	if len(importErrors(t, importFixture(t, "commands/evil.go", `package commands; import "nomadctld/backends/nomad"`), mayImport)) != 1 {
-		t.Error("a command that imports backends/nomad passes")
+	if len(importErrors(t, importFixture(t, "commands/evil.go", `package commands; import "nomadctld/backends/nomad"`),
+		mayImport)) != 1 {
+		t.Error("an import of backends/nomad in commands was accepted")
 	}
-	if len(importErrors(t, importFixture(t, "router/evil.go", `package router; import "github.com/gliderlabs/ssh"`), mayImport)) != 1 {
-		t.Error("a router that imports gliderlabs/ssh passes")
+	if len(importErrors(t, importFixture(t, "router/evil.go", `package router; import "github.com/gliderlabs/ssh"`),
+		mayImport)) != 1 {
+		t.Error("an import of gliderlabs/ssh in router was accepted")
 	}
 }
 
-func importErrors(t *testing.T, files fs.FS, allowed map[string][]string) (faults []string) {
+func importErrors(t *testing.T, files fs.FS, allowed map[string][]string) (found []string) {
 	t.Helper()
 	err := fs.WalkDir(files, ".", func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
@@ -89,10 +101,10 @@ func importErrors(t *testing.T, files fs.FS, allowed map[string][]string) (fault
 			}
 			own, isOwn := strings.CutPrefix(imported, "nomadctld/")
 			if isOwn && dir != "." && !slices.Contains(allowed[dir], own) {
-				faults = append(faults, dir+" imports "+imported+" in "+file)
+				found = append(found, dir+" imports "+imported+" in "+file)
 			}
-			if where := onlyIn[imported]; where != nil && !slices.Contains(where, dir) {
-				faults = append(faults, dir+" imports "+imported+" in "+file)
+			if packages := onlyIn[imported]; packages != nil && !slices.Contains(packages, dir) {
+				found = append(found, dir+" imports "+imported+" in "+file)
 			}
 		}
 		return nil
@@ -100,7 +112,7 @@ func importErrors(t *testing.T, files fs.FS, allowed map[string][]string) (fault
 	if err != nil {
 		t.Fatal(err)
 	}
-	return faults
+	return found
 }
 
 func importFixture(t *testing.T, name, text string) fs.FS {

@@ -15,7 +15,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// TestSessions_LeakNothing runs programs of every kind of end, and looks at what the process holds after them.
+// TestSessions_LeakNothing runs many sessions that end in different ways, and counts goroutines and open files after
+// them.
 func TestSessions_LeakNothing(t *testing.T) {
 	forEachPath(t, func(t *testing.T, w execPath) {
 		const atOnce = 8
@@ -40,7 +41,7 @@ func TestSessions_LeakNothing(t *testing.T) {
 			if i%7 == 0 {
 				session.RequestPty("xterm", 80, 24, nil)
 			}
-			if i%50 == 0 { // a client that goes away in the middle
+			if i%50 == 0 { // a client that disconnects
 				session.Start("exec p-team1-box sleep 60")
 				time.Sleep(50 * time.Millisecond)
 				return
@@ -61,22 +62,23 @@ func TestSessions_LeakNothing(t *testing.T) {
 			}
 			all.Wait()
 		}
-		round(50) // what is made once
+		round(50) // creates the resources that are reused
 		goroutines, files := waitForUsage(t, 0, 0)
 		round(sessions)
-		const idle = 100 // connections to the cluster that may be kept for a minute, and what goes with them
+		const idle = 100 // allowance for idle connections to the cluster, which stay open for a minute
 		if g, f := waitForUsage(t, goroutines+idle, files+idle); g > goroutines+idle || f > files+idle {
 			buf := make([]byte, 1<<20)
-			t.Errorf("%d goroutines and %d open files before, %d and %d after\n%.20000s", goroutines, files, g, f, buf[:runtime.Stack(buf, true)])
+			t.Errorf("%d goroutines and %d open files before, %d and %d after\n%.20000s", goroutines, files, g, f,
+				buf[:runtime.Stack(buf, true)])
 		}
 	})
 }
 
-// waitForUsage returns how many goroutines and open files there are, after waiting until there are no more than the limits, or
-// until they do not get fewer.
+// waitForUsage returns the number of goroutines and open files. It first waits until they are within the limits, for up
+// to 15 seconds.
 func waitForUsage(t *testing.T, goroutines, files int) (g, f int) {
 	t.Helper()
-	for range 60 { // programs of clients that went away take up to ten seconds
+	for range 60 { // programs of disconnected clients take up to ten seconds
 		g = runtime.NumGoroutine()
 		entries, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
@@ -91,8 +93,8 @@ func waitForUsage(t *testing.T, goroutines, files int) (g, f int) {
 	return g, f
 }
 
-// TestExec_ShortProgramsLoseNothing looks at the last byte and the exit code of many programs that end at once. With
-// NOMADCTLD_TEST_EXECS another number of them than 500.
+// TestExec_ShortProgramsLoseNothing checks the output and the exit code of many programs that exit immediately.
+// NOMADCTLD_TEST_EXECS sets their number (default 500).
 func TestExec_ShortProgramsLoseNothing(t *testing.T) {
 	execs := 500
 	if testing.Short() {
@@ -120,7 +122,8 @@ func TestExec_ShortProgramsLoseNothing(t *testing.T) {
 					var stdout, stderr bytes.Buffer
 					session.Stdout, session.Stderr = &stdout, &stderr
 					code := i % 100
-					err = session.Run(fmt.Sprintf("exec p-team1-box sh -c 'echo out %d; echo err %d >&2; printf .; exit %d'", i, i, code))
+					err = session.Run(fmt.Sprintf("exec p-team1-box sh -c 'echo out %d; echo err %d >&2; printf .; "+
+						"exit %d'", i, i, code))
 					got := 0
 					if exit, ok := err.(*ssh.ExitError); ok {
 						got = exit.ExitStatus()

@@ -16,8 +16,8 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// dockerHolds returns all that Docker's log of a container holds.
-func dockerHolds(t *testing.T, container string) string {
+// dockerLog returns the complete log of a container in Docker.
+func dockerLog(t *testing.T, container string) string {
 	t.Helper()
 	var out bytes.Buffer
 	err := dockertest.Client(t).Logs(docker.LogsOptions{
@@ -29,24 +29,25 @@ func dockerHolds(t *testing.T, container string) string {
 	return out.String()
 }
 
-// TestLogs_DockerCap has a task that writes 5 MB: the docker driver limits Docker's log to 2 x 2 MB, and Nomad keeps it
-// all.
+// TestLogs_DockerCap uses a task that writes 5 MB. The docker driver limits Docker's log to 4 MB, and Nomad stores all
+// of it.
 func TestLogs_DockerCap(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	container := g.run(t, "p=$(head -c 990 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 5000 ]; do i=$((i+1)); echo $i $p; done; exec sleep 600")
+	container := g.run(t, "p=$(head -c 990 /dev/zero | tr '\\0' x); i=0; while [ $i -lt 5000 ]; do i=$((i+1)); echo "+
+		"$i $p; done; exec sleep 600")
 	var all strings.Builder
 	for i := range 5000 {
 		fmt.Fprintf(&all, "%d %s\n", i+1, strings.Repeat("x", 990))
 	}
-	eventually(t, "the container has written all", func() bool {
-		return strings.HasPrefix(lastLine(dockerHolds(t, container)), "5000 ")
+	eventually(t, "the container has written all lines", func() bool {
+		return strings.HasPrefix(lastLine(dockerLog(t, container)), "5000 ")
 	})
-	if kept := dockerHolds(t, container); len(kept) > 4_000_000 || strings.HasPrefix(kept, "1 ") {
-		t.Fatalf("Docker's log holds %d bytes and starts with %.8q, want the end of the log, below 4 MB", len(kept), kept)
+	if kept := dockerLog(t, container); len(kept) > 4_000_000 || strings.HasPrefix(kept, "1 ") {
+		t.Fatalf("Docker stores %d bytes, starting with %.8q, want the end of the log, below 4 MB", len(kept), kept)
 	}
-	eventually(t, "logs shows all", func() bool {
+	eventually(t, "logs prints all lines", func() bool {
 		out, err := g.ssh("wim", "logs -n all p-team1-box/g/box").Output()
 		return string(out) == all.String() && err == nil
 	})
@@ -57,8 +58,8 @@ func lastLine(text string) string {
 	return text[strings.LastIndexByte(text, '\n')+1:]
 }
 
-// TestLogs_DockerHasRotated has a container of which Docker keeps 2 x 20 KB, as the task's logging block says, and the
-// simulated Nomad keeps all that it wrote.
+// TestLogs_DockerHasRotated uses a task whose logging block limits Docker's log to 40 KB, while the simulated Nomad
+// stores all.
 func TestLogs_DockerHasRotated(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -68,14 +69,14 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 	for i := range 3000 {
 		fmt.Fprintf(&all, "line %d\n", i+1)
 	}
-	eventually(t, "the container has written all", func() bool {
-		kept := dockerHolds(t, id)
+	eventually(t, "the container has written all lines", func() bool {
+		kept := dockerLog(t, id)
 		return strings.Contains(kept, "err\n") && strings.Contains(kept, "line 3000\n")
 	})
-	if n := strings.Count(dockerHolds(t, id), "\n"); n > 1500 {
-		t.Fatalf("docker holds %d lines: it has not rotated the log", n)
+	if n := strings.Count(dockerLog(t, id), "\n"); n > 1500 {
+		t.Fatalf("Docker stores %d lines, so it has not rotated the log", n)
 	}
-	eventually(t, "Nomad's files hold all", func() bool {
+	eventually(t, "Nomad's files have all lines", func() bool {
 		out, err := g.ssh("wim", "logs -n all p-team1-box/g/box").Output()
 		return err == nil && strings.HasPrefix(string(out), "line 1\n") && strings.HasSuffix(string(out), "err\n")
 	})
@@ -83,7 +84,13 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 	for _, tc := range []struct {
 		line  string
 		lines int // of stdout
-	}{{"logs -n all", 3000}, {"logs -n 2500", 2500}, {"logs --since 1h", 3000}, {"logs -n 10", 10}, {"logs --stdout -n all", 3000}} {
+	}{
+		{"logs -n all", 3000},
+		{"logs -n 2500", 2500},
+		{"logs --since 1h", 3000},
+		{"logs -n 10", 10},
+		{"logs --stdout -n all", 3000},
+	} {
 		logs := g.ssh("wim", tc.line+" p-team1-box/g/box")
 		var stderr bytes.Buffer
 		logs.Stderr = &stderr
@@ -103,17 +110,22 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tail.Process.Kill(); tail.Wait() })
-	eventually(t, "tail shows all", func() bool { return strings.ReplaceAll(out.String(), "err\n", "") == all.String() })
+	eventually(t, "tail prints all lines", func() bool {
+		return strings.ReplaceAll(out.String(), "err\n",
+			"") == all.String()
+	})
 	g.deny(t, "list-jobs", "read-job")
 	var stderr bytes.Buffer
 	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
 	logs.Stderr = &stderr
-	if out, err := logs.Output(); len(out) == 0 || err != nil || !strings.Contains(stderr.String(), "Nomad's files do not help: ") || !strings.Contains(stderr.String(), "read-logs") {
+	if out, err := logs.Output(); len(out) == 0 || err != nil ||
+		!strings.Contains(stderr.String(), "Nomad's files do not help: ") ||
+		!strings.Contains(stderr.String(), "read-logs") {
 		t.Errorf("without read-logs: got %d bytes, %v, %q", len(out), err, stderr.String())
 	}
 }
 
-// deny leaves the gateway's token these capabilities alone.
+// deny replaces the gateway's token with one that has only these capabilities.
 func (b boxTask) deny(t *testing.T, capabilities ...string) {
 	t.Helper()
 	b.cluster.AddToken("few", sim.Rights{Namespaces: map[string][]string{"*": capabilities}})
@@ -122,7 +134,7 @@ func (b boxTask) deny(t *testing.T, capabilities ...string) {
 	}
 }
 
-// TestLogs_OrderOfOutputs is that of Docker, in which a program has written with pauses.
+// TestLogs_OrderOfOutputs checks that stdout and stderr are in the order in which the program wrote them.
 func TestLogs_OrderOfOutputs(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -137,12 +149,13 @@ func TestLogs_OrderOfOutputs(t *testing.T) {
 	split := g.ssh("wim", "logs --split p-team1-box/g/box")
 	var stderr bytes.Buffer
 	split.Stderr = &stderr
-	if out, err := split.Output(); string(out) != "out 1\nout 2\nout 3\n" || stderr.String() != "err 1\nerr 2\nerr 3\n" || err != nil {
+	if out, err := split.Output(); string(out) != "out 1\nout 2\nout 3\n" ||
+		stderr.String() != "err 1\nerr 2\nerr 3\n" || err != nil {
 		t.Errorf("--split: got %q, %q, %v", out, stderr.String(), err)
 	}
 }
 
-// TestLogs_JobIsMergedByTime has two tasks that write in turn.
+// TestLogs_JobIsMergedByTime uses two tasks that write in turn.
 func TestLogs_JobIsMergedByTime(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -153,22 +166,24 @@ func TestLogs_JobIsMergedByTime(t *testing.T) {
 		Name: "g", Tasks: []sim.Task{{Name: "box", Driver: "docker"}}, Count: 3,
 		Allocations: []sim.Allocation{{ID: a, Node: "node-1"}, {ID: b, Node: "node-1"}, {ID: c, Node: "node-1"}},
 	}}})
-	cluster.Sim.Log(c, "box", "stdout", []byte("without times\n")) // its container is gone
+	cluster.Sim.Log(c, "box", "stdout", []byte("without times\n")) // has no container
 	for i, allocation := range []string{a, b} {
-		script := fmt.Sprintf("[ %d = 1 ] && sleep 0.3; for i in 1 2 3 4; do echo %d $i; sleep 0.6; done; exec sleep 600", i, i)
+		const format = "[ %[1]d = 1 ] && sleep 0.3; for i in 1 2 3 4; do echo %[1]d $i; sleep 0.6; done; exec sleep 600"
+		script := fmt.Sprintf(format, i)
 		dockertest.RunTask(t, cluster.Sim, allocation, "box", docker.Config{Cmd: []string{"sh", "-c", script}})
 	}
 	g := startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host))
 	stamp := regexp.MustCompile(`(?m)\| (20\S+Z) `)
-	eventually(t, "all is written", func() bool {
+	eventually(t, "all lines are written", func() bool {
 		_, out, _ := g.run("wim", "logs p-team1-turns")
 		return strings.Contains(out, "0 4\n") && strings.Contains(out, "1 4\n")
 	})
 	out, err := g.ssh("wim", "logs p-team1-turns").Output()
-	if err != nil || strings.Count(string(out), "\n") != 9 || !strings.HasSuffix(string(out), "g[2]/box | without times\n") {
+	if err != nil || strings.Count(string(out), "\n") != 9 ||
+		!strings.HasSuffix(string(out), "g[2]/box | without times\n") {
 		t.Errorf("got %v, %s", err, out)
 	}
-	// The third task has none, which is an error with -t; the others are shown all the same.
+	// The log of the third task has no times, which is an error with -t. The other logs are still printed.
 	timed, _ := g.ssh("wim", "logs -t p-team1-turns").Output()
 	var times []string
 	for _, m := range stamp.FindAllStringSubmatch(string(timed), -1) {
@@ -179,14 +194,14 @@ func TestLogs_JobIsMergedByTime(t *testing.T) {
 	}
 }
 
-// TestLogs_PreviousRun is what the task wrote before its present container.
+// TestLogs_PreviousRun reads what the task wrote before its current container.
 func TestLogs_PreviousRun(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
 	g.cluster.Log(g.allocation, "box", "stdout", []byte("first run\n"))
 	container := g.run(t, "echo second run; exec sleep 600")
-	eventually(t, "the second run has written", func() bool { return dockerHolds(t, container) != "" })
+	eventually(t, "the second run has written", func() bool { return dockerLog(t, container) != "" })
 	code, _, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box")
 	if code != 1 || !strings.Contains(stderr, "no earlier allocation") {
 		t.Errorf("without a restart: got %d, %q", code, stderr)
@@ -194,22 +209,25 @@ func TestLogs_PreviousRun(t *testing.T) {
 	job := boxJob(sim.Task{Name: "box", Driver: "docker"}, g.allocation)
 	job.Groups[0].Allocations[0].Tasks = map[string]sim.TaskState{"box": {State: "running", Restarts: 1}}
 	g.cluster.Run(job)
-	if code, out, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box"); code != 0 || out != "first run\n" {
+	if code, out, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box"); code != 0 ||
+		out != "first run\n" {
 		t.Errorf("after one: got %d, %q, %q", code, out, stderr)
 	}
-	if code, _, stderr := g.testGateway.run("wim", "logs --previous-allocation p-team1-box/g/box"); code != 1 || !strings.Contains(stderr, "no earlier allocation") {
+	if code, _, stderr := g.testGateway.run("wim", "logs --previous-allocation p-team1-box/g/box"); code != 1 ||
+		!strings.Contains(stderr, "no earlier allocation") {
 		t.Errorf("the allocation before: got %d, %q", code, stderr)
 	}
 }
 
-// TestLogs_DriverWithoutLogs ends tail at once, and says why.
+// TestLogs_DriverWithoutLogs uses a log driver that stores nothing. logs and tail must fail with the reason.
 func TestLogs_DriverWithoutLogs(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t, "none")
 	g.run(t, "exec sleep 600")
 	for _, line := range []string{"logs", "tail"} {
-		if code, out, stderr := g.testGateway.run("wim", line+" p-team1-box/g/box"); code != 1 || out != "" || !strings.Contains(stderr, "log driver none does not support reading") {
+		if code, out, stderr := g.testGateway.run("wim", line+" p-team1-box/g/box"); code != 1 || out != "" ||
+			!strings.Contains(stderr, "log driver none does not support reading") {
 			t.Errorf("%s: got %d, %q, %q", line, code, out, stderr)
 		}
 	}

@@ -24,16 +24,17 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// Tests of logs and tail as people meet them, where time or Docker has a part in it.
+// Tests of logs and tail that need Docker or real time.
 
-// boxTask is p-team1-box, a task of the docker driver in a simulated cluster, and a gateway before it.
+// boxTask is a docker task of the job p-team1-box in a simulated cluster, with a gateway.
 type boxTask struct {
 	*testGateway
 	cluster    *sim.Cluster
 	allocation string
 }
 
-// dockerBox starts the cluster and the gateway. The keys and values of logging are the logging block of the task's config.
+// dockerBox starts the cluster and the gateway. The keys and values of logging are the logging block of the task's
+// config.
 func dockerBox(t *testing.T, logging ...string) boxTask {
 	t.Helper()
 	host := dockertest.Daemon(t)
@@ -54,7 +55,7 @@ func dockerBox(t *testing.T, logging ...string) boxTask {
 	return boxTask{startTestGateway(t, cluster.URL, fmt.Sprintf("docker.host = %q\n", host)), cluster.Sim, allocation}
 }
 
-// run starts a container of the task, as Nomad does for each restart: another one of the same name.
+// run starts a container of the task. Nomad starts a new one with the same name for each restart.
 func (b boxTask) run(t *testing.T, script string) (container string) {
 	t.Helper()
 	return dockertest.RunTask(t, b.cluster, b.allocation, "box", docker.Config{Cmd: []string{"sh", "-c", script}})
@@ -97,15 +98,16 @@ func TestTail_FollowsIntoNextContainer(t *testing.T) {
 	g.cluster.Run(job)
 	rest, _ := io.ReadAll(lines)
 	if err := tail.Wait(); err != nil || len(rest) > 0 {
-		t.Errorf("got %v and %q after the end", err, rest)
+		t.Errorf("got %v and %q after the task exited", err, rest)
 	}
-	if !strings.HasPrefix(stderr.String(), "err\nnomadctld: box of p-team1-box.g[0] has finished at 20") || !strings.HasSuffix(stderr.String(), " with exit code 3\n") {
+	if !strings.HasPrefix(stderr.String(), "err\nnomadctld: box of p-team1-box.g[0] has finished at 20") ||
+		!strings.HasSuffix(stderr.String(), " with exit code 3\n") {
 		t.Errorf("stderr: got %q", stderr.String())
 	}
 }
 
-// TestTail_NextContainerNoLossNoRepeat also where the container before was silent while it was followed,
-// and stays stopped for a while before its successor comes.
+// TestTail_NextContainerNoLossNoRepeat restarts a silent container after a pause. tail must print the log of the new
+// container completely, and nothing twice.
 func TestTail_NextContainerNoLossNoRepeat(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -121,41 +123,44 @@ func TestTail_NextContainerNoLossNoRepeat(t *testing.T) {
 		}
 		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	}
-	all := func(what, pattern string) {
+	waitForAll := func(what, pattern string) {
 		t.Helper()
 		for line, out := range got {
-			eventually(t, line+" shows "+what, func() bool { return regexp.MustCompile(pattern).MatchString(out.String()) })
+			eventually(t, line+" prints "+what, func() bool { return regexp.MustCompile(pattern).MatchString(out.String()) })
 		}
 	}
-	for i := range 20 { // until all of them follow
-		if i > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(got)), func(b *lockedBuffer) bool { return b.String() == "" }) {
+	for i := range 20 { // until all of them print a line
+		if i > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(got)),
+			func(b *lockedBuffer) bool { return b.String() == "" }) {
 			break
 		}
 		dockertest.Signal(t, container, syscall.SIGHUP)
 		time.Sleep(time.Second)
 	}
-	all("what the first container writes", "tick\n$")
+	waitForAll("the output of the first container", "tick\n$")
 	for i := range 2 {
 		dockertest.Signal(t, container, syscall.SIGKILL)
 		time.Sleep(3 * time.Second)
 		dockertest.Remove(t, container)
 		time.Sleep(2 * time.Second)
 		container = g.run(t, fmt.Sprintf("echo new %d; exec sleep 600", i))
-		all("the next one's log", fmt.Sprintf("new %d\n$", i))
+		waitForAll("the output of the next container", fmt.Sprintf("new %d\n$", i))
 	}
 	for line, out := range got {
-		if !regexp.MustCompile(`^(old\n)?(tick\n)+new 0\nnew 1\n$`).MatchString(out.String()) || strings.HasPrefix(out.String(), "old") != !strings.HasSuffix(line, "0") && !strings.HasSuffix(line, "s") {
+		if !regexp.MustCompile(`^(old\n)?(tick\n)+new 0\nnew 1\n$`).MatchString(out.String()) ||
+			strings.HasPrefix(out.String(), "old") != !strings.HasSuffix(line, "0") && !strings.HasSuffix(line, "s") {
 			t.Errorf("%s: got %q", line, out)
 		}
 	}
 }
 
-// TestTail_LineEndsWithContainer where the last line of one has no end.
+// TestTail_LineEndsWithContainer: a last line without a newline is not joined with the first line of the next
+// container.
 func TestTail_LineEndsWithContainer(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	g := dockerBox(t)
-	container := g.run(t, "echo begun; printf half; exec sleep 600")
+	container := g.run(t, "echo started; printf half; exec sleep 600")
 	tail := g.ssh("wim", "tail -t p-team1-box/g/box")
 	out := new(lockedBuffer)
 	tail.Stdout = out
@@ -163,15 +168,18 @@ func TestTail_LineEndsWithContainer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { tail.Process.Kill(); tail.Wait() })
-	eventually(t, "it follows", func() bool { return strings.HasSuffix(out.String(), " begun\n") })
+	eventually(t, "tail prints the first line", func() bool { return strings.HasSuffix(out.String(), " started\n") })
 	dockertest.Signal(t, container, syscall.SIGKILL)
-	eventually(t, "the last line of the first container", func() bool { return strings.HasSuffix(out.String(), "Z half\n") })
+	eventually(t, "the last line of the first container",
+		func() bool { return strings.HasSuffix(out.String(), "Z half\n") })
 	dockertest.Remove(t, container)
 	g.run(t, "echo whole; exec sleep 600")
-	eventually(t, "the first line of the next", func() bool { return regexp.MustCompile(`\n\S+Z half\n\S+Z whole\n$`).MatchString(out.String()) })
+	eventually(t, "the first line of the next",
+		func() bool { return regexp.MustCompile(`\n\S+Z half\n\S+Z whole\n$`).MatchString(out.String()) })
 }
 
-// TestTail_LastLineNotWritten where it has no end, so that it is written only when the task has ended.
+// TestTail_LastLineNotWritten closes the output before the last line, which has no newline and is printed when the task
+// exits.
 func TestTail_LastLineNotWritten(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
@@ -196,13 +204,16 @@ func TestTail_LastLineNotWritten(t *testing.T) {
 	}
 }
 
-// TestTail_ViewersShareStream counts the questions for it that reach the cluster.
+// TestTail_ViewersShareStream counts the requests for the log.
 func TestTail_ViewersShareStream(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "seq 200; seq 200 >&2; exec sleep 600"}}, newAllocation()))
+	cluster.Sim.Run(boxJob(sim.Task{
+		Name: "box", Driver: "raw_exec",
+		Command: []string{"/bin/sh", "-c", "seq 200; seq 200 >&2; exec sleep 600"},
+	}, newAllocation()))
 	g := startTestGateway(t, cluster.URL, "")
-	asked := 0
+	requestsOfFirst := 0
 	for i, c := range []struct{ flags, last string }{
 		{"", "200\n"}, {"", "200\n"}, {"-n 3", "198\n199\n200\n"}, {"--stdout", "200\n"}, {"-n 1 --stdout --grep 2", "200\n"},
 	} {
@@ -215,20 +226,21 @@ func TestTail_ViewersShareStream(t *testing.T) {
 		if err := session.Start("tail " + c.flags + " p-team1-box/g/box"); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the last lines are shown", func() bool { return strings.HasSuffix(out.String(), c.last) })
-		requests := cluster.Sim.Traffic("/v1/client/fs/logs/{id}").Requests
+		eventually(t, "the last lines are printed", func() bool { return strings.HasSuffix(out.String(), c.last) })
+		countRequests := func() int { return cluster.Sim.Traffic("/v1/client/fs/logs/{id}").Requests }
+		requests := countRequests()
 		if i == 0 {
-			for asked = -1; requests != asked; requests = cluster.Sim.Traffic("/v1/client/fs/logs/{id}").Requests {
-				asked = requests // stderr may be asked for a little later
+			for requestsOfFirst = -1; requests != requestsOfFirst; requests = countRequests() {
+				requestsOfFirst = requests // the request for stderr may come later
 				time.Sleep(500 * time.Millisecond)
 			}
-		} else if requests != asked || asked == 0 {
-			t.Errorf("%q: %d questions, the first alone needed %d", c.flags, requests, asked)
+		} else if requests != requestsOfFirst || requestsOfFirst == 0 {
+			t.Errorf("%q: %d requests, want %d, as with one viewer", c.flags, requests, requestsOfFirst)
 		}
 	}
 }
 
-// TestLogs_ContainerRemoved as long as Nomad keeps them.
+// TestLogs_ContainerRemoved reads the log files of Nomad.
 func TestLogs_ContainerRemoved(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
@@ -262,7 +274,10 @@ func TestTail_FollowsProcessRestart(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	job := boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "echo begin; sleep 3; echo end; exit 3"}}, newAllocation())
+	job := boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{
+		"/bin/sh", "-c",
+		"echo first; sleep 3; echo last; exit 3",
+	}}, newAllocation())
 	job.Groups[0].Restart = &sim.Restart{Attempts: 1, Interval: time.Hour, Delay: time.Second, Mode: "fail"}
 	cluster.Sim.Run(job)
 	g := startTestGateway(t, cluster.URL, "")
@@ -270,7 +285,8 @@ func TestTail_FollowsProcessRestart(t *testing.T) {
 	var stderr bytes.Buffer
 	tail.Stderr = &stderr
 	out, err := tail.Output()
-	if string(out) != "begin\nend\nbegin\nend\n" || err != nil || !strings.HasSuffix(stderr.String(), " with exit code 3\n") {
+	if string(out) != "first\nlast\nfirst\nlast\n" || err != nil ||
+		!strings.HasSuffix(stderr.String(), " with exit code 3\n") {
 		t.Errorf("got %q, %q, %v", out, stderr.String(), err)
 	}
 }
@@ -279,17 +295,21 @@ func TestTail_AddsNewAllocations(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "echo from $NOMAD_ALLOC_INDEX; exec sleep 600"}}
+	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{
+		"/bin/sh", "-c",
+		"echo from $NOMAD_ALLOC_INDEX; exec sleep 600",
+	}}
 	job := boxJob(task, newAllocation())
 	cluster.Sim.Run(job)
 	g := startTestGateway(t, cluster.URL, "")
 	tail := g.ssh("wim", "tail p-team1-box")
 	tail.Args = append([]string{"ssh", "-tt"}, tail.Args[1:]...)
 	c := onTerminal(t, tail, 80, 24)
-	c.expect("g[0]/box |\x1b[0m from 0\r\n") // in a colour
+	c.expect("g[0]/box |\x1b[0m from 0\r\n") // prefix in a colour
 	more := job
 	more.Groups[0].Count = 2
-	more.Groups[0].Allocations = append(more.Groups[0].Allocations[:1:1], sim.Allocation{ID: newAllocation(), Node: "node-1"})
+	more.Groups[0].Allocations = append(more.Groups[0].Allocations[:1:1],
+		sim.Allocation{ID: newAllocation(), Node: "node-1"})
 	cluster.Sim.Run(more)
 	c.expect("g[1]/box |\x1b[0m from 1\r\n")
 	c.send("\x03")
@@ -302,7 +322,8 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 	t.Parallel()
 	g := dockerBox(t)
 	container := g.run(t,
-		"trap go=1 HUP; echo ready; while [ -z \"$go\" ]; do sleep 0.1; done; i=0; while [ $i -lt 1000 ]; do i=$((i+1)); head -c 20000 /dev/zero | tr '\\0' x; echo $i; sleep 0.01; done; echo last; exec sleep 600")
+		"trap go=1 HUP; echo ready; while [ -z \"$go\" ]; do sleep 0.1; done; i=0; while [ $i -lt 1000 ]; do "+
+			"i=$((i+1)); head -c 20000 /dev/zero | tr '\\0' x; echo $i; sleep 0.01; done; echo last; exec sleep 600")
 	view := func() (*bufio.Reader, *lockedBuffer) {
 		session, err := g.dial(t, "wim").NewSession()
 		if err != nil {
@@ -323,8 +344,8 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 		}
 		return r, stderr
 	}
-	slow, said := view()
-	fast, silent := view()
+	slow, slowErr := view()
+	fast, fastErr := view()
 	dockertest.Signal(t, container, syscall.SIGHUP)
 	count := func(r *bufio.Reader) (lines int) {
 		for {
@@ -338,21 +359,24 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 			lines++
 		}
 	}
-	skipped := func(said string) (lines int) {
-		for _, told := range regexp.MustCompile(`nomadctld: (\d+) lines? skipped here: this client reads too slowly\n`).FindAllStringSubmatch(said, -1) {
-			n, _ := strconv.Atoi(told[1])
+	skipped := func(stderr string) (lines int) {
+		for _, match := range regexp.MustCompile(`nomadctld: (\d+) lines? skipped here: this client reads too slowly\n`).FindAllStringSubmatch(stderr, -1) {
+			n, _ := strconv.Atoi(match[1])
 			lines += n
 		}
 		return lines
 	}
-	seen := count(fast) // all, unless this machine does not keep up
-	if missed := skipped(silent.String()); seen+missed < 1000 || missed == 0 && seen != 1000 {
-		t.Errorf("the fast one saw %d lines and was told of %d, want 1000 together; %s", seen, missed, silent)
+	seen := count(fast) // all lines, unless this machine is too slow
+	if missed := skipped(fastErr.String()); seen+missed < 1000 || missed == 0 && seen != 1000 {
+		t.Errorf("fast viewer: got %d lines and %d skipped, want 1000 in total; %s", seen, missed, fastErr)
 	}
-	slowly := count(slow)
-	eventually(t, "the slow one is told what it has missed", func() bool { return slowly+skipped(said.String()) >= 1000 }) // stderr has its own goroutine
-	if missed := skipped(said.String()); slowly >= min(seen, 900) || slowly+missed < 1000 {
-		t.Errorf("the slow one saw %d lines, the fast one %d; %q", slowly, seen, said)
+	seenSlow := count(slow)
+	// stderr has its own goroutine, so the report may arrive later.
+	eventually(t, "the slow viewer gets the number of skipped lines", func() bool {
+		return seenSlow+skipped(slowErr.String()) >= 1000
+	})
+	if missed := skipped(slowErr.String()); seenSlow >= min(seen, 900) || seenSlow+missed < 1000 {
+		t.Errorf("slow viewer: got %d lines, fast viewer: %d; %q", seenSlow, seen, slowErr)
 	}
 }
 
@@ -403,7 +427,10 @@ func TestTail_KilledClosesStream(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "echo on; exec sleep 600"}}, newAllocation()))
+	cluster.Sim.Run(boxJob(sim.Task{
+		Name: "box", Driver: "raw_exec",
+		Command: []string{"/bin/sh", "-c", "echo on; exec sleep 600"},
+	}, newAllocation()))
 	g := startTestGateway(t, cluster.URL, "")
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT, syscall.SIGTERM} {
 		tail := g.ssh("wim", "tail p-team1-box/g/box")

@@ -1,5 +1,5 @@
-// Command nomadctld is an SSH gateway to Nomad clusters: with plain ssh a team lists, reads, enters, stops and
-// restarts the jobs it owns, and nothing else.
+// Command nomadctld is an SSH gateway to Nomad. With plain ssh, a team lists its own jobs, reads their logs, opens
+// shells in them, and stops or restarts them.
 package main
 
 import (
@@ -78,48 +78,49 @@ func run(args []string) int {
 		fmt.Print(usage)
 		return 0
 	default:
-		return fail(2, "no command %q\n%s (see: nomadctld -h)", command, usageLine)
+		return fail(2, "unknown command %q\n%s (see: nomadctld -h)", command, usageLine)
 	}
 }
 
-// loadConfig reads the configuration and prints its faults; nil means that it was refused.
+// loadConfig loads the configuration and prints the diagnostics. It returns nil if there was an error.
 func loadConfig(file string) *config.Config {
 	path, err := config.Find(file)
 	if err != nil {
 		fail(1, "%v%s", err, containerHint())
 		return nil
 	}
-	c, faults := config.Load(path, gateway.Commands())
-	for _, fault := range faults {
-		fmt.Fprintln(os.Stderr, fault)
+	c, diagnostics := config.Load(path, gateway.Commands())
+	for _, d := range diagnostics {
+		fmt.Fprintln(os.Stderr, d)
 	}
 	return c
 }
 
-// containerHint is the next step in a container of the project's image, which has no file to copy anything to.
+// containerHint returns the next step in a container of the project's image, where the other steps do not apply.
 func containerHint() string {
 	if os.Getenv("NOMADCTLD_CONTAINER") == "" { // the Dockerfile sets it
 		return ""
 	}
-	return "\nthis is a container, so instead: mount a folder with nomadctld.toml and the keys and tokens that it names, readable for user " +
+	return "\nin a container, mount a directory with nomadctld.toml and its keys and tokens, readable by user " +
 		strconv.Itoa(os.Getuid()) + ":\n  docker run -v /etc/nomadctld:/etc/nomadctld:ro -p 2222:2222 IMAGE"
 }
 
-// checkHealth says in one line whether the gateway answers.
+// checkHealth prints whether the gateway of the configuration responds.
 func checkHealth(file string) int {
 	path, err := config.Find(file)
 	if err != nil {
 		return fail(1, "%v", err)
 	}
-	c, faults := config.Load(path, gateway.Commands())
+	c, diagnostics := config.Load(path, gateway.Commands())
 	if c == nil {
-		return fail(1, "%s", faults[slices.IndexFunc(faults, func(f config.Diagnostic) bool { return !f.Warning })])
+		i := slices.IndexFunc(diagnostics, func(d config.Diagnostic) bool { return !d.Warning })
+		return fail(1, "%s", diagnostics[i])
 	}
 	address, banner, err := health.Check(context.Background(), c.General.Bind)
 	if err != nil {
 		return fail(1, "%v", err)
 	}
-	fmt.Println(address, "answers:", banner)
+	fmt.Println(address, "responds:", banner)
 	return 0
 }
 
@@ -140,7 +141,8 @@ func serve(file string) int {
 	if c == nil {
 		return 1
 	}
-	// A write to a pipe that nobody reads any more fails; it does not end the gateway. Not Ignore, which children inherit.
+	// A write to a closed pipe must fail, not kill the gateway. Notify instead of Ignore, which child processes
+	// inherit.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	stream := linequeue.Stderr()
 	stream.DropReport = lostLinesMessage
@@ -154,7 +156,7 @@ func serve(file string) int {
 	log.Info("serving", "address", g.Addr().String(), "config", c.Path, "loaded", c.Summary(), "version", version())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	context.AfterFunc(ctx, stop) // a second signal kills the process
 	if err := g.Serve(ctx); err != nil {
 		return fail(1, "%v", err)
 	}
@@ -162,10 +164,10 @@ func serve(file string) int {
 	return 0
 }
 
-// warnOnHangup lets SIGHUP end nothing: to operators it means that the configuration is to be read again, and everybody's
-// sessions hang on this process.
+// warnOnHangup logs a warning on SIGHUP instead of exiting. Operators send it to reload a configuration, and an exit
+// would close all sessions.
 func warnOnHangup(log *slog.Logger) {
-	if signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+	if signal.Ignored(syscall.SIGHUP) { // by nohup
 		return
 	}
 	hangups := make(chan os.Signal, 1)
@@ -177,9 +179,10 @@ func warnOnHangup(log *slog.Logger) {
 	}()
 }
 
-// lostLinesMessage is the log line that reports lines which nobody read in time.
+// lostLinesMessage is the log line about lines that standard error did not accept in time.
 func lostLinesMessage(n int) []byte {
-	return fmt.Appendf(nil, "time=%s level=ERROR msg=\"log lines lost: standard error was not read in time\" lines=%d\n",
+	const format = "time=%s level=ERROR msg=\"log lines lost: standard error was not read in time\" lines=%d\n"
+	return fmt.Appendf(nil, format,
 		time.Now().Format(time.RFC3339Nano), n)
 }
 
@@ -190,7 +193,7 @@ func runDemo(command []string) int {
 	}
 	defer os.RemoveAll(dir)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop() // not before: a second signal must not leave the tasks and keys behind
+	defer stop() // only at the end, so that a second signal does not skip the cleanup of tasks and keys
 	d, err := demo.Start(dir)
 	if err != nil {
 		return fail(1, "demo: %v", err)
@@ -208,17 +211,16 @@ func runDemo(command []string) int {
 	return 0
 }
 
-// fail prints an error for people and returns the exit code.
+// fail prints an error and returns the exit code.
 func fail(code int, format string, args ...any) int {
 	fmt.Fprintf(os.Stderr, "nomadctld: "+format+"\n", args...)
 	return code
 }
 
-// stamp is the version that a release was built from, put in by the Makefile: git describe.
+// stamp is the output of git describe, which the Makefile sets at build time.
 var stamp string
 
-// version is the stamp, the module's version, or the commit that it was built from, with "dirty" if files had been
-// changed since.
+// version returns the stamp, the module's version, or the commit, with "dirty" if files were changed after it.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	switch {
@@ -227,7 +229,7 @@ func version() string {
 	case !ok:
 		return "unknown"
 	case info.Main.Version != "(devel)":
-		return info.Main.Version // go build makes one of the last tag and the commit, with +dirty
+		return info.Main.Version // go build derives it from the last tag and the commit, with +dirty
 	}
 	var revision, dirty string
 	for _, setting := range info.Settings {

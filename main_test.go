@@ -18,19 +18,20 @@ import (
 	"nomadctld/router"
 )
 
-var update = flag.Bool("update", false, "write what came out into the scripts' expected files")
+var update = flag.Bool("update", false, "update the expected files in the scripts")
 
 func TestMain(m *testing.M) {
-	// testscript.Main would run this program as nomadctld inside the scripts, and leave no room to stop the agent.
+	// In the scripts, this test binary runs as nomadctld. testscript.Main exits the process, so testRunner stops the
+	// agent.
 	testscript.Main(testRunner{m}, map[string]func(){"nomadctld": main, "viasocket": viaSocket})
 }
 
-// testRunner ends the real Nomad agent after the tests, if one was started.
+// testRunner stops the real Nomad agent after the tests, if one was started.
 type testRunner struct{ m *testing.M }
 
 func (s testRunner) Run() int {
-	// What this process ignores, under nohup or in a shell's background, its tasks and clients would ignore for good: what
-	// is handled here is back to normal there.
+	// Tasks and clients inherit ignored signals, such as those that nohup or a background job of a shell ignores. If this
+	// process handles them instead, the children have the default action.
 	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
 		if signal.Ignored(s) {
 			signal.Notify(make(chan os.Signal, 1), s)
@@ -40,8 +41,8 @@ func (s testRunner) Run() int {
 	return s.m.Run()
 }
 
-// TestScripts runs testdata/script against simulated clusters and, where there is one, against a real Nomad: the OpenSSH
-// client speaks to a gateway that the script command gateway starts.
+// TestScripts runs testdata/script against simulated clusters and, if there is a nomad binary, against a real Nomad.
+// The OpenSSH client connects to a gateway that the script command gateway starts.
 func TestScripts(t *testing.T) {
 	needSSH(t)
 	t.Run("sim", func(t *testing.T) { testscript.Run(t, scriptParams("testdata/script", "sim", simulatedFor)) })
@@ -51,17 +52,18 @@ func TestScripts(t *testing.T) {
 	}
 	t.Run("real", func(t *testing.T) {
 		cluster := nomadtest.Real(t)
-		testscript.Run(t, scriptParams("testdata/script", "real", func(*testscript.Env) (nomadtest.Cluster, error) { return cluster, nil }))
+		testscript.Run(t, scriptParams("testdata/script", "real",
+			func(*testscript.Env) (nomadtest.Cluster, error) { return cluster, nil }))
 	})
 }
 
-// TestSimScripts runs testdata/sim: scripts that need a cluster which fails on demand, or golden output.
+// TestSimScripts runs testdata/sim: scripts that inject failures into the cluster, or compare complete output.
 func TestSimScripts(t *testing.T) {
 	needSSH(t)
 	testscript.Run(t, scriptParams("testdata/sim", "sim", simulatedFor))
 }
 
-// simulatedFor returns a simulated cluster of the script's own, in which no other script's jobs come and go.
+// simulatedFor returns a simulated cluster for one script.
 func simulatedFor(env *testscript.Env) (nomadtest.Cluster, error) {
 	cluster, err := nomadtest.Simulate()
 	if err == nil {
@@ -70,7 +72,8 @@ func simulatedFor(env *testscript.Env) (nomadtest.Cluster, error) {
 	return cluster, err
 }
 
-// scriptParams returns how the scripts in dir are run, each with the cluster, of this kind, that choose returns for it.
+// scriptParams returns the parameters for the scripts in dir. choose returns the cluster of a script, which has this
+// kind.
 func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Cluster, error)) testscript.Params {
 	return testscript.Params{
 		Dir:                 dir,
@@ -109,7 +112,7 @@ func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Clus
 		},
 		Condition: func(condition string) (bool, error) {
 			if condition != "sim" && condition != "real" {
-				return false, fmt.Errorf("no such condition: %s", condition)
+				return false, fmt.Errorf("unknown condition: %s", condition)
 			}
 			return condition == kind, nil
 		},
@@ -127,14 +130,14 @@ func eqlines(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// TestCommands_HaveScripts holds for the commands themselves and for the refusals: a command that reaches
-// clusters needs a script in which a user without the right to a job tries it.
+// TestCommands_HaveScripts checks that every command has a script. For a command that contacts clusters, the script
+// must have a case in which a user without the right to a job tries it.
 func TestCommands_HaveScripts(t *testing.T) {
 	for _, missing := range missingScripts(t, "testdata/script") {
 		t.Error(missing)
 	}
 	if len(missingScripts(t, t.TempDir())) == 0 {
-		t.Error("an empty folder of scripts misses nothing: the check cannot fail")
+		t.Error("no script is missing in an empty directory, so the test cannot fail")
 	}
 }
 
@@ -148,7 +151,7 @@ func missingScripts(t *testing.T, dir string) (missing []string) {
 			continue
 		}
 		if spec.Target != router.TargetNone && !regexp.MustCompile(`(?m)^# denied:`).Match(text) {
-			missing = append(missing, file+` has no case that begins with "# denied:"`)
+			missing = append(missing, file+` has no case that starts with "# denied:"`)
 		}
 	}
 	return missing

@@ -21,49 +21,69 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// TestMemory_HostileReader runs the gateway as a process with 256 MB, and in it the attacks that a user with read rights
-// can make. The gateway has to survive each of them, and another user's command has to work meanwhile.
+// TestMemory_HostileReader runs the gateway as a process with 256 MB of memory, and attacks it as a user with read
+// rights. The gateway must survive each attack, and commands of another user must work during it.
 func TestMemory_HostileReader(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the race detector needs several times the memory")
 	}
 	const (
 		limit       = 256 << 20
-		connections = 20 // of 10 sessions each
+		connections = 20 // with perConn sessions each
 		perConn     = 10
 	)
 	cluster := nomadtest.Simulated(t)
 	hostileJobs(cluster.Sim)
 	for name, attack := range map[string]struct {
-		lines []string // one for each session, in turn
-		reads bool     // otherwise the client never reads what comes
+		lines []string // assigned to the sessions in turn
+		reads bool     // false: the client never reads the output
 	}{
 		"patterns": {reads: true, lines: []string{
-			"tail --grep " + strings.Repeat("x{1000}", 3000) + " p-team1-box", "tail --grep " + strings.Repeat("x{1000}", 2) + " p-team1-box",
-			`tail --grep ^(\pL{12})*$ p-team1-box`, "ps " + strings.Repeat("*?", 40_000), "logs -n 99999999999999999999 p-team1-box",
+			"tail --grep " + strings.Repeat("x{1000}", 3000) + " p-team1-box",
+			"tail --grep " + strings.Repeat("x{1000}", 2) + " p-team1-box",
+			`tail --grep ^(\pL{12})*$ p-team1-box`, "ps " + strings.Repeat("*?", 40_000),
+			"logs -n 99999999999999999999 p-team1-box",
 		}},
-		"a line without an end": {lines: []string{"logs -n all p-team1-line", "logs --grep x -n all p-team1-line", "tail -n all p-team1-line", "logs -n 1 --stdout p-team1-line"}},
-		"logs of many tasks":    {lines: []string{"tail -n all p-team1-loggers", "logs -n all p-team1-loggers", "tail --grep x p-team1-loggers"}},
-		"listings":              {lines: []string{"ps p-team1-many", "ps --json p-team1-many", "pstree p-team1-many", "ps -q --all p-team1-many", "batch p-team1"}},
-		"one job":               {lines: []string{"status p-team1-many", "status --json p-team1-many", "info p-team1-many", "deployment p-team1-many"}},
-		"definitions":           {lines: []string{"inspect p-team1-big", "history p-team1-big", "history --json p-team1-big", "info p-team1-big"}},
-		"watching":              {lines: []string{"ps --watch p-team1-many", "pstree --watch=1 p-team1-many"}},
-		"words":                 {reads: true, lines: []string{"ps '" + strings.Repeat("\\'' '", 20_000) + "'", "complete -- ps " + strings.Repeat("x ", 60_000), "exec " + strings.Repeat("é", 60_000)}},
+		"an endless line": {lines: []string{
+			"logs -n all p-team1-line", "logs --grep x -n all p-team1-line",
+			"tail -n all p-team1-line", "logs -n 1 --stdout p-team1-line",
+		}},
+		"logs of many tasks": {lines: []string{
+			"tail -n all p-team1-loggers", "logs -n all p-team1-loggers",
+			"tail --grep x p-team1-loggers",
+		}},
+		"listings": {lines: []string{
+			"ps p-team1-many", "ps --json p-team1-many", "pstree p-team1-many",
+			"ps -q --all p-team1-many", "batch p-team1",
+		}},
+		"one job": {lines: []string{
+			"status p-team1-many", "status --json p-team1-many", "info p-team1-many",
+			"deployment p-team1-many",
+		}},
+		"definitions": {lines: []string{
+			"inspect p-team1-big", "history p-team1-big",
+			"history --json p-team1-big", "info p-team1-big",
+		}},
+		"watching": {lines: []string{"ps --watch p-team1-many", "pstree --watch=1 p-team1-many"}},
+		"words": {reads: true, lines: []string{
+			"ps '" + strings.Repeat("\\'' '", 20_000) + "'",
+			"complete -- ps " + strings.Repeat("x ", 60_000), "exec " + strings.Repeat("é", 60_000),
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, memory := startConfinedGateway(t, cluster.URL, limit)
 			var attackers sync.WaitGroup
 			defer attackers.Wait()
 			stop := make(chan struct{})
-			stopped := sync.OnceFunc(func() { close(stop) })
-			defer stopped()
+			stopAttack := sync.OnceFunc(func() { close(stop) })
+			defer stopAttack()
 			for c := range connections {
 				client, err := g.tryDial("wim")
 				if err != nil {
 					if c == 0 {
 						t.Fatal(err)
 					}
-					break // a limit: the user has as many as they get
+					break // the limit of connections
 				}
 				defer client.Close()
 				for s := range perConn {
@@ -73,14 +93,15 @@ func TestMemory_HostileReader(t *testing.T) {
 			}
 			bystander := func(when string) {
 				t.Helper()
-				if out, err := g.ssh("ann", "ps p-team1-box").CombinedOutput(); err != nil || !bytes.Contains(out, []byte("p-team1-box")) {
+				if out, err := g.ssh("ann", "ps p-team1-box").CombinedOutput(); err != nil ||
+					!bytes.Contains(out, []byte("p-team1-box")) {
 					t.Errorf("%s the attack ps of another user: got %v, %s", when, err, out)
 				}
 			}
 			bystander("during")
-			time.Sleep(4 * time.Second) // the attack gets time to do its worst
+			time.Sleep(4 * time.Second) // time for the attack to consume memory
 			bystander("late in")
-			stopped()
+			stopAttack()
 			attackers.Wait()
 			bystander("after")
 			t.Logf("peak %d MB", memory()>>20)
@@ -88,7 +109,7 @@ func TestMemory_HostileReader(t *testing.T) {
 	}
 }
 
-// tryDial is dial for a client that may be refused.
+// tryDial is dial, but returns an error.
 func (g *testGateway) tryDial(user string) (*ssh.Client, error) {
 	return ssh.Dial("tcp", g.Address, &ssh.ClientConfig{
 		User: user, Auth: []ssh.AuthMethod{ssh.PublicKeys(g.keys[user])},
@@ -96,7 +117,7 @@ func (g *testGateway) tryDial(user string) (*ssh.Client, error) {
 	})
 }
 
-// hostileSession runs a command line until it ends or the attack is stopped.
+// hostileSession runs a command until it exits or the attack is stopped. If the session is refused, it retries.
 func hostileSession(client *ssh.Client, line string, reads bool, stop chan struct{}) {
 	for {
 		session, err := client.NewSession()
@@ -111,10 +132,10 @@ func hostileSession(client *ssh.Client, line string, reads bool, stop chan struc
 		if reads {
 			session.Stdout, session.Stderr = io.Discard, io.Discard
 		} else {
-			session.StdoutPipe() // nobody reads them
+			session.StdoutPipe() // never read
 			session.StderrPipe()
 		}
-		_ = session.Start(line) // one that is refused ends at once
+		_ = session.Start(line) // Wait returns at once if the command was refused
 		done := make(chan struct{})
 		go func() { session.Wait(); close(done) }()
 		select {
@@ -127,14 +148,32 @@ func hostileSession(client *ssh.Client, line string, reads bool, stop chan struc
 	}
 }
 
-// hostileJobs describes jobs that are as large as a cluster lets them be.
+// hostileJobs runs jobs of the largest sizes that a cluster allows.
 func hostileJobs(c *sim.Cluster) {
-	c.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "while :; do echo text; sleep 1; done"}}, newAllocation()))
+	c.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{
+		"/bin/sh", "-c",
+		"while :; do echo text; sleep 1; done",
+	}}, newAllocation()))
 	c.Run(sim.Job{ID: "p-team1-many", Groups: []sim.Group{{Name: "g", Count: 5000}}})
-	line := sim.Job{ID: "p-team1-line", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "head -c 30000000 /dev/zero | tr '\\0' x; head -c 30000000 /dev/zero | tr '\\0' x >&2; exec sleep 3600"}}}}}}
+	line := sim.Job{ID: "p-team1-line", Groups: []sim.Group{{
+		Name: "g",
+		Tasks: []sim.Task{{Name: "t", Driver: "raw_exec", Command: []string{
+			"/bin/sh", "-c",
+			"head -c 30000000 /dev/zero | tr '\\0' x; head -c 30000000 /dev/zero | tr '\\0' x >&2; exec sleep 3600",
+		}}},
+	}}}
 	c.Run(line)
-	c.Run(sim.Job{ID: "p-team1-loggers", Groups: []sim.Group{{Name: "g", Count: 30, Tasks: []sim.Task{{Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", "yes xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx | head -c 3000000; exec sleep 3600"}}}}}})
-	big := sim.Job{ID: "p-team1-big", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{Name: "t", Driver: "docker", Env: map[string]string{}}}}}}
+	c.Run(sim.Job{ID: "p-team1-loggers", Groups: []sim.Group{{
+		Name: "g", Count: 30,
+		Tasks: []sim.Task{{Name: "t", Driver: "raw_exec", Command: []string{
+			"/bin/sh", "-c",
+			"yes xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx | head -c 3000000; exec sleep 3600",
+		}}},
+	}}})
+	big := sim.Job{ID: "p-team1-big", Groups: []sim.Group{{
+		Name:  "g",
+		Tasks: []sim.Task{{Name: "t", Driver: "docker", Env: map[string]string{}}},
+	}}}
 	for version := range 6 {
 		for i := range 500 {
 			big.Groups[0].Tasks[0].Env[fmt.Sprintf("VARIABLE_%d", i)] = strings.Repeat(strconv.Itoa(version), 4000)
@@ -143,15 +182,17 @@ func hostileJobs(c *sim.Cluster) {
 	}
 }
 
-// startConfinedGateway is startTestGateway for a process that has so much memory. memory returns the most that it has used.
+// startConfinedGateway starts a gateway process with a memory limit. memory returns its peak usage.
 func startConfinedGateway(t *testing.T, url string, limit int64) (g *testGateway, memory func() int64) {
 	t.Helper()
-	g = newTestGateway(t, url, "limits.user = { sessions = 1000, logs = 1000 }\n") // what they cost, not how many there may be
+	// the test is about their cost, not about their number
+	g = newTestGateway(t, url, "limits.user = { sessions = 1000, logs = 1000 }\n")
 	cmd := exec.Command("nomadctld", "-config", g.configFile())
 	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", limit*8/10))
 	group := memoryGroup(t, limit)
 	if group != "" {
-		cmd = exec.Command("/bin/sh", "-c", `echo $$ > "$0/cgroup.procs" && exec nomadctld -config "$1"`, group, g.configFile())
+		cmd = exec.Command("/bin/sh", "-c", `echo $$ > "$0/cgroup.procs" && exec nomadctld -config "$1"`, group,
+			g.configFile())
 		cmd.Env = append(os.Environ(), fmt.Sprintf("GOMEMLIMIT=%d", limit*8/10))
 	}
 	log, err := os.Create(g.dir.Path("log"))
@@ -174,10 +215,10 @@ func startConfinedGateway(t *testing.T, url string, limit int64) (g *testGateway
 		}
 		select {
 		case <-exited:
-			t.Errorf("the gateway has exited: %v", cmd.ProcessState)
+			t.Errorf("the gateway exited: %v", cmd.ProcessState)
 		default:
 			if used := memory(); used > limit {
-				t.Errorf("the gateway has used %d MB, the limit is %d MB", used>>20, limit>>20)
+				t.Errorf("the gateway used %d MB, the limit is %d MB", used>>20, limit>>20)
 			}
 			cmd.Process.Kill()
 			<-exited
@@ -197,8 +238,8 @@ func startConfinedGateway(t *testing.T, url string, limit int64) (g *testGateway
 	return g, memory
 }
 
-// memoryGroup returns the directory of a new cgroup with that memory limit; empty where this user may not make one. Then
-// the peak of the process is checked, which the kernel does not enforce.
+// memoryGroup returns the directory of a new cgroup with the memory limit, or "" if this user cannot create one. The
+// test then only checks the peak usage of the process.
 func memoryGroup(t *testing.T, limit int64) string {
 	name := fmt.Sprintf("nomadctld-test-%d-%d", os.Getpid(), time.Now().UnixNano())
 	for root, files := range map[string][]string{
@@ -224,12 +265,12 @@ func memoryGroup(t *testing.T, limit int64) string {
 		os.WriteFile(filepath.Join(group, files[1]), []byte(swap), 0o644) // a kernel without swap accounting has no such file
 		return group
 	}
-	t.Log("no memory cgroup can be made here (needs root): the peak of the process is checked instead")
+	t.Log("cannot create a memory cgroup (needs root); checking the peak usage of the process instead")
 	return ""
 }
 
-// peakMemory returns the most memory that a process has used. That of its group is no measure: it includes the cached pages of the
-// audit log, which the kernel takes back.
+// peakMemory returns the peak memory usage of a process. The usage of its cgroup is not suitable, because it includes
+// cached pages of the audit log, which the kernel can reclaim.
 func peakMemory(pid int) int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {

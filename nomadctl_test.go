@@ -23,9 +23,9 @@ import (
 	"nomadctld/router"
 )
 
-// Tests of the script nomadctl, run by each shell that is here, against a real gateway.
+// Tests of the script nomadctl in each installed shell, against a real gateway.
 
-// nomadctlClient is a person's machine: a home, and an environment that leads to a gateway.
+// nomadctlClient is a home directory and an environment for nomadctl.
 type nomadctlClient struct {
 	t     testing.TB
 	shell []string
@@ -33,7 +33,7 @@ type nomadctlClient struct {
 	env   map[string]string
 }
 
-// forEachShell calls test for each shell that is installed.
+// forEachShell calls test for each installed shell.
 func forEachShell(t *testing.T, test func(t *testing.T, c *nomadctlClient)) {
 	for _, shell := range []string{"dash", "bash", "busybox"} {
 		t.Run(shell, func(t *testing.T) {
@@ -52,7 +52,8 @@ func forEachShell(t *testing.T, test func(t *testing.T, c *nomadctlClient)) {
 func newClient(t testing.TB, shell ...string) *nomadctlClient {
 	t.Helper()
 	needSSH(t)
-	if _, err := os.Stat("nomadctl"); err != nil { // also so that go test does not take an older script's result from its cache
+	// Stat also makes cached test results depend on the script.
+	if _, err := os.Stat("nomadctl"); err != nil {
 		t.Fatal(err)
 	}
 	home, err := os.MkdirTemp("", "nc") // t.TempDir is too long for a socket
@@ -64,7 +65,7 @@ func newClient(t testing.TB, shell ...string) *nomadctlClient {
 		"HOME": home, "XDG_RUNTIME_DIR": home, "XDG_CONFIG_HOME": filepath.Join(home, "config"), "PATH": os.Getenv("PATH"),
 		"TERM": "xterm", "NOMADCTL_SSH_OPTIONS": "-F /dev/null -o GlobalKnownHostsFile=/dev/null -o IdentityAgent=none",
 	}}
-	t.Cleanup(func() { // the connections that stay open
+	t.Cleanup(func() { // close the shared connections
 		sockets, _ := filepath.Glob(filepath.Join(home, "nomadctl", "*"))
 		for _, socket := range sockets {
 			exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+socket, "-O", "exit", "x").Run()
@@ -73,7 +74,7 @@ func newClient(t testing.TB, shell ...string) *nomadctlClient {
 	return c
 }
 
-// setGateway leads the client's environment to a gateway, as a user.
+// setGateway sets the environment for a gateway and a user.
 func (c *nomadctlClient) setGateway(g *testGateway, user string) {
 	host, port, _ := net.SplitHostPort(g.Address)
 	c.env["NOMADCTL_HOST"], c.env["NOMADCTL_PORT"], c.env["NOMADCTL_USER"] = host, port, user
@@ -126,7 +127,7 @@ func (c *nomadctlClient) run(stdin string, words ...string) (stdout, stderr stri
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// fakeSSH puts a program before ssh that writes its arguments, a line for each.
+// fakeSSH replaces ssh with a program that prints its arguments, one per line.
 func (c *nomadctlClient) fakeSSH() {
 	c.write("bin/ssh", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
 	if err := os.Chmod(filepath.Join(c.home, "bin/ssh"), 0o700); err != nil {
@@ -135,7 +136,7 @@ func (c *nomadctlClient) fakeSSH() {
 	c.env["PATH"] = filepath.Join(c.home, "bin") + ":" + c.env["PATH"]
 }
 
-// boxGateway is a gateway with a task in which programs are processes: p-team1-box.
+// boxGateway starts a gateway with p-team1-box, a task whose programs are processes.
 func boxGateway(t *testing.T) *testGateway {
 	t.Helper()
 	cluster := nomadtest.Simulated(t)
@@ -146,8 +147,10 @@ func boxGateway(t *testing.T) *testGateway {
 func TestNomadctl_ArgumentsAsTyped(t *testing.T) {
 	g := boxGateway(t)
 	words := []string{
-		"a  b", "", "#comment", "a#b", "~", "~root", "it's", "''", `"q"`, "two\nlines", "ends\n", "\n", "\ttab ", `back\slash\`, `\'`,
-		"$HOME", "`id`", "$(id)", "*", "?", "-e", "--", "--help", ";", "a;b", "|", "&", ">x", "{a,b}", "!!", "=x", "é", "%s", strings.Repeat("'", 50),
+		"a  b", "", "#comment", "a#b", "~", "~root", "it's", "''", `"q"`, "two\nlines", "ends\n", "\n", "\ttab ",
+		`back\slash\`, `\'`,
+		"$HOME", "`id`", "$(id)", "*", "?", "-e", "--", "--help", ";", "a;b", "|", "&", ">x", "{a,b}", "!!", "=x", "é",
+		"%s", strings.Repeat("'", 50),
 	}
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		c.setGateway(g, "wim")
@@ -166,7 +169,8 @@ func TestNomadctl_ArgumentsAsTyped(t *testing.T) {
 		c.env["LC_ALL"] = "C.UTF-8"
 		for _, long := range []string{strings.Repeat("x", 100_000), strings.Repeat("é", 50_000)} {
 			_, errs, code = c.run("", "exec", "p-team1-box", "echo", long, long)
-			if want := "nomadctl: the arguments are too long for one command line: 200"; !strings.HasPrefix(errs, want) || code != 2 {
+			if want := "nomadctl: the arguments are too long for one command line: 200"; !strings.HasPrefix(errs,
+				want) || code != 2 {
 				t.Errorf("too long: got %.200q, %d, want %q, 2", errs, code, want)
 			}
 		}
@@ -188,7 +192,8 @@ func TestNomadctl_StreamsAndExitCodes(t *testing.T) {
 		}{
 			{[]string{"exec", "p-team1-box", "cat"}, "in\x00\xff\r\n", "in\x00\xff\r\n", "", 0},
 			{[]string{"exec", "p-team1-box", "sh", "-c", "echo o; echo e >&2; exit 7"}, "", "o\n", "e\n", 7},
-			{[]string{"exec", "p-team1-box", "--", "sh", "-c", "exit 255"}, "", "", "", 255}, // no connection would say so
+			// a lost connection would print an error
+			{[]string{"exec", "p-team1-box", "--", "sh", "-c", "exit 255"}, "", "", "", 255},
 			{[]string{"exec", "p-team1-box", "sh", "-c", "kill -TERM $$"}, "", "", "", 143},
 			{[]string{"inspect", "nothing"}, "", "", "nomadctld: no job nothing (see: ps --all)\n", 1},
 			{[]string{"sp"}, "", "", "nomadctld: no command sp: did you mean ps? (see: help)\n", 2},
@@ -217,12 +222,12 @@ func TestNomadctl_SharesConnection(t *testing.T) {
 			connections[e.Connection] = true
 			commands++
 		}
-		if len(connections) != 1 || commands != 7 { // one more opens the connection
+		if len(connections) != 1 || commands != 7 { // one more to open the connection
 			t.Errorf("%d commands on %d connections, want 7 on 1", commands, len(connections))
 		}
 		info, err := os.Stat(filepath.Join(c.home, "nomadctl"))
 		if err != nil || info.Mode().Perm() != 0o700 {
-			t.Errorf("the folder of sockets: %v, %v", info.Mode(), err)
+			t.Errorf("directory of the sockets: %v, %v", info.Mode(), err)
 		}
 		c.env["NOMADCTL_USER"] = "ann"
 		c.env["NOMADCTL_KEY"] = g.dir.Path("ann")
@@ -232,7 +237,7 @@ func TestNomadctl_SharesConnection(t *testing.T) {
 	})
 }
 
-// TestNomadctl_KilledWhileConnecting has a gateway that accepts and says nothing.
+// TestNomadctl_KilledWhileConnecting uses a server that accepts connections and sends nothing.
 func TestNomadctl_KilledWhileConnecting(t *testing.T) {
 	g := boxGateway(t)
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
@@ -259,18 +264,18 @@ func TestNomadctl_KilledWhileConnecting(t *testing.T) {
 				t.Errorf("%s: got %d, want %d", signal, got, want)
 			}
 			conn.SetReadDeadline(time.Now().Add(time.Minute))
-			if _, err := io.Copy(io.Discard, conn); err != nil { // its end is that of ssh
-				t.Errorf("%s: ssh goes on: %v", signal, err)
+			if _, err := io.Copy(io.Discard, conn); err != nil { // EOF when ssh exits
+				t.Errorf("%s: ssh is still running: %v", signal, err)
 			}
 			conn.Close()
 			if left, _ := filepath.Glob(filepath.Join(c.home, "nomadctl", "*")); len(left) > 0 {
-				t.Errorf("%s: left behind: %q", signal, left)
+				t.Errorf("%s: files are left: %q", signal, left)
 			}
 		}
 	})
 }
 
-// TestNomadctl_HostKeyAlias where ssh has another name for its key.
+// TestNomadctl_HostKeyAlias uses a host with HostKeyAlias in the ssh configuration.
 func TestNomadctl_HostKeyAlias(t *testing.T) {
 	g := boxGateway(t)
 	host, port, _ := net.SplitHostPort(g.Address)
@@ -278,14 +283,15 @@ func TestNomadctl_HostKeyAlias(t *testing.T) {
 		if _, err := exec.LookPath("ssh-keyscan"); err != nil {
 			t.Skip("no ssh-keyscan: apt-get install openssh-client")
 		}
-		// ssh takes its own configuration from the home of the account, and not from HOME.
+		// ssh reads its configuration from the home directory of the account, not from $HOME.
 		c.write("bin/ssh", fmt.Sprintf("#!/bin/sh\nexec %s -F %s/ssh_config \"$@\"\n", lookPath(t, "ssh"), c.home))
 		os.Chmod(filepath.Join(c.home, "bin/ssh"), 0o700)
 		c.env["PATH"] = filepath.Join(c.home, "bin") + ":" + c.env["PATH"]
 		c.env["NOMADCTL_SSH_OPTIONS"] = "-o GlobalKnownHostsFile=/dev/null -o IdentityAgent=none -o BatchMode=yes"
 		c.write("ssh_config", fmt.Sprintf("Host gwa\n HostName %s\n Port %s\n HostKeyAlias my-gateway\n", host, port))
 		fingerprint := ssh.FingerprintSHA256(g.keys["hostkey"].PublicKey())
-		if _, errs, code := c.run("", "setup", "--user", "wim", "--key", g.dir.Path("wim"), "--accept", fingerprint, "gwa", "gwa"); errs != "" || code != 0 {
+		if _, errs, code := c.run("", "setup", "--user", "wim", "--key", g.dir.Path("wim"), "--accept", fingerprint,
+			"gwa", "gwa"); errs != "" || code != 0 {
 			t.Fatalf("got %q, %d", errs, code)
 		}
 		if out, errs, code := c.run("", "whoami"); !strings.HasPrefix(out, "wim ") || code != 0 {
@@ -312,7 +318,7 @@ func TestNomadctl_DeadSocket(t *testing.T) {
 			t.Fatalf("got sockets %q, want one", sockets)
 		}
 		exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "-O", "exit", "x").Run()
-		eventually(t, "the connection has ended", func() bool { _, err := os.Stat(sockets[0]); return err != nil })
+		eventually(t, "the connection is closed", func() bool { _, err := os.Stat(sockets[0]); return err != nil })
 		listener, err := net.Listen("unix", sockets[0])
 		if err != nil {
 			t.Fatal(err)
@@ -325,8 +331,7 @@ func TestNomadctl_DeadSocket(t *testing.T) {
 	})
 }
 
-// TestNomadctl_CompletionDeadConnection stops the process that holds the connection, which is how one looks
-// whose network has gone.
+// TestNomadctl_CompletionDeadConnection stops the master process of the connection, to simulate a lost network.
 func TestNomadctl_CompletionDeadConnection(t *testing.T) {
 	g := boxGateway(t)
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
@@ -336,10 +341,11 @@ func TestNomadctl_CompletionDeadConnection(t *testing.T) {
 		if len(sockets) != 1 {
 			t.Fatalf("got sockets %q, want one", sockets)
 		}
-		said, err := exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "-O", "check", "x").CombinedOutput()
-		found := regexp.MustCompile(`pid=(\d+)`).FindSubmatch(said)
+		status, err := exec.Command("ssh", "-F", "/dev/null", "-o", "ControlPath="+sockets[0], "-O", "check",
+			"x").CombinedOutput()
+		found := regexp.MustCompile(`pid=(\d+)`).FindSubmatch(status)
 		if found == nil {
-			t.Fatalf("%s %v", said, err)
+			t.Fatalf("%s %v", status, err)
 		}
 		pid, _ := strconv.Atoi(string(found[1]))
 		syscall.Kill(pid, syscall.SIGSTOP)
@@ -347,29 +353,30 @@ func TestNomadctl_CompletionDeadConnection(t *testing.T) {
 		if out, errs, code := c.run("", "__complete", "--", "ps", "p"); out+errs != "" || code != 0 {
 			t.Errorf("got %q, %q, %d, want nothing", out, errs, code)
 		}
-		// Also where the connection is one of the user's own.
+		// The same with a shared connection of the user.
 		options := c.env["NOMADCTL_SSH_OPTIONS"]
 		c.env["NOMADCTL_SSH_OPTIONS"] += " -o ControlPath=" + sockets[0]
 		if out, errs, code := c.run("", "__complete", "--", "ps", "p"); out+errs != "" || code != 0 {
-			t.Errorf("the user's own: got %q, %q, %d, want nothing", out, errs, code)
+			t.Errorf("connection of the user: got %q, %q, %d, want nothing", out, errs, code)
 		}
 		c.env["NOMADCTL_SSH_OPTIONS"] = options
 		processes, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 		for _, file := range processes {
-			if text, _ := os.ReadFile(file); bytes.Contains(text, []byte(sockets[0])) && bytes.Contains(text, []byte("complete")) {
-				t.Errorf("a process is left: %q", text)
+			if text, _ := os.ReadFile(file); bytes.Contains(text, []byte(sockets[0])) &&
+				bytes.Contains(text, []byte("complete")) {
+				t.Errorf("a process is still running: %q", text)
 			}
 		}
 		syscall.Kill(pid, syscall.SIGCONT)
 		out, _, _ := c.run("", "__complete", "--", "ps", "p-team1-bo")
-		for try := 1; out == "" && try < 3; try++ { // nothing if the gateway takes its time
+		for try := 1; out == "" && try < 3; try++ { // nothing if the gateway is slow
 			out, _, _ = c.run("", "__complete", "--", "ps", "p-team1-bo")
 		}
 		if !strings.HasPrefix(out, "p-team1-box\t") {
-			t.Errorf("with the connection alive again: got %q", out)
+			t.Errorf("connection restored: got %q", out)
 		}
 		if left, _ := filepath.Glob(filepath.Join(c.home, "nomadctl", "*")); len(left) != 1 {
-			t.Errorf("left behind: %q", left)
+			t.Errorf("files are left: %q", left)
 		}
 	})
 }
@@ -386,16 +393,16 @@ func TestNomadctl_RequestsTerminal(t *testing.T) {
 		on.expect("is none\r\n")
 		on.waitExit()
 		if out, _, _ := c.run("", "exec", "p-team1-box", "-c", probe); out != "is none\n" {
-			t.Errorf("without a terminal here: got %q", out)
+			t.Errorf("without a local terminal: got %q", out)
 		}
-		// With the output in a pipe, a terminal would spoil it.
+		// No terminal if the output is a pipe.
 		piped := c.command("exec", "p-team1-box", "-c", probe)
 		piped.Args = append([]string{"sh", "-c", `"$@" | od -c`, "sh"}, piped.Args...)
 		piped.Path, _ = exec.LookPath("sh")
 		on = onTerminal(t, piped, 80, 24)
 		on.expect(`n   o   n   e  \n`)
 		on.waitExit()
-		// Colours, unless they are not wanted here.
+		// Colours, unless NO_COLOR is set.
 		for value, want := range map[string]bool{"": true, "1": false} {
 			c.env["NO_COLOR"] = value
 			on = onTerminal(t, c.command("ps", "team1-fail"), 120, 24)
@@ -434,39 +441,77 @@ func TestNomadctl_FindsGateway(t *testing.T) {
 			want         string // in the arguments of ssh, joined by spaces, or in the error
 			code         int
 		}{
-			{"the first", two, nil, []string{"ps"}, "-p 2222 -l ann -o IdentitiesOnly=yes -o IdentityFile=\"" + home + "/.ssh/k e y\" ", 0},
+			{"first gateway", two, nil, []string{"ps"}, "-p 2222 -l ann -o IdentitiesOnly=yes -o IdentityFile=\"" +
+				home + "/.ssh/k e y\" ", 0},
 			{"its options come first", two, nil, []string{"ps"}, "-T -o ProxyJump=bastion -4 ", 0},
-			{"no end of line", "[a]\nhost = h", nil, []string{"ps"}, " -- h ps", 0},
+			{"no newline at the end", "[a]\nhost = h", nil, []string{"ps"}, " -- h ps", 0},
 			{"by name", two, nil, []string{"-s", "home-2", "ps"}, " -- ::1 ps", 0},
-			{"by name in one word", two, nil, []string{"-shome-2", "ps"}, " -- ::1 ps", 0},
+			{"by name, one word", two, nil, []string{"-shome-2", "ps"}, " -- ::1 ps", 0},
 			{"default wins", two + "[default]\nhost = d\n", nil, []string{"ps"}, " -- d ps", 0},
-			{"nothing of the first is left in default", two + "[default]\nhost = d\n", nil, []string{"ps"}, "ControlPersist=10m", 0},
+			{"default keeps nothing of the first", two + "[default]\nhost = d\n", nil, []string{"ps"}, "ControlPersist=10m", 0},
 			{"environment", two, map[string]string{"NOMADCTL_USER": "eve"}, []string{"ps"}, "-p 2222 -l eve ", 0},
 			{"environment alone", "", map[string]string{"NOMADCTL_HOST": "e", "NOMADCTL_PORT": "7"}, []string{"ps"}, "-p 7 ", 0},
-			{"environment beside", two, map[string]string{"NOMADCTL_HOST": "e"}, []string{"ps"}, " -- e ps", 0},
-			{"a name wins over it", two, map[string]string{"NOMADCTL_HOST": "e", "NOMADCTL_USER": "u"}, []string{"-s", "work", "ps"}, "-l ann ", 0},
-			{"no option is a file name", "[a]\nhost = h\nssh_options = -4 * -6\n", nil, []string{"ps"}, "-4 * -6 ", 0},
-			{"nothing is run", "[a]\nhost = h\nssh_options = $(touch x) `touch x`\n", nil, []string{"ps"}, "$(touch x) `touch x` ", 0},
-			{"a jump host of that name", "[a]\nhost = h\nssh_options = -J controls.example.org\n", nil, []string{"ps"}, "ControlPersist=10m", 0},
+			{"environment and file", two, map[string]string{"NOMADCTL_HOST": "e"}, []string{"ps"}, " -- e ps", 0},
+			{
+				"-s overrides environment", two,
+				map[string]string{"NOMADCTL_HOST": "e", "NOMADCTL_USER": "u"},
+				[]string{"-s", "work", "ps"},
+				"-l ann ", 0,
+			},
+			{"no file name expansion", "[a]\nhost = h\nssh_options = -4 * -6\n", nil, []string{"ps"}, "-4 * -6 ", 0},
+			{
+				"no execution", "[a]\nhost = h\nssh_options = $(touch x) `touch x`\n", nil,
+				[]string{"ps"},
+				"$(touch x) `touch x` ", 0,
+			},
+			{
+				"jump host named control", "[a]\nhost = h\nssh_options = -J controls.example.org\n", nil,
+				[]string{"ps"},
+				"ControlPersist=10m", 0,
+			},
 			{"no colours", two, nil, []string{"ps"}, "-o SendEnv=NO_COLOR", 0},
-			{"unknown name", two, nil, []string{"-s", "nope", "ps"}, "nomadctl: no gateway nope (there are: work home-2)\n", 2},
-			{"none", "", nil, []string{"ps"}, "nomadctl: no gateway is set up. Do it with: nomadctl setup NAME HOST[:PORT], or set NOMADCTL_HOST", 2},
-			{"none by that name", "", nil, []string{"-s", "x", "ps"}, "nomadctl: no gateway x, and no other: set it up with: nomadctl setup x HOST", 2},
-			{"a port in the host", "[a]\nhost = h:22\n", nil, []string{"ps"}, "this is no host: h:22; its port is a setting of its own: port, or NOMADCTL_PORT", 2},
-			{"no host", "[a]\nport = 1\n", nil, []string{"ps"}, "[a] has no host", 2},
-			{"no setting", "[a]\nhots = h\n", nil, []string{"ps"}, "config: line 2: no setting hots (there are host,", 2},
-			{"no section", "host = h\n", nil, []string{"ps"}, "config: line 1: a [NAME] has to come first", 2},
-			{"no line", "[a]\nhost h\n", nil, []string{"ps"}, "config: line 2: neither [NAME] nor KEY = VALUE", 2},
-			{"twice", "[a]\nhost = h\n[a]\n", nil, []string{"ps"}, "config: line 3: [a] is there twice", 2},
-			{"no name", "[a b]\n", nil, []string{"ps"}, "config: line 1: a name has letters", 2},
-			{"an option for a host", "[a]\nhost = -oProxyCommand=x\n", nil, []string{"ps"}, "this is no host: -oProxyCommand=x", 2},
-			{"no port", "[a]\nhost = h\nport = x\n", nil, []string{"ps"}, "this is no port: x", 2},
-			{"an option for a user", "[a]\nhost = h\nuser = -v\n", nil, []string{"ps"}, "this is no user: -v", 2},
-			{"no such option", two, nil, []string{"--json", "ps"}, "nomadctl: no option --json; those of a command come after its name", 2},
-			{"-s alone", two, nil, []string{"-s"}, "nomadctl: -s takes the name of a gateway", 2},
+			{
+				"unknown name", two, nil,
+				[]string{"-s", "nope", "ps"},
+				"nomadctl: gateway nope is not configured (configured: work home-2)\n", 2,
+			},
+			{
+				"no gateway", "", nil,
+				[]string{"ps"},
+				"nomadctl: no gateway: run nomadctl setup NAME HOST[:PORT], or set NOMADCTL_HOST", 2,
+			},
+			{
+				"no gateway, by name", "", nil,
+				[]string{"-s", "x", "ps"},
+				"nomadctl: gateway x is not configured: run nomadctl setup x HOST", 2,
+			},
+			{
+				"a port in the host", "[a]\nhost = h:22\n", nil,
+				[]string{"ps"},
+				"not a host name: h:22 (set the port with port or NOMADCTL_PORT)", 2,
+			},
+			{"host missing", "[a]\nport = 1\n", nil, []string{"ps"}, "[a] has no host", 2},
+			{"unknown setting", "[a]\nhots = h\n", nil, []string{"ps"}, "config: line 2: unknown setting hots (known: host,", 2},
+			{"section missing", "host = h\n", nil, []string{"ps"}, "config: line 1: expected [NAME] before the settings", 2},
+			{"not a setting", "[a]\nhost h\n", nil, []string{"ps"}, "config: line 2: expected [NAME] or KEY = VALUE", 2},
+			{"duplicate section", "[a]\nhost = h\n[a]\n", nil, []string{"ps"}, "config: line 3: [a] is defined twice", 2},
+			{"invalid name", "[a b]\n", nil, []string{"ps"}, "config: line 1: not a valid name (use letters", 2},
+			{
+				"an option for a host", "[a]\nhost = -oProxyCommand=x\n", nil,
+				[]string{"ps"},
+				"not a host name: -oProxyCommand=x", 2,
+			},
+			{"invalid port", "[a]\nhost = h\nport = x\n", nil, []string{"ps"}, "not a port: x", 2},
+			{"an option for a user", "[a]\nhost = h\nuser = -v\n", nil, []string{"ps"}, "not a user name: -v", 2},
+			{
+				"unknown option", two, nil,
+				[]string{"--json", "ps"},
+				"nomadctl: unknown option --json; options of a command come after its name", 2,
+			},
+			{"-s alone", two, nil, []string{"-s"}, "nomadctl: -s needs the name of a gateway", 2},
 			{"help", "", nil, []string{"--help"}, "Usage: nomadctl [-s NAME]", 0},
 			{"version", "", nil, []string{"--version"}, "nomadctl 1", 0},
-			{"completion of what", "", nil, []string{"completion", "csh"}, "usage: nomadctl completion bash|zsh|fish", 2},
+			{"unknown shell", "", nil, []string{"completion", "csh"}, "usage: nomadctl completion bash|zsh|fish", 2},
 		} {
 			c.write("config/nomadctl/config", tc.config)
 			delete(c.env, "NOMADCTL_SSH_OPTIONS")
@@ -481,7 +526,7 @@ func TestNomadctl_FindsGateway(t *testing.T) {
 			if !strings.Contains(got, tc.want) || code != tc.code {
 				t.Errorf("%s: got %q, %d, want %q, %d", tc.name, got, code, tc.want, tc.code)
 			}
-			if tc.name == "nothing of the first is left in default" && strings.Contains(got, "ann") {
+			if tc.name == "default keeps nothing of the first" && strings.Contains(got, "ann") {
 				t.Errorf("%s: got %q", tc.name, got)
 			}
 			if code == 2 && strings.Count(errs, "\n") != 1 {
@@ -513,21 +558,24 @@ func TestNomadctl_ConnectionErrors(t *testing.T) {
 		}
 		port := c.env["NOMADCTL_PORT"]
 		c.env["NOMADCTL_PORT"] = closed
-		want("down", 255, `^nomadctl: no connection to 127\.0\.0\.1: connect to host 127\.0\.0\.1 port \d+: Connection refused\n$`, "ps")
+		want("down", 255, `^nomadctl: no connection to 127\.0\.0\.1: connect to host 127\.0\.0\.1 port \d+: `+
+			`Connection refused\n$`, "ps")
 		out, errs, code := c.run("")
-		if !strings.Contains(out, "\n  ps  ") || !strings.Contains(errs, "nomadctl: without a gateway, this is the list that came with this script\n") || code != 255 {
+		if !strings.Contains(out, "\n  ps  ") || !strings.Contains(errs,
+			"nomadctl: showing the built-in list of commands instead\n") || code != 255 {
 			t.Errorf("no command, no gateway: got %q, %q, %d", out, errs, code)
 		}
 		if out, errs, code := c.run("", "__complete", "--", "ps", ""); out+errs != "" || code != 0 {
-			t.Errorf("completion is not silent: got %q, %q, %d", out, errs, code)
+			t.Errorf("completion printed an error: got %q, %q, %d", out, errs, code)
 		}
 		if out, errs, code := c.run("", "__complete", "--", ""); out+errs != "" || code != 0 {
-			t.Errorf("completion is not silent: got %q, %q, %d", out, errs, code)
+			t.Errorf("completion printed an error: got %q, %q, %d", out, errs, code)
 		}
 		c.env["NOMADCTL_PORT"] = port
 
 		c.env["NOMADCTL_USER"] = "ann"
-		want("wrong key", 255, `^nomadctl: no connection to 127\.0\.0\.1: ann@127\.0\.0\.1: Permission denied \(publickey\)\.\n$`, "ps")
+		want("wrong key", 255, `^nomadctl: no connection to 127\.0\.0\.1: ann@127\.0\.0\.1: Permission denied `+
+			`\(publickey\)\.\n$`, "ps")
 		c.env["NOMADCTL_USER"] = "wim"
 
 		other, err := g.dir.NewKey("other")
@@ -535,22 +583,24 @@ func TestNomadctl_ConnectionErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		known := c.read("config/nomadctl/known_hosts")
-		c.write("config/nomadctl/known_hosts", fmt.Sprintf("[127.0.0.1]:%s %s", port, ssh.MarshalAuthorizedKey(other.PublicKey())))
-		want("changed host key", 255, `(?s)REMOTE HOST IDENTIFICATION HAS CHANGED.*\nnomadctl: no connection to 127\.0\.0\.1: its host key is not the one that is known\n$`, "ps")
+		c.write("config/nomadctl/known_hosts", fmt.Sprintf("[127.0.0.1]:%s %s", port,
+			ssh.MarshalAuthorizedKey(other.PublicKey())))
+		want("changed host key", 255, `(?s)REMOTE HOST IDENTIFICATION HAS CHANGED.*\nnomadctl: no connection to `+
+			`127\.0\.0\.1: its host key does not match the known key\n$`, "ps")
 		c.write("config/nomadctl/known_hosts", known)
 
 		folder := filepath.Join(c.home, "nomadctl")
 		if err := os.Chmod(folder, 0o770); err != nil {
 			t.Fatal(err)
 		}
-		want("others can write the folder", 2, `^nomadctl: others can write .*/nomadctl, or it is a link: .*\n$`, "ps")
+		want("writable directory", 2, `^nomadctl: .*/nomadctl is a link or writable by other users; .*\n$`, "ps")
 		os.RemoveAll(folder)
 		os.Symlink(t.TempDir(), folder)
-		want("the folder is a link", 2, `^nomadctl: others can write .*/nomadctl, or it is a link: .*\n$`, "ps")
+		want("linked directory", 2, `^nomadctl: .*/nomadctl is a link or writable by other users; .*\n$`, "ps")
 		os.Remove(folder)
-		want("as it should be", 0, `^$`, "ps")
+		want("private directory", 0, `^$`, "ps")
 
-		// A path that is too long for a socket: no sharing, and all else as ever.
+		// If the path is too long for a socket, the connection is not shared, but commands work.
 		c.env["XDG_RUNTIME_DIR"] = filepath.Join(t.TempDir(), strings.Repeat("x", 80))
 		os.Mkdir(c.env["XDG_RUNTIME_DIR"], 0o700)
 		want("too long for a socket", 0, `^$`, "ps")
@@ -558,7 +608,7 @@ func TestNomadctl_ConnectionErrors(t *testing.T) {
 		if len(c.shell) == 1 {
 			c.shell[0], _ = exec.LookPath(c.shell[0])
 			c.env["PATH"] = "/nowhere"
-			want("no ssh", 255, `^nomadctl: there is no ssh on PATH: install an OpenSSH client\n$`, "ps")
+			want("no ssh", 255, `^nomadctl: ssh not found: install an OpenSSH client\n$`, "ps")
 		}
 	})
 }
@@ -576,14 +626,16 @@ func TestNomadctl_Setup(t *testing.T) {
 		}
 		const file, known = "config/nomadctl/config", "config/nomadctl/known_hosts"
 
-		// A fingerprint that does not fit: nothing.
+		// A wrong fingerprint: nothing is saved.
 		_, errs, code := setup("--accept", "SHA256:nope", "work", host)
-		if !strings.Contains(errs, "nothing is written. It has: "+fingerprint) || code != 1 || c.read(file)+c.read(known) != "" {
+		if !strings.Contains(errs, "nothing was saved (found: "+fingerprint) || code != 1 ||
+			c.read(file)+c.read(known) != "" {
 			t.Errorf("wrong fingerprint: got %q, %d, %q", errs, code, c.read(file))
 		}
-		// Nobody to ask: the key is shown, and not recorded.
+		// No terminal: the key is printed, but not saved.
 		out, errs, code := setup("work", host)
-		if !strings.Contains(out, fingerprint) || !strings.Contains(errs, "the host key is not recorded") || code != 1 || c.read(known) != "" {
+		if !strings.Contains(out, fingerprint) || !strings.Contains(errs, "the host key was not saved") || code != 1 ||
+			c.read(known) != "" {
 			t.Errorf("no terminal: got %q, %q, %d, %q", out, errs, code, c.read(known))
 		}
 		_, port, _ := net.SplitHostPort(host)
@@ -593,33 +645,34 @@ func TestNomadctl_Setup(t *testing.T) {
 		}
 		c.env["NOMADCTL_SSH_OPTIONS"] += " -o BatchMode=yes"
 		if _, errs, code := c.run("", "whoami"); !strings.Contains(errs, "Host key verification failed") || code != 255 {
-			t.Errorf("a host key that is not known: got %q, %d", errs, code)
+			t.Errorf("unknown host key: got %q, %d", errs, code)
 		}
-		if _, errs, code := setup("work", host); !strings.HasPrefix(errs, "nomadctl: work is set up already") || code != 2 {
-			t.Errorf("twice: got %q, %d", errs, code)
+		if _, errs, code := setup("work", host); !strings.HasPrefix(errs, "nomadctl: work is already configured") ||
+			code != 2 {
+			t.Errorf("second setup: got %q, %d", errs, code)
 		}
-		// A yes on a terminal, or anything else.
+		// Yes or no on a terminal.
 		argv := []string{"setup", "--replace", "--user", "wim", "--key", g.dir.Path("wim"), "work", host}
 		on := onTerminal(t, c.command(argv...), 200, 24)
 		on.expect(fingerprint)
-		on.expect("Is this it?")
+		on.expect("Is it correct?")
 		on.send("no\n")
-		if code, rest := on.waitExit(); code != 1 || !strings.Contains(rest, "nothing is written") || c.read(known) != "" {
+		if code, rest := on.waitExit(); code != 1 || !strings.Contains(rest, "nothing was saved") || c.read(known) != "" {
 			t.Errorf("no: got %d, %q, %q", code, rest, c.read(known))
 		}
 		on = onTerminal(t, c.command(argv...), 200, 24)
-		on.expect("Is this it?")
+		on.expect("Is it correct?")
 		on.send("yes\n")
 		if code, rest := on.waitExit(); code != 0 || !strings.Contains(c.read(known), "ssh-ed25519 ") {
 			t.Errorf("yes: got %d, %q, %q", code, rest, c.read(known))
 		}
 		if out, errs, code := c.run("", "whoami"); !strings.HasPrefix(out, "wim ") || code != 0 {
-			t.Errorf("set up: got %q, %q, %d", out, errs, code)
+			t.Errorf("after setup: got %q, %q, %d", out, errs, code)
 		}
-		// Another one, with what is there left as it is; the host key is replaced.
+		// A second gateway leaves the configuration of the first unchanged. The host key is replaced.
 		c.write(file, "# mine\n"+c.read(file)+"ssh_options = -v\n")
 		if _, errs, code := setup("--accept="+fingerprint, "more", host); errs != "" || code != 0 {
-			t.Errorf("another: got %q, %d", errs, code)
+			t.Errorf("second gateway: got %q, %d", errs, code)
 		}
 		before := "# mine\n" + want + "ssh_options = -v\n"
 		if got, want := c.read(file), before+"\n"+strings.Replace(want, "work", "more", 1); got != want {
@@ -628,8 +681,9 @@ func TestNomadctl_Setup(t *testing.T) {
 		if n := strings.Count(c.read(known), "\n"); n != 1 {
 			t.Errorf("got %d host keys, want 1", n)
 		}
-		// One that is replaced stays where it is, so that the first one stays the first, with what is not said anew.
-		c.write(file, "# mine\n[work]\n# a bastion\nhost = old\nuser = wim\nkey = "+g.dir.Path("wim")+"\nssh_options = -o ServerAliveInterval=5\n\n[home]\nhost = h\n")
+		// --replace keeps the position of the gateway, and the settings that are not given.
+		c.write(file, "# mine\n[work]\n# a bastion\nhost = old\nuser = wim\nkey = "+g.dir.Path("wim")+"\nssh_options "+
+			"= -o ServerAliveInterval=5\n\n[home]\nhost = h\n")
 		if _, errs, code := c.run("", "setup", "--replace", "--accept", fingerprint, "work", host); errs != "" || code != 0 {
 			t.Errorf("replaced: got %q, %d", errs, code)
 		}
@@ -639,10 +693,11 @@ func TestNomadctl_Setup(t *testing.T) {
 			t.Errorf("replaced: got %q, want %q", got, replaced)
 		}
 		if out, errs, code := c.run("", "whoami"); !strings.HasPrefix(out, "wim ") || code != 0 {
-			t.Errorf("the first, replaced: got %q, %q, %d", out, errs, code)
+			t.Errorf("replaced, without -s: got %q, %q, %d", out, errs, code)
 		}
-		if _, errs, code := c.run("", "setup", "--replace", "--user", "ann", "--accept", fingerprint, "work", host); errs != "" || code != 0 || c.read(file) != strings.Replace(replaced, "wim", "ann", 1) {
-			t.Errorf("another user: got %q, %d, %q", errs, code, c.read(file))
+		if _, errs, code := c.run("", "setup", "--replace", "--user", "ann", "--accept", fingerprint, "work",
+			host); errs != "" || code != 0 || c.read(file) != strings.Replace(replaced, "wim", "ann", 1) {
+			t.Errorf("replaced user: got %q, %d, %q", errs, code, c.read(file))
 		}
 
 		for _, tc := range []struct {
@@ -650,31 +705,32 @@ func TestNomadctl_Setup(t *testing.T) {
 			words []string
 		}{
 			{"usage: nomadctl setup", []string{"x"}},
-			{"one argument too many: z", []string{"x", "y", "z"}},
-			{"no flag --nope", []string{"--nope", "x", "y"}},
-			{"a name has letters", []string{"a b", "y"}},
-			{"this is no port", []string{"x", "y:"}},
-			{"this is no port: 22x", []string{"x", "y:22x"}},
-			{"this is no host: a b", []string{"x", "a b"}},
-			{"there is no key nope", []string{"--key", "nope", "x", "y"}},
-			{"this is no user: a b", []string{"--user", "a b", "x", "y"}},
-			{"--user takes a value", []string{"x", "y", "--user"}},
+			{"unexpected argument: z", []string{"x", "y", "z"}},
+			{"unknown flag --nope", []string{"--nope", "x", "y"}},
+			{"not a valid name (use letters", []string{"a b", "y"}},
+			{"not a port", []string{"x", "y:"}},
+			{"not a port: 22x", []string{"x", "y:22x"}},
+			{"not a host name: a b", []string{"x", "a b"}},
+			{"key file nope does not exist", []string{"--key", "nope", "x", "y"}},
+			{"not a user name: a b", []string{"--user", "a b", "x", "y"}},
+			{"--user needs a value", []string{"x", "y", "--user"}},
 		} {
-			if _, errs, code := c.run("", append([]string{"setup"}, tc.words...)...); !strings.Contains(errs, tc.want) || code != 2 {
+			if _, errs, code := c.run("", append([]string{"setup"}, tc.words...)...); !strings.Contains(errs,
+				tc.want) || code != 2 {
 				t.Errorf("%q: got %q, %d, want %q, 2", tc.words, errs, code, tc.want)
 			}
 		}
 	})
 }
 
-// TestNomadctl_CompletesOwnedJobs asks the script as the shells' completions do.
+// TestNomadctl_CompletesOwnedJobs calls the script as the completion functions of the shells do.
 func TestNomadctl_CompletesOwnedJobs(t *testing.T) {
 	g := boxGateway(t)
 	forEachShell(t, func(t *testing.T, c *nomadctlClient) {
 		for _, tc := range []struct {
 			user       string
 			words      []string
-			want, none string // regular expressions; none: nothing like this
+			want, none string // regular expressions that must match, and must not
 		}{
 			{"wim", []string{""}, `(?m)^ps\t(.|\n)*^setup\t`, `complete\t`},
 			{"wim", []string{"com"}, `^completion\t.*\n$`, ``},
@@ -693,10 +749,11 @@ func TestNomadctl_CompletesOwnedJobs(t *testing.T) {
 			c.run("", "whoami") // opens the connection
 			var out, errs string
 			var code int
-			for try := 0; out == "" && (try == 0 || tc.want != `^$` && try < 3); try++ { // nothing if the gateway takes its time
+			for try := 0; out == "" && (try == 0 || tc.want != `^$` && try < 3); try++ { // nothing if the gateway is slow
 				out, errs, code = c.run("", append([]string{"__complete", "--"}, tc.words...)...)
 			}
-			if !regexp.MustCompile(tc.want).MatchString(out) || errs != "" || code != 0 || tc.none != "" && regexp.MustCompile(tc.none).MatchString(out) {
+			if !regexp.MustCompile(tc.want).MatchString(out) || errs != "" || code != 0 || tc.none != "" &&
+				regexp.MustCompile(tc.none).MatchString(out) {
 				t.Errorf("%s, %q: got %q, %q, %d, want %s and not %s", tc.user, tc.words, out, errs, code, tc.want, tc.none)
 			}
 		}
@@ -707,12 +764,12 @@ func TestNomadctl_CompletesOwnedJobs(t *testing.T) {
 		}
 		c.write("config/nomadctl/config", "nonsense\n")
 		if out, errs, code := c.run("", "__complete", "--", "ps", ""); out+errs != "" {
-			t.Errorf("a wrong configuration: got %q, %q, %d", out, errs, code)
+			t.Errorf("invalid configuration: got %q, %q, %d", out, errs, code)
 		}
 	})
 }
 
-// completions are what is typed before Tab, and what the line is after it.
+// completions are command lines before and after Tab.
 var completions = []struct{ typed, line string }{
 	{"who", "whoami"},
 	{"inspect p-team1-bo", "inspect p-team1-box"},
@@ -722,10 +779,10 @@ var completions = []struct{ typed, line string }{
 	{"status 'p-team1-bo", "status 'p-team1-box'"},
 	{"status p-team1-col", "status p-team1-colon:x"},
 	{"status p-team1-colon:", "status p-team1-colon:x"},
-	{"status p-team2", "status p-team2"}, // ann's it is not
+	{"status p-team2", "status p-team2"}, // not owned by ann
 }
 
-// shellClient is ann's machine, with nomadctl on its PATH and a connection that is open.
+// shellClient returns a client for ann, with nomadctl on PATH and an open connection.
 func shellClient(t *testing.T, shell string) *nomadctlClient {
 	t.Helper()
 	if _, err := exec.LookPath(shell); err != nil {
@@ -749,7 +806,6 @@ func shellClient(t *testing.T, shell string) *nomadctlClient {
 	return c
 }
 
-// TestNomadctl_CompletesInBashAndZsh presses Tab.
 func TestNomadctl_CompletesInBashAndZsh(t *testing.T) {
 	for _, tc := range []struct {
 		shell []string
@@ -768,8 +824,8 @@ func TestNomadctl_CompletesInBashAndZsh(t *testing.T) {
 			on.expect("ready\r\n")
 			for _, completion := range completions {
 				want, got := strings.ReplaceAll(completion.line, "'", ""), ""
-				for try := 0; got != want && try < 3; try++ { // nothing is offered if the gateway takes its time
-					// Then echo is put before the line, which shows it without the quotes.
+				for try := 0; got != want && try < 3; try++ { // no candidates if the gateway is slow
+					// Insert echo at the start of the line, to print it without the quotes.
 					on.send("nomadctl " + completion.typed + "\t\x01echo 'got:' \x05 :end\n")
 					on.expect("got: nomadctl ")
 					got = on.expect(" :end\r\n")
@@ -778,7 +834,7 @@ func TestNomadctl_CompletesInBashAndZsh(t *testing.T) {
 					t.Errorf("%s: got %q, want %q", completion.typed, got, want)
 				}
 			}
-			// What is no argument, or names a file, is completed as one.
+			// Redirections and --key complete file names.
 			c.write("payload.csv", "x")
 			for _, typed := range []string{"dispatch p-team1-import < pay", "ps > pay", "setup --key pay"} {
 				on.send("nomadctl " + typed + "\t\x01echo 'got:' '\x05' :end\n")
@@ -793,7 +849,7 @@ func TestNomadctl_CompletesInBashAndZsh(t *testing.T) {
 	}
 }
 
-// TestNomadctl_CompletesInFish asks fish what it would offer, which takes no terminal.
+// TestNomadctl_CompletesInFish uses complete -C, which needs no terminal.
 func TestNomadctl_CompletesInFish(t *testing.T) {
 	c := shellClient(t, "fish")
 	cmd := c.command()
@@ -810,7 +866,7 @@ func TestNomadctl_CompletesInFish(t *testing.T) {
 		want += "\n"
 	}
 	var got string
-	for try := 0; got != want && try < 3; try++ { // nothing is offered if the gateway takes its time
+	for try := 0; got != want && try < 3; try++ { // no candidates if the gateway is slow
 		again := *cmd
 		out, err := again.Output()
 		if err != nil {
@@ -823,7 +879,7 @@ func TestNomadctl_CompletesInFish(t *testing.T) {
 	}
 }
 
-// TestComplete_OffersEveryFlag compares with what --help shows: the router adds flags of its own.
+// TestComplete_OffersEveryFlag compares the candidates with the flags of --help. The router adds some of them.
 func TestComplete_OffersEveryFlag(t *testing.T) {
 	g := boxGateway(t)
 	conn := g.dial(t, "wim")
@@ -851,7 +907,7 @@ func TestNomadctl_Shellcheck(t *testing.T) {
 	if _, err := exec.LookPath("shellcheck"); err != nil {
 		t.Skip("no shellcheck: apt-get install shellcheck")
 	}
-	script, err := os.Open("nomadctl") // here, so that go test knows that the result hangs on it
+	script, err := os.Open("nomadctl") // so that go test knows that the result depends on it
 	if err != nil {
 		t.Fatal(err)
 	}

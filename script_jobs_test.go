@@ -23,7 +23,7 @@ import (
 	"nomadctld/internal/nomadtest"
 )
 
-// scriptJobs are the kinds of jobs that a script can have for itself.
+// scriptJobs are the kinds of jobs that a script can register.
 var scriptJobs = map[string]func(id, mode string) *api.Job{
 	"scalable":      nomadtest.Scalable,
 	"canary":        nomadtest.Canary,
@@ -32,7 +32,7 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 
 	// Three allocations.
 	"three": threeAllocations,
-	// A group "web" of two tasks, web and side, and a group "db", both without limits to their counts.
+	// A group "web" with the tasks web and side, and a group "db". Their counts have no limits.
 	"groups": func(id, mode string) *api.Job {
 		job := nomadtest.Canary(id, mode)
 		web := job.TaskGroups[0]
@@ -47,26 +47,29 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		job.TaskGroups = append(job.TaskGroups, &db)
 		return job
 	},
-	// A service of one allocation that is unknown for an hour when its node disconnects, and is not replaced.
+	// A service with one allocation. If its node disconnects, the allocation is unknown for an hour and not replaced.
 	"disconnect": func(id, mode string) *api.Job {
 		job := nomadtest.Scalable(id, mode)
 		job.TaskGroups[0].Scaling = nil
 		job.TaskGroups[0].Disconnect = &api.DisconnectStrategy{LostAfter: new(time.Hour), Replace: new(false)}
 		return job
 	},
-	// Two allocations that are unknown for an hour when their nodes disconnect, and are not replaced.
+	// The same with two allocations.
 	"disconnect-two": func(id, mode string) *api.Job {
 		job := nomadtest.Scalable(id, mode)
 		g := job.TaskGroups[0]
-		g.Count, g.Scaling, g.Disconnect = new(2), nil, &api.DisconnectStrategy{LostAfter: new(time.Hour), Replace: new(false)}
+		g.Count, g.Scaling, g.Disconnect = new(2), nil, &api.DisconnectStrategy{
+			LostAfter: new(time.Hour),
+			Replace:   new(false),
+		}
 		setSleep(g.Tasks[0])
 		return job
 	},
-	// Two allocations that are not restarted and not rescheduled when they fail.
+	// Two allocations that are not restarted and not rescheduled if they fail.
 	"given-up": func(id, mode string) *api.Job {
 		return withoutRestarts(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
 	},
-	// A batch job of three allocations: the first one fails and is not rescheduled, the others complete.
+	// A batch job with three allocations. The first one fails and is not rescheduled. The others complete.
 	"partly-failed": func(id, mode string) *api.Job {
 		job := withoutRestarts(id, mode, &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)})
 		job.Type = new("batch")
@@ -75,13 +78,13 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		g.Tasks[0].Config = map[string]any{"command": "/bin/sh", "args": []string{"-c", `test "$NOMAD_ALLOC_INDEX" != 0`}}
 		return job
 	},
-	// Two allocations that are not restarted, and rescheduled an hour after they fail.
+	// Two allocations that are not restarted, but rescheduled an hour after they fail.
 	"rescheduled": func(id, mode string) *api.Job {
 		return withoutRestarts(id, mode, &api.ReschedulePolicy{
 			Unlimited: new(true), Delay: new(time.Hour), DelayFunction: new("constant"), MaxDelay: new(time.Hour),
 		})
 	},
-	// A service that only a node in the datacenter MODE, such as dc9, could run. It is settled at once.
+	// A service that can run only in the datacenter MODE, such as dc9.
 	"elsewhere": func(id, mode string) *api.Job {
 		job := nomadtest.Scalable(id, "a")
 		job.Datacenters = []string{mode}
@@ -96,7 +99,7 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		setSleep(g.Tasks[0])
 		return job
 	},
-	// Two tasks: loud writes a line, and the job disables the logs of quiet. With the mode alone there is only quiet.
+	// Two tasks. loud writes a line. The job disables the logs of quiet. With the mode "alone", there is only quiet.
 	"quiet": func(id, mode string) *api.Job {
 		job := nomadtest.Scalable(id, "a")
 		quiet := job.TaskGroups[0].Tasks[0]
@@ -109,13 +112,13 @@ var scriptJobs = map[string]func(id, mode string) *api.Job{
 		}
 		return job
 	},
-	// A periodic job whose launches go on.
+	// A periodic job whose child jobs do not finish.
 	"busy": func(id, _ string) *api.Job {
 		job := nomadtest.Periodic(id)
 		setSleep(job.TaskGroups[0].Tasks[0])
 		return job
 	},
-	// A parameterized job that says how it takes payloads: mode is optional, required or forbidden. Nothing is required.
+	// A parameterized job without required metadata. The mode is that of its payload: optional, required or forbidden.
 	"payload": func(id, mode string) *api.Job {
 		job := nomadtest.Parameterized(id)
 		job.ParameterizedJob.MetaRequired, job.ParameterizedJob.MetaOptional = nil, []string{"color", "dispatched_by"}
@@ -131,7 +134,7 @@ func threeAllocations(id, mode string) *api.Job {
 	return job
 }
 
-// withoutRestarts returns a service of two allocations without limits to their count, which are not restarted where they are.
+// withoutRestarts returns a service with two allocations that are not restarted in place. Their count has no limits.
 func withoutRestarts(id, mode string, reschedule *api.ReschedulePolicy) *api.Job {
 	job := threeAllocations(id, mode)
 	g := job.TaskGroups[0]
@@ -144,13 +147,13 @@ func setSleep(t *api.Task) {
 	t.Config = map[string]any{"command": "/bin/sleep", "args": []string{"3600"}}
 }
 
-// registerJob is job KIND ID [MODE]: it registers a job, or a new version of it, with the script's cluster and waits
-// until it is as far as it gets by itself: deployed, waiting for promotion, ended. At the script's end it is purged with
-// its children. One cluster serves all scripts, so the ID is the script's own.
+// registerJob is job KIND ID [MODE]: it registers a job, or a new version of it, and waits until the job is settled:
+// deployed, waiting for promotion, or finished. After the script, the job and its child jobs are purged. A real cluster
+// is shared by all scripts, so each script needs its own IDs.
 func registerJob(ts *testscript.TestScript, _ bool, args []string) {
 	kind, ok := scriptJobs[args[0]]
 	if !ok {
-		ts.Fatalf("no kind %s of jobs (there are %s)", args[0], strings.Join(slices.Sorted(maps.Keys(scriptJobs)), ", "))
+		ts.Fatalf("unknown kind of job %s (known: %s)", args[0], strings.Join(slices.Sorted(maps.Keys(scriptJobs)), ", "))
 	}
 	id, mode := args[1], "a"
 	if len(args) > 2 {
@@ -169,7 +172,7 @@ func clusterClient(ts *testscript.TestScript) *api.Client {
 	return client
 }
 
-// checkSettled returns what a job still lacks.
+// checkSettled returns an error if a job is not settled yet.
 func checkSettled(client *api.Client, id string) error {
 	job, _, err := client.Jobs().Info(id, nil)
 	if err != nil || job.IsPeriodic() || job.IsParameterized() {
@@ -184,7 +187,7 @@ func checkSettled(client *api.Client, id string) error {
 			return a.ClientStatus != "complete" && a.ClientStatus != "failed"
 		}
 		if len(allocations) == 0 || slices.ContainsFunc(allocations, running) {
-			return fmt.Errorf("it has not ended: %d allocations", len(allocations))
+			return fmt.Errorf("not finished: %d allocations", len(allocations))
 		}
 		return nil
 	}
@@ -194,7 +197,7 @@ func checkSettled(client *api.Client, id string) error {
 				return nil
 			}
 		}
-		return fmt.Errorf("of its %d allocations none runs", len(allocations))
+		return fmt.Errorf("none of its %d allocations is running", len(allocations))
 	}
 	d, _, err := client.Jobs().LatestDeployment(id, nil)
 	if err != nil {
@@ -216,7 +219,8 @@ func checkSettled(client *api.Client, id string) error {
 		return fmt.Errorf("its deployment is %s", d.Status)
 	}
 	for _, a := range allocations {
-		if (a.DesiredStatus == "run") != (a.ClientStatus == "running") && a.ClientStatus != "complete" && a.ClientStatus != "failed" {
+		if (a.DesiredStatus == "run") != (a.ClientStatus == "running") && a.ClientStatus != "complete" &&
+			a.ClientStatus != "failed" {
 			return fmt.Errorf("allocation %s is %s", a.ID, a.ClientStatus)
 		}
 	}
@@ -227,10 +231,10 @@ func waitsForPromotion(g *api.DeploymentState) bool {
 	return g.DesiredCanaries > 0 && !g.Promoted && g.HealthyAllocs >= g.DesiredCanaries
 }
 
-// garbageCollect is gc JOB...: it waits until jobs are dead, with all of their allocations, and lets the cluster
-// garbage-collect them with their versions, as when their time has come. A job with a tagged version is an error. A real
-// Nomad would collect the jobs of all scripts, so the jobs are purged there instead. ! gc JOB... looks once at each job,
-// which has to be one that Nomad would not collect.
+// garbageCollect is gc JOB...: it waits until the jobs and all of their allocations are dead, and garbage-collects the
+// jobs with their versions. A job with a tagged version is an error. On a real Nomad, it purges the jobs instead,
+// because a garbage collection would affect the jobs of all scripts. ! gc JOB... checks once that Nomad would not
+// collect each job.
 func garbageCollect(ts *testscript.TestScript, neg bool, args []string) {
 	client := clusterClient(ts)
 	defer client.Close()
@@ -254,7 +258,7 @@ func garbageCollect(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// checkCollectable returns why Nomad would not garbage-collect a job.
+// checkCollectable returns an error if Nomad would not garbage-collect a job.
 func checkCollectable(client *api.Client, id string) error {
 	versions, _, _, err := client.Jobs().Versions(id, false, nil)
 	if err != nil {
@@ -266,7 +270,7 @@ func checkCollectable(client *api.Client, id string) error {
 		}
 	}
 	if j := versions[0]; *j.Status != "dead" || !*j.Stop && *j.Type != "batch" && *j.Type != "sysbatch" {
-		return fmt.Errorf("it is %s, and stopped: %v", *j.Status, *j.Stop)
+		return fmt.Errorf("its status is %s, stopped: %v", *j.Status, *j.Stop)
 	}
 	allocations, _, err := client.Jobs().Allocations(id, true, nil)
 	if err != nil {
@@ -296,12 +300,12 @@ func purge(ts *testscript.TestScript, client *api.Client, id string) {
 	}
 }
 
-// allocation is alloc NAME JOB [GROUP]: it waits until an allocation runs and makes its ID the value of $NAME. Of several
-// it is the one that comes first by its name.
+// allocation is alloc NAME JOB [GROUP]: it waits until an allocation runs, and sets $NAME to its ID. If several run, it
+// takes the first by name.
 func allocation(ts *testscript.TestScript, _ bool, args []string) {
 	client := clusterClient(ts)
 	defer client.Close()
-	poll(ts, args[1]+" has an allocation that runs", func() error {
+	poll(ts, args[1]+" has a running allocation", func() error {
 		all, _, err := client.Jobs().Allocations(args[1], true, nil)
 		if err != nil {
 			return err
@@ -313,12 +317,13 @@ func allocation(ts *testscript.TestScript, _ bool, args []string) {
 				return nil
 			}
 		}
-		return fmt.Errorf("of %d none does", len(all))
+		return fmt.Errorf("none of %d is running", len(all))
 	})
 }
 
-// makeToken is token FILE [node] NAMESPACE=CAPABILITY,...: it makes a token of the cluster that has these capabilities in
-// each namespace, * for those that are not named, and may read nodes if that is said, and writes its secret to $WORK/FILE.
+// makeToken is token FILE [node] NAMESPACE=CAPABILITY,...: it creates a token with these capabilities in each
+// namespace, where * stands for all other namespaces, and writes its secret to $WORK/FILE. With node, the token can
+// also read nodes.
 func makeToken(ts *testscript.TestScript, _ bool, args []string) {
 	rights, nodes := map[string][]string{}, false
 	for _, arg := range args[1:] {
@@ -332,28 +337,28 @@ func makeToken(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(secret+"\n"), 0o600))
 }
 
-// pollTimeout is how long scripts wait for what a cluster does by itself.
+// pollTimeout is the time that scripts wait for a state of the cluster.
 const pollTimeout = 60 * time.Second
 
-func poll(ts *testscript.TestScript, what string, missing func() error) {
+func poll(ts *testscript.TestScript, state string, check func() error) {
 	for end := time.Now().Add(pollTimeout); ; time.Sleep(100 * time.Millisecond) {
-		err := missing()
+		err := check()
 		if err == nil {
 			return
 		}
 		if time.Now().After(end) {
-			ts.Fatalf("waited in vain until %s: %v", what, err)
+			ts.Fatalf("timed out waiting until %s: %v", state, err)
 		}
 	}
 }
 
-// until is until COMMAND ARG...: it runs a program again and again until it succeeds, for what takes its time.
+// until is until COMMAND ARG...: it repeats a program until it succeeds.
 func until(ts *testscript.TestScript, _ bool, args []string) {
 	poll(ts, strings.Join(args, " ")+" succeeds", func() error { return ts.Exec(args[0], args[1:]...) })
 }
 
-// keepsRunning is goeson OUT ERR COMMAND ARG...: it runs a program until the regular expressions match what it has written to
-// stdout and to stderr, sees that it goes on for two seconds, and ends it. What it wrote is in went.out and went.err.
+// keepsRunning is goeson OUT ERR COMMAND ARG...: it runs a program until the regular expressions match its stdout and
+// stderr, checks that it runs for two more seconds, and kills it. The output is in went.out and went.err.
 func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	var written [2]*os.File
 	for i, name := range []string{"went.out", "went.err"} {
@@ -368,13 +373,13 @@ func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	ts.Check(cmd.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	exited := make(chan error, 1)
+	go func() { exited <- cmd.Wait() }()
 	defer cmd.Process.Kill()
-	poll(ts, "it has written "+args[0]+" and "+args[1], func() error {
+	poll(ts, "it prints "+args[0]+" and "+args[1], func() error {
 		select {
-		case err := <-ended:
-			ts.Fatalf("it ended, %v: %s", err, ts.ReadFile("went.err"))
+		case err := <-exited:
+			ts.Fatalf("it exited, %v: %s", err, ts.ReadFile("went.err"))
 		default:
 		}
 		for i, file := range written {
@@ -385,28 +390,29 @@ func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 		return nil
 	})
 	select {
-	case err := <-ended:
-		ts.Fatalf("it ended, %v: %s", err, ts.ReadFile("went.err"))
+	case err := <-exited:
+		ts.Fatalf("it exited, %v: %s", err, ts.ReadFile("went.err"))
 	case <-time.After(2 * time.Second):
 	}
 }
 
-// sameJob is same FILE FILE: two definitions of a job that ask for the same, apart from whether it is stopped.
+// sameJob is same FILE FILE: it checks that two job definitions are equal, except that one may be stopped.
 func sameJob(ts *testscript.TestScript, neg bool, args []string) {
 	a, b := canonicalJob(ts, args[0]), canonicalJob(ts, args[1])
 	if (a == b) == neg {
-		ts.Fatalf("that they are the same is %v:\n%s\n%s", !neg, a, b)
+		ts.Fatalf("equal: %v\n%s\n%s", a == b, a, b)
 	}
 }
 
-// canonicalJob returns a definition without what Nomad writes itself; the ID of a scaling policy is another one after a stop.
+// canonicalJob returns a job definition without the fields that Nomad sets, such as the ID of a scaling policy.
 func canonicalJob(ts *testscript.TestScript, file string) string {
 	var job map[string]any
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &job))
 	if inner, ok := job["Job"].(map[string]any); ok {
 		job = inner
 	}
-	for _, field := range strings.Fields("CreateIndex ModifyIndex JobModifyIndex Version Status StatusDescription Stable SubmitTime NomadTokenID Stop") {
+	for _, field := range strings.Fields("CreateIndex ModifyIndex JobModifyIndex Version Status StatusDescription " +
+		"Stable SubmitTime NomadTokenID Stop") {
 		delete(job, field)
 	}
 	groups, _ := job["TaskGroups"].([]any)
@@ -420,12 +426,12 @@ func canonicalJob(ts *testscript.TestScript, file string) string {
 	text, err := json.Marshal(job)
 	ts.Check(err)
 	if job["ID"] == nil || len(groups) == 0 {
-		ts.Fatalf("%s holds no definition: %s", file, text)
+		ts.Fatalf("%s contains no job definition: %s", file, text)
 	}
 	return string(text)
 }
 
-// request is api METHOD PATH [BODY]: it asks the cluster for something as somebody else than the gateway would.
+// request is api METHOD PATH [BODY]: it sends a request to the cluster, not through the gateway.
 func request(ts *testscript.TestScript, _ bool, args []string) {
 	body := ""
 	if len(args) > 2 {
@@ -434,19 +440,19 @@ func request(ts *testscript.TestScript, _ bool, args []string) {
 	req, err := http.NewRequest(args[0], ts.Getenv("NOMAD")+args[1], strings.NewReader(body))
 	ts.Check(err)
 	req.Header.Set("X-Nomad-Token", nomadtest.Token)
-	answer, err := http.DefaultClient.Do(req)
+	response, err := http.DefaultClient.Do(req)
 	ts.Check(err)
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
 	ts.Check(err)
-	if answer.StatusCode != http.StatusOK {
-		ts.Fatalf("%s %s: %s: %s", args[0], args[1], answer.Status, text)
+	if response.StatusCode != http.StatusOK {
+		ts.Fatalf("%s %s: %s: %s", args[0], args[1], response.Status, text)
 	}
 	fmt.Fprintf(ts.Stdout(), "%s\n", text)
 }
 
-// upstream starts a server in the place of a cluster and sets UPSTREAM to its address. It answers with the token of the
-// request and the path; for /v1/redirect it sends the client to itself under another name.
+// upstream starts an HTTP server instead of a cluster, and sets $UPSTREAM to its address. Its responses contain the
+// token and the path of the request. It redirects /v1/redirect to itself under another host name.
 func upstream(ts *testscript.TestScript, _ bool, _ []string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/redirect" {
@@ -460,10 +466,12 @@ func upstream(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Setenv("UPSTREAM", server.URL)
 }
 
-// viaSocket is viasocket PATH: a program that asks as nomad does, through the socket of NOMAD_ADDR.
+// viaSocket is viasocket PATH: a program that sends a request to the socket in NOMAD_ADDR, as nomad does.
 func viaSocket() {
 	socket, _ := strings.CutPrefix(os.Getenv("NOMAD_ADDR"), "unix://")
-	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn,
+		error,
+	) {
 		return net.Dial("unix", socket)
 	}}}
 	response, err := client.Get("http://127.0.0.1" + os.Args[1])

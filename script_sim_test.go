@@ -19,17 +19,17 @@ import (
 func simOf(ts *testscript.TestScript) *sim.Cluster {
 	c := ts.Value("cluster").(nomadtest.Cluster).Sim
 	if c == nil {
-		ts.Fatalf("this is for a simulated cluster only")
+		ts.Fatalf("only for a simulated cluster")
 	}
 	return c
 }
 
-// wrote is wrote PATTERN: it waits until the simulated cluster has received a request to change something that fits, as
-// METHOD PATH?QUERY STATUS BODY. ! wrote looks once.
+// wrote is wrote PATTERN: it waits until the simulated cluster has received a write request that matches, in the form
+// METHOD PATH?QUERY STATUS BODY. ! wrote checks once.
 func wrote(ts *testscript.TestScript, neg bool, args []string) {
 	c := simOf(ts)
 	pattern := regexp.MustCompile(args[0])
-	look := func() error {
+	check := func() error {
 		var all strings.Builder
 		for _, w := range c.Writes() {
 			path := w.Path
@@ -42,29 +42,30 @@ func wrote(ts *testscript.TestScript, neg bool, args []string) {
 			}
 			fmt.Fprintln(&all, line)
 		}
-		return fmt.Errorf("it has received only:\n%s", all.String())
+		return fmt.Errorf("got only:\n%s", all.String())
 	}
 	if neg {
-		if look() == nil {
+		if check() == nil {
 			ts.Fatalf("the cluster has received %s", args[0])
 		}
 		return
 	}
-	poll(ts, "the cluster has received "+args[0], look)
+	poll(ts, "the cluster has received "+args[0], check)
 }
 
-// injectFault lets the simulated cluster fail:
+// injectFault is the script command fault, which makes the simulated cluster fail:
 //
-//	fault leader DURATION                       no leader for so long
-//	fault cut METHOD PATH TIMES                 the connection is cut before the order is carried out
-//	fault lose METHOD PATH TIMES                the same after it, so that the answer is lost
-//	fault hang METHOD PATH TIMES                there is no answer
-//	fault answer METHOD PATH TIMES STATUS BODY  the answer is this, and nothing is carried out
-//	fault fail JOB TIMES                        allocations that start do not come up
-//	fault drift JOB PENDING RUNNING DEAD QUEUED the job's summary counts so many more children of each status, and queued allocations
-//	fault heal                                  none of the above any more
+//	fault leader DURATION                       no leader for this time
+//	fault cut METHOD PATH TIMES                 the connection is closed before the change is applied
+//	fault lose METHOD PATH TIMES                the connection is closed after it, so the response is lost
+//	fault hang METHOD PATH TIMES                no response
+//	fault answer METHOD PATH TIMES STATUS BODY  this response, and nothing is applied
+//	fault fail JOB TIMES                        starting allocations do not become healthy
+//	fault drift JOB PENDING RUNNING DEAD QUEUED the job's summary counts this many extra child jobs and queued
+//	                                            allocations
+//	fault heal                                  stop all failures
 //
-// TIMES 0 is always.
+// TIMES 0 means always.
 func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 	c := simOf(ts)
 	number := func(text string) int {
@@ -88,7 +89,7 @@ func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if args[0] == "drift" {
 		if !c.SkewSummary("default", args[1], number(args[2]), number(args[3]), number(args[4]), number(args[5])) {
-			ts.Fatalf("there is no job %s", args[1])
+			ts.Fatalf("no job %s", args[1])
 		}
 		return
 	}
@@ -103,15 +104,15 @@ func injectFault(ts *testscript.TestScript, _ bool, args []string) {
 	case "answer":
 		f.Status, f.Body = number(args[4]), args[5]
 	default:
-		ts.Fatalf("no fault %s", args[0])
+		ts.Fatalf("unknown fault %s", args[0])
 	}
 	c.Inject(f)
 }
 
-// controlClient is client kill NODE and client start NODE. The first kills the client agent of a node of the simulated
-// cluster, and waits until the servers have noticed: the node is down or, where a group with disconnect { lost_after } runs
-// on it, disconnected. Its programs go on. The second starts the agent again, or that of a new node, and waits until the
-// node is ready and its client has reported what became of its allocations. The scenario has one node, node-1.
+// controlClient is client kill NODE and client start NODE. kill stops the client agent of a node of the simulated
+// cluster, and waits until the node is down or, if a group with disconnect { lost_after } runs on it, disconnected. Its
+// programs keep running. start starts the agent again, or that of a new node, and waits until the node is ready and the
+// client has reported its allocations. The scenario has one node, node-1.
 func controlClient(ts *testscript.TestScript, _ bool, args []string) {
 	c := simOf(ts)
 	if len(args) != 2 {
@@ -135,22 +136,22 @@ func controlClient(ts *testscript.TestScript, _ bool, args []string) {
 			return nil
 		})
 	default:
-		ts.Fatalf("no client %s", args[0])
+		ts.Fatalf("unknown argument: client %s", args[0])
 	}
 }
 
-// askedFor PATTERN MOST fails unless the simulated cluster was asked for the route at least once and at most MOST times.
+// askedFor is asked PATTERN MAX: it fails unless the simulated cluster got 1 to MAX requests for the route.
 func askedFor(ts *testscript.TestScript, _ bool, args []string) {
 	got := simOf(ts).Traffic(args[0]).Requests
-	most, err := strconv.Atoi(args[1])
+	maxRequests, err := strconv.Atoi(args[1])
 	ts.Check(err)
-	if got < 1 || got > most {
-		ts.Fatalf("asked for %s %d times, want 1 to %d", args[0], got, most)
+	if got < 1 || got > maxRequests {
+		ts.Fatalf("%s: got %d requests, want 1 to %d", args[0], got, maxRequests)
 	}
 }
 
-// askedIn is askedin TIME every TIME PATH N...: while the first time passes, clients ask for each path at most N times in
-// every second time, and at least N times in all.
+// askedIn is askedin SPAN every INTERVAL PATH N...: it waits for the span and checks the number of requests for each
+// path: at least N in total, and at most N per interval.
 func askedIn(ts *testscript.TestScript, _ bool, args []string) {
 	span, err := time.ParseDuration(args[0])
 	ts.Check(err)
@@ -158,28 +159,29 @@ func askedIn(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	cluster := simOf(ts)
 	cluster.ResetTraffic()
-	begin := time.Now()
+	start := time.Now()
 	time.Sleep(span)
 	for i := 3; i < len(args); i += 2 {
 		each, err := strconv.Atoi(args[i+1])
 		ts.Check(err)
 		got := cluster.Traffic(args[i]).Requests
-		if most := each * (int(time.Since(begin)/every) + 2); got < each || got > most {
-			ts.Fatalf("asked for %s %d times, want %d to %d", args[i], got, each, most)
+		maxRequests := each * (int(time.Since(start)/every) + 2)
+		if got < each || got > maxRequests {
+			ts.Fatalf("%s: got %d requests, want %d to %d", args[i], got, each, maxRequests)
 		}
 	}
 }
 
-// gatewayProcess is the gateway that serve has started; kill is nil before that.
+// gatewayProcess is the gateway that serve started. Before that, kill is nil.
 type gatewayProcess struct {
 	kill   func()
-	stdout *os.File // the end of its standard output from which nobody reads, or nil
+	stdout *os.File // the read end of its standard output, or nil
 }
 
 var servingPattern = regexp.MustCompile(`msg=serving address=(\S+)`)
 
-// startProcess is serve [-unread] [FILE]: a gateway as that of the command gateway, but a process of its own, which crash
-// kills. With -unread its standard output is a pipe from which nobody reads, and which hangup closes.
+// startProcess is serve [-unread] [FILE]: like the script command gateway, but in a separate process, which crash
+// kills. With -unread, its standard output is a pipe that nobody reads and that hangup closes.
 func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 	unread := len(args) > 0 && args[0] == "-unread"
 	if unread {
@@ -202,9 +204,9 @@ func startProcess(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Defer(func() { reader.Close() })
 	}
 	ts.Check(cmd.Start())
-	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }()
-	p.kill = func() { cmd.Process.Kill(); <-ended }
+	exited := make(chan struct{})
+	go func() { cmd.Wait(); close(exited) }()
+	p.kill = func() { cmd.Process.Kill(); <-exited }
 	ts.Defer(p.kill)
 	var address string
 	poll(ts, "the process serves", func() error {
@@ -224,7 +226,7 @@ func hangup(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(ts.Value("process").(*gatewayProcess).stdout.Close())
 }
 
-// crash kills the process that serve has started, as a loss of power would.
+// crash kills the process that serve started.
 func crash(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Value("process").(*gatewayProcess).kill()
 }

@@ -20,11 +20,12 @@ import (
 	"nomadctld/internal/sshfiles"
 )
 
-// scriptUsers have a key each, $WORK/keys/NAME.
+// scriptUsers each have a key, $KEYS/NAME.
 var scriptUsers = []string{"wim", "ann", "bob", "mallory", "ada", "eve"}
 
-// standardConfig is what the script command gateway uses without a file, and where a file says $STANDARD. wim owns every
-// job, ann those of team 1, bob may use no command but help; mallory, ada and eve are nobody.
+// standardConfig is the configuration of the script command gateway without a file, and the value of $STANDARD in a
+// file. wim owns all jobs and ann those of team 1. bob may only use public commands. mallory, ada and eve are not
+// users.
 const standardConfig = `
 [general]
 hostkey = "$KEYS/hostkey"
@@ -75,8 +76,8 @@ prefix = ["none"]
 key = "$KEY_bob"
 `
 
-// setUp gives each script keys, a token file and the cluster's URL: $KEYS, $KEY_NAME, $NOMAD and, for ssh -F, $SSH;
-// $NOMAD_BINARY where there is one.
+// setUp creates keys and a token file for a script, and sets $KEYS, $KEY_NAME, $NOMAD, $SSH (for ssh -F) and
+// $NOMAD_BINARY.
 func setUp(env *testscript.Env, cluster nomadtest.Cluster) error {
 	dir := sshfiles.Dir(filepath.Join(env.WorkDir, ".keys"))
 	if err := os.Mkdir(string(dir), 0o700); err != nil {
@@ -108,15 +109,15 @@ func setUp(env *testscript.Env, cluster nomadtest.Cluster) error {
 	return os.WriteFile(dir.Path("token"), []byte(nomadtest.Token+"\n"), 0o600)
 }
 
-// expand FILE puts the environment's values in the place of each $NAME in the file.
+// expand is expand FILE...: it replaces each $NAME in the files with its value in the environment.
 func expand(ts *testscript.TestScript, _ bool, args []string) {
 	for _, file := range args {
 		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(os.Expand(ts.ReadFile(file), ts.Getenv)), 0o600))
 	}
 }
 
-// runHugeJobs runs two jobs in the simulated cluster: p-team1-many with 10,000 tasks, and p-team1-loud with an event whose
-// message is a megabyte of lines that would act on a terminal.
+// runHugeJobs is huge: it runs two jobs in the simulated cluster. p-team1-many has 10,000 tasks. p-team1-loud has an
+// event with a megabyte of lines that would control a terminal.
 func runHugeJobs(ts *testscript.TestScript, _ bool, _ []string) {
 	c := ts.Value("cluster").(nomadtest.Cluster).Sim
 	c.Run(sim.Job{ID: "p-team1-many", Groups: []sim.Group{{Name: "g", Count: 10000}}})
@@ -127,13 +128,13 @@ func runHugeJobs(ts *testscript.TestScript, _ bool, _ []string) {
 	}}})
 }
 
-// hangNode NODE makes a node of the simulated cluster take requests and never answer.
+// hangNode is hang NODE: it adds a node to the simulated cluster that accepts requests and never responds.
 func hangNode(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Value("cluster").(nomadtest.Cluster).Sim.AddNode(sim.Node{Name: args[0], Hangs: true})
 }
 
-// writeConfig writes the configuration in the file that is the first argument, in which $NAME is the environment's, or
-// standardConfig, and returns the file to load.
+// writeConfig writes nomadctld.toml from the file in the first argument, or from standardConfig, and returns its path.
+// It replaces each $NAME with its value in the environment.
 func writeConfig(ts *testscript.TestScript, args []string) string {
 	text := standardConfig
 	if len(args) == 1 {
@@ -149,7 +150,7 @@ func writeConfig(ts *testscript.TestScript, args []string) string {
 	return file
 }
 
-// useGateway lets the script's ssh reach the gateway at an address.
+// useGateway configures the script's ssh for the gateway at an address.
 func useGateway(ts *testscript.TestScript, address string) {
 	dir := sshfiles.Dir(ts.Getenv("KEYS"))
 	ts.Check(dir.WriteConfig(address, ts.Value("host").(ssh.Signer), scriptUsers...))
@@ -158,12 +159,13 @@ func useGateway(ts *testscript.TestScript, address string) {
 	ts.Setenv("PORT", port)
 }
 
-// startGateway [FILE] starts a gateway with the configuration of writeConfig. It ends with the script.
+// startGateway is gateway [FILE]: it starts a gateway with the configuration of writeConfig. The gateway stops after
+// the script.
 func startGateway(ts *testscript.TestScript, neg bool, args []string) {
 	file := writeConfig(ts, args)
-	c, faults := config.Load(file, gateway.Commands())
+	c, diagnostics := config.Load(file, gateway.Commands())
 	if c == nil {
-		ts.Fatalf("the script's configuration: %v", faults)
+		ts.Fatalf("the script's configuration: %v", diagnostics)
 	}
 	log, err := os.Create(ts.MkAbs("gateway.log"))
 	ts.Check(err)

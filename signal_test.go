@@ -18,7 +18,7 @@ func (g *testGateway) log(t testing.TB) string {
 	return string(text)
 }
 
-// TestSighup_KeepsServing is about the real process, with an open session.
+// TestSighup_KeepsServing sends SIGHUP to a gateway process with an open session.
 func TestSighup_KeepsServing(t *testing.T) {
 	t.Parallel()
 	g := startGatewayProcess(t, nomadtest.Simulated(t).URL, "")
@@ -35,16 +35,16 @@ func TestSighup_KeepsServing(t *testing.T) {
 		if err := g.process.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the log says that it is not supported", func() bool { return strings.Count(g.log(t), line) == n+1 })
+		eventually(t, "the warning is logged", func() bool { return strings.Count(g.log(t), line) == n+1 })
 	}
 	if stdout, stderr, err := runLine(t, client, "whoami"); err != nil || !strings.Contains(stdout, "wim") {
-		t.Errorf("on the same connection: got %q, %q, %v", stdout, stderr, err)
+		t.Errorf("same connection: got %q, %q, %v", stdout, stderr, err)
 	}
 	g.dial(t, "ann")
 	if got := g.log(t); strings.Contains(got, "stopped") {
 		t.Errorf("got the log %s", got)
 	}
-	// TERM ends it as before, and the session with it.
+	// SIGTERM still stops it, and closes the session.
 	if err := g.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestSighup_KeepsServing(t *testing.T) {
 	session.Wait()
 }
 
-// TestSigterm_SecondExitsAtOnce: a hangup between the two does not count.
+// TestSigterm_SecondExitsAtOnce sends SIGHUP between two SIGTERMs. It must not count as the second one.
 func TestSigterm_SecondExitsAtOnce(t *testing.T) {
 	t.Parallel()
 	cluster := nomadtest.Simulated(t)
@@ -72,12 +72,13 @@ func TestSigterm_SecondExitsAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the hangup is told", func() bool { return strings.Contains(g.log(t), "got SIGHUP") })
+	eventually(t, "the hangup is logged", func() bool { return strings.Contains(g.log(t), "got SIGHUP") })
 	if err := g.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	g.process.Wait()
-	if status := g.process.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGTERM || strings.Contains(g.log(t), "msg=stopped") {
-		t.Errorf("got %v and the log %s, want it killed by the second", status, g.log(t))
+	if status := g.process.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGTERM ||
+		strings.Contains(g.log(t), "msg=stopped") {
+		t.Errorf("got %v and the log %s, want it killed by the second SIGTERM", status, g.log(t))
 	}
 }

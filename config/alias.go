@@ -10,12 +10,13 @@ import (
 
 // aliases reads [alias].
 func (l *loader) aliases(t *table) map[string]string {
+	const example = `psp = "ps --tier production"`
 	aliases := map[string]string{}
 	if t.node == nil {
 		return aliases
 	}
 	for _, n := range t.node.children {
-		v := t.text(n.name, `psp = "ps --tier production"`)
+		v := t.text(n.name, example)
 		if !v.ok {
 			continue
 		}
@@ -23,15 +24,15 @@ func (l *loader) aliases(t *table) map[string]string {
 		words, err := shlex.Split(v.text)
 		switch {
 		case !oneWord(n.name):
-			l.errorf(n.key, `write psp = "ps --tier production"`, "%s is not one word, as the name of an alias has to be", v.name)
+			l.errorf(n.key, "use one word, as in "+example, "%s is not a valid alias name", v.name)
 		case err != nil:
 			l.errorf(v.at, "close every quote", "%s cannot be split into words", v.name)
 		case len(words) == 0:
-			l.errorf(v.at, `write psp = "ps --tier production"`, "%s holds no command", v.name)
+			l.errorf(v.at, "write "+example, "%s contains no command", v.name)
 		case slices.Contains(l.commands, n.name):
-			l.warnf(n.key, "remove it, or give it another name", "%s shadows a command: the built-in command wins", v.name)
+			l.warnf(n.key, "rename or remove it", "%s has the name of a built-in command, which always wins", v.name)
 		default:
-			l.warnCase(n, "type that")
+			l.warnCase(n, "name")
 		}
 	}
 	return aliases

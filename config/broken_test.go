@@ -12,16 +12,16 @@ import (
 
 var update = flag.Bool("update", false, "write the .want files of testdata/config/broken")
 
-// formatDiagnostics is how a list of faults is shown.
-func formatDiagnostics(faults []config.Diagnostic) string {
+// formatDiagnostics returns one line for each diagnostic.
+func formatDiagnostics(diagnostics []config.Diagnostic) string {
 	var b strings.Builder
-	for _, f := range faults {
+	for _, f := range diagnostics {
 		b.WriteString(f.String() + "\n")
 	}
 	return b.String()
 }
 
-// Each file in testdata/config/broken is refused with the faults in the .want file beside it.
+// Each file in testdata/config/broken is refused with the diagnostics in its .want file.
 func TestLoad_BrokenConfigs(t *testing.T) {
 	paths, err := filepath.Glob(testdata(t, "broken/*.toml"))
 	if err != nil || len(paths) < 10 {
@@ -32,11 +32,11 @@ func TestLoad_BrokenConfigs(t *testing.T) {
 		t.Run(strings.TrimSuffix(name, ".toml"), func(t *testing.T) {
 			inFixture(t)
 			write(t, name, read(t, path))
-			cfg, faults := config.Load(name, commands)
+			cfg, diagnostics := config.Load(name, commands)
 			if cfg != nil {
 				t.Errorf("got a config, want none")
 			}
-			got, golden := formatDiagnostics(faults), strings.TrimSuffix(path, ".toml")+".want"
+			got, golden := formatDiagnostics(diagnostics), strings.TrimSuffix(path, ".toml")+".want"
 			if *update {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
@@ -45,27 +45,27 @@ func TestLoad_BrokenConfigs(t *testing.T) {
 			if want := string(read(t, golden)); got != want {
 				t.Errorf("got:\n%s\nwant (go test ./config -update writes it):\n%s", got, want)
 			}
-			for i, f := range faults {
+			for i, f := range diagnostics {
 				checkPrintable(t, f)
-				if i > 0 && f.Line < faults[i-1].Line {
-					t.Errorf("got line %d after line %d, want them sorted", f.Line, faults[i-1].Line)
+				if i > 0 && f.Line < diagnostics[i-1].Line {
+					t.Errorf("got line %d after line %d, want them sorted", f.Line, diagnostics[i-1].Line)
 				}
 			}
 		})
 	}
 }
 
-// The example in the README of the original lacks a quote; the fault must lead there.
+// The example in the README of the original lacks a quote. The diagnostic must point at it.
 func TestLoad_OriginalReadmeMissingQuote(t *testing.T) {
-	_, faults := config.Load(testdata(t, "broken/original-readme.toml"), commands)
-	if len(faults) != 1 {
-		t.Fatalf("got %d faults, want 1:\n%s", len(faults), formatDiagnostics(faults))
+	_, diagnostics := config.Load(testdata(t, "broken/original-readme.toml"), commands)
+	if len(diagnostics) != 1 {
+		t.Fatalf("got %d diagnostics, want 1:\n%s", len(diagnostics), formatDiagnostics(diagnostics))
 	}
-	text := strings.Split(string(read(t, testdata(t, "broken/original-readme.toml"))), "\n")[faults[0].Line-1]
+	text := strings.Split(string(read(t, testdata(t, "broken/original-readme.toml"))), "\n")[diagnostics[0].Line-1]
 	if want := `prefix=["p-","q-","t-",raw"]`; text != want {
 		t.Errorf("got the line %q, want %q", text, want)
 	}
-	if !strings.Contains(faults[0].Hint, `"raw"`) {
-		t.Errorf("got mend %q, want it to hold %q", faults[0].Hint, `"raw"`)
+	if !strings.Contains(diagnostics[0].Hint, `"raw"`) {
+		t.Errorf("got the hint %q, want it to contain %q", diagnostics[0].Hint, `"raw"`)
 	}
 }

@@ -1,6 +1,6 @@
-// Package config turns nomadctld.toml into one validated value. It exists so that the rest of the gateway never
-// meets a half-right setting: either everything in the file fits together, or the file is refused with every fault
-// in it, each with its line and with what to write instead.
+// Package config loads nomadctld.toml into one validated Config. It owns the schema, the defaults and the diagnostics:
+// a file is either valid as a whole, or refused with every error in it, each with its line and what to write instead.
+// It must not contact a cluster or a Docker daemon.
 package config
 
 import (
@@ -11,11 +11,11 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Config is a file that passed every check. File names in it are as written, relative ones to the current directory.
+// Config is a file that passed every check. Paths in it are as written. Relative paths start at the current directory.
 type Config struct {
-	Path    string            // the file it came from, as given
+	Path    string            // of the config file, as passed to Load
 	General General           // [general]
-	Aliases map[string]string // alias name to command line; includes those that shadow a command
+	Aliases map[string]string // alias name to command line, including aliases that have the name of a command
 	Tiers   []Tier            // [nomad.NAME], sorted by name
 	Groups  map[string]Group  // [prefix.NAME]
 	Users   []User            // [users.NAME], sorted by name
@@ -27,92 +27,92 @@ type Config struct {
 	Raw     Raw               // [raw]
 }
 
-// General holds the settings of the original nomadctld.
+// General has the settings of the original nomadctld.
 type General struct {
-	HostKeys    []string // files with a private key each; at least one
-	Bind        string   // host:port, ":2222" when the file has none
+	HostKeys    []string // private key files, at least one
+	Bind        string   // host:port; default ":2222"
 	DockerPort  string   // 1 to 65535, or empty
-	DockerAPI   string   // such as 1.44, spoken with the daemons that know it; empty: negotiate
-	NomadBinary string   // not checked: only raw needs it
+	DockerAPI   string   // such as 1.44, for the daemons that support it; empty: negotiate
+	NomadBinary string   // not checked; only raw needs it
 }
 
-// Tier is a cluster address, a token and the job prefixes that live there.
+// Tier is the address of a cluster, a token, and the prefixes of the jobs in the tier.
 type Tier struct {
 	Name      string
 	URL       string   // http or https, without a trailing slash
 	Prefixes  []string // at least one
 	Aliases   []string // other names of the tier
-	TokenFile string   // empty: a cluster without ACL
+	TokenFile string   // empty: a cluster without ACLs
 	TLS       TLS
 }
 
-// TLS names the PEM files of a connection; Cert and Key come together or not at all.
+// TLS names the PEM files of a connection. Cert and Key are both set or both empty.
 type TLS struct {
 	CA, Cert, Key, ServerName string
 }
 
-// Group is what [prefix.NAME] grants to the users who name it.
+// Group is the access that [prefix.NAME] grants to its users.
 type Group struct {
 	Name       string
 	Prefixes   []string // of job IDs, without "raw"
 	Raw        bool     // "raw" was among the prefixes
-	Commands   []string // names and sets; nil: all but those of @admin
-	Namespaces []string // nil: every namespace
+	Commands   []string // names and sets; nil: all except those of @admin
+	Namespaces []string // nil: all namespaces
 }
 
 // User is one login.
 type User struct {
 	Name     string // the login
 	FullName string
-	Keys     []ssh.PublicKey // none only when certificates are trusted
-	Groups   []string        // only those that exist
+	Keys     []ssh.PublicKey // empty only if certificates are trusted
+	Groups   []string        // only groups that exist
 }
 
-// Docker says how a task is reached.
+// Docker configures how the gateway connects to tasks.
 type Docker struct {
 	Exec   string   // auto, docker or nomad
 	Host   string   // may contain {node} and {address}; empty: tcp://<node>:<dockerport>
-	Refuse []string // drivers of tasks that nobody may run programs in or attach to
+	Refuse []string // task drivers for which exec and attach are refused
 	TLS    TLS
 }
 
-// Auth names what else than a listed key proves a user.
+// Auth configures authentication by other means than a listed key.
 type Auth struct {
-	UserCA string // a file with OpenSSH public keys; empty: no certificates
+	UserCA string // a file of OpenSSH public keys; empty: no certificates
 }
 
-// Audit says where events and recordings go.
+// Audit configures the audit log, the recordings and the saved jobs.
 type Audit struct {
 	File       string // "-" is standard output; empty: standard error
 	Recordings string // a directory; empty: no recordings
-	Required   bool   // refuse the command when they cannot be written
+	Required   bool   // refuse a command if its start event cannot be written
 	Jobs       string // a directory for the definitions of jobs that restart --full stops; empty: none
 }
 
-// Raw confines the nomad binary that the command raw runs.
+// Raw restricts the nomad binary that the command raw runs.
 type Raw struct {
-	User  string   // whom it runs as when the gateway is root; empty: the gateway's own
-	Allow []string // beginnings of its command lines; nil: all that are safe
+	User  string   // the user that runs it if the gateway is root; empty: root
+	Allow []string // allowed command lines, by their first words; nil: all safe ones
 }
 
-// Limits bound what clients may take.
+// Limits bounds the connections and sessions of clients.
 type Limits struct {
 	Sessions        int           // per connection
-	Connections     int           // in all
-	Unauthenticated int           // connections still in the handshake
-	Idle            time.Duration // 0: never ended
+	Connections     int           // in total
+	Unauthenticated int           // connections that have not completed the handshake
+	Idle            time.Duration // 0: no timeout
 	User            UserLimits    // [limits.user]
 }
 
-// UserLimits bound what one user may take at a time.
+// UserLimits bounds what one user may have at the same time.
 type UserLimits struct {
 	Connections int
 	Sessions    int // over all connections
-	Programs    int // on one cluster
-	Logs        int // likewise
+	Programs    int // per cluster
+	Logs        int // per cluster
 }
 
-// Metrics is the plain HTTP listener.
+// Metrics configures the plain HTTP listener.
 type Metrics struct {
 	Bind string // host:port; empty: off
 }

@@ -10,44 +10,44 @@ import (
 	"unicode/utf8"
 )
 
-// Diagnostic is one thing wrong with the file, or with a file it names, and what to write instead.
+// Diagnostic is an error or a warning about the config file or a file that it names. It includes what to write instead.
 type Diagnostic struct {
-	File         string // the config file, as given to Load
+	File         string // the config file, as passed to Load
 	Line, Column int    // 1-based, the column in characters; 0: unknown
-	Warning      bool   // the file loads all the same
+	Warning      bool   // the file still loads
 	Message      string
 	Hint         string // the next step
 }
 
-// String is one printable line: "nomadctld.toml:12:3: message; mend".
-func (f Diagnostic) String() string {
-	s := f.File
-	if f.Line > 0 {
-		s += fmt.Sprintf(":%d", f.Line)
+// String is one printable line: "nomadctld.toml:12:3: message; hint".
+func (d Diagnostic) String() string {
+	s := d.File
+	if d.Line > 0 {
+		s += fmt.Sprintf(":%d", d.Line)
 	}
-	if f.Column > 0 {
-		s += fmt.Sprintf(":%d", f.Column)
+	if d.Column > 0 {
+		s += fmt.Sprintf(":%d", d.Column)
 	}
 	s += ": "
-	if f.Warning {
+	if d.Warning {
 		s += "warning: "
 	}
-	s += f.Message
-	if f.Hint != "" {
-		s += "; " + f.Hint
+	s += d.Message
+	if d.Hint != "" {
+		s += "; " + d.Hint
 	}
 	return printable(s)
 }
 
-// A report collects the faults of one file.
+// A report collects the diagnostics of one file. Positions in the file are byte offsets in src.
 type report struct {
 	file        string
 	src         []byte
-	lines       []int // where each line begins
+	lines       []int // the offset of each line
 	diagnostics []Diagnostic
 }
 
-// setSource makes src the text that offsets refer to.
+// setSource sets the text that offsets refer to.
 func (r *report) setSource(src []byte) {
 	r.src, r.lines = src, []int{0}
 	for i, c := range src {
@@ -57,23 +57,23 @@ func (r *report) setSource(src []byte) {
 	}
 }
 
-// errorf refuses the file because of what stands at offset at; -1 is the file as a whole.
-func (r *report) errorf(at int, mend, message string, args ...any) {
-	f := Diagnostic{File: r.file, Message: printable(fmt.Sprintf(message, args...)), Hint: printable(mend)}
+// errorf adds an error, so the file is refused. at is its offset, or -1 for the whole file.
+func (r *report) errorf(at int, hint, message string, args ...any) {
+	d := Diagnostic{File: r.file, Message: printable(fmt.Sprintf(message, args...)), Hint: printable(hint)}
 	if at >= 0 {
-		f.Line = r.line(at)
-		f.Column = utf8.RuneCount(r.src[r.lines[f.Line-1]:at]) + 1
+		d.Line = r.line(at)
+		d.Column = utf8.RuneCount(r.src[r.lines[d.Line-1]:at]) + 1
 	}
-	r.diagnostics = append(r.diagnostics, f)
+	r.diagnostics = append(r.diagnostics, d)
 }
 
-// warnf is fault, but the file loads.
-func (r *report) warnf(at int, mend, message string, args ...any) {
-	r.errorf(at, mend, message, args...)
+// warnf adds a warning.
+func (r *report) warnf(at int, hint, message string, args ...any) {
+	r.errorf(at, hint, message, args...)
 	r.diagnostics[len(r.diagnostics)-1].Warning = true
 }
 
-// line is the 1-based line of an offset.
+// line returns the 1-based line of an offset.
 func (r *report) line(at int) int {
 	i, found := slices.BinarySearch(r.lines, at)
 	if found {
@@ -89,16 +89,16 @@ func (r *report) sorted() []Diagnostic {
 	return r.diagnostics
 }
 
-// quote shows foreign text: in quotes, escaped, and not at any length.
+// quote returns untrusted text in quotes, escaped and shortened.
 func quote(s string) string {
-	const most = 60
-	if r := []rune(s); len(r) > most {
-		return strconv.Quote(string(r[:most])) + "..."
+	const maxRunes = 60
+	if r := []rune(s); len(r) > maxRunes {
+		return strconv.Quote(string(r[:maxRunes])) + "..."
 	}
 	return strconv.Quote(s)
 }
 
-// printable escapes whatever could steer a terminal or break the line.
+// printable escapes every character that could control a terminal or break the line.
 func printable(s string) string {
 	var b strings.Builder
 	for _, c := range s {

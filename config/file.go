@@ -10,12 +10,14 @@ import (
 	"strings"
 )
 
-const maxFileSize = 4 << 20 // far above any real config or key: whatever is larger is the wrong file
+const maxFileSize = 4 << 20 // far above any real config or key; a larger file is the wrong one
 
-// problem says why a file could not be read, as the rest of a sentence about it, and what to do.
+// A problem states what is wrong with a file or a key, and what to do. The reason follows the subject, as in "file X"
+// and "does not exist".
 type problem struct{ reason, hint string }
 
-// readFile returns what a file holds and whose it is, or why not. Nothing of the content is in the reason.
+// readFile returns the content and the metadata of a file, or why it cannot be read. The problem contains nothing of
+// the content.
 func readFile(name string) ([]byte, fs.FileInfo, *problem) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -42,19 +44,19 @@ func readFile(name string) ([]byte, fs.FileInfo, *problem) {
 func readProblem(err error) *problem {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return &problem{"does not exist", "create it, or correct the name"}
+		return &problem{"does not exist", "create it, or correct the path"}
 	case errors.Is(err, fs.ErrPermission):
-		return &problem{"may not be read", "make it readable for the user that nomadctld runs as"}
+		return &problem{"cannot be read: permission denied", "make it readable by the user that nomadctld runs as"}
 	}
 	var p *fs.PathError
 	if errors.As(err, &p) {
-		err = p.Err // without the name, which the caller shows
+		err = p.Err // without the path, which the caller prints
 	}
-	return &problem{"cannot be read: " + err.Error(), "correct the name"}
+	return &problem{"cannot be read: " + err.Error(), "correct the path"}
 }
 
-// loadFile reads the file that v names. A file that cannot be read, or holds nothing, is reported, and so is one that others
-// can change, or read if it is a secret.
+// loadFile reads the file that v names. It reports a file that cannot be read, is empty, or is writable by other users,
+// and a secret that other users can read.
 func (l *loader) loadFile(v value, isSecret bool) ([]byte, bool) {
 	data, info, ok := l.loadContent(v)
 	if ok {
@@ -63,26 +65,27 @@ func (l *loader) loadFile(v value, isSecret bool) ([]byte, bool) {
 	return data, ok
 }
 
+// loadContent is loadFile without the check of the permissions.
 func (l *loader) loadContent(v value) ([]byte, fs.FileInfo, bool) {
 	if !v.ok {
 		return nil, nil, false
 	}
 	if v.text == "" {
-		l.errorf(v.at, "write the name of the file, or remove the line", "%s is empty", v.name)
+		l.errorf(v.at, "write the path of a file, or remove the line", "%s is empty", v.name)
 		return nil, nil, false
 	}
 	if looksSecret(v.text) {
-		l.errorf(v.at, "put that into a file only nomadctld can read, and write its name here",
-			"%s holds a secret instead of the name of a file", v.name)
+		l.errorf(v.at, "move it to a file that only nomadctld can read, and write the path of the file here",
+			"%s contains a secret, not the path of a file", v.name)
 		return nil, nil, false
 	}
-	data, info, err := readFile(v.text)
-	if err != nil {
-		l.errorf(v.at, err.hint, "%s: file %s %s", v.name, quote(v.text), err.reason)
+	data, info, p := readFile(v.text)
+	if p != nil {
+		l.errorf(v.at, p.hint, "%s: file %s %s", v.name, quote(v.text), p.reason)
 		return nil, nil, false
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
-		l.errorf(v.at, "fill it, or remove the line", "%s: file %s is empty", v.name, quote(v.text))
+		l.errorf(v.at, "fill the file, or remove the line", "%s: file %s is empty", v.name, quote(v.text))
 		return nil, nil, false
 	}
 	return data, info, true
@@ -90,7 +93,7 @@ func (l *loader) loadContent(v value) ([]byte, fs.FileInfo, bool) {
 
 var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$`)
 
-// looksSecret reports whether text looks like a Nomad token or a private key, which must not be shown to anybody.
+// looksSecret reports whether text looks like a Nomad token or a private key, which must not be printed.
 func looksSecret(text string) bool {
 	return uuidPattern.MatchString(strings.TrimSpace(text)) || strings.Contains(text, "-----BEGIN")
 }

@@ -10,15 +10,15 @@ import (
 func TestFind_FirstExistingFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	etc := filepath.Join(t.TempDir(), "nomadctld.toml")
-	places := []string{"./nomadctld.toml", etc}
+	candidates := []string{"./nomadctld.toml", etc}
 	for _, test := range []struct {
 		make, explicit, want, wrong string
 	}{
-		{want: "", wrong: "no config file: tried ./nomadctld.toml and " + etc + "; copy the example configuration from the README " +
-			"to one of them, name yours with -config FILE, or try `nomadctld demo`, which needs none"},
+		{want: "", wrong: "no config file (tried ./nomadctld.toml and " + etc + "): copy the example from the README " +
+			"to one of these paths, use -config FILE, or run `nomadctld demo`, which needs none"},
 		{make: etc, want: etc},
 		{make: "nomadctld.toml", want: "./nomadctld.toml"},
-		{explicit: "my.toml", wrong: `config file "my.toml" does not exist (named by -config)`},
+		{explicit: "my.toml", wrong: `config file "my.toml" does not exist (given with -config)`},
 		{make: "my.toml", explicit: "my.toml", want: "my.toml"},
 	} {
 		if test.make != "" {
@@ -26,7 +26,7 @@ func TestFind_FirstExistingFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got, err := find(test.explicit, places)
+		got, err := find(test.explicit, candidates)
 		wrong := ""
 		if err != nil {
 			wrong = err.Error()

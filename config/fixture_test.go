@@ -16,10 +16,10 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// commands are the built-in ones that the tests tell Load of.
+// commands are the built-in commands that the tests pass to Load.
 var commands = []string{"ps", "logs", "status", "mine"}
 
-// files are what the configs in testdata refer to. They are made here because private keys are never committed.
+// files are the files that the configs in testdata name. They are generated, because private keys are never committed.
 var files = sync.OnceValue(func() map[string]string {
 	_, host, _ := ed25519.GenerateKey(rand.Reader)
 	rsa2048 := rsaKey(2048)
@@ -72,7 +72,7 @@ func check(err error) {
 	}
 }
 
-// testdata returns the absolute path of a file of testdata/config, to be used after inFixture has left this directory.
+// testdata returns the absolute path of a file in testdata/config, which is valid after inFixture.
 func testdata(t testing.TB, name string) string {
 	path, err := filepath.Abs(filepath.Join("..", "testdata", "config", name))
 	if err != nil {
@@ -81,7 +81,7 @@ func testdata(t testing.TB, name string) string {
 	return path
 }
 
-// inFixture makes a fresh directory with all the files the current one.
+// inFixture changes to a new directory with all files.
 func inFixture(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
@@ -94,7 +94,7 @@ func inFixture(t *testing.T) {
 		if err := os.WriteFile(path, []byte(data), mode); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chmod(path, mode); err != nil { // whatever the umask
+		if err := os.Chmod(path, mode); err != nil { // despite the umask
 			t.Fatal(err)
 		}
 	}
@@ -104,7 +104,7 @@ func inFixture(t *testing.T) {
 	t.Chdir(dir)
 }
 
-// write puts a file into the current directory.
+// write writes a file.
 func write(t *testing.T, name string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(name, data, 0o600); err != nil {

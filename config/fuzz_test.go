@@ -12,9 +12,9 @@ import (
 	"nomadctld/config"
 )
 
-// FuzzLoad feeds Load any bytes: it never panics, the config is nil exactly when a fault is an error, and every fault
-// is one printable line. What loads must be TOML by the judgement of the whole go-toml library, since the tree here is
-// built from its parser alone.
+// FuzzLoad loads arbitrary bytes. Load never panics, the config is nil exactly if a diagnostic is an error, and every
+// diagnostic is one printable line. The go-toml library must accept every file that loads, because this package uses
+// only its parser.
 func FuzzLoad(f *testing.F) {
 	for _, pattern := range []string{"*.toml", "broken/*.toml"} {
 		paths, _ := filepath.Glob(testdata(f, pattern))
@@ -34,23 +34,23 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile("fuzz.toml", data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		cfg, faults := config.Load("fuzz.toml", commands)
-		for _, fault := range faults {
-			checkPrintable(t, fault)
-			if fault.Hint == "report this as a bug of nomadctld" {
-				t.Errorf("got a panic: %s", fault)
+		cfg, diagnostics := config.Load("fuzz.toml", commands)
+		for _, diagnostic := range diagnostics {
+			checkPrintable(t, diagnostic)
+			if diagnostic.Hint == "report this as a bug in nomadctld" {
+				t.Errorf("got a panic: %s", diagnostic)
 			}
 		}
-		refused := slices.ContainsFunc(faults, func(f config.Diagnostic) bool { return !f.Warning })
+		refused := slices.ContainsFunc(diagnostics, func(f config.Diagnostic) bool { return !f.Warning })
 		if refused != (cfg == nil) {
-			t.Errorf("got the config %v, want it nil exactly for errors:\n%s", cfg, formatDiagnostics(faults))
+			t.Errorf("got the config %v, want it nil exactly for errors:\n%s", cfg, formatDiagnostics(diagnostics))
 		}
 		if cfg == nil {
 			return
 		}
 		var tree map[string]any
 		if err := toml.Unmarshal(bytes.TrimPrefix(data, []byte("\uFEFF")), &tree); err != nil {
-			t.Errorf("got a config from what is not TOML: %v", err)
+			t.Errorf("got a config from invalid TOML: %v", err)
 		}
 	})
 }

@@ -38,16 +38,17 @@ func (l *loader) listenAddress(v value) string {
 	if v.ok && v.text != "" {
 		_, port, err := net.SplitHostPort(v.text)
 		if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil {
-			l.errorf(v.at, `write host:port or :port, such as "127.0.0.1:2222"`, "%s is not an address to listen on: %s", v.name, quote(v.text))
+			l.errorf(v.at, `write host:port or :port, such as "127.0.0.1:2222"`,
+				"%s is not a listen address: %s", v.name, quote(v.text))
 		}
 	}
 	return v.text
 }
 
-// dockerPort checks a TCP port to connect to; an absent one and "" are the same.
+// dockerPort checks a TCP port to connect to. "" is the same as an absent key.
 func (l *loader) dockerPort(v value) string {
 	if n, err := strconv.ParseUint(v.text, 10, 16); v.ok && v.text != "" && (err != nil || n == 0) {
-		l.errorf(v.at, `write dockerport = "4243"`, "%s is not a port between 1 and 65535: %s", v.name, quote(v.text))
+		l.errorf(v.at, `write dockerport = "4243"`, "%s is not a port from 1 to 65535: %s", v.name, quote(v.text))
 	}
 	return v.text
 }
@@ -55,19 +56,23 @@ func (l *loader) dockerPort(v value) string {
 var apiVersionPattern = regexp.MustCompile(`^[0-9]{1,3}\.[0-9]{1,3}$`)
 
 func (l *loader) dockerAPIVersion(v value) string {
-	if v.ok && v.text != "" && !apiVersionPattern.MatchString(v.text) {
-		l.errorf(v.at, `write dockerapi = "1.44", or remove the line to negotiate`, "%s is not a version of the Docker API: %s", v.name, quote(v.text))
-	} else if v.ok && v.text != "" && olderAPI(v.text, minDockerAPI) {
-		l.warnf(v.at, "remove the line to negotiate a version with every daemon",
-			"%s is %s, but Docker 29 and newer speak only %s and newer: with such daemons the gateway negotiates", v.name, quote(v.text), minDockerAPI)
+	switch {
+	case !v.ok || v.text == "":
+	case !apiVersionPattern.MatchString(v.text):
+		l.errorf(v.at, `write dockerapi = "1.44", or remove the line to negotiate`,
+			"%s is not a Docker API version: %s", v.name, quote(v.text))
+	case olderAPI(v.text, minDockerAPI):
+		l.warnf(v.at, "remove the line to negotiate with every daemon",
+			"%s is %s, but Docker 29 and newer need at least %s: the gateway negotiates the version with those daemons",
+			v.name, quote(v.text), minDockerAPI)
 	}
 	return v.text
 }
 
-// minDockerAPI is the oldest version of the API that Docker 29 speaks.
+// minDockerAPI is the oldest API version that Docker 29 supports.
 const minDockerAPI = "1.44"
 
-// olderAPI reports whether version a of the API is older than b.
+// olderAPI reports whether API version a is older than b.
 func olderAPI(a, b string) bool {
 	var major, minor, otherMajor, otherMinor int
 	fmt.Sscanf(a, "%d.%d", &major, &minor)
@@ -75,10 +80,10 @@ func olderAPI(a, b string) bool {
 	return major < otherMajor || major == otherMajor && minor < otherMinor
 }
 
-// notImplemented warns of a setting that belongs to the schema and has no effect yet.
-func (l *loader) notImplemented(v value, so string) value {
+// notImplemented warns of a key that is part of the schema but has no effect yet.
+func (l *loader) notImplemented(v value, reason string) value {
 	if v.ok {
-		l.warnf(v.at, "remove it", "%s has no effect in this version: %s", v.name, so)
+		l.warnf(v.at, "remove it", "%s has no effect in this version: %s", v.name, reason)
 	}
 	return v
 }
@@ -88,35 +93,38 @@ func (l *loader) auth(t *table) Auth {
 	defer t.reportUnknownKeys()
 	v := t.text("userca", `userca = "/etc/nomadctld/user_ca.pub"`)
 	if data, ok := l.loadFile(v, false); ok {
-		if bad := caKeysProblem(string(data)); bad != nil {
-			l.errorf(v.at, "name the .pub file of the key that signs", "%s: file %s %s", v.name, quote(v.text), bad.reason)
+		if p := caKeysProblem(string(data)); p != nil {
+			l.errorf(v.at, "name the .pub file of the signing key", "%s: file %s %s", v.name, quote(v.text), p.reason)
 		} else {
-			l.notImplemented(v, "certificates prove nobody, and who has no key cannot log in")
+			const reason = "certificate authentication is not supported yet, and users without a key cannot log in"
+			l.notImplemented(v, reason)
 		}
 	}
 	return Auth{UserCA: v.text}
 }
 
-// caKeysProblem says what is wrong with a file of public keys, one on each line; empty lines and comments are none.
+// caKeysProblem returns what is wrong with a file of public keys, or nil. The file has one key per line, and may have
+// empty lines and comments.
 func caKeysProblem(text string) *problem {
-	bad := &problem{reason: "holds no SSH key"}
+	p := &problem{reason: "contains no SSH key"}
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
 			continue
 		}
-		if _, bad = parsePublicKey(line); bad != nil {
-			return bad
+		if _, p = parsePublicKey(line); p != nil {
+			return p
 		}
 	}
-	return bad
+	return p
 }
 
 // audit reads [audit].
 func (l *loader) audit(t *table) Audit {
 	defer t.reportUnknownKeys()
+	recordings := t.text("recordings", `recordings = "/var/lib/nomadctld/recordings"`)
 	a := Audit{
 		File:       t.text("file", `file = "/var/log/nomadctld/audit.jsonl"`).text,
-		Recordings: l.notImplemented(t.text("recordings", `recordings = "/var/lib/nomadctld/recordings"`), "sessions are not recorded").text,
+		Recordings: l.notImplemented(recordings, "session recording is not supported yet").text,
 		Required:   t.boolean("required"),
 		Jobs:       t.text("jobs", `jobs = "/var/lib/nomadctld/jobs"`).text,
 	}
@@ -133,7 +141,7 @@ func (l *loader) audit(t *table) Audit {
 	}
 	if required := t.find("required"); a.Required && a.File == "" {
 		l.errorf(required.key, `write file = "/var/log/nomadctld/audit.jsonl", or "-" for standard output`,
-			"%s is true, but events would only go to standard error, where nothing keeps them", required.path())
+			"%s is true, but audit.file is not set, so events would only go to standard error", required.path())
 	}
 	return a
 }
@@ -151,7 +159,8 @@ func (l *loader) limits(t *table) Limits {
 	if v := t.text("idle", `idle = "30m"`); v.ok && v.text != "" {
 		d, err := time.ParseDuration(v.text)
 		if err != nil || d < 0 {
-			l.errorf(v.at, `write a time with its unit, such as idle = "30m" or "0s"`, "%s is not a time: %s", v.name, quote(v.text))
+			l.errorf(v.at, `write a number with a unit, such as idle = "30m", or "0s" for no timeout`,
+				"%s is not a duration: %s", v.name, quote(v.text))
 		}
 		lim.Idle = d
 	}
@@ -177,7 +186,8 @@ func (l *loader) raw(t *table) Raw {
 	if v.ok {
 		r.User = v.text
 		if v.text == "" {
-			l.warnf(v.at, `write user = "nobody", or the name of an account of its own`, "%s is empty: if the gateway is root, nomad runs as root", v.name)
+			l.warnf(v.at, `write user = "nobody", or the name of a dedicated account`,
+				"%s is empty: if the gateway is root, nomad runs as root", v.name)
 		}
 	}
 	if r.User == defaultRawUser && l.cfg.General.NomadBinary != "" && l.env.uid == 0 && !l.env.container {
@@ -185,19 +195,23 @@ func (l *loader) raw(t *table) Raw {
 		if !v.given {
 			at = l.nomadBinaryAt
 		}
-		l.warnf(at, `make an account of its own, useradd --system --shell /usr/sbin/nologin nomadctld-raw, and write user = "nomadctld-raw"`,
-			`%s is "nobody": if the gateway is root, nomad runs as nobody, and any other program of nobody can use the token meanwhile`, v.name)
+		l.warnf(at, "create a dedicated account with useradd --system --shell /usr/sbin/nologin nomadctld-raw, "+
+			`and write user = "nomadctld-raw"`,
+			`%s is "nobody": if the gateway is root, nomad runs as nobody, and other programs of that user can use `+
+				"the token while it runs", v.name)
 	}
 	if allowed := t.texts("allow", `allow = ["job status", "node status"]`); allowed.given {
-		r.Allow = []string{} // not nil: that would be all
+		r.Allow = []string{} // not nil, which would allow all safe commands
 		for _, v := range allowed.items {
 			if strings.Join(strings.Fields(v.text), " ") != v.text || v.text == "" || strings.HasPrefix(v.text, "-") {
-				l.errorf(v.at, `write the words of a nomad command, such as "job status"`, "%s is no command: %s", v.name, quote(v.text))
+				l.errorf(v.at, `write the words of a nomad command, such as "job status"`,
+					"%s is not a nomad command: %s", v.name, quote(v.text))
 			}
 			r.Allow = append(r.Allow, v.text)
 		}
 		if allowed.empty() {
-			l.warnf(allowed.at, "fill the list, or remove it for all that are safe", "%s is empty, so raw can do nothing", allowed.name)
+			l.warnf(allowed.at, "add a command, or remove the line to allow all safe ones",
+				"%s is empty, so raw allows no command", allowed.name)
 		}
 	}
 	return r
@@ -210,7 +224,7 @@ func (l *loader) metrics(t *table) Metrics {
 	before := len(l.diagnostics)
 	m := Metrics{Bind: l.listenAddress(v)}
 	if len(l.diagnostics) == before {
-		l.notImplemented(v, "no metrics are served")
+		l.notImplemented(v, "metrics are not supported yet")
 	}
 	return m
 }

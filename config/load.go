@@ -2,50 +2,51 @@ package config
 
 import (
 	"bytes"
-	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// A loader holds what the sections of one file need of each other.
+// A loader has the state that the sections of one file share.
 type loader struct {
 	*report
-	commands      []string // the built-in ones
+	commands      []string // the built-in commands
 	cfg           *Config
 	env           environment
-	nomadBinaryAt int                 // offset of general.nomadbinary in the file
+	nomadBinaryAt int                 // offset of general.nomadbinary
 	keyOwners     map[string]keyOwner // by public key
 }
 
-// Load reads the file at path and every file it refers to. The Config is nil when a fault is an error; warnings come
-// with a Config. Faults are sorted by line. commands are the names of the built-in commands, to tell which alias
-// shadows one. Load keeps nothing between calls.
-func Load(path string, commands []string) (cfg *Config, faults []Diagnostic) {
+// Load reads the file at path and every file that it names. The Config is nil if any diagnostic is an error.
+// Diagnostics are sorted by line. commands are the names of the built-in commands, which groups can name and aliases
+// cannot replace. Load keeps no state between calls.
+func Load(path string, commands []string) (cfg *Config, diagnostics []Diagnostic) {
 	return load(path, commands, currentEnvironment())
 }
 
-func load(path string, commands []string, m environment) (cfg *Config, faults []Diagnostic) {
+func load(path string, commands []string, env environment) (cfg *Config, diagnostics []Diagnostic) {
 	r := &report{file: path}
-	// The TOML parser in use is declared unstable by its authors: a panic in it, at a reload, must read as a refused
-	// file instead of ending everybody's sessions.
+	// The authors of the TOML parser declare its API unstable. If it panics, the file is refused and the process keeps
+	// its sessions.
 	defer func() {
 		if e := recover(); e != nil {
-			r.errorf(-1, "report this as a bug of nomadctld", "the file cannot be read: internal error: %v", e)
-			cfg, faults = nil, r.sorted()
+			r.errorf(-1, "report this as a bug in nomadctld", "internal error while reading the file: %v", e)
+			cfg, diagnostics = nil, r.sorted()
 		}
 	}()
 	if src, info, ok := r.text(path); ok {
 		r.setSource(src)
-		l := &loader{report: r, commands: commands, cfg: &Config{Path: path}, env: m, keyOwners: map[string]keyOwner{}}
+		l := &loader{
+			report: r, commands: commands, cfg: &Config{Path: path}, env: env, keyOwners: map[string]keyOwner{},
+		}
 		l.checkConfigAccess(path, info)
 		if root := r.parse(); root != nil {
 			l.load(&table{r: r, node: root})
 			cfg = l.cfg
 		}
 	}
-	if slices.ContainsFunc(r.diagnostics, func(f Diagnostic) bool { return !f.Warning }) {
+	if slices.ContainsFunc(r.diagnostics, func(d Diagnostic) bool { return !d.Warning }) {
 		cfg = nil
 	}
 	return cfg, r.sorted()
@@ -53,9 +54,9 @@ func load(path string, commands []string, m environment) (cfg *Config, faults []
 
 // text returns the text of the config file, without a byte order mark.
 func (r *report) text(path string) ([]byte, fs.FileInfo, bool) {
-	src, info, err := readFile(path)
-	if err != nil {
-		r.errorf(-1, err.hint, "the config file %s", err.reason)
+	src, info, p := readFile(path)
+	if p != nil {
+		r.errorf(-1, p.hint, "the config file %s", p.reason)
 		return nil, nil, false
 	}
 	src = bytes.TrimPrefix(src, []byte("\uFEFF")) // Windows editors write one
@@ -69,16 +70,16 @@ func (r *report) text(path string) ([]byte, fs.FileInfo, bool) {
 			}
 			at += size
 		}
-		r.errorf(at, "save the file as UTF-8", "byte 0x%02x is not UTF-8 text", src[at])
+		r.errorf(at, "save the file as UTF-8", "byte 0x%02x is not valid UTF-8", src[at])
 		return nil, nil, false
 	}
 	return src, info, true
 }
 
-// load fills the Config; later sections look at what earlier ones found.
+// load fills the Config. The order matters: users need the groups and [auth], and [raw] needs [general].
 func (l *loader) load(t *table) {
 	if len(t.node.children) == 0 {
-		l.errorf(-1, "copy the example configuration from the README", "the config file holds no settings")
+		l.errorf(-1, "copy the example from the README", "the config file contains no settings")
 		return
 	}
 	c := l.cfg
@@ -98,10 +99,10 @@ func (l *loader) load(t *table) {
 	slices.SortFunc(c.Users, func(a, b User) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// warnCase warns about a name that the original, which lower-cased every key, knew in another spelling.
+// warnCase warns of a name with uppercase letters. The original changed every key to lowercase.
 func (l *loader) warnCase(n *node, use string) {
-	if low := strings.ToLower(n.name); low != n.name {
-		l.warnf(n.key, fmt.Sprintf("write %s to %s", quote(low), use),
-			"%s is taken as written, but the original nomadctld read it as %s", n.path(), quote(low))
+	if lower := strings.ToLower(n.name); lower != n.name {
+		l.warnf(n.key, "write "+quote(lower)+" to keep that "+use,
+			"%s is case-sensitive, but the original nomadctld read it as %s", n.path(), quote(lower))
 	}
 }

@@ -9,31 +9,32 @@ import (
 	"syscall"
 )
 
-// environment is what decides who else gets at a file.
+// An environment determines which other users can read and write a file.
 type environment struct {
-	uid    int   // of the gateway. 0: not told apart from a root who only checks the file for another user
+	uid    int   // of the gateway; 0 also if root only checks the file for another user
 	groups []int // of the gateway
 
-	// container is the project's image, or a task of Nomad with a file system of its own: other users of the machine do not
-	// get in, and what is mounted there may have any mode.
+	// container is true in the project's image, and in a Nomad task with its own file system. There, the host's other
+	// users have no access, and a mounted file may have any mode.
 	container bool
 }
 
 func currentEnvironment() environment {
 	groups, _ := os.Getgroups()
+	// NOMAD_ALLOC_DIR of a raw_exec task is a path on the host.
 	return environment{
 		uid:       os.Geteuid(),
 		groups:    append(groups, os.Getegid()),
-		container: os.Getenv("NOMADCTLD_CONTAINER") != "" || os.Getenv("NOMAD_ALLOC_DIR") == "/alloc", // of raw_exec it is a path on the machine
+		container: os.Getenv("NOMADCTLD_CONTAINER") != "" || os.Getenv("NOMAD_ALLOC_DIR") == "/alloc",
 	}
 }
 
 const everyUser = "every user of this machine"
 
-// otherUsers says who beside root and the gateway can read and write a file; empty: nobody.
-func (m environment) otherUsers(path string, info fs.FileInfo) (read, write string) {
+// otherUsers returns who, except root and the gateway, can read and write a file. Empty means nobody.
+func (e environment) otherUsers(path string, info fs.FileInfo) (read, write string) {
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || m.container {
+	if !ok || e.container {
 		return "", ""
 	}
 	mode := info.Mode().Perm()
@@ -45,26 +46,26 @@ func (m environment) otherUsers(path string, info fs.FileInfo) (read, write stri
 			write = everyUser
 		}
 	}
-	if group := fmt.Sprintf("group %d", stat.Gid); !m.trustsGroup(stat) {
-		if mode&0o040 != 0 && read == "" && m.uid != 0 {
+	if group := fmt.Sprintf("group %d", stat.Gid); !e.trustsGroup(stat) {
+		if mode&0o040 != 0 && read == "" && e.uid != 0 {
 			read = group
 		}
 		if mode&0o020 != 0 && write == "" {
 			write = group
 		}
 	}
-	if owner := int(stat.Uid); m.uid != 0 && owner != 0 && owner != m.uid {
+	if owner := int(stat.Uid); e.uid != 0 && owner != 0 && owner != e.uid {
 		read, write = fmt.Sprintf("user %d", owner), fmt.Sprintf("user %d", owner)
 	}
 	return read, write
 }
 
-// trustsGroup reports whether a file's group is root's, the gateway's, or one that its owner has alone.
-func (m environment) trustsGroup(stat *syscall.Stat_t) bool {
-	return stat.Gid == 0 || stat.Gid == stat.Uid || slices.Contains(m.groups, int(stat.Gid))
+// trustsGroup reports whether a file's group is root's, one of the gateway's, or the private group of the file's owner.
+func (e environment) trustsGroup(stat *syscall.Stat_t) bool {
+	return stat.Gid == 0 || stat.Gid == stat.Uid || slices.Contains(e.groups, int(stat.Gid))
 }
 
-// worldReachable reports whether all folders above a file let everybody through.
+// worldReachable reports whether every user can traverse all parent directories of a file.
 func worldReachable(path string) bool {
 	for dir := range parentDirs(path) {
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o001 == 0 {
@@ -74,7 +75,7 @@ func worldReachable(path string) bool {
 	return true
 }
 
-// parentDirs yields the folders above a file, of which the first is the one that it is in.
+// parentDirs yields the parent directories of a file, from the nearest to the root.
 func parentDirs(path string) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		path, err := filepath.Abs(path)
@@ -90,70 +91,84 @@ func parentDirs(path string) func(func(string) bool) {
 	}
 }
 
-// checkFileAccess reports who else can read, when it is a secret, or change the file that a setting names. at is where the setting
-// stands.
+// checkFileAccess warns if other users can write the file of a setting, or read it if it is a secret. at is the offset
+// of the setting.
 func (l *loader) checkFileAccess(at int, name, path string, info fs.FileInfo, secret bool) {
 	read, write := l.env.otherUsers(path, info)
 	if secret && read != "" {
-		l.warnf(at, "chmod 600 "+quote(path)+", or 640 with a group that only the gateway is in", "%s: file %s is a secret, and %s can read it", name, quote(path), read)
+		l.warnf(at, "chmod 600 "+quote(path)+", or chmod 640 with a group that only the gateway is in",
+			"%s: file %s is secret, but readable by %s", name, quote(path), read)
 	}
 	if write != "" {
-		l.warnf(at, "chmod go-w "+quote(path)+", or chown it to root or the gateway's user", "%s: file %s can be changed by %s", name, quote(path), write)
+		l.warnf(at, "chmod go-w "+quote(path)+", or chown it to root or the gateway's user",
+			"%s: file %s is writable by %s", name, quote(path), write)
 	}
 	l.checkFolders(at, name, path)
 }
 
-// checkConfigAccess refuses a configuration that everybody can change, as sshd does authorized_keys: it says whose key is whose.
+// checkConfigAccess refuses a config file that every user can write, because it decides who may log in. sshd refuses
+// such an authorized_keys file too.
 func (l *loader) checkConfigAccess(path string, info fs.FileInfo) {
 	if _, write := l.env.otherUsers(path, info); write == everyUser {
-		l.errorf(-1, "chmod go-w "+quote(path), "the config file can be changed by %s", write)
+		l.errorf(-1, "chmod go-w "+quote(path), "the config file is writable by %s", write)
 	} else if write != "" {
-		l.warnf(-1, "chmod go-w "+quote(path)+", or chown it to root or the gateway's user", "the config file can be changed by %s", write)
+		l.warnf(-1, "chmod go-w "+quote(path)+", or chown it to root or the gateway's user",
+			"the config file is writable by %s", write)
 	}
 	l.checkFolders(-1, "the config file", path)
 }
 
-// checkFolders refuses a file in a folder in which everybody can put another in its place.
+// checkFolders refuses a file if every user can replace it, because a parent directory is world-writable.
 func (l *loader) checkFolders(at int, name, path string) {
 	for dir := range parentDirs(path) {
 		info, err := os.Stat(dir)
-		if err != nil || info.Mode().Perm()&0o002 == 0 || info.Mode()&fs.ModeSticky != 0 || l.env.container || !worldReachable(filepath.Join(dir, "x")) {
+		if err != nil || info.Mode().Perm()&0o002 == 0 || info.Mode()&fs.ModeSticky != 0 {
 			continue
 		}
-		l.errorf(at, "chmod o-w "+quote(dir), "%s: every user of this machine can replace %s, because they can write to %s", name, quote(path), quote(dir))
+		if l.env.container || !worldReachable(filepath.Join(dir, "x")) {
+			continue
+		}
+		l.errorf(at, "chmod o-w "+quote(dir),
+			"%s: every user of this machine can replace %s, because directory %s is world-writable",
+			name, quote(path), quote(dir))
 		return
 	}
 }
 
-// checkJobsFolder refuses a folder in which others could put definitions; the gateway would not keep any there.
+// checkJobsFolder refuses a directory in which other users could create definitions. The gateway would not save any
+// there.
 func (l *loader) checkJobsFolder(at int, name, path string) {
 	info, err := os.Lstat(filepath.Clean(path))
 	if err != nil {
-		l.checkFolders(at, name, path) // it is made when it is needed
+		l.checkFolders(at, name, path) // the gateway creates the directory when it needs it
 		return
 	}
 	stat, _ := info.Sys().(*syscall.Stat_t)
 	switch mode := info.Mode().Perm(); {
 	case !info.IsDir():
-		l.errorf(at, "name a folder; the gateway creates a missing one", "%s: %s is not a folder", name, quote(path))
+		l.errorf(at, "name a directory (the gateway creates a missing one)",
+			"%s: %s is not a directory", name, quote(path))
 	case mode&0o022 != 0:
-		l.errorf(at, "chmod 700 "+quote(path), "%s: others can write to folder %s", name, quote(path))
+		l.errorf(at, "chmod 700 "+quote(path), "%s: directory %s is writable by other users", name, quote(path))
 	case stat != nil && l.env.uid != 0 && int(stat.Uid) != l.env.uid:
-		l.errorf(at, "chown it, or name another folder", "%s: folder %s belongs to user %d, and not to user %d that the gateway runs as", name, quote(path), stat.Uid, l.env.uid)
+		l.errorf(at, "chown it, or name another directory",
+			"%s: directory %s belongs to user %d, but the gateway runs as user %d",
+			name, quote(path), stat.Uid, l.env.uid)
 	default:
 		if mode&0o005 != 0 && !l.env.container && worldReachable(path) {
-			l.warnf(at, "chmod 700 "+quote(path), "%s: every user of this machine can look into folder %s", name, quote(path))
+			l.warnf(at, "chmod 700 "+quote(path), "%s: directory %s is open to %s", name, quote(path), everyUser)
 		}
 		l.checkFolders(at, name, path)
 	}
 }
 
-// checkAuditFile is guard for a file that may still have to be made.
+// checkAuditFile is checkFileAccess for a file that may not exist yet.
 func (l *loader) checkAuditFile(at int, name, path string) {
 	dir := filepath.Dir(path)
 	if info, err := os.Stat(dir); err == nil {
 		if _, write := l.env.otherUsers(dir, info); write != "" && write != everyUser {
-			l.warnf(at, "chmod g-w "+quote(dir)+", or chown it to root or the gateway's user", "%s: folder %s, and so the log in it, can be changed by %s", name, quote(dir), write)
+			l.warnf(at, "chmod g-w "+quote(dir)+", or chown it to root or the gateway's user",
+				"%s: directory %s of the audit log is writable by %s", name, quote(dir), write)
 		}
 	}
 	info, err := os.Stat(path)

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// accessConfig is a configuration that names one file of each kind.
+// accessConfig names one file of each kind.
 const accessConfig = `[general]
 hostkey = "hostkey"
 nomadbinary = "nomad"
@@ -38,11 +38,11 @@ jobs = "jobs"
 user = "nomad"
 `
 
-// writeAccessFiles makes the files of guarded, which only their owner can read, the current folder's.
+// writeAccessFiles changes to a new directory with the files of accessConfig, which only their owner can read.
 func writeAccessFiles(t *testing.T, text string) {
 	t.Helper()
 	dir := t.TempDir()
-	fatal(t, os.Chmod(filepath.Dir(dir), 0o755)) // Go lets nobody else in
+	fatal(t, os.Chmod(filepath.Dir(dir), 0o755)) // Go creates it with 0700
 	fatal(t, os.Chmod(dir, 0o755))
 	t.Chdir(dir)
 	public, private, _ := ed25519.GenerateKey(rand.Reader)
@@ -78,15 +78,15 @@ func fatal(t *testing.T, err error) {
 	}
 }
 
-func diagnosticLines(faults []Diagnostic) string {
+func diagnosticLines(diagnostics []Diagnostic) string {
 	var b strings.Builder
-	for _, f := range faults {
+	for _, f := range diagnostics {
 		b.WriteString(f.String() + "\n")
 	}
 	return b.String()
 }
 
-// ordinaryUser is a gateway that is not root, and owns the files of these tests.
+// ordinaryUser is the environment of a gateway that owns the files of these tests. They do not treat it as root.
 func ordinaryUser() environment { return environment{uid: os.Geteuid(), groups: []int{os.Getegid()}} }
 
 func chmod(modes map[string]os.FileMode) func(*testing.T) {
@@ -110,77 +110,136 @@ func chown(uid, gid int, modes map[string]os.FileMode) func(*testing.T) {
 }
 
 func TestLoad_FilePermissions(t *testing.T) {
-	root, other, container := environment{uid: 0}, environment{uid: 4711, groups: []int{4712}}, environment{uid: 4711, container: true}
+	root, other, container := environment{uid: 0}, environment{uid: 4711, groups: []int{4712}}, environment{
+		uid:       4711,
+		container: true,
+	}
 	for name, tc := range map[string]struct {
 		change func(*testing.T)
 		as     environment
-		want   string // every line, of which those without "warning" refuse the configuration
+		want   string // all diagnostics; a line that starts with a tab continues the one before
 	}{
-		"nothing is open": {chmod(nil), ordinaryUser(), ""},
-		"everything can be read": {chmod(map[string]os.FileMode{"token": 0o644, "key.pem": 0o644, "cert.pem": 0o644, "nomad": 0o755, "nomadctld.toml": 0o644, "log": 0o755, "log/audit.jsonl": 0o644, "jobs": 0o755}), ordinaryUser(), `
-nomadctld.toml:7:9: warning: nomad.production.token: file "token" is a secret, and every user of this machine can read it; chmod 600 "token", or 640 with a group that only the gateway is in
-nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" is a secret, and every user of this machine can read it; chmod 600 "key.pem", or 640 with a group that only the gateway is in
-nomadctld.toml:17:8: warning: audit.file: file "log/audit.jsonl" is a secret, and every user of this machine can read it; chmod 600 "log/audit.jsonl", or 640 with a group that only the gateway is in
-nomadctld.toml:18:8: warning: audit.jobs: every user of this machine can look into folder "jobs"; chmod 700 "jobs"
+		"private files": {chmod(nil), ordinaryUser(), ""},
+		"world-readable": {chmod(map[string]os.FileMode{
+			"token": 0o644, "key.pem": 0o644, "cert.pem": 0o644,
+			"nomad": 0o755, "nomadctld.toml": 0o644, "log": 0o755, "log/audit.jsonl": 0o644, "jobs": 0o755,
+		}), ordinaryUser(), `
+nomadctld.toml:7:9: warning: nomad.production.token: file "token" is secret, but readable by every user of this machine;
+	chmod 600 "token", or chmod 640 with a group that only the gateway is in
+nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" is secret, but readable by every user of this
+	machine; chmod 600 "key.pem", or chmod 640 with a group that only the gateway is in
+nomadctld.toml:17:8: warning: audit.file: file "log/audit.jsonl" is secret, but readable by every user of this machine;
+	chmod 600 "log/audit.jsonl", or chmod 640 with a group that only the gateway is in
+nomadctld.toml:18:8: warning: audit.jobs: directory "jobs" is open to every user of this machine; chmod 700 "jobs"
 `},
-		"but nobody gets there": {func(t *testing.T) {
+		"open files in a private directory": {func(t *testing.T) {
 			fatal(t, os.Chmod(".", 0o700))
-			chmod(map[string]os.FileMode{"token": 0o666, "key.pem": 0o666, "nomadctld.toml": 0o666, "log": 0o777, "log/audit.jsonl": 0o666})(t)
+			chmod(map[string]os.FileMode{
+				"token": 0o666, "key.pem": 0o666, "nomadctld.toml": 0o666, "log": 0o777,
+				"log/audit.jsonl": 0o666,
+			})(t)
 		}, ordinaryUser(), ""},
-		"everything can be written": {chmod(map[string]os.FileMode{"token": 0o602, "key.pem": 0o602, "cert.pem": 0o602, "nomad": 0o702, "nomadctld.toml": 0o602, "log/audit.jsonl": 0o602, "log": 0o755}), ordinaryUser(), `
-nomadctld.toml: the config file can be changed by every user of this machine; chmod go-w "nomadctld.toml"
-nomadctld.toml:3:15: warning: general.nomadbinary: file "nomad" can be changed by every user of this machine; chmod go-w "nomad", or chown it to root or the gateway's user
-nomadctld.toml:7:9: warning: nomad.production.token: file "token" can be changed by every user of this machine; chmod go-w "token", or chown it to root or the gateway's user
-nomadctld.toml:8:14: warning: nomad.production.tls.ca: file "cert.pem" can be changed by every user of this machine; chmod go-w "cert.pem", or chown it to root or the gateway's user
-nomadctld.toml:8:33: warning: nomad.production.tls.cert: file "cert.pem" can be changed by every user of this machine; chmod go-w "cert.pem", or chown it to root or the gateway's user
-nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" can be changed by every user of this machine; chmod go-w "key.pem", or chown it to root or the gateway's user
-nomadctld.toml:17:8: warning: audit.file: file "log/audit.jsonl" can be changed by every user of this machine; chmod go-w "log/audit.jsonl", or chown it to root or the gateway's user
+		"world-writable": {chmod(map[string]os.FileMode{
+			"token": 0o602, "key.pem": 0o602, "cert.pem": 0o602,
+			"nomad": 0o702, "nomadctld.toml": 0o602, "log/audit.jsonl": 0o602, "log": 0o755,
+		}), ordinaryUser(), `
+nomadctld.toml: the config file is writable by every user of this machine; chmod go-w "nomadctld.toml"
+nomadctld.toml:3:15: warning: general.nomadbinary: file "nomad" is writable by every user of this machine; chmod go-w
+	"nomad", or chown it to root or the gateway's user
+nomadctld.toml:7:9: warning: nomad.production.token: file "token" is writable by every user of this machine; chmod go-w
+	"token", or chown it to root or the gateway's user
+nomadctld.toml:8:14: warning: nomad.production.tls.ca: file "cert.pem" is writable by every user of this machine; chmod
+	go-w "cert.pem", or chown it to root or the gateway's user
+nomadctld.toml:8:33: warning: nomad.production.tls.cert: file "cert.pem" is writable by every user of this machine;
+	chmod go-w "cert.pem", or chown it to root or the gateway's user
+nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" is writable by every user of this machine; chmod
+	go-w "key.pem", or chown it to root or the gateway's user
+nomadctld.toml:17:8: warning: audit.file: file "log/audit.jsonl" is writable by every user of this machine; chmod go-w
+	"log/audit.jsonl", or chown it to root or the gateway's user
 `},
-		"open folders": {chmod(map[string]os.FileMode{"log": 0o777, "jobs": 0o777}), ordinaryUser(), `
-nomadctld.toml:17:8: audit.file: every user of this machine can replace "log/audit.jsonl", because they can write to "DIR/log"; chmod o-w "DIR/log"
-nomadctld.toml:18:8: audit.jobs: others can write to folder "jobs"; chmod 700 "jobs"
+		"open dirs": {chmod(map[string]os.FileMode{"log": 0o777, "jobs": 0o777}), ordinaryUser(), `
+nomadctld.toml:17:8: audit.file: every user of this machine can replace "log/audit.jsonl", because directory "DIR/log"
+	is world-writable; chmod o-w "DIR/log"
+nomadctld.toml:18:8: audit.jobs: directory "jobs" is writable by other users; chmod 700 "jobs"
 `},
-		"a folder of another group": {chown(0, 4713, map[string]os.FileMode{"log": 0o770}), environment{uid: 0}, `
-nomadctld.toml:17:8: warning: audit.file: folder "log", and so the log in it, can be changed by group 4713; chmod g-w "log", or chown it to root or the gateway's user
+		"directory of another group": {chown(0, 4713, map[string]os.FileMode{"log": 0o770}), environment{uid: 0}, `
+nomadctld.toml:17:8: warning: audit.file: directory "log" of the audit log is writable by group 4713; chmod g-w "log",
+	or chown it to root or the gateway's user
 `},
-		"open folders with the sticky bit": {chmod(map[string]os.FileMode{"log": 0o777 | os.ModeSticky}), ordinaryUser(), ""},
-		"jobs for the group":               {chmod(map[string]os.FileMode{"jobs": 0o770}), ordinaryUser(), `nomadctld.toml:18:8: audit.jobs: others can write to folder "jobs"; chmod 700 "jobs"` + "\n"},
+		"sticky directory": {chmod(map[string]os.FileMode{"log": 0o777 | os.ModeSticky}), ordinaryUser(), ""},
+		"group-writable jobs": {
+			chmod(map[string]os.FileMode{"jobs": 0o770}), ordinaryUser(),
+			`nomadctld.toml:18:8: audit.jobs: directory "jobs" is writable by other users; chmod 700 "jobs"` + "\n",
+		},
 		"jobs is a link": {func(t *testing.T) {
 			fatal(t, os.Rename("jobs", "elsewhere"))
 			fatal(t, os.Symlink("elsewhere", "jobs"))
-		}, ordinaryUser(), `nomadctld.toml:18:8: audit.jobs: "jobs" is not a folder; name a folder; the gateway creates a missing one` + "\n"},
-		"nothing made yet": {func(t *testing.T) {
+		}, ordinaryUser(), `nomadctld.toml:18:8: audit.jobs: "jobs" is not a directory; name a directory (the ` +
+			`gateway creates a missing one)` + "\n"},
+		"missing directories": {func(t *testing.T) {
 			fatal(t, os.RemoveAll("jobs"))
 			fatal(t, os.RemoveAll("log"))
 		}, ordinaryUser(), ""},
-		"a host key as sshd refuses it": {chmod(map[string]os.FileMode{"hostkey": 0o640}), ordinaryUser(), `
-nomadctld.toml:2:11: general.hostkey: file "hostkey" is a private key with mode 0640, which is open to others; sshd refuses it too; chmod 600 "hostkey"
+		"group-readable host key": {chmod(map[string]os.FileMode{"hostkey": 0o640}), ordinaryUser(), `
+nomadctld.toml:2:11: general.hostkey: private key file "hostkey" with mode 0640 is accessible to other users; chmod 600
+	"hostkey"
 `},
-		"root's files for the gateway's group": {chown(0, 4712, map[string]os.FileMode{"hostkey": 0o640, "token": 0o640, "key.pem": 0o440, "cert.pem": 0o644, "nomad": 0o755, "nomadctld.toml": 0o640, "log/audit.jsonl": 0o640}), environment{uid: 4711, groups: []int{4712}}, `
-nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name another folder
+		"root's files for the gateway's group": {chown(0, 4712,
+			map[string]os.FileMode{
+				"hostkey": 0o640, "token": 0o640, "key.pem": 0o440, "cert.pem": 0o644,
+				"nomad": 0o755, "nomadctld.toml": 0o640, "log/audit.jsonl": 0o640,
+			}), environment{uid: 4711, groups: []int{4712}}, `
+nomadctld.toml:18:8: audit.jobs: directory "jobs" belongs to user 0, but the gateway runs as user 4711; chown it, or
+	name another directory
 `},
-		"root's files for another group": {chown(0, 4713, map[string]os.FileMode{"hostkey": 0o640, "token": 0o660, "key.pem": 0o440, "nomadctld.toml": 0o664, "log/audit.jsonl": 0o600, "jobs": 0o700}), other, `
-nomadctld.toml: warning: the config file can be changed by group 4713; chmod go-w "nomadctld.toml", or chown it to root or the gateway's user
-nomadctld.toml:2:11: warning: general.hostkey: file "hostkey" is a secret, and group 4713 can read it; chmod 600 "hostkey", or 640 with a group that only the gateway is in
-nomadctld.toml:7:9: warning: nomad.production.token: file "token" is a secret, and group 4713 can read it; chmod 600 "token", or 640 with a group that only the gateway is in
-nomadctld.toml:7:9: warning: nomad.production.token: file "token" can be changed by group 4713; chmod go-w "token", or chown it to root or the gateway's user
-nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" is a secret, and group 4713 can read it; chmod 600 "key.pem", or 640 with a group that only the gateway is in
-nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name another folder
+		"root's files for another group": {chown(0, 4713, map[string]os.FileMode{
+			"hostkey": 0o640, "token": 0o660,
+			"key.pem": 0o440, "nomadctld.toml": 0o664, "log/audit.jsonl": 0o600, "jobs": 0o700,
+		}), other, `
+nomadctld.toml: warning: the config file is writable by group 4713; chmod go-w "nomadctld.toml", or chown it to root or
+	the gateway's user
+nomadctld.toml:2:11: warning: general.hostkey: file "hostkey" is secret, but readable by group 4713; chmod 600
+	"hostkey", or chmod 640 with a group that only the gateway is in
+nomadctld.toml:7:9: warning: nomad.production.token: file "token" is secret, but readable by group 4713; chmod 600
+	"token", or chmod 640 with a group that only the gateway is in
+nomadctld.toml:7:9: warning: nomad.production.token: file "token" is writable by group 4713; chmod go-w "token", or
+	chown it to root or the gateway's user
+nomadctld.toml:8:51: warning: nomad.production.tls.key: file "key.pem" is secret, but readable by group 4713; chmod 600
+	"key.pem", or chmod 640 with a group that only the gateway is in
+nomadctld.toml:18:8: audit.jobs: directory "jobs" belongs to user 0, but the gateway runs as user 4711; chown it, or
+	name another directory
 `},
-		"another user's files": {chown(4714, 4714, map[string]os.FileMode{"token": 0o644, "nomadctld.toml": 0o600}), environment{uid: 4711}, `
-nomadctld.toml: warning: the config file can be changed by user 4714; chmod go-w "nomadctld.toml", or chown it to root or the gateway's user
-nomadctld.toml:7:9: warning: nomad.production.token: file "token" is a secret, and user 4714 can read it; chmod 600 "token", or 640 with a group that only the gateway is in
-nomadctld.toml:7:9: warning: nomad.production.token: file "token" can be changed by user 4714; chmod go-w "token", or chown it to root or the gateway's user
-nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to user 4711 that the gateway runs as; chown it, or name another folder
-`},
-		"root checks for the gateway": {chown(4711, 4711, map[string]os.FileMode{"hostkey": 0o600, "token": 0o640, "key.pem": 0o600, "nomadctld.toml": 0o640, "log": 0o750, "log/audit.jsonl": 0o640, "jobs": 0o700}), root, ""},
-		// Mounted by Docker, Nomad or Kubernetes, where there are no other users. The folder of jobs is the gateway's own.
+		"another user's files": {
+			chown(4714, 4714, map[string]os.FileMode{"token": 0o644, "nomadctld.toml": 0o600}),
+			environment{uid: 4711},
+			`
+nomadctld.toml: warning: the config file is writable by user 4714; chmod go-w "nomadctld.toml", or chown it to root or
+	the gateway's user
+nomadctld.toml:7:9: warning: nomad.production.token: file "token" is secret, but readable by user 4714; chmod 600
+	"token", or chmod 640 with a group that only the gateway is in
+nomadctld.toml:7:9: warning: nomad.production.token: file "token" is writable by user 4714; chmod go-w "token", or chown
+	it to root or the gateway's user
+nomadctld.toml:18:8: audit.jobs: directory "jobs" belongs to user 0, but the gateway runs as user 4711; chown it, or
+	name another directory
+`,
+		},
+		"root checks for the gateway": {chown(4711, 4711, map[string]os.FileMode{
+			"hostkey": 0o600, "token": 0o640,
+			"key.pem": 0o600, "nomadctld.toml": 0o640, "log": 0o750, "log/audit.jsonl": 0o640, "jobs": 0o700,
+		}), root, ""},
+		// Files that Docker, Nomad or Kubernetes mounts. There are no other users. The gateway owns the jobs directory.
 		"a container": {func(t *testing.T) {
-			chown(0, 0, map[string]os.FileMode{"hostkey": 0o444, "token": 0o444, "key.pem": 0o444, "nomadctld.toml": 0o444, "nomad": 0o755, "log": 0o777, "log/audit.jsonl": 0o644})(t)
+			chown(0, 0, map[string]os.FileMode{
+				"hostkey": 0o444, "token": 0o444, "key.pem": 0o444,
+				"nomadctld.toml": 0o444, "nomad": 0o755, "log": 0o777, "log/audit.jsonl": 0o644,
+			})(t)
 			chown(4711, 4711, map[string]os.FileMode{"jobs": 0o755})(t)
 			fatal(t, os.Chmod(".", 0o777))
 		}, container, ""},
-		"a container with another's jobs": {chown(0, 0, map[string]os.FileMode{"hostkey": 0o444, "jobs": 0o777}), container, `nomadctld.toml:18:8: audit.jobs: others can write to folder "jobs"; chmod 700 "jobs"` + "\n"},
+		"a container with another's jobs": {
+			chown(0, 0, map[string]os.FileMode{"hostkey": 0o444, "jobs": 0o777}),
+			container, `nomadctld.toml:18:8: audit.jobs: directory "jobs" is writable by other users; chmod 700 "jobs"` + "\n",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			writeAccessFiles(t, accessConfig)
@@ -190,9 +249,9 @@ nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to use
 			if dir, err = filepath.EvalSymlinks(dir); err != nil {
 				t.Fatal(err)
 			}
-			cfg, faults := load("nomadctld.toml", nil, tc.as)
-			want := strings.ReplaceAll(strings.TrimPrefix(tc.want, "\n"), "DIR", dir)
-			if got := diagnosticLines(faults); got != want {
+			cfg, diagnostics := load("nomadctld.toml", nil, tc.as)
+			want := strings.NewReplacer("DIR", dir, "\n\t", " ").Replace(strings.TrimPrefix(tc.want, "\n"))
+			if got := diagnosticLines(diagnostics); got != want {
 				t.Errorf("got:\n%s\nwant:\n%s", got, want)
 			}
 			refused := false
@@ -208,8 +267,10 @@ nomadctld.toml:18:8: audit.jobs: folder "jobs" belongs to user 0, and not to use
 
 func TestLoad_RemotePlaintext(t *testing.T) {
 	const (
-		token  = "nomad.production.url: the token is sent to another machine without TLS, and anyone on the network path can read it; write https://"
-		docker = "the Docker daemons are reached without TLS, and anyone who can reach their port is root on the node"
+		token = "nomad.production.url: the token is sent to another machine without TLS, and anyone on the network " +
+			"path can read it; use https://"
+		docker = "the Docker daemons are reached without TLS, and anyone who can connect to their port is root on " +
+			"the node"
 	)
 	for name, tc := range map[string]struct {
 		old, new string
@@ -220,17 +281,39 @@ func TestLoad_RemotePlaintext(t *testing.T) {
 		"http on this machine":      {"https://127.0.0.1:4646\"", "http://127.0.0.2:4646\"", ""},
 		"http to localhost":         {"https://127.0.0.1:4646\"", "http://localhost:4646\"", ""},
 		"http to this machine's v6": {"https://127.0.0.1:4646\"", "http://[::1]:4646\"", ""},
-		"docker's default":          {"[docker]\nexec = \"nomad\"\n", "", "nomadctld.toml: warning: docker.host is missing, so it is tcp://NODE:dockerport: " + docker},
-		"docker's default, auto":    {"exec = \"nomad\"", "exec = \"auto\"", "nomadctld.toml:14:2: warning: docker.host is missing, so it is tcp://NODE:dockerport: " + docker},
-		"docker by tcp":             {"exec = \"nomad\"", "host = \"tcp://{address}:2376\"", "nomadctld.toml:15:8: warning: docker.host: " + docker + `; write host = "tcp://{node}:2376" and [docker.tls], or exec = "nomad"`},
-		"docker by http":            {"exec = \"nomad\"", "host = \"http://{node}:2375\"", "docker.host: " + docker},
-		"docker by https":           {"exec = \"nomad\"", "host = \"https://{node}:2375\"", ""},
-		"docker by tcp and TLS":     {"exec = \"nomad\"", "host = \"tcp://{node}:2376\"\ntls.ca = \"cert.pem\"", ""},
-		"docker by a socket":        {"exec = \"nomad\"", "host = \"unix:///var/run/docker.sock\"", ""},
-		"docker on this machine":    {"exec = \"nomad\"", "host = \"tcp://127.0.0.1:2375\"", ""},
-		"overlapping clusters":      {"[prefix.all]", "[nomad.test]\nurl = \"https://127.0.0.1:1\"\nprefix = [\"p-team1-\"]\n[prefix.all]", `item 1 of nomad.test.prefix, "p-team1-", overlaps with "p-" of nomad.production, line 6, which is another cluster: commands for jobs that fit both need --tier; give each cluster prefixes of its own`},
-		"a longer one first":        {"[prefix.all]", "[nomad.test]\nurl = \"https://127.0.0.1:1\"\nprefix = [\"t-\", \"p\"]\n[prefix.all]", `overlaps with "p-" of nomad.production, line 6`},
-		"one cluster":               {"[prefix.all]", "[nomad.test]\nurl = \"https://127.0.0.1:4646/\"\nprefix = [\"p-team1-\"]\n[prefix.all]", ""},
+		"docker's default": {
+			"[docker]\nexec = \"nomad\"\n", "",
+			"nomadctld.toml: warning: docker.host is not set and defaults to tcp://NODE:dockerport: " + docker,
+		},
+		"docker's default, auto": {
+			"exec = \"nomad\"", "exec = \"auto\"",
+			"nomadctld.toml:14:2: warning: docker.host is not set and defaults to tcp://NODE:dockerport: " + docker,
+		},
+		"docker by tcp": {
+			"exec = \"nomad\"", "host = \"tcp://{address}:2376\"",
+			"nomadctld.toml:15:8: warning: docker.host: " + docker +
+				`; write host = "tcp://{node}:2376" and [docker.tls], or exec = "nomad"`,
+		},
+		"docker by http":         {"exec = \"nomad\"", "host = \"http://{node}:2375\"", "docker.host: " + docker},
+		"docker by https":        {"exec = \"nomad\"", "host = \"https://{node}:2375\"", ""},
+		"docker by tcp and TLS":  {"exec = \"nomad\"", "host = \"tcp://{node}:2376\"\ntls.ca = \"cert.pem\"", ""},
+		"docker by a socket":     {"exec = \"nomad\"", "host = \"unix:///var/run/docker.sock\"", ""},
+		"docker on this machine": {"exec = \"nomad\"", "host = \"tcp://127.0.0.1:2375\"", ""},
+		"overlapping clusters": {
+			"[prefix.all]",
+			"[nomad.test]\nurl = \"https://127.0.0.1:1\"\nprefix = [\"p-team1-\"]\n[prefix.all]", `item 1 of ` +
+				`nomad.test.prefix ("p-team1-") overlaps with "p-" of another cluster (nomad.production, line 6): ` +
+				`commands on jobs that match both need --tier; use different prefixes for each cluster`,
+		},
+		"a longer one first": {
+			"[prefix.all]",
+			"[nomad.test]\nurl = \"https://127.0.0.1:1\"\nprefix = [\"t-\", \"p\"]\n[prefix.all]", `overlaps with ` +
+				`"p-" of another cluster (nomad.production, line 6)`,
+		},
+		"one cluster": {
+			"[prefix.all]",
+			"[nomad.test]\nurl = \"https://127.0.0.1:4646/\"\nprefix = [\"p-team1-\"]\n[prefix.all]", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Replace(accessConfig, tc.old, tc.new, 1)
@@ -241,8 +324,8 @@ func TestLoad_RemotePlaintext(t *testing.T) {
 				t.Fatal("nothing was replaced")
 			}
 			writeAccessFiles(t, text)
-			cfg, faults := load("nomadctld.toml", nil, ordinaryUser())
-			got := diagnosticLines(faults)
+			cfg, diagnostics := load("nomadctld.toml", nil, ordinaryUser())
+			got := diagnosticLines(diagnostics)
 			if tc.old == "" || cfg == nil || tc.want == "" && got != "" || !strings.Contains(got, tc.want) {
 				t.Errorf("got:\n%s\nwant %q", got, tc.want)
 			}
@@ -269,8 +352,18 @@ func TestLoad_RawAsNobody(t *testing.T) {
 		as       environment
 		want     string
 	}{
-		"root, nothing said":  {"[raw]\nuser = \"nomad\"\n", "", environment{}, `nomadctld.toml:3:15: warning: raw.user is "nobody": if the gateway is root, nomad runs as nobody, and any other program of nobody can use the token meanwhile; make an account of its own, useradd --system --shell /usr/sbin/nologin nomadctld-raw, and write user = "nomadctld-raw"`},
-		"root, nobody":        {"user = \"nomad\"", "user = \"nobody\"", environment{}, "nomadctld.toml:20:8: warning: raw.user is"},
+		"root, nothing said": {
+			"[raw]\nuser = \"nomad\"\n", "",
+			environment{},
+			`nomadctld.toml:3:15: warning: raw.user is "nobody": if the gateway is root, nomad runs as nobody, and ` +
+				`other programs of that user can use the token while it runs; create a dedicated account with useradd ` +
+				`--system --shell /usr/sbin/nologin nomadctld-raw, and write user = "nomadctld-raw"`,
+		},
+		"root, nobody": {
+			"user = \"nomad\"", "user = \"nobody\"",
+			environment{},
+			"nomadctld.toml:20:8: warning: raw.user is",
+		},
 		"root, an account":    {"user = \"nomad\"", "user = \"nomad\"", environment{}, ""},
 		"root, no nomad":      {"nomadbinary = \"nomad\"\n", "", environment{}, ""},
 		"not root":            {"user = \"nomad\"", "user = \"nobody\"", ordinaryUser(), ""},
@@ -281,8 +374,9 @@ func TestLoad_RawAsNobody(t *testing.T) {
 				tc.as.uid = 4711
 			}
 			writeAccessFiles(t, strings.Replace(accessConfig, tc.old, tc.new, 1))
-			_, faults := load("nomadctld.toml", nil, tc.as)
-			if got := diagnosticLines(faults); (tc.want != "") != strings.Contains(got, "raw.user") || !strings.Contains(got, tc.want) {
+			_, diagnostics := load("nomadctld.toml", nil, tc.as)
+			if got := diagnosticLines(diagnostics); (tc.want != "") != strings.Contains(got, "raw.user") ||
+				!strings.Contains(got, tc.want) {
 				t.Errorf("got:\n%s\nwant %q", got, tc.want)
 			}
 		})

@@ -14,10 +14,11 @@ import (
 
 func TestLoad_EveryKey(t *testing.T) {
 	text := read(t, testdata(t, "full.toml"))
-	got, faults := loadText(t, string(text))
-	later := slices.DeleteFunc(slices.Clone(faults), func(f config.Diagnostic) bool { return !strings.Contains(f.Message, "has no effect in this version") })
-	if len(later) != 3 || len(faults) != 3 {
-		t.Fatalf("got faults, want three warnings of what has no effect yet:\n%s", formatDiagnostics(faults))
+	got, diagnostics := loadText(t, string(text))
+	notImplemented := slices.DeleteFunc(slices.Clone(diagnostics),
+		func(f config.Diagnostic) bool { return !strings.Contains(f.Message, "has no effect in this version") })
+	if len(notImplemented) != 3 || len(diagnostics) != 3 {
+		t.Fatalf("got diagnostics, want three warnings about keys without effect:\n%s", formatDiagnostics(diagnostics))
 	}
 	tls := config.TLS{CA: "ca.pem", Cert: "client.pem", Key: "client-key.pem", ServerName: "server.global.nomad"}
 	dockerTLS := tls
@@ -37,10 +38,13 @@ func TestLoad_EveryKey(t *testing.T) {
 			Name: "lnx", Prefixes: []string{"p-", "q-"}, Raw: true,
 			Commands: []string{"ps", "logs", "@read"}, Namespaces: []string{"default", "team-1"},
 		}},
-		Users:  []config.User{{Name: "wim", FullName: "Wim", Groups: []string{"lnx"}}},
-		Docker: config.Docker{Exec: "docker", Host: "tcp://{address}:2376", Refuse: []string{"raw_exec"}, TLS: dockerTLS},
-		Auth:   config.Auth{UserCA: "user_ca.pub"},
-		Audit:  config.Audit{File: "-", Recordings: "recordings", Required: true, Jobs: "jobs"},
+		Users: []config.User{{Name: "wim", FullName: "Wim", Groups: []string{"lnx"}}},
+		Docker: config.Docker{
+			Exec: "docker", Host: "tcp://{address}:2376", Refuse: []string{"raw_exec"},
+			TLS: dockerTLS,
+		},
+		Auth:  config.Auth{UserCA: "user_ca.pub"},
+		Audit: config.Audit{File: "-", Recordings: "recordings", Required: true, Jobs: "jobs"},
 		Limits: config.Limits{
 			Sessions: 3, Connections: 50, Unauthenticated: 6, Idle: 90 * time.Minute,
 			User: config.UserLimits{Connections: 4, Sessions: 7, Programs: 5, Logs: 8},
@@ -48,9 +52,10 @@ func TestLoad_EveryKey(t *testing.T) {
 		Metrics: config.Metrics{Bind: "127.0.0.1:9122"},
 		Raw:     config.Raw{User: "nomad", Allow: []string{"job status", "node"}},
 	}
-	// A field that is not set in the wanted value is a key that the file does not test.
+	// If a field of want is not set, full.toml does not test its key.
 	checkAllSet(t, "Config", reflect.ValueOf(*want))
-	if keys := got.Users[0].Keys; len(keys) != 2 || keys[0].Type() != "ssh-ed25519" || keys[1].Type() != "ecdsa-sha2-nistp256" {
+	if keys := got.Users[0].Keys; len(keys) != 2 || keys[0].Type() != "ssh-ed25519" ||
+		keys[1].Type() != "ecdsa-sha2-nistp256" {
 		t.Errorf("got keys %v, want an ed25519 key and an ECDSA key", keys)
 	}
 	got.Users[0].Keys = nil
@@ -67,7 +72,7 @@ func checkAllSet(t *testing.T, path string, v reflect.Value) {
 		}
 	case reflect.Slice:
 		if v.Type() == reflect.TypeFor[[]ssh.PublicKey]() {
-			return // compared apart
+			return // compared separately
 		}
 		fallthrough
 	case reflect.Map:
@@ -86,9 +91,9 @@ func checkAllSet(t *testing.T, path string, v reflect.Value) {
 }
 
 func TestLoad_Defaults(t *testing.T) {
-	got, faults := loadText(t, validConfig)
-	if len(faults) > 0 {
-		t.Fatalf("got faults, want none:\n%s", formatDiagnostics(faults))
+	got, diagnostics := loadText(t, validConfig)
+	if len(diagnostics) > 0 {
+		t.Fatalf("got diagnostics, want none:\n%s", formatDiagnostics(diagnostics))
 	}
 	key, _, _, _, _ := ssh.ParseAuthorizedKey([]byte(wim))
 	want := &config.Config{
@@ -114,7 +119,7 @@ func TestReference_ExplainsEveryKey(t *testing.T) {
 	for _, section := range config.Reference {
 		for _, key := range section.Keys {
 			if key.About == "" {
-				t.Errorf("[%s] %s: nothing says what it is", section.Table, key.Example)
+				t.Errorf("[%s] %s: not documented", section.Table, key.Example)
 			}
 		}
 	}

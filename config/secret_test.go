@@ -7,7 +7,7 @@ import (
 	"nomadctld/config"
 )
 
-// What people paste in the wrong place must not end up in a log.
+// A secret that is pasted into the wrong key must not be printed.
 func TestLoad_NeverShowsSecrets(t *testing.T) {
 	const token = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 	inFixture(t)
@@ -24,18 +24,19 @@ func TestLoad_NeverShowsSecrets(t *testing.T) {
 		"private key instead of its pub":  editValid(t, `"`+wim+`"`, `"""`+private+`"""`),
 		"body of a private key":           editValid(t, wim, body),
 		"private key as the token":        editValid(t, "[prefix.lnx]", "token = \"hostkey\"\n[prefix.lnx]"),
-		"private key as the CA":           editValid(t, "[prefix.lnx]", "[auth]\nuserca = \"hostkey-rsa\"\n[prefix.lnx]"),
-		"damaged private key":             editValid(t, `"hostkey"`, `"damaged"`),
+		"private key as the CA": editValid(t, "[prefix.lnx]",
+			"[auth]\nuserca = \"hostkey-rsa\"\n[prefix.lnx]"),
+		"damaged private key": editValid(t, `"hostkey"`, `"damaged"`),
 	} {
 		write(t, "damaged", []byte(strings.Replace(private, body, "AAAA"+body, 1)))
 		write(t, "nomadctld.toml", []byte(text))
-		cfg, faults := config.Load("nomadctld.toml", commands)
-		if cfg != nil || len(faults) == 0 {
-			t.Errorf("%s: got a config, want a fault", name)
+		cfg, diagnostics := config.Load("nomadctld.toml", commands)
+		if cfg != nil || len(diagnostics) == 0 {
+			t.Errorf("%s: got a config, want a diagnostic", name)
 		}
 		for _, secret := range []string{token[1:], body[4:], "a-token"} {
-			if strings.Contains(formatDiagnostics(faults), secret) {
-				t.Errorf("%s: got the secret shown, want it left out:\n%s", name, formatDiagnostics(faults))
+			if strings.Contains(formatDiagnostics(diagnostics), secret) {
+				t.Errorf("%s: got the secret, want a message without it:\n%s", name, formatDiagnostics(diagnostics))
 			}
 		}
 	}

@@ -9,65 +9,69 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// parsePublicKey parses the one line of a .pub file, or says what is wrong with it, as the rest of a sentence about it,
-// without showing any of it: people paste private keys.
+// parsePublicKey parses the line of a .pub file, or returns what is wrong with it. The problem contains nothing of the
+// line, because people paste private keys.
 func parsePublicKey(line string) (ssh.PublicKey, *problem) {
-	const mend = "paste the one line of the .pub file, such as ssh-ed25519 AAAA..."
+	const hint = "paste the line of the .pub file, such as ssh-ed25519 AAAA..."
 	line = strings.TrimSpace(line)
 	kind, _, _ := strings.Cut(strings.ReplaceAll(line, "\t", " "), " ")
 	switch {
 	case line == "":
-		return nil, &problem{"is empty", mend}
+		return nil, &problem{"is empty", hint}
 	case strings.Contains(line, "PRIVATE KEY"):
-		return nil, &problem{"is a private key", mend}
+		return nil, &problem{"is a private key", hint}
 	case strings.ContainsAny(line, "\r\n"):
-		return nil, &problem{"has more than one line", mend}
+		return nil, &problem{"has more than one line", hint}
 	}
 	key, _, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	switch {
 	case err != nil && kind == "ssh-dss":
 		return nil, &problem{reasonDSA, hintWeakKey}
 	case err != nil && strings.HasPrefix(kind, "ssh-") && strings.Contains(line, " "):
-		return nil, &problem{"is a damaged SSH key: a part of it is missing or altered", mend}
+		return nil, &problem{"is a damaged SSH key: part of it is missing or changed", hint}
 	case err != nil:
-		return nil, &problem{"is not an SSH key", mend}
+		return nil, &problem{"is not an SSH key", hint}
 	case len(options) > 0 || kind != key.Type():
-		return nil, &problem{"has options before the key, which would not be obeyed", "begin with the type, such as ssh-ed25519"}
+		return nil, &problem{
+			"has options before the key, which are not supported", "start with the key type, such as ssh-ed25519",
+		}
 	}
 	if _, ok := key.(*ssh.Certificate); ok {
-		return nil, &problem{"is a certificate, not a key", "paste the key it was made for: certificates prove nobody in this version"}
+		return nil, &problem{
+			"is a certificate, not a key", "paste the key that it certifies (certificates are not supported yet)",
+		}
 	}
-	if why := weakKeyReason(key); why != "" {
-		return nil, &problem{why, hintWeakKey}
+	if reason := weakKeyReason(key); reason != "" {
+		return nil, &problem{reason, hintWeakKey}
 	}
 	return key, nil
 }
 
 const (
 	reasonDSA   = "is a DSA key, which is no longer safe"
-	hintWeakKey = "make a new one: ssh-keygen -t ed25519"
+	hintWeakKey = "create a new key: ssh-keygen -t ed25519"
 )
 
-// weakKeyReason says why a key is not safe to use; empty when it is.
+// weakKeyReason returns why a key is not safe, or "".
 func weakKeyReason(key ssh.PublicKey) string {
 	if key.Type() == "ssh-dss" {
 		return reasonDSA
 	}
 	if c, ok := key.(ssh.CryptoPublicKey); ok {
 		if r, ok := c.CryptoPublicKey().(*rsa.PublicKey); ok && r.N.BitLen() < 2048 {
-			return "is an RSA key of less than 2048 bits"
+			return "is an RSA key with fewer than 2048 bits"
 		}
 	}
 	return ""
 }
 
-// hostKeys checks the files the gateway proves itself with.
+// hostKeys checks the gateway's host key files.
 func (l *loader) hostKeys(t *table) []string {
-	const make = "make one: ssh-keygen -t ed25519 -N '' -f /etc/nomadctld/ssh_host_ed25519_key, and write hostkey = " +
-		`"/etc/nomadctld/ssh_host_ed25519_key"`
+	const hint = "create one: ssh-keygen -t ed25519 -N '' -f /etc/nomadctld/ssh_host_ed25519_key, and write " +
+		`hostkey = "/etc/nomadctld/ssh_host_ed25519_key"`
 	listed := t.textOrTexts("hostkey", `hostkey = "/etc/ssh/ssh_host_ed25519_key"`)
 	if listed.empty() {
-		l.errorf(listed.at, make, "%s is missing", listed.name)
+		l.errorf(listed.at, hint, "%s is missing", listed.name)
 	}
 	var files []string
 	for _, v := range listed.items {
@@ -77,10 +81,12 @@ func (l *loader) hostKeys(t *table) []string {
 			continue
 		}
 		stat, _ := info.Sys().(*syscall.Stat_t)
-		if why, mend := hostKeyProblem(data); why != "" {
-			l.errorf(v.at, mend, "%s: file %s %s", v.name, quote(v.text), why)
-		} else if stat != nil && int(stat.Uid) == l.env.uid && info.Mode().Perm()&0o077 != 0 { // as sshd
-			l.errorf(v.at, "chmod 600 "+quote(v.text), "%s: file %s is a private key with mode %04o, which is open to others; sshd refuses it too", v.name, quote(v.text), info.Mode().Perm())
+		if reason, hint := hostKeyProblem(data); reason != "" {
+			l.errorf(v.at, hint, "%s: file %s %s", v.name, quote(v.text), reason)
+		} else if stat != nil && int(stat.Uid) == l.env.uid && info.Mode().Perm()&0o077 != 0 { // as in sshd
+			l.errorf(v.at, "chmod 600 "+quote(v.text),
+				"%s: private key file %s with mode %04o is accessible to other users",
+				v.name, quote(v.text), info.Mode().Perm())
 		} else {
 			l.checkFileAccess(v.at, v.name, v.text, info, true)
 		}
@@ -88,19 +94,19 @@ func (l *loader) hostKeys(t *table) []string {
 	return files
 }
 
-// hostKeyProblem says what is wrong with a host key file. No part of it is shown.
-func hostKeyProblem(data []byte) (why, mend string) {
-	mend = "name a private key such as ssh-keygen -t ed25519 -N '' makes"
+// hostKeyProblem returns what is wrong with the content of a host key file, or "". It contains nothing of the content.
+func hostKeyProblem(data []byte) (reason, hint string) {
+	hint = "name a private key, such as ssh-keygen -t ed25519 -N '' creates"
 	signer, err := ssh.ParsePrivateKey(data)
 	var locked *ssh.PassphraseMissingError
 	switch {
 	case errors.As(err, &locked):
-		return "has a passphrase, which nobody is there to type", "remove it: ssh-keygen -p -N '' -f FILE"
+		return "has a passphrase, which the gateway cannot enter", "remove it: ssh-keygen -p -N '' -f FILE"
 	case err != nil:
 		if _, _, _, _, err := ssh.ParseAuthorizedKey(data); err == nil {
 			return "is a public key", "name the file without .pub"
 		}
-		return "is not a private key", mend
+		return "is not a private key", hint
 	}
-	return weakKeyReason(signer.PublicKey()), mend
+	return weakKeyReason(signer.PublicKey()), hint
 }

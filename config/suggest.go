@@ -8,7 +8,7 @@ import (
 	"nomadctld/internal/suggest"
 )
 
-// didYouMean says which of the known words was probably meant, or lists them when none is near.
+// didYouMean returns the known word that is close to word, or lists the known words if none is close.
 func didYouMean(word string, known []string) string {
 	if best := suggest.Closest(word, known); best != "" {
 		return fmt.Sprintf("did you mean %s?", quote(best))
@@ -16,6 +16,5 @@ func didYouMean(word string, known []string) string {
 	if len(known) == 0 {
 		return "remove it"
 	}
-	all := slices.Sorted(slices.Values(known))
-	return "known here: " + strings.Join(all, ", ")
+	return "use one of: " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
 }

@@ -8,34 +8,34 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// A table hands out what one table of the file holds, key by key. A key that is absent, or whose value is of the wrong
-// type, reads as empty; the latter is reported. done then reports the keys nobody asked for.
+// A table reads the values of one table of the file, key by key. An absent key, or one with a value of the wrong type,
+// reads as empty. A wrong type is reported. Finally, reportUnknownKeys reports the keys that were not read.
 type table struct {
 	r     *report
-	node  *node // nil: the file has no such table
+	node  *node // nil: the file does not have the table
 	name  string
-	known []string
+	known []string // the keys that were read
 }
 
 // A value is a string of the file.
 type value struct {
 	name  string // the path of its key, for messages
 	text  string
-	at    int  // where it stands, or the table it is missing from
+	at    int  // its offset, or that of the table without it
 	given bool // the key is in the file
-	ok    bool // and it is a string
+	ok    bool // the key is in the file and has the right type
 }
 
-// A list is the strings of a list, or a single string where that may stand for a list of one.
+// A list is the strings of a list, or of a single string if a key accepts both.
 type list struct {
-	value // where and whether; no text
+	value // the list as a whole, without text
 	items []value
 }
 
-// empty reports whether the list is absent or has nothing in it, not counting one that was already reported.
+// empty reports whether the list is absent or has no items. It is false if the list was already reported as wrong.
 func (l list) empty() bool { return len(l.items) == 0 && (!l.given || l.ok) }
 
-// find is the node under a key, or nil.
+// find returns the node of a key, or nil.
 func (t *table) find(key string) *node {
 	if t.node == nil {
 		return nil
@@ -43,17 +43,17 @@ func (t *table) find(key string) *node {
 	return t.node.get(key)
 }
 
-// declare is find for a key that belongs here; its case must be right.
+// declare marks key as a valid key of the table, and returns its node or nil. It reports a key that is not lowercase.
 func (t *table) declare(key string) *node {
 	t.known = append(t.known, key)
 	n := t.find(key)
 	if n != nil && n.name != key {
-		t.r.errorf(n.key, "write "+key, "%s is not in lower case", n.path())
+		t.r.errorf(n.key, "write "+key, "%s is not lowercase", n.path())
 	}
 	return n
 }
 
-// at is where the table is opened, -1 when it is not.
+// at returns the offset of the table, or -1 if the file does not have it.
 func (t *table) at() int {
 	if t.node == nil {
 		return -1
@@ -61,7 +61,7 @@ func (t *table) at() int {
 	return t.node.key
 }
 
-// missingValue is the value of a key that is not there.
+// missingValue returns the value of an absent key.
 func (t *table) missingValue(key string) value {
 	v := value{name: key, at: t.at()}
 	if t.name != "" {
@@ -70,7 +70,7 @@ func (t *table) missingValue(key string) value {
 	return v
 }
 
-// hasKind reports whether n is of the kind, and that as a fault if not. example is a line to write instead.
+// hasKind reports whether n is of the kind, and adds an error if not. example is the line to write instead.
 func (t *table) hasKind(n *node, kind unstable.Kind, name, example string) bool {
 	if n.kind != kind {
 		t.r.errorf(n.at, "write "+example, "%s is %s, not %s", name, kindNames[n.kind], kindNames[kind])
@@ -79,9 +79,10 @@ func (t *table) hasKind(n *node, kind unstable.Kind, name, example string) bool 
 }
 
 var kindNames = map[unstable.Kind]string{
-	unstable.String: "a string", unstable.Integer: "a whole number", unstable.Float: "a number with a point",
+	unstable.String: "a string", unstable.Integer: "a whole number", unstable.Float: "a decimal number",
 	unstable.Bool: "true or false", unstable.Array: "a list", unstable.Table: "a table",
-	unstable.DateTime: "a date", unstable.LocalDate: "a date", unstable.LocalDateTime: "a date", unstable.LocalTime: "a time",
+	unstable.DateTime: "a date", unstable.LocalDate: "a date", unstable.LocalDateTime: "a date",
+	unstable.LocalTime: "a time",
 }
 
 func (t *table) text(key, example string) value {
@@ -94,7 +95,7 @@ func (t *table) text(key, example string) value {
 	return v
 }
 
-// textOrNumber is text, or a whole number as it is written.
+// textOrNumber is text, but also accepts a whole number.
 func (t *table) textOrNumber(key, example string) value {
 	if n := t.find(key); n == nil || n.kind != unstable.Integer {
 		return t.text(key, example)
@@ -122,7 +123,7 @@ func (t *table) texts(key, example string) list {
 	return l
 }
 
-// textOrTexts is texts, or a string that stands for a list of one.
+// textOrTexts is texts, but also accepts a string instead of a list of one.
 func (t *table) textOrTexts(key, example string) list {
 	if n := t.find(key); n == nil || n.kind != unstable.String {
 		return t.texts(key, example)
@@ -131,17 +132,17 @@ func (t *table) textOrTexts(key, example string) list {
 	return list{value: v, items: []value{v}}
 }
 
-// number is a whole number above zero, or otherwise when the key is absent.
-func (t *table) number(key string, otherwise int) int {
-	example := fmt.Sprintf("%s = %d", key, otherwise)
+// number returns a whole number above zero, or the default if the key is absent or wrong.
+func (t *table) number(key string, defaultValue int) int {
+	example := fmt.Sprintf("%s = %d", key, defaultValue)
 	n := t.declare(key)
 	if n == nil || !t.hasKind(n, unstable.Integer, n.path(), example) {
-		return otherwise
+		return defaultValue
 	}
 	i, err := strconv.ParseInt(n.text, 0, strconv.IntSize)
 	if err != nil || i < 1 || i > 1<<30 {
 		t.r.errorf(n.at, "write a number such as "+example, "%s is not between 1 and %d", n.path(), 1<<30)
-		return otherwise
+		return defaultValue
 	}
 	return int(i)
 }
@@ -151,7 +152,7 @@ func (t *table) boolean(key string) bool {
 	return n != nil && t.hasKind(n, unstable.Bool, n.path(), key+" = true") && n.text == "true"
 }
 
-// sub is the table under a key, empty when the file has none.
+// sub returns the table of a key. If the file does not have it, the table is empty.
 func (t *table) sub(key string) *table {
 	s := &table{r: t.r, name: t.missingValue(key).name}
 	if n := t.declare(key); n != nil && t.hasKind(n, unstable.Table, n.path(), "["+s.name+"]") {
@@ -167,28 +168,28 @@ func (t *table) subtables() []*table {
 		return nil
 	}
 	for _, n := range t.node.children {
-		if t.hasKind(n, unstable.Table, n.path(), "["+t.name+".NAME] above it, where NAME is yours") {
+		if t.hasKind(n, unstable.Table, n.path(), "["+t.name+".NAME] before it, with a name of your choice") {
 			all = append(all, &table{r: t.r, node: n, name: n.path()})
 		}
 	}
 	return all
 }
 
-// reportUnknownKeys reports the keys that no one asked for.
+// reportUnknownKeys reports the keys that were not declared.
 func (t *table) reportUnknownKeys() {
 	if t.node == nil {
 		return
 	}
-	asked := map[string]bool{}
+	known := map[string]bool{}
 	for _, key := range t.known {
-		asked[key] = true
+		known[key] = true
 	}
 	for _, n := range t.node.children {
-		if what := "key"; !asked[strings.ToLower(n.name)] {
+		if kind := "key"; !known[strings.ToLower(n.name)] {
 			if n.kind == unstable.Table {
-				what = "table"
+				kind = "table"
 			}
-			t.r.errorf(n.key, didYouMean(n.name, t.known), "unknown %s %s", what, n.path())
+			t.r.errorf(n.key, didYouMean(n.name, t.known), "unknown %s %s", kind, n.path())
 		}
 	}
 }

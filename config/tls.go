@@ -5,29 +5,30 @@ import (
 	"crypto/x509"
 )
 
-// tls reads a [....tls] table. Where the connection is not encrypted, why says so.
-func (l *loader) tls(t *table, encrypted bool, why string) TLS {
+// tls reads a [....tls] table. If the connection is not encrypted, reason is the cause.
+func (l *loader) tls(t *table, encrypted bool, reason string) TLS {
 	defer t.reportUnknownKeys()
 	ca := t.text("ca", `ca = "/etc/nomadctld/ca.pem"`)
 	cert := t.text("cert", `cert = "/etc/nomadctld/client.pem"`)
 	key := t.text("key", `key = "/etc/nomadctld/client-key.pem"`)
 	server := t.text("servername", `servername = "server.global.nomad"`)
 	if t.node != nil && len(t.node.children) > 0 && !encrypted {
-		l.errorf(t.node.key, "write https://, or remove the table", "%s has no effect, because %s", t.name, why)
+		l.errorf(t.node.key, "use https://, or remove the table", "%s has no effect, because %s", t.name, reason)
 	}
 	if data, ok := l.loadFile(ca, false); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
-		l.errorf(ca.at, "name a PEM file, with BEGIN CERTIFICATE in it", "%s: file %s holds no certificate", ca.name, quote(ca.text))
+		l.errorf(ca.at, "name a file with a certificate in PEM format",
+			"%s: file %s contains no certificate", ca.name, quote(ca.text))
 	}
 	certPEM, haveCert := l.loadFile(cert, false)
 	keyPEM, haveKey := l.loadFile(key, true)
 	switch {
 	case cert.given && !key.given:
-		l.errorf(cert.at, "write the key too", "%s is set, but %s is not", cert.name, key.name)
+		l.errorf(cert.at, "set the key too", "%s is set, but %s is not", cert.name, key.name)
 	case key.given && !cert.given:
-		l.errorf(key.at, "write the certificate too", "%s is set, but %s is not", key.name, cert.name)
+		l.errorf(key.at, "set the certificate too", "%s is set, but %s is not", key.name, cert.name)
 	case haveCert && haveKey:
 		if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
-			l.errorf(cert.at, "name a PEM certificate and the PEM key it was made for", "%s and %s do not belong together", cert.name, key.name)
+			l.errorf(cert.at, "name a PEM certificate and its PEM key", "%s and %s do not match", cert.name, key.name)
 		}
 	}
 	return TLS{CA: ca.text, Cert: cert.text, Key: key.text, ServerName: server.text}

@@ -8,7 +8,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// A node is a value or a table of the file, and where it stands.
+// A node is a value or a table of the file, with its position.
 type node struct {
 	parent    *node
 	name      string // its key
@@ -16,24 +16,24 @@ type node struct {
 	kind      unstable.Kind
 	text      string           // of a scalar, decoded
 	items     []*node          // of an Array
-	children  []*node          // of a Table: what is in it, as in the file
-	byKey     map[string]*node // the same by key in lower case, which is how the original read keys
-	tableKind tableKind
+	children  []*node          // of a Table, in the order of the file
+	byKey     map[string]*node // children by lowercase key, because the original ignored the case of keys
+	tableKind tableKind        // of a Table
 }
 
-// tableKind says what made a table, because TOML lets only some be continued elsewhere in the file.
+// A tableKind is the syntax that created a table. TOML allows only some kinds to be continued elsewhere in the file.
 type tableKind int
 
 const (
-	implicitTable tableKind = iota // a deeper header: a by [a.b]
-	headerTable                    // its own header
-	dottedTable                    // a dotted key: a by a.b = 1
-	inlineTable                    // a value: a = {b = 1}
+	implicitTable tableKind = iota // by a deeper header: a by [a.b]
+	headerTable                    // by its own header
+	dottedTable                    // by a dotted key: a by a.b = 1
+	inlineTable                    // by a value: a = {b = 1}
 )
 
 var bareKeyPattern = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// path names the node as the file would, such as nomad.production.url.
+// path returns the name of the node in TOML, such as nomad.production.url.
 func (n *node) path() string {
 	var names []string
 	for ; n.parent != nil; n = n.parent {
@@ -47,11 +47,11 @@ func (n *node) path() string {
 	return strings.Join(names, ".")
 }
 
-// get returns what t holds under a key, whatever its case; nil when nothing.
+// get returns the child with a key, whose case it ignores, or nil.
 func (n *node) get(key string) *node { return n.byKey[strings.ToLower(key)] }
 
-// add puts child under parent, unless its key is taken: then that is reported and child stays outside of the tree, so
-// that nothing in it is reported twice.
+// add adds child to parent. If the key is already used, it reports that and keeps child out of the tree, so that
+// nothing in child is reported twice.
 func (r *report) add(parent, child *node) {
 	child.parent = parent
 	if old := parent.get(child.name); old != nil {
@@ -66,24 +66,24 @@ func (r *report) add(parent, child *node) {
 }
 
 func (r *report) duplicateKey(old, again *node) {
-	mend, as := "keep one of the two", ""
+	hint, as := "remove one of them", ""
 	if again.kind == unstable.Table {
-		mend = "put both into one table"
+		hint = "merge them into one table"
 	}
 	if old.name != again.name {
-		as = ", as " + old.path()
-		mend += ": names that differ only in case are one name"
+		as = " as " + old.path()
+		hint += " (the case of names is ignored)"
 	}
-	r.errorf(again.key, mend, "%s is already there on line %d%s", again.path(), r.line(old.key), as)
+	r.errorf(again.key, hint, "%s is already defined on line %d%s", again.path(), r.line(old.key), as)
 }
 
-// A part is one part of a dotted key.
+// A keyPart is one part of a dotted key.
 type keyPart struct {
 	name string
 	at   int
 }
 
-// keyOf returns the key of an expression whose offsets count from base, and the offset behind it.
+// keyOf returns the key of an expression whose offsets are relative to base, and the offset after the key.
 func keyOf(e *unstable.Node, base int) (key []keyPart, end int) {
 	for it := e.Key(); it.Next(); {
 		raw := it.Node().Raw
@@ -93,32 +93,33 @@ func keyOf(e *unstable.Node, base int) (key []keyPart, end int) {
 	return key, end
 }
 
-// table returns the table that p names in parent, made if need be. Where TOML forbids to go on with the one that is
-// there, that is reported and the table stays outside of the tree.
-func (r *report) table(parent *node, p keyPart, by tableKind) *node {
-	child := &node{name: p.name, key: p.at, at: p.at, kind: unstable.Table, tableKind: by}
+// table returns the table p of parent, and creates it if needed. If TOML does not allow the existing table to be
+// continued, it reports that and returns a table outside of the tree.
+func (r *report) table(parent *node, p keyPart, kind tableKind) *node {
+	child := &node{name: p.name, key: p.at, at: p.at, kind: unstable.Table, tableKind: kind}
 	old := parent.get(p.name)
 	if old == nil || old.kind != unstable.Table || old.tableKind == inlineTable ||
-		by == headerTable && old.tableKind != implicitTable || by == dottedTable && old.tableKind != dottedTable {
+		kind == headerTable && old.tableKind != implicitTable || kind == dottedTable && old.tableKind != dottedTable {
 		r.add(parent, child)
 		return child
 	}
 	if old.name != p.name {
-		r.errorf(p.at, "write both in lower case", "%s is spelled %s on line %d", quote(p.name), quote(old.name), r.line(old.key))
+		r.errorf(p.at, "use lowercase for both",
+			"%s is spelled %s on line %d", quote(p.name), quote(old.name), r.line(old.key))
 	}
-	if by == headerTable {
+	if kind == headerTable {
 		old.tableKind, old.key, old.at = headerTable, p.at, p.at
 	}
 	return old
 }
 
-// openTable returns the table that a header opens.
+// openTable returns the table of a header.
 func (r *report) openTable(root *node, e *unstable.Node, base int) *node {
 	key, _ := keyOf(e, base)
 	last := len(key) - 1
 	if e.Kind == unstable.ArrayTable {
 		n := &node{parent: root, name: key[last].name, key: key[last].at, at: key[last].at, kind: unstable.Table}
-		r.errorf(key[0].at, "write the name in single brackets", "[[%s]] is a list of tables, and nothing here is one", n.path())
+		r.errorf(key[0].at, "use single brackets", "[[%s]] is a list of tables, which is not supported here", n.path())
 		return n
 	}
 	for _, p := range key[:last] {
@@ -127,7 +128,7 @@ func (r *report) openTable(root *node, e *unstable.Node, base int) *node {
 	return r.table(root, key[last], headerTable)
 }
 
-// setKey puts what a line key = value says into t.
+// setKey adds the key and value of a line to t.
 func (r *report) setKey(t *node, e *unstable.Node, base int) {
 	key, at := keyOf(e, base)
 	for r.src[at] == ' ' || r.src[at] == '\t' || r.src[at] == '=' {
@@ -148,7 +149,7 @@ func (r *report) setValue(n *node, v *unstable.Node, base int) {
 	case unstable.Array:
 		for it := v.Children(); it.Next(); {
 			item := &node{parent: n, at: n.at}
-			if it.Node().Kind != unstable.Array { // the parser does not say where a list begins
+			if it.Node().Kind != unstable.Array { // the parser does not report the offset of a list
 				item.at = base + int(it.Node().Raw.Offset)
 			}
 			r.setValue(item, it.Node(), base)

@@ -7,16 +7,16 @@ import (
 	"slices"
 )
 
-// loginPattern is what a user may be called: it is typed after ssh -l, and is part of the names of recordings.
+// loginPattern matches valid login names. Users type them after ssh -l, and they are part of the names of recordings.
 var loginPattern = regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{N}._+-]{0,63}$`)
 
-// keyOwner is whose a key is, and where the file says so.
+// keyOwner is the user who first listed a key.
 type keyOwner struct {
 	user string // the path of the table
-	at   int
+	at   int    // the offset of the key
 }
 
-// users reads [users]; groups and auth have been read.
+// users reads [users]. The groups and [auth] must have been read.
 func (l *loader) users(t *table) []User {
 	var users []User
 	all := t.subtables()
@@ -24,7 +24,8 @@ func (l *loader) users(t *table) []User {
 		users = append(users, l.user(sub))
 	}
 	if len(all) == 0 && l.cfg.Auth.UserCA == "" {
-		l.errorf(t.at(), `write [users.wim] with key = "ssh-ed25519 AAAA..." and prefix = ["lnx"]`, "there is no user, so nobody can log in")
+		l.errorf(t.at(), `write [users.wim] with key = "ssh-ed25519 AAAA..." and prefix = ["lnx"]`,
+			"no user is configured, so nobody can log in")
 	}
 	return users
 }
@@ -33,9 +34,10 @@ func (l *loader) user(t *table) User {
 	defer t.reportUnknownKeys()
 	u := User{Name: t.node.name}
 	if !loginPattern.MatchString(u.Name) {
-		l.errorf(t.node.key, "use letters, digits and . _ - +, beginning with a letter, a digit or _", "%s is no login name", t.name)
+		l.errorf(t.node.key, "use letters, digits and . _ - +, starting with a letter, a digit or _",
+			"%s is not a valid login name", t.name)
 	} else {
-		l.warnCase(t.node, "log in as that")
+		l.warnCase(t.node, "login")
 	}
 	const example = `key = "ssh-ed25519 AAAA..."`
 	one := t.text("key", example)
@@ -55,40 +57,44 @@ func (l *loader) user(t *table) User {
 }
 
 func (l *loader) userKey(u *User, t string, v value) {
-	key, bad := parsePublicKey(v.text)
-	if bad != nil {
-		l.errorf(v.at, bad.hint, "%s %s", v.name, bad.reason)
+	key, p := parsePublicKey(v.text)
+	if p != nil {
+		l.errorf(v.at, p.hint, "%s %s", v.name, p.reason)
 		return
 	}
 	for _, other := range u.Keys {
 		if bytes.Equal(other.Marshal(), key.Marshal()) {
-			l.warnf(v.at, "remove one of the two", "%s is a key that the user already has", v.name)
+			l.warnf(v.at, "remove one of them", "%s is the same as another key of this user", v.name)
 			return
 		}
 	}
 	if other, shared := l.keyOwners[string(key.Marshal())]; shared {
-		l.warnf(v.at, "give each user a key of their own", "%s is also a key of %s, line %d: its holder chooses which of the two names is in the audit log", v.name, other.user, l.line(other.at))
+		l.warnf(v.at, "give each user their own key",
+			"%s is also a key of %s, line %d: its holder can choose which of the two names is in the audit log",
+			v.name, other.user, l.line(other.at))
 	} else {
 		l.keyOwners[string(key.Marshal())] = keyOwner{t, v.at}
 	}
 	u.Keys = append(u.Keys, key)
 }
 
-// userGroups returns those of the groups that exist.
+// userGroups returns the groups of names that exist.
 func (l *loader) userGroups(names list, user string) []string {
 	var groups []string
 	for _, v := range names.items {
 		if _, ok := l.cfg.Groups[v.text]; !ok {
-			l.warnf(v.at, didYouMean(v.text, slices.Sorted(maps.Keys(l.cfg.Groups))), "%s, %s, is no prefix group, so it grants nothing", v.name, quote(v.text))
+			l.warnf(v.at, didYouMean(v.text, slices.Sorted(maps.Keys(l.cfg.Groups))),
+				"%s (%s) is not a prefix group and grants nothing", v.name, quote(v.text))
 		} else if !slices.Contains(groups, v.text) {
 			groups = append(groups, v.text)
 		}
 	}
 	if names.empty() {
-		l.warnf(names.at, `write prefix = ["lnx"]`, "%s is empty, so %s owns nothing and is refused at login", names.name, quote(user))
+		l.warnf(names.at, `write prefix = ["lnx"]`,
+			"%s is empty, so %s owns no jobs and cannot log in", names.name, quote(user))
 	} else if len(groups) == 0 && len(names.items) > 0 {
 		last := &l.diagnostics[len(l.diagnostics)-1]
-		last.Message += ", and the user owns nothing and is refused at login"
+		last.Message += ", so the user owns no jobs and cannot log in"
 	}
 	return groups
 }

@@ -1,12 +1,12 @@
-# What the Nomad token of a tier has to be allowed, and no more.
+# The Nomad ACL policy for the token of a tier: the capabilities that the gateway needs, and no others.
 #
-# not run: a cluster of yours takes it; deploy_test.go makes policy and token in its own
+# not run: needs your cluster; deploy_test.go creates the policy and a token in a test cluster
 #
 #   nomad acl policy apply nomadctld nomadctld-policy.hcl
 #   nomad acl token create -name nomadctld -policy nomadctld
 #
-# Who of its users may do what with it is decided by the gateway. A command for which a capability is missing says which;
-# so take away what nobody is to do.
+# The gateway decides which user may run which command. If a capability is missing, the commands that need it name it in
+# their error. Remove the capabilities of commands that nobody should run.
 
 namespace "*" {
   capabilities = [
@@ -18,13 +18,13 @@ namespace "*" {
     # @enter: exec through Nomad.
     "alloc-exec",
 
-    # exec into tasks that nothing isolates from their node, those of raw_exec. Such a shell runs as the user of Nomad's
-    # client agent: it is root on the node. It reads the files and tokens of every other job there, whosever they are. The
-    # prefixes of the gateway end where a job of a user has such a task. Without this, Nomad refuses that exec.
+    # exec into tasks that are not isolated from their node, such as raw_exec tasks. Such a shell runs as the user of
+    # Nomad's client agent, which is root on most nodes. It can read the files and tokens of all jobs on that node, so
+    # the gateway's prefixes no longer protect them. Without this capability, Nomad refuses exec into these tasks.
     # "alloc-node-exec",
 
-    # @operate: stop, start, restart --full, restart of failed allocations, revert, promote, fail, pause, resume; scale and
-    # run too, for which scale-job and dispatch-job would be enough.
+    # @operate: stop, start, restart --full, restart of failed allocations, revert, promote, fail, pause, resume. Also
+    # scale and run, for which scale-job and dispatch-job would be enough.
     "submit-job",
     # dispatch.
     "dispatch-job",
@@ -33,7 +33,7 @@ namespace "*" {
   ]
 }
 
-# Only if the Docker daemons are named by {address} in docker.host, which is looked up in the node.
+# Only if docker.host contains {address}: the gateway reads the node to get its address.
 # node {
 #   policy = "read"
 # }

@@ -1,7 +1,7 @@
-# Two gateways beside the Nomad servers. What they need is in one Nomad variable, which a task of this job may read
-# without a token; -force where there is one already.
+# Two gateways on the machines of the Nomad servers. Their configuration and secrets are in one Nomad variable, which
+# the tasks of this job can read without a token. To replace an existing variable, add -force.
 #
-# not run: the image and the cluster are yours; deploy_test.go has the job validated
+# not run: needs your image and your cluster; deploy_test.go validates the job
 #
 #   nomad acl policy apply nomadctld nomadctld-policy.hcl
 #   ssh-keygen -t ed25519 -N '' -f hostkey
@@ -9,22 +9,23 @@
 #   nomad var put -out none nomad/jobs/nomadctld config=@nomadctld.toml hostkey=@hostkey token=@token
 #   nomad job run -var image=registry.example/nomadctld:v1 nomadctld.nomad.hcl
 #
-# In the configuration these paths hold: hostkey = "/secrets/hostkey", token = "/secrets/token", and in [audit]
-# file = "/alloc/data/audit.jsonl", with which the folder for jobs is /alloc/data/jobs. Or file = "-", if something collects
-# what tasks write, and jobs = "/alloc/data/jobs". More tokens are more items in the variable, and more templates here.
+# Use these paths in the configuration: hostkey = "/secrets/hostkey", token = "/secrets/token" and, in [audit], file =
+# "/alloc/data/audit.jsonl". The jobs directory is then /alloc/data/jobs. If you collect the output of tasks, use file =
+# "-" and jobs = "/alloc/data/jobs" instead. For each further token, add an item to the variable and a template here.
 #
-# Each instance knows its own operations only: ops, ops ID --restore and that two restarts of a job exclude each other are
-# about the instance one is logged in to. Give people names that lead to one of them, and the other as a spare; or count = 1.
+# Each instance has its own list of operations. The commands ops and ops ID --restore see only the instance that you are
+# logged in to, and a restart blocks a second restart of the same job only there. Give users a host name of one instance
+# and keep the other one as a spare, or set count = 1.
 
 variable "image" {
   type        = string
-  description = "The image of make image, where the nodes can pull it."
+  description = "The image that make image builds, in a registry that the nodes can pull from."
 }
 
 variable "port" {
   type        = number
   default     = 2222
-  description = "The port of the nodes that the gateway has; the one in general.bind."
+  description = "The port of the gateway on its nodes, as in general.bind."
 }
 
 variable "datacenters" {
@@ -36,20 +37,20 @@ job "nomadctld" {
   datacenters = var.datacenters
   type        = "service"
 
-  # Beside the servers: they answer on the loopback of their machines too. Mark those clients, with
-  # client { meta { nomad_server = true } }, or remove this to have it anywhere.
+  # On the machines of the servers, which also listen on the loopback interface. Mark the clients on those machines with
+  # client { meta { nomad_server = true } }, or remove this constraint to run the gateway on any client.
   constraint {
     attribute = "${meta.nomad_server}"
     value     = "true"
   }
 
-  # One each, so that one machine can go.
+  # At most one per machine, so that the loss of one machine leaves a gateway.
   constraint {
     operator = "distinct_hosts"
     value    = "true"
   }
 
-  # One after the other, so that there always is one to log in to.
+  # One at a time, so that users can always log in to the other.
   update {
     max_parallel     = 1
     min_healthy_time = "10s"
@@ -60,7 +61,7 @@ job "nomadctld" {
   group "gateway" {
     count = 2
 
-    # Between its end as a service and SIGTERM, so that nobody is sent to one that is about to go.
+    # Time between deregistration of the service and SIGTERM, so that no new connections arrive at a stopping gateway.
     shutdown_delay = "3s"
 
     network {
@@ -70,7 +71,7 @@ job "nomadctld" {
       }
     }
 
-    # What restart --full keeps, and the audit log, have to outlive a new version of this job.
+    # Jobs that restart --full saved, and the audit log, must survive an update of this job.
     ephemeral_disk {
       sticky  = true
       migrate = true
@@ -92,7 +93,7 @@ job "nomadctld" {
       driver = "docker"
       user   = "65532:65532"
 
-      # It ends what runs by itself, which takes up to 17 seconds.
+      # The gateway needs up to 17 seconds to stop running programs.
       kill_signal  = "SIGTERM"
       kill_timeout = "20s"
 
@@ -109,7 +110,7 @@ job "nomadctld" {
           type   = "tmpfs"
           target = "/tmp"
         }
-        # The image's own looks in /etc/nomadctld.
+        # The health check of the image reads its configuration from /etc/nomadctld.
         healthchecks {
           disable = true
         }
@@ -122,7 +123,7 @@ job "nomadctld" {
         uid         = 65532
         gid         = 65532
         change_mode = "restart"
-        splay       = "1m" # most likely not both at the same time
+        splay       = "1m" # so that both rarely restart at the same time
       }
 
       template {
@@ -135,7 +136,7 @@ job "nomadctld" {
         splay       = "1m"
       }
 
-      # Read anew for every command.
+      # The gateway reads the token for every command, so it does not have to restart.
       template {
         data        = "{{ with nomadVar \"nomad/jobs/nomadctld\" }}{{ .token }}{{ end }}"
         destination = "secrets/token"
@@ -145,7 +146,7 @@ job "nomadctld" {
         change_mode = "noop"
       }
 
-      # GOMEMLIMIT has to be below resources.memory. Beyond GOMEMLIMIT, Go collects garbage more often; at
+      # GOMEMLIMIT must be below resources.memory. Above GOMEMLIMIT, Go collects garbage more often. At
       # resources.memory, the kernel kills the gateway.
       env {
         GOMEMLIMIT = "200MiB"

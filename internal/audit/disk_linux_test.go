@@ -12,7 +12,8 @@ import (
 	"nomadctld/internal/smalldisk"
 )
 
-// TestLog_FullFileSystem fills a real file system while commands run. Each that has started must still get its end event.
+// TestLog_FullFileSystem fills a real file system while commands run. Every running command must still get its end
+// event.
 func TestLog_FullFileSystem(t *testing.T) {
 	dir := smalldisk.Mount(t)
 	path := filepath.Join(dir, "audit.jsonl")
@@ -32,7 +33,7 @@ func TestLog_FullFileSystem(t *testing.T) {
 		started++
 	}
 	if started < 5 || started == 100000 {
-		t.Fatalf("%d commands have started", started)
+		t.Fatalf("started %d commands", started)
 	}
 	for i := range 30 {
 		if log.RecordStart(Event{Session: fmt.Sprint("d-", i), Line: strings.Repeat("x", 1<<14)}, true, true) == nil {
@@ -52,6 +53,6 @@ func TestLog_FullFileSystem(t *testing.T) {
 		kinds[e.Kind]++
 	}
 	if kinds[Start] != started || kinds[End] != started || len(kinds) != 2 {
-		t.Errorf("%d commands have started: got %v", started, kinds)
+		t.Errorf("started %d commands, got %v", started, kinds)
 	}
 }

@@ -1,5 +1,6 @@
-// Package audit records what users asked of the gateway and what came of it, one JSON object a line: logins, commands
-// before they run and when they are over, and disconnects. It owns the audit file. It decides nothing.
+// Package audit writes the audit log: one JSON object per line for each login, disconnect, start of a command and end
+// of a command. It owns the audit file, and finds the programs that an earlier gateway left running. It makes no
+// decisions.
 package audit
 
 import (
@@ -8,28 +9,29 @@ import (
 	"nomadctld/internal/escape"
 )
 
-// Kind is what an event records.
+// Kind is the kind of an event.
 type Kind string
 
-// A command has a start event before it does anything and an end event when it is over, joined by Event.Session.
+// A command has a start event before it does anything, and an end event when it has finished. Both have the same
+// Session.
 const (
 	Start        Kind = "start"         // a command is about to run
 	End          Kind = "end"           // a command has finished
 	Login        Kind = "login"         // a client proved its key
-	LoginRefused Kind = "login_refused" // a client failed to prove a key that some user has, or offered only unknown keys
-	Disconnect   Kind = "disconnect"    // a connection that had logged in was closed
-	Killed       Kind = "killed"        // the gateway killed a program whose session had no end event
-	Exited       Kind = "exited"        // a program whose session had no end event was not running any more
+	LoginRefused Kind = "login_refused" // a client did not prove a user's key, or offered only unknown keys
+	Disconnect   Kind = "disconnect"    // an authenticated connection was closed
+	Killed       Kind = "killed"        // the gateway killed a program that was left running
+	Exited       Kind = "exited"        // a program without an end event was found to have exited
 )
 
-// Event is one line of the audit log. Every string is as it came from the client or the cluster; Log escapes what could harm.
+// Event is one line of the audit log. Its strings are as received from the client or the cluster. Log escapes them.
 type Event struct {
 	Kind       Kind      `json:"event"`
-	Time       time.Time `json:"time"`       // UTC; of an end event, when the command started
+	Time       time.Time `json:"time"`       // UTC; in an end event, the start of the command
 	Connection string    `json:"connection"` // the same for all sessions of a connection
 	Session    string    `json:"session,omitempty"`
-	User       string    `json:"user"`   // the login whose key was proven
-	Key        string    `json:"key"`    // fingerprint of that key
+	User       string    `json:"user"`   // the authenticated login
+	Key        string    `json:"key"`    // fingerprint of its key
 	Remote     string    `json:"remote"` // address and port
 	Line       string    `json:"line"`   // the command line as received
 	Command    []string  `json:"command"`
@@ -39,30 +41,31 @@ type Event struct {
 	Allocation string    `json:"allocation,omitempty"`
 	Task       string    `json:"task,omitempty"`
 	Group      string    `json:"group,omitempty"`
-	Program    string    `json:"program,omitempty"` // what NOMADCTLD_SESSION is for the program that the command runs in the task
+	// NOMADCTLD_SESSION of the program that the command runs in the task
+	Program string `json:"program,omitempty"`
 
-	Confirmed   string   `json:"confirmed,omitempty"`   // yes or no, where the user was asked; by -y: unasked
-	Evaluations []string `json:"evaluations,omitempty"` // IDs that Nomad gave, in the order of what was done
-	Deployment  string   `json:"deployment,omitempty"`  // likewise, the last
-	Operation   string   `json:"operation,omitempty"`   // ID of the work that goes on, or went on, without the session
+	Confirmed   string   `json:"confirmed,omitempty"`   // the answer to a prompt, yes or no; "unasked" with -y
+	Evaluations []string `json:"evaluations,omitempty"` // their IDs, in the order of the changes
+	Deployment  string   `json:"deployment,omitempty"`  // ID of the last deployment
+	Operation   string   `json:"operation,omitempty"`   // ID of the background operation
 
 	Decision Decision `json:"decision,omitempty"`
 	Error    string   `json:"error,omitempty"`
-	ExitCode int      `json:"exit_code"`        // of end events only
-	Duration float64  `json:"duration_seconds"` // likewise
+	ExitCode int      `json:"exit_code"`        // only in end events
+	Duration float64  `json:"duration_seconds"` // only in end events
 }
 
-// encode returns the event as one line, with the fields that its kind has.
+// encode returns the event as one line, with the fields of its kind.
 func (e Event) encode() ([]byte, error) {
 	type event Event
-	// A field of the outer struct hides the embedded field of the same key, and is left out itself.
-	type unfinished struct {
+	// A nil field of the outer struct hides the embedded field with the same key. omitempty then drops it.
+	type startFields struct {
 		event
 		ExitCode *int     `json:"exit_code,omitempty"`
 		Duration *float64 `json:"duration_seconds,omitempty"`
 	}
-	type brief struct {
-		unfinished
+	type otherFields struct {
+		startFields
 		Line    string   `json:"line,omitempty"`
 		Command []string `json:"command,omitempty"`
 	}
@@ -71,33 +74,35 @@ func (e Event) encode() ([]byte, error) {
 	case End:
 		fields = event(e)
 	case Start:
-		fields = unfinished{event: event(e)}
+		fields = startFields{event: event(e)}
 	default:
-		fields = brief{unfinished: unfinished{event: event(e)}, Line: e.Line, Command: e.Command}
+		fields = otherFields{startFields: startFields{event: event(e)}, Line: e.Line, Command: e.Command}
 	}
 	line, err := escape.JSON(fields, "")
 	return append(line, '\n'), err
 }
 
-// encodeShort returns an end event without what its start event has already, for a disk on which the whole event does
-// not fit.
+// encodeShort returns an end event without the fields that its start event already has, for a disk that is too full for
+// the complete event.
 func (e Event) encodeShort() ([]byte, error) {
 	type event Event
-	type short struct {
+	type shortFields struct {
 		event
 		Line        *string  `json:"line,omitempty"`
 		Command     *string  `json:"command,omitempty"`
 		Evaluations []string `json:"evaluations,omitempty"`
 	}
 	e.Error = truncate(e.Error, maxShortError)
-	line, err := escape.JSON(short{event: event(e), Evaluations: e.Evaluations[:min(len(e.Evaluations), maxShortEvaluations)]}, "")
+	line, err := escape.JSON(shortFields{
+		event: event(e), Evaluations: e.Evaluations[:min(len(e.Evaluations), maxShortEvaluations)],
+	}, "")
 	return append(line, '\n'), err
 }
 
-// Decision is what authorization said.
+// Decision is the result of authorization.
 type Decision string
 
-// A command line that is wrong (no such command, a bad flag) gets as far as no decision: it is Invalid.
+// Invalid is a command line that was not authorized because it is wrong, such as one with a bad flag.
 const (
 	Allowed Decision = "allowed"
 	Denied  Decision = "denied"

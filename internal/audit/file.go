@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// handle is what a log needs of an open file.
+// handle is an open file.
 type handle interface {
 	io.Writer
 	io.ReaderAt
@@ -20,25 +20,25 @@ type handle interface {
 	Close() error
 }
 
-// file appends whole lines to a file. A write that fails leaves nothing of its line behind.
+// file appends complete lines to a file. A failed write leaves no part of its line.
 //
-// The end of a command must be on record even if the disk becomes full while it runs. So each command that runs has
-// spaceForEnd bytes reserved behind the end of the file, on file systems that can do that.
+// The end event of a command must be written even if the disk fills up while the command runs. Each running command
+// therefore reserves spaceForEnd bytes after the end of the file, if the file system supports that.
 type file struct {
 	path          string
 	open          func() (handle, error)
-	onPartialLine func(part []byte) // gets an unfinished line that was found at the end of the file
+	onPartialLine func(part []byte) // called with a partial line that was found at the end of the file
 
 	mu      sync.Mutex
-	running map[string]int // start events without an end event, by session; guarded by mu
-	total   int            // their number; guarded by mu
+	running map[string]int // number of start events without an end event, by session; guarded by mu
+	total   int            // sum of running; guarded by mu
 }
 
-// spaceForEnd is more than an event that encodeShort returns takes. It has one error text, which may grow sixfold when
-// it is escaped, and names.
+// spaceForEnd is larger than any event of encodeShort. Such an event contains names and one error text, which may grow
+// sixfold when it is escaped.
 const spaceForEnd = 8 << 10
 
-// check opens the file and removes an unfinished line from its end.
+// check opens the file and removes a partial line from its end.
 func (f *file) check() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -52,7 +52,8 @@ func (f *file) check() error {
 	return err
 }
 
-// appendStart appends the line of a start event, and reserves space for its end event. If the sync fails, nothing is reserved.
+// appendStart appends a start event and reserves space for its end event. If durable, it syncs the file. If the sync
+// fails, nothing is reserved.
 func (f *file) appendStart(line []byte, session string, durable bool) error {
 	h, err := f.appendStartLocked(line, session)
 	if err != nil {
@@ -62,7 +63,7 @@ func (f *file) appendStart(line []byte, session string, durable bool) error {
 	if !durable {
 		return nil
 	}
-	// Not under the lock: others need not wait for the disk.
+	// Outside of the lock, so that other events do not wait for the disk.
 	if err := h.Sync(); err != nil {
 		f.release(session)
 		return fmt.Errorf("sync: %w", err)
@@ -89,7 +90,7 @@ func (f *file) appendStartLocked(line []byte, session string) (handle, error) {
 	return h, nil
 }
 
-// append appends a line. If it is the end event of a session, the space that was reserved for that is free again.
+// append appends a line. If it is the end event of a session, it releases the reserved space.
 func (f *file) append(line []byte, session string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -98,21 +99,21 @@ func (f *file) append(line []byte, session string) error {
 		return err
 	}
 	defer h.Close()
-	ends := session != "" && f.running[session] > 0
+	isEnd := session != "" && f.running[session] > 0
 	others := f.total
-	if ends {
+	if isEnd {
 		others--
 	}
 	if err := f.appendTo(h, line, int64(others)*spaceForEnd); err != nil {
 		return err
 	}
-	if ends {
+	if isEnd {
 		f.releaseLocked(session)
 	}
 	return nil
 }
 
-// release frees the space for the end event of a session, which will not be written. Without a reservation it does nothing.
+// release releases the space for an end event that will not be written. Without a reservation, it does nothing.
 func (f *file) release(session string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -128,16 +129,16 @@ func (f *file) releaseLocked(session string) {
 	}
 }
 
-// isRunning reports whether a session has a start event without an end event.
+// isRunning reports whether a session has a start event but no end event.
 func (f *file) isRunning(session string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.running[session] > 0
 }
 
-// appendTo appends a line so that space for others is left, or nothing. f.mu is held.
+// appendTo appends a line if that leaves the space for others, or returns an error. f.mu must be held.
 func (f *file) appendTo(h handle, line []byte, others int64) error {
-	defer lock(h)() // against another gateway with the same file
+	defer lock(h)() // against another gateway that uses the same file
 	size, err := f.repair(h)
 	if err != nil {
 		return err
@@ -150,7 +151,7 @@ func (f *file) appendTo(h handle, line []byte, others int64) error {
 		err = io.ErrShortWrite
 	}
 	if err != nil && n > 0 {
-		// Who rotates by copying may have truncated the file, and must not get zeros instead.
+		// If log rotation truncated the file in between (copytruncate), Truncate would extend it with zeros.
 		if now, failed := sizeOf(h); failed != nil || now != size+int64(n) {
 			return errors.Join(err, failed)
 		}
@@ -164,8 +165,8 @@ func (f *file) appendTo(h handle, line []byte, others int64) error {
 	return err
 }
 
-// repair removes an unfinished line from the end of a file and returns the file's size. A file that cannot be truncated
-// gets a newline instead, so that the unfinished line spoils no other.
+// repair removes a partial line from the end of a file, and returns the size of the file. If it cannot truncate the
+// file, it appends a newline, so that the partial line does not corrupt the next one.
 func (f *file) repair(h handle) (int64, error) {
 	size, err := sizeOf(h)
 	if err != nil || size == 0 {
@@ -194,28 +195,28 @@ func (f *file) repair(h handle) (int64, error) {
 	return whole, nil
 }
 
-// lastLine returns where the last line of a file starts, and up to maxPartialLine bytes of it.
+// lastLine returns the offset of the last line of a file, and up to maxPartialLine bytes of the line.
 func lastLine(h io.ReaderAt, size int64) (start int64, part []byte, err error) {
 	const chunk = 64 << 10
 	buffer := make([]byte, chunk)
 	for end := size; end > 0; {
-		begin := max(0, end-chunk)
-		b := buffer[:end-begin]
-		if _, err := h.ReadAt(b, begin); err != nil {
+		from := max(0, end-chunk)
+		b := buffer[:end-from]
+		if _, err := h.ReadAt(b, from); err != nil {
 			return 0, nil, err
 		}
 		if i := bytes.LastIndexByte(b, '\n'); i >= 0 {
-			start = begin + int64(i) + 1
+			start = from + int64(i) + 1
 			break
 		}
-		end = begin
+		end = from
 	}
 	part = make([]byte, min(size-start, maxPartialLine))
 	_, err = h.ReadAt(part, start)
 	return start, part, err
 }
 
-// maxPartialLine bounds what is reported of an unfinished line.
+// maxPartialLine is the number of bytes of a partial line that are reported.
 const maxPartialLine = 4 << 10
 
 func sizeOf(h handle) (int64, error) {
@@ -226,8 +227,8 @@ func sizeOf(h handle) (int64, error) {
 	return info.Size(), nil
 }
 
-// syncDirectory makes the name of a file that was created survive a loss of power. It is best effort: not every file
-// system can do it.
+// syncDirectory syncs the directory of a new file, so that the file survives a power failure. It is best effort,
+// because some file systems do not support it.
 func syncDirectory(path string) {
 	if directory, err := os.Open(filepath.Dir(path)); err == nil {
 		_ = directory.Sync()

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-const safeOpenFlags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK // an open of a FIFO must not wait for a reader
+const safeOpenFlags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK // without O_NONBLOCK, opening a FIFO waits for a reader
 
-// reserve makes room for size bytes behind the end of a file. A file system that cannot do that reserves nothing.
+// reserve reserves size bytes after the end of a file. If the file system does not support that, it does nothing.
 func reserve(h handle, end, size int64) error {
 	f, ok := h.(*os.File)
 	if !ok {
 		return nil
 	}
-	const keepSize = 1 // FALLOC_FL_KEEP_SIZE: the file does not get longer
+	const keepSize = 1 // FALLOC_FL_KEEP_SIZE: do not change the size of the file
 	for {
 		err := syscall.Fallocate(int(f.Fd()), keepSize, end, size)
 		switch {
@@ -29,8 +29,8 @@ func reserve(h handle, end, size int64) error {
 	}
 }
 
-// lock keeps other gateways from writing until the function that it returns is called. It is best effort: not every file
-// system has locks, and whoever holds one for long must not stop the gateway.
+// lock locks the file against other gateways until unlock is called. It is best effort, because some file systems have
+// no locks, and a process that holds the lock must not block the gateway.
 func lock(h handle) (unlock func()) {
 	const tries, pause = 50, 2 * time.Millisecond
 	f, ok := h.(*os.File)
@@ -46,12 +46,12 @@ func lock(h handle) (unlock func()) {
 	return func() {}
 }
 
-// acquireLock locks the file at path until it is released or this process exits. Locks of open file descriptions are used because
-// they can be shared without being released first, which flock cannot do.
-func acquireLock(path string) (exclusiveLock, error) {
+// acquireLock locks the file at path until it is released or this process exits. It uses a lock of the open file
+// description, because such a lock can be downgraded without releasing it first. flock cannot do that.
+func acquireLock(path string) (gatewayLock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|safeOpenFlags, 0o600)
 	if err != nil {
-		return exclusiveLock{}, err
+		return gatewayLock{}, err
 	}
 	set := func(kind int16) error {
 		const setLock = 37 // F_OFD_SETLK
@@ -62,24 +62,25 @@ func acquireLock(path string) (exclusiveLock, error) {
 			}
 		}
 	}
-	// Another gateway has it exclusively only while it starts.
+	// Another gateway holds the exclusive lock only while it starts.
 	const tries, pause = 500, 10 * time.Millisecond
 	for range tries {
 		for _, kind := range []int16{syscall.F_WRLCK, syscall.F_RDLCK} {
 			if err = set(kind); err == nil {
-				return exclusiveLock{
-					exclusive: kind == syscall.F_WRLCK, downgrade: func() error { return set(syscall.F_RDLCK) }, release: func() { f.Close() },
+				return gatewayLock{
+					exclusive: kind == syscall.F_WRLCK, downgrade: func() error { return set(syscall.F_RDLCK) },
+					release: func() { f.Close() },
 				}, nil
 			}
 			if !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EACCES) {
 				f.Close()
-				return exclusiveLock{}, err
+				return gatewayLock{}, err
 			}
 		}
 		time.Sleep(pause)
 	}
 	f.Close()
-	return exclusiveLock{}, err
+	return gatewayLock{}, err
 }
 
 // checkOwner returns an error unless only the gateway's user and root can write a file.
@@ -87,11 +88,11 @@ func checkOwner(info os.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	switch {
 	case !ok:
-		return errors.New("its owner is not known")
+		return errors.New("its owner is unknown")
 	case int(stat.Uid) != os.Geteuid() && stat.Uid != 0:
-		return fmt.Errorf("it belongs to user %d, and the gateway runs as user %d", stat.Uid, os.Geteuid())
+		return fmt.Errorf("it belongs to user %d, but the gateway runs as user %d", stat.Uid, os.Geteuid())
 	case info.Mode().Perm()&0o022 != 0:
-		return fmt.Errorf("other users can write it (mode %04o)", info.Mode().Perm())
+		return fmt.Errorf("it is writable by other users (mode %04o)", info.Mode().Perm())
 	}
 	return nil
 }

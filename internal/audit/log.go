@@ -13,21 +13,22 @@ import (
 	"nomadctld/internal/linequeue"
 )
 
-// Log writes events. Its methods may be called at the same time.
+// Log writes events. Its methods may be called concurrently.
 type Log struct {
-	// Problems gets what cannot be written, and why. nil: slog.Default().
+	// Problems gets the events that cannot be written, and the reasons. nil: slog.Default().
 	Problems *slog.Logger
 
-	file  *file            // nil: the log is a stream
-	queue *linequeue.Queue // the stream
+	file  *file            // nil if the log is a stream
+	queue *linequeue.Queue // of the stream; nil if the log is a file
 
 	mu   sync.Mutex
-	lost int // events since the last that was written; guarded by mu
+	lost int // events that were lost since the last write; guarded by mu
 }
 
-// Open returns a log that writes to the file at path, created for its owner alone if need be; "-" is standard
-// output and the empty path standard error. The file is opened again for each event, so that it can be rotated
-// by moving it away. A line that a crash left unfinished at its end is removed, and reported to problems.
+// Open returns a log that writes to the file at path, or to standard output if path is "-", or to standard error if
+// path is empty. It creates a missing file with mode 0600. The log opens the file for each event, so that the file can
+// be rotated by renaming it. Open removes a partial line, which a crash may leave at the end of the file, and reports
+// it to problems.
 func Open(path string, problems *slog.Logger) (*Log, error) {
 	l := &Log{Problems: problems}
 	switch path {
@@ -36,7 +37,10 @@ func Open(path string, problems *slog.Logger) (*Log, error) {
 	case "-":
 		l.queue = linequeue.Stdout()
 	default:
-		l.file = &file{open: func() (handle, error) { return openFile(path) }, path: path, onPartialLine: l.reportPartialLine}
+		l.file = &file{
+			open: func() (handle, error) { return openFile(path) }, path: path,
+			onPartialLine: l.reportPartialLine,
+		}
 		return l, l.file.check()
 	}
 	return l, nil
@@ -45,7 +49,8 @@ func Open(path string, problems *slog.Logger) (*Log, error) {
 // NewLog returns a log that writes to a stream.
 func NewLog(w io.Writer) *Log { return &Log{queue: linequeue.New(w)} }
 
-// Ready returns an error if it is known that no event can be written now. nil promises nothing.
+// Ready returns an error if the log knows that it cannot write events now. It may also return nil if the next write
+// will fail.
 func (l *Log) Ready() error {
 	if l.file != nil {
 		return l.file.check()
@@ -56,12 +61,12 @@ func (l *Log) Ready() error {
 	return nil
 }
 
-// RecordStart writes the start event of a command and, in a file, reserves space for its end event. If durable, it syncs the
-// event to the disk.
+// RecordStart writes the start event of a command and, in a file, reserves space for its end event. If durable, it
+// syncs the file.
 //
-// If required, Begin returns nil only after all that has succeeded, and the command must not run after an error. Then the
-// log has no start event, unless the sync failed or the reader of the stream stopped in the middle of it, and the end
-// event says that nothing was run. If not required, Begin reports to Problems what cannot be written and returns nil.
+// If required, RecordStart returns nil only after all of that succeeded. After an error, the command must not run. The
+// log then has no start event, unless the sync failed or the reader of the stream stopped in the middle of the event.
+// In that case, the end event has an error. If not required, RecordStart reports a failure to Problems and returns nil.
 func (l *Log) RecordStart(e Event, durable, required bool) error {
 	e.Kind = Start
 	line, err := limitFields(e).encode()
@@ -85,17 +90,19 @@ func (l *Log) RecordStart(e Event, durable, required bool) error {
 	return nil
 }
 
-// ReportRefused reports a command that was not run because the audit log cannot be written.
+// ReportRefused reports a command that was refused because the audit log cannot be written.
 func (l *Log) ReportRefused(e Event, err error) {
-	l.problems().Error("audit log cannot be written; command refused", "session", e.Session, "user", e.User, "error", err)
+	l.problems().Error("audit log cannot be written; command refused", "session", e.Session, "user", e.User, "error",
+		err)
 }
 
 // reportLost reports an event that could not be written.
 func (l *Log) reportLost(e Event, line []byte, err error) {
-	l.problems().Error("audit event lost", "session", e.Session, "error", err, "event", strings.TrimSuffix(string(line), "\n"))
+	l.problems().Error("audit event lost", "session", e.Session, "error", err, "event",
+		strings.TrimSuffix(string(line), "\n"))
 }
 
-// Record writes an event. One that cannot be written goes to Problems, whole and as JSON.
+// Record writes an event. If that fails, it reports the complete event to Problems, as JSON.
 func (l *Log) Record(e Event) {
 	e = limitFields(e)
 	line, err := e.encode()
@@ -110,7 +117,8 @@ func (l *Log) Record(e Event) {
 	}
 }
 
-// deliver writes an event to the stream. It reports one that the stream does not accept later either.
+// deliver writes an event to the stream. It reports an event that the stream does not accept, also if that happens
+// later.
 func (l *Log) deliver(e Event, line []byte) error {
 	return l.queue.Deliver(line, func(err error) { l.reportLost(e, line, l.countLost(err)) })
 }
@@ -130,19 +138,19 @@ func (l *Log) write(e Event, line []byte) error {
 	if failed != nil || l.file.append(short, e.Session) != nil {
 		return err
 	}
-	l.problems().Error("audit event written without its command line, which the start event has", "session", e.Session,
+	l.problems().Error("audit event written without its command line; see the start event", "session", e.Session,
 		"error", err, "event", strings.TrimSuffix(string(line), "\n"))
 	return nil
 }
 
-// Close waits until a stream has taken what was written to it, or until the timeout.
+// Close waits until a stream has accepted all events, or until the timeout.
 func (l *Log) Close(timeout time.Duration) {
 	if l.queue != nil {
 		l.queue.Flush(timeout)
 	}
 }
 
-// countLost counts the events that were lost, and reports them once an event is written again.
+// countLost counts a lost event. After the next successful write, it reports the number of lost events.
 func (l *Log) countLost(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -156,9 +164,9 @@ func (l *Log) countLost(err error) error {
 	return err
 }
 
-// reportPartialLine reports the unfinished line that was removed from the end of the file.
+// reportPartialLine reports the partial line that was removed from the end of the file.
 func (l *Log) reportPartialLine(part []byte) {
-	l.problems().Warn("audit log ended in an unfinished line, which was removed", "line", string(part))
+	l.problems().Warn("removed a partial line from the end of the audit log", "line", string(part))
 }
 
 func (l *Log) problems() *slog.Logger {
@@ -169,16 +177,16 @@ func (l *Log) problems() *slog.Logger {
 }
 
 const (
-	maxLine  = 128 << 10 // as long as a command line may be; what is longer never runs
+	maxLine  = 128 << 10 // the maximum length of a command line that can run
 	maxError = 4 << 10
-	maxUser  = 256 // a client that has proven nothing may claim any name
+	maxUser  = 256 // an unauthenticated client can send any name
 
-	// Bounds of the event that encodeShort returns.
+	// Limits for encodeShort.
 	maxShortError       = 512
 	maxShortEvaluations = 8
 )
 
-// limitFields bounds what of an event is not bounded otherwise. What a command line may hold is never cut.
+// limitFields truncates the fields of an event that have no other limit. It never truncates a valid command line.
 func limitFields(e Event) Event {
 	e.User, e.Line, e.Error = truncate(e.User, maxUser), truncate(e.Line, maxLine), truncate(e.Error, maxError)
 	if e.Command == nil {
@@ -187,7 +195,7 @@ func limitFields(e Event) Event {
 	return e
 }
 
-// truncate returns s, or its beginning and its length.
+// truncate returns s, or its start and its length.
 func truncate(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -195,15 +203,15 @@ func truncate(s string, limit int) string {
 	return fmt.Sprintf("%s... (%d bytes)", strings.ToValidUTF8(s[:limit], ""), len(s))
 }
 
-var errNotRegular = errors.New("is not a regular file")
+var errNotRegular = errors.New("not a regular file")
 
-// openFile opens the file at path. A symbolic link could lead anywhere, and a FIFO or a device could block everybody or
-// lose everything, so only regular files are accepted.
+// openFile opens the file at path for appending. It accepts only regular files: a symbolic link could point anywhere,
+// and a FIFO or a device could block the gateway or lose events.
 func openFile(path string) (handle, error) {
 	return openRegular(path, os.O_RDWR|os.O_APPEND|os.O_CREATE)
 }
 
-// openForScan opens a file to read it.
+// openForScan opens a file for reading.
 func openForScan(path string) (handle, error) { return openRegular(path, os.O_RDONLY) }
 
 func openRegular(path string, flags int) (handle, error) {
@@ -226,18 +234,18 @@ func openRegular(path string, flags int) (handle, error) {
 }
 
 func notRegular(path string, mode os.FileMode) error {
-	what := "it"
+	kind := "something else"
 	switch {
 	case mode&os.ModeSymlink != 0:
-		what = "a symbolic link"
+		kind = "a symbolic link"
 	case mode&os.ModeNamedPipe != 0:
-		what = "a FIFO"
+		kind = "a FIFO"
 	case mode&os.ModeSocket != 0:
-		what = "a socket"
+		kind = "a socket"
 	case mode&os.ModeDevice != 0:
-		what = "a device"
+		kind = "a device"
 	case mode.IsDir():
-		what = "a directory"
+		kind = "a directory"
 	}
-	return fmt.Errorf("%s %w but %s: name a file, or \"-\" for standard output", path, errNotRegular, what)
+	return fmt.Errorf("%s: %w but %s; name a file, or \"-\" for standard output", path, errNotRegular, kind)
 }

@@ -25,7 +25,7 @@ func openLog(t *testing.T, path string) *Log {
 	return log
 }
 
-// parseEvents returns the events in text, which must be whole lines.
+// parseEvents returns the events in text, which must be complete lines.
 func parseEvents(t *testing.T, text []byte) (events []Event) {
 	t.Helper()
 	for line := range bytes.Lines(text) {
@@ -55,7 +55,7 @@ func TestLog_RotatedByMoving(t *testing.T) {
 		}
 	}
 	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
-		t.Errorf("the file's mode is %v", info.Mode())
+		t.Errorf("got mode %v", info.Mode())
 	}
 }
 
@@ -80,13 +80,13 @@ func TestOpen_RefusesNonRegularFiles(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
 	}
-	// What was a file at the start may be something else later.
+	// The file may be replaced later.
 	log := openLog(t, target)
 	if err := errors.Join(os.Remove(target), os.Symlink(filepath.Join(dir, "other"), target)); err != nil {
 		t.Fatal(err)
 	}
 	if err := log.RecordStart(Event{}, false, true); err == nil || !strings.Contains(err.Error(), "a symbolic link") {
-		t.Errorf("a link in place of the file: got %v", err)
+		t.Errorf("file replaced by a link: got %v", err)
 	}
 }
 
@@ -98,28 +98,31 @@ func TestEvent_CommandLineIsWhole(t *testing.T) {
 	log.Record(Event{Kind: End, Line: line, Command: words, Error: strings.Repeat("\x00", 1<<20), User: line})
 	got := parseEvents(t, out.Bytes())[0]
 	if got.Line != line || len(got.Command) != len(words) || got.Command[len(words)-1] != "EVIL" {
-		t.Errorf("got a line of %d bytes and %d words, want %d and %d", len(got.Line), len(got.Command), len(line), len(words))
+		t.Errorf("got a line of %d bytes and %d words, want %d and %d", len(got.Line), len(got.Command), len(line),
+			len(words))
 	}
 	if len(got.User) > maxUser+100 {
-		t.Errorf("got a user of %d bytes, want it cut", len(got.User))
+		t.Errorf("got a user of %d bytes, want it truncated", len(got.User))
 	}
 	if len(got.Error) > maxError+100 || !strings.HasSuffix(got.Error, "... (1048576 bytes)") {
-		t.Errorf("got an error of %d bytes, want it cut", len(got.Error))
+		t.Errorf("got an error of %d bytes, want it truncated", len(got.Error))
 	}
 }
 
 func TestEvent_FieldsOfItsKind(t *testing.T) {
 	full := Event{
-		Connection: "c", Session: "c-1", User: "ann", Key: "k", Remote: "r", Line: "ps", Command: []string{"ps"}, Decision: Allowed,
+		Connection: "c", Session: "c-1", User: "ann", Key: "k", Remote: "r", Line: "ps", Command: []string{"ps"},
+		Decision: Allowed,
 	}
 	connection := Event{Connection: "c", User: "ann", Key: "k", Remote: "r"}
+	const command = `"session":"c-1","user":"ann","key":"k","remote":"r"`
 	for kind, want := range map[Kind]string{
-		End:          `"session":"c-1","user":"ann","key":"k","remote":"r","line":"ps","command":["ps"],"decision":"allowed","exit_code":0,"duration_seconds":0}`,
-		Start:        `"session":"c-1","user":"ann","key":"k","remote":"r","line":"ps","command":["ps"],"decision":"allowed"}`,
+		End:          command + `,"line":"ps","command":["ps"],"decision":"allowed","exit_code":0,"duration_seconds":0}`,
+		Start:        command + `,"line":"ps","command":["ps"],"decision":"allowed"}`,
 		Login:        `"user":"ann","key":"k","remote":"r"}`,
 		LoginRefused: `"user":"ann","key":"k","remote":"r"}`,
 		Disconnect:   `"user":"ann","key":"k","remote":"r"}`,
-		Killed:       `"session":"c-1","user":"ann","key":"k","remote":"r","decision":"allowed","line":"ps","command":["ps"]}`,
+		Killed:       command + `,"decision":"allowed","line":"ps","command":["ps"]}`,
 	} {
 		e := full
 		if strings.HasPrefix(string(kind), "login") || kind == Disconnect {
@@ -127,17 +130,18 @@ func TestEvent_FieldsOfItsKind(t *testing.T) {
 		}
 		e.Kind = kind
 		line, err := e.encode()
-		if want = `{"event":"` + string(kind) + `","time":"0001-01-01T00:00:00Z","connection":"c",` + want + "\n"; err != nil || string(line) != want {
+		want = `{"event":"` + string(kind) + `","time":"0001-01-01T00:00:00Z","connection":"c",` + want + "\n"
+		if err != nil || string(line) != want {
 			t.Errorf("got  %s%v\nwant %s", line, err, want)
 		}
 	}
 }
 
-// fakeDisk is a file on a disk that has room for so many bytes.
+// fakeDisk is a file on a disk with limited space.
 type fakeDisk struct {
 	content   []byte
 	left      int
-	truncates bool // or the file is append-only
+	truncates bool // false: the file is append-only
 	syncs     int
 	syncErr   error
 }
@@ -182,8 +186,8 @@ func newDiskLog(d *fakeDisk, problems io.Writer) *Log {
 	return l
 }
 
-// TestLog_FullAtEveryOffset lets the disk become full at each byte of an event. The event must be there as a whole or
-// not at all, nothing of it may spoil another, and what Begin returns must say which.
+// TestLog_FullAtEveryOffset fills the disk at each byte of an event. The file must contain the complete event or
+// nothing of it, and RecordStart must return which.
 func TestLog_FullAtEveryOffset(t *testing.T) {
 	first := Event{Kind: Start, Session: "c-1", User: "ann"}
 	line, _ := limitFields(first).encode()
@@ -193,16 +197,17 @@ func TestLog_FullAtEveryOffset(t *testing.T) {
 			log := newDiskLog(d, io.Discard)
 			err := log.RecordStart(first, true, true)
 			if fits := left >= len(line); (err == nil) != fits {
-				t.Fatalf("%d bytes left: Begin returned %v", left, err)
+				t.Fatalf("%d bytes left: RecordStart returned %v", left, err)
 			}
 			if err != nil && d.syncs > 0 {
-				t.Errorf("%d bytes left: synced what was not written", left)
+				t.Errorf("%d bytes left: synced without a write", left)
 			}
-			d.left = 1000 // an operator has made room
+			d.left = 1000 // an operator frees space
 			log.Record(Event{Kind: End, Session: "c-2", User: "bob"})
 			if truncates {
 				events := parseEvents(t, d.content)
-				if last := events[len(events)-1]; len(events) != map[bool]int{true: 2, false: 1}[err == nil] || last.User != "bob" {
+				if last := events[len(events)-1]; len(events) != map[bool]int{true: 2, false: 1}[err == nil] ||
+					last.User != "bob" {
 					t.Errorf("%d bytes left: got %s", left, d.content)
 				}
 				continue
@@ -226,7 +231,7 @@ func TestRecordStart_SyncsIfDurable(t *testing.T) {
 	}
 	d.syncErr = syscall.EIO
 	if err := log.RecordStart(Event{Session: "c-3"}, true, true); !errors.Is(err, syscall.EIO) {
-		t.Errorf("a failed sync: got %v", err)
+		t.Errorf("failed sync: got %v", err)
 	}
 }
 
@@ -250,7 +255,7 @@ func TestLog_LostEventIsReportedAsJSON(t *testing.T) {
 	problems.Reset()
 	log.Record(want)
 	if !strings.Contains(problems.String(), `"events_not_written":1`) {
-		t.Errorf("got %s, want the number of events that were lost", problems.String())
+		t.Errorf("got %s, want the number of lost events", problems.String())
 	}
 }
 
@@ -258,24 +263,28 @@ func TestLog_ShortEndEventOnFullDisk(t *testing.T) {
 	var problems bytes.Buffer
 	d := &fakeDisk{truncates: true, left: 10000}
 	log := newDiskLog(d, &problems)
-	end := Event{Kind: End, Session: "c-1", Line: strings.Repeat("x", 2000), Decision: Allowed, Error: "no", ExitCode: 7}
+	end := Event{
+		Kind: End, Session: "c-1", Line: strings.Repeat("x", 2000), Decision: Allowed, Error: "no",
+		ExitCode: 7,
+	}
 	if err := log.RecordStart(end, false, true); err != nil {
 		t.Fatal(err)
 	}
 	d.content, d.left = nil, 1000
 	refused := end
-	refused.Session = "c-2" // has no start event, which would have the line
+	refused.Session = "c-2" // without a start event, which would have the line
 	log.Record(refused)
 	if len(d.content) > 0 || !strings.Contains(problems.String(), `"msg":"audit event lost","session":"c-2"`) {
 		t.Errorf("without a start event: got %q and the problems %s", d.content, problems.String())
 	}
 	problems.Reset()
 	log.Record(end)
-	if got := parseEvents(t, d.content); len(got) != 1 || got[0].Session != "c-1" || got[0].ExitCode != 7 || got[0].Line != "" || got[0].Error != "no" {
+	if got := parseEvents(t, d.content); len(got) != 1 || got[0].Session != "c-1" || got[0].ExitCode != 7 ||
+		got[0].Line != "" || got[0].Error != "no" {
 		t.Errorf("got %s", d.content)
 	}
 	if !strings.Contains(problems.String(), end.Line) {
-		t.Error("the whole event is not in the problems")
+		t.Error("the complete event was not reported")
 	}
 	long := end
 	long.Line, long.Error, long.Evaluations = "", strings.Repeat("\x00", 1<<20), make([]string, 100000)
@@ -296,22 +305,22 @@ func TestLog_LostEventReservesNothing(t *testing.T) {
 	log.Record(Event{Kind: End, Session: "c-1"})
 	log.Record(Event{Kind: Disconnect, Session: "c-2"})
 	if log.file.total != 1 || log.file.running["c-2"] != 1 {
-		t.Errorf("a lost end event: space for %d is reserved: %v", log.file.total, log.file.running)
+		t.Errorf("lost end event: space is reserved for %d: %v", log.file.total, log.file.running)
 	}
 	d.left, d.syncErr = 10000, syscall.EIO
 	if err := log.RecordStart(Event{Session: "c-3"}, true, true); err == nil {
-		t.Error("a failed sync: got no error")
+		t.Error("failed sync: got no error")
 	}
 	if log.file.total != 1 || log.file.running["c-2"] != 1 {
-		t.Errorf("a failed sync: space for %d is reserved: %v", log.file.total, log.file.running)
+		t.Errorf("failed sync: space is reserved for %d: %v", log.file.total, log.file.running)
 	}
 	log.Record(Event{Kind: End, Session: "c-2"})
 	if log.file.total != 0 || len(log.file.running) > 0 {
-		t.Errorf("at the end: space for %d is reserved: %v", log.file.total, log.file.running)
+		t.Errorf("at the end: space is reserved for %d: %v", log.file.total, log.file.running)
 	}
 }
 
-// stalledWriter is a stream whose reader reads nothing and exits later.
+// stalledWriter is a stream whose reader does not read, and exits later.
 type stalledWriter struct{ exited chan struct{} }
 
 func (s stalledWriter) Write([]byte) (int, error) { <-s.exited; return 0, io.ErrClosedPipe }
@@ -331,7 +340,7 @@ func TestLog_ReaderStallsAndExits(t *testing.T) {
 				log.Record(Event{Kind: End, Session: fmt.Sprint("c-", i)})
 			}
 			if strings.Contains(problems.String(), "lost") {
-				t.Errorf("reported while they can be written still: %s", problems.String())
+				t.Errorf("reported while they can still be written: %s", problems.String())
 			}
 			if exits {
 				close(out.exited)
@@ -342,8 +351,10 @@ func TestLog_ReaderStallsAndExits(t *testing.T) {
 			}
 			synctest.Wait()
 			for i := range events {
-				if got := strings.Count(problems.String(), fmt.Sprintf(`msg="audit event lost" session=c-%d `, i)); got != 2 {
-					t.Errorf("reader exits %v: %d events of session %d are reported, want 2:\n%s", exits, got, i, problems.String())
+				if got := strings.Count(problems.String(), fmt.Sprintf(`msg="audit event lost" session=c-%d `,
+					i)); got != 2 {
+					t.Errorf("reader exits %v: %d events of session %d were reported, want 2:\n%s", exits, got, i,
+						problems.String())
 				}
 			}
 		})
@@ -381,7 +392,8 @@ func TestOpen_RemovesPartialLine(t *testing.T) {
 // startEvent is the start event of a session that runs a program.
 func startEvent(session string) Event {
 	return Event{
-		Time: time.Now().UTC(), Session: session, Program: session + ".", Tier: "production", Job: "p-web", Allocation: "a", Task: "web",
+		Time: time.Now().UTC(), Session: session, Program: session + ".", Tier: "production", Job: "p-web",
+		Allocation: "a", Task: "web",
 		Line: `exec x '"session":"c-4"'`,
 	}
 }
@@ -393,11 +405,11 @@ func recordStart(t *testing.T, log *Log, e Event) {
 	}
 }
 
-// orphanSessions returns the sessions of the events of left, which it releases.
-func orphanSessions(t *testing.T, left Orphans) string {
+// orphanSessions returns the sessions of the orphans, and releases them.
+func orphanSessions(t *testing.T, orphans Orphans) string {
 	t.Helper()
-	defer left.Release()
-	events, err := left.Events()
+	defer orphans.Release()
+	events, err := orphans.Events()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -413,11 +425,11 @@ func orphanSessions(t *testing.T, left Orphans) string {
 
 func findOrphans(t *testing.T, log *Log) Orphans {
 	t.Helper()
-	left, err := log.FindOrphans()
+	orphans, err := log.FindOrphans()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return left
+	return orphans
 }
 
 func TestFindOrphans(t *testing.T) {
@@ -445,9 +457,9 @@ func TestFindOrphans(t *testing.T) {
 		t.Errorf("got %q, want c-2 c-3 c-4", got)
 	}
 	finish(End, "c-3")
-	left := findOrphans(t, log)
+	orphans := findOrphans(t, log)
 	recordStart(t, log, startEvent("c-8")) // of this gateway
-	if got := orphanSessions(t, left); got != "c-2 c-4" {
+	if got := orphanSessions(t, orphans); got != "c-2 c-4" {
 		t.Errorf("got %q, want c-2 c-4", got)
 	}
 }
@@ -457,20 +469,20 @@ func TestFindOrphans_AnotherGateway(t *testing.T) {
 	first := findOrphans(t, log)
 	second, err := log.FindOrphans()
 	if !errors.Is(err, ErrInUse) {
-		t.Errorf("while the first runs: got %v, want ErrInUse", err)
+		t.Errorf("first gateway running: got %v, want ErrInUse", err)
 	}
-	recordStart(t, log, startEvent("c-1")) // of the second
+	recordStart(t, log, startEvent("c-1")) // of the second gateway
 	first.Release()
 	third, err := log.FindOrphans()
 	if !errors.Is(err, ErrInUse) {
-		t.Errorf("while the second runs: got %v, want ErrInUse", err)
+		t.Errorf("second gateway running: got %v, want ErrInUse", err)
 	}
 	if got := orphanSessions(t, third); got != "" {
-		t.Errorf("got %q, which the second runs", got)
+		t.Errorf("got %q, which the second gateway runs", got)
 	}
 	second.Release()
 	if got := orphanSessions(t, findOrphans(t, log)); got != "c-1" {
-		t.Errorf("after all have stopped: got %q, want c-1", got)
+		t.Errorf("all gateways stopped: got %q, want c-1", got)
 	}
 }
 
@@ -485,11 +497,11 @@ func TestFindOrphans_UntrustedFile(t *testing.T) {
 		if err := os.Chmod(name, 0o620); err != nil {
 			t.Fatal(err)
 		}
-		left, err := log.FindOrphans()
-		if err == nil || !strings.Contains(err.Error(), name+" is not trusted: other users can write it (mode 0620)") {
+		orphans, err := log.FindOrphans()
+		if err == nil || !strings.Contains(err.Error(), name+" is not trusted: it is writable by other users (mode 0620)") {
 			t.Errorf("%s: got %v", name, err)
 		}
-		if got := orphanSessions(t, left); got != "" {
+		if got := orphanSessions(t, orphans); got != "" {
 			t.Errorf("%s: got %q", name, got)
 		}
 		if err := os.Chmod(name, 0o640); err != nil {
@@ -542,7 +554,8 @@ func TestScan_SkipsPartialLines(t *testing.T) {
 		"an unfinished one": {line("c-1") + strings.TrimSuffix(line("c-2"), "\n"), "1", false},
 	} {
 		open := map[string]Event{}
-		if err := scan(strings.NewReader(c.text), c.inLine, open); err != nil || fmt.Sprint(len(open)) != c.want || open["c-9"].Session != "" {
+		if err := scan(strings.NewReader(c.text), c.inLine, open); err != nil || fmt.Sprint(len(open)) != c.want ||
+			open["c-9"].Session != "" {
 			t.Errorf("%s: got %d events, %v, want %s", name, len(open), err, c.want)
 		}
 	}

@@ -11,52 +11,53 @@ import (
 	"slices"
 )
 
-// Orphans is what earlier gateways left running when they were killed.
+// Orphans are the programs that earlier gateways left running when they crashed.
 type Orphans struct {
-	Release func() // called when the gateway stops. Until then no other gateway takes its programs for left ones
+	Release func() // to be called when the gateway stops; until then, other gateways do not search
 
 	files []fileSection
 }
 
-// fileSection is the end of a file as it was when the gateway started.
+// fileSection is the part of a file to scan. It ends where the file ended when the gateway started.
 type fileSection struct {
 	file        handle
 	start, size int64
 }
 
-// exclusiveLock is a lock on the lock file.
-type exclusiveLock struct {
-	exclusive bool         // nobody else has it
-	downgrade func() error // lets others share it
+// gatewayLock is a lock on the lock file.
+type gatewayLock struct {
+	exclusive bool         // no other gateway has it
+	downgrade func() error // makes it a shared lock
 	release   func()
 }
 
-// ErrInUse says that another gateway writes this log: what has no end event may be running under it.
+// ErrInUse is the error of FindOrphans if another gateway uses this log. Commands without an end event may be running
+// there.
 var ErrInUse = errors.New("another gateway writes this audit log")
 
 const (
-	maxScan     = 256 << 20 // bytes read from the end of a file. A session that started earlier is not found
-	maxScanLine = 2 << 20   // more than any event has. A longer line is skipped
+	maxScan     = 256 << 20 // bytes to read at the end of a file; earlier sessions are not found
+	maxScanLine = 2 << 20   // above the size of any event; longer lines are skipped
 )
 
-// FindOrphans finds out what earlier gateways left running. It looks at the file and the one before it, if that was renamed
-// to end in ".1", as they are now. It must be called before the gateway serves. Only a log in a file can be read; for others
-// there are no events. Left.Release is set whatever the error.
+// FindOrphans opens the audit file, and its predecessor with the suffix ".1", to search them for programs that earlier
+// gateways left running. It must be called before the gateway serves, because the search ends at the current end of the
+// files. If the log is a stream, there are no orphans. Orphans.Release is set even if there is an error.
 //
-// Each gateway has a shared lock for as long as it runs. Only one that can have the lock alone first looks for programs: no
-// other gateway is running then, and none starts to serve before the files' sizes are known.
+// Each gateway holds a shared lock while it runs. FindOrphans first tries to get an exclusive lock. If it succeeds, no
+// other gateway is running, and none starts to serve before the sizes of the files are known.
 func (l *Log) FindOrphans() (Orphans, error) {
-	left := Orphans{Release: func() {}}
+	orphans := Orphans{Release: func() {}}
 	if l.file == nil {
-		return left, nil
+		return orphans, nil
 	}
 	lock, err := acquireLock(l.file.path + ".lock")
 	if err != nil {
-		return left, fmt.Errorf("audit log: lock: %w", err)
+		return orphans, fmt.Errorf("audit log: lock: %w", err)
 	}
-	left.Release = lock.release
+	orphans.Release = lock.release
 	if !lock.exclusive {
-		return left, ErrInUse
+		return orphans, ErrInUse
 	}
 	for _, path := range []string{l.file.path + ".1", l.file.path} {
 		var s fileSection
@@ -67,17 +68,17 @@ func (l *Log) FindOrphans() (Orphans, error) {
 		if err != nil {
 			break
 		}
-		left.files = append(left.files, s)
+		orphans.files = append(orphans.files, s)
 	}
 	if err = errors.Join(err, lock.downgrade()); err != nil {
-		left.close()
-		return left, fmt.Errorf("audit log: %w", err)
+		orphans.close()
+		return orphans, fmt.Errorf("audit log: %w", err)
 	}
-	return left, nil
+	return orphans, nil
 }
 
-// Events returns the start events of commands that run a program in a task and have neither an end event nor one that
-// settles it, oldest first. It reads much, and may do so while the gateway serves. It can be called once.
+// Events returns the start events of commands that started a program in a task and have no End, Killed or Exited event,
+// oldest first. It may read a lot of data, so it may run while the gateway serves. It can be called only once.
 func (l *Orphans) Events() (events []Event, err error) {
 	defer l.close()
 	open := map[string]Event{}
@@ -100,7 +101,8 @@ func (l *Orphans) close() {
 	l.files = nil
 }
 
-// openSection opens a file for scan. Programs are killed because of what it contains, so nobody else may have written it.
+// openSection opens a file for scan. The gateway kills programs that the file lists, so only the gateway may be able to
+// write it.
 func openSection(path string) (fileSection, error) {
 	f, err := openForScan(path)
 	if err != nil {
@@ -119,8 +121,8 @@ func openSection(path string) (fileSection, error) {
 	return fileSection{file: f, start: max(0, info.Size()-maxScan), size: info.Size()}, nil
 }
 
-// scan adds the start events in r to open, by session, and removes those that were settled. If r starts in the middle of a
-// line, it skips the rest of that.
+// scan adds the start events in r to open, by session, and removes those with an End, Killed or Exited event. If r
+// starts in the middle of a line (inLine), it skips the rest of that line.
 func scan(r io.Reader, inLine bool, open map[string]Event) error {
 	lines := bufio.NewReaderSize(r, maxScanLine)
 	for {
@@ -149,21 +151,22 @@ func scan(r io.Reader, inLine bool, open map[string]Event) error {
 	}
 }
 
-// namesProgram reports whether an event says all that it takes to find its program and no other.
+// namesProgram reports whether an event identifies exactly one program.
 func (e Event) namesProgram() bool {
-	return e.Session != "" && e.Program == e.Session+"." && e.Tier != "" && e.Job != "" && e.Allocation != "" && e.Task != ""
+	return e.Session != "" && e.Program == e.Session+"." && e.Tier != "" && e.Job != "" && e.Allocation != "" &&
+		e.Task != ""
 }
 
-// kindOf returns the kind of the event in a line. It is the line's first field.
+// kindOf returns the kind of the event in a line. It is the first field of the line.
 func kindOf(line []byte) Kind { return Kind(quotedAfter(line, `{"event":"`)) }
 
-// sessionOf returns the session of the event in a line. No text of a user comes before it.
+// sessionOf returns the session of the event in a line. No untrusted text comes before that field.
 func sessionOf(line []byte) string { return quotedAfter(line, `"session":"`) }
 
 func quotedAfter(line []byte, before string) string {
 	_, rest, ok := bytes.Cut(line, []byte(before))
-	value, _, ended := bytes.Cut(rest, []byte(`"`))
-	if !ok || !ended {
+	value, _, closed := bytes.Cut(rest, []byte(`"`))
+	if !ok || !closed {
 		return ""
 	}
 	return string(value)

@@ -116,7 +116,7 @@ func messages(t *testing.T) (found []message) {
 		t.Fatal(err)
 	}
 	parameter := regexp.MustCompile(`\$\{(?:[^{}]|\$\w+)*\}|\$\w+`)
-	printed := regexp.MustCompile(`(?:complain|fail [0-9]+) "([^"]*)"|why='([^']*)'`)
+	printed := regexp.MustCompile(`(?:print_error|fail [0-9]+) "([^"]*)"|reason='([^']*)'`)
 	for _, text := range printed.FindAllStringSubmatch(string(script), -1) {
 		add(text[1]+text[2], parameter)
 	}

@@ -1,5 +1,5 @@
-// Package gateway puts a running gateway together from a configuration: who may what, the clusters, the way of a
-// request, the SSH server. It decides nothing itself.
+// Package gateway assembles a gateway from a configuration: access control, cluster clients, the request handler, the
+// audit log and the SSH server. It owns the start and the shutdown. It makes no decisions about requests.
 package gateway
 
 import (
@@ -18,7 +18,7 @@ import (
 	"nomadctld/backends"
 	"nomadctld/backends/docker"
 	"nomadctld/backends/nomad"
-	_ "nomadctld/commands" // they register themselves
+	_ "nomadctld/commands" // registers the commands
 	"nomadctld/config"
 	"nomadctld/internal/audit"
 	"nomadctld/internal/nomadcli"
@@ -27,57 +27,61 @@ import (
 	"nomadctld/router"
 )
 
-// ShutdownGrace is how long running commands get to end when the gateway is stopped.
+// ShutdownGrace is the time that running commands have to finish when the gateway stops.
 const ShutdownGrace = 5 * time.Second
 
-// auditFlushTimeout is how long the gateway waits, before it exits, for whoever reads the audit log from a pipe.
+// auditFlushTimeout is the time that the reader of an audit log pipe has before the gateway exits.
 const auditFlushTimeout = time.Second
 
-// Commands returns the names of the built-in commands, which an alias in a configuration cannot replace.
+// Commands returns the names of the built-in commands, which aliases cannot replace.
 func Commands() []string { return router.CommandNames() }
 
-// Gateway is ready to serve.
+// Gateway listens, and is ready to serve.
 type Gateway struct {
 	ops      *ops.Registry
 	audit    *audit.Log
 	requests router.Gateway
-	orphans  audit.Orphans // what an earlier gateway left running
+	orphans  audit.Orphans // programs that an earlier gateway left running
 	server   *sshd.Server
 	listener net.Listener
 }
 
-// parts are what a gateway is built from and c alone decides.
+// parts are the components that depend only on the configuration.
 type parts struct {
 	clusters   map[string]*backends.SharedCluster
 	operations map[string]backends.ClusterWriter
 	runtimes   *router.RuntimeSelector
 	raw        *router.Raw
 	hostKeys   []ssh.Signer
-	jobKeys    []ops.Key // one of each host key
+	jobKeys    []ops.Key // one for each host key
 }
 
-// Check returns what of c, though well-formed, no gateway could be built from. It contacts nobody and leaves no trace.
+// Check returns an error if no gateway can be built from c. It makes no connections and changes no files.
 func Check(c *config.Config) error {
 	_, err := build(c, nil)
 	return err
 }
 
-// build contacts nobody. log, which may be nil, hears of what shows later.
+// build creates the parts. It makes no connections. The parts log to log later, which may be nil.
 func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 	clients, err := nomad.Open(nomadTiers(c.Tiers)...)
 	if err != nil {
 		return p, err
 	}
 	containers, err := docker.Open(docker.Settings{
-		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: backends.TLS(c.Docker.TLS), Log: log,
+		Host: c.Docker.Host, Port: c.General.DockerPort, API: c.General.DockerAPI, TLS: backends.TLS(c.Docker.TLS),
+		Log: log,
 	})
 	if err != nil {
 		return p, err
 	}
 	p.clusters, p.operations = map[string]*backends.SharedCluster{}, map[string]backends.ClusterWriter{}
 	p.runtimes = &router.RuntimeSelector{
-		Docker: containers, Nomad: map[string]backends.Runtime{}, Mode: router.ExecMode(c.Docker.Exec), RefusedDrivers: c.Docker.Refuse,
-		ProgramQuota: backends.NewQuota("programs", c.Limits.User.Programs), LogQuota: backends.NewQuota("logs", c.Limits.User.Logs), ClusterOf: clusterOf(c.Tiers),
+		Docker: containers, Nomad: map[string]backends.Runtime{},
+		Mode: router.ExecMode(c.Docker.Exec), RefusedDrivers: c.Docker.Refuse,
+		ProgramQuota: backends.NewQuota("programs", c.Limits.User.Programs),
+		LogQuota:     backends.NewQuota("logs", c.Limits.User.Logs),
+		ClusterOf:    clusterOf(c.Tiers),
 	}
 	for tier, client := range clients {
 		p.clusters[tier] = backends.NewSharedCluster(client)
@@ -106,7 +110,7 @@ func build(c *config.Config, log *slog.Logger) (p parts, err error) {
 	return p, nil
 }
 
-// Listen builds the gateway that c describes and begins to listen. It contacts no cluster.
+// Listen builds a gateway from c and listens on its address. It makes no connections to clusters.
 func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	p, err := build(c, log)
 	if err != nil {
@@ -114,37 +118,39 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 	}
 	events, err := audit.Open(c.Audit.File, log)
 	if err != nil {
-		return nil, fmt.Errorf("audit log: %w (its folder has to be there, writable for the user that nomadctld runs as)", err)
+		return nil, fmt.Errorf("audit log: %w (its directory must exist and be writable by the user that nomadctld "+
+			"runs as)", err)
 	}
 	registry, problems := ops.Open(c.Audit.Jobs, p.jobKeys...)
 	registry.Cluster = clusterOf(c.Tiers)
 	registry.OnEvict = func(k ops.SavedJob) {
-		log.Warn("removed the oldest saved job definition: all of them together were too large", "kind", k.Kind, "job", k.Job.ID,
-			"tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
+		log.Warn("removed the oldest saved job definition to stay below the size limit", "kind", k.Kind,
+			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}
 	for _, problem := range problems {
-		log.Error("a kept job definition is refused", "error", problem)
+		log.Error("ignoring an invalid saved job definition", "error", problem)
 	}
 	for _, k := range registry.Restorable() {
-		log.Warn("a restart did not finish, so the job may be stopped or temporarily changed; bring it back with: ops "+k.ID+" --restore",
+		command := "ops " + k.ID + " --restore"
+		log.Warn("a restart was interrupted, and the job may be stopped or changed; restore it with: "+command,
 			"job", k.Job.ID, "tier", k.Job.Tier, "namespace", k.Job.Namespace, "user", k.User, "since", k.Time)
 	}
 	users := aclDirectory(c)
 	requests := router.Gateway{
-		Users: users, Tiers: aclTiers(c.Tiers), Clusters: p.clusters, Runtimes: p.runtimes, Operations: p.operations, Ops: registry, Raw: p.raw,
-		Aliases: c.Aliases,
-		Audit:   events, AuditRequired: c.Audit.Required, Log: log,
+		Users: users, Tiers: aclTiers(c.Tiers), Aliases: c.Aliases,
+		Clusters: p.clusters, Runtimes: p.runtimes, Operations: p.operations, Ops: registry, Raw: p.raw,
+		Audit: events, AuditRequired: c.Audit.Required, Log: log,
 	}
 	listener, err := net.Listen("tcp", c.General.Bind)
 	if err != nil {
 		return nil, err
 	}
-	left, err := events.FindOrphans()
+	orphans, err := events.FindOrphans()
 	if err != nil {
 		log.Warn(orphansNotSearched, "error", err)
 	}
 	return &Gateway{
-		listener: listener, ops: registry, audit: events, requests: requests, orphans: left,
+		listener: listener, ops: registry, audit: events, requests: requests, orphans: orphans,
 		server: &sshd.Server{
 			HostKeys: p.hostKeys, Users: users, Handler: requests.Handler(), Log: log, Record: events.Record,
 			Limits: sshd.Limits{
@@ -159,7 +165,8 @@ func Listen(c *config.Config, log *slog.Logger) (*Gateway, error) {
 // Addr returns the address that the gateway listens on.
 func (g *Gateway) Addr() net.Addr { return g.listener.Addr() }
 
-// Serve answers until ctx ends and running commands, and what goes on without a session, had their grace.
+// Serve accepts connections until ctx is done. Then running commands and background operations have ShutdownGrace to
+// finish. While it serves, it also kills the programs that an earlier gateway left running.
 func (g *Gateway) Serve(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -169,19 +176,19 @@ func (g *Gateway) Serve(ctx context.Context) error {
 		defer close(killed)
 		g.killOrphans(ctx)
 	}()
-	ended := make(chan struct{})
+	finished := make(chan struct{})
 	go func() {
-		defer close(ended)
+		defer close(finished)
 		<-ctx.Done()
 		g.ops.Close("the gateway is being stopped")
-		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShutdownGrace)
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), ShutdownGrace)
 		defer cancel()
-		g.ops.Wait(patience)
+		g.ops.Wait(grace)
 	}()
 	err := g.server.Serve(ctx, g.listener, ShutdownGrace)
 	stop()
-	<-ended
-	select { // what was killed until now has to be on record
+	<-finished
+	select { // so that the audit log has an event for every killed program
 	case <-killed:
 	case <-time.After(ShutdownGrace):
 	}
@@ -198,7 +205,7 @@ func (g *Gateway) killOrphans(ctx context.Context) {
 	g.requests.KillOrphans(ctx, events)
 }
 
-const orphansNotSearched = "programs that an earlier gateway may have left running are not looked for"
+const orphansNotSearched = "cannot search for programs that an earlier gateway left running"
 
 func nomadTiers(tiers []config.Tier) []nomad.Tier {
 	var all []nomad.Tier
@@ -208,22 +215,22 @@ func nomadTiers(tiers []config.Tier) []nomad.Tier {
 	return all
 }
 
-// clusterOf returns what names the cluster of a tier: tiers may share one.
+// clusterOf returns a function that identifies the cluster of a tier. Several tiers may share a cluster.
 func clusterOf(tiers []config.Tier) func(tier string) string {
 	return func(tier string) string {
 		i := slices.IndexFunc(tiers, func(t config.Tier) bool { return t.Name == tier })
-		if i < 0 { // of a definition that was kept for a tier which is not configured any more
+		if i < 0 { // a saved job of a tier that was removed from the configuration
 			return tier
 		}
 		return tiers[i].URL
 	}
 }
 
-// newRaw returns how the command raw runs the nomad binary.
+// newRaw returns the settings with which the command raw runs the nomad binary.
 func newRaw(c *config.Config) (*router.Raw, error) {
-	for _, begin := range c.Raw.Allow {
-		if !nomadcli.IsKnownPrefix(begin) {
-			return nil, fmt.Errorf("raw.allow: %q is no command of nomad that raw could run", begin)
+	for _, words := range c.Raw.Allow {
+		if !nomadcli.IsKnownPrefix(words) {
+			return nil, fmt.Errorf("raw.allow: %q is not a nomad command that raw can run", words)
 		}
 	}
 	return &router.Raw{
@@ -234,7 +241,8 @@ func newRaw(c *config.Config) (*router.Raw, error) {
 			cluster := nomadcli.Cluster{URL: t.URL}
 			var err error
 			if cluster.TLS, err = backends.TLS(t.TLS).Load(); err != nil {
-				return cluster, fmt.Errorf("the certificates of tier %s cannot be read; tell the gateway's operator", name)
+				return cluster, fmt.Errorf("the certificates of tier %s cannot be read; tell the gateway's operator",
+					name)
 			}
 			if t.TokenFile != "" {
 				token, err := os.ReadFile(t.TokenFile)
