@@ -511,7 +511,7 @@ func TestRestart_CtrlC(t *testing.T) {
 	}
 	c = g.runUntil(t, "restart p-team5-ctrlc", "restarting web[0]")
 	c.send("\x03")
-	c.expect("Ctrl-C again leaves it alone")
+	c.expect("press Ctrl-C again to detach")
 	c.send("\x03")
 	if code, rest := c.waitExit(); code != 130 {
 		t.Errorf("got %d and %q, want 130", code, rest)
