@@ -60,6 +60,7 @@ func authorize(tiers []acl.Tier, clusters map[string]*backends.SharedCluster, ru
 	}
 }
 
+// specNames returns the names of commands.
 func specNames(specs []Spec) []string {
 	names := make([]string, len(specs))
 	for i, spec := range specs {

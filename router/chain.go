@@ -54,3 +54,6 @@ func (g Gateway) Handler() Handler {
 		auditStart,
 	)
 }
+
+// runCommand is the innermost handler.
+func runCommand(ctx context.Context, req *Request) error { return req.Command.Run(ctx, req) }

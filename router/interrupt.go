@@ -7,9 +7,6 @@ import (
 	"nomadctld/backends"
 )
 
-// runCommand is the innermost handler.
-func runCommand(ctx context.Context, req *Request) error { return req.Command.Run(ctx, req) }
-
 // interruptOnCtrlC cancels the command at Ctrl-C until the command claims the input. If the command fails because
 // its context has ended, it returns the cause instead of the error, unless the error has its own exit code.
 func interruptOnCtrlC(next Handler) Handler {

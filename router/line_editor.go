@@ -17,7 +17,7 @@ type lineEditor struct {
 	detach                                               []byte
 
 	line          []byte // the line being edited
-	literalNext   bool   // the next key is inserted as it is
+	literalNext   bool   // the next key is inserted literally
 	detachMatched int    // how many of the detach keys were just typed; they are not in the line yet
 }
 
@@ -137,11 +137,12 @@ func (e *lineEditor) handleKey(key byte, lines, echo []byte) ([]byte, []byte, ed
 	return lines, echo, eventNone
 }
 
-func (e *lineEditor) echo(echo []byte, text string) []byte {
+// echo appends text to the output unless echo is off.
+func (e *lineEditor) echo(output []byte, text string) []byte {
 	if e.noEcho {
-		return echo
+		return output
 	}
-	return append(echo, text...)
+	return append(output, text...)
 }
 
 // insert appends a key to the line.

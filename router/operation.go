@@ -51,34 +51,35 @@ func (w Work) DefinitionPath() string { return w.runner.registry.Path(w.ID) }
 // operation continues after the session has ended. If another operation works on the job, it returns an
 // *ops.BusyError. Of ctx, only the values are used.
 func (r *Request) StartOperation(ctx context.Context, work func(context.Context, Work) error) (*ops.Op, error) {
-	b := r.runner
-	op, err := b.registry.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
+	runner := r.runner
+	op, err := runner.registry.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
 	if err != nil {
 		return nil, err
 	}
 	r.Event.Operation = op.ID
 	event := r.Event
 	event.Decision = audit.Allowed
-	if err := b.audit.RecordStart(event, true, b.auditRequired); err != nil {
+	if err := runner.audit.RecordStart(event, true, runner.auditRequired); err != nil {
 		err = notRecordedError(err)
 		op.Finish(err)
 		return nil, err
 	}
 	event.Evaluations = slices.Clone(event.Evaluations)
 	cluster := r.Cluster.(*scopedCluster)
-	writer := &scopedOperations{owned: cluster.owned, byTier: b.byTier, event: &event}
+	writer := &scopedOperations{owned: cluster.owned, byTier: runner.byTier, event: &event}
 	op.OnFinish(func(err error) {
 		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
-			b.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
+			runner.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
 		}
 		event := writer.finalEvent(err)
 		event.Error = r.redacted.redactError(event.Error)
-		b.audit.Record(event)
+		runner.audit.Record(event)
 	})
 	if ended, err := op.Finished(); !ended.IsZero() { // the gateway is shutting down
 		return nil, err
 	}
-	w := Work{op, &scopedCluster{owned: cluster.owned, clusters: cluster.clusters, event: new(audit.Event)}, writer, b}
+	own := &scopedCluster{owned: cluster.owned, clusters: cluster.clusters, event: new(audit.Event)}
+	w := Work{op, own, writer, runner}
 	go func() { op.Finish(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil
 }
@@ -90,33 +91,35 @@ func (r *Request) CheckNoOperation() error { return r.runner.registry.Busy(r.ops
 // register its saved definition again.
 func (r *Request) CheckNoPendingRestore() error { return r.runner.registry.RestorePending(r.opsJob()) }
 
+// opsJob returns req.Job as the registry of operations names it.
 func (r *Request) opsJob() ops.Job {
 	return ops.Job{Tier: r.Job.Tier, Namespace: r.Job.Namespace, ID: r.Job.ID, Root: r.Job.Root}
 }
 
 // OwnedOperations returns the operations on the user's jobs in the selected tier and namespace, and the saved
 // definitions of such operations. Each list is sorted by age, the oldest first.
-func (r *Request) OwnedOperations() (all []*ops.Op, kept []ops.SavedJob, err error) {
+func (r *Request) OwnedOperations() (all []*ops.Op, saved []ops.SavedJob, err error) {
 	tiers, err := r.Cluster.(*scopedCluster).tiers(r.Tier)
 	if err != nil {
 		return nil, nil, err
 	}
-	other := func(j ops.Job) bool {
+	excluded := func(j ops.Job) bool {
 		return !r.ownsJob(j) || !slices.Contains(tiers, j.Tier) || r.Namespace != "" && r.Namespace != j.Namespace
 	}
-	all = slices.DeleteFunc(r.runner.registry.Ops(), func(o *ops.Op) bool { return other(o.Job) })
-	kept = slices.DeleteFunc(r.runner.registry.Restorable(), func(k ops.SavedJob) bool { return other(k.Job) })
-	return all, kept, nil
+	all = slices.DeleteFunc(r.runner.registry.Ops(), func(o *ops.Op) bool { return excluded(o.Job) })
+	saved = slices.DeleteFunc(r.runner.registry.Restorable(), func(j ops.SavedJob) bool { return excluded(j.Job) })
+	return all, saved, nil
 }
 
 // DeleteDefinition deletes the saved definition of an operation on one of the user's jobs.
-func (r *Request) DeleteDefinition(kept ops.SavedJob) error {
-	if !r.ownsJob(kept.Job) {
+func (r *Request) DeleteDefinition(saved ops.SavedJob) error {
+	if !r.ownsJob(saved.Job) {
 		return errNotOwned
 	}
-	return r.runner.registry.Drop(kept.ID)
+	return r.runner.registry.Drop(saved.ID)
 }
 
+// ownsJob reports whether the job is in the scope of the command.
 func (r *Request) ownsJob(job ops.Job) bool {
 	return r.Cluster.(*scopedCluster).owned.Owns(job.Tier, job.Namespace, job.Root)
 }

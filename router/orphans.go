@@ -34,22 +34,24 @@ func (e *unconfirmedExitError) Unwrap() error { return e.err }
 // results. The orphans are the start events of these programs. It retries while a cluster does not respond, and
 // returns when every program is settled or ctx ends.
 func (g Gateway) KillOrphans(ctx context.Context, orphans []audit.Event) {
-	free := make(chan struct{}, maxConcurrentKills)
+	slots := make(chan struct{}, maxConcurrentKills)
 	var all sync.WaitGroup
 	for _, e := range orphans {
-		all.Go(func() { g.killOrphan(ctx, free, e) })
+		all.Go(func() { g.killOrphan(ctx, slots, e) })
 	}
 	all.Wait()
 }
 
-func (g Gateway) killOrphan(ctx context.Context, free chan struct{}, e audit.Event) {
+// killOrphan kills the program of a start event, retries until the result is settled, and records it. It takes one
+// of the slots during each attempt.
+func (g Gateway) killOrphan(ctx context.Context, slots chan struct{}, e audit.Event) {
 	log := g.Log.With("session", e.Session, "user", e.User, "tier", e.Tier, "job", e.Job,
 		"allocation", e.Allocation, "task", e.Task)
 	started := time.Now()
 	killed := false // an attempt has killed something
 	for backoff := minKillBackoff; ; backoff = min(2*backoff, maxKillBackoff) {
 		select {
-		case free <- struct{}{}:
+		case slots <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
@@ -60,7 +62,7 @@ func (g Gateway) killOrphan(ctx context.Context, free chan struct{}, e audit.Eve
 			killed = killed || found
 			return err
 		})
-		<-free
+		<-slots
 		e.Time = time.Now().UTC()
 		var unconfirmed *unconfirmedExitError
 		switch {
@@ -96,6 +98,9 @@ func (g Gateway) killOrphan(ctx context.Context, free chan struct{}, e audit.Eve
 
 // tryKillOrphan kills the program of a start event and reports whether it was running. If it returns an error, the
 // program may still be running.
+//
+// It asks the runtime that a new program would use and, in the mode auto, Nomad too. The program has exited if each
+// runtime that can have started it does not find it.
 func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, err error) {
 	if g.Clusters[e.Tier] == nil {
 		return false, fmt.Errorf("tier %s is no longer in the configuration: %w", e.Tier, backends.ErrUnsupported)
@@ -109,16 +114,16 @@ func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, 
 	if err != nil {
 		return false, err
 	}
-	runtime, ref := r.runtime, r.task
-	// It is unknown how the program was started: Docker may have been down then.
-	runtimes := []backends.Runtime{runtime}
-	if other := g.Runtimes.Nomad[e.Tier]; g.Runtimes.Mode == ExecModeAuto && runtime != other {
+	selected, ref := r.runtime, r.task
+	// The gateway cannot tell how the program was started: Docker may have been down then.
+	runtimes := []backends.Runtime{selected}
+	if other := g.Runtimes.Nomad[e.Tier]; g.Runtimes.Mode == ExecModeAuto && selected != other {
 		runtimes = append(runtimes, other)
 	}
 	var errs error
 	stopped := false // the task is not running
-	for _, candidate := range runtimes {
-		killer, ok := candidate.(backends.Killer)
+	for _, runtime := range runtimes {
+		killer, ok := runtime.(backends.Killer)
 		if !ok {
 			continue
 		}
@@ -131,7 +136,7 @@ func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, 
 			stopped = true
 		case errors.Is(err, backends.ErrDeclined) && len(runtimes) == 1:
 			errs = errors.Join(errs, &unconfirmedExitError{err})
-		case errors.Is(err, backends.ErrForbidden) && candidate != runtime, errors.Is(err, backends.ErrDeclined):
+		case errors.Is(err, backends.ErrForbidden) && runtime != selected, errors.Is(err, backends.ErrDeclined):
 			// This runtime cannot have started a program.
 		default:
 			errs = errors.Join(errs, err)

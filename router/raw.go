@@ -54,6 +54,7 @@ func (r *Request) RunRaw(ctx context.Context, name string, args []string) (code 
 	return r.raw.Binary.Run(ctx, cluster, args, r.Stdin, r.Bytes.Stdout, r.Bytes.Stderr, terminal)
 }
 
+// resolveRawTier returns the tier that name selects for the nomad command args.
 func (r *Request) resolveRawTier(name string, args []string) (string, error) {
 	tiers, err := r.Cluster.(*scopedCluster).tiers(name)
 	if err != nil {

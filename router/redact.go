@@ -41,6 +41,9 @@ func (r redactedLine) redactError(text string) string {
 
 // redactLine redacts the secrets in a command line. The line may be one that Split refuses, because refused lines
 // are recorded too.
+//
+// It redacts the words as their command would parse them, and then replaces each changed word at its position in the
+// line. Words that an alias adds are not in the line.
 func redactLine(line string, aliases map[string]string) redactedLine {
 	spans := wordSpans(line)
 	spans = spans[:min(len(spans), maxWords)] // a longer line is refused, and would use much memory here
@@ -105,6 +108,7 @@ func redactByAnyCommand(words []string) []string {
 	return all
 }
 
+// hasSecrets reports whether redact can change anything.
 func (s Spec) hasSecrets() (has bool) {
 	s.FlagSet(new(Request)).VisitAll(func(f *pflag.Flag) { has = has || f.Annotations[secretAnnotation] != nil })
 	return has || s.Redact != nil

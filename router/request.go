@@ -51,19 +51,16 @@ type Request struct {
 	Part       Part                 // authorize: likewise, for TargetPart
 	Runtime    TaskRuntime          // authorize: of Task
 
-	// limitResults: waits for one of the user's slots; nil: unlimited
-	acquireResultSlot func(context.Context) (func(), error)
-	// limitResults: authorize calls it when the target is resolved; may be nil
-	onResolved      func()
-	redacted        redactedLine             // auditRequest: the command line without secrets
-	writeStartEvent func(durable bool) error // auditRequest: writes the start event
-	// expandAlias: the command line after expansion; Words are its words
-	expandedLine string
-	runtimes     *RuntimeSelector                   // authorize
-	clusters     map[string]*backends.SharedCluster // authorize
-	tiers        []acl.Tier                         // authorize
-	runner       *operationRunner                   // authorize
-	raw          *Raw                               // authorize
+	acquireResultSlot func(context.Context) (func(), error) // limitResults: see AcquireResultSlot; nil: unlimited
+	onResolved        func()                                // limitResults: called when the target is resolved; may be nil
+	redacted          redactedLine                          // auditRequest: the command line without secrets
+	writeStartEvent   func(durable bool) error              // auditRequest: writes the start event
+	expandedLine      string                                // expandAlias: the command line that has Words
+	runtimes          *RuntimeSelector                      // authorize
+	clusters          map[string]*backends.SharedCluster    // authorize
+	tiers             []acl.Tier                            // authorize
+	runner            *operationRunner                      // authorize
+	raw               *Raw                                  // authorize
 }
 
 // Part is a group of a job, or a task in all allocations of a group. It is as the user wrote it: nothing has checked

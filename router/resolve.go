@@ -189,6 +189,7 @@ func mayContain(owned acl.Scope, err error, selector string) bool {
 	return errors.As(err, &tier) && hasAnyPrefix(selector, owned.Prefixes(tier.Tier)...)
 }
 
+// hasAnyPrefix reports whether s starts with one of the prefixes.
 func hasAnyPrefix(s string, prefixes ...string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
 }
@@ -277,6 +278,7 @@ func matchID(jobs []backends.Job, id string) (found []candidate) {
 	return found
 }
 
+// noJobError returns the error for a job that does not exist or is not owned.
 func noJobError(name string, jobs []backends.Job) error {
 	var ids []string
 	for _, job := range jobs {

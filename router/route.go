@@ -116,6 +116,7 @@ func (s Spec) withProgramCode(err error) error {
 	return Exit(codeNotStarted, err)
 }
 
+// checkArgs checks the number of arguments.
 func (s Spec) checkArgs(args []string) error {
 	minArgs, maxArgs := s.arity()
 	switch {
@@ -136,6 +137,7 @@ func UnknownCommand(name string, allowed []Spec) error {
 	return Exit(2, fmt.Errorf("no command %s%s (see: help)", name, didYouMean(name, specNames(nonMutating(allowed)))))
 }
 
+// suggestFlag adds the closest flag to the error for an unknown one.
 func suggestFlag(err error, flags *pflag.FlagSet) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {

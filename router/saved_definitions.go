@@ -43,7 +43,7 @@ func (s SavedDefinitions) Find(kind ops.Kind) (ops.SavedJob, bool) {
 }
 
 // Load is Find with the definition, which it reads from disk.
-func (s SavedDefinitions) Load(kind ops.Kind) (k ops.SavedJob, ok bool, err error) {
+func (s SavedDefinitions) Load(kind ops.Kind) (entry ops.SavedJob, ok bool, err error) {
 	return s.registry.LoadSaved(kind, s.job)
 }
 
@@ -55,8 +55,8 @@ func (s SavedDefinitions) Delete(kind ops.Kind) error { return s.registry.DropSa
 
 // deleteSavedOfRunning deletes the saved definitions of stopped jobs that have been registered again since. It keeps
 // a definition that was saved after the listing was made.
-func (b *operationRunner) deleteSavedOfRunning(listed []backends.Job) {
-	registry := b.registry
+func (r *operationRunner) deleteSavedOfRunning(listed []backends.Job) {
+	registry := r.registry
 	if registry == nil {
 		return
 	}
@@ -70,16 +70,16 @@ func (b *operationRunner) deleteSavedOfRunning(listed []backends.Job) {
 			byID[j.ID] = append(byID[j.ID], j)
 		}
 	}
-	for _, k := range saved {
-		started := slices.ContainsFunc(byID[k.Job.ID], func(j backends.Job) bool {
-			return k.IsOutdated(j.ModifyIndex) && registry.SameJob(k.Job,
+	for _, entry := range saved {
+		started := slices.ContainsFunc(byID[entry.Job.ID], func(j backends.Job) bool {
+			return entry.IsOutdated(j.ModifyIndex) && registry.SameJob(entry.Job,
 				ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
 		})
 		if !started {
 			continue
 		}
-		if err := registry.Drop(k.ID); err != nil {
-			b.log.Warn("cannot delete the saved definition of a restarted job", "job", k.Job.ID, "error", err)
+		if err := registry.Drop(entry.ID); err != nil {
+			r.log.Warn("cannot delete the saved definition of a restarted job", "job", entry.Job.ID, "error", err)
 		}
 	}
 }
@@ -92,16 +92,17 @@ func (r *Request) savedJobs(listed []backends.Job) (jobs []backends.Job) {
 		return nil
 	}
 	registry := r.runner.registry
-	for _, k := range registry.ListSaved(ops.Stopped) {
-		is := func(j backends.Job) bool {
-			return registry.SameJob(k.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
+	for _, entry := range registry.ListSaved(ops.Stopped) {
+		isSame := func(j backends.Job) bool {
+			return registry.SameJob(entry.Job, ops.Job{Tier: j.Tier, Namespace: j.Namespace, ID: j.ID})
 		}
-		inNamespace := r.Namespace == "" || r.Namespace == k.Job.Namespace
-		if !r.ownsJob(k.Job) || !slices.Contains(tiers, k.Job.Tier) || !inNamespace || slices.ContainsFunc(listed, is) {
+		job := entry.Job
+		selected := slices.Contains(tiers, job.Tier) && (r.Namespace == "" || r.Namespace == job.Namespace)
+		if !selected || !r.ownsJob(job) || slices.ContainsFunc(listed, isSame) {
 			continue
 		}
 		jobs = append(jobs, backends.Job{
-			Tier: k.Job.Tier, Namespace: k.Job.Namespace, ID: k.Job.ID, Root: k.Job.Root, Status: "dead", Stopped: true,
+			Tier: job.Tier, Namespace: job.Namespace, ID: job.ID, Root: job.Root, Status: "dead", Stopped: true,
 		})
 	}
 	return jobs

@@ -40,22 +40,23 @@ func callTier[T any](o *scopedOperations, tier, namespace, root string,
 	return result, nil
 }
 
-// change changes a job and records the outcome in the event.
+// change changes a job and records the result in the event.
 func (o *scopedOperations) change(job backends.Job,
 	do func(backends.ClusterWriter) (backends.WriteResult, error)) (backends.WriteResult, error) {
 	return o.recordOutcome(callTier(o, job.Tier, job.Namespace, job.Root, do))
 }
 
-func (o *scopedOperations) recordOutcome(outcome backends.WriteResult, err error) (backends.WriteResult, error) {
+// recordOutcome adds Nomad's evaluation and deployment to the event, and returns its arguments.
+func (o *scopedOperations) recordOutcome(result backends.WriteResult, err error) (backends.WriteResult, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if outcome.EvaluationID != "" {
-		o.event.Evaluations = append(o.event.Evaluations, outcome.EvaluationID)
+	if result.EvaluationID != "" {
+		o.event.Evaluations = append(o.event.Evaluations, result.EvaluationID)
 	}
-	if outcome.DeploymentID != "" {
-		o.event.Deployment = outcome.DeploymentID
+	if result.DeploymentID != "" {
+		o.event.Deployment = result.DeploymentID
 	}
-	return outcome, err
+	return result, err
 }
 
 // finalEvent returns the end event after everything has finished with err.

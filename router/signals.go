@@ -35,6 +35,7 @@ func (s *Signals) Deliver(name string) bool {
 	}
 }
 
+// claim makes all further signals go to the channel.
 func (s *Signals) claim() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

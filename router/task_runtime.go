@@ -218,7 +218,7 @@ func (t *boundRuntime) logSource(ctx context.Context) (backends.LogSource, backe
 	return backends.JoinedLog{Container: t.Docker, Files: files}, r.task, nil
 }
 
-// PreviousLog implements Runtime.
+// PreviousLog implements TaskRuntime.
 func (t *boundRuntime) PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error {
 	return t.readLog(ctx, func(source backends.LogSource, task backends.TaskRef) error {
 		if joined, ok := source.(backends.JoinedLog); ok {
@@ -228,6 +228,7 @@ func (t *boundRuntime) PreviousLog(ctx context.Context, q backends.LogQuery, eac
 	})
 }
 
+// clusterName returns the cluster of the task's tier, for the quotas.
 func (t *boundRuntime) clusterName() string {
 	if t.ClusterOf == nil {
 		return t.task.Allocation.Tier
@@ -318,6 +319,7 @@ func (t *boundRuntime) downError() error {
 	return nil
 }
 
+// markDown records that the node's daemon did not respond, and removes outdated entries.
 func (t *boundRuntime) markDown(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -203,7 +203,7 @@ func TestTaskRuntime_UserQuota(t *testing.T) {
 	}
 	leaveProgram()
 	leaveLog()
-	for name, f := range do { // once more: each call has released its slot
+	for name, f := range do { // again: each call has released its slot
 		for range 2 {
 			if err := f(ann, "production"); err != nil {
 				t.Errorf("%s: got %v", name, err)

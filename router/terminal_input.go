@@ -27,99 +27,99 @@ const maxTyped = 64 << 10
 // newTerminalInput reads from until it ends. Unless lossless is set, unread input that exceeds the limit is dropped,
 // so that a Ctrl-C behind it still works.
 func newTerminalInput(from io.Reader, lossless bool, interrupt func()) *terminalInput {
-	k := &terminalInput{interrupt: interrupt, lossless: lossless}
-	k.changed.L = &k.mu
-	go k.readLoop(from)
-	return k
+	t := &terminalInput{interrupt: interrupt, lossless: lossless}
+	t.changed.L = &t.mu
+	go t.readLoop(from)
+	return t
 }
 
 // readLoop reads until the source ends.
-func (k *terminalInput) readLoop(from io.Reader) {
+func (t *terminalInput) readLoop(from io.Reader) {
 	buf := make([]byte, 4<<10)
 	for {
 		n, err := from.Read(buf)
-		if !k.add(buf[:n], err) {
+		if !t.add(buf[:n], err) {
 			return
 		}
 	}
 }
 
 // add buffers input and reports whether more may follow. In lossless mode it waits while the buffer is full.
-func (k *terminalInput) add(typed []byte, err error) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !k.claimed && bytes.IndexByte(typed, ctrlC) >= 0 {
-		k.interrupt()
+func (t *terminalInput) add(typed []byte, err error) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.claimed && bytes.IndexByte(typed, ctrlC) >= 0 {
+		t.interrupt()
 	}
-	for (k.claimed || k.lossless) && len(k.typed) >= maxTyped && !k.closed {
-		k.changed.Wait()
+	for (t.claimed || t.lossless) && len(t.typed) >= maxTyped && !t.closed {
+		t.changed.Wait()
 	}
-	if len(k.typed) < maxTyped {
-		k.typed = append(k.typed, typed...)
+	if len(t.typed) < maxTyped {
+		t.typed = append(t.typed, typed...)
 	}
-	k.err = err
-	k.changed.Broadcast()
+	t.err = err
+	t.changed.Broadcast()
 	return err == nil
 }
 
 const ctrlC = 3
 
 // close declares that there will be no more reads. The source is still read until it ends with the session.
-func (k *terminalInput) close() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.closed = true
-	k.changed.Broadcast()
+func (t *terminalInput) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	t.changed.Broadcast()
 }
 
 // Read waits for input and claims it.
-func (k *terminalInput) Read(p []byte) (int, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.claimed = true
-	for len(k.typed) == 0 && k.err == nil && !k.closed {
-		k.changed.Wait()
+func (t *terminalInput) Read(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.claimed = true
+	for len(t.typed) == 0 && t.err == nil && !t.closed {
+		t.changed.Wait()
 	}
-	n := copy(p, k.typed)
-	k.typed = append(k.typed[:0], k.typed[n:]...)
-	k.changed.Broadcast()
+	n := copy(p, t.typed)
+	t.typed = append(t.typed[:0], t.typed[n:]...)
+	t.changed.Broadcast()
 	switch {
 	case n > 0:
 		return n, nil
-	case k.err != nil:
-		return 0, k.err
+	case t.err != nil:
+		return 0, t.err
 	}
 	return 0, io.EOF
 }
 
 // allowLoss permits to drop unread input.
-func (k *terminalInput) allowLoss() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.lossless = false
-	k.changed.Broadcast()
+func (t *terminalInput) allowLoss() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lossless = false
+	t.changed.Broadcast()
 }
 
 // claim makes Ctrl-C ordinary input.
-func (k *terminalInput) claim() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.claimed = true
+func (t *terminalInput) claim() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.claimed = true
 }
 
 // discard drops the unread input.
-func (k *terminalInput) discard() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.typed = k.typed[:0]
-	k.changed.Broadcast()
+func (t *terminalInput) discard() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.typed = t.typed[:0]
+	t.changed.Broadcast()
 }
 
 // release makes Ctrl-C interrupt again.
-func (k *terminalInput) release() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.claimed = false
+func (t *terminalInput) release() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.claimed = false
 }
 
 // Ask prints a prompt, which may be empty, on the terminal and returns the next key typed. Input typed before the

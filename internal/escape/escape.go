@@ -90,6 +90,7 @@ func Line(s string, colors bool) string {
 // colorSequence matches sequences that only set colors and weights.
 var colorSequence = regexp.MustCompile("\x1b\\[[0-9;:]*m")
 
+// printable reports whether Text returns s unchanged.
 func printable(s string) bool {
 	for _, r := range s {
 		if r == utf8.RuneError || hazardous(r) {

@@ -183,7 +183,8 @@ func TestRun_TerminalResize(t *testing.T) {
 		"ready":  func() { size <- [2]int{132, 50}; resized <- struct{}{} },
 		"50 132": func() { go typed.Write([]byte("hello\r")) },
 	}
-	script := `trap 'stty size' WINCH; echo ready; while ! read -r line; do :; done; echo got $line`
+	// A signal between two commands would not interrupt a read that starts after it.
+	script := `trap resized=1 WINCH; echo ready; until [ "$resized" ]; do sleep 0.1; done; stty size; read -r line; echo got $line`
 	args := []string{"-c", script}
 	code, err := Binary{Path: "/bin/sh"}.run(t.Context(), Cluster{}, args, keys, &stdout, io.Discard, term)
 	if got := stdout.buf.String(); code != 0 || err != nil || !strings.HasSuffix(got, "got hello\r\n") {
@@ -349,7 +350,7 @@ func TestRun_LeaksNothing(t *testing.T) {
 	t.Parallel()
 	const alone = "NOMADCTLD_TEST_ALONE"
 	if os.Getenv(alone) == "" {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestNothingIsLeftOpen$", "-test.timeout=60s")
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=60s")
 		cmd.Env = append(os.Environ(), alone+"=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("got %v, want nothing left\n%s", err, out)

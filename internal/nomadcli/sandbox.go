@@ -14,6 +14,7 @@ type sandbox struct {
 	account account
 }
 
+// newSandbox creates a directory that still belongs to the gateway.
 func newSandbox(as account) (sandbox, error) {
 	dir, err := os.MkdirTemp("", "nomadctld-raw-") // 0700
 	if err != nil {
@@ -24,18 +25,18 @@ func newSandbox(as account) (sandbox, error) {
 
 // chown gives the directory to the account. The gateway calls it last, so that no other process of that user can put
 // a symlink where the gateway is about to write.
-func (r sandbox) chown() error {
-	if !r.account.switchUser {
+func (s sandbox) chown() error {
+	if !s.account.switchUser {
 		return nil
 	}
-	if err := os.Chown(r.dir, int(r.account.uid), int(r.account.gid)); err != nil {
+	if err := os.Chown(s.dir, int(s.account.uid), int(s.account.gid)); err != nil {
 		return fmt.Errorf("create a directory for nomad: %w", err)
 	}
 	return nil
 }
 
-func (r sandbox) remove() error {
-	if err := os.RemoveAll(r.dir); err != nil {
+func (s sandbox) remove() error {
+	if err := os.RemoveAll(s.dir); err != nil {
 		return fmt.Errorf("remove the directory of nomad: %w", err)
 	}
 	return nil
@@ -43,9 +44,9 @@ func (r sandbox) remove() error {
 
 // environment returns the program's whole environment: it inherits nothing. A Go program does not dump core unless
 // GOTRACEBACK is set. Hints are off because their links to the web UI would point to the proxy.
-func (r sandbox) environment(address string, c Cluster, t *Terminal) []string {
+func (s sandbox) environment(address string, c Cluster, t *Terminal) []string {
 	env := []string{
-		"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + r.dir, "TMPDIR=" + r.dir,
+		"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + s.dir, "TMPDIR=" + s.dir,
 		"NOMAD_ADDR=" + address, "NOMAD_CLI_SHOW_HINTS=false",
 	}
 	if c.Namespace != "" {

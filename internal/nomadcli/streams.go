@@ -25,6 +25,7 @@ type streams struct {
 	outputErr     error      // the first error of delivering output
 }
 
+// openStreams opens pipes, or a terminal if t is not nil.
 func openStreams(t *Terminal) (*streams, error) {
 	s := &streams{terminal: t != nil, programExited: make(chan struct{})}
 	var err error

@@ -23,6 +23,7 @@ func jsonFromStdin(c command) error {
 	return nil
 }
 
+// noWords permits no arguments.
 func noWords(c command) error {
 	if len(c.words) > 0 {
 		return fmt.Errorf("nomad %s does not accept the argument %s", c.path, quoted(c.words[0]))
@@ -30,9 +31,11 @@ func noWords(c command) error {
 	return nil
 }
 
-func stdinFirst(c command) error  { return stdinAt(c, 0) }
-func stdinSecond(c command) error { return stdinAt(c, 1) }
+// stdinFirst permits only "-" as the first argument, and no further ones.
+func stdinFirst(c command) error { return stdinAt(c, 0) }
 
+// stdinSecond permits any first argument, and only "-" as the second.
+func stdinSecond(c command) error { return stdinAt(c, 1) }
 func stdinAt(c command, i int) error {
 	if len(c.words) > i+1 || len(c.words) == i+1 && c.words[i] != "-" {
 		return fmt.Errorf(`nomad %s reads only from stdin: write "-" instead of %s, which is a file on the gateway's machine`,
@@ -86,6 +89,7 @@ func IsKnownPrefix(prefix string) bool {
 	return false
 }
 
+// hasCommandPrefix reports whether a command's full name is prefix or a subcommand of it. prefix may be an alias.
 func hasCommandPrefix(path, prefix string) bool {
 	prefix = strings.Join(strings.Fields(prefix), " ")
 	if as := rules[prefix].aliasOf; as != "" {

@@ -43,7 +43,7 @@ func checkExample(example string, list []phrase) []finding {
 
 // TestCheckFile_Sources plants a phrase in each kind of source.
 func TestCheckFile_Sources(t *testing.T) {
-	const long = "x := 1 + " + "1234567 + 1234567 + 1234567 + 1234567 + 1234567 + 1234567 + 1234567 + 1234567 + 1234567 + 1234567 + 1234567 + 1"
+	long := "x := 1" + strings.Repeat(" + 1234567", 12)
 	cases := []struct {
 		file, source string
 		line         int // of the finding; 0: there is none
