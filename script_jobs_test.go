@@ -357,8 +357,8 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 	poll(ts, strings.Join(args, " ")+" succeeds", func() error { return ts.Exec(args[0], args[1:]...) })
 }
 
-// keepsRunning is keepsrunning OUT ERR COMMAND ARG...: it runs a program until the regular expressions match its stdout and
-// stderr, checks that it runs for two more seconds, and kills it. The output is in running.out and running.err.
+// keepsRunning is keepsrunning OUT ERR COMMAND ARG...: it runs a program until the regular expressions match its stdout
+// and stderr, checks that it runs for two more seconds, and kills it. The output is in running.out and running.err.
 func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	var written [2]*os.File
 	for i, name := range []string{"running.out", "running.err"} {
