@@ -420,17 +420,17 @@ func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	client := registerAndSettle(t, cluster, "three", "p-team5-theirs", "a")
-	c := g.runUntil(t, "restart --full p-team5-theirs", "3 running allocations? [y/N] ")
-	if _, _, err := client.Jobs().Deregister("p-team5-theirs", false, nil); err != nil {
+	client := registerAndSettle(t, cluster, "three", "p-team5-elsewhere", "a")
+	c := g.runUntil(t, "restart --full p-team5-elsewhere", "3 running allocations? [y/N] ")
+	if _, _, err := client.Jobs().Deregister("p-team5-elsewhere", false, nil); err != nil {
 		t.Fatal(err)
 	}
 	c.send("y")
 	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest,
-		"p-team5-theirs was changed by someone else (now version 1); nothing was done") {
+		"p-team5-elsewhere was changed by someone else (now version 1); nothing was done") {
 		t.Errorf("got %d and %q, want that it was changed", code, rest)
 	}
-	if now, _, err := client.Jobs().Info("p-team5-theirs", nil); err != nil || !*now.Stop {
+	if now, _, err := client.Jobs().Info("p-team5-elsewhere", nil); err != nil || !*now.Stop {
 		t.Errorf("the job is not stopped: %v", err)
 	}
 }
