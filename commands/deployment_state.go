@@ -27,7 +27,7 @@ resume it (see: resume).`, backends.ClusterWriter.Pause},
 
 // deploymentChange implements the commands that change the state of a job's active deployment.
 type deploymentChange struct {
-	name, doneStatus string
+	name, participle string
 	rank             int
 	short, long      string
 	apply            func(backends.ClusterWriter, context.Context, backends.Job, string) (backends.WriteResult, error)
@@ -53,7 +53,7 @@ func (h deploymentChange) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if d.Status == h.doneStatus {
+	if d.Status == h.participle {
 		return printNotice(req, "deployment %s of %s is already %s", shortID(d.ID), req.Job.ID, d.Status)
 	}
 	if h.name == "resume" && d.Status != "paused" {
@@ -63,5 +63,5 @@ func (h deploymentChange) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return jobError(req.Job, err)
 	}
-	return printResult(req, "%s deployment %s of %s%s", h.doneStatus, shortID(d.ID), req.Job.ID, evaluationSuffix(result))
+	return printResult(req, "%s deployment %s of %s%s", h.participle, shortID(d.ID), req.Job.ID, evaluationSuffix(result))
 }

@@ -120,7 +120,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	case op != nil && (o.restore || o.forget) && !isFinished(op):
 		return fmt.Errorf("operation %s is still running (see: ops %s)", one.ID, one.ID)
 	case o.restore, o.forget:
-		i := slices.IndexFunc(saved, func(s ops.SavedJob) bool { return s.ID == one.ID })
+		i := slices.IndexFunc(saved, func(s ops.SavedDefinition) bool { return s.ID == one.ID })
 		if i < 0 {
 			return fmt.Errorf("operation %s has no saved definition: %s was registered again", one.ID, one.Job)
 		}
@@ -139,7 +139,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 }
 
 // listOps returns the operations of this gateway, and those of an earlier one that left a saved definition.
-func listOps(started []*ops.Op, saved []ops.SavedJob) (all []opOutput) {
+func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 	for _, op := range started {
 		one := opOutput{
 			op.ID, op.Job.Tier, op.Job.Namespace, op.Job.ID, "running", op.User, op.Started.UTC(), nil, op.Command,
@@ -154,7 +154,7 @@ func listOps(started []*ops.Op, saved []ops.SavedJob) (all []opOutput) {
 			}
 			// After a panic, the error does not contain the next step.
 			var caught *backends.PanicError
-			isSaved := slices.ContainsFunc(saved, func(s ops.SavedJob) bool { return s.ID == op.ID })
+			isSaved := slices.ContainsFunc(saved, func(s ops.SavedDefinition) bool { return s.ID == op.ID })
 			if errors.As(err, &caught) && isSaved {
 				one.Last += "; bring it back: " + restoreCommand(op.ID)
 			}
@@ -233,7 +233,7 @@ func cancelOp(req *router.Request, op *ops.Op) error {
 
 // restoreOrForget registers the saved definition of req.Job again unless somebody has done that, or deletes it with
 // --forget.
-func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, saved ops.SavedJob) error {
+func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, saved ops.SavedDefinition) error {
 	job := req.Job
 	if o.forget {
 		if err := req.DeleteDefinition(saved); err != nil {
@@ -272,7 +272,7 @@ func (e notStoppedError) Error() string { return string(e) }
 // job stopped, or registered with one attempt to reschedule. It returns 0 if Nomad has no job with this ID, and a
 // notStoppedError if the job is not stopped. If the job was changed or purged since, it returns an error: a saved
 // definition must not replace a newer version, and may be the only copy of a purged job.
-func restoreIndex(ctx context.Context, req *router.Request, job backends.Job, saved ops.SavedJob) (uint64, error) {
+func restoreIndex(ctx context.Context, req *router.Request, job backends.Job, saved ops.SavedDefinition) (uint64, error) {
 	text, err := req.Cluster.Definition(ctx, job, nil)
 	if errors.Is(err, backends.ErrNotFound) {
 		return 0, nil

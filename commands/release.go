@@ -67,7 +67,7 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 // older CreateIndex than now if Nomad had deleted the job before it was registered again.
 func savedRelease(
 	definitions router.SavedDefinitions, now backends.Version,
-) (release backends.Version, saved ops.SavedJob, ok bool, err error) {
+) (release backends.Version, saved ops.SavedDefinition, ok bool, err error) {
 	if saved, ok := definitions.Find(ops.Released); !ok || saved.CreateIndex != now.CreateIndex {
 		return release, saved, false, nil
 	}

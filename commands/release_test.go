@@ -93,8 +93,8 @@ type failedCluster struct {
 	definition json.RawMessage
 	evaluate   error
 	registered []string
-	refuse     int   // number of the first registration that is rejected; 0: none
-	refusal    error // the error of rejected registrations; nil: a ChangedError
+	rejectFrom     int   // number of the first registration that is rejected; 0: none
+	rejection    error // the error of rejected registrations; nil: a ChangedError
 }
 
 func (f *failedCluster) Job(context.Context, backends.Job) (backends.JobDetail, error) {
@@ -112,8 +112,8 @@ func (f *failedCluster) Evaluate(context.Context, backends.Job) (backends.WriteR
 func (f *failedCluster) Register(
 	_ context.Context, _ backends.Job, definition json.RawMessage, index uint64,
 ) (backends.WriteResult, error) {
-	if f.refuse > 0 && len(f.registered)+1 >= f.refuse {
-		return backends.WriteResult{}, cmp.Or[error](f.refusal, &backends.ChangedError{Job: "web", Version: 9})
+	if f.rejectFrom > 0 && len(f.registered)+1 >= f.rejectFrom {
+		return backends.WriteResult{}, cmp.Or[error](f.rejection, &backends.ChangedError{Job: "web", Version: 9})
 	}
 	f.registered = append(f.registered, string(definition))
 	return backends.WriteResult{ModifyIndex: index + 1}, nil
@@ -212,7 +212,7 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				job := failedJob(7)
 				f := &failedCluster{
-					definition: json.RawMessage(definition), refuse: tc.refuse, refusal: tc.refusal,
+					definition: json.RawMessage(definition), rejectFrom: tc.refuse, rejection: tc.refusal,
 					detail: func() backends.JobDetail {
 						is := failedJob(9)
 						is.Groups[0].Count, is.Allocations = 0, nil

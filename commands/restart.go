@@ -130,7 +130,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 			}
 			if err := confirm(ctx, req, r.yes, "The reschedule block does not let Nomad replace %s of %s. "+
 				"Register the job with one attempt, then restore it? This adds 2 versions.",
-				failedOrStopped(unreschedulable), job.ID); err != nil {
+				failedOrStoppedText(unreschedulable), job.ID); err != nil {
 				return err
 			}
 		}

@@ -53,7 +53,7 @@ func checkReplaceable(job backends.JobDetail, unreschedulable []backends.Allocat
 	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempts, and changing it "+
 		"makes Nomad "+
 		"rerun the complete allocations of a %s job (rerun all: restart --full %s; restart a running allocation: restart ID)",
-		failedOrStopped(unreschedulable), job.ID, groupsText(groups), job.Type, job.ID)
+		failedOrStoppedText(unreschedulable), job.ID, groupsText(groups), job.Type, job.ID)
 }
 
 // replaceFailed makes Nomad replace the failed allocations and waits until their replacements are running.
@@ -62,7 +62,7 @@ func (r *rolling) replaceFailed(ctx context.Context, w router.Work) error {
 	if len(replaced) == 0 {
 		return nil
 	}
-	w.Note("replacing %s of %s: %s", failedOrStopped(replaced), r.job.ID, allocationLabels(replaced))
+	w.Note("replacing %s of %s: %s", failedOrStoppedText(replaced), r.job.ID, allocationLabels(replaced))
 	if others := r.alsoReplaced(replaced); len(others) > 0 {
 		w.Note("Nomad replaces all failed or stopped allocations at once, also: %s", allocationLabels(others))
 	}
@@ -92,7 +92,7 @@ func (r *rolling) replaceFailed(ctx context.Context, w router.Work) error {
 	if err != nil {
 		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.job.ID, err)
 	}
-	w.Note("replaced %s of %s: %s", failedOrStopped(replaced), r.job.ID, replacementsText(replaced, replacements))
+	w.Note("replaced %s of %s: %s", failedOrStoppedText(replaced), r.job.ID, replacementsText(replaced, replacements))
 	return nil
 }
 
@@ -292,8 +292,8 @@ func (r *rolling) placeMissing(ctx context.Context, w router.Work) error {
 	return err
 }
 
-// failedOrStopped returns the number of allocations in words, such as "2 failed allocations".
-func failedOrStopped(allocations []backends.Allocation) string {
+// failedOrStoppedText returns the number of allocations in words, such as "2 failed allocations".
+func failedOrStoppedText(allocations []backends.Allocation) string {
 	state := "failed"
 	if slices.ContainsFunc(allocations, func(a backends.Allocation) bool { return a.Status != "failed" }) {
 		state = "stopped"

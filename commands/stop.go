@@ -191,7 +191,7 @@ func (s *stop) saveAndStop(
 	if s.purge {
 		result, err = req.Operations.Stop(ctx, job.Job, true)
 		if err == nil {
-			err = s.dropSaved(req)
+			err = s.deleteSaved(req)
 		}
 		return result, false, err
 	}
@@ -231,14 +231,14 @@ func (s *stop) stopDeleted(req *router.Request, notFound error) error {
 		return printNotice(req, "%s is already stopped, and Nomad has deleted it; start %s brings it back until %s",
 			req.Job.ID, req.Job.ID, saved.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"))
 	}
-	if err := s.dropSaved(req); err != nil {
+	if err := s.deleteSaved(req); err != nil {
 		return err
 	}
 	return printResult(req, "purged %s: deleted the gateway's saved definition", req.Job.ID)
 }
 
-// dropSaved deletes the saved definitions of a job.
-func (s *stop) dropSaved(req *router.Request) error {
+// deleteSaved deletes the saved definitions of a job.
+func (s *stop) deleteSaved(req *router.Request) error {
 	err := errors.Join(req.SavedDefinitions().Delete(ops.Stopped), req.SavedDefinitions().Delete(ops.Released))
 	if err != nil {
 		return fmt.Errorf("%s is purged, but the gateway cannot remove the definition that it saved: %w", req.Job.ID, err)

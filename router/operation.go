@@ -45,7 +45,7 @@ func (w Work) SaveDefinition(definition json.RawMessage, version uint64) error {
 func (w Work) DeleteDefinition() error { return w.runner.registry.Drop(w.ID) }
 
 // DefinitionPath returns the path of the saved definition.
-func (w Work) DefinitionPath() string { return w.runner.registry.Path(w.ID) }
+func (w Work) DefinitionPath() string { return w.runner.registry.DefinitionPath(w.ID) }
 
 // StartOperation starts work on req.Job in the background and returns it as an operation with its own end event. The
 // operation continues after the session has ended. If another operation works on the job, it returns an
@@ -85,11 +85,11 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 }
 
 // CheckNoOperation returns an *ops.BusyError if an operation is running on req.Job.
-func (r *Request) CheckNoOperation() error { return r.runner.registry.Busy(r.opsJob()) }
+func (r *Request) CheckNoOperation() error { return r.runner.registry.CheckNoOperation(r.opsJob()) }
 
 // CheckNoPendingRestore returns an *ops.BusyError if an operation on req.Job has stopped or changed it and will
 // register its saved definition again.
-func (r *Request) CheckNoPendingRestore() error { return r.runner.registry.RestorePending(r.opsJob()) }
+func (r *Request) CheckNoPendingRestore() error { return r.runner.registry.CheckNoPendingRestore(r.opsJob()) }
 
 // opsJob returns req.Job as the registry of operations names it.
 func (r *Request) opsJob() ops.Job {
@@ -98,7 +98,7 @@ func (r *Request) opsJob() ops.Job {
 
 // OwnedOperations returns the operations on the user's jobs in the selected tier and namespace, and the saved
 // definitions of such operations. Each list is sorted by age, the oldest first.
-func (r *Request) OwnedOperations() (all []*ops.Op, saved []ops.SavedJob, err error) {
+func (r *Request) OwnedOperations() (all []*ops.Op, saved []ops.SavedDefinition, err error) {
 	tiers, err := r.Cluster.(*scopedCluster).tiers(r.Tier)
 	if err != nil {
 		return nil, nil, err
@@ -107,12 +107,12 @@ func (r *Request) OwnedOperations() (all []*ops.Op, saved []ops.SavedJob, err er
 		return !r.ownsJob(j) || !slices.Contains(tiers, j.Tier) || r.Namespace != "" && r.Namespace != j.Namespace
 	}
 	all = slices.DeleteFunc(r.runner.registry.Ops(), func(o *ops.Op) bool { return excluded(o.Job) })
-	saved = slices.DeleteFunc(r.runner.registry.Restorable(), func(j ops.SavedJob) bool { return excluded(j.Job) })
+	saved = slices.DeleteFunc(r.runner.registry.Restorable(), func(j ops.SavedDefinition) bool { return excluded(j.Job) })
 	return all, saved, nil
 }
 
 // DeleteDefinition deletes the saved definition of an operation on one of the user's jobs.
-func (r *Request) DeleteDefinition(saved ops.SavedJob) error {
+func (r *Request) DeleteDefinition(saved ops.SavedDefinition) error {
 	if !r.ownsJob(saved.Job) {
 		return errNotOwned
 	}

@@ -21,7 +21,7 @@ type Registry struct {
 	Cluster func(tier string) string
 
 	// OnEvict is called for each saved definition that Save removes to stay within the limit on their total size.
-	OnEvict func(SavedJob)
+	OnEvict func(SavedDefinition)
 
 	folder        string // for saved definitions; empty: none
 	keys          []Key  // the first key signs definitions, and a signature by any key is accepted
@@ -32,7 +32,7 @@ type Registry struct {
 	mu     sync.Mutex          // guards the fields below
 	closed bool                // no operation may start
 	ops    []*Op               // oldest first
-	saved  map[string]SavedJob // by ID; without the definitions saved by Save, which may need too much memory
+	saved  map[string]SavedDefinition // by ID; without the definitions saved by Save, which may need too much memory
 }
 
 // maxFinished is the maximum number of finished operations in the registry.
@@ -67,16 +67,16 @@ func (r *Registry) Start(job Job, user, command string) (*Op, error) {
 	return o, nil
 }
 
-// Busy returns a *BusyError if a job has a running operation.
-func (r *Registry) Busy(job Job) error {
+// CheckNoOperation returns a *BusyError if a job has a running operation.
+func (r *Registry) CheckNoOperation(job Job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.busy(job)
 }
 
-// RestorePending returns a *BusyError if a job has a running operation that has saved the job's definition: it has
+// CheckNoPendingRestore returns a *BusyError if a job has a running operation that has saved the job's definition: it has
 // stopped or changed the job, or is about to, and will restore it.
-func (r *Registry) RestorePending(job Job) error {
+func (r *Registry) CheckNoPendingRestore(job Job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var busy *BusyError
@@ -157,16 +157,16 @@ func (r *Registry) hasSaved(id string) bool {
 }
 
 // Restorable returns the definitions saved by SaveForRestore, oldest first.
-func (r *Registry) Restorable() []SavedJob {
+func (r *Registry) Restorable() []SavedDefinition {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var all []SavedJob
+	var all []SavedDefinition
 	for _, s := range r.saved {
 		if s.Kind == "" {
 			all = append(all, s)
 		}
 	}
-	slices.SortFunc(all, func(a, b SavedJob) int { return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID)) })
+	slices.SortFunc(all, func(a, b SavedDefinition) int { return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID)) })
 	return all
 }
 

@@ -172,7 +172,7 @@ func TestSave_OldestRemovedAtLimit(t *testing.T) {
 		r := open(t, folder)
 		r.maxSavedBytes = 3500
 		var evicted []string
-		r.OnEvict = func(k SavedJob) { evicted = append(evicted, k.Job.ID) }
+		r.OnEvict = func(k SavedDefinition) { evicted = append(evicted, k.Job.ID) }
 		if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err != nil {
 			t.Fatal(err)
 		}
