@@ -136,7 +136,7 @@ func TestDecide_Reason(t *testing.T) {
 		{"ps", "q-x", "", Decision{Reason: "of your groups with a matching prefix, none grants nothing"}},
 		{"raw", "p-raw-x", "", Decision{
 			true, "production",
-			"group rawer grants @read, and raw on jobs that start with p-raw-",
+			"group rawer grants raw, @read on jobs that start with p-raw-",
 		}},
 		{"raw", "p-only-x", "", Decision{true, "production", "group onlyraw grants raw on jobs that start with p-only-"}},
 		{"ps", "x-y", "", Decision{Reason: "none of your prefixes matches its name"}},

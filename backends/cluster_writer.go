@@ -95,8 +95,7 @@ type ChangedError struct {
 }
 
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s was changed by someone else (now version %d); nothing was done (see: history %s)",
-		e.Job, e.Version, e.Job)
+	return fmt.Sprintf("%s was changed by somebody else and is now at version %d", e.Job, e.Version)
 }
 
 // MissingCapabilityError reports that the gateway's token lacks a capability in a namespace or, if Namespace is

@@ -97,7 +97,11 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 		}
 	}
 	p.OptionalEnv = omitVars(p.OptionalEnv, p.Env)
-	return programExit(req.Runtime.Exec(ctx, p))
+	code, err := req.Runtime.Exec(ctx, p)
+	if err == backends.ErrTaskNotRunning { // Nomad's response does not name the task
+		err = fmt.Errorf("task %s of %s is not running (see: info %s)", req.Task.Name, req.Allocation.Name, req.Task.ExecID)
+	}
+	return programExit(code, err)
 }
 
 // omitVars returns the variables in all whose names are not in env.

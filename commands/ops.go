@@ -122,7 +122,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	case o.restore, o.forget:
 		i := slices.IndexFunc(saved, func(s ops.SavedDefinition) bool { return s.ID == one.ID })
 		if i < 0 {
-			return fmt.Errorf("operation %s has no saved definition: %s was registered again", one.ID, one.Job)
+			return fmt.Errorf("operation %s has no saved definition to restore or delete (see: status %s)", one.ID, one.Job)
 		}
 		return o.restoreOrForget(ctx, req, saved[i])
 	case op == nil:
@@ -252,7 +252,7 @@ func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, s
 	}
 	result, err := req.Operations.Register(ctx, job, saved.Definition, index)
 	if err != nil {
-		return err
+		return jobError(job, err)
 	}
 	if err := relinkRelease(ctx, req.Cluster, req.SavedDefinitions(), job, saved.Definition); err != nil {
 		newProgressPrinter(req).printf("warning: %v", err)
@@ -272,7 +272,9 @@ func (e notStoppedError) Error() string { return string(e) }
 // job stopped, or registered with one attempt to reschedule. It returns 0 if Nomad has no job with this ID, and a
 // notStoppedError if the job is not stopped. If the job was changed or purged since, it returns an error: a saved
 // definition must not replace a newer version, and may be the only copy of a purged job.
-func restoreIndex(ctx context.Context, req *router.Request, job backends.Job, saved ops.SavedDefinition) (uint64, error) {
+func restoreIndex(
+	ctx context.Context, req *router.Request, job backends.Job, saved ops.SavedDefinition,
+) (uint64, error) {
 	text, err := req.Cluster.Definition(ctx, job, nil)
 	if errors.Is(err, backends.ErrNotFound) {
 		return 0, nil

@@ -26,7 +26,7 @@ func currentVersion(job backends.JobDetail, versions []backends.Version) (backen
 		if len(versions) > 0 {
 			newest = versions[0].Number
 		}
-		return backends.Version{}, &backends.ChangedError{Job: job.ID, Version: newest}
+		return backends.Version{}, jobError(job.Job, &backends.ChangedError{Job: job.ID, Version: newest})
 	}
 	return versions[i], nil
 }

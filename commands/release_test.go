@@ -93,8 +93,8 @@ type failedCluster struct {
 	definition json.RawMessage
 	evaluate   error
 	registered []string
-	rejectFrom     int   // number of the first registration that is rejected; 0: none
-	rejection    error // the error of rejected registrations; nil: a ChangedError
+	rejectFrom int   // number of the first registration that is rejected; 0: none
+	rejection  error // the error of rejected registrations; nil: a ChangedError
 }
 
 func (f *failedCluster) Job(context.Context, backends.Job) (backends.JobDetail, error) {
@@ -175,7 +175,7 @@ func TestWaitUntilReplaced_RunsOrFails(t *testing.T) {
 	changed := failedJob(8)
 	f := &failedCluster{detail: func() backends.JobDetail { return changed }}
 	if _, err := waitUntilReplaced(t.Context(), f, failedJob(7), changed.Allocations, backends.WriteResult{},
-		func(string, ...any) {}); err == nil || !strings.Contains(err.Error(), "was changed by someone else") {
+		func(string, ...any) {}); err == nil || !strings.Contains(err.Error(), "was changed by somebody else") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -193,7 +193,7 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 		"replaced":       {nil, 0, nil, "", false},
 		"not replaced":   {errPermission, 0, nil, "Permission denied", false},
 		"purged":         {backends.ErrNotFound, 0, nil, backends.ErrNotFound.Error(), false},
-		"first rejected": {nil, 1, nil, "web was changed by someone else", false},
+		"first rejected": {nil, 1, nil, "web was changed by somebody else", false},
 		"second rejected": {
 			nil, 2, nil,
 			"web was registered with one attempt to reschedule in group web, and could not be restored: ", false,

@@ -282,7 +282,7 @@ func followOp(ctx context.Context, req *router.Request, op *ops.Op, unit string)
 		return err
 	}
 	code := router.ExitCode(err)
-	op.Halt("interrupted")
+	op.Halt("cancelled with Ctrl-C")
 	report.printf("stopping after the current %s; press Ctrl-C again to detach while it finishes in the background "+
 		"(see: ops %s)",
 		unit, op.ID)

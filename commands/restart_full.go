@@ -102,9 +102,14 @@ func checkUnchanged(job backends.JobDetail, definition json.RawMessage) error {
 		return fmt.Errorf("%s: %w", job.ID, err)
 	}
 	if id.Stop || id.JobModifyIndex != job.ModifyIndex {
-		return &backends.ChangedError{Job: job.ID, Version: id.Version}
+		return jobError(job.Job, &backends.ChangedError{Job: job.ID, Version: id.Version})
 	}
 	return nil
+}
+
+// changedError returns the error for a job that somebody else has changed since the command changed or restarted it.
+func changedError(now backends.JobDetail) error {
+	return fmt.Errorf("%w (see: history %s)", &backends.ChangedError{Job: now.ID, Version: now.Version}, now.ID)
 }
 
 // errStopUnknown is returned if the outcome of a stop cannot be determined.

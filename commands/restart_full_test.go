@@ -133,7 +133,7 @@ func TestConfirmStopped(t *testing.T) {
 		"rejected":                 {errPermission, job(false, 7), "web was not stopped: Permission denied", 0},
 		"changed": {
 			errPermission, job(false, 8),
-			"web was changed by someone else (now version 8)", 0,
+			"web was changed by somebody else and is now at version 8", 0,
 		},
 		"registered again": {
 			nil, job(false, 9),

@@ -270,7 +270,7 @@ func (r *rolling) placeMissing(ctx context.Context, w router.Work) error {
 		want, have, _ := allocationCounts(now)
 		switch {
 		case now.ModifyIndex != r.job.ModifyIndex:
-			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
+			return true, changedError(now)
 		case len(now.Unplaced) > 0:
 			return true, fmt.Errorf("cannot be placed: %s", unplacedReasons(now.Unplaced))
 		case len(missingAllocations(now, "")) == 0 && isIdle(now):

@@ -109,7 +109,7 @@ func (r *rolling) beforeBatch(ctx context.Context, w router.Work) (now backends.
 	}
 	err = pollJob(ctx, w.Cluster, r.job.Job, w.Progress, func(job backends.JobDetail) (bool, error) {
 		if now = job; now.ModifyIndex != r.job.ModifyIndex {
-			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
+			return true, changedError(now)
 		}
 		return true, checkRestartable(now)
 	})

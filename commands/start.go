@@ -258,7 +258,7 @@ func waitUntilReplaced(
 	var idle time.Time // since when Nomad has evaluated the job without replacing the allocations
 	err = pollJob(ctx, cluster, job.Job, progress, func(now backends.JobDetail) (bool, error) {
 		if now.ModifyIndex != job.ModifyIndex {
-			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
+			return true, changedError(now)
 		}
 		replacements = nil
 		var missing []string

@@ -75,8 +75,16 @@ func (s *status) Run(ctx context.Context, req *router.Request) error {
 	})
 }
 
-// jobError adds the job's ID or the next step to an error of the cluster that lacks it.
+// jobError adds the job's ID or the next step to an error of the cluster. A ChangedError that nothing else wraps means
+// that nothing was done.
 func jobError(job backends.Job, err error) error {
+	cause := err
+	if tier, ok := err.(*backends.TierError); ok {
+		cause = tier.Err
+	}
+	if _, ok := cause.(*backends.ChangedError); ok {
+		return fmt.Errorf("%w; nothing was done (see: history %s)", err, job.ID)
+	}
 	if errors.Is(err, backends.ErrNotFound) {
 		return fmt.Errorf("job %s: %w", job.ID, backends.ErrNotFound)
 	}

@@ -74,7 +74,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 		return s.stopDeleted(req, err)
 	}
 	if err != nil {
-		return err
+		return notStopped(req, err)
 	}
 	if err := req.CheckNoPendingRestore(); err != nil { // an operation that has stopped the job registers it again
 		return err
@@ -98,7 +98,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	}
 	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
 	if err != nil {
-		return err
+		return notStopped(req, err)
 	}
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
@@ -111,7 +111,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 			job.ID, group.Name, group.Scaling.Min, req.Args[0], group.Scaling.Min)
 	}
 	if err != nil {
-		return jobError(job.Job, err)
+		return notStopped(req, jobError(job.Job, err))
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -121,6 +121,15 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	}
 	return printResult(req, "stopped %s: %s%s",
 		req.Args[0], stoppedText(ctx, req, job, group.Name), evaluationSuffix(result))
+}
+
+// notStopped adds to an error without a response of the cluster that nothing was stopped. It does not if the response
+// to a change was lost.
+func notStopped(req *router.Request, err error) error {
+	if errors.Is(err, backends.ErrUnreachable) && !errors.Is(err, backends.ErrOutcomeUnknown) {
+		return fmt.Errorf("%s was not stopped: %w", req.Args[0], err)
+	}
+	return err
 }
 
 // confirmStop prompts if several allocations would be stopped.
@@ -138,7 +147,7 @@ func (s *stop) confirmStop(
 func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.JobDetail) error {
 	children, err := runningChildren(ctx, req, job)
 	if err != nil {
-		return err
+		return notStopped(req, err)
 	}
 	if err := s.askChildren(ctx, req, children); err != nil {
 		return err
@@ -155,7 +164,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	}
 	result, saved, err := s.saveAndStop(ctx, req, job)
 	if err != nil {
-		return jobError(job.Job, err)
+		return notStopped(req, jobError(job.Job, err))
 	}
 	if saved {
 		defer printNotice(req, "%s", startableText(job))
@@ -307,7 +316,7 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	}
 	result, err := req.Operations.StopAllocation(ctx, a)
 	if err != nil {
-		return jobError(job.Job, err)
+		return notStopped(req, jobError(job.Job, err))
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)

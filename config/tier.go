@@ -84,7 +84,7 @@ func (l *loader) tier(t *table, prefixes, names map[string]tierDecl) Tier {
 			"%s: the token is sent to another machine without TLS, and anyone on the network path can read it",
 			address.name)
 	}
-	tier.TLS = l.tls(t.sub("tls"), scheme != "http", "the url starts with http://")
+	tier.TLS = l.tls(t.sub("tls"), scheme != "http", "the url starts with http://", "https")
 	return tier
 }
 

@@ -89,7 +89,9 @@ func (r *Request) CheckNoOperation() error { return r.runner.registry.CheckNoOpe
 
 // CheckNoPendingRestore returns an *ops.BusyError if an operation on req.Job has stopped or changed it and will
 // register its saved definition again.
-func (r *Request) CheckNoPendingRestore() error { return r.runner.registry.CheckNoPendingRestore(r.opsJob()) }
+func (r *Request) CheckNoPendingRestore() error {
+	return r.runner.registry.CheckNoPendingRestore(r.opsJob())
+}
 
 // opsJob returns req.Job as the registry of operations names it.
 func (r *Request) opsJob() ops.Job {

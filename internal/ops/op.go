@@ -91,12 +91,18 @@ func (o *Op) wake() {
 // ErrHalted is the result of an operation that was halted.
 var ErrHalted = errors.New("halted")
 
+// haltError is an ErrHalted with the reason.
+type haltError string
+
+func (e haltError) Error() string        { return string(e) }
+func (e haltError) Is(target error) bool { return target == ErrHalted }
+
 // Halt requests that the operation stops after its current step. Only the first reason is recorded.
 func (o *Op) Halt(reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.haltReason == nil && o.finishedAt.IsZero() {
-		o.haltReason = fmt.Errorf("%w: %s", ErrHalted, reason)
+		o.haltReason = haltError(reason)
 		close(o.haltRequested)
 		o.wake()
 	}

@@ -113,7 +113,9 @@ func (r *Registry) ListSaved(kind Kind) []SavedDefinition {
 			all = append(all, s)
 		}
 	}
-	slices.SortFunc(all, func(a, b SavedDefinition) int { return cmp.Or(b.Time.Compare(a.Time), strings.Compare(a.ID, b.ID)) })
+	slices.SortFunc(all, func(a, b SavedDefinition) int {
+		return cmp.Or(b.Time.Compare(a.Time), strings.Compare(a.ID, b.ID))
+	})
 	return all
 }
 
