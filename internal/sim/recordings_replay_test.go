@@ -24,7 +24,7 @@ type exchange struct {
 
 func exchanges(t *testing.T) map[string]exchange {
 	t.Helper()
-	raw, err := os.ReadFile("testdata/orders.ndjson")
+	raw, err := os.ReadFile("testdata/exchanges.ndjson")
 	if err != nil {
 		t.Fatal(err)
 	}
