@@ -140,7 +140,7 @@ func (c *nomadctlClient) fakeSSH() {
 func boxGateway(t *testing.T) *testGateway {
 	t.Helper()
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+	cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
 	return startTestGateway(t, cluster.URL, "")
 }
 
@@ -789,10 +789,10 @@ func shellClient(t *testing.T, shell string) *nomadctlClient {
 		t.Skipf("no %s: apt-get install %[1]s", shell)
 	}
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+	cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
 	colon := boxJob(sim.Task{Name: "box"}, newAllocation())
 	colon.ID = "p-team1-colon:x"
-	cluster.Sim.Run(colon)
+	cluster.Sim.AddJob(colon)
 	c := newClient(t, "sh")
 	c.setGateway(startTestGateway(t, cluster.URL, ""), "ann")
 	here, err := os.Getwd()

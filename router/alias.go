@@ -19,7 +19,7 @@ func expandAlias(aliases map[string]string) Middleware {
 			if len(words) == 0 {
 				req.expandedLine, words = "help", []string{"help"}
 			}
-			if line, ok := aliases[words[0]]; ok && registry[words[0]] == nil && !req.Subsystem {
+			if line, ok := aliases[words[0]]; ok && commandTable[words[0]] == nil && !req.Subsystem {
 				rest, err := lineFrom(req.expandedLine, 1)
 				if err != nil {
 					return Exit(2, err)

@@ -257,13 +257,13 @@ func TestAudit_ReaderExited(t *testing.T) {
 
 func TestAudit_OperationStartBeforeRun(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeOperations{}}
+	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeWriter{}}
 	w.Ops, _ = ops.Open("")
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 	run := false
-	before := registry
-	defer func() { registry = before }()
-	registry = map[string]func() Command{}
+	before := commandTable
+	defer func() { commandTable = before }()
+	commandTable = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
 		w.allEvents(t)
 		_, err := req.StartOperation(ctx, func(context.Context, Work) error {
@@ -302,7 +302,7 @@ func (h hookedWriter) Write(p []byte) (int, error) { h.before(p); return h.Write
 
 func TestAudit_OperationAbandoned(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeOperations{}}
+	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeWriter{}}
 	w.Ops, _ = ops.Open("")
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 	stopped, stop := context.WithCancel(t.Context())
@@ -312,9 +312,9 @@ func TestAudit_OperationAbandoned(t *testing.T) {
 			w.Ops.Wait(stopped) // the gateway shuts down while the operation's start event is written
 		}
 	}})
-	before := registry
-	defer func() { registry = before }()
-	registry = map[string]func() Command{}
+	before := commandTable
+	defer func() { commandTable = before }()
+	commandTable = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
 		_, err := req.StartOperation(ctx, func(context.Context, Work) error { t.Error("the operation ran"); return nil })
 		return err
@@ -334,12 +334,12 @@ func TestAudit_OperationAbandoned(t *testing.T) {
 
 func TestSavedDefinitions_RedactCommand(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeOperations{}}
+	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeWriter{}}
 	w.Ops, _ = ops.Open(t.TempDir(), ops.Key{1})
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
-	before := registry
-	defer func() { registry = before }()
-	registry = map[string]func() Command{}
+	before := commandTable
+	defer func() { commandTable = before }()
+	commandTable = map[string]func() Command{}
 	Register(func() Command {
 		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate, Flags: func(f *pflag.FlagSet) {
 			f.StringP("meta", "m", "", "")
@@ -444,8 +444,8 @@ func FuzzRedactLine(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	before := maps.Clone(registry)
-	f.Cleanup(func() { registry = before })
+	before := maps.Clone(commandTable)
+	f.Cleanup(func() { commandTable = before })
 	run := func(context.Context, *Request) error { return nil }
 	Register(func() Command {
 		return probe{Spec{Name: "fuzzed", Target: TargetScope, Set: Read, RunsProgram: true, Flags: func(f *pflag.FlagSet) {

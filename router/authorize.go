@@ -34,11 +34,11 @@ func authorize(tiers []acl.Tier, clusters map[string]*backends.SharedCluster, ru
 			}
 			scope := &scopedCluster{
 				owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event,
-				onList: runner.deleteSavedOfRunning,
+				onList: runner.deleteOutdatedSaved,
 			}
 			req.Cluster, req.runtimes = scope, runtimes
 			if spec.Set == Operate || spec.Set == Admin {
-				req.Operations = &scopedOperations{owned: scope.owned, byTier: runner.byTier, event: &req.Event}
+				req.Operations = &scopedWriter{owned: scope.owned, writers: runner.writers, event: &req.Event}
 				req.runner = runner
 			}
 			if spec.Set == Admin {

@@ -15,10 +15,10 @@ import (
 
 // operationRunner starts operations, which continue after their session has ended. All sessions share it.
 type operationRunner struct {
-	registry      *ops.Registry
+	operations    *ops.Registry
 	audit         *audit.Log
 	log           *slog.Logger
-	byTier        map[string]backends.ClusterWriter
+	writers       map[string]backends.ClusterWriter
 	auditRequired bool // refuse operations whose start event cannot be written
 }
 
@@ -33,26 +33,26 @@ type Work struct {
 
 // NewWork returns the Work of an operation in a registry.
 func NewWork(op *ops.Op, registry *ops.Registry, cluster backends.Cluster, operations backends.ClusterWriter) Work {
-	return Work{op, cluster, operations, &operationRunner{registry: registry}}
+	return Work{op, cluster, operations, &operationRunner{operations: registry}}
 }
 
 // SaveDefinition saves a version of the job's definition to disk, so that it survives a restart of the gateway.
 func (w Work) SaveDefinition(definition json.RawMessage, version uint64) error {
-	return w.runner.registry.SaveForRestore(w.Op, definition, version)
+	return w.runner.operations.SaveForRestore(w.Op, definition, version)
 }
 
 // DeleteDefinition deletes the saved definition. It is called when Nomad has accepted the job again.
-func (w Work) DeleteDefinition() error { return w.runner.registry.Drop(w.ID) }
+func (w Work) DeleteDefinition() error { return w.runner.operations.Drop(w.ID) }
 
 // DefinitionPath returns the path of the saved definition.
-func (w Work) DefinitionPath() string { return w.runner.registry.Path(w.ID) }
+func (w Work) DefinitionPath() string { return w.runner.operations.Path(w.ID) }
 
 // StartOperation starts work on req.Job in the background and returns it as an operation with its own end event. The
 // operation continues after the session has ended. If another operation works on the job, it returns an
 // *ops.BusyError. Of ctx, only the values are used.
 func (r *Request) StartOperation(ctx context.Context, work func(context.Context, Work) error) (*ops.Op, error) {
 	runner := r.runner
-	op, err := runner.registry.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
+	op, err := runner.operations.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 	}
 	event.Evaluations = slices.Clone(event.Evaluations)
 	cluster := r.Cluster.(*scopedCluster)
-	writer := &scopedOperations{owned: cluster.owned, byTier: runner.byTier, event: &event}
+	writer := &scopedWriter{owned: cluster.owned, writers: runner.writers, event: &event}
 	op.OnFinish(func(err error) {
 		if caught := (*backends.PanicError)(nil); errors.As(err, &caught) {
 			runner.log.Error("panic", "operation", op.ID, "command", op.Command, "panic", caught.String())
@@ -85,11 +85,13 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 }
 
 // CheckNoOperation returns an *ops.BusyError if an operation is running on req.Job.
-func (r *Request) CheckNoOperation() error { return r.runner.registry.Busy(r.opsJob()) }
+func (r *Request) CheckNoOperation() error { return r.runner.operations.Busy(r.opsJob()) }
 
 // CheckNoPendingRestore returns an *ops.BusyError if an operation on req.Job has stopped or changed it and will
 // register its saved definition again.
-func (r *Request) CheckNoPendingRestore() error { return r.runner.registry.RestorePending(r.opsJob()) }
+func (r *Request) CheckNoPendingRestore() error {
+	return r.runner.operations.RestorePending(r.opsJob())
+}
 
 // opsJob returns req.Job as the registry of operations names it.
 func (r *Request) opsJob() ops.Job {
@@ -106,8 +108,8 @@ func (r *Request) OwnedOperations() (all []*ops.Op, saved []ops.SavedJob, err er
 	excluded := func(j ops.Job) bool {
 		return !r.ownsJob(j) || !slices.Contains(tiers, j.Tier) || r.Namespace != "" && r.Namespace != j.Namespace
 	}
-	all = slices.DeleteFunc(r.runner.registry.Ops(), func(o *ops.Op) bool { return excluded(o.Job) })
-	saved = slices.DeleteFunc(r.runner.registry.Restorable(), func(j ops.SavedJob) bool { return excluded(j.Job) })
+	all = slices.DeleteFunc(r.runner.operations.Ops(), func(o *ops.Op) bool { return excluded(o.Job) })
+	saved = slices.DeleteFunc(r.runner.operations.Restorable(), func(j ops.SavedJob) bool { return excluded(j.Job) })
 	return all, saved, nil
 }
 
@@ -116,7 +118,7 @@ func (r *Request) DeleteDefinition(saved ops.SavedJob) error {
 	if !r.ownsJob(saved.Job) {
 		return errNotOwned
 	}
-	return r.runner.registry.Drop(saved.ID)
+	return r.runner.operations.Drop(saved.ID)
 }
 
 // ownsJob reports whether the job is in the scope of the command.

@@ -110,7 +110,7 @@ func (g Gateway) tryKillOrphan(ctx context.Context, e audit.Event) (found bool, 
 		return false, err
 	}
 	task := g.Runtimes.forTask(g.orphanScope(e), a, e.Task)
-	r, err := task.(*boundRuntime).chooseRoute(ctx)
+	r, err := task.(*boundRuntime).selectRuntime(ctx)
 	if err != nil {
 		return false, err
 	}

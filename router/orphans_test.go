@@ -149,14 +149,14 @@ func orphanEvent() audit.Event {
 	}
 }
 
-// killerDocker is a Docker runtime that kills programs.
-type killerDocker struct {
+// dockerKiller is a Docker runtime that kills programs.
+type dockerKiller struct {
 	*fakeRuntime
 	*fakeKiller
 	respondsFrom time.Time // zero: never responds
 }
 
-func (k killerDocker) Inspect(ctx context.Context, node backends.Node, task,
+func (k dockerKiller) Inspect(ctx context.Context, node backends.Node, task,
 	allocation string,
 ) (json.RawMessage, error) {
 	if !k.respondsFrom.IsZero() && !time.Now().Before(k.respondsFrom) {
@@ -165,15 +165,15 @@ func (k killerDocker) Inspect(ctx context.Context, node backends.Node, task,
 	return k.fakeRuntime.Inspect(ctx, node, task, allocation)
 }
 
-func (k killerDocker) Exec(context.Context, backends.TaskRef, backends.Program) (int, error) {
+func (k dockerKiller) Exec(context.Context, backends.TaskRef, backends.Program) (int, error) {
 	panic("exec")
 }
 
-func (k killerDocker) Attach(context.Context, backends.TaskRef, backends.Attachment) (int, error) {
+func (k dockerKiller) Attach(context.Context, backends.TaskRef, backends.Attachment) (int, error) {
 	panic("attach")
 }
 
-func (k killerDocker) Log(context.Context, backends.TaskRef, backends.LogQuery, func(backends.LogChunk) error) error {
+func (k dockerKiller) Log(context.Context, backends.TaskRef, backends.LogQuery, func(backends.LogChunk) error) error {
 	panic("log")
 }
 
@@ -231,7 +231,7 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, log := newOrphanGateway()
-				docker := killerDocker{
+				docker := dockerKiller{
 					&fakeRuntime{inspected: tc.inspected},
 					&fakeKiller{running: map[string]bool{"c-1.": tc.inDocker}},
 					time.Time{},

@@ -120,7 +120,7 @@ func TestResolve(t *testing.T) {
 		}
 		err := w.run("probe " + selector)
 		e := w.event(t)
-		delete(registry, "probe")
+		delete(commandTable, "probe")
 		if tc.err == "" {
 			if err != nil || got != tc.want || e.Decision != audit.Allowed || !strings.HasPrefix(got, e.Job) || e.Job == "" {
 				t.Errorf("%d %q: got %q, %v and the event %+v, want %q", tc.target, tc.selector, got, err, e, tc.want)
@@ -214,7 +214,7 @@ func TestResolve_AllocationStates(t *testing.T) {
 			return nil
 		})
 		err := w.run("probe " + tc.selector)
-		delete(registry, "probe")
+		delete(commandTable, "probe")
 		if tc.err == "" && (err != nil || got != tc.want) {
 			t.Errorf("%d %q: got %q, %v, want %q", tc.target, tc.selector, got, err, tc.want)
 		}
@@ -285,7 +285,7 @@ func TestResolve_PrefixTierDown(t *testing.T) {
 		if err := w.run("probe " + tc.selector); (err == nil) != tc.ok {
 			t.Errorf("%s: got %v", tc.selector, err)
 		}
-		delete(registry, "probe")
+		delete(commandTable, "probe")
 	}
 }
 

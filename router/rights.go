@@ -66,7 +66,7 @@ func (s Spec) checkRights() {
 		panic("router: command " + s.Name + " must be Public if and only if its target is TargetNone")
 	}
 	for right, set := range s.Rights {
-		if !valid(set) || registry[right] != nil {
+		if !valid(set) || commandTable[right] != nil {
 			panic(fmt.Sprintf("router: the right %s of command %s is in no Set or is the name of a command", right, s.Name))
 		}
 	}

@@ -20,7 +20,7 @@ import (
 func route(next Handler) Handler {
 	return func(ctx context.Context, req *Request) error {
 		name := req.Words[0]
-		create := registry[name]
+		create := commandTable[name]
 		if req.Subsystem {
 			return unknownSubsystem(name)
 		}

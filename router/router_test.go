@@ -38,12 +38,12 @@ func (p probe) Run(ctx context.Context, req *Request) error { return p.run(ctx, 
 // register registers a command until the end of the test.
 func register(t *testing.T, spec Spec, run func(context.Context, *Request) error) {
 	t.Helper()
-	before := maps.Clone(registry)
+	before := maps.Clone(commandTable)
 	if spec.Set = Read; spec.Target == TargetNone {
 		spec.Set = Public
 	}
 	Register(func() Command { return probe{spec, run} })
-	t.Cleanup(func() { registry = before })
+	t.Cleanup(func() { commandTable = before })
 }
 
 // fakeCluster returns the same jobs to every query.
@@ -245,7 +245,7 @@ func TestScopedCluster_NamespacesQueried(t *testing.T) {
 		if !slices.Equal(got, tc.want) {
 			t.Errorf("granted %q, selected %q: queried %q, want %q", tc.granted, tc.selected, got, tc.want)
 		}
-		delete(registry, "probe")
+		delete(commandTable, "probe")
 	}
 }
 
@@ -292,7 +292,7 @@ func TestScopedCluster_TierNames(t *testing.T) {
 		if tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err) || ExitCode(err) != 2) {
 			t.Errorf("%q: got %v with code %d, want %q with code 2", tc.name, err, ExitCode(err), tc.err)
 		}
-		delete(registry, "probe")
+		delete(commandTable, "probe")
 	}
 }
 
@@ -498,8 +498,8 @@ func TestHelpFlag(t *testing.T) {
 }
 
 func TestRegister_Panics(t *testing.T) {
-	before := maps.Clone(registry)
-	t.Cleanup(func() { registry = before })
+	before := maps.Clone(commandTable)
+	t.Cleanup(func() { commandTable = before })
 	create := func(spec Spec) func() Command { return func() Command { return probe{spec, nil} } }
 	Register(create(Spec{Name: "twice", Target: TargetNone, Set: Public}))
 	for name, spec := range map[string]Spec{

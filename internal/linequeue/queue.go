@@ -50,7 +50,7 @@ type line struct {
 	err     error
 	started bool // its write has started, so it cannot be withdrawn
 
-	failed   func(error) // receives the error of the write; nil: the caller that waits for done gets it
+	onFail   func(error) // receives the error of the write; nil: the caller that waits for done gets it
 	reported int         // for a drop report: the number of lines it covers
 }
 
@@ -114,9 +114,9 @@ func (q *Queue) Flush(timeout time.Duration) {
 	q.mu.Lock()
 	var failed []func(error)
 	for _, l := range q.pending {
-		if l.failed != nil {
-			failed = append(failed, l.failed)
-			l.failed = nil
+		if l.onFail != nil {
+			failed = append(failed, l.onFail)
+			l.onFail = nil
 		}
 	}
 	q.mu.Unlock()
@@ -137,7 +137,7 @@ func (q *Queue) enqueueAndWait(text []byte, failed func(error)) error {
 	}
 	l, err := q.enqueue(slices.Clone(text))
 	if err == nil && stalled {
-		l.failed = failed
+		l.onFail = failed
 	}
 	q.mu.Unlock()
 	if err != nil || stalled {
@@ -159,7 +159,7 @@ func (q *Queue) enqueueAndWait(text []byte, failed func(error)) error {
 	}
 	q.stalled = true
 	if keep {
-		l.failed = failed
+		l.onFail = failed
 		return nil
 	}
 	if i := slices.Index(q.pending, l); i >= 0 && !l.started {
@@ -219,8 +219,8 @@ func (q *Queue) writeLoop() {
 		}
 		l.err = err
 		close(l.done)
-		if failed := l.failed; err != nil && failed != nil {
-			l.failed = nil
+		if failed := l.onFail; err != nil && failed != nil {
+			l.onFail = nil
 			q.mu.Unlock()
 			failed(err)
 			q.mu.Lock()

@@ -14,7 +14,7 @@ type command struct {
 	path   string // full name, such as "job status"; empty: Nomad's own help
 	rule   rule
 	values map[string][]string // the values of each flag that was given; "" for -flag without a value
-	words  []string            // the arguments: neither flags nor values of flags
+	args   []string            // the arguments: neither flags nor values of flags
 	help   bool                // Nomad prints the command's help and does nothing
 }
 
@@ -54,8 +54,8 @@ func parse(args []string) (command, error) {
 	if err := c.parseFlags(rest); err != nil {
 		return c, err
 	}
-	if c.rule.group && len(c.words) > 0 {
-		return c, fmt.Errorf("nomad %s %s is not known to be safe", c.path, quoted(c.words[0]))
+	if c.rule.group && len(c.args) > 0 {
+		return c, fmt.Errorf("nomad %s %s is not known to be safe", c.path, quoted(c.args[0]))
 	}
 	if c.rule.check != nil {
 		return c, c.rule.check(c)
@@ -97,11 +97,11 @@ func (c *command) parseFlags(args []string) error {
 	for len(args) > 0 {
 		word := args[0]
 		if word == "--" {
-			c.words = args[1:]
+			c.args = args[1:]
 			return nil
 		}
 		if word == "" || word == "-" || word[0] != '-' {
-			c.words = args
+			c.args = args
 			return checkNoRefusedFlag(args)
 		}
 		args = args[1:]

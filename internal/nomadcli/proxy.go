@@ -87,7 +87,7 @@ func startProxy(dir string, as account, c Cluster, hideNodes bool) (*proxy, erro
 		FlushInterval:  -1, // followed logs must not be delayed
 		ErrorLog:       silent,
 		Rewrite:        func(r *httputil.ProxyRequest) { rewriteRequest(r, target, c.Token, hideNodes) },
-		ModifyResponse: func(r *http.Response) error { return checkResponse(r, hideNodes) },
+		ModifyResponse: func(r *http.Response) error { return filterResponse(r, hideNodes) },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, "nomadctld: "+err.Error(), http.StatusBadGateway)
 		},
@@ -140,16 +140,16 @@ func rewriteRequest(r *httputil.ProxyRequest, target *url.URL, token string, hid
 		r.Out.Header.Set(tokenHeader, token)
 	}
 	if hideNodes && nodePath.MatchString(r.Out.URL.Path) {
-		r.Out.Header.Del("Accept-Encoding") // checkResponse reads the body
+		r.Out.Header.Del("Accept-Encoding") // filterResponse reads the body
 	}
 }
 
 var nodePath = regexp.MustCompile(`^/v1/node/[^/]+$`)
 
-// checkResponse returns an error for a response that the program must not get. For programs that connect to nodes
+// filterResponse returns an error for a response that the program must not get. For programs that connect to nodes
 // directly, it removes the node's address. The program then sends its requests to the servers: it has no token to
 // send to a node.
-func checkResponse(r *http.Response, hideNodes bool) error {
+func filterResponse(r *http.Response, hideNodes bool) error {
 	switch {
 	case r.StatusCode >= 300 && r.StatusCode < 400 && r.StatusCode != http.StatusNotModified:
 		return fmt.Errorf("Nomad sent a redirect (%d) to %s, and redirects are not followed; check the url of the tier",

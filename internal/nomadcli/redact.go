@@ -30,7 +30,7 @@ func Redact(args []string, value func(string) string) []string {
 	for i := len(args) - len(rest); i < len(args); i++ {
 		word := args[i]
 		if word == "--" {
-			if !c.rule.secretWords {
+			if !c.rule.secretArgs {
 				break
 			}
 			continue
@@ -38,7 +38,7 @@ func Redact(args []string, value func(string) string) []string {
 		if word == "" || word == "-" || word[0] != '-' {
 			key, _, pair := strings.Cut(word, "=")
 			// The first word is normally a path. Without a slash it may be a pair whose path is missing.
-			if words++; c.rule.secretWords && pair && (words > 1 || !strings.Contains(key, "/")) {
+			if words++; c.rule.secretArgs && pair && (words > 1 || !strings.Contains(key, "/")) {
 				args[i] = value(word)
 			}
 			continue

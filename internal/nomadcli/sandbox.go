@@ -61,11 +61,11 @@ func (s sandbox) environment(address string, c Cluster, t *Terminal) []string {
 	return append(env, "TERM="+terminalName(t.Name))
 }
 
-var terminalNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]{0,63}$`)
+var validTerminalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]{0,63}$`)
 
 // terminalName replaces invalid names: programs look TERM up as a file name, so it must not be a path.
 func terminalName(name string) string {
-	if !terminalNames.MatchString(name) {
+	if !validTerminalName.MatchString(name) {
 		return "dumb"
 	}
 	return name

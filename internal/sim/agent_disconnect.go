@@ -158,9 +158,9 @@ func (c *Cluster) evaluateNode(n *node) {
 	}
 }
 
-// checkNodes checks the nodes of all allocations of the job. It returns the allocations. Those that are lost or
+// applyNodeStatus checks the nodes of all allocations of the job. It returns the allocations. Those that are lost or
 // unknown now are replaced by changed copies.
-func (p *plan) checkNodes(all []*allocation) (now []*allocation) {
+func (p *plan) applyNodeStatus(all []*allocation) (now []*allocation) {
 	system := p.job != nil && (p.job.Type == "system" || p.job.Type == "sysbatch")
 	for _, a := range all {
 		n := p.cluster.nodeByID(a.NodeID)
@@ -267,7 +267,7 @@ func (c *Cluster) reconnect(id string) {
 		}
 		switch {
 		case old.DesiredStatus != "run":
-			c.afterStep(func() { c.finishStop(old.ID) }, c.kill(old.ID, "")...)
+			c.afterStep(func() { c.finishStop(old.ID) }, c.killTasks(old.ID, "")...)
 		case old.ClientStatus == "unknown" && !old.disconnectExpired():
 			c.resumeAllocation(old)
 			if j := c.job(old.Namespace, old.JobID); j != nil {
@@ -304,7 +304,7 @@ func (c *Cluster) resumeAllocation(old *allocation) {
 			a.DesiredStatus, a.DesiredDescription = "stop", "alloc not needed due to disconnected client reconnect"
 			a.planIndex = c.index + 1
 		})
-		c.afterStep(func() { c.finishStop(a.ID) }, c.kill(a.ID, "")...)
+		c.afterStep(func() { c.finishStop(a.ID) }, c.killTasks(a.ID, "")...)
 	}
 }
 

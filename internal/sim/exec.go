@@ -100,7 +100,7 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 	if c.hasUnknownToken(r) {
 		return policyViolation(deniedRPCText)
 	}
-	e.a, e.node, err = c.reachClient(r, id, "alloc-exec")
+	e.a, e.node, err = c.reachableAllocation(r, id, "alloc-exec")
 	switch f, _ := errors.AsType[httpError](err); {
 	case err == error(errDenied):
 		return errors.New(errDenied.text) // Nomad treats this as an internal error
@@ -119,7 +119,7 @@ func (c *Cluster) resolveExec(r *http.Request, id string, e *execRequest) (err e
 	}
 	// raw_exec does not isolate the task or the programs in it.
 	if e.task.Driver == "raw_exec" {
-		if _, _, err := c.reachClient(r, id, "alloc-node-exec"); err != nil {
+		if _, _, err := c.reachableAllocation(r, id, "alloc-node-exec"); err != nil {
 			return errors.New(err.Error())
 		}
 	}

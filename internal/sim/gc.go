@@ -113,11 +113,11 @@ func (a *allocation) collectable(j *job) bool {
 	if j.Status == "dead" || a.DesiredStatus != "run" || a.ClientStatus != "failed" || a.NextAllocation != "" {
 		return true
 	}
-	return !a.group.canReschedule(j.Type)
+	return !a.group.permitsRescheduling(j.Type)
 }
 
-// canReschedule reports whether the group's policy permits rescheduling.
-func (g Group) canReschedule(jobType string) bool {
+// permitsRescheduling reports whether the group's policy permits rescheduling.
+func (g Group) permitsRescheduling(jobType string) bool {
 	if g.Reschedule == nil {
 		return jobType == "service" || jobType == "batch"
 	}
@@ -180,7 +180,7 @@ func (c *Cluster) collectDeployment(d *deployment) {
 // dropDirs kills the tasks of deleted allocations and drops their directories.
 func (c *Cluster) dropDirs(all []*allocation) {
 	for _, a := range all {
-		c.kill(a.ID, "")
+		c.killTasks(a.ID, "")
 		c.host.dropDir(a.ID)
 	}
 }

@@ -31,7 +31,7 @@ func logHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) {
 		refuse(w, err)
 		return
 	}
-	a, n, err := c.reachClient(r, id, "read-fs", "read-logs")
+	a, n, err := c.reachableAllocation(r, id, "read-fs", "read-logs")
 	if err != nil {
 		refuse(w, err)
 		return

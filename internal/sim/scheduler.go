@@ -37,7 +37,7 @@ func (c *Cluster) processEvaluation(e *evaluation) {
 	}
 	allocations, _ := c.allocationsOf(p.job, e)
 	p.index = c.nextIndex(tableJobs, tableSummaries, tableAllocations, tableEvaluations, tableDeployments)
-	allocations = p.checkNodes(allocations)
+	allocations = p.applyNodeStatus(allocations)
 	groups := map[string]bool{}
 	if p.job != nil && !p.job.Stop {
 		p.cancelSuperseded()
@@ -146,7 +146,7 @@ func (p *plan) apply() {
 			continue
 		}
 		if a.DesiredStatus != "run" {
-			c.afterStep(func() { c.finishStop(a.ID) }, c.kill(a.ID, "")...)
+			c.afterStep(func() { c.finishStop(a.ID) }, c.killTasks(a.ID, "")...)
 		} else if a.DeploymentStatus == nil && a.DeploymentID != "" {
 			c.afterStep(func() { c.markHealthy(a.ID) })
 		}

@@ -42,7 +42,7 @@ func evaluateJob(c *Cluster, req *writeRequest) (any, error) {
 			a.Job.CreateIndex != j.CreateIndex {
 			continue
 		}
-		if j.hasGroup(a.TaskGroup) && j.groupNamed(a.group).canReschedule(j.Type) {
+		if j.hasGroup(a.TaskGroup) && j.groupNamed(a.group).permitsRescheduling(j.Type) {
 			b := a.copy()
 			b.DesiredTransition.ForceReschedule = new(true)
 			forced = append(forced, b)
