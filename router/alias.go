@@ -7,7 +7,8 @@ import (
 )
 
 // expandAlias splits the command line and replaces a first word that is an alias by the alias's words. It does so
-// once, so an alias cannot refer to another. A command takes precedence over an alias of the same name.
+// once, so an alias cannot refer to another. A command takes precedence over an alias of the same name. An empty line
+// becomes help. The name of a subsystem is not expanded.
 func expandAlias(aliases map[string]string) Middleware {
 	return func(next Handler) Handler {
 		return func(ctx context.Context, req *Request) error {

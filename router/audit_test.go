@@ -92,7 +92,7 @@ func TestNeedsDurableStart(t *testing.T) {
 }
 
 // TestAudit_FullDisk runs commands on a full disk with audit.required. Each command that ran must have a start
-// event, and each start event must be of a command that ran. A newline always fits.
+// event, and each start event must be of a command that ran. The last block of the file may have space for a few.
 func TestAudit_FullDisk(t *testing.T) {
 	dir := smalldisk.Mount(t)
 	path := filepath.Join(dir, "audit.jsonl")
@@ -142,7 +142,7 @@ func TestAudit_FullDisk(t *testing.T) {
 		do()
 	}
 	if ran > 5 {
-		t.Errorf("%d commands ran on a full disk, want all refused", ran)
+		t.Errorf("%d commands ran on a full disk, want at most 5", ran)
 	}
 	check("full")
 	if !do() {

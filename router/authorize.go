@@ -10,7 +10,7 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// checkAllowed returns an error if the user may not use the command on any job.
+// checkAllowed returns an error unless the user may use the command on at least one job.
 func checkAllowed(req *Request, spec Spec) error {
 	if spec.Set == Public || req.User.May(spec.Name) {
 		return nil

@@ -213,7 +213,7 @@ func InGroup(specs []Spec, group Group) []Spec {
 	return specs
 }
 
-// FlagSet returns the flags of a command line; those that every command has are bound to req.
+// FlagSet returns the flags of the command. The common ones are bound to req.
 func (s Spec) FlagSet(req *Request) *pflag.FlagSet {
 	flags := s.flagSet()
 	s.commonFlags(flags, req)

@@ -12,8 +12,8 @@ import (
 	"nomadctld/backends"
 )
 
-// newNamespacesGateway returns a gateway with jobs of the user in three namespaces. The cluster refuses the token in some
-// of them.
+// newNamespacesGateway returns a gateway with jobs of the user in three namespaces. The cluster refuses the token in
+// some of them.
 func newNamespacesGateway(refuses map[string]error) *testGateway {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-"}, Namespaces: []string{"apps", "default", "secret"}})
 	running := map[string]string{"web": "running"}
@@ -122,7 +122,7 @@ func TestNamespaces_UnreadableSelector(t *testing.T) {
 	}
 }
 
-// denied: a job is not reported as missing without a hint that it may be in an unreadable namespace.
+// TestNamespaces_UnreadableJobNotFound expects the hint that a missing job may be in an unreadable namespace.
 func TestNamespaces_UnreadableJobNotFound(t *testing.T) {
 	w := newNamespacesGateway(map[string]error{"secret": missingRight("secret")})
 	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(context.Context, *Request) error { return nil })
@@ -137,7 +137,7 @@ func TestNamespaces_UnreadableJobNotFound(t *testing.T) {
 	}
 }
 
-// denied: an error does not name a namespace in which the user owns no job.
+// TestNamespaces_NotOwnedNotNamed expects that no error names a namespace in which the user owns no job.
 func TestNamespaces_NotOwnedNotNamed(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}})
 	running := map[string]string{"web": "running"}

@@ -49,7 +49,7 @@ func (w Work) DefinitionPath() string { return w.runner.operations.Path(w.ID) }
 
 // StartOperation starts work on req.Job in the background and returns it as an operation with its own end event. The
 // operation continues after the session has ended. If another operation works on the job, it returns an
-// *ops.BusyError. Of ctx, only the values are used.
+// *ops.BusyError. Only the values of ctx are used.
 func (r *Request) StartOperation(ctx context.Context, work func(context.Context, Work) error) (*ops.Op, error) {
 	runner := r.runner
 	op, err := runner.operations.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
@@ -93,7 +93,7 @@ func (r *Request) CheckNoPendingRestore() error {
 	return r.runner.operations.RestorePending(r.opsJob())
 }
 
-// opsJob returns req.Job as the registry of operations names it.
+// opsJob converts req.Job to an ops.Job.
 func (r *Request) opsJob() ops.Job {
 	return ops.Job{Tier: r.Job.Tier, Namespace: r.Job.Namespace, ID: r.Job.ID, Root: r.Job.Root}
 }

@@ -41,13 +41,6 @@ func (k *fakeKiller) Kill(_ context.Context, in backends.TaskRef, session string
 	return found, nil
 }
 
-// inspectableCluster is a cluster that can also be queried for an allocation.
-type inspectableCluster struct{ *fakeCluster }
-
-func (inspectableCluster) Allocation(context.Context, backends.Allocation) (backends.AllocationDetail, error) {
-	return backends.AllocationDetail{Drivers: map[string]string{"web": "docker"}}, nil
-}
-
 func TestKillOrphans(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -89,7 +82,7 @@ func TestKillOrphans(t *testing.T) {
 				w := newTestGateway()
 				var log strings.Builder
 				w.Log = slog.New(slog.NewTextHandler(&log, nil))
-				w.Clusters["production"] = backends.NewSharedCluster(inspectableCluster{w.production})
+				w.Clusters["production"] = backends.NewSharedCluster(w.production)
 				runtime := &fakeKiller{running: map[string]bool{"c-1.": tc.running, "c-2.": true}, errs: tc.errs, finds: tc.finds}
 				w.Runtimes = &RuntimeSelector{Nomad: map[string]backends.Runtime{"production": runtime}, Mode: ExecModeNomad}
 				if tc.status != "" {

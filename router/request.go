@@ -70,9 +70,8 @@ type Part struct{ Group, Task string }
 // Bytes holds the output streams of a session without newline translation.
 type Bytes struct{ Stdout, Stderr io.Writer }
 
-// ProgramSession is the value of Program.Session for a program that the request runs. A program is found by this
-// text in its environment. The final dot keeps the session from matching another session that starts with the same
-// ID.
+// ProgramSession is the value of backends.Program.Session for a program that the request runs. A program is found by
+// this text in its environment. The final dot keeps c-1 from matching c-12.
 func (r *Request) ProgramSession() string { return r.Session + "." }
 
 // StatusWriter is the stream for prompts and progress: stderr, or stdout on a terminal. ssh does not preserve the
@@ -141,7 +140,7 @@ func (t claimingWriter) Write(p []byte) (int, error) {
 	return t.Writer.Write(p)
 }
 
-// Selection returns the jobs that --tier and --namespace of the request select.
+// Selection returns the selection by --tier and --namespace.
 func (r *Request) Selection() backends.Selection {
 	return backends.Selection{Tier: r.Tier, Namespace: r.Namespace}
 }

@@ -123,7 +123,7 @@ func (s Spec) checkArgs(args []string) error {
 	case len(args) < minArgs:
 		return errors.New("an argument is missing")
 	case maxArgs >= 0 && len(args) > maxArgs:
-		return fmt.Errorf("one argument too many: %q", args[maxArgs])
+		return fmt.Errorf("unexpected argument %q", args[maxArgs])
 	}
 	return nil
 }

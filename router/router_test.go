@@ -35,7 +35,7 @@ func (p probe) Spec() Spec {
 
 func (p probe) Run(ctx context.Context, req *Request) error { return p.run(ctx, req) }
 
-// register registers a command until the end of the test.
+// register registers a command until the end of the test. Its set is Read, or Public for TargetNone.
 func register(t *testing.T, spec Spec, run func(context.Context, *Request) error) {
 	t.Helper()
 	before := maps.Clone(commandTable)
@@ -319,7 +319,7 @@ func TestRefusals(t *testing.T) {
 		},
 		{"unknown flag", "probe --nmber 3", nil, 2, audit.Invalid, "did you mean --number?"},
 		{"bad flag value", "probe -n x", nil, 2, audit.Invalid, "invalid argument"},
-		{"too many arguments", "probe a b", nil, 2, audit.Invalid, `one argument too many: "b"`},
+		{"too many arguments", "probe a b", nil, 2, audit.Invalid, `unexpected argument "b"`},
 		{"open quote", "probe 'a", nil, 2, audit.Invalid, "inside quotes"},
 		{"alias of an alias", "loop", nil, 2, audit.Invalid, "no command loop"},
 		{"broken alias", "broken", nil, 2, audit.Invalid, "alias broken"},

@@ -9,7 +9,7 @@ import (
 	"nomadctld/internal/ops"
 )
 
-// SavedDefinitions is the definitions that the gateway has saved for one job of the user.
+// SavedDefinitions gives access to the definitions that the gateway has saved for one job of the user.
 type SavedDefinitions struct {
 	operations    *ops.Registry
 	job           ops.Job
@@ -33,8 +33,10 @@ func (w Work) SavedDefinitions() SavedDefinitions {
 }
 
 // Save saves a definition of the job; see ops.Registry.Save.
-func (s SavedDefinitions) Save(kind ops.Kind, definition json.RawMessage, version, of uint64) (id string, err error) {
-	return s.operations.Save(kind, s.job, s.user, s.command, definition, version, of)
+func (s SavedDefinitions) Save(kind ops.Kind, definition json.RawMessage,
+	version, createIndex uint64,
+) (id string, err error) {
+	return s.operations.Save(kind, s.job, s.user, s.command, definition, version, createIndex)
 }
 
 // Find returns the saved entry of a kind without the definition.

@@ -283,8 +283,8 @@ func (s *scopedCluster) Schedules(ctx context.Context, jobs []backends.Job) ([]b
 	return schedules, errors.Join(errs...)
 }
 
-// tiers returns the tiers that name selects: by name or alias, or all of the scope for "", "all" and the original's
-// "alles".
+// tiers returns the tiers that name selects: by name or alias, or all of the scope for "", "all" and "alles", the
+// word of the original nomadctld.
 func (s *scopedCluster) tiers(name string) ([]string, error) {
 	switch name {
 	case "", "all", "alles":

@@ -22,12 +22,12 @@ type TaskRuntime interface {
 	Exec(ctx context.Context, p backends.Program) (code int, err error)
 	Attach(ctx context.Context, a backends.Attachment) (code int, err error)
 
-	// Log is that of backends.Runtime. With q.Follow, all viewers of the same log share one stream. It returns
-	// backends.ErrLogDisabled if the task has no log.
+	// Log is backends.Runtime.Log of this task. With q.Follow, all viewers of the same log share one stream. It
+	// returns backends.ErrLogDisabled if the task has no log.
 	Log(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
 
 	// PreviousLog is Log for the output before the task's last restart. It returns backends.ErrRunsNotSeparable if
-	// the runtime cannot tell them apart.
+	// the runtime cannot tell the runs apart.
 	PreviousLog(ctx context.Context, q backends.LogQuery, each func(backends.LogChunk) error) error
 }
 
@@ -124,7 +124,7 @@ func (t *boundRuntime) runProgram(ctx context.Context,
 	return code, t.explainUnreachable(err)
 }
 
-// explainUnreachable adds the reason to an unreachable error if the allocation's state explains it.
+// explainUnreachable adds the reason to backends.ErrUnreachable if the allocation's status shows it.
 func (t *boundRuntime) explainUnreachable(err error) error {
 	if !errors.Is(err, backends.ErrUnreachable) {
 		return err
