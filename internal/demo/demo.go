@@ -21,7 +21,7 @@ import (
 	"nomadctld/internal/sshfiles"
 )
 
-// Names of files. The key files of users have their names.
+// Names of files. The key file of a user has the user's name.
 const (
 	hostKey   = "hostkey"
 	tokenFile = "token"
@@ -101,9 +101,9 @@ func (d *Demo) listen(urls map[string]string) (*gateway.Gateway, error) {
 	if err := os.WriteFile(d.dir.Path("nomadctld.toml"), []byte(d.configText(urls)), 0o600); err != nil {
 		return nil, err
 	}
-	c, faults := config.Load(d.dir.Path("nomadctld.toml"), gateway.Commands())
+	c, diagnostics := config.Load(d.dir.Path("nomadctld.toml"), gateway.Commands())
 	if c == nil {
-		return nil, fmt.Errorf("invalid configuration of the demo: %v", faults)
+		return nil, fmt.Errorf("invalid configuration of the demo: %v", diagnostics)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	g, err := gateway.Listen(c, log)

@@ -4,7 +4,7 @@ package nomadcli
 type rule struct {
 	refused string // the reason; empty: permitted
 	group   bool   // has only subcommands, and prints their help
-	aliasOf string // the command that this is another name of; all other fields are then empty
+	aliasOf string // the command that this name is an alias of; all other fields are then empty
 
 	// flags are separated by spaces: "name" is boolean, "name=" takes a value, "name=template" a Go template,
 	// "name=secret" a value that is not recorded.
@@ -51,6 +51,7 @@ const (
 	planFlags     = "diff json json-output policy-override t=template vault-namespace= verbose"
 	putFlags      = "force verbose check-index= in= out= template=template"
 	restartFlags  = "all-tasks batch-size= batch-wait= group= no-shutdown-delay on-error= reschedule task= verbose yes"
+	stopFlags     = "eval-priority= global no-shutdown-delay purge yes " + waitFlags
 	runFlags      = "check-index= consul-namespace= eval-priority= json output policy-override preserve-counts " +
 		"preserve-resources vault-namespace= " + waitFlags
 	drainFlags = "enable disable deadline= detach force no-deadline ignore-system keep-ineligible self yes monitor " +
@@ -150,7 +151,7 @@ var rules = map[string]rule{
 	"job scaling-events":        {flags: "verbose", job: jobFirstWord},
 	"job start":                 {flags: waitFlags, job: jobOnlyWord},
 	"job status":                {flags: "all-allocs evals short " + statusFlags, job: jobFirstWord},
-	"job stop":                  {flags: "eval-priority= global no-shutdown-delay purge yes " + waitFlags, job: jobOnlyWord},
+	"job stop":                  {flags: stopFlags, job: jobOnlyWord},
 	"job tag":                   {group: true},
 	"job tag apply":             {flags: "name= description= version=", job: jobFirstWord},
 	"job tag unset":             {flags: "name=", job: jobFirstWord},

@@ -90,8 +90,8 @@ func (c *command) parseName(args []string) (rest []string, err error) {
 	return args[n:], nil
 }
 
-// parseFlags fills values and words. It refuses a flag of refusedAnywhere in every position up to a "--" that Nomad
-// treats as the end of the flags or that follows it.
+// parseFlags fills values and args. It refuses flags of refusedAnywhere before the first "--" that is not the value of
+// a flag.
 func (c *command) parseFlags(args []string) error {
 	known := flagKinds(c.rule.flags + " " + commonFlags)
 	for len(args) > 0 {

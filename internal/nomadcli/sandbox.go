@@ -42,8 +42,8 @@ func (s sandbox) remove() error {
 	return nil
 }
 
-// environment returns the program's whole environment: it inherits nothing. A Go program does not dump core unless
-// GOTRACEBACK is set. Hints are off because their links to the web UI would point to the proxy.
+// environment returns the program's whole environment: it inherits nothing. GOTRACEBACK is not set, so the program
+// dumps no core. Hints are off because their links to the web UI would point to the proxy.
 func (s sandbox) environment(address string, c Cluster, t *Terminal) []string {
 	env := []string{
 		"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + s.dir, "TMPDIR=" + s.dir,
