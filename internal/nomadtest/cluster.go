@@ -121,7 +121,7 @@ func (c Cluster) LimitedTokenFile(t *testing.T, capabilities ...string) string {
 	return file
 }
 
-// limitedToken creates such a token and returns its secret.
+// limitedToken creates a token with these capabilities in every namespace and returns its secret.
 func limitedToken(t *testing.T, c Cluster, capabilities ...string) string {
 	t.Helper()
 	return limitedTokenIn(t, c, "*", capabilities...)

@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 )
 
-// jobWatcher changes one job of a test, step by step.
+// jobWatcher waits for and checks the states of one job.
 type jobWatcher struct {
 	t      *testing.T
 	client *api.Client
@@ -37,7 +37,7 @@ func (c jobWatcher) waitDeployed() {
 		}
 		d, _, err := c.client.Jobs().LatestDeployment(c.id, nil)
 		if err == nil && (d == nil || d.JobVersion != *job.Version || d.Status != "successful") {
-			err = fmt.Errorf("version %d is not", *job.Version)
+			err = fmt.Errorf("version %d is not deployed", *job.Version)
 		}
 		return err
 	})

@@ -221,7 +221,7 @@ func twoNodes() *Cluster {
 	return c
 }
 
-// registerGroup registers a job with a group "web" and waits until it is stable.
+// registerGroup registers a job with a group "web" and waits for a second.
 func (c *Cluster) registerGroup(t *testing.T, id, kind, group string) {
 	t.Helper()
 	const task = `{"Name":"web","Driver":"raw_exec","Config":{"command":"/bin/true"}}`

@@ -16,7 +16,7 @@ type limiter struct {
 	max           int
 	open          map[net.Conn]string // the client address of each connection
 	peak, refused int
-	responseRate  *rate.Limiter
+	responseRate  *rate.Limiter // of 429 responses
 	server        *http.Server
 }
 
@@ -93,8 +93,8 @@ func (l *limiter) track(conn net.Conn, state http.ConnState) {
 	l.mu.Unlock()
 }
 
-// untrack removes a hijacked connection, for which the server reports no close. As in Nomad, it is counted until
-// then.
+// untrack removes a hijacked connection, for which the server reports no close. As in Nomad, it is counted until it is
+// closed.
 func (l *limiter) untrack(conn net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

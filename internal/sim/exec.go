@@ -71,8 +71,8 @@ func execHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string) 
 	}
 }
 
-// hasOwnToken reports whether ACL is on and the request has a token other than the anonymous one. The token may be
-// invalid.
+// hasOwnToken reports whether ACL is on and the request does not use the anonymous token. The request's token may be
+// invalid or missing.
 func (c *Cluster) hasOwnToken(r *http.Request) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

@@ -25,7 +25,7 @@ type Fault struct {
 type faults struct {
 	mu              sync.Mutex // guards the other fields
 	active          []*activeFault
-	leaderlessUntil time.Time // until this time
+	leaderlessUntil time.Time
 }
 
 type activeFault struct {
@@ -78,7 +78,8 @@ func (f *faults) leaderless(r *http.Request) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_, stale := r.URL.Query()["stale"]
-	return time.Now().Before(f.leaderlessUntil) && !strings.HasPrefix(r.URL.Path, "/v1/client/") && (!stale || r.Method != "GET")
+	return time.Now().Before(f.leaderlessUntil) && !strings.HasPrefix(r.URL.Path, "/v1/client/") &&
+		(!stale || r.Method != "GET")
 }
 
 // use returns the faults that apply to a request, in the order of their injection, and counts them.

@@ -43,7 +43,8 @@ func recordedCluster() *Cluster {
 	one(Job{ID: "p-team1-fail", Deployment: failed}, Allocation{
 		ID: "5643a79b-0dc4-26bc-741f-5ba21c7a4cd5", ClientStatus: "failed", Tasks: map[string]TaskState{"t": {
 			Events: []Event{
-				Started(at), DockerTerminated(at, 3, ""), Restarting(at, time.Second), DockerTerminated(at, 3, ""), NotRestarting(at, 2),
+				Started(at), DockerTerminated(at, 3, ""), Restarting(at, time.Second), DockerTerminated(at, 3, ""),
+				NotRestarting(at, 2),
 			},
 		}},
 	})

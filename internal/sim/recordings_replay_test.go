@@ -39,8 +39,8 @@ func exchanges(t *testing.T) map[string]exchange {
 	return all
 }
 
-// comparesKeysOnly are the exchanges whose fields may be null in one job and set in another. Only the keys of their objects are
-// compared.
+// comparesKeysOnly names the exchanges whose fields may be null in one job and set in another. Only the keys of their
+// objects are compared.
 var comparesKeysOnly = map[string]bool{"versions-diffs": true, "stopped": true}
 
 var digitsIn = regexp.MustCompile(`\d+`)

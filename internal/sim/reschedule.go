@@ -47,8 +47,8 @@ func (a *allocation) rescheduleCount() int {
 	return len(a.RescheduleTracker.Events)
 }
 
-// linkReplacement links an allocation to its replacement. If both belong to the same job version, previous failed,
-// and the evaluations of its rescheduling are added.
+// linkReplacement links an allocation to its replacement. If both have the same job version, the previous one has
+// failed, and linkReplacement adds the evaluations of the rescheduling.
 func (c *Cluster) linkReplacement(previous, next *allocation) {
 	previous.NextAllocation, next.PreviousAllocation = next.ID, previous.ID
 	if previous.Job != next.Job {
@@ -77,7 +77,8 @@ func (c *Cluster) linkReplacement(previous, next *allocation) {
 func (j *job) reschedule(previous, next *allocation, failed uint64) string {
 	failure := j.newEvaluation("alloc-failure", "", previous.ModifyTime, failed, "failure", previous.ID)
 	followup := j.newEvaluation("alloc-reschedule", "", previous.ModifyTime, failed, "reschedule", previous.ID)
-	followup.ModifyIndex, followup.ModifyTime, followup.JobModifyIndex = next.CreateIndex, next.CreateTime, j.JobModifyIndex
+	followup.ModifyIndex, followup.ModifyTime = next.CreateIndex, next.CreateTime
+	followup.JobModifyIndex = j.JobModifyIndex
 	followup.WaitUntil = stamp(previous.replacementTime())
 	failure.NextEval, followup.PreviousEval = followup.ID, failure.ID
 	j.evaluations = append(j.evaluations, failure, followup)

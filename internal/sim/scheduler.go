@@ -255,7 +255,8 @@ func (n *node) isEligible(j *job) bool {
 		(j.NodePool == "all" || cmp.Or(j.NodePool, "default") == n.NodePool)
 }
 
-// feasibleNodes returns the nodes on which a group fits, and the reasons if there are none.
+// feasibleNodes returns the nodes on which a group fits, and the reasons if there are none. A cluster without nodes
+// gets one.
 func (c *Cluster) feasibleNodes(j *job, g Group) (fit []*node, reasons metrics) {
 	if len(c.nodes) == 0 {
 		c.nodeFor("", 0)

@@ -88,8 +88,8 @@ func statsHandler(c *Cluster, w http.ResponseWriter, r *http.Request, id string)
 	respond(w, r, object{"ResourceUsage": total, "Tasks": tasks, "Timestamp": latest})
 }
 
-// reachableAllocation returns an allocation and its node. It returns an error if the token has none of the capabilities or if
-// the servers cannot reach the node.
+// reachableAllocation returns an allocation and its node. It returns an error if the token has none of the capabilities
+// or if the servers cannot reach the node.
 func (c *Cluster) reachableAllocation(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -97,7 +97,9 @@ func (c *Cluster) reachableAllocation(r *http.Request, id string, capabilities .
 }
 
 // reachableAllocationLocked is reachableAllocation for callers that hold c.mu.
-func (c *Cluster) reachableAllocationLocked(r *http.Request, id string, capabilities ...string) (*allocation, *node, error) {
+func (c *Cluster) reachableAllocationLocked(r *http.Request, id string,
+	capabilities ...string,
+) (*allocation, *node, error) {
 	t, err := c.authenticate(r)
 	if err != nil {
 		return nil, nil, err

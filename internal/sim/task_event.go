@@ -74,7 +74,8 @@ func DockerTerminated(at time.Time, exit int, msg string) Event {
 	return e
 }
 
-// ExecTerminated reports the exit of a program with the drivers exec and raw_exec. signal is 0 unless a signal killed it.
+// ExecTerminated reports the exit of a program with the drivers exec and raw_exec. signal is 0 unless a signal killed
+// it.
 func ExecTerminated(at time.Time, exit, signal int) Event {
 	display := fmt.Sprintf("Exit Code: %d", exit)
 	if signal != 0 {
@@ -87,7 +88,7 @@ func ExecTerminated(at time.Time, exit, signal int) Event {
 	return e
 }
 
-// OOMKilled is Terminated for a program that ran out of memory.
+// OOMKilled is DockerTerminated for a program that ran out of memory.
 func OOMKilled(at time.Time) Event {
 	e := DockerTerminated(at, 137, "OOM Killed")
 	e.Details["oom_killed"] = "true"

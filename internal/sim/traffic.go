@@ -16,8 +16,8 @@ type Traffic struct {
 }
 
 type trafficMeter struct {
-	mu        sync.Mutex          // guards the other fields
-	byPattern map[string]*Traffic // by pattern
+	mu        sync.Mutex // guards the other fields
+	byPattern map[string]*Traffic
 	total     Traffic
 }
 
