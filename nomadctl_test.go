@@ -884,7 +884,7 @@ func TestComplete_OffersEveryFlag(t *testing.T) {
 	g := boxGateway(t)
 	conn := g.dial(t, "wim")
 	for _, spec := range router.Specs() {
-		if spec.Hidden || spec.Set == router.Admin {
+		if spec.Hidden || spec.RightSet == router.Admin {
 			continue
 		}
 		session, err := conn.NewSession()

@@ -85,7 +85,7 @@ func TestAudit_StartBeforeRun(t *testing.T) {
 
 func TestNeedsDurableStart(t *testing.T) {
 	for set, want := range map[RightSet]bool{Public: false, Read: false, Enter: true, Operate: true, Admin: true} {
-		if got := (Spec{Set: set}).needsDurableStart(); got != want {
+		if got := (Spec{RightSet: set}).needsDurableStart(); got != want {
 			t.Errorf("%s: got %v, want %v", set, got, want)
 		}
 	}
@@ -257,7 +257,7 @@ func TestAudit_ReaderExited(t *testing.T) {
 
 func TestAudit_OperationStartBeforeRun(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeWriter{}}
+	w.Gateway.Writers = map[string]backends.ClusterWriter{"production": &fakeWriter{}}
 	w.Ops, _ = ops.Open("")
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 	run := false
@@ -266,7 +266,7 @@ func TestAudit_OperationStartBeforeRun(t *testing.T) {
 	commandTable = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
 		w.allEvents(t)
-		_, err := req.StartOperation(ctx, func(context.Context, Work) error {
+		_, err := req.StartOperation(ctx, func(context.Context, Operation) error {
 			run = true
 			if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Start || events[0].Operation == "" {
 				t.Errorf("got %+v, want the operation's start event", events)
@@ -278,7 +278,9 @@ func TestAudit_OperationStartBeforeRun(t *testing.T) {
 		}
 		return err
 	}
-	Register(func() Command { return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate}, act} })
+	Register(func() Command {
+		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate}, act}
+	})
 	if err := w.run("act p-team1-web"); err != nil || !run {
 		t.Fatal(err, run)
 	}
@@ -302,7 +304,7 @@ func (h hookedWriter) Write(p []byte) (int, error) { h.before(p); return h.Write
 
 func TestAudit_OperationAbandoned(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeWriter{}}
+	w.Gateway.Writers = map[string]backends.ClusterWriter{"production": &fakeWriter{}}
 	w.Ops, _ = ops.Open("")
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 	stopped, stop := context.WithCancel(t.Context())
@@ -316,10 +318,12 @@ func TestAudit_OperationAbandoned(t *testing.T) {
 	defer func() { commandTable = before }()
 	commandTable = map[string]func() Command{}
 	act := func(ctx context.Context, req *Request) error {
-		_, err := req.StartOperation(ctx, func(context.Context, Work) error { t.Error("the operation ran"); return nil })
+		_, err := req.StartOperation(ctx, func(context.Context, Operation) error { t.Error("the operation ran"); return nil })
 		return err
 	}
-	Register(func() Command { return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate}, act} })
+	Register(func() Command {
+		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate}, act}
+	})
 	if err := w.run("act p-team1-web"); !errors.Is(err, ops.ErrAbandoned) {
 		t.Errorf("got %v, want %v", err, ops.ErrAbandoned)
 	}
@@ -334,14 +338,14 @@ func TestAudit_OperationAbandoned(t *testing.T) {
 
 func TestSavedDefinitions_RedactCommand(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
-	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": &fakeWriter{}}
+	w.Gateway.Writers = map[string]backends.ClusterWriter{"production": &fakeWriter{}}
 	w.Ops, _ = ops.Open(t.TempDir(), ops.Key{1})
 	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web")}
 	before := commandTable
 	defer func() { commandTable = before }()
 	commandTable = map[string]func() Command{}
 	Register(func() Command {
-		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate, Flags: func(f *pflag.FlagSet) {
+		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate, Flags: func(f *pflag.FlagSet) {
 			f.StringP("meta", "m", "", "")
 			MarkSecret(f, "meta")
 		}}, func(_ context.Context, req *Request) error {
@@ -448,13 +452,13 @@ func FuzzRedactLine(f *testing.F) {
 	f.Cleanup(func() { commandTable = before })
 	run := func(context.Context, *Request) error { return nil }
 	Register(func() Command {
-		return probe{Spec{Name: "fuzzed", Target: TargetScope, Set: Read, RunsProgram: true, Flags: func(f *pflag.FlagSet) {
+		return probe{Spec{Name: "fuzzed", Target: TargetScope, RightSet: Read, RunsProgram: true, Flags: func(f *pflag.FlagSet) {
 			f.StringArrayP("env", "e", nil, "")
 			MarkSecret(f, "env")
 		}}, run}
 	})
 	Register(func() Command {
-		return probe{Spec{Name: "raw", Target: TargetScope, Set: Admin, Redact: RedactRaw}, run}
+		return probe{Spec{Name: "raw", Target: TargetScope, RightSet: Admin, Redact: RedactRaw}, run}
 	})
 	f.Fuzz(func(t *testing.T, line string) {
 		got := redactLine(line, map[string]string{"other": "fuzzed"})
@@ -522,7 +526,7 @@ func TestRedactRaw(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		spec := Spec{Name: "raw", Args: "TIER ARG...", Target: TargetScope, Set: Admin, RunsProgram: true, Redact: RedactRaw}
+		spec := Spec{Name: "raw", Args: "TIER ARG...", Target: TargetScope, RightSet: Admin, RunsProgram: true, Redact: RedactRaw}
 		if got := spec.redact(words); strings.Join(got, " ") != want {
 			t.Errorf("%s\n got %s\nwant %s", line, strings.Join(got, " "), want)
 		}

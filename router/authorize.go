@@ -12,7 +12,7 @@ import (
 
 // checkAllowed returns an error unless the user may use the command on at least one job.
 func checkAllowed(req *Request, spec Spec) error {
-	if spec.Set == Public || req.User.May(spec.Name) {
+	if spec.RightSet == Public || req.User.May(spec.Name) {
 		return nil
 	}
 	req.Event.Decision = audit.Denied
@@ -37,11 +37,11 @@ func authorize(tiers []acl.Tier, clusters map[string]*backends.SharedCluster, ru
 				onList: runner.deleteOutdatedSaved,
 			}
 			req.Cluster, req.runtimes = scope, runtimes
-			if spec.Set == Operate || spec.Set == Admin {
-				req.Operations = &scopedWriter{owned: scope.owned, writers: runner.writers, event: &req.Event}
+			if spec.RightSet == Operate || spec.RightSet == Admin {
+				req.Writer = &scopedWriter{owned: scope.owned, writers: runner.writers, event: &req.Event}
 				req.runner = runner
 			}
-			if spec.Set == Admin {
+			if spec.RightSet == Admin {
 				req.raw = raw
 			}
 			if spec.Target >= TargetJob {

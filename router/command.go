@@ -32,10 +32,10 @@ type Spec struct {
 	Rank  int
 	// Target is what the command works on. The zero Target is invalid.
 	Target Target
-	// Set contains the right to use the command. The zero RightSet is invalid.
-	Set RightSet
-	// Rights are additional rights that some of the flags need, with their sets. See Request.Require.
-	Rights map[string]RightSet
+	// RightSet contains the right to use the command. The zero RightSet is invalid.
+	RightSet RightSet
+	// FlagRights are additional rights that some of the flags need, with their sets. See Request.Require.
+	FlagRights map[string]RightSet
 	// RunsProgram: the words after the first argument belong to a program, including flags. The exit code is the
 	// program's, and 125 means that the program was not started.
 	RunsProgram bool

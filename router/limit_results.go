@@ -97,7 +97,7 @@ func limitResults(m *resultSlots) Middleware {
 			}
 			defer release()
 			req.acquireResultSlot = func(ctx context.Context) (func(), error) { return m.acquire(ctx, req.User.Login) }
-			if f, ok := req.Command.(Follower); spec.Set != Read || ok && f.Follows() {
+			if f, ok := req.Command.(Follower); spec.RightSet != Read || ok && f.Follows() {
 				req.onResolved = release
 			}
 			return next(ctx, req)

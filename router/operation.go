@@ -22,35 +22,35 @@ type operationRunner struct {
 	auditRequired bool // refuse operations whose start event cannot be written
 }
 
-// Work is the access that an operation has: the clusters, limited to the jobs of the user who started it.
-type Work struct {
+// Operation is the access that an operation has: the clusters, limited to the jobs of the user who started it.
+type Operation struct {
 	*ops.Op
-	Cluster    backends.Cluster
-	Operations backends.ClusterWriter
+	Cluster backends.Cluster
+	Writer  backends.ClusterWriter
 
 	runner *operationRunner
 }
 
-// NewWork returns the Work of an operation in a registry.
-func NewWork(op *ops.Op, registry *ops.Registry, cluster backends.Cluster, operations backends.ClusterWriter) Work {
-	return Work{op, cluster, operations, &operationRunner{operations: registry}}
+// NewOperation returns the Work of an operation in a registry.
+func NewOperation(op *ops.Op, registry *ops.Registry, cluster backends.Cluster, operations backends.ClusterWriter) Operation {
+	return Operation{op, cluster, operations, &operationRunner{operations: registry}}
 }
 
 // SaveDefinition saves a version of the job's definition to disk, so that it survives a restart of the gateway.
-func (w Work) SaveDefinition(definition json.RawMessage, version uint64) error {
+func (w Operation) SaveDefinition(definition json.RawMessage, version uint64) error {
 	return w.runner.operations.SaveForRestore(w.Op, definition, version)
 }
 
 // DeleteDefinition deletes the saved definition. It is called when Nomad has accepted the job again.
-func (w Work) DeleteDefinition() error { return w.runner.operations.Drop(w.ID) }
+func (w Operation) DeleteDefinition() error { return w.runner.operations.Drop(w.ID) }
 
 // DefinitionPath returns the path of the saved definition.
-func (w Work) DefinitionPath() string { return w.runner.operations.Path(w.ID) }
+func (w Operation) DefinitionPath() string { return w.runner.operations.Path(w.ID) }
 
 // StartOperation starts work on req.Job in the background and returns it as an operation with its own end event. The
 // operation continues after the session has ended. If another operation works on the job, it returns an
 // *ops.BusyError. Only the values of ctx are used.
-func (r *Request) StartOperation(ctx context.Context, work func(context.Context, Work) error) (*ops.Op, error) {
+func (r *Request) StartOperation(ctx context.Context, work func(context.Context, Operation) error) (*ops.Op, error) {
 	runner := r.runner
 	op, err := runner.operations.Start(r.opsJob(), r.User.Login, strings.Join(r.redacted.words, " "))
 	if err != nil {
@@ -79,7 +79,7 @@ func (r *Request) StartOperation(ctx context.Context, work func(context.Context,
 		return nil, err
 	}
 	own := &scopedCluster{owned: cluster.owned, clusters: cluster.clusters, event: new(audit.Event)}
-	w := Work{op, own, writer, runner}
+	w := Operation{op, own, writer, runner}
 	go func() { op.Finish(backends.Protect(func() error { return work(context.WithoutCancel(ctx), w) })) }()
 	return op, nil
 }

@@ -40,7 +40,7 @@ type Request struct {
 	Cluster backends.Cluster // authorize: limited to the jobs the user owns; nil for TargetNone
 
 	// authorize: changes to the user's jobs; nil unless the command is in the set Operate or Admin
-	Operations backends.ClusterWriter
+	Writer backends.ClusterWriter
 
 	Tier, Namespace string // route: --tier and --namespace, for every command that reaches a cluster; empty: all
 	NoColor         bool   // route: --no-color
@@ -168,7 +168,7 @@ func (r *Request) ClusterFor(command string) backends.Cluster {
 func (r *Request) AllowedCommands() []Spec {
 	var specs []Spec
 	for _, spec := range Specs() {
-		if !spec.Hidden && (spec.Set == Public || r.User.May(spec.Name)) {
+		if !spec.Hidden && (spec.RightSet == Public || r.User.May(spec.Name)) {
 			specs = append(specs, spec)
 		}
 	}

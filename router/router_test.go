@@ -39,8 +39,8 @@ func (p probe) Run(ctx context.Context, req *Request) error { return p.run(ctx, 
 func register(t *testing.T, spec Spec, run func(context.Context, *Request) error) {
 	t.Helper()
 	before := maps.Clone(commandTable)
-	if spec.Set = Read; spec.Target == TargetNone {
-		spec.Set = Public
+	if spec.RightSet = Read; spec.Target == TargetNone {
+		spec.RightSet = Public
 	}
 	Register(func() Command { return probe{spec, run} })
 	t.Cleanup(func() { commandTable = before })
@@ -501,17 +501,17 @@ func TestRegister_Panics(t *testing.T) {
 	before := maps.Clone(commandTable)
 	t.Cleanup(func() { commandTable = before })
 	create := func(spec Spec) func() Command { return func() Command { return probe{spec, nil} } }
-	Register(create(Spec{Name: "twice", Target: TargetNone, Set: Public}))
+	Register(create(Spec{Name: "twice", Target: TargetNone, RightSet: Public}))
 	for name, spec := range map[string]Spec{
-		"router.probe": {Target: TargetNone, Set: Public},
-		"twice":        {Name: "twice", Target: TargetNone, Set: Public},
-		"groupless":    {Name: "groupless", Target: TargetNone, Set: Public, Group: "Others"},
-		"argless":      {Name: "argless", Args: "[JOB]", Target: TargetJob, Set: Read},
-		"targetless":   {Name: "targetless", Set: Read},
+		"router.probe": {Target: TargetNone, RightSet: Public},
+		"twice":        {Name: "twice", Target: TargetNone, RightSet: Public},
+		"groupless":    {Name: "groupless", Target: TargetNone, RightSet: Public, Group: "Others"},
+		"argless":      {Name: "argless", Args: "[JOB]", Target: TargetJob, RightSet: Read},
+		"targetless":   {Name: "targetless", RightSet: Read},
 		"setless":      {Name: "setless", Target: TargetScope},
-		"mistaken":     {Name: "mistaken", Target: TargetScope, Set: "@raed"},
-		"open":         {Name: "open", Target: TargetScope, Set: Public},
-		"purge":        {Name: "flagged", Target: TargetScope, Set: Read, Rights: map[string]RightSet{"purge": ""}},
+		"mistaken":     {Name: "mistaken", Target: TargetScope, RightSet: "@raed"},
+		"open":         {Name: "open", Target: TargetScope, RightSet: Public},
+		"purge":        {Name: "flagged", Target: TargetScope, RightSet: Read, FlagRights: map[string]RightSet{"purge": ""}},
 	} {
 		func() {
 			defer func() {

@@ -28,7 +28,7 @@ func (r *Request) SavedDefinitions() SavedDefinitions {
 }
 
 // SavedDefinitions returns the saved definitions of the operation's job.
-func (w Work) SavedDefinitions() SavedDefinitions {
+func (w Operation) SavedDefinitions() SavedDefinitions {
 	return NewSavedDefinitions(w.runner.operations, w.Job, w.User, w.Command)
 }
 

@@ -37,7 +37,7 @@ func TestSavedDefinitions_DeletedWhenRunning(t *testing.T) {
 			commandTable = map[string]func() Command{}
 			Register(func() Command {
 				return probe{
-					Spec{Name: "look", Args: "JOB", Target: TargetJob, Set: Read},
+					Spec{Name: "look", Args: "JOB", Target: TargetJob, RightSet: Read},
 					func(context.Context, *Request) error { return nil },
 				}
 			})

@@ -188,10 +188,10 @@ func TestAuthorize_WriterBySet(t *testing.T) {
 		before := commandTable
 		commandTable = map[string]func() Command{}
 		Register(func() Command {
-			return probe{Spec{Name: "act", Target: TargetScope, Set: tc.set}, func(_ context.Context, req *Request) error {
+			return probe{Spec{Name: "act", Target: TargetScope, RightSet: tc.set}, func(_ context.Context, req *Request) error {
 				ran = true
-				if (req.Operations != nil) != tc.canChange || (req.runner != nil) != tc.canChange || (req.raw != nil) != tc.canRaw {
-					t.Errorf("%s: operations %v, runner %v, raw %v", tc.set, req.Operations != nil, req.runner != nil,
+				if (req.Writer != nil) != tc.canChange || (req.runner != nil) != tc.canChange || (req.raw != nil) != tc.canRaw {
+					t.Errorf("%s: operations %v, runner %v, raw %v", tc.set, req.Writer != nil, req.runner != nil,
 						req.raw != nil)
 				}
 				return nil
@@ -207,7 +207,7 @@ func TestAuthorize_WriterBySet(t *testing.T) {
 func TestStartOperation_OwnEvent(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}, Rights: []string{"act"}})
 	production := &fakeWriter{}
-	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": production}
+	w.Gateway.Writers = map[string]backends.ClusterWriter{"production": production}
 	w.Ops, _ = ops.Open("")
 	w.production.jobs = []backends.Job{
 		job("production", "default", "p-team1-web"),
@@ -220,18 +220,18 @@ func TestStartOperation_OwnEvent(t *testing.T) {
 	commandTable = map[string]func() Command{}
 	Register(func() Command {
 		return probe{
-			Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate},
+			Spec{Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate},
 			func(ctx context.Context, req *Request) error {
-				started, err := req.StartOperation(ctx, func(ctx context.Context, work Work) error {
+				started, err := req.StartOperation(ctx, func(ctx context.Context, work Operation) error {
 					<-proceed
 					if ctx.Err() != nil {
 						return ctx.Err()
 					}
-					_, err := work.Operations.Stop(ctx, job("production", "default", "p-team2-shop"), false)
+					_, err := work.Writer.Stop(ctx, job("production", "default", "p-team2-shop"), false)
 					if !errors.Is(err, errNotOwned) {
 						t.Errorf("not owned: got %v", err)
 					}
-					_, err = work.Operations.Stop(ctx, req.Job, false)
+					_, err = work.Writer.Stop(ctx, req.Job, false)
 					return errors.Join(err, errors.New("failed"))
 				})
 				if err == nil {
@@ -277,8 +277,8 @@ func TestRequire_RefusalIsRecorded(t *testing.T) {
 		Register(func() Command {
 			return probe{
 				Spec{
-					Name: "act", Args: "JOB", Target: TargetJob, Set: Operate,
-					Rights: map[string]RightSet{"purge": Admin},
+					Name: "act", Args: "JOB", Target: TargetJob, RightSet: Operate,
+					FlagRights: map[string]RightSet{"purge": Admin},
 				},
 				func(_ context.Context, req *Request) error { return req.Require("purge") },
 			}
@@ -297,7 +297,7 @@ func TestExpandGrants(t *testing.T) {
 	defer func() { commandTable = before }()
 	commandTable = map[string]func() Command{}
 	add := func(name string, target Target, set RightSet, rights map[string]RightSet) {
-		Register(func() Command { return probe{Spec{Name: name, Target: target, Set: set, Rights: rights}, nil} })
+		Register(func() Command { return probe{Spec{Name: name, Target: target, RightSet: set, FlagRights: rights}, nil} })
 	}
 	add("help", TargetNone, Public, nil)
 	add("ps", TargetScope, Read, nil)

@@ -9,7 +9,7 @@ import (
 	"nomadctld/internal/audit"
 )
 
-// may reports whether the user has a right, such as one of Spec.Rights, on req.Job.
+// may reports whether the user has a right, such as one of Spec.FlagRights, on req.Job.
 func (r *Request) may(right string) bool {
 	return r.User.Scope(right, r.tiers).Owns(r.Job.Tier, r.Job.Namespace, r.Job.Root)
 }
