@@ -140,7 +140,8 @@ func (c *nomadctlClient) fakeSSH() {
 func boxGateway(t *testing.T) *testGateway {
 	t.Helper()
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
+	cluster.Sim.AddJob(boxJob(task, newAllocation()))
 	return startTestGateway(t, cluster.URL, "")
 }
 
@@ -789,7 +790,8 @@ func shellClient(t *testing.T, shell string) *nomadctlClient {
 		t.Skipf("no %s: apt-get install %[1]s", shell)
 	}
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
+	cluster.Sim.AddJob(boxJob(task, newAllocation()))
 	colon := boxJob(sim.Task{Name: "box"}, newAllocation())
 	colon.ID = "p-team1-colon:x"
 	cluster.Sim.AddJob(colon)

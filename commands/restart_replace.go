@@ -112,7 +112,9 @@ func (r *rolling) alsoReplaced(replaced []backends.Allocation) []backends.Alloca
 // allocations, calls replace, and registers the original definition again, even if replace failed. Nomad updates the
 // running allocations in place, because both versions run the same. The original definition is on disk for ops
 // --restore from before the first registration until after the second one.
-func (r *rolling) allowRescheduling(ctx context.Context, w router.Operation, replace func(backends.JobDetail) error) error {
+func (r *rolling) allowRescheduling(ctx context.Context, w router.Operation,
+	replace func(backends.JobDetail) error,
+) error {
 	definition, err := w.Cluster.Definition(ctx, r.job.Job, nil)
 	if err != nil {
 		return jobError(r.job.Job, err)

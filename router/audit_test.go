@@ -452,10 +452,12 @@ func FuzzRedactLine(f *testing.F) {
 	f.Cleanup(func() { commandTable = before })
 	run := func(context.Context, *Request) error { return nil }
 	Register(func() Command {
-		return probe{Spec{Name: "fuzzed", Target: TargetScope, RightSet: Read, RunsProgram: true, Flags: func(f *pflag.FlagSet) {
+		spec := Spec{Name: "fuzzed", Target: TargetScope, RightSet: Read, RunsProgram: true}
+		spec.Flags = func(f *pflag.FlagSet) {
 			f.StringArrayP("env", "e", nil, "")
 			MarkSecret(f, "env")
-		}}, run}
+		}
+		return probe{spec, run}
 	})
 	Register(func() Command {
 		return probe{Spec{Name: "raw", Target: TargetScope, RightSet: Admin, Redact: RedactRaw}, run}
@@ -526,7 +528,9 @@ func TestRedactRaw(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		spec := Spec{Name: "raw", Args: "TIER ARG...", Target: TargetScope, RightSet: Admin, RunsProgram: true, Redact: RedactRaw}
+		spec := Spec{
+			Name: "raw", Args: "TIER ARG...", Target: TargetScope, RightSet: Admin, RunsProgram: true, Redact: RedactRaw,
+		}
 		if got := spec.redact(words); strings.Join(got, " ") != want {
 			t.Errorf("%s\n got %s\nwant %s", line, strings.Join(got, " "), want)
 		}

@@ -22,7 +22,7 @@ type operationRunner struct {
 	auditRequired bool // refuse operations whose start event cannot be written
 }
 
-// Operation is the access that an operation has: the clusters, limited to the jobs of the user who started it.
+// Operation is an operation with its access to the clusters, limited to the jobs of the user who started it.
 type Operation struct {
 	*ops.Op
 	Cluster backends.Cluster
@@ -31,21 +31,23 @@ type Operation struct {
 	runner *operationRunner
 }
 
-// NewOperation returns the Work of an operation in a registry.
-func NewOperation(op *ops.Op, registry *ops.Registry, cluster backends.Cluster, operations backends.ClusterWriter) Operation {
-	return Operation{op, cluster, operations, &operationRunner{operations: registry}}
+// NewOperation returns an operation of a registry with access to a cluster.
+func NewOperation(op *ops.Op, registry *ops.Registry, cluster backends.Cluster,
+	writer backends.ClusterWriter,
+) Operation {
+	return Operation{op, cluster, writer, &operationRunner{operations: registry}}
 }
 
 // SaveDefinition saves a version of the job's definition to disk, so that it survives a restart of the gateway.
-func (w Operation) SaveDefinition(definition json.RawMessage, version uint64) error {
-	return w.runner.operations.SaveForRestore(w.Op, definition, version)
+func (o Operation) SaveDefinition(definition json.RawMessage, version uint64) error {
+	return o.runner.operations.SaveForRestore(o.Op, definition, version)
 }
 
 // DeleteDefinition deletes the saved definition. It is called when Nomad has accepted the job again.
-func (w Operation) DeleteDefinition() error { return w.runner.operations.Drop(w.ID) }
+func (o Operation) DeleteDefinition() error { return o.runner.operations.Drop(o.ID) }
 
 // DefinitionPath returns the path of the saved definition.
-func (w Operation) DefinitionPath() string { return w.runner.operations.Path(w.ID) }
+func (o Operation) DefinitionPath() string { return o.runner.operations.Path(o.ID) }
 
 // StartOperation starts work on req.Job in the background and returns it as an operation with its own end event. The
 // operation continues after the session has ended. If another operation works on the job, it returns an

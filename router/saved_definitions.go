@@ -28,8 +28,8 @@ func (r *Request) SavedDefinitions() SavedDefinitions {
 }
 
 // SavedDefinitions returns the saved definitions of the operation's job.
-func (w Operation) SavedDefinitions() SavedDefinitions {
-	return NewSavedDefinitions(w.runner.operations, w.Job, w.User, w.Command)
+func (o Operation) SavedDefinitions() SavedDefinitions {
+	return NewSavedDefinitions(o.runner.operations, o.Job, o.User, o.Command)
 }
 
 // Save saves a definition of the job; see ops.Registry.Save.

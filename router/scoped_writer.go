@@ -24,7 +24,7 @@ type scopedWriter struct {
 
 var _ backends.ClusterWriter = (*scopedWriter)(nil)
 
-// callTier calls do with a tier's operations if the user owns the job.
+// callTier calls do with a tier's writer if the user owns the job.
 func callTier[T any](o *scopedWriter, tier, namespace, root string,
 	do func(backends.ClusterWriter) (T, error),
 ) (result T, err error) {

@@ -191,7 +191,7 @@ func TestAuthorize_WriterBySet(t *testing.T) {
 			return probe{Spec{Name: "act", Target: TargetScope, RightSet: tc.set}, func(_ context.Context, req *Request) error {
 				ran = true
 				if (req.Writer != nil) != tc.canChange || (req.runner != nil) != tc.canChange || (req.raw != nil) != tc.canRaw {
-					t.Errorf("%s: operations %v, runner %v, raw %v", tc.set, req.Writer != nil, req.runner != nil,
+					t.Errorf("%s: writer %v, runner %v, raw %v", tc.set, req.Writer != nil, req.runner != nil,
 						req.raw != nil)
 				}
 				return nil

@@ -15,7 +15,7 @@ type Details struct {
 	lines [][4]string // a zero line is blank
 }
 
-// NewDetails returns empty Notes.
+// NewDetails returns empty Details.
 func NewDetails(style Style) *Details { return &Details{style: style} }
 
 // Line adds a line of untrusted, unescaped text. Newlines in text are kept; everything else is escaped.
