@@ -36,13 +36,14 @@ func (b *batch) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          batchOutput{},
 		Long: `
-List periodic and parameterized jobs.
+List periodic and parameterized jobs. Other batch jobs are listed by ps.
 
 ` + filterHelp + `
 
-A periodic job has the time until its next run, the date of that run and its cron
-expressions, with the time zone if it is not UTC. A parameterized job has its
-required meta keys and, in brackets, its optional ones.
+For a periodic job, Next is the time until its next run, with the date of that run,
+and Config has its cron expressions, with the time zone if it is not UTC. For a
+parameterized job, Config has its required meta keys and, in brackets, the optional
+ones.
 
 The column Last shows the latest child job that Nomad still has and how it
 finished. An "unknown" child job may still be running on a disconnected node.`,
@@ -184,13 +185,13 @@ type (
 		Job           string     `json:"job" doc:"the job's ID"`
 		Parameterized bool       `json:"parameterized"`
 		Disabled      bool       `json:"disabled" doc:"the job, or its schedule, is switched off"`
-		Next          *time.Time `json:"next" doc:"null: no launch is planned"`
+		Next          *time.Time `json:"next" doc:"null: no run is planned"`
 		Cron          []string   `json:"cron"`
 		TimeZone      string     `json:"time_zone"`
 		MetaRequired  []string   `json:"meta_required"`
 		MetaOptional  []string   `json:"meta_optional"`
 		Payload       string     `json:"payload" doc:"optional, required, forbidden; empty for a periodic job"`
-		LastLaunch    *time.Time `json:"last_launch" doc:"null: Nomad knows of none"`
+		LastLaunch    *time.Time `json:"last_launch" doc:"null: Nomad has none"`
 		LastOutcome   string     `json:"last_outcome" doc:"complete, failed, lost, stopped, running, pending or unknown (it may still be running on a disconnected node)"`
 	}
 )

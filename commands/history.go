@@ -34,8 +34,8 @@ func (h *history) Spec() router.Spec {
 List the versions of a job that Nomad still has, newest first, with the changes in
 each version: ~ changed, + added, - removed.
 
-The values of the job's environment and templates are printed unchanged, including
-any secrets. See also: revert.`,
+The values of the job's environment and templates are not redacted: any secrets in
+them are printed. See also: revert.`,
 		Examples: []router.Example{{Line: "history p-team1-web"}},
 		Flags:    func(f *pflag.FlagSet) { f.BoolVar(&h.json, "json", false, "print JSON") },
 	}
@@ -48,7 +48,7 @@ type historyOutput struct {
 type versionOutput struct {
 	Version   uint64         `json:"version" doc:""`
 	Stable    bool           `json:"stable" doc:"a deployment of it succeeded"`
-	Stopped   bool           `json:"stopped" doc:"the stopping of the job"`
+	Stopped   bool           `json:"stopped" doc:"the version is a stop of the job"`
 	Tag       string         `json:"tag" doc:"its name, or empty"`
 	Submitted time.Time      `json:"submitted" doc:""`
 	Changes   []changeOutput `json:"changes" doc:"from the version before; empty for the oldest"`
@@ -56,8 +56,8 @@ type versionOutput struct {
 
 type changeOutput struct {
 	Path string `json:"path" doc:"which field"`
-	Old  string `json:"old" doc:"empty: it was not there"`
-	New  string `json:"new" doc:"empty: it is not there any more"`
+	Old  string `json:"old" doc:"empty: the field was added"`
+	New  string `json:"new" doc:"empty: the field was removed"`
 }
 
 func (h *history) Run(ctx context.Context, req *router.Request) error {

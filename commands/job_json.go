@@ -96,7 +96,7 @@ type (
 		Started   *time.Time    `json:"started" doc:"the last start; null: it has not started"`
 		Ended     *time.Time    `json:"ended" doc:"null: it has not ended, or may still be running"`
 		Restarts  int           `json:"restarts"`
-		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured, or not asked for"`
+		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured, or not queried"`
 		Memory    *uint64       `json:"memory_bytes" doc:"likewise"`
 		MemoryMax *uint64       `json:"memory_max_bytes" doc:"likewise"`
 		Flags     []string      `json:"flags" doc:"as in Extra of ps"`

@@ -34,7 +34,7 @@ func (o *opsCommand) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          opsOutput{},
 		Long: `
-List the restarts of your jobs that are running or have finished recently, including
+List the restarts (operations) of your jobs that are running or have finished recently, including
 those of other users.
 
 With an ID, or the first 4 or more characters of one, print the output of the
@@ -43,7 +43,7 @@ need the right to restart the job.
 
 A restart is "interrupted" if the gateway exited before the restart was finished.
 The job may be stopped, or registered with one reschedule attempt. --restore
-registers the job again, unchanged.`,
+registers the definition that was saved before the restart.`,
 		Examples: []router.Example{
 			{Line: "ops", Comment: "list restarts"},
 			{Line: "ops 3f9c2d71", Comment: "follow one"},
@@ -53,7 +53,7 @@ registers the job again, unchanged.`,
 		Flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&o.cancel, "cancel", false, "stop the restart after the current batch")
 			f.BoolVar(&o.restore, "restore", false, "register the job again with its saved definition")
-			f.BoolVar(&o.forget, "forget", false, "delete the saved definition, if it is not needed")
+			f.BoolVar(&o.forget, "forget", false, "delete the saved definition without registering the job")
 			f.BoolVar(&o.json, "json", false, "print the list as JSON")
 		},
 	}
@@ -69,11 +69,11 @@ type opOutput struct {
 	Namespace string     `json:"namespace" doc:""`
 	Job       string     `json:"job" doc:""`
 	State     string     `json:"state" doc:"running, ending, done, failed or interrupted"`
-	User      string     `json:"user" doc:"login of who began it"`
+	User      string     `json:"user" doc:"login of the user who started it"`
 	Started   time.Time  `json:"began" doc:""`
-	Finished  *time.Time `json:"ended" doc:"null: it goes on"`
-	Command   string     `json:"command" doc:"that began it"`
-	Last      string     `json:"last" doc:"what it told last"`
+	Finished  *time.Time `json:"ended" doc:"null: it is still running"`
+	Command   string     `json:"command" doc:"that started it"`
+	Last      string     `json:"last" doc:"its last message"`
 
 	root string // the job that decides whose it is
 }

@@ -22,7 +22,7 @@ type (
 		Tasks      []psTask `json:"tasks" doc:"by group, index, age of the allocation, name"`
 	}
 	psTask struct {
-		ExecID     string     `json:"exec_id" doc:"empty while the allocation's node has not begun"`
+		ExecID     string     `json:"exec_id" doc:"empty until the node has started the allocation"`
 		Allocation string     `json:"allocation" doc:"its ID"`
 		Group      string     `json:"group"`
 		Task       string     `json:"task"`
