@@ -49,7 +49,7 @@ func (c *canI) Run(_ context.Context, req *router.Request) error {
 	set, ok := rights[right]
 	if !ok {
 		if slices.Contains(router.CommandNames(), right) {
-			_, err := fmt.Fprintf(req.Stdout, "yes: %s is everybody's\n", right)
+			_, err := fmt.Fprintf(req.Stdout, "yes: every user may use %s\n", right)
 			return err
 		}
 		return router.Exit(2, fmt.Errorf("can-i: no command %s (there are %s)", right, strings.Join(slices.Sorted(maps.Keys(rights)), ", ")))
@@ -60,7 +60,7 @@ func (c *canI) Run(_ context.Context, req *router.Request) error {
 		if ruling.Allowed {
 			answer, allowed = "yes, in tier "+ruling.Tier+": ", true
 		}
-		if _, err := fmt.Fprintln(req.Stdout, escape.Text(fmt.Sprintf("%s%s (%s is of %s)", answer, ruling.Reason, right, set))); err != nil {
+		if _, err := fmt.Fprintln(req.Stdout, escape.Text(fmt.Sprintf("%s%s (%s is in the set %s)", answer, ruling.Reason, right, set))); err != nil {
 			return err
 		}
 	}
