@@ -147,7 +147,7 @@ func TestExamples_CoverEveryCommand(t *testing.T) {
 		parent, _, _ := strings.Cut(a.JobID, "/")
 		last[parent] = a.ClientStatus
 		if a.CreateTime > now.UnixNano() {
-			t.Errorf("%s: launched at %v, want it before %v", a.JobID, time.Unix(0, a.CreateTime), now)
+			t.Errorf("%s: started at %v, want it before %v", a.JobID, time.Unix(0, a.CreateTime), now)
 		}
 	}
 	if want := (map[string]string{

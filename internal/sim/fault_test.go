@@ -43,7 +43,7 @@ func TestInject_DelayAndHang(t *testing.T) {
 	c.Inject(Fault{Path: "/v1/jobs", Delay: 40 * time.Millisecond})
 	start := time.Now()
 	if _, _, err := n.Jobs().List(nil); err != nil || time.Since(start) < 40*time.Millisecond {
-		t.Errorf("got %v after %v, want an answer after 40ms", err, time.Since(start))
+		t.Errorf("got %v after %v, want a response after 40ms", err, time.Since(start))
 	}
 	c.Inject(Fault{Hang: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -94,7 +94,7 @@ func TestLimit_RefusesConnections(t *testing.T) {
 	for range 5 {
 		_, _, err := n.Jobs().List(nil)
 		if err == nil {
-			t.Errorf("fourth connection: got an answer, want an error")
+			t.Errorf("fourth connection: got a response, want an error")
 		}
 	}
 	if peak, refused := c.Connections(); peak != 3 || refused < 5 {
@@ -102,7 +102,7 @@ func TestLimit_RefusesConnections(t *testing.T) {
 	}
 	cancel()
 	held.Wait()
-	waitFor(t, "an answer after the others left", func() bool {
+	waitFor(t, "a response after the others left", func() bool {
 		_, _, err := n.Jobs().List(nil)
 		return err == nil
 	})

@@ -28,7 +28,7 @@ func TestBlockingQuery_WakesOnChange(t *testing.T) {
 	c.AddNode(Node{Name: "node-2"}) // another table, which does not wake the query
 	select {
 	case a := <-answers:
-		t.Fatalf("got an answer with index %d before any job changed, want none", a.meta.LastIndex)
+		t.Fatalf("got a response with index %d before any job changed, want none", a.meta.LastIndex)
 	case <-time.After(50 * time.Millisecond):
 	}
 	c.Run(Job{ID: "p-new"})
@@ -61,7 +61,7 @@ func TestBlockingQuery_TimesOut(t *testing.T) {
 			t.Errorf("%s: got index %d, %v, want %d", name, again.LastIndex, err, meta.LastIndex)
 		}
 		if took := time.Since(start); took < 60*time.Millisecond {
-			t.Errorf("%s: got an answer after %v, want 60ms or more", name, took)
+			t.Errorf("%s: got a response after %v, want 60ms or more", name, took)
 		}
 		if _, err := list(&api.QueryOptions{WaitIndex: meta.LastIndex - 1, WaitTime: time.Minute}); err != nil {
 			t.Errorf("%s: an index already passed: %v", name, err)

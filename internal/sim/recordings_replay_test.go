@@ -93,7 +93,7 @@ func TestWrite_MatchesRecordings(t *testing.T) {
 	}
 	idle := func(job string) {
 		t.Helper()
-		waitUntil(t, job+" is as it was ordered", func() bool { return c.Idle("default", job) })
+		waitUntil(t, job+" is idle", func() bool { return c.Idle("default", job) })
 	}
 	web := c.Allocations("default", "p-team1-web")[0]
 	forbidden("forbidden-restart", "5a4f905a-7e0a-d23a-edc8-ad420954fc2d", web)

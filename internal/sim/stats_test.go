@@ -72,7 +72,7 @@ func TestStats_DependOnNode(t *testing.T) {
 	c.AddNode(Node{Name: "node-1", Slow: 40 * time.Millisecond})
 	start := time.Now()
 	if _, err := n.Allocations().Stats(alloc, nil); err != nil || time.Since(start) < 40*time.Millisecond {
-		t.Errorf("slow: got %v after %v, want an answer after 40ms", err, time.Since(start))
+		t.Errorf("slow: got %v after %v, want a response after 40ms", err, time.Since(start))
 	}
 	c.AddNode(Node{Name: "node-1", Hangs: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Millisecond)

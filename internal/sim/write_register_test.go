@@ -67,7 +67,7 @@ func registerAndWait(t *testing.T, n *api.Client, c *Cluster, j *api.Job) *api.J
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, *j.ID+" is as it was ordered", func() bool { return c.Idle("default", *j.ID) })
+	waitUntil(t, *j.ID+" is idle", func() bool { return c.Idle("default", *j.ID) })
 	return r
 }
 
