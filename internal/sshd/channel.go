@@ -51,13 +51,13 @@ func (c *channel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 	c.input = newClientInput(sshChannel, c.conn.meter.Load())
 	libraryRequests := make(chan *gossh.Request, 1)
 	go c.handleRequests(requests, libraryRequests)
-	go c.goInput("input", func() { c.input.run(c.conn.markActive) })
-	go c.goInput("input", c.input.discardStderr)
+	go c.runRecovered("input", func() { c.input.run(c.conn.markActive) })
+	go c.runRecovered("input", c.input.discardStderr)
 	return activityChannel{sshChannel, c.conn, c.input}, libraryRequests, nil
 }
 
-// goInput runs f and recovers panics.
-func (c *channel) goInput(what string, f func()) {
+// runRecovered runs f and recovers panics.
+func (c *channel) runRecovered(what string, f func()) {
 	defer c.recoverPanic(what, c.id)
 	f()
 }
