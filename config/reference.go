@@ -41,9 +41,8 @@ var Reference = []Section{
 	{Table: "general", About: "", Keys: []Key{
 		{
 			`hostkey = ["/etc/nomadctld/hostkey"]`, false,
-			"The gateway's SSH host keys, one file or a list. To create one: ssh-keygen -t ed25519 -N '' -f " +
-				"/etc/nomadctld/hostkey. Back these files up: if the keys change, every client gets a host key " +
-				"warning.",
+			"The gateway's SSH host keys, one file or a list. Back these files up: if the keys change, every client " +
+				"gets a host key warning. To create one: ssh-keygen -t ed25519 -N '' -f /etc/nomadctld/hostkey.",
 		},
 		{fmt.Sprintf("bind = %q", defaultBind), false, `Listen address. Default ":2222" (all interfaces).`},
 		{
@@ -120,10 +119,9 @@ var Reference = []Section{
 		},
 		{
 			`host = "tcp://{node}:2376"`, false,
-			`Address of the Docker daemons. {node} is the node's name. {address} is its IP address, which needs ` +
-				`node { policy = "read" } in the Nomad policy. unix:///var/run/docker.sock works too. Default ` +
-				`tcp://{node} with the port of general.dockerport. Without TLS, anyone who can connect to that port ` +
-				`is root on the node.`,
+			"Address of the Docker daemons. {node} is the node's name. {address} is its IP address, which needs the " +
+				"node rule of nomadctld-policy.hcl. unix:///var/run/docker.sock works too. Default tcp://{node} with " +
+				"the port of general.dockerport. Without TLS, anyone who can connect to that port is root on the node.",
 		},
 		{
 			`refuse = ["raw_exec"]`, true,
@@ -191,9 +189,8 @@ var Reference = []Section{
 		},
 		{
 			`idle = "1h"`, false,
-			`Close an idle connection after this time. A running command without a terminal keeps its connection ` +
-				`open. A command with a terminal does not: it is closed, and its program gets HUP. "0s" means no ` +
-				`timeout.`,
+			`Close an idle connection after this time. A running command keeps its connection open, unless it has ` +
+				`a terminal: then the connection is closed, and the program gets HUP. "0s" means no timeout.`,
 		},
 	}},
 	{Table: "limits.user", About: "Limits for each user. A command over a limit exits with code 75. The examples are " +
