@@ -350,7 +350,7 @@ func TestRun_LeaksNothing(t *testing.T) {
 	t.Parallel()
 	const alone = "NOMADCTLD_TEST_ALONE"
 	if os.Getenv(alone) == "" {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestNothingIsLeftOpen$", "-test.timeout=60s")
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.timeout=60s")
 		cmd.Env = append(os.Environ(), alone+"=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("got %v, want nothing left\n%s", err, out)
