@@ -387,7 +387,7 @@ func TestPrompt_JobChanged(t *testing.T) {
 		cluster.Sim.ForgetWrites()
 		c.send("y")
 		code, rest := c.waitExit()
-		want := regexp.MustCompile(`p-team5-prompt was changed by somebody else meanwhile, to version [0-9]+; ` +
+		want := regexp.MustCompile(`p-team5-prompt was changed by someone else \(now version [0-9]+\); ` +
 			`nothing was done \(see: history p-team5-prompt\)`)
 		if code != 1 || !want.MatchString(rest) {
 			t.Errorf("%s: got %d and %q, want that it was changed", line, code, rest)
@@ -407,7 +407,7 @@ func TestPrompt_JobChanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.send("y")
-		if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest, "it is not there any more") {
+		if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest, "not found in Nomad") {
 			t.Errorf("%s: got %d and %q, want that it is not found", line, code, rest)
 		}
 	}
@@ -427,7 +427,7 @@ func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 	}
 	c.send("y")
 	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest,
-		"p-team5-theirs was changed by somebody else meanwhile, to version 1; nothing was done") {
+		"p-team5-theirs was changed by someone else (now version 1); nothing was done") {
 		t.Errorf("got %d and %q, want that it was changed", code, rest)
 	}
 	if now, _, err := client.Jobs().Info("p-team5-theirs", nil); err != nil || !*now.Stop {
@@ -641,7 +641,7 @@ func TestToken_MissingCapability(t *testing.T) {
 					line = "stop " + firstTask(job)
 				}
 				code, stdout, stderr := g.run("wim", line)
-				want := `the gateway's token may not do this: its policy lacks "` + capability +
+				want := `the gateway's token lacks the capability "` + capability +
 					`" in namespace default; tell the gateway's operator`
 				if code != 1 || stdout != "" || !strings.Contains(stderr, want) {
 					t.Errorf("%s: got %d, %q, %q, want 1 and that %s is missing", line, code, stdout, stderr, capability)

@@ -42,7 +42,7 @@ func TestExec_PendingTask(t *testing.T) {
 	a.ClientStatus, a.Tasks = "pending", map[string]sim.TaskState{"box": {State: "pending"}}
 	cluster.Sim.Run(job)
 	g := startTestGateway(t, cluster.URL, "")
-	if got, want := g.runRefused(t, "exec", a.ID, "true"), "nomadctld: the task is not running\n"; got != want {
+	if got, want := g.runRefused(t, "exec", a.ID, "true"), "nomadctld: task is not running\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got := g.runRefused(t, "exec", "p-team1-box", "true"); !strings.Contains(got, "no task of p-team1-box is running") {
@@ -64,7 +64,7 @@ func TestExec_TaskPurgedBeforeStart(t *testing.T) {
 		}
 		cluster.Sim.Purge("default", "p-team1-box")
 	}()
-	if got := g.runRefused(t, "exec", "p-team1-box", "true"); !strings.Contains(got, "not there any more") {
+	if got := g.runRefused(t, "exec", "p-team1-box", "true"); !strings.Contains(got, "allocation not found in Nomad") {
 		t.Errorf("got %q, want that it is not found", got)
 	}
 }

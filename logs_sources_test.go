@@ -80,7 +80,7 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 		out, err := g.ssh("wim", "logs -n all p-team1-box/g/box").Output()
 		return err == nil && strings.HasPrefix(string(out), "line 1\n") && strings.HasSuffix(string(out), "err\n")
 	})
-	note := regexp.MustCompile(`^nomadctld: lines from before 20\S+Z are read from Nomad's files.*\n$`)
+	note := regexp.MustCompile(`^nomadctld: lines before 20\S+Z come from Nomad's log files.*\n$`)
 	for _, tc := range []struct {
 		line  string
 		lines int // of stdout
@@ -119,7 +119,7 @@ func TestLogs_DockerHasRotated(t *testing.T) {
 	logs := g.ssh("wim", "logs -n all p-team1-box/g/box")
 	logs.Stderr = &stderr
 	if out, err := logs.Output(); len(out) == 0 || err != nil ||
-		!strings.Contains(stderr.String(), "Nomad's files do not help: ") ||
+		!strings.Contains(stderr.String(), "Nomad's log files cannot be used: ") ||
 		!strings.Contains(stderr.String(), "read-logs") {
 		t.Errorf("without read-logs: got %d bytes, %v, %q", len(out), err, stderr.String())
 	}

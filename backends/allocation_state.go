@@ -2,15 +2,15 @@ package backends
 
 import "time"
 
-// The words for the state of an allocation, or of a task, that are not only Nomad's.
+// States of allocations and tasks.
 const (
 	StateRunning = "running"
 	StateDead    = "dead"
 	StateUnknown = "unknown" // its node is disconnected: it may still be running
 )
 
-// Terminal reports whether Nomad counts the allocation as ended: complete, failed or lost. One on a disconnected node, which
-// is unknown, is not: it may still be running.
+// Terminal reports whether the allocation is terminal in Nomad's sense: complete, failed or lost. An unknown
+// allocation, on a disconnected node, is not: it may still be running.
 func (a Allocation) Terminal() bool {
 	switch a.Status {
 	case "complete", "failed", "lost":
@@ -19,12 +19,12 @@ func (a Allocation) Terminal() bool {
 	return false
 }
 
-// HiddenByDefault reports whether the allocation is listed only on request: it has ended, and nothing went wrong in it.
+// HiddenByDefault reports whether lists omit the allocation: it is complete or lost. Failed allocations are listed.
 func (a Allocation) HiddenByDefault() bool { return a.Terminal() && a.Status != "failed" }
 
-// TaskState returns the state of a task of the allocation: pending, running, dead or unknown. Every decision about whether a
-// task runs is made with it, because the state that Nomad stores is the last one that the client agent reported: it stays
-// running for ever when the agent is lost.
+// TaskState returns the state of a task: pending, running, dead or unknown. Use it, not Task.State, to decide whether a
+// task is running: Nomad stores the state that the client agent reported last, which stays "running" if the agent is
+// lost.
 func (a Allocation) TaskState(t Task) string {
 	switch {
 	case a.Status == "lost", a.Status == "complete":
@@ -35,20 +35,20 @@ func (a Allocation) TaskState(t Task) string {
 	return t.State
 }
 
-// Runs reports whether a task of the allocation runs, as far as Nomad knows.
+// Runs reports whether a task of the allocation is running, as far as Nomad knows.
 func (a Allocation) Runs(t Task) bool { return a.TaskState(t) == StateRunning }
 
-// MayRun reports whether a task of the allocation runs, or may still be running on a disconnected node.
+// MayRun reports whether a task of the allocation is running, or may be running on a disconnected node.
 func (a Allocation) MayRun(t Task) bool {
 	state := a.TaskState(t)
 	return state == StateRunning || state == StateUnknown
 }
 
-// Stopping reports whether Nomad has told the allocation to end and it has not yet.
+// Stopping reports whether Nomad has requested the allocation to stop and it has not stopped yet.
 func (a Allocation) Stopping() bool { return !a.Terminal() && a.Desired != "" && a.Desired != "run" }
 
-// TaskFinishedAt returns when a task that has ended did: when its client agent reported it, or, of one that was lost, when Nomad gave
-// the allocation up. It is zero for one that has not ended.
+// TaskFinishedAt returns when a dead task finished, as its client agent reported it. If the allocation was lost, it
+// is the time when Nomad marked it so. It is zero for a task that is not dead.
 func (a Allocation) TaskFinishedAt(t Task) time.Time {
 	switch {
 	case a.TaskState(t) != StateDead:
@@ -59,17 +59,17 @@ func (a Allocation) TaskFinishedAt(t Task) time.Time {
 	return a.Modified
 }
 
-// How well a task fits a name that others have too: that of its job, group or task. Less is better.
+// Ranks of a task among all that a selector such as a job or group name matches. Lower is better.
 const (
-	rankRunning  = iota // it runs
-	rankStopping        // it runs, and is being stopped
-	rankUnknown         // it may still be running on a disconnected node
-	rankNone            // it does not run: nothing names it but its own ID
+	rankRunning  = iota
+	rankStopping // running, but being stopped
+	rankUnknown  // may be running on a disconnected node
+	rankNone     // not running: only its own ID matches
 )
 
-// Rank returns how well the task fits a name that others have too, less being better, and whether it does so at all: a task
-// that does not run is named by its own ID alone.
-func (a Allocation) Rank(t Task) (rank int, named bool) {
+// Rank returns the rank of the task among all that a selector matches, lower being better. matches is false for a task
+// that is not running: only its own ID matches it.
+func (a Allocation) Rank(t Task) (rank int, matches bool) {
 	rank = rankNone
 	switch {
 	case a.Terminal():

@@ -16,7 +16,7 @@ func TestTaskState(t *testing.T) {
 		{"running", "pending", "pending", false, false, false},
 		{"running", "dead", "dead", false, false, false},
 		{"pending", "pending", "pending", false, false, false},
-		{"lost", "running", "dead", false, false, true}, // what Nomad stores of a lost task
+		{"lost", "running", "dead", false, false, true}, // the state that Nomad stores for a lost task
 		{"lost", "pending", "dead", false, false, true},
 		{"complete", "running", "dead", false, false, true},
 		{"complete", "dead", "dead", false, false, true},
@@ -27,14 +27,19 @@ func TestTaskState(t *testing.T) {
 		{"unknown", "dead", "dead", false, false, false},
 	} {
 		a, task := Allocation{Status: tc.status}, Task{State: tc.task}
-		if got := a.TaskState(task); got != tc.want || a.Runs(task) != tc.runs || a.MayRun(task) != tc.mayRun || a.Terminal() != tc.terminal {
-			t.Errorf("a %s task of a %s allocation: got %s, runs %t, may run %t, terminal %t", tc.task, tc.status, got, a.Runs(task), a.MayRun(task), a.Terminal())
+		if got := a.TaskState(task); got != tc.want || a.Runs(task) != tc.runs || a.MayRun(task) != tc.mayRun ||
+			a.Terminal() != tc.terminal {
+			t.Errorf("a %s task of a %s allocation: got %s, runs %t, may run %t, terminal %t", tc.task, tc.status, got,
+				a.Runs(task), a.MayRun(task), a.Terminal())
 		}
 	}
 }
 
 func TestAllocation_HiddenByDefault(t *testing.T) {
-	for status, want := range map[string]bool{"running": false, "pending": false, "failed": false, "unknown": false, "complete": true, "lost": true} {
+	for status, want := range map[string]bool{
+		"running": false, "pending": false, "failed": false, "unknown": false,
+		"complete": true, "lost": true,
+	} {
 		if got := (Allocation{Status: status}).HiddenByDefault(); got != want {
 			t.Errorf("%s: got %t, want %t", status, got, want)
 		}
@@ -43,7 +48,11 @@ func TestAllocation_HiddenByDefault(t *testing.T) {
 
 func TestAllocation_Rank(t *testing.T) {
 	running := Task{State: "running"}
-	ranked := []Allocation{{Status: "running", Desired: "run"}, {Status: "running", Desired: "stop"}, {Status: "unknown", Desired: "run"}}
+	ranked := []Allocation{
+		{Status: "running", Desired: "run"},
+		{Status: "running", Desired: "stop"},
+		{Status: "unknown", Desired: "run"},
+	}
 	for i, a := range ranked {
 		rank, named := a.Rank(running)
 		if !named {

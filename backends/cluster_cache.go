@@ -9,31 +9,31 @@ import (
 	"time"
 )
 
-// SharedCluster is a cluster whose answers several viewers may share.
+// SharedCluster lets several callers share responses of a cluster. Nobody may change a returned value.
 type SharedCluster struct {
 	cluster Cluster
 
 	mu        sync.Mutex
-	responses map[string]*cachedResponse
+	responses map[string]*cachedResponse // guarded by mu
 
 	reads readCoalescer
 }
 
+// cachedResponse is a pending or completed response.
 type cachedResponse struct {
-	done     chan struct{} // closed when the rest is set
+	done     chan struct{} // closed when the fields below are set
 	received time.Time
 	value    any
 	err      error
 }
 
-// NewSharedCluster returns a Shared of c.
+// NewSharedCluster returns a SharedCluster that reads c.
 func NewSharedCluster(c Cluster) *SharedCluster {
 	return &SharedCluster{cluster: c, responses: map[string]*cachedResponse{}}
 }
 
-// WithMaxAge returns a view of the cluster in which what is listed may be as old as maxAge: the cluster is asked once for
-// all viewers of the same thing. Nobody may change what it returns. With 0 nothing is older than the call, and calls that
-// come at the same time share a read.
+// WithMaxAge returns a view of the cluster that caches lists for maxAge, so that all watchers of the same list cost one
+// read. With 0 nothing is cached, but simultaneous calls share a read. No result is then older than its call.
 func (s *SharedCluster) WithMaxAge(maxAge time.Duration) Cluster {
 	if maxAge <= 0 {
 		return coalescedView{s}
@@ -41,21 +41,23 @@ func (s *SharedCluster) WithMaxAge(maxAge time.Duration) Cluster {
 	return cachedView{s, maxAge}
 }
 
-// cachedReadTimeout is how long the cluster may take to answer for all viewers, whoever of them leaves meanwhile.
+// cachedReadTimeout limits a shared read. The read does not end with the caller that started it.
 const cachedReadTimeout = 15 * time.Second
 
-// cachedRead returns the answer to what key names: one that is being waited for, one that is young enough, or a new one. A
-// viewer who leaves leaves the others their answer.
-func cachedRead[T any](ctx context.Context, v cachedView, key string, ask func(context.Context) (T, error)) (T, error) {
+// cachedRead returns the response for key: a pending one, a cached one that is recent enough, or that of a new read. A
+// caller that cancels does not cancel the read for the others.
+func cachedRead[T any](
+	ctx context.Context, v cachedView, key string, read func(context.Context) (T, error),
+) (T, error) {
 	a := v.response(key, func(a *cachedResponse) {
-		within := cachedReadTimeout
+		timeout := cachedReadTimeout
 		if deadline, ok := ctx.Deadline(); ok {
-			within = time.Until(deadline) * 9 / 10 // so that what has come by then reaches the viewers in time
+			timeout = time.Until(deadline) * 9 / 10 // leaves time to deliver partial results
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 		defer cancel()
 		a.err = Protect(func() (err error) {
-			a.value, err = ask(ctx)
+			a.value, err = read(ctx)
 			return err
 		})
 		a.received = time.Now()
@@ -71,9 +73,9 @@ func cachedRead[T any](ctx context.Context, v cachedView, key string, ask func(c
 	return value, a.err
 }
 
-// response returns the answer for key, begun anew in the background when there is none, and forgets those that are too
-// old for anybody.
-func (v cachedView) response(key string, begin func(*cachedResponse)) *cachedResponse {
+// response returns the response for key. If there is none that is recent enough, it calls read in the background. It
+// also deletes responses that are too old for every caller.
+func (v cachedView) response(key string, read func(*cachedResponse)) *cachedResponse {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for k, a := range v.responses {
@@ -85,12 +87,12 @@ func (v cachedView) response(key string, begin func(*cachedResponse)) *cachedRes
 	if a == nil || a.olderThan(v.maxAge) {
 		a = &cachedResponse{done: make(chan struct{})}
 		v.responses[key] = a
-		go begin(a)
+		go read(a)
 	}
 	return a
 }
 
-// olderThan reports whether the answer has come, and longer than age ago.
+// olderThan reports whether the response was received longer than age ago.
 func (a *cachedResponse) olderThan(age time.Duration) bool {
 	select {
 	case <-a.done:
@@ -100,8 +102,8 @@ func (a *cachedResponse) olderThan(age time.Duration) bool {
 	}
 }
 
-// cachedView is a Shared for viewers who are content with a certain age. It embeds no Cluster: a method that is added has to
-// say whether its answers may be shared.
+// cachedView is a view of a SharedCluster with a maximum age. It does not embed Cluster, so that a method added to
+// Cluster must decide here whether its responses are cached.
 type cachedView struct {
 	*SharedCluster
 	maxAge time.Duration
@@ -110,26 +112,33 @@ type cachedView struct {
 var _ Cluster = cachedView{}
 
 func (v cachedView) Jobs(ctx context.Context, s Selection) ([]Job, error) {
-	return cachedRead(ctx, v, fmt.Sprintf("jobs %+v", s), func(ctx context.Context) ([]Job, error) { return v.cluster.Jobs(ctx, s) })
+	return cachedRead(ctx, v, fmt.Sprintf("jobs %+v", s), func(ctx context.Context) ([]Job, error) {
+		return v.cluster.Jobs(ctx, s)
+	})
 }
 
 func (v cachedView) Job(ctx context.Context, job Job) (JobDetail, error) {
-	return cachedRead(ctx, v, fmt.Sprintf("job %q %q", job.Namespace, job.ID), func(ctx context.Context) (JobDetail, error) { return v.cluster.Job(ctx, job) })
+	key := fmt.Sprintf("job %q %q", job.Namespace, job.ID)
+	return cachedRead(ctx, v, key, func(ctx context.Context) (JobDetail, error) { return v.cluster.Job(ctx, job) })
 }
 
 func (v cachedView) Schedules(ctx context.Context, jobs []Job) ([]Schedule, error) {
-	return cachedRead(ctx, v, "schedules"+jobsKey(jobs), func(ctx context.Context) ([]Schedule, error) { return v.cluster.Schedules(ctx, jobs) })
+	return cachedRead(ctx, v, "schedules"+jobsKey(jobs), func(ctx context.Context) ([]Schedule, error) {
+		return v.cluster.Schedules(ctx, jobs)
+	})
 }
 
 func (v cachedView) Usage(ctx context.Context, allocations []Allocation) map[string]Usage {
-	usage, _ := cachedRead(ctx, v, "usage"+allocationsKey(allocations), func(ctx context.Context) (map[string]Usage, error) {
+	key := "usage" + allocationsKey(allocations)
+	usage, _ := cachedRead(ctx, v, key, func(ctx context.Context) (map[string]Usage, error) {
 		return v.cluster.Usage(ctx, allocations), nil
 	})
 	return usage
 }
 
 func (v cachedView) Checks(ctx context.Context, allocations []Allocation) map[string][]Check {
-	checks, _ := cachedRead(ctx, v, "checks"+allocationsKey(allocations), func(ctx context.Context) (map[string][]Check, error) {
+	key := "checks" + allocationsKey(allocations)
+	checks, _ := cachedRead(ctx, v, key, func(ctx context.Context) (map[string][]Check, error) {
 		return v.cluster.Checks(ctx, allocations), nil
 	})
 	return checks
@@ -155,6 +164,7 @@ func (v cachedView) NodeAddress(ctx context.Context, a Allocation) (string, erro
 	return v.cluster.NodeAddress(ctx, a)
 }
 
+// jobsKey returns a cache key for a list of jobs.
 func jobsKey(jobs []Job) string {
 	var key strings.Builder
 	for _, job := range jobs {
@@ -163,6 +173,7 @@ func jobsKey(jobs []Job) string {
 	return key.String()
 }
 
+// allocationsKey returns a cache key for a list of allocations. It includes their status, which decides what is read.
 func allocationsKey(allocations []Allocation) string {
 	var key strings.Builder
 	for _, a := range allocations {

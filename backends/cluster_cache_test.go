@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// countingCluster is a cluster that counts what it is asked and takes its time.
+// countingCluster is a slow cluster that counts its reads.
 type countingCluster struct {
 	Cluster
 	jobs, usage atomic.Int32
@@ -56,7 +56,14 @@ func TestSharedCluster_OneReadForAll(t *testing.T) {
 func TestSharedCluster_KeysDiffer(t *testing.T) {
 	c := &countingCluster{}
 	view := NewSharedCluster(c).WithMaxAge(time.Minute)
-	for _, s := range []Selection{{}, {Tier: "a"}, {Prefixes: []string{"a"}}, {Prefixes: []string{"b"}}, {Namespace: "a"}, {IncludeHidden: true}} {
+	for _, s := range []Selection{
+		{},
+		{Tier: "a"},
+		{Prefixes: []string{"a"}},
+		{Prefixes: []string{"b"}},
+		{Namespace: "a"},
+		{IncludeHidden: true},
+	} {
 		view.Jobs(context.Background(), s)
 	}
 	if c.jobs.Load() != 6 {
@@ -110,7 +117,8 @@ func TestSharedCluster_CallerDeadline(t *testing.T) {
 	ctx, leave := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer leave()
 	begin := time.Now()
-	if _, err := NewSharedCluster(c).WithMaxAge(time.Minute).Jobs(ctx, Selection{}); err == nil || time.Since(begin) > 30*time.Second {
+	if _, err := NewSharedCluster(c).WithMaxAge(time.Minute).Jobs(ctx, Selection{}); err == nil ||
+		time.Since(begin) > 30*time.Second {
 		t.Errorf("got %v after %v", err, time.Since(begin))
 	}
 }

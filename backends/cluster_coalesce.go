@@ -7,39 +7,41 @@ import (
 	"sync"
 )
 
-// maxReads is how many large reads of a cluster run at the same time. Each may hold tens of megabytes while it is decoded,
-// so their number bounds the gateway's memory, however many commands run.
+// maxReads limits concurrent large reads. Each may use tens of megabytes while it is decoded, so this limit bounds the
+// gateway's memory, however many commands are running.
 const maxReads = 3
 
-// readCoalescer lets callers who ask for the same thing at the same time share one read, without giving anybody a result that was
-// read before they asked: who comes while a read runs shares the next one. The zero value is ready.
+// readCoalescer lets callers with the same key share one read. A result is never older than the call that gets it:
+// callers that arrive while a read is running share the next one. The zero value is ready to use.
 type readCoalescer struct {
 	mu     sync.Mutex
-	queues map[string]*readQueue
-	slots  chan struct{} // of maxReads
+	queues map[string]*readQueue // by key; guarded by mu
+	slots  chan struct{}         // limits running reads to maxReads
 }
 
-// readQueue is the callers who ask for one thing. turns.mu guards it.
+// readQueue holds the reads of one key. It is guarded by readCoalescer.mu.
 type readQueue struct {
-	running, next *sharedRead // next is nil unless somebody waits for it
+	running, next *sharedRead // next is nil if no caller waits for it
 }
 
-// sharedRead is one read and those who wait for it.
+// sharedRead is one read with its callers.
 type sharedRead struct {
 	read    func(context.Context) (any, error)
-	ctx     context.Context // ends when nobody waits any more
+	ctx     context.Context // canceled when the last caller has left
 	cancel  context.CancelFunc
-	waiting int  // guarded by turns.mu
-	started bool // likewise
+	waiting int  // number of callers; guarded by readCoalescer.mu
+	started bool // guarded by readCoalescer.mu
 	done    chan struct{}
 	value   any   // set before done is closed
-	err     error // likewise
+	err     error // set before done is closed
 }
 
-// coalesceRead returns what read returns. Nobody may change the value.
-func coalesceRead[T any](ctx context.Context, t *readCoalescer, key string, read func(context.Context) (T, error)) (T, error) {
-	r := t.join(ctx, key, func(ctx context.Context) (any, error) { return read(ctx) })
-	defer t.leave(r)
+// coalesceRead returns the result of read. Nobody may change the value.
+func coalesceRead[T any](
+	ctx context.Context, rc *readCoalescer, key string, read func(context.Context) (T, error),
+) (T, error) {
+	r := rc.join(ctx, key, func(ctx context.Context) (any, error) { return read(ctx) })
+	defer rc.leave(r)
 	var none T
 	select {
 	case <-r.done:
@@ -50,83 +52,83 @@ func coalesceRead[T any](ctx context.Context, t *readCoalescer, key string, read
 	return value, r.err
 }
 
-// join returns the first read of key that has not started yet.
-func (t *readCoalescer) join(ctx context.Context, key string, read func(context.Context) (any, error)) *sharedRead {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.queues == nil {
-		t.queues, t.slots = map[string]*readQueue{}, make(chan struct{}, maxReads)
+// join adds a caller to the first read of key that has not started yet, and returns it.
+func (rc *readCoalescer) join(ctx context.Context, key string, read func(context.Context) (any, error)) *sharedRead {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	if rc.queues == nil {
+		rc.queues, rc.slots = map[string]*readQueue{}, make(chan struct{}, maxReads)
 	}
-	fresh := func() *sharedRead {
+	newRead := func() *sharedRead {
 		r := &sharedRead{read: read, done: make(chan struct{})}
 		r.ctx, r.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		return r
 	}
-	line := t.queues[key]
-	if line == nil {
-		line = &readQueue{running: fresh()}
-		t.queues[key] = line
-		go t.run(key, line)
+	queue := rc.queues[key]
+	if queue == nil {
+		queue = &readQueue{running: newRead()}
+		rc.queues[key] = queue
+		go rc.run(key, queue)
 	}
-	r := line.running
+	r := queue.running
 	if r.started {
-		if line.next == nil {
-			line.next = fresh()
+		if queue.next == nil {
+			queue.next = newRead()
 		}
-		r = line.next
+		r = queue.next
 	}
 	r.waiting++
 	return r
 }
 
-// leave notes that a caller does not wait any more. The last one cancels the read.
-func (t *readCoalescer) leave(r *sharedRead) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// leave removes a caller. The last one cancels the read.
+func (rc *readCoalescer) leave(r *sharedRead) {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
 	if r.waiting--; r.waiting == 0 {
 		r.cancel()
 	}
 }
 
-// run makes the reads of a line until nobody waits in it.
-func (t *readCoalescer) run(key string, line *readQueue) {
-	for r := line.running; r != nil; {
+// run makes the reads of a queue until it is empty.
+func (rc *readCoalescer) run(key string, queue *readQueue) {
+	for r := queue.running; r != nil; {
 		select {
-		case t.slots <- struct{}{}:
-			if t.start(r) {
+		case rc.slots <- struct{}{}:
+			if rc.start(r) {
 				r.err = Protect(func() (err error) {
 					r.value, err = r.read(r.ctx)
 					return err
 				})
 			}
-			<-t.slots
+			<-rc.slots
 		case <-r.ctx.Done():
-			if t.stillWanted(r) {
+			if rc.stillWanted(r) {
 				continue
 			}
 		}
-		r = t.deliver(key, line)
+		r = rc.deliver(key, queue)
 	}
 }
 
-// start notes that a read starts, and reports whether somebody waits for it.
-func (t *readCoalescer) start(r *sharedRead) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// start marks the read as started and reports whether it has callers.
+func (rc *readCoalescer) start(r *sharedRead) bool {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
 	wanted := r.isWanted()
 	r.started = true
 	return wanted
 }
 
-// stillWanted reports whether somebody waits for a read that has not started. Where all had left before another one joined, the
-// read gets a new context.
-func (t *readCoalescer) stillWanted(r *sharedRead) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// stillWanted reports whether a read that has not started has callers. If all had left and another one joined, the read
+// gets a new context.
+func (rc *readCoalescer) stillWanted(r *sharedRead) bool {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
 	return r.isWanted()
 }
 
-// isWanted does what renew does. turns.mu is held.
+// isWanted implements stillWanted. The caller holds readCoalescer.mu.
 func (r *sharedRead) isWanted() bool {
 	if r.waiting == 0 {
 		r.started, r.err = true, context.Canceled
@@ -138,31 +140,36 @@ func (r *sharedRead) isWanted() bool {
 	return true
 }
 
-// deliver gives the result to those who wait for it, and returns the next read.
-func (t *readCoalescer) deliver(key string, line *readQueue) *sharedRead {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	line.running.cancel()
-	close(line.running.done)
-	line.running, line.next = line.next, nil
-	if line.running == nil {
-		delete(t.queues, key)
+// deliver wakes the callers of the finished read and returns the next read.
+func (rc *readCoalescer) deliver(key string, queue *readQueue) *sharedRead {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	queue.running.cancel()
+	close(queue.running.done)
+	queue.running, queue.next = queue.next, nil
+	if queue.running == nil {
+		delete(rc.queues, key)
 	}
-	return line.running
+	return queue.running
 }
 
-// coalescedView is a Shared for callers who want what is true now. It embeds no Cluster: a method that is added has to say whether
-// callers may share a read.
+// coalescedView is a view of a SharedCluster without caching. It does not embed Cluster, so that a method added to
+// Cluster must decide here whether callers share reads.
 type coalescedView struct{ *SharedCluster }
 
 var _ Cluster = coalescedView{}
 
 func (c coalescedView) Jobs(ctx context.Context, s Selection) ([]Job, error) {
-	return coalesceRead(ctx, &c.reads, fmt.Sprintf("jobs %+v", s), func(ctx context.Context) ([]Job, error) { return c.cluster.Jobs(ctx, s) })
+	return coalesceRead(ctx, &c.reads, fmt.Sprintf("jobs %+v", s), func(ctx context.Context) ([]Job, error) {
+		return c.cluster.Jobs(ctx, s)
+	})
 }
 
 func (c coalescedView) Job(ctx context.Context, job Job) (JobDetail, error) {
-	return coalesceRead(ctx, &c.reads, fmt.Sprintf("job %q %q", job.Namespace, job.ID), func(ctx context.Context) (JobDetail, error) { return c.cluster.Job(ctx, job) })
+	key := fmt.Sprintf("job %q %q", job.Namespace, job.ID)
+	return coalesceRead(ctx, &c.reads, key, func(ctx context.Context) (JobDetail, error) {
+		return c.cluster.Job(ctx, job)
+	})
 }
 
 func (c coalescedView) Definition(ctx context.Context, job Job, version *uint64) (json.RawMessage, error) {
@@ -170,15 +177,23 @@ func (c coalescedView) Definition(ctx context.Context, job Job, version *uint64)
 	if version != nil {
 		key += fmt.Sprint(" ", *version)
 	}
-	return coalesceRead(ctx, &c.reads, key, func(ctx context.Context) (json.RawMessage, error) { return c.cluster.Definition(ctx, job, version) })
+	return coalesceRead(ctx, &c.reads, key, func(ctx context.Context) (json.RawMessage, error) {
+		return c.cluster.Definition(ctx, job, version)
+	})
 }
 
 func (c coalescedView) Versions(ctx context.Context, job Job) ([]Version, error) {
-	return coalesceRead(ctx, &c.reads, fmt.Sprintf("versions %q %q", job.Namespace, job.ID), func(ctx context.Context) ([]Version, error) { return c.cluster.Versions(ctx, job) })
+	key := fmt.Sprintf("versions %q %q", job.Namespace, job.ID)
+	return coalesceRead(ctx, &c.reads, key, func(ctx context.Context) ([]Version, error) {
+		return c.cluster.Versions(ctx, job)
+	})
 }
 
 func (c coalescedView) Deployments(ctx context.Context, job Job) ([]Deployment, error) {
-	return coalesceRead(ctx, &c.reads, fmt.Sprintf("deployments %q %q", job.Namespace, job.ID), func(ctx context.Context) ([]Deployment, error) { return c.cluster.Deployments(ctx, job) })
+	key := fmt.Sprintf("deployments %q %q", job.Namespace, job.ID)
+	return coalesceRead(ctx, &c.reads, key, func(ctx context.Context) ([]Deployment, error) {
+		return c.cluster.Deployments(ctx, job)
+	})
 }
 
 func (c coalescedView) Schedules(ctx context.Context, jobs []Job) ([]Schedule, error) {

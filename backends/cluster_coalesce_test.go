@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// TestReadCoalescer_FreshResults has many callers of one read that takes a second: those who come while it runs
+// TestReadCoalescer_FreshResults has 20 callers of a read that takes a second. Callers that arrive while it is running
 // share the next one.
 func TestReadCoalescer_FreshResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var turns readCoalescer
+		var rc readCoalescer
 		reads := 0
 		var callers sync.WaitGroup
 		for i := range 20 {
 			callers.Go(func() {
 				time.Sleep(time.Duration(i) * 100 * time.Millisecond)
 				asked := time.Now()
-				read, err := coalesceRead(t.Context(), &turns, "key", func(context.Context) (time.Time, error) {
-					begun := time.Now()
+				read, err := coalesceRead(t.Context(), &rc, "key", func(context.Context) (time.Time, error) {
+					startedAt := time.Now()
 					reads++
 					time.Sleep(time.Second)
-					return begun, nil
+					return startedAt, nil
 				})
 				if err != nil || read.Before(asked) {
 					t.Errorf("caller %d: asked at %v, got what was read at %v, %v", i, asked, read, err)
@@ -37,24 +37,24 @@ func TestReadCoalescer_FreshResults(t *testing.T) {
 		if reads != 3 {
 			t.Errorf("got %d reads, want 3", reads)
 		}
-		if len(turns.queues) != 0 {
-			t.Errorf("got %d waiting lines at the end", len(turns.queues))
+		if len(rc.queues) != 0 {
+			t.Errorf("got %d queues at the end", len(rc.queues))
 		}
 	})
 }
 
 func TestReadCoalescer_MaxReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var turns readCoalescer
+		var rc readCoalescer
 		var mu sync.Mutex
-		running, most := 0, 0
+		running, maxRunning := 0, 0
 		var callers sync.WaitGroup
 		for i := range 50 {
 			callers.Go(func() {
-				_, _ = coalesceRead(t.Context(), &turns, fmt.Sprint(i), func(context.Context) (int, error) {
+				_, _ = coalesceRead(t.Context(), &rc, fmt.Sprint(i), func(context.Context) (int, error) {
 					mu.Lock()
 					running++
-					most = max(most, running)
+					maxRunning = max(maxRunning, running)
 					mu.Unlock()
 					time.Sleep(time.Second)
 					mu.Lock()
@@ -65,17 +65,17 @@ func TestReadCoalescer_MaxReads(t *testing.T) {
 			})
 		}
 		callers.Wait()
-		if most != maxReads {
-			t.Errorf("%d reads ran at the same time, want %d", most, maxReads)
+		if maxRunning != maxReads {
+			t.Errorf("%d reads ran at the same time, want %d", maxRunning, maxReads)
 		}
 	})
 }
 
-// TestReadCoalescer_CallersCancel checks that a read goes on for those who still wait, that it is cancelled when nobody does, and that
-// one for which nobody waits is not started.
+// TestReadCoalescer_CallersCancel checks that a read continues while it has callers, that it is cancelled when the last
+// one leaves, and that a read without callers is not started.
 func TestReadCoalescer_CallersCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var turns readCoalescer
+		var rc readCoalescer
 		var started []string
 		read := func(name string) func(context.Context) (string, error) {
 			return func(ctx context.Context) (string, error) {
@@ -88,12 +88,12 @@ func TestReadCoalescer_CallersCancel(t *testing.T) {
 				}
 			}
 		}
-		call := func(name string, patience time.Duration) chan error {
+		call := func(name string, timeout time.Duration) chan error {
 			result := make(chan error, 1)
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			go func() {
 				defer cancel()
-				value, err := coalesceRead(ctx, &turns, "key", read(name))
+				value, err := coalesceRead(ctx, &rc, "key", read(name))
 				if err == nil && value == "" {
 					err = errors.New("no value")
 				}
@@ -113,7 +113,7 @@ func TestReadCoalescer_CallersCancel(t *testing.T) {
 		if err := <-c; err != nil {
 			t.Errorf("third: %v", err)
 		}
-		if want := []string{"first", "second"}; !slices.Equal(started, want) { // the second read is the one that third joined
+		if want := []string{"first", "second"}; !slices.Equal(started, want) { // third has joined the second read
 			t.Errorf("started %q, want %q", started, want)
 		}
 		d := call("fourth", time.Hour)

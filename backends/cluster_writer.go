@@ -8,35 +8,38 @@ import (
 	"time"
 )
 
-// ClusterWriter change jobs. Each returns when Nomad has taken the order, not when it is carried out. What Nomad certainly
-// has not taken, because it had no leader, is tried again for a while. ErrNotFound: the job or allocation is not there any
-// more. *ChangedError: somebody else has changed the job since it was looked up; nothing was done. *MissingCapabilityError: the
-// gateway's token is too weak. *RejectedError: Nomad says why not.
+// ClusterWriter changes jobs. Each method returns when Nomad has accepted the change, not when the change is complete.
+// Requests that Nomad has certainly not applied, because it had no leader, are retried for a while.
+//
+// Errors: ErrNotFound, if the job or allocation does not exist any more. *ChangedError, if the job has been changed
+// since it was read; nothing was done. *MissingCapabilityError, if the gateway's token lacks a capability.
+// *RejectedError, with Nomad's reason. ErrOutcomeUnknown, if Nomad's response was lost.
 type ClusterWriter interface {
-	// Stop deregisters a job; with purge Nomad forgets it.
+	// Stop deregisters a job. With purge, Nomad deletes it.
 	Stop(ctx context.Context, job Job, purge bool) (WriteResult, error)
 
-	// CheckRegister returns an error if Nomad would refuse to register a definition, for whatever the token lacks or the
-	// servers do not allow just now, as far as it tells without taking it.
+	// CheckRegister returns an error if Nomad would reject the definition, because of the token or for another
+	// reason. It changes nothing. It covers every check that Nomad makes before it compares the job's index.
 	CheckRegister(ctx context.Context, job Job, definition json.RawMessage) error
 
-	// Register makes a definition, as Definition returns it, the newest version of its job, running. The job must have
-	// the index given, or not exist if that is 0. When it cannot be known whether Nomad took it, it is looked up.
+	// Register makes a definition, as returned by Definition, the newest version of its job and starts it. The job must
+	// have the given index, or not exist if the index is 0. If the response is lost, Register reads the job to find out
+	// whether the change was applied.
 	Register(ctx context.Context, job Job, definition json.RawMessage, index uint64) (WriteResult, error)
 
-	// Scale sets how many allocations a group is to have.
+	// Scale sets the count of a group.
 	Scale(ctx context.Context, job Job, group string, count int) (WriteResult, error)
 
-	// StopAllocation stops an allocation; Nomad replaces it, unless it is of a system job.
+	// StopAllocation stops an allocation. Nomad replaces it, unless it belongs to a system job.
 	StopAllocation(ctx context.Context, a Allocation) (WriteResult, error)
 
-	// RestartTask restarts a running task of an allocation where it is; all of them if task is empty.
+	// RestartTask restarts a running task of an allocation in place, or all its tasks if task is empty.
 	RestartTask(ctx context.Context, a Allocation, task string) error
 
 	// SignalTask sends a signal, such as SIGHUP, to a running task of an allocation.
 	SignalTask(ctx context.Context, a Allocation, task, signal string) error
 
-	// Promote lets the canaries of a deployment take over, Fail ends it, Pause and Resume hold it up.
+	// Promote, Fail, Pause and Resume change a deployment of the job.
 	Promote(ctx context.Context, job Job, deployment string) (WriteResult, error)
 	Fail(ctx context.Context, job Job, deployment string) (WriteResult, error)
 	Pause(ctx context.Context, job Job, deployment string) (WriteResult, error)
@@ -45,36 +48,36 @@ type ClusterWriter interface {
 	// Revert makes an earlier version of a job the newest one.
 	Revert(ctx context.Context, job Job, version uint64) (WriteResult, error)
 
-	// Evaluate lets Nomad look at a job again now. It replaces failed allocations of groups that may be rescheduled,
-	// whatever they have to wait for, and allocations of a system job that were stopped or have failed.
+	// Evaluate creates an evaluation of the job. Nomad then replaces failed allocations of groups that may be
+	// rescheduled, without their reschedule delay, and stopped or failed allocations of system jobs.
 	Evaluate(ctx context.Context, job Job) (WriteResult, error)
 
-	// Force launches a periodic job now.
+	// Force runs a periodic job now.
 	Force(ctx context.Context, job Job) (WriteResult, error)
 
-	// Dispatch launches a parameterized job.
+	// Dispatch runs a parameterized job.
 	Dispatch(ctx context.Context, job Job, meta map[string]string, payload []byte) (WriteResult, error)
 }
 
-// WriteResult is what Nomad made of an order. What an operation has not is empty.
+// WriteResult is Nomad's response to a change. Fields that a change does not have are empty.
 type WriteResult struct {
-	EvaluationID string // ID
-	DeploymentID string // ID
-	ChildID      string // ID of the job that was launched, where Nomad tells
-	ModifyIndex  uint64 // the job's Index from now on; 0: as it was, or not told
-	Warnings     string // Nomad's; may hold several lines
+	EvaluationID string
+	DeploymentID string
+	ChildID      string // the child job of Force or Dispatch, if Nomad returns it
+	ModifyIndex  uint64 // the job's new ModifyIndex; 0: unchanged or not returned
+	Warnings     string // from Nomad; may hold several lines
 }
 
 // Version is one version of a job.
 type Version struct {
 	Number      uint64
 	Stable      bool // a deployment of it succeeded
-	Stopped     bool // it is the version that stopping the job made
+	Stopped     bool // it was created by stopping the job
 	Submitted   time.Time
 	Tag         string   // its name; empty: none
-	CreateIndex uint64   // Nomad's CreateIndex: tells the job from an earlier one of the same name
-	Release     Release  // what it asks for
-	Changes     []Change // from the version before; nil for the oldest that is kept
+	CreateIndex uint64   // distinguishes the job from an earlier one with the same ID
+	Release     Release  // see ReleaseOf
+	Changes     []Change // since the version before; nil for the oldest that Nomad retains
 
 	Definition json.RawMessage // as Nomad stores it
 }
@@ -82,35 +85,38 @@ type Version struct {
 // Change is one field that differs between two versions.
 type Change struct {
 	Path     string // "web > task nginx > Config > image"
-	Old, New string // Old is empty for what was added, New for what was removed
+	Old, New string // Old is empty for an added field, New for a removed one
 }
 
-// ChangedError is a job that is not any more what it was when it was looked up.
+// ChangedError reports that a job has been changed since it was read.
 type ChangedError struct {
 	Job     string
-	Version uint64 // that it has now
+	Version uint64 // the current one
 }
 
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s was changed by somebody else meanwhile, to version %d; nothing was done (see: history %s)", e.Job, e.Version, e.Job)
+	return fmt.Sprintf("%s was changed by someone else (now version %d); nothing was done (see: history %s)",
+		e.Job, e.Version, e.Job)
 }
 
-// MissingCapabilityError is something for which the gateway's token lacks a capability in a namespace, or, without one, a rule of
-// its policy. It is an ErrForbidden.
+// MissingCapabilityError reports that the gateway's token lacks a capability in a namespace or, if Namespace is
+// empty, a rule of its policy. It is an ErrForbidden.
 type MissingCapabilityError struct{ Capability, Namespace string }
 
 func (e *MissingCapabilityError) Error() string {
 	if e.Namespace == "" {
-		return fmt.Sprintf("the gateway's token may not do this: its policy lacks %s; tell the gateway's operator", e.Capability)
+		return fmt.Sprintf("the gateway's token lacks the rule %s; tell the gateway's operator", e.Capability)
 	}
-	return fmt.Sprintf("the gateway's token may not do this: its policy lacks %q in namespace %s; tell the gateway's operator", e.Capability, e.Namespace)
+	return fmt.Sprintf("the gateway's token lacks the capability %q in namespace %s; tell the gateway's operator",
+		e.Capability, e.Namespace)
 }
 func (e *MissingCapabilityError) Unwrap() error { return ErrForbidden }
 
-// RejectedError is an order that Nomad refuses, in its words.
+// RejectedError is a change that Nomad rejected, with Nomad's reason.
 type RejectedError struct{ Reason string }
 
-func (e *RejectedError) Error() string { return "Nomad refuses: " + e.Reason }
+func (e *RejectedError) Error() string { return "Nomad rejected the request: " + e.Reason }
 
-// ErrOutcomeUnknown is an order of which nobody knows whether Nomad has taken it, because the answer was lost.
-var ErrOutcomeUnknown = errors.New("it is not known whether Nomad has taken this: its answer was lost; look before you try again")
+// ErrOutcomeUnknown reports that Nomad's response to a change was lost.
+var ErrOutcomeUnknown = errors.New("lost Nomad's response: the change may or may not have been applied; " +
+	"check the job before retrying")

@@ -5,14 +5,14 @@ import (
 	"encoding/json"
 )
 
-// ContainerRuntime is the container runtime of all nodes.
+// ContainerRuntime is the container runtime of all nodes, such as Docker.
 type ContainerRuntime interface {
 	Runtime
 
-	// Inspect returns the newest container of a task as the runtime gives it, byte for byte, stopped ones included.
+	// Inspect returns the runtime's JSON for the newest container of a task, running or stopped, byte for byte.
 	Inspect(ctx context.Context, node Node, task, allocation string) (json.RawMessage, error)
 
-	// NeedsAddress reports whether Node.Address has to be known.
+	// NeedsAddress reports whether Node.Address must be set.
 	NeedsAddress() bool
 }
 

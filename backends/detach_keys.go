@@ -2,7 +2,7 @@ package backends
 
 import "strings"
 
-// ParseDetachKeys returns the bytes of keys in Docker's notation: x or ctrl-x, with commas between them.
+// ParseDetachKeys returns the bytes of detach keys in Docker's notation: x or ctrl-x, separated by commas.
 func ParseDetachKeys(notation string) (keys []byte) {
 	for key := range strings.SplitSeq(notation, ",") {
 		switch {

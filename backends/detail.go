@@ -2,7 +2,7 @@ package backends
 
 import "time"
 
-// JobDetail is a job with all there is to know of its state. Its Allocations include the finished ones.
+// JobDetail is the full state of a job. Its Allocations include the hidden ones.
 type JobDetail struct {
 	Job
 	Name             string
@@ -11,7 +11,7 @@ type JobDetail struct {
 	Datacenters      []string
 	NodePool         string
 	Groups           []Group
-	LatestDeployment *Deployment  // the latest; nil: none
+	LatestDeployment *Deployment  // nil: none
 	Evaluations      []Evaluation // newest first
 	Children         *Children    // of a periodic or parameterized job; nil for others
 	Schedule         Schedule
@@ -23,45 +23,46 @@ type Group struct {
 	Count         int
 	Counts        Counts
 	Tasks         map[string]string // name to driver
-	PoststopTasks []string          // of Tasks, those that begin when the others have ended
+	PoststopTasks []string          // the tasks that start after the others have stopped
 	Restart       Restart
 	Scaling       *Scaling // nil: any count
 
 	Reschedules bool // Nomad may replace failed allocations
 }
 
-// Scaling is the range of a group's count that its job allows.
+// Scaling is the range of counts that the job allows for a group.
 type Scaling struct{ Min, Max int }
 
-// Restart is how often a task is restarted where it is before it fails.
+// Restart is a group's restart policy: how often a task is restarted in place before it fails.
 type Restart struct {
 	Attempts int
 	Interval time.Duration
-	Mode     string // fail, or delay: try again in the next interval
+	Mode     string // fail, or delay: retry in the next interval
 }
 
-// Children counts the launches of a job.
+// Children counts a job's child jobs by status.
 type Children struct{ Pending, Running, Dead int }
 
-// Deployment is a rollout of one version of a job.
+// Deployment is the rollout of one version of a job.
 type Deployment struct {
 	ID          string
 	Version     uint64
-	Status      string // in Nomad's words
+	Status      string // Nomad's
 	Description string
 	Groups      []DeploymentGroup // by name
 }
 
-// DeploymentGroup is how far a deployment is with one group.
+// DeploymentGroup is the progress of a deployment in one group.
 type DeploymentGroup struct {
 	Group                               string
 	Desired, Placed, Healthy, Unhealthy int
-	Canaries                            int       // desired
-	Promoted, AutoPromote               bool      // Promotes: by itself, once the canaries are healthy
-	ProgressDeadline                    time.Time // zero: no deadline
+	Canaries                            int // desired
+	Promoted                            bool
+	AutoPromote                         bool      // Nomad promotes the canaries when they are healthy
+	ProgressDeadline                    time.Time // zero: none
 }
 
-// Evaluation is one time that Nomad's scheduler looked at a job.
+// Evaluation is one evaluation of a job by Nomad's scheduler.
 type Evaluation struct {
 	ID          string
 	Priority    int
@@ -69,17 +70,17 @@ type Evaluation struct {
 	Status      string
 	Description string
 	Created     time.Time
-	Unplaced    []Unplaced // by group: those it found no place for
+	Unplaced    []Unplaced // the groups that could not be placed, by name
 }
 
-// Schedule says when a job launches. The zero value is a job that is just there.
+// Schedule describes when a job runs. The zero value is a job that is neither periodic nor parameterized.
 type Schedule struct {
 	Specs           []string // cron expressions; empty: not periodic
 	TimeZone        string   // empty: UTC
 	Disabled        bool
-	ProhibitOverlap bool      // not while an earlier launch runs
+	ProhibitOverlap bool      // no new run while an earlier one is running
 	Next            time.Time // zero: never, or not known
-	Parameterized   bool      // parameterized
+	Parameterized   bool
 	MetaRequired    []string
 	MetaOptional    []string
 	Payload         string // of a dispatch: optional, required or forbidden
@@ -88,20 +89,20 @@ type Schedule struct {
 // Check is the latest result of a service check that Nomad itself runs.
 type Check struct {
 	Service, Name string
-	Task          string // empty: of the group
+	Task          string // empty: a check of the group
 	Status        string // success, failure or pending
 	Output        string
-	Readiness     bool // says whether to send traffic, not whether it is well
+	Readiness     bool // a readiness check, not a health check
 	Time          time.Time
 }
 
-// Reschedule is one time that a failed allocation was replaced.
+// Reschedule records that a failed allocation was replaced.
 type Reschedule struct {
 	Time     time.Time
-	Previous string // allocation
+	Previous string // the ID of the failed allocation
 }
 
-// AllocationDetail is what only the whole allocation tells.
+// AllocationDetail is the part of an allocation that lists do not contain.
 type AllocationDetail struct {
 	Drivers      map[string]string // task to driver
 	LogsDisabled []string          // the tasks whose logs the job disables

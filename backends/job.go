@@ -1,5 +1,6 @@
-// Package backends says what a gateway shows of a cluster, in Nomad's words, and the small interfaces through
-// which it is reached. The clients that speak to real daemons live below it.
+// Package backends defines the data that the gateway reads from clusters, in Nomad's terms, and the interfaces to read
+// and change it. It also owns what all backends share: response caching, log fan-out and connection slots. It does not
+// talk to a daemon itself; the packages below it do.
 package backends
 
 import (
@@ -7,7 +8,7 @@ import (
 	"time"
 )
 
-// Job is one job of a tier, with the allocations that were asked for.
+// Job is one job of a tier, with its selected allocations.
 type Job struct {
 	Tier      string
 	Namespace string
@@ -15,34 +16,34 @@ type Job struct {
 	Type      string // service, batch, system or sysbatch
 	Status    string // pending, running or dead
 
-	// Root is the ID of the job that decides whose this one is: the parent of a periodic or dispatched child,
-	// else the job itself.
+	// Root is the ID of the job that decides who owns this one: the parent of a periodic or dispatched child, else the
+	// job itself.
 	Root string
 
-	Parent        string    // ID of the job of which this one is a launch; empty for others
+	Parent        string    // the parent's ID if this is a child job
 	Submitted     time.Time // when this version was registered
-	ModifyIndex   uint64    // Nomad's JobModifyIndex: who asks to change the job says what it was
+	ModifyIndex   uint64    // Nomad's JobModifyIndex. Changes name it, so that Nomad can detect a conflict
 	Periodic      bool
 	Parameterized bool
 	Stopped       bool
 	Counts        Counts // of all groups together
 
-	// DeploymentStatus is the status of the job's latest deployment in Nomad's words (running, successful, failed,
-	// cancelled...); empty when it has none.
+	// DeploymentStatus is the status of the job's latest deployment (running, successful, failed, cancelled...). It is
+	// empty if the job has none.
 	DeploymentStatus string
 
 	Unplaced    []Unplaced   // by group name
 	Allocations []Allocation // by group, index in the group, then newest first
 }
 
-// Counts is how many allocations are in which state. Failed, Complete and Lost count those too that Nomad has forgotten.
+// Counts counts allocations by state. Failed, Complete and Lost include those that Nomad has garbage-collected.
 type Counts struct{ Queued, Starting, Running, Failed, Complete, Lost, Unknown int }
 
-// Unplaced is a task group for which no node could be found.
+// Unplaced is a task group with allocations that Nomad could not place.
 type Unplaced struct {
 	Group       string
-	Allocations int      // that wait
-	Reasons     []string // sorted; each one clause, such as "memory exhausted on 2 nodes"
+	Allocations int      // waiting for a node
+	Reasons     []string // sorted; such as "memory exhausted on 2 nodes"
 }
 
 // Allocation is one instance of a task group.
@@ -57,24 +58,24 @@ type Allocation struct {
 	Group             string
 	Node              string // the node's name; empty before placement
 	NodeID            string
-	Status            string // the client's: pending, running, complete, failed, lost or unknown (its node is disconnected)
+	Status            string // pending, running, complete, failed, lost or unknown (its node is disconnected)
 	Desired           string // run, stop or evict
 	Version           uint64 // of the job
 	Created           time.Time
 	Modified          time.Time
 	Next              string // the allocation that replaces this one; empty: none
-	ReschedulePending bool   // one that has failed is to be replaced later
+	ReschedulePending bool   // it has failed and Nomad will replace it later
 
-	// Rescheduled are the failed allocations that this one replaces, oldest first, as far as Nomad keeps them.
+	// Rescheduled lists the failed allocations that this one replaces, oldest first, as far as Nomad retains them.
 	Rescheduled []Reschedule
 
-	Healthy *bool // to its deployment; nil: not known, or not yet
+	Healthy *bool // deployment health; nil: not known yet
 	Canary  bool
 	Tasks   []Task // by name
 }
 
-// SameInstance reports whether another allocation of the job is, or was, in the place of this one: of a system job all have one
-// name, and a node each.
+// SameInstance reports whether a and b are the same instance of a group, before and after a replacement: they have the
+// same name. The allocations of a system job all have one name, so for them the node decides.
 func (a Allocation) SameInstance(b Allocation) bool {
 	everywhere := a.JobType == "system" || a.JobType == "sysbatch"
 	return a.Name == b.Name && (!everywhere || a.NodeID == b.NodeID)
@@ -84,15 +85,15 @@ func (a Allocation) SameInstance(b Allocation) bool {
 type Task struct {
 	Name     string
 	ExecID   string
-	State    string // that the client agent reported last: pending, running or dead. See Allocation.TaskState
+	State    string // last reported by the client agent: pending, running or dead. See Allocation.TaskState
 	Failed   bool
 	Started  time.Time // zero before the first start
 	Finished time.Time // zero while it runs
 	Restarts int
-	Events   []Event // oldest first; Nomad keeps the last 10
+	Events   []Event // oldest first; Nomad retains the last 10
 }
 
-// Event is something Nomad's client recorded about a task.
+// Event is a task event, recorded by the client agent.
 type Event struct {
 	Time    time.Time
 	Type    string
@@ -100,18 +101,18 @@ type Event struct {
 	Details map[string]string
 }
 
-// Usage is what a task uses now. A nil figure was not measured.
+// Usage is the current resource usage of a task. A nil value was not measured.
 type Usage struct {
 	CPU       *float64 // MHz
 	Memory    *uint64  // bytes
 	MemoryMax *uint64  // bytes, the peak
 }
 
-// Children have IDs of their own below their parent's; these are the markers Nomad puts between.
+// childMarkers follow the parent's ID in the ID of a child job.
 var childMarkers = []string{"/periodic-", "/dispatch-"}
 
-// RootID returns the ID of the job that owns the job id: parent when Nomad names one. Without (a job that was
-// purged while its allocations still run) it is read from the ID.
+// RootID returns the root of the job id: parent if Nomad returns one. A job that was purged while its allocations are
+// still running has none, so RootID derives it from the ID.
 func RootID(id, parent string) string {
 	if parent != "" {
 		return parent

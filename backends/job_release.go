@@ -12,27 +12,29 @@ import (
 	"time"
 )
 
-// Release is what a definition of a job asks for. Two definitions run the same if their IDs are equal. Counts are not part
-// of the ID: they change with scaling, and not with what is deployed.
+// Release identifies the contents of a job definition. Two definitions with the same ID run the same tasks. The ID does
+// not include counts, because scaling changes them without a deployment.
 type Release struct {
 	ID     string
 	Groups []ReleaseGroup // by name
 }
 
-// ReleaseGroup is what scaling changes of a group.
+// ReleaseGroup is the part of a group that scaling changes.
 type ReleaseGroup struct {
 	Name    string
 	Count   int
-	Scaling string // the group's scaling block, as JSON; empty: none
+	Scaling string // the scaling block, as JSON; empty: none
 	Range   *Scaling
 }
 
-// Equal reports whether two releases are equal, counts included.
+// Equal reports whether two releases are equal, including their counts.
 func (r Release) Equal(other Release) bool {
-	return r.ID == other.ID && slices.EqualFunc(r.Groups, other.Groups, func(a, b ReleaseGroup) bool { return a.Name == b.Name && a.Count == b.Count })
+	return r.ID == other.ID && slices.EqualFunc(r.Groups, other.Groups, func(a, b ReleaseGroup) bool {
+		return a.Name == b.Name && a.Count == b.Count
+	})
 }
 
-// Group returns the group of this name, and whether there is one.
+// Group returns the group with this name, and whether it exists.
 func (r Release) Group(name string) (ReleaseGroup, bool) {
 	for _, g := range r.Groups {
 		if g.Name == name {
@@ -42,23 +44,22 @@ func (r Release) Group(name string) (ReleaseGroup, bool) {
 	return ReleaseGroup{}, false
 }
 
-// SetByNomad are the fields of a job that Nomad sets itself, and Stop.
+// SetByNomad contains the fields of a job that Nomad sets itself, and Stop.
 var SetByNomad = map[string]bool{
-	"CreateIndex": true, "ModifyIndex": true, "JobModifyIndex": true, "Version": true, "Status": true, "StatusDescription": true,
-	"SubmitTime": true, "Stable": true, "NomadTokenID": true, "VersionTag": true, "Stop": true,
+	"CreateIndex": true, "ModifyIndex": true, "JobModifyIndex": true, "Version": true, "Status": true,
+	"StatusDescription": true, "SubmitTime": true, "Stable": true, "NomadTokenID": true, "VersionTag": true, "Stop": true,
 }
 
-// ReleaseOf returns what a definition asks for. Fields that Nomad sets itself, and those that are empty, make no
-// difference.
+// ReleaseOf returns the release of a definition. It ignores empty fields and fields that Nomad sets itself.
 func ReleaseOf(definition json.RawMessage) (r Release, err error) {
 	d := json.NewDecoder(bytes.NewReader(definition))
 	d.UseNumber()
 	var job map[string]any
 	if err := d.Decode(&job); err != nil {
-		return r, fmt.Errorf("the definition cannot be read: %w", err)
+		return r, fmt.Errorf("cannot read the definition: %w", err)
 	}
 	if job == nil {
-		return r, errors.New("the definition cannot be read: it is null")
+		return r, errors.New("cannot read the definition: it is null")
 	}
 	for field := range SetByNomad {
 		delete(job, field)
@@ -67,14 +68,14 @@ func ReleaseOf(definition json.RawMessage) (r Release, err error) {
 	for _, group := range groups {
 		g, _ := group.(map[string]any)
 		if g == nil {
-			return r, errors.New("the definition cannot be read: a group is not an object")
+			return r, errors.New("cannot read the definition: a group is not an object")
 		}
 		var one ReleaseGroup
 		one.Name, _ = g["Name"].(string)
 		if count, ok := g["Count"].(json.Number); ok {
 			n, err := count.Int64()
 			if err != nil {
-				return r, fmt.Errorf("the definition cannot be read: the count of group %s: %w", one.Name, err)
+				return r, fmt.Errorf("cannot read the definition: count of group %s: %w", one.Name, err)
 			}
 			one.Count = int(n)
 		}
@@ -102,6 +103,7 @@ func ReleaseOf(definition json.RawMessage) (r Release, err error) {
 	return r, nil
 }
 
+// rangeOf returns the count range of a scaling policy.
 func rangeOf(policy map[string]any) *Scaling {
 	var s Scaling
 	for field, p := range map[string]*int{"Min": &s.Min, "Max": &s.Max} {
@@ -113,7 +115,7 @@ func rangeOf(policy map[string]any) *Scaling {
 	return &s
 }
 
-// WithCounts returns a definition with the counts given, by group. Nothing else changes.
+// WithCounts returns the definition with the given counts, by group. It changes nothing else.
 func WithCounts(definition json.RawMessage, counts map[string]int) (json.RawMessage, error) {
 	return withField(definition, "Count", func(group string) (any, bool) {
 		count, ok := counts[group]
@@ -121,6 +123,7 @@ func WithCounts(definition json.RawMessage, counts map[string]int) (json.RawMess
 	})
 }
 
+// reschedulePolicy is a group's reschedule policy as Nomad stores it.
 type reschedulePolicy struct {
 	Attempts        int
 	Interval, Delay time.Duration
@@ -129,16 +132,18 @@ type reschedulePolicy struct {
 	Unlimited       bool
 }
 
-// oneAttempt is a reschedule policy that allows Nomad to replace a failed allocation once.
+// oneAttempt is a reschedule policy that lets Nomad replace a failed allocation once.
 var oneAttempt = reschedulePolicy{Attempts: 1, Interval: time.Hour, Delay: 5 * time.Second, DelayFunction: "constant"}
 
-// WithRescheduling returns a definition in which Nomad may replace a failed allocation of the groups given. Nothing else
-// changes.
+// WithRescheduling returns the definition with the reschedule policy oneAttempt in the given groups. It changes nothing
+// else.
 func WithRescheduling(definition json.RawMessage, groups map[string]bool) (json.RawMessage, error) {
-	return withField(definition, "ReschedulePolicy", func(group string) (any, bool) { return oneAttempt, groups[group] })
+	return withField(definition, "ReschedulePolicy", func(group string) (any, bool) {
+		return oneAttempt, groups[group]
+	})
 }
 
-// HasRescheduling reports whether a definition is the result of WithRescheduling on original, for one or more groups.
+// HasRescheduling reports whether the definition is the result of WithRescheduling on original, for one or more groups.
 func HasRescheduling(definition, original json.RawMessage) bool {
 	var job struct {
 		TaskGroups []struct {
@@ -167,20 +172,22 @@ func HasRescheduling(definition, original json.RawMessage) bool {
 	return err == nil && err2 == nil && is.Equal(want)
 }
 
-// withField returns a definition with other values of a field of some groups.
-func withField(definition json.RawMessage, field string, value func(group string) (any, bool)) (json.RawMessage, error) {
+// withField returns the definition with a field of some groups replaced. value returns false for the other groups.
+func withField(
+	definition json.RawMessage, field string, value func(group string) (any, bool),
+) (json.RawMessage, error) {
 	var job map[string]json.RawMessage
 	var groups []map[string]json.RawMessage
 	if err := json.Unmarshal(definition, &job); err != nil {
-		return nil, fmt.Errorf("the definition cannot be read: %w", err)
+		return nil, fmt.Errorf("cannot read the definition: %w", err)
 	}
 	if err := json.Unmarshal(job["TaskGroups"], &groups); err != nil {
-		return nil, fmt.Errorf("the definition cannot be read: %w", err)
+		return nil, fmt.Errorf("cannot read the definition: %w", err)
 	}
 	for _, group := range groups {
 		var name string
 		if err := json.Unmarshal(group["Name"], &name); err != nil {
-			return nil, fmt.Errorf("the definition cannot be read: %w", err)
+			return nil, fmt.Errorf("cannot read the definition: %w", err)
 		}
 		if v, ok := value(name); ok {
 			text, err := json.Marshal(v)
@@ -198,7 +205,7 @@ func withField(definition json.RawMessage, field string, value func(group string
 	return json.Marshal(job)
 }
 
-// prune takes away what is empty: Nomad does not tell an empty list from none.
+// prune removes empty values, because Nomad does not distinguish an empty list from a missing one.
 func prune(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -5,8 +5,11 @@ import (
 	"testing"
 )
 
-const releaseA = `{"ID":"p-web","Version":1,"JobModifyIndex":9,"Stable":true,"Status":"running","Stop":false,"SubmitTime":7,"VersionTag":null,"Meta":null,"Future":{"x":1.50},
-	"TaskGroups":[{"Name":"web","Count":2,"Scaling":{"ID":"a","Min":1,"Max":5,"CreateIndex":3,"Enabled":true},"Tasks":[{"Name":"web","Env":{"MODE":"a"},"Templates":[]}]},{"Name":"db","Count":1}]}`
+const releaseA = `{"ID":"p-web","Version":1,"JobModifyIndex":9,"Stable":true,"Status":"running","Stop":false,
+	"SubmitTime":7,"VersionTag":null,"Meta":null,"Future":{"x":1.50},"TaskGroups":[
+		{"Name":"web","Count":2,"Scaling":{"ID":"a","Min":1,"Max":5,"CreateIndex":3,"Enabled":true},
+			"Tasks":[{"Name":"web","Env":{"MODE":"a"},"Templates":[]}]},
+		{"Name":"db","Count":1}]}`
 
 func TestReleaseOf_IgnoresServerFields(t *testing.T) {
 	now, err := ReleaseOf(json.RawMessage(releaseA))
@@ -18,17 +21,31 @@ func TestReleaseOf_IgnoresServerFields(t *testing.T) {
 		sameID     bool
 		same       bool
 	}{
-		"fields of Nomad": {`{"TaskGroups":[{"Count":2,"Name":"web","Scaling":{"ID":"b","Min":1,"Max":5,"Enabled":true,"ModifyIndex":8},"Tasks":[{"Name":"web","Env":{"MODE":"a"},"Templates":null}]},{"Name":"db","Count":1}],
-			"ID":"p-web","Version":4,"JobModifyIndex":19,"Stable":false,"Status":"dead","Stop":true,"SubmitTime":8,"VersionTag":{"Name":"x"},"Meta":{},"Future":{"x":1.50}}`, true, true},
-		"counts":                   {`{"ID":"p-web","Future":{"x":1.50},"TaskGroups":[{"Name":"web","Count":3,"Scaling":{"Min":1,"Max":5,"Enabled":true},"Tasks":[{"Name":"web","Env":{"MODE":"a"}}]},{"Name":"db","Count":1}]}`, true, false},
-		"scaling":                  {`{"ID":"p-web","Future":{"x":1.50},"TaskGroups":[{"Name":"web","Count":2,"Scaling":{"Min":1,"Max":6,"Enabled":true},"Tasks":[{"Name":"web","Env":{"MODE":"a"}}]},{"Name":"db","Count":1}]}`, false, false},
-		"a field of a newer Nomad": {`{"ID":"p-web","Future":{"x":1.51},"TaskGroups":[{"Name":"web","Count":2,"Scaling":{"Min":1,"Max":5,"Enabled":true},"Tasks":[{"Name":"web","Env":{"MODE":"a"}}]},{"Name":"db","Count":1}]}`, false, false},
-		"a task":                   {`{"ID":"p-web","Future":{"x":1.50},"TaskGroups":[{"Name":"web","Count":2,"Scaling":{"Min":1,"Max":5,"Enabled":true},"Tasks":[{"Name":"web","Env":{"MODE":"b"}}]},{"Name":"db","Count":1}]}`, false, false},
-		"a group less":             {`{"ID":"p-web","Future":{"x":1.50},"TaskGroups":[{"Name":"web","Count":2,"Scaling":{"Min":1,"Max":5,"Enabled":true},"Tasks":[{"Name":"web","Env":{"MODE":"a"}}]}]}`, false, false},
+		"fields of Nomad": {`{"TaskGroups":[
+			{"Count":2,"Name":"web","Scaling":{"ID":"b","Min":1,"Max":5,"Enabled":true,"ModifyIndex":8},
+				"Tasks":[{"Name":"web","Env":{"MODE":"a"},"Templates":null}]},{"Name":"db","Count":1}],
+			"ID":"p-web","Version":4,"JobModifyIndex":19,"Stable":false,"Status":"dead","Stop":true,"SubmitTime":8,
+			"VersionTag":{"Name":"x"},"Meta":{},"Future":{"x":1.50}}`, true, true},
+		"counts": {`{"ID":"p-web","Future":{"x":1.50},"TaskGroups":[
+			{"Name":"web","Count":3,"Scaling":{"Min":1,"Max":5,"Enabled":true},
+				"Tasks":[{"Name":"web","Env":{"MODE":"a"}}]},{"Name":"db","Count":1}]}`, true, false},
+		"scaling": {`{"ID":"p-web","Future":{"x":1.50},"TaskGroups":[
+			{"Name":"web","Count":2,"Scaling":{"Min":1,"Max":6,"Enabled":true},
+				"Tasks":[{"Name":"web","Env":{"MODE":"a"}}]},{"Name":"db","Count":1}]}`, false, false},
+		"a field of a newer Nomad": {`{"ID":"p-web","Future":{"x":1.51},"TaskGroups":[
+			{"Name":"web","Count":2,"Scaling":{"Min":1,"Max":5,"Enabled":true},
+				"Tasks":[{"Name":"web","Env":{"MODE":"a"}}]},{"Name":"db","Count":1}]}`, false, false},
+		"a task": {`{"ID":"p-web","Future":{"x":1.50},"TaskGroups":[
+			{"Name":"web","Count":2,"Scaling":{"Min":1,"Max":5,"Enabled":true},
+				"Tasks":[{"Name":"web","Env":{"MODE":"b"}}]},{"Name":"db","Count":1}]}`, false, false},
+		"a missing group": {`{"ID":"p-web","Future":{"x":1.50},"TaskGroups":[
+			{"Name":"web","Count":2,"Scaling":{"Min":1,"Max":5,"Enabled":true},
+				"Tasks":[{"Name":"web","Env":{"MODE":"a"}}]}]}`, false, false},
 	} {
 		then, err := ReleaseOf(json.RawMessage(tc.definition))
 		if err != nil || (then.ID == now.ID) != tc.sameID || then.Equal(now) != tc.same {
-			t.Errorf("%s: got the same ID %v, the same %v, %v; want %v, %v", name, then.ID == now.ID, then.Equal(now), err, tc.sameID, tc.same)
+			t.Errorf("%s: got the same ID %v, the same %v, %v; want %v, %v", name, then.ID == now.ID, then.Equal(now), err,
+				tc.sameID, tc.same)
 		}
 	}
 	if web, ok := now.Group("web"); !ok || web.Count != 2 || web.Range == nil || *web.Range != (Scaling{1, 5}) {
@@ -37,7 +54,10 @@ func TestReleaseOf_IgnoresServerFields(t *testing.T) {
 	if db, ok := now.Group("db"); !ok || db.Count != 1 || db.Range != nil || db.Scaling != "" {
 		t.Errorf("got %+v", db)
 	}
-	for _, broken := range []string{``, `null x`, `[]`, `{"TaskGroups":[1]}`, `{"TaskGroups":[{"Name":"a","Count":1.5}]}`} {
+	for _, broken := range []string{
+		``, `null x`, `[]`, `{"TaskGroups":[1]}`,
+		`{"TaskGroups":[{"Name":"a","Count":1.5}]}`,
+	} {
 		if r, err := ReleaseOf(json.RawMessage(broken)); err == nil {
 			t.Errorf("%s: got %+v, want an error", broken, r)
 		}

@@ -5,59 +5,60 @@ import (
 	"slices"
 )
 
-// logCursor is how far a viewer is in a stream.
+// logCursor is a viewer's position in a stream. Arrays are indexed by output.
 type logCursor struct {
-	caughtUp    bool    // the viewer knows that the stream is
-	joinedAt    int     // number of the chunk that was next when the viewer joined: what is older is the past
+	caughtUp    bool    // the viewer has got the CaughtUp chunk
+	joinedAt    int     // number of the next chunk when the viewer joined; older chunks are the past
 	number      int     // of the next chunk
-	from        [2]int  // number of the first chunk that is wanted, of each output
-	skip        [2]int  // bytes of that chunk that are not
-	unwanted    [2]bool // outputs
-	linesPassed [2]int  // ends of lines that the viewer is past, of each output
-	droppedSeen [2]int  // stream.buffers.droppedUpTo when the viewer was last told
-	midLine     [2]bool // the rest of a line is still to be skipped
+	from        [2]int  // number of the first chunk to return
+	skip        [2]int  // bytes to skip in that chunk
+	unwanted    [2]bool // outputs that the viewer did not select
+	linesPassed [2]int  // newlines before the position
+	droppedSeen [2]int  // logBuffer.droppedUpTo when missed lines were last reported
+	midLine     [2]bool // the rest of the current line must be skipped
 }
 
+// unwantedOutputs returns the outputs that q does not select.
 func unwantedOutputs(q LogQuery) [2]bool { return [2]bool{!q.Stdout, !q.Stderr} }
 
-// How many chunks, and about how many bytes, a viewer gets at a time, so that a slow one does not hold on to much.
+// Limits of a batch for one viewer, so that slow viewers do not retain much memory. The number of bytes is approximate.
 const (
 	maxBatchChunks = 64
 	maxBatchBytes  = 64 << 10
 )
 
-// batchLen returns how many pieces a viewer gets at a time.
-func batchLen(pieces []LogChunk) int {
+// batchLen returns how many of the chunks fit into one batch.
+func batchLen(chunks []LogChunk) int {
 	size := 0
-	for n, p := range pieces {
+	for n, p := range chunks {
 		if size += len(p.Data); n == maxBatchChunks || size > maxBatchBytes && n > 0 {
 			return n
 		}
 	}
-	return len(pieces)
+	return len(chunks)
 }
 
-// next returns what is next and moves the position on. When there is nothing yet, moved is closed once there is more;
-// when there will be nothing any more it is nil, and err why.
-func (s *logStream) next(at *logCursor) (pieces []LogChunk, moved <-chan struct{}, err error) {
+// next returns the next batch and advances the cursor. If there is no chunk yet, it returns a channel that is closed
+// when there may be one. If the stream has ended, it returns neither, and the stream's error.
+func (s *logStream) next(at *logCursor) (batch []LogChunk, changed <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.buffers {
-		if k := &s.buffers[i]; k.droppedUpTo > max(at.number, at.droppedSeen[i], at.from[i]) {
-			lines := k.droppedLines - at.linesPassed[i]
-			if k.droppedMidLine {
+		if b := &s.buffers[i]; b.droppedUpTo > max(at.number, at.droppedSeen[i], at.from[i]) {
+			lines := b.droppedLines - at.linesPassed[i]
+			if b.droppedMidLine {
 				lines++
 			}
 			if at.midLine[i] {
-				lines-- // that end is the one of a line already told of
+				lines-- // the first newline ends a line that has already been counted
 			}
 			if lines > 0 && !at.unwanted[i] {
-				pieces = append(pieces, LogChunk{Stderr: i == 1, Skipped: lines})
+				batch = append(batch, LogChunk{Stderr: i == 1, Skipped: lines})
 			}
-			at.linesPassed[i], at.droppedSeen[i], at.midLine[i] = k.droppedLines, k.droppedUpTo, k.droppedMidLine
+			at.linesPassed[i], at.droppedSeen[i], at.midLine[i] = b.droppedLines, b.droppedUpTo, b.droppedMidLine
 		}
 	}
-	for len(pieces) == 0 {
+	for len(batch) == 0 {
 		chunks := s.chunksFrom(at.number)
 		if s.caughtUp && !at.caughtUp {
 			past := max(s.caughtUpAt, at.joinedAt)
@@ -71,13 +72,13 @@ func (s *logStream) next(at *logCursor) (pieces []LogChunk, moved <-chan struct{
 			break
 		}
 		for _, c := range chunks {
-			if p, whole := at.advance(c); whole {
-				pieces = append(pieces, p)
+			if p, visible := at.advance(c); visible {
+				batch = append(batch, p)
 			}
 		}
 	}
-	if len(pieces) > 0 || s.ended {
-		return pieces, nil, s.err
+	if len(batch) > 0 || s.ended {
+		return batch, nil, s.err
 	}
 	if s.changed == nil {
 		s.changed = make(chan struct{})
@@ -85,12 +86,12 @@ func (s *logStream) next(at *logCursor) (pieces []LogChunk, moved <-chan struct{
 	return nil, s.changed, nil
 }
 
-// advance moves the position past a chunk, and returns what of it is to be seen, if anything.
-func (at *logCursor) advance(c bufferedChunk) (p LogChunk, any bool) {
+// advance moves the cursor past a chunk and returns the part of it that the viewer gets, if any.
+func (at *logCursor) advance(c bufferedChunk) (p LogChunk, visible bool) {
 	i := c.Output()
 	at.number = c.number + 1
 	switch {
-	case c.number < at.from[i]: // the position is past its lines already
+	case c.number < at.from[i]: // cursorFor has counted its lines
 		return p, false
 	case c.number == at.from[i]:
 		c.Data = c.Data[at.skip[i]:]
@@ -113,7 +114,7 @@ func (at *logCursor) advance(c bufferedChunk) (p LogChunk, any bool) {
 	return c.LogChunk, len(c.Data) > 0
 }
 
-// chunksFrom returns the oldest chunks of both outputs from number on, in order.
+// chunksFrom returns a batch of chunks of both outputs, starting with number, in order.
 func (s *logStream) chunksFrom(number int) []bufferedChunk {
 	var found []bufferedChunk
 	for i := range s.buffers {
@@ -125,46 +126,50 @@ func (s *logStream) chunksFrom(number int) []bufferedChunk {
 	return found[:batchLen(logChunks(found))]
 }
 
+// sortChunks sorts chunks in the order of the stream.
 func sortChunks(chunks []bufferedChunk) {
 	slices.SortFunc(chunks, func(a, b bufferedChunk) int { return a.number - b.number })
 }
 
+// logChunks returns the chunks without their numbers.
 func logChunks(chunks []bufferedChunk) []LogChunk {
-	var pieces []LogChunk
+	var all []LogChunk
 	for _, c := range chunks {
-		pieces = append(pieces, c.LogChunk)
+		all = append(all, c.LogChunk)
 	}
-	return pieces
+	return all
 }
 
-// cursorFor returns where a viewer begins who wants q, and whether enough is kept for that.
+// cursorFor returns the start position of a viewer with query q. It returns false if the stream has not buffered
+// enough.
 func (s *logStream) cursorFor(q LogQuery) (at logCursor, enough bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.ended,
-		!s.caughtUp && (q.Lines != s.query.Lines || !q.Since.Equal(s.query.Since) || q.AfterContainer != s.query.AfterContainer),
+		!s.caughtUp && (q.Lines != s.query.Lines || !q.Since.Equal(s.query.Since) ||
+			q.AfterContainer != s.query.AfterContainer),
 		s.caughtUp && q.AfterContainer != "" && (s.container == "" || s.container == q.AfterContainer):
 		return at, false
 	}
 	at.number, at.joinedAt, at.unwanted = s.nextNumber, s.nextNumber, unwantedOutputs(q)
 	at.from = [2]int{s.nextNumber, s.nextNumber}
 	for i := range s.buffers {
-		k := &s.buffers[i]
-		at.droppedSeen[i], at.linesPassed[i] = k.droppedUpTo, k.droppedLines
-		first, skip := len(k.chunks), 0
+		b := &s.buffers[i]
+		at.droppedSeen[i], at.linesPassed[i] = b.droppedUpTo, b.droppedLines
+		first, skip := len(b.chunks), 0
 		if !at.unwanted[i] {
 			var more bool
-			first, skip, more = k.tail(q)
-			if !more && (k.droppedUpTo > 0 || !s.query.covers(q)) {
+			first, skip, more = b.tail(q)
+			if !more && (b.droppedUpTo > 0 || !s.query.covers(q)) {
 				return at, false
 			}
 		}
-		for _, c := range k.chunks[:first] {
+		for _, c := range b.chunks[:first] {
 			at.linesPassed[i] += bytes.Count(c.Data, newline)
 		}
-		if first < len(k.chunks) {
-			c := k.chunks[first]
+		if first < len(b.chunks) {
+			c := b.chunks[first]
 			at.linesPassed[i] += bytes.Count(c.Data[:skip], newline)
 			at.from[i], at.skip[i] = c.number, skip
 			at.number = min(at.number, c.number)
@@ -173,23 +178,23 @@ func (s *logStream) cursorFor(q LogQuery) (at logCursor, enough bool) {
 	return at, true
 }
 
-// covers reports whether a log that was asked for with q goes as far back as one asked for with other would.
+// covers reports whether the result of q goes at least as far back as that of other.
 func (q LogQuery) covers(other LogQuery) bool {
 	return (q.Lines < 0 || other.Lines >= 0 && other.Lines <= q.Lines) && !q.Since.After(other.Since)
 }
 
-// tail returns what q wants of what is kept, from the chunk first on without skip bytes of that, and whether there is more,
-// which it does not want.
-func (k *logBuffer) tail(q LogQuery) (first, skip int, more bool) {
-	first = len(k.chunks)
+// tail finds the part of the buffer that q selects: it starts with the chunk at index first, after skip bytes of it.
+// more reports whether the buffer contains older data that q does not select.
+func (b *logBuffer) tail(q LogQuery) (first, skip int, more bool) {
+	first = len(b.chunks)
 	left := q.Lines
-	for i, c := range slices.Backward(k.chunks) {
+	for i, c := range slices.Backward(b.chunks) {
 		if left == 0 && (q.Lines == 0 || c.isNotice()) || !c.Time.IsZero() && c.Time.Before(q.Since) {
 			more = true
 			break
 		}
-		if i == len(k.chunks)-1 && !c.isNotice() && !bytes.HasSuffix(c.Data, newline) {
-			left-- // a last line that has no end yet
+		if i == len(b.chunks)-1 && !c.isNotice() && !bytes.HasSuffix(c.Data, newline) {
+			left-- // the last line has no newline yet
 		}
 		part := c.Data
 		if q.Lines >= 0 {
@@ -205,9 +210,9 @@ func (k *logBuffer) tail(q LogQuery) (first, skip int, more bool) {
 	return first, skip, more || q.Lines == 0
 }
 
-// lastLines returns the part of data that belongs to the last lines, reading from the end, and whether they begin in
-// it. left is how many lines may still begin before its end.
-func lastLines(data []byte, left *int) (part []byte, begun bool) {
+// lastLines returns the part of data that belongs to the last lines and whether the first of them starts in data.
+// left is the number of lines still missing; lastLines reduces it.
+func lastLines(data []byte, left *int) (part []byte, complete bool) {
 	for end := len(data); ; {
 		i := bytes.LastIndexByte(data[:end], '\n')
 		if i < 0 {

@@ -8,39 +8,45 @@ import (
 	"sync/atomic"
 )
 
-// LogFanout lets all who follow the same log share one stream of it. A viewer who is slow holds up neither the stream nor
-// the others: what has gone meanwhile is skipped, and the viewer told so. The zero value is ready.
+// LogFanout lets all viewers of a log share one stream of it. A slow viewer delays neither the stream nor the other
+// viewers: it misses lines and gets their number. The zero value is ready to use.
+//
+// Each stream reads its source in a goroutine and buffers the newest chunks of stdout and of stderr. Each viewer has a
+// logCursor, its position in the stream. If a viewer falls so far behind that the buffer drops chunks which it has not
+// read, the cursor counts the lines that it missed.
 type LogFanout struct {
 	mu            sync.Mutex
-	streams       map[logKey]*logStream
-	activeStreams atomic.Int64 // streams with viewers
+	streams       map[logKey]*logStream // guarded by mu
+	activeStreams atomic.Int64          // streams with viewers
 }
 
-// logKey names what viewers follow. What of it each of them wants may differ.
+// logKey identifies a followed log. Viewers with different queries share it.
 type logKey struct {
 	runtime          LogSource
 	allocation, task string
 }
 
-// errTooManyStreams is the error of a viewer who would need one stream too many.
+// errTooManyStreams is returned to a viewer who would exceed maxStreams.
 var errTooManyStreams = fmt.Errorf("%w: %d logs are being followed", ErrLimitReached, maxStreams)
 
-// Follow calls each with what q wants of a log until the log ends, or ctx does, whose cause is returned then. The first
-// viewer begins the stream, which goes on until the last one has left. Who wants more of the past than is kept begins a
-// new one for themselves and for those who come after.
-func (v *LogFanout) Follow(ctx context.Context, runtime LogSource, in TaskRef, q LogQuery, each func(LogChunk) error) error {
+// Follow calls each with the selected chunks of a log until the log or ctx ends. If ctx ends, it returns the cause.
+// The first viewer starts the stream, and it runs until the last viewer leaves. A viewer who wants older lines than
+// the stream has buffered starts a new stream, which later viewers join.
+func (f *LogFanout) Follow(
+	ctx context.Context, runtime LogSource, in TaskRef, q LogQuery, each func(LogChunk) error,
+) error {
 	key := logKey{runtime, in.Allocation.ID, in.Task}
-	s, at, err := v.join(ctx, key, in, q)
+	s, cursor, err := f.join(ctx, key, in, q)
 	if err != nil {
 		return err
 	}
-	defer v.leave(key, s)
+	defer f.leave(key, s)
 	for {
-		pieces, moved, err := s.next(&at)
+		chunks, changed, err := s.next(&cursor)
 		if !q.Timestamps {
-			pieces = mergeChunks(pieces)
+			chunks = mergeChunks(chunks)
 		}
-		for _, p := range pieces {
+		for _, p := range chunks {
 			if err := each(p); err != nil {
 				return err
 			}
@@ -49,12 +55,12 @@ func (v *LogFanout) Follow(ctx context.Context, runtime LogSource, in TaskRef, q
 			}
 		}
 		switch {
-		case len(pieces) > 0:
-		case moved == nil:
+		case len(chunks) > 0:
+		case changed == nil:
 			return err
 		default:
 			select {
-			case <-moved:
+			case <-changed:
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
@@ -62,106 +68,109 @@ func (v *LogFanout) Follow(ctx context.Context, runtime LogSource, in TaskRef, q
 	}
 }
 
-// join returns the stream of key and where a new viewer begins in it. One that is over, or keeps too little for a new
-// viewer, is replaced; it goes on for those who have it.
-func (v *LogFanout) join(ctx context.Context, key logKey, in TaskRef, q LogQuery) (*logStream, logCursor, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if s := v.streams[key]; s != nil {
-		if at, ok := s.cursorFor(q); ok {
+// join returns the stream of key and a cursor for a new viewer. It replaces a stream that has ended or has buffered too
+// little for the new viewer. The old viewers keep the old stream.
+func (f *LogFanout) join(ctx context.Context, key logKey, in TaskRef, q LogQuery) (*logStream, logCursor, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.streams[key]; s != nil {
+		if cursor, ok := s.cursorFor(q); ok {
 			s.viewers++
-			return s, at, nil
+			return s, cursor, nil
 		}
 	}
-	if v.activeStreams.Load() >= maxStreams {
+	if f.activeStreams.Load() >= maxStreams {
 		return nil, logCursor{}, errTooManyStreams
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &logStream{query: q, cancel: cancel, viewers: 1, maxBuffer: v.maxBuffer}
-	v.activeStreams.Add(1)
-	for _, other := range v.streams {
+	s := &logStream{query: q, cancel: cancel, viewers: 1, maxBuffer: f.maxBuffer}
+	f.activeStreams.Add(1)
+	for _, other := range f.streams {
 		other.trim()
 	}
 	s.query.Stdout, s.query.Stderr = true, true
-	if v.streams == nil {
-		v.streams = map[logKey]*logStream{}
+	if f.streams == nil {
+		f.streams = map[logKey]*logStream{}
 	}
-	v.streams[key] = s
+	f.streams[key] = s
 	go func() {
 		err := Protect(func() error { return key.runtime.Log(ctx, in, s.query, s.put) })
-		v.forget(key, s)
+		f.forget(key, s)
 		s.close(err)
 	}()
 	return s, logCursor{unwanted: unwantedOutputs(q)}, nil
 }
 
-func (v *LogFanout) leave(key logKey, s *logStream) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+// leave removes a viewer. The last one cancels the stream.
+func (f *LogFanout) leave(key logKey, s *logStream) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if s.viewers--; s.viewers > 0 {
 		return
 	}
-	v.activeStreams.Add(-1)
-	if v.streams[key] == s {
-		delete(v.streams, key)
+	f.activeStreams.Add(-1)
+	if f.streams[key] == s {
+		delete(f.streams, key)
 	}
 	s.cancel()
 }
 
-func (v *LogFanout) forget(key logKey, s *logStream) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.streams[key] == s {
-		delete(v.streams, key)
+// forget makes new viewers start a new stream.
+func (f *LogFanout) forget(key logKey, s *logStream) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.streams[key] == s {
+		delete(f.streams, key)
 	}
 }
 
-// logStream is a log on its way to its viewers, with the newest part of it.
+// logStream is a followed log with its newest chunks.
 type logStream struct {
 	query     LogQuery
 	cancel    context.CancelFunc
-	viewers   int        // guarded by Viewers.mu
-	maxBuffer func() int // bytes that may be kept of each output
+	viewers   int        // guarded by LogFanout.mu
+	maxBuffer func() int // maximum size of each buffer
 
-	mu         sync.Mutex
-	caughtUp   bool         // what there was when it was asked for is here
-	container  string       // see Piece
-	caughtUpAt int          // number of the first chunk after that
-	nextNumber int          // of the next chunk
-	buffers    [2]logBuffer // of stdout and of stderr
-	changed    chan struct{}
+	mu         sync.Mutex    // guards the fields below
+	caughtUp   bool          // the source has delivered the data that existed at the start
+	container  string        // see LogChunk
+	caughtUpAt int           // number of the first chunk after that
+	nextNumber int           // of the next chunk
+	buffers    [2]logBuffer  // stdout and stderr
+	changed    chan struct{} // closed at the next change; nil if nobody waits
 	ended      bool
 	err        error
 }
 
-// logBuffer is the newest chunks of one of the two outputs. Each has its own room, so that a talkative one leaves the other's
-// lines alone.
+// logBuffer holds the newest chunks of stdout or stderr. Each output has its own buffer, so that a busy one does not
+// evict the lines of the other.
 type logBuffer struct {
 	chunks         []bufferedChunk
 	size           int
-	droppedUpTo    int  // number of the newest chunk that had to go, plus 1
-	droppedLines   int  // ends of lines in what is gone
-	droppedMidLine bool // what is gone ends within a line
+	droppedUpTo    int  // number of the newest dropped chunk, plus 1
+	droppedLines   int  // newlines in dropped chunks
+	droppedMidLine bool // the dropped data ends in the middle of a line
 }
 
-// bufferedChunk is a piece that nobody changes any more.
+// bufferedChunk is an immutable chunk of a stream.
 type bufferedChunk struct {
 	LogChunk
 	number int
 }
 
 const (
-	maxStreams      = 300      // each reads its source on a connection of its own, with buffers
-	maxOutputBuffer = 1 << 20  // bytes that are kept of each output, where there are few streams
-	maxTotalBuffer  = 32 << 20 // of all streams
-	chunkOverhead   = 128      // what a chunk costs beside its data
+	maxStreams      = 300      // each has its own connection with buffers
+	maxOutputBuffer = 1 << 20  // bytes for each output, if there are few streams
+	maxTotalBuffer  = 32 << 20 // bytes for all streams
+	chunkOverhead   = 128      // bytes of a chunk besides its data
 )
 
-// maxBuffer returns how many bytes each stream keeps of each of its outputs.
-func (v *LogFanout) maxBuffer() int {
-	return min(maxOutputBuffer, maxTotalBuffer/2/int(max(v.activeStreams.Load(), 1)))
+// maxBuffer returns how many bytes each stream buffers of each output.
+func (f *LogFanout) maxBuffer() int {
+	return min(maxOutputBuffer, maxTotalBuffer/2/int(max(f.activeStreams.Load(), 1)))
 }
 
+// put appends a chunk of the source. It is the callback of LogSource.Log.
 func (s *logStream) put(p LogChunk) error {
 	p.Data = bytes.Clone(p.Data)
 	s.mu.Lock()
@@ -171,31 +180,32 @@ func (s *logStream) put(p LogChunk) error {
 		s.notify()
 		return nil
 	}
-	k := &s.buffers[p.Output()]
-	k.chunks = append(k.chunks, bufferedChunk{p, s.nextNumber})
+	b := &s.buffers[p.Output()]
+	b.chunks = append(b.chunks, bufferedChunk{p, s.nextNumber})
 	s.nextNumber++
-	k.size += len(p.Data) + chunkOverhead
-	k.trim(s.maxBuffer())
+	b.size += len(p.Data) + chunkOverhead
+	b.trim(s.maxBuffer())
 	s.notify()
 	return nil
 }
 
-// trim lets the oldest chunks go for which there is no room.
-func (k *logBuffer) trim(room int) {
-	gone := 0
-	for ; k.size > room && gone < len(k.chunks)-1; gone++ {
-		old := k.chunks[gone]
-		k.size -= len(old.Data) + chunkOverhead
-		k.droppedUpTo = old.number + 1
-		k.droppedLines += bytes.Count(old.Data, newline)
+// trim drops the oldest chunks until the buffer fits into maxSize.
+func (b *logBuffer) trim(maxSize int) {
+	dropped := 0
+	for ; b.size > maxSize && dropped < len(b.chunks)-1; dropped++ {
+		old := b.chunks[dropped]
+		b.size -= len(old.Data) + chunkOverhead
+		b.droppedUpTo = old.number + 1
+		b.droppedLines += bytes.Count(old.Data, newline)
 		if !old.isNotice() {
-			k.droppedMidLine = !bytes.HasSuffix(old.Data, newline)
+			b.droppedMidLine = !bytes.HasSuffix(old.Data, newline)
 		}
-		k.chunks[gone] = bufferedChunk{}
+		b.chunks[dropped] = bufferedChunk{}
 	}
-	k.chunks = k.chunks[gone:]
+	b.chunks = b.chunks[dropped:]
 }
 
+// trim drops chunks after maxBuffer has changed.
 func (s *logStream) trim() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,6 +214,7 @@ func (s *logStream) trim() {
 	}
 }
 
+// close ends the stream with the error of the source.
 func (s *logStream) close(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,6 +222,7 @@ func (s *logStream) close(err error) {
 	s.notify()
 }
 
+// notify wakes waiting viewers. The caller holds mu.
 func (s *logStream) notify() {
 	if s.changed != nil {
 		close(s.changed)
@@ -218,18 +230,18 @@ func (s *logStream) notify() {
 	}
 }
 
-// mergeChunks puts neighbouring pieces of one output together, so that a burst of short lines is written as one.
-func mergeChunks(pieces []LogChunk) []LogChunk {
+// mergeChunks joins adjacent chunks of one output, so that a burst of short lines is written at once.
+func mergeChunks(chunks []LogChunk) []LogChunk {
 	var all []LogChunk
-	ours := false // the data of the last one is ours to append to; that of chunks is everybody's
-	for _, p := range pieces {
+	cloned := false // the last element is a copy, so data can be appended; other viewers share the original
+	for _, p := range chunks {
 		n := len(all) - 1
 		if n < 0 || all[n].Stderr != p.Stderr || all[n].Skipped > 0 || p.Skipped > 0 || all[n].isNotice() || p.isNotice() {
-			all, ours = append(all, p), false
+			all, cloned = append(all, p), false
 			continue
 		}
-		if !ours {
-			all[n].Data, ours = bytes.Clone(all[n].Data), true
+		if !cloned {
+			all[n].Data, cloned = bytes.Clone(all[n].Data), true
 		}
 		all[n].Data, all[n].Time = append(all[n].Data, p.Data...), p.Time
 	}

@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// fakeSource is the log of every task, which a test writes.
+// fakeSource is a log written by a test.
 type fakeSource struct {
 	Runtime
-	lastQuery atomic.Pointer[LogQuery] // last
+	lastQuery atomic.Pointer[LogQuery]
 	opened    atomic.Int32
-	pieces    chan LogChunk
+	chunks    chan LogChunk
 	closed    chan struct{}
 }
 
 func newSource() *fakeSource {
-	return &fakeSource{pieces: make(chan LogChunk), closed: make(chan struct{}, 10)}
+	return &fakeSource{chunks: make(chan LogChunk), closed: make(chan struct{}, 10)}
 }
 
 func (s *fakeSource) Log(ctx context.Context, _ TaskRef, q LogQuery, each func(LogChunk) error) error {
@@ -30,7 +30,7 @@ func (s *fakeSource) Log(ctx context.Context, _ TaskRef, q LogQuery, each func(L
 	defer func() { s.closed <- struct{}{} }()
 	for {
 		select {
-		case p, more := <-s.pieces:
+		case p, more := <-s.chunks:
 			if !more {
 				return errors.New("the end")
 			}
@@ -41,9 +41,9 @@ func (s *fakeSource) Log(ctx context.Context, _ TaskRef, q LogQuery, each func(L
 	}
 }
 
-func (s *fakeSource) write(text string) { s.pieces <- LogChunk{Data: []byte(text)} }
+func (s *fakeSource) write(text string) { s.chunks <- LogChunk{Data: []byte(text)} }
 
-// testViewer is one of several who follow a source. What it gets goes to its channel, which holds nothing.
+// testViewer follows a source and sends its chunks to an unbuffered channel.
 type testViewer struct {
 	got   chan LogChunk
 	ended chan error
@@ -104,7 +104,7 @@ func TestLogFanout_LateViewer(t *testing.T) {
 	second.expect(t, "c\nd")
 	late := newTestViewer(&v, s, 2)
 	late.expect(t, "c\nd")
-	other := newTestViewer(&v, s, 3) // who wants more has a stream of their own
+	other := newTestViewer(&v, s, 3) // more lines than buffered: a new stream
 	s.write("x")
 	for other.leave != nil && s.opened.Load() < 2 {
 		time.Sleep(time.Millisecond)
@@ -119,7 +119,7 @@ func TestLogFanout_LateViewer(t *testing.T) {
 		<-s.closed // the streams end with their last viewers
 	}
 	if n := s.opened.Load(); n != 2 || len(v.streams) != 0 {
-		t.Errorf("%d streams were opened, %d are left", n, len(v.streams))
+		t.Errorf("%d streams were opened, %d remain", n, len(v.streams))
 	}
 }
 
@@ -127,17 +127,17 @@ func TestLogFanout_SlowViewer(t *testing.T) {
 	var v LogFanout
 	s := newSource()
 	fast, slow := newTestViewer(&v, s, -1), newTestViewer(&v, s, -1)
-	s.write("begin\n")
-	fast.expect(t, "begin\n")
-	slow.expect(t, "begin\n")
+	s.write("start\n")
+	fast.expect(t, "start\n")
+	slow.expect(t, "start\n")
 	text := strings.Repeat("x", 1000)
-	const lines = 3000 // three megabytes: more than is kept
+	const lines = 3000 // three megabytes, more than the buffer
 	for i := range lines {
 		line := fmt.Sprintf("%d %s\n", i, text)
 		s.write(line)
 		fast.expect(t, line)
 	}
-	s.pieces <- LogChunk{Stderr: true, Data: []byte("other\n")}
+	s.chunks <- LogChunk{Stderr: true, Data: []byte("other\n")}
 	fast.expect(t, "other\n")
 	next, skipped := 0, 0
 	for next < lines {
@@ -154,11 +154,11 @@ func TestLogFanout_SlowViewer(t *testing.T) {
 			next++
 		}
 	}
-	slow.expect(t, "other\n") // the other output has room of its own
+	slow.expect(t, "other\n") // the other output has its own buffer
 	if skipped == 0 || skipped > lines-maxOutputBuffer/2000 {
 		t.Errorf("%d of %d lines skipped", skipped, lines)
 	}
-	close(s.pieces)
+	close(s.chunks)
 	for _, w := range []testViewer{fast, slow} {
 		if err := <-w.ended; err == nil || err.Error() != "the end" {
 			t.Errorf("got %v, want the stream's own error", err)
@@ -170,8 +170,8 @@ func TestLogFanout_UnendedLine(t *testing.T) {
 	var v LogFanout
 	s := newSource()
 	w := newTestViewer(&v, s, -1)
-	s.write("begin\n")
-	w.expect(t, "begin\n")
+	s.write("start\n")
+	w.expect(t, "start\n")
 	for range 100 {
 		s.write(strings.Repeat("x", 32<<10))
 	}
@@ -190,21 +190,22 @@ func TestLogFanout_UnendedLine(t *testing.T) {
 	w.leave()
 }
 
-// TestLogFanout_DifferentQueries as long as what they want of its past is kept.
+// TestLogFanout_DifferentQueries checks that viewers with different queries share a stream as long as the lines that
+// they select are buffered.
 func TestLogFanout_DifferentQueries(t *testing.T) {
 	var v LogFanout
 	s := newSource()
 	at := func(second int) time.Time { return time.Unix(1000+int64(second), 0) }
 	first := newTestViewerOf(&v, s, LogQuery{Stderr: true, Lines: 3, Follow: true})
 	for i := range 6 {
-		s.pieces <- LogChunk{Stderr: i%2 == 1, Time: at(i), Data: fmt.Appendf(nil, "%d\n", i)}
+		s.chunks <- LogChunk{Stderr: i%2 == 1, Time: at(i), Data: fmt.Appendf(nil, "%d\n", i)}
 	}
 	first.expect(t, "1\n3\n5\n")
 	key := logKey{runtime: s, task: "web"}
 	if _, enough := v.streams[key].cursorFor(LogQuery{Stdout: true, Stderr: true}); enough {
-		t.Error("joined by one who wants less of the past while more of it may come")
+		t.Error("a viewer with another query joined before the stream has caught up")
 	}
-	s.pieces <- LogChunk{CaughtUp: true, Container: "c1"}
+	s.chunks <- LogChunk{CaughtUp: true, Container: "c1"}
 	first.expect(t, "[c1]")
 	if q := s.lastQuery.Load(); !q.Stdout || !q.Stderr || q.Lines != 3 {
 		t.Errorf("asked for %+v", *q)
@@ -233,15 +234,22 @@ func TestLogFanout_DifferentQueries(t *testing.T) {
 	if n := s.opened.Load(); n != 1 {
 		t.Errorf("%d streams were opened", n)
 	}
-	s.pieces <- LogChunk{Data: []byte("out\n")}
-	s.pieces <- LogChunk{Stderr: true, Data: []byte("err\n")}
-	for i, want := range []string{"out\nerr\n", "out\nerr\n", "out\nerr\n", "out\n", "out\nerr\n", "out\nerr\n", "out\nerr\n", "err\n"} {
+	s.chunks <- LogChunk{Data: []byte("out\n")}
+	s.chunks <- LogChunk{Stderr: true, Data: []byte("err\n")}
+	for i, want := range []string{
+		"out\nerr\n", "out\nerr\n", "out\nerr\n", "out\n", "out\nerr\n", "out\nerr\n",
+		"out\nerr\n", "err\n",
+	} {
 		others[i].expect(t, want)
 	}
 	first.expect(t, "err\n")
-	for _, q := range []LogQuery{{Stdout: true, Lines: 9}, {Stdout: true, Lines: -1}, {Stderr: true, Lines: -1, Since: at(1)}} {
+	for _, q := range []LogQuery{
+		{Stdout: true, Lines: 9},
+		{Stdout: true, Lines: -1},
+		{Stderr: true, Lines: -1, Since: at(1)},
+	} {
 		if _, enough := v.streams[key].cursorFor(q); enough {
-			t.Errorf("%+v: what came before the stream was not needed", q)
+			t.Errorf("%+v: joined, want a new stream for older lines", q)
 		}
 	}
 	for _, w := range append(others, first) {
@@ -249,11 +257,11 @@ func TestLogFanout_DifferentQueries(t *testing.T) {
 		<-w.ended
 	}
 	if len(v.streams) != 0 {
-		t.Errorf("%d streams are left", len(v.streams))
+		t.Errorf("%d streams remain", len(v.streams))
 	}
 }
 
-// TestLogFanout_OtherOutputDropped, which came faster than it reads.
+// TestLogFanout_OtherOutputDropped checks that a viewer of stdout gets no count of dropped stderr lines.
 func TestLogFanout_OtherOutputDropped(t *testing.T) {
 	s := &logStream{maxBuffer: new(LogFanout).maxBuffer}
 	at := logCursor{unwanted: unwantedOutputs(LogQuery{Stdout: true})}
@@ -263,8 +271,8 @@ func TestLogFanout_OtherOutputDropped(t *testing.T) {
 	}
 	s.close(nil)
 	for range 2 {
-		pieces, _, _ := s.next(&at)
-		for _, p := range pieces {
+		batch, _, _ := s.next(&at)
+		for _, p := range batch {
 			if p.Stderr || string(p.Data) != "out\n" {
 				t.Errorf("got %+v", p)
 			}
@@ -272,7 +280,7 @@ func TestLogFanout_OtherOutputDropped(t *testing.T) {
 	}
 }
 
-// TestLogFanout_BatchSize also of a log that comes in large pieces, and of its past.
+// TestLogFanout_BatchSize uses large chunks.
 func TestLogFanout_BatchSize(t *testing.T) {
 	s := &logStream{maxBuffer: new(LogFanout).maxBuffer}
 	for range 20 {
@@ -281,7 +289,7 @@ func TestLogFanout_BatchSize(t *testing.T) {
 	s.put(LogChunk{CaughtUp: true})
 	late, ok := s.cursorFor(LogQuery{Stdout: true, Lines: 15})
 	if !ok {
-		t.Fatal("not enough is kept")
+		t.Fatal("not enough is buffered")
 	}
 	for _, c := range []struct {
 		at   logCursor
@@ -289,12 +297,12 @@ func TestLogFanout_BatchSize(t *testing.T) {
 	}{{logCursor{}, 20}, {late, 15}} {
 		lines := 0
 		for {
-			pieces, moved, _ := s.next(&c.at)
-			if moved != nil {
+			batch, changed, _ := s.next(&c.at)
+			if changed != nil {
 				break
 			}
 			size := 0
-			for _, p := range pieces {
+			for _, p := range batch {
 				size += len(p.Data)
 			}
 			if lines += size >> 15; size > maxBatchBytes {
@@ -307,24 +315,23 @@ func TestLogFanout_BatchSize(t *testing.T) {
 	}
 }
 
-// TestLogFanout_SkipsRestOfLine has more pieces of one line than a viewer gets at a time.
+// TestLogFanout_SkipsRestOfLine has a line of more chunks than a batch.
 func TestLogFanout_SkipsRestOfLine(t *testing.T) {
 	s := &logStream{maxBuffer: new(LogFanout).maxBuffer}
-	s.put(LogChunk{Data: []byte("begin\n")})
+	s.put(LogChunk{Data: []byte("start\n")})
 	at := logCursor{number: 1, midLine: [2]bool{true, false}}
 	for range 5 * maxBatchChunks {
 		s.put(LogChunk{Data: []byte(".")})
 	}
 	s.put(LogChunk{Data: []byte("\nend\n")})
 	s.close(nil)
-	pieces, moved, _ := s.next(&at)
-	if len(pieces) != 1 || string(pieces[0].Data) != "end\n" || moved != nil {
-		t.Errorf("got %v", pieces)
+	batch, changed, _ := s.next(&at)
+	if len(batch) != 1 || string(batch[0].Data) != "end\n" || changed != nil {
+		t.Errorf("got %v", batch)
 	}
 }
 
-// TestLogFanout_CountsEveryLine has a viewer fall behind again and again, also before the line that it was first cut
-// off in has ended.
+// TestLogFanout_CountsEveryLine has a viewer that falls behind many times, also in the middle of lines.
 func TestLogFanout_CountsEveryLine(t *testing.T) {
 	skips := 0
 	for range 20 {
@@ -335,13 +342,13 @@ func TestLogFanout_CountsEveryLine(t *testing.T) {
 			fmt.Fprintf(&all, "%d %s\n", i, strings.Repeat("x", rand.IntN(400)))
 		}
 		next, cut := 0, false
-		look := func() {
+		drain := func() {
 			for {
-				pieces, _, _ := s.next(&at)
-				if len(pieces) == 0 {
+				batch, _, _ := s.next(&at)
+				if len(batch) == 0 {
 					return
 				}
-				for _, p := range pieces {
+				for _, p := range batch {
 					if p.Skipped > 0 {
 						skips++
 						next += p.Skipped
@@ -366,15 +373,15 @@ func TestLogFanout_CountsEveryLine(t *testing.T) {
 			n := min(len(text), 1+rand.IntN(32<<10))
 			s.put(LogChunk{Data: []byte(text[:n])})
 			if text = text[n:]; rand.IntN(200) == 0 {
-				look()
+				drain()
 			}
 		}
 		s.close(nil)
 		for range 1000 {
-			look()
+			drain()
 		}
 		if next != lines {
-			t.Errorf("saw or was told of %d lines of %d", next, lines)
+			t.Errorf("saw or counted %d lines of %d", next, lines)
 		}
 	}
 	if skips < 20 {
@@ -392,7 +399,7 @@ func TestLogFanout_BufferShares(t *testing.T) {
 	}
 	var v LogFanout
 	var viewers []testViewer
-	for range 3 { // of different runtimes
+	for range 3 { // different sources
 		source := newSource()
 		viewers = append(viewers, newTestViewer(&v, source, 1))
 		source.write("a\n")
@@ -406,11 +413,11 @@ func TestLogFanout_BufferShares(t *testing.T) {
 		<-w.ended
 	}
 	if got := v.activeStreams.Load(); got != 0 {
-		t.Errorf("got %d streams after all have left, want none", got)
+		t.Errorf("got %d streams after all viewers have left, want none", got)
 	}
 }
 
-// TestLogFanout_ReportsLost also to one who comes later, and costs nobody a line.
+// TestLogFanout_ReportsLost checks that every viewer gets the Lost chunks, and all lines.
 func TestLogFanout_ReportsLost(t *testing.T) {
 	s := &logStream{maxBuffer: new(LogFanout).maxBuffer, query: LogQuery{Lines: -1}, caughtUp: true}
 	at := logCursor{}
@@ -419,7 +426,7 @@ func TestLogFanout_ReportsLost(t *testing.T) {
 	}
 	late, ok := s.cursorFor(LogQuery{Stdout: true, Stderr: true, Lines: 1, Follow: true})
 	if !ok {
-		t.Fatal("not enough is kept")
+		t.Fatal("not enough is buffered")
 	}
 	s.close(nil)
 	for name, tc := range map[string]struct {
@@ -428,11 +435,11 @@ func TestLogFanout_ReportsLost(t *testing.T) {
 	}{"the first": {&at, "a\n<gone>b\n<gone>"}, "a later one": {&late, "b\n<gone>"}} {
 		got := ""
 		for {
-			pieces, _, _ := s.next(tc.at)
-			if len(pieces) == 0 {
+			batch, _, _ := s.next(tc.at)
+			if len(batch) == 0 {
 				break
 			}
-			for _, p := range mergeChunks(pieces) {
+			for _, p := range mergeChunks(batch) {
 				if got += string(p.Data); p.Lost {
 					got += "<gone>"
 				}
@@ -444,8 +451,8 @@ func TestLogFanout_ReportsLost(t *testing.T) {
 	}
 }
 
-// TestLogFanout_PastIsNotBuffered has a viewer who joins and does not read: what it wanted of the past goes with the stream's room,
-// and the viewer is told how many lines that were.
+// TestLogFanout_PastIsNotBuffered has a viewer that joins and does not read. The stream drops the lines that it
+// selected, and the viewer gets their number.
 func TestLogFanout_PastIsNotBuffered(t *testing.T) {
 	s := &logStream{maxBuffer: func() int { return 10_000 }, query: LogQuery{Lines: -1}}
 	write := func(from, to int) {
@@ -458,27 +465,27 @@ func TestLogFanout_PastIsNotBuffered(t *testing.T) {
 	s.put(LogChunk{CaughtUp: true, Container: "c"})
 	at, ok := s.cursorFor(LogQuery{Stdout: true, Stderr: true, Lines: 5})
 	if !ok {
-		t.Fatal("not enough is kept")
+		t.Fatal("not enough is buffered")
 	}
 	write(10, 500)
 	s.close(nil)
 	var skipped [2]int
 	var seen [2]int
 	for {
-		pieces, _, _ := s.next(&at)
-		if len(pieces) == 0 {
+		batch, _, _ := s.next(&at)
+		if len(batch) == 0 {
 			break
 		}
-		for _, p := range pieces {
+		for _, p := range batch {
 			skipped[p.Output()] += p.Skipped
 			seen[p.Output()] += strings.Count(string(p.Data), "\n")
 		}
 	}
 	if seen[0]+skipped[0] != 495 || seen[1]+skipped[1] != 495 || skipped[0] < 400 {
-		t.Errorf("saw %d lines and was told of %d, want 495 of each output", seen, skipped)
+		t.Errorf("saw %d lines and counted %d, want 495 of each output", seen, skipped)
 	}
 	if s.buffers[0].size > 10_000 {
-		t.Errorf("the stream keeps %d bytes", s.buffers[0].size)
+		t.Errorf("the stream buffers %d bytes", s.buffers[0].size)
 	}
 }
 

@@ -8,94 +8,101 @@ import (
 	"time"
 )
 
-// JoinedLog is the log of a task that has a container: what the container runtime holds, and before that what only the files
-// hold, because a runtime keeps less. It implements LogSource.
+// JoinedLog is the log of a task with a container. It reads the container's log and, before that, the older lines that
+// only Nomad's log files contain, because a container runtime retains less. It implements LogSource.
 type JoinedLog struct {
 	Container LogSource
-	Files     LogFiles // nil: they are not to be read
+	Files     LogFiles // nil: do not read log files
 }
 
-// errReadFiles stops reading a container's log: the files hold more, and the two do not fit together.
+// errReadFiles stops reading a container's log: the files contain more, and the two logs cannot be joined.
 var errReadFiles = errors.New("read from files")
 
 // Log implements LogSource.
 func (j JoinedLog) Log(ctx context.Context, in TaskRef, q LogQuery, each func(LogChunk) error) error {
-	passed := false
-	pass := func(p LogChunk) error {
-		passed = true
+	started := false
+	emit := func(p LogChunk) error {
+		started = true
 		return each(p)
 	}
-	ofContainer := q
-	ofContainer.OnRetained = func(ctx context.Context, held RetainedLog) error { return j.readOlder(ctx, in, q, held, pass) }
-	err := j.Container.Log(ctx, in, ofContainer, pass)
-	if passed || err == nil || ctx.Err() != nil || j.Files == nil {
+	containerQuery := q
+	containerQuery.OnRetained = func(ctx context.Context, retained RetainedLog) error {
+		return j.readOlder(ctx, in, q, retained, emit)
+	}
+	err := j.Container.Log(ctx, in, containerQuery, emit)
+	if started || err == nil || ctx.Err() != nil || j.Files == nil {
 		return err
 	}
-	why := ""
+	reason := ""
 	switch {
 	case errors.Is(err, errReadFiles):
-		why = "the log of the container and Nomad's files differ, and the files hold more: reading the files"
+		reason = "the container's log and Nomad's log files differ, and the files contain more: reading the files"
 	case errors.Is(err, ErrLogNotKept):
 		return j.readFilesInstead(ctx, in, q, err, each)
-	case errors.Is(err, ErrNoLog), errors.Is(err, ErrDeclined): // the container was deleted, or a proxy serves no logs
+	case errors.Is(err, ErrNoLog), errors.Is(err, ErrDeclined): // the container was deleted, or a proxy denies access
 	case errors.Is(err, ErrUnreachable), errors.Is(err, ErrForbidden), errors.Is(err, ErrLimitReached):
 		return err
 	default:
-		why = fmt.Sprintf("%v: reading Nomad's files", err)
+		reason = fmt.Sprintf("%v: reading Nomad's log files", err)
 	}
-	whole := q
-	if why != "" && q.AfterContainer == "" && !q.Timestamps {
-		whole.Since = time.Time{}
+	filesQuery := q
+	if reason != "" && q.AfterContainer == "" && !q.Timestamps {
+		filesQuery.Since = time.Time{}
 	}
-	if why != "" && !whole.NeedsContainer() {
+	if reason != "" && !filesQuery.NeedsContainer() {
 		if !q.Since.IsZero() {
-			why += ", which hold no times: what is older than --since is shown too"
+			reason += ", which have no timestamps: lines older than --since are shown as well"
 		}
-		if noted := each(LogChunk{Note: why}); noted != nil {
+		if noted := each(LogChunk{Note: reason}); noted != nil {
 			return noted
 		}
 	}
-	inFiles := j.Files.Log(ctx, in, whole, each)
+	filesErr := j.Files.Log(ctx, in, filesQuery, each)
 	switch {
-	case !errors.Is(inFiles, ErrNoTimestamps):
-		return inFiles
-	case why != "" && !errors.Is(err, errReadFiles):
-		return fmt.Errorf("%w: %w", err, inFiles)
+	case !errors.Is(filesErr, ErrNoTimestamps):
+		return filesErr
+	case reason != "" && !errors.Is(err, errReadFiles):
+		return fmt.Errorf("%w: %w", err, filesErr)
 	case q.Follow && !errors.Is(err, ErrDeclined):
-		return err // there will be a container
+		return err // the container may start later
 	}
-	return inFiles
+	return filesErr
 }
 
-// readFilesInstead reads Nomad's files for a task whose container has no log. Empty files count as no log.
-func (j JoinedLog) readFilesInstead(ctx context.Context, in TaskRef, q LogQuery, never error, each func(LogChunk) error) error {
-	follow, any := q.Follow, false
+// readFilesInstead reads Nomad's log files for a task whose container has no log. It returns notKept if they are empty.
+func (j JoinedLog) readFilesInstead(
+	ctx context.Context, in TaskRef, q LogQuery, notKept error, each func(LogChunk) error,
+) error {
+	follow, found := q.Follow, false
 	q.Follow = false
 	err := j.Files.Log(ctx, in, q, func(p LogChunk) error {
-		any = any || len(p.Data) > 0
+		found = found || len(p.Data) > 0
 		return each(p)
 	})
-	if any && !follow {
+	if found && !follow {
 		return err
 	}
-	return never
+	return notKept
 }
 
-// readOlder passes on what only the files hold of a log.
-func (j JoinedLog) readOlder(ctx context.Context, in TaskRef, q LogQuery, held RetainedLog, each func(LogChunk) error) error {
+// readOlder calls each with the older lines that only the log files contain. Without files, or if they do not help, it
+// emits a note if older lines may be missing.
+func (j JoinedLog) readOlder(
+	ctx context.Context, in TaskRef, q LogQuery, retained RetainedLog, each func(LogChunk) error,
+) error {
 	if j.Files == nil {
-		if held.Rotated {
-			return each(LogChunk{Note: startNote(held) + ": older lines may have been rotated away"})
+		if retained.Rotated {
+			return each(LogChunk{Note: startNote(retained) + ": older lines may have been rotated away"})
 		}
 		return nil
 	}
 	task, known := in.task()
-	if !held.Rotated && (!known || task.Restarts > 0) {
-		return nil // what the files hold besides is of earlier runs
+	if !retained.Rotated && (!known || task.Restarts > 0) {
+		return nil // the rest of the files belongs to earlier runs
 	}
-	final := !held.Rotated
-	for i := range held.Outputs {
-		held.Outputs[i].Complete, held.Outputs[i].Final = !held.Rotated, final
+	final := !retained.Rotated
+	for i := range retained.Outputs {
+		retained.Outputs[i].Complete, retained.Outputs[i].Final = !retained.Rotated, final
 	}
 	noted := false
 	note := func() error {
@@ -103,10 +110,10 @@ func (j JoinedLog) readOlder(ctx context.Context, in TaskRef, q LogQuery, held R
 			return nil
 		}
 		noted = true
-		return each(LogChunk{Note: boundaryNote(q, held, task)})
+		return each(LogChunk{Note: boundaryNote(q, retained, task)})
 	}
 	before := func() error {
-		return j.Files.LogBefore(ctx, in, held.Outputs, q, func(p LogChunk) error {
+		return j.Files.LogBefore(ctx, in, retained.Outputs, q, func(p LogChunk) error {
 			if err := note(); err != nil {
 				return err
 			}
@@ -115,13 +122,13 @@ func (j JoinedLog) readOlder(ctx context.Context, in TaskRef, q LogQuery, held R
 	}
 	err := before()
 	if final && !noted && errors.Is(err, ErrLogMismatch) {
-		// Either the task has written in between, or the container's log breaks off where it is damaged.
-		now, surveyed := j.scanContainer(ctx, in)
-		if surveyed != nil {
-			return surveyed
+		// Either the task has written more in the meantime, or the container's log is damaged and ends early.
+		now, scanErr := j.scanContainer(ctx, in)
+		if scanErr != nil {
+			return scanErr
 		}
-		for i := range held.Outputs {
-			held.Outputs[i].Final = now.Outputs[i].Bytes == held.Outputs[i].Bytes
+		for i := range retained.Outputs {
+			retained.Outputs[i].Final = now.Outputs[i].Bytes == retained.Outputs[i].Bytes
 		}
 		err = before()
 	}
@@ -129,78 +136,88 @@ func (j JoinedLog) readOlder(ctx context.Context, in TaskRef, q LogQuery, held R
 	switch {
 	case err == nil:
 		return nil
-	case noted, ctx.Err() != nil, held.Rotated && errors.Is(err, ErrLimitReached):
+	case noted, ctx.Err() != nil, retained.Rotated && errors.Is(err, ErrLimitReached):
 		return err
 	case errors.Is(err, ErrLogMismatch) && errors.As(err, &other):
 		if (!q.Follow || final) && known && task.Restarts == 0 && other.FilesHoldMore() {
 			return errReadFiles
 		}
-	case !held.Rotated: // there is nothing wrong with the container's log as far as anybody knows
+	case !retained.Rotated: // nothing suggests that the container's log is incomplete
 		return nil
 	}
-	if !held.Rotated {
+	if !retained.Rotated {
 		return nil
 	}
-	return each(LogChunk{Note: fmt.Sprintf("%s: older lines may have been rotated away, and Nomad's files do not help: %v", startNote(held), err)})
+	return each(LogChunk{Note: fmt.Sprintf("%s: older lines may have been rotated away, and Nomad's log files "+
+		"cannot be used: %v", startNote(retained), err)})
 }
 
-// boundaryNote says where the part that comes from files ends.
-func boundaryNote(q LogQuery, held RetainedLog, task Task) string {
-	since := held.Start.UTC().Format(time.RFC3339)
+// boundaryNote returns the note about the time up to which the lines come from log files.
+func boundaryNote(q LogQuery, retained RetainedLog, task Task) string {
+	since := retained.Start.UTC().Format(time.RFC3339)
 	switch {
-	case held.Start.IsZero():
-		return "the container's log is empty: reading Nomad's files, which hold no times"
-	case q.Timestamps:
-		return fmt.Sprintf("lines from before %s are read from Nomad's files, which hold no times: stdout first, then stderr", since)
-	case !held.Rotated:
-		return fmt.Sprintf("the container's log is damaged or was truncated: lines from before %s are read from Nomad's files", since)
-	case !q.Since.IsZero() && (task.Restarts > 0 || q.Since.After(task.Started)):
-		return fmt.Sprintf("lines from before %s are read from Nomad's files, which hold no times: some may be older than --since", since)
+	case retained.Start.IsZero():
+		return "the container's log is empty: reading Nomad's log files, which have no timestamps"
+	case !retained.Rotated && !q.Timestamps:
+		return fmt.Sprintf("the container's log is damaged or was truncated: "+
+			"lines before %s come from Nomad's log files", since)
 	}
-	return fmt.Sprintf("lines from before %s are read from Nomad's files: stdout first, then stderr", since)
+	note := fmt.Sprintf("lines before %s come from Nomad's log files", since)
+	switch {
+	case q.Timestamps:
+		note += ", which have no timestamps: stdout first, then stderr"
+	case !q.Since.IsZero() && (task.Restarts > 0 || q.Since.After(task.Started)):
+		note += ", which have no timestamps: some may be older than --since"
+	default:
+		note += ": stdout first, then stderr"
+	}
+	return note
 }
 
-func startNote(held RetainedLog) string {
-	if held.Start.IsZero() {
+// startNote returns the first part of a note about missing older lines.
+func startNote(retained RetainedLog) string {
+	if retained.Start.IsZero() {
 		return "the log is empty"
 	}
-	return "the log starts at " + held.Start.UTC().Format(time.RFC3339)
+	return "the log starts at " + retained.Start.UTC().Format(time.RFC3339)
 }
 
-// Previous calls each with what a task wrote before it was last restarted: all but what its present container has written.
+// Previous calls each with the log of the runs before the task's last restart: all lines that the current container has
+// not written.
 func (j JoinedLog) Previous(ctx context.Context, in TaskRef, q LogQuery, each func(LogChunk) error) error {
 	q.Follow = false
 	switch {
 	case j.Files == nil:
 		return ErrRunsNotSeparable
 	case q.NeedsContainer():
-		return fmt.Errorf("%w: Nomad's files hold none", ErrNoTimestamps)
+		return fmt.Errorf("%w (Nomad's log files store none)", ErrNoTimestamps)
 	}
-	present, err := j.scanContainer(ctx, in)
+	current, err := j.scanContainer(ctx, in)
 	switch {
 	case errors.Is(err, ErrNoLog):
 		if task, _ := in.task(); task.State == "dead" {
-			return ErrRunsNotSeparable // the files end with the last run, and the one before is wanted
+			return ErrRunsNotSeparable // the files end with the last run, not with the one before
 		}
-		return j.Files.Log(ctx, in, q, each) // they end with the run before the one that is to start
+		return j.Files.Log(ctx, in, q, each) // the next run has not started, so the files end with the previous one
 	case err != nil:
 		return err
-	case present.Rotated:
-		return errors.New("the output of the run before cannot be told from that of this run, which is too long (see: logs -n all)")
+	case current.Rotated:
+		return errors.New("the log of the current run is too long to find where the previous run ends (see: logs -n all)")
 	}
-	for i := range present.Outputs {
-		present.Outputs[i].Lines = 0 // q.Lines are those of the run before
+	for i := range current.Outputs {
+		current.Outputs[i].Lines = 0 // q.Lines counts lines of the previous run only
 	}
-	return j.Files.LogBefore(ctx, in, present.Outputs, q, each)
+	return j.Files.LogBefore(ctx, in, current.Outputs, q, each)
 }
 
-// scanContainer returns what the container's log holds.
+// scanContainer returns a description of the whole container's log.
 func (j JoinedLog) scanContainer(ctx context.Context, in TaskRef) (all RetainedLog, err error) {
 	found := false
-	q := LogQuery{Stdout: true, Stderr: true, Lines: -1, ScanAll: true, OnRetained: func(_ context.Context, held RetainedLog) error {
-		all, found = held, true
+	q := LogQuery{Stdout: true, Stderr: true, Lines: -1, ScanAll: true}
+	q.OnRetained = func(_ context.Context, retained RetainedLog) error {
+		all, found = retained, true
 		return errReadFiles
-	}}
+	}
 	err = j.Container.Log(ctx, in, q, func(LogChunk) error { return errReadFiles })
 	if found {
 		return all, nil
@@ -208,7 +225,7 @@ func (j JoinedLog) scanContainer(ctx context.Context, in TaskRef) (all RetainedL
 	return all, err
 }
 
-// task returns the task as it was when its allocation was read.
+// task returns the task's state at the time when its allocation was read.
 func (p TaskRef) task() (Task, bool) {
 	i := slices.IndexFunc(p.Allocation.Tasks, func(t Task) bool { return t.Name == p.Task })
 	if i < 0 {

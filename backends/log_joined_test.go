@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// fakeContainerLog is the log of a container: some lines of what a task has written.
+// fakeContainerLog is the log of a container.
 type fakeContainerLog struct {
-	lines   []string // "o " or "e " and the text
+	lines   []string // "o " (stdout) or "e " (stderr), and the text
 	rotated bool
 	err     error
 }
@@ -21,25 +21,28 @@ func (c fakeContainerLog) Log(ctx context.Context, _ TaskRef, q LogQuery, each f
 	if c.err != nil {
 		return c.err
 	}
-	held := RetainedLog{Rotated: c.rotated}
-	var pieces []LogChunk
+	retained := RetainedLog{Rotated: c.rotated}
+	var chunks []LogChunk
 	for i, line := range c.lines {
-		p := LogChunk{Stderr: line[0] == 'e', Data: []byte(line[2:] + "\n"), Time: logStart.Add(time.Duration(i) * time.Second)}
-		o := &held.Outputs[p.Output()]
+		p := LogChunk{
+			Stderr: line[0] == 'e', Data: []byte(line[2:] + "\n"),
+			Time: logStart.Add(time.Duration(i) * time.Second),
+		}
+		o := &retained.Outputs[p.Output()]
 		o.Bytes += int64(len(p.Data))
 		o.Lines++
 		o.Head = append(o.Head, p.Data...)
-		pieces = append(pieces, p)
+		chunks = append(chunks, p)
 	}
-	if len(pieces) > 0 {
-		held.Start = logStart
+	if len(chunks) > 0 {
+		retained.Start = logStart
 	}
-	if q.OnRetained != nil && (q.ScanAll || q.Lines < 0 || len(pieces) < q.Lines) {
-		if err := q.OnRetained(ctx, held); err != nil {
+	if q.OnRetained != nil && (q.ScanAll || q.Lines < 0 || len(chunks) < q.Lines) {
+		if err := q.OnRetained(ctx, retained); err != nil {
 			return err
 		}
 	}
-	for _, p := range pieces {
+	for _, p := range chunks {
 		if err := each(p); err != nil {
 			return err
 		}
@@ -47,7 +50,7 @@ func (c fakeContainerLog) Log(ctx context.Context, _ TaskRef, q LogQuery, each f
 	return nil
 }
 
-// fakeFiles are the two logs in files: all that a task has written, of all runs.
+// fakeFiles are Nomad's log files, with all runs of a task.
 type fakeFiles struct {
 	stdout, stderr string
 	err            error
@@ -76,7 +79,9 @@ func (fakeMismatch) Error() string        { return "other" }
 func (fakeMismatch) Is(target error) bool { return target == ErrLogMismatch }
 func (fakeMismatch) FilesHoldMore() bool  { return true }
 
-func (f fakeFiles) LogBefore(_ context.Context, _ TaskRef, newest [2]RetainedOutput, _ LogQuery, each func(LogChunk) error) error {
+func (f fakeFiles) LogBefore(_ context.Context, _ TaskRef, newest [2]RetainedOutput, _ LogQuery,
+	each func(LogChunk) error,
+) error {
 	if f.err != nil {
 		return f.err
 	}
@@ -98,40 +103,118 @@ func (f fakeFiles) LogBefore(_ context.Context, _ TaskRef, newest [2]RetainedOut
 }
 
 func TestJoinedLog(t *testing.T) {
-	const since = "lines from before 2026-11-30T12:00:00Z are read from Nomad's files"
+	const since = "lines before 2026-11-30T12:00:00Z come from Nomad's log files"
+	const olderLost = "older lines may have been rotated away, and Nomad's log files cannot be used: "
 	damaged := errors.New("the docker daemon of node n cannot read the log: unexpected EOF")
 	for name, tc := range map[string]struct {
 		container fakeContainerLog
 		files     fakeFiles
 		restarts  int
 		change    func(*LogQuery)
-		want      string // <note>, then the text
+		want      string // <note> and the text
 		err       error
 	}{
-		"complete":           {fakeContainerLog{lines: []string{"o 1", "e 2"}}, fakeFiles{stdout: "1\n", stderr: "2\n"}, 0, nil, "1\n2\n", nil},
-		"rotated":            {fakeContainerLog{lines: []string{"o 3", "e 4"}, rotated: true}, fakeFiles{stdout: "1\n3\n", stderr: "2\n4\n"}, 0, nil, "<" + since + ": stdout first, then stderr>1\n2\n3\n4\n", nil},
-		"rotated, times":     {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{stdout: "1\n3\n"}, 0, func(q *LogQuery) { q.Timestamps = true }, "<" + since + ", which hold no times: stdout first, then stderr>1\n3\n", nil},
-		"rotated, since":     {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{stdout: "1\n3\n"}, 1, func(q *LogQuery) { q.Since = logStart.Add(-time.Hour) }, "<" + since + ", which hold no times: some may be older than --since>1\n3\n", nil},
-		"rotated everywhere": {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{err: fakeMismatch{}}, 1, nil, "<the log starts at 2026-11-30T12:00:00Z: older lines may have been rotated away, and Nomad's files do not help: other>3\n", nil},
-		"no right to files":  {fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{err: ErrForbidden}, 0, nil, "<the log starts at 2026-11-30T12:00:00Z: older lines may have been rotated away, and Nomad's files do not help: " + ErrForbidden.Error() + ">3\n", nil},
-		"earlier runs":       {fakeContainerLog{lines: []string{"o 3"}}, fakeFiles{stdout: "1\n3\n"}, 1, nil, "3\n", nil},
-		"emptied":            {fakeContainerLog{}, fakeFiles{stdout: "1\n", stderr: "2\n"}, 0, nil, "<the container's log is empty: reading Nomad's files, which hold no times>1\n2\n", nil},
-		"cut at the start":   {fakeContainerLog{lines: []string{"o 3"}}, fakeFiles{stdout: "1\n3\n"}, 0, nil, "<the container's log is damaged or was truncated: " + since + ">1\n3\n", nil},
-		"twice in files":     {fakeContainerLog{lines: []string{"o 1", "o 3"}}, fakeFiles{stdout: "1\n3\n1\n3\n"}, 0, nil, "1\n3\n", nil},
-		"breaks off":         {fakeContainerLog{lines: []string{"o 1"}}, fakeFiles{stdout: "1\n3\n"}, 0, nil, "<the log of the container and Nomad's files differ, and the files hold more: reading the files>1\n3\n", nil},
-		"unreadable":         {fakeContainerLog{err: damaged}, fakeFiles{stdout: "1\n"}, 0, nil, "<" + damaged.Error() + ": reading Nomad's files>1\n", nil},
-		"unreadable, times":  {fakeContainerLog{err: damaged}, fakeFiles{stdout: "1\n"}, 0, func(q *LogQuery) { q.Timestamps = true }, "", damaged},
-		"unreadable, since":  {fakeContainerLog{err: damaged}, fakeFiles{stdout: "1\n"}, 0, func(q *LogQuery) { q.Since = logStart }, "<" + damaged.Error() + ": reading Nomad's files, which hold no times: what is older than --since is shown too>1\n", nil},
-		"no container":       {fakeContainerLog{err: ErrNoLog}, fakeFiles{stdout: "1\n"}, 0, nil, "1\n", nil},
-		"no daemon":          {fakeContainerLog{err: ErrUnreachable}, fakeFiles{stdout: "1\n"}, 0, nil, "", ErrUnreachable},
-		"driver none":        {fakeContainerLog{err: ErrLogNotKept}, fakeFiles{}, 0, nil, "", ErrLogNotKept},
-		"driver none, tail":  {fakeContainerLog{err: ErrLogNotKept}, fakeFiles{}, 0, func(q *LogQuery) { q.Follow = true }, "", ErrLogNotKept},
+		"complete": {
+			fakeContainerLog{lines: []string{"o 1", "e 2"}},
+			fakeFiles{stdout: "1\n", stderr: "2\n"},
+			0,
+			nil, "1\n2\n", nil,
+		},
+		"rotated": {
+			fakeContainerLog{lines: []string{"o 3", "e 4"}, rotated: true},
+			fakeFiles{stdout: "1\n3\n", stderr: "2\n4\n"},
+			0, nil, "<" + since + ": stdout first, then stderr>1\n2\n3\n4\n",
+			nil,
+		},
+		"rotated, times": {
+			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
+			fakeFiles{stdout: "1\n3\n"},
+			0,
+			func(q *LogQuery) { q.Timestamps = true },
+			"<" + since + ", which have no timestamps: stdout first, then stderr>1\n3\n", nil,
+		},
+		"rotated, since": {
+			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
+			fakeFiles{stdout: "1\n3\n"},
+			1,
+			func(q *LogQuery) { q.Since = logStart.Add(-time.Hour) },
+			"<" + since + ", which have no timestamps: some may be older than --since>1\n3\n", nil,
+		},
+		"rotated everywhere": {
+			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
+			fakeFiles{err: fakeMismatch{}},
+			1,
+			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + "other>3\n", nil,
+		},
+		"no right to files": {
+			fakeContainerLog{lines: []string{"o 3"}, rotated: true},
+			fakeFiles{err: ErrForbidden},
+			0,
+			nil, "<the log starts at 2026-11-30T12:00:00Z: " + olderLost + ErrForbidden.Error() + ">3\n", nil,
+		},
+		"earlier runs": {fakeContainerLog{lines: []string{"o 3"}}, fakeFiles{stdout: "1\n3\n"}, 1, nil, "3\n", nil},
+		"emptied": {
+			fakeContainerLog{},
+			fakeFiles{stdout: "1\n", stderr: "2\n"},
+			0, nil,
+			"<the container's log is empty: reading Nomad's log files, which have no timestamps>1\n2\n", nil,
+		},
+		"cut at the start": {
+			fakeContainerLog{lines: []string{"o 3"}},
+			fakeFiles{stdout: "1\n3\n"},
+			0, nil,
+			"<the container's log is damaged or was truncated: " + since + ">1\n3\n", nil,
+		},
+		"twice in files": {
+			fakeContainerLog{lines: []string{"o 1", "o 3"}},
+			fakeFiles{stdout: "1\n3\n1\n3\n"},
+			0, nil,
+			"1\n3\n", nil,
+		},
+		"ends early": {
+			fakeContainerLog{lines: []string{"o 1"}},
+			fakeFiles{stdout: "1\n3\n"},
+			0, nil,
+			"<the container's log and Nomad's log files differ, and the files contain more: reading the files>1\n3\n", nil,
+		},
+		"unreadable": {
+			fakeContainerLog{err: damaged},
+			fakeFiles{stdout: "1\n"},
+			0, nil,
+			"<" + damaged.Error() + ": reading Nomad's log files>1\n", nil,
+		},
+		"unreadable, times": {
+			fakeContainerLog{err: damaged},
+			fakeFiles{stdout: "1\n"},
+			0,
+			func(q *LogQuery) { q.Timestamps = true }, "", damaged,
+		},
+		"unreadable, since": {
+			fakeContainerLog{err: damaged},
+			fakeFiles{stdout: "1\n"},
+			0,
+			func(q *LogQuery) { q.Since = logStart },
+			"<" + damaged.Error() + ": reading Nomad's log files, which have no timestamps: " +
+				"lines older than --since are shown as well>1\n", nil,
+		},
+		"no container": {fakeContainerLog{err: ErrNoLog}, fakeFiles{stdout: "1\n"}, 0, nil, "1\n", nil},
+		"no daemon":    {fakeContainerLog{err: ErrUnreachable}, fakeFiles{stdout: "1\n"}, 0, nil, "", ErrUnreachable},
+		"driver none":  {fakeContainerLog{err: ErrLogNotKept}, fakeFiles{}, 0, nil, "", ErrLogNotKept},
+		"driver none, tail": {
+			fakeContainerLog{err: ErrLogNotKept},
+			fakeFiles{},
+			0, func(q *LogQuery) { q.Follow = true },
+			"", ErrLogNotKept,
+		},
 	} {
 		q := LogQuery{Stdout: true, Stderr: true, Lines: -1}
 		if tc.change != nil {
 			tc.change(&q)
 		}
-		in := TaskRef{Task: "t", Allocation: Allocation{Tasks: []Task{{Name: "t", State: "running", Restarts: tc.restarts, Started: logStart}}}}
+		in := TaskRef{
+			Task:       "t",
+			Allocation: Allocation{Tasks: []Task{{Name: "t", State: "running", Restarts: tc.restarts, Started: logStart}}},
+		}
 		var got strings.Builder
 		err := JoinedLog{tc.container, tc.files}.Log(t.Context(), in, q, func(p LogChunk) error {
 			if p.Note != "" {
@@ -146,14 +229,15 @@ func TestJoinedLog(t *testing.T) {
 	}
 }
 
-// TestJoinedLog_WithoutFiles says where the log starts, if that may not be its start.
+// TestJoinedLog_WithoutFiles checks the note about a rotated log.
 func TestJoinedLog_WithoutFiles(t *testing.T) {
 	for _, rotated := range []bool{false, true} {
 		note := ""
-		err := JoinedLog{Container: fakeContainerLog{lines: []string{"o 3"}, rotated: rotated}}.Log(t.Context(), TaskRef{}, LogQuery{Stdout: true, Lines: -1}, func(p LogChunk) error {
-			note += p.Note
-			return nil
-		})
+		err := JoinedLog{Container: fakeContainerLog{lines: []string{"o 3"}, rotated: rotated}}.Log(t.Context(), TaskRef{},
+			LogQuery{Stdout: true, Lines: -1}, func(p LogChunk) error {
+				note += p.Note
+				return nil
+			})
 		want := ""
 		if rotated {
 			want = "the log starts at 2026-11-30T12:00:00Z: older lines may have been rotated away"
@@ -174,14 +258,15 @@ func TestJoinedLog_Previous(t *testing.T) {
 		"running":          {fakeContainerLog{lines: []string{"o 3", "e 4"}}, "running", "1\n2\n", nil},
 		"between two runs": {fakeContainerLog{err: ErrNoLog}, "pending", "1\n3\n2\n4\n", nil},
 		"finished":         {fakeContainerLog{err: ErrNoLog}, "dead", "", ErrRunsNotSeparable},
-		"out of reach":     {fakeContainerLog{err: ErrUnreachable}, "running", "", ErrUnreachable},
+		"unreachable":      {fakeContainerLog{err: ErrUnreachable}, "running", "", ErrUnreachable},
 	} {
 		in := TaskRef{Task: "t", Allocation: Allocation{Tasks: []Task{{Name: "t", State: tc.state, Restarts: 1}}}}
 		var got strings.Builder
-		err := JoinedLog{tc.container, fakeFiles{stdout: "1\n3\n", stderr: "2\n4\n"}}.Previous(t.Context(), in, LogQuery{Stdout: true, Stderr: true, Lines: 100}, func(p LogChunk) error {
-			got.Write(p.Data)
-			return nil
-		})
+		err := JoinedLog{tc.container, fakeFiles{stdout: "1\n3\n", stderr: "2\n4\n"}}.Previous(t.Context(), in,
+			LogQuery{Stdout: true, Stderr: true, Lines: 100}, func(p LogChunk) error {
+				got.Write(p.Data)
+				return nil
+			})
 		if got.String() != tc.want || !errors.Is(err, tc.err) {
 			t.Errorf("%s: got %q, %v, want %q, %v", name, got.String(), err, tc.want, tc.err)
 		}
@@ -191,7 +276,8 @@ func TestJoinedLog_Previous(t *testing.T) {
 		t.Errorf("without files: got %v", err)
 	}
 	rotated := JoinedLog{fakeContainerLog{lines: []string{"o 3"}, rotated: true}, fakeFiles{}}
-	if err := rotated.Previous(t.Context(), TaskRef{}, LogQuery{Lines: 1}, nil); err == nil || !strings.Contains(err.Error(), "logs -n all") {
+	if err := rotated.Previous(t.Context(), TaskRef{}, LogQuery{Lines: 1}, nil); err == nil ||
+		!strings.Contains(err.Error(), "logs -n all") {
 		t.Errorf("rotated: got %v", err)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"runtime/debug"
 )
 
-// Protect calls f and returns its error, or a *PanicError when it panics. It belongs around what runs in a goroutine
-// of its own and reads what a cluster says: there a panic would end the whole gateway.
+// Protect calls f and returns its error, or a *PanicError if f panics. Use it in goroutines that handle responses of a
+// cluster: a panic there would crash the whole gateway.
 func Protect(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -16,7 +16,7 @@ func Protect(f func() error) (err error) {
 	return f()
 }
 
-// PanicError is a panic that was caught. Its text is for users and says no more than that.
+// PanicError is a recovered panic. Error is for users and contains no details; String is for the operator.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -24,5 +24,5 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return "internal error" }
 
-// String tells the operator.
+// String returns the panic and its stack, for the log.
 func (e *PanicError) String() string { return fmt.Sprintf("%v\n%s", e.Value, e.Stack) }

@@ -8,22 +8,24 @@ import (
 	"time"
 )
 
-// Runtime reaches into tasks: through the container runtime of their node, or through Nomad. Its methods may be called
-// at the same time. An error names what is wrong in words for users.
+// Runtime runs programs in tasks and reads their logs, through the container runtime of the task's node or through
+// Nomad. Its methods are safe for concurrent use. Errors are written for users.
 type Runtime interface {
-	// Exec runs a program in a running task. It returns the exit code, 128+n for one that signal n ended, once the
-	// program has ended and all that it wrote has been written to p.Stdout and p.Stderr. What a child that it leaves in
-	// the background still writes is not waited for.
+	// Exec runs a program in a running task. It returns when the program has exited and all its output has been
+	// written to p.Stdout and p.Stderr. The exit code is 128+n if signal n killed the program. Exec does not wait for
+	// output of background children.
 	//
-	// When ctx ends first, the program gets HUP, then TERM, then KILL within 10 seconds, and the error is the cause of
-	// ctx; a *StillRunningError around it says that the program could not be ended, a *ZombiesError that it was and left zombies.
+	// If ctx ends first, the program gets HUP, then TERM, then KILL within 10 seconds. The error is then the cause of
+	// ctx, wrapped in a *StillRunningError if the program could not be killed, or in a *ZombiesError if it left
+	// zombies.
 	//
-	// Other errors: ErrTaskNotRunning, ErrProgramNotFound, ErrNotExecutable, ErrUnreachable, ErrUnsupported, ErrLimitReached, ErrDeclined, and what
-	// else kept the program from being started or its end from being known.
+	// Other errors: ErrTaskNotRunning, ErrProgramNotFound, ErrNotExecutable, ErrUnreachable, ErrUnsupported,
+	// ErrLimitReached, ErrDeclined, and any other reason why the program could not start or its exit code is unknown.
 	Exec(ctx context.Context, in TaskRef, p Program) (code int, err error)
 
-	// Attach connects to the main process of a running task's container and returns its exit code when it has ended.
-	// When ctx ends first the process goes on, and the error is the cause of ctx. ErrDetached: the keys were pressed.
+	// Attach connects to the main process of a running task's container and returns its exit code when it exits. If ctx
+	// ends first, the process keeps running and the error is the cause of ctx. ErrDetached: the user pressed the detach
+	// keys.
 	Attach(ctx context.Context, in TaskRef, a Attachment) (code int, err error)
 
 	LogSource
@@ -31,15 +33,19 @@ type Runtime interface {
 
 // LogSource reads the logs of tasks.
 type LogSource interface {
-	// Log calls each with the log in pieces, in the order of the source, and returns its error if it has one. Without
-	// q.Follow it returns at the end of what there is. With it, it goes on until the task's container has stopped, or
-	// until ctx ends where a source does not tell that; an interrupted source is asked again, and then nothing comes
-	// twice and nothing is missing, but for what a Piece says is Gone. ErrNoLog: there is none, or none any more.
-	// ErrNoTimestamps: the source has no times or no containers, and q asks for some.
+	// Log calls each with the chunks of the log, in the order of the source. If each returns an error, Log returns
+	// it.
+	//
+	// Without q.Follow, Log returns at the end of the log. With q.Follow, it returns when the task's container has
+	// stopped, or when ctx ends if the source cannot detect that. Log resumes an interrupted log without duplicating
+	// or losing data, except where a chunk is marked Lost.
+	//
+	// ErrNoLog: the log does not exist (any more). ErrNoTimestamps: q needs timestamps or containers, and the source
+	// has none.
 	Log(ctx context.Context, in TaskRef, q LogQuery, each func(LogChunk) error) error
 }
 
-// TaskRef is a task of an allocation, and where it is.
+// TaskRef identifies a task of an allocation and its node.
 type TaskRef struct {
 	Allocation Allocation
 	Task       string
@@ -47,23 +53,30 @@ type TaskRef struct {
 	Node       Node
 }
 
-// Program is what is run in a task.
+// Program is a program to run in a task.
 type Program struct {
-	Argv        []string // Argv[0] is looked up in the task's PATH
-	User        string   // name or ID, with :GROUP if need be; empty: that of the task
-	Dir         string   // empty: that of the task
-	Env         []string // K=V, added to that of the task
-	OptionalEnv []string // K=V, added to that of the task where a runtime can: TERM, and the user's language. No name is in Env too
-	Session     string   // in the program's environment as NOMADCTLD_SESSION, by which it is found again; no other's may begin with it
+	Argv []string // Argv[0] is looked up in the task's PATH
+	User string   // name or ID, optionally with :GROUP; empty: the task's user
+	Dir  string   // empty: the task's working directory
+	Env  []string // K=V, added to the task's environment
 
-	// Stdin is read until its end, which is passed on, or until the program has ended; the last Read may then still
-	// wait, and ends when the caller ends Stdin. It is never closed. An error of it is no end: the program waits for more,
-	// and it is for the caller to end it.
+	// OptionalEnv is K=V as well: TERM and the user's language. It is added if the runtime can set an environment. It
+	// shares no name with Env.
+	OptionalEnv []string
+
+	// Session is in the program's environment as NOMADCTLD_SESSION, so that the program can be found again. No
+	// session may be a prefix of another.
+	Session string
+
+	// Stdin is copied to the program until EOF, which is passed on, or until the program has exited. A Read may still
+	// be blocked then; the caller must unblock it. Stdin is never closed. A read error is not passed on as EOF: the
+	// program waits for more input, and the caller must kill it.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Terminal       Terminal      // nil: none; with one all output goes to Stdout
-	Modes          TerminalModes // for Terminal, before the program starts; where the task has no shell or no stty they are not set
-	Signals        <-chan string // for the program, as SSH names them: INT, TERM, HUP...; may be nil
+
+	Terminal Terminal      // nil: none. With a terminal, all output goes to Stdout
+	Modes    TerminalModes // set before the program starts, if the task has a shell and stty
+	Signals  <-chan string // to send to the program, with SSH's names: INT, TERM, HUP...; may be nil
 }
 
 // SessionVariable is the name of the environment variable that holds Program.Session.
@@ -72,94 +85,91 @@ const SessionVariable = "NOMADCTLD_SESSION"
 // Terminal is the size of a user's terminal.
 type Terminal interface {
 	Size() (columns, rows int) // 0: unknown
-	Resized() <-chan struct{}  // gets a value after a change; several may come as one
+	Resized() <-chan struct{}  // receives a value after one or more changes
 }
 
-// Attachment is how a user attaches to a task.
+// Attachment describes how a user attaches to a task.
 type Attachment struct {
-	Stdin          io.Reader // nil: read-only. Its end is not passed on
+	Stdin          io.Reader // nil: read-only. EOF is not passed on
 	Stdout, Stderr io.Writer
 	Terminal       Terminal // nil: none, or read-only
 	DetachKeys     string   // in Docker's notation; empty: none
 
-	// Where the task has no terminal of its own these, if not nil, take its output in place of Stdout and Stderr, and give its
-	// input in place of Stdin.
+	// If not nil, these are used instead of Stdout, Stderr and Stdin when the task itself has no terminal.
 	PlainStdout, PlainStderr io.Writer
 	PlainStdin               io.Reader
 }
 
-// LogQuery says what of a log is wanted.
+// LogQuery selects a part of a log.
 type LogQuery struct {
 	Stdout, Stderr bool
-	Lines          int       // the last so many of stdout and of stderr each; negative: all
-	Since          time.Time // zero: from the beginning
-	Timestamps     bool      // Piece.Time is wanted
+	Lines          int       // the last lines of stdout and of stderr each; negative: all
+	Since          time.Time // zero: from the start
+	Timestamps     bool      // set LogChunk.Time
 	Follow         bool
-	AfterContainer string // a container, of which no log is wanted, but of the one that takes its place; empty: any
+	AfterContainer string // read the log of the container that replaced this one; empty: any container
 
-	// OnRetained, if not nil, is called before the first piece where q may want more of the past than a source holds. Its error
-	// is that of Log. Sources that keep logs in files do not call it.
+	// OnRetained, if not nil, is called before the first chunk if q may need older lines than the source retains. Log
+	// returns its error. Sources that read log files do not call it.
 	OnRetained func(context.Context, RetainedLog) error
-	// ScanAll says that Older is to be called in any case, with what there is of all of the log.
+	// ScanAll makes the source scan the whole log and call OnRetained in any case.
 	ScanAll bool
 }
 
-// RetainedLog is what a source holds of a log, where that may not be all of it.
+// RetainedLog describes the part of a log that a source still has.
 type RetainedLog struct {
-	Start   time.Time // when its first line was written; zero: it holds none
+	Start   time.Time // of the first line; zero: the log is empty
 	Outputs [2]RetainedOutput
-	Rotated bool // older lines may have been deleted, to judge by the size
+	Rotated bool // judging by the size, older lines may have been deleted
 }
 
-// RetainedOutput is what a source holds of stdout or stderr.
+// RetainedOutput describes the part of stdout or stderr that a source still has.
 type RetainedOutput struct {
 	Bytes    int64
 	Lines    int
-	Head     []byte // the first bytes, by which others find where it begins
+	Head     []byte // the first bytes, to find this part in another source
 	Tail     []byte // the last bytes
-	Complete bool   // nothing has been deleted by rotation, so files that begin with it hold nothing older
-	Final    bool   // nothing has been written after it, so files that end with something else are another log
+	Complete bool   // never rotated: log files that start with Head contain nothing older
+	Final    bool   // complete up to now: log files that do not end with Tail are a different log
 }
 
-// LogFiles is a source that keeps logs in files, which may go back further than what another source holds.
+// LogFiles is a source that reads log files. They may contain older lines than another source retains.
 type LogFiles interface {
 	LogSource
 
-	// LogBefore calls each with what the files hold from before the newest part of a log: the last lines before it so that
-	// there are q.Lines with it, or all, but no files that were last written to before q.Since where that can be known.
-	// ErrLogMismatch: the files do not hold the newest part.
+	// LogBefore calls each with the part of the log before its newest part, which another source has already returned.
+	// It returns as many lines as are missing to q.Lines, or all. It leaves out files that were last modified before
+	// q.Since, if it can find out. ErrLogMismatch: the files do not contain the newest part.
 	LogBefore(ctx context.Context, in TaskRef, newest [2]RetainedOutput, q LogQuery, each func(LogChunk) error) error
 }
 
-// LogChunk is a part of a log. Data is valid during the call only and may end anywhere, in the middle of a line too.
+// LogChunk is a part of a log. Data is valid during the call only and may end in the middle of a line. Data is empty in
+// chunks with a Note, or that are Lost, Skipped or CaughtUp.
 type LogChunk struct {
 	Stderr bool
-	Time   time.Time // when it was written; zero: not known. Where times are wanted, a piece is of one line
+	Time   time.Time // zero: not known. With LogQuery.Timestamps, a chunk is at most one line
 	Data   []byte
-	// Note is a remark for the user, who reads it apart from the log; Data is empty then.
-	Note string
-	// Unordered says that the source does not know the order of stdout and stderr.
-	Unordered bool
-	// Lost says that the source has deleted something here before it was read, or may have; Data is empty then.
-	Lost bool
-	// Skipped is how many lines, in whole or in part, a viewer of a shared stream has missed here; Data is empty then.
-	Skipped int
 
-	// In a log that is followed one piece is Live, without Data: what there was has been passed on, and now comes what is
-	// new. It names the Container whose log it is; empty: that of no container.
+	Note      string // a message for the user, not part of the log
+	Unordered bool   // the source does not know the order of stdout and stderr
+	Lost      bool   // the source has, or may have, deleted data here before it was read
+	Skipped   int    // number of lines, or parts of lines, that a slow viewer of a shared log has missed here
+
+	// A followed log contains one chunk with CaughtUp, between the existing data and new data. It names the Container
+	// whose log it is; empty: none.
 	CaughtUp  bool
 	Container string
 }
 
-// NeedsContainer reports whether q asks for what only a container's log has: times, and its being another's.
+// NeedsContainer reports whether only a container's log can answer q: log files have neither times nor containers.
 func (q LogQuery) NeedsContainer() bool {
 	return q.Timestamps || !q.Since.IsZero() || q.AfterContainer != ""
 }
 
-// isNotice reports whether the piece is not a part of the log, but about it.
+// isNotice reports whether the chunk is not log data but a message about the log.
 func (p LogChunk) isNotice() bool { return p.Lost || p.Note != "" }
 
-// Output returns 0 for a piece of stdout and 1 for one of stderr.
+// Output returns 0 for stdout and 1 for stderr.
 func (p LogChunk) Output() int {
 	if p.Stderr {
 		return 1
@@ -167,56 +177,57 @@ func (p LogChunk) Output() int {
 	return 0
 }
 
-// What can be wrong with a task, a program or a log.
+// Errors about a task, a program or a log.
 var (
-	ErrTaskNotRunning   = errors.New("is not running")
-	ErrProgramNotFound  = errors.New("not found")
-	ErrNotExecutable    = errors.New("cannot be executed")
-	ErrUnsupported      = errors.New("cannot be done")
+	ErrTaskNotRunning   = errors.New("task is not running")
+	ErrProgramNotFound  = errors.New("program not found")
+	ErrNotExecutable    = errors.New("program is not executable")
+	ErrUnsupported      = errors.New("not supported")
 	ErrDetached         = errors.New("detached")
-	ErrNoLog            = errors.New("there is no log")
+	ErrNoLog            = errors.New("log not found")
 	ErrLogDisabled      = errors.New("the job disables logs for this task")
-	ErrLogNotKept       = errors.New("no log can be read")
-	ErrLogMismatch      = errors.New("the two sources of the log differ")
-	ErrRunsNotSeparable = errors.New("Nomad's files hold all runs of a task in one log, without marks between them")
-	ErrNoTimestamps     = errors.New("the log has no times")
+	ErrLogNotKept       = errors.New("the log is not stored")
+	ErrLogMismatch      = errors.New("the container's log and Nomad's log files differ")
+	ErrRunsNotSeparable = errors.New("Nomad's log files do not separate the runs of a task")
+	ErrNoTimestamps     = errors.New("the log has no timestamps")
 	ErrLimitReached     = errors.New("too many programs or logs are open")
 
-	// ErrDeclined: the runtime has answered that it does not serve such requests. It has started nothing and read no input,
-	// so another runtime may be asked.
-	ErrDeclined = errors.New("the runtime declines the request")
+	// ErrDeclined: the runtime does not serve this kind of request. It has started nothing and read no input, so the
+	// caller may try another runtime.
+	ErrDeclined = errors.New("the runtime declined the request")
 )
 
-// StillRunningError is a program that runs on although it should have been ended.
+// StillRunningError reports that a program could not be killed.
 type StillRunningError struct {
-	Cause error // why it should
-	Err   error // why it could not
+	Cause error // why it was to be killed
+	Err   error // why that failed
 }
 
 func (e *StillRunningError) Error() string {
-	return fmt.Sprintf("%v; its program may still run: %v", e.Cause, e.Err)
+	return fmt.Sprintf("%v; the program may still be running: %v", e.Cause, e.Err)
 }
 func (e *StillRunningError) Unwrap() error { return e.Cause }
 
-// Killer ends programs to which nobody has a connection any more.
+// Killer kills programs that have lost their connection.
 type Killer interface {
-	// Kill ends the program whose Program.Session is session, in a running task: it gets HUP, then TERM, then KILL within
-	// 10 seconds. found is false if no such program runs. ErrTaskNotRunning: the task does not run either. ErrUnsupported: programs
-	// cannot be found in this task.
+	// Kill kills the program with this Program.Session in a running task, with HUP, then TERM, then KILL within 10
+	// seconds. It returns false if the program is not running. ErrTaskNotRunning: the task is not running either.
+	// ErrUnsupported: programs cannot be found in this task.
 	Kill(ctx context.Context, in TaskRef, session string) (found bool, err error)
 }
 
-// ZombiesError is a program that was ended, in a task whose first process does not reap what it inherits.
+// ZombiesError reports that a program was killed and left zombies, because the task's init process does not reap them.
 type ZombiesError struct {
-	Cause error // why it was ended
-	Count int   // ended processes that stay in the task, those of other programs included
+	Cause error // why it was killed
+	Count int   // zombies in the task, including those of other programs
 }
 
 func (e *ZombiesError) Error() string {
-	left := "1 zombie process is"
+	left := "1 zombie process remains"
 	if e.Count != 1 {
-		left = fmt.Sprintf("%d zombie processes are", e.Count)
+		left = fmt.Sprintf("%d zombie processes remain", e.Count)
 	}
-	return fmt.Sprintf("%v; %s left in the task, because its first process does not reap them (set init = true in the job's docker config)", e.Cause, left)
+	return fmt.Sprintf("%v; %s in the task because its init process does not reap them"+
+		" (set init = true in the job's docker config)", e.Cause, left)
 }
 func (e *ZombiesError) Unwrap() error { return e.Cause }

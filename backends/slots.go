@@ -9,40 +9,44 @@ import (
 	"time"
 )
 
-// Slots shares a number of slots out among users. A user may always have a third of them. More they get only while a third
-// stays free, so that one user alone never has all. Who waits is served round robin by user: first the user with the fewest
-// slots, of several the one who was served longest ago.
+// Slots is a semaphore that is fair to users. A user may always use a third of the slots, and more only while another
+// third stays free, so that one user cannot take all. Waiting requests are served round robin by user: the user with
+// the fewest slots first, then the one who was served longest ago.
 type Slots struct {
-	label       string // for users: what ErrLimitReached is about
+	label       string // completes the text of ErrLimitReached, as in "through Nomad"
 	capacity    int
-	guaranteed  int           // what a user may always have, and what more than that leaves free
-	waitTimeout time.Duration // for a slot; 0: as long as the context, however many wait
+	guaranteed  int           // slots a user may always use; a user with more must leave as many free
+	waitTimeout time.Duration // 0: wait until the context ends, without a limit of waiting requests
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	inUse      int
 	heldBy     map[string]int // by user
-	lastServed map[string]int // by user who holds or awaits something: when they were last given one
-	serveCount int            // counts what was given
-	queue      []*slotRequest // in the order of their coming
+	lastServed map[string]int // serveCount at the last grant, by user with a slot or a request
+	serveCount int            // number of grants
+	queue      []*slotRequest // in order of arrival
 }
 
+// slotRequest is a request for n slots.
 type slotRequest struct {
 	user    string
 	n       int
-	granted chan struct{} // closed once it has its slots
+	granted chan struct{} // closed when the slots are granted
 }
 
-// maxWaiting is how many requests of one user may wait for slots.
+// maxWaiting limits the waiting requests of one user.
 const maxWaiting = 16
 
-// NewSlots returns size slots. A request that waits longer than wait gets ErrLimitReached.
-func NewSlots(what string, size int, wait time.Duration) *Slots {
-	return &Slots{label: what, capacity: size, guaranteed: max(1, size/3), waitTimeout: wait, heldBy: map[string]int{}, lastServed: map[string]int{}}
+// NewSlots returns capacity slots. A request that waits longer than waitTimeout fails with ErrLimitReached.
+func NewSlots(label string, capacity int, waitTimeout time.Duration) *Slots {
+	return &Slots{
+		label: label, capacity: capacity, guaranteed: max(1, capacity/3), waitTimeout: waitTimeout,
+		heldBy: map[string]int{}, lastServed: map[string]int{},
+	}
 }
 
-// Acquire takes n slots at once for the user of ctx, and returns a function that gives them back. It waits for them, and
-// returns ErrLimitReached after that, or when too many requests of the user wait already.
-func (s *Slots) Acquire(ctx context.Context, n int) (leave func(), err error) {
+// Acquire waits for n slots for the user of ctx and returns a function that releases them. It returns ErrLimitReached
+// if it waits too long or if too many requests of the user are already waiting.
+func (s *Slots) Acquire(ctx context.Context, n int) (release func(), err error) {
 	r := &slotRequest{user: UserOf(ctx), n: n, granted: make(chan struct{})}
 	s.mu.Lock()
 	waiting := 0
@@ -64,27 +68,28 @@ func (s *Slots) Acquire(ctx context.Context, n int) (leave func(), err error) {
 	return s.await(ctx, r)
 }
 
-func (s *Slots) await(ctx context.Context, r *slotRequest) (leave func(), err error) {
+// await waits until r has its slots, the timeout or the end of ctx.
+func (s *Slots) await(ctx context.Context, r *slotRequest) (release func(), err error) {
 	var late <-chan time.Time
 	if s.waitTimeout > 0 {
 		timer := time.NewTimer(s.waitTimeout)
 		defer timer.Stop()
 		late = timer.C
 	}
-	leave = sync.OnceFunc(func() { s.release(r) })
+	release = sync.OnceFunc(func() { s.release(r) })
 	select {
 	case <-r.granted:
-		return leave, nil
+		return release, nil
 	case <-late:
 	case <-ctx.Done():
 		if err = context.Cause(ctx); errors.Is(err, context.DeadlineExceeded) {
-			err = nil // time is up here too
+			err = nil // treated like waitTimeout
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.isGranted() && err == nil {
-		return leave, nil
+		return release, nil
 	}
 	if err == nil {
 		err = s.limitError(r.user)
@@ -98,7 +103,7 @@ func (s *Slots) await(ctx context.Context, r *slotRequest) (leave func(), err er
 	return nil, err
 }
 
-// isGranted reports whether r has its slots. They are given under Slots.mu.
+// isGranted reports whether r has its slots. Slots.mu guards the grant.
 func (r *slotRequest) isGranted() bool {
 	select {
 	case <-r.granted:
@@ -108,6 +113,7 @@ func (r *slotRequest) isGranted() bool {
 	}
 }
 
+// release frees the slots of r and grants them to waiting requests.
 func (s *Slots) release(r *slotRequest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,7 +121,7 @@ func (s *Slots) release(r *slotRequest) {
 	s.grant()
 }
 
-// takeBack takes the slots of r back. The caller holds mu.
+// takeBack marks the slots of r as free. The caller holds mu.
 func (s *Slots) takeBack(r *slotRequest) {
 	s.inUse -= r.n
 	if s.heldBy[r.user] -= r.n; s.heldBy[r.user] == 0 {
@@ -124,21 +130,21 @@ func (s *Slots) takeBack(r *slotRequest) {
 	s.forgetUser(r.user)
 }
 
-// dequeue takes r out of the queue. The caller holds mu.
+// dequeue removes r from the queue. The caller holds mu.
 func (s *Slots) dequeue(r *slotRequest) {
 	s.queue = slices.DeleteFunc(s.queue, func(other *slotRequest) bool { return other == r })
 	s.forgetUser(r.user)
 }
 
-// forgetUser removes what is remembered of a user who neither has nor awaits anything. The caller holds mu.
+// forgetUser deletes the state of a user without slots and requests. The caller holds mu.
 func (s *Slots) forgetUser(user string) {
 	if s.heldBy[user] == 0 && !slices.ContainsFunc(s.queue, func(r *slotRequest) bool { return r.user == user }) {
 		delete(s.lastServed, user)
 	}
 }
 
-// grant gives free slots to waiting requests. If the next request needs more slots than are free, all others wait too, so
-// that it cannot starve. The caller holds mu.
+// grant gives free slots to waiting requests. If the next request needs more slots than are free, all others wait as
+// well, so that it cannot starve. The caller holds mu.
 func (s *Slots) grant() {
 	for {
 		next := s.next()
@@ -154,7 +160,7 @@ func (s *Slots) grant() {
 	}
 }
 
-// next returns the request that is to be served next; nil: none may be. The caller holds mu.
+// next returns the request to serve next, or nil. The caller holds mu.
 func (s *Slots) next() (next *slotRequest) {
 	for _, r := range s.queue {
 		if s.heldBy[r.user]+r.n > s.guaranteed && s.capacity-s.inUse-r.n < s.guaranteed {
@@ -168,36 +174,37 @@ func (s *Slots) next() (next *slotRequest) {
 	return next
 }
 
-// InUse returns how many slots are taken.
+// InUse returns the number of slots in use.
 func (s *Slots) InUse() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.inUse
 }
 
-// limitError is the error for a user who gets no slot. The caller holds mu.
+// limitError returns the error for a user who gets no slot. The caller holds mu.
 func (s *Slots) limitError(user string) error {
-	return fmt.Errorf("%w %s: %d of %d slots are in use, %d of them by you (more than %d only while %d stay free): close one, or try again in a minute",
+	return fmt.Errorf("%w %s: %d of %d slots are in use, %d of them by you (more than %d only while %d stay free); "+
+		"close one or retry in a minute",
 		ErrLimitReached, s.label, s.inUse, s.capacity, s.heldBy[user], s.guaranteed, s.guaranteed)
 }
 
-// Quota bounds what each user has at the same time.
+// Quota limits the number of something for each user on each cluster.
 type Quota struct {
-	label string // for users: what there are too many of
+	label string // the limited things, such as programs
 	limit int
 
 	mu     sync.Mutex
-	heldBy map[string]int // by user and where; guarded by mu
+	heldBy map[string]int // by user and cluster; guarded by mu
 }
 
-// NewQuota returns a quota of limit for each user.
-func NewQuota(what string, limit int) *Quota {
-	return &Quota{label: what, limit: limit, heldBy: map[string]int{}}
+// NewQuota returns a quota with a limit for each user and cluster.
+func NewQuota(label string, limit int) *Quota {
+	return &Quota{label: label, limit: limit, heldBy: map[string]int{}}
 }
 
-// Acquire counts one more for the user of ctx on a cluster, and returns a function that ends it; ErrLimitReached: there are too many.
-// A nil Quota has no limit.
-func (q *Quota) Acquire(ctx context.Context, cluster string) (leave func(), err error) {
+// Acquire counts one more for the user of ctx on a cluster and returns a function that releases it. It returns
+// ErrLimitReached if the user has reached the limit. A nil Quota has no limit.
+func (q *Quota) Acquire(ctx context.Context, cluster string) (release func(), err error) {
 	if q == nil {
 		return func() {}, nil
 	}
@@ -205,7 +212,8 @@ func (q *Quota) Acquire(ctx context.Context, cluster string) (leave func(), err 
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.heldBy[key] >= q.limit {
-		return nil, fmt.Errorf("%w: the limit is %d %s of user %s on one cluster: close one, then try again", ErrLimitReached, q.limit, q.label, UserOf(ctx))
+		return nil, fmt.Errorf("%w: user %s may open %d %s on one cluster; close one and retry",
+			ErrLimitReached, UserOf(ctx), q.limit, q.label)
 	}
 	q.heldBy[key]++
 	return sync.OnceFunc(func() {

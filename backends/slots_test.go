@@ -17,24 +17,25 @@ func asUser(user string) context.Context { return WithUser(context.Background(),
 func TestSlots_UserLeavesAThird(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSlots("through Nomad", 24, 5*time.Second)
-		var leaves []func()
+		var releases []func()
 		for {
 			begin := time.Now()
-			leave, err := s.Acquire(asUser("ann"), 1)
+			release, err := s.Acquire(asUser("ann"), 1)
 			if err != nil {
 				if time.Since(begin) != 5*time.Second {
 					t.Errorf("refused after %s, want 5s", time.Since(begin))
 				}
-				want := "too many programs or logs are open through Nomad: 16 of 24 slots are in use, 16 of them by you (more than 8 only while 8 stay free): close one, or try again in a minute"
+				want := "too many programs or logs are open through Nomad: 16 of 24 slots are in use, 16 of them by you " +
+					"(more than 8 only while 8 stay free); close one or retry in a minute"
 				if !errors.Is(err, ErrLimitReached) || err.Error() != want {
 					t.Errorf("got %v, want %s", err, want)
 				}
 				break
 			}
-			leaves = append(leaves, leave)
+			releases = append(releases, release)
 		}
-		if len(leaves) != 16 {
-			t.Errorf("ann has %d of 24 slots, want 16", len(leaves))
+		if len(releases) != 16 {
+			t.Errorf("ann has %d of 24 slots, want 16", len(releases))
 		}
 		begin := time.Now()
 		for range 8 {
@@ -48,8 +49,8 @@ func TestSlots_UserLeavesAThird(t *testing.T) {
 		if _, err := s.Acquire(asUser("eve"), 1); !errors.Is(err, ErrLimitReached) {
 			t.Errorf("got %v", err)
 		}
-		leaves[0]()
-		leaves[0]() // more than once does no harm
+		releases[0]()
+		releases[0]() // a second call has no effect
 		if s.InUse() != 23 {
 			t.Errorf("%d are taken, want 23", s.InUse())
 		}
@@ -61,18 +62,18 @@ func TestSlots_RoundRobinByUser(t *testing.T) {
 		s := NewSlots("", 3, time.Hour)
 		var first []func()
 		for _, user := range []string{"x", "y", "z"} {
-			leave, err := s.Acquire(asUser(user), 1)
+			release, err := s.Acquire(asUser(user), 1)
 			if err != nil {
 				t.Fatal(err)
 			}
-			first = append(first, leave)
+			first = append(first, release)
 		}
 		var mu sync.Mutex
 		var order []string
 		var all sync.WaitGroup
 		want := func(user string) {
 			all.Go(func() {
-				leave, err := s.Acquire(asUser(user), 1)
+				release, err := s.Acquire(asUser(user), 1)
 				if err != nil {
 					t.Error(err)
 					return
@@ -81,7 +82,7 @@ func TestSlots_RoundRobinByUser(t *testing.T) {
 				order = append(order, user)
 				mu.Unlock()
 				time.Sleep(time.Second)
-				leave()
+				release()
 			})
 			synctest.Wait()
 		}
@@ -91,7 +92,7 @@ func TestSlots_RoundRobinByUser(t *testing.T) {
 		want("bob")
 		want("bob")
 		want("eve")
-		first[0]() // one slot for all of them; y and z keep theirs
+		first[0]() // one free slot for all; y and z keep their slots
 		all.Wait()
 		if got := strings.Join(order, " "); got != "ann bob eve ann bob ann ann ann" {
 			t.Errorf("served %s", got)
@@ -102,7 +103,7 @@ func TestSlots_RoundRobinByUser(t *testing.T) {
 func TestSlots_MaxWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSlots("", 1, time.Hour)
-		leave, err := s.Acquire(asUser("x"), 1)
+		release, err := s.Acquire(asUser("x"), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,16 +124,16 @@ func TestSlots_MaxWaiting(t *testing.T) {
 		served := make(chan struct{})
 		go func() {
 			defer close(served)
-			if leave, err := s.Acquire(asUser("bob"), 1); err != nil {
+			if release, err := s.Acquire(asUser("bob"), 1); err != nil {
 				t.Errorf("another user: %v", err)
 			} else {
-				leave()
+				release()
 			}
 		}()
 		synctest.Wait()
 		cancel(over)
 		all.Wait()
-		leave()
+		release()
 		<-served
 		if s.InUse() != 0 || len(s.queue)+len(s.heldBy)+len(s.lastServed) != 0 {
 			t.Errorf("left over: %d taken, %d waiting, %v, %v", s.InUse(), len(s.queue), s.heldBy, s.lastServed)
@@ -140,7 +141,7 @@ func TestSlots_MaxWaiting(t *testing.T) {
 	})
 }
 
-// TestSlots_NoStarvation lets users with many and with few requests, of one slot and of two, come and go at random.
+// TestSlots_NoStarvation has users with many and with few requests, for one slot and for two, at random times.
 func TestSlots_NoStarvation(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
@@ -157,7 +158,7 @@ func TestSlots_NoStarvation(t *testing.T) {
 						for range 30 {
 							time.Sleep(pause)
 							begin := time.Now()
-							leave, err := s.Acquire(asUser(name), n)
+							release, err := s.Acquire(asUser(name), n)
 							if err != nil {
 								t.Error(err)
 								return
@@ -171,7 +172,7 @@ func TestSlots_NoStarvation(t *testing.T) {
 							s.mu.Unlock()
 							mu.Unlock()
 							time.Sleep(time.Second)
-							leave()
+							release()
 						}
 					})
 				}
@@ -189,16 +190,17 @@ func TestSlots_NoStarvation(t *testing.T) {
 
 func TestQuota(t *testing.T) {
 	q := NewQuota("programs", 2)
-	var leaves []func()
+	var releases []func()
 	for range 2 {
-		leave, err := q.Acquire(asUser("ann"), "a")
+		release, err := q.Acquire(asUser("ann"), "a")
 		if err != nil {
 			t.Fatal(err)
 		}
-		leaves = append(leaves, leave)
+		releases = append(releases, release)
 	}
 	_, err := q.Acquire(asUser("ann"), "a")
-	if want := "too many programs or logs are open: the limit is 2 programs of user ann on one cluster: close one, then try again"; !errors.Is(err, ErrLimitReached) || err.Error() != want {
+	want := "too many programs or logs are open: user ann may open 2 programs on one cluster; close one and retry"
+	if !errors.Is(err, ErrLimitReached) || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	for user, cluster := range map[string]string{"ann": "b", "bob": "a"} {
@@ -206,8 +208,8 @@ func TestQuota(t *testing.T) {
 			t.Errorf("%s on %s: %v", user, cluster, err)
 		}
 	}
-	leaves[0]()
-	leaves[0]()
+	releases[0]()
+	releases[0]()
 	if _, err := q.Acquire(asUser("ann"), "a"); err != nil {
 		t.Error(err)
 	}

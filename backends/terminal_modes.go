@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// TerminalModes are the modes of a user's terminal, such as which character erases and whether input is UTF-8, as SSH
-// encodes them (RFC 4254, section 8, and RFC 8160): opcode to value. nil: none are known.
+// TerminalModes are the modes of a user's terminal, such as the erase character, as SSH encodes them (RFC 4254, section
+// 8, and RFC 8160): opcode to value. nil: not known.
 type TerminalModes map[byte]uint32
 
-// Opcodes that something here asks for by name.
+// Opcodes that this project uses by name.
 const (
 	ModeIntr    = 1 // VINTR
 	ModeQuit    = 2
@@ -25,8 +25,8 @@ const (
 	ModeEcho    = 53
 )
 
-// charModes are the opcodes of control characters, flagModes those of switches, with the names that stty has for them on
-// Linux. Those of modes that Linux has not, or that not every stty knows (discard, pendin, the speeds), are left out.
+// charModes maps the opcodes of control characters to the names of Linux's stty, flagModes those of flags. It omits
+// modes that Linux does not have or that some implementations of stty do not know (discard, pendin, the speeds).
 var (
 	charModes = map[byte]string{
 		1: "intr", 2: "quit", 3: "erase", 4: "kill", 5: "eof", 6: "eol", 7: "eol2", 8: "start", 9: "stop", 10: "susp",
@@ -44,13 +44,13 @@ var (
 
 const (
 	opcodeEnd    = 0
-	maxOpcode    = 159 // of those with a uint32; at what is above parsing stops
-	charDisabled = 255 // for a control character: there is none
-	maxModes     = 160 // entries; more cannot mean anything
+	maxOpcode    = 159 // opcodes above it have no uint32 value: parsing stops there
+	charDisabled = 255 // value of a disabled control character
+	maxModes     = 160 // entries
 	modeSize     = 1 + 4
 )
 
-// ParseTerminalModes reads the modes of a pty-req. Unknown ones are skipped; what is cut short, or too long, is an error.
+// ParseTerminalModes parses the modes of a pty-req. It skips unknown modes and rejects truncated or too long input.
 func ParseTerminalModes(encoded string) (TerminalModes, error) {
 	modes := TerminalModes{}
 	for entries := 0; len(encoded) > 0; entries++ {
@@ -59,7 +59,7 @@ func ParseTerminalModes(encoded string) (TerminalModes, error) {
 		case opcode == opcodeEnd || opcode > maxOpcode:
 			return modes, nil
 		case len(encoded) < modeSize:
-			return nil, fmt.Errorf("terminal mode %d is cut short", opcode)
+			return nil, fmt.Errorf("terminal mode %d is truncated", opcode)
 		case entries == maxModes:
 			return nil, fmt.Errorf("more than %d terminal modes", maxModes)
 		}
@@ -69,7 +69,7 @@ func ParseTerminalModes(encoded string) (TerminalModes, error) {
 	return modes, nil
 }
 
-// Char returns the control character with this opcode; ok is false if the modes do not say, and none is 0.
+// Char returns the control character with this opcode, 0 if it is disabled. ok is false if the modes do not contain it.
 func (m TerminalModes) Char(opcode byte) (char byte, ok bool) {
 	value, ok := m[opcode]
 	if value >= charDisabled {
@@ -78,14 +78,14 @@ func (m TerminalModes) Char(opcode byte) (char byte, ok bool) {
 	return byte(value), ok
 }
 
-// IsOff reports whether the modes say that this switch is off.
+// IsOff reports whether the modes contain this flag with the value off.
 func (m TerminalModes) IsOff(opcode byte) bool {
 	value, ok := m[opcode]
 	return ok && value == 0
 }
 
-// Stty returns the words with which stty sets the modes: control characters in pairs of a name and a value, and switches. In
-// each are only letters, digits, spaces, - and ^, so that a shell can take the words apart.
+// Stty returns arguments for stty that set the modes: control characters as pairs of name and value, and flags. They
+// contain only letters, digits, spaces, - and ^, so that a shell can split them.
 func (m TerminalModes) Stty() (chars, flags string) {
 	var pairs, words []string
 	for opcode := range byte(maxOpcode + 1) {
@@ -98,7 +98,7 @@ func (m TerminalModes) Stty() (chars, flags string) {
 		}
 		if name := flagModes[opcode]; name != "" {
 			if value == 0 {
-				// cs7 and cs8 are sizes: one is set by the other.
+				// cs7 and cs8 are sizes: setting one unsets the other.
 				if name == "cs7" || name == "cs8" {
 					continue
 				}
@@ -110,7 +110,8 @@ func (m TerminalModes) Stty() (chars, flags string) {
 	return strings.Join(pairs, " "), strings.Join(words, " ")
 }
 
-// sttyChar is a control character as every stty reads it. A number of one digit would be the digit.
+// sttyChar returns a control character in a form that every stty accepts. stty would take a one-digit number for the
+// digit.
 func sttyChar(value uint32) string {
 	switch {
 	case value == 0 || value >= charDisabled:

@@ -38,8 +38,11 @@ func TestTerminalModes_Stty(t *testing.T) {
 		modes        TerminalModes
 		chars, flags string
 	}{
-		"none":              {nil, "", ""},
-		"characters":        {TerminalModes{1: 3, 3: 8, 4: 127, 5: '9', 6: 255, 7: 0, 8: 200, 9: 1 << 31}, "intr ^C erase ^H kill 127 eof 57 eol undef eol2 undef start 200 stop undef", ""},
+		"none": {nil, "", ""},
+		"characters": {
+			TerminalModes{1: 3, 3: 8, 4: 127, 5: '9', 6: 255, 7: 0, 8: 200, 9: 1 << 31},
+			"intr ^C erase ^H kill 127 eof 57 eol undef eol2 undef start 200 stop undef", "",
+		},
 		"switches":          {TerminalModes{42: 1, 53: 0, 38: 7, 93: 0}, "", "ixon iutf8 -echo -parodd"},
 		"sizes of a byte":   {TerminalModes{90: 0, 91: 1}, "", "cs8"},
 		"what stty has not": {TerminalModes{11: 25, 15: 15, 17: 20, 18: 15, 62: 1, 120: 1, 128: 9600, 129: 9600}, "", ""},

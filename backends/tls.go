@@ -8,18 +8,18 @@ import (
 	"os"
 )
 
-// TLS names the PEM files for encrypted connections. Cert and Key come together or not at all.
+// TLS names the PEM files for encrypted connections. Cert and Key are set both or not at all.
 type TLS struct {
-	CA         string // certificates to trust instead of the system's
-	Cert, Key  string // to show; read anew for each connection
-	ServerName string // to expect in the other side's certificate instead of the host
+	CA         string // CA certificates to trust instead of the system's
+	Cert, Key  string // client certificate; read again for each connection
+	ServerName string // expected in the server's certificate instead of the host
 }
 
-// ErrClientCertificate is a certificate or key that could be read when the gateway began, and cannot any more.
+// ErrClientCertificate reports that a certificate or key, which was valid when the gateway started, cannot be read now.
 var ErrClientCertificate = errors.New("the gateway's certificate cannot be read")
 
-// Load reads the files; nil without any setting. One that is missing is an error, and never a connection that is not
-// verified, as it is in some clients' own ways of reading them.
+// Load reads the files. It returns nil if nothing is set. A missing file is an error: some client libraries would
+// silently connect without verification.
 func (t TLS) Load() (*tls.Config, error) {
 	if t == (TLS{}) {
 		return nil, nil
@@ -32,16 +32,16 @@ func (t TLS) Load() (*tls.Config, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s: no certificate in PEM", t.CA)
+			return nil, fmt.Errorf("%s: no PEM certificate found", t.CA)
 		}
 	}
 	switch {
 	case t.Cert == "" && t.Key == "":
 		return config, nil
 	case t.Key == "":
-		return nil, fmt.Errorf("%s: a certificate without a key", t.Cert)
+		return nil, fmt.Errorf("%s: certificate without a key", t.Cert)
 	case t.Cert == "":
-		return nil, fmt.Errorf("%s: a key without a certificate", t.Key)
+		return nil, fmt.Errorf("%s: key without a certificate", t.Key)
 	}
 	if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Cert, err)
@@ -49,7 +49,7 @@ func (t TLS) Load() (*tls.Config, error) {
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
 		if err != nil {
-			return nil, ErrClientCertificate // users read it, and no path is theirs to know
+			return nil, ErrClientCertificate // users see this error, so it must not contain a path
 		}
 		return &cert, nil
 	}

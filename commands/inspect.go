@@ -56,7 +56,7 @@ func (i *inspect) Run(ctx context.Context, req *router.Request) error {
 	}
 	raw, err := req.Cluster.Definition(ctx, req.Job, version)
 	if errors.Is(err, backends.ErrNotFound) {
-		return fmt.Errorf("no job %s: %w", req.Job.ID, backends.ErrNotFound)
+		return fmt.Errorf("job %s: %w", req.Job.ID, backends.ErrNotFound)
 	}
 	if err != nil {
 		return err

@@ -149,7 +149,7 @@ func TestWaitUntilReplaced_RunsOrFails(t *testing.T) {
 	}
 	changed := failedJob(8)
 	f := &failedCluster{detail: func() backends.JobDetail { return changed }}
-	if _, err := waitUntilReplaced(t.Context(), f, failedJob(7), changed.Allocations, backends.WriteResult{}, func(string, ...any) {}); err == nil || !strings.Contains(err.Error(), "was changed by somebody else") {
+	if _, err := waitUntilReplaced(t.Context(), f, failedJob(7), changed.Allocations, backends.WriteResult{}, func(string, ...any) {}); err == nil || !strings.Contains(err.Error(), "was changed by someone else") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -166,7 +166,7 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 		"replaced":              {nil, 0, nil, "", false},
 		"not replaced":          {errPermission, 0, nil, "Permission denied", false},
 		"purged":                {backends.ErrNotFound, 0, nil, backends.ErrNotFound.Error(), false},
-		"refused at first":      {nil, 1, nil, "web was changed by somebody else", false},
+		"refused at first":      {nil, 1, nil, "web was changed by someone else", false},
 		"refused in the end":    {nil, 2, nil, "web was registered with one attempt to reschedule in group web, and could not be registered as it was: ", false},
 		"neither, nor replaced": {errPermission, 2, nil, "Permission denied\nweb was registered with one attempt", false},
 		"no leader any more":    {nil, 2, errNoLeader, "web is registered with one attempt to reschedule in group web, and could not be registered as it was: No cluster leader (see: history web; restore it: ops ", true},

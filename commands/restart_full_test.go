@@ -124,7 +124,7 @@ func TestConfirmStopped(t *testing.T) {
 		"stopped by somebody else":          {errPermission, is(true, 8), "Permission denied", 0},
 		"purged by somebody else":           {errPermission, gone, backends.ErrNotFound.Error(), 0},
 		"refused":                           {errPermission, is(false, 7), "web is not stopped: Permission denied", 0},
-		"changed before":                    {errPermission, is(false, 8), "web was changed by somebody else meanwhile, to version 8", 0},
+		"changed before":                    {errPermission, is(false, 8), "web was changed by someone else (now version 8)", 0},
 		"brought back since":                {nil, is(false, 9), "web was stopped by this restart, and somebody else has brought it back already, as version 9", 0},
 		"not taken, as far as can be known": {lost, is(false, 7), "web is not stopped: ", lateRequestGrace},
 		"no answer":                         {lost, away, errStopUnknown.Error(), recoveryTimeout},

@@ -50,8 +50,8 @@ func TestFindRegistered_ResponseLost(t *testing.T) {
 		"applied":          {[]string{at(4, 1)}, 14, "", 0},
 		"applied late":     {[]string{original, "", at(4, 1)}, 14, "", 2 * recoveryInterval},
 		"not applied":      {[]string{original}, 0, "web was not registered with one attempt to reschedule: ", lateRequestGrace},
-		"changed":          {[]string{at(4, 2)}, 0, "web was changed by somebody else meanwhile, to version 4", 0},
-		"changed since":    {[]string{at(5, 1)}, 0, "web was changed by somebody else meanwhile, to version 5", 0},
+		"changed":          {[]string{at(4, 2)}, 0, "web was changed by someone else (now version 4)", 0},
+		"changed since":    {[]string{at(5, 1)}, 0, "web was changed by someone else (now version 5)", 0},
 		"deleted":          {[]string{"deleted"}, 0, backends.ErrNotFound.Error(), 0},
 		"nothing reported": {[]string{""}, 0, errRegisterUnknown.Error(), recoveryTimeout},
 	} {

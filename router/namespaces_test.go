@@ -30,7 +30,7 @@ func missingRight(namespace string) error {
 }
 
 func TestNamespaces_OneUnreadable(t *testing.T) {
-	unknownToken := fmt.Errorf("%w by Nomad: it is not known there, or has expired", backends.ErrForbidden)
+	unknownToken := fmt.Errorf("%w: it is unknown or has expired", backends.ErrForbidden)
 	down := fmt.Errorf("%w: %w", backends.ErrUnreachable, errors.New("connection refused"))
 	for _, tc := range []struct {
 		name    string
@@ -41,15 +41,15 @@ func TestNamespaces_OneUnreadable(t *testing.T) {
 	}{
 		{"none", nil, []string{"apps", "default", "secret"}, nil, 3},
 		{"the first", map[string]error{"apps": missingRight("apps")}, []string{"default", "secret"},
-			[]string{"tier production: namespace apps is not shown: the gateway's token may not do this"}, 3},
+			[]string{"tier production: namespace apps is not shown: the gateway's token lacks the capability"}, 3},
 		{"the last", map[string]error{"secret": missingRight("secret")}, []string{"apps", "default"},
 			[]string{"tier production: namespace secret is not shown: "}, 3},
 		{"two", map[string]error{"apps": missingRight("apps"), "secret": missingRight("secret")}, []string{"default"},
 			[]string{"tier production: namespace apps is not shown: ", "tier production: namespace secret is not shown: "}, 3},
 		{"the token is refused", map[string]error{"apps": unknownToken, "default": unknownToken, "secret": unknownToken}, nil,
-			[]string{"tier production: the gateway's token is refused by Nomad: it is not known"}, 3},
+			[]string{"tier production: Nomad rejected the gateway's token: it is unknown"}, 3},
 		{"the cluster is down", map[string]error{"apps": down, "default": down, "secret": down}, nil,
-			[]string{"tier production: no answer: connection refused"}, 1},
+			[]string{"tier production: no response: connection refused"}, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := threeNamespaces(tc.refuses)
@@ -105,7 +105,7 @@ func TestNamespaces_UnreadableJobNotFound(t *testing.T) {
 		t.Errorf("got %q", lines)
 	}
 	lines = ErrorLines(w.run("probe p-team1-secret --namespace secret"))
-	if len(lines) != 1 || !strings.Contains(lines[0], `lacks "read-job" in namespace secret`) {
+	if len(lines) != 1 || !strings.Contains(lines[0], `lacks the capability "read-job" in namespace secret`) {
 		t.Errorf("with --namespace: got %q", lines)
 	}
 }

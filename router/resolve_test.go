@@ -247,12 +247,12 @@ func TestResolve_NotFoundTierDown(t *testing.T) {
 	w.quality.err = backends.ErrUnreachable
 	register(t, Spec{Name: "probe", Args: "JOB", Target: TargetJob}, func(context.Context, *Request) error { return nil })
 	err := w.run("probe q-team1-db")
-	if err == nil || err.Error() != "tier quality: no answer" {
+	if err == nil || err.Error() != "tier quality: no response" {
 		t.Errorf("its tier is down: got %v, want only that", err)
 	}
 	err = w.run("probe p-team1-db")
 	if err == nil || !strings.Contains(err.Error(), "no job p-team1-db") ||
-		!strings.Contains(err.Error(), "tier quality: no answer") {
+		!strings.Contains(err.Error(), "tier quality: no response") {
 		t.Errorf("another tier is down: got %v, want both errors", err)
 	}
 }

@@ -67,7 +67,7 @@ func runtimeOfTask(w *testGateway, r *RuntimeSelector, task string) (TaskRuntime
 
 func TestExecModeAuto_DockerDeclines(t *testing.T) {
 	declined := fmt.Errorf("the docker daemon of node n answers 403 Forbidden: %w", backends.ErrDeclined)
-	unsupported := fmt.Errorf("attach %w through Nomad: it needs Docker", backends.ErrUnsupported)
+	unsupported := fmt.Errorf("attach: %w through Nomad (needs Docker)", backends.ErrUnsupported)
 	for name, c := range map[string]struct {
 		mode              ExecMode
 		docker, inspected error

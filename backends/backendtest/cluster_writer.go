@@ -9,35 +9,39 @@ import (
 	"nomadctld/backends"
 )
 
-// WritableCluster is a cluster whose jobs can be changed.
+// WritableCluster reads and changes a cluster.
 type WritableCluster interface {
 	backends.Cluster
 	backends.ClusterWriter
 }
 
-// Fixture is what Operations are tried on. A job that is run again is a new version of it; all are gone after the test.
+// Fixture creates the jobs that ClusterWriter changes. Creating a job again makes a new version of it. All jobs are
+// deleted after the test.
 type Fixture struct {
 	WritableCluster
 
-	// Limited is the same cluster with a token that has no more than these capabilities.
+	// Limited returns the same cluster with a token that has only these capabilities.
 	Limited func(t *testing.T, capabilities ...string) WritableCluster
 
-	Scalable      func(t *testing.T, id, mode string) // a service of one allocation; group and task "web"; 1 to 3 of them
-	Canary        func(t *testing.T, id, mode string) // the same, without limits; new versions begin with a canary
-	Completed     func(t *testing.T, id string)       // a batch job that has run its task "run"
-	Periodic      func(t *testing.T, id string)       // does not overlap and does not launch by itself
+	Scalable      func(t *testing.T, id, mode string) // one allocation; group and task "web"; scalable from 1 to 3
+	Canary        func(t *testing.T, id, mode string) // like Scalable, without limits; new versions start with a canary
+	Completed     func(t *testing.T, id string)       // a batch job whose task "run" has finished
+	Periodic      func(t *testing.T, id string)       // prohibits overlap and does not run by itself
 	Parameterized func(t *testing.T, id string)       // requires the meta "file"
 
-	// ScalesStopped: the cluster leaves the scaling policies of a stopped job on, as Nomad 1.6 does.
+	// ScalesStopped: stopping a job leaves its scaling policies enabled, as in Nomad 1.6.
 	ScalesStopped bool
 }
 
-// ClusterWriter tests all that changes jobs, on jobs of its own.
+// ClusterWriter tests all changes, with jobs of its own.
 func ClusterWriter(t *testing.T, g Fixture) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, Fixture){
-		"stop": testStop, "register": testRegister, "scale": testScale, "revert": testRevert, "allocations": testAllocations, "deployments": testDeployments,
-		"promotion": testPromote, "versions": testVersions, "launches": testDispatch, "rights": testCapabilities, "any job ID": testAnyJobID,
+		"stop": testStop, "register": testRegister, "scale": testScale, "revert": testRevert,
+		"allocations": testAllocations, "deployments": testDeployments,
+		"promotion": testPromote, "versions": testVersions, "dispatch": testDispatch,
+		"capabilities": testCapabilities,
+		"any job ID":   testAnyJobID,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -46,10 +50,11 @@ func ClusterWriter(t *testing.T, g Fixture) {
 	}
 }
 
-// job returns the job as a listing has it.
+// job returns a job from a list.
 func (g Fixture) job(t *testing.T, id string) backends.Job {
 	t.Helper()
-	jobs, err := g.Jobs(context.Background(), backends.Selection{Prefixes: []string{id}, Namespace: "default", IncludeHidden: true})
+	jobs, err := g.Jobs(context.Background(),
+		backends.Selection{Prefixes: []string{id}, Namespace: "default", IncludeHidden: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,11 +63,12 @@ func (g Fixture) job(t *testing.T, id string) backends.Job {
 			return job
 		}
 	}
-	t.Fatalf("no job %s", id)
+	t.Fatalf("job %s not found", id)
 	return backends.Job{}
 }
 
-// waitForDeployment waits until the latest deployment of the job is in a status, with its allocation healthy, and returns the job.
+// waitForDeployment waits until the job's latest deployment has this status and a healthy allocation. It returns the
+// job.
 func (g Fixture) waitForDeployment(t *testing.T, id, status string) backends.Job {
 	t.Helper()
 	var job backends.Job
@@ -72,7 +78,8 @@ func (g Fixture) waitForDeployment(t *testing.T, id, status string) backends.Job
 			return false
 		}
 		d, err := g.Job(context.Background(), job)
-		if err != nil || d.LatestDeployment == nil || d.LatestDeployment.Version != d.Version || d.LatestDeployment.Status != status {
+		if err != nil || d.LatestDeployment == nil || d.LatestDeployment.Version != d.Version ||
+			d.LatestDeployment.Status != status {
 			return false
 		}
 		for _, a := range job.Allocations {
@@ -85,7 +92,7 @@ func (g Fixture) waitForDeployment(t *testing.T, id, status string) backends.Job
 	return job
 }
 
-// runningAllocations returns the allocations that are meant to run.
+// runningAllocations returns the allocations that are running and not being stopped.
 func runningAllocations(job backends.Job) (all []backends.Allocation) {
 	for _, a := range job.Allocations {
 		if a.Status == "running" && a.Desired == "run" {
@@ -95,17 +102,17 @@ func runningAllocations(job backends.Job) (all []backends.Allocation) {
 	return all
 }
 
-// eventually waits for what the cluster does by itself.
+// eventually waits until the cluster has reached a state.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(90 * time.Second); !is(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }
 
-// wantNotFound, wantChanged, wantRejected and wantMissingCapability check for one kind of error.
+// wantNotFound, wantChanged, wantRejected and wantMissingCapability check the kind of an error.
 func wantNotFound(t *testing.T, what string, err error) {
 	t.Helper()
 	if !errors.Is(err, backends.ErrNotFound) {
@@ -125,15 +132,16 @@ func wantRejected(t *testing.T, what string, err error, reason string) {
 	t.Helper()
 	var refused *backends.RejectedError
 	if !errors.As(err, &refused) || refused.Reason != reason {
-		t.Errorf("%s: got %v, want it refused: %s", what, err, reason)
+		t.Errorf("%s: got %v, want a rejection: %s", what, err, reason)
 	}
 }
 
 func wantMissingCapability(t *testing.T, what string, err error, capability string) {
 	t.Helper()
 	var missing *backends.MissingCapabilityError
-	if !errors.As(err, &missing) || missing.Capability != capability || missing.Namespace != "default" || !errors.Is(err, backends.ErrForbidden) {
-		t.Errorf("%s: got %v, want that %s is missing in default", what, err, capability)
+	if !errors.As(err, &missing) || missing.Capability != capability || missing.Namespace != "default" ||
+		!errors.Is(err, backends.ErrForbidden) {
+		t.Errorf("%s: got %v, want a missing capability %s in default", what, err, capability)
 	}
 }
 

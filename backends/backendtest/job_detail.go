@@ -12,7 +12,7 @@ import (
 	"nomadctld/backends"
 )
 
-// Details tests what is told of single jobs on a cluster that holds the jobs of nomadtest.Scenario.
+// Details tests reads of single jobs on a cluster with the jobs of nomadtest.Scenario.
 func Details(t *testing.T, cluster backends.Cluster) {
 	t.Helper()
 	ctx := context.Background()
@@ -32,76 +32,87 @@ func Details(t *testing.T, cluster backends.Cluster) {
 		}
 		return job
 	}
-	gone := byID["p-team1-web"]
-	gone.ID, gone.Root = "p-team1-nosuch", "p-team1-nosuch"
+	purged := byID["p-team1-web"]
+	purged.ID, purged.Root = "p-team1-nosuch", "p-team1-nosuch"
 
-	t.Run("a job's groups, rollout and evaluations", func(t *testing.T) {
+	t.Run("groups, deployment and evaluations", func(t *testing.T) {
 		web := detail(t, "p-team1-web")
-		if web.Name != "p-team1-web" || web.Type != "service" || web.Priority != 50 || web.NodePool != "default" || web.Submitted.IsZero() || web.Children != nil {
+		if web.Name != "p-team1-web" || web.Type != "service" || web.Priority != 50 || web.NodePool != "default" ||
+			web.Submitted.IsZero() || web.Children != nil {
 			t.Errorf("got %+v", web)
 		}
-		if len(web.Groups) != 1 || web.Groups[0].Count != 2 || web.Groups[0].Counts.Running != 2 || web.Groups[0].Tasks["web"] != "raw_exec" || web.Groups[0].Restart.Mode != "fail" {
+		if len(web.Groups) != 1 || web.Groups[0].Count != 2 || web.Groups[0].Counts.Running != 2 ||
+			web.Groups[0].Tasks["web"] != "raw_exec" || web.Groups[0].Restart.Mode != "fail" {
 			t.Errorf("got %+v", web.Groups)
 		}
-		if r := web.LatestDeployment; r == nil || r.Status != "successful" || len(r.Groups) != 1 || r.Groups[0].Healthy != 2 || r.Groups[0].Desired != 2 {
+		if r := web.LatestDeployment; r == nil || r.Status != "successful" || len(r.Groups) != 1 ||
+			r.Groups[0].Healthy != 2 || r.Groups[0].Desired != 2 {
 			t.Errorf("got %+v", r)
 		}
-		if len(web.Evaluations) == 0 || len(web.Allocations) != 2 || web.Allocations[0].Healthy == nil || !*web.Allocations[0].Healthy {
+		if len(web.Evaluations) == 0 || len(web.Allocations) != 2 || web.Allocations[0].Healthy == nil ||
+			!*web.Allocations[0].Healthy {
 			t.Errorf("got %+v and %+v", web.Evaluations, web.Allocations)
 		}
 	})
-	t.Run("evaluations are newest first and say what they could not place", func(t *testing.T) {
+	t.Run("evaluations newest first, with unplaced groups", func(t *testing.T) {
 		multi := detail(t, "p-team1-multi")
 		if len(multi.Unplaced) != 1 || multi.Unplaced[0].Group != "pend" {
 			t.Errorf("got %+v", multi.Unplaced)
 		}
-		told := false
+		found := false
 		for i, e := range multi.Evaluations {
-			told = told || len(e.Unplaced) > 0
+			found = found || len(e.Unplaced) > 0
 			if i > 0 && e.Created.After(multi.Evaluations[i-1].Created) {
 				t.Errorf("evaluation %d is newer than the one before it", i)
 			}
 		}
-		if !told {
-			t.Errorf("no evaluation tells: %+v", multi.Evaluations)
+		if !found {
+			t.Errorf("got %+v, want an evaluation with unplaced groups", multi.Evaluations)
 		}
 	})
-	t.Run("a job that has been purged is gone", func(t *testing.T) {
-		if _, err := cluster.Job(ctx, gone); !errors.Is(err, backends.ErrNotFound) {
+	t.Run("purged job", func(t *testing.T) {
+		if _, err := cluster.Job(ctx, purged); !errors.Is(err, backends.ErrNotFound) {
 			t.Errorf("got %v, want %v", err, backends.ErrNotFound)
 		}
-		if _, err := cluster.Definition(ctx, gone, nil); !errors.Is(err, backends.ErrNotFound) {
+		if _, err := cluster.Definition(ctx, purged, nil); !errors.Is(err, backends.ErrNotFound) {
 			t.Errorf("got %v, want %v", err, backends.ErrNotFound)
 		}
 	})
-	t.Run("a replaced allocation and its replacement name each other", func(t *testing.T) {
+	t.Run("replaced allocation", func(t *testing.T) {
 		moved := detail(t, "p-team1-moved").Allocations
 		if len(moved) != 2 {
 			t.Fatalf("got %+v", moved)
 		}
 		running, failed := moved[0], moved[1]
-		if running.Status != "running" || failed.Status != "failed" || failed.Next != running.ID || len(running.Rescheduled) != 1 || running.Rescheduled[0].Previous != failed.ID || running.Rescheduled[0].Time.IsZero() {
+		if running.Status != "running" || failed.Status != "failed" || failed.Next != running.ID ||
+			len(running.Rescheduled) != 1 || running.Rescheduled[0].Previous != failed.ID ||
+			running.Rescheduled[0].Time.IsZero() {
 			t.Errorf("got %+v", moved)
 		}
 	})
 	t.Run("service checks", func(t *testing.T) {
 		checked := detail(t, "p-team1-checked")
 		checks := cluster.Checks(ctx, checked.Allocations)[checked.Allocations[0].ID]
-		if len(checks) != 2 || checks[0].Name != "alive" || checks[0].Status != "success" || checks[1].Name != "ready" || checks[1].Status != "failure" || checks[0].Service != "team1-checked" {
+		if len(checks) != 2 || checks[0].Name != "alive" || checks[0].Status != "success" || checks[1].Name != "ready" ||
+			checks[1].Status != "failure" || checks[0].Service != "team1-checked" {
 			t.Errorf("got %+v", checks)
 		}
 	})
-	t.Run("schedules are in the order of the jobs and as Nomad works them out", func(t *testing.T) {
-		asked := []backends.Job{byID["p-team1-web"], byID["p-team1-cron"], byID["p-team1-crons"], byID["p-team1-off"], byID["p-team1-import"]}
-		s, err := cluster.Schedules(ctx, asked)
-		if err != nil || len(s) != len(asked) {
+	t.Run("schedules", func(t *testing.T) {
+		listed := []backends.Job{
+			byID["p-team1-web"], byID["p-team1-cron"], byID["p-team1-crons"], byID["p-team1-off"],
+			byID["p-team1-import"],
+		}
+		s, err := cluster.Schedules(ctx, listed)
+		if err != nil || len(s) != len(listed) {
 			t.Fatalf("got %+v, %v", s, err)
 		}
 		if len(s[0].Specs) != 0 || s[0].Parameterized || !s[0].Next.IsZero() {
 			t.Errorf("a service: got %+v", s[0])
 		}
 		// 29 February, 5:00 in Brussels, is 4:00 UTC.
-		if next := s[1].Next.UTC(); len(s[1].Specs) != 1 || s[1].TimeZone != "Europe/Brussels" || next.Month() != time.February || next.Day() != 29 || next.Hour() != 4 {
+		if next := s[1].Next.UTC(); len(s[1].Specs) != 1 || s[1].TimeZone != "Europe/Brussels" ||
+			next.Month() != time.February || next.Day() != 29 || next.Hour() != 4 {
 			t.Errorf("cron with a time zone: got %+v", s[1])
 		}
 		if next := s[2].Next; len(s[2].Specs) != 2 || s[2].TimeZone != "" || next.Hour() != 5 {
@@ -110,7 +121,8 @@ func Details(t *testing.T, cluster backends.Cluster) {
 		if !s[3].Disabled || !s[3].Next.IsZero() {
 			t.Errorf("disabled: got %+v", s[3])
 		}
-		if !s[4].Parameterized || len(s[4].MetaRequired) != 1 || s[4].MetaRequired[0] != "file" || s[4].Payload != "optional" {
+		if !s[4].Parameterized || len(s[4].MetaRequired) != 1 || s[4].MetaRequired[0] != "file" ||
+			s[4].Payload != "optional" {
 			t.Errorf("parameterized: got %+v", s[4])
 		}
 	})
@@ -119,7 +131,8 @@ func Details(t *testing.T, cluster backends.Cluster) {
 		for _, job := range jobs {
 			if job.Parent == "p-team1-import" {
 				children++
-				if job.Root != "p-team1-import" || job.Parameterized || job.Status != "dead" || job.Counts.Complete != 1 || !strings.HasPrefix(job.ID, "p-team1-import/dispatch-") {
+				if job.Root != "p-team1-import" || job.Parameterized || job.Status != "dead" || job.Counts.Complete != 1 ||
+					!strings.HasPrefix(job.ID, "p-team1-import/dispatch-") {
 					t.Errorf("got %+v", job)
 				}
 				if d, err := cluster.Job(ctx, job); err != nil || d.Schedule.Parameterized {
@@ -132,7 +145,7 @@ func Details(t *testing.T, cluster backends.Cluster) {
 			t.Errorf("got %d children and %+v", children, parent.Children)
 		}
 	})
-	t.Run("definitions of every version", func(t *testing.T) {
+	t.Run("definitions of all versions", func(t *testing.T) {
 		versions := byID["p-team1-versions"]
 		for _, tc := range []struct {
 			version *uint64
@@ -140,16 +153,18 @@ func Details(t *testing.T, cluster backends.Cluster) {
 		}{{nil, `"new"`}, {new(uint64), `"old"`}} {
 			raw, err := cluster.Definition(ctx, versions, tc.version)
 			var job struct{ ID string }
-			if err != nil || json.Unmarshal(raw, &job) != nil || job.ID != "p-team1-versions" || !bytes.Contains(raw, []byte(tc.want)) {
+			if err != nil || json.Unmarshal(raw, &job) != nil || job.ID != "p-team1-versions" ||
+				!bytes.Contains(raw, []byte(tc.want)) {
 				t.Errorf("version %v: got %s, %v, want %s", tc.version, raw, err, tc.want)
 			}
 		}
 		nine := uint64(9)
-		if _, err := cluster.Definition(ctx, versions, &nine); err == nil || err.Error() != "there is no version 9 (Nomad has: 1, 0)" {
+		if _, err := cluster.Definition(ctx, versions, &nine); err == nil ||
+			err.Error() != "version 9 not found (Nomad has: 1, 0)" {
 			t.Errorf("got %v", err)
 		}
 	})
-	t.Run("a task's driver and its node's address", func(t *testing.T) {
+	t.Run("driver and node address", func(t *testing.T) {
 		a := detail(t, "p-team1-multi").Allocations[0]
 		if d, err := cluster.Allocation(ctx, a); err != nil || d.Drivers["sidecar"] != "raw_exec" {
 			t.Errorf("got %+v, %v", d, err)

@@ -16,48 +16,48 @@ import (
 	"nomadctld/backends"
 )
 
-// Features are what not every runtime offers.
+// Features are the optional features of a runtime.
 type Features struct {
 	User, Env, Dir bool // of backends.Program
-	Signals        bool // to a program without a terminal
-	SeparateStderr bool // stderr is apart from stdout
-	SignalStatus   bool // a program ended by signal n returns 128+n
+	Signals        bool // can be sent to a program without a terminal
+	SeparateStderr bool // stdout and stderr are separate streams
+	SignalStatus   bool // the exit code is 128+n if signal n killed the program
 }
 
-// testTimeout is for what takes no time on a machine that has nothing else to do.
+// testTimeout limits steps that take no time on an idle machine.
 const testTimeout = 60 * time.Second
 
-// Runtime tests running programs in a task that has a POSIX shell and the usual programs beside it. open returns a task
-// that runs for as long as its test does.
+// Runtime tests Exec in a task with a POSIX shell and the usual programs. open returns a task that runs until the end
+// of its test.
 func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.TaskRef), can Features) {
 	t.Helper()
 	for name, test := range map[string]func(*taskFixture){
-		"arguments arrive as they are":                argumentsUnchanged,
-		"every byte comes and goes":                   everyByte,
-		"stdout and stderr are apart":                 separateStderr,
-		"megabytes come and go":                       largeOutput,
-		"the last byte comes":                         lastByte,
-		"the exit code is the program's":              exitCodes,
-		"a signal is 128 and more":                    exitSignals,
-		"the end of input is passed on":               endOfInput,
-		"input that breaks off does not end":          inputError,
-		"a program may leave its input":               unreadInput,
-		"a program that is not there":                 programNotFound,
-		"a terminal has a size":                       terminalSize,
-		"a terminal is set up before the program":     terminalSetUp,
-		"a terminal's program is as it is without":    terminalProgram,
-		"a terminal is resized":                       terminalResized,
-		"sizes come in a storm":                       resizeStorm,
-		"keys reach the program":                      keys,
-		"the end of input ends a terminal's program":  terminalEOF,
-		"signals reach the program":                   programSignals,
-		"who handles HUP ends with it":                killedByHUP,
-		"who handles nothing is killed":               killedByKILL,
-		"a terminal's program is ended too":           killedWithTerminal,
-		"a child in the background is not waited for": backgroundChild,
-		"a program that was left is killed":           killBySession,
-		"environment, directory and user":             environment,
-		"a task that is not there":                    taskNotFound,
+		"arguments unchanged":             argumentsUnchanged,
+		"binary input and output":         everyByte,
+		"separate stderr":                 separateStderr,
+		"large input and output":          largeOutput,
+		"last byte of the output":         lastByte,
+		"exit codes":                      exitCodes,
+		"exit code after a signal":        exitSignals,
+		"EOF of the input":                endOfInput,
+		"input error is not EOF":          inputError,
+		"unread input":                    unreadInput,
+		"program not found":               programNotFound,
+		"terminal size":                   terminalSize,
+		"terminal modes at the start":     terminalSetUp,
+		"program with a terminal":         terminalProgram,
+		"terminal resized":                terminalResized,
+		"many resizes":                    resizeStorm,
+		"keys":                            keys,
+		"EOF with a terminal":             terminalEOF,
+		"signals":                         programSignals,
+		"killed by HUP":                   killedByHUP,
+		"killed by KILL":                  killedByKILL,
+		"killed with a terminal":          killedWithTerminal,
+		"background child":                backgroundChild,
+		"killed by session":               killBySession,
+		"environment, directory and user": environment,
+		"task not found":                  taskNotFound,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,7 +67,7 @@ func Runtime(t *testing.T, open func(t *testing.T) (backends.Runtime, backends.T
 	}
 }
 
-// taskFixture is where a test runs programs.
+// taskFixture is a task with its runtime.
 type taskFixture struct {
 	*testing.T
 	runtime  backends.Runtime
@@ -75,7 +75,7 @@ type taskFixture struct {
 	features Features
 }
 
-// result is what came of a program.
+// result is the result of a program.
 type result struct {
 	stdout, stderr string
 	code           int
@@ -84,10 +84,10 @@ type result struct {
 
 func newSession() string { return "test" + strings.ToLower(rand.Text()) }
 
-// exec runs a program that ends by itself.
+// exec runs a program and waits for its exit.
 func (p *taskFixture) exec(program backends.Program) result {
 	p.Helper()
-	ctx, cancel := context.WithTimeoutCause(p.Context(), 2*testTimeout, errors.New("the program does not end"))
+	ctx, cancel := context.WithTimeoutCause(p.Context(), 2*testTimeout, errors.New("the program does not exit"))
 	defer cancel()
 	var stdout, stderr syncBuffer
 	if program.Stdin == nil {
@@ -107,11 +107,12 @@ func (p *taskFixture) sh(script string, args ...string) result {
 	return p.exec(backends.Program{Argv: append([]string{"sh", "-c", script, "sh"}, args...)})
 }
 
-// want fails unless the program has ended with this code, and with this on stdout.
+// want fails unless the program has exited with this code and output.
 func (p *taskFixture) want(r result, code int, stdout string) {
 	p.Helper()
 	if r.err != nil || r.code != code || r.stdout != stdout {
-		p.Errorf("got code %d, %v, %s, stderr %s, want code %d, %s", r.code, r.err, brief(r.stdout), brief(r.stderr), code, brief(stdout))
+		p.Errorf("got code %d, %v, %s, stderr %s, want code %d, %s", r.code, r.err, brief(r.stdout), brief(r.stderr), code,
+			brief(stdout))
 	}
 }
 
@@ -127,8 +128,11 @@ func argumentsUnchanged(p *taskFixture) {
 	for c := 1; c < 256; c++ {
 		bytes = append(bytes, byte(c))
 	}
-	args := []string{"", " ", "a b", `"`, `'`, `\`, "$HOME", "`id`", "*", "new\nline", "\t", "é日本", "-n", "--", "#x", ";", "&", "|", "%s", "{}"}
-	if p.features.SeparateStderr { // others pass them on in JSON, which has no place for bytes that are not UTF-8
+	args := []string{
+		"", " ", "a b", `"`, `'`, `\`, "$HOME", "`id`", "*", "new\nline", "\t", "é日本", "-n", "--", "#x",
+		";", "&", "|", "%s", "{}",
+	}
+	if p.features.SeparateStderr { // other runtimes use JSON, which cannot represent bytes that are not UTF-8
 		args = append(args, string(bytes[:127]))
 	}
 	p.want(p.sh(`for a; do printf '[%s]' "$a"; done`, args...), 0, "["+strings.Join(args, "][")+"]")
@@ -145,7 +149,7 @@ func everyByte(p *taskFixture) {
 func separateStderr(p *taskFixture) {
 	r := p.sh("echo out; echo err >&2; echo out; echo err >&2")
 	if !p.features.SeparateStderr {
-		p.Skip("this runtime does not keep them apart")
+		p.Skip("this runtime does not separate stdout and stderr")
 	}
 	p.want(r, 0, "out\nout\n")
 	if r.stderr != "err\nerr\n" {
@@ -184,7 +188,7 @@ func exitCodes(p *taskFixture) {
 
 func exitSignals(p *taskFixture) {
 	if !p.features.SignalStatus {
-		p.Skip("this runtime does not tell")
+		p.Skip("this runtime does not report signals")
 	}
 	for signal, code := range map[string]int{"KILL": 137, "TERM": 143} {
 		p.want(p.sh("echo x; kill -s "+signal+" $$; sleep 60"), code, "x\n")
@@ -192,22 +196,26 @@ func exitSignals(p *taskFixture) {
 }
 
 func endOfInput(p *taskFixture) {
-	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "cat; echo end"}, Stdin: strings.NewReader("input")}), 0, "inputend\n")
+	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "cat; echo end"}, Stdin: strings.NewReader("input")}), 0,
+		"inputend\n")
 	p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "cat; echo end"}}), 0, "end\n")
 }
 
 func inputError(p *taskFixture) {
 	for _, terminal := range []backends.Terminal{nil, newTerminal(80, 24)} {
 		marker := newSession()
-		r := p.start(backends.Program{Argv: []string{"sh", "-c", "echo ready; cat >/dev/null && echo whole", marker}, Terminal: terminal})
+		r := p.start(backends.Program{
+			Argv:     []string{"sh", "-c", "echo ready; cat >/dev/null && echo whole", marker},
+			Terminal: terminal,
+		})
 		r.waitFor("ready")
 		r.typeText("half\n")
 		r.in.CloseWithError(errors.New("the connection broke"))
-		time.Sleep(500 * time.Millisecond) // for what must not come
+		time.Sleep(500 * time.Millisecond) // for output that must not appear
 		r.cancel(errSessionOver)
 		p.wantKilled(r, marker)
-		if said := r.out.String(); strings.Contains(said, "whole") {
-			p.Errorf("got %q", said)
+		if out := r.out.String(); strings.Contains(out, "whole") {
+			p.Errorf("got %q", out)
 		}
 	}
 }
@@ -235,39 +243,50 @@ func programNotFound(p *taskFixture) {
 		"/etc": backends.ErrNotExecutable, "/etc/passwd": backends.ErrNotExecutable,
 	} {
 		r := p.exec(backends.Program{Argv: []string{argv0}})
-		if !errors.Is(r.err, want) || r.stdout != "" || r.stderr != "" || !strings.Contains(r.err.Error(), argv0) || strings.Contains(r.err.Error(), "\n") {
+		if !errors.Is(r.err, want) || r.stdout != "" || r.stderr != "" || !strings.Contains(r.err.Error(), argv0) ||
+			strings.Contains(r.err.Error(), "\n") {
 			p.Errorf("%s: got %v, %q, %q, want %v", argv0, r.err, r.stdout, r.stderr, want)
 		}
 	}
-	if r := p.exec(backends.Program{Argv: []string{"no-such-program"}, Terminal: newTerminal(80, 24)}); !errors.Is(r.err, backends.ErrProgramNotFound) || r.stdout != "" {
+	if r := p.exec(backends.Program{Argv: []string{"no-such-program"}, Terminal: newTerminal(80, 24)}); !errors.Is(r.err,
+		backends.ErrProgramNotFound) || r.stdout != "" {
 		p.Errorf("with a terminal: got %v, %q", r.err, r.stdout)
 	}
 }
 
 func environment(p *taskFixture) {
 	if p.features.Env {
-		r := p.exec(backends.Program{Argv: []string{"sh", "-c", `printf '%s|' "$A" "$B" "$TERM"`}, Env: []string{"A=1 2", "B=x=\ny", "TERM=vt52"}})
+		r := p.exec(backends.Program{
+			Argv: []string{"sh", "-c", `printf '%s|' "$A" "$B" "$TERM"`},
+			Env:  []string{"A=1 2", "B=x=\ny", "TERM=vt52"},
+		})
 		p.want(r, 0, "1 2|x=\ny|vt52|")
-		r = p.exec(backends.Program{Argv: []string{"sh", "-c", "echo $TERM"}, Terminal: newTerminal(80, 24), Env: []string{"TERM=vt52"}})
+		r = p.exec(backends.Program{
+			Argv: []string{"sh", "-c", "echo $TERM"}, Terminal: newTerminal(80, 24),
+			Env: []string{"TERM=vt52"},
+		})
 		p.want(r, 0, "vt52\r\n")
 		for _, terminal := range []backends.Terminal{nil, newTerminal(80, 24)} {
 			r = p.exec(backends.Program{
-				Argv: []string{"sh", "-c", `printf '%s|' "$TERM" "$LC_ALL" "$nomadctld_p" "$nomadctld_m" "$nomadctld_w"`}, Terminal: terminal,
-				OptionalEnv: []string{"TERM=vt52", "LC_ALL=de_DE.UTF-8"}, Env: []string{"nomadctld_p=x", "nomadctld_m=y", "nomadctld_w=z"},
+				Argv:        []string{"sh", "-c", `printf '%s|' "$TERM" "$LC_ALL" "$nomadctld_p" "$nomadctld_m" "$nomadctld_w"`},
+				Terminal:    terminal,
+				OptionalEnv: []string{"TERM=vt52", "LC_ALL=de_DE.UTF-8"},
+				Env:         []string{"nomadctld_p=x", "nomadctld_m=y", "nomadctld_w=z"},
 			})
 			p.want(r, 0, "vt52|de_DE.UTF-8|x|y|z|")
 		}
 	}
 	if p.features.Dir {
 		p.want(p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/tmp"}), 0, "/tmp\n")
-		if r := p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/no/such/dir"}); r.err == nil || r.stdout != "" || errors.Is(r.err, backends.ErrProgramNotFound) {
-			p.Errorf("a directory that is not there: got %v, %q", r.err, r.stdout)
+		if r := p.exec(backends.Program{Argv: []string{"pwd"}, Dir: "/no/such/dir"}); r.err == nil || r.stdout != "" ||
+			errors.Is(r.err, backends.ErrProgramNotFound) {
+			p.Errorf("missing directory: got %v, %q", r.err, r.stdout)
 		}
 	}
 	if p.features.User {
 		p.want(p.exec(backends.Program{Argv: []string{"sh", "-c", "id -u; id -g"}, User: "65534:0"}), 0, "65534\n0\n")
 		if r := p.exec(backends.Program{Argv: []string{"id"}, User: "no-such-user"}); r.err == nil || r.stdout != "" {
-			p.Errorf("a user who is not there: got %v, %q", r.err, r.stdout)
+			p.Errorf("unknown user: got %v, %q", r.err, r.stdout)
 		}
 	}
 }
@@ -280,14 +299,14 @@ func taskNotFound(p *taskFixture) {
 }
 
 func backgroundChild(p *taskFixture) {
-	begin := time.Now()
+	startTime := time.Now()
 	p.want(p.sh("echo x; sleep 300 & exit 5"), 5, "x\n")
-	if took := time.Since(begin); took > testTimeout {
+	if took := time.Since(startTime); took > testTimeout {
 		p.Errorf("took %s", took)
 	}
 }
 
-// syncBuffer is output that may be looked at while it comes.
+// syncBuffer is a buffer that may be read while a program writes to it.
 type syncBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -305,7 +324,7 @@ func (c *syncBuffer) String() string {
 	return c.text.String()
 }
 
-// terminal is a user's, whose size the test changes.
+// terminal is a user's terminal. The test changes its size.
 type terminal struct {
 	mu            sync.Mutex
 	columns, rows int
@@ -334,7 +353,7 @@ func (t *terminal) resize(columns, rows int) {
 	}
 }
 
-// process is a program that the test talks to.
+// process is a running program with its input and output.
 type process struct {
 	t       *testing.T
 	in      *io.PipeWriter
@@ -344,12 +363,15 @@ type process struct {
 	done    chan result
 }
 
-// start runs a program until the test ends at the latest.
+// start starts a program. It is killed at the end of the test.
 func (p *taskFixture) start(program backends.Program) *process {
 	p.Helper()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	in, out := io.Pipe()
-	r := &process{t: p.T, in: out, out: &syncBuffer{}, signals: make(chan string, 4), cancel: cancel, done: make(chan result, 1)}
+	r := &process{
+		t: p.T, in: out, out: &syncBuffer{}, signals: make(chan string, 4), cancel: cancel,
+		done: make(chan result, 1),
+	}
 	var stderr syncBuffer
 	program.Stdin, program.Stdout, program.Stderr = in, r.out, &stderr
 	if program.Session == "" {
@@ -361,26 +383,26 @@ func (p *taskFixture) start(program backends.Program) *process {
 		r.done <- result{r.out.String(), stderr.String(), code, err}
 	}()
 	p.Cleanup(func() {
-		cancel(errors.New("the test has ended"))
+		cancel(errors.New("the test is over"))
 		out.Close()
 	})
 	return r
 }
 
-// waitFor waits until the program has written this.
+// waitFor waits until the output contains want.
 func (r *process) waitFor(want string) {
 	r.t.Helper()
-	for begin := time.Now(); !strings.Contains(r.out.String(), want); time.Sleep(20 * time.Millisecond) {
+	for startTime := time.Now(); !strings.Contains(r.out.String(), want); time.Sleep(20 * time.Millisecond) {
 		select {
-		case ended := <-r.done:
-			r.done <- ended
+		case res := <-r.done:
+			r.done <- res
 			if !strings.Contains(r.out.String(), want) {
-				r.t.Fatalf("ended with %d, %v, %s, want %q", ended.code, ended.err, brief(ended.stdout), want)
+				r.t.Fatalf("exited with %d, %v, %s, want %q", res.code, res.err, brief(res.stdout), want)
 			}
 			return
 		default:
 		}
-		if time.Since(begin) > testTimeout {
+		if time.Since(startTime) > testTimeout {
 			r.t.Fatalf("got %s, want %q", brief(r.out.String()), want)
 		}
 	}
@@ -393,19 +415,19 @@ func (r *process) typeText(text string) {
 	}
 }
 
-// waitExit waits until the program has ended.
+// waitExit waits until the program has exited.
 func (r *process) waitExit() result {
 	r.t.Helper()
 	select {
-	case ended := <-r.done:
-		return ended
+	case res := <-r.done:
+		return res
 	case <-time.After(testTimeout):
-		r.t.Fatalf("it does not end; it wrote %s", brief(r.out.String()))
+		r.t.Fatalf("the program does not exit; output %s", brief(r.out.String()))
 		return result{}
 	}
 }
 
-// sizeScript says the size whenever it has changed.
+// sizeScript prints the terminal size after each change.
 const sizeScript = `while :; do new=$(stty size); [ "$new" = "$old" ] || echo "<$new>"; old=$new; sleep 0.1; done`
 
 func terminalSize(p *taskFixture) {
@@ -422,40 +444,47 @@ func terminalSize(p *taskFixture) {
 	r.waitFor("got x")
 }
 
-// terminalSetUp has programs that look at their terminal at once.
+// terminalSetUp has programs that read their terminal's size and modes immediately.
 func terminalSetUp(p *taskFixture) {
 	for range 20 {
 		p.want(p.exec(backends.Program{Argv: []string{"stty", "size"}, Terminal: newTerminal(132, 43)}), 0, "43 132\r\n")
 	}
 	modes := backends.TerminalModes{
-		1: 7, 2: 0x1c, backends.ModeErase: 8, backends.ModeKill: '@', backends.ModeEOF: 4, 6: 255, 7: 0, 8: 0x11, 9: 0x13, 10: 0x1a, 11: 0x19,
-		12: 0x12, 13: 0x17, 14: 0x16, 15: 0x0f, 18: 0x0f, 30: 0, 36: 1, 38: 0, 39: 1, 41: 1, backends.ModeIUTF8: 1, 50: 1, 51: 1, backends.ModeEcho: 1,
+		1: 7, 2: 0x1c, backends.ModeErase: 8, backends.ModeKill: '@', backends.ModeEOF: 4, 6: 255, 7: 0, 8: 0x11, 9: 0x13,
+		10: 0x1a, 11: 0x19,
+		12: 0x12, 13: 0x17, 14: 0x16, 15: 0x0f, 18: 0x0f, 30: 0, 36: 1, 38: 0, 39: 1, 41: 1, backends.ModeIUTF8: 1, 50: 1,
+		51: 1, backends.ModeEcho: 1,
 		54: 1, 55: 0, 56: 0, 60: 0, 62: 0, 70: 1, 72: 1, 90: 1, 91: 1, 92: 0, 128: 38400, 129: 38400,
 	}
 	r := p.exec(backends.Program{Argv: []string{"stty", "-a"}, Terminal: newTerminal(80, 24), Modes: modes})
 	for _, want := range []string{
-		"intr = ^G;", "quit = ^\\;", "erase = ^H;", "kill = @;", "eof = ^D;", "eol = <undef>;", "eol2 = <undef>;", "rprnt = ^R;", "werase = ^W;", "lnext = ^V;", " iutf8", " icrnl", " -ixon", " ixany",
+		"intr = ^G;", "quit = ^\\;", "erase = ^H;", "kill = @;", "eof = ^D;", "eol = <undef>;", "eol2 = <undef>;",
+		"rprnt = ^R;", "werase = ^W;", "lnext = ^V;", " iutf8", " icrnl", " -ixon", " ixany",
 		" imaxbel", " -echok ", "-echoctl ", " echoe", " cs8", "24", "80",
 	} {
 		if !strings.Contains(r.stdout, want) || r.code != 0 || r.err != nil {
 			p.Errorf("got %d, %v, %q, want %q in it", r.code, r.err, r.stdout, want)
 		}
 	}
-	// A character of two bytes is erased whole, and the user's own key ends the input.
+	// The erase key erases both bytes of a character, and the user's EOF key works.
 	r = p.exec(backends.Program{
 		Argv: []string{"cat"}, Terminal: newTerminal(80, 24), Stdin: strings.NewReader("\u00e9\bx\n"),
-		Modes: backends.TerminalModes{backends.ModeErase: 8, backends.ModeIUTF8: 1, backends.ModeEcho: 0, backends.ModeEOF: 5},
+		Modes: backends.TerminalModes{
+			backends.ModeErase: 8, backends.ModeIUTF8: 1, backends.ModeEcho: 0,
+			backends.ModeEOF: 5,
+		},
 	})
 	p.want(r, 0, "x\r\n")
 }
 
-// terminalProgram has a program with all that is special about a terminal find the same as without.
+// terminalProgram checks that a program with a terminal gets the same arguments, directory and exit code as without.
 func terminalProgram(p *taskFixture) {
 	modes := backends.TerminalModes{backends.ModeIUTF8: 1}
 	with := func(argv ...string) backends.Program {
 		return backends.Program{Argv: argv, Terminal: newTerminal(80, 24), Modes: modes}
 	}
-	p.want(p.exec(with("sh", "-c", `printf '[%s]' "$0" "$@"`, "", "a  b", "*", "$x", "", "-e", "é")), 0, "[][a  b][*][$x][][-e][é]")
+	p.want(p.exec(with("sh", "-c", `printf '[%s]' "$0" "$@"`, "", "a  b", "*", "$x", "", "-e", "é")), 0,
+		"[][a  b][*][$x][][-e][é]")
 	for _, code := range []int{0, 1, 125, 126, 127, 255} {
 		p.want(p.exec(with("sh", "-c", fmt.Sprintf("exit %d", code))), code, "")
 	}
@@ -463,7 +492,8 @@ func terminalProgram(p *taskFixture) {
 		"no-such-program": backends.ErrProgramNotFound, "/no/such/program": backends.ErrProgramNotFound,
 		"/etc": backends.ErrNotExecutable, "/etc/passwd": backends.ErrNotExecutable,
 	} {
-		if r := p.exec(with(argv0)); !errors.Is(r.err, want) || r.stdout != "" || !strings.HasPrefix(r.err.Error(), argv0+": ") {
+		if r := p.exec(with(argv0)); !errors.Is(r.err, want) || r.stdout != "" ||
+			!strings.HasPrefix(r.err.Error(), argv0+": ") {
 			p.Errorf("%s: got %v, %q, want %v", argv0, r.err, r.stdout, want)
 		}
 	}
@@ -501,46 +531,62 @@ func resizeStorm(p *taskFixture) {
 }
 
 func keys(p *taskFixture) {
-	r := p.start(backends.Program{Argv: []string{"sh", "-c", "stty raw -echo; echo ready; dd bs=1 count=8 2>/dev/null | od -An -tx1; stty sane"}, Terminal: newTerminal(80, 24)})
+	r := p.start(backends.Program{Argv: []string{
+		"sh", "-c",
+		"stty raw -echo; echo ready; dd bs=1 count=8 2>/dev/null | od -An -tx1; stty sane",
+	}, Terminal: newTerminal(80, 24)})
 	r.waitFor("ready")
 	for _, key := range []string{"\x03", "\x10", "\x11", "\x1a", "\x1c", "\x10", "x", "\x04"} {
 		r.typeText(key)
 		time.Sleep(10 * time.Millisecond)
 	}
 	r.waitFor("03 10 11 1a 1c 10 78 04")
-	if ended := r.waitExit(); ended.code != 0 || ended.err != nil {
-		p.Errorf("got %d, %v", ended.code, ended.err)
+	if res := r.waitExit(); res.code != 0 || res.err != nil {
+		p.Errorf("got %d, %v", res.code, res.err)
 	}
-	// Each key comes by itself, and does not wait for the next one.
-	r = p.start(backends.Program{Argv: []string{"sh", "-c", `stty raw -echo; echo ready; while c=$(dd bs=1 count=1 2>/dev/null | od -An -tx1); do echo "$c"; done`}, Terminal: newTerminal(80, 24)})
+	// Each key arrives immediately.
+	r = p.start(backends.Program{
+		Argv: []string{
+			"sh", "-c",
+			`stty raw -echo; echo ready; while c=$(dd bs=1 count=1 2>/dev/null | od -An -tx1); do echo "$c"; done`,
+		},
+		Terminal: newTerminal(80, 24),
+	})
 	r.waitFor("ready")
 	for _, key := range []string{"\x10", "\x11", "\x03", "\x1a", "\x1b", "\x1d", "\x1e", "\x1f", "\x01"} {
 		r.typeText(key)
 		r.waitFor(fmt.Sprintf("%02x", key))
 	}
-	// And without raw, what a terminal makes of them.
-	r = p.start(backends.Program{Argv: []string{"sh", "-c", "trap 'echo interrupted; exit 9' INT; echo ready; while :; do sleep 0.1; done"}, Terminal: newTerminal(80, 24)})
+	// Without raw mode, the terminal interprets the keys.
+	r = p.start(backends.Program{Argv: []string{
+		"sh", "-c",
+		"trap 'echo interrupted; exit 9' INT; echo ready; while :; do sleep 0.1; done",
+	}, Terminal: newTerminal(80, 24)})
 	r.waitFor("ready")
 	r.typeText("\x03")
-	if ended := r.waitExit(); ended.code != 9 || ended.err != nil || !strings.Contains(ended.stdout, "interrupted") {
-		p.Errorf("^C: got %d, %v, %q", ended.code, ended.err, ended.stdout)
+	if res := r.waitExit(); res.code != 9 || res.err != nil || !strings.Contains(res.stdout, "interrupted") {
+		p.Errorf("^C: got %d, %v, %q", res.code, res.err, res.stdout)
 	}
 }
 
 func terminalEOF(p *taskFixture) {
 	for _, input := range []string{"a\n", "a"} {
-		r := p.exec(backends.Program{Argv: []string{"sh", "-c", "stty -echo; cat; sleep 0.2; echo; echo end; exit 3"}, Stdin: strings.NewReader(input), Terminal: newTerminal(80, 24)})
+		r := p.exec(backends.Program{
+			Argv:  []string{"sh", "-c", "stty -echo; cat; sleep 0.2; echo; echo end; exit 3"},
+			Stdin: strings.NewReader(input), Terminal: newTerminal(80, 24),
+		})
 		if r.code != 3 || r.err != nil || !strings.HasSuffix(r.stdout, "end\r\n") {
 			p.Errorf("%q: got %d, %v, %q", input, r.code, r.err, r.stdout)
 		}
 	}
 }
 
-const trapScript = `for s in HUP INT QUIT TERM USR1 USR2; do trap "echo got $s" $s; done; echo ready; while :; do sleep 0.1; done`
+const trapScript = `for s in HUP INT QUIT TERM USR1 USR2; do trap "echo got $s" $s; done
+echo ready; while :; do sleep 0.1; done`
 
 func programSignals(p *taskFixture) {
 	if !p.features.Signals {
-		p.Skip("this runtime has no signals")
+		p.Skip("this runtime cannot send signals")
 	}
 	r := p.start(backends.Program{Argv: []string{"sh", "-c", trapScript}})
 	r.waitFor("ready")
@@ -554,32 +600,32 @@ func programSignals(p *taskFixture) {
 		p.Errorf("not in order: %q", r.out.String())
 	}
 	r.signals <- "KILL"
-	if ended := r.waitExit(); ended.code != 137 || ended.err != nil {
-		p.Errorf("KILL: got %d, %v", ended.code, ended.err)
+	if res := r.waitExit(); res.code != 137 || res.err != nil {
+		p.Errorf("KILL: got %d, %v", res.code, res.err)
 	}
 }
 
 var errSessionOver = errors.New("the session is over")
 
-// wantKilled fails unless the program was ended because of errSessionOver and nothing of it is left.
+// wantKilled fails unless the program was killed because of errSessionOver and none of its processes remains.
 func (p *taskFixture) wantKilled(r *process, marker string) {
 	p.Helper()
-	ended := r.waitExit()
+	res := r.waitExit()
 	var zombies *backends.ZombiesError
-	if errors.As(ended.err, &zombies) {
-		ended.err = zombies.Cause
+	if errors.As(res.err, &zombies) {
+		res.err = zombies.Cause
 	}
-	if ended.err != errSessionOver {
-		p.Errorf("got %d, %v, want %v", ended.code, ended.err, errSessionOver)
+	if res.err != errSessionOver {
+		p.Errorf("got %d, %v, want %v", res.code, res.err, errSessionOver)
 	}
-	// What has begun the program may take a moment longer than it.
+	// The program's children may exit a little later.
 	for end := time.Now().Add(testTimeout); ; time.Sleep(100 * time.Millisecond) {
 		left := p.sh("ps -o args 2>/dev/null || ps")
 		if !strings.Contains(left.stdout, marker) {
 			return
 		}
 		if time.Now().After(end) {
-			p.Errorf("left: %s", left.stdout)
+			p.Errorf("remaining processes: %s", left.stdout)
 			return
 		}
 	}
@@ -587,30 +633,40 @@ func (p *taskFixture) wantKilled(r *process, marker string) {
 
 func killedByHUP(p *taskFixture) {
 	marker := newSession()
-	r := p.start(backends.Program{Argv: []string{"sh", "-c", "trap 'echo bye; exit 0' HUP; echo ready; while :; do sleep 0.1; done", marker}})
+	r := p.start(backends.Program{Argv: []string{
+		"sh", "-c",
+		"trap 'echo bye; exit 0' HUP; echo ready; while :; do sleep 0.1; done", marker,
+	}})
 	r.waitFor("ready")
 	r.cancel(errSessionOver)
 	p.wantKilled(r, marker)
-	if said := r.out.String(); said != "ready\nbye\n" {
-		p.Errorf("got %q", said)
+	if out := r.out.String(); out != "ready\nbye\n" {
+		p.Errorf("got %q", out)
 	}
 }
 
 func killedByKILL(p *taskFixture) {
 	marker := newSession()
-	r := p.start(backends.Program{Argv: []string{"sh", "-c", "trap '' HUP TERM; sh -c 'while :; do sleep 0.1; done' " + marker + " & echo ready; while :; do sleep 0.1; done", marker}})
+	r := p.start(backends.Program{Argv: []string{
+		"sh", "-c",
+		"trap '' HUP TERM; sh -c 'while :; do sleep 0.1; done' " + marker +
+			" & echo ready; while :; do sleep 0.1; done", marker,
+	}})
 	r.waitFor("ready")
-	begin := time.Now()
+	startTime := time.Now()
 	r.cancel(errSessionOver)
 	p.wantKilled(r, marker)
-	if took := time.Since(begin); took > testTimeout/2 {
+	if took := time.Since(startTime); took > testTimeout/2 {
 		p.Errorf("took %s", took)
 	}
 }
 
 func killedWithTerminal(p *taskFixture) {
 	marker := newSession()
-	r := p.start(backends.Program{Argv: []string{"sh", "-c", "echo ready; sleep 300; echo " + marker, marker}, Terminal: newTerminal(80, 24)})
+	r := p.start(backends.Program{
+		Argv:     []string{"sh", "-c", "echo ready; sleep 300; echo " + marker, marker},
+		Terminal: newTerminal(80, 24),
+	})
 	r.waitFor("ready")
 	r.cancel(errSessionOver)
 	p.wantKilled(r, marker)

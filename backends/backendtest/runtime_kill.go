@@ -6,8 +6,7 @@ import (
 	"nomadctld/backends"
 )
 
-// killBySession is for programs to which nobody has a connection any more. They are killed by their session, and no other
-// program is.
+// killBySession checks that Kill kills programs that have lost their connection, and no other program.
 func killBySession(p *taskFixture) {
 	killer, ok := p.runtime.(backends.Killer)
 	if !ok {
@@ -21,10 +20,10 @@ func killBySession(p *taskFixture) {
 		name, script string
 		terminal     bool
 	}{
-		{"a program", "exec sleep 600", false},
-		{"one with a terminal", "exec sleep 600", true},
-		{"one with children", "sleep 600 & sleep 600 | sleep 600", false},
-		{"one that handles all but KILL", "trap '' HUP TERM; while :; do sleep 1; done", false},
+		{"simple", "exec sleep 600", false},
+		{"with a terminal", "exec sleep 600", true},
+		{"with children", "sleep 600 & sleep 600 | sleep 600", false},
+		{"that ignores HUP and TERM", "trap '' HUP TERM; while :; do sleep 1; done", false},
 	} {
 		program := backends.Program{Argv: []string{"sh", "-c", "echo started; " + left.script}, Session: newSession()}
 		if left.terminal {
@@ -42,8 +41,8 @@ func killBySession(p *taskFixture) {
 		}
 	}
 	select {
-	case ended := <-bystander.done:
-		p.Errorf("another program has ended too: %+v", ended)
+	case res := <-bystander.done:
+		p.Errorf("another program was killed as well: %+v", res)
 	default:
 		bystander.typeText("still here\n")
 		bystander.waitFor("still here")

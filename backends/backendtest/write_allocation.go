@@ -28,21 +28,21 @@ func testAllocations(t *testing.T, g Fixture) {
 		}
 		return false
 	}
-	eventually(t, "it had the signal", func() bool { return had("Signaling") })
+	eventually(t, "the task has the signal event", func() bool { return had("Signaling") })
 	wantRejected(t, "signal an unknown task", g.SignalTask(ctx, a, "nope", "SIGHUP"), "Task not found")
 	if err := g.SignalTask(ctx, a, "web", "SIGNOPE"); err == nil || errors.Is(err, backends.ErrOutcomeUnknown) {
-		t.Errorf("an unknown signal: got %v, want it refused: Nomad would interrupt the task", err)
+		t.Errorf("an unknown signal: got %v, want a rejection: Nomad would send SIGINT", err)
 	}
 
 	if err := g.RestartTask(ctx, a, "web"); err != nil {
 		t.Errorf("restart: %v", err)
 	}
-	eventually(t, "it was restarted and runs", func() bool {
+	eventually(t, "the task runs again", func() bool {
 		now := g.job(t, job.ID).Allocations[0]
 		return now.ID == a.ID && now.Tasks[0].State == "running" && now.Tasks[0].Started.After(a.Tasks[0].Started)
 	})
 	if !had("Restart Signaled") {
-		t.Error("no event tells of the restart")
+		t.Error("no restart event")
 	}
 	if err := g.RestartTask(ctx, a, ""); err != nil {
 		t.Errorf("restart all tasks: %v", err)
@@ -53,17 +53,17 @@ func testAllocations(t *testing.T, g Fixture) {
 	if err != nil || o.EvaluationID == "" {
 		t.Errorf("stop: got %+v, %v", o, err)
 	}
-	eventually(t, "another takes its place", func() bool {
+	eventually(t, "it is replaced", func() bool {
 		now := runningAllocations(g.job(t, job.ID))
 		return len(now) == 1 && now[0].ID != a.ID
 	})
 	if now := g.job(t, job.ID); now.ModifyIndex != job.ModifyIndex {
-		t.Errorf("got the index %d, want %d: the job is what it was", now.ModifyIndex, job.ModifyIndex)
+		t.Errorf("got the index %d, want %d: the job has not changed", now.ModifyIndex, job.ModifyIndex)
 	}
 
 	g.Completed(t, "p-team4-ended")
 	var dead backends.Allocation
-	eventually(t, "it has ended", func() bool {
+	eventually(t, "the job is complete", func() bool {
 		all := g.job(t, "p-team4-ended").Allocations
 		if len(all) == 1 {
 			dead = all[0]
@@ -72,17 +72,18 @@ func testAllocations(t *testing.T, g Fixture) {
 	})
 	var refused *backends.RejectedError
 	if err := g.RestartTask(ctx, dead, "run"); !errors.As(err, &refused) {
-		t.Errorf("restart in a dead allocation: got %v, want a refusal", err)
+		t.Errorf("restart in a dead allocation: got %v, want a rejection", err)
 	}
-	if err := g.SignalTask(ctx, dead, "run", "SIGHUP"); !errors.As(err, &refused) || !strings.Contains(err.Error(), "not running") {
-		t.Errorf("signal in a dead allocation: got %v, want a refusal that tells that it is not running", err)
+	if err := g.SignalTask(ctx, dead, "run", "SIGHUP"); !errors.As(err, &refused) ||
+		!strings.Contains(err.Error(), "not running") {
+		t.Errorf("signal in a dead allocation: got %v, want a rejection because the task is not running", err)
 	}
-	gone := a
-	gone.ID = "00000000-0000-0000-0000-000000000000"
-	_, err = g.StopAllocation(ctx, gone)
-	wantNotFound(t, "stop what is not there", err)
-	wantNotFound(t, "restart what is not there", g.RestartTask(ctx, gone, "web"))
-	wantNotFound(t, "signal what is not there", g.SignalTask(ctx, gone, "web", "SIGHUP"))
+	missing := a
+	missing.ID = "00000000-0000-0000-0000-000000000000"
+	_, err = g.StopAllocation(ctx, missing)
+	wantNotFound(t, "stop a missing allocation", err)
+	wantNotFound(t, "restart in a missing allocation", g.RestartTask(ctx, missing, "web"))
+	wantNotFound(t, "signal in a missing allocation", g.SignalTask(ctx, missing, "web", "SIGHUP"))
 }
 
 func testDispatch(t *testing.T, g Fixture) {
@@ -99,16 +100,17 @@ func testDispatch(t *testing.T, g Fixture) {
 		t.Errorf("got %+v, %v, want no overlap", d.Schedule, err)
 	}
 	_, err = g.Force(ctx, missingJob(job))
-	wantNotFound(t, "force what is not there", err)
+	wantNotFound(t, "force a missing job", err)
 
 	g.Parameterized(t, "p-team4-import")
 	job = g.job(t, "p-team4-import")
 	_, err = g.Force(ctx, job)
-	wantRejected(t, "force what is not periodic", err, "can't force launch non-periodic job")
+	wantRejected(t, "force a job that is not periodic", err, "can't force launch non-periodic job")
 	o, err = g.Dispatch(ctx, job, map[string]string{"file": "a b&<.csv"}, []byte("payload\n"))
 	if err != nil || o.EvaluationID == "" || !strings.HasPrefix(o.ChildID, job.ID+"/dispatch-") {
 		t.Errorf("dispatch: got %+v, %v", o, err)
-	} else if raw, err := g.Definition(ctx, g.job(t, o.ChildID), nil); err != nil || !strings.Contains(string(raw), `a b&<.csv`) && !strings.Contains(string(raw), `a b\u0026\u003c.csv`) {
+	} else if raw, err := g.Definition(ctx, g.job(t, o.ChildID), nil); err != nil ||
+		!strings.Contains(string(raw), `a b&<.csv`) && !strings.Contains(string(raw), `a b\u0026\u003c.csv`) {
 		t.Errorf("got the child %s, %v", raw, err)
 	}
 	if next, err := g.Dispatch(ctx, job, map[string]string{"file": "b"}, nil); err != nil || next.ChildID == o.ChildID {
@@ -119,10 +121,10 @@ func testDispatch(t *testing.T, g Fixture) {
 	_, err = g.Dispatch(ctx, job, map[string]string{"file": "a", "x": "y"}, nil)
 	wantRejected(t, "an unknown meta", err, "Dispatch request included unpermitted metadata keys: [x]")
 	_, err = g.Dispatch(ctx, missingJob(job), nil, nil)
-	wantNotFound(t, "dispatch what is not there", err)
+	wantNotFound(t, "dispatch a missing job", err)
 }
 
-// testAnyJobID is about IDs that mean something in URLs: an order must reach this job and not another one.
+// testAnyJobID uses a job ID with special characters of URLs. A change must affect this job and no other one.
 func testAnyJobID(t *testing.T, g Fixture) {
 	ctx := context.Background()
 	const near, id = "p-team4-odd", "p-team4-odd/scale?purge=true#x%2F&b+c"
@@ -155,7 +157,8 @@ func testAnyJobID(t *testing.T, g Fixture) {
 		t.Errorf("register: %v", err)
 	}
 	g.Parameterized(t, id+"/import")
-	if o, err := g.Dispatch(ctx, g.job(t, id+"/import"), map[string]string{"file": "a"}, nil); err != nil || !strings.HasPrefix(o.ChildID, id+"/import/dispatch-") {
+	if o, err := g.Dispatch(ctx, g.job(t, id+"/import"), map[string]string{"file": "a"}, nil); err != nil ||
+		!strings.HasPrefix(o.ChildID, id+"/import/dispatch-") {
 		t.Errorf("dispatch: got %+v, %v", o, err)
 	}
 	g.Periodic(t, id+"/cron")
@@ -163,6 +166,6 @@ func testAnyJobID(t *testing.T, g Fixture) {
 		t.Errorf("force: got %+v, %v", o, err)
 	}
 	if now := g.job(t, near); now.ModifyIndex != beside.ModifyIndex || now.Stopped {
-		t.Errorf("the job beside it was changed: got %+v", now)
+		t.Errorf("the other job was changed: got %+v", now)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"nomadctld/backends"
 )
 
-// canaryDeployment returns a job whose newest version waits for its canary to be promoted, and the deployment.
+// canaryDeployment returns a job with a deployment that waits for the promotion of its canary.
 func (g Fixture) canaryDeployment(t *testing.T, id string) (backends.Job, backends.Deployment) {
 	t.Helper()
 	g.Canary(t, id, "a")
@@ -19,7 +19,8 @@ func (g Fixture) canaryDeployment(t *testing.T, id string) (backends.Job, backen
 	if err != nil || len(all) != 2 {
 		t.Fatalf("got %+v, %v, want two deployments", all, err)
 	}
-	if all[0].Version != 1 || all[1].Version != 0 || all[1].Status != "successful" || all[0].Groups[0].Canaries != 1 || all[0].Groups[0].Promoted {
+	if all[0].Version != 1 || all[1].Version != 0 || all[1].Status != "successful" || all[0].Groups[0].Canaries != 1 ||
+		all[0].Groups[0].Promoted {
 		t.Errorf("got %+v, want the newest first", all)
 	}
 	return job, all[0]
@@ -36,7 +37,7 @@ func (g Fixture) deployment(t *testing.T, job backends.Job, id string) backends.
 			return d
 		}
 	}
-	t.Fatalf("no deployment %s", id)
+	t.Fatalf("deployment %s not found", id)
 	return backends.Deployment{}
 }
 
@@ -56,8 +57,8 @@ func testDeployments(t *testing.T, g Fixture) {
 		t.Errorf("fail: got %+v, %v; it is %+v", o, err, now)
 	}
 	for _, tc := range []struct {
-		order  string
-		give   func(context.Context, backends.Job, string) (backends.WriteResult, error)
+		action string
+		do     func(context.Context, backends.Job, string) (backends.WriteResult, error)
 		reason string
 	}{
 		{"promote", g.Promote, "can't promote terminal deployment"},
@@ -65,26 +66,27 @@ func testDeployments(t *testing.T, g Fixture) {
 		{"pause", g.Pause, "can't pause terminal deployment"},
 		{"resume", g.Resume, "can't resume terminal deployment"},
 	} {
-		_, err := tc.give(ctx, job, d.ID)
-		wantRejected(t, tc.order+" what is over", err, tc.reason)
-		_, err = tc.give(ctx, job, "00000000-0000-0000-0000-000000000000")
-		wantNotFound(t, tc.order+" what is not there", err)
-		_, err = tc.give(ctx, missingJob(job), d.ID)
-		wantNotFound(t, tc.order+" another job's", err)
+		_, err := tc.do(ctx, job, d.ID)
+		wantRejected(t, tc.action+" a terminal deployment", err, tc.reason)
+		_, err = tc.do(ctx, job, "00000000-0000-0000-0000-000000000000")
+		wantNotFound(t, tc.action+" a missing deployment", err)
+		_, err = tc.do(ctx, missingJob(job), d.ID)
+		wantNotFound(t, tc.action+" another job's deployment", err)
 	}
 	_, err = g.Deployments(ctx, missingJob(job))
-	wantNotFound(t, "deployments of what is not there", err)
+	wantNotFound(t, "deployments of a missing job", err)
 }
 
 func testPromote(t *testing.T, g Fixture) {
 	ctx := context.Background()
 	job, d := g.canaryDeployment(t, "p-team4-canary")
 	o, err := g.Promote(ctx, job, d.ID)
-	if now := g.deployment(t, job, d.ID); err != nil || o.EvaluationID == "" || o.DeploymentID != d.ID || !now.Groups[0].Promoted {
+	if now := g.deployment(t, job, d.ID); err != nil || o.EvaluationID == "" || o.DeploymentID != d.ID ||
+		!now.Groups[0].Promoted {
 		t.Errorf("got %+v, %v; it is %+v", o, err, now)
 	}
 	g.waitForDeployment(t, job.ID, "successful")
-	eventually(t, "the canary alone runs", func() bool {
+	eventually(t, "only the canary is running", func() bool {
 		now := runningAllocations(g.job(t, job.ID))
 		return len(now) == 1 && now[0].Version == 1
 	})
@@ -112,10 +114,13 @@ func testVersions(t *testing.T, g Fixture) {
 		}
 	}
 	if !all[1].Stable || !all[2].Stable {
-		t.Errorf("got %+v, want the two that were deployed stable", all)
+		t.Errorf("got %+v, want two stable versions", all)
 	}
-	// Nomad switches the scaling policies of a job off when it is stopped.
-	for i, want := range []string{"Stop: false > true; web > Scaling > Enabled: true > false", "web > task web > Env[MODE]: a > b", ""} {
+	// Stopping a job disables its scaling policies.
+	for i, want := range []string{
+		"Stop: false > true; web > Scaling > Enabled: true > false",
+		"web > task web > Env[MODE]: a > b", "",
+	} {
 		var got []string
 		for _, c := range all[i].Changes {
 			got = append(got, c.Path+": "+c.Old+" > "+c.New)
@@ -131,10 +136,10 @@ func testVersions(t *testing.T, g Fixture) {
 		t.Errorf("the oldest: got %+v, want none", all[2].Changes)
 	}
 	_, err = g.Versions(ctx, missingJob(job))
-	wantNotFound(t, "versions of what is not there", err)
+	wantNotFound(t, "versions of a missing job", err)
 }
 
-// testCapabilities holds which capability each order needs, and that it is enough with reading.
+// testCapabilities checks which capability each change needs, and that it is sufficient together with read-job.
 func testCapabilities(t *testing.T, g Fixture) {
 	ctx := context.Background()
 	job, d := g.canaryDeployment(t, "p-team4-rights")
@@ -147,9 +152,9 @@ func testCapabilities(t *testing.T, g Fixture) {
 		t.Fatal(err)
 	}
 	a := runningAllocations(job)[0]
-	orders := []struct {
+	changes := []struct {
 		name, capability string
-		give             func(WritableCluster) error
+		do               func(WritableCluster) error
 	}{
 		{"signal", "alloc-lifecycle", func(c WritableCluster) error { return c.SignalTask(ctx, a, "web", "SIGHUP") }},
 		{"restart", "alloc-lifecycle", func(c WritableCluster) error { return c.RestartTask(ctx, a, "web") }},
@@ -182,8 +187,14 @@ func testCapabilities(t *testing.T, g Fixture) {
 			_, err := c.Register(ctx, job, definition, g.job(t, job.ID).ModifyIndex)
 			return err
 		}},
-		{"ask whether it could be registered", "submit-job", func(c WritableCluster) error { return c.CheckRegister(ctx, job, definition) }},
-		{"stop an allocation", "alloc-lifecycle", func(c WritableCluster) error { _, err := c.StopAllocation(ctx, a); return err }},
+		{
+			"check a registration", "submit-job",
+			func(c WritableCluster) error { return c.CheckRegister(ctx, job, definition) },
+		},
+		{
+			"stop an allocation", "alloc-lifecycle",
+			func(c WritableCluster) error { _, err := c.StopAllocation(ctx, a); return err },
+		},
 		{"stop", "submit-job", func(c WritableCluster) error {
 			job.ModifyIndex = 0
 			_, err := c.Stop(ctx, job, false)
@@ -191,9 +202,9 @@ func testCapabilities(t *testing.T, g Fixture) {
 		}},
 	}
 	weak := g.Limited(t, "read-job", "list-jobs", "read-logs")
-	for _, o := range orders {
-		if o.name != "scale" && o.name != "fail" { // these wait for what comes of the others
-			wantMissingCapability(t, o.name, o.give(weak), o.capability)
+	for _, o := range changes {
+		if o.name != "scale" && o.name != "fail" { // these depend on the other changes
+			wantMissingCapability(t, o.name, o.do(weak), o.capability)
 		}
 	}
 	_, err = weak.Scale(ctx, job, "web", 2)
@@ -201,23 +212,23 @@ func testCapabilities(t *testing.T, g Fixture) {
 	_, err = weak.Fail(ctx, job, d.ID)
 	wantMissingCapability(t, "fail", err, "submit-job")
 	job = g.job(t, job.ID)
-	for _, o := range orders {
-		if err := o.give(g.Limited(t, "read-job", o.capability)); err != nil {
+	for _, o := range changes {
+		if err := o.do(g.Limited(t, "read-job", o.capability)); err != nil {
 			t.Errorf("%s with %s: %v", o.name, o.capability, err)
 		}
 	}
 
-	blind := g.Limited(t, "submit-job", "scale-job", "alloc-lifecycle")
-	_, err = blind.Stop(ctx, job, false)
-	wantMissingCapability(t, "stop without reading", err, "read-job")
-	_, err = blind.Versions(ctx, job)
-	wantMissingCapability(t, "versions without reading", err, "read-job")
-	_, err = blind.Deployments(ctx, job)
-	wantMissingCapability(t, "deployments without reading", err, "read-job")
-	_, err = blind.Job(ctx, job)
-	wantMissingCapability(t, "the job without reading", err, "read-job")
-	_, err = blind.Jobs(ctx, backends.Selection{Namespace: "default"})
+	noRead := g.Limited(t, "submit-job", "scale-job", "alloc-lifecycle")
+	_, err = noRead.Stop(ctx, job, false)
+	wantMissingCapability(t, "stop without read-job", err, "read-job")
+	_, err = noRead.Versions(ctx, job)
+	wantMissingCapability(t, "versions without read-job", err, "read-job")
+	_, err = noRead.Deployments(ctx, job)
+	wantMissingCapability(t, "deployments without read-job", err, "read-job")
+	_, err = noRead.Job(ctx, job)
+	wantMissingCapability(t, "the job without read-job", err, "read-job")
+	_, err = noRead.Jobs(ctx, backends.Selection{Namespace: "default"})
 	if _, ok := missingCapability(err); !ok {
-		t.Errorf("a listing without reading: got %v, want a missing capability", err)
+		t.Errorf("a list without read-job: got %v, want a missing capability", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"nomadctld/backends"
 )
 
-// The capabilities that the gateway makes use of; where Nomad has finer ones too, the one that has always been enough.
+// Capabilities that the gateway needs. If newer versions of Nomad have finer ones, the one that all versions accept.
 const (
 	capListJobs       = "list-jobs"
 	capReadJob        = "read-job"
@@ -23,30 +23,32 @@ const (
 	ruleNodeRead = `node { policy = "read" }`
 )
 
-// forbiddenError says why Nomad has answered 403. It says the same of a token that is not known and of one that is too weak,
-// so it is asked about the token. right is the capability that it needs, or a rule; empty: it cannot be named.
-func (c *Client) forbiddenError(ctx context.Context, namespace, right string, err error) error {
+// forbiddenError explains Nomad's 403. Nomad returns it for unknown tokens and for missing capabilities, so
+// forbiddenError reads the token to find out. capability is what the request needs, or a rule; empty: not known.
+func (c *Client) forbiddenError(ctx context.Context, namespace, capability string, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	q, failed := c.query(ctx, "")
-	if failed != nil || q.AuthToken == "" {
+	q, tokenErr := c.query(ctx, "")
+	if tokenErr != nil || q.AuthToken == "" {
 		return explain(err)
 	}
-	_, _, refused := c.api.ACLTokens().Self(q)
-	var answer api.UnexpectedResponseError
+	_, _, selfErr := c.api.ACLTokens().Self(q)
+	var response api.UnexpectedResponseError
 	switch {
-	case refused == nil && right != "":
-		return &backends.MissingCapabilityError{Capability: right, Namespace: namespace}
-	case errors.As(refused, &answer) && (answer.StatusCode() == http.StatusForbidden || containsAny(answer.Body(), badTokenErrors)):
-		return fmt.Errorf("%w by Nomad: it is not known there, or has expired", backends.ErrForbidden)
+	case selfErr == nil && capability != "":
+		return &backends.MissingCapabilityError{Capability: capability, Namespace: namespace}
+	case errors.As(selfErr, &response) &&
+		(response.StatusCode() == http.StatusForbidden || containsAny(response.Body(), badTokenErrors)):
+		return fmt.Errorf("%w: it is unknown or has expired", backends.ErrForbidden)
 	}
 	return explain(err)
 }
 
+// badTokenErrors are parts of Nomad's messages about unknown or expired tokens.
 var badTokenErrors = []string{"token not found", "token expired", "token is invalid", "signed token"}
 
-// isForbidden reports whether Nomad has answered 403.
+// isForbidden reports whether err is a 403 of Nomad.
 func isForbidden(err error) bool {
-	var answer api.UnexpectedResponseError
-	return errors.As(err, &answer) && answer.HasStatusCode() && answer.StatusCode() == http.StatusForbidden
+	var response api.UnexpectedResponseError
+	return errors.As(err, &response) && response.HasStatusCode() && response.StatusCode() == http.StatusForbidden
 }

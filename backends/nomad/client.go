@@ -1,4 +1,6 @@
-// Package nomad reaches a Nomad cluster through its HTTP API with hashicorp/nomad/api, as one tier of the gateway.
+// Package nomad reads and changes a Nomad cluster through its HTTP API, and runs programs in tasks and reads their
+// logs through it. It owns the connections to the cluster, their limits, and the retries. It does not decide who may
+// do what: callers pass only what a user owns.
 package nomad
 
 import (
@@ -13,7 +15,7 @@ import (
 	"nomadctld/backends"
 )
 
-// Tier says how a cluster is reached.
+// Tier is the address of a cluster and the gateway's credentials for it.
 type Tier struct {
 	Name      string
 	URL       string
@@ -22,25 +24,25 @@ type Tier struct {
 }
 
 const (
-	// maxConns is how many connections answer questions; what exceeds it waits. With the streams and the orders it stays
-	// below the 100 that Nomad allows from one address by default.
+	// maxConns limits the connections for reads; more reads wait. All limits together are below the 100 connections
+	// that Nomad accepts from one address by default.
 	maxConns = 34
 
-	maxWriteConns     = 3 // the same, of orders to the servers: a moment each
-	maxNodeWriteConns = 5 // and to the nodes: as long as a task may take to end
+	maxWriteConns     = 3 // changes on the servers: they take a moment each
+	maxNodeWriteConns = 5 // changes on nodes: they may take as long as a task needs to stop
 
 	dialTimeout = 3 * time.Second
-	listTimeout = 10 * time.Second // for all that a listing asks of a cluster
+	listTimeout = 10 * time.Second // for all requests of one list
 )
 
 // Client is one tier.
 type Client struct {
 	tier       Tier
-	api        *api.Client // asks
+	api        *api.Client // for reads
 	writes     *api.Client
 	nodeWrites *api.Client
 	conns      *streamConns
-	timeouts   writeTimeouts // of orders
+	timeouts   writeTimeouts
 }
 
 var (
@@ -49,39 +51,42 @@ var (
 	_ backends.ClusterWriter = (*Client)(nil)
 )
 
-// Open returns a client for each tier, by name. It contacts nobody. Tiers with the same URL and TLS settings are
-// one cluster and share its connections. Certificate files are read here; one that is missing is an error.
+// Open returns a client for each tier, by name. It sends no request. Tiers with the same URL and TLS settings share
+// their connections. Open reads the certificate files and fails if one is missing.
 func Open(tiers ...Tier) (map[string]*Client, error) {
 	type address struct {
 		url string
 		tls backends.TLS
 	}
-	type transport struct{ answers, orders, nodeOrders *http.Transport }
+	type transport struct{ reads, writes, nodeWrites *http.Transport }
 	transports := map[address]transport{}
 	shared := map[address]*streamConns{}
 	clients := map[string]*Client{}
 	for _, tier := range tiers {
 		at := address{tier.URL, tier.TLS}
 		if _, known := transports[at]; !known {
-			answers, err := newTransport(tier.TLS)
+			reads, err := newTransport(tier.TLS)
 			if err != nil {
 				return nil, fmt.Errorf("tier %s: %w", tier.Name, err)
 			}
-			transports[at] = transport{answers, writeTransport(answers, maxWriteConns), writeTransport(answers, maxNodeWriteConns)}
-			shared[at] = newStreamConns(tier.URL, answers.TLSClientConfig)
+			transports[at] = transport{
+				reads, writeTransport(reads, maxWriteConns), writeTransport(reads, maxNodeWriteConns),
+			}
+			shared[at] = newStreamConns(tier.URL, reads.TLSClientConfig)
 		}
 		client := &Client{tier: tier, conns: shared[at], timeouts: defaultWriteTimeouts}
-		for _, way := range []struct {
-			client   **api.Client
-			through  *http.Transport
-			redirect func(*http.Request, []*http.Request) error
+		for _, part := range []struct {
+			client    **api.Client
+			transport *http.Transport
+			redirect  func(*http.Request, []*http.Request) error
 		}{
-			{&client.api, transports[at].answers, sameHost},
-			{&client.writes, transports[at].orders, noRedirect},
-			{&client.nodeWrites, transports[at].nodeOrders, noRedirect},
+			{&client.api, transports[at].reads, sameHost},
+			{&client.writes, transports[at].writes, noRedirect},
+			{&client.nodeWrites, transports[at].nodeWrites, noRedirect},
 		} {
+			httpClient := &http.Client{Transport: part.transport, CheckRedirect: part.redirect}
 			var err error
-			*way.client, err = api.NewClient(&api.Config{Address: tier.URL, HttpClient: &http.Client{Transport: way.through, CheckRedirect: way.redirect}})
+			*part.client, err = api.NewClient(&api.Config{Address: tier.URL, HttpClient: httpClient})
 			if err != nil {
 				return nil, fmt.Errorf("tier %s: %w", tier.Name, err)
 			}
@@ -91,7 +96,8 @@ func Open(tiers ...Tier) (map[string]*Client, error) {
 	return clients, nil
 }
 
-// sameHost follows redirects, which Nomad answers for paths such as /v1/job/a//b, but not with the token to another host.
+// sameHost follows redirects, which Nomad returns for paths such as /v1/job/a//b, but only to the same host: the
+// request contains the token.
 func sameHost(request *http.Request, via []*http.Request) error {
 	if request.URL.Host != via[0].URL.Host || request.URL.Scheme != via[0].URL.Scheme || len(via) > 3 {
 		return http.ErrUseLastResponse
@@ -99,17 +105,18 @@ func sameHost(request *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// noRedirect follows none: an order is for the job that it names, and a redirect makes a GET of it.
+// noRedirect does not follow redirects: a redirect would turn a change into a GET, maybe of another job.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// writeTransport returns a transport of which every request has a connection of its own: on one that was kept, a request that
-// crosses its end could not be told from one that was lost.
-func writeTransport(answers *http.Transport, most int) *http.Transport {
-	orders := answers.Clone()
-	orders.DisableKeepAlives, orders.MaxConnsPerHost = true, most
-	return orders
+// writeTransport returns a transport that uses a new connection for each request. If Nomad closed an idle connection
+// just when a request is sent on it, the outcome of the request would be unknown.
+func writeTransport(reads *http.Transport, maxConns int) *http.Transport {
+	writes := reads.Clone()
+	writes.DisableKeepAlives, writes.MaxConnsPerHost = true, maxConns
+	return writes
 }
 
+// newTransport returns the transport for reads.
 func newTransport(settings backends.TLS) (*http.Transport, error) {
 	config, err := settings.Load()
 	if err != nil {
@@ -125,7 +132,7 @@ func newTransport(settings backends.TLS) (*http.Transport, error) {
 	}, nil
 }
 
-// query returns the options for a read with the tier's token as it is now.
+// query returns the options for a read, with the current token.
 func (c *Client) query(ctx context.Context, namespace string) (*api.QueryOptions, error) {
 	token, err := readToken(c.tier.TokenFile)
 	if err != nil {

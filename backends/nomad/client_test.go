@@ -42,7 +42,7 @@ func TestClusterConformance(t *testing.T) {
 	}
 }
 
-// newSimulated returns a simulated cluster and a client of it.
+// newSimulated returns a simulated cluster and a client for it.
 func newSimulated(t *testing.T) (*sim.Cluster, backends.Cluster) {
 	t.Helper()
 	c := sim.New()
@@ -63,19 +63,20 @@ func TestJobs_TokenRejected(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := open(t, Tier{URL: cluster.URL, TokenFile: wrong}).Jobs(context.Background(), backends.Selection{})
-			if !errors.Is(err, backends.ErrForbidden) || !strings.HasSuffix(err.Error(), "it is not known there, or has expired") {
-				t.Errorf("got %v, want %v: it is not known", err, backends.ErrForbidden)
+			if !errors.Is(err, backends.ErrForbidden) || !strings.HasSuffix(err.Error(), "it is unknown or has expired") {
+				t.Errorf("got %v, want %v for an unknown token", err, backends.ErrForbidden)
 			}
 			weak := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "list-jobs")})
 			_, err = weak.Jobs(context.Background(), backends.Selection{})
-			if !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), `lacks "read-job" in namespace *`) {
-				t.Errorf("with list-jobs only: got %v, want that read-job is missing", err)
+			if !errors.Is(err, backends.ErrForbidden) ||
+				!strings.Contains(err.Error(), `lacks the capability "read-job" in namespace *`) {
+				t.Errorf("with list-jobs only: got %v, want the missing capability read-job", err)
 			}
 		})
 	}
 }
 
-// deploy/nomadctld-policy.hcl grants these capabilities.
+// TestJobs_Capabilities uses the capabilities in deploy/nomadctld-policy.hcl.
 func TestJobs_Capabilities(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
@@ -116,7 +117,8 @@ func TestClient_TokenRotated(t *testing.T) {
 		t.Errorf("after the token was rotated: %v", err)
 	}
 	os.Remove(file)
-	if _, err := client.Jobs(context.Background(), backends.Selection{}); err == nil || strings.Contains(err.Error(), file) {
+	if _, err := client.Jobs(context.Background(), backends.Selection{}); err == nil ||
+		strings.Contains(err.Error(), file) {
 		t.Errorf("got %v, want an error that does not name the file", err)
 	}
 }
@@ -129,8 +131,9 @@ func TestJobs_ErrorTexts(t *testing.T) {
 	url := "http://" + closed.Addr().String()
 	closed.Close()
 	_, err = open(t, Tier{URL: url}).Jobs(context.Background(), backends.Selection{})
-	if !errors.Is(err, backends.ErrUnreachable) || !strings.Contains(err.Error(), "connection refused") || strings.Contains(err.Error(), "/v1/") {
-		t.Errorf("got %v, want no answer, connection refused and no URL", err)
+	if !errors.Is(err, backends.ErrUnreachable) || !strings.Contains(err.Error(), "connection refused") ||
+		strings.Contains(err.Error(), "/v1/") {
+		t.Errorf("got %v, want no response, connection refused and no URL", err)
 	}
 
 	c, client := newSimulated(t)
@@ -138,8 +141,8 @@ func TestJobs_ErrorTexts(t *testing.T) {
 		fault sim.Fault
 		want  string
 	}{
-		{sim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader\nat all"}, "Nomad answered 500 No cluster leader"},
-		{sim.Fault{Path: "/v1/jobs", Status: 200, Body: "{"}, "cannot be read"},
+		{sim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader\nat all"}, "Nomad returned 500 No cluster leader"},
+		{sim.Fault{Path: "/v1/jobs", Status: 200, Body: "{"}, "cannot read"},
 	} {
 		c.Inject(tc.fault)
 		_, err := client.Jobs(context.Background(), backends.Selection{})
@@ -152,16 +155,16 @@ func TestJobs_ErrorTexts(t *testing.T) {
 
 func TestRead_Retries(t *testing.T) {
 	for _, tc := range []struct {
-		name  string
-		fault sim.Fault
-		ok    bool
-		asked int
+		name     string
+		fault    sim.Fault
+		ok       bool
+		requests int
 	}{
 		{"no leader for a moment", sim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader", Times: 2}, true, 3},
 		{"too many connections", sim.Fault{Path: "/v1/jobs", Status: 429, Times: 1}, true, 2},
 		{"cut connection", sim.Fault{Path: "/v1/jobs", Cut: true, Times: 1}, true, 2},
 		{"no leader for long", sim.Fault{Path: "/v1/jobs", Status: 500, Body: "No cluster leader"}, false, 3},
-		{"a refusal", sim.Fault{Path: "/v1/jobs", Status: 403, Body: "Permission denied"}, false, 1},
+		{"a rejection", sim.Fault{Path: "/v1/jobs", Status: 403, Body: "Permission denied"}, false, 1},
 		{"a wrong request", sim.Fault{Path: "/v1/jobs", Status: 400, Body: "bad"}, false, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -171,8 +174,8 @@ func TestRead_Retries(t *testing.T) {
 			if (err == nil) != tc.ok {
 				t.Errorf("got %v", err)
 			}
-			if got := c.Traffic("/v1/jobs").Requests; got != tc.asked {
-				t.Errorf("asked %d times, want %d", got, tc.asked)
+			if got := c.Traffic("/v1/jobs").Requests; got != tc.requests {
+				t.Errorf("got %d requests, want %d", got, tc.requests)
 			}
 		})
 	}
@@ -192,7 +195,8 @@ func TestReadPages(t *testing.T) {
 	if len(seen) != 2*perPage+1 || len(jobs[0].Allocations) != len(seen) {
 		t.Errorf("got %d allocations, %d of them different, want %d", len(jobs[0].Allocations), len(seen), 2*perPage+1)
 	}
-	if first, last := jobs[0].Allocations[0].Name, jobs[0].Allocations[len(seen)-1].Name; first != "big.g[0]" || last != "big.g[4000]" {
+	if first, last := jobs[0].Allocations[0].Name, jobs[0].Allocations[len(seen)-1].Name; first != "big.g[0]" ||
+		last != "big.g[4000]" {
 		t.Errorf("ordered from %s to %s", first, last)
 	}
 }
@@ -211,10 +215,13 @@ func TestJobs_FiltersOnServer(t *testing.T) {
 	}
 	before := cost()
 	for i := range 300 {
-		c.Run(sim.Job{ID: "p-team2-" + strings.Repeat("x", i%5) + string(rune('a'+i%26)), Groups: []sim.Group{{Name: "g", Count: 5}}})
+		c.Run(sim.Job{
+			ID:     "p-team2-" + strings.Repeat("x", i%5) + string(rune('a'+i%26)),
+			Groups: []sim.Group{{Name: "g", Count: 5}},
+		})
 	}
 	if after := cost(); before == 0 || after > before+before/10 {
-		t.Errorf("%d bytes beside hundreds of other jobs, %d without", after, before)
+		t.Errorf("%d bytes with hundreds of other jobs, %d without", after, before)
 	}
 }
 
@@ -252,7 +259,7 @@ func TestUsage_NodeHangs(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if got := len(client.Usage(ctx, jobs[0].Allocations)); got != 100 {
-		t.Errorf("got the usage of %d tasks, want the 100 of the node that answers", got)
+		t.Errorf("got the usage of %d tasks, want the 100 of the responding node", got)
 	}
 }
 
@@ -277,7 +284,7 @@ func TestJobs_InvalidResponse(t *testing.T) {
 	for _, body := range []string{`[null,null]`, `[{"ID":1}]`, `"x"`, ``} {
 		c.Inject(sim.Fault{Path: "/v1/allocations", Status: 200, Body: body})
 		if _, err := client.Jobs(context.Background(), backends.Selection{}); err == nil {
-			t.Errorf("%q: got none", body)
+			t.Errorf("%q: got no error", body)
 		}
 		c.ClearFaults()
 	}
@@ -299,8 +306,11 @@ func TestJobs_DeploymentOfPurgedJob(t *testing.T) {
 }
 
 func TestOpen_MissingCertificate(t *testing.T) {
-	gone := filepath.Join(t.TempDir(), "gone.pem")
-	for name, settings := range map[string]backends.TLS{"ca": {CA: gone}, "cert": {Cert: gone, Key: gone}, "cert alone": {Cert: gone}} {
+	missing := filepath.Join(t.TempDir(), "missing.pem")
+	for name, settings := range map[string]backends.TLS{
+		"ca": {CA: missing}, "cert": {Cert: missing, Key: missing},
+		"cert alone": {Cert: missing},
+	} {
 		if _, err := Open(Tier{Name: "a", URL: "https://127.0.0.1:1", TLS: settings}); err == nil {
 			t.Errorf("%s: opened", name)
 		}

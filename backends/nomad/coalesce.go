@@ -7,87 +7,88 @@ import (
 	"sync"
 )
 
-// coalescer gathers what comes while it writes, and writes that at once: Nomad sends a kilobyte at a time, and each write to
-// a user is a packet of its own.
+// coalescer is a buffered writer that joins small writes: while one write to dst is in progress, it buffers the next
+// ones and then writes them at once. Nomad sends one kilobyte at a time, and each write to a user is a packet.
 type coalescer struct {
 	dst     io.Writer
-	onError func(error) // what to does not take
+	onError func(error) // called for a write error of dst
 
-	mu       sync.Mutex
-	changed  sync.Cond // something of the following has changed
+	mu       sync.Mutex // guards the fields below
+	changed  sync.Cond  // signals a change of them
 	buffered []byte
 	writing  bool
 	err      error
 }
 
-// maxBuffered is how much may wait for a slow reader.
+// maxBuffered is the number of buffered bytes at which Write blocks.
 const maxBuffered = 128 << 10
 
-func newCoalescer(to io.Writer, failed func(error)) *coalescer {
-	b := &coalescer{dst: to, onError: failed}
-	b.changed.L = &b.mu
-	return b
+func newCoalescer(dst io.Writer, onError func(error)) *coalescer {
+	c := &coalescer{dst: dst, onError: onError}
+	c.changed.L = &c.mu
+	return c
 }
 
-// Write waits for room only. Its error may be of an earlier one.
-func (b *coalescer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for len(b.buffered) >= maxBuffered && b.err == nil {
-		b.changed.Wait()
+// Write blocks only while the buffer is full. It returns the error of an earlier write to dst, if any.
+func (c *coalescer) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.buffered) >= maxBuffered && c.err == nil {
+		c.changed.Wait()
 	}
-	if b.err != nil {
-		return 0, b.err
+	if c.err != nil {
+		return 0, c.err
 	}
-	b.buffered = append(b.buffered, p...)
-	if !b.writing {
-		b.writing = true
-		go b.writeBuffered()
+	c.buffered = append(c.buffered, p...)
+	if !c.writing {
+		c.writing = true
+		go c.writeBuffered()
 	}
 	return len(p), nil
 }
 
-func (b *coalescer) writeBuffered() {
+// writeBuffered writes to dst until the buffer is empty.
+func (c *coalescer) writeBuffered() {
 	var spare []byte
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for len(b.buffered) > 0 && b.err == nil {
-		next := b.buffered
-		b.buffered = spare[:0]
-		b.changed.Broadcast()
-		b.mu.Unlock()
-		_, err := b.dst.Write(next)
-		b.mu.Lock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.buffered) > 0 && c.err == nil {
+		next := c.buffered
+		c.buffered = spare[:0]
+		c.changed.Broadcast()
+		c.mu.Unlock()
+		_, err := c.dst.Write(next)
+		c.mu.Lock()
 		spare = next
-		if b.err == nil && err != nil {
-			b.err = err
-			b.onError(err)
+		if c.err == nil && err != nil {
+			c.err = err
+			c.onError(err)
 		}
 	}
-	b.writing = false
-	b.changed.Broadcast()
+	c.writing = false
+	c.changed.Broadcast()
 }
 
-// flush waits until all has been written, as long as that works and ctx lives.
-func (b *coalescer) flush(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { b.close(context.Cause(ctx)) })
+// flush waits until the buffer has been written, a write has failed or ctx ends.
+func (c *coalescer) flush(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() { c.close(context.Cause(ctx)) })
 	defer stop()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for (b.writing || len(b.buffered) > 0) && b.err == nil {
-		b.changed.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for (c.writing || len(c.buffered) > 0) && c.err == nil {
+		c.changed.Wait()
 	}
 }
 
-// errWriterClosed is what those read who write after the end.
-var errWriterClosed = errors.New("nothing more is written")
+// errWriterClosed is returned to writes after close.
+var errWriterClosed = errors.New("the output is closed")
 
-// close lets nobody wait any more. A write that is underway is left to itself.
-func (b *coalescer) close(cause error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.err == nil {
-		b.err = cause
+// close makes all pending and future calls return cause. It does not interrupt a write to dst.
+func (c *coalescer) close(cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = cause
 	}
-	b.changed.Broadcast()
+	c.changed.Broadcast()
 }

@@ -14,22 +14,23 @@ import (
 )
 
 const (
-	maxPrograms = 24 // at a time
-	maxLogs     = 28 // the same; of a task they are two, for stdout and stderr
-	maxSignals  = 4  // a program has to end also while no other could begin
+	maxPrograms = 24
+	maxLogs     = 28 // a task has two logs, stdout and stderr
+	maxSignals  = 4  // reserved, so that programs can be killed when all other slots are in use
 
-	slotTimeout      = 5 * time.Second // for a slot
+	slotTimeout      = 5 * time.Second
 	handshakeTimeout = 10 * time.Second
 )
 
-// streamConns are the long-lived connections to a cluster: each has a connection of its own, which the transport that
-// answers questions knows nothing of. Tiers of one cluster share them.
+// streamConns makes the long-lived connections to a cluster, for programs and logs, and limits their number. Each has
+// its own connection, which does not count for the transport of short reads. The tiers of a cluster share one
+// streamConns.
 type streamConns struct {
 	url                                 string
 	tls                                 *tls.Config
-	programSlots, logSlots, signalSlots *backends.Slots // one for each connection
+	programSlots, logSlots, signalSlots *backends.Slots // one slot for each connection
 
-	logTransport *http.Transport // for those that hold a slot in reading
+	logTransport *http.Transport // for holders of a log slot
 }
 
 func newStreamConns(url string, config *tls.Config) *streamConns {
@@ -37,7 +38,7 @@ func newStreamConns(url string, config *tls.Config) *streamConns {
 		url: url, tls: config,
 		programSlots: backends.NewSlots("through Nomad", maxPrograms, slotTimeout),
 		logSlots:     backends.NewSlots("through Nomad", maxLogs, slotTimeout),
-		signalSlots:  backends.NewSlots("through Nomad", maxSignals, 0), // the context of each has a deadline
+		signalSlots:  backends.NewSlots("through Nomad", maxSignals, 0), // all callers have a deadline
 		logTransport: &http.Transport{
 			DialContext: newDialer().DialContext, TLSClientConfig: config.Clone(), TLSHandshakeTimeout: dialTimeout,
 			ResponseHeaderTimeout: frameTimeout, DisableKeepAlives: true, // a slot is a connection
@@ -45,34 +46,35 @@ func newStreamConns(url string, config *tls.Config) *streamConns {
 	}
 }
 
-// errNoLookup is never seen: the library ignores it.
+// errNoLookup is internal: the library ignores it.
 var errNoLookup = errors.New("nodes are not looked up")
 
-// refuseLookups refuses ordinary requests. The library looks an allocation's node up and dials it directly, in the clear if
-// the node has no TLS, before it asks the cluster; when the look-up fails, it does only the latter.
+// refuseLookups rejects ordinary requests. Before an exec, the library looks up the allocation's node and tries to
+// connect to it directly, without encryption if the node has no TLS. If the lookup fails, it connects to the cluster.
 type refuseLookups struct{}
 
 func (refuseLookups) RoundTrip(*http.Request) (*http.Response, error) { return nil, errNoLookup }
 
-// websocketClient returns a client of the library for one websocket, and the connection that it will make. From a transport the
-// library takes no more than how to dial; TLS, too, is spoken below it, so that the link sees what it writes.
+// websocketClient returns a library client for one websocket, and its connection. The library uses only the transport's
+// DialContext. TLS is handled there as well, so that heartbeatConn sees the plain frames.
 func (s *streamConns) websocketClient() (*api.Client, *websocketConn, error) {
 	address, config, err := splitTLS(s.url, s.tls)
 	if err != nil {
 		return nil, nil, err
 	}
-	l := &websocketConn{tls: config}
+	conn := &websocketConn{tls: config}
 	transport := &http.Transport{
-		DialContext:  l.dial,
-		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}, // a websocket is HTTP/1.1
+		DialContext:  conn.dial,
+		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}, // websockets need HTTP/1.1
 	}
 	transport.RegisterProtocol("http", refuseLookups{})
 	transport.RegisterProtocol("https", refuseLookups{})
-	client, err := api.NewClient(&api.Config{Address: address, HttpClient: &http.Client{Transport: transport, Timeout: handshakeTimeout}})
-	return client, l, err
+	httpClient := &http.Client{Transport: transport, Timeout: handshakeTimeout}
+	client, err := api.NewClient(&api.Config{Address: address, HttpClient: httpClient})
+	return client, conn, err
 }
 
-// splitTLS returns the address without its TLS, and the TLS to speak below it; nil where it has none.
+// splitTLS returns the address as http, and the TLS config for the connection below; nil if the address is not https.
 func splitTLS(address string, config *tls.Config) (string, *tls.Config, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" {
@@ -89,8 +91,8 @@ func splitTLS(address string, config *tls.Config) (string, *tls.Config, error) {
 	return u.String(), config, nil
 }
 
-// newDialer returns a dialer whose idle connections notice within half a minute that the other side has vanished. One
-// that waits for a program to read its input has no such limit: the program may take its time.
+// newDialer returns a dialer with keepalives: an idle connection notices within half a minute that its peer is lost. A
+// connection with pending writes does not, because a program may read its input late.
 func newDialer() *net.Dialer {
 	return &net.Dialer{
 		Timeout:         dialTimeout,
@@ -98,7 +100,8 @@ func newDialer() *net.Dialer {
 	}
 }
 
-// logClient returns a client of the library for logs whose readers hold a slot.
+// logClient returns a library client for logs. The caller must hold a log slot.
 func (s *streamConns) logClient() (*api.Client, error) {
-	return api.NewClient(&api.Config{Address: s.url, HttpClient: &http.Client{Transport: s.logTransport, CheckRedirect: sameHost}})
+	httpClient := &http.Client{Transport: s.logTransport, CheckRedirect: sameHost}
+	return api.NewClient(&api.Config{Address: s.url, HttpClient: httpClient})
 }

@@ -15,17 +15,18 @@ import (
 	"nomadctld/backends"
 )
 
-// isTransient reports whether the same read may work a moment later: a cluster that elects a leader, a connection
-// that was refused or cut for being one too many. A host that did not answer at all has taken its time already.
+// isTransient reports whether a read may succeed a moment later: the cluster is electing a leader, or a connection was
+// refused or closed because of a limit. Timeouts are not retried, because they have already taken long.
 func isTransient(err error) bool {
-	var answer api.UnexpectedResponseError
-	if errors.As(err, &answer) && answer.HasStatusCode() {
-		return answer.StatusCode() == http.StatusTooManyRequests || answer.StatusCode() >= 500
+	var response api.UnexpectedResponseError
+	if errors.As(err, &response) && response.HasStatusCode() {
+		return response.StatusCode() == http.StatusTooManyRequests || response.StatusCode() >= 500
 	}
 	var request *url.Error
 	var dns *net.DNSError
 	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), !errors.As(err, &request), request.Timeout():
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), !errors.As(err, &request),
+		request.Timeout():
 		return false
 	case errors.As(err, &dns):
 		return dns.IsTemporary
@@ -33,28 +34,28 @@ func isTransient(err error) bool {
 	return true
 }
 
-// isRateLimited reports whether Nomad refused a request only because there were too many.
+// isRateLimited reports whether Nomad rejected a request because of too many requests.
 func isRateLimited(err error) bool {
-	var answer api.UnexpectedResponseError
-	return errors.As(err, &answer) && answer.StatusCode() == http.StatusTooManyRequests
+	var response api.UnexpectedResponseError
+	return errors.As(err, &response) && response.StatusCode() == http.StatusTooManyRequests
 }
 
-// explain returns err in words for a user: what is wrong, without addresses.
+// explain returns an error for users: without network addresses.
 func explain(err error) error {
-	var answer api.UnexpectedResponseError
-	if errors.As(err, &answer) && answer.HasStatusCode() {
-		body := firstLine(answer.Body())
-		if answer.StatusCode() == http.StatusForbidden {
-			return fmt.Errorf("%w by Nomad (403 %s)", backends.ErrForbidden, body)
+	var response api.UnexpectedResponseError
+	if errors.As(err, &response) && response.HasStatusCode() {
+		body := firstLine(response.Body())
+		if response.StatusCode() == http.StatusForbidden {
+			return fmt.Errorf("%w (403 %s)", backends.ErrForbidden, body)
 		}
-		return fmt.Errorf("Nomad answered %d %s", answer.StatusCode(), body)
+		return fmt.Errorf("Nomad returned %d %s", response.StatusCode(), body)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w within %s", backends.ErrUnreachable, listTimeout)
+		return fmt.Errorf("%w: timed out after %s", backends.ErrUnreachable, listTimeout)
 	}
 	var request *url.Error
 	if !errors.As(err, &request) {
-		return fmt.Errorf("Nomad's answer cannot be read: %w", err)
+		return fmt.Errorf("cannot read Nomad's response: %w", err)
 	}
 	reason := request.Err
 	var dns *net.DNSError
@@ -62,7 +63,7 @@ func explain(err error) error {
 	var system *os.SyscallError
 	switch {
 	case errors.As(err, &dns):
-		reason = errors.New("its name cannot be resolved: " + dns.Err)
+		reason = errors.New("cannot resolve the host name: " + dns.Err)
 	case errors.As(err, &system):
 		reason = system.Err
 	case errors.As(err, &dial):
@@ -71,11 +72,12 @@ func explain(err error) error {
 	return fmt.Errorf("%w: %w", backends.ErrUnreachable, reason)
 }
 
+// firstLine returns the first line of a response, truncated to a length that fits an error message.
 func firstLine(body string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(body), "\n")
-	const most = 200
-	if len(line) > most {
-		line = line[:most] + "..."
+	const maxLength = 200
+	if len(line) > maxLength {
+		line = line[:maxLength] + "..."
 	}
 	return line
 }

@@ -13,22 +13,22 @@ import (
 )
 
 const (
-	// startTimeout is for a program to begin. Nomad's exec driver never says that a task has no shell.
+	// startTimeout limits the start of a program. With Nomad's exec driver, a task without a shell would never respond.
 	startTimeout = 20 * time.Second
 
-	// exitGrace is how long Nomad may take to tell an end that the wrapper has told already. It does not while a
-	// child in the background holds the streams.
+	// exitGrace is how long Nomad may take to report an exit that the wrapper has already reported. While a background
+	// child holds the streams, Nomad does not report it.
 	exitGrace = 250 * time.Millisecond
 )
 
-// Exec runs a program below the task's shell, or as it is where the task has none; then nobody can signal it, and whether
-// all of its output came is Nomad's word.
+// Exec runs a program under a wrapper script in the task's shell. In a task without a shell it runs the program
+// directly. Then the program cannot be signalled, and Exec cannot detect lost output.
 func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Program) (int, error) {
 	switch {
 	case len(p.Argv) == 0:
-		return 0, fmt.Errorf("an empty command %w", backends.ErrUnsupported)
+		return 0, fmt.Errorf("exec of an empty command: %w", backends.ErrUnsupported)
 	case p.User != "":
-		return 0, fmt.Errorf("running as another user %w through Nomad: it needs Docker", backends.ErrUnsupported)
+		return 0, fmt.Errorf("exec as user %q: %w through Nomad (needs Docker)", p.User, backends.ErrUnsupported)
 	case ctx.Err() != nil:
 		return 0, context.Cause(ctx)
 	}
@@ -39,14 +39,14 @@ func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Progr
 	if _, err := c.query(ctx, ""); err != nil {
 		return 0, err
 	}
-	leave, err := c.conns.programSlots.Acquire(ctx, 1)
+	release, err := c.conns.programSlots.Acquire(ctx, 1)
 	if err != nil {
 		return 0, err
 	}
-	defer leave()
+	defer release()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	failed := func(err error) { cancel(fmt.Errorf("its output cannot be passed on: %w", err)) }
+	failed := func(err error) { cancel(fmt.Errorf("cannot write the program's output: %w", err)) }
 	stdout, stderr := newCoalescer(p.Stdout, failed), newCoalescer(p.Stderr, failed)
 	defer stdout.close(errWriterClosed)
 	defer stderr.close(errWriterClosed)
@@ -54,7 +54,8 @@ func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Progr
 	code, err := c.runProgram(ctx, in, p, &s)
 	if errors.Is(err, errNoShell) {
 		if needsShell(p) {
-			return 0, fmt.Errorf("a directory or environment %w: the task has no /bin/sh, without which it needs Docker", backends.ErrUnsupported)
+			return 0, fmt.Errorf("exec with a directory or environment: %w in a task without /bin/sh (needs Docker)",
+				backends.ErrUnsupported)
 		}
 		code, err = c.runProgram(ctx, in, p, nil)
 	}
@@ -66,24 +67,46 @@ func (c *Client) Exec(ctx context.Context, in backends.TaskRef, p backends.Progr
 	return code, err
 }
 
-// programState is a program and what is known of it.
+// programState is what the wrapper has reported about a program. The fields below the channels are set before started
+// or exited is closed.
 type programState struct {
-	started    chan struct{} // closed: the shell has said what it makes of the program
-	running    chan struct{} // closed: the program runs, and may have its input
-	exited     chan struct{} // closed: all that it wrote has come, and code is its exit code
-	outputErr  chan error    // what p.Stdout or p.Stderr did not take
-	startState byte          // of the wrapper's first mark
-	pid        string        // of the wrapper, or of the part of it that has the program
-	shellPID   string        // the wrapper's own process
-	framed     bool          // the input has to come in frames
+	started   chan struct{} // closed when the wrapper has reported that the program runs or cannot run
+	running   chan struct{} // closed when the program runs and may get its input
+	exited    chan struct{} // closed when all output has arrived and exitCode is set
+	outputErr chan error    // write errors of p.Stdout and p.Stderr
+	sizes     chan api.TerminalSize
+
+	startState byte   // R: running, N: not found, X: not executable, D: directory not accessible
+	pid        string // of the wrapper process whose child is the program
+	shellPID   string // of the first wrapper process; it differs from pid if the input is framed
+	framed     bool   // the wrapper expects framed input
 	exitCode   int
-	sizes      chan api.TerminalSize
 }
 
-// runProgram runs p, below the shell if s is not nil.
-func (c *Client) runProgram(ctx context.Context, in backends.TaskRef, p backends.Program, s *wrappedCommand) (int, error) {
+// runProgram runs p under the wrapper s, or directly if s is nil.
+//
+// A goroutine runs the websocket; it copies input and output. The output passes markerFilters, which remove the
+// wrapper's markers and close the channels of programState. The loop below handles the events, in any order, until it
+// knows the result:
+//
+//   - results: the websocket has finished, with Nomad's exit code or an error. Normally this is the end. If the
+//     connection was lost, the program is still running, because Nomad does not kill it, so the loop kills it first.
+//   - exited: the wrapper has reported the exit code. Nomad gets exitGrace to finish the websocket. After that the
+//     loop returns, because a background child may hold the websocket open for as long as it runs.
+//   - ctxDone and outputErr: nobody wants the output any more. The loop kills the program and returns the cause.
+//   - killed: the program has been killed, or could not be.
+//   - signals and resized: forwarded to the program. The size is sent again after the start, because Docker ignores
+//     it before.
+//   - startTimer: the wrapper has reported nothing.
+//
+// cause is set once the program is being killed. The connection stays open until runProgram returns, even if ctx
+// ends, because closing it does not kill the program.
+func (c *Client) runProgram(
+	ctx context.Context, in backends.TaskRef, p backends.Program, s *wrappedCommand,
+) (int, error) {
 	r := &programState{
-		started: make(chan struct{}), running: make(chan struct{}), exited: make(chan struct{}), outputErr: make(chan error, 2), sizes: make(chan api.TerminalSize, 1),
+		started: make(chan struct{}), running: make(chan struct{}), exited: make(chan struct{}),
+		outputErr: make(chan error, 2), sizes: make(chan api.TerminalSize, 1),
 	}
 	out := r.newOutputs(p, s)
 	done := make(chan struct{})
@@ -95,31 +118,30 @@ func (c *Client) runProgram(ctx context.Context, in backends.TaskRef, p backends
 		close(r.started)
 		close(r.running)
 	}
-	// The connection lives on when ctx ends: the program has to be ended first.
-	wire, cut := context.WithCancel(context.WithoutCancel(ctx))
+	connCtx, disconnect := context.WithCancel(context.WithoutCancel(ctx))
 	stdin := newStdinReader(p, r, done, s != nil)
 	results := make(chan error, 1)
-	var told int // by Nomad; it may be read once results has given something
-	answered := false
+	var nomadCode int // set before a value is sent to results
+	responded := false
 	r.sendSize(p.Terminal)
-	var library sync.WaitGroup
-	library.Go(func() {
+	var websocket sync.WaitGroup
+	websocket.Go(func() {
 		results <- backends.Protect(func() (err error) {
-			told, err = c.execWebsocket(wire, in, execRequest{
+			nomadCode, err = c.execWebsocket(connCtx, in, execRequest{
 				command: command, stdin: stdin, stdout: out.stdout, stderr: out.stderr,
 				terminal: p.Terminal != nil, sizes: r.sizes,
 			})
 			return err
 		})
 	})
-	end := terminator{c: c, task: in, wrapper: s, state: r}
+	killer := terminator{c: c, task: in, wrapper: s, state: r}
 	defer func() {
-		end.stop()
-		if !answered && needsFramedStdin(in.Driver) {
+		killer.stop()
+		if !responded && needsFramedStdin(in.Driver) {
 			c.killShell(ctx, in, r, s)
 		}
-		cut()
-		library.Wait()
+		disconnect()
+		websocket.Wait()
 		out.mute()
 	}()
 
@@ -127,48 +149,48 @@ func (c *Client) runProgram(ctx context.Context, in backends.TaskRef, p backends
 	if p.Terminal != nil {
 		resized = p.Terminal.Resized()
 	}
-	start := time.NewTimer(startTimeout)
-	defer start.Stop()
-	over, began, ended, signals := ctx.Done(), r.started, r.exited, p.Signals
-	var linger <-chan time.Time
-	var gone <-chan error
+	startTimer := time.NewTimer(startTimeout)
+	defer startTimer.Stop()
+	ctxDone, started, exited, signals := ctx.Done(), r.started, r.exited, p.Signals
+	var grace <-chan time.Time
+	var killed <-chan error
 	var cause error
 	for {
 		select {
 		case err := <-results:
-			answered = err == nil
+			responded = err == nil
 			if cause == nil && err != nil && r.mayBeRunning(s) {
-				cause, over, signals = streamError(err, "ended"), nil, nil
-				gone = end.start(ctx) // Nomad does not end a program whose connection is lost
+				cause, ctxDone, signals = streamError(err, true), nil, nil
+				killed = killer.start(ctx)
 				continue
 			}
 			if cause == nil {
 				out.flush()
-				return r.result(p, out, s, told, err)
+				return r.result(p, out, s, nomadCode, err)
 			}
-			if err == nil || !r.hasStarted() || ended == nil {
+			if err == nil || !r.hasStarted() || exited == nil {
 				return 0, cause
 			}
-			// The connection was lost, and whether the program is gone too is still to be found out.
-		case <-ended:
-			ended, linger = nil, time.After(exitGrace)
-		case <-linger:
+			// The connection was lost while the program is being killed: wait for killed.
+		case <-exited:
+			exited, grace = nil, time.After(exitGrace)
+		case <-grace:
 			if s != nil && p.Terminal == nil && !stdin.complete.Load() {
-				c.killShell(ctx, in, r, s) // which may still read, and would for ever when the connection is cut
+				c.killShell(ctx, in, r, s) // it may be reading input, and would never get EOF
 			}
 			if cause != nil {
 				return 0, cause
 			}
 			return r.result(p, out, s, r.exitCode, nil)
-		case <-over:
-			cause, over, signals = context.Cause(ctx), nil, nil
-			gone = end.start(ctx)
+		case <-ctxDone:
+			cause, ctxDone, signals = context.Cause(ctx), nil, nil
+			killed = killer.start(ctx)
 		case err := <-r.outputErr:
 			if cause == nil {
-				cause, over, signals = fmt.Errorf("its output cannot be passed on: %w", err), nil, nil
-				gone = end.start(ctx)
+				cause, ctxDone, signals = fmt.Errorf("cannot write the program's output: %w", err), nil, nil
+				killed = killer.start(ctx)
 			}
-		case err := <-gone:
+		case err := <-killed:
 			if err != nil {
 				return 0, &backends.StillRunningError{Cause: cause, Err: err}
 			}
@@ -178,31 +200,31 @@ func (c *Client) runProgram(ctx context.Context, in backends.TaskRef, p backends
 				signals = nil
 				continue
 			}
-			end.signal(ctx, name)
-		case <-began:
-			began = nil
-			r.sendSize(p.Terminal) // what was told before may have come too early
+			killer.signal(ctx, name)
+		case <-started:
+			started = nil
+			r.sendSize(p.Terminal)
 		case <-resized:
 			r.sendSize(p.Terminal)
-		case <-start.C:
+		case <-startTimer.C:
 			if !r.hasStarted() && cause == nil {
 				return 0, &backends.StillRunningError{
-					Cause: fmt.Errorf("the task's shell has not begun %s within %s", p.Argv[0], startTimeout),
-					Err:   errors.New("it may begin later"),
+					Cause: fmt.Errorf("the task's shell did not start %s within %s", p.Argv[0], startTimeout),
+					Err:   errors.New("it may start later"),
 				}
 			}
 		}
 	}
 }
 
-// killShell ends what of the wrapper may still wait for input, once the program has ended or is left to itself.
+// killShell kills the wrapper processes that may still be waiting for input after the program.
 func (c *Client) killShell(ctx context.Context, in backends.TaskRef, r *programState, s *wrappedCommand) {
 	if s != nil && r.hasStarted() {
 		_, _ = c.signal(context.WithoutCancel(ctx), in, "KILL", r.shellPID, s.session, "shell", stepTimeout)
 	}
 }
 
-// hasStarted reports whether the wrapper's first mark has come.
+// hasStarted reports whether the wrapper's start marker has arrived.
 func (r *programState) hasStarted() bool {
 	select {
 	case <-r.started:
@@ -212,7 +234,7 @@ func (r *programState) hasStarted() bool {
 	}
 }
 
-// mayBeRunning reports whether the program was running when last heard of, as far as the shell s has told.
+// mayBeRunning reports whether the wrapper s has reported that the program is running, and not that it has exited.
 func (r *programState) mayBeRunning(s *wrappedCommand) bool {
 	select {
 	case <-r.exited:
@@ -222,7 +244,7 @@ func (r *programState) mayBeRunning(s *wrappedCommand) bool {
 	}
 }
 
-// sendSize tells the latest size; one that has not been sent yet is not needed any more.
+// sendSize queues the current size and drops an older one that has not been sent yet.
 func (r *programState) sendSize(t backends.Terminal) {
 	if t == nil {
 		return

@@ -13,7 +13,7 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// clusterTask returns a client of the cluster and the task that runs in the first allocation of a job.
+// clusterTask returns a client for the cluster and a task of the first allocation of a job.
 func clusterTask(t *testing.T, cluster nomadtest.Cluster, job, name string) (*Client, backends.TaskRef) {
 	t.Helper()
 	return findTask(t, open(t, Tier{URL: cluster.URL, TokenFile: nomadtest.TokenFile(t)}), job, name)
@@ -44,8 +44,8 @@ func TestRuntimeConformance(t *testing.T) {
 	}
 }
 
-// TestRuntimeConformance_FramedStdin has the input in frames: of a simulated task whose driver is such a
-// one, and of a real one that could do without.
+// TestRuntimeConformance_FramedStdin uses framed input: in a simulated task with the podman driver, and in a real task
+// that would not need it.
 func TestRuntimeConformance_FramedStdin(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
@@ -65,15 +65,18 @@ func TestRuntimeConformance_FramedStdin(t *testing.T) {
 	}
 }
 
-// TestWrapper_SurvivesGroupSignal runs the wrapper by itself, in each shell that is here and with both ways of
-// input: were it to end before the program, the driver would cut that off.
+// TestWrapper_SurvivesGroupSignal runs the wrapper without Nomad, in each installed shell and with both kinds of input.
+// If the wrapper exited before the program, the driver would kill the program.
 func TestWrapper_SurvivesGroupSignal(t *testing.T) {
 	for _, argv := range [][]string{{"dash"}, {"bash"}, {"busybox", "sh"}} {
 		if _, err := exec.LookPath(argv[0]); err != nil {
 			continue
 		}
 		for _, driver := range []string{"raw_exec", "podman"} {
-			s, err := wrapProgram(backends.Program{Argv: []string{"sh", "-c", `trap "" TERM; kill -s TERM 0; sleep 0.3; echo after; exit 4`}}, driver)
+			s, err := wrapProgram(backends.Program{Argv: []string{
+				"sh", "-c",
+				`trap "" TERM; kill -s TERM 0; sleep 0.3; echo after; exit 4`,
+			}}, driver)
 			if err != nil {
 				t.Fatal(err)
 			}

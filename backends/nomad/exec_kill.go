@@ -9,37 +9,38 @@ import (
 	"nomadctld/backends"
 )
 
-// terminator signals a program through other sockets, one after the other.
+// terminator sends signals to a program and kills it. Each signal is a program of its own in the task, run through
+// another websocket.
 type terminator struct {
 	c       *Client
 	task    backends.TaskRef
 	wrapper *wrappedCommand
 	state   *programState
 
-	mu       sync.Mutex // one signal at a time
+	mu       sync.Mutex // held while a signal is sent
 	pending  sync.WaitGroup
 	cancels  []context.CancelFunc
-	lastSent <-chan struct{} // closed when the signal before has been sent
+	lastSent <-chan struct{} // closed when the previous signal has been sent
 }
 
-// errCannotSignal is of a program that runs without the shell.
-var errCannotSignal = errors.New("the task has no /bin/sh, without which Nomad cannot signal it")
+// errCannotSignal reports a program that runs without the wrapper.
+var errCannotSignal = errors.New("Nomad cannot signal programs in a task without /bin/sh")
 
-// signal sends a signal in the background. One that cannot be sent, several times, is lost.
-func (e *terminator) signal(ctx context.Context, name string) {
+// signal forwards a signal in the background, in order. It drops a signal that repeatedly cannot be sent.
+func (t *terminator) signal(ctx context.Context, name string) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	e.cancels = append(e.cancels, stop)
-	before, done := e.lastSent, make(chan struct{})
-	e.lastSent = done
-	e.pending.Go(func() {
+	t.cancels = append(t.cancels, stop)
+	before, done := t.lastSent, make(chan struct{})
+	t.lastSent = done
+	t.pending.Go(func() {
 		defer close(done)
-		if before != nil { // they come in their order
+		if before != nil {
 			<-before
 		}
 		select {
-		case <-e.state.started:
+		case <-t.state.started:
 			for range userSignalAttempts {
-				if n, err := e.send(ctx, name, userSignalTimeout); err == nil && n > 0 || ctx.Err() != nil {
+				if n, err := t.send(ctx, name, userSignalTimeout); err == nil && n > 0 || ctx.Err() != nil {
 					return
 				}
 			}
@@ -48,38 +49,52 @@ func (e *terminator) signal(ctx context.Context, name string) {
 	})
 }
 
-// start ends the program: HUP, TERM and KILL. The channel gets nil when it is gone, or why it is not; nothing may come
-// when it ends in its ordinary way meanwhile.
-func (e *terminator) start(ctx context.Context) <-chan error {
+// start kills the program in the background. The channel receives nil when it has exited, or an error if it could not
+// be killed.
+func (t *terminator) start(ctx context.Context) <-chan error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), terminateTimeout)
-	e.cancels = append(e.cancels, stop)
-	gone := make(chan error, 1)
-	e.pending.Go(func() { gone <- e.terminate(ctx) })
-	return gone
+	t.cancels = append(t.cancels, stop)
+	killed := make(chan error, 1)
+	t.pending.Go(func() { killed <- t.terminate(ctx) })
+	return killed
 }
 
-func (e *terminator) terminate(ctx context.Context) error {
-	begin := time.Now()
-	if e.wrapper == nil {
+// killStep is a signal and the time when it is sent, after the first one.
+type killStep struct {
+	signal string
+	after  time.Duration
+}
+
+// killSteps kill a program: HUP, TERM and KILL, with a check in between whether it has exited. Signal 0 only checks.
+var killSteps = []killStep{
+	{"HUP", 0},
+	{"0", time.Second},
+	{"TERM", termDelay},
+	{"0", termDelay + time.Second},
+	{"KILL", killDelay},
+	{"KILL", killDelay + time.Second},
+	{"0", killDelay + 2*time.Second},
+}
+
+// terminate kills the program and waits for its exit.
+func (t *terminator) terminate(ctx context.Context) error {
+	start := time.Now()
+	if t.wrapper == nil {
 		return errCannotSignal
 	}
 	select {
-	case <-e.state.started:
+	case <-t.state.started:
 	case <-ctx.Done():
-		return errors.New("it is not known whether it has begun")
+		return errors.New("it may not have started yet")
 	}
-	const look = "0" // signals nobody
-	failure := errors.New("it goes on")
-	for _, step := range []struct {
-		name  string
-		after time.Duration
-	}{{"HUP", 0}, {look, time.Second}, {"TERM", termDelay}, {look, termDelay + time.Second}, {"KILL", killDelay}, {"KILL", killDelay + time.Second}, {look, killDelay + 2*time.Second}} {
+	failure := errors.New("it is still running")
+	for _, step := range killSteps {
 		select {
-		case <-time.After(time.Until(begin.Add(step.after))):
+		case <-time.After(time.Until(start.Add(step.after))):
 		case <-ctx.Done():
 			return failure
 		}
-		switch n, err := e.send(ctx, step.name, stepTimeout); {
+		switch n, err := t.send(ctx, step.signal, stepTimeout); {
 		case err != nil:
 			failure = err
 		case n == 0:
@@ -89,19 +104,20 @@ func (e *terminator) terminate(ctx context.Context) error {
 	return failure
 }
 
-func (e *terminator) send(ctx context.Context, name string, within time.Duration) (int, error) {
-	if e.wrapper == nil {
+// send sends one signal and returns the number of the program's processes.
+func (t *terminator) send(ctx context.Context, name string, timeout time.Duration) (int, error) {
+	if t.wrapper == nil {
 		return 0, errCannotSignal
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.c.signal(ctx, e.task, name, e.state.pid, e.wrapper.session, "", within)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.c.signal(ctx, t.task, name, t.state.pid, t.wrapper.session, "", timeout)
 }
 
-// stop ends what is still on its way.
-func (e *terminator) stop() {
-	for _, stop := range e.cancels {
-		stop()
+// stop cancels all pending signals and waits for them to return.
+func (t *terminator) stop() {
+	for _, cancel := range t.cancels {
+		cancel()
 	}
-	e.pending.Wait()
+	t.pending.Wait()
 }

@@ -10,171 +10,175 @@ import (
 )
 
 const (
-	maxPreamble = 4 << 10 // kept of what comes before the program's output
+	maxPreamble = 4 << 10 // bytes stored of the output before the start marker
 
-	// A mark comes in one write, so what follows its beginning is there at once, or it was a program's byte that only
-	// looks like one. A few bytes are enough to tell, and more can only be of a mark.
+	// The wrapper writes a marker at once, so the rest follows the first bytes immediately. A shorter prefix that is
+	// followed by nothing for markerTimeout is the program's own output, and is forwarded. A prefix of minMarkerPrefix
+	// bytes is always the start of a marker.
 	markerTimeout   = 2 * time.Second
 	minMarkerPrefix = 6
+
+	maxMarkerText = 24 // longest text of a marker
 )
 
-// markerFilter passes on what a program wrote to one stream: what is between the wrapper's two marks, and no byte of these.
+// markerFilter forwards the program's output on one stream: the bytes between the wrapper's start marker and end
+// marker. A marker is \x01, a random number, a colon, a text and \x02. See wrapperScript.
 type markerFilter struct {
-	dst    io.Writer
-	prefix []byte // what both marks begin with
+	dst     io.Writer
+	prefix  []byte // of both markers
+	onStart func(state byte, pids string)
+	onEnd   func(code int)
+	onError func(error) // called for the first write error of dst
+	muted   atomic.Bool // drop all further output
 
-	mu          sync.Mutex
+	mu          sync.Mutex // guards the fields below
 	seenStart   bool
 	seenEnd     bool
-	buffered    []byte // may become a mark
-	forwarded   int    // how much of held has been passed on because nothing came after it
-	preamble    []byte
-	onStart     func(state byte, pid string)
-	onEnd       func(code int)
-	onError     func(error) // what to does not take
+	buffered    []byte // may be the start of a marker
+	forwarded   int    // bytes of buffered that have been forwarded after markerTimeout
+	preamble    []byte // output before the start marker
 	writeFailed bool
 	timer       *time.Timer
-	muted       atomic.Bool // nothing more goes through
 }
 
-func newMarkerFilter(to io.Writer, mark string) *markerFilter {
+func newMarkerFilter(dst io.Writer, marker string) *markerFilter {
 	return &markerFilter{
-		dst: to, prefix: []byte("\x01" + mark + ":"),
+		dst: dst, prefix: []byte("\x01" + marker + ":"),
 		onStart: func(byte, string) {}, onEnd: func(int) {}, onError: func(error) {},
 	}
 }
 
-// Write takes everything, always: the library does not look at errors.
-func (s *markerFilter) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.timer != nil {
-		s.timer.Stop()
+// Write always succeeds, because the library ignores errors.
+func (f *markerFilter) Write(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.timer != nil {
+		f.timer.Stop()
 	}
 	n := len(b)
-	if len(s.buffered) > 0 {
-		b = append(s.buffered, b...)
-		s.buffered = nil
+	if len(f.buffered) > 0 {
+		b = append(f.buffered, b...)
+		f.buffered = nil
 	}
-	for len(b) > 0 && !s.seenEnd {
-		at, word, rest, whole := s.findMarker(b)
-		s.forward(b[:at])
+	for len(b) > 0 && !f.seenEnd {
+		at, text, rest, complete := f.findMarker(b)
+		f.forward(b[:at])
 		switch {
 		case at == len(b):
 			return n, nil
-		case !whole:
-			s.buffer(b[at:])
+		case !complete:
+			f.buffer(b[at:])
 			return n, nil
 		}
-		s.forwarded, b = 0, rest
-		s.handleMarker(word)
+		f.forwarded, b = 0, rest
+		f.handleMarker(text)
 	}
 	return n, nil
 }
 
-// findMarker returns where the first mark begins, what it says and what follows it. Without a whole one, at is where one may
-// have begun, or the end.
-func (s *markerFilter) findMarker(b []byte) (at int, word, rest []byte, whole bool) {
+// findMarker returns the position and text of the first marker and the bytes after it. If there is no complete
+// marker, at is the position of a possible start of one, or len(b).
+func (f *markerFilter) findMarker(b []byte) (at int, text, rest []byte, complete bool) {
 	for at = 0; at < len(b); at++ {
-		i := bytes.IndexByte(b[at:], s.prefix[0])
+		i := bytes.IndexByte(b[at:], f.prefix[0])
 		if i < 0 {
 			return len(b), nil, nil, false
 		}
 		at += i
 		tail := b[at:]
-		if len(tail) < len(s.prefix) {
-			if bytes.HasPrefix(s.prefix, tail) {
+		if len(tail) < len(f.prefix) {
+			if bytes.HasPrefix(f.prefix, tail) {
 				return at, nil, nil, false
 			}
 			continue
 		}
-		if !bytes.HasPrefix(tail, s.prefix) {
+		if !bytes.HasPrefix(tail, f.prefix) {
 			continue
 		}
-		const mostWord = 24
-		word = tail[len(s.prefix):]
-		if end := bytes.IndexByte(word[:min(len(word), mostWord)], 2); end >= 0 {
-			return at, word[:end], word[end+1:], true
+		text = tail[len(f.prefix):]
+		if end := bytes.IndexByte(text[:min(len(text), maxMarkerText)], 2); end >= 0 {
+			return at, text[:end], text[end+1:], true
 		}
-		if len(word) < mostWord {
+		if len(text) < maxMarkerText {
 			return at, nil, nil, false
 		}
 	}
 	return len(b), nil, nil, false
 }
 
-// buffer keeps what may become a mark.
-func (s *markerFilter) buffer(b []byte) {
-	s.buffered = bytes.Clone(b)
-	if s.seenStart && len(b) < minMarkerPrefix {
-		s.timer = time.AfterFunc(markerTimeout, func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if held := len(s.buffered); s.seenStart && !s.seenEnd && held < minMarkerPrefix {
-				s.forward(s.buffered)
-				s.forwarded = held
+// buffer stores a possible start of a marker.
+func (f *markerFilter) buffer(b []byte) {
+	f.buffered = bytes.Clone(b)
+	if f.seenStart && len(b) < minMarkerPrefix {
+		f.timer = time.AfterFunc(markerTimeout, func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if n := len(f.buffered); f.seenStart && !f.seenEnd && n < minMarkerPrefix {
+				f.forward(f.buffered)
+				f.forwarded = n
 			}
 		})
 	}
 }
 
-// forward passes on b, of which the first bytes may have been passed on already.
-func (s *markerFilter) forward(b []byte) {
+// forward writes b to dst, except the first bytes that have already been forwarded.
+func (f *markerFilter) forward(b []byte) {
 	if len(b) == 0 {
 		return
 	}
-	known := min(s.forwarded, len(b))
-	s.forwarded -= known
+	known := min(f.forwarded, len(b))
+	f.forwarded -= known
 	b = b[known:]
 	switch {
-	case !s.seenStart:
-		s.preamble = append(s.preamble, b[:min(len(b), maxPreamble-len(s.preamble))]...)
-	case len(b) > 0 && !s.writeFailed && !s.muted.Load():
-		if _, err := s.dst.Write(b); err != nil {
-			s.writeFailed = true
-			s.onError(err)
+	case !f.seenStart:
+		f.preamble = append(f.preamble, b[:min(len(b), maxPreamble-len(f.preamble))]...)
+	case len(b) > 0 && !f.writeFailed && !f.muted.Load():
+		if _, err := f.dst.Write(b); err != nil {
+			f.writeFailed = true
+			f.onError(err)
 		}
 	}
 }
 
-func (s *markerFilter) handleMarker(word []byte) {
-	if len(word) == 0 {
+// handleMarker handles a marker: E and the exit code, or another state and the wrapper's process IDs.
+func (f *markerFilter) handleMarker(text []byte) {
+	if len(text) == 0 {
 		return
 	}
-	switch state := word[0]; {
-	case state != 'E' && !s.seenStart:
-		s.seenStart = true
+	switch state := text[0]; {
+	case state != 'E' && !f.seenStart:
+		f.seenStart = true
 		if state != 'R' {
-			s.muted.Store(true)
+			f.muted.Store(true)
 		}
-		s.onStart(state, string(word[1:]))
+		f.onStart(state, string(text[1:]))
 	case state == 'E':
-		s.seenEnd = true
-		if code, err := strconv.Atoi(string(word[1:])); err == nil {
-			s.onEnd(code)
+		f.seenEnd = true
+		if code, err := strconv.Atoi(string(text[1:])); err == nil {
+			f.onEnd(code)
 		}
 	}
 }
 
-// flush passes on what was held back. It is called when nothing is written any more.
-func (s *markerFilter) flush() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.timer != nil {
-		s.timer.Stop()
+// flush forwards the buffered bytes. It is called after the last Write.
+func (f *markerFilter) flush() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.timer != nil {
+		f.timer.Stop()
 	}
-	if !s.seenEnd && s.seenStart {
-		s.forward(s.buffered)
+	if !f.seenEnd && f.seenStart {
+		f.forward(f.buffered)
 	}
-	s.buffered = nil
+	f.buffered = nil
 }
 
-// unstartedOutput returns what came before the program's output, if it has not begun.
-func (s *markerFilter) unstartedOutput() []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.seenStart {
+// unstartedOutput returns all output so far if the start marker has not arrived.
+func (f *markerFilter) unstartedOutput() []byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.seenStart {
 		return nil
 	}
-	return append(bytes.Clone(s.preamble), s.buffered...)
+	return append(bytes.Clone(f.preamble), f.buffered...)
 }

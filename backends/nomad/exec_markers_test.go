@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// filterResult is what a strainer made of pieces.
+// filterResult is the result of a markerFilter.
 type filterResult struct {
 	out   bytes.Buffer
 	state byte
@@ -16,25 +16,26 @@ type filterResult struct {
 	code  int
 }
 
-func filterMarkers(pieces ...string) *filterResult {
+func filterMarkers(chunks ...string) *filterResult {
 	r := &filterResult{code: -1}
 	s := newMarkerFilter(&r.out, "mark")
 	s.onStart = func(state byte, pid string) { r.state, r.pid = state, pid }
 	s.onEnd = func(code int) { r.code = code }
-	for _, piece := range pieces {
-		s.Write([]byte(piece))
+	for _, chunk := range chunks {
+		s.Write([]byte(chunk))
 	}
 	s.flush()
 	return r
 }
 
 func TestMarkerFilter_SplitMarkers(t *testing.T) {
-	const begin, end = "\x01mark:R4711\x02", "\x01mark:E137\x02"
+	const start, end = "\x01mark:R4711\x02", "\x01mark:E137\x02"
 	for _, output := range []string{
-		"", "hi\n", "\x01", "\x01\x01", "\x01mar", "\x01mark", "a\x01mark\x02b", "\x01mark;E1\x02", "\x02", "mark:E1\x02", "\x01mark:" + strings.Repeat("x", 30),
+		"", "hi\n", "\x01", "\x01\x01", "\x01mar", "\x01mark", "a\x01mark\x02b", "\x01mark;E1\x02", "\x02", "mark:E1\x02",
+		"\x01mark:" + strings.Repeat("x", 30),
 		"\x01m\x01ma\x01mar\x01mark\x01", strings.Repeat("\x01mark", 5),
 	} {
-		text := "sh: noise\n" + begin + output + end + "of a child"
+		text := "sh: noise\n" + start + output + end + "of a child"
 		check := func(how string, r *filterResult) {
 			t.Helper()
 			if r.out.String() != output || r.state != 'R' || r.pid != "4711" || r.code != 137 {
@@ -48,8 +49,8 @@ func TestMarkerFilter_SplitMarkers(t *testing.T) {
 			}
 		}
 		check("byte by byte", filterMarkers(strings.Split(text, "")...))
-		if r := filterMarkers(begin + output); r.out.String() != output || r.code != -1 {
-			t.Errorf("%q without an end: got %q, %d", output, r.out.String(), r.code)
+		if r := filterMarkers(start + output); r.out.String() != output || r.code != -1 {
+			t.Errorf("%q without an end marker: got %q, %d", output, r.out.String(), r.code)
 		}
 	}
 }
@@ -61,18 +62,18 @@ func TestMarkerFilter_NotStarted(t *testing.T) {
 	}
 }
 
-// Whoever waits for an answer to its last byte must get it, whatever that byte looks like.
+// A program may wait for a response to its last byte, even if that byte looks like a marker.
 func TestMarkerFilter_PartialMarkerTimeout(t *testing.T) {
 	out := &limitedBuffer{}
 	s := newMarkerFilter(out, "mark")
 	var code int
 	s.onEnd = func(c int) { code = c }
 	s.Write([]byte("\x01mark:R1\x02"))
-	for i, piece := range []string{"question\x01", "\x01ma"} {
-		s.Write([]byte(piece))
-		want := []string{"question\x01", "question\x01\x01ma"}[i]
-		for begin := time.Now(); out.String() != want; time.Sleep(5 * time.Millisecond) {
-			if time.Since(begin) > time.Minute {
+	for i, chunk := range []string{"prompt\x01", "\x01ma"} {
+		s.Write([]byte(chunk))
+		want := []string{"prompt\x01", "prompt\x01\x01ma"}[i]
+		for start := time.Now(); out.String() != want; time.Sleep(5 * time.Millisecond) {
+			if time.Since(start) > time.Minute {
 				t.Fatalf("got %q, want %q", out.String(), want)
 			}
 		}
@@ -80,7 +81,7 @@ func TestMarkerFilter_PartialMarkerTimeout(t *testing.T) {
 	s.Write([]byte("x\x01"))
 	time.Sleep(3 * markerTimeout)
 	s.Write([]byte("mark:E5\x02"))
-	if out.String() != "question\x01\x01max\x01" || code != 5 {
+	if out.String() != "prompt\x01\x01max\x01" || code != 5 {
 		t.Errorf("got %q, %d", out.String(), code)
 	}
 }

@@ -10,36 +10,36 @@ import (
 	"nomadctld/backends"
 )
 
-// outputs are the two streams of a program on their way to the user.
+// outputs are the writers for a program's stdout and stderr. With the wrapper they are filters, else direct.
 type outputs struct {
 	stdout, stderr io.Writer
 	filters        []*markerFilter
 	direct         *directOutput
 }
 
-// newOutputs returns where Nomad's output goes, and makes r know what comes of the program.
+// newOutputs returns the writers for Nomad's output. The markers in it update r.
 func (r *programState) newOutputs(p backends.Program, s *wrappedCommand) outputs {
-	failed := func(err error) {
+	onError := func(err error) {
 		select {
 		case r.outputErr <- err:
 		default:
 		}
 	}
 	if s == nil {
-		out := &directOutput{dst: p.Stdout, onError: failed}
-		errs := &directOutput{dst: p.Stderr, onError: failed, accepted: true}
+		out := &directOutput{dst: p.Stdout, onError: onError}
+		errs := &directOutput{dst: p.Stderr, onError: onError, accepted: true}
 		if p.Terminal != nil {
 			errs = out
 		}
 		return outputs{stdout: out, stderr: errs, direct: out}
 	}
 	var mu sync.Mutex
-	missing := 2
-	end := func(code int) {
+	open := 2 // streams without an end marker; guarded by mu
+	onEnd := func(code int) {
 		mu.Lock()
 		defer mu.Unlock()
 		r.exitCode = code
-		if missing--; missing == 0 {
+		if open--; open == 0 {
 			close(r.exited)
 		}
 	}
@@ -55,27 +55,27 @@ func (r *programState) newOutputs(p backends.Program, s *wrappedCommand) outputs
 			close(r.running)
 		}
 	}
-	out.onEnd, out.onError = end, failed
+	out.onEnd, out.onError = onEnd, onError
 	if p.Terminal != nil {
-		missing = 1
+		open = 1
 		return outputs{stdout: out, stderr: out, filters: []*markerFilter{out}}
 	}
 	errs := newMarkerFilter(p.Stderr, s.marker)
-	errs.onEnd, errs.onError = end, failed
+	errs.onEnd, errs.onError = onEnd, onError
 	return outputs{stdout: out, stderr: errs, filters: []*markerFilter{out, errs}}
 }
 
-// flush passes on what was held back.
+// flush writes the buffered output.
 func (o outputs) flush() {
-	for _, s := range o.filters {
-		s.flush()
+	for _, f := range o.filters {
+		f.flush()
 	}
 }
 
-// mute lets nothing more through; what is on its way is not waited for.
+// mute drops all further output. It does not wait for writes in progress.
 func (o outputs) mute() {
-	for _, s := range o.filters {
-		s.muted.Store(true)
+	for _, f := range o.filters {
+		f.muted.Store(true)
 	}
 	for _, w := range []io.Writer{o.stdout, o.stderr} {
 		if w, ok := w.(*directOutput); ok {
@@ -84,31 +84,32 @@ func (o outputs) mute() {
 	}
 }
 
-// preamble is what came before the program's own output.
+// preamble returns the output of a wrapper that has not started the program.
 func (o outputs) preamble() []byte {
-	var junk []byte
-	for _, s := range o.filters {
-		junk = append(junk, s.unstartedOutput()...)
+	var all []byte
+	for _, f := range o.filters {
+		all = append(all, f.unstartedOutput()...)
 	}
-	return junk
+	return all
 }
 
-// directOutput is the output of a program that runs without the shell. What Docker says in place of a program that it cannot
-// start is not passed on.
+// directOutput writes the output of a program that runs without the wrapper. If Docker cannot start a program, it
+// writes an error message instead of the program's output. directOutput does not forward that.
 type directOutput struct {
 	dst     io.Writer
 	onError func(error)
 
 	mu          sync.Mutex
-	accepted    bool   // it is the program's
-	buffered    []byte // until then
-	writeFailed bool
+	accepted    bool   // the output is not Docker's message; guarded by mu
+	buffered    []byte // the output before accepted; guarded by mu
+	writeFailed bool   // guarded by mu
 	muted       atomic.Bool
 }
 
-// dockerExecError is what Docker's output begins with then.
+// dockerExecError is the start of Docker's message.
 const dockerExecError = "OCI runtime exec failed"
 
+// Write always succeeds, like markerFilter.Write.
 func (w *directOutput) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,6 +128,7 @@ func (w *directOutput) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// forward writes b to dst. The caller holds mu.
 func (w *directOutput) forward(b []byte) {
 	if len(b) == 0 || w.writeFailed || w.muted.Load() {
 		return
@@ -137,7 +139,8 @@ func (w *directOutput) forward(b []byte) {
 	}
 }
 
-// startError returns why the program was not started, or nil if it was; what was held back is its output then.
+// startError returns Docker's message if the program could not start. Otherwise it forwards the buffered output and
+// returns nil.
 func (w *directOutput) startError(code int) []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()

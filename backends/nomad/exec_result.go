@@ -12,23 +12,24 @@ import (
 	"nomadctld/backends"
 )
 
-// errNoShell is a task in which there is no /bin/sh; nothing has been run then.
+// errNoShell reports a task without /bin/sh. Nothing has run.
 var errNoShell = errors.New("the task has no /bin/sh")
 
-// result says what has come of a program after Nomad ended its stream with this code or error.
+// result returns the result of a program after Nomad has finished the websocket with this code or error.
 func (r *programState) result(p backends.Program, out outputs, s *wrappedCommand, code int, err error) (int, error) {
 	if s == nil {
 		return directResult(p, out, code, err)
 	}
 	if !r.hasStarted() {
-		junk := out.preamble()
+		preamble := out.preamble()
 		switch {
-		case err != nil && isNoShell(err.Error()), isNoShell(string(junk)):
+		case err != nil && isShellMissing(err.Error()), isShellMissing(string(preamble)):
 			return 0, errNoShell
 		case err != nil:
-			return 0, streamError(err, "begun")
+			return 0, streamError(err, false)
 		}
-		return 0, fmt.Errorf("the task's shell has ended with %d before %s began: %s", code, p.Argv[0], firstLine(string(junk)))
+		return 0, fmt.Errorf("the task's shell exited with code %d before it started %s: %s",
+			code, p.Argv[0], firstLine(string(preamble)))
 	}
 	switch r.startState {
 	case 'N':
@@ -36,7 +37,7 @@ func (r *programState) result(p backends.Program, out outputs, s *wrappedCommand
 	case 'X':
 		return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
 	case 'D':
-		return 0, fmt.Errorf("the directory %s: no such directory, or not for the task's user", p.Dir)
+		return 0, fmt.Errorf("directory %s: it does not exist or the task's user may not enter it", p.Dir)
 	}
 	select {
 	case <-r.exited:
@@ -45,13 +46,14 @@ func (r *programState) result(p backends.Program, out outputs, s *wrappedCommand
 	}
 	switch {
 	case err != nil:
-		return 0, streamError(err, "ended")
-	case code > 128: // the shell itself was killed, with all of the task for one; else it ends with 0
+		return 0, streamError(err, true)
+	case code > 128: // the shell itself was killed, for example with the whole task; otherwise it exits with 0
 		return code, nil
 	}
-	return 0, errors.New("it has ended, but the end of its output was lost in Nomad, and its exit code with it")
+	return 0, errors.New("the program exited, but Nomad lost the end of its output; exit code unknown")
 }
 
+// directResult is result for a program that ran without the wrapper.
 func directResult(p backends.Program, out outputs, code int, err error) (int, error) {
 	if err != nil {
 		out.direct.startError(0)
@@ -61,7 +63,7 @@ func directResult(p backends.Program, out outputs, code int, err error) (int, er
 		case strings.Contains(text, "failed to start command"):
 			return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
 		}
-		return 0, streamError(err, "ended")
+		return 0, streamError(err, true)
 	}
 	switch why := string(out.direct.startError(code)); {
 	case why == "":
@@ -72,49 +74,49 @@ func directResult(p backends.Program, out outputs, code int, err error) (int, er
 	return 0, fmt.Errorf("%s: %w", p.Argv[0], backends.ErrNotExecutable)
 }
 
-// isNoShell reports whether a driver says that there is no shell.
-func isNoShell(text string) bool { return strings.Contains(text, "/bin/sh") && isNotFound(text) }
+// isShellMissing reports whether a driver's message means that /bin/sh does not exist.
+func isShellMissing(text string) bool { return strings.Contains(text, "/bin/sh") && isNotFound(text) }
 
-// isNotFound reports whether a driver says that there is no such program.
+// isNotFound reports whether a driver's message means that the program does not exist.
 func isNotFound(text string) bool {
 	return strings.Contains(text, "no such file or directory") || strings.Contains(text, "executable file not found")
 }
 
-// needsShell reports whether p wants what only the shell can give.
+// needsShell reports whether p needs a feature that only the wrapper implements.
 func needsShell(p backends.Program) bool { return len(p.Env) > 0 || p.Dir != "" }
 
-// streamErrors are what Nomad says about streams, and what it means. The status is in the text only: a websocket is open by
-// then, and errors that come from a node are 500 whatever they are.
+// streamErrors maps parts of Nomad's messages about streams to errors for users. Only the text distinguishes them: the
+// websocket is already open, and all errors of a node have the status 500.
 var streamErrors = []struct {
-	says, means string
-	err         error
+	part string
+	err  error
 }{
-	{"permission denied", "by Nomad: this needs the capability alloc-exec, and alloc-node-exec in raw_exec tasks", backends.ErrForbidden},
-	{"acl token not found", "by Nomad: it is not known there", backends.ErrForbidden},
-	{"acl token expired", "by Nomad: it has expired", backends.ErrForbidden},
-	{"unknown allocation", "", backends.ErrNotFound},
-	{"alloc not found", "", backends.ErrNotFound},
-	{"alloc lookup failed", "", backends.ErrNotFound},
-	{"task not found", "", backends.ErrTaskNotRunning},
-	{"unknown task", "", backends.ErrTaskNotRunning},
-	{"not started yet", "", backends.ErrTaskNotRunning},
-	{"is not running", "", backends.ErrTaskNotRunning},
-	{"no path to node", "from the allocation's node", backends.ErrUnreachable},
-	{"node is down", "from the allocation's node", backends.ErrUnreachable},
+	{"permission denied", fmt.Errorf("%w: exec needs the capability alloc-exec, and alloc-node-exec in raw_exec tasks",
+		backends.ErrForbidden)},
+	{"acl token not found", fmt.Errorf("%w: it is unknown", backends.ErrForbidden)},
+	{"acl token expired", fmt.Errorf("%w: it has expired", backends.ErrForbidden)},
+	{"unknown allocation", errAllocationNotFound},
+	{"alloc not found", errAllocationNotFound},
+	{"alloc lookup failed", errAllocationNotFound},
+	{"task not found", backends.ErrTaskNotRunning},
+	{"unknown task", backends.ErrTaskNotRunning},
+	{"not started yet", backends.ErrTaskNotRunning},
+	{"is not running", backends.ErrTaskNotRunning},
+	{"no path to node", errNodeUnreachable},
+	{"node is down", errNodeUnreachable},
 }
 
-// streamError returns in words for a user why a program has not begun, or why its end is not known.
-func streamError(err error, what string) error {
+var (
+	errAllocationNotFound = fmt.Errorf("allocation %w", backends.ErrNotFound)
+	errNodeUnreachable    = fmt.Errorf("the allocation's node: %w", backends.ErrUnreachable)
+)
+
+// streamError explains to a user why a program could not start or, if started is set, why its exit code is unknown.
+func streamError(err error, started bool) error {
 	text := strings.ToLower(err.Error())
 	for _, r := range streamErrors {
-		switch {
-		case !strings.Contains(text, r.says):
-		case r.err == backends.ErrTaskNotRunning:
-			return fmt.Errorf("the task %w", r.err)
-		case r.means == "":
+		if strings.Contains(text, r.part) {
 			return r.err
-		default:
-			return fmt.Errorf("%w %s", r.err, r.means)
 		}
 	}
 	if hasResponse(err) {
@@ -123,14 +125,15 @@ func streamError(err error, what string) error {
 	var network net.Error
 	switch {
 	case errors.As(err, &network) && network.Timeout():
-		return fmt.Errorf("%w in time", backends.ErrUnreachable)
-	case what == "begun":
+		return fmt.Errorf("%w: timed out", backends.ErrUnreachable)
+	case !started:
 		return fmt.Errorf("%w: %s", backends.ErrUnreachable, withoutAddress(err))
 	}
-	return fmt.Errorf("%w any more: the connection to Nomad was lost, and how the program ended is not known (%s)", backends.ErrUnreachable, withoutAddress(err))
+	return fmt.Errorf("%w: lost the connection to Nomad; the program's exit code is unknown (%s)",
+		backends.ErrUnreachable, withoutAddress(err))
 }
 
-// withoutAddress is err without addresses.
+// withoutAddress returns the text of err without network addresses, for users.
 func withoutAddress(err error) string {
 	var system *os.SyscallError
 	var request *url.Error
@@ -139,7 +142,8 @@ func withoutAddress(err error) string {
 		return system.Err.Error()
 	case errors.As(err, &request):
 		return withoutAddress(request.Err)
-	case strings.HasPrefix(err.Error(), "websocket: close"), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+	case strings.HasPrefix(err.Error(), "websocket: close"), errors.Is(err, io.EOF),
+		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		return "the connection was closed"
 	}
 	var dial *net.OpError

@@ -14,63 +14,68 @@ import (
 	"nomadctld/backends"
 )
 
-// signalScript sends a signal to the processes of a program: those that the wrapper itself has begun, whatever they made of their
-// session and environment, and those in the wrapper's session that have the gateway's variable in their environment. It
-// says how many they are and how many could not be signalled. A task may see the processes of its whole node, and a
-// process ID may be somebody else's by now, so the wrapper is known by its parameters. The wrapper's own children come
-// first, because looking through all processes of a busy node takes its time.
+// signalScript sends a signal to the processes of a program and prints how many there are and how many it could not
+// signal. The processes are the wrapper's children, even if they have changed their session or environment, and all
+// processes in the wrapper's session with the NOMADCTLD_SESSION of the program. The children come first, because a scan
+// of all processes of a busy node takes time.
 //
-// Parameters: the signal, or 0; the process ID of the wrapper, or of the part of it that has the program; the session; if
-// not empty, the signal is for the wrapper and what it reads the input with, and not for the program.
+// A task may see the processes of the whole node, and a process ID may have been reused, so the script also checks the
+// wrapper's parameters.
+//
+// Parameters: the signal, or 0; the process ID of the wrapper process whose child is the program; the session; if not
+// empty, signal the wrapper and its stdin reader instead of the program.
 //
 //go:embed exec_signal.sh
 var signalScript string
 
 const (
-	stepTimeout        = 2500 * time.Millisecond // of one of several on the way to the end
-	userSignalTimeout  = 10 * time.Second        // of one that a user sends, to look through a busy node's processes
+	stepTimeout        = 2500 * time.Millisecond // for one signal while a program is being killed
+	userSignalTimeout  = 10 * time.Second        // for a user's signal; a scan of a busy node takes time
 	userSignalAttempts = 3
 	termDelay          = 3 * time.Second
 	killDelay          = 6 * time.Second
 	terminateTimeout   = 9500 * time.Millisecond
 )
 
-// signal sends a signal to a running program and returns how many processes it has.
-func (c *Client) signal(ctx context.Context, in backends.TaskRef, name, pid, session, only string, within time.Duration) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, within)
+// signal sends a signal to a running program and returns the number of its processes. shellOnly is the script's last
+// parameter.
+func (c *Client) signal(
+	ctx context.Context, in backends.TaskRef, name, pid, session, shellOnly string, timeout time.Duration,
+) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if !isEnvName(name) && name != "0" {
-		return 0, fmt.Errorf("%q is no signal", name)
+		return 0, fmt.Errorf("not a signal: %q", name)
 	}
-	leave, err := c.conns.signalSlots.Acquire(ctx, 1)
+	release, err := c.conns.signalSlots.Acquire(ctx, 1)
 	if err != nil {
 		return 0, err
 	}
-	defer leave()
+	defer release()
 	var out limitedBuffer
 	code, err := c.execWebsocket(ctx, in, execRequest{
-		command: []string{"/bin/sh", "-c", signalScript, "sh", name, pid, session, only},
+		command: []string{"/bin/sh", "-c", signalScript, "sh", name, pid, session, shellOnly},
 		stdin:   bytes.NewReader(nil), stdout: &out, stderr: &limitedBuffer{},
 	})
 	if err != nil {
-		return 0, streamError(err, "begun")
+		return 0, streamError(err, false)
 	}
 	found, failed, ok := strings.Cut(strings.TrimSpace(out.String()), " ")
 	n, e1 := strconv.Atoi(found)
 	missed, e2 := strconv.Atoi(failed)
 	switch {
 	case !ok || e1 != nil || e2 != nil || code != 0:
-		return 0, errors.New("the task's processes cannot be seen")
+		return 0, errors.New("cannot list the task's processes")
 	case missed > 0 && missed == n && name != "0":
-		return n, errors.New("the task's user may not signal it")
+		return n, errors.New("the task's user may not signal the program")
 	}
 	return n, nil
 }
 
-// limitedBuffer keeps the beginning of what a script says.
+// limitedBuffer stores the first maxPreamble bytes of a script's output.
 type limitedBuffer struct {
 	mu   sync.Mutex
-	text []byte
+	text []byte // guarded by mu
 }
 
 func (a *limitedBuffer) Write(b []byte) (int, error) {

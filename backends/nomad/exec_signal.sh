@@ -1,42 +1,50 @@
-f=0 e=0 own= kids=
-sig=$1 top=$2 ses=$3 only=$4
-stat() {
-	x= l=
-	{ while IFS= read -r l; do x=$x$l; done; } 2>/dev/null <"/proc/$1/stat" || return 1
-	x=${x##*) }
-	[ -n "$x" ]
+found=0 failed=0 helpers= children=
+signal=$1 top=$2 session=$3 shell_only=$4
+# read_stat PID: the fields of /proc/PID/stat after the name
+read_stat() {
+	stat= line=
+	{ while IFS= read -r line; do stat=$stat$line; done; } 2>/dev/null <"/proc/$1/stat" || return 1
+	stat=${stat##*) }
+	[ -n "$stat" ]
 }
-holds() {
-	m= l=
-	{ while IFS= read -r l || [ -n "$l" ]; do case $l in *NOMADCTLD_SESSION="$ses"*) m=1 ;; esac; l=; done; } 2>/dev/null <"/proc/$1"
-	[ -n "$m" ]
+# has_session PID/FILE: FILE is cmdline or environ
+has_session() {
+	match= line=
+	{
+		while IFS= read -r line || [ -n "$line" ]; do
+			case $line in *NOMADCTLD_SESSION="$session"*) match=1 ;; esac
+			line=
+		done
+	} 2>/dev/null <"/proc/$1"
+	[ -n "$match" ]
 }
-tell() {
-	f=$((f+1))
-	kill -s "$sig" "$1" 2>/dev/null || e=$((e+1))
+send() {
+	found=$((found+1))
+	kill -s "$signal" "$1" 2>/dev/null || failed=$((failed+1))
 }
 [ -r /proc/self/stat ] || { echo none; exit 0; }
-stat "$top" && set -- $x && s=$4 && holds "$top/cmdline" || { echo "0 0"; exit 0; }
-if [ -z "$only" ]; then
-	{ read -r kids; } 2>/dev/null <"/proc/$top/task/$top/children"
-	for p in $kids; do
-		stat "$p" && set -- $x && [ "$1 $2" != "Z $top" ] && [ "$2" = "$top" ] && tell "$p"
+read_stat "$top" && set -- $stat && sid=$4 && has_session "$top/cmdline" || { echo "0 0"; exit 0; }
+if [ -z "$shell_only" ]; then
+	{ read -r children; } 2>/dev/null <"/proc/$top/task/$top/children"
+	for pid in $children; do
+		read_stat "$pid" && set -- $stat && [ "$1 $2" != "Z $top" ] && [ "$2" = "$top" ] && send "$pid"
 	done
 fi
+# The shell's helpers may have children with a lower process ID, so look twice.
 again=
-[ -z "$only" ] || again=/proc/[0-9]*
-for d in /proc/[0-9]* $again; do
-	p=${d#/proc/}
-	case " $top $kids $own " in *" $p "*) continue ;; esac
-	stat "$p" || continue
-	set -- $x
+[ -z "$shell_only" ] || again=/proc/[0-9]*
+for dir in /proc/[0-9]* $again; do
+	pid=${dir#/proc/}
+	case " $top $children $helpers " in *" $pid "*) continue ;; esac
+	read_stat "$pid" || continue
+	set -- $stat
 	[ "$1" != Z ] || continue
-	if [ -n "$only" ]; then
-		case " $top$own " in *" $2 "*) holds "$p/environ" || own="$own $p" ;; esac
+	if [ -n "$shell_only" ]; then
+		case " $top$helpers " in *" $2 "*) has_session "$pid/environ" || helpers="$helpers $pid" ;; esac
 		continue
 	fi
-	[ "$2" = "$top" ] || { [ "$4" = "$s" ] && holds "$p/environ"; } || continue
-	tell "$p"
+	[ "$2" = "$top" ] || { [ "$4" = "$sid" ] && has_session "$pid/environ"; } || continue
+	send "$pid"
 done
-[ -z "$only" ] || kill -s "$sig" "$top" $own 2>/dev/null
-echo "$f $e"
+[ -z "$shell_only" ] || kill -s "$signal" "$top" $helpers 2>/dev/null
+echo "$found $failed"

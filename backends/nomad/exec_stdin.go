@@ -8,30 +8,34 @@ import (
 	"nomadctld/backends"
 )
 
-// stdinReader is a program's stdin as the library reads it: nothing before the program has begun, for a terminal would show
-// what is typed ahead before the mark; no error, for the library would take it for the program's end; and nothing to
-// wait for once the program has ended. Where the wrapper wants it in frames, it comes in frames.
+// stdinReader adapts a program's stdin to Nomad's API library, which reads it. It returns nothing before the program
+// is running, because a terminal would echo typed-ahead input before the start marker. It does not return errors of
+// the source, because the library would take them for the program's exit. It returns EOF when the program has exited.
+// If the wrapper expects frames, it returns frames.
 type stdinReader struct {
 	src      io.Reader
 	terminal bool
-	eofKey   byte // what a terminal takes for the end of input; 0: nothing
+	eofKey   byte // the terminal's EOF character; 0: none
 	state    *programState
-	started  <-chan struct{} // closed: the program runs
-	exited   <-chan struct{} // closed: it has ended; that is passed on as the end of input
-	done     <-chan struct{} // closed: nobody reads any more
+	running  <-chan struct{} // closed when the program is running
+	exited   <-chan struct{} // closed when the program has exited
+	done     <-chan struct{} // closed when the library does not read any more
 
-	complete     atomic.Bool // all of the input has been read
+	complete     atomic.Bool // the source has been read until EOF
 	chunks       chan []byte
 	pending      []byte
 	last         byte
 	eof          bool
-	endFrameSent bool // the last frame has been made
+	endFrameSent bool // the end frame is in pending or has been read
 }
 
-// newStdinReader returns p's input; shell says that a shell has set the modes of p's terminal.
-func newStdinReader(p backends.Program, r *programState, done <-chan struct{}, shell bool) *stdinReader {
-	in := &stdinReader{src: p.Stdin, terminal: p.Terminal != nil, eofKey: ctrlD, state: r, started: r.running, exited: r.exited, done: done, last: '\n'}
-	if key, ok := p.Modes.Char(backends.ModeEOF); ok && shell {
+// newStdinReader returns a reader for p's input. hasShell reports whether a shell has set the modes of p's terminal.
+func newStdinReader(p backends.Program, r *programState, done <-chan struct{}, hasShell bool) *stdinReader {
+	in := &stdinReader{
+		src: p.Stdin, terminal: p.Terminal != nil, eofKey: ctrlD, state: r, running: r.running, exited: r.exited,
+		done: done, last: '\n',
+	}
+	if key, ok := p.Modes.Char(backends.ModeEOF); ok && hasShell {
 		in.eofKey = key
 	}
 	return in
@@ -40,7 +44,7 @@ func newStdinReader(p backends.Program, r *programState, done <-chan struct{}, s
 func (in *stdinReader) Read(b []byte) (int, error) {
 	if in.chunks == nil {
 		select {
-		case <-in.started:
+		case <-in.running:
 		case <-in.exited:
 			return in.finish(b)
 		case <-in.done:
@@ -78,15 +82,15 @@ func (in *stdinReader) Read(b []byte) (int, error) {
 	return in.copyPending(b), nil
 }
 
-// copyPending moves what is next into b.
+// copyPending moves pending bytes to b.
 func (in *stdinReader) copyPending(b []byte) int {
 	n := copy(b, in.pending)
 	in.last, in.pending = in.pending[n-1], in.pending[n:]
 	return n
 }
 
-// finish ends the input: the frame that has been begun is finished, and one says that it was the last. A terminal's end is
-// not before that of all: closing it would drop output that is on its way.
+// finish returns the rest of the input and then EOF: the rest of the current frame and the end frame. With a
+// terminal, EOF comes only when the connection closes: an earlier EOF would make Nomad drop pending output.
 func (in *stdinReader) finish(b []byte) (int, error) {
 	if in.state.hasStarted() && in.state.framed {
 		if !in.endFrameSent {
@@ -105,7 +109,7 @@ func (in *stdinReader) finish(b []byte) (int, error) {
 
 const ctrlD = 4
 
-// eofKeys is what a terminal takes for the end of input: at the beginning of a line one Ctrl-D, elsewhere two.
+// eofKeys returns the keys that a terminal takes for EOF: one Ctrl-D at the start of a line, two elsewhere.
 func (in *stdinReader) eofKeys() []byte {
 	switch {
 	case !in.terminal || in.eofKey == 0:
@@ -116,7 +120,7 @@ func (in *stdinReader) eofKeys() []byte {
 	return []byte{in.eofKey, in.eofKey}
 }
 
-// pump reads stdin. It is what may still wait there after the program has ended.
+// pump reads the source in its own goroutine, which may still be blocked in Read after the program has exited.
 func (in *stdinReader) pump() {
 	if in.src == nil {
 		in.markComplete()
@@ -135,7 +139,7 @@ func (in *stdinReader) pump() {
 		if err == io.EOF {
 			in.markComplete()
 		}
-		if err != nil { // input that broke off has no end
+		if err != nil { // a read error is not EOF: the program must not take partial input for complete
 			return
 		}
 		select {
@@ -146,7 +150,7 @@ func (in *stdinReader) pump() {
 	}
 }
 
-// markComplete says that all of the input has been read.
+// markComplete records that the source has been read until EOF.
 func (in *stdinReader) markComplete() {
 	in.complete.Store(true)
 	close(in.chunks)

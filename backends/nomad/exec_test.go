@@ -22,10 +22,11 @@ import (
 	"nomadctld/internal/nomadtest"
 )
 
-// execArgv runs a program without input.
+// execArgv runs a program without input and returns its output.
 func execArgv(ctx context.Context, c *Client, in backends.TaskRef, argv ...string) (int, string, error) {
 	out := &limitedBuffer{}
-	code, err := c.Exec(ctx, in, backends.Program{Argv: argv, Session: randomHex(), Stdin: strings.NewReader(""), Stdout: out, Stderr: out})
+	code, err := c.Exec(ctx, in,
+		backends.Program{Argv: argv, Session: randomHex(), Stdin: strings.NewReader(""), Stdout: out, Stderr: out})
 	return code, out.String(), err
 }
 
@@ -40,22 +41,35 @@ func TestExec_TLS(t *testing.T) {
 				tls backends.TLS
 				ok  bool
 			}{
-				"as it should be":     {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
-				"by name":             {byName, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
-				"another server name": {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName}, true},
-				"another CA":          {"https://" + addr, backends.TLS{CA: files.OtherCA, Cert: files.Cert, Key: files.Key}, false},
-				"the system's CAs":    {"https://" + addr, backends.TLS{Cert: files.Cert, Key: files.Key}, false},
-				"another name":        {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "else"}, false},
-				"no certificate":      {"https://" + addr, backends.TLS{CA: files.CA}, false},
-				"not encrypted":       {"http://" + addr, backends.TLS{}, false},
+				"valid":        {"https://" + addr, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
+				"by host name": {byName, backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}, true},
+				"another server name": {
+					"https://" + addr,
+					backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: dockertest.ServerName},
+					true,
+				},
+				"another CA": {
+					"https://" + addr,
+					backends.TLS{CA: files.OtherCA, Cert: files.Cert, Key: files.Key},
+					false,
+				},
+				"the system's CAs": {"https://" + addr, backends.TLS{Cert: files.Cert, Key: files.Key}, false},
+				"another name": {
+					"https://" + addr,
+					backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key, ServerName: "else"},
+					false,
+				},
+				"no certificate": {"https://" + addr, backends.TLS{CA: files.CA}, false},
+				"not encrypted":  {"http://" + addr, backends.TLS{}, false},
 			} {
 				c := open(t, Tier{URL: tc.url, TLS: tc.tls, TokenFile: nomadtest.TokenFile(t)})
 				code, out, err := execArgv(context.Background(), c, in, "echo", "hi")
-				if tc.ok && (err != nil || code != 0 || out != "hi\n") || !tc.ok && (!errors.Is(err, backends.ErrUnreachable) || out != "") {
+				if tc.ok && (err != nil || code != 0 || out != "hi\n") ||
+					!tc.ok && (!errors.Is(err, backends.ErrUnreachable) || out != "") {
 					t.Errorf("%s: got %d, %q, %v", name, code, out, err)
 				}
 				if err != nil && strings.Contains(err.Error(), "127.0.0.1:") {
-					t.Errorf("%s: an address is shown: %v", name, err)
+					t.Errorf("%s: the error contains an address: %v", name, err)
 				}
 				_, err = readLog(t, c, in, backends.LogQuery{Stdout: true, Lines: -1})
 				if tc.ok != (err == nil) {
@@ -66,18 +80,18 @@ func TestExec_TLS(t *testing.T) {
 	}
 }
 
-// The library would look the node up first, and dial it.
+// TestExec_OneRequest checks that the library does not look up the node or connect to it.
 func TestExec_OneRequest(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
 			_, in := clusterTask(t, cluster, "p-team3-shell", "box")
 			target, _ := url.Parse(cluster.URL)
 			var mu sync.Mutex
-			var asked []string
+			var paths []string
 			proxy := httputil.NewSingleHostReverseProxy(target)
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				mu.Lock()
-				asked = append(asked, r.URL.Path)
+				paths = append(paths, r.URL.Path)
 				mu.Unlock()
 				proxy.ServeHTTP(w, r)
 			}))
@@ -88,8 +102,8 @@ func TestExec_OneRequest(t *testing.T) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if want := "/v1/client/allocation/" + in.Allocation.ID + "/exec"; len(asked) != 1 || asked[0] != want {
-				t.Errorf("asked for %q, want %q", asked, want)
+			if want := "/v1/client/allocation/" + in.Allocation.ID + "/exec"; len(paths) != 1 || paths[0] != want {
+				t.Errorf("got requests %q, want %q", paths, want)
 			}
 		})
 	}
@@ -106,7 +120,8 @@ func TestExec_ConnectionLost(t *testing.T) {
 				done := make(chan error, 1)
 				go func() {
 					_, err := c.Exec(context.Background(), in, backends.Program{
-						Argv: []string{"sh", "-c", "echo ready; read x; echo $x"}, Session: randomHex(), Terminal: terminal, Stdin: read, Stderr: io.Discard,
+						Argv: []string{"sh", "-c", "echo ready; read x; echo $x"}, Session: randomHex(), Terminal: terminal,
+						Stdin: read, Stderr: io.Discard,
 						Stdout: writerFunc(func(b []byte) (int, error) {
 							if bytes.Contains(b, []byte("ready")) {
 								cut()
@@ -118,11 +133,11 @@ func TestExec_ConnectionLost(t *testing.T) {
 				}()
 				select {
 				case err := <-done:
-					if !errors.Is(err, backends.ErrUnreachable) || !strings.Contains(err.Error(), "how the program ended is not known") {
+					if !errors.Is(err, backends.ErrUnreachable) || !strings.Contains(err.Error(), "exit code is unknown") {
 						t.Errorf("got %v", err)
 					}
 				case <-time.After(time.Minute):
-					t.Error("it hangs")
+					t.Error("Exec hangs")
 				}
 				write.Close()
 			}
@@ -132,16 +147,17 @@ func TestExec_ConnectionLost(t *testing.T) {
 
 func TestExec_ClusterUnreachable(t *testing.T) {
 	_, in := clusterTask(t, nomadtest.Simulated(t), "p-team3-shell", "box")
-	for _, gone := range []string{closedPort(t), silentPort(t)} {
-		c := open(t, Tier{URL: "http://" + gone})
-		begin := time.Now()
-		if _, _, err := execArgv(context.Background(), c, in, "true"); !errors.Is(err, backends.ErrUnreachable) || time.Since(begin) > handshakeTimeout+time.Minute {
-			t.Errorf("got %v after %s", err, time.Since(begin))
+	for _, address := range []string{closedPort(t), silentPort(t)} {
+		c := open(t, Tier{URL: "http://" + address})
+		start := time.Now()
+		if _, _, err := execArgv(context.Background(), c, in, "true"); !errors.Is(err, backends.ErrUnreachable) ||
+			time.Since(start) > handshakeTimeout+time.Minute {
+			t.Errorf("got %v after %s", err, time.Since(start))
 		}
 	}
 }
 
-// fixedTerminal is a terminal that does not change.
+// fixedTerminal is a terminal with a constant size.
 type fixedTerminal struct{}
 
 func (fixedTerminal) Size() (int, int)         { return 80, 24 }
@@ -160,7 +176,7 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// silentPort takes connections and says nothing.
+// silentPort returns the address of a server that never responds.
 func silentPort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -173,21 +189,23 @@ func silentPort(t *testing.T) string {
 func TestConnLimits(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	file := nomadtest.TokenFile(t)
-	tiers, err := Open(Tier{Name: "a", URL: cluster.URL, TokenFile: file}, Tier{Name: "b", URL: cluster.URL, TokenFile: file})
+	tiers, err := Open(Tier{Name: "a", URL: cluster.URL, TokenFile: file},
+		Tier{Name: "b", URL: cluster.URL, TokenFile: file})
 	if err != nil {
 		t.Fatal(err)
 	}
 	a, in := findTask(t, tiers["a"], "p-team3-shell", "box")
 	b := tiers["b"]
 	ctx, cancel := context.WithCancelCause(context.Background())
-	begun := make(chan struct{}, maxPrograms)
+	started := make(chan struct{}, maxPrograms)
 	over := errors.New("over")
 	var all sync.WaitGroup
 	for i := range maxPrograms {
 		all.Go(func() {
 			_, err := a.Exec(backends.WithUser(ctx, fmt.Sprint("user", i%3)), in, backends.Program{
-				Argv: []string{"sh", "-c", "echo ready; exec sleep 300"}, Session: randomHex(), Stdin: strings.NewReader(""), Stderr: io.Discard,
-				Stdout: writerFunc(func(b []byte) (int, error) { begun <- struct{}{}; return len(b), nil }),
+				Argv: []string{"sh", "-c", "echo ready; exec sleep 300"}, Session: randomHex(), Stdin: strings.NewReader(""),
+				Stderr: io.Discard,
+				Stdout: writerFunc(func(b []byte) (int, error) { started <- struct{}{}; return len(b), nil }),
 			})
 			if err != over {
 				t.Errorf("got %v, want %v", err, over)
@@ -195,27 +213,29 @@ func TestConnLimits(t *testing.T) {
 		})
 	}
 	for range maxPrograms {
-		<-begun
+		<-started
 	}
-	begin := time.Now()
-	if _, _, err := execArgv(context.Background(), b, in, "true"); !errors.Is(err, backends.ErrLimitReached) || time.Since(begin) > time.Minute {
-		t.Errorf("one more program: got %v after %s", err, time.Since(begin))
+	start := time.Now()
+	if _, _, err := execArgv(context.Background(), b, in, "true"); !errors.Is(err, backends.ErrLimitReached) ||
+		time.Since(start) > time.Minute {
+		t.Errorf("program above the limit: got %v after %s", err, time.Since(start))
 	}
 	if _, err := readLog(t, b, in, backends.LogQuery{Stdout: true}); err != nil {
-		t.Errorf("a log, which has places of its own: got %v", err)
+		t.Errorf("log, with its own slots: got %v", err)
 	}
-	cancel(over) // their signals have places of their own
+	cancel(over) // signals have their own slots
 	all.Wait()
 	if code, _, err := execArgv(context.Background(), b, in, "true"); code != 0 || err != nil {
 		t.Errorf("afterwards: got %d, %v", code, err)
 	}
 	for i := range maxLogs {
-		if _, err := b.conns.logSlots.Acquire(backends.WithUser(context.Background(), fmt.Sprint("user", i%4)), 1); err != nil {
+		if _, err := b.conns.logSlots.Acquire(backends.WithUser(context.Background(), fmt.Sprint("user", i%4)),
+			1); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, err := readLog(t, a, in, backends.LogQuery{Stdout: true}); !errors.Is(err, backends.ErrLimitReached) {
-		t.Errorf("one more log: got %v", err)
+		t.Errorf("log above the limit: got %v", err)
 	}
 	if peak, refused := cluster.Sim.Connections(); peak > 99 || refused > 0 {
 		t.Errorf("%d connections at a time, %d refused", peak, refused)
@@ -234,7 +254,7 @@ func TestExec_NoLeaks(t *testing.T) {
 					for range 25 {
 						ctx, cancel := context.WithCancel(context.Background())
 						argv := [][]string{{"true"}, {"nope"}, {"sh", "-c", "echo x; exit 4"}, {"cat"}}[i%4]
-						if i == 7 { // in the middle of it
+						if i == 7 { // cancelled while it is running
 							argv = []string{"sleep", "300"}
 							time.AfterFunc(30*time.Millisecond, cancel)
 						}
@@ -244,20 +264,20 @@ func TestExec_NoLeaks(t *testing.T) {
 				})
 			}
 			all.Wait()
-			for begin := time.Now(); packageGoroutines() > before; time.Sleep(20 * time.Millisecond) {
-				if time.Since(begin) > time.Minute {
+			for start := time.Now(); packageGoroutines() > before; time.Sleep(20 * time.Millisecond) {
+				if time.Since(start) > time.Minute {
 					buffer := make([]byte, 1<<20)
 					t.Fatalf("%d goroutines, %d before:\n%s", packageGoroutines(), before, buffer[:runtime.Stack(buffer, true)])
 				}
 			}
 			if c.conns.programSlots.InUse() != 0 || c.conns.signalSlots.InUse() != 0 {
-				t.Errorf("%d and %d places are still taken", c.conns.programSlots.InUse(), c.conns.signalSlots.InUse())
+				t.Errorf("%d and %d slots are still in use", c.conns.programSlots.InUse(), c.conns.signalSlots.InUse())
 			}
 		})
 	}
 }
 
-// packageGoroutines is how many goroutines of this package and of the library there are.
+// packageGoroutines returns the number of goroutines of this package and of the library.
 func packageGoroutines() (n int) {
 	buffer := make([]byte, 8<<20)
 	for stack := range strings.SplitSeq(string(buffer[:runtime.Stack(buffer, true)]), "\n\n") {
@@ -268,7 +288,7 @@ func packageGoroutines() (n int) {
 	return n
 }
 
-// endlessReader never ends and never waits.
+// endlessReader never returns EOF and never blocks.
 type endlessReader struct{}
 
 func (endlessReader) Read(b []byte) (int, error) {
@@ -286,19 +306,20 @@ func TestExec_UnreadStdin(t *testing.T) {
 			for range 30 {
 				out := &limitedBuffer{}
 				code, err := c.Exec(context.Background(), in, backends.Program{
-					Argv: []string{"sh", "-c", "read x; echo $x; exit 3"}, Session: session, Stdin: endlessReader{}, Stdout: out, Stderr: out,
+					Argv: []string{"sh", "-c", "read x; echo $x; exit 3"}, Session: session, Stdin: endlessReader{}, Stdout: out,
+					Stderr: out,
 				})
 				if code != 3 || err != nil || out.String() != "y\n" {
 					t.Errorf("got %d, %v, %q", code, err, out.String())
 				}
 			}
-			for begin := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+			for start := time.Now(); ; time.Sleep(100 * time.Millisecond) {
 				_, out, err := execArgv(context.Background(), c, in, "sh", "-c", "ps -eo args | grep -c [S]ESSION="+session)
 				if err == nil && out == "0\n" {
 					break
 				}
-				if time.Since(begin) > 30*time.Second {
-					t.Fatalf("shells that still wait for input: %s, %v", out, err)
+				if time.Since(start) > 30*time.Second {
+					t.Fatalf("shells still waiting for input: %s, %v", out, err)
 				}
 			}
 		})
@@ -311,7 +332,8 @@ func TestExec_StdoutFails(t *testing.T) {
 			c, in := clusterTask(t, cluster, "p-team3-shell", "box")
 			full := errors.New("full")
 			_, err := c.Exec(context.Background(), in, backends.Program{
-				Argv: []string{"sh", "-c", "echo x; exec sleep 300"}, Session: randomHex(), Stdin: strings.NewReader(""), Stderr: io.Discard,
+				Argv: []string{"sh", "-c", "echo x; exec sleep 300"}, Session: randomHex(), Stdin: strings.NewReader(""),
+				Stderr: io.Discard,
 				Stdout: writerFunc(func([]byte) (int, error) { return 0, full }),
 			})
 			if !errors.Is(err, full) {
@@ -321,7 +343,8 @@ func TestExec_StdoutFails(t *testing.T) {
 	}
 }
 
-// TestExec_StdoutFailsAfterExit while the shell is ended that still reads for a child in the background.
+// TestExec_StdoutFailsAfterExit has stdout fail while the shell is being killed, which reads input for a background
+// child.
 func TestExec_StdoutFailsAfterExit(t *testing.T) {
 	for _, cluster := range nomadtest.Clusters(t) {
 		t.Run(cluster.Kind, func(t *testing.T) {
@@ -332,9 +355,9 @@ func TestExec_StdoutFailsAfterExit(t *testing.T) {
 			code, err := c.Exec(context.Background(), in, backends.Program{
 				Argv: []string{"sh", "-c", "sleep 2 & echo x"}, Session: randomHex(), Stdin: open, Stderr: io.Discard,
 				Stdout: writerFunc(func([]byte) (int, error) {
-					for begin := time.Now(); c.conns.signalSlots.InUse() == 0; time.Sleep(100 * time.Microsecond) {
-						if time.Since(begin) > 30*time.Second {
-							t.Error("the shell is not ended")
+					for start := time.Now(); c.conns.signalSlots.InUse() == 0; time.Sleep(100 * time.Microsecond) {
+						if time.Since(start) > 30*time.Second {
+							t.Error("the shell is not killed")
 							break
 						}
 					}
@@ -358,7 +381,8 @@ func TestExec_StdoutBlocks(t *testing.T) {
 			done := make(chan error, 1)
 			go func() {
 				_, err := c.Exec(ctx, in, backends.Program{
-					Argv: []string{"sh", "-c", "while :; do echo x; done"}, Session: randomHex(), Stdin: strings.NewReader(""), Stderr: io.Discard,
+					Argv: []string{"sh", "-c", "while :; do echo x; done"}, Session: randomHex(), Stdin: strings.NewReader(""),
+					Stderr: io.Discard,
 					Stdout: writerFunc(func(b []byte) (int, error) { cancel(over); <-stuck; return len(b), nil }),
 				})
 				done <- err
@@ -369,7 +393,7 @@ func TestExec_StdoutBlocks(t *testing.T) {
 					t.Errorf("got %v", err)
 				}
 			case <-time.After(time.Minute):
-				t.Error("it hangs")
+				t.Error("Exec hangs")
 			}
 		})
 	}
@@ -386,20 +410,24 @@ func TestExec_Unsupported(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, err := c.Attach(context.Background(), in, backends.Attachment{}); !errors.Is(err, backends.ErrUnsupported) || !strings.Contains(err.Error(), "Docker") {
+	if _, err := c.Attach(context.Background(), in, backends.Attachment{}); !errors.Is(err, backends.ErrUnsupported) ||
+		!strings.Contains(err.Error(), "Docker") {
 		t.Errorf("attach: got %v", err)
 	}
 }
 
 func TestExecResult_OutputLost(t *testing.T) {
-	r := &programState{started: make(chan struct{}), running: make(chan struct{}), exited: make(chan struct{}), startState: 'R'}
+	r := &programState{
+		started: make(chan struct{}), running: make(chan struct{}), exited: make(chan struct{}),
+		startState: 'R',
+	}
 	p := backends.Program{Argv: []string{"x"}}
 	if _, err := r.result(p, outputs{}, &wrappedCommand{}, 0, nil); err == nil {
-		t.Error("no mark at all: got no error")
+		t.Error("no marker: got no error")
 	}
 	close(r.started)
 	if _, err := r.result(p, outputs{}, &wrappedCommand{}, 0, nil); err == nil || !strings.Contains(err.Error(), "lost") {
-		t.Errorf("no last mark: got %v", err)
+		t.Errorf("no end marker: got %v", err)
 	}
 	if code, err := r.result(p, outputs{}, &wrappedCommand{}, 137, nil); code != 137 || err != nil {
 		t.Errorf("the shell was killed: got %d, %v", code, err)
@@ -407,7 +435,7 @@ func TestExecResult_OutputLost(t *testing.T) {
 	close(r.exited)
 	r.exitCode = 5
 	if code, err := r.result(p, outputs{}, &wrappedCommand{}, 0, errors.New("EOF")); code != 5 || err != nil {
-		t.Errorf("both marks: got %d, %v", code, err)
+		t.Errorf("both markers: got %d, %v", code, err)
 	}
 }
 
@@ -417,8 +445,10 @@ func TestExecResult_DockerStartError(t *testing.T) {
 		code   int
 		err    error
 	}{
-		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: unknown\r\n", 126, backends.ErrProgramNotFound},
-		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/x\": permission denied: unknown\r\n", 126, backends.ErrNotExecutable},
+		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/nope\": " +
+			"stat /nope: no such file or directory: unknown\r\n", 126, backends.ErrProgramNotFound},
+		{"OCI runtime exec failed: exec failed: unable to start container process: exec: \"/x\": " +
+			"permission denied: unknown\r\n", 126, backends.ErrNotExecutable},
 		{"OCI runtime exec failed", 0, nil},
 		{"OCI", 127, nil},
 		{"", 126, nil},

@@ -9,7 +9,7 @@ import (
 	"nomadctld/backends"
 )
 
-// execRequest is a command that Nomad runs over a websocket of its own.
+// execRequest is a command to run over its own websocket.
 type execRequest struct {
 	command        []string
 	stdin          io.Reader
@@ -18,23 +18,23 @@ type execRequest struct {
 	sizes          <-chan api.TerminalSize
 }
 
-// execWebsocket runs a command and returns the exit code that Nomad tells. When ctx ends, the connection is cut, also while it
-// is being made, and it returns. The place of a stream is the caller's.
-func (c *Client) execWebsocket(ctx context.Context, in backends.TaskRef, s execRequest) (int, error) {
+// execWebsocket runs a command and returns the exit code that Nomad reports. When ctx ends, it closes the connection
+// and returns. The caller must hold a slot for the connection.
+func (c *Client) execWebsocket(ctx context.Context, in backends.TaskRef, r execRequest) (int, error) {
 	q, err := c.query(ctx, in.Allocation.Namespace)
 	if err != nil {
 		return 0, err
 	}
-	client, link, err := c.conns.websocketClient()
+	client, conn, err := c.conns.websocketClient()
 	if err != nil {
 		return 0, err
 	}
-	defer link.close()
-	stop := context.AfterFunc(ctx, link.close)
+	defer conn.close()
+	stop := context.AfterFunc(ctx, conn.close)
 	defer stop()
-	// Without the node's ID the library cannot know it.
-	code, err := client.Allocations().Exec(ctx, &api.Allocation{ID: in.Allocation.ID}, in.Task, s.terminal, s.command,
-		s.stdin, s.stdout, s.stderr, s.sizes, q)
+	// The node ID is missing on purpose: the library must not dial the node itself. See refuseLookups.
+	code, err := client.Allocations().Exec(ctx, &api.Allocation{ID: in.Allocation.ID}, in.Task, r.terminal, r.command,
+		r.stdin, r.stdout, r.stderr, r.sizes, q)
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}

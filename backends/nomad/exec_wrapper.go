@@ -11,40 +11,44 @@ import (
 	"nomadctld/backends"
 )
 
-// wrapperScript runs a program below the task's shell. Nomad cannot pass an environment, a directory or a signal, loses the
-// end of what some drivers' programs write without a word, and reports an end only when nobody holds the streams any
-// more. So the shell sets what is asked for, and marks on each stream where the program's output begins and ends; the
-// last mark holds its exit code.
+// wrapperScript runs a program in the task's shell. It exists because Nomad's exec cannot set an environment or
+// directory and cannot send signals. With some drivers Nomad silently loses the end of the output, and it reports the
+// exit only when no process holds the streams any more. So the wrapper sets the environment and directory, and it
+// writes a marker to each stream before and after the program's output. The end marker contains the exit code. See
+// markerFilter.
 //
-// Parameters: the mark, 1 with a terminal, the directory, a size, control characters and switches as stty takes them, 1 if
-// the input may come in frames, K=V..., --, the program and its arguments.
-// Values come as parameters, never as text of the script. Its variables get names that are in nobody's environment (named),
-// for they would change there too. It needs what is built into dash, ash and bash, and nothing else.
+// Parameters: the marker; 1 with a terminal, else 0; the directory; for stty, a size, control characters and flags; 1
+// if the input may be framed; K=V...; --; the program and its arguments. Values are passed as parameters and never
+// inserted into the script. Its variables get random names (see randomizeNames), because setting a variable that the
+// environment contains would change it for the program. The script uses only features that are built into dash, ash
+// and bash.
 //
-//   - The subshell becomes the program: names are looked up in PATH only, and builtins do not hide programs.
-//   - The shell's own stderr is nobody's: some shells announce there what killed a program. A signal for the whole process
-//     group must not end the shell before it has told the end. HUP is not kept from it with a terminal: it is the
-//     session's leader, and its end is what lets the kernel pass a hangup on.
-//   - Input that arrives when nobody reads any more makes Nomad drop output that is on its way. So the shell reads what the
-//     program left, to the end that the gateway makes of it once it has seen the last mark.
-//   - Some drivers never pass on the end of input. For them the input comes in frames, its length in a line before each, 0
-//     for the end, and goes to the program through a pipe. dd takes a frame and not a byte more; where there is none that
-//     can, the input comes as it is. The first mark then has two processes: the one that has the program, and the shell.
-//   - Docker takes a terminal's size once the program runs, may be asked for it too early, and takes no modes. stty is there
-//     mostly; one that does not know some of the modes gets them one by one.
+//   - A subshell execs the program, so names are looked up in PATH only and builtins do not hide programs.
+//   - The shell's own stderr is discarded, because some shells report there which signal killed a program. A signal
+//     for the whole process group must not kill the shell before it has reported the exit. With a terminal it does
+//     not ignore HUP: it is the session leader, and its exit makes the kernel forward the hangup.
+//   - If input arrives when no process reads it, Nomad drops pending output. So the shell reads the input that the
+//     program has left, until the EOF that the gateway sends after the end marker.
+//   - Some drivers never pass on EOF. For them the input is framed: each frame is preceded by a line with its
+//     length, and the length 0 means EOF. A pipe passes the input to the program. dd must read exactly one frame; if
+//     the task's dd cannot do that, the input is not framed. A start marker with framed input contains two process
+//     IDs: the process whose child is the program, and the shell.
+//   - Docker accepts a terminal size only when the program is running, so the first resize may be lost, and it
+//     accepts no modes. The script uses stty, if the task has it. If stty does not know all modes, they are set one
+//     by one.
 //
 //go:embed exec_wrapper.sh
 var wrapperScript string
 
-// wrappedCommand is what it takes to run a program below the task's shell.
+// wrappedCommand is a program with its wrapper.
 type wrappedCommand struct {
 	marker  string
 	session string
 	command []string
 }
 
-// needsFramedStdin reports whether the driver of a task may not pass on the end of a program's input, and leave behind what waits for
-// it. That of podman does so; those of Nomad itself do not, and of others nothing is known. Empty: the driver is not known.
+// needsFramedStdin reports whether the driver may fail to pass on EOF of a program's input. The podman driver fails;
+// the drivers that are part of Nomad do not. Other drivers are assumed to fail, and an unknown one ("") not.
 func needsFramedStdin(driver string) bool {
 	switch driver {
 	case "", "docker", "exec", "exec2", "java", "qemu", "raw_exec":
@@ -71,18 +75,21 @@ func wrapProgram(p backends.Program, driver string) (wrappedCommand, error) {
 	}
 	dir := p.Dir
 	if dir != "" && !strings.HasPrefix(dir, "/") {
-		dir = "./" + dir // - and options mean something to cd
+		dir = "./" + dir // cd must not take it for an option
 	}
-	s.command = []string{"/bin/sh", "-c", randomizeNames(wrapperScript), "sh", s.marker, terminal, dir, size, chars, flags, frames}
-	for _, hint := range p.OptionalEnv {
-		if name, _, ok := strings.Cut(hint, "="); ok && isEnvName(name) {
-			s.command = append(s.command, hint)
+	s.command = []string{
+		"/bin/sh", "-c", randomizeNames(wrapperScript), "sh", s.marker, terminal, dir, size, chars, flags, frames,
+	}
+	for _, variable := range p.OptionalEnv {
+		if name, _, ok := strings.Cut(variable, "="); ok && isEnvName(name) {
+			s.command = append(s.command, variable)
 		}
 	}
 	for _, variable := range p.Env {
 		name, _, ok := strings.Cut(variable, "=")
 		if !ok || !isEnvName(name) {
-			return s, fmt.Errorf("%q is no environment variable that a shell can set: it %w through Nomad", name, backends.ErrUnsupported)
+			return s, fmt.Errorf("environment variable %q: %w through Nomad (a shell cannot set it)",
+				name, backends.ErrUnsupported)
 		}
 		s.command = append(s.command, variable)
 	}
@@ -91,7 +98,7 @@ func wrapProgram(p backends.Program, driver string) (wrappedCommand, error) {
 	return s, nil
 }
 
-// isEnvName reports whether a shell can export a variable of this name.
+// isEnvName reports whether a shell can export a variable with this name.
 func isEnvName(name string) bool {
 	for i, r := range name {
 		switch {
@@ -103,19 +110,20 @@ func isEnvName(name string) bool {
 	return name != ""
 }
 
-// randomizeNames returns a script whose variables have names that nobody can know, so that neither a task nor a user has them in
-// an environment.
+// randomizeNames gives the variables of a script random names, so that they cannot be in the environment of a task or
+// user.
 func randomizeNames(script string) string {
 	return strings.ReplaceAll(script, "nomadctld_", "nomadctld"+randomHex()[:8]+"_")
 }
 
-// randomDigits is a random mark. Letters may come out of a terminal as others.
+// randomDigits returns a random marker. It has no letters, because a terminal may change their case.
 func randomDigits() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return new(big.Int).SetBytes(b[:]).String()
 }
 
+// randomHex returns a random session or token.
 func randomHex() string {
 	var b [16]byte
 	rand.Read(b[:])

@@ -32,7 +32,9 @@ nomadctld_run() {
 	trap : INT QUIT TERM USR1 USR2 ALRM PIPE
 	[ "$nomadctld_t" = 1 ] || trap : HUP
 	(
-		if [ -n "$nomadctld_d" ]; then CDPATH= cd "$nomadctld_d" >/dev/null || { nomadctld_say "D$nomadctld_p"; exit 125; }; fi
+		if [ -n "$nomadctld_d" ]; then
+			CDPATH= cd "$nomadctld_d" >/dev/null || { nomadctld_say "D$nomadctld_p"; exit 125; }
+		fi
 		while [ "$1" != -- ]; do export "$1"; shift; done
 		shift
 		(nomadctld_find "$1")

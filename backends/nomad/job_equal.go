@@ -6,7 +6,7 @@ import (
 	"nomadctld/backends"
 )
 
-// equalDefinitions reports whether two definitions ask for the same, counts included.
+// equalDefinitions reports whether two definitions have equal releases.
 func equalDefinitions(a, b json.RawMessage) bool {
 	x, errX := backends.ReleaseOf(a)
 	y, errY := backends.ReleaseOf(b)

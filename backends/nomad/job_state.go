@@ -7,7 +7,7 @@ import (
 	"nomadctld/backends"
 )
 
-// jobState is what a job is now.
+// jobState is the part of a job that changes depend on.
 type jobState struct {
 	Version        uint64
 	JobModifyIndex uint64
@@ -17,10 +17,10 @@ type jobState struct {
 		Count int
 	}
 
-	definition json.RawMessage // all of it
+	definition json.RawMessage // the whole job
 }
 
-// currentState reads a job. ErrGone: there is none.
+// currentState reads a job. ErrNotFound: it does not exist.
 func (c *Client) currentState(ctx context.Context, job backends.Job) (jobState, error) {
 	raw, err := c.Definition(ctx, job, nil)
 	if err != nil {
@@ -33,7 +33,7 @@ func (c *Client) currentState(ctx context.Context, job backends.Job) (jobState, 
 	return h, nil
 }
 
-// requireUnchanged reads a job that has to be what it was when it was looked up, as far as that is known.
+// requireUnchanged reads a job. It returns a *ChangedError if the job's index is not job.ModifyIndex, unless that is 0.
 func (c *Client) requireUnchanged(ctx context.Context, job backends.Job) (jobState, error) {
 	h, err := c.currentState(ctx, job)
 	if err == nil && job.ModifyIndex != 0 && h.JobModifyIndex != job.ModifyIndex {
@@ -42,7 +42,8 @@ func (c *Client) requireUnchanged(ctx context.Context, job backends.Job) (jobSta
 	return h, err
 }
 
-// findEvaluation returns the ID of the evaluation that a change of a job has made, or "" if it cannot be found.
+// findEvaluation returns the ID of the evaluation that a change of the job has created, or "" if it cannot be found.
+// index is the job's index after the change.
 func (c *Client) findEvaluation(ctx context.Context, job backends.Job, index uint64) string {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()

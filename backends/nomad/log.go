@@ -12,11 +12,13 @@ import (
 	"nomadctld/backends"
 )
 
-// Log reads the files in which Nomad keeps what a task wrote. It needs no more than the capability read-logs. Their end
-// cannot be told from a pause, so a followed log goes on until ctx ends.
-func (c *Client) Log(ctx context.Context, in backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error) error {
+// Log reads Nomad's log files. It needs only the capability read-logs. It cannot distinguish the end of a log from a
+// pause, so a followed log continues until ctx ends.
+func (c *Client) Log(
+	ctx context.Context, in backends.TaskRef, q backends.LogQuery, each func(backends.LogChunk) error,
+) error {
 	if q.NeedsContainer() {
-		return fmt.Errorf("%w: Nomad's files hold none", backends.ErrNoTimestamps)
+		return fmt.Errorf("%w (Nomad's log files store none)", backends.ErrNoTimestamps)
 	}
 	if _, err := c.query(ctx, ""); err != nil {
 		return err
@@ -32,18 +34,18 @@ func (c *Client) Log(ctx context.Context, in backends.TaskRef, q backends.LogQue
 	if err != nil {
 		return err
 	}
-	need := min(len(kinds), 1)
+	slots := min(len(kinds), 1)
 	if q.Follow {
-		need = len(kinds)
+		slots = len(kinds)
 	}
-	leave, err := c.conns.logSlots.Acquire(ctx, need)
+	release, err := c.conns.logSlots.Acquire(ctx, slots)
 	if err != nil {
 		return err
 	}
-	defer leave()
-	var mu sync.Mutex
-	behind := len(kinds) // those of which something that there was is still to come
-	group, ctx2 := errgroup.WithContext(ctx)
+	defer release()
+	var mu sync.Mutex    // serializes calls of each
+	behind := len(kinds) // logs that have not caught up; guarded by mu
+	group, groupCtx := errgroup.WithContext(ctx)
 	if !q.Follow {
 		group.SetLimit(1) // stdout first
 	}
@@ -52,21 +54,21 @@ func (c *Client) Log(ctx context.Context, in backends.TaskRef, q backends.LogQue
 		pass := func(p backends.LogChunk) error {
 			mu.Lock()
 			defer mu.Unlock()
-			if ctx2.Err() != nil {
-				return context.Cause(ctx2)
+			if groupCtx.Err() != nil {
+				return context.Cause(groupCtx)
 			}
 			return each(p)
 		}
-		whole := lineBuffer{emit: func(data []byte) error {
+		lines := lineBuffer{emit: func(data []byte) error {
 			return pass(backends.LogChunk{Stderr: kind == "stderr", Data: data, Unordered: true})
 		}}
-		r.emit, r.onIdle = whole.emit, func() error { return nil }
+		r.emit, r.onIdle = lines.emit, func() error { return nil }
 		if len(kinds) > 1 {
-			r.emit, r.onIdle = whole.write, whole.flush
+			r.emit, r.onIdle = lines.write, lines.flush
 		}
 		r.onStart = func(s logSection) error { return noteRotated(kind, q, s, pass) }
 		r.onGap = func() error {
-			if err := whole.flush(); err != nil { // what follows does not continue that line
+			if err := lines.flush(); err != nil { // the data after the gap does not continue this line
 				return err
 			}
 			mu.Lock()
@@ -74,7 +76,7 @@ func (c *Client) Log(ctx context.Context, in backends.TaskRef, q backends.LogQue
 			return each(backends.LogChunk{Stderr: kind == "stderr", Lost: true})
 		}
 		r.onCaughtUp = func() error {
-			if err := whole.flush(); err != nil {
+			if err := lines.flush(); err != nil {
 				return err
 			}
 			mu.Lock()
@@ -86,8 +88,8 @@ func (c *Client) Log(ctx context.Context, in backends.TaskRef, q backends.LogQue
 		}
 		group.Go(func() error {
 			return backends.Protect(func() error {
-				err := r.read(ctx2, q.Lines)
-				return cmp.Or(err, whole.flush())
+				err := r.read(groupCtx, q.Lines)
+				return cmp.Or(err, lines.flush())
 			})
 		})
 	}
@@ -98,37 +100,39 @@ func (c *Client) Log(ctx context.Context, in backends.TaskRef, q backends.LogQue
 	return err
 }
 
-// lineBuffer passes on whole lines where both outputs of a task go to one reader, so that the line of one does not end up
-// within that of the other. What has no end yet is passed on when the task pauses.
+// lineBuffer emits whole lines when both outputs of a task go to one reader, so that they do not mix within a line. It
+// emits an incomplete line when the task pauses.
 type lineBuffer struct {
 	emit     func([]byte) error
 	buffered []byte
 }
 
-func (w *lineBuffer) write(data []byte) error {
+// write emits the complete lines and buffers the rest. It emits a very long line in parts.
+func (b *lineBuffer) write(data []byte) error {
 	end := bytes.LastIndexByte(data, '\n') + 1
-	if end == 0 && len(w.buffered)+len(data) > frameSize {
+	if end == 0 && len(b.buffered)+len(data) > frameSize {
 		end = len(data)
 	}
 	if end > 0 {
 		text := data[:end]
-		if len(w.buffered) > 0 {
-			text = append(w.buffered, text...)
-			w.buffered = nil
+		if len(b.buffered) > 0 {
+			text = append(b.buffered, text...)
+			b.buffered = nil
 		}
-		if err := w.emit(text); err != nil {
+		if err := b.emit(text); err != nil {
 			return err
 		}
 	}
-	w.buffered = append(w.buffered, data[end:]...)
+	b.buffered = append(b.buffered, data[end:]...)
 	return nil
 }
 
-func (w *lineBuffer) flush() error {
-	if len(w.buffered) == 0 {
+// flush emits the buffered incomplete line.
+func (b *lineBuffer) flush() error {
+	if len(b.buffered) == 0 {
 		return nil
 	}
-	text := w.buffered
-	w.buffered = nil
-	return w.emit(text)
+	text := b.buffered
+	b.buffered = nil
+	return b.emit(text)
 }

@@ -20,12 +20,14 @@ import (
 
 var _ backends.LogFiles = (*Client)(nil)
 
-// searchMargin is how many bytes further back the newest part of a log may begin than its size says: for what the task writes
-// while it is looked for.
+// searchMargin is added to the size of the newest part when it is searched: the task may write more in the meantime.
 const searchMargin = 1 << 20
 
-// LogBefore implements backends.LogFiles. It needs read-logs; with read-fs it can leave out files by their time.
-func (c *Client) LogBefore(ctx context.Context, in backends.TaskRef, newest [2]backends.RetainedOutput, q backends.LogQuery, each func(backends.LogChunk) error) error {
+// LogBefore implements backends.LogFiles. It needs the capability read-logs. With read-fs it can leave out old files.
+func (c *Client) LogBefore(
+	ctx context.Context, in backends.TaskRef, newest [2]backends.RetainedOutput, q backends.LogQuery,
+	each func(backends.LogChunk) error,
+) error {
 	if _, err := c.query(ctx, ""); err != nil {
 		return err
 	}
@@ -33,11 +35,11 @@ func (c *Client) LogBefore(ctx context.Context, in backends.TaskRef, newest [2]b
 	if err != nil {
 		return err
 	}
-	leave, err := c.conns.logSlots.Acquire(ctx, 1)
+	release, err := c.conns.logSlots.Acquire(ctx, 1)
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer release()
 	var readers []*logReader
 	for i, kind := range []string{"stdout", "stderr"} {
 		lines := q.Lines
@@ -80,78 +82,85 @@ func (c *Client) LogBefore(ctx context.Context, in backends.TaskRef, newest [2]b
 	return nil
 }
 
-// noteRotated tells a reader who wants all of a log that it does not begin where the task began to write.
+// noteRotated emits a note if the whole log is selected and its first file has been deleted.
 func noteRotated(kind string, q backends.LogQuery, s logSection, each func(backends.LogChunk) error) error {
 	if q.Lines >= 0 || !q.Since.IsZero() || s.firstFile == 0 {
 		return nil
 	}
-	return each(backends.LogChunk{Stderr: kind == "stderr", Note: fmt.Sprintf("the start of %s is lost: Nomad has rotated it away", kind)})
+	note := fmt.Sprintf("the start of %s is lost: Nomad has rotated it away", kind)
+	return each(backends.LogChunk{Stderr: kind == "stderr", Note: note})
 }
 
-// sectionBefore finds what is before the newest part of a log.
-func (c *Client) sectionBefore(ctx context.Context, in backends.TaskRef, kind string, newest backends.RetainedOutput, lines int, since time.Time) (logSection, error) {
+// sectionBefore finds the last lines before the newest part of a log, or all of them if lines is negative.
+func (c *Client) sectionBefore(
+	ctx context.Context, in backends.TaskRef, kind string, newest backends.RetainedOutput, lines int, since time.Time,
+) (logSection, error) {
 	end, err := c.findNewest(ctx, in, kind, newest)
 	if err != nil {
 		return logSection{}, err
 	}
-	begin, head, err := c.logStart(ctx, in, kind)
-	whole := newest.Complete && begin.file == 0 && len(newest.Head) > 0 && bytes.HasPrefix(head, newest.Head)
-	if err != nil || whole || !begin.before(end) {
-		return logSection{empty: true, firstFile: begin.file}, err
+	start, head, err := c.logStart(ctx, in, kind)
+	whole := newest.Complete && start.file == 0 && len(newest.Head) > 0 && bytes.HasPrefix(head, newest.Head)
+	if err != nil || whole || !start.before(end) {
+		return logSection{empty: true, firstFile: start.file}, err
 	}
 	if lines < 0 {
-		s := logSection{start: logPos{-1, 0}, end: end, firstFile: begin.file}
+		s := logSection{start: logPos{-1, 0}, end: end, firstFile: start.file}
 		if !since.IsZero() {
 			s.start, s.lookback = c.modifiedSince(ctx, in, kind, since)
 		}
 		return s, nil
 	}
-	for back := newest.Bytes + searchMargin; ; back *= 8 {
-		w, err := c.readWindow(ctx, in, kind, back, &end)
+	for lookback := newest.Bytes + searchMargin; ; lookback *= 8 {
+		w, err := c.readWindow(ctx, in, kind, lookback, &end)
 		switch {
 		case err != nil:
 			return logSection{}, err
-		case w.lines > lines, w.start == begin:
-			return logSection{start: w.start, skip: max(0, w.lines-lines), end: end, lookback: back}, nil
-		case back >= maxLogSize:
+		case w.lines > lines, w.start == start:
+			return logSection{start: w.start, skip: max(0, w.lines-lines), end: end, lookback: lookback}, nil
+		case lookback >= maxLogSize:
 			return logSection{}, errors.New("the log is too long")
 		}
 	}
 }
 
-// logStart returns where a log begins and its first bytes; place{} if it is empty.
-func (c *Client) logStart(ctx context.Context, in backends.TaskRef, kind string) (begin logPos, head []byte, err error) {
+// logStart returns the position of a log's first file and its first bytes, or logPos{} if the log is empty.
+func (c *Client) logStart(
+	ctx context.Context, in backends.TaskRef, kind string,
+) (start logPos, head []byte, err error) {
 	f, err := c.openLog(ctx, c.api, in, kind, false, -1)
 	if err != nil {
 		return logPos{}, nil, err
 	}
 	defer f.close()
-	head, begin, err = f.next()
+	head, start, err = f.next()
 	if errors.Is(err, io.EOF) {
 		return logPos{}, nil, nil
 	}
-	return logPos{begin.file, 0}, head, err // an offset of all of a log is that of its first file
+	return logPos{start.file, 0}, head, err
 }
 
-// findNewest finds where the newest part of a log begins: so many bytes before the end that the log has now, or, if the task has
-// written since, a little further back. The first bytes decide.
-func (c *Client) findNewest(ctx context.Context, in backends.TaskRef, kind string, newest backends.RetainedOutput) (logPos, error) {
-	back := newest.Bytes + searchMargin
-	f, err := c.openLog(ctx, c.api, in, kind, false, back)
+// findNewest finds the start of the newest part of a log by its first bytes: newest.Bytes before the end of the log,
+// or a little more if the task has written in the meantime.
+func (c *Client) findNewest(
+	ctx context.Context, in backends.TaskRef, kind string, newest backends.RetainedOutput,
+) (logPos, error) {
+	lookback := newest.Bytes + searchMargin
+	f, err := c.openLog(ctx, c.api, in, kind, false, lookback)
 	if err != nil {
 		return logPos{}, err
 	}
 	defer f.close()
 	s := newHeadSearch(newest.Head)
 	for {
-		data, begin, err := f.next()
+		data, start, err := f.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return logPos{}, err
 		}
-		s.add(data, begin)
+		s.add(data, start)
 	}
 	at, found, ok := s.bestMatch(newest.Bytes)
 	switch {
@@ -162,47 +171,52 @@ func (c *Client) findNewest(ctx context.Context, in backends.TaskRef, kind strin
 	case newest.Bytes == 0:
 		return f.pos, nil
 	default:
-		return logPos{}, mismatchError{filesHoldMore: s.size >= back || s.size > newest.Bytes}
+		return logPos{}, mismatchError{filesHoldMore: s.size >= lookback || s.size > newest.Bytes}
 	}
 }
 
-// mismatchError is a backends.ErrLogMismatch with what is known of the files.
+// mismatchError is a backends.ErrLogMismatch.
 type mismatchError struct{ filesHoldMore bool }
 
-func (o mismatchError) Error() string        { return backends.ErrLogMismatch.Error() }
-func (o mismatchError) Is(target error) bool { return target == backends.ErrLogMismatch }
+func (e mismatchError) Error() string        { return backends.ErrLogMismatch.Error() }
+func (e mismatchError) Is(target error) bool { return target == backends.ErrLogMismatch }
 
-// FilesHoldMore reports whether the files hold more bytes than the newest part has.
-func (o mismatchError) FilesHoldMore() bool { return o.filesHoldMore }
+// FilesHoldMore reports whether the files contain more bytes than the newest part.
+func (e mismatchError) FilesHoldMore() bool { return e.filesHoldMore }
 
-// headSearch looks for the beginning of the newest part in a stream, of which it keeps no more than it has to.
+// headSearch searches a stream of log data for the start of the newest part. It stores only the matches and a few
+// bytes.
+//
+// It searches for the first bytes of the newest part (its head), and for shorter heads if that fails. Nomad collects
+// a container's output from Docker's log, and if Docker rotates faster than Nomad reads, Nomad loses or duplicates
+// data. The first lines may still be intact.
 type headSearch struct {
-	size  int64      // of what has come
-	tail  []byte     // of it, which a match may begin in
-	last  []byte     // of it
-	heads []*logHead // the longest first
+	size  int64      // number of bytes read
+	tail  []byte     // the last bytes, where a match may start
+	last  []byte     // the last maxLast bytes
+	heads []*logHead // longest first
 	files []fileStart
 }
 
-// logHead is the first bytes of the newest part, or fewer of them: Nomad collects what a container writes from Docker's log, and
-// loses some of it, or has it twice, when Docker rotates faster than that is read. The first lines may be there all the same.
+// logHead is a head and the offsets in the stream where it occurs.
 type logHead struct {
 	text    []byte
 	matches []int64
 }
 
-// fileStart is where a file begins in the stream.
+// fileStart is the offset in the stream where a log file starts.
 type fileStart struct {
 	at  int64
 	pos logPos
 }
 
 const (
-	maxMatches = 4096 // matches that are kept. In a log with more of them all lines are the same, and the size decides
-	maxLast    = 1024 // bytes of the end that are kept
-	minHead    = 8    // bytes of a first line that are looked for by themselves
+	maxMatches = 4096 // matches to store. A log with more matches consists of equal lines, so only the size counts
+	maxLast    = 1024
+	minHead    = 8 // minimum length of a shorter head
 )
 
+// newHeadSearch returns a search for text and for its shorter heads.
 func newHeadSearch(text []byte) *headSearch {
 	s := new(headSearch)
 	for _, n := range []int{len(text), len(text) / 8, bytes.IndexByte(text, '\n') + 1} {
@@ -213,20 +227,21 @@ func newHeadSearch(text []byte) *headSearch {
 	return s
 }
 
-func (s *headSearch) add(data []byte, begin logPos) {
-	if n := len(s.files); n == 0 || s.files[n-1].pos.file != begin.file {
-		s.files = append(s.files, fileStart{s.size, begin})
+// add searches the next data of the stream. start is its position in the log.
+func (s *headSearch) add(data []byte, start logPos) {
+	if n := len(s.files); n == 0 || s.files[n-1].pos.file != start.file {
+		s.files = append(s.files, fileStart{s.size, start})
 	}
 	if len(s.heads) > 0 {
 		text := append(s.tail, data...)
-		start := s.size - int64(len(s.tail))
+		textStart := s.size - int64(len(s.tail))
 		for _, h := range s.heads {
-			for from := max(0, len(s.tail)-len(h.text)+1); ; { // what is before that has been looked at
+			for from := max(0, len(s.tail)-len(h.text)+1); ; { // earlier bytes have been searched
 				i := bytes.Index(text[from:], h.text)
 				if i < 0 {
 					break
 				}
-				if h.matches = append(h.matches, start+int64(from+i)); len(h.matches) > maxMatches {
+				if h.matches = append(h.matches, textStart+int64(from+i)); len(h.matches) > maxMatches {
 					h.matches = h.matches[1:]
 				}
 				from += i + 1
@@ -239,8 +254,8 @@ func (s *headSearch) add(data []byte, begin logPos) {
 	s.last = s.last[max(0, len(s.last)-maxLast):]
 }
 
-// bestMatch returns the place of the match that is so many bytes before the end, or a little more. Where there is none of that
-// kind, the files lack something of the newest part, and the first match after that place is it.
+// bestMatch returns the last match that is at least size bytes before the end. If all matches are closer to the end,
+// the files lack a part of the data, and it returns the first match.
 func (s *headSearch) bestMatch(size int64) (at int64, in logPos, ok bool) {
 	want := s.size - size
 	for _, h := range s.heads {
@@ -257,6 +272,7 @@ func (s *headSearch) bestMatch(size int64) (at int64, in logPos, ok bool) {
 	return 0, logPos{}, false
 }
 
+// posOf returns the log position of an offset in the stream.
 func (s *headSearch) posOf(at int64) logPos {
 	for _, p := range slices.Backward(s.files) {
 		if p.at <= at {
@@ -266,9 +282,11 @@ func (s *headSearch) posOf(at int64) logPos {
 	return logPos{}
 }
 
-// modifiedSince returns where the first file of a log begins that was written to at or after a time, and how far that is from
-// the end. Where files cannot be listed, the whole log is younger.
-func (c *Client) modifiedSince(ctx context.Context, in backends.TaskRef, kind string, since time.Time) (logPos, int64) {
+// modifiedSince returns the start of the first log file that was modified at or after since, and its distance from
+// the end of the log. If the files cannot be listed, it returns the start of the log.
+func (c *Client) modifiedSince(
+	ctx context.Context, in backends.TaskRef, kind string, since time.Time,
+) (logPos, int64) {
 	whole := logPos{-1, 0}
 	q, err := c.query(ctx, in.Allocation.Namespace)
 	if err != nil {
@@ -284,20 +302,20 @@ func (c *Client) modifiedSince(ctx context.Context, in backends.TaskRef, kind st
 	if err := json.NewDecoder(io.LimitReader(body, 1<<20)).Decode(&files); err != nil {
 		return whole, -1
 	}
-	begin, back := whole, int64(0)
+	start, lookback := whole, int64(0)
 	for _, f := range files {
 		number, ok := strings.CutPrefix(f.Name, in.Task+"."+kind+".")
 		n, err := strconv.Atoi(number)
 		if !ok || err != nil || f.ModTime.Before(since) {
 			continue
 		}
-		back += f.Size
-		if begin.file < 0 || n < begin.file {
-			begin = logPos{n, 0}
+		lookback += f.Size
+		if start.file < 0 || n < start.file {
+			start = logPos{n, 0}
 		}
 	}
-	if begin.file < 0 {
+	if start.file < 0 {
 		return whole, -1
 	}
-	return begin, back + searchMargin
+	return start, lookback + searchMargin
 }

@@ -13,7 +13,7 @@ import (
 	"nomadctld/internal/sim"
 )
 
-// TestLogBefore has a task whose files hold 20,000 lines of stdout, and another source that holds the newest of them.
+// TestLogBefore has a task whose log files contain 20,000 lines of stdout, and another source with the newest lines.
 func TestLogBefore(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	const total = 20_000
@@ -36,13 +36,16 @@ func TestLogBefore(t *testing.T) {
 	run(100)
 	c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-logs", "read-job", "list-jobs")})
 	in := backends.TaskRef{Task: "t", Allocation: backends.Allocation{ID: id, Namespace: "default"}}
-	held := func(text string) backends.RetainedOutput {
-		return backends.RetainedOutput{Bytes: int64(len(text)), Lines: strings.Count(text, "\n"), Head: []byte(text[:min(len(text), 4096)]), Tail: []byte(text[max(0, len(text)-20):])}
+	retained := func(text string) backends.RetainedOutput {
+		return backends.RetainedOutput{
+			Bytes: int64(len(text)), Lines: strings.Count(text, "\n"),
+			Head: []byte(text[:min(len(text), 4096)]), Tail: []byte(text[max(0, len(text)-20):]),
+		}
 	}
 	before := func(newest string, q backends.LogQuery, change func(*backends.RetainedOutput)) (string, string, error) {
 		var out bytes.Buffer
 		note := ""
-		h := held(newest)
+		h := retained(newest)
 		if change != nil {
 			change(&h)
 		}
@@ -60,15 +63,24 @@ func TestLogBefore(t *testing.T) {
 		want   string
 		change func(*backends.RetainedOutput)
 	}{
-		"all":                     {lines(15_000, total), -1, lines(0, 15_000), nil},
-		"some lines":              {lines(15_000, total), 7_000, lines(13_000, 15_000), nil},
-		"enough lines":            {lines(15_000, total), 5_000, "", nil},
-		"nothing before":          {lines(0, total), -1, "", nil},
-		"nothing held":            {"", -1, lines(0, total), nil},
-		"the task wrote since":    {lines(15_000, 19_990), -1, lines(0, 15_000), nil},
-		"it did not, and all fit": {lines(15_000, total), -1, lines(0, 15_000), func(h *backends.RetainedOutput) { h.Final = true }},
-		"it is the whole log, and Nomad has lines twice": {lines(0, total-10), -1, "", func(h *backends.RetainedOutput) { h.Complete = true }},
-		"Nomad lost the middle":                          {"line 15000\nline lost\n" + lines(15_000, total), -1, lines(0, 15_000), nil},
+		"all":                       {lines(15_000, total), -1, lines(0, 15_000), nil},
+		"some lines":                {lines(15_000, total), 7_000, lines(13_000, 15_000), nil},
+		"enough lines":              {lines(15_000, total), 5_000, "", nil},
+		"nothing before":            {lines(0, total), -1, "", nil},
+		"nothing retained":          {"", -1, lines(0, total), nil},
+		"the task has written more": {lines(15_000, 19_990), -1, lines(0, 15_000), nil},
+		"final": {
+			lines(15_000, total), -1, lines(0, 15_000),
+			func(h *backends.RetainedOutput) { h.Final = true },
+		},
+		"complete, and Nomad has duplicated lines": {
+			lines(0, total-10), -1, "",
+			func(h *backends.RetainedOutput) { h.Complete = true },
+		},
+		"Nomad lost the middle": {
+			"line 15000\nline lost\n" + lines(15_000, total), -1,
+			lines(0, 15_000), nil,
+		},
 	} {
 		q := stdout
 		q.Lines = tc.lines
@@ -77,18 +89,21 @@ func TestLogBefore(t *testing.T) {
 			t.Errorf("%s: got %d bytes, %v, %q, want %d", name, len(got), err, note, len(tc.want))
 		}
 	}
-	if got, _, err := before(strings.Repeat("same\n", 2_000), backends.LogQuery{Stderr: true, Lines: -1}, nil); err != nil || got != strings.Repeat("same\n", 8_000) {
+	if got, _, err := before(strings.Repeat("same\n", 2_000), backends.LogQuery{Stderr: true, Lines: -1},
+		nil); err != nil || got != strings.Repeat("same\n", 8_000) {
 		t.Errorf("a log of equal lines: got %d bytes, %v", len(got), err)
 	}
 	var other interface{ FilesHoldMore() bool }
-	if _, _, err := before("nobody wrote this\n", stdout, nil); !errors.Is(err, backends.ErrLogMismatch) || !errors.As(err, &other) || !other.FilesHoldMore() {
-		t.Errorf("another log: got %v", err)
+	if _, _, err := before("nobody wrote this\n", stdout, nil); !errors.Is(err, backends.ErrLogMismatch) ||
+		!errors.As(err, &other) || !other.FilesHoldMore() {
+		t.Errorf("different log: got %v", err)
 	}
-	if _, _, err := before(lines(15_000, 19_000), stdout, func(h *backends.RetainedOutput) { h.Final = true }); !errors.Is(err, backends.ErrLogMismatch) {
-		t.Errorf("a log that breaks off: got %v", err)
+	if _, _, err := before(lines(15_000, 19_000), stdout,
+		func(h *backends.RetainedOutput) { h.Final = true }); !errors.Is(err, backends.ErrLogMismatch) {
+		t.Errorf("log that ends early: got %v", err)
 	}
 	old := stdout
-	old.Since = time.Now().Add(time.Hour) // no file is so young, and without read-fs nobody can know
+	old.Since = time.Now().Add(time.Hour) // no file is that new, but without read-fs LogBefore cannot find out
 	if got, _, err := before(lines(15_000, total), old, nil); err != nil || got != lines(0, 15_000) {
 		t.Errorf("without read-fs: got %d bytes, %v", len(got), err)
 	}
@@ -97,7 +112,8 @@ func TestLogBefore(t *testing.T) {
 	in.Allocation.ID = id
 	run(3)
 	got, note, err := before(lines(19_000, total), stdout, nil)
-	if !strings.HasSuffix(lines(0, 19_000), got) || len(got) > 90_000 || len(got) < 30_000 || err != nil || note != "the start of stdout is lost: Nomad has rotated it away" {
+	if !strings.HasSuffix(lines(0, 19_000), got) || len(got) > 90_000 || len(got) < 30_000 || err != nil ||
+		note != "the start of stdout is lost: Nomad has rotated it away" {
 		t.Errorf("after a rotation: got %d bytes, %v, %q", len(got), err, note)
 	}
 	if got, err := readLog(t, c, in, stdout); err != nil || !strings.HasSuffix(lines(0, total), got) {

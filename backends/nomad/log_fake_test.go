@@ -17,27 +17,27 @@ import (
 	"nomadctld/backends"
 )
 
-// fakeLog is a log as Nomad keeps it, in files of which the oldest go, and sends it: frames joined while they wait, with the
-// offset of their first piece.
+// fakeLog stores a log in files like Nomad, deletes the oldest ones, and serves it in frames. Like Nomad, it joins
+// pending frames and reports the offset of the first one.
 type fakeLog struct {
 	mu          sync.Mutex
 	files       map[int][]byte
 	first       int
 	last        int
-	maxFileSize int // bytes of a file
-	maxFiles    int // files; 0: all
-	cutEvery    int // each so many frames on average, and within twice as many, a followed log is cut; 0: never
+	maxFileSize int
+	maxFiles    int // 0: unlimited
+	cutEvery    int // average number of frames after which a followed log is cut, at most twice as many; 0: never
 	cutCleanly  bool
 	requests    int
 	sent        int64
 
-	framesUntilCut    int   // until the next cut
-	cutsMade          int   // cuts that were made
-	cutsSinceProgress int   // since something new was sent
-	furthest          int64 // the end of what was sent, from the log's beginning
+	framesUntilCut    int
+	cutsMade          int
+	cutsSinceProgress int   // since new data was sent
+	furthest          int64 // end of the data sent, from the start of the log
 }
 
-// maxCuts is how often a log is cut before something new is sent, so that chance cannot use up the reader's patience.
+// maxCuts limits the cuts between new data, so that the reader does not give up by chance.
 const maxCuts = 3
 
 func (k *fakeLog) write(b []byte) {
@@ -57,7 +57,7 @@ func (k *fakeLog) write(b []byte) {
 	}
 }
 
-// cutNow reports, once for each frame, whether the log is cut instead of it.
+// cutNow reports whether the log is cut before the next frame.
 func (k *fakeLog) cutNow() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -72,10 +72,10 @@ func (k *fakeLog) cutNow() bool {
 	return true
 }
 
-// startPos returns where a request begins.
+// startPos returns the position where a request starts.
 func (k *fakeLog) startPos(origin string, offset int64) (file int, at int64) {
 	if origin == "start" {
-		return k.first, 0 // all that this package asks for
+		return k.first, 0 // this package uses no other offset
 	}
 	for file = k.last; ; file-- {
 		if size := int64(len(k.files[file])); offset <= size {
@@ -99,7 +99,7 @@ func (k *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	k.mu.Unlock()
 	var data []byte
 	var name string
-	var mark, end int64 // end is that of data, from the log's beginning
+	var mark, end int64 // end of data, from the start of the log
 	out := http.NewResponseController(w)
 	flush := func(n int) bool {
 		if n == 0 {
@@ -123,24 +123,24 @@ func (k *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		k.mu.Unlock()
 		return true
 	}
-	for quiet := 0; r.Context().Err() == nil; {
+	for idle := 0; r.Context().Err() == nil; {
 		k.mu.Lock()
 		if file < k.first {
 			file, at = k.first, 0
 		}
-		piece := bytes.Clone(k.files[file][at:min(int64(len(k.files[file])), at+frameSize)])
+		chunk := bytes.Clone(k.files[file][at:min(int64(len(k.files[file])), at+frameSize)])
 		next := file < k.last
 		k.mu.Unlock()
-		at += int64(len(piece))
-		if len(piece) > 0 {
-			quiet = 0
+		at += int64(len(chunk))
+		if len(chunk) > 0 {
+			idle = 0
 			if this := fmt.Sprintf("%s.%s.%d", q.Get("task"), q.Get("type"), file); len(data) == 0 || this != name {
 				if !flush(len(data)) {
 					return
 				}
 				name, mark = this, at
 			}
-			data, end = append(data, piece...), int64(file)*int64(k.maxFileSize)+at
+			data, end = append(data, chunk...), int64(file)*int64(k.maxFileSize)+at
 			for len(data) >= frameSize {
 				if !flush(frameSize) {
 					return
@@ -159,9 +159,9 @@ func (k *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			flush(len(data))
 			return
 		}
-		if quiet++; quiet%3 == 0 && !flush(len(data)) {
+		if idle++; idle%3 == 0 && !flush(len(data)) {
 			return
-		} else if quiet%10 == 0 {
+		} else if idle%10 == 0 {
 			w.Write([]byte("{}"))
 			out.Flush()
 		}
@@ -169,7 +169,7 @@ func (k *fakeLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveFakeLog returns a client of a cluster that has this log only.
+// serveFakeLog returns a client for a cluster with this log only.
 func serveFakeLog(t *testing.T, k *fakeLog) (*Client, backends.TaskRef) {
 	t.Helper()
 	if k.files == nil {
@@ -177,5 +177,8 @@ func serveFakeLog(t *testing.T, k *fakeLog) (*Client, backends.TaskRef) {
 	}
 	server := httptest.NewServer(k)
 	t.Cleanup(server.Close)
-	return open(t, Tier{URL: server.URL}), backends.TaskRef{Task: "web", Allocation: backends.Allocation{ID: "a", Status: "running"}}
+	return open(t, Tier{URL: server.URL}), backends.TaskRef{
+		Task:       "web",
+		Allocation: backends.Allocation{ID: "a", Status: "running"},
+	}
 }

@@ -18,24 +18,25 @@ import (
 )
 
 const (
-	// frameTimeout is how long a log may send nothing. Nomad sends an empty frame each second.
+	// frameTimeout limits the time between frames. Nomad sends an empty frame every second.
 	frameTimeout = 15 * time.Second
 
 	frameSize = 64 << 10 // Nomad's limit for the data of a frame
 	maxFrame  = 4 * frameSize
 )
 
-// logPos is a place in a log: Nomad keeps a log as files, numbered in their order, of which it deletes the oldest.
+// logPos is a position in a log. Nomad stores a log as a sequence of numbered files and deletes the oldest ones.
 type logPos struct {
 	file   int
 	offset int64
 }
 
+// before reports whether p is before o.
 func (p logPos) before(o logPos) bool {
 	return p.file < o.file || p.file == o.file && p.offset < o.offset
 }
 
-// frameReader are what Nomad sends of one of the two logs of a task, from some place on.
+// frameReader reads the frames of stdout or stderr of a task from Nomad, starting at some position.
 type frameReader struct {
 	body     io.ReadCloser
 	limit    *io.LimitedReader
@@ -45,28 +46,31 @@ type frameReader struct {
 	timedOut atomic.Bool
 
 	onIdle    func() error // called for a frame without data; may be nil
-	pos       logPos       // of what has been read
-	started   bool         // whether anything has
-	truncated bool         // the file has been emptied since anything was
+	pos       logPos       // after the data read so far
+	started   bool         // data has been read
+	truncated bool         // the file was truncated after data had been read
 }
 
-// openLog asks for a log: from back bytes before its end on; all of it with a negative number. Without follow it ends where
-// the log ends.
+// openLog opens a log at lookback bytes before its end, or at its start if lookback is negative. Without follow, the
+// frames end where the log ends.
 //
-// A frame's own offset is of little use: frames are joined, and it stays that of the first piece. But the first frame's is
-// exact when back is at least a frame: its file has that much, or will not grow any more, so that nothing is joined. From
-// there on bytes are counted.
-func (c *Client) openLog(ctx context.Context, client *api.Client, in backends.TaskRef, kind string, follow bool, back int64) (*frameReader, error) {
+// The offset of a frame is unreliable: Nomad may join frames, and then reports the offset of the first part. The
+// offset of the very first frame is exact if lookback is at least frameSize: its file contains that much data or will
+// not grow any more, so nothing is joined. After it, frameReader counts bytes.
+func (c *Client) openLog(
+	ctx context.Context, client *api.Client, in backends.TaskRef, kind string, follow bool, lookback int64,
+) (*frameReader, error) {
 	q, err := c.query(ctx, in.Allocation.Namespace)
 	if err != nil {
 		return nil, err
 	}
 	origin := "end"
-	if back < 0 {
-		origin, back = "start", 0
+	if lookback < 0 {
+		origin, lookback = "start", 0
 	}
 	q.Params = map[string]string{
-		"task": in.Task, "type": kind, "follow": strconv.FormatBool(follow), "origin": origin, "offset": strconv.FormatInt(back, 10),
+		"task": in.Task, "type": kind, "follow": strconv.FormatBool(follow), "origin": origin,
+		"offset": strconv.FormatInt(lookback, 10),
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	f := &frameReader{cancel: cancel}
@@ -85,9 +89,10 @@ func (c *Client) openLog(ctx context.Context, client *api.Client, in backends.Ta
 	return f, nil
 }
 
-// errFrameTimeout is a connection over which nothing comes.
-var errFrameTimeout = fmt.Errorf("nothing has come for %s", frameTimeout)
+// errFrameTimeout reports a connection without data for frameTimeout.
+var errFrameTimeout = fmt.Errorf("no data received for %s", frameTimeout)
 
+// readError returns err, or errFrameTimeout if the timer has closed the connection.
 func (f *frameReader) readError(err error) error {
 	if f.timedOut.Load() {
 		return errFrameTimeout
@@ -95,13 +100,14 @@ func (f *frameReader) readError(err error) error {
 	return err
 }
 
+// close closes the connection.
 func (f *frameReader) close() {
 	f.timer.Stop()
 	f.cancel()
 	f.body.Close()
 }
 
-// next returns the next data and where it begins. io.EOF: Nomad has ended the log in good order.
+// next returns the next data and its position. io.EOF: Nomad has closed the log normally.
 func (f *frameReader) next() ([]byte, logPos, error) {
 	for {
 		var frame api.StreamFrame
@@ -125,7 +131,7 @@ func (f *frameReader) next() ([]byte, logPos, error) {
 		}
 		number, err := strconv.Atoi(frame.File[strings.LastIndexByte(frame.File, '.')+1:])
 		if err != nil {
-			return nil, logPos{}, fmt.Errorf("Nomad's log file %q has no number", frame.File)
+			return nil, logPos{}, fmt.Errorf("the name of the log file %q does not end with a number", frame.File)
 		}
 		switch {
 		case !f.started:
@@ -134,35 +140,35 @@ func (f *frameReader) next() ([]byte, logPos, error) {
 			f.pos = logPos{number, 0}
 		}
 		f.started = true
-		begin := f.pos
+		start := f.pos
 		f.pos.offset += int64(len(frame.Data))
-		return frame.Data, begin, nil
+		return frame.Data, start, nil
 	}
 }
 
-// errTaskNotStarted is of a task that has no log yet.
+// errTaskNotStarted reports a task that has no log yet.
 var errTaskNotStarted = errors.New("the task has not started")
 
-// logError returns in words for a user why there is no log, and whether there may be one later.
-func logError(err error) (reason error, later bool) {
+// logError explains to a user why a log cannot be read, and reports whether a retry may succeed.
+func logError(err error) (reason error, mayRetry bool) {
 	text := strings.ToLower(err.Error())
-	var answer api.UnexpectedResponseError
-	isAnswer := errors.As(err, &answer) && answer.HasStatusCode()
+	var response api.UnexpectedResponseError
+	isResponse := errors.As(err, &response) && response.HasStatusCode()
 	switch {
-	case !isAnswer:
-		return streamError(err, "begun"), true
-	case strings.Contains(text, "permission denied"), answer.StatusCode() == http.StatusForbidden:
-		return fmt.Errorf("%w by Nomad: this needs the capability read-logs", backends.ErrForbidden), false
+	case !isResponse:
+		return streamError(err, false), true
+	case strings.Contains(text, "permission denied"), response.StatusCode() == http.StatusForbidden:
+		return fmt.Errorf("%w: logs need the capability read-logs", backends.ErrForbidden), false
 	case strings.Contains(text, "not started yet"):
 		return fmt.Errorf("%w: %w", backends.ErrNoLog, errTaskNotStarted), true
 	case strings.Contains(text, "log entry for task"), strings.Contains(text, "failed to list entries"):
 		return backends.ErrNoLog, true
-	case strings.Contains(text, strings.ToLower(noPathToNode)): // a 404 as well, and the log may be on the node
-		return fmt.Errorf("%w from the allocation's node", backends.ErrUnreachable), true
-	case answer.StatusCode() == http.StatusNotFound, strings.Contains(text, "unknown allocation"):
-		return fmt.Errorf("%w any more", backends.ErrNoLog), true
-	case answer.StatusCode() == http.StatusBadRequest:
+	case strings.Contains(text, strings.ToLower(noPathToNode)): // also a 404, but the node may have the log
+		return errNodeUnreachable, true
+	case response.StatusCode() == http.StatusNotFound, strings.Contains(text, "unknown allocation"):
+		return fmt.Errorf("%w: Nomad has deleted it", backends.ErrNoLog), true
+	case response.StatusCode() == http.StatusBadRequest:
 		return explain(err), false
 	}
-	return streamError(err, "begun"), true
+	return streamError(err, false), true
 }

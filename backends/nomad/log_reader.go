@@ -15,37 +15,37 @@ import (
 )
 
 const (
-	// resumeTimeout is how long an interrupted log is asked for again: for an agent to be restarted.
+	// resumeTimeout is how long an interrupted log is retried. It covers the restart of an agent.
 	resumeTimeout = time.Minute
 
-	maxResumePause    = time.Second     // a task's end that is told meanwhile does not cut the log short: followers wait longer
-	minHealthyRead    = 5 * time.Second // one that fails after that has worked in between
-	startPollInterval = time.Second     // between questions for a log that has not begun
+	maxResumePause    = time.Second     // shorter than the time that followers wait after a task's exit
+	minHealthyRead    = 5 * time.Second // a read that fails later has been working in the meantime
+	startPollInterval = time.Second     // between requests for the log of a task that has not started
 )
 
-// logReader reads one of the two logs of a task.
+// logReader reads stdout or stderr of a task. It resumes an interrupted log at the exact position where it was
+// interrupted: each attempt requests a little more of the log than is missing and skips the data that has been emitted.
 type logReader struct {
 	c          *Client
 	client     *api.Client
 	task       backends.TaskRef
-	kind       string
+	kind       string // stdout or stderr
 	follow     bool
 	emit       func([]byte) error
-	onGap      func() error // called where Nomad has deleted, or may have, what was not read
-	onCaughtUp func() error // called once all that there was when the section was looked for has been passed on
+	onGap      func() error           // called where Nomad has, or may have, deleted data before it was read
+	onCaughtUp func() error           // called when the data that existed at the start has been emitted
+	onStart    func(logSection) error // called before the first data; may be nil
+	onIdle     func() error           // called when the task writes nothing; may be nil
 
 	section      logSection
 	caughtUp     bool
-	next         logPos // what comes next
-	lookback     int64  // how much to ask for, to get it
+	next         logPos // position of the next data
+	lookback     int64  // for openLog, to get the next data
 	failingSince time.Time
-	callbackErr  error // of each, gone, live, idle or begins
-
-	onStart func(logSection) error // called before the first piece; may be nil
-	onIdle  func() error           // called when the task writes nothing; may be nil
+	callbackErr  error // error of a callback
 }
 
-// read passes on the last lines of the log, or all if lines is negative, and what follows if that is wanted.
+// read emits the last lines of the log, or all if lines is negative. With follow, it then emits new data.
 func (r *logReader) read(ctx context.Context, lines int) error {
 	err := r.retry(ctx, false, func() (err error) {
 		r.section, err = r.c.findSection(ctx, r.task, r.kind, lines)
@@ -62,7 +62,7 @@ func (r *logReader) read(ctx context.Context, lines int) error {
 	return r.readSection(ctx)
 }
 
-// readSection passes on the section, and what follows if that is wanted.
+// readSection emits the section. With follow, it then emits new data.
 func (r *logReader) readSection(ctx context.Context) error {
 	r.next, r.lookback = r.section.start, max(frameSize, r.section.lookback)
 	if r.next.file < 0 {
@@ -74,12 +74,13 @@ func (r *logReader) readSection(ctx context.Context) error {
 	return r.retry(ctx, true, func() error { return r.readOnce(ctx) })
 }
 
-// retry calls ask until it succeeds, or for long enough when what failed may pass.
-func (r *logReader) retry(ctx context.Context, began bool, ask func() error) error {
+// retry calls read until it succeeds, fails permanently or has failed for resumeTimeout. opened reports whether the log
+// has been found; before that, retry gives up earlier.
+func (r *logReader) retry(ctx context.Context, opened bool, read func() error) error {
 	r.failingSince = time.Time{}
 	for attempt := 0; ; attempt++ {
-		before, begin := r.next, time.Now()
-		err := ask()
+		before, startTime := r.next, time.Now()
+		err := read()
 		switch {
 		case err == nil || r.callbackErr != nil:
 			return r.callbackErr
@@ -90,18 +91,20 @@ func (r *logReader) retry(ctx context.Context, began bool, ask func() error) err
 		case errors.Is(err, backends.ErrLogMismatch):
 			return err
 		}
-		reason, later := logError(err)
-		if before.before(r.next) || time.Since(begin) > minHealthyRead || r.failingSince.IsZero() { // it has worked in between
+		reason, mayRetry := logError(err)
+		worked := before.before(r.next) || time.Since(startTime) > minHealthyRead
+		if worked || r.failingSince.IsZero() {
 			r.failingSince, attempt = time.Now(), 0
 		}
 		pause := min(retryBackoff<<min(attempt, 8), maxResumePause)
-		waits := r.follow && !began && errors.Is(reason, backends.ErrNoLog) && (errors.Is(reason, errTaskNotStarted) || r.taskPending())
+		notStarted := r.follow && !opened && errors.Is(reason, backends.ErrNoLog) &&
+			(errors.Is(reason, errTaskNotStarted) || r.taskPending())
 		switch {
-		case waits:
+		case notStarted:
 			pause = startPollInterval
-		case !later, time.Since(r.failingSince) > resumeTimeout:
+		case !mayRetry, time.Since(r.failingSince) > resumeTimeout:
 			return reason
-		case !began && (errors.Is(reason, backends.ErrNoLog) || attempt+1 >= maxReadAttempts):
+		case !opened && (errors.Is(reason, backends.ErrNoLog) || attempt+1 >= maxReadAttempts):
 			return reason
 		}
 		select {
@@ -112,7 +115,7 @@ func (r *logReader) retry(ctx context.Context, began bool, ask func() error) err
 	}
 }
 
-// taskPending reports whether the task had not begun when it was listed.
+// taskPending reports whether the task was pending when it was listed.
 func (r *logReader) taskPending() bool {
 	for _, task := range r.task.Allocation.Tasks {
 		if task.Name == r.task.Task {
@@ -122,11 +125,11 @@ func (r *logReader) taskPending() bool {
 	return r.task.Allocation.Status == "pending"
 }
 
-// errLookFurtherBack is a log that has to be asked for from further back.
-var errLookFurtherBack = errors.New("further back")
+// errLookFurtherBack makes retry open the log with a larger lookback.
+var errLookFurtherBack = errors.New("larger lookback needed")
 
-// readOnce passes on the log from next on. It returns nil at the end of a log that is not followed, and otherwise what
-// interrupted it.
+// readOnce emits the log starting at r.next. Without follow, it returns nil at the end of the section. Otherwise it
+// returns the error that interrupted it.
 func (r *logReader) readOnce(ctx context.Context) error {
 	f, err := r.c.openLog(ctx, r.client, r.task, r.kind, r.follow, r.lookback)
 	if err != nil {
@@ -142,7 +145,7 @@ func (r *logReader) readOnce(ctx context.Context) error {
 	until := r.section.end
 	first := true
 	for {
-		data, begin, err := f.next()
+		data, start, err := f.next()
 		if err != nil {
 			if errors.Is(err, io.EOF) && !r.follow && !r.next.before(until) {
 				return nil
@@ -150,13 +153,13 @@ func (r *logReader) readOnce(ctx context.Context) error {
 			return fmt.Errorf("log: %w", err)
 		}
 		if f.truncated {
-			r.next, f.truncated = logPos{begin.file, 0}, false
+			r.next, f.truncated = logPos{start.file, 0}, false
 		}
-		if first && r.lookback >= 0 && r.next.before(begin) && r.lookback < maxLogSize {
+		if first && r.lookback >= 0 && r.next.before(start) && r.lookback < maxLogSize {
 			r.lookback *= 8
 			return errLookFurtherBack
 		}
-		if r.isGap(begin, first) {
+		if r.isGap(start, first) {
 			if r.callbackErr = r.onGap(); r.callbackErr != nil {
 				return r.callbackErr
 			}
@@ -165,16 +168,16 @@ func (r *logReader) readOnce(ctx context.Context) error {
 		end := f.pos
 		if !r.follow {
 			switch {
-			case begin.file > until.file:
+			case start.file > until.file:
 				return nil
-			case begin.file == until.file && end.offset > until.offset:
-				data = data[:max(0, until.offset-begin.offset)]
-				end.offset = max(begin.offset, until.offset)
+			case start.file == until.file && end.offset > until.offset:
+				data = data[:max(0, until.offset-start.offset)]
+				end.offset = max(start.offset, until.offset)
 			}
 		}
-		if begin.file == r.next.file && begin.offset < r.next.offset {
-			data = data[min(int64(len(data)), r.next.offset-begin.offset):]
-		} else if begin.before(r.next) {
+		if start.file == r.next.file && start.offset < r.next.offset {
+			data = data[min(int64(len(data)), r.next.offset-start.offset):]
+		} else if start.before(r.next) {
 			continue
 		}
 		if r.next.before(end) {
@@ -197,21 +200,21 @@ func (r *logReader) readOnce(ctx context.Context) error {
 	}
 }
 
-// isGap reports whether something is missing, or may be, between what was passed on and what begins there. In a stream one
-// file follows another where that ends; after an interruption that is not known.
-func (r *logReader) isGap(begin logPos, first bool) bool {
+// isGap reports whether data is, or may be, missing between r.next and start. Within one request, a new file follows
+// the end of the previous one. For the first frame of a request, the end of the previous file is not known.
+func (r *logReader) isGap(start logPos, first bool) bool {
 	switch {
-	case r.next.file < 0: // wherever the log begins
+	case r.next.file < 0: // reading from the start of the log
 		return false
-	case begin.file == r.next.file:
-		return begin.offset > r.next.offset
-	case begin.file == r.next.file+1:
-		return first || begin.offset > 0
+	case start.file == r.next.file:
+		return start.offset > r.next.offset
+	case start.file == r.next.file+1:
+		return first || start.offset > 0
 	}
-	return begin.file > r.next.file
+	return start.file > r.next.file
 }
 
-// markProgress notes that the log has been passed on up to next.
+// markProgress calls onCaughtUp once the section has been emitted.
 func (r *logReader) markProgress() error {
 	if !r.caughtUp && !r.next.before(r.section.end) {
 		r.caughtUp = true
@@ -220,7 +223,7 @@ func (r *logReader) markProgress() error {
 	return r.callbackErr
 }
 
-// skipLines leaves out the lines that come before those that are wanted.
+// skipLines removes lines before the first selected one from data.
 func (r *logReader) skipLines(data []byte) []byte {
 	for r.section.skip > 0 {
 		i := bytes.IndexByte(data, '\n')

@@ -9,61 +9,65 @@ import (
 	"nomadctld/backends"
 )
 
-// maxLogSize is more than any log has.
+// maxLogSize is larger than any log.
 const maxLogSize = 1 << 50
 
 // logSection is a part of a log.
 type logSection struct {
 	start     logPos
-	skip      int    // lines from there that are not of it
-	end       logPos // of what there was when it was looked for
-	empty     bool   // there was nothing, or nothing is wanted of it
-	lookback  int64  // how far before the end begin is, at least; 0: not known
-	firstFile int    // number of the file that the log begins in, where all of it is wanted
+	skip      int    // lines to skip after start
+	end       logPos // the end of the log when the section was searched
+	empty     bool   // the log was empty, or no line is selected
+	lookback  int64  // minimum distance of start from the end of the log; 0: not known
+	firstFile int    // number of the log's first file, if the section is the whole log
 }
 
-// findSection finds the last lines of a log, or all of it if lines is negative, in what there is now. It reads backwards in
-// windows that grow, and keeps none of it: with the place where a window begins and the number of its lines, the last
-// of them can be found again, however long they are and whatever has been written since.
+// findSection finds the last lines of a log, or the whole log if lines is negative.
+//
+// It reads windows of increasing size before the end of the log, counts their lines and stores none. The position of a
+// window and its number of lines identify the last lines, however long they are, even if the log grows later.
 func (c *Client) findSection(ctx context.Context, in backends.TaskRef, kind string, lines int) (logSection, error) {
-	for back := int64(frameSize); ; back *= 8 {
-		w, err := c.readWindow(ctx, in, kind, back, nil)
+	for lookback := int64(frameSize); ; lookback *= 8 {
+		w, err := c.readWindow(ctx, in, kind, lookback, nil)
 		if err != nil {
 			return logSection{}, err
 		}
-		whole := w.size < back
+		whole := w.size < lookback
 		switch {
 		case w.size == 0:
 			return logSection{empty: true}, nil
 		case lines < 0:
-			begin, _, err := c.logStart(ctx, in, kind)
-			return logSection{start: logPos{-1, 0}, end: w.end, firstFile: begin.file}, err
+			start, _, err := c.logStart(ctx, in, kind)
+			return logSection{start: logPos{-1, 0}, end: w.end, firstFile: start.file}, err
 		case lines == 0:
 			return logSection{start: w.end, end: w.end, empty: true}, nil
-		case whole, w.lines > lines: // the first line of a window may have begun before it
+		case whole, w.lines > lines: // more lines, because the first line of a window may be incomplete
 			return logSection{start: w.start, skip: max(0, w.lines-lines), end: w.end}, nil
-		case back >= maxLogSize:
+		case lookback >= maxLogSize:
 			return logSection{}, errors.New("the log is too long")
 		}
 	}
 }
 
-// logWindow is what there is within some bytes before the end of a log, or of that what is before some place.
+// logWindow describes the last bytes of a log.
 type logWindow struct {
 	start, end logPos
 	size       int64
-	lines      int // a last one without a newline is one too
+	lines      int // including a last line without a newline
 }
 
-func (c *Client) readWindow(ctx context.Context, in backends.TaskRef, kind string, back int64, until *logPos) (w logWindow, err error) {
-	f, err := c.openLog(ctx, c.api, in, kind, false, back)
+// readWindow reads lookback bytes before the end of a log, but not beyond until if that is not nil.
+func (c *Client) readWindow(
+	ctx context.Context, in backends.TaskRef, kind string, lookback int64, until *logPos,
+) (w logWindow, err error) {
+	f, err := c.openLog(ctx, c.api, in, kind, false, lookback)
 	if err != nil {
 		return w, err
 	}
 	defer f.close()
 	last := byte('\n')
 	for {
-		data, begin, err := f.next()
+		data, start, err := f.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -71,14 +75,14 @@ func (c *Client) readWindow(ctx context.Context, in backends.TaskRef, kind strin
 			return w, err
 		}
 		if w.size == 0 {
-			w.start = begin
+			w.start = start
 		}
 		if until != nil && until.before(f.pos) {
-			if !begin.before(*until) {
+			if !start.before(*until) {
 				break
 			}
-			if begin.file == until.file {
-				data = data[:until.offset-begin.offset]
+			if start.file == until.file {
+				data = data[:until.offset-start.offset]
 			}
 		}
 		if len(data) == 0 {

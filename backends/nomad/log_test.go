@@ -52,7 +52,11 @@ func TestLog(t *testing.T) {
 			}{
 				{talker, both, numbered("out", 1, 150) + numbered("err", 1, 150)},
 				{talker, backends.LogQuery{Stderr: true, Lines: -1}, numbered("err", 1, 150)},
-				{talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 3}, numbered("out", 148, 150) + numbered("err", 148, 150)},
+				{
+					talker,
+					backends.LogQuery{Stdout: true, Stderr: true, Lines: 3},
+					numbered("out", 148, 150) + numbered("err", 148, 150),
+				},
 				{talker, backends.LogQuery{Stdout: true, Lines: 150}, numbered("out", 1, 150)},
 				{talker, backends.LogQuery{Stdout: true, Lines: 1000}, numbered("out", 1, 150)},
 				{talker, backends.LogQuery{Stdout: true, Lines: 0}, ""},
@@ -66,26 +70,29 @@ func TestLog(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(context.Background())
 			over := errors.New("over")
 			var got bytes.Buffer
-			err := c.Log(ctx, talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 2, Follow: true}, func(p backends.LogChunk) error {
-				if got.Write(p.Data); got.Len() == len("out 149\nout 150\nerr 149\nerr 150\n") {
-					time.AfterFunc(1500*time.Millisecond, func() { cancel(over) })
-				}
-				return nil
-			})
+			err := c.Log(ctx, talker, backends.LogQuery{Stdout: true, Stderr: true, Lines: 2, Follow: true},
+				func(p backends.LogChunk) error {
+					if got.Write(p.Data); got.Len() == len("out 149\nout 150\nerr 149\nerr 150\n") {
+						time.AfterFunc(1500*time.Millisecond, func() { cancel(over) })
+					}
+					return nil
+				})
 			if err != over || len(got.String()) != 32 || !strings.Contains(got.String(), numbered("err", 149, 150)) {
 				t.Errorf("followed: got %q, %v", got.String(), err)
 			}
 			stop := errors.New("stop")
 			if err := c.Log(context.Background(), talker, both, func(backends.LogChunk) error { return stop }); err != stop {
-				t.Errorf("got %v, want each's own error", err)
+				t.Errorf("got %v, want the callback's error", err)
 			}
-			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Timestamps: true}); !errors.Is(err, backends.ErrNoTimestamps) {
-				t.Errorf("times: got %v", err)
+			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Timestamps: true}); !errors.Is(err,
+				backends.ErrNoTimestamps) {
+				t.Errorf("timestamps: got %v", err)
 			}
 			talker.Allocation.ID = "11111111-2222-3333-4444-555555555555"
 			for _, follow := range []bool{false, true} {
-				if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Follow: follow}); !errors.Is(err, backends.ErrNoLog) {
-					t.Errorf("forgotten: got %v, want %v", err, backends.ErrNoLog)
+				if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Follow: follow}); !errors.Is(err,
+					backends.ErrNoLog) {
+					t.Errorf("deleted allocation: got %v, want %v", err, backends.ErrNoLog)
 				}
 			}
 		})
@@ -100,14 +107,19 @@ func TestLog_Capability(t *testing.T) {
 			if got, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Lines: 1}); err != nil || got != "out 150\n" {
 				t.Errorf("got %q, %v", got, err)
 			}
-			if _, err := c.Exec(context.Background(), talker, backends.Program{Argv: []string{"true"}, Stdout: io.Discard, Stderr: io.Discard}); !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), "alloc-exec") {
+			if _, err := c.Exec(context.Background(), talker,
+				backends.Program{
+					Argv: []string{"true"}, Stdout: io.Discard,
+					Stderr: io.Discard,
+				}); !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), "alloc-exec") {
 				t.Errorf("exec: got %v", err)
 			}
 		})
 		t.Run(cluster.Kind+" without", func(t *testing.T) {
 			_, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
 			c := open(t, Tier{URL: cluster.URL, TokenFile: cluster.Token(t, "read-job")})
-			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Lines: 1}); !errors.Is(err, backends.ErrForbidden) || !strings.Contains(err.Error(), "read-logs") {
+			if _, err := readLog(t, c, talker, backends.LogQuery{Stdout: true, Lines: 1}); !errors.Is(err,
+				backends.ErrForbidden) || !strings.Contains(err.Error(), "read-logs") {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -117,9 +129,11 @@ func TestLog_Capability(t *testing.T) {
 func TestLog_LastLines(t *testing.T) {
 	for name, text := range map[string]string{
 		"nothing": "", "one": "a\n", "unfinished": "a\nb", "empty lines": "\n\n\n", "short": strings.Repeat("a line\n", 500),
-		"many files": strings.Repeat("a line that is a bit longer\n", 20_000), "long lines": strings.Repeat(strings.Repeat("x", 300_000)+"\n", 5),
+		"many files":  strings.Repeat("a line that is a bit longer\n", 20_000),
+		"long lines":  strings.Repeat(strings.Repeat("x", 300_000)+"\n", 5),
 		"a long line": "a\nb\n" + strings.Repeat("x", 1<<20), "no newline": strings.Repeat("x", 200_000),
-		"a frame": strings.Repeat("x", frameSize-1) + "\n", "two frames": strings.Repeat(strings.Repeat("x", frameSize-1)+"\n", 2),
+		"a frame":    strings.Repeat("x", frameSize-1) + "\n",
+		"two frames": strings.Repeat(strings.Repeat("x", frameSize-1)+"\n", 2),
 	} {
 		k := &fakeLog{maxFileSize: 100_000}
 		c, in := serveFakeLog(t, k)
@@ -144,7 +158,7 @@ func TestLog_LastLines(t *testing.T) {
 func TestLog_FollowResumes(t *testing.T) {
 	for name, k := range map[string]*fakeLog{
 		"cut":                   {maxFileSize: 50_000, cutEvery: 4},
-		"ended in good order":   {maxFileSize: 50_000, cutEvery: 4, cutCleanly: true},
+		"closed normally":       {maxFileSize: 50_000, cutEvery: 4, cutCleanly: true},
 		"cut in one small file": {maxFileSize: 1 << 30, cutEvery: 5},
 		"never cut":             {maxFileSize: 3_000},
 	} {
@@ -171,17 +185,18 @@ func TestLog_FollowResumes(t *testing.T) {
 				done := make(chan error, 1)
 				live := make(chan struct{})
 				go func() {
-					done <- c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: lines, Follow: true}, func(p backends.LogChunk) error {
-						mu.Lock()
-						defer mu.Unlock()
-						if got.Write(p.Data); p.CaughtUp {
-							close(live)
-						}
-						if p.Lost {
-							t.Error("something is said to be missing")
-						}
-						return nil
-					})
+					done <- c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: lines, Follow: true},
+						func(p backends.LogChunk) error {
+							mu.Lock()
+							defer mu.Unlock()
+							if got.Write(p.Data); p.CaughtUp {
+								close(live)
+							}
+							if p.Lost {
+								t.Error("got a lost chunk")
+							}
+							return nil
+						})
 				}()
 				received := func() int { mu.Lock(); defer mu.Unlock(); return got.Len() }
 				select {
@@ -189,7 +204,7 @@ func TestLog_FollowResumes(t *testing.T) {
 				case <-time.After(time.Minute):
 				}
 				if received() != len(want) {
-					t.Fatalf("got %d of %d bytes before anything was added", received(), len(want))
+					t.Fatalf("got %d of %d bytes before new data", received(), len(want))
 				}
 				for i := range 1500 {
 					text := line(300 + i)
@@ -201,7 +216,7 @@ func TestLog_FollowResumes(t *testing.T) {
 					if i%100 < 99 {
 						continue
 					}
-					for begin := time.Now(); received() < len(want) && time.Since(begin) < 30*time.Second; {
+					for start := time.Now(); received() < len(want) && time.Since(start) < 30*time.Second; {
 						time.Sleep(time.Millisecond)
 					}
 				}
@@ -215,17 +230,17 @@ func TestLog_FollowResumes(t *testing.T) {
 					for same < min(got.Len(), len(want)) && got.String()[same] == want[same] {
 						same++
 					}
-					t.Errorf("got %d bytes, want %d, different at %d, asked %d times", got.Len(), len(want), same, k.requests)
+					t.Errorf("got %d bytes, want %d, different at %d, after %d requests", got.Len(), len(want), same, k.requests)
 				}
 				if k.cutEvery > 0 && k.cutsMade == 0 {
-					t.Errorf("asked %d times: nothing was cut", k.requests)
+					t.Errorf("%d requests: nothing was cut", k.requests)
 				}
 			})
 		}
 	}
 }
 
-// What Nomad has deleted is missing, and nothing else.
+// TestLog_FilesRotated checks that only deleted files are missing.
 func TestLog_FilesRotated(t *testing.T) {
 	k := &fakeLog{maxFileSize: 1000, maxFiles: 3}
 	c, in := serveFakeLog(t, k)
@@ -238,7 +253,7 @@ func TestLog_FilesRotated(t *testing.T) {
 	}
 }
 
-// TestLog_ReportsGaps has a reader who pauses at the first piece while files go.
+// TestLog_ReportsGaps has a reader that pauses at the first chunk while files are deleted.
 func TestLog_ReportsGaps(t *testing.T) {
 	line := func(i int) []byte { return fmt.Appendf(nil, "line %06d\n", i) }
 	const size = 12
@@ -257,22 +272,24 @@ func TestLog_ReportsGaps(t *testing.T) {
 			defer cancel()
 			var got []byte
 			gaps, paused, last := 0, false, 40<<20/size-1
-			err := c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: -1, Follow: tc.follow}, func(p backends.LogChunk) error {
-				if got = append(got, p.Data...); len(got) > 0 && !paused {
-					paused = true
-					for i := 16 << 20 / size; i <= last; i++ {
-						k.write(line(i))
+			err := c.Log(ctx, in, backends.LogQuery{Stdout: true, Lines: -1, Follow: tc.follow},
+				func(p backends.LogChunk) error {
+					if got = append(got, p.Data...); len(got) > 0 && !paused {
+						paused = true
+						for i := 16 << 20 / size; i <= last; i++ {
+							k.write(line(i))
+						}
 					}
-				}
-				if p.Lost {
-					gaps++
-				}
-				if bytes.HasSuffix(got, line(last)) {
-					cancel()
-				}
-				return nil
-			})
-			if all := (last + 1) * size; len(got) >= 16<<20 && !tc.follow || len(got) >= all || gaps == 0 || tc.follow == (err == nil) {
+					if p.Lost {
+						gaps++
+					}
+					if bytes.HasSuffix(got, line(last)) {
+						cancel()
+					}
+					return nil
+				})
+			if all := (last + 1) * size; len(got) >= 16<<20 && !tc.follow || len(got) >= all || gaps == 0 ||
+				tc.follow == (err == nil) {
 				t.Errorf("got %d bytes of %d and %d gaps, %v", len(got), all, gaps, err)
 			}
 		})
@@ -294,26 +311,30 @@ func TestLog_HugeLine(t *testing.T) {
 	}))
 	defer server.Close()
 	c := open(t, Tier{URL: server.URL})
-	debug.FreeOSMemory() // of the tests before
+	debug.FreeOSMemory() // memory of earlier tests
 	var passed int64
-	var most uint64
-	err := c.Log(context.Background(), backends.TaskRef{Task: "web"}, backends.LogQuery{Stdout: true, Lines: 10}, func(p backends.LogChunk) error {
-		if passed += int64(len(p.Data)); passed%(4<<20) < 48<<10 {
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			most = max(most, m.HeapInuse)
-		}
-		return nil
-	})
-	if err != nil || passed != size || most > 32<<20 {
-		t.Errorf("got %d bytes, %v, with %d MiB in use", passed, err, most>>20)
+	var maxHeap uint64
+	err := c.Log(context.Background(), backends.TaskRef{Task: "web"}, backends.LogQuery{Stdout: true, Lines: 10},
+		func(p backends.LogChunk) error {
+			if passed += int64(len(p.Data)); passed%(4<<20) < 48<<10 {
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				maxHeap = max(maxHeap, m.HeapInuse)
+			}
+			return nil
+		})
+	if err != nil || passed != size || maxHeap > 32<<20 {
+		t.Errorf("got %d bytes, %v, with %d MiB in use", passed, err, maxHeap>>20)
 	}
 }
 
 func TestLog_FollowWaitsForTask(t *testing.T) {
 	cluster := nomadtest.Simulated(t)
 	c, talker := clusterTask(t, cluster, "p-team3-talker", "talk")
-	cluster.Sim.Inject(sim.Fault{Path: "/v1/client/fs/logs/{id}", Status: 404, Body: `task "talk" not started yet. No logs available`, Times: 2})
+	cluster.Sim.Inject(sim.Fault{
+		Path: "/v1/client/fs/logs/{id}", Status: 404,
+		Body: `task "talk" not started yet. No logs available`, Times: 2,
+	})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var got bytes.Buffer

@@ -12,13 +12,14 @@ import (
 	"nomadctld/backends"
 )
 
-// placementScope is where a job asks to be placed. A scheduler that finds no node there does not say where it has looked.
+// placementScope is the part of the cluster where a job may be placed. If the scheduler finds no node there, its result
+// does not contain the scope.
 type placementScope struct {
 	datacenters []string // patterns
 	pool        string   // empty: not known
 }
 
-// unplacedGroups returns what a blocked evaluation says of the groups it could not place, by group.
+// unplacedGroups returns the groups that a blocked evaluation could not place, by name.
 func unplacedGroups(evaluation *api.Evaluation, in placementScope) []backends.Unplaced {
 	var all []backends.Unplaced
 	for _, group := range slices.Sorted(maps.Keys(evaluation.FailedTGAllocs)) {
@@ -32,15 +33,15 @@ func unplacedGroups(evaluation *api.Evaluation, in placementScope) []backends.Un
 	return all
 }
 
-// placementReasons returns the scheduler's figures in words, one clause each.
+// placementReasons describes the scheduler's metrics, one clause for each.
 func placementReasons(m *api.AllocationMetric, in placementScope) []string {
 	if m == nil {
 		return nil
 	}
 	var all []string
-	add := func(counts map[string]int, say func(what, nodes string) string) {
+	add := func(counts map[string]int, describe func(what, nodes string) string) {
 		for _, what := range slices.Sorted(maps.Keys(counts)) {
-			all = append(all, say(what, nodeCount(counts[what])))
+			all = append(all, describe(what, nodeCount(counts[what])))
 		}
 	}
 	in.pool = cmp.Or(m.NodePool, in.pool)
@@ -61,12 +62,12 @@ func placementReasons(m *api.AllocationMetric, in placementScope) []string {
 	case m.NodesEvaluated == 0:
 		all = append(all, "no node is eligible")
 	default:
-		all = append(all, "the scheduler names no reason")
+		all = append(all, "the scheduler reports no reason")
 	}
 	return all
 }
 
-// missingDatacenters returns a clause for the datacenters of the job in which there are no nodes that are ready, of the job's node pool.
+// missingDatacenters returns a clause for the job's datacenters without ready nodes in the job's node pool.
 func (in placementScope) missingDatacenters(m *api.AllocationMetric) []string {
 	of := ""
 	switch in.pool {
@@ -84,14 +85,14 @@ func (in placementScope) missingDatacenters(m *api.AllocationMetric) []string {
 	for _, name := range in.datacenters {
 		everywhere = everywhere || name == "*"
 		_, known := m.NodesAvailable[name]
-		pattern := strings.Contains(name, "*") && len(m.NodesAvailable) > 0 // which of them it means is not looked up
+		pattern := strings.Contains(name, "*") && len(m.NodesAvailable) > 0 // it may match another datacenter
 		if !known && !pattern && !slices.Contains(empty, name) {
 			empty = append(empty, name)
 		}
 	}
 	none := m.NodesEvaluated == 0 && m.NodesInPool == 0 && len(m.NodesAvailable) == 0
 	switch {
-	case len(m.NodesAvailable) == 0 && !none: // it does not say where its nodes are
+	case len(m.NodesAvailable) == 0 && !none: // the metrics do not contain datacenters
 		return nil
 	case none && everywhere && of != "":
 		return []string{"no nodes in node pool " + in.pool + " are ready"}
@@ -105,23 +106,24 @@ func (in placementScope) missingDatacenters(m *api.AllocationMetric) []string {
 	return []string{"no nodes in datacenters " + strings.Join(empty, ", ") + of + " are ready"}
 }
 
-// classIneligible is what the scheduler says of a node that it has not looked at, because one of the same computed class has been
-// ruled out.
+// classIneligible is the scheduler's reason for a node that it has not checked because another node of the same
+// computed class is ineligible.
 const classIneligible = "computed class ineligible"
 
-// filteredReason says why nodes do not fit. What the scheduler gives is a constraint of the job, or a phrase of its own.
+// filteredReason explains why nodes were filtered. what is a constraint of the job or a phrase of the scheduler.
 func filteredReason(what, nodes string) string {
 	switch {
 	case what == classIneligible:
-		return nodes + " of the same kind as one that does not fit"
-	case strings.HasPrefix(what, "missing "), strings.HasPrefix(what, "invalid host network "), strings.HasPrefix(what, "CSI "),
+		return nodes + " in an ineligible class"
+	case strings.HasPrefix(what, "missing "), strings.HasPrefix(what, "invalid host network "),
+		strings.HasPrefix(what, "CSI "),
 		what == "did not meet topology requirement":
 		return what + " on " + nodes
 	}
 	return fmt.Sprintf("constraint %q filtered %s", what, nodes)
 }
 
-// exhaustedReason says what nodes lack. What the scheduler gives is a resource, or what has kept it from finding one.
+// exhaustedReason explains why nodes are exhausted. what is a resource or a phrase of the scheduler.
 func exhaustedReason(what, nodes string) string {
 	for _, kind := range []string{"network: ", "devices: "} {
 		if problem, ok := strings.CutPrefix(what, kind); ok {

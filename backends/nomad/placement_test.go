@@ -22,12 +22,14 @@ func TestPlacementReasons(t *testing.T) {
 	}, placementScope{})
 	want := []string{
 		`constraint "${attr.kernel.name} = windows" filtered 1 node`, `constraint "${node.class} = b" filtered 2 nodes`,
-		`class "small" filtered 3 nodes`, "memory exhausted on 2 nodes", `class "big" exhausted on 2 nodes`, "quota cpu exhausted",
+		`class "small" filtered 3 nodes`, "memory exhausted on 2 nodes", `class "big" exhausted on 2 nodes`,
+		"quota cpu exhausted",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := placementReasons(&api.AllocationMetric{}, placementScope{}); !slices.Equal(got, []string{"no node is eligible"}) {
+	if got := placementReasons(&api.AllocationMetric{}, placementScope{}); !slices.Equal(got,
+		[]string{"no node is eligible"}) {
 		t.Errorf("no nodes: got %q", got)
 	}
 	if got := placementReasons(nil, placementScope{}); got != nil {
@@ -35,8 +37,8 @@ func TestPlacementReasons(t *testing.T) {
 	}
 }
 
-// blocked.jsonl holds what a real Nomad 2.0.6-dev said of jobs that it could not place, each with the datacenters that the job asks
-// for.
+// TestUnplacedGroups_Recorded uses blocked.jsonl: evaluations of jobs that a real Nomad 2.0.6-dev could not place, with
+// the datacenters of the jobs.
 func TestUnplacedGroups_Recorded(t *testing.T) {
 	want := map[string]string{
 		"p-dc9":        "no nodes in datacenter dc9 are ready",
@@ -46,7 +48,7 @@ func TestUnplacedGroups_Recorded(t *testing.T) {
 		"p-pool":       "no nodes in node pool gpu are ready",
 		"p-pooldc":     "no nodes in datacenter dc1 of node pool gpu are ready",
 		"p-constraint": `constraint "${attr.kernel.name} = windows" filtered 2 nodes`,
-		"p-two":        `constraint "${attr.kernel.name} = windows" filtered 2 nodes; 2 nodes of the same kind as one that does not fit`,
+		"p-two":        `constraint "${attr.kernel.name} = windows" filtered 2 nodes; 2 nodes in an ineligible class`,
 		"p-memory":     "memory exhausted on 1 node",
 		"p-cores":      "cores exhausted on 1 node",
 		"p-disk":       "disk exhausted on 1 node",
@@ -77,7 +79,7 @@ func TestUnplacedGroups_Recorded(t *testing.T) {
 		for _, u := range unplacedGroups(&e.Evaluation, placementScope{datacenters: e.Datacenters}) {
 			got = append(got, strings.Join(u.Reasons, ", "))
 			if wait := max(waiting[e.JobID], 1); u.Allocations != wait {
-				t.Errorf("%s: %d allocations wait, want %d", e.JobID, u.Allocations, wait)
+				t.Errorf("%s: %d allocations are waiting, want %d", e.JobID, u.Allocations, wait)
 			}
 		}
 		if text := strings.Join(got, "; "); text != want[e.JobID] {
@@ -89,7 +91,7 @@ func TestUnplacedGroups_Recorded(t *testing.T) {
 	}
 }
 
-// What the recordings have not: other versions of Nomad, other dimensions.
+// TestPlacementReasons_Other tests metrics that the recordings do not contain.
 func TestPlacementReasons_Other(t *testing.T) {
 	one := func(what string) map[string]int { return map[string]int{what: 1} }
 	for _, tc := range []struct {
@@ -97,20 +99,62 @@ func TestPlacementReasons_Other(t *testing.T) {
 		in   placementScope
 		want string
 	}{
-		{api.AllocationMetric{NodesAvailable: map[string]int{"dc9": 0}}, placementScope{datacenters: []string{"dc9"}}, "no nodes in datacenter dc9 are ready"}, // an older Nomad
+		{
+			api.AllocationMetric{NodesAvailable: map[string]int{"dc9": 0}},
+			placementScope{datacenters: []string{"dc9"}},
+			"no nodes in datacenter dc9 are ready",
+		}, // older versions of Nomad
 		{api.AllocationMetric{}, placementScope{[]string{"*"}, "default"}, "no nodes are ready"},
 		{api.AllocationMetric{}, placementScope{[]string{"*"}, "all"}, "no nodes are ready"},
-		{api.AllocationMetric{}, placementScope{[]string{"*"}, "gpu"}, "no nodes in node pool gpu are ready"}, // a Nomad that does not name the pool
-		{api.AllocationMetric{NodesEvaluated: 2, NodesAvailable: map[string]int{"eu-1": 2}, NodesFiltered: 2, ConstraintFiltered: one("missing drivers")}, placementScope{datacenters: []string{"eu-*"}}, "missing drivers on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 2, NodesFiltered: 2, ConstraintFiltered: one("did not meet topology requirement")}, placementScope{datacenters: []string{"dc1"}}, "did not meet topology requirement on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 1, ConstraintFiltered: one(classIneligible)}, placementScope{}, "1 node of the same kind as one that does not fit"},
-		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("network: bandwidth exceeded")}, placementScope{}, "bandwidth exceeded on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("devices: no devices match request")}, placementScope{}, "no devices match request on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("device oversubscribed")}, placementScope{}, "device oversubscribed on 1 node"},
-		{api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("cpu")}, placementScope{}, "cpu exhausted on 1 node"},
+		{
+			api.AllocationMetric{},
+			placementScope{[]string{"*"}, "gpu"},
+			"no nodes in node pool gpu are ready",
+		}, // versions of Nomad without the pool in the metrics
+		{
+			api.AllocationMetric{
+				NodesEvaluated: 2, NodesAvailable: map[string]int{"eu-1": 2}, NodesFiltered: 2,
+				ConstraintFiltered: one("missing drivers"),
+			},
+			placementScope{datacenters: []string{"eu-*"}},
+			"missing drivers on 1 node",
+		},
+		{
+			api.AllocationMetric{
+				NodesEvaluated: 2, NodesFiltered: 2,
+				ConstraintFiltered: one("did not meet topology requirement"),
+			},
+			placementScope{datacenters: []string{"dc1"}},
+			"did not meet topology requirement on 1 node",
+		},
+		{
+			api.AllocationMetric{NodesEvaluated: 1, ConstraintFiltered: one(classIneligible)},
+			placementScope{},
+			"1 node in an ineligible class",
+		},
+		{
+			api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("network: bandwidth exceeded")},
+			placementScope{},
+			"bandwidth exceeded on 1 node",
+		},
+		{
+			api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("devices: no devices match request")},
+			placementScope{},
+			"no devices match request on 1 node",
+		},
+		{
+			api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("device oversubscribed")},
+			placementScope{},
+			"device oversubscribed on 1 node",
+		},
+		{
+			api.AllocationMetric{NodesEvaluated: 1, DimensionExhausted: one("cpu")},
+			placementScope{},
+			"cpu exhausted on 1 node",
+		},
 		{api.AllocationMetric{NodesEvaluated: 3, NodesExhausted: 3}, placementScope{}, "resources exhausted on 3 nodes"},
 		{api.AllocationMetric{NodesEvaluated: 3, NodesFiltered: 3}, placementScope{}, "3 nodes filtered"},
-		{api.AllocationMetric{NodesEvaluated: 3}, placementScope{}, "the scheduler names no reason"},
+		{api.AllocationMetric{NodesEvaluated: 3}, placementScope{}, "the scheduler reports no reason"},
 	} {
 		if got := strings.Join(placementReasons(&tc.m, tc.in), ", "); got != tc.want {
 			t.Errorf("%+v of %+v: got %q, want %q", tc.m, tc.in, got, tc.want)

@@ -12,7 +12,7 @@ import (
 	"nomadctld/backends"
 )
 
-// Checks asks for the checks of each running allocation.
+// Checks reads the service checks of each running allocation.
 func (c *Client) Checks(ctx context.Context, allocations []backends.Allocation) map[string][]backends.Check {
 	results := map[string][]backends.Check{}
 	var mu sync.Mutex

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// prefixFilter returns a filter expression for objects whose field begins with one of the prefixes; empty when all
-// do or when a prefix could not be written down. Filters cannot be escaped, so only the operator's prefixes go
-// in, in a raw string, and only when nothing in them can end it.
+// prefixFilter returns a filter expression for objects whose field starts with one of the prefixes. It is empty if
+// there are no prefixes or if one cannot be expressed. Filters have no escapes, so a prefix is put into a raw string,
+// and only if it cannot end the string. Prefixes come from the configuration, never from users.
 func prefixFilter(field string, prefixes []string) string {
 	var quoted []string
 	for _, p := range prefixes {
@@ -22,7 +22,7 @@ func prefixFilter(field string, prefixes []string) string {
 	return field + " matches `^(" + strings.Join(quoted, "|") + ")`"
 }
 
-// andFilters returns an expression for what fits two; either may be empty.
+// andFilters returns the conjunction of two expressions. Both may be empty.
 func andFilters(a, b string) string {
 	switch {
 	case a == "":

@@ -19,28 +19,33 @@ import (
 	"nomadctld/backends"
 )
 
-// readObject returns one object, asked for up to attempts times. ErrGone is Nomad's 404. right is the capability that it needs;
-// empty: one that is not of a namespace.
-func readObject[T any](ctx context.Context, c *Client, namespace, right string, fetch func(*api.QueryOptions) (T, *api.QueryMeta, error)) (T, error) {
+// fetchFunc makes one request with the library.
+type fetchFunc[T any] = func(*api.QueryOptions) (T, *api.QueryMeta, error)
+
+// readObject returns one object and retries transient errors. A 404 is ErrNotFound. capability is the one that the read
+// needs, or a rule of the policy.
+func readObject[T any](
+	ctx context.Context, c *Client, namespace, capability string, fetch fetchFunc[T],
+) (T, error) {
 	q, err := c.query(ctx, namespace)
 	if err != nil {
 		var none T
 		return none, err
 	}
 	value, _, err := retryRead(ctx, func() (T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
-	var answer api.UnexpectedResponseError
+	var response api.UnexpectedResponseError
 	switch {
 	case err == nil:
 		return value, nil
-	case errors.As(err, &answer) && answer.HasStatusCode() && answer.StatusCode() == http.StatusNotFound:
+	case errors.As(err, &response) && response.HasStatusCode() && response.StatusCode() == http.StatusNotFound:
 		return value, backends.ErrNotFound
 	case isForbidden(err):
-		return value, c.forbiddenError(ctx, namespace, right, err)
+		return value, c.forbiddenError(ctx, namespace, capability, err)
 	}
 	return value, explain(err)
 }
 
-// Job reads the job, its summary, allocations, deployment and evaluations side by side.
+// Job reads the job, its summary, allocations, deployment and evaluations concurrently.
 func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -53,33 +58,36 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 		evaluations []*api.Evaluation
 	)
 	g, gctx := errgroup.WithContext(ctx)
-	protected := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
-	protected(func() (err error) {
+	start := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
+	start(func() (err error) {
 		definition, err = c.definition(gctx, job)
 		if err == nil && launchesChildren(definition) {
 			children, err = c.children(gctx, job)
 		}
 		return err
 	})
-	protected(func() (err error) {
-		summary, err = readObject(gctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (*api.JobSummary, *api.QueryMeta, error) {
-			return c.api.Jobs().Summary(job.ID, q)
-		})
+	start(func() (err error) {
+		summary, err = readObject(gctx, c, job.Namespace, capReadJob,
+			func(q *api.QueryOptions) (*api.JobSummary, *api.QueryMeta, error) {
+				return c.api.Jobs().Summary(job.ID, q)
+			})
 		return err
 	})
-	protected(func() (err error) {
-		allocations, err = readObject(gctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
-			return c.api.Jobs().Allocations(job.ID, false, q)
-		})
+	start(func() (err error) {
+		allocations, err = readObject(gctx, c, job.Namespace, capReadJob,
+			func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
+				return c.api.Jobs().Allocations(job.ID, false, q)
+			})
 		return err
 	})
-	protected(func() (err error) {
-		deployment, err = readObject(gctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (*api.Deployment, *api.QueryMeta, error) {
-			return c.api.Jobs().LatestDeployment(job.ID, q)
-		})
+	start(func() (err error) {
+		deployment, err = readObject(gctx, c, job.Namespace, capReadJob,
+			func(q *api.QueryOptions) (*api.Deployment, *api.QueryMeta, error) {
+				return c.api.Jobs().LatestDeployment(job.ID, q)
+			})
 		return err
 	})
-	protected(func() (err error) {
+	start(func() (err error) {
 		evaluations, err = c.evaluations(gctx, job)
 		return err
 	})
@@ -89,35 +97,43 @@ func (c *Client) Job(ctx context.Context, job backends.Job) (backends.JobDetail,
 	return jobDetail(job, definition, summary, children, allocations, deployment, evaluations), nil
 }
 
-// launchesChildren reports whether a job is one that launches others.
+// launchesChildren reports whether a job has child jobs: whether it is periodic or parameterized.
 func launchesChildren(definition *api.Job) bool {
 	return definition.Periodic != nil || definition.ParameterizedJob != nil && !definition.Dispatched
 }
 
-// children returns the jobs that a job has launched, as far as Nomad still knows them. Their number in the job's summary is
-// not to be relied on: it drifts, even below zero.
+// children returns the child jobs that Nomad retains. The counts in the job's summary are unreliable: they drift, even
+// below zero.
 func (c *Client) children(ctx context.Context, job backends.Job) ([]*api.JobListStub, error) {
 	below := func(q *api.QueryOptions) ([]*api.JobListStub, *api.QueryMeta, error) {
-		q.Prefix = job.ID + "/" // as a parameter: a filter could not be escaped
+		q.Prefix = job.ID + "/" // not a filter, because job IDs cannot be escaped there
 		return c.api.Jobs().List(q)
 	}
 	stubs, err := readPages(ctx, c, job.Namespace, "", capListJobs, below)
-	return slices.DeleteFunc(stubs, func(s *api.JobListStub) bool { return s.ParentID != job.ID || s.Namespace != job.Namespace }), err
+	return slices.DeleteFunc(stubs, func(s *api.JobListStub) bool {
+		return s.ParentID != job.ID || s.Namespace != job.Namespace
+	}), err
 }
 
 func (c *Client) definition(ctx context.Context, job backends.Job) (*api.Job, error) {
-	return readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (*api.Job, *api.QueryMeta, error) {
-		return c.api.Jobs().Info(job.ID, q)
-	})
+	return readObject(ctx, c, job.Namespace, capReadJob,
+		func(q *api.QueryOptions) (*api.Job, *api.QueryMeta, error) {
+			return c.api.Jobs().Info(job.ID, q)
+		})
 }
 
 func (c *Client) evaluations(ctx context.Context, job backends.Job) ([]*api.Evaluation, error) {
-	return readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) ([]*api.Evaluation, *api.QueryMeta, error) {
-		return c.api.Jobs().Evaluations(job.ID, q)
-	})
+	return readObject(ctx, c, job.Namespace, capReadJob,
+		func(q *api.QueryOptions) ([]*api.Evaluation, *api.QueryMeta, error) {
+			return c.api.Jobs().Evaluations(job.ID, q)
+		})
 }
 
-func jobDetail(job backends.Job, definition *api.Job, summary *api.JobSummary, children []*api.JobListStub, allocations []*api.AllocationListStub, deployment *api.Deployment, evaluations []*api.Evaluation) backends.JobDetail {
+// jobDetail builds the result of Job. It sorts the lists and corrects the counts of the summary.
+func jobDetail(
+	job backends.Job, definition *api.Job, summary *api.JobSummary, children []*api.JobListStub,
+	allocations []*api.AllocationListStub, deployment *api.Deployment, evaluations []*api.Evaluation,
+) backends.JobDetail {
 	definition.Canonicalize()
 	d := backends.JobDetail{
 		Job: job, Name: *definition.Name, Version: *definition.Version, Priority: *definition.Priority,
@@ -146,7 +162,9 @@ func jobDetail(job backends.Job, definition *api.Job, summary *api.JobSummary, c
 	}
 	d.Counts = backends.Counts{}
 	for _, g := range definition.TaskGroups {
-		group := backends.Group{Name: *g.Name, Count: *g.Count, Tasks: map[string]string{}, Restart: restartPolicy(g.RestartPolicy)}
+		group := backends.Group{
+			Name: *g.Name, Count: *g.Count, Tasks: map[string]string{}, Restart: restartPolicy(g.RestartPolicy),
+		}
 		if p := g.ReschedulePolicy; p != nil {
 			group.Reschedules = deref(p.Attempts) > 0 || deref(p.Unlimited)
 		}
@@ -166,7 +184,8 @@ func jobDetail(job backends.Job, definition *api.Job, summary *api.JobSummary, c
 		}
 		if u := g.Update; u != nil && deref(u.AutoPromote) && d.LatestDeployment != nil {
 			for i := range d.LatestDeployment.Groups {
-				d.LatestDeployment.Groups[i].AutoPromote = d.LatestDeployment.Groups[i].AutoPromote || d.LatestDeployment.Groups[i].Group == *g.Name
+				dg := &d.LatestDeployment.Groups[i]
+				dg.AutoPromote = dg.AutoPromote || dg.Group == *g.Name
 			}
 		}
 		d.Groups = append(d.Groups, group)
@@ -193,8 +212,10 @@ func jobDetail(job backends.Job, definition *api.Job, summary *api.JobSummary, c
 	return d
 }
 
-// mergeCounts returns the counts of a group with what its allocations themselves tell: the figures of Nomad's summary drift.
-func mergeCounts(c backends.Counts, group string, allocations []backends.Allocation, unplaced []backends.Unplaced) backends.Counts {
+// mergeCounts corrects the counts of Nomad's summary, which drift, with those of the group's allocations.
+func mergeCounts(
+	c backends.Counts, group string, allocations []backends.Allocation, unplaced []backends.Unplaced,
+) backends.Counts {
 	c.Queued, c.Starting, c.Running, c.Unknown = 0, 0, 0, 0
 	for _, u := range unplaced {
 		if u.Group == group {
@@ -221,16 +242,20 @@ func mergeCounts(c backends.Counts, group string, allocations []backends.Allocat
 			lost++
 		}
 	}
-	// The summary counts those that Nomad has forgotten, too.
+	// The summary includes allocations that Nomad has garbage-collected.
 	c.Failed, c.Complete, c.Lost = max(c.Failed, failed), max(c.Complete, complete), max(c.Lost, lost)
 	return c
 }
 
+// deploymentOf converts a deployment; nil stays nil.
 func deploymentOf(deployment *api.Deployment) *backends.Deployment {
 	if deployment == nil {
 		return nil
 	}
-	d := &backends.Deployment{ID: deployment.ID, Version: deployment.JobVersion, Status: deployment.Status, Description: deployment.StatusDescription}
+	d := &backends.Deployment{
+		ID: deployment.ID, Version: deployment.JobVersion, Status: deployment.Status,
+		Description: deployment.StatusDescription,
+	}
 	for name, g := range deployment.TaskGroups {
 		d.Groups = append(d.Groups, backends.DeploymentGroup{
 			Group: name, Desired: g.DesiredTotal, Placed: g.PlacedAllocs, Healthy: g.HealthyAllocs, Unhealthy: g.UnhealthyAllocs,
@@ -245,10 +270,12 @@ func restartPolicy(policy *api.RestartPolicy) backends.Restart {
 	if policy == nil {
 		return backends.Restart{}
 	}
-	return backends.Restart{Attempts: deref(policy.Attempts), Interval: deref(policy.Interval), Mode: deref(policy.Mode)}
+	return backends.Restart{
+		Attempts: deref(policy.Attempts), Interval: deref(policy.Interval), Mode: deref(policy.Mode),
+	}
 }
 
-// deref returns what p points to, or the zero value.
+// deref returns *p, or the zero value if p is nil.
 func deref[T any](p *T) (v T) {
 	if p != nil {
 		v = *p
@@ -256,33 +283,35 @@ func deref[T any](p *T) (v T) {
 	return v
 }
 
-// Definition asks for the job, or for its versions, and hands on Nomad's own bytes.
+// Definition reads the job, or its versions, and returns Nomad's own bytes.
 func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint64) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	path := "/v1/job/" + url.PathEscape(job.ID)
 	if version == nil {
-		raw, err := readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (raw json.RawMessage, meta *api.QueryMeta, err error) {
-			meta, err = c.api.Raw().Query(path, &raw, q)
-			return raw, meta, err
-		})
-		// Nomad takes the end of a path such as /v1/job/a/versions for a question about another job.
+		raw, err := readObject(ctx, c, job.Namespace, capReadJob,
+			func(q *api.QueryOptions) (raw json.RawMessage, meta *api.QueryMeta, err error) {
+				meta, err = c.api.Raw().Query(path, &raw, q)
+				return raw, meta, err
+			})
+		// Nomad interprets paths such as /v1/job/a/versions as a request about another job.
 		var head struct{ ID string }
 		if err == nil && (json.Unmarshal(raw, &head) != nil || head.ID != job.ID) {
-			return nil, fmt.Errorf("Nomad answers another question for a job of the name %s", job.ID)
+			return nil, fmt.Errorf("Nomad interprets the job ID %s as another API path", job.ID)
 		}
 		return raw, err
 	}
-	var answer struct{ Versions []json.RawMessage }
-	_, err := readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (any, *api.QueryMeta, error) {
-		meta, err := c.api.Raw().Query(path+"/versions?diffs=false", &answer, q)
-		return nil, meta, err
-	})
+	var response struct{ Versions []json.RawMessage }
+	_, err := readObject(ctx, c, job.Namespace, capReadJob,
+		func(q *api.QueryOptions) (any, *api.QueryMeta, error) {
+			meta, err := c.api.Raw().Query(path+"/versions?diffs=false", &response, q)
+			return nil, meta, err
+		})
 	if err != nil {
 		return nil, err
 	}
-	var kept []string
-	for _, raw := range answer.Versions {
+	var retained []string
+	for _, raw := range response.Versions {
 		var head struct{ Version uint64 }
 		if err := json.Unmarshal(raw, &head); err != nil {
 			return nil, explain(err)
@@ -290,28 +319,29 @@ func (c *Client) Definition(ctx context.Context, job backends.Job, version *uint
 		if head.Version == *version {
 			return raw, nil
 		}
-		kept = append(kept, strconv.FormatUint(head.Version, 10))
+		retained = append(retained, strconv.FormatUint(head.Version, 10))
 	}
-	return nil, &versionNotFoundError{Version: *version, Kept: kept}
+	return nil, &versionNotFoundError{Version: *version, Retained: retained}
 }
 
-// versionNotFoundError is a version of a job that Nomad does not have.
+// versionNotFoundError reports that Nomad does not have a version of a job.
 type versionNotFoundError struct {
-	Version uint64
-	Kept    []string // those it has, newest first
+	Version  uint64
+	Retained []string // the versions that Nomad has, newest first
 }
 
 func (e *versionNotFoundError) Error() string {
-	return "there is no version " + strconv.FormatUint(e.Version, 10) + " (Nomad has: " + strings.Join(e.Kept, ", ") + ")"
+	return fmt.Sprintf("version %d not found (Nomad has: %s)", e.Version, strings.Join(e.Retained, ", "))
 }
 
-// Allocation reads the whole allocation, with the job as it was for it.
+// Allocation reads the whole allocation, including its version of the job.
 func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backends.AllocationDetail, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	full, err := readObject(ctx, c, a.Namespace, capReadJob, func(q *api.QueryOptions) (*api.Allocation, *api.QueryMeta, error) {
-		return c.api.Allocations().Info(a.ID, q)
-	})
+	full, err := readObject(ctx, c, a.Namespace, capReadJob,
+		func(q *api.QueryOptions) (*api.Allocation, *api.QueryMeta, error) {
+			return c.api.Allocations().Info(a.ID, q)
+		})
 	if err != nil {
 		return backends.AllocationDetail{}, err
 	}
@@ -330,11 +360,12 @@ func (c *Client) Allocation(ctx context.Context, a backends.Allocation) (backend
 	return d, nil
 }
 
-// NodeAddress reads it from the node's fingerprint, or from the address its agent answers on.
+// NodeAddress returns the address in the node's fingerprint, or that of its agent.
 func (c *Client) NodeAddress(ctx context.Context, a backends.Allocation) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	node, err := readObject(ctx, c, "", ruleNodeRead, func(q *api.QueryOptions) (*api.Node, *api.QueryMeta, error) { return c.api.Nodes().Info(a.NodeID, q) })
+	node, err := readObject(ctx, c, "", ruleNodeRead,
+		func(q *api.QueryOptions) (*api.Node, *api.QueryMeta, error) { return c.api.Nodes().Info(a.NodeID, q) })
 	if err != nil {
 		return "", err
 	}

@@ -15,16 +15,17 @@ import (
 	"nomadctld/backends"
 )
 
-// visibleAllocFilter selects the allocations that are shown without being asked for, as backends.Allocation.HiddenByDefault does. Those on
-// disconnected nodes, which are unknown, may still be running.
-const visibleAllocFilter = `ClientStatus == "running" or ClientStatus == "pending" or ClientStatus == "failed" or ClientStatus == "unknown"`
+// visibleAllocFilter selects the allocations for which backends.Allocation.HiddenByDefault is false. Unknown ones, on
+// disconnected nodes, may still be running.
+const visibleAllocFilter = `ClientStatus == "running" or ClientStatus == "pending" or ` +
+	`ClientStatus == "failed" or ClientStatus == "unknown"`
 
-// jobKey names a job within a tier.
+// jobKey identifies a job within a tier.
 type jobKey struct{ namespace, id string }
 
-// Jobs lists the jobs, their allocations, their deployments and the blocked evaluations side by side, each filtered by Nomad to
-// the selection's prefixes. Whether a job waits for a place is not read from its summary, which drifts: a blocked evaluation
-// says so.
+// Jobs lists the jobs, their allocations, their deployments and the blocked evaluations concurrently. Nomad filters
+// each list by the selection's prefixes. Jobs determines unplaced groups from blocked evaluations, because the counts
+// in job summaries drift.
 func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -37,16 +38,17 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 		blocked     []*api.Evaluation
 	)
 	g, gctx := errgroup.WithContext(ctx)
-	protected := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
-	protected(func() (err error) {
+	start := func(f func() error) { g.Go(func() error { return backends.Protect(f) }) }
+	start(func() (err error) {
 		stubs, err = readPages(gctx, c, namespace, prefixFilter("ID", s.Prefixes), capListJobs, c.api.Jobs().List)
 		return err
 	})
-	protected(func() (err error) {
-		blocked, err = readPages(gctx, c, namespace, andFilters(`Status == "blocked"`, ofJobs), capReadJob, c.api.Evaluations().List)
+	start(func() (err error) {
+		filter := andFilters(`Status == "blocked"`, ofJobs)
+		blocked, err = readPages(gctx, c, namespace, filter, capReadJob, c.api.Evaluations().List)
 		return err
 	})
-	protected(func() (err error) {
+	start(func() (err error) {
 		filter := ofJobs
 		if !s.IncludeHidden {
 			filter = andFilters(filter, visibleAllocFilter)
@@ -54,7 +56,7 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 		allocations, err = readPages(gctx, c, namespace, filter, capReadJob, c.api.Allocations().List)
 		return err
 	})
-	protected(func() (err error) {
+	start(func() (err error) {
 		deployments, err = readPages(gctx, c, namespace, ofJobs, capReadJob, c.api.Deployments().List)
 		return err
 	})
@@ -68,8 +70,8 @@ func (c *Client) Jobs(ctx context.Context, s backends.Selection) ([]backends.Job
 	return jobs, c.unreadableNamespaces(ctx, jobs)
 }
 
-// unreadableNamespaces returns an error for each namespace of which Nomad lists jobs and, because the token may not read them, leaves the
-// allocations out. It asks only about namespaces of whose jobs something should run.
+// unreadableNamespaces returns an error for each namespace whose jobs the token may list but not read: Nomad omits
+// their allocations from lists without an error. It checks namespaces with running jobs and without any allocation.
 func (c *Client) unreadableNamespaces(ctx context.Context, jobs []backends.Job) error {
 	suspect := map[string]bool{}
 	for _, job := range jobs {
@@ -85,10 +87,11 @@ func (c *Client) unreadableNamespaces(ctx context.Context, jobs []backends.Job) 
 		if !suspect[namespace] {
 			continue
 		}
-		_, err := readObject(ctx, c, namespace, capReadJob, func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
-			q.PerPage = 1
-			return c.api.Allocations().List(q)
-		})
+		_, err := readObject(ctx, c, namespace, capReadJob,
+			func(q *api.QueryOptions) ([]*api.AllocationListStub, *api.QueryMeta, error) {
+				q.PerPage = 1
+				return c.api.Allocations().List(q)
+			})
 		if errors.Is(err, backends.ErrForbidden) {
 			errs = append(errs, &backends.NamespaceError{Namespace: namespace, Err: err})
 		}
@@ -96,7 +99,7 @@ func (c *Client) unreadableNamespaces(ctx context.Context, jobs []backends.Job) 
 	return errors.Join(errs...)
 }
 
-// totalCounts adds up the groups of a summary, which may be missing.
+// totalCounts adds the groups of a summary, which may be nil.
 func totalCounts(summary *api.JobSummary) (c backends.Counts) {
 	if summary != nil {
 		for _, g := range summary.Summary {
@@ -108,20 +111,24 @@ func totalCounts(summary *api.JobSummary) (c backends.Counts) {
 
 func addCounts(a, b backends.Counts) backends.Counts {
 	return backends.Counts{
-		Queued: a.Queued + b.Queued, Starting: a.Starting + b.Starting, Running: a.Running + b.Running, Failed: a.Failed + b.Failed,
-		Complete: a.Complete + b.Complete, Lost: a.Lost + b.Lost, Unknown: a.Unknown + b.Unknown,
+		Queued: a.Queued + b.Queued, Starting: a.Starting + b.Starting, Running: a.Running + b.Running,
+		Failed: a.Failed + b.Failed, Complete: a.Complete + b.Complete, Lost: a.Lost + b.Lost,
+		Unknown: a.Unknown + b.Unknown,
 	}
 }
 
-// summaryCounts leaves out how many wait for a place: that figure drifts, even below zero.
+// summaryCounts omits Queued, which drifts, even below zero.
 func summaryCounts(g api.TaskGroupSummary) backends.Counts {
 	return backends.Counts{
 		Starting: g.Starting, Running: g.Running, Failed: g.Failed, Complete: g.Complete, Lost: g.Lost, Unknown: g.Unknown,
 	}
 }
 
-// buildJobs puts together what the listings said.
-func buildJobs(tier string, stubs []*api.JobListStub, allocations []*api.AllocationListStub, deployments []*api.Deployment, blocked []*api.Evaluation) []backends.Job {
+// buildJobs joins the lists.
+func buildJobs(
+	tier string, stubs []*api.JobListStub, allocations []*api.AllocationListStub,
+	deployments []*api.Deployment, blocked []*api.Evaluation,
+) []backends.Job {
 	jobs := make(map[jobKey]*backends.Job, len(stubs))
 	created := make(map[jobKey]uint64, len(stubs))
 	datacenters := make(map[jobKey][]string, len(stubs))
@@ -138,7 +145,7 @@ func buildJobs(tier string, stubs []*api.JobListStub, allocations []*api.Allocat
 	}
 	for _, stub := range allocations {
 		key := jobKey{stub.Namespace, stub.JobID}
-		if jobs[key] == nil { // purged, while its allocations are still being stopped
+		if jobs[key] == nil { // the job has been purged and its allocations are still stopping
 			jobs[key] = &backends.Job{
 				Tier: tier, Namespace: stub.Namespace, ID: stub.JobID, Type: stub.JobType, Status: "dead",
 				Root: backends.RootID(stub.JobID, ""),
@@ -149,7 +156,7 @@ func buildJobs(tier string, stubs []*api.JobListStub, allocations []*api.Allocat
 	latest := map[jobKey]uint64{}
 	for _, d := range deployments {
 		key := jobKey{d.Namespace, d.JobID}
-		// The index tells a job from an earlier one of the same name, which was purged.
+		// The index distinguishes the job from an earlier, purged one with the same ID.
 		if job := jobs[key]; job != nil && d.JobCreateIndex == created[key] && d.CreateIndex > latest[key] {
 			latest[key] = d.CreateIndex
 			job.DeploymentStatus = d.Status
@@ -177,11 +184,11 @@ func buildJobs(tier string, stubs []*api.JobListStub, allocations []*api.Allocat
 	return all
 }
 
-// compareAllocations is by group, index in the group, newest first.
+// compareAllocations sorts by group, index in the group, newest first.
 func compareAllocations(a, b backends.Allocation) int {
 	return cmp.Or(
 		strings.Compare(a.Group, b.Group),
-		// Names are job.groupNamed[index]: of two that differ in length the shorter has the smaller index.
+		// Names are job.group[index], so the shorter name has the smaller index.
 		cmp.Compare(len(a.Name), len(b.Name)),
 		strings.Compare(a.Name, b.Name),
 		b.Created.Compare(a.Created),
@@ -189,11 +196,13 @@ func compareAllocations(a, b backends.Allocation) int {
 	)
 }
 
+// newAllocation converts an allocation of a list.
 func newAllocation(stub *api.AllocationListStub, job *backends.Job) backends.Allocation {
 	a := backends.Allocation{
 		Tier: job.Tier, Namespace: stub.Namespace, JobID: stub.JobID, Root: job.Root,
 		ID: stub.ID, Name: stub.Name, Group: stub.TaskGroup, Node: stub.NodeName, NodeID: stub.NodeID,
-		Status: stub.ClientStatus, Desired: stub.DesiredStatus, Version: stub.JobVersion, Next: stub.NextAllocation, JobType: stub.JobType, ReschedulePending: stub.FollowupEvalID != "",
+		Status: stub.ClientStatus, Desired: stub.DesiredStatus, Version: stub.JobVersion, JobType: stub.JobType,
+		Next: stub.NextAllocation, ReschedulePending: stub.FollowupEvalID != "",
 		Created: time.Unix(0, stub.CreateTime).UTC(), Modified: time.Unix(0, stub.ModifyTime).UTC(),
 	}
 	if d := stub.DeploymentStatus; d != nil {
@@ -201,7 +210,9 @@ func newAllocation(stub *api.AllocationListStub, job *backends.Job) backends.All
 	}
 	if r := stub.RescheduleTracker; r != nil {
 		for _, e := range r.Events {
-			a.Rescheduled = append(a.Rescheduled, backends.Reschedule{Time: time.Unix(0, e.RescheduleTime).UTC(), Previous: e.PrevAllocID})
+			a.Rescheduled = append(a.Rescheduled, backends.Reschedule{
+				Time: time.Unix(0, e.RescheduleTime).UTC(), Previous: e.PrevAllocID,
+			})
 		}
 	}
 	for name, state := range stub.TaskStates {
@@ -214,7 +225,8 @@ func newAllocation(stub *api.AllocationListStub, job *backends.Job) backends.All
 		}
 		for _, e := range state.Events {
 			task.Events = append(task.Events, backends.Event{
-				Time: time.Unix(0, e.Time).UTC(), Type: e.Type, Message: cmp.Or(e.DisplayMessage, e.Message), Details: e.Details,
+				Time: time.Unix(0, e.Time).UTC(), Type: e.Type, Message: cmp.Or(e.DisplayMessage, e.Message),
+				Details: e.Details,
 			})
 		}
 		a.Tasks = append(a.Tasks, task)

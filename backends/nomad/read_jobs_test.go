@@ -20,10 +20,10 @@ import (
 	"nomadctld/backends"
 )
 
-// fakeLists is a Nomad that gives the same answers whoever asks, and refuses to list what is in some namespaces.
+// fakeLists is a Nomad with constant responses. Lists of some namespaces are forbidden.
 type fakeLists struct {
 	mu        sync.Mutex
-	answers   map[string]any // by path
+	responses map[string]any // by path
 	forbidden map[string]bool
 	requests  []string
 }
@@ -39,11 +39,11 @@ func (l *fakeLists) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "Permission denied")
 		return
 	}
-	answer, known := l.answers[r.URL.Path]
+	response, known := l.responses[r.URL.Path]
 	if !known {
-		answer = []any{}
+		response = []any{}
 	}
-	if all, ok := answer.([]map[string]any); ok {
+	if all, ok := response.([]map[string]any); ok {
 		all = slices.Clone(all)
 		if wanted := statusFilter.FindAllStringSubmatch(r.URL.Query().Get("filter"), -1); wanted != nil {
 			all = slices.DeleteFunc(all, func(a map[string]any) bool {
@@ -53,14 +53,14 @@ func (l *fakeLists) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if prefix := r.URL.Query().Get("prefix"); prefix != "" {
 			all = slices.DeleteFunc(all, func(j map[string]any) bool { return !strings.HasPrefix(j["ID"].(string), prefix) })
 		}
-		answer = all
+		response = all
 	}
-	json.NewEncoder(w).Encode(answer)
+	json.NewEncoder(w).Encode(response)
 }
 
-func newFakeLists(t *testing.T, answers map[string]any) (*fakeLists, *Client) {
+func newFakeLists(t *testing.T, responses map[string]any) (*fakeLists, *Client) {
 	t.Helper()
-	l := &fakeLists{answers: answers, forbidden: map[string]bool{}}
+	l := &fakeLists{responses: responses, forbidden: map[string]bool{}}
 	server := httptest.NewServer(l)
 	t.Cleanup(server.Close)
 	token := filepath.Join(t.TempDir(), "token")
@@ -70,8 +70,8 @@ func newFakeLists(t *testing.T, answers map[string]any) (*fakeLists, *Client) {
 	return l, open(t, Tier{URL: server.URL, TokenFile: token})
 }
 
-// recordedLost is what a real Nomad 2.0.6-dev listed after the only node of two jobs was killed: p-lost was placed on another
-// one, p-ddisc, which has a disconnect block, was not, and was stopped then.
+// recordedLost returns the lists of a real Nomad 2.0.6-dev after the only node of two jobs was killed. Nomad placed
+// p-lost on another node. It did not place p-ddisc, which has a disconnect block, and stopped it.
 func recordedLost(t *testing.T) map[string]any {
 	t.Helper()
 	text, err := os.ReadFile("testdata/lost.json")
@@ -88,13 +88,13 @@ func recordedLost(t *testing.T) map[string]any {
 func TestJobs_LostAndUnknown(t *testing.T) {
 	_, client := newFakeLists(t, recordedLost(t))
 	for _, tc := range []struct {
-		finished bool
-		want     []string // job, allocation's status, its task's as Nomad has it, and as it is
+		hidden bool
+		want   []string // job, allocation status, the task's State and TaskState
 	}{
 		{false, []string{"p-ddisc unknown running unknown", "p-lost running running running"}},
 		{true, []string{"p-ddisc unknown running unknown", "p-lost running running running", "p-lost lost running dead"}},
 	} {
-		jobs, err := client.Jobs(context.Background(), backends.Selection{IncludeHidden: tc.finished})
+		jobs, err := client.Jobs(context.Background(), backends.Selection{IncludeHidden: tc.hidden})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,12 +104,12 @@ func TestJobs_LostAndUnknown(t *testing.T) {
 				task := a.Tasks[0]
 				got = append(got, fmt.Sprint(job.ID, " ", a.Status, " ", task.State, " ", a.TaskState(task)))
 				if a.Status == "lost" && (a.Next == "" || !a.TaskFinishedAt(task).After(task.Started)) {
-					t.Errorf("the lost one ended at %v, replaced by %q", a.TaskFinishedAt(task), a.Next)
+					t.Errorf("the lost task finished at %v, replaced by %q", a.TaskFinishedAt(task), a.Next)
 				}
 			}
 		}
 		if !slices.Equal(got, tc.want) {
-			t.Errorf("with the finished ones: %t: got %q, want %q", tc.finished, got, tc.want)
+			t.Errorf("with hidden allocations %t: got %q, want %q", tc.hidden, got, tc.want)
 		}
 	}
 }
@@ -131,15 +131,17 @@ func TestUsage_OnlyOfRunningAllocations(t *testing.T) {
 			}
 		}
 	}
-	if len(l.requests) != 2 || slices.ContainsFunc(l.requests, func(path string) bool { return !strings.Contains(path, running) }) {
-		t.Errorf("asked for %q, want the statistics and checks of %s alone", l.requests, running)
+	if len(l.requests) != 2 ||
+		slices.ContainsFunc(l.requests, func(path string) bool { return !strings.Contains(path, running) }) {
+		t.Errorf("got requests %q, want the statistics and checks of %s alone", l.requests, running)
 	}
 }
 
-// jobStub is a job in a listing whose summary has drifted.
+// jobStub returns a job of a list, with a summary that has drifted.
 func jobStub(id, parent, status string, more map[string]any) map[string]any {
 	job := map[string]any{
-		"ID": id, "ParentID": parent, "Namespace": "default", "Status": status, "Type": "batch", "Datacenters": []string{"dc9"}, "JobModifyIndex": 7,
+		"ID": id, "ParentID": parent, "Namespace": "default", "Status": status, "Type": "batch",
+		"Datacenters": []string{"dc9"}, "JobModifyIndex": 7,
 		"JobSummary": map[string]any{
 			"Children": map[string]any{"Pending": -1, "Running": 4, "Dead": -3},
 			"Summary":  map[string]any{"g": map[string]any{"Queued": -2, "Running": -1, "Failed": 5}},
@@ -158,17 +160,19 @@ func TestJob_CountsChildren(t *testing.T) {
 			jobStub("p-import/dispatch-2", "p-import", "dead", nil),
 			jobStub("p-import/dispatch-3", "p-import", "dead", nil),
 			jobStub("p-import/dispatch-4", "p-import", "pending", nil),
-			jobStub("p-import/x", "", "running", nil), // another job, whose name is below
+			jobStub("p-import/x", "", "running", nil), // another job whose ID starts with the parent's
 			jobStub("p-import/x/dispatch-1", "p-import/x", "running", nil),
 		},
 		"/v1/job/p-import": map[string]any{
-			"ID": "p-import", "Name": "p-import", "Type": "batch", "Namespace": "default", "ParameterizedJob": map[string]any{"Payload": "optional"},
-			"TaskGroups": []any{map[string]any{"Name": "g", "Count": 1}},
+			"ID": "p-import", "Name": "p-import", "Type": "batch", "Namespace": "default",
+			"ParameterizedJob": map[string]any{"Payload": "optional"},
+			"TaskGroups":       []any{map[string]any{"Name": "g", "Count": 1}},
 		},
 		"/v1/job/p-import/summary":    parent["JobSummary"],
 		"/v1/job/p-import/deployment": nil,
 	})
-	got, err := client.Job(context.Background(), backends.Job{Tier: "production", Namespace: "default", ID: "p-import", Parameterized: true})
+	got, err := client.Job(context.Background(),
+		backends.Job{Tier: "production", Namespace: "default", ID: "p-import", Parameterized: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +202,8 @@ func TestJobs_IgnoresSummaryForQueued(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u := jobs[0].Unplaced; len(u) != 1 || !slices.Equal(u[0].Reasons, []string{"no nodes in datacenter dc9 are ready"}) || jobs[0].Counts.Queued != 1 {
+	if u := jobs[0].Unplaced; len(u) != 1 ||
+		!slices.Equal(u[0].Reasons, []string{"no nodes in datacenter dc9 are ready"}) || jobs[0].Counts.Queued != 1 {
 		t.Errorf("got %+v, %d queued", u, jobs[0].Counts.Queued)
 	}
 }
@@ -207,20 +212,31 @@ func TestJob_CountsAllocations(t *testing.T) {
 	a := func(group, status string) backends.Allocation {
 		return backends.Allocation{Group: group, Status: status}
 	}
-	all := []backends.Allocation{a("g", "running"), a("g", "running"), a("g", "pending"), a("g", "unknown"), a("g", "lost"), a("g", "failed"), a("other", "running")}
+	all := []backends.Allocation{
+		a("g", "running"), a("g", "running"), a("g", "pending"), a("g", "unknown"),
+		a("g", "lost"), a("g", "failed"), a("other", "running"),
+	}
 	drifted := backends.Counts{Queued: -1, Starting: 9, Running: -3, Failed: 0, Complete: 7, Lost: 3, Unknown: 2}
-	got := mergeCounts(drifted, "g", all, []backends.Unplaced{{Group: "g", Allocations: 3}, {Group: "other", Allocations: 1}})
-	if want := (backends.Counts{Queued: 3, Starting: 1, Running: 2, Failed: 1, Complete: 7, Lost: 3, Unknown: 1}); got != want {
+	got := mergeCounts(drifted, "g", all,
+		[]backends.Unplaced{{Group: "g", Allocations: 3}, {Group: "other", Allocations: 1}})
+	if want := (backends.Counts{
+		Queued: 3, Starting: 1, Running: 2, Failed: 1, Complete: 7, Lost: 3,
+		Unknown: 1,
+	}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
-// A token may list the jobs of a namespace and not read them: Nomad leaves their allocations out of a listing of all namespaces,
-// without a word.
+// TestJobs_NamespaceThatCannotBeRead has a token that may list the jobs of a namespace but not read them. Nomad then
+// silently omits their allocations from a list of all namespaces.
 func TestJobs_NamespaceThatCannotBeRead(t *testing.T) {
 	l, client := newFakeLists(t, map[string]any{
 		"/v1/jobs": []map[string]any{
-			jobStub("p-a", "", "running", map[string]any{"Namespace": "secret", "JobSummary": map[string]any{"Summary": map[string]any{"g": map[string]any{"Running": 1}}}}),
+			jobStub("p-a", "", "running",
+				map[string]any{
+					"Namespace":  "secret",
+					"JobSummary": map[string]any{"Summary": map[string]any{"g": map[string]any{"Running": 1}}},
+				}),
 			jobStub("p-b", "", "running", nil),
 			jobStub("p-c", "", "dead", map[string]any{"Namespace": "idle"}),
 		},
@@ -229,12 +245,13 @@ func TestJobs_NamespaceThatCannotBeRead(t *testing.T) {
 	l.forbidden = map[string]bool{"secret": true, "idle": true}
 	jobs, err := client.Jobs(context.Background(), backends.Selection{})
 	var namespace *backends.NamespaceError
-	if len(jobs) != 3 || !errors.As(err, &namespace) || namespace.Namespace != "secret" || !errors.Is(err, backends.ErrForbidden) || strings.Contains(err.Error(), "\n") {
+	if len(jobs) != 3 || !errors.As(err, &namespace) || namespace.Namespace != "secret" ||
+		!errors.Is(err, backends.ErrForbidden) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %d jobs and %v, want all 3 and that secret cannot be read", len(jobs), err)
 	}
 	l.forbidden = map[string]bool{}
 	if jobs, err := client.Jobs(context.Background(), backends.Selection{}); len(jobs) != 3 || err != nil {
-		t.Errorf("with a token that may: got %d jobs, %v", len(jobs), err)
+		t.Errorf("with permission: got %d jobs, %v", len(jobs), err)
 	}
 }
 
@@ -244,7 +261,10 @@ func TestSchedules_NamespaceThatCannotBeRead(t *testing.T) {
 		"/v1/acl/token/self": map[string]any{},
 	})
 	l.forbidden = map[string]bool{"secret": true}
-	jobs := []backends.Job{{Namespace: "secret", ID: "p-a", Parameterized: true}, {Namespace: "default", ID: "p-b", Parameterized: true}}
+	jobs := []backends.Job{
+		{Namespace: "secret", ID: "p-a", Parameterized: true},
+		{Namespace: "default", ID: "p-b", Parameterized: true},
+	}
 	got, err := client.Schedules(context.Background(), jobs)
 	var namespace *backends.NamespaceError
 	if len(got) != 2 || got[1].Payload != "required" || !errors.As(err, &namespace) || namespace.Namespace != "secret" {

@@ -9,13 +9,15 @@ import (
 )
 
 const (
-	perPage         = 2000 // objects; keeps single answers of a big cluster to a few megabytes
+	perPage         = 2000 // objects; limits a response of a big cluster to a few megabytes
 	maxReadAttempts = 3
-	retryBackoff    = 100 * time.Millisecond // before the second attempt; twice that before the third
+	retryBackoff    = 100 * time.Millisecond // before the second attempt, doubled for the next
 )
 
-// readPages returns all pages of a listing, each read up to attempts times. right is the capability that it needs.
-func readPages[T any](ctx context.Context, c *Client, namespace, filter, right string, fetch func(*api.QueryOptions) ([]T, *api.QueryMeta, error)) ([]T, error) {
+// readPages returns all pages of a list and retries transient errors. capability is the one that the read needs.
+func readPages[T any](
+	ctx context.Context, c *Client, namespace, filter, capability string, fetch fetchFunc[[]T],
+) ([]T, error) {
 	q, err := c.query(ctx, namespace)
 	if err != nil {
 		return nil, err
@@ -26,7 +28,7 @@ func readPages[T any](ctx context.Context, c *Client, namespace, filter, right s
 		page, meta, err := retryRead(ctx, func() ([]T, *api.QueryMeta, error) { return fetch(q) }, isTransient)
 		switch {
 		case isForbidden(err):
-			return nil, c.forbiddenError(ctx, namespace, right, err)
+			return nil, c.forbiddenError(ctx, namespace, capability, err)
 		case err != nil:
 			return nil, explain(err)
 		}
@@ -38,12 +40,14 @@ func readPages[T any](ctx context.Context, c *Client, namespace, filter, right s
 	}
 }
 
-// retryRead repeats a read that failed with an error that may pass. The pauses are random, so that many gateways do not
-// come back in step.
-func retryRead[T any](ctx context.Context, read func() (T, *api.QueryMeta, error), mayPass func(error) bool) (T, *api.QueryMeta, error) {
+// retryRead retries a read up to maxReadAttempts times while shouldRetry returns true for its error. The pauses are
+// random, so that many gateways do not retry in step.
+func retryRead[T any](
+	ctx context.Context, read func() (T, *api.QueryMeta, error), shouldRetry func(error) bool,
+) (T, *api.QueryMeta, error) {
 	for attempt := 1; ; attempt++ {
 		value, meta, err := read()
-		if err == nil || attempt == maxReadAttempts || !mayPass(err) {
+		if err == nil || attempt == maxReadAttempts || !shouldRetry(err) {
 			return value, meta, err
 		}
 		pause := retryBackoff << (attempt - 1)

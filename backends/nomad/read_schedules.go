@@ -7,7 +7,7 @@ import (
 	"slices"
 	"sync"
 	"time"
-	_ "time/tzdata" // job files name time zones that the gateway's machine may not know
+	_ "time/tzdata" // jobs may use time zones that the gateway's machine does not have
 
 	"github.com/hashicorp/nomad/api"
 	"golang.org/x/sync/errgroup"
@@ -15,7 +15,7 @@ import (
 	"nomadctld/backends"
 )
 
-// maxDefinitionReads is how many job definitions are read at a time; the listing does not hold schedules.
+// maxDefinitionReads limits concurrent reads of job definitions. Lists do not contain schedules.
 const maxDefinitionReads = 16
 
 // Schedules reads the definition of each periodic or parameterized job.
@@ -24,7 +24,7 @@ func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends
 	defer cancel()
 	schedules := make([]backends.Schedule, len(jobs))
 	var mu sync.Mutex
-	refused := map[string]error{} // by namespace
+	forbidden := map[string]error{} // by namespace
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxDefinitionReads)
 	for i, job := range jobs {
@@ -35,13 +35,13 @@ func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends
 			return backends.Protect(func() error {
 				definition, err := c.definition(ctx, job)
 				if errors.Is(err, backends.ErrNotFound) {
-					return nil // purged since it was listed; the others are not
+					return nil // purged since it was listed
 				}
 				if errors.Is(err, backends.ErrForbidden) {
 					mu.Lock()
 					defer mu.Unlock()
-					refused[job.Namespace] = err
-					return nil // of another namespace it may be read
+					forbidden[job.Namespace] = err
+					return nil // other namespaces may be readable
 				}
 				if err != nil {
 					return err
@@ -52,14 +52,14 @@ func (c *Client) Schedules(ctx context.Context, jobs []backends.Job) ([]backends
 		})
 	}
 	err := g.Wait()
-	for _, namespace := range slices.Sorted(maps.Keys(refused)) {
-		err = errors.Join(err, &backends.NamespaceError{Namespace: namespace, Err: refused[namespace]})
+	for _, namespace := range slices.Sorted(maps.Keys(forbidden)) {
+		err = errors.Join(err, &backends.NamespaceError{Namespace: namespace, Err: forbidden[namespace]})
 	}
 	return schedules, err
 }
 
-// scheduleOf returns when the job launches next, as Nomad itself works it out: in the job's own time zone, by the
-// earliest of its expressions.
+// scheduleOf returns the job's schedule. It computes the next run as Nomad does: the earliest of all cron
+// expressions, in the job's time zone.
 func scheduleOf(job *api.Job) backends.Schedule {
 	var s backends.Schedule
 	if p := job.ParameterizedJob; p != nil && !job.Dispatched {

@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	maxNodeRequests    = 24 // requests to a cluster for one command; the rest of maxConns is for others
-	maxRequestsPerNode = 4  // of these, so that a node that does not answer cannot hold them all
+	maxNodeRequests    = 24 // concurrent requests of one command to a cluster; below maxConns
+	maxRequestsPerNode = 4  // to one node, so that a node that does not respond cannot use all
 )
 
-// Usage asks for the statistics of each running allocation.
+// Usage reads the statistics of each running allocation.
 func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) map[string]backends.Usage {
 	usage := map[string]backends.Usage{}
 	var mu sync.Mutex
@@ -35,9 +35,13 @@ func (c *Client) Usage(ctx context.Context, allocations []backends.Allocation) m
 	return usage
 }
 
-// queryNodes calls ask for each running allocation. Nomad passes such questions on to the allocation's node: some nodes
-// are asked at the same time, each a few questions, and one that cannot be asked is left alone after that.
-func (c *Client) queryNodes(ctx context.Context, allocations []backends.Allocation, ask func(backends.Allocation, *api.QueryOptions) error) {
+// queryNodes calls request for each running allocation. Nomad forwards such requests to the allocation's node.
+// queryNodes queries several nodes concurrently, with a few requests for each, and stops querying a node that does
+// not respond.
+func (c *Client) queryNodes(
+	ctx context.Context, allocations []backends.Allocation,
+	request func(backends.Allocation, *api.QueryOptions) error,
+) {
 	shared, err := c.query(ctx, "")
 	if err != nil {
 		return
@@ -49,48 +53,48 @@ func (c *Client) queryNodes(ctx context.Context, allocations []backends.Allocati
 		}
 	}
 	var wg sync.WaitGroup
-	places := make(chan struct{}, maxNodeRequests)
-	for _, asked := range byNode {
-		queue := make(chan backends.Allocation, len(asked))
-		for _, a := range asked {
+	slots := make(chan struct{}, maxNodeRequests)
+	for _, onNode := range byNode {
+		queue := make(chan backends.Allocation, len(onNode))
+		for _, a := range onNode {
 			queue <- a
 		}
 		close(queue)
-		ctx, giveUp := context.WithCancel(ctx)
+		ctx, cancelNode := context.WithCancel(ctx)
 		var workers sync.WaitGroup
-		for range min(maxRequestsPerNode, len(asked)) {
+		for range min(maxRequestsPerNode, len(onNode)) {
 			workers.Go(func() {
 				for a := range queue {
 					select {
-					case places <- struct{}{}:
+					case slots <- struct{}{}:
 					case <-ctx.Done():
 						return
 					}
 					_, _, err := retryRead(ctx, func() (any, *api.QueryMeta, error) {
 						q := *shared
 						q.Namespace = a.Namespace
-						return nil, nil, backends.Protect(func() error { return ask(a, q.WithContext(ctx)) })
+						return nil, nil, backends.Protect(func() error { return request(a, q.WithContext(ctx)) })
 					}, isRateLimited)
-					<-places
+					<-slots
 					if err != nil && !hasResponse(err) {
-						giveUp()
+						cancelNode()
 						return
 					}
 				}
 			})
 		}
-		wg.Go(func() { workers.Wait(); giveUp() })
+		wg.Go(func() { workers.Wait(); cancelNode() })
 	}
 	wg.Wait()
 }
 
-// noPathToNode is in Nomad's answer when its servers have no connection to the node.
+// noPathToNode is part of Nomad's response if its servers have no connection to the node.
 const noPathToNode = "No path to node"
 
-// hasResponse reports whether an error is about one allocation only: Nomad, or the node, has answered.
+// hasResponse reports whether an error is a response of Nomad or of the node, so that it concerns one allocation only.
 func hasResponse(err error) bool {
-	var answer api.UnexpectedResponseError
-	return errors.As(err, &answer) && answer.HasStatusCode() && !strings.Contains(answer.Body(), noPathToNode)
+	var response api.UnexpectedResponseError
+	return errors.As(err, &response) && response.HasStatusCode() && !strings.Contains(response.Body(), noPathToNode)
 }
 
 // tasksUsage returns the usage of the allocation's running tasks, by exec ID.
@@ -104,7 +108,7 @@ func tasksUsage(a backends.Allocation, stats *api.AllocResourceUsage) map[string
 	return usage
 }
 
-// usageOf leaves out the figures that the task's driver does not measure: Nomad sends them as 0.
+// usageOf omits values that the task's driver does not measure. Nomad returns them as 0.
 func usageOf(r *api.ResourceUsage) backends.Usage {
 	var u backends.Usage
 	if r == nil {

@@ -14,7 +14,7 @@ import (
 	"nomadctld/backends"
 )
 
-// Versions reads them with the differences that Nomad itself finds.
+// Versions reads the versions with Nomad's own diffs.
 func (c *Client) Versions(ctx context.Context, job backends.Job) ([]backends.Version, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
@@ -22,26 +22,28 @@ func (c *Client) Versions(ctx context.Context, job backends.Job) ([]backends.Ver
 		Versions []json.RawMessage
 		Diffs    []*api.JobDiff
 	}
-	answer, err := readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (f found, meta *api.QueryMeta, err error) {
-		meta, err = c.api.Raw().Query(jobPath(job, "/versions?diffs=true"), &f, q)
-		return f, meta, err
-	})
+	response, err := readObject(ctx, c, job.Namespace, capReadJob,
+		func(q *api.QueryOptions) (f found, meta *api.QueryMeta, err error) {
+			meta, err = c.api.Raw().Query(jobPath(job, "/versions?diffs=true"), &f, q)
+			return f, meta, err
+		})
 	if err != nil {
 		return nil, err
 	}
-	versions := make([]backends.Version, len(answer.Versions))
-	for i, definition := range answer.Versions {
+	versions := make([]backends.Version, len(response.Versions))
+	for i, definition := range response.Versions {
 		if versions[i], err = parseVersion(definition); err != nil {
-			return nil, fmt.Errorf("a version of %s: %w", job.ID, err)
+			return nil, fmt.Errorf("version of %s: %w", job.ID, err)
 		}
-		if i < len(answer.Diffs) && answer.Diffs[i] != nil { // there is one less of them
-			versions[i].Changes = changesOf(answer.Diffs[i])
+		if i < len(response.Diffs) && response.Diffs[i] != nil { // the oldest version has none
+			versions[i].Changes = changesOf(response.Diffs[i])
 		}
 	}
 	slices.SortFunc(versions, func(a, b backends.Version) int { return cmp.Compare(b.Number, a.Number) })
 	return versions, nil
 }
 
+// parseVersion converts one version of a job.
 func parseVersion(definition json.RawMessage) (backends.Version, error) {
 	var v struct {
 		Version     uint64
@@ -68,9 +70,9 @@ func parseVersion(definition json.RawMessage) (backends.Version, error) {
 	return one, nil
 }
 
-// changesOf lists the fields that differ, by path.
+// changesOf returns the changed fields, sorted by path.
 func changesOf(d *api.JobDiff) []backends.Change {
-	all := []backends.Change{} // nil is for a version that is compared with none
+	all := []backends.Change{} // not nil: nil means that there is no version to compare with
 	all = appendFields(all, "", d.Fields)
 	all = appendObjects(all, "", d.Objects)
 	for _, g := range d.TaskGroups {
@@ -88,6 +90,7 @@ func changesOf(d *api.JobDiff) []backends.Change {
 	return all
 }
 
+// appendFields appends the changed fields of an object, except those that Nomad sets itself.
 func appendFields(all []backends.Change, path string, fields []*api.FieldDiff) []backends.Change {
 	for _, f := range fields {
 		if f.Type == "None" || f.Old == f.New || path == "" && f.Name != "Stop" && backends.SetByNomad[f.Name] {
@@ -98,6 +101,7 @@ func appendFields(all []backends.Change, path string, fields []*api.FieldDiff) [
 	return all
 }
 
+// appendObjects appends the changed fields of nested objects.
 func appendObjects(all []backends.Change, path string, objects []*api.ObjectDiff) []backends.Change {
 	for _, o := range objects {
 		if path == "" && backends.SetByNomad[o.Name] {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// readToken returns the token in the file, without the white space around it. The error does not name the file:
-// it is shown to users.
+// readToken returns the token in the file, without surrounding white space. Its error does not contain the file's name,
+// because users see it.
 func readToken(file string) (string, error) {
 	if file == "" {
 		return "", nil

@@ -8,28 +8,28 @@ import (
 	"sync/atomic"
 )
 
-// websocketConn is the connection below a websocket. The library waits in its reads and writes whatever becomes of a context:
-// cutting the link is what ends them.
+// websocketConn is the connection below a websocket. The library's reads and writes ignore contexts, so closing the
+// connection is the only way to interrupt them.
 type websocketConn struct {
 	tls *tls.Config // nil: none
 
 	mu     sync.Mutex
-	conn   net.Conn
-	closed bool
+	conn   net.Conn // guarded by mu
+	closed bool     // guarded by mu
 }
 
-// dial is for the library, which calls it once.
-func (l *websocketConn) dial(ctx context.Context, network, address string) (net.Conn, error) {
+// dial is the library's DialContext. The library calls it once.
+func (c *websocketConn) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := newDialer().DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	if !l.setConn(conn) {
+	if !c.setConn(conn) {
 		conn.Close()
 		return nil, net.ErrClosed
 	}
-	if l.tls != nil {
-		secure := tls.Client(conn, l.tls)
+	if c.tls != nil {
+		secure := tls.Client(conn, c.tls)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			conn.Close()
 			return nil, err
@@ -39,26 +39,27 @@ func (l *websocketConn) dial(ctx context.Context, network, address string) (net.
 	return &heartbeatConn{Conn: conn}, nil
 }
 
-func (l *websocketConn) setConn(conn net.Conn) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.conn = conn
-	return !l.closed
+// setConn stores the connection. It returns false if close has been called.
+func (c *websocketConn) setConn(conn net.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = conn
+	return !c.closed
 }
 
-// close cuts the connection, and any that would still be made.
-func (l *websocketConn) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closed = true
-	if l.conn != nil {
-		l.conn.Close()
+// close closes the connection. If it is being made, dial fails.
+func (c *websocketConn) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.conn != nil {
+		c.conn.Close()
 	}
 }
 
-// heartbeatConn lets the library's heartbeats pass only while it waits for something to read: that is what they are for.
-// One that comes after Nomad has closed the connection makes the kernel over there throw away what we have not read, and
-// that is the end of the output when its reader is slow.
+// heartbeatConn drops the library's heartbeats unless it is waiting in Read, where they keep the connection alive. If a
+// heartbeat reached Nomad after it has closed the connection, its kernel would reset the connection, and output that a
+// slow reader has not read yet would be lost.
 type heartbeatConn struct {
 	net.Conn
 	reading atomic.Bool
@@ -77,7 +78,8 @@ func (c *heartbeatConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// isHeartbeat knows the frame by its length: no other message is a final text frame of three bytes, `{}` and a newline.
+// isHeartbeat reports whether frame is a heartbeat: a final text frame of three bytes, `{}` and a newline. The
+// content is masked, but no other message has this length.
 func isHeartbeat(frame []byte) bool {
 	return len(frame) == 2+4+3 && frame[0] == 0x81 && frame[1] == 0x80|3
 }

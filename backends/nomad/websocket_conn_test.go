@@ -12,7 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// The heartbeat is told from other messages as the websocket library writes it.
+// TestHeartbeatConn write messages with the real websocket library, because heartbeats are detected by their length.
 func TestHeartbeatConn(t *testing.T) {
 	t.Parallel()
 	messages := make(chan string, 10)
@@ -32,36 +32,36 @@ func TestHeartbeatConn(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	l := &websocketConn{}
-	defer l.close()
-	var wire *heartbeatConn
+	wsConn := &websocketConn{}
+	defer wsConn.close()
+	var filtered *heartbeatConn
 	dialer := websocket.Dialer{NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := l.dial(ctx, network, address)
-		wire, _ = conn.(*heartbeatConn)
+		conn, err := wsConn.dial(ctx, network, address)
+		filtered, _ = conn.(*heartbeatConn)
 		return conn, err
 	}}
 	conn, _, err := dialer.Dial("ws"+strings.TrimPrefix(server.URL, "http"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	writes := func(message any) {
+	write := func(message any) {
 		t.Helper()
 		if err := conn.WriteJSON(message); err != nil {
 			t.Fatal(err)
 		}
 	}
-	writes(struct{}{})
-	writes("x")
+	write(struct{}{})
+	write("x")
 	if got := <-messages; got != `"x"` {
-		t.Errorf("with nobody reading, %s went out", got)
+		t.Errorf("without a pending read, %s was sent", got)
 	}
 	go conn.ReadMessage()
-	for deadline := time.Now().Add(10 * time.Second); !wire.reading.Load(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); !filtered.reading.Load(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("nobody reads")
+			t.Fatal("no read is pending")
 		}
 	}
-	writes(struct{}{})
+	write(struct{}{})
 	if got := <-messages; got != "{}" {
 		t.Errorf("got %s, want the heartbeat", got)
 	}

@@ -16,39 +16,41 @@ import (
 	"nomadctld/backends"
 )
 
-// writeRequest is a change that Nomad is asked for.
+// writeRequest is a request that changes a job or allocation.
 type writeRequest struct {
-	job        backends.Job // what it is about; of an allocation's, what is known of it
-	capability string       // the capability that it needs
+	job        backends.Job // the job, or a part of it if an allocation is changed
+	capability string       // that the token needs
 	method     string       // PUT if empty
 	path       string
 	body       any
 	response   any
 
-	// onNode orders are carried out before they are answered, which may take as long as a task may take to end.
+	// onNode marks a request that a node handles. It responds when the change is complete, which may take as long as
+	// a task needs to stop.
 	onNode bool
 
-	// verify finds out whether an order was taken whose answer was lost. It returns *ChangedError when the job is neither
-	// what it was nor what was ordered. nil: nobody can find out.
+	// verify finds out whether a request whose response was lost has been applied. It returns a *ChangedError if the
+	// job is neither unchanged nor in the requested state. nil: it is impossible to find out.
 	verify func(context.Context) (bool, error)
 
-	// beforeRetry is asked before an order that was not taken is sent once more; its error ends it. nil: nothing to ask.
+	// beforeRetry is called before a request that was not applied is sent again. If it fails, write returns its error.
+	// May be nil.
 	beforeRetry func(context.Context) error
 
-	// idempotencyToken makes Nomad recognize an order that it has taken already.
+	// idempotencyToken lets Nomad detect a request that it has already applied.
 	idempotencyToken string
 
-	retryTimeout time.Duration // instead of limits.notApplied and limits.lostResponse
+	retryTimeout time.Duration // instead of writeTimeouts.notApplied and lostResponse
 }
 
-// writeTimeouts are how long orders are tried.
+// writeTimeouts limit the retries of writes.
 type writeTimeouts struct {
-	notApplied   time.Duration // those that Nomad has not taken, because it had no leader or could not be reached
-	lostResponse time.Duration // those whose answer was lost
-	register     time.Duration // both, of Register: a job that is down waits for it
-	response     time.Duration // for each answer
-	nodeResponse time.Duration // for each answer of a node
-	maxPause     time.Duration // the most between two attempts
+	notApplied   time.Duration // while Nomad does not apply a request, because it has no leader or cannot be reached
+	lostResponse time.Duration // after a lost response
+	register     time.Duration // both, for Register: the job may be down until it succeeds
+	response     time.Duration // for each response
+	nodeResponse time.Duration // for each response of a node
+	maxPause     time.Duration // between two attempts
 }
 
 var defaultWriteTimeouts = writeTimeouts{
@@ -56,37 +58,44 @@ var defaultWriteTimeouts = writeTimeouts{
 	response: 15 * time.Second, nodeResponse: 2 * time.Minute, maxPause: 2 * time.Second,
 }
 
-// write returns nil when Nomad has taken the order; w.answer is filled unless the answer was lost and w.look has found
-// out. Every other way out is one of the errors that backends.ClusterWriter names, or says that nothing was done.
+// write sends a request until its outcome is known. It returns nil if Nomad has applied it. w.response is set then,
+// unless the response was lost and w.verify has found out. Other results are the errors of backends.ClusterWriter, the
+// cause of ctx, or an error whose text ends with "nothing was done".
+//
+// Each attempt has one of four outcomes. A request that was certainly not applied is sent again for a while. A
+// request that was rejected fails. After a lost response the outcome is unknown: w.verify then reads the job, and
+// write sends the request again only if it was not applied. Without w.verify, only a request with an idempotency
+// token may be sent again. Once a response has been lost, a later rejection does not prove that the first attempt was
+// not applied.
 func (c *Client) write(ctx context.Context, w writeRequest) error {
 	token, err := readToken(c.tier.TokenFile)
 	if err != nil {
 		return err
 	}
-	begin := time.Now()
-	untakenLimit, limit := c.timeouts.notApplied, c.timeouts.lostResponse
+	start := time.Now()
+	notAppliedTimeout, lostTimeout := c.timeouts.notApplied, c.timeouts.lostResponse
 	if w.retryTimeout > 0 {
-		untakenLimit, limit = w.retryTimeout, w.retryTimeout
+		notAppliedTimeout, lostTimeout = w.retryTimeout, w.retryTimeout
 	}
-	var lost error // of the first answer that was
-	var since time.Time
+	var lost error // the error of the first lost response
+	var lostAt time.Time
 	for attempt := 0; ; attempt++ {
-		became, err := c.send(ctx, w, token)
-		switch became {
+		outcome, err := c.send(ctx, w, token)
+		switch outcome {
 		case applied:
 			return nil
 		case outcomeUnknown:
 			if lost == nil {
-				lost, since = err, time.Now()
+				lost, lostAt = err, time.Now()
 			}
 		}
 		switch {
 		case lost == nil && ctx.Err() != nil:
 			return context.Cause(ctx)
-		case lost == nil && became == rejected:
+		case lost == nil && outcome == rejected:
 			return c.explainRejection(ctx, w, err)
-		case lost == nil: // not taken
-			if time.Since(begin) > untakenLimit || !c.pause(ctx, attempt) {
+		case lost == nil: // not applied
+			if time.Since(start) > notAppliedTimeout || !c.pause(ctx, attempt) {
 				return fmt.Errorf("%w; nothing was done", explain(err))
 			}
 			if w.beforeRetry != nil {
@@ -98,37 +107,38 @@ func (c *Client) write(ctx context.Context, w writeRequest) error {
 		case ctx.Err() != nil, w.verify == nil && w.idempotencyToken == "":
 			return outcomeUnknownError(lost, c.responseTimeout(w))
 		case w.verify != nil:
-			found, cannot := c.verifyOutcome(ctx, w, since.Add(limit), lost)
-			if found || cannot != nil {
-				return cannot
+			wasApplied, err2 := c.verifyOutcome(ctx, w, lostAt.Add(lostTimeout), lost)
+			if wasApplied || err2 != nil {
+				return err2
 			}
-			if became == rejected {
+			if outcome == rejected {
 				return c.explainRejection(ctx, w, err)
 			}
-		case became == rejected: // to the second time; what came of the first it does not say
-			return fmt.Errorf("%w; then: %w", outcomeUnknownError(lost, c.responseTimeout(w)), c.explainRejection(ctx, w, err))
+		case outcome == rejected: // this attempt; the outcome of the first is still unknown
+			return fmt.Errorf("%w; retry failed: %w",
+				outcomeUnknownError(lost, c.responseTimeout(w)), c.explainRejection(ctx, w, err))
 		}
-		if time.Since(since) > limit || !c.pause(ctx, attempt) {
-			return outcomeUnknownError(lost, c.responseTimeout(w)) // what was not taken until now may still be on its way
+		if time.Since(lostAt) > lostTimeout || !c.pause(ctx, attempt) {
+			return outcomeUnknownError(lost, c.responseTimeout(w)) // Nomad may still apply an earlier attempt
 		}
 	}
 }
 
-// verifyOutcome asks until it is known whether the order was taken, or the time is over.
-func (c *Client) verifyOutcome(ctx context.Context, w writeRequest, until time.Time, lost error) (bool, error) {
+// verifyOutcome calls w.verify until it knows whether the request was applied, or until the deadline.
+func (c *Client) verifyOutcome(ctx context.Context, w writeRequest, deadline time.Time, lost error) (bool, error) {
 	for attempt := 0; ; attempt++ {
-		found, err := w.verify(ctx)
+		wasApplied, err := w.verify(ctx)
 		var changed *backends.ChangedError
 		switch {
 		case err == nil, errors.Is(err, backends.ErrNotFound), errors.As(err, &changed):
-			return found, err
-		case errors.Is(err, backends.ErrForbidden), time.Now().After(until), !c.pause(ctx, attempt):
+			return wasApplied, err
+		case errors.Is(err, backends.ErrForbidden), time.Now().After(deadline), !c.pause(ctx, attempt):
 			return false, outcomeUnknownError(lost, c.responseTimeout(w))
 		}
 	}
 }
 
-// pause pauses before the next attempt. The pauses are random, as those of retry are.
+// pause waits before the next attempt, for a random time like retryRead. It returns false if ctx ends.
 func (c *Client) pause(ctx context.Context, attempt int) bool {
 	pause := min(retryBackoff<<min(attempt, 10), c.timeouts.maxPause)
 	select {
@@ -139,6 +149,7 @@ func (c *Client) pause(ctx context.Context, attempt int) bool {
 	}
 }
 
+// responseTimeout returns the timeout of one attempt.
 func (c *Client) responseTimeout(w writeRequest) time.Duration {
 	if w.onNode {
 		return c.timeouts.nodeResponse
@@ -146,20 +157,20 @@ func (c *Client) responseTimeout(w writeRequest) time.Duration {
 	return c.timeouts.response
 }
 
-// lateResponseGrace is how long the answer to an order that is on its way is waited for after the end of ctx.
+// lateResponseGrace is how long send waits for the response to a pending request after ctx has ended.
 const lateResponseGrace = 5 * time.Second
 
-// send asks once. When ctx ends an order that has not been sent is not sent any more; of another one it is better to know
-// what becomes of it.
+// send makes one attempt. If ctx ends before the request is sent, send cancels it. If ctx ends later, send waits a
+// little for the response, so that the outcome is known.
 func (c *Client) send(ctx context.Context, w writeRequest, token string) (writeOutcome, error) {
 	if ctx.Err() != nil {
 		return notApplied, context.Cause(ctx)
 	}
 	var sent atomic.Bool
-	left := ctx
+	callerCtx := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.responseTimeout(w))
 	defer cancel()
-	defer context.AfterFunc(left, func() {
+	defer context.AfterFunc(callerCtx, func() {
 		if sent.Load() {
 			select {
 			case <-time.After(lateResponseGrace):
@@ -168,25 +179,31 @@ func (c *Client) send(ctx context.Context, w writeRequest, token string) (writeO
 		}
 		cancel()
 	})()
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
-	options := (&api.WriteOptions{Namespace: w.job.Namespace, AuthToken: token, IdempotencyToken: w.idempotencyToken}).WithContext(ctx)
-	way := c.writes.Raw()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
+	})
+	options := (&api.WriteOptions{
+		Namespace: w.job.Namespace, AuthToken: token, IdempotencyToken: w.idempotencyToken,
+	}).WithContext(ctx)
+	client := c.writes.Raw()
 	if w.onNode {
-		way = c.nodeWrites.Raw()
+		client = c.nodeWrites.Raw()
 	}
 	var err error
 	if w.method == http.MethodDelete {
-		_, err = way.Delete(w.path, w.response, options)
+		_, err = client.Delete(w.path, w.response, options)
 	} else {
-		_, err = way.Write(w.path, w.body, w.response, options)
+		_, err = client.Write(w.path, w.body, w.response, options)
 	}
 	return outcomeOf(err, sent.Load()), err
 }
 
-// jobPath is the path of something about a job. The ID is one part of it whatever it holds.
-func jobPath(job backends.Job, what string) string { return "/v1/job/" + url.PathEscape(job.ID) + what }
+// jobPath returns an API path about a job. The ID is escaped, because it may contain slashes.
+func jobPath(job backends.Job, suffix string) string {
+	return "/v1/job/" + url.PathEscape(job.ID) + suffix
+}
 
-// allocationPath is the path of something about an allocation below a prefix.
-func allocationPath(prefix string, a backends.Allocation, what string) string {
-	return prefix + url.PathEscape(a.ID) + what
+// allocationPath returns an API path about an allocation.
+func allocationPath(prefix string, a backends.Allocation, suffix string) string {
+	return prefix + url.PathEscape(a.ID) + suffix
 }

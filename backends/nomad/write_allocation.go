@@ -12,50 +12,52 @@ import (
 
 const (
 	serverAllocPath = "/v1/allocation/"
-	clientAllocPath = "/v1/client/allocation/" // passed on by the servers
+	clientAllocPath = "/v1/client/allocation/" // forwarded to the node
 )
 
-// jobOfAllocation is the job of an allocation, as far as an order needs it.
+// jobOfAllocation returns the job of an allocation, with the fields that a write needs.
 func jobOfAllocation(a backends.Allocation) backends.Job {
 	return backends.Job{Tier: a.Tier, Namespace: a.Namespace, ID: a.JobID, Root: a.Root}
 }
 
-// StopAllocation is not tried again when its answer was lost: it would stop another allocation's successor for nothing.
+// StopAllocation is not retried after a lost response: it might stop the allocation's replacement as well.
 func (c *Client) StopAllocation(ctx context.Context, a backends.Allocation) (backends.WriteResult, error) {
-	var answer api.AllocStopResponse
+	var response api.AllocStopResponse
 	path := allocationPath(serverAllocPath, a, "/stop")
-	if a.JobType == "batch" { // else it would count as one that has done its work
+	if a.JobType == "batch" { // otherwise Nomad would not replace it
 		path += "?reschedule=true"
 	}
-	err := c.write(ctx, writeRequest{job: jobOfAllocation(a), capability: capAllocLifecycle, path: path, response: &answer})
+	err := c.write(ctx, writeRequest{
+		job: jobOfAllocation(a), capability: capAllocLifecycle, path: path, response: &response,
+	})
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	return backends.WriteResult{EvaluationID: answer.EvalID}, nil
+	return backends.WriteResult{EvaluationID: response.EvalID}, nil
 }
 
-// RestartTask returns when the task has ended; it begins again after that.
+// RestartTask returns when the task has stopped, before it starts again.
 func (c *Client) RestartTask(ctx context.Context, a backends.Allocation, task string) error {
 	return c.write(ctx, writeRequest{
-		job: jobOfAllocation(a), capability: capAllocLifecycle, path: allocationPath(clientAllocPath, a, "/restart"), onNode: true,
-		body: &api.AllocationRestartRequest{TaskName: task},
+		job: jobOfAllocation(a), capability: capAllocLifecycle, path: allocationPath(clientAllocPath, a, "/restart"),
+		onNode: true, body: &api.AllocationRestartRequest{TaskName: task},
 	})
 }
 
-// knownSignals are those that Nomad's drivers know. Some of them send SIGINT for any other, without a word.
+// knownSignals are the signals that Nomad's drivers support. For other names, some drivers silently send SIGINT.
 var knownSignals = []string{
-	"SIGABRT", "SIGALRM", "SIGBUS", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL", "SIGPIPE", "SIGPROF",
-	"SIGQUIT", "SIGSEGV", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2", "SIGWINCH",
-	"SIGXCPU", "SIGXFSZ",
+	"SIGABRT", "SIGALRM", "SIGBUS", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT", "SIGKILL",
+	"SIGPIPE", "SIGPROF", "SIGQUIT", "SIGSEGV", "SIGSTOP", "SIGSYS", "SIGTERM", "SIGTRAP", "SIGTSTP", "SIGTTIN",
+	"SIGTTOU", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGXCPU", "SIGXFSZ",
 }
 
-// SignalTask asks the task's driver.
+// SignalTask sends the signal through the task's driver.
 func (c *Client) SignalTask(ctx context.Context, a backends.Allocation, task, signal string) error {
 	if !slices.Contains(knownSignals, signal) {
-		return fmt.Errorf("%q is no signal that Nomad knows; nothing was done", signal)
+		return fmt.Errorf("Nomad does not support the signal %q; nothing was done", signal)
 	}
 	return c.write(ctx, writeRequest{
-		job: jobOfAllocation(a), capability: capAllocLifecycle, path: allocationPath(clientAllocPath, a, "/signal"), onNode: true,
-		body: &api.AllocSignalRequest{Task: task, Signal: signal},
+		job: jobOfAllocation(a), capability: capAllocLifecycle, path: allocationPath(clientAllocPath, a, "/signal"),
+		onNode: true, body: &api.AllocSignalRequest{Task: task, Signal: signal},
 	})
 }

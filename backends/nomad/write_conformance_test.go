@@ -31,7 +31,7 @@ func TestClusterWriterConformance(t *testing.T) {
 	}
 }
 
-// TestNodeAddress_MissingPolicy where the address of a node is looked up.
+// TestNodeAddress_MissingPolicy reads a node with a token without the rule for nodes.
 func TestNodeAddress_MissingPolicy(t *testing.T) {
 	t.Parallel()
 	for _, cluster := range nomadtest.Clusters(t) {
@@ -44,10 +44,10 @@ func TestNodeAddress_MissingPolicy(t *testing.T) {
 			}
 			i := slices.IndexFunc(jobs, func(j backends.Job) bool { return len(j.Allocations) > 0 })
 			if i < 0 {
-				t.Fatal("no allocation")
+				t.Fatal("no job has an allocation")
 			}
 			_, err = limited.NodeAddress(t.Context(), jobs[i].Allocations[0])
-			const want = `the gateway's token may not do this: its policy lacks node { policy = "read" }; tell the gateway's operator`
+			const want = `the gateway's token lacks the rule node { policy = "read" }; tell the gateway's operator`
 			if err == nil || err.Error() != want || !errors.Is(err, backends.ErrForbidden) {
 				t.Errorf("got %v, want %s", err, want)
 			}

@@ -10,14 +10,14 @@ import (
 	"nomadctld/backends"
 )
 
-// Deployments are those of the job that is there now, not of an earlier one of its name.
+// Deployments returns the deployments of the current job, not of an earlier one with the same ID.
 func (c *Client) Deployments(ctx context.Context, job backends.Job) ([]backends.Deployment, error) {
 	found, err := c.deployments(ctx, job)
 	if err != nil {
 		return nil, err
 	}
 	if len(found) == 0 {
-		_, err := c.currentState(ctx, job) // Nomad knows no deployments of a job that is gone, too
+		_, err := c.currentState(ctx, job) // Nomad returns an empty list for a purged job as well
 		return nil, err
 	}
 	all := make([]backends.Deployment, len(found))
@@ -27,64 +27,72 @@ func (c *Client) Deployments(ctx context.Context, job backends.Job) ([]backends.
 	return all, nil
 }
 
-// deployments returns them newest first.
+// deployments returns the job's deployments, newest first.
 func (c *Client) deployments(ctx context.Context, job backends.Job) ([]*api.Deployment, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	found, err := readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) ([]*api.Deployment, *api.QueryMeta, error) {
-		return c.api.Jobs().Deployments(job.ID, false, q)
-	})
+	found, err := readObject(ctx, c, job.Namespace, capReadJob,
+		func(q *api.QueryOptions) ([]*api.Deployment, *api.QueryMeta, error) {
+			return c.api.Jobs().Deployments(job.ID, false, q)
+		})
 	slices.SortFunc(found, func(a, b *api.Deployment) int { return cmp.Compare(b.CreateIndex, a.CreateIndex) })
 	return found, err
 }
 
 // Promote promotes the canaries of all groups.
 func (c *Client) Promote(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	return c.changeDeployment(ctx, job, deployment, "promote", &api.DeploymentPromoteRequest{DeploymentID: deployment, All: true}, isPromoted)
+	body := &api.DeploymentPromoteRequest{DeploymentID: deployment, All: true}
+	return c.changeDeployment(ctx, job, deployment, "promote", body, isPromoted)
 }
 
-// Fail rolls the job back too, if it says so.
+// Fail fails a deployment. Nomad then reverts the job if its update block has auto_revert.
 func (c *Client) Fail(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	return c.changeDeployment(ctx, job, deployment, "fail", &api.DeploymentFailRequest{DeploymentID: deployment}, func(d *api.Deployment) bool {
+	body := &api.DeploymentFailRequest{DeploymentID: deployment}
+	return c.changeDeployment(ctx, job, deployment, "fail", body, func(d *api.Deployment) bool {
 		return d.Status == "failed"
 	})
 }
 
-// Pause keeps Nomad from placing more of the version.
+// Pause pauses a deployment: Nomad places no more allocations of its version.
 func (c *Client) Pause(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	return c.changeDeployment(ctx, job, deployment, "pause", &api.DeploymentPauseRequest{DeploymentID: deployment, Pause: true}, func(d *api.Deployment) bool {
+	body := &api.DeploymentPauseRequest{DeploymentID: deployment, Pause: true}
+	return c.changeDeployment(ctx, job, deployment, "pause", body, func(d *api.Deployment) bool {
 		return d.Status == "paused"
 	})
 }
 
-// Resume lets a paused deployment go on.
+// Resume resumes a paused deployment.
 func (c *Client) Resume(ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error) {
-	return c.changeDeployment(ctx, job, deployment, "pause", &api.DeploymentPauseRequest{DeploymentID: deployment}, func(d *api.Deployment) bool {
+	body := &api.DeploymentPauseRequest{DeploymentID: deployment}
+	return c.changeDeployment(ctx, job, deployment, "pause", body, func(d *api.Deployment) bool {
 		return d.Status != "paused"
 	})
 }
 
-// changeDeployment orders something of a deployment; done tells from its state that the order was taken. Its job is looked at first:
-// Nomad asks for no more than the ID of a deployment, of which a user may have named somebody else's.
-func (c *Client) changeDeployment(ctx context.Context, job backends.Job, id, what string, body any, done func(*api.Deployment) bool) (backends.WriteResult, error) {
+// changeDeployment changes a deployment. applied reports from its state whether the change was applied. Nomad
+// identifies a deployment by its ID only, so changeDeployment first checks that it belongs to the job, which the user
+// owns.
+func (c *Client) changeDeployment(
+	ctx context.Context, job backends.Job, id, action string, body any, applied func(*api.Deployment) bool,
+) (backends.WriteResult, error) {
 	if _, err := c.deployment(ctx, job, id); err != nil {
 		return backends.WriteResult{}, err
 	}
-	var answer api.DeploymentUpdateResponse
+	var response api.DeploymentUpdateResponse
 	err := c.write(ctx, writeRequest{
-		job: job, capability: capSubmitJob, path: "/v1/deployment/" + what + "/" + id, body: body, response: &answer,
+		job: job, capability: capSubmitJob, path: "/v1/deployment/" + action + "/" + id, body: body, response: &response,
 		verify: func(ctx context.Context) (bool, error) {
 			d, err := c.deployment(ctx, job, id)
-			return err == nil && done(d), err
+			return err == nil && applied(d), err
 		},
 	})
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	return backends.WriteResult{EvaluationID: answer.EvalID, DeploymentID: id}, nil
+	return backends.WriteResult{EvaluationID: response.EvalID, DeploymentID: id}, nil
 }
 
-// deployment returns a deployment of the job. ErrGone: it has none with this ID.
+// deployment returns a deployment of the job. ErrNotFound: the job has none with this ID.
 func (c *Client) deployment(ctx context.Context, job backends.Job, id string) (*api.Deployment, error) {
 	all, err := c.deployments(ctx, job)
 	if err != nil {
@@ -98,7 +106,7 @@ func (c *Client) deployment(ctx context.Context, job backends.Job, id string) (*
 	return nil, backends.ErrNotFound
 }
 
-// isPromoted reports whether no canary waits any more.
+// isPromoted reports whether all canaries have been promoted.
 func isPromoted(d *api.Deployment) bool {
 	for _, g := range d.TaskGroups {
 		if g.DesiredCanaries > 0 && !g.Promoted {

@@ -8,39 +8,44 @@ import (
 	"nomadctld/backends"
 )
 
-// Force is not tried again when its answer was lost: it would launch the job twice.
+// Force is not retried after a lost response: it might run the job twice.
 func (c *Client) Force(ctx context.Context, job backends.Job) (backends.WriteResult, error) {
-	var answer struct{ EvalID string }
-	err := c.write(ctx, writeRequest{job: job, capability: capDispatchJob, path: jobPath(job, "/periodic/force"), response: &answer})
+	var response struct{ EvalID string }
+	err := c.write(ctx, writeRequest{
+		job: job, capability: capDispatchJob, path: jobPath(job, "/periodic/force"), response: &response,
+	})
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	o := backends.WriteResult{EvaluationID: answer.EvalID}
-	// Nomad does not name the child, but its evaluation does.
+	o := backends.WriteResult{EvaluationID: response.EvalID}
+	// The response does not contain the child's ID, but its evaluation does.
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	e, err := readObject(ctx, c, job.Namespace, capReadJob, func(q *api.QueryOptions) (*api.Evaluation, *api.QueryMeta, error) {
-		return c.api.Evaluations().Info(answer.EvalID, q)
-	})
+	e, err := readObject(ctx, c, job.Namespace, capReadJob,
+		func(q *api.QueryOptions) (*api.Evaluation, *api.QueryMeta, error) {
+			return c.api.Evaluations().Info(response.EvalID, q)
+		})
 	if err == nil && e.JobID != job.ID {
 		o.ChildID = e.JobID
 	}
 	return o, nil
 }
 
-// Dispatch gives each order a key, by which Nomad knows one that it has taken already as long as it keeps the child.
-func (c *Client) Dispatch(ctx context.Context, job backends.Job, meta map[string]string, payload []byte) (backends.WriteResult, error) {
-	var answer api.JobDispatchResponse
+// Dispatch uses an idempotency token, with which Nomad detects a retry as long as it retains the child.
+func (c *Client) Dispatch(
+	ctx context.Context, job backends.Job, meta map[string]string, payload []byte,
+) (backends.WriteResult, error) {
+	var response api.JobDispatchResponse
 	err := c.write(ctx, writeRequest{
-		job: job, capability: capDispatchJob, path: jobPath(job, "/dispatch"), response: &answer, idempotencyToken: randomHex(),
-		body: &api.JobDispatchRequest{JobID: job.ID, Meta: meta, Payload: payload},
+		job: job, capability: capDispatchJob, path: jobPath(job, "/dispatch"), response: &response,
+		idempotencyToken: randomHex(), body: &api.JobDispatchRequest{JobID: job.ID, Meta: meta, Payload: payload},
 	})
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	o := backends.WriteResult{EvaluationID: answer.EvalID, ChildID: answer.DispatchedJobID}
-	if o.EvaluationID == "" { // of an order that had been taken already, Nomad tells the child only
-		o.EvaluationID = c.findEvaluation(ctx, backends.Job{Namespace: job.Namespace, ID: o.ChildID}, answer.JobCreateIndex)
+	o := backends.WriteResult{EvaluationID: response.EvalID, ChildID: response.DispatchedJobID}
+	if o.EvaluationID == "" { // the response to a retry contains only the child
+		o.EvaluationID = c.findEvaluation(ctx, backends.Job{Namespace: job.Namespace, ID: o.ChildID}, response.JobCreateIndex)
 	}
 	return o, nil
 }

@@ -14,7 +14,7 @@ import (
 	"nomadctld/backends"
 )
 
-// fakeServer is a Nomad with one job, "web", and one allocation, whose answers can be lost.
+// fakeServer is a Nomad with one job, "web", and one allocation. It can lose responses.
 type fakeServer struct {
 	mu         sync.Mutex
 	job        map[string]any
@@ -24,15 +24,18 @@ type fakeServer struct {
 	promoted   bool
 	keys       map[string]string // child by idempotency token
 
-	replies []string // of the orders to come: "", before, after and changed (by somebody else; all cut), or a status and a text
+	// replies are the replies to the next writes. "" is normal. "before" and "after" cut the connection before or
+	// after the change is applied. "changed" applies another change and cuts the connection. Others are a status and
+	// a text.
+	replies []string
 	record
 }
 
-// record is what a fake has seen.
+// record is what a fakeServer has received.
 type record struct {
-	requests []string // orders that came
-	applied  []string // orders that were carried out
-	body     []byte   // of the latest
+	requests []string // writes received
+	applied  []string // writes applied
+	body     []byte   // of the last write
 }
 
 func (f *fakeServer) snapshot() record {
@@ -41,15 +44,24 @@ func (f *fakeServer) snapshot() record {
 	return f.record
 }
 
-// newFakeServer returns one with a client that does not pause for long, and the job. The fates are those of the first orders.
-func newFakeServer(t *testing.T, fates ...string) (*fakeServer, *Client, backends.Job) {
+// newFakeServer returns a fakeServer, a client with short pauses, and the job.
+func newFakeServer(t *testing.T, replies ...string) (*fakeServer, *Client, backends.Job) {
 	t.Helper()
-	f := &fakeServer{index: 7, replies: fates, deployment: "running", keys: map[string]string{}}
-	f.job = map[string]any{"ID": "web", "Namespace": "default", "Stop": false, "JobModifyIndex": 7, "Version": 0, "Future": map[string]any{"Field": []any{1.5e300, "<&>"}}, "TaskGroups": []any{map[string]any{"Name": "web", "Count": 1}}}
+	f := &fakeServer{index: 7, replies: replies, deployment: "running", keys: map[string]string{}}
+	f.job = map[string]any{
+		"ID": "web", "Namespace": "default", "Stop": false, "JobModifyIndex": 7, "Version": 0,
+		"Future": map[string]any{"Field": []any{1.5e300, "<&>"}}, "TaskGroups": []any{map[string]any{
+			"Name":  "web",
+			"Count": 1,
+		}},
+	}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	client := open(t, Tier{URL: server.URL})
-	client.timeouts = writeTimeouts{notApplied: time.Minute, lostResponse: time.Minute, register: time.Minute, response: 5 * time.Second, nodeResponse: 5 * time.Second, maxPause: time.Millisecond}
+	client.timeouts = writeTimeouts{
+		notApplied: time.Minute, lostResponse: time.Minute, register: time.Minute,
+		response: 5 * time.Second, nodeResponse: 5 * time.Second, maxPause: time.Millisecond,
+	}
 	return f, client, backends.Job{Namespace: "default", ID: "web", ModifyIndex: 7}
 }
 
@@ -63,12 +75,12 @@ func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := r.Method + " " + r.URL.Path
 	f.requests = append(f.requests, name)
 	f.body, _ = io.ReadAll(r.Body)
-	fate := ""
+	reply := ""
 	if len(f.replies) > 0 {
-		fate, f.replies = f.replies[0], f.replies[1:]
+		reply, f.replies = f.replies[0], f.replies[1:]
 	}
-	status, text, isAnswer := strings.Cut(fate, " ")
-	if isAnswer {
+	status, text, isResponse := strings.Cut(reply, " ")
+	if isResponse {
 		if status == "307" {
 			w.Header().Set("Location", "/v1/job/other")
 		}
@@ -76,13 +88,13 @@ func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, text)
 		return
 	}
-	if fate == "changed" {
+	if reply == "changed" {
 		f.change(map[string]any{"Priority": 99, "TaskGroups": []any{}})
-	} else if fate != "before" {
+	} else if reply != "before" {
 		f.applied = append(f.applied, name)
-		answer := f.apply(r)
-		if fate == "" {
-			json.NewEncoder(w).Encode(answer)
+		response := f.apply(r)
+		if reply == "" {
+			json.NewEncoder(w).Encode(response)
 			return
 		}
 	}
@@ -102,15 +114,21 @@ func (f *fakeServer) serveRead(w http.ResponseWriter, r *http.Request) {
 		}}})
 	case path == "/v1/job/web/deployments":
 		group := map[string]any{"DesiredCanaries": 1, "Promoted": f.promoted}
-		json.NewEncoder(w).Encode([]any{map[string]any{"ID": "d1", "Status": f.deployment, "TaskGroups": map[string]any{"web": group}}})
+		json.NewEncoder(w).Encode([]any{map[string]any{
+			"ID": "d1", "Status": f.deployment,
+			"TaskGroups": map[string]any{"web": group},
+		}})
 	case path == "/v1/job/web/evaluations":
-		json.NewEncoder(w).Encode([]any{map[string]any{"ID": "old", "JobModifyIndex": 7}, map[string]any{"ID": "e1", "JobModifyIndex": f.index}})
+		json.NewEncoder(w).Encode([]any{
+			map[string]any{"ID": "old", "JobModifyIndex": 7},
+			map[string]any{"ID": "e1", "JobModifyIndex": f.index},
+		})
 	default:
 		w.WriteHeader(404)
 	}
 }
 
-// change is what somebody does to the job.
+// change changes fields of the job.
 func (f *fakeServer) change(fields map[string]any) {
 	f.index++
 	f.job["JobModifyIndex"], f.job["Version"] = f.index, f.index-7
@@ -120,7 +138,7 @@ func (f *fakeServer) change(fields map[string]any) {
 }
 
 func (f *fakeServer) apply(r *http.Request) any {
-	answer := map[string]any{"EvalID": "e1"}
+	response := map[string]any{"EvalID": "e1"}
 	path := r.URL.Path
 	switch {
 	case r.Method == "DELETE":
@@ -148,8 +166,8 @@ func (f *fakeServer) apply(r *http.Request) any {
 		if f.keys[key] == "" || key == "" {
 			f.keys[key] = fmt.Sprintf("web/dispatch-%d", len(f.keys)+1)
 		}
-		answer["DispatchedJobID"] = f.keys[key]
+		response["DispatchedJobID"] = f.keys[key]
 	}
-	answer["JobModifyIndex"], answer["EvalCreateIndex"] = f.index, f.index
-	return answer
+	response["JobModifyIndex"], response["EvalCreateIndex"] = f.index, f.index
+	return response
 }

@@ -13,45 +13,46 @@ import (
 	"nomadctld/backends"
 )
 
-// writeOutcome is what became of an order that was sent.
+// writeOutcome is the outcome of one attempt to send a change.
 type writeOutcome int
 
 const (
 	applied        writeOutcome = iota
-	notApplied                  // Nomad has not taken it, and may a moment later
-	rejected                    // Nomad has not taken it, and says why
-	outcomeUnknown              // the answer was lost
+	notApplied                  // certainly not applied; a retry may succeed
+	rejected                    // Nomad has rejected the request
+	outcomeUnknown              // the response was lost
 )
 
-// What Nomad says of an order that nobody looked at: there was no leader, or no way to it.
+// noLeaderErrors are parts of Nomad's messages if no leader has seen a request.
 var noLeaderErrors = []string{
-	"No cluster leader", "Not ready to serve consistent reads", "node is not the leader", "leadership transfer in progress",
-	"timed out enqueuing operation", "failed to get conn", "lead thread didn't get connection",
+	"No cluster leader", "Not ready to serve consistent reads", "node is not the leader",
+	"leadership transfer in progress", "timed out enqueuing operation", "failed to get conn",
+	"lead thread didn't get connection",
 }
 
-// What Nomad says when it has lost the answer itself, on the way from its leader or from the allocation's node.
+// lostResponseErrors are parts of Nomad's messages if a server has lost the response of the leader or of a node.
 var lostResponseErrors = []string{
-	"EOF", "connection reset", "broken pipe", "i/o timeout", "i/o deadline", "session shutdown", "stream closed", "stream reset",
-	"connection write timeout", "keepalive timeout", "use of closed network connection", "transport is closing",
-	"leadership lost", "raft is already shutdown", "context canceled", "deadline exceeded",
+	"EOF", "connection reset", "broken pipe", "i/o timeout", "i/o deadline", "session shutdown", "stream closed",
+	"stream reset", "connection write timeout", "keepalive timeout", "use of closed network connection",
+	"transport is closing", "leadership lost", "raft is already shutdown", "context canceled", "deadline exceeded",
 }
 
-// outcomeOf says what became of an order. sent: there was a connection to send it on.
+// outcomeOf returns the outcome of a request that returned err. sent reports whether it had a connection.
 func outcomeOf(err error, sent bool) writeOutcome {
-	var answer api.UnexpectedResponseError
-	switch isAnswer := errors.As(err, &answer) && answer.HasStatusCode(); {
+	var response api.UnexpectedResponseError
+	switch isResponse := errors.As(err, &response) && response.HasStatusCode(); {
 	case err == nil:
 		return applied
-	case isAnswer:
-		switch status := answer.StatusCode(); {
+	case isResponse:
+		switch status := response.StatusCode(); {
 		case status == http.StatusTooManyRequests:
 			return notApplied
 		case status < 500:
 			return rejected
-		case containsAny(answer.Body(), noLeaderErrors):
+		case containsAny(response.Body(), noLeaderErrors):
 			return notApplied
-		case status != http.StatusInternalServerError, containsAny(answer.Body(), lostResponseErrors):
-			return outcomeUnknown // another status than 500 is of something between, such as a proxy
+		case status != http.StatusInternalServerError, containsAny(response.Body(), lostResponseErrors):
+			return outcomeUnknown // another status than 500 comes from a proxy
 		}
 		return rejected
 	case sent:
@@ -62,8 +63,9 @@ func outcomeOf(err error, sent bool) writeOutcome {
 	return rejected
 }
 
-func containsAny(text string, any []string) bool {
-	for _, part := range any {
+// containsAny reports whether text contains one of the parts.
+func containsAny(text string, parts []string) bool {
+	for _, part := range parts {
 		if strings.Contains(text, part) {
 			return true
 		}
@@ -71,39 +73,44 @@ func containsAny(text string, any []string) bool {
 	return false
 }
 
-// outcomeUnknownError is an order of which nobody knows what became.
-func outcomeUnknownError(lost error, within time.Duration) error {
-	var answer api.UnexpectedResponseError
+// outcomeUnknownError returns an ErrOutcomeUnknown with the reason why the response was lost.
+func outcomeUnknownError(lost error, timeout time.Duration) error {
+	var response api.UnexpectedResponseError
 	switch {
-	case errors.As(lost, &answer) && answer.HasStatusCode():
-		return fmt.Errorf("%w (Nomad answered %d %s)", backends.ErrOutcomeUnknown, answer.StatusCode(), cleanMessage(answer.Body()))
+	case errors.As(lost, &response) && response.HasStatusCode():
+		return fmt.Errorf("%w (Nomad returned %d %s)",
+			backends.ErrOutcomeUnknown, response.StatusCode(), cleanMessage(response.Body()))
 	case errors.Is(lost, context.DeadlineExceeded):
-		return fmt.Errorf("%w (nothing came within %s)", backends.ErrOutcomeUnknown, within)
+		return fmt.Errorf("%w (timed out after %s)", backends.ErrOutcomeUnknown, timeout)
 	}
 	return fmt.Errorf("%w (%s)", backends.ErrOutcomeUnknown, withoutAddress(lost))
 }
 
-// What Nomad says of what is not there, beside its 404.
-var notFoundErrors = []string{"job not found", "deployment not found", "Unknown allocation", "alloc not found", "job does not exist"}
+// notFoundErrors are parts of Nomad's messages, besides its 404, about objects that do not exist.
+var notFoundErrors = []string{
+	"job not found", "deployment not found", "Unknown allocation", "alloc not found", "job does not exist",
+}
 
-// explainRejection returns in words for a user why Nomad does not take an order.
+// explainRejection explains to a user why Nomad has rejected a request.
 func (c *Client) explainRejection(ctx context.Context, w writeRequest, err error) error {
-	var answer api.UnexpectedResponseError
-	switch isAnswer := errors.As(err, &answer) && answer.HasStatusCode(); {
-	case !isAnswer && errors.Is(err, context.DeadlineExceeded): // making a connection takes less, waiting for one may not
-		return fmt.Errorf("%w: too many orders to this cluster are on their way; nothing was done; try again later", backends.ErrUnreachable)
-	case !isAnswer:
+	var response api.UnexpectedResponseError
+	switch isResponse := errors.As(err, &response) && response.HasStatusCode(); {
+	case !isResponse && errors.Is(err, context.DeadlineExceeded): // no connection was free: dialing has a shorter timeout
+		return fmt.Errorf("%w: too many changes to this cluster are in progress; nothing was done; retry later",
+			backends.ErrUnreachable)
+	case !isResponse:
 		return fmt.Errorf("%w; nothing was done", explain(err))
 	}
-	reason := cleanMessage(answer.Body())
-	switch status := answer.StatusCode(); {
+	reason := cleanMessage(response.Body())
+	switch status := response.StatusCode(); {
 	case status == http.StatusForbidden && !strings.Contains(reason, "disabled by the scheduler"):
 		return c.forbiddenError(ctx, w.job.Namespace, w.capability, err)
 	case status < 400:
-		return &backends.RejectedError{Reason: "it takes the ID for the way to something else"}
+		return &backends.RejectedError{Reason: "it interprets the ID as another API path"}
 	case strings.Contains(reason, noPathToNode), strings.Contains(reason, "Unknown node"):
-		return fmt.Errorf("%w from the allocation's node; nothing was done", backends.ErrUnreachable)
-	case status == http.StatusNotFound, containsAny(reason, notFoundErrors), reason == fmt.Sprintf("job %q not found", w.job.ID):
+		return fmt.Errorf("the allocation's node: %w; nothing was done", backends.ErrUnreachable)
+	case status == http.StatusNotFound, containsAny(reason, notFoundErrors),
+		reason == fmt.Sprintf("job %q not found", w.job.ID):
 		return backends.ErrNotFound
 	case strings.Contains(reason, "Enforcing job modify index"), strings.Contains(reason, "; enforcing version"):
 		if h, err := c.currentState(ctx, w.job); err == nil {
@@ -115,7 +122,7 @@ func (c *Client) explainRejection(ctx context.Context, w writeRequest, err error
 	return &backends.RejectedError{Reason: reason}
 }
 
-// cleanMessage returns what Nomad says without what its layers have put before it, in one line: of a list, its items.
+// cleanMessage returns Nomad's message on one line, without the prefixes of its layers. A list of errors is joined.
 func cleanMessage(body string) string {
 	body = strings.TrimSpace(body)
 	for _, prefix := range []string{"rpc error: ", "code = Unknown desc = ", "Unexpected response code: 500 "} {

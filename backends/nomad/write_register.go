@@ -14,23 +14,25 @@ import (
 	"nomadctld/backends"
 )
 
-// registerRequest is what registers a job. The definition stays the bytes that Nomad has sent: the library's type for it
-// would lose what a newer Nomad has in its jobs.
+// registerRequest is the body of a registration. The definition is Nomad's own JSON, because the library's type would
+// lose fields of newer versions of Nomad.
 type registerRequest struct {
 	Job            json.RawMessage
 	EnforceIndex   bool
 	JobModifyIndex uint64
 }
 
-// Register sends the definition as it is, running.
-func (c *Client) Register(ctx context.Context, job backends.Job, definition json.RawMessage, index uint64) (backends.WriteResult, error) {
+// Register sends the definition unchanged, except that the job is not stopped.
+func (c *Client) Register(
+	ctx context.Context, job backends.Job, definition json.RawMessage, index uint64,
+) (backends.WriteResult, error) {
 	running, err := runnableDefinition(job, definition)
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	var answer api.JobRegisterResponse
+	var response api.JobRegisterResponse
 	err = c.write(ctx, writeRequest{
-		job: job, capability: capSubmitJob, path: "/v1/jobs", response: &answer, retryTimeout: c.timeouts.register,
+		job: job, capability: capSubmitJob, path: "/v1/jobs", response: &response, retryTimeout: c.timeouts.register,
 		body: registerRequest{Job: running, EnforceIndex: true, JobModifyIndex: index},
 		verify: func(ctx context.Context) (bool, error) {
 			h, err := c.currentState(ctx, job)
@@ -44,21 +46,21 @@ func (c *Client) Register(ctx context.Context, job backends.Job, definition json
 			case h.Stop || !equalDefinitions(h.definition, definition):
 				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
 			}
-			answer = c.recoveredResponse(ctx, job, h)
+			response = c.recoveredResponse(ctx, job, h)
 			return true, nil
 		},
 	})
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	return c.registerResult(ctx, job, answer), nil
+	return c.registerResult(ctx, job, response), nil
 }
 
 // impossibleIndex is an index that no job has.
 const impossibleIndex = math.MaxUint64
 
-// CheckRegister sends the definition with an index that cannot be the job's. Nomad looks at that after everything else that
-// could be wrong with a registration, save Sentinel's policies.
+// CheckRegister sends the definition with an index that the job cannot have. Nomad checks the index last, except for
+// Sentinel policies.
 func (c *Client) CheckRegister(ctx context.Context, job backends.Job, definition json.RawMessage) error {
 	running, err := runnableDefinition(job, definition)
 	if err != nil {
@@ -67,52 +69,58 @@ func (c *Client) CheckRegister(ctx context.Context, job backends.Job, definition
 	err = c.write(ctx, writeRequest{
 		job: job, capability: capSubmitJob, path: "/v1/jobs", response: new(api.JobRegisterResponse),
 		body:   registerRequest{Job: running, EnforceIndex: true, JobModifyIndex: impossibleIndex},
-		verify: func(context.Context) (bool, error) { return false, nil }, // it changes nothing, so it can be asked again
+		verify: func(context.Context) (bool, error) { return false, nil }, // it changes nothing, so it can be retried
 	})
 	var changed *backends.ChangedError
 	switch {
 	case errors.As(err, &changed):
 		return nil
 	case err == nil:
-		return errors.New("Nomad took a registration that it should have refused") // it does not enforce indexes
+		return errors.New("Nomad accepted a registration that it should have rejected")
 	}
 	return err
 }
 
-// recoveredResponse is the answer that was lost, of an order that has made the job what it is.
+// recoveredResponse reconstructs a lost response. h is the job's state after the change.
 func (c *Client) recoveredResponse(ctx context.Context, job backends.Job, h jobState) api.JobRegisterResponse {
 	return api.JobRegisterResponse{
-		EvalID: c.findEvaluation(ctx, job, h.JobModifyIndex), EvalCreateIndex: h.JobModifyIndex, JobModifyIndex: h.JobModifyIndex,
+		EvalID:          c.findEvaluation(ctx, job, h.JobModifyIndex),
+		EvalCreateIndex: h.JobModifyIndex, JobModifyIndex: h.JobModifyIndex,
 	}
 }
 
-// registerResult is the outcome of a registration. When that was of what the job had been already, Nomad tells the index of
-// something else, and only the job knows its own.
-func (c *Client) registerResult(ctx context.Context, job backends.Job, answer api.JobRegisterResponse) backends.WriteResult {
-	o := resultOf(answer)
-	if answer.EvalID == "" || answer.EvalCreateIndex != answer.JobModifyIndex {
+// registerResult returns the result of a registration. If the definition was already the current one, the index in the
+// response is not the job's, so registerResult reads the job.
+func (c *Client) registerResult(
+	ctx context.Context, job backends.Job, response api.JobRegisterResponse,
+) backends.WriteResult {
+	o := resultOf(response)
+	if response.EvalID == "" || response.EvalCreateIndex != response.JobModifyIndex {
 		h, _ := c.currentState(ctx, job)
 		o.ModifyIndex = h.JobModifyIndex
 	}
 	return o
 }
 
-func resultOf(answer api.JobRegisterResponse) backends.WriteResult {
-	return backends.WriteResult{EvaluationID: answer.EvalID, ModifyIndex: answer.JobModifyIndex, Warnings: answer.Warnings}
+// resultOf converts Nomad's response.
+func resultOf(response api.JobRegisterResponse) backends.WriteResult {
+	return backends.WriteResult{
+		EvaluationID: response.EvalID, ModifyIndex: response.JobModifyIndex, Warnings: response.Warnings,
+	}
 }
 
-// overriddenFields are the fields of a definition that are registered otherwise.
+// overriddenFields are the fields of a definition that a registration replaces, in lower case.
 var overriddenFields = map[string]string{"stop": "false", "versiontag": "null"}
 
-// runnableDefinition returns the definition with Stop set to false, and without the name that this version has, which would then be
-// that of two; everything else stays as it is.
+// runnableDefinition returns the definition with Stop set to false and without its version tag, which must be unique.
+// It changes no other byte.
 func runnableDefinition(job backends.Job, definition json.RawMessage) (json.RawMessage, error) {
 	var of struct{ ID, Namespace string }
 	if err := json.Unmarshal(definition, &of); err != nil {
-		return nil, fmt.Errorf("the definition of %s cannot be read: %w", job.ID, err)
+		return nil, fmt.Errorf("cannot read the definition of %s: %w", job.ID, err)
 	}
 	if of.ID != job.ID || of.Namespace != "" && of.Namespace != job.Namespace {
-		return nil, fmt.Errorf("the definition is of another job: %s in namespace %s", of.ID, of.Namespace)
+		return nil, fmt.Errorf("the definition belongs to another job: %s in namespace %s", of.ID, of.Namespace)
 	}
 	running := append(json.RawMessage{}, definition...)
 	d := json.NewDecoder(bytes.NewReader(definition))
@@ -129,7 +137,7 @@ func runnableDefinition(job backends.Job, definition json.RawMessage) (json.RawM
 		if err := d.Decode(&was); err != nil {
 			return nil, err
 		}
-		// Nomad, too, takes any case for the name of a field.
+		// Field names are case-insensitive, as in Nomad.
 		name, _ := key.(string)
 		if becomes, ok := overriddenFields[strings.ToLower(name)]; ok {
 			end := int(d.InputOffset()) + longer

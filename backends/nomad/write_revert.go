@@ -8,15 +8,15 @@ import (
 	"nomadctld/backends"
 )
 
-// Revert lets Nomad compare the job's version too, for what happens after it was read.
+// Revert makes Nomad check the job's version, in case the job changes after it was read.
 func (c *Client) Revert(ctx context.Context, job backends.Job, version uint64) (backends.WriteResult, error) {
 	was, err := c.requireUnchanged(ctx, job)
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	var answer api.JobRegisterResponse
+	var response api.JobRegisterResponse
 	err = c.write(ctx, writeRequest{
-		job: job, capability: capSubmitJob, path: jobPath(job, "/revert"), response: &answer,
+		job: job, capability: capSubmitJob, path: jobPath(job, "/revert"), response: &response,
 		body: &api.JobRevertRequest{JobID: job.ID, JobVersion: version, EnforcePriorVersion: &was.Version},
 		verify: func(ctx context.Context) (bool, error) {
 			h, err := c.currentState(ctx, job)
@@ -27,12 +27,12 @@ func (c *Client) Revert(ctx context.Context, job backends.Job, version uint64) (
 			if err != nil || !equalDefinitions(h.definition, earlier) {
 				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
 			}
-			answer = c.recoveredResponse(ctx, job, h)
+			response = c.recoveredResponse(ctx, job, h)
 			return true, nil
 		},
 	})
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	return c.registerResult(ctx, job, answer), nil
+	return c.registerResult(ctx, job, response), nil
 }

@@ -8,18 +8,19 @@ import (
 	"nomadctld/backends"
 )
 
-// Scale lets Nomad compare the job's index too, for what happens after it was read.
+// Scale makes Nomad check the job's index, in case the job changes after it was read.
 func (c *Client) Scale(ctx context.Context, job backends.Job, group string, count int) (backends.WriteResult, error) {
 	was, err := c.requireUnchanged(ctx, job)
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
 	wanted := int64(count)
-	var answer api.JobRegisterResponse
+	var response api.JobRegisterResponse
 	err = c.write(ctx, writeRequest{
-		job: job, capability: capScaleJob, path: jobPath(job, "/scale"), response: &answer,
+		job: job, capability: capScaleJob, path: jobPath(job, "/scale"), response: &response,
 		body: &api.ScalingRequest{
-			Count: &wanted, Target: map[string]string{"Job": job.ID, "Group": group}, Message: "through nomadctld", JobModifyIndex: was.JobModifyIndex,
+			Count: &wanted, Target: map[string]string{"Job": job.ID, "Group": group}, Message: "through nomadctld",
+			JobModifyIndex: was.JobModifyIndex,
 		},
 		verify: func(ctx context.Context) (bool, error) {
 			h, err := c.currentState(ctx, job)
@@ -28,7 +29,7 @@ func (c *Client) Scale(ctx context.Context, job backends.Job, group string, coun
 			}
 			for _, g := range h.TaskGroups {
 				if g.Name == group && g.Count == count && !h.Stop {
-					answer = c.recoveredResponse(ctx, job, h)
+					response = c.recoveredResponse(ctx, job, h)
 					return true, nil
 				}
 			}
@@ -38,5 +39,5 @@ func (c *Client) Scale(ctx context.Context, job backends.Job, group string, coun
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	return resultOf(answer), nil
+	return resultOf(response), nil
 }

@@ -11,21 +11,22 @@ import (
 	"nomadctld/backends"
 )
 
-// Stop reads the job first: Nomad would stop whatever has its ID by now, and is content when nothing has.
+// Stop reads the job first: Nomad would stop a changed job as well, and succeeds even if the job does not exist.
 func (c *Client) Stop(ctx context.Context, job backends.Job, purge bool) (backends.WriteResult, error) {
 	was, err := c.requireUnchanged(ctx, job)
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	var answer api.JobDeregisterResponse
+	var response api.JobDeregisterResponse
 	err = c.write(ctx, writeRequest{
-		job: job, capability: capSubmitJob, method: http.MethodDelete, path: jobPath(job, "?purge="+strconv.FormatBool(purge)), response: &answer,
+		job: job, capability: capSubmitJob, method: http.MethodDelete,
+		path: jobPath(job, "?purge="+strconv.FormatBool(purge)), response: &response,
 		beforeRetry: func(ctx context.Context) error {
 			var changed *backends.ChangedError
 			if _, err := c.requireUnchanged(ctx, job); errors.As(err, &changed) || errors.Is(err, backends.ErrNotFound) {
 				return err
 			}
-			return nil // who cannot be asked now is asked to stop it all the same
+			return nil // if the job cannot be read, try to stop it anyway
 		},
 		verify: func(ctx context.Context) (bool, error) {
 			h, err := c.currentState(ctx, job)
@@ -39,14 +40,16 @@ func (c *Client) Stop(ctx context.Context, job backends.Job, purge bool) (backen
 			case purge || !h.Stop:
 				return false, &backends.ChangedError{Job: job.ID, Version: h.Version}
 			}
-			answer = api.JobDeregisterResponse{JobModifyIndex: h.JobModifyIndex, EvalID: c.findEvaluation(ctx, job, h.JobModifyIndex)}
+			response = api.JobDeregisterResponse{
+				JobModifyIndex: h.JobModifyIndex, EvalID: c.findEvaluation(ctx, job, h.JobModifyIndex),
+			}
 			return true, nil
 		},
 	})
 	if err != nil {
 		return backends.WriteResult{}, err
 	}
-	o := backends.WriteResult{EvaluationID: answer.EvalID, ModifyIndex: answer.JobModifyIndex}
+	o := backends.WriteResult{EvaluationID: response.EvalID, ModifyIndex: response.JobModifyIndex}
 	if purge {
 		o.ModifyIndex = 0
 	}

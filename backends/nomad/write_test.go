@@ -15,7 +15,7 @@ import (
 	"nomadctld/backends"
 )
 
-// verifiableWrites are the orders that can be looked up, and what each does to the fake.
+// verifiableWrites are the changes that can be verified after a lost response.
 var verifiableWrites = map[string]func(*Client, backends.Job) (backends.WriteResult, error){
 	"stop": func(c *Client, job backends.Job) (backends.WriteResult, error) {
 		return c.Stop(context.Background(), job, false)
@@ -47,7 +47,7 @@ var verifiableWrites = map[string]func(*Client, backends.Job) (backends.WriteRes
 	},
 }
 
-// singleAttemptWrites are those that must not be given twice.
+// singleAttemptWrites are the changes that must not be sent again after a lost response.
 var singleAttemptWrites = map[string]func(*Client, backends.Job) error{
 	"restart": func(c *Client, _ backends.Job) error {
 		return c.RestartTask(context.Background(), fakeAllocation, "web")
@@ -66,17 +66,20 @@ var fakeAllocation = backends.Allocation{Namespace: "default", JobID: "web", ID:
 
 func TestWrite_LostResponseVerified(t *testing.T) {
 	t.Parallel()
-	for name, give := range verifiableWrites {
-		for _, fate := range []string{"after", "before", "500 rpc error: EOF", "502 bad gateway", "500 leadership lost while committing log"} {
-			t.Run(name+" "+fate, func(t *testing.T) {
+	for name, write := range verifiableWrites {
+		for _, reply := range []string{
+			"after", "before", "500 rpc error: EOF", "502 bad gateway",
+			"500 leadership lost while committing log",
+		} {
+			t.Run(name+" "+reply, func(t *testing.T) {
 				t.Parallel()
-				f, c, job := newFakeServer(t, fate)
-				o, err := give(c, job)
+				f, c, job := newFakeServer(t, reply)
+				o, err := write(c, job)
 				if err != nil || len(f.snapshot().applied) != 1 {
-					t.Errorf("got %+v, %v, carried out %q, want once", o, err, f.snapshot().applied)
+					t.Errorf("got %+v, %v, applied %q, want once", o, err, f.snapshot().applied)
 				}
-				if want := map[bool]int{true: 1, false: 2}[fate == "after"]; len(f.snapshot().requests) != want {
-					t.Errorf("got %q, want the order given %d times", f.snapshot().requests, want)
+				if want := map[bool]int{true: 1, false: 2}[reply == "after"]; len(f.snapshot().requests) != want {
+					t.Errorf("got requests %q, want %d", f.snapshot().requests, want)
 				}
 				switch name {
 				case "purge", "promote", "fail", "pause":
@@ -92,16 +95,17 @@ func TestWrite_LostResponseVerified(t *testing.T) {
 
 func TestEvaluate_LostResponseRetried(t *testing.T) {
 	t.Parallel()
-	for fate, want := range map[string]int{"": 1, "after": 2, "before": 2, "500 No cluster leader": 2} {
-		f, c, job := newFakeServer(t, fate)
-		if o, err := c.Evaluate(context.Background(), job); err != nil || o.EvaluationID != "e1" || len(f.snapshot().requests) != want {
-			t.Errorf("%q: got %+v, %v, sent %q, want %d times", fate, o, err, f.snapshot().requests, want)
+	for reply, want := range map[string]int{"": 1, "after": 2, "before": 2, "500 No cluster leader": 2} {
+		f, c, job := newFakeServer(t, reply)
+		if o, err := c.Evaluate(context.Background(), job); err != nil || o.EvaluationID != "e1" ||
+			len(f.snapshot().requests) != want {
+			t.Errorf("%q: got %+v, %v, sent %q, want %d times", reply, o, err, f.snapshot().requests, want)
 		}
 	}
 	f, c, job := newFakeServer(t)
 	job.ModifyIndex = 6
 	if _, err := c.Evaluate(context.Background(), job); err == nil || len(f.snapshot().requests) != 0 {
-		t.Errorf("of a job that was changed: got %v, sent %q", err, f.snapshot().requests)
+		t.Errorf("changed job: got %v, sent %q", err, f.snapshot().requests)
 	}
 }
 
@@ -113,8 +117,10 @@ func TestWrite_ChangedElsewhere(t *testing.T) {
 			f, c, job := newFakeServer(t, "changed")
 			_, err := verifiableWrites[name](c, job)
 			var changed *backends.ChangedError
-			if !errors.As(err, &changed) || changed.Version != 1 || len(f.snapshot().applied) != 0 || len(f.snapshot().requests) != 1 {
-				t.Errorf("got %v, given %q, carried out %q, want a ChangedError with version 1 and nothing done", err, f.snapshot().requests, f.snapshot().applied)
+			if !errors.As(err, &changed) || changed.Version != 1 || len(f.snapshot().applied) != 0 ||
+				len(f.snapshot().requests) != 1 {
+				t.Errorf("got %v, sent %q, applied %q, want a ChangedError with version 1 and nothing applied", err,
+					f.snapshot().requests, f.snapshot().applied)
 			}
 		})
 	}
@@ -122,22 +128,27 @@ func TestWrite_ChangedElsewhere(t *testing.T) {
 
 func TestWrite_RetriesWithoutLeader(t *testing.T) {
 	t.Parallel()
-	fates := []string{"500 No cluster leader", "500 rpc error: No cluster leader", "429 too many", "500 node is not the leader"}
-	for name, give := range verifiableWrites {
+	replies := []string{
+		"500 No cluster leader", "500 rpc error: No cluster leader", "429 too many",
+		"500 node is not the leader",
+	}
+	for name, write := range verifiableWrites {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f, c, job := newFakeServer(t, fates...)
-			if o, err := give(c, job); err != nil || len(f.snapshot().applied) != 1 || len(f.snapshot().requests) != 5 {
-				t.Errorf("got %+v, %v, given %q, carried out %q, want once at the fifth time", o, err, f.snapshot().requests, f.snapshot().applied)
+			f, c, job := newFakeServer(t, replies...)
+			if o, err := write(c, job); err != nil || len(f.snapshot().applied) != 1 || len(f.snapshot().requests) != 5 {
+				t.Errorf("got %+v, %v, sent %q, applied %q, want success at the fifth attempt", o, err, f.snapshot().requests,
+					f.snapshot().applied)
 			}
 		})
 	}
-	for name, give := range singleAttemptWrites {
+	for name, write := range singleAttemptWrites {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f, c, job := newFakeServer(t, fates...)
-			if err := give(c, job); err != nil || len(f.snapshot().applied) != 1 || len(f.snapshot().requests) != 5 {
-				t.Errorf("got %v, given %q, carried out %q, want once at the fifth time", err, f.snapshot().requests, f.snapshot().applied)
+			f, c, job := newFakeServer(t, replies...)
+			if err := write(c, job); err != nil || len(f.snapshot().applied) != 1 || len(f.snapshot().requests) != 5 {
+				t.Errorf("got %v, sent %q, applied %q, want success at the fifth attempt", err, f.snapshot().requests,
+					f.snapshot().applied)
 			}
 		})
 	}
@@ -145,15 +156,16 @@ func TestWrite_RetriesWithoutLeader(t *testing.T) {
 
 func TestWrite_NoLeaderTimeout(t *testing.T) {
 	t.Parallel()
-	fates := make([]string, 10000)
-	for i := range fates {
-		fates[i] = "500 No cluster leader"
+	replies := make([]string, 10000)
+	for i := range replies {
+		replies[i] = "500 No cluster leader"
 	}
-	f, c, job := newFakeServer(t, fates...)
+	f, c, job := newFakeServer(t, replies...)
 	c.timeouts.notApplied = 20 * time.Millisecond
 	_, err := c.Stop(context.Background(), job, false)
-	if err == nil || err.Error() != "Nomad answered 500 No cluster leader; nothing was done" || len(f.snapshot().applied) != 0 || errors.Is(err, backends.ErrOutcomeUnknown) {
-		t.Errorf("got %v, want no leader, and that nothing was done", err)
+	if err == nil || err.Error() != "Nomad returned 500 No cluster leader; nothing was done" ||
+		len(f.snapshot().applied) != 0 || errors.Is(err, backends.ErrOutcomeUnknown) {
+		t.Errorf("got %v, want no leader, and nothing done", err)
 	}
 }
 
@@ -167,20 +179,24 @@ func TestWrite_Unreachable(t *testing.T) {
 	c := open(t, Tier{URL: "http://" + closed.Addr().String()})
 	c.timeouts.notApplied, c.timeouts.maxPause = 20*time.Millisecond, time.Millisecond
 	err = c.RestartTask(context.Background(), fakeAllocation, "web")
-	if !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrOutcomeUnknown) || err.Error() != "no answer: connection refused; nothing was done" {
-		t.Errorf("got %v, want no answer, and that nothing was done", err)
+	if !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrOutcomeUnknown) ||
+		err.Error() != "no response: connection refused; nothing was done" {
+		t.Errorf("got %v, want no response, and nothing done", err)
 	}
 }
 
 func TestWrite_SingleAttempt(t *testing.T) {
 	t.Parallel()
-	for name, give := range singleAttemptWrites {
-		for _, fate := range []string{"after", "before", "500 rpc error: EOF", "502 bad gateway", "500 rpc error: session shutdown"} {
-			t.Run(name+" "+fate, func(t *testing.T) {
+	for name, write := range singleAttemptWrites {
+		for _, reply := range []string{
+			"after", "before", "500 rpc error: EOF", "502 bad gateway",
+			"500 rpc error: session shutdown",
+		} {
+			t.Run(name+" "+reply, func(t *testing.T) {
 				t.Parallel()
-				f, c, job := newFakeServer(t, fate)
-				if err := give(c, job); !errors.Is(err, backends.ErrOutcomeUnknown) || len(f.snapshot().requests) != 1 {
-					t.Errorf("got %v, given %q, want it once, and not to be known", err, f.snapshot().requests)
+				f, c, job := newFakeServer(t, reply)
+				if err := write(c, job); !errors.Is(err, backends.ErrOutcomeUnknown) || len(f.snapshot().requests) != 1 {
+					t.Errorf("got %v, sent %q, want one attempt with unknown outcome", err, f.snapshot().requests)
 				}
 			})
 		}
@@ -192,13 +208,13 @@ func TestDispatch_Once(t *testing.T) {
 	f, c, job := newFakeServer(t, "after", "500 No cluster leader", "before")
 	o, err := c.Dispatch(context.Background(), job, nil, nil)
 	if err != nil || o.ChildID != "web/dispatch-1" || len(f.keys) != 1 || len(f.snapshot().requests) != 4 {
-		t.Errorf("got %+v, %v after %q, with the children %v, want one", o, err, f.snapshot().requests, f.keys)
+		t.Errorf("got %+v, %v after %q, with the children %v, want one child", o, err, f.snapshot().requests, f.keys)
 	}
 	_, c, job = newFakeServer(t, "after", "400 the job is stopped")
 	_, err = c.Dispatch(context.Background(), job, nil, nil)
 	var refused *backends.RejectedError
 	if !errors.Is(err, backends.ErrOutcomeUnknown) || !errors.As(err, &refused) {
-		t.Errorf("got %v, want that it is not known, and the refusal", err)
+		t.Errorf("got %v, want an unknown outcome and the rejection", err)
 	}
 }
 
@@ -208,28 +224,30 @@ func TestWrite_ContextCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := c.Force(ctx, job); !errors.Is(err, context.Canceled) || len(f.snapshot().requests) != 0 {
-		t.Errorf("before it was given: got %v after %q", err, f.snapshot().requests)
+		t.Errorf("cancelled before it was sent: got %v after %q", err, f.snapshot().requests)
 	}
 }
 
 func TestRegister_KeepsUnknownFields(t *testing.T) {
 	t.Parallel()
 	f, c, job := newFakeServer(t)
-	const definition = `{"ID":"web","Stop":true,"Namespace":"default","Future":{"Big":12345678901234567890,"Stop":true,"List":[1.50,null]},"stop":null}`
+	const future = `"Future":{"Big":12345678901234567890,"Stop":true,"List":[1.50,null]}`
+	const definition = `{"ID":"web","Stop":true,"Namespace":"default",` + future + `,"stop":null}`
 	if _, err := c.Register(context.Background(), job, json.RawMessage(definition), 7); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"Job":{"ID":"web","Stop":false,"Namespace":"default","Future":{"Big":12345678901234567890,"Stop":true,"List":[1.50,null]},"stop":false},"EnforceIndex":true,"JobModifyIndex":7}`
+	want := `{"Job":{"ID":"web","Stop":false,"Namespace":"default",` + future +
+		`,"stop":false},"EnforceIndex":true,"JobModifyIndex":7}`
 	if got := strings.TrimSpace(string(f.snapshot().body)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	for _, of := range []string{`{"ID":"other"}`, `{"ID":"web","Namespace":"other"}`, `[]`, `{`} {
 		if _, err := c.Register(context.Background(), job, json.RawMessage(of), 7); err == nil {
-			t.Errorf("%s: registered", of)
+			t.Errorf("%s: got no error", of)
 		}
 	}
 	if len(f.snapshot().requests) != 1 {
-		t.Errorf("got %q, want the first alone", f.snapshot().requests)
+		t.Errorf("got %q, want only the first", f.snapshot().requests)
 	}
 }
 
@@ -238,17 +256,17 @@ func TestWrite_NoRedirects(t *testing.T) {
 	f, c, job := newFakeServer(t, "307 moved")
 	var refused *backends.RejectedError
 	if _, err := c.Stop(context.Background(), job, false); !errors.As(err, &refused) || len(f.snapshot().requests) != 1 {
-		t.Errorf("got %v after %q, want it refused", err, f.snapshot().requests)
+		t.Errorf("got %v after %q, want a rejection", err, f.snapshot().requests)
 	}
 }
 
 func TestCleanMessage(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]string{
-		"rpc error: code = Unknown desc = unknown signal\nmore":                        "unknown signal",
-		"1 error occurred:\n\t* Failed to signal task: web, err: Task not running\n\n": "Failed to signal task: web, err: Task not running",
-		"2 errors occurred:\n\t* a\n\t* b\n\n":                                         "a; b",
-		"can't promote terminal deployment":                                            "can't promote terminal deployment",
+		"rpc error: code = Unknown desc = unknown signal\nmore":         "unknown signal",
+		"1 error occurred:\n\t* Failed to signal: Task not running\n\n": "Failed to signal: Task not running",
+		"2 errors occurred:\n\t* a\n\t* b\n\n":                          "a; b",
+		"can't promote terminal deployment":                             "can't promote terminal deployment",
 	} {
 		if got := cleanMessage(body); got != want {
 			t.Errorf("%q: got %q, want %q", body, got, want)
@@ -259,12 +277,13 @@ func TestCleanMessage(t *testing.T) {
 func TestWrite_NodeUnreachable(t *testing.T) {
 	t.Parallel()
 	_, c, _ := newFakeServer(t, "404 No path to node")
-	if err := c.RestartTask(context.Background(), fakeAllocation, ""); !errors.Is(err, backends.ErrUnreachable) || errors.Is(err, backends.ErrNotFound) {
-		t.Errorf("got %v, want no answer from the node", err)
+	if err := c.RestartTask(context.Background(), fakeAllocation, ""); !errors.Is(err, backends.ErrUnreachable) ||
+		errors.Is(err, backends.ErrNotFound) {
+		t.Errorf("got %v, want no response of the node", err)
 	}
 	_, c, _ = newFakeServer(t, "404 alloc not found")
 	if err := c.RestartTask(context.Background(), fakeAllocation, ""); !errors.Is(err, backends.ErrNotFound) {
-		t.Errorf("got %v, want it gone", err)
+		t.Errorf("got %v, want not found", err)
 	}
 }
 
@@ -296,8 +315,9 @@ func TestWrite_SlowNodesDoNotBlockServers(t *testing.T) {
 	}
 	clients["b"].timeouts.nodeResponse = 20 * time.Millisecond
 	err = clients["b"].RestartTask(context.Background(), fakeAllocation, "")
-	if err == nil || errors.Is(err, backends.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "too many orders") || len(arrived) > 0 {
-		t.Errorf("one more restart: got %v, want too many and that nothing was done", err)
+	if err == nil || errors.Is(err, backends.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "too many changes") ||
+		len(arrived) > 0 {
+		t.Errorf("restart above the limit: got %v, want too many changes and nothing done", err)
 	}
 	if _, err := clients["b"].StopAllocation(context.Background(), fakeAllocation); err != nil {
 		t.Errorf("stop: %v", err)
