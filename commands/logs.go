@@ -52,7 +52,8 @@ is 75 if a limit of the gateway refused the command.`,
 		Flags: func(f *pflag.FlagSet) {
 			l.bind(f)
 			f.BoolVarP(&l.follow, "follow", "f", false, "follow the log (see: tail)")
-			f.BoolVar(&l.previous, "previous", false, "log of the run before the last restart; without a restart, of the previous allocation")
+			f.BoolVar(&l.previous, "previous", false,
+				"log of the run before the last restart; without a restart, of the previous allocation")
 			f.BoolVar(&l.previousAllocation, "previous-allocation", false, "log of the allocation that this one replaced")
 		},
 	}

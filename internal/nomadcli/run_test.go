@@ -184,7 +184,8 @@ func TestRun_TerminalResize(t *testing.T) {
 		"50 132": func() { go typed.Write([]byte("hello\r")) },
 	}
 	// A signal between two commands would not interrupt a read that starts after it.
-	script := `trap resized=1 WINCH; echo ready; until [ "$resized" ]; do sleep 0.1; done; stty size; read -r line; echo got $line`
+	script := `trap resized=1 WINCH; echo ready; until [ "$resized" ]; do sleep 0.1; done
+stty size; read -r line; echo got $line`
 	args := []string{"-c", script}
 	code, err := Binary{Path: "/bin/sh"}.run(t.Context(), Cluster{}, args, keys, &stdout, io.Discard, term)
 	if got := stdout.buf.String(); code != 0 || err != nil || !strings.HasSuffix(got, "got hello\r\n") {
