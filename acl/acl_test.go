@@ -39,10 +39,18 @@ func TestScope_Owns(t *testing.T) {
 		{"every job", []Group{{Prefixes: []string{""}}}, "quality", "default", "t-x", true},
 		{"every job of the tier only", []Group{{Prefixes: []string{""}}}, "quality", "default", "p-x", false},
 		{"namespace granted", []Group{{Prefixes: []string{"p-"}, Namespaces: []string{"a"}}}, "production", "a", "p-x", true},
-		{"namespace not granted", []Group{{Prefixes: []string{"p-"}, Namespaces: []string{"a"}}}, "production", "b", "p-x",
-			false},
-		{"no namespace at all", []Group{{Prefixes: []string{"p-"}, Namespaces: []string{}}}, "production", "default", "p-x",
-			false},
+		{
+			"namespace not granted",
+			[]Group{{Prefixes: []string{"p-"}, Namespaces: []string{"a"}}},
+			"production", "b", "p-x",
+			false,
+		},
+		{
+			"no namespace at all",
+			[]Group{{Prefixes: []string{"p-"}, Namespaces: []string{}}},
+			"production", "default", "p-x",
+			false,
+		},
 		{"namespaces do not mix between groups", []Group{
 			{Prefixes: []string{"p-a-"}, Namespaces: []string{"a"}}, {Prefixes: []string{"p-b-"}},
 		}, "production", "b", "p-a-x", false},
