@@ -125,18 +125,26 @@ func TestDecide_Reason(t *testing.T) {
 		right, root, namespace string
 		want                   Decision
 	}{
-		{"ps", "p-team1-web", "", Decision{true, "production",
-			"prefix group team1 grants @read on jobs whose IDs start with p-team1-"}},
+		{"ps", "p-team1-web", "", Decision{
+			true, "production",
+			"prefix group team1 grants @read on jobs whose IDs start with p-team1-",
+		}},
 		{"stop", "p-team1-web", "", Decision{Reason: "prefix group team1 matches this job, but grants only @read"}},
-		{"stop", "p-shop-web", "", Decision{true, "production",
-			"prefix group shop grants everything except @admin on jobs whose IDs start with p-shop- in namespace eu"}},
+		{"stop", "p-shop-web", "", Decision{
+			true, "production",
+			"prefix group shop grants everything except @admin on jobs whose IDs start with p-shop- in namespace eu",
+		}},
 		{"stop", "p-shop-web", "us", Decision{Reason: "prefix group shop matches this job, but only in namespace eu"}},
 		{"ps", "p-other", "", Decision{Reason: "none of your prefixes matches its ID"}},
 		{"ps", "q-x", "", Decision{Reason: "prefix group none matches this job, but grants nothing"}},
-		{"raw", "p-raw-x", "", Decision{true, "production",
-			"prefix group rawer grants @read, and raw on jobs whose IDs start with p-raw-"}},
-		{"raw", "p-only-x", "", Decision{true, "production",
-			"prefix group onlyraw grants raw on jobs whose IDs start with p-only-"}},
+		{"raw", "p-raw-x", "", Decision{
+			true, "production",
+			"prefix group rawer grants @read, and raw on jobs whose IDs start with p-raw-",
+		}},
+		{"raw", "p-only-x", "", Decision{
+			true, "production",
+			"prefix group onlyraw grants raw on jobs whose IDs start with p-only-",
+		}},
 		{"ps", "x-y", "", Decision{Reason: "none of your prefixes matches its ID"}},
 		{"ps", "t-web", "", Decision{true, "quality", "prefix group team1 grants @read on jobs whose IDs start with t-"}},
 	} {
