@@ -105,8 +105,10 @@ func TestEndpoint_HostileNodeNames(t *testing.T) {
 }
 
 func TestEndpoint_NeedsAddress(t *testing.T) {
-	for host, want := range map[string]bool{"": false, "tcp://{node}": false, "tcp://{address}": true,
-		"tcp://[{address}]:1": true, "unix:///x": false} {
+	for host, want := range map[string]bool{
+		"": false, "tcp://{node}": false, "tcp://{address}": true,
+		"tcp://[{address}]:1": true, "unix:///x": false,
+	} {
 		d, err := Open(Settings{Host: host})
 		if err != nil {
 			t.Fatal(err)

@@ -100,27 +100,45 @@ func TestExecResult_DockerAndPodman(t *testing.T) {
 		err    error
 	}{
 		"docker, 7": {&fakeEngine{after: dockerExited(7, 42), frames: framed(1, "hi\n")}, "hi\n", 7, nil},
-		"docker, not found": {&fakeEngine{after: dockerExited(127, 0),
-			frames: framed(1, `OCI runtime exec failed: exec failed: unable to start container process: `+
-				`exec: "nope": executable file not found in $PATH: unknown`+"\r\n")},
-			"", 0, backends.ErrProgramNotFound},
-		"docker, removable": {&fakeEngine{after: `{"CanRemove":true,"ExitCode":127,"Running":false,"Pid":0}`,
-			frames: framed(1, `OCI runtime exec failed: exec: "nope": executable file not found in $PATH: unknown`)},
-			"", 0, backends.ErrProgramNotFound},
-		"podman, 7": {&fakeEngine{podman: true, after: podmanExited(7), frames: framed(1, "hi\n")}, "hi\n", 7,
-			nil},
+		"docker, not found": {
+			&fakeEngine{
+				after: dockerExited(127, 0),
+				frames: framed(1, `OCI runtime exec failed: exec failed: unable to start container process: `+
+					`exec: "nope": executable file not found in $PATH: unknown`+"\r\n"),
+			},
+			"", 0, backends.ErrProgramNotFound,
+		},
+		"docker, removable": {
+			&fakeEngine{
+				after:  `{"CanRemove":true,"ExitCode":127,"Running":false,"Pid":0}`,
+				frames: framed(1, `OCI runtime exec failed: exec: "nope": executable file not found in $PATH: unknown`),
+			},
+			"", 0, backends.ErrProgramNotFound,
+		},
+		"podman, 7": {
+			&fakeEngine{podman: true, after: podmanExited(7), frames: framed(1, "hi\n")}, "hi\n", 7,
+			nil,
+		},
 		"podman, 0": {&fakeEngine{podman: true, after: podmanExited(0)}, "", 0, nil},
-		"podman, own 127": {&fakeEngine{podman: true, after: podmanExited(127), frames: framed(1, "Error: mine\n")},
-			"Error: mine\n", 127, nil},
+		"podman, own 127": {
+			&fakeEngine{podman: true, after: podmanExited(127), frames: framed(1, "Error: mine\n")},
+			"Error: mine\n", 127, nil,
+		},
 		"podman, much, then 126": {
-			&fakeEngine{podman: true, after: podmanExited(126),
-				frames: framed(1, strings.Repeat("Error: OCI", 20_000))},
+			&fakeEngine{
+				podman: true, after: podmanExited(126),
+				frames: framed(1, strings.Repeat("Error: OCI", 20_000)),
+			},
 			strings.Repeat("Error: OCI", 20_000), 126, nil,
 		},
-		"podman, not found": {&fakeEngine{podman: true, after: podmanExited(127), frames: both(notFound)}, "", 0,
-			backends.ErrProgramNotFound},
-		"podman, not executable": {&fakeEngine{podman: true, after: podmanExited(126), frames: both(denied)}, "", 0,
-			backends.ErrNotExecutable},
+		"podman, not found": {
+			&fakeEngine{podman: true, after: podmanExited(127), frames: both(notFound)}, "", 0,
+			backends.ErrProgramNotFound,
+		},
+		"podman, not executable": {
+			&fakeEngine{podman: true, after: podmanExited(126), frames: both(denied)}, "", 0,
+			backends.ErrNotExecutable,
+		},
 	} {
 		c.engine.ended.Store(false)
 		stdout, code, err := c.engine.run(t)

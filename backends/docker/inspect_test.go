@@ -148,8 +148,10 @@ func TestInspect_RenamedContainer(t *testing.T) {
 	var newest string
 	for _, suffix := range []string{"a", "b", "c"} {
 		newest, _ = dockertest.RunToExit(t, "web-"+allocation, both, "true")
-		if err := client.RenameContainer(dockerclient.RenameContainerOptions{ID: newest,
-			Name: allocation[:8] + suffix}); err != nil {
+		if err := client.RenameContainer(dockerclient.RenameContainerOptions{
+			ID:   newest,
+			Name: allocation[:8] + suffix,
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

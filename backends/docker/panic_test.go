@@ -97,7 +97,8 @@ func TestPanic_StreamFails(t *testing.T) {
 	out := newOutput(io.Discard, io.Discard, true)
 	s := &apiClient{daemon: &daemon{}, client: &dockerclient.Client{}}
 	st, err := s.open(t.Context(), out, true, time.Minute, func(c *dockerclient.Client) (dockerclient.CloseWaiter,
-		error) {
+		error,
+	) {
 		_, err := c.Dialer.Dial("tcp", listener.Addr().String())
 		return panickingWaiter{}, err
 	})
