@@ -43,8 +43,9 @@ their Nomad services pass (Consul checks are ignored). The restart stops at the 
 healthy and reports which allocations were restarted.
 
 First, failed allocations are replaced and missing ones are placed. If the
-reschedule block allows no attempt, the gateway prompts and registers the job twice:
-with one attempt, then with its original definition. A stopped allocation of a system job is replaced if you select it by ID.
+reschedule block allows no attempt, the gateway prompts and registers the job
+twice: with one attempt, then with its original definition. A stopped allocation
+of a system job is replaced if you select it by ID.
 
 If you disconnect, the current batch finishes and the restart stops. Use
 --background to let it run to completion; "ops" lists and cancels restarts.
