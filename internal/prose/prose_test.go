@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,18 @@ import (
 
 	"nomadctld/router"
 )
+
+// TestProject checks the whole project. There are no exceptions. If it fails, rewrite the text, or make the entry of
+// phrases.txt more precise.
+func TestProject(t *testing.T) {
+	found, err := checkProject(os.DirFS("../.."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		t.Error(f)
+	}
+}
 
 // TestPhrases checks each entry of phrases.txt against its own examples.
 func TestPhrases(t *testing.T) {
