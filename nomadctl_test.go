@@ -198,7 +198,8 @@ func TestNomadctl_StreamsAndExitCodes(t *testing.T) {
 			{[]string{"inspect", "nothing"}, "", "", "nomadctld: no job nothing (see: ps --all)\n", 1},
 			{[]string{"sp"}, "", "", "nomadctld: no command sp: did you mean ps? (see: help)\n", 2},
 			{
-				[]string{"--", "can-i", "ps", "x"}, "",
+				[]string{"--", "can-i", "ps", "x"},
+				"",
 				"no: none of your prefixes matches its ID (ps is in the set @read)\n", "", 1,
 			},
 		} {
