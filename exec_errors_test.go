@@ -54,7 +54,8 @@ func TestExec_TaskPurgedBeforeStart(t *testing.T) {
 	t.Parallel()
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.AddJob(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
+	cluster.Sim.AddJob(boxJob(task, newAllocation()))
 	g := startTestGateway(t, cluster.URL, "")
 	// The exec request is delayed until the job is purged.
 	cluster.Sim.Inject(sim.Fault{Path: "/v1/client/allocation/{id}/exec", Delay: 3 * time.Second, Times: 1})
