@@ -14,8 +14,8 @@ func init() {
 Mark the active deployment of a job as failed. Nomad stops the deployment and, if
 the job sets auto_revert, reverts the job to its last stable version.`, backends.ClusterWriter.Fail},
 		{"pause", "paused", 4, "Pause a deployment", `
-Pause the active deployment of a job. Nomad places no more allocations until you
-resume it (see: resume).`, backends.ClusterWriter.Pause},
+Pause the active deployment of a job. Running allocations keep running, and
+Nomad places no more allocations until you resume it (see: resume).`, backends.ClusterWriter.Pause},
 		{
 			"resume", "resumed", 5, "Resume a deployment", "Resume the paused deployment of a job.",
 			backends.ClusterWriter.Resume,
@@ -41,7 +41,7 @@ func (c deploymentChange) Spec() router.Spec {
 		Group:         router.GroupDeployments,
 		Rank:          c.rank,
 		Target:        router.TargetJob,
-		Set:           router.Operate,
+		RightSet:      router.Operate,
 		WantsTerminal: true,
 		Long:          c.long,
 		Examples:      []router.Example{{Line: c.name + " p-team1-api"}},
@@ -59,7 +59,7 @@ func (c deploymentChange) Run(ctx context.Context, req *router.Request) error {
 	if c.name == "resume" && d.Status != "paused" {
 		return fmt.Errorf("deployment %s of %s is not paused: it is %s", shortID(d.ID), req.Job.ID, d.Status)
 	}
-	result, err := c.apply(req.Operations, ctx, req.Job, d.ID)
+	result, err := c.apply(req.Writer, ctx, req.Job, d.ID)
 	if err != nil {
 		return jobError(req.Job, err)
 	}

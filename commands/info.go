@@ -31,7 +31,7 @@ func (i *info) Spec() router.Spec {
 		Group:         router.GroupLook,
 		Rank:          3,
 		Target:        router.TargetJobOrTask,
-		Set:           router.Read,
+		RightSet:      router.Read,
 		WantsTerminal: true,
 		JSON:          jobOutput{},
 		Long: `
@@ -39,7 +39,7 @@ Show the state of a job and its tasks, and what happened to them.
 
 ` + jobOrTaskHelp + `
 
-For a job, the output starts with the latest deployment by group, and with the
+For a job, the output starts with the job, its latest deployment by group, and the
 groups that cannot be placed and why. For each task it shows:
 
   - exec ID, status of the allocation, age, group, task
@@ -48,7 +48,7 @@ groups that cannot be placed and why. For each task it shows:
   - Nomad's service checks
   - all events that Nomad still has, with their messages
 
-Finished allocations are shown only if you select one by ID.`,
+Complete and lost allocations are shown only if you select one by ID.`,
 		Examples: []router.Example{
 			{Line: "info p-team1-web", Comment: "a job with all its tasks"},
 			{Line: "info 45fed1138a", Comment: "one task"},
@@ -83,7 +83,7 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 	if req.Task == nil {
 		head = jobText(job, clientStyle(req))
 	}
-	text := render.NewNotes(clientStyle(req))
+	text := render.NewDetails(clientStyle(req))
 	for _, a := range job.Allocations {
 		restart := restartPolicy(job, a.Group)
 		for _, task := range a.Tasks {
@@ -123,7 +123,7 @@ func restartPolicy(job backends.JobDetail, group string) backends.Restart {
 }
 
 func jobText(job backends.JobDetail, look render.Style) string {
-	text := render.NewNotes(look)
+	text := render.NewDetails(look)
 	state := job.Status
 	if job.Stopped {
 		state = "stopped"
@@ -156,7 +156,7 @@ func jobText(job backends.JobDetail, look render.Style) string {
 }
 
 func writeTask(
-	text *render.Notes, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.Restart,
+	text *render.Details, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.Restart,
 	checks []backends.Check,
 ) {
 	text.Line(t.ExecID, a.Status, humanize.Time(ageStart(a, t)), strings.Trim(a.Group+"/"+t.Name, "/"))

@@ -22,19 +22,19 @@ type inspect struct {
 
 func (i *inspect) Spec() router.Spec {
 	return router.Spec{
-		Name:   "inspect",
-		Args:   "JOB",
-		Short:  "Print a job as JSON",
-		Group:  router.GroupLook,
-		Rank:   6,
-		Target: router.TargetJob,
-		Set:    router.Read,
+		Name:     "inspect",
+		Args:     "JOB",
+		Short:    "Like nomad job inspect",
+		Group:    router.GroupLook,
+		Rank:     6,
+		Target:   router.TargetJob,
+		RightSet: router.Read,
 		Long: `
 Print a job as JSON, like nomad job inspect: {"Job": ...}, with every field that
 Nomad returned. The command nomad job run -json accepts this form.
 
-The values of the job's environment and templates are printed unchanged, including
-any secrets.`,
+The values of the job's environment and templates are not redacted: any secrets in
+them are printed.`,
 		Examples: []router.Example{
 			{Line: "inspect p-team1-web", Comment: "the current version"},
 			{Line: "inspect --version 0 p-team1-web", Comment: "an earlier version (see: history)"},

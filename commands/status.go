@@ -29,11 +29,11 @@ func (s *status) Spec() router.Spec {
 	return router.Spec{
 		Name:          "status",
 		Args:          "JOB",
-		Short:         "Show the status of a job",
+		Short:         "Like nomad job status",
 		Group:         router.GroupLook,
 		Rank:          4,
 		Target:        router.TargetJob,
-		Set:           router.Read,
+		RightSet:      router.Read,
 		WantsTerminal: true,
 		JSON:          jobOutput{},
 		Long: `

@@ -30,13 +30,14 @@ func (s *stop) Spec() router.Spec {
 		Group:         router.GroupChange,
 		Rank:          1,
 		Target:        router.TargetPart,
-		Set:           router.Operate,
+		RightSet:      router.Operate,
 		WantsTerminal: true,
 		FindsSaved:    true,
-		Rights:        map[string]router.RightSet{"purge": router.Admin},
+		FlagRights:    map[string]router.RightSet{"purge": router.Admin},
 		Long: `
 Stop a job, a group or an allocation, and wait until nothing of it is running. Nomad
-continues if you disconnect.
+continues if you disconnect. On a terminal, stop prompts if more than one allocation
+is running.
 
   JOB        is stopped. "start" brings it back.
   JOB/GROUP  is scaled to 0 (see: scale).
@@ -57,7 +58,7 @@ are still running is reported.`,
 		},
 		Flags: func(f *pflag.FlagSet) {
 			s.waitFlags.bind(f)
-			f.BoolVar(&s.purge, "purge", false, "also delete the job from Nomad; needs the right purge")
+			f.BoolVar(&s.purge, "purge", false, "also delete the job from Nomad; needs the purge right")
 			f.BoolVarP(&s.yes, "yes", "y", false, "do not prompt")
 			f.BoolVar(&s.children, "children", false, "also stop running child jobs")
 			f.BoolVar(&s.keepChildren, "keep-children", false, "do not stop child jobs and do not prompt")
@@ -103,7 +104,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	result, err := req.Operations.Scale(ctx, job.Job, group.Name, 0)
+	result, err := req.Writer.Scale(ctx, job.Job, group.Name, 0)
 	var rejected *backends.RejectedError
 	isBelowMin := errors.As(err, &rejected) && strings.Contains(rejected.Reason, "scaling policy minimum")
 	if isBelowMin && group.Scaling != nil {
@@ -198,14 +199,14 @@ func (s *stop) saveAndStop(
 	ctx context.Context, req *router.Request, job backends.JobDetail,
 ) (result backends.WriteResult, saved bool, err error) {
 	if s.purge {
-		result, err = req.Operations.Stop(ctx, job.Job, true)
+		result, err = req.Writer.Stop(ctx, job.Job, true)
 		if err == nil {
 			err = s.deleteSaved(req)
 		}
 		return result, false, err
 	}
 	if job.Stopped { // somebody else stopped it, and some allocations are still running
-		result, err = req.Operations.Stop(ctx, job.Job, false)
+		result, err = req.Writer.Stop(ctx, job.Job, false)
 		return result, false, err
 	}
 	releaseWarning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
@@ -220,7 +221,7 @@ func (s *stop) saveAndStop(
 	}
 	err = confirmWarnings(ctx, req, s.yes, releaseWarning, stoppedWarning)
 	if err == nil {
-		result, err = req.Operations.Stop(ctx, job.Job, false)
+		result, err = req.Writer.Stop(ctx, job.Job, false)
 	}
 	if err != nil && !errors.Is(err, backends.ErrOutcomeUnknown) {
 		err = errors.Join(err, req.SavedDefinitions().DeleteByID(id)) // not a definition that another stop has saved since
@@ -314,7 +315,7 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	if a.Terminal() {
 		return fmt.Errorf("allocation %s of %s is not running: it is %s", shortID(a.ID), job.ID, a.Status)
 	}
-	result, err := req.Operations.StopAllocation(ctx, a)
+	result, err := req.Writer.StopAllocation(ctx, a)
 	if err != nil {
 		return notStopped(req, jobError(job.Job, err))
 	}
