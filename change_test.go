@@ -64,23 +64,23 @@ func TestStop_AsksForSeveralAllocations(t *testing.T) {
 		line, prompt, keys, confirmed string
 		code                          int
 	}{
-		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "n", "no", 1},
-		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "\r", "no", 1},
-		{"stop p-team5-ask/web", "Stop p-team5-ask/web in tier production: 3 running allocations? [y/N] ", "x", "no", 1},
-		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "\x03", "no", 130},
+		{"stop p-team5-ask", "Stop p-team5-ask in tier production, with 3 running allocations? [y/N] ", "n", "no", 1},
+		{"stop p-team5-ask", "Stop p-team5-ask in tier production, with 3 running allocations? [y/N] ", "\r", "no", 1},
+		{"stop p-team5-ask/web", "Stop p-team5-ask/web in tier production, with 3 running allocations? [y/N] ", "x", "no", 1},
+		{"stop p-team5-ask", "Stop p-team5-ask in tier production, with 3 running allocations? [y/N] ", "\x03", "no", 130},
 		{
-			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ",
+			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production, with 3 running allocations? [y/N] ",
 			"n", "no", 1,
 		},
 		{
-			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ",
+			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production, with 3 running allocations? [y/N] ",
 			"\x03", "no", 130,
 		},
 		{
-			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production: 3 running allocations? [y/N] ",
+			"restart --full p-team5-ask", "Stop and start p-team5-ask in tier production, with 3 running allocations? [y/N] ",
 			"Y", "yes", 0,
 		},
-		{"stop p-team5-ask", "Stop p-team5-ask in tier production: 3 running allocations? [y/N] ", "y", "yes", 0},
+		{"stop p-team5-ask", "Stop p-team5-ask in tier production, with 3 running allocations? [y/N] ", "y", "yes", 0},
 	} {
 		c := g.runUntil(t, tc.line, tc.prompt)
 		if got := writesTo(cluster.Sim, "p-team5-ask"); tc.confirmed == "no" && len(got) > 0 {

@@ -133,9 +133,8 @@ func (e *exec) argv(req *router.Request) ([]string, error) {
 	case words[0] == "--" && len(words) > 1:
 		return words[1:], nil
 	case strings.HasPrefix(words[0], "-"):
-		return nil, fmt.Errorf("exec: put flags before the selector: exec %s %s "+
-			"(to run a program with that name: exec %s -- %s)",
-			words[0], req.Args[0], req.Args[0], words[0])
+		return nil, fmt.Errorf("exec: put the flag %s before the task %s (to run a program named %s: exec %s -- %s)",
+			words[0], req.Args[0], words[0], req.Args[0], words[0])
 	}
 	return words, nil
 }

@@ -161,7 +161,7 @@ func writeTask(
 ) {
 	text.Line(t.ExecID, a.Status, humanize.Time(ageStart(a, t)), strings.Trim(a.Group+"/"+t.Name, "/"))
 	cpu, memory := usageText(a, t, map[string]backends.Usage{t.ExecID: u})
-	text.Line("", cmp.Or(a.Node, "no node yet"), cpu+" Mhz", memory)
+	text.Line("", cmp.Or(a.Node, "no node yet"), cpu+" MHz", memory)
 	if a.Status == "unknown" {
 		text.Line("", "Disconnected", humanize.Time(a.Modified),
 			"the node has lost its connection to Nomad; the task may still be running")
@@ -194,6 +194,9 @@ func writeTask(
 // task, so the number may be too high if the policy allows more than ten restarts.
 func restartsLeft(a backends.Allocation, t backends.Task, policy backends.Restart) string {
 	if a.TaskState(t) == backends.StateDead {
+		if !t.Failed {
+			return ""
+		}
 		return fmt.Sprintf("none left of %d in %s, then %s", policy.Attempts, policy.Interval, policy.Mode)
 	}
 	left := policy.Attempts

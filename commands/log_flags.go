@@ -90,8 +90,8 @@ func explainLogError(err error, t logTask) error {
 	task := t.name()
 	switch {
 	case errors.Is(err, backends.ErrRunsNotSeparable):
-		return fmt.Errorf("log of %s: %w (for all runs: logs -n all; for the previous allocation: --previous-allocation)",
-			task, err)
+		return fmt.Errorf("log of %s: %w (for all runs: logs -n all %s; "+
+			"for the previous allocation: logs --previous-allocation %s)", task, err, t.task.ExecID, t.task.ExecID)
 	case errors.Is(err, backends.ErrNoLog):
 		return fmt.Errorf("log of %s: %w (see: info %s)", task, err, t.task.ExecID)
 	case errors.Is(err, backends.ErrNoTimestamps):

@@ -156,7 +156,11 @@ func previousTasks(req *router.Request, tasks []wantedLog) (before []wantedLog, 
 		}
 	}
 	if len(before) == 0 {
-		return nil, fmt.Errorf("Nomad has no earlier allocation of %s (see: ps --all %s)", tasks[0].Name, req.Job.ID)
+		name := tasks[0].Name
+		if len(tasks) > 1 {
+			name = req.Job.ID
+		}
+		return nil, fmt.Errorf("Nomad has no earlier allocation of %s (see: ps --all %s)", name, req.Job.ID)
 	}
 	return before, nil
 }

@@ -127,7 +127,7 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 		return o.restoreOrForget(ctx, req, saved[i])
 	case op == nil:
 		return fmt.Errorf("operation %s on %s was interrupted when the gateway stopped "+
-			"(bring the job back: ops %s --restore)",
+			"(bring the job back: ops --restore %s)",
 			one.ID, one.Job, one.ID)
 	case o.cancel:
 		return cancelOp(req, op)
@@ -176,7 +176,7 @@ func listOps(started []*ops.Op, saved []ops.SavedDefinition) (all []opOutput) {
 }
 
 // restoreCommand returns the command that registers the definition saved by an operation.
-func restoreCommand(id string) string { return "ops " + id + " --restore" }
+func restoreCommand(id string) string { return "ops --restore " + id }
 
 func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	if o.json {
@@ -294,7 +294,7 @@ func restoreIndex(
 			state, hint = "is stopped", fmt.Sprintf("start that job: start %s; ", job.ID)
 		}
 		return 0, fmt.Errorf("the saved definition of %s is of a job that was purged; another job with its name %s "+
-			"(%sdelete the saved definition: ops %s --forget)", job.ID, state, hint, saved.ID)
+			"(%sdelete the saved definition: ops --forget %s)", job.ID, state, hint, saved.ID)
 	case !now.Stop && now.Version == saved.Version+1 && backends.HasRescheduling(text, saved.Definition):
 		return now.JobModifyIndex, nil // restart has registered it with one attempt to reschedule
 	case !now.Stop && now.Version == saved.Version:
@@ -303,7 +303,7 @@ func restoreIndex(
 		return 0, notStoppedError(fmt.Sprintf("%s was already registered again, as version %d", job.ID, now.Version))
 	case now.Version > saved.Version+1:
 		return 0, fmt.Errorf("the saved definition of %s is version %d, but the job was changed to version %d and stopped "+
-			"(start that version: start %s; delete the saved definition: ops %s --forget)",
+			"(start that version: start %s; delete the saved definition: ops --forget %s)",
 			job.ID, saved.Version, now.Version, job.ID, saved.ID)
 	}
 	return now.JobModifyIndex, nil

@@ -148,8 +148,9 @@ func saveRelease(
 	if err == nil || isSaved || !willBeDeleted(last, versions, added) {
 		return "", nil
 	}
-	return fmt.Sprintf("Nomad keeps only %d versions of a job: this change makes it delete version %d of %s, "+
-		"the last release before the current one, and %s", trackedVersions, last.Number, job.ID, unsavedReason(err)), nil
+	return fmt.Sprintf("Nomad keeps only %d versions of a job: this change deletes version %d of %s, "+
+		"the last release before the current one, and %s",
+		trackedVersions, last.Number, job.ID, unsavedReason("that version", err)), nil
 }
 
 // willBeDeleted reports whether Nomad deletes a version when a number of versions are added.
@@ -163,12 +164,12 @@ func willBeDeleted(version backends.Version, versions []backends.Version, added 
 	return version.Tag == "" && newer+added >= trackedVersions
 }
 
-// unsavedReason explains why the gateway cannot save a definition.
-func unsavedReason(err error) string {
+// unsavedReason explains why the gateway cannot save something.
+func unsavedReason(what string, err error) string {
 	if errors.Is(err, ops.ErrNoFolder) {
-		return "the gateway cannot save it (ask its operator to set audit.jobs)"
+		return "the gateway cannot save " + what + " (ask its operator to set audit.jobs)"
 	}
-	return fmt.Sprintf("the gateway cannot save it: %v", err)
+	return fmt.Sprintf("the gateway cannot save %s (%v)", what, err)
 }
 
 // confirmWarnings prints warnings and, on a terminal, prompts whether to continue unless skip is set.
@@ -244,9 +245,8 @@ func saveStopped(
 		return "", "", nil // another stop of the same version has saved it
 	}
 	err = errors.Join(err, definitions.Delete(ops.Stopped))
-	return "", fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the "+
-		"stop: %s",
-		job.ID, unsavedReason(err)), nil
+	return "", fmt.Sprintf("%s: start %s works only until Nomad deletes the stopped job, "+
+		"by default 4 hours after the stop", unsavedReason("the definition of "+job.ID, err), job.ID), nil
 }
 
 // relinkRelease assigns the saved release of a job to the job that was registered again from definition. If Nomad had

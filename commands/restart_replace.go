@@ -51,8 +51,8 @@ func checkReplaceable(job backends.JobDetail, unreschedulable []backends.Allocat
 		groups[a.Group] = true
 	}
 	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempts, and changing it "+
-		"makes Nomad "+
-		"rerun the complete allocations of a %s job (rerun all: restart --full %s; restart a running allocation: restart ID)",
+		"makes Nomad also rerun the allocations of a %s job that are complete (rerun all: restart --full %s; "+
+		"restart a running allocation: restart ID)",
 		failedOrStoppedText(unreschedulable), job.ID, groupsText(groups), job.Type, job.ID)
 }
 

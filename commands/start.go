@@ -95,7 +95,7 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return jobError(job.Job, err)
 	}
-	return s.finishStart(ctx, req, job.Job, result, fmt.Sprintf("from version %d", last.Number))
+	return s.finishStart(ctx, req, job.Job, result, fmt.Sprintf("at version %d", last.Number))
 }
 
 // startDeleted starts a job that Nomad has deleted.
@@ -108,7 +108,7 @@ func (s *start) startDeleted(ctx context.Context, req *router.Request, gone erro
 	if !ok {
 		return gone
 	}
-	from := fmt.Sprintf("from version %d, which %s stopped on %s",
+	from := fmt.Sprintf("at version %d, which %s stopped on %s",
 		saved.Version, saved.User, saved.Time.UTC().Format("2006-01-02 15:04Z"))
 	if err := confirm(ctx, req, s.yes, "Nomad has deleted %s. Start it in tier %s %s?",
 		req.Job.ID, req.Job.Tier, from); err != nil {
@@ -148,7 +148,7 @@ func (s *start) finishStart(
 ) error {
 	printWarnings(req, result)
 	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil {
-		newProgressPrinter(req).printf("warning: the gateway cannot remove the definition that it saved: %v", err)
+		newProgressPrinter(req).printf("warning: the gateway cannot remove the saved definition of %s: %v", job.ID, err)
 	}
 	if s.detach {
 		return s.printEvaluation(req, result)
@@ -163,7 +163,7 @@ func (s *start) finishStart(
 // with a count of 0, it returns an error with the command to scale it.
 func (s *start) startRunning(ctx context.Context, req *router.Request, job backends.JobDetail) error {
 	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil { // the job was registered since it was saved
-		newProgressPrinter(req).printf("warning: the gateway cannot remove the definition that it saved: %v", err)
+		newProgressPrinter(req).printf("warning: the gateway cannot remove the saved definition of %s: %v", job.ID, err)
 	}
 	if stopped := stoppedSystemAllocations(job); len(stopped) > 0 {
 		return s.startAllocations(ctx, req, job, stopped)

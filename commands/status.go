@@ -90,7 +90,8 @@ func jobError(job backends.Job, err error) error {
 	}
 	rejected, ok := errors.AsType[*backends.RejectedError](err)
 	if ok && strings.Contains(rejected.Reason, "active deployment") {
-		return fmt.Errorf("%w; wait until it finishes, or fail it (see: deployment %s, fail %s)", err, job.ID, job.ID)
+		return fmt.Errorf("%w; wait until the deployment finishes, or fail it (see: deployment %s; fail it: fail %s)",
+			err, job.ID, job.ID)
 	}
 	return err
 }

@@ -120,7 +120,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err := s.waitUntilScaled(ctx, req, job.Job, group.Name, 0, result); err != nil {
 		return err
 	}
-	return printResult(req, "stopped %s: %s%s",
+	return printResult(req, "stopped %s%s%s",
 		req.Args[0], stoppedText(ctx, req, job, group.Name), evaluationSuffix(result))
 }
 
@@ -140,7 +140,7 @@ func (s *stop) confirmStop(
 	if len(live) <= 1 {
 		return nil
 	}
-	return confirm(ctx, req, s.yes, "Stop %s in tier %s: %s?",
+	return confirm(ctx, req, s.yes, "Stop %s in tier %s, with %s?",
 		req.Args[0], job.Tier, plural(len(live), "running allocation"))
 }
 
@@ -189,7 +189,7 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	if len(left) > 0 {
 		running = "; " + childJobsAre(len(left)) + " still running"
 	}
-	return printResult(req, "%s %s: %s%s%s",
+	return printResult(req, "%s %s%s%s%s",
 		done, req.Args[0], stoppedText(ctx, req, job, ""), running, evaluationSuffix(result))
 }
 
@@ -251,12 +251,14 @@ func (s *stop) stopDeleted(req *router.Request, notFound error) error {
 func (s *stop) deleteSaved(req *router.Request) error {
 	err := errors.Join(req.SavedDefinitions().Delete(ops.Stopped), req.SavedDefinitions().Delete(ops.Released))
 	if err != nil {
-		return fmt.Errorf("%s is purged, but the gateway cannot remove the definition that it saved: %w", req.Job.ID, err)
+		return fmt.Errorf("%s is purged, but the gateway cannot remove its saved definition: %w (try again: stop --purge %s)",
+			req.Job.ID, err, req.Job.ID)
 	}
 	return nil
 }
 
-// stoppedText returns the number of stopped allocations of a job or group in words. job is the state before the stop.
+// stoppedText returns the number of stopped allocations of a job or group in words, or "". job is the state before the
+// stop.
 // The current state shows which allocations are on nodes that have disconnected since.
 func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetail, group string) string {
 	n, disconnected := len(liveAllocations(job, group)), disconnectedText(job, group)
@@ -270,10 +272,10 @@ func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetai
 			}
 		}
 	}
-	if n == 0 && disconnected != "" {
-		return strings.TrimPrefix(disconnected, "; ")
+	if n == 0 {
+		return disconnected
 	}
-	return plural(n, "allocation") + disconnected
+	return ": " + plural(n, "allocation") + disconnected
 }
 
 // disconnectedText returns the number of allocations on disconnected nodes in words, or "".

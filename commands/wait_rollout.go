@@ -150,7 +150,7 @@ func deploymentDone(job backends.JobDetail, d backends.Deployment, progress prog
 		return true, nil
 	case "running", "pending", "initializing", "unblocking", "blocked":
 		if healthyCanaries > 0 && unhealthyCanaries == 0 {
-			return true, fmt.Errorf("%s is waiting for promotion: %s healthy (promote %s, or fail %s)",
+			return true, fmt.Errorf("%s is waiting for promotion: %s healthy (promote it: promote %s; fail it: fail %s)",
 				name, canariesAre(healthyCanaries), job.ID, job.ID)
 		}
 		if len(job.Unplaced) == 0 {

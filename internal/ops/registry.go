@@ -44,7 +44,7 @@ type BusyError struct{ Other *Op }
 func (e *BusyError) Error() string {
 	o := e.Other
 	return fmt.Sprintf("%s is busy: operation %s of %s has been running since %s: %s "+
-		"(see: ops %s; cancel it: ops %s --cancel)",
+		"(see: ops %s; cancel it: ops --cancel %s)",
 		o.Job.ID, o.ID, o.User, o.Started.UTC().Format(time.TimeOnly+"Z"), o.Command, o.ID, o.ID)
 }
 
@@ -143,7 +143,7 @@ func (r *Registry) Wait(ctx context.Context) {
 		o.Follow(ctx, func(Note) error { return nil })
 		err := ErrAbandoned
 		if r.hasSaved(o.ID) {
-			err = fmt.Errorf("%w; %s may be stopped or temporarily changed (restore it: ops %s --restore)", err, o.Job.ID, o.ID)
+			err = fmt.Errorf("%w; %s may be stopped or temporarily changed (restore it: ops --restore %s)", err, o.Job.ID, o.ID)
 		}
 		o.Finish(err)
 	}
