@@ -11,7 +11,6 @@ import (
 
 	"nomadctld/backends"
 	"nomadctld/internal/pattern"
-	"nomadctld/router"
 )
 
 // logFlags are the flags of logs and tail.
@@ -37,24 +36,24 @@ func (l *logFlags) bind(f *pflag.FlagSet) {
 }
 
 // query returns the log query for the flags, and the pattern of the lines to print, or nil for all lines. Its errors
-// have exit code 2.
+// are usage errors.
 func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp, err error) {
 	q = backends.LogQuery{Stdout: l.stdout || !l.stderr, Stderr: l.stderr || !l.stdout, Timestamps: l.times, Lines: -1}
 	if l.grep != "" {
 		if re, err = pattern.Compile(l.grep); err != nil {
-			return q, nil, router.Exit(2, fmt.Errorf("--grep: %w", err))
+			return q, nil, fmt.Errorf("--grep: %w", err)
 		}
 	}
 	if l.since != "" {
 		if q.Since, err = parseTime(l.since, now); err != nil {
-			return q, nil, router.Exit(2, fmt.Errorf("--since: %w", err))
+			return q, nil, fmt.Errorf("--since: %w", err)
 		}
 	}
 	// --since without --lines means all lines since then.
 	if l.lines != "all" && (l.since == "" || l.flagSet.Changed("lines")) {
 		var ok bool
 		if q.Lines, ok = parseNumber(l.lines); !ok {
-			return q, nil, router.Exit(2, fmt.Errorf("--lines takes a number or all, not %.100q", l.lines))
+			return q, nil, fmt.Errorf("--lines takes a number or all, not %.100q", l.lines)
 		}
 	}
 	return q, re, nil

@@ -35,7 +35,7 @@ const (
 func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
 	q, pattern, err := flags.query(time.Now())
 	if err != nil {
-		return err
+		return usageError(req, err)
 	}
 	q.Follow = true
 	printer := &logPrinter{req: req, pattern: pattern, times: flags.times, split: flags.split}

@@ -71,7 +71,7 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 	}
 	q, pattern, err := l.query(time.Now())
 	if err != nil {
-		return err
+		return usageError(req, err)
 	}
 	tasks, err := selectTasks(req)
 	if err != nil {

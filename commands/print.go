@@ -19,6 +19,11 @@ func currentJob(ctx context.Context, req *router.Request) (backends.JobDetail, e
 	return job, nil
 }
 
+// usageError returns err with the name of the command and the exit code 2.
+func usageError(req *router.Request, err error) error {
+	return router.Exit(2, fmt.Errorf("%s: %w", req.Command.Spec().Name, err))
+}
+
 // printResult prints the result of a change to stdout. The text may be untrusted.
 func printResult(req *router.Request, format string, args ...any) error {
 	_, err := fmt.Fprintln(req.Stdout, escape.Text(fmt.Sprintf(format, args...)))

@@ -37,7 +37,7 @@ the deployment is successful.`,
 }
 
 func (p *promote) Run(ctx context.Context, req *router.Request) error {
-	if err := p.waitFlags.check(); err != nil {
+	if err := p.waitFlags.check(req); err != nil {
 		return err
 	}
 	d, err := activeDeployment(ctx, req)

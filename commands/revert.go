@@ -55,7 +55,7 @@ terminal, it keeps the current counts; if only the counts differ, it fails.`,
 }
 
 func (r *revert) Run(ctx context.Context, req *router.Request) error {
-	if err := r.waitFlags.check(); err != nil {
+	if err := r.waitFlags.check(req); err != nil {
 		return err
 	}
 	if r.keepCounts && r.yes {

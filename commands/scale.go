@@ -47,7 +47,7 @@ removes one. The count must be within the limits of the group's scaling block.`,
 }
 
 func (s *scale) Run(ctx context.Context, req *router.Request) error {
-	if err := s.waitFlags.check(); err != nil {
+	if err := s.waitFlags.check(req); err != nil {
 		return err
 	}
 	if _, _, ok := splitCount(req.Args[1]); !ok {

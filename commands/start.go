@@ -56,7 +56,7 @@ If a system job is not stopped, start replaces its stopped and failed allocation
 }
 
 func (s *start) Run(ctx context.Context, req *router.Request) error {
-	if err := s.waitFlags.check(); err != nil {
+	if err := s.waitFlags.check(req); err != nil {
 		return err
 	}
 	job, err := currentJob(ctx, req)

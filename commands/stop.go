@@ -293,7 +293,7 @@ func disconnectedText(job backends.JobDetail, group string) string {
 }
 
 func (s *stop) check(req *router.Request) error {
-	if err := s.waitFlags.check(); err != nil {
+	if err := s.waitFlags.check(req); err != nil {
 		return err
 	}
 	switch {
