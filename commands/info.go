@@ -122,8 +122,8 @@ func restartPolicy(job backends.JobDetail, group string) backends.Restart {
 	return backends.Restart{}
 }
 
-func jobText(job backends.JobDetail, look render.Style) string {
-	text := render.NewDetails(look)
+func jobText(job backends.JobDetail, style render.Style) string {
+	text := render.NewDetails(style)
 	state := job.Status
 	if job.Stopped {
 		state = "stopped"
@@ -190,8 +190,9 @@ func writeTask(
 	text.Blank()
 }
 
-// restartsLeft returns how many times Nomad may still restart the task in place. Nomad keeps the last ten events of a
-// task, so the number may be too high if the policy allows more than ten restarts.
+// restartsLeft returns how many times Nomad may still restart the task in place, or "" for a task that has finished
+// without failing. Nomad keeps the last ten events of a task, and a restart adds several, so the number may be too high
+// after a few restarts.
 func restartsLeft(a backends.Allocation, t backends.Task, policy backends.Restart) string {
 	if a.TaskState(t) == backends.StateDead {
 		if !t.Failed {

@@ -63,7 +63,7 @@ var timeLayouts = []string{
 	time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
 }
 
-// maxDays is older than any log.
+// maxDays is the maximum number of days before now. No log is older.
 const maxDays = 36500
 
 // parseTime parses a time in UTC, or a duration before now.

@@ -41,8 +41,8 @@ func TestLogPrinter_NotesGaps(t *testing.T) {
 			Stdout: &out, Stderr: &out,
 			Bytes: router.Bytes{Stdout: &out, Stderr: &out},
 		}}).forTask(tc.prefix)
-		for _, p := range []backends.LogChunk{{Data: []byte("start")}, tc.chunk, {Data: []byte("next\n")}} {
-			if err := log.print(p); err != nil {
+		for _, c := range []backends.LogChunk{{Data: []byte("start")}, tc.chunk, {Data: []byte("next\n")}} {
+			if err := log.print(c); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -73,8 +73,8 @@ func TestLogPrinter_BothOutputs(t *testing.T) {
 		var out, errs bytes.Buffer
 		tc.printer.req = &router.Request{Stdout: &out, Stderr: &errs, Bytes: router.Bytes{Stdout: &out, Stderr: &errs}}
 		log := tc.printer.forTask("")
-		for _, p := range chunks {
-			if err := log.print(p); err != nil {
+		for _, c := range chunks {
+			if err := log.print(c); err != nil {
 				t.Fatal(err)
 			}
 		}

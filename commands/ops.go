@@ -63,6 +63,7 @@ type opsOutput struct {
 	Operations []opOutput `json:"operations" doc:"oldest first"`
 }
 
+// opOutput is an operation in the output. Scripts depend on its JSON names.
 type opOutput struct {
 	ID        string     `json:"id" doc:""`
 	Tier      string     `json:"tier" doc:""`
@@ -193,7 +194,7 @@ func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	return err
 }
 
-// minIDLength prevents an empty variable or a typo from matching the only operation.
+// minIDLength is the minimum length of an ID, so that an empty variable or a typo does not match the only operation.
 const minIDLength = 4
 
 func opByID(all []opOutput, id string) (opOutput, error) {

@@ -31,25 +31,25 @@ func printResult(req *router.Request, format string, args ...any) error {
 }
 
 // evaluationSuffix returns the evaluation of a change in parentheses, or "".
-func evaluationSuffix(o backends.WriteResult) string {
-	if o.EvaluationID == "" {
+func evaluationSuffix(result backends.WriteResult) string {
+	if result.EvaluationID == "" {
 		return ""
 	}
-	return " (evaluation " + shortID(o.EvaluationID) + ")"
+	return " (evaluation " + shortID(result.EvaluationID) + ")"
 }
 
 // printEvaluation prints the ID of the evaluation, if there is one, for --detach.
-func (w *waitFlags) printEvaluation(req *router.Request, o backends.WriteResult) error {
-	if o.EvaluationID == "" {
+func (w *waitFlags) printEvaluation(req *router.Request, result backends.WriteResult) error {
+	if result.EvaluationID == "" {
 		return nil
 	}
-	return printResult(req, "%s", o.EvaluationID)
+	return printResult(req, "%s", result.EvaluationID)
 }
 
 // printWarnings prints Nomad's warnings.
-func printWarnings(req *router.Request, o backends.WriteResult) {
-	if o.Warnings != "" {
-		newProgressPrinter(req).printf("Nomad warns: %s", o.Warnings)
+func printWarnings(req *router.Request, result backends.WriteResult) {
+	if result.Warnings != "" {
+		newProgressPrinter(req).printf("Nomad warns: %s", result.Warnings)
 	}
 }
 

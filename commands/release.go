@@ -63,8 +63,8 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 	return backends.Version{}, false
 }
 
-// savedRelease returns the release that the gateway has saved for the job with the version now. The release has an
-// older CreateIndex than now if Nomad had deleted the job before it was registered again.
+// savedRelease returns the release that the gateway has saved for a job. now is the job's current version. The release
+// has an older CreateIndex than now if Nomad had deleted the job before it was registered again.
 func savedRelease(
 	definitions router.SavedDefinitions, now backends.Version,
 ) (release backends.Version, saved ops.SavedDefinition, ok bool, err error) {
@@ -86,8 +86,8 @@ func savedRelease(
 	return release, saved, err == nil, err
 }
 
-// compareNewestFirst sorts versions newest first. Versions of a job that Nomad has deleted are older than all
-// versions of the job that was registered again.
+// compareNewestFirst compares versions, for sorting newest first. Versions of a job that Nomad has deleted are older
+// than all versions of the job that was registered again.
 func compareNewestFirst(a, b backends.Version) int {
 	return cmp.Or(cmp.Compare(b.CreateIndex, a.CreateIndex), cmp.Compare(b.Number, a.Number))
 }

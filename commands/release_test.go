@@ -184,11 +184,11 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 	definition := `{"ID":"web","JobModifyIndex":7,"TaskGroups":[{"Name":"web","Count":1,` +
 		`"ReschedulePolicy":{"Attempts":0}}]}`
 	for name, tc := range map[string]struct {
-		replaced error
-		refuse   int
-		refusal  error
-		want     string
-		saved    bool // whether the definition stays saved
+		replaced   error
+		rejectFrom int
+		rejection  error
+		want       string
+		saved      bool // whether the definition stays saved
 	}{
 		"replaced":       {nil, 0, nil, "", false},
 		"not replaced":   {errPermission, 0, nil, "Permission denied", false},
@@ -212,7 +212,7 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				job := failedJob(7)
 				f := &failedCluster{
-					definition: json.RawMessage(definition), rejectFrom: tc.refuse, rejection: tc.refusal,
+					definition: json.RawMessage(definition), rejectFrom: tc.rejectFrom, rejection: tc.rejection,
 					detail: func() backends.JobDetail {
 						is := failedJob(9)
 						is.Groups[0].Count, is.Allocations = 0, nil
@@ -233,7 +233,7 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 				if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
 					t.Errorf("got %v, want %q", err, tc.want)
 				}
-				if tc.refuse != 1 && index != 8 {
+				if tc.rejectFrom != 1 && index != 8 {
 					t.Errorf("evaluated with index %d, want that of the registration", index)
 				}
 				if _, err := os.Stat(w.DefinitionPath()); (err == nil) != tc.saved {
@@ -242,7 +242,7 @@ func TestAllowRescheduling_RestoresJob(t *testing.T) {
 				if tc.replaced == backends.ErrNotFound && len(f.registered) != 1 {
 					t.Errorf("registered a job that was purged: %q", f.registered)
 				}
-				if tc.refuse == 0 && tc.replaced != backends.ErrNotFound &&
+				if tc.rejectFrom == 0 && tc.replaced != backends.ErrNotFound &&
 					(len(f.registered) != 2 || !strings.Contains(f.registered[0], `"Attempts":1`) || f.registered[1] != definition) {
 					t.Errorf("registered %q", f.registered)
 				}

@@ -315,5 +315,3 @@ func followOp(ctx context.Context, req *router.Request, op *ops.Op, unit string)
 	}
 	return nil
 }
-
-const ctrlC = 3

@@ -200,8 +200,7 @@ func recoveryError(w router.Operation, job backends.JobDetail, definition json.R
 	}
 	if readErr == nil && !now.Stop && now.CreateIndex == before.CreateIndex {
 		return errors.Join(fmt.Errorf("%s is not stopped: it is at version %d, registered by this restart or by "+
-			"somebody else: "+
-			"%w (see: history %s)", job.ID, now.Version, err, job.ID), w.DeleteDefinition())
+			"somebody else: %w (see: history %s)", job.ID, now.Version, err, job.ID), w.DeleteDefinition())
 	}
 	w.Note("the definition of %s, saved in %s:", job.ID, w.DefinitionPath())
 	if safe, err := escape.JSON(definition, ""); err == nil {

@@ -61,8 +61,10 @@ func TestRegisterAgain_RetriesUntilTimeout(t *testing.T) {
 		maxTime  time.Duration
 	}{
 		"at once": {func(int, uint64) error { return nil }, nil, 0, 0},
-		"never": {func(int, uint64) error { return errNoLeader }, errNoLeader, recoveryTimeout, recoveryTimeout +
-			2*recoveryInterval},
+		"never": {
+			func(int, uint64) error { return errNoLeader }, errNoLeader, recoveryTimeout,
+			recoveryTimeout + 2*recoveryInterval,
+		},
 		"permission denied": {
 			func(int, uint64) error { return errPermission }, errPermission, recoveryTimeout,
 			recoveryTimeout + 2*recoveryInterval,

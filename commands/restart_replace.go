@@ -15,8 +15,8 @@ import (
 )
 
 // failedAllocations returns the selected allocations of a job that have failed or, in a system job, were stopped, and
-// were not replaced. Nomad replaces failed at the next evaluation. The reschedule block of unreschedulable allows no
-// attempts.
+// were not replaced. Nomad replaces those in failed at the next evaluation. The reschedule blocks of those in
+// unreschedulable allow no attempts.
 func failedAllocations(
 	job backends.JobDetail, isSelected func(backends.Allocation) bool,
 ) (failed, unreschedulable []backends.Allocation) {
@@ -96,7 +96,7 @@ func (r *rolling) replaceFailed(ctx context.Context, w router.Operation) error {
 	return nil
 }
 
-// alsoReplaced returns the allocations that Nomad replaces together with the allocations replaced.
+// alsoReplaced returns the other allocations that Nomad replaces at the same time.
 func (r *rolling) alsoReplaced(replaced []backends.Allocation) []backends.Allocation {
 	contains := func(all []backends.Allocation, a backends.Allocation) bool {
 		return slices.ContainsFunc(all, func(b backends.Allocation) bool { return a.ID == b.ID })

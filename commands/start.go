@@ -99,14 +99,14 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 }
 
 // startDeleted starts a job that Nomad has deleted.
-func (s *start) startDeleted(ctx context.Context, req *router.Request, gone error) error {
+func (s *start) startDeleted(ctx context.Context, req *router.Request, notFound error) error {
 	saved, ok, err := req.SavedDefinitions().Load(ops.Stopped)
 	if err != nil {
 		return fmt.Errorf("Nomad has deleted %s, and the definition that the gateway saved cannot be used: %w",
 			req.Job.ID, err)
 	}
 	if !ok {
-		return gone
+		return notFound
 	}
 	from := fmt.Sprintf("at version %d, which %s stopped on %s",
 		saved.Version, saved.User, saved.Time.UTC().Format("2006-01-02 15:04Z"))

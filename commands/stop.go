@@ -224,7 +224,7 @@ func (s *stop) saveAndStop(
 		result, err = req.Writer.Stop(ctx, job.Job, false)
 	}
 	if err != nil && !errors.Is(err, backends.ErrOutcomeUnknown) {
-		err = errors.Join(err, req.SavedDefinitions().DeleteByID(id)) // not a definition that another stop has saved since
+		err = errors.Join(err, req.SavedDefinitions().DeleteByID(id)) // by ID: another stop may have saved a newer one
 	}
 	_, saved = req.SavedDefinitions().Find(ops.Stopped)
 	return result, saved, err
@@ -360,8 +360,7 @@ func checkReachable(a backends.Allocation) error {
 	switch a.Status {
 	case "unknown":
 		return fmt.Errorf("allocation %s is not stopped: its node %s is disconnected from Nomad, and the allocation may "+
-			"still be "+
-			"running there; Nomad stops it when the node reconnects (see: status %s)", shortID(a.ID), a.Node, a.JobID)
+			"still be running there; Nomad stops it when the node reconnects (see: status %s)", shortID(a.ID), a.Node, a.JobID)
 	case "lost":
 		return fmt.Errorf("allocation %s is lost: its node %s is down, and the allocation may still be running there "+
 			"(see: status %s)", shortID(a.ID), a.Node, a.JobID)

@@ -58,11 +58,13 @@ func TestPsJSON_States(t *testing.T) {
 		state string
 		flags []string
 		ended bool
-	}{{"running", nil, false}, {"dead", []string{"lost"}, true}, {"unknown", []string{"unknown"}, false}, {
-		"dead",
-		[]string{"complete"},
-		true,
-	}, {"dead", []string{"F"}, true}} {
+	}{
+		{"running", nil, false},
+		{"dead", []string{"lost"}, true},
+		{"unknown", []string{"unknown"}, false},
+		{"dead", []string{"complete"}, true},
+		{"dead", []string{"F"}, true},
+	} {
 		task := out.Jobs[0].Tasks[i]
 		if task.State != want.state || !slices.Equal(task.Flags, want.flags) || (task.Ended != nil) != want.ended ||
 			task.Started == nil {

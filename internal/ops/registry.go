@@ -32,10 +32,10 @@ type Registry struct {
 	mu     sync.Mutex                 // guards the fields below
 	closed bool                       // no operation may start
 	ops    []*Op                      // oldest first
-	saved  map[string]SavedDefinition // by ID; without the definitions saved by Save, which may need too much memory
+	saved  map[string]SavedDefinition // by ID; those saved by Save have a nil Definition, to save memory
 }
 
-// maxFinished is the maximum number of finished operations in the registry.
+// maxFinished is the number of operations above which Start removes finished ones.
 const maxFinished = 200
 
 // BusyError is returned if another operation on the job is running.
@@ -104,7 +104,8 @@ func (r *Registry) SameJob(a, b Job) bool {
 	return a.ID == b.ID && a.Namespace == b.Namespace && (a.Tier == b.Tier || sameCluster())
 }
 
-// trimFinished removes the oldest finished operations if there are more than maxFinished. The caller holds r.mu.
+// trimFinished removes the oldest finished operations if there are more than maxFinished operations. The caller holds
+// r.mu.
 func (r *Registry) trimFinished() {
 	surplus := len(r.ops) - maxFinished
 	r.ops = slices.DeleteFunc(r.ops, func(o *Op) bool {

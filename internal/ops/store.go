@@ -66,7 +66,7 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 		files, err = os.ReadDir(folder)
 	}
 	if err != nil {
-		return []error{fmt.Errorf("saved jobs: %w", err)}
+		return []error{fmt.Errorf("saved definitions: %w", err)}
 	}
 	for _, file := range files {
 		id, ok := strings.CutSuffix(file.Name(), fileSuffix)
@@ -82,13 +82,13 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 			err = errors.New("the file is in the wrong folder")
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("saved job %q: %w", path, err))
+			problems = append(problems, fmt.Errorf("saved definition %q: %w", path, err))
 			continue
 		}
 		r.add(s)
 		if s.expired() {
 			if err := r.Drop(id); err != nil {
-				problems = append(problems, fmt.Errorf("saved job %q has expired and cannot be removed: %w", path, err))
+				problems = append(problems, fmt.Errorf("saved definition %q has expired and cannot be removed: %w", path, err))
 			}
 		}
 	}
