@@ -1,23 +1,12 @@
 package commands
 
 import (
-	"context"
 	"fmt"
 
 	"nomadctld/backends"
 	"nomadctld/internal/escape"
 	"nomadctld/router"
 )
-
-// currentJob returns the current state of the request's job.
-func currentJob(ctx context.Context, req *router.Request) (backends.JobDetail, error) {
-	defer req.Progress("waiting for the cluster")()
-	job, err := req.Cluster.Job(ctx, req.Job)
-	if err != nil {
-		return job, jobError(req.Job, err)
-	}
-	return job, nil
-}
 
 // usageError returns err with the name of the command and the exit code 2.
 func usageError(req *router.Request, err error) error {
