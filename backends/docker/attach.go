@@ -118,7 +118,7 @@ type attachment struct {
 	ref         backends.TaskRef
 	containerID string
 	input       *input // nil: no input
-	out         *output
+	out         *outputReceiver
 	exited      chan exitResult // receives the exit of the container
 }
 
@@ -187,7 +187,7 @@ func (a *attachment) connectionLost() error {
 	err := fmt.Errorf("the Docker daemon of node %s cannot be reached: the connection was closed; "+
 		"the task may still be running",
 		displayName(a.ref.Node.Name))
-	return &wrappedKind{err, ErrUnreachable}
+	return &kindError{err, ErrUnreachable}
 }
 
 // checkAttach returns why a container cannot be attached to with the given input, or nil.

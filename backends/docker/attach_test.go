@@ -48,8 +48,10 @@ func (s *syncBuffer) waitFor(t *testing.T, want string) {
 // startTaskWith starts a container of a task with config.
 func startTaskWith(t *testing.T, config dockerclient.Config, host *dockerclient.HostConfig) (backends.TaskRef, string) {
 	t.Helper()
-	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"},
-		Allocation: backends.Allocation{ID: newAllocation()}}
+	in := backends.TaskRef{
+		Task: "web", Node: Node{Name: "node-1"},
+		Allocation: backends.Allocation{ID: newAllocation()},
+	}
 	config.Labels = labels(in.Allocation.ID)
 	return in, dockertest.RunWith(t, "web-"+in.Allocation.ID, config, host)
 }
@@ -206,9 +208,13 @@ func TestAttach_InputRefused(t *testing.T) {
 func TestAttach_DetachKeysOptIn(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, id := startTaskWith(t, dockerclient.Config{Cmd: []string{"sh", "-c",
-		"stty raw -echo; echo ready; while :; do dd bs=1 count=1 2>/dev/null | od -An -tx1; done"}, OpenStdin: true,
-		Tty: true}, nil)
+	in, id := startTaskWith(t, dockerclient.Config{
+		Cmd: []string{
+			"sh", "-c",
+			"stty raw -echo; echo ready; while :; do dd bs=1 count=1 2>/dev/null | od -An -tx1; done",
+		}, OpenStdin: true,
+		Tty: true,
+	}, nil)
 	for out := ""; !strings.Contains(out, "ready"); time.Sleep(50 * time.Millisecond) {
 		out, _, _ = readLog(t, d, in, backends.LogQuery{Stdout: true, Lines: -1})
 	}
@@ -238,15 +244,17 @@ func TestAttach_DetachKeysOptIn(t *testing.T) {
 	if err != nil || !c.State.Running {
 		t.Errorf("the task does not keep running: %+v, %v", c, err)
 	}
-	if out, _, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c",
-		"stty size </proc/1/fd/0"}}); out != "45 123\n" || err != nil {
+	if out, _, err := run(t, d, in, backends.Program{Argv: []string{
+		"sh", "-c",
+		"stty size </proc/1/fd/0",
+	}}); out != "45 123\n" || err != nil {
 		t.Errorf("size: got %q, %v", out, err)
 	}
 }
 
 func TestAttach_ConnectionLost(t *testing.T) {
 	t.Parallel()
-	addr, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
+	addr, cut := dockertest.ProxyTCPWithCut(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	in, _ := startTask(t, "sh", "-c", outputLoop)
 	a := attach(t, d, in, backends.Attachment{}, false)

@@ -93,7 +93,7 @@ func (d *Docker) withClient(ctx context.Context, node Node, f func(context.Conte
 	err = daemon.withClient(ctx, d.pinned, f)
 	explained := explain(ctx, node, err)
 	if isDeclinedRead(err) && !errors.Is(explained, backends.ErrUnreachable) && ctx.Err() == nil {
-		return &wrappedKind{explained, backends.ErrDeclined}
+		return &kindError{explained, backends.ErrDeclined}
 	}
 	return explained
 }
@@ -165,11 +165,11 @@ func (c *apiClient) request(ctx context.Context, method, path string) (*http.Res
 
 // get returns the body of the response to a GET.
 func (c *apiClient) get(ctx context.Context, path string) ([]byte, error) {
-	return c.readBody(ctx, http.MethodGet, path, nil)
+	return c.sendAndRead(ctx, http.MethodGet, path, nil)
 }
 
-// readBody returns the body of the response to a request.
-func (c *apiClient) readBody(ctx context.Context, method, path string, content any) ([]byte, error) {
+// sendAndRead returns the body of the response to a request.
+func (c *apiClient) sendAndRead(ctx context.Context, method, path string, content any) ([]byte, error) {
 	response, err := c.send(ctx, method, path, content)
 	if err != nil {
 		return nil, err

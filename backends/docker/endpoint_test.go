@@ -36,7 +36,7 @@ func TestEndpoint_SettingsAndNode(t *testing.T) {
 			t.Errorf("%+v: %v", c.settings, err)
 			continue
 		}
-		if got, err := d.hosts.endpoint(c.node); got != c.want || err != nil {
+		if got, err := d.endpoints.endpoint(c.node); got != c.want || err != nil {
 			t.Errorf("%+v for %+v: got %q, %v, want %q", c.settings, c.node, got, err, c.want)
 		}
 		if _, err := d.daemon(c.node); err != nil {
@@ -105,8 +105,10 @@ func TestEndpoint_HostileNodeNames(t *testing.T) {
 }
 
 func TestEndpoint_NeedsAddress(t *testing.T) {
-	for host, want := range map[string]bool{"": false, "tcp://{node}": false, "tcp://{address}": true,
-		"tcp://[{address}]:1": true, "unix:///x": false} {
+	for host, want := range map[string]bool{
+		"": false, "tcp://{node}": false, "tcp://{address}": true,
+		"tcp://[{address}]:1": true, "unix:///x": false,
+	} {
 		d, err := Open(Settings{Host: host})
 		if err != nil {
 			t.Fatal(err)

@@ -88,7 +88,7 @@ func (e *execInstance) create(ctx context.Context) error {
 // container.
 func (c *apiClient) createExec(ctx context.Context, container string, options execOptions) (id string, err error) {
 	var created struct{ ID string }
-	body, err := c.readBody(ctx, http.MethodPost, "/containers/"+container+"/exec", options)
+	body, err := c.sendAndRead(ctx, http.MethodPost, "/containers/"+container+"/exec", options)
 	if err == nil {
 		err = json.Unmarshal(body, &created)
 	}
@@ -337,7 +337,7 @@ func (e *execInstance) hasExited(ctx context.Context) bool {
 // result returns the exit code or error of the program. Call it when the stream has ended.
 func (e *execInstance) result(ctx context.Context) (int, error) {
 	out, node := e.stream.out, e.ref.Node
-	out.decide()
+	out.classifyUncertain()
 	switch {
 	case ctx.Err() != nil:
 		return 0, e.terminate(context.Cause(ctx))
@@ -389,7 +389,7 @@ func (e *execInstance) connectionLost() error {
 	err := fmt.Errorf("the Docker daemon of node %s cannot be reached: the connection was closed; "+
 		"the exit code of %s is unknown",
 		displayName(e.ref.Node.Name), displayName(e.program.Argv[0]))
-	return &wrappedKind{err, ErrUnreachable}
+	return &kindError{err, ErrUnreachable}
 }
 
 // explainNotRunning translates the error response for a container that was not found, is stopped or is paused.

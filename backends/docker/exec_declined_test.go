@@ -64,8 +64,10 @@ func TestExecDeclined_OnlyBeforeStart(t *testing.T) {
 		{start, 503, "", false},
 		{start, 504, "", false},
 	} {
-		server := httptest.NewServer(&decliningProxy{&fakeEngine{after: dockerExited(0, 0)}, c.refused, c.status,
-			c.text})
+		server := httptest.NewServer(&decliningProxy{
+			&recordedDaemon{after: dockerExited(0, 0)}, c.refused, c.status,
+			c.text,
+		})
 		d := mustOpen(t, Settings{Host: server.URL})
 		in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"}, Allocation: backends.Allocation{ID: "1"}}
 		stdin := strings.NewReader("input")

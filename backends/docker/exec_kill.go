@@ -48,7 +48,7 @@ func (d *Docker) Kill(ctx context.Context, in backends.TaskRef, session string) 
 			return found, nil
 		case errors.Is(err, errNoShell):
 			err = fmt.Errorf("find programs of a session: not supported: %w", err)
-			return found, &wrappedKind{err, backends.ErrUnsupported}
+			return found, &kindError{err, backends.ErrUnsupported}
 		case err != nil:
 			return found, explain(ctx, in.Node, err)
 		}

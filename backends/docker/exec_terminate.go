@@ -73,7 +73,7 @@ func (e *execInstance) waitExited(ctx context.Context) error {
 		var response *dockerclient.Error
 		switch {
 		case errors.As(inspectErr, &response) && response.Status == 404:
-			if e.isGone(ctx) {
+			if e.unknownExecExited(ctx) {
 				return nil
 			}
 			err = fmt.Errorf("%s on node %s: its Docker daemon was restarted and does not know it", name, node)
@@ -94,9 +94,9 @@ func (e *execInstance) waitExited(ctx context.Context) error {
 	}
 }
 
-// isGone reports whether a program that the daemon does not know has exited. It exited with its container, unless the
-// daemon was restarted while the container kept running.
-func (e *execInstance) isGone(ctx context.Context) bool {
+// unknownExecExited reports whether a program that the daemon does not know has exited. It exited with its container,
+// unless the daemon was restarted while the container kept running.
+func (e *execInstance) unknownExecExited(ctx context.Context) bool {
 	body, err := e.api.inspect(ctx, e.containerID, e.ref.Task, e.ref.Allocation.ID)
 	if err != nil {
 		return false
@@ -136,15 +136,15 @@ func (e *execInstance) escalate(ctx context.Context) (err error) {
 			err = fmt.Errorf("%w: %s is process %d on node %s",
 				signalErr, displayName(e.program.Argv[0]), state.Pid, displayName(e.ref.Node.Name))
 			if cannotBeSignaled(signalErr) || step.signal == "KILL" { // otherwise the next signal may succeed
-				e.hangUp(step.key)
+				e.stopWithoutSignal(step.key)
 			}
 		}
 	}
 	return err
 }
 
-// hangUp stops the program without a signal: it types a key on its terminal, or closes its stdin.
-func (e *execInstance) hangUp(key byte) {
+// stopWithoutSignal stops the program without a signal: it types a key on its terminal, or closes its stdin.
+func (e *execInstance) stopWithoutSignal(key byte) {
 	e.stream.conn.SetWriteDeadline(time.Now().Add(time.Second)) // the program may have stopped reading
 	if e.program.Terminal == nil {
 		e.stream.conn.closeWrite()

@@ -86,18 +86,23 @@ func (w writerFunc) Write(b []byte) (int, error) { return w(b) }
 
 func TestExec_ConnectionLostFails(t *testing.T) {
 	t.Parallel()
-	addr, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
+	addr, cut := dockertest.ProxyTCPWithCut(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	in, _ := startTask(t, "sleep", "600")
-	for _, argv := range [][]string{{"sh", "-c", "echo; exec sleep 20"}, {"cat", "/dev/zero"},
-		{"sh", "-c", "echo; cat; sleep 20"}} {
+	for _, argv := range [][]string{
+		{"sh", "-c", "echo; exec sleep 20"},
+		{"cat", "/dev/zero"},
+		{"sh", "-c", "echo; cat; sleep 20"},
+	} {
 		waiting, end := io.Pipe()
 		defer end.Close()
 		start := time.Now()
 		onStart := sync.OnceFunc(func() { time.AfterFunc(200*time.Millisecond, cut) })
 		output := writerFunc(func(b []byte) (int, error) { onStart(); return len(b), nil })
-		code, err := d.Exec(t.Context(), in, backends.Program{Argv: argv, Stdin: waiting, Stdout: output,
-			Stderr: io.Discard, Session: newAllocation()})
+		code, err := d.Exec(t.Context(), in, backends.Program{
+			Argv: argv, Stdin: waiting, Stdout: output,
+			Stderr: io.Discard, Session: newAllocation(),
+		})
 		if took := time.Since(start); !errors.Is(err, ErrUnreachable) || !errors.Is(err, backends.ErrUnreachable) ||
 			took > 15*time.Second {
 			t.Errorf("%q: got %d, %v after %s", argv, code, err, took)
@@ -112,10 +117,12 @@ func TestExec_ConnectionLostFails(t *testing.T) {
 // pauses or reads slowly. Docker drops some of that output two seconds later. TLS delivers it in small chunks.
 func TestExec_SlowClientGetsAllOutput(t *testing.T) {
 	t.Parallel()
-	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
+	addr, files := dockertest.ProxyTLS(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	secured := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert,
-		Key: files.Key}})
+	secured := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{
+		CA: files.CA, Cert: files.Cert,
+		Key: files.Key,
+	}})
 	in, _ := startTask(t, "sleep", "600")
 	lost := func(kib int) string {
 		got, d := 0, d
@@ -211,7 +218,7 @@ func forgettingDaemon(t *testing.T) (host string, forget func()) {
 		proxy.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	addr, cut := dockertest.TCPWithCut(t, "tcp://"+server.Listener.Addr().String())
+	addr, cut := dockertest.ProxyTCPWithCut(t, "tcp://"+server.Listener.Addr().String())
 	return "tcp://" + addr, func() {
 		mu.Lock()
 		forgotten = maps.Clone(known)
@@ -246,8 +253,10 @@ func TestExecKill_DaemonRestarted(t *testing.T) {
 			forget()
 		})
 		output := writerFunc(func(b []byte) (int, error) { onStart(); return len(b), nil })
-		_, err := d.Exec(ctx, in, backends.Program{Argv: []string{"sh", "-c", c.script}, Stdin: waiting,
-			Stdout: output, Stderr: io.Discard, Session: newAllocation()})
+		_, err := d.Exec(ctx, in, backends.Program{
+			Argv: []string{"sh", "-c", c.script}, Stdin: waiting,
+			Stdout: output, Stderr: io.Discard, Session: newAllocation(),
+		})
 		var left *backends.StillRunningError
 		if want := map[bool]error{true: cause, false: ErrUnreachable}[c.leave]; !errors.Is(err, want) ||
 			errors.As(err, &left) {
@@ -267,15 +276,17 @@ func TestExecKill_DaemonRestarted(t *testing.T) {
 
 func TestExecKill_DaemonUnreachable(t *testing.T) {
 	t.Parallel()
-	addr, kill := dockertest.TCPWithKill(t, dockertest.Daemon(t))
+	addr, kill := dockertest.ProxyTCPWithStop(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	in, _ := startTask(t, "sleep", "600")
 	waiting, end := io.Pipe()
 	defer end.Close()
 	onStart := sync.OnceFunc(func() { go kill() })
 	output := writerFunc(func(b []byte) (int, error) { onStart(); return len(b), nil })
-	_, err := d.Exec(t.Context(), in, backends.Program{Argv: []string{"sh", "-c", "echo; exec sleep 20"},
-		Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation()})
+	_, err := d.Exec(t.Context(), in, backends.Program{
+		Argv:  []string{"sh", "-c", "echo; exec sleep 20"},
+		Stdin: waiting, Stdout: output, Stderr: io.Discard, Session: newAllocation(),
+	})
 	var left *backends.StillRunningError
 	if !errors.Is(err, ErrUnreachable) || !errors.As(err, &left) {
 		t.Errorf("got %v, want an unreachable daemon and a program that may still run", err)
@@ -285,8 +296,10 @@ func TestExecKill_DaemonUnreachable(t *testing.T) {
 func TestExecKill_NoShellReportsProgram(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"},
-		Allocation: backends.Allocation{ID: newAllocation()}}
+	in := backends.TaskRef{
+		Task: "web", Node: Node{Name: "node-1"},
+		Allocation: backends.Allocation{ID: newAllocation()},
+	}
 	id := dockertest.RunWith(t, "web-"+in.Allocation.ID, dockerclient.Config{
 		Image: dockertest.BareImage(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
 	}, nil)
@@ -312,8 +325,10 @@ func TestExecKill_NoShellReportsProgram(t *testing.T) {
 			}()
 			waiting, end := io.Pipe()
 			defer end.Close()
-			_, err := d.Exec(ctx, in, backends.Program{Argv: c.argv, Terminal: c.terminal, Stdin: waiting,
-				Stdout: io.Discard, Stderr: io.Discard, Session: newAllocation()})
+			_, err := d.Exec(ctx, in, backends.Program{
+				Argv: c.argv, Terminal: c.terminal, Stdin: waiting,
+				Stdout: io.Discard, Stderr: io.Discard, Session: newAllocation(),
+			})
 			var left *backends.StillRunningError
 			switch {
 			case !errors.Is(err, cause), errors.As(err, &left) != c.left:
@@ -348,8 +363,10 @@ func TestExec_OldAPI(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t), API: "1.24"})
 	in, _ := startTask(t, "sleep", "600")
-	if out, code, err := run(t, d, in, backends.Program{Argv: []string{"echo", "x"},
-		OptionalEnv: []string{"TERM=vt100", "LANG=C.UTF-8"}}); out != "x\n" || code != 0 || err != nil {
+	if out, code, err := run(t, d, in, backends.Program{
+		Argv:        []string{"echo", "x"},
+		OptionalEnv: []string{"TERM=vt100", "LANG=C.UTF-8"},
+	}); out != "x\n" || code != 0 || err != nil {
 		t.Errorf("got %q, %d, %v", out, code, err)
 	}
 	for want, p := range map[string]backends.Program{"1.25": {Env: []string{"A=b"}}, "1.35": {Dir: "/tmp"}} {
@@ -363,7 +380,7 @@ func TestExec_OldAPI(t *testing.T) {
 
 func TestExec_TLS(t *testing.T) {
 	t.Parallel()
-	addr, files := dockertest.TLS(t, dockertest.Daemon(t))
+	addr, files := dockertest.ProxyTLS(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}})
 	in, _ := startTask(t, "sleep", "600")
 	content := strings.Repeat("0123456789abcdef", 1<<17)
@@ -371,8 +388,10 @@ func TestExec_TLS(t *testing.T) {
 	if out != content || code != 0 || err != nil {
 		t.Errorf("got %d bytes, %d, %v", len(out), code, err)
 	}
-	if out, code, err = run(t, d, in, backends.Program{Argv: []string{"sh", "-c", "printf x; exit 3"},
-		Stdin: strings.NewReader("")}); out != "x" || code != 3 || err != nil {
+	if out, code, err = run(t, d, in, backends.Program{
+		Argv:  []string{"sh", "-c", "printf x; exit 3"},
+		Stdin: strings.NewReader(""),
+	}); out != "x" || code != 3 || err != nil {
 		t.Errorf("got %q, %d, %v", out, code, err)
 	}
 }
@@ -393,8 +412,10 @@ func TestExec_OutputFailsKillsProgram(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, _ := startTask(t, "sleep", "600")
-	p := backends.Program{Argv: []string{"sh", "-c", "while :; do echo y; sleep 0.1; done"},
-		Stdout: &failingWriter{20}, Stderr: io.Discard, Session: newAllocation()}
+	p := backends.Program{
+		Argv:   []string{"sh", "-c", "while :; do echo y; sleep 0.1; done"},
+		Stdout: &failingWriter{20}, Stderr: io.Discard, Session: newAllocation(),
+	}
 	if _, err := d.Exec(t.Context(), in, p); !errors.Is(err, errWriteFailed) {
 		t.Errorf("got %v, want %v", err, errWriteFailed)
 	}
@@ -459,8 +480,10 @@ func TestExec_OutputClosedEarly(t *testing.T) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, _ := startTask(t, "sleep", "600")
 	for _, input := range []io.Reader{nil, strings.NewReader("x")} {
-		out, code, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c",
-			"echo x; exec >&- 2>&-; sleep 2; exit 5"}, Stdin: input})
+		out, code, err := run(t, d, in, backends.Program{Argv: []string{
+			"sh", "-c",
+			"echo x; exec >&- 2>&-; sleep 2; exit 5",
+		}, Stdin: input})
 		if out != "x\n" || code != 5 || err != nil {
 			t.Errorf("got %q, %d, %v", out, code, err)
 		}
@@ -472,8 +495,10 @@ func TestExec_BackgroundChild(t *testing.T) {
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	in, _ := startTask(t, "sleep", "600")
 	start := time.Now()
-	_, code, err := run(t, d, in, backends.Program{Argv: []string{"sh", "-c",
-		"while :; do echo y; sleep 0.05; done & exit 5"}})
+	_, code, err := run(t, d, in, backends.Program{Argv: []string{
+		"sh", "-c",
+		"while :; do echo y; sleep 0.05; done & exit 5",
+	}})
 	if took := time.Since(start); code != 5 || err != nil || took > time.Minute {
 		t.Errorf("got %d, %v after %s", code, err, took)
 	}

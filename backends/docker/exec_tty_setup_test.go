@@ -58,7 +58,7 @@ func TestTTYSetup_MarkInChunks(t *testing.T) {
 	if err := p.check("x", true); err == nil || errors.Is(err, errNoSetupShell) {
 		t.Errorf("shell without mark: got %v", err)
 	}
-	p.state = setupRuns
+	p.state = setupDone
 	if err := p.check("x", false); err == nil || errors.Is(err, errNoSetupShell) {
 		t.Errorf("mark without shell: got %v", err)
 	}
@@ -102,7 +102,7 @@ func TestTTYSetup_NoPrintf(t *testing.T) {
 		cmd.Env = []string{"PATH=" + t.TempDir()}
 		cmd.Stdout = p
 		if err := cmd.Run(); (err == nil) != (c.want != "") || out.String() != c.want ||
-			(p.state == setupRuns) != (c.want != "") {
+			(p.state == setupDone) != (c.want != "") {
 			t.Errorf("%s: got %q, %v, state %q; the last output was %q", c.shell, out.String(), err, p.state,
 				p.buffered)
 		}
@@ -113,25 +113,33 @@ func TestTTYSetup_NoPrintf(t *testing.T) {
 func TestTTYSetup_ShellCannotReport(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in, id := startTaskWith(t, dockerclient.Config{Image: dockertest.BareImage(t),
-		Cmd: []string{"/bin/busybox", "sleep", "600"}}, nil)
+	in, id := startTaskWith(t, dockerclient.Config{
+		Image: dockertest.BareImage(t),
+		Cmd:   []string{"/bin/busybox", "sleep", "600"},
+	}, nil)
 	shell := "#!/bin/busybox sh\nprintf() { return 127; }\nscript=$2\nshift 3\neval \"$script\"\n"
 	var packed bytes.Buffer
 	w := tar.NewWriter(&packed)
 	w.WriteHeader(&tar.Header{Name: "bin/sh", Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(shell))})
 	io.WriteString(w, shell)
 	w.Close()
-	if err := dockertest.Client(t).UploadToContainer(id, dockerclient.UploadToContainerOptions{InputStream: &packed,
-		Path: "/"}); err != nil {
+	if err := dockertest.Client(t).UploadToContainer(id, dockerclient.UploadToContainerOptions{
+		InputStream: &packed,
+		Path:        "/",
+	}); err != nil {
 		t.Fatal(err)
 	}
-	out, code, err := run(t, d, in, backends.Program{Argv: []string{"/bin/busybox", "sh", "-c", "echo run >>/runs"},
-		Terminal: terminalSize{80, 24}})
+	out, code, err := run(t, d, in, backends.Program{
+		Argv:     []string{"/bin/busybox", "sh", "-c", "echo run >>/runs"},
+		Terminal: terminalSize{80, 24},
+	})
 	if err == nil || out != "" {
 		t.Errorf("got %q, %d, %v", out, code, err)
 	}
-	if runs, code, err := run(t, d, in, backends.Program{Argv: []string{"/bin/busybox", "cat",
-		"/runs"}}); code == 0 || err != nil {
+	if runs, code, err := run(t, d, in, backends.Program{Argv: []string{
+		"/bin/busybox", "cat",
+		"/runs",
+	}}); code == 0 || err != nil {
 		t.Errorf("the program ran: got %q, %v", runs, err)
 	}
 }
@@ -169,8 +177,10 @@ func TestTTYSetup_VariableNames(t *testing.T) {
 			conn.Close()
 		}
 		docker, in := d.open(t)
-		out, code, err := run(t, docker, in, backends.Program{Argv: []string{"x"}, Env: c.env,
-			Terminal: terminalSize{80, 24}})
+		out, code, err := run(t, docker, in, backends.Program{
+			Argv: []string{"x"}, Env: c.env,
+			Terminal: terminalSize{80, 24},
+		})
 		if out != "output\r\n" || code != 0 || err != nil || (d.setupMark() != "") != c.shell || d.created.Load() != 1 {
 			t.Errorf("%s: got %q, %d, %v from %q", name, out, code, err, d.argv.Load())
 		}
@@ -185,8 +195,10 @@ func TestExecTerminal_KeepsVariables(t *testing.T) {
 		"program's variable":   {nil, []string{"spring.x=2"}},
 	} {
 		in, _ := startTaskWith(t, dockerclient.Config{Cmd: []string{"sleep", "600"}, Env: c.container}, nil)
-		out, code, err := run(t, d, in, backends.Program{Argv: []string{"env"}, Env: c.env,
-			Terminal: terminalSize{80, 24}})
+		out, code, err := run(t, d, in, backends.Program{
+			Argv: []string{"env"}, Env: c.env,
+			Terminal: terminalSize{80, 24},
+		})
 		if want := slices.Concat(c.container, c.env)[0] + "\r\n"; !strings.Contains(out, want) || code != 0 ||
 			err != nil {
 			t.Errorf("%s: got %q, %d, %v", name, out, code, err)
@@ -222,14 +234,23 @@ func TestTTYSetup_EveryShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	modes := backends.TerminalModes{3: 8, 16: 1, 42: 1, 53: 0}
-	for _, shell := range [][]string{{"dash"}, {"bash", "--posix"}, {"busybox", "sh"}, {"mksh"}, {"yash"}, {"ksh"},
-		{"zsh", "--emulate", "sh"}} {
+	for _, shell := range [][]string{
+		{"dash"},
+		{"bash", "--posix"},
+		{"busybox", "sh"},
+		{"mksh"},
+		{"yash"},
+		{"ksh"},
+		{"zsh", "--emulate", "sh"},
+	} {
 		if _, err := exec.LookPath(shell[0]); err != nil {
 			continue
 		}
 		os.Remove(filepath.Join(dir, "called"))
-		p := newTTYSetup(backends.Program{Argv: []string{"printf", "<%s>", "a  b", "", "*"},
-			Terminal: terminalSize{80, 24}, Modes: modes})
+		p := newTTYSetup(backends.Program{
+			Argv:     []string{"printf", "<%s>", "a  b", "", "*"},
+			Terminal: terminalSize{80, 24}, Modes: modes,
+		})
 		var out bytes.Buffer
 		p.stdout = &out
 		cmd := exec.Command(shell[0], append(shell[1:], p.argv[1:]...)...)
@@ -250,13 +271,17 @@ func TestTTYSetup_EveryShell(t *testing.T) {
 func TestTTYSetup_NoShell(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in := backends.TaskRef{Task: "web", Node: Node{Name: "node-1"},
-		Allocation: backends.Allocation{ID: newAllocation()}}
+	in := backends.TaskRef{
+		Task: "web", Node: Node{Name: "node-1"},
+		Allocation: backends.Allocation{ID: newAllocation()},
+	}
 	dockertest.RunWith(t, "web-"+in.Allocation.ID, dockerclient.Config{
 		Image: dockertest.BareImage(t), Labels: labels(in.Allocation.ID), Cmd: []string{"/bin/busybox", "sleep", "600"},
 	}, nil)
-	program := backends.Program{Argv: []string{"/bin/busybox", "cat"}, Terminal: terminalSize{80, 24},
-		Modes: backends.TerminalModes{42: 1, 53: 0}, Stdin: strings.NewReader("typed\n")}
+	program := backends.Program{
+		Argv: []string{"/bin/busybox", "cat"}, Terminal: terminalSize{80, 24},
+		Modes: backends.TerminalModes{42: 1, 53: 0}, Stdin: strings.NewReader("typed\n"),
+	}
 	if out, code, err := run(t, d, in, program); !strings.HasSuffix(out, "typed\r\n") || code != 0 || err != nil {
 		t.Errorf("got %q, %d, %v", out, code, err)
 	}

@@ -87,7 +87,7 @@ func (l *logReader) findContainer(ctx context.Context) error {
 		return nil
 	})
 	if errors.Is(err, ErrNoContainer) {
-		return &wrappedKind{err, backends.ErrNoLog}
+		return &kindError{err, backends.ErrNoLog}
 	}
 	return err
 }
@@ -110,7 +110,7 @@ func (l *logReader) read(ctx context.Context) error {
 	}
 	var err error
 	switch {
-	case l.query.Lines > 0 && l.query.Lines <= maxEntries:
+	case l.query.Lines > 0 && l.query.Lines <= maxTailLines:
 		err = l.countTail(ctx, &wanted)
 	case l.query.OnRetained != nil && l.query.Lines != 0 && l.query.AfterContainer == "" &&
 		(l.query.ScanAll || l.rotates()):
@@ -118,7 +118,7 @@ func (l *logReader) read(ctx context.Context) error {
 	case l.query.Follow:
 		err = l.findNewest(ctx)
 	}
-	var callbackErr *olderError
+	var callbackErr *retainedError
 	switch {
 	case errors.As(err, &callbackErr):
 		return callbackErr.error
@@ -213,7 +213,7 @@ func (l *logReader) reportCaughtUp() error {
 
 // remaining returns the request for the rest of the log after an interruption.
 func (l *logReader) remaining(r logRequest) logRequest {
-	switch from := l.resume.resume(); {
+	switch from := l.resume.resumeFrom(); {
 	case !from.IsZero():
 		r.tail, r.since = -1, from
 	case l.query.Lines == 0:

@@ -43,7 +43,7 @@ func (e *entryReader) each(f func(p backends.LogChunk, first bool) error) error 
 		case !e.tty:
 			err = e.readFrame(f)
 		case e.timed:
-			err = e.readPart(f)
+			err = e.readTTYEntry(f)
 		default:
 			var n int
 			if n, err = e.r.Read(e.buffer); n > 0 {
@@ -102,8 +102,8 @@ func (e *entryReader) readFrame(f func(backends.LogChunk, bool) error) error {
 	return nil
 }
 
-// readPart reads one entry without a frame. It returns io.EOF at the end of the log.
-func (e *entryReader) readPart(f func(backends.LogChunk, bool) error) error {
+// readTTYEntry reads one entry without a frame. It returns io.EOF at the end of the log.
+func (e *entryReader) readTTYEntry(f func(backends.LogChunk, bool) error) error {
 	if _, err := e.r.Peek(1); err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ type resumePoint struct {
 	mayRepeat bool  // the log files rotate, so chunks may come again
 	bytes     int64 // sent so far
 	first     time.Time
-	streams   [2]struct {
+	outputs   [2]struct {
 		lastTime   time.Time // of the last chunk
 		lastBytes  int64     // bytes with this time
 		knownUntil time.Time // chunks up to this time, and knownBytes of it, were already sent
@@ -34,15 +34,15 @@ const maxRecentTimes = 4096
 // maxSkew bounds how far the times of the two streams may be out of order.
 const maxSkew = 2 * time.Second
 
-// resume returns the time from which to request the log again, or zero if nothing was sent. unseen drops the known
+// resumeFrom returns the time from which to request the log again, or zero if nothing was sent. unseen drops the known
 // part.
-func (r *resumePoint) resume() time.Time {
+func (r *resumePoint) resumeFrom() time.Time {
 	if r.bytes == 0 {
 		return time.Time{}
 	}
 	var from time.Time
-	for i := range r.streams {
-		stream := &r.streams[i]
+	for i := range r.outputs {
+		stream := &r.outputs[i]
 		stream.knownUntil, stream.knownBytes = stream.lastTime, stream.lastBytes
 		if stream.lastTime.After(from) {
 			from = stream.lastTime
@@ -51,8 +51,8 @@ func (r *resumePoint) resume() time.Time {
 	if from = from.Add(-maxSkew); from.Before(r.first) {
 		from = r.first
 	}
-	for i := range r.streams {
-		stream := &r.streams[i]
+	for i := range r.outputs {
+		stream := &r.outputs[i]
 		stream.pending = !stream.knownUntil.IsZero() && !stream.knownUntil.Before(from)
 	}
 	return from
@@ -61,9 +61,9 @@ func (r *resumePoint) resume() time.Time {
 // unseen returns the part of a chunk that was not sent yet. lost reports that earlier chunks are missing or may be: the
 // log was requested from a chunk that no longer exists.
 func (r *resumePoint) unseen(p backends.LogChunk) (_ backends.LogChunk, lost bool) {
-	stream := &r.streams[0]
+	stream := &r.outputs[0]
 	if p.Stderr {
-		stream = &r.streams[1]
+		stream = &r.outputs[1]
 	}
 	switch {
 	case !r.mayRepeat || !stream.knownUntil.IsZero():
@@ -79,9 +79,9 @@ func (r *resumePoint) unseen(p backends.LogChunk) (_ backends.LogChunk, lost boo
 		case p.Time.Equal(stream.knownUntil):
 			n := min(stream.knownBytes, int64(len(p.Data)))
 			p.Data, stream.knownBytes = p.Data[n:], stream.knownBytes-n
-			for i := range r.streams { // older chunks may be missing
-				if !r.streams[i].knownUntil.After(p.Time) {
-					r.streams[i].pending = false
+			for i := range r.outputs { // older chunks may be missing
+				if !r.outputs[i].knownUntil.After(p.Time) {
+					r.outputs[i].pending = false
 				}
 			}
 		default:

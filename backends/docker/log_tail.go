@@ -91,8 +91,8 @@ func (l *logReader) findNewest(ctx context.Context) error {
 	})
 }
 
-// maxEntries bounds the lines that are counted. Requests for more lines return the whole log.
-const maxEntries = 1 << 28
+// maxTailLines bounds the lines that are counted. Requests for more lines return the whole log.
+const maxTailLines = 1 << 28
 
 var newline = []byte{'\n'}
 

@@ -61,8 +61,10 @@ func TestLogTail_LastLines(t *testing.T) {
 	for _, tty := range []bool{false, true} {
 		in := finishedTask(t, dockerclient.Config{Cmd: []string{"sh", "-c", script}, Tty: tty}, nil)
 		for _, times := range []bool{false, true} {
-			for lines, want := range map[int]string{-1: whole, 0: "", 1: "last\n", 2: long + "last\n",
-				4: "out 3\nout 4\n" + long + "last\n", 7: whole, 100: whole} {
+			for lines, want := range map[int]string{
+				-1: whole, 0: "", 1: "last\n", 2: long + "last\n",
+				4: "out 3\nout 4\n" + long + "last\n", 7: whole, 100: whole,
+			} {
 				if tty && lines > 1 {
 					continue // with a terminal there is only one stream
 				}
@@ -86,8 +88,10 @@ func TestLogTail_LastLines(t *testing.T) {
 			}
 		}
 		if !tty {
-			if out, errors, err := readLog(t, d, in, backends.LogQuery{Stdout: true, Stderr: true,
-				Lines: 3}); out != "out 4\n"+long+"last\n" || errors != "err 497\nerr 498\nerr 499\n" || err != nil {
+			if out, errors, err := readLog(t, d, in, backends.LogQuery{
+				Stdout: true, Stderr: true,
+				Lines: 3,
+			}); out != "out 4\n"+long+"last\n" || errors != "err 497\nerr 498\nerr 499\n" || err != nil {
 				t.Errorf("both: got %.100q, %q, %v", out, errors, err)
 			}
 			if out, errors, err := readLog(t, d, in, backends.LogQuery{Stderr: true, Lines: 1}); out != "" ||
@@ -128,8 +132,10 @@ func TestLogTail_RareStream(t *testing.T) {
 func TestLog_Since(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
-	in := finishedTask(t, dockerclient.Config{Cmd: []string{"sh", "-c",
-		"echo 1; sleep 0.3; echo 2; sleep 0.3; echo 3"}}, nil)
+	in := finishedTask(t, dockerclient.Config{Cmd: []string{
+		"sh", "-c",
+		"echo 1; sleep 0.3; echo 2; sleep 0.3; echo 3",
+	}}, nil)
 	var times []time.Time
 	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Lines: -1, Timestamps: true},
 		func(p backends.LogChunk) error {
@@ -151,8 +157,10 @@ func TestLogFollow_EndsWithContainer(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, Settings{Host: dockertest.Daemon(t)})
 	for _, tty := range []bool{false, true} {
-		in, _ := startTaskWith(t, dockerclient.Config{Cmd: []string{"sh", "-c",
-			"for i in 1 2 3 4 5; do echo $i; sleep 0.3; done; printf end"}, Tty: tty}, nil)
+		in, _ := startTaskWith(t, dockerclient.Config{Cmd: []string{
+			"sh", "-c",
+			"for i in 1 2 3 4 5; do echo $i; sleep 0.3; done; printf end",
+		}, Tty: tty}, nil)
 		got, _, err := readLog(t, d, in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true})
 		if got = strings.ReplaceAll(got, "\r", ""); got != "1\n2\n3\n4\n5\nend" || err != nil {
 			t.Errorf("tty %v: got %q, %v", tty, got, err)
@@ -175,7 +183,7 @@ func TestLogFollow_EndsWithContainer(t *testing.T) {
 
 func TestLogResume_ContinuesWhereCut(t *testing.T) {
 	t.Parallel()
-	addr, cut := dockertest.TCPWithCut(t, dockertest.Daemon(t))
+	addr, cut := dockertest.ProxyTCPWithCut(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	const count = 400
 	in, _ := startTaskWith(t, dockerclient.Config{Cmd: []string{"sh", "-c", fmt.Sprintf(
@@ -215,7 +223,7 @@ func TestLogResume_ContinuesWhereCut(t *testing.T) {
 
 func TestLogFollow_DaemonUnreachable(t *testing.T) {
 	t.Parallel()
-	addr, kill := dockertest.TCPWithKill(t, dockertest.Daemon(t))
+	addr, kill := dockertest.ProxyTCPWithStop(t, dockertest.Daemon(t))
 	d := mustOpen(t, Settings{Host: "tcp://" + addr})
 	d.logRetryTimeout = time.Second
 	in, _ := startTask(t, "sh", "-c", "echo on; exec sleep 600")
@@ -242,8 +250,10 @@ func TestLogFollow_Rotation(t *testing.T) {
 		"trap go=1 HUP; echo ready; while [ -z \"$go\" ]; do sleep 0.1; done; "+
 			"i=0; while [ $i -lt %d ]; do echo line $i; i=$((i+1)); "+
 			"[ $((i%%10)) = 0 ] && sleep 0.05; done; sleep 1", count)}},
-		&dockerclient.HostConfig{LogConfig: dockerclient.LogConfig{Type: "json-file",
-			Config: map[string]string{"max-size": "20k", "max-file": "3"}}})
+		&dockerclient.HostConfig{LogConfig: dockerclient.LogConfig{
+			Type:   "json-file",
+			Config: map[string]string{"max-size": "20k", "max-file": "3"},
+		}})
 	got := ""
 	ready := sync.OnceFunc(func() { dockertest.Signal(t, id, syscall.SIGHUP) })
 	err := d.Log(t.Context(), in, backends.LogQuery{Stdout: true, Stderr: true, Lines: -1, Follow: true},
@@ -297,8 +307,10 @@ func TestLog_LongLineMemory(t *testing.T) {
 		}
 	}
 	for _, tty := range []bool{false, true} {
-		in := finishedTask(t, dockerclient.Config{Cmd: []string{"sh", "-c",
-			fmt.Sprintf("head -c %d /dev/zero | tr '\\0' x", size)}, Tty: tty}, nil)
+		in := finishedTask(t, dockerclient.Config{Cmd: []string{
+			"sh", "-c",
+			fmt.Sprintf("head -c %d /dev/zero | tr '\\0' x", size),
+		}, Tty: tty}, nil)
 		for _, q := range []backends.LogQuery{{Stdout: true, Lines: -1}, {Stdout: true, Lines: 10, Timestamps: true}} {
 			var before, now runtime.MemStats
 			runtime.GC()

@@ -15,12 +15,14 @@ import (
 // tlsDaemon starts a daemon behind TLS and returns its address.
 func tlsDaemon(t *testing.T, paths map[string]string) (host string, files dockertest.Certificates) {
 	t.Helper()
-	addr, files := dockertest.TLS(t, respondingDaemon(t, paths).Host)
+	addr, files := dockertest.ProxyTLS(t, respondingDaemon(t, paths).Host)
 	return "tcp://" + addr, files
 }
 
-var oneContainerPaths = map[string]string{"/version": `{"ApiVersion":"1.41"}`,
-	"/v1.41/containers/web-1/json": anyContainer}
+var oneContainerPaths = map[string]string{
+	"/version":                     `{"ApiVersion":"1.41"}`,
+	"/v1.41/containers/web-1/json": anyContainer,
+}
 
 func TestTLS_BothSidesVerified(t *testing.T) {
 	host, files := tlsDaemon(t, oneContainerPaths)
@@ -29,20 +31,34 @@ func TestTLS_BothSidesVerified(t *testing.T) {
 		settings Settings
 		want     string // expected error; empty: success
 	}{
-		"valid": {Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert,
-			Key: files.Key}}, ""},
-		"by name": {Settings{Host: byName, TLS: backends.TLS{CA: files.CA, Cert: files.Cert,
-			Key: files.Key}}, ""},
-		"another server name": {Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key,
-			ServerName: dockertest.ServerName}}, ""},
-		"https": {Settings{Host: strings.Replace(host, "tcp", "https", 1),
-			TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key}}, ""},
-		"another CA": {Settings{Host: host, TLS: backends.TLS{CA: files.OtherCA, Cert: files.Cert,
-			Key: files.Key}}, "certificate signed by unknown authority"},
-		"the system's CAs": {Settings{Host: host, TLS: backends.TLS{Cert: files.Cert, Key: files.Key}},
-			"certificate signed by unknown authority"},
-		"another name": {Settings{Host: host, TLS: backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key,
-			ServerName: "else"}}, "its certificate is for another host"},
+		"valid": {Settings{Host: host, TLS: backends.TLS{
+			CA: files.CA, Cert: files.Cert,
+			Key: files.Key,
+		}}, ""},
+		"by name": {Settings{Host: byName, TLS: backends.TLS{
+			CA: files.CA, Cert: files.Cert,
+			Key: files.Key,
+		}}, ""},
+		"another server name": {Settings{Host: host, TLS: backends.TLS{
+			CA: files.CA, Cert: files.Cert, Key: files.Key,
+			ServerName: dockertest.ServerName,
+		}}, ""},
+		"https": {Settings{
+			Host: strings.Replace(host, "tcp", "https", 1),
+			TLS:  backends.TLS{CA: files.CA, Cert: files.Cert, Key: files.Key},
+		}, ""},
+		"another CA": {Settings{Host: host, TLS: backends.TLS{
+			CA: files.OtherCA, Cert: files.Cert,
+			Key: files.Key,
+		}}, "certificate signed by unknown authority"},
+		"the system's CAs": {
+			Settings{Host: host, TLS: backends.TLS{Cert: files.Cert, Key: files.Key}},
+			"certificate signed by unknown authority",
+		},
+		"another name": {Settings{Host: host, TLS: backends.TLS{
+			CA: files.CA, Cert: files.Cert, Key: files.Key,
+			ServerName: "else",
+		}}, "its certificate is for another host"},
 		"no certificate": {Settings{Host: host, TLS: backends.TLS{CA: files.CA}}, "certificate required"},
 		"not encrypted":  {Settings{Host: host}, "cannot be reached"},
 	} {

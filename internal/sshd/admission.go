@@ -29,11 +29,11 @@ type admission struct {
 
 // pendingLogin is an unauthenticated connection.
 type pendingLogin struct {
-	network    netip.Prefix
-	arrived    time.Time
-	group      int    // index in pending: 1 if the network was known on arrival
-	exchanging bool   // the key exchange has started; guarded by admission.mu
-	close      func() // closes the connection
+	network      netip.Prefix
+	arrived      time.Time
+	pendingIndex int    // index in pending: 1 if the network was known on arrival
+	exchanging   bool   // the key exchange has started; guarded by admission.mu
+	close        func() // closes the connection
 }
 
 const (
@@ -58,14 +58,14 @@ func newAdmission(n int) *admission {
 func (a *admission) arrive(network netip.Prefix, cut func()) *pendingLogin {
 	p := &pendingLogin{network: network, arrived: time.Now(), close: cut}
 	if a.knownNetworks.has(network) {
-		p.group = 1
+		p.pendingIndex = 1
 	}
 	a.mu.Lock()
 	victim := a.victim(p)
 	if victim != nil {
 		a.remove(victim)
 	}
-	a.pending[p.group] = append(a.pending[p.group], p)
+	a.pending[p.pendingIndex] = append(a.pending[p.pendingIndex], p)
 	a.mu.Unlock()
 	if victim != nil {
 		victim.close()
@@ -92,12 +92,12 @@ func (a *admission) leave(p *pendingLogin, proven bool) {
 
 // victim returns the connection to close for p, or nil. The caller holds mu.
 func (a *admission) victim(p *pendingLogin) *pendingLogin {
-	all := a.pending[p.group]
+	all := a.pending[p.pendingIndex]
 	if countFrom(all, p.network) >= a.perNetwork {
 		return oldestFrom(all, p.network)
 	}
 	start, full := a.earlyStart, a.full
-	if p.group == 1 {
+	if p.pendingIndex == 1 {
 		start, full = a.reserved, a.reserved
 	}
 	n := len(all)
@@ -153,7 +153,8 @@ func oldestFrom(all []*pendingLogin, network netip.Prefix) (first *pendingLogin)
 
 // remove removes p. The caller holds mu.
 func (a *admission) remove(p *pendingLogin) {
-	a.pending[p.group] = slices.DeleteFunc(a.pending[p.group], func(other *pendingLogin) bool { return other == p })
+	i := p.pendingIndex
+	a.pending[i] = slices.DeleteFunc(a.pending[i], func(other *pendingLogin) bool { return other == p })
 }
 
 // networkOf returns the network of a client: its IPv4 address, or the /64 of its IPv6 address, because one host may

@@ -20,7 +20,7 @@ import (
 type channel struct {
 	gossh.NewChannel
 	conn         *connection
-	server       *gossh.ServerConn
+	sshConn      *gossh.ServerConn
 	id           string
 	ctx          context.Context // done when the channel closes
 	cancel       context.CancelCauseFunc

@@ -45,8 +45,8 @@ func (b *inputBacklog) add(user string, n int64) {
 	}
 }
 
-// full returns a channel that is closed when the backlog shrinks, or nil if the user may send more.
-func (b *inputBacklog) full(user string) <-chan struct{} {
+// fullUntil returns a channel that is closed when the backlog shrinks, or nil if the user may send more.
+func (b *inputBacklog) fullUntil(user string) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := b.users[user]; n < minUserBacklog || n < maxUserBacklog && b.total < maxBacklog {
@@ -152,7 +152,7 @@ func (m *backlogMeter) waitForRoom() {
 		if n == 0 {
 			return
 		}
-		moved := m.backlog.full(m.user)
+		moved := m.backlog.fullUntil(m.user)
 		if moved == nil {
 			return
 		}

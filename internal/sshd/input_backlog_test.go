@@ -350,16 +350,16 @@ func TestInput_DataAfterEOFRefused(t *testing.T) {
 func TestBacklog_OtherUsersServed(t *testing.T) {
 	b := newInputBacklog()
 	b.add("ann", maxUserBacklog)
-	if b.full("ann") == nil || b.full("bob") != nil {
+	if b.fullUntil("ann") == nil || b.fullUntil("bob") != nil {
 		t.Error("the user with too much input must be paused")
 	}
 	b.add("eve", maxBacklog-maxUserBacklog)
 	b.add("bob", minUserBacklog-1)
-	if b.full("bob") != nil {
+	if b.fullUntil("bob") != nil {
 		t.Error("a user with little input is paused because of others")
 	}
 	b.add("bob", 1)
-	moved := b.full("bob")
+	moved := b.fullUntil("bob")
 	if moved == nil {
 		t.Error("the total is not limited")
 	}
