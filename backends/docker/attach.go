@@ -66,7 +66,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 			}
 		}
 	}()
-	out := newOutput(queue.writer(a.Stdout), queue.writer(a.Stderr), target.Config.Tty)
+	out := newOutputReceiver(queue.writer(a.Stdout), queue.writer(a.Stderr), target.Config.Tty)
 	out.drainIdleTimeout = streamEndTimeout // the daemon closes the stream with the container
 	conn := &attachment{api: api, ref: in, containerID: target.ID, out: out, exited: exited}
 	if a.Stdin != nil {

@@ -253,7 +253,7 @@ func (e *execInstance) start(ctx, runCtx context.Context) error {
 	if e.setup != nil {
 		stdout = e.setup
 	}
-	out := newOutput(stdout, p.Stderr, p.Terminal != nil)
+	out := newOutputReceiver(stdout, p.Stderr, p.Terminal != nil)
 	if e.api.supports(1, 41) {
 		out.drainIdleTimeout = streamEndTimeout
 	}

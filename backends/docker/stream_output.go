@@ -54,8 +54,8 @@ var (
 	largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeRead); return &b }}
 )
 
-// newOutput returns an output. raw: the stream has no frames, because the container has a terminal.
-func newOutput(stdout, stderr io.Writer, raw bool) *outputReceiver {
+// newOutputReceiver returns an output. raw: the stream has no frames, because the container has a terminal.
+func newOutputReceiver(stdout, stderr io.Writer, raw bool) *outputReceiver {
 	o := &outputReceiver{broken: make(chan struct{}), drainIdleTimeout: time.Second}
 	o.raw, o.outputs = raw, [2]io.Writer{stdout, stderr}
 	return o
