@@ -97,8 +97,10 @@ func BenchmarkTrue(b *testing.B) {
 	in, id := startTask(b, "sleep", "600")
 	b.Run("exec", func(b *testing.B) {
 		for b.Loop() {
-			p := backends.Program{Argv: []string{"true"}, Stdout: io.Discard, Stderr: io.Discard,
-				Session: newAllocation()}
+			p := backends.Program{
+				Argv: []string{"true"}, Stdout: io.Discard, Stderr: io.Discard,
+				Session: newAllocation(),
+			}
 			if code, err := d.Exec(b.Context(), in, p); code != 0 || err != nil {
 				b.Fatal(code, err)
 			}

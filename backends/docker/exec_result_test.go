@@ -186,8 +186,10 @@ func TestExecSignal_FailureKeepsInput(t *testing.T) {
 	})
 	stdin, typing := io.Pipe()
 	defer typing.Close()
-	if _, err := docker.Exec(ctx, in, backends.Program{Argv: []string{"x"}, Session: newAllocation(), Stdin: stdin,
-		Stdout: output, Stderr: io.Discard}); !errors.Is(err, errWriteFailed) {
+	if _, err := docker.Exec(ctx, in, backends.Program{
+		Argv: []string{"x"}, Session: newAllocation(), Stdin: stdin,
+		Stdout: output, Stderr: io.Discard,
+	}); !errors.Is(err, errWriteFailed) {
 		t.Errorf("got %v", err)
 	}
 	if after := (<-ended).Sub(left); after < 5*time.Second {
@@ -278,8 +280,10 @@ func TestAttachResult_WaitFails(t *testing.T) {
 func TestAttachResult_DetachKeys(t *testing.T) {
 	t.Parallel()
 	for _, terminal := range []bool{false, true} {
-		for typed, detaches := range map[string]bool{"": false, "x": false, "\x10": false, "\x11\x10": false,
-			"\x10\x10\x11": false, "x\x10\x11": terminal} {
+		for typed, detaches := range map[string]bool{
+			"": false, "x": false, "\x10": false, "\x11\x10": false,
+			"\x10\x10\x11": false, "x\x10\x11": terminal,
+		} {
 			t.Run(fmt.Sprintf("terminal %v, %q", terminal, typed), func(t *testing.T) {
 				t.Parallel()
 				d := &scriptedDaemon{terminal: terminal}
@@ -291,8 +295,10 @@ func TestAttachResult_DetachKeys(t *testing.T) {
 				stdin, typing := io.Pipe()
 				defer typing.Close()
 				go io.WriteString(typing, typed)
-				_, err := docker.Attach(t.Context(), in, backends.Attachment{Stdin: stdin,
-					DetachKeys: "ctrl-p,ctrl-q", Stdout: io.Discard, Stderr: io.Discard})
+				_, err := docker.Attach(t.Context(), in, backends.Attachment{
+					Stdin:      stdin,
+					DetachKeys: "ctrl-p,ctrl-q", Stdout: io.Discard, Stderr: io.Discard,
+				})
 				if err == nil || errors.Is(err, backends.ErrDetached) != detaches {
 					t.Errorf("got %v", err)
 				}

@@ -12,8 +12,10 @@ import (
 // startTask starts a container of a task and returns the task and the container's ID.
 func startTask(t testing.TB, cmd ...string) (in backends.TaskRef, container string) {
 	t.Helper()
-	in = backends.TaskRef{Task: "web", Node: Node{Name: "node-1", Address: "127.0.0.1"},
-		Allocation: backends.Allocation{ID: newAllocation()}}
+	in = backends.TaskRef{
+		Task: "web", Node: Node{Name: "node-1", Address: "127.0.0.1"},
+		Allocation: backends.Allocation{ID: newAllocation()},
+	}
 	return in, dockertest.Run(t, "web-"+in.Allocation.ID, labels(in.Allocation.ID), cmd...)
 }
 

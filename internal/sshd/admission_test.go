@@ -208,10 +208,14 @@ func TestHandshake_TimeLimits(t *testing.T) {
 		"silent":               {nil, 5 * time.Second},
 		"version":              {[]string{"SSH-2.0-OpenSSH_9\r\n"}, 5 * time.Second},
 		"version and a packet": {[]string{"SSH-2.0-OpenSSH_9\r\n", string(first)}, 5 * time.Second},
-		"two packets": {[]string{"SSH-2.0-OpenSSH_9\r\n", string(first),
-			string(packetOf([]byte{30, 0, 0, 0, 0}))}, 30 * time.Second},
-		"two packets, another client": {[]string{"SSH-2.0-x\r\n", string(first),
-			string(packetOf([]byte{30, 0, 0, 0, 0}))}, 30 * time.Second},
+		"two packets": {[]string{
+			"SSH-2.0-OpenSSH_9\r\n", string(first),
+			string(packetOf([]byte{30, 0, 0, 0, 0})),
+		}, 30 * time.Second},
+		"two packets, another client": {[]string{
+			"SSH-2.0-x\r\n", string(first),
+			string(packetOf([]byte{30, 0, 0, 0, 0})),
+		}, 30 * time.Second},
 		"one byte per second": {[]string{"S", "S", "H", "-", "2", ".", "0", "-", "O"}, 5 * time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {

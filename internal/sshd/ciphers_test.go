@@ -23,8 +23,10 @@ func TestCiphers_Offer(t *testing.T) {
 		init   *kexInit
 		want   int
 	}{
-		{openSSH, &kexInit{in: []string{chacha, gossh.CipherAES256GCM}, out: []string{gossh.CipherAES128GCM, chacha}},
-			2},
+		{
+			openSSH, &kexInit{in: []string{chacha, gossh.CipherAES256GCM}, out: []string{gossh.CipherAES128GCM, chacha}},
+			2,
+		},
 		{openSSH, has(chacha, chacha), len(all)},
 		{openSSH, has(gossh.CipherAES128GCM, chacha), len(all)},
 		{openSSH, has(chacha, gossh.CipherAES128GCM), len(all)},
@@ -100,8 +102,10 @@ func TestExchangeVersions_LeavesInput(t *testing.T) {
 		{"SSH-2.0-OpenSSH_9.2p1\n" + first, "SSH-2.0-OpenSSH_9.2p1", 2, false},
 		{"SSH-2.0-OpenSSH_9.2p1\r\n", "SSH-2.0-OpenSSH_9.2p1", 0, false},
 		{"SSH-2.0-OpenSSH_9.2p1\r\n" + first[:100], "SSH-2.0-OpenSSH_9.2p1", 0, false},
-		{"SSH-2.0-OpenSSH_9.2p1\r\n" + string(packetOf([]byte{2, 0, 0, 0, 0})) + "more", "SSH-2.0-OpenSSH_9.2p1", 0,
-			false},
+		{
+			"SSH-2.0-OpenSSH_9.2p1\r\n" + string(packetOf([]byte{2, 0, 0, 0, 0})) + "more", "SSH-2.0-OpenSSH_9.2p1", 0,
+			false,
+		},
 		{"SSH-2.0-x\r\n" + first, "SSH-2.0-x", 0, false},
 		{"SSH-2.0-OpenSSH_9.2p1\r\n\x00\x00\x88\xb8", "", 0, true}, // a packet of 35,004 bytes
 		{"SSH-2.0-OpenSSH_9.2p1\r\n\xff\xff\xff\xff", "", 0, true},

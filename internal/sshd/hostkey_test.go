@@ -23,8 +23,10 @@ func TestHostKey_RSASignsWithSHA2(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := startServer(t, Limits{}, whoHandler, keys...)
-	for algorithm, want := range map[string]bool{gossh.KeyAlgoRSA: false, gossh.KeyAlgoRSASHA256: true,
-		gossh.KeyAlgoRSASHA512: true} {
+	for algorithm, want := range map[string]bool{
+		gossh.KeyAlgoRSA: false, gossh.KeyAlgoRSASHA256: true,
+		gossh.KeyAlgoRSASHA512: true,
+	} {
 		client, err := gossh.Dial("tcp", s.addr, &gossh.ClientConfig{
 			User: "ann", Auth: []gossh.AuthMethod{gossh.PublicKeys(s.ann)},
 			HostKeyCallback: gossh.InsecureIgnoreHostKey(), HostKeyAlgorithms: []string{algorithm},

@@ -377,8 +377,10 @@ func TestEvents_RefusedLogins(t *testing.T) {
 		},
 		{
 			"forged signature", "ann", func(s *testServer) []gossh.Signer {
-				return []gossh.Signer{mallory,
-					mismatchedSigner{s.ann, mallory}}
+				return []gossh.Signer{
+					mallory,
+					mismatchedSigner{s.ann, mallory},
+				}
 			},
 			func(s *testServer) (string, gossh.Signer, string, string) {
 				return "ann", s.ann, "login with a forged signature: ssh: signature did not verify",
@@ -565,14 +567,18 @@ func TestAdmission_LoginDespiteHalfOpen(t *testing.T) {
 }
 
 func TestIsDisconnect(t *testing.T) {
-	for _, err := range []error{io.EOF, net.ErrClosed, &gossh.ServerAuthError{},
-		&net.OpError{Op: "read", Err: errors.New("reset")}} {
+	for _, err := range []error{
+		io.EOF, net.ErrClosed, &gossh.ServerAuthError{},
+		&net.OpError{Op: "read", Err: errors.New("reset")},
+	} {
 		if !isDisconnect(err) {
 			t.Errorf("%v counts as a forgery", err)
 		}
 	}
-	for _, err := range []error{errors.New("crypto/rsa: verification error"),
-		errors.New("ssh: signature did not verify")} {
+	for _, err := range []error{
+		errors.New("crypto/rsa: verification error"),
+		errors.New("ssh: signature did not verify"),
+	} {
 		if isDisconnect(err) {
 			t.Errorf("%v does not count as a forgery", err)
 		}

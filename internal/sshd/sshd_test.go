@@ -196,8 +196,10 @@ func TestLogin_KeyRequired(t *testing.T) {
 				nil
 		})},
 	} {
-		client, err := gossh.Dial("tcp", s.addr, &gossh.ClientConfig{User: "ann", Auth: auth,
-			HostKeyCallback: gossh.InsecureIgnoreHostKey()})
+		client, err := gossh.Dial("tcp", s.addr, &gossh.ClientConfig{
+			User: "ann", Auth: auth,
+			HostKeyCallback: gossh.InsecureIgnoreHostKey(),
+		})
 		if err == nil {
 			client.Close()
 			t.Errorf("%s: login succeeded", name)
