@@ -13,7 +13,7 @@ import (
 )
 
 func TestChooseAPI(t *testing.T) {
-	for _, c := range []struct{ oldest, latest, pinned, want, fault string }{
+	for _, c := range []struct{ oldest, latest, pinned, want, wantErr string }{
 		{"1.12", "1.41", "", "1.41", ""},
 		{"1.44", "1.52", "", "1.52", ""},
 		{"1.44", "1.99", "", "1.52", ""},
@@ -29,7 +29,7 @@ func TestChooseAPI(t *testing.T) {
 		{"1.53", "1.99", "1.24", "", "requires API 1.53 or newer, the gateway supports only up to 1.52"},
 	} {
 		got, err := chooseAPI(parseAPI(t, c.oldest), parseAPI(t, c.latest), parseAPI(t, c.pinned))
-		if got.String() != c.want || (err == nil) != (c.fault == "") || err != nil && err.Error() != c.fault {
+		if got.String() != c.want || (err == nil) != (c.wantErr == "") || err != nil && err.Error() != c.wantErr {
 			t.Errorf("%+v: got %q, %v", c, got, err)
 		}
 	}
@@ -116,24 +116,40 @@ func TestInspect_BadResponses(t *testing.T) {
 		"not docker": {map[string]string{}, "returned 404 No such container"},
 		"html":       {map[string]string{"/version": "<html>"}, "returned an invalid response"},
 		"no version": {map[string]string{"/version": "{}"}, "returned an invalid response"},
-		"malformed version": {map[string]string{"/version": `{"ApiVersion":"../x."}`},
-			"returned an invalid response"},
-		"malformed minimum": {map[string]string{"/version": `{"ApiVersion":"1.41","MinAPIVersion":"x"}`},
-			"returned an invalid response"},
-		"truncated container": {map[string]string{"/version": version, path: anyContainer[:50]},
-			"returned an invalid response"},
+		"malformed version": {
+			map[string]string{"/version": `{"ApiVersion":"../x."}`},
+			"returned an invalid response",
+		},
+		"malformed minimum": {
+			map[string]string{"/version": `{"ApiVersion":"1.41","MinAPIVersion":"x"}`},
+			"returned an invalid response",
+		},
+		"truncated container": {
+			map[string]string{"/version": version, path: anyContainer[:50]},
+			"returned an invalid response",
+		},
 		"wrong type": {map[string]string{"/version": version, path: `[]`}, "returned an invalid response"},
-		"too large": {map[string]string{"/version": version,
-			path: anyContainer + strings.Repeat(" ", maxResponse)}, "returned an invalid response"},
+		"too large": {map[string]string{
+			"/version": version,
+			path:       anyContainer + strings.Repeat(" ", maxResponse),
+		}, "returned an invalid response"},
 		"many lines": {map[string]string{"/version": version, path: "400 one\ntwo"}, "returned 400 one"},
-		"JSON error": {map[string]string{"/version": version, path: `400 {"message":"one"}`},
-			"returned 400 one"},
-		"redirect": {map[string]string{"/version": version, path: "301 /other", "/other": anyContainer},
-			"returned 301"},
-		"version redirect": {map[string]string{"/version": "301 /other", "/other": version},
-			"returned an invalid response"},
-		"invalid list": {map[string]string{"/version": version, "/v1.41/containers/json": "{}"},
-			"returned an invalid response"},
+		"JSON error": {
+			map[string]string{"/version": version, path: `400 {"message":"one"}`},
+			"returned 400 one",
+		},
+		"redirect": {
+			map[string]string{"/version": version, path: "301 /other", "/other": anyContainer},
+			"returned 301",
+		},
+		"version redirect": {
+			map[string]string{"/version": "301 /other", "/other": version},
+			"returned an invalid response",
+		},
+		"invalid list": {
+			map[string]string{"/version": version, "/v1.41/containers/json": "{}"},
+			"returned an invalid response",
+		},
 	} {
 		_, err := inspect(t, respondingDaemon(t, c.paths), "web", "1")
 		if want := "the Docker daemon of node node-1 " + c.want; err == nil ||

@@ -43,14 +43,14 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 		})
 		exited <- exit
 	})
-	notes := a.Stderr
+	notices := a.Stderr
 	if a.PlainStdout != nil && a.PlainStderr != nil {
-		if notes = a.PlainStderr; !target.Config.Tty {
+		if notices = a.PlainStderr; !target.Config.Tty {
 			a.Stdout, a.Stderr = a.PlainStdout, a.PlainStderr
 		}
 	}
 	// A client that does not read must not block the task, nor others that are attached to it.
-	queue := newDropQueue(notes)
+	queue := newDropQueue(notices)
 	defer func() {
 		queue.close()
 		select {
@@ -77,7 +77,7 @@ func (d *Docker) Attach(ctx context.Context, in backends.TaskRef, a backends.Att
 		if a.PlainStdin != nil && !target.Config.Tty {
 			conn.input.source = a.PlainStdin
 		}
-		if target.Config.Tty { // without a terminal Docker does not look for them
+		if target.Config.Tty { // without a terminal, Docker ignores the detach keys
 			conn.input.detachKeys = backends.ParseDetachKeys(a.DetachKeys)
 		}
 	}

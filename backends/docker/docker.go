@@ -65,12 +65,12 @@ func Open(s Settings) (*Docker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
 	}
-	hosts, err := newEndpointTemplate(s.Host, s.Port, config != nil)
+	endpoints, err := newEndpointTemplate(s.Host, s.Port, config != nil)
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
 	}
 	d := &Docker{
-		endpoints: hosts, tls: config, log: s.Log, daemons: map[string]*daemon{},
+		endpoints: endpoints, tls: config, log: s.Log, daemons: map[string]*daemon{},
 		responseTimeout: responseTimeout, logRetryTimeout: logRetryTimeout,
 	}
 	if d.log == nil {

@@ -25,7 +25,7 @@ var (
 	ErrUnreachable = withKind("the Docker daemon cannot be reached", backends.ErrUnreachable)
 )
 
-// kindError is an error with its own text that errors.Is also finds as kind.
+// kindError is an error with its own text. errors.Is also matches kind.
 type kindError struct {
 	error
 	kind error
@@ -33,7 +33,7 @@ type kindError struct {
 
 func (e *kindError) Unwrap() []error { return []error{e.error, e.kind} }
 
-func withKind(text string, of error) error { return &kindError{errors.New(text), of} }
+func withKind(text string, kind error) error { return &kindError{errors.New(text), kind} }
 
 // userError marks an error whose text is ready for users.
 type userError struct{ error }
@@ -42,7 +42,7 @@ func (e userError) Unwrap() error { return e.error }
 
 func userErrorf(format string, args ...any) error { return userError{fmt.Errorf(format, args...)} }
 
-// kindErrorf returns a userError that errors.Is also finds as kind.
+// kindErrorf returns a userError. errors.Is also matches kind.
 func kindErrorf(kind error, format string, args ...any) error {
 	return userError{&kindError{fmt.Errorf(format, args...), kind}}
 }

@@ -43,7 +43,8 @@ func (d *Docker) Kill(ctx context.Context, in backends.TaskRef, session string) 
 		case <-ctx.Done():
 			return found, context.Cause(ctx)
 		}
-		switch err := e.sendSignalAs(ctx, "0", step.signal); { // the user of the container may be allowed only as root
+		// As root: the container's user may not be allowed to signal the program.
+		switch err := e.sendSignalAs(ctx, "0", step.signal); {
 		case errors.Is(err, errNoProcess):
 			return found, nil
 		case errors.Is(err, errNoShell):

@@ -22,9 +22,9 @@ const (
 var terminateSteps = []struct {
 	after  time.Duration
 	signal string
-	key    byte // typed on the terminal if the container has no shell to send signals
+	key    byte // typed on the terminal if no signal can be sent
 }{
-	{0, "HUP", 3}, {3 * time.Second, "TERM", 0x1c}, {6 * time.Second, "KILL", 0x1c},
+	{0, "HUP", ctrlC}, {3 * time.Second, "TERM", ctrlBackslash}, {6 * time.Second, "KILL", ctrlBackslash},
 }
 
 // terminate stops the program and returns cause. It returns a *backends.StillRunningError if the program did not exit.
@@ -65,7 +65,7 @@ func (e *execInstance) terminate(cause error) error {
 // waitExited waits until the program has exited. It returns an error if ctx ends before or the state is unknown.
 func (e *execInstance) waitExited(ctx context.Context) error {
 	name, node := displayName(e.program.Argv[0]), displayName(e.ref.Node.Name)
-	err := fmt.Errorf("%s on node %s", name, node)
+	err := fmt.Errorf("the state of %s on node %s is unknown", name, node)
 	for {
 		inspectCtx, cancel := context.WithTimeout(ctx, responseTimeout)
 		state, inspectErr := e.api.inspectExec(inspectCtx, e.id)
@@ -76,7 +76,7 @@ func (e *execInstance) waitExited(ctx context.Context) error {
 			if e.unknownExecExited(ctx) {
 				return nil
 			}
-			err = fmt.Errorf("%s on node %s: its Docker daemon was restarted and does not know it", name, node)
+			err = fmt.Errorf("%s on node %s: the Docker daemon was restarted and does not know the program", name, node)
 		case inspectErr == nil && state.exited():
 			return nil
 		case inspectErr == nil && !state.Running && e.isStreamDone():

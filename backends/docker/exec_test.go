@@ -399,7 +399,7 @@ func TestExec_TLS(t *testing.T) {
 // failingWriter fails after some writes, like the output of a client that disconnected.
 type failingWriter struct{ after int }
 
-var errWriteFailed = errors.New("gone")
+var errWriteFailed = errors.New("write failed")
 
 func (f *failingWriter) Write(p []byte) (int, error) {
 	if f.after -= len(p); f.after < 0 {

@@ -31,7 +31,7 @@ func TestTTYSetup_MarkInChunks(t *testing.T) {
 	} {
 		for size := 1; size < 60; size++ {
 			var out bytes.Buffer
-			p := newTTYSetup(backends.Program{Argv: []string{"x"}, Terminal: newSize(80, 24), Stdout: &out})
+			p := newTTYSetup(backends.Program{Argv: []string{"x"}, Terminal: terminalSize{80, 24}, Stdout: &out})
 			text := strings.Repeat("noise\x01", 100) + string(p.mark) + c.state + "\x02" + c.after
 			for len(text) > 0 {
 				chunk := text[:min(size, len(text))]
@@ -50,7 +50,7 @@ func TestTTYSetup_MarkInChunks(t *testing.T) {
 			}
 		}
 	}
-	p := newTTYSetup(backends.Program{Argv: []string{"x"}, Terminal: newSize(80, 24), Stdout: io.Discard})
+	p := newTTYSetup(backends.Program{Argv: []string{"x"}, Terminal: terminalSize{80, 24}, Stdout: io.Discard})
 	p.Write([]byte("output without a mark"))
 	if err := p.check("x", false); !errors.Is(err, errNoSetupShell) {
 		t.Errorf("no mark and no shell: got %v", err)
@@ -205,8 +205,6 @@ func TestExecTerminal_KeepsVariables(t *testing.T) {
 		}
 	}
 }
-
-func newSize(columns, rows int) backends.Terminal { return terminalSize{columns, rows} }
 
 func TestTTYSetup_OnlyIfUseful(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -7,7 +7,7 @@ import (
 )
 
 // zombiesScript counts zombies. A killed shell usually does not reap its child, so the container's first process
-// inherits it. The shell must be killed first: otherwise it runs its next command, which could install half an upload.
+// inherits it.
 //
 //go:embed exec_zombies.sh
 var zombiesScript string

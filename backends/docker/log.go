@@ -118,10 +118,10 @@ func (l *logReader) read(ctx context.Context) error {
 	case l.query.Follow:
 		err = l.findNewest(ctx)
 	}
-	var callbackErr *retainedError
+	var retainedErr *retainedError
 	switch {
-	case errors.As(err, &callbackErr):
-		return callbackErr.error
+	case errors.As(err, &retainedErr):
+		return retainedErr.error
 	case err != nil:
 		return l.explain(ctx, err)
 	}
@@ -240,7 +240,7 @@ func (l *logReader) explain(ctx context.Context, err error) error {
 type logRequest struct {
 	stdout, stderr, follow, times bool
 	since                         time.Time
-	tail                          int // entries of both streams; negative: all
+	tail                          int // entries of both outputs; negative: all
 }
 
 // query returns the query string of the request.

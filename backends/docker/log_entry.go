@@ -35,7 +35,8 @@ func newEntryReader(r io.Reader, tty, timed bool) *entryReader {
 	}
 }
 
-// each calls f with the log in chunks. first is true for the first chunk of an entry, which may be empty.
+// each calls f with the log in chunks. first is true for the first chunk of an entry, which may be empty, or for every
+// chunk if entries cannot be told apart.
 func (e *entryReader) each(f func(p backends.LogChunk, first bool) error) error {
 	for {
 		var err error

@@ -53,8 +53,7 @@ func (s *storedLog) add(p backends.LogChunk, first bool) {
 	s.partialLine[p.Output()] = p.Data[len(p.Data)-1] != '\n'
 }
 
-// jsonLen is the number of bytes that Docker writes for a byte of a log. JSON keeps non-ASCII bytes if they are valid
-// UTF-8.
+// jsonLen is the maximum number of bytes that Docker writes for a byte of a log.
 var jsonLen = func() (n [256]uint8) {
 	for b := range n {
 		switch {
@@ -63,7 +62,7 @@ var jsonLen = func() (n [256]uint8) {
 		case b < ' ', b == '<', b == '>', b == '&':
 			n[b] = 6
 		case b >= 0x80:
-			n[b] = 6 // it may be invalid
+			n[b] = 6 // 1 if it is valid UTF-8
 		default:
 			n[b] = 1
 		}

@@ -12,8 +12,9 @@ import (
 	dockerclient "github.com/fsouza/go-dockerclient"
 )
 
-// stream is a hijacked connection for the streams of a program or container. go-dockerclient opens it and copies the
-// data, but over a streamConn: without it the library takes no context, ignores the status and closes too early.
+// stream is a hijacked connection that carries stdin, stdout and stderr of a program or container. go-dockerclient
+// opens it and copies the data, but over a streamConn: without it the library takes no context, ignores the status and
+// closes too early.
 type stream struct {
 	conn *streamConn
 	out  *outputReceiver

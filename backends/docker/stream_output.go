@@ -54,7 +54,7 @@ var (
 	largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeRead); return &b }}
 )
 
-// newOutputReceiver returns an output. raw: the stream has no frames, because the container has a terminal.
+// newOutputReceiver returns a receiver. raw: the stream has no frames, because the container has a terminal.
 func newOutputReceiver(stdout, stderr io.Writer, raw bool) *outputReceiver {
 	o := &outputReceiver{broken: make(chan struct{}), drainIdleTimeout: time.Second}
 	o.raw, o.outputs = raw, [2]io.Writer{stdout, stderr}
@@ -67,7 +67,7 @@ func (o *outputReceiver) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// fail marks the output as failed. Only the first error counts.
+// fail marks the receiver as failed. Only the first error counts.
 func (o *outputReceiver) fail(err error) {
 	o.failOnce.Do(func() {
 		o.failure = err
@@ -85,7 +85,7 @@ func (o *outputReceiver) failed() error {
 	}
 }
 
-// guard returns a function that calls f and fails the output if f panics. All goroutines that serve the stream need it,
+// guard returns a function that calls f, and calls fail if f panics. All goroutines that serve the stream need it,
 // including those of go-dockerclient.
 func (o *outputReceiver) guard(f func()) func() {
 	return func() {
@@ -209,7 +209,7 @@ func poolFor(read, size int) *sync.Pool {
 	return &smallBuffers
 }
 
-// endedCleanly reports whether the stream brought all output. in is the input of the stream, or nil. A program that
+// endedCleanly reports whether the stream delivered all output. in is the input of the stream, or nil. A program that
 // exits without reading all of its input resets the connection.
 func (o *outputReceiver) endedCleanly(in *input) bool {
 	return o.readErr == nil || isReset(o.readErr) && in != nil && in.sent.Load() && o.complete()
