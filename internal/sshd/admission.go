@@ -10,7 +10,8 @@ import (
 )
 
 // admission bounds the number of unauthenticated connections. It always accepts the newest client and may close an
-// older connection for it: a stalled client loses its slot, a client that logs in quickly keeps it.
+// older connection for it: a stalled client loses its slot, a client that logs in quickly keeps it. A network at
+// perNetwork closes one of its own.
 //
 // From earlyStart connections on, a new client closes an older connection with a probability that rises from earlyRate
 // to 1 at full, as with MaxStartups of sshd. Below full, connections younger than earlyGrace stay, because an honest

@@ -359,12 +359,12 @@ func TestBacklog_OtherUsersServed(t *testing.T) {
 		t.Error("a user with little input is paused because of others")
 	}
 	b.add("bob", 1)
-	moved := b.fullUntil("bob")
-	if moved == nil {
+	shrunk := b.fullUntil("bob")
+	if shrunk == nil {
 		t.Error("the total is not limited")
 	}
 	b.add("eve", -1<<20)
-	<-moved
+	<-shrunk
 	b.add("eve", -(maxBacklog - maxUserBacklog - 1<<20))
 	b.add("ann", -maxUserBacklog)
 	b.add("bob", -minUserBacklog)

@@ -125,7 +125,7 @@ type outputStream struct {
 func (s *outputStream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.writing.Store(true) // set before reading closed; close does it in the opposite order
+	s.writing.Store(true) // before reading closed, and close sets before it reads: one of them sees the other
 	defer s.writing.Store(false)
 	if s.closed.Load() {
 		s.cancel(router.ErrOutputClosed)
