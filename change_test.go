@@ -211,7 +211,7 @@ func TestRestart_LocksJobAcrossTiers(t *testing.T) {
 	}
 	for _, line := range []string{"restart --tier again p-team5-tiers", "restart --tier production p-team5-tiers"} {
 		if code, _, stderr := g.run("wim", line); code != 1 ||
-			!strings.HasPrefix(stderr, "nomadctld: p-team5-tiers is being worked on already, since ") {
+			!strings.HasPrefix(stderr, "nomadctld: p-team5-tiers is busy: operation ") {
 			t.Errorf("%s: got %d, %q, want that the job is locked", line, code, stderr)
 		}
 	}
@@ -251,7 +251,7 @@ func TestChange_SupersededByNewVersion(t *testing.T) {
 			if _, _, err := client.Jobs().Register(scriptJobs[tc.kind](tc.id, "c"), nil); err != nil {
 				t.Fatal(err)
 			}
-			want := regexp.MustCompile(tc.id + ` is at version \d meanwhile: Nomad went back, or somebody has changed it`)
+			want := regexp.MustCompile(tc.id + ` is at version \d now: Nomad reverted it, or somebody changed it`)
 			if err := cmd.Wait(); err == nil || !want.Match(stderr.Bytes()) {
 				t.Errorf("got %v, %q, want that the version changed", err, &stderr)
 			}
@@ -284,8 +284,8 @@ func TestRestartFull_JobStoppedAgain(t *testing.T) {
 	if _, _, err := client.Jobs().Deregister("p-team5-again", false, nil); err != nil {
 		t.Fatal(err)
 	}
-	const want = "nomadctld: p-team5-again was stopped by somebody else too, after this restart had stopped it, so " +
-		"it is not registered again: bring it back with: start p-team5-again\n"
+	const want = "nomadctld: p-team5-again stays stopped, because somebody else stopped it too during this restart " +
+		"(bring it back: start p-team5-again)\n"
 	if err := cmd.Wait(); err == nil || !strings.HasSuffix(stderr.String(), want) {
 		t.Errorf("got %v, %q, want %q", err, &stderr, want)
 	}
@@ -357,7 +357,7 @@ func TestRestart_ClientDisconnects(t *testing.T) {
 		out, err := g.ssh("wim", "ops", "--json").Output()
 		return err == nil && strings.Contains(string(out), `"state": "failed"`)
 	})
-	const want = "the restart of p-team5-left stopped after 1 of 3 allocations: halted: its client has left"
+	const want = "the restart of p-team5-left stopped after 1 of 3 allocations: halted: the client disconnected"
 	found := false
 	for _, e := range g.events(t) {
 		found = found || e.Error == want
@@ -420,17 +420,17 @@ func TestRestartFull_JobStoppedElsewhere(t *testing.T) {
 	needSSH(t)
 	cluster := nomadtest.Simulated(t)
 	g := startTestGateway(t, cluster.URL, "")
-	client := registerAndSettle(t, cluster, "three", "p-team5-theirs", "a")
-	c := g.runUntil(t, "restart --full p-team5-theirs", "3 running allocations? [y/N] ")
-	if _, _, err := client.Jobs().Deregister("p-team5-theirs", false, nil); err != nil {
+	client := registerAndSettle(t, cluster, "three", "p-team5-elsewhere", "a")
+	c := g.runUntil(t, "restart --full p-team5-elsewhere", "3 running allocations? [y/N] ")
+	if _, _, err := client.Jobs().Deregister("p-team5-elsewhere", false, nil); err != nil {
 		t.Fatal(err)
 	}
 	c.send("y")
 	if code, rest := c.waitExit(); code != 1 || !strings.Contains(rest,
-		"p-team5-theirs was changed by someone else (now version 1); nothing was done") {
+		"p-team5-elsewhere was changed by someone else (now version 1); nothing was done") {
 		t.Errorf("got %d and %q, want that it was changed", code, rest)
 	}
-	if now, _, err := client.Jobs().Info("p-team5-theirs", nil); err != nil || !*now.Stop {
+	if now, _, err := client.Jobs().Info("p-team5-elsewhere", nil); err != nil || !*now.Stop {
 		t.Errorf("the job is not stopped: %v", err)
 	}
 }
@@ -481,7 +481,7 @@ func TestRestartFull_BlocksOtherCommands(t *testing.T) {
 	})
 	for _, line := range []string{"restart p-team5-twice", "start p-team5-twice", "stop p-team5-twice"} {
 		if code, _, stderr := g.run("wim", line); code != 1 ||
-			!strings.HasPrefix(stderr, "nomadctld: p-team5-twice is being worked on already, since ") {
+			!strings.HasPrefix(stderr, "nomadctld: p-team5-twice is busy: operation ") {
 			t.Errorf("%s: got %d, %q, want that the job is locked", line, code, stderr)
 		}
 	}
@@ -500,7 +500,7 @@ func TestRestart_CtrlC(t *testing.T) {
 	c := g.runUntil(t, "restart --wait 1h p-team5-ctrlc", "waiting 1h0m0s before the next batch")
 	c.send("\x03")
 	code, rest := c.waitExit()
-	if code != 130 || !strings.Contains(rest, "it ends after what it is about; Ctrl-C again leaves it alone") ||
+	if code != 130 || !strings.Contains(rest, "stopping after the current batch; press Ctrl-C again to detach") ||
 		!strings.Contains(rest, "the restart of p-team5-ctrlc stopped after 1 of 3 allocations: halted: interrupted") {
 		t.Errorf("got %d and %q", code, rest)
 	}
@@ -511,7 +511,7 @@ func TestRestart_CtrlC(t *testing.T) {
 	}
 	c = g.runUntil(t, "restart p-team5-ctrlc", "restarting web[0]")
 	c.send("\x03")
-	c.expect("Ctrl-C again leaves it alone")
+	c.expect("press Ctrl-C again to detach")
 	c.send("\x03")
 	if code, rest := c.waitExit(); code != 130 {
 		t.Errorf("got %d and %q, want 130", code, rest)

@@ -203,7 +203,7 @@ func TestLogs_PreviousRun(t *testing.T) {
 	container := g.run(t, "echo second run; exec sleep 600")
 	eventually(t, "the second run has written", func() bool { return dockerLog(t, container) != "" })
 	code, _, stderr := g.testGateway.run("wim", "logs --previous p-team1-box/g/box")
-	if code != 1 || !strings.Contains(stderr, "no allocation before") {
+	if code != 1 || !strings.Contains(stderr, "no earlier allocation") {
 		t.Errorf("without a restart: got %d, %q", code, stderr)
 	}
 	job := boxJob(sim.Task{Name: "box", Driver: "docker"}, g.allocation)
@@ -214,7 +214,7 @@ func TestLogs_PreviousRun(t *testing.T) {
 		t.Errorf("after one: got %d, %q, %q", code, out, stderr)
 	}
 	if code, _, stderr := g.testGateway.run("wim", "logs --previous-allocation p-team1-box/g/box"); code != 1 ||
-		!strings.Contains(stderr, "no allocation before") {
+		!strings.Contains(stderr, "no earlier allocation") {
 		t.Errorf("the allocation before: got %d, %q", code, stderr)
 	}
 }

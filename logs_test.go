@@ -360,8 +360,7 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 		}
 	}
 	skipped := func(stderr string) (lines int) {
-		for _, match := range regexp.MustCompile(`nomadctld: (\d+) lines? skipped here: they came faster than this `+
-			`client reads\n`).FindAllStringSubmatch(stderr, -1) {
+		for _, match := range regexp.MustCompile(`nomadctld: (\d+) lines? skipped here: this client reads too slowly\n`).FindAllStringSubmatch(stderr, -1) {
 			n, _ := strconv.Atoi(match[1])
 			lines += n
 		}

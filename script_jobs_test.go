@@ -357,11 +357,11 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 	poll(ts, strings.Join(args, " ")+" succeeds", func() error { return ts.Exec(args[0], args[1:]...) })
 }
 
-// keepsRunning is goeson OUT ERR COMMAND ARG...: it runs a program until the regular expressions match its stdout and
-// stderr, checks that it runs for two more seconds, and kills it. The output is in went.out and went.err.
+// keepsRunning is keepsrunning OUT ERR COMMAND ARG...: it runs a program until the regular expressions match its stdout
+// and stderr, checks that it runs for two more seconds, and kills it. The output is in running.out and running.err.
 func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	var written [2]*os.File
-	for i, name := range []string{"went.out", "went.err"} {
+	for i, name := range []string{"running.out", "running.err"} {
 		file, err := os.Create(ts.MkAbs(name))
 		ts.Check(err)
 		defer file.Close()
@@ -379,7 +379,7 @@ func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	poll(ts, "it prints "+args[0]+" and "+args[1], func() error {
 		select {
 		case err := <-exited:
-			ts.Fatalf("it exited, %v: %s", err, ts.ReadFile("went.err"))
+			ts.Fatalf("it exited, %v: %s", err, ts.ReadFile("running.err"))
 		default:
 		}
 		for i, file := range written {
@@ -391,12 +391,12 @@ func keepsRunning(ts *testscript.TestScript, _ bool, args []string) {
 	})
 	select {
 	case err := <-exited:
-		ts.Fatalf("it exited, %v: %s", err, ts.ReadFile("went.err"))
+		ts.Fatalf("it exited, %v: %s", err, ts.ReadFile("running.err"))
 	case <-time.After(2 * time.Second):
 	}
 }
 
-// sameJob is same FILE FILE: it checks that two job definitions are equal, except that one may be stopped.
+// sameJob is samejob FILE FILE: it checks that two job definitions are equal, except that one may be stopped.
 func sameJob(ts *testscript.TestScript, neg bool, args []string) {
 	a, b := canonicalJob(ts, args[0]), canonicalJob(ts, args[1])
 	if (a == b) == neg {

@@ -140,8 +140,8 @@ func controlClient(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// askedFor is asked PATTERN MAX: it fails unless the simulated cluster got 1 to MAX requests for the route.
-func askedFor(ts *testscript.TestScript, _ bool, args []string) {
+// checkRequests is requests PATTERN MAX: it fails unless the simulated cluster got 1 to MAX requests for the route.
+func checkRequests(ts *testscript.TestScript, _ bool, args []string) {
 	got := simOf(ts).Traffic(args[0]).Requests
 	maxRequests, err := strconv.Atoi(args[1])
 	ts.Check(err)
@@ -150,9 +150,9 @@ func askedFor(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// askedIn is askedin SPAN every INTERVAL PATH N...: it waits for the span and checks the number of requests for each
-// path: at least N in total, and at most N per interval.
-func askedIn(ts *testscript.TestScript, _ bool, args []string) {
+// checkRequestRate is requestsin SPAN every INTERVAL PATH N...: it waits for the span and checks the number of requests
+// for each path: at least N in total, and at most N per interval.
+func checkRequestRate(ts *testscript.TestScript, _ bool, args []string) {
 	span, err := time.ParseDuration(args[0])
 	ts.Check(err)
 	every, err := time.ParseDuration(args[2])

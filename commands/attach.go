@@ -60,13 +60,14 @@ var detachKeys = regexp.MustCompile(`^(([!-~]|ctrl-[a-zA-Z@\[\]\\^_])(,([!-~]|ct
 
 func (a *attach) Run(ctx context.Context, req *router.Request) error {
 	if a.keys != "" && !a.stdin {
-		return router.Exit(2, errors.New("attach: --detach-keys is of use only with --stdin; without it Ctrl-C leaves"))
+		return router.Exit(2, errors.New("attach: --detach-keys needs --stdin; without --stdin, Ctrl-C detaches"))
 	}
 	if !detachKeys.MatchString(a.keys) {
-		return router.Exit(2, errors.New("attach: --detach-keys takes keys as docker writes them, such as ctrl-p,ctrl-q"))
+		return router.Exit(2, errors.New("attach: --detach-keys takes keys in docker's format, such as ctrl-p,ctrl-q"))
 	}
 	at := backends.Attachment{
-		Stdout: req.Bytes.Stdout, Stderr: req.Bytes.Stderr, DetachKeys: a.keys, PlainStdout: req.Stdout, PlainStderr: req.Stderr,
+		Stdout: req.Bytes.Stdout, Stderr: req.Bytes.Stderr, DetachKeys: a.keys, PlainStdout: req.Stdout,
+		PlainStderr: req.Stderr,
 	}
 	if !a.stdin {
 		req.IgnoreInput()

@@ -67,7 +67,9 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 		return err
 	}
 	last := latestChildren(jobs)
-	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool { return j.Parent != "" || !j.Periodic && !j.Parameterized })
+	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool {
+		return j.Parent != "" || !j.Periodic && !j.Parameterized
+	})
 	schedules, serr := req.Cluster.Schedules(ctx, jobs)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -99,7 +101,7 @@ func (b *batch) draw(ctx context.Context, req *router.Request, out io.Writer) er
 	return cmp.Or(table.Write(out, clientStyle(req)), err)
 }
 
-// scheduleText returns the schedule as a person wrote it.
+// scheduleText returns a schedule as its author wrote it.
 func scheduleText(s backends.Schedule) string {
 	if s.Parameterized {
 		words := slices.Clone(s.MetaRequired)
@@ -134,7 +136,7 @@ func latestChildren(jobs []backends.Job) map[jobKey]*backends.Job {
 	return last
 }
 
-// childState returns how a launch stands: running, pending, unknown, failed, lost or complete.
+// childState returns the state of a child job: running, pending, unknown, failed, lost, stopped or complete.
 func childState(job *backends.Job) string {
 	switch c := job.Counts; {
 	case job.Status != "dead" && allDisconnected(job.Allocations):
@@ -151,7 +153,7 @@ func childState(job *backends.Job) string {
 	return "complete"
 }
 
-// allDisconnected reports whether all allocations that have not ended are on disconnected nodes.
+// allDisconnected reports whether every allocation that is not terminal is on a disconnected node.
 func allDisconnected(all []backends.Allocation) bool {
 	unknown := false
 	for _, a := range all {
@@ -163,7 +165,7 @@ func allDisconnected(all []backends.Allocation) bool {
 	return unknown
 }
 
-// failedNotReplaced reports whether an allocation failed and none was put in its place.
+// failedNotReplaced reports whether an allocation has failed and was not replaced.
 func failedNotReplaced(a backends.Allocation) bool { return a.Status == "failed" && a.Next == "" }
 
 func childOutcome(launch *backends.Job) string {
@@ -173,7 +175,7 @@ func childOutcome(launch *backends.Job) string {
 	return childState(launch) + " " + humanize.Time(launch.Submitted)
 }
 
-// The fields of batch --json are an interface: scripts read them. Add; never rename.
+// Scripts read the fields of batch --json. Fields may be added but never renamed.
 type (
 	batchOutput struct {
 		Jobs []batchJob `json:"jobs" doc:"by ID, tier and namespace"`
@@ -183,15 +185,15 @@ type (
 		Namespace     string     `json:"namespace"`
 		Job           string     `json:"job" doc:"the job's ID"`
 		Parameterized bool       `json:"parameterized"`
-		Disabled      bool       `json:"disabled" doc:"the job, or its schedule, is switched off"`
-		Next          *time.Time `json:"next" doc:"null: no launch is planned"`
+		Disabled      bool       `json:"disabled" doc:"the job is stopped, or its schedule is disabled"`
+		Next          *time.Time `json:"next" doc:"the next run; null: none"`
 		Cron          []string   `json:"cron"`
 		TimeZone      string     `json:"time_zone"`
 		MetaRequired  []string   `json:"meta_required"`
 		MetaOptional  []string   `json:"meta_optional"`
 		Payload       string     `json:"payload" doc:"optional, required, forbidden; empty for a periodic job"`
-		LastLaunch    *time.Time `json:"last_launch" doc:"null: Nomad knows of none"`
-		LastOutcome   string     `json:"last_outcome" doc:"complete, failed, lost, stopped, running, pending or unknown (it may still be running on a disconnected node)"`
+		LastLaunch    *time.Time `json:"last_launch" doc:"the latest child job; null: none"`
+		LastOutcome   string     `json:"last_outcome" doc:"complete, failed, lost, stopped, running, pending or unknown"`
 	}
 )
 
@@ -200,9 +202,11 @@ func batchJSON(jobs []backends.Job, schedules []backends.Schedule, last map[jobK
 	for i, job := range jobs {
 		s := schedules[i]
 		one := batchJob{
-			Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Parameterized: s.Parameterized, Disabled: s.Disabled || job.Stopped,
-			Cron: append([]string{}, s.Specs...), TimeZone: cmp.Or(s.TimeZone, "UTC"),
-			MetaRequired: append([]string{}, s.MetaRequired...), MetaOptional: append([]string{}, s.MetaOptional...), Payload: s.Payload,
+			Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Parameterized: s.Parameterized,
+			Disabled: s.Disabled || job.Stopped,
+			Cron:     append([]string{}, s.Specs...), TimeZone: cmp.Or(s.TimeZone, "UTC"),
+			MetaRequired: append([]string{}, s.MetaRequired...), MetaOptional: append([]string{}, s.MetaOptional...),
+			Payload: s.Payload,
 		}
 		if !s.Next.IsZero() {
 			one.Next = &s.Next

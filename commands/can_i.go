@@ -49,10 +49,11 @@ func (c *canI) Run(_ context.Context, req *router.Request) error {
 	set, ok := rights[right]
 	if !ok {
 		if slices.Contains(router.CommandNames(), right) {
-			_, err := fmt.Fprintf(req.Stdout, "yes: %s is everybody's\n", right)
+			_, err := fmt.Fprintf(req.Stdout, "yes: everybody may use %s\n", right)
 			return err
 		}
-		return router.Exit(2, fmt.Errorf("can-i: no command %s (there are %s)", right, strings.Join(slices.Sorted(maps.Keys(rights)), ", ")))
+		return router.Exit(2, fmt.Errorf("can-i: unknown command or right %s (known: %s)",
+			right, strings.Join(slices.Sorted(maps.Keys(rights)), ", ")))
 	}
 	allowed := false
 	for _, ruling := range req.Decide(right, job, c.namespace) {
@@ -60,7 +61,8 @@ func (c *canI) Run(_ context.Context, req *router.Request) error {
 		if ruling.Allowed {
 			answer, allowed = "yes, in tier "+ruling.Tier+": ", true
 		}
-		if _, err := fmt.Fprintln(req.Stdout, escape.Text(fmt.Sprintf("%s%s (%s is of %s)", answer, ruling.Reason, right, set))); err != nil {
+		text := escape.Text(fmt.Sprintf("%s%s (%s is in %s)", answer, ruling.Reason, right, set))
+		if _, err := fmt.Fprintln(req.Stdout, text); err != nil {
 			return err
 		}
 	}

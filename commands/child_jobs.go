@@ -11,8 +11,8 @@ import (
 	"nomadctld/router"
 )
 
-// runningChildren returns the launches of a periodic or parameterized job that run or are about to. They are counted in a
-// listing: the counts of Nomad's summary drift.
+// runningChildren returns the child jobs of a periodic or parameterized job that are running or pending. It lists the
+// jobs, because the counts in Nomad's job summary drift.
 func runningChildren(ctx context.Context, req *router.Request, job backends.JobDetail) ([]backends.Job, error) {
 	if !job.Periodic && !job.Parameterized {
 		return nil, nil
@@ -37,12 +37,18 @@ func childJobsAre(n int) string {
 	return childJobCount(n) + " are"
 }
 
-// askChildren decides whether the children are stopped too.
+// askChildren prompts whether to stop the children too, unless a flag has decided that.
 func (s *stop) askChildren(ctx context.Context, req *router.Request, children []backends.Job) error {
 	if len(children) == 0 || s.children || s.keepChildren || s.yes || req.Terminal == nil {
 		return nil
 	}
-	key, err := choose(ctx, req, "yk", "%s running: child jobs of %s in tier %s. Stop them too: (y)es, (k)eep them running, or (N)o, cancel? [y/k/N] ", childJobsAre(len(children)), req.Job.ID, req.Job.Tier)
+	are := "are"
+	if len(children) == 1 {
+		are = "is"
+	}
+	key, err := choose(ctx, req, "yk",
+		"%s of %s %s running in tier %s. Stop them too? (y)es, (k)eep them running, (N)o, cancel [y/k/N] ",
+		childJobCount(len(children)), req.Job.ID, are, req.Job.Tier)
 	if err != nil {
 		return err
 	}
@@ -50,35 +56,37 @@ func (s *stop) askChildren(ctx context.Context, req *router.Request, children []
 	return nil
 }
 
-// stopChildren stops the children of a job, if that is wanted, and returns those that are still running after that.
-func (s *stop) stopChildren(ctx context.Context, req *router.Request, job backends.JobDetail) (left []backends.Job, err error) {
-	children, err := runningChildren(ctx, req, job) // again: the job may have launched more
+// stopChildren stops the child jobs of a job if --children or the prompt requests that. It returns those still running.
+func (s *stop) stopChildren(
+	ctx context.Context, req *router.Request, job backends.JobDetail,
+) (left []backends.Job, err error) {
+	children, err := runningChildren(ctx, req, job) // list again: the job may have started more
 	if err != nil || len(children) == 0 || !s.children {
 		return children, err
 	}
 	report := newProgressPrinter(req)
 	var errs []error
-	orders := map[string]backends.WriteResult{}
+	results := map[string]backends.WriteResult{}
 	for i, child := range children {
 		report.progress("stopping child jobs of %s: %d of %d", job.ID, i+1, len(children))
-		outcome, err := req.Operations.Stop(ctx, child, false)
+		result, err := req.Operations.Stop(ctx, child, false)
 		switch {
-		case errors.Is(err, backends.ErrNotFound): // it has ended, and Nomad has deleted it
+		case errors.Is(err, backends.ErrNotFound): // it has finished, and Nomad has deleted it
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%s: %w", child.ID, err))
 		default:
-			orders[child.ID] = outcome
+			results[child.ID] = result
 		}
 		if ctx.Err() != nil {
 			break
 		}
 	}
 	for _, child := range children {
-		outcome, ok := orders[child.ID]
+		result, ok := results[child.ID]
 		if !ok || s.detach {
 			continue
 		}
-		if err := waitUntilStopped(ctx, req.Cluster, child, "", outcome, report.progress); err != nil {
+		if err := waitUntilStopped(ctx, req.Cluster, child, "", result, report.progress); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", child.ID, err))
 		}
 	}
@@ -89,20 +97,20 @@ func (s *stop) stopChildren(ctx context.Context, req *router.Request, job backen
 			errs = append(errs, err)
 		}
 	} else {
-		left = slices.DeleteFunc(children, func(c backends.Job) bool { _, ok := orders[c.ID]; return ok })
+		left = slices.DeleteFunc(children, func(c backends.Job) bool { _, ok := results[c.ID]; return ok })
 		errs = append(errs, context.Cause(ctx))
 	}
-	if n := len(orders); n > 0 {
+	if n := len(results); n > 0 {
 		done := "stopped"
 		if s.detach || len(errs) > 0 {
-			done = "requested a stop for"
+			done = "asked Nomad to stop"
 		}
 		printNotice(req, "%s %s of %s", done, childJobCount(n), job.ID)
 	}
 	return left, errors.Join(errs...)
 }
 
-// reportChildren says which children are still running.
+// reportChildren prints which child jobs are still running.
 func reportChildren(req *router.Request, job backends.JobDetail, children []backends.Job) {
 	if len(children) == 0 {
 		return
@@ -115,8 +123,9 @@ func reportChildren(req *router.Request, job backends.JobDetail, children []back
 		}
 		ids = append(ids, c.ID)
 	}
-	printNotice(req, "%s still running: %s (stop them too: stop --children %s)", childJobsAre(len(children)), strings.Join(ids, ", "), job.ID)
+	printNotice(req, "%s still running: %s (stop them too: stop --children %s)",
+		childJobsAre(len(children)), strings.Join(ids, ", "), job.ID)
 }
 
-// maxListed is how many names one line lists.
+// maxListed is the maximum number of job IDs in one line.
 const maxListed = 10

@@ -1,3 +1,4 @@
-// Package commands holds what a user can type, one command per file, each of which registers itself. A command
-// gets what is the user's and shows it or acts on it; whether it may is decided before.
+// Package commands implements the commands that users run over SSH. Each command is a file that registers itself with
+// the router. The router parses the command line, resolves the target and checks the user's rights before it calls a
+// command, so commands must reach clusters only through their router.Request.
 package commands

@@ -37,7 +37,7 @@ nothing is printed.`,
 	}
 }
 
-// completionTimeout is how long the clusters have: whoever presses Tab waits.
+// completionTimeout is the time for the clusters to respond. The user who presses Tab waits for it.
 const completionTimeout = 1500 * time.Millisecond
 
 func (complete) Run(ctx context.Context, req *router.Request) error {
@@ -47,7 +47,8 @@ func (complete) Run(ctx context.Context, req *router.Request) error {
 	seen := map[string]bool{}
 	prefix, last, all := candidates(ctx, req)
 	for _, c := range all {
-		if seen[c.word] || !strings.HasPrefix(c.word, last) || !shellSafe.MatchString(c.word) || c.word[0] == '-' && last == "" {
+		if seen[c.word] || !strings.HasPrefix(c.word, last) || !shellSafe.MatchString(c.word) ||
+			c.word[0] == '-' && last == "" {
 			continue
 		}
 		seen[c.word] = true
@@ -57,14 +58,14 @@ func (complete) Run(ctx context.Context, req *router.Request) error {
 	return err
 }
 
-// shellSafe are words that mean themselves in every shell, unquoted. Others are not offered: job IDs may hold anything. Nor is
-// what begins with - where no flag is meant: it would be taken for one.
+// shellSafe matches words that need no quotes in any shell. Other words are not offered, because job IDs may contain
+// any character. A word that starts with - is offered only as a flag.
 var shellSafe = regexp.MustCompile(`^[\pL\pN_./-][\pL\pN_./@%+,:=-]*$`)
 
 type candidate struct{ word, description string }
 
-// candidates returns what may stand in the place of last, the end of the last word. prefix is what stands before that:
-// --tier= of --tier=pro.
+// candidates returns the possible completions of the last word. last is the part of it to complete, and prefix is the
+// part before that, such as --tier= in --tier=pro.
 func candidates(ctx context.Context, req *router.Request) (prefix, last string, all []candidate) {
 	allowed := req.AllowedCommands()
 	if len(req.Args) < 2 {
@@ -74,23 +75,23 @@ func candidates(ctx context.Context, req *router.Request) (prefix, last string, 
 	if i < 0 {
 		return "", "", nil
 	}
-	t := newPartialCommand(allowed[i])
+	p := newPartialCommand(allowed[i])
 	words := req.Args[1:]
 	last = words[len(words)-1]
-	t.parse(words[:len(words)-1])
+	p.parse(words[:len(words)-1])
 	switch {
-	case t.pendingFlag != nil:
-		return "", last, t.flagValues(ctx, req, t.pendingFlag)
-	case !t.flagsEnded && strings.HasPrefix(last, "--") && strings.Contains(last, "="):
-		flag, value, _ := t.findFlag(last)
+	case p.pendingFlag != nil:
+		return "", last, p.flagValues(ctx, req, p.pendingFlag)
+	case !p.flagsEnded && strings.HasPrefix(last, "--") && strings.Contains(last, "="):
+		flag, value, _ := p.findFlag(last)
 		if flag == nil {
 			return "", "", nil
 		}
-		return strings.TrimSuffix(last, value), value, t.flagValues(ctx, req, flag)
-	case !t.flagsEnded && strings.HasPrefix(last, "-"):
-		return "", last, t.flagNames()
+		return strings.TrimSuffix(last, value), value, p.flagValues(ctx, req, flag)
+	case !p.flagsEnded && strings.HasPrefix(last, "-"):
+		return "", last, p.flagNames()
 	}
-	return "", last, t.arguments(ctx, req, last)
+	return "", last, p.arguments(ctx, req, last)
 }
 
 func commandNames(specs []router.Spec) (all []candidate) {
@@ -100,43 +101,43 @@ func commandNames(specs []router.Spec) (all []candidate) {
 	return all
 }
 
-// partialCommand is what is whole of a command line that is being typed.
+// partialCommand is a command line that is being typed, without its last word.
 type partialCommand struct {
 	spec        router.Spec
 	flags       *pflag.FlagSet
 	args        []string
-	pendingFlag *pflag.Flag    // what comes next is its value
-	flagsEnded  bool           // what comes next is no flag
-	request     router.Request // its --tier and --namespace
+	pendingFlag *pflag.Flag    // the next word is its value
+	flagsEnded  bool           // the next word is not a flag
+	request     router.Request // holds --tier and --namespace
 }
 
 func newPartialCommand(spec router.Spec) *partialCommand {
-	t := &partialCommand{spec: spec}
-	t.flags = spec.FlagSet(&t.request)
-	t.flags.Bool("help", false, "explain the command")
-	return t
+	p := &partialCommand{spec: spec}
+	p.flags = spec.FlagSet(&p.request)
+	p.flags.Bool("help", false, "explain the command")
+	return p
 }
 
-// parse takes the whole words behind the command's name, as the router would.
-func (t *partialCommand) parse(words []string) {
+// parse parses the complete words after the command's name as the router does.
+func (p *partialCommand) parse(words []string) {
 	for i := 0; i < len(words); i++ {
 		word := words[i]
 		switch {
-		case t.flagsEnded || word == "-" || !strings.HasPrefix(word, "-"):
-			t.args = append(t.args, word)
-			t.flagsEnded = t.flagsEnded || t.spec.RunsProgram // the rest is the program's
+		case p.flagsEnded || word == "-" || !strings.HasPrefix(word, "-"):
+			p.args = append(p.args, word)
+			p.flagsEnded = p.flagsEnded || p.spec.RunsProgram // the rest is the program's
 			continue
 		case word == "--":
-			t.flagsEnded = true
+			p.flagsEnded = true
 			continue
 		}
-		flag, value, whole := t.findFlag(word)
+		flag, value, hasValue := p.findFlag(word)
 		switch {
 		case flag == nil:
-		case whole:
+		case hasValue:
 			flag.Value.Set(value)
 		case flag.NoOptDefVal == "" && i+1 == len(words):
-			t.pendingFlag = flag
+			p.pendingFlag = flag
 		case flag.NoOptDefVal == "":
 			i++
 			flag.Value.Set(words[i])
@@ -146,14 +147,15 @@ func (t *partialCommand) parse(words []string) {
 	}
 }
 
-// findFlag returns the flag whose value is in the word, when whole, or follows it; nil where there is no such flag.
-func (t *partialCommand) findFlag(word string) (flag *pflag.Flag, value string, whole bool) {
+// findFlag returns the flag that a word sets, or nil. hasValue reports whether the word contains the flag's value;
+// otherwise the next word is the value.
+func (p *partialCommand) findFlag(word string) (flag *pflag.Flag, value string, hasValue bool) {
 	if name, long := strings.CutPrefix(word, "--"); long {
-		name, value, whole = strings.Cut(name, "=")
-		return t.flags.Lookup(name), value, whole
+		name, value, hasValue = strings.Cut(name, "=")
+		return p.flags.Lookup(name), value, hasValue
 	}
-	for i := 1; i < len(word) && word[i] < 0x80; i++ { // several letters may stand together
-		flag = t.flags.ShorthandLookup(word[i : i+1])
+	for i := 1; i < len(word) && word[i] < 0x80; i++ { // short flags may be combined
+		flag = p.flags.ShorthandLookup(word[i : i+1])
 		if flag == nil {
 			return nil, "", false
 		}
@@ -165,8 +167,8 @@ func (t *partialCommand) findFlag(word string) (flag *pflag.Flag, value string, 
 	return flag, "", false
 }
 
-func (t *partialCommand) flagNames() (all []candidate) {
-	t.flags.VisitAll(func(f *pflag.Flag) {
+func (p *partialCommand) flagNames() (all []candidate) {
+	p.flags.VisitAll(func(f *pflag.Flag) {
 		_, about := router.FlagUsage(f)
 		if f.Hidden {
 			return
@@ -179,28 +181,28 @@ func (t *partialCommand) flagNames() (all []candidate) {
 	return all
 }
 
-// flagValues returns what a flag may be given.
-func (t *partialCommand) flagValues(ctx context.Context, req *router.Request, flag *pflag.Flag) (all []candidate) {
+// flagValues returns the possible values of a flag.
+func (p *partialCommand) flagValues(ctx context.Context, req *router.Request, flag *pflag.Flag) (all []candidate) {
 	switch flag.Name {
 	case "tier":
-		return tiersOf(req, t.command())
+		return tiersOf(req, p.command())
 	case "namespace":
-		for _, job := range t.jobs(ctx, req, backends.Selection{Tier: t.request.Tier}) {
+		for _, job := range p.jobs(ctx, req, backends.Selection{Tier: p.request.Tier}) {
 			all = append(all, candidate{job.Namespace, ""})
 		}
 	}
 	return all
 }
 
-// command is the one on whose jobs the arguments are.
-func (t *partialCommand) command() string {
-	if t.spec.Target == router.TargetNone && len(t.args) > 0 { // can-i COMMAND JOB
-		return t.args[0]
+// command returns the command whose jobs are the possible arguments.
+func (p *partialCommand) command() string {
+	if p.spec.Target == router.TargetNone && len(p.args) > 0 { // can-i COMMAND JOB
+		return p.args[0]
 	}
-	return t.spec.Name
+	return p.spec.Name
 }
 
-// tiersOf returns the tiers in which the user may use the command somewhere.
+// tiersOf returns the tiers in which the user may run the command on some job.
 func tiersOf(req *router.Request, command string) (all []candidate) {
 	for _, reach := range req.GrantSummaries() {
 		if slices.Contains(reach.Rights, command) {
@@ -212,41 +214,41 @@ func tiersOf(req *router.Request, command string) (all []candidate) {
 	return all
 }
 
-// arguments returns what the next argument may be, by its name in the usage line.
-func (t *partialCommand) arguments(ctx context.Context, req *router.Request, last string) (all []candidate) {
-	names := strings.Fields(t.spec.Args)
-	if len(t.args) >= len(names) || t.spec.RunsProgram && len(t.args) > 0 {
+// arguments returns the possible next arguments. The name of the argument in the usage line decides which.
+func (p *partialCommand) arguments(ctx context.Context, req *router.Request, last string) (all []candidate) {
+	names := strings.Fields(p.spec.Args)
+	if len(p.args) >= len(names) || p.spec.RunsProgram && len(p.args) > 0 {
 		return nil
 	}
 	jobs := func() []backends.Job {
-		return t.jobs(ctx, req, backends.Selection{Tier: t.request.Tier, Namespace: t.request.Namespace})
+		return p.jobs(ctx, req, backends.Selection{Tier: p.request.Tier, Namespace: p.request.Namespace})
 	}
-	if len(t.args) == 0 {
-		switch t.spec.Target {
+	if len(p.args) == 0 {
+		switch p.spec.Target {
 		case router.TargetTask, router.TargetJobOrTask:
-			return t.selectors(jobs(), last)
+			return p.selectors(jobs(), last)
 		case router.TargetPart:
-			return t.parts(jobs(), last)
+			return p.parts(jobs(), last)
 		}
 	}
-	switch strings.Trim(names[len(t.args)], "[].") {
+	switch strings.Trim(names[len(p.args)], "[].") {
 	case "COMMAND":
 		return commandNames(req.AllowedCommands())
 	case "TIER":
-		return tiersOf(req, t.spec.Name)
+		return tiersOf(req, p.spec.Name)
 	case "SIGNAL":
 		for _, name := range signals {
 			all = append(all, candidate{strings.TrimPrefix(name, "SIG"), ""}, candidate{name, ""})
 		}
 	case "FILTER", "JOB":
-		return jobNames(slices.DeleteFunc(jobs(), func(j backends.Job) bool { return !t.accepts(j) }))
+		return jobNames(slices.DeleteFunc(jobs(), func(j backends.Job) bool { return !p.accepts(j) }))
 	}
 	return all
 }
 
-// jobs returns those that the user may use the command on; none if the clusters do not answer in time.
-func (t *partialCommand) jobs(ctx context.Context, req *router.Request, selection backends.Selection) []backends.Job {
-	cluster := req.ClusterFor(t.command())
+// jobs returns the jobs on which the user may run the command. It returns none if the clusters do not respond in time.
+func (p *partialCommand) jobs(ctx context.Context, req *router.Request, selection backends.Selection) []backends.Job {
+	cluster := req.ClusterFor(p.command())
 	if cluster == nil {
 		return nil
 	}
@@ -254,9 +256,9 @@ func (t *partialCommand) jobs(ctx context.Context, req *router.Request, selectio
 	return jobs
 }
 
-// accepts reports whether the command can do something with the job, where that can be seen from afar.
-func (t *partialCommand) accepts(j backends.Job) bool {
-	switch t.spec.Name {
+// accepts reports whether the command makes sense for a job, as far as the job list shows that.
+func (p *partialCommand) accepts(j backends.Job) bool {
+	switch p.spec.Name {
 	case "dispatch":
 		return j.Parameterized && j.ID == j.Root
 	case "run":
@@ -274,10 +276,10 @@ func jobNames(jobs []backends.Job) (all []candidate) {
 	return all
 }
 
-// selectors returns what means a task, or a job where the command takes one. The longer of two names for the same is
-// offered to those who have begun to type it.
-func (t *partialCommand) selectors(jobs []backends.Job, last string) (all []candidate) {
-	type fit struct{ rank, tasks int } // the best rank, and how many tasks have it
+// selectors returns the selectors of tasks and, if the command accepts a job, of jobs. Of several selectors for the
+// same task it offers the shortest one, and a longer one only if the user has already typed its start.
+func (p *partialCommand) selectors(jobs []backends.Job, last string) (all []candidate) {
+	type fit struct{ rank, tasks int } // the best rank, and the number of tasks that have it
 	best := map[string]fit{}           // by JOB, JOB/GROUP and JOB/GROUP/TASK
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 		rank, named := a.Rank(task)
@@ -293,21 +295,21 @@ func (t *partialCommand) selectors(jobs []backends.Job, last string) (all []cand
 			}
 		}
 	})
-	if t.spec.Target == router.TargetJobOrTask {
+	if p.spec.Target == router.TargetJobOrTask {
 		all = jobNames(jobs)
 	}
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 		rank, named := a.Rank(task)
-		wanted := t.spec.Target == router.TargetTask // the shortest that is unique; for others that is the job
+		wanted := p.spec.Target == router.TargetTask // the shortest unique selector; other targets offer the job
 		for i, name := range selectorsOf(a, task) {
-			begun := i > 0 && strings.HasPrefix(last, selectorsOf(a, task)[i-1]+"/")
-			if named && best[name] == (fit{rank, 1}) && (wanted || begun) {
+			typed := i > 0 && strings.HasPrefix(last, selectorsOf(a, task)[i-1]+"/")
+			if named && best[name] == (fit{rank, 1}) && (wanted || typed) {
 				all = append(all, candidate{name, task.ExecID + " on " + a.Node})
 				wanted = false
 			}
 		}
 	})
-	return append(all, execIDsOf(jobs, t.spec.Target == router.TargetTask)...)
+	return append(all, execIDsOf(jobs, p.spec.Target == router.TargetTask)...)
 }
 
 func selectorsOf(a backends.Allocation, task backends.Task) [3]string {
@@ -325,8 +327,8 @@ func eachTask(jobs []backends.Job, f func(backends.Allocation, backends.Task)) {
 	}
 }
 
-// execIDsOf returns the exec IDs of the tasks, or only of those that run or may still be running. What is said of one that
-// does not run begins with its state.
+// execIDsOf returns the exec IDs of all tasks, or only of tasks that are or may be running. The description of a task
+// that is not running starts with its state.
 func execIDsOf(jobs []backends.Job, running bool) (all []candidate) {
 	eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 		about := a.JobID + "/" + task.Name + " on " + a.Node
@@ -340,11 +342,11 @@ func execIDsOf(jobs []backends.Job, running bool) (all []candidate) {
 	return all
 }
 
-// parts returns jobs and what is part of them. The groups of a job are offered to those who have typed the job and a slash
-// or, where there are several, as soon as no other job fits; so one sees that there are any.
-func (t *partialCommand) parts(jobs []backends.Job, last string) []candidate {
+// parts returns jobs, their groups and, if the command accepts them, tasks and exec IDs. It offers the groups of a job
+// after JOB/, or as soon as only one job matches and has several groups.
+func (p *partialCommand) parts(jobs []backends.Job, last string) []candidate {
 	all := jobNames(jobs)
-	groups := map[string]map[string]bool{} // by job; of the jobs that fit
+	groups := map[string]map[string]bool{} // by job, of the jobs that match
 	for _, job := range jobs {
 		if !strings.HasPrefix(job.ID, last) && !strings.HasPrefix(last, job.ID+"/") {
 			continue
@@ -366,14 +368,14 @@ func (t *partialCommand) parts(jobs []backends.Job, last string) []candidate {
 			}
 		}
 	}
-	if t.spec.Name == "restart" {
+	if p.spec.Name == "restart" {
 		eachTask(jobs, func(a backends.Allocation, task backends.Task) {
 			if strings.HasPrefix(last, a.JobID+"/"+a.Group+"/") {
 				all = append(all, candidate{selectorsOf(a, task)[2], "task of " + a.Group})
 			}
 		})
 	}
-	if t.spec.Name != "scale" { // there an ID means nothing
+	if p.spec.Name != "scale" { // scale accepts no IDs
 		all = append(all, execIDsOf(jobs, true)...)
 	}
 	return all

@@ -11,11 +11,11 @@ import (
 	"nomadctld/router"
 )
 
-// errUnconfirmed is what somebody gets who was asked and did not say yes.
+// errUnconfirmed is returned if the user did not confirm a prompt.
 var errUnconfirmed = errors.New("nothing was done")
 
-// choose asks a question with several answers, one of keys, and returns the one that was chosen in lower case. Any other
-// key is errUnconfirmed. There must be a terminal. The text is untrusted.
+// choose prompts for one of several keys and returns the chosen key in lower case, or errUnconfirmed for any other key.
+// It needs a terminal. The text may be untrusted.
 func choose(ctx context.Context, req *router.Request, keys, format string, args ...any) (byte, error) {
 	req.Event.Confirmed = "no"
 	key, err := req.Ask(ctx, escape.Text(fmt.Sprintf(format, args...)))
@@ -34,9 +34,9 @@ func choose(ctx context.Context, req *router.Request, keys, format string, args 
 	return 0, errUnconfirmed
 }
 
-// confirm asks a yes-or-no question on a terminal; the text is foreign. Without one nobody is asked.
-func confirm(ctx context.Context, req *router.Request, unasked bool, format string, args ...any) error {
-	if unasked || req.Terminal == nil {
+// confirm prompts for yes or no. It does not prompt without a terminal. The text may be untrusted.
+func confirm(ctx context.Context, req *router.Request, skip bool, format string, args ...any) error {
+	if skip || req.Terminal == nil {
 		req.Event.Confirmed = "unasked"
 		return nil
 	}

@@ -55,7 +55,9 @@ func (d *deployment) Run(ctx context.Context, req *router.Request) error {
 	if len(all) == 0 {
 		return printNotice(req, "%s has no deployments", req.Job.ID)
 	}
-	rows := [][]string{{"ID", "Version", "Status", "Group", "Desired", "Placed", "Healthy", "Unhealthy", "Canaries", "Description"}}
+	rows := [][]string{{
+		"ID", "Version", "Status", "Group", "Desired", "Placed", "Healthy", "Unhealthy", "Canaries", "Description",
+	}}
 	for _, d := range all {
 		row := []string{shortID(d.ID), fmt.Sprint(d.Version), d.Status}
 		for _, g := range d.Groups {
@@ -66,7 +68,9 @@ func (d *deployment) Run(ctx context.Context, req *router.Request) error {
 					canaries += " promoted"
 				}
 			}
-			rows = append(rows, append(row, g.Group, fmt.Sprint(g.Desired), fmt.Sprint(g.Placed), fmt.Sprint(g.Healthy), fmt.Sprint(g.Unhealthy), canaries, d.Description))
+			row = append(row, g.Group)
+			row = append(row, numberCells(g.Desired, g.Placed, g.Healthy, g.Unhealthy)...)
+			rows = append(rows, append(row, canaries, d.Description))
 			row = []string{"", "", ""}
 			d.Description = ""
 		}
@@ -85,7 +89,7 @@ func deploymentsJSON(all []backends.Deployment) deploymentsOutput {
 	return out
 }
 
-// activeDeployment returns the job's deployment that goes on.
+// activeDeployment returns the job's active deployment.
 func activeDeployment(ctx context.Context, req *router.Request) (backends.Deployment, error) {
 	all, err := req.Cluster.Deployments(ctx, req.Job)
 	switch {
@@ -94,7 +98,8 @@ func activeDeployment(ctx context.Context, req *router.Request) (backends.Deploy
 	case len(all) == 0:
 		return backends.Deployment{}, fmt.Errorf("%s has no deployments", req.Job.ID)
 	case !isActive(all[0]):
-		return backends.Deployment{}, fmt.Errorf("no deployment of %s goes on: the latest, %s of version %d, is %s (see: deployment %s)",
+		return backends.Deployment{}, fmt.Errorf("%s has no active deployment: the latest, %s of version %d, is %s "+
+			"(see: deployment %s)",
 			req.Job.ID, shortID(all[0].ID), all[0].Version, all[0].Status, req.Job.ID)
 	}
 	return all[0], nil

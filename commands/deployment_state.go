@@ -16,18 +16,21 @@ the job sets auto_revert, reverts the job to its last stable version.`, backends
 		{"pause", "paused", 4, "Pause a deployment", `
 Pause the active deployment of a job. Nomad places no more allocations until you
 resume it (see: resume).`, backends.ClusterWriter.Pause},
-		{"resume", "resumed", 5, "Resume a deployment", "Resume the paused deployment of a job.", backends.ClusterWriter.Resume},
+		{
+			"resume", "resumed", 5, "Resume a deployment", "Resume the paused deployment of a job.",
+			backends.ClusterWriter.Resume,
+		},
 	} {
 		router.Register(func() router.Command { return h })
 	}
 }
 
-// deploymentChange is the commands that change the state of the deployment that goes on.
+// deploymentChange implements the commands that change the state of a job's active deployment.
 type deploymentChange struct {
 	name, doneStatus string
 	rank             int
 	short, long      string
-	apply            func(o backends.ClusterWriter, ctx context.Context, job backends.Job, deployment string) (backends.WriteResult, error)
+	apply            func(backends.ClusterWriter, context.Context, backends.Job, string) (backends.WriteResult, error)
 }
 
 func (h deploymentChange) Spec() router.Spec {
@@ -51,14 +54,14 @@ func (h deploymentChange) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	if d.Status == h.doneStatus {
-		return printNotice(req, "deployment %s of %s is %s already", shortID(d.ID), req.Job.ID, d.Status)
+		return printNotice(req, "deployment %s of %s is already %s", shortID(d.ID), req.Job.ID, d.Status)
 	}
 	if h.name == "resume" && d.Status != "paused" {
 		return fmt.Errorf("deployment %s of %s is not paused: it is %s", shortID(d.ID), req.Job.ID, d.Status)
 	}
-	outcome, err := h.apply(req.Operations, ctx, req.Job, d.ID)
+	result, err := h.apply(req.Operations, ctx, req.Job, d.ID)
 	if err != nil {
 		return jobError(req.Job, err)
 	}
-	return printResult(req, "%s deployment %s of %s%s", h.doneStatus, shortID(d.ID), req.Job.ID, evaluationSuffix(outcome))
+	return printResult(req, "%s deployment %s of %s%s", h.doneStatus, shortID(d.ID), req.Job.ID, evaluationSuffix(result))
 }

@@ -44,7 +44,8 @@ func (di) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	if driver := detail.Drivers[req.Task.Name]; driver != "docker" {
-		return fmt.Errorf("task %s of %s has no container of docker: its driver is %s", req.Task.Name, req.Allocation.Name, driver)
+		return fmt.Errorf("task %s of %s has no Docker container: its driver is %s",
+			req.Task.Name, req.Allocation.Name, driver)
 	}
 	raw, err := req.Runtime.Inspect(ctx)
 	if err != nil {

@@ -23,8 +23,8 @@ type dispatch struct {
 }
 
 const (
-	callerMeta = "dispatched_by" // the meta that says who
-	maxPayload = 16 << 10        // bytes; Nomad's own limit
+	callerMeta = "dispatched_by" // the meta key for the user's login
+	maxPayload = 16 << 10        // in bytes: Nomad's own limit
 )
 
 func (d *dispatch) Spec() router.Spec {
@@ -68,7 +68,8 @@ func (d *dispatch) Run(ctx context.Context, req *router.Request) error {
 	case err != nil:
 		return err
 	case !job.Parameterized:
-		return fmt.Errorf("%s is not parameterized: it is a %s job that is %s", job.ID, job.Type, job.Status)
+		return fmt.Errorf("%s is not a parameterized job: its type is %s, its status %s (see: batch)",
+			job.ID, job.Type, job.Status)
 	case job.Stopped:
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
 	}
@@ -79,14 +80,14 @@ func (d *dispatch) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	outcome, err := req.Operations.Dispatch(ctx, job.Job, meta, payload)
+	result, err := req.Operations.Dispatch(ctx, job.Job, meta, payload)
 	if err != nil {
 		return jobError(job.Job, err)
 	}
-	return printResult(req, "%s", outcome.ChildID)
+	return printResult(req, "%s", result.ChildID)
 }
 
-// parseMeta returns what KEY=VALUE pairs say.
+// parseMeta parses KEY=VALUE pairs.
 func parseMeta(pairs []string) (map[string]string, error) {
 	meta := map[string]string{}
 	for _, pair := range pairs {
@@ -101,11 +102,12 @@ func parseMeta(pairs []string) (map[string]string, error) {
 	return meta, nil
 }
 
-// fillMeta checks meta against what the job requires and permits, and adds who the caller is.
+// fillMeta checks meta against the job's required and optional keys, and adds the user's login if the job has a key
+// for it.
 func fillMeta(job backends.JobDetail, meta map[string]string, login string) error {
 	required, optional := job.Schedule.MetaRequired, job.Schedule.MetaOptional
 	if _, ok := meta[callerMeta]; ok {
-		return fmt.Errorf("the meta %s is set by the gateway, to your login", callerMeta)
+		return fmt.Errorf("leave out the meta %s: the gateway sets it to your login", callerMeta)
 	}
 	if slices.Contains(required, callerMeta) || slices.Contains(optional, callerMeta) {
 		meta[callerMeta] = login
@@ -122,12 +124,12 @@ func fillMeta(job backends.JobDetail, meta map[string]string, login string) erro
 		}
 	}
 	slices.Sort(unknown)
-	takes := fmt.Sprintf("it requires %s and permits %s", listOrNone(required), listOrNone(optional))
+	keys := fmt.Sprintf("required: %s; optional: %s", listOrNone(required), listOrNone(optional))
 	switch {
 	case len(missing) > 0:
-		return fmt.Errorf("%s needs -m %s=VALUE; %s", job.ID, strings.Join(missing, "=VALUE -m "), takes)
+		return fmt.Errorf("%s needs -m %s=VALUE (%s)", job.ID, strings.Join(missing, "=VALUE -m "), keys)
 	case len(unknown) > 0:
-		return fmt.Errorf("%s takes no meta %s; %s", job.ID, strings.Join(unknown, ", "), takes)
+		return fmt.Errorf("%s does not accept the meta %s (%s)", job.ID, strings.Join(unknown, ", "), keys)
 	}
 	return nil
 }
@@ -139,11 +141,12 @@ func listOrNone(words []string) string {
 	return strings.Join(words, ", ")
 }
 
-// readPayload reads standard input where the job takes a payload.
+// readPayload reads the payload from standard input if the job accepts one.
 func (d *dispatch) readPayload(ctx context.Context, req *router.Request, job backends.JobDetail) ([]byte, error) {
 	if job.Schedule.Payload == "forbidden" || d.noPayload || req.Terminal != nil {
 		if job.Schedule.Payload == "required" {
-			return nil, router.Exit(2, fmt.Errorf("%s requires a payload on standard input, without a terminal", job.ID))
+			return nil, router.Exit(2, fmt.Errorf(
+				"%s requires a payload: send it on standard input, without ssh -t and --no-payload", job.ID))
 		}
 		return nil, nil
 	}
@@ -152,7 +155,7 @@ func (d *dispatch) readPayload(ctx context.Context, req *router.Request, job bac
 		err     error
 	}
 	done := make(chan read, 1)
-	go func() { // a client may neither send nor end
+	go func() { // a client may neither send anything nor close its input
 		payload, err := io.ReadAll(io.LimitReader(req.Stdin, maxPayload+1))
 		done <- read{payload, err}
 	}()
@@ -160,11 +163,11 @@ func (d *dispatch) readPayload(ctx context.Context, req *router.Request, job bac
 	case r := <-done:
 		switch {
 		case r.err != nil:
-			return nil, fmt.Errorf("the payload: %w", r.err)
+			return nil, fmt.Errorf("reading the payload: %w", r.err)
 		case len(r.payload) > maxPayload:
-			return nil, fmt.Errorf("the payload is larger than the %s that Nomad takes", humanize.IBytes(maxPayload))
+			return nil, fmt.Errorf("the payload is larger than Nomad's limit of %s", humanize.IBytes(maxPayload))
 		case len(r.payload) == 0 && job.Schedule.Payload == "required":
-			return nil, router.Exit(2, errors.New(job.ID+" requires a payload on standard input, and there is none"))
+			return nil, router.Exit(2, errors.New(job.ID+" requires a payload, but standard input is empty"))
 		}
 		return r.payload, nil
 	case <-ctx.Done():

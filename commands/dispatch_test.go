@@ -16,7 +16,8 @@ func TestDispatch_PayloadCutOff(t *testing.T) {
 	for _, kind := range []string{"optional", "required"} {
 		var job backends.JobDetail
 		job.Schedule.Payload = kind
-		if payload, err := new(dispatch).readPayload(t.Context(), &router.Request{Stdin: cut}, job); !errors.Is(err, router.ErrClientDisconnected) {
+		if payload, err := new(dispatch).readPayload(t.Context(), &router.Request{Stdin: cut}, job); !errors.Is(err,
+			router.ErrClientDisconnected) {
 			t.Errorf("%s: got %q, %v", kind, payload, err)
 		}
 	}

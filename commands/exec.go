@@ -69,7 +69,7 @@ The exit code is the program's, or 128+n if signal n killed it. Otherwise:
 	}
 }
 
-// userRight is what it takes to run a program as another user than the task's, who may be root.
+// userRight is the right to run a program as a user other than the task's, which may be root.
 const userRight = "exec-user"
 
 func (e *exec) Run(ctx context.Context, req *router.Request) error {
@@ -99,7 +99,7 @@ func (e *exec) Run(ctx context.Context, req *router.Request) error {
 	return programExit(req.Runtime.Exec(ctx, p))
 }
 
-// omitVars returns the variables of all that have another name than those of env.
+// omitVars returns the variables in all whose names are not in env.
 func omitVars(all, env []string) (rest []string) {
 	for _, v := range all {
 		name, _, _ := strings.Cut(v, "=")
@@ -110,11 +110,11 @@ func omitVars(all, env []string) (rest []string) {
 	return rest
 }
 
-// argv returns the program's words.
+// argv returns the program and its arguments.
 func (e *exec) argv(req *router.Request) ([]string, error) {
 	for _, pair := range e.env {
 		if name, _, ok := strings.Cut(pair, "="); !ok || name == "" {
-			return nil, fmt.Errorf("exec: --env %s is not of the form K=V", escape.Text(pair))
+			return nil, fmt.Errorf("exec: --env takes K=V, not %s", escape.Text(pair))
 		}
 	}
 	words := req.Args[1:]
@@ -127,32 +127,34 @@ func (e *exec) argv(req *router.Request) ([]string, error) {
 	case words[0] == "--" && len(words) > 1:
 		return words[1:], nil
 	case strings.HasPrefix(words[0], "-"):
-		return nil, fmt.Errorf("exec: flags stand before the selector: exec %s %s (a program of that name: exec %s -- %s)",
+		return nil, fmt.Errorf("exec: put flags before the selector: exec %s %s "+
+			"(to run a program with that name: exec %s -- %s)",
 			words[0], req.Args[0], req.Args[0], words[0])
 	}
 	return words, nil
 }
 
-// shellCommand returns what stands behind -c. One word, which is how it comes from those who quote for the gateway too, is
-// taken out of its quotes.
+// shellCommand returns the shell command after -c. A single word is used without its quotes. Several words are returned
+// as they were typed.
 func shellCommand(req *router.Request, words []string) (string, error) {
 	switch len(words) {
 	case 0:
-		return "", errors.New("exec: a line for the shell is missing after -c")
+		return "", errors.New("exec: -c needs a command line for the shell")
 	case 1:
 		return words[0], nil
 	}
 	return req.LineFrom(2)
 }
 
-// greet tells a user with a terminal who they are and where, in the words of the original.
+// greet prints the user, the task and the node, with the text of the original nomadctld.
 func greet(req *router.Request) {
 	fmt.Fprintf(req.Stderr, "Welcome %s (%s, %s)\nYou have access to %s\nwelcome to %s of %s on %s\n",
-		escape.Text(req.User.Name), escape.Text(req.User.Login), req.Fingerprint, escape.Text(strings.Join(req.User.Prefixes(), " ")),
+		escape.Text(req.User.Name), escape.Text(req.User.Login), req.Fingerprint,
+		escape.Text(strings.Join(req.User.Prefixes(), " ")),
 		escape.Text(req.Task.Name), escape.Text(req.Allocation.Name), escape.Text(req.Allocation.Node))
 }
 
-// programExit returns the end of a program as the client is to see it.
+// programExit returns a program's exit code, or the error with the exit code that the client gets.
 func programExit(code int, err error) error {
 	const notExecutable, notFound = 126, 127
 	switch {

@@ -9,7 +9,8 @@ import (
 	"nomadctld/router"
 )
 
-// groupOf returns the group that a part names; nil for the whole job. A group or task that the job has not is an error.
+// groupOf returns the group that part names, or nil for the whole job. It returns an error if the job does not have
+// that group or task.
 func groupOf(job backends.JobDetail, part router.Part) (*backends.Group, error) {
 	if part.Group == "" {
 		return nil, nil
@@ -21,7 +22,8 @@ func groupOf(job backends.JobDetail, part router.Part) (*backends.Group, error) 
 			continue
 		}
 		if _, ok := g.Tasks[part.Task]; part.Task != "" && !ok {
-			return nil, fmt.Errorf("group %s of %s has no task %s (it has %s)", g.Name, job.ID, part.Task, strings.Join(taskNames(g), ", "))
+			return nil, fmt.Errorf("group %s of %s has no task %s (it has %s)",
+				g.Name, job.ID, part.Task, strings.Join(taskNames(g), ", "))
 		}
 		return &job.Groups[i], nil
 	}

@@ -47,17 +47,17 @@ type historyOutput struct {
 
 type versionOutput struct {
 	Version   uint64         `json:"version" doc:""`
-	Stable    bool           `json:"stable" doc:"a deployment of it succeeded"`
-	Stopped   bool           `json:"stopped" doc:"the stopping of the job"`
-	Tag       string         `json:"tag" doc:"its name, or empty"`
+	Stable    bool           `json:"stable" doc:"a deployment of this version succeeded"`
+	Stopped   bool           `json:"stopped" doc:"this version records that the job was stopped"`
+	Tag       string         `json:"tag" doc:"the tag's name, or empty"`
 	Submitted time.Time      `json:"submitted" doc:""`
-	Changes   []changeOutput `json:"changes" doc:"from the version before; empty for the oldest"`
+	Changes   []changeOutput `json:"changes" doc:"differences from the previous version; empty for the oldest"`
 }
 
 type changeOutput struct {
-	Path string `json:"path" doc:"which field"`
-	Old  string `json:"old" doc:"empty: it was not there"`
-	New  string `json:"new" doc:"empty: it is not there any more"`
+	Path string `json:"path" doc:"the field"`
+	Old  string `json:"old" doc:"empty: added"`
+	New  string `json:"new" doc:"empty: removed"`
 }
 
 func (h *history) Run(ctx context.Context, req *router.Request) error {

@@ -65,12 +65,12 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 		return jobError(req.Job, err)
 	}
 	job.Allocations = selectAllocations(job.Allocations, req.Allocation, req.Task)
-	inTime, cancel := context.WithTimeout(ctx, statsTimeout)
+	statsCtx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
 	var checks map[string][]backends.Check
 	var wg sync.WaitGroup
-	wg.Go(func() { checks = req.Cluster.Checks(inTime, job.Allocations) })
-	usage := req.Cluster.Usage(inTime, job.Allocations)
+	wg.Go(func() { checks = req.Cluster.Checks(statsCtx, job.Allocations) })
+	usage := req.Cluster.Usage(statsCtx, job.Allocations)
 	wg.Wait()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -97,9 +97,11 @@ func (i *info) Run(ctx context.Context, req *router.Request) error {
 	return err
 }
 
-// selectAllocations returns those of all that are not finished; or, where one is named, that one with the task named alone. It may
-// be missing in all: of a job that was purged, or registered anew, since the allocation began.
-func selectAllocations(all []backends.Allocation, allocation *backends.Allocation, task *backends.Task) []backends.Allocation {
+// selectAllocations returns the allocations that are not finished. If an allocation is named, it returns only that one,
+// with only the named task. The named allocation may be missing in all if its job was purged or registered again.
+func selectAllocations(
+	all []backends.Allocation, allocation *backends.Allocation, task *backends.Task,
+) []backends.Allocation {
 	if allocation == nil {
 		return slices.DeleteFunc(slices.Clone(all), backends.Allocation.HiddenByDefault)
 	}
@@ -126,11 +128,14 @@ func jobText(job backends.JobDetail, look render.Style) string {
 	if job.Stopped {
 		state = "stopped"
 	}
-	text.Line(job.ID, state, fmt.Sprintf("version %d", job.Version), fmt.Sprintf("%s, namespace %s, tier %s, submitted %s", job.Type, job.Namespace, job.Tier, humanize.Time(job.Submitted)))
+	text.Line(job.ID, state, fmt.Sprintf("version %d", job.Version),
+		fmt.Sprintf("%s, namespace %s, tier %s, submitted %s",
+			job.Type, job.Namespace, job.Tier, humanize.Time(job.Submitted)))
 	if d := job.LatestDeployment; d != nil {
 		text.Line("deployment", d.Status, shortID(d.ID), d.Description)
 		for _, g := range d.Groups {
-			progress := fmt.Sprintf("%d desired, %d placed, %d healthy, %d unhealthy", g.Desired, g.Placed, g.Healthy, g.Unhealthy)
+			progress := fmt.Sprintf("%d desired, %d placed, %d healthy, %d unhealthy",
+				g.Desired, g.Placed, g.Healthy, g.Unhealthy)
 			if g.Canaries > 0 {
 				progress += fmt.Sprintf(", %d canaries, promoted: %t", g.Canaries, g.Promoted)
 			}
@@ -150,12 +155,16 @@ func jobText(job backends.JobDetail, look render.Style) string {
 	return text.String()
 }
 
-func writeTask(text *render.Notes, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.Restart, checks []backends.Check) {
+func writeTask(
+	text *render.Notes, a backends.Allocation, t backends.Task, u backends.Usage, restart backends.Restart,
+	checks []backends.Check,
+) {
 	text.Line(t.ExecID, a.Status, humanize.Time(ageStart(a, t)), strings.Trim(a.Group+"/"+t.Name, "/"))
 	cpu, memory := usageText(a, t, map[string]backends.Usage{t.ExecID: u})
 	text.Line("", cmp.Or(a.Node, "no node yet"), cpu+" Mhz", memory)
 	if a.Status == "unknown" {
-		text.Line("", "Disconnected", humanize.Time(a.Modified), "the node has lost its connection to Nomad; the task may still be running")
+		text.Line("", "Disconnected", humanize.Time(a.Modified),
+			"the node has lost its connection to Nomad; the task may still be running")
 	}
 	if restart.Mode != "" {
 		text.Line("", "Restarts", fmt.Sprintf("%d so far", t.Restarts), restartsLeft(a, t, restart))
@@ -171,7 +180,8 @@ func writeTask(text *render.Notes, a backends.Allocation, t backends.Task, u bac
 	}
 	for _, check := range checks {
 		if check.Task == "" || check.Task == t.Name {
-			text.Line("", "Check", check.Status, fmt.Sprintf("%s %s: %s", check.Service, check.Name, strings.TrimSpace(check.Output)))
+			text.Line("", "Check", check.Status, fmt.Sprintf("%s %s: %s",
+				check.Service, check.Name, strings.TrimSpace(check.Output)))
 		}
 	}
 	for _, event := range t.Events {
@@ -180,11 +190,11 @@ func writeTask(text *render.Notes, a backends.Allocation, t backends.Task, u bac
 	text.Blank()
 }
 
-// restartsLeft returns how often the task may still be restarted where it is. Nomad keeps the last ten events, so of a
-// policy that allows more some may be counted as left that are used.
+// restartsLeft returns how many times Nomad may still restart the task in place. Nomad keeps the last ten events of a
+// task, so the number may be too high if the policy allows more than ten restarts.
 func restartsLeft(a backends.Allocation, t backends.Task, policy backends.Restart) string {
 	if a.TaskState(t) == backends.StateDead {
-		return fmt.Sprintf("no more; allowed were %d in %s, then %s", policy.Attempts, policy.Interval, policy.Mode)
+		return fmt.Sprintf("none left of %d in %s, then %s", policy.Attempts, policy.Interval, policy.Mode)
 	}
 	left := policy.Attempts
 	for _, event := range t.Events {
@@ -195,7 +205,7 @@ func restartsLeft(a backends.Allocation, t backends.Task, policy backends.Restar
 	return fmt.Sprintf("%d left of %d in %s, then %s", max(left, 0), policy.Attempts, policy.Interval, policy.Mode)
 }
 
-// lastExit returns the event of the task's latest end.
+// lastExit returns the event of the task's latest exit.
 func lastExit(t backends.Task) (last backends.Event, ok bool) {
 	for _, event := range t.Events {
 		if event.Type == "Terminated" {

@@ -7,8 +7,9 @@ import (
 	"nomadctld/backends"
 )
 
-// jobFilter returns whether a job's ID fits a FILTER argument: any job when there is none, those that contain it,
-// or, when it holds * or ?, those that are it. * stands for any text, slashes included.
+// jobFilter returns a function that reports whether a job's ID matches the FILTER argument. Without FILTER every job
+// matches. A FILTER with * or ? must match the whole ID, where * also matches slashes. Any other FILTER matches the IDs
+// that contain it.
 func jobFilter(args []string) func(backends.Job) bool {
 	if len(args) == 0 {
 		return func(backends.Job) bool { return true }
@@ -17,10 +18,10 @@ func jobFilter(args []string) func(backends.Job) bool {
 	if !strings.ContainsAny(filter, "*?") {
 		return func(j backends.Job) bool { return strings.Contains(j.ID, filter) }
 	}
-	// path.Match stops * at slashes and takes [ and \ for its own.
+	// In path.Match, * stops at slashes, and [ and \ are special.
 	pattern := strings.NewReplacer("/", "\x00", "[", `\[`, `\`, `\\`).Replace(filter)
 	return func(j backends.Job) bool {
-		fits, _ := path.Match(pattern, strings.ReplaceAll(j.ID, "/", "\x00"))
-		return fits
+		ok, _ := path.Match(pattern, strings.ReplaceAll(j.ID, "/", "\x00"))
+		return ok
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"nomadctld/backends"
 )
 
-// The fields of info --json and status --json are an interface: scripts read them. Add; never rename.
+// Scripts read the fields of info --json and status --json. Fields may be added but never renamed.
 type (
 	jobOutput struct {
 		Tier        string           `json:"tier"`
@@ -21,10 +21,10 @@ type (
 		Datacenters []string         `json:"datacenters"`
 		NodePool    string           `json:"node_pool"`
 		Submitted   time.Time        `json:"submitted"`
-		Next        *time.Time       `json:"next_launch" doc:"of a periodic job; null: none is planned"`
+		Next        *time.Time       `json:"next_launch" doc:"next run of a periodic job; null: none"`
 		Groups      []groupOutput    `json:"groups" doc:"by name"`
-		Deployment  deployOutput     `json:"deployment" doc:"the latest; an empty id: there is none"`
-		NotPlaced   []unplacedOutput `json:"not_placed" doc:"groups for which there is no node, by name"`
+		Deployment  deployOutput     `json:"deployment" doc:"the latest deployment; empty id: none"`
+		NotPlaced   []unplacedOutput `json:"not_placed" doc:"groups that cannot be placed, by name"`
 		Evaluations []evalOutput     `json:"evaluations" doc:"newest first"`
 		Allocations []allocOutput    `json:"allocations" doc:"by group, index, newest first"`
 	}
@@ -69,14 +69,14 @@ type (
 	allocOutput struct {
 		ID         string        `json:"id"`
 		Group      string        `json:"group"`
-		Node       string        `json:"node" doc:"its name"`
-		Status     string        `json:"status" doc:"pending, running, complete, failed, lost or unknown (its node is disconnected)"`
+		Node       string        `json:"node" doc:"the name of the node"`
+		Status     string        `json:"status" doc:"pending, running, complete, failed, lost or unknown"`
 		Desired    string        `json:"desired" doc:"run, stop or evict"`
 		Version    uint64        `json:"version" doc:"of the job"`
 		Created    time.Time     `json:"created"`
 		Modified   time.Time     `json:"modified"`
-		Healthy    *bool         `json:"healthy" doc:"null: not known"`
-		Replaces   []string      `json:"replaces" doc:"IDs of the failed allocations before it, oldest first"`
+		Healthy    *bool         `json:"healthy" doc:"null: unknown"`
+		Replaces   []string      `json:"replaces" doc:"IDs of the failed allocations that it replaces, oldest first"`
 		ReplacedBy string        `json:"replaced_by" doc:"an allocation ID"`
 		Checks     []checkOutput `json:"checks"`
 		Tasks      []taskOutput  `json:"tasks"`
@@ -84,7 +84,7 @@ type (
 	checkOutput struct {
 		Service string    `json:"service"`
 		Check   string    `json:"check"`
-		Task    string    `json:"task" doc:"empty: of the group"`
+		Task    string    `json:"task" doc:"empty: the check belongs to the group"`
 		Status  string    `json:"status" doc:"success, failure or pending"`
 		Output  string    `json:"output"`
 		Time    time.Time `json:"time"`
@@ -92,14 +92,14 @@ type (
 	taskOutput struct {
 		ExecID    string        `json:"exec_id"`
 		Task      string        `json:"task"`
-		State     string        `json:"state" doc:"pending, running, dead or unknown (it may still be running)"`
-		Started   *time.Time    `json:"started" doc:"the last start; null: it has not started"`
-		Ended     *time.Time    `json:"ended" doc:"null: it has not ended, or may still be running"`
+		State     string        `json:"state" doc:"pending, running, dead or unknown (may still be running)"`
+		Started   *time.Time    `json:"started" doc:"the last start; null: not started"`
+		Ended     *time.Time    `json:"ended" doc:"null: not finished, or may still be running"`
 		Restarts  int           `json:"restarts"`
-		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured, or not asked for"`
-		Memory    *uint64       `json:"memory_bytes" doc:"likewise"`
-		MemoryMax *uint64       `json:"memory_max_bytes" doc:"likewise"`
-		Flags     []string      `json:"flags" doc:"as in Extra of ps"`
+		CPU       *float64      `json:"cpu_mhz" doc:"null: not measured, or not requested"`
+		Memory    *uint64       `json:"memory_bytes" doc:"null: not measured, or not requested"`
+		MemoryMax *uint64       `json:"memory_max_bytes" doc:"the peak; null: not measured, or not requested"`
+		Flags     []string      `json:"flags" doc:"the column Extra of ps"`
 		Events    []eventOutput `json:"events" doc:"oldest first"`
 	}
 	eventOutput struct {
@@ -112,9 +112,10 @@ type (
 
 func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map[string][]backends.Check) jobOutput {
 	out := jobOutput{
-		Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Name: job.Name, Type: job.Type, Status: job.Status, Stopped: job.Stopped,
-		Version: job.Version, Priority: job.Priority, Datacenters: append([]string{}, job.Datacenters...), NodePool: job.NodePool,
-		Submitted: job.Submitted, Groups: []groupOutput{}, NotPlaced: []unplacedOutput{}, Evaluations: []evalOutput{}, Allocations: []allocOutput{},
+		Tier: job.Tier, Namespace: job.Namespace, Job: job.ID, Name: job.Name, Type: job.Type, Status: job.Status,
+		Stopped: job.Stopped, Version: job.Version, Priority: job.Priority,
+		Datacenters: append([]string{}, job.Datacenters...), NodePool: job.NodePool, Submitted: job.Submitted,
+		Groups: []groupOutput{}, NotPlaced: []unplacedOutput{}, Evaluations: []evalOutput{}, Allocations: []allocOutput{},
 		Deployment: deployOutput{Groups: []rolloutOutput{}},
 	}
 	if !job.Schedule.Next.IsZero() {
@@ -122,7 +123,9 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 	}
 	for _, g := range job.Groups {
 		c := g.Counts
-		out.Groups = append(out.Groups, groupOutput{g.Name, g.Count, c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown})
+		out.Groups = append(out.Groups, groupOutput{
+			g.Name, g.Count, c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown,
+		})
 	}
 	if d := job.LatestDeployment; d != nil {
 		out.Deployment = deploymentJSON(*d)
@@ -136,7 +139,8 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 	for _, a := range job.Allocations {
 		one := allocOutput{
 			ID: a.ID, Group: a.Group, Node: a.Node, Status: a.Status, Desired: a.Desired, Version: a.Version, Created: a.Created,
-			Modified: a.Modified, Healthy: a.Healthy, Replaces: []string{}, ReplacedBy: a.Next, Checks: []checkOutput{}, Tasks: []taskOutput{},
+			Modified: a.Modified, Healthy: a.Healthy, Replaces: []string{}, ReplacedBy: a.Next, Checks: []checkOutput{},
+			Tasks: []taskOutput{},
 		}
 		for _, r := range a.Rescheduled {
 			one.Replaces = append(one.Replaces, r.Previous)
@@ -147,7 +151,8 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 		for _, t := range a.Tasks {
 			u := usage[t.ExecID]
 			task := taskOutput{
-				ExecID: t.ExecID, Task: t.Name, State: taskState(a, t), Started: timeOrNull(t.Started), Ended: timeOrNull(a.TaskFinishedAt(t)), Restarts: t.Restarts,
+				ExecID: t.ExecID, Task: t.Name, State: taskState(a, t), Started: timeOrNull(t.Started),
+				Ended: timeOrNull(a.TaskFinishedAt(t)), Restarts: t.Restarts,
 				CPU: u.CPU, Memory: u.Memory, MemoryMax: u.MemoryMax, Flags: taskFlags(a, t), Events: []eventOutput{},
 			}
 			for _, e := range t.Events {
@@ -163,7 +168,9 @@ func jobJSON(job backends.JobDetail, usage map[string]backends.Usage, checks map
 func deploymentJSON(d backends.Deployment) deployOutput {
 	out := deployOutput{d.ID, d.Version, d.Status, d.Description, []rolloutOutput{}}
 	for _, g := range d.Groups {
-		out.Groups = append(out.Groups, rolloutOutput{g.Group, g.Desired, g.Placed, g.Healthy, g.Unhealthy, g.Canaries, g.Promoted})
+		out.Groups = append(out.Groups, rolloutOutput{
+			g.Group, g.Desired, g.Placed, g.Healthy, g.Unhealthy, g.Canaries, g.Promoted,
+		})
 	}
 	return out
 }

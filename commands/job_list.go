@@ -10,8 +10,8 @@ import (
 	"nomadctld/router"
 )
 
-// listJobs returns the jobs that the request's --tier and --namespace keep. Where tiers did not answer, the
-// others' jobs come along with the error.
+// listJobs returns the jobs that match the request's --tier and --namespace. If some tiers did not respond, it returns
+// the jobs of the other tiers and an error.
 func listJobs(ctx context.Context, req *router.Request, finished bool) ([]backends.Job, error) {
 	defer req.Progress("waiting for the clusters")()
 	selection := req.Selection()
@@ -23,33 +23,35 @@ func listJobs(ctx context.Context, req *router.Request, finished bool) ([]backen
 	return jobs, err
 }
 
-// filterJobs returns the jobs that FILTER keeps.
+// filterJobs returns the jobs that match FILTER.
 func filterJobs(req *router.Request, jobs []backends.Job) []backends.Job {
-	fits := jobFilter(req.Args)
-	return slices.DeleteFunc(jobs, func(j backends.Job) bool { return !fits(j) })
+	matches := jobFilter(req.Args)
+	return slices.DeleteFunc(jobs, func(j backends.Job) bool { return !matches(j) })
 }
 
-// isPartial reports whether there is something to show beside err: none, or some tiers that failed.
+// isPartial reports whether a listing can be shown despite err: err is nil, or only some tiers failed.
 func isPartial(err error) bool {
 	var tier *backends.TierError
 	return err == nil || errors.As(err, &tier)
 }
 
-// statsTimeout is how long a listing waits for what nodes have to tell.
+// statsTimeout is the time a listing waits for the nodes' statistics.
 const statsTimeout = 2 * time.Second
 
-// fetchUsage returns what the jobs' running tasks use, by exec ID, as far as it comes in time; nothing when unwanted. The
-// error is that the request has ended.
-func fetchUsage(ctx context.Context, req *router.Request, jobs []backends.Job, unwanted bool) (map[string]backends.Usage, error) {
-	if unwanted {
+// fetchUsage returns the CPU and memory usage of the jobs' running tasks by exec ID, as far as it arrives in time. It
+// returns nothing if skip is set. It returns an error only if ctx is done.
+func fetchUsage(
+	ctx context.Context, req *router.Request, jobs []backends.Job, skip bool,
+) (map[string]backends.Usage, error) {
+	if skip {
 		return nil, nil
 	}
 	defer req.Progress("waiting for CPU and memory")()
-	inTime, cancel := context.WithTimeout(ctx, statsTimeout)
+	statsCtx, cancel := context.WithTimeout(ctx, statsTimeout)
 	defer cancel()
 	var allocations []backends.Allocation
 	for _, job := range jobs {
 		allocations = append(allocations, job.Allocations...)
 	}
-	return req.Cluster.Usage(inTime, allocations), ctx.Err()
+	return req.Cluster.Usage(statsCtx, allocations), ctx.Err()
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"nomadctld/backends"
-	"nomadctld/internal/escape"
 	"nomadctld/internal/pattern"
 	"nomadctld/router"
 )
@@ -37,8 +36,8 @@ func (l *logFlags) bind(f *pflag.FlagSet) {
 	l.flagSet = f
 }
 
-// query returns what the flags ask of a log and which lines are shown; a nil re is all. Its errors have the exit
-// code 2.
+// query returns the log query for the flags, and the pattern of the lines to print, or nil for all lines. Its errors
+// have exit code 2.
 func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp, err error) {
 	q = backends.LogQuery{Stdout: l.stdout || !l.stderr, Stderr: l.stderr || !l.stdout, Timestamps: l.times, Lines: -1}
 	if l.grep != "" {
@@ -51,7 +50,7 @@ func (l *logFlags) query(now time.Time) (q backends.LogQuery, re *regexp.Regexp,
 			return q, nil, router.Exit(2, fmt.Errorf("--since: %w", err))
 		}
 	}
-	// With a time all of what is younger is meant, unless a number is given too.
+	// --since without --lines means all lines since then.
 	if l.lines != "all" && (l.since == "" || l.flagSet.Changed("lines")) {
 		var ok bool
 		if q.Lines, ok = parseNumber(l.lines); !ok {
@@ -65,10 +64,10 @@ var timeLayouts = []string{
 	time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly,
 }
 
-// maxDays is more than any log goes back.
+// maxDays is older than any log.
 const maxDays = 36500
 
-// parseTime returns the time that text means: a time in UTC, or so long before now.
+// parseTime parses a time in UTC, or a duration before now.
 func parseTime(text string, now time.Time) (time.Time, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		if n, ok := parseNumber(days); ok && n <= maxDays {
@@ -86,18 +85,19 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("not a time: %.100q (write 10m, 2h, 3d, or 2026-11-22 14:05)", text)
 }
 
-// explainLogError says what to do about an error of a log.
+// explainLogError adds the task and the next step to an error of a log.
 func explainLogError(err error, t logTask) error {
 	task := t.name()
 	switch {
 	case errors.Is(err, backends.ErrRunsNotSeparable):
-		return fmt.Errorf("log of %s: %w: logs -n all shows all of them, --previous-allocation the allocation before", escape.Text(task), err)
+		return fmt.Errorf("log of %s: %w (for all runs: logs -n all; for the previous allocation: --previous-allocation)",
+			task, err)
 	case errors.Is(err, backends.ErrNoLog):
-		return fmt.Errorf("log of %s: %w (see: info %s)", escape.Text(task), err, t.task.ExecID)
+		return fmt.Errorf("log of %s: %w (see: info %s)", task, err, t.task.ExecID)
 	case errors.Is(err, backends.ErrNoTimestamps):
-		return fmt.Errorf("the log of %s is read from files of Nomad, which hold no times: leave out -t and --since", escape.Text(task))
+		return fmt.Errorf("the log of %s comes from Nomad's files, which have no timestamps: leave out -t and --since", task)
 	case err != nil:
-		return fmt.Errorf("log of %s: %w", escape.Text(task), err)
+		return fmt.Errorf("log of %s: %w", task, err)
 	}
 	return nil
 }

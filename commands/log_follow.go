@@ -17,24 +17,29 @@ type follower struct {
 	req     *router.Request
 	query   backends.LogQuery
 	printer *logPrinter
-	job     atomic.Pointer[backends.JobDetail] // as it was last seen; nil: it has been purged
+	job     atomic.Pointer[backends.JobDetail] // the latest state of the job; nil: the job was purged
 }
 
 const (
 	logPollInterval  = 2 * time.Second
 	logRetryInterval = time.Second
-	logEndGrace      = 3 * time.Second // after a task's end: what it wrote is still on its way through files
-	logEndTimeout    = time.Minute     // how long a container's log may take for its end, and is asked for, whatever fails
+
+	// logEndGrace is the time after a task's exit in which its last output may still arrive through Nomad's files.
+	logEndGrace = 3 * time.Second
+	// logEndTimeout is the time in which a container's log has to end after the task's exit, and the time in which the
+	// logs of later containers are retried.
+	logEndTimeout = time.Minute
 )
 
-// follow shows the logs that the request is about until all of them have ended for good.
+// follow prints the logs of the request's tasks until all tasks have finished.
 func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
 	q, pattern, err := flags.query(time.Now())
 	if err != nil {
 		return err
 	}
 	q.Follow = true
-	f := &follower{req: req, query: q, printer: &logPrinter{req: req, pattern: pattern, times: flags.times, split: flags.split}}
+	printer := &logPrinter{req: req, pattern: pattern, times: flags.times, split: flags.split}
+	f := &follower{req: req, query: q, printer: printer}
 	f.job.Store(&backends.JobDetail{Job: req.Job})
 	req.AllowCached(logPollInterval * 9 / 10)
 	polling, stop := context.WithCancel(ctx)
@@ -50,14 +55,14 @@ func follow(ctx context.Context, req *router.Request, flags *logFlags) error {
 		err = f.followAll(ctx)
 	}
 	if errors.Is(context.Cause(ctx), router.ErrInterrupted) {
-		return nil // the way it ends
+		return nil // Ctrl-C is the usual way to end it
 	}
 	return err
 }
 
-// poll keeps the job's state up to date. A cluster that does not answer changes nothing: the logs go on.
+// poll updates the job's state. If the cluster does not respond, the logs are still followed.
 func (f *follower) poll(ctx context.Context) {
-	said := false
+	reported := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -70,18 +75,18 @@ func (f *follower) poll(ctx context.Context) {
 			return
 		case err == nil:
 			f.job.Store(&detail)
-			said = false
+			reported = false
 		case errors.Is(err, backends.ErrNotFound):
 			f.job.Store(nil)
 			return
-		case !said:
+		case !reported:
 			f.printer.forTask("").note("%s; still following", escape.Text(err.Error()))
-			said = true
+			reported = true
 		}
 	}
 }
 
-// latest returns a task as it was last seen, and whether Nomad still knows it.
+// latest returns the latest state of a task, and whether Nomad still has it.
 func (f *follower) latest(t logTask) (logTask, bool) {
 	job := f.job.Load()
 	if job == nil {
@@ -96,25 +101,27 @@ func (f *follower) latest(t logTask) (logTask, bool) {
 				return logTask{a, task}, true
 			}
 		}
-		return t, true // it has no state yet
+		return t, true // the task has no state yet
 	}
 	return t, false
 }
 
-// hasFinished reports whether a task has finished for good. One on a node that Nomad has lost sight of may come back.
+// hasFinished reports whether a task has finished and will not restart in this allocation. A task on a disconnected
+// node has not finished.
 func (f *follower) hasFinished(t logTask) bool {
 	now, known := f.latest(t)
 	return !known || now.TaskState(now.task) == backends.StateDead
 }
 
-// followAll follows every task of the job, those that come later too.
+// followAll follows every task of the job, including tasks that start later. It returns when the job is dead, or when
+// none of its tasks can have a log.
 func (f *follower) followAll(ctx context.Context) error {
 	var failed atomic.Bool
-	var useful, useless atomic.Int32 // tasks that have a log, or may get one, and others
+	var withLog, withoutLog atomic.Int32 // tasks that have or may get a log, and tasks that cannot have one
 	var running sync.WaitGroup
 	var open atomic.Int32
 	known := map[string]bool{}
-	begin := func(t logTask, q backends.LogQuery) {
+	start := func(t logTask, q backends.LogQuery) {
 		key := t.ID + "/" + t.task.Name
 		if known[key] {
 			return
@@ -124,11 +131,11 @@ func (f *follower) followAll(ctx context.Context) error {
 		open.Add(1)
 		running.Go(func() {
 			defer open.Add(-1)
-			useful.Add(1)
+			withLog.Add(1)
 			err := backends.Protect(func() error { return f.followTask(ctx, t, q, log) })
 			if errors.Is(err, backends.ErrLogDisabled) || errors.Is(err, backends.ErrLogNotKept) {
-				useful.Add(-1)
-				useless.Add(1)
+				withLog.Add(-1)
+				withoutLog.Add(1)
 			}
 			if err != nil && ctx.Err() == nil {
 				log.note("%s", escape.Text(err.Error()))
@@ -146,26 +153,26 @@ func (f *follower) followAll(ctx context.Context) error {
 		f.printer.forTask("").note("%s; waiting for one", escape.Text(err.Error()))
 	}
 	for _, t := range tasks {
-		begin(t, f.query)
+		start(t, f.query)
 	}
 	for _, t := range tasksOf(job.Allocations) {
 		if f.hasFinished(t) {
-			known[t.ID+"/"+t.task.Name] = true // what ended before is not what is followed
+			known[t.ID+"/"+t.task.Name] = true // tasks that have already finished are not followed
 		} else {
-			begin(t, f.query)
+			start(t, f.query)
 		}
 	}
-	whole := f.query
-	whole.Lines, whole.Since = -1, time.Time{}
+	fromStart := f.query
+	fromStart.Lines, fromStart.Since = -1, time.Time{}
 	for ctx.Err() == nil {
 		job := f.job.Load()
 		if job == nil {
 			break
 		}
 		for _, t := range tasksOf(job.Allocations) {
-			begin(t, whole)
+			start(t, fromStart)
 		}
-		if open.Load() == 0 && (job.Status == "dead" || useless.Load() > 0 && useful.Load() == 0) {
+		if open.Load() == 0 && (job.Status == "dead" || withoutLog.Load() > 0 && withLog.Load() == 0) {
 			break
 		}
 		select {
@@ -178,12 +185,14 @@ func (f *follower) followAll(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if failed.Load() {
-		return router.Exit(1, nil) // what has failed is said already, where it happened
+		return router.Exit(1, nil) // the errors have already been printed
 	}
 	return nil
 }
 
-// followTask follows one task until it has finished for good, and says how.
+// followTask follows one task through its restarts until it has finished, and prints how it finished. The log is that
+// of one container at a time: when a container exits, followTask waits for the log of the next one, and retries for
+// logEndTimeout if that log cannot be read.
 func (f *follower) followTask(ctx context.Context, t logTask, q backends.LogQuery, log *taskLog) (err error) {
 	defer func() {
 		if flushed := log.flush(); err == nil {
@@ -202,14 +211,14 @@ func (f *follower) followTask(ctx context.Context, t logTask, q backends.LogQuer
 		return explainLogError(err, t)
 	}
 	if t.task.State == "pending" && t.task.Restarts == 0 {
-		q.Lines = -1 // all of it is yet to come
+		q.Lines = -1 // the task has not written anything yet
 	}
-	said, failing := "", time.Time{} // zero: it does not
-	waits := func(err error, why string) {
-		if said != why {
-			log.note("%s; %s", escape.Text(explainLogError(err, t).Error()), why)
+	reported, failing := "", time.Time{} // failing: the time of the first error; zero: none
+	reportWait := func(err error, wait string) {
+		if reported != wait {
+			log.note("%s; %s", escape.Text(explainLogError(err, t).Error()), wait)
 		}
-		said = why
+		reported = wait
 	}
 	for {
 		container, err := f.streamLog(ctx, runtime, t, q, log)
@@ -220,30 +229,33 @@ func (f *follower) followTask(ctx context.Context, t logTask, q backends.LogQuer
 			switch {
 			case err == nil:
 			case container != "":
-				log.note("the last lines of %s may be missing: its container's log broke off", escape.Text(t.name()))
-			case !errors.Is(err, context.Canceled) && !errors.Is(err, backends.ErrNoLog): // else nothing came any more
-				log.note("the last lines of %s may be missing: %s", escape.Text(t.name()), escape.Text(err.Error()))
+				log.note("the last lines of %s may be missing: the connection to its container's log was lost", t.name())
+			case !errors.Is(err, context.Canceled) && !errors.Is(err, backends.ErrNoLog): // otherwise the log is complete
+				log.note("the last lines of %s may be missing: %s", t.name(), escape.Text(err.Error()))
 			}
 			return f.noteFinished(t, log)
 		case container != "" && (err == nil || errors.Is(err, backends.ErrNoLog)):
 			if err != nil {
-				log.note("the last lines of a container of %s may be missing: it went while its log could not be read", escape.Text(t.name()))
+				log.note("the last lines of a container of %s may be missing: it was removed before its log could be read",
+					t.name())
 			}
-			// It has stopped, and there is another one soon, or Nomad says that the task is over.
+			// The container has exited. Either another one starts soon, or Nomad reports that the task has finished.
 			q.Lines, q.Since, q.AfterContainer = -1, time.Time{}, container
-			said, failing = "", time.Time{}
+			reported, failing = "", time.Time{}
 			if err := log.finishLines(); err != nil {
 				return err
 			}
-			continue // what comes may not live long
+			continue // without a pause: the next container may exit soon
 		case errors.Is(err, backends.ErrNoLog):
-			waits(err, "waiting for one")
-		case q.AfterContainer != "" && errors.Is(err, backends.ErrNoTimestamps): // in Nomad's files it cannot be told what is new
-			waits(errors.New("docker does not answer"), "waiting for it")
+			reportWait(err, "waiting for one")
+		case q.AfterContainer != "" && errors.Is(err, backends.ErrNoTimestamps):
+			// Nomad's files do not show which lines are new.
+			reportWait(errors.New("Docker does not respond"), "waiting for it")
 			failing = time.Time{}
 		case errors.Is(err, backends.ErrLimitReached):
-			waits(err, "waiting for a place")
-		case q.AfterContainer == "", container != "", errors.Is(err, backends.ErrForbidden), !failing.IsZero() && time.Since(failing) > logEndTimeout:
+			reportWait(err, "waiting for a free slot")
+		case q.AfterContainer == "", container != "", errors.Is(err, backends.ErrForbidden),
+			!failing.IsZero() && time.Since(failing) > logEndTimeout:
 			return explainLogError(err, t)
 		case failing.IsZero():
 			failing = time.Now()
@@ -256,25 +268,30 @@ func (f *follower) followTask(ctx context.Context, t logTask, q backends.LogQuer
 	}
 }
 
-// streamLog follows a task's log until it ends, or until the task is over and nothing comes any more. It returns the container
-// whose log it was; empty: it was that of no container, or could not be read.
-func (f *follower) streamLog(ctx context.Context, runtime router.TaskRuntime, t logTask, q backends.LogQuery, log *taskLog) (container string, err error) {
+// streamLog follows a task's log until it ends, or until the task has finished and no more lines arrive. It returns the
+// container whose log it was, or "" if the log was not that of a container or could not be read.
+func (f *follower) streamLog(
+	ctx context.Context, runtime router.TaskRuntime, t logTask, q backends.LogQuery, log *taskLog,
+) (container string, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var moved atomic.Int64
-	var printing, tellsItsEnd atomic.Bool
+	var lastChunk atomic.Int64            // in Unix nanoseconds
+	var printing, isContainer atomic.Bool // the log of a container ends by itself when the container exits
 	go func() {
 		tick := time.NewTicker(logEndGrace / 3)
 		defer tick.Stop()
-		moved.Store(time.Now().UnixNano())
+		lastChunk.Store(time.Now().UnixNano())
 		for ctx.Err() == nil {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
 			}
 			if !f.hasFinished(t) || printing.Load() {
-				moved.Store(time.Now().UnixNano())
-			} else if still := time.Since(time.Unix(0, moved.Load())); still > logEndTimeout || still > logEndGrace && !tellsItsEnd.Load() {
+				lastChunk.Store(time.Now().UnixNano())
+				continue
+			}
+			idle := time.Since(time.Unix(0, lastChunk.Load()))
+			if idle > logEndTimeout || idle > logEndGrace && !isContainer.Load() {
 				stop()
 			}
 		}
@@ -282,10 +299,10 @@ func (f *follower) streamLog(ctx context.Context, runtime router.TaskRuntime, t 
 	err = runtime.Log(ctx, q, func(p backends.LogChunk) error {
 		printing.Store(true)
 		defer printing.Store(false)
-		defer func() { moved.Store(time.Now().UnixNano()) }()
+		defer func() { lastChunk.Store(time.Now().UnixNano()) }()
 		if p.CaughtUp {
 			container = p.Container
-			tellsItsEnd.Store(container != "")
+			isContainer.Store(container != "")
 			return nil
 		}
 		return log.print(p)
@@ -293,7 +310,7 @@ func (f *follower) streamLog(ctx context.Context, runtime router.TaskRuntime, t 
 	return container, err
 }
 
-// noteFinished says how a task has ended, and where it goes on if it does.
+// noteFinished prints how a task has finished, and whether another allocation has replaced it.
 func (f *follower) noteFinished(t logTask, log *taskLog) error {
 	if err := log.flush(); err != nil {
 		return err
@@ -301,7 +318,7 @@ func (f *follower) noteFinished(t logTask, log *taskLog) error {
 	now, known := f.latest(t)
 	switch {
 	case !known:
-		log.note("%s is gone", t.name())
+		log.note("Nomad has deleted %s", t.name())
 	case now.Next != "" && f.req.Task != nil:
 		log.note("%s %s; Nomad has replaced it (see: ps --all %s)", t.name(), now.exitText(), escape.Text(t.JobID))
 	default:

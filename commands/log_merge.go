@@ -11,19 +11,20 @@ import (
 )
 
 const (
-	maxMergedLogs    = 32 // logs that are read at the same time to be merged: each has a connection and buffers
-	maxMergeCommands = 4  // commands that do so
+	maxMergedLogs    = 32 // logs that one command merges at a time: each needs a connection and buffers
+	maxMergeCommands = 4  // commands that merge logs at the same time
 
-	// maxMergedLongLogs is maxMergedLogs where much of each log is wanted: what Docker has rotated away is then read from Nomad's
-	// files, and a log holds one of the slots for them until it is shown.
+	// maxMergedLongLogs replaces maxMergedLogs if more than minLongLog lines of each log are requested. The lines that
+	// Docker has rotated away are then read from Nomad's files, and each log occupies a slot until it is printed.
 	maxMergedLongLogs = 8
 	minLongLog        = 1000 // lines
 )
 
-// mergeSlots are the slots of the commands that merge logs. Without one, logs are shown one after the other.
+// mergeSlots limits the commands that merge logs. Without a free slot, logs are printed one after the other.
 var mergeSlots = make(chan struct{}, maxMergeCommands)
 
-// mergeLogs shows those of the logs that have times, merged by them, and returns all logs, with what was shown marked as done.
+// mergeLogs prints the logs that have timestamps, merged by time. It returns all logs, with the printed ones marked
+// done.
 func mergeLogs(ctx context.Context, req *router.Request, q backends.LogQuery, logs []wantedLog) ([]wantedLog, []error) {
 	select {
 	case mergeSlots <- struct{}{}:
@@ -32,24 +33,29 @@ func mergeLogs(ctx context.Context, req *router.Request, q backends.LogQuery, lo
 		logs[0].log.note("too many commands are merging logs: showing these logs one after the other")
 		return logs, nil
 	}
-	asked := q.Timestamps
+	withTimes := q.Timestamps // requested by the user
 	q.Timestamps = true
 	size := maxMergedLogs
 	if q.Lines < 0 || q.Lines > minLongLog {
 		size = maxMergedLongLogs
 	}
 	var errs []error
-	for begin := 0; begin < len(logs); begin += size {
-		group := logs[begin:min(begin+size, len(logs))]
-		if begin > 0 {
-			group[0].log.note("showed %d logs; the next %d follow", begin, len(group))
+	for first := 0; first < len(logs); first += size {
+		group := logs[first:min(first+size, len(logs))]
+		if first > 0 {
+			group[0].log.note("showed %d logs; the next %d follow", first, len(group))
 		}
-		errs = append(errs, mergeGroup(ctx, req, q, asked, group)...)
+		errs = append(errs, mergeGroup(ctx, req, q, withTimes, group)...)
 	}
 	return logs, errs
 }
 
-func mergeGroup(ctx context.Context, req *router.Request, q backends.LogQuery, asked bool, logs []wantedLog) (errs []error) {
+// mergeGroup prints logs merged by time. A reader for each log hands over one chunk at a time, and mergeGroup prints
+// the oldest of these chunks, until all logs have ended. A log without timestamps is left to the caller unless
+// withTimes demands them.
+func mergeGroup(
+	ctx context.Context, req *router.Request, q backends.LogQuery, withTimes bool, logs []wantedLog,
+) (errs []error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	heads := make([]*mergedLog, len(logs))
@@ -62,7 +68,7 @@ func mergeGroup(ctx context.Context, req *router.Request, q backends.LogQuery, a
 		reading.Go(func() {
 			defer close(m.chunks)
 			m.err = backends.Protect(func() error {
-				return m.wanted.read(ctx, req, q, func(p backends.LogChunk) error { return m.send(ctx, p) })
+				return m.wanted.read(ctx, req, q, func(c backends.LogChunk) error { return m.send(ctx, c) })
 			})
 		})
 	}
@@ -82,8 +88,8 @@ func mergeGroup(ctx context.Context, req *router.Request, q backends.LogQuery, a
 		oldest.advance(ctx)
 	}
 	for _, m := range heads {
-		if errors.Is(m.err, backends.ErrNoTimestamps) && !asked && !m.hasPrinted {
-			continue // it is shown without times
+		if errors.Is(m.err, backends.ErrNoTimestamps) && !withTimes && !m.hasPrinted {
+			continue // the caller prints it without timestamps
 		}
 		m.wanted.done = true
 		err := m.err
@@ -95,23 +101,23 @@ func mergeGroup(ctx context.Context, req *router.Request, q backends.LogQuery, a
 	return errs
 }
 
-// mergedLog is a log on its way to be merged. Its reader waits until its piece has been shown, so that nothing is buffered.
+// mergedLog is a log that is being merged. Its reader waits until its chunk is printed, so that no chunks are buffered.
 type mergedLog struct {
 	wanted  *wantedLog
 	chunks  chan backends.LogChunk
 	printed chan struct{}
-	err     error // set before pieces is closed
+	err     error // set before chunks is closed
 
 	head       backends.LogChunk
 	hasHead    bool      // head is set
-	time       time.Time // of head, or of an earlier piece if that is later: the order of a log stays
-	hasPrinted bool
+	time       time.Time // the latest time of head and all earlier chunks, to keep the order of the log
+	hasPrinted bool      // at least one chunk was printed
 }
 
-// send hands over a piece and waits until it has been shown.
-func (m *mergedLog) send(ctx context.Context, p backends.LogChunk) error {
+// send hands over a chunk and waits until it is printed.
+func (m *mergedLog) send(ctx context.Context, c backends.LogChunk) error {
 	select {
-	case m.chunks <- p:
+	case m.chunks <- c:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -123,23 +129,23 @@ func (m *mergedLog) send(ctx context.Context, p backends.LogChunk) error {
 	}
 }
 
-// peek waits for the next piece and reports whether there is one.
+// peek waits for the next chunk and reports whether there is one.
 func (m *mergedLog) peek(ctx context.Context) bool {
 	if m.hasHead {
 		return true
 	}
-	p, more := <-m.chunks
+	c, more := <-m.chunks
 	if !more {
 		return false
 	}
-	m.head, m.hasHead, m.hasPrinted = p, true, true
-	if p.Time.After(m.time) {
-		m.time = p.Time
+	m.head, m.hasHead, m.hasPrinted = c, true, true
+	if c.Time.After(m.time) {
+		m.time = c.Time
 	}
 	return ctx.Err() == nil
 }
 
-// advance lets the reader go on.
+// advance releases the reader after its chunk was printed.
 func (m *mergedLog) advance(ctx context.Context) {
 	m.hasHead = false
 	select {

@@ -13,66 +13,66 @@ import (
 	"nomadctld/router"
 )
 
-// logPrinter shows the logs of one or several tasks on one client's streams.
+// logPrinter prints the logs of one or several tasks to a client.
 type logPrinter struct {
 	req     *router.Request
-	pattern *regexp.Regexp // nil: every line
-	times   bool
-	split   bool // what is of stderr goes to stderr; else all goes to stdout, in its order
+	pattern *regexp.Regexp // nil: print every line
+	times   bool           // print timestamps
+	split   bool           // print the task's stderr to stderr; otherwise both outputs go to stdout in their order
 
-	mu sync.Mutex // a line is written as one
+	mu sync.Mutex // held while a line is written
 }
 
-// taskLog shows the log of one task.
+// taskLog prints the log of one task.
 type taskLog struct {
 	*logPrinter
-	prefix     string // of each line; harmless text
-	lines      [2]partialLine
-	incomplete bool // something is missing that was deleted before it was read
+	prefix     string         // printed before each line; escaped
+	lines      [2]partialLine // of stdout and stderr
+	incomplete bool           // lines were deleted before they were read
 }
 
-// partialLine is the beginning of a line whose end has not come yet.
+// partialLine is a line that is not complete yet.
 type partialLine struct {
 	text    []byte
-	started bool // a part of it has been written
+	started bool // the start of the line has been written
 	time    time.Time
 }
 
 func (p *logPrinter) forTask(prefix string) *taskLog { return &taskLog{logPrinter: p, prefix: prefix} }
 
-// maxLogLine is how much of a line is looked at as one: for --grep, a prefix or a terminal longer lines are cut up.
+// maxLogLine is the maximum length of a line for --grep, prefixes and terminals. Longer lines are split.
 const maxLogLine = 64 << 10
 
-// print shows a piece.
-func (t *taskLog) print(p backends.LogChunk) error {
-	l := &t.lines[p.Output()]
+// print prints a chunk.
+func (t *taskLog) print(c backends.LogChunk) error {
+	l := &t.lines[c.Output()]
 	switch {
-	case p.Note != "":
-		t.note("%s%s", t.prefix, escape.Text(p.Note))
+	case c.Note != "":
+		t.note("%s%s", t.prefix, escape.Text(c.Note))
 		return nil
-	case p.Skipped > 0:
-		return t.noteGap(p.Stderr, l, plural(p.Skipped, "line")+" skipped here: they came faster than this client reads")
-	case p.Lost:
+	case c.Skipped > 0:
+		return t.noteGap(c.Stderr, l, plural(c.Skipped, "line")+" skipped here: this client reads too slowly")
+	case c.Lost:
 		t.incomplete = true
-		return t.noteGap(p.Stderr, l, "lines may be missing here: the log was rotated before they were read")
+		return t.noteGap(c.Stderr, l, "lines may be missing here: the log was rotated before they were read")
 	}
 	if t.isRaw() {
 		out := t.req.Bytes.Stdout
-		if p.Stderr && t.split {
+		if c.Stderr && t.split {
 			out = t.req.Bytes.Stderr
 		}
-		if p.Unordered {
-			if err := t.finishOtherLine(p.Stderr, out); err != nil {
+		if c.Unordered {
+			if err := t.finishOtherLine(c.Stderr, out); err != nil {
 				return err
 			}
 		}
-		l.started = !bytes.HasSuffix(p.Data, []byte{'\n'})
-		_, err := out.Write(p.Data)
+		l.started = !bytes.HasSuffix(c.Data, []byte{'\n'})
+		_, err := out.Write(c.Data)
 		return err
 	}
-	for data := p.Data; len(data) > 0; {
+	for data := c.Data; len(data) > 0; {
 		if len(l.text) == 0 {
-			l.time = p.Time
+			l.time = c.Time
 		}
 		end := bytes.IndexByte(data, '\n') + 1
 		if end == 0 {
@@ -82,7 +82,7 @@ func (t *taskLog) print(p backends.LogChunk) error {
 		l.text = append(l.text, data[:end]...)
 		data = data[end:]
 		if l.text[len(l.text)-1] == '\n' || len(l.text) == maxLogLine {
-			if err := t.write(p.Stderr, l); err != nil {
+			if err := t.write(c.Stderr, l); err != nil {
 				return err
 			}
 		}
@@ -90,12 +90,12 @@ func (t *taskLog) print(p backends.LogChunk) error {
 	return nil
 }
 
-// isRaw reports whether what comes is shown as it is, whatever its lines.
+// isRaw reports whether chunks are printed unchanged, without looking at lines.
 func (t *taskLog) isRaw() bool {
 	return t.req.Terminal == nil && t.prefix == "" && t.pattern == nil && !t.times
 }
 
-// finishLines ends the lines that a container has left without an end: those of the next one are others.
+// finishLines completes the lines that a container left incomplete, before the output of the next container.
 func (t *taskLog) finishLines() error {
 	if t.isRaw() {
 		return nil
@@ -113,7 +113,7 @@ func (t *taskLog) finishLines() error {
 	return nil
 }
 
-// flush shows what has no end of a line and will get none.
+// flush prints the incomplete lines at the end of the log.
 func (t *taskLog) flush() error {
 	for i := range t.lines {
 		if len(t.lines[i].text) == 0 {
@@ -129,9 +129,9 @@ func (t *taskLog) flush() error {
 	return nil
 }
 
-// write shows a line, or a part of a long one.
+// write prints a line, or a part of a long line.
 func (t *taskLog) write(stderr bool, l *partialLine) error {
-	text, whole := bytes.CutSuffix(l.text, []byte{'\n'})
+	text, isComplete := bytes.CutSuffix(l.text, []byte{'\n'})
 	defer func() { l.text = l.text[:0] }()
 	if t.pattern != nil && !l.started && !t.pattern.Match(bytes.TrimSuffix(text, []byte{'\r'})) {
 		return nil
@@ -148,10 +148,10 @@ func (t *taskLog) write(stderr bool, l *partialLine) error {
 	} else {
 		shown = append(shown, text...)
 	}
-	if whole || t.prefix != "" {
+	if isComplete || t.prefix != "" {
 		shown = append(shown, '\n')
 	}
-	l.started = !whole
+	l.started = !isComplete
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.prefix == "" {
@@ -163,8 +163,8 @@ func (t *taskLog) write(stderr bool, l *partialLine) error {
 	return err
 }
 
-// out returns the stream for text of an output. ssh keeps no order between its two streams, so both outputs go to one, unless
-// that is not wanted; on a terminal they do so anyway.
+// out returns the stream for one of the task's outputs. Both go to stdout, because ssh does not preserve the order of
+// its two streams. With --split and without a terminal, stderr goes to stderr.
 func (t *taskLog) out(stderr bool) io.Writer {
 	if stderr && t.split && t.req.Terminal == nil {
 		return t.req.Stderr
@@ -172,7 +172,7 @@ func (t *taskLog) out(stderr bool) io.Writer {
 	return t.req.Stdout
 }
 
-// finishOtherLine ends the line of the other output, if that has none yet and both go to one stream.
+// finishOtherLine completes an incomplete line of the other output if both go to the same stream.
 func (t *taskLog) finishOtherLine(stderr bool, out io.Writer) error {
 	other := &t.lines[backends.LogChunk{Stderr: !stderr}.Output()]
 	if !other.started || t.split && t.req.Terminal == nil {
@@ -183,8 +183,8 @@ func (t *taskLog) finishOtherLine(stderr bool, out io.Writer) error {
 	return err
 }
 
-// noteGap says that lines are missing where they would be.
-func (t *taskLog) noteGap(stderr bool, l *partialLine, what string) error {
+// noteGap reports missing lines at the position where they would be.
+func (t *taskLog) noteGap(stderr bool, l *partialLine, text string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if l.started && t.prefix == "" {
@@ -193,11 +193,11 @@ func (t *taskLog) noteGap(stderr bool, l *partialLine, what string) error {
 		}
 	}
 	l.text, l.started = l.text[:0], false
-	_, err := fmt.Fprintf(t.req.Stderr, "nomadctld: %s%s\n", t.prefix, what)
+	_, err := fmt.Fprintf(t.req.Stderr, "nomadctld: %s%s\n", t.prefix, text)
 	return err
 }
 
-// note says something of ours about a log.
+// note prints a message of the gateway about a log. Untrusted arguments must be escaped.
 func (t *taskLog) note(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -10,32 +10,51 @@ import (
 
 func TestLogPrinter_NotesGaps(t *testing.T) {
 	for name, tc := range map[string]struct {
-		prefix string
-		piece  backends.LogChunk
-		want   string
-		gone   bool
+		prefix     string
+		chunk      backends.LogChunk
+		want       string
+		incomplete bool
 	}{
-		"skipped":       {"", backends.LogChunk{Skipped: 1}, "begun\nnomadctld: 1 line skipped here: they came faster than this client reads\nnext\n", false},
-		"of a job":      {"web ", backends.LogChunk{Skipped: 2}, "nomadctld: web 2 lines skipped here: they came faster than this client reads\nweb next\n", false},
-		"deleted":       {"", backends.LogChunk{Lost: true}, "begun\nnomadctld: lines may be missing here: the log was rotated before they were read\nnext\n", true},
-		"deleted, tail": {"web ", backends.LogChunk{Lost: true}, "nomadctld: web lines may be missing here: the log was rotated before they were read\nweb next\n", true},
+		"skipped": {
+			"",
+			backends.LogChunk{Skipped: 1},
+			"start\nnomadctld: 1 line skipped here: this client reads too slowly\nnext\n", false,
+		},
+		"with prefix": {
+			"web ",
+			backends.LogChunk{Skipped: 2},
+			"nomadctld: web 2 lines skipped here: this client reads too slowly\nweb next\n", false,
+		},
+		"lost": {
+			"",
+			backends.LogChunk{Lost: true},
+			"start\nnomadctld: lines may be missing here: the log was rotated before they were read\nnext\n", true,
+		},
+		"lost, with prefix": {
+			"web ",
+			backends.LogChunk{Lost: true},
+			"nomadctld: web lines may be missing here: the log was rotated before they were read\nweb next\n", true,
+		},
 	} {
 		var out bytes.Buffer
-		log := (&logPrinter{req: &router.Request{Stdout: &out, Stderr: &out, Bytes: router.Bytes{Stdout: &out, Stderr: &out}}}).forTask(tc.prefix)
-		for _, p := range []backends.LogChunk{{Data: []byte("begun")}, tc.piece, {Data: []byte("next\n")}} {
+		log := (&logPrinter{req: &router.Request{
+			Stdout: &out, Stderr: &out,
+			Bytes: router.Bytes{Stdout: &out, Stderr: &out},
+		}}).forTask(tc.prefix)
+		for _, p := range []backends.LogChunk{{Data: []byte("start")}, tc.chunk, {Data: []byte("next\n")}} {
 			if err := log.print(p); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if out.String() != tc.want || log.incomplete != tc.gone {
-			t.Errorf("%s: got %q, gone %v, want %q, %v", name, &out, log.incomplete, tc.want, tc.gone)
+		if out.String() != tc.want || log.incomplete != tc.incomplete {
+			t.Errorf("%s: got %q, incomplete %v, want %q, %v", name, &out, log.incomplete, tc.want, tc.incomplete)
 		}
 	}
 }
 
-// TestLogPrinter_BothOutputs go to one stream in the order of the source; --split separates them.
+// TestLogPrinter_BothOutputs checks that both outputs go to stdout in their order, and that --split separates them.
 func TestLogPrinter_BothOutputs(t *testing.T) {
-	pieces := []backends.LogChunk{
+	chunks := []backends.LogChunk{
 		{Data: []byte("out 1\n")},
 		{Stderr: true, Data: []byte("err 1\n")},
 		{Note: "a note\x1b"},
@@ -54,7 +73,7 @@ func TestLogPrinter_BothOutputs(t *testing.T) {
 		var out, errs bytes.Buffer
 		tc.printer.req = &router.Request{Stdout: &out, Stderr: &errs, Bytes: router.Bytes{Stdout: &out, Stderr: &errs}}
 		log := tc.printer.forTask("")
-		for _, p := range pieces {
+		for _, p := range chunks {
 			if err := log.print(p); err != nil {
 				t.Fatal(err)
 			}

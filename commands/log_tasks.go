@@ -11,30 +11,32 @@ import (
 	"nomadctld/router"
 )
 
-// logTask is a task whose log is wanted.
+// logTask is a task whose log is printed.
 type logTask struct {
 	backends.Allocation
 	task backends.Task
 }
 
-// name says which task of which allocation it is; harmless text.
+// name returns the task's and the allocation's name, escaped.
 func (l logTask) name() string { return escape.Text(l.task.Name + " of " + l.Name) }
 
-// prefix returns group[index]/task and a bar, in a colour that lines of the same task share.
-func (l logTask) prefix(look render.Style) string {
+// prefix returns group[index]/task and a bar, in a color that depends on the name.
+func (l logTask) prefix(style render.Style) string {
 	name := strings.TrimPrefix(l.Name, l.JobID+".") + "/" + l.task.Name
-	return look.Colorize(render.NameColor(name), escape.Text(name)+" |") + " "
+	return style.Colorize(render.NameColor(name), escape.Text(name)+" |") + " "
 }
 
-// selectTasks returns the tasks that a request is about: the one that was named, or those of the job's allocations that
-// have not been replaced; if none runs any more, those of the newest of each.
+// selectTasks returns the request's tasks: the named task, or the tasks of the job's allocations that are not finished
+// and not replaced. If all allocations are, it returns the tasks of the newest allocation of each name.
 func selectTasks(req *router.Request) ([]logTask, error) {
 	if req.Task != nil {
 		return []logTask{{*req.Allocation, *req.Task}}, nil
 	}
-	current := slices.DeleteFunc(slices.Clone(req.Job.Allocations), func(a backends.Allocation) bool { return a.HiddenByDefault() || a.Next != "" })
+	current := slices.DeleteFunc(slices.Clone(req.Job.Allocations), func(a backends.Allocation) bool {
+		return a.HiddenByDefault() || a.Next != ""
+	})
 	if len(current) == 0 {
-		for i, a := range req.Job.Allocations { // newest first within each name
+		for i, a := range req.Job.Allocations { // allocations of the same name are sorted newest first
 			if !slices.ContainsFunc(req.Job.Allocations[:i], a.SameInstance) {
 				current = append(current, a)
 			}
@@ -43,9 +45,9 @@ func selectTasks(req *router.Request) ([]logTask, error) {
 	tasks := tasksOf(current)
 	if len(tasks) == 0 {
 		if req.Job.Periodic || req.Job.Parameterized {
-			return nil, fmt.Errorf("what %s launches are jobs of their own (see: ps --all %s)", req.Job.ID, req.Job.ID)
+			return nil, fmt.Errorf("%s has no tasks of its own, only child jobs (see: ps --all %s)", req.Job.ID, req.Job.ID)
 		}
-		return nil, fmt.Errorf("no allocation of %s (see: ps --all %s)", req.Job.ID, req.Job.ID)
+		return nil, fmt.Errorf("%s has no allocations (see: ps --all %s)", req.Job.ID, req.Job.ID)
 	}
 	return tasks, nil
 }
@@ -59,7 +61,7 @@ func tasksOf(allocations []backends.Allocation) (tasks []logTask) {
 	return tasks
 }
 
-// previousTask returns the same task of the allocation that this one took the place of.
+// previousTask returns the same task of the allocation before this one.
 func (l logTask) previousTask(job backends.Job) (found logTask, ok bool) {
 	for _, a := range job.Allocations {
 		older := a.SameInstance(l.Allocation) && a.ID != l.ID && a.Created.Before(l.Created)
@@ -75,7 +77,7 @@ func (l logTask) previousTask(job backends.Job) (found logTask, ok bool) {
 	return found, ok
 }
 
-// exitText says how a task has finished: when Nomad saw it and the exit code, as far as it tells.
+// exitText describes how a task has finished: the time and the exit code, as far as Nomad knows them.
 func (l logTask) exitText() string {
 	text := "has finished"
 	if l.Status == "lost" {
@@ -88,7 +90,7 @@ func (l logTask) exitText() string {
 		if code := e.Details["exit_code"]; e.Type == "Terminated" && code != "" {
 			text += " with exit code " + escape.Text(code)
 			if e.Details["oom_killed"] == "true" {
-				text += ", for want of memory"
+				text += " (OOM killed)"
 			}
 			break
 		}

@@ -10,10 +10,14 @@ import (
 func TestPreviousTask_SameNode(t *testing.T) {
 	now := time.Now()
 	at := func(id, name, node string, age time.Duration) backends.Allocation {
-		return backends.Allocation{ID: id, Name: name, NodeID: node, JobType: "system", Created: now.Add(-age), Tasks: []backends.Task{{Name: "t"}}}
+		return backends.Allocation{
+			ID: id, Name: name, NodeID: node, JobType: "system",
+			Created: now.Add(-age), Tasks: []backends.Task{{Name: "t"}},
+		}
 	}
 	job := backends.Job{Allocations: []backends.Allocation{
-		at("b2", "sys.g[0]", "b", time.Minute), at("a1", "sys.g[0]", "a", 2*time.Minute), at("b1", "sys.g[0]", "b", time.Hour),
+		at("b2", "sys.g[0]", "b", time.Minute), at("a1", "sys.g[0]", "a", 2*time.Minute),
+		at("b1", "sys.g[0]", "b", time.Hour),
 	}}
 	newest := logTask{job.Allocations[0], job.Allocations[0].Tasks[0]}
 	if before, ok := newest.previousTask(job); !ok || before.ID != "b1" {

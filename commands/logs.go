@@ -57,13 +57,13 @@ command (try again later).`,
 	}
 }
 
-// Follows implements router.Follower: lines are passed on as they are read.
+// Follows implements router.Follower. Lines are printed as they are read.
 func (l *logs) Follows() bool { return true }
 
 func (l *logs) Run(ctx context.Context, req *router.Request) error {
 	if l.follow {
 		if l.previous || l.previousAllocation {
-			return router.Exit(2, errors.New("logs: --previous has ended and cannot be followed: leave out one of them"))
+			return router.Exit(2, errors.New("logs: --follow cannot be combined with --previous or --previous-allocation"))
 		}
 		return follow(ctx, req, &l.logFlags)
 	}
@@ -99,32 +99,34 @@ func (l *logs) Run(ctx context.Context, req *router.Request) error {
 	if len(wanted) > 1 {
 		wanted, errs = mergeLogs(ctx, req, q, wanted)
 	}
-	gone := false
+	incomplete := false
 	for _, w := range wanted {
 		if !w.done {
 			errs = append(errs, w.show(ctx, req, q))
 		}
-		gone = gone || w.log.incomplete
+		incomplete = incomplete || w.log.incomplete
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := errors.Join(errs...); err != nil || !gone {
+	if err := errors.Join(errs...); err != nil || !incomplete {
 		return err
 	}
-	return router.Exit(1, nil) // what is missing is said where it is
+	return router.Exit(1, nil) // the missing lines have already been reported
 }
 
-// wantedLog is a log to be shown.
+// wantedLog is a log to print.
 type wantedLog struct {
 	logTask
 	log         *taskLog
-	previousRun bool // what was written before the last restart
-	done        bool
+	previousRun bool // print the output from before the last restart
+	done        bool // printed
 }
 
-// read calls each with the log.
-func (w wantedLog) read(ctx context.Context, req *router.Request, q backends.LogQuery, each func(backends.LogChunk) error) error {
+// read calls each with the chunks of the log.
+func (w wantedLog) read(
+	ctx context.Context, req *router.Request, q backends.LogQuery, each func(backends.LogChunk) error,
+) error {
 	runtime := req.RuntimeOf(w.Allocation, w.task.Name)
 	if w.previousRun {
 		return runtime.PreviousLog(ctx, q, each)
@@ -132,7 +134,7 @@ func (w wantedLog) read(ctx context.Context, req *router.Request, q backends.Log
 	return runtime.Log(ctx, q, each)
 }
 
-// show shows all of the log.
+// show prints the log.
 func (w wantedLog) show(ctx context.Context, req *router.Request, q backends.LogQuery) error {
 	err := w.read(ctx, req, q, w.log.print)
 	if flushed := w.log.flush(); err == nil {
@@ -141,7 +143,8 @@ func (w wantedLog) show(ctx context.Context, req *router.Request, q backends.Log
 	return explainLogError(err, w.logTask)
 }
 
-// previousTasks returns for each task that has not been restarted the one before it.
+// previousTasks returns the tasks whose previous run to print: the tasks with a previous run, and for other tasks the
+// same task of the previous allocation.
 func previousTasks(req *router.Request, tasks []wantedLog) (before []wantedLog, err error) {
 	for _, t := range tasks {
 		if t.previousRun {
@@ -151,7 +154,7 @@ func previousTasks(req *router.Request, tasks []wantedLog) (before []wantedLog, 
 		}
 	}
 	if len(before) == 0 {
-		return nil, fmt.Errorf("Nomad knows of no allocation before %s", tasks[0].Name)
+		return nil, fmt.Errorf("Nomad has no earlier allocation of %s (see: ps --all %s)", tasks[0].Name, req.Job.ID)
 	}
 	return before, nil
 }

@@ -68,14 +68,14 @@ type opOutput struct {
 	Tier      string     `json:"tier" doc:""`
 	Namespace string     `json:"namespace" doc:""`
 	Job       string     `json:"job" doc:""`
-	State     string     `json:"state" doc:"running, ending, done, failed or interrupted"`
-	User      string     `json:"user" doc:"login of who began it"`
+	State     string     `json:"state" doc:"running, ending (about to stop), done, failed or interrupted"`
+	User      string     `json:"user" doc:"login of the user who started it"`
 	Started   time.Time  `json:"began" doc:""`
-	Finished  *time.Time `json:"ended" doc:"null: it goes on"`
-	Command   string     `json:"command" doc:"that began it"`
-	Last      string     `json:"last" doc:"what it told last"`
+	Finished  *time.Time `json:"ended" doc:"null: not finished"`
+	Command   string     `json:"command" doc:"the command that started it"`
+	Last      string     `json:"last" doc:"its last message"`
 
-	root string // the job that decides whose it is
+	root string // the job whose owners own the operation
 }
 
 func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
@@ -89,17 +89,18 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	case len(req.Args) == 0 && actions > 0:
 		return router.Exit(2, errors.New("ops: --cancel, --restore and --forget need the ID of an operation"))
 	case actions > 1:
-		return router.Exit(2, errors.New("ops: only one of --cancel, --restore and --forget at a time"))
+		return router.Exit(2, errors.New("ops: use only one of --cancel, --restore and --forget"))
 	case len(req.Args) > 0 && len(req.Args[0]) < minIDLength:
-		return router.Exit(2, fmt.Errorf("ops: an ID has %d digits or more, not %q (see: ops)", minIDLength, req.Args[0]))
+		return router.Exit(2, fmt.Errorf("ops: write at least %d digits of the ID, not %q (see: ops)",
+			minIDLength, req.Args[0]))
 	case len(req.Args) > 0 && o.json:
-		return router.Exit(2, errors.New("ops: --json is for the list, without an ID"))
+		return router.Exit(2, errors.New("ops: --json works only for the list, without an ID"))
 	}
-	begun, kept, err := req.OwnedOperations()
+	started, saved, err := req.OwnedOperations()
 	if err != nil {
 		return err
 	}
-	all := listOps(begun, kept)
+	all := listOps(started, saved)
 	if len(req.Args) == 0 {
 		return o.showList(req, all)
 	}
@@ -115,17 +116,19 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	if err := req.Require("restart"); err != nil {
 		return err
 	}
-	switch op := findOp(begun, one.ID); {
+	switch op := findOp(started, one.ID); {
 	case op != nil && (o.restore || o.forget) && !isFinished(op):
-		return fmt.Errorf("operation %s goes on (see: ops %s)", one.ID, one.ID)
+		return fmt.Errorf("operation %s is still running (see: ops %s)", one.ID, one.ID)
 	case o.restore, o.forget:
-		i := slices.IndexFunc(kept, func(k ops.SavedJob) bool { return k.ID == one.ID })
+		i := slices.IndexFunc(saved, func(s ops.SavedJob) bool { return s.ID == one.ID })
 		if i < 0 {
-			return fmt.Errorf("operation %s keeps no definition: %s was registered again", one.ID, one.Job)
+			return fmt.Errorf("operation %s has no saved definition: %s was registered again", one.ID, one.Job)
 		}
-		return o.restoreOrForget(ctx, req, kept[i])
+		return o.restoreOrForget(ctx, req, saved[i])
 	case op == nil:
-		return fmt.Errorf("operation %s on %s was interrupted by the end of the gateway (bring the job back: ops %s --restore)", one.ID, one.Job, one.ID)
+		return fmt.Errorf("operation %s on %s was interrupted when the gateway stopped "+
+			"(bring the job back: ops %s --restore)",
+			one.ID, one.Job, one.ID)
 	case o.cancel:
 		return cancelOp(req, op)
 	default:
@@ -135,10 +138,13 @@ func (o *opsCommand) Run(ctx context.Context, req *router.Request) error {
 	}
 }
 
-// listOps returns the operations, those that are known only by what they kept among them.
-func listOps(begun []*ops.Op, kept []ops.SavedJob) (all []opOutput) {
-	for _, op := range begun {
-		one := opOutput{op.ID, op.Job.Tier, op.Job.Namespace, op.Job.ID, "running", op.User, op.Started.UTC(), nil, op.Command, op.Last().Text, op.Job.Root}
+// listOps returns the operations of this gateway, and those of an earlier one that left a saved definition.
+func listOps(started []*ops.Op, saved []ops.SavedJob) (all []opOutput) {
+	for _, op := range started {
+		one := opOutput{
+			op.ID, op.Job.Tier, op.Job.Namespace, op.Job.ID, "running", op.User, op.Started.UTC(), nil, op.Command,
+			op.Last().Text, op.Job.Root,
+		}
 		switch at, err := op.Finished(); {
 		case !at.IsZero():
 			at = at.UTC()
@@ -146,34 +152,40 @@ func listOps(begun []*ops.Op, kept []ops.SavedJob) (all []opOutput) {
 			if err != nil {
 				one.State, one.Last = "failed", err.Error()
 			}
-			// One that ended without having seen to it.
-			if caught := (*backends.PanicError)(nil); errors.As(err, &caught) && slices.ContainsFunc(kept, func(k ops.SavedJob) bool { return k.ID == op.ID }) {
-				one.Last += "; bring it back with: " + restoreCommand(op.ID)
+			// After a panic, the error does not contain the next step.
+			var caught *backends.PanicError
+			isSaved := slices.ContainsFunc(saved, func(s ops.SavedJob) bool { return s.ID == op.ID })
+			if errors.As(err, &caught) && isSaved {
+				one.Last += "; bring it back: " + restoreCommand(op.ID)
 			}
 		case op.HaltReason() != nil:
 			one.State = "ending"
 		}
 		all = append(all, one)
 	}
-	for _, k := range kept {
-		if !slices.ContainsFunc(all, func(one opOutput) bool { return one.ID == k.ID }) {
-			all = append(all, opOutput{k.ID, k.Job.Tier, k.Job.Namespace, k.Job.ID, "interrupted", k.User, k.Time, nil, k.Command, "bring it back: " + restoreCommand(k.ID), k.Job.Root})
+	for _, s := range saved {
+		if !slices.ContainsFunc(all, func(one opOutput) bool { return one.ID == s.ID }) {
+			all = append(all, opOutput{
+				s.ID, s.Job.Tier, s.Job.Namespace, s.Job.ID, "interrupted", s.User, s.Time, nil, s.Command,
+				"bring it back: " + restoreCommand(s.ID), s.Job.Root,
+			})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b opOutput) int { return a.Started.Compare(b.Started) })
 	return all
 }
 
-// restoreCommand is the command that registers again what an operation has kept.
+// restoreCommand returns the command that registers the definition saved by an operation.
 func restoreCommand(id string) string { return "ops " + id + " --restore" }
 
 func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	if o.json {
 		return render.JSON(req.Stdout, opsOutput{append([]opOutput{}, all...)})
 	}
-	rows := [][]string{{"ID", "State", "Began", "User", "Tier", "Job", "Last"}}
+	rows := [][]string{{"ID", "State", "Started", "User", "Tier", "Job", "Last"}}
 	for _, one := range all {
-		rows = append(rows, []string{one.ID, one.State, one.Started.Format("2006-01-02T15:04:05Z"), one.User, one.Tier, one.Job, one.Last})
+		started := one.Started.Format("2006-01-02T15:04:05Z")
+		rows = append(rows, []string{one.ID, one.State, started, one.User, one.Tier, one.Job, one.Last})
 	}
 	var b strings.Builder
 	render.Columns(&b, rows, clientStyle(req))
@@ -181,22 +193,24 @@ func (o *opsCommand) showList(req *router.Request, all []opOutput) error {
 	return err
 }
 
-// minIDLength keeps a variable that is empty, or a slip of the finger, from naming the only operation that there is.
+// minIDLength prevents an empty variable or a typo from matching the only operation.
 const minIDLength = 4
 
 func opByID(all []opOutput, id string) (opOutput, error) {
-	found := slices.DeleteFunc(slices.Clone(all), func(one opOutput) bool { return !strings.HasPrefix(one.ID, strings.ToLower(id)) })
+	found := slices.DeleteFunc(slices.Clone(all), func(one opOutput) bool {
+		return !strings.HasPrefix(one.ID, strings.ToLower(id))
+	})
 	switch len(found) {
 	case 0:
 		return opOutput{}, fmt.Errorf("no operation %s (see: ops)", id)
 	case 1:
 		return found[0], nil
 	}
-	return opOutput{}, fmt.Errorf("%s fits %d operations (see: ops)", id, len(found))
+	return opOutput{}, fmt.Errorf("%s matches %d operations: write more digits (see: ops)", id, len(found))
 }
 
-func findOp(begun []*ops.Op, id string) *ops.Op {
-	for _, op := range begun {
+func findOp(started []*ops.Op, id string) *ops.Op {
+	for _, op := range started {
 		if op.ID == id {
 			return op
 		}
@@ -211,53 +225,54 @@ func isFinished(op *ops.Op) bool {
 
 func cancelOp(req *router.Request, op *ops.Op) error {
 	if isFinished(op) {
-		return printNotice(req, "operation %s has ended already", op.ID)
+		return printNotice(req, "operation %s has already finished", op.ID)
 	}
 	op.Halt("cancelled by " + req.User.Login)
-	return printResult(req, "operation %s on %s ends after what it is about (see: ops %s)", op.ID, op.Job.ID, op.ID)
+	return printResult(req, "operation %s on %s stops after the current batch (see: ops %s)", op.ID, op.Job.ID, op.ID)
 }
 
-// restoreOrForget registers req.Job again, whose definition an operation has kept, unless somebody has, or forgets the definition.
-func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, k ops.SavedJob) error {
+// restoreOrForget registers the saved definition of req.Job again unless somebody has done that, or deletes it with
+// --forget.
+func (o *opsCommand) restoreOrForget(ctx context.Context, req *router.Request, saved ops.SavedJob) error {
 	job := req.Job
 	if o.forget {
-		if err := req.DeleteDefinition(k); err != nil {
+		if err := req.DeleteDefinition(saved); err != nil {
 			return err
 		}
-		return printResult(req, "forgot version %d of %s", k.Version, job.ID)
+		return printResult(req, "deleted the saved definition of version %d of %s", saved.Version, job.ID)
 	}
-	index, err := restoreIndex(ctx, req, job, k)
-	var runs notStoppedError
+	index, err := restoreIndex(ctx, req, job, saved)
+	var notStopped notStoppedError
 	switch {
-	case errors.As(err, &runs):
-		printNotice(req, "%s", runs)
-		return req.DeleteDefinition(k)
+	case errors.As(err, &notStopped):
+		printNotice(req, "%s", notStopped)
+		return req.DeleteDefinition(saved)
 	case err != nil:
 		return err
 	}
-	outcome, err := req.Operations.Register(ctx, job, k.Definition, index)
+	result, err := req.Operations.Register(ctx, job, saved.Definition, index)
 	if err != nil {
 		return err
 	}
-	if err := relinkRelease(ctx, req.Cluster, req.SavedDefinitions(), job, k.Definition); err != nil {
+	if err := relinkRelease(ctx, req.Cluster, req.SavedDefinitions(), job, saved.Definition); err != nil {
 		newProgressPrinter(req).printf("warning: %v", err)
 	}
-	if err := printResult(req, "registered %s again as it was%s", job.ID, evaluationSuffix(outcome)); err != nil {
+	if err := printResult(req, "registered %s again, unchanged%s", job.ID, evaluationSuffix(result)); err != nil {
 		return err
 	}
-	return req.DeleteDefinition(k)
+	return req.DeleteDefinition(saved)
 }
 
-// notStoppedError says that a job is not stopped, and that what is kept of it is not needed: it is among its versions.
+// notStoppedError is returned if a job is not stopped. Its saved definition is not needed then, because Nomad has it.
 type notStoppedError string
 
 func (e notStoppedError) Error() string { return string(e) }
 
-// restoreIndex returns the index of a stopped job, or of one with one attempt to reschedule that was to be registered as it
-// was. It returns 0 if Nomad has none of this name, and a notStoppedError if it is not stopped.
-// It has to be stopped as the operation left it: what is kept must not take the place of something newer, and is the only
-// copy of a job that was purged.
-func restoreIndex(ctx context.Context, req *router.Request, job backends.Job, k ops.SavedJob) (uint64, error) {
+// restoreIndex returns the JobModifyIndex at which the saved definition may replace the job: the operation has left the
+// job stopped, or registered with one attempt to reschedule. It returns 0 if Nomad has no job with this ID, and a
+// notStoppedError if the job is not stopped. If the job was changed or purged since, it returns an error: a saved
+// definition must not replace a newer version, and may be the only copy of a purged job.
+func restoreIndex(ctx context.Context, req *router.Request, job backends.Job, saved ops.SavedJob) (uint64, error) {
 	text, err := req.Cluster.Definition(ctx, job, nil)
 	if errors.Is(err, backends.ErrNotFound) {
 		return 0, nil
@@ -265,42 +280,43 @@ func restoreIndex(ctx context.Context, req *router.Request, job backends.Job, k 
 	if err != nil {
 		return 0, err
 	}
-	is, err := identify(text)
-	kept, err2 := identify(k.Definition)
+	now, err := identify(text)
+	then, err2 := identify(saved.Definition)
 	if err := errors.Join(err, err2); err != nil {
 		return 0, err
 	}
 	switch {
-	case is.CreateIndex != kept.CreateIndex:
-		state, then := "runs", ""
-		if is.Stop {
-			state, then = "is stopped", fmt.Sprintf("bring that back: start %s; ", job.ID)
+	case now.CreateIndex != then.CreateIndex:
+		state, hint := "is running", ""
+		if now.Stop {
+			state, hint = "is stopped", fmt.Sprintf("start that job: start %s; ", job.ID)
 		}
-		return 0, fmt.Errorf("what is kept of %s is of a job that was purged since; there is another one of its name, which %s (%sforget what is kept: ops %s --forget)",
-			job.ID, state, then, k.ID)
-	case !is.Stop && is.Version == k.Version+1 && backends.HasRescheduling(text, k.Definition): // as restart has left it
-		return is.JobModifyIndex, nil
-	case !is.Stop && is.Version == k.Version:
-		return 0, notStoppedError(fmt.Sprintf("%s is not stopped: it is still in version %d", job.ID, is.Version))
-	case !is.Stop:
-		return 0, notStoppedError(fmt.Sprintf("%s was registered again already, as version %d", job.ID, is.Version))
-	case is.Version > k.Version+1:
-		return 0, fmt.Errorf("what is kept of %s is version %d, and it was changed since, to version %d that is stopped (bring that back: start %s; forget what is kept: ops %s --forget)",
-			job.ID, k.Version, is.Version, job.ID, k.ID)
+		return 0, fmt.Errorf("the saved definition of %s is of a job that was purged; another job with its name %s "+
+			"(%sdelete the saved definition: ops %s --forget)", job.ID, state, hint, saved.ID)
+	case !now.Stop && now.Version == saved.Version+1 && backends.HasRescheduling(text, saved.Definition):
+		return now.JobModifyIndex, nil // restart has registered it with one attempt to reschedule
+	case !now.Stop && now.Version == saved.Version:
+		return 0, notStoppedError(fmt.Sprintf("%s is not stopped: it is still at version %d", job.ID, now.Version))
+	case !now.Stop:
+		return 0, notStoppedError(fmt.Sprintf("%s was already registered again, as version %d", job.ID, now.Version))
+	case now.Version > saved.Version+1:
+		return 0, fmt.Errorf("the saved definition of %s is version %d, but the job was changed to version %d and stopped "+
+			"(start that version: start %s; delete the saved definition: ops %s --forget)",
+			job.ID, saved.Version, now.Version, job.ID, saved.ID)
 	}
-	return is.JobModifyIndex, nil
+	return now.JobModifyIndex, nil
 }
 
-// identity is what tells versions of jobs, and jobs of one name, apart.
+// identity identifies a version of a job. Jobs that were purged and registered again differ in CreateIndex.
 type identity struct {
 	Stop, Stable                         bool
 	Version, JobModifyIndex, CreateIndex uint64
 }
 
 // identify returns the identity of a definition.
-func identify(definition json.RawMessage) (is identity, err error) {
-	if err = json.Unmarshal(definition, &is); err != nil {
+func identify(definition json.RawMessage) (id identity, err error) {
+	if err = json.Unmarshal(definition, &id); err != nil {
 		err = fmt.Errorf("the definition cannot be read: %w", err)
 	}
-	return is, err
+	return id, err
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Every number that a user types is parsed here. The parsers of strconv and time accept more than users mean: "+1" as 1,
-// hexadecimal, underscores.
+// This file parses every number that a user types. The parsers of strconv and time accept too much: signs, hexadecimal
+// digits, underscores.
 
-// maxNumber is above every count, line number and version that makes sense, and far below an overflow.
+// maxNumber is larger than any useful count, line number or version, and too small to overflow.
 const maxNumber = 999_999_999
 
 var (
@@ -23,7 +23,7 @@ var (
 	durationPattern = regexp.MustCompile(`^([0-9]{1,9}(\.[0-9]{1,9})?(h|m|s|ms))+$`)
 )
 
-// parseNumber returns the number that text is in plain decimal digits, at most maxNumber.
+// parseNumber parses a number in plain decimal digits, up to maxNumber.
 func parseNumber(text string) (int, bool) {
 	if !digitsPattern.MatchString(text) {
 		return 0, false
@@ -32,26 +32,25 @@ func parseNumber(text string) (int, bool) {
 	return n, err == nil
 }
 
-// parseCount returns the count that text means for something that has now allocations: N, or with a sign so many more or
-// fewer.
-func parseCount(text string, now int) (int, error) {
+// parseCount parses a new count: N, or +N or -N relative to the current count.
+func parseCount(text string, current int) (int, error) {
 	sign, n, ok := splitCount(text)
 	if !ok {
 		return 0, fmt.Errorf("COUNT is a number of allocations, not %q", text)
 	}
 	if sign != 0 {
-		n = now + sign*n
+		n = current + sign*n
 	}
 	if n < 0 {
-		return 0, fmt.Errorf("the count is %d, so %s would make it less than 0", now, text)
+		return 0, fmt.Errorf("the count is %d, so %s would make it less than 0", current, text)
 	}
 	if n > maxNumber {
-		return 0, fmt.Errorf("the count is %d, so %s would make it more than %d", now, text, maxNumber)
+		return 0, fmt.Errorf("the count is %d, so %s would make it more than %d", current, text, maxNumber)
 	}
 	return n, nil
 }
 
-// splitCount returns the sign of a count, 0 without one, and its number.
+// splitCount returns the sign of a count, or 0 if it has no sign, and its number.
 func splitCount(text string) (sign, n int, ok bool) {
 	if number, signed := strings.CutPrefix(text, "+"); signed {
 		sign, text = 1, number
@@ -62,7 +61,7 @@ func splitCount(text string) (sign, n int, ok bool) {
 	return sign, n, ok
 }
 
-// parseSeconds returns a number of seconds, which may have decimals.
+// parseSeconds parses a number of seconds, which may have decimals.
 func parseSeconds(text string) (float64, bool) {
 	if !secondsPattern.MatchString(text) {
 		return 0, false
@@ -71,7 +70,7 @@ func parseSeconds(text string) (float64, bool) {
 	return n, err == nil
 }
 
-// parseDuration returns a duration such as 90s or 1h30m. It has no sign.
+// parseDuration parses a duration such as 90s or 1h30m, without a sign.
 func parseDuration(text string) (time.Duration, bool) {
 	if text != "0" && !durationPattern.MatchString(text) {
 		return 0, false
@@ -80,7 +79,7 @@ func parseDuration(text string) (time.Duration, bool) {
 	return d, err == nil
 }
 
-// durationVar binds a flag that takes a duration.
+// durationVar defines a flag that takes a duration.
 func durationVar(f *pflag.FlagSet, p *time.Duration, name string, value time.Duration, usage string) {
 	*p = value
 	f.Var((*durationFlag)(p), name, usage)
@@ -91,7 +90,7 @@ type durationFlag time.Duration
 func (d *durationFlag) Set(text string) error {
 	parsed, ok := parseDuration(text)
 	if !ok {
-		return errors.New("it takes a duration such as 30s or 5m")
+		return errors.New("not a duration such as 30s or 5m")
 	}
 	*d = durationFlag(parsed)
 	return nil
@@ -100,7 +99,7 @@ func (d *durationFlag) Set(text string) error {
 func (d *durationFlag) Type() string   { return "duration" }
 func (d *durationFlag) String() string { return time.Duration(*d).String() }
 
-// secondsFlag is the flag --watch.
+// secondsFlag is the value of the flag --watch.
 type secondsFlag float64
 
 func (s *secondsFlag) Set(text string) error {

@@ -9,7 +9,7 @@ import (
 	"nomadctld/router"
 )
 
-// currentJob returns the whole state of the request's job, as it was when the job was looked up or newer.
+// currentJob returns the current state of the request's job.
 func currentJob(ctx context.Context, req *router.Request) (backends.JobDetail, error) {
 	defer req.Progress("waiting for the cluster")()
 	job, err := req.Cluster.Job(ctx, req.Job)
@@ -19,13 +19,13 @@ func currentJob(ctx context.Context, req *router.Request) (backends.JobDetail, e
 	return job, nil
 }
 
-// printResult writes what has come of an order; the text is foreign.
+// printResult prints the result of a change to stdout. The text may be untrusted.
 func printResult(req *router.Request, format string, args ...any) error {
 	_, err := fmt.Fprintln(req.Stdout, escape.Text(fmt.Sprintf(format, args...)))
 	return err
 }
 
-// evaluationSuffix names the evaluation of an order, in brackets.
+// evaluationSuffix returns the evaluation of a change in parentheses, or "".
 func evaluationSuffix(o backends.WriteResult) string {
 	if o.EvaluationID == "" {
 		return ""
@@ -33,22 +33,22 @@ func evaluationSuffix(o backends.WriteResult) string {
 	return " (evaluation " + shortID(o.EvaluationID) + ")"
 }
 
-// printEvaluation writes what those need who do not wait: the evaluation's ID, if there is one.
-func (s *waitFlags) printEvaluation(req *router.Request, o backends.WriteResult) error {
+// printEvaluation prints the ID of the evaluation, if there is one, for --detach.
+func (w *waitFlags) printEvaluation(req *router.Request, o backends.WriteResult) error {
 	if o.EvaluationID == "" {
 		return nil
 	}
 	return printResult(req, "%s", o.EvaluationID)
 }
 
-// printWarnings shows what Nomad warns of.
+// printWarnings prints Nomad's warnings.
 func printWarnings(req *router.Request, o backends.WriteResult) {
 	if o.Warnings != "" {
 		newProgressPrinter(req).printf("Nomad warns: %s", o.Warnings)
 	}
 }
 
-// printNotice says that there is nothing to do, which is no failure; the text is foreign.
+// printNotice prints a message that is neither a result nor an error to stderr. The text may be untrusted.
 func printNotice(req *router.Request, format string, args ...any) error {
 	_, err := fmt.Fprintln(req.Stderr, escape.Text(fmt.Sprintf(format, args...)))
 	return err

@@ -11,57 +11,56 @@ import (
 	"nomadctld/router"
 )
 
-// progressPrinter tells how something goes. What is passing stands on one line that is written anew on a terminal, and
-// on lines of its own elsewhere.
+// progressPrinter prints the progress of a command. On a terminal, each transient message overwrites the previous one.
 type progressPrinter struct {
 	out       io.Writer
 	terminal  *router.Terminal
-	transient string // what was shown last, if it was passing
+	transient string // the message on the current line if it is transient
 }
 
 func newProgressPrinter(req *router.Request) *progressPrinter {
 	return &progressPrinter{out: req.StatusWriter(), terminal: req.Terminal}
 }
 
-// print shows a note; its text is foreign.
-func (r *progressPrinter) print(n ops.Note) error {
+// print prints a note. Its text may be untrusted.
+func (p *progressPrinter) print(n ops.Note) error {
 	text := escape.Text(n.Text)
 	var err error
 	switch {
-	case n.Transient && text == r.transient:
-	case r.terminal == nil:
-		_, err = fmt.Fprintln(r.out, text)
+	case n.Transient && text == p.transient:
+	case p.terminal == nil:
+		_, err = fmt.Fprintln(p.out, text)
 	case n.Transient:
-		if width, _ := r.terminal.Size(); width > 1 {
+		if width, _ := p.terminal.Size(); width > 1 {
 			text = runewidth.Truncate(text, width-1, "…")
 		}
-		_, err = io.WriteString(r.out, "\r"+text+"\x1b[K")
+		_, err = io.WriteString(p.out, "\r"+text+"\x1b[K")
 	default:
-		_, err = fmt.Fprintf(r.out, "%s%s\n", r.erase(), text)
+		_, err = fmt.Fprintf(p.out, "%s%s\n", p.erase(), text)
 	}
-	r.transient = ""
+	p.transient = ""
 	if n.Transient {
-		r.transient = text
+		p.transient = text
 	}
 	return err
 }
 
-func (r *progressPrinter) printf(format string, args ...any) {
-	r.print(ops.Note{Text: fmt.Sprintf(format, args...)})
+func (p *progressPrinter) printf(format string, args ...any) {
+	p.print(ops.Note{Text: fmt.Sprintf(format, args...)})
 }
 
-func (r *progressPrinter) progress(format string, args ...any) {
-	r.print(ops.Note{Text: fmt.Sprintf(format, args...), Transient: true})
+func (p *progressPrinter) progress(format string, args ...any) {
+	p.print(ops.Note{Text: fmt.Sprintf(format, args...), Transient: true})
 }
 
-// clear takes the passing line of a terminal away.
-func (r *progressPrinter) clear() {
-	io.WriteString(r.out, r.erase())
-	r.transient = ""
+// clear removes a transient message from the terminal.
+func (p *progressPrinter) clear() {
+	io.WriteString(p.out, p.erase())
+	p.transient = ""
 }
 
-func (r *progressPrinter) erase() string {
-	if r.terminal == nil || r.transient == "" {
+func (p *progressPrinter) erase() string {
+	if p.terminal == nil || p.transient == "" {
 		return ""
 	}
 	return "\r\x1b[K"

@@ -47,15 +47,15 @@ func (p *promote) Run(ctx context.Context, req *router.Request) error {
 	if !slices.ContainsFunc(d.Groups, func(g backends.DeploymentGroup) bool { return g.Canaries > 0 && !g.Promoted }) {
 		return fmt.Errorf("deployment %s of %s has no canaries to promote", shortID(d.ID), req.Job.ID)
 	}
-	outcome, err := req.Operations.Promote(ctx, req.Job, d.ID)
+	result, err := req.Operations.Promote(ctx, req.Job, d.ID)
 	if err != nil {
 		return jobError(req.Job, err)
 	}
 	if p.detach {
-		return p.printEvaluation(req, outcome)
+		return p.printEvaluation(req, result)
 	}
-	if err := p.waitUntilUp(ctx, req, req.Job, "", outcome); err != nil {
+	if err := p.waitUntilUp(ctx, req, req.Job, "", result); err != nil {
 		return err
 	}
-	return printResult(req, "promoted deployment %s of %s%s", shortID(d.ID), req.Job.ID, evaluationSuffix(outcome))
+	return printResult(req, "promoted deployment %s of %s%s", shortID(d.ID), req.Job.ID, evaluationSuffix(result))
 }

@@ -73,7 +73,7 @@ last seen. Extra shows what happened to the task, oldest first:
 
 func (p *ps) Run(ctx context.Context, req *router.Request) error {
 	if p.quiet && p.json {
-		return router.Exit(2, errors.New("ps: --quiet and --json exclude each other"))
+		return router.Exit(2, errors.New("ps: --quiet and --json are mutually exclusive"))
 	}
 	return p.watchFlag.run(ctx, req, func(ctx context.Context, out io.Writer) error { return p.draw(ctx, req, out) })
 }
@@ -83,14 +83,16 @@ func (p *ps) draw(ctx context.Context, req *router.Request, out io.Writer) error
 	if !isPartial(err) {
 		return err
 	}
-	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool { return len(j.Allocations) == 0 && len(j.Unplaced) == 0 })
+	jobs = slices.DeleteFunc(filterJobs(req, jobs), func(j backends.Job) bool {
+		return len(j.Allocations) == 0 && len(j.Unplaced) == 0
+	})
 	if p.quiet {
 		_, werr := io.WriteString(out, execIDs(jobs))
 		return cmp.Or(werr, err)
 	}
-	usage, gone := fetchUsage(ctx, req, jobs, p.noStats)
-	if gone != nil {
-		return gone
+	usage, usageErr := fetchUsage(ctx, req, jobs, p.noStats)
+	if usageErr != nil {
+		return usageErr
 	}
 	if p.json {
 		return cmp.Or(render.JSON(out, psJSON(jobs, usage)), err)
@@ -111,7 +113,8 @@ func execIDs(jobs []backends.Job) string {
 }
 
 func psTable(jobs []backends.Job, usage map[string]backends.Usage) *render.Table {
-	table := render.NewTable("Exec ID", "Job/Task", "Node", "Uptime", "CPU", "Mem(max)", "Extra").DropWhenNarrow(2, 3, 4, 5).ColorCells(psColor)
+	table := render.NewTable("Exec ID", "Job/Task", "Node", "Uptime", "CPU", "Mem(max)", "Extra")
+	table.DropWhenNarrow(2, 3, 4, 5).ColorCells(psColor)
 	where := qualifiers(jobs)
 	for i, job := range jobs {
 		name := job.ID
@@ -127,8 +130,9 @@ func psTable(jobs []backends.Job, usage map[string]backends.Usage) *render.Table
 				cpu, memory := usageText(a, task, usage)
 				table.Row(task.ExecID, task.Name, a.Node, uptimeText(a, task), cpu, memory, strings.Join(taskFlags(a, task), ","))
 			}
-			if len(a.Tasks) == 0 { // its node has not begun yet, so the tasks have no names
-				table.Row("", a.Group, a.Node, humanize.Time(a.Modified), "-", "-", strings.Join(taskFlags(a, backends.Task{}), ","))
+			if len(a.Tasks) == 0 { // the tasks have no names until the client agent has started the allocation
+				table.Row("", a.Group, a.Node, humanize.Time(a.Modified), "-", "-",
+					strings.Join(taskFlags(a, backends.Task{}), ","))
 			}
 		}
 	}
@@ -139,7 +143,9 @@ func psColor(column int, text string) render.Color {
 	switch {
 	case column == 1 && strings.HasSuffix(text, " OK"):
 		return render.Good
-	case column == 1 && strings.HasSuffix(text, " FAIL"), column == 6 && (strings.HasPrefix(text, "F") || strings.HasPrefix(text, "lost") || strings.Contains(text, "O")):
+	case column == 1 && strings.HasSuffix(text, " FAIL"):
+		return render.Bad
+	case column == 6 && (strings.HasPrefix(text, "F") || strings.HasPrefix(text, "lost") || strings.Contains(text, "O")):
 		return render.Bad
 	case column == 6 && text != "complete":
 		return render.Warn
@@ -147,8 +153,8 @@ func psColor(column int, text string) render.Color {
 	return ""
 }
 
-// qualifiers returns for each job what tells it from others of the same name: its namespace, unless it is
-// Nomad's default, and its tier, where there are several.
+// qualifiers returns the text that distinguishes each job from jobs with the same ID: the namespace if it is not
+// "default", and the tier if the ID exists in several tiers.
 func qualifiers(jobs []backends.Job) [][]string {
 	tiers := map[string]map[string]bool{}
 	for _, job := range jobs {
@@ -169,7 +175,7 @@ func qualifiers(jobs []backends.Job) [][]string {
 	return all
 }
 
-// placementFailures returns a clause for each group of the job that waits for a node.
+// placementFailures returns the reason for each group of the job that cannot be placed.
 func placementFailures(job backends.Job) []string {
 	var all []string
 	for _, u := range job.Unplaced {
@@ -178,8 +184,8 @@ func placementFailures(job backends.Job) []string {
 	return all
 }
 
-// ageStart returns the time from which a task's age counts: the start of a running task, the end of one that has ended, else the
-// last change.
+// ageStart returns the time from which a task's age counts: the start of a running task, the end of a finished task, or
+// the last change of the allocation.
 func ageStart(a backends.Allocation, t backends.Task) time.Time {
 	switch ended := a.TaskFinishedAt(t); {
 	case a.Runs(t) && !t.Started.IsZero():
@@ -190,8 +196,7 @@ func ageStart(a backends.Allocation, t backends.Task) time.Time {
 	return a.Modified
 }
 
-// uptimeText returns how long a running task runs, in words. Of another that has run it says so: what has ended is not up, and
-// what may still be running on a disconnected node is not known to be.
+// uptimeText returns the age of a task in words, with a prefix if the task is dead or on a disconnected node.
 func uptimeText(a backends.Allocation, t backends.Task) string {
 	age := humanize.Time(ageStart(a, t))
 	switch {
@@ -204,8 +209,7 @@ func uptimeText(a backends.Allocation, t backends.Task) string {
 	return age
 }
 
-// usageText returns CPU and memory as the table shows them. A task that does not run uses nothing, and is not
-// asked; what one on a disconnected node uses is not known.
+// usageText returns CPU and memory as shown in the table: 0 for a task that is not running, and - if they are unknown.
 func usageText(a backends.Allocation, t backends.Task, usage map[string]backends.Usage) (cpu, memory string) {
 	if !a.MayRun(t) {
 		return "0", "0 B(0 B)"

@@ -6,9 +6,9 @@ import (
 	"nomadctld/backends"
 )
 
-// taskFlags returns what is wrong with a task in the letters of the original nomadctld: first F or P for an
-// allocation that failed or is pending, or lost, complete or unknown, then one for each telling event, oldest first: T
-// terminated, O the same by running out of memory, NR will not restart, KV killed because of Vault, U unhealthy.
+// taskFlags returns the column Extra with the letters of the original nomadctld: F or P for a failed or pending
+// allocation, or lost, complete or unknown. Then one letter for each event, oldest first: T terminated, O terminated
+// for running out of memory, NR not restarting, KV killed because of Vault, U unhealthy.
 func taskFlags(a backends.Allocation, t backends.Task) []string {
 	flags := []string{}
 	switch a.Status {

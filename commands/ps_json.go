@@ -6,7 +6,7 @@ import (
 	"nomadctld/backends"
 )
 
-// The fields of ps --json are an interface: scripts read them. Add; never rename.
+// Scripts read the fields of ps --json. Fields may be added but never renamed.
 type (
 	psOutput struct {
 		Jobs []psJob `json:"jobs" doc:"by ID, tier and namespace"`
@@ -17,26 +17,26 @@ type (
 		Job        string   `json:"job" doc:"the job's ID"`
 		Type       string   `json:"type" doc:"service, batch, system or sysbatch"`
 		Status     string   `json:"status" doc:"pending, running or dead"`
-		Deployment string   `json:"deployment" doc:"status of the latest in Nomad's words; empty: there is none"`
-		NotPlaced  []string `json:"not_placed" doc:"why groups wait for a node, a clause for each"`
+		Deployment string   `json:"deployment" doc:"Nomad's status of the latest deployment; empty: none"`
+		NotPlaced  []string `json:"not_placed" doc:"the groups that cannot be placed, with the reason"`
 		Tasks      []psTask `json:"tasks" doc:"by group, index, age of the allocation, name"`
 	}
 	psTask struct {
-		ExecID     string     `json:"exec_id" doc:"empty while the allocation's node has not begun"`
-		Allocation string     `json:"allocation" doc:"its ID"`
+		ExecID     string     `json:"exec_id" doc:"empty until the client agent has started the allocation"`
+		Allocation string     `json:"allocation" doc:"the ID of the allocation"`
 		Group      string     `json:"group"`
 		Task       string     `json:"task"`
-		Node       string     `json:"node" doc:"its name"`
-		Status     string     `json:"status" doc:"the allocation's: pending, running, complete, failed, lost or unknown (its node is disconnected)"`
-		State      string     `json:"state" doc:"the task's: pending, running, dead or unknown (it may still be running); the tasks of a lost allocation are dead"`
-		Since      time.Time  `json:"since" doc:"start of a running task, end of a dead one, last change of another; RFC 3339, UTC"`
-		Started    *time.Time `json:"started" doc:"the last start; null: it has not started"`
-		Ended      *time.Time `json:"ended" doc:"null: it has not ended, or may still be running"`
+		Node       string     `json:"node" doc:"the name of the node"`
+		Status     string     `json:"status" doc:"of the allocation: pending, running, complete, failed, lost or unknown"`
+		State      string     `json:"state" doc:"of the task: pending, running, dead or unknown (may still be running)"`
+		Since      time.Time  `json:"since" doc:"start of a running task, end of a dead task, or last change; RFC 3339, UTC"`
+		Started    *time.Time `json:"started" doc:"the last start; null: not started"`
+		Ended      *time.Time `json:"ended" doc:"null: not finished, or may still be running"`
 		Restarts   int        `json:"restarts"`
 		CPU        *float64   `json:"cpu_mhz" doc:"null: not measured"`
 		Memory     *uint64    `json:"memory_bytes" doc:"null: not measured"`
 		MemoryMax  *uint64    `json:"memory_max_bytes" doc:"the peak; null: not measured"`
-		Flags      []string   `json:"flags" doc:"as in Extra"`
+		Flags      []string   `json:"flags" doc:"the column Extra"`
 	}
 )
 
@@ -67,8 +67,8 @@ func psJSON(jobs []backends.Job, usage map[string]backends.Usage) psOutput {
 	return out
 }
 
-// taskState returns the state of a task; also of the tasks of an allocation that has none to tell of, because its node has
-// not begun, or it ended before that.
+// taskState returns the state of a task. If the allocation has no task states, because its client agent has not started
+// it, the state is pending, or dead if the allocation is terminal.
 func taskState(a backends.Allocation, t backends.Task) string {
 	switch state := a.TaskState(t); {
 	case state != "":
@@ -79,7 +79,7 @@ func taskState(a backends.Allocation, t backends.Task) string {
 	return "pending"
 }
 
-// timeOrNull returns nil for a time that is not known.
+// timeOrNull returns nil for an unknown time.
 func timeOrNull(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

@@ -23,15 +23,25 @@ func TestTaskFlags_OrderOfEvents(t *testing.T) {
 	}{
 		{"nothing", "running", []backends.Event{event("Received", ""), event("Started", "")}, []string{}},
 		{"the README's helloworld2", "failed", []backends.Event{
-			event("Received", ""), event("Task Setup", ""), event("Killing", "vault: server error deriving vault token"), event("Alloc Unhealthy", ""),
+			event("Received", ""), event("Task Setup", ""), event("Killing", "vault: server error deriving vault token"),
+			event("Alloc Unhealthy", ""),
 		}, []string{"F", "KV", "U"}},
 		{"the README's iss-cluster1", "running", []backends.Event{
-			event("Terminated", `Exit Code: 137, Exit Message: "OOM Killed"`), event("Restarting", ""), oom, event("Started", ""), oom,
+			event("Terminated", `Exit Code: 137, Exit Message: "OOM Killed"`), event("Restarting", ""), oom,
+			event("Started", ""), oom,
 		}, []string{"O", "O", "O"}},
-		{"the README's lamp", "running", []backends.Event{event("Alloc Unhealthy", ""), event("Terminated", "Exit Code: 1")}, []string{"U", "T"}},
-		{"gone for good", "failed", []backends.Event{event("Terminated", ""), event("Not Restarting", "")}, []string{"F", "T", "NR"}},
+		{
+			"the README's lamp", "running",
+			[]backends.Event{event("Alloc Unhealthy", ""), event("Terminated", "Exit Code: 1")},
+			[]string{"U", "T"},
+		},
+		{
+			"not restarting", "failed",
+			[]backends.Event{event("Terminated", ""), event("Not Restarting", "")},
+			[]string{"F", "T", "NR"},
+		},
 		{"pending", "pending", nil, []string{"P"}},
-		{"killed by its owner", "running", []backends.Event{event("Killing", "Sent interrupt")}, []string{}},
+		{"stopped by a user", "running", []backends.Event{event("Killing", "Sent interrupt")}, []string{}},
 	} {
 		got := taskFlags(backends.Allocation{Status: tc.status}, backends.Task{Events: tc.events})
 		if !slices.Equal(got, tc.want) {
@@ -81,7 +91,8 @@ func TestUsageText_NotMeasured(t *testing.T) {
 		{"none", "running", "-", "-"},
 		{"none", "dead", "0", "0 B(0 B)"},
 	} {
-		if cpu, memory := usageText(backends.Allocation{Status: "running"}, backends.Task{ExecID: tc.id, State: tc.state}, usage); cpu != tc.cpu || memory != tc.memory {
+		if cpu, memory := usageText(backends.Allocation{Status: "running"}, backends.Task{ExecID: tc.id, State: tc.state},
+			usage); cpu != tc.cpu || memory != tc.memory {
 			t.Errorf("%s %s: got %s and %s, want %s and %s", tc.state, tc.id, cpu, memory, tc.cpu, tc.memory)
 		}
 	}
@@ -100,7 +111,7 @@ func TestQualifiers_SameJobID(t *testing.T) {
 	}
 }
 
-// interruptedCluster is a cluster on which Ctrl-C is pressed during Jobs, or during Usage.
+// interruptedCluster calls a function during Jobs and during Usage, for example to simulate Ctrl-C.
 type interruptedCluster struct {
 	backends.Cluster
 	jobs, usage func()
@@ -108,7 +119,10 @@ type interruptedCluster struct {
 
 func (i interruptedCluster) Jobs(context.Context, backends.Selection) ([]backends.Job, error) {
 	i.jobs()
-	return []backends.Job{{ID: "a", Allocations: []backends.Allocation{{Tasks: []backends.Task{{Name: "t", State: "running"}}}}}}, nil
+	return []backends.Job{{ID: "a", Allocations: []backends.Allocation{{Tasks: []backends.Task{{
+		Name:  "t",
+		State: "running",
+	}}}}}}, nil
 }
 
 func (i interruptedCluster) Usage(context.Context, []backends.Allocation) map[string]backends.Usage {
@@ -133,7 +147,10 @@ func TestPs_InterruptedPrintsNothing(t *testing.T) {
 }
 
 func TestPsJSON_StateOfUnnamedTask(t *testing.T) {
-	for status, want := range map[string]string{"pending": "pending", "running": "pending", "failed": "dead", "lost": "dead"} {
+	for status, want := range map[string]string{
+		"pending": "pending", "running": "pending", "failed": "dead",
+		"lost": "dead",
+	} {
 		out := psJSON([]backends.Job{{Allocations: []backends.Allocation{{Status: status}}}}, nil)
 		if got := out.Jobs[0].Tasks[0].State; got != want {
 			t.Errorf("%s: got %s, want %s", status, got, want)
@@ -141,7 +158,7 @@ func TestPsJSON_StateOfUnnamedTask(t *testing.T) {
 	}
 }
 
-// deadlineCluster is a cluster that tells how long its statistics are waited for.
+// deadlineCluster records the timeout of the request for statistics.
 type deadlineCluster struct {
 	interruptedCluster
 	timeout *time.Duration
@@ -160,6 +177,6 @@ func TestPs_StatsTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	if wait <= 0 || wait > 2*time.Second {
-		t.Errorf("waits %v, want at most 2 s", wait)
+		t.Errorf("the timeout is %v, want at most 2s", wait)
 	}
 }

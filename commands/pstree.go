@@ -63,9 +63,9 @@ func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) e
 		return err
 	}
 	jobs = filterJobs(req, jobs)
-	usage, gone := fetchUsage(ctx, req, jobs, p.noStats)
-	if gone != nil {
-		return gone
+	usage, usageErr := fetchUsage(ctx, req, jobs, p.noStats)
+	if usageErr != nil {
+		return usageErr
 	}
 	if p.json {
 		return cmp.Or(render.JSON(out, psJSON(jobs, usage)), err)
@@ -73,8 +73,8 @@ func (p *pstree) draw(ctx context.Context, req *router.Request, out io.Writer) e
 	return cmp.Or(jobTree(jobs, usage).Write(out, clientStyle(req)), err)
 }
 
-// notRunningState returns the state of a task that does not run: that of its allocation, unless only the task has ended. It is
-// empty for one that runs.
+// notRunningState returns the state of a task that is not running, or "". It is the state of the allocation if that is
+// terminal.
 func notRunningState(a backends.Allocation, t backends.Task) string {
 	switch state := a.TaskState(t); {
 	case state == backends.StateRunning:
@@ -103,9 +103,10 @@ func jobTree(jobs []backends.Job, usage map[string]backends.Usage) *render.Tree 
 				if u := usage[task.ExecID]; u.MemoryMax != nil {
 					memory = humanize.IBytes(*u.MemoryMax)
 				}
-				groups[a.Group].Add(strings.TrimSpace(fmt.Sprintf("[%s]  %s (%s) %s %s", task.ExecID, task.Name, uptimeText(a, task), memory, notRunningState(a, task))))
+				groups[a.Group].Add(strings.TrimSpace(fmt.Sprintf("[%s]  %s (%s) %s %s",
+					task.ExecID, task.Name, uptimeText(a, task), memory, notRunningState(a, task))))
 			}
-			if len(a.Tasks) == 0 { // its node has not begun yet, so the tasks have no names
+			if len(a.Tasks) == 0 { // the tasks have no names until the client agent has started the allocation
 				groups[a.Group].Add(fmt.Sprintf("allocation %s (%s) %s", shortID(a.ID), humanize.Time(a.Modified), a.Status))
 			}
 		}

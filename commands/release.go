@@ -15,10 +15,10 @@ import (
 	"nomadctld/router"
 )
 
-// trackedVersions is how many versions of a job Nomad keeps by default, beside tagged ones.
+// trackedVersions is the number of untagged versions of a job that Nomad keeps by default.
 const trackedVersions = 6
 
-// currentVersion returns the version among versions that the job has now.
+// currentVersion returns the job's current version.
 func currentVersion(job backends.JobDetail, versions []backends.Version) (backends.Version, error) {
 	i := slices.IndexFunc(versions, func(v backends.Version) bool { return v.Number == job.Version })
 	if i < 0 {
@@ -31,19 +31,20 @@ func currentVersion(job backends.JobDetail, versions []backends.Version) (backen
 	return versions[i], nil
 }
 
-// earlierReleases returns the versions before the current one that run something else, newest first. Stopping a job makes
-// a version that runs nothing, and replacing its failed allocations one that runs the same (see rolling.allowRescheduling).
+// earlierReleases returns the versions before the current one that run something else, newest first. It skips the
+// versions that record a stop, and those that only allow rescheduling (see rolling.allowRescheduling).
 func earlierReleases(current backends.Version, versions []backends.Version) (earlier []backends.Version) {
 	for _, v := range versions {
-		if v.Number < current.Number && !v.Stopped && v.Release.ID != current.Release.ID && !backends.HasRescheduling(v.Definition, current.Definition) {
+		isEarlier := v.Number < current.Number && !v.Stopped && v.Release.ID != current.Release.ID
+		if isEarlier && !backends.HasRescheduling(v.Definition, current.Definition) {
 			earlier = append(earlier, v)
 		}
 	}
 	return earlier
 }
 
-// lastRunVersion returns the newest version that is not the stopping of the job, or the current one if Nomad keeps no other.
-// Stopping a job switches its scaling policies off, so what the job is, is what ran last.
+// lastRunVersion returns the newest version that does not record a stop, or current if there is none. The version of a
+// stopped job is not what ran, because stopping a job disables its scaling policies.
 func lastRunVersion(current backends.Version, versions []backends.Version) backends.Version {
 	if i := slices.IndexFunc(versions, func(v backends.Version) bool { return !v.Stopped }); current.Stopped && i >= 0 {
 		return versions[i]
@@ -51,7 +52,7 @@ func lastRunVersion(current backends.Version, versions []backends.Version) backe
 	return current
 }
 
-// lastRelease returns the newest stable one of earlier releases, or the newest one if none is known to be stable.
+// lastRelease returns the newest stable one of the earlier releases, or the newest one if none is known to be stable.
 func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 	if i := slices.IndexFunc(earlier, func(v backends.Version) bool { return v.Stable }); i >= 0 {
 		return earlier[i], true
@@ -62,35 +63,45 @@ func lastRelease(earlier []backends.Version) (backends.Version, bool) {
 	return backends.Version{}, false
 }
 
-// savedRelease returns the release that the gateway has saved of the job of which now is a version. Its Created is older if
-// Nomad has deleted and created that job since.
-func savedRelease(saved router.SavedDefinitions, now backends.Version) (v backends.Version, k ops.SavedJob, ok bool, err error) {
-	if k, ok := saved.Find(ops.Released); !ok || k.CreateIndex != now.CreateIndex {
-		return v, k, false, nil
+// savedRelease returns the release that the gateway has saved for the job with the version now. The release has an
+// older CreateIndex than now if Nomad had deleted the job before it was registered again.
+func savedRelease(
+	definitions router.SavedDefinitions, now backends.Version,
+) (release backends.Version, saved ops.SavedJob, ok bool, err error) {
+	if saved, ok := definitions.Find(ops.Released); !ok || saved.CreateIndex != now.CreateIndex {
+		return release, saved, false, nil
 	}
-	k, ok, err = saved.Load(ops.Released)
-	if !ok || k.CreateIndex != now.CreateIndex {
-		return v, k, false, err
+	saved, ok, err = definitions.Load(ops.Released)
+	if !ok || saved.CreateIndex != now.CreateIndex {
+		return release, saved, false, err
 	}
-	is, err := identify(k.Definition)
+	id, err := identify(saved.Definition)
 	if err != nil {
-		return v, k, false, err
+		return release, saved, false, err
 	}
-	release, err := backends.ReleaseOf(k.Definition)
-	return backends.Version{Number: k.Version, Stable: is.Stable, CreateIndex: is.CreateIndex, Release: release, Definition: k.Definition}, k, err == nil, err
+	release = backends.Version{
+		Number: saved.Version, Stable: id.Stable, CreateIndex: id.CreateIndex, Definition: saved.Definition,
+	}
+	release.Release, err = backends.ReleaseOf(saved.Definition)
+	return release, saved, err == nil, err
 }
 
-// compareNewestFirst compares versions of a job and of the one that it took the place of after Nomad had deleted that.
+// compareNewestFirst sorts versions newest first. Versions of a job that Nomad has deleted are older than all
+// versions of the job that was registered again.
 func compareNewestFirst(a, b backends.Version) int {
 	return cmp.Or(cmp.Compare(b.CreateIndex, a.CreateIndex), cmp.Compare(b.Number, a.Number))
 }
 
-// addSaved adds the saved release to earlier ones, newest first, unless Nomad keeps that version, or a stable one or no
-// stable one of the same release. It reports whether it has added it.
-func addSaved(earlier []backends.Version, saved, now backends.Version, versions []backends.Version) ([]backends.Version, bool) {
-	isKept := func(v backends.Version) bool { return compareNewestFirst(v, saved) == 0 }
+// addSaved adds the saved release to the earlier releases, newest first, and reports whether it did. It does not add
+// the release if it is the current one, if Nomad has that version, or if Nomad has an equally stable version of that
+// release.
+func addSaved(
+	earlier []backends.Version, saved, now backends.Version, versions []backends.Version,
+) ([]backends.Version, bool) {
+	isSaved := func(v backends.Version) bool { return compareNewestFirst(v, saved) == 0 }
 	isSame := func(v backends.Version) bool { return v.Release.ID == saved.Release.ID && (v.Stable || !saved.Stable) }
-	if saved.Release.ID == now.Release.ID || slices.ContainsFunc(versions, isKept) || slices.ContainsFunc(earlier, isSame) {
+	inNomad := slices.ContainsFunc(versions, isSaved) || slices.ContainsFunc(earlier, isSame)
+	if saved.Release.ID == now.Release.ID || inNomad {
 		return earlier, false
 	}
 	all := append(slices.Clone(earlier), saved)
@@ -98,13 +109,16 @@ func addSaved(earlier []backends.Version, saved, now backends.Version, versions 
 	return all, true
 }
 
-// resaveInterval is the age at which a definition is saved again that is still wanted: it must not expire.
+// resaveInterval is the age at which a saved definition that is still needed is saved again, so that it does not
+// expire.
 const resaveInterval = 24 * time.Hour
 
-// saveRelease saves the last release that differs from the current one, before a command adds versions to the job: Nomad
-// deletes the oldest ones. A release that is saved already stays if Nomad keeps no better one. It returns a warning if that
-// release cannot be saved and would be lost.
-func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.SavedDefinitions, job backends.JobDetail, added int) (warning string, err error) {
+// saveRelease saves the last release that differs from the current one before a command adds versions to the job,
+// because Nomad then deletes the oldest versions. A saved release stays unless Nomad has a better one. If the release
+// cannot be saved and would be lost, saveRelease returns a warning.
+func saveRelease(
+	ctx context.Context, cluster backends.Cluster, definitions router.SavedDefinitions, job backends.JobDetail, added int,
+) (warning string, err error) {
 	versions, err := cluster.Versions(ctx, job.Job)
 	if err != nil {
 		return "", jobError(job.Job, err)
@@ -115,29 +129,30 @@ func saveRelease(ctx context.Context, cluster backends.Cluster, saved router.Sav
 	}
 	current = lastRunVersion(current, versions)
 	earlier := earlierReleases(current, versions)
-	was, k, isSaved, err := savedRelease(saved, current)
+	release, saved, isSaved, err := savedRelease(definitions, current)
 	if err != nil {
-		isSaved = false // it cannot be read, so it is replaced
+		isSaved = false // replace a release that cannot be read
 	}
 	if isSaved {
-		earlier, _ = addSaved(earlier, was, current, versions)
+		earlier, _ = addSaved(earlier, release, current, versions)
 	}
 	last, ok := lastRelease(earlier)
 	if !ok {
 		return "", nil
 	}
-	isSaved = isSaved && compareNewestFirst(was, last) == 0
-	if isSaved && was.Stable == last.Stable && time.Since(k.Time) < resaveInterval {
+	isSaved = isSaved && compareNewestFirst(release, last) == 0
+	if isSaved && release.Stable == last.Stable && time.Since(saved.Time) < resaveInterval {
 		return "", nil
 	}
-	_, err = saved.Save(ops.Released, last.Definition, last.Number, current.CreateIndex)
+	_, err = definitions.Save(ops.Released, last.Definition, last.Number, current.CreateIndex)
 	if err == nil || isSaved || !willBeDeleted(last, versions, added) {
 		return "", nil
 	}
-	return fmt.Sprintf("Nomad keeps %d versions of a job, so this makes it delete version %d of %s, the release before the current one, and %s", trackedVersions, last.Number, job.ID, unsavedReason(err)), nil
+	return fmt.Sprintf("Nomad keeps only %d versions of a job: this change makes it delete version %d of %s, "+
+		"the last release before the current one, and %s", trackedVersions, last.Number, job.ID, unsavedReason(err)), nil
 }
 
-// willBeDeleted reports whether Nomad deletes a version when others are added.
+// willBeDeleted reports whether Nomad deletes a version when a number of versions are added.
 func willBeDeleted(version backends.Version, versions []backends.Version, added int) bool {
 	newer := 0
 	for _, v := range versions {
@@ -148,16 +163,16 @@ func willBeDeleted(version backends.Version, versions []backends.Version, added 
 	return version.Tag == "" && newer+added >= trackedVersions
 }
 
-// unsavedReason says why the gateway saves no definition.
+// unsavedReason explains why the gateway cannot save a definition.
 func unsavedReason(err error) string {
 	if errors.Is(err, ops.ErrNoFolder) {
-		return "the gateway cannot save it (its operator has to set audit.jobs)"
+		return "the gateway cannot save it (ask its operator to set audit.jobs)"
 	}
 	return fmt.Sprintf("the gateway cannot save it: %v", err)
 }
 
-// confirmWarnings shows warnings and, on a terminal, asks whether to go on.
-func confirmWarnings(ctx context.Context, req *router.Request, unasked bool, warnings ...string) error {
+// confirmWarnings prints warnings and, on a terminal, prompts whether to continue unless skip is set.
+func confirmWarnings(ctx context.Context, req *router.Request, skip bool, warnings ...string) error {
 	warnings = slices.DeleteFunc(warnings, func(w string) bool { return w == "" })
 	if len(warnings) == 0 {
 		return nil
@@ -165,10 +180,10 @@ func confirmWarnings(ctx context.Context, req *router.Request, unasked bool, war
 	for _, w := range warnings {
 		newProgressPrinter(req).printf("warning: %s", w)
 	}
-	return confirm(ctx, req, unasked, "Continue?")
+	return confirm(ctx, req, skip, "Continue?")
 }
 
-// countChanges lists how the counts and the scaling blocks of groups that both releases have differ.
+// countChanges returns the differences between the counts and scaling blocks of the groups that exist in both releases.
 func countChanges(now, then backends.Release) (counts, scaling []string) {
 	for _, g := range now.Groups {
 		other, ok := then.Group(g.Name)
@@ -192,7 +207,7 @@ func rangeText(g backends.ReleaseGroup) string {
 	return fmt.Sprintf("%d to %d", g.Range.Min, g.Range.Max)
 }
 
-// changesText names what changes beside the release.
+// changesText describes changes of counts and scaling blocks.
 func changesText(counts, scaling []string) string {
 	var all []string
 	if len(counts) > 0 {
@@ -204,10 +219,12 @@ func changesText(counts, scaling []string) string {
 	return strings.Join(all, "; ")
 }
 
-// saveStopped saves a job that is about to be stopped, for start, and returns the ID of what it has saved. It returns a
-// warning if it cannot save it; then nothing is saved of the job as it was stopped earlier either: start must not bring that
-// back.
-func saveStopped(ctx context.Context, cluster backends.Cluster, saved router.SavedDefinitions, job backends.JobDetail) (id, warning string, err error) {
+// saveStopped saves the definition of a job before it is stopped, so that start can bring it back, and returns the ID
+// of the saved definition. If it cannot be saved, saveStopped returns a warning and deletes the definition saved at
+// an earlier stop, which start must not bring back.
+func saveStopped(
+	ctx context.Context, cluster backends.Cluster, definitions router.SavedDefinitions, job backends.JobDetail,
+) (id, warning string, err error) {
 	definition, err := cluster.Definition(ctx, job.Job, nil)
 	if err != nil {
 		return "", "", jobError(job.Job, err)
@@ -215,45 +232,50 @@ func saveStopped(ctx context.Context, cluster backends.Cluster, saved router.Sav
 	if err := checkUnchanged(job, definition); err != nil {
 		return "", "", err
 	}
-	is, err := identify(definition)
+	now, err := identify(definition)
 	if err != nil {
 		return "", "", fmt.Errorf("%s: %w", job.ID, err)
 	}
-	id, err = saved.Save(ops.Stopped, definition, job.Version, is.CreateIndex)
+	id, err = definitions.Save(ops.Stopped, definition, job.Version, now.CreateIndex)
 	if err == nil {
 		return id, "", nil
 	}
-	if k, ok := saved.Find(ops.Stopped); ok && !k.IsOutdated(is.JobModifyIndex) {
-		return "", "", nil // another stop of the same job has saved it
+	if saved, ok := definitions.Find(ops.Stopped); ok && !saved.IsOutdated(now.JobModifyIndex) {
+		return "", "", nil // another stop of the same version has saved it
 	}
-	err = errors.Join(err, saved.Delete(ops.Stopped))
-	return "", fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the stop: %s", job.ID, unsavedReason(err)), nil
+	err = errors.Join(err, definitions.Delete(ops.Stopped))
+	return "", fmt.Sprintf("start %s works only until Nomad deletes the stopped job, by default 4 hours after the "+
+		"stop: %s",
+		job.ID, unsavedReason(err)), nil
 }
 
-// relinkRelease lets the saved release of a job belong to the job that was registered again from this definition. To Nomad
-// it is another one if it had deleted the job.
-func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.SavedDefinitions, job backends.Job, definition json.RawMessage) error {
-	k, ok := saved.Find(ops.Released)
+// relinkRelease assigns the saved release of a job to the job that was registered again from definition. If Nomad had
+// deleted the job, it now has a new CreateIndex.
+func relinkRelease(
+	ctx context.Context, cluster backends.Cluster, definitions router.SavedDefinitions, job backends.Job,
+	definition json.RawMessage,
+) error {
+	saved, ok := definitions.Find(ops.Released)
 	if !ok {
 		return nil
 	}
-	was, err := identify(definition)
-	if err != nil || k.CreateIndex != was.CreateIndex {
+	before, err := identify(definition)
+	if err != nil || saved.CreateIndex != before.CreateIndex {
 		return err
 	}
 	text, err := cluster.Definition(ctx, job, nil)
-	var is identity
+	var now identity
 	if err == nil {
-		is, err = identify(text)
+		now, err = identify(text)
 	}
-	if err == nil && is.CreateIndex == k.CreateIndex {
+	if err == nil && now.CreateIndex == saved.CreateIndex {
 		return nil
 	}
 	if err == nil {
-		k, ok, err = saved.Load(ops.Released)
+		saved, ok, err = definitions.Load(ops.Released)
 	}
 	if err == nil && ok {
-		_, err = saved.Save(ops.Released, k.Definition, k.Version, is.CreateIndex)
+		_, err = definitions.Save(ops.Released, saved.Definition, saved.Version, now.CreateIndex)
 	}
 	if err != nil {
 		return fmt.Errorf("revert %s cannot use the release that the gateway saved: %w", job.ID, err)
@@ -261,7 +283,8 @@ func relinkRelease(ctx context.Context, cluster backends.Cluster, saved router.S
 	return nil
 }
 
-// startableText says how long start brings a job back that was saved now.
+// startableText describes how long start can bring back a job that was saved now.
 func startableText(job backends.JobDetail) string {
-	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, time.Now().Add(ops.Retention).UTC().Format("2006-01-02 15:04Z"))
+	until := time.Now().Add(ops.Retention).UTC().Format("2006-01-02 15:04Z")
+	return fmt.Sprintf("start %s brings it back until %s, even after Nomad has deleted it", job.ID, until)
 }

@@ -36,10 +36,12 @@ func (v versionedCluster) detail() (job backends.JobDetail) {
 	return job
 }
 
-// savedVersion returns a version that the gateway can save.
+// savedVersion returns a version whose definition the gateway can save.
 func savedVersion(t *testing.T, created, number uint64, mode string, stable bool) backends.Version {
 	t.Helper()
-	definition := json.RawMessage(fmt.Sprintf(`{"ID":"web","Namespace":"default","CreateIndex":%d,"Version":%d,"JobModifyIndex":%d,"Stable":%v,"TaskGroups":[{"Name":"web","Count":1,"Tasks":[{"Env":{"MODE":%q}}]}]}`, created, number, number+100, stable, mode))
+	definition := json.RawMessage(fmt.Sprintf(`{"ID":"web","Namespace":"default","CreateIndex":%d,"Version":%d,`+
+		`"JobModifyIndex":%d,"Stable":%v,"TaskGroups":[{"Name":"web","Count":1,"Tasks":[{"Env":{"MODE":%q}}]}]}`,
+		created, number, number+100, stable, mode))
 	release, err := backends.ReleaseOf(definition)
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +49,7 @@ func savedVersion(t *testing.T, created, number uint64, mode string, stable bool
 	return backends.Version{Number: number, Stable: stable, CreateIndex: created, Release: release, Definition: definition}
 }
 
-// newSaved returns what is saved of the job web, with a folder of its own.
+// newSaved returns the saved definitions of the job web, and their folder.
 func newSaved(t *testing.T) (saved router.SavedDefinitions, folder string) {
 	t.Helper()
 	folder = filepath.Join(t.TempDir(), "jobs")
@@ -55,7 +57,8 @@ func newSaved(t *testing.T) (saved router.SavedDefinitions, folder string) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	return router.NewSavedDefinitions(registry, ops.Job{Tier: "production", Namespace: "default", ID: "web", Root: "web"}, "wim", "scale web 2"), folder + "-saved"
+	return router.NewSavedDefinitions(registry, ops.Job{Tier: "production", Namespace: "default", ID: "web", Root: "web"},
+		"wim", "scale web 2"), folder + "-saved"
 }
 
 func mustSaveRelease(t *testing.T, saved router.SavedDefinitions, versions ...backends.Version) {
@@ -76,13 +79,41 @@ func TestSaveRelease_KeepsBetter(t *testing.T) {
 		first, then []backends.Version
 		want        uint64
 	}{
-		"a failed release came since":     {[]backends.Version{v(1, "b", true), v(0, "a", true)}, []backends.Version{v(9, "b", true), v(8, "c", false)}, 0},
-		"a stable release came since":     {[]backends.Version{v(1, "b", true), v(0, "a", true)}, []backends.Version{v(9, "b", true), v(8, "c", true)}, 8},
-		"an older one is tagged":          {[]backends.Version{v(4, "b", true), v(3, "a", true), tagged}, []backends.Version{v(10, "b", true), tagged}, 3},
-		"the same one has become stable":  {[]backends.Version{v(1, "b", false), v(0, "a", false)}, []backends.Version{v(2, "b", true), v(1, "b", true), v(0, "a", true)}, 0},
-		"the saved one runs now":          {[]backends.Version{v(1, "b", true), v(0, "a", true)}, []backends.Version{v(9, "a", true), v(8, "b", false)}, 8},
-		"an older job of the name":        {[]backends.Version{savedVersion(t, 1, 9, "b", true), savedVersion(t, 1, 8, "a", true)}, []backends.Version{savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true)}, 0},
-		"unstable ones: the newest stays": {[]backends.Version{v(4, "b", false), v(3, "a", false), v(0, "t", false)}, []backends.Version{v(10, "b", false), v(0, "t", false)}, 3},
+		"newer release failed": {
+			[]backends.Version{v(1, "b", true), v(0, "a", true)},
+			[]backends.Version{v(9, "b", true), v(8, "c", false)},
+			0,
+		},
+		"newer release stable": {
+			[]backends.Version{v(1, "b", true), v(0, "a", true)},
+			[]backends.Version{v(9, "b", true), v(8, "c", true)},
+			8,
+		},
+		"older release tagged": {
+			[]backends.Version{v(4, "b", true), v(3, "a", true), tagged},
+			[]backends.Version{v(10, "b", true), tagged},
+			3,
+		},
+		"same release now stable": {
+			[]backends.Version{v(1, "b", false), v(0, "a", false)},
+			[]backends.Version{v(2, "b", true), v(1, "b", true), v(0, "a", true)},
+			0,
+		},
+		"saved release is current": {
+			[]backends.Version{v(1, "b", true), v(0, "a", true)},
+			[]backends.Version{v(9, "a", true), v(8, "b", false)},
+			8,
+		},
+		"job registered again": {
+			[]backends.Version{savedVersion(t, 1, 9, "b", true), savedVersion(t, 1, 8, "a", true)},
+			[]backends.Version{savedVersion(t, 50, 1, "c", true), savedVersion(t, 50, 0, "b", true)},
+			0,
+		},
+		"unstable: newest stays": {
+			[]backends.Version{v(4, "b", false), v(3, "a", false), v(0, "t", false)},
+			[]backends.Version{v(10, "b", false), v(0, "t", false)},
+			3,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			saved, _ := newSaved(t)
@@ -92,14 +123,14 @@ func TestSaveRelease_KeepsBetter(t *testing.T) {
 			if err != nil || !ok || k.Version != tc.want || k.CreateIndex != tc.then[0].CreateIndex {
 				t.Errorf("got version %d of %d, %v, %v, want %d", k.Version, k.CreateIndex, ok, err, tc.want)
 			}
-			if is, _ := identify(k.Definition); name == "the same one has become stable" && !is.Stable {
-				t.Error("it is saved as one that is not stable")
+			if is, _ := identify(k.Definition); name == "same release now stable" && !is.Stable {
+				t.Error("the saved release is not marked stable")
 			}
 		})
 	}
 }
 
-// After Nomad has deleted a job and start has registered it again, its numbers begin with 0.
+// TestSaveRelease_JobRegisteredAgain checks a job that Nomad deleted: its version numbers start again at 0.
 func TestSaveRelease_JobRegisteredAgain(t *testing.T) {
 	saved, _ := newSaved(t)
 	old := savedVersion(t, 1, 8, "a", true)
@@ -126,13 +157,14 @@ func TestSaveRelease_SavedAgainDaily(t *testing.T) {
 				time.Sleep(time.Hour)
 				mustSaveRelease(t, saved, now...)
 				if k, _ := saved.Find(ops.Released); k.ID != first.ID {
-					t.Error("it is saved again after an hour")
+					t.Error("saved again after one hour")
 				}
 				for range 40 {
 					time.Sleep(24 * time.Hour)
 					mustSaveRelease(t, saved, now...)
 				}
-				if k, ok, err := saved.Load(ops.Released); err != nil || !ok || k.Version != 0 || time.Since(k.Time) > 24*time.Hour {
+				if k, ok, err := saved.Load(ops.Released); err != nil || !ok || k.Version != 0 ||
+					time.Since(k.Time) > 24*time.Hour {
 					t.Errorf("got %+v, %v, %v", k, ok, err)
 				}
 			})
@@ -156,7 +188,7 @@ func TestAddSaved_NewestFirst(t *testing.T) {
 		"Nomad has it":            {[]backends.Version{now, v(8, "c", false), v(3, "a", false)}, v(3, "a", true), 8, false},
 		"deployed again":          {[]backends.Version{now, v(8, "c", true), v(7, "a", true)}, v(3, "a", true), 8, false},
 		"deployed again, failed":  {[]backends.Version{now, v(8, "a", false)}, v(3, "a", true), 3, true},
-		"it runs now":             {[]backends.Version{now, v(8, "c", true)}, v(3, "d", true), 8, false},
+		"current":                 {[]backends.Version{now, v(8, "c", true)}, v(3, "d", true), 8, false},
 	} {
 		all, added := addSaved(earlierReleases(now, tc.kept), tc.saved, now, tc.kept)
 		got, ok := lastRelease(all)
@@ -172,7 +204,7 @@ func TestSaveStopped_FailureRemovesOlder(t *testing.T) {
 	if _, warning, err := saveStopped(t.Context(), cluster, saved, cluster.detail()); err != nil || warning != "" {
 		t.Fatalf("got %q, %v", warning, err)
 	}
-	if err := os.Chmod(folder, 0o777); err != nil { // nothing is written there
+	if err := os.Chmod(folder, 0o777); err != nil { // the gateway does not write to this folder
 		t.Fatal(err)
 	}
 	cluster.versions = []backends.Version{savedVersion(t, 1, 1, "b", true)}
@@ -181,11 +213,12 @@ func TestSaveStopped_FailureRemovesOlder(t *testing.T) {
 		t.Errorf("got %q, %v", warning, err)
 	}
 	if k, ok := saved.Find(ops.Stopped); ok {
-		t.Errorf("start would bring version %d back", k.Version)
+		t.Errorf("start would register version %d", k.Version)
 	}
 }
 
-// TestSaveStopped_TwoAtOnce is about two users who stop a job: one is asked and declines after the other has stopped it.
+// TestSaveStopped_TwoAtOnce checks that a user who declines the prompt does not remove the definition saved by
+// another stop.
 func TestSaveStopped_TwoAtOnce(t *testing.T) {
 	saved, _ := newSaved(t)
 	cluster := versionedCluster{versions: []backends.Version{savedVersion(t, 1, 0, "a", true)}}
@@ -200,7 +233,7 @@ func TestSaveStopped_TwoAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok := saved.Find(ops.Stopped); !ok {
-		t.Error("who declines removes what the other stop has saved")
+		t.Error("declining removed the definition saved by the other stop")
 	}
 }
 
@@ -210,7 +243,7 @@ func TestRelinkRelease_OnlyOfThisJob(t *testing.T) {
 		of, now, want uint64
 	}{
 		"Nomad had deleted it": {1, 50, 50},
-		"Nomad has it still":   {1, 1, 1},
+		"still in Nomad":       {1, 1, 1},
 		"saved of another job": {2, 50, 2},
 	} {
 		saved, _ := newSaved(t)
@@ -227,7 +260,7 @@ func TestRelinkRelease_OnlyOfThisJob(t *testing.T) {
 	}
 }
 
-// A release that is saved is not lost because it cannot be saved again.
+// TestSaveRelease_NoWarningIfSavedBefore checks that a failure to save a release again does not cause a warning.
 func TestSaveRelease_NoWarningIfSavedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		saved, folder := newSaved(t)

@@ -81,7 +81,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	if _, err := groupOf(job, req.Part); err != nil {
 		return err
 	}
-	if err := req.CheckNoOperation(); err != nil { // the other one may have stopped it for a moment
+	if err := req.CheckNoOperation(); err != nil { // another operation may have stopped the job temporarily
 		return err
 	}
 	if err := checkRestartable(job); err != nil {
@@ -89,36 +89,38 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	}
 	work := func(ctx context.Context, w router.Work) error { return r.restartFull(ctx, w, job) }
 	if r.full {
-		warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 2) // the stop is a version too
+		warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 2) // the stop adds a version, too
 		if err != nil {
 			return err
 		}
 		if err := confirmWarnings(ctx, req, r.yes, warning); err != nil {
 			return err
 		}
-		if hit := liveAllocations(job, ""); len(hit) > 1 {
-			if err := confirm(ctx, req, r.yes, "Stop and start %s in tier %s: %s?", job.ID, job.Tier, plural(len(hit), "running allocation")); err != nil {
+		if live := liveAllocations(job, ""); len(live) > 1 {
+			if err := confirm(ctx, req, r.yes, "Stop and start %s in tier %s: %s?",
+				job.ID, job.Tier, plural(len(live), "running allocation")); err != nil {
 				return err
 			}
 		}
 	} else {
 		targets := r.targets(req, job)
-		failed, given := failedAllocations(job, r.isSelected(req))
+		failed, unreschedulable := failedAllocations(job, r.isSelected(req))
 		missing := missingAllocations(job, req.Part.Group)
 		if req.Allocation != nil || req.Part.Task != "" {
 			missing = nil
 		}
-		left := r.skipped(req, job)
-		if len(targets)+len(failed)+len(given)+len(missing) == 0 && len(left) > 0 {
-			return fmt.Errorf("nothing of %s can be restarted: %s (see: status %s)", req.Args[0], skippedText(left), job.ID)
+		skipped := r.skipped(req, job)
+		nothing := len(targets)+len(failed)+len(unreschedulable)+len(missing) == 0
+		if nothing && len(skipped) > 0 {
+			return fmt.Errorf("%s has nothing to restart: %s (see: status %s)", req.Args[0], skippedText(skipped), job.ID)
 		}
-		if len(targets)+len(failed)+len(given)+len(missing) == 0 {
-			return fmt.Errorf("nothing of %s runs (see: status %s)", req.Args[0], job.ID)
+		if nothing {
+			return fmt.Errorf("%s has no running allocations (see: status %s)", req.Args[0], job.ID)
 		}
-		if err := checkReplaceable(job, given); err != nil {
+		if err := checkReplaceable(job, unreschedulable); err != nil {
 			return err
 		}
-		if len(given) > 0 {
+		if len(unreschedulable) > 0 {
 			warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 2)
 			if err != nil {
 				return err
@@ -126,7 +128,9 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 			if err := confirmWarnings(ctx, req, r.yes, warning); err != nil {
 				return err
 			}
-			if err := confirm(ctx, req, r.yes, "The reschedule block does not let Nomad replace %s of %s. Register the job with one attempt, then restore it? This adds 2 versions.", failedOrStopped(given), job.ID); err != nil {
+			if err := confirm(ctx, req, r.yes, "The reschedule block does not let Nomad replace %s of %s. "+
+				"Register the job with one attempt, then restore it? This adds 2 versions.",
+				failedOrStopped(unreschedulable), job.ID); err != nil {
 				return err
 			}
 		}
@@ -134,51 +138,59 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 		if err != nil {
 			return router.Exit(2, fmt.Errorf("restart: %w", err))
 		}
-		work = (&rolling{job: job, targets: targets, batchSize: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule, ignoreChecks: r.ignoreChecks, failed: failed, unreschedulable: given, missing: missing, skipped: left}).restartAll
+		work = (&rolling{
+			job: job, targets: targets, batchSize: size, wait: r.wait, timeout: r.timeout, replace: r.reschedule,
+			ignoreChecks: r.ignoreChecks, failed: failed, unreschedulable: unreschedulable, missing: missing, skipped: skipped,
+		}).restartAll
 	}
 	op, err := req.StartOperation(ctx, work)
 	if err != nil {
 		return err
 	}
 	if r.background {
-		fmt.Fprintf(req.Stderr, "it goes on in the background (see: ops %s)\n", op.ID)
+		fmt.Fprintf(req.Stderr, "restarting in the background (see: ops %s)\n", op.ID)
 		return printResult(req, "%s", op.ID)
 	}
-	return followOp(ctx, req, op)
+	unit := "batch"
+	if r.full {
+		unit = "step"
+	}
+	return followOp(ctx, req, op, unit)
 }
 
 func (r *restart) check(req *router.Request) error {
 	switch {
 	case r.full && (req.Part != router.Part{} || req.Allocation != nil):
-		return errors.New("--full is for a whole job")
+		return errors.New("--full works only on a whole job")
 	case r.full && r.reschedule:
-		return errors.New("--full and --reschedule exclude each other")
+		return errors.New("--full and --reschedule are mutually exclusive")
 	case r.reschedule && (req.Part.Task != "" || req.Task != nil):
-		return errors.New("--reschedule replaces allocations, with all their tasks: name the group or the allocation")
+		return errors.New("--reschedule replaces whole allocations, not tasks: name a group or an allocation")
 	case r.reschedule && (req.Job.Type == "system" || req.Job.Type == "sysbatch"):
-		return fmt.Errorf("Nomad does not replace an allocation of a %s job that is stopped: restart it in place", req.Job.Type)
+		return fmt.Errorf("Nomad does not replace stopped allocations of a %s job: leave out --reschedule", req.Job.Type)
 	case r.wait < 0 || r.timeout <= 0:
-		return errors.New("--wait and --timeout take times, such as 30s")
+		return errors.New("--timeout takes a duration above 0, such as 30s")
 	}
 	_, err := batchSize(r.batch, 1)
 	return err
 }
 
-// checkRestartable returns an error for a job whose restart makes no sense now.
+// checkRestartable returns an error for a job that cannot be restarted in its current state.
 func checkRestartable(job backends.JobDetail) error {
 	switch {
 	case job.Periodic, job.Parameterized:
-		return fmt.Errorf("%s only launches others: restart one of those (see: ps %s)", job.ID, job.ID)
+		return fmt.Errorf("%s has no tasks of its own: restart one of its child jobs (see: ps %s)", job.ID, job.ID)
 	case job.Stopped:
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
 	case job.LatestDeployment != nil && isActive(*job.LatestDeployment):
-		return fmt.Errorf("%s is being deployed: deployment %s of version %d is %s; wait for its end, or end it (see: deployment %s, fail %s)",
-			job.ID, shortID(job.LatestDeployment.ID), job.LatestDeployment.Version, job.LatestDeployment.Status, job.ID, job.ID)
+		d := job.LatestDeployment
+		return fmt.Errorf("%s is being deployed: deployment %s of version %d is %s; wait until it finishes, or fail it "+
+			"(see: deployment %s, fail %s)", job.ID, shortID(d.ID), d.Version, d.Status, job.ID, job.ID)
 	}
 	return nil
 }
 
-// batchSize returns how many allocations of all are a batch: at least one.
+// batchSize parses --batch. It returns the number of allocations in a batch: N, or N% of all, but at least 1.
 func batchSize(text string, all int) (int, error) {
 	number, percent := strings.CutSuffix(text, "%")
 	n, ok := parseNumber(number)
@@ -191,7 +203,8 @@ func batchSize(text string, all int) (int, error) {
 	return n, nil
 }
 
-// isSelected reports whether an allocation is among those that the command is about, as a whole.
+// isSelected returns a function that reports whether the command selects an allocation for replacement: the named
+// allocation, or the failed allocations of the job or group.
 func (r *restart) isSelected(req *router.Request) func(backends.Allocation) bool {
 	return func(a backends.Allocation) bool {
 		if req.Allocation != nil {
@@ -201,10 +214,10 @@ func (r *restart) isSelected(req *router.Request) func(backends.Allocation) bool
 	}
 }
 
-// target is what is to be restarted of one allocation.
+// target is an allocation to restart, or one of its tasks.
 type target struct {
 	backends.Allocation
-	task string // empty: all
+	task string // empty: all tasks
 }
 
 func (r *restart) targets(req *router.Request, job backends.JobDetail) (all []target) {
@@ -223,7 +236,7 @@ func (r *restart) targets(req *router.Request, job backends.JobDetail) (all []ta
 	return all
 }
 
-// skipped returns the allocations that the command is about, and that cannot be restarted in their state.
+// skipped returns the selected allocations that cannot be restarted in their current state.
 func (r *restart) skipped(req *router.Request, job backends.JobDetail) (all []backends.Allocation) {
 	for _, a := range job.Allocations {
 		switch {
@@ -236,45 +249,47 @@ func (r *restart) skipped(req *router.Request, job backends.JobDetail) (all []ba
 	return all
 }
 
-// skippedText lists allocations with the reason why they are not restarted.
+// skippedText lists skipped allocations with the reason.
 func skippedText(skipped []backends.Allocation) string {
 	var all []string
 	for _, a := range skipped {
-		why := "is pending"
+		state := "is pending"
 		if a.Status == "unknown" {
-			why = "is on a disconnected node and may still be running"
+			state = "is on a disconnected node and may still be running"
 		}
-		all = append(all, allocationLabel(a)+" "+why)
+		all = append(all, allocationLabel(a)+" "+state)
 	}
 	return strings.Join(all, ", ")
 }
 
-// followOp shows an operation that the session has begun until it ends. If the session ends first, the operation is asked to
-// end after what it is about; so it is by Ctrl-C, and a second one leaves it alone.
-func followOp(ctx context.Context, req *router.Request, op *ops.Op) error {
+// followOp prints the progress of an operation until it finishes. If the session ends first, or on Ctrl-C, it requests
+// that the operation stops after the current unit (batch or step). A second Ctrl-C detaches from the operation.
+func followOp(ctx context.Context, req *router.Request, op *ops.Op, unit string) error {
 	report := newProgressPrinter(req)
 	defer report.clear()
-	shown := 0 // of the notes that last
+	shown := 0 // notes that are not transient
 	err := op.Follow(ctx, func(n ops.Note) error {
 		if !n.Transient {
 			shown++
 		}
 		return report.print(n)
 	})
-	if ended, _ := op.Finished(); !ended.IsZero() {
+	if isFinished(op) {
 		return err
 	}
 	if req.Terminal == nil || !errors.Is(err, router.ErrInterrupted) {
-		op.Halt("its client has left")
+		op.Halt("the client disconnected")
 		return err
 	}
 	code := router.ExitCode(err)
 	op.Halt("interrupted")
-	report.printf("it ends after what it is about; Ctrl-C again leaves it alone (see: ops %s)", op.ID)
-	ctx, leave := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer leave(nil)
+	report.printf("stopping after the current %s; press Ctrl-C again to detach while it finishes in the background "+
+		"(see: ops %s)",
+		unit, op.ID)
+	ctx, detach := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer detach(nil)
 	go func() {
-		for presses := 0; presses < 2; { // the first one is still to be read
+		for presses := 0; presses < 2; { // the first Ctrl-C has not been read yet
 			key, err := req.Ask(ctx, "")
 			if err != nil {
 				break
@@ -283,7 +298,7 @@ func followOp(ctx context.Context, req *router.Request, op *ops.Op) error {
 				presses++
 			}
 		}
-		leave(router.ErrInterrupted)
+		detach(router.ErrInterrupted)
 	}()
 	err = op.Follow(ctx, func(n ops.Note) error {
 		if !n.Transient && shown > 0 {

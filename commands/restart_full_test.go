@@ -14,14 +14,14 @@ import (
 	"nomadctld/router"
 )
 
-// Tests of the ends of restart --full that take minutes, in the time of a bubble.
+// These tests check outcomes of restart --full that take minutes. They run in simulated time.
 
-// fakeCluster is a cluster that answers what it is told to.
+// fakeCluster is a cluster that responds with its functions. They get the number of calls.
 type fakeCluster struct {
 	backends.Cluster
 	backends.ClusterWriter
-	job      func(asked int) (backends.JobDetail, error)
-	register func(asked int, index uint64) error
+	job      func(calls int) (backends.JobDetail, error)
+	register func(calls int, index uint64) error
 	calls    int
 }
 
@@ -30,7 +30,9 @@ func (s *fakeCluster) Job(context.Context, backends.Job) (backends.JobDetail, er
 	return s.job(s.calls)
 }
 
-func (s *fakeCluster) Register(_ context.Context, _ backends.Job, _ json.RawMessage, index uint64) (backends.WriteResult, error) {
+func (s *fakeCluster) Register(
+	_ context.Context, _ backends.Job, _ json.RawMessage, index uint64,
+) (backends.WriteResult, error) {
 	s.calls++
 	return backends.WriteResult{}, s.register(s.calls, index)
 }
@@ -53,22 +55,26 @@ var (
 
 func TestRegisterAgain_RetriesUntilTimeout(t *testing.T) {
 	for name, tc := range map[string]struct {
-		register func(asked int, index uint64) error
+		register func(calls int, index uint64) error
 		want     error
-		least    time.Duration
-		most     time.Duration
+		minTime  time.Duration
+		maxTime  time.Duration
 	}{
-		"at once":    {func(int, uint64) error { return nil }, nil, 0, 0},
-		"never":      {func(int, uint64) error { return errNoLeader }, errNoLeader, recoveryTimeout, recoveryTimeout + 2*recoveryInterval},
-		"never, 403": {func(int, uint64) error { return errPermission }, errPermission, recoveryTimeout, recoveryTimeout + 2*recoveryInterval},
-		"in the end": {func(asked int, _ uint64) error {
-			if asked < 50 {
+		"at once": {func(int, uint64) error { return nil }, nil, 0, 0},
+		"never": {func(int, uint64) error { return errNoLeader }, errNoLeader, recoveryTimeout, recoveryTimeout +
+			2*recoveryInterval},
+		"permission denied": {
+			func(int, uint64) error { return errPermission }, errPermission, recoveryTimeout,
+			recoveryTimeout + 2*recoveryInterval,
+		},
+		"later": {func(calls int, _ uint64) error {
+			if calls < 50 {
 				return errNoLeader
 			}
 			return nil
 		}, nil, 49 * recoveryInterval, 49 * recoveryInterval},
 		"changed": {func(int, uint64) error { return errChanged }, errChanged, 0, 0},
-		"collected meanwhile": {func(_ int, index uint64) error {
+		"garbage-collected": {func(_ int, index uint64) error {
 			if index != 0 {
 				return backends.ErrNotFound
 			}
@@ -78,17 +84,17 @@ func TestRegisterAgain_RetriesUntilTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &fakeCluster{register: tc.register}
-				begun := time.Now()
+				start := time.Now()
 				_, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7, true)
-				if took := time.Since(begun); !errors.Is(err, tc.want) || took < tc.least || took > tc.most {
-					t.Errorf("got %v after %s, want %v after %s", err, took, tc.want, tc.least)
+				if took := time.Since(start); !errors.Is(err, tc.want) || took < tc.minTime || took > tc.maxTime {
+					t.Errorf("got %v after %s, want %v after %s", err, took, tc.want, tc.minTime)
 				}
 			})
 		})
 	}
 }
 
-// TestRegisterAgain_PurgedWhileRunning is about a job that only a purge can have deleted.
+// TestRegisterAgain_PurgedWhileRunning checks a running job, which only a purge can have deleted.
 func TestRegisterAgain_PurgedWhileRunning(t *testing.T) {
 	s := &fakeCluster{register: func(_ int, index uint64) error {
 		if index != 0 {
@@ -96,53 +102,60 @@ func TestRegisterAgain_PurgedWhileRunning(t *testing.T) {
 		}
 		return nil
 	}}
-	if _, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7, false); !errors.Is(err, backends.ErrNotFound) {
-		t.Errorf("got %v, want that the job was deleted", err)
+	if _, err := registerAgain(t.Context(), s.work(t), backends.Job{ID: "web"}, json.RawMessage("{}"), 7,
+		false); !errors.Is(err, backends.ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
 	}
 }
 
 func TestConfirmStopped(t *testing.T) {
-	is := func(stopped bool, index uint64) func(int) (backends.JobDetail, error) {
+	job := func(stopped bool, index uint64) func(int) (backends.JobDetail, error) {
 		return func(int) (backends.JobDetail, error) {
 			var job backends.JobDetail
 			job.ID, job.Stopped, job.ModifyIndex, job.Version = "web", stopped, index, index
 			return job, nil
 		}
 	}
-	away := func(int) (backends.JobDetail, error) { return backends.JobDetail{}, errNoLeader }
-	gone := func(int) (backends.JobDetail, error) { return backends.JobDetail{}, backends.ErrNotFound }
+	noLeader := func(int) (backends.JobDetail, error) { return backends.JobDetail{}, errNoLeader }
+	deleted := func(int) (backends.JobDetail, error) { return backends.JobDetail{}, backends.ErrNotFound }
 	lost := backends.ErrOutcomeUnknown
 	for name, tc := range map[string]struct {
-		failed error // what became of the order
+		failed error // the error of the stop request
 		job    func(int) (backends.JobDetail, error)
-		want   string // "": it is stopped
+		want   string // prefix of the error; "": stopped
 		after  time.Duration
 	}{
-		"stopped":                           {nil, is(true, 8), "", 0},
-		"collected":                         {nil, gone, "", 0},
-		"stopped, the answer was lost":      {lost, is(true, 8), "", 0},
-		"stopped by somebody else":          {errPermission, is(true, 8), "Permission denied", 0},
-		"purged by somebody else":           {errPermission, gone, backends.ErrNotFound.Error(), 0},
-		"refused":                           {errPermission, is(false, 7), "web is not stopped: Permission denied", 0},
-		"changed before":                    {errPermission, is(false, 8), "web was changed by someone else (now version 8)", 0},
-		"brought back since":                {nil, is(false, 9), "web was stopped by this restart, and somebody else has brought it back already, as version 9", 0},
-		"not taken, as far as can be known": {lost, is(false, 7), "web is not stopped: ", lateRequestGrace},
-		"no answer":                         {lost, away, errStopUnknown.Error(), recoveryTimeout},
-		"no answer after it was taken":      {nil, away, errStopUnknown.Error(), recoveryTimeout},
-		"a late answer": {lost, func(asked int) (backends.JobDetail, error) {
-			if asked < 20 {
-				return away(asked)
+		"stopped":                  {nil, job(true, 8), "", 0},
+		"garbage-collected":        {nil, deleted, "", 0},
+		"stopped, response lost":   {lost, job(true, 8), "", 0},
+		"stopped by somebody else": {errPermission, job(true, 8), "Permission denied", 0},
+		"purged by somebody else":  {errPermission, deleted, backends.ErrNotFound.Error(), 0},
+		"rejected":                 {errPermission, job(false, 7), "web was not stopped: Permission denied", 0},
+		"changed": {
+			errPermission, job(false, 8),
+			"web was changed by someone else (now version 8)", 0,
+		},
+		"registered again": {
+			nil, job(false, 9),
+			"this restart stopped web, and somebody else has already registered it again, as version 9", 0,
+		},
+		"not applied":               {lost, job(false, 7), "web was not stopped: ", lateRequestGrace},
+		"no response":               {lost, noLeader, errStopUnknown.Error(), recoveryTimeout},
+		"no response, stop applied": {nil, noLeader, errStopUnknown.Error(), recoveryTimeout},
+		"late response": {lost, func(calls int) (backends.JobDetail, error) {
+			if calls < 20 {
+				return noLeader(calls)
 			}
-			return is(true, 8)(asked)
+			return job(true, 8)(calls)
 		}, "", 19 * recoveryInterval},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &fakeCluster{job: tc.job}
-				before, _ := is(false, 7)(0)
-				begun := time.Now()
+				before, _ := job(false, 7)(0)
+				start := time.Now()
 				_, err := confirmStopped(t.Context(), s.work(t), before, tc.failed)
-				took := time.Since(begun)
+				took := time.Since(start)
 				if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
 					t.Errorf("got %v, want %q", err, tc.want)
 				}

@@ -14,9 +14,12 @@ import (
 	"nomadctld/router"
 )
 
-// failedAllocations returns the allocations of a job, of those that are named, that have failed or were stopped and that no other one
-// has replaced: those that Nomad replaces when it is told to, and those of groups in which it may replace none.
-func failedAllocations(job backends.JobDetail, named func(backends.Allocation) bool) (failed, given []backends.Allocation) {
+// failedAllocations returns the selected allocations of a job that have failed or, in a system job, were stopped, and
+// were not replaced. Nomad replaces failed at the next evaluation. The reschedule block of unreschedulable allows no
+// attempts.
+func failedAllocations(
+	job backends.JobDetail, isSelected func(backends.Allocation) bool,
+) (failed, unreschedulable []backends.Allocation) {
 	groups := map[string]backends.Group{}
 	for _, g := range job.Groups {
 		groups[g.Name] = g
@@ -24,61 +27,60 @@ func failedAllocations(job backends.JobDetail, named func(backends.Allocation) b
 	for _, a := range job.Allocations {
 		group, ok := groups[a.Group]
 		system := job.Type == "system"
-		ended := a.Status == "failed" && (a.Desired == "run" || system) || a.Status == "complete" && a.Desired != "run" && system
+		isFailed := a.Status == "failed" && (a.Desired == "run" || system)
+		isStopped := a.Status == "complete" && a.Desired != "run" && system
 		switch {
-		case !ok || !ended || !named(a) || !isNewest(job, a):
+		case !ok || !isFailed && !isStopped || !isSelected(a) || !isNewest(job, a):
 		case system || group.Reschedules:
 			failed = append(failed, a)
 		default:
-			given = append(given, a)
+			unreschedulable = append(unreschedulable, a)
 		}
 	}
-	return failed, given
+	return failed, unreschedulable
 }
 
-// checkReplaceable returns an error for failed allocations that Nomad may not replace if their job is a batch job. Nomad runs the
-// allocations of a batch job that are complete again when it has a new version.
-func checkReplaceable(job backends.JobDetail, given []backends.Allocation) error {
-	if len(given) == 0 || job.Type != "batch" && job.Type != "sysbatch" {
+// checkReplaceable returns an error for unreschedulable allocations of a batch job. They can only be replaced by a new
+// version of the job, and Nomad reruns the complete allocations of a batch job for a new version.
+func checkReplaceable(job backends.JobDetail, unreschedulable []backends.Allocation) error {
+	if len(unreschedulable) == 0 || job.Type != "batch" && job.Type != "sysbatch" {
 		return nil
 	}
 	groups := map[string]bool{}
-	for _, a := range given {
+	for _, a := range unreschedulable {
 		groups[a.Group] = true
 	}
-	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempt, and if a %s job is registered with one, Nomad runs its complete allocations again (run all of it again: restart --full %s; restart a running allocation: restart ID)",
-		failedOrStopped(given), job.ID, groupsText(groups), job.Type, job.ID)
+	return fmt.Errorf("%s of %s cannot be replaced: the reschedule block of %s allows no attempts, and changing it "+
+		"makes Nomad "+
+		"rerun the complete allocations of a %s job (rerun all: restart --full %s; restart a running allocation: restart ID)",
+		failedOrStopped(unreschedulable), job.ID, groupsText(groups), job.Type, job.ID)
 }
 
-// replaceFailed lets Nomad replace the failed allocations and waits until the others run.
+// replaceFailed makes Nomad replace the failed allocations and waits until their replacements are running.
 func (r *rolling) replaceFailed(ctx context.Context, w router.Work) error {
-	ended := append(slices.Clone(r.failed), r.unreschedulable...)
-	if len(ended) == 0 {
+	replaced := append(slices.Clone(r.failed), r.unreschedulable...)
+	if len(replaced) == 0 {
 		return nil
 	}
-	w.Note("replacing %s of %s: %s", failedOrStopped(ended), r.job.ID, allocationLabels(ended))
-	failed, given := failedAllocations(r.job, func(backends.Allocation) bool { return true })
-	others := slices.DeleteFunc(append(failed, given...), func(a backends.Allocation) bool {
-		return slices.ContainsFunc(ended, func(b backends.Allocation) bool { return a.ID == b.ID }) ||
-			slices.ContainsFunc(given, func(b backends.Allocation) bool { return a.ID == b.ID }) && !slices.ContainsFunc(r.unreschedulable, func(b backends.Allocation) bool { return a.Group == b.Group })
-	})
-	if len(others) > 0 {
-		w.Note("Nomad replaces all failed or stopped ones at once, so also: %s", allocationLabels(others))
+	w.Note("replacing %s of %s: %s", failedOrStopped(replaced), r.job.ID, allocationLabels(replaced))
+	if others := r.alsoReplaced(replaced); len(others) > 0 {
+		w.Note("Nomad replaces all failed or stopped allocations at once, also: %s", allocationLabels(others))
 	}
 	if err := w.HaltReason(); err != nil {
 		return err
 	}
-	var back []backends.Allocation
+	var replacements []backends.Allocation
 	replace := func(job backends.JobDetail) error {
-		order, err := w.Operations.Evaluate(ctx, job.Job)
+		result, err := w.Operations.Evaluate(ctx, job.Job)
 		if err != nil {
 			return jobError(job.Job, err)
 		}
-		ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("not replaced within %s; Nomad is still working on it (see: status %s)", r.timeout, job.ID))
+		ctx, cancel := context.WithTimeoutCause(ctx, r.timeout,
+			fmt.Errorf("not replaced within %s; Nomad is still working on it (see: status %s)", r.timeout, job.ID))
 		defer cancel()
-		ctx, halt := cancelOnHalt(ctx, w)
-		defer halt()
-		back, err = waitUntilReplaced(ctx, w.Cluster, job, ended, order, w.Progress)
+		ctx, stop := cancelOnHalt(ctx, w)
+		defer stop()
+		replacements, err = waitUntilReplaced(ctx, w.Cluster, job, replaced, result, w.Progress)
 		return err
 	}
 	var err error
@@ -90,13 +92,26 @@ func (r *rolling) replaceFailed(ctx context.Context, w router.Work) error {
 	if err != nil {
 		return fmt.Errorf("the restart of %s stopped before anything was restarted: %w", r.job.ID, err)
 	}
-	w.Note("replaced %s of %s: %s", failedOrStopped(ended), r.job.ID, replacementsText(ended, back))
+	w.Note("replaced %s of %s: %s", failedOrStopped(replaced), r.job.ID, replacementsText(replaced, replacements))
 	return nil
 }
 
-// allowRescheduling registers the job so that Nomad may replace failed allocations, calls replace, and registers the job again as it
-// was, whatever has come of it. Nomad changes the running allocations in place: both versions run the same. From before the
-// first registration until after the second one, the original definition is on disk, for ops --restore.
+// alsoReplaced returns the allocations that Nomad replaces together with the allocations replaced.
+func (r *rolling) alsoReplaced(replaced []backends.Allocation) []backends.Allocation {
+	contains := func(all []backends.Allocation, a backends.Allocation) bool {
+		return slices.ContainsFunc(all, func(b backends.Allocation) bool { return a.ID == b.ID })
+	}
+	failed, unreschedulable := failedAllocations(r.job, func(backends.Allocation) bool { return true })
+	return slices.DeleteFunc(append(failed, unreschedulable...), func(a backends.Allocation) bool {
+		isAllowed := slices.ContainsFunc(r.unreschedulable, func(b backends.Allocation) bool { return a.Group == b.Group })
+		return contains(replaced, a) || contains(unreschedulable, a) && !isAllowed
+	})
+}
+
+// allowRescheduling registers the job with one attempt to reschedule in the groups of the unreschedulable
+// allocations, calls replace, and registers the original definition again, even if replace failed. Nomad updates the
+// running allocations in place, because both versions run the same. The original definition is on disk for ops
+// --restore from before the first registration until after the second one.
 func (r *rolling) allowRescheduling(ctx context.Context, w router.Work, replace func(backends.JobDetail) error) error {
 	definition, err := w.Cluster.Definition(ctx, r.job.Job, nil)
 	if err != nil {
@@ -109,17 +124,18 @@ func (r *rolling) allowRescheduling(ctx context.Context, w router.Work, replace 
 	for _, a := range r.unreschedulable {
 		groups[a.Group] = true
 	}
-	allowing, err := backends.WithRescheduling(definition, groups)
+	changed, err := backends.WithRescheduling(definition, groups)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.job.ID, err)
 	}
 	switch err := w.SaveDefinition(definition, r.job.Version); {
 	case errors.Is(err, ops.ErrNoFolder):
-		return fmt.Errorf("%w, so registering it with one attempt to reschedule is not safe: the gateway's operator has to set audit.jobs", err)
+		return fmt.Errorf("%w, so replacing these allocations is refused; ask the gateway's operator to set audit.jobs", err)
 	case err != nil:
-		return fmt.Errorf("the definition of %s cannot be saved, so it is not registered with one attempt to reschedule: %w", r.job.ID, err)
+		return fmt.Errorf("%s was not registered with one attempt to reschedule, because its definition cannot be saved: %w",
+			r.job.ID, err)
 	}
-	first, err := w.Operations.Register(ctx, r.job.Job, allowing, r.job.ModifyIndex)
+	first, err := w.Operations.Register(ctx, r.job.Job, changed, r.job.ModifyIndex)
 	if errors.Is(err, backends.ErrOutcomeUnknown) {
 		first.ModifyIndex, err = r.findRegistered(ctx, w, definition, err)
 	}
@@ -133,35 +149,38 @@ func (r *rolling) allowRescheduling(ctx context.Context, w router.Work, replace 
 	w.Note("registered %s with one attempt to reschedule in %s", r.job.ID, groupsText(groups))
 	job := r.job
 	job.ModifyIndex = first.ModifyIndex
-	replaced := replace(job)
-	if errors.Is(replaced, backends.ErrNotFound) { // purged by somebody else: nothing to restore
-		return errors.Join(replaced, w.DeleteDefinition())
+	replaceErr := replace(job)
+	if errors.Is(replaceErr, backends.ErrNotFound) { // somebody purged the job: there is nothing to restore
+		return errors.Join(replaceErr, w.DeleteDefinition())
 	}
-	again, err := registerAgain(ctx, w, r.job.Job, definition, first.ModifyIndex, false)
-	var changed *backends.ChangedError
+	restored, err := registerAgain(ctx, w, r.job.Job, definition, first.ModifyIndex, false)
+	var changedErr *backends.ChangedError
 	switch {
-	case errors.Is(err, backends.ErrNotFound): // likewise
-		return errors.Join(replaced, jobError(r.job.Job, err), w.DeleteDefinition())
-	case errors.As(err, &changed): // Nomad has the original among its versions
-		return errors.Join(replaced, fmt.Errorf("%s was registered with one attempt to reschedule in %s, and could not be registered as it was: %w (see: history %s; go back: revert %s %d)",
+	case errors.Is(err, backends.ErrNotFound): // somebody purged the job
+		return errors.Join(replaceErr, jobError(r.job.Job, err), w.DeleteDefinition())
+	case errors.As(err, &changedErr): // Nomad still has the original version
+		return errors.Join(replaceErr, fmt.Errorf("%s was registered with one attempt to reschedule in %s, "+
+			"and could not be restored: %w (see: history %s; restore it: revert %s %d)",
 			r.job.ID, groupsText(groups), err, r.job.ID, r.job.ID, r.job.Version), w.DeleteDefinition())
 	case err != nil:
-		return errors.Join(replaced, fmt.Errorf("%s is registered with one attempt to reschedule in %s, and could not be registered as it was: %w (see: history %s; restore it: %s)",
+		return errors.Join(replaceErr, fmt.Errorf("%s is registered with one attempt to reschedule in %s, "+
+			"and could not be restored: %w (see: history %s; restore it: %s)",
 			r.job.ID, groupsText(groups), err, r.job.ID, restoreCommand(w.ID)))
 	}
 	if err := w.DeleteDefinition(); err != nil {
 		w.Note("the saved definition of %s cannot be removed from %s: %v", r.job.ID, w.DefinitionPath(), err)
 	}
-	w.Note("registered %s as it was", r.job.ID)
-	if replaced != nil {
-		return replaced
+	w.Note("restored the definition of %s", r.job.ID)
+	if replaceErr != nil {
+		return replaceErr
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("not everything runs after %s; Nomad is still working on it", r.timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout,
+		fmt.Errorf("timed out after %s; Nomad is still working on it", r.timeout))
 	defer cancel()
-	ctx, halt := cancelOnHalt(ctx, w)
-	defer halt()
-	if err := waitForRollout(ctx, w.Cluster, r.job.Job, "", again, w.Progress); err != nil {
-		return fmt.Errorf("%s is registered as it was, but: %w", r.job.ID, err)
+	ctx, stop := cancelOnHalt(ctx, w)
+	defer stop()
+	if err := waitForRollout(ctx, w.Cluster, r.job.Job, "", restored, w.Progress); err != nil {
+		return fmt.Errorf("the definition of %s was restored, but the job is not confirmed running: %w", r.job.ID, err)
 	}
 	return pollJob(ctx, w.Cluster, r.job.Job, w.Progress, func(now backends.JobDetail) (bool, error) {
 		r.job = now
@@ -169,30 +188,33 @@ func (r *rolling) allowRescheduling(ctx context.Context, w router.Work, replace 
 	})
 }
 
-// errRegisterUnknown is a registration that may or may not have been applied.
-var errRegisterUnknown = errors.New("Nomad does not report whether it is")
+// errRegisterUnknown is returned if the outcome of a registration cannot be determined.
+var errRegisterUnknown = errors.New("cannot tell whether Nomad applied the registration")
 
-// findRegistered returns the index of the job with one attempt to reschedule, whose registration may or may not have been applied,
-// or why it is not registered. The error is an errRegisterUnknown if that cannot be found out.
-func (r *rolling) findRegistered(ctx context.Context, w router.Work, original json.RawMessage, uncertain error) (uint64, error) {
-	begin := time.Now()
+// findRegistered polls the job after a registration whose response was lost, until it knows the outcome. registerErr
+// is the error of that registration. It returns the JobModifyIndex of the job with one attempt to reschedule, or an
+// error if that job is not registered, or errRegisterUnknown.
+func (r *rolling) findRegistered(
+	ctx context.Context, w router.Work, original json.RawMessage, registerErr error,
+) (uint64, error) {
+	start := time.Now()
 	for {
 		text, err := w.Cluster.Definition(ctx, r.job.Job, nil)
-		var is identity
+		var now identity
 		if err == nil {
-			is, err = identify(text)
+			now, err = identify(text)
 		}
 		switch {
 		case errors.Is(err, backends.ErrNotFound):
 			return 0, err
-		case err == nil && !is.Stop && is.Version == r.job.Version+1 && backends.HasRescheduling(text, original):
-			return is.JobModifyIndex, nil
-		case err == nil && is.JobModifyIndex > r.job.ModifyIndex:
-			return 0, &backends.ChangedError{Job: r.job.ID, Version: is.Version}
-		case err == nil && time.Since(begin) > lateRequestGrace:
-			return 0, fmt.Errorf("%s was not registered with one attempt to reschedule: %w", r.job.ID, uncertain)
-		case time.Since(begin) > recoveryTimeout:
-			return 0, fmt.Errorf("%w: %w", errRegisterUnknown, errors.Join(uncertain, err))
+		case err == nil && !now.Stop && now.Version == r.job.Version+1 && backends.HasRescheduling(text, original):
+			return now.JobModifyIndex, nil
+		case err == nil && now.JobModifyIndex > r.job.ModifyIndex:
+			return 0, &backends.ChangedError{Job: r.job.ID, Version: now.Version}
+		case err == nil && time.Since(start) > lateRequestGrace:
+			return 0, fmt.Errorf("%s was not registered with one attempt to reschedule: %w", r.job.ID, registerErr)
+		case time.Since(start) > recoveryTimeout:
+			return 0, fmt.Errorf("%w: %w", errRegisterUnknown, errors.Join(registerErr, err))
 		}
 		w.Progress("checking whether %s is registered", r.job.ID)
 		if err := sleep(ctx, recoveryInterval); err != nil {
@@ -201,8 +223,9 @@ func (r *rolling) findRegistered(ctx context.Context, w router.Work, original js
 	}
 }
 
-// missingAllocations returns how many allocations of a group, or of all for "", are missing although nothing is about to happen: Nomad
-// has deleted a failed allocation that it had given up, and has not looked at the job since.
+// missingAllocations returns by group how many allocations are missing although Nomad is idle, of one group or, for
+// "", of all groups. This happens if Nomad has deleted a failed allocation that it did not replace, and has not
+// evaluated the job since.
 func missingAllocations(job backends.JobDetail, group string) map[string]int {
 	if job.Type != "service" && job.Type != "batch" || !isIdle(job) {
 		return nil
@@ -223,7 +246,7 @@ func missingAllocations(job backends.JobDetail, group string) map[string]int {
 	return missing
 }
 
-// placeMissing lets Nomad place the allocations that are missing, and waits until they run.
+// placeMissing makes Nomad place the missing allocations and waits until they are running.
 func (r *rolling) placeMissing(ctx context.Context, w router.Work) error {
 	if len(r.missing) == 0 {
 		return nil
@@ -233,15 +256,16 @@ func (r *rolling) placeMissing(ctx context.Context, w router.Work) error {
 		total += n
 	}
 	w.Note("placing %s of %s", plural(total, "missing allocation"), r.job.ID)
-	order, err := w.Operations.Evaluate(ctx, r.job.Job)
+	result, err := w.Operations.Evaluate(ctx, r.job.Job)
 	if err != nil {
 		return jobError(r.job.Job, err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("not placed within %s; Nomad is still working on it (see: status %s)", r.timeout, r.job.ID))
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout,
+		fmt.Errorf("not placed within %s; Nomad is still working on it (see: status %s)", r.timeout, r.job.ID))
 	defer cancel()
-	ctx, halt := cancelOnHalt(ctx, w)
-	defer halt()
-	var idle time.Time // since when Nomad has decided, and nothing has come of it
+	ctx, stop := cancelOnHalt(ctx, w)
+	defer stop()
+	var idle time.Time // since when Nomad has evaluated the job without placing anything
 	err = pollJob(ctx, w.Cluster, r.job.Job, w.Progress, func(now backends.JobDetail) (bool, error) {
 		want, have, _ := allocationCounts(now)
 		switch {
@@ -251,12 +275,13 @@ func (r *rolling) placeMissing(ctx context.Context, w router.Work) error {
 			return true, fmt.Errorf("cannot be placed: %s", unplacedReasons(now.Unplaced))
 		case len(missingAllocations(now, "")) == 0 && isIdle(now):
 			return true, checkNoneFailed(now)
-		case !isEvaluated(now, order.EvaluationID) || !isIdle(now):
+		case !isEvaluated(now, result.EvaluationID) || !isIdle(now):
 			idle = time.Time{}
 		case idle.IsZero():
 			idle = time.Now()
 		case time.Since(idle) > idleGrace:
-			return true, fmt.Errorf("Nomad has evaluated %s and placed nothing: %d of %s running (see: info %s)", now.ID, have, plural(want, "allocation"), now.ID)
+			return true, fmt.Errorf("Nomad evaluated %s but placed nothing: %d of %s running (see: info %s)",
+				now.ID, have, plural(want, "allocation"), now.ID)
 		}
 		w.Progress("%d of %s running", have, plural(want, "allocation"))
 		return false, nil
@@ -267,16 +292,16 @@ func (r *rolling) placeMissing(ctx context.Context, w router.Work) error {
 	return err
 }
 
-// failedOrStopped counts allocations that have failed or, of a system job, were stopped.
-func failedOrStopped(ended []backends.Allocation) string {
-	how := "failed"
-	if slices.ContainsFunc(ended, func(a backends.Allocation) bool { return a.Status != "failed" }) {
-		how = "stopped"
-		if slices.ContainsFunc(ended, func(a backends.Allocation) bool { return a.Status == "failed" }) {
-			how = "failed or stopped"
+// failedOrStopped returns the number of allocations in words, such as "2 failed allocations".
+func failedOrStopped(allocations []backends.Allocation) string {
+	state := "failed"
+	if slices.ContainsFunc(allocations, func(a backends.Allocation) bool { return a.Status != "failed" }) {
+		state = "stopped"
+		if slices.ContainsFunc(allocations, func(a backends.Allocation) bool { return a.Status == "failed" }) {
+			state = "failed or stopped"
 		}
 	}
-	return plural(len(ended), how+" allocation")
+	return plural(len(allocations), state+" allocation")
 }
 
 func groupsText(groups map[string]bool) string {
@@ -291,7 +316,7 @@ func groupsText(groups map[string]bool) string {
 	return "groups " + strings.Join(names, ", ")
 }
 
-// allocationLabels lists allocations.
+// allocationLabels lists allocations by index or node, and ID.
 func allocationLabels(allocations []backends.Allocation) string {
 	var all []string
 	for _, a := range allocations {

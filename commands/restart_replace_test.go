@@ -15,10 +15,10 @@ import (
 	"nomadctld/router"
 )
 
-// definitionsCluster is a cluster that returns one definition of a job after another, and then the last one again and again.
+// definitionsCluster returns one definition of a job after another, and then repeats the last one.
 type definitionsCluster struct {
 	backends.Cluster
-	all []string // an empty one: the cluster does not respond
+	all []string // empty: the cluster does not respond
 }
 
 func (d *definitionsCluster) Definition(context.Context, backends.Job, *uint64) (json.RawMessage, error) {
@@ -37,7 +37,9 @@ func (d *definitionsCluster) Definition(context.Context, backends.Job, *uint64) 
 
 func TestFindRegistered_ResponseLost(t *testing.T) {
 	at := func(version uint64, attempts int) string {
-		return fmt.Sprintf(`{"ID":"web","Version":%d,"JobModifyIndex":%d,"TaskGroups":[{"Name":"g","ReschedulePolicy":{"Attempts":%d,"Interval":3600000000000,"Delay":5000000000,"DelayFunction":"constant","MaxDelay":0,"Unlimited":false}}]}`,
+		return fmt.Sprintf(`{"ID":"web","Version":%d,"JobModifyIndex":%d,"TaskGroups":[{"Name":"g",`+
+			`"ReschedulePolicy":{"Attempts":%d,"Interval":3600000000000,"Delay":5000000000,"DelayFunction":"constant",`+
+			`"MaxDelay":0,"Unlimited":false}}]}`,
 			version, version+10, attempts)
 	}
 	original := at(3, 0)
@@ -47,13 +49,13 @@ func TestFindRegistered_ResponseLost(t *testing.T) {
 		want  string // of the error
 		after time.Duration
 	}{
-		"applied":          {[]string{at(4, 1)}, 14, "", 0},
-		"applied late":     {[]string{original, "", at(4, 1)}, 14, "", 2 * recoveryInterval},
-		"not applied":      {[]string{original}, 0, "web was not registered with one attempt to reschedule: ", lateRequestGrace},
-		"changed":          {[]string{at(4, 2)}, 0, "web was changed by someone else (now version 4)", 0},
-		"changed since":    {[]string{at(5, 1)}, 0, "web was changed by someone else (now version 5)", 0},
-		"deleted":          {[]string{"deleted"}, 0, backends.ErrNotFound.Error(), 0},
-		"nothing reported": {[]string{""}, 0, errRegisterUnknown.Error(), recoveryTimeout},
+		"applied":       {[]string{at(4, 1)}, 14, "", 0},
+		"applied late":  {[]string{original, "", at(4, 1)}, 14, "", 2 * recoveryInterval},
+		"not applied":   {[]string{original}, 0, "web was not registered with one attempt to reschedule: ", lateRequestGrace},
+		"changed":       {[]string{at(4, 2)}, 0, "web was changed by someone else (now version 4)", 0},
+		"changed since": {[]string{at(5, 1)}, 0, "web was changed by someone else (now version 5)", 0},
+		"deleted":       {[]string{"deleted"}, 0, backends.ErrNotFound.Error(), 0},
+		"no response":   {[]string{""}, 0, errRegisterUnknown.Error(), recoveryTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -64,14 +66,15 @@ func TestFindRegistered_ResponseLost(t *testing.T) {
 				}
 				var r rolling
 				r.job.ID, r.job.Version, r.job.ModifyIndex = "web", 3, 13
-				began := time.Now()
-				index, err := r.findRegistered(t.Context(), router.Work{Op: op, Cluster: &definitionsCluster{all: tc.all}}, json.RawMessage(original), backends.ErrOutcomeUnknown)
-				took := time.Since(began)
+				start := time.Now()
+				index, err := r.findRegistered(t.Context(), router.Work{Op: op, Cluster: &definitionsCluster{all: tc.all}},
+					json.RawMessage(original), backends.ErrOutcomeUnknown)
+				took := time.Since(start)
 				if index != tc.index || (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want) {
 					t.Errorf("got %d, %v, want %d, %q", index, err, tc.index, tc.want)
 				}
-				if errors.Is(err, errRegisterUnknown) != (name == "nothing reported") {
-					t.Errorf("%v decides wrongly whether the saved definition stays", err)
+				if errors.Is(err, errRegisterUnknown) != (name == "no response") {
+					t.Errorf("got %v: it decides whether the saved definition stays", err)
 				}
 				if took < tc.after || took > tc.after+2*recoveryInterval {
 					t.Errorf("after %s, want %s", took, tc.after)

@@ -14,34 +14,36 @@ import (
 	"nomadctld/router"
 )
 
-// rolling restarts allocations of a job, a batch at a time.
+// rolling restarts the allocations of a job one batch at a time. Before that, it replaces failed allocations and has
+// missing allocations placed. It stops at the first batch that does not become healthy.
 type rolling struct {
 	job           backends.JobDetail
 	targets       []target
 	batchSize     int
 	wait, timeout time.Duration
-	replace       bool // by other allocations
-	ignoreChecks  bool // do not wait for what services say of themselves
+	replace       bool // stop the allocations, so that Nomad replaces them
+	ignoreChecks  bool // do not wait for service checks
 
-	failed          []backends.Allocation // to be replaced before anything is restarted
-	unreschedulable []backends.Allocation // likewise, of groups in which Nomad may replace none
-	missing         map[string]int        // by group: allocations that are missing, and that Nomad does nothing about
+	failed          []backends.Allocation // failed allocations to replace first
+	unreschedulable []backends.Allocation // failed allocations whose reschedule block allows no attempts
+	missing         map[string]int        // missing allocations by group, which Nomad does not place by itself
 
-	skipped []backends.Allocation // that cannot be restarted: pending, or on a disconnected node
+	skipped []backends.Allocation // pending, or on a disconnected node
 
-	restarted   []target // that came up again
-	unconfirmed []target // that were told to restart, of the batch at hand
+	restarted   []target // restarted and healthy
+	unconfirmed []target // of the current batch: restarted, but not yet healthy
 
-	nextTarget int // of the targets: the first of the batch at hand
+	nextTarget int // index of the first target of the current batch
 }
 
 const (
-	minUptime     = 2 * time.Second // tasks have to run so long to count as come up
+	minUptime     = 2 * time.Second // time that tasks must run to count as healthy
 	checksTimeout = 5 * time.Second
 
-	maxParallelRequests = 4 // each takes as long as its tasks take to end, and a connection to the cluster
+	maxParallelRequests = 4 // a restart request occupies a connection until its tasks have stopped
 )
 
+// restartAll runs the whole restart.
 func (r *rolling) restartAll(ctx context.Context, w router.Work) error {
 	if err := r.replaceFailed(ctx, w); err != nil {
 		return err
@@ -55,7 +57,8 @@ func (r *rolling) restartAll(ctx context.Context, w router.Work) error {
 	if len(r.targets) == 0 {
 		return nil
 	}
-	w.Note("restarting %s of %s, %d at a time", plural(len(r.targets), "allocation"), r.job.ID, min(r.batchSize, len(r.targets)))
+	w.Note("restarting %s of %s, %d at a time",
+		plural(len(r.targets), "allocation"), r.job.ID, min(r.batchSize, len(r.targets)))
 	for batch := range slices.Chunk(r.targets, r.batchSize) {
 		r.unconfirmed = nil
 		now, err := r.beforeBatch(ctx, w)
@@ -72,38 +75,40 @@ func (r *rolling) restartAll(ctx context.Context, w router.Work) error {
 			w.Note("%d of %d restarted: %s", len(r.restarted), len(r.targets), targetNames(batch))
 		}
 	}
-	left := ""
+	skipped := ""
 	if len(r.skipped) > 0 {
-		left = fmt.Sprintf(", skipped %d", len(r.skipped))
+		skipped = fmt.Sprintf(", skipped %d", len(r.skipped))
 	}
-	w.Note("restarted %s of %s%s", plural(len(r.restarted), "allocation"), r.job.ID, left)
+	w.Note("restarted %s of %s%s", plural(len(r.restarted), "allocation"), r.job.ID, skipped)
 	return nil
 }
 
-// explainStop says what is restarted and what is not, and returns err.
+// explainStop notes which targets were restarted and which were not, and returns err with the job and the counts.
 func (r *rolling) explainStop(w router.Work, err error) error {
 	w.Note("restarted: %s", targetNames(r.restarted))
 	if len(r.unconfirmed) > 0 {
-		w.Note("not come up, or not known to have: %s", targetNames(r.unconfirmed))
+		w.Note("restarted but not confirmed healthy: %s", targetNames(r.unconfirmed))
 	}
 	w.Note("not restarted: %s", targetNames(slices.DeleteFunc(slices.Clone(r.targets[r.nextTarget:]), func(t target) bool {
-		return slices.ContainsFunc(r.unconfirmed, func(b target) bool { return b.ID == t.ID })
+		return slices.ContainsFunc(r.unconfirmed, func(u target) bool { return u.ID == t.ID })
 	})))
-	return fmt.Errorf("the restart of %s stopped after %d of %d allocations: %w", r.job.ID, len(r.restarted), len(r.targets), err)
+	return fmt.Errorf("the restart of %s stopped after %d of %d allocations: %w",
+		r.job.ID, len(r.restarted), len(r.targets), err)
 }
 
-// beforeBatch waits before a batch, unless it is the first one, and returns the job as it is then: still what it was.
+// beforeBatch waits for --wait unless no batch was restarted yet, and returns the job's current state. It returns an
+// error if the operation was halted, or if the job was changed or can no longer be restarted.
 func (r *rolling) beforeBatch(ctx context.Context, w router.Work) (now backends.JobDetail, err error) {
-	ctx, cancel := cancelOnHalt(ctx, w)
-	defer cancel()
+	ctx, stop := cancelOnHalt(ctx, w)
+	defer stop()
 	if len(r.restarted) > 0 && r.wait > 0 {
 		w.Progress("waiting %s before the next batch", r.wait)
 		if err := sleep(ctx, r.wait); err != nil {
 			return now, err
 		}
 	}
-	err = pollJob(ctx, w.Cluster, r.job.Job, w.Progress, func(is backends.JobDetail) (bool, error) {
-		if now = is; now.ModifyIndex != r.job.ModifyIndex {
+	err = pollJob(ctx, w.Cluster, r.job.Job, w.Progress, func(job backends.JobDetail) (bool, error) {
+		if now = job; now.ModifyIndex != r.job.ModifyIndex {
 			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
 		}
 		return true, checkRestartable(now)
@@ -114,7 +119,7 @@ func (r *rolling) beforeBatch(ctx context.Context, w router.Work) (now backends.
 	return now, err
 }
 
-// cancelOnHalt returns ctx with the end that somebody asks of the work.
+// cancelOnHalt returns a context that is cancelled when the operation is halted.
 func cancelOnHalt(ctx context.Context, w router.Work) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
@@ -127,7 +132,8 @@ func cancelOnHalt(ctx context.Context, w router.Work) (context.Context, context.
 	return ctx, func() { cancel(nil) }
 }
 
-// restartBatch restarts a batch and waits until it has come up.
+// restartBatch restarts a batch and waits until it is healthy. It polls the job and asks for each target what it still
+// waits for. The batch is healthy if every target has been ready for minUptime without a task being started again.
 func (r *rolling) restartBatch(ctx context.Context, w router.Work, batch []target) error {
 	if len(batch) == 0 {
 		return nil
@@ -136,23 +142,24 @@ func (r *rolling) restartBatch(ctx context.Context, w router.Work, batch []targe
 	if err := r.requestRestarts(ctx, w, batch); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("a batch did not come up within %s", r.timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, r.timeout,
+		fmt.Errorf("a batch did not become healthy within %s", r.timeout))
 	defer cancel()
-	up := map[string]upState{} // by allocation
-	waits := ""
+	up := map[string]upState{} // by allocation ID
+	waiting := ""
 	err := pollJob(ctx, w.Cluster, r.job.Job, w.Progress, func(now backends.JobDetail) (bool, error) {
 		checks := r.fetchChecks(ctx, w, now, batch)
-		if ctx.Err() != nil { // what the checks say is not known then: waits stays what was seen last
+		if ctx.Err() != nil { // the check results are missing: keep the previous value of waiting
 			return true, context.Cause(ctx)
 		}
-		var missing []string
+		var reasons []string
 		for _, t := range batch {
-			why, err := r.notReady(now, t, checks)
+			reason, err := r.notReady(now, t, checks)
 			switch {
 			case err != nil:
 				return true, err
-			case why != "":
-				missing = append(missing, shortID(t.ID)+" "+why)
+			case reason != "":
+				reasons = append(reasons, shortID(t.ID)+": "+reason)
 				delete(up, t.ID)
 			default:
 				a, _ := r.currentAllocation(now, t)
@@ -161,23 +168,23 @@ func (r *rolling) restartBatch(ctx context.Context, w router.Work, batch []targe
 				}
 			}
 		}
-		if waits = strings.Join(missing, ", "); waits != "" {
-			w.Progress("%d of %d restarted; %s", len(r.restarted), len(r.targets), waits)
+		if waiting = strings.Join(reasons, ", "); waiting != "" {
+			w.Progress("%d of %d restarted; %s", len(r.restarted), len(r.targets), waiting)
 			return false, nil
 		}
 		return !slices.ContainsFunc(batch, func(t target) bool { return time.Since(up[t.ID].seen) < minUptime }), nil
 	})
-	if err != nil && ctx.Err() != nil && waits != "" {
-		err = fmt.Errorf("%w: %s", err, waits)
+	if err != nil && ctx.Err() != nil && waiting != "" {
+		err = fmt.Errorf("%w: %s", err, waiting)
 	}
 	return err
 }
 
-// upState is when a target was first seen up, after its tasks were last started: what ends and is started again and again
-// has not come up.
+// upState holds when a target was first seen ready, and the start of its tasks at that time. A later start resets
+// seen, so that a task that keeps restarting never counts as healthy.
 type upState struct{ seen, started time.Time }
 
-// lastStart returns when a task of an allocation was last started, or the latest of all for "".
+// lastStart returns the last start of a task, or of all tasks for "".
 func lastStart(a backends.Allocation, task string) (last time.Time) {
 	for _, t := range a.Tasks {
 		if at := startedAt(t); (task == "" || task == t.Name) && at.After(last) {
@@ -187,33 +194,33 @@ func lastStart(a backends.Allocation, task string) (last time.Time) {
 	return last
 }
 
-// refreshTargets returns the targets as they are now, without those that need no restart any more because they have ended or
-// were replaced since the beginning.
-func (r *rolling) refreshTargets(w router.Work, now backends.JobDetail, batch []target) (left []target) {
+// refreshTargets returns the current state of a batch, without the targets that were deleted, replaced or stopped
+// since the restart started.
+func (r *rolling) refreshTargets(w router.Work, now backends.JobDetail, batch []target) (current []target) {
 	for _, t := range batch {
 		i := slices.IndexFunc(now.Allocations, func(a backends.Allocation) bool { return a.ID == t.ID })
 		switch {
 		case i < 0:
-			w.Note("allocation %s is not there any more", shortID(t.ID))
+			w.Note("skipping allocation %s: it no longer exists", shortID(t.ID))
 		case now.Allocations[i].Next != "":
-			w.Note("allocation %s was replaced by %s meanwhile", shortID(t.ID), shortID(now.Allocations[i].Next))
+			w.Note("skipping allocation %s: %s has replaced it", shortID(t.ID), shortID(now.Allocations[i].Next))
 		case now.Allocations[i].Status != "running" || now.Allocations[i].Desired != "run":
-			w.Note("allocation %s does not run any more: it is %s", shortID(t.ID), now.Allocations[i].Status)
+			w.Note("skipping allocation %s: it is %s", shortID(t.ID), now.Allocations[i].Status)
 		default:
-			left = append(left, target{now.Allocations[i], t.task})
+			current = append(current, target{now.Allocations[i], t.task})
 		}
 	}
-	return left
+	return current
 }
 
-// requestRestarts tells the allocations to restart, all of the batch at a time. Of one whose answer was lost, what becomes of it
-// will tell.
+// requestRestarts requests the restart of all targets of a batch. If the response to a request is lost, the state of
+// the target shows later whether it was restarted.
 func (r *rolling) requestRestarts(ctx context.Context, w router.Work, batch []target) error {
 	errs := make([]error, len(batch))
-	var orders errgroup.Group
-	orders.SetLimit(maxParallelRequests)
+	var requests errgroup.Group
+	requests.SetLimit(maxParallelRequests)
 	for i, t := range batch {
-		orders.Go(func() error {
+		requests.Go(func() error {
 			errs[i] = backends.Protect(func() (err error) {
 				if r.replace {
 					_, err = w.Operations.StopAllocation(ctx, t.Allocation)
@@ -225,7 +232,7 @@ func (r *rolling) requestRestarts(ctx context.Context, w router.Work, batch []ta
 			return nil
 		})
 	}
-	orders.Wait()
+	requests.Wait()
 	for i, t := range batch {
 		if errs[i] == nil || errors.Is(errs[i], backends.ErrOutcomeUnknown) {
 			r.unconfirmed = append(r.unconfirmed, t)
@@ -237,80 +244,86 @@ func (r *rolling) requestRestarts(ctx context.Context, w router.Work, batch []ta
 	return errors.Join(errs...)
 }
 
-// fetchChecks asks for the service checks of what the batch has become.
-func (r *rolling) fetchChecks(ctx context.Context, w router.Work, now backends.JobDetail, batch []target) map[string][]backends.Check {
+// fetchChecks returns the service checks of the batch's current allocations, by allocation ID.
+func (r *rolling) fetchChecks(
+	ctx context.Context, w router.Work, now backends.JobDetail, batch []target,
+) map[string][]backends.Check {
 	if r.ignoreChecks {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, checksTimeout)
 	defer cancel()
-	var of []backends.Allocation
+	var running []backends.Allocation
 	for _, t := range batch {
 		if a, ok := r.currentAllocation(now, t); ok && a.Status == "running" {
-			of = append(of, a)
+			running = append(running, a)
 		}
 	}
-	return w.Cluster.Checks(ctx, of)
+	return w.Cluster.Checks(ctx, running)
 }
 
-// notReady says what a target that was told to restart still lacks; empty: nothing. What will not come is an error.
+// notReady returns why a restarted target is not ready yet, or "" if it is ready. It returns an error if the target
+// will not become ready.
 func (r *rolling) notReady(now backends.JobDetail, t target, checks map[string][]backends.Check) (string, error) {
 	a, ok := r.currentAllocation(now, t)
 	switch {
 	case !ok && r.replace:
 		if text := unplacedReasons(now.Unplaced); text != "" {
-			return "is not placed: " + text, nil
+			return "cannot be placed: " + text, nil
 		}
-		return "is being replaced", nil
+		return "being replaced", nil
 	case !ok:
-		return "", fmt.Errorf("allocation %s is not there any more", shortID(t.ID))
+		return "", fmt.Errorf("allocation %s no longer exists", shortID(t.ID))
 	case a.Status == "failed" || a.Status == "lost":
 		return "", fmt.Errorf("allocation %s is %s (see: info %s)", shortID(a.ID), a.Status, shortID(a.ID))
-	case a.Status == "complete" && a.Desired == "run": // its work is done
+	case a.Status == "complete" && a.Desired == "run": // a batch job that is done
 		return "", nil
 	case a.Status == "pending":
-		return "is pending", nil
+		return "pending", nil
 	case a.Status == "unknown":
-		return "is on a node that Nomad does not hear of", nil
+		return "on a disconnected node", nil
 	case a.Terminal() || a.Desired != "run":
-		return "", fmt.Errorf("allocation %s was stopped by somebody else, it is %s", shortID(a.ID), a.Status)
+		return "", fmt.Errorf("allocation %s was stopped by somebody else: it is %s", shortID(a.ID), a.Status)
 	case a.Healthy != nil && !*a.Healthy && r.replace:
 		return "", fmt.Errorf("allocation %s is unhealthy (see: info %s)", shortID(a.ID), shortID(a.ID))
 	}
-	why, started, err := r.tasksNotReady(a, t)
-	if why != "" || err != nil {
-		return why, err
+	reason, started, err := r.tasksNotReady(a, t)
+	if reason != "" || err != nil {
+		return reason, err
 	}
 	results, known := checks[a.ID]
 	if !known && !r.ignoreChecks {
-		return "has checks that are not known", nil
+		return "no check results yet", nil
 	}
 	for _, c := range results {
 		switch {
-		case c.Readiness: // it is not to hold anything up, as Nomad sees it
-		case c.Status == "failure" || c.Status == "pending":
-			return "check " + c.Name + " is in " + c.Status, nil
-		case !r.replace && !c.Time.After(started): // Nomad keeps the result from before the restart
-			return "check " + c.Name + " has not run again", nil
+		case c.Readiness: // readiness checks do not delay a deployment in Nomad either
+		case c.Status == "failure":
+			return "check " + c.Name + " is failing", nil
+		case c.Status == "pending":
+			return "check " + c.Name + " is pending", nil
+		case !r.replace && !c.Time.After(started): // Nomad still has the result from before the restart
+			return "check " + c.Name + " has not run since the restart", nil
 		}
 	}
 	return "", nil
 }
 
-// tasksNotReady says what the tasks of an allocation lack that were to restart: those that ran before. started is when the last of
-// them did.
-func (r *rolling) tasksNotReady(a backends.Allocation, t target) (why string, started time.Time, err error) {
+// tasksNotReady returns why the restarted tasks of an allocation are not ready, or "". Tasks that were not running
+// before the restart are ignored. started is the last start of the restarted tasks.
+func (r *rolling) tasksNotReady(a backends.Allocation, t target) (reason string, started time.Time, err error) {
 	for _, task := range a.Tasks {
 		before := t.taskBefore(task.Name)
-		told := before != nil && t.Runs(*before) && (r.replace || t.task == "" || t.task == task.Name)
+		isRestarted := before != nil && t.Runs(*before) && (r.replace || t.task == "" || t.task == task.Name)
 		switch {
 		case task.Failed:
-			return "", started, fmt.Errorf("task %s of allocation %s has failed (see: logs %s)", task.Name, shortID(a.ID), task.ExecID)
-		case !told, a.TaskState(task) == backends.StateDead: // one that prepares others ends
+			return "", started, fmt.Errorf("task %s of allocation %s has failed (see: logs %s)",
+				task.Name, shortID(a.ID), task.ExecID)
+		case !isRestarted, a.TaskState(task) == backends.StateDead: // such as a prestart task
 		case !a.Runs(task):
-			return task.Name + " is " + task.State, started, nil
+			return "task " + task.Name + " is " + task.State, started, nil
 		case !r.replace && !startedAt(task).After(startedAt(*before)):
-			return task.Name + " is being stopped", started, nil
+			return "task " + task.Name + " is still stopping", started, nil
 		case startedAt(task).After(started):
 			started = startedAt(task)
 		}
@@ -318,7 +331,7 @@ func (r *rolling) tasksNotReady(a backends.Allocation, t target) (why string, st
 	return "", started, nil
 }
 
-// currentAllocation returns the allocation as it is now: the target's own, or the one that takes its place.
+// currentAllocation returns the current state of the target's allocation or, with --reschedule, of its replacement.
 func (r *rolling) currentAllocation(now backends.JobDetail, t target) (backends.Allocation, bool) {
 	id := t.ID
 	for range len(now.Allocations) {
@@ -335,7 +348,7 @@ func (r *rolling) currentAllocation(now backends.JobDetail, t target) (backends.
 		}
 		id = a.Next
 	}
-	for _, a := range now.Allocations { // those of a batch job do not name each other
+	for _, a := range now.Allocations { // in batch jobs, Nomad does not set Next
 		if r.replace && a.Name == t.Name && a.Desired == "run" && a.Created.After(t.Created) && a.ID != t.ID {
 			return a, true
 		}
@@ -343,7 +356,7 @@ func (r *rolling) currentAllocation(now backends.JobDetail, t target) (backends.
 	return backends.Allocation{}, false
 }
 
-// taskBefore returns the task of this name as it was before the restart.
+// taskBefore returns the state of a task before the restart.
 func (t target) taskBefore(name string) *backends.Task {
 	for i := range t.Tasks {
 		if t.Tasks[i].Name == name {
@@ -353,7 +366,7 @@ func (t target) taskBefore(name string) *backends.Task {
 	return nil
 }
 
-// startedAt returns when a task was last started, as far as its state or its events tell.
+// startedAt returns the last start of a task according to its state and its events.
 func startedAt(t backends.Task) time.Time {
 	at := t.Started
 	for _, e := range t.Events {
@@ -364,7 +377,7 @@ func startedAt(t backends.Task) time.Time {
 	return at
 }
 
-// targetNames lists targets by their allocations' places in the job and IDs.
+// targetNames lists targets by index and allocation ID.
 func targetNames(targets []target) string {
 	var all []string
 	for _, t := range targets {

@@ -59,13 +59,13 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	if r.keepCounts && r.yes {
-		return router.Exit(2, errors.New("revert: --keep-counts and --yes exclude each other"))
+		return router.Exit(2, errors.New("revert: --keep-counts and --yes are mutually exclusive"))
 	}
 	job, err := currentJob(ctx, req)
 	if err != nil {
 		return err
 	}
-	if err := req.CheckNoPendingRestore(); err != nil { // what has stopped it starts it again
+	if err := req.CheckNoPendingRestore(); err != nil { // an operation that has stopped the job registers it again
 		return err
 	}
 	versions, err := req.Cluster.Versions(ctx, job.Job)
@@ -85,7 +85,7 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	var outcome backends.WriteResult
+	var result backends.WriteResult
 	if keep || saved {
 		definition := then.Definition
 		if keep {
@@ -93,32 +93,35 @@ func (r *revert) Run(ctx context.Context, req *router.Request) error {
 				return fmt.Errorf("%s: %w", job.ID, err)
 			}
 		}
-		outcome, err = req.Operations.Register(ctx, job.Job, definition, job.ModifyIndex)
+		result, err = req.Operations.Register(ctx, job.Job, definition, job.ModifyIndex)
 	} else {
-		outcome, err = req.Operations.Revert(ctx, job.Job, then.Number)
+		result, err = req.Operations.Revert(ctx, job.Job, then.Number)
 	}
 	switch {
 	case err != nil:
 		return jobError(job.Job, err)
-	case outcome.ModifyIndex == job.ModifyIndex:
-		return fmt.Errorf("Nomad changed nothing: it treats version %d of %s as the same as the current one", then.Number, job.ID)
+	case result.ModifyIndex == job.ModifyIndex:
+		return fmt.Errorf("Nomad changed nothing: version %d of %s is the same as the current one", then.Number, job.ID)
 	}
-	printWarnings(req, outcome)
+	printWarnings(req, result)
 	if r.detach {
-		return r.printEvaluation(req, outcome)
+		return r.printEvaluation(req, result)
 	}
-	if err := r.waitUntilUp(ctx, req, job.Job, "", outcome); err != nil {
+	if err := r.waitUntilUp(ctx, req, job.Job, "", result); err != nil {
 		return err
 	}
 	from := ""
 	if saved {
-		from = ", as the gateway saved it"
+		from = ", which the gateway had saved"
 	}
-	return printResult(req, "reverted %s from version %d to what it was in version %d%s%s", job.ID, job.Version, then.Number, from, evaluationSuffix(outcome))
+	return printResult(req, "reverted %s from version %d to version %d%s%s",
+		job.ID, job.Version, then.Number, from, evaluationSuffix(result))
 }
 
-// targetVersion returns the version to go back to, and whether only the gateway has it.
-func (r *revert) targetVersion(job backends.JobDetail, now backends.Version, versions []backends.Version, req *router.Request) (backends.Version, bool, error) {
+// targetVersion returns the version to revert to, and whether only the gateway has it.
+func (r *revert) targetVersion(
+	job backends.JobDetail, now backends.Version, versions []backends.Version, req *router.Request,
+) (backends.Version, bool, error) {
 	saved, _, isSaved, err := savedRelease(req.SavedDefinitions(), now)
 	if err != nil {
 		newProgressPrinter(req).printf("warning: the release of %s that the gateway saved cannot be used: %v", job.ID, err)
@@ -127,7 +130,8 @@ func (r *revert) targetVersion(job backends.JobDetail, now backends.Version, ver
 		return versionByNumber(job, now, versions, saved, isSaved, req.Args[1])
 	}
 	if job.Stopped {
-		return now, false, fmt.Errorf("%s is stopped: start %s brings it back, revert %s VERSION an earlier version (see: history %s)", job.ID, job.ID, job.ID, job.ID)
+		return now, false, fmt.Errorf("%s is stopped (bring it back: start %s; "+
+			"start an earlier version: revert %s VERSION; see: history %s)", job.ID, job.ID, job.ID, job.ID)
 	}
 	all := earlierReleases(now, versions)
 	deleted := false
@@ -135,26 +139,35 @@ func (r *revert) targetVersion(job backends.JobDetail, now backends.Version, ver
 		all, deleted = addSaved(all, saved, now, versions)
 	}
 	then, ok := lastRelease(all)
-	switch stable := job.Type == "service" || slices.ContainsFunc(versions, func(v backends.Version) bool { return v.Stable }); {
-	case !ok && !slices.ContainsFunc(versions, func(v backends.Version) bool { return v.Number < now.Number }):
-		return now, false, fmt.Errorf("Nomad keeps no version of %s before %d", job.ID, now.Number)
+	isStable := func(v backends.Version) bool { return v.Stable }
+	isEarlier := func(v backends.Version) bool { return v.Number < now.Number }
+	switch needsStable := job.Type == "service" || slices.ContainsFunc(versions, isStable); {
+	case !ok && !slices.ContainsFunc(versions, isEarlier):
+		return now, false, fmt.Errorf("Nomad has no version of %s before %d", job.ID, now.Number)
 	case !ok:
-		return now, false, fmt.Errorf("no earlier version of %s differs from version %d in more than counts (see: history %s)", job.ID, now.Number, job.ID)
-	case stable && !then.Stable:
-		return now, false, fmt.Errorf("no stable version of %s differs from version %d in more than counts; to go to a version not known to be stable: revert %s %d (see: history %s)", job.ID, now.Number, job.ID, then.Number, job.ID)
+		return now, false, fmt.Errorf("no earlier version of %s differs from version %d except in counts "+
+			"(see: history %s)",
+			job.ID, now.Number, job.ID)
+	case needsStable && !then.Stable:
+		return now, false, fmt.Errorf("no stable version of %s differs from version %d except in counts; "+
+			"to revert to a version not known to be stable: revert %s %d (see: history %s)",
+			job.ID, now.Number, job.ID, then.Number, job.ID)
 	}
 	return then, deleted && compareNewestFirst(then, saved) == 0, nil
 }
 
 // versionByNumber returns the version with a number, and whether only the gateway has it.
-func versionByNumber(job backends.JobDetail, now backends.Version, versions []backends.Version, saved backends.Version, isSaved bool, number string) (backends.Version, bool, error) {
+func versionByNumber(
+	job backends.JobDetail, now backends.Version, versions []backends.Version, saved backends.Version, isSaved bool,
+	number string,
+) (backends.Version, bool, error) {
 	n, ok := parseNumber(number)
 	version := uint64(n)
 	if !ok {
 		return now, false, router.Exit(2, fmt.Errorf("revert: VERSION is a number, not %q (see: history %s)", number, job.ID))
 	}
 	if version == job.Version {
-		return now, false, fmt.Errorf("%s is at version %d", job.ID, version)
+		return now, false, fmt.Errorf("%s is already at version %d", job.ID, version)
 	}
 	var then backends.Version
 	deleted := false
@@ -164,23 +177,29 @@ func versionByNumber(job backends.JobDetail, now backends.Version, versions []ba
 	case isSaved && saved.Number == version:
 		then, deleted = saved, true
 	case isSaved && saved.Release.ID != now.Release.ID:
-		return now, false, fmt.Errorf("Nomad keeps no version %d of %s (see: history %s); the gateway has saved version %d", version, job.ID, job.ID, saved.Number)
+		return now, false, fmt.Errorf("Nomad has no version %d of %s, and the gateway has saved version %d (see: history %s)",
+			version, job.ID, saved.Number, job.ID)
 	default:
-		return now, false, fmt.Errorf("Nomad keeps no version %d of %s (see: history %s)", version, job.ID, job.ID)
+		return now, false, fmt.Errorf("Nomad has no version %d of %s (see: history %s)", version, job.ID, job.ID)
 	}
 	switch {
 	case then.Stopped:
-		return now, false, fmt.Errorf("version %d of %s was made by stopping the job (see: history %s)", version, job.ID, job.ID)
+		return now, false, fmt.Errorf("version %d of %s only records that the job was stopped: choose another version "+
+			"(see: history %s)", version, job.ID, job.ID)
 	case then.Release.Equal(now.Release) && job.Stopped:
-		return now, false, fmt.Errorf("%s is stopped; version %d is what ran before the stop: start %s brings it back", job.ID, version, job.ID)
+		return now, false, fmt.Errorf("%s is stopped, and version %d ran before the stop (bring it back: start %s)",
+			job.ID, version, job.ID)
 	case then.Release.Equal(now.Release):
-		return now, false, fmt.Errorf("version %d of %s is the same as version %d, which is the current one: there is nothing to revert (see: history %s)", version, job.ID, now.Number, job.ID)
+		return now, false, fmt.Errorf("version %d of %s is the same as version %d, the current one: nothing to revert "+
+			"(see: history %s)", version, job.ID, now.Number, job.ID)
 	}
 	return then, deleted, nil
 }
 
-// chooseCounts decides whether the current counts are kept. It asks on a terminal.
-func (r *revert) chooseCounts(ctx context.Context, req *router.Request, now, then backends.Version) (keep bool, err error) {
+// chooseCounts decides whether to keep the current counts. On a terminal it prompts.
+func (r *revert) chooseCounts(
+	ctx context.Context, req *router.Request, now, then backends.Version,
+) (keep bool, err error) {
 	counts, scaling := countChanges(now.Release, then.Release)
 	onlyCounts := then.Release.ID == now.Release.ID
 	text := changesText(counts, scaling)
@@ -191,21 +210,27 @@ func (r *revert) chooseCounts(ctx context.Context, req *router.Request, now, the
 		}
 		return false, nil
 	case onlyCounts && (r.keepCounts || req.Terminal == nil):
-		return false, fmt.Errorf("version %d of %s differs from the current one only in its counts (%s): take them with --yes", then.Number, req.Job.ID, strings.Join(counts, ", "))
+		return false, fmt.Errorf("version %d of %s differs from the current one only in its counts "+
+			"(%s): apply them with --yes",
+			then.Number, req.Job.ID, strings.Join(counts, ", "))
 	case r.keepCounts || req.Terminal == nil:
+		report := newProgressPrinter(req)
 		if len(counts) > 0 {
-			newProgressPrinter(req).printf("keeping the current counts; version %d has others (%s)", then.Number, strings.Join(counts, ", "))
+			report.printf("keeping the current counts; version %d has others (%s)", then.Number, strings.Join(counts, ", "))
 		}
 		if len(scaling) > 0 {
-			newProgressPrinter(req).printf("version %d changes the scaling too: %s", then.Number, strings.Join(scaling, ", "))
+			report.printf("version %d also changes the scaling: %s", then.Number, strings.Join(scaling, ", "))
 		}
 		return len(counts) > 0, nil
 	}
 	newProgressPrinter(req).printf("version %d of %s also changes %s", then.Number, req.Job.ID, text)
 	if onlyCounts || len(counts) == 0 {
-		return false, confirm(ctx, req, false, "Revert %s in tier %s to version %d?", req.Job.ID, req.Job.Tier, then.Number)
+		return false, confirm(ctx, req, false, "Revert %s in tier %s to version %d?",
+			req.Job.ID, req.Job.Tier, then.Number)
 	}
-	key, err := choose(ctx, req, "yk", "Revert %s in tier %s: (y)es and apply these counts, (k)eep the current counts, or (N)o? [y/k/N] ", req.Job.ID, req.Job.Tier)
+	key, err := choose(ctx, req, "yk",
+		"Revert %s in tier %s: (y)es and apply these counts, (k)eep the current counts, or (N)o? [y/k/N] ",
+		req.Job.ID, req.Job.Tier)
 	return key == 'k', err
 }
 
@@ -213,14 +238,16 @@ func (r *revert) chooseCounts(ctx context.Context, req *router.Request, now, the
 func withCurrentCounts(now, then backends.Version) ([]byte, error) {
 	counts := map[string]int{}
 	for _, g := range then.Release.Groups {
-		is, ok := now.Release.Group(g.Name)
+		current, ok := now.Release.Group(g.Name)
 		if !ok {
 			continue
 		}
-		if s := g.Range; s != nil && (is.Count < s.Min || is.Count > s.Max) {
-			return nil, fmt.Errorf("version %d allows %d to %d of group %s, and the current count is %d: take the counts of that version with --yes, or scale first", then.Number, s.Min, s.Max, g.Name, is.Count)
+		if s := g.Range; s != nil && (current.Count < s.Min || current.Count > s.Max) {
+			return nil, fmt.Errorf("version %d allows %d to %d of group %s, and the current count is %d: "+
+				"apply the counts of that version with --yes, or scale first",
+				then.Number, s.Min, s.Max, g.Name, current.Count)
 		}
-		counts[g.Name] = is.Count
+		counts[g.Name] = current.Count
 	}
 	return backends.WithCounts(then.Definition, counts)
 }

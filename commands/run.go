@@ -47,7 +47,8 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 	case !job.Periodic && job.Parameterized:
 		return fmt.Errorf("%s is parameterized (see: dispatch %s)", job.ID, job.ID)
 	case !job.Periodic:
-		return fmt.Errorf("%s is not periodic: it is a %s job that is %s", job.ID, job.Type, job.Status)
+		return fmt.Errorf("%s is not a periodic job: its type is %s, its status %s (see: batch)",
+			job.ID, job.Type, job.Status)
 	case job.Stopped:
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
 	}
@@ -57,15 +58,16 @@ func (r *run) Run(ctx context.Context, req *router.Request) error {
 		case err != nil:
 			return err
 		case len(children) > 0:
-			return fmt.Errorf("an earlier launch of %s still runs, and it prohibits overlap (see: ps %s); --force launches it all the same", job.ID, job.ID)
+			return fmt.Errorf("an earlier run of %s is still running, and the job prohibits overlap "+
+				"(see: ps %s); to launch it anyway, use --force", job.ID, job.ID)
 		}
 	}
-	outcome, err := req.Operations.Force(ctx, job.Job)
+	result, err := req.Operations.Force(ctx, job.Job)
 	if err != nil {
 		return jobError(job.Job, err)
 	}
-	if outcome.ChildID != "" {
-		return printResult(req, "%s", outcome.ChildID)
+	if result.ChildID != "" {
+		return printResult(req, "%s", result.ChildID)
 	}
-	return printResult(req, "launched %s%s", job.ID, evaluationSuffix(outcome))
+	return printResult(req, "launched %s%s", job.ID, evaluationSuffix(result))
 }

@@ -61,7 +61,7 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := req.CheckNoPendingRestore(); err != nil { // what has changed it for the moment registers it again
+	if err := req.CheckNoPendingRestore(); err != nil { // an operation that has changed the job registers it again
 		return err
 	}
 	if req.Part.Group == "" && len(job.Groups) == 1 {
@@ -83,7 +83,7 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 		return fmt.Errorf("the scaling block of %s/%s allows %d to %d, not %d", job.ID, group.Name, s.Min, s.Max, count)
 	}
 	if group.Count == count {
-		return printNotice(req, "%s/%s has a count of %d already", job.ID, group.Name, count)
+		return printNotice(req, "%s/%s already has a count of %d", job.ID, group.Name, count)
 	}
 	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
 	if err != nil {
@@ -92,27 +92,30 @@ func (s *scale) Run(ctx context.Context, req *router.Request) error {
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	outcome, err := req.Operations.Scale(ctx, job.Job, group.Name, count)
+	result, err := req.Operations.Scale(ctx, job.Job, group.Name, count)
 	if err != nil {
 		return jobError(job.Job, err)
 	}
 	if s.detach {
-		return s.printEvaluation(req, outcome)
+		return s.printEvaluation(req, result)
 	}
-	if err := s.waitUntilScaled(ctx, req, job.Job, group.Name, count, outcome); err != nil {
+	if err := s.waitUntilScaled(ctx, req, job.Job, group.Name, count, result); err != nil {
 		return err
 	}
-	return printResult(req, "scaled %s/%s from %d to %d%s", job.ID, group.Name, group.Count, count, evaluationSuffix(outcome))
+	return printResult(req, "scaled %s/%s from %d to %d%s",
+		job.ID, group.Name, group.Count, count, evaluationSuffix(result))
 }
 
 func checkScalable(job backends.JobDetail, group *backends.Group) error {
 	switch {
 	case group == nil:
-		return router.Exit(2, fmt.Errorf("scale: %s has %s; name one: %s/GROUP", job.ID, plural(len(job.Groups), "group"), job.ID))
+		return router.Exit(2, fmt.Errorf("scale: %s has %s; name one: %s/GROUP",
+			job.ID, plural(len(job.Groups), "group"), job.ID))
 	case job.Stopped:
 		return fmt.Errorf("%s is stopped (see: start %s)", job.ID, job.ID)
 	case job.Type == "system" || job.Type == "sysbatch":
-		return fmt.Errorf("%s is a %s job: it has one allocation on each node that fits", job.ID, job.Type)
+		return fmt.Errorf("%s is a %s job, which cannot be scaled: Nomad runs one allocation on each eligible node",
+			job.ID, job.Type)
 	}
 	return nil
 }

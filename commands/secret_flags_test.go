@@ -9,7 +9,7 @@ import (
 	"nomadctld/router"
 )
 
-// TestFlags_KeyValuesAreSecret keeps a new flag that takes KEY=VALUE from putting secrets into the audit log.
+// TestFlags_KeyValuesAreSecret checks that no flag with KEY=VALUE writes secrets to the audit log.
 func TestFlags_KeyValuesAreSecret(t *testing.T) {
 	pair := regexp.MustCompile("`[A-Z]+=[A-Z]+`")
 	found := 0
@@ -19,11 +19,11 @@ func TestFlags_KeyValuesAreSecret(t *testing.T) {
 				return
 			}
 			if found++; len(f.Annotations) == 0 {
-				t.Errorf("%s --%s takes a pair: call router.Secret", spec.Name, f.Name)
+				t.Errorf("%s --%s takes KEY=VALUE: call router.Secret", spec.Name, f.Name)
 			}
 		})
 	}
 	if found < 2 {
-		t.Errorf("found %d flags that take pairs, want those of exec and dispatch", found)
+		t.Errorf("found %d flags with KEY=VALUE, want those of exec and dispatch", found)
 	}
 }

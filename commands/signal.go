@@ -13,7 +13,7 @@ func init() { router.Register(func() router.Command { return new(signal) }) }
 
 type signal struct{}
 
-// signals are those that Nomad's drivers know.
+// signals are the signals that Nomad's drivers accept.
 var signals = strings.Fields(`SIGABRT SIGALRM SIGBUS SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGIOT SIGKILL
 	SIGPIPE SIGPROF SIGQUIT SIGSEGV SIGSTOP SIGSYS SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGUSR1 SIGUSR2
 	SIGWINCH SIGXCPU SIGXFSZ`)
@@ -45,10 +45,11 @@ func (signal) Run(ctx context.Context, req *router.Request) error {
 		name = "SIG" + name
 	}
 	if !slices.Contains(signals, name) {
-		return router.Exit(2, fmt.Errorf("signal: no signal %s (there are %s)", req.Args[1], strings.ReplaceAll(strings.Join(signals, ", "), "SIG", "")))
+		return router.Exit(2, fmt.Errorf("signal: unknown signal %s (known: %s)",
+			req.Args[1], strings.ReplaceAll(strings.Join(signals, ", "), "SIG", "")))
 	}
 	if a := *req.Allocation; !a.MayRun(*req.Task) {
-		return fmt.Errorf("task %s of %s does not run: it is %s", req.Task.Name, a.Name, notRunningState(a, *req.Task))
+		return fmt.Errorf("task %s of %s is not running: it is %s", req.Task.Name, a.Name, notRunningState(a, *req.Task))
 	}
 	if err := req.Operations.SignalTask(ctx, *req.Allocation, req.Task.Name, name); err != nil {
 		return jobError(req.Job, err)

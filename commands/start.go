@@ -60,7 +60,7 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 		return err
 	}
 	job, err := currentJob(ctx, req)
-	if err := req.CheckNoOperation(); err != nil { // what has stopped it starts it again
+	if err := req.CheckNoOperation(); err != nil { // an operation that has stopped the job registers it again
 		return err
 	}
 	if errors.Is(err, backends.ErrNotFound) {
@@ -88,71 +88,81 @@ func (s *start) Run(ctx context.Context, req *router.Request) error {
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	outcome, err := req.Operations.Register(ctx, job.Job, last.Definition, job.ModifyIndex)
-	if errors.Is(err, backends.ErrNotFound) { // Nomad has deleted it since
-		outcome, err = s.registerDeleted(ctx, req, job.Job, last.Definition)
+	result, err := req.Operations.Register(ctx, job.Job, last.Definition, job.ModifyIndex)
+	if errors.Is(err, backends.ErrNotFound) { // Nomad has deleted the job in the meantime
+		result, err = s.registerDeleted(ctx, req, job.Job, last.Definition)
 	}
 	if err != nil {
 		return jobError(job.Job, err)
 	}
-	return s.finishStart(ctx, req, job.Job, outcome, fmt.Sprintf("as it was in version %d", last.Number))
+	return s.finishStart(ctx, req, job.Job, result, fmt.Sprintf("from version %d", last.Number))
 }
 
 // startDeleted starts a job that Nomad has deleted.
 func (s *start) startDeleted(ctx context.Context, req *router.Request, gone error) error {
-	k, ok, err := req.SavedDefinitions().Load(ops.Stopped)
+	saved, ok, err := req.SavedDefinitions().Load(ops.Stopped)
 	if err != nil {
-		return fmt.Errorf("Nomad has deleted %s, and the definition that the gateway saved cannot be used: %w", req.Job.ID, err)
+		return fmt.Errorf("Nomad has deleted %s, and the definition that the gateway saved cannot be used: %w",
+			req.Job.ID, err)
 	}
 	if !ok {
 		return gone
 	}
-	how := fmt.Sprintf("as it was in version %d, which %s stopped on %s", k.Version, k.User, k.Time.UTC().Format("2006-01-02 15:04Z"))
-	if err := confirm(ctx, req, s.yes, "Nomad has deleted %s. Start it in tier %s %s?", req.Job.ID, req.Job.Tier, how); err != nil {
+	from := fmt.Sprintf("from version %d, which %s stopped on %s",
+		saved.Version, saved.User, saved.Time.UTC().Format("2006-01-02 15:04Z"))
+	if err := confirm(ctx, req, s.yes, "Nomad has deleted %s. Start it in tier %s %s?",
+		req.Job.ID, req.Job.Tier, from); err != nil {
 		return err
 	}
-	outcome, err := s.registerDeleted(ctx, req, req.Job, k.Definition)
+	result, err := s.registerDeleted(ctx, req, req.Job, saved.Definition)
 	if err != nil {
 		return err
 	}
-	return s.finishStart(ctx, req, req.Job, outcome, how+"; Nomad had deleted it")
+	return s.finishStart(ctx, req, req.Job, result, from+"; Nomad had deleted it")
 }
 
-// registerDeleted registers a job that Nomad has not any more, and lets the saved release belong to the new job.
-func (s *start) registerDeleted(ctx context.Context, req *router.Request, job backends.Job, definition json.RawMessage) (backends.WriteResult, error) {
+// registerDeleted registers a job that Nomad has deleted, and assigns the saved release to the new job.
+func (s *start) registerDeleted(
+	ctx context.Context, req *router.Request, job backends.Job, definition json.RawMessage,
+) (backends.WriteResult, error) {
 	job.ModifyIndex = 0
-	outcome, err := req.Operations.Register(ctx, job, definition, 0)
+	result, err := req.Operations.Register(ctx, job, definition, 0)
 	var changed *backends.ChangedError
 	if errors.As(err, &changed) {
-		return outcome, fmt.Errorf("%s was registered again, as version %d: the gateway does not replace it with its saved definition (see: status %s)", job.ID, changed.Version, job.ID)
+		return result, fmt.Errorf("%s was registered again, as version %d: the gateway does not replace it "+
+			"with its saved definition (see: status %s)", job.ID, changed.Version, job.ID)
 	}
 	if err != nil {
-		return outcome, err
+		return result, err
 	}
 	if err := relinkRelease(ctx, req.Cluster, req.SavedDefinitions(), job, definition); err != nil {
 		newProgressPrinter(req).printf("warning: %v", err)
 	}
-	return outcome, nil
+	return result, nil
 }
 
-// finishStart waits until the job runs. From then on Nomad has its definition.
-func (s *start) finishStart(ctx context.Context, req *router.Request, job backends.Job, outcome backends.WriteResult, how string) error {
-	printWarnings(req, outcome)
+// finishStart deletes the saved definition, which Nomad has now, and waits until the job is running. from describes the
+// version that was started.
+func (s *start) finishStart(
+	ctx context.Context, req *router.Request, job backends.Job, result backends.WriteResult, from string,
+) error {
+	printWarnings(req, result)
 	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil {
 		newProgressPrinter(req).printf("warning: the gateway cannot remove the definition that it saved: %v", err)
 	}
 	if s.detach {
-		return s.printEvaluation(req, outcome)
+		return s.printEvaluation(req, result)
 	}
-	if err := s.waitUntilUp(ctx, req, job, "", outcome); err != nil {
+	if err := s.waitUntilUp(ctx, req, job, "", result); err != nil {
 		return err
 	}
-	return printResult(req, "started %s %s%s", job.ID, how, evaluationSuffix(outcome))
+	return printResult(req, "started %s %s%s", job.ID, from, evaluationSuffix(result))
 }
 
-// startRunning is for a job that is not stopped. A group of it may be, or allocations of a system job.
+// startRunning handles a job that is not stopped. It replaces the stopped allocations of a system job. For a group
+// with a count of 0, it returns an error with the command to scale it.
 func (s *start) startRunning(ctx context.Context, req *router.Request, job backends.JobDetail) error {
-	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil { // somebody has registered it since it was saved
+	if err := req.SavedDefinitions().Delete(ops.Stopped); err != nil { // the job was registered since it was saved
 		newProgressPrinter(req).printf("warning: the gateway cannot remove the definition that it saved: %v", err)
 	}
 	if stopped := stoppedSystemAllocations(job); len(stopped) > 0 {
@@ -174,7 +184,7 @@ func (s *start) startRunning(ctx context.Context, req *router.Request, job backe
 	return fmt.Errorf("%s is not stopped: version %d is %s (see: status %s)", job.ID, job.Version, job.Status, job.ID)
 }
 
-// lastCount returns the count that a group had before it became 0, as far as Nomad knows; else 1.
+// lastCount returns the last count of a group that was not 0, or 1 if Nomad has no such version.
 func lastCount(ctx context.Context, req *router.Request, job backends.JobDetail, group string) (int, error) {
 	versions, err := req.Cluster.Versions(ctx, job.Job)
 	if err != nil {
@@ -188,28 +198,31 @@ func lastCount(ctx context.Context, req *router.Request, job backends.JobDetail,
 	return 1, nil
 }
 
-// startAllocations brings back allocations of a system job.
-func (s *start) startAllocations(ctx context.Context, req *router.Request, job backends.JobDetail, stopped []backends.Allocation) error {
-	outcome, err := req.Operations.Evaluate(ctx, job.Job)
+// startAllocations makes Nomad replace stopped allocations of a system job and waits until they are running.
+func (s *start) startAllocations(
+	ctx context.Context, req *router.Request, job backends.JobDetail, stopped []backends.Allocation,
+) error {
+	result, err := req.Operations.Evaluate(ctx, job.Job)
 	if err != nil {
 		return jobError(job.Job, err)
 	}
 	if s.detach {
-		return s.printEvaluation(req, outcome)
+		return s.printEvaluation(req, result)
 	}
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
 	report := newProgressPrinter(req)
-	back, err := waitUntilReplaced(ctx, req.Cluster, job, stopped, outcome, report.progress)
+	replacements, err := waitUntilReplaced(ctx, req.Cluster, job, stopped, result, report.progress)
 	report.clear()
 	if err != nil {
 		return s.explainWaitError(err, job.Job)
 	}
-	return printResult(req, "started %s of %s: %s%s", plural(len(back), "allocation"), job.ID, replacementsText(stopped, back), evaluationSuffix(outcome))
+	return printResult(req, "started %s of %s: %s%s", plural(len(replacements), "allocation"), job.ID,
+		replacementsText(stopped, replacements), evaluationSuffix(result))
 }
 
-// stoppedSystemAllocations returns the allocations of a system job, newest in their place, that were stopped or have failed. Nomad
-// places them again only when it evaluates the job.
+// stoppedSystemAllocations returns the stopped and failed allocations of a system job that were not replaced. Nomad
+// replaces them only at the next evaluation of the job.
 func stoppedSystemAllocations(job backends.JobDetail) (stopped []backends.Allocation) {
 	if job.Type != "system" {
 		return nil
@@ -222,7 +235,7 @@ func stoppedSystemAllocations(job backends.JobDetail) (stopped []backends.Alloca
 	return stopped
 }
 
-// isNewest reports whether no allocation has taken the place of this one.
+// isNewest reports whether no other allocation has replaced this one.
 func isNewest(job backends.JobDetail, a backends.Allocation) bool {
 	for _, b := range job.Allocations {
 		if b.ID != a.ID && b.SameInstance(a) && b.Group == a.Group && b.Created.After(a.Created) {
@@ -232,29 +245,35 @@ func isNewest(job backends.JobDetail, a backends.Allocation) bool {
 	return a.Next == ""
 }
 
-// idleGrace is how long Nomad may seem to do nothing: what it decides and what comes of it are not seen at the same time.
+// idleGrace is the time for which Nomad may appear to be idle, because an evaluation completes before its allocations
+// are visible.
 const idleGrace = 5 * time.Second
 
-// waitUntilReplaced waits until others run in the place of allocations that have ended, in their order.
-func waitUntilReplaced(ctx context.Context, cluster backends.Cluster, job backends.JobDetail, ended []backends.Allocation, order backends.WriteResult, progress progressFunc) (back []backends.Allocation, err error) {
-	var idle time.Time // since when Nomad has decided, and nothing has come of it
+// waitUntilReplaced waits until the replacements of allocations are running, and returns them in the same order.
+// change is the result of the request that makes Nomad replace them.
+func waitUntilReplaced(
+	ctx context.Context, cluster backends.Cluster, job backends.JobDetail, replaced []backends.Allocation,
+	change backends.WriteResult, progress progressFunc,
+) (replacements []backends.Allocation, err error) {
+	var idle time.Time // since when Nomad has evaluated the job without replacing the allocations
 	err = pollJob(ctx, cluster, job.Job, progress, func(now backends.JobDetail) (bool, error) {
 		if now.ModifyIndex != job.ModifyIndex {
 			return true, &backends.ChangedError{Job: now.ID, Version: now.Version}
 		}
-		back = nil
+		replacements = nil
 		var missing []string
 		waiting := 0
-		late := poststopTasks(now)
-		for _, a := range ended {
+		poststop := poststopTasks(now)
+		for _, a := range replaced {
 			b, ok := replacementOf(now, a)
 			switch {
 			case !ok:
 				missing = append(missing, allocationLabel(a))
 			case b.Status == "failed" || b.Status == "lost":
-				return true, fmt.Errorf("allocation %s, which replaces %s, is %s (see: info %s, logs %s)", shortID(b.ID), shortID(a.ID), b.Status, shortID(b.ID), shortID(b.ID))
-			case b.Status == "running" && isStarted(b, late), b.Status == "complete" && b.Desired == "run":
-				back = append(back, b)
+				return true, fmt.Errorf("allocation %s, which replaces %s, is %s (see: info %s, logs %s)",
+					shortID(b.ID), shortID(a.ID), b.Status, shortID(b.ID), shortID(b.ID))
+			case b.Status == "running" && isStarted(b, poststop), b.Status == "complete" && b.Desired == "run":
+				replacements = append(replacements, b)
 			default:
 				waiting++
 			}
@@ -262,34 +281,36 @@ func waitUntilReplaced(ctx context.Context, cluster backends.Cluster, job backen
 		switch {
 		case len(missing) == 0 && waiting == 0:
 			return true, nil
-		case len(missing) == 0 || !isEvaluated(now, order.EvaluationID) || len(now.Unplaced) > 0:
+		case len(missing) == 0 || !isEvaluated(now, change.EvaluationID) || len(now.Unplaced) > 0:
 			idle = time.Time{}
 		case idle.IsZero():
 			idle = time.Now()
 		case time.Since(idle) > idleGrace:
-			return true, fmt.Errorf("Nomad has evaluated %s and replaced nothing of: %s (see: info %s)", job.ID, strings.Join(missing, ", "), job.ID)
+			return true, fmt.Errorf("Nomad evaluated %s but did not replace: %s (see: info %s)",
+				job.ID, strings.Join(missing, ", "), job.ID)
 		}
 		if len(now.Unplaced) > 0 {
 			progress("cannot be placed: %s", unplacedReasons(now.Unplaced))
 		} else {
-			progress("%d of %s running again", len(back), plural(len(ended), "allocation"))
+			progress("%d of %s running again", len(replacements), plural(len(replaced), "allocation"))
 		}
 		return false, nil
 	})
-	return back, err
+	return replacements, err
 }
 
-// replacementOf returns the newest allocation that took the place of another one.
+// replacementOf returns the newest allocation that replaced another one.
 func replacementOf(job backends.JobDetail, a backends.Allocation) (newest backends.Allocation, ok bool) {
 	for _, b := range job.Allocations {
-		if b.ID != a.ID && (b.ID == a.Next || b.SameInstance(a) && b.Group == a.Group && b.Created.After(a.Created)) && (!ok || b.Created.After(newest.Created)) {
+		isLater := b.SameInstance(a) && b.Group == a.Group && b.Created.After(a.Created)
+		if b.ID != a.ID && (b.ID == a.Next || isLater) && (!ok || b.Created.After(newest.Created)) {
 			newest, ok = b, true
 		}
 	}
 	return newest, ok
 }
 
-// allocationLabel names an allocation by its index, or its node, and its ID.
+// allocationLabel names an allocation by its index, or for a system job by its node, and by its ID.
 func allocationLabel(a backends.Allocation) string {
 	name := strings.TrimPrefix(a.Name, a.JobID+".")
 	if a.JobType == "system" || a.JobType == "sysbatch" {
@@ -298,12 +319,12 @@ func allocationLabel(a backends.Allocation) string {
 	return name + " " + shortID(a.ID)
 }
 
-// replacementsText lists which allocation replaces which.
-func replacementsText(ended, back []backends.Allocation) string {
+// replacementsText lists allocations and their replacements.
+func replacementsText(replaced, replacements []backends.Allocation) string {
 	var all []string
-	for i, a := range ended {
-		if i < len(back) {
-			all = append(all, allocationLabel(a)+" by "+shortID(back[i].ID))
+	for i, a := range replaced {
+		if i < len(replacements) {
+			all = append(all, allocationLabel(a)+" by "+shortID(replacements[i].ID))
 		}
 	}
 	return strings.Join(all, ", ")

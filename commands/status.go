@@ -75,22 +75,22 @@ func (s *status) Run(ctx context.Context, req *router.Request) error {
 	})
 }
 
-// jobError returns err with the job's name where it would not say which is meant, and with what to do where it would not say
-// that.
+// jobError adds the job's ID or the next step to an error of the cluster that lacks it.
 func jobError(job backends.Job, err error) error {
 	if errors.Is(err, backends.ErrNotFound) {
 		return fmt.Errorf("job %s: %w", job.ID, backends.ErrNotFound)
 	}
-	if refused, ok := errors.AsType[*backends.RejectedError](err); ok && strings.Contains(refused.Reason, "active deployment") {
-		return fmt.Errorf("%w; wait for its end, or end it (see: deployment %s, fail %s)", err, job.ID, job.ID)
+	rejected, ok := errors.AsType[*backends.RejectedError](err)
+	if ok && strings.Contains(rejected.Reason, "active deployment") {
+		return fmt.Errorf("%w; wait until it finishes, or fail it (see: deployment %s, fail %s)", err, job.ID, job.ID)
 	}
 	return err
 }
 
-// shortID is as much of an ID as Nomad's own output shows.
+// shortID returns the first 8 digits of an ID, as Nomad's own output does.
 func shortID(id string) string { return id[:min(8, len(id))] }
 
-// maxRecent is how many evaluations and finished allocations status shows.
+// maxRecent is the maximum number of evaluations and of finished allocations in the output of status.
 const maxRecent = 10
 
 func statusText(job backends.JobDetail, launched []backends.Job, look render.Style) string {
@@ -128,7 +128,8 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Sty
 	facts(pairs...)
 	if s := job.Schedule; s.Parameterized {
 		b.WriteString("\nParameterized Job\n")
-		facts("Payload", s.Payload, "Required Metadata", cmp.Or(strings.Join(s.MetaRequired, ", "), "<none>"), "Optional Metadata", cmp.Or(strings.Join(s.MetaOptional, ", "), "<none>"))
+		facts("Payload", s.Payload, "Required Metadata", cmp.Or(strings.Join(s.MetaRequired, ", "), "<none>"),
+			"Optional Metadata", cmp.Or(strings.Join(s.MetaOptional, ", "), "<none>"))
 	}
 	if job.Children != nil {
 		section(&b, "Children Job Summary", look, [][]string{
@@ -144,14 +145,15 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Sty
 			rows = append(rows, []string{launch.ID, launch.Status, childOutcome(&launch)})
 		}
 		if len(rows) == 1 {
-			rows = [][]string{{"No launches that Nomad still knows"}}
+			rows = [][]string{{"No child jobs in Nomad"}}
 		}
 		section(&b, heading, look, rows)
 	} else {
 		rows := [][]string{{"Task Group", "Queued", "Starting", "Running", "Failed", "Complete", "Lost", "Unknown"}}
 		for _, g := range job.Groups {
 			c := g.Counts
-			rows = append(rows, append([]string{g.Name}, numberCells(c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown)...))
+			rows = append(rows, append([]string{g.Name},
+				numberCells(c.Queued, c.Starting, c.Running, c.Failed, c.Complete, c.Lost, c.Unknown)...))
 		}
 		section(&b, "Summary", look, rows)
 	}
@@ -173,7 +175,8 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Sty
 			if !g.ProgressDeadline.IsZero() {
 				deadline = g.ProgressDeadline.Format(time.RFC3339)
 			}
-			rows = append(rows, append(append([]string{g.Group}, numberCells(g.Desired, g.Placed, g.Healthy, g.Unhealthy)...), deadline))
+			rows = append(rows, append(append([]string{g.Group}, numberCells(g.Desired, g.Placed, g.Healthy, g.Unhealthy)...),
+				deadline))
 		}
 		section(&b, "Deployed", look, rows)
 	}
@@ -194,7 +197,7 @@ func statusText(job backends.JobDetail, launched []backends.Job, look render.Sty
 	return b.String()
 }
 
-// allocationsText lists the allocations that are not finished and the newest of the others.
+// allocationsText lists the allocations that are not finished, and the newest finished ones.
 func allocationsText(all []backends.Allocation, look render.Style) string {
 	var b strings.Builder
 	finished := slices.DeleteFunc(slices.Clone(all), func(a backends.Allocation) bool { return !a.HiddenByDefault() })
@@ -206,7 +209,10 @@ func allocationsText(all []backends.Allocation, look render.Style) string {
 	rows := [][]string{{"ID", "Node", "Task Group", "Version", "Desired", "Status", "Created", "Modified"}}
 	for _, a := range all {
 		if !old[a.ID] {
-			rows = append(rows, []string{shortID(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status, ago(a.Created), ago(a.Modified)})
+			rows = append(rows, []string{
+				shortID(a.ID), cmp.Or(a.Node, "-"), a.Group, fmt.Sprint(a.Version), a.Desired, a.Status,
+				ago(a.Created), ago(a.Modified),
+			})
 		}
 	}
 	if len(rows) == 1 {
@@ -214,7 +220,7 @@ func allocationsText(all []backends.Allocation, look render.Style) string {
 	}
 	section(&b, "Allocations", look, rows)
 	if len(old) > 0 {
-		fmt.Fprintf(&b, "... and %d finished ones before them (see: ps --all)\n", len(old))
+		fmt.Fprintf(&b, "... and %d older finished allocations (see: ps --all)\n", len(old))
 	}
 	return b.String()
 }
@@ -227,7 +233,7 @@ func numberCells(ns ...int) []string {
 	return words
 }
 
-// ago returns how long ago t was in two units, as Nomad's own output does: 3h12m ago.
+// ago returns the time since t in two units, as in Nomad's own output: 3h12m ago.
 func ago(t time.Time) string {
 	d := time.Since(t).Round(time.Second)
 	days := d / (24 * time.Hour)
@@ -244,7 +250,7 @@ func ago(t time.Time) string {
 	return fmt.Sprintf("%ds ago", d/time.Second)
 }
 
-// section writes a heading and a table under it whose columns two spaces part.
+// section writes a heading and a table with two spaces between columns.
 func section(b *strings.Builder, heading string, look render.Style, rows [][]string) {
 	b.WriteString("\n" + heading + "\n")
 	render.Columns(b, rows, look)

@@ -76,7 +76,7 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := req.CheckNoPendingRestore(); err != nil { // what has stopped it starts it again
+	if err := req.CheckNoPendingRestore(); err != nil { // an operation that has stopped the job registers it again
 		return err
 	}
 	if req.Allocation != nil {
@@ -89,14 +89,12 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if group == nil {
 		return s.stopJob(ctx, req, job)
 	}
-	hit := liveAllocations(job, group.Name)
-	if (group.Count == 0 || job.Stopped) && len(hit) == 0 {
-		return printNotice(req, "%s is stopped already%s", req.Args[0], disconnectedText(job, group.Name))
+	live := liveAllocations(job, group.Name)
+	if (group.Count == 0 || job.Stopped) && len(live) == 0 {
+		return printNotice(req, "%s is already stopped%s", req.Args[0], disconnectedText(job, group.Name))
 	}
-	if len(hit) > 1 {
-		if err := confirm(ctx, req, s.yes, "Stop %s in tier %s: %s?", req.Args[0], job.Tier, plural(len(hit), "running allocation")); err != nil {
-			return err
-		}
+	if err := s.confirmStop(ctx, req, job, live); err != nil {
+		return err
 	}
 	warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
 	if err != nil {
@@ -105,21 +103,35 @@ func (s *stop) Run(ctx context.Context, req *router.Request) error {
 	if err := confirmWarnings(ctx, req, s.yes, warning); err != nil {
 		return err
 	}
-	outcome, err := req.Operations.Scale(ctx, job.Job, group.Name, 0)
-	var refused *backends.RejectedError
-	if errors.As(err, &refused) && strings.Contains(refused.Reason, "scaling policy minimum") && group.Scaling != nil {
-		return fmt.Errorf("the scaling block of %s/%s allows no less than %d: stop the job, or scale %s %d", job.ID, group.Name, group.Scaling.Min, req.Args[0], group.Scaling.Min)
+	result, err := req.Operations.Scale(ctx, job.Job, group.Name, 0)
+	var rejected *backends.RejectedError
+	isBelowMin := errors.As(err, &rejected) && strings.Contains(rejected.Reason, "scaling policy minimum")
+	if isBelowMin && group.Scaling != nil {
+		return fmt.Errorf("the scaling block of %s/%s allows no less than %d: stop the job, or scale %s %d",
+			job.ID, group.Name, group.Scaling.Min, req.Args[0], group.Scaling.Min)
 	}
 	if err != nil {
 		return jobError(job.Job, err)
 	}
 	if s.detach {
-		return s.printEvaluation(req, outcome)
+		return s.printEvaluation(req, result)
 	}
-	if err := s.waitUntilScaled(ctx, req, job.Job, group.Name, 0, outcome); err != nil {
+	if err := s.waitUntilScaled(ctx, req, job.Job, group.Name, 0, result); err != nil {
 		return err
 	}
-	return printResult(req, "stopped %s: %s%s", req.Args[0], stoppedText(ctx, req, job, group.Name), evaluationSuffix(outcome))
+	return printResult(req, "stopped %s: %s%s",
+		req.Args[0], stoppedText(ctx, req, job, group.Name), evaluationSuffix(result))
+}
+
+// confirmStop prompts if several allocations would be stopped.
+func (s *stop) confirmStop(
+	ctx context.Context, req *router.Request, job backends.JobDetail, live []backends.Allocation,
+) error {
+	if len(live) <= 1 {
+		return nil
+	}
+	return confirm(ctx, req, s.yes, "Stop %s in tier %s: %s?",
+		req.Args[0], job.Tier, plural(len(live), "running allocation"))
 }
 
 // stopJob stops a whole job.
@@ -131,19 +143,17 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	if err := s.askChildren(ctx, req, children); err != nil {
 		return err
 	}
-	hit := liveAllocations(job, "")
-	if job.Stopped && len(hit) == 0 && !s.purge {
-		printNotice(req, "%s is stopped already%s", req.Args[0], disconnectedText(job, ""))
+	live := liveAllocations(job, "")
+	if job.Stopped && len(live) == 0 && !s.purge {
+		printNotice(req, "%s is already stopped%s", req.Args[0], disconnectedText(job, ""))
 		left, err := s.stopChildren(ctx, req, job)
 		reportChildren(req, job, left)
 		return err
 	}
-	if len(hit) > 1 {
-		if err := confirm(ctx, req, s.yes, "Stop %s in tier %s: %s?", req.Args[0], job.Tier, plural(len(hit), "running allocation")); err != nil {
-			return err
-		}
+	if err := s.confirmStop(ctx, req, job, live); err != nil {
+		return err
 	}
-	outcome, saved, err := s.saveAndStop(ctx, req, job)
+	result, saved, err := s.saveAndStop(ctx, req, job)
 	if err != nil {
 		return jobError(job.Job, err)
 	}
@@ -151,13 +161,13 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 		defer printNotice(req, "%s", startableText(job))
 	}
 	if s.detach {
-		err = s.printEvaluation(req, outcome)
+		err = s.printEvaluation(req, result)
 	} else if !s.purge {
-		err = s.waitUntilScaled(ctx, req, job.Job, "", 0, outcome)
+		err = s.waitUntilScaled(ctx, req, job.Job, "", 0, result)
 	}
-	within, cancel := s.withTimeout(ctx)
+	childCtx, cancel := s.withTimeout(ctx)
 	defer cancel()
-	left, childErr := s.stopChildren(within, req, job)
+	left, childErr := s.stopChildren(childCtx, req, job)
 	reportChildren(req, job, left)
 	if err := errors.Join(err, s.explainWaitError(childErr, job.Job)); err != nil || s.detach {
 		return err
@@ -169,51 +179,57 @@ func (s *stop) stopJob(ctx context.Context, req *router.Request, job backends.Jo
 	if len(left) > 0 {
 		running = "; " + childJobsAre(len(left)) + " still running"
 	}
-	return printResult(req, "%s %s: %s%s%s", done, req.Args[0], stoppedText(ctx, req, job, ""), running, evaluationSuffix(outcome))
+	return printResult(req, "%s %s: %s%s%s",
+		done, req.Args[0], stoppedText(ctx, req, job, ""), running, evaluationSuffix(result))
 }
 
-// saveAndStop stops a job that is saved before, so that start can bring it back, or purges it and what is saved of it.
-func (s *stop) saveAndStop(ctx context.Context, req *router.Request, job backends.JobDetail) (outcome backends.WriteResult, saved bool, err error) {
+// saveAndStop saves a job's definition, so that start can bring it back, and stops the job. With --purge it purges
+// the job and deletes its saved definitions. saved reports whether start can bring the job back.
+func (s *stop) saveAndStop(
+	ctx context.Context, req *router.Request, job backends.JobDetail,
+) (result backends.WriteResult, saved bool, err error) {
 	if s.purge {
-		outcome, err = req.Operations.Stop(ctx, job.Job, true)
+		result, err = req.Operations.Stop(ctx, job.Job, true)
 		if err == nil {
 			err = s.dropSaved(req)
 		}
-		return outcome, false, err
+		return result, false, err
 	}
-	if job.Stopped { // by somebody else, and something of it still runs
-		outcome, err = req.Operations.Stop(ctx, job.Job, false)
-		return outcome, false, err
+	if job.Stopped { // somebody else stopped it, and some allocations are still running
+		result, err = req.Operations.Stop(ctx, job.Job, false)
+		return result, false, err
 	}
-	lost, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
+	releaseWarning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 1)
 	if err != nil {
-		return outcome, false, err
+		return result, false, err
 	}
-	id, unsaved := "", ""
-	if job.ID == job.Root { // a child job runs once: it is not saved
-		if id, unsaved, err = saveStopped(ctx, req.Cluster, req.SavedDefinitions(), job); err != nil {
-			return outcome, false, err
+	id, stoppedWarning := "", ""
+	if job.ID == job.Root { // a child job is not saved, because it runs only once
+		if id, stoppedWarning, err = saveStopped(ctx, req.Cluster, req.SavedDefinitions(), job); err != nil {
+			return result, false, err
 		}
 	}
-	err = confirmWarnings(ctx, req, s.yes, lost, unsaved)
+	err = confirmWarnings(ctx, req, s.yes, releaseWarning, stoppedWarning)
 	if err == nil {
-		outcome, err = req.Operations.Stop(ctx, job.Job, false)
+		result, err = req.Operations.Stop(ctx, job.Job, false)
 	}
 	if err != nil && !errors.Is(err, backends.ErrOutcomeUnknown) {
-		err = errors.Join(err, req.SavedDefinitions().DeleteByID(id)) // what another stop has saved since stays
+		err = errors.Join(err, req.SavedDefinitions().DeleteByID(id)) // not a definition that another stop has saved since
 	}
 	_, saved = req.SavedDefinitions().Find(ops.Stopped)
-	return outcome, saved, err
+	return result, saved, err
 }
 
-// stopDeleted is for a job that Nomad has deleted and the gateway may have saved.
-func (s *stop) stopDeleted(req *router.Request, gone error) error {
-	k, ok := req.SavedDefinitions().Find(ops.Stopped)
+// stopDeleted handles a job that Nomad has deleted. It returns notFound unless the gateway has saved the job's
+// definition.
+func (s *stop) stopDeleted(req *router.Request, notFound error) error {
+	saved, ok := req.SavedDefinitions().Find(ops.Stopped)
 	switch {
 	case !ok:
-		return gone
+		return notFound
 	case !s.purge:
-		return printNotice(req, "%s is stopped already, and Nomad has deleted it; start %s brings it back until %s", req.Job.ID, req.Job.ID, k.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"))
+		return printNotice(req, "%s is already stopped, and Nomad has deleted it; start %s brings it back until %s",
+			req.Job.ID, req.Job.ID, saved.Time.Add(ops.Retention).Format("2006-01-02 15:04Z"))
 	}
 	if err := s.dropSaved(req); err != nil {
 		return err
@@ -221,7 +237,7 @@ func (s *stop) stopDeleted(req *router.Request, gone error) error {
 	return printResult(req, "purged %s: deleted the gateway's saved definition", req.Job.ID)
 }
 
-// dropSaved drops what the gateway has saved of a job.
+// dropSaved deletes the saved definitions of a job.
 func (s *stop) dropSaved(req *router.Request) error {
 	err := errors.Join(req.SavedDefinitions().Delete(ops.Stopped), req.SavedDefinitions().Delete(ops.Released))
 	if err != nil {
@@ -230,25 +246,27 @@ func (s *stop) dropSaved(req *router.Request) error {
 	return nil
 }
 
-// stoppedText counts the allocations of a job or group that were stopped. job is as it was before. A node may have lost its
-// connection to Nomad since, so the job is read again.
+// stoppedText returns the number of stopped allocations of a job or group in words. job is the state before the stop.
+// The current state shows which allocations are on nodes that have disconnected since.
 func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetail, group string) string {
-	n, left := len(liveAllocations(job, group)), disconnectedText(job, group)
+	n, disconnected := len(liveAllocations(job, group)), disconnectedText(job, group)
 	if now, err := req.Cluster.Job(ctx, job.Job); err == nil {
-		left = disconnectedText(now, group)
+		disconnected = disconnectedText(now, group)
 		for _, a := range liveAllocations(job, group) {
-			if slices.ContainsFunc(now.Allocations, func(b backends.Allocation) bool { return b.ID == a.ID && b.Status == "unknown" }) {
+			if slices.ContainsFunc(now.Allocations, func(b backends.Allocation) bool {
+				return b.ID == a.ID && b.Status == "unknown"
+			}) {
 				n--
 			}
 		}
 	}
-	if n == 0 && left != "" {
-		return strings.TrimPrefix(left, "; ")
+	if n == 0 && disconnected != "" {
+		return strings.TrimPrefix(disconnected, "; ")
 	}
-	return plural(n, "allocation") + left
+	return plural(n, "allocation") + disconnected
 }
 
-// disconnectedText counts the allocations on nodes that have lost their connection to Nomad.
+// disconnectedText returns the number of allocations on disconnected nodes in words, or "".
 func disconnectedText(job backends.JobDetail, group string) string {
 	n := 0
 	for _, a := range job.Allocations {
@@ -270,7 +288,7 @@ func (s *stop) check(req *router.Request) error {
 	case req.Part.Task != "":
 		return router.Exit(2, errors.New("stop: a task cannot be stopped by itself: stop its group, or restart the task"))
 	case s.children && s.keepChildren:
-		return router.Exit(2, errors.New("stop: --children and --keep-children exclude each other"))
+		return router.Exit(2, errors.New("stop: --children and --keep-children are mutually exclusive"))
 	case (s.children || s.keepChildren) && (req.Allocation != nil || req.Part.Group != ""):
 		return router.Exit(2, errors.New("stop: only a whole job has child jobs"))
 	case s.purge && (req.Allocation != nil || req.Part.Group != ""):
@@ -281,18 +299,18 @@ func (s *stop) check(req *router.Request) error {
 	return nil
 }
 
-// stopAllocation stops one allocation, all tasks of it.
+// stopAllocation stops one allocation with all its tasks.
 func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job backends.JobDetail) error {
 	a := *req.Allocation
 	if a.Terminal() {
-		return fmt.Errorf("allocation %s of %s does not run: it is %s", shortID(a.ID), job.ID, a.Status)
+		return fmt.Errorf("allocation %s of %s is not running: it is %s", shortID(a.ID), job.ID, a.Status)
 	}
-	outcome, err := req.Operations.StopAllocation(ctx, a)
+	result, err := req.Operations.StopAllocation(ctx, a)
 	if err != nil {
 		return jobError(job.Job, err)
 	}
 	if s.detach {
-		return s.printEvaluation(req, outcome)
+		return s.printEvaluation(req, result)
 	}
 	ctx, cancel := s.withTimeout(ctx)
 	defer cancel()
@@ -315,23 +333,26 @@ func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job back
 	replaced := "Nomad replaces it"
 	switch {
 	case job.Type == "system" || job.Type == "sysbatch":
-		replaced = "of a " + job.Type + " job Nomad does not replace it until the job or its node changes"
+		replaced = "Nomad does not replace allocations of a " + job.Type + " job until the job or the node changes"
 		if job.Type == "system" {
 			replaced += fmt.Sprintf(" (bring it back: start %s)", job.ID)
 		}
 	case next != "":
-		replaced += " by " + shortID(next)
+		replaced += " with " + shortID(next)
 	}
-	return printResult(req, "stopped allocation %s of %s; %s%s", shortID(a.ID), job.ID, replaced, evaluationSuffix(outcome))
+	return printResult(req, "stopped allocation %s of %s; %s%s", shortID(a.ID), job.ID, replaced, evaluationSuffix(result))
 }
 
-// checkReachable returns an error for an allocation that Nomad is to stop and whose node it cannot reach.
+// checkReachable returns an error for an allocation that Nomad cannot stop because its node is disconnected or down.
 func checkReachable(a backends.Allocation) error {
 	switch a.Status {
 	case "unknown":
-		return fmt.Errorf("allocation %s is not stopped: its node %s is disconnected from Nomad, and the allocation may still be running there; Nomad stops it when the node reconnects (see: status %s)", shortID(a.ID), a.Node, a.JobID)
+		return fmt.Errorf("allocation %s is not stopped: its node %s is disconnected from Nomad, and the allocation may "+
+			"still be "+
+			"running there; Nomad stops it when the node reconnects (see: status %s)", shortID(a.ID), a.Node, a.JobID)
 	case "lost":
-		return fmt.Errorf("allocation %s is lost: its node %s is down, and the allocation may still be running there (see: status %s)", shortID(a.ID), a.Node, a.JobID)
+		return fmt.Errorf("allocation %s is lost: its node %s is down, and the allocation may still be running there "+
+			"(see: status %s)", shortID(a.ID), a.Node, a.JobID)
 	}
 	return nil
 }

@@ -5,8 +5,8 @@ import (
 	"nomadctld/router"
 )
 
-// clientStyle returns how the client wants to be shown things: as wide as its terminal and in colours, or, without one,
-// plain and whole.
+// clientStyle returns the style of the output: colored and as wide as the client's terminal, or plain and not
+// truncated if it has none.
 func clientStyle(req *router.Request) render.Style {
 	if req.Terminal == nil {
 		return render.Style{}

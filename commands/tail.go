@@ -12,7 +12,7 @@ func init() { router.Register(func() router.Command { return new(tail) }) }
 
 type tail struct {
 	logFlags
-	follow bool // it does so anyway
+	follow bool // ignored: tail always follows
 }
 
 func (t *tail) Spec() router.Spec {
@@ -49,7 +49,7 @@ tail reports how many lines were skipped.`,
 	}
 }
 
-// Follows implements router.Follower.
+// Follows implements router.Follower. Lines are printed as they are read.
 func (t *tail) Follows() bool { return true }
 
 func (t *tail) Run(ctx context.Context, req *router.Request) error {

@@ -12,7 +12,8 @@ import (
 	"nomadctld/router"
 )
 
-// jobWithAllStates returns a job with an allocation in each state, as Nomad tells of it: the task of a lost allocation is still running.
+// jobWithAllStates returns a job with an allocation in each state as Nomad reports it: the task of a lost allocation is
+// still running.
 func jobWithAllStates() backends.Job {
 	now := time.Now()
 	started, changed := now.Add(-3*time.Hour), now.Add(-time.Hour)
@@ -23,13 +24,16 @@ func jobWithAllStates() backends.Job {
 			Created: started, Modified: changed, Tasks: []backends.Task{t},
 		}
 	}
-	return backends.Job{Tier: "production", Namespace: "default", ID: "p-web", Type: "service", Status: "running", Allocations: []backends.Allocation{
-		one("1", "running", "run", backends.Task{State: "running"}),
-		one("2", "lost", "stop", backends.Task{State: "running"}),
-		one("3", "unknown", "run", backends.Task{State: "running"}),
-		one("4", "complete", "stop", backends.Task{State: "dead", Finished: changed}),
-		one("5", "failed", "run", backends.Task{State: "dead", Failed: true, Finished: changed}),
-	}}
+	return backends.Job{
+		Tier: "production", Namespace: "default", ID: "p-web", Type: "service", Status: "running",
+		Allocations: []backends.Allocation{
+			one("1", "running", "run", backends.Task{State: "running"}),
+			one("2", "lost", "stop", backends.Task{State: "running"}),
+			one("3", "unknown", "run", backends.Task{State: "running"}),
+			one("4", "complete", "stop", backends.Task{State: "dead", Finished: changed}),
+			one("5", "failed", "run", backends.Task{State: "dead", Failed: true, Finished: changed}),
+		},
+	}
 }
 
 func TestPsTable_States(t *testing.T) {
@@ -54,13 +58,18 @@ func TestPsJSON_States(t *testing.T) {
 		state string
 		flags []string
 		ended bool
-	}{{"running", nil, false}, {"dead", []string{"lost"}, true}, {"unknown", []string{"unknown"}, false}, {"dead", []string{"complete"}, true}, {"dead", []string{"F"}, true}} {
+	}{{"running", nil, false}, {"dead", []string{"lost"}, true}, {"unknown", []string{"unknown"}, false}, {
+		"dead",
+		[]string{"complete"},
+		true,
+	}, {"dead", []string{"F"}, true}} {
 		task := out.Jobs[0].Tasks[i]
-		if task.State != want.state || !slices.Equal(task.Flags, want.flags) || (task.Ended != nil) != want.ended || task.Started == nil {
+		if task.State != want.state || !slices.Equal(task.Flags, want.flags) || (task.Ended != nil) != want.ended ||
+			task.Started == nil {
 			t.Errorf("%s: got %+v, want %+v", task.Status, task, want)
 		}
 		if task.Ended != nil && !task.Since.Equal(*task.Ended) {
-			t.Errorf("%s: its age counts from %v, it ended %v", task.Status, task.Since, *task.Ended)
+			t.Errorf("%s: the age counts from %v, the task ended %v", task.Status, task.Since, *task.Ended)
 		}
 	}
 }
@@ -68,7 +77,10 @@ func TestPsJSON_States(t *testing.T) {
 func TestPstree_States(t *testing.T) {
 	var got bytes.Buffer
 	job := jobWithAllStates()
-	job.Allocations = append(job.Allocations, backends.Allocation{ID: "66666666-0000", JobID: "p-web", Group: "g", Status: "pending", Modified: time.Now().Add(-time.Minute)})
+	job.Allocations = append(job.Allocations, backends.Allocation{
+		ID: "66666666-0000", JobID: "p-web", Group: "g",
+		Status: "pending", Modified: time.Now().Add(-time.Minute),
+	})
 	jobTree([]backends.Job{job}, nil).Write(&got, render.Style{})
 	want := `.
 └── p-web
@@ -93,13 +105,16 @@ func TestInfo_States(t *testing.T) {
 		writeTask(text, a, a.Tasks[0], backends.Usage{}, backends.Restart{Mode: "fail"}, nil)
 	}
 	got := text.String()
-	for _, want := range []string{"3333333333 |unknown ", "|Disconnected |1 hour ago ", "the task may still be running", "1111111111 |running ", "5555555555 |failed "} {
+	for _, want := range []string{
+		"3333333333 |unknown ", "|Disconnected |1 hour ago ", "the task may still be running",
+		"1111111111 |running ", "5555555555 |failed ",
+	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got\n%s\nwithout %q", got, want)
 		}
 	}
 	if strings.Contains(got, "2222222222") || strings.Contains(got, "4444444444") {
-		t.Errorf("a lost or complete allocation was not asked for:\n%s", got)
+		t.Errorf("got a lost or complete allocation:\n%s", got)
 	}
 	var states []string
 	for _, a := range jobJSON(job, nil, nil).Allocations {
@@ -154,13 +169,13 @@ func TestComplete_OnlyRunningTasks(t *testing.T) {
 		t.Errorf("exec: got %q, want %q", got, want)
 	}
 	if got := words(router.TargetJobOrTask, ""); !slices.Contains(got, "2222222222") {
-		t.Errorf("logs: got %q, without the lost task's own ID", got)
+		t.Errorf("logs: got %q without the ID of the lost task", got)
 	}
-	job.Allocations = job.Allocations[1:] // the one that runs is not there: the one that may still be running is meant
+	job.Allocations = job.Allocations[1:] // without the running allocation, the one on the disconnected node is selected
 	if got, want := words(router.TargetTask, ""), []string{"p-web", "3333333333"}; !slices.Equal(got, want) {
 		t.Errorf("exec without a running task: got %q, want %q", got, want)
 	}
-	job.Allocations = job.Allocations[:1] // lost
+	job.Allocations = job.Allocations[:1] // the lost one
 	if got := words(router.TargetTask, ""); len(got) > 0 {
 		t.Errorf("exec with a lost task alone: got %q", got)
 	}

@@ -14,53 +14,56 @@ import (
 	"nomadctld/router"
 )
 
-// waitFlags is the flags of commands that give Nomad an order and wait until it is carried out.
+// waitFlags holds the flags of commands that request a change and wait until Nomad has applied it.
 type waitFlags struct {
 	detach  bool
 	timeout time.Duration
 }
 
-func (s *waitFlags) bind(f *pflag.FlagSet) {
-	f.BoolVarP(&s.detach, "detach", "d", false, "print the evaluation ID and do not wait")
-	durationVar(f, &s.timeout, "timeout", 5*time.Minute, "`DURATION` maximum time to wait")
+func (w *waitFlags) bind(f *pflag.FlagSet) {
+	f.BoolVarP(&w.detach, "detach", "d", false, "print the evaluation ID and do not wait")
+	durationVar(f, &w.timeout, "timeout", 5*time.Minute, "`DURATION` maximum time to wait")
 }
 
-func (s *waitFlags) check() error {
-	if s.timeout <= 0 {
-		return router.Exit(2, errors.New("--timeout takes a time above 0, such as 5m"))
+func (w *waitFlags) check() error {
+	if w.timeout <= 0 {
+		return router.Exit(2, errors.New("--timeout takes a duration above 0, such as 5m"))
 	}
 	return nil
 }
 
 const (
 	pollInterval    = 500 * time.Millisecond
-	responseTimeout = 2 * time.Minute // without an answer of the cluster
+	responseTimeout = 2 * time.Minute // maximum time without a response of the cluster
 )
 
-// progressFunc hears how something goes: a report, or an operation.
+// progressFunc prints a progress message.
 type progressFunc func(format string, args ...any)
 
-// pollJob looks at a job again and again until look says that it is done or an error. While the cluster does not answer
-// it goes on, for two minutes. When ctx ends it returns the cause.
-func pollJob(ctx context.Context, cluster backends.Cluster, job backends.Job, tell progressFunc, look func(backends.JobDetail) (done bool, err error)) error {
-	var silent time.Time // since when
+// pollJob polls a job until check returns true or an error. It tolerates errors of the cluster for responseTimeout.
+// If ctx is done first, it returns the cause.
+func pollJob(
+	ctx context.Context, cluster backends.Cluster, job backends.Job, progress progressFunc,
+	check func(backends.JobDetail) (done bool, err error),
+) error {
+	var failing time.Time // the time of the first error; zero: the last poll succeeded
 	for {
 		detail, err := cluster.Job(ctx, job)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err == nil:
-			silent = time.Time{}
-			if done, err := look(detail); done || err != nil {
+			failing = time.Time{}
+			if done, err := check(detail); done || err != nil {
 				return err
 			}
 		case errors.Is(err, backends.ErrNotFound), errors.Is(err, backends.ErrForbidden):
 			return jobError(job, err)
-		case silent.IsZero():
-			silent = time.Now()
-			tell("%v; trying again", err)
-		case time.Since(silent) > responseTimeout:
-			return fmt.Errorf("the cluster has not answered for %s: %w", responseTimeout, err)
+		case failing.IsZero():
+			failing = time.Now()
+			progress("%v; retrying", err)
+		case time.Since(failing) > responseTimeout:
+			return fmt.Errorf("the cluster has not responded for %s: %w", responseTimeout, err)
 		}
 		if err := sleep(ctx, pollInterval); err != nil {
 			return err
@@ -68,7 +71,7 @@ func pollJob(ctx context.Context, cluster backends.Cluster, job backends.Job, te
 	}
 }
 
-// sleep waits, and returns the cause when ctx ends first.
+// sleep waits for d. If ctx is done first, it returns the cause.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -80,20 +83,20 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// errWaitTimeout ends a wait; what was waited for goes on.
-var errWaitTimeout = errors.New("it was not done in time")
+// errWaitTimeout is the cause if a wait times out. Nomad continues to apply the change.
+var errWaitTimeout = errors.New("timed out")
 
-// withTimeout returns ctx with the end of the wait.
-func (s *waitFlags) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, s.timeout, errWaitTimeout)
+// withTimeout returns ctx with the timeout of the wait.
+func (w *waitFlags) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, w.timeout, errWaitTimeout)
 }
 
-// explainWaitError returns the error for somebody who leaves, or whose time is over, while Nomad carries an order out.
-func (s *waitFlags) explainWaitError(err error, job backends.Job) error {
+// explainWaitError adds the next step to an error that ended the wait while Nomad continues to apply the change.
+func (w *waitFlags) explainWaitError(err error, job backends.Job) error {
 	switch {
 	case errors.Is(err, errWaitTimeout):
-		why := strings.TrimPrefix(err.Error(), errWaitTimeout.Error()) // such as ": cannot be placed: web: ..."
-		return fmt.Errorf("timed out after %s%s; Nomad is still working on it (see: status %s)", s.timeout, why, job.ID)
+		reason := strings.TrimPrefix(err.Error(), errWaitTimeout.Error()) // such as ": cannot be placed: web: ..."
+		return fmt.Errorf("timed out after %s%s; Nomad is still working on it (see: status %s)", w.timeout, reason, job.ID)
 	case errors.Is(err, router.ErrGatewayStopping):
 		return router.Exit(1, fmt.Errorf("%w; Nomad is still working on it (see: status %s)", err, job.ID))
 	case errors.Is(err, router.ErrInterrupted):
@@ -102,23 +105,27 @@ func (s *waitFlags) explainWaitError(err error, job backends.Job) error {
 	return err
 }
 
-// liveAllocations returns the allocations of a group, or of all for "", that run or are about to.
+// liveAllocations returns the running and pending allocations of a group, or of the whole job for "".
 func liveAllocations(job backends.JobDetail, group string) []backends.Allocation {
 	return slices.DeleteFunc(slices.Clone(job.Allocations), func(a backends.Allocation) bool {
 		return a.Status != "running" && a.Status != "pending" || group != "" && a.Group != group
 	})
 }
 
-// waitUntilStopped waits until nothing of a group, or of the whole job for "", runs any more.
-func waitUntilStopped(ctx context.Context, cluster backends.Cluster, job backends.Job, group string, order backends.WriteResult, progress progressFunc) error {
-	first := -1
+// waitUntilStopped waits until all allocations of a group, or of the whole job for "", have stopped. change is the
+// result of the request that stops them.
+func waitUntilStopped(
+	ctx context.Context, cluster backends.Cluster, job backends.Job, group string, change backends.WriteResult,
+	progress progressFunc,
+) error {
+	total := -1
 	err := pollJob(ctx, cluster, job, progress, func(now backends.JobDetail) (bool, error) {
-		if order.ModifyIndex != 0 && now.ModifyIndex > order.ModifyIndex {
+		if change.ModifyIndex != 0 && now.ModifyIndex > change.ModifyIndex {
 			return true, supersededError(now)
 		}
 		left := len(liveAllocations(now, group))
-		if first = max(first, left); left > 0 {
-			progress("%d of %s stopped", first-left, plural(first, "allocation"))
+		if total = max(total, left); left > 0 {
+			progress("%d of %s stopped", total-left, plural(total, "allocation"))
 		}
 		return left == 0, nil
 	})
@@ -128,30 +135,34 @@ func waitUntilStopped(ctx context.Context, cluster backends.Cluster, job backend
 	return err
 }
 
-// waitUntilUp waits until what was ordered runs: a group, or the whole job for "".
-func (s *waitFlags) waitUntilUp(ctx context.Context, req *router.Request, job backends.Job, group string, outcome backends.WriteResult) error {
-	ctx, cancel := s.withTimeout(ctx)
+// waitUntilUp waits until a change of a group, or of the whole job for "", is rolled out.
+func (w *waitFlags) waitUntilUp(
+	ctx context.Context, req *router.Request, job backends.Job, group string, change backends.WriteResult,
+) error {
+	ctx, cancel := w.withTimeout(ctx)
 	defer cancel()
 	report := newProgressPrinter(req)
-	err := waitForRollout(ctx, req.Cluster, job, group, outcome, report.progress)
+	err := waitForRollout(ctx, req.Cluster, job, group, change, report.progress)
 	report.clear()
-	return s.explainWaitError(err, job)
+	return w.explainWaitError(err, job)
 }
 
-// waitUntilScaled waits until a group has as many allocations as it is to have.
-func (s *waitFlags) waitUntilScaled(ctx context.Context, req *router.Request, job backends.Job, group string, count int, outcome backends.WriteResult) error {
+// waitUntilScaled waits until a group, or the whole job for "", has count allocations.
+func (w *waitFlags) waitUntilScaled(
+	ctx context.Context, req *router.Request, job backends.Job, group string, count int, change backends.WriteResult,
+) error {
 	if count > 0 {
-		return s.waitUntilUp(ctx, req, job, group, outcome)
+		return w.waitUntilUp(ctx, req, job, group, change)
 	}
-	ctx, cancel := s.withTimeout(ctx)
+	ctx, cancel := w.withTimeout(ctx)
 	defer cancel()
 	report := newProgressPrinter(req)
-	err := waitUntilStopped(ctx, req.Cluster, job, group, outcome, report.progress)
+	err := waitUntilStopped(ctx, req.Cluster, job, group, change, report.progress)
 	report.clear()
-	return s.explainWaitError(err, job)
+	return w.explainWaitError(err, job)
 }
 
-// plural returns "1 allocation", "2 allocations".
+// plural returns a number with its noun: "1 allocation", "2 allocations".
 func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

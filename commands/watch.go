@@ -16,7 +16,7 @@ import (
 	"nomadctld/router"
 )
 
-// watchFlag is the flag --watch of commands that show a state.
+// watchFlag is the flag --watch.
 type watchFlag struct {
 	seconds float64
 	flag    *pflag.Flag
@@ -28,16 +28,16 @@ func (w *watchFlag) bind(flags *pflag.FlagSet) {
 	w.flag.NoOptDefVal = "2"
 }
 
-// Follows reports whether the command goes on until Ctrl-C.
+// Follows implements router.Follower. With --watch the command runs until Ctrl-C.
 func (w *watchFlag) Follows() bool { return w.flag != nil && w.flag.Changed }
 
-// run draws once, or, with --watch, again and again: in place on a terminal, else one block after the other. A failure
-// is shown and the watch goes on, unless the command line is what is wrong.
+// run draws once or, with --watch, every w.seconds until ctx is done. On a terminal each frame overwrites the
+// previous one. Errors are printed and the watch continues, except for usage errors.
 func (w *watchFlag) run(ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error) error {
 	if w.flag == nil || !w.flag.Changed {
 		return draw(ctx, req.Stdout)
 	}
-	if !(w.seconds >= 1 && w.seconds <= 3600) { // not the other way round: NaN is neither
+	if !(w.seconds >= 1 && w.seconds <= 3600) { // this form also rejects NaN
 		return router.Exit(2, errors.New("--watch takes 1 to 3600 seconds"))
 	}
 	interval := time.Duration(w.seconds * float64(time.Second))
@@ -53,15 +53,18 @@ func (w *watchFlag) run(ctx context.Context, req *router.Request, draw func(cont
 				io.WriteString(req.Stdout, "\n")
 			}
 			if errors.Is(context.Cause(ctx), router.ErrInterrupted) {
-				return nil // the way a watch ends
+				return nil // Ctrl-C is the usual way to end it
 			}
 			return ctx.Err()
 		}
 	}
 }
 
-// drawFrame draws and shows one frame. That is held in memory until the client has read it, so the user has few at a time.
-func (w *watchFlag) drawFrame(ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error, first bool) error {
+// drawFrame draws and writes one frame. A frame stays in memory until the client has read it, so the number of frames
+// of a user is limited.
+func (w *watchFlag) drawFrame(
+	ctx context.Context, req *router.Request, draw func(context.Context, io.Writer) error, first bool,
+) error {
 	var block bytes.Buffer
 	leave, err := req.AcquireResultSlot(ctx)
 	if err == nil {
@@ -77,7 +80,7 @@ func (w *watchFlag) drawFrame(ctx context.Context, req *router.Request, draw fun
 	return w.writeFrame(req, block.String(), router.ErrorLines(err), first)
 }
 
-// writeFrame writes what was drawn and what went wrong: on a terminal as one frame, else to the two streams.
+// writeFrame writes a drawn block and the errors: as one frame on a terminal, otherwise to stdout and stderr.
 func (w *watchFlag) writeFrame(req *router.Request, block string, problems []string, first bool) error {
 	if req.Terminal == nil {
 		for _, problem := range problems {
@@ -96,7 +99,8 @@ func (w *watchFlag) writeFrame(req *router.Request, block string, problems []str
 		}
 		return line
 	}
-	title := fmt.Sprintf("every %gs: %s  %s", w.seconds, escape.Text(strings.Join(req.Words, " ")), time.Now().Format(time.TimeOnly))
+	title := fmt.Sprintf("every %gs: %s  %s", w.seconds, escape.Text(strings.Join(req.Words, " ")),
+		time.Now().Format(time.TimeOnly))
 	lines := append([]string{cut(title), ""}, strings.Split(strings.TrimSuffix(block, "\n"), "\n")...)
 	for _, problem := range problems {
 		lines = append(lines, cut("nomadctld: "+escape.Text(problem)))

@@ -35,7 +35,7 @@ func (w *whoami) Spec() router.Spec {
 type whoamiOutput struct {
 	Login  string                `json:"login" doc:"the ssh user name"`
 	Name   string                `json:"name" doc:"for people to read"`
-	Key    string                `json:"key" doc:"fingerprint of the key that you have proven"`
+	Key    string                `json:"key" doc:"fingerprint of your SSH key"`
 	Groups []router.GrantSummary `json:"groups" doc:"what each of your groups grants"`
 }
 
@@ -45,7 +45,8 @@ func (w *whoami) Run(_ context.Context, req *router.Request) error {
 		return render.JSON(req.Stdout, whoamiOutput{req.User.Login, req.User.Name, req.Fingerprint, reaches})
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s (%s)\nkey %s\n", escape.Text(req.User.Login), escape.Text(req.User.Name), escape.Text(req.Fingerprint))
+	fmt.Fprintf(&b, "%s (%s)\nkey %s\n", escape.Text(req.User.Login), escape.Text(req.User.Name),
+		escape.Text(req.Fingerprint))
 	for _, r := range reaches {
 		fmt.Fprintf(&b, "\ngroup %s\n", escape.Text(r.Group))
 		line := func(what, text string) { fmt.Fprintf(&b, "  %-11s %s\n", what, escape.Text(text)) }
@@ -61,14 +62,14 @@ func (w *whoami) Run(_ context.Context, req *router.Request) error {
 }
 
 func prefixPatterns(prefixes []string) string {
-	var begins []string
+	var patterns []string
 	for _, p := range prefixes {
-		begins = append(begins, p+"*")
+		patterns = append(patterns, p+"*")
 	}
-	return listOrNone(begins)
+	return listOrNone(patterns)
 }
 
-// rightsText says which rights these are: sets where all of one is there, names where it is not.
+// rightsText lists rights. A complete set of rights is listed by the name of the set.
 func rightsText(rights []string) string {
 	has := map[string]bool{}
 	for _, r := range rights {

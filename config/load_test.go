@@ -173,7 +173,7 @@ func TestLoad_AtMostOneWarning(t *testing.T) {
 		},
 		{"drivers of Nomad", "[nomad", "[docker]\nrefuse = [\"raw_exec\", \"exec\"]\n[nomad", ""},
 		{
-			"driver of somebody else", "[nomad", "[docker]\nrefuse = [\"firecracker-task-driver\"]\n[nomad",
+			"third-party driver", "[nomad", "[docker]\nrefuse = [\"firecracker-task-driver\"]\n[nomad",
 			"not one of Nomad's own task drivers",
 		},
 		{"misspelt driver", "[nomad", "[docker]\nrefuse = [\"raw-exec\"]\n[nomad", `did you mean "raw_exec"?`},

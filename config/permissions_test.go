@@ -352,7 +352,7 @@ func TestLoad_RawAsNobody(t *testing.T) {
 		as       environment
 		want     string
 	}{
-		"root, nothing said": {
+		"root, default": {
 			"[raw]\nuser = \"nomad\"\n", "",
 			environment{},
 			`nomadctld.toml:3:15: warning: raw.user is "nobody": if the gateway is root, nomad runs as nobody, and ` +

@@ -14,7 +14,9 @@ func nomadctlScript(before string) (string, error) {
 			terminal = append(terminal, spec.Name)
 		}
 	}
-	text := "terminal_commands='" + strings.Join(terminal, " ") + "'\n\n" +
+	half := len(terminal) / 2
+	text := "terminal_commands='" + strings.Join(terminal[:half], " ") + "'\n" +
+		"terminal_commands=\"$terminal_commands " + strings.Join(terminal[half:], " ") + "\"\n\n" +
 		"command_list() {\n\tcat <<'EOF'\n" + router.CommandList(router.Specs()) + "EOF\n}\n"
 	return replaceMarked(before, "commands", text, "# commands: written by make generate\n", "# end of commands\n")
 }

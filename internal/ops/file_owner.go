@@ -9,39 +9,37 @@ import (
 	"syscall"
 )
 
-// maxFile is far above any definition that Nomad accepts.
+// maxFile is the maximum size of a file, larger than any definition that Nomad accepts.
 const maxFile = 16 << 20
 
-// checkFolder returns an error unless a folder belongs to the gateway's user, and nobody else may write it.
+// checkFolder returns an error unless path is a folder of the gateway's user that no other user may write to.
 func checkFolder(path string) error {
-	info, err := os.Lstat(path) // a link to a folder is not one
+	info, err := os.Lstat(path) // Lstat, because symbolic links are rejected
 	if err != nil {
 		return err
 	}
 	if !info.IsDir() {
 		return fmt.Errorf("%q is not a folder, but %s", path, fileType(info))
 	}
-	if err := checkOwner(info); err != nil {
-		return fmt.Errorf("the folder %q %w", path, err)
-	}
-	return nil
+	return checkOwner(fmt.Sprintf("the folder %q", path), info)
 }
 
-// checkOwner returns the rest of a sentence about a file.
-func checkOwner(info fs.FileInfo) error {
+// checkOwner returns an error unless a file or folder belongs to the gateway's user and no other user may write to it.
+func checkOwner(name string, info fs.FileInfo) error {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	switch {
 	case !ok:
-		return errors.New("has no owner that could be checked")
+		return fmt.Errorf("the owner of %s cannot be checked", name)
 	case int(stat.Uid) != os.Geteuid():
-		return fmt.Errorf("belongs to user %d, but the gateway runs as user %d; chown it", stat.Uid, os.Geteuid())
+		return fmt.Errorf("%s belongs to user %d, but the gateway runs as user %d; chown it", name, stat.Uid, os.Geteuid())
 	case info.Mode().Perm()&0o022 != 0:
-		return fmt.Errorf("can be written by others (mode %04o); chmod go-w it", info.Mode().Perm())
+		return fmt.Errorf("%s can be written by others (mode %04o); chmod go-w it", name, info.Mode().Perm())
 	}
 	return nil
 }
 
-// readFile reads a regular file that belongs to the gateway's user alone. It follows no link and waits for no other end.
+// readFile reads a regular file of the gateway's user. It does not follow symbolic links, and does not block on a named
+// pipe.
 func readFile(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ELOOP) {
@@ -58,8 +56,8 @@ func readFile(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("not a regular file, but %s; remove it", fileType(info))
 	}
-	if err := checkOwner(info); err != nil {
-		return nil, fmt.Errorf("the file %w", err)
+	if err := checkOwner("the file", info); err != nil {
+		return nil, err
 	}
 	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
@@ -71,7 +69,7 @@ func readFile(path string) ([]byte, error) {
 	return content, nil
 }
 
-// withoutPath leaves out the path, which the caller names.
+// withoutPath removes the path from an error, because the caller adds it.
 func withoutPath(err error) error {
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		return p.Err

@@ -1,6 +1,6 @@
-// Package ops keeps track of work on a job that does not end with the session that began it, so that others can see it,
-// end it, and do not begin the same twice; and it keeps the definitions of jobs that are stopped for the time being, on
-// disk, so that no end of the gateway loses one.
+// Package ops tracks operations: work on a job, such as a restart, that continues after its session has ended. It
+// owns the registry of operations, which allows one operation per job at a time, and the files of saved job
+// definitions, which survive a crash of the gateway. It does not talk to clusters and does not check rights.
 package ops
 
 import (
@@ -11,42 +11,43 @@ import (
 	"time"
 )
 
-// Job says which job something is about.
+// Job identifies a job.
 type Job struct {
 	Tier      string `json:"tier"`
 	Namespace string `json:"namespace"`
 	ID        string `json:"id"`
-	Root      string `json:"root"` // the job that decides whose it is
+	Root      string `json:"root"` // the job whose owners own this job: a child job's parent, or the job itself
 }
 
-// Op is one piece of work, an operation. Its methods may be called at the same time.
+// Op is an operation. Its methods are safe for concurrent use.
 type Op struct {
 	ID      string
 	Job     Job
 	User    string // login
-	Command string // the command line, as it was typed
+	Command string // the command line as it was typed
 	Started time.Time
 
-	mu            sync.Mutex
-	notes         []Note
-	changed       chan struct{} // closed when there is something new
-	once          sync.Once
-	onFinish      func(error)
-	finishing     bool      // End has been called, with err
-	finishedAt    time.Time // zero: it goes on
-	err           error     // how it ends or ended
-	haltRequested chan struct{}
-	haltReason    error // why it is to end
+	finishOnce    sync.Once
+	haltRequested chan struct{} // closed by Halt
+
+	mu         sync.Mutex // guards the fields below
+	notes      []Note
+	changed    chan struct{} // closed and replaced at each change
+	onFinish   func(error)
+	finishing  bool      // Finish has been called
+	finishedAt time.Time // zero: still running
+	err        error     // the result, valid if finishing is set
+	haltReason error     // an ErrHalted; nil: Halt has not been called
 }
 
-// Note is something that an operation tells. A Passing one says how far it is, and the next one makes it stale.
+// Note is a message of an operation. A transient note reports progress and is replaced by the next note.
 type Note struct {
 	Time      time.Time
 	Text      string
 	Transient bool
 }
 
-// maxNotes is how many lasting notes are kept.
+// maxNotes is the maximum number of notes of an operation.
 const maxNotes = 10000
 
 func newOp(id string, job Job, user, command string) *Op {
@@ -56,12 +57,12 @@ func newOp(id string, job Job, user, command string) *Op {
 	}
 }
 
-// Note tells something that lasts.
+// Note adds a note that is not transient.
 func (o *Op) Note(format string, args ...any) {
 	o.add(Note{Time: time.Now(), Text: fmt.Sprintf(format, args...)})
 }
 
-// Progress tells how far it is.
+// Progress adds a transient note.
 func (o *Op) Progress(format string, args ...any) {
 	o.add(Note{Time: time.Now(), Text: fmt.Sprintf(format, args...), Transient: true})
 }
@@ -81,38 +82,38 @@ func (o *Op) add(n Note) {
 	o.wake()
 }
 
-// wake lets those who follow look again. o.mu is held.
+// wake wakes the followers. The caller holds o.mu.
 func (o *Op) wake() {
 	close(o.changed)
 	o.changed = make(chan struct{})
 }
 
-// ErrHalted is how an operation ends that was asked to.
+// ErrHalted is the result of an operation that was halted.
 var ErrHalted = errors.New("halted")
 
-// Halt asks the operation to end after what it is about to do. The first reason counts.
-func (o *Op) Halt(why string) {
+// Halt requests that the operation stops after its current step. Only the first reason is recorded.
+func (o *Op) Halt(reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.haltReason == nil && o.finishedAt.IsZero() {
-		o.haltReason = fmt.Errorf("%w: %s", ErrHalted, why)
+		o.haltReason = fmt.Errorf("%w: %s", ErrHalted, reason)
 		close(o.haltRequested)
 		o.wake()
 	}
 }
 
-// HaltRequested is closed once Halt has been called.
+// HaltRequested returns a channel that is closed when Halt is called.
 func (o *Op) HaltRequested() <-chan struct{} { return o.haltRequested }
 
-// HaltReason returns why the operation is to end, or nil. It is an ErrHalted.
+// HaltReason returns an ErrHalted with the reason, or nil if Halt has not been called.
 func (o *Op) HaltReason() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.haltReason
 }
 
-// OnFinish lets f know how the operation ends, before anybody else does. If it has ended, f is called at once. It is for
-// whoever begins the operation.
+// OnFinish sets a function that Finish calls with the result before followers see it. If Finish has been called,
+// OnFinish calls f at once. Only the code that starts the operation may call OnFinish.
 func (o *Op) OnFinish(f func(error)) {
 	o.mu.Lock()
 	o.onFinish = f
@@ -123,15 +124,15 @@ func (o *Op) OnFinish(f func(error)) {
 	}
 }
 
-// Finish says that the operation has ended, and how. Only the first time counts.
+// Finish records the result of the operation. Only the first call has an effect.
 func (o *Op) Finish(err error) {
-	o.once.Do(func() {
+	o.finishOnce.Do(func() {
 		o.mu.Lock()
-		onEnd := o.onFinish
+		onFinish := o.onFinish
 		o.finishing, o.err = true, err
 		o.mu.Unlock()
-		if onEnd != nil { // not under the lock: a slow disk must not hold up who looks
-			onEnd(err)
+		if onFinish != nil { // without the lock, because f may write to a slow disk
+			onFinish(err)
 		}
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -140,7 +141,7 @@ func (o *Op) Finish(err error) {
 	})
 }
 
-// Finished returns when and how the operation has ended; the zero time: it goes on.
+// Finished returns the time and the result of a finished operation, or the zero time if it is still running.
 func (o *Op) Finished() (time.Time, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -160,10 +161,10 @@ func (o *Op) Last() Note {
 	return o.notes[len(o.notes)-1]
 }
 
-// Follow gives each all notes from the beginning, until the operation has ended or ctx has. It returns how the operation
-// ended, or the cause of ctx's end.
+// Follow calls each with every note from the start until the operation has finished, and returns its result. If ctx
+// is done first, Follow returns the cause.
 func (o *Op) Follow(ctx context.Context, each func(Note) error) error {
-	seen := 0 // lasting notes
+	seen := 0 // notes that are not transient
 	for {
 		o.mu.Lock()
 		notes := append([]Note(nil), o.notes[min(seen, len(o.notes)):]...)

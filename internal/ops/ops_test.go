@@ -36,8 +36,9 @@ func TestStart_JobBusy(t *testing.T) {
 	first := startOp(t, r, web)
 	_, err := r.Start(web, "ann", "restart p-team1-web --batch 2")
 	var busy *BusyError
-	if !errors.As(err, &busy) || busy.Other != first || !strings.Contains(err.Error(), "by wim (operation "+first.ID+"): restart p-team1-web (see: ops "+first.ID) {
-		t.Errorf("got %v, want one that names the first", err)
+	if !errors.As(err, &busy) || busy.Other != first ||
+		!strings.Contains(err.Error(), "operation "+first.ID+" of wim has been running since ") {
+		t.Errorf("got %v, want a BusyError that names the first operation", err)
 	}
 	other := web
 	other.Namespace = "other"
@@ -57,7 +58,8 @@ func TestFollow_NotesAndResult(t *testing.T) {
 	var late []string
 	gone, cancel := context.WithCancelCause(context.Background())
 	cancel(errors.New("left"))
-	if err := o.Follow(gone, func(n Note) error { late = append(late, n.Text); return nil }); err == nil || err.Error() != "left" {
+	if err := o.Follow(gone, func(n Note) error { late = append(late, n.Text); return nil }); err == nil ||
+		err.Error() != "left" {
 		t.Errorf("got %v, want the cause", err)
 	}
 	if want := []string{"one", "1 of 2"}; !slices.Equal(late, want) {
@@ -76,7 +78,7 @@ func TestFollow_NotesAndResult(t *testing.T) {
 		return nil
 	})
 	if want := []string{"one", "1 of 2", "two", "2 of 2"}; !slices.Equal(seen, want) || err != failure {
-		t.Errorf("got %q and %v, want %q and the end's error", seen, err, want)
+		t.Errorf("got %q and %v, want %q and the result", seen, err, want)
 	}
 }
 
@@ -84,7 +86,7 @@ func TestHalt_FirstReasonWins(t *testing.T) {
 	r := open(t, "")
 	o := startOp(t, r, web)
 	if o.HaltReason() != nil {
-		t.Error("halted before anybody asked")
+		t.Error("halted before Halt was called")
 	}
 	o.Halt("cancelled by ann")
 	r.Close("the gateway is being stopped")
@@ -109,7 +111,7 @@ func TestWait_AbandonsRunning(t *testing.T) {
 	r.Wait(over)
 	o.Finish(nil)
 	if _, err := o.Finished(); err != ErrAbandoned || len(recorded) != 1 || recorded[0] != ErrAbandoned {
-		t.Errorf("got %v and on record %v, want %v once", err, recorded, ErrAbandoned)
+		t.Errorf("got %v, recorded %v, want %v once", err, recorded, ErrAbandoned)
 	}
 }
 
@@ -132,7 +134,7 @@ func TestRegistry_MaxFinished(t *testing.T) {
 	}
 	all := r.Ops()
 	if len(all) > maxFinished+2 || all[0] != running {
-		t.Errorf("got %d, of which the first is %s; want about %d, the one that runs among them", len(all), all[0].Job.ID, maxFinished)
+		t.Errorf("got %d, the first is %s; want about %d, including the running one", len(all), all[0].Job.ID, maxFinished)
 	}
 }
 
@@ -146,15 +148,15 @@ func TestSaveForRestore_SurvivesRestart(t *testing.T) {
 	}
 	info, err := os.Stat(r.Path(o.ID))
 	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("got %v, %v, want a file for its owner alone", info, err)
+		t.Errorf("got %v, %v, want a file with mode 0600", info, err)
 	}
 	again := open(t, folder)
-	kept := again.Restorable()
-	if len(kept) != 1 || kept[0].ID != o.ID || kept[0].Job != web || kept[0].User != "wim" || kept[0].Version != 3 {
-		t.Fatalf("got %+v", kept)
+	saved := again.Restorable()
+	if len(saved) != 1 || saved[0].ID != o.ID || saved[0].Job != web || saved[0].User != "wim" || saved[0].Version != 3 {
+		t.Fatalf("got %+v", saved)
 	}
 	var got, want any
-	json.Unmarshal(kept[0].Definition, &got)
+	json.Unmarshal(saved[0].Definition, &got)
 	json.Unmarshal(definition, &want)
 	if g, _ := json.Marshal(got); string(g) == "null" || !slices.Equal(g, must(json.Marshal(want))) {
 		t.Errorf("got %s, want %s", g, definition)
@@ -163,10 +165,10 @@ func TestSaveForRestore_SurvivesRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if left := open(t, folder).Restorable(); len(left) != 0 {
-		t.Errorf("dropped, and still there: %+v", left)
+		t.Errorf("still there after Drop: %+v", left)
 	}
 	if files, _ := os.ReadDir(folder); len(files) != 0 {
-		t.Errorf("left behind: %v", files)
+		t.Errorf("got files %v, want none", files)
 	}
 }
 
@@ -209,6 +211,6 @@ func TestSaveForRestore_NotAFolder(t *testing.T) {
 		t.Errorf("got %v, want one problem", problems)
 	}
 	if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 0); err == nil || len(r.Restorable()) != 0 {
-		t.Errorf("got %v and %+v, want an error and nothing kept", err, r.Restorable())
+		t.Errorf("got %v and %+v, want an error and no definition", err, r.Restorable())
 	}
 }

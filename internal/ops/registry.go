@@ -13,42 +13,45 @@ import (
 	"time"
 )
 
-// Registry knows the operations of a gateway: those that go on, those that ended lately, and those of which only a kept
-// definition tells because the gateway ended before they did.
+// Registry holds the operations of a gateway, running and recently finished ones, and its saved job definitions. A
+// saved definition without a running operation is left from an operation that an earlier gateway could not finish.
 type Registry struct {
-	// Cluster returns what tells the clusters of two tiers apart; nil: each tier has one of its own.
+	// Cluster returns an identifier of a tier's cluster. Tiers of the same cluster have the same identifier. If Cluster is
+	// nil, each tier has its own cluster.
 	Cluster func(tier string) string
 
 	// OnEvict is called for each saved definition that Save removes to stay within the limit on their total size.
 	OnEvict func(SavedJob)
 
-	folder        string // of the kept definitions; empty: none
-	keys          []Key  // of the kept definitions: the first one signs, and any of them is accepted
-	maxSavedBytes int    // bytes of all saved definitions together
+	folder        string // for saved definitions; empty: none
+	keys          []Key  // the first key signs definitions, and a signature by any key is accepted
+	maxSavedBytes int    // limit on the total size of the definitions saved by Save
 
-	saving sync.Mutex // held by Save: two at the same time would each remove what the other has saved
+	saving sync.Mutex // held by Save, because concurrent calls would remove each other's definitions
 
-	mu     sync.Mutex
-	closed bool
+	mu     sync.Mutex          // guards the fields below
+	closed bool                // no operation may start
 	ops    []*Op               // oldest first
-	saved  map[string]SavedJob // a saved one without its definition: there may be many
+	saved  map[string]SavedJob // by ID; without the definitions saved by Save, which may need too much memory
 }
 
-// maxFinished is how many operations are remembered after their end.
+// maxFinished is the maximum number of finished operations in the registry.
 const maxFinished = 200
 
-// BusyError is an operation on a job that another one is about already.
+// BusyError is returned if another operation on the job is running.
 type BusyError struct{ Other *Op }
 
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("%s is being worked on already, since %s by %s (operation %s): %s (see: ops %s; end it: ops %s --cancel)",
-		e.Other.Job.ID, e.Other.Started.UTC().Format(time.TimeOnly+"Z"), e.Other.User, e.Other.ID, e.Other.Command, e.Other.ID, e.Other.ID)
+	o := e.Other
+	return fmt.Sprintf("%s is busy: operation %s of %s has been running since %s: %s "+
+		"(see: ops %s; cancel it: ops %s --cancel)",
+		o.Job.ID, o.ID, o.User, o.Started.UTC().Format(time.TimeOnly+"Z"), o.Command, o.ID, o.ID)
 }
 
-// ErrClosed is an operation that begins when the gateway is about to end.
-var ErrClosed = errors.New("the gateway is being stopped; nothing was done")
+// ErrClosed is returned for an operation that would start while the gateway is stopping.
+var ErrClosed = errors.New("the gateway is stopping; nothing was done")
 
-// Start enters an operation. One on a job that has one is a *BusyError.
+// Start adds a new operation. It returns a *BusyError if the job has a running operation.
 func (r *Registry) Start(job Job, user, command string) (*Op, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,27 +67,28 @@ func (r *Registry) Start(job Job, user, command string) (*Op, error) {
 	return o, nil
 }
 
-// Busy returns a *BusyError if there is an operation on a job.
+// Busy returns a *BusyError if a job has a running operation.
 func (r *Registry) Busy(job Job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.busy(job)
 }
 
-// RestorePending returns a *BusyError if there is an operation on a job that has stopped it, or is about to, and will bring it back.
+// RestorePending returns a *BusyError if a job has a running operation that has saved the job's definition: it has
+// stopped or changed the job, or is about to, and will restore it.
 func (r *Registry) RestorePending(job Job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var busy *BusyError
 	if err := r.busy(job); errors.As(err, &busy) {
-		if _, keeps := r.saved[busy.Other.ID]; keeps {
+		if _, saved := r.saved[busy.Other.ID]; saved {
 			return err
 		}
 	}
 	return nil
 }
 
-// busy is Busy. r.mu is held.
+// busy implements Busy. The caller holds r.mu.
 func (r *Registry) busy(job Job) error {
 	for _, o := range r.ops {
 		if ended, _ := o.Finished(); ended.IsZero() && r.SameJob(o.Job, job) {
@@ -94,12 +98,13 @@ func (r *Registry) busy(job Job) error {
 	return nil
 }
 
-// SameJob reports whether two jobs are one, which may be reached through several tiers.
+// SameJob reports whether a and b are the same job, possibly reached through different tiers of a cluster.
 func (r *Registry) SameJob(a, b Job) bool {
-	return a.ID == b.ID && a.Namespace == b.Namespace && (a.Tier == b.Tier || r.Cluster != nil && r.Cluster(a.Tier) == r.Cluster(b.Tier))
+	sameCluster := func() bool { return r.Cluster != nil && r.Cluster(a.Tier) == r.Cluster(b.Tier) }
+	return a.ID == b.ID && a.Namespace == b.Namespace && (a.Tier == b.Tier || sameCluster())
 }
 
-// trimFinished drops the oldest of those that have ended, when there are many. r.mu is held.
+// trimFinished removes the oldest finished operations if there are more than maxFinished. The caller holds r.mu.
 func (r *Registry) trimFinished() {
 	surplus := len(r.ops) - maxFinished
 	r.ops = slices.DeleteFunc(r.ops, func(o *Op) bool {
@@ -119,26 +124,26 @@ func (r *Registry) Ops() []*Op {
 	return slices.Clone(r.ops)
 }
 
-// Close asks all that go on to end, and lets no other begin.
-func (r *Registry) Close(why string) {
+// Close halts all operations. No operation can start after that.
+func (r *Registry) Close(reason string) {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
 	for _, o := range r.Ops() {
-		o.Halt(why)
+		o.Halt(reason)
 	}
 }
 
-// ErrAbandoned is how an operation ends that goes on when its gateway does not any more.
-var ErrAbandoned = errors.New("interrupted by the end of the gateway")
+// ErrAbandoned is the result of an operation that was still running when the gateway exited.
+var ErrAbandoned = errors.New("interrupted when the gateway stopped")
 
-// Wait returns when no operation goes on any more. Those that do when ctx ends are ended as abandoned.
+// Wait waits until all operations have finished. When ctx is done, the remaining ones finish with ErrAbandoned.
 func (r *Registry) Wait(ctx context.Context) {
 	for _, o := range r.Ops() {
 		o.Follow(ctx, func(Note) error { return nil })
 		err := ErrAbandoned
 		if r.hasSaved(o.ID) {
-			err = fmt.Errorf("%w; %s may be stopped or temporarily changed: bring it back with: ops %s --restore", err, o.Job.ID, o.ID)
+			err = fmt.Errorf("%w; %s may be stopped or temporarily changed (restore it: ops %s --restore)", err, o.Job.ID, o.ID)
 		}
 		o.Finish(err)
 	}
@@ -151,14 +156,14 @@ func (r *Registry) hasSaved(id string) bool {
 	return ok
 }
 
-// Restorable returns the definitions that operations have kept, oldest first.
+// Restorable returns the definitions saved by SaveForRestore, oldest first.
 func (r *Registry) Restorable() []SavedJob {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []SavedJob
-	for _, k := range r.saved {
-		if k.Kind == "" {
-			all = append(all, k)
+	for _, s := range r.saved {
+		if s.Kind == "" {
+			all = append(all, s)
 		}
 	}
 	slices.SortFunc(all, func(a, b SavedJob) int { return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.ID, b.ID)) })

@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// Kind says what a definition is kept for. The zero Kind is an operation that is to bring the job back.
+// Kind is the purpose of a saved definition. The zero Kind means that an operation will restore the job.
 type Kind string
 
 const (
-	Stopped  Kind = "stopped"  // the job as it was when it was stopped
-	Released Kind = "released" // the last release of the job before the current one
+	Stopped  Kind = "stopped"  // a stopped job, for start
+	Released Kind = "released" // the last release before the current one, for revert
 )
 
-// Retention is how long the gateway saves a definition of a job that is stopped, or of an earlier release.
+// Retention is the time after which definitions saved by Save expire.
 const Retention = 30 * 24 * time.Hour
 
-// folderOf returns the folder of the definitions of a kind: that of operations, or the one beside it. What is in the first
-// one is there because something went wrong.
+// folderOf returns the folder for the definitions of a kind. The definitions for operations have a folder of their own,
+// because a file that stays there needs the operator's attention.
 func (r *Registry) folderOf(kind Kind) string {
 	if kind == "" {
 		return r.folder
@@ -32,111 +32,114 @@ func (r *Registry) folderOf(kind Kind) string {
 	return filepath.Clean(r.folder) + "-saved"
 }
 
-// maxSavedBytes is how many bytes all saved definitions may have together on disk.
+// maxSavedBytes is the maximum total size on disk of the definitions saved by Save.
 const maxSavedBytes = 256 << 20
 
-func (k SavedJob) expired() bool { return k.Kind != "" && time.Since(k.Time) > Retention }
+func (s SavedJob) expired() bool { return s.Kind != "" && time.Since(s.Time) > Retention }
 
-// Save writes a definition of a job down, in place of an earlier one of the same kind. of is the CreateIndex of the job that
-// it belongs to. It returns the ID of what it has saved. When the error is nil, a loss of power does not lose the definition
-// either. It refuses child jobs: there is no limit on how many a user may make. If all saved definitions together become too
-// large, it removes the oldest ones.
-func (r *Registry) Save(kind Kind, job Job, user, command string, definition json.RawMessage, version, of uint64) (id string, err error) {
+// Save saves a job's definition to disk and replaces an earlier one of the same kind. createIndex is the CreateIndex
+// of the job that the definition belongs to. Save returns the ID of the saved definition. If it returns no error, the
+// definition survives a power loss. It rejects child jobs, because users may create any number of them. If the total
+// size exceeds the limit, it removes the oldest definitions.
+func (r *Registry) Save(
+	kind Kind, job Job, user, command string, definition json.RawMessage, version, createIndex uint64,
+) (id string, err error) {
 	r.saving.Lock()
 	defer r.saving.Unlock()
 	if job.ID != job.Root {
 		return "", fmt.Errorf("definitions of child jobs are not saved: %s is a child of %s", job.ID, job.Root)
 	}
-	k := SavedJob{
+	s := SavedJob{
 		ID: newID(), Job: job, User: user, Command: command, Time: time.Now().UTC(), Version: version, Definition: definition,
-		Kind: kind, CreateIndex: of,
+		Kind: kind, CreateIndex: createIndex,
 	}
-	if err := r.persist(k); err != nil {
+	if err := r.persist(s); err != nil {
 		return "", err
 	}
-	if err := r.evictOld(k); err != nil {
-		return "", errors.Join(fmt.Errorf("an earlier definition cannot be removed: %w", err), r.Drop(k.ID))
+	if err := r.evictOld(s); err != nil {
+		return "", errors.Join(fmt.Errorf("an earlier definition cannot be removed: %w", err), r.Drop(s.ID))
 	}
-	return k.ID, nil
+	return s.ID, nil
 }
 
-// evictOld removes the definitions that the saved one replaces, those that have expired, and the oldest ones if all
-// together are too large. An error is about one that is replaced; others stay for the next time.
+// evictOld removes the definitions that saved replaces, expired definitions, and the oldest definitions if the total
+// size exceeds the limit. It returns an error only if a replaced definition cannot be removed. Other definitions that
+// cannot be removed stay until the next call.
 func (r *Registry) evictOld(saved SavedJob) error {
 	r.mu.Lock()
 	var old, others []SavedJob
 	total := 0
-	for _, k := range r.saved {
+	for _, s := range r.saved {
 		switch {
-		case k.Kind == "":
-		case k.ID != saved.ID && (k.expired() || k.Kind == saved.Kind && r.SameJob(k.Job, saved.Job)):
-			old = append(old, k)
+		case s.Kind == "":
+		case s.ID != saved.ID && (s.expired() || s.Kind == saved.Kind && r.SameJob(s.Job, saved.Job)):
+			old = append(old, s)
 		default:
-			total += k.fileSize
-			if k.ID != saved.ID {
-				others = append(others, k)
+			total += s.fileSize
+			if s.ID != saved.ID {
+				others = append(others, s)
 			}
 		}
 	}
 	r.mu.Unlock()
-	for _, k := range old {
-		if err := r.Drop(k.ID); err != nil && k.Kind == saved.Kind && r.SameJob(k.Job, saved.Job) {
+	for _, s := range old {
+		if err := r.Drop(s.ID); err != nil && s.Kind == saved.Kind && r.SameJob(s.Job, saved.Job) {
 			return err
 		}
 	}
 	slices.SortFunc(others, func(a, b SavedJob) int { return a.Time.Compare(b.Time) })
-	for _, k := range others {
+	for _, s := range others {
 		if total <= r.maxSavedBytes {
 			break
 		}
-		if r.Drop(k.ID) != nil {
+		if r.Drop(s.ID) != nil {
 			continue
 		}
-		total -= k.fileSize
+		total -= s.fileSize
 		if r.OnEvict != nil {
-			r.OnEvict(k)
+			r.OnEvict(s)
 		}
 	}
 	return nil
 }
 
-// ListSaved returns what Save has written of a kind, newest first, without the definitions.
+// ListSaved returns the saved jobs of a kind, newest first, without their definitions.
 func (r *Registry) ListSaved(kind Kind) []SavedJob {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []SavedJob
-	for _, k := range r.saved {
-		if k.Kind == kind && !k.expired() {
-			all = append(all, k)
+	for _, s := range r.saved {
+		if s.Kind == kind && !s.expired() {
+			all = append(all, s)
 		}
 	}
 	slices.SortFunc(all, func(a, b SavedJob) int { return cmp.Or(b.Time.Compare(a.Time), strings.Compare(a.ID, b.ID)) })
 	return all
 }
 
-// FindSaved returns what is saved of a job and a kind, without the definition.
+// FindSaved returns the saved job of a kind, without its definition.
 func (r *Registry) FindSaved(kind Kind, job Job) (SavedJob, bool) {
-	for _, k := range r.ListSaved(kind) {
-		if r.SameJob(k.Job, job) && k.Job.Root == job.Root {
-			return k, true
+	for _, s := range r.ListSaved(kind) {
+		if r.SameJob(s.Job, job) && s.Job.Root == job.Root {
+			return s, true
 		}
 	}
 	return SavedJob{}, false
 }
 
-// LoadSaved is FindSaved with the definition, which it reads from disk and verifies.
-func (r *Registry) LoadSaved(kind Kind, job Job) (k SavedJob, ok bool, err error) {
+// LoadSaved is like FindSaved, but reads the definition from disk and verifies it.
+func (r *Registry) LoadSaved(kind Kind, job Job) (s SavedJob, ok bool, err error) {
 	for {
-		if k, ok = r.FindSaved(kind, job); !ok {
-			return k, false, nil
+		if s, ok = r.FindSaved(kind, job); !ok {
+			return s, false, nil
 		}
-		loaded, err := r.loadFile(k.ID, filepath.Join(r.folderOf(kind), k.ID+fileSuffix))
+		loaded, err := r.loadFile(s.ID, filepath.Join(r.folderOf(kind), s.ID+fileSuffix))
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // a newer one may have replaced it since
-			if err := r.Drop(k.ID); err != nil {
+		case errors.Is(err, fs.ErrNotExist): // a newer definition may have replaced it
+			if err := r.Drop(s.ID); err != nil {
 				return SavedJob{}, false, err
 			}
-		case err == nil && (loaded.Kind != kind || loaded.Job != k.Job):
+		case err == nil && (loaded.Kind != kind || loaded.Job != s.Job):
 			return SavedJob{}, false, errForged
 		default:
 			return loaded, err == nil, err
@@ -144,14 +147,14 @@ func (r *Registry) LoadSaved(kind Kind, job Job) (k SavedJob, ok bool, err error
 	}
 }
 
-// DropSaved removes what is saved of a job and a kind.
+// DropSaved removes the saved definition of a job and a kind.
 func (r *Registry) DropSaved(kind Kind, job Job) error {
 	for {
-		k, ok := r.FindSaved(kind, job)
+		s, ok := r.FindSaved(kind, job)
 		if !ok {
 			return nil
 		}
-		if err := r.Drop(k.ID); err != nil {
+		if err := r.Drop(s.ID); err != nil {
 			return err
 		}
 	}

@@ -27,13 +27,14 @@ func TestSave_OnePerKind(t *testing.T) {
 		t.Errorf("got %d files, want one of each kind", len(files))
 	}
 	if _, err := os.Stat(folder); err == nil {
-		t.Error("something is in the folder of operations")
+		t.Error("the folder for operations exists")
 	}
-	if kept := r.Restorable(); len(kept) != 0 {
-		t.Errorf("an operation keeps %+v", kept)
+	if saved := r.Restorable(); len(saved) != 0 {
+		t.Errorf("got definitions of operations: %+v", saved)
 	}
 	k, ok, err := r.LoadSaved(Stopped, web)
-	if err != nil || !ok || k.Version != 2 || k.CreateIndex != 7 || k.User != "wim" || string(k.Definition) != string(webDefinition) {
+	if err != nil || !ok || k.Version != 2 || k.CreateIndex != 7 || k.User != "wim" ||
+		string(k.Definition) != string(webDefinition) {
 		t.Errorf("got %+v, %v", k, ok)
 	}
 	other := web
@@ -51,7 +52,7 @@ func TestSave_OnePerKind(t *testing.T) {
 	}
 	r = open(t, folder)
 	if k, ok := r.FindSaved(Stopped, web); ok {
-		t.Errorf("dropped, and still there: %+v", k)
+		t.Errorf("still there after Drop: %+v", k)
 	}
 	if k, ok := r.FindSaved(Released, web); !ok || k.Version != 1 {
 		t.Errorf("got %+v, %v", k, ok)
@@ -83,7 +84,7 @@ func TestSave_ExpiresAfter30Days(t *testing.T) {
 		}
 		time.Sleep(Retention)
 		if _, ok := r.FindSaved(Stopped, web); !ok {
-			t.Error("forgotten too early")
+			t.Error("expired too early")
 		}
 		time.Sleep(time.Second)
 		if k, ok := r.FindSaved(Stopped, web); ok {
@@ -108,7 +109,7 @@ func TestSave_Rejects(t *testing.T) {
 	}
 }
 
-// save saves a stopped job with a filler in its definition.
+// save saves a stopped job whose definition contains filler.
 func save(t *testing.T, r *Registry, id, filler string) Job {
 	t.Helper()
 	job := Job{"production", "default", id, id}
@@ -129,7 +130,7 @@ func TestOpen_RemovesExpired(t *testing.T) {
 		save(t, r, "p-team1-db", "")
 		time.Sleep(Retention + time.Second)
 		if r = open(t, folder); len(r.Restorable()) != 1 {
-			t.Error("the definition of an operation is removed")
+			t.Error("the definition of an operation was removed")
 		}
 		if files, _ := os.ReadDir(folder + "-saved"); len(files) != 0 {
 			t.Errorf("got %d files", len(files))
@@ -155,7 +156,8 @@ func TestSave_NoDefinitionInMemory(t *testing.T) {
 func TestSave_RejectsChildJobs(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	child := Job{"production", "default", "p-team1-web/dispatch-1", "p-team1-web"}
-	_, err := open(t, folder).Save(Stopped, child, "wim", "stop", json.RawMessage(`{"ID":"p-team1-web/dispatch-1","ParentID":"p-team1-web","Namespace":"default"}`), 0, 7)
+	_, err := open(t, folder).Save(Stopped, child, "wim", "stop",
+		json.RawMessage(`{"ID":"p-team1-web/dispatch-1","ParentID":"p-team1-web","Namespace":"default"}`), 0, 7)
 	if err == nil || !strings.Contains(err.Error(), "child jobs are not saved") {
 		t.Errorf("got %v", err)
 	}
@@ -176,7 +178,7 @@ func TestSave_OldestRemovedAtLimit(t *testing.T) {
 		}
 		filler := strings.Repeat("x", 1000)
 		var jobs []Job
-		for _, id := range []string{"a", "b", "a", "c", "d"} { // a second time in place of the first
+		for _, id := range []string{"a", "b", "a", "c", "d"} { // the second a replaces the first
 			time.Sleep(time.Second)
 			jobs = append(jobs, save(t, r, id, filler))
 		}
@@ -193,12 +195,12 @@ func TestSave_OldestRemovedAtLimit(t *testing.T) {
 			t.Errorf("%d bytes are saved, more than %d", total, r.maxSavedBytes)
 		}
 		if _, ok := r.FindSaved(Stopped, jobs[1]); ok {
-			t.Error("the oldest one is still saved")
+			t.Error("the oldest definition is still saved")
 		}
 		if _, ok := r.FindSaved(Stopped, jobs[4]); !ok || len(r.Restorable()) != 1 {
-			t.Error("the newest one, or that of the operation, is removed")
+			t.Error("the newest definition, or that of the operation, was removed")
 		}
-		save(t, r, "huge", strings.Repeat("x", 5000)) // larger than the limit by itself
+		save(t, r, "huge", strings.Repeat("x", 5000)) // larger than the limit
 		if all := r.ListSaved(Stopped); len(all) != 1 || all[0].Job.ID != "huge" {
 			t.Errorf("got %+v", all)
 		}
@@ -225,6 +227,6 @@ func TestLoadSaved_FileChangedOrRemoved(t *testing.T) {
 		t.Errorf("got %+v, %v, %v", k, ok, err)
 	}
 	if _, ok := r.FindSaved(Stopped, job); ok {
-		t.Error("it is still remembered")
+		t.Error("the removed definition is still found")
 	}
 }

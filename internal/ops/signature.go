@@ -16,14 +16,14 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Key signs kept definitions, so that whoever can write a file cannot have it restored.
+// Key signs saved definitions, so that a forged file cannot be restored.
 type Key [sha256.Size]byte
 
-// keyPurpose keeps the key apart from any other that may be derived from a host key.
+// keyPurpose separates the key from other keys derived from a host key. Changing it invalidates all saved definitions.
 const keyPurpose = "nomadctld kept job definition v1"
 
-// NewKey derives a key from a host key file. It depends on the private key alone: a file that is written again, with
-// another comment or in another format, gives the same.
+// NewKey derives a key from a host key file. It depends only on the private key, not on the comment or format of the
+// file.
 func NewKey(hostKey []byte) (k Key, err error) {
 	parsed, err := ssh.ParseRawPrivateKey(hostKey)
 	if err != nil {
@@ -45,7 +45,7 @@ func NewKey(hostKey []byte) (k Key, err error) {
 	return k, err
 }
 
-// signatureMarker begins the last line of a file, which holds the signature of what stands before it.
+// signatureMarker starts the last line of a file, which is the signature of the lines before it.
 var signatureMarker = []byte("HMAC-SHA256 ")
 
 // sign returns the content of a file: the record on one line, and its signature on the next.
@@ -60,11 +60,13 @@ func mac(text []byte, key Key) []byte {
 	return h.Sum(nil)
 }
 
-const restoreByHand = `users cannot restore it: check it, register the job with "head -n 1 FILE | jq .definition | nomad job run -json -", and remove the file`
+const restoreByHand = `users cannot restore it: check it, register the job with ` +
+	`"head -n 1 FILE | jq .definition | nomad job run -json -", and remove the file`
 
 var (
 	errUnsigned = errors.New("not signed: it was written by an earlier release or not by the gateway; " + restoreByHand)
-	errForged   = errors.New("the signature does not match: the file was changed, or the host key of the gateway that wrote it is not configured; " + restoreByHand)
+	errForged   = errors.New("the signature does not match: the file was changed, or the host key of the gateway " +
+		"that wrote it is not configured; " + restoreByHand)
 )
 
 // verify returns the record of a file and the index of the key that has signed it.

@@ -13,38 +13,39 @@ import (
 	"nomadctld/backends"
 )
 
-// SavedJob is the definition of a job that an operation has stopped and is to bring back.
+// SavedJob is a saved job definition. The JSON names are the format of the files.
 type SavedJob struct {
-	ID         string          `json:"id"` // of the operation
+	ID         string          `json:"id"` // of the operation, or of the saved definition
 	Job        Job             `json:"job"`
 	User       string          `json:"user"`
 	Command    string          `json:"command"`
 	Time       time.Time       `json:"time"`
-	Version    uint64          `json:"version"`    // of the job, that the definition is of
-	Definition json.RawMessage `json:"definition"` // as Nomad gave it
+	Version    uint64          `json:"version"`    // the version of the job
+	Definition json.RawMessage `json:"definition"` // as received from Nomad
 
-	Kind        Kind   `json:"kind,omitempty"` // see Save; empty: of an operation
+	Kind        Kind   `json:"kind,omitempty"` // see Save; empty: saved by an operation
 	CreateIndex uint64 `json:"of,omitempty"`   // see Save
 
-	fileSize    int    // of the file
+	fileSize    int
 	modifyIndex uint64 // JobModifyIndex of the definition
 }
 
 // IsOutdated reports whether a job that Nomad lists with this JobModifyIndex was changed after the definition was read.
-func (k SavedJob) IsOutdated(index uint64) bool { return index > k.modifyIndex }
+func (s SavedJob) IsOutdated(index uint64) bool { return index > s.modifyIndex }
 
-// ErrNoFolder is a registry that cannot keep anything.
-var ErrNoFolder = errors.New("there is no folder to keep a job's definition in")
+// ErrNoFolder is returned if the registry has no folder to save definitions.
+var ErrNoFolder = errors.New("the gateway has no folder for job definitions")
 
 const (
 	fileSuffix = ".json"
-	tempPrefix = ".new-" // begins the name of a file that is being written
+	tempPrefix = ".new-" // name prefix of files that are being written
 )
 
-// Open returns a registry that keeps definitions in a folder, and what it finds there: what the last gateway could not
-// finish. A definition is signed with the first key, and accepted when any of the keys has signed it (see NewKey). A file
-// that is not accepted is an error among problems, is not restorable, and stays. A saved definition that has expired is
-// removed. Nothing can be kept without a folder, or in a folder that another user owns or may write.
+// Open returns a registry that saves definitions in a folder, and loads the definitions that earlier gateways saved
+// there. Definitions are signed with the first key, and accepted if any of the keys has signed them (see NewKey). A
+// file that is not accepted is reported in problems and stays, but cannot be restored. Expired definitions are
+// removed. The folder must belong to the gateway's user, and no other user may write to it. Without a folder nothing
+// can be saved.
 func Open(folder string, keys ...Key) (r *Registry, problems []error) {
 	r = &Registry{folder: folder, keys: keys, maxSavedBytes: maxSavedBytes, saved: map[string]SavedJob{}}
 	if folder == "" {
@@ -53,7 +54,7 @@ func Open(folder string, keys ...Key) (r *Registry, problems []error) {
 	return r, append(r.loadFolder(""), r.loadFolder(Stopped)...)
 }
 
-// loadFolder reads the definitions in the folder of a kind.
+// loadFolder loads the definitions in the folder of a kind.
 func (r *Registry) loadFolder(kind Kind) (problems []error) {
 	folder := r.folderOf(kind)
 	err := checkFolder(folder)
@@ -65,112 +66,116 @@ func (r *Registry) loadFolder(kind Kind) (problems []error) {
 		files, err = os.ReadDir(folder)
 	}
 	if err != nil {
-		return []error{fmt.Errorf("kept jobs: %w", err)}
+		return []error{fmt.Errorf("saved jobs: %w", err)}
 	}
 	for _, file := range files {
 		id, ok := strings.CutSuffix(file.Name(), fileSuffix)
 		if !ok {
 			if strings.HasPrefix(file.Name(), tempPrefix) {
-				os.Remove(filepath.Join(folder, file.Name())) // the gateway ended while it wrote
+				os.Remove(filepath.Join(folder, file.Name())) // the gateway exited while it wrote the file
 			}
 			continue
 		}
 		path := filepath.Join(folder, id+fileSuffix)
-		k, err := r.loadFile(id, path)
-		if err == nil && r.folderOf(k.Kind) != folder {
-			err = errors.New("it is in the wrong folder")
+		s, err := r.loadFile(id, path)
+		if err == nil && r.folderOf(s.Kind) != folder {
+			err = errors.New("the file is in the wrong folder")
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("kept job %q: %w", path, err))
+			problems = append(problems, fmt.Errorf("saved job %q: %w", path, err))
 			continue
 		}
-		r.add(k)
-		if k.expired() {
+		r.add(s)
+		if s.expired() {
 			if err := r.Drop(id); err != nil {
-				problems = append(problems, fmt.Errorf("kept job %q has expired and cannot be removed: %w", path, err))
+				problems = append(problems, fmt.Errorf("saved job %q has expired and cannot be removed: %w", path, err))
 			}
 		}
 	}
 	return problems
 }
 
-// loadFile reads the definition that an operation has kept. Nothing of a file is believed before its signature is checked,
-// and whose job it is follows from the definition alone.
-func (r *Registry) loadFile(id, path string) (k SavedJob, err error) {
+// loadFile loads and verifies a saved definition. It uses nothing from the file before the signature is verified, and
+// takes the job's identity and owner only from the definition.
+func (r *Registry) loadFile(id, path string) (s SavedJob, err error) {
 	content, err := readFile(path)
 	if err != nil {
-		return k, err
+		return s, err
 	}
 	record, by, err := verify(content, r.keys)
 	if err != nil {
-		return k, err
+		return s, err
 	}
-	if err := json.Unmarshal(record, &k); err != nil {
-		return k, err
+	if err := json.Unmarshal(record, &s); err != nil {
+		return s, err
 	}
-	if k.ID != id {
-		return k, fmt.Errorf("the file is the record of operation %q, not of the one in its name", k.ID)
+	if s.ID != id {
+		return s, fmt.Errorf("the file is the record of operation %q, not of the operation in its name", s.ID)
 	}
-	if k.modifyIndex, err = checkDefinition(k.Job, k.Definition); err != nil {
-		return k, err
+	if s.modifyIndex, err = checkDefinition(s.Job, s.Definition); err != nil {
+		return s, err
 	}
-	k.fileSize = len(content)
-	if by > 0 { // so that the key can be removed from the configuration
+	s.fileSize = len(content)
+	if by > 0 { // sign again with the first key, so that the old key can be removed from the configuration
 		if err := writeFile(path, sign(record, r.keys[0])); err != nil {
-			return k, err
+			return s, err
 		}
 	}
-	return k, nil
+	return s, nil
 }
 
-// add puts what is on disk into r.kept.
-func (r *Registry) add(k SavedJob) {
-	if k.Kind != "" {
-		k.Definition = nil
+// add adds a definition that is on disk to r.saved.
+func (r *Registry) add(s SavedJob) {
+	if s.Kind != "" {
+		s.Definition = nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.saved[k.ID] = k
+	r.saved[s.ID] = s
 }
 
-// checkDefinition returns the JobModifyIndex of a definition, or an error if it is not that of a job, or of one with another owner.
+// checkDefinition returns the JobModifyIndex of a definition. It returns an error if the definition is not that of
+// job, or belongs to another owner.
 func checkDefinition(job Job, definition json.RawMessage) (index uint64, err error) {
-	var is struct {
+	var fields struct {
 		ID, ParentID, Namespace string
 		JobModifyIndex          uint64
 	}
-	if err := json.Unmarshal(definition, &is); err != nil {
+	if err := json.Unmarshal(definition, &fields); err != nil {
 		return 0, fmt.Errorf("the definition cannot be read: %w", err)
 	}
-	switch root := backends.RootID(is.ID, is.ParentID); {
-	case is.ID == "" || is.ID != job.ID:
-		return 0, fmt.Errorf("the definition is for job %q, not %q", is.ID, job.ID)
-	case is.Namespace != job.Namespace:
-		return 0, fmt.Errorf("the definition of %q is for namespace %q, not %q", job.ID, is.Namespace, job.Namespace)
+	switch root := backends.RootID(fields.ID, fields.ParentID); {
+	case fields.ID == "" || fields.ID != job.ID:
+		return 0, fmt.Errorf("the definition is for job %q, not %q", fields.ID, job.ID)
+	case fields.Namespace != job.Namespace:
+		return 0, fmt.Errorf("the definition of %q is for namespace %q, not %q", job.ID, fields.Namespace, job.Namespace)
 	case root != job.Root:
 		return 0, fmt.Errorf("the definition of %q belongs to job %q, not %q", job.ID, root, job.Root)
 	}
-	return is.JobModifyIndex, nil
+	return fields.JobModifyIndex, nil
 }
 
-// SaveForRestore writes the definition of an operation's job down. When it returns nil, a loss of power does not lose it either, and
-// the gateway that starts then accepts it.
+// SaveForRestore saves the definition of an operation's job to disk. If it returns nil, the definition survives a power
+// loss, and the next gateway accepts it.
 func (r *Registry) SaveForRestore(o *Op, definition json.RawMessage, version uint64) error {
-	return r.persist(SavedJob{ID: o.ID, Job: o.Job, User: o.User, Command: o.Command, Time: o.Started.UTC(), Version: version, Definition: definition})
+	return r.persist(SavedJob{
+		ID: o.ID, Job: o.Job, User: o.User, Command: o.Command, Time: o.Started.UTC(), Version: version,
+		Definition: definition,
+	})
 }
 
-func (r *Registry) persist(k SavedJob) error {
+func (r *Registry) persist(s SavedJob) error {
 	if r.folder == "" {
 		return ErrNoFolder
 	}
 	if len(r.keys) == 0 {
-		return errors.New("there is no key to sign the definition with")
+		return errors.New("no key to sign the definition is configured")
 	}
-	index, err := checkDefinition(k.Job, k.Definition)
+	index, err := checkDefinition(s.Job, s.Definition)
 	if err != nil {
 		return err
 	}
-	record, err := json.Marshal(k)
+	record, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
@@ -178,19 +183,19 @@ func (r *Registry) persist(k SavedJob) error {
 	if len(content) > maxFile {
 		return fmt.Errorf("the definition is larger than %d MiB", maxFile>>20)
 	}
-	folder := r.folderOf(k.Kind)
+	folder := r.folderOf(s.Kind)
 	if err := ensureFolder(folder); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(folder, k.ID+fileSuffix), content); err != nil {
+	if err := writeFile(filepath.Join(folder, s.ID+fileSuffix), content); err != nil {
 		return err
 	}
-	k.fileSize, k.modifyIndex = len(content), index
-	r.add(k)
+	s.fileSize, s.modifyIndex = len(content), index
+	r.add(s)
 	return nil
 }
 
-// ensureFolder makes the folder, so that it is there after a loss of power too, or checks the one that is there.
+// ensureFolder checks an existing folder, or creates it so that it survives a power loss.
 func ensureFolder(folder string) error {
 	err := checkFolder(folder)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -202,10 +207,10 @@ func ensureFolder(folder string) error {
 	return errors.Join(checkFolder(folder), syncFolder(filepath.Dir(folder)))
 }
 
-// Path returns the file in which the definition of an operation's job is, if it is.
+// Path returns the path of the file for the definition of an operation's job.
 func (r *Registry) Path(id string) string { return filepath.Join(r.folder, id+fileSuffix) }
 
-// writeFile makes a file that is there as a whole or not at all, for its owner alone.
+// writeFile atomically writes a file that only its owner can read.
 func writeFile(path string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*")
 	if err != nil {
@@ -232,15 +237,15 @@ func syncFolder(path string) error {
 	return folder.Sync()
 }
 
-// Drop removes a kept definition; one that is not there is none.
+// Drop removes a saved definition. It does nothing if there is none with this ID.
 func (r *Registry) Drop(id string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	k, ok := r.saved[id]
+	s, ok := r.saved[id]
 	if !ok {
 		return nil
 	}
-	folder := r.folderOf(k.Kind)
+	folder := r.folderOf(s.Kind)
 	if err := os.Remove(filepath.Join(folder, id+fileSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -23,9 +23,12 @@ var (
 	webDefinition = json.RawMessage(`{"ID":"p-team1-web","Namespace":"default"}`)
 )
 
-// recordOf is the record of an operation abcd on a job, as the gateway writes it.
+// recordOf returns the record of operation abcd as the gateway writes it.
 func recordOf(job Job, definition string) []byte {
-	return must(json.Marshal(SavedJob{ID: "abcd", Job: job, User: "wim", Time: time.Unix(1, 0), Definition: json.RawMessage(definition)}))
+	return must(json.Marshal(SavedJob{
+		ID: "abcd", Job: job, User: "wim",
+		Time: time.Unix(1, 0), Definition: json.RawMessage(definition),
+	}))
 }
 
 func TestOpen_RejectsFile(t *testing.T) {
@@ -33,27 +36,58 @@ func TestOpen_RejectsFile(t *testing.T) {
 	job := func(change func(*Job)) Job { j := web; change(&j); return j }
 	for name, tc := range map[string]struct {
 		content []byte
-		want    string // in the problem; empty: accepted
+		want    string // part of the problem; empty: accepted
 	}{
-		"signed":          {sign(good, testKey), ""},
-		"another's child": {sign(recordOf(job(func(j *Job) { j.ID = "p-team2-x/dispatch-1"; j.Root = "p-team1-web" }), `{"ID":"p-team2-x/dispatch-1","Namespace":"default","ParentID":"p-team2-x"}`), testKey), `belongs to job "p-team2-x", not "p-team1-web"`},
-		"no signature":    {append(bytes.Clone(good), '\n'), "not signed: it was written by an earlier release or not by the gateway; users cannot restore it: check it, register the job with"},
-		"no line":         {good, "not signed"},
-		"empty":           {nil, "not signed"},
-		"another key":     {sign(good, Key{2}), "the signature does not match: the file was changed, or the host key of the gateway that wrote it is not configured; users cannot restore it"},
+		"signed": {sign(good, testKey), ""},
+		"another's child": {
+			sign(recordOf(job(func(j *Job) { j.ID = "p-team2-x/dispatch-1"; j.Root = "p-team1-web" }),
+				`{"ID":"p-team2-x/dispatch-1","Namespace":"default","ParentID":"p-team2-x"}`), testKey),
+			`belongs to job "p-team2-x", not "p-team1-web"`,
+		},
+		"no signature": {
+			append(bytes.Clone(good), '\n'),
+			"not signed: it was written by an earlier release or not by the gateway; users cannot restore it: check it, " +
+				"register the job with",
+		},
+		"no line": {good, "not signed"},
+		"empty":   {nil, "not signed"},
+		"another key": {
+			sign(good, Key{2}),
+			"the signature does not match: the file was changed, or the host key of the gateway that wrote it is not " +
+				"configured; users cannot restore it",
+		},
 		"no hex":          {append(append(bytes.Clone(good), '\n'), "HMAC-SHA256 xyz\n"...), "the signature does not match"},
 		"empty signature": {append(append(bytes.Clone(good), '\n'), "HMAC-SHA256 \n"...), "the signature does not match"},
 		"cut signature":   {sign(good, testKey)[:len(sign(good, testKey))-10], "the signature does not match"},
-		"more behind it":  {append(sign(good, testKey), "x\n"...), "the signature does not match"},
-		"changed":         {bytes.Replace(sign(good, testKey), []byte("wim"), []byte("ann"), 1), "the signature does not match"},
-		"forged root":     {bytes.Replace(sign(good, testKey), []byte(`"root":"p-team1-web"`), []byte(`"root":"p-team2-web"`), 1), "the signature does not match"},
-		"another name":    {sign(bytes.Replace(good, []byte(`"abcd"`), []byte(`"ef01"`), 1), testKey), `record of operation "ef01"`},
-		"not JSON":        {sign([]byte("{"), testKey), "unexpected end of JSON input"},
-		"another root":    {sign(recordOf(job(func(j *Job) { j.Root = "p-team2-web" }), string(webDefinition)), testKey), `belongs to job "p-team1-web", not "p-team2-web"`},
-		"another job":     {sign(recordOf(web, `{"ID":"p-team2-shop","Namespace":"default"}`), testKey), `is for job "p-team2-shop", not "p-team1-web"`},
-		"another space":   {sign(recordOf(web, `{"ID":"p-team1-web","Namespace":"kube"}`), testKey), `is for namespace "kube", not "default"`},
-		"no definition":   {sign(recordOf(web, `null`), testKey), `is for job "", not "p-team1-web"`},
-		"too large":       {append(bytes.Repeat([]byte(" "), maxFile), sign(good, testKey)...), "larger than 16 MiB; remove it"},
+		"trailing text":   {append(sign(good, testKey), "x\n"...), "the signature does not match"},
+		"changed": {
+			bytes.Replace(sign(good, testKey), []byte("wim"), []byte("ann"), 1),
+			"the signature does not match",
+		},
+		"forged root": {bytes.Replace(sign(good, testKey), []byte(`"root":"p-team1-web"`), []byte(`"root":"p-team2-web"`),
+			1), "the signature does not match"},
+		"another name": {
+			sign(bytes.Replace(good, []byte(`"abcd"`), []byte(`"ef01"`), 1), testKey),
+			`record of operation "ef01"`,
+		},
+		"not JSON": {sign([]byte("{"), testKey), "unexpected end of JSON input"},
+		"another root": {
+			sign(recordOf(job(func(j *Job) { j.Root = "p-team2-web" }), string(webDefinition)), testKey),
+			`belongs to job "p-team1-web", not "p-team2-web"`,
+		},
+		"another job": {
+			sign(recordOf(web, `{"ID":"p-team2-shop","Namespace":"default"}`), testKey),
+			`is for job "p-team2-shop", not "p-team1-web"`,
+		},
+		"other namespace": {
+			sign(recordOf(web, `{"ID":"p-team1-web","Namespace":"kube"}`), testKey),
+			`is for namespace "kube", not "default"`,
+		},
+		"no definition": {sign(recordOf(web, `null`), testKey), `is for job "", not "p-team1-web"`},
+		"too large": {
+			append(bytes.Repeat([]byte(" "), maxFile), sign(good, testKey)...),
+			"larger than 16 MiB; remove it",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
@@ -70,19 +104,20 @@ func TestOpen_RejectsFile(t *testing.T) {
 	}
 }
 
-// checkRejected checks that what is kept is in file and accepted, or that the one problem is that of the file.
+// checkRejected checks that the only problem is that of file, or that the definition is accepted if want is empty.
 func checkRejected(t *testing.T, r *Registry, problems []error, file, want string) {
 	t.Helper()
 	if want == "" {
 		if len(problems) > 0 || len(r.Restorable()) != 1 {
-			t.Errorf("got %v and %+v, want it accepted", problems, r.Restorable())
+			t.Errorf("got %v and %+v, want it restorable", problems, r.Restorable())
 		}
 		return
 	}
 	if len(problems) != 1 || len(r.Restorable()) != 0 {
-		t.Fatalf("got %v and %+v, want one problem and nothing kept", problems, r.Restorable())
+		t.Fatalf("got %v and %+v, want one problem and no definition", problems, r.Restorable())
 	}
-	if got := problems[0].Error(); !strings.Contains(got, want) || !strings.Contains(got, file) || strings.Contains(got, "\n") {
+	if got := problems[0].Error(); !strings.Contains(got, want) || !strings.Contains(got, file) ||
+		strings.Contains(got, "\n") {
 		t.Errorf("got %q, want one line with %q and %s", got, want, file)
 	}
 }
@@ -94,15 +129,21 @@ func TestOpen_FileTypeAndOwner(t *testing.T) {
 		make func(file string) error
 		want string
 	}{
-		"its own": {func(file string) error { return os.WriteFile(file, good, 0o600) }, ""},
+		"own file": {func(file string) error { return os.WriteFile(file, good, 0o600) }, ""},
 		"link": {func(file string) error {
 			os.WriteFile(outside, good, 0o600)
 			return os.Symlink(outside, file)
 		}, "not a regular file, but a symbolic link; remove it"},
-		"named pipe": {func(file string) error { return syscall.Mkfifo(file, 0o600) }, "not a regular file, but a named pipe; remove it"},
-		"folder":     {func(file string) error { return os.Mkdir(file, 0o700) }, "not a regular file, but a folder; remove it"},
+		"named pipe": {
+			func(file string) error { return syscall.Mkfifo(file, 0o600) },
+			"not a regular file, but a named pipe; remove it",
+		},
+		"folder": {
+			func(file string) error { return os.Mkdir(file, 0o700) },
+			"not a regular file, but a folder; remove it",
+		},
 		"device": {func(file string) error {
-			return syscall.Mknod(file, syscall.S_IFCHR|0o600, 1<<8|5) // zero, which never ends
+			return syscall.Mknod(file, syscall.S_IFCHR|0o600, 1<<8|5) // /dev/zero, which has no end
 		}, "not a regular file, but a device; remove it"},
 		"writable by the group": {func(file string) error {
 			os.WriteFile(file, good, 0o600)
@@ -137,9 +178,18 @@ func TestOpen_FolderOwner(t *testing.T) {
 		spoil func(folder string) error
 		want  string
 	}{
-		"writable by the group": {func(folder string) error { return os.Chmod(folder, 0o770) }, "can be written by others (mode 0770); chmod go-w it"},
-		"writable by others":    {func(folder string) error { return os.Chmod(folder, 0o1777) }, "can be written by others (mode 0777); chmod go-w it"},
-		"another owner":         {func(folder string) error { return os.Chown(folder, 12345, -1) }, "belongs to user 12345, but the gateway runs as user 0; chown it"},
+		"writable by the group": {
+			func(folder string) error { return os.Chmod(folder, 0o770) },
+			"can be written by others (mode 0770); chmod go-w it",
+		},
+		"writable by others": {
+			func(folder string) error { return os.Chmod(folder, 0o1777) },
+			"can be written by others (mode 0777); chmod go-w it",
+		},
+		"another owner": {
+			func(folder string) error { return os.Chown(folder, 12345, -1) },
+			"belongs to user 12345, but the gateway runs as user 0; chown it",
+		},
 		"link": {func(folder string) error {
 			if err := os.Rename(folder, folder+"2"); err != nil {
 				return err
@@ -155,9 +205,9 @@ func TestOpen_FolderOwner(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := filepath.Join(t.TempDir(), "jobs")
-			begun := open(t, folder)
-			kept := startOp(t, begun, web)
-			if err := begun.SaveForRestore(kept, webDefinition, 1); err != nil {
+			running := open(t, folder)
+			op := startOp(t, running, web)
+			if err := running.SaveForRestore(op, webDefinition, 1); err != nil {
 				t.Fatal(err)
 			}
 			if err := tc.spoil(folder); err != nil {
@@ -168,8 +218,8 @@ func TestOpen_FolderOwner(t *testing.T) {
 			}
 			r, problems := Open(folder, testKey)
 			checkRejected(t, r, problems, folder, tc.want)
-			// A gateway that runs already, and one that starts, write nothing there.
-			for _, r := range []*Registry{begun, r} {
+			// Neither a running gateway nor a new one writes to the folder.
+			for _, r := range []*Registry{running, r} {
 				job := web
 				job.ID, job.Root = "p-team1-other", "p-team1-other"
 				err := r.SaveForRestore(startOp(t, r, job), json.RawMessage(`{"ID":"p-team1-other","Namespace":"default"}`), 1)
@@ -181,7 +231,7 @@ func TestOpen_FolderOwner(t *testing.T) {
 	}
 }
 
-// Keep must not write what Open refuses: that would be noticed only when it is needed.
+// TestSaveForRestore_Rejects checks that SaveForRestore rejects what Open would reject.
 func TestSaveForRestore_Rejects(t *testing.T) {
 	for definition, want := range map[string]string{
 		`{"ID":"p-team2-shop","Namespace":"default"}`:                             "is for job",
@@ -196,20 +246,21 @@ func TestSaveForRestore_Rejects(t *testing.T) {
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%.80s: got %v, want %q", definition, err, want)
 		}
-		if kept := open(t, folder).Restorable(); len(kept) == 1 != (want == "") {
-			t.Errorf("%.80s: got %d kept", definition, len(kept))
+		if saved := open(t, folder).Restorable(); len(saved) == 1 != (want == "") {
+			t.Errorf("%.80s: got %d definitions", definition, len(saved))
 		}
 	}
 	r, _ := Open(t.TempDir())
-	if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err == nil || !strings.Contains(err.Error(), "no key") {
+	if err := r.SaveForRestore(startOp(t, r, web), webDefinition, 1); err == nil ||
+		!strings.Contains(err.Error(), "no key") {
 		t.Errorf("without a key: got %v", err)
 	}
 }
 
 func huge() string { return strings.Repeat("x", maxFile) }
 
-// A host key is replaced in two steps: with both configured every file is accepted and signed again with the first, so
-// that the other can be removed.
+// TestOpen_HostKeyReplaced checks the two steps to replace a host key: while both keys are configured, every file is
+// accepted and signed again with the first key. Then the old key can be removed.
 func TestOpen_HostKeyReplaced(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "jobs")
 	before, after := Key{1}, Key{2}
@@ -222,7 +273,7 @@ func TestOpen_HostKeyReplaced(t *testing.T) {
 	}
 	for _, keys := range [][]Key{{after, before}, {after}} {
 		if r, problems := Open(folder, keys...); len(problems) != 0 || len(r.Restorable()) != 1 {
-			t.Errorf("with %d keys: got %v and %+v, want it kept", len(keys), problems, r.Restorable())
+			t.Errorf("with %d keys: got %v and %+v, want it restorable", len(keys), problems, r.Restorable())
 		}
 	}
 }
@@ -246,15 +297,15 @@ func TestNewKey(t *testing.T) {
 	}
 	one := derived(file(private, "a"))
 	if again := derived(file(private, "b")); again != one {
-		t.Error("another comment gives another key")
+		t.Error("another comment changes the key")
 	}
 	if another := derived(file(other, "")); another == one || another == (Key{}) {
-		t.Error("two host keys give one key")
+		t.Error("two host keys give the same key")
 	}
 	if strings.Contains(fmt.Sprint(one[:]), fmt.Sprint(private.Seed()[:8])) {
 		t.Error("the key holds a part of the host key")
 	}
 	if _, err := NewKey([]byte("nothing")); err == nil {
-		t.Error("what is not a key gives one")
+		t.Error("got a key from an invalid host key")
 	}
 }
