@@ -35,7 +35,7 @@ func load(path string, commands []string, env environment) (cfg *Config, diagnos
 			cfg, diagnostics = nil, r.sorted()
 		}
 	}()
-	if src, info, ok := r.text(path); ok {
+	if src, info, ok := r.readConfig(path); ok {
 		r.setSource(src)
 		l := &loader{
 			report: r, commands: commands, cfg: &Config{Path: path}, env: env, keyOwners: map[string]keyOwner{},
@@ -52,8 +52,8 @@ func load(path string, commands []string, env environment) (cfg *Config, diagnos
 	return cfg, r.sorted()
 }
 
-// text returns the text of the config file, without a byte order mark.
-func (r *report) text(path string) ([]byte, fs.FileInfo, bool) {
+// readConfig returns the text of the config file, without a byte order mark.
+func (r *report) readConfig(path string) ([]byte, fs.FileInfo, bool) {
 	src, info, p := readFile(path)
 	if p != nil {
 		r.errorf(-1, p.hint, "the config file %s", p.reason)
