@@ -27,8 +27,8 @@ func Load(path string, commands []string) (cfg *Config, diagnostics []Diagnostic
 
 func load(path string, commands []string, env environment) (cfg *Config, diagnostics []Diagnostic) {
 	r := &report{file: path}
-	// The authors of the TOML parser declare its API unstable. If it panics, the file is refused and the process keeps
-	// its sessions.
+	// The authors of the TOML parser declare its API unstable. If it panics, the file is refused, and the process does
+	// not crash.
 	defer func() {
 		if e := recover(); e != nil {
 			r.errorf(-1, "report this as a bug in nomadctld", "internal error while reading the file: %v", e)

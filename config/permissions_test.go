@@ -80,8 +80,8 @@ func fatal(t *testing.T, err error) {
 
 func diagnosticLines(diagnostics []Diagnostic) string {
 	var b strings.Builder
-	for _, f := range diagnostics {
-		b.WriteString(f.String() + "\n")
+	for _, d := range diagnostics {
+		b.WriteString(d.String() + "\n")
 	}
 	return b.String()
 }

@@ -21,7 +21,7 @@ const (
 	defaultRawUser         = "nobody"
 )
 
-// Section documents a table of the configuration. If users choose a name in its path, the path has an example name.
+// Section documents a table of the configuration. Table has an example name where users choose one.
 type Section struct {
 	Table string
 	About string
@@ -167,9 +167,9 @@ var Reference = []Section{
 				"gateway, belong to the gateway's user, and not be writable by anybody else. The files are signed " +
 				"with a key that is derived from the first host key. Before you replace that host key, restore " +
 				"interrupted jobs (see ops), or start the gateway once with the old key listed after the new one. A " +
-				"second directory, named after this one with -saved appended, contains stopped jobs and earlier " +
-				"releases, for 30 days and up to 256 MiB. Default: the directory jobs next to audit.file; none if " +
-				"that is not a file.",
+				"second directory, with -saved appended to the name, contains stopped jobs and earlier versions, for " +
+				"30 days and up to 256 MiB. Default: the directory jobs next to audit.file; none if that is not a " +
+				"file.",
 		},
 		{
 			`recordings = "/var/lib/nomadctld/recordings"`, true,
@@ -183,9 +183,9 @@ var Reference = []Section{
 		{
 			fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false,
 			"Connections that have not authenticated. One IPv4 address or one IPv6 /64 may have a quarter of them. " +
-				"A quarter is reserved for addresses from which a user has logged in within 12 hours. If the other " +
-				"slots are 10% full, a new connection may close an older one, from the address that has the most. " +
-				"If they are full, it always does.",
+				"A quarter is reserved for addresses from which a user has logged in within 12 hours. Once the other " +
+				"slots are 10% full, a new connection may close an older one of the address with the most. Once they " +
+				"are full, it always does.",
 		},
 		{
 			`idle = "1h"`, false,
@@ -204,7 +204,7 @@ var Reference = []Section{
 		{
 			fmt.Sprintf("programs = %d", defaultUserPrograms), false,
 			"Programs of exec and attach on one cluster. Through Nomad, a cluster has 24 slots for programs. A user " +
-				"always gets a third of them, and more while a third is free. Waiting users are served in turn, for " +
+				"can always use a third of them, and more while a third stays free. Waiting users are served in turn, for " +
 				"up to 5 seconds.",
 		},
 		{
