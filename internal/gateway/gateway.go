@@ -30,7 +30,7 @@ import (
 // ShutdownGrace is the time that running commands have to finish when the gateway stops.
 const ShutdownGrace = 5 * time.Second
 
-// auditFlushTimeout is the time that the reader of an audit log pipe has before the gateway exits.
+// auditFlushTimeout bounds the wait for a stream to accept the last audit events.
 const auditFlushTimeout = time.Second
 
 // Commands returns the names of the built-in commands, which aliases cannot replace.
