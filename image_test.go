@@ -125,7 +125,8 @@ func TestImage(t *testing.T) {
 			docker.BuildArg{Name: "BASE_IMAGE", Value: dockertest.Image(t)})
 		g := serveImage(t, client, full)
 		registerAndSettle(t, g.cluster, "three", "p-team5-volume", "a")
-		g.expectError("wim", "p-team5-volume was not stopped, because its definition cannot be saved", "restart --full -y p-team5-volume")
+		g.expectError("wim", "p-team5-volume was not stopped, because its definition cannot be saved",
+			"restart --full -y p-team5-volume")
 		g.expectOutput("wim", "job status p-team1-web at unix:///tmp/nomadctld-raw-", "raw production job status p-team1-web")
 	})
 }

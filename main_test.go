@@ -72,8 +72,7 @@ func simulatedFor(env *testscript.Env) (nomadtest.Cluster, error) {
 	return cluster, err
 }
 
-// scriptParams returns the parameters for the scripts in dir. choose returns the cluster of a script, which has this
-// kind.
+// scriptParams returns the parameters for the scripts in dir. choose returns the cluster of a script. kind is its kind.
 func scriptParams(dir, kind string, choose func(*testscript.Env) (nomadtest.Cluster, error)) testscript.Params {
 	return testscript.Params{
 		Dir:                 dir,
