@@ -109,7 +109,7 @@ var Reference = []Section{
 		{`name = "Ann"`, false, "Full name, for whoami and the audit log. Default: the login name."},
 		{`key = "ssh-ed25519 AAAA..."`, false, "Public key: the line of a .pub file. For several keys, use keys."},
 		{`keys = ["ssh-ed25519 AAAA..."]`, true, "List of public keys. The user can log in with any of them."},
-		{`prefix = ["team1"]`, false, "Prefix groups of the user."},
+		{`prefix = ["team1"]`, false, "Names of [prefix.NAME] groups."},
 	}},
 	{Table: "docker", About: "How exec, logs, tail, attach and di connect to tasks.", Keys: []Key{
 		{
