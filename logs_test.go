@@ -359,9 +359,9 @@ func TestTail_SlowViewerSkipsLines(t *testing.T) {
 			lines++
 		}
 	}
-	skippedPattern := regexp.MustCompile(`nomadctld: (\d+) lines? skipped here: this client reads too slowly\n`)
 	skipped := func(stderr string) (lines int) {
-		for _, match := range skippedPattern.FindAllStringSubmatch(stderr, -1) {
+		notice := regexp.MustCompile(`nomadctld: (\d+) lines? skipped here: this client reads too slowly\n`)
+		for _, match := range notice.FindAllStringSubmatch(stderr, -1) {
 			n, _ := strconv.Atoi(match[1])
 			lines += n
 		}

@@ -61,7 +61,8 @@ The exit code is the program's, or 128+n if signal n killed it. Otherwise:
 		},
 		Flags: func(f *pflag.FlagSet) {
 			f.StringVar(&e.shell, "shell", "/bin/sh", "`SHELL` shell to run, also for -c")
-			f.StringVarP(&e.user, "user", "u", "", "`USER` run as USER or USER:GROUP, names or IDs; only through Docker and with the right exec-user")
+			f.StringVarP(&e.user, "user", "u", "",
+				"`USER` run as USER or USER:GROUP, names or IDs; only through Docker and with the right exec-user")
 			f.StringVarP(&e.dir, "workdir", "w", "", "`DIR` run in this directory of the task")
 			f.StringArrayVarP(&e.env, "env", "e", nil, "`K=V` set an environment variable; may be repeated")
 			router.MarkSecret(f, "env")

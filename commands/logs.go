@@ -51,7 +51,8 @@ command (try again later).`,
 		Flags: func(f *pflag.FlagSet) {
 			l.bind(f)
 			f.BoolVarP(&l.follow, "follow", "f", false, "follow the log (see: tail)")
-			f.BoolVar(&l.previous, "previous", false, "log before the last restart, or of the previous allocation if there was no restart")
+			f.BoolVar(&l.previous, "previous", false,
+				"log before the last restart, or of the previous allocation if there was no restart")
 			f.BoolVar(&l.previousAllocation, "previous-allocation", false, "log of the allocation that this one replaced")
 		},
 	}

@@ -36,7 +36,7 @@ type whoamiOutput struct {
 	Login  string                `json:"login" doc:"the ssh user name"`
 	Name   string                `json:"name" doc:"for people to read"`
 	Key    string                `json:"key" doc:"fingerprint of your SSH key"`
-	Groups []router.GrantSummary `json:"groups" doc:"what each of your groups grants"`
+	Groups []router.GrantSummary `json:"groups" doc:"the grants of each of your groups"`
 }
 
 func (w *whoami) Run(_ context.Context, req *router.Request) error {

@@ -438,8 +438,10 @@ func TestRedactLine(t *testing.T) {
 }
 
 func FuzzRedactLine(f *testing.F) {
-	for _, seed := range []string{"fuzzed -e K=v x", "fuzzed '-eK=v", "other -m a=b", "raw x var put p k=v",
-		"fuzzed --env", "\\"} {
+	for _, seed := range []string{
+		"fuzzed -e K=v x", "fuzzed '-eK=v", "other -m a=b", "raw x var put p k=v",
+		"fuzzed --env", "\\",
+	} {
 		f.Add(seed)
 	}
 	before := maps.Clone(registry)

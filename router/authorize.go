@@ -32,8 +32,10 @@ func authorize(tiers []acl.Tier, clusters map[string]*backends.SharedCluster, ru
 				req.Event.Decision = audit.Allowed
 				return next(ctx, req)
 			}
-			scope := &scopedCluster{owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event,
-				onList: runner.deleteSavedOfRunning}
+			scope := &scopedCluster{
+				owned: req.User.Scope(spec.Name, tiers), clusters: clusters, event: &req.Event,
+				onList: runner.deleteSavedOfRunning,
+			}
 			req.Cluster, req.runtimes = scope, runtimes
 			if spec.Set == Operate || spec.Set == Admin {
 				req.Operations = &scopedOperations{owned: scope.owned, byTier: runner.byTier, event: &req.Event}

@@ -54,8 +54,10 @@ func TestLineEditor(t *testing.T) {
 		"a tab":                            {"a\tb\r", "a\tb\n", "a^Ib\r\n", eventNone},
 		"reprint":                          {"ab\x12", "", "ab^R\r\nab", eventNone},
 		"suspend and flow control":         {"\x1a\x13\x11a\r", "a\n", "\aa\r\n", eventNone},
-		"line too long": {strings.Repeat("x", maxTypedLine+2) + "\r", strings.Repeat("x", maxTypedLine) + "\n",
-			strings.Repeat("x", maxTypedLine) + "\a\a\r\n", eventNone},
+		"line too long": {
+			strings.Repeat("x", maxTypedLine+2) + "\r", strings.Repeat("x", maxTypedLine) + "\n",
+			strings.Repeat("x", maxTypedLine) + "\a\a\r\n", eventNone,
+		},
 		"NUL": {"\x00\r", "\x00\n", "^@\r\n", eventNone},
 	} {
 		if lines, echo, event := typeKeys(newLineEditor(nil, nil), c.keys); lines != c.lines || echo != c.echo ||
@@ -93,8 +95,10 @@ func TestLineEditor_TerminalModes(t *testing.T) {
 		backends.ModeErase: '#', backends.ModeKill: '@', backends.ModeEOF: 5, backends.ModeIntr: 7, backends.ModeQuit: 255,
 		backends.ModeWerase: 255,
 	}
-	for keys, want := range map[string]string{"ab#c\r": "ac\n", "ab@c\r": "c\n", "a\x04\r": "a\x04\n",
-		"a\x03\r": "a\x03\n", "a\x1c\x17\r": "a\x1c\x17\n", "a\x00\r": "a\x00\n"} {
+	for keys, want := range map[string]string{
+		"ab#c\r": "ac\n", "ab@c\r": "c\n", "a\x04\r": "a\x04\n",
+		"a\x03\r": "a\x03\n", "a\x1c\x17\r": "a\x1c\x17\n", "a\x00\r": "a\x00\n",
+	} {
 		if lines, _, event := typeKeys(newLineEditor(modes, nil), keys); lines != want || event != eventNone {
 			t.Errorf("%q: got %q, %d, want %q", keys, lines, event, want)
 		}

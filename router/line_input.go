@@ -14,8 +14,10 @@ func (r *Request) LineInput(detach []byte, cancel func(error)) io.Reader {
 	if r.Terminal == nil {
 		return nil
 	}
-	return &lineInput{from: r.Stdin, screen: r.Bytes.Stdout, cancel: cancel,
-		editor: newLineEditor(r.Terminal.Modes, detach)}
+	return &lineInput{
+		from: r.Stdin, screen: r.Bytes.Stdout, cancel: cancel,
+		editor: newLineEditor(r.Terminal.Modes, detach),
+	}
 }
 
 // lineInput is not safe for concurrent use.

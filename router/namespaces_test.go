@@ -40,16 +40,41 @@ func TestNamespaces_OneUnreadable(t *testing.T) {
 		queried int
 	}{
 		{"none", nil, []string{"apps", "default", "secret"}, nil, 3},
-		{"the first", map[string]error{"apps": missingRight("apps")}, []string{"default", "secret"},
-			[]string{"tier production: namespace apps is not shown: the gateway's token lacks the capability"}, 3},
-		{"the last", map[string]error{"secret": missingRight("secret")}, []string{"apps", "default"},
-			[]string{"tier production: namespace secret is not shown: "}, 3},
-		{"two", map[string]error{"apps": missingRight("apps"), "secret": missingRight("secret")}, []string{"default"},
-			[]string{"tier production: namespace apps is not shown: ", "tier production: namespace secret is not shown: "}, 3},
-		{"the token is refused", map[string]error{"apps": unknownToken, "default": unknownToken, "secret": unknownToken}, nil,
-			[]string{"tier production: Nomad rejected the gateway's token: it is unknown"}, 3},
-		{"the cluster is down", map[string]error{"apps": down, "default": down, "secret": down}, nil,
-			[]string{"tier production: no response: connection refused"}, 1},
+		{
+			"the first",
+			map[string]error{"apps": missingRight("apps")},
+			[]string{"default", "secret"},
+			[]string{"tier production: namespace apps is not shown: the gateway's token lacks the capability"},
+			3,
+		},
+		{
+			"the last",
+			map[string]error{"secret": missingRight("secret")},
+			[]string{"apps", "default"},
+			[]string{"tier production: namespace secret is not shown: "},
+			3,
+		},
+		{
+			"two",
+			map[string]error{"apps": missingRight("apps"), "secret": missingRight("secret")},
+			[]string{"default"},
+			[]string{"tier production: namespace apps is not shown: ", "tier production: namespace secret is not shown: "},
+			3,
+		},
+		{
+			"the token is refused",
+			map[string]error{"apps": unknownToken, "default": unknownToken, "secret": unknownToken},
+			nil,
+			[]string{"tier production: Nomad rejected the gateway's token: it is unknown"},
+			3,
+		},
+		{
+			"the cluster is down",
+			map[string]error{"apps": down, "default": down, "secret": down},
+			nil,
+			[]string{"tier production: no response: connection refused"},
+			1,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := threeNamespaces(tc.refuses)
@@ -79,8 +104,10 @@ func TestNamespaces_OneUnreadable(t *testing.T) {
 }
 
 func TestNamespaces_UnreadableSelector(t *testing.T) {
-	for _, selector := range []string{"p-team1-default", "p-team1-default/g", "1111", "11111111-0000",
-		backends.ExecID("web", "11111111-0000")} {
+	for _, selector := range []string{
+		"p-team1-default", "p-team1-default/g", "1111", "11111111-0000",
+		backends.ExecID("web", "11111111-0000"),
+	} {
 		w := threeNamespaces(map[string]error{"secret": missingRight("secret")})
 		register(t, Spec{Name: "probe", Args: "SELECTOR", Target: TargetTask}, func(_ context.Context, req *Request) error {
 			if req.Job.Namespace != "default" {
@@ -114,8 +141,10 @@ func TestNamespaces_UnreadableJobNotFound(t *testing.T) {
 func TestNamespaces_NotOwnedNotNamed(t *testing.T) {
 	w := newTestGateway(acl.Group{Prefixes: []string{"p-team1-"}})
 	running := map[string]string{"web": "running"}
-	w.production.jobs = []backends.Job{ownedJob("production", "half", "p-team1-web", "aaaa1111-0000", running),
-		ownedJob("production", "notowned", "p-team2-web", "bbbb1111-0000", running)}
+	w.production.jobs = []backends.Job{
+		ownedJob("production", "half", "p-team1-web", "aaaa1111-0000", running),
+		ownedJob("production", "notowned", "p-team2-web", "bbbb1111-0000", running),
+	}
 	w.production.err = errors.Join(&backends.NamespaceError{Namespace: "half", Err: missingRight("half")},
 		&backends.NamespaceError{Namespace: "notowned", Err: missingRight("notowned")})
 	register(t, Spec{Name: "probe", Target: TargetScope}, func(ctx context.Context, req *Request) error {

@@ -23,11 +23,13 @@ func TestNegativeNumbers_AreArguments(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			w := newTestGateway()
 			var got []string
-			spec := Spec{Name: "probe", Args: "[ARG...]", NegativeNumbers: true, Target: TargetScope,
+			spec := Spec{
+				Name: "probe", Args: "[ARG...]", NegativeNumbers: true, Target: TargetScope,
 				Flags: func(f *pflag.FlagSet) {
 					f.IntP("number", "n", 0, "")
 					f.BoolP("quiet", "q", false, "")
-				}}
+				},
+			}
 			register(t, spec, func(_ context.Context, req *Request) error { got = req.Args; return nil })
 			if err := w.run(line); err != nil || !slices.Equal(got, want) {
 				t.Errorf("got %q, %v, want %q", got, err, want)

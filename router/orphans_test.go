@@ -78,8 +78,10 @@ func TestKillOrphans(t *testing.T) {
 			name: "exits after an error", status: "running", running: true, errs: []error{backends.ErrUnreachable}, finds: true,
 			want: audit.Killed, logged: "trying again", tries: 2,
 		},
-		{name: "no shell", status: "running", errs: []error{backends.ErrUnsupported}, logged: "may still be running",
-			tries: 1},
+		{
+			name: "no shell", status: "running", errs: []error{backends.ErrUnsupported}, logged: "may still be running",
+			tries: 1,
+		},
 		{name: "tier removed", tier: "old", status: "running", logged: "tier old is no longer in the configuration"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -155,7 +157,8 @@ type killerDocker struct {
 }
 
 func (k killerDocker) Inspect(ctx context.Context, node backends.Node, task,
-	allocation string) (json.RawMessage, error) {
+	allocation string,
+) (json.RawMessage, error) {
 	if !k.respondsFrom.IsZero() && !time.Now().Before(k.respondsFrom) {
 		return nil, nil
 	}
@@ -202,24 +205,37 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 		{name: "in Docker", inDocker: true, want: audit.Killed, logged: "killed a program"},
 		{name: "in Nomad", inNomad: true, want: audit.Killed, logged: "killed a program"},
 		{name: "in neither", want: audit.Exited},
-		{name: "in Docker, which is down at first", inspected: backends.ErrUnreachable, inDocker: true, want: audit.Killed,
-			logged: "trying again", minTime: 10 * time.Minute, maxTime: 20 * time.Minute},
-		{name: "in Nomad, without Docker", inspected: backends.ErrUnreachable, always: true, inNomad: true,
-			want: audit.Killed, logged: "killed a program"},
-		{name: "in neither, without Docker", inspected: backends.ErrUnreachable, always: true, logged: "may still be running",
-			minTime: unconfirmedExitTimeout, maxTime: unconfirmedExitTimeout + maxKillBackoff},
+		{
+			name: "in Docker, which is down at first", inspected: backends.ErrUnreachable, inDocker: true, want: audit.Killed,
+			logged: "trying again", minTime: 10 * time.Minute, maxTime: 20 * time.Minute,
+		},
+		{
+			name: "in Nomad, without Docker", inspected: backends.ErrUnreachable, always: true, inNomad: true,
+			want: audit.Killed, logged: "killed a program",
+		},
+		{
+			name: "in neither, without Docker", inspected: backends.ErrUnreachable, always: true, logged: "may still be running",
+			minTime: unconfirmedExitTimeout, maxTime: unconfirmedExitTimeout + maxKillBackoff,
+		},
 		{name: "in neither, and Docker declines to inspect", inspected: declined, always: true, want: audit.Exited},
-		{name: "task stopped, without Docker", inspected: backends.ErrUnreachable, always: true,
-			nomadErr: backends.ErrTaskNotRunning, want: audit.Exited},
-		{name: "Docker alone, which declines at first", mode: ExecModeDocker, inDocker: true, dockerErr: declined,
-			want: audit.Killed, logged: "trying again", minTime: minKillBackoff, maxTime: minKillBackoff},
+		{
+			name: "task stopped, without Docker", inspected: backends.ErrUnreachable, always: true,
+			nomadErr: backends.ErrTaskNotRunning, want: audit.Exited,
+		},
+		{
+			name: "Docker alone, which declines at first", mode: ExecModeDocker, inDocker: true, dockerErr: declined,
+			want: audit.Killed, logged: "trying again", minTime: minKillBackoff, maxTime: minKillBackoff,
+		},
 		{name: "in neither, and Docker declines to kill", dockerErr: declined, want: audit.Exited},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, log := newOrphanGateway()
-				docker := killerDocker{&fakeRuntime{inspected: tc.inspected},
-					&fakeKiller{running: map[string]bool{"c-1.": tc.inDocker}}, time.Time{}}
+				docker := killerDocker{
+					&fakeRuntime{inspected: tc.inspected},
+					&fakeKiller{running: map[string]bool{"c-1.": tc.inDocker}},
+					time.Time{},
+				}
 				if !tc.always {
 					docker.respondsFrom = time.Now().Add(10 * time.Minute)
 				}
@@ -230,8 +246,10 @@ func TestKillOrphans_DockerAndNomad(t *testing.T) {
 				if tc.nomadErr != nil {
 					nomad.errs = []error{tc.nomadErr}
 				}
-				w.Runtimes = &RuntimeSelector{Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad},
-					Mode: cmp.Or(tc.mode, ExecModeAuto)}
+				w.Runtimes = &RuntimeSelector{
+					Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad},
+					Mode: cmp.Or(tc.mode, ExecModeAuto),
+				}
 				ctx, stop := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer stop()
 				started := time.Now()
@@ -265,8 +283,10 @@ func (k stoppingKiller) Kill(context.Context, backends.TaskRef, string) (bool, e
 func TestKillOrphans_GatewayStops(t *testing.T) {
 	w, _ := newOrphanGateway()
 	ctx, stop := context.WithCancel(t.Context())
-	w.Runtimes = &RuntimeSelector{Nomad: map[string]backends.Runtime{"production": stoppingKiller{stop: stop}},
-		Mode: ExecModeNomad}
+	w.Runtimes = &RuntimeSelector{
+		Nomad: map[string]backends.Runtime{"production": stoppingKiller{stop: stop}},
+		Mode:  ExecModeNomad,
+	}
 	w.KillOrphans(ctx, []audit.Event{orphanEvent()})
 	if events := w.allEvents(t); len(events) != 1 || events[0].Kind != audit.Killed {
 		t.Errorf("got %+v, want one event %s", events, audit.Killed)

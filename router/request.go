@@ -159,8 +159,10 @@ func (r *Request) ClusterFor(command string) backends.Cluster {
 	if !r.User.May(command) {
 		return nil
 	}
-	return &scopedCluster{owned: r.User.Scope(command, r.tiers), clusters: r.clusters, event: &r.Event,
-		maxAge: time.Second}
+	return &scopedCluster{
+		owned: r.User.Scope(command, r.tiers), clusters: r.clusters, event: &r.Event,
+		maxAge: time.Second,
+	}
 }
 
 // AllowedCommands returns the commands that the user may run, sorted by name.

@@ -269,8 +269,10 @@ func TestResolve_PrefixTierDown(t *testing.T) {
 		{nil, "p-team1-web", true}, // the tier that is down has other prefixes
 		{nil, backends.ExecID("web", "aaaa1111-0000")[:6], false},
 		{nil, "aaaa", false},
-		{[]acl.Tier{{Name: "production", Prefixes: []string{"p-"}}, {Name: "quality", Prefixes: []string{"p-team1-"}}},
-			"p-team1-web", false},
+		{
+			[]acl.Tier{{Name: "production", Prefixes: []string{"p-"}}, {Name: "quality", Prefixes: []string{"p-team1-"}}},
+			"p-team1-web", false,
+		},
 	} {
 		w := newTestGateway()
 		if tc.tiers != nil {

@@ -107,10 +107,14 @@ func newTestGateway(groups ...acl.Group) *testGateway {
 	users.Add(acl.User{Login: "ann", Name: "Ann", Groups: groups}, "key")
 	w.Gateway = Gateway{
 		Users: users,
-		Tiers: []acl.Tier{{Name: "production", Aliases: []string{"prod"}, Prefixes: []string{"p-"}},
-			{Name: "quality", Prefixes: []string{"q-"}}},
-		Clusters: map[string]*backends.SharedCluster{"production": backends.NewSharedCluster(w.production),
-			"quality": backends.NewSharedCluster(w.quality)},
+		Tiers: []acl.Tier{
+			{Name: "production", Aliases: []string{"prod"}, Prefixes: []string{"p-"}},
+			{Name: "quality", Prefixes: []string{"q-"}},
+		},
+		Clusters: map[string]*backends.SharedCluster{
+			"production": backends.NewSharedCluster(w.production),
+			"quality":    backends.NewSharedCluster(w.quality),
+		},
 		Aliases: map[string]string{"hi": "probe 'a b' -n 3", "probe": "other", "loop": "loop x", "broken": "a 'b"},
 		Audit:   audit.NewLog(&w.events),
 		Log:     slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -301,10 +305,18 @@ func TestRefusals(t *testing.T) {
 		err        string
 	}{
 		{"unknown command", "prob", nil, 2, audit.Invalid, "did you mean probe?"},
-		{"only allowed commands are suggested", "prob", []acl.Group{{Rights: []string{"ps"}}}, 2, audit.Invalid,
-			"no command prob (see: help)"},
-		{"command not granted", "probe", []acl.Group{{Rights: []string{"ps"}}}, 1, audit.Denied,
-			"probe is not among your commands"},
+		{
+			"only allowed commands are suggested", "prob",
+			[]acl.Group{{Rights: []string{"ps"}}},
+			2, audit.Invalid,
+			"no command prob (see: help)",
+		},
+		{
+			"command not granted", "probe",
+			[]acl.Group{{Rights: []string{"ps"}}},
+			1, audit.Denied,
+			"probe is not among your commands",
+		},
 		{"unknown flag", "probe --nmber 3", nil, 2, audit.Invalid, "did you mean --number?"},
 		{"bad flag value", "probe -n x", nil, 2, audit.Invalid, "invalid argument"},
 		{"too many arguments", "probe a b", nil, 2, audit.Invalid, `one argument too many: "b"`},
@@ -315,8 +327,10 @@ func TestRefusals(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newTestGateway(tc.groups...)
 			var n int
-			register(t, Spec{Name: "probe", Args: "[A]", Target: TargetScope,
-				Flags: func(f *pflag.FlagSet) { f.IntVarP(&n, "number", "n", 0, "") }},
+			register(t, Spec{
+				Name: "probe", Args: "[A]", Target: TargetScope,
+				Flags: func(f *pflag.FlagSet) { f.IntVarP(&n, "number", "n", 0, "") },
+			},
 				func(context.Context, *Request) error { t.Error("the command ran"); return nil })
 			err := w.run(tc.line)
 			if ExitCode(err) != tc.code || err == nil || !strings.Contains(err.Error(), tc.err) {
@@ -345,8 +359,10 @@ func TestAuthenticate_RemovedUser(t *testing.T) {
 func TestExpandAlias(t *testing.T) {
 	w := newTestGateway()
 	var n int
-	register(t, Spec{Name: "probe", Args: "[A...]", Target: TargetNone,
-		Flags: func(f *pflag.FlagSet) { f.IntVarP(&n, "number", "n", 0, "") }},
+	register(t, Spec{
+		Name: "probe", Args: "[A...]", Target: TargetNone,
+		Flags: func(f *pflag.FlagSet) { f.IntVarP(&n, "number", "n", 0, "") },
+	},
 		func(_ context.Context, req *Request) error {
 			if want := []string{"a b", "c d"}; !slices.Equal(req.Args, want) || n != 3 {
 				t.Errorf("got %q and %d, want %q and 3", req.Args, n, want)
@@ -461,8 +477,10 @@ func TestEmptyLine_RunsHelp(t *testing.T) {
 
 func TestHelpFlag(t *testing.T) {
 	w := newTestGateway()
-	spec := Spec{Name: "probe", Args: "[A]", Short: "Probe it", Target: TargetScope,
-		Examples: []Example{{"probe x", "it"}}}
+	spec := Spec{
+		Name: "probe", Args: "[A]", Short: "Probe it", Target: TargetScope,
+		Examples: []Example{{"probe x", "it"}},
+	}
 	register(t, spec, func(context.Context, *Request) error { t.Error("the command ran"); return nil })
 	const want = "Usage: probe [flags] [A]\n\nProbe it.\n\nExamples:\n  probe x  it\n\nFlags:\n"
 	if err := w.run("probe --help"); err != nil || !strings.HasPrefix(w.stdout.String(), want) {

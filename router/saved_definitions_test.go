@@ -36,8 +36,10 @@ func TestSavedDefinitions_DeletedWhenRunning(t *testing.T) {
 			defer func() { registry = before }()
 			registry = map[string]func() Command{}
 			Register(func() Command {
-				return probe{Spec{Name: "look", Args: "JOB", Target: TargetJob, Set: Read},
-					func(context.Context, *Request) error { return nil }}
+				return probe{
+					Spec{Name: "look", Args: "JOB", Target: TargetJob, Set: Read},
+					func(context.Context, *Request) error { return nil },
+				}
 			})
 			if err := w.run("look p-team1-web"); err != nil {
 				t.Fatal(err)

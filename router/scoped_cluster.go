@@ -174,7 +174,8 @@ func (s *scopedCluster) Checks(ctx context.Context, allocations []backends.Alloc
 
 // collectByTier queries each tier about the user's allocations in it, and merges the responses.
 func collectByTier[T any](s *scopedCluster, allocations []backends.Allocation,
-	query func(backends.Cluster, []backends.Allocation) map[string]T) map[string]T {
+	query func(backends.Cluster, []backends.Allocation) map[string]T,
+) map[string]T {
 	byTier := map[string][]backends.Allocation{}
 	for _, a := range allocations {
 		if s.owns(a) {
@@ -209,7 +210,8 @@ var errNotOwned = errors.New("not in the user's scope")
 
 // queryTier queries a tier about one job or allocation if the user owns it.
 func queryTier[T any](s *scopedCluster, tier, namespace, root string,
-	query func(backends.Cluster) (T, error)) (response T, err error) {
+	query func(backends.Cluster) (T, error),
+) (response T, err error) {
 	if !s.owned.Owns(tier, namespace, root) {
 		return response, errNotOwned
 	}

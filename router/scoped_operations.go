@@ -26,7 +26,8 @@ var _ backends.ClusterWriter = (*scopedOperations)(nil)
 
 // callTier calls do with a tier's operations if the user owns the job.
 func callTier[T any](o *scopedOperations, tier, namespace, root string,
-	do func(backends.ClusterWriter) (T, error)) (result T, err error) {
+	do func(backends.ClusterWriter) (T, error),
+) (result T, err error) {
 	if !o.owned.Owns(tier, namespace, root) {
 		return result, errNotOwned
 	}
@@ -42,7 +43,8 @@ func callTier[T any](o *scopedOperations, tier, namespace, root string,
 
 // change changes a job and records the result in the event.
 func (o *scopedOperations) change(job backends.Job,
-	do func(backends.ClusterWriter) (backends.WriteResult, error)) (backends.WriteResult, error) {
+	do func(backends.ClusterWriter) (backends.WriteResult, error),
+) (backends.WriteResult, error) {
 	return o.recordOutcome(callTier(o, job.Tier, job.Namespace, job.Root, do))
 }
 
@@ -80,7 +82,8 @@ func (o *scopedOperations) CheckRegister(ctx context.Context, job backends.Job, 
 }
 
 func (o *scopedOperations) Register(ctx context.Context, job backends.Job, definition json.RawMessage,
-	index uint64) (backends.WriteResult, error) {
+	index uint64,
+) (backends.WriteResult, error) {
 	// The definition must be of the job that was authorized.
 	var names struct{ ID, Namespace string }
 	if err := json.Unmarshal(definition, &names); err != nil || names.ID != job.ID || names.Namespace != job.Namespace {
@@ -92,7 +95,8 @@ func (o *scopedOperations) Register(ctx context.Context, job backends.Job, defin
 }
 
 func (o *scopedOperations) Scale(ctx context.Context, job backends.Job, group string,
-	count int) (backends.WriteResult, error) {
+	count int,
+) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.Scale(ctx, job, group, count)
 	})
@@ -117,28 +121,32 @@ func (o *scopedOperations) SignalTask(ctx context.Context, a backends.Allocation
 }
 
 func (o *scopedOperations) Promote(ctx context.Context, job backends.Job,
-	deployment string) (backends.WriteResult, error) {
+	deployment string,
+) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.Promote(ctx, job, deployment)
 	})
 }
 
 func (o *scopedOperations) Fail(ctx context.Context, job backends.Job,
-	deployment string) (backends.WriteResult, error) {
+	deployment string,
+) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.Fail(ctx, job, deployment)
 	})
 }
 
 func (o *scopedOperations) Pause(ctx context.Context, job backends.Job,
-	deployment string) (backends.WriteResult, error) {
+	deployment string,
+) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.Pause(ctx, job, deployment)
 	})
 }
 
 func (o *scopedOperations) Resume(ctx context.Context, job backends.Job,
-	deployment string) (backends.WriteResult, error) {
+	deployment string,
+) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.Resume(ctx, job, deployment)
 	})
@@ -159,7 +167,8 @@ func (o *scopedOperations) Force(ctx context.Context, job backends.Job) (backend
 }
 
 func (o *scopedOperations) Dispatch(ctx context.Context, job backends.Job, meta map[string]string,
-	payload []byte) (backends.WriteResult, error) {
+	payload []byte,
+) (backends.WriteResult, error) {
 	return o.change(job, func(c backends.ClusterWriter) (backends.WriteResult, error) {
 		return c.Dispatch(ctx, job, meta, payload)
 	})

@@ -31,7 +31,8 @@ func (o *fakeOperations) Stop(_ context.Context, job backends.Job, _ bool) (back
 }
 
 func (o *fakeOperations) Register(_ context.Context, job backends.Job, _ json.RawMessage,
-	_ uint64) (backends.WriteResult, error) {
+	_ uint64,
+) (backends.WriteResult, error) {
 	return o.record("register", job.ID)
 }
 
@@ -87,7 +88,8 @@ func (o *fakeOperations) Force(_ context.Context, job backends.Job) (backends.Wr
 }
 
 func (o *fakeOperations) Dispatch(_ context.Context, job backends.Job, _ map[string]string,
-	_ []byte) (backends.WriteResult, error) {
+	_ []byte,
+) (backends.WriteResult, error) {
 	return o.record("dispatch", job.ID)
 }
 
@@ -130,8 +132,10 @@ func TestScopedOperations_NotOwned(t *testing.T) {
 		var event audit.Event
 		user := acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-", "q-team1-"}, Rights: []string{"stop"}}}}
 		tiers := newTestGateway().Tiers
-		o := &scopedOperations{owned: user.Scope("stop", tiers),
-			byTier: map[string]backends.ClusterWriter{"production": production, "quality": quality}, event: &event}
+		o := &scopedOperations{
+			owned:  user.Scope("stop", tiers),
+			byTier: map[string]backends.ClusterWriter{"production": production, "quality": quality}, event: &event,
+		}
 		errs := everyOperation(context.Background(), o, tc.job)
 		if len(errs) != methods {
 			t.Fatalf("called %d methods, want %d", len(errs), methods)
@@ -158,8 +162,10 @@ func TestScopedOperations_NotOwned(t *testing.T) {
 func TestScopedOperations_OtherDefinition(t *testing.T) {
 	production := &fakeOperations{}
 	user := acl.User{Groups: []acl.Group{{Prefixes: []string{"p-team1-"}, Rights: []string{"start"}}}}
-	o := &scopedOperations{owned: user.Scope("start", newTestGateway().Tiers),
-		byTier: map[string]backends.ClusterWriter{"production": production}, event: &audit.Event{}}
+	o := &scopedOperations{
+		owned:  user.Scope("start", newTestGateway().Tiers),
+		byTier: map[string]backends.ClusterWriter{"production": production}, event: &audit.Event{},
+	}
 	own := job("production", "default", "p-team1-web")
 	for _, definition := range []string{
 		`{"ID":"p-team2-shop","Namespace":"default"}`, `{"ID":"p-team1-web","Namespace":"other"}`, `{}`, `null`, `{"ID":`, ``,
@@ -203,15 +209,18 @@ func TestStartOperation_OwnEvent(t *testing.T) {
 	production := &fakeOperations{}
 	w.Gateway.Operations = map[string]backends.ClusterWriter{"production": production}
 	w.Ops, _ = ops.Open("")
-	w.production.jobs = []backends.Job{job("production", "default", "p-team1-web"),
-		job("production", "default", "p-team2-shop")}
+	w.production.jobs = []backends.Job{
+		job("production", "default", "p-team1-web"),
+		job("production", "default", "p-team2-shop"),
+	}
 	proceed := make(chan struct{})
 	var op *ops.Op
 	before := registry
 	defer func() { registry = before }()
 	registry = map[string]func() Command{}
 	Register(func() Command {
-		return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate},
+		return probe{
+			Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate},
 			func(ctx context.Context, req *Request) error {
 				started, err := req.StartOperation(ctx, func(ctx context.Context, work Work) error {
 					<-proceed
@@ -229,7 +238,8 @@ func TestStartOperation_OwnEvent(t *testing.T) {
 					op = started
 				}
 				return err
-			}}
+			},
+		}
 	})
 	if err := w.run("act p-team1-web"); err != nil {
 		t.Fatal(err)
@@ -265,9 +275,13 @@ func TestRequire_RefusalIsRecorded(t *testing.T) {
 		before := registry
 		registry = map[string]func() Command{}
 		Register(func() Command {
-			return probe{Spec{Name: "act", Args: "JOB", Target: TargetJob, Set: Operate,
-				Rights: map[string]RightSet{"purge": Admin}},
-				func(_ context.Context, req *Request) error { return req.Require("purge") }}
+			return probe{
+				Spec{
+					Name: "act", Args: "JOB", Target: TargetJob, Set: Operate,
+					Rights: map[string]RightSet{"purge": Admin},
+				},
+				func(_ context.Context, req *Request) error { return req.Require("purge") },
+			}
 		})
 		err := w.run("act p-team1-web")
 		e := w.event(t)

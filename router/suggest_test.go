@@ -7,7 +7,10 @@ import (
 
 func TestUnknownCommand_NoMutatingSuggestion(t *testing.T) {
 	specs := []Spec{
-		{Name: "stop", Set: Operate}, {Name: "raw", Set: Admin}, {Name: "status", Set: Read}, {Name: "exec", Set: Enter},
+		{Name: "stop", Set: Operate},
+		{Name: "raw", Set: Admin},
+		{Name: "status", Set: Read},
+		{Name: "exec", Set: Enter},
 		{Name: "help", Set: Public},
 	}
 	for name, want := range map[string]string{

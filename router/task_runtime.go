@@ -62,8 +62,10 @@ type RuntimeSelector struct {
 // forTask returns the runtime of a task for the owner of the scope. If the scope does not own the task, every call
 // fails.
 func (r *RuntimeSelector) forTask(s *scopedCluster, a backends.Allocation, task string) TaskRuntime {
-	return &boundRuntime{RuntimeSelector: r, scope: s,
-		task: backends.TaskRef{Allocation: a, Task: task, Node: backends.Node{Name: a.Node}}}
+	return &boundRuntime{
+		RuntimeSelector: r, scope: s,
+		task: backends.TaskRef{Allocation: a, Task: task, Node: backends.Node{Name: a.Node}},
+	}
 }
 
 // boundRuntime is the runtime of one task.
@@ -97,7 +99,8 @@ func (t *boundRuntime) Attach(ctx context.Context, a backends.Attachment) (int, 
 
 // runProgram calls f with the selected runtime, and again with Nomad if Docker declines.
 func (t *boundRuntime) runProgram(ctx context.Context,
-	f func(backends.Runtime, backends.TaskRef) (int, error)) (int, error) {
+	f func(backends.Runtime, backends.TaskRef) (int, error),
+) (int, error) {
 	if err := t.checkDriver(ctx); err != nil {
 		return 0, err
 	}

@@ -30,7 +30,8 @@ func (f *fakeRuntime) Attach(context.Context, backends.TaskRef, backends.Attachm
 }
 
 func (f *fakeRuntime) Log(_ context.Context, _ backends.TaskRef, _ backends.LogQuery,
-	each func(backends.LogChunk) error) error {
+	each func(backends.LogChunk) error,
+) error {
 	f.logs++
 	return f.err
 }
@@ -43,7 +44,8 @@ func (f *fakeRuntime) Inspect(context.Context, backends.Node, string, string) (j
 type fakeFiles struct{ *fakeRuntime }
 
 func (f fakeFiles) LogBefore(context.Context, backends.TaskRef, [2]backends.RetainedOutput, backends.LogQuery,
-	func(backends.LogChunk) error) error {
+	func(backends.LogChunk) error,
+) error {
 	return f.err
 }
 
@@ -82,8 +84,10 @@ func TestExecModeAuto_DockerDeclines(t *testing.T) {
 		"declines to inspect":        {ExecModeAuto, nil, declined, nil, 0, 1, 7, nil},
 		"neither can":                {ExecModeAuto, nil, declined, unsupported, 0, 1, 7, []error{declined, unsupported}},
 		"fails":                      {ExecModeAuto, errors.New("lost"), nil, nil, 1, 0, 7, nil},
-		"loses its connection": {ExecModeAuto, backends.ErrUnreachable, nil, nil, 1, 0, 7,
-			[]error{backends.ErrUnreachable}},
+		"loses its connection": {
+			ExecModeAuto, backends.ErrUnreachable, nil, nil, 1, 0, 7,
+			[]error{backends.ErrUnreachable},
+		},
 		"declines, and is the only mode": {ExecModeDocker, declined, declined, nil, 1, 0, 7, []error{declined}},
 	} {
 		w := newTestGateway()
@@ -121,8 +125,10 @@ func TestTaskRuntime_RefusedDriver(t *testing.T) {
 	for _, mode := range []ExecMode{ExecModeAuto, ExecModeDocker, ExecModeNomad} {
 		w := newTestGateway()
 		docker, nomad := &fakeRuntime{}, &fakeRuntime{}
-		r := &RuntimeSelector{Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad}, Mode: mode,
-			RefusedDrivers: []string{"raw_exec"}}
+		r := &RuntimeSelector{
+			Docker: docker, Nomad: map[string]backends.Runtime{"production": nomad}, Mode: mode,
+			RefusedDrivers: []string{"raw_exec"},
+		}
 		for task, want := range map[string]string{
 			"raw":     "uses the driver raw_exec, and this gateway refuses exec and attach",
 			"unknown": "is unknown, and this gateway refuses exec and attach for some drivers",

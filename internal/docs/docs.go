@@ -90,13 +90,13 @@ func accessDoc(before string) (string, error) {
 }
 
 // replaceMarked replaces the text between two marks, which are whole lines. name is for the error.
-func replaceMarked(before, name, text, begin, end string) (string, error) {
-	head, rest, ok := strings.Cut(before, begin)
+func replaceMarked(before, name, text, start, end string) (string, error) {
+	head, rest, ok := strings.Cut(before, start)
 	_, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
 		return "", fmt.Errorf("the marks around the block of %s are missing", name)
 	}
-	return head + begin + text + end + tail, nil
+	return head + start + text + end + tail, nil
 }
 
 // rightsTable returns a table of the sets with their rights.

@@ -221,7 +221,7 @@ There is no connection. Also if Ctrl\-C killed ssh, which it does without a term
 .PP
 exec and attach exit with the status of the program.
 .SH EXAMPLES
-.\" not run: the gateway is one of yours; nomadctl_test.go does the same with its own
+.\" not run: it needs a gateway; nomadctl_test.go runs the same commands with its own gateway
 .nf
 nomadctl setup \-\-user ann work gateway.example.org:2222
 nomadctl ps

@@ -42,8 +42,10 @@ func TestCheck_Refused(t *testing.T) {
 		{[]string{"job", "status", "-ui", "x"}, "opens a browser"},
 		{[]string{"job", "status", "-t", `{{sprig_env "NOMAD_TOKEN"}}`}, "Go's built-in functions"},
 		{[]string{"job", "status", `-t={{env "NOMAD_TOKEN"}}`}, "Go's built-in functions"},
-		{[]string{"var", "get", "-out=go-template", "-template", `{{sprig_expandenv "$NOMAD_TOKEN"}}`, "x"},
-			"Go's built-in functions"},
+		{
+			[]string{"var", "get", "-out=go-template", "-template", `{{sprig_expandenv "$NOMAD_TOKEN"}}`, "x"},
+			"Go's built-in functions",
+		},
 		{[]string{"agent", "-dev"}, "runs an agent"},
 		{[]string{"ui"}, "opens a browser"},
 		{[]string{"login"}, "changes access rights"},
@@ -143,8 +145,12 @@ func TestCheck_RefusedFlagSpellings(t *testing.T) {
 
 func TestCheck_ErrorOmitsValue(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"status", "-token=hidden"}, {"status", "-token", "hidden"},
-		{"-token=hidden", "status"}, {"job", "run", "-consul-token=hidden"}} {
+	for _, args := range [][]string{
+		{"status", "-token=hidden"},
+		{"status", "-token", "hidden"},
+		{"-token=hidden", "status"},
+		{"job", "run", "-consul-token=hidden"},
+	} {
 		err := testBinary.Check(args)
 		if err == nil || strings.Contains(err.Error(), "hidden") {
 			t.Errorf("Check(%q): got %v, want it refused without the value", args, err)
@@ -173,8 +179,10 @@ func TestCheck_Allow(t *testing.T) {
 
 func TestIsKnownPrefix(t *testing.T) {
 	t.Parallel()
-	for prefix, want := range map[string]bool{"job": true, "job status": true, "stop": true, "  job   stop ": true,
-		"jo": false, "operator api": false, "init": false, "": false} {
+	for prefix, want := range map[string]bool{
+		"job": true, "job status": true, "stop": true, "  job   stop ": true,
+		"jo": false, "operator api": false, "init": false, "": false,
+	} {
 		if got := IsKnownPrefix(prefix); got != want {
 			t.Errorf("IsKnownPrefix(%q): got %t, want %t", prefix, got, want)
 		}
@@ -211,8 +219,10 @@ func TestJobArg(t *testing.T) {
 }
 
 func FuzzCheck(f *testing.F) {
-	for _, seed := range []string{"status\x1f-token=x", "alloc\x1fexec\x1f-task\x1f--\x1f-token",
-		"job\x1frun\x1f-json\x1f-"} {
+	for _, seed := range []string{
+		"status\x1f-token=x", "alloc\x1fexec\x1f-task\x1f--\x1f-token",
+		"job\x1frun\x1f-json\x1f-",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, joined string) {

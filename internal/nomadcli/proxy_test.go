@@ -35,10 +35,12 @@ func proxied(t *testing.T, c Cluster, hideNodes bool) (client *http.Client, p *p
 	t.Cleanup(p.close)
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{DisableCompression: true,
+		Transport: &http.Transport{
+			DisableCompression: true,
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(p.url, "unix://"))
-			}},
+			},
+		},
 	}, p
 }
 
@@ -344,8 +346,10 @@ func TestProxy_RealNomadKeepsTokenInCluster(t *testing.T) {
 	})
 	const job = `{"Job":{"ID":"p-web","Name":"p-web","Type":"batch","Datacenters":["*"],"TaskGroups":[` +
 		`{"Name":"a","Count":1,"Tasks":[{"Name":"a","Driver":"raw_exec"}]}]}}`
-	for line, stdin := range map[string]string{"job status": "", "alloc exec -job p-web sh": "", "job run -json -": job,
-		"node status": "", "monitor": ""} {
+	for line, stdin := range map[string]string{
+		"job status": "", "alloc exec -job p-web sh": "", "job run -json -": job,
+		"node status": "", "monitor": "",
+	} {
 		before := len(asked.all())
 		code, out := run(Cluster{URL: redirecting.URL, Token: "secret"}, line, stdin)
 		if code == 0 || !strings.Contains(out, "Nomad sent a redirect (307)") || len(asked.all()) == before {

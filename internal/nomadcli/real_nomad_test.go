@@ -155,8 +155,10 @@ func TestRealNomad_JSONJobReadsNoFile(t *testing.T) {
 func TestRealNomad_Runs(t *testing.T) {
 	t.Parallel()
 	b := Binary{Path: realNomad(t)}
-	for line, want := range map[string]string{"version": "Nomad v", "-version": "Nomad v",
-		"job status -h": "Usage: nomad job status"} {
+	for line, want := range map[string]string{
+		"version": "Nomad v", "-version": "Nomad v",
+		"job status -h": "Usage: nomad job status",
+	} {
 		var stdout, stderr bytes.Buffer
 		code, err := b.Run(t.Context(), Cluster{URL: "http://127.0.0.1:1"}, strings.Fields(line), nil, &stdout, &stderr, nil)
 		if err != nil || code != 0 || !strings.HasPrefix(stdout.String(), want) {

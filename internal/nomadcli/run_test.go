@@ -23,7 +23,8 @@ import (
 
 // runShell runs a shell script as the nomad binary.
 func runShell(t *testing.T, ctx context.Context, b Binary, c Cluster, script string, stdin io.Reader,
-	term *Terminal) (code int, stdout, stderr string, err error) {
+	term *Terminal,
+) (code int, stdout, stderr string, err error) {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	b.Path = "/bin/sh"
@@ -163,8 +164,10 @@ func TestRun_TerminalNameAndSize(t *testing.T) {
 	if stdout != "1\r\n" || err != nil {
 		t.Errorf("without colors: got %q, %v, want 1", stdout, err)
 	}
-	for name, want := range map[string]string{"": "dumb", "../../etc/x": "dumb", "a b": "dumb", "-x": "dumb",
-		"vt100\n": "dumb", "screen.xterm": "screen.xterm"} {
+	for name, want := range map[string]string{
+		"": "dumb", "../../etc/x": "dumb", "a b": "dumb", "-x": "dumb",
+		"vt100\n": "dumb", "screen.xterm": "screen.xterm",
+	} {
 		if got := terminalName(name); got != want {
 			t.Errorf("terminalName(%q): got %q, want %q", name, got, want)
 		}
@@ -184,7 +187,8 @@ func TestRun_TerminalResize(t *testing.T) {
 		"50 132": func() { go typed.Write([]byte("hello\r")) },
 	}
 	// A signal between two commands would not interrupt a read that starts after it.
-	script := `trap resized=1 WINCH; echo ready; until [ "$resized" ]; do sleep 0.1; done; stty size; read -r line; echo got $line`
+	script := `trap resized=1 WINCH; echo ready; until [ "$resized" ]; do sleep 0.1; done
+stty size; read -r line; echo got $line`
 	args := []string{"-c", script}
 	code, err := Binary{Path: "/bin/sh"}.run(t.Context(), Cluster{}, args, keys, &stdout, io.Discard, term)
 	if got := stdout.buf.String(); code != 0 || err != nil || !strings.HasSuffix(got, "got hello\r\n") {

@@ -36,6 +36,7 @@ func stdinFirst(c command) error { return stdinAt(c, 0) }
 
 // stdinSecond permits any first argument, and only "-" as the second.
 func stdinSecond(c command) error { return stdinAt(c, 1) }
+
 func stdinAt(c command, i int) error {
 	if len(c.words) > i+1 || len(c.words) == i+1 && c.words[i] != "-" {
 		return fmt.Errorf(`nomad %s reads only from stdin: write "-" instead of %s, which is a file on the gateway's machine`,

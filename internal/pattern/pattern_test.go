@@ -49,8 +49,10 @@ func TestCompile_TooLarge(t *testing.T) {
 
 // FuzzCompile checks that an accepted pattern compiles to no more instructions than calculated.
 func FuzzCompile(f *testing.F) {
-	for _, expr := range []string{"a|b|c", "(a{3,7}b*){5}", `(?i)\pL{3}[^x]+?$`, "(x{100}){100}", "((a*)*)*|",
-		"(?:){1000}", "(|a|)*{2}", "[a-cx-z]{0}", "(^|$){2,}"} {
+	for _, expr := range []string{
+		"a|b|c", "(a{3,7}b*){5}", `(?i)\pL{3}[^x]+?$`, "(x{100}){100}", "((a*)*)*|",
+		"(?:){1000}", "(|a|)*{2}", "[a-cx-z]{0}", "(^|$){2,}",
+	} {
 		f.Add(expr)
 	}
 	f.Fuzz(func(t *testing.T, expr string) {

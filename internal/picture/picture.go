@@ -56,7 +56,7 @@ func draw(file string) error {
 	return os.WriteFile(file, svg(lines[:len(lines)-1]), 0o644)
 }
 
-// onTerminal returns the output of a command on a terminal. It ignores the exit code, because can-i exits with 1 for no.
+// onTerminal returns the output of a command on a terminal. It ignores the exit code: can-i exits with 1 for no.
 func onTerminal(cmd *exec.Cmd) (string, error) {
 	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: columns, Rows: 40})
 	if err != nil {

@@ -62,6 +62,8 @@ func TestCheckFile_Sources(t *testing.T) {
 		{"a.go", "package a\n\nfunc (T) goesOn(anew int) {}\n", 3},
 		{"a.go", "package a\n\ntype T struct {\n\tmeanwhile int\n}\n", 4},
 		{"a.go", "package a\n\nfunc f() {\n\t" + long + "\n}\n", 4},
+		{"a.go", "package a\n\ntype T struct {\n\tX int `json:\"began\" doc:\"when\"`\n}\n", 0},
+		{"a.go", "package a\n\ntype T struct {\n\tX int `json:\"x\" doc:\"it goes on\"`\n}\n", 4},
 		{"a_test.go", "package a\n\nvar x = \"it goes on\" // a message of Nomad\n", 0},
 		{"a_test.go", "package a\n\n// It goes on.\nvar x int\n", 3},
 		{"a_test.go", "package a\n\nfunc TestAJob_GoesOn() {}\n", 3},

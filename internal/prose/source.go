@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -90,6 +91,7 @@ func parseGo(source string, literals bool) (texts []text, err error) {
 		}
 		texts = append(texts, t)
 	}
+	tags := map[*ast.BasicLit]bool{}
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.ImportSpec:
@@ -106,7 +108,15 @@ func parseGo(source string, literals bool) (texts []text, err error) {
 			for _, name := range n.Names {
 				one(words(name.Name), name.Pos())
 			}
+			if n.Tag != nil { // only the description: the other values are names for programs
+				tags[n.Tag] = true
+				tag, _ := strconv.Unquote(n.Tag.Value)
+				one(reflect.StructTag(tag).Get("doc"), n.Tag.Pos())
+			}
 		case *ast.BinaryExpr, *ast.BasicLit:
+			if tag, ok := n.(*ast.BasicLit); ok && tags[tag] {
+				return false
+			}
 			var t text
 			if literals && t.addLiteral(files, n.(ast.Expr)) {
 				texts = append(texts, t)

@@ -30,12 +30,14 @@ func TestChecks_Results(t *testing.T) {
 		allocation Allocation
 		want       map[string]result
 	}{
-		"running": {Allocation{FailingChecks: map[string]CheckFailure{"ready": {StatusCode: 503, Output: "not yet"}}},
+		"running": {
+			Allocation{FailingChecks: map[string]CheckFailure{"ready": {StatusCode: 503, Output: "not yet"}}},
 			map[string]result{
 				"alive": {"healthiness", "success", "nomad: tcp ok", "p-web.web[0]", "", "web", 0},
 				"ready": {"healthiness", "failure", "not yet", "p-web.web[0]", "", "web", 503},
 				"soft":  {"readiness", "success", "nomad: tcp ok", "p-web.web[0]", "app", "app", 0},
-			}},
+			},
+		},
 		"pending": {Allocation{ClientStatus: "pending"}, map[string]result{
 			"alive": {"healthiness", "pending", "nomad: waiting to run", "p-web.web[0]", "", "web", 0},
 			"ready": {"healthiness", "pending", "nomad: waiting to run", "p-web.web[0]", "", "web", 0},

@@ -101,11 +101,14 @@ func TestExec_RecordedFrames(t *testing.T) {
 		{"p", false, "true", []string{"{}", stdinEOF}, []string{
 			`{"stdout":{"close":true}}`, `{"stderr":{"close":true}}`, `{"exited":true,"result":{}}`, closedAbnormally,
 		}},
-		{"t", true, "stty -echo; tty >/dev/null && echo yes; exit 3", []string{`{"tty_size":{"height":24,"width":80}}`},
+		{
+			"t", true, "stty -echo; tty >/dev/null && echo yes; exit 3",
+			[]string{`{"tty_size":{"height":24,"width":80}}`},
 			[]string{
 				`{"stdout":{"data":"eWVzDQo="}}`, `{"stdout":{"close":true}}`, `{"exited":true,"result":{"exit_code":3}}`,
 				closedAbnormally,
-			}},
+			},
+		},
 	} {
 		conn := startExec(t, address, id, test.task, test.tty, "/bin/sh", "-c", test.command)
 		sendFrames(t, conn, test.say...)

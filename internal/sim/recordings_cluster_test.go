@@ -51,12 +51,14 @@ func recordedCluster() *Cluster {
 	c.Run(Job{ID: "q-fii-lamp", Deployment: Deployment{Status: "failed"}, Submitted: at, Groups: []Group{{
 		Name: "g", Tasks: []Task{{Name: "t"}}, Networks: []Network{{Ports: []Port{{Label: "http"}}}},
 		Services: []Service{lamp},
-		Allocations: []Allocation{{ID: "e8eefb5e-372b-bc39-68e6-69211aa7f9c4", Unhealthy: true,
+		Allocations: []Allocation{{
+			ID: "e8eefb5e-372b-bc39-68e6-69211aa7f9c4", Unhealthy: true,
 			Tasks: map[string]TaskState{"t": {
 				Events: []Event{
 					Received(at), Started(at), Unhealthy(at, "Task not running for min_healthy_time of 1s by healthy_deadline of 8s"),
 				},
-			}}}},
+			}},
+		}},
 	}}})
 	c.Run(Job{ID: "t-team1-multi", Deployment: Deployment{Status: "running"}, Submitted: at, Groups: []Group{
 		{

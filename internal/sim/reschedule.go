@@ -77,7 +77,8 @@ func (c *Cluster) linkReplacement(previous, next *allocation) {
 func (j *job) reschedule(previous, next *allocation, failed uint64) string {
 	failure := j.newEvaluation("alloc-failure", "", previous.ModifyTime, failed, "failure", previous.ID)
 	followup := j.newEvaluation("alloc-reschedule", "", previous.ModifyTime, failed, "reschedule", previous.ID)
-	followup.ModifyIndex, followup.ModifyTime, followup.JobModifyIndex = next.CreateIndex, next.CreateTime, j.JobModifyIndex
+	followup.ModifyIndex, followup.ModifyTime = next.CreateIndex, next.CreateTime
+	followup.JobModifyIndex = j.JobModifyIndex
 	followup.WaitUntil = stamp(previous.replacementTime())
 	failure.NextEval, followup.PreviousEval = followup.ID, failure.ID
 	j.evaluations = append(j.evaluations, failure, followup)

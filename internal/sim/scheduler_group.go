@@ -129,7 +129,7 @@ func (p *plan) updateBudget(g Group, current []*allocation) int {
 	return max(n, 0)
 }
 
-// stopSurplus stops one surplus allocation. It prefers an old allocation with a name that a current one covered, then the
+// stopSurplus stops one surplus allocation. It prefers an old allocation with a name that a current one has, then the
 // old or current one with the highest index.
 func (p *plan) stopSurplus(old, current []*allocation, keepCanaries bool) (left, leftCurrent []*allocation) {
 	for i, a := range old {
@@ -177,8 +177,8 @@ func (p *plan) updateInPlace(g Group, a *allocation) *allocation {
 	return b
 }
 
-// migrate replaces an allocation that was stopped by a request. Before a deployment is promoted, the replacement covered
-// the same version.
+// migrate replaces an allocation that was stopped by a request. Before a deployment is promoted, the replacement
+// has the same version.
 func (p *plan) migrate(g Group, a *allocation) {
 	version := p.job
 	if s := p.groupState(g); s != nil && s.DesiredCanaries > 0 && !s.Promoted {
