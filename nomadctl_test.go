@@ -197,7 +197,11 @@ func TestNomadctl_StreamsAndExitCodes(t *testing.T) {
 			{[]string{"exec", "p-team1-box", "sh", "-c", "kill -TERM $$"}, "", "", "", 143},
 			{[]string{"inspect", "nothing"}, "", "", "nomadctld: no job nothing (see: ps --all)\n", 1},
 			{[]string{"sp"}, "", "", "nomadctld: no command sp: did you mean ps? (see: help)\n", 2},
-			{[]string{"--", "can-i", "ps", "x"}, "", "no: none of your prefixes matches its name (ps is in @read)\n", "", 1},
+			{
+				[]string{"--", "can-i", "ps", "x"},
+				"",
+				"no: none of your prefixes matches its ID (ps is in the set @read)\n", "", 1,
+			},
 		} {
 			out, errs, code := c.run(tc.stdin, tc.words...)
 			if out != tc.out || errs != tc.stderrs || code != tc.code {

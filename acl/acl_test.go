@@ -125,22 +125,28 @@ func TestDecide_Reason(t *testing.T) {
 		right, root, namespace string
 		want                   Decision
 	}{
-		{"ps", "p-team1-web", "", Decision{true, "production", "group team1 grants @read on jobs that start with p-team1-"}},
-		{"stop", "p-team1-web", "", Decision{Reason: "of your groups with a matching prefix, team1 grants @read"}},
+		{"ps", "p-team1-web", "", Decision{
+			true, "production",
+			"prefix group team1 grants @read on jobs whose IDs start with p-team1-",
+		}},
+		{"stop", "p-team1-web", "", Decision{Reason: "prefix group team1 matches this job, but grants only @read"}},
 		{"stop", "p-shop-web", "", Decision{
 			true, "production",
-			"group shop grants everything except @admin on jobs that start with p-shop- in eu",
+			"prefix group shop grants everything except @admin on jobs whose IDs start with p-shop- in namespace eu",
 		}},
-		{"stop", "p-shop-web", "us", Decision{Reason: "of your groups with a matching prefix, shop is for eu only"}},
-		{"ps", "p-other", "", Decision{Reason: "none of your prefixes matches its name"}},
-		{"ps", "q-x", "", Decision{Reason: "of your groups with a matching prefix, none grants nothing"}},
+		{"stop", "p-shop-web", "us", Decision{Reason: "prefix group shop matches this job, but only in namespace eu"}},
+		{"ps", "p-other", "", Decision{Reason: "none of your prefixes matches its ID"}},
+		{"ps", "q-x", "", Decision{Reason: "prefix group none matches this job, but grants nothing"}},
 		{"raw", "p-raw-x", "", Decision{
 			true, "production",
-			"group rawer grants @read, and raw on jobs that start with p-raw-",
+			"prefix group rawer grants @read, and raw on jobs whose IDs start with p-raw-",
 		}},
-		{"raw", "p-only-x", "", Decision{true, "production", "group onlyraw grants raw on jobs that start with p-only-"}},
-		{"ps", "x-y", "", Decision{Reason: "none of your prefixes matches its name"}},
-		{"ps", "t-web", "", Decision{true, "quality", "group team1 grants @read on jobs that start with t-"}},
+		{"raw", "p-only-x", "", Decision{
+			true, "production",
+			"prefix group onlyraw grants raw on jobs whose IDs start with p-only-",
+		}},
+		{"ps", "x-y", "", Decision{Reason: "none of your prefixes matches its ID"}},
+		{"ps", "t-web", "", Decision{true, "quality", "prefix group team1 grants @read on jobs whose IDs start with t-"}},
 	} {
 		if got := u.Decide(tc.right, tc.root, tc.namespace, tiers); len(got) != 1 || got[0] != tc.want {
 			t.Errorf("%s %s %s: got %+v, want %+v", tc.right, tc.root, tc.namespace, got, tc.want)

@@ -28,7 +28,7 @@ func (u User) Decide(right, root, namespace string, tiers []Tier) []Decision {
 		}
 	}
 	if len(decisions) == 0 {
-		return []Decision{{Reason: "none of your prefixes matches its name"}}
+		return []Decision{{Reason: "none of your prefixes matches its ID"}}
 	}
 	return decisions
 }
@@ -42,19 +42,24 @@ func (u User) decideInTier(right, root, namespace string, tier Tier) (decision D
 		switch {
 		case !prefixMatches:
 		case !inNamespace:
-			own = append(own, fmt.Sprintf("%s is for %s only", g.Name, strings.Join(g.Namespaces, ", ")))
+			own = append(own, fmt.Sprintf("prefix group %s matches this job, but only in namespace %s", g.Name,
+				strings.Join(g.Namespaces, ", ")))
 		case !g.grants(right):
-			own = append(own, fmt.Sprintf("%s grants %s", g.Name, g.grantText()))
+			granted := g.grantText()
+			if g.Granted != nil && granted != "nothing" {
+				granted = "only " + granted
+			}
+			own = append(own, fmt.Sprintf("prefix group %s matches this job, but grants %s", g.Name, granted))
 		default:
-			where := fmt.Sprintf("group %s grants %s on jobs that start with %s", g.Name, g.grantText(),
+			where := fmt.Sprintf("prefix group %s grants %s on jobs whose IDs start with %s", g.Name, g.grantText(),
 				longestPrefix(g.Prefixes, root))
 			if g.Namespaces != nil {
-				where += " in " + strings.Join(g.Namespaces, ", ")
+				where += " in namespace " + strings.Join(g.Namespaces, ", ")
 			}
 			return Decision{true, tier.Name, where}, true
 		}
 	}
-	return Decision{Reason: "of your groups with a matching prefix, " + strings.Join(own, "; ")}, len(own) > 0
+	return Decision{Reason: strings.Join(own, "; ")}, len(own) > 0
 }
 
 // grantText describes what a group grants, in the words of the configuration.

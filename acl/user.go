@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Group is a set of job-name prefixes with the rights on the jobs they match.
+// Group is a set of job ID prefixes with the rights on the jobs they match.
 type Group struct {
 	Name       string
 	Prefixes   []string
@@ -28,7 +28,7 @@ func (u User) May(right string) bool {
 	return slices.ContainsFunc(u.Groups, func(g Group) bool { return g.grants(right) })
 }
 
-// Prefixes returns the job-name prefixes of all groups, sorted and without duplicates.
+// Prefixes returns the job ID prefixes of all groups, sorted and without duplicates.
 func (u User) Prefixes() []string {
 	var all []string
 	for _, g := range u.Groups {

@@ -32,15 +32,16 @@ func (a *attach) Spec() router.Spec {
 		Long: `
 Attach to the main process of a task and print its output from now on. Earlier
 output is in the logs (see: logs). The task must run in Docker.
+Flags come before the task.
 
 ` + taskHelp + `
 
 Without --stdin, Ctrl-C detaches. With --stdin, your input goes to the process:
 
-  - If the task has a terminal, the process gets every key, and Ctrl-C may stop
+  - If the job sets tty = true, the process gets every key, and Ctrl-C may stop
     the task. To detach, use --detach-keys or press Enter ~ . (ssh's escape).
-  - If only you have a terminal (ssh -t), you edit a line and Enter sends it.
-    Ctrl-C and --detach-keys detach. Ctrl-D ends your input.
+  - Otherwise, on a terminal (ssh -t), you edit a line and Enter sends it.
+    Ctrl-C and --detach-keys detach. Ctrl-D ends your input, but sends no EOF.
 
 After you detach, the task keeps running and its stdin stays open. The exit code
 is the task's if it exits first, 75 if a limit of the gateway refused the command
@@ -50,7 +51,7 @@ is the task's if it exits first, 75 if a limit of the gateway refused the comman
 			{Line: "attach --stdin --detach-keys ctrl-q 45fed1138a", Comment: "with input; Ctrl-Q detaches"},
 		},
 		Flags: func(f *pflag.FlagSet) {
-			f.BoolVar(&a.stdin, "stdin", false, "send your input; the job must keep stdin open")
+			f.BoolVar(&a.stdin, "stdin", false, "send your input; the job must set interactive = true")
 			f.StringVar(&a.keys, "detach-keys", "", "`KEYS` keys that detach, as for docker: ctrl-p,ctrl-q")
 		},
 	}

@@ -36,13 +36,14 @@ func (b *batch) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          batchOutput{},
 		Long: `
-List periodic and parameterized jobs.
+List periodic and parameterized jobs. Other batch jobs are listed by ps.
 
 ` + filterHelp + `
 
-A periodic job has the time until its next run, the date of that run and its cron
-expressions, with the time zone if it is not UTC. A parameterized job has its
-required meta keys and, in brackets, its optional ones.
+For a periodic job, Next is the time until its next run, with the date of that run,
+and Config has its cron expressions, with the time zone if it is not UTC. For a
+parameterized job, Config has its required meta keys and, in brackets, the optional
+ones.
 
 The column Last shows the latest child job that Nomad still has and how it
 finished. An "unknown" child job may still be running on a disconnected node.`,

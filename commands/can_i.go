@@ -29,7 +29,7 @@ func (c *canI) Spec() router.Spec {
 		Long: `
 Check whether you may use a command on a job, and show the rule that decides it.
 
-COMMAND is a command or another right, such as purge. JOB is the name of a job.
+COMMAND is a command or another right, such as purge. JOB is a job ID.
 The job need not exist, because no cluster is queried. The exit code is 0 for yes
 and 1 for no.`,
 		Examples: []router.Example{
@@ -49,7 +49,7 @@ func (c *canI) Run(_ context.Context, req *router.Request) error {
 	set, ok := rights[right]
 	if !ok {
 		if slices.Contains(router.CommandNames(), right) {
-			_, err := fmt.Fprintf(req.Stdout, "yes: everybody may use %s\n", right)
+			_, err := fmt.Fprintf(req.Stdout, "yes: every user may use %s\n", right)
 			return err
 		}
 		return router.Exit(2, fmt.Errorf("can-i: unknown command or right %s (known: %s)",
@@ -61,7 +61,7 @@ func (c *canI) Run(_ context.Context, req *router.Request) error {
 		if ruling.Allowed {
 			answer, allowed = "yes, in tier "+ruling.Tier+": ", true
 		}
-		text := escape.Text(fmt.Sprintf("%s%s (%s is in %s)", answer, ruling.Reason, right, set))
+		text := escape.Text(fmt.Sprintf("%s%s (%s is in the set %s)", answer, ruling.Reason, right, set))
 		if _, err := fmt.Fprintln(req.Stdout, text); err != nil {
 			return err
 		}

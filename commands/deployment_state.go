@@ -14,8 +14,8 @@ func init() {
 Mark the active deployment of a job as failed. Nomad stops the deployment and, if
 the job sets auto_revert, reverts the job to its last stable version.`, backends.ClusterWriter.Fail},
 		{"pause", "paused", 4, "Pause a deployment", `
-Pause the active deployment of a job. Nomad places no more allocations until you
-resume it (see: resume).`, backends.ClusterWriter.Pause},
+Pause the active deployment of a job. Running allocations keep running, and
+Nomad places no more allocations until you resume it (see: resume).`, backends.ClusterWriter.Pause},
 		{
 			"resume", "resumed", 5, "Resume a deployment", "Resume the paused deployment of a job.",
 			backends.ClusterWriter.Resume,

@@ -16,7 +16,7 @@ func (di) Spec() router.Spec {
 	return router.Spec{
 		Name:   "di",
 		Args:   taskArg,
-		Short:  "Print docker inspect output",
+		Short:  "Like docker inspect",
 		Group:  router.GroupLogs,
 		Rank:   5,
 		Target: router.TargetTask,

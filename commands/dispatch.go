@@ -43,7 +43,7 @@ not wait until the child job is finished (see: tail).
 
 The payload, at most 16 KiB, is read from stdin until EOF. Nothing is read if the
 job forbids a payload, or on a terminal (ssh -t). If the job accepts a payload and
-you have none, use --no-payload or ssh -n.
+you have none, use --no-payload or ssh -n. Otherwise, dispatch waits for EOF.
 
 If the job accepts the meta key ` + callerMeta + `, the gateway sets it to your login.`,
 		Examples: []router.Example{

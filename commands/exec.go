@@ -35,8 +35,8 @@ func (e *exec) Spec() router.Spec {
 		RunsProgram:   true,
 		TracksProgram: true,
 		Long: `
-Run a command in a task, or a shell if there is no command. Flags of exec come
-before the task.
+Run a command in a task, or a shell if there is no command. -c LINE after the task
+runs LINE in the shell. Flags of exec come before the task.
 
 ` + taskHelp + `
 
@@ -46,7 +46,8 @@ including Ctrl-C, Ctrl-P and Ctrl-Z. Otherwise
 stdin, stdout and stderr are separate and are passed on byte for byte.
 
 If you disconnect, the program gets HUP, then TERM, then KILL. It does not see an
-EOF that you did not send. The gateway finds the program by ` + backends.SessionVariable + ` in its environment.
+EOF that you did not send, unless the task has no shell or the gateway itself fails. The gateway finds the program by
+` + backends.SessionVariable + ` in its environment, so do not unset it.
 
 The exit code is the program's, or 128+n if signal n killed it. Otherwise:
   75   a limit of the gateway refused the command; try again later
@@ -62,7 +63,7 @@ The exit code is the program's, or 128+n if signal n killed it. Otherwise:
 		Flags: func(f *pflag.FlagSet) {
 			f.StringVar(&e.shell, "shell", "/bin/sh", "`SHELL` shell to run, also for -c")
 			f.StringVarP(&e.user, "user", "u", "",
-				"`USER` run as USER or USER:GROUP, names or IDs; only through Docker and with the right exec-user")
+				"`USER` run as USER or USER:GROUP, names or IDs; needs Docker and the exec-user right")
 			f.StringVarP(&e.dir, "workdir", "w", "", "`DIR` run in this directory of the task")
 			f.StringArrayVarP(&e.env, "env", "e", nil, "`K=V` set an environment variable; may be repeated")
 			router.MarkSecret(f, "env")

@@ -75,7 +75,7 @@ COMMAND --help shows flags and examples.
 
 Look
   ps      List jobs and tasks
-  status  Show the status of a job
+  status  Like nomad job status
 
 Access
   help    List commands or explain one

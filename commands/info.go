@@ -39,7 +39,7 @@ Show the state of a job and its tasks, and what happened to them.
 
 ` + jobOrTaskHelp + `
 
-For a job, the output starts with the latest deployment by group, and with the
+For a job, the output starts with the job, its latest deployment by group, and the
 groups that cannot be placed and why. For each task it shows:
 
   - exec ID, status of the allocation, age, group, task
@@ -48,7 +48,7 @@ groups that cannot be placed and why. For each task it shows:
   - Nomad's service checks
   - all events that Nomad still has, with their messages
 
-Finished allocations are shown only if you select one by ID.`,
+Complete and lost allocations are shown only if you select one by ID.`,
 		Examples: []router.Example{
 			{Line: "info p-team1-web", Comment: "a job with all its tasks"},
 			{Line: "info 45fed1138a", Comment: "one task"},

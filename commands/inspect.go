@@ -24,7 +24,7 @@ func (i *inspect) Spec() router.Spec {
 	return router.Spec{
 		Name:   "inspect",
 		Args:   "JOB",
-		Short:  "Print a job as JSON",
+		Short:  "Like nomad job inspect",
 		Group:  router.GroupLook,
 		Rank:   6,
 		Target: router.TargetJob,
@@ -33,8 +33,8 @@ func (i *inspect) Spec() router.Spec {
 Print a job as JSON, like nomad job inspect: {"Job": ...}, with every field that
 Nomad returned. The command nomad job run -json accepts this form.
 
-The values of the job's environment and templates are printed unchanged, including
-any secrets.`,
+The values of the job's environment and templates are not redacted: any secrets in
+them are printed.`,
 		Examples: []router.Example{
 			{Line: "inspect p-team1-web", Comment: "the current version"},
 			{Line: "inspect --version 0 p-team1-web", Comment: "an earlier version (see: history)"},

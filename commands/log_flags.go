@@ -32,7 +32,7 @@ func (l *logFlags) bind(f *pflag.FlagSet) {
 	f.BoolVar(&l.split, "split", false, "print the task's stderr to stderr; loses the order")
 	f.StringVar(&l.since, "since", "", "`TIME` only newer lines: 10m, 3d or '2026-11-22 14:05' UTC")
 	f.BoolVarP(&l.times, "timestamps", "t", false, "print the time before each line, if known")
-	f.StringVar(&l.grep, "grep", "", "`REGEXP` of these, only lines that match")
+	f.StringVar(&l.grep, "grep", "", "`REGEXP` only matching lines among those of -n and --since")
 	l.flagSet = f
 }
 

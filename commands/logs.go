@@ -30,18 +30,19 @@ func (l *logs) Spec() router.Spec {
 		Set:           router.Read,
 		WantsTerminal: true,
 		Long: `
-Print the last lines of the log of a task, or of each task of a job. The log of a
-job is sorted by time, and each line starts with group[index]/task.
+Print the last lines of the log of a task, or of each task of a job. Each line of a
+job starts with group[index]/task.
 
 ` + jobOrTaskHelp + `
 
-stdout and stderr of a task are both printed to stdout, in the order written. On a
-terminal (ssh -t), control characters are made visible, except colors.
+stdout and stderr of a task are both printed to stdout. Logs from Docker are printed
+in the order written, and for a job they are sorted by time. On a terminal (ssh -t),
+control characters are made visible, except colors.
 
-If Docker no longer has a line, the line comes from Nomad's log files. They have no
-times and no order between stdout and stderr. A note on stderr reports this, or that
-the start of the log is lost. The exit code is 75 if a limit of the gateway refused the
-command (try again later).`,
+If Docker does not have a line, the line comes from Nomad's log files. They have no
+times: for each task, stdout is printed first, then stderr. A note on stderr reports
+if only part of a log comes from these files, or if its start is lost. The exit code
+is 75 if a limit of the gateway refused the command.`,
 		Examples: []router.Example{
 			{Line: "logs p-team1-web", Comment: "all tasks of a job"},
 			{Line: "logs -n 20 --stderr 45fed1138a", Comment: "one task"},
@@ -52,7 +53,7 @@ command (try again later).`,
 			l.bind(f)
 			f.BoolVarP(&l.follow, "follow", "f", false, "follow the log (see: tail)")
 			f.BoolVar(&l.previous, "previous", false,
-				"log before the last restart, or of the previous allocation if there was no restart")
+				"log of the run before the last restart; without a restart, of the previous allocation")
 			f.BoolVar(&l.previousAllocation, "previous-allocation", false, "log of the allocation that this one replaced")
 		},
 	}

@@ -34,7 +34,7 @@ func (o *opsCommand) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          opsOutput{},
 		Long: `
-List the restarts of your jobs that are running or have finished recently, including
+List the restarts (operations) of your jobs that are running or have finished recently, including
 those of other users.
 
 With an ID, or the first 4 or more characters of one, print the output of the
@@ -43,7 +43,7 @@ need the right to restart the job.
 
 A restart is "interrupted" if the gateway exited before the restart was finished.
 The job may be stopped, or registered with one reschedule attempt. --restore
-registers the job again, unchanged.`,
+registers the definition that was saved before the restart.`,
 		Examples: []router.Example{
 			{Line: "ops", Comment: "list restarts"},
 			{Line: "ops 3f9c2d71", Comment: "follow one"},
@@ -53,7 +53,7 @@ registers the job again, unchanged.`,
 		Flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&o.cancel, "cancel", false, "stop the restart after the current batch")
 			f.BoolVar(&o.restore, "restore", false, "register the job again with its saved definition")
-			f.BoolVar(&o.forget, "forget", false, "delete the saved definition, if it is not needed")
+			f.BoolVar(&o.forget, "forget", false, "delete the saved definition without registering the job")
 			f.BoolVar(&o.json, "json", false, "print the list as JSON")
 		},
 	}

@@ -38,7 +38,8 @@ func (p *ps) Spec() router.Spec {
 		WantsTerminal: true,
 		JSON:          psOutput{},
 		Long: `
-List your jobs and their tasks.
+List your jobs and their tasks. Stopped and complete jobs are listed only with --all,
+periodic and parameterized jobs by batch.
 
 ` + filterHelp + `
 
@@ -57,8 +58,8 @@ last seen. Extra shows what happened to the task, oldest first:
   unknown   the node is disconnected, and the task may still be running`,
 		Examples: []router.Example{
 			{Line: "ps", Comment: "all your jobs"},
-			{Line: "ps mattermost", Comment: "jobs whose names contain mattermost"},
-			{Line: "ps -a --watch 5 'p-*-web'", Comment: "with finished allocations, every 5 seconds"},
+			{Line: "ps mattermost", Comment: "jobs whose IDs contain mattermost"},
+			{Line: "ps -a --watch 5 'p-*-web'", Comment: "complete and lost allocations too, every 5 seconds"},
 			{Line: "ps -q p-team1-web", Comment: "only exec IDs, for scripts"},
 		},
 		Flags: func(f *pflag.FlagSet) {

@@ -26,12 +26,14 @@ func (raw) Spec() router.Spec {
 Run the nomad CLI against a tier, with the tier's token. raw is not restricted to
 your prefixes: it can do everything that the token can.
 
-TIER is a tier, or "all" (or "alles") for the tier of the job that the command
+TIER is a tier, or "all" (or "alles") for the one tier of the job that the command
 names. Requests go to the address of the tier only, and redirects are not followed.
 
 Commands that could reach the gateway's host, another cluster or the token are
-refused, and so are flags for addresses, tokens and certificates. Jobs are read
-from stdin as JSON. The exit code is the CLI's, or 125 if the CLI was not run.`,
+refused, and so are flags for addresses, tokens and certificates. Files such
+as job definitions are read from stdin, and jobs must be JSON (-json -).
+
+The exit code is the CLI's, or 125 if the CLI was not run.`,
 		Examples: []router.Example{
 			{Line: "raw production node status"},
 			{Line: "raw all job status p-team1-web", Comment: "in the tier of the job"},

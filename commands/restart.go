@@ -38,18 +38,20 @@ func (r *restart) Spec() router.Spec {
 Restart the tasks of a job, group, task or allocation in place, one batch at a
 time. ID is an exec ID for one task, or an allocation ID for all of its tasks.
 
-Each batch starts when all tasks of the previous batch are running and their
-service checks pass. The restart stops at the first batch that does not become
+Each batch starts when all tasks of the previous batch are running and the checks of
+their Nomad services pass (Consul checks are ignored). The restart stops at the first batch that does not become
 healthy and reports which allocations were restarted.
 
 First, failed allocations are replaced and missing ones are placed. If the
-reschedule block allows no attempt, the job is registered with one attempt and then
-restored. A stopped allocation of a system job is replaced if you select it by ID.
+reschedule block allows no attempt, the gateway prompts and registers the job
+twice: with one attempt, then with its original definition. A stopped allocation
+of a system job is replaced if you select it by ID.
 
 If you disconnect, the current batch finishes and the restart stops. Use
---background to let it run to completion; "ops" lists background restarts.
+--background to let it run to completion; "ops" lists and cancels restarts.
 
---full saves the job's definition before it stops the job. If the job cannot be
+--full prompts if more than one allocation is running, and saves the job's
+definition before it stops the job. If the job cannot be
 registered again, the definition is printed with the command that restores it.`,
 		Examples: []router.Example{
 			{Line: "restart p-team1-web", Comment: "one allocation at a time"},
@@ -61,7 +63,7 @@ registered again, the definition is printed with the command that restores it.`,
 			f.StringVarP(&r.batch, "batch", "b", "1", "`N|N%` allocations to restart at a time")
 			durationVar(f, &r.wait, "wait", 0, "`DURATION` pause between batches")
 			durationVar(f, &r.timeout, "timeout", 5*time.Minute, "`DURATION` time a batch may take to become healthy")
-			f.BoolVar(&r.ignoreChecks, "ignore-checks", false, "do not wait for service checks, if they fail anyway")
+			f.BoolVar(&r.ignoreChecks, "ignore-checks", false, "do not wait for service checks")
 			f.BoolVar(&r.reschedule, "reschedule", false, "stop allocations so that Nomad replaces them")
 			f.BoolVar(&r.full, "full", false, "stop the whole job and register it again")
 			f.BoolVar(&r.background, "background", false, "print the operation's ID and return")

@@ -40,7 +40,7 @@ deleted that version because of restart --full, stop, start or scale, revert use
 the definition that the gateway saved.
 
 If counts or scaling blocks differ, revert shows them and prompts. Without a
-terminal, it keeps the current counts.`,
+terminal, it keeps the current counts; if only the counts differ, it fails.`,
 		Examples: []router.Example{
 			{Line: "revert p-team1-web", Comment: "to the last release"},
 			{Line: "revert p-team1-web 3", Comment: "to version 3"},
@@ -49,7 +49,7 @@ terminal, it keeps the current counts.`,
 		Flags: func(f *pflag.FlagSet) {
 			r.waitFlags.bind(f)
 			f.BoolVar(&r.keepCounts, "keep-counts", false, "keep the current counts; do not prompt")
-			f.BoolVarP(&r.yes, "yes", "y", false, "apply the other counts and scaling; do not prompt")
+			f.BoolVarP(&r.yes, "yes", "y", false, "apply the counts and scaling of that version; do not prompt")
 		},
 	}
 }

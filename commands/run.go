@@ -24,8 +24,8 @@ func (r *run) Spec() router.Spec {
 		Set:           router.Operate,
 		WantsTerminal: true,
 		Long: `
-Run a periodic job now and print the ID of the child job, if Nomad returns it. The
-command does not wait until the child job is finished (see: tail).
+Run a periodic job now, like nomad job periodic force, and print the ID of the child
+job, if Nomad returns it. The command does not wait until the child job is finished (see: tail).
 
 If the job prohibits overlap and an earlier child job is still running, run refuses.
 With --force it runs the job anyway, as Nomad's own command does.`,

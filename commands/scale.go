@@ -23,14 +23,14 @@ func (s *scale) Spec() router.Spec {
 		Name:            "scale",
 		Args:            "JOB|JOB/GROUP COUNT",
 		NegativeNumbers: true,
-		Short:           "Set the count of a group",
+		Short:           "Set a task group's count",
 		Group:           router.GroupChange,
 		Rank:            4,
 		Target:          router.TargetPart,
 		Set:             router.Operate,
 		WantsTerminal:   true,
 		Long: `
-Set the number of allocations of a group, wait until they are running, and print
+Set the number of allocations of a task group, wait until they are running, and print
 the old and the new count. JOB is enough if the job has one group.
 
 COUNT is the new count. With a sign it is relative: +1 adds one allocation, -1
@@ -42,7 +42,7 @@ removes one. The count must be within the limits of the group's scaling block.`,
 		},
 		Flags: func(f *pflag.FlagSet) {
 			s.waitFlags.bind(f)
-			f.BoolVarP(&s.yes, "yes", "y", false, "do not prompt, even if a release would be lost")
+			f.BoolVarP(&s.yes, "yes", "y", false, "do not prompt if the last release cannot be saved (see: revert)")
 		},
 	}
 }

@@ -16,8 +16,8 @@ exec ID (see: ps) or an allocation ID, or the first 4 or more characters of one.
 Select a lost, complete or failed allocation by its own ID.`
 
 // filterHelp explains FILTER.
-const filterHelp = `FILTER selects jobs whose names contain it. A FILTER with * or ? must match the whole
-name.`
+const filterHelp = `FILTER selects jobs whose IDs contain it. A FILTER with * or ? must match the whole
+ID.`
 
 // acceptJSON accepts --json for commands that always print JSON. Help does not show it.
 func acceptJSON(f *pflag.FlagSet) {

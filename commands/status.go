@@ -29,7 +29,7 @@ func (s *status) Spec() router.Spec {
 	return router.Spec{
 		Name:          "status",
 		Args:          "JOB",
-		Short:         "Show the status of a job",
+		Short:         "Like nomad job status",
 		Group:         router.GroupLook,
 		Rank:          4,
 		Target:        router.TargetJob,

@@ -36,7 +36,8 @@ func (s *stop) Spec() router.Spec {
 		Rights:        map[string]router.RightSet{"purge": router.Admin},
 		Long: `
 Stop a job, a group or an allocation, and wait until nothing of it is running. Nomad
-continues if you disconnect.
+continues if you disconnect. On a terminal, stop prompts if more than one allocation
+is running.
 
   JOB        is stopped. "start" brings it back.
   JOB/GROUP  is scaled to 0 (see: scale).
@@ -57,7 +58,7 @@ are still running is reported.`,
 		},
 		Flags: func(f *pflag.FlagSet) {
 			s.waitFlags.bind(f)
-			f.BoolVar(&s.purge, "purge", false, "also delete the job from Nomad; needs the right purge")
+			f.BoolVar(&s.purge, "purge", false, "also delete the job from Nomad; needs the purge right")
 			f.BoolVarP(&s.yes, "yes", "y", false, "do not prompt")
 			f.BoolVar(&s.children, "children", false, "also stop running child jobs")
 			f.BoolVar(&s.keepChildren, "keep-children", false, "do not stop child jobs and do not prompt")

@@ -33,7 +33,8 @@ logs --follow.
 
 tail continues when a task restarts. It exits when the task is finished, and prints
 its exit code. For a job, it follows every task of every allocation, including new
-ones, until the job is finished. Past lines are printed task by task.
+ones, until the job is finished. Lines from before
+tail started are printed one task after the other.
 
 Clients that follow the same log share one stream. If your client reads too slowly,
 tail reports how many lines were skipped.`,

@@ -26,7 +26,7 @@ func (w *whoami) Spec() router.Spec {
 		Target:   router.TargetNone,
 		Set:      router.Public,
 		JSON:     whoamiOutput{},
-		Long:     "Show your login and key, and for each of your groups: jobs, tiers and rights.",
+		Long:     "Show your login and key, and for each of your prefix groups: jobs, tiers and rights.",
 		Examples: []router.Example{{Line: "whoami"}},
 		Flags:    func(f *pflag.FlagSet) { f.BoolVar(&w.json, "json", false, "print JSON") },
 	}
@@ -34,9 +34,9 @@ func (w *whoami) Spec() router.Spec {
 
 type whoamiOutput struct {
 	Login  string                `json:"login" doc:"the ssh user name"`
-	Name   string                `json:"name" doc:"for people to read"`
+	Name   string                `json:"name" doc:"display name"`
 	Key    string                `json:"key" doc:"fingerprint of your SSH key"`
-	Groups []router.GrantSummary `json:"groups" doc:"the grants of each of your groups"`
+	Groups []router.GrantSummary `json:"groups" doc:"the grants of each of your prefix groups"`
 }
 
 func (w *whoami) Run(_ context.Context, req *router.Request) error {

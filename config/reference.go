@@ -60,7 +60,8 @@ var Reference = []Section{
 				"available.",
 		},
 	}},
-	{Table: "alias", About: "Named command lines: ssh gw psp runs psp. A command of the same name wins.", Keys: []Key{
+	{Table: "alias", About: "Aliases for command lines: ssh gw psp runs psp. If a command has the same " +
+		"name, the alias is ignored.", Keys: []Key{
 		{
 			`psp = "ps --tier production"`, false,
 			"The command line of psp. Arguments after the alias are appended to it.",
@@ -83,7 +84,7 @@ var Reference = []Section{
 		},
 		{
 			`cert = "/etc/nomadctld/nomad-cert.pem"`, true,
-			"PEM file with the gateway's client certificate, if Nomad requires one.",
+			"PEM file with the gateway's client certificate, if Nomad requires one (verify_https_client).",
 		},
 		{`key = "/etc/nomadctld/nomad-key.pem"`, true, "PEM file with the private key of cert."},
 		{
@@ -96,7 +97,7 @@ var Reference = []Section{
 		{
 			`prefix = ["p-team1-"]`, false,
 			`Job ID prefixes. End each with a dash: "p-team1" also matches p-team10. The item "raw" grants the ` +
-				`command raw.`,
+				`right raw.`,
 		},
 		{
 			`commands = ["@read", "@enter", "restart"]`, false,
@@ -114,8 +115,9 @@ var Reference = []Section{
 	{Table: "docker", About: "How exec, logs, tail, attach and di connect to tasks.", Keys: []Key{
 		{
 			fmt.Sprintf("exec = %q", defaultExec), false,
-			`"auto" uses the Docker daemon of the task's node if it responds, else Nomad. "docker" and "nomad" use ` +
-				`only that path. Default "auto".`,
+			`"auto" uses the Docker daemon of the node for tasks of the docker driver, and Nomad's API for other ` +
+				`tasks and if the daemon does not respond or declines. "docker" and "nomad" use only that route. ` +
+				`Default "auto".`,
 		},
 		{
 			`host = "tcp://{node}:2376"`, false,
@@ -149,7 +151,12 @@ var Reference = []Section{
 				"but certificates are not supported yet.",
 		},
 	}},
-	{Table: "audit", About: "", Keys: []Key{
+	{Table: "audit", About: "The gateway saves job definitions in two directories: that of the setting jobs, and a " +
+		"second one with the same name and -saved appended, for stopped jobs and earlier releases. It deletes " +
+		"files of the second one after 30 days, and the oldest beyond 256 MiB. Both must persist across restarts of the " +
+		"gateway, belong to its user, and not be writable by anybody else. The files are signed with a key that is derived " +
+		"from the first host key. Before you replace that host key, restore interrupted jobs (see ops), or start the " +
+		"gateway once with the old key listed after the new one.", Keys: []Key{
 		{
 			`file = "/var/log/nomadctld/audit.jsonl"`, false,
 			`Audit log: one JSON object per line, one when a command starts and one when it finishes. "-" is ` +
@@ -159,17 +166,12 @@ var Reference = []Section{
 		{
 			"required = true", false,
 			"Refuse a command if its start event cannot be written. In a file, the start event of a command that " +
-				"changes something is synced to disk before the change. Default false.",
+				"changes something or runs a program is synced to disk before the command runs. Default false.",
 		},
 		{
 			`jobs = "/var/lib/nomadctld/jobs"`, false,
-			"Directory for the job definitions that restart --full saves. It must persist across restarts of the " +
-				"gateway, belong to the gateway's user, and not be writable by anybody else. The files are signed " +
-				"with a key that is derived from the first host key. Before you replace that host key, restore " +
-				"interrupted jobs (see ops), or start the gateway once with the old key listed after the new one. A " +
-				"second directory, with -saved appended to the name, contains stopped jobs and earlier versions, for " +
-				"30 days and up to 256 MiB. Default: the directory jobs next to audit.file; none if that is not a " +
-				"file.",
+			"Directory for the job definitions that restart --full saves. Default: the directory jobs next to " +
+				"audit.file; none if that is not a file.",
 		},
 		{
 			`recordings = "/var/lib/nomadctld/recordings"`, true,
@@ -183,14 +185,16 @@ var Reference = []Section{
 		{
 			fmt.Sprintf("unauthenticated = %d", defaultUnauthenticated), false,
 			"Connections that have not authenticated. One IPv4 address or one IPv6 /64 may have a quarter of them. " +
-				"A quarter is reserved for addresses from which a user has logged in within 12 hours. Once the other " +
-				"slots are 10% full, a new connection may close an older one of the address with the most. Once they " +
-				"are full, it always does.",
+				"A quarter is reserved for addresses from which a user has logged in within 12 hours. If 10% of the " +
+				"other slots are in use, a new connection may close an older one, of the address that has the most. " +
+				"The probability rises to 1 if all are in use, as with MaxStartups of sshd.",
 		},
 		{
 			`idle = "1h"`, false,
 			`Close an idle connection after this time. A running command keeps its connection open, unless it has ` +
-				`a terminal: then the connection is closed, and the program gets HUP. "0s" means no timeout.`,
+				`a terminal and nothing was typed or printed: then the connection is closed, and the program gets ` +
+				`HUP. "0s" means no timeout. A connection that starts no command within two minutes after the login ` +
+				`is always closed.`,
 		},
 	}},
 	{Table: "limits.user", About: "Limits for each user. A command over a limit exits with code 75. The examples are " +
@@ -204,8 +208,8 @@ var Reference = []Section{
 		{
 			fmt.Sprintf("programs = %d", defaultUserPrograms), false,
 			"Programs of exec and attach on one cluster. Through Nomad, a cluster has 24 slots for programs. A user " +
-				"can always use a third of them, and more while a third stays free. Waiting users are served in turn, for " +
-				"up to 5 seconds.",
+				"can always use a third of them, and more while a third stays free. Waiting requests are served " +
+				"round robin by user, for up to 5 seconds.",
 		},
 		{
 			fmt.Sprintf("logs = %d", defaultUserLogs), false,

@@ -37,7 +37,7 @@ func (r *Request) Decide(right, job, namespace string) []acl.Decision {
 // GrantSummary is what a group grants the user, and in which tiers.
 type GrantSummary struct {
 	Group      string   `json:"group" doc:"its name in the gateway's configuration"`
-	Prefixes   []string `json:"prefixes" doc:"job-name prefixes"`
+	Prefixes   []string `json:"prefixes" doc:"job ID prefixes"`
 	Namespaces []string `json:"namespaces" doc:"null: all"`
 	Rights     []string `json:"rights" doc:"commands and other rights"`
 	Tiers      []string `json:"tiers" doc:"tiers of jobs with these prefixes"`
