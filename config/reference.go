@@ -152,7 +152,7 @@ var Reference = []Section{
 		},
 	}},
 	{Table: "audit", About: "The gateway saves job definitions in two directories: that of the setting jobs, and a " +
-		"second one with the same name and -saved appended, for stopped jobs and earlier releases. It deletes " +
+		"second one with the same name and -saved appended, for stopped jobs and earlier versions. It deletes " +
 		"files of the second one after 30 days, and the oldest beyond 256 MiB. Both must persist across restarts of the " +
 		"gateway, belong to its user, and not be writable by anybody else. The files are signed with a key that is derived " +
 		"from the first host key. Before you replace that host key, restore interrupted jobs (see ops), or start the " +
