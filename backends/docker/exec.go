@@ -311,7 +311,7 @@ func (s execState) exited() bool { return !s.Running && s.started() }
 func (s execState) started() bool { return s.Running || s.Pid != 0 || s.podman && s.CanRemove }
 
 // maybeNotStarted reports whether Podman may have failed to start the program. Programs may exit with the same codes.
-// Only the output tells which it was.
+// Only the output shows which it was.
 func (s execState) maybeNotStarted() bool {
 	return s.podman && !s.Running && s.ExitCode != nil && *s.ExitCode >= 125 && *s.ExitCode <= 127
 }
