@@ -410,7 +410,7 @@ func TestOutput_ClosedByClient(t *testing.T) {
 	needSSH(t)
 	forEachPath(t, func(t *testing.T, p execPath) {
 		const script = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); echo line $i; done"
-		p.Cluster.Run(sim.Job{ID: "p-team1-long", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
+		p.Cluster.AddJob(sim.Job{ID: "p-team1-long", Groups: []sim.Group{{Name: "g", Tasks: []sim.Task{{
 			Name: "t", Driver: "raw_exec", Command: []string{"/bin/sh", "-c", script + "; exec sleep 600"},
 		}}}}})
 		eventually(t, "its log exceeds all buffers on the path", func() bool {

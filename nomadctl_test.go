@@ -140,7 +140,8 @@ func (c *nomadctlClient) fakeSSH() {
 func boxGateway(t *testing.T) *testGateway {
 	t.Helper()
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
+	cluster.Sim.AddJob(boxJob(task, newAllocation()))
 	return startTestGateway(t, cluster.URL, "")
 }
 
@@ -793,10 +794,11 @@ func shellClient(t *testing.T, shell string) *nomadctlClient {
 		t.Skipf("no %s: apt-get install %[1]s", shell)
 	}
 	cluster := nomadtest.Simulated(t)
-	cluster.Sim.Run(boxJob(sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}, newAllocation()))
+	task := sim.Task{Name: "box", Driver: "raw_exec", Command: []string{"sleep", "3600"}}
+	cluster.Sim.AddJob(boxJob(task, newAllocation()))
 	colon := boxJob(sim.Task{Name: "box"}, newAllocation())
 	colon.ID = "p-team1-colon:x"
-	cluster.Sim.Run(colon)
+	cluster.Sim.AddJob(colon)
 	c := newClient(t, "sh")
 	c.setGateway(startTestGateway(t, cluster.URL, ""), "ann")
 	here, err := os.Getwd()
@@ -888,7 +890,7 @@ func TestComplete_OffersEveryFlag(t *testing.T) {
 	g := boxGateway(t)
 	conn := g.dial(t, "wim")
 	for _, spec := range router.Specs() {
-		if spec.Hidden || spec.Set == router.Admin {
+		if spec.Hidden || spec.RightSet == router.Admin {
 			continue
 		}
 		session, err := conn.NewSession()

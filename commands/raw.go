@@ -18,7 +18,7 @@ func (raw) Spec() router.Spec {
 		Group:         router.GroupAccess,
 		Rank:          4,
 		Target:        router.TargetScope,
-		Set:           router.Admin,
+		RightSet:      router.Admin,
 		WantsTerminal: true,
 		RunsProgram:   true,
 		Redact:        router.RedactRaw,

@@ -32,7 +32,7 @@ func (r *restart) Spec() router.Spec {
 		Group:         router.GroupChange,
 		Rank:          3,
 		Target:        router.TargetPart,
-		Set:           router.Operate,
+		RightSet:      router.Operate,
 		WantsTerminal: true,
 		Long: `
 Restart the tasks of a job, group, task or allocation in place, one batch at a
@@ -89,7 +89,7 @@ func (r *restart) Run(ctx context.Context, req *router.Request) error {
 	if err := checkRestartable(job); err != nil {
 		return err
 	}
-	work := func(ctx context.Context, w router.Work) error { return r.restartFull(ctx, w, job) }
+	work := func(ctx context.Context, w router.Operation) error { return r.restartFull(ctx, w, job) }
 	if r.full {
 		warning, err := saveRelease(ctx, req.Cluster, req.SavedDefinitions(), job, 2) // the stop adds a version, too
 		if err != nil {
