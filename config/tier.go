@@ -122,8 +122,8 @@ func (l *loader) checkName(n *node, kind string) {
 }
 
 func (l *loader) checkReserved(name, path string, at int) {
-	if name == "all" || name == "alles" {
-		l.errorf(at, "choose another name", "%s uses the name %s, which is reserved for the command raw", path, name)
+	if name == "all" || name == "alles" { // alles is the original's all
+		l.errorf(at, "choose another name", "%s uses the reserved name %s", path, name)
 	}
 }
 

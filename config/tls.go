@@ -5,7 +5,8 @@ import (
 	"crypto/x509"
 )
 
-// tls reads a [....tls] table. If the connection is not encrypted, reason is the cause, and scheme is the one to use.
+// tls reads a [....tls] table. reason is why the connection is not encrypted, and scheme is the one that would encrypt
+// it.
 func (l *loader) tls(t *table, encrypted bool, reason, scheme string) TLS {
 	defer t.reportUnknownKeys()
 	ca := t.text("ca", `ca = "/etc/nomadctld/ca.pem"`)
