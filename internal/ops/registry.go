@@ -88,7 +88,7 @@ func (r *Registry) CheckNoPendingRestore(job Job) error {
 	return nil
 }
 
-// busy implements Busy. The caller holds r.mu.
+// busy implements CheckNoOperation. The caller holds r.mu.
 func (r *Registry) busy(job Job) error {
 	for _, o := range r.ops {
 		if ended, _ := o.Finished(); ended.IsZero() && r.SameJob(o.Job, job) {
