@@ -315,7 +315,8 @@ func (s *stop) check(req *router.Request) error {
 func (s *stop) stopAllocation(ctx context.Context, req *router.Request, job backends.JobDetail) error {
 	a := *req.Allocation
 	if a.Terminal() {
-		return fmt.Errorf("allocation %s of %s is not running: it is %s", shortID(a.ID), job.ID, a.Status)
+		return fmt.Errorf("allocation %s of %s is not running: it %s",
+			shortID(a.ID), job.ID, stateClause(a.Status, shortID(a.ID)))
 	}
 	result, err := req.Writer.StopAllocation(ctx, a)
 	if err != nil {
