@@ -272,8 +272,11 @@ func stoppedText(ctx context.Context, req *router.Request, job backends.JobDetai
 			}
 		}
 	}
-	if n == 0 {
-		return disconnected
+	switch {
+	case n == 0 && disconnected == "":
+		return ""
+	case n == 0:
+		return ": " + strings.TrimPrefix(disconnected, "; ")
 	}
 	return ": " + plural(n, "allocation") + disconnected
 }
